@@ -1,0 +1,72 @@
+package crm
+
+import "slices"
+
+// Agreed is the value both sides last agreed on for one mapping, in canonical
+// form. Lists keep a digest per item and texts over AgreedTextLimit bytes a
+// digest: enough to see what changed since, small enough to store by the million.
+type Agreed struct {
+	Revision string   `json:"r,omitempty"` // of the mapping; another revision means there is no agreement
+	Kind     Kind     `json:"k,omitempty"` // Null for "both blank"
+	Text     string   `json:"t,omitempty"` // the value, unless Digest is set
+	Digest   string   `json:"d,omitempty"` // Value.Digest of a long text
+	Items    []string `json:"i,omitempty"` // ItemDigest of each list item, in canonical order
+}
+
+// AgreedTextLimit is the length in bytes above which a text is kept as a digest.
+const AgreedTextLimit = 1024
+
+// Agree returns what to remember of canonical value v.
+func Agree(revision string, v Value) Agreed {
+	if v.Blank() {
+		return Agreed{Revision: revision, Kind: Null}
+	}
+	a := Agreed{Revision: revision, Kind: v.kind}
+	switch {
+	case v.kind == List:
+		a.Items = make([]string, len(v.items))
+		for i, s := range v.items {
+			a.Items[i] = ItemDigest(s)
+		}
+	case len(v.text) > AgreedTextLimit:
+		a.Digest = v.Digest()
+	default:
+		a.Text = v.text
+	}
+	return a
+}
+
+// ItemDigest fingerprints one list item.
+func ItemDigest(s string) string { return TextValue(s).Digest()[:16] }
+
+// Is reports whether canonical value v is the agreed one.
+func (a Agreed) Is(v Value) bool {
+	if v.Blank() {
+		return a.Kind == Null || a.Kind == Absent
+	}
+	if a.Kind != v.kind {
+		return false
+	}
+	switch {
+	case v.kind == List:
+		if len(a.Items) != len(v.items) {
+			return false
+		}
+		for i, s := range v.items {
+			if a.Items[i] != ItemDigest(s) {
+				return false
+			}
+		}
+		return true
+	case a.Digest != "":
+		return a.Digest == v.Digest()
+	default:
+		return a.Text == v.text
+	}
+}
+
+// HasItem reports whether the agreed list held item s.
+func (a Agreed) HasItem(s string) bool { return slices.Contains(a.Items, ItemDigest(s)) }
+
+// Base is the agreement of one link, per mapping.
+type Base map[MappingID]Agreed

@@ -1,0 +1,56 @@
+package crm
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Fields are the values of a record by the app's own field names. An app that
+// sent nothing for a field has no entry.
+type Fields map[string]Value
+
+// Record is one object in one app, as last read.
+type Record struct {
+	ID         RecordID  `json:"id"`
+	Fields     Fields    `json:"fields"`
+	ModifiedAt time.Time `json:"modified_at,omitzero"`  // by the app's clock; zero when the app has none
+	CreatedAt  time.Time `json:"created_at,omitzero"`   // by the app's clock; zero when unknown
+	Deleted    bool      `json:"deleted,omitempty"`     // archived or in the recycle bin
+	MergedInto RecordID  `json:"merged_into,omitempty"` // the survivor, when the app says this record lost a merge
+	Etag       string    `json:"etag,omitempty"`        // for apps that write conditionally; opaque
+}
+
+// Get returns a field's value; Absent when the record has none.
+func (r *Record) Get(field string) Value { return r.Fields[field] }
+
+// LogValue names the record without its values, which are personal data.
+func (r *Record) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", string(r.ID)), slog.Int("fields", len(r.Fields)))
+}
+
+// Digest returns a one-way fingerprint of the named fields as the app sent
+// them. Two equal digests mean that none of these fields looks different;
+// the order of names does not matter. Absent and null fields count alike,
+// because apps differ in which one they send for the same empty field.
+func (f Fields) Digest(names []string) string {
+	h := sha256.New()
+	sorted := slices.Clone(names)
+	slices.Sort(sorted)
+	for _, n := range slices.Compact(sorted) {
+		v := f[n]
+		if v.kind == Absent {
+			v = NullValue()
+		}
+		h.Write([]byte(n))
+		h.Write([]byte{0})
+		h.Write([]byte(v.Digest()))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Clone returns an own copy.
+func (f Fields) Clone() Fields { return maps.Clone(f) }

@@ -1,0 +1,130 @@
+package crm
+
+import "time"
+
+// FieldType is the type of a field across apps; it decides which mappings and transforms fit.
+type FieldType string
+
+// The field types.
+const (
+	TypeText      FieldType = "text"
+	TypeEmail     FieldType = "email"
+	TypePhone     FieldType = "phone"
+	TypeNumber    FieldType = "number"
+	TypeBoolean   FieldType = "boolean"
+	TypeDate      FieldType = "date"
+	TypeDateTime  FieldType = "datetime"
+	TypeOption    FieldType = "option"  // one of Options
+	TypeOptions   FieldType = "options" // several of Options
+	TypeList      FieldType = "list"    // free texts, such as tags
+	TypeReference FieldType = "reference"
+	TypeURL       FieldType = "url"
+	TypeOwner     FieldType = "owner" // a user of the app
+)
+
+// Option is one allowed value of a field.
+type Option struct {
+	Value string `json:"value"`
+	Label string `json:"label"`
+}
+
+// Field describes one field of an object, as discovery found it.
+type Field struct {
+	Name        string    `json:"name"`
+	Label       string    `json:"label"`
+	Type        FieldType `json:"type"`
+	Required    bool      `json:"required"`  // must be given to create a record
+	ReadOnly    bool      `json:"read_only"` // the app refuses writes
+	Unique      bool      `json:"unique"`    // the app keeps it unique, or can look records up by it
+	Multiple    bool      `json:"multiple"`
+	Options     []Option  `json:"options,omitempty"`
+	OpenOptions bool      `json:"open_options,omitempty"` // values outside Options are accepted
+	MaxLength   int       `json:"max_length,omitempty"`   // characters; 0 = unknown
+	External    bool      `json:"external,omitempty"`     // may hold our own key: keyed upsert works on it
+	ReferenceTo string    `json:"reference_to,omitempty"` // object that a reference points to
+}
+
+// Object is one record type of an app.
+type Object struct {
+	ID    string `json:"id"`
+	Label string `json:"label"`
+}
+
+// AuthKind is a way to prove who we are to an app.
+type AuthKind string
+
+// The ways to authorise.
+const (
+	AuthOAuth2  AuthKind = "oauth2"
+	AuthToken   AuthKind = "token"
+	AuthAPIKey  AuthKind = "api_key"
+	AuthBasic   AuthKind = "basic"
+	AuthKeyPair AuthKind = "key_pair"
+)
+
+// AuthField is one value an admin enters to authorise.
+type AuthField struct {
+	Name     string `json:"name"`
+	Label    string `json:"label"`
+	Secret   bool   `json:"secret"`
+	Required bool   `json:"required"`
+}
+
+// AuthMethod is one way an app lets us in, and what an admin has to enter for it.
+type AuthMethod struct {
+	Kind   AuthKind    `json:"kind"`
+	Fields []AuthField `json:"fields"`
+}
+
+// Ability is something an app can do beyond the mandatory core.
+type Ability string
+
+// The abilities. A claimed one is tested; one not claimed answers Unsupported.
+const (
+	AbilityWebhooks     Ability = "webhooks"      // the app calls us
+	AbilityCreateField  Ability = "create_field"  // custom fields can be made
+	AbilityDeletedFeed  Ability = "deleted_feed"  // deletions come with Changes
+	AbilityArchiveSweep Ability = "archive_sweep" // deletions can be listed, at a price
+	AbilityHistory      Ability = "history"       // past values of a field can be read
+	AbilityUpsert       Ability = "upsert"        // keyed create-or-update on an External field
+	AbilityOwners       Ability = "owners"        // users can be looked up by e-mail
+	AbilityArchive      Ability = "archive"       // records can be deleted
+	AbilityRecordTimes  Ability = "record_times"  // a modification time per record (policy newest)
+	AbilityAnswerValues Ability = "answer_values" // a write answers with the stored values
+	AbilityConditional  Ability = "conditional"   // a write can be made conditional on Record.Etag
+	AbilityMerges       Ability = "merges"        // merges are reported
+)
+
+// Limits are an app's published limits for one account.
+type Limits struct {
+	ReadBatch   int           `json:"read_batch"`   // records per BatchRead call
+	FindBatch   int           `json:"find_batch"`   // key values per BatchFind call
+	WriteBatch  int           `json:"write_batch"`  // records per BatchWrite call
+	PageSize    int           `json:"page_size"`    // records per page of Changes
+	BurstCalls  int           `json:"burst_calls"`  // calls per BurstWindow; 0 = none published
+	BurstWindow time.Duration `json:"burst_window"` // nanoseconds
+	DailyCalls  int           `json:"daily_calls"`  // calls per day; 0 = none published
+	IndexLag    time.Duration `json:"index_lag"`    // nanoseconds until a new record shows in searches
+}
+
+// App describes an app as its connector knows it.
+type App struct {
+	ID        AppID        `json:"id"`
+	Name      string       `json:"name"`
+	Objects   []Object     `json:"objects"` // the well-known ones; discovery may find more
+	Auth      []AuthMethod `json:"auth"`
+	Abilities []Ability    `json:"abilities"`
+	Warnings  []string     `json:"warnings"`
+	Limits    Limits       `json:"limits"`
+	Hosts     []string     `json:"-"` // host suffixes a base URL of this app may have
+}
+
+// Can reports whether the app claims ability a.
+func (a App) Can(ability Ability) bool {
+	for _, x := range a.Abilities {
+		if x == ability {
+			return true
+		}
+	}
+	return false
+}
