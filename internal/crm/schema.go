@@ -97,14 +97,16 @@ const (
 
 // Limits are an app's published limits for one account.
 type Limits struct {
-	ReadBatch   int           `json:"read_batch"`   // records per BatchRead call
-	FindBatch   int           `json:"find_batch"`   // key values per BatchFind call
-	WriteBatch  int           `json:"write_batch"`  // records per BatchWrite call
-	PageSize    int           `json:"page_size"`    // records per page of Changes
-	BurstCalls  int           `json:"burst_calls"`  // calls per BurstWindow; 0 = none published
-	BurstWindow time.Duration `json:"burst_window"` // nanoseconds
-	DailyCalls  int           `json:"daily_calls"`  // calls per day; 0 = none published
-	IndexLag    time.Duration `json:"index_lag"`    // nanoseconds until a new record shows in searches
+	ReadBatch    int           `json:"read_batch"`    // records per BatchRead call
+	FindBatch    int           `json:"find_batch"`    // key values per BatchFind call
+	WriteBatch   int           `json:"write_batch"`   // records per BatchWrite call
+	PageSize     int           `json:"page_size"`     // records per page of Changes
+	BurstCalls   int           `json:"burst_calls"`   // calls per BurstWindow; 0 = none published
+	BurstWindow  time.Duration `json:"burst_window"`  // nanoseconds
+	SearchCalls  int           `json:"search_calls"`  // searches (Changes, BatchFind) per SearchWindow, in a budget of their own; 0 = none published
+	SearchWindow time.Duration `json:"search_window"` // nanoseconds
+	DailyCalls   int           `json:"daily_calls"`   // calls per day; 0 = none published
+	IndexLag     time.Duration `json:"index_lag"`     // nanoseconds until a new record shows in searches
 }
 
 // App describes an app as its connector knows it.
