@@ -1,0 +1,278 @@
+package arch
+
+import "slices"
+
+// The layers, from the inside out. A list holds what a kind above may import.
+var (
+	vocabulary = []string{"internal/crm", "internal/fault"}
+	pure       = []string{"internal/mapping", "internal/rule", "internal/reconcile"}
+	ports      = []string{"internal/connector", "internal/store", "internal/queue", "internal/secret"}
+
+	// apps are the CRMs we speak to: one folder, one fake and one page in
+	// docs/apps each.
+	apps = []string{"hubspot", "salesforce"}
+
+	// kits serve every connector: what one port method promises and all apps
+	// need alike, written once.
+	kits = []string{"internal/connector/scan"}
+
+	// storage are the adapters of the store, queue and secret ports.
+	storage = []string{"internal/store/sqlitestore", "internal/queue/sqlitequeue", "internal/secret/localkey"}
+
+	// decorators are adapters that wrap their own port.
+	decorators = []string{"internal/connector/paced"}
+)
+
+// Standard packages that reach out of the process, or bring chance into it.
+// net/url, net/netip and net/mail only read text and stay allowed.
+var reaching = []string{
+	"os", "os/**", "io/fs", "net", "net/http", "net/http/**", "net/rpc/**", "net/smtp", "net/textproto",
+	"syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "crypto/rand", "flag", "expvar",
+}
+
+// Identifiers that read a clock or start a timer.
+var clock = []string{
+	"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc",
+	"time.Tick", "time.NewTimer", "time.NewTicker",
+}
+
+// Functions that write to the process-wide logger.
+var processLog = []string{
+	"log/slog.Debug", "log/slog.Info", "log/slog.Warn", "log/slog.Error", "log/slog.Log", "log/slog.Default",
+	"log/slog.SetDefault", "log/slog.DebugContext", "log/slog.InfoContext", "log/slog.WarnContext", "log/slog.ErrorContext",
+}
+
+// Parts of net/http that open connections; header and status names are words,
+// and so is the type of a client that somebody else has made.
+var httpCalls = append([]string{
+	"net/http.NewRequestWithContext", "net/http.ListenAndServe", "net/http.Server",
+}, ownClient...)
+
+// Parts of net/http that go round the guarded client of the configuration, or
+// send without a context.
+var ownClient = []string{
+	"net/http.DefaultClient", "net/http.DefaultTransport", "net/http.Transport", "net/http.Get",
+	"net/http.Post", "net/http.PostForm", "net/http.Head", "net/http.NewRequest",
+}
+
+// Libraries of tests.
+var testLibraries = []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak"}
+
+// House is the table for this module: docs/design.md section 5 in a form that
+// a test can read. More special kinds stand above the kinds that would match
+// them too.
+var House = Table{
+	Rules:      slices.Concat(inner, edges, adapters(), outer),
+	Everywhere: []string{"time.Sleep"},
+	Allow:      []Allowance{},
+}
+
+var inner = []Rule{{
+	Kind:     "vocabulary",
+	Packages: vocabulary,
+	NotStd:   reaching,
+	NotUse:   slices.Concat(clock, processLog),
+	Reason:   "layer 0 is words that everybody shares: standard library only, and nothing of the module",
+}, {
+	Kind:     "mapping",
+	Packages: []string{"internal/mapping/**"},
+	May:      slices.Concat(vocabulary, []string{"./**"}),
+	Outside:  []string{"github.com/nyaruka/phonenumbers", "golang.org/x/net/idna", "golang.org/x/text"},
+	NotStd:   reaching,
+	NotUse:   slices.Concat(clock, processLog),
+	NoGo:     true,
+	Reason:   "transforms are pure: the same input gives the same output on every machine, in the plan, the sync and the replay",
+}, {
+	Kind:     "rule",
+	Packages: []string{"internal/rule/**"},
+	May:      slices.Concat(vocabulary, []string{"internal/mapping", "./**"}),
+	NotStd:   reaching,
+	NotUse:   slices.Concat(clock, processLog),
+	NoGo:     true,
+	Reason:   "filters decide on values alone, so that explain can repeat them; mapping < rule < reconcile",
+}, {
+	Kind:     "reconcile",
+	Packages: []string{"internal/reconcile/**"},
+	May:      slices.Concat(vocabulary, []string{"internal/mapping", "internal/rule", "./**"}),
+	NotStd:   reaching,
+	NotUse:   slices.Concat(clock, processLog),
+	NoGo:     true,
+	Reason:   "the planner is a pure function of base, left, right and settings: no clock, no I/O, no chance",
+}}
+
+// edges are what stands beside the ports: suites, references, fakes.
+var edges = []Rule{{
+	Kind:     "conformance suite",
+	Packages: []string{"internal/connector/connectortest", "internal/store/storetest", "internal/queue/queuetest", "internal/secret/secrettest"},
+	May:      slices.Concat(vocabulary, ports, []string{"internal/connector/fakekit"}),
+	Outside:  testLibraries,
+	Reason:   "a suite knows the contract only; one that knows an implementation would let it off",
+}, {
+	Kind:     "reference implementation",
+	Packages: []string{"internal/store/memstore", "internal/queue/memqueue", "internal/secret/memsecret", "internal/connector/memconnector"},
+	May:      slices.Concat(vocabulary, ports),
+	NotStd:   reaching,
+	NotUse:   clock,
+	NoGo:     true,
+	Reason:   "the simulation replays a seed through it: no clock, chance or goroutine of its own",
+}, {
+	Kind:     "kit of the fakes",
+	Packages: []string{"internal/connector/fakekit/**"},
+	May:      slices.Concat(vocabulary, []string{"./**"}),
+	Reason:   "what the fakes share is a server and its knobs; it must not know our connectors, or both could share a mistake",
+}, {
+	Kind:     "fake",
+	Packages: []string{"internal/connector/*/*fake/**"},
+	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit/**", "./**"}),
+	Reason:   "a fake speaks the app's API from the app's documentation; knowing our connector, it would repeat its mistakes",
+}, {
+	Kind:     "decorator",
+	Packages: decorators,
+	May:      slices.Concat(vocabulary, ports),
+	Outside:  []string{"golang.org/x/time"},
+	Reason:   "a decorator wraps any implementation of its port, so it may know none",
+}, {
+	Kind:     "connector kit",
+	Packages: kits,
+	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret"}),
+	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "log"},
+	NotUse:   slices.Concat(clock, processLog, httpCalls),
+	NoGo:     true,
+	Reason:   "a kit serves every connector, so it may know none; connectors get clock and client from their configuration",
+}, {
+	Kind:     "port",
+	Packages: []string{"internal/connector"},
+	May:      slices.Concat(vocabulary, []string{"internal/secret"}),
+	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "crypto/rand", "log"},
+	NotUse:   slices.Concat(clock, processLog, httpCalls),
+	NoGo:     true,
+	Reason:   "the port to an app carries credentials, so it knows the word for a secret in memory, and nothing else beyond layer 0",
+}, {
+	Kind:     "port",
+	Packages: []string{"internal/store", "internal/queue", "internal/secret"},
+	May:      vocabulary,
+	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "crypto/rand", "log"},
+	NotUse:   slices.Concat(clock, processLog, httpCalls),
+	NoGo:     true,
+	Reason:   "a port is words and interfaces that both sides share; an implementation belongs beside it",
+}}
+
+// adapters gives every app and every storage a rule of its own, so that none
+// can see another one.
+func adapters() []Rule {
+	var rules []Rule
+	for _, app := range apps {
+		rules = append(rules, Rule{
+			Kind:     "connector " + app,
+			Packages: []string{"internal/connector/" + app + "/**"},
+			May:      slices.Concat(vocabulary, kits, []string{"internal/connector", "internal/secret", "./**"}),
+			MayNot:   []string{"internal/connector/*/*fake/**"},
+			Outside:  []string{"golang.org/x/oauth2"},
+			NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
+			NotUse:   slices.Concat(clock, processLog, ownClient),
+			Reason:   "a connector knows its port, the kits, layer 0 and the OAuth library, never another adapter nor its own fake; clock and guarded client come from connector.Config",
+		})
+	}
+	for _, s := range storage {
+		rules = append(rules, Rule{
+			Kind:     "storage",
+			Packages: []string{s + "/**"},
+			May:      slices.Concat(vocabulary, ports, []string{"./**"}),
+			Outside:  []string{"modernc.org/sqlite", "github.com/klauspost/compress"},
+			NotStd:   []string{"net/http/**", "testing/**", "log"},
+			NotUse:   processLog,
+			Reason:   "a storage adapter knows its port, layer 0 and its SDK; two adapters that know each other cannot be exchanged",
+		})
+	}
+	return rules
+}
+
+// useCases may be imported by everything that is wired on top.
+var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**"})
+
+// notOnTop stays out of programs: suites and references belong to tests, fakes
+// and the simulation to tests, functions/local and the programs in scripts.
+var notOnTop = []string{
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/arch",
+}
+
+var outer = []Rule{{
+	Kind:     "use case",
+	Packages: []string{"internal/engine/**", "internal/report/**"},
+	May:      slices.Concat(vocabulary, pure, ports, []string{"./**"}),
+	Outside:  []string{"github.com/oklog/ulid/v2", "github.com/klauspost/compress"},
+	NotStd:   []string{"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "crypto/rand", "flag"},
+	NotUse:   slices.Concat(clock, processLog, httpCalls),
+	NoGo:     true,
+	Reason:   "use cases know ports only, take time and chance from outside and leave concurrency to their caller, so that the simulation can run them step by step",
+}, {
+	Kind:     "configuration",
+	Packages: []string{"internal/config/**"},
+	May:      slices.Concat(vocabulary, []string{"./**"}),
+	Outside:  []string{"github.com/goccy/go-yaml"},
+	Reason:   "the environment is read once, without knowing who needs it",
+}, {
+	Kind:     "telemetry",
+	Packages: []string{"internal/telemetry/**"},
+	May:      slices.Concat(vocabulary, []string{"./**"}),
+	Reason:   "logging and metrics serve everybody, so they may know nobody",
+}, {
+	Kind:     "api",
+	Packages: []string{"internal/api/**"},
+	May:      slices.Concat(useCases, []string{"internal/config/**", "internal/telemetry/**", "./**"}),
+	Outside: []string{
+		"github.com/danielgtaylor/huma/v2", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6",
+		"github.com/oklog/ulid/v2", "golang.org/x/oauth2",
+	},
+	NotStd: []string{"database/**", "testing/**"},
+	NotUse: processLog,
+	Reason: "handlers decode, call one use case and encode; which store or app stands behind is none of their business",
+}, {
+	Kind:     "console",
+	Packages: []string{"internal/console/**"},
+	May:      slices.Concat(vocabulary, []string{"internal/telemetry/**", "./**"}),
+	Reason:   "the console is pages that call the public API like any other client",
+}, {
+	Kind:     "composition root",
+	Packages: []string{"internal/app/**"},
+	May:      []string{"internal/**", "./**"},
+	MayNot:   notOnTop,
+	Outside:  []string{"*"},
+	Reason:   "app alone knows the concrete types, but what belongs to tests must not be wired into a program",
+}, {
+	Kind:     "simulation",
+	Packages: []string{"internal/sim/**"},
+	May:      []string{"internal/**"},
+	Outside:  []string{"*"},
+	Reason:   "the simulation is a proof on top of everything",
+}, {
+	Kind:     "border test",
+	Packages: []string{"internal/arch"},
+	Reason:   "the picture must stand on its own",
+}, {
+	Kind:     "local program",
+	Packages: []string{"functions/local/**"},
+	May:      []string{"internal/**", "./**"},
+	MayNot:   []string{"internal/*/*test", "internal/arch"},
+	Outside:  []string{"*"},
+	Reason:   "the program on one machine also starts the fakes and the simulation, but no suite of a test",
+}, {
+	Kind:     "function",
+	Packages: []string{"functions/*/**"},
+	May:      []string{"internal/**"},
+	MayNot:   notOnTop,
+	Outside:  []string{"*"},
+	Reason:   "a function is wired from app and use cases, has one trigger and does not know its siblings",
+}, {
+	Kind:     "infrastructure",
+	Packages: []string{"infra/**"},
+	May:      []string{"./**"},
+	Outside:  []string{"*"},
+	Reason:   "the template describes programs, it does not call them",
+}, {
+	Kind:     "developer program",
+	Packages: []string{"scripts/**"},
+	May:      []string{"internal/**", "functions/local/**", "./**"},
+	Outside:  []string{"*"},
+	Reason:   "programs in scripts prove and measure; they may look at everything",
+}}
