@@ -1,0 +1,116 @@
+// Package reconcile decides: from two records as they are now, the value both
+// sides last agreed on, and the settings, it derives what to write, link,
+// leave out or ask. Sync, preview, resync, explain and the simulation all call
+// it.
+//
+// It is pure: no I/O, no clock, no chance. What depends on time (filters such
+// as in_last_days) takes it from Pair.Now. Swapping the two sides of every
+// input swaps the plan.
+package reconcile
+
+import (
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/rule"
+)
+
+// Pair is one observation: what is known of one person or company on both sides.
+type Pair struct {
+	Left, Right *crm.Record    // nil = no such record (known to be absent, not merely unread)
+	Linked      bool           // a link joins them already
+	Base        crm.Base       // the link's agreement; nil on first meeting
+	Origin      crm.Side       // the side whose record asked to be worked; decides what "create" means
+	MatchedBy   *crm.MatchStep // on first meeting: the step that found the twin
+	Now         time.Time
+}
+
+// Plan is what to do with a pair, and why.
+type Plan struct {
+	Outcome crm.Outcome // if everything in Writes succeeds
+	State   crm.State   // in which the record (or pair) then stands
+	Code    string      // why, when Outcome is not created, updated, unchanged or linked: a code of the error dictionary
+	Detail  string      // names fields, never values
+	Link    bool        // the two records are, or stay, linked
+	Left    *Write      // what to write on the left; nil = nothing
+	Right   *Write
+	Fields  []FieldPlan  // one per mapping, in mapping order; for the log and for explain
+	Base    crm.Base     // what both sides agree on once Writes have succeeded
+	Rules   []string     // IDs of the rules that let the record through
+	Traces  []rule.Trace // the clauses looked at, both ways
+	// Timed is set when the outcome may differ at another Pair.Now.
+	Timed bool
+}
+
+// Write returns what to write on side s.
+func (p *Plan) Write(s crm.Side) *Write {
+	if s == crm.Left {
+		return p.Left
+	}
+	return p.Right
+}
+
+// Empty reports whether nothing is to be written on either side.
+func (p *Plan) Empty() bool { return p.Left == nil && p.Right == nil }
+
+// Write is what one side is to become.
+type Write struct {
+	Create   bool
+	Fields   crm.Fields                  // raw values, only what changes
+	Intended map[crm.MappingID]crm.Value // canonical values the side will then hold, for the mappings written
+}
+
+// FieldPlan is the decision on one mapping.
+type FieldPlan struct {
+	Mapping crm.MappingID
+	Left    crm.Value // canonical, as observed
+	Right   crm.Value
+	Winner  crm.Side  // "" = neither: agreed, left alone, or failed
+	After   crm.Value // canonical value both sides are to hold; meaningful with a Winner
+	Merged  bool      // set merge: After may equal neither side
+	Rule    FieldRule
+	Code    string // for Failed: the error code
+	Detail  string // for Failed: field, remedy, valid options; no values
+}
+
+// FieldRule says why a field was decided as it was.
+type FieldRule string
+
+// The reasons.
+const (
+	RuleAgreed          FieldRule = "agreed"       // both sides hold the same
+	RuleLeftChanged     FieldRule = "left_changed" // only the left moved since the last agreement
+	RuleRightChanged    FieldRule = "right_changed"
+	RuleSetMerge        FieldRule = "set_merge"     // additions and removals of both sides
+	RuleConflictLeft    FieldRule = "conflict_left" // both moved; policy says left
+	RuleConflictRight   FieldRule = "conflict_right"
+	RuleConflictNewest  FieldRule = "conflict_newest"         // both moved; the later record wins
+	RuleConflictReview  FieldRule = "conflict_review"         // both moved; a person decides
+	RuleFirstDifference FieldRule = "first_difference"        // no agreement yet and values differ: the policy decided
+	RuleFirstReview     FieldRule = "first_difference_review" // no agreement yet, policy review
+	RuleFillBlank       FieldRule = "fill_blank"              // one side blank, the other not
+	RuleBlankKept       FieldRule = "blank_kept"              // a blank never erases unless the mapping says so
+	RuleBlankErased     FieldRule = "blank_erased"            // the mapping lets a blank erase
+	RuleOneWay          FieldRule = "one_way"                 // the mapping (or the sync) travels one way: the target follows the source
+	RuleFillOnly        FieldRule = "fill_blanks_only"        // the target has a value already
+	RuleClosed          FieldRule = "closed"                  // direction, behaviour or filter closes the way: left alone
+	RuleDefault         FieldRule = "default"                 // source and target blank: the default value
+	RuleWriteOnce       FieldRule = "write_once"              // only written at creation or into a blank
+	RuleProtected       FieldRule = "protected"               // the match step protects the field
+	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
+	RuleFailed          FieldRule = "failed"                  // the value does not fit
+)
+
+// Codes of plans; each is in the error dictionary.
+const (
+	CodeDirection       = "direction_closed" // no open way leads from this record
+	CodeFiltered        = "filtered_out"     // no rule lets it through
+	CodeNoIdentity      = "no_identity_key"  // nothing to find a twin by, and duplicates are to be avoided
+	CodeCreateOnly      = "behavior_create_only"
+	CodeUpdateOnly      = "behavior_update_only"
+	CodeNothing         = "behavior_nothing"
+	CodeRequiredMissing = "required_field_missing" // the target cannot be created without it
+	CodeFieldFailed     = "field_failed"           // a value does not fit; other fields are synced
+	CodeConflict        = "conflict"               // waits for a person
+	CodeSwitchedOff     = "switched_off"           // the global toggle or the sync is off
+)
