@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// RunKind says what started a run.
+type RunKind string
+
+// The kinds of run.
+const (
+	RunInitial RunKind = "initial" // the first enumeration of both sides
+	RunPull    RunKind = "pull"
+	RunResync  RunKind = "resync"
+	RunWebhook RunKind = "webhook" // one per sync and day
+	RunRetry   RunKind = "retry"
+	RunRecord  RunKind = "record" // one record, asked for by a person
+	RunPlan    RunKind = "plan"
+	RunApply   RunKind = "apply"
+	RunCatchUp RunKind = "catch_up" // what waited while the sync was off
+)
+
+// RunState is where a run stands.
+type RunState string
+
+// The states of a run.
+const (
+	RunQueued    RunState = "queued"
+	RunRunning   RunState = "running"
+	RunDone      RunState = "done"
+	RunFailed    RunState = "failed"
+	RunCancelled RunState = "cancelled"
+)
+
+// Run is one pull, resync, webhook batch, retry, plan or apply.
+type Run struct {
+	ID         crm.RunID             `json:"id"`
+	Kind       RunKind               `json:"kind"`
+	Connection crm.ConnectionID      `json:"connection"`
+	Sync       crm.SyncID            `json:"sync"`
+	State      RunState              `json:"state"`
+	CreatedAt  time.Time             `json:"created_at"`
+	EndedAt    time.Time             `json:"ended_at,omitzero"`
+	Done       int64                 `json:"done"`            // records with an outcome
+	Total      int64                 `json:"total,omitempty"` // records found so far; final once the listing is complete
+	TotalKnown bool                  `json:"total_known"`
+	Outcomes   map[crm.Outcome]int64 `json:"outcomes"`
+	Calls      crm.PerSide[int64]    `json:"calls"` // API calls used on each side
+	Plan       crm.PlanID            `json:"plan,omitempty"`
+	Code       string                `json:"code,omitempty"`   // why it failed
+	Detail     string                `json:"detail,omitempty"` // safe to show
+}
+
+// Diff is one field of a log entry or of a planned change.
+type Diff struct {
+	Mapping crm.MappingID `json:"mapping,omitempty"`
+	Side    crm.Side      `json:"side"`   // the side written
+	Field   string        `json:"field"`  // the app's field
+	Before  crm.Value     `json:"before"` // raw values
+	After   crm.Value     `json:"after"`
+	Rule    string        `json:"rule"`
+}
+
+// Entry is what became of one record, as the log keeps it.
+type Entry struct {
+	ID         string           `json:"id"`
+	Time       time.Time        `json:"time"`
+	Run        crm.RunID        `json:"run"`
+	Connection crm.ConnectionID `json:"connection"`
+	Sync       crm.SyncID       `json:"sync"`
+	Side       crm.Side         `json:"side"`          // whose record asked to be worked
+	Way        crm.Way          `json:"way,omitempty"` // direction of what was written
+	Record     crm.RecordID     `json:"record"`
+	Partner    crm.RecordID     `json:"partner,omitempty"`
+	Outcome    crm.Outcome      `json:"outcome"`
+	Code       string           `json:"code,omitempty"`
+	Message    string           `json:"message,omitempty"`
+	Behavior   crm.Behavior     `json:"behavior,omitempty"` // in force for Way when it happened
+	Diffs      []Diff           `json:"diffs,omitempty"`
+	Status     int              `json:"response_status,omitempty"`
+	URL        string           `json:"api_url,omitempty"`
+	Request    string           `json:"request,omitempty"`  // problem entries only
+	Response   string           `json:"response,omitempty"` // problem entries only
+	Resolved   bool             `json:"resolved,omitempty"`
+}
+
+// Problem reports whether a person may act on the entry.
+func (e *Entry) Problem() bool {
+	return e.Outcome == crm.Failed || e.Outcome == crm.Conflict || e.Outcome == crm.Duplicate
+}
+
+// LogFilter narrows the log. Zero fields do not filter.
+type LogFilter struct {
+	Connection crm.ConnectionID
+	Sync       crm.SyncID
+	From, To   time.Time // half-open
+	Outcomes   []crm.Outcome
+	Side       crm.Side
+	Record     crm.RecordID
+	Code       string
+	Run        crm.RunID
+}
+
+// RecordView is all that is known of one record.
+type RecordView struct {
+	Side    crm.Side                `json:"side"`
+	ID      crm.RecordID            `json:"id"`
+	State   crm.State               `json:"state"`
+	Code    string                  `json:"code,omitempty"`
+	Detail  string                  `json:"detail,omitempty"`
+	Partner crm.RecordID            `json:"partner,omitempty"`
+	Others  []crm.RecordID          `json:"others,omitempty"` // of an ambiguous match or a duplicate group
+	Since   time.Time               `json:"since,omitzero"`
+	Values  crm.PerSide[crm.Fields] `json:"values"` // as read now; only on the single-record view
+	Base    map[crm.MappingID]any   `json:"base,omitempty"`
+	History []Entry                 `json:"history,omitempty"`
+}
+
+// Explanation is why a record is where it is, worked out now without writing.
+type Explanation struct {
+	Side    crm.Side       `json:"side"`
+	ID      crm.RecordID   `json:"id"`
+	Partner crm.RecordID   `json:"partner,omitempty"`
+	Outcome crm.Outcome    `json:"outcome"`
+	State   crm.State      `json:"state"`
+	Code    string         `json:"code,omitempty"`
+	Detail  string         `json:"detail,omitempty"`
+	Match   []MatchAttempt `json:"match"`
+	Filters []FilterClause `json:"filters"`
+	Fields  []FieldVerdict `json:"fields"`
+}
+
+// MatchAttempt is one match step tried.
+type MatchAttempt struct {
+	Step       int      `json:"step"`
+	By         string   `json:"by"`
+	Fields     []string `json:"fields"`
+	Candidates int      `json:"candidates"`
+	Result     string   `json:"result"`
+}
+
+// FilterClause is one clause looked at.
+type FilterClause struct {
+	Rule   string    `json:"rule"`
+	Way    crm.Way   `json:"way"`
+	Field  string    `json:"field"`
+	Op     string    `json:"op"`
+	Wanted crm.Value `json:"wanted"`
+	Value  crm.Value `json:"value"`
+	Holds  bool      `json:"holds"`
+}
+
+// FieldVerdict is the decision on one mapping.
+type FieldVerdict struct {
+	Mapping crm.MappingID `json:"mapping"`
+	Left    crm.Value     `json:"left"`
+	Right   crm.Value     `json:"right"`
+	Winner  crm.Side      `json:"winner,omitempty"`
+	After   crm.Value     `json:"after,omitzero"`
+	Rule    string        `json:"rule"`
+	Code    string        `json:"code,omitempty"`
+	Detail  string        `json:"detail,omitempty"`
+}
+
+// PlanView is a stored plan.
+type PlanView struct {
+	ID         crm.PlanID            `json:"id"`
+	Kind       string                `json:"kind"` // dry_run
+	Run        crm.RunID             `json:"run"`
+	Connection crm.ConnectionID      `json:"connection"`
+	Sync       crm.SyncID            `json:"sync"`
+	State      RunState              `json:"state"`
+	CreatedAt  time.Time             `json:"created_at"`
+	Totals     map[crm.Outcome]int64 `json:"totals"`
+}
+
+// Change is one entry of a plan.
+type Change struct {
+	Action  crm.Outcome  `json:"action"`
+	Side    crm.Side     `json:"side"`
+	Record  crm.RecordID `json:"record"`
+	Partner crm.RecordID `json:"partner,omitempty"`
+	Code    string       `json:"code,omitempty"`
+	Reason  string       `json:"reason,omitempty"`
+	Diffs   []Diff       `json:"diffs,omitempty"`
+	Digest  string       `json:"digest"` // of what would be done; apply re-checks it
+}
+
+// SyncStatus is where one sync stands.
+type SyncStatus struct {
+	Sync       crm.SyncID                       `json:"sync"`
+	LatestPull time.Time                        `json:"latest_pull,omitzero"`
+	NextPull   time.Time                        `json:"next_pull,omitzero"`
+	Backlog    int64                            `json:"backlog"` // records in open runs, parked chunks and inboxes
+	Parked     int64                            `json:"parked"`
+	Inbox      int64                            `json:"inbox"`
+	Dead       int64                            `json:"dead"`
+	States     crm.PerSide[map[crm.State]int64] `json:"states"`
+	Outcomes   map[string]map[crm.Outcome]int64 `json:"outcomes"` // today, last_7_days, last_30_days
+	Halted     *Halt                            `json:"halted,omitempty"`
+	Warnings   []string                         `json:"warnings"`
+	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
+}
+
+// Halt says why a sync waits for an admin.
+type Halt struct {
+	Since     time.Time `json:"since"`
+	Deletions int64     `json:"deletions"`
+	Links     int64     `json:"links"`
+	Side      crm.Side  `json:"side"`
+}
+
+// DeadItem is work that was given up, with the reason.
+type DeadItem struct {
+	ID         string           `json:"id"`
+	Connection crm.ConnectionID `json:"connection"`
+	Sync       crm.SyncID       `json:"sync"`
+	Side       crm.Side         `json:"side"`
+	Records    []crm.RecordID   `json:"records"`
+	Code       string           `json:"code"`
+	Reason     string           `json:"reason"`
+	Receives   int              `json:"receives"`
+	Since      time.Time        `json:"since"`
+	Run        crm.RunID        `json:"run"`
+}

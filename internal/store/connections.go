@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// connectionFormat is the version of the stored form.
+const connectionFormat = 1
+
+// storedConnection is the document with what clients never send.
+type storedConnection struct {
+	V          int            `json:"v"`
+	Generation int64          `json:"generation"`
+	Version    int64          `json:"version"`
+	Document   crm.Connection `json:"document"`
+}
+
+// ConnectionKey names a connection's item. All settings of a workspace share
+// one partition.
+func ConnectionKey(ws crm.WorkspaceID, id crm.ConnectionID) Key {
+	return Key{Table: Settings, Workspace: ws, Partition: "workspace", Sort: connectionPrefix + string(id)}
+}
+
+const connectionPrefix = "connection#"
+
+// LoadConnection reads a connection. It returns the item's own version too,
+// for SaveConnection. Errors: NotFound; Invalid for an unknown format.
+func LoadConnection(ctx context.Context, s Store, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, int64, error) {
+	item, err := s.Get(ctx, ConnectionKey(ws, id))
+	if err != nil {
+		return nil, 0, err
+	}
+	c, err := decodeConnection(item)
+	return c, item.Version, err
+}
+
+// SaveConnection stores c if the item is still at version seen (0 = new) and
+// returns the new item version. Conflict when somebody else was faster.
+func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Connection, seen int64) (int64, error) {
+	b, err := json.Marshal(storedConnection{V: connectionFormat, Generation: c.Generation, Version: c.Version, Document: *c})
+	if err != nil {
+		return 0, fault.Wrap("store: encode connection", fault.Invalid, err)
+	}
+	return s.Write(ctx, Write{Item: Item{Key: ConnectionKey(ws, c.ID), Data: b}, If: IfVersion(seen)})
+}
+
+// ListConnections returns one page of a workspace's connections, by ID.
+func ListConnections(ctx context.Context, s Store, ws crm.WorkspaceID, limit int, cursor string) ([]crm.Connection, string, error) {
+	page, err := s.Query(ctx, Query{Table: Settings, Workspace: ws, Partition: "workspace", Prefix: connectionPrefix, Limit: limit, Cursor: cursor})
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]crm.Connection, 0, len(page.Items))
+	for _, item := range page.Items {
+		c, err := decodeConnection(item)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, *c)
+	}
+	return out, page.Next, nil
+}
+
+func decodeConnection(item Item) (*crm.Connection, error) {
+	var sc storedConnection
+	if err := json.Unmarshal(item.Data, &sc); err != nil {
+		return nil, fault.Wrap("store: decode connection", fault.Other, err)
+	}
+	if sc.V != connectionFormat {
+		return nil, fault.New("store: decode connection", fault.Invalid, "unknown_format", "the connection was written by a newer version of Lockstep")
+	}
+	c := sc.Document
+	c.Generation, c.Version = sc.Generation, sc.Version
+	return &c, nil
+}
+
+// Workspace is a tenant.
+type Workspace struct {
+	ID        crm.WorkspaceID `json:"id"`
+	Name      string          `json:"name"`
+	TimeZone  string          `json:"time_zone"` // IANA name; "" = UTC
+	LogDays   int             `json:"log_days"`  // retention of the log; 0 = 90, at least 62
+	CreatedAt time.Time       `json:"created_at"`
+}
+
+// WorkspaceKey names a workspace's top-level item.
+func WorkspaceKey(id crm.WorkspaceID) Key {
+	return Key{Table: Settings, Partition: "workspaces", Sort: string(id)}
+}
+
+// LoadWorkspace reads a workspace and its item version. NotFound when there is none.
+func LoadWorkspace(ctx context.Context, s Store, id crm.WorkspaceID) (Workspace, int64, error) {
+	var w Workspace
+	item, err := s.Get(ctx, WorkspaceKey(id))
+	if err != nil {
+		return w, 0, err
+	}
+	return w, item.Version, json.Unmarshal(item.Data, &w)
+}
+
+// SaveWorkspace stores w if its item is still at version seen (0 = new).
+func SaveWorkspace(ctx context.Context, s Store, w Workspace, seen int64) (int64, error) {
+	b, err := json.Marshal(w)
+	if err != nil {
+		return 0, err
+	}
+	return s.Write(ctx, Write{Item: Item{Key: WorkspaceKey(w.ID), Data: b}, If: IfVersion(seen)})
+}
+
+// ListWorkspaces returns one page of all workspaces, by ID.
+func ListWorkspaces(ctx context.Context, s Store, limit int, cursor string) ([]Workspace, string, error) {
+	page, err := s.Query(ctx, Query{Table: Settings, Partition: "workspaces", Limit: limit, Cursor: cursor})
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]Workspace, len(page.Items))
+	for i, item := range page.Items {
+		if err := json.Unmarshal(item.Data, &out[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	return out, page.Next, nil
+}
