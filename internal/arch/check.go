@@ -58,7 +58,23 @@ func (v Violation) String() string { return v.Pos + ": " + v.Msg }
 // for what it cannot read or parse.
 func Check(fsys fs.FS, t Table) ([]Violation, error) {
 	c := &checker{table: t, used: make([]bool, len(t.Allow)), homeless: map[string]bool{}}
-	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+	if err := Sources(fsys, c.file); err != nil {
+		return nil, fmt.Errorf("arch: %w", err)
+	}
+	for i, a := range t.Allow {
+		if !c.used[i] {
+			c.add(a.File, "the allowance of %q is not needed any more: take it out of rules.go", a.What)
+		}
+	}
+	slices.SortStableFunc(c.found, func(a, b Violation) int { return cmp.Compare(a.Pos, b.Pos) })
+	return c.found, nil
+}
+
+// Sources calls fn with every Go file below the root of fsys, in lexical
+// order, without testdata, hidden folders and nested modules. An error of fn
+// ends the walk.
+func Sources(fsys fs.FS, fn func(name string, src []byte) error) error {
+	return fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -72,18 +88,8 @@ func Check(fsys fs.FS, t Table) ([]Violation, error) {
 		if err != nil {
 			return err
 		}
-		return c.file(p, src)
+		return fn(p, src)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("arch: %w", err)
-	}
-	for i, a := range t.Allow {
-		if !c.used[i] {
-			c.add(a.File, "the allowance of %q is not needed any more: take it out of rules.go", a.What)
-		}
-	}
-	slices.SortStableFunc(c.found, func(a, b Violation) int { return cmp.Compare(a.Pos, b.Pos) })
-	return c.found, nil
 }
 
 // skip leaves out what the go command leaves out too, and nested modules.

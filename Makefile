@@ -1,0 +1,135 @@
+# Lockstep. "make" lists the targets; everything works on a fresh clone.
+#
+# What runs where, so that nothing is proved twice:
+#   test    every test once, plainly. Needs Go and Node.
+#   check   what can be said without looking at results: form, linters, borders,
+#           docs, tidiness, build; and the race detector over the packages in
+#           which goroutines meet, in another order each time (-shuffle). Those
+#           tests run again there because only the race build can see a race;
+#           -short lets the long ones take fewer rounds (never leave out a case).
+#   verify  what needs Python or Java, or time: conformance from the OpenAPI
+#           document, a short run of every fuzz target.
+# Cheap things stand first, so that a mistake shows early.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO ?= go
+FUZZTIME ?= 5s
+TEST ?= ./...
+TESTFLAGS ?= -timeout=10m
+export CGO_ENABLED ?= 0
+# The same flags for build, test, vet and lint: packages compile once for all.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+
+TOOLS := $(CURDIR)/.tools
+LINT := $(TOOLS)/golangci-lint
+FUMPT := $(TOOLS)/gofumpt
+
+# The vendors' client libraries, for the tests that hold our fakes against them.
+CLIENTS := $(if $(wildcard scripts/clients/package-lock.json),scripts/clients/node_modules/.package-lock.json)
+
+# Python packages that scripts in scripts/verify.d want.
+VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.installed)
+
+# Packages without goroutines gain nothing from the race detector; the
+# simulation runs single-file by design and is long.
+RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
+
+.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients tools clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+run: build ## build, then keep two fake CRMs with made-up people in step, until Ctrl-C
+	bin/lockstep demo
+
+test: clients ## every test once, with a summary (needs Go and Node)
+	$(GO) test -json $(TESTFLAGS) $(TEST) | $(GO) run ./scripts/testsum
+
+check: fmt-check arch docs-names tidy-check vet build lint race ## format, borders, docs, vet, build, lint, race: what a change must pass
+
+verify: build $(VENV) fuzz ## conformance and other outside judges, then 5 s of every fuzz target
+	@export PATH="$(TOOLS)/venv/bin:$$PATH"; \
+	for s in scripts/verify.d/*; do \
+		if [ -f "$$s" ] && [ -x "$$s" ]; then echo "== $$s"; "$$s"; fi; \
+	done
+
+verify-full: build ## every figure of docs/invariants.md: target, measured, pass (long)
+	$(GO) run ./scripts/verifyfull
+
+sim: build ## the short simulation: faults, crashes and users, 0 violations
+	bin/lockstep sim
+
+bench: ## calls, writes and memory per record: counts, not seconds
+	$(GO) run ./scripts/bench
+
+fuzz: ## every fuzz target for FUZZTIME (5s) each
+	$(GO) run ./scripts/fuzz -time $(FUZZTIME)
+
+fmt: $(FUMPT) ## format the code
+	$(FUMPT) -w $$(git ls-files -co --exclude-standard '*.go')
+
+lint: $(LINT) ## golangci-lint with the pinned version
+	$(LINT) run ./...
+
+build: ## bin/lockstep, static and reproducible
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lockstep ./functions/local
+
+docs-status: ## bring the status column of docs/features.md up to date
+	$(GO) run ./scripts/docnames -write
+
+clean: ## remove what was built and the tools
+	rm -rf bin .tools scripts/clients/node_modules
+
+# ---- parts of check -------------------------------------------------------
+
+fmt-check: $(FUMPT)
+	@bad=$$($(FUMPT) -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$bad" ]; then $(FUMPT) -d $$bad || :; echo "not formatted: make fmt"; exit 1; fi
+
+arch:
+	$(GO) test ./internal/arch
+
+docs-names:
+	$(GO) run ./scripts/docnames
+
+tidy-check:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+vet:
+	$(GO) vet ./...
+
+# The race detector needs cgo.
+race: clients
+	CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout=15m $$($(GO) list ./internal/... ./functions/... | grep -vE '$(RACE_SKIPS)')
+
+# ---- tools ----------------------------------------------------------------
+
+clients: $(CLIENTS)
+
+scripts/clients/node_modules/.package-lock.json: scripts/clients/package.json scripts/clients/package-lock.json
+	cd scripts/clients && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+tools: $(LINT) $(FUMPT)
+
+# About five minutes on two cold cores, once.
+$(LINT): scripts/tools/go.mod scripts/tools/go.sum
+	@mkdir -p $(TOOLS)
+	@echo "building golangci-lint (once, some minutes)"
+	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(FUMPT): scripts/tools/go.mod scripts/tools/go.sum
+	@mkdir -p $(TOOLS)
+	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ mvdan.cc/gofumpt
+
+$(TOOLS)/venv/.installed: scripts/verify.d/requirements.txt
+	@mkdir -p $(TOOLS)
+	python3 -m venv $(TOOLS)/venv
+	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// docs is a set of pages that passes, in which every row is planned except
+// those given.
+func docs(status map[int]string) map[string]string {
+	var b strings.Builder
+	for row := 1; row <= featureRows; row++ {
+		s := planned
+		if status[row] != "" {
+			s = status[row]
+		}
+		fmt.Fprintf(&b, "| %d | name | text | %s |\n", row, s)
+	}
+	return map[string]string{
+		featuresPage:       b.String(),
+		invariantsPage:     "# Invariants\n\n| S1 | x |\n| S11 | x |\n| X8 | x |\n| P3 | x |\n| 1.7 | x |\n",
+		designPage:         "# Design\n\n## 3. Decisions\n\n### 3.4 One writer\n",
+		"docs/apps/foo.md": "# Foo\n",
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	const reg = "https://registry." + "npmjs.org/x"
+	tests := map[string]struct {
+		status map[int]string
+		files  map[string]string
+		want   string // a part of the only problem; "" = none
+	}{
+		"nothing named": {},
+		"all names known": {files: map[string]string{"a/a_test.go": `package a
+// Holds for one (S1) and two (S1, S11), see INVARIANTS S11 and X8, INVARIANTS 1.7,
+// DESIGN 3.4, DESIGN section 3, foo.md, docs/design.md, DESIGN.md 3.4, FEATURES row 119 (rows 77–81).
+func TestS11_X() {}
+func TestS1_X8_Both() {}
+func TestSomething() {}
+func FuzzX8_Key() {}
+`}},
+		"unknown invariant in a test":      {files: map[string]string{"a/a_test.go": "package a\nfunc TestS12_X() {}\n"}, want: "a/a_test.go:2: names S12"},
+		"second name of a test":            {files: map[string]string{"a/a_test.go": "package a\nfunc TestS1_S12_X() {}\n"}, want: "names S12"},
+		"a test outside a test file":       {files: map[string]string{"a/a.go": "package a\nfunc TestS12_X() {}\n"}},
+		"unknown fuzz target":              {files: map[string]string{"a/a_test.go": "package a\nfunc FuzzX9_X() {}\n"}, want: "names X9"},
+		"unknown invariant in brackets":    {files: map[string]string{"a/a.go": "package a // as promised (S1, S99)\n"}, want: "names S99"},
+		"unknown invariant after the word": {files: map[string]string{"a/a.go": "// INVARIANTS\n// S98\npackage a\n"}, want: "names S98"},
+		"other words in brackets":          {files: map[string]string{"a/a.go": "package a // a bucket (S3 or GCS), key (P5x), f(S99x)\n"}},
+		"unknown design rule":              {files: map[string]string{"a/a.go": "package a // INVARIANTS section 1 point 6\n"}, want: "names 1.6"},
+		"unknown decision":                 {files: map[string]string{"a/a.go": "package a // DESIGN 3.5\n"}, want: "names design 3.5"},
+		"unknown row in a comment":         {files: map[string]string{"a/a.go": "package a // FEATURES row 214\n"}, want: "names row 214"},
+		"unknown row in brackets":          {files: map[string]string{"a/a.go": "package a // x (rows 1, 300)\n"}, want: "names row 300"},
+		"unknown page":                     {files: map[string]string{"a/a.go": "package a // see bar.md\n"}, want: "no page bar.md"},
+		"a page elsewhere in the world":    {files: map[string]string{"a/a.go": "package a // https://example.com/bar.md\n"}},
+		"a planned row with a test":        {files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"}, want: "row 119 is planned, but tested by a/a_test.go:2 TestRow119_X"},
+		"a partly done row with a test":    {status: map[int]string{119: partly}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"}},
+		"a done row with a test":           {status: map[int]string{119: done}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"}},
+		"a done row without a test":        {status: map[int]string{119: done}, want: "row 119 is done, but no test"},
+		"an unknown status":                {status: map[int]string{5: "perhaps"}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow5_X() {}\n"}, want: `unknown status "perhaps"`},
+		"a good link":                      {files: map[string]string{"README.md": "[a](docs/design.md) [b](docs/design.md#34-one-writer) [c](docs) [d](#top) [e](https://example.com)\n\n# Top\n"}},
+		"a broken link":                    {files: map[string]string{"README.md": "[a](docs/nothing.md)\n"}, want: "README.md:1: link docs/nothing.md: there is no docs/nothing.md"},
+		"a broken anchor":                  {files: map[string]string{"README.md": "\n[a](docs/design.md#99-x)\n"}, want: "README.md:2: link docs/design.md#99-x"},
+		"a link in code":                   {files: map[string]string{"README.md": "```\n[a](nothing.md)\n```\n`[b](nothing.md)`\n"}},
+		"a path of a machine":              {files: map[string]string{"x.sh": "cd /wor" + "k/main\n"}, want: "a path of one machine"},
+		"the host of a registry":           {files: map[string]string{"x.txt": "\n" + reg + "\n"}, want: "x.txt:2: holds"},
+		"a resolved address":               {files: map[string]string{"package-lock.json": `  "resol` + `ved": "https://example.com/x.tgz"`}, want: "a resolved address"},
+		"a file that is not text":          {files: map[string]string{"x.bin": "\x00" + reg}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := docs(tc.status)
+			maps.Copy(all, tc.files)
+			fsys := fstest.MapFS{}
+			for file, src := range all {
+				fsys[file] = &fstest.MapFile{Data: []byte(src)}
+			}
+			got, _, err := check(fsys, slices.Sorted(maps.Keys(all)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case tc.want == "" && len(got) > 0:
+				t.Errorf("want no problem, got %q", got)
+			case tc.want != "" && (len(got) != 1 || !strings.Contains(got[0], tc.want)):
+				t.Errorf("want one problem with %q, got %q", tc.want, got)
+			}
+		})
+	}
+}
+
+func TestMissingAndDoubleRows(t *testing.T) {
+	t.Parallel()
+	src := docs(nil)[featuresPage]
+	src = strings.Replace(src, "| 7 | name", "| 8 | name", 1)
+	got := readFeatures([]byte(src)).problems
+	want := []string{featuresPage + ":8: row 8 is there twice", featuresPage + ": row 7 is missing"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestWithStatus(t *testing.T) {
+	t.Parallel()
+	f := readFeatures([]byte(docs(map[int]string{1: done, 2: done, 3: partly, 4: partly})[featuresPage]))
+	got := readFeatures(f.withStatus(names{rows: map[int]string{1: "t", 3: "t", 5: "t"}}))
+	want := map[int]string{1: done, 2: planned, 3: partly, 4: planned, 5: partly, 6: planned}
+	for row, status := range want {
+		if got.rows[row].status != status {
+			t.Errorf("row %d: got %s, want %s", row, got.rows[row].status, status)
+		}
+	}
+	if len(got.problems) > 0 {
+		t.Error(got.problems)
+	}
+}
