@@ -1,0 +1,118 @@
+package mapping
+
+import "github.com/lockstep-crm/lockstep/internal/crm"
+
+// domain is the canonical form that a mapping's values take.
+type domain uint8
+
+const (
+	domainText domain = iota
+	domainName
+	domainEmail
+	domainPhone
+	domainNumber
+	domainBool
+	domainDate
+	domainDateTime
+	domainOption // one of a set
+	domainSet    // several, as a set
+)
+
+// naturalDomain is the form in which two fields of one type are compared.
+func naturalDomain(t crm.FieldType) domain {
+	switch t {
+	case crm.TypeNumber:
+		return domainNumber
+	case crm.TypeBoolean:
+		return domainBool
+	case crm.TypeDate:
+		return domainDate
+	case crm.TypeDateTime:
+		return domainDateTime
+	case crm.TypeEmail:
+		return domainEmail
+	case crm.TypeOption:
+		return domainOption
+	case crm.TypeOptions, crm.TypeList:
+		return domainSet
+	case crm.TypeText, crm.TypePhone, crm.TypeReference, crm.TypeURL, crm.TypeOwner:
+		// Phones are free text in the apps; only the phone transform reads more into them.
+	}
+	return domainText
+}
+
+// shape is what a transform works on.
+type shape struct {
+	domain  domain
+	natural crm.FieldType // of a side whose schema is unknown
+	fits    []crm.FieldType
+}
+
+var shapes = map[crm.TransformType]shape{
+	crm.TransformFullName: {domainName, crm.TypeText, []crm.FieldType{crm.TypeText}},
+	crm.TransformPhone:    {domainPhone, crm.TypePhone, []crm.FieldType{crm.TypePhone, crm.TypeText}},
+	crm.TransformEmail:    {domainEmail, crm.TypeEmail, []crm.FieldType{crm.TypeEmail, crm.TypeText}},
+	crm.TransformDate:     {domainDate, crm.TypeDate, []crm.FieldType{crm.TypeDate, crm.TypeDateTime, crm.TypeText}},
+	crm.TransformDateTime: {domainDateTime, crm.TypeDateTime, []crm.FieldType{crm.TypeDateTime, crm.TypeDate, crm.TypeText}},
+	crm.TransformNumber:   {domainNumber, crm.TypeNumber, []crm.FieldType{crm.TypeNumber, crm.TypeText}},
+	crm.TransformBoolean:  {domainBool, crm.TypeBoolean, []crm.FieldType{crm.TypeBoolean, crm.TypeText, crm.TypeOption}},
+	crm.TransformOptions: {domainOption, crm.TypeOption,
+		[]crm.FieldType{crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeText, crm.TypeBoolean}},
+	crm.TransformList: {domainSet, crm.TypeOptions, []crm.FieldType{crm.TypeList, crm.TypeOptions, crm.TypeText, crm.TypeOption}},
+}
+
+// severalItems reports whether a field of type t holds several values.
+func severalItems(t crm.FieldType) bool { return t == crm.TypeOptions || t == crm.TypeList }
+
+// asText reports types whose values are texts that another app may keep as text.
+func asText(t crm.FieldType) bool {
+	switch t {
+	case crm.TypeText, crm.TypeURL, crm.TypePhone, crm.TypeEmail, crm.TypeOption, crm.TypeReference, crm.TypeOwner:
+		return true
+	case crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOptions, crm.TypeList:
+	}
+	return false
+}
+
+// movesAsIs reports whether a field of type from may be written to one of type
+// to without a transform.
+func movesAsIs(from, to crm.FieldType) bool {
+	switch {
+	case from == to:
+		// A record ID or a user of one app means nothing in another.
+		return from != crm.TypeReference && from != crm.TypeOwner
+	case to == crm.TypeText:
+		return true
+	case from == crm.TypeText:
+		return asText(to)
+	case severalItems(from):
+		return severalItems(to) || to == crm.TypeOption
+	case from == crm.TypeOption:
+		return severalItems(to)
+	}
+	return false
+}
+
+// remedy says which transform would join two types, if one does.
+func remedy(a, b crm.FieldType) string {
+	for _, t := range []crm.TransformType{
+		crm.TransformNumber, crm.TransformBoolean, crm.TransformDate, crm.TransformDateTime, crm.TransformList, crm.TransformOptions,
+	} {
+		if fitsType(t, a) && fitsType(t, b) {
+			return `set the transform "` + string(t) + `" or map a field of the same type`
+		}
+	}
+	if (a == crm.TypeReference || a == crm.TypeOwner) && a == b {
+		return "the IDs of one app mean nothing in another; references to records travel as associations"
+	}
+	return "map a field of the same type"
+}
+
+func fitsType(t crm.TransformType, f crm.FieldType) bool {
+	for _, x := range shapes[t].fits {
+		if x == f {
+			return true
+		}
+	}
+	return false
+}
