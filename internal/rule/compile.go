@@ -1,0 +1,251 @@
+package rule
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// The codes of problems of filters and rules, beside mapping.CodeUnknownField.
+const (
+	CodeUnknownOperator = "unknown_operator"
+	CodeOperatorMisfit  = "operator_does_not_fit" // the operator does not work on the field's type
+	CodeWrongValue      = "wrong_value"           // missing, or not of the kind that the operator compares with
+	CodeBadNode         = "ambiguous_filter"      // a node that is empty or several things at once
+	CodeTooLarge        = "filter_too_large"
+	CodeUnknownAction   = "unknown_action"
+)
+
+// compiler collects every problem of one filter.
+type compiler struct {
+	fields   map[string]crm.Field
+	loc      *time.Location
+	problems []mapping.Problem
+	clauses  int
+	names    []string
+}
+
+func (c *compiler) add(pointer, code, format string, args ...any) {
+	c.problems = append(c.problems, mapping.Problem{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// Compile checks a filter against the fields of the object that it looks at
+// (nil: schema unknown, names and types are not checked). Loc is the zone of
+// calendar days; nil is UTC. A nil filter gives a nil Filter, which lets every
+// record through. Pointers of problems are relative to the filter; with
+// problems the Filter is nil and must not be used.
+func Compile(f *crm.Filter, fields map[string]crm.Field, loc *time.Location) (*Filter, []mapping.Problem) {
+	if f == nil {
+		return nil, nil
+	}
+	if loc == nil {
+		loc = time.UTC
+	}
+	c := &compiler{fields: fields, loc: loc}
+	root := c.node(f, "", 1)
+	if len(c.problems) > 0 {
+		return nil, c.problems
+	}
+	slices.Sort(c.names)
+	return &Filter{root: root, names: slices.Compact(c.names)}, nil
+}
+
+func (c *compiler) node(f *crm.Filter, at string, depth int) node {
+	if depth > MaxDepth {
+		c.add(at, CodeTooLarge, "filters may be nested %d deep: flatten this one", MaxDepth)
+		return allOf{}
+	}
+	isClause := f.Field != "" || f.Op != "" || f.Value.Kind() != crm.Absent
+	forms := 0
+	for _, is := range []bool{len(f.All) > 0, len(f.Any) > 0, f.Not != nil, isClause} {
+		if is {
+			forms++
+		}
+	}
+	if forms != 1 {
+		c.add(at, CodeBadNode, "a filter is exactly one of: all with filters, any with filters, not, or field with op and value; "+
+			"to let every record through set the filter to null")
+		return allOf{}
+	}
+	switch {
+	case f.Not != nil:
+		return notOf{c.node(f.Not, at+"/not", depth+1)}
+	case len(f.All) > 0:
+		return allOf(c.nodes(f.All, at+"/all", depth))
+	case len(f.Any) > 0:
+		return anyOf(c.nodes(f.Any, at+"/any", depth))
+	}
+	return c.clause(f, at)
+}
+
+func (c *compiler) nodes(fs []crm.Filter, at string, depth int) []node {
+	out := make([]node, 0, min(len(fs), MaxClauses))
+	for i := range fs {
+		if c.clauses > MaxClauses {
+			break // reported by the clause that crossed the line
+		}
+		out = append(out, c.node(&fs[i], at+"/"+strconv.Itoa(i), depth+1))
+	}
+	return out
+}
+
+func (c *compiler) clause(f *crm.Filter, at string) node {
+	if c.clauses++; c.clauses > MaxClauses {
+		if c.clauses == MaxClauses+1 {
+			c.add(at, CodeTooLarge, "a filter may have %d clauses: shorten it, for example with in", MaxClauses)
+		}
+		return allOf{}
+	}
+	out := &clause{pointer: at, field: f.Field, op: f.Op, wanted: f.Value, loc: c.loc}
+	field, found := c.fields[f.Field]
+	switch {
+	case f.Field == "":
+		c.add(at+"/field", mapping.CodeMissingField, "name the field that the clause looks at")
+		return out
+	case c.fields != nil && !found:
+		c.add(at+"/field", mapping.CodeUnknownField, "the object has no field %q: choose one of its fields", f.Field)
+		return out
+	}
+	out.kind = kindOf(field)
+	c.names = append(c.names, f.Field)
+	if c.checkOperator(f, field, at) {
+		c.checkValue(out, f, at)
+	}
+	return out
+}
+
+func kindOf(f crm.Field) kind {
+	switch f.Type {
+	case crm.TypeNumber:
+		return asNumber
+	case crm.TypeBoolean:
+		return asBool
+	case crm.TypeDate, crm.TypeDateTime:
+		return asMoment
+	case crm.TypeOptions, crm.TypeList:
+		return asList
+	case crm.TypeText, crm.TypeEmail, crm.TypePhone, crm.TypeOption, crm.TypeReference, crm.TypeURL, crm.TypeOwner:
+	}
+	if f.Multiple {
+		return asList
+	}
+	return asAny
+}
+
+// checkOperator reports whether the operator exists and works on the field's type.
+func (c *compiler) checkOperator(f *crm.Filter, field crm.Field, at string) bool {
+	k, misfit := kindOf(field), false
+	switch f.Op {
+	case crm.OpEquals, crm.OpNotEquals, crm.OpContains, crm.OpNotContains, crm.OpStartsWith, crm.OpEndsWith,
+		crm.OpIsEmpty, crm.OpIsNotEmpty, crm.OpIn, crm.OpNotIn:
+	case crm.OpGreaterThan, crm.OpLessThan:
+		misfit = k == asBool || k == asList
+	case crm.OpBefore, crm.OpAfter, crm.OpInLastDays:
+		misfit = k == asBool || k == asList || k == asNumber
+	case crm.OpIsTrue, crm.OpIsFalse:
+		misfit = k == asMoment || k == asList
+	default:
+		c.add(at+"/op", CodeUnknownOperator, "there is no operator %q: use equals, not_equals, contains, not_contains, starts_with, "+
+			"ends_with, is_empty, is_not_empty, in, not_in, greater_than, less_than, before, after, in_last_days, is_true or is_false", f.Op)
+		return false
+	}
+	if misfit {
+		c.add(at+"/op", CodeOperatorMisfit, "the operator %q does not work on the field %q (%s): choose another operator or field", f.Op, f.Field, field.Type)
+	}
+	return !misfit
+}
+
+// checkValue reads the wanted value for the operator.
+func (c *compiler) checkValue(out *clause, f *crm.Filter, at string) {
+	at += "/value"
+	switch f.Op {
+	case crm.OpIsEmpty, crm.OpIsNotEmpty, crm.OpIsTrue, crm.OpIsFalse:
+		out.wanted = crm.NullValue() // the value box is ignored
+		return
+	case crm.OpInLastDays:
+		out.days = c.days(f, at)
+		return
+	case crm.OpIn, crm.OpNotIn:
+		if f.Value.Kind() != crm.List {
+			c.add(at, CodeWrongValue, "the operator %q on field %q compares with a list: give a list of values", f.Op, f.Field)
+			return
+		}
+	case crm.OpEquals, crm.OpNotEquals:
+		if f.Value.Kind() == crm.List && out.kind != asList && out.kind != asAny {
+			c.add(at, CodeWrongValue, "the field %q holds one value: compare it with one, or use in", f.Field)
+			return
+		}
+	case crm.OpContains, crm.OpNotContains, crm.OpStartsWith, crm.OpEndsWith, crm.OpGreaterThan, crm.OpLessThan, crm.OpBefore, crm.OpAfter:
+		if f.Value.Kind() == crm.List {
+			c.add(at, CodeWrongValue, "the operator %q on field %q compares with one value: give one", f.Op, f.Field)
+			return
+		}
+	}
+	c.targets(out, f, at)
+}
+
+func (c *compiler) targets(out *clause, f *crm.Filter, at string) {
+	if f.Value.Blank() {
+		c.add(at, CodeWrongValue, "the operator %q on field %q needs a value: give one, or use is_empty or is_not_empty", f.Op, f.Field)
+		return
+	}
+	wanted := []crm.Value{f.Value}
+	if f.Value.Kind() == crm.List {
+		wanted = wanted[:0]
+		for _, s := range f.Value.Items() {
+			wanted = append(wanted, crm.TextValue(s))
+		}
+	}
+	if len(wanted) > MaxWanted {
+		c.add(at, CodeTooLarge, "the operator %q on field %q has %d values, the limit is %d: split the clause", f.Op, f.Field, len(wanted), MaxWanted)
+		return
+	}
+	for i, v := range wanted {
+		pointer := at
+		if f.Value.Kind() == crm.List {
+			pointer += "/" + strconv.Itoa(i)
+		}
+		if t := newTarget(v, c.loc); c.checkTarget(out, v, t, pointer) {
+			out.targets = append(out.targets, t)
+		}
+	}
+}
+
+// checkTarget refuses a value that could never be compared with the field.
+func (c *compiler) checkTarget(out *clause, v crm.Value, t target, at string) bool {
+	ordered := out.op == crm.OpGreaterThan || out.op == crm.OpLessThan
+	dated := out.op == crm.OpBefore || out.op == crm.OpAfter || ordered && out.kind == asMoment
+	whole := out.op == crm.OpEquals || out.op == crm.OpNotEquals || out.op == crm.OpIn || out.op == crm.OpNotIn
+	switch {
+	case v.Blank():
+		c.add(at, CodeWrongValue, "the operator %q on field %q cannot look for a blank: use is_empty", out.op, out.field)
+	case utf8.RuneCountInString(v.Text()) > MaxText:
+		c.add(at, CodeTooLarge, "a value may have %d characters: shorten it", MaxText)
+	case (dated || whole && out.kind == asMoment) && !t.isMoment:
+		c.add(at, CodeWrongValue, "the operator %q on field %q compares with a date: give it as 2026-01-31 or 2026-01-31T13:45:00Z", out.op, out.field)
+	case (ordered && !dated || whole && out.kind == asNumber) && t.number == "":
+		c.add(at, CodeWrongValue, "the operator %q on field %q compares with a number: give it with a point for decimals", out.op, out.field)
+	case whole && out.kind == asBool && !t.isBool:
+		c.add(at, CodeWrongValue, "the field %q is true or false: give one of them, or use is_true", out.field)
+	default:
+		return true
+	}
+	return false
+}
+
+// days reads the whole number of days of in_last_days.
+func (c *compiler) days(f *crm.Filter, at string) int {
+	text, ok := mapping.CanonicalNumber(strings.TrimSpace(f.Value.Text()))
+	n, err := strconv.Atoi(text)
+	if !ok || err != nil || n < 1 || n > MaxDays || f.Value.Kind() == crm.List || f.Value.Kind() == crm.Bool {
+		c.add(at, CodeWrongValue, "in_last_days on field %q needs a whole number of days from 1 to %d", f.Field, MaxDays)
+		return 0
+	}
+	return n
+}

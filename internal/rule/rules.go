@@ -1,0 +1,214 @@
+package rule
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// ActionAddTag is the one action of rules: a tag in a field of the target.
+const ActionAddTag = "add_tag"
+
+// Env is what rules need to know besides themselves.
+type Env struct {
+	// Left and Right are the fields of each side's object by name; nil means
+	// that the schema is unknown and names and types are not checked.
+	Left, Right map[string]crm.Field
+	// TimeZone is the zone of each side's calendar days; nil is UTC.
+	TimeZone crm.PerSide[*time.Location]
+}
+
+func (e Env) fields(s crm.Side) map[string]crm.Field {
+	if s == crm.Left {
+		return e.Left
+	}
+	return e.Right
+}
+
+// compiled is one rule in one way.
+type compiled struct {
+	id      string
+	on      bool
+	filter  *Filter
+	actions []crm.RuleAction
+}
+
+// Rules are the rules of one sync, immutable and safe for use by several
+// goroutines. A nil Rules lets every record through.
+type Rules struct {
+	ways [2][]compiled // to the right, to the left
+}
+
+// Decision is what the rules of a way say about one record.
+type Decision struct {
+	Pass    bool             // the record may travel
+	Rules   []string         // IDs of the rules that matched, in order
+	Actions []crm.RuleAction // of all of them, each once
+	Traces  []RuleTrace      // of every rule of the way, in order
+}
+
+// RuleTrace is what one rule said.
+type RuleTrace struct {
+	Rule    string `json:"rule"`
+	On      bool   `json:"on"`   // a rule that is off is not asked
+	Pass    bool   `json:"pass"` // it lets the record through
+	Clauses Trace  `json:"clauses"`
+}
+
+// CompileRules compiles the rules of one sync. Pointers of problems begin with
+// "/rules/<i>". A rule that is off is checked like one that is on. With
+// problems the result is nil and must not be used.
+func CompileRules(rules []crm.Rule, env Env) (*Rules, []mapping.Problem) {
+	c := &ruleCompiler{env: env, out: &Rules{}, ids: map[string]bool{}}
+	for i := range rules {
+		c.rule(&rules[i], "/rules/"+strconv.Itoa(i))
+	}
+	if len(c.problems) > 0 {
+		return nil, c.problems
+	}
+	return c.out, nil
+}
+
+type ruleCompiler struct {
+	env      Env
+	out      *Rules
+	ids      map[string]bool
+	problems []mapping.Problem
+}
+
+func (c *ruleCompiler) add(pointer, code, detail string) {
+	c.problems = append(c.problems, mapping.Problem{Pointer: pointer, Code: code, Detail: detail})
+}
+
+func (c *ruleCompiler) rule(r *crm.Rule, at string) {
+	switch {
+	case r.ID == "":
+		c.add(at+"/id", mapping.CodeMissingID, "a rule needs an ID that is unique in its sync")
+	case c.ids[r.ID]:
+		c.add(at+"/id", mapping.CodeDuplicateID, "the ID "+strconv.Quote(r.ID)+" is used by an earlier rule of this sync: choose another")
+	}
+	c.ids[r.ID] = true
+	switch r.Direction {
+	case "", crm.DirectionBoth, crm.DirectionToRight, crm.DirectionToLeft:
+	default: // off included: a rule has a switch of its own
+		c.add(at+"/direction", mapping.CodeUnknownDirection, "a rule's direction is to_right, to_left or both: choose one; to switch the rule off set enabled to false")
+		return
+	}
+	for i, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
+		if !r.Direction.Allows(way) {
+			continue
+		}
+		source := way.Source()
+		filter, problems := Compile(r.Filter, c.env.fields(source), c.env.TimeZone.Get(source))
+		for _, p := range problems {
+			c.add(at+"/filter"+p.Pointer, p.Code, p.Detail+" ("+string(source)+" side)")
+		}
+		c.actions(r.Actions, way.Target(), at)
+		c.exclusion(r, source, at)
+		c.out.ways[i] = append(c.out.ways[i], compiled{id: r.ID, on: r.On(), filter: filter, actions: slices.Clone(r.Actions)})
+	}
+}
+
+// actions checks that each action exists and can be carried out on a side.
+func (c *ruleCompiler) actions(actions []crm.RuleAction, side crm.Side, at string) {
+	for i, a := range actions {
+		at := at + "/actions/" + strconv.Itoa(i)
+		if a.Type != ActionAddTag {
+			c.add(at+"/type", CodeUnknownAction, "there is no action "+strconv.Quote(a.Type)+": use add_tag")
+		}
+		if strings.TrimSpace(a.Value) == "" {
+			c.add(at+"/value", CodeWrongValue, "give the tag to add")
+		}
+		c.writable(a.Field, side, at+"/field")
+	}
+}
+
+// exclusion checks the mark that "other way around" would leave on the source.
+func (c *ruleCompiler) exclusion(r *crm.Rule, side crm.Side, at string) {
+	if o := r.OtherWayAround; o.Enabled && o.Exclude != nil {
+		c.writable(o.Exclude.Field, side, at+"/other_way_around/exclude/field")
+	}
+}
+
+func (c *ruleCompiler) writable(name string, side crm.Side, at string) {
+	fields := c.env.fields(side)
+	field, found := fields[name]
+	quoted := "the " + string(side) + " field " + strconv.Quote(name)
+	switch {
+	case name == "":
+		c.add(at, mapping.CodeMissingField, "name the field of the "+string(side)+" object that takes the tag")
+	case fields == nil:
+	case !found:
+		c.add(at, mapping.CodeUnknownField, quoted+" does not exist: choose one of the object's fields")
+	case field.ReadOnly:
+		c.add(at, mapping.CodeReadOnlyField, quoted+" is read-only in the app: choose another field for the tag")
+	case !takesTag(field.Type):
+		c.add(at, mapping.CodeIncompatible, quoted+" ("+string(field.Type)+") cannot take a tag: choose a list, option or text field")
+	}
+}
+
+func takesTag(t crm.FieldType) bool {
+	switch t {
+	case crm.TypeText, crm.TypeOption, crm.TypeOptions, crm.TypeList, "":
+		return true
+	case crm.TypeEmail, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime,
+		crm.TypeReference, crm.TypeURL, crm.TypeOwner:
+	}
+	return false
+}
+
+// Decide asks the rules of a way about a record of its source side. Without
+// any rule in the way everything passes; when all are off nothing does.
+func (r *Rules) Decide(way crm.Way, fields crm.Fields, now time.Time) Decision {
+	rules := r.of(way)
+	if len(rules) == 0 {
+		return Decision{Pass: true}
+	}
+	var d Decision
+	for _, c := range rules {
+		t := RuleTrace{Rule: c.id, On: c.on}
+		if c.on {
+			t.Pass, t.Clauses = c.filter.Match(fields, now)
+		}
+		d.Traces = append(d.Traces, t)
+		if !t.Pass {
+			continue
+		}
+		d.Pass = true
+		d.Rules = append(d.Rules, c.id)
+		for _, a := range c.actions {
+			if !slices.Contains(d.Actions, a) {
+				d.Actions = append(d.Actions, a)
+			}
+		}
+	}
+	return d
+}
+
+// Fields returns the names of a side's fields that the rules which are on look
+// at, sorted, each once. Pulls must read them.
+func (r *Rules) Fields(side crm.Side) []string {
+	var names []string
+	for _, c := range r.of(crm.WayTo(side.Other())) {
+		if c.on {
+			names = append(names, c.filter.Fields()...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (r *Rules) of(way crm.Way) []compiled {
+	switch {
+	case r == nil:
+		return nil
+	case way == crm.ToRight:
+		return r.ways[0]
+	default:
+		return r.ways[1]
+	}
+}
