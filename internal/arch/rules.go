@@ -1,6 +1,9 @@
 package arch
 
-import "slices"
+import (
+	"path"
+	"slices"
+)
 
 // The layers, from the inside out. A list holds what a kind above may import.
 var (
@@ -18,6 +21,9 @@ var (
 
 	// storage are the adapters of the store, queue and secret ports.
 	storage = []string{"internal/store/sqlitestore", "internal/queue/sqlitequeue", "internal/secret/localkey"}
+
+	// database is what the SQLite adapters share: one file, opened alike.
+	database = "internal/sqlitedb"
 
 	// decorators are adapters that wrap their own port.
 	decorators = []string{"internal/connector/paced"}
@@ -103,18 +109,10 @@ var inner = []Rule{{
 // edges are what stands beside the ports: suites, references, fakes.
 var edges = []Rule{{
 	Kind:     "conformance suite",
-	Packages: []string{"internal/connector/connectortest", "internal/store/storetest", "internal/queue/queuetest", "internal/secret/secrettest"},
-	May:      slices.Concat(vocabulary, ports, []string{"internal/connector/fakekit"}),
+	Packages: []string{"internal/connector/connectortest"},
+	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret", "internal/connector/fakekit"}),
 	Outside:  testLibraries,
-	Reason:   "a suite knows the contract only; one that knows an implementation would let it off",
-}, {
-	Kind:     "reference implementation",
-	Packages: []string{"internal/store/memstore", "internal/queue/memqueue", "internal/secret/memsecret", "internal/connector/memconnector"},
-	May:      slices.Concat(vocabulary, ports),
-	NotStd:   reaching,
-	NotUse:   clock,
-	NoGo:     true,
-	Reason:   "the simulation replays a seed through it: no clock, chance or goroutine of its own",
+	Reason:   "the suite knows the port and the knobs that every fake has; one that knows an app would let it off",
 }, {
 	Kind:     "kit of the fakes",
 	Packages: []string{"internal/connector/fakekit/**"},
@@ -125,6 +123,14 @@ var edges = []Rule{{
 	Packages: []string{"internal/connector/*/*fake/**"},
 	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit/**", "./**"}),
 	Reason:   "a fake speaks the app's API from the app's documentation; knowing our connector, it would repeat its mistakes",
+}, {
+	Kind:     "embedded database",
+	Packages: []string{database},
+	May:      vocabulary,
+	Outside:  []string{"modernc.org/sqlite"},
+	NotStd:   []string{"net/http/**", "testing/**", "log"},
+	NotUse:   processLog,
+	Reason:   "one file serves store and queue; what is kept in it is the adapters' business",
 }, {
 	Kind:     "decorator",
 	Packages: decorators,
@@ -157,10 +163,28 @@ var edges = []Rule{{
 	Reason:   "a port is words and interfaces that both sides share; an implementation belongs beside it",
 }}
 
-// adapters gives every app and every storage a rule of its own, so that none
-// can see another one.
+// adapters gives every app, every storage and what stands beside its port a
+// rule of its own, so that none can see another one.
 func adapters() []Rule {
 	var rules []Rule
+	for _, port := range ports {
+		name := path.Base(port)
+		rules = append(rules, Rule{
+			Kind:     "conformance suite",
+			Packages: []string{port + "/" + name + "test"},
+			May:      slices.Concat(vocabulary, []string{port}),
+			Outside:  testLibraries,
+			Reason:   "a suite knows the contract only; one that knows an implementation would let it off",
+		}, Rule{
+			Kind:     "reference implementation",
+			Packages: []string{port + "/mem" + name},
+			May:      slices.Concat(vocabulary, []string{port}),
+			NotStd:   reaching,
+			NotUse:   clock,
+			NoGo:     true,
+			Reason:   "the simulation replays a seed through it: no clock, chance or goroutine of its own",
+		})
+	}
 	for _, app := range apps {
 		rules = append(rules, Rule{
 			Kind:     "connector " + app,
@@ -177,7 +201,7 @@ func adapters() []Rule {
 		rules = append(rules, Rule{
 			Kind:     "storage",
 			Packages: []string{s + "/**"},
-			May:      slices.Concat(vocabulary, ports, []string{"./**"}),
+			May:      slices.Concat(vocabulary, []string{path.Dir(s), database, "./**"}),
 			Outside:  []string{"modernc.org/sqlite", "github.com/klauspost/compress"},
 			NotStd:   []string{"net/http/**", "testing/**", "log"},
 			NotUse:   processLog,
