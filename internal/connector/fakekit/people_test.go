@@ -11,7 +11,7 @@ import (
 
 func TestPeopleAreAsExpected(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{0, 1, 10, 100, 1000, 5000, 20000} {
+	for _, n := range []int{0, 1, 10, 100, 1000, 5000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			if diff := cmp.Diff(Expected(n), count(t, n)); diff != "" {
