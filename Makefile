@@ -106,7 +106,7 @@ vet:
 
 # The race detector needs cgo.
 race: clients
-	CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout=15m $$($(GO) list ./internal/... ./functions/... | grep -vE '$(RACE_SKIPS)')
+	CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout=15m $$($(GO) list ./internal/... $(if $(wildcard functions),./functions/...) | grep -vE '$(RACE_SKIPS)')
 
 # ---- tools ----------------------------------------------------------------
 
