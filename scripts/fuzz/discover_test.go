@@ -56,3 +56,21 @@ PASS
 		t.Errorf("got %d, %d", execs, fresh)
 	}
 }
+
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		out  string
+		want bool
+	}{
+		"time was up":       {"fuzz: elapsed: 5s, execs: 9 (2/sec)\n--- FAIL: FuzzX (5.01s)\n    context deadline exceeded\n", true},
+		"a failing input":   {"--- FAIL: FuzzX (5.01s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzX/1\n", false},
+		"the target's own":  {"--- FAIL: FuzzX (0.01s)\n    x_test.go:3: context deadline exceeded\n", false},
+		"a failure at once": {"--- FAIL: FuzzX (0.00s)\n", false},
+	}
+	for name, tc := range tests {
+		if got := cutOff(tc.out); got != tc.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
