@@ -1,0 +1,260 @@
+package connectortest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// canary is personal data that no error may repeat.
+const canary = "canary4711"
+
+// call is one outbound call of a connector.
+type call struct {
+	write bool
+	do    func(ctx context.Context, c connector.Connector) error
+}
+
+// calls lists every outbound call, with personal data in each argument that takes any.
+func (s *suite) calls(ids []crm.RecordID) map[string]call {
+	whole := func(out []connector.Written, err error) error {
+		if err == nil && len(out) > 0 {
+			err = out[0].Err
+		}
+		return err
+	}
+	all := map[string]call{
+		"test":    {do: func(ctx context.Context, c connector.Connector) error { _, err := c.Test(ctx); return err }},
+		"objects": {do: func(ctx context.Context, c connector.Connector) error { _, err := c.Objects(ctx); return err }},
+		"fields":  {do: func(ctx context.Context, c connector.Connector) error { _, err := c.Fields(ctx, s.Object); return err }},
+		"changes": {do: func(ctx context.Context, c connector.Connector) error {
+			_, err := c.Changes(ctx, connector.ChangesRequest{Object: s.Object, Fields: s.fields()})
+			return err
+		}},
+		"full": {do: func(ctx context.Context, c connector.Connector) error {
+			_, err := c.Changes(ctx, connector.ChangesRequest{Object: s.Object, Fields: s.fields(), Full: true})
+			return err
+		}},
+		"read": {do: func(ctx context.Context, c connector.Connector) error {
+			_, err := c.BatchRead(ctx, s.Object, ids, s.fields())
+			return err
+		}},
+		"find": {do: func(ctx context.Context, c connector.Connector) error {
+			_, err := c.BatchFind(ctx, s.Object, s.Email, []string{canary + "@example.com"}, s.fields())
+			return err
+		}},
+		"create": {write: true, do: func(ctx context.Context, c connector.Connector) error {
+			w := connector.Write{Op: connector.Create, Fields: crm.Fields{s.Last: crm.TextValue(canary)}, Ref: "r"}
+			return whole(c.BatchWrite(ctx, s.Object, []connector.Write{w}))
+		}},
+		"update": {write: true, do: func(ctx context.Context, c connector.Connector) error {
+			w := connector.Write{Op: connector.Update, ID: ids[0], Fields: crm.Fields{s.Last: crm.TextValue(canary)}, Ref: "r"}
+			return whole(c.BatchWrite(ctx, s.Object, []connector.Write{w}))
+		}},
+	}
+	if s.app.Can(crm.AbilityArchive) {
+		all["archive"] = call{write: true, do: func(ctx context.Context, c connector.Connector) error {
+			return whole(c.BatchWrite(ctx, s.Object, []connector.Write{{Op: connector.Archive, ID: ids[1], Ref: "r"}}))
+		}}
+	}
+	if s.app.Can(crm.AbilityOwners) {
+		all["owner"] = call{do: func(ctx context.Context, c connector.Connector) error {
+			_, err := c.(connector.OwnerFinder).OwnerByEmail(ctx, canary+"@example.com")
+			return err
+		}}
+	}
+	return all
+}
+
+// testFaults crosses every call with every fault: the kind of the error, no
+// repeat by the connector itself, and no personal data or token in the text.
+func testFaults(t *testing.T, s *suite) {
+	const never = time.Hour
+	faults := map[string]struct {
+		fault    fakekit.Fault
+		kind     fault.Kind
+		retry    time.Duration
+		landed   bool // a write's effect is unknown afterwards
+		patience time.Duration
+	}{
+		"429":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 429, RetryAfter: 7 * time.Second}, kind: fault.Throttled, retry: 7 * time.Second},
+		"403":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 403}, kind: fault.Denied},
+		"500":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 500}, kind: fault.Unavailable, landed: true},
+		"502 html":   {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 502, Body: "<html>" + canary + "</html>"}, kind: fault.Unavailable, landed: true},
+		"503 landed": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 503, After: true}, kind: fault.Unavailable, landed: true},
+		"302":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 302, Body: "{}"}, kind: fault.Unavailable, landed: true},
+		"malformed":  {fault: fakekit.Fault{Kind: fakekit.FaultMalformed}, kind: fault.Unavailable, landed: true},
+		"wrong type": {fault: fakekit.Fault{Kind: fakekit.FaultWrongType}, kind: fault.Unavailable, landed: true},
+		"huge":       {fault: fakekit.Fault{Kind: fakekit.FaultHuge}, kind: fault.Unavailable, landed: true},
+		"dropped":    {fault: fakekit.Fault{Kind: fakekit.FaultDrop}, kind: fault.Unavailable, landed: true},
+		"timeout":    {fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: never}, kind: fault.Unavailable, landed: true, patience: 20 * time.Millisecond},
+		"stalled":    {fault: fakekit.Fault{Kind: fakekit.FaultSlow, Delay: never}, kind: fault.Unavailable, landed: true, patience: 20 * time.Millisecond},
+	}
+	ids := s.must(t, 0, 3)
+	s.settle()
+	for name, f := range faults {
+		for op, c := range s.calls(ids) {
+			t.Run(name+"/"+op, func(t *testing.T) {
+				if f.fault.Kind == fakekit.FaultHuge && op != "read" && op != "create" && op != "changes" {
+					return // one of each sort: forty megabytes take their time
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				conn := s.Open(t, Tools{Tokens: s.tokens, Wrap: func(rt http.RoundTripper) http.RoundTripper {
+					return impatient{rt, f.patience, stop}
+				}})
+				if err := s.Fake.Inject(f.fault); err != nil {
+					t.Fatal(err)
+				}
+				before := s.Fake.Calls()
+				err := c.do(ctx, conn)
+				if !fault.Is(err, f.kind) {
+					t.Fatalf("%v, want %s", err, f.kind)
+				}
+				if n := s.Fake.Calls() - before; n != 1 {
+					t.Errorf("%d calls were made, want one: connectors do not repeat", n)
+				}
+				if got := fault.RetryAfter(err); f.retry != 0 && got != f.retry {
+					t.Errorf("RetryAfter = %s, want %s", got, f.retry)
+				}
+				if got := fault.MayHaveLanded(err); got != (c.write && f.landed) {
+					t.Errorf("MayHaveLanded = %v, want %v", got, c.write && f.landed)
+				}
+				s.discreet(t, err)
+			})
+		}
+	}
+}
+
+// impatient gives up some time after a call has gone out; 0 = never.
+type impatient struct {
+	next     http.RoundTripper
+	patience time.Duration
+	stop     context.CancelFunc
+}
+
+// RoundTrip implements http.RoundTripper.
+func (i impatient) RoundTrip(req *http.Request) (*http.Response, error) {
+	if i.patience > 0 {
+		time.AfterFunc(i.patience, i.stop)
+	}
+	return i.next.RoundTrip(req)
+}
+
+// discreet checks an error's text.
+func (s *suite) discreet(t *testing.T, err error) {
+	t.Helper()
+	for _, secret := range []string{canary, s.tokens.current.Reveal()} {
+		if strings.Contains(err.Error(), secret) {
+			t.Error("the error's text holds personal data or a token")
+		}
+	}
+}
+
+// testLostReply lets a create land and loses its answer.
+func testLostReply(t *testing.T, s *suite) {
+	if err := s.Fake.Inject(fakekit.Fault{Kind: fakekit.FaultLoseReply}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.conn.BatchWrite(t.Context(), s.Object, []connector.Write{s.create(0)})
+	if !fault.Is(err, fault.Unavailable) || !fault.MayHaveLanded(err) {
+		t.Errorf("%v, may have landed %v, want unavailable and true", err, fault.MayHaveLanded(err))
+	}
+	if n := len(s.Fake.Live(s.Object)); n != 1 {
+		t.Errorf("%d records exist, want the one whose answer was lost", n)
+	}
+}
+
+// testCancelled checks that nothing goes out under a context that has ended.
+func testCancelled(t *testing.T, s *suite) {
+	ids := s.must(t, 0, 3)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range s.calls(ids) {
+		if err := c.do(ctx, s.conn); err == nil {
+			t.Errorf("%s under a cancelled context did not fail", name)
+		} else if fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("%s: %v, want unavailable", name, err)
+		}
+	}
+	if n := s.Fake.Calls(); n != 0 {
+		t.Errorf("%d calls were made", n)
+	}
+	if n := len(s.Fake.Live(s.Object)); n != 3 {
+		t.Errorf("%d records exist, want 3", n)
+	}
+}
+
+// testTokenExpired checks that each call renews an expired token once and goes
+// through.
+func testTokenExpired(t *testing.T, s *suite) {
+	ids := s.must(t, 0, 3)
+	s.settle()
+	for name, c := range s.calls(ids) {
+		if s.Fake.ExpireTokens() == 0 {
+			t.Fatal("no token expired: the fixture's tokens must be able to")
+		}
+		renewed, calls := s.tokens.Renewed(), s.Fake.Calls()
+		err := c.do(t.Context(), s.conn)
+		if fault.Is(err, fault.NotFound) && name == "owner" {
+			err = nil
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := s.tokens.Renewed() - renewed; n != 1 {
+			t.Errorf("%s renewed %d times, want once", name, n)
+		}
+		if n := s.Fake.Calls() - calls; n != 2 {
+			t.Errorf("%s made %d calls, want the refused one and its repeat", name, n)
+		}
+	}
+}
+
+func testTokenRevoked(t *testing.T, s *suite) {
+	ids := s.must(t, 0, 3)
+	s.Fake.RevokeTokens()
+	s.tokens.End()
+	for name, c := range s.calls(ids) {
+		err := c.do(t.Context(), s.conn)
+		if !fault.Is(err, fault.Denied) || fault.CodeOf(err) != "reauthorization_required" {
+			t.Errorf("%s: %v, want denied, reauthorization_required", name, err)
+		}
+		if fault.MayHaveLanded(err) {
+			t.Errorf("%s may have landed, though it was refused", name)
+		}
+		s.discreet(t, err)
+	}
+}
+
+// testTokenRefused has the app refuse new tokens too: one renewal, then an end.
+func testTokenRefused(t *testing.T, s *suite) {
+	ids := s.must(t, 0, 3)
+	for name, c := range s.calls(ids) {
+		s.Fake.ExpireTokens()
+		tokens := &Tokens{current: s.tokens.current, mint: s.Token}
+		stale := s.Open(t, Tools{Tokens: refusing{tokens}})
+		before := s.Fake.Calls()
+		err := c.do(t.Context(), stale)
+		if !fault.Is(err, fault.Denied) || fault.CodeOf(err) != "reauthorization_required" {
+			t.Errorf("%s: %v, want denied, reauthorization_required", name, err)
+		}
+		if n := s.Fake.Calls() - before; n != 2 {
+			t.Errorf("%s made %d calls, want 2", name, n)
+		}
+	}
+}
+
+// refusing hands out the expired token for ever.
+type refusing struct{ *Tokens }
+
+// Renew implements connector.Tokens.
+func (r refusing) Renew(ctx context.Context, _ secret.Text) (secret.Text, error) { return r.Token(ctx) }
