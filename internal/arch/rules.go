@@ -212,7 +212,7 @@ func adapters() []Rule {
 }
 
 // useCases may be imported by everything that is wired on top.
-var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**"})
+var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**"})
 
 // notOnTop stays out of programs: suites and references belong to tests, fakes
 // and the simulation to tests, functions/local and the programs in scripts.
@@ -229,6 +229,22 @@ var outer = []Rule{{
 	NotUse:   slices.Concat(clock, processLog, httpCalls),
 	NoGo:     true,
 	Reason:   "use cases know ports only, take time and chance from outside and leave concurrency to their caller, so that the simulation can run them step by step",
+}, {
+	Kind:     "administration",
+	Packages: []string{"internal/access/**", "internal/account/**"},
+	May:      slices.Concat(vocabulary, pure, ports, []string{"./**"}),
+	Outside:  []string{"github.com/oklog/ulid/v2"},
+	NotStd:   []string{"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "flag"},
+	NotUse:   slices.Concat(clock, processLog, httpCalls),
+	NoGo:     true,
+	Reason:   "who may do what, and with which credentials, is decided over ports like any use case; only keys and states need real chance",
+}, {
+	Kind:     "guarded client",
+	Packages: []string{"internal/egress/**"},
+	May:      slices.Concat(vocabulary, []string{"./**"}),
+	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "log"},
+	NotUse:   slices.Concat(clock, processLog, ownClient[:2]),
+	Reason:   "the one place that opens sockets to hosts an admin named; it judges addresses and knows no app",
 }, {
 	Kind:     "configuration",
 	Packages: []string{"internal/config/**"},
