@@ -1,0 +1,17 @@
+package connector
+
+import "context"
+
+type foregroundKey struct{}
+
+// Foreground marks calls under ctx as asked for by a person who waits: they
+// may use the part of a budget that bulk work leaves alone.
+func Foreground(ctx context.Context) context.Context {
+	return context.WithValue(ctx, foregroundKey{}, true)
+}
+
+// IsForeground reports whether ctx carries the mark of Foreground.
+func IsForeground(ctx context.Context) bool {
+	on, _ := ctx.Value(foregroundKey{}).(bool)
+	return on
+}
