@@ -34,7 +34,8 @@ func (s *Store) settleIndexes(now time.Time) {
 }
 
 func (s *Store) applyIndex(old, fresh *row) {
-	if old != nil && old.item.Index != "" {
+	stays := old != nil && fresh != nil && old.item.Index == fresh.item.Index && old.item.IndexSort == fresh.item.IndexSort
+	if old != nil && old.item.Index != "" && !stays {
 		g := indexGroup(old)
 		l := s.state.indexes[g].owned()
 		l.remove(indexPlace(old))
