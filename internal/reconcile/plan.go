@@ -34,10 +34,14 @@ type Plan struct {
 	Link    bool        // the two records are, or stay, linked
 	Left    *Write      // what to write on the left; nil = nothing
 	Right   *Write
-	Fields  []FieldPlan  // one per mapping, in mapping order; for the log and for explain
-	Base    crm.Base     // what both sides agree on once Writes have succeeded
-	Rules   []string     // IDs of the rules that let the record through
-	Traces  []rule.Trace // the clauses looked at, both ways
+	// Fields has one entry per mapping, in mapping order, for the log and for
+	// explain; then one per fixed value stamped ("$stamp.<field>") and per ID
+	// written back ("$id.<field>").
+	Fields []FieldPlan
+	Base   crm.Base                     // what is remembered once Writes have succeeded: the whole new base
+	Rebase bool                         // Base differs from Pair.Base; when false and Empty there is nothing to store
+	Rules  []string                     // IDs of the rules that let the record through, both ways
+	Traces crm.PerWay[[]rule.RuleTrace] // the rules that were asked, clause by clause
 	// Timed is set when the outcome may differ at another Pair.Now.
 	Timed bool
 }
@@ -66,8 +70,8 @@ type FieldPlan struct {
 	Left    crm.Value // canonical, as observed
 	Right   crm.Value
 	Winner  crm.Side  // "" = neither: agreed, left alone, or failed
-	After   crm.Value // canonical value both sides are to hold; meaningful with a Winner
-	Merged  bool      // set merge: After may equal neither side
+	After   crm.Value // canonical value both sides are to hold; meaningful with a Winner or Merged
+	Merged  bool      // set merge: After may equal neither side, and then there is no Winner
 	Rule    FieldRule
 	Code    string // for Failed: the error code
 	Detail  string // for Failed: field, remedy, valid options; no values
@@ -98,6 +102,7 @@ const (
 	RuleWriteOnce       FieldRule = "write_once"              // only written at creation or into a blank
 	RuleProtected       FieldRule = "protected"               // the match step protects the field
 	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
+	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
 	RuleFailed          FieldRule = "failed"                  // the value does not fit
 )
 
@@ -113,4 +118,5 @@ const (
 	CodeFieldFailed     = "field_failed"           // a value does not fit; other fields are synced
 	CodeConflict        = "conflict"               // waits for a person
 	CodeSwitchedOff     = "switched_off"           // the global toggle or the sync is off
+	CodeGone            = "record_gone"            // deleted, or merged into another record
 )

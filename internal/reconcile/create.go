@@ -1,0 +1,200 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/rule"
+)
+
+// decide asks the rules of a way.
+func (s *Settings) decide(way crm.Way, f crm.Fields, now time.Time) rule.Decision {
+	if s.shut {
+		return rule.Decision{}
+	}
+	return s.rules.Decide(way, f, now)
+}
+
+// Admit says whether a record without a link may be looked at: direction,
+// behaviour, rules and identity, in this order. When not, the plan says why.
+// When it may, the plan holds the rules that let it through, and nothing else.
+func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Plan, bool) {
+	way := crm.WayTo(side.Other())
+	p := Plan{Outcome: crm.Excluded, State: crm.StateExcluded, Timed: s.timed}
+	switch {
+	case r == nil || r.Deleted || r.MergedInto != "":
+		p.Outcome, p.State, p.Code = crm.Skipped, crm.StateDeleted, CodeGone
+		return p, false
+	case !s.Open(way):
+		p.Code = CodeDirection
+		return p, false
+	case s.sync.Behavior.Get(way) == crm.BehaviorNothing:
+		p.Outcome, p.Code = crm.Skipped, CodeNothing
+		return p, false
+	}
+	d := s.decide(way, r.Fields, now)
+	p.note(way, d)
+	switch {
+	case !d.Pass:
+		p.Code = CodeFiltered
+		return p, false
+	case s.sync.AvoidsDuplicates() && !s.HasIdentity(side, r):
+		p.Code = CodeNoIdentity
+		return p, false
+	}
+	return Plan{Rules: p.Rules, Traces: p.Traces, Timed: s.timed}, true
+}
+
+// planCreate makes the twin of a record. First everything that travels towards
+// the new record is rendered; then the pair of the record and the one to be is
+// planned like any pair, so that what would flow back does so at once.
+func (s *Settings) planCreate(p Pair, source int) Plan {
+	target := 1 - source
+	record := p.Left
+	if source == 1 {
+		record = p.Right
+	}
+	admitted, ok := s.Admit(crm.Sides[source], record, p.Now)
+	way := crm.WayTo(crm.Sides[target])
+	switch {
+	case !ok:
+		return admitted
+	case !s.sync.Behavior.Get(way).Creates():
+		admitted.Outcome, admitted.State, admitted.Code = crm.Skipped, crm.StateExcluded, CodeUpdateOnly
+		return admitted
+	}
+	m := &merger{s: s, later: source, plan: admitted}
+	m.records[source], m.records[target] = record, &crm.Record{Fields: crm.Fields{}}
+	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.stamps[target]))
+	w := m.writing(target)
+	w.Create = true
+	stuck := m.forward(source)
+	m.stamp(target)
+	m.backward(source, p.Now)
+	for name, v := range w.Fields {
+		if v.Blank() { // there is nothing yet to empty
+			delete(w.Fields, name)
+		}
+	}
+	m.concludeCreate(target, stuck)
+	return m.plan
+}
+
+// forward renders every mapping open towards the new record. Stuck are the
+// labels of fields that failed although the app demands them.
+func (m *merger) forward(source int) (stuck []string) {
+	target := 1 - source
+	for i := range m.s.specs {
+		one, out := &m.s.specs[i], &m.plan.Fields[i]
+		out.Mapping, out.Rule = one.id, RuleClosed
+		failures := len(m.failed)
+		switch {
+		case one.problem != nil:
+			m.fail(one, out, one.problem.Code, one.problem.Detail)
+		case one.m != nil && one.open[target]:
+			m.forwardField(one, out, source)
+		}
+		if len(m.failed) > failures && one.required[target] {
+			stuck = append(stuck, one.label)
+		}
+	}
+	return stuck
+}
+
+func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
+	target := 1 - source
+	v, err := one.m.Canonical(crm.Sides[source], m.records[source].Fields)
+	if err != nil {
+		m.failBy(one, out, err)
+		return
+	}
+	observed := &out.Left
+	if source == 1 {
+		observed = &out.Right
+	}
+	*observed = v
+	out.Rule, out.Winner, out.After = RuleFillBlank, crm.Sides[source], v
+	if v.Blank() {
+		if v = one.fallback[target]; v.Blank() {
+			out.Rule, out.Winner = RuleAgreed, ""
+			return
+		}
+		out.Rule, out.After = RuleDefault, v
+	}
+	raw, err := one.m.Render(crm.Sides[target], v, m.records[target].Fields)
+	if err != nil {
+		out.Winner, out.After = "", crm.Value{}
+		m.failBy(one, out, err)
+		return
+	}
+	w := m.writing(target)
+	for name, value := range raw {
+		w.Fields[name], m.records[target].Fields[name] = value, value
+	}
+	w.Intended[one.id] = v
+	m.settle(one.id, crm.Agree(one.revision, v))
+}
+
+// stamp adds the fixed values of creation.
+func (m *merger) stamp(target int) {
+	for _, st := range m.s.stamps[target] {
+		m.writing(target).Fields[st.field] = st.value
+		m.records[target].Fields[st.field] = st.value
+		m.plan.Fields = append(m.plan.Fields, FieldPlan{
+			Mapping: crm.MappingID("$stamp." + st.field), Winner: crm.Sides[1-target], After: st.value, Rule: RuleStamp,
+		})
+	}
+}
+
+// backward plans the record against the one to be. Whatever the behaviour is
+// towards known records, the new one is still being made.
+func (m *merger) backward(source int, now time.Time) {
+	way := crm.WayTo(crm.Sides[source])
+	switch {
+	case !m.s.Open(way) || !m.s.sync.Behavior.Get(way).Updates():
+		m.gates[source] = gateBehavior
+	case !m.passes(way, m.records[1-source].Fields, now):
+		m.gates[source] = gateFilter
+	}
+	for i := range m.s.specs {
+		out := &m.plan.Fields[i]
+		if m.s.specs[i].m == nil || out.Rule == RuleFailed {
+			continue
+		}
+		var again FieldPlan
+		m.field(&m.s.specs[i], &again, nil, false)
+		if again.Rule != RuleAgreed && again.Rule != RuleClosed || out.Rule == RuleClosed {
+			rule := out.Rule
+			*out = again
+			if rule == RuleDefault { // the blank side was filled with it
+				out.Rule = rule
+			}
+		}
+	}
+}
+
+// concludeCreate checks what the app demands and names the outcome.
+func (m *merger) concludeCreate(target int, stuck []string) {
+	p := &m.plan
+	var missing []string
+	for name, f := range m.s.schema[target] {
+		if f.Required && !f.ReadOnly && m.writing(target).Fields[name].Blank() {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	switch {
+	case len(stuck) > 0:
+		p.Outcome, p.State, p.Code, p.Detail = crm.Failed, crm.StateFailing, CodeFieldFailed, list(stuck)
+		return
+	case len(missing) > 0:
+		p.Outcome, p.State, p.Code, p.Detail = crm.Failed, crm.StateFailing, CodeRequiredMissing, list(missing)
+		return
+	}
+	p.Outcome, p.State, p.Link = crm.Created, crm.StateInSync, true
+	p.Left, p.Right, p.Base, p.Rebase = m.writes[0], m.writes[1], m.base, true
+	if len(m.failed) > 0 {
+		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, list(m.failed)
+	}
+}

@@ -1,0 +1,333 @@
+package reconcile
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// recordID is the name under which match steps know a record's own ID.
+const recordID = "$id"
+
+// step is a match step of one way, ready to work.
+type step struct {
+	spec    crm.MatchStep
+	index   int    // in the way's list
+	at      string // JSON Pointer
+	usable  bool   // a step with a problem is passed over
+	pairs   []identity
+	verify  []identity
+	idSide  int    // by id: the side whose record ID is meant; -1 = two ordinary fields, in pairs[0]
+	idField string // by id: the field that holds it, on the other side
+}
+
+// identity is a left and a right field that hold the same key.
+type identity struct {
+	names  [2]string // by side
+	typ    crm.FieldType
+	prefix string // of Key.Canonical
+}
+
+// key returns the identity key of a record by this pair of fields.
+func (p *identity) key(side int, f crm.Fields, country string) (string, bool) {
+	key, ok := mapping.IdentityKey(p.typ, f[p.names[side]], country)
+	return p.prefix + key, ok
+}
+
+// agree reports whether two records hold the same key; a blank agrees with nothing.
+func (p *identity) agree(side int, a, b crm.Fields, country string) bool {
+	x, ok := p.key(side, a, country)
+	y, both := p.key(1-side, b, country)
+	return ok && both && x == y
+}
+
+// differ reports whether both records hold a key and the keys differ.
+func (p *identity) differ(side int, a, b crm.Fields, country string) bool {
+	x, ok := p.key(side, a, country)
+	y, both := p.key(1-side, b, country)
+	return ok && both && x != y
+}
+
+// compileSteps checks the match steps of both ways. Steps that serve both are
+// reported once.
+func (s *Settings) compileSteps(k *check) {
+	match := s.sync.Match
+	missing := map[string]bool{}
+	for to, side := range crm.Sides {
+		way := crm.WayTo(side)
+		at, quiet := "/match", k
+		if match.Split() {
+			at += "/" + string(way)
+		} else if side == crm.Left { // crm.Sides begins with it; the right has the same list
+			quiet = &check{s: s}
+		}
+		list := match.Get(way)
+		if len(list) == 0 && s.sync.AvoidsDuplicates() && s.Open(way) && !missing[at] {
+			missing[at] = true
+			k.add(at, CodeMissingMatch, "say how a %s record finds its twin, or set avoid_duplicates to false: "+
+				"without a match step every record would be left out", side.Other())
+		}
+		for i := range list {
+			s.steps[to] = append(s.steps[to], s.compileStep(quiet, at+"/"+strconv.Itoa(i), i, list[i]))
+		}
+	}
+	for _, steps := range s.steps {
+		for i := range steps {
+			if steps[i].spec.By == crm.MatchByAnyKey && steps[i].usable {
+				for _, p := range steps[i].pairs {
+					if !slices.Contains(s.keys, p) {
+						s.keys = append(s.keys, p)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (s *Settings) compileStep(k *check, at string, index int, m crm.MatchStep) step {
+	before := len(k.problems)
+	out := step{spec: m, index: index, at: at, idSide: -1}
+	oneOf(k, at+"/on_missing", CodeUnknownChoice, m.OnMissing, "error", "next")
+	oneOf(k, at+"/on_disagreement", CodeUnknownChoice, m.OnDisagreement, "error", "first")
+	switch m.By {
+	case crm.MatchByID:
+		s.compileID(k, &out)
+	case crm.MatchByAnyKey, crm.MatchByAllKeys:
+		if len(m.Pairs) == 0 {
+			k.add(at+"/pairs", CodeMissingPairs, "name at least one left field with the right field that holds the same key")
+		}
+		out.pairs = s.compilePairs(k, at+"/pairs", m.Pairs)
+	default:
+		k.add(at+"/by", CodeUnknownStep, "there is no match step %q: use id, any_key or all_keys", m.By)
+	}
+	out.verify = s.compilePairs(k, at+"/verify", m.Verify)
+	for i, name := range m.Protect {
+		k.field(at+"/protect/"+strconv.Itoa(i), 0, name, false)
+	}
+	out.usable = len(k.problems) == before && s.stepFieldsKnown(&out)
+	return out
+}
+
+// stepFieldsKnown repeats what matters of the check where problems are reported
+// elsewhere: no step may search by a field that is gone.
+func (s *Settings) stepFieldsKnown(st *step) bool {
+	if st.spec.By == crm.MatchByID && st.idSide < 0 && len(st.pairs) == 0 || st.spec.By != crm.MatchByID && len(st.pairs) == 0 {
+		return false
+	}
+	for i := range crm.Sides {
+		for _, name := range st.fields(i) {
+			if _, known := s.schema[i][name]; name == "" || s.schema[i] != nil && !known {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *Settings) compileID(k *check, out *step) {
+	m := out.spec
+	switch {
+	case m.Left == recordID && m.Right == recordID:
+		k.add(out.at+"/left", CodeBadIDStep, "one side must be a field that holds the other side's ID, the other %q", recordID)
+	case m.Right == recordID:
+		if k.field(out.at+"/left", 0, m.Left, m.WriteBack) {
+			out.idSide, out.idField = 1, m.Left
+		}
+	case m.Left == recordID:
+		if k.field(out.at+"/right", 1, m.Right, m.WriteBack) {
+			out.idSide, out.idField = 0, m.Right
+		}
+	default:
+		left, right := k.field(out.at+"/left", 0, m.Left, false), k.field(out.at+"/right", 1, m.Right, false)
+		if m.WriteBack {
+			k.add(out.at+"/write_back", CodeBadIDStep, "only a record's own ID (%q) can be written back", recordID)
+		}
+		if left && right {
+			out.pairs = []identity{s.identity(m.Left, m.Right)}
+		}
+	}
+}
+
+func (s *Settings) compilePairs(k *check, at string, pairs [][2]string) []identity {
+	var out []identity
+	for i, p := range pairs {
+		at := at + "/" + strconv.Itoa(i)
+		left, right := k.field(at+"/0", 0, p[0], false), k.field(at+"/1", 1, p[1], false)
+		if left && right {
+			out = append(out, s.identity(p[0], p[1]))
+		}
+	}
+	return out
+}
+
+// identity decides as what two fields are compared: e-mail or phone if either
+// side's schema says so; else if a mapping of the two has that transform; else,
+// where no schema is known, by a field name with email, phone or mobile in it;
+// else as the type that the schema gives, text by default. One type serves both
+// sides, so that one person has one key wherever the record lies.
+//
+// E-mail addresses and phone numbers are one space of keys across all their
+// fields; other keys carry the name of the left field, so that a name is never
+// taken for a domain.
+func (s *Settings) identity(left, right string) identity {
+	p := identity{names: [2]string{left, right}}
+	types := [2]crm.FieldType{s.schema[0][left].Type, s.schema[1][right].Type}
+	p.typ = types[0]
+	if p.typ == "" || p.typ == crm.TypeText && types[1] != "" {
+		p.typ = types[1]
+	}
+	guess := guessType(left)
+	if guess == "" {
+		guess = guessType(right)
+	}
+	switch {
+	case slices.Contains(types[:], crm.TypeEmail):
+		p.typ = crm.TypeEmail
+	case slices.Contains(types[:], crm.TypePhone):
+		p.typ = crm.TypePhone
+	case s.transformOf(left, right) != "":
+		p.typ = s.transformOf(left, right)
+	case p.typ == "" && guess != "":
+		p.typ = guess
+	case p.typ == "":
+		p.typ = crm.TypeText
+	}
+	p.prefix = string(p.typ) + ":"
+	if p.typ != crm.TypeEmail && p.typ != crm.TypePhone {
+		p.prefix = string(p.typ) + "/" + left + ":"
+	}
+	return p
+}
+
+func (s *Settings) transformOf(left, right string) crm.FieldType {
+	for _, m := range s.sync.Mappings {
+		if m.On() && slices.Equal(m.Left, []string{left}) && slices.Equal(m.Right, []string{right}) {
+			switch m.Transform.Type {
+			case crm.TransformEmail:
+				return crm.TypeEmail
+			case crm.TransformPhone:
+				return crm.TypePhone
+			case crm.TransformNumber:
+				return crm.TypeNumber
+			case "", crm.TransformNone, crm.TransformFullName, crm.TransformDate, crm.TransformDateTime, crm.TransformBoolean,
+				crm.TransformOptions, crm.TransformList, crm.TransformStatic:
+			}
+		}
+	}
+	return ""
+}
+
+func guessType(name string) crm.FieldType {
+	name = strings.ToLower(name)
+	switch {
+	case strings.Contains(name, "email"), strings.Contains(name, "e-mail"), strings.Contains(name, "e_mail"):
+		return crm.TypeEmail
+	case strings.Contains(name, "phone"), strings.Contains(name, "mobile"):
+		return crm.TypePhone
+	}
+	return ""
+}
+
+// fields returns the fields that the step looks at on a side; they may repeat.
+func (st *step) fields(side int) []string {
+	var names []string
+	if st.idField != "" && st.idSide == 1-side {
+		names = append(names, st.idField)
+	}
+	for _, p := range st.pairs {
+		names = append(names, p.names[side])
+	}
+	for _, p := range st.verify {
+		names = append(names, p.names[side])
+	}
+	return names
+}
+
+// IdentityKeys returns the record's identity keys on its own side: those of
+// every any_key step, of either way. Two records of one side that share a
+// Canonical are duplicates; two of different sides are the same person, so the
+// text serves as a claim too.
+func (s *Settings) IdentityKeys(side crm.Side, r *crm.Record) []Key {
+	if r == nil {
+		return nil
+	}
+	var keys []Key
+	for i := range s.keys {
+		p := &s.keys[i]
+		canonical, ok := p.key(side.Index(), r.Fields, s.country)
+		field := p.names[side.Index()]
+		known := func(k Key) bool { return k.Canonical == canonical && k.Field == field }
+		if !ok || slices.ContainsFunc(keys, known) {
+			continue
+		}
+		keys = append(keys, Key{Side: side, Field: field, Canonical: canonical, Spellings: p.spellings(canonical, r.Fields[field])})
+	}
+	return keys
+}
+
+// HasIdentity reports whether the record can be told from others at all: by a
+// key, by all keys of a step with what verifies them, or by an ID that it holds.
+// A record's own ID says nothing about its twin.
+func (s *Settings) HasIdentity(side crm.Side, r *crm.Record) bool {
+	if r == nil {
+		return false
+	}
+	steps := s.steps[side.Other().Index()]
+	for i := range steps {
+		if q, ok := s.question(&steps[i], side, r); ok && (q.ByID != "" || steps[i].idSide != side.Index()) {
+			return true
+		}
+	}
+	return false
+}
+
+// spellings are the texts under which an app may have stored the key.
+func (p *identity) spellings(canonical string, raw crm.Value) []string {
+	key := strings.TrimPrefix(canonical, p.prefix)
+	typed := strings.TrimSpace(raw.Text())
+	out := []string{typed, key}
+	if p.typ == crm.TypePhone {
+		out = append(out, phoneSpellings(key)...)
+	}
+	if raw.Kind() == crm.List {
+		out = append(mapping.Items(raw), out...)
+	}
+	return unique(out)
+}
+
+// phoneSpellings writes an E.164 number as people do: without the plus, with
+// 00, and for North America in the usual groups. Apps that search by text find
+// a number only as it was typed.
+func phoneSpellings(e164 string) []string {
+	digits, plus := strings.CutPrefix(e164, "+")
+	if !plus || strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
+		return nil
+	}
+	out := []string{digits, "00" + digits}
+	if len(digits) == 11 && digits[0] == '1' {
+		area, office, line := digits[1:4], digits[4:7], digits[7:]
+		out = append(out, digits[1:],
+			"("+area+") "+office+"-"+line,
+			area+"-"+office+"-"+line,
+			area+"."+office+"."+line,
+			area+" "+office+" "+line,
+			"+1 "+area+"-"+office+"-"+line,
+			"+1 ("+area+") "+office+"-"+line,
+			"1-"+area+"-"+office+"-"+line)
+	}
+	return out
+}
+
+// unique drops blanks and repetitions and keeps the order.
+func unique(list []string) []string {
+	var out []string
+	for _, s := range list {
+		if s != "" && !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

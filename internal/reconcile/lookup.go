@@ -1,0 +1,266 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// Codes of verdicts on a record's candidates; each is in the error dictionary.
+const (
+	CodeAmbiguous   = "ambiguous_match" // more than one candidate
+	CodeKeyConflict = "key_conflict"    // its keys point to different records
+	CodeMissing     = "match_missing"   // it names a twin that is not there
+)
+
+// Results of TriedStep.
+const (
+	triedFound     = "found"
+	triedNone      = "none"
+	triedAmbiguous = "ambiguous"
+	triedConflict  = "key_conflict"
+	triedVerify    = "verify_failed"
+	triedBlank     = "skipped_blank"
+)
+
+// Lookups turns the match steps of the way that starts at the record's side
+// into questions about the other side, in the order of the steps. Steps for
+// which the record holds no key are left out.
+func (s *Settings) Lookups(side crm.Side, r *crm.Record) []Lookup {
+	if r == nil {
+		return nil
+	}
+	var out []Lookup
+	steps := s.steps[side.Other().Index()]
+	for i := range steps {
+		if q, ok := s.question(&steps[i], side, r); ok {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// question asks one step for a record; false when the record holds no key for it.
+func (s *Settings) question(st *step, side crm.Side, r *crm.Record) (Lookup, bool) {
+	q := Lookup{Step: st.index, Spec: st.spec}
+	if !st.usable {
+		return q, false
+	}
+	switch st.spec.By {
+	case crm.MatchByID:
+		return s.askByID(q, st, side, r)
+	case crm.MatchByAnyKey:
+		for i := range st.pairs {
+			if k, ok := s.ask(&st.pairs[i], side, r); ok {
+				q.Keys = append(q.Keys, k)
+			}
+		}
+		return q, len(q.Keys) > 0 && s.canVerify(st, side, r)
+	case crm.MatchByAllKeys:
+		for i := range st.pairs {
+			k, ok := s.ask(&st.pairs[i], side, r)
+			if !ok {
+				return q, false
+			}
+			q.Keys = append(q.Keys, k)
+		}
+		return q, s.canVerify(st, side, r)
+	}
+	return q, false
+}
+
+// canVerify reports whether the record holds what a twin is verified by; if
+// not, nobody can pass and there is nothing to ask.
+func (s *Settings) canVerify(st *step, side crm.Side, r *crm.Record) bool {
+	return !slices.ContainsFunc(st.verify, func(p identity) bool {
+		_, ok := p.key(side.Index(), r.Fields, s.country)
+		return !ok
+	})
+}
+
+func (s *Settings) askByID(q Lookup, st *step, side crm.Side, r *crm.Record) (Lookup, bool) {
+	switch {
+	case st.idSide < 0: // two fields that hold one foreign ID
+		k, ok := s.ask(&st.pairs[0], side, r)
+		q.Keys = []Key{k}
+		return q, ok
+	case st.idSide == side.Index(): // the other side may hold this record's ID
+		q.Keys = []Key{{Side: side.Other(), Field: st.idField, Canonical: "id:" + string(r.ID), Spellings: []string{string(r.ID)}}}
+		return q, r.ID != ""
+	default: // this record may hold the other side's ID
+		q.ByID = heldID(r, st.idField)
+		return q, q.ByID != ""
+	}
+}
+
+// heldID reads a field that holds an ID. IDs are opaque and case-sensitive.
+func heldID(r *crm.Record, field string) crm.RecordID {
+	v := r.Get(field)
+	if v.Blank() {
+		return ""
+	}
+	return crm.RecordID(strings.TrimSpace(v.Text()))
+}
+
+func (s *Settings) ask(p *identity, side crm.Side, r *crm.Record) (Key, bool) {
+	canonical, ok := p.key(side.Index(), r.Fields, s.country)
+	if !ok {
+		return Key{}, false
+	}
+	return Key{Side: side.Other(), Field: p.names[side.Other().Index()], Canonical: canonical,
+		Spellings: p.spellings(canonical, r.Fields[p.names[side.Index()]])}, true
+}
+
+// Decide judges what the app answered to the Lookups of the same record, in
+// the same order; missing answers count as empty ones. Apps compare loosely,
+// so every candidate is compared again by its identity keys. The first step
+// that finds anybody decides; more than one candidate is never guessed about,
+// and one person is never taken for two by a later step (feature rows 95, 98,
+// 101 to 108, 111).
+func (s *Settings) Decide(side crm.Side, r *crm.Record, answers [][]crm.Record) Match {
+	m := Match{Kind: MatchNone}
+	if r == nil {
+		return m
+	}
+	steps := s.steps[side.Other().Index()]
+	asked := 0
+	for i := range steps {
+		st := &steps[i]
+		tried := TriedStep{Step: st.index, By: st.spec.By, Fields: unique(st.fields(side.Other().Index())), Result: triedBlank}
+		if len(tried.Fields) == 0 {
+			tried.Fields = []string{recordID}
+		}
+		q, ok := s.question(st, side, r)
+		if !ok {
+			m.Tried = append(m.Tried, tried)
+			continue
+		}
+		var answer []crm.Record
+		if asked < len(answers) {
+			answer = answers[asked]
+		}
+		asked++
+		s.judge(&m, &tried, st, &q, side, r, answer)
+		m.Tried = append(m.Tried, tried)
+		if m.Kind != MatchNone {
+			break
+		}
+	}
+	return m
+}
+
+// judge lets one step decide; it leaves MatchNone when the next one may try.
+func (s *Settings) judge(m *Match, tried *TriedStep, st *step, q *Lookup, side crm.Side, r *crm.Record, answer []crm.Record) {
+	hits, crowded := s.candidates(st, q, side, r, live(answer))
+	tried.Candidates = len(hits)
+	verified := slices.DeleteFunc(slices.Clone(hits), func(c *crm.Record) bool {
+		return slices.ContainsFunc(st.verify, func(p identity) bool { return !p.agree(side.Index(), r.Fields, c.Fields, s.country) })
+	})
+	switch {
+	case len(hits) == 0 && st.mustExist(side):
+		m.Kind, m.Code, tried.Result = MatchMissing, CodeMissing, triedNone
+	case len(hits) == 0:
+		tried.Result = triedNone
+	case len(verified) == 0:
+		tried.Result = triedVerify
+	case len(verified) == 1 && s.contradicted(st, side, r, verified[0]),
+		len(verified) > 1 && !crowded && st.spec.By == crm.MatchByAnyKey:
+		m.Kind, m.Code, tried.Result = MatchConflict, CodeKeyConflict, triedConflict
+		m.Others = ids(verified)
+	case len(verified) > 1:
+		m.Kind, m.Code, tried.Result = MatchAmbiguous, CodeAmbiguous, triedAmbiguous
+		m.Others = ids(verified)
+	default:
+		m.Kind, tried.Result = MatchFound, triedFound
+		m.Record = verified[0]
+		spec := st.spec
+		m.Step = &spec
+	}
+}
+
+// mustExist reports whether a record that names its twin is in error when
+// there is none. A record that is merely not named by anybody is not.
+func (st *step) mustExist(side crm.Side) bool {
+	return st.spec.By == crm.MatchByID && st.spec.OnMissing == "error" && st.idSide != side.Index()
+}
+
+// contradicted reports whether the only candidate disagrees by another of the
+// given keys, where the step says that all of them count.
+func (s *Settings) contradicted(st *step, side crm.Side, r *crm.Record, c *crm.Record) bool {
+	return st.spec.By == crm.MatchByAnyKey && st.spec.OnDisagreement == "error" &&
+		slices.ContainsFunc(st.pairs, func(p identity) bool { return p.differ(side.Index(), r.Fields, c.Fields, s.country) })
+}
+
+// candidates compares the app's answer with the step's keys. Crowded says that
+// a single key is shared by several candidates.
+func (s *Settings) candidates(st *step, q *Lookup, side crm.Side, r *crm.Record, answer []*crm.Record) (hits []*crm.Record, crowded bool) {
+	by := func(keep func(c *crm.Record) bool) []*crm.Record {
+		return slices.DeleteFunc(slices.Clone(answer), func(c *crm.Record) bool { return !keep(c) })
+	}
+	agreed := func(p identity) []*crm.Record {
+		return by(func(c *crm.Record) bool { return p.agree(side.Index(), r.Fields, c.Fields, s.country) })
+	}
+	switch {
+	case q.ByID != "":
+		// A read by ID is the app's own word: one record answers even under
+		// another ID (a merged one as its survivor, a short ID as the long one).
+		if exact := by(func(c *crm.Record) bool { return c.ID == q.ByID }); len(exact) == 1 {
+			return exact, false
+		}
+		return answer, len(answer) > 1
+	case st.spec.By == crm.MatchByID && st.idSide >= 0:
+		hits = by(func(c *crm.Record) bool { return heldID(c, st.idField) == r.ID })
+		return hits, len(hits) > 1
+	case st.spec.By == crm.MatchByAnyKey:
+		return s.anyKey(st, agreed)
+	default:
+		hits = answer
+		for _, p := range st.pairs {
+			same := agreed(p)
+			hits = slices.DeleteFunc(slices.Clone(hits), func(c *crm.Record) bool { return !slices.Contains(same, c) })
+		}
+		return hits, len(hits) > 1
+	}
+}
+
+// anyKey unites the candidates of all pairs, or takes the first pair that has
+// any where the order of the keys decides.
+func (s *Settings) anyKey(st *step, agreed func(identity) []*crm.Record) (hits []*crm.Record, crowded bool) {
+	for _, p := range st.pairs {
+		found := agreed(p)
+		crowded = crowded || len(found) > 1
+		for _, c := range found {
+			if !slices.Contains(hits, c) {
+				hits = append(hits, c)
+			}
+		}
+		if len(hits) > 0 && st.spec.OnDisagreement != "error" {
+			break
+		}
+	}
+	return hits, crowded
+}
+
+// live returns the candidates that exist, each once, in a stable order.
+func live(answer []crm.Record) []*crm.Record {
+	var out []*crm.Record
+	for i := range answer {
+		c := &answer[i]
+		same := func(x *crm.Record) bool { return x.ID == c.ID }
+		if !c.Deleted && c.MergedInto == "" && !slices.ContainsFunc(out, same) {
+			out = append(out, c)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *crm.Record) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+func ids(records []*crm.Record) []crm.RecordID {
+	out := make([]crm.RecordID, len(records))
+	for i, r := range records {
+		out[i] = r.ID
+	}
+	return out
+}

@@ -1,0 +1,317 @@
+package reconcile
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/rule"
+)
+
+// Plan decides what to do with a pair. It is total: any input gives a plan.
+//
+// Both records there: each mapping is decided by itself (see the table in
+// field.go), and one plan reaches rest: when its writes have been made and
+// nobody edits, the next plan is empty. Two things take another pass: a value
+// that travels on through a second mapping or opens a filter by being written,
+// and the ID of a record that has yet to be created.
+//
+// One record there and no link: the other is created, with everything that
+// the new record gives back to the first in the same plan.
+//
+// A linked pair with a record missing is the caller's to handle, by OnDelete.
+func (s *Settings) Plan(p Pair) Plan {
+	gone := func(r *crm.Record) bool { return r != nil && (r.Deleted || r.MergedInto != "") }
+	switch {
+	case p.Left != nil && p.Right != nil && !gone(p.Left) && !gone(p.Right):
+		return s.planPair(p)
+	case p.Linked || gone(p.Left) || gone(p.Right) || p.Left == nil && p.Right == nil:
+		return Plan{Outcome: crm.Skipped, State: crm.StateDeleted, Code: CodeGone, Link: p.Linked, Base: p.Base, Timed: s.timed}
+	case p.Left != nil:
+		return s.planCreate(p, 0)
+	default:
+		return s.planCreate(p, 1)
+	}
+}
+
+// merger is one pair while it is planned.
+type merger struct {
+	s       *Settings
+	records [2]*crm.Record
+	gates   [2]gate
+	later   int
+	cell    cell
+	plan    Plan
+	writes  [2]*Write
+	asked   []string // labels of fields that wait for a person
+	failed  []string // labels of fields that failed
+	base    crm.Base // copied on first change
+	changed bool
+	hidden  bool // something differs and a filter withholds it
+}
+
+func (s *Settings) planPair(p Pair) Plan {
+	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right)}
+	m.plan = Plan{Link: p.Linked, Base: p.Base, Timed: s.timed}
+	if closed := m.openGates(p.Now); closed != "" && closed != CodeCreateOnly {
+		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
+		return m.plan
+	}
+	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
+	for i := range s.specs {
+		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
+		m.field(&s.specs[i], &m.plan.Fields[i], p.Base, protected)
+	}
+	m.writeBack()
+	m.conclude(p.Linked)
+	return m.plan
+}
+
+// later returns the side of the record that was modified last. Without two
+// different times it is the sync's policy side, left unless that says right.
+func (s *Settings) later(left, right *crm.Record) int {
+	switch {
+	case left.ModifiedAt.IsZero() || right.ModifiedAt.IsZero() || left.ModifiedAt.Equal(right.ModifiedAt):
+		return s.tie
+	case left.ModifiedAt.After(right.ModifiedAt):
+		return 0
+	default:
+		return 1
+	}
+}
+
+// openGates decides which sides may be written by behaviour and rules. When
+// neither may, it returns why: the code of the way that got furthest.
+func (m *merger) openGates(now time.Time) (closed string) {
+	var codes [2]string
+	for side, word := range crm.Sides {
+		way := crm.WayTo(word)
+		switch {
+		case !m.s.Open(way):
+			m.gates[side], codes[side] = gateBehavior, CodeDirection
+		case !m.s.sync.Behavior.Get(way).Updates():
+			m.gates[side], codes[side] = gateBehavior, behaviorCode(m.s.sync.Behavior.Get(way))
+		case !m.passes(way, m.records[1-side].Fields, now):
+			m.gates[side], codes[side] = gateFilter, CodeFiltered
+		}
+	}
+	if codes[0] == "" || codes[1] == "" {
+		return ""
+	}
+	for _, code := range []string{CodeFiltered, CodeCreateOnly, CodeNothing} {
+		if codes[0] == code || codes[1] == code {
+			return code
+		}
+	}
+	return CodeDirection
+}
+
+func (m *merger) passes(way crm.Way, f crm.Fields, now time.Time) bool {
+	d := m.s.decide(way, f, now)
+	m.plan.note(way, d)
+	return d.Pass
+}
+
+func (p *Plan) note(way crm.Way, d rule.Decision) {
+	for _, id := range d.Rules {
+		if !slices.Contains(p.Rules, id) {
+			p.Rules = append(p.Rules, id)
+		}
+	}
+	if way == crm.ToRight {
+		p.Traces.ToRight = d.Traces
+	} else {
+		p.Traces.ToLeft = d.Traces
+	}
+}
+
+// behaviorCode names the behaviour that refuses to change known records.
+func behaviorCode(b crm.Behavior) string {
+	if b == crm.BehaviorCreateOnly {
+		return CodeCreateOnly
+	}
+	return CodeNothing
+}
+
+// closedOutcome is the end of a pair that no open way joins.
+func closedOutcome(code string, linked bool) (crm.Outcome, crm.State, string) {
+	switch {
+	case code == CodeFiltered:
+		return crm.Excluded, crm.StateExcluded, code
+	case linked && code != CodeDirection:
+		return crm.Skipped, crm.StateInSync, code
+	default:
+		return crm.Skipped, crm.StateExcluded, code
+	}
+}
+
+// field decides one mapping and takes its writes, or fails it whole: a value
+// that fits one side only must not leave the sides with two stories.
+func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected bool) {
+	out.Mapping = one.id
+	if one.m == nil {
+		out.Rule = RuleClosed
+		if one.problem != nil {
+			m.fail(one, out, one.problem.Code, one.problem.Detail)
+		}
+		return
+	}
+	c := &m.cell
+	*c = cell{spec: one, gates: m.gates, base: one.recall(base), protected: protected, later: m.later}
+	err := m.observe(c)
+	out.Left, out.Right = c.v[0], c.v[1]
+	if err != nil && (one.open[0] || one.open[1]) {
+		m.failBy(one, out, err)
+		return
+	}
+	c.decide()
+	raw, err := m.render(c)
+	if err != nil {
+		m.failBy(one, out, err)
+		return
+	}
+	m.take(c, out, raw)
+}
+
+func (m *merger) observe(c *cell) error {
+	var failed error
+	for side, word := range crm.Sides {
+		v, err := c.m.Canonical(word, m.records[side].Fields)
+		if err != nil {
+			failed = err
+			continue
+		}
+		c.v[side], c.blank[side] = v, v.Blank()
+	}
+	return failed
+}
+
+func (m *merger) render(c *cell) (raw [2]crm.Fields, err error) {
+	for side, word := range crm.Sides {
+		if !c.write[side] {
+			continue
+		}
+		if raw[side], err = c.m.Render(word, c.after, m.records[side].Fields); err != nil {
+			return raw, err
+		}
+	}
+	return raw, nil
+}
+
+// take adds a decided field to the plan.
+func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
+	out.Rule, out.After, out.Merged = c.rule, c.after, c.merged
+	if c.winner >= 0 {
+		out.Winner = crm.Sides[c.winner]
+	}
+	for side := range raw {
+		if len(raw[side]) == 0 {
+			continue
+		}
+		w := m.writing(side)
+		for name, v := range raw[side] {
+			w.Fields[name] = v
+		}
+		w.Intended[c.id] = c.after
+	}
+	if c.review {
+		m.asked = append(m.asked, c.label)
+	}
+	m.hidden = m.hidden || c.filtered
+	if !c.keep {
+		m.settle(c.id, c.remember)
+	}
+}
+
+func (m *merger) writing(side int) *Write {
+	if m.writes[side] == nil {
+		m.writes[side] = &Write{Fields: crm.Fields{}, Intended: map[crm.MappingID]crm.Value{}}
+	}
+	return m.writes[side]
+}
+
+// settle puts an entry into the new base, which is the old one until something
+// in it changes. Entries of mappings that were deleted go then.
+func (m *merger) settle(id crm.MappingID, entry crm.Agreed) {
+	if old, found := m.base[id]; found && sameEntry(old, entry) {
+		return
+	}
+	if !m.changed {
+		fresh := make(crm.Base, len(m.s.specs))
+		for i := range m.s.specs {
+			if old, found := m.base[m.s.specs[i].id]; found {
+				fresh[m.s.specs[i].id] = old
+			}
+		}
+		m.base, m.changed = fresh, true
+	}
+	m.base[id] = entry
+}
+
+func (m *merger) failBy(one *spec, out *FieldPlan, err error) {
+	detail := one.label
+	var f *fault.Error
+	if errors.As(err, &f) && f.Message != "" {
+		detail = f.Message
+	}
+	m.fail(one, out, fault.CodeOf(err), detail)
+}
+
+func (m *merger) fail(one *spec, out *FieldPlan, code, detail string) {
+	out.Rule, out.Code, out.Detail = RuleFailed, code, detail
+	m.failed = append(m.failed, one.label)
+}
+
+// writeBack stores the twin's ID where a match step says so. That is no user
+// data: fill blanks only does not apply to it, but every gate does.
+func (m *merger) writeBack() {
+	for _, b := range m.s.backs {
+		want, held := m.records[1-b.side].ID, m.records[b.side].Get(b.field)
+		if want == "" || m.gates[b.side] != gateOpen || heldID(m.records[b.side], b.field) == want {
+			continue
+		}
+		after := crm.TextValue(string(want))
+		m.writing(b.side).Fields[b.field] = after
+		f := FieldPlan{Mapping: crm.MappingID("$id." + b.field), Winner: crm.Sides[1-b.side], After: after, Rule: RuleWriteBack}
+		if b.side == 0 {
+			f.Left, f.Right = held, after
+		} else {
+			f.Left, f.Right = after, held
+		}
+		m.plan.Fields = append(m.plan.Fields, f)
+	}
+}
+
+// conclude names the outcome of a pair. What a person has to decide comes
+// before what failed, and that before what a filter withholds.
+func (m *merger) conclude(linked bool) {
+	p := &m.plan
+	p.Left, p.Right, p.Base, p.Rebase = m.writes[0], m.writes[1], m.base, m.changed
+	p.State, p.Link = crm.StateInSync, true
+	switch {
+	case !p.Empty():
+		p.Outcome = crm.Updated
+	case m.gates[0] != gateOpen && m.gates[1] != gateOpen:
+		p.Outcome, p.State, p.Code = closedOutcome(CodeCreateOnly, true)
+	case !linked:
+		p.Outcome = crm.Linked
+	default:
+		p.Outcome = crm.Unchanged
+	}
+	switch {
+	case len(m.asked) > 0:
+		p.Outcome, p.State, p.Code, p.Detail = crm.Conflict, crm.StateConflict, CodeConflict, list(m.asked)
+	case len(m.failed) > 0:
+		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, list(m.failed)
+	case m.hidden:
+		p.State, p.Code = crm.StateExcluded, CodeFiltered
+		if p.Outcome == crm.Unchanged {
+			p.Outcome = crm.Excluded
+		}
+	}
+}
+
+func list(labels []string) string { return strings.Join(labels, ", ") }

@@ -1,0 +1,331 @@
+package reconcile
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/rule"
+)
+
+// plannerVersion is part of Settings.Digest; raise it when the same input may
+// give another plan than before.
+const plannerVersion = 1
+
+// Settings is one sync of one connection version, compiled once. It is
+// immutable and safe for use by several goroutines.
+//
+// Directions restrict from the outside in: the sync's, then the mapping's.
+// They are fixed, so a mapping open in one way only has a master: its target
+// follows its source. Behaviours and rules are different: they withhold writes
+// to one side without making the other side the master, so that an edit which
+// may not travel is left alone and never overwritten by the value it replaced.
+//
+// The global toggle is not in here; whoever executes plans asks it.
+type Settings struct {
+	sync    crm.Sync
+	country string
+	schema  [2]map[string]crm.Field // by side; nil = unknown
+	specs   []spec                  // one per mapping, in the order of the document
+	rules   *rule.Rules
+	shut    bool        // the rules cannot be read: nothing passes
+	steps   [2][]step   // by the side that is searched
+	keys    []identity  // of all any_key steps, each pair once
+	stamps  [2][]stamp  // by the side written
+	backs   []back      // fields that hold the other side's ID
+	reads   [2][]string // by side
+	timed   bool        // a filter looks at the present time
+	tie     int         // side that wins a draw of policy newest
+	digest  string
+}
+
+// spec is one mapping with all that is decided before any record is seen. In
+// arrays [2] the index is that of the side written, unless said otherwise.
+type spec struct {
+	id       crm.MappingID
+	m        *mapping.Compiled // nil when off or broken
+	problem  *mapping.Problem  // why it is broken
+	label    string            // the field names of both sides, for Plan.Detail
+	names    [2][]string       // by side
+	revision string            // of an agreement
+	apart    string            // revision of values left apart
+	set      bool
+	open     [2]bool      // sync and mapping direction allow it
+	only     [2]FieldRule // RuleFillOnly or RuleWriteOnce: blanks are all that may be written
+	clear    [2]bool      // a blank may erase it
+	fallback [2]crm.Value // the default value; null when there is none
+	policy   crm.ConflictPolicy
+	required [2]bool // by side: the app demands one of the fields on create
+}
+
+// stamp is a fixed value written on creation.
+type stamp struct {
+	field string
+	value crm.Value
+}
+
+// back is a field of one side that holds the ID of the twin.
+type back struct {
+	side  int
+	field string
+}
+
+// Compile reads a sync of a connection against the schemas of its two objects;
+// nil schemas are unknown and then field names and types are not checked. All
+// problems are returned at once, with pointers relative to the sync.
+//
+// Settings is never nil and can be used even when there are problems, because
+// a running sync must outlive an app's field that went away: a mapping that
+// does not compile fails by itself in every plan, and rules that cannot be
+// read at all let nothing through. Refusing to save is up to the caller.
+func Compile(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Settings, []mapping.Problem) {
+	s := &Settings{sync: *sync}
+	var zone [2]string
+	if c != nil {
+		s.country = c.Country
+		zone = [2]string{c.TimeZone.Left, c.TimeZone.Right}
+	}
+	s.schema = [2]map[string]crm.Field{byName(left), byName(right)}
+	k := &check{s: s}
+	env := mapping.Env{Left: s.schema[0], Right: s.schema[1], Country: s.country,
+		TimeZone: crm.PerSide[*time.Location]{Left: k.zone(zone[0]), Right: k.zone(zone[1])}}
+	if s.sync.Conflict == crm.ConflictRight {
+		s.tie = 1
+	}
+	k.enums()
+	s.compileMappings(k, env)
+	s.compileRules(k, env)
+	s.compileSteps(k)
+	k.cycles()
+	s.compileExtras(k)
+	s.listFields()
+	s.timed = anyTimed(sync.Rules)
+	s.digest = s.fingerprint(zone)
+	return s, k.problems
+}
+
+func byName(fields []crm.Field) map[string]crm.Field {
+	if fields == nil {
+		return nil
+	}
+	m := make(map[string]crm.Field, len(fields))
+	for _, f := range fields {
+		m[f.Name] = f
+	}
+	return m
+}
+
+// compileMappings makes a spec of every mapping. One that has a problem is
+// kept as broken, so that its field fails visibly and the others go on.
+func (s *Settings) compileMappings(k *check, env mapping.Env) {
+	_, problems := mapping.CompileAll(s.sync.Mappings, env)
+	k.problems = append(k.problems, problems...)
+	broken := map[string]*mapping.Problem{}
+	for i := range problems {
+		at := strings.Split(problems[i].Pointer, "/") // "", "mappings", index, …
+		if len(at) > 2 && broken[at[2]] == nil {
+			broken[at[2]] = &problems[i]
+		}
+	}
+	s.specs = make([]spec, 0, len(s.sync.Mappings))
+	for i, m := range s.sync.Mappings {
+		one := spec{id: m.ID, names: [2][]string{m.Left, m.Right}}
+		one.label = strings.Join(m.Left, "+") + " ↔ " + strings.Join(m.Right, "+")
+		if p := broken[strconv.Itoa(i)]; p != nil {
+			one.problem = p
+		} else if compiled, found := mapping.Compile(m, env); len(found) == 0 && m.On() {
+			s.fill(&one, compiled)
+		}
+		s.specs = append(s.specs, one)
+	}
+}
+
+func (s *Settings) fill(one *spec, m *mapping.Compiled) {
+	doc := m.Spec()
+	one.m, one.set, one.revision = m, m.IsSet(), m.Revision()
+	one.policy = s.sync.Conflict
+	if doc.Conflict != nil && *doc.Conflict != "" {
+		one.policy = *doc.Conflict
+	}
+	for i, side := range crm.Sides {
+		way := crm.WayTo(side)
+		for _, name := range one.names[i] {
+			one.required[i] = one.required[i] || s.schema[i][name].Required
+		}
+		one.open[i] = s.sync.Direction.Allows(way) && m.Allows(way)
+		one.fallback[i] = m.Default(way)
+		// An app refuses to empty what it requires, so such a blank says nothing.
+		one.clear[i] = doc.Clear.Get(way) && !one.required[i]
+		switch {
+		case doc.WriteOnce:
+			one.only[i] = RuleWriteOnce
+		case s.sync.FillBlanksOnly.Get(way):
+			one.only[i] = RuleFillOnly
+		}
+	}
+	one.apart = one.revision + "~" + s.restraints(one)
+}
+
+// restraints names the settings under which two values are left apart. When
+// they change, what was left apart is looked at anew.
+func (s *Settings) restraints(one *spec) string {
+	var b strings.Builder
+	for i, side := range crm.Sides {
+		bit := func(set bool, c byte) {
+			if set {
+				b.WriteByte(c)
+			}
+		}
+		bit(one.only[i] == RuleFillOnly, 'f')
+		bit(one.only[i] == RuleWriteOnce, 'w')
+		bit(!s.sync.Behavior.Get(crm.WayTo(side)).Updates(), 'b')
+		b.WriteByte('.')
+	}
+	return b.String()
+}
+
+// compileRules reads the rules. Where a field that a filter names is gone, the
+// rules are read without schema: a record without the field is what the filter
+// then meets.
+func (s *Settings) compileRules(k *check, env mapping.Env) {
+	rules, problems := rule.CompileRules(s.sync.Rules, rule.Env{Left: env.Left, Right: env.Right, TimeZone: env.TimeZone})
+	k.problems = append(k.problems, problems...)
+	if len(problems) > 0 {
+		rules, problems = rule.CompileRules(s.sync.Rules, rule.Env{TimeZone: env.TimeZone})
+	}
+	s.rules, s.shut = rules, len(problems) > 0
+}
+
+// listFields collects the fields to read. A name that the schema does not know
+// is left out: asking for it would fail the whole read in some apps.
+func (s *Settings) listFields() {
+	for i, side := range crm.Sides {
+		var names []string
+		for n := range s.specs {
+			if s.specs[n].m != nil {
+				names = append(names, s.specs[n].names[i]...)
+			}
+		}
+		names = append(names, s.rules.Fields(side)...)
+		for _, r := range s.sync.Rules {
+			names = append(names, actionFields(&r, side)...)
+		}
+		for _, steps := range s.steps {
+			for n := range steps {
+				names = append(names, steps[n].fields(i)...)
+			}
+		}
+		for _, b := range s.backs {
+			if b.side == i {
+				names = append(names, b.field)
+			}
+		}
+		for _, st := range s.stamps[i] {
+			names = append(names, st.field)
+		}
+		slices.Sort(names)
+		s.reads[i] = slices.DeleteFunc(slices.Compact(names), func(n string) bool {
+			_, known := s.schema[i][n]
+			return n == "" || n == recordID || s.schema[i] != nil && !known
+		})
+	}
+}
+
+// actionFields names the fields that a rule's actions look at on side.
+func actionFields(r *crm.Rule, side crm.Side) []string {
+	var names []string
+	if !r.On() {
+		return nil
+	}
+	if r.Direction.Allows(crm.WayTo(side)) {
+		for _, a := range r.Actions {
+			names = append(names, a.Field)
+		}
+	}
+	if o := r.OtherWayAround; o.Enabled && o.Exclude != nil && r.Direction.Allows(crm.WayTo(side.Other())) {
+		names = append(names, o.Exclude.Field)
+	}
+	return names
+}
+
+func anyTimed(rules []crm.Rule) bool {
+	return slices.ContainsFunc(rules, func(r crm.Rule) bool { return r.On() && timed(r.Filter) })
+}
+
+func timed(f *crm.Filter) bool {
+	if f == nil {
+		return false
+	}
+	inside := func(f crm.Filter) bool { return timed(&f) }
+	return f.Op == crm.OpInLastDays || timed(f.Not) || slices.ContainsFunc(f.All, inside) || slices.ContainsFunc(f.Any, inside)
+}
+
+// fingerprint hashes all that plans depend on.
+func (s *Settings) fingerprint(zone [2]string) string {
+	decides := s.sync
+	decides.ID, decides.Schedule, decides.Initial = "", "", ""
+	decides.Associations, decides.Activities, decides.Unsubscribes = nil, crm.Activities{}, crm.Deletes{}
+	fields := [2][]crm.Field{}
+	for i := range s.schema {
+		for _, f := range s.schema[i] {
+			f.Label = ""
+			fields[i] = append(fields[i], f)
+		}
+		slices.SortFunc(fields[i], func(a, b crm.Field) int { return strings.Compare(a.Name, b.Name) })
+	}
+	revisions := make([]string, len(s.specs))
+	for i := range s.specs {
+		revisions[i] = s.specs[i].revision
+	}
+	b, err := json.Marshal(struct {
+		Version   int
+		Sync      crm.Sync
+		Country   string
+		Zone      [2]string
+		Fields    [2][]crm.Field
+		Known     [2]bool
+		Revisions []string
+	}{plannerVersion, decides, s.country, zone, fields, [2]bool{s.schema[0] != nil, s.schema[1] != nil}, revisions})
+	if err != nil { // a Value of an unknown kind: no two such settings are the same
+		b = []byte(err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
+
+// ReadFields returns the fields needed on a side: mappings, rules, match
+// steps, IDs and stamps; sorted, the caller's own copy.
+func (s *Settings) ReadFields(side crm.Side) []string { return slices.Clone(s.reads[side.Index()]) }
+
+// Digest fingerprints everything in the settings that decides outcomes: the
+// same digest, records and base give the same plan (at the same Pair.Now, if
+// Timed).
+func (s *Settings) Digest() string { return s.digest }
+
+// Timed reports whether a filter depends on the present time.
+func (s *Settings) Timed() bool { return s.timed }
+
+// Open reports whether the sync's direction allows the way. The global toggle
+// and the status of the connection are the caller's to ask.
+func (s *Settings) Open(way crm.Way) bool { return s.sync.Direction.Allows(way) }
+
+// Sync returns the sync that was compiled. The caller must not change what it
+// points to.
+func (s *Settings) Sync() crm.Sync { return s.sync }
+
+// OnDelete says what the deletion of the record on one side does to its twin.
+// A way that may not update its target does not tag or archive it either.
+func (s *Settings) OnDelete(deleted crm.Side) crm.Deletion {
+	way := crm.WayTo(deleted.Other())
+	policy := s.sync.Deletes.Get(way)
+	if policy == "" || !s.Open(way) || !s.sync.Behavior.Get(way).Updates() {
+		return crm.DeleteIgnore
+	}
+	return policy
+}
