@@ -128,17 +128,27 @@ func startOfDay(day time.Time, zone *time.Location) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// parseDate reads the canonical date of a raw value. An instant that is
-// midnight in UTC is the date itself where the field holds dates: that is how
-// HubSpot writes them. Every other instant falls on its day in zone.
+// Day returns the moment as the date that a field of dates holds. An instant
+// that is midnight in UTC is the date itself there: that is how HubSpot writes
+// dates. Every other instant falls on its day in zone.
+func (m Moment) Day(zone *time.Location) Moment {
+	day := m.Date(zone)
+	if !m.DateOnly && m.Time.Equal(m.Time.Truncate(24*time.Hour)) {
+		day = m.Date(time.UTC)
+	}
+	return Moment{Time: day, DateOnly: true}
+}
+
+// parseDate reads the canonical date of a raw value, from a field of dates or
+// of instants.
 func parseDate(raw crm.Value, holdsInstants, epoch bool, own, zone *time.Location) (crm.Value, bool) {
 	m, ok := ParseMoment(raw, own, epoch)
 	if !ok {
 		return crm.Value{}, false
 	}
 	day := m.Date(zone)
-	if !m.DateOnly && !holdsInstants && m.Time.Equal(m.Time.Truncate(24*time.Hour)) {
-		day = m.Date(time.UTC)
+	if !holdsInstants {
+		day = m.Day(zone).Time
 	}
 	return crm.TextValue(day.Format(dateLayout)), inRange(day)
 }

@@ -24,7 +24,7 @@ func (c *Compiled) read(e *end, raw crm.Value) (crm.Value, error) {
 	switch {
 	case code == "":
 	case c.lenient && (e.typ == crm.TypeText || c.domain == domainEmail):
-		return textOrNull(CanonicalText(raw.Text())), nil
+		return c.asItIs(e, raw), nil
 	default:
 		return crm.Value{}, c.fail(e, code, misfits[code])
 	}
@@ -32,6 +32,20 @@ func (c *Compiled) read(e *end, raw crm.Value) (crm.Value, error) {
 		return crm.NullValue(), nil
 	}
 	return v, nil
+}
+
+// asItIs is the canonical form of a text that does not parse. NFC may have
+// made it parse (the Kelvin sign in an e-mail address): then it is read again,
+// so that the form is stable.
+func (c *Compiled) asItIs(e *end, raw crm.Value) crm.Value {
+	text := textOrNull(CanonicalText(raw.Text()))
+	if text.Blank() {
+		return text
+	}
+	if v, code := c.parse(e, text); code == "" {
+		return v
+	}
+	return text
 }
 
 // misfits are what an admin reads; they never quote the value.
@@ -151,7 +165,7 @@ func (c *Compiled) normal(e *end, v crm.Value) (crm.Value, error) {
 	case ok:
 		return v, nil
 	case c.lenient:
-		return textOrNull(CanonicalText(raw.Text())), nil
+		return c.asItIs(e, raw), nil
 	}
 	return crm.Value{}, c.fail(e, code, misfits[code])
 }
