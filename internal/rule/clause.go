@@ -16,6 +16,7 @@ type clause struct {
 	op      crm.FilterOp
 	wanted  crm.Value
 	kind    kind
+	dates   bool // the field holds dates, not instants
 	loc     *time.Location
 	targets []target // what wanted means, one per value
 	days    int      // of in_last_days
@@ -177,7 +178,11 @@ func (c *clause) compareMoments(v crm.Value, t target) (int, bool) {
 // moment reads a record's value. Epoch milliseconds count only where the field
 // is known to hold moments, else every number would be one.
 func (c *clause) moment(v crm.Value) (mapping.Moment, bool) {
-	return mapping.ParseMoment(v, c.loc, c.kind == asMoment)
+	m, ok := mapping.ParseMoment(v, c.loc, c.kind == asMoment)
+	if ok && c.dates {
+		m = m.Day(c.loc)
+	}
+	return m, ok
 }
 
 // inLastDays passes from the start of the day c.days days ago up to now.

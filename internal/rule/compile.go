@@ -22,6 +22,9 @@ const (
 	CodeUnknownAction   = "unknown_action"
 )
 
+// maxProblems bounds the answer to a filter of nothing but mistakes.
+const maxProblems = 100
+
 // compiler collects every problem of one filter.
 type compiler struct {
 	fields   map[string]crm.Field
@@ -87,8 +90,8 @@ func (c *compiler) node(f *crm.Filter, at string, depth int) node {
 func (c *compiler) nodes(fs []crm.Filter, at string, depth int) []node {
 	out := make([]node, 0, min(len(fs), MaxClauses))
 	for i := range fs {
-		if c.clauses > MaxClauses {
-			break // reported by the clause that crossed the line
+		if c.clauses > MaxClauses || len(c.problems) > maxProblems {
+			break // reported already
 		}
 		out = append(out, c.node(&fs[i], at+"/"+strconv.Itoa(i), depth+1))
 	}
@@ -112,7 +115,7 @@ func (c *compiler) clause(f *crm.Filter, at string) node {
 		c.add(at+"/field", mapping.CodeUnknownField, "the object has no field %q: choose one of its fields", f.Field)
 		return out
 	}
-	out.kind = kindOf(field)
+	out.kind, out.dates = kindOf(field), field.Type == crm.TypeDate
 	c.names = append(c.names, f.Field)
 	if c.checkOperator(f, field, at) {
 		c.checkValue(out, f, at)
@@ -177,7 +180,7 @@ func (c *compiler) checkValue(out *clause, f *crm.Filter, at string) {
 			return
 		}
 	case crm.OpEquals, crm.OpNotEquals:
-		if f.Value.Kind() == crm.List && out.kind != asList && out.kind != asAny {
+		if f.Value.Kind() == crm.List && out.kind != asList && c.fields != nil {
 			c.add(at, CodeWrongValue, "the field %q holds one value: compare it with one, or use in", f.Field)
 			return
 		}

@@ -81,7 +81,10 @@ type ruleCompiler struct {
 }
 
 func (c *ruleCompiler) add(pointer, code, detail string) {
-	c.problems = append(c.problems, mapping.Problem{Pointer: pointer, Code: code, Detail: detail})
+	p := mapping.Problem{Pointer: pointer, Code: code, Detail: detail}
+	if !slices.Contains(c.problems, p) { // a rule of both ways is looked at twice
+		c.problems = append(c.problems, p)
+	}
 }
 
 func (c *ruleCompiler) rule(r *crm.Rule, at string) {
