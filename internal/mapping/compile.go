@@ -82,8 +82,10 @@ func CompileAll(ms []crm.Mapping, env Env) (Set, []Problem) {
 	for i, m := range ms {
 		at := "/mappings/" + strconv.Itoa(i)
 		if ids[m.ID] && m.ID != "" {
-			problems = append(problems, Problem{at + "/id", CodeDuplicateID,
-				fmt.Sprintf("the ID %q is used by an earlier mapping of this sync: choose another", m.ID)})
+			problems = append(problems, Problem{
+				at + "/id", CodeDuplicateID,
+				fmt.Sprintf("the ID %q is used by an earlier mapping of this sync: choose another", m.ID),
+			})
 		}
 		ids[m.ID] = true
 		compiled, found := Compile(m, env)
@@ -112,8 +114,10 @@ func claimTargets(c *Compiled, at string, writer map[crm.Way]map[string]crm.Mapp
 		side := way.Target()
 		for i, name := range c.end(side).names {
 			if other, taken := writer[way][name]; taken {
-				problems = append(problems, Problem{at + "/" + string(side) + "/" + strconv.Itoa(i), CodeMappedTwice,
-					fmt.Sprintf("the %s field %q is already written by the mapping %q: switch one of them off or change its direction", side, name, other)})
+				problems = append(problems, Problem{
+					at + "/" + string(side) + "/" + strconv.Itoa(i), CodeMappedTwice,
+					fmt.Sprintf("the %s field %q is already written by the mapping %q: switch one of them off or change its direction", side, name, other),
+				})
 				continue
 			}
 			writer[way][name] = c.spec.ID

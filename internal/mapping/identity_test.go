@@ -103,7 +103,8 @@ func TestX8_Idempotent(t *testing.T) {
 func checkKeyOfKey(t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, typ crm.FieldType, raw string) {
+}, typ crm.FieldType, raw string,
+) {
 	t.Helper()
 	key, ok := mapping.IdentityKey(typ, crm.TextValue(raw), "US")
 	if !ok {

@@ -196,8 +196,10 @@ func TestRow156_JoinAndStaticText(t *testing.T) {
 		t.Errorf("writing the joined side: %q", code)
 	}
 
-	static := crm.Mapping{ID: "s", Right: []string{"r"}, Direction: crm.DirectionToRight,
-		Transform: crm.Transform{Type: crm.TransformStatic, Options: map[string]string{"value": "5.0"}}}
+	static := crm.Mapping{
+		ID: "s", Right: []string{"r"}, Direction: crm.DirectionToRight,
+		Transform: crm.Transform{Type: crm.TransformStatic, Options: map[string]string{"value": "5.0"}},
+	}
 	c = compile(t, static, pair(crm.TypeText, crm.TypeNumber))
 	v, err = c.Canonical(crm.Left, nil)
 	if err != nil || !v.Equal(crm.NumberValue("5")) {

@@ -56,8 +56,10 @@ var shapes = map[crm.TransformType]shape{
 	crm.TransformDateTime: {domainDateTime, crm.TypeDateTime, []crm.FieldType{crm.TypeDateTime, crm.TypeDate, crm.TypeText}},
 	crm.TransformNumber:   {domainNumber, crm.TypeNumber, []crm.FieldType{crm.TypeNumber, crm.TypeText}},
 	crm.TransformBoolean:  {domainBool, crm.TypeBoolean, []crm.FieldType{crm.TypeBoolean, crm.TypeText, crm.TypeOption}},
-	crm.TransformOptions: {domainOption, crm.TypeOption,
-		[]crm.FieldType{crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeText, crm.TypeBoolean}},
+	crm.TransformOptions: {
+		domainOption, crm.TypeOption,
+		[]crm.FieldType{crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeText, crm.TypeBoolean},
+	},
 	crm.TransformList: {domainSet, crm.TypeOptions, []crm.FieldType{crm.TypeList, crm.TypeOptions, crm.TypeText, crm.TypeOption}},
 }
 

@@ -325,12 +325,21 @@ func TestRow213_ExampleFilters(t *testing.T) {
 		pass   []crm.Value
 		stop   []crm.Value
 	}{
-		"tags do not contain PENDING": {crm.Filter{Field: "f", Op: crm.OpNotContains, Value: text("PENDING")},
-			[]crm.Value{absent, list(), list("PENDING review", "x")}, []crm.Value{list("a", "Pending")}},
-		"source is Homestack": {crm.Filter{Field: "f", Op: crm.OpEquals, Value: text("Homestack")},
-			[]crm.Value{text("homestack")}, []crm.Value{absent, text("Homestack app")}},
-		"label is not No_CRM": {crm.Filter{Field: "f", Op: crm.OpNotEquals, Value: text("No_CRM")},
-			[]crm.Value{absent, list("Friends"), text("Friends")}, []crm.Value{list("Friends", "no_crm"), text("No_CRM")}},
+		"tags do not contain PENDING": {
+			crm.Filter{Field: "f", Op: crm.OpNotContains, Value: text("PENDING")},
+			[]crm.Value{absent, list(), list("PENDING review", "x")},
+			[]crm.Value{list("a", "Pending")},
+		},
+		"source is Homestack": {
+			crm.Filter{Field: "f", Op: crm.OpEquals, Value: text("Homestack")},
+			[]crm.Value{text("homestack")},
+			[]crm.Value{absent, text("Homestack app")},
+		},
+		"label is not No_CRM": {
+			crm.Filter{Field: "f", Op: crm.OpNotEquals, Value: text("No_CRM")},
+			[]crm.Value{absent, list("Friends"), text("Friends")},
+			[]crm.Value{list("Friends", "no_crm"), text("No_CRM")},
+		},
 	}
 	for name, tt := range tests {
 		f, problems := rule.Compile(&tt.filter, nil, nil)

@@ -131,8 +131,10 @@ func TestCompileRules_ProblemsAtTheirPlace(t *testing.T) {
 	t.Parallel()
 	env := rule.Env{
 		Left: map[string]crm.Field{"source": {Name: "source", Type: crm.TypeText}, "labels": {Name: "labels", Type: crm.TypeList}},
-		Right: map[string]crm.Field{"tags": {Name: "tags", Type: crm.TypeOptions}, "Id": {Name: "Id", Type: crm.TypeText, ReadOnly: true},
-			"Age": {Name: "Age", Type: crm.TypeNumber}},
+		Right: map[string]crm.Field{
+			"tags": {Name: "tags", Type: crm.TypeOptions}, "Id": {Name: "Id", Type: crm.TypeText, ReadOnly: true},
+			"Age": {Name: "Age", Type: crm.TypeNumber},
+		},
 	}
 	tag := func(kind, field, value string) []crm.RuleAction {
 		return []crm.RuleAction{{Type: kind, Field: field, Value: value}}
