@@ -1,0 +1,161 @@
+package memqueue_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
+	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
+)
+
+// TestConformance is what memqueue has to say as a queue.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	queuetest.Run(t, func(_ *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
+		clock := queuetest.NewClock()
+		return memqueue.New(clock.Now, memqueue.Options{MaxReceives: maxReceives}), clock
+	})
+}
+
+// TestConformanceInAnyOrderOfGroups shows that the suite leans on no order
+// among groups, which SQS does not promise.
+func TestConformanceInAnyOrderOfGroups(t *testing.T) {
+	t.Parallel()
+	queuetest.Run(t, func(_ *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
+		clock := queuetest.NewClock()
+		last := func(n int) int { return n - 1 }
+		return memqueue.New(clock.Now, memqueue.Options{MaxReceives: maxReceives, Pick: last}), clock
+	})
+}
+
+func TestOneReceiveTakesTheNextOfAGroup(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{})
+	send(t, q, "g", "1", "2", "3")
+	if got := receive(t, q, 2); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("received %v, want 1 and 2", got)
+	}
+}
+
+func TestOverlapGroupsHandsOneGroupToTwo(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{OverlapGroups: true})
+	send(t, q, "g", "1", "2", "3")
+	var got []string
+	for range 4 {
+		got = append(got, receive(t, q, 1)...)
+	}
+	if d := cmp.Diff([]string{"1", "2", "3"}, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestDefaultCapIsTen(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{})
+	send(t, q, "g", "1")
+	n := 0
+	for {
+		ds, err := q.Receive(t.Context(), 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(ds) == 0 {
+			break
+		}
+		n++
+	}
+	if n != queue.DefaultMaxReceives {
+		t.Errorf("received %d times, want %d", n, queue.DefaultMaxReceives)
+	}
+}
+
+func TestSnapshotIsIndependent(t *testing.T) {
+	t.Parallel()
+	clock := queuetest.NewClock()
+	q := memqueue.New(clock.Now, memqueue.Options{MaxReceives: 1})
+	send(t, q, "a", "1", "2")
+	send(t, q, "b", "3")
+	receive(t, q, 1)
+	before, snap := state(q), q.Snapshot()
+	clock.Advance(2 * time.Minute)
+	send(t, q, "c", "4")
+	receive(t, q, 10)
+	if d := cmp.Diff(before, state(q)); d == "" {
+		t.Fatal("nothing changed after the snapshot")
+	}
+	for range 2 {
+		q.Restore(snap)
+		clock.Advance(-2 * time.Minute)
+		if d := cmp.Diff(before, state(q)); d != "" {
+			t.Errorf("(-before +restored):\n%s", d)
+		}
+		clock.Advance(2 * time.Minute)
+		receive(t, q, 10)
+	}
+}
+
+func TestCountsAreInRequestsAndMessages(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{MaxReceives: 1})
+	before := q.Counts()
+	m := make([]queue.Message, 25)
+	for i := range m {
+		m[i] = queue.Message{Group: "g", Dedup: fmt.Sprint(i % 24), Body: []byte("x")}
+	}
+	if errs := q.Send(t.Context(), m); errs != nil {
+		t.Fatal(errs)
+	}
+	ds, err := q.Receive(t.Context(), 10, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.SetVisibility(t.Context(), []string{ds[0].Receipt}, 0)
+	for _, d := range ds[1:] {
+		q.Delete(t.Context(), []string{d.Receipt})
+	}
+	receive(t, q, 1)
+	want := queue.Counts{Sends: 3, Receives: 2, Deletes: 9, Visibilities: 1, Sent: 24, Dropped: 1, Received: 11, Deleted: 9, Died: 1}
+	if d := cmp.Diff(want, q.Counts().Since(before)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if n := want.Requests(); n != 15 {
+		t.Errorf("requests = %d, want 15", n)
+	}
+}
+
+func state(q *memqueue.Queue) []string {
+	var out []string
+	q.Each(func(h memqueue.Held) bool {
+		out = append(out, fmt.Sprintf("%s %s receives=%d inflight=%v dead=%v", h.Group, h.Body, h.Receives, h.InFlight, h.Dead))
+		return true
+	})
+	return out
+}
+
+func send(t *testing.T, q queue.Queue, group string, bodies ...string) {
+	t.Helper()
+	for _, b := range bodies {
+		if errs := q.Send(t.Context(), []queue.Message{{Group: group, Dedup: group + b, Body: []byte(b)}}); errs != nil {
+			t.Fatal(errs)
+		}
+	}
+}
+
+func receive(t *testing.T, q queue.Queue, n int) []string {
+	t.Helper()
+	ds, err := q.Receive(t.Context(), n, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, d := range ds {
+		out = append(out, string(d.Body))
+	}
+	return out
+}
