@@ -1,0 +1,195 @@
+package paced
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// Wrap returns c within the budget b, by the limits of c.App. Besides what c
+// answers, every method may answer Throttled with RetryAfter, code
+// "rate_limited" or "quota_exhausted", when the budget is spent, and
+// Unavailable when the store is: in both cases nothing was sent.
+func Wrap(c connector.Connector, b Budget) connector.Connector {
+	return &conn{inner: c, pacer: newPacer(b, c.App().Limits)}
+}
+
+// conn is a paced connector. It has every extra; see the package's doc.
+type conn struct {
+	inner connector.Connector
+	pacer *pacer
+}
+
+// Unwrap returns the connector inside.
+func (c *conn) Unwrap() connector.Connector { return c.inner }
+
+// call makes one call: when it may, counted, and heeding the answer.
+func call[T any](ctx context.Context, c *conn, x lane, method string, f func() (T, error)) (T, error) {
+	var zero T
+	if err := c.pacer.admit(ctx, x); err != nil {
+		return zero, err
+	}
+	if c.pacer.OnCall != nil {
+		c.pacer.OnCall(c.pacer.Account, method)
+	}
+	out, err := f()
+	c.pacer.heedErr(ctx, err)
+	return out, err
+}
+
+// heedErr keeps the Retry-After of an error, if it has one.
+func (p *pacer) heedErr(ctx context.Context, err error) {
+	var e *fault.Error
+	if errors.As(err, &e) && e.Kind == fault.Throttled {
+		p.heed(ctx, e.RetryAfter, e.Code)
+	}
+}
+
+// App implements connector.Connector.
+func (c *conn) App() crm.App { return c.inner.App() }
+
+// Test implements connector.Connector.
+func (c *conn) Test(ctx context.Context) (connector.Identity, error) {
+	return call(ctx, c, laneCall, "test", func() (connector.Identity, error) { return c.inner.Test(ctx) })
+}
+
+// Objects implements connector.Connector.
+func (c *conn) Objects(ctx context.Context) ([]crm.Object, error) {
+	return call(ctx, c, laneCall, "objects", func() ([]crm.Object, error) { return c.inner.Objects(ctx) })
+}
+
+// Fields implements connector.Connector.
+func (c *conn) Fields(ctx context.Context, object string) ([]crm.Field, error) {
+	return call(ctx, c, laneCall, "fields", func() ([]crm.Field, error) { return c.inner.Fields(ctx, object) })
+}
+
+// Changes implements connector.Connector. A full scan goes through the app's
+// most consistent listing, which some apps count as a search and some do not.
+func (c *conn) Changes(ctx context.Context, req connector.ChangesRequest) (connector.ChangesPage, error) {
+	x := laneSearch
+	if req.Full {
+		x = laneBoth
+	}
+	return call(ctx, c, x, "changes", func() (connector.ChangesPage, error) { return c.inner.Changes(ctx, req) })
+}
+
+// BatchRead implements connector.Connector.
+func (c *conn) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+	out, err := call(ctx, c, laneCall, "batch_read", func() ([]connector.Read, error) {
+		return c.inner.BatchRead(ctx, object, ids, fields)
+	})
+	var worst error
+	for _, r := range out {
+		worst = longer(worst, r.Err)
+	}
+	c.pacer.heedErr(ctx, worst)
+	return out, err
+}
+
+// BatchFind implements connector.Connector. A look-up without index lag does
+// not go through the search index, so it is no search.
+func (c *conn) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+	x := laneSearch
+	if c.FindLag(object, field) < c.inner.App().Limits.IndexLag {
+		x = laneCall
+	}
+	return call(ctx, c, x, "batch_find", func() ([][]crm.Record, error) {
+		return c.inner.BatchFind(ctx, object, field, values, fields)
+	})
+}
+
+// BatchWrite implements connector.Connector.
+func (c *conn) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
+	out, err := call(ctx, c, laneCall, "batch_write", func() ([]connector.Written, error) {
+		return c.inner.BatchWrite(ctx, object, writes)
+	})
+	var worst error
+	for _, w := range out {
+		worst = longer(worst, w.Err)
+	}
+	c.pacer.heedErr(ctx, worst)
+	return out, err
+}
+
+// longer returns the throttling error that asks for the longer wait.
+func longer(a, b error) error {
+	if !fault.Is(b, fault.Throttled) || a != nil && fault.RetryAfter(a) >= fault.RetryAfter(b) {
+		return a
+	}
+	return b
+}
+
+// Deleted implements connector.Deletions.
+func (c *conn) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
+	in, ok := c.inner.(connector.Deletions)
+	if !ok {
+		return connector.DeletedPage{}, unsupported("list deletions")
+	}
+	return call(ctx, c, laneBoth, "deleted", func() (connector.DeletedPage, error) {
+		return in.Deleted(ctx, object, cursor, position)
+	})
+}
+
+// History implements connector.Historian.
+func (c *conn) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
+	in, ok := c.inner.(connector.Historian)
+	if !ok {
+		return nil, unsupported("read history")
+	}
+	return call(ctx, c, laneCall, "history", func() ([]map[string][]crm.Value, error) {
+		return in.History(ctx, object, ids, fields)
+	})
+}
+
+// CreateField implements connector.FieldCreator.
+func (c *conn) CreateField(ctx context.Context, object string, f crm.Field) (crm.Field, error) {
+	in, ok := c.inner.(connector.FieldCreator)
+	if !ok {
+		return crm.Field{}, unsupported("create a field")
+	}
+	return call(ctx, c, laneCall, "create_field", func() (crm.Field, error) { return in.CreateField(ctx, object, f) })
+}
+
+// OwnerByEmail implements connector.OwnerFinder.
+func (c *conn) OwnerByEmail(ctx context.Context, email string) (string, error) {
+	in, ok := c.inner.(connector.OwnerFinder)
+	if !ok {
+		return "", unsupported("look up users")
+	}
+	return call(ctx, c, laneCall, "owner_by_email", func() (string, error) { return in.OwnerByEmail(ctx, email) })
+}
+
+// OwnerEmail implements connector.OwnerFinder.
+func (c *conn) OwnerEmail(ctx context.Context, id string) (string, error) {
+	in, ok := c.inner.(connector.OwnerFinder)
+	if !ok {
+		return "", unsupported("look up users")
+	}
+	return call(ctx, c, laneCall, "owner_email", func() (string, error) { return in.OwnerEmail(ctx, id) })
+}
+
+// FindLag implements connector.FindLagger: without that extra inside, every
+// look-up may lag as far as the app says.
+func (c *conn) FindLag(object, field string) time.Duration {
+	if in, ok := c.inner.(connector.FindLagger); ok {
+		return in.FindLag(object, field)
+	}
+	return c.inner.App().Limits.IndexLag
+}
+
+func unsupported(what string) error {
+	return fault.New("paced: "+what, fault.Unsupported, "unsupported", "the app cannot do this")
+}
+
+var (
+	_ connector.Connector    = (*conn)(nil)
+	_ connector.Deletions    = (*conn)(nil)
+	_ connector.Historian    = (*conn)(nil)
+	_ connector.FieldCreator = (*conn)(nil)
+	_ connector.OwnerFinder  = (*conn)(nil)
+	_ connector.FindLagger   = (*conn)(nil)
+)
