@@ -44,7 +44,7 @@ func (s *Service) Create(ctx context.Context, ws crm.WorkspaceID, draft Draft) (
 	}
 	now := s.o.Now().UTC()
 	a := Account{
-		ID: crm.AccountID(s.o.NewID("acc_")), App: draft.App, Name: strings.TrimSpace(draft.Name), BaseURL: draft.BaseURL,
+		ID: crm.AccountID(s.o.NewID("acc")), App: draft.App, Name: strings.TrimSpace(draft.Name), BaseURL: draft.BaseURL,
 		Kind: draft.Credentials.Kind, Status: StatusOK, CreatedAt: now, UpdatedAt: now,
 	}
 	if a.Kind == crm.AuthOAuth2 {

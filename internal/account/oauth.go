@@ -301,7 +301,7 @@ func (s *Service) flowAccount(ctx context.Context, f flow, g connector.Grant) (A
 	}
 	if id == "" {
 		return Account{
-			ID: crm.AccountID(s.o.NewID("acc_")), App: f.App, Name: f.Name, CreatedAt: s.o.Now().UTC(),
+			ID: crm.AccountID(s.o.NewID("acc")), App: f.App, Name: f.Name, CreatedAt: s.o.Now().UTC(),
 		}, nil
 	}
 	a, err := s.load(ctx, f.WS, id)

@@ -27,13 +27,13 @@ type Options struct {
 	// CheckURL says whether an address that came from outside may be called.
 	CheckURL func(app crm.App, raw string) error
 	Now      func() time.Time
-	// NewID makes a sortable identifier that starts with prefix, such as "acc_".
+	// NewID makes an identifier that sorts by time: NewID("acc") is "acc_…".
 	NewID func(prefix string) string
 	// Rand gives the random bytes of states, verifiers and hook tokens.
 	Rand io.Reader
 	// Sleep waits while another worker refreshes a token. Optional: without
 	// it such a caller is told at once to come back later.
-	Sleep func(ctx context.Context, d time.Duration) error
+	Sleep func(ctx context.Context, d time.Duration)
 	// Pace wraps an opened connector. Optional.
 	Pace func(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector
 }

@@ -141,7 +141,8 @@ func (t *tokens) fresh(ctx context.Context, stale secret.Text) (secret.Text, err
 		switch {
 		case err == nil && wait > 0:
 			a.waited += wait
-			if err := t.s.o.Sleep(ctx, wait); err != nil {
+			t.s.o.Sleep(ctx, wait)
+			if err := ctx.Err(); err != nil {
 				return secret.Text{}, notSent(err)
 			}
 		case err == nil:
