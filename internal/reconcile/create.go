@@ -109,11 +109,11 @@ func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
 		m.failBy(one, out, err)
 		return
 	}
-	observed := &out.Left
-	if source == 1 {
-		observed = &out.Right
+	if source == 0 {
+		out.Left = v
+	} else {
+		out.Right = v
 	}
-	*observed = v
 	out.Rule, out.Winner, out.After = RuleFillBlank, crm.Sides[source], v
 	if v.Blank() {
 		if v = one.fallback[target]; v.Blank() {
@@ -162,8 +162,12 @@ func (m *merger) backward(source int, now time.Time) {
 		if m.s.specs[i].m == nil || out.Rule == RuleFailed {
 			continue
 		}
+		one := &m.s.specs[i]
 		var again FieldPlan
-		m.field(&m.s.specs[i], &again, nil, false)
+		m.field(one, &again, nil, false)
+		if v := observedOn(source, &again); out.Rule == RuleDefault && v.Blank() && m.cell.keep && one.lone(1-source) {
+			m.settle(one.id, one.leftApart(pairOf(source, v, out.After)))
+		}
 		if again.Rule != RuleAgreed && again.Rule != RuleClosed || out.Rule == RuleClosed {
 			rule := out.Rule
 			*out = again
@@ -172,6 +176,13 @@ func (m *merger) backward(source int, now time.Time) {
 			}
 		}
 	}
+}
+
+func observedOn(side int, f *FieldPlan) crm.Value {
+	if side == 0 {
+		return f.Left
+	}
+	return f.Right
 }
 
 // concludeCreate checks what the app demands and names the outcome.

@@ -78,7 +78,7 @@ func (c *cell) bothBlank() bool {
 		return false
 	}
 	d, target := c.defaultValue()
-	if target < 0 || c.protected {
+	if target < 0 {
 		c.agree(c.v[0])
 		return true
 	}
@@ -163,6 +163,11 @@ func (c *cell) setMerge() bool {
 	if merged.Blank() {
 		merged, _ = c.blankOrDefault(merged)
 	}
+	if why := c.halfErased(merged); why != "" {
+		c.stay(why)
+		c.filtered = c.gates[0] == gateFilter || c.gates[1] == gateFilter
+		return true
+	}
 	c.after, c.merged = merged, true
 	result := c.v
 	for side := range c.v {
@@ -171,7 +176,10 @@ func (c *cell) setMerge() bool {
 			continue
 		}
 		if why := c.withheld(side); why != "" {
-			c.rule, c.filtered = why, c.filtered || c.gates[side] == gateFilter
+			if c.rule == "" || c.rule == RuleClosed {
+				c.rule = why
+			}
+			c.filtered = c.filtered || c.gates[side] == gateFilter
 			continue
 		}
 		c.write[side], result[side] = true, merged
@@ -181,6 +189,21 @@ func (c *cell) setMerge() bool {
 	}
 	c.remember = c.setBase(c.base, result)
 	return true
+}
+
+// halfErased says why a merge that leaves nothing cannot be written on both
+// sides. Written on one, it would look like a blank there and be filled again.
+func (c *cell) halfErased(merged crm.Value) FieldRule {
+	if !merged.Blank() {
+		return ""
+	}
+	why := FieldRule("")
+	for side := range c.v {
+		if w := c.withheld(side); w != "" && !c.blank[side] && (why == "" || why == RuleClosed) {
+			why = w
+		}
+	}
+	return why
 }
 
 func (c *cell) setRule() FieldRule {
@@ -335,7 +358,7 @@ func (c *cell) assign(winner int, rule FieldRule) {
 func (c *cell) erase(winner int, rule FieldRule) {
 	v, isDefault := c.blankOrDefault(c.v[winner])
 	c.rule = rule
-	if isDefault {
+	if isDefault && rule == RuleBlankErased {
 		c.rule = RuleDefault
 	}
 	c.hold(winner, v)
@@ -359,6 +382,24 @@ func (c *cell) hold(winner int, v crm.Value) {
 	for side := range c.v {
 		c.write[side] = !same(v, c.v[side]) && c.withheld(side) == ""
 	}
+	// A default whose blank source may not be filled: that blank was never a
+	// value taken away, so it must not erase the default later.
+	if left := c.v[winner]; !same(v, left) && !c.write[winner] && c.lone(loser) {
+		c.remember = c.leftApart(pairOf(winner, left, v))
+	}
+}
+
+// lone reports whether a default on a side must be told from an agreement.
+func (one *spec) lone(target int) bool {
+	return one.open[0] && one.open[1] && one.clear[target] && !one.set
+}
+
+// pairOf puts the value of a side and that of the other in order.
+func pairOf(side int, own, other crm.Value) [2]crm.Value {
+	if side == 0 {
+		return [2]crm.Value{own, other}
+	}
+	return [2]crm.Value{other, own}
 }
 
 // blankOrDefault returns the default value that takes a blank's place.

@@ -298,25 +298,19 @@ func (p *identity) spellings(canonical string, raw crm.Value) []string {
 	return unique(out)
 }
 
-// phoneSpellings writes an E.164 number as people do: without the plus, with
-// 00, and for North America in the usual groups. Apps that search by text find
-// a number only as it was typed.
+// phoneSpellings writes an E.164 number as people do: without the plus, and for
+// North America in the usual groups. Apps that search by text find a number
+// only as it was typed; every spelling is one more value to ask for.
 func phoneSpellings(e164 string) []string {
 	digits, plus := strings.CutPrefix(e164, "+")
 	if !plus || strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
 		return nil
 	}
-	out := []string{digits, "00" + digits}
+	out := []string{digits}
 	if len(digits) == 11 && digits[0] == '1' {
 		area, office, line := digits[1:4], digits[4:7], digits[7:]
-		out = append(out, digits[1:],
-			"("+area+") "+office+"-"+line,
-			area+"-"+office+"-"+line,
-			area+"."+office+"."+line,
-			area+" "+office+" "+line,
-			"+1 "+area+"-"+office+"-"+line,
-			"+1 ("+area+") "+office+"-"+line,
-			"1-"+area+"-"+office+"-"+line)
+		out = append(out, digits[1:], "("+area+") "+office+"-"+line, area+"-"+office+"-"+line, area+"."+office+"."+line,
+			"+1 "+area+"-"+office+"-"+line)
 	}
 	return out
 }

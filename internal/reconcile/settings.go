@@ -319,6 +319,17 @@ func (s *Settings) Open(way crm.Way) bool { return s.sync.Direction.Allows(way) 
 // points to.
 func (s *Settings) Sync() crm.Sync { return s.sync }
 
+// Mapping returns a mapping that works, or nil: there is none of that ID, it is
+// off, or it has a problem.
+func (s *Settings) Mapping(id crm.MappingID) *mapping.Compiled {
+	for i := range s.specs {
+		if s.specs[i].id == id {
+			return s.specs[i].m
+		}
+	}
+	return nil
+}
+
 // OnDelete says what the deletion of the record on one side does to its twin.
 // A way that may not update its target does not tag or archive it either.
 func (s *Settings) OnDelete(deleted crm.Side) crm.Deletion {

@@ -1,0 +1,58 @@
+package reconcile
+
+import (
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// Agrees reports whether a record still holds, in every mapping, what the base
+// says was agreed on (or left apart) there. Then its side asks for nothing:
+// whatever the other side did comes with hints of its own.
+func (s *Settings) Agrees(side crm.Side, r *crm.Record, base crm.Base) bool {
+	for i := range s.specs {
+		one := &s.specs[i]
+		if one.problem != nil {
+			return false
+		}
+		if one.m == nil {
+			continue
+		}
+		v, err := one.m.Canonical(side, r.Fields)
+		if err != nil {
+			return false
+		}
+		m := one.recall(base)
+		if m.kind == unknown || m.moved(side.Index(), v) {
+			return false
+		}
+	}
+	return true
+}
+
+// Holds reports whether fields, as an app answered a write, hold the canonical
+// values that the write intended. If not, the app put something else in their
+// place, which is a change of its own.
+func (s *Settings) Holds(side crm.Side, fields crm.Fields, intended map[crm.MappingID]crm.Value) bool {
+	for id, want := range intended {
+		m := s.Mapping(id)
+		if m == nil {
+			return false
+		}
+		got, err := m.Canonical(side, fields)
+		if err != nil || !(got.Equal(want) || got.Blank() && want.Blank()) {
+			return false
+		}
+	}
+	return true
+}
+
+// KeyField returns the field on side by which a record is created or updated
+// in one keyed step: one that holds the other side's ID and that the app keeps
+// as an external key. ok is false when the settings name none.
+func (s *Settings) KeyField(side crm.Side) (field string, ok bool) {
+	for _, b := range s.backs {
+		if b.side == side.Index() && s.schema[b.side][b.field].External {
+			return b.field, true
+		}
+	}
+	return "", false
+}
