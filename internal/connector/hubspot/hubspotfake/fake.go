@@ -1,0 +1,213 @@
+package hubspotfake
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+)
+
+// The account, its app and its users. None of the values is secret: they open
+// a fake.
+const (
+	PortalID     = 44332211
+	AppID        = 998877
+	PrivateToken = "pat-fake-private-app"
+	ClientID     = "fake-client-id"
+	ClientSecret = "fake-client-secret"
+	// UniqueProperty is a custom property with unique values on every object.
+	UniqueProperty = "lockstep_key"
+)
+
+// Scopes are the scopes the private app and every OAuth grant have unless they ask for less.
+var Scopes = []string{
+	"crm.objects.contacts.read", "crm.objects.contacts.write",
+	"crm.objects.companies.read", "crm.objects.companies.write",
+	"crm.objects.deals.read", "crm.objects.deals.write", "crm.objects.owners.read",
+	"crm.schemas.contacts.read", "crm.schemas.contacts.write",
+	"crm.schemas.companies.read", "crm.schemas.companies.write",
+	"crm.schemas.deals.read", "crm.schemas.deals.write", "oauth",
+}
+
+// OwnLimits are the limits of a private app on a starter plan (U1), and of
+// search (G3).
+var OwnLimits = fakekit.Limits{
+	Calls: 100, Window: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second, Daily: 250_000,
+}
+
+// Fake is a HubSpot account. Its HTTP surface includes the knobs of fakekit.
+type Fake struct{ account *account }
+
+// account is what the handlers work on, with the core's lock held.
+type account struct {
+	*fakekit.Core
+	objects []*object
+	owners  []owner
+	calls   int
+	lastID  int64
+	eventID int64
+}
+
+type owner struct {
+	ID        string
+	Email     string
+	FirstName string
+	LastName  string
+}
+
+// New returns an account, with cfg.Seed contacts of slot 0. It starts without
+// limits; SetLimits(OwnLimits) gives it HubSpot's.
+func New(cfg fakekit.Config) *Fake {
+	f := &account{Core: fakekit.New(cfg), lastID: 1_000_000}
+	f.owners = []owner{
+		{"7001", "alex@example.com", "Alex", "Example"},
+		{"7002", "robin@example.com", "Robin", "Sample"},
+		{"7003", "kim@example.org", "Kim", "Muster"},
+	}
+	f.objects = []*object{f.contacts(), f.companies(), f.deals()}
+	for _, o := range f.objects {
+		o.table = f.NewTable(o.name)
+		for _, p := range o.props {
+			if p.unique || p.Name == "email" || p.Name == "hs_additional_emails" {
+				o.table.IndexOn(p.Name, strings.ToLower)
+			}
+		}
+		o.history = map[string][]change{}
+	}
+	f.Tokens().Add(fakekit.Token{Access: PrivateToken, Scopes: Scopes})
+	f.Start(f)
+	return &Fake{f}
+}
+
+// ServeHTTP implements http.Handler.
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.account.ServeHTTP(w, r) }
+
+// Core implements fakekit.Fake.
+func (f *Fake) Core() *fakekit.Core { return f.account.Core }
+
+// Name implements fakekit.App.
+func (*account) Name() string { return "hubspot" }
+
+// Slot implements fakekit.App.
+func (*account) Slot() int { return 0 }
+
+// Seed implements fakekit.App: each person is a contact.
+func (f *account) Seed(people []fakekit.Person, at time.Time) {
+	o := f.objects[0]
+	for i, p := range people {
+		fields := map[string]string{
+			"firstname": p.First, "lastname": p.Last, "email": strings.ToLower(p.Email), "phone": p.Phone,
+			"jobtitle": p.JobTitle, "company": p.Company, "city": p.City, "birthday": p.Birthday,
+			"lifecyclestage": "lead",
+		}
+		for k, v := range fields {
+			if v == "" {
+				delete(fields, k)
+			}
+		}
+		if fields["email"] != "" && len(f.holders(o, "email", fields["email"])) > 0 {
+			continue // contact e-mails are unique (G1)
+		}
+		when := at.Add(time.Duration(i) * time.Second)
+		o.table.Put(&fakekit.Record{ID: f.newID(), Fields: fields, Created: when, Modified: when})
+	}
+}
+
+func (f *account) newID() string {
+	f.lastID++
+	return strconv.FormatInt(f.lastID, 10)
+}
+
+// object finds an object type by name or type ID (G2).
+func (f *account) object(name string) (*object, bool) {
+	i := slices.IndexFunc(f.objects, func(o *object) bool {
+		return o.name == name || o.typeID == name || o.singular == name
+	})
+	if i < 0 {
+		return nil, false
+	}
+	return f.objects[i], true
+}
+
+// Create implements fakekit.App.
+func (f *account) Create(name string, fields map[string]string) (*fakekit.Record, error) {
+	o, ok := f.object(name)
+	if !ok {
+		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
+	}
+	return userEdit(f.create(o, fields, sourceUser))
+}
+
+// Update implements fakekit.App.
+func (f *account) Update(name, id string, fields map[string]string) (*fakekit.Record, error) {
+	o, ok := f.object(name)
+	if !ok {
+		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
+	}
+	return userEdit(f.update(o, id, fields, sourceUser))
+}
+
+func userEdit(r *fakekit.Record, e *apiError) (*fakekit.Record, error) {
+	if e == nil {
+		return r, nil
+	}
+	if e.status == http.StatusNotFound {
+		return nil, fmt.Errorf("record: %w", fakekit.ErrNotFound)
+	}
+	return nil, errors.New(e.Message)
+}
+
+// Delete implements fakekit.App.
+func (f *account) Delete(name, id string) error {
+	o, ok := f.object(name)
+	if !ok {
+		return fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
+	}
+	if !f.archive(o, id, sourceUser) {
+		return fmt.Errorf("record: %w", fakekit.ErrNotFound)
+	}
+	return nil
+}
+
+// Restore implements fakekit.App.
+func (f *account) Restore(name, id string) (*fakekit.Record, error) {
+	o, ok := f.object(name)
+	if !ok {
+		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
+	}
+	old, ok := o.table.Get(id)
+	if !ok {
+		return nil, fmt.Errorf("record: %w", fakekit.ErrNotFound)
+	}
+	if !old.Deleted || old.MergedInto != "" {
+		return nil, errors.New("the record is not in the recycle bin")
+	}
+	if mail := old.Fields["email"]; mail != "" && len(f.holders(o, "email", mail)) > 0 {
+		return nil, errors.New("another contact has the e-mail by now")
+	}
+	r := old.Clone()
+	r.Deleted, r.DeletedAt, r.Modified = false, time.Time{}, f.Tick()
+	o.table.Put(r)
+	f.event(o, "restore", r.ID, sourceUser, nil)
+	return r, nil
+}
+
+// Merge implements fakekit.App.
+func (f *account) Merge(name, id, into string) (*fakekit.Record, error) {
+	o, ok := f.object(name)
+	if !ok {
+		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
+	}
+	return userEdit(f.merge(o, into, id, sourceUser))
+}
+
+var (
+	_ fakekit.App     = (*account)(nil)
+	_ fakekit.Fake    = (*Fake)(nil)
+	_ fakekit.Knobber = (*account)(nil)
+)

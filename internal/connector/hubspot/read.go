@@ -1,0 +1,357 @@
+package hubspot
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// objectPattern is what an object type may be called: a name, or a type ID such
+// as 0-1 or 2-1234567.
+var objectPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
+
+// path returns base + object, or NotFound for what can be no object.
+func path(op, base, object string) (string, error) {
+	if !objectPattern.MatchString(object) {
+		return "", fault.New(op, fault.NotFound, codeObject, "HubSpot has no such object")
+	}
+	return base + object, nil
+}
+
+// tooMany is the refusal of a call above a limit of the port.
+func tooMany(op string, limit int) error {
+	return fault.New(op, fault.Invalid, codeRequest, "more than "+strconv.Itoa(limit)+" in one call")
+}
+
+// BatchRead implements connector.Connector.
+// Source: POST …/batch/read, api-reference/…/objects/contacts/guide.
+func (a *account) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+	out := make([]connector.Read, len(ids))
+	rows, err := a.readRows(ctx, "hubspot: read "+object, object, ids, batchReadBody{Properties: fields})
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		out[i].ID = id
+		if r, ok := rows[id]; ok && !r.Archived {
+			rec, _ := r.record()
+			out[i].Record = &rec
+			continue
+		}
+		out[i].Err = fault.New("hubspot: read "+object, fault.NotFound, "", "HubSpot has no such record")
+	}
+	return out, nil
+}
+
+// readRows reads records by ID. IDs that cannot be one are left out: HubSpot
+// refuses the whole batch for them.
+func (a *account) readRows(ctx context.Context, op, object string, ids []crm.RecordID, body batchReadBody) (map[crm.RecordID]row, error) {
+	if len(ids) > batchSize {
+		return nil, tooMany(op, batchSize)
+	}
+	base, err := path(op, objectsPath, object)
+	if err != nil {
+		return nil, err
+	}
+	asked := map[crm.RecordID]bool{}
+	for _, id := range ids {
+		if recordID(string(id)) && !asked[id] {
+			asked[id] = true
+			body.Inputs = append(body.Inputs, idBody{string(id)})
+		}
+	}
+	if len(body.Inputs) == 0 {
+		return nil, nil
+	}
+	r := request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()}
+	rows, err := a.rows(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[crm.RecordID]row, len(rows))
+	for _, row := range rows {
+		if asked[crm.RecordID(row.ID)] {
+			out[crm.RecordID(row.ID)] = row
+		}
+	}
+	return out, nil
+}
+
+// filled makes empty lists explicit: the specification requires them.
+func (b batchReadBody) filled() batchReadBody {
+	b.Properties = append([]string{}, b.Properties...)
+	b.WithHistory = append([]string{}, b.WithHistory...)
+	return b
+}
+
+// rows makes a batch read. Records that are not there are no error of the call:
+// HubSpot answers 207, or 404 when none of them is.
+func (a *account) rows(ctx context.Context, r request) ([]row, error) {
+	var out batchAnswer
+	if _, err := a.client.call(ctx, r, &out); err != nil {
+		if fault.Is(err, fault.NotFound) && fault.CodeOf(err) != codeObject {
+			return nil, nil
+		}
+		return nil, err
+	}
+	for _, raw := range out.Errors {
+		var p problem
+		_ = json.Unmarshal(raw, &p) // what is no object gives no reason
+		if e := fromProblem(r.op, p); e == nil || e.Kind != fault.NotFound {
+			if e == nil {
+				return nil, malformed(r, "HubSpot reports an error without a reason")
+			}
+			return nil, e
+		}
+	}
+	for i := range out.Results {
+		if _, ok := out.Results[i].record(); !ok {
+			return nil, malformed(r, "HubSpot's answer has a record without an ID")
+		}
+	}
+	return out.Results, nil
+}
+
+// keyProperties remembers which custom properties have unique values, as
+// discovery found them.
+type keyProperties struct {
+	mu sync.Mutex
+	by map[string]map[string]bool
+}
+
+func (k *keyProperties) learn(object string, fields []crm.Field) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.by == nil {
+		k.by = map[string]map[string]bool{}
+	}
+	k.by[object] = map[string]bool{}
+	for _, f := range fields {
+		if f.Unique {
+			k.by[object][f.Name] = true
+		}
+	}
+}
+
+// unique reports whether records can be read by the property without the
+// search index: the e-mail of contacts, and the unique properties known so far.
+func (k *keyProperties) unique(object, field string) bool {
+	if field == "email" && object == "contacts" {
+		return true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.by[object][field]
+}
+
+// FindLag implements connector.FindLagger: none for unique properties, which
+// are read by batch; the search index's for all others.
+func (a *account) FindLag(object, field string) time.Duration {
+	if a.keys.unique(object, field) {
+		return 0
+	}
+	return overlap
+}
+
+// BatchFind implements connector.Connector. Unique properties are looked up by
+// one batch read; for others it is one search, or a few where a search would
+// outgrow HubSpot's 3,000 characters or 200 results a page.
+func (a *account) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+	op := "hubspot: find " + object
+	if len(values) > batchSize {
+		return nil, tooMany(op, batchSize)
+	}
+	base, err := path(op, objectsPath, object)
+	if err != nil {
+		return nil, err
+	}
+	if !propertyPattern.MatchString(field) {
+		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: codeField, Message: "HubSpot has no such property"}
+	}
+	wanted := distinct(values)
+	if len(wanted) == 0 {
+		return make([][]crm.Record, len(values)), nil
+	}
+	asked := append([]string{field}, fields...)
+	if field == "email" && object == "contacts" {
+		asked = append(asked, additionalEmails)
+	}
+	var rows []row
+	if a.keys.unique(object, field) {
+		body := batchReadBody{IDProperty: field, Properties: asked}
+		for _, v := range wanted {
+			body.Inputs = append(body.Inputs, idBody{v})
+		}
+		rows, err = a.rows(ctx, request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()})
+	} else {
+		rows, err = a.searchValues(ctx, op, base, field, wanted, asked)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return assign(values, field, rows, fields), nil
+}
+
+// additionalEmails holds the other addresses of a contact, which are unique
+// too; a read by e-mail finds contacts by them.
+const additionalEmails = "hs_additional_emails"
+
+// distinct returns the values that are not blank, once each, whatever their case.
+func distinct(values []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, v := range values {
+		k := fold(v)
+		if strings.TrimSpace(v) == "" || seen[k] {
+			continue
+		}
+		seen[k] = true
+		out = append(out, v)
+	}
+	return out
+}
+
+// fold is HubSpot's comparison of texts, near enough: callers compare again.
+func fold(s string) string { return strings.ToLower(s) }
+
+// assign hands the rows to the values they answer to.
+func assign(values []string, field string, rows []row, fields []string) [][]crm.Record {
+	by := map[string][]crm.Record{}
+	seen := map[string]bool{}
+	for i := range rows {
+		rec, _ := rows[i].record()
+		if rec.Deleted || seen[rows[i].ID] {
+			continue
+		}
+		seen[rows[i].ID] = true
+		keys := []string{fold(rec.Fields[field].Text())}
+		if field == "email" {
+			keys = append(keys, strings.Split(fold(rec.Fields[additionalEmails].Text()), ";")...)
+		}
+		if !slices.Contains(fields, additionalEmails) {
+			delete(rec.Fields, additionalEmails)
+		}
+		slices.Sort(keys)
+		for _, k := range slices.Compact(keys) {
+			if k != "" {
+				by[k] = append(by[k], rec)
+			}
+		}
+	}
+	out := make([][]crm.Record, len(values))
+	for i, v := range values {
+		for _, rec := range by[fold(v)] {
+			rec.Fields = rec.Fields.Clone()
+			out[i] = append(out[i], rec)
+		}
+	}
+	return out
+}
+
+// maxSearchBody is the longest body of a search, in bytes: the guide says 3,000
+// characters, the specification means only the full text. The smaller holds.
+const maxSearchBody = 3000
+
+// maxMatches is how many records one look-up reads before it gives up: that
+// many people with one value make the field useless as a key.
+const maxMatches = 1000
+
+// searchValues finds the records whose property is one of values.
+func (a *account) searchValues(ctx context.Context, op, base, field string, values, asked []string) ([]row, error) {
+	var all []row
+	for len(values) > 0 {
+		n := len(values)
+		body := valuesSearch(field, values, asked)
+		for ; n > 1 && size(body) > maxSearchBody; body = valuesSearch(field, values[:n], asked) {
+			n = max(1, n*9/10)
+		}
+		values = values[n:]
+		for {
+			var out page
+			r := request{op: op, method: http.MethodPost, path: base + "/search", body: body}
+			if _, err := a.client.call(ctx, r, &out); err != nil {
+				return nil, err
+			}
+			for i := range out.Results {
+				if _, ok := out.Results[i].record(); !ok {
+					return nil, malformed(r, "HubSpot's answer has a record without an ID")
+				}
+			}
+			all = append(all, out.Results...)
+			if out.Paging.Next.After == "" || len(out.Results) == 0 {
+				break
+			}
+			if len(all) >= maxMatches {
+				return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: "too_many_matches", Field: field, Message: "too many records share the values looked for"}
+			}
+			if out.Paging.Next.After == body.After {
+				return nil, malformed(r, "HubSpot repeats a page")
+			}
+			body.After = out.Paging.Next.After
+		}
+	}
+	return all, nil
+}
+
+// valuesSearch asks for the records with one of the values. IN wants texts in
+// lower case, enumerations as they are: both are given.
+// Source: api-reference/search/guide.
+func valuesSearch(field string, values, asked []string) searchBody {
+	var in []string
+	for _, v := range values {
+		in = append(in, fold(v))
+		if v != fold(v) {
+			in = append(in, v)
+		}
+	}
+	return searchBody{
+		Groups: []groupBody{{Filters: []filterBody{{Property: field, Operator: "IN", Values: in}}}},
+		Sorts:  []sortBody{{Property: "hs_object_id", Direction: "ASCENDING"}}, Properties: asked, Limit: pageSize,
+	}
+}
+
+func size(body searchBody) int {
+	b, err := encode(body)
+	if err != nil {
+		return 0
+	}
+	return len(b)
+}
+
+// History implements connector.Historian.
+func (a *account) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
+	rows, err := a.readRows(ctx, "hubspot: history of "+object, object, ids, batchReadBody{WithHistory: fields})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]map[string][]crm.Value, len(ids))
+	for i, id := range ids {
+		out[i] = map[string][]crm.Value{}
+		r, ok := rows[id]
+		if !ok {
+			continue
+		}
+		for _, f := range fields {
+			past := slices.Clone(r.History[f])
+			slices.SortStableFunc(past, func(a, b oldValue) int { return b.Timestamp.Compare(a.Timestamp) })
+			for _, v := range past {
+				if v.Value == "" {
+					out[i][f] = append(out[i][f], crm.NullValue())
+				} else {
+					out[i][f] = append(out[i][f], crm.TextValue(v.Value))
+				}
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,248 @@
+package hubspot
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// property is a field as HubSpot describes it.
+type property struct {
+	Name       string           `json:"name"`
+	Label      string           `json:"label"`
+	Type       string           `json:"type"`
+	FieldType  string           `json:"fieldType"`
+	Group      string           `json:"groupName"`
+	Options    []propertyOption `json:"options"`
+	Reference  string           `json:"referencedObjectType,omitempty"`
+	Unique     bool             `json:"hasUniqueValue"`
+	Calculated bool             `json:"calculated"`
+	Hidden     bool             `json:"hidden"`
+	Archived   bool             `json:"archived"`
+	Metadata   struct {
+		ReadOnlyValue bool `json:"readOnlyValue"`
+	} `json:"modificationMetadata"`
+}
+
+type propertyOption struct {
+	Label  string `json:"label"`
+	Value  string `json:"value"`
+	Order  int    `json:"displayOrder"`
+	Hidden bool   `json:"hidden"`
+}
+
+// newProperty is the body of a property to be made.
+type newProperty struct {
+	Name      string           `json:"name"`
+	Label     string           `json:"label"`
+	Type      string           `json:"type"`
+	FieldType string           `json:"fieldType"`
+	Group     string           `json:"groupName"`
+	Options   []propertyOption `json:"options"`
+	Unique    bool             `json:"hasUniqueValue"`
+}
+
+// groups are HubSpot's own property groups, for new properties.
+var groups = map[string]string{
+	"contacts": "contactinformation", "companies": "companyinformation", "deals": "dealinformation",
+}
+
+// needed lists the properties a create must give. Contacts need one of e-mail,
+// first and last name, companies one of name and domain: that is no single one.
+// Source: https://developers.hubspot.com/docs/guides/crm/using-object-apis
+var needed = map[string][]string{"deals": {"dealname", "dealstage"}}
+
+// Fields implements connector.Connector.
+// Source: GET /crm/v3/properties/{objectType}.
+func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error) {
+	op := "hubspot: fields of " + object
+	p, err := path("hubspot: fields", propertiesPath, object)
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Results []property `json:"results"`
+	}
+	r := request{op: op, method: http.MethodGet, path: p, query: url.Values{"archived": {"false"}}}
+	if _, err := a.client.call(ctx, r, &out); err != nil {
+		return nil, err
+	}
+	fields := make([]crm.Field, 0, len(out.Results))
+	for _, p := range out.Results {
+		if p.Archived || p.Name == "" {
+			continue
+		}
+		fields = append(fields, p.field(object))
+	}
+	if len(fields) == 0 {
+		return nil, malformed(r, "HubSpot lists no properties")
+	}
+	a.keys.learn(object, fields)
+	return fields, nil
+}
+
+func (p property) field(object string) crm.Field {
+	f := crm.Field{
+		Name: p.Name, Label: p.Label, Type: p.fieldType(object), ReadOnly: p.Metadata.ReadOnlyValue || p.Calculated, Unique: p.Unique,
+	}
+	if f.Label == "" {
+		f.Label = p.Name
+	}
+	if p.Name == "email" && object == "contacts" {
+		f.Unique = true // kept unique by HubSpot, whatever the flag says
+	} else {
+		f.External = p.Unique && !f.ReadOnly
+	}
+	f.Multiple = f.Type == crm.TypeOptions
+	if f.Type == crm.TypeOption || f.Type == crm.TypeOptions {
+		for _, o := range p.Options {
+			f.Options = append(f.Options, crm.Option{Value: o.Value, Label: o.Label})
+		}
+	}
+	for _, n := range needed[object] {
+		f.Required = f.Required || n == p.Name
+	}
+	return f
+}
+
+// fieldType maps HubSpot's types. An e-mail is a string of that name.
+// Source: PropertyCreate in HubSpot's specification of properties.
+func (p property) fieldType(object string) crm.FieldType {
+	switch p.Type {
+	case "bool":
+		return crm.TypeBoolean
+	case "date":
+		return crm.TypeDate
+	case "datetime":
+		return crm.TypeDateTime
+	case "number":
+		return crm.TypeNumber
+	case "phone_number":
+		return crm.TypePhone
+	case "enumeration":
+		switch {
+		case p.Reference == "OWNER" || p.Name == "hubspot_owner_id":
+			return crm.TypeOwner
+		case p.FieldType == "checkbox":
+			return crm.TypeOptions
+		case p.FieldType == "booleancheckbox":
+			return crm.TypeBoolean
+		}
+		return crm.TypeOption
+	}
+	switch {
+	case p.FieldType == "phonenumber":
+		return crm.TypePhone
+	case p.Name == "email" && object == "contacts":
+		return crm.TypeEmail
+	case p.Name == "website":
+		return crm.TypeURL
+	}
+	return crm.TypeText
+}
+
+// CreateField implements connector.FieldCreator. The name may be left out: it
+// is made of the label. External makes a property with unique values, of which
+// an object may have ten, and which cannot be made unique later.
+//
+// Errors: Conflict already_exists; Invalid for what HubSpot cannot hold.
+func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (crm.Field, error) {
+	op := "hubspot: create field of " + object
+	p, err := path("hubspot: create field", propertiesPath, object)
+	if err != nil {
+		return crm.Field{}, err
+	}
+	body := newProperty{Name: f.Name, Label: f.Label, Unique: f.External || f.Unique, Group: groups[object], Options: []propertyOption{}}
+	if body.Name == "" {
+		body.Name = nameOf(f.Label)
+	}
+	if body.Label == "" {
+		body.Label = body.Name
+	}
+	if body.Group == "" || !propertyPattern.MatchString(body.Name) {
+		return crm.Field{}, fault.New(op, fault.Invalid, "invalid_name", "a HubSpot property is named in lower case letters, digits and underscores, on contacts, companies or deals")
+	}
+	kind, ok := newTypes[f.Type]
+	if !ok {
+		return crm.Field{}, fault.New(op, fault.Unsupported, "", "HubSpot has no property of this type")
+	}
+	body.Type, body.FieldType = kind[0], kind[1]
+	for i, o := range f.Options {
+		body.Options = append(body.Options, propertyOption{Label: o.Label, Value: o.Value, Order: i})
+	}
+	if body.Type == "bool" {
+		body.Options = []propertyOption{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false", Order: 1}}
+	}
+	var made property
+	if _, err := a.client.call(ctx, request{op: op, method: http.MethodPost, path: p, body: body, write: true}, &made); err != nil {
+		return crm.Field{}, err
+	}
+	if made.Name == "" {
+		return crm.Field{}, malformed(request{op: op, write: true}, "HubSpot's answer has no property")
+	}
+	return made.field(object), nil
+}
+
+var newTypes = map[crm.FieldType][2]string{
+	crm.TypeText: {"string", "text"}, crm.TypeEmail: {"string", "text"}, crm.TypeURL: {"string", "text"},
+	crm.TypePhone: {"string", "phonenumber"}, crm.TypeNumber: {"number", "number"}, crm.TypeBoolean: {"bool", "booleancheckbox"},
+	crm.TypeDate: {"date", "date"}, crm.TypeDateTime: {"datetime", "date"}, crm.TypeOption: {"enumeration", "select"},
+	crm.TypeOptions: {"enumeration", "checkbox"},
+}
+
+// nameOf makes a property's name of a label.
+func nameOf(label string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(label) {
+		switch {
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' && b.Len() > 0:
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "_"):
+			b.WriteByte('_')
+		}
+	}
+	return strings.TrimSuffix(b.String(), "_")
+}
+
+// OwnerByEmail implements connector.OwnerFinder.
+// Source: GET /crm/owners/2026-03?email=.
+func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error) {
+	op := "hubspot: find owner"
+	if strings.TrimSpace(email) == "" {
+		return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
+	}
+	var out ownerPage
+	r := request{op: op, method: http.MethodGet, path: ownersPath, query: url.Values{"email": {email}}}
+	if _, err := a.client.call(ctx, r, &out); err != nil {
+		return "", err
+	}
+	for _, o := range out.Results {
+		if !o.Archived && strings.EqualFold(o.Email, email) && recordID(o.ID) {
+			return o.ID, nil
+		}
+	}
+	return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
+}
+
+// OwnerEmail implements connector.OwnerFinder.
+func (a *account) OwnerEmail(ctx context.Context, id string) (string, error) {
+	op := "hubspot: read owner"
+	if !recordID(id) {
+		return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
+	}
+	var out ownerRow
+	if _, err := a.client.call(ctx, request{op: op, method: http.MethodGet, path: ownersPath + "/" + id}, &out); err != nil {
+		return "", err
+	}
+	if out.Email == "" {
+		return "", fault.New(op, fault.NotFound, "", "the user has no e-mail")
+	}
+	return out.Email, nil
+}
+
+var _ connector.OwnerFinder = (*account)(nil)
