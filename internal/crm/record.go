@@ -54,3 +54,9 @@ func (f Fields) Digest(names []string) string {
 
 // Clone returns an own copy.
 func (f Fields) Clone() Fields { return maps.Clone(f) }
+
+// RecordRef names one record of a sync.
+type RecordRef struct {
+	Side Side     `json:"side"`
+	ID   RecordID `json:"id"`
+}

@@ -225,3 +225,10 @@ type DeadItem struct {
 	Since      time.Time        `json:"since"`
 	Run        crm.RunID        `json:"run"`
 }
+
+// Resolution is a person's decision on one field in conflict: one side's value
+// or a value of their own, in canonical form.
+type Resolution struct {
+	Side  crm.Side
+	Value *crm.Value
+}

@@ -1,7 +1,10 @@
 package reconcile
 
 import (
+	"time"
+
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
 // Agrees reports whether a record still holds, in every mapping, what the base
@@ -55,4 +58,10 @@ func (s *Settings) KeyField(side crm.Side) (field string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// FilterTraces returns every clause that the rules of a way look at in a
+// record, with what it found; for explain.
+func (s *Settings) FilterTraces(way crm.Way, r *crm.Record, now time.Time) []rule.RuleTrace {
+	return s.decide(way, r.Fields, now).Traces
 }

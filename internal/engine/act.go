@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// act is the fourth step: write to the apps what was intended, in batches. A
+// row's failure is its own. An error of a whole call ends the step; what was
+// not tried any more is undone, and what may have landed stays open.
+func (s *session) act(ctx context.Context, l *lot) error {
+	if l.intent == nil {
+		return nil
+	}
+	for _, side := range crm.Sides {
+		for _, op := range []connector.Op{connector.Update, connector.Create, connector.Upsert} {
+			rows := s.rows(l, side, op)
+			for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
+				if err := s.write(ctx, side, part); err != nil {
+					s.abandon(l)
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// row is one write with the unit it belongs to.
+type row struct {
+	u *unit
+	connector.Write
+}
+
+// rows lists the lot's writes on one side.
+func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
+	var out []row
+	for _, u := range l.units {
+		w := u.plan.Write(side)
+		if w == nil || u.wait > 0 || u.failure != nil {
+			continue
+		}
+		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
+		if w.Create {
+			one.Op, one.ID = connector.Create, ""
+			if field, ok := s.set.KeyField(side); ok && s.end(side).app.Can(crm.AbilityUpsert) {
+				one.Op, one.Key = connector.Upsert, connector.Key{Field: field, Value: string(u.id)}
+			}
+		} else if r := u.rec.Get(side); r != nil && s.end(side).app.Can(crm.AbilityConditional) {
+			one.Etag = r.Etag
+		}
+		if one.Op == op {
+			out = append(out, row{u, one})
+		}
+	}
+	return out
+}
+
+// write makes one call.
+func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
+	if err := s.mayWrite(ctx); err != nil {
+		return err
+	}
+	ws := make([]connector.Write, len(rows))
+	for i, r := range rows {
+		ws[i] = r.Write
+	}
+	e := s.end(side)
+	cctx, cancel := s.call(ctx, side)
+	defer cancel()
+	got, err := e.BatchWrite(cctx, e.object, ws)
+	if err == nil && len(got) != len(rows) {
+		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app answered for other records than were written", MayHaveLanded: true}
+	}
+	if err != nil {
+		for _, r := range rows {
+			if fault.MayHaveLanded(err) {
+				s.Mark("write_unknown")
+				r.u.unknown = true
+			}
+		}
+		return fmt.Errorf("%s: write records: %w", side, err)
+	}
+	for i, r := range rows {
+		s.landed(side, r.u, &got[i])
+	}
+	return nil
+}
+
+// landed takes a row's answer.
+func (s *session) landed(side crm.Side, u *unit, w *connector.Written) {
+	if w.Err == nil || !s.on(guardPartialFailure) {
+		u.written.Set(side, w)
+		return
+	}
+	u.request = w.Exchange
+	if fault.MayHaveLanded(w.Err) {
+		u.unknown = true
+		return
+	}
+	switch fault.KindOf(w.Err) {
+	case fault.Invalid, fault.Unsupported:
+		s.Mark("row_refused")
+		u.failure = w.Err
+	case fault.Denied:
+		s.Mark("row_denied")
+		u.failure = w.Err
+	case fault.NotFound:
+		s.Mark("row_gone")
+		u.deferFor(time.Second, "record_gone")
+	case fault.Conflict:
+		s.Mark("row_conflict")
+		u.deferFor(max(time.Second, fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
+	case fault.Throttled, fault.Unavailable:
+		s.Mark("row_put_off")
+		u.deferFor(max(time.Second, fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
+	case fault.Other:
+		u.failure = w.Err
+	}
+	if u.wait > 0 && u.hint.Tries >= maxTries {
+		u.wait = 0
+		u.failure = w.Err
+	}
+}
+
+// abandon marks what the lot did not write any more.
+func (s *session) abandon(l *lot) {
+	for _, u := range l.units {
+		if u.wait > 0 || u.failure != nil || u.unknown {
+			continue
+		}
+		for _, side := range crm.Sides {
+			if u.plan.Write(side) != nil && u.written.Get(side) == nil {
+				s.Mark("write_not_tried")
+				u.undone = true
+			}
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// chunkFormat is the version of the message; release N reads N-1 and N.
+const chunkFormat = 1
+
+// chunk is one message: up to a hundred record IDs of one sync and side. It
+// carries hints, never values that would be merged.
+type chunk struct {
+	V          int              `json:"v"`
+	ID         string           `json:"id"` // stays the same when the chunk is parked or sent again
+	Workspace  crm.WorkspaceID  `json:"ws"`
+	Connection crm.ConnectionID `json:"con"`
+	Sync       crm.SyncID       `json:"sync"`
+	Generation int64            `json:"gen"`
+	Config     int64            `json:"cfg"` // connection version at sending
+	Kind       RunKind          `json:"kind"`
+	Run        crm.RunID        `json:"run,omitempty"`
+	Counted    bool             `json:"cnt,omitempty"` // the run waits for this chunk
+	Side       crm.Side         `json:"side"`
+	Hints      []hint           `json:"hints"`
+	Trace      string           `json:"trace,omitempty"`
+	Plan       crm.PlanID       `json:"plan,omitempty"`
+	Since      time.Time        `json:"since"`
+}
+
+// hint says that one record deserves a look.
+type hint struct {
+	ID      crm.RecordID                 `json:"id"`
+	Digest  string                       `json:"d,omitempty"` // of the mapped fields as a pull saw them; equal to the link's = nothing to do
+	Gone    bool                         `json:"x,omitempty"` // somebody says it was deleted
+	Confirm bool                         `json:"c,omitempty"` // the deletion was counted; apply it if the record is still gone
+	Into    crm.RecordID                 `json:"m,omitempty"` // it lost a merge to this record
+	Force   bool                         `json:"f,omitempty"` // look at both sides whatever the digest says
+	Expect  string                       `json:"e,omitempty"` // apply: digest of the planned change
+	Op      string                       `json:"o,omitempty"` // link, unlink, resolve
+	Partner crm.RecordID                 `json:"p,omitempty"`
+	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
+	Tries   int                          `json:"t,omitempty"`
+}
+
+func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }
+
+func (c *chunk) encode() ([]byte, error) { return json.Marshal(c) }
+
+func decodeChunk(b []byte) (*chunk, error) {
+	var c chunk
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, fault.New("engine: read message", fault.Invalid, "unreadable_message", "the message is not one of ours")
+	}
+	if c.V < 1 || c.V > chunkFormat {
+		return nil, fault.New("engine: read message", fault.Invalid, "unknown_format", "the message was written by a newer version of Lockstep")
+	}
+	if c.Workspace == "" || c.Connection == "" || c.Sync == "" || !c.Side.Valid() || len(c.Hints) == 0 || c.ID == "" {
+		return nil, fault.New("engine: read message", fault.Invalid, "unreadable_message", "the message lacks a part")
+	}
+	return &c, nil
+}

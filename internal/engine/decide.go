@@ -1,0 +1,356 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+)
+
+// What a person may ask for one record.
+const (
+	opLink    = "link"
+	opUnlink  = "unlink"
+	opResolve = "resolve"
+)
+
+// maxTries is how often one record's work is put off before it fails.
+const maxTries = 8
+
+// plan is the second step: decide for every unit what is to be done. Nothing
+// is asked or written here.
+func (s *session) plan(us []*unit) {
+	b := batch{session: s, creates: map[string]*unit{}, pairs: map[unitKey]*unit{}}
+	for _, u := range us {
+		if u.decided {
+			continue
+		}
+		if err := s.guarded(func() error { b.decide(u); return nil }); err != nil {
+			u.decide(crm.Failed, crm.StateFailing, "internal_error", "an internal check failed on this record")
+		}
+		s.checkExpected(u)
+	}
+}
+
+// batch is what the units of one piece of work must know of each other.
+type batch struct {
+	*session
+	creates map[string]*unit  // by identity claimed
+	pairs   map[unitKey]*unit // records that are being paired
+}
+
+func (b *batch) decide(u *unit) {
+	switch {
+	case u.hint.Op == opUnlink:
+		b.decideUnlink(u)
+	case u.own() == nil:
+		b.decideGone(u)
+	case u.link.paired():
+		b.decidePair(u)
+	default:
+		b.decideSingle(u)
+	}
+}
+
+// decideGone is for a hint whose record is not there.
+func (b *batch) decideGone(u *unit) {
+	switch {
+	case u.link == nil:
+		u.decide(crm.Dropped, "", "record_gone", "")
+		u.quiet = true
+	case u.link.State == crm.StateDeleted:
+		u.decide(crm.Unchanged, crm.StateDeleted, u.link.Code, "")
+		u.quiet = true
+	case !u.link.paired():
+		b.Mark("single_deleted")
+		u.decide(crm.Deleted, crm.StateDeleted, "record_deleted", "")
+	case u.hint.Confirm || !b.on(guardConfirmGone):
+		b.Mark("deletion_applied")
+		u.decide(crm.Deleted, crm.StateDeleted, "deleted_on_"+string(u.side), "")
+		u.plan.Link = true
+	default:
+		b.Mark("deletion_noticed")
+		u.decide(crm.Skipped, u.link.State, codeDeletionNoticed, "")
+	}
+}
+
+// codeDeletionNoticed marks a record whose absence waits for the next tick.
+const codeDeletionNoticed = "deletion_noticed"
+
+// decidePair is for a linked pair whose own record is there.
+func (b *batch) decidePair(u *unit) {
+	other := u.side.Other()
+	if u.absent.Get(other) || u.partner() == nil {
+		if u.link.State == crm.StateDeleted && b.on(guardTombstone) {
+			b.Mark("tombstone_kept")
+			u.decide(crm.Unchanged, crm.StateDeleted, u.link.Code, "")
+			u.quiet = true
+			return
+		}
+		if u.link.State == crm.StateDeleted {
+			u.plan = b.set.Plan(b.pair(u, nil)) // the guard is off: as if it had never been linked
+			u.decided = true
+			return
+		}
+		b.Mark("partner_gone_noticed")
+		u.decide(crm.Skipped, u.link.State, codeDeletionNoticed, "")
+		return
+	}
+	if u.link.State == crm.StateDeleted {
+		b.Mark("deleted_pair_restored")
+	}
+	p := b.pair(u, u.link)
+	if u.hint.Op == opResolve {
+		b.resolve(u, &p)
+		return
+	}
+	u.plan, u.decided = b.set.Plan(p), true
+}
+
+// pair makes the planner's input of what was observed.
+func (b *batch) pair(u *unit, l *link) reconcile.Pair {
+	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: b.started}
+	if l.paired() {
+		p.Linked, p.Base = true, l.Base
+	}
+	return p
+}
+
+// decideSingle is for a record without a twin so far.
+func (b *batch) decideSingle(u *unit) {
+	if u.hint.Op == opLink {
+		b.decideLink(u)
+		return
+	}
+	if len(u.twins) > 0 && b.on(guardOwnDuplicates) {
+		b.Mark("own_duplicate")
+		u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
+		u.others = u.twins
+		return
+	}
+	switch u.match.Kind {
+	case reconcile.MatchFound:
+		b.decideFound(u)
+	case reconcile.MatchAmbiguous:
+		b.Mark("match_ambiguous")
+		u.decide(crm.Duplicate, crm.StateDuplicate, u.match.Code, "more than one record of the other app fits")
+		u.others = u.match.Others
+	case reconcile.MatchConflict:
+		b.Mark("key_conflict")
+		u.decide(crm.Conflict, crm.StateConflict, u.match.Code, "the keys point to different records of the other app")
+		u.others = u.match.Others
+	case reconcile.MatchMissing:
+		u.decide(crm.Failed, crm.StateFailing, u.match.Code, "the record names a twin that does not exist")
+	case reconcile.MatchNone, "":
+		b.decideCreate(u)
+	}
+}
+
+func (b *batch) decideFound(u *unit) {
+	other := u.side.Other()
+	if u.partner() == nil || u.absent.Get(other) {
+		b.Mark("twin_vanished")
+		u.deferFor(5*time.Second, "twin_vanished")
+		u.decided = true
+		return
+	}
+	twin := unitKey{other, u.match.Record.ID}
+	if first := b.pairs[twin]; first != nil && first != u && b.on(guardTwinTaken) {
+		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
+			b.Mark("twins_met")
+			u.into = first
+			u.decide(crm.Unchanged, "", "", "")
+			u.quiet = true
+			return
+		}
+		b.Mark("twin_taken_in_batch")
+		u.decide(crm.Duplicate, crm.StateDuplicate, "twin_taken", "the matching record is linked to another one")
+		u.others = []crm.RecordID{twin.id}
+		return
+	}
+	b.pairs[twin], b.pairs[unitKey{u.side, u.id}] = u, u
+	p := b.pair(u, nil)
+	p.MatchedBy = u.match.Step
+	u.plan, u.decided = b.set.Plan(p), true
+}
+
+// decideCreate plans a record's birth on the other side.
+func (b *batch) decideCreate(u *unit) {
+	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
+	w := u.plan.Write(u.side.Other())
+	if w == nil || !w.Create {
+		return
+	}
+	for _, k := range u.keys {
+		if first := b.creates[string(u.side)+k.Canonical]; first != nil && b.on(guardOwnDuplicates) {
+			b.Mark("own_duplicate_in_batch")
+			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
+			u.others = []crm.RecordID{first.id}
+			first.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
+			first.others = append(first.others, u.id)
+			first.claims = nil
+			return
+		}
+		if first := b.creates[string(u.side.Other())+k.Canonical]; first != nil {
+			// The same person is being created from the other side: wait and find each other.
+			b.Mark("both_sides_create")
+			u.deferFor(time.Second, "twin_in_flight")
+			return
+		}
+	}
+	for _, k := range u.keys {
+		b.creates[string(u.side)+k.Canonical] = u
+		u.claims = append(u.claims, k.Canonical)
+	}
+	slices.Sort(u.claims)
+	u.claims = slices.Compact(u.claims)
+}
+
+// decideLink pairs two records because a person says so.
+func (b *batch) decideLink(u *unit) {
+	if u.partner() == nil {
+		u.decide(crm.Failed, crm.StateFailing, "partner_not_found", "the record to link to does not exist")
+		return
+	}
+	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
+	u.plan.Link = true
+}
+
+// decideUnlink takes a pair apart because a person says so; both records stay,
+// as deleted pairs do: neither is created again nor matched by itself.
+func (b *batch) decideUnlink(u *unit) {
+	if !u.link.paired() {
+		u.decide(crm.Unchanged, "", "", "")
+		u.quiet = true
+		return
+	}
+	u.decide(crm.Deleted, crm.StateDeleted, "unlinked", "")
+	u.plan.Link = true
+}
+
+// resolve carries out a person's decision: for each field, one side's value,
+// or a value of their own, wins as if it alone had changed.
+func (b *batch) resolve(u *unit, p *reconcile.Pair) {
+	base := make(crm.Base, len(p.Base))
+	for k, v := range p.Base {
+		base[k] = v
+	}
+	left, right := *p.Left, *p.Right
+	left.Fields, right.Fields = left.Fields.Clone(), right.Fields.Clone()
+	p.Base, p.Left, p.Right = base, &left, &right
+	extra := crm.Fields{}
+	for id, r := range u.hint.Resolve {
+		m := b.set.Mapping(id)
+		if m == nil {
+			continue
+		}
+		winner := r.Side
+		if r.Value != nil {
+			winner = crm.Left
+			raw, err := m.Render(crm.Left, *r.Value, left.Fields)
+			if err != nil {
+				u.decide(crm.Failed, crm.StateConflict, "value_does_not_fit", "the value given for "+string(id)+" does not fit")
+				return
+			}
+			for f, v := range raw {
+				left.Fields[f], extra[f] = v, v
+			}
+		}
+		loser := &right
+		if winner == crm.Right {
+			loser = &left
+		}
+		held, err := m.Canonical(winner.Other(), loser.Fields)
+		if err != nil {
+			continue
+		}
+		base[id] = crm.Agree(m.Revision(), held)
+	}
+	u.plan, u.decided = b.set.Plan(*p), true
+	if len(extra) > 0 {
+		if u.plan.Left == nil {
+			u.plan.Left = &reconcile.Write{Fields: crm.Fields{}, Intended: map[crm.MappingID]crm.Value{}}
+			u.plan.Outcome = crm.Updated
+		}
+		for f, v := range extra {
+			u.plan.Left.Fields[f] = v
+		}
+	}
+}
+
+// checkExpected holds a planned change against what an earlier plan listed.
+func (s *session) checkExpected(u *unit) {
+	if u.hint.Expect == "" || !u.decided || u.wait > 0 || u.into != nil {
+		return
+	}
+	if u.hint.Expect != u.digest() {
+		s.Mark("plan_stale")
+		state := crm.State("")
+		if u.link != nil {
+			state = u.link.State
+		}
+		u.decide(crm.Stale, state, "plan_stale", "the records changed since the plan was made")
+		u.quiet = true
+	}
+}
+
+// digest is a fingerprint of all that the plan would do.
+func (u *unit) digest() string {
+	h := sha256.New()
+	fmt.Fprintln(h, u.plan.Outcome, u.plan.Code, u.plan.Link, u.leftID(), u.rightID())
+	for _, side := range crm.Sides {
+		w := u.plan.Write(side)
+		if w == nil {
+			continue
+		}
+		names := make([]string, 0, len(w.Fields))
+		for n := range w.Fields {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		for _, n := range names {
+			fmt.Fprintln(h, side, w.Create, n, w.Fields[n].Digest())
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+func (u *unit) recID(side crm.Side) crm.RecordID {
+	if w := u.written.Get(side); w != nil && w.ID != "" {
+		return w.ID
+	}
+	if u.side == side {
+		return u.id
+	}
+	if r := u.rec.Get(side); r != nil {
+		return r.ID
+	}
+	if u.link != nil {
+		return u.link.id(side)
+	}
+	return ""
+}
+
+func (u *unit) leftID() crm.RecordID  { return u.recID(crm.Left) }
+func (u *unit) rightID() crm.RecordID { return u.recID(crm.Right) }
+
+// clone returns an own copy of a link.
+func (l *link) clone() *link {
+	if l == nil {
+		return &link{}
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		panic(err) // a link holds nothing that cannot be encoded
+	}
+	var c link
+	if err := json.Unmarshal(b, &c); err != nil {
+		panic(err)
+	}
+	return &c
+}

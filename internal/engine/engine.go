@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// Config is what an engine is made of. All but Mark, Log and Tuning are required.
+type Config struct {
+	Store store.Store
+	Queue queue.Queue
+	// Open returns the connector of an account, paced by the account's budget.
+	Open func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error)
+	Now  func() time.Time
+	// NewID returns a fresh identifier that sorts by time, such as "run_…".
+	NewID func(prefix string) string
+	// Sleep waits inside long ticks; it returns early when ctx ends.
+	Sleep func(ctx context.Context, d time.Duration)
+	Log   *slog.Logger
+	// Mark is told the name of every rare state reached; for proofs and metrics.
+	Mark   func(name string)
+	Tuning Tuning
+}
+
+// Tuning holds sizes and times. The zero value of each field means its default.
+type Tuning struct {
+	ChunkSize    int           // records per message; 100
+	LotSize      int           // records planned and written together; 100
+	Window       int           // chunks of one bulk run in the queue; 10
+	InboxAfter   int           // messages in the queue beyond which webhook hints go to the inbox; 50
+	ReceiveCap   int           // receives after which a chunk becomes a dead item; 10
+	AloneAfter   int           // receives from which a message is worked alone; 3
+	MaxRetry     time.Duration // longest redelivery delay; 30 s
+	ParkAfter    time.Duration // waits longer than this are parked in the store; 5 s
+	Lease        time.Duration // function deadline plus HTTP deadline; 80 s
+	HTTPDeadline time.Duration // longest request to an app; 20 s
+	Budget       time.Duration // longest one call of Work may take; 50 s
+	SchemaFor    time.Duration // how long a discovered schema is trusted; 24 h
+	SweepEvery   time.Duration // listing of deletions by archive sweep; 24 h
+	DeleteFloor  int64         // deletions in an hour always allowed; 50
+	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
+	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
+}
+
+func (t Tuning) withDefaults() Tuning {
+	def(&t.ChunkSize, 100)
+	def(&t.LotSize, 100)
+	def(&t.Window, 10)
+	def(&t.InboxAfter, 50)
+	def(&t.ReceiveCap, 10)
+	def(&t.AloneAfter, 3)
+	def(&t.MaxRetry, 30*time.Second)
+	def(&t.ParkAfter, 5*time.Second)
+	def(&t.Lease, 80*time.Second)
+	def(&t.HTTPDeadline, 20*time.Second)
+	def(&t.Budget, 50*time.Second)
+	def(&t.SchemaFor, 24*time.Hour)
+	def(&t.SweepEvery, 24*time.Hour)
+	def(&t.DeleteFloor, 50)
+	def(&t.DeleteShare, 0.10)
+	def(&t.AgendaFor, 10*time.Minute)
+	return t
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Engine is the matcher and writer and everything around it. It keeps no state
+// but caches; any number may run on one store and queue.
+type Engine struct {
+	Config
+	off guard // a guard removed by a test; never set in production
+
+	mu       sync.Mutex
+	compiled map[compileKey]*reconcile.Settings
+	leases   map[scope]observedLease
+	hookRuns map[crm.RunID]bool
+	depth    int
+	depthAt  time.Time
+}
+
+// New returns an engine. Invalid when a required part is missing.
+func New(c Config) (*Engine, error) {
+	if c.Store == nil || c.Queue == nil || c.Open == nil || c.Now == nil || c.NewID == nil || c.Sleep == nil {
+		return nil, fault.New("engine: new", fault.Invalid, "incomplete_configuration", "Store, Queue, Open, Now, NewID and Sleep are required")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Mark == nil {
+		c.Mark = func(string) {}
+	}
+	c.Tuning = c.Tuning.withDefaults()
+	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, hookRuns: map[crm.RunID]bool{}}, nil
+}
+
+// guard names one safety measure that a test may remove to see that its
+// absence is caught.
+type guard string
+
+// on reports whether guard g stands; it always does outside tests.
+func (e *Engine) on(g guard) bool { return e.off != g }

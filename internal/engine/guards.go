@@ -1,0 +1,39 @@
+package engine
+
+// The safety measures whose absence the simulation must notice.
+const (
+	guardLease          guard = "lease"            // one writer per sync
+	guardLeaseDeadline  guard = "lease_deadline"   // no write that could outlast the lease
+	guardPauseCheck     guard = "pause_check"      // the switch is read before every write
+	guardIntent         guard = "intent"           // write-ahead before the app is written
+	guardIntentLanded   guard = "intent_landed"    // recovery takes a landed value as agreed
+	guardRecover        guard = "recover"          // open intents are finished first
+	guardClaim          guard = "claim"            // identity is a primary key
+	guardIndexLag       guard = "index_lag"        // an unknown create waits out the index lag
+	guardOwnDuplicates  guard = "own_duplicates"   // two records of one side with one identity are left alone
+	guardTwinTaken      guard = "twin_taken"       // a twin that is linked already is not linked again
+	guardLinkVersion    guard = "link_version"     // a link is stored only over the version that was read
+	guardDoneMarker     guard = "done_marker"      // a chunk counts once
+	guardReread         guard = "reread"           // the record is read again, not trusted from the message
+	guardConfirmGone    guard = "confirm_gone"     // a 404 is confirmed before it counts
+	guardTombstone      guard = "tombstone"        // a deleted pair is never created again
+	guardMassDeletion   guard = "mass_deletion"    // a sudden emptiness halts
+	guardCursorLast     guard = "cursor_last"      // the cursor moves after the chunks are queued
+	guardPark           guard = "park"             // limits and quotas park instead of failing
+	guardSendFailures   guard = "send_failures"    // failed entries of a batch send are noticed
+	guardGeneration     guard = "generation"       // messages of an older generation are dropped
+	guardInbox          guard = "inbox"            // hints that come while switched off are kept
+	guardPartialFailure guard = "partial_failure"  // a row's failure is its own
+	guardReceiveCap     guard = "receive_cap"      // poison ends as a dead item
+	guardMissingConfirm guard = "missing_confirm"  // records missing from a listing are read before they count
+	guardSeenAfterWrite guard = "seen_after_write" // what we wrote is remembered as seen
+	guardParkDurable    guard = "park_durable"     // parked work is stored before its message is acknowledged
+)
+
+// Guards lists all of them, for the table that removes one at a time.
+var guards = []guard{
+	guardLease, guardLeaseDeadline, guardPauseCheck, guardIntent, guardIntentLanded, guardRecover, guardClaim,
+	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
+	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
+	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
+}

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// Webhook takes the verified events of one delivery. When it returns nil every
+// event is on the queue or in an inbox, for each sync that uses the account and
+// object; the app may then hear "success". An error means: send it again.
+func (e *Engine) Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error {
+	cursor := ""
+	for {
+		conns, next, err := store.ListConnections(ctx, e.Store, ws, 100, cursor)
+		if err != nil {
+			return err
+		}
+		for i := range conns {
+			if err := e.fanOut(ctx, ws, &conns[i], account, events); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// fanOut queues the events for every sync of one connection that they concern.
+func (e *Engine) fanOut(ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, account crm.AccountID, events []connector.Event) error {
+	if conn.Status == crm.StatusDraft || conn.Status == crm.StatusDeleting {
+		return nil
+	}
+	for _, side := range crm.Sides {
+		if conn.Account(side) != account {
+			continue
+		}
+		for i := range conn.Syncs {
+			hints := hintsOf(events, conn.Syncs[i].Object(side))
+			if len(hints) == 0 {
+				continue
+			}
+			if err := e.accept(ctx, scope{ws, conn.ID, conn.Syncs[i].ID}, conn, side, hints); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hintsOf merges a delivery's events for one object, one hint per record.
+func hintsOf(events []connector.Event, object string) []hint {
+	var out []hint
+	at := map[crm.RecordID]int{}
+	for _, ev := range events {
+		if ev.Object != object || ev.ID == "" {
+			continue
+		}
+		i, ok := at[ev.ID]
+		if !ok {
+			i = len(out)
+			at[ev.ID] = i
+			out = append(out, hint{ID: ev.ID})
+		}
+		switch ev.Kind {
+		case connector.EventDeleted, connector.EventErased:
+			out[i].Gone = true
+		case connector.EventMerged:
+			out[i].Gone, out[i].Into = true, ev.MergedInto
+		case connector.EventChanged:
+		}
+	}
+	return out
+}
+
+// accept puts hints on the queue, or, while the sync is off or far behind,
+// into its inbox.
+func (e *Engine) accept(ctx context.Context, sc scope, conn *crm.Connection, side crm.Side, hints []hint) error {
+	run, err := e.ensureWebhookRun(ctx, sc, conn)
+	if err != nil {
+		return err
+	}
+	var cs []*chunk
+	for part := range slices.Chunk(hints, e.Tuning.ChunkSize) {
+		cs = append(cs, e.newChunk(sc, conn, RunWebhook, run, side, part))
+	}
+	ok, code := runnable(conn, sc.sync)
+	if ok && e.backlog(ctx) <= e.Tuning.InboxAfter {
+		return e.send(ctx, cs)
+	}
+	if ok {
+		e.Mark("inbox_backlog")
+		code = "backlog"
+	}
+	for _, c := range cs {
+		if err := e.toInbox(ctx, c, code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backlogFor is how long a look at the queue's depth is trusted.
+const backlogFor = 2 * time.Second
+
+// backlog is the queue's depth, looked at every other second.
+func (e *Engine) backlog(ctx context.Context) int {
+	now := e.Now()
+	e.mu.Lock()
+	age := now.Sub(e.depthAt)
+	depth := e.depth
+	e.mu.Unlock()
+	if age >= 0 && age < backlogFor {
+		return depth
+	}
+	d, err := e.Queue.Depth(ctx)
+	if err != nil {
+		return depth // the send will tell
+	}
+	e.mu.Lock()
+	e.depth, e.depthAt = d.Visible, now
+	e.mu.Unlock()
+	return d.Visible
+}
+
+func encodeText(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func decodeText(s string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return nil, fault.New("engine: read cursor", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+	}
+	return b, nil
+}

@@ -1,0 +1,314 @@
+package engine
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+const intentFormat = 1
+
+// intent is the write-ahead item of a lot: what is about to be written to the
+// apps, so that whoever comes after a crash can tell what landed.
+type intent struct {
+	V       int           `json:"v"`
+	ID      string        `json:"id"`
+	At      time.Time     `json:"at"`
+	Entries []intentEntry `json:"e"`
+}
+
+// intentEntry is one write of one record.
+type intentEntry struct {
+	Side     crm.Side                 `json:"s"` // written
+	Create   bool                     `json:"c,omitempty"`
+	Left     crm.RecordID             `json:"l,omitempty"`
+	Right    crm.RecordID             `json:"r,omitempty"`
+	Version  int64                    `json:"n,omitempty"` // of the link when the plan was made
+	Intended map[crm.MappingID]string `json:"i,omitempty"` // digest of each canonical value about to be written
+	Claims   []string                 `json:"k,omitempty"`
+	Fields   crm.Fields               `json:"f,omitempty"` // whole values, only of creates without a key
+	Cursor   string                   `json:"u,omitempty"` // where to look for such a create
+	Lag      time.Duration            `json:"w,omitempty"` // until a create that landed can be found by its identity
+}
+
+// source is the record a create copies.
+func (e *intentEntry) source() crm.RecordID {
+	if e.Side == crm.Right {
+		return e.Left
+	}
+	return e.Right
+}
+
+func (in *intent) encode() ([]byte, error) {
+	in.V = intentFormat
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return pack(b)
+}
+
+func decodeIntent(it store.Item) (*intent, error) {
+	b, err := unpack(it.Data)
+	if err != nil {
+		return nil, fault.Wrap("engine: decode intent", fault.Other, err)
+	}
+	var in intent
+	if err := json.Unmarshal(b, &in); err != nil {
+		return nil, fault.Wrap("engine: decode intent", fault.Other, err)
+	}
+	if in.V != intentFormat {
+		return nil, fault.New("engine: decode intent", fault.Invalid, "unknown_format", "the intent was written by a newer version of Lockstep")
+	}
+	return &in, nil
+}
+
+// pack compresses what is stored in bulk.
+func pack(b []byte) ([]byte, error) {
+	var buf bytes.Buffer
+	w, err := flate.NewWriter(&buf, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(b); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// maxUnpacked bounds what one stored item may grow to.
+const maxUnpacked = 64 << 20
+
+func unpack(b []byte) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b)), maxUnpacked))
+}
+
+// intend is the third step: claim the identities of records to be created and
+// store what is about to be written. Without writes there is nothing to intend.
+func (s *session) intend(ctx context.Context, l *lot) error {
+	if err := s.claim(ctx, l); err != nil {
+		return fmt.Errorf("claim identities: %w", err)
+	}
+	in := &intent{ID: l.id, At: s.Now()}
+	for _, u := range l.units {
+		if u.wait > 0 {
+			continue
+		}
+		for _, side := range crm.Sides {
+			w := u.plan.Write(side)
+			if w == nil {
+				continue
+			}
+			e := intentEntry{Side: side, Create: w.Create, Claims: u.claims, Intended: map[crm.MappingID]string{}}
+			if w.Create {
+				e.Lag = s.findLag(u)
+			}
+			if !w.Create || side == crm.Right {
+				e.Left = u.leftID()
+			}
+			if !w.Create || side == crm.Left {
+				e.Right = u.rightID()
+			}
+			for id, v := range w.Intended {
+				e.Intended[id] = v.Digest()
+			}
+			if u.link.paired() {
+				e.Version = u.versions.Left
+			}
+			if w.Create && len(u.claims) == 0 {
+				e.Fields, e.Intended = w.Fields, nil
+				e.Cursor = s.sideCursor(ctx, side)
+			}
+			in.Entries = append(in.Entries, e)
+		}
+	}
+	if len(in.Entries) == 0 {
+		return nil
+	}
+	l.intent = in
+	if !s.on(guardIntent) {
+		return nil
+	}
+	b, err := in.encode()
+	if err != nil {
+		return err
+	}
+	l.stored, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.scope.intent(in.ID), Data: b}, If: store.IfAbsent})
+	return err
+}
+
+// claimed is what a claim item says: who is about to create the identity, for whom.
+type claimed struct {
+	V      int           `json:"v"`
+	Scope  string        `json:"scope"` // connection#sync
+	Intent string        `json:"intent"`
+	Side   crm.Side      `json:"side"` // of the source record
+	Source crm.RecordID  `json:"source"`
+	At     time.Time     `json:"at"`
+	Lag    time.Duration `json:"lag,omitempty"` // until the created record can be found by its identity
+}
+
+// findLag is how long a record just created from u may stay invisible to every
+// look-up by its identity.
+func (s *session) findLag(u *unit) time.Duration {
+	e := s.end(u.side.Other())
+	lag := e.app.Limits.IndexLag
+	f, ok := e.Connector.(connector.FindLagger)
+	if !ok {
+		return lag
+	}
+	for _, l := range u.lookups {
+		for _, k := range l.Keys {
+			lag = min(lag, f.FindLag(e.object, k.Field))
+		}
+	}
+	return lag
+}
+
+// claim makes each new identity ours by conditional put. Whoever loses waits
+// for the winner's link, or takes over what a dead worker left behind.
+func (s *session) claim(ctx context.Context, l *lot) error {
+	if !s.on(guardClaim) {
+		return nil
+	}
+	type want struct {
+		u   *unit
+		key store.Key
+	}
+	var wants []want
+	var ws []store.Write
+	for _, u := range l.units {
+		if u.wait > 0 || u.failure != nil {
+			continue
+		}
+		for _, c := range u.claims {
+			target := u.side.Other()
+			key := claimKey(s.ws, s.conn.Account(target), s.end(target).object, c)
+			b, err := json.Marshal(claimed{V: 1, Scope: s.name(), Intent: l.id, Side: u.side, Source: u.id, At: s.Now(), Lag: s.findLag(u)})
+			if err != nil {
+				return err
+			}
+			wants = append(wants, want{u, key})
+			ws = append(ws, store.Write{Item: store.Item{Key: key, Data: b}, If: store.IfAbsent})
+		}
+	}
+	if len(ws) == 0 {
+		return nil
+	}
+	_, errs := s.Store.BatchWrite(ctx, ws)
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+		if err := s.contest(ctx, l, wants[i].u, ws[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contest looks at a claim that somebody else holds.
+func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) error {
+	item, err := s.Store.Get(ctx, w.Item.Key)
+	if fault.Is(err, fault.NotFound) {
+		u.deferFor(time.Second, "claim_contested")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var c claimed
+	if err := json.Unmarshal(item.Data, &c); err != nil {
+		return fault.Wrap("engine: decode claim", fault.Other, err)
+	}
+	mine := c.Scope == s.name() && c.Side == u.side && c.Source == u.id
+	live, err := s.claimLives(ctx, c)
+	if err != nil {
+		return err
+	}
+	lag := c.Lag
+	if age := s.Now().Sub(c.At); c.Intent == l.id {
+		return nil
+	} else if live == claimLinked && !mine {
+		s.Mark("claim_held_by_link")
+		u.decide(crm.Duplicate, crm.StateDuplicate, "identity_taken", "another record with the same identity is linked already")
+		u.others, u.claims = []crm.RecordID{c.Source}, nil
+		return nil
+	} else if live == claimInFlight || age >= 0 && age < lag && s.on(guardIndexLag) {
+		s.Mark("claim_waited_for")
+		u.deferFor(max(lag-age, time.Second), "identity_in_flight")
+		return nil
+	}
+	s.Mark("claim_taken_over")
+	w.If = store.IfVersion(item.Version)
+	if _, err := s.Store.Write(ctx, w); fault.Is(err, fault.Conflict) {
+		u.deferFor(time.Second, "claim_contested")
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+type claimLife uint8
+
+const (
+	claimDead     claimLife = iota // nobody needs it any more
+	claimInFlight                  // its intent is open
+	claimLinked                    // its source is linked
+)
+
+// claimLives says whether a claim still stands for something.
+func (s *session) claimLives(ctx context.Context, c claimed) (claimLife, error) {
+	con, sync, _ := bytes.Cut([]byte(c.Scope), []byte("#"))
+	sc := scope{s.ws, crm.ConnectionID(con), crm.SyncID(sync)}
+	_, err := s.Store.Get(ctx, sc.intent(c.Intent))
+	if err == nil {
+		return claimInFlight, nil
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return claimDead, err
+	}
+	u := &unit{side: c.Side, id: c.Source}
+	other := &session{Engine: s.Engine, scope: sc}
+	if err := other.loadLinks(ctx, []*unit{u}); err != nil {
+		return claimDead, err
+	}
+	if u.link.paired() && u.link.State != crm.StateDeleted {
+		return claimLinked, nil
+	}
+	return claimDead, nil
+}
+
+// freeClaims gives identities back after a create that surely did not happen.
+func (s *session) freeClaims(ctx context.Context, side crm.Side, claims []string, intentID string) {
+	for _, c := range claims {
+		key := claimKey(s.ws, s.conn.Account(side), s.end(side).object, c)
+		item, err := s.Store.Get(ctx, key)
+		if err != nil {
+			continue
+		}
+		var held claimed
+		if json.Unmarshal(item.Data, &held) != nil || held.Intent != intentID {
+			continue
+		}
+		if _, err := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: key}, If: store.IfVersion(item.Version)}); err != nil {
+			s.Log.Debug("claim not freed", "sync", s.name(), "error", err)
+		}
+	}
+}

@@ -1,0 +1,323 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// maxPageBytes bounds one stored log page; more entries go to further pages.
+const maxPageBytes = 300 << 10
+
+// logDays is how long log pages are kept when the workspace does not say.
+const logDays = 90
+
+// entry makes the log entry of one unit.
+func (b *books) entry(u *unit, index int) Entry {
+	s := b.s
+	e := Entry{ID: strconv.Itoa(index), Time: s.Now(), Run: u.jobs[0].chunk.Run, Connection: s.con, Sync: s.sync, Side: u.side,
+		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.plan.Outcome, Code: u.plan.Code, Message: u.plan.Detail}
+	way := crm.WayTo(u.side.Other())
+	if u.plan.Write(u.side.Other()) == nil && u.plan.Write(u.side) != nil {
+		way = crm.WayTo(u.side)
+	}
+	e.Way, e.Behavior = way, s.conf.Behavior.Get(way)
+	if e.Behavior == "" {
+		e.Behavior = crm.BehaviorCreateAndUpdate
+	}
+	e.Diffs = s.diffs(u)
+	if x := u.request; x != nil && e.Problem() {
+		e.Status, e.URL, e.Request, e.Response = x.Status, x.URL, x.Request, x.Response
+	}
+	return e
+}
+
+// diffs lists what a unit's plan changes, field by field, with the rule that decided.
+func (s *session) diffs(u *unit) []Diff {
+	rules := map[crm.Side]map[string]*reconcile.FieldPlan{crm.Left: {}, crm.Right: {}}
+	var out []Diff
+	for i := range u.plan.Fields {
+		fp := &u.plan.Fields[i]
+		m := s.set.Mapping(fp.Mapping)
+		if m == nil {
+			continue
+		}
+		for _, side := range crm.Sides {
+			for _, n := range m.Names(side) {
+				rules[side][n] = fp
+			}
+		}
+		if fp.Rule == reconcile.RuleConflictReview || fp.Rule == reconcile.RuleFirstReview {
+			out = append(out, Diff{Mapping: fp.Mapping, Side: crm.Right, Field: strings.Join(m.Names(crm.Right), "+"), Before: fp.Left, After: fp.Right, Rule: string(fp.Rule)})
+		}
+	}
+	for _, side := range crm.Sides {
+		w := u.plan.Write(side)
+		if w == nil {
+			continue
+		}
+		names := make([]string, 0, len(w.Fields))
+		for n := range w.Fields {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		for _, n := range names {
+			d := Diff{Side: side, Field: n, After: w.Fields[n], Rule: string(reconcile.RuleStamp)}
+			if r := u.rec.Get(side); r != nil {
+				d.Before = r.Fields[n]
+			}
+			if fp := rules[side][n]; fp != nil {
+				d.Mapping, d.Rule = fp.Mapping, string(fp.Rule)
+			}
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// logPages packs entries into compressed pages. Entry IDs name connection, day, page and place.
+func (s *session) logPages(page string, entries []Entry) ([]store.Write, error) {
+	now := s.Now()
+	key := s.logPage(page, now)
+	var ws []store.Write
+	for part := 0; len(entries) > 0; part++ {
+		n := len(entries)
+		var data []byte
+		for {
+			id := fmt.Sprintf("%s.%02d", page, part)
+			for i := range entries[:n] {
+				entries[i].ID = entryID(s.con, now, id, i)
+			}
+			b, err := json.Marshal(entries[:n])
+			if err != nil {
+				return nil, err
+			}
+			if data, err = pack(b); err != nil {
+				return nil, err
+			}
+			if len(data) <= maxPageBytes || n == 1 {
+				break
+			}
+			n /= 2
+		}
+		k := key
+		k.Sort = fmt.Sprintf("%s.%02d", page, part)
+		ws = append(ws, store.Write{Item: store.Item{Key: k, Data: data, Expires: now.Add(logDays * 24 * time.Hour)}})
+		entries = entries[n:]
+	}
+	return ws, nil
+}
+
+func entryID(con crm.ConnectionID, t time.Time, page string, i int) string {
+	return fmt.Sprintf("log_%s~%s~%s~%d", strings.TrimPrefix(string(con), "con_"), t.UTC().Format("20060102"), strings.TrimPrefix(page, "pg_"), i)
+}
+
+// entryRef is an entry ID taken apart.
+type entryRef struct {
+	con  crm.ConnectionID
+	day  string
+	page string
+	i    int
+}
+
+func parseEntryID(id string) (entryRef, error) {
+	bad := fault.New("engine: read log", fault.NotFound, "not_found", "there is no such log entry")
+	rest, ok := strings.CutPrefix(id, "log_")
+	parts := strings.Split(rest, "~")
+	if !ok || len(parts) != 4 {
+		return entryRef{}, bad
+	}
+	day, err := time.Parse("20060102", parts[1])
+	if err != nil {
+		return entryRef{}, bad
+	}
+	i, err := strconv.Atoi(parts[3])
+	if err != nil || i < 0 || len(parts[0]) > 64 || len(parts[2]) > 64 {
+		return entryRef{}, bad
+	}
+	return entryRef{crm.ConnectionID("con_" + parts[0]), day.Format(time.DateOnly), "pg_" + parts[2], i}, nil
+}
+
+func decodePage(it store.Item) ([]Entry, error) {
+	b, err := unpack(it.Data)
+	if err != nil {
+		return nil, fault.Wrap("engine: decode log", fault.Other, err)
+	}
+	var out []Entry
+	return out, fault.Wrap("engine: decode log", fault.Other, json.Unmarshal(b, &out))
+}
+
+// GetEntry returns one log entry. NotFound when there is none.
+func (e *Engine) GetEntry(ctx context.Context, ws crm.WorkspaceID, id string) (Entry, error) {
+	ref, err := parseEntryID(id)
+	if err != nil {
+		return Entry{}, err
+	}
+	item, err := e.Store.Get(ctx, store.Key{Table: store.Log, Workspace: ws, Partition: logPartition(ref.con, ref.day), Sort: ref.page})
+	if err != nil {
+		return Entry{}, err
+	}
+	entries, err := decodePage(item)
+	if err != nil {
+		return Entry{}, err
+	}
+	if ref.i >= len(entries) {
+		return Entry{}, fault.New("engine: read log", fault.NotFound, "not_found", "there is no such log entry")
+	}
+	one := entries[ref.i : ref.i+1]
+	return one[0], e.markResolved(ctx, ws, one)
+}
+
+// markResolved marks problem entries whose record is fine by now.
+func (e *Engine) markResolved(ctx context.Context, ws crm.WorkspaceID, entries []Entry) error {
+	byScope := map[scope][]*unit{}
+	owner := map[*unit][]int{}
+	for i := range entries {
+		en := &entries[i]
+		if !en.Problem() {
+			continue
+		}
+		sc := scope{ws, en.Connection, en.Sync}
+		u := &unit{side: en.Side, id: en.Record}
+		byScope[sc] = append(byScope[sc], u)
+		owner[u] = append(owner[u], i)
+	}
+	for sc, us := range byScope {
+		s := &session{Engine: e, scope: sc}
+		if err := s.loadLinks(ctx, us); err != nil {
+			return err
+		}
+		for _, u := range us {
+			for _, i := range owner[u] {
+				entries[i].Resolved = u.link != nil && u.link.State == crm.StateInSync && u.link.Since.After(entries[i].Time)
+			}
+		}
+	}
+	return nil
+}
+
+// logCursor is where a listing of the log stands.
+type logCursor struct {
+	Day  string `json:"d"`
+	Next string `json:"n,omitempty"` // page cursor inside the day
+	Skip int    `json:"s,omitempty"` // entries of the page already given, newest first
+	Page string `json:"p,omitempty"`
+}
+
+// maxLogPages bounds how many log pages one call looks at.
+const maxLogPages = 40
+
+// ListLog returns one page of the log, newest first. A filtered listing looks
+// at a bounded number of log pages a call, so it may answer few or no entries
+// together with a next cursor.
+func (e *Engine) ListLog(ctx context.Context, ws crm.WorkspaceID, f LogFilter, limit int, cursor string) ([]Entry, string, error) {
+	if f.Connection == "" {
+		return nil, "", fault.New("engine: list log", fault.Invalid, "connection_required", "name the connection whose log is wanted")
+	}
+	cur, last, err := e.logStart(f, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	var out []Entry
+	for looked := 0; ; {
+		if cur.Day < last {
+			return out, "", e.markResolved(ctx, ws, out)
+		}
+		page, err := e.Store.Query(ctx, store.Query{Table: store.Log, Workspace: ws, Partition: logPartition(f.Connection, cur.Day), Reverse: true, Limit: 1, Cursor: cur.Next})
+		if err != nil {
+			return nil, "", err
+		}
+		looked++
+		for _, it := range page.Items {
+			entries, err := decodePage(it)
+			if err != nil {
+				return nil, "", err
+			}
+			slices.Reverse(entries)
+			for i := cur.Skip; i < len(entries); i++ {
+				if !f.wants(&entries[i]) {
+					continue
+				}
+				if len(out) == limit {
+					cur.Skip = i
+					return e.logPageDone(ctx, ws, out, cur)
+				}
+				out = append(out, entries[i])
+			}
+		}
+		cur.Skip, cur.Next = 0, page.Next
+		if page.Next == "" {
+			d, err := time.Parse(time.DateOnly, cur.Day)
+			if err != nil {
+				return nil, "", err
+			}
+			cur.Day = d.AddDate(0, 0, -1).Format(time.DateOnly)
+		}
+		if cur.Day < last {
+			return out, "", e.markResolved(ctx, ws, out)
+		}
+		if len(out) == limit || looked >= maxLogPages && len(out) > 0 || looked >= 4*maxLogPages {
+			return e.logPageDone(ctx, ws, out, cur)
+		}
+	}
+}
+
+func (e *Engine) logPageDone(ctx context.Context, ws crm.WorkspaceID, out []Entry, cur logCursor) ([]Entry, string, error) {
+	b, err := json.Marshal(cur)
+	if err != nil {
+		return nil, "", err
+	}
+	return out, encodeText(b), e.markResolved(ctx, ws, out)
+}
+
+// logStart returns where to begin, and the last day to look at.
+func (e *Engine) logStart(f LogFilter, cursor string) (logCursor, string, error) {
+	now := e.Now().UTC()
+	from, to := f.From, f.To
+	if oldest := now.AddDate(0, 0, -logDays-1); from.Before(oldest) {
+		from = oldest
+	}
+	if to.IsZero() || to.After(now.AddDate(0, 0, 1)) {
+		to = now.AddDate(0, 0, 1)
+	}
+	last := from.UTC().Format(time.DateOnly)
+	if cursor == "" {
+		return logCursor{Day: to.UTC().Format(time.DateOnly)}, last, nil
+	}
+	var cur logCursor
+	b, err := decodeText(cursor)
+	if err == nil {
+		err = json.Unmarshal(b, &cur)
+	}
+	if err == nil {
+		_, err = time.Parse(time.DateOnly, cur.Day)
+	}
+	if err != nil || cur.Skip < 0 {
+		return cur, "", fault.New("engine: list log", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+	}
+	return cur, last, nil
+}
+
+func (f *LogFilter) wants(en *Entry) bool {
+	switch {
+	case f.Sync != "" && en.Sync != f.Sync,
+		!f.From.IsZero() && en.Time.Before(f.From),
+		!f.To.IsZero() && !en.Time.Before(f.To),
+		len(f.Outcomes) > 0 && !slices.Contains(f.Outcomes, en.Outcome),
+		f.Side != "" && en.Side != f.Side,
+		f.Record != "" && en.Record != f.Record && en.Partner != f.Record,
+		f.Code != "" && en.Code != f.Code,
+		f.Run != "" && en.Run != f.Run:
+		return false
+	}
+	return true
+}

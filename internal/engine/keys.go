@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// scope names one sync of one connection; nearly every key starts with it.
+type scope struct {
+	ws   crm.WorkspaceID
+	con  crm.ConnectionID
+	sync crm.SyncID
+}
+
+// shards spread one busy sync's links over partitions.
+const shards = 16
+
+func (s scope) name() string { return string(s.con) + "#" + string(s.sync) }
+
+func (s scope) key(t store.Table, kind, sort string) store.Key {
+	return store.Key{Table: t, Workspace: s.ws, Partition: kind + "#" + s.name(), Sort: sort}
+}
+
+// group is the message group of everything that writes for the sync.
+func (s scope) group() string { return s.name() }
+
+// planGroup is the group of dry runs, which write nothing to the apps.
+func (s scope) planGroup() string { return s.name() + "#plan" }
+
+func shardOf(id crm.RecordID) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return h.Sum32() % shards
+}
+
+func (s scope) shardPartition(shard uint32) string {
+	return fmt.Sprintf("l#%s#%02d", s.name(), shard)
+}
+
+// record is the key under which a record is looked up: the link item itself
+// for a left record or an unpaired right one, an alias for a paired right one.
+func (s scope) record(side crm.Side, id crm.RecordID) store.Key {
+	prefix := "L#"
+	if side == crm.Right {
+		prefix = "R#"
+	}
+	return store.Key{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shardOf(id)), Sort: prefix + string(id)}
+}
+
+func (s scope) lease() store.Key           { return s.key(store.Links, "h", "lease") }
+func (s scope) scan() store.Key            { return s.key(store.Links, "h", "scan") }
+func (s scope) halt() store.Key            { return s.key(store.Links, "h", "halt") }
+func (s scope) counts() store.Key          { return s.key(store.Links, "h", "counts") }
+func (s scope) intent(id string) store.Key { return s.key(store.Links, "i", id) }
+func (s scope) inbox(side crm.Side, id crm.RecordID) store.Key {
+	return s.key(store.Links, "n", string(side)+"#"+string(id))
+}
+func (s scope) gone(side crm.Side, id crm.RecordID) store.Key {
+	return s.key(store.Links, "x", string(side)+"#"+string(id))
+}
+func (s scope) parked(at time.Time, id string) store.Key {
+	return s.key(store.Links, "p", fmt.Sprintf("%019d#%s", at.UnixNano(), id))
+}
+func (s scope) chunkDone(id string) store.Key { return s.key(store.Links, "k", id) }
+func (s scope) suspect(id string) store.Key   { return s.key(store.Links, "m", id) }
+func (s scope) seenPage(run crm.RunID, side crm.Side, seq int64) store.Key {
+	return store.Key{Table: store.Links, Workspace: s.ws, Partition: "e#" + string(run) + "#" + string(side), Sort: fmt.Sprintf("%010d", seq)}
+}
+
+// day holds a day's outcome counters of the sync.
+func (s scope) day(t time.Time) store.Key {
+	return s.key(store.Log, "day", t.UTC().Format(time.DateOnly))
+}
+
+// logPage is one compressed page of entries.
+func (s scope) logPage(id string, t time.Time) store.Key {
+	return store.Key{Table: store.Log, Workspace: s.ws, Partition: logPartition(s.con, t.UTC().Format(time.DateOnly)), Sort: id}
+}
+
+func logPartition(con crm.ConnectionID, day string) string { return "g#" + string(con) + "#" + day }
+
+func dead(ws crm.WorkspaceID, con crm.ConnectionID, id string) store.Key {
+	return store.Key{Table: store.Links, Workspace: ws, Partition: "d#" + string(con), Sort: id}
+}
+
+func runKey(ws crm.WorkspaceID, id crm.RunID) store.Key {
+	return store.Key{Table: store.Log, Workspace: ws, Partition: "runs", Sort: string(id)}
+}
+
+func runCounts(ws crm.WorkspaceID, id crm.RunID) store.Key {
+	return store.Key{Table: store.Log, Workspace: ws, Partition: "runcounts", Sort: string(id)}
+}
+
+// claimKey makes identity a primary key: per account and object, so that two
+// connections on one account cannot double a person.
+func claimKey(ws crm.WorkspaceID, acc crm.AccountID, object, identity string) store.Key {
+	h := fnv.New32a()
+	h.Write([]byte(identity))
+	return store.Key{Table: store.Links, Workspace: ws, Partition: fmt.Sprintf("c#%s#%s#%02d", acc, object, h.Sum32()%shards), Sort: identity}
+}
+
+func agendaKey(s scope) store.Key {
+	return store.Key{Table: store.Links, Partition: "agenda", Sort: string(s.ws) + "#" + s.name()}
+}
+
+func schemaKey(ws crm.WorkspaceID, acc crm.AccountID, object string) store.Key {
+	return store.Key{Table: store.Settings, Workspace: ws, Partition: "schema", Sort: string(acc) + "#" + object}
+}
+
+func planKey(ws crm.WorkspaceID, id crm.PlanID) store.Key {
+	return store.Key{Table: store.Log, Workspace: ws, Partition: "plans", Sort: string(id)}
+}
+
+// planPage is one chunk's share of a plan.
+func planPage(ws crm.WorkspaceID, id crm.PlanID, page string) store.Key {
+	return store.Key{Table: store.Log, Workspace: ws, Partition: "plan#" + string(id), Sort: page}
+}
+
+// openPlan makes the tick go on with a plan that is being worked out.
+func (s scope) openPlan(id crm.PlanID) store.Key { return s.key(store.Links, "y", string(id)) }

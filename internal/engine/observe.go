@@ -1,0 +1,402 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// observe is the first step: read both sides as they are now, and look for the
+// twins of records that have none. What a pull saw unchanged is not read.
+func (s *session) observe(ctx context.Context, us []*unit) error {
+	var look []*unit
+	for _, u := range us {
+		if !u.both && s.same(u) {
+			s.Mark("unchanged_by_digest")
+			u.quiet = true
+			u.decide(crm.Unchanged, u.link.State, u.link.Code, "")
+			continue
+		}
+		look = append(look, u)
+	}
+	if err := s.readOwn(ctx, look); err != nil {
+		return err
+	}
+	if err := s.readPartners(ctx, look); err != nil {
+		return err
+	}
+	return s.findTwins(ctx, look)
+}
+
+// readOwn reads the record that each hint names.
+func (s *session) readOwn(ctx context.Context, us []*unit) error {
+	for _, side := range crm.Sides {
+		var mine []*unit
+		for _, u := range us {
+			if u.side == side {
+				mine = append(mine, u)
+			}
+		}
+		if err := s.read(ctx, side, mine, func(u *unit) crm.RecordID { return u.id }); err != nil {
+			return err
+		}
+	}
+	for _, u := range us {
+		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" || !s.settled(u.link) {
+			continue
+		}
+		if s.set.Agrees(u.side, u.own(), u.link.Base) {
+			// This side still holds what both agreed on; the other side's changes come with hints of their own.
+			s.Mark("unchanged_by_base")
+			u.quiet = true
+			u.decide(crm.Unchanged, u.link.State, u.link.Code, "")
+		}
+	}
+	return nil
+}
+
+// readPartners reads the other end of every link that is still open.
+func (s *session) readPartners(ctx context.Context, us []*unit) error {
+	for _, side := range crm.Sides {
+		var theirs []*unit
+		for _, u := range us {
+			if !u.decided && u.side == side.Other() && u.link.paired() && u.own() != nil {
+				theirs = append(theirs, u)
+			}
+		}
+		if err := s.read(ctx, side, theirs, func(u *unit) crm.RecordID { return u.link.id(side) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads one record per unit on side, in as few calls as the app allows.
+func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*unit) crm.RecordID) error {
+	e := s.end(side)
+	for part := range slices.Chunk(us, max(e.app.Limits.ReadBatch, 1)) {
+		ids := make([]crm.RecordID, len(part))
+		for i, u := range part {
+			ids[i] = id(u)
+		}
+		reads, err := s.batchRead(ctx, side, ids)
+		if err != nil {
+			return err
+		}
+		for i, r := range reads {
+			switch {
+			case r.Err == nil && r.Record != nil && !r.Record.Deleted:
+				part[i].rec.Set(side, r.Record)
+			case r.Err == nil || fault.Is(r.Err, fault.NotFound):
+				part[i].absent.Set(side, true)
+			default:
+				return fmt.Errorf("%s: read record: %w", side, r.Err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.RecordID) ([]connector.Read, error) {
+	e := s.end(side)
+	ctx, cancel := s.call(ctx, side)
+	defer cancel()
+	reads, err := e.BatchRead(ctx, e.object, ids, e.fields)
+	if err != nil {
+		return nil, fmt.Errorf("%s: read records: %w", side, err)
+	}
+	if len(reads) != len(ids) {
+		return nil, fault.New("engine: read records", fault.Unavailable, "malformed_answer", "the app answered for other records than were asked")
+	}
+	return reads, nil
+}
+
+// findTwins looks for the other side's record of everything that has none, and
+// for doubles on its own side.
+func (s *session) findTwins(ctx context.Context, us []*unit) error {
+	ask := questions{}
+	var open []*unit
+	for _, u := range us {
+		if u.decided || u.link.paired() || u.own() == nil || u.hint.Op == opUnlink {
+			continue
+		}
+		if u.hint.Op == opLink {
+			if err := s.readNamedTwin(ctx, u); err != nil {
+				return err
+			}
+			continue
+		}
+		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok {
+			u.plan, u.decided = p, true
+			continue
+		}
+		u.lookups = s.set.Lookups(u.side, u.own())
+		u.keys = s.set.IdentityKeys(u.side, u.own())
+		for _, l := range u.lookups {
+			ask.add(l.Keys)
+		}
+		ask.add(u.keys)
+		open = append(open, u)
+	}
+	found, err := s.answer(ctx, ask)
+	if err != nil {
+		return err
+	}
+	byID, err := s.readByID(ctx, open)
+	if err != nil {
+		return err
+	}
+	for _, u := range open {
+		answers := make([][]crm.Record, len(u.lookups))
+		for i, l := range u.lookups {
+			if l.ByID != "" {
+				if r := byID[unitKey{u.side.Other(), l.ByID}]; r != nil {
+					answers[i] = []crm.Record{*r}
+				}
+				continue
+			}
+			answers[i] = found.all(l.Keys)
+		}
+		u.match = s.set.Decide(u.side, u.own(), answers)
+		u.twins = s.doubles(u, found)
+	}
+	if err := s.loadCandidates(ctx, open); err != nil {
+		return err
+	}
+	return s.readTwins(ctx, open)
+}
+
+// readTwins reads the twins that were found once more by ID: what a search
+// returns may be as old as its index.
+func (s *session) readTwins(ctx context.Context, us []*unit) error {
+	if !s.on(guardReread) {
+		return nil
+	}
+	for _, side := range crm.Sides {
+		var found []*unit
+		for _, u := range us {
+			if !u.decided && u.side == side.Other() && u.match.Kind == reconcile.MatchFound {
+				found = append(found, u)
+			}
+		}
+		if err := s.read(ctx, side, found, func(u *unit) crm.RecordID { return u.match.Record.ID }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doubles returns the other records of the unit's own side that share an
+// identity key with it.
+func (s *session) doubles(u *unit, found answers) []crm.RecordID {
+	var out []crm.RecordID
+	for _, r := range found.all(u.keys) {
+		if r.ID != u.id && !slices.Contains(out, r.ID) && sameIdentity(u.keys, s.set.IdentityKeys(u.side, &r)) {
+			out = append(out, r.ID)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func sameIdentity(a, b []reconcile.Key) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x.Canonical == y.Canonical {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// loadCandidates reads what is remembered of the twins that were found: a twin
+// that is linked already is not linked again.
+func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
+	var cands []*unit
+	var keys []store.Key
+	for _, u := range us {
+		if u.match.Kind == reconcile.MatchFound {
+			cands = append(cands, u)
+			keys = append(keys, s.record(u.side.Other(), u.match.Record.ID))
+		}
+	}
+	items, err := s.batchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		u := cands[i]
+		other := u.side.Other()
+		u.versions.Set(other, it.Version)
+		u.rec.Set(other, u.match.Record)
+		if it.Version == 0 {
+			continue
+		}
+		l, err := decodeLink(it)
+		if err != nil {
+			return err
+		}
+		if !s.free(ctx, l, u) && s.on(guardTwinTaken) {
+			s.Mark("twin_taken")
+			u.decide(crm.Duplicate, crm.StateDuplicate, "twin_taken", "the matching record is linked to another one")
+			u.others = []crm.RecordID{u.match.Record.ID}
+			continue
+		}
+		if l.AliasOf == "" {
+			u.before = append(u.before, l.counted()...)
+		}
+	}
+	return nil
+}
+
+// free reports whether a remembered candidate may be linked to u.
+func (s *session) free(ctx context.Context, l *link, u *unit) bool {
+	if l.AliasOf != "" {
+		item, err := s.Store.Get(ctx, s.record(crm.Left, l.AliasOf))
+		if err != nil {
+			return fault.Is(err, fault.NotFound)
+		}
+		if l, err = decodeLink(item); err != nil {
+			return false
+		}
+	}
+	return !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id
+}
+
+// readByID reads the twins that records name by ID.
+func (s *session) readByID(ctx context.Context, us []*unit) (map[unitKey]*crm.Record, error) {
+	out := map[unitKey]*crm.Record{}
+	for _, side := range crm.Sides {
+		var ids []crm.RecordID
+		for _, u := range us {
+			for _, l := range u.lookups {
+				if u.side == side.Other() && l.ByID != "" && !slices.Contains(ids, l.ByID) {
+					ids = append(ids, l.ByID)
+				}
+			}
+		}
+		for part := range slices.Chunk(ids, max(s.end(side).app.Limits.ReadBatch, 1)) {
+			reads, err := s.batchRead(ctx, side, part)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range reads {
+				if r.Record != nil && !r.Record.Deleted {
+					out[unitKey{side, r.ID}] = r.Record
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// questions are values to look up, by side and field.
+type questions map[questionKey][]string
+
+type questionKey struct {
+	side  crm.Side
+	field string
+}
+
+func (q questions) add(keys []reconcile.Key) {
+	for _, k := range keys {
+		qk := questionKey{k.Side, k.Field}
+		q[qk] = append(q[qk], k.Spellings...)
+	}
+}
+
+// answers hold the records found for each value asked.
+type answers map[questionKey]map[string][]crm.Record
+
+// all returns the records found for any spelling of keys, each once.
+func (a answers) all(keys []reconcile.Key) []crm.Record {
+	var out []crm.Record
+	for _, k := range keys {
+		for _, sp := range k.Spellings {
+			for _, r := range a[questionKey{k.Side, k.Field}][sp] {
+				if !slices.ContainsFunc(out, func(o crm.Record) bool { return o.ID == r.ID }) {
+					out = append(out, r)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// answer asks the apps, each value once, in as few calls as they allow.
+func (s *session) answer(ctx context.Context, q questions) (answers, error) {
+	out := answers{}
+	order := make([]questionKey, 0, len(q))
+	for k := range q {
+		order = append(order, k)
+	}
+	slices.SortFunc(order, func(a, b questionKey) int {
+		return slices.Compare([]string{string(a.side), a.field}, []string{string(b.side), b.field})
+	})
+	for _, k := range order {
+		values := q[k]
+		slices.Sort(values)
+		values = slices.Compact(values)
+		out[k] = make(map[string][]crm.Record, len(values))
+		e := s.end(k.side)
+		for part := range slices.Chunk(values, max(e.app.Limits.FindBatch, 1)) {
+			got, err := s.batchFind(ctx, k, part)
+			if err != nil {
+				return nil, err
+			}
+			for i, v := range part {
+				out[k][v] = got[i]
+			}
+		}
+	}
+	return out, nil
+}
+
+func (s *session) batchFind(ctx context.Context, k questionKey, values []string) ([][]crm.Record, error) {
+	e := s.end(k.side)
+	ctx, cancel := s.call(ctx, k.side)
+	defer cancel()
+	got, err := e.BatchFind(ctx, e.object, k.field, values, e.fields)
+	if err != nil {
+		return nil, fmt.Errorf("%s: find records: %w", k.side, err)
+	}
+	if len(got) != len(values) {
+		return nil, fault.New("engine: find records", fault.Unavailable, "malformed_answer", "the app answered for other values than were asked")
+	}
+	return got, nil
+}
+
+// readNamedTwin reads the record that a person wants a unit linked to.
+func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
+	other := u.side.Other()
+	if err := s.read(ctx, other, []*unit{u}, func(u *unit) crm.RecordID { return u.hint.Partner }); err != nil {
+		return err
+	}
+	item, err := s.Store.Get(ctx, s.record(other, u.hint.Partner))
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	u.versions.Set(other, item.Version)
+	l, err := decodeLink(item)
+	if err != nil {
+		return err
+	}
+	if !s.free(ctx, l, u) {
+		u.decide(crm.Failed, crm.StateFailing, "twin_taken", "the record is linked to another one")
+		return nil
+	}
+	if l.AliasOf == "" {
+		u.before = append(u.before, l.counted()...)
+	}
+	return nil
+}

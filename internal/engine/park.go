@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// goneItem is a record found missing, waiting to be counted and applied.
+type goneItem struct {
+	V  int       `json:"v"`
+	At time.Time `json:"at"`
+}
+
+// deadItem is a chunk that was given up.
+type deadItem struct {
+	V        int       `json:"v"`
+	Chunk    chunk     `json:"chunk"`
+	Receives int       `json:"receives"`
+	Code     string    `json:"code"`
+	Reason   string    `json:"reason"`
+	At       time.Time `json:"at"`
+}
+
+// agendaItem says that a sync has something waiting in the store.
+type agendaItem struct {
+	V          int              `json:"v"`
+	Workspace  crm.WorkspaceID  `json:"ws"`
+	Connection crm.ConnectionID `json:"con"`
+	Sync       crm.SyncID       `json:"sync"`
+	Touched    time.Time        `json:"at"`
+}
+
+// touchAgenda makes the tick look at the sync. It is stored before whatever
+// waits, and stays for a while after the last touch, so that nothing that
+// waits is ever without its entry.
+func (e *Engine) touchAgenda(ctx context.Context, sc scope) error {
+	b, err := json.Marshal(agendaItem{V: 1, Workspace: sc.ws, Connection: sc.con, Sync: sc.sync, Touched: e.Now()})
+	if err != nil {
+		return err
+	}
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: agendaKey(sc), Data: b}})
+	return err
+}
+
+// parkWrite is the write that keeps a chunk until wait has passed.
+func (e *Engine) parkWrite(c *chunk, wait time.Duration) (store.Write, error) {
+	b, err := c.encode()
+	if err != nil {
+		return store.Write{}, err
+	}
+	return store.Write{Item: store.Item{Key: c.scope().parked(e.Now().Add(wait), e.NewID("prk")), Data: b}}, nil
+}
+
+// park keeps a chunk in the store until wait has passed; the tick sends it again.
+func (e *Engine) park(ctx context.Context, c *chunk, wait time.Duration) error {
+	if err := e.touchAgenda(ctx, c.scope()); err != nil {
+		return err
+	}
+	w, err := e.parkWrite(c, wait)
+	if err != nil {
+		return err
+	}
+	_, err = e.Store.Write(ctx, w)
+	return err
+}
+
+// toInbox keeps a chunk's hints, one item per record, until the sync is on again.
+func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
+	if !e.on(guardInbox) {
+		return nil
+	}
+	sc := c.scope()
+	if err := e.touchAgenda(ctx, sc); err != nil {
+		return err
+	}
+	ws := make([]store.Write, 0, len(c.Hints)+2)
+	for _, h := range c.Hints {
+		h.Digest, h.Expect = "", ""
+		b, err := json.Marshal(inboxItem{V: 1, Hint: h, At: e.Now()})
+		if err != nil {
+			return err
+		}
+		ws = append(ws, store.Write{Item: store.Item{Key: sc.inbox(c.Side, h.ID), Data: b}})
+	}
+	if _, errs := e.Store.BatchWrite(ctx, ws); errs != nil {
+		return errors.Join(errs...)
+	}
+	if !c.Counted {
+		return nil
+	}
+	// The run need not wait for it any more: the inbox has it.
+	err := e.Store.Transact(ctx, []store.Write{
+		{Item: store.Item{Key: sc.chunkDone(c.ID), Expires: e.Now().Add(runRetention)}, If: store.IfAbsent},
+		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{
+			"chunks": 1, "done": int64(len(c.Hints)), "o:" + string(crm.Dropped): int64(len(c.Hints))}}},
+	})
+	if fault.Is(err, fault.Conflict) {
+		return nil // counted by an earlier delivery
+	}
+	e.Log.Debug("hints kept in the inbox", "connection", c.Connection, "sync", c.Sync, "records", len(c.Hints), "code", why)
+	return err
+}
+
+// inboxItem is a hint that came while its sync was off or busy.
+type inboxItem struct {
+	V    int       `json:"v"`
+	Hint hint      `json:"hint"`
+	At   time.Time `json:"at"`
+}
+
+// newChunk makes a chunk under the connection's present generation.
+func (e *Engine) newChunk(sc scope, conn *crm.Connection, kind RunKind, run crm.RunID, side crm.Side, hints []hint) *chunk {
+	return &chunk{V: chunkFormat, ID: e.NewID("chk"), Workspace: sc.ws, Connection: sc.con, Sync: sc.sync, Generation: conn.Generation,
+		Config: conn.Version, Kind: kind, Run: run, Side: side, Hints: hints, Trace: e.NewID("trc"), Since: e.Now()}
+}
+
+// send queues chunks, in order. It returns an error unless every one is queued.
+func (e *Engine) send(ctx context.Context, cs []*chunk) error {
+	ms := make([]queue.Message, len(cs))
+	for i, c := range cs {
+		b, err := c.encode()
+		if err != nil {
+			return err
+		}
+		group := c.scope().group()
+		if c.Kind == RunPlan {
+			group = c.scope().planGroup()
+		}
+		ms[i] = queue.Message{Group: group, Dedup: e.NewID("snd"), Body: b}
+	}
+	errs := e.Queue.Send(ctx, ms)
+	if !e.on(guardSendFailures) {
+		return nil
+	}
+	for _, err := range errs {
+		if err != nil {
+			e.Mark("send_failed")
+			return fmt.Errorf("queue changes: %w", err)
+		}
+	}
+	return nil
+}

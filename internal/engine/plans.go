@@ -1,0 +1,391 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// planRetention is how long a plan can be read and applied.
+const planRetention = 30 * 24 * time.Hour
+
+// storedPlan is a plan's head; its changes are in pages of their own.
+type storedPlan struct {
+	V      int                 `json:"v"`
+	Plan   PlanView            `json:"plan"`
+	Config int64               `json:"cfg"` // connection version it was made under
+	Full   bool                `json:"full"`
+	Cursor crm.PerSide[string] `json:"cursor"`
+}
+
+// CreatePlan works out what a sync would do, for everything or for the named
+// records, and writes nothing to either app. It works on a draft, too.
+func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (PlanView, error) {
+	sc := scope{ws, id, sync}
+	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
+	if err != nil {
+		return PlanView{}, err
+	}
+	if conn.Sync(sync) == nil || conn.Status == crm.StatusDeleting {
+		return PlanView{}, fault.New("engine: plan", fault.NotFound, "sync_not_found", "the connection has no such sync")
+	}
+	r := e.newRun(sc, conn, RunPlan)
+	r.Full = len(records) == 0
+	r.Run.Plan = crm.PlanID(e.NewID("pln"))
+	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
+		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}}}
+	if err := e.touchAgenda(ctx, sc); err != nil {
+		return PlanView{}, err
+	}
+	if err := e.savePlan(ctx, ws, &p, 0); err != nil {
+		return PlanView{}, err
+	}
+	if !r.Full {
+		if err := e.sendPlanned(ctx, sc, conn, r, records); err != nil {
+			return PlanView{}, err
+		}
+	}
+	if err := e.saveRun(ctx, ws, r); err != nil {
+		return PlanView{}, err
+	}
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openPlan(p.Plan.ID), Data: []byte(r.Run.ID)}})
+	return p.Plan, err
+}
+
+// sendPlanned queues the records of a plan that names them.
+func (e *Engine) sendPlanned(ctx context.Context, sc scope, conn *crm.Connection, r *storedRun, records []crm.RecordRef) error {
+	var cs []*chunk
+	for _, side := range crm.Sides {
+		var hints []hint
+		for _, ref := range records {
+			if ref.Side == side {
+				hints = append(hints, hint{ID: ref.ID, Force: true})
+			}
+		}
+		for len(hints) > 0 {
+			n := min(len(hints), e.Tuning.ChunkSize)
+			c := e.newChunk(sc, conn, RunPlan, r.Run.ID, side, hints[:n])
+			c.Counted, c.Plan = true, r.Run.Plan
+			cs = append(cs, c)
+			hints = hints[n:]
+		}
+	}
+	r.Phase, r.Sent, r.Listed = phaseDrain, int64(len(cs)), int64(len(records))
+	return e.send(ctx, cs)
+}
+
+func (e *Engine) savePlan(ctx context.Context, ws crm.WorkspaceID, p *storedPlan, version int64) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: planKey(ws, p.Plan.ID), Data: b, Expires: e.Now().Add(planRetention)}, If: store.IfVersion(version)})
+	return err
+}
+
+func (e *Engine) loadPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID) (*storedPlan, int64, error) {
+	item, err := e.Store.Get(ctx, planKey(ws, id))
+	if err != nil {
+		return nil, 0, err
+	}
+	var p storedPlan
+	if err := json.Unmarshal(item.Data, &p); err != nil {
+		return nil, 0, fault.Wrap("engine: decode plan", fault.Other, err)
+	}
+	return &p, item.Version, nil
+}
+
+// GetPlan returns a plan with its totals so far. NotFound when there is none, or it expired.
+func (e *Engine) GetPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID) (PlanView, error) {
+	p, _, err := e.loadPlan(ctx, ws, id)
+	if err != nil {
+		return PlanView{}, err
+	}
+	counters, err := e.counters(ctx, ws, p.Plan.Run)
+	for k, n := range counters {
+		if o, ok := strings.CutPrefix(k, "p:"); ok {
+			p.Plan.Totals[crm.Outcome(o)] = n
+		}
+	}
+	return p.Plan, err
+}
+
+// PlanChanges returns one page of a plan's changes.
+func (e *Engine) PlanChanges(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID, limit int, cursor string) ([]Change, string, error) {
+	if _, _, err := e.loadPlan(ctx, ws, id); err != nil {
+		return nil, "", err
+	}
+	var at struct {
+		Next string `json:"n"`
+		Skip int    `json:"s"`
+	}
+	if cursor != "" {
+		b, err := decodeText(cursor)
+		if err == nil {
+			err = json.Unmarshal(b, &at)
+		}
+		if err != nil || at.Skip < 0 {
+			return nil, "", fault.New("engine: list changes", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+		}
+	}
+	out := []Change{}
+	for {
+		page, err := e.Store.Query(ctx, store.Query{Table: store.Log, Workspace: ws, Partition: planPage(ws, id, "x").Partition, Limit: 1, Cursor: at.Next})
+		if err != nil {
+			return nil, "", err
+		}
+		for _, it := range page.Items {
+			changes, _, err := decodeChanges(it)
+			if err != nil {
+				return nil, "", err
+			}
+			for at.Skip < len(changes) {
+				if len(out) == limit {
+					b, err := json.Marshal(at)
+					return out, encodeText(b), err
+				}
+				out = append(out, changes[at.Skip])
+				at.Skip++
+			}
+		}
+		at.Skip, at.Next = 0, page.Next
+		if at.Next == "" {
+			return out, "", nil
+		}
+	}
+}
+
+// planned is what a plan page holds.
+type planned struct {
+	Side    crm.Side `json:"side"`
+	Changes []Change `json:"changes"`
+}
+
+func decodeChanges(it store.Item) ([]Change, crm.Side, error) {
+	b, err := unpack(it.Data)
+	if err != nil {
+		return nil, "", fault.Wrap("engine: decode plan", fault.Other, err)
+	}
+	var p planned
+	if err := json.Unmarshal(b, &p); err != nil {
+		return nil, "", fault.Wrap("engine: decode plan", fault.Other, err)
+	}
+	return p.Changes, p.Side, nil
+}
+
+// planLots is the dry run of chunks: observe and plan, and store the plan.
+func (s *session) planLots(ctx context.Context, jobs []*job) error {
+	for _, j := range jobs {
+		us, err := s.gather(ctx, []*job{j})
+		if err != nil {
+			return err
+		}
+		if err := s.observe(ctx, us); err != nil {
+			return fmt.Errorf("observe: %w", err)
+		}
+		s.plan(us)
+		if err := s.storePlanned(ctx, j, us); err != nil {
+			return err
+		}
+		j.ack()
+	}
+	return nil
+}
+
+// storePlanned stores one chunk's changes and counts them, once.
+func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
+	p, _, err := s.loadPlan(ctx, s.ws, j.chunk.Plan)
+	if fault.Is(err, fault.NotFound) {
+		s.drop(j, "plan_expired")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	counts := map[string]int64{"chunks": 1, "done": int64(len(j.chunk.Hints))}
+	page := planned{Side: j.chunk.Side, Changes: []Change{}}
+	for _, u := range us {
+		if p.Full && s.listedFromLeft(u) {
+			continue
+		}
+		c := s.changeOf(u)
+		counts["p:"+string(c.Action)]++
+		if c.Action != crm.Unchanged && c.Action != crm.Dropped {
+			page.Changes = append(page.Changes, c)
+		}
+	}
+	for _, side := range crm.Sides {
+		counts["calls:"+string(side)] = s.end(side).calls
+		s.end(side).calls = 0
+	}
+	b, err := json.Marshal(page)
+	if err != nil {
+		return err
+	}
+	if b, err = pack(b); err != nil {
+		return err
+	}
+	ws := []store.Write{
+		{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(runRetention)}, If: store.IfAbsent},
+		{Op: store.Add, Item: store.Item{Key: runCounts(s.ws, j.chunk.Run), Counters: counts, Expires: s.Now().Add(runRetention)}},
+	}
+	if len(page.Changes) > 0 {
+		ws = append(ws, store.Write{Item: store.Item{Key: planPage(s.ws, j.chunk.Plan, j.chunk.ID), Data: b, Expires: s.Now().Add(planRetention)}})
+	}
+	err = s.Store.Transact(ctx, ws)
+	if fault.Is(err, fault.Conflict) {
+		return nil // an earlier delivery counted it
+	}
+	return err
+}
+
+// listedFromLeft reports whether the left side's listing names the same pair:
+// a plan lists each pair once.
+func (s *session) listedFromLeft(u *unit) bool {
+	if u.side == crm.Left {
+		return false
+	}
+	if u.link.paired() {
+		return u.link.State != crm.StateDeleted || u.own() == nil
+	}
+	if u.match.Kind != reconcile.MatchFound || u.rec.Left == nil {
+		return false
+	}
+	_, ok := s.set.Admit(crm.Left, u.rec.Left, s.started)
+	return ok
+}
+
+func (s *session) changeOf(u *unit) Change {
+	c := Change{Action: u.plan.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.plan.Code, Reason: u.plan.Detail, Diffs: s.diffs(u), Digest: u.digest()}
+	if u.wait > 0 {
+		c.Action, c.Code, c.Digest = crm.Skipped, u.waitFor, ""
+	}
+	return c
+}
+
+// advancePlans goes on with the plans that are being worked out.
+func (e *Engine) advancePlans(ctx context.Context, sc scope) (busy bool, err error) {
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.openPlan("x").Partition, Limit: 20})
+	if err != nil {
+		return false, err
+	}
+	for _, it := range page.Items {
+		over, err := e.Advance(ctx, sc.ws, crm.RunID(it.Data))
+		if fault.Is(err, fault.NotFound) {
+			over, err = true, nil
+		}
+		if err != nil {
+			return true, err
+		}
+		if !over {
+			busy = true
+			continue
+		}
+		if _, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}}); err != nil {
+			return true, err
+		}
+	}
+	return busy, nil
+}
+
+func (s *session) finishPlan(ctx context.Context, r *storedRun) error {
+	p, version, err := s.loadPlan(ctx, s.ws, r.Run.Plan)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err == nil {
+		p.Plan.State, p.Cursor = RunDone, r.Cursor
+		if err := s.savePlan(ctx, s.ws, p, version); err != nil {
+			return err
+		}
+	}
+	return s.finish(ctx, s.scope, r, RunDone, "", "")
+}
+
+// ApplyPlan does what a finished plan lists, and nothing else: each change is
+// worked out again, and one that would differ from the plan is left as stale.
+// Applying a full plan of a draft is its initial sync.
+func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID) (Run, error) {
+	p, _, err := e.loadPlan(ctx, ws, id)
+	if err != nil {
+		return Run{}, err
+	}
+	if p.Plan.State != RunDone {
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, "plan_not_ready", "the plan is still being worked out, or failed")
+	}
+	sc := scope{ws, p.Plan.Connection, p.Plan.Sync}
+	conn, _, err := store.LoadConnection(ctx, e.Store, ws, sc.con)
+	if err != nil {
+		return Run{}, err
+	}
+	if conn.Status == crm.StatusDraft && p.Full {
+		if conn, err = e.adopt(ctx, sc, p); err != nil {
+			return Run{}, err
+		}
+	}
+	if ok, code := runnable(conn, sc.sync); !ok {
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, code, "the sync is not running; start the connection first")
+	}
+	return e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) { r.Phase, r.Run.Plan = phaseApply, id })
+}
+
+// adopt makes a draft active with the plan's listing as its first one.
+func (e *Engine) adopt(ctx context.Context, sc scope, p *storedPlan) (*crm.Connection, error) {
+	conn, err := e.change(ctx, sc.ws, sc.con, func(c *crm.Connection) error {
+		if c.Status == crm.StatusDraft {
+			c.Status = crm.StatusActive
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for range 5 {
+		st, err := e.loadScan(ctx, sc)
+		if err != nil {
+			return nil, err
+		}
+		st.Cursor = p.Cursor
+		if err = e.saveScan(ctx, sc, st); !fault.Is(err, fault.Conflict) {
+			return conn, err
+		}
+	}
+	return nil, fault.New("engine: apply plan", fault.Unavailable, "busy", "the sync is busy; try again")
+}
+
+// stepApply reads one page of the plan.
+func (s *session) stepApply(ctx context.Context, r *storedRun) error {
+	page, err := s.Store.Query(ctx, store.Query{Table: store.Log, Workspace: s.ws, Partition: planPage(s.ws, r.Run.Plan, "x").Partition, Limit: 1, Cursor: r.Position})
+	if err != nil {
+		return err
+	}
+	for _, it := range page.Items {
+		changes, side, err := decodeChanges(it)
+		if err != nil {
+			return err
+		}
+		r.RestSide = side
+		for _, c := range changes {
+			if c.Digest != "" {
+				r.Rest = append(r.Rest, hint{ID: c.Record, Expect: c.Digest})
+				r.Listed++
+			}
+		}
+	}
+	r.Seq++
+	r.Position = page.Next
+	if page.Next == "" {
+		r.Phase = r.after(r.Phase)
+	}
+	if _, err := s.sendRest(ctx, r); err != nil {
+		return err
+	}
+	return s.saveRun(ctx, s.ws, r)
+}

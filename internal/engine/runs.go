@@ -1,0 +1,342 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// runRetention is how long runs, their counters and chunk markers are kept.
+const runRetention = 90 * 24 * time.Hour
+
+// phase is what a run does next.
+type phase string
+
+const (
+	phaseLeft       phase = "left"        // list the left side
+	phaseRight      phase = "right"       // list the right side
+	phaseSweepLeft  phase = "sweep_left"  // list the left side's deletions
+	phaseSweepRight phase = "sweep_right" // list the right side's deletions
+	phaseApply      phase = "apply"       // go through a plan's pages
+	phaseDrain      phase = "drain"       // wait for the chunks sent so far
+	phaseMissing    phase = "missing"     // look for links whose record was not listed
+	phaseConfirm    phase = "confirm"     // wait for the chunks about missing records
+	phaseOver       phase = "over"
+)
+
+// storedRun is a run with everything needed to go on with it in any process.
+type storedRun struct {
+	V          int                 `json:"v"`
+	Run        Run                 `json:"run"` // without counters
+	Generation int64               `json:"gen"`
+	Phase      phase               `json:"phase"`
+	Full       bool                `json:"full,omitempty"`  // every record, not only changes
+	Force      bool                `json:"force,omitempty"` // look at both sides whatever the digests say
+	Position   string              `json:"pos,omitempty"`
+	Seq        int64               `json:"seq"`  // pages listed
+	Sent       int64               `json:"sent"` // chunks sent
+	Listed     int64               `json:"listed"`
+	Cursor     crm.PerSide[string] `json:"cursor"`         // found at the end of each side's listing
+	Rest       []hint              `json:"rest,omitempty"` // listed, not sent yet
+	RestSide   crm.Side            `json:"rest_side,omitempty"`
+	NoHints    bool                `json:"no_hints,omitempty"` // only find out where changes start
+	Swept      bool                `json:"swept,omitempty"`
+	version    int64
+}
+
+func (r *storedRun) open() bool { return r.Run.State == RunQueued || r.Run.State == RunRunning }
+
+// scanState is where the listing of a sync stands between runs.
+type scanState struct {
+	V          int                 `json:"v"`
+	Cursor     crm.PerSide[string] `json:"cursor"`
+	Sweep      crm.PerSide[string] `json:"sweep"`
+	SweptAt    time.Time           `json:"swept_at,omitzero"`
+	LatestPull time.Time           `json:"latest_pull,omitzero"`
+	OpenRun    crm.RunID           `json:"open_run,omitempty"`
+	version    int64
+}
+
+func (e *Engine) loadScan(ctx context.Context, sc scope) (*scanState, error) {
+	item, err := e.Store.Get(ctx, sc.scan())
+	if fault.Is(err, fault.NotFound) {
+		return &scanState{V: 1}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var st scanState
+	if err := json.Unmarshal(item.Data, &st); err != nil {
+		return nil, fault.Wrap("engine: decode scan", fault.Other, err)
+	}
+	st.version = item.Version
+	return &st, nil
+}
+
+func (e *Engine) saveScan(ctx context.Context, sc scope, st *scanState) error {
+	b, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	v, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.scan(), Data: b}, If: store.IfVersion(st.version)})
+	if err == nil {
+		st.version = v
+	}
+	return err
+}
+
+func (e *Engine) loadRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (*storedRun, error) {
+	item, err := e.Store.Get(ctx, runKey(ws, id))
+	if err != nil {
+		return nil, err
+	}
+	return decodeRun(item)
+}
+
+func decodeRun(item store.Item) (*storedRun, error) {
+	b, err := unpack(item.Data)
+	if err != nil {
+		return nil, fault.Wrap("engine: decode run", fault.Other, err)
+	}
+	var r storedRun
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fault.Wrap("engine: decode run", fault.Other, err)
+	}
+	r.version = item.Version
+	return &r, nil
+}
+
+func (e *Engine) saveRun(ctx context.Context, ws crm.WorkspaceID, r *storedRun) error {
+	r.V = 1
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if b, err = pack(b); err != nil {
+		return err
+	}
+	item := store.Item{Key: runKey(ws, r.Run.ID), Data: b, Index: "runs#" + string(r.Run.Connection), IndexSort: string(r.Run.ID), Expires: e.Now().Add(runRetention)}
+	v, err := e.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(r.version)})
+	if err == nil {
+		r.version = v
+	}
+	return err
+}
+
+// counters reads what was counted for a run so far.
+func (e *Engine) counters(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (map[string]int64, error) {
+	item, err := e.Store.Get(ctx, runCounts(ws, id))
+	if fault.Is(err, fault.NotFound) {
+		return map[string]int64{}, nil
+	}
+	return item.Counters, err
+}
+
+// view joins a run with its counters.
+func (r *storedRun) view(counters map[string]int64) Run {
+	v := r.Run
+	v.Done, v.Total = counters["done"], r.Listed
+	v.TotalKnown = r.Phase != phaseLeft && r.Phase != phaseRight
+	v.Outcomes = map[crm.Outcome]int64{}
+	for k, n := range counters {
+		if o, ok := strings.CutPrefix(k, "o:"); ok {
+			v.Outcomes[crm.Outcome(o)] = n
+		}
+	}
+	v.Calls = crm.PerSide[int64]{Left: counters["calls:left"], Right: counters["calls:right"]}
+	return v
+}
+
+// GetRun returns a run with its progress. NotFound when there is none.
+func (e *Engine) GetRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (Run, error) {
+	r, err := e.loadRun(ctx, ws, id)
+	if err != nil {
+		return Run{}, err
+	}
+	c, err := e.counters(ctx, ws, id)
+	return r.view(c), err
+}
+
+// ListRuns returns one page of runs, newest first; con narrows it to one connection.
+func (e *Engine) ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]Run, string, error) {
+	q := store.Query{Table: store.Log, Workspace: ws, Partition: "runs", Reverse: true, Limit: limit, Cursor: cursor}
+	if con != "" {
+		q.Partition, q.OnIndex = "runs#"+string(con), true
+	}
+	page, err := e.Store.Query(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	keys := make([]store.Key, len(page.Items))
+	for i, it := range page.Items {
+		keys[i] = runCounts(ws, crm.RunID(it.Sort))
+	}
+	counts, err := e.Store.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]Run, 0, len(page.Items))
+	for i, it := range page.Items {
+		r, err := decodeRun(it)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, r.view(counts[i].Counters))
+	}
+	return out, page.Next, nil
+}
+
+// CancelRun stops listing; chunks already queued are still worked.
+func (e *Engine) CancelRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (Run, error) {
+	for range 5 {
+		r, err := e.loadRun(ctx, ws, id)
+		if err != nil {
+			return Run{}, err
+		}
+		if !r.open() {
+			return e.GetRun(ctx, ws, id)
+		}
+		err = e.finish(ctx, scope{ws, r.Run.Connection, r.Run.Sync}, r, RunCancelled, "", "")
+		if err == nil {
+			return e.GetRun(ctx, ws, id)
+		}
+		if !fault.Is(err, fault.Conflict) {
+			return Run{}, err
+		}
+	}
+	return Run{}, fault.New("engine: cancel run", fault.Conflict, "busy", "the run is moving; try again")
+}
+
+// StartRun starts a pull or a resync of one sync, or returns the one that is
+// open already. Conflict when the sync is off.
+func (e *Engine) StartRun(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID, kind RunKind) (Run, error) {
+	sc := scope{ws, con, sync}
+	conn, _, err := store.LoadConnection(ctx, e.Store, ws, con)
+	if err != nil {
+		return Run{}, err
+	}
+	if ok, code := runnable(conn, sync); !ok {
+		if conn.Sync(sync) == nil {
+			return Run{}, fault.New("engine: start run", fault.NotFound, code, "the connection has no such sync")
+		}
+		return Run{}, fault.New("engine: start run", fault.Conflict, code, "the sync is not running; start the connection first")
+	}
+	return e.startRun(ctx, sc, conn, kind, func(r *storedRun) {
+		r.Full = kind != RunPull
+	})
+}
+
+// startRun stores a new run and makes it the sync's open one, unless one is open already.
+func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, kind RunKind, set func(*storedRun)) (Run, error) {
+	if err := e.touchAgenda(ctx, sc); err != nil {
+		return Run{}, err
+	}
+	for range 5 {
+		st, err := e.loadScan(ctx, sc)
+		if err != nil {
+			return Run{}, err
+		}
+		if st.OpenRun != "" {
+			r, err := e.loadRun(ctx, sc.ws, st.OpenRun)
+			if err == nil && r.open() && r.Generation == conn.Generation {
+				return e.GetRun(ctx, sc.ws, st.OpenRun)
+			}
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return Run{}, err
+			}
+		}
+		r := e.newRun(sc, conn, kind)
+		set(r)
+		if err := e.saveRun(ctx, sc.ws, r); err != nil {
+			return Run{}, err
+		}
+		st.OpenRun = r.Run.ID
+		err = e.saveScan(ctx, sc, st)
+		if err == nil {
+			e.Log.Info("run started", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "kind", kind)
+			return r.view(nil), nil
+		}
+		if !fault.Is(err, fault.Conflict) {
+			return Run{}, err
+		}
+		_, _ = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: runKey(sc.ws, r.Run.ID)}}) // lost the race; nobody saw it
+	}
+	return Run{}, fault.New("engine: start run", fault.Unavailable, "busy", "the sync is busy; try again")
+}
+
+func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun {
+	return &storedRun{V: 1, Generation: conn.Generation, Phase: phaseLeft,
+		Run: Run{ID: crm.RunID(e.NewID("run")), Kind: kind, Connection: sc.con, Sync: sc.sync, State: RunRunning, CreatedAt: e.Now()}}
+}
+
+// finish ends a run and frees the sync for the next one.
+func (e *Engine) finish(ctx context.Context, sc scope, r *storedRun, state RunState, code, detail string) error {
+	r.Run.State, r.Run.EndedAt, r.Phase, r.Rest = state, e.Now(), phaseOver, nil
+	r.Run.Code, r.Run.Detail = code, detail
+	if err := e.saveRun(ctx, sc.ws, r); err != nil {
+		return err
+	}
+	e.Log.Info("run ended", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "state", state, "code", code)
+	for range 5 {
+		st, err := e.loadScan(ctx, sc)
+		if err != nil || st.OpenRun != r.Run.ID {
+			return err
+		}
+		st.OpenRun = ""
+		if err = e.saveScan(ctx, sc, st); !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// webhookRun is the rolling run that collects a day's webhook hints of a sync.
+func (e *Engine) webhookRun(sc scope) crm.RunID {
+	return crm.RunID(fmt.Sprintf("run_hooks_%s_%s_%s", e.Now().UTC().Format("20060102"), strings.TrimPrefix(string(sc.con), "con_"), sc.sync))
+}
+
+// ensureWebhookRun stores the rolling run once a day.
+func (e *Engine) ensureWebhookRun(ctx context.Context, sc scope, conn *crm.Connection) (crm.RunID, error) {
+	id := e.webhookRun(sc)
+	e.mu.Lock()
+	known := e.hookRuns[id]
+	e.mu.Unlock()
+	if known {
+		return id, nil
+	}
+	r := e.newRun(sc, conn, RunWebhook)
+	r.Run.ID, r.Run.State, r.Phase = id, RunDone, phaseOver
+	if err := e.saveRun(ctx, sc.ws, r); err != nil && !fault.Is(err, fault.Conflict) {
+		return "", err
+	}
+	e.mu.Lock()
+	if len(e.hookRuns) > 1000 {
+		clear(e.hookRuns)
+	}
+	e.hookRuns[id] = true
+	e.mu.Unlock()
+	return id, nil
+}
+
+// asFault returns the classified error in err's chain.
+func asFault(err error) (*fault.Error, bool) {
+	var f *fault.Error
+	ok := errors.As(err, &f)
+	return f, ok
+}
+
+// sideCursor is where the last listing of a side ended; "" when unknown.
+func (s *session) sideCursor(ctx context.Context, side crm.Side) string {
+	st, err := s.loadScan(ctx, s.scope)
+	if err != nil {
+		return ""
+	}
+	return st.Cursor.Get(side)
+}

@@ -1,0 +1,286 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// end is one side of a session: its account's connector and what to read.
+type end struct {
+	connector.Connector
+	app    crm.App
+	object string
+	fields []string
+	calls  int64
+}
+
+// session is everything one piece of work needs to know about its sync, read
+// once: one item, one configuration version.
+type session struct {
+	*Engine
+	scope
+	conn    *crm.Connection
+	conf    *crm.Sync
+	set     *reconcile.Settings
+	ends    [2]end
+	lease   *lease
+	started time.Time
+}
+
+func (s *session) end(side crm.Side) *end { return &s.ends[side.Index()] }
+
+type compileKey struct {
+	scope
+	version int64
+	schema  string
+}
+
+// cachedSchema is an object's fields as stored for all workers.
+type cachedSchema struct {
+	At     time.Time   `json:"at"`
+	Digest string      `json:"digest"`
+	Fields []crm.Field `json:"fields"`
+}
+
+// open builds a session on a connection that was loaded already.
+func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*session, error) {
+	conf := conn.Sync(sc.sync)
+	if conf == nil {
+		return nil, fault.New("engine: open sync", fault.NotFound, "sync_not_found", "the connection has no sync "+string(sc.sync))
+	}
+	s := &session{Engine: e, scope: sc, conn: conn, conf: conf, started: e.Now()}
+	var schemas [2]cachedSchema
+	for _, side := range crm.Sides {
+		c, err := e.Open(ctx, sc.ws, conn.Account(side))
+		if err != nil {
+			return nil, fmt.Errorf("%s: open account: %w", side, err)
+		}
+		s.ends[side.Index()] = end{Connector: c, app: c.App(), object: conf.Object(side)}
+		schemas[side.Index()], err = e.schema(ctx, sc.ws, conn.Account(side), c, conf.Object(side), false)
+		if err != nil {
+			return nil, fmt.Errorf("%s: discover fields: %w", side, err)
+		}
+	}
+	set := e.compile(sc, conn, conf, schemas)
+	s.set = set
+	for _, side := range crm.Sides {
+		s.ends[side.Index()].fields = set.ReadFields(side)
+	}
+	return s, nil
+}
+
+// compile returns the sync's settings. Problems do not matter here: a running
+// sync outlives an app's field that went away, and that field alone fails.
+func (e *Engine) compile(sc scope, conn *crm.Connection, conf *crm.Sync, schemas [2]cachedSchema) *reconcile.Settings {
+	key := compileKey{sc, conn.Version, schemas[0].Digest + schemas[1].Digest}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if set, ok := e.compiled[key]; ok {
+		return set
+	}
+	set, problems := reconcile.Compile(conn, conf, schemas[0].Fields, schemas[1].Fields)
+	for _, p := range problems {
+		e.Log.Warn("setting does not fit", "connection", sc.con, "sync", sc.sync, "pointer", p.Pointer, "code", p.Code)
+	}
+	if len(e.compiled) > 64 {
+		clear(e.compiled)
+	}
+	e.compiled[key] = set
+	return set
+}
+
+// schema returns an object's fields from the store, or, when they are unknown,
+// old or fresh is set, from the app.
+func (e *Engine) schema(ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, c connector.Connector, object string, fresh bool) (cachedSchema, error) {
+	var cs cachedSchema
+	key := schemaKey(ws, acc, object)
+	item, err := e.Store.Get(ctx, key)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return cs, err
+	}
+	if err == nil && json.Unmarshal(item.Data, &cs) == nil && !fresh {
+		if age := e.Now().Sub(cs.At); age < e.Tuning.SchemaFor && age > -e.Tuning.SchemaFor {
+			return cs, nil
+		}
+	}
+	fields, err := c.Fields(ctx, object)
+	if err != nil {
+		if cs.Digest != "" && !fresh && !fault.Is(err, fault.NotFound) {
+			return cs, nil // an old schema is better than none while the app is away
+		}
+		return cs, err
+	}
+	cs, err = e.saveSchema(ctx, key, fields)
+	return cs, err
+}
+
+func (e *Engine) saveSchema(ctx context.Context, key store.Key, fields []crm.Field) (cachedSchema, error) {
+	cs := cachedSchema{At: e.Now(), Fields: fields}
+	b, err := json.Marshal(fields)
+	if err != nil {
+		return cs, err
+	}
+	cs.Digest = crm.TextValue(string(b)).Digest()
+	if b, err = json.Marshal(cs); err != nil {
+		return cs, err
+	}
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: b}})
+	return cs, err
+}
+
+// Fields returns an object's fields for the API and the console, from the
+// store when they are recent, from the app when refresh is set.
+func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, object string, refresh bool) ([]crm.Field, error) {
+	c, err := e.Open(ctx, ws, acc)
+	if err != nil {
+		return nil, err
+	}
+	cs, err := e.schema(ctx, ws, acc, c, object, refresh)
+	return cs.Fields, err
+}
+
+// runnable reports whether the sync may write now, and why not.
+func runnable(conn *crm.Connection, id crm.SyncID) (ok bool, code string) {
+	conf := conn.Sync(id)
+	switch {
+	case conf == nil:
+		return false, "sync_not_found"
+	case !conn.Enabled || conf.Direction == crm.DirectionOff:
+		return false, reconcile.CodeSwitchedOff
+	case conn.Status == crm.StatusActive:
+		return true, ""
+	default:
+		return false, "connection_" + string(conn.Status)
+	}
+}
+
+// call bounds one request to an app.
+func (s *session) call(ctx context.Context, side crm.Side) (context.Context, context.CancelFunc) {
+	s.end(side).calls++
+	return context.WithTimeout(ctx, s.Tuning.HTTPDeadline)
+}
+
+// errPaused ends work in the middle because an admin switched the sync off.
+var errPaused = fault.New("engine: check switch", fault.Conflict, "paused", "the sync was switched off meanwhile")
+
+// mayWrite is asked before every write to an app: the lease must outlast the
+// request, and the switch must still be on. A pause is thus in force within
+// one request.
+func (s *session) mayWrite(ctx context.Context) error {
+	if s.on(guardLeaseDeadline) && s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
+		return fault.New("engine: check lease", fault.Unavailable, "lease_ending", "the time for this piece of work is used up")
+	}
+	if !s.on(guardPauseCheck) {
+		return nil
+	}
+	conn, _, err := store.LoadConnection(ctx, s.Store, s.ws, s.con)
+	if fault.Is(err, fault.NotFound) {
+		return errPaused
+	}
+	if err != nil {
+		return err
+	}
+	if ok, _ := runnable(conn, s.sync); !ok || conn.Generation != s.conn.Generation {
+		return errPaused
+	}
+	return nil
+}
+
+// lease is the right to write for one sync, for a while.
+type lease struct {
+	Owner   string    `json:"owner"`
+	Epoch   int64     `json:"epoch"`
+	Until   time.Time `json:"until"`
+	version int64
+}
+
+// errLeased means another worker holds the sync.
+var errLeased = fault.New("engine: take lease", fault.Conflict, "leased", "another worker holds the sync")
+
+// take acquires the sync's lease or answers errLeased with the time left in RetryAfter.
+func (s *session) take(ctx context.Context) error {
+	key := s.scope.lease()
+	item, err := s.Store.Get(ctx, key)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	var held lease
+	if err == nil {
+		if err := json.Unmarshal(item.Data, &held); err != nil {
+			return fault.Wrap("engine: decode lease", fault.Other, err)
+		}
+	}
+	now := s.Now()
+	if held.Owner != "" && s.on(guardLease) {
+		if left := s.heldFor(s.scope, item.Version, now); left > 0 {
+			s.Mark("lease_held")
+			busy := *errLeased
+			busy.RetryAfter = left
+			return &busy
+		}
+		s.Mark("lease_taken_over")
+	}
+	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: now.Add(s.Tuning.Lease)}
+	b, err := json.Marshal(mine)
+	if err != nil {
+		return err
+	}
+	cond := store.IfVersion(item.Version)
+	if !s.on(guardLease) {
+		cond = store.Always
+	}
+	mine.version, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: b}, If: cond})
+	if fault.Is(err, fault.Conflict) {
+		s.Mark("lease_lost_race")
+		return errLeased
+	}
+	if err != nil {
+		return err
+	}
+	s.lease = mine
+	return nil
+}
+
+// observedLease is a held lease as this process first saw it.
+type observedLease struct {
+	version int64
+	at      time.Time
+}
+
+// heldFor returns how long a held lease must still be respected. Only time
+// that passed on our own clock since we first saw it counts, so that a wrong
+// clock elsewhere cannot let two writers in: a dead holder's lease is taken
+// over once it stood unchanged for a whole lease under our eyes.
+func (e *Engine) heldFor(sc scope, version int64, now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	seen, ok := e.leases[sc]
+	if !ok || seen.version != version || now.Before(seen.at) {
+		seen = observedLease{version, now}
+		e.leases[sc] = seen
+	}
+	return e.Tuning.Lease - now.Sub(seen.at)
+}
+
+// release gives the lease back early; a failure only means that others wait for it to run out.
+func (s *session) release(ctx context.Context) {
+	if s.lease == nil {
+		return
+	}
+	b, err := json.Marshal(lease{Epoch: s.lease.Epoch})
+	if err == nil {
+		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.scope.lease(), Data: b}, If: store.IfVersion(s.lease.version)})
+	}
+	if err != nil {
+		s.Log.Debug("lease not released", "sync", s.name(), "error", err)
+	}
+	s.lease = nil
+}

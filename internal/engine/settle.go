@@ -1,0 +1,482 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// settle is the last step: remember what both sides now agree on, then, in one
+// transaction, clear the intent, count, log, and store what has to wait. A
+// chunk thus counts once, however often it is delivered.
+func (s *session) settle(ctx context.Context, l *lot) error {
+	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, day: map[string]int64{}}
+	for _, u := range l.units {
+		b.unit(ctx, u)
+	}
+	if err := b.storeLinks(ctx); err != nil {
+		return err
+	}
+	return b.close(ctx)
+}
+
+// books collect what one lot changes in the store.
+type books struct {
+	s          *session
+	lot        *lot
+	page       string
+	links      []store.Write
+	entries    []Entry
+	states     map[string]int64
+	day        map[string]int64
+	runs       map[crm.RunID]map[string]int64
+	put        map[string]*putOff // by run, side and wait
+	open       []intentEntry      // may have landed: stays in the intent
+	rehint     []crm.RecordRef
+	unfinished bool
+}
+
+// unit enters one unit's result.
+func (b *books) unit(ctx context.Context, u *unit) {
+	s := b.s
+	if u.wait > 0 && u.hint.Tries >= maxTries {
+		u.wait = 0
+		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
+	}
+	switch {
+	case u.unknown || u.undone:
+		b.unfinished = true
+		b.keepOpen(u)
+		if u.undone && !u.unknown {
+			s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+		}
+		return
+	case u.wait > 0:
+		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+		b.putOff(u)
+		return
+	case u.failure != nil:
+		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+		s.Mark("record_failed")
+		code, detail := fault.CodeOf(u.failure), safeText(u.failure)
+		u.plan.Outcome, u.plan.State, u.plan.Code, u.plan.Detail = crm.Failed, crm.StateFailing, code, detail
+	}
+	b.remember(u)
+	b.count(u)
+}
+
+// keepOpen keeps the intent's entries that may have landed, and those that did
+// land while the other side of the same pair was not tried.
+func (b *books) keepOpen(u *unit) {
+	if b.lot.intent == nil {
+		return
+	}
+	for _, e := range b.lot.intent.Entries {
+		if b.entryOf(e, u) && (u.unknown || u.written.Get(e.Side) != nil) {
+			b.open = append(b.open, e)
+		}
+	}
+}
+
+func (b *books) entryOf(e intentEntry, u *unit) bool {
+	if e.Create {
+		return e.Side == u.side.Other() && e.source() == u.id
+	}
+	return e.Left == u.leftID() && e.Right == u.rightID()
+}
+
+// putOff hands the record's hint to a later chunk of the same run.
+func (b *books) putOff(u *unit) {
+	b.s.Mark("record_put_off")
+	j := u.jobs[0].chunk
+	key := fmt.Sprintf("%s|%s|%d", j.Run, u.side, u.wait/(5*time.Second))
+	if b.put == nil {
+		b.put = map[string]*putOff{}
+	}
+	p := b.put[key]
+	if p == nil {
+		p = &putOff{chunk: *j}
+		p.ID, p.Side, p.Hints, p.Since = b.s.NewID("chk"), u.side, nil, b.s.Now()
+		b.put[key] = p
+		if p.Counted {
+			b.run(p.Run)["sent"]++
+		}
+	}
+	h := u.hint
+	h.Digest, h.Tries = "", h.Tries+1
+	p.Hints = append(p.Hints, h)
+	p.wait = max(p.wait, u.wait, time.Second)
+}
+
+// putOff is a chunk of hints that have to wait.
+type putOff struct {
+	chunk
+	wait time.Duration
+}
+
+func (b *books) run(id crm.RunID) map[string]int64 {
+	if b.runs[id] == nil {
+		b.runs[id] = map[string]int64{}
+	}
+	return b.runs[id]
+}
+
+// remember makes the link that follows from the unit's result, if it differs.
+func (b *books) remember(u *unit) {
+	if u.quiet || u.plan.Outcome == crm.Dropped || u.plan.Outcome == crm.Stale {
+		return
+	}
+	if u.plan.Code == codeDeletionNoticed {
+		b.noticeGone(u)
+		return
+	}
+	s, now := b.s, b.s.Now()
+	old := u.link
+	l := old.clone()
+	if old == nil {
+		l.Made = now
+		l.setID(u.side, u.id)
+	}
+	wasPaired := old.paired()
+	if u.plan.Link && u.plan.Outcome != crm.Deleted && u.failure == nil {
+		for _, side := range crm.Sides {
+			l.setID(side, u.recID(side))
+		}
+		if !wasPaired {
+			l.Made = now
+		}
+	}
+	if l.State != u.plan.State {
+		l.State, l.Since = u.plan.State, now
+	}
+	l.Code, l.Detail, l.Others, l.Settings = u.plan.Code, u.plan.Detail, u.others, s.set.Digest()
+	if u.failure == nil && l.paired() && u.plan.Base != nil {
+		l.Base = u.plan.Base
+	}
+	if len(u.claims) > 0 && l.paired() {
+		l.Claims, l.Claimed = u.claims, u.side.Other()
+	}
+	seen := b.seen(u, l)
+	if old != nil && wasPaired == l.paired() && sameLink(old, l) {
+		if !u.changed() {
+			return // nothing that matters differs: no write, no log entry
+		}
+	}
+	if u.logged(old, l) {
+		l.Pages = append([]string{pageRef(s.con, now, b.page)}, l.Pages[:min(len(l.Pages), maxPages-1)]...)
+		b.entries = append(b.entries, b.entry(u, len(b.entries)))
+	}
+	l.SeenL, l.SeenR = seen.Left, seen.Right
+	b.keep(u, old, l)
+	if u.plan.Outcome == crm.Deleted {
+		b.rehintOthers(u, old)
+	}
+}
+
+// seen returns the digests of both records as they now are, as far as known. A
+// side that answered something else than what was meant is left open, so that
+// it is looked at again.
+func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
+	out := crm.PerSide[string]{Left: l.SeenL, Right: l.SeenR}
+	for _, side := range crm.Sides {
+		var f crm.Fields
+		if r := u.rec.Get(side); r != nil {
+			f = r.Fields.Clone()
+		}
+		w := u.plan.Write(side)
+		if w != nil && u.failure == nil && b.s.on(guardSeenAfterWrite) {
+			if f == nil {
+				f = crm.Fields{}
+			}
+			for k, v := range w.Fields {
+				f[k] = v
+			}
+			if wr := u.written.Get(side); wr != nil && wr.Record != nil {
+				answer := f.Clone()
+				for k, v := range wr.Record.Fields {
+					answer[k] = v
+				}
+				f = answer
+				if !b.s.set.Holds(side, f, w.Intended) {
+					b.s.Mark("app_reformatted")
+					f = nil
+				}
+			}
+		}
+		if f != nil {
+			out.Set(side, f.Digest(b.s.end(side).fields))
+		} else if w != nil {
+			out.Set(side, "")
+		}
+	}
+	return out
+}
+
+// changed reports whether the unit wrote anything to an app.
+func (u *unit) changed() bool {
+	return u.written.Left != nil || u.written.Right != nil
+}
+
+// logged reports whether the log should tell of it: everything but "as before".
+func (u *unit) logged(old, l *link) bool {
+	switch u.plan.Outcome {
+	case crm.Unchanged:
+		return false
+	case crm.Created, crm.Updated, crm.Linked, crm.Deleted, crm.Stale, crm.Dropped:
+		return true
+	case crm.Excluded, crm.Skipped, crm.Duplicate, crm.Conflict, crm.Failed:
+		return old == nil || old.State != l.State || old.Code != l.Code || u.changed()
+	}
+	return true
+}
+
+// sameLink reports whether two links say the same, apart from what was last
+// seen, which costs a read at most.
+func sameLink(a, b *link) bool {
+	x, y := *a, *b
+	x.SeenL, x.SeenR, y.SeenL, y.SeenR = "", "", "", ""
+	x.Pages, y.Pages = nil, nil
+	x.V, y.V = 0, 0
+	ja, errA := json.Marshal(x)
+	jb, errB := json.Marshal(y)
+	return errA == nil && errB == nil && bytes.Equal(ja, jb)
+}
+
+// keep adds the writes of a link and its alias.
+func (b *books) keep(u *unit, old, l *link) {
+	s := b.s
+	item, err := l.item(s.scope)
+	if err != nil {
+		s.Log.Error("link not encoded", "sync", s.name(), "error", err)
+		return
+	}
+	version := u.versions.Left
+	if l.Left == "" {
+		version = u.versions.Right
+	}
+	b.links = append(b.links, store.Write{Item: item, If: b.cond(version)})
+	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
+		alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
+		if err == nil {
+			b.links = append(b.links, store.Write{Item: alias, If: b.cond(u.versions.Right)})
+		}
+	}
+	for _, c := range u.before {
+		b.states[string(c.side)+":"+string(c.state)]--
+	}
+	for _, c := range l.counted() {
+		b.states[string(c.side)+":"+string(c.state)]++
+	}
+}
+
+func (b *books) cond(version int64) store.Condition {
+	if !b.s.on(guardLinkVersion) {
+		return store.Always
+	}
+	return store.IfVersion(version)
+}
+
+// noticeGone stores that a record was found missing; the tick counts and applies it.
+func (b *books) noticeGone(u *unit) {
+	side, id := u.side, u.id
+	if u.own() != nil {
+		side = side.Other()
+		id = u.link.id(side)
+	}
+	data, err := json.Marshal(goneItem{V: 1, At: b.s.Now()})
+	if err == nil {
+		b.links = append(b.links, store.Write{Item: store.Item{Key: b.s.gone(side, id), Data: data}})
+	}
+}
+
+// rehintOthers looks again at records that waited for this one: duplicates of
+// a deleted record may be alone now.
+func (b *books) rehintOthers(u *unit, old *link) {
+	b.links = append(b.links, store.Write{Op: store.Delete, Item: store.Item{Key: b.s.gone(u.side, u.id)}})
+	if old == nil {
+		return
+	}
+	for _, id := range old.Others {
+		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: id})
+	}
+}
+
+// count enters the outcome in the run's and the day's counters.
+func (b *books) count(u *unit) {
+	for _, j := range u.jobs {
+		outcome := u.plan.Outcome
+		if j != u.jobs[0] || u.into != nil {
+			outcome = crm.Unchanged
+		}
+		if j.chunk.Run != "" && (j.chunk.Counted || outcome != crm.Unchanged) {
+			b.run(j.chunk.Run)["o:"+string(outcome)]++
+		}
+		if outcome != crm.Unchanged && j == u.jobs[0] {
+			b.day["o:"+string(outcome)]++
+		}
+	}
+}
+
+// storeLinks writes links, aliases and notices side by side, each over the
+// version that was read.
+func (b *books) storeLinks(ctx context.Context) error {
+	if len(b.links) == 0 {
+		return nil
+	}
+	// Two units may notice the same absence; no key may come twice.
+	seen := map[store.Key]bool{}
+	b.links = slices.DeleteFunc(b.links, func(w store.Write) bool {
+		if seen[w.Item.Key] {
+			return true
+		}
+		seen[w.Item.Key] = true
+		return false
+	})
+	_, errs := b.s.Store.BatchWrite(ctx, b.links)
+	for _, err := range errs {
+		if err != nil {
+			if fault.Is(err, fault.Conflict) {
+				b.s.Mark("link_changed_meanwhile")
+				return fault.Wrap("engine: store links", fault.Unavailable, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// close makes the one transaction that ends a lot.
+func (b *books) close(ctx context.Context) error {
+	s := b.s
+	ws, err := b.intentWrites()
+	if err != nil {
+		return err
+	}
+	if !b.unfinished {
+		for _, j := range b.lot.jobs {
+			if !j.chunk.Counted {
+				continue
+			}
+			cond := store.IfAbsent
+			if !s.on(guardDoneMarker) {
+				cond = store.Always
+			}
+			ws = append(ws, store.Write{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(30 * 24 * time.Hour)}, If: cond})
+			r := b.run(j.chunk.Run)
+			r["chunks"]++
+			r["done"] += int64(len(j.chunk.Hints))
+		}
+	}
+	parked, err := b.parkWrites(ctx)
+	if err != nil {
+		return err
+	}
+	ws = append(ws, parked...)
+	if len(b.entries) > 0 {
+		pages, err := s.logPages(b.page, b.entries)
+		if err != nil {
+			return err
+		}
+		ws = append(ws, pages...)
+	}
+	b.calls()
+	ws = append(ws, b.counterWrites()...)
+	if len(ws) > 0 {
+		if err := s.Store.Transact(ctx, ws); err != nil {
+			return fmt.Errorf("close lot: %w", err)
+		}
+	}
+	b.lot.stored = 0
+	return s.sendRehints(ctx, b.rehint)
+}
+
+// intentWrites clears the intent, or keeps what may still have landed.
+func (b *books) intentWrites() ([]store.Write, error) {
+	if b.lot.stored == 0 {
+		return nil, nil
+	}
+	key := b.s.scope.intent(b.lot.id)
+	if len(b.open) == 0 {
+		return []store.Write{{Op: store.Delete, Item: store.Item{Key: key}, If: store.IfVersion(b.lot.stored)}}, nil
+	}
+	b.s.Mark("intent_kept_open")
+	rest := *b.lot.intent
+	rest.Entries = b.open
+	data, err := rest.encode()
+	if err != nil {
+		return nil, err
+	}
+	return []store.Write{{Item: store.Item{Key: key, Data: data}, If: store.IfVersion(b.lot.stored)}}, nil
+}
+
+// parkWrites stores the hints that were put off.
+func (b *books) parkWrites(ctx context.Context) ([]store.Write, error) {
+	if len(b.put) == 0 {
+		return nil, nil
+	}
+	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(b.put))
+	for k := range b.put {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	var ws []store.Write
+	for _, k := range keys {
+		w, err := b.s.parkWrite(&b.put[k].chunk, b.put[k].wait)
+		if err != nil {
+			return nil, err
+		}
+		ws = append(ws, w)
+	}
+	return ws, nil
+}
+
+// calls charges the API calls made so far to the first run of the lot.
+func (b *books) calls() {
+	run := b.lot.jobs[0].chunk.Run
+	if run == "" || len(b.runs) == 0 {
+		return
+	}
+	for _, side := range crm.Sides {
+		if n := b.s.end(side).calls; n > 0 {
+			b.run(run)["calls:"+string(side)] += n
+			b.s.end(side).calls = 0
+		}
+	}
+}
+
+// counterWrites are the additions to the counters of runs, day and states.
+func (b *books) counterWrites() []store.Write {
+	var ws []store.Write
+	ids := make([]crm.RunID, 0, len(b.runs))
+	for id := range b.runs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		ws = addWrite(ws, runCounts(b.s.ws, id), b.runs[id], b.s.Now().Add(runRetention))
+	}
+	ws = addWrite(ws, b.s.day(b.s.Now()), b.day, b.s.Now().Add(runRetention))
+	return addWrite(ws, b.s.counts(), b.states, time.Time{})
+}
+
+func addWrite(ws []store.Write, key store.Key, adds map[string]int64, expires time.Time) []store.Write {
+	for k, v := range adds {
+		if v == 0 {
+			delete(adds, k)
+		}
+	}
+	if len(adds) == 0 {
+		return ws
+	}
+	return append(ws, store.Write{Op: store.Add, Item: store.Item{Key: key, Counters: adds, Expires: expires}})
+}

@@ -1,0 +1,397 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// Tick wakes whatever is due: parked chunks, inboxes, deletions, open runs and
+// connections that are being erased. It goes round while there is something
+// to do, for at most budget, and returns whether work is left that only waits
+// for the queue.
+func (e *Engine) Tick(ctx context.Context, budget time.Duration) error {
+	start := e.Now()
+	for {
+		busy, err := e.round(ctx)
+		if err != nil || !busy {
+			return err
+		}
+		if age := e.Now().Sub(start); age < 0 || age >= budget || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e.Sleep(ctx, time.Second)
+	}
+}
+
+// Round looks once at every sync that has something waiting. busy says that a
+// run is open or work is waiting for room in the queue.
+func (e *Engine) Round(ctx context.Context) (busy bool, err error) { return e.round(ctx) }
+
+func (e *Engine) round(ctx context.Context) (busy bool, err error) {
+	var errs []error
+	err = e.eachItem(ctx, store.Query{Table: store.Links, Partition: "agenda", Limit: 200}, func(it store.Item) error {
+		var a agendaItem
+		if err := json.Unmarshal(it.Data, &a); err != nil {
+			return fault.Wrap("engine: decode agenda", fault.Other, err)
+		}
+		b, err := e.attend(ctx, scope{a.Workspace, a.Connection, a.Sync}, a, it.Version)
+		busy = busy || b
+		if err != nil {
+			// One sync's trouble is its own: the others are still attended to.
+			e.Log.Warn("tick: sync not attended", "connection", a.Connection, "sync", a.Sync, "kind", fault.KindOf(err), "error", err)
+			errs = append(errs, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return busy, err
+	}
+	for _, e := range errs {
+		if k := fault.KindOf(e); k == fault.Other {
+			return busy, errors.Join(errs...)
+		}
+	}
+	return busy, nil
+}
+
+// attend does what is due for one sync.
+func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int64) (busy bool, err error) {
+	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if fault.Is(err, fault.NotFound) || err == nil && conn.Status == crm.StatusDeleting {
+		return e.erase(ctx, sc, conn)
+	}
+	if err != nil {
+		return false, err
+	}
+	parked, err := e.sendParked(ctx, sc)
+	if err != nil {
+		return true, err
+	}
+	st, err := e.loadScan(ctx, sc)
+	if err != nil {
+		return parked, err
+	}
+	ok, _ := runnable(conn, sc.sync)
+	busy = parked
+	if st.OpenRun != "" {
+		over, err := e.Advance(ctx, sc.ws, st.OpenRun)
+		if err != nil {
+			return true, err
+		}
+		busy = busy || !over && ok
+	}
+	plans, err := e.advancePlans(ctx, sc)
+	if err != nil {
+		return true, err
+	}
+	gone, err := e.attendGone(ctx, sc, conn, ok)
+	if err != nil {
+		return true, err
+	}
+	drained, err := e.drainInbox(ctx, sc, conn, ok)
+	if err != nil {
+		return true, err
+	}
+	busy = busy || plans || gone || drained
+	waiting, err := e.waiting(ctx, sc)
+	if err != nil || waiting || busy || st.OpenRun != "" {
+		return busy, err
+	}
+	if age := e.Now().Sub(a.Touched); age >= 0 && age < e.Tuning.AgendaFor {
+		return false, nil
+	}
+	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}, If: store.IfVersion(version)})
+	if fault.Is(err, fault.Conflict) {
+		return false, nil // touched meanwhile
+	}
+	return false, err
+}
+
+// waiting reports whether anything still waits in the store for the sync.
+func (e *Engine) waiting(ctx context.Context, sc scope) (bool, error) {
+	for _, kind := range []string{"p", "n", "x", "i", "y"} {
+		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 1})
+		if err != nil || len(page.Items) > 0 {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// sendParked queues the parked chunks that are due. Each is removed only after
+// it is queued, so that it may come twice and never not at all.
+func (e *Engine) sendParked(ctx context.Context, sc scope) (more bool, err error) {
+	now := fmt.Sprintf("%019d", e.Now().UnixNano())
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.parked(time.Time{}, "").Partition, To: now, Limit: e.Tuning.Window})
+	if err != nil {
+		return false, err
+	}
+	for _, it := range page.Items {
+		c, err := decodeChunk(it.Data)
+		if err != nil {
+			return false, err
+		}
+		if err := e.send(ctx, []*chunk{c}); err != nil {
+			return false, err
+		}
+		e.Mark("parked_sent")
+		if _, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}}); err != nil {
+			return false, err
+		}
+	}
+	return len(page.Items) == e.Tuning.Window, nil
+}
+
+// drainInbox queues what came while the sync was off or far behind. Whatever
+// waited longer than an app's changes can be trusted to be listed again starts
+// a full enumeration instead.
+func (e *Engine) drainInbox(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
+	if !running || e.backlog(ctx) > e.Tuning.InboxAfter/2 {
+		return false, nil
+	}
+	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.inbox(crm.Left, "x").Partition, Limit: e.Tuning.ChunkSize}
+	page, err := e.Store.Query(ctx, q)
+	if err != nil || len(page.Items) == 0 {
+		return false, err
+	}
+	run, err := e.ensureWebhookRun(ctx, sc, conn)
+	if err != nil {
+		return false, err
+	}
+	hints := map[crm.Side][]hint{}
+	var deletes []store.Write
+	for _, it := range page.Items {
+		var in inboxItem
+		if err := json.Unmarshal(it.Data, &in); err != nil {
+			return false, fault.Wrap("engine: decode inbox", fault.Other, err)
+		}
+		side, _, _ := strings.Cut(it.Sort, "#")
+		hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
+		// A newer hint for the same record, stored meanwhile, stays.
+		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+	}
+	for _, side := range crm.Sides {
+		if len(hints[side]) == 0 {
+			continue
+		}
+		if err := e.send(ctx, []*chunk{e.newChunk(sc, conn, RunCatchUp, run, side, hints[side])}); err != nil {
+			return false, err
+		}
+	}
+	e.Mark("inbox_drained")
+	_, errs := e.Store.BatchWrite(ctx, deletes)
+	for _, err := range errs {
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return true, err
+		}
+	}
+	return page.Next != "", nil
+}
+
+// haltItem is why a sync waits for an admin.
+type haltItem struct {
+	V         int       `json:"v"`
+	Halt      Halt      `json:"halt"`
+	Confirmed bool      `json:"confirmed"`
+	HourStart time.Time `json:"hour"` // of the rolling count
+	Applied   int64     `json:"applied"`
+}
+
+func (e *Engine) loadHalt(ctx context.Context, sc scope) (haltItem, int64, error) {
+	h := haltItem{V: 1}
+	item, err := e.Store.Get(ctx, sc.halt())
+	if fault.Is(err, fault.NotFound) {
+		return h, 0, nil
+	}
+	if err != nil {
+		return h, 0, err
+	}
+	return h, item.Version, json.Unmarshal(item.Data, &h)
+}
+
+func (e *Engine) saveHalt(ctx context.Context, sc scope, h haltItem, version int64) error {
+	b, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.halt(), Data: b}, If: store.IfVersion(version)})
+	return err
+}
+
+// attendGone counts the deletions noticed for a sync and sends them to be
+// confirmed and applied; a sudden emptiness halts the connection instead.
+func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
+	if !running {
+		return false, nil
+	}
+	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.gone(crm.Left, "x").Partition, Limit: 1000}
+	first, err := e.Store.Query(ctx, q)
+	if err != nil || len(first.Items) == 0 {
+		return false, err
+	}
+	h, version, err := e.loadHalt(ctx, sc)
+	if err != nil {
+		return false, err
+	}
+	pending := int64(len(first.Items))
+	for cursor := first.Next; cursor != ""; {
+		q.Cursor = cursor
+		page, err := e.Store.Query(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		pending += int64(len(page.Items))
+		cursor = page.Next
+	}
+	if age := e.Now().Sub(h.HourStart); age < 0 || age >= time.Hour {
+		h.HourStart, h.Applied = e.Now(), 0
+	}
+	links, err := e.linkCount(ctx, sc)
+	if err != nil {
+		return false, err
+	}
+	limit := max(e.Tuning.DeleteFloor, int64(float64(links+h.Applied)*e.Tuning.DeleteShare))
+	if !h.Confirmed && h.Applied+pending > limit && e.on(guardMassDeletion) {
+		side, _, _ := strings.Cut(first.Items[0].Sort, "#")
+		h.Halt = Halt{Since: e.Now(), Deletions: pending, Links: links, Side: crm.Side(side)}
+		return false, e.halt(ctx, sc, h, version)
+	}
+	h.Applied += int64(len(first.Items))
+	if pending == int64(len(first.Items)) {
+		h.Confirmed = false
+	}
+	if err := e.saveHalt(ctx, sc, h, version); err != nil {
+		return true, err
+	}
+	return pending > int64(len(first.Items)), e.sendGone(ctx, sc, conn, first.Items)
+}
+
+// sendGone sends noticed deletions through the sync's own group; the worker
+// reads each record once more before it counts.
+func (e *Engine) sendGone(ctx context.Context, sc scope, conn *crm.Connection, items []store.Item) error {
+	run, err := e.ensureWebhookRun(ctx, sc, conn)
+	if err != nil {
+		return err
+	}
+	hints := map[crm.Side][]hint{}
+	var deletes []store.Write
+	for _, it := range items {
+		side, id, _ := strings.Cut(it.Sort, "#")
+		hints[crm.Side(side)] = append(hints[crm.Side(side)], hint{ID: crm.RecordID(id), Gone: true, Confirm: true})
+		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+	}
+	for _, side := range crm.Sides {
+		for len(hints[side]) > 0 {
+			n := min(len(hints[side]), e.Tuning.ChunkSize)
+			if err := e.send(ctx, []*chunk{e.newChunk(sc, conn, RunWebhook, run, side, hints[side][:n])}); err != nil {
+				return err
+			}
+			hints[side] = hints[side][n:]
+		}
+	}
+	_, errs := e.Store.BatchWrite(ctx, deletes)
+	for _, err := range errs {
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// halt stops the connection until an admin confirms or discards the deletions.
+func (e *Engine) halt(ctx context.Context, sc scope, h haltItem, version int64) error {
+	if err := e.saveHalt(ctx, sc, h, version); err != nil {
+		return err
+	}
+	conn, v, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil || conn.Status != crm.StatusActive {
+		return err
+	}
+	conn.Status = crm.StatusHalted
+	if _, err := store.SaveConnection(ctx, e.Store, sc.ws, conn, v); err != nil {
+		return err
+	}
+	e.Mark("halted")
+	e.Log.Warn("connection halted: too many records vanished at once", "connection", sc.con, "sync", sc.sync, "deletions", h.Halt.Deletions, "links", h.Halt.Links)
+	return nil
+}
+
+// linkCount is the number of links that are alive, by the state counters.
+func (e *Engine) linkCount(ctx context.Context, sc scope) (int64, error) {
+	item, err := e.Store.Get(ctx, sc.counts())
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return 0, err
+	}
+	var n int64
+	for k, v := range item.Counters {
+		if side, state, _ := strings.Cut(k, ":"); side == string(crm.Left) && state != string(crm.StateDeleted) {
+			n += v
+		}
+	}
+	return n, nil
+}
+
+// erase removes what a deleted connection left, a page at a time; the agenda
+// entry goes last, so that the next tick goes on where this one stopped.
+func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (busy bool, err error) {
+	for _, q := range e.belongings(sc) {
+		for range 20 {
+			page, err := e.Store.Query(ctx, q)
+			if err != nil {
+				return true, err
+			}
+			if len(page.Items) == 0 {
+				break
+			}
+			ws := make([]store.Write, len(page.Items))
+			for i, it := range page.Items {
+				ws[i] = store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}}
+			}
+			if _, errs := e.Store.BatchWrite(ctx, ws); errs != nil {
+				return true, errors.Join(errs...)
+			}
+			busy = busy || page.Next != ""
+		}
+	}
+	if busy {
+		return true, nil
+	}
+	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}})
+	if err != nil || conn == nil || conn.Status != crm.StatusDeleting {
+		return false, err
+	}
+	// The document goes once no sync of it is on the agenda any more.
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Partition: "agenda", Prefix: string(sc.ws) + "#" + string(sc.con) + "#", Limit: 1})
+	if err != nil || len(page.Items) > 0 {
+		return false, err
+	}
+	e.Mark("connection_erased")
+	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(sc.ws, sc.con)}})
+	return false, err
+}
+
+// belongings lists every partition that a sync of a connection owns.
+func (e *Engine) belongings(sc scope) []store.Query {
+	var out []store.Query
+	for shard := range uint32(shards) {
+		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(shard), Limit: 500})
+	}
+	for _, kind := range []string{"p", "n", "x", "i", "k", "m", "h", "y"} {
+		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 500})
+	}
+	out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: dead(sc.ws, sc.con, "x").Partition, Limit: 500},
+		store.Query{Table: store.Log, Workspace: sc.ws, Partition: "day#" + sc.name(), Limit: 500})
+	for d := 0; d <= logDays+1; d++ {
+		day := e.Now().UTC().AddDate(0, 0, -d).Format(time.DateOnly)
+		out = append(out, store.Query{Table: store.Log, Workspace: sc.ws, Partition: logPartition(sc.con, day), Limit: 200})
+	}
+	return out
+}

@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// unit is one record, or one pair, on its way through the five steps.
+type unit struct {
+	side crm.Side // whose record asked
+	id   crm.RecordID
+	hint hint
+	jobs []*job // chunks that asked; the first counts it
+	both bool   // hints of both sides were merged: look at both whatever the digests say
+	into *unit  // merged into another unit of this batch
+
+	link     *link                    // nil = never seen
+	versions crm.PerSide[int64]       // item versions under the left and the right record's key
+	before   []counted                // states it was counted in before
+	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
+	absent   crm.PerSide[bool]        // read, and not there
+	match    reconcile.Match          // of an unlinked record
+	lookups  []reconcile.Lookup
+	keys     []reconcile.Key // its identity keys, when unlinked
+	twins    []crm.RecordID  // others of its own side with the same identity
+
+	decided bool // plan is set
+	quiet   bool // nothing to do, nothing to store
+	plan    reconcile.Plan
+	others  []crm.RecordID
+
+	claims  []string      // identity keys to claim before the create
+	wait    time.Duration // put off: look again after this
+	waitFor string        // why
+	failure error         // of its write
+	unknown bool          // its write may have landed
+	undone  bool          // its write was not tried, or surely did not land
+	written crm.PerSide[*connector.Written]
+	request *connector.Exchange
+}
+
+// counted is one record in one state.
+type counted struct {
+	side  crm.Side
+	state crm.State
+}
+
+func (u *unit) own() *crm.Record     { return u.rec.Get(u.side) }
+func (u *unit) partner() *crm.Record { return u.rec.Get(u.side.Other()) }
+
+// decide sets a plan that came from elsewhere than the planner.
+func (u *unit) decide(o crm.Outcome, st crm.State, code, detail string) {
+	u.plan = reconcile.Plan{Outcome: o, State: st, Code: code, Detail: detail}
+	u.decided = true
+}
+
+func (u *unit) deferFor(d time.Duration, why string) { u.wait, u.waitFor = d, why }
+
+// lot is what is written together: whole chunks, up to Tuning.LotSize records.
+type lot struct {
+	id     string
+	jobs   []*job
+	units  []*unit
+	intent *intent
+	stored int64 // version of the stored intent; 0 = none
+}
+
+// lots packs chunks, in order, into lots.
+func (s *session) lots(jobs []*job, us []*unit) []*lot {
+	byJob := map[*job][]*unit{}
+	for _, u := range us {
+		byJob[u.jobs[0]] = append(byJob[u.jobs[0]], u)
+	}
+	var out []*lot
+	for _, j := range jobs {
+		last := len(out) - 1
+		if last < 0 || len(out[last].units)+len(byJob[j]) > s.Tuning.LotSize && len(out[last].units) > 0 || len(out[last].jobs) >= 20 {
+			out = append(out, &lot{id: s.NewID("int")})
+			last++
+		}
+		out[last].jobs = append(out[last].jobs, j)
+		out[last].units = append(out[last].units, byJob[j]...)
+	}
+	return out
+}
+
+type unitKey struct {
+	side crm.Side
+	id   crm.RecordID
+}
+
+// gather merges the hints of all jobs per record, loads what is remembered of
+// each, and merges the two ends of one link.
+func (s *session) gather(ctx context.Context, jobs []*job) ([]*unit, error) {
+	var us []*unit
+	index := map[unitKey]*unit{}
+	for _, j := range jobs {
+		for _, h := range j.chunk.Hints {
+			k := unitKey{j.chunk.Side, h.ID}
+			if u := index[k]; u != nil {
+				u.absorb(h, j)
+				s.Mark("hints_merged")
+				continue
+			}
+			u := &unit{side: j.chunk.Side, id: h.ID, hint: h, jobs: []*job{j}}
+			index[k] = u
+			us = append(us, u)
+		}
+	}
+	if err := s.loadLinks(ctx, us); err != nil {
+		return nil, err
+	}
+	return s.mergeEnds(us), nil
+}
+
+// absorb merges another hint for the same record.
+func (u *unit) absorb(h hint, j *job) {
+	if !slices.Contains(u.jobs, j) {
+		u.jobs = append(u.jobs, j)
+	}
+	if h.Digest != u.hint.Digest {
+		u.hint.Digest = ""
+	}
+	u.hint.Gone = u.hint.Gone || h.Gone
+	u.hint.Confirm = u.hint.Confirm || h.Confirm
+	u.hint.Force = u.hint.Force || h.Force
+	u.hint.Tries = max(u.hint.Tries, h.Tries)
+	if h.Into != "" {
+		u.hint.Into = h.Into
+	}
+	if h.Op != "" {
+		u.hint.Op, u.hint.Partner, u.hint.Resolve = h.Op, h.Partner, h.Resolve
+	}
+	if h.Expect != "" {
+		u.hint.Expect = h.Expect
+	}
+}
+
+// mergeEnds keeps one unit for the two ends of a link.
+func (s *session) mergeEnds(us []*unit) []*unit {
+	pairs := map[store.Key]*unit{}
+	out := us[:0:0]
+	for _, u := range us {
+		if !u.link.paired() {
+			out = append(out, u)
+			continue
+		}
+		k := u.link.key(s.scope)
+		first := pairs[k]
+		if first == nil {
+			pairs[k] = u
+			out = append(out, u)
+			continue
+		}
+		s.Mark("ends_merged")
+		first.both = first.both || !s.same(u)
+		first.hint.Force = first.hint.Force || u.hint.Force
+		for _, j := range u.jobs {
+			if !slices.Contains(first.jobs, j) {
+				first.jobs = append(first.jobs, j)
+			}
+		}
+		if u.hint.Gone || u.hint.Confirm || u.hint.Into != "" || u.hint.Op != "" {
+			// A deletion, a merge or a person's wish keeps its own side: it goes first, the other end is looked at with it.
+			first.side, first.id, first.hint, u.hint = u.side, u.id, u.hint, first.hint
+			first.both = true
+		}
+	}
+	return out
+}
+
+// same reports whether a pull saw the record just as the link remembers it,
+// under the settings that decided then: there is nothing to do.
+func (s *session) same(u *unit) bool {
+	l := u.link
+	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && s.settled(l) &&
+		!u.hint.Force && !u.hint.Gone && u.hint.Into == "" && u.hint.Op == "" && u.hint.Expect == ""
+}
+
+// settled reports whether the link's state follows from the two records and
+// the present settings alone, so that unchanged records mean an unchanged state.
+func (s *session) settled(l *link) bool {
+	return l.Settings == s.set.Digest() && (l.State == crm.StateInSync && l.Code == "" || l.State == crm.StateExcluded) && !s.set.Timed()
+}
+
+// loadLinks reads what is remembered of each unit's record, following aliases.
+func (s *session) loadLinks(ctx context.Context, us []*unit) error {
+	keys := make([]store.Key, len(us))
+	for i, u := range us {
+		keys[i] = s.record(u.side, u.id)
+	}
+	for depth := 0; len(us) > 0 && depth < 4; depth++ {
+		items, err := s.batchGet(ctx, keys)
+		if err != nil {
+			return err
+		}
+		var again []*unit
+		keys = keys[:0]
+		for i, it := range items {
+			u := us[i]
+			if it.Version == 0 {
+				continue
+			}
+			l, err := decodeLink(it)
+			if err != nil {
+				return err
+			}
+			if l.AliasOf == "" {
+				u.adopt(l, it.Version)
+				continue
+			}
+			next := s.record(crm.Left, l.AliasOf)
+			if l.Merged {
+				s.Mark("merged_alias_followed")
+				u.id = l.AliasOf
+				next = s.record(u.side, l.AliasOf)
+			} else {
+				u.versions.Set(crm.Right, it.Version)
+			}
+			again, keys = append(again, u), append(keys, next)
+		}
+		us = again
+	}
+	return nil
+}
+
+func (s *session) batchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	out := make([]store.Item, 0, len(keys))
+	for part := range slices.Chunk(keys, 1000) {
+		items, err := s.Store.BatchGet(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, items...)
+	}
+	return out, nil
+}
+
+// adopt takes a stored link as the unit's own.
+func (u *unit) adopt(l *link, version int64) {
+	u.link = l
+	side := crm.Left
+	if l.Left == "" {
+		side = crm.Right
+	}
+	u.versions.Set(side, version)
+	u.before = l.counted()
+}
+
+// counted says where the link's records are counted.
+func (l *link) counted() []counted {
+	var out []counted
+	for _, side := range crm.Sides {
+		if l.id(side) != "" {
+			out = append(out, counted{side, l.State})
+		}
+	}
+	return out
+}

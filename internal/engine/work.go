@@ -1,0 +1,365 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// Verdict is what to do with one delivery: remove it, or hand it back.
+type Verdict struct {
+	Receipt string
+	Ack     bool
+	Retry   time.Duration // visibility when not acknowledged
+}
+
+// job is one delivery on its way through the matcher and writer.
+type job struct {
+	queue.Delivery
+	chunk   *chunk
+	verdict *Verdict
+	done    bool // has a verdict
+}
+
+func (j *job) ack()                      { j.verdict.Ack, j.done = true, true }
+func (j *job) retry(after time.Duration) { j.verdict.Retry, j.done = after, true }
+
+// Work is the matcher and writer: it works deliveries and says of each whether
+// it may be removed. The answer has one verdict per delivery, in order, and
+// never fails as a whole; one bad record never fails its chunk.
+func (e *Engine) Work(ctx context.Context, ds []queue.Delivery) []Verdict {
+	verdicts := make([]Verdict, len(ds))
+	var order []string
+	groups := map[string][]*job{}
+	for i, d := range ds {
+		verdicts[i].Receipt = d.Receipt
+		j := &job{Delivery: d, verdict: &verdicts[i]}
+		if groups[d.Group] == nil {
+			order = append(order, d.Group)
+		}
+		groups[d.Group] = append(groups[d.Group], j)
+	}
+	for _, g := range order {
+		e.workGroup(ctx, groups[g])
+	}
+	return verdicts
+}
+
+// workGroup works the deliveries of one message group: one sync's, in order.
+func (e *Engine) workGroup(ctx context.Context, jobs []*job) {
+	jobs = e.decode(jobs)
+	for len(jobs) > 0 {
+		batch := e.together(jobs)
+		e.workBatch(ctx, batch)
+		for _, j := range jobs[len(batch):] {
+			j.retry(0) // worked on its own next time, in order
+		}
+		return
+	}
+}
+
+// decode reads the bodies. What cannot be read has no connection to be a dead
+// item of: it stays on the queue until the dead-letter queue takes it.
+func (e *Engine) decode(jobs []*job) []*job {
+	readable := jobs[:0:0]
+	for _, j := range jobs {
+		c, err := decodeChunk(j.Body)
+		if err != nil {
+			e.Log.Error("message not readable", "message", j.ID, "receives", j.Receives, "error", err)
+			e.Mark("unreadable_message")
+			j.retry(e.Tuning.MaxRetry)
+			continue
+		}
+		j.chunk = c
+		readable = append(readable, j)
+	}
+	return readable
+}
+
+// together returns the leading jobs that may be worked side by side. One that
+// was received twice before is worked alone.
+func (e *Engine) together(jobs []*job) []*job {
+	for i, j := range jobs {
+		if j.Receives >= e.Tuning.AloneAfter {
+			e.Mark("worked_alone")
+			return jobs[:max(i, 1)]
+		}
+		if j.chunk.scope() != jobs[0].chunk.scope() || (j.chunk.Kind == RunPlan) != (jobs[0].chunk.Kind == RunPlan) {
+			return jobs[:i]
+		}
+	}
+	return jobs
+}
+
+// workBatch works jobs of one sync and gives each a verdict.
+func (e *Engine) workBatch(ctx context.Context, jobs []*job) {
+	err := e.guarded(func() error { return e.process(ctx, jobs) })
+	for _, j := range jobs {
+		if j.done {
+			continue
+		}
+		if err == nil {
+			j.ack()
+			continue
+		}
+		e.failed(ctx, j, err)
+	}
+}
+
+// guarded turns a panic into an error: an internal assertion fails its item
+// with a log entry, never the process.
+func (e *Engine) guarded(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.Log.Error("internal error", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			e.Mark("panic_recovered")
+			err = fault.New("engine: work", fault.Other, "internal_error", "an internal check failed")
+		}
+	}()
+	return f()
+}
+
+// failed decides what becomes of a chunk whose work ended early: parked when
+// it has to wait, redelivered when it may help, a dead item at the cap.
+func (e *Engine) failed(ctx context.Context, j *job, err error) {
+	kind, wait := fault.KindOf(err), fault.RetryAfter(err)
+	if fault.CodeOf(err) == "leased" {
+		j.retry(min(max(wait, 100*time.Millisecond), 5*time.Second))
+		return
+	}
+	e.Log.Warn("chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
+		"receives", j.Receives, "kind", kind, "code", fault.CodeOf(err), "error", err)
+	if kind == fault.Throttled && e.on(guardPark) {
+		if wait <= 0 {
+			wait = e.Tuning.MaxRetry
+		}
+		if wait <= e.Tuning.ParkAfter && j.Receives < e.Tuning.ReceiveCap {
+			j.retry(wait)
+			return
+		}
+		if e.parkOrRetry(ctx, j, wait) {
+			e.Mark("parked_throttled")
+		}
+		return
+	}
+	if kind == fault.Denied {
+		e.needAuthorization(ctx, j.chunk, err)
+		if e.parkOrRetry(ctx, j, time.Minute) {
+			e.Mark("parked_denied")
+		}
+		return
+	}
+	if fault.CodeOf(err) == "paused" || fault.CodeOf(err) == "lease_ending" {
+		j.retry(0) // the next delivery sees the switch, or has time of its own
+		return
+	}
+	if j.Receives >= e.Tuning.ReceiveCap && e.on(guardReceiveCap) {
+		if derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err)); derr != nil {
+			e.Log.Error("dead item not stored", "chunk", j.chunk.ID, "error", derr)
+			j.retry(e.Tuning.MaxRetry)
+			return
+		}
+		e.Mark("dead_item")
+		j.ack()
+		return
+	}
+	j.retry(min(time.Second<<min(max(j.Receives-1, 0), 6), e.Tuning.MaxRetry))
+}
+
+func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bool {
+	if err := e.park(ctx, j.chunk, wait); err != nil {
+		e.Log.Error("chunk not parked", "chunk", j.chunk.ID, "error", err)
+		if e.on(guardParkDurable) {
+			j.retry(e.Tuning.MaxRetry)
+			return false
+		}
+	}
+	j.ack()
+	return true
+}
+
+// safeText is what an admin may read of an error.
+func safeText(err error) string {
+	if f, ok := asFault(err); ok && f.Message != "" {
+		return f.Message
+	}
+	return "the work could not be finished: " + fault.KindOf(err).String()
+}
+
+// process loads the connection, sorts out what may not run now, takes the
+// lease, finishes what an earlier worker left, and runs the five steps.
+func (e *Engine) process(ctx context.Context, jobs []*job) error {
+	sc := jobs[0].chunk.scope()
+	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	jobs, err = e.admit(ctx, sc, conn, jobs)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	s, err := e.open(ctx, sc, conn)
+	if err != nil {
+		return err
+	}
+	if jobs[0].chunk.Kind == RunPlan {
+		return s.planLots(ctx, jobs)
+	}
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release(context.WithoutCancel(ctx))
+	if s.on(guardRecover) {
+		if err := s.recoverIntents(ctx); err != nil {
+			return fmt.Errorf("finish open intents: %w", err)
+		}
+	}
+	return s.workJobs(ctx, jobs)
+}
+
+// admit gives a verdict to every job that must not run: those of deleted
+// connections and older generations are dropped with a reason, those of a sync
+// that is off go to its inbox, chunks that were counted already are done.
+func (e *Engine) admit(ctx context.Context, sc scope, conn *crm.Connection, jobs []*job) ([]*job, error) {
+	var open []*job
+	for _, j := range jobs {
+		switch {
+		case conn == nil || conn.Status == crm.StatusDeleting:
+			e.drop(j, "connection_deleted")
+		case j.chunk.Generation != conn.Generation && e.on(guardGeneration):
+			e.drop(j, "older_generation")
+		case conn.Sync(sc.sync) == nil:
+			e.drop(j, "sync_not_found")
+		default:
+			if ok, code := runnable(conn, sc.sync); !ok && j.chunk.Kind != RunPlan {
+				if err := e.toInbox(ctx, j.chunk, code); err != nil {
+					return nil, err
+				}
+				e.Mark("inbox_while_off")
+				j.ack()
+				continue
+			}
+			open = append(open, j)
+		}
+	}
+	return e.undone(ctx, sc, open)
+}
+
+func (e *Engine) drop(j *job, code string) {
+	e.Log.Info("chunk dropped", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID, "records", len(j.chunk.Hints), "code", code)
+	e.Mark("dropped_" + code)
+	j.ack()
+}
+
+// undone drops chunks that were finished and counted by an earlier delivery.
+func (e *Engine) undone(ctx context.Context, sc scope, jobs []*job) ([]*job, error) {
+	if len(jobs) == 0 || !e.on(guardDoneMarker) {
+		return jobs, nil
+	}
+	var keys []store.Key
+	var counted []*job
+	open := jobs[:0:0]
+	for _, j := range jobs {
+		if !j.chunk.Counted {
+			open = append(open, j)
+			continue
+		}
+		keys, counted = append(keys, sc.chunkDone(j.chunk.ID)), append(counted, j)
+	}
+	if len(keys) == 0 {
+		return open, nil
+	}
+	items, err := e.Store.BatchGet(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	kept := map[*job]bool{}
+	for i, it := range items {
+		if it.Version != 0 {
+			e.Mark("chunk_already_done")
+			counted[i].ack()
+			continue
+		}
+		kept[counted[i]] = true
+	}
+	open = open[:0]
+	for _, j := range jobs {
+		if !j.chunk.Counted || kept[j] {
+			open = append(open, j)
+		}
+	}
+	return open, nil
+}
+
+// workJobs runs the five steps over lots of whole chunks.
+func (s *session) workJobs(ctx context.Context, jobs []*job) error {
+	us, err := s.gather(ctx, jobs)
+	if err != nil {
+		return err
+	}
+	if err := s.followMerges(ctx, us); err != nil {
+		return fmt.Errorf("follow merges: %w", err)
+	}
+	if err := s.observe(ctx, us); err != nil {
+		return fmt.Errorf("observe: %w", err)
+	}
+	s.plan(us)
+	for _, lot := range s.lots(jobs, us) {
+		if s.Now().Sub(s.started) > s.Tuning.Budget {
+			s.Mark("budget_used_up")
+			return fault.New("engine: work", fault.Conflict, "lease_ending", "the time for this piece of work is used up")
+		}
+		if err := s.workLot(ctx, lot); err != nil {
+			return err
+		}
+		for _, j := range lot.jobs {
+			j.ack()
+		}
+	}
+	return nil
+}
+
+// workLot writes one lot: intend, act, settle.
+func (s *session) workLot(ctx context.Context, l *lot) error {
+	if err := s.intend(ctx, l); err != nil {
+		return fmt.Errorf("intend: %w", err)
+	}
+	actErr := s.act(ctx, l)
+	if err := s.settle(ctx, l); err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	return actErr
+}
+
+// needAuthorization marks the connection, once, when an account's grant is gone.
+func (e *Engine) needAuthorization(ctx context.Context, c *chunk, cause error) {
+	conn, version, err := store.LoadConnection(ctx, e.Store, c.Workspace, c.Connection)
+	if err != nil || conn.Status != crm.StatusActive || fault.CodeOf(cause) != "reauthorization_required" {
+		return
+	}
+	conn.Status = crm.StatusNeedsAuth
+	if _, err := store.SaveConnection(ctx, e.Store, c.Workspace, conn, version); err != nil {
+		e.Log.Warn("connection not marked", "connection", c.Connection, "error", err)
+		return
+	}
+	e.Mark("needs_authorization")
+	e.Log.Warn("connection needs authorization", "connection", c.Connection)
+}
+
+// bury stores a dead item under its connection, with the reason.
+func (e *Engine) bury(ctx context.Context, c *chunk, receives int, code, reason string) error {
+	body, err := json.Marshal(deadItem{V: 1, Chunk: *c, Receives: receives, Code: code, Reason: reason, At: e.Now()})
+	if err != nil {
+		return err
+	}
+	key := dead(c.Workspace, c.Connection, c.ID)
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: body}})
+	return err
+}
