@@ -1,0 +1,220 @@
+package sqlitedb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+const (
+	maxGroup  = 64       // writers that share one commit
+	lookAtLog = 200      // commits between two looks at the size of the log
+	maxLog    = 32 << 20 // bytes of log after which writers wait until it is cut
+)
+
+var errClosed = fault.New("sqlitedb", fault.Unavailable, "", "the database is closed")
+
+// Tx is a write transaction, good only inside the function it was handed to.
+type Tx struct {
+	*Conn
+	wrote bool
+}
+
+// Exec runs a statement that changes something and returns how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	tx.wrote = true
+	return tx.run(query, args)
+}
+
+// request is one Update that waits for its turn.
+type request struct {
+	do   func(*Tx) error
+	err  error
+	done chan struct{}
+}
+
+// Update runs do in a write transaction and returns when it is on the disk,
+// together with others that waited at the same time. When do fails nothing of
+// it is kept. do may be called more than once and must set its results anew
+// each time; it should find out whether it can succeed before its first Exec,
+// because a failure after it makes the others of the group start again.
+//
+// Errors are those of do, or Unavailable when ctx was done before do began,
+// or with MayHaveLanded when the commit failed.
+func (db *DB) Update(ctx context.Context, do func(*Tx) error) error {
+	const op = "sqlitedb: update"
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(op, fault.Unavailable, err)
+	}
+	r := &request{do: do, done: make(chan struct{})}
+	if !db.enqueue(r) {
+		return errClosed
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case db.turn <- struct{}{}:
+		db.lead(r)
+		return r.err
+	case <-ctx.Done():
+		if db.withdraw(r) {
+			return fault.Wrap(op, fault.Unavailable, ctx.Err())
+		}
+		<-r.done // somebody is at it: its end is near and certain
+		return r.err
+	}
+}
+
+func (db *DB) enqueue(r *request) bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return false
+	}
+	db.pending = append(db.pending, r)
+	return true
+}
+
+// withdraw takes back a request that nobody has begun.
+func (db *DB) withdraw(r *request) bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	i := slices.Index(db.pending, r)
+	if i < 0 {
+		return false
+	}
+	db.pending = slices.Delete(db.pending, i, i+1)
+	return true
+}
+
+// lead works groups until mine is done. Whoever has the turn leads; there is
+// no goroutine for it.
+func (db *DB) lead(mine *request) {
+	defer func() { <-db.turn }()
+	for {
+		select {
+		case <-mine.done:
+			return
+		default:
+			db.work(db.next())
+		}
+	}
+}
+
+// next takes the requests that come next.
+func (db *DB) next() []*request {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	n := min(len(db.pending), maxGroup)
+	group := slices.Clone(db.pending[:n])
+	db.pending = slices.Delete(db.pending, 0, n)
+	return group
+}
+
+// work runs a group in one transaction; when one of them spoils it, each in its own.
+func (db *DB) work(group []*request) {
+	if db.commit(group) {
+		for _, r := range group {
+			db.commit([]*request{r})
+		}
+	}
+	for _, r := range group {
+		close(r.done)
+	}
+	db.cutLog()
+}
+
+var errSpoiled = errors.New("a member of the group failed half-way")
+
+// commit runs a group in one transaction and sets every err. It reports
+// whether a member spoiled it for the others: nothing was kept then.
+func (db *DB) commit(group []*request) (spoiled bool) {
+	const op = "sqlitedb: commit"
+	begun := false
+	err := db.writer.transaction(func() error {
+		begun = true
+		for _, r := range group {
+			tx := &Tx{Conn: db.writer}
+			if r.err = safely(r.do, tx); r.err != nil && tx.wrote {
+				return errSpoiled
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errSpoiled) {
+		return len(group) > 1
+	}
+	if err == nil {
+		return false
+	}
+	for _, r := range group {
+		if r.err == nil {
+			r.err = &fault.Error{Op: op, Kind: fault.KindOf(Classify(op, err)), MayHaveLanded: begun, Err: err}
+		}
+	}
+	return false
+}
+
+// safely turns a panic into an error: others of the group must not hang by it.
+func safely(do func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New("sqlitedb: update", fault.Other, "", fmt.Sprintf("panic: %v", p))
+		}
+	}()
+	return do(tx)
+}
+
+// cutLog now and then moves the log into the file when it has grown because
+// some reader was always at it. Readers are waited for.
+func (db *DB) cutLog() {
+	db.commits++
+	if db.commits < lookAtLog {
+		return
+	}
+	db.commits = 0
+	info, err := os.Stat(db.path + "-wal")
+	if err != nil || info.Size() < maxLog {
+		return
+	}
+	// Best effort: what stays in the log is as safe there, and is tried again.
+	_ = db.writer.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+}
+
+// Read lends do a connection that sees everything committed before, for one query.
+func (db *DB) Read(ctx context.Context, do func(*Conn) error) error {
+	const op = "sqlitedb: read"
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(op, fault.Unavailable, err)
+	}
+	select {
+	case <-db.gone:
+		return errClosed
+	default:
+	}
+	select {
+	case <-db.gone:
+		return errClosed
+	case c := <-db.idle:
+		defer func() { db.idle <- c }()
+		return do(c)
+	case <-ctx.Done():
+		return fault.Wrap(op, fault.Unavailable, ctx.Err())
+	}
+}
+
+// View is Read for several queries that must see the same instant.
+func (db *DB) View(ctx context.Context, do func(*Conn) error) error {
+	return db.Read(ctx, func(c *Conn) error {
+		if _, err := c.run("BEGIN", nil); err != nil {
+			return err
+		}
+		err := do(c)
+		_, endErr := c.run("COMMIT", nil)
+		return errors.Join(err, endErr)
+	})
+}
