@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -64,10 +65,16 @@ func DecodeCursor(op string, q *Query) (p Position, ok bool, err error) {
 			rest, good = takeText(rest, &p.ItemSort, MaxSortBytes)
 		}
 	}
-	if !good || len(rest) > 0 {
+	if !good || len(rest) > 0 || !within(q, p.Sort) {
 		return Position{}, false, bad
 	}
 	return p, true, nil
+}
+
+// within reports whether q could have listed sort: a forged position must not
+// widen a query.
+func within(q *Query, sort string) bool {
+	return strings.HasPrefix(sort, q.Prefix) && sort >= q.From && (q.To == "" || sort < q.To)
 }
 
 // queryDigest covers everything that decides which items a query lists, and in which order.

@@ -1,0 +1,39 @@
+package sqlitestore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
+	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+)
+
+// TestConformance is what sqlitestore has to say as a store.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) (store.Store, storetest.Clock) {
+		clock := storetest.NewClock()
+		return open(t, t.TempDir(), clock.Now), clock
+	})
+}
+
+func open(t testing.TB, dir string, now func() time.Time) *sqlitestore.Store {
+	t.Helper()
+	db, err := sqlitedb.Open(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	s, err := sqlitestore.Open(t.Context(), db, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
