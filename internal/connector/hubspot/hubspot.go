@@ -185,9 +185,16 @@ func clip(s string, n int) string {
 	return string(r[:min(n, len(r))])
 }
 
-// Objects implements connector.Connector. Which of them the token may use shows
-// when they are used: HubSpot tells no scopes of a private app.
-func (*account) Objects(context.Context) ([]crm.Object, error) { return app().Objects, nil }
+// Objects implements connector.Connector. HubSpot tells no scopes of a private
+// app, so which of the objects the token may use shows when they are used; the
+// one call makes sure that it may do anything at all.
+func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
+	var out accountDetails
+	if _, err := a.client.call(ctx, request{op: "hubspot: list objects", method: http.MethodGet, path: accountPath}, &out); err != nil {
+		return nil, err
+	}
+	return app().Objects, nil
+}
 
 var (
 	_ connector.Connector    = (*account)(nil)

@@ -63,19 +63,16 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 		return denied("stale_delivery", "the delivery is too old or from the future")
 	}
 	if trust.ExternalID == "" {
-		return nil
+		return denied("foreign_delivery", "the account is not known yet")
 	}
 	events, err := decodeEvents(req.Body)
-	if err != nil {
-		return nil // signed by HubSpot, so it is Parse that says what is wrong
+	if err != nil || len(events) == 0 {
+		return nil //nolint:nilerr // signed by HubSpot: it is Parse that says what is wrong
 	}
 	for _, e := range events {
 		if e.PortalID.String() == trust.ExternalID {
 			return nil
 		}
-	}
-	if len(events) == 0 {
-		return nil
 	}
 	return denied("foreign_delivery", "the delivery is for another account")
 }

@@ -123,7 +123,7 @@ func (b *batch) archive(ctx context.Context, c *client) ([]connector.Written, er
 	if err != nil {
 		return b.refused(got, err)
 	}
-	if len(bytes.TrimSpace(got.raw)) > 0 && got.status != http.StatusNoContent && !json.Valid(got.raw) {
+	if got.status != http.StatusNoContent {
 		return nil, malformed(request{op: b.op, write: true}, "HubSpot's answer is not what its documents say")
 	}
 	for _, row := range b.rows {
