@@ -1,0 +1,205 @@
+package access
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+const (
+	idempotencyPartition = "idempotency"
+	// idempotencyKept is how long an answer is remembered.
+	idempotencyKept = 24 * time.Hour
+	// idempotencyRunning is after how long a request without an answer counts as
+	// dead: longer than any request may take.
+	idempotencyRunning = 2 * time.Minute
+	maxAnswer          = 256 << 10 // bytes of a remembered body
+)
+
+// MaxIdempotencyKey is the length in bytes of the longest key accepted.
+const MaxIdempotencyKey = 255
+
+// The codes of refused repetitions.
+const (
+	CodeIdempotencyRunning  = "idempotency_running"  // the first request has not been answered yet
+	CodeIdempotencyMismatch = "idempotency_mismatch" // the key was used for another request
+	CodeIdempotencyLost     = "idempotency_lost"     // done, but the answer was too large to keep
+)
+
+// Answer is a response as it was given.
+type Answer struct {
+	Status int                 `json:"status"`
+	Header map[string][]string `json:"header"`
+	Body   []byte              `json:"body"`
+}
+
+// Idempotency remembers answers, so that a repeated request is answered and
+// not carried out again. Answers may hold what is shown only once, so they are
+// stored encrypted under a key that only the caller's own token makes.
+type Idempotency struct {
+	store store.Store
+	now   func() time.Time
+}
+
+// NewIdempotency returns the memory in s.
+func NewIdempotency(s store.Store, now func() time.Time) *Idempotency {
+	return &Idempotency{store: s, now: now}
+}
+
+// Request is one request that carries a key.
+type Request struct {
+	Workspace   crm.WorkspaceID
+	Caller      string // ID of the caller's key: keys of two callers never meet
+	Token       string // the caller's bearer token
+	Key         string // Idempotency-Key
+	Fingerprint []byte // of method, address and body
+}
+
+// claim is the stored item.
+type claim struct {
+	V           int    `json:"v"`
+	Fingerprint string `json:"fingerprint"`
+	Done        bool   `json:"done"`
+	Lost        bool   `json:"lost,omitempty"`
+	Sealed      []byte `json:"sealed,omitempty"`
+}
+
+// Claim is the right to carry out a request, once.
+type Claim struct {
+	owner   *Idempotency
+	req     Request
+	version int64
+}
+
+// Begin answers a repeated request with its first answer, or hands out the
+// right to carry it out. Conflict with code "idempotency_running" or
+// "idempotency_lost"; Invalid with "idempotency_mismatch".
+func (m *Idempotency) Begin(ctx context.Context, r Request) (*Claim, *Answer, error) {
+	const op = "access: begin request"
+	data, err := json.Marshal(claim{V: format, Fingerprint: hex.EncodeToString(r.Fingerprint)})
+	if err != nil {
+		return nil, nil, fault.Wrap(op, fault.Other, err)
+	}
+	w := store.Write{Item: store.Item{Key: r.item(), Data: data, Expires: m.now().Add(idempotencyRunning)}, If: store.IfAbsent}
+	version, err := m.store.Write(ctx, w)
+	if err == nil {
+		return &Claim{owner: m, req: r, version: version}, nil, nil
+	}
+	if !fault.Is(err, fault.Conflict) {
+		return nil, nil, err
+	}
+	item, err := m.store.Get(ctx, r.item())
+	if fault.Is(err, fault.NotFound) { // ended between the two calls
+		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyRunning, "the same request is being carried out")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	var c claim
+	if err := decode(op, item.Data, &c, &c.V); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case c.Fingerprint != hex.EncodeToString(r.Fingerprint):
+		return nil, nil, fault.New(op, fault.Invalid, CodeIdempotencyMismatch, "the Idempotency-Key was used for another request")
+	case !c.Done:
+		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyRunning, "the same request is being carried out")
+	case c.Lost:
+		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyLost, "the request was carried out; its answer was too large to keep")
+	}
+	a, err := r.open(c.Sealed)
+	if err != nil { // the caller's token was exchanged under the same key ID, or the item was damaged
+		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyLost, "the request was carried out; its answer cannot be repeated")
+	}
+	return nil, a, nil
+}
+
+// Finish remembers the answer for 24 hours.
+func (c *Claim) Finish(ctx context.Context, a Answer) error {
+	const op = "access: finish request"
+	done := claim{V: format, Fingerprint: hex.EncodeToString(c.req.Fingerprint), Done: true}
+	if len(a.Body) > maxAnswer {
+		done.Lost = true
+	} else {
+		sealed, err := c.req.seal(a)
+		if err != nil {
+			return fault.Wrap(op, fault.Other, err)
+		}
+		done.Sealed = sealed
+	}
+	data, err := json.Marshal(done)
+	if err != nil {
+		return fault.Wrap(op, fault.Other, err)
+	}
+	_, err = c.owner.store.Write(ctx, store.Write{
+		Item: store.Item{Key: c.req.item(), Data: data, Expires: c.owner.now().Add(idempotencyKept)},
+		If:   store.IfVersion(c.version),
+	})
+	return err
+}
+
+// Abandon forgets the claim, because nothing lasting was done: the request may
+// be repeated.
+func (c *Claim) Abandon(ctx context.Context) error {
+	_, err := c.owner.store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: c.req.item()}, If: store.IfVersion(c.version)})
+	return err
+}
+
+// item names the claim. The caller's own key is hashed: it may be any text.
+func (r *Request) item() store.Key {
+	sum := sha256.Sum256([]byte(r.Caller + "\x00" + r.Key))
+	return store.Key{Table: store.Settings, Workspace: r.Workspace, Partition: idempotencyPartition, Sort: hex.EncodeToString(sum[:])}
+}
+
+func (r *Request) cipher() (cipher.AEAD, error) {
+	key := sha256.Sum256([]byte("lockstep answer\x00" + r.Token + "\x00" + r.Key))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func (r *Request) seal(a Answer) ([]byte, error) {
+	plain, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	gcm, err := r.cipher()
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, gcm.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, err
+	}
+	return gcm.Seal(nonce, nonce, plain, r.Fingerprint), nil
+}
+
+var errSealed = errors.New("the sealed answer is damaged")
+
+func (r *Request) open(sealed []byte) (*Answer, error) {
+	gcm, err := r.cipher()
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < gcm.NonceSize() {
+		return nil, errSealed
+	}
+	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], r.Fingerprint)
+	if err != nil {
+		return nil, errSealed
+	}
+	var a Answer
+	return &a, json.Unmarshal(plain, &a)
+}

@@ -1,0 +1,376 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+func (s *server) registerAccounts() {
+	handle(s, "list-accounts", s.listAccounts)
+	handle(s, "create-account", s.createAccount)
+	handle(s, "get-account", s.getAccount)
+	patch := s.registry().Schema(reflect.TypeFor[accountPatch](), true, "")
+	handle(s, "update-account", s.updateAccount, patchBody(patch))
+	handle(s, "delete-account", s.deleteAccount)
+	handle(s, "test-account", s.testAccount)
+	handle(s, "list-objects", s.listObjects)
+	handle(s, "list-fields", s.listFields)
+	field := s.registry().Schema(reflect.TypeFor[newField](), true, "")
+	handle(s, "create-field", s.createField, jsonBody(field, true))
+	handle(s, "start-authorization", s.startAuthorization)
+	// Apps add parameters of their own, which must not break the return.
+	handle(s, "oauth-callback", s.oauthCallback, func(op *huma.Operation) { op.SkipValidateParams = true })
+}
+
+// credentials are {kind, …}: the app's auth fields beside the kind.
+type credentials map[string]string
+
+// Schema implements huma.SchemaProvider.
+func (credentials) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeObject, Description: "kind and the app's fields for that kind; never shown again",
+		Properties: map[string]*huma.Schema{"kind": {Type: huma.TypeString, Enum: []any{"oauth2", "token", "api_key", "basic", "key_pair"}}},
+		Required:   []string{"kind"}, MaxProperties: bound(30), WriteOnly: true,
+		AdditionalProperties: &huma.Schema{Type: huma.TypeString, MaxLength: bound(16 << 10)},
+	}
+}
+
+func (c credentials) split() account.Credentials {
+	out := account.Credentials{Kind: crm.AuthKind(c["kind"]), Fields: map[string]secret.Text{}}
+	for name, value := range c {
+		if name != "kind" {
+			out.Fields[name] = secret.NewText(value)
+		}
+	}
+	return out
+}
+
+type accountInput struct {
+	Body struct {
+		App         crm.AppID   `json:"app" minLength:"1" maxLength:"100"`
+		Name        string      `json:"name" minLength:"1" maxLength:"200"`
+		BaseURL     string      `json:"base_url,omitempty" maxLength:"2000"`
+		Credentials credentials `json:"credentials"`
+	} `nameHint:"NewAccount"`
+}
+
+type accountOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     account.Account
+}
+
+type accountPath struct {
+	ID crm.AccountID `path:"id" maxLength:"200"`
+}
+
+// accountPatch is a merge patch of an account.
+type accountPatch struct {
+	Name        *string      `json:"name,omitempty" minLength:"1" maxLength:"200"`
+	BaseURL     *string      `json:"base_url,omitempty" maxLength:"2000"`
+	Credentials *credentials `json:"credentials,omitempty"`
+}
+
+func accountAnswer(a account.Account) *accountOutput {
+	return &accountOutput{ETag: etag(a.Version), Body: a}
+}
+
+func (s *server) listAccounts(ctx context.Context, in *listInput) (*listOutput[account.Account], error) {
+	all, next, err := s.Accounts.List(ctx, access.From(ctx).Workspace, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	return listed(all, next), nil
+}
+
+func (s *server) getAccount(ctx context.Context, in *accountPath) (*accountOutput, error) {
+	a, err := s.Accounts.Get(ctx, access.From(ctx).Workspace, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return accountAnswer(a), nil
+}
+
+func (s *server) createAccount(ctx context.Context, in *accountInput) (*accountOutput, error) {
+	who := access.From(ctx)
+	after, err := json.Marshal(map[string]any{"app": in.Body.App, "name": in.Body.Name, "base_url": in.Body.BaseURL, "credentials": "[redacted]"})
+	if err != nil {
+		return nil, err
+	}
+	var a account.Account
+	err = s.audit.Do(ctx, who, requestID(ctx), "account.create", in.Body.Name, nil, after, func() error {
+		var err error
+		a, err = s.Accounts.Create(ctx, who.Workspace, account.Draft{
+			App: in.Body.App, Name: in.Body.Name, BaseURL: in.Body.BaseURL, Credentials: in.Body.Credentials.split(),
+		})
+		return err
+	})
+	if err != nil {
+		return nil, accountRefusal(err)
+	}
+	out := accountAnswer(a)
+	out.Location = "/v1/accounts/" + string(a.ID)
+	return out, nil
+}
+
+// accountRefusal points at the part of the body that was refused. An unknown
+// app in a body is a bad body, not a missing resource.
+func accountRefusal(err error) error {
+	p := problemOf(err)
+	if p.Code == "unknown_app" {
+		p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
+		p.Errors = []ProblemItem{{Pointer: "/app", Detail: p.Detail, Code: p.Code}}
+		return p
+	}
+	if len(p.Errors) == 1 && p.Status < http.StatusInternalServerError {
+		if field, ok := strings.CutPrefix(p.Errors[0].Detail, "the app's field "); ok {
+			p.Errors[0] = ProblemItem{Pointer: "/" + strings.ReplaceAll(field, ".", "/"), Detail: p.Detail, Code: p.Code}
+		}
+	}
+	if len(p.Errors) == 0 && p.Status == http.StatusBadRequest {
+		p.Errors = []ProblemItem{{Pointer: "/base_url", Detail: p.Detail, Code: p.Code}}
+	}
+	return p
+}
+
+func (s *server) updateAccount(ctx context.Context, in *struct {
+	accountPath
+	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
+}) (*accountOutput, error) {
+	who := access.From(ctx)
+	a, err := s.Accounts.Get(ctx, who.Workspace, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if p := checkMatch(in.IfMatch, a.Version); p != nil {
+		return nil, p
+	}
+	var patch accountPatch
+	if err := json.Unmarshal(bodyOf(ctx), &patch); err != nil {
+		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
+	}
+	change := account.Change{Name: patch.Name, BaseURL: patch.BaseURL}
+	if patch.Credentials != nil {
+		c := patch.Credentials.split()
+		change.Credentials = &c
+	}
+	before, after := accountAudit(a, accountPatch{}), accountAudit(a, patch)
+	err = s.audit.Do(ctx, who, requestID(ctx), "account.update", string(a.ID), before, after, func() error {
+		var err error
+		a, err = s.Accounts.Update(ctx, who.Workspace, in.ID, a.Version, change)
+		return err
+	})
+	if fault.CodeOf(err) == CodeStaleVersion {
+		return nil, problem(http.StatusPreconditionFailed, CodeStaleVersion, "")
+	}
+	if err != nil {
+		return nil, accountRefusal(err)
+	}
+	s.schemas.forget(who.Workspace, a.ID, "")
+	return accountAnswer(a), nil
+}
+
+func accountAudit(a account.Account, patch accountPatch) []byte {
+	doc := map[string]any{"name": a.Name, "base_url": a.BaseURL, "credentials": "unchanged"}
+	if patch.Name != nil {
+		doc["name"] = *patch.Name
+	}
+	if patch.BaseURL != nil {
+		doc["base_url"] = *patch.BaseURL
+	}
+	if patch.Credentials != nil {
+		doc["credentials"] = "replaced"
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+func (s *server) deleteAccount(ctx context.Context, in *struct {
+	accountPath
+	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
+}) (*struct{}, error) {
+	who := access.From(ctx)
+	a, err := s.Accounts.Get(ctx, who.Workspace, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if p := checkMatch(in.IfMatch, a.Version); p != nil {
+		return nil, p
+	}
+	err = s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil, func() error {
+		return s.Accounts.Delete(ctx, who.Workspace, in.ID)
+	})
+	s.schemas.forget(who.Workspace, a.ID, "")
+	return nil, err
+}
+
+type testResult struct {
+	OK       bool     `json:"ok"`
+	Identity identity `json:"identity"`
+	Detail   string   `json:"detail"`
+	Code     string   `json:"code,omitempty"`
+}
+
+type identity struct {
+	ExternalID string `json:"external_id"`
+	Name       string `json:"name"`
+}
+
+type testOutput struct {
+	Body testResult
+}
+
+// testAccount answers 200 whatever the app says: the test was made. Only an
+// account that is not there, or trouble of our own, is a problem.
+func (s *server) testAccount(ctx context.Context, in *accountPath) (*testOutput, error) {
+	ws := access.From(ctx).Workspace
+	if _, err := s.Accounts.Get(ctx, ws, in.ID); err != nil {
+		return nil, err
+	}
+	id, err := s.Accounts.Test(ctx, ws, in.ID)
+	if err != nil {
+		p := problemOf(err)
+		if p.Status == http.StatusInternalServerError {
+			return nil, err
+		}
+		return &testOutput{Body: testResult{Detail: p.Detail, Code: p.Code}}, nil
+	}
+	return &testOutput{Body: testResult{OK: true, Identity: identity{id.ExternalID, id.Name}, Detail: id.Detail}}, nil
+}
+
+func (s *server) listObjects(ctx context.Context, in *accountPath) (*listOutput[crm.Object], error) {
+	conn, _, err := s.Accounts.Open(ctx, access.From(ctx).Workspace, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := conn.Objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listed(objects, ""), nil
+}
+
+type objectPath struct {
+	ID     crm.AccountID `path:"id" maxLength:"200"`
+	Object string        `path:"object" maxLength:"200"`
+}
+
+func (s *server) listFields(ctx context.Context, in *struct {
+	objectPath
+	Refresh bool `query:"refresh" doc:"Ask the app again instead of answering what was read in the last five minutes"`
+}) (*listOutput[crm.Field], error) {
+	fields, err := s.fields(ctx, access.From(ctx).Workspace, in.ID, in.Object, in.Refresh)
+	if err != nil {
+		return nil, err
+	}
+	return listed(fields, ""), nil
+}
+
+// newField is a custom field to be made.
+type newField struct {
+	Name    string        `json:"name" minLength:"1" maxLength:"100"`
+	Label   string        `json:"label" minLength:"1" maxLength:"200"`
+	Type    crm.FieldType `json:"type" enum:"text,email,phone,number,boolean,date,datetime,option,options,url"`
+	Options []crm.Option  `json:"options,omitempty" maxItems:"1000"`
+	Unique  bool          `json:"unique,omitempty"`
+}
+
+type fieldOutput struct {
+	Body crm.Field
+}
+
+func (s *server) createField(ctx context.Context, in *objectPath) (*fieldOutput, error) {
+	who := access.From(ctx)
+	var want newField
+	if err := json.Unmarshal(bodyOf(ctx), &want); err != nil {
+		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
+	}
+	conn, app, err := s.Accounts.Open(ctx, who.Workspace, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	creator, ok := conn.(connector.FieldCreator)
+	if !ok || !app.Can(crm.AbilityCreateField) {
+		return nil, problem(http.StatusUnprocessableEntity, "unsupported", app.Name+" does not let us create fields: create it in the app")
+	}
+	var field crm.Field
+	err = s.audit.Do(ctx, who, requestID(ctx), "field.create", string(in.ID)+"/"+in.Object, nil, bodyOf(ctx), func() error {
+		var err error
+		field, err = creator.CreateField(ctx, in.Object, crm.Field{Name: want.Name, Label: want.Label, Type: want.Type, Options: want.Options, Unique: want.Unique})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.schemas.forget(who.Workspace, in.ID, in.Object)
+	return &fieldOutput{Body: field}, nil
+}
+
+type authorizationInput struct {
+	App  crm.AppID `path:"app" maxLength:"100"`
+	Body struct {
+		Account crm.AccountID `json:"account,omitempty" maxLength:"200" doc:"An account to authorise again"`
+		Name    string        `json:"name,omitempty" maxLength:"200" doc:"Name of the new account"`
+		BaseURL string        `json:"base_url,omitempty" maxLength:"2000" doc:"Login host, when it is not the app's own"`
+	} `nameHint:"NewAuthorization"`
+}
+
+type authorizationOutput struct {
+	Body authorization
+}
+
+type authorization struct {
+	URL string `json:"url" doc:"Where the admin's browser goes; good once, for ten minutes"`
+}
+
+func (s *server) startAuthorization(ctx context.Context, in *authorizationInput) (*authorizationOutput, error) {
+	who := access.From(ctx)
+	url, err := s.Accounts.Authorize(ctx, who.Workspace, account.AuthorizeRequest{
+		App: in.App, User: who.Key, Account: in.Body.Account, Name: in.Body.Name, BaseURL: in.Body.BaseURL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &authorizationOutput{Body: authorization{URL: url}}, nil
+}
+
+type callbackInput struct {
+	State            string `query:"state" maxLength:"500"`
+	Code             string `query:"code" maxLength:"4096"`
+	Error            string `query:"error" maxLength:"500"`
+	ErrorDescription string `query:"error_description" maxLength:"4096" doc:"Not used: it is the app's text"`
+	ErrorURI         string `query:"error_uri" maxLength:"4096" doc:"Not used"`
+	Scope            string `query:"scope" maxLength:"8000" doc:"Not used"`
+	Issuer           string `query:"iss" maxLength:"500" doc:"Not used"`
+}
+
+// oauthCallback is called by a browser without a key: the state, which only the
+// starter's browser was given, stands for the admin who asked.
+func (s *server) oauthCallback(ctx context.Context, in *callbackInput) (*accountOutput, error) {
+	done, err := s.Accounts.Callback(context.WithoutCancel(ctx), account.CallbackRequest{State: in.State, Code: in.Code, Error: in.Error})
+	if err != nil {
+		return nil, err
+	}
+	who := access.Principal{Workspace: done.Workspace, Key: done.User, Role: access.Admin}
+	_, err = s.audit.Record(ctx, who, access.AuditEntry{Action: "account.authorize", Target: string(done.ID), Request: requestID(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	s.schemas.forget(done.Workspace, done.ID, "")
+	return accountAnswer(done.Account), nil
+}

@@ -1,0 +1,418 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+const (
+	// requestTime bounds one request. Platforms cut off API functions at 25 s
+	// or more, and a change must not be cut off in the middle.
+	requestTime = 24 * time.Second
+	maxURL      = 8 << 10
+)
+
+// ServeHTTP implements http.Handler.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := s.Now()
+	id := s.NewID("req_")
+	ctx := context.WithValue(connector.Foreground(withRequestID(r.Context(), id)), hostKey{}, r.Host)
+	rec := &recorder{ResponseWriter: w}
+	s.setHeaders(rec.Header(), id)
+	pattern := "-"
+	defer func() {
+		if v := recover(); v != nil {
+			s.Logger.ErrorContext(ctx, "handler panicked", "request_id", id, "route", pattern, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			if rec.status == 0 {
+				s.write(ctx, rec, problem(http.StatusInternalServerError, CodeInternal, ""))
+			}
+		}
+		s.Logger.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", pattern, "status", rec.status,
+			"duration_ms", s.Now().Sub(started).Milliseconds())
+	}()
+	if p := s.checkAddress(r); p != nil {
+		s.write(ctx, rec, p)
+		return
+	}
+	_, pattern = s.mux.Handler(r)
+	if p := s.serve(rec, r.WithContext(ctx), pattern); p != nil {
+		s.write(ctx, rec, p)
+	}
+}
+
+// setHeaders tells browsers to keep nothing and to run nothing.
+func (s *server) setHeaders(h http.Header, id string) {
+	h.Set("X-Request-Id", id)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if s.public != nil && s.public.Scheme == "https" {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// checkAddress refuses hosts that are not ours, which is how a foreign page
+// would reach a local server through a name of its own (DNS rebinding), and
+// addresses that different readers would read differently.
+func (s *server) checkAddress(r *http.Request) *Problem {
+	if !s.knownHost(r.Host) {
+		return problem(http.StatusMisdirectedRequest, CodeHostNotAllowed, "")
+	}
+	if len(r.URL.Path) > maxURL || len(r.URL.RawQuery) > maxURL {
+		return problem(http.StatusBadRequest, CodeBadAddress, "path or query are longer than 8 KiB")
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
+		return problem(http.StatusBadRequest, CodeBadAddress, "")
+	}
+	for name, values := range query {
+		if !utf8.ValidString(name) || len(values) != 1 || !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0) {
+			return problem(http.StatusBadRequest, CodeBadAddress, "every query parameter is given once, as UTF-8 text")
+		}
+	}
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path {
+		return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
+	}
+	return nil
+}
+
+func (s *server) knownHost(hostPort string) bool {
+	host := hostPort
+	if h, _, err := net.SplitHostPort(hostPort); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if host == "" {
+		return false
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return true
+	}
+	if s.public != nil && strings.EqualFold(host, s.public.Hostname()) {
+		return true
+	}
+	return slices.ContainsFunc(s.AllowHosts, func(a string) bool { return a == "*" || strings.EqualFold(a, host) })
+}
+
+// serve carries out a request; it returns the refusal when nothing was answered yet.
+func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *Problem {
+	sv, isRoute := s.routes[strings.Replace(pattern, http.MethodHead+" ", http.MethodGet+" ", 1)]
+	if !isRoute {
+		if pattern == "" {
+			return s.noRoute(r)
+		}
+		s.mux.ServeHTTP(w, r)
+		return nil
+	}
+	ctx := r.Context()
+	token := ""
+	if sv.level != public {
+		var p *Problem
+		if ctx, token, p = s.authenticate(ctx, r); p != nil {
+			return p
+		}
+		if !sv.level.allows(access.From(ctx)) {
+			return problem(http.StatusForbidden, CodeRoleTooLow, "this call needs the role "+sv.level.String())
+		}
+	}
+	if sv.id == "run-events" { // streams until its client leaves
+		s.mux.ServeHTTP(w, r.WithContext(ctx))
+		return nil
+	}
+	var body []byte
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		ctx = context.WithoutCancel(ctx) // a change is not left half done when its client hangs up
+		var p *Problem
+		if body, ctx, p = s.readBody(ctx, w, r, sv); p != nil {
+			return p
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if key := r.Header.Get("Idempotency-Key"); key != "" && r.Method == http.MethodPost {
+		return s.once(w, r, key, token, body)
+	}
+	s.mux.ServeHTTP(w, r)
+	return nil
+}
+
+// noRoute tells a wrong method from a wrong path.
+func (s *server) noRoute(r *http.Request) *Problem {
+	var allow []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
+		if _, pattern := s.mux.Handler(other); pattern != "" {
+			allow = append(allow, m)
+		}
+	}
+	if allow == nil {
+		return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
+	}
+	return problem(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "").withHeader("Allow", strings.Join(allow, ", "))
+}
+
+// authenticate finds out who calls.
+func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Context, string, *Problem) {
+	token, ok := bearerToken(r)
+	err := error(fault.New("api: authenticate", fault.Denied, access.CodeUnauthorized, "send Authorization: Bearer with an API key"))
+	var p access.Principal
+	if ok {
+		p, err = s.keys.Authenticate(ctx, token)
+		if s.Auth != nil && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
+			p, err = s.Auth.Authenticate(ctx, token)
+		}
+	}
+	if err == nil {
+		return access.With(ctx, p), token, nil
+	}
+	refused := problemOf(err)
+	if fault.Is(err, fault.Denied) {
+		refused.Status, refused.Title = http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized)
+		refused.withHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
+	}
+	return ctx, "", refused
+}
+
+func bearerToken(r *http.Request) (string, bool) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// readBody takes the body in, checks it and puts it back for the handler.
+func (s *server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, sv *served) ([]byte, context.Context, *Problem) {
+	body, p := limitedBody(w, r)
+	if p != nil {
+		return nil, ctx, p
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	rb := sv.op.RequestBody
+	if len(body) == 0 {
+		if rb != nil && rb.Required {
+			return nil, ctx, problem(http.StatusBadRequest, CodeBodyRequired, "", ProblemItem{Detail: meaning(CodeBodyRequired), Code: CodeBodyRequired})
+		}
+		return body, ctx, nil
+	}
+	if sv.id == "import-connection" && isYAML(r.Header.Get("Content-Type")) {
+		if body, p = yamlToJSON(body); p != nil {
+			return nil, ctx, p
+		}
+	} else if p := checkMediaType(r); p != nil {
+		return nil, ctx, p
+	}
+	value, p := strictJSON(body)
+	if p != nil {
+		return nil, ctx, p
+	}
+	schema := noBody
+	if rb != nil {
+		schema = rb.Content[bodyMedia(sv.method)].Schema
+	}
+	if p := checkBody(s.registry(), &s.patterns, schema, value); p != nil {
+		return nil, ctx, p
+	}
+	return body, context.WithValue(ctx, bodyKey{}, body), nil
+}
+
+// limitedBody reads at most 1 MiB, whatever the length announced (X7).
+func limitedBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
+	tooLarge := problem(http.StatusRequestEntityTooLarge, CodeBodyTooLarge, "")
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTime)) // not every host can; then its own limit holds
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	}
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, CodeMalformedJSON, "the body ended early")
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// checkMediaType accepts JSON, with or without a name for it.
+func checkMediaType(r *http.Request) *Problem {
+	refused := problem(http.StatusUnsupportedMediaType, CodeBadMediaType, "")
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return refused
+	}
+	ct := r.Header.Get("Content-Type")
+	if ct == "" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(ct)
+	if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
+		return refused
+	}
+	if media == "application/json" || media == mergePatch && r.Method == http.MethodPatch {
+		return nil
+	}
+	return refused
+}
+
+const mergePatch = "application/merge-patch+json"
+
+func bodyMedia(method string) string {
+	if method == http.MethodPatch {
+		return mergePatch
+	}
+	return "application/json"
+}
+
+type bodyKey struct{}
+
+// bodyOf returns the body as JSON, checked; empty when there was none.
+func bodyOf(ctx context.Context) []byte {
+	b, _ := ctx.Value(bodyKey{}).([]byte)
+	return b
+}
+
+// once carries out a request that has an Idempotency-Key.
+func (s *server) once(w http.ResponseWriter, r *http.Request, key, token string, body []byte) *Problem {
+	ctx := r.Context()
+	if len(key) > access.MaxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c < 0x20 || c > 0x7e }) {
+		return problem(http.StatusBadRequest, CodeInvalidParameter, "an Idempotency-Key is 1 to 255 printable ASCII characters",
+			ProblemItem{Parameter: "header.Idempotency-Key", Detail: "1 to 255 printable ASCII characters"})
+	}
+	who := access.From(ctx)
+	sum := sha256.New()
+	for _, part := range []string{r.Method, r.URL.RequestURI(), string(body)} {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	claim, answer, err := s.answers.Begin(ctx, access.Request{
+		Workspace: who.Workspace, Caller: who.Key, Token: token, Key: key, Fingerprint: sum.Sum(nil),
+	})
+	if err != nil {
+		p := problemOf(err)
+		if p.Code == access.CodeIdempotencyMismatch {
+			p.Status, p.Title = http.StatusUnprocessableEntity, http.StatusText(http.StatusUnprocessableEntity)
+		}
+		return p
+	}
+	if answer != nil {
+		replay(w, answer)
+		return nil
+	}
+	buffered := &buffer{header: http.Header{}, status: http.StatusOK}
+	finished := false
+	defer func() {
+		if !finished { // a panic: leave the request free to be repeated
+			_ = claim.Abandon(context.WithoutCancel(ctx))
+		}
+	}()
+	s.mux.ServeHTTP(buffered, r)
+	finished = true
+	got := access.Answer{Status: buffered.status, Header: buffered.header, Body: buffered.body.Bytes()}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if got.Status >= http.StatusInternalServerError || got.Status == http.StatusTooManyRequests {
+		err = claim.Abandon(after)
+	} else {
+		err = claim.Finish(after, got)
+	}
+	if err != nil { // the answer stands; only its repetition is lost
+		s.Logger.ErrorContext(ctx, "idempotency answer not kept", "request_id", requestID(ctx), "error", err.Error())
+	}
+	copyTo(w, &got)
+	return nil
+}
+
+func replay(w http.ResponseWriter, a *access.Answer) {
+	w.Header().Set("Idempotent-Replayed", "true")
+	copyTo(w, a)
+}
+
+func copyTo(w http.ResponseWriter, a *access.Answer) {
+	for name, values := range a.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // the client is gone: nobody to tell
+}
+
+// write sends a problem.
+func (s *server) write(ctx context.Context, w http.ResponseWriter, p *Problem) {
+	p = s.refusal(ctx, p)
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client is gone: nobody to tell
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// buffer holds an answer back until it is remembered.
+type buffer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (b *buffer) Header() http.Header { return b.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (b *buffer) WriteHeader(status int) { b.status = status }
+
+// Write implements http.ResponseWriter.
+func (b *buffer) Write(p []byte) (int, error) { return b.body.Write(p) }
+
+var (
+	_ http.ResponseWriter = (*recorder)(nil)
+	_ http.ResponseWriter = (*buffer)(nil)
+)

@@ -1,0 +1,99 @@
+package api
+
+import (
+	"slices"
+	"strings"
+)
+
+// Codes of this package; those of the layers below are in the dictionary too.
+const (
+	CodeInternal           = "internal"
+	CodeInvalidParameter   = "invalid_parameter"
+	CodeInvalidDocument    = "invalid_document"
+	CodeUnsupportedSetting = "unsupported_setting"
+	CodeMalformedJSON      = "malformed_json"
+	CodeMalformedYAML      = "malformed_yaml"
+	CodeBadUTF8            = "bad_utf8"
+	CodeTooDeep            = "too_deep"
+	CodeDuplicateKey       = "duplicate_key"
+	CodeTrailingData       = "trailing_data"
+	CodeUnknownKey         = "unknown_key"
+	CodeMissingKey         = "missing_key"
+	CodeWrongType          = "wrong_type"
+	CodeWrongLength        = "wrong_length"
+	CodeUnknownValue       = "unknown_value"
+	CodeServerOwned        = "server_owned"
+	CodeBodyRequired       = "body_required"
+	CodeBodyTooLarge       = "body_too_large"
+	CodeBadMediaType       = "unsupported_media_type"
+	CodeNotAcceptable      = "not_acceptable"
+	CodeBadAddress         = "malformed_address"
+	CodeHostNotAllowed     = "host_not_allowed"
+	CodeNotFound           = "not_found"
+	CodeMethodNotAllowed   = "method_not_allowed"
+	CodeRoleTooLow         = "role_too_low"
+	CodeAccessDenied       = "access_denied"
+	CodePrecondition       = "precondition_required"
+	CodeStaleVersion       = "stale_version"
+	CodeConfirmName        = "confirmation_required"
+	CodeFieldInUse         = "field_written_by_other_connection"
+	CodeFieldTwice         = "field_written_by_other_sync"
+	CodeSameObject         = "same_object"
+	CodeUnknownAccount     = "unknown_account"
+	CodeUnknownObject      = "unknown_object"
+	CodeRequiredUnmapped   = "required_field_unmapped"
+	CodeTooMany            = "too_many"
+	CodeUnknownPreset      = "unknown_preset"
+	CodeUnknownCode        = "unknown_code"
+	CodeConnectionNeeded   = "connection_required"
+	CodeDeleting           = "connection_deleting"
+	CodeBusy               = "busy"
+	CodeForgedWebhook      = "forged_webhook"
+	CodeTooManyEvents      = "too_many_events"
+)
+
+// Effect says what the code costs.
+type Effect string
+
+// The effects.
+const (
+	EffectRequest    Effect = "request_refused"  // nothing was done
+	EffectDocument   Effect = "not_saved"        // a document was refused; nothing was stored
+	EffectRecord     Effect = "record_skipped"   // this record was not written; others go on
+	EffectField      Effect = "field_skipped"    // this field was not written; the record's others were
+	EffectWaits      Effect = "retried"          // waits and is tried again by itself
+	EffectConnection Effect = "connection_waits" // the connection waits for a person
+	EffectNone       Effect = "none"             // a statement, not a fault
+)
+
+// Code is one entry of the error dictionary.
+type Code struct {
+	Code    string `json:"code"`
+	Meaning string `json:"meaning"`
+	Effect  Effect `json:"effect"`
+	Remedy  string `json:"remedy"`
+}
+
+// Dictionary returns every code, in alphabetical order.
+func Dictionary() []Code {
+	all := slices.Concat(requestCodes, documentCodes, recordCodes, accountCodes, innerCodes)
+	slices.SortFunc(all, func(a, b Code) int { return strings.Compare(a.Code, b.Code) })
+	return all
+}
+
+// meanings finds a code's text.
+var meanings = func() map[string]Code {
+	m := map[string]Code{}
+	for _, c := range Dictionary() {
+		m[c.Code] = c
+	}
+	return m
+}()
+
+// meaning is the sentence shown when nothing more exact is known.
+func meaning(code string) string {
+	if c, ok := meanings[code]; ok {
+		return c.Meaning
+	}
+	return "the request could not be carried out"
+}

@@ -1,0 +1,404 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// page is one page of a list.
+type page[T any] struct {
+	Items []T    `json:"items" nullable:"false"`
+	Next  string `json:"next,omitempty" doc:"Cursor of the next page; absent at the end"`
+}
+
+type listInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Items a page"`
+	Cursor string `query:"cursor" maxLength:"8192" doc:"next of the page before"`
+}
+
+type listOutput[T any] struct {
+	Body page[T]
+}
+
+func listed[T any](items []T, next string) *listOutput[T] {
+	some(&items)
+	return &listOutput[T]{Body: page[T]{Items: items, Next: next}}
+}
+
+type connectionPath struct {
+	ID crm.ConnectionID `path:"id" maxLength:"200" doc:"con_…"`
+}
+
+type connectionOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location"`
+	Body     crm.Connection
+}
+
+func connectionAnswer(c *crm.Connection) *connectionOutput {
+	return &connectionOutput{ETag: etag(c.Version), Body: *c}
+}
+
+func (s *server) registerConnections() {
+	handle(s, "list-presets", func(context.Context, *empty) (*listOutput[preset], error) { return listed(s.presets(), ""), nil })
+	handle(s, "list-connections", s.listConnections)
+	handle(s, "create-connection", s.createConnection, jsonBody(documentInput(), true))
+	handle(s, "import-connection", s.importConnection, importBody)
+	handle(s, "get-connection", s.getConnection)
+	handle(s, "put-connection", s.putConnection, jsonBody(documentInput(), true))
+	handle(s, "patch-connection", s.patchConnection, patchBody(anyObject("An RFC 7396 merge patch of the document")))
+	handle(s, "delete-connection", s.deleteConnection)
+	handle(s, "export-connection", s.exportConnection, textAnswer(yamlMedia))
+	handle(s, "get-suggestions", s.getSuggestions)
+	handle(s, "validate-connection", s.validateConnection, jsonBody(anyObject("A connection document; none checks the one that is stored"), false))
+}
+
+// importBody documents the two forms that import reads.
+func importBody(op *huma.Operation) {
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		yamlMedia:          {Schema: &huma.Schema{Type: huma.TypeString, Description: "The document as GET …/export gives it"}},
+		"application/json": {Schema: documentInput()},
+	}}
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "The connection of that name was like that already, or was changed as If-Match allowed",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + "Connection"}}},
+	}}
+}
+
+// connection loads a connection that the caller may read. NotFound for one of
+// another workspace, Denied by its access rule.
+func (s *server) connection(ctx context.Context, id crm.ConnectionID) (*crm.Connection, int64, error) {
+	return s.connectionFor(ctx, id, access.Principal.Reads)
+}
+
+// changeable loads a connection that the caller may change.
+func (s *server) changeable(ctx context.Context, id crm.ConnectionID) (*crm.Connection, int64, error) {
+	return s.connectionFor(ctx, id, access.Principal.Changes)
+}
+
+func (s *server) connectionFor(ctx context.Context, id crm.ConnectionID, may func(access.Principal, crm.Access) bool) (*crm.Connection, int64, error) {
+	who := access.From(ctx)
+	c, seen, err := store.LoadConnection(ctx, s.Store, who.Workspace, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil, 0, problem(http.StatusNotFound, CodeNotFound, "there is no such connection")
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	if !may(who, c.Access) {
+		return nil, 0, problem(http.StatusForbidden, CodeAccessDenied, "")
+	}
+	return c, seen, nil
+}
+
+func (s *server) listConnections(ctx context.Context, in *listInput) (*listOutput[crm.Connection], error) {
+	who := access.From(ctx)
+	all, next, err := store.ListConnections(ctx, s.Store, who.Workspace, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	mine := all[:0]
+	for _, c := range all {
+		if who.Reads(c.Access) {
+			mine = append(mine, c)
+		}
+	}
+	return listed(mine, next), nil
+}
+
+func (s *server) getConnection(ctx context.Context, in *connectionPath) (*connectionOutput, error) {
+	c, _, err := s.connection(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return connectionAnswer(c), nil
+}
+
+func (s *server) createConnection(ctx context.Context, in *struct {
+	Preset string `query:"preset" maxLength:"100" doc:"A preset whose syncs stand in for those of the document"`
+}) (*connectionOutput, error) {
+	c, problems := readDocument(bodyOf(ctx), nil)
+	if c != nil && in.Preset != "" {
+		p, ok := s.preset(in.Preset)
+		if !ok {
+			return nil, problem(http.StatusBadRequest, CodeUnknownPreset, "", ProblemItem{Parameter: "query.preset", Detail: meaning(CodeUnknownPreset), Code: CodeUnknownPreset})
+		}
+		if len(c.Syncs) == 0 {
+			c.Syncs = p.Syncs
+			normalize(c)
+		}
+	}
+	return s.create(ctx, c, problems)
+}
+
+// create stores a new connection, or refuses it with all its problems.
+func (s *server) create(ctx context.Context, c *crm.Connection, problems []mapping.Problem) (*connectionOutput, error) {
+	if err := s.refuseInvalid(ctx, c, problems); err != nil {
+		return nil, err
+	}
+	who := access.From(ctx)
+	unlock, err := s.saveLock(ctx, who.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := s.refuseOtherWriters(ctx, c); err != nil {
+		return nil, err
+	}
+	c.ID = crm.ConnectionID(s.NewID("con_"))
+	c.CreatedAt = s.Now().UTC()
+	c.UpdatedAt, c.Version, c.Generation = c.CreatedAt, 1, 1
+	err = s.audit.Do(ctx, who, requestID(ctx), "connection.create", string(c.ID), nil, encodeDocument(c), func() error {
+		_, err := store.SaveConnection(ctx, s.Store, who.Workspace, c, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := connectionAnswer(c)
+	out.Location = "/v1/connections/" + string(c.ID)
+	return out, nil
+}
+
+func (s *server) refuseInvalid(ctx context.Context, c *crm.Connection, problems []mapping.Problem) error {
+	if c != nil {
+		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, more...)
+	}
+	if len(problems) > 0 {
+		return invalidDocument(problems)
+	}
+	return nil
+}
+
+func (s *server) refuseOtherWriters(ctx context.Context, c *crm.Connection) error {
+	p, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		return p
+	}
+	return nil
+}
+
+type changeInput struct {
+	ID      crm.ConnectionID `path:"id" maxLength:"200"`
+	IfMatch string           `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
+}
+
+func (s *server) putConnection(ctx context.Context, in *changeInput) (*connectionOutput, error) {
+	return s.change(ctx, in, func(*crm.Connection) ([]byte, error) { return bodyOf(ctx), nil })
+}
+
+func (s *server) patchConnection(ctx context.Context, in *changeInput) (*connectionOutput, error) {
+	return s.change(ctx, in, func(old *crm.Connection) ([]byte, error) {
+		merged, body, p := patchDocument(old, bodyOf(ctx))
+		if p == nil {
+			p = checkBody(s.registry(), &s.patterns, documentInput(), merged)
+		}
+		if p != nil {
+			return nil, p
+		}
+		return body, nil
+	})
+}
+
+// change replaces what clients own of a connection. The engine writes the same
+// item for what it owns, so a lost race is repeated while the client's version
+// still holds.
+func (s *server) change(ctx context.Context, in *changeInput, body func(old *crm.Connection) ([]byte, error)) (*connectionOutput, error) {
+	old, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if p := changePrecondition(in.IfMatch, old); p != nil {
+		return nil, p
+	}
+	document, err := body(old)
+	if err != nil {
+		return nil, err
+	}
+	fresh, problems := readDocument(document, old)
+	if err := s.refuseChange(ctx, old, fresh, problems); err != nil {
+		return nil, err
+	}
+	unlock, err := s.saveLock(ctx, access.From(ctx).Workspace)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := s.refuseOtherWriters(ctx, fresh); err != nil {
+		return nil, err
+	}
+	for range 8 {
+		now, seen, err := s.changeable(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if p := changePrecondition(etag(old.Version), now); p != nil {
+			return nil, p
+		}
+		out, err := s.replace(ctx, now, fresh, seen)
+		if !fault.Is(err, fault.Conflict) {
+			return out, err
+		}
+	}
+	return nil, problem(http.StatusConflict, CodeBusy, "")
+}
+
+func changePrecondition(ifMatch string, c *crm.Connection) *Problem {
+	if p := checkMatch(ifMatch, c.Version); p != nil {
+		return p
+	}
+	if c.Status == crm.StatusDeleting {
+		return problem(http.StatusConflict, CodeDeleting, "")
+	}
+	return nil
+}
+
+// refuseChange checks the new document. What an app's schema says is asked
+// only when something that depends on it changed: a connection can be renamed,
+// switched off or given to others while an app is away.
+func (s *server) refuseChange(ctx context.Context, old, fresh *crm.Connection, problems []mapping.Problem) error {
+	if fresh == nil {
+		return invalidDocument(problems)
+	}
+	if who := access.From(ctx); who.Role != access.Admin && !sameGuard(old, fresh) {
+		return problem(http.StatusForbidden, CodeRoleTooLow, "only an admin may change a connection's accounts and who may see it",
+			ProblemItem{Pointer: "/access", Detail: "accounts and access are changed by admins", Code: CodeRoleTooLow})
+	}
+	if sameWork(old, fresh) {
+		v := &validation{ctx: ctx, s: s, c: fresh}
+		v.head()
+		if problems = append(problems, v.problems...); len(problems) > 0 {
+			return invalidDocument(problems)
+		}
+		return nil
+	}
+	return s.refuseInvalid(ctx, fresh, problems)
+}
+
+func sameGuard(a, b *crm.Connection) bool {
+	return a.Left == b.Left && a.Right == b.Right && sameJSON(a.Access, b.Access)
+}
+
+func sameWork(a, b *crm.Connection) bool {
+	return a.Left == b.Left && a.Right == b.Right && a.Country == b.Country && a.TimeZone == b.TimeZone && sameJSON(a.Syncs, b.Syncs)
+}
+
+func sameJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}
+
+// replace writes fresh over now, keeping what the server owns. A document that
+// says the same is no change.
+func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen int64) (*connectionOutput, error) {
+	next := *fresh
+	next.Status, next.Version, next.Generation, next.CreatedAt, next.UpdatedAt = now.Status, now.Version, now.Generation, now.CreatedAt, now.UpdatedAt
+	before, after := encodeDocument(now), encodeDocument(&next)
+	if string(before) == string(after) {
+		return connectionAnswer(now), nil
+	}
+	next.Version++
+	next.UpdatedAt = s.Now().UTC()
+	if moved(now, &next) {
+		next.Generation++
+	}
+	who := access.From(ctx)
+	err := s.audit.Do(ctx, who, requestID(ctx), "connection.update", string(next.ID), before, after, func() error {
+		_, err := store.SaveConnection(ctx, s.Store, who.Workspace, &next, seen)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connectionAnswer(&next), nil
+}
+
+func (s *server) deleteConnection(ctx context.Context, in *struct {
+	changeInput
+	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name. Deleting cannot be undone"`
+}) (*struct{}, error) {
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if p := checkMatch(in.IfMatch, c.Version); p != nil {
+		return nil, p
+	}
+	if in.Confirm != c.Name {
+		return nil, problem(http.StatusBadRequest, CodeConfirmName, "", ProblemItem{Parameter: "query.confirm", Detail: meaning(CodeConfirmName), Code: CodeConfirmName})
+	}
+	who := access.From(ctx)
+	err = s.audit.Do(ctx, who, requestID(ctx), "connection.delete", string(c.ID), encodeDocument(c), nil, func() error {
+		return s.Engine.DeleteConnection(ctx, who.Workspace, c.ID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &struct{}{}, nil
+}
+
+// validationReport is the answer of validate.
+type validationReport struct {
+	Valid    bool              `json:"valid"`
+	Problems []mapping.Problem `json:"problems" nullable:"false"`
+}
+
+type validationOutput struct {
+	Body validationReport
+}
+
+func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*validationOutput, error) {
+	old, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, problems := old, []mapping.Problem{}
+	if body := bodyOf(ctx); len(body) > 0 {
+		value, p := strictJSON(body)
+		if p == nil {
+			p = checkBody(s.registry(), &s.patterns, documentInput(), value)
+		}
+		if p != nil {
+			for _, e := range p.Errors {
+				problems = append(problems, mapping.Problem{Pointer: e.Pointer, Code: e.Code, Detail: e.Detail})
+			}
+			return &validationOutput{Body: validationReport{Problems: problems}}, nil
+		}
+		c, problems = readDocument(body, old)
+	}
+	if c != nil {
+		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, more...)
+		p, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			for _, e := range p.Errors {
+				problems = append(problems, mapping.Problem{Pointer: e.Pointer, Code: e.Code, Detail: e.Detail})
+			}
+		}
+	}
+	some(&problems)
+	return &validationOutput{Body: validationReport{Valid: len(problems) == 0, Problems: problems}}, nil
+}

@@ -1,0 +1,354 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+func (s *server) registerLog() {
+	handle(s, "list-codes", func(context.Context, *empty) (*listOutput[Code], error) { return listed(Dictionary(), ""), nil })
+	handle(s, "list-log", s.listLog)
+	handle(s, "get-entry", s.getEntry)
+	retry := s.registry().Schema(reflect.TypeFor[retryRequest](), true, "")
+	handle(s, "retry-entry", s.retryEntry, jsonBody(retry, false))
+	handle(s, "retry-log", s.retryLog)
+	handle(s, "export-log", s.exportLog, csvAnswer)
+	handle(s, "list-dead", s.listDead)
+	handle(s, "redrive-dead", s.redriveDead)
+}
+
+// logQuery are the filters of the log (FEATURES rows 175-180).
+type logQuery struct {
+	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
+	Sync       crm.SyncID       `query:"sync" maxLength:"40"`
+	Range      string           `query:"range" enum:"today,last_7_days,this_month,last_month" doc:"In the workspace's time zone, half-open"`
+	From       time.Time        `query:"from" doc:"First instant"`
+	To         time.Time        `query:"to" doc:"First instant no longer wanted"`
+	Event      string           `query:"event" enum:"new,updated,failed"`
+	JobStatus  string           `query:"job_status" enum:"all,success,failure" doc:"How the run ended"`
+	SyncStatus string           `query:"sync_status" enum:"all,success,error" doc:"What became of the record"`
+	Side       crm.Side         `query:"side" enum:"left,right"`
+	Record     crm.RecordID     `query:"record" maxLength:"500"`
+	Run        crm.RunID        `query:"run" maxLength:"200"`
+	Code       string           `query:"code" maxLength:"100"`
+}
+
+// The groups of outcomes behind the filters.
+var (
+	problemOutcomes = []crm.Outcome{crm.Failed, crm.Conflict, crm.Duplicate}
+	successOutcomes = []crm.Outcome{crm.Created, crm.Updated, crm.Unchanged, crm.Linked, crm.Excluded, crm.Skipped, crm.Deleted, crm.Stale, crm.Dropped}
+	byEvent         = map[string][]crm.Outcome{
+		"new":     {crm.Created},
+		"updated": {crm.Updated, crm.Linked},
+		"failed":  problemOutcomes,
+	}
+)
+
+// logSearch is a query made ready: what the engine filters, and what is
+// filtered here.
+type logSearch struct {
+	filter  engine.LogFilter
+	nothing bool // the filters exclude each other
+	keep    func(context.Context, engine.Entry) (bool, error)
+}
+
+// search reads the filters for the caller.
+func (s *server) search(ctx context.Context, q logQuery) (*logSearch, error) {
+	mine, err := s.visible(ctx, q.Connection)
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := s.period(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := &logSearch{filter: engine.LogFilter{
+		Connection: q.Connection, Sync: q.Sync, From: from, To: to, Side: q.Side, Record: q.Record, Run: q.Run, Code: q.Code,
+	}}
+	out.filter.Outcomes, out.nothing = outcomes(q)
+	out.keep = func(ctx context.Context, e engine.Entry) (bool, error) {
+		if !mine(e.Connection) || q.Event == "failed" && e.Resolved {
+			return false, nil // what was repaired since stands among the updates
+		}
+		return s.jobIs(ctx, e.Run, q.JobStatus)
+	}
+	return out, nil
+}
+
+// outcomes joins the filters by event and by sync status; both must hold.
+func outcomes(q logQuery) (list []crm.Outcome, nothing bool) {
+	list = slices.Clone(byEvent[q.Event])
+	status := map[string][]crm.Outcome{"error": problemOutcomes, "success": successOutcomes}[q.SyncStatus]
+	switch {
+	case status == nil:
+		return list, false
+	case list == nil:
+		return slices.Clone(status), false
+	}
+	list = slices.DeleteFunc(list, func(o crm.Outcome) bool { return !slices.Contains(status, o) })
+	return list, len(list) == 0
+}
+
+// period works out the half-open range that is asked for.
+func (s *server) period(ctx context.Context, q logQuery) (from, to time.Time, err error) {
+	if q.Range == "" {
+		if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
+			return from, to, parameter("query.to", "to must not be before from")
+		}
+		return q.From, q.To, nil
+	}
+	if !q.From.IsZero() || !q.To.IsZero() {
+		return from, to, parameter("query.range", "use either range or from and to")
+	}
+	ws, _, err := s.workspace(ctx)
+	if err != nil {
+		return from, to, err
+	}
+	zone, err := time.LoadLocation(ws.TimeZone)
+	if err != nil {
+		zone = time.UTC
+	}
+	from, to = rangeOf(q.Range, s.Now().In(zone))
+	return from, to, nil
+}
+
+// rangeOf turns a word into a half-open range of whole days or months in now's
+// zone. The last 7 days are today and the six days before (row 175).
+func rangeOf(word string, now time.Time) (from, to time.Time) {
+	y, m, d := now.Date()
+	day := func(month time.Month, d int) time.Time { return time.Date(y, month, d, 0, 0, 0, 0, now.Location()) }
+	switch word {
+	case "today":
+		return day(m, d), day(m, d+1)
+	case "last_7_days":
+		return day(m, d-6), day(m, d+1)
+	case "this_month":
+		return day(m, 1), day(m+1, 1)
+	case "last_month":
+		return day(m-1, 1), day(m, 1)
+	}
+	return time.Time{}, time.Time{}
+}
+
+// jobCache remembers how ended runs ended; those do not change.
+type jobCache struct {
+	mu    sync.Mutex
+	ended map[jobPlace]bool // true = failed
+}
+
+type jobPlace struct {
+	ws  crm.WorkspaceID
+	run crm.RunID
+}
+
+// jobIs compares how the run of an entry ended with what is asked for.
+func (s *server) jobIs(ctx context.Context, run crm.RunID, want string) (bool, error) {
+	if want == "" || want == "all" {
+		return true, nil
+	}
+	place := jobPlace{access.From(ctx).Workspace, run}
+	s.jobs.mu.Lock()
+	failed, known := s.jobs.ended[place]
+	s.jobs.mu.Unlock()
+	if !known {
+		r, err := s.Engine.GetRun(ctx, place.ws, run)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return false, err
+		}
+		failed = err == nil && r.State == engine.RunFailed
+		if err != nil || ended(r) {
+			s.jobs.put(place, failed)
+		}
+	}
+	return failed == (want == "failure"), nil
+}
+
+func (c *jobCache) put(p jobPlace, failed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended == nil || len(c.ended) > 10_000 {
+		c.ended = map[jobPlace]bool{}
+	}
+	c.ended[p] = failed
+}
+
+// read returns one page of a search.
+func (s *server) read(ctx context.Context, q *logSearch, limit int, cursor string) ([]engine.Entry, string, error) {
+	if q.nothing {
+		return nil, "", nil
+	}
+	who := access.From(ctx)
+	entries, next, err := s.Engine.ListLog(ctx, who.Workspace, q.filter, limit, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]engine.Entry, 0, len(entries))
+	for _, e := range entries {
+		keep, err := q.keep(ctx, e)
+		if err != nil {
+			return nil, "", err
+		}
+		if !keep {
+			continue
+		}
+		if who.Masked() {
+			e = maskEntry(e)
+		}
+		out = append(out, e)
+	}
+	return out, next, nil
+}
+
+func (s *server) listLog(ctx context.Context, in *struct {
+	listInput
+	logQuery
+}) (*listOutput[engine.Entry], error) {
+	q, err := s.search(ctx, in.logQuery)
+	if err != nil {
+		return nil, err
+	}
+	entries, next, err := s.read(ctx, q, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	for i := range entries { // the single view has them
+		entries[i].Request, entries[i].Response = "", ""
+	}
+	return listed(entries, next), nil
+}
+
+type entryPath struct {
+	ID string `path:"id" maxLength:"500"`
+}
+
+type entryOutput struct {
+	Body engine.Entry
+}
+
+func (s *server) entry(ctx context.Context, id string, may func(access.Principal, crm.Access) bool) (engine.Entry, error) {
+	e, err := s.Engine.GetEntry(ctx, access.From(ctx).Workspace, id)
+	if err != nil {
+		return e, err
+	}
+	return e, s.mayUse(ctx, e.Connection, may)
+}
+
+func (s *server) getEntry(ctx context.Context, in *entryPath) (*entryOutput, error) {
+	e, err := s.entry(ctx, in.ID, access.Principal.Reads)
+	if err != nil {
+		return nil, err
+	}
+	if access.From(ctx).Masked() {
+		e = maskEntry(e)
+	}
+	return &entryOutput{Body: e}, nil
+}
+
+// retryRequest may correct values before the record is worked again.
+type retryRequest struct {
+	Values crm.Fields `json:"values,omitempty" maxProperties:"500" doc:"Values by field, written before the record is worked again"`
+}
+
+func (s *server) retryEntry(ctx context.Context, in *entryPath) (*runOutput, error) {
+	e, err := s.entry(ctx, in.ID, access.Principal.Changes)
+	if err != nil {
+		return nil, err
+	}
+	if !e.Problem() {
+		return nil, problem(http.StatusConflict, "conflict", "only an entry with a problem can be retried")
+	}
+	var want retryRequest
+	if body := bodyOf(ctx); len(body) > 0 {
+		if err := json.Unmarshal(body, &want); err != nil {
+			return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
+		}
+	}
+	return answer(s.Engine.RetryEntry(ctx, access.From(ctx).Workspace, in.ID, want.Values))
+}
+
+func (s *server) retryLog(ctx context.Context, in *logQuery) (*runOutput, error) {
+	who := access.From(ctx)
+	if in.Connection == "" && who.Role == access.Member {
+		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})
+	}
+	if in.Connection != "" {
+		if _, _, err := s.changeable(ctx, in.Connection); err != nil {
+			return nil, err
+		}
+	}
+	if in.JobStatus != "" && in.JobStatus != "all" {
+		return nil, parameter("query.job_status", "a retry cannot be narrowed by the run's status: use run")
+	}
+	q, err := s.search(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	if q.filter.Outcomes == nil {
+		q.filter.Outcomes = slices.Clone(problemOutcomes)
+	}
+	q.filter.Outcomes = slices.DeleteFunc(q.filter.Outcomes, func(o crm.Outcome) bool { return !slices.Contains(problemOutcomes, o) })
+	if q.nothing || len(q.filter.Outcomes) == 0 {
+		return nil, parameter("query.event", "these filters exclude everything that can be retried")
+	}
+	return answer(s.Engine.RetryFailed(ctx, who.Workspace, q.filter))
+}
+
+const (
+	csvRows  = 10_000
+	csvBytes = 5 << 20
+)
+
+type csvOutput struct {
+	ContentType string `header:"Content-Type"`
+	Disposition string `header:"Content-Disposition"`
+	Link        string `header:"Link"`
+	Body        []byte
+}
+
+func csvAnswer(op *huma.Operation) { textAnswer("text/csv")(op) }
+
+// exportLog writes the log as CSV. It ends early, with a link to the next
+// part, at 10,000 rows, at 5 MB or when the request has little time left.
+func (s *server) exportLog(ctx context.Context, in *struct {
+	logQuery
+	Cursor string `query:"cursor" maxLength:"8192"`
+}) (*csvOutput, error) {
+	q, err := s.search(ctx, in.logQuery)
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	writeRow(&b, csvHeader)
+	cursor, stop := in.Cursor, s.Now().Add(requestTime/2)
+	for rows := 0; ; {
+		entries, next, err := s.read(ctx, q, min(200, csvRows-rows), cursor)
+		if err != nil {
+			return nil, err
+		}
+		for i := range entries {
+			writeRow(&b, csvCells(&entries[i]))
+		}
+		rows, cursor = rows+len(entries), next
+		if cursor == "" || rows >= csvRows || b.Len() >= csvBytes-csvSlack || s.Now().After(stop) {
+			break
+		}
+	}
+	out := &csvOutput{ContentType: "text/csv; charset=utf-8", Disposition: `attachment; filename="lockstep-log.csv"`, Body: []byte(b.String())}
+	if cursor != "" {
+		out.Link = `<` + nextPart(in.logQuery, cursor) + `>; rel="next"`
+	}
+	return out, nil
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// Engine is what the surface asks of the sync engine. Errors are classified
+// (fault.Kind); NotFound covers things of other workspaces.
+type Engine interface {
+	// StartConnection activates a draft or paused connection and, for a draft,
+	// starts the first sync of every sync that wants one.
+	StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.Run, error)
+	// PauseConnection returns when nothing more will be written.
+	PauseConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error
+	// DeleteConnection stops the connection at once; erasing goes on by itself.
+	DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error
+	Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error)
+
+	// StartRun answers the open run of that kind when there is one.
+	StartRun(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error)
+	GetRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error)
+	// ListRuns lists newest first; con "" lists all connections'.
+	ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.Run, string, error)
+	CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error)
+
+	// CreatePlan plans the records, or everything when there are none.
+	CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (engine.PlanView, error)
+	GetPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.PlanView, error)
+	PlanChanges(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID, limit int, cursor string) ([]engine.Change, string, error)
+	ApplyPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.Run, error)
+
+	ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int, cursor string) ([]engine.RecordView, string, error)
+	GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.RecordView, error)
+	Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error)
+	SyncRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Run, error)
+	LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec, partner crm.RecordID) (engine.Run, error)
+	UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Run, error)
+	ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
+
+	// ListLog lists newest first; it looks at a bounded number of pages a call.
+	ListLog(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error)
+	GetEntry(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Entry, error)
+	RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (engine.Run, error)
+	RetryFailed(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter) (engine.Run, error)
+
+	ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.DeadItem, string, error)
+	// RedriveDead sends dead items again and says how many.
+	RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (int, error)
+	ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) (engine.Run, error)
+	DiscardDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
+
+	// Webhook takes the events of a verified delivery in: nil means that every
+	// one is queued or in an inbox.
+	Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error
+}
+
+// Accounts is what the surface asks of account.Service.
+type Accounts interface {
+	Create(ctx context.Context, ws crm.WorkspaceID, draft account.Draft) (account.Account, error)
+	Get(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Account, error)
+	List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]account.Account, string, error)
+	Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account, error)
+	Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
+	Test(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Identity, error)
+	Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, crm.App, error)
+	SetClient(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, c connector.Client) error
+	Authorize(ctx context.Context, ws crm.WorkspaceID, req account.AuthorizeRequest) (string, error)
+	Callback(ctx context.Context, req account.CallbackRequest) (account.Authorized, error)
+	EnsureWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error)
+	RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error)
+	LookupWebhook(ctx context.Context, token string) (account.Delivery, error)
+	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
+}
+
+var _ Accounts = (*account.Service)(nil)

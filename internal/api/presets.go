@@ -1,0 +1,149 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// preset is a ready-made set of syncs for two apps.
+type preset struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	Left        crm.AppID  `json:"left"`
+	Right       crm.AppID  `json:"right"`
+	Syncs       []crm.Sync `json:"syncs" nullable:"false"`
+}
+
+// pairOf is one well-known pair of fields of two objects.
+type pairOf struct {
+	id          string
+	left, right []string
+	transform   crm.TransformType
+	origin      string
+}
+
+// objectPair is what is known of two objects that mean the same thing.
+type objectPair struct {
+	preset      string
+	name        string
+	left, right crm.AppID
+	leftObject  string
+	rightObject string
+	sync        crm.SyncID
+	pairs       []pairOf
+	match       []crm.MatchStep
+}
+
+// objectPairs are the pairs that presets and suggestions are made from. Field
+// names are the apps' own: docs/apps has the sources.
+var objectPairs = []objectPair{
+	{
+		preset: "hubspot-salesforce-contacts", name: "HubSpot contacts and Salesforce contacts", sync: "contacts",
+		left: "hubspot", right: "salesforce", leftObject: "contacts", rightObject: "Contact",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"Email"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"firstname"}, []string{"FirstName"}, crm.TransformNone, "default"},
+			{"last_name", []string{"lastname"}, []string{"LastName"}, crm.TransformNone, "required"},
+			{"phone", []string{"phone"}, []string{"Phone"}, crm.TransformPhone, "default"},
+			{"mobile", []string{"mobilephone"}, []string{"MobilePhone"}, crm.TransformPhone, "default"},
+			{"title", []string{"jobtitle"}, []string{"Title"}, crm.TransformNone, "default"},
+			{"street", []string{"address"}, []string{"MailingStreet"}, crm.TransformNone, "default"},
+			{"city", []string{"city"}, []string{"MailingCity"}, crm.TransformNone, "default"},
+			{"state", []string{"state"}, []string{"MailingState"}, crm.TransformNone, "default"},
+			{"postal_code", []string{"zip"}, []string{"MailingPostalCode"}, crm.TransformNone, "default"},
+			{"country", []string{"country"}, []string{"MailingCountry"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "Email"),
+	},
+	{
+		preset: "hubspot-salesforce-leads", name: "HubSpot contacts and Salesforce leads", sync: "leads",
+		left: "hubspot", right: "salesforce", leftObject: "contacts", rightObject: "Lead",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"Email"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"firstname"}, []string{"FirstName"}, crm.TransformNone, "default"},
+			{"last_name", []string{"lastname"}, []string{"LastName"}, crm.TransformNone, "required"},
+			{"company", []string{"company"}, []string{"Company"}, crm.TransformNone, "required"},
+			{"phone", []string{"phone"}, []string{"Phone"}, crm.TransformPhone, "default"},
+			{"title", []string{"jobtitle"}, []string{"Title"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "Email"),
+	},
+	{
+		preset: "hubspot-salesforce-companies", name: "HubSpot companies and Salesforce accounts", sync: "companies",
+		left: "hubspot", right: "salesforce", leftObject: "companies", rightObject: "Account",
+		pairs: []pairOf{
+			{"name", []string{"name"}, []string{"Name"}, crm.TransformNone, "required"},
+			{"website", []string{"domain"}, []string{"Website"}, crm.TransformNone, "default"},
+			{"phone", []string{"phone"}, []string{"Phone"}, crm.TransformPhone, "default"},
+			{"city", []string{"city"}, []string{"BillingCity"}, crm.TransformNone, "default"},
+			{"description", []string{"description"}, []string{"Description"}, crm.TransformNone, "default"},
+		},
+		match: []crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{"domain", "Website"}, {"name", "Name"}}, OnDisagreement: "error"}},
+	},
+}
+
+func byEmail(left, right string) []crm.MatchStep {
+	return []crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{left, right}}, OnDisagreement: "error"}}
+}
+
+// steps turns the pair's match steps round when the caller's sides are.
+func (p objectPair) steps(swapped bool) []crm.MatchStep {
+	out := slices.Clone(p.match)
+	if !swapped {
+		return out
+	}
+	for i := range out {
+		pairs := make([][2]string, len(out[i].Pairs))
+		for n, pair := range out[i].Pairs {
+			pairs[n] = [2]string{pair[1], pair[0]}
+		}
+		out[i].Pairs = pairs
+	}
+	return out
+}
+
+func (p objectPair) mappings(swapped bool) []crm.Mapping {
+	out := make([]crm.Mapping, len(p.pairs))
+	for i, x := range p.pairs {
+		out[i] = crm.Mapping{ID: crm.MappingID(x.id), Left: slices.Clone(x.left), Right: slices.Clone(x.right), Origin: x.origin, Transform: crm.Transform{Type: x.transform}}
+		if swapped {
+			out[i].Left, out[i].Right = out[i].Right, out[i].Left
+		}
+		normalizeMapping(&out[i])
+	}
+	return out
+}
+
+// presets lists those whose apps are both here.
+func (s *server) presets() []preset {
+	var out []preset
+	for _, p := range objectPairs {
+		if _, ok := s.Drivers[p.left]; !ok {
+			continue
+		}
+		if _, ok := s.Drivers[p.right]; !ok {
+			continue
+		}
+		one := crm.Sync{
+			ID: p.sync, Left: crm.ObjectEnd{Object: p.leftObject}, Right: crm.ObjectEnd{Object: p.rightObject},
+			Match: crm.SameMatch(p.steps(false)...), Mappings: p.mappings(false),
+		}
+		normalizeSync(&one)
+		out = append(out, preset{
+			ID: p.preset, Name: p.name, Description: "The fields that both apps have by default, matched by what identifies a record",
+			Left: p.left, Right: p.right, Syncs: []crm.Sync{one},
+		})
+	}
+	return out
+}
+
+func (s *server) preset(id string) (preset, bool) {
+	for _, p := range s.presets() {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return preset{}, false
+}

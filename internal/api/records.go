@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+func (s *server) registerRecords() {
+	handle(s, "list-records", s.listRecords)
+	handle(s, "get-record", s.getRecord)
+	handle(s, "explain-record", s.explainRecord)
+	handle(s, "sync-record", s.syncRecord)
+	handle(s, "link-records", s.linkRecords)
+	handle(s, "unlink-record", s.unlinkRecord)
+	resolve := s.registry().Schema(reflect.TypeFor[resolveRequest](), true, "")
+	handle(s, "resolve-record", s.resolveRecord, jsonBody(resolve, true))
+}
+
+type recordPath struct {
+	syncPath
+	Side   crm.Side     `path:"side" enum:"left,right"`
+	Record crm.RecordID `path:"record" maxLength:"500"`
+}
+
+func (s *server) listRecords(ctx context.Context, in *struct {
+	syncPath
+	listInput
+	State crm.State `query:"state" enum:"in_sync,excluded,duplicate,conflict,failing,waiting,deleted"`
+	Q     string    `query:"q" maxLength:"500" doc:"An exact ID or identity key"`
+}) (*listOutput[engine.RecordView], error) {
+	ws, err := s.syncOf(ctx, in.syncPath, access.Principal.Reads)
+	if err != nil {
+		return nil, err
+	}
+	records, next, err := s.Engine.ListRecords(ctx, ws, in.ID, in.Sync, in.State, in.Q, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if access.From(ctx).Masked() {
+		for i := range records {
+			records[i] = maskRecord(records[i])
+		}
+	}
+	return listed(records, next), nil
+}
+
+type recordOutput struct {
+	Body engine.RecordView
+}
+
+func (s *server) getRecord(ctx context.Context, in *recordPath) (*recordOutput, error) {
+	ws, err := s.syncOf(ctx, in.syncPath, access.Principal.Reads)
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Engine.GetRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record)
+	if err != nil {
+		return nil, err
+	}
+	if access.From(ctx).Masked() {
+		r = maskRecord(r)
+	}
+	return &recordOutput{Body: r}, nil
+}
+
+type explanationOutput struct {
+	Body engine.Explanation
+}
+
+func (s *server) explainRecord(ctx context.Context, in *recordPath) (*explanationOutput, error) {
+	ws, err := s.syncOf(ctx, in.syncPath, access.Principal.Reads)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.Engine.Explain(ctx, ws, in.ID, in.Sync, in.Side, in.Record)
+	if err != nil {
+		return nil, err
+	}
+	if access.From(ctx).Masked() {
+		x = maskExplanation(x)
+	}
+	some(&x.Match)
+	some(&x.Filters)
+	some(&x.Fields)
+	return &explanationOutput{Body: x}, nil
+}
+
+// change checks the way to a record for those calls that work on it.
+func (s *server) recordOf(ctx context.Context, in recordPath) (crm.WorkspaceID, error) {
+	return s.syncOf(ctx, in.syncPath, access.Principal.Changes)
+}
+
+func (s *server) syncRecord(ctx context.Context, in *recordPath) (*runOutput, error) {
+	ws, err := s.recordOf(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	return answer(s.Engine.SyncRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record))
+}
+
+func (s *server) linkRecords(ctx context.Context, in *struct {
+	recordPath
+	Body struct {
+		Partner crm.RecordID `json:"partner" minLength:"1" maxLength:"500" doc:"ID of the record on the other side"`
+	} `nameHint:"LinkRequest"`
+}) (*runOutput, error) {
+	ws, err := s.recordOf(ctx, in.recordPath)
+	if err != nil {
+		return nil, err
+	}
+	return answer(s.Engine.LinkRecords(ctx, ws, in.ID, in.Sync, in.Side, in.Record, in.Body.Partner))
+}
+
+func (s *server) unlinkRecord(ctx context.Context, in *recordPath) (*runOutput, error) {
+	ws, err := s.recordOf(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	return answer(s.Engine.UnlinkRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record))
+}
+
+// resolveRequest says for each mapping in conflict which side wins, or what
+// value both sides get.
+type resolveRequest struct {
+	Fields map[crm.MappingID]resolution `json:"fields" minProperties:"1" maxProperties:"500"`
+}
+
+// resolution is "left", "right", or {"value": …}.
+type resolution struct {
+	side  crm.Side
+	value *crm.Value
+}
+
+// Schema implements huma.SchemaProvider.
+func (resolution) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{Description: "The side that wins, or a value of one's own", AnyOf: []*huma.Schema{
+		{Type: huma.TypeString, Enum: []any{"left", "right"}},
+		{Type: huma.TypeObject, Required: []string{"value"}, AdditionalProperties: false,
+			Properties: map[string]*huma.Schema{"value": r.Schema(reflect.TypeFor[crm.Value](), true, "")}},
+	}}
+}
+
+// UnmarshalJSON reads either form.
+func (v *resolution) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &v.side)
+	}
+	var own struct {
+		Value crm.Value `json:"value"`
+	}
+	err := json.Unmarshal(b, &own)
+	v.value = &own.Value
+	return err
+}
+
+func (s *server) resolveRecord(ctx context.Context, in *recordPath) (*runOutput, error) {
+	ws, err := s.recordOf(ctx, *in)
+	if err != nil {
+		return nil, err
+	}
+	var want resolveRequest
+	if err := json.Unmarshal(bodyOf(ctx), &want); err != nil {
+		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
+	}
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	fields := make(map[crm.MappingID]engine.Resolution, len(want.Fields))
+	for id, r := range want.Fields {
+		if !hasMapping(c.Sync(in.Sync), id) {
+			return nil, problem(http.StatusBadRequest, CodeUnknownKey, "the sync has no such mapping",
+				ProblemItem{Pointer: "/fields/" + escape(string(id)), Detail: "use the ID of a mapping of this sync", Code: CodeUnknownKey})
+		}
+		fields[id] = engine.Resolution{Side: r.side, Value: r.value}
+	}
+	return answer(s.Engine.ResolveRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields))
+}
+
+func hasMapping(s *crm.Sync, id crm.MappingID) bool {
+	if s == nil {
+		return false
+	}
+	for i := range s.Mappings {
+		if s.Mappings[i].ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+var _ json.Unmarshaler = (*resolution)(nil)

@@ -1,0 +1,257 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+func (s *server) registerRunning() {
+	handle(s, "start-connection", s.startConnection)
+	handle(s, "pause-connection", s.pauseConnection)
+	handle(s, "get-status", s.getStatus)
+	handle(s, "get-webhooks", s.getWebhooks)
+	handle(s, "rotate-webhooks", s.rotateWebhooks)
+	handle(s, "pull-sync", s.startRun(engine.RunPull))
+	handle(s, "resync-sync", s.startRun(engine.RunResync))
+	handle(s, "confirm-deletions", s.confirmDeletions)
+	handle(s, "discard-deletions", s.discardDeletions)
+}
+
+// started is the answer of start.
+type started struct {
+	Status crm.Status   `json:"status"`
+	Runs   []engine.Run `json:"runs" nullable:"false"`
+}
+
+type startedOutput struct {
+	Location string `header:"Location"`
+	Body     started
+}
+
+func (s *server) startConnection(ctx context.Context, in *connectionPath) (*startedOutput, error) {
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Status == crm.StatusDeleting {
+		return nil, problem(http.StatusConflict, CodeDeleting, "")
+	}
+	who := access.From(ctx)
+	var runs []engine.Run
+	err = s.audit.Do(ctx, who, requestID(ctx), "connection.start", string(c.ID), statusJSON(c.Status), statusJSON(crm.StatusActive), func() error {
+		var err error
+		runs, err = s.Engine.StartConnection(ctx, who.Workspace, c.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	some(&runs)
+	out := &startedOutput{Body: started{Status: s.statusNow(ctx, c.ID, crm.StatusActive), Runs: runs}}
+	if len(runs) > 0 {
+		out.Location = runAddress(runs[0].ID)
+	}
+	return out, nil
+}
+
+func statusJSON(status crm.Status) []byte { return []byte(`{"status":"` + string(status) + `"}`) }
+
+// statusNow reads the status after the engine changed it.
+func (s *server) statusNow(ctx context.Context, id crm.ConnectionID, otherwise crm.Status) crm.Status {
+	c, _, err := s.connection(ctx, id)
+	if err != nil {
+		return otherwise
+	}
+	return c.Status
+}
+
+func (s *server) pauseConnection(ctx context.Context, in *connectionPath) (*connectionOutput, error) {
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Status == crm.StatusDeleting {
+		return nil, problem(http.StatusConflict, CodeDeleting, "")
+	}
+	who := access.From(ctx)
+	err = s.audit.Do(ctx, who, requestID(ctx), "connection.pause", string(c.ID), statusJSON(c.Status), statusJSON(crm.StatusPaused), func() error {
+		return s.Engine.PauseConnection(ctx, who.Workspace, c.ID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c, _, err = s.connection(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return connectionAnswer(c), nil
+}
+
+// connectionStatus is where a connection and its syncs stand.
+type connectionStatus struct {
+	Connection crm.ConnectionID    `json:"connection"`
+	Status     crm.Status          `json:"status"`
+	Enabled    bool                `json:"enabled"`
+	Syncs      []engine.SyncStatus `json:"syncs" nullable:"false"`
+}
+
+type statusOutput struct {
+	Body connectionStatus
+}
+
+func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutput, error) {
+	c, _, err := s.connection(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	syncs, err := s.Engine.Status(ctx, access.From(ctx).Workspace, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	some(&syncs)
+	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs}}, nil
+}
+
+// webhookView is where an app has to call us for one side.
+type webhookView struct {
+	Side         crm.Side      `json:"side"`
+	Account      crm.AccountID `json:"account"`
+	App          crm.AppID     `json:"app"`
+	Supported    bool          `json:"supported" doc:"Whether the app calls us at all"`
+	URL          string        `json:"url,omitempty" doc:"Secret: whoever has it can tell us to look at records"`
+	Verification string        `json:"verification,omitempty" doc:"What deliveries are checked by"`
+	LastDelivery time.Time     `json:"last_delivery,omitzero"`
+	OldUntil     time.Time     `json:"old_until,omitzero" doc:"Until when the address before the last rotation works"`
+}
+
+func (s *server) getWebhooks(ctx context.Context, in *connectionPath) (*listOutput[webhookView], error) {
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return s.webhooks(ctx, c, s.Accounts.EnsureWebhook)
+}
+
+func (s *server) rotateWebhooks(ctx context.Context, in *connectionPath) (*listOutput[webhookView], error) {
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.Status == crm.StatusDeleting {
+		return nil, problem(http.StatusConflict, CodeDeleting, "")
+	}
+	var out *listOutput[webhookView]
+	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), "webhooks.rotate", string(c.ID), nil, nil, func() error {
+		var err error
+		out, err = s.webhooks(ctx, c, s.Accounts.RotateWebhook)
+		return err
+	})
+	return out, err
+}
+
+func (s *server) webhooks(ctx context.Context, c *crm.Connection, hook func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Hook, error)) (*listOutput[webhookView], error) {
+	ws := access.From(ctx).Workspace
+	var views []webhookView
+	for i, side := range crm.Sides {
+		a, err := s.Accounts.Get(ctx, ws, c.Account(side))
+		if err != nil {
+			return nil, err
+		}
+		view := webhookView{Side: side, Account: a.ID, App: a.App}
+		if i == 1 && c.Left.Account == c.Right.Account { // one hook per account: do not rotate twice
+			hook = s.Accounts.EnsureWebhook
+		}
+		h, err := hook(ctx, ws, a.ID)
+		switch {
+		case fault.Is(err, fault.Unsupported):
+		case err != nil:
+			return nil, err
+		default:
+			view.Supported, view.URL = true, s.publicBase(ctx)+hooksPath+h.Token.Reveal()
+			view.LastDelivery, view.OldUntil = h.LastDelivery, h.OldUntil
+			view.Verification = "signature"
+			if a.ExternalID != "" {
+				view.Verification = "signature, and the account " + a.ExternalID
+			}
+		}
+		views = append(views, view)
+	}
+	return listed(views, ""), nil
+}
+
+type syncPath struct {
+	ID   crm.ConnectionID `path:"id" maxLength:"200"`
+	Sync crm.SyncID       `path:"sync" maxLength:"40"`
+}
+
+type runOutput struct {
+	Location string `header:"Location"`
+	Body     engine.Run
+}
+
+func runAddress(id crm.RunID) string { return "/v1/runs/" + string(id) }
+
+func runAnswer(r engine.Run) *runOutput {
+	return &runOutput{Location: runAddress(r.ID), Body: r}
+}
+
+// answer is runAnswer for calls that return a run or an error.
+func answer(r engine.Run, err error) (*runOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return runAnswer(r), nil
+}
+
+// syncOf loads the connection of a sync, which must have that sync. May is
+// what the caller must be allowed to do.
+func (s *server) syncOf(ctx context.Context, in syncPath, may func(access.Principal, crm.Access) bool) (crm.WorkspaceID, error) {
+	c, _, err := s.connectionFor(ctx, in.ID, may)
+	if err != nil {
+		return "", err
+	}
+	if c.Sync(in.Sync) == nil {
+		return "", problem(http.StatusNotFound, CodeNotFound, "the connection has no such sync")
+	}
+	return access.From(ctx).Workspace, nil
+}
+
+func (s *server) startRun(kind engine.RunKind) func(context.Context, *syncPath) (*runOutput, error) {
+	return func(ctx context.Context, in *syncPath) (*runOutput, error) {
+		ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
+		if err != nil {
+			return nil, err
+		}
+		return answer(s.Engine.StartRun(ctx, ws, in.ID, in.Sync, kind))
+	}
+}
+
+func (s *server) confirmDeletions(ctx context.Context, in *syncPath) (*runOutput, error) {
+	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
+	if err != nil {
+		return nil, err
+	}
+	var run engine.Run
+	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), "deletions.confirm", string(in.ID)+"/"+string(in.Sync), nil, nil, func() error {
+		var err error
+		run, err = s.Engine.ConfirmDeletions(ctx, ws, in.ID, in.Sync)
+		return err
+	})
+	return answer(run, err)
+}
+
+func (s *server) discardDeletions(ctx context.Context, in *syncPath) (*struct{}, error) {
+	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.audit.Do(ctx, access.From(ctx), requestID(ctx), "deletions.discard", string(in.ID)+"/"+string(in.Sync), nil, nil, func() error {
+		return s.Engine.DiscardDeletions(ctx, ws, in.ID, in.Sync)
+	})
+}

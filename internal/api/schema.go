@@ -1,0 +1,230 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// checker compares a decoded body with the schema that the OpenAPI document
+// publishes for it. It exists beside huma's own check because clients need JSON
+// Pointers, and because no value may be echoed in an answer or a log.
+type checker struct {
+	schemas  huma.Registry
+	patterns *sync.Map // string -> *regexp.Regexp
+	found    []ProblemItem
+}
+
+// checkBody returns nil or everything that is wrong with body.
+func checkBody(schemas huma.Registry, patterns *sync.Map, s *huma.Schema, body any) *Problem {
+	c := &checker{schemas: schemas, patterns: patterns}
+	c.value(s, "", body)
+	if len(c.found) == 0 {
+		return nil
+	}
+	code := c.found[0].Code
+	return problem(400, code, "the body does not fit its schema", c.found...)
+}
+
+func (c *checker) add(code, at, detail string) {
+	if len(c.found) < maxItems {
+		c.found = append(c.found, ProblemItem{Pointer: at, Detail: detail, Code: code})
+	}
+}
+
+func (c *checker) resolve(s *huma.Schema) *huma.Schema {
+	for s != nil && s.Ref != "" {
+		s = c.schemas.SchemaFromRef(s.Ref)
+	}
+	return s
+}
+
+func (c *checker) value(s *huma.Schema, at string, v any) {
+	s = c.resolve(s)
+	if s == nil || s.Nullable && v == nil {
+		return
+	}
+	if alternatives := slices.Concat(s.AnyOf, s.OneOf); len(alternatives) > 0 {
+		c.oneOf(alternatives, at, v)
+		return
+	}
+	if s.Type != "" && !fits(s.Type, v) {
+		c.add(CodeWrongType, at, "expected "+article(s.Type)+", got "+article(kindOf(v)))
+		return
+	}
+	switch t := v.(type) {
+	case string:
+		c.text(s, at, t)
+	case json.Number:
+		c.number(s, at, t)
+	case []any:
+		c.list(s, at, t)
+	case map[string]any:
+		c.object(s, at, t)
+	}
+	if len(s.Enum) > 0 && !slices.Contains(s.Enum, v) {
+		c.add(CodeUnknownValue, at, "expected one of: "+joined(s.Enum))
+	}
+}
+
+// oneOf picks the alternative of the value's own type, so that problems are
+// reported where they are and not as "fits none".
+func (c *checker) oneOf(alternatives []*huma.Schema, at string, v any) {
+	var types []string
+	for _, s := range alternatives {
+		s = c.resolve(s)
+		if s == nil {
+			continue
+		}
+		if s.Type == "" || fits(s.Type, v) {
+			c.value(s, at, v)
+			return
+		}
+		types = append(types, article(s.Type))
+	}
+	c.add(CodeWrongType, at, "expected "+strings.Join(types, " or ")+", got "+article(kindOf(v)))
+}
+
+func fits(typ string, v any) bool {
+	switch typ {
+	case huma.TypeInteger:
+		n, ok := v.(json.Number)
+		_, err := strconv.ParseInt(n.String(), 10, 64)
+		return ok && err == nil
+	case huma.TypeNumber:
+		return kindOf(v) == huma.TypeNumber
+	default:
+		return kindOf(v) == typ
+	}
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return huma.TypeBoolean
+	case string:
+		return huma.TypeString
+	case json.Number:
+		return huma.TypeNumber
+	case []any:
+		return huma.TypeArray
+	default:
+		return huma.TypeObject
+	}
+}
+
+func article(kind string) string {
+	switch kind {
+	case "null":
+		return kind
+	case huma.TypeInteger, huma.TypeArray, huma.TypeObject:
+		return "an " + kind
+	case huma.TypeString:
+		return "a text"
+	}
+	return "a " + kind
+}
+
+func joined(list []any) string {
+	var b strings.Builder
+	for i, v := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, v)
+	}
+	return b.String()
+}
+
+func (c *checker) text(s *huma.Schema, at, v string) {
+	n := utf8.RuneCountInString(v)
+	if s.MinLength != nil && n < *s.MinLength {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d character(s)", *s.MinLength))
+	}
+	if s.MaxLength != nil && n > *s.MaxLength {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d characters", *s.MaxLength))
+	}
+	if s.Pattern != "" && !c.pattern(s.Pattern).MatchString(v) {
+		c.add(CodeUnknownValue, at, "expected a text that matches "+s.Pattern)
+	}
+	if s.Format == "date-time" {
+		if _, err := time.Parse(time.RFC3339, v); err != nil {
+			c.add(CodeUnknownValue, at, "expected a time such as 2026-01-31T12:00:00Z")
+		}
+	}
+}
+
+func (c *checker) pattern(p string) *regexp.Regexp {
+	if re, ok := c.patterns.Load(p); ok {
+		return re.(*regexp.Regexp)
+	}
+	re, _ := c.patterns.LoadOrStore(p, regexp.MustCompile(p))
+	return re.(*regexp.Regexp)
+}
+
+func (c *checker) number(s *huma.Schema, at string, v json.Number) {
+	f, err := v.Float64()
+	if err != nil {
+		return // beyond float64: exact values have no bounds in any schema
+	}
+	if s.Minimum != nil && f < *s.Minimum || s.Maximum != nil && f > *s.Maximum {
+		c.add(CodeUnknownValue, at, "the number is out of range")
+	}
+}
+
+func (c *checker) list(s *huma.Schema, at string, v []any) {
+	if s.MinItems != nil && len(v) < *s.MinItems {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d item(s)", *s.MinItems))
+	}
+	if s.MaxItems != nil && len(v) > *s.MaxItems {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d items", *s.MaxItems))
+		return
+	}
+	for i, item := range v {
+		c.value(s.Items, at+"/"+strconv.Itoa(i), item)
+	}
+}
+
+func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
+	for _, name := range s.Required {
+		if _, ok := v[name]; !ok {
+			c.add(CodeMissingKey, at, "the key "+name+" is missing")
+		}
+	}
+	for _, name := range sortedKeys(v) {
+		if prop, ok := s.Properties[name]; ok {
+			c.value(prop, at+"/"+escape(name), v[name])
+			continue
+		}
+		switch extra := s.AdditionalProperties.(type) {
+		case *huma.Schema:
+			c.value(extra, at+"/"+escape(name), v[name])
+		case bool:
+			if !extra {
+				c.add(CodeUnknownKey, at+"/"+escape(name), "there is no such key here")
+			}
+		}
+	}
+	if s.MaxProperties != nil && len(v) > *s.MaxProperties {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d keys", *s.MaxProperties))
+	}
+}
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,243 @@
+package api
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// suggestion is what fits the two objects of one sync.
+type suggestion struct {
+	Sync     crm.SyncID               `json:"sync"`
+	Mappings []crm.Mapping            `json:"mappings" nullable:"false"`
+	Match    []crm.MatchStep          `json:"match" nullable:"false"`
+	Required crm.PerSide[[]crm.Field] `json:"required" doc:"What each app demands on creation"`
+	Missing  crm.PerSide[[]string]    `json:"missing" doc:"Required fields that neither the document nor the suggested mappings fill"`
+}
+
+type suggestionsOutput struct {
+	Body page[suggestion]
+}
+
+func (s *server) getSuggestions(ctx context.Context, in *connectionPath) (*suggestionsOutput, error) {
+	c, _, err := s.connection(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	ws := access.From(ctx).Workspace
+	var apps [2]crm.AppID
+	for i, side := range crm.Sides {
+		a, err := s.Accounts.Get(ctx, ws, c.Account(side))
+		if err != nil {
+			return nil, err
+		}
+		apps[i] = a.App
+	}
+	out := &suggestionsOutput{Body: page[suggestion]{Items: []suggestion{}}}
+	for i := range c.Syncs {
+		sync := &c.Syncs[i]
+		var fields [2][]crm.Field
+		for n, side := range crm.Sides {
+			if fields[n], err = s.fields(ctx, ws, c.Account(side), sync.Object(side), false); err != nil {
+				return nil, err
+			}
+		}
+		out.Body.Items = append(out.Body.Items, suggest(sync, apps, fields))
+	}
+	return out, nil
+}
+
+// suggest takes the well-known pairs of the two objects first and then fields
+// of the same name, each field once, and only what both sides really have.
+func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestion {
+	left, right := byName(fields[0]), byName(fields[1])
+	known, swapped := knownPair(apps, sync)
+	out := suggestion{Sync: sync.ID, Mappings: []crm.Mapping{}, Match: []crm.MatchStep{}}
+	used := [2]map[string]bool{{}, {}}
+	take := func(m crm.Mapping) {
+		if !have(left, m.Left) || !have(right, m.Right) || anyUsed(used[0], m.Left) || anyUsed(used[1], m.Right) {
+			return
+		}
+		if !restrict(&m, left[m.Left[0]], right[m.Right[0]]) {
+			return
+		}
+		for i, names := range [][]string{m.Left, m.Right} {
+			for _, n := range names {
+				used[i][n] = true
+			}
+		}
+		out.Mappings = append(out.Mappings, m)
+	}
+	for _, m := range known.mappings(swapped) {
+		take(m)
+	}
+	for i, m := range sameNames(fields) {
+		m.ID = crm.MappingID("suggested_" + strconv.Itoa(i+1))
+		take(m)
+	}
+	for _, step := range known.steps(swapped) {
+		if usable(step, left, right) {
+			out.Match = append(out.Match, step)
+		}
+	}
+	if len(out.Match) == 0 {
+		out.Match = append(out.Match, emailStep(fields)...)
+	}
+	demand(&out, sync, fields)
+	return out
+}
+
+// knownPair finds the two objects in the table, in either order.
+func knownPair(apps [2]crm.AppID, sync *crm.Sync) (objectPair, bool) {
+	for _, p := range objectPairs {
+		if p.left == apps[0] && p.right == apps[1] && p.leftObject == sync.Left.Object && p.rightObject == sync.Right.Object {
+			return p, false
+		}
+		if p.left == apps[1] && p.right == apps[0] && p.leftObject == sync.Right.Object && p.rightObject == sync.Left.Object {
+			return p, true
+		}
+	}
+	return objectPair{}, false
+}
+
+// restrict gives a mapping the widest direction that both fields allow.
+func restrict(m *crm.Mapping, left, right crm.Field) bool {
+	switch {
+	case left.ReadOnly && right.ReadOnly:
+		return false
+	case left.ReadOnly:
+		m.Direction = crm.DirectionToRight
+	case right.ReadOnly:
+		m.Direction = crm.DirectionToLeft
+	}
+	return true
+}
+
+func byName(fields []crm.Field) map[string]crm.Field {
+	m := make(map[string]crm.Field, len(fields))
+	for _, f := range fields {
+		m[f.Name] = f
+	}
+	return m
+}
+
+func have(fields map[string]crm.Field, names []string) bool {
+	for _, n := range names {
+		if _, ok := fields[n]; !ok {
+			return false
+		}
+	}
+	return len(names) > 0
+}
+
+func anyUsed(used map[string]bool, names []string) bool {
+	for _, n := range names {
+		if used[n] {
+			return true
+		}
+	}
+	return false
+}
+
+// transformsOf are the types that travel without loss between fields of the
+// same type.
+var transformsOf = map[crm.FieldType]crm.TransformType{
+	crm.TypeText: crm.TransformNone, crm.TypeURL: crm.TransformNone, crm.TypeEmail: crm.TransformEmail, crm.TypePhone: crm.TransformPhone,
+	crm.TypeNumber: crm.TransformNumber, crm.TypeBoolean: crm.TransformBoolean, crm.TypeDate: crm.TransformDate, crm.TypeDateTime: crm.TransformDateTime,
+}
+
+// sameNames pairs fields whose names or labels are the same but for case and
+// punctuation, and whose type is the same.
+func sameNames(fields [2][]crm.Field) []crm.Mapping {
+	right := map[string]crm.Field{}
+	for _, f := range fields[1] {
+		if !f.ReadOnly {
+			right[folded(f.Name)] = f
+		}
+	}
+	var out []crm.Mapping
+	for _, l := range fields[0] {
+		transform, plain := transformsOf[l.Type]
+		r, ok := right[folded(l.Name)]
+		if !ok {
+			r, ok = right[folded(l.Label)]
+		}
+		if !ok || !plain || l.ReadOnly || r.Type != l.Type || folded(l.Name) == "" {
+			continue
+		}
+		m := crm.Mapping{Left: []string{l.Name}, Right: []string{r.Name}, Origin: "default", Transform: crm.Transform{Type: transform}}
+		normalizeMapping(&m)
+		out = append(out, m)
+	}
+	return out
+}
+
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSuffix(s, "__c"))
+}
+
+func usable(step crm.MatchStep, left, right map[string]crm.Field) bool {
+	for _, p := range step.Pairs {
+		_, l := left[p[0]]
+		_, r := right[p[1]]
+		if !l || !r {
+			return false
+		}
+	}
+	return true
+}
+
+// emailStep matches by the first e-mail field of each side.
+func emailStep(fields [2][]crm.Field) []crm.MatchStep {
+	var names [2]string
+	for i := range fields {
+		for _, f := range fields[i] {
+			if f.Type == crm.TypeEmail {
+				names[i] = f.Name
+				break
+			}
+		}
+	}
+	if names[0] == "" || names[1] == "" {
+		return nil
+	}
+	return byEmail(names[0], names[1])
+}
+
+// demand lists what each app asks for on creation, and what of it is open.
+func demand(out *suggestion, sync *crm.Sync, fields [2][]crm.Field) {
+	for i, side := range crm.Sides {
+		required, missing := []crm.Field{}, []string{}
+		filled := written(sync, side)
+		for n := range out.Mappings {
+			if out.Mappings[n].Direction.Allows(crm.WayTo(side)) {
+				for _, name := range out.Mappings[n].Names(side) {
+					filled[name] = true
+				}
+			}
+		}
+		for name := range sync.Stamp.Get(crm.WayTo(side)) {
+			filled[name] = true
+		}
+		for _, f := range fields[i] {
+			if !f.Required || f.ReadOnly {
+				continue
+			}
+			required = append(required, f)
+			if !filled[f.Name] {
+				missing = append(missing, f.Name)
+			}
+		}
+		out.Required.Set(side, required)
+		out.Missing.Set(side, missing)
+	}
+}

@@ -1,0 +1,83 @@
+package api
+
+import (
+	"strconv"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// unsupported is the one list of settings that documents may hold but that
+// this release does not carry out. Saving one is refused, because an admin
+// would rely on it.
+var unsupported = []struct {
+	name string
+	used func(s *crm.Sync) (pointer string, used bool)
+	say  string
+}{
+	{"associations", func(s *crm.Sync) (string, bool) { return "/associations", len(s.Associations) > 0 },
+		"associations are not carried out yet: leave the list empty"},
+	{"activities", func(s *crm.Sync) (string, bool) { return "/activities/enabled", s.Activities.Enabled },
+		"activities are not synced yet: set enabled to false"},
+	{"deletes to_right", func(s *crm.Sync) (string, bool) { return "/deletes/to_right", s.Deletes.ToRight != crm.DeleteIgnore },
+		"only the delete policy ignore is carried out yet: set it to ignore"},
+	{"deletes to_left", func(s *crm.Sync) (string, bool) { return "/deletes/to_left", s.Deletes.ToLeft != crm.DeleteIgnore },
+		"only the delete policy ignore is carried out yet: set it to ignore"},
+	{"unsubscribes to_right", func(s *crm.Sync) (string, bool) {
+		return "/unsubscribes/to_right", s.Unsubscribes.ToRight != crm.DeleteIgnore
+	}, "unsubscribes are not carried out yet: set it to ignore"},
+	{"unsubscribes to_left", func(s *crm.Sync) (string, bool) {
+		return "/unsubscribes/to_left", s.Unsubscribes.ToLeft != crm.DeleteIgnore
+	}, "unsubscribes are not carried out yet: set it to ignore"},
+	{"rule actions", eachRule("/actions", func(r *crm.Rule) bool { return len(r.Actions) > 0 }),
+		"rule actions are not carried out yet: leave the list empty"},
+	{"rule undo", eachRule("/undo", func(r *crm.Rule) bool { return r.Undo }),
+		"undoing rule actions is not carried out yet: set undo to false"},
+	{"rule other way around", eachRule("/other_way_around/enabled", func(r *crm.Rule) bool { return r.OtherWayAround.Enabled }),
+		"the other way around is not carried out yet: set enabled to false"},
+	{"match write-back to_right", eachStep(crm.ToRight), "writing IDs back is not carried out yet: set write_back to false"},
+	{"match write-back to_left", eachStep(crm.ToLeft), "writing IDs back is not carried out yet: set write_back to false"},
+}
+
+func eachRule(pointer string, used func(*crm.Rule) bool) func(*crm.Sync) (string, bool) {
+	return func(s *crm.Sync) (string, bool) {
+		for i := range s.Rules {
+			if used(&s.Rules[i]) {
+				return "/rules/" + strconv.Itoa(i) + pointer, true
+			}
+		}
+		return "", false
+	}
+}
+
+func eachStep(way crm.Way) func(*crm.Sync) (string, bool) {
+	return func(s *crm.Sync) (string, bool) {
+		if !s.Match.Split() && way == crm.ToLeft {
+			return "", false // the same list: reported once
+		}
+		for i, step := range s.Match.Get(way) {
+			if step.WriteBack {
+				return matchPointer(s, way) + "/" + strconv.Itoa(i) + "/write_back", true
+			}
+		}
+		return "", false
+	}
+}
+
+// matchPointer is where the steps of a way stand in the document.
+func matchPointer(s *crm.Sync, way crm.Way) string {
+	if s.Match.Split() {
+		return "/match/" + string(way)
+	}
+	return "/match"
+}
+
+func unsupportedIn(s *crm.Sync) []mapping.Problem {
+	var problems []mapping.Problem
+	for _, u := range unsupported {
+		if pointer, used := u.used(s); used {
+			problems = append(problems, mapping.Problem{Pointer: pointer, Code: CodeUnsupportedSetting, Detail: u.say})
+		}
+	}
+	return problems
+}

@@ -1,0 +1,211 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+)
+
+var syncIDs = regexp.MustCompile(syncIDPattern)
+
+// validation collects all problems of one document.
+type validation struct {
+	ctx      context.Context
+	s        *server
+	ws       crm.WorkspaceID
+	c        *crm.Connection
+	problems []mapping.Problem
+}
+
+func (v *validation) add(pointer, code, format string, args ...any) {
+	v.problems = append(v.problems, mapping.Problem{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// validate returns every problem of a document that can be told without
+// looking at other connections. The error means that it could not be told,
+// because an app or the store did not answer.
+func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) ([]mapping.Problem, error) {
+	v := &validation{ctx: ctx, s: s, ws: ws, c: c}
+	v.head()
+	known, err := v.accounts()
+	if err != nil {
+		return nil, err
+	}
+	v.syncs()
+	for i := range c.Syncs {
+		if err := v.sync(i, known); err != nil {
+			return nil, err
+		}
+	}
+	v.writers()
+	return v.problems, nil
+}
+
+func (v *validation) head() {
+	c := v.c
+	if c.Name == "" || strings.ContainsFunc(c.Name, unicode.IsControl) {
+		v.add("/name", CodeWrongLength, "a name has 1 to 200 printable characters")
+	}
+	for _, side := range crm.Sides {
+		if _, err := time.LoadLocation(c.TimeZone.Get(side)); err != nil {
+			v.add("/time_zone/"+string(side), reconcile.CodeUnknownZone, "use an IANA name such as \"America/New_York\"")
+		}
+	}
+	if c.Country != "" && !slices.Contains(countries, c.Country) {
+		v.add("/default_country", mapping.CodeUnknownCountry, "use two capital letters of ISO 3166-1, such as US")
+	}
+	if c.Access.Mode == access.ByAttribute && c.Access.Attribute == "" {
+		v.add("/access/attribute", CodeMissingKey, "name the boolean attribute that lets users in")
+	}
+}
+
+// accounts reports for each side whether its account exists.
+func (v *validation) accounts() (known [2]bool, err error) {
+	for i, side := range crm.Sides {
+		id := v.c.Account(side)
+		if id != "" {
+			_, err := v.s.Accounts.Get(v.ctx, v.ws, id)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return known, err
+			}
+			known[i] = err == nil
+		}
+		if !known[i] {
+			v.add("/"+string(side)+"/account", CodeUnknownAccount, "there is no such account: create it first, or choose one of GET /v1/accounts")
+		}
+	}
+	return known, nil
+}
+
+func (v *validation) syncs() {
+	seen := map[crm.SyncID]bool{}
+	if len(v.c.Syncs) > maxSyncs {
+		v.add("/syncs", CodeTooMany, "at most %d syncs", maxSyncs)
+	}
+	for i := range v.c.Syncs {
+		s, at := &v.c.Syncs[i], "/syncs/"+strconv.Itoa(i)
+		switch {
+		case !syncIDs.MatchString(string(s.ID)):
+			v.add(at+"/id", mapping.CodeMissingID, "a sync's ID has 1 to 40 of a-z, 0-9, _ and -")
+		case seen[s.ID]:
+			v.add(at+"/id", mapping.CodeDuplicateID, "the ID %q is used by an earlier sync: choose another", s.ID)
+		}
+		seen[s.ID] = true
+		if len(s.Mappings) > maxMappings {
+			v.add(at+"/mappings", CodeTooMany, "at most %d mappings", maxMappings)
+		}
+		if v.c.Left.Account == v.c.Right.Account && s.Left.Object == s.Right.Object {
+			v.add(at+"/right/object", CodeSameObject, "both sides are the same object of the same account: choose another on one side")
+		}
+		v.problems = append(v.problems, prefixed(at, unsupportedIn(s))...)
+	}
+}
+
+// sync compiles one sync against the schemas of its two objects.
+func (v *validation) sync(i int, known [2]bool) error {
+	s, at := &v.c.Syncs[i], "/syncs/"+strconv.Itoa(i)
+	var fields [2][]crm.Field
+	for n, side := range crm.Sides {
+		object := s.Object(side)
+		if object == "" {
+			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "name an object of the %s account", side)
+			continue
+		}
+		if !known[n] {
+			continue
+		}
+		var err error
+		fields[n], err = v.s.fields(v.ctx, v.ws, v.c.Account(side), object, false)
+		switch {
+		case fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Unsupported):
+			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "the %s account has no such object: choose one of GET /v1/accounts/%s/objects", side, v.c.Account(side))
+		case err != nil:
+			return fmt.Errorf("fields of the %s side: %w", side, err)
+		}
+	}
+	_, problems := reconcile.Compile(v.c, s, fields[0], fields[1])
+	for _, p := range problems {
+		if p.Code != reconcile.CodeUnknownZone { // said once for the whole document
+			p.Pointer = at + p.Pointer
+			v.problems = append(v.problems, p)
+		}
+	}
+	for n, side := range crm.Sides {
+		v.required(s, at, side, fields[n])
+	}
+	return nil
+}
+
+// required asks that everything an app demands on creation can come from
+// somewhere: a mapping, or a stamp.
+func (v *validation) required(s *crm.Sync, at string, side crm.Side, fields []crm.Field) {
+	way := crm.WayTo(side)
+	if !s.Direction.Allows(way) || !s.Behavior.Get(way).Creates() {
+		return
+	}
+	filled := written(s, side)
+	for name, value := range s.Stamp.Get(way) {
+		filled[name] = filled[name] || !value.Blank()
+	}
+	for _, f := range fields {
+		if f.Required && !f.ReadOnly && !filled[f.Name] {
+			v.add(at+"/mappings", CodeRequiredUnmapped, "the %s app demands the field %q on creation: map it, stamp it, or set behavior.%s to update_only", side, f.Name, way)
+		}
+	}
+}
+
+// written lists the fields of a side that a sync's mappings write.
+func written(s *crm.Sync, side crm.Side) map[string]bool {
+	way := crm.WayTo(side)
+	out := map[string]bool{}
+	if !s.Direction.Allows(way) || s.Behavior.Get(way) == crm.BehaviorNothing {
+		return out
+	}
+	for i := range s.Mappings {
+		m := &s.Mappings[i]
+		if !m.On() || !mappingWay(m).Allows(way) {
+			continue
+		}
+		for _, name := range m.Names(side) {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// mappingWay is a mapping's direction with its policy shorthand taken into account.
+func mappingWay(m *crm.Mapping) crm.Direction {
+	if m.Policy == nil {
+		return m.Direction
+	}
+	switch *m.Policy {
+	case crm.PolicyTwoWay, crm.PolicyPreferRightUnless, crm.PolicyPreferLeftUnless:
+		return crm.DirectionBoth
+	case crm.PolicyAlwaysRight:
+		return crm.DirectionToLeft
+	case crm.PolicyAlwaysLeft:
+		return crm.DirectionToRight
+	case crm.PolicyNone:
+		return crm.DirectionOff
+	}
+	return m.Direction
+}
+
+// countries are the codes of ISO 3166-1 alpha-2.
+var countries = strings.Fields(`AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ
+CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL
+GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR
+LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK
+PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR
+TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW`)

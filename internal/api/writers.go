@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// cell is a field of an object of an account: what only one sync may write.
+type cell struct {
+	account crm.AccountID
+	object  string
+	field   string
+}
+
+// cells lists what a connection writes, with the sync that does.
+func cells(c *crm.Connection) map[cell]int {
+	out := map[cell]int{}
+	for i := range c.Syncs {
+		for _, side := range crm.Sides {
+			for field := range written(&c.Syncs[i], side) {
+				at := cell{c.Account(side), c.Syncs[i].Object(side), field}
+				if _, taken := out[at]; !taken {
+					out[at] = i
+				}
+			}
+		}
+	}
+	return out
+}
+
+// writers refuses two syncs of one connection that write the same field.
+func (v *validation) writers() {
+	taken := map[cell]int{}
+	for i := range v.c.Syncs {
+		s := &v.c.Syncs[i]
+		for _, side := range crm.Sides {
+			for _, field := range sortedNames(written(s, side)) {
+				at := cell{v.c.Account(side), s.Object(side), field}
+				first, is := taken[at]
+				if is && first != i {
+					v.add("/syncs/"+strconv.Itoa(i)+"/mappings", CodeFieldTwice,
+						"the sync %q writes the %s field %q too: switch one of the mappings off or change its direction", v.c.Syncs[first].ID, side, field)
+					continue
+				}
+				taken[at] = i
+			}
+		}
+	}
+}
+
+func sortedNames(m map[string]bool) []string {
+	any := make(map[string]any, len(m))
+	for k := range m {
+		any[k] = nil
+	}
+	return sortedKeys(any)
+}
+
+// otherWriters refuses a connection that writes a field which another one
+// writes already (design 3.16). The caller holds saveLock.
+func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) (*Problem, error) {
+	mine := cells(c)
+	var found []mapping.Problem
+	err := s.eachConnection(ctx, ws, func(other *crm.Connection) {
+		if other.ID == c.ID || other.Status == crm.StatusDeleting {
+			return
+		}
+		for at := range cells(other) {
+			if i, both := mine[at]; both {
+				name := strconv.Quote(other.Name)
+				if !access.From(ctx).Reads(other.Access) {
+					name = "that another team keeps"
+				}
+				found = append(found, mapping.Problem{Pointer: "/syncs/" + strconv.Itoa(i) + "/mappings", Code: CodeFieldInUse,
+					Detail: fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object)})
+			}
+		}
+	})
+	if err != nil || found == nil {
+		return nil, err
+	}
+	p := invalidDocument(found)
+	p.Status, p.Title, p.Code, p.Type = 409, "Conflict", CodeFieldInUse, docsPath+"#"+CodeFieldInUse
+	return p, nil
+}
+
+// eachConnection visits all connections of a workspace.
+func (s *server) eachConnection(ctx context.Context, ws crm.WorkspaceID, visit func(*crm.Connection)) error {
+	for cursor := ""; ; {
+		page, next, err := store.ListConnections(ctx, s.Store, ws, 100, cursor)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			visit(&page[i])
+		}
+		if next == "" {
+			return nil
+		}
+		cursor = next
+	}
+}
+
+// saveLockFor is longer than any save takes.
+const saveLockFor = 30 * time.Second
+
+// saveLock lets one process at a time check what others write and save: two
+// saves that cross could each miss the other.
+func (s *server) saveLock(ctx context.Context, ws crm.WorkspaceID) (unlock func(), err error) {
+	s.saving.Lock()
+	key := store.Key{Table: store.Settings, Workspace: ws, Partition: "workspace", Sort: "lock#connections"}
+	for range 50 {
+		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Expires: s.Now().Add(saveLockFor)}, If: store.IfAbsent})
+		if err == nil {
+			return func() {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+				defer cancel()
+				_, _ = s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: key}}) // it expires by itself
+				s.saving.Unlock()
+			}, nil
+		}
+		if !fault.Is(err, fault.Conflict) || pause(ctx, 20*time.Millisecond) != nil {
+			break
+		}
+	}
+	s.saving.Unlock()
+	if fault.Is(err, fault.Conflict) {
+		return nil, fault.New("api: save", fault.Conflict, CodeBusy, "")
+	}
+	return nil, err
+}
+
+// pause waits, unless the request ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
