@@ -1,201 +1,6 @@
 package salesforce
 
-import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"io"
-	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
-	"sync"
-	"time"
-
-	"github.com/lockstep-crm/lockstep/internal/connector"
-	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/secret"
-)
-
-const (
-	// quotaShare is the part of the org's daily calls up to which we go.
-	quotaShare = 0.9
-	// quotaRest is how long we leave a nearly spent quota alone. The window
-	// rolls, so calls come back bit by bit.
-	quotaRest = 15 * time.Minute
-)
-
-// client makes single requests to one org.
-type client struct {
-	base   string
-	tokens connector.Tokens
-	http   *http.Client
-	now    func() time.Time
-
-	mu     sync.Mutex
-	resume time.Time     // no call before it: the quota is nearly spent
-	skew   time.Duration // the org's clock minus ours, as last seen
-}
-
-// request is one call.
-type request struct {
-	op     string // for errors: "salesforce: read contacts"
-	method string
-	path   string // absolute on the instance
-	query  url.Values
-	body   any  // marshalled as JSON; nil = none
-	write  bool // changes something: a lost answer leaves the effect unknown
-	urgent bool // goes out even when the quota is nearly spent
-}
-
-// answer is a complete answer with status below 300.
-type answer struct {
-	status int
-	body   []byte
-	raw    []byte // of the request
-	date   time.Time
-}
-
-// send makes the call, with at most one repeat after a token refresh.
-func (c *client) send(ctx context.Context, r request) (answer, error) {
-	if err := c.rested(r); err != nil {
-		return answer{}, err
-	}
-	var raw []byte
-	if r.body != nil {
-		var err error
-		if raw, err = marshal(r.body); err != nil {
-			return answer{}, &fault.Error{Op: r.op, Kind: fault.Invalid, Code: "invalid_value", Message: "a value cannot be written as JSON", Err: err}
-		}
-	}
-	token, err := c.tokens.Token(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	a, err := c.once(ctx, r, raw, token)
-	if !sessionExpired(err) {
-		return a, err
-	}
-	if token, err = c.tokens.Renew(ctx, token); err != nil {
-		return answer{}, err
-	}
-	if a, err = c.once(ctx, r, raw, token); sessionExpired(err) {
-		return a, fault.New(r.op, fault.Denied, codeReauthorize, "Salesforce refuses a token that was just renewed; connect the account again")
-	}
-	return a, err
-}
-
-func (c *client) once(ctx context.Context, r request, raw []byte, token secret.Text) (answer, error) {
-	if err := ctx.Err(); err != nil {
-		return answer{}, &fault.Error{Op: r.op, Kind: fault.Unavailable, Err: err}
-	}
-	target := c.base + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(raw))
-	if err != nil {
-		return answer{}, fault.New(r.op, fault.Invalid, "invalid_request", "the request could not be built")
-	}
-	req.Header.Set("Authorization", "Bearer "+token.Reveal())
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Sforce-Query-Options", "batchSize="+strconv.Itoa(pageSize))
-	if raw != nil {
-		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{}, unreachable(ctx, r, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, connector.MaxResponse+1))
-	c.note(resp.Header)
-	switch {
-	case err != nil:
-		return answer{}, unreachable(ctx, r, err)
-	case len(body) > connector.MaxResponse:
-		return answer{}, malformed(r, "the answer is larger than 32 MiB")
-	case resp.StatusCode >= 300:
-		return answer{}, classify(r, resp.StatusCode, resp.Header, body)
-	}
-	date, _ := http.ParseTime(resp.Header.Get("Date")) // zero when absent: unknown
-	return answer{status: resp.StatusCode, body: body, raw: raw, date: date}, nil
-}
-
-// rested refuses a call while the daily quota is nearly spent.
-func (c *client) rested(r request) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	wait := c.resume.Sub(c.now())
-	if r.urgent || wait <= 0 {
-		return nil
-	}
-	// A clock that was set back must not stop us for longer than the rest.
-	return &fault.Error{
-		Op: r.op, Kind: fault.Throttled, Code: codeQuota, RetryAfter: min(wait, quotaRest),
-		Message: "nine tenths of the org's daily API calls are used; the rest is left to its other tools",
-	}
-}
-
-// note learns from an answer's header how much of the quota is used and what
-// the org's clock says. Sources: guide/headers-api-usage; RFC 9110, Date.
-func (c *client) note(h http.Header) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	if t, err := http.ParseTime(h.Get("Date")); err == nil {
-		c.skew = t.Sub(now)
-	}
-	used, limit, ok := apiUsage(h.Get("Sforce-Limit-Info"))
-	if !ok {
-		return
-	}
-	c.resume = time.Time{}
-	if float64(used) >= quotaShare*float64(limit) {
-		c.resume = now.Add(quotaRest)
-	}
-}
-
-// orgTime is the org's time as far as we know it.
-func (c *client) orgTime() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now().Add(c.skew)
-}
-
-// apiUsage reads "api-usage=10018/100000", possibly among other parts.
-func apiUsage(info string) (used, limit int, ok bool) {
-	for part := range strings.SplitSeq(info, ",") {
-		value, found := strings.CutPrefix(strings.TrimSpace(part), "api-usage=")
-		if !found {
-			continue
-		}
-		u, l, _ := strings.Cut(value, "/")
-		used, errU := strconv.Atoi(u)
-		limit, errL := strconv.Atoi(l)
-		return used, limit, errU == nil && errL == nil && limit > 0
-	}
-	return 0, 0, false
-}
-
-// decode reads an answer's JSON into v.
-func (a answer) decode(r request, v any) error {
-	if err := json.Unmarshal(a.body, v); err != nil {
-		return malformed(r, "the answer is not the JSON that Salesforce documents")
-	}
-	return nil
-}
-
-// marshal writes JSON without HTML escapes.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
-}
+import "encoding/json"
 
 // queryPage is an answer of query and queryAll.
 type queryPage struct {
@@ -208,36 +13,71 @@ type queryPage struct {
 // row is a record as Salesforce writes it: "attributes" and the fields asked for.
 type row map[string]json.RawMessage
 
-// query runs SOQL. all also lists what is in the recycle bin.
-func (c *client) query(ctx context.Context, op, soql string, all, urgent bool) (queryPage, time.Time, error) {
-	r := request{op: op, method: http.MethodGet, path: dataPath + "/query", query: url.Values{"q": {soql}}, urgent: urgent}
-	if all {
-		r.path = dataPath + "/queryAll"
-	}
-	return c.page(ctx, r)
+// sobject is an entry of the global list and the head of a description.
+type sobject struct {
+	Name       string  `json:"name"`
+	Label      string  `json:"label"`
+	Custom     bool    `json:"custom"`
+	Createable bool    `json:"createable"`
+	Updateable bool    `json:"updateable"`
+	Queryable  bool    `json:"queryable"`
+	Setting    bool    `json:"customSetting"`
+	Fields     []field `json:"fields"`
 }
 
-// more follows a nextRecordsUrl, which is a path on the instance.
-func (c *client) more(ctx context.Context, op, next string) (queryPage, error) {
-	r := request{op: op, method: http.MethodGet, path: next}
-	if !strings.HasPrefix(next, "/services/data/") || strings.ContainsAny(next, "?#\\") || strings.Contains(next, "..") {
-		return queryPage{}, malformed(r, "the address of the next page is not a path of the API")
-	}
-	p, _, err := c.page(ctx, r)
-	return p, err
+// field is a field as describe tells it.
+type field struct {
+	Name              string   `json:"name"`
+	Label             string   `json:"label"`
+	Type              string   `json:"type"`
+	Length            int      `json:"length"`
+	Nillable          bool     `json:"nillable"`
+	Createable        bool     `json:"createable"`
+	Updateable        bool     `json:"updateable"`
+	DefaultedOnCreate bool     `json:"defaultedOnCreate"`
+	Unique            bool     `json:"unique"`
+	ExternalID        bool     `json:"externalId"`
+	IDLookup          bool     `json:"idLookup"`
+	Restricted        bool     `json:"restrictedPicklist"`
+	ReferenceTo       []string `json:"referenceTo"`
+	Options           []struct {
+		Value  string `json:"value"`
+		Label  string `json:"label"`
+		Active bool   `json:"active"`
+	} `json:"picklistValues"`
 }
 
-func (c *client) page(ctx context.Context, r request) (queryPage, time.Time, error) {
-	a, err := c.send(ctx, r)
-	if err != nil {
-		return queryPage{}, time.Time{}, err
+// written is a collection's answer for one row.
+type written struct {
+	ID      string          `json:"id"`
+	Success *bool           `json:"success"`
+	Created bool            `json:"created"`
+	Errors  json.RawMessage `json:"errors"`
+}
+
+// problem is one error as Salesforce writes it: with errorCode for a call, with
+// statusCode for a row of a collection.
+type problem struct {
+	ErrorCode  string          `json:"errorCode"`
+	StatusCode string          `json:"statusCode"`
+	Message    string          `json:"message"`
+	Fields     []string        `json:"fields"`
+	Duplicates json.RawMessage `json:"duplicateResult"`
+}
+
+func (p problem) code() string {
+	if p.StatusCode != "" {
+		return p.StatusCode
 	}
-	var p queryPage
-	if err := a.decode(r, &p); err != nil {
-		return queryPage{}, time.Time{}, err
-	}
-	if p.TotalSize == nil || p.Done == nil || len(p.Records) > pageSize {
-		return queryPage{}, time.Time{}, malformed(r, "the query's answer lacks a part or holds too many rows")
-	}
-	return p, a.date, nil
+	return p.ErrorCode
+}
+
+// deletedLog is the answer of getDeleted: guide/resources-getdeleted.
+type deletedLog struct {
+	Records []struct {
+		ID string `json:"id"`
+		At string `json:"deletedDate"`
+	} `json:"deletedRecords"`
+	Earliest string `json:"earliestDateAvailable"`
+	Latest   string `json:"latestDateCovered"`
 }

@@ -82,23 +82,6 @@ var meanings = map[string]meaning{
 	"EXCEEDED_ID_LIMIT":                       {kind: fault.Invalid, code: codeExpired},
 }
 
-// problem is one error as Salesforce writes it: with errorCode for a call, with
-// statusCode for a row of a collection.
-type problem struct {
-	ErrorCode  string          `json:"errorCode"`
-	StatusCode string          `json:"statusCode"`
-	Message    string          `json:"message"`
-	Fields     []string        `json:"fields"`
-	Duplicates json.RawMessage `json:"duplicateResult"`
-}
-
-func (p problem) code() string {
-	if p.StatusCode != "" {
-		return p.StatusCode
-	}
-	return p.ErrorCode
-}
-
 // classify turns an answer with status 300 or above into an error. Together
 // with fromProblem it is the only place that knows Salesforce's codes.
 func classify(r request, status int, h http.Header, body []byte) error {

@@ -209,14 +209,7 @@ func (o *org) deleted(ctx context.Context, op, object string, start time.Time, r
 	if err != nil {
 		return connector.DeletedPage{}, err
 	}
-	var got struct {
-		Records []struct {
-			ID string `json:"id"`
-			At string `json:"deletedDate"`
-		} `json:"deletedRecords"`
-		Earliest string `json:"earliestDateAvailable"`
-		Latest   string `json:"latestDateCovered"`
-	}
+	var got deletedLog
 	if err := a.decode(r, &got); err != nil {
 		return connector.DeletedPage{}, err
 	}

@@ -10,40 +10,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-// sobject is an entry of the global list and the head of a description.
-type sobject struct {
-	Name       string  `json:"name"`
-	Label      string  `json:"label"`
-	Custom     bool    `json:"custom"`
-	Createable bool    `json:"createable"`
-	Updateable bool    `json:"updateable"`
-	Queryable  bool    `json:"queryable"`
-	Setting    bool    `json:"customSetting"`
-	Fields     []field `json:"fields"`
-}
-
-// field is a field as describe tells it.
-type field struct {
-	Name              string   `json:"name"`
-	Label             string   `json:"label"`
-	Type              string   `json:"type"`
-	Length            int      `json:"length"`
-	Nillable          bool     `json:"nillable"`
-	Createable        bool     `json:"createable"`
-	Updateable        bool     `json:"updateable"`
-	DefaultedOnCreate bool     `json:"defaultedOnCreate"`
-	Unique            bool     `json:"unique"`
-	ExternalID        bool     `json:"externalId"`
-	IDLookup          bool     `json:"idLookup"`
-	Restricted        bool     `json:"restrictedPicklist"`
-	ReferenceTo       []string `json:"referenceTo"`
-	Options           []struct {
-		Value  string `json:"value"`
-		Label  string `json:"label"`
-		Active bool   `json:"active"`
-	} `json:"picklistValues"`
-}
-
 // Objects implements connector.Connector: the well-known objects that the user
 // may read, then the org's own ones.
 func (o *org) Objects(ctx context.Context) ([]crm.Object, error) {

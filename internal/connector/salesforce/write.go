@@ -16,14 +16,6 @@ import (
 // maxExchange bounds each body kept for the log.
 const maxExchange = 64 << 10
 
-// written is a collection's answer for one row.
-type written struct {
-	ID      string          `json:"id"`
-	Success *bool           `json:"success"`
-	Created bool            `json:"created"`
-	Errors  json.RawMessage `json:"errors"`
-}
-
 // BatchWrite implements connector.Connector by one sObject collection call with
 // allOrNone false, whose answer is 200 even when every row failed.
 // Source: guide/resources-composite-sobjects-collections-upsert.

@@ -20,9 +20,12 @@
 //
 // What it leaves out: SOQL functions, aggregates, relationships and scopes are
 // MALFORMED_QUERY or INVALID_FIELD; Bulk, Composite batches, Tooling and SOAP
-// calls are 404. Query parameters that no resource knows are ignored. An outbound
-// message may hold notifications about several objects; Salesforce sends one per
-// object.
+// calls are 404. An outbound message may hold notifications about several
+// objects; Salesforce sends one per object.
+//
+// Where Salesforce may take more than it documents, the fake is the stricter of
+// the two: unknown query parameters are errors here, so that a typo in a caller
+// cannot pass.
 //
 // Sources are the pages named in docs/apps/salesforce.md; each rule names its own.
 package salesforcefake

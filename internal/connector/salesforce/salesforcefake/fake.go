@@ -129,32 +129,32 @@ func (f *org) Routes() []fakekit.Route {
 		{Pattern: "GET /services/oauth2/userinfo", Handler: f.withToken(f.userInfo), Free: true},
 		{Pattern: "GET /id/{org}/{user}", Handler: f.withToken(f.userInfo), Free: true},
 	}
-	data := func(pattern string, write bool, h http.HandlerFunc) {
+	data := func(pattern string, write bool, h http.HandlerFunc, params ...string) {
 		method, path, _ := strings.Cut(pattern, " ")
-		routes = append(routes, fakekit.Route{Pattern: method + " /services/data/{version}" + path, Handler: f.data(h), Write: write})
+		routes = append(routes, fakekit.Route{Pattern: method + " /services/data/{version}" + path, Handler: f.data(h, params), Write: write})
 	}
 	data("GET /limits", false, f.limits)
-	data("GET /query", false, f.query)
-	data("GET /queryAll", false, f.query)
+	data("GET /query", false, f.query, "q")
+	data("GET /queryAll", false, f.query, "q")
 	data("GET /query/{locator}", false, f.queryMore)
 	data("GET /queryAll/{locator}", false, f.queryMore)
 	data("GET /sobjects", false, f.globalDescribe)
 	data("GET /sobjects/{object}/describe", false, f.describe)
-	data("GET /sobjects/{object}/updated", false, f.updated)
-	data("GET /sobjects/{object}/updated/{$}", false, f.updated)
-	data("GET /sobjects/{object}/deleted", false, f.deleted)
-	data("GET /sobjects/{object}/deleted/{$}", false, f.deleted)
+	data("GET /sobjects/{object}/updated", false, f.updated, "start", "end")
+	data("GET /sobjects/{object}/updated/{$}", false, f.updated, "start", "end")
+	data("GET /sobjects/{object}/deleted", false, f.deleted, "start", "end")
+	data("GET /sobjects/{object}/deleted/{$}", false, f.deleted, "start", "end")
 	data("POST /sobjects/{object}", true, f.createOne)
-	data("GET /sobjects/{object}/{id}", false, f.readOne)
+	data("GET /sobjects/{object}/{id}", false, f.readOne, "fields")
 	data("PATCH /sobjects/{object}/{id}", true, f.updateOne)
 	data("DELETE /sobjects/{object}/{id}", true, f.deleteOne)
-	data("GET /sobjects/{object}/{field}/{value}", false, f.readByKey)
-	data("PATCH /sobjects/{object}/{field}/{value}", true, f.upsertOne)
-	data("GET /composite/sobjects/{object}", false, f.retrieve)
+	data("GET /sobjects/{object}/{field}/{value}", false, f.readByKey, "fields")
+	data("PATCH /sobjects/{object}/{field}/{value}", true, f.upsertOne, "updateOnly")
+	data("GET /composite/sobjects/{object}", false, f.retrieve, "ids", "fields")
 	data("POST /composite/sobjects/{object}", false, f.retrieve)
 	data("POST /composite/sobjects", true, f.createMany)
 	data("PATCH /composite/sobjects", true, f.updateMany)
-	data("DELETE /composite/sobjects", true, f.deleteMany)
+	data("DELETE /composite/sobjects", true, f.deleteMany, "ids", "allOrNone")
 	data("PATCH /composite/sobjects/{object}/{field}", true, f.upsertMany)
 	return routes
 }

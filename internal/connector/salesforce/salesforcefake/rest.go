@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,10 +32,18 @@ func (f *org) withToken(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// data is withToken for the data API: it checks the version and counts the call.
-func (f *org) data(h http.HandlerFunc) http.HandlerFunc {
+// data is withToken for the data API: it checks version, length and parameters,
+// and counts the call. Salesforce may let unknown parameters pass; the stricter
+// fake finds a caller's typo.
+func (f *org) data(h http.HandlerFunc, params []string) http.HandlerFunc {
 	return f.withToken(func(w http.ResponseWriter, r *http.Request) {
 		f.calls++
+		for name := range r.URL.Query() {
+			if !slices.Contains(params, name) {
+				f.fail(w, refuse(http.StatusBadRequest, "INVALID_INPUT", "unknown parameter: %s", name))
+				return
+			}
+		}
 		major, minor, _ := strings.Cut(strings.TrimPrefix(r.PathValue("version"), "v"), ".")
 		n, err := strconv.Atoi(major)
 		switch {

@@ -1,0 +1,178 @@
+package salesforce
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// said is what an error tells to the layers above.
+type said struct {
+	Kind   fault.Kind
+	Code   string
+	Field  string
+	Retry  time.Duration
+	Landed bool
+}
+
+func sayings(err error) said {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return said{}
+	}
+	return said{e.Kind, e.Code, e.Field, e.RetryAfter, e.MayHaveLanded}
+}
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		write  bool
+		header http.Header
+		want   said
+	}{
+		"expired session":      {status: 401, body: `[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]`, want: said{Kind: fault.Denied, Code: codeReauthorize}},
+		"not for REST":         {status: 401, body: `[{"errorCode":"INVALID_SESSION_ID","message":"This session is not valid for use with the REST API"}]`, want: said{Kind: fault.Denied, Code: codePermission}},
+		"no agent":             {status: 401, body: `Connected app is not attached to Agent`, want: said{Kind: fault.Denied, Code: codePermission}},
+		"quota":                {status: 403, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]`, want: said{Kind: fault.Throttled, Code: codeQuota, Retry: quotaRest}},
+		"concurrent":           {status: 403, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded."}]`, want: said{Kind: fault.Throttled, Code: codeRate, Retry: 30 * time.Second}},
+		"429 of a gateway":     {status: 429, body: `slow down`, header: http.Header{"Retry-After": {"11"}}, want: said{Kind: fault.Throttled, Code: codeRate, Retry: 11 * time.Second}},
+		"absurd Retry-After":   {status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: said{Kind: fault.Throttled, Code: codeRate}},
+		"negative Retry-After": {status: 429, header: http.Header{"Retry-After": {"-5"}}, want: said{Kind: fault.Throttled, Code: codeRate}},
+		"access":               {status: 400, body: `[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]`, want: said{Kind: fault.Denied, Code: codePermission}},
+		"API off":              {status: 403, body: `[{"errorCode":"API_DISABLED_FOR_ORG","message":"no"}]`, want: said{Kind: fault.Denied, Code: codePermission}},
+		"unknown column":       {status: 400, body: `[{"errorCode":"INVALID_FIELD","message":"\nSELECT Foo\n^\nNo such column 'Foo' on entity 'Contact'."}]`, want: said{Kind: fault.Invalid, Code: codeField, Field: "Foo"}},
+		"quoted number":        {status: 400, body: `[{"errorCode":"INVALID_FIELD","message":"value of filter criterion for field 'Score__c' must be of type double and should not be enclosed in quotes"}]`, want: said{Kind: fault.Invalid, Code: codeQuoted, Field: "Score__c"}},
+		"hostile column":       {status: 400, body: `[{"errorCode":"INVALID_FIELD","message":"No such column '<b>x@example.com</b>'"}]`, want: said{Kind: fault.Invalid, Code: codeField}},
+		"unknown object":       {status: 400, body: `[{"errorCode":"INVALID_TYPE","message":"sObject type 'Foo' is not supported."}]`, want: said{Kind: fault.NotFound, Code: "unknown_object"}},
+		"not found":            {status: 404, body: `[{"errorCode":"NOT_FOUND","message":"gone"}]`, want: said{Kind: fault.NotFound}},
+		"locked":               {status: 400, body: `[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"try again"}]`, want: said{Kind: fault.Conflict, Code: "record_locked"}},
+		"query timeout":        {status: 400, body: `[{"errorCode":"QUERY_TIMEOUT","message":"slow"}]`, want: said{Kind: fault.Unavailable, Code: "query_timeout"}},
+		"replication window":   {status: 400, body: `[{"errorCode":"INVALID_REPLICATION_DATE","message":"old"}]`, want: said{Kind: fault.Invalid, Code: codeExpired}},
+		"code before status":   {status: 500, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests"}]`, want: said{Kind: fault.Throttled, Code: codeQuota, Retry: quotaRest}},
+		"unknown code, 400":    {status: 400, body: `[{"errorCode":"SOMETHING_NEW","message":"x"}]`, want: said{Kind: fault.Invalid, Code: "rejected"}},
+		"unknown code, 503":    {status: 503, write: true, body: `[{"errorCode":"SOMETHING_NEW","message":"x"}]`, want: said{Kind: fault.Unavailable, Landed: true}},
+		"retired version":      {status: 410, body: `[{"errorCode":"UNSUPPORTED_API_VERSION","message":"x"}]`, want: said{Kind: fault.Unsupported, Code: "version_retired"}},
+		"html":                 {status: 502, write: true, body: `<html>Bad gateway</html>`, want: said{Kind: fault.Unavailable, Landed: true}},
+		"html on a read":       {status: 502, body: `<html>Bad gateway</html>`, want: said{Kind: fault.Unavailable}},
+		"redirect":             {status: 302, write: true, want: said{Kind: fault.Unavailable, Code: codeMalformed, Landed: true}},
+		"refused write":        {status: 400, write: true, body: `[{"errorCode":"JSON_PARSER_ERROR","message":"x"}]`, want: said{Kind: fault.Invalid, Code: codeValue}},
+		"gateway timeout":      {status: 408, write: true, want: said{Kind: fault.Unavailable, Landed: true}},
+		"empty array":          {status: 403, body: `[]`, want: said{Kind: fault.Denied, Code: codePermission}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := c.header
+			if h == nil {
+				h = http.Header{}
+			}
+			err := classify(request{op: "salesforce: test", write: c.write}, c.status, h, []byte(c.body))
+			if diff := cmp.Diff(c.want, sayings(err)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if got, want := sessionExpired(err), name == "expired session"; got != want {
+				t.Errorf("renewable: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestRowErrors(t *testing.T) {
+	t.Parallel()
+	const holder = "003Lk0000000001IAA"
+	for name, c := range map[string]struct {
+		op       connector.Op
+		errors   string
+		want     said
+		existing crm.RecordID
+	}{
+		"required":              {connector.Create, `[{"statusCode":"REQUIRED_FIELD_MISSING","message":"Required fields are missing: [LastName]","fields":["LastName"]}]`, said{Kind: fault.Invalid, Code: "required_field_missing", Field: "LastName"}, ""},
+		"too long":              {connector.Update, `[{"statusCode":"STRING_TOO_LONG","message":"First Name: data value too large: secret (max length=40)","fields":["FirstName"]}]`, said{Kind: fault.Invalid, Code: "value_too_long", Field: "FirstName"}, ""},
+		"picklist":              {connector.Update, `[{"statusCode":"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST","message":"x","fields":["Level__c"]}]`, said{Kind: fault.Invalid, Code: "option_not_allowed", Field: "Level__c"}, ""},
+		"rule of the org":       {connector.Update, `[{"statusCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"x","fields":[]}]`, said{Kind: fault.Invalid, Code: "rejected_by_rule"}, ""},
+		"deleted":               {connector.Update, `[{"statusCode":"ENTITY_IS_DELETED","message":"entity is deleted","fields":[]}]`, said{Kind: fault.NotFound}, ""},
+		"parent deleted":        {connector.Create, `[{"statusCode":"ENTITY_IS_DELETED","message":"entity is deleted","fields":[]}]`, said{Kind: fault.Invalid, Code: codeValue}, ""},
+		"no such record":        {connector.Archive, `[{"statusCode":"INVALID_CROSS_REFERENCE_KEY","message":"invalid cross reference id","fields":[]}]`, said{Kind: fault.NotFound}, ""},
+		"no such parent":        {connector.Update, `[{"statusCode":"INVALID_CROSS_REFERENCE_KEY","message":"x","fields":["AccountId"]}]`, said{Kind: fault.Invalid, Code: codeValue, Field: "AccountId"}, ""},
+		"locked":                {connector.Update, `[{"statusCode":"UNABLE_TO_LOCK_ROW","message":"x","fields":[]}]`, said{Kind: fault.Conflict, Code: "record_locked"}, ""},
+		"unique value":          {connector.Create, `[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: X__c duplicates value on record with id: 003Lk0000000001","fields":[]}]`, said{Kind: fault.Conflict, Code: codeExists}, holder},
+		"unique, no ID":         {connector.Create, `[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: unknown","fields":[]}]`, said{Kind: fault.Conflict, Code: codeExists}, ""},
+		"duplicate rule":        {connector.Create, `[{"statusCode":"DUPLICATES_DETECTED","message":"Use one?","fields":[],"duplicateResult":{"matchResults":[{"matchRecords":[{"record":{"Id":"003Lk0000000001IAA"}}]}]}}]`, said{Kind: fault.Conflict, Code: codeExists}, holder},
+		"two duplicates":        {connector.Create, `[{"statusCode":"DUPLICATES_DETECTED","message":"Use one?","fields":[],"duplicateResult":{"matchResults":[{"matchRecords":[{"record":{"Id":"003Lk0000000001IAA"}},{"record":{"Id":"003Lk0000000002IAA"}}]}]}}]`, said{Kind: fault.Conflict, Code: codeExists}, ""},
+		"bare duplicate rule":   {connector.Create, `[{"statusCode":"DUPLICATES_DETECTED","message":"Use one?","fields":[]}]`, said{Kind: fault.Conflict, Code: codeExists}, ""},
+		"odd duplicate result":  {connector.Create, `[{"statusCode":"DUPLICATES_DETECTED","duplicateResult":[1]}]`, said{Kind: fault.Conflict, Code: codeExists}, ""},
+		"unknown code":          {connector.Update, `[{"statusCode":"SOMETHING_NEW","message":"jane@example.com","fields":["Email"]}]`, said{Kind: fault.Invalid, Code: "rejected", Field: "Email"}, ""},
+		"hostile code":          {connector.Update, `[{"statusCode":"jane@example.com","message":"","fields":["a b"]}]`, said{Kind: fault.Invalid, Code: "rejected"}, ""},
+		"no reason":             {connector.Update, `[]`, said{Kind: fault.Unavailable, Code: codeMalformed}, ""},
+		"others were undone":    {connector.Update, `[{"statusCode":"ALL_OR_NONE_OPERATION_ROLLED_BACK","message":"x","fields":[]}]`, said{Kind: fault.Unavailable}, ""},
+		"limit inside a batch":  {connector.Update, `[{"statusCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests","fields":[]}]`, said{Kind: fault.Throttled, Code: codeQuota, Retry: quotaRest}, ""},
+		"no right to the field": {connector.Update, `[{"statusCode":"INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY","message":"x","fields":[]}]`, said{Kind: fault.Denied, Code: codePermission}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var problems []problem
+			if err := json.Unmarshal([]byte(c.errors), &problems); err != nil {
+				t.Fatal(err)
+			}
+			err, existing := fromRow("salesforce: test", c.op, problems)
+			if diff := cmp.Diff(c.want, sayings(err)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if existing != c.existing {
+				t.Errorf("existing = %q, want %q", existing, c.existing)
+			}
+			for _, leak := range []string{"secret", "jane@example.com"} {
+				if strings.Contains(err.Error(), leak) {
+					t.Errorf("the text %q repeats a value", err.Error())
+				}
+			}
+		})
+	}
+}
+
+func TestLongID(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]crm.RecordID{
+		"001D000000IRt53":     "001D000000IRt53IAD",
+		"00Dxx0000001gPL":     "00Dxx0000001gPLEAY",
+		"00Dxx0000001gPLEAY":  "00Dxx0000001gPLEAY",
+		"00Dxx0000001gPLEAZ":  "", // a wrong check part
+		"00Dxx0000001gP":      "",
+		"":                    "",
+		"00Dxx0000001g'L":     "",
+		"00Dxx0000001gPLE":    "",
+		"00Dxx0000001gPLEAYx": "",
+	} {
+		if got, ok := long(in); got != want || ok != (want != "") {
+			t.Errorf("long(%q) = %q, %v, want %q", in, got, ok, want)
+		}
+	}
+}
+
+func TestAPIUsage(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][2]int{
+		"api-usage=10018/100000":                      {10018, 100000},
+		"per-app-api-usage=17/250, api-usage=25/5000": {25, 5000},
+		"api-usage=25/5000; per-app=1":                {},
+		"api-usage=x/5000":                            {},
+		"api-usage=1/0":                               {},
+		"":                                            {},
+		"api-usage=99999999999999999999999999999999999/10": {},
+	} {
+		used, limit, ok := apiUsage(in)
+		if ok != (want != [2]int{}) || ok && (used != want[0] || limit != want[1]) {
+			t.Errorf("apiUsage(%q) = %d, %d, %v", in, used, limit, ok)
+		}
+	}
+}
