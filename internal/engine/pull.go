@@ -220,13 +220,13 @@ func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err er
 func chunkID(r *storedRun, hints []hint) string {
 	f := crm.Fields{}
 	for _, h := range hints {
-		f[string(h.ID)] = crm.TextValue(h.Digest)
+		f[string(h.ID)] = crm.TextValue(fmt.Sprint(h.Digest, h.Expect, h.Gone, h.Into))
 	}
 	names := make([]string, 0, len(f))
 	for n := range f {
 		names = append(names, n)
 	}
-	return fmt.Sprintf("chk_%s_%s_%s_%s", r.Run.ID, r.RestSide, r.Phase, f.Digest(names))
+	return fmt.Sprintf("chk_%s_%s_%s", r.Run.ID, r.RestSide, f.Digest(names))
 }
 
 // Advance goes on with an open run: sends what waits, lists further pages
@@ -263,12 +263,18 @@ func (s *session) advance(ctx context.Context, r *storedRun) error {
 		if s.Now().Sub(s.started) > s.Tuning.Budget {
 			return nil
 		}
+		before := r.Sent
 		full, err := s.sendRest(ctx, r)
 		if err != nil {
 			return err
 		}
+		if r.Sent != before {
+			if err := s.saveRun(ctx, s.ws, r); err != nil {
+				return err
+			}
+		}
 		if full {
-			return s.saveRun(ctx, s.ws, r)
+			return nil
 		}
 		moved, err := s.step(ctx, r)
 		if err != nil || !moved {
