@@ -75,6 +75,23 @@ func (c Credentials) check(d connector.Driver) (map[string]secret.Text, error) {
 	return fields, checkOwnClient(fields)
 }
 
+// complete refuses stored credentials that lack what the app asks for: they
+// were tampered with, or the app asks for more than it did.
+func complete(app crm.App, kind crm.AuthKind, fields map[string]secret.Text) error {
+	for _, m := range app.Auth {
+		for _, f := range m.Fields {
+			if m.Kind == kind && f.Required && fields[f.Name].Empty() {
+				return unreadable()
+			}
+		}
+	}
+	return nil
+}
+
+func unreadable() error {
+	return fault.New("account: unseal", fault.Denied, "credentials_unreadable", "the stored secret cannot be opened; enter or authorise it again")
+}
+
 // checkOwnClient refuses OAuth accounts that could not get a token: those come
 // from the browser flow.
 func checkOwnClient(fields map[string]secret.Text) error {
@@ -144,14 +161,13 @@ func (s *Service) sealJSON(ctx context.Context, b secret.Binding, v any) ([]byte
 // openJSON opens what sealJSON sealed. Denied with code
 // "credentials_unreadable" when the blob is not what was sealed for this place.
 func (s *Service) openJSON(ctx context.Context, b secret.Binding, blob []byte, v any) error {
-	const op = "account: unseal"
 	plain, err := s.o.Sealer.Open(ctx, b, blob)
 	if fault.Is(err, fault.Invalid) || err == nil && json.Unmarshal(plain, v) != nil {
 		// The cause stays out: a decoder's error may quote what it read.
-		return fault.New(op, fault.Denied, "credentials_unreadable", "the stored secret cannot be opened; enter or authorise it again")
+		return unreadable()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return fmt.Errorf("account: unseal: %w", err)
 	}
 	return nil
 }

@@ -47,6 +47,9 @@ func (s *Service) Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID
 	if err != nil {
 		return nil, crm.App{}, err
 	}
+	if err := complete(d.App, a.Kind, fields); err != nil {
+		return nil, crm.App{}, err
+	}
 	conn, err := s.connect(d, a, fields, s.sharedTokens(d, ws, a, fields))
 	if err != nil {
 		return nil, crm.App{}, err

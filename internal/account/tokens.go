@@ -218,6 +218,9 @@ func (t *tokens) unsaved(serial int64) *pending {
 
 // refresh takes the lease, asks the app and stores what it gave.
 func (a *attempt) refresh(ctx context.Context) (grant, error) {
+	if a.own == nil && a.g.Refresh == "" {
+		return grant{}, a.bury(ctx) // the workspace's client must not stand in for an account
+	}
 	client, err := a.client(ctx)
 	if err != nil {
 		return grant{}, err
