@@ -175,21 +175,20 @@ func (s *Settings) compileExtras(k *check) {
 			}
 		}
 	}
-	for to := range s.steps {
-		for _, st := range s.steps[to] {
-			if !st.spec.WriteBack || !st.usable || st.idSide < 0 {
-				continue
-			}
-			b := back{1 - st.idSide, st.idField}
-			at := st.at + "/" + string(crm.Sides[b.side])
-			switch {
-			case slices.Contains(s.backs, b):
-			case !k.field(at, b.side, b.field, true):
-			case s.mapped(b.side, b.field):
-				k.add(at, CodeFieldTaken, "the %s field %q is mapped, so the ID cannot be kept there: remove the mapping", crm.Sides[b.side], b.field)
-			default:
-				s.backs = append(s.backs, b)
-			}
+	reported := map[string]bool{}
+	for _, st := range slices.Concat(s.steps[1], s.steps[0]) {
+		if !st.spec.WriteBack || !st.usable || st.idSide < 0 {
+			continue
+		}
+		b := back{1 - st.idSide, st.idField}
+		at := st.at + "/" + string(crm.Sides[b.side])
+		switch {
+		case slices.Contains(s.backs, b), reported[at]:
+		case s.mapped(b.side, b.field):
+			reported[at] = true // the step may serve both ways
+			k.add(at, CodeFieldTaken, "the %s field %q is mapped, so the ID cannot be kept there: remove the mapping", crm.Sides[b.side], b.field)
+		default:
+			s.backs = append(s.backs, b)
 		}
 	}
 }

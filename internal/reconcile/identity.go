@@ -74,14 +74,13 @@ func (s *Settings) compileSteps(k *check) {
 			s.steps[to] = append(s.steps[to], s.compileStep(quiet, at+"/"+strconv.Itoa(i), i, list[i]))
 		}
 	}
-	for _, steps := range s.steps {
-		for i := range steps {
-			if steps[i].spec.By == crm.MatchByAnyKey && steps[i].usable {
-				for _, p := range steps[i].pairs {
-					if !slices.Contains(s.keys, p) {
-						s.keys = append(s.keys, p)
-					}
-				}
+	for _, st := range slices.Concat(s.steps[1], s.steps[0]) {
+		if st.spec.By != crm.MatchByAnyKey || !st.usable {
+			continue
+		}
+		for _, p := range st.pairs {
+			if !slices.Contains(s.keys, p) {
+				s.keys = append(s.keys, p)
 			}
 		}
 	}

@@ -499,3 +499,39 @@ func mirrorPolicy(p crm.ConflictPolicy) crm.ConflictPolicy {
 	}
 	return p
 }
+
+// TestS5_AtRestAfterEveryStep follows pairs through edits and filters that open
+// and close: after each step one plan brings them to rest again, from a base
+// that earlier plans made.
+func TestS5_AtRestAfterEveryStep(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawScene(t)
+		p := c.after
+		if p.Left == nil || p.Right == nil {
+			return
+		}
+		p.Linked = true
+		for step := range rapid.IntRange(1, 6).Draw(t, "steps") {
+			before := p
+			p.Left, p.Right = edit(t, p.Left, leftSchema()), edit(t, p.Right, rightSchema())
+			plan := c.s.Plan(p)
+			rest := apply(p, plan)
+			if second := c.s.Plan(rest); !second.Empty() || second.Rebase {
+				c.p, c.plan = p, plan
+				t.Fatalf("step %d from %#v: not at rest\n%s", step, before.Base, story(&c, &second))
+			}
+			p = rest
+		}
+	})
+}
+
+func edit(t *rapid.T, r *crm.Record, schema []crm.Field) *crm.Record {
+	out := *r
+	out.Fields = r.Fields.Clone()
+	for range rapid.IntRange(0, 3).Draw(t, "edits") {
+		field := pick(t, "field", schema...).Name
+		out.Fields[field] = pick(t, field, values[poolOf[field]]...)
+	}
+	return &out
+}
