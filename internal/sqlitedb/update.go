@@ -30,6 +30,14 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	return tx.run(query, args)
 }
 
+// Insert runs an INSERT with one RETURNING column and returns its value.
+func (tx *Tx) Insert(query string, args ...any) (int64, error) {
+	tx.wrote = true
+	var id int64
+	_, err := tx.Row(query, args, &id)
+	return id, err
+}
+
 // request is one Update that waits for its turn.
 type request struct {
 	do   func(*Tx) error

@@ -63,11 +63,24 @@ const maxReceives = 3
 // Run runs the suite, one queue per case.
 func Run(t *testing.T, open Open) {
 	t.Helper()
-	for _, c := range cases() {
-		t.Run(c.name, func(t *testing.T) {
-			q, clock := open(t, maxReceives)
-			c.run(&kit{T: t, q: q, clock: clock})
-		})
+	for name, run := range All(open) {
+		t.Run(name, run)
+	}
+}
+
+// All returns the cases by name, for callers that put something around each
+// one, such as the virtual time of testing/synctest for a queue without a Clock.
+func All(open Open) iter.Seq2[string, func(t *testing.T)] {
+	return func(yield func(string, func(t *testing.T)) bool) {
+		for _, c := range cases() {
+			ok := yield(c.name, func(t *testing.T) {
+				q, clock := open(t, maxReceives)
+				c.run(&kit{T: t, q: q, clock: clock})
+			})
+			if !ok {
+				return
+			}
+		}
 	}
 }
 
