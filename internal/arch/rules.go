@@ -217,7 +217,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // notOnTop stays out of programs: suites and references belong to tests, fakes
 // and the simulation to tests, functions/local and the programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/arch",
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/testbed", "internal/arch",
 }
 
 var outer = []Rule{{
@@ -281,10 +281,10 @@ var outer = []Rule{{
 	Reason:   "app alone knows the concrete types, but what belongs to tests must not be wired into a program",
 }, {
 	Kind:     "simulation",
-	Packages: []string{"internal/sim/**"},
+	Packages: []string{"internal/sim/**", "internal/testbed"},
 	May:      []string{"internal/**"},
 	Outside:  []string{"*"},
-	Reason:   "the simulation is a proof on top of everything",
+	Reason:   "the simulation and the bed for measurements are proofs on top of everything",
 }, {
 	Kind:     "border test",
 	Packages: []string{"internal/arch"},

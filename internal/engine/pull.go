@@ -215,8 +215,8 @@ func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err er
 	return false, nil
 }
 
-// chunkID names a chunk by its content, so that sending it once more after a
-// crash makes no second one.
+// chunkID names a chunk by its page and content, so that sending it once more
+// after a crash makes no second one.
 func chunkID(r *storedRun, hints []hint) string {
 	f := crm.Fields{}
 	for _, h := range hints {
@@ -226,7 +226,7 @@ func chunkID(r *storedRun, hints []hint) string {
 	for n := range f {
 		names = append(names, n)
 	}
-	return fmt.Sprintf("chk_%s_%s_%s", r.Run.ID, r.RestSide, f.Digest(names))
+	return fmt.Sprintf("chk_%s_%s_%d_%s", r.Run.ID, r.RestSide, r.Seq, f.Digest(names))
 }
 
 // Advance goes on with an open run: sends what waits, lists further pages
@@ -262,6 +262,9 @@ func (s *session) advance(ctx context.Context, r *storedRun) error {
 	for r.open() {
 		if s.Now().Sub(s.started) > s.Tuning.Budget {
 			return nil
+		}
+		if err := s.moveCursors(ctx, r); err != nil {
+			return err
 		}
 		before := r.Sent
 		full, err := s.sendRest(ctx, r)
@@ -341,7 +344,6 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 			return err
 		}
 	}
-	before := r.Phase
 	if !s.on(guardCursorLast) && page.Next == "" {
 		r.Cursor.Set(side, page.Cursor)
 		if err := s.saveCursors(ctx, r); err != nil {
@@ -352,19 +354,26 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 	if _, err := s.sendRest(ctx, r); err != nil {
 		return err
 	}
-	if err := s.saveRun(ctx, s.ws, r); err != nil {
+	return s.saveRun(ctx, s.ws, r)
+}
+
+// moveCursors moves the sync's cursors once the run has listed both sides: by
+// then every hint is queued or stored with the run.
+func (s *session) moveCursors(ctx context.Context, r *storedRun) error {
+	if r.Moved || r.Phase == phaseLeft || r.Phase == phaseRight {
+		return nil
+	}
+	if err := s.saveCursors(ctx, r); err != nil {
 		return err
 	}
-	if before == phaseRight && r.Phase != phaseRight {
-		return s.saveCursors(ctx, r)
-	}
-	return nil
+	r.Moved = true
+	return s.saveRun(ctx, s.ws, r)
 }
 
 // saveCursors moves the sync's cursors after everything listed up to them is
 // queued or waits in the stored run.
 func (s *session) saveCursors(ctx context.Context, r *storedRun) error {
-	if r.Run.Kind == RunPlan {
+	if r.Run.Kind == RunPlan || r.Cursor == (crm.PerSide[string]{}) {
 		return nil
 	}
 	for range 5 {

@@ -48,6 +48,7 @@ type storedRun struct {
 	RestSide   crm.Side            `json:"rest_side,omitempty"`
 	NoHints    bool                `json:"no_hints,omitempty"` // only find out where changes start
 	Swept      bool                `json:"swept,omitempty"`
+	Moved      bool                `json:"moved,omitempty"` // the sync's cursors were moved
 	version    int64
 }
 

@@ -54,15 +54,32 @@ func (e *Engine) Work(ctx context.Context, ds []queue.Delivery) []Verdict {
 
 // workGroup works the deliveries of one message group: one sync's, in order.
 func (e *Engine) workGroup(ctx context.Context, jobs []*job) {
-	jobs = e.decode(jobs)
-	for len(jobs) > 0 {
-		batch := e.together(jobs)
-		e.workBatch(ctx, batch)
-		for _, j := range jobs[len(batch):] {
-			j.retry(0) // worked on its own next time, in order
-		}
+	jobs = e.once(e.decode(jobs))
+	if len(jobs) == 0 {
 		return
 	}
+	batch := e.together(jobs)
+	e.workBatch(ctx, batch)
+	for _, j := range jobs[len(batch):] {
+		j.retry(0) // worked on its own next time, in order
+	}
+}
+
+// once hands back the second delivery of a chunk that came twice in a batch:
+// it must meet what the first one leaves behind.
+func (e *Engine) once(jobs []*job) []*job {
+	seen := map[string]bool{}
+	out := jobs[:0:0]
+	for _, j := range jobs {
+		if seen[j.chunk.ID] {
+			e.Mark("chunk_twice_in_batch")
+			j.retry(time.Second)
+			continue
+		}
+		seen[j.chunk.ID] = true
+		out = append(out, j)
+	}
+	return out
 }
 
 // decode reads the bodies. What cannot be read has no connection to be a dead
