@@ -68,6 +68,7 @@ type held struct {
 	foreground bool      // beyond what bulk work may take
 	live       bool      // stored for sure
 	closed     bool      // not to be used any more
+	unsure     bool      // a write that gave it back may have landed
 }
 
 func newPacer(b Budget, l crm.Limits) *pacer {
@@ -287,7 +288,7 @@ func (p *pacer) settle(c *change, now time.Time) {
 		h.closed = true
 		c.settled = append(c.settled, h)
 		i, ok := there[h.id]
-		if n := c.ledger.Hours[h.hour]; n > 0 && p.lim.daily > 0 && (ok || h.live) {
+		if n := c.ledger.Hours[h.hour]; n > 0 && p.lim.daily > 0 && (ok || h.live && !h.unsure) {
 			c.ledger.Hours[h.hour] = max(0, n-(h.n-h.used))
 		}
 		if !ok {
@@ -328,8 +329,13 @@ func (p *pacer) put(ctx context.Context, c *change) error {
 		if h != nil {
 			h.live = true
 		}
-	case h != nil && fault.MayHaveLanded(err):
-		h.closed = true // given back if it is found in the item
+	case fault.MayHaveLanded(err):
+		for _, s := range c.settled {
+			s.unsure = true // given back again only if it is still in the item
+		}
+		if h != nil {
+			h.closed = true // given back if it is found in the item
+		}
 	case h != nil:
 		p.drop(h)
 	}

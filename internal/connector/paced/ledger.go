@@ -161,10 +161,10 @@ func hourOf(t time.Time) int64 { return t.Unix() / 3600 }
 // when nothing can be taken, or it would never pass.
 func (l *ledger) tidy(now time.Time, lim limits) (moved bool) {
 	ms, longest := now.UnixMilli(), lim.longest().Milliseconds()
-	farthest := now.Add(quotaSliceFor + skew).UnixMilli()
 	l.Slices = slices.DeleteFunc(l.Slices, func(s slice) bool { return s.End+longest <= ms })
 	for i := range l.Slices {
-		if l.Slices[i].End > farthest {
+		_, valid := lim.most(l.Slices[i].Lane)
+		if l.Slices[i].End > now.Add(valid+skew).UnixMilli() {
 			l.Slices[i].End, moved = ms, true
 		}
 	}
