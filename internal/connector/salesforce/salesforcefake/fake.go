@@ -102,12 +102,18 @@ func (*org) Name() string { return "salesforce" }
 // Slot implements fakekit.App: the second side of a pair.
 func (*org) Slot() int { return 1 }
 
-// Seed implements fakekit.App.
+// Seed implements fakekit.App: each person is a contact. The duplicates behind
+// the n people would be from the future; they are as old as the newest.
 func (f *org) Seed(people []fakekit.Person, at time.Time) {
 	t := f.tables["Contact"]
+	now := f.core.Now()
 	for i, p := range people {
-		r := &fakekit.Record{ID: t.nextID(), Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second).Truncate(time.Second)}
-		r.Modified = r.Created
+		when := at.Add(time.Duration(i) * time.Second)
+		if when.After(now) {
+			when = now
+		}
+		when = when.Truncate(time.Second)
+		r := &fakekit.Record{ID: t.nextID(), Fields: map[string]string{}, Created: when, Modified: when}
 		for name, v := range map[string]string{
 			"FirstName": p.First, "LastName": p.Last, "Email": p.Email, "Phone": p.Phone, "Title": p.JobTitle,
 			"MailingCity": p.City, "Birthdate": p.Birthday, "Company__c": p.Company, "OwnerId": userID,
