@@ -230,7 +230,6 @@ type authServer struct {
 	asked     int
 	codes     map[string]consent
 	live      map[string]string // refresh token to the client it was given to
-	old       []string
 	access    map[string]bool
 }
 
@@ -374,8 +373,10 @@ func (c *conn) Test(ctx context.Context) (connector.Identity, error) {
 type hooks struct{}
 
 func (hooks) Verify(connector.WebhookRequest, connector.WebhookTrust, time.Time) error { return nil }
-func (hooks) Parse(connector.WebhookRequest) ([]connector.Event, error)                { return nil, nil }
-func (hooks) Reply() connector.Reply                                                   { return connector.Reply{} }
+
+func (hooks) Parse(connector.WebhookRequest) ([]connector.Event, error) { return nil, nil }
+
+func (hooks) Reply() connector.Reply { return connector.Reply{} }
 
 // sleep waits in the time of the test.
 func sleep(ctx context.Context, d time.Duration) {

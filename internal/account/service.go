@@ -61,9 +61,14 @@ func New(o Options) (*Service, error) {
 		name   string
 		absent bool
 	}{
-		{"Store", o.Store == nil}, {"Sealer", o.Sealer == nil}, {"Drivers", len(o.Drivers) == 0},
-		{"HTTP", o.HTTP == nil}, {"CheckURL", o.CheckURL == nil}, {"Now", o.Now == nil},
-		{"NewID", o.NewID == nil}, {"Rand", o.Rand == nil},
+		{"Store", o.Store == nil},
+		{"Sealer", o.Sealer == nil},
+		{"Drivers", len(o.Drivers) == 0},
+		{"HTTP", o.HTTP == nil},
+		{"CheckURL", o.CheckURL == nil},
+		{"Now", o.Now == nil},
+		{"NewID", o.NewID == nil},
+		{"Rand", o.Rand == nil},
 	} {
 		if need.absent {
 			missing = append(missing, need.name)
@@ -114,7 +119,7 @@ const (
 // Sort prefixes inside the workspace's settings.
 const (
 	accountPrefix    = "account#"
-	credentialPrefix = "credential#"
+	credentialPrefix = "credential#" //nolint:gosec // a key prefix, no secret
 	clientPrefix     = "client#"
 	hookPrefix       = "webhook#"
 	deliveryPrefix   = "delivery#"

@@ -158,7 +158,7 @@ func TestS19_NewPairIsStoredBeforeItsFirstUse(t *testing.T) {
 			} else {
 				f.set(broken, nil)
 			}
-			token, err := source.Token(t.Context())
+			_, err := source.Token(t.Context())
 			if landed {
 				if err != nil { // it was found stored when looked at again
 					t.Fatal(err)
@@ -170,7 +170,8 @@ func TestS19_NewPairIsStoredBeforeItsFirstUse(t *testing.T) {
 				}
 			}
 			f.set(nil, nil)
-			if token, err = source.Token(t.Context()); err != nil {
+			token, err := source.Token(t.Context())
+			if err != nil {
 				t.Fatalf("after the outage: %v", err)
 			}
 			if refreshes, asked := w.auth.counts(); refreshes != 1 || asked != 1 {

@@ -334,7 +334,7 @@ func TestX4_OldTLSIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-			srv.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: c.most} //nolint:gosec // an old server is what is tested
+			srv.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: c.most}
 			srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 			srv.StartTLS()
 			t.Cleanup(srv.Close)
