@@ -155,6 +155,11 @@ func call(t *testing.T, c *http.Client, raw string) {
 		_ = resp.Body.Close()
 		t.Errorf("%q was answered", raw)
 	}
+	// A write that never left us must not be taken for one that may have landed.
+	var dial *net.OpError
+	if strings.HasPrefix(raw, "https://") && !errors.Is(err, errNoSocket) && (!errors.As(err, &dial) || dial.Op != "dial") {
+		t.Errorf("%q: %v does not say that nothing was sent", raw, err)
+	}
 }
 
 func TestX4_AddressesAreCheckedWhenDialled(t *testing.T) {

@@ -168,8 +168,12 @@ func (t *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		_ = req.Body.Close() // a RoundTripper must close it, also on errors
 	}
-	return nil, err
+	return nil, unsent(err)
 }
+
+// unsent marks an error as one of dialling, by which connectors know that
+// nothing of the request has left us.
+func unsent(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 
 // check judges where the request goes; its path and query are the connector's.
 func (t *gate) check(req *http.Request) error {
@@ -189,14 +193,14 @@ func (t *gate) check(req *http.Request) error {
 func (g *Guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, refuse("this is not an address")
+		return nil, unsent(refuse("this is not an address"))
 	}
 	exact := g.exact[address]
 	addrs, err := g.resolve(ctx, host)
 	if err != nil {
-		return nil, &fault.Error{Op: "egress: resolve", Kind: fault.Unavailable, Code: "host_not_found", Message: "the host could not be found", Err: err}
+		return nil, unsent(&fault.Error{Op: "egress: resolve", Kind: fault.Unavailable, Code: "host_not_found", Message: "the host could not be found", Err: err})
 	}
-	err = refuse("the host points to an address of a private network; have the operator allow it with --allow-host host:port (LOCKSTEP_ALLOW_HOSTS)")
+	err = unsent(refuse("the host points to an address of a private network; have the operator allow it with --allow-host host:port (LOCKSTEP_ALLOW_HOSTS)"))
 	for _, addr := range addrs {
 		addr = addr.Unmap()
 		if !mayDial(addr, host, exact) {
