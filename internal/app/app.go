@@ -1,0 +1,263 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/api"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/paced"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/egress"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
+	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
+)
+
+// RootKeyFile is where the key that seals credentials is kept in the data folder.
+const RootKeyFile = "root.key"
+
+// Options say where the data are and how the program meets the world. Only
+// DataDir is required.
+type Options struct {
+	// DataDir is the folder with everything that is remembered; made when missing.
+	DataDir string
+	// Now tells the time; nil = time.Now.
+	Now func() time.Time
+	// Log gets what the program has to say; nil = nothing.
+	Log *slog.Logger
+	// AllowHosts are hosts beside the apps' own that accounts may be at; see egress.
+	AllowHosts []string
+	// ServeHosts are names, without port, under which the surface is reached
+	// beside loopback and the host of PublicURL.
+	ServeHosts []string
+	// PublicURL is how apps and browsers reach us: scheme://host[:port]. Empty =
+	// as each request says.
+	PublicURL string
+	// AdminKey is the operator's key; empty = the one kept in the data folder.
+	AdminKey secret.Text
+	// Tuning overrides LocalTuning field by field.
+	Tuning engine.Tuning
+	// Mark is told the name of every rare state that the engine reaches. Optional.
+	Mark func(name string)
+	// Version is shown in the OpenAPI document.
+	Version string
+}
+
+// LocalTuning is what suits one process with a data folder: pieces of work are
+// short, so that stopping is quick.
+func LocalTuning() engine.Tuning {
+	return engine.Tuning{HTTPDeadline: 6 * time.Second, Budget: 5 * time.Second, Lease: 12 * time.Second}
+}
+
+// App is Lockstep in one process. Make it with Open.
+type App struct {
+	Engine   *engine.Engine
+	Accounts *account.Service
+	Store    *sqlitestore.Store
+	Queue    *sqlitequeue.Queue
+
+	opts    Options
+	tuning  engine.Tuning
+	log     *slog.Logger
+	now     func() time.Time
+	db      *sqlitedb.DB
+	handler http.Handler
+	key     secret.Text
+	fresh   bool
+	tick    *bell
+}
+
+// Open opens the data folder, wires the parts and frees what a process that
+// died in the middle left taken. Close the App in the end.
+//
+// Errors: fault.Conflict with code "data_folder_in_use" while another process
+// has the folder; Invalid for a folder, key file or setting that cannot be
+// used, with what to do about it; Unavailable when the folder cannot be read
+// or written.
+func Open(ctx context.Context, o Options) (*App, error) {
+	const op = "app: open"
+	if o.DataDir == "" {
+		return nil, fault.New(op, fault.Invalid, "invalid_config", "no data folder is given")
+	}
+	a := &App{opts: o, tuning: merge(o.Tuning, LocalTuning()), log: o.Log, now: o.Now, tick: newBell()}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	// The folder's lock comes first: what belongs to another process is not touched.
+	db, err := sqlitedb.Open(ctx, o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	a.db = db
+	if err := a.wire(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if err := a.takeOver(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return a, nil
+}
+
+// merge returns t with the fields that are zero taken from def.
+func merge(t, def engine.Tuning) engine.Tuning {
+	for _, f := range []struct{ p, d *time.Duration }{
+		{&t.HTTPDeadline, &def.HTTPDeadline}, {&t.Budget, &def.Budget}, {&t.Lease, &def.Lease},
+	} {
+		if *f.p == 0 {
+			*f.p = *f.d
+		}
+	}
+	return t
+}
+
+// wire makes the parts, from the inside out.
+func (a *App) wire(ctx context.Context) error {
+	var err error
+	if a.Store, err = sqlitestore.Open(ctx, a.db, a.now); err != nil {
+		return err
+	}
+	if a.Queue, err = sqlitequeue.Open(ctx, a.db, a.now, sqlitequeue.Options{}); err != nil {
+		return err
+	}
+	sealer, err := localkey.Open(filepath.Join(a.opts.DataDir, RootKeyFile))
+	if err != nil {
+		return err
+	}
+	if a.key = a.opts.AdminKey; a.key.Empty() {
+		if a.key, a.fresh, err = adminKey(a.opts.DataDir); err != nil {
+			return err
+		}
+	}
+	guard, err := egress.New(egress.Options{Allow: a.opts.AllowHosts, Timeout: a.tuning.HTTPDeadline})
+	if err != nil {
+		return err
+	}
+	newID := identifiers(a.now)
+	drivers := Drivers()
+	a.Accounts, err = account.New(account.Options{
+		Store: a.Store, Sealer: sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
+		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: sleep, Pace: a.pace,
+	})
+	if err != nil {
+		return err
+	}
+	a.Engine, err = engine.New(engine.Config{
+		Store: a.Store, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: sleep, Log: a.log, Mark: a.opts.Mark, Tuning: a.tuning,
+		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
+			c, _, err := a.Accounts.Open(ctx, ws, id)
+			return c, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.handler, err = api.New(api.Options{
+		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Store: a.Store, Drivers: drivers,
+		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
+		AdminKey: a.key, Version: a.opts.Version,
+	})
+	return err
+}
+
+// maxWait is how long one call may wait for its turn in an account's budget;
+// what has to wait longer is parked.
+const maxWait = time.Second
+
+// pace keeps an account's connector within its limits.
+func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
+	return paced.Wrap(c, paced.Budget{Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait})
+}
+
+// takeOver frees what the folder's former process held when it died.
+func (a *App) takeOver(ctx context.Context) error {
+	err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error { return a.Engine.ForgetLeases(ctx, ws) })
+	if err != nil {
+		return err
+	}
+	n, err := a.Queue.Release(ctx)
+	if n > 0 {
+		a.log.Info("work that was under way is taken up again", "chunks", n)
+	}
+	return err
+}
+
+// eachWorkspace calls f for the home workspace, which exists without an item,
+// and all others.
+func (a *App) eachWorkspace(ctx context.Context, f func(crm.WorkspaceID) error) error {
+	if err := f(api.DefaultWorkspace); err != nil {
+		return err
+	}
+	for cursor := ""; ; {
+		page, next, err := store.ListWorkspaces(ctx, a.Store, 100, cursor)
+		if err != nil {
+			return err
+		}
+		for _, w := range page {
+			if w.ID == api.DefaultWorkspace {
+				continue
+			}
+			if err := f(w.ID); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// Handler is the REST surface and the webhooks.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// AdminKey returns the operator's key; fresh says that it was generated by this
+// Open and shown to nobody yet.
+func (a *App) AdminKey() (key secret.Text, fresh bool) { return a.key, a.fresh }
+
+// Close waits for running calls to the database and gives the folder back. Call
+// it after Run has returned and the last request was answered.
+func (a *App) Close() error { return a.db.Close() }
+
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// identifiers returns a maker of identifiers that sort by time, also within a
+// millisecond.
+func identifiers(now func() time.Time) func(prefix string) string {
+	var mu sync.Mutex
+	chance := ulid.Monotonic(rand.Reader, 0)
+	return func(prefix string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		id, err := ulid.New(ulid.Timestamp(now()), chance)
+		if err != nil { // 2^80 identifiers within one millisecond, or a year beyond 10889
+			id = ulid.Make()
+		}
+		return strings.TrimSuffix(prefix, "_") + "_" + strings.ToLower(id.String())
+	}
+}

@@ -1,0 +1,13 @@
+// Package app puts Lockstep together for one process with a data folder: the
+// only place that names concrete stores, queues, keys and apps.
+//
+// Open wires the parts, Handler is the HTTP surface, and Run feeds the engine:
+// workers take chunks from the queue, the tick wakes what waits in the store,
+// the scheduler fires the syncs' schedules, and expired items are purged. Run
+// does not poll hard: workers are woken by the queue, the tick by everything
+// that may give it work, and both look by themselves only now and then.
+//
+// A data folder belongs to one process at a time; its lock proves that whoever
+// had it before is dead, so leases and messages in flight are freed at Open
+// and work goes on at once, after kill -9 as after a clean stop.
+package app

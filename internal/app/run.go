@@ -1,0 +1,244 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+)
+
+const (
+	// workers is how many pieces of work run at once. Work of one sync never
+	// runs beside other work of it, plans excepted.
+	workers = 2
+	// lookQueue is how often idle workers look by themselves, for messages whose
+	// time-out has passed; all else wakes them.
+	lookQueue = 250 * time.Millisecond
+	// tickBusy is how long the tick rests between two looks while runs are open.
+	tickBusy = 100 * time.Millisecond
+	// Nothing open: parked work is sent at most an eighth of its wait too late.
+	tickIdleMin, tickIdleMax = time.Second, time.Minute
+	// lookSchedule is how often schedules are looked at.
+	lookSchedule = time.Second
+	// pulls is how many scheduled pulls list at once.
+	pulls = 4
+	// Expired items are removed so many at a time.
+	purgeEvery, purgeSlice = time.Minute, 500
+)
+
+// Run works until ctx ends, then finishes the pieces of work in hand, which
+// takes at most some seconds, and returns. Everything else continues at the
+// next start.
+func (a *App) Run(ctx context.Context) error {
+	// Work in hand is not cut off: it goes on under a context of its own that
+	// ends only when the grace is over.
+	hand, drop := context.WithCancel(context.WithoutCancel(ctx))
+	defer drop()
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(a.tuning.Budget+a.tuning.HTTPDeadline, drop)
+		context.AfterFunc(hand, func() { t.Stop() })
+	})
+	defer stop()
+
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() { a.work(ctx, hand) })
+	}
+	wg.Go(func() { a.ticks(ctx) })
+	wg.Go(func() { a.schedule(ctx) })
+	wg.Go(func() { a.purge(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// work takes messages and works them until ctx ends.
+func (a *App) work(ctx, hand context.Context) {
+	for ctx.Err() == nil {
+		ds, err := a.Queue.Receive(ctx, queue.MaxBatch, a.visibility())
+		switch {
+		case ctx.Err() != nil && len(ds) == 0:
+			return
+		case err != nil:
+			a.log.Error("queue not readable", "error", err)
+			pause(ctx, nil, tickIdleMin)
+		case len(ds) == 0:
+			pause(ctx, a.Queue.Notify(), lookQueue)
+		default:
+			a.settle(hand, a.Engine.Work(hand, ds))
+			a.tick.ring()
+		}
+	}
+}
+
+// visibility is how long messages are hidden from the other worker: as long as
+// the lease under which they are worked, and a little more.
+func (a *App) visibility() time.Duration { return a.tuning.Lease + 2*time.Second }
+
+// settle removes what was worked and hands the rest back. Trouble here is no
+// loss: a message that stays is worked again and found to be done.
+func (a *App) settle(ctx context.Context, verdicts []engine.Verdict) {
+	var done []string
+	later := map[time.Duration][]string{}
+	for _, v := range verdicts {
+		if v.Ack {
+			done = append(done, v.Receipt)
+		} else {
+			later[v.Retry] = append(later[v.Retry], v.Receipt)
+		}
+	}
+	errs := a.Queue.Delete(ctx, done)
+	for wait, receipts := range later {
+		errs = append(errs, a.Queue.SetVisibility(ctx, receipts, wait)...)
+	}
+	for _, err := range errs {
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			a.log.Warn("verdict not given to the queue", "error", err)
+		}
+	}
+}
+
+// ticks wakes what waits in the store: at once when something may have come,
+// often while runs are open, else now and then.
+func (a *App) ticks(ctx context.Context) {
+	last := a.now() // that something was going on
+	for ctx.Err() == nil {
+		busy, err := a.Engine.Round(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("tick failed", "error", err)
+		}
+		now := a.now()
+		if busy && err == nil {
+			last = now
+			pause(ctx, a.tick.heard(), tickBusy)
+			continue
+		}
+		if pause(ctx, a.tick.heard(), min(max(now.Sub(last)/8, tickIdleMin), tickIdleMax)) {
+			last = a.now()
+		}
+	}
+}
+
+// schedule fires the syncs' schedules, one pull of a sync at a time.
+func (a *App) schedule(ctx context.Context) {
+	s := schedule{app: a, running: map[engine.SyncRef]bool{}, rests: map[engine.SyncRef]rest{}, slots: make(chan struct{}, pulls)}
+	defer s.wg.Wait()
+	for ctx.Err() == nil {
+		err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error {
+			due, err := a.Engine.DuePulls(ctx, ws, a.now())
+			for _, ref := range due {
+				s.fire(ctx, ref)
+			}
+			return err
+		})
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("schedules not readable", "error", err)
+		}
+		pause(ctx, nil, lookSchedule)
+	}
+}
+
+// schedule is what the scheduler remembers.
+type schedule struct {
+	app   *App
+	slots chan struct{}
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	running map[engine.SyncRef]bool
+	rests   map[engine.SyncRef]rest
+}
+
+// rest is how long a sync whose pull failed is left alone.
+type rest struct {
+	until time.Time
+	wait  time.Duration
+}
+
+// Failing pulls are tried again after a wait that doubles.
+const restMin, restMax = 5 * time.Second, 5 * time.Minute
+
+// fire starts a pull unless one is under way, or failed a moment ago, or all
+// slots are taken; then the next look finds it due again.
+func (s *schedule) fire(ctx context.Context, ref engine.SyncRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running[ref] || s.app.now().Before(s.rests[ref].until) {
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		return
+	}
+	s.running[ref] = true
+	s.wg.Go(func() {
+		err := s.app.Engine.Pull(ctx, ref.Workspace, ref.Connection, ref.Sync)
+		s.pulled(ctx, ref, err)
+		<-s.slots
+	})
+}
+
+func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.running, ref)
+	s.app.tick.ring()
+	if err == nil {
+		delete(s.rests, ref)
+		return
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	r := s.rests[ref]
+	r.wait = min(max(2*r.wait, restMin, fault.RetryAfter(err)), restMax)
+	r.until = s.app.now().Add(r.wait)
+	s.rests[ref] = r
+	s.app.log.Warn("pull failed", "connection", ref.Connection, "sync", ref.Sync, "kind", fault.KindOf(err), "code", fault.CodeOf(err), "error", err, "again_in", r.wait)
+}
+
+// purge removes expired items, a slice at a time, so that nobody waits for it.
+func (a *App) purge(ctx context.Context) {
+	for ctx.Err() == nil {
+		n, err := a.Store.Purge(ctx, purgeSlice)
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("expired items not removed", "error", err)
+		}
+		if n < purgeSlice {
+			pause(ctx, nil, purgeEvery)
+		} else {
+			pause(ctx, nil, lookQueue)
+		}
+	}
+}
+
+// pause waits for d, a ring or the end of ctx; rung reports a ring.
+func pause(ctx context.Context, bell <-chan struct{}, d time.Duration) (rung bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-bell:
+		return true
+	}
+	return false
+}
+
+// bell wakes one sleeper; rings while it is awake count as one.
+type bell struct{ c chan struct{} }
+
+func newBell() *bell { return &bell{make(chan struct{}, 1)} }
+
+func (b *bell) ring() {
+	select {
+	case b.c <- struct{}{}:
+	default:
+	}
+}
+
+func (b *bell) heard() <-chan struct{} { return b.c }
