@@ -1,0 +1,179 @@
+package modelapp
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// spot is where a scan stands: which scan, when it began, and the last record
+// listed, by (modified, ID) or, in a full scan, by ID.
+type spot struct {
+	sort  byte // c = changes, f = full, d = deletions
+	from  int64
+	start int64
+	at    int64
+	id    crm.RecordID
+}
+
+func (s spot) encode() string {
+	return strings.Join([]string{string(s.sort), strconv.FormatInt(s.from, 10), strconv.FormatInt(s.start, 10), strconv.FormatInt(s.at, 10), string(s.id)}, "|")
+}
+
+func parseSpot(text string) (spot, error) {
+	bad := fault.New("model: list", fault.Invalid, "malformed_cursor", "the position is not one of ours")
+	p := strings.SplitN(text, "|", 5)
+	if len(p) != 5 || len(p[0]) != 1 || !strings.Contains("cfd", p[0]) {
+		return spot{}, bad
+	}
+	s := spot{sort: p[0][0], id: crm.RecordID(p[4])}
+	for i, to := range []*int64{&s.from, &s.start, &s.at} {
+		n, err := strconv.ParseInt(p[i+1], 10, 64)
+		if err != nil {
+			return spot{}, bad
+		}
+		*to = n
+	}
+	return s, nil
+}
+
+// begin reads what a request asks for.
+func begin(sort byte, cursor, position string, now time.Time) (spot, error) {
+	if position != "" {
+		return parseSpot(position)
+	}
+	s := spot{sort: sort, start: now.UnixNano()}
+	if cursor != "" {
+		n, err := strconv.ParseInt(cursor, 10, 64)
+		if err != nil {
+			return s, fault.New("model: list", fault.Invalid, "malformed_cursor", "the cursor is not one of ours")
+		}
+		s.from = n
+	}
+	s.at = s.from - 1
+	return s, nil
+}
+
+// cursor is where the next scan begins: before anything that this one may not
+// have seen yet.
+func (a *App) cursor(s spot) string {
+	return strconv.FormatInt(s.start-int64(a.opts.overlap()), 10)
+}
+
+// Changes implements connector.Connector.
+func (c *client) Changes(ctx context.Context, req connector.ChangesRequest) (connector.ChangesPage, error) {
+	sort := byte('c')
+	if req.Full {
+		sort = 'f'
+	}
+	if _, err := begin(sort, req.Cursor, req.Position, time.Time{}); err != nil {
+		return connector.ChangesPage{}, err
+	}
+	page, err := ask(ctx, c, false, func(a *App) (connector.ChangesPage, error) {
+		s, err := begin(sort, req.Cursor, req.Position, a.opts.Now())
+		if err != nil {
+			return connector.ChangesPage{}, err
+		}
+		if s.sort == 'f' {
+			return a.listAll(s, req.Fields), checkObject(req.Object)
+		}
+		return a.listChanges(s, req.Fields), checkObject(req.Object)
+	})
+	if err == nil && page.Next != "" && page.Next == req.Position {
+		err = malformed("the listing does not move on")
+	}
+	return page, err
+}
+
+// listAll lists every live record by ID, as it is now.
+func (a *App) listAll(s spot, fields []string) connector.ChangesPage {
+	var page connector.ChangesPage
+	for _, r := range a.order {
+		if r.deleted || r.id <= s.id {
+			continue
+		}
+		if len(page.Records) == a.opts.PageSize {
+			page.Next = s.encode()
+			return page
+		}
+		page.Records = append(page.Records, r.record(fields))
+		s.id = r.id
+	}
+	page.Cursor = a.cursor(s)
+	return page
+}
+
+// listChanges lists what the index knows by (modified, ID) from the cursor on.
+func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
+	type hit struct {
+		row *row
+		view
+	}
+	now := a.opts.Now()
+	var hits []hit
+	for _, r := range a.order {
+		v := a.indexed(r, now)
+		at := v.modified.UnixNano()
+		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || v.deleted && !a.opts.DeletedFeed {
+			continue
+		}
+		h := hit{r, *v}
+		if !a.opts.Merges {
+			h.into = ""
+		}
+		hits = append(hits, h)
+	}
+	slices.SortFunc(hits, func(x, y hit) int {
+		return cmp.Or(x.modified.Compare(y.modified), cmp.Compare(x.row.id, y.row.id))
+	})
+	var page connector.ChangesPage
+	for _, h := range hits {
+		if len(page.Records) == a.opts.PageSize {
+			page.Next = s.encode()
+			return page
+		}
+		page.Records = append(page.Records, h.record(h.row, fields))
+		s.at, s.id = h.modified.UnixNano(), h.row.id
+	}
+	page.Cursor = a.cursor(s)
+	return page
+}
+
+// Deleted implements connector.Deletions.
+func (w sweeper) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
+	return ask(ctx, w.c, false, func(a *App) (connector.DeletedPage, error) {
+		s, err := begin('d', cursor, position, a.opts.Now())
+		if err != nil {
+			return connector.DeletedPage{}, err
+		}
+		return a.listDeleted(s), checkObject(object)
+	})
+}
+
+func (a *App) listDeleted(s spot) connector.DeletedPage {
+	var page connector.DeletedPage
+	for _, r := range a.order {
+		if !r.deleted || r.id <= s.id || r.modified.UnixNano() < s.from {
+			continue
+		}
+		if len(page.Records) == a.opts.PageSize {
+			page.Next = s.encode()
+			return page
+		}
+		rec := crm.Record{ID: r.id, Deleted: true, ModifiedAt: r.modified}
+		if a.opts.Merges {
+			rec.MergedInto = r.into
+		}
+		page.Records = append(page.Records, rec)
+		s.id = r.id
+	}
+	page.Cursor = a.cursor(s)
+	return page
+}

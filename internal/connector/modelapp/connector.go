@@ -1,0 +1,265 @@
+package modelapp
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// Via carries a call to the app and its answer back. The default runs it on the
+// spot; a test may put a network in between.
+type Via func(ctx context.Context, run func() (any, error)) (any, error)
+
+// Open returns a connector to the app. Tokens may be nil: then none is asked
+// for. Via may be nil.
+func (a *App) Open(tokens connector.Tokens, via Via) connector.Connector {
+	c := &client{app: a, tokens: tokens, via: via}
+	switch {
+	case a.opts.History && a.opts.Sweep:
+		return both{c, historian{c}, sweeper{c}}
+	case a.opts.History:
+		return withHistory{c, historian{c}}
+	case a.opts.Sweep:
+		return withSweep{c, sweeper{c}}
+	}
+	return c
+}
+
+// client is the connector of an app.
+type client struct {
+	app    *App
+	tokens connector.Tokens
+	via    Via
+}
+
+type (
+	historian   struct{ c *client }
+	sweeper     struct{ c *client }
+	withHistory struct {
+		*client
+		historian
+	}
+	withSweep struct {
+		*client
+		sweeper
+	}
+	both struct {
+		*client
+		historian
+		sweeper
+	}
+)
+
+var errToken = fault.New("model: call", fault.Denied, "token_refused", "the token is not valid")
+
+// ask makes one call, and repeats it once with a fresh token.
+func ask[T any](ctx context.Context, c *client, write bool, f func(a *App) (T, error)) (T, error) {
+	out, stale, err := try(ctx, c, f)
+	if err == error(errToken) { //nolint:errorlint // our own, never wrapped
+		if _, err = c.tokens.Renew(ctx, stale); err == nil {
+			out, _, err = try(ctx, c, f)
+		}
+		if err == error(errToken) { //nolint:errorlint // as above
+			err = fault.New("model: call", fault.Denied, "reauthorization_required", "the app refuses every token")
+		}
+	}
+	if f, ok := err.(*fault.Error); ok && f.Kind == fault.Unavailable && write { //nolint:errorlint // classified one step below
+		lost := *f
+		lost.MayHaveLanded = true
+		err = &lost
+	}
+	return out, err
+}
+
+func try[T any](ctx context.Context, c *client, f func(a *App) (T, error)) (out T, token secret.Text, err error) {
+	if err := ctx.Err(); err != nil {
+		return out, token, fault.Wrap("model: call", fault.Unavailable, err)
+	}
+	if c.tokens != nil {
+		if token, err = c.tokens.Token(ctx); err != nil {
+			return out, token, err
+		}
+	}
+	run := func() (any, error) {
+		c.app.mu.Lock()
+		defer c.app.mu.Unlock()
+		c.app.calls++
+		if c.tokens != nil && (c.app.gone || token.Reveal() != c.app.valid) {
+			return out, errToken
+		}
+		return f(c.app)
+	}
+	if c.via == nil {
+		got, err := run()
+		return got.(T), token, err
+	}
+	got, err := c.via(ctx, run)
+	if answer, ok := got.(T); ok {
+		return answer, token, err
+	}
+	if err == nil {
+		err = malformed("the answer is not one to this call")
+	}
+	return out, token, err
+}
+
+func malformed(why string) error {
+	return fault.New("model: call", fault.Unavailable, "malformed_answer", why)
+}
+
+// App implements connector.Connector.
+func (c *client) App() crm.App { return c.app.opts.describe() }
+
+// Test implements connector.Connector.
+func (c *client) Test(ctx context.Context) (connector.Identity, error) {
+	return ask(ctx, c, false, func(a *App) (connector.Identity, error) {
+		return connector.Identity{ExternalID: string(a.opts.ID) + "-1", Name: "Model account"}, nil
+	})
+}
+
+// Objects implements connector.Connector.
+func (c *client) Objects(ctx context.Context) ([]crm.Object, error) {
+	return ask(ctx, c, false, func(a *App) ([]crm.Object, error) { return a.opts.describe().Objects, nil })
+}
+
+// Fields implements connector.Connector.
+func (c *client) Fields(ctx context.Context, object string) ([]crm.Field, error) {
+	return ask(ctx, c, false, func(a *App) ([]crm.Field, error) {
+		return a.opts.fields(), checkObject(object)
+	})
+}
+
+func checkObject(object string) error {
+	if object != Object {
+		return fault.New("model: call", fault.NotFound, "object_not_found", "there is no such object")
+	}
+	return nil
+}
+
+// BatchRead implements connector.Connector.
+func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if err := c.fits(len(ids), c.app.opts.ReadBatch); err != nil {
+		return nil, err
+	}
+	return ask(ctx, c, false, func(a *App) ([]connector.Read, error) {
+		out := make([]connector.Read, len(ids))
+		for i, id := range ids {
+			out[i].ID = id
+			r, err := a.live(id)
+			if err != nil {
+				out[i].Err = err
+				continue
+			}
+			rec := r.record(fields)
+			out[i].Record = &rec
+		}
+		return out, checkObject(object)
+	})
+}
+
+// BatchFind implements connector.Connector.
+func (c *client) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	if err := c.fits(len(values), c.app.opts.FindBatch); err != nil {
+		return nil, err
+	}
+	return ask(ctx, c, false, func(a *App) ([][]crm.Record, error) {
+		if !slices.Contains(a.names, field) {
+			return nil, &fault.Error{Op: "model: find", Kind: fault.Invalid, Code: "unknown_field", Field: field}
+		}
+		return a.find(field, values, fields), checkObject(object)
+	})
+}
+
+// find compares as most apps do: without regard to case and surrounding blanks.
+func (a *App) find(field string, values, fields []string) [][]crm.Record {
+	loose := func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+	asked := make(map[string][]int, len(values))
+	for i, v := range values {
+		if v = loose(v); v != "" {
+			asked[v] = append(asked[v], i)
+		}
+	}
+	out := make([][]crm.Record, len(values))
+	now := a.opts.Now()
+	for _, r := range a.order {
+		v := a.indexed(r, now)
+		if a.opts.FindNow {
+			v = &view{fields: r.fields, modified: r.modified, deleted: r.deleted, known: true}
+		}
+		if !v.known || v.deleted {
+			continue
+		}
+		for _, i := range asked[loose(v.fields[field].Text())] {
+			out[i] = append(out[i], v.record(r, fields))
+		}
+	}
+	return out
+}
+
+// FindLag implements connector.FindLagger.
+func (c *client) FindLag(string, string) time.Duration {
+	if c.app.opts.FindNow {
+		return 0
+	}
+	return c.app.opts.Lag
+}
+
+// History implements connector.Historian.
+func (h historian) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
+	return ask(ctx, h.c, false, func(a *App) ([]map[string][]crm.Value, error) {
+		out := make([]map[string][]crm.Value, len(ids))
+		for i, id := range ids {
+			r := a.rows[id]
+			if r == nil {
+				continue
+			}
+			out[i] = map[string][]crm.Value{}
+			for _, f := range fields {
+				out[i][f] = slices.Clone(r.past[f])
+			}
+		}
+		return out, checkObject(object)
+	})
+}
+
+func (c *client) fits(n, limit int) error {
+	if n > limit {
+		return fault.New("model: call", fault.Invalid, "batch_too_large", "the batch is too large for one call")
+	}
+	return nil
+}
+
+// record is the record as it is now, with the fields wanted.
+func (r *row) record(fields []string) crm.Record {
+	v := view{fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into}
+	return v.record(r, fields)
+}
+
+func (v *view) record(r *row, fields []string) crm.Record {
+	out := crm.Record{ID: r.id, ModifiedAt: v.modified, CreatedAt: r.created, Deleted: v.deleted, MergedInto: v.into, Etag: r.etag(), Fields: make(crm.Fields, len(fields))}
+	for _, f := range fields {
+		if x, ok := v.fields[f]; ok {
+			out.Fields[f] = x
+		}
+	}
+	return out
+}
+
+var (
+	_ connector.Connector  = (*client)(nil)
+	_ connector.FindLagger = (*client)(nil)
+	_ connector.Historian  = both{}
+	_ connector.Deletions  = both{}
+)
