@@ -1,0 +1,150 @@
+// Package config checks the settings of a program. Flags and environment are
+// read once, by the program's command line; this package says everything that
+// is wrong with them at once, and turns them into what the parts take.
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// AdminKeyVariable is the environment variable with the operator's key. There
+// is no flag for it: the arguments of a process can be read by others.
+const AdminKeyVariable = "LOCKSTEP_ADMIN_KEY"
+
+// Bounds of settings.
+const (
+	MinAdminKey   = 16
+	MaxAdminKey   = 512
+	MinAppTimeout = time.Second
+	MaxAppTimeout = time.Minute
+)
+
+// Serve are the settings of the program as they were given, unchecked.
+type Serve struct {
+	Addr       string   // host:port to listen on
+	DataDir    string   // the data folder
+	AllowHosts []string // host or host:port, also several in one, separated by commas
+	PublicURL  string   // scheme://host[:port]; "" = as requests say
+	AdminKey   string   // "" = the generated one
+	AppTimeout string   // longest call to an app, such as "6s"
+	LogLevel   string
+	LogFormat  string
+}
+
+// Checked are the settings as the parts take them.
+type Checked struct {
+	Host       string // to listen on; "" = all addresses
+	Port       uint16 // 0 = any that is free
+	DataDir    string
+	AllowHosts []string
+	PublicURL  string
+	AdminKey   string
+	AppTimeout time.Duration
+	LogLevel   string
+	LogFormat  string
+}
+
+// Addr is the address to listen on.
+func (c Checked) Addr() string { return net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) }
+
+// Names are the host names under which the surface is reached beside loopback
+// and the host of PublicURL.
+func (c Checked) Names() []string {
+	ip := net.ParseIP(c.Host)
+	if c.Host == "" || ip != nil && ip.IsUnspecified() {
+		return nil
+	}
+	return []string{c.Host}
+}
+
+// Check returns the settings in their final form. Invalid with code
+// "invalid_config", naming every problem with its flag and remedy.
+func (s Serve) Check(levels, formats []string) (Checked, error) {
+	p := problems{}
+	c := Checked{
+		DataDir: s.DataDir, PublicURL: strings.TrimSuffix(s.PublicURL, "/"), AdminKey: s.AdminKey,
+		LogLevel: s.LogLevel, LogFormat: s.LogFormat,
+	}
+	c.Host, c.Port = p.addr(s.Addr)
+	if strings.TrimSpace(s.DataDir) == "" {
+		p.add("--data: name a folder")
+	}
+	for _, list := range s.AllowHosts {
+		for entry := range strings.SplitSeq(list, ",") {
+			if entry = strings.TrimSpace(entry); entry != "" {
+				c.AllowHosts = append(c.AllowHosts, entry)
+			}
+		}
+	}
+	p.publicURL(c.PublicURL)
+	p.adminKey(s.AdminKey)
+	c.AppTimeout = p.timeout(s.AppTimeout)
+	if !slices.Contains(levels, s.LogLevel) {
+		p.add("--log-level: %q is none of %s", s.LogLevel, strings.Join(levels, ", "))
+	}
+	if !slices.Contains(formats, s.LogFormat) {
+		p.add("--log-format: %q is none of %s", s.LogFormat, strings.Join(formats, ", "))
+	}
+	return c, p.err()
+}
+
+// problems collects what is wrong.
+type problems struct{ all []string }
+
+func (p *problems) add(format string, args ...any) {
+	p.all = append(p.all, fmt.Sprintf(format, args...))
+}
+
+func (p *problems) err() error {
+	if p.all == nil {
+		return nil
+	}
+	return fault.New("config: check", fault.Invalid, "invalid_config", strings.Join(p.all, "\n"))
+}
+
+func (p *problems) addr(addr string) (string, uint16) {
+	host, port, err := net.SplitHostPort(addr)
+	n, nerr := strconv.ParseUint(port, 10, 16)
+	if err != nil || nerr != nil {
+		p.add("--addr: %q is not host:port, such as 127.0.0.1:8080", addr)
+	}
+	return host, uint16(n)
+}
+
+func (p *problems) publicURL(raw string) {
+	if raw == "" {
+		return
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		p.add("--public-url: %q is not scheme://host[:port], such as https://sync.example.com", raw)
+	}
+}
+
+func (p *problems) adminKey(key string) {
+	if key == "" {
+		return
+	}
+	switch odd := strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }); {
+	case odd:
+		p.add("%s: use printable ASCII characters without blanks", AdminKeyVariable)
+	case len(key) < MinAdminKey || len(key) > MaxAdminKey:
+		p.add("%s: use %d to %d characters", AdminKeyVariable, MinAdminKey, MaxAdminKey)
+	}
+}
+
+func (p *problems) timeout(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < MinAppTimeout || d > MaxAppTimeout {
+		p.add("--app-timeout: %q is not a duration between %s and %s, such as 6s", text, MinAppTimeout, MaxAppTimeout)
+	}
+	return d
+}
