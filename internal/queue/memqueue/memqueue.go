@@ -185,11 +185,14 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 // ready lists the groups that may be received from, the longest waiting first.
 // Messages beyond the retention vanish here.
 func (q *Queue) ready(now time.Time) []*lane {
-	var ready []*lane
 	for _, l := range q.state.lanes {
 		for len(l.messages) > 0 && now.Sub(l.messages[0].sentAt) >= queue.Retention {
 			l.messages = l.messages[1:]
 		}
+	}
+	q.settle()
+	var ready []*lane
+	for _, l := range q.state.lanes {
 		inFlight, waiting := l.look(now)
 		if waiting && (q.opts.OverlapGroups || !inFlight) {
 			ready = append(ready, l)
