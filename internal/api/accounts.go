@@ -72,7 +72,8 @@ type accountOutput struct {
 	Body     account.Account
 }
 
-type accountPath struct {
+// AccountPath names an account.
+type AccountPath struct {
 	ID crm.AccountID `path:"id" maxLength:"200"`
 }
 
@@ -87,7 +88,7 @@ func accountAnswer(a account.Account) *accountOutput {
 	return &accountOutput{ETag: etag(a.Version), Body: a}
 }
 
-func (s *server) listAccounts(ctx context.Context, in *listInput) (*listOutput[account.Account], error) {
+func (s *server) listAccounts(ctx context.Context, in *ListInput) (*listOutput[account.Account], error) {
 	all, next, err := s.Accounts.List(ctx, access.From(ctx).Workspace, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func (s *server) listAccounts(ctx context.Context, in *listInput) (*listOutput[a
 	return listed(all, next), nil
 }
 
-func (s *server) getAccount(ctx context.Context, in *accountPath) (*accountOutput, error) {
+func (s *server) getAccount(ctx context.Context, in *AccountPath) (*accountOutput, error) {
 	a, err := s.Accounts.Get(ctx, access.From(ctx).Workspace, in.ID)
 	if err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func accountRefusal(err error) error {
 }
 
 func (s *server) updateAccount(ctx context.Context, in *struct {
-	accountPath
+	AccountPath
 	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
 }) (*accountOutput, error) {
 	who := access.From(ctx)
@@ -201,7 +202,7 @@ func accountAudit(a account.Account, patch accountPatch) []byte {
 }
 
 func (s *server) deleteAccount(ctx context.Context, in *struct {
-	accountPath
+	AccountPath
 	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
 }) (*struct{}, error) {
 	who := access.From(ctx)
@@ -237,7 +238,7 @@ type testOutput struct {
 
 // testAccount answers 200 whatever the app says: the test was made. Only an
 // account that is not there, or trouble of our own, is a problem.
-func (s *server) testAccount(ctx context.Context, in *accountPath) (*testOutput, error) {
+func (s *server) testAccount(ctx context.Context, in *AccountPath) (*testOutput, error) {
 	ws := access.From(ctx).Workspace
 	if _, err := s.Accounts.Get(ctx, ws, in.ID); err != nil {
 		return nil, err
@@ -253,7 +254,7 @@ func (s *server) testAccount(ctx context.Context, in *accountPath) (*testOutput,
 	return &testOutput{Body: testResult{OK: true, Identity: identity{id.ExternalID, id.Name}, Detail: id.Detail}}, nil
 }
 
-func (s *server) listObjects(ctx context.Context, in *accountPath) (*listOutput[crm.Object], error) {
+func (s *server) listObjects(ctx context.Context, in *AccountPath) (*listOutput[crm.Object], error) {
 	conn, _, err := s.Accounts.Open(ctx, access.From(ctx).Workspace, in.ID)
 	if err != nil {
 		return nil, err
@@ -265,13 +266,14 @@ func (s *server) listObjects(ctx context.Context, in *accountPath) (*listOutput[
 	return listed(objects, ""), nil
 }
 
-type objectPath struct {
+// ObjectPath names an object of an account.
+type ObjectPath struct {
 	ID     crm.AccountID `path:"id" maxLength:"200"`
 	Object string        `path:"object" maxLength:"200"`
 }
 
 func (s *server) listFields(ctx context.Context, in *struct {
-	objectPath
+	ObjectPath
 	Refresh bool `query:"refresh" doc:"Ask the app again instead of answering what was read in the last five minutes"`
 }) (*listOutput[crm.Field], error) {
 	fields, err := s.fields(ctx, access.From(ctx).Workspace, in.ID, in.Object, in.Refresh)
@@ -294,7 +296,7 @@ type fieldOutput struct {
 	Body crm.Field
 }
 
-func (s *server) createField(ctx context.Context, in *objectPath) (*fieldOutput, error) {
+func (s *server) createField(ctx context.Context, in *ObjectPath) (*fieldOutput, error) {
 	who := access.From(ctx)
 	var want newField
 	if err := json.Unmarshal(bodyOf(ctx), &want); err != nil {

@@ -32,7 +32,7 @@ type Options struct {
 	Store    store.Store
 	Drivers  map[crm.AppID]connector.Driver
 	Now      func() time.Time
-	// NewID makes a sortable identifier that starts with prefix, such as "con_".
+	// NewID makes an identifier that sorts by time: NewID("con") is "con_…".
 	NewID  func(prefix string) string
 	Logger *slog.Logger
 

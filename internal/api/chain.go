@@ -34,7 +34,7 @@ const (
 // ServeHTTP implements http.Handler.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := s.Now()
-	id := s.NewID("req_")
+	id := s.NewID("req")
 	ctx := context.WithValue(connector.Foreground(withRequestID(r.Context(), id)), hostKey{}, r.Host)
 	rec := &recorder{ResponseWriter: w}
 	s.setHeaders(rec.Header(), id)

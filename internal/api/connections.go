@@ -20,7 +20,9 @@ type page[T any] struct {
 	Next  string `json:"next,omitempty" doc:"Cursor of the next page; absent at the end"`
 }
 
-type listInput struct {
+// ListInput are the parameters of every list. It is exported, like the other
+// embedded inputs, because reflection does not see unexported ones.
+type ListInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Items a page"`
 	Cursor string `query:"cursor" maxLength:"8192" doc:"next of the page before"`
 }
@@ -100,7 +102,7 @@ func (s *server) connectionFor(ctx context.Context, id crm.ConnectionID, may fun
 	return c, seen, nil
 }
 
-func (s *server) listConnections(ctx context.Context, in *listInput) (*listOutput[crm.Connection], error) {
+func (s *server) listConnections(ctx context.Context, in *ListInput) (*listOutput[crm.Connection], error) {
 	who := access.From(ctx)
 	all, next, err := store.ListConnections(ctx, s.Store, who.Workspace, in.Limit, in.Cursor)
 	if err != nil {
@@ -154,7 +156,7 @@ func (s *server) create(ctx context.Context, c *crm.Connection, problems []mappi
 	if err := s.refuseOtherWriters(ctx, c); err != nil {
 		return nil, err
 	}
-	c.ID = crm.ConnectionID(s.NewID("con_"))
+	c.ID = crm.ConnectionID(s.NewID("con"))
 	c.CreatedAt = s.Now().UTC()
 	c.UpdatedAt, c.Version, c.Generation = c.CreatedAt, 1, 1
 	err = s.audit.Do(ctx, who, requestID(ctx), "connection.create", string(c.ID), nil, encodeDocument(c), func() error {
@@ -194,16 +196,17 @@ func (s *server) refuseOtherWriters(ctx context.Context, c *crm.Connection) erro
 	return nil
 }
 
-type changeInput struct {
+// ChangeInput names a connection and the version that a change is based on.
+type ChangeInput struct {
 	ID      crm.ConnectionID `path:"id" maxLength:"200"`
 	IfMatch string           `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
 }
 
-func (s *server) putConnection(ctx context.Context, in *changeInput) (*connectionOutput, error) {
+func (s *server) putConnection(ctx context.Context, in *ChangeInput) (*connectionOutput, error) {
 	return s.change(ctx, in, func(*crm.Connection) ([]byte, error) { return bodyOf(ctx), nil })
 }
 
-func (s *server) patchConnection(ctx context.Context, in *changeInput) (*connectionOutput, error) {
+func (s *server) patchConnection(ctx context.Context, in *ChangeInput) (*connectionOutput, error) {
 	return s.change(ctx, in, func(old *crm.Connection) ([]byte, error) {
 		merged, body, p := patchDocument(old, bodyOf(ctx))
 		if p == nil {
@@ -219,7 +222,7 @@ func (s *server) patchConnection(ctx context.Context, in *changeInput) (*connect
 // change replaces what clients own of a connection. The engine writes the same
 // item for what it owns, so a lost race is repeated while the client's version
 // still holds.
-func (s *server) change(ctx context.Context, in *changeInput, body func(old *crm.Connection) ([]byte, error)) (*connectionOutput, error) {
+func (s *server) change(ctx context.Context, in *ChangeInput, body func(old *crm.Connection) ([]byte, error)) (*connectionOutput, error) {
 	old, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -331,7 +334,7 @@ func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen i
 }
 
 func (s *server) deleteConnection(ctx context.Context, in *struct {
-	changeInput
+	ChangeInput
 	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name. Deleting cannot be undone"`
 }) (*struct{}, error) {
 	c, _, err := s.changeable(ctx, in.ID)
@@ -356,33 +359,32 @@ func (s *server) deleteConnection(ctx context.Context, in *struct {
 
 // validationReport is the answer of validate.
 type validationReport struct {
-	Valid    bool              `json:"valid"`
-	Problems []mapping.Problem `json:"problems" nullable:"false"`
+	Valid    bool          `json:"valid"`
+	Problems []ProblemItem `json:"problems" nullable:"false"`
 }
 
 type validationOutput struct {
 	Body validationReport
 }
 
+// validateConnection reports what saving would refuse, and stores nothing.
 func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*validationOutput, error) {
 	old, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	c, problems := old, []mapping.Problem{}
+	c, problems := old, []mapping.Problem(nil)
 	if body := bodyOf(ctx); len(body) > 0 {
 		value, p := strictJSON(body)
 		if p == nil {
 			p = checkBody(s.registry(), &s.patterns, documentInput(), value)
 		}
 		if p != nil {
-			for _, e := range p.Errors {
-				problems = append(problems, mapping.Problem{Pointer: e.Pointer, Code: e.Code, Detail: e.Detail})
-			}
-			return &validationOutput{Body: validationReport{Problems: problems}}, nil
+			return report(p.Errors), nil
 		}
 		c, problems = readDocument(body, old)
 	}
+	var items []ProblemItem
 	if c != nil {
 		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
 		if err != nil {
@@ -394,11 +396,16 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 			return nil, err
 		}
 		if p != nil {
-			for _, e := range p.Errors {
-				problems = append(problems, mapping.Problem{Pointer: e.Pointer, Code: e.Code, Detail: e.Detail})
-			}
+			items = p.Errors
 		}
 	}
-	some(&problems)
-	return &validationOutput{Body: validationReport{Valid: len(problems) == 0, Problems: problems}}, nil
+	for _, p := range problems {
+		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
+	}
+	return report(items), nil
+}
+
+func report(items []ProblemItem) *validationOutput {
+	some(&items)
+	return &validationOutput{Body: validationReport{Valid: len(items) == 0, Problems: items}}
 }

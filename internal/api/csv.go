@@ -75,7 +75,7 @@ func firstRune(s string) int {
 }
 
 // nextPart is the address of the part behind cursor, with the same filters.
-func nextPart(q logQuery, cursor string) string {
+func nextPart(q LogQuery, cursor string) string {
 	v := url.Values{"cursor": {cursor}}
 	for name, value := range map[string]string{
 		"connection": string(q.Connection), "sync": string(q.Sync), "range": q.Range, "event": q.Event, "job_status": q.JobStatus,

@@ -10,7 +10,7 @@ import (
 )
 
 func (s *server) listDead(ctx context.Context, in *struct {
-	listInput
+	ListInput
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
 }) (*listOutput[engine.DeadItem], error) {
 	mine, err := s.visible(ctx, in.Connection)

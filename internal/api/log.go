@@ -30,8 +30,8 @@ func (s *server) registerLog() {
 	handle(s, "redrive-dead", s.redriveDead)
 }
 
-// logQuery are the filters of the log (FEATURES rows 175-180).
-type logQuery struct {
+// LogQuery are the filters of the log (FEATURES rows 175-180).
+type LogQuery struct {
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
 	Sync       crm.SyncID       `query:"sync" maxLength:"40"`
 	Range      string           `query:"range" enum:"today,last_7_days,this_month,last_month" doc:"In the workspace's time zone, half-open"`
@@ -66,7 +66,7 @@ type logSearch struct {
 }
 
 // search reads the filters for the caller.
-func (s *server) search(ctx context.Context, q logQuery) (*logSearch, error) {
+func (s *server) search(ctx context.Context, q LogQuery) (*logSearch, error) {
 	mine, err := s.visible(ctx, q.Connection)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *server) search(ctx context.Context, q logQuery) (*logSearch, error) {
 }
 
 // outcomes joins the filters by event and by sync status; both must hold.
-func outcomes(q logQuery) (list []crm.Outcome, nothing bool) {
+func outcomes(q LogQuery) (list []crm.Outcome, nothing bool) {
 	list = slices.Clone(byEvent[q.Event])
 	status := map[string][]crm.Outcome{"error": problemOutcomes, "success": successOutcomes}[q.SyncStatus]
 	switch {
@@ -103,7 +103,7 @@ func outcomes(q logQuery) (list []crm.Outcome, nothing bool) {
 }
 
 // period works out the half-open range that is asked for.
-func (s *server) period(ctx context.Context, q logQuery) (from, to time.Time, err error) {
+func (s *server) period(ctx context.Context, q LogQuery) (from, to time.Time, err error) {
 	if q.Range == "" {
 		if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
 			return from, to, parameter("query.to", "to must not be before from")
@@ -213,10 +213,10 @@ func (s *server) read(ctx context.Context, q *logSearch, limit int, cursor strin
 }
 
 func (s *server) listLog(ctx context.Context, in *struct {
-	listInput
-	logQuery
+	ListInput
+	LogQuery
 }) (*listOutput[engine.Entry], error) {
-	q, err := s.search(ctx, in.logQuery)
+	q, err := s.search(ctx, in.LogQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -279,7 +279,7 @@ func (s *server) retryEntry(ctx context.Context, in *entryPath) (*runOutput, err
 	return answer(s.Engine.RetryEntry(ctx, access.From(ctx).Workspace, in.ID, want.Values))
 }
 
-func (s *server) retryLog(ctx context.Context, in *logQuery) (*runOutput, error) {
+func (s *server) retryLog(ctx context.Context, in *LogQuery) (*runOutput, error) {
 	who := access.From(ctx)
 	if in.Connection == "" && who.Role == access.Member {
 		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})
@@ -323,10 +323,10 @@ func csvAnswer(op *huma.Operation) { textAnswer("text/csv")(op) }
 // exportLog writes the log as CSV. It ends early, with a link to the next
 // part, at 10,000 rows, at 5 MB or when the request has little time left.
 func (s *server) exportLog(ctx context.Context, in *struct {
-	logQuery
+	LogQuery
 	Cursor string `query:"cursor" maxLength:"8192"`
 }) (*csvOutput, error) {
-	q, err := s.search(ctx, in.logQuery)
+	q, err := s.search(ctx, in.LogQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -348,7 +348,7 @@ func (s *server) exportLog(ctx context.Context, in *struct {
 	}
 	out := &csvOutput{ContentType: "text/csv; charset=utf-8", Disposition: `attachment; filename="lockstep-log.csv"`, Body: []byte(b.String())}
 	if cursor != "" {
-		out.Link = `<` + nextPart(in.logQuery, cursor) + `>; rel="next"`
+		out.Link = `<` + nextPart(in.LogQuery, cursor) + `>; rel="next"`
 	}
 	return out, nil
 }

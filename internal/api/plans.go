@@ -29,7 +29,8 @@ type plannedRecord struct {
 	ID   crm.RecordID `json:"id" minLength:"1" maxLength:"500"`
 }
 
-type planPath struct {
+// PlanPath names a plan.
+type PlanPath struct {
 	ID crm.PlanID `path:"id" maxLength:"200"`
 }
 
@@ -38,7 +39,7 @@ type planOutput struct {
 	Body     engine.PlanView
 }
 
-func (s *server) createPlan(ctx context.Context, in *syncPath) (*planOutput, error) {
+func (s *server) createPlan(ctx context.Context, in *SyncPath) (*planOutput, error) {
 	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
 	if err != nil {
 		return nil, err
@@ -69,7 +70,7 @@ func (s *server) plan(ctx context.Context, id crm.PlanID, may func(access.Princi
 	return p, s.mayUse(ctx, p.Connection, may)
 }
 
-func (s *server) getPlan(ctx context.Context, in *planPath) (*planOutput, error) {
+func (s *server) getPlan(ctx context.Context, in *PlanPath) (*planOutput, error) {
 	p, err := s.plan(ctx, in.ID, access.Principal.Reads)
 	if err != nil {
 		return nil, err
@@ -78,8 +79,8 @@ func (s *server) getPlan(ctx context.Context, in *planPath) (*planOutput, error)
 }
 
 func (s *server) listChanges(ctx context.Context, in *struct {
-	planPath
-	listInput
+	PlanPath
+	ListInput
 }) (*listOutput[engine.Change], error) {
 	p, err := s.plan(ctx, in.ID, access.Principal.Reads)
 	if err != nil {
@@ -98,7 +99,7 @@ func (s *server) listChanges(ctx context.Context, in *struct {
 	return listed(changes, next), nil
 }
 
-func (s *server) applyPlan(ctx context.Context, in *planPath) (*runOutput, error) {
+func (s *server) applyPlan(ctx context.Context, in *PlanPath) (*runOutput, error) {
 	p, err := s.plan(ctx, in.ID, access.Principal.Changes)
 	if err != nil {
 		return nil, err

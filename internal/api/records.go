@@ -24,19 +24,20 @@ func (s *server) registerRecords() {
 	handle(s, "resolve-record", s.resolveRecord, jsonBody(resolve, true))
 }
 
-type recordPath struct {
-	syncPath
+// RecordPath names a record of a sync.
+type RecordPath struct {
+	SyncPath
 	Side   crm.Side     `path:"side" enum:"left,right"`
 	Record crm.RecordID `path:"record" maxLength:"500"`
 }
 
 func (s *server) listRecords(ctx context.Context, in *struct {
-	syncPath
-	listInput
+	SyncPath
+	ListInput
 	State crm.State `query:"state" enum:"in_sync,excluded,duplicate,conflict,failing,waiting,deleted"`
 	Q     string    `query:"q" maxLength:"500" doc:"An exact ID or identity key"`
 }) (*listOutput[engine.RecordView], error) {
-	ws, err := s.syncOf(ctx, in.syncPath, access.Principal.Reads)
+	ws, err := s.syncOf(ctx, in.SyncPath, access.Principal.Reads)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ type recordOutput struct {
 	Body engine.RecordView
 }
 
-func (s *server) getRecord(ctx context.Context, in *recordPath) (*recordOutput, error) {
-	ws, err := s.syncOf(ctx, in.syncPath, access.Principal.Reads)
+func (s *server) getRecord(ctx context.Context, in *RecordPath) (*recordOutput, error) {
+	ws, err := s.syncOf(ctx, in.SyncPath, access.Principal.Reads)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +76,8 @@ type explanationOutput struct {
 	Body engine.Explanation
 }
 
-func (s *server) explainRecord(ctx context.Context, in *recordPath) (*explanationOutput, error) {
-	ws, err := s.syncOf(ctx, in.syncPath, access.Principal.Reads)
+func (s *server) explainRecord(ctx context.Context, in *RecordPath) (*explanationOutput, error) {
+	ws, err := s.syncOf(ctx, in.SyncPath, access.Principal.Reads)
 	if err != nil {
 		return nil, err
 	}
@@ -94,11 +95,11 @@ func (s *server) explainRecord(ctx context.Context, in *recordPath) (*explanatio
 }
 
 // change checks the way to a record for those calls that work on it.
-func (s *server) recordOf(ctx context.Context, in recordPath) (crm.WorkspaceID, error) {
-	return s.syncOf(ctx, in.syncPath, access.Principal.Changes)
+func (s *server) recordOf(ctx context.Context, in RecordPath) (crm.WorkspaceID, error) {
+	return s.syncOf(ctx, in.SyncPath, access.Principal.Changes)
 }
 
-func (s *server) syncRecord(ctx context.Context, in *recordPath) (*runOutput, error) {
+func (s *server) syncRecord(ctx context.Context, in *RecordPath) (*runOutput, error) {
 	ws, err := s.recordOf(ctx, *in)
 	if err != nil {
 		return nil, err
@@ -107,19 +108,19 @@ func (s *server) syncRecord(ctx context.Context, in *recordPath) (*runOutput, er
 }
 
 func (s *server) linkRecords(ctx context.Context, in *struct {
-	recordPath
+	RecordPath
 	Body struct {
 		Partner crm.RecordID `json:"partner" minLength:"1" maxLength:"500" doc:"ID of the record on the other side"`
 	} `nameHint:"LinkRequest"`
 }) (*runOutput, error) {
-	ws, err := s.recordOf(ctx, in.recordPath)
+	ws, err := s.recordOf(ctx, in.RecordPath)
 	if err != nil {
 		return nil, err
 	}
 	return answer(s.Engine.LinkRecords(ctx, ws, in.ID, in.Sync, in.Side, in.Record, in.Body.Partner))
 }
 
-func (s *server) unlinkRecord(ctx context.Context, in *recordPath) (*runOutput, error) {
+func (s *server) unlinkRecord(ctx context.Context, in *RecordPath) (*runOutput, error) {
 	ws, err := s.recordOf(ctx, *in)
 	if err != nil {
 		return nil, err
@@ -161,7 +162,7 @@ func (v *resolution) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-func (s *server) resolveRecord(ctx context.Context, in *recordPath) (*runOutput, error) {
+func (s *server) resolveRecord(ctx context.Context, in *RecordPath) (*runOutput, error) {
 	ws, err := s.recordOf(ctx, *in)
 	if err != nil {
 		return nil, err

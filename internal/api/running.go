@@ -185,7 +185,8 @@ func (s *server) webhooks(ctx context.Context, c *crm.Connection, hook func(cont
 	return listed(views, ""), nil
 }
 
-type syncPath struct {
+// SyncPath names a sync of a connection.
+type SyncPath struct {
 	ID   crm.ConnectionID `path:"id" maxLength:"200"`
 	Sync crm.SyncID       `path:"sync" maxLength:"40"`
 }
@@ -211,7 +212,7 @@ func answer(r engine.Run, err error) (*runOutput, error) {
 
 // syncOf loads the connection of a sync, which must have that sync. May is
 // what the caller must be allowed to do.
-func (s *server) syncOf(ctx context.Context, in syncPath, may func(access.Principal, crm.Access) bool) (crm.WorkspaceID, error) {
+func (s *server) syncOf(ctx context.Context, in SyncPath, may func(access.Principal, crm.Access) bool) (crm.WorkspaceID, error) {
 	c, _, err := s.connectionFor(ctx, in.ID, may)
 	if err != nil {
 		return "", err
@@ -222,8 +223,8 @@ func (s *server) syncOf(ctx context.Context, in syncPath, may func(access.Princi
 	return access.From(ctx).Workspace, nil
 }
 
-func (s *server) startRun(kind engine.RunKind) func(context.Context, *syncPath) (*runOutput, error) {
-	return func(ctx context.Context, in *syncPath) (*runOutput, error) {
+func (s *server) startRun(kind engine.RunKind) func(context.Context, *SyncPath) (*runOutput, error) {
+	return func(ctx context.Context, in *SyncPath) (*runOutput, error) {
 		ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
 		if err != nil {
 			return nil, err
@@ -232,7 +233,7 @@ func (s *server) startRun(kind engine.RunKind) func(context.Context, *syncPath) 
 	}
 }
 
-func (s *server) confirmDeletions(ctx context.Context, in *syncPath) (*runOutput, error) {
+func (s *server) confirmDeletions(ctx context.Context, in *SyncPath) (*runOutput, error) {
 	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
 	if err != nil {
 		return nil, err
@@ -246,7 +247,7 @@ func (s *server) confirmDeletions(ctx context.Context, in *syncPath) (*runOutput
 	return answer(run, err)
 }
 
-func (s *server) discardDeletions(ctx context.Context, in *syncPath) (*struct{}, error) {
+func (s *server) discardDeletions(ctx context.Context, in *SyncPath) (*struct{}, error) {
 	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ type runPath struct {
 }
 
 func (s *server) listRuns(ctx context.Context, in *struct {
-	listInput
+	ListInput
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
 }) (*listOutput[engine.Run], error) {
 	who := access.From(ctx)

@@ -133,7 +133,7 @@ func plain(v any) []byte {
 	return b
 }
 
-func (s *server) listWorkspaces(ctx context.Context, in *listInput) (*listOutput[store.Workspace], error) {
+func (s *server) listWorkspaces(ctx context.Context, in *ListInput) (*listOutput[store.Workspace], error) {
 	all, next, err := store.ListWorkspaces(ctx, s.Store, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (s *server) createWorkspace(ctx context.Context, in *struct {
 		LogDays  int    `json:"log_days,omitempty" minimum:"62" maximum:"3650"`
 	} `nameHint:"NewWorkspace"`
 }) (*workspaceOutput, error) {
-	w := store.Workspace{ID: crm.WorkspaceID(s.NewID("wsp_")), Name: in.Body.Name, TimeZone: in.Body.TimeZone, LogDays: in.Body.LogDays, CreatedAt: s.Now().UTC()}
+	w := store.Workspace{ID: crm.WorkspaceID(s.NewID("wsp")), Name: in.Body.Name, TimeZone: in.Body.TimeZone, LogDays: in.Body.LogDays, CreatedAt: s.Now().UTC()}
 	or(&w.TimeZone, "UTC")
 	if w.LogDays == 0 {
 		w.LogDays = logDaysDefault
@@ -180,7 +180,7 @@ type keyOutput struct {
 	Body     keyView
 }
 
-func (s *server) listKeys(ctx context.Context, in *listInput) (*listOutput[access.Key], error) {
+func (s *server) listKeys(ctx context.Context, in *ListInput) (*listOutput[access.Key], error) {
 	keys, next, err := s.keys.List(ctx, access.From(ctx).Workspace, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
@@ -271,7 +271,7 @@ func (s *server) deleteKey(ctx context.Context, in *struct {
 	})
 }
 
-func (s *server) listAudit(ctx context.Context, in *listInput) (*listOutput[access.AuditEntry], error) {
+func (s *server) listAudit(ctx context.Context, in *ListInput) (*listOutput[access.AuditEntry], error) {
 	entries, next, err := s.audit.List(ctx, access.From(ctx).Workspace, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err

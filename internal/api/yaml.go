@@ -75,7 +75,7 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 	if bytes.Equal(exported(same), exported(c)) {
 		return &importOutput{http.StatusOK, etag(same.Version), "", *same}, nil
 	}
-	out, err := s.change(ctx, &changeInput{ID: same.ID, IfMatch: in.IfMatch}, func(*crm.Connection) ([]byte, error) { return bodyOf(ctx), nil })
+	out, err := s.change(ctx, &ChangeInput{ID: same.ID, IfMatch: in.IfMatch}, func(*crm.Connection) ([]byte, error) { return bodyOf(ctx), nil })
 	if err != nil {
 		return nil, err
 	}
@@ -254,11 +254,11 @@ func yamlText(s string) string {
 		case r == '\t':
 			b.WriteString(`\t`)
 		case r < 0x20 || r == 0x7f:
-			b.WriteString(`\x` + hex(r, 2))
+			b.WriteString(`\x` + hexRune(r, 2))
 		case r <= 0xffff && !unicode.IsPrint(r):
-			b.WriteString(`\u` + hex(r, 4))
+			b.WriteString(`\u` + hexRune(r, 4))
 		case !unicode.IsPrint(r):
-			b.WriteString(`\U` + hex(r, 8))
+			b.WriteString(`\U` + hexRune(r, 8))
 		default:
 			b.WriteRune(r)
 		}
@@ -267,7 +267,7 @@ func yamlText(s string) string {
 	return b.String()
 }
 
-func hex(r rune, width int) string {
+func hexRune(r rune, width int) string {
 	s := strconv.FormatInt(int64(r), 16)
 	return strings.Repeat("0", max(0, width-len(s))) + s
 }

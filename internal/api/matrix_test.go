@@ -1,0 +1,282 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// fixture is one of everything that a path can name.
+type fixture struct {
+	*world
+	connection, tag string
+	run             crm.RunID
+	plan            crm.PlanID
+	keyID           string
+	callers         []caller
+}
+
+type caller struct {
+	name  string
+	token string
+	level level // the highest level that lets the caller in
+	other bool  // belongs to another workspace
+	out   bool  // the connection's access rule does not let the caller in
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{world: newWorld(t)}
+	f.accounts()
+	document := strings.Replace(f.document("Shared"), `"syncs"`, `"access":{"mode":"roles","roles":["team-a"]},"syncs"`, 1)
+	r := f.must(201, "POST", "/v1/connections", document)
+	f.connection, f.tag = r.json(t)["id"].(string), r.header.Get("ETag")
+	id := crm.ConnectionID(f.connection)
+	f.run = f.engine.run(DefaultWorkspace, id, "contacts", engine.RunPull).ID
+	plan, err := f.engine.CreatePlan(t.Context(), DefaultWorkspace, id, "contacts", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.plan = plan.ID
+	entry := canaryEntry()
+	entry.Connection = id
+	f.engine.entries = []engine.Entry{entry}
+	f.keyID = f.must(201, "POST", "/v1/keys", `{"name":"victim","role":"viewer"}`).json(t)["id"].(string)
+
+	other := f.must(201, "POST", "/v1/workspaces", `{"name":"Other"}`).json(t)["id"].(string)
+	expired := f.key(`{"name":"e","role":"admin","expires_at":"` + f.now().Add(time.Minute).Format(time.RFC3339) + `"}`)
+	f.callers = []caller{
+		{name: "none", level: public},
+		{name: "garbage", token: "lsk_garbage", level: public},
+		{name: "expired", token: expired, level: public},
+		{name: "other tenant", token: f.key(`{"name":"o","role":"admin","workspace":"` + other + `"}`), level: admins, other: true},
+		{name: "viewer", token: f.key(`{"name":"v","role":"viewer"}`), level: reads},
+		{name: "denied member", token: f.key(`{"name":"d","role":"member","user":{"email":"d@example.com","roles":["team-b"],"attributes":{"is_employee":true}}}`), level: works, out: true},
+		{name: "member", token: f.key(`{"name":"m","role":"member","user":{"email":"m@example.com","roles":["team-a"]}}`), level: works},
+		{name: "admin", token: f.key(`{"name":"a","role":"admin"}`), level: admins},
+		{name: "operator", token: operatorKey, level: operates},
+	}
+	f.clock.Add(int64(2 * time.Minute))
+	return f
+}
+
+// target fills the path of a route with things that exist.
+func (f *fixture) target(r route) string {
+	id := f.connection
+	switch {
+	case strings.HasPrefix(r.path, "/v1/accounts/"):
+		id = string(f.left)
+	case strings.HasPrefix(r.path, "/v1/runs/"):
+		id = string(f.run)
+	case strings.HasPrefix(r.path, "/v1/plans/"):
+		id = string(f.plan)
+	case strings.HasPrefix(r.path, "/v1/log/"):
+		id = "log_1"
+	case strings.HasPrefix(r.path, "/v1/keys/"):
+		id = f.keyID
+	}
+	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{side}", "left", "{record}", "1").Replace(r.path)
+	switch r.id {
+	case "delete-connection":
+		target += "?confirm=Shared"
+	case "retry-log", "redrive-dead":
+		target += "?connection=" + f.connection
+	}
+	return target
+}
+
+// body is one that the route accepts.
+func (f *fixture) body(r route) string {
+	switch r.id {
+	case "create-account":
+		return `{"app":"hubspot","name":"New","credentials":{"kind":"token","token":"t"}}`
+	case "update-account":
+		return `{"name":"Renamed"}`
+	case "set-client":
+		return `{"client_id":"i","client_secret":"s","redirect_uri":"https://app.example.com/v1/oauth/callback"}`
+	case "start-authorization":
+		return `{"name":"New"}`
+	case "create-field":
+		return `{"name":"x","label":"X","type":"text"}`
+	case "create-connection", "import-connection", "put-connection":
+		return strings.Replace(f.document("Shared"), `"syncs"`, `"access":{"mode":"roles","roles":["team-a"]},"syncs"`, 1)
+	case "patch-connection":
+		return `{"description":"changed"}`
+	case "link-records":
+		return `{"partner":"2"}`
+	case "resolve-record":
+		return `{"fields":{"last":"left"}}`
+	case "update-workspace":
+		return `{"name":"Renamed"}`
+	case "create-key":
+		return `{"name":"k","role":"viewer"}`
+	case "create-workspace":
+		return `{"name":"W"}`
+	}
+	return ""
+}
+
+// TestX3_AccessMatrix walks every route with every caller.
+func TestX3_AccessMatrix(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	f := newFixture(t)
+	order := slices.Clone(routes)
+	slices.SortStableFunc(order, func(a, b route) int { return strings.Compare(last(a), last(b)) })
+	for _, r := range order {
+		if r.id == "run-events" { // streams; its checks are those of get-run
+			continue
+		}
+		for _, c := range f.callers {
+			checked++
+			if r.id == "delete-key" {
+				f.keyID = f.must(201, "POST", "/v1/keys", `{"name":"victim","role":"viewer"}`).json(t)["id"].(string)
+			}
+			got := f.do(r.method, f.target(r), f.body(r), as(c.token), ifMatch("*"))
+			if want := wanted(r, c); !want(got.status) {
+				t.Errorf("%s as %s: got %d: %s", r.id, c.name, got.status, got.body)
+			}
+			if got.status >= 400 {
+				got.problem(t)
+			}
+		}
+	}
+	t.Logf("%d of %d routes x callers", checked, len(routes)*9)
+}
+
+// last puts what deletes behind what needs the deleted.
+func last(r route) string {
+	return map[string]string{"delete-connection": "1", "delete-account": "2"}[r.id]
+}
+
+// wanted is the access matrix in words.
+func wanted(r route, c caller) func(status int) bool {
+	is := func(want int) func(int) bool { return func(got int) bool { return got == want } }
+	named := strings.Contains(r.path, "{id}") || r.id == "retry-log" || r.id == "redrive-dead"
+	switch {
+	case r.level == public:
+		return func(got int) bool { return got != 401 && got < 500 }
+	case c.level == public:
+		return is(http.StatusUnauthorized)
+	case c.level < r.level:
+		return is(http.StatusForbidden)
+	case c.other && named:
+		return is(http.StatusNotFound)
+	case c.out && named && r.scoped:
+		return is(http.StatusForbidden)
+	}
+	return func(got int) bool { return got != 401 && got != 403 && got != 404 && got < 500 }
+}
+
+// TestX3_ServerOwnedFieldsCannotBeSet tries each of them in each way to write.
+func TestX3_ServerOwnedFieldsCannotBeSet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	before := w.stored()
+	for _, key := range serverOwned {
+		set := `"` + key + `":"2020-01-01T00:00:00Z",`
+		if key == "status" {
+			set = `"status":"active",`
+		}
+		document := strings.Replace(w.document("One"), `{"name"`, `{`+set+`"name"`, 1)
+		for _, try := range []struct{ method, target, body string }{
+			{"POST", "/v1/connections", document},
+			{"PUT", "/v1/connections/" + id, document},
+			{"PATCH", "/v1/connections/" + id, "{" + strings.TrimSuffix(set, ",") + "}"},
+			{"PATCH", "/v1/connections/" + id, `{"` + key + `":null}`},
+		} {
+			p := w.must(400, try.method, try.target, try.body, ifMatch("*")).problem(t)
+			if len(p.Errors) == 0 || p.Errors[0].Pointer != "/"+key {
+				t.Errorf("%s %s: %+v", try.method, key, p)
+			}
+		}
+	}
+	for _, key := range []string{"version", "generation", "workspace", "Status"} {
+		w.must(400, "PATCH", "/v1/connections/"+id, `{"`+key+`":1}`, ifMatch("*"))
+	}
+	if after := w.stored(); after != before {
+		t.Errorf("something was stored:\n%s\nbefore:\n%s", after, before)
+	}
+	w.must(200, "PUT", "/v1/connections/"+id, string(w.must(200, "GET", "/v1/connections/"+id, "").body), ifMatch("*"))
+}
+
+// TestRow8_Row9_AccessRules shows both modes of access.
+func TestRow8_Row9_AccessRules(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	tokens := map[string]string{
+		"yes":    w.key(`{"name":"1","role":"member","user":{"attributes":{"is_employee":true}}}`),
+		"no":     w.key(`{"name":"2","role":"member","user":{"attributes":{"is_employee":false}}}`),
+		"word":   w.key(`{"name":"3","role":"member","user":{"attributes":{"is_employee":"true"}}}`),
+		"blank":  w.key(`{"name":"4","role":"member","user":{"attributes":{"is_employee":null}}}`),
+		"absent": w.key(`{"name":"5","role":"member"}`),
+		"sales":  w.key(`{"name":"6","role":"member","user":{"roles":["sales"]}}`),
+	}
+	for name, c := range map[string]struct {
+		access string
+		in     string
+	}{
+		"default: every member":  {`{"mode":"roles","roles":["member"]}`, "yes no word blank absent sales"},
+		"by a role of the user":  {`{"mode":"roles","roles":["sales"]}`, "sales"},
+		"nobody":                 {`{"mode":"roles","roles":[]}`, ""},
+		"by a boolean attribute": {`{"mode":"user_attribute","attribute":"is_employee","roles":["member"]}`, "yes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.must(200, "PATCH", "/v1/connections/"+id, `{"access":`+c.access+`}`, ifMatch("*"))
+			for who, token := range tokens {
+				want := 403
+				if strings.Contains(" "+c.in+" ", " "+who+" ") {
+					want = 200
+				}
+				if got := w.do("GET", "/v1/connections/"+id, "", as(token)); got.status != want {
+					t.Errorf("%s: got %d, want %d", who, got.status, want)
+				}
+				listed := strings.Contains(string(w.must(200, "GET", "/v1/connections", "", as(token)).body), id)
+				if listed != (want == 200) {
+					t.Errorf("%s: in the list: %t", who, listed)
+				}
+			}
+		})
+	}
+	w.must(400, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"user_attribute","attribute":null}}`, ifMatch("*"))
+	w.must(403, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"roles","roles":["member"]}}`, ifMatch("*"), as(tokens["yes"]))
+}
+
+// TestX9_ViewersAndLogsSeeNoValues looks for a planted value in what viewers
+// get and in the program's own log.
+func TestX9_ViewersAndLogsSeeNoValues(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, c := range f.callers {
+		if c.name != "viewer" && c.name != "admin" {
+			continue
+		}
+		seen := 0
+		for _, r := range routes {
+			if r.method != "GET" || r.id == "run-events" {
+				continue
+			}
+			if got := f.do("GET", f.target(r), "", as(c.token)); strings.Contains(string(got.body), canary) {
+				seen++
+				if c.name == "viewer" {
+					t.Errorf("%s shows a value to a viewer: %s", r.id, got.body)
+				}
+			}
+		}
+		if c.name == "admin" && seen < 5 {
+			t.Errorf("only %d calls show values to admins: the test looks at nothing", seen)
+		}
+	}
+	for _, hidden := range []string{canary, operatorKey, "pat-1", "lsk_"} {
+		if strings.Contains(f.log.String(), hidden) {
+			t.Errorf("the log holds %q", hidden)
+		}
+	}
+}
