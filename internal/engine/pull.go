@@ -174,7 +174,7 @@ func (r *storedRun) after(p phase) phase {
 	case phaseSweepRight, phaseApply:
 		return phaseDrain
 	case phaseDrain:
-		if r.Full && r.Run.Kind != RunPlan {
+		if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
 			return phaseMissing
 		}
 		return phaseOver

@@ -58,10 +58,30 @@ func (e *Engine) workGroup(ctx context.Context, jobs []*job) {
 	if len(jobs) == 0 {
 		return
 	}
-	batch := e.together(jobs)
-	e.workBatch(ctx, batch)
-	for _, j := range jobs[len(batch):] {
-		j.retry(0) // worked on its own next time, in order
+	started := e.Now()
+	for len(jobs) > 0 {
+		batch := e.together(jobs)
+		e.workBatch(ctx, batch)
+		jobs = jobs[len(batch):]
+		if age := e.Now().Sub(started); age < 0 || age >= e.Tuning.Budget || !batch[0].verdict.Ack {
+			break
+		}
+	}
+	for _, j := range jobs {
+		e.handBack(ctx, j, 0)
+	}
+}
+
+// handBack returns a delivery that was not worked, through no fault of its
+// own. Before its receives are used up it is parked instead, so that waiting
+// alone never makes a dead letter.
+func (e *Engine) handBack(ctx context.Context, j *job, after time.Duration) {
+	if j.Receives < e.Tuning.ReceiveCap-1 {
+		j.retry(after)
+		return
+	}
+	if e.parkOrRetry(ctx, j, after) {
+		e.Mark("parked_before_the_cap")
 	}
 }
 
@@ -148,7 +168,7 @@ func (e *Engine) guarded(f func() error) (err error) {
 func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	kind, wait := fault.KindOf(err), fault.RetryAfter(err)
 	if fault.CodeOf(err) == "leased" {
-		j.retry(min(max(wait, 100*time.Millisecond), 5*time.Second))
+		e.handBack(ctx, j, min(max(wait, 100*time.Millisecond), e.Tuning.MaxRetry))
 		return
 	}
 	e.Log.Warn("chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
@@ -174,8 +194,13 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 		return
 	}
 	if fault.CodeOf(err) == "paused" || fault.CodeOf(err) == "lease_ending" {
-		j.retry(0) // the next delivery sees the switch, or has time of its own
+		e.handBack(ctx, j, 0) // the next delivery sees the switch, or has time of its own
 		return
+	}
+	if j.Receives >= e.Tuning.AloneAfter && len(j.chunk.Hints) > 1 && (kind == fault.Other || fault.CodeOf(err) == "malformed_answer") {
+		if err := e.split(ctx, j); err == nil {
+			return
+		}
 	}
 	if j.Receives >= e.Tuning.ReceiveCap && e.on(guardReceiveCap) {
 		if derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err)); derr != nil {
@@ -200,6 +225,36 @@ func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bo
 	}
 	j.ack()
 	return true
+}
+
+// split halves a chunk that fails for a reason of ours or of one of its
+// records, so that the culprit ends alone and its batch mates are worked.
+func (e *Engine) split(ctx context.Context, j *job) error {
+	c := j.chunk
+	if err := e.touchAgenda(ctx, c.scope()); err != nil {
+		return err
+	}
+	half := len(c.Hints) / 2
+	var ws []store.Write
+	for i, hints := range [][]hint{c.Hints[:half], c.Hints[half:]} {
+		part := *c
+		part.ID, part.Hints = fmt.Sprintf("%s-%d", c.ID, i), hints
+		w, err := e.parkWrite(&part, time.Second)
+		if err != nil {
+			return err
+		}
+		ws = append(ws, w)
+	}
+	if c.Counted {
+		ws = append(ws, store.Write{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: e.Now().Add(runRetention)}, If: store.IfAbsent},
+			store.Write{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{"chunks": 1, "sent": 2}}})
+	}
+	if err := e.Store.Transact(ctx, ws); err != nil {
+		return err
+	}
+	e.Mark("chunk_split")
+	j.ack()
+	return nil
 }
 
 // safeText is what an admin may read of an error.

@@ -34,6 +34,18 @@ const (
 	Contacts     = crm.SyncID("contacts")
 )
 
+// Clock is a clock that moves only when told to.
+type Clock struct{ now time.Time }
+
+// NewClock returns a clock that stands at a fixed day.
+func NewClock() *Clock { return &Clock{time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)} }
+
+// Now is the time it shows.
+func (c *Clock) Now() time.Time { return c.now }
+
+// Move moves it.
+func (c *Clock) Move(d time.Duration) { c.now = c.now.Add(d) }
+
 // Bed is two apps with an engine between them.
 type Bed struct {
 	Store  store.Store
@@ -42,8 +54,8 @@ type Bed struct {
 	Force  *salesforcefake.Fake
 	Engine *engine.Engine
 	Marks  map[string]int // rare states reached, by name
+	*Clock
 
-	now   time.Time
 	ids   int64
 	conns map[crm.AccountID]connector.Connector
 }
@@ -54,16 +66,17 @@ type Options struct {
 	Store  store.Store // nil = in memory
 	Queue  queue.Queue // nil = in memory
 	Tuning engine.Tuning
-	// Clock starts there; zero = a fixed day.
-	Start time.Time
+	Clock  *Clock // nil = a new one
+	// Wrap may decorate each account's connector; nil = none.
+	Wrap func(crm.AccountID, connector.Connector) connector.Connector
 }
 
 // New makes a bed with a stored draft connection of contacts, which change may alter first.
 func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, error) {
-	if o.Start.IsZero() {
-		o.Start = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	if o.Clock == nil {
+		o.Clock = NewClock()
 	}
-	b := &Bed{now: o.Start, Store: o.Store, Queue: o.Queue, Marks: map[string]int{}, conns: map[crm.AccountID]connector.Connector{}}
+	b := &Bed{Clock: o.Clock, Store: o.Store, Queue: o.Queue, Marks: map[string]int{}, conns: map[crm.AccountID]connector.Connector{}}
 	if b.Store == nil {
 		b.Store = memstore.New(b.Now)
 	}
@@ -72,7 +85,7 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	}
 	b.Hub = hubspotfake.New(fakekit.Config{Now: b.Now, Seed: o.People})
 	b.Force = salesforcefake.New(fakekit.Config{Now: b.Now, Seed: o.People})
-	if err := b.openApps(); err != nil {
+	if err := b.openApps(o.Wrap); err != nil {
 		return nil, err
 	}
 	var err error
@@ -90,12 +103,6 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	return b, err
 }
 
-// Now is the bed's clock.
-func (b *Bed) Now() time.Time { return b.now }
-
-// Move moves the clock.
-func (b *Bed) Move(d time.Duration) { b.now = b.now.Add(d) }
-
 func (b *Bed) newID(prefix string) string {
 	b.ids++
 	return fmt.Sprintf("%s_%010d", prefix, b.ids)
@@ -109,11 +116,14 @@ func (b *Bed) Open(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (conn
 	return nil, fault.New("testbed: open", fault.NotFound, "not_found", "no such account")
 }
 
-func (b *Bed) openApps() error {
+func (b *Bed) openApps(wrap func(crm.AccountID, connector.Connector) connector.Connector) error {
 	access, _ := b.Force.Token()
 	open := func(id crm.AccountID, d connector.Driver, h http.Handler, cfg connector.Config) error {
 		cfg.HTTP, cfg.Now = fakekit.Client(h), b.Now
 		c, err := d.Open(cfg)
+		if err == nil && wrap != nil {
+			c = wrap(id, c)
+		}
 		b.conns[id] = c
 		return err
 	}

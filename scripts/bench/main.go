@@ -1,0 +1,80 @@
+// Command bench measures what the product costs in calls, writes and requests:
+// counts, which are the same on every machine, beside their targets. It exits
+// with 1 when one is missed.
+//
+// With -memory it also runs the built program over 20,000 and 200,000 people
+// and compares its peak memory; that takes some minutes.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"text/tabwriter"
+)
+
+// figure is one line of the table.
+type figure struct {
+	name     string
+	target   string
+	measured string
+	pass     bool
+}
+
+// atMost is a figure that must not exceed limit.
+func atMost(name string, limit, got float64, format string) figure {
+	return figure{name, fmt.Sprintf("<= "+format, limit), fmt.Sprintf(format, got), got <= limit}
+}
+
+// exactly is a figure that must be want.
+func exactly(name string, want, got float64, format string) figure {
+	return figure{name, fmt.Sprintf("= "+format, want), fmt.Sprintf(format, got), got == want}
+}
+
+// shown is a figure without a target.
+func shown(name string, got float64, format string) figure {
+	return figure{name, "", fmt.Sprintf(format, got), true}
+}
+
+func main() {
+	memory := flag.Bool("memory", false, "also compare the peak memory of the program at 20,000 and 200,000 people")
+	binary := flag.String("binary", "bin/lockstep", "the built program, for -memory")
+	flag.Parse()
+	figures, err := measure(context.Background())
+	if err == nil && *memory {
+		var more []figure
+		more, err = measureMemory(context.Background(), *binary)
+		figures = append(figures, more...)
+	}
+	missed := show(figures)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	if missed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %d figures missed\n", missed)
+		os.Exit(1)
+	}
+}
+
+// show prints the table and returns how many figures were missed.
+func show(figures []figure) (missed int) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "figure\ttarget\tmeasured\tpass")
+	for _, f := range figures {
+		verdict := "yes"
+		switch {
+		case f.target == "":
+			verdict = ""
+		case !f.pass:
+			verdict = "NO"
+			missed++
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.name, f.target, f.measured, verdict)
+	}
+	if err := w.Flush(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	return missed
+}
