@@ -153,7 +153,8 @@ func decodePage(it store.Item) ([]Entry, error) {
 		return nil, fault.Wrap("engine: decode log", fault.Other, err)
 	}
 	var out []Entry
-	return out, fault.Wrap("engine: decode log", fault.Other, json.Unmarshal(b, &out))
+	err = json.Unmarshal(b, &out)
+	return out, fault.Wrap("engine: decode log", fault.Other, err)
 }
 
 // GetEntry returns one log entry. NotFound when there is none.
@@ -174,7 +175,8 @@ func (e *Engine) GetEntry(ctx context.Context, ws crm.WorkspaceID, id string) (E
 		return Entry{}, fault.New("engine: read log", fault.NotFound, "not_found", "there is no such log entry")
 	}
 	one := entries[ref.i : ref.i+1]
-	return one[0], e.markResolved(ctx, ws, one)
+	err = e.markResolved(ctx, ws, one)
+	return one[0], err
 }
 
 // markResolved marks problem entries whose record is fine by now.

@@ -214,7 +214,8 @@ func (e *Engine) loadHalt(ctx context.Context, sc scope) (haltItem, int64, error
 	if err != nil {
 		return h, 0, err
 	}
-	return h, item.Version, json.Unmarshal(item.Data, &h)
+	err = json.Unmarshal(item.Data, &h)
+	return h, item.Version, err
 }
 
 func (e *Engine) saveHalt(ctx context.Context, sc scope, h haltItem, version int64) error {

@@ -100,7 +100,8 @@ func LoadWorkspace(ctx context.Context, s Store, id crm.WorkspaceID) (Workspace,
 	if err != nil {
 		return w, 0, err
 	}
-	return w, item.Version, json.Unmarshal(item.Data, &w)
+	err = json.Unmarshal(item.Data, &w)
+	return w, item.Version, err
 }
 
 // SaveWorkspace stores w if its item is still at version seen (0 = new).
