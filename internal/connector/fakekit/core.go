@@ -95,22 +95,21 @@ type Core struct {
 	mux *http.ServeMux
 	run map[string]*Route // by pattern
 
-	mu       sync.Mutex
-	rng      *rand.Rand
-	offset   time.Duration
-	lag      time.Duration
-	jitter   bool
-	latency  time.Duration
-	version  int64
-	tables   []*Table
-	faults   []*Fault
-	limits   limiter
-	counts   counts
-	hooks    hookState
-	tokens   Tokens
-	knobs    []Knob
-	knobMux  *http.ServeMux
-	lastTime time.Time
+	mu      sync.Mutex
+	rng     *rand.Rand
+	offset  time.Duration
+	lag     time.Duration
+	jitter  bool
+	latency time.Duration
+	version int64
+	tables  []*Table
+	faults  []*Fault
+	limits  limiter
+	counts  counts
+	hooks   hookState
+	tokens  Tokens
+	knobs   []Knob
+	knobMux *http.ServeMux
 }
 
 // New returns the pipeline in front of app. The app creates its tables with

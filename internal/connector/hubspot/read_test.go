@@ -26,7 +26,7 @@ func ids(rs []crm.Record) []string {
 func TestUniquePropertiesAreFoundWithoutLag(t *testing.T) {
 	t.Parallel()
 	c, core, _ := open(t)
-	lagger := c.(connector.FindLagger) //nolint:forcetypeassert,errcheck // the suite checks it
+	lagger := c.(connector.FindLagger) //nolint:forcetypeassert // the suite checks it
 	a, err := core.CreateRecord("contacts", map[string]string{"email": "new@example.com", hubspotfake.UniqueProperty: "K-1", "phone": "1"})
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +189,7 @@ func TestFieldTypes(t *testing.T) {
 func TestCreateFieldsOfEveryType(t *testing.T) {
 	t.Parallel()
 	c, _, _ := open(t)
-	creator := c.(connector.FieldCreator) //nolint:forcetypeassert,errcheck // the suite checks it
+	creator := c.(connector.FieldCreator) //nolint:forcetypeassert // the suite checks it
 	options := []crm.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}}
 	for _, typ := range []crm.FieldType{
 		crm.TypeText, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption, crm.TypeOptions,

@@ -19,7 +19,7 @@ const (
 	AppID        = 998877
 	PrivateToken = "pat-fake-private-app"
 	ClientID     = "fake-client-id"
-	ClientSecret = "fake-client-secret"
+	ClientSecret = "fake-client-secret" //nolint:gosec // opens a fake
 	// UniqueProperty is a custom property with unique values on every object.
 	UniqueProperty = "lockstep_key"
 )

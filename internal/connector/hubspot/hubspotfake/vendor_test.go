@@ -46,7 +46,7 @@ func TestVendorClient(t *testing.T) {
 	delivering := make(chan error, 1)
 	go func() { delivering <- fake.Core().Run(ctx, &http.Client{}) }()
 
-	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "hubspot.test.mjs") //nolint:gosec // our own file
+	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "hubspot.test.mjs")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),
 		"LOCKSTEP_FAKE_HUBSPOT="+base, "FAKE_TOKEN="+hubspotfake.PrivateToken, "FAKE_CLIENT_ID="+hubspotfake.ClientID,
@@ -68,7 +68,7 @@ func TestVendorClient(t *testing.T) {
 // serve serves h on a free port of this machine.
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
