@@ -77,7 +77,7 @@ func New(cfg fakekit.Config) *Fake {
 				o.table.IndexOn(p.Name, strings.ToLower)
 			}
 		}
-		o.history = map[string][]change{}
+		o.history, o.makers = map[string][]change{}, map[string]source{}
 	}
 	f.Tokens().Add(fakekit.Token{Access: PrivateToken, Scopes: Scopes})
 	f.Start(f)

@@ -16,7 +16,11 @@ type object struct {
 	defaults               []string   // properties of an answer when none are asked for
 	needed                 [][]string // a create must give one of each (G2)
 	table                  *fakekit.Table
-	history                map[string][]change // by record: values replaced since creation, oldest first
+	// history holds what changed since creation, by record, oldest first; a
+	// property that never changed has none. makers says who created a record,
+	// where it was no user.
+	history map[string][]change
+	makers  map[string]source
 }
 
 // property is one field (S: properties.json).
@@ -71,6 +75,14 @@ var (
 	sourceUser = source{"CRM_UI", "userId:7001"}
 	sourceAPI  = source{"INTEGRATION", "998877"}
 )
+
+// maker says who created a record.
+func (o *object) maker(id string) source {
+	if by, ok := o.makers[id]; ok {
+		return by
+	}
+	return sourceUser
+}
 
 func (o *object) prop(name string) (*property, bool) {
 	i := slices.IndexFunc(o.props, func(p *property) bool { return p.Name == name && !p.Archived })

@@ -84,7 +84,8 @@ func (o *object) past(r *fakekit.Record, name string) []oldValue {
 	slices.Reverse(out)
 	if len(out) == 0 {
 		if v, ok := o.stored(r, name); ok {
-			out = append(out, oldValue{v, r.Created.Format(stamp), sourceUser.kind, sourceUser.id})
+			by := o.maker(r.ID)
+			out = append(out, oldValue{v, r.Created.Format(stamp), by.kind, by.id})
 		}
 	}
 	return out

@@ -33,9 +33,7 @@ func (f *account) create(o *object, given map[string]string, by source) (*fakeki
 		r.Set(k, v)
 	}
 	if by != sourceUser {
-		for _, k := range slices.Sorted(maps.Keys(r.Fields)) {
-			o.history[r.ID] = append(o.history[r.ID], change{k, r.Fields[k], now, by})
-		}
+		o.makers[r.ID] = by
 	}
 	o.table.Put(r)
 	f.event(o, "creation", r.ID, by, nil)
@@ -100,7 +98,7 @@ func (f *account) remember(o *object, old *fakekit.Record, property string) {
 	if old.Fields[property] == "" || slices.ContainsFunc(o.history[old.ID], func(c change) bool { return c.property == property }) {
 		return
 	}
-	o.history[old.ID] = append(o.history[old.ID], change{property, old.Fields[property], old.Created, sourceUser})
+	o.history[old.ID] = append(o.history[old.ID], change{property, old.Fields[property], old.Created, o.maker(old.ID)})
 }
 
 func (f *account) archive(o *object, id string, by source) bool {
@@ -421,6 +419,7 @@ func (f *account) forget(c *call) (int, any, *apiError) {
 func (f *account) purge(o *object, id string, by source) {
 	o.table.Purge(id)
 	delete(o.history, id)
+	delete(o.makers, id)
 	f.event(o, "privacyDeletion", id, by, nil)
 	f.event(o, "deletion", id, by, nil)
 }
