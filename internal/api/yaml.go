@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -232,6 +233,8 @@ func yamlScalar(v any) string {
 	return "null"
 }
 
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
 // plainYAML are texts that no YAML reader takes for anything else.
 var (
 	plainYAML = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./ -]*[A-Za-z0-9_]$|^[A-Za-z_]$`)
@@ -354,6 +357,10 @@ func yamlNode(b *bytes.Buffer, n ast.Node, at string, depth int) *Problem {
 	case *ast.BoolNode:
 		b.WriteString(strconv.FormatBool(t.Value))
 	case *ast.StringNode:
+		if t.Token.Type == token.StringType && jsonNumber.MatchString(t.Value) { // such as 1e5, a number since YAML 1.2
+			b.WriteString(t.Value)
+			return nil
+		}
 		writeJSON(b, t.Value)
 	case *ast.LiteralNode:
 		writeJSON(b, t.Value.Value)
