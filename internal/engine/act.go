@@ -78,6 +78,9 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	if err == nil && len(got) != len(rows) {
 		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app answered for other records than were written", MayHaveLanded: true}
 	}
+	if err != nil && !fault.MayHaveLanded(err) && (fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict)) {
+		return s.writeApart(ctx, side, rows, err)
+	}
 	if err != nil {
 		for _, r := range rows {
 			if fault.MayHaveLanded(err) {
@@ -91,6 +94,21 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		s.landed(side, r.u, &got[i])
 	}
 	return nil
+}
+
+// writeApart narrows down which row an app refuses that refuses whole calls: it
+// halves them, so that one bad record never fails its batch mates.
+func (s *session) writeApart(ctx context.Context, side crm.Side, rows []row, err error) error {
+	if len(rows) == 1 {
+		s.landed(side, rows[0].u, &connector.Written{Err: err})
+		return nil
+	}
+	s.Mark("batch_halved")
+	half := len(rows) / 2
+	if err := s.write(ctx, side, rows[:half]); err != nil {
+		return err
+	}
+	return s.write(ctx, side, rows[half:])
 }
 
 // landed takes a row's answer.
