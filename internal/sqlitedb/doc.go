@@ -15,9 +15,10 @@
 //
 // A lock file keeps a second process out of the folder. Inside the process
 // there is one connection that writes and a few that read; their caches are
-// small and fixed, nothing is mapped into memory, temporary tables go to files,
-// and the log is cut when it has grown, so that neither memory nor the log
-// grows with the number of records.
+// small and fixed, nothing is mapped into memory and temporary tables go to
+// files, so that memory does not grow with the number of records. The log does
+// not either: each commit beyond 4 MB of it moves into the file what no reader
+// needs any more, and readers last for one page or one batch.
 //
 // # Schema
 //

@@ -57,7 +57,6 @@ type DB struct {
 	mu      sync.Mutex
 	pending []*request
 	closed  bool
-	commits int // since the log was looked at; held with turn
 }
 
 // Open opens the database of a data folder and makes both when they are

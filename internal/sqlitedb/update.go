@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-const (
-	maxGroup  = 64       // writers that share one commit
-	lookAtLog = 200      // commits between two looks at the size of the log
-	maxLog    = 32 << 20 // bytes of log after which writers wait until it is cut
-)
+// maxGroup is how many writers share one commit.
+const maxGroup = 64
 
 var errClosed = fault.New("sqlitedb", fault.Unavailable, "", "the database is closed")
 
@@ -133,7 +129,6 @@ func (db *DB) work(group []*request) {
 	for _, r := range group {
 		close(r.done)
 	}
-	db.cutLog()
 }
 
 var errSpoiled = errors.New("a member of the group failed half-way")
@@ -175,22 +170,6 @@ func safely(do func(*Tx) error, tx *Tx) (err error) {
 		}
 	}()
 	return do(tx)
-}
-
-// cutLog now and then moves the log into the file when it has grown because
-// some reader was always at it. Readers are waited for.
-func (db *DB) cutLog() {
-	db.commits++
-	if db.commits < lookAtLog {
-		return
-	}
-	db.commits = 0
-	info, err := os.Stat(db.path + "-wal")
-	if err != nil || info.Size() < maxLog {
-		return
-	}
-	// Best effort: what stays in the log is as safe there, and is tried again.
-	_ = db.writer.exec("PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
 // Read lends do a connection that sees everything committed before, for one query.

@@ -34,6 +34,12 @@ func TestConformanceWithLaggingIndex(t *testing.T) {
 	})
 }
 
+// TestConformanceByItsOwnClock shows that the suite needs no clock to turn.
+func TestConformanceByItsOwnClock(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) { return memstore.New(time.Now), nil })
+}
+
 func TestLagHidesRecentWritesFromTheIndex(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()
