@@ -10,10 +10,10 @@
 //
 // Guarantees, for all workers of an account together and as long as their
 // clocks agree: in no window of the app's length are more calls started than
-// the app allows; in no 24 hours more than its daily quota, of which bulk work
-// leaves a fifth to people (connector.Foreground); after an answer with
-// Retry-After nobody calls before it has passed, other workers from their next
-// look at the item on (Budget.Look). A clock that is wrong costs pace, never
+// the app allows; in no 24 hours more than its daily quota. Bulk work leaves a
+// tenth of a window and a fifth of the quota to people (connector.Foreground).
+// After an answer with Retry-After nobody calls before it has passed, other
+// workers from their next look at the item on (Budget.Look). A clock that is wrong costs pace, never
 // more than the app's own limit does: times out of the future are taken for now.
 //
 // Price: one write per slice; a slice starts at a few calls and grows to a

@@ -19,6 +19,9 @@ const (
 	sliceFor = time.Second
 	// quotaSliceFor is the same for apps with nothing but a daily quota.
 	quotaSliceFor = time.Minute
+	// reserve is the part of a window that bulk work leaves to people: a tenth,
+	// so that a change somebody waits for does not wait for the window.
+	reserve = 10
 	// skew is how far in the future a time may be before it is taken for a wrong clock's.
 	skew = 5 * time.Second
 	// maxPause bounds what an app may ask for.
@@ -219,7 +222,11 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 		if !w.has(x) {
 			continue
 		}
-		free, wait := l.inWindow(now, w)
+		most := w.calls
+		if !foreground {
+			most -= w.calls / reserve
+		}
+		free, wait := l.inWindow(now, w, most)
 		room = min(room, free)
 		if free <= 0 && (why == nil || wait > why.wait) {
 			why = &blocked{wait, codeRate}
@@ -239,9 +246,9 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 	return max(0, room), why
 }
 
-// inWindow is what is left of one window, and the wait for the next call when
-// nothing is.
-func (l *ledger) inWindow(now time.Time, w window) (free int, wait time.Duration) {
+// inWindow is what is left of most calls in one window, and the wait for the
+// next call when nothing is.
+func (l *ledger) inWindow(now time.Time, w window, most int) (free int, wait time.Duration) {
 	var counted []slice
 	used, since := 0, now.Add(-w.length()).UnixMilli()
 	for _, s := range l.Slices {
@@ -250,14 +257,14 @@ func (l *ledger) inWindow(now time.Time, w window) (free int, wait time.Duration
 			used += s.N
 		}
 	}
-	free = w.calls - used
+	free = most - used
 	if free > 0 {
 		return free, 0
 	}
 	slices.SortFunc(counted, func(a, b slice) int { return cmp.Compare(a.End, b.End) })
 	left := used
 	for _, s := range counted {
-		if left -= s.N; left < w.calls {
+		if left -= s.N; left < most {
 			return free, max(1, time.Duration(s.End-since)) * time.Millisecond
 		}
 	}

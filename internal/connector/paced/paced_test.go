@@ -178,6 +178,31 @@ func TestS18_DailyQuotaKeepsAReserveForPeople(t *testing.T) {
 	}
 }
 
+func TestS18_WindowKeepsAReserveForPeople(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	a, s := newApp(crm.Limits{BurstCalls: 100, BurstWindow: 10 * time.Second}, c.now), newStore(c.now)
+	w := Wrap(bare{app: a}, budget(s, c.now))
+	until := func(ctx context.Context) (n int) {
+		for {
+			if _, err := w.BatchRead(ctx, "contacts", nil, nil); err != nil {
+				wantThrottled(t, err, codeRate)
+				return n
+			}
+			n++
+		}
+	}
+	if n := until(t.Context()); n != 90 {
+		t.Errorf("bulk work made %d of 100 calls, want 90", n)
+	}
+	if n := until(connector.Foreground(t.Context())); n != 10 {
+		t.Errorf("people made %d calls after that, want the 10 left", n)
+	}
+	if n := until(t.Context()); n != 0 {
+		t.Errorf("bulk work made %d calls more, want none", n)
+	}
+}
+
 func TestS18_UnusedCallsComeBack(t *testing.T) {
 	t.Parallel()
 	c := newClock()
