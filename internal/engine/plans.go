@@ -352,7 +352,7 @@ func (e *Engine) adopt(ctx context.Context, sc scope, p *storedPlan) (*crm.Conne
 		if err != nil {
 			return nil, err
 		}
-		st.Cursor = p.Cursor
+		st.Cursor, st.LatestPull = p.Cursor, p.Plan.CreatedAt
 		if err = e.saveScan(ctx, sc, st); !fault.Is(err, fault.Conflict) {
 			return conn, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -46,7 +47,11 @@ func (e *Engine) round(ctx context.Context) (busy bool, err error) {
 		busy = busy || b
 		if err != nil {
 			// One sync's trouble is its own: the others are still attended to.
-			e.Log.Warn("tick: sync not attended", "connection", a.Connection, "sync", a.Sync, "kind", fault.KindOf(err), "error", err)
+			level := slog.LevelWarn
+			if k := fault.KindOf(err); k == fault.Throttled || k == fault.Conflict {
+				level = slog.LevelDebug // a limit, or somebody was faster: the next look goes on
+			}
+			e.Log.Log(ctx, level, "tick: sync not attended", "connection", a.Connection, "sync", a.Sync, "kind", fault.KindOf(err), "error", err)
 			errs = append(errs, err)
 		}
 		return nil

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
@@ -171,7 +173,11 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 		e.handBack(ctx, j, min(max(wait, 100*time.Millisecond), e.Tuning.MaxRetry))
 		return
 	}
-	e.Log.Warn("chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
+	level := slog.LevelWarn
+	if kind == fault.Throttled {
+		level = slog.LevelDebug // a limit: it goes on by itself
+	}
+	e.Log.Log(ctx, level, "chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
 		"receives", j.Receives, "kind", kind, "code", fault.CodeOf(err), "error", err)
 	if kind == fault.Throttled && e.on(guardPark) {
 		if wait <= 0 {
@@ -277,6 +283,9 @@ func (e *Engine) process(ctx context.Context, jobs []*job) error {
 	if err != nil || len(jobs) == 0 {
 		return err
 	}
+	if waitedFor(jobs) {
+		ctx = connector.Foreground(ctx)
+	}
 	s, err := e.open(ctx, sc, conn)
 	if err != nil {
 		return err
@@ -294,6 +303,19 @@ func (e *Engine) process(ctx context.Context, jobs []*job) error {
 		}
 	}
 	return s.workJobs(ctx, jobs)
+}
+
+// waitedFor reports whether a person waits for the work: a record they asked
+// for, or a few changes that were just made in an app. A flood is bulk work.
+func waitedFor(jobs []*job) bool {
+	n := 0
+	for _, j := range jobs {
+		if j.chunk.Kind != RunWebhook && j.chunk.Kind != RunRecord {
+			return false
+		}
+		n += len(j.chunk.Hints)
+	}
+	return n <= 10
 }
 
 // admit gives a verdict to every job that must not run: those of deleted
