@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,7 +63,10 @@ type Options struct {
 // LocalTuning is what suits one process with a data folder: pieces of work are
 // short, so that stopping is quick.
 func LocalTuning() engine.Tuning {
-	return engine.Tuning{HTTPDeadline: 6 * time.Second, Budget: 5 * time.Second, Lease: 12 * time.Second}
+	return engine.Tuning{
+		HTTPDeadline: 6 * time.Second, Budget: 5 * time.Second, Lease: 12 * time.Second,
+		ParkAfter: time.Second, // parking is cheap here, and what waits on the queue holds up what comes after it
+	}
 }
 
 // App is Lockstep in one process. Make it with Open.
@@ -120,7 +124,7 @@ func Open(ctx context.Context, o Options) (*App, error) {
 // merge returns t with the fields that are zero taken from def.
 func merge(t, def engine.Tuning) engine.Tuning {
 	for _, f := range []struct{ p, d *time.Duration }{
-		{&t.HTTPDeadline, &def.HTTPDeadline}, {&t.Budget, &def.Budget}, {&t.Lease, &def.Lease},
+		{&t.HTTPDeadline, &def.HTTPDeadline}, {&t.Budget, &def.Budget}, {&t.Lease, &def.Lease}, {&t.ParkAfter, &def.ParkAfter},
 	} {
 		if *f.p == 0 {
 			*f.p = *f.d
@@ -260,4 +264,22 @@ func identifiers(now func() time.Time) func(prefix string) string {
 		}
 		return strings.TrimSuffix(prefix, "_") + "_" + strings.ToLower(id.String())
 	}
+}
+
+// OpenRuns lists the runs of all workspaces that are open, and those that ended
+// after since, oldest first: what somebody who watches wants to see. It looks
+// at the newest runs of each workspace only.
+func (a *App) OpenRuns(ctx context.Context, since time.Time) ([]engine.Run, error) {
+	const newest = 50
+	var out []engine.Run
+	err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error {
+		runs, _, err := a.Engine.ListRuns(ctx, ws, "", newest, "")
+		for _, r := range slices.Backward(runs) {
+			if r.State == engine.RunQueued || r.State == engine.RunRunning || r.EndedAt.After(since) {
+				out = append(out, r)
+			}
+		}
+		return err
+	})
+	return out, err
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -198,7 +199,11 @@ func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
 	r.wait = min(max(2*r.wait, restMin, fault.RetryAfter(err)), restMax)
 	r.until = s.app.now().Add(r.wait)
 	s.rests[ref] = r
-	s.app.log.Warn("pull failed", "connection", ref.Connection, "sync", ref.Sync, "kind", fault.KindOf(err), "code", fault.CodeOf(err), "error", err, "again_in", r.wait)
+	level := slog.LevelWarn
+	if fault.Is(err, fault.Throttled) {
+		level = slog.LevelDebug // a limit: it goes on by itself
+	}
+	s.app.log.Log(ctx, level, "pull failed", "connection", ref.Connection, "sync", ref.Sync, "kind", fault.KindOf(err), "code", fault.CodeOf(err), "error", err, "again_in", r.wait)
 }
 
 // purge removes expired items, a slice at a time, so that nobody waits for it.
