@@ -88,7 +88,7 @@ func (a *Audit) Do(ctx context.Context, p Principal, request, action, target str
 // Record appends one entry and returns its ID. Time, ID and Actor are set here.
 func (a *Audit) Record(ctx context.Context, p Principal, e AuditEntry) (string, error) {
 	const op = "access: audit"
-	e.ID, e.Time = a.newID("aud_"), a.now().UTC()
+	e.ID, e.Time = a.newID("aud"), a.now().UTC()
 	e.Actor = Actor{Key: p.Key, Name: p.Name, Email: MaskEmail(p.User.Email), Role: p.Role}
 	if e.Changes == nil {
 		e.Changes = []AuditChange{}

@@ -139,7 +139,7 @@ func (k *Keys) Create(ctx context.Context, want Key) (Key, secret.Text, error) {
 	}
 	token := NewToken()
 	sum := sha256.Sum256([]byte(token.Reveal()))
-	want.ID, want.CreatedAt = k.newID("key_"), k.now().UTC()
+	want.ID, want.CreatedAt = k.newID("key"), k.now().UTC()
 	hash := hex.EncodeToString(sum[:])
 	own, err := json.Marshal(storedKey{V: format, Key: want, Hash: hash})
 	if err != nil {

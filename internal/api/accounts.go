@@ -180,7 +180,18 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 		return nil, accountRefusal(err)
 	}
 	s.schemas.forget(who.Workspace, a.ID, "")
+	if change.Credentials != nil {
+		s.resume(ctx, who.Workspace, a.ID)
+	}
 	return accountAnswer(a), nil
+}
+
+// resume lets connections go on that waited for an account. The account is
+// stored whatever comes of it: a connection that still waits can be started.
+func (s *server) resume(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) {
+	if err := s.Engine.AccountAuthorized(ctx, ws, id); err != nil {
+		s.Logger.ErrorContext(ctx, "connections not resumed", "request_id", requestID(ctx), "account", string(id), "error", err.Error())
+	}
 }
 
 func accountAudit(a account.Account, patch accountPatch) []byte {
@@ -374,5 +385,6 @@ func (s *server) oauthCallback(ctx context.Context, in *callbackInput) (*account
 		return nil, err
 	}
 	s.schemas.forget(done.Workspace, done.ID, "")
+	s.resume(context.WithoutCancel(ctx), done.Workspace, done.ID)
 	return accountAnswer(done.Account), nil
 }

@@ -9,19 +9,39 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
 
+// listDead lists one connection after the other.
 func (s *server) listDead(ctx context.Context, in *struct {
 	ListInput
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
 }) (*listOutput[engine.DeadItem], error) {
-	mine, err := s.visible(ctx, in.Connection)
+	among, err := s.among(ctx, in.Connection, access.Principal.Reads)
 	if err != nil {
 		return nil, err
 	}
-	items, next, err := s.Engine.ListDead(ctx, access.From(ctx).Workspace, in.Connection, in.Limit, in.Cursor)
+	ws := access.From(ctx).Workspace
+	if in.Connection != "" {
+		items, next, err := s.Engine.ListDead(ctx, ws, in.Connection, in.Limit, in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		return listed(items, next), nil
+	}
+	spots, err := decodeSpots(in.Cursor, among)
 	if err != nil {
 		return nil, err
 	}
-	return listed(filter(items, func(d engine.DeadItem) bool { return mine(d.Connection) }), next), nil
+	var out []engine.DeadItem
+	for len(spots) > 0 && len(out) < in.Limit {
+		items, next, err := s.Engine.ListDead(ctx, ws, spots[0].Connection, in.Limit-len(out), spots[0].Cursor)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, items...)
+		if spots[0].Cursor = next; next == "" {
+			spots = spots[1:]
+		}
+	}
+	return listed(out, encodeSpots(spots)), nil
 }
 
 type redriven struct {
@@ -39,14 +59,17 @@ func (s *server) redriveDead(ctx context.Context, in *struct {
 	if in.Connection == "" && who.Role == access.Member {
 		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})
 	}
-	if in.Connection != "" {
-		if _, _, err := s.changeable(ctx, in.Connection); err != nil {
-			return nil, err
-		}
-	}
-	n, err := s.Engine.RedriveDead(ctx, who.Workspace, in.Connection)
+	among, err := s.among(ctx, in.Connection, access.Principal.Changes)
 	if err != nil {
 		return nil, err
 	}
-	return &redrivenOutput{Body: redriven{Sent: n}}, nil
+	sent := 0
+	for _, id := range among {
+		n, err := s.Engine.RedriveDead(ctx, who.Workspace, id)
+		if err != nil {
+			return nil, err
+		}
+		sent += n
+	}
+	return &redrivenOutput{Body: redriven{Sent: sent}}, nil
 }

@@ -66,22 +66,24 @@ func (c *schemaCache) forget(ws crm.WorkspaceID, account crm.AccountID, object s
 }
 
 // fields lists an object's fields, at most five minutes old unless the app
-// cannot be reached just now. The answer is shared and must not be changed.
+// cannot be reached just now. What was read anew is what the engine plans with
+// from then on. The answer is shared and must not be changed.
 func (s *server) fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error) {
 	place := objectPlace{ws, account, object}
 	known, ok := s.schemas.get(place)
 	if ok && !refresh && s.Now().Sub(known.at) < fieldsFresh {
 		return known.fields, nil
 	}
-	conn, _, err := s.Accounts.Open(ctx, ws, account)
-	if err != nil {
-		return nil, err
-	}
-	fields, err := conn.Fields(ctx, object)
-	if err != nil {
-		if ok && !refresh && (fault.Is(err, fault.Throttled) || fault.Is(err, fault.Unavailable)) {
+	fields, err := s.Engine.Fields(ctx, ws, account, object, true)
+	if err != nil && !refresh && (fault.Is(err, fault.Throttled) || fault.Is(err, fault.Unavailable)) {
+		if ok {
 			return known.fields, nil
 		}
+		if older, oldErr := s.Engine.Fields(ctx, ws, account, object, false); oldErr == nil {
+			return older, nil // what the engine plans with while the app is away
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	if fields == nil {

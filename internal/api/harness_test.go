@@ -97,6 +97,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	w.engine = newFakeEngine(w)
+	w.engine.open = accounts.Open
 	o := Options{
 		Engine: w.engine, Accounts: accounts, Store: w.store, Drivers: drivers, Now: w.now, NewID: w.newID,
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), AdminKey: secret.NewText(operatorKey),
@@ -389,6 +390,7 @@ type fakeEngine struct {
 	values  crm.Fields
 	hookErr error
 	startOK func(context.Context) error // runs inside StartConnection
+	open    func(context.Context, crm.WorkspaceID, crm.AccountID) (connector.Connector, crm.App, error)
 }
 
 func newFakeEngine(w *world) *fakeEngine {
@@ -578,8 +580,8 @@ func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engin
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.filters = append(f.filters, filter)
-	if ws != DefaultWorkspace {
-		return nil, "", nil
+	if ws != DefaultWorkspace || filter.Connection == "" {
+		return nil, "", fault.New("test: log", fault.Invalid, "connection_required", "name a connection")
 	}
 	start, err := strconv.Atoi("0" + cursor)
 	if err != nil || start > len(f.entries) {
@@ -616,6 +618,9 @@ func (f *fakeEngine) RetryEntry(_ context.Context, ws crm.WorkspaceID, id string
 }
 
 func (f *fakeEngine) RetryFailed(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter) (engine.Run, error) {
+	if filter.Connection == "" || filter.Sync == "" {
+		return engine.Run{}, fault.New("test: retry", fault.Invalid, "sync_required", "name a sync")
+	}
 	f.note("retry all %v", filter.Outcomes)
 	return f.run(ws, filter.Connection, "contacts", engine.RunRetry), nil
 }
@@ -623,6 +628,9 @@ func (f *fakeEngine) RetryFailed(_ context.Context, ws crm.WorkspaceID, filter e
 func (f *fakeEngine) ListDead(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.DeadItem, string, error) {
 	if ws != DefaultWorkspace {
 		return nil, "", nil
+	}
+	if con == "" {
+		return nil, "", fault.New("test: dead items", fault.Invalid, "connection_required", "name a connection")
 	}
 	return []engine.DeadItem{{ID: "dead_1", Connection: con, Side: crm.Left, Code: "internal_error"}}, "", nil
 }
@@ -632,9 +640,22 @@ func (f *fakeEngine) RedriveDead(_ context.Context, _ crm.WorkspaceID, con crm.C
 	return 1, nil
 }
 
-func (f *fakeEngine) ConfirmDeletions(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) (engine.Run, error) {
+func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {
 	f.note("confirm %s", sync)
-	return f.run(ws, id, sync, engine.RunRecord), nil
+	return nil
+}
+
+func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, _ bool) ([]crm.Field, error) {
+	c, _, err := f.open(ctx, ws, account)
+	if err != nil {
+		return nil, err
+	}
+	return c.Fields(ctx, object)
+}
+
+func (f *fakeEngine) AccountAuthorized(_ context.Context, _ crm.WorkspaceID, account crm.AccountID) error {
+	f.note("authorized %s", account)
+	return nil
 }
 
 func (f *fakeEngine) DiscardDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {

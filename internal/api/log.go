@@ -61,13 +61,14 @@ var (
 // filtered here.
 type logSearch struct {
 	filter  engine.LogFilter
-	nothing bool // the filters exclude each other
+	among   []crm.ConnectionID // the connections to look at, the caller's own
+	nothing bool               // the filters exclude each other
 	keep    func(context.Context, engine.Entry) (bool, error)
 }
 
 // search reads the filters for the caller.
 func (s *server) search(ctx context.Context, q LogQuery) (*logSearch, error) {
-	mine, err := s.visible(ctx, q.Connection)
+	among, err := s.among(ctx, q.Connection, access.Principal.Reads)
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +76,12 @@ func (s *server) search(ctx context.Context, q LogQuery) (*logSearch, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &logSearch{filter: engine.LogFilter{
+	out := &logSearch{among: among, filter: engine.LogFilter{
 		Connection: q.Connection, Sync: q.Sync, From: from, To: to, Side: q.Side, Record: q.Record, Run: q.Run, Code: q.Code,
 	}}
 	out.filter.Outcomes, out.nothing = outcomes(q)
 	out.keep = func(ctx context.Context, e engine.Entry) (bool, error) {
-		if !mine(e.Connection) || q.Event == "failed" && e.Resolved {
+		if q.Event == "failed" && e.Resolved {
 			return false, nil // what was repaired since stands among the updates
 		}
 		return s.jobIs(ctx, e.Run, q.JobStatus)
@@ -191,7 +192,7 @@ func (s *server) read(ctx context.Context, q *logSearch, limit int, cursor strin
 		return nil, "", nil
 	}
 	who := access.From(ctx)
-	entries, next, err := s.Engine.ListLog(ctx, who.Workspace, q.filter, limit, cursor)
+	entries, next, err := s.entries(ctx, q, limit, cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -279,15 +280,25 @@ func (s *server) retryEntry(ctx context.Context, in *entryPath) (*runOutput, err
 	return answer(s.Engine.RetryEntry(ctx, access.From(ctx).Workspace, in.ID, want.Values))
 }
 
-func (s *server) retryLog(ctx context.Context, in *LogQuery) (*runOutput, error) {
+// retriedRuns is the first run of a retry, and all of them: one per sync.
+type retriedRuns struct {
+	engine.Run
+	Runs []engine.Run `json:"runs" nullable:"false"`
+}
+
+type retriedOutput struct {
+	Location string `header:"Location"`
+	Body     retriedRuns
+}
+
+func (s *server) retryLog(ctx context.Context, in *LogQuery) (*retriedOutput, error) {
 	who := access.From(ctx)
 	if in.Connection == "" && who.Role == access.Member {
 		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})
 	}
-	if in.Connection != "" {
-		if _, _, err := s.changeable(ctx, in.Connection); err != nil {
-			return nil, err
-		}
+	among, err := s.among(ctx, in.Connection, access.Principal.Changes)
+	if err != nil {
+		return nil, err
 	}
 	if in.JobStatus != "" && in.JobStatus != "all" {
 		return nil, parameter("query.job_status", "a retry cannot be narrowed by the run's status: use run")
@@ -303,7 +314,38 @@ func (s *server) retryLog(ctx context.Context, in *LogQuery) (*runOutput, error)
 	if q.nothing || len(q.filter.Outcomes) == 0 {
 		return nil, parameter("query.event", "these filters exclude everything that can be retried")
 	}
-	return answer(s.Engine.RetryFailed(ctx, who.Workspace, q.filter))
+	runs, err := s.retryEach(ctx, q.filter, among)
+	if err != nil {
+		return nil, err
+	}
+	if len(runs) == 0 {
+		return nil, problem(http.StatusNotFound, CodeNotFound, "there is no such sync")
+	}
+	return &retriedOutput{Location: runAddress(runs[0].ID), Body: retriedRuns{runs[0], runs}}, nil
+}
+
+// retryEach starts one retry per sync that the filter leaves open.
+func (s *server) retryEach(ctx context.Context, f engine.LogFilter, among []crm.ConnectionID) ([]engine.Run, error) {
+	runs := []engine.Run{}
+	for _, id := range among {
+		c, _, err := s.changeable(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for i := range c.Syncs {
+			if f.Sync != "" && f.Sync != c.Syncs[i].ID || c.Status == crm.StatusDeleting {
+				continue
+			}
+			one := f
+			one.Connection, one.Sync = id, c.Syncs[i].ID
+			r, err := s.Engine.RetryFailed(ctx, access.From(ctx).Workspace, one)
+			if err != nil {
+				return nil, err
+			}
+			runs = append(runs, r)
+		}
+	}
+	return runs, nil
 }
 
 const (

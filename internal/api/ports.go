@@ -42,17 +42,26 @@ type Engine interface {
 	UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Run, error)
 	ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
 
-	// ListLog lists newest first; it looks at a bounded number of pages a call.
+	// ListLog lists one connection's log, newest first; it looks at a bounded
+	// number of pages a call.
 	ListLog(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error)
 	GetEntry(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Entry, error)
 	RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (engine.Run, error)
+	// RetryFailed needs the filter's connection and sync.
 	RetryFailed(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter) (engine.Run, error)
 
+	// ListDead lists one connection's dead items.
 	ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.DeadItem, string, error)
 	// RedriveDead sends dead items again and says how many.
 	RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (int, error)
-	ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) (engine.Run, error)
+	ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
 	DiscardDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
+
+	// Fields lists an object's fields as the engine plans with them; refresh asks
+	// the app, and lets the engine plan with the answer.
+	Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error)
+	// AccountAuthorized resumes what waited for an account's authorisation.
+	AccountAuthorized(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID) error
 
 	// Webhook takes the events of a verified delivery in: nil means that every
 	// one is queued or in an inbox.
@@ -77,4 +86,7 @@ type Accounts interface {
 	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
 }
 
-var _ Accounts = (*account.Service)(nil)
+var (
+	_ Engine   = (*engine.Engine)(nil)
+	_ Accounts = (*account.Service)(nil)
+)

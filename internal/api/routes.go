@@ -100,7 +100,7 @@ var routes = []route{
 	{id: "run-events", method: http.MethodGet, path: "/v1/runs/{id}/events", level: reads, tag: "runs", summary: "Progress of a run as server-sent events", scoped: true},
 	{id: "cancel-run", method: http.MethodPost, path: "/v1/runs/{id}/cancel", level: works, tag: "runs", summary: "Cancel a run", scoped: true},
 	{id: "confirm-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/confirm", level: works, tag: "runs", summary: "Let a halted sync's deletions through", status: 202, scoped: true},
-	{id: "discard-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/discard", level: works, tag: "runs", summary: "Forget a halted sync's deletions", status: 204, scoped: true},
+	{id: "discard-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/discard", level: works, tag: "runs", summary: "Forget a halted sync's deletions", scoped: true},
 
 	{id: "list-records", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/records", level: reads, tag: "records", summary: "Known records", scoped: true},
 	{id: "get-record", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}", level: reads, tag: "records", summary: "All that is known of one record", scoped: true},

@@ -233,26 +233,30 @@ func (s *server) startRun(kind engine.RunKind) func(context.Context, *SyncPath) 
 	}
 }
 
-func (s *server) confirmDeletions(ctx context.Context, in *SyncPath) (*runOutput, error) {
-	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
-	if err != nil {
-		return nil, err
-	}
-	var run engine.Run
-	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), "deletions.confirm", string(in.ID)+"/"+string(in.Sync), nil, nil, func() error {
-		var err error
-		run, err = s.Engine.ConfirmDeletions(ctx, ws, in.ID, in.Sync)
-		return err
-	})
-	return answer(run, err)
+func (s *server) confirmDeletions(ctx context.Context, in *SyncPath) (*connectionOutput, error) {
+	return s.decideDeletions(ctx, *in, "deletions.confirm", s.Engine.ConfirmDeletions)
 }
 
-func (s *server) discardDeletions(ctx context.Context, in *SyncPath) (*struct{}, error) {
-	ws, err := s.syncOf(ctx, *in, access.Principal.Changes)
+func (s *server) discardDeletions(ctx context.Context, in *SyncPath) (*connectionOutput, error) {
+	return s.decideDeletions(ctx, *in, "deletions.discard", s.Engine.DiscardDeletions)
+}
+
+func (s *server) decideDeletions(ctx context.Context, in SyncPath, action string,
+	decide func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error,
+) (*connectionOutput, error) {
+	ws, err := s.syncOf(ctx, in, access.Principal.Changes)
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.audit.Do(ctx, access.From(ctx), requestID(ctx), "deletions.discard", string(in.ID)+"/"+string(in.Sync), nil, nil, func() error {
-		return s.Engine.DiscardDeletions(ctx, ws, in.ID, in.Sync)
+	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), action, string(in.ID)+"/"+string(in.Sync), nil, nil, func() error {
+		return decide(ctx, ws, in.ID, in.Sync)
 	})
+	if err != nil {
+		return nil, err
+	}
+	c, _, err := s.connection(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return connectionAnswer(c), nil
 }

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// hook is a connection's left webhook address and what signs for it.
+func hook(w *world) (path, secretText string) {
+	w.t.Helper()
+	const key = "signing-secret"
+	w.left = crm.AccountID(w.must(201, "POST", "/v1/accounts", `{"app":"hubspot","name":"Left","credentials":{"kind":"token","token":"p","webhook_secret":"`+key+`"}}`).json(w.t)["id"].(string))
+	w.right = crm.AccountID(w.must(201, "POST", "/v1/accounts", `{"app":"salesforce","name":"Right","credentials":{"kind":"token","token":"p"}}`).json(w.t)["id"].(string))
+	id, _ := w.connect("One")
+	views := w.must(200, "GET", "/v1/connections/"+id+"/webhooks", "").json(w.t)["items"].([]any)
+	url := views[0].(map[string]any)["url"].(string)
+	return strings.TrimPrefix(url, "https://sync.example.com"), key
+}
+
+func publicURL(o *Options) { o.PublicURL = "https://sync.example.com" }
+
+// TestX1_Webhooks sends authentic and forged deliveries.
+func TestX1_Webhooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, publicURL)
+	path, key := hook(w)
+	url := "https://sync.example.com" + path
+	body := `["1","2"]`
+	signed := func(key, url string, at time.Time, body string) option {
+		return header("X-Signature", signHook(secret.NewText(key), url, at, []byte(body)))
+	}
+	many, _ := json.Marshal(make([]string, maxEvents+1))
+	for name, c := range map[string]struct {
+		body   string
+		sign   option
+		status int
+		queued int
+	}{
+		"authentic":       {body, signed(key, url, w.now(), body), 204, 2},
+		"empty":           {`[]`, signed(key, url, w.now(), `[]`), 204, 0},
+		"no signature":    {body, header("X-Other", "x"), 401, 0},
+		"another key":     {body, signed("x", url, w.now(), body), 401, 0},
+		"another body":    {body, signed(key, url, w.now(), body+" "), 401, 0},
+		"another address": {body, signed(key, url+"?x", w.now(), body), 401, 0},
+		"too old":         {body, signed(key, url, w.now().Add(-6*time.Minute), body), 401, 0},
+		"from the future": {body, signed(key, url, w.now().Add(6*time.Minute), body), 401, 0},
+		"malformed":       {`{}`, signed(key, url, w.now(), `{}`), 400, 0},
+		"too many events": {string(many), signed(key, url, w.now(), string(many)), 400, 0},
+		"too large":       {strings.Repeat("x", 1<<20+1), signed(key, url, w.now(), "x"), 413, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.engine.events = nil
+			r := w.do("POST", path, c.body, c.sign, header("Authorization", ""))
+			if r.status != c.status || len(w.engine.events) != c.queued {
+				t.Errorf("got %d with %d events queued, want %d with %d: %s", r.status, len(w.engine.events), c.status, c.queued, r.body)
+			}
+			if r.status >= 400 {
+				r.problem(t)
+			}
+		})
+	}
+	for _, kind := range []fault.Kind{fault.Throttled, fault.Unavailable, fault.Invalid, fault.NotFound, fault.Denied, fault.Conflict, fault.Other} {
+		w.engine.hookErr = fault.New("test: queue", kind, "", "")
+		r := w.must(503, "POST", path, body, signed(key, url, w.now(), body))
+		if r.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	w.engine.hookErr = nil
+	w.must(200, "GET", path, "")
+	if r := w.must(200, "HEAD", path, ""); len(r.body) > 0 {
+		t.Errorf("HEAD has a body: %s", r.body)
+	}
+}
+
+// TestX2_WebhookTokensLookAlike compares the refusals of tokens that do not work.
+func TestX2_WebhookTokensLookAlike(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, publicURL)
+	path, key := hook(w)
+	id := "con_" + fmt.Sprint(1)
+	var bodies []string
+	for _, token := range []string{"x", strings.Repeat("A", 43), strings.Repeat("A", 300), path[len(hooksPath):] + "A", id} {
+		for _, method := range []string{"GET", "POST"} {
+			r := w.must(404, method, hooksPath+token, map[string]string{"POST": "[]"}[method])
+			p := r.problem(t)
+			p.RequestID = ""
+			bodies = append(bodies, fmt.Sprintf("%+v", p))
+		}
+	}
+	for _, b := range bodies {
+		if b != bodies[0] {
+			t.Errorf("%s differs from %s", b, bodies[0])
+		}
+	}
+	connections := w.must(200, "GET", "/v1/connections", "").json(t)["items"].([]any)
+	con := connections[0].(map[string]any)["id"].(string)
+	views := w.must(200, "POST", "/v1/connections/"+con+"/webhooks/rotate", "").json(t)["items"].([]any)
+	fresh := strings.TrimPrefix(views[0].(map[string]any)["url"].(string), "https://sync.example.com")
+	if fresh == path {
+		t.Fatal("the address did not change")
+	}
+	w.must(200, "GET", path, "")
+	w.must(200, "GET", fresh, "")
+	w.clock.Add(int64(25 * time.Hour))
+	w.must(404, "GET", path, "")
+	w.must(200, "GET", fresh, "")
+	for _, hidden := range []string{path, fresh, key} {
+		if strings.Contains(w.log.String(), strings.TrimPrefix(hidden, hooksPath)) {
+			t.Error("the log holds a token or a secret")
+		}
+	}
+}
