@@ -53,14 +53,10 @@ func (s surface) Webhook(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 	return s.Engine.Webhook(ctx, ws, id, events)
 }
 
-// ConfirmDeletions implements api.Engine. The deletions count under the sync's
-// rolling run.
-func (s surface) ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) (engine.Run, error) {
+// ConfirmDeletions implements api.Engine.
+func (s surface) ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error {
 	defer s.tick.ring()
-	if err := s.Engine.ConfirmDeletions(ctx, ws, id, sync); err != nil {
-		return engine.Run{}, err
-	}
-	return s.HookRun(ctx, ws, id, sync)
+	return s.Engine.ConfirmDeletions(ctx, ws, id, sync)
 }
 
 // logins is the account service as the REST surface sees it: connections that

@@ -96,17 +96,3 @@ func (e *Engine) eachSync(ctx context.Context, ws crm.WorkspaceID, f func(*crm.C
 		}
 	}
 }
-
-// HookRun returns the rolling run of a sync that today's webhook hints and
-// confirmed deletions count under, made when there is none yet.
-func (e *Engine) HookRun(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID) (Run, error) {
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, con)
-	if err != nil {
-		return Run{}, err
-	}
-	id, err := e.ensureWebhookRun(ctx, scope{ws, con, sync}, conn)
-	if err != nil {
-		return Run{}, err
-	}
-	return e.GetRun(ctx, ws, id)
-}
