@@ -273,6 +273,22 @@ func TestRow117_DeclinedEditIsNoConflictForEver(t *testing.T) {
 	}
 }
 
+// TestRow119_ApartAndReview: where a person is to be asked, that goes for a
+// value that was left apart too.
+func TestRow119_ApartAndReview(t *testing.T) {
+	t.Parallel()
+	sync := baseSync(one("note", "note", "Note"))
+	sync.Conflict, sync.FillBlanksOnly.ToRight = crm.ConflictReview, true
+	s := compile(sync)
+	p := linked(s, "a", "b", "a")
+	p = apply(p, s.Plan(p)) // declined
+	p.Right.Fields["Note"] = crm.TextValue("z")
+	plan := s.Plan(p)
+	if f := plan.Fields[0]; f.Rule != RuleConflictReview || !plan.Empty() || plan.Outcome != crm.Conflict || plan.Detail != "note ↔ Note" {
+		t.Errorf("the rule is %s, the outcome %s (%s)", f.Rule, plan.Outcome, plan.Detail)
+	}
+}
+
 // linked is a pair that agreed on was.
 func linked(s *Settings, was, left, right string) Pair {
 	return Pair{
@@ -291,6 +307,7 @@ func TestRow129_DefaultValue(t *testing.T) {
 		"a default each way, left":      {was: "-", first: true, mapping: defaultTo("r", "l"), rule: RuleDefault, wantLeft: "r", wantRight: "r"},
 		"a default each way, right":     {was: "-", first: true, mapping: both(defaultTo("r", "l"), policy(crm.ConflictRight)), rule: RuleDefault, wantLeft: "l", wantRight: "l"},
 		"cleared becomes the default":   {was: "a", left: "", right: "a", mapping: both(clears, defaultTo("d", "")), rule: RuleDefault, wantLeft: "d", wantRight: "d"},
+		"source may not be filled":      {was: "-", first: true, mapping: both(clears, defaultTo("d", "")), sync: behave("", crm.BehaviorNothing), rule: RuleDefault, wantRight: "d"},
 		"one way cleared":               {was: "a", left: "", right: "a", mapping: both(clears, toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
 		"the default stays where it is": {was: "d", left: "", right: "d", mapping: both(clears, toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
 	})
@@ -359,16 +376,17 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 	}
 	list := func(s ...string) []string { return s }
 	for name, c := range map[string]tagCase{
-		"adds of both":        {was: list("a"), left: list("a", "b"), right: list("a", "c"), rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "b", "c"}}},
-		"add and remove":      {was: list("a", "b"), left: list("a", "b", "c"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"b", "c"}, {"b", "c"}}},
-		"removed on left":     {was: list("a", "b"), left: list("a"), right: list("a", "b"), rule: RuleLeftChanged, want: [2][]string{{"a"}, {"a"}}},
-		"union at first":      {first: true, left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"a", "b"}, {"a", "b"}}},
-		"order says nothing":  {was: list("a", "b"), left: list("b", "a"), right: list("a", "b", "a"), rule: RuleAgreed, want: [2][]string{{"b", "a"}, {"a", "b", "a"}}},
-		"emptied is refilled": {was: list("a"), left: nil, right: list("a"), rule: RuleFillBlank, want: [2][]string{{"a"}, {"a"}}},
-		"emptied with clear":  {was: list("a"), left: nil, right: list("a", "b"), mapping: clears, rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}}},
-		"each removed one":    {was: list("a", "b"), left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{nil, nil}},
-		"fill blanks only":    {was: list("a"), left: list("a", "b"), right: list("a", "c"), sync: fillRight, rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "c"}}},
-		"one way follows":     {was: list("a"), left: list("a"), right: list("a", "x"), mapping: toRight, rule: RuleOneWay, want: [2][]string{{"a"}, {"a"}}},
+		"adds of both":                  {was: list("a"), left: list("a", "b"), right: list("a", "c"), rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "b", "c"}}},
+		"add and remove":                {was: list("a", "b"), left: list("a", "b", "c"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"b", "c"}, {"b", "c"}}},
+		"removed on left":               {was: list("a", "b"), left: list("a"), right: list("a", "b"), rule: RuleLeftChanged, want: [2][]string{{"a"}, {"a"}}},
+		"union at first":                {first: true, left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"a", "b"}, {"a", "b"}}},
+		"order says nothing":            {was: list("a", "b"), left: list("b", "a"), right: list("a", "b", "a"), rule: RuleAgreed, want: [2][]string{{"b", "a"}, {"a", "b", "a"}}},
+		"emptied is refilled":           {was: list("a"), left: nil, right: list("a"), rule: RuleFillBlank, want: [2][]string{{"a"}, {"a"}}},
+		"emptied with clear":            {was: list("a"), left: nil, right: list("a", "b"), mapping: clears, rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}}},
+		"each removed one":              {was: list("a", "b"), left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{nil, nil}},
+		"fill blanks only":              {was: list("a"), left: list("a", "b"), right: list("a", "c"), sync: fillRight, rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "c"}}},
+		"each removed one, half closed": {was: list("a", "b"), left: list("a"), right: list("b"), sync: fillRight, rule: RuleFillOnly, want: [2][]string{{"a"}, {"b"}}},
+		"one way follows":               {was: list("a"), left: list("a"), right: list("a", "x"), mapping: toRight, rule: RuleOneWay, want: [2][]string{{"a"}, {"a"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := one("tags", "tags", "Tags")

@@ -291,11 +291,15 @@ func (m *merger) conclude(linked bool) {
 	p := &m.plan
 	p.Left, p.Right, p.Base, p.Rebase = m.writes[0], m.writes[1], m.base, m.changed
 	p.State, p.Link = crm.StateInSync, true
+	if m.gates[0] != gateOpen && m.gates[1] != gateOpen {
+		// Known, hence linked, and left as it is: nothing in it can fail or
+		// wait for a person.
+		p.Outcome, p.State, p.Code = closedOutcome(CodeCreateOnly, true)
+		return
+	}
 	switch {
 	case !p.Empty():
 		p.Outcome = crm.Updated
-	case m.gates[0] != gateOpen && m.gates[1] != gateOpen:
-		p.Outcome, p.State, p.Code = closedOutcome(CodeCreateOnly, true)
 	case !linked:
 		p.Outcome = crm.Linked
 	default:

@@ -63,6 +63,9 @@ func TestRow112_Outcomes(t *testing.T) {
 			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false}},
 		"create only: unknown": {sync: behave(crm.BehaviorCreateOnly, crm.BehaviorNothing), pair: []func(*Pair){newcomer},
 			want: verdict{crm.Created, crm.StateInSync, "", true, false, true}},
+		"create only: nothing in it fails": {sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly),
+			pair: []func(*Pair){func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
+			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false}},
 		"update only: unknown": {sync: behave(crm.BehaviorUpdateOnly, ""), pair: []func(*Pair){newcomer},
 			want: verdict{crm.Skipped, crm.StateExcluded, CodeUpdateOnly, false, false, false}},
 		"do nothing: unknown": {sync: behave(crm.BehaviorNothing, ""), pair: []func(*Pair){newcomer},
@@ -292,6 +295,33 @@ func TestRow129_DefaultsFlowBackAtBirth(t *testing.T) {
 	}
 	if again := s.Plan(apply(p, plan)); !again.Empty() || again.Rebase {
 		t.Errorf("not at rest: %#v %#v", again.Left, again.Right)
+	}
+}
+
+// TestRow129_ADefaultNeverErasesAnEdit: the source of a default may stay blank
+// because its way is closed. That blank was never a value taken away, so even
+// with clear it says nothing against what the target's user types later.
+func TestRow129_ADefaultNeverErasesAnEdit(t *testing.T) {
+	t.Parallel()
+	m := one("note", "note", "Note")
+	m.Default.ToRight, m.Clear = crm.TextValue("d"), crm.PerWay[bool]{ToRight: true, ToLeft: true}
+	for name, start := range map[string]Pair{
+		"of a pair":       {Left: ann(), Right: annRight(), Linked: true, Now: noon},
+		"of a new record": {Left: ann(), Now: noon},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sync := baseSync(one("email", "email", "Email"), m)
+			sync.Behavior.ToLeft = crm.BehaviorNothing
+			s := compile(sync)
+			p := apply(start, s.Plan(start))
+			if got := p.Right.Fields["Note"].Text(); got != "d" {
+				t.Fatalf("the default is %q", got)
+			}
+			p.Right.Fields["Note"] = crm.TextValue("typed")
+			if plan := s.Plan(p); !plan.Empty() {
+				t.Errorf("the edit is overwritten: %#v under %s", plan.Right, ruleOf(&plan, "note").Rule)
+			}
+		})
 	}
 }
 
