@@ -1,0 +1,368 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/app"
+	"github.com/lockstep-crm/lockstep/internal/config"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+type demoCommand struct {
+	settings
+	Data   string `env:"LOCKSTEP_DEMO_DATA" placeholder:"FOLDER" help:"Keep the data in this folder, which must be new; without it a temporary one is used and removed."`
+	People int    `default:"1000" placeholder:"N" help:"People in each app (${default}); 60 % of them are in both."`
+	Once   bool   `help:"Exit after the checks: 0 when everything holds, 1 otherwise."`
+}
+
+// maxPeople bounds the demo: the fakes live in memory.
+const maxPeople = 20_000
+
+// Run shows Lockstep at work, and stays up unless Once is set.
+func (c *demoCommand) Run(ctx context.Context, w *world) (err error) {
+	if c.People < 10 || c.People > maxPeople {
+		return fault.New("demo: settings", fault.Invalid, "invalid_config", fmt.Sprintf("--people is 10 to %d", maxPeople))
+	}
+	folder, remove, err := c.folder()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	conf, err := c.check(w, folder, "warn")
+	if err != nil {
+		return err
+	}
+	d := &demo{screen: newScreen(w), people: c.People}
+	defer func() { err = errors.Join(err, d.stopFakes()) }()
+	if err := d.startFakes(ctx); err != nil {
+		return err
+	}
+	for _, f := range d.fakes {
+		conf.AllowHosts = append(conf.AllowHosts, f.host)
+	}
+	return d.run(ctx, conf, c.Once)
+}
+
+// folder returns the data folder and what to do with it in the end. The demo
+// counts what it finds, so it starts with nothing.
+func (c *demoCommand) folder() (string, func() error, error) {
+	if c.Data != "" {
+		if _, err := os.Stat(filepath.Join(c.Data, "lockstep.db")); err == nil {
+			return "", nil, fault.New("demo: data folder", fault.Invalid, "folder_not_new", c.Data+" has been used; name a new folder, or go on with it by: lockstep serve --data "+c.Data)
+		}
+		return c.Data, func() error { return nil }, nil
+	}
+	dir, err := os.MkdirTemp("", "lockstep-demo-")
+	return dir, func() error { return os.RemoveAll(dir) }, err
+}
+
+// demo is a running demo.
+type demo struct {
+	screen   *screen
+	progress *progress
+	people   int
+	fakes    [2]*fakeServer // left, right
+	api      *client
+	conn     crm.Connection
+	sync     crm.Sync
+	before   [2]people // what each app held at first
+}
+
+// apps of the demo, left and right.
+var demoApps = [2]string{"hubspot", "salesforce"}
+
+func (d *demo) startFakes(ctx context.Context) (err error) {
+	for i, name := range demoApps {
+		if d.fakes[i], err = startFake(ctx, name, "127.0.0.1:0", fakekit.Config{Seed: d.people}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) stopFakes() error {
+	var errs []error
+	for _, f := range d.fakes {
+		if f != nil {
+			errs = append(errs, f.stop())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// run starts the program on the fakes and goes through the steps.
+func (d *demo) run(ctx context.Context, conf config.Checked, once bool) error {
+	a, err := open(ctx, conf, d.screen.logger(conf))
+	if err != nil {
+		return err
+	}
+	s, err := d.listen(a, conf)
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	key, _ := a.AdminKey()
+	d.api = newClient(s.url, key.Reveal())
+	serving, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(serving) }()
+	d.progress = newProgress(d.screen, a.OpenRuns)
+	go d.progress.watch(serving)
+
+	err = d.steps(ctx)
+	if err == nil && !once {
+		d.invite(s, key.Reveal())
+		select {
+		case <-ctx.Done():
+		case err = <-ended:
+			ended <- nil
+		}
+	}
+	if ctx.Err() != nil {
+		err = nil // asked to stop
+	}
+	stop()
+	return errors.Join(err, <-ended, a.Close())
+}
+
+// listen takes another port when the usual one is in use: a demo should run.
+func (d *demo) listen(a *app.App, conf config.Checked) (*server, error) {
+	s, err := listen(a, conf)
+	if fault.CodeOf(err) == "address_in_use" && conf.Port != 0 {
+		conf.Port = 0
+		return listen(a, conf)
+	}
+	return s, err
+}
+
+// steps is what a user would do over the API, and the checks.
+func (d *demo) steps(ctx context.Context) error {
+	started := time.Now()
+	n := fakekit.Expected(d.people)
+	d.screen.say("Two fake CRMs with made-up people:")
+	for i, f := range d.fakes {
+		d.screen.say("  %-10s  %s  %s people", f.kind.name, f.url, number(int64(n.Records[i])))
+	}
+	d.screen.say("%s of them are in both, %s with a field that differs; %s have no e-mail address; %s are %s people entered twice or more.",
+		number(int64(n.Shared)), number(int64(n.Conflicting)), number(int64(n.NoEmail[0]+n.NoEmail[1])), number(int64(n.DuplicateMembers)), number(int64(n.DuplicateGroups)))
+	for i, f := range d.fakes {
+		var err error
+		if d.before[i], err = dump(ctx, f.url, f.kind.objects); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func(context.Context) error{d.connect, d.hear, d.planAndApply, d.verify, d.edits} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	d.screen.say("\nEverything holds, %.0f s after the start.", time.Since(started).Seconds())
+	return nil
+}
+
+// connect makes both accounts and the connection between them, with what the
+// program suggests for the two objects and one mapping of the user's own.
+func (d *demo) connect(ctx context.Context) error {
+	var accounts [2]crm.AccountID
+	for i, f := range d.fakes {
+		var made struct {
+			ID crm.AccountID `json:"id"`
+		}
+		_, err := d.api.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+			"app": demoApps[i], "name": f.kind.name + " (fake)", "base_url": f.url, "credentials": f.kind.credentials,
+		}, &made)
+		if err != nil {
+			return err
+		}
+		var test struct {
+			OK     bool   `json:"ok"`
+			Detail string `json:"detail"`
+		}
+		if _, err := d.api.call(ctx, http.MethodPost, "/v1/accounts/"+string(made.ID)+"/test", nil, &test); err != nil {
+			return err
+		}
+		if !test.OK {
+			return fmt.Errorf("the account at %s does not work: %s", f.kind.name, test.Detail)
+		}
+		accounts[i] = made.ID
+	}
+	head, err := d.api.call(ctx, http.MethodPost, "/v1/connections?preset=hubspot-salesforce-contacts", map[string]any{
+		"name": "HubSpot <-> Salesforce", "default_country": "US", "syncs": []any{},
+		"left": map[string]any{"account": accounts[0]}, "right": map[string]any{"account": accounts[1]},
+	}, &d.conn)
+	if err != nil {
+		return err
+	}
+	return d.suggested(ctx, head.Get("ETag"))
+}
+
+// suggested puts the suggested mappings into the connection.
+func (d *demo) suggested(ctx context.Context, etag string) error {
+	var suggestions struct {
+		Items []struct {
+			Mappings []crm.Mapping `json:"mappings"`
+		} `json:"items"`
+	}
+	if _, err := d.api.call(ctx, http.MethodGet, d.path("/suggestions"), nil, &suggestions); err != nil {
+		return err
+	}
+	if len(suggestions.Items) != 1 || len(d.conn.Syncs) != 1 {
+		return errors.New("the preset is not the one sync of contacts that it was")
+	}
+	s := &d.conn.Syncs[0]
+	s.Schedule, s.Conflict = "1m", crm.ConflictLeft
+	s.Mappings = append(suggestions.Items[0].Mappings, crm.Mapping{
+		ID: "birthday", Left: []string{"birthday"}, Right: []string{"Birthdate"}, Direction: crm.DirectionBoth, Origin: "custom",
+		Transform: crm.Transform{Type: crm.TransformDate},
+	})
+	if _, err := d.api.call(ctx, http.MethodPatch, d.path(""), map[string]any{"syncs": d.conn.Syncs}, &d.conn, "If-Match", etag); err != nil {
+		return err
+	}
+	d.sync = d.conn.Syncs[0]
+	d.screen.say("\nConnected: contacts <-> Contact, %d fields, both ways, matched by e-mail; where both sides differ at first, HubSpot wins.", len(d.sync.Mappings))
+	return nil
+}
+
+func (d *demo) path(rest string) string { return "/v1/connections/" + string(d.conn.ID) + rest }
+
+func (d *demo) syncPath(rest string) string {
+	return d.path("/syncs/" + string(d.sync.ID) + rest)
+}
+
+// hear has both fakes send their webhooks to us.
+func (d *demo) hear(ctx context.Context) error {
+	var hooks struct {
+		Items []struct {
+			URL string `json:"url"`
+		} `json:"items"`
+	}
+	if _, err := d.api.call(ctx, http.MethodGet, d.path("/webhooks"), nil, &hooks); err != nil {
+		return err
+	}
+	if len(hooks.Items) != len(d.fakes) {
+		return errors.New("there is not one webhook address a side")
+	}
+	for i, f := range d.fakes {
+		knob := map[string]any{"url": hooks.Items[i].URL, "secret": f.kind.hookSecret}
+		if _, err := newClient(f.url, "").call(ctx, http.MethodPut, "/_fake/webhooks", knob, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// planTime and runTime bound the waits, for the largest demo.
+const planTime, runTime = 20 * time.Minute, 40 * time.Minute
+
+// planAndApply works out what would be done, shows it, and does it.
+func (d *demo) planAndApply(ctx context.Context) error {
+	var plan engine.PlanView
+	if _, err := d.api.call(ctx, http.MethodPost, d.syncPath("/plans"), nil, &plan); err != nil {
+		return err
+	}
+	err := until(ctx, planTime, "the plan", func(ctx context.Context) (bool, error) {
+		_, err := d.api.call(ctx, http.MethodGet, "/v1/plans/"+string(plan.ID), nil, &plan)
+		return plan.State == engine.RunDone, err
+	})
+	if err != nil {
+		return err
+	}
+	d.progress.look(ctx)
+	d.screen.say("\nThe plan, before anything is written: %s", outcomes(plan.Totals))
+	if err := d.showChanges(ctx, plan.ID); err != nil {
+		return err
+	}
+	var run engine.Run
+	if _, err := d.api.call(ctx, http.MethodPost, "/v1/plans/"+string(plan.ID)+"/apply", nil, &run); err != nil {
+		return err
+	}
+	d.screen.say("\nApplying it:")
+	err = until(ctx, runTime, "applying the plan", func(ctx context.Context) (bool, error) {
+		_, err := d.api.call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, &run)
+		return !isOpen(run), err
+	})
+	d.progress.look(ctx)
+	if err == nil && run.State != engine.RunDone {
+		err = fmt.Errorf("the run ended as %s: %s", run.State, run.Detail)
+	}
+	return err
+}
+
+// showChanges prints one change of each kind.
+func (d *demo) showChanges(ctx context.Context, id crm.PlanID) error {
+	shown := map[string]bool{}
+	return each(ctx, d.api, "/v1/plans/"+string(id)+"/changes", func(c engine.Change) error {
+		kind := string(c.Action) + c.Code
+		if c.Action == crm.Created {
+			kind += string(c.Side)
+		}
+		if shown[kind] {
+			return nil
+		}
+		shown[kind] = true
+		d.screen.say("  %s", d.sentence(c))
+		return nil
+	})
+}
+
+// sentence is a planned change in words.
+func (d *demo) sentence(c engine.Change) string {
+	own, other := d.fakes[c.Side.Index()].kind.name, d.fakes[c.Side.Other().Index()].kind.name
+	s := fmt.Sprintf("%-9s  %s %s", c.Action, own, c.Record)
+	switch {
+	case c.Action == crm.Created:
+		s += " -> new in " + other
+	case c.Partner != "":
+		s += " = " + other + " " + string(c.Partner)
+	}
+	var parts []string
+	for i, diff := range c.Diffs {
+		if i == 2 {
+			parts = append(parts, fmt.Sprintf("and %d more fields", len(c.Diffs)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s -> %s", diff.Field, quoted(diff.Before), quoted(diff.After)))
+	}
+	if len(parts) > 0 {
+		s += ": " + strings.Join(parts, ", ")
+		return s
+	}
+	if c.Reason == "" {
+		c.Reason = strings.ReplaceAll(c.Code, "_", " ")
+	}
+	if c.Reason != "" {
+		s += ": " + c.Reason
+	}
+	return s
+}
+
+func quoted(v crm.Value) string {
+	if v.Blank() {
+		return "(blank)"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	return string(b)
+}
+
+// invite says how to go on.
+func (d *demo) invite(s *server, key string) {
+	d.screen.say("\nBoth are kept in step until Ctrl-C. Change somebody in one and look at the other:")
+	d.screen.say("  API        %s/v1/openapi.json   (Authorization: Bearer %s)", s.url, key)
+	d.screen.say("  connection %s%s/status", s.url, d.path(""))
+	for _, f := range d.fakes {
+		d.screen.say("  %-10s %s/_fake/records/%s   (knobs: %s/_fake/openapi.json)", f.kind.name, f.url, f.kind.objects, f.url)
+	}
+}

@@ -1,0 +1,94 @@
+// Command lockstep is Lockstep whole on one machine: everything that runs in
+// the cloud in one process on embedded storage, with fake CRMs to try it on.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// version is set by the linker for releases.
+var version = "dev"
+
+const description = `Keeps the people of two CRM accounts in step, both ways, and can say why it did what it did.
+
+Start with "lockstep demo". Settings are flags or, where named, environment variables; LOCKSTEP_ADMIN_KEY holds the
+admin's API key (16 to 512 characters) and has no flag, because the arguments of a process can be read by others. Without
+it a key is generated at the first start, printed once, and kept in the data folder.`
+
+// commands is the command line.
+type commands struct {
+	Serve serveCommand `cmd:"" help:"Run Lockstep on a data folder, with real apps."`
+	Demo  demoCommand  `cmd:"" help:"Show it: two fake CRMs with made-up people, kept in step until Ctrl-C."`
+	Fake  fakeCommand  `cmd:"" help:"Run one fake CRM."`
+
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+// world is what the program meets: handed in, so that tests can stand in for it.
+type world struct {
+	out, err io.Writer
+	env      func(string) string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the process at once; nothing is lost by that.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], &world{out: os.Stdout, err: os.Stderr, env: os.Getenv}))
+}
+
+// run carries out one command line and returns the exit code: 0, 1 for a
+// failure, 2 for a command line or setting that cannot be used.
+func run(ctx context.Context, args []string, w *world) int {
+	var c commands
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("lockstep"), kong.Description(description), kong.Vars{"version": version},
+		kong.Writers(w.out, w.err), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(w))
+	if err != nil {
+		return failed(w, err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exit >= 0 { // --help and --version have said what there is to say
+		return exit
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(w.err, "lockstep: %v\nlockstep --help lists commands and flags\n", err)
+		return 2
+	}
+	if err := parsed.Run(); err != nil {
+		return failed(w, err)
+	}
+	return 0
+}
+
+// failed prints an error as its reader needs it: what is wrong and what to do,
+// without the trail of the program's own parts.
+func failed(w *world, err error) int {
+	text := err.Error()
+	var f *fault.Error
+	if errors.As(err, &f) && f.Message != "" {
+		text = f.Message
+	}
+	for line := range strings.Lines(text) {
+		_, _ = fmt.Fprintf(w.err, "lockstep: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	if fault.Is(err, fault.Invalid) {
+		return 2
+	}
+	return 1
+}

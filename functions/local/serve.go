@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/app"
+	"github.com/lockstep-crm/lockstep/internal/config"
+	"github.com/lockstep-crm/lockstep/internal/egress"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/telemetry"
+)
+
+// settings are the flags that serve and demo share.
+type settings struct {
+	Addr       string   `default:"127.0.0.1:8080" env:"LOCKSTEP_ADDR" placeholder:"HOST:PORT" help:"Address to listen on (${default}); port 0 takes a free one."`
+	AllowHosts []string `name:"allow-host" env:"LOCKSTEP_ALLOW_HOSTS" placeholder:"HOST[:PORT]" help:"Host beside the apps' own that accounts may be at; repeatable, or separated by commas. With a port also http, and private addresses."`
+	PublicURL  string   `name:"public-url" env:"LOCKSTEP_PUBLIC_URL" placeholder:"URL" help:"How apps and browsers reach this program: scheme://host[:port]. Signatures of webhooks cover it."`
+	AppTimeout string   `name:"app-timeout" default:"6s" env:"LOCKSTEP_APP_TIMEOUT" placeholder:"DURATION" help:"Longest call to an app (${default}), 1s to 1m."`
+	LogLevel   string   `name:"log-level" env:"LOCKSTEP_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error; logs go to standard error."`
+	LogFormat  string   `name:"log-format" env:"LOCKSTEP_LOG_FORMAT" default:"auto" placeholder:"FORMAT" help:"plain, json, or auto: plain on a terminal."`
+}
+
+// check returns the settings in their final form, or all that is wrong with them.
+func (s settings) check(w *world, data, level string) (config.Checked, error) {
+	if s.LogLevel == "" {
+		s.LogLevel = level
+	}
+	if s.LogFormat == "auto" {
+		s.LogFormat = string(telemetry.JSON)
+		if isTerminal(w.err) {
+			s.LogFormat = string(telemetry.Plain)
+		}
+	}
+	var formats []string
+	for _, f := range telemetry.Formats {
+		formats = append(formats, string(f))
+	}
+	c, err := config.Serve{
+		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, PublicURL: s.PublicURL, AdminKey: w.env(config.AdminKeyVariable),
+		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat,
+	}.Check(telemetry.Levels, formats)
+	if _, gerr := egress.New(egress.Options{Allow: c.AllowHosts}); gerr != nil {
+		err = joined(err, "--allow-host: ", gerr)
+	}
+	return c, err
+}
+
+// joined adds the message of one refusal to another.
+func joined(err error, prefix string, more error) error {
+	text := ""
+	for _, e := range []error{err, more} {
+		var f *fault.Error
+		if e == nil || !errors.As(e, &f) {
+			continue
+		}
+		if text != "" {
+			text += "\n"
+		}
+		if e == more { //nolint:errorlint // the same value, not its kind
+			text += prefix
+		}
+		text += f.Message
+	}
+	return fault.New("config: check", fault.Invalid, "invalid_config", text)
+}
+
+type serveCommand struct {
+	settings
+	Data string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"Folder with everything that is remembered (${default}); made when missing. It belongs to one process at a time."`
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, w *world) error {
+	conf, err := c.check(w, c.Data, "info")
+	if err != nil {
+		return err
+	}
+	screen := newScreen(w)
+	a, err := open(ctx, conf, screen.logger(conf))
+	if err != nil {
+		return err
+	}
+	s, err := listen(a, conf)
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	screen.say("Lockstep listens on %s, with its data in %s", s.url, conf.DataDir)
+	sayKey(screen, a, conf)
+	watching, watched := context.WithCancel(ctx)
+	defer watched()
+	go newProgress(screen, a.OpenRuns).watch(watching)
+	err = s.run(ctx)
+	watched()
+	if err == nil {
+		screen.say("stopped; the next start goes on from here")
+	}
+	return errors.Join(err, a.Close())
+}
+
+// open opens the data folder with settings that were checked.
+func open(ctx context.Context, c config.Checked, log *slog.Logger) (*app.App, error) {
+	// A piece of work is to be over before its lease is, and both before a
+	// message is delivered again.
+	budget := max(5*time.Second, c.AppTimeout-time.Second)
+	return app.Open(ctx, app.Options{
+		DataDir: c.DataDir, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
+		AdminKey: secret.NewText(c.AdminKey), Version: version,
+		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Budget: budget, Lease: c.AppTimeout + budget + time.Second},
+	})
+}
+
+// sayKey tells who starts the program how to get in. A key that was shown once
+// is not shown again.
+func sayKey(s *screen, a *app.App, c config.Checked) {
+	key, fresh := a.AdminKey()
+	path := filepath.Join(c.DataDir, app.AdminKeyFile)
+	switch {
+	case c.AdminKey != "":
+		s.say("admin key: as %s says", config.AdminKeyVariable)
+	case fresh:
+		s.say("admin key, shown only this once and kept in %s: %s", path, key.Reveal())
+	default:
+		s.say("admin key: kept in %s", path)
+	}
+}
+
+// server is a listening program.
+type server struct {
+	app      *app.App
+	listener net.Listener
+	http     *http.Server
+	url      string
+	hang     context.CancelFunc // ends requests that would not end
+}
+
+const (
+	headTime = 10 * time.Second // for the head of a request
+	idleTime = 2 * time.Minute
+	stopTime = 3 * time.Second // for answers under way
+)
+
+func listen(a *app.App, c config.Checked) (*server, error) {
+	l, err := net.Listen("tcp", c.Addr())
+	if err != nil {
+		return nil, fault.New("serve: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", c.Addr(), errors.Unwrap(err)))
+	}
+	base, hang := context.WithCancel(context.Background())
+	return &server{
+		app: a, listener: l, hang: hang, url: "http://" + reachable(l.Addr().String()),
+		http: &http.Server{
+			Handler: a.Handler(), ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: 64 << 10,
+			BaseContext: func(net.Listener) context.Context { return base },
+			ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // broken clients are no news
+		},
+	}, nil
+}
+
+// reachable is an address as a browser on this machine takes it.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
+}
+
+// run serves and works until ctx ends, then answers what was asked and finishes
+// the work in hand.
+func (s *server) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		err := s.http.Serve(s.listener)
+		cancel() // without a surface there is no use in going on
+		served <- err
+	}()
+	stopped := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer done()
+		s.hang()
+		_ = s.http.Shutdown(grace) // whoever is cut off asks again
+		_ = s.http.Close()
+	})
+	err := s.app.Run(ctx)
+	<-stopped
+	if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}
+
+// isTerminal reports whether a person watches what is written to w.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+}
