@@ -370,13 +370,20 @@ func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []c
 	if len(cs) == 0 {
 		r.Run.State, r.Phase, r.Run.EndedAt = RunDone, phaseOver, e.Now()
 	}
+	if err := e.touchAgenda(ctx, sc); err != nil {
+		return Run{}, err
+	}
 	if err := e.saveRun(ctx, sc.ws, r); err != nil {
 		return Run{}, err
+	}
+	if len(cs) == 0 {
+		return r.view(nil), nil
 	}
 	if err := e.send(ctx, cs); err != nil {
 		return Run{}, err
 	}
-	return r.view(nil), nil
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}})
+	return r.view(nil), err
 }
 
 // ListDead returns one page of a connection's dead items.

@@ -222,16 +222,21 @@ func (b *batch) decideLink(u *unit) {
 }
 
 // decideUnlink takes a pair apart because a person says so; both records stay,
-// as deleted pairs do: neither is created again nor matched by itself.
+// and neither is matched by itself any more.
 func (b *batch) decideUnlink(u *unit) {
 	if !u.link.paired() {
 		u.decide(crm.Unchanged, "", "", "")
 		u.quiet = true
 		return
 	}
-	u.decide(crm.Deleted, crm.StateDeleted, "unlinked", "")
-	u.plan.Link = true
+	u.decide(crm.Excluded, crm.StateExcluded, codeUnlinked, "")
 }
+
+// codeUnlinked marks records that a person took apart: they are left alone
+// until a person links them again.
+const codeUnlinked = "unlinked"
+
+func (l *link) apart() bool { return l != nil && !l.paired() && l.Code == codeUnlinked }
 
 // resolve carries out a person's decision: for each field, one side's value,
 // or a value of their own, wins as if it alone had changed.

@@ -120,5 +120,6 @@ func planPage(ws crm.WorkspaceID, id crm.PlanID, page string) store.Key {
 	return store.Key{Table: store.Log, Workspace: ws, Partition: "plan#" + string(id), Sort: page}
 }
 
-// openPlan makes the tick go on with a plan that is being worked out.
-func (s scope) openPlan(id crm.PlanID) store.Key { return s.key(store.Links, "y", string(id)) }
+// openRun makes the tick go on with a run beside the sync's listing: a plan
+// that is being worked out, or records that a person asked for.
+func (s scope) openRun(id crm.RunID) store.Key { return s.key(store.Links, "y", string(id)) }

@@ -132,6 +132,12 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			}
 			continue
 		}
+		if u.link.apart() {
+			s.Mark("kept_apart")
+			u.quiet = true
+			u.decide(crm.Excluded, crm.StateExcluded, codeUnlinked, "")
+			continue
+		}
 		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok {
 			u.plan, u.decided = p, true
 			continue
@@ -266,6 +272,9 @@ func (s *session) free(ctx context.Context, l *link, u *unit) bool {
 		if l, err = decodeLink(item); err != nil {
 			return false
 		}
+	}
+	if l.apart() {
+		return u.hint.Op == opLink
 	}
 	return !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id
 }

@@ -55,7 +55,7 @@ func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 	if err := e.saveRun(ctx, ws, r); err != nil {
 		return PlanView{}, err
 	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openPlan(p.Plan.ID), Data: []byte(r.Run.ID)}})
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}})
 	return p.Plan, err
 }
 
@@ -270,14 +270,14 @@ func (s *session) changeOf(u *unit) Change {
 	return c
 }
 
-// advancePlans goes on with the plans that are being worked out.
-func (e *Engine) advancePlans(ctx context.Context, sc scope) (busy bool, err error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.openPlan("x").Partition, Limit: 20})
+// advanceOpen goes on with the runs beside the sync's listing.
+func (e *Engine) advanceOpen(ctx context.Context, sc scope) (busy bool, err error) {
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.openRun("x").Partition, Limit: 20})
 	if err != nil {
 		return false, err
 	}
 	for _, it := range page.Items {
-		over, err := e.Advance(ctx, sc.ws, crm.RunID(it.Data))
+		over, err := e.Advance(ctx, sc.ws, crm.RunID(it.Sort))
 		if fault.Is(err, fault.NotFound) {
 			over, err = true, nil
 		}

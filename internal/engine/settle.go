@@ -137,6 +137,10 @@ func (b *books) remember(u *unit) {
 		b.noticeGone(u)
 		return
 	}
+	if u.hint.Op == opUnlink && u.link.paired() {
+		b.unlink(u)
+		return
+	}
 	s, now := b.s, b.s.Now()
 	old := u.link
 	l := old.clone()
@@ -281,6 +285,31 @@ func (b *books) cond(version int64) store.Condition {
 		return store.Always
 	}
 	return store.IfVersion(version)
+}
+
+// unlink makes two records of a pair, each under its own key.
+func (b *books) unlink(u *unit) {
+	s, now := b.s, b.s.Now()
+	page := pageRef(s.con, now, b.page)
+	b.entries = append(b.entries, b.entry(u, len(b.entries)))
+	for _, side := range crm.Sides {
+		l := &link{State: crm.StateExcluded, Code: codeUnlinked, Settings: s.set.Digest(), Made: now, Since: now, Pages: []string{page}}
+		l.setID(side, u.link.id(side))
+		item, err := l.item(s.scope)
+		if err != nil {
+			s.Log.Error("link not encoded", "sync", s.name(), "error", err)
+			return
+		}
+		cond := b.cond(u.versions.Left)
+		if side == crm.Right {
+			cond = store.Always // the alias of the pair, which only its link's holder writes
+		}
+		b.links = append(b.links, store.Write{Item: item, If: cond})
+		b.states[string(side)+":"+string(crm.StateExcluded)]++
+	}
+	for _, c := range u.before {
+		b.states[string(c.side)+":"+string(c.state)]--
+	}
 }
 
 // noticeGone stores that a record was found missing; the tick counts and applies it.

@@ -93,7 +93,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 		}
 		busy = busy || !over && ok
 	}
-	plans, err := e.advancePlans(ctx, sc)
+	open, err := e.advanceOpen(ctx, sc)
 	if err != nil {
 		return true, err
 	}
@@ -105,7 +105,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	if err != nil {
 		return true, err
 	}
-	busy = busy || plans || gone || drained
+	busy = busy || open || gone || drained
 	waiting, err := e.waiting(ctx, sc)
 	if err != nil || waiting || busy || st.OpenRun != "" {
 		return busy, err

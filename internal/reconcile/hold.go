@@ -52,9 +52,11 @@ func (s *Settings) Holds(side crm.Side, fields crm.Fields, intended map[crm.Mapp
 // in one keyed step: one that holds the other side's ID and that the app keeps
 // as an external key. ok is false when the settings name none.
 func (s *Settings) KeyField(side crm.Side) (field string, ok bool) {
-	for _, b := range s.backs {
-		if b.side == side.Index() && s.schema[b.side][b.field].External {
-			return b.field, true
+	here := side.Index()
+	for i := range s.steps[here] {
+		st := &s.steps[here][i]
+		if st.idField != "" && st.idSide == 1-here && s.schema[here][st.idField].External {
+			return st.idField, true
 		}
 	}
 	return "", false
