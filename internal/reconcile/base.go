@@ -131,3 +131,30 @@ func sameEntry(a, b crm.Agreed) bool {
 	}
 	return true
 }
+
+// Landed returns the base entry for a mapping whose intended value is known to
+// have been stored on side, although nobody lived to remember it. For a single
+// value that is an agreement. For a set it is only what the other side holds
+// too: agreeing on all of it would make the items that the other side was yet
+// to get look removed there. Other is the other side's record as it is now; ok
+// is false when the entry must stay as it is.
+func (s *Settings) Landed(id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record) (entry crm.Agreed, ok bool) {
+	for i := range s.specs {
+		one := &s.specs[i]
+		if one.id != id || one.m == nil {
+			continue
+		}
+		if !one.set {
+			return crm.Agree(one.revision, landed), true
+		}
+		if other == nil {
+			return crm.Agreed{}, false
+		}
+		held, err := one.m.Canonical(side.Other(), other.Fields)
+		if err != nil {
+			return crm.Agreed{}, false
+		}
+		return one.setBase(one.recall(base), pairOf(side.Index(), landed, held)), true
+	}
+	return crm.Agreed{}, false
+}

@@ -443,3 +443,35 @@ func TestRow134_WithheldListChangesKeepTheirStory(t *testing.T) {
 		t.Errorf("once the left is open (-want +got):\n%s", diff)
 	}
 }
+
+// TestS8_AMergeThatLandedOnOneSideLosesNothing: the process dies between the
+// two writes of a set merge; what the other side was yet to get is no removal.
+func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := compile(baseSync(one("tags", "tags", "Tags"), one("note", "note", "Note")))
+	left := &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue("a", "l")}}
+	right := &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue("a", "gone", "r")}}
+	p := Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "gone"))}}
+	plan := s.Plan(p)
+	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": plan.Right.Fields["Tags"]}} // this write landed, the left one did not
+	entry, ok := s.Landed("tags", p.Base, crm.Right, plan.Right.Intended["tags"], left)
+	if !ok {
+		t.Fatal("nothing to remember")
+	}
+	p.Base = crm.Base{"tags": entry}
+	p.Right.Fields["Tags"] = crm.ListValue("a", "gone", "l", "r") // and somebody puts one back
+	p = apply(p, s.Plan(p))
+	want := []string{"a", "gone", "l", "r"}
+	if diff := cmp.Diff([2][]string{want, want}, [2][]string{p.Left.Fields["tags"].Items(), p.Right.Fields["Tags"].Items()}); diff != "" {
+		t.Errorf("after recovery (-want +got):\n%s", diff)
+	}
+	if _, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a"), nil); ok {
+		t.Error("a set is agreed on without a look at the other side")
+	}
+	if e, ok := s.Landed("note", nil, crm.Right, crm.TextValue("x"), nil); !ok || !e.Is(crm.TextValue("x")) {
+		t.Errorf("a text that landed is remembered as %#v", e)
+	}
+	if _, ok := s.Landed("nobody", nil, crm.Right, crm.TextValue("x"), nil); ok {
+		t.Error("a mapping that is not there is agreed on")
+	}
+}
