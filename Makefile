@@ -64,8 +64,8 @@ verify-full: build ## every figure of docs/invariants.md: target, measured, pass
 sim: build ## the short simulation: faults, crashes and users, 0 violations
 	bin/lockstep sim
 
-bench: ## calls, writes and memory per record: counts, not seconds
-	$(GO) run ./scripts/bench
+bench: build ## calls, writes and memory per record: counts, not seconds
+	$(GO) run ./scripts/bench -memory -binary bin/lockstep
 
 fuzz: ## every fuzz target for FUZZTIME (5s) each
 	$(GO) run ./scripts/fuzz -time $(FUZZTIME)
