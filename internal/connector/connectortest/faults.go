@@ -95,8 +95,8 @@ func testFaults(t *testing.T, s *suite) {
 		"wrong type": {fault: fakekit.Fault{Kind: fakekit.FaultWrongType}, kind: fault.Unavailable, landed: true},
 		"huge":       {fault: fakekit.Fault{Kind: fakekit.FaultHuge}, kind: fault.Unavailable, landed: true},
 		"dropped":    {fault: fakekit.Fault{Kind: fakekit.FaultDrop}, kind: fault.Unavailable, landed: true},
-		"timeout":    {fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: never}, kind: fault.Unavailable, landed: true, patience: 20 * time.Millisecond},
-		"stalled":    {fault: fakekit.Fault{Kind: fakekit.FaultSlow, Delay: never}, kind: fault.Unavailable, landed: true, patience: 20 * time.Millisecond},
+		"timeout":    {fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: never}, kind: fault.Unavailable, landed: true, patience: 5 * time.Millisecond},
+		"stalled":    {fault: fakekit.Fault{Kind: fakekit.FaultSlow, Delay: never}, kind: fault.Unavailable, landed: true, patience: 5 * time.Millisecond},
 	}
 	ids := s.must(t, 0, 3)
 	s.settle()
@@ -109,7 +109,7 @@ func testFaults(t *testing.T, s *suite) {
 				ctx, stop := context.WithCancel(t.Context())
 				defer stop()
 				conn := s.Open(t, Tools{Tokens: s.tokens, Wrap: func(rt http.RoundTripper) http.RoundTripper {
-					return impatient{rt, f.patience, stop}
+					return impatient{rt, f.patience, stop, s.Fake.Calls}
 				}})
 				if err := s.Fake.Inject(f.fault); err != nil {
 					t.Fatal(err)
@@ -134,18 +134,32 @@ func testFaults(t *testing.T, s *suite) {
 	}
 }
 
-// impatient gives up some time after a call has gone out; 0 = never.
+// impatient gives up some time after the fake has got a call; 0 = never. The
+// call must have got there: a fault that nobody ran into would hit the next one.
 type impatient struct {
 	next     http.RoundTripper
 	patience time.Duration
 	stop     context.CancelFunc
+	calls    func() int
 }
 
 // RoundTrip implements http.RoundTripper.
 func (i impatient) RoundTrip(req *http.Request) (*http.Response, error) {
-	if i.patience > 0 {
-		time.AfterFunc(i.patience, i.stop)
+	if i.patience == 0 {
+		return i.next.RoundTrip(req)
 	}
+	before := i.calls()
+	var look func()
+	look = func() {
+		switch {
+		case req.Context().Err() != nil: // over already
+		case i.calls() == before:
+			time.AfterFunc(time.Millisecond, look)
+		default:
+			time.AfterFunc(i.patience, i.stop)
+		}
+	}
+	time.AfterFunc(time.Millisecond, look)
 	return i.next.RoundTrip(req)
 }
 

@@ -116,10 +116,16 @@ func (f *org) window(q url.Values, most time.Duration) (start, end time.Time, ba
 		return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE", "startDate before org replication enabled date or too far in the past")
 	case end.Sub(start) < time.Minute:
 		return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE", "endDate must be at least one minute after startDate")
-	case end.After(now):
-		end = now.Truncate(time.Second)
 	}
 	return start, end, nil
+}
+
+// covered is up to when a replication call's answer is complete.
+func (f *org) covered(end time.Time) string {
+	if now := f.core.Now().Truncate(time.Second); now.Before(end) {
+		end = now
+	}
+	return end.Format(outLayout)
 }
 
 const maxReplicated = 600_000
@@ -146,7 +152,7 @@ func (f *org) updated(w http.ResponseWriter, r *http.Request) {
 		f.fail(w, refuse(http.StatusBadRequest, "EXCEEDED_ID_LIMIT", "too many ids: narrow the window"))
 		return
 	}
-	f.write(w, http.StatusOK, map[string]any{"ids": ids, "latestDateCovered": end.Format(outLayout)})
+	f.write(w, http.StatusOK, map[string]any{"ids": ids, "latestDateCovered": f.covered(end)})
 }
 
 func (f *org) deleted(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +182,7 @@ func (f *org) deleted(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.write(w, http.StatusOK, map[string]any{
-		"deletedRecords": list, "earliestDateAvailable": earliest.Format(outLayout), "latestDateCovered": end.Format(outLayout),
+		"deletedRecords": list, "earliestDateAvailable": earliest.Format(outLayout), "latestDateCovered": f.covered(end),
 	})
 }
 
