@@ -79,6 +79,7 @@ type Claim struct {
 	owner   *Idempotency
 	req     Request
 	version int64
+	until   time.Time // afterwards the claim may be somebody else's, at the same version
 }
 
 // Begin answers a repeated request with its first answer, or hands out the
@@ -90,10 +91,11 @@ func (m *Idempotency) Begin(ctx context.Context, r Request) (*Claim, *Answer, er
 	if err != nil {
 		return nil, nil, fault.Wrap(op, fault.Other, err)
 	}
-	w := store.Write{Item: store.Item{Key: r.item(), Data: data, Expires: m.now().Add(idempotencyRunning)}, If: store.IfAbsent}
+	until := m.now().Add(idempotencyRunning)
+	w := store.Write{Item: store.Item{Key: r.item(), Data: data, Expires: until}, If: store.IfAbsent}
 	version, err := m.store.Write(ctx, w)
 	if err == nil {
-		return &Claim{owner: m, req: r, version: version}, nil, nil
+		return &Claim{owner: m, req: r, version: version, until: until}, nil, nil
 	}
 	if !fault.Is(err, fault.Conflict) {
 		return nil, nil, err
@@ -124,9 +126,13 @@ func (m *Idempotency) Begin(ctx context.Context, r Request) (*Claim, *Answer, er
 	return nil, a, nil
 }
 
-// Finish remembers the answer for 24 hours.
+// Finish remembers the answer for 24 hours. Conflict when the request took so
+// long that it counts as dead.
 func (c *Claim) Finish(ctx context.Context, a Answer) error {
 	const op = "access: finish request"
+	if err := c.held(op); err != nil {
+		return err
+	}
 	done := claim{V: format, Fingerprint: hex.EncodeToString(c.req.Fingerprint), Done: true}
 	if len(a.Body) > maxAnswer {
 		done.Lost = true
@@ -151,8 +157,20 @@ func (c *Claim) Finish(ctx context.Context, a Answer) error {
 // Abandon forgets the claim, because nothing lasting was done: the request may
 // be repeated.
 func (c *Claim) Abandon(ctx context.Context) error {
+	if err := c.held("access: abandon request"); err != nil {
+		return err
+	}
 	_, err := c.owner.store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: c.req.item()}, If: store.IfVersion(c.version)})
 	return err
+}
+
+// held refuses a claim that has run out: an expired item starts again at
+// version one, so the version alone cannot tell two claims apart.
+func (c *Claim) held(op string) error {
+	if c.owner.now().Before(c.until) {
+		return nil
+	}
+	return fault.New(op, fault.Conflict, CodeIdempotencyLost, "the request took too long")
 }
 
 // item names the claim. The caller's own key is hashed: it may be any text.

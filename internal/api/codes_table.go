@@ -146,6 +146,7 @@ var recordCodes = []Code{
 	{"plan_not_ready", "the plan is still being worked out, or failed", EffectRequest, "wait until its state is done"},
 	{"record_unknown", "the record is not known here", EffectRequest, "check side and ID; sync it once to make it known"},
 	{"record_gone", "the record is no longer in the app", EffectRecord, "nothing; if it was deleted by mistake, restore it in the app"},
+	{"unlinked", "the pair was taken apart by a person; both records stay", EffectNone, "nothing; link them again if it was a mistake"},
 	{"deletion_noticed", "the record was deleted in its app; the pair is unlinked and its twin stays", EffectNone, "nothing; it is not created again"},
 	{"option_not_allowed", "the app refused a value that is none of the field's options", EffectRecord, "add the option in the app or correct the value"},
 	{"record_locked", "somebody else is changing the record in the app", EffectWaits, "nothing: it is tried again"},
