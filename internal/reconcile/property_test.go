@@ -486,6 +486,7 @@ func mirrorDirection(d crm.Direction) crm.Direction {
 		return crm.DirectionToLeft
 	case crm.DirectionToLeft:
 		return crm.DirectionToRight
+	case crm.DirectionBoth, crm.DirectionOff:
 	}
 	return d
 }
@@ -496,6 +497,7 @@ func mirrorPolicy(p crm.ConflictPolicy) crm.ConflictPolicy {
 		return crm.ConflictLeft
 	case crm.ConflictLeft, "":
 		return crm.ConflictRight
+	case crm.ConflictNewest, crm.ConflictReview:
 	}
 	return p
 }
