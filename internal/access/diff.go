@@ -13,8 +13,8 @@ import (
 var secretNames = []string{"secret", "password", "token", "credentials", "api_key", "private_key", "client_secret", "refresh", "authorization", "webhook"}
 
 const (
-	maskedSecret = `"[redacted]"`
-	maskedText   = "…"
+	redacted   = `"[redacted]"` // as JSON
+	maskedText = "…"
 )
 
 // Diff lists the places where two JSON documents differ, in order of their
@@ -105,14 +105,14 @@ func mask(hidden bool, v any, encoded []byte) json.RawMessage {
 		return json.RawMessage("null")
 	case string:
 		if hidden {
-			return json.RawMessage(maskedSecret)
+			return json.RawMessage(redacted)
 		}
 		if strings.Contains(t, "@") {
 			return encode(MaskEmail(t))
 		}
 	default:
 		if hidden {
-			return json.RawMessage(maskedSecret)
+			return json.RawMessage(redacted)
 		}
 	}
 	return encoded

@@ -149,7 +149,8 @@ func accountRefusal(err error) error {
 func (s *server) updateAccount(ctx context.Context, in *struct {
 	AccountPath
 	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
-}) (*accountOutput, error) {
+},
+) (*accountOutput, error) {
 	who := access.From(ctx)
 	a, err := s.Accounts.Get(ctx, who.Workspace, in.ID)
 	if err != nil {
@@ -215,7 +216,8 @@ func accountAudit(a account.Account, patch accountPatch) []byte {
 func (s *server) deleteAccount(ctx context.Context, in *struct {
 	AccountPath
 	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	who := access.From(ctx)
 	a, err := s.Accounts.Get(ctx, who.Workspace, in.ID)
 	if err != nil {
@@ -286,7 +288,8 @@ type ObjectPath struct {
 func (s *server) listFields(ctx context.Context, in *struct {
 	ObjectPath
 	Refresh bool `query:"refresh" doc:"Ask the app again instead of answering what was read in the last five minutes"`
-}) (*listOutput[crm.Field], error) {
+},
+) (*listOutput[crm.Field], error) {
 	fields, err := s.fields(ctx, access.From(ctx).Workspace, in.ID, in.Object, in.Refresh)
 	if err != nil {
 		return nil, err

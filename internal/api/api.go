@@ -124,9 +124,11 @@ func (s *server) build() error {
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info: &huma.Info{Title: "Lockstep", Version: s.Version,
+			Info: &huma.Info{
+				Title: "Lockstep", Version: s.Version,
 				Description: "Two-way CRM sync. Errors are problems (RFC 9457) whose codes GET /v1/codes explains; " +
-					"lists are paged by cursor; changes need If-Match; every POST takes an Idempotency-Key."},
+					"lists are paged by cursor; changes need If-Match; every POST takes an Idempotency-Key.",
+			},
 			Components: &huma.Components{
 				Schemas: newRegistry(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{

@@ -37,7 +37,7 @@ func TestX7_StrictBodies(t *testing.T) {
 		"duplicate key":             {`{"name":"x","name":"y"}`, 400, CodeDuplicateKey, "/name", nil},
 		"duplicate key inside":      {`{"name":"x","syncs":[{"id":"a"},{"id":"a","id":"b"}]}`, 400, CodeDuplicateKey, "/syncs/1/id", nil},
 		"duplicate through escapes": {`{"name":"x","n\u0061me":"y"}`, 400, CodeDuplicateKey, "/name", nil},
-		"unknown key":               {strings.Replace(w.document("x"), `{"name"`, `{"nmae":1,"name"`, 1), 400, CodeUnknownKey, "/nmae", nil},
+		"unknown key":               {strings.Replace(w.document("x"), `{"name"`, `{"title":1,"name"`, 1), 400, CodeUnknownKey, "/title", nil},
 		"unknown key inside":        {strings.Replace(w.document("x"), `{"id":"email"`, `{"colour":1,"id":"email"`, 1), 400, CodeUnknownKey, "/syncs/0/mappings/0/colour", nil},
 		"key of another case":       {strings.Replace(w.document("x"), `{"name"`, `{"Name":"y","name"`, 1), 400, CodeUnknownKey, "/Name", nil},
 		"bad UTF-8":                 {"{\"name\":\"\xff\"}", 400, CodeBadUTF8, "", nil},
@@ -86,7 +86,7 @@ func TestX7_ChunkedBodiesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("got %d, want 413", resp.StatusCode)
 	}

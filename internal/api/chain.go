@@ -191,7 +191,7 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 	refused := problemOf(err)
 	if fault.Is(err, fault.Denied) {
 		refused.Status, refused.Title = http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized)
-		refused.withHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
+		refused.setHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
 	}
 	return ctx, "", refused
 }

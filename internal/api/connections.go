@@ -127,7 +127,8 @@ func (s *server) getConnection(ctx context.Context, in *connectionPath) (*connec
 
 func (s *server) createConnection(ctx context.Context, in *struct {
 	Preset string `query:"preset" maxLength:"100" doc:"A preset whose syncs stand in for those of the document"`
-}) (*connectionOutput, error) {
+},
+) (*connectionOutput, error) {
 	c, problems := readDocument(bodyOf(ctx), nil)
 	if c != nil && in.Preset != "" {
 		p, ok := s.preset(in.Preset)
@@ -336,7 +337,8 @@ func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen i
 func (s *server) deleteConnection(ctx context.Context, in *struct {
 	ChangeInput
 	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name. Deleting cannot be undone"`
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	c, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err

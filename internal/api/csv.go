@@ -13,8 +13,10 @@ import (
 // csvSlack leaves room for one more page of rows below the limit.
 const csvSlack = 512 << 10
 
-var csvHeader = []string{"time", "id", "run", "connection", "sync", "direction", "side", "record", "partner", "outcome", "code",
-	"message", "behavior", "fields", "response_status", "api_url", "resolved"}
+var csvHeader = []string{
+	"time", "id", "run", "connection", "sync", "direction", "side", "record", "partner", "outcome", "code",
+	"message", "behavior", "fields", "response_status", "api_url", "resolved",
+}
 
 func csvCells(e *engine.Entry) []string {
 	fields := make([]string, len(e.Diffs))

@@ -13,7 +13,8 @@ import (
 func (s *server) listDead(ctx context.Context, in *struct {
 	ListInput
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
-}) (*listOutput[engine.DeadItem], error) {
+},
+) (*listOutput[engine.DeadItem], error) {
 	among, err := s.among(ctx, in.Connection, access.Principal.Reads)
 	if err != nil {
 		return nil, err
@@ -54,7 +55,8 @@ type redrivenOutput struct {
 
 func (s *server) redriveDead(ctx context.Context, in *struct {
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
-}) (*redrivenOutput, error) {
+},
+) (*redrivenOutput, error) {
 	who := access.From(ctx)
 	if in.Connection == "" && who.Role == access.Member {
 		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})

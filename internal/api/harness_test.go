@@ -534,8 +534,10 @@ func canaryFields() crm.PerSide[crm.Fields] {
 }
 
 func canaryEntry() engine.Entry {
-	return engine.Entry{ID: "log_1", Connection: "con_x", Run: "run_x", Side: crm.Left, Record: "1", Outcome: crm.Failed, Code: "invalid_value",
-		Diffs: canaryDiffs(), URL: "https://api.example.com/x?q=" + canary, Request: canary, Response: canary}
+	return engine.Entry{
+		ID: "log_1", Connection: "con_x", Run: "run_x", Side: crm.Left, Record: "1", Outcome: crm.Failed, Code: "invalid_value",
+		Diffs: canaryDiffs(), URL: "https://api.example.com/x?q=" + canary, Request: canary, Response: canary,
+	}
 }
 
 func (f *fakeEngine) ListRecords(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string) ([]engine.RecordView, string, error) {
@@ -551,8 +553,10 @@ func (f *fakeEngine) GetRecord(_ context.Context, _ crm.WorkspaceID, _ crm.Conne
 
 func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error) {
 	v := crm.TextValue(canary)
-	return engine.Explanation{Side: side, ID: rec, Filters: []engine.FilterClause{{Rule: "r", Field: "f", Value: v, Wanted: crm.TextValue("x")}},
-		Fields: []engine.FieldVerdict{{Mapping: "last", Left: v, Right: v, After: v}}}, nil
+	return engine.Explanation{
+		Side: side, ID: rec, Filters: []engine.FilterClause{{Rule: "r", Field: "f", Value: v, Wanted: crm.TextValue("x")}},
+		Fields: []engine.FieldVerdict{{Mapping: "last", Left: v, Right: v, After: v}},
+	}, nil
 }
 
 func (f *fakeEngine) SyncRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {

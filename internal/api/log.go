@@ -216,7 +216,8 @@ func (s *server) read(ctx context.Context, q *logSearch, limit int, cursor strin
 func (s *server) listLog(ctx context.Context, in *struct {
 	ListInput
 	LogQuery
-}) (*listOutput[engine.Entry], error) {
+},
+) (*listOutput[engine.Entry], error) {
 	q, err := s.search(ctx, in.LogQuery)
 	if err != nil {
 		return nil, err
@@ -367,7 +368,8 @@ func csvAnswer(op *huma.Operation) { textAnswer("text/csv")(op) }
 func (s *server) exportLog(ctx context.Context, in *struct {
 	LogQuery
 	Cursor string `query:"cursor" maxLength:"8192"`
-}) (*csvOutput, error) {
+},
+) (*csvOutput, error) {
 	q, err := s.search(ctx, in.LogQuery)
 	if err != nil {
 		return nil, err

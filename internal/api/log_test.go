@@ -107,8 +107,10 @@ func TestRow176_Row177_Row178_Row179_Row180_LogFilters(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", query, diff)
 		}
 	}
-	for _, bad := range []string{"range=yesterday", "event=x", "job_status=x", "sync_status=x", "side=top", "from=now", "range=today&from=2026-01-01T00:00:00Z",
-		"from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=0", "colour=red", "cursor=x"} {
+	for _, bad := range []string{
+		"range=yesterday", "event=x", "job_status=x", "sync_status=x", "side=top", "from=now", "range=today&from=2026-01-01T00:00:00Z",
+		"from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=0", "colour=red", "cursor=x",
+	} {
 		r := w.do("GET", "/v1/log?"+bad, "")
 		if r.status != 400 {
 			t.Errorf("%s: got %d: %s", bad, r.status, r.body)
@@ -136,7 +138,7 @@ func TestRow185_Retry(t *testing.T) {
 	w.must(202, "POST", "/v1/log/retry?event=failed", "")
 	w.must(400, "POST", "/v1/log/retry?event=new", "")
 	w.must(400, "POST", "/v1/log/retry?job_status=failure", "")
-	w.must(400, "POST", "/v1/log/retry?conection="+id, "")
+	w.must(400, "POST", "/v1/log/retry?colour="+id, "")
 	member := as(w.key(`{"name":"m","role":"member"}`))
 	w.must(400, "POST", "/v1/log/retry", "", member)
 	w.must(400, "POST", "/v1/dead-letters/redrive", "", member)
@@ -256,8 +258,10 @@ func TestLogOfAllConnections(t *testing.T) {
 		n := rapid.IntRange(0, 40).Draw(rt, "entries")
 		var want []string
 		for i := range n {
-			e := engine.Entry{ID: fmt.Sprintf("log_%02d", i), Connection: rapid.SampledFrom(cons).Draw(rt, "connection"),
-				Outcome: rapid.SampledFrom([]crm.Outcome{crm.Created, crm.Failed}).Draw(rt, "outcome"), Time: w.now().Add(-time.Duration(i) * time.Second)}
+			e := engine.Entry{
+				ID: fmt.Sprintf("log_%02d", i), Connection: rapid.SampledFrom(cons).Draw(rt, "connection"),
+				Outcome: rapid.SampledFrom([]crm.Outcome{crm.Created, crm.Failed}).Draw(rt, "outcome"), Time: w.now().Add(-time.Duration(i) * time.Second),
+			}
 			w.engine.entries = append(w.engine.entries, e)
 			if e.Outcome == crm.Failed {
 				want = append(want, e.ID)

@@ -81,7 +81,8 @@ func (s *server) getPlan(ctx context.Context, in *PlanPath) (*planOutput, error)
 func (s *server) listChanges(ctx context.Context, in *struct {
 	PlanPath
 	ListInput
-}) (*listOutput[engine.Change], error) {
+},
+) (*listOutput[engine.Change], error) {
 	p, err := s.plan(ctx, in.ID, access.Principal.Reads)
 	if err != nil {
 		return nil, err

@@ -108,14 +108,18 @@ func problemOf(err error) *Problem {
 }
 
 func (p *Problem) retryAfter(d time.Duration) {
-	p.withHeader("Retry-After", strconv.Itoa(int(max(1, math.Ceil(d.Seconds())))))
+	p.setHeader("Retry-After", strconv.Itoa(int(max(1, math.Ceil(d.Seconds())))))
 }
 
-func (p *Problem) withHeader(name, value string) *Problem {
+func (p *Problem) setHeader(name, value string) {
 	if p.header == nil {
 		p.header = http.Header{}
 	}
 	p.header.Set(name, value)
+}
+
+func (p *Problem) withHeader(name, value string) *Problem {
+	p.setHeader(name, value)
 	return p
 }
 
@@ -169,7 +173,7 @@ func humaProblem(status int, msg string, errs []error) *Problem {
 	}
 	p := problem(status, code, msg)
 	for _, e := range errs {
-		d, ok := e.(huma.ErrorDetailer) //nolint:errorlint // huma hands over the details themselves, not wrapped
+		d, ok := e.(huma.ErrorDetailer)
 		if !ok || len(p.Errors) == maxItems {
 			continue
 		}

@@ -36,7 +36,8 @@ func (s *server) listRecords(ctx context.Context, in *struct {
 	ListInput
 	State crm.State `query:"state" enum:"in_sync,excluded,duplicate,conflict,failing,waiting,deleted"`
 	Q     string    `query:"q" maxLength:"500" doc:"An exact ID or identity key"`
-}) (*listOutput[engine.RecordView], error) {
+},
+) (*listOutput[engine.RecordView], error) {
 	ws, err := s.syncOf(ctx, in.SyncPath, access.Principal.Reads)
 	if err != nil {
 		return nil, err
@@ -112,7 +113,8 @@ func (s *server) linkRecords(ctx context.Context, in *struct {
 	Body struct {
 		Partner crm.RecordID `json:"partner" minLength:"1" maxLength:"500" doc:"ID of the record on the other side"`
 	} `nameHint:"LinkRequest"`
-}) (*runOutput, error) {
+},
+) (*runOutput, error) {
 	ws, err := s.recordOf(ctx, in.RecordPath)
 	if err != nil {
 		return nil, err
@@ -144,8 +146,10 @@ type resolution struct {
 func (resolution) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{Description: "The side that wins, or a value of one's own", AnyOf: []*huma.Schema{
 		{Type: huma.TypeString, Enum: []any{"left", "right"}},
-		{Type: huma.TypeObject, Required: []string{"value"}, AdditionalProperties: false,
-			Properties: map[string]*huma.Schema{"value": r.Schema(reflect.TypeFor[crm.Value](), true, "")}},
+		{
+			Type: huma.TypeObject, Required: []string{"value"}, AdditionalProperties: false,
+			Properties: map[string]*huma.Schema{"value": r.Schema(reflect.TypeFor[crm.Value](), true, "")},
+		},
 	}}
 }
 

@@ -82,8 +82,10 @@ var choices = map[string]map[string][]string{
 		"on_disagreement": {"error", "first"},
 	},
 	"Rule": {"direction": {"to_right", "to_left", "both"}},
-	"Filter": {"op": {"equals", "not_equals", "contains", "not_contains", "starts_with", "ends_with", "is_empty", "is_not_empty", "in", "not_in",
-		"greater_than", "less_than", "before", "after", "in_last_days", "is_true", "is_false"}},
+	"Filter": {"op": {
+		"equals", "not_equals", "contains", "not_contains", "starts_with", "ends_with", "is_empty", "is_not_empty", "in", "not_in",
+		"greater_than", "less_than", "before", "after", "in_last_days", "is_true", "is_false",
+	}},
 	"Mapping": {
 		"direction": {"both", "to_right", "to_left", "off"},
 		"origin":    {"default", "custom", "required"},

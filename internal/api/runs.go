@@ -30,7 +30,8 @@ type runPath struct {
 func (s *server) listRuns(ctx context.Context, in *struct {
 	ListInput
 	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
-}) (*listOutput[engine.Run], error) {
+},
+) (*listOutput[engine.Run], error) {
 	who := access.From(ctx)
 	mine, err := s.visible(ctx, in.Connection)
 	if err != nil {

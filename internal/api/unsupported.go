@@ -15,26 +15,40 @@ var unsupported = []struct {
 	used func(s *crm.Sync) (pointer string, used bool)
 	say  string
 }{
-	{"associations", func(s *crm.Sync) (string, bool) { return "/associations", len(s.Associations) > 0 },
-		"associations are not carried out yet: leave the list empty"},
-	{"activities", func(s *crm.Sync) (string, bool) { return "/activities/enabled", s.Activities.Enabled },
-		"activities are not synced yet: set enabled to false"},
-	{"deletes to_right", func(s *crm.Sync) (string, bool) { return "/deletes/to_right", s.Deletes.ToRight != crm.DeleteIgnore },
-		"only the delete policy ignore is carried out yet: set it to ignore"},
-	{"deletes to_left", func(s *crm.Sync) (string, bool) { return "/deletes/to_left", s.Deletes.ToLeft != crm.DeleteIgnore },
-		"only the delete policy ignore is carried out yet: set it to ignore"},
+	{
+		"associations", func(s *crm.Sync) (string, bool) { return "/associations", len(s.Associations) > 0 },
+		"associations are not carried out yet: leave the list empty",
+	},
+	{
+		"activities", func(s *crm.Sync) (string, bool) { return "/activities/enabled", s.Activities.Enabled },
+		"activities are not synced yet: set enabled to false",
+	},
+	{
+		"deletes to_right", func(s *crm.Sync) (string, bool) { return "/deletes/to_right", s.Deletes.ToRight != crm.DeleteIgnore },
+		"only the delete policy ignore is carried out yet: set it to ignore",
+	},
+	{
+		"deletes to_left", func(s *crm.Sync) (string, bool) { return "/deletes/to_left", s.Deletes.ToLeft != crm.DeleteIgnore },
+		"only the delete policy ignore is carried out yet: set it to ignore",
+	},
 	{"unsubscribes to_right", func(s *crm.Sync) (string, bool) {
 		return "/unsubscribes/to_right", s.Unsubscribes.ToRight != crm.DeleteIgnore
 	}, "unsubscribes are not carried out yet: set it to ignore"},
 	{"unsubscribes to_left", func(s *crm.Sync) (string, bool) {
 		return "/unsubscribes/to_left", s.Unsubscribes.ToLeft != crm.DeleteIgnore
 	}, "unsubscribes are not carried out yet: set it to ignore"},
-	{"rule actions", eachRule("/actions", func(r *crm.Rule) bool { return len(r.Actions) > 0 }),
-		"rule actions are not carried out yet: leave the list empty"},
-	{"rule undo", eachRule("/undo", func(r *crm.Rule) bool { return r.Undo }),
-		"undoing rule actions is not carried out yet: set undo to false"},
-	{"rule other way around", eachRule("/other_way_around/enabled", func(r *crm.Rule) bool { return r.OtherWayAround.Enabled }),
-		"the other way around is not carried out yet: set enabled to false"},
+	{
+		"rule actions", eachRule("/actions", func(r *crm.Rule) bool { return len(r.Actions) > 0 }),
+		"rule actions are not carried out yet: leave the list empty",
+	},
+	{
+		"rule undo", eachRule("/undo", func(r *crm.Rule) bool { return r.Undo }),
+		"undoing rule actions is not carried out yet: set undo to false",
+	},
+	{
+		"rule other way around", eachRule("/other_way_around/enabled", func(r *crm.Rule) bool { return r.OtherWayAround.Enabled }),
+		"the other way around is not carried out yet: set enabled to false",
+	},
 	{"match write-back to_right", eachStep(crm.ToRight), "writing IDs back is not carried out yet: set write_back to false"},
 	{"match write-back to_left", eachStep(crm.ToLeft), "writing IDs back is not carried out yet: set write_back to false"},
 }

@@ -84,7 +84,8 @@ func (s *server) getWorkspace(ctx context.Context, _ *empty) (*workspaceOutput, 
 
 func (s *server) updateWorkspace(ctx context.Context, in *struct {
 	IfMatch string `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
-}) (*workspaceOutput, error) {
+},
+) (*workspaceOutput, error) {
 	w, version, err := s.workspace(ctx)
 	if err != nil {
 		return nil, err
@@ -147,7 +148,8 @@ func (s *server) createWorkspace(ctx context.Context, in *struct {
 		TimeZone string `json:"time_zone,omitempty" maxLength:"100"`
 		LogDays  int    `json:"log_days,omitempty" minimum:"62" maximum:"3650"`
 	} `nameHint:"NewWorkspace"`
-}) (*workspaceOutput, error) {
+},
+) (*workspaceOutput, error) {
 	w := store.Workspace{ID: crm.WorkspaceID(s.NewID("wsp")), Name: in.Body.Name, TimeZone: in.Body.TimeZone, LogDays: in.Body.LogDays, CreatedAt: s.Now().UTC()}
 	or(&w.TimeZone, "UTC")
 	if w.LogDays == 0 {
@@ -207,7 +209,8 @@ func (s *server) createKey(ctx context.Context, in *struct {
 		ExpiresAt *time.Time      `json:"expires_at,omitempty" nullable:"true"`
 		User      *keyUser        `json:"user,omitempty"`
 	} `nameHint:"NewKey"`
-}) (*keyOutput, error) {
+},
+) (*keyOutput, error) {
 	who := access.From(ctx)
 	want := access.Key{Name: in.Body.Name, Role: in.Body.Role, Workspace: who.Workspace, CreatedBy: who.Key, User: fullUser(in.Body.User.user())}
 	if ws := in.Body.Workspace; ws != "" && ws != who.Workspace {
@@ -260,7 +263,8 @@ func (u *keyUser) user() access.User {
 // deleteKey ends a key. Keys cannot be changed, so no version is asked for.
 func (s *server) deleteKey(ctx context.Context, in *struct {
 	ID string `path:"id" maxLength:"200"`
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	who := access.From(ctx)
 	k, err := s.keys.Get(ctx, who.Workspace, in.ID)
 	if err != nil {

@@ -79,8 +79,10 @@ func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Co
 				if !access.From(ctx).Reads(other.Access) {
 					name = "that another team keeps"
 				}
-				found = append(found, mapping.Problem{Pointer: "/syncs/" + strconv.Itoa(i) + "/mappings", Code: CodeFieldInUse,
-					Detail: fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object)})
+				found = append(found, mapping.Problem{
+					Pointer: "/syncs/" + strconv.Itoa(i) + "/mappings", Code: CodeFieldInUse,
+					Detail: fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object),
+				})
 			}
 		}
 	})

@@ -57,7 +57,8 @@ type importOutput struct {
 // change by accident.
 func (s *server) importConnection(ctx context.Context, in *struct {
 	IfMatch string `header:"If-Match" doc:"ETag of the connection of that name, when it is to be replaced"`
-}) (*importOutput, error) {
+},
+) (*importOutput, error) {
 	c, problems := readDocument(bodyOf(ctx), nil)
 	if c == nil || len(problems) > 0 {
 		return nil, invalidDocument(problems)
