@@ -9,7 +9,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
-// TestX_Problems: every problem at once, each with its place.
+// TestCompileReportsEveryProblem at once, each with its place.
 func TestCompileReportsEveryProblem(t *testing.T) {
 	t.Parallel()
 	word := crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}}

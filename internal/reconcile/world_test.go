@@ -153,8 +153,8 @@ var defaults = map[crm.MappingID]crm.PerWay[crm.Value]{
 	"stage": {ToRight: crm.TextValue("Open"), ToLeft: crm.TextValue("customer")},
 }
 
-// drawSync draws settings of every kind. Quiet switches off what may take more
-// than one pass.
+// drawSync draws settings of every kind, except what may take more than one
+// pass: filters look at fields that no mapping writes.
 func drawSync(t *rapid.T) crm.Sync {
 	sync := crm.Sync{
 		ID: "people", Direction: drawDirection(t, "direction"), Conflict: drawPolicy(t, "conflict"),
