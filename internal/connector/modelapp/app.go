@@ -316,3 +316,14 @@ func (e existsError) Unwrap() error { return e.refusal }
 func (a *App) taken(by *row) error {
 	return existsError{fault.New("model: write", fault.Conflict, "already_exists", "another record has this e-mail address"), by.id}
 }
+
+// Row returns one record, deleted or not.
+func (a *App) Row(id crm.RecordID) (Row, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.rows[id]
+	if r == nil {
+		return Row{}, false
+	}
+	return Row{r.id, r.fields, r.deleted, r.into}, true
+}

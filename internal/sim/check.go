@@ -1,0 +1,290 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// waiting reports whether any work is left on the queue or in the store.
+func (w *world) waiting() bool { return w.backlog() != "" }
+
+// backlog names what is left to do; "" = nothing.
+func (w *world) backlog() string {
+	if d, err := w.queue.Depth(w.ctx); err == nil && d.Visible+d.InFlight > 0 {
+		return "messages on the queue"
+	}
+	for kind, name := range kinds {
+		page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: string(kind) + "#" + string(connection) + "#" + string(syncID), Limit: 1})
+		if err == nil && len(page.Items) > 0 {
+			if c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection); err == nil && c.Status == crm.StatusHalted && kind != 'p' {
+				continue // only an admin can go on
+			}
+			return name
+		}
+	}
+	it, err := w.store.Get(w.ctx, store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "scan"})
+	if err == nil && strings.Contains(string(it.Data), `"open_run"`) {
+		if c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection); err == nil && c.Status == crm.StatusHalted {
+			return ""
+		}
+		return "an open run"
+	}
+	return ""
+}
+
+var kinds = map[rune]string{'p': "parked chunks", 'n': "hints in the inbox", 'x': "deletions noticed", 'i': "open intents", 'y': "open plans"}
+
+// checkAll holds the world at rest to everything that must be true then.
+func (w *world) checkAll(when string, full bool) {
+	if w.failed() != "" {
+		return
+	}
+	entries := w.log()
+	w.checkLosers(entries)
+	w.checkConflicts(entries)
+	for i, a := range w.apps {
+		for _, r := range a.rows() {
+			if !r.deleted && w.failed() == "" {
+				w.checkRecord(when, ref{sideOf(i), r.id}, r, full)
+			}
+		}
+	}
+	if full {
+		w.checkCounters()
+	}
+}
+
+// checkRecord holds one live record to S1 and S4.
+func (w *world) checkRecord(when string, r ref, x row, full bool) {
+	l, ok := w.link(r)
+	if !ok {
+		if way := crm.WayTo(r.side.Other()); !w.set.sync.Direction.Allows(way) && !full {
+			return
+		}
+		w.violated("S1", fmt.Sprintf("%s: nothing is known of %s %s", when, r.side, r.id))
+		return
+	}
+	other := r.side.Other()
+	twin, alive := w.apps[other.Index()].get(l.id(other))
+	alive = alive && !twin.deleted && l.paired()
+	switch l.State {
+	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
+		if l.paired() && !alive {
+			if full {
+				w.violated("S16", fmt.Sprintf("%s: %s %s is %s with a record that is gone", when, r.side, r.id, l.State))
+			}
+			return
+		}
+		if l.State == crm.StateFailing {
+			w.violated("S1", fmt.Sprintf("%s: %s %s fails: %s", when, r.side, r.id, l.Code))
+			return
+		}
+		if alive && r.side == crm.Left {
+			w.checkPair(when, l, x, twin)
+		}
+	case crm.StateDuplicate:
+		if full && !w.hasDouble(r, x, l) {
+			w.violated("S1", fmt.Sprintf("%s: %s %s is a duplicate (%s) of nobody", when, r.side, r.id, l.Code))
+		}
+	case crm.StateExcluded:
+		w.checkExcluded(when, r, x, l)
+	case crm.StateDeleted:
+		if alive && full {
+			w.violated("S1", fmt.Sprintf("%s: %s %s and its twin live and count as deleted", when, r.side, r.id))
+		}
+	case crm.StateWaiting:
+		w.violated("S1", fmt.Sprintf("%s: %s %s still waits", when, r.side, r.id))
+	default:
+		w.violated("S1", fmt.Sprintf("%s: %s %s is in no state", when, r.side, r.id))
+	}
+}
+
+func (w *world) checkExcluded(when string, r ref, x row, l linkView) {
+	_, has := w.identity(r.side, x.fields)
+	way := crm.WayTo(r.side.Other())
+	b := w.set.sync.Behavior.Get(way)
+	if has && w.set.sync.Direction.Allows(way) && b.Creates() && b.Updates() {
+		w.violated("S1", fmt.Sprintf("%s: %s %s is left out (%s) for no reason", when, r.side, r.id, l.Code))
+	}
+}
+
+// hasDouble reports whether any other record explains why this one is a
+// duplicate: one of its own side with the same identity, or a twin that is taken.
+func (w *world) hasDouble(r ref, x row, l linkView) bool {
+	email, ok := w.identity(r.side, x.fields)
+	if !ok {
+		return false
+	}
+	n := [2]int{}
+	for i, a := range w.apps {
+		for _, o := range a.rows() {
+			if e, ok := w.identity(sideOf(i), o.fields); ok && !o.deleted && e == email && (ref{sideOf(i), o.id}) != r {
+				n[i]++
+			}
+		}
+	}
+	return n[r.side.Index()] > 0 || n[1-r.side.Index()] > 0
+}
+
+// checkPair holds a linked pair to S1: nothing is left to do, and what travels
+// both ways is equal on both sides and in the base.
+func (w *world) checkPair(when string, l linkView, left, right row) {
+	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
+	p := w.compiled.Plan(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
+	if !p.Empty() {
+		w.violated("S1", fmt.Sprintf("%s: the pair %s, %s is %s and there is still something to write: %s", when, left.id, right.id, l.State, ruleNames(p)))
+		return
+	}
+	for i := range w.set.sync.Mappings {
+		m := &w.set.sync.Mappings[i]
+		a, b := w.canonical(crm.Left, m.ID, left.fields), w.canonical(crm.Right, m.ID, right.fields)
+		if !a.Equal(b) && !(a.Blank() && b.Blank()) {
+			if w.free(m) && w.twoWay(m) && l.State != crm.StateConflict {
+				w.violated("S1", fmt.Sprintf("%s: %s of %s, %s differs", when, m.ID, left.id, right.id))
+				return
+			}
+			continue
+		}
+		if !w.twoWay(m) || !w.free(m) {
+			continue
+		}
+		if agreed, ok := l.Base[m.ID]; !ok || !agreed.Is(a) {
+			w.violated("S1", fmt.Sprintf("%s: %s of %s, %s is equal and the base differs", when, m.ID, left.id, right.id))
+			return
+		}
+		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && t.over && !w.reprieved[tokenKey(m.ID, a)] {
+			w.violated("S4", fmt.Sprintf("%s: %s of %s, %s holds a value that was replaced", when, m.ID, left.id, right.id))
+			return
+		}
+	}
+}
+
+func ruleNames(p reconcile.Plan) string {
+	var out []string
+	for _, f := range p.Fields {
+		if f.Rule != reconcile.RuleAgreed {
+			out = append(out, string(f.Mapping)+" "+string(f.Rule))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// log reads the whole log.
+func (w *world) log() []engine.Entry {
+	var out []engine.Entry
+	e := w.engineOf(w.admin)
+	for cursor := ""; ; {
+		page, next, err := e.ListLog(w.ctx, workspace, engine.LogFilter{Connection: connection}, 1000, cursor)
+		if err != nil {
+			w.violated("S2", "the log cannot be read: "+err.Error())
+			return nil
+		}
+		out = append(out, page...)
+		if cursor = next; cursor == "" {
+			return out
+		}
+	}
+}
+
+// contested are the rules under which a value of a user may lose, in the log.
+var contested = []reconcile.FieldRule{
+	reconcile.RuleConflictLeft, reconcile.RuleConflictRight, reconcile.RuleConflictNewest, reconcile.RuleFirstDifference,
+}
+
+// checkLosers looks for each overwritten value in the log (S2).
+func (w *world) checkLosers(entries []engine.Entry) {
+	type lost struct {
+		ref
+		field string
+		value string
+	}
+	found := map[lost]bool{}
+	for i := range entries {
+		e := &entries[i]
+		for _, d := range e.Diffs {
+			if !slices.Contains(contested, reconcile.FieldRule(d.Rule)) {
+				continue
+			}
+			id := e.Record
+			if d.Side != e.Side {
+				id = e.Partner
+			}
+			found[lost{ref{d.Side, id}, d.Field, d.Before.Text()}] = true
+			w.reprieved[tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.After}))] = true
+		}
+	}
+	for _, l := range w.losers {
+		m := w.compiled.Mapping(l.mapping)
+		if !found[lost{l.ref, m.Names(l.side)[0], l.before.Text()}] {
+			w.violated("S2", fmt.Sprintf("%s of %s %s was overwritten at step %d and no conflict tells of it", l.mapping, l.side, l.id, l.step))
+			return
+		}
+	}
+}
+
+// checkConflicts holds every conflict in the log to S3: what lost was typed by
+// a user of its side.
+func (w *world) checkConflicts(entries []engine.Entry) {
+	for i := range entries {
+		for _, d := range entries[i].Diffs {
+			rule := reconcile.FieldRule(d.Rule)
+			if !slices.Contains(contested[:3], rule) || !unique(d.Mapping) || d.Before.Blank() {
+				continue
+			}
+			m := w.mappingOf(d.Mapping)
+			if m == nil || !w.free(m) || !w.twoWay(m) {
+				continue
+			}
+			t := w.tokens[tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.Before}))]
+			if t == nil || t.at.side == d.Side {
+				continue
+			}
+			if w.set.apps[d.Side.Index()].History && !w.set.real {
+				w.violated("S3", fmt.Sprintf("a conflict of %s at %s is none: what lost was ours", d.Mapping, entries[i].Time.Sub(epoch)))
+				return
+			}
+			w.unprovable++
+		}
+	}
+}
+
+func (w *world) mappingOf(id crm.MappingID) *crm.Mapping {
+	for i := range w.set.sync.Mappings {
+		if w.set.sync.Mappings[i].ID == id {
+			return &w.set.sync.Mappings[i]
+		}
+	}
+	return nil
+}
+
+// checkCounters holds the counters to a recount.
+func (w *world) checkCounters() {
+	want := map[string]int64{}
+	for r, l := range w.links {
+		if l.To == "" {
+			for _, side := range crm.Sides {
+				if l.id(side) != "" {
+					want[string(side)+":"+string(l.State)]++
+				}
+			}
+		}
+		_ = r
+	}
+	it, err := w.store.Get(w.ctx, store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "counts"})
+	if err != nil && len(want) > 0 {
+		w.violated("counters", "there are no counters")
+		return
+	}
+	for k, n := range it.Counters {
+		if want[k] != n {
+			w.violated("counters", fmt.Sprintf("%s is counted as %d and there are %d", k, n, want[k]))
+			return
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// aside runs something as a call of the admin's process and waits for it.
+func (w *world) aside(f func(ctx context.Context, e *engine.Engine)) {
+	done := false
+	w.spawn(w.admin, "admin", func(ctx context.Context, e *engine.Engine) {
+		f(ctx, e)
+		done = true
+	})
+	for n := 0; !done && n < 100_000 && len(w.tasks) > 0; n++ {
+		w.turn(time.Time{})
+	}
+}
+
+// live is one seed from beginning to end.
+func (w *world) live() {
+	w.connect()
+	w.schedules = -1 // nobody listens to webhooks yet
+	for range w.set.people {
+		w.settler()
+	}
+	w.now = w.now.Add(time.Minute)
+	w.schedules = 0
+	w.hostile = !w.set.calm
+	w.aside(func(ctx context.Context, e *engine.Engine) { _, _ = e.StartConnection(ctx, workspace, connection) })
+	w.start()
+	for w.changes < int64(w.set.changes) && w.failed() == "" {
+		w.userDoes()
+		w.run(w.now.Add(time.Second + w.user.upTo(2*w.set.pause)))
+	}
+	w.run(w.now.Add(2 * time.Minute))
+	w.calmDown()
+	for round := 0; round < 3 && w.failed() == ""; round++ {
+		w.round()
+	}
+	w.checkAll("after three rounds", false)
+	w.resync()
+	w.checkAll("after a full resync", true)
+	w.quiet()
+	w.edit()
+	w.shut()
+}
+
+// settler makes a person that was there before us, on either side or on both.
+func (w *world) settler() {
+	email := w.value("email")
+	switch n := w.user.n(10); {
+	case n < 3:
+		w.userCreates(crm.Left, email)
+	case n < 5:
+		w.userCreates(crm.Right, email)
+	default:
+		w.userCreates(crm.Left, email)
+		w.userCreates(crm.Right, email)
+	}
+}
+
+// start sets the schedules going.
+func (w *world) start() {
+	w.schedules++
+	w.every(time.Minute, func() {
+		if !w.strike("schedule_lost") {
+			w.tick()
+		}
+		if w.strike("schedule_twice") {
+			w.tick()
+		}
+	})
+	if w.set.interval > 0 {
+		w.every(w.set.interval, func() {
+			if !w.strike("schedule_lost") {
+				w.pull()
+			}
+			if w.strike("schedule_twice") {
+				w.pull()
+			}
+		})
+	}
+}
+
+// calmDown ends all faults and puts right what only an admin can.
+func (w *world) calmDown() {
+	w.hostile = false
+	w.schedules++
+	w.quota = [2]time.Time{}
+	for _, a := range w.apps {
+		a.revoke(false)
+	}
+	w.settle()
+	w.putRight()
+	w.settle()
+}
+
+// putRight lets the connection run again whatever stopped it, and redrives.
+func (w *world) putRight() {
+	w.aside(func(ctx context.Context, e *engine.Engine) {
+		c, _, err := store.LoadConnection(ctx, w.store, workspace, connection)
+		if err != nil {
+			w.violated("S28", "the connection is gone")
+			return
+		}
+		if c.Status == crm.StatusHalted {
+			if err := e.ConfirmDeletions(ctx, workspace, connection, syncID); err != nil {
+				w.violated("S16", "a halt cannot be confirmed: "+err.Error())
+			}
+		}
+		if _, err := e.StartConnection(ctx, workspace, connection); err != nil {
+			w.violated("S24", "the connection cannot be started: "+err.Error())
+		}
+		w.isPaused = false
+		if _, err := e.RedriveDead(ctx, workspace, connection); err != nil {
+			w.violated("S23", "the redrive failed: "+err.Error())
+		}
+	})
+}
+
+// settle lets time pass, with ticks, until nothing waits anywhere.
+func (w *world) settle() {
+	step := time.Minute
+	for n := 0; n < 200 && w.failed() == ""; n++ {
+		w.tick()
+		w.run(w.now.Add(step))
+		if len(w.tasks) == 0 && !w.waiting() {
+			return
+		}
+		if n > 20 {
+			step = min(step*3/2, time.Hour)
+		}
+	}
+	if w.failed() == "" {
+		w.violated("S30", "without faults the backlog does not drain: "+w.backlog())
+	}
+}
+
+// round is one pull and all that follows from it.
+func (w *world) round() {
+	w.run(w.now.Add(time.Minute)) // the index lag is over
+	w.pull()
+	w.settle()
+}
+
+// resync looks at everything once more.
+func (w *world) resync() {
+	if w.failed() != "" {
+		return
+	}
+	w.aside(func(ctx context.Context, e *engine.Engine) {
+		if _, err := e.StartRun(ctx, workspace, connection, syncID, engine.RunResync); err != nil {
+			w.violated("S1", "the resync cannot be started: "+err.Error())
+		}
+	})
+	w.settle()
+	w.putRight() // the resync may have found too many deletions
+	w.settle()
+}
+
+// quiet runs two rounds in which nothing happens and nothing may be written.
+func (w *world) quiet() {
+	if w.failed() != "" {
+		return
+	}
+	before := w.writes
+	w.round()
+	w.run(w.now.Add(73 * time.Hour)) // late webhooks come in
+	w.settle()
+	w.round()
+	if n := w.writes - before; n > 0 && w.failed() == "" {
+		w.violated("S5", "quiet rounds wrote to the apps")
+	}
+}
+
+// edit makes a few edits in peace: each costs at most one write on the other side.
+func (w *world) edit() {
+	if w.failed() != "" {
+		return
+	}
+	before, edits := w.writes, int64(0)
+	for range 5 {
+		side := sideOf(w.user.n(2))
+		if id := w.anyLive(side); id != "" && w.userEdits(side, id, w.anyField()) {
+			edits++
+		}
+		w.round()
+	}
+	if n := w.writes - before; n > edits && w.failed() == "" {
+		w.violated("S5", "edits in peace cost more than one write each")
+	}
+	w.checkAll("after edits in peace", false)
+}

@@ -1,0 +1,196 @@
+package sim
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// history is what the audit knows of the past of a world.
+type history struct {
+	compiled *reconcile.Settings
+	changes  int64 // what users did
+	typing   int   // values typed so far
+	writes   int64 // rows written by us
+
+	queued    map[ref]moment     // last asked for by a message on the queue
+	inboxed   map[ref]moment     // last put into the inbox
+	links     map[ref]linkView   // as stored now
+	tokens    map[string]*token  // by mapping and canonical value
+	last      map[cellKey]author // who wrote a field last
+	losers    []loser            // must be in the log at the end
+	made      map[ref]crm.RecordID
+	removed   map[ref]bool    // deleted or merged away by a user
+	reprieved map[string]bool // values that won a conflict in the log
+
+	paused     moment
+	isPaused   bool
+	unprovable int64
+	races      int64
+}
+
+func newHistory() history {
+	return history{queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
+		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, removed: map[ref]bool{}, reprieved: map[string]bool{}}
+}
+
+// cellKey is one field of one record, by its mapping.
+type cellKey struct {
+	ref
+	mapping crm.MappingID
+}
+
+// author says who wrote a field last.
+type author struct {
+	user bool
+	when moment
+}
+
+// token is a value that a user typed; each is typed once.
+type token struct {
+	at   cellKey
+	when moment
+	over bool // a user who saw it typed something else in its place
+}
+
+// loser is a value of a user that we wrote over without its having been agreed.
+type loser struct {
+	cellKey
+	before crm.Value
+	step   int64
+}
+
+// linkView is what an audit reads of a stored link.
+type linkView struct {
+	Left   crm.RecordID   `json:"l"`
+	Right  crm.RecordID   `json:"r"`
+	State  crm.State      `json:"s"`
+	Code   string         `json:"c"`
+	Base   crm.Base       `json:"b"`
+	Others []crm.RecordID `json:"o"`
+	To     crm.RecordID   `json:"to"`
+	Merged bool           `json:"mg"`
+}
+
+func (l linkView) paired() bool { return l.Left != "" && l.Right != "" && l.To == "" }
+
+func (l linkView) id(s crm.Side) crm.RecordID {
+	if s == crm.Left {
+		return l.Left
+	}
+	return l.Right
+}
+
+// stored follows what the engine remembers as it is stored.
+func (w *world) stored(x *store.Write) {
+	if x.Item.Table != store.Links || x.Op == store.Add || x.Op == store.Check {
+		return
+	}
+	switch kind, _, _ := strings.Cut(x.Item.Partition, "#"); kind {
+	case "l":
+		w.storedLink(x)
+	case "n":
+		if side, id, ok := strings.Cut(x.Item.Sort, "#"); ok && x.Op == store.Put {
+			w.inboxed[ref{crm.Side(side), crm.RecordID(id)}] = w.moment()
+		}
+	case "d":
+		if x.Op == store.Put {
+			w.storedDead(x)
+		}
+	}
+}
+
+func (w *world) storedLink(x *store.Write) {
+	side := crm.Left
+	id, left := strings.CutPrefix(x.Item.Sort, "L#")
+	if !left {
+		side = crm.Right
+		id = strings.TrimPrefix(x.Item.Sort, "R#")
+	}
+	r := ref{side, crm.RecordID(id)}
+	if x.Op == store.Delete {
+		delete(w.links, r)
+		return
+	}
+	var l linkView
+	if err := json.Unmarshal(x.Item.Data, &l); err != nil {
+		w.violated("S1", "a link cannot be read")
+		return
+	}
+	w.links[r] = l
+	w.tell("link %s %s: %s", r.side, r.id, x.Item.Data)
+}
+
+func (w *world) storedDead(x *store.Write) {
+	var d struct {
+		Receives int `json:"receives"`
+	}
+	if json.Unmarshal(x.Item.Data, &d) != nil || d.Receives != w.receiveCap() {
+		w.violated("S21", "a dead item was made at another receive than the cap")
+	}
+}
+
+func (w *world) receiveCap() int {
+	if n := w.set.tuning.ReceiveCap; n > 0 {
+		return n
+	}
+	return 10
+}
+
+// link follows a record to what is remembered of it.
+func (w *world) link(r ref) (linkView, bool) {
+	l, ok := w.links[r]
+	for range 4 {
+		if !ok || l.To == "" {
+			break
+		}
+		if l.Merged {
+			l, ok = w.links[ref{r.side, l.To}]
+		} else {
+			l, ok = w.links[ref{crm.Left, l.To}]
+		}
+	}
+	return l, ok
+}
+
+// canonical reads a mapping of a record; blank when it does not fit.
+func (w *world) canonical(side crm.Side, id crm.MappingID, f crm.Fields) crm.Value {
+	m := w.compiled.Mapping(id)
+	if m == nil {
+		return crm.NullValue()
+	}
+	v, err := m.Canonical(side, f)
+	if err != nil {
+		return crm.NullValue()
+	}
+	return v
+}
+
+func tokenKey(id crm.MappingID, v crm.Value) string { return string(id) + "\x00" + v.Text() }
+
+// unique reports whether the values typed for a mapping are never typed again.
+func unique(id crm.MappingID) bool { return id != "rank" && id != "tags" }
+
+// typed enters what a user did to a record's fields.
+func (w *world) typed(r ref, before, after crm.Fields) {
+	for _, m := range w.set.sync.Mappings {
+		b, a := w.canonical(r.side, m.ID, before), w.canonical(r.side, m.ID, after)
+		if b.Equal(a) {
+			continue
+		}
+		k := cellKey{r, m.ID}
+		w.last[k] = author{true, w.moment()}
+		if !unique(m.ID) {
+			continue
+		}
+		if old := w.tokens[tokenKey(m.ID, b)]; old != nil && !a.Blank() {
+			old.over = true
+		}
+		if !a.Blank() {
+			w.tokens[tokenKey(m.ID, a)] = &token{at: k, when: w.moment()}
+		}
+	}
+}

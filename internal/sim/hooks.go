@@ -1,0 +1,77 @@
+package sim
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// hook sends an event of an app on its way: now, late, twice or never.
+func (w *world) hook(side crm.Side, e connector.Event) {
+	if !w.set.hooks || w.schedules < 0 {
+		return
+	}
+	e.Object = w.apps[side.Index()].object()
+	if w.strike("hook_lost") {
+		return
+	}
+	times := 1
+	if w.strike("hook_twice") {
+		times += w.rng.between(1, 4)
+	}
+	for range times {
+		wait := time.Duration(w.rng.between(100, 4000)) * time.Millisecond
+		if w.strike("hook_delayed") {
+			wait = w.rng.upTo(pick(w.rng, time.Minute, time.Hour, 72*time.Hour))
+		}
+		w.arriving++
+		w.after(wait, func() {
+			w.arriving--
+			w.box[side.Index()] = append(w.box[side.Index()], e)
+			if !w.boxed[side.Index()] {
+				w.boxed[side.Index()] = true
+				w.after(w.rng.upTo(500*time.Millisecond), func() { w.deliver(side) })
+			}
+		})
+	}
+}
+
+// deliver hands the events that have come together to an intake.
+func (w *world) deliver(side crm.Side) {
+	events := w.box[side.Index()]
+	w.box[side.Index()], w.boxed[side.Index()] = nil, false
+	w.post(side, events, 0)
+}
+
+// post makes one delivery; an app tries again for a while when it is refused.
+func (w *world) post(side crm.Side, events []connector.Event, tries int) {
+	again := func() {
+		if tries < 8 {
+			w.after(5*time.Second<<tries, func() { w.post(side, events, tries+1) })
+		} else {
+			w.mark("hook_given_up")
+		}
+	}
+	p := w.idle(w.intakes)
+	if p == nil {
+		again()
+		return
+	}
+	w.spawn(p, "hook", func(ctx context.Context, e *engine.Engine) {
+		t, start := w.cur, w.steps
+		err := e.Webhook(ctx, workspace, accounts[side.Index()], events)
+		if t.dead || err != nil {
+			again()
+			return
+		}
+		for _, ev := range events {
+			r := ref{side, ev.ID}
+			if w.queued[r].step < start && w.inboxed[r].step < start {
+				w.violated("S29", "an event was accepted and is neither on the queue nor in the inbox")
+			}
+		}
+	})
+}

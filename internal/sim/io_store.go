@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"context"
+
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// The requests, for the trace; each has its own after at +1.
+const (
+	opGet uint64 = 2 * iota
+	opBatchGet
+	opWrite
+	opBatchWrite
+	opTransact
+	opQuery
+	opSend
+	opReceive
+	opDelete
+	opVisibility
+	opDepth
+	opFields
+	opChanges
+	opRead
+	opFind
+	opAppWrite
+	opHistory
+	opDeleted
+)
+
+// storeIO is the store as a process of the world meets it.
+type storeIO struct{ w *world }
+
+// before is the boundary before any request to the store, with the faults of reads.
+func (s storeIO) before(op uint64) error {
+	if err := s.w.enter(op); err != nil {
+		return err
+	}
+	switch {
+	case s.w.cur == nil:
+	case s.w.strike("store_unavailable"):
+		return unavailable("sim: store", false)
+	case s.w.strike("store_throttled"):
+		return &fault.Error{Op: "sim: store", Kind: fault.Throttled, Code: "throttled", Message: "the store is throttled"}
+	}
+	return nil
+}
+
+// after is the boundary after a write that landed.
+func (s storeIO) after(op uint64) error {
+	if err := s.w.leave(op); err != nil {
+		return err
+	}
+	if s.w.cur != nil && s.w.strike("store_lost_reply") {
+		return unavailable("sim: store", true)
+	}
+	return nil
+}
+
+// Get implements store.Store.
+func (s storeIO) Get(ctx context.Context, key store.Key) (store.Item, error) {
+	if err := s.before(opGet); err != nil {
+		return store.Item{}, err
+	}
+	it, err := s.w.store.Get(ctx, key)
+	if s.w.cur != nil && key.Table == store.Settings && key.Partition == "workspace" {
+		s.w.cur.checked, s.w.cur.late = s.w.moment(), 0
+	}
+	return it, err
+}
+
+// BatchGet implements store.Store.
+func (s storeIO) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	if err := s.before(opBatchGet); err != nil {
+		return nil, err
+	}
+	return s.w.store.BatchGet(ctx, keys)
+}
+
+// Write implements store.Store.
+func (s storeIO) Write(ctx context.Context, x store.Write) (int64, error) {
+	if err := s.before(opWrite); err != nil {
+		return 0, err
+	}
+	v, err := s.w.store.Write(ctx, x)
+	if err != nil {
+		return v, err
+	}
+	s.w.stored(&x)
+	if err := s.after(opWrite); err != nil {
+		return 0, err
+	}
+	return v, nil
+}
+
+// BatchWrite implements store.Store. Some of its changes may fail.
+func (s storeIO) BatchWrite(ctx context.Context, xs []store.Write) ([]int64, []error) {
+	all := func(err error) []error {
+		errs := make([]error, len(xs))
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	if err := s.before(opBatchWrite); err != nil {
+		return make([]int64, len(xs)), all(err)
+	}
+	some := xs
+	if s.w.cur != nil && len(xs) > 1 && s.w.strike("store_partial_batch") {
+		some = xs[:1+s.w.rng.n(len(xs)-1)]
+	}
+	versions, errs := s.w.store.BatchWrite(ctx, some)
+	for i := range some {
+		if errs == nil || errs[i] == nil {
+			s.w.stored(&some[i])
+		}
+	}
+	if err := s.after(opBatchWrite); err != nil {
+		return make([]int64, len(xs)), all(err)
+	}
+	if len(some) < len(xs) {
+		if errs == nil {
+			errs = make([]error, len(some))
+		}
+		for range xs[len(some):] {
+			versions, errs = append(versions, 0), append(errs, unavailable("sim: store", false))
+		}
+	}
+	return versions, errs
+}
+
+// Transact implements store.Store.
+func (s storeIO) Transact(ctx context.Context, xs []store.Write) error {
+	if err := s.before(opTransact); err != nil {
+		return err
+	}
+	if s.w.cur != nil && s.w.strike("store_transaction_cancelled") {
+		return unavailable("sim: store", false)
+	}
+	if err := s.w.store.Transact(ctx, xs); err != nil {
+		return err
+	}
+	for i := range xs {
+		s.w.stored(&xs[i])
+	}
+	return s.after(opTransact)
+}
+
+// Query implements store.Store.
+func (s storeIO) Query(ctx context.Context, q store.Query) (store.Page, error) {
+	if err := s.before(opQuery); err != nil {
+		return store.Page{}, err
+	}
+	return s.w.store.Query(ctx, q)
+}
+
+var _ store.Store = storeIO{}

@@ -1,0 +1,169 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// checkWriteAllowed holds the beginning of a write to the switch (S24): after
+// the acknowledgement of a pause at most the request that was past its last
+// look at the switch may go out.
+func (w *world) checkWriteAllowed(t *task) {
+	if !w.isPaused {
+		return
+	}
+	if t.checked.step > w.paused.step {
+		w.violated("S24", "a write began although its process had seen the pause")
+	}
+	if t.late++; t.late > 1 {
+		w.violated("S24", "a second write began after the pause was acknowledged")
+	}
+}
+
+// wrote holds a write that landed to what is allowed.
+func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector.Written, before crm.Fields) {
+	w.writes++
+	after, _ := w.apps[side.Index()].get(out.ID)
+	r := ref{side, out.ID}
+	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, texts(x.Fields), texts(before))
+	if out.Created {
+		w.created(t, r, x, after.fields)
+	} else {
+		w.checkUpdateMode(side, r)
+	}
+	for i := range w.set.sync.Mappings {
+		m := &w.set.sync.Mappings[i]
+		b, a := w.canonical(side, m.ID, before), w.canonical(side, m.ID, after.fields)
+		if b.Equal(a) {
+			continue
+		}
+		if !out.Created {
+			w.overwrote(t, cellKey{r, m.ID}, m, b, before)
+		}
+		if w.failed() == "" && !m.Direction.Allows(crm.WayTo(side)) {
+			w.violated("S14", fmt.Sprintf("mapping %s may not write %s", m.ID, side))
+		}
+		w.last[cellKey{r, m.ID}] = author{false, w.moment()}
+	}
+	if w.schedules >= 0 {
+		w.hook(side, connector.Event{Kind: connector.EventChanged, ID: out.ID})
+	}
+}
+
+func (w *world) checkUpdateMode(side crm.Side, r ref) {
+	way := crm.WayTo(side)
+	if !w.set.sync.Direction.Allows(way) || !w.set.sync.Behavior.Get(way).Updates() {
+		w.violated("S14", fmt.Sprintf("a known record on the %s was changed, which the settings do not allow", side))
+	}
+}
+
+// created holds a birth to S6 and S16.
+func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
+	side := r.side
+	if way := crm.WayTo(side); !w.set.sync.Direction.Allows(way) || !w.set.sync.Behavior.Get(way).Creates() {
+		w.violated("S14", fmt.Sprintf("a record was created on the %s, which the settings do not allow", side))
+	}
+	source, _ := cutRef(x.Ref)
+	if l, ok := w.link(source); ok && l.paired() {
+		id := "S6"
+		if w.removed[ref{side, l.id(side)}] || w.removed[source] {
+			id = "S16"
+		}
+		w.violated(id, fmt.Sprintf("%s %s has a twin already, %s, and got another: %s", source.side, source.id, l.id(side), r.id))
+	}
+	for other, from := range w.madeBy(side) {
+		if from == source.id && other != r.id && w.alive(ref{side, other}) && w.set.sync.AvoidsDuplicates() {
+			w.violated("S6", fmt.Sprintf("%s %s was created twice on the other side: %s and %s", source.side, source.id, other, r.id))
+		}
+	}
+	w.made[r] = source.id
+	email, ok := w.identity(side, f)
+	if !ok {
+		return
+	}
+	for _, o := range w.apps[side.Index()].rows() {
+		if o.deleted || o.id == r.id {
+			continue
+		}
+		if e, ok := w.identity(side, o.fields); !ok || e != email {
+			continue
+		}
+		who := ref{side, o.id}
+		by := w.last[cellKey{who, "email"}]
+		lag := w.set.apps[side.Index()].Lag
+		if w.set.apps[side.Index()].FindNow {
+			lag = 0
+		}
+		switch {
+		case !by.user:
+			w.violated("S6", fmt.Sprintf("%s was created beside %s, which we gave the same identity", r.id, o.id))
+		case t.found[side.Index()].at.Sub(by.when.at) > lag && t.found[side.Index()].step > by.when.step:
+			w.violated("S6", fmt.Sprintf("%s was created beside %s, which could be found", r.id, o.id))
+		}
+	}
+}
+
+// madeBy lists the records of a side that we created, with their sources.
+func (w *world) madeBy(side crm.Side) map[crm.RecordID]crm.RecordID {
+	out := map[crm.RecordID]crm.RecordID{}
+	for r, source := range w.made {
+		if r.side == side && source != "" {
+			out[r.id] = source
+		}
+	}
+	return out
+}
+
+func (w *world) alive(r ref) bool {
+	x, ok := w.apps[r.side.Index()].get(r.id)
+	return ok && !x.deleted
+}
+
+func (w *world) identity(side crm.Side, f crm.Fields) (string, bool) {
+	return mapping.IdentityKey(crm.TypeEmail, f[w.apps[side.Index()].field("email")], "US")
+}
+
+// overwrote holds a write over a user's value to S2.
+func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b crm.Value, before crm.Fields) {
+	by := w.last[k]
+	if !by.user || b.Blank() || !unique(k.mapping) {
+		return
+	}
+	if l, ok := w.link(k.ref); ok && l.paired() {
+		if agreed, ok := l.Base[k.mapping]; ok && agreed.Is(b) {
+			return // it was the shadow
+		}
+	}
+	if t.seen[k.ref].step < by.when.step && t.found[k.side.Index()].step < by.when.step {
+		if w.set.apps[k.side.Index()].Conditional && !w.set.real {
+			w.violated("S2", fmt.Sprintf("a conditional write went over an edit of %s on %s %s", k.mapping, k.side, k.id))
+		}
+		w.races++
+		w.mark("race_between_read_and_write")
+		return
+	}
+	if !w.twoWay(m) {
+		return // its master is the other side
+	}
+	w.losers = append(w.losers, loser{k, before[m.Names(k.side)[0]], w.steps})
+}
+
+// twoWay reports whether a mapping travels both ways under the sync's own direction.
+func (w *world) twoWay(m *crm.Mapping) bool {
+	for _, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
+		if !m.Direction.Allows(way) || !w.set.sync.Direction.Allows(way) {
+			return false
+		}
+	}
+	return true
+}
+
+// free reports whether nothing but the mapping's direction keeps its values apart.
+func (w *world) free(m *crm.Mapping) bool {
+	s := &w.set.sync
+	both := func(b crm.Behavior) bool { return b.Creates() && b.Updates() }
+	return !m.WriteOnce && !s.FillBlanksOnly.ToLeft && !s.FillBlanksOnly.ToRight && both(s.Behavior.ToLeft) && both(s.Behavior.ToRight)
+}

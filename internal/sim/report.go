@@ -1,0 +1,43 @@
+package sim
+
+import (
+	"io"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// Options say what to run.
+type Options struct {
+	Seeds   int           // how many; 0 = until Budget is over
+	From    uint64        // the first
+	Budget  time.Duration // stop starting seeds after this; 0 = none
+	Workers int           // seeds side by side; 0 = 2
+	Out     io.Writer     // nil = nothing is printed
+	Verbose bool
+	Stop    bool // after the first violation
+
+	// Prepare is called with every engine made; tests switch guards off here.
+	Prepare func(*engine.Engine)
+	// Tune changes the settings of a seed after they were drawn.
+	Tune func(*settings)
+}
+
+// Violation is a promise that was broken.
+type Violation struct {
+	Seed   uint64
+	ID     string // of docs/invariants.md
+	Detail string
+}
+
+// Report is what a run found.
+type Report struct {
+	Seeds, Real                       int64
+	Changes, Steps, Writes, Calls     int64
+	Races, Unprovable                 int64 // overwritten between read and write; conflicts without history
+	Faults, Marks                     map[string]int64
+	Violations                        []Violation
+	Trace                             uint64 // of one seed
+	Took                              time.Duration
+	Unreached, UnreachedMarks, Strays []string
+}

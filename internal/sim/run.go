@@ -1,0 +1,109 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+)
+
+// openApps makes the two apps of the seed.
+func (w *world) openApps() {
+	for i := range w.apps {
+		o := w.set.apps[i]
+		o.Now = func() time.Time { return w.now }
+		w.apps[i] = newModel(w, o)
+	}
+}
+
+// Seed runs one seed and returns what it found.
+func Seed(seed uint64, o *Options) *Report {
+	w := newWorld(seed, o)
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				w.violated("panic", fmt.Sprintf("%v\n%s", r, debug.Stack()))
+			}
+		}()
+		w.live()
+	}()
+	r := &Report{Seeds: 1, Changes: w.changes, Steps: w.steps, Writes: w.writes, Calls: w.calls[0] + w.calls[1],
+		Races: w.races, Unprovable: w.unprovable, Faults: w.faults, Marks: w.marks, Trace: w.trace}
+	if w.set.real {
+		r.Real = 1
+	}
+	if len(w.broken) > 0 {
+		r.Violations = w.broken[:1]
+	}
+	return r
+}
+
+// Run runs many seeds side by side and prints what it found.
+func Run(o Options) *Report {
+	if o.Workers <= 0 {
+		o.Workers = 2
+	}
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	start := time.Now()
+	total := &Report{Faults: map[string]int64{}, Marks: map[string]int64{}}
+	var mu sync.Mutex
+	next := o.From
+	take := func() (uint64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		n := next - o.From
+		if o.Seeds > 0 && n >= uint64(o.Seeds) || o.Budget > 0 && time.Since(start) > o.Budget || o.Stop && len(total.Violations) > 0 {
+			return 0, false
+		}
+		next++
+		return next - 1, true
+	}
+	var wg sync.WaitGroup
+	for range o.Workers {
+		wg.Go(func() {
+			for {
+				seed, ok := take()
+				if !ok {
+					return
+				}
+				r := Seed(seed, &o)
+				mu.Lock()
+				total.add(r)
+				for _, v := range r.Violations {
+					fmt.Fprintf(o.Out, "seed %d: %s is broken: %s\n", v.Seed, v.ID, v.Detail)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	total.Took = time.Since(start)
+	slices.SortFunc(total.Violations, func(a, b Violation) int { return int(int64(a.Seed) - int64(b.Seed)) })
+	return total
+}
+
+func (r *Report) add(x *Report) {
+	r.Seeds += x.Seeds
+	r.Real += x.Real
+	r.Changes += x.Changes
+	r.Steps += x.Steps
+	r.Writes += x.Writes
+	r.Calls += x.Calls
+	r.Races += x.Races
+	r.Unprovable += x.Unprovable
+	for k, n := range x.Faults {
+		r.Faults[k] += n
+	}
+	for k, n := range x.Marks {
+		r.Marks[k] += n
+	}
+	r.Violations = append(r.Violations, x.Violations...)
+}
+
+// Names lists the keys of a table in order.
+func Names(m map[string]int64) []string { return slices.Sorted(maps.Keys(m)) }

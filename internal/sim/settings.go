@@ -1,0 +1,188 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// faultNames lists every fault that the world can strike with by itself.
+var faultNames = []string{
+	"kill", "kill_after", "kill_on_wire", "timeout_lands", "landed_late",
+	"store_unavailable", "store_throttled", "store_lost_reply", "store_partial_batch", "store_transaction_cancelled",
+	"send_unavailable", "send_partial", "send_lost_reply", "receive_unavailable", "delivered_twice", "delete_failed",
+	"app_429", "app_quota", "app_5xx", "app_timeout", "app_slow", "app_malformed", "app_lost_reply", "rows_fail", "row_lost_reply",
+	"token_expired", "edit_between", "hook_lost", "hook_twice", "hook_delayed", "schedule_lost", "schedule_twice",
+}
+
+// usual is how often each fault strikes, in thousandths of its chances, where a
+// seed has it at all.
+var usual = map[string]int{
+	"kill": 2, "kill_after": 4, "kill_on_wire": 60, "timeout_lands": 40,
+	"store_unavailable": 4, "store_throttled": 3, "store_lost_reply": 8, "store_partial_batch": 30, "store_transaction_cancelled": 15,
+	"send_unavailable": 30, "send_partial": 40, "send_lost_reply": 30, "receive_unavailable": 10, "delivered_twice": 60, "delete_failed": 30,
+	"app_429": 15, "app_quota": 3, "app_5xx": 20, "app_timeout": 8, "app_slow": 20, "app_malformed": 10, "app_lost_reply": 60,
+	"rows_fail": 120, "row_lost_reply": 200, "token_expired": 15, "edit_between": 60,
+	"hook_lost": 300, "hook_twice": 200, "hook_delayed": 200, "schedule_lost": 100, "schedule_twice": 100,
+}
+
+// settings is what a seed is about.
+type settings struct {
+	real     bool // the connectors of HubSpot and Salesforce on their fakes
+	calm     bool // no faults at all
+	people   int
+	changes  int
+	workers  int
+	receive  int // messages a worker takes at once
+	overlap  bool
+	yields   int // thousandths of boundaries where others get a turn
+	rate     map[string]int
+	pause    time.Duration // mean time between edits
+	interval time.Duration // of scheduled pulls; 0 = never
+	hooks    bool
+	skewed   bool
+	apps     [2]modelapp.Options
+	sync     crm.Sync
+	tuning   engine.Tuning
+	plain    bool // every record and field travels both ways
+	edits    bool // users delete, restore and merge too
+}
+
+const syncID crm.SyncID = "people"
+
+// draw makes the settings of a seed.
+func draw(c *chance, o *Options) settings {
+	s := settings{
+		real: c.in(220), calm: c.in(100), people: c.between(3, 40), changes: 100, workers: c.between(1, 4),
+		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
+		pause: time.Duration(c.between(2, 40)) * time.Second, interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
+		hooks: c.in(750), skewed: c.in(150), edits: c.in(600),
+	}
+	if c.in(150) {
+		s.people = c.between(40, 150)
+	}
+	if s.interval == 0 {
+		s.hooks = true
+	}
+	if !s.calm {
+		s.drawFaults(c)
+	}
+	for i := range s.apps {
+		s.apps[i] = drawApp(c, i)
+	}
+	s.tuning = engine.Tuning{
+		ChunkSize: pick(c, 5, 20, 100), LotSize: pick(c, 7, 30, 100), Window: pick(c, 2, 10), InboxAfter: pick(c, 3, 50),
+		DeleteFloor: pick[int64](c, 3, 50),
+	}
+	s.drawSync(c)
+	if o.Tune != nil {
+		o.Tune(&s)
+	}
+	return s
+}
+
+func (s *settings) drawFaults(c *chance) {
+	share := pick(c, 150, 400, 800)
+	for _, name := range faultNames {
+		if c.in(share) {
+			s.rate[name] = usual[name] * pick(c, 1, 1, 3)
+		}
+	}
+}
+
+func drawApp(c *chance, side int) modelapp.Options {
+	half := func() bool { return c.in(500) }
+	o := modelapp.Options{
+		ID: pick[crm.AppID](c, "model"), History: half(), Upsert: c.in(300), Conditional: c.in(300), AnswerValues: half(),
+		DeletedFeed: half(), Merges: half(), Unique: c.in(300), FindNow: c.in(300), Trim: half(), Phones: half(),
+		Coarse: pick(c, time.Millisecond, time.Second), Jitter: half(), PageSize: pick(c, 5, 20, 100), WriteBatch: pick(c, 3, 100),
+		ReadBatch: pick(c, 4, 100), FindBatch: pick(c, 4, 100), Prefix: [2]string{"l_", "r_"}[side],
+	}
+	o.Sweep = !o.DeletedFeed && half()
+	o.Lag = time.Duration(pick(c, 0, 0, 1, 5, 10)) * time.Second
+	return o
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// drawSync makes the sync; in half of the seeds everything travels both ways.
+func (s *settings) drawSync(c *chance) {
+	s.plain = c.in(500)
+	s.sync = crm.Sync{ID: syncID, Direction: crm.DirectionBoth, Schedule: "manual",
+		Conflict: pick(c, crm.ConflictLeft, crm.ConflictRight, crm.ConflictNewest)}
+	if s.plain {
+		return
+	}
+	way := func(p *crm.PerWay[crm.Behavior]) {
+		p.ToRight = pick(c, crm.BehaviorCreateAndUpdate, crm.BehaviorCreateAndUpdate, crm.BehaviorUpdateOnly, crm.BehaviorCreateOnly, crm.BehaviorNothing)
+		p.ToLeft = pick(c, crm.BehaviorCreateAndUpdate, crm.BehaviorCreateAndUpdate, crm.BehaviorUpdateOnly, crm.BehaviorCreateOnly)
+	}
+	if c.in(300) {
+		way(&s.sync.Behavior)
+	}
+	if c.in(150) {
+		s.sync.FillBlanksOnly.ToRight = true
+	}
+	if c.in(150) {
+		s.sync.FillBlanksOnly.ToLeft = true
+	}
+	if c.in(200) {
+		s.sync.Direction = pick(c, crm.DirectionToRight, crm.DirectionToLeft)
+	}
+	if c.in(200) {
+		s.sync.Conflict = crm.ConflictReview
+	}
+	if c.in(150) {
+		s.sync.AvoidDuplicates = ptr(false)
+	}
+}
+
+// logical names the fields that are mapped, e-mail first.
+func (s *settings) logical() []string {
+	if s.real {
+		return []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City}
+	}
+	return []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City, modelapp.Tags, modelapp.Rank, modelapp.Score}
+}
+
+// mappings fills in the mappings for the two apps' field names.
+func (s *settings) mappings(c *chance, left, right app) {
+	s.sync.Left.Object, s.sync.Right.Object = left.object(), right.object()
+	s.sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{left.field(modelapp.Email), right.field(modelapp.Email)}}})
+	for _, name := range s.logical() {
+		m := crm.Mapping{ID: crm.MappingID(name), Left: []string{left.field(name)}, Right: []string{right.field(name)}, Direction: crm.DirectionBoth}
+		switch name {
+		case modelapp.Email:
+			m.Transform.Type = crm.TransformEmail
+		case modelapp.Phone:
+			m.Transform.Type = crm.TransformPhone
+		case modelapp.Tags:
+			m.Transform.Type = crm.TransformList
+		case modelapp.Score:
+			m.Transform.Type = crm.TransformNumber
+		}
+		if !s.plain && name != modelapp.Email {
+			drawMode(c, &m)
+		}
+		s.sync.Mappings = append(s.sync.Mappings, m)
+	}
+}
+
+// drawMode gives one mapping a way of its own.
+func drawMode(c *chance, m *crm.Mapping) {
+	switch c.n(8) {
+	case 0:
+		m.Direction = crm.DirectionToRight
+	case 1:
+		m.Direction = crm.DirectionToLeft
+	case 2:
+		m.WriteOnce = true
+	case 3:
+		m.Conflict = ptr(pick(c, crm.ConflictLeft, crm.ConflictRight, crm.ConflictNewest, crm.ConflictReview))
+	}
+	if c.in(300) {
+		m.Clear = crm.PerWay[bool]{ToRight: true, ToLeft: true}
+	}
+}

@@ -1,0 +1,208 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// value makes something that nobody has typed before.
+func (w *world) value(name string) crm.Value {
+	w.typing++
+	n := w.typing
+	switch name {
+	case modelapp.Email:
+		return crm.TextValue(fmt.Sprintf(pick(w.user, "p%d@example.com", "P%d@Example.com", "p%d@example.org"), n))
+	case modelapp.Phone:
+		format := pick(w.user, "+1415%07d", "+1 415 %07d", "(415) %07d")
+		return crm.TextValue(fmt.Sprintf(format, 5000000+n%999999))
+	case modelapp.Tags:
+		return crm.ListValue(fmt.Sprintf("t%d", n), fmt.Sprintf("t%d", n%7))
+	case modelapp.Rank:
+		return crm.TextValue(pick(w.user, "gold", "silver", "bronze"))
+	case modelapp.Score:
+		return crm.NumberValue(fmt.Sprint(n))
+	}
+	return crm.TextValue(fmt.Sprintf(pick(w.user, "%s %d", " %s %d", "%s %d ", "%s é %d"), name, n))
+}
+
+// person makes a new person's fields in one app; some are left blank.
+func (w *world) person(side crm.Side, email crm.Value) crm.Fields {
+	a := w.apps[side.Index()]
+	f := crm.Fields{}
+	for _, name := range w.set.logical() {
+		switch {
+		case name == modelapp.Email:
+			if !email.Blank() {
+				f[a.field(name)] = email
+			}
+		case name == modelapp.Last || !w.user.in(300):
+			f[a.field(name)] = w.value(name)
+		}
+	}
+	return f
+}
+
+// act does something as a user of one app, and tells the audit and the hooks.
+func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, into crm.RecordID, do func(a app) error) bool {
+	a := w.apps[side.Index()]
+	before, _ := a.get(id)
+	var survivor row
+	if into != "" {
+		survivor, _ = a.get(into)
+	}
+	if do(a) != nil {
+		w.mark("user_refused")
+		return false
+	}
+	w.changes++
+	after, _ := a.get(id)
+	r := ref{side, id}
+	w.tell("USER %s %s %s into %q: %v -> %v", kind, side, id, into, texts(before.fields), texts(after.fields))
+	if kind == connector.EventChanged {
+		was := before.fields
+		if before.deleted {
+			was = nil
+		}
+		w.typed(r, was, after.fields)
+		delete(w.removed, r)
+	} else {
+		w.removed[r] = true
+	}
+	if into != "" {
+		now, _ := a.get(into)
+		w.typed(ref{side, into}, survivor.fields, now.fields)
+		w.hook(side, connector.Event{Kind: connector.EventChanged, ID: into})
+	}
+	w.hook(side, connector.Event{Kind: kind, ID: id, MergedInto: into})
+	return true
+}
+
+func (w *world) userCreates(side crm.Side, email crm.Value) {
+	a := w.apps[side.Index()]
+	id, err := a.create(w.person(side, email))
+	if err != nil {
+		w.mark("user_refused")
+		return
+	}
+	w.changes++
+	r, _ := a.get(id)
+	w.made[ref{side, id}] = ""
+	w.tell("USER creates %s %s: %v", side, id, texts(r.fields))
+	w.typed(ref{side, id}, nil, r.fields)
+	w.hook(side, connector.Event{Kind: connector.EventChanged, ID: id})
+}
+
+func (w *world) userEdits(side crm.Side, id crm.RecordID, names ...string) bool {
+	return w.act(side, id, connector.EventChanged, "", func(a app) error {
+		f := crm.Fields{}
+		for _, n := range names {
+			f[a.field(n)] = w.value(n)
+		}
+		return a.edit(id, f)
+	})
+}
+
+// anyLive picks a live record of a side; "" when there is none.
+func (w *world) anyLive(side crm.Side) crm.RecordID {
+	var ids []crm.RecordID
+	for _, r := range w.apps[side.Index()].rows() {
+		if !r.deleted {
+			ids = append(ids, r.id)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[w.user.n(len(ids))]
+}
+
+// anyField picks a field that is not the e-mail.
+func (w *world) anyField() string {
+	names := w.set.logical()
+	return names[1+w.user.n(len(names)-1)]
+}
+
+// userDoes is one thing that some user does.
+func (w *world) userDoes() {
+	side := sideOf(w.user.n(2))
+	id := w.anyLive(side)
+	switch n := w.user.n(100); {
+	case n < 10 || id == "":
+		w.userCreates(side, w.value(modelapp.Email))
+	case n < 16:
+		email := w.value(modelapp.Email)
+		w.userCreates(side, email)
+		w.after(w.user.upTo(pick(w.user, 0, 5*time.Second, 5*time.Minute)), func() { w.userCreates(side.Other(), email) })
+	case n < 20:
+		w.userEdits(side, id, modelapp.Email)
+	case n < 24 && w.set.edits:
+		w.userBlanks(side, id)
+	case n < 29 && w.set.edits:
+		w.act(side, id, connector.EventDeleted, "", func(a app) error { return a.delete(id) })
+	case n < 32 && w.set.edits:
+		w.userRestores(side)
+	case n < 34 && w.set.edits:
+		if into := w.anyLive(side); into != id {
+			w.act(side, id, connector.EventMerged, into, func(a app) error { _, err := a.merge(id, into); return err })
+		}
+	case n < 44:
+		w.userConflict(side, id)
+	case n < 47:
+		w.userCreates(side, crm.NullValue())
+	case n < 50:
+		w.userCopies(side, id)
+	default:
+		w.userEdits(side, id, w.anyField())
+	}
+}
+
+func (w *world) userBlanks(side crm.Side, id crm.RecordID) {
+	name := w.anyField()
+	w.act(side, id, connector.EventChanged, "", func(a app) error {
+		return a.edit(id, crm.Fields{a.field(name): crm.NullValue()})
+	})
+}
+
+func (w *world) userRestores(side crm.Side) {
+	rows := w.apps[side.Index()].rows()
+	rows = slices.DeleteFunc(rows, func(r row) bool { return !r.deleted || r.into != "" })
+	if len(rows) > 0 {
+		id := rows[w.user.n(len(rows))].id
+		w.act(side, id, connector.EventChanged, "", func(a app) error { return a.restore(id) })
+	}
+}
+
+// userConflict edits one field on both sides within moments.
+func (w *world) userConflict(side crm.Side, id crm.RecordID) {
+	name := w.anyField()
+	w.userEdits(side, id, name)
+	if l, ok := w.link(ref{side, id}); ok && l.paired() {
+		other := l.id(side.Other())
+		w.after(w.user.upTo(10*time.Second), func() { w.userEdits(side.Other(), other, name) })
+	}
+}
+
+// userCopies makes a double: a record with the e-mail address of another one.
+func (w *world) userCopies(side crm.Side, id crm.RecordID) {
+	a := w.apps[side.Index()]
+	r, _ := a.get(id)
+	if email := r.fields[a.field(modelapp.Email)]; !email.Blank() && w.set.edits {
+		w.userCreates(side, email)
+	}
+}
+
+// meddle lets a user edit a record that a worker has just read.
+func (w *world) meddle(side crm.Side, ids []crm.RecordID) {
+	if !w.strike("edit_between") {
+		return
+	}
+	id := ids[w.rng.n(len(ids))]
+	if r, ok := w.apps[side.Index()].get(id); ok && !r.deleted {
+		w.userEdits(side, id, w.anyField())
+	}
+}

@@ -1,0 +1,134 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+)
+
+// visibility is how long a received message is hidden.
+const visibility = 360 * time.Second
+
+// poke lets idle workers look at the queue after d.
+func (w *world) poke(d time.Duration) {
+	at := w.now.Add(max(d, 0))
+	if !w.poked.IsZero() && !w.poked.Before(w.now) && !w.poked.After(at) {
+		if d > 0 {
+			w.after(d, w.startWorkers)
+		}
+		return
+	}
+	w.poked = at
+	w.after(d, w.startWorkers)
+}
+
+// startWorkers starts as many idle workers as there is something to do for.
+func (w *world) startWorkers() {
+	w.poked = time.Time{}
+	d, err := w.queue.Depth(w.ctx)
+	if err != nil || d.Visible == 0 {
+		return
+	}
+	n := d.Visible
+	for _, p := range w.workers {
+		if n > 0 && p.busy == 0 {
+			w.spawn(p, "work", w.work)
+			n--
+		}
+	}
+}
+
+// work is one invocation of the function that works the queue.
+func (w *world) work(ctx context.Context, e *engine.Engine) {
+	t := w.cur
+	q := queueIO{w}
+	ds, err := q.Receive(ctx, w.set.receive, visibility)
+	if err != nil || len(ds) == 0 {
+		t.idle = true
+		w.poke(5 * time.Second)
+		return
+	}
+	w.deliveries += int64(len(ds))
+	verdicts := e.Work(ctx, ds)
+	if t.dead {
+		return
+	}
+	w.checkVerdicts(ds, verdicts)
+	var done []string
+	for i, v := range verdicts {
+		if v.Ack {
+			done = append(done, ds[i].Receipt)
+		}
+	}
+	if len(done) > 0 {
+		q.Delete(ctx, done)
+	}
+	for _, v := range verdicts {
+		if !v.Ack {
+			q.SetVisibility(ctx, []string{v.Receipt}, v.Retry)
+		}
+	}
+}
+
+// checkVerdicts holds Work to what it promises of a batch.
+func (w *world) checkVerdicts(ds []queue.Delivery, vs []engine.Verdict) {
+	if len(vs) != len(ds) {
+		w.violated("S10", fmt.Sprintf("%d deliveries got %d verdicts", len(ds), len(vs)))
+		return
+	}
+	for i := range ds {
+		if vs[i].Receipt != ds[i].Receipt {
+			w.violated("S10", "a verdict names another delivery")
+		}
+		if vs[i].Retry < 0 || vs[i].Retry > 30*time.Second {
+			w.violated("S10", fmt.Sprintf("a delivery is put off for %s on the queue", vs[i].Retry))
+		}
+	}
+}
+
+// tick is one firing of the one-minute schedule.
+func (w *world) tick() {
+	p := w.idle(w.tickers)
+	if p == nil {
+		return
+	}
+	w.spawn(p, "tick", func(ctx context.Context, e *engine.Engine) { _ = e.Tick(ctx, 50*time.Second) })
+}
+
+// pull is one firing of the sync's own schedule.
+func (w *world) pull() {
+	p := w.idle(w.pullers)
+	if p == nil {
+		return
+	}
+	w.spawn(p, "pull", func(ctx context.Context, e *engine.Engine) {
+		_ = e.Pull(ctx, workspace, connection, syncID)
+	})
+}
+
+// idle returns a process that has nothing to do, or nil.
+func (w *world) idle(ps []*proc) *proc {
+	for _, p := range ps {
+		if p.busy == 0 {
+			return p
+		}
+	}
+	return nil
+}
+
+// every repeats something until the schedules are stopped.
+func (w *world) every(d time.Duration, do func()) {
+	generation := w.schedules
+	var again func()
+	again = func() {
+		if w.schedules != generation {
+			return
+		}
+		do()
+		w.after(d, again)
+	}
+	w.after(w.rng.upTo(d), again)
+}
