@@ -72,7 +72,8 @@ type demo struct {
 	screen   *screen
 	progress *progress
 	people   int
-	fakes    [2]*fakeServer // left, right
+	now      func() time.Time // of the program; nil = time.Now
+	fakes    [2]*fakeServer   // left, right
 	api      *client
 	conn     crm.Connection
 	sync     crm.Sync
@@ -103,36 +104,61 @@ func (d *demo) stopFakes() error {
 
 // run starts the program on the fakes and goes through the steps.
 func (d *demo) run(ctx context.Context, conf config.Checked, once bool) error {
-	a, err := open(ctx, conf, d.screen.logger(conf))
+	p, err := d.start(ctx, conf)
 	if err != nil {
 		return err
 	}
-	s, err := d.listen(a, conf)
-	if err != nil {
-		return errors.Join(err, a.Close())
-	}
-	key, _ := a.AdminKey()
-	d.api = newClient(s.url, key.Reveal())
-	serving, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- s.run(serving) }()
-	d.progress = newProgress(d.screen, a.OpenRuns)
-	go d.progress.watch(serving)
-
 	err = d.steps(ctx)
 	if err == nil && !once {
-		d.invite(s, key.Reveal())
+		d.invite(p)
 		select {
 		case <-ctx.Done():
-		case err = <-ended:
-			ended <- nil
+		case <-p.ended:
 		}
 	}
 	if ctx.Err() != nil {
 		err = nil // asked to stop
 	}
-	stop()
-	return errors.Join(err, <-ended, a.Close())
+	return errors.Join(err, p.stop())
+}
+
+// program is Lockstep as the demo runs it.
+type program struct {
+	app    *app.App
+	server *server
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when the server has stopped
+	err    error         // why, once ended is closed
+}
+
+// start opens the data folder and serves.
+func (d *demo) start(ctx context.Context, conf config.Checked) (*program, error) {
+	a, err := open(ctx, conf, d.screen.logger(conf), d.now)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.listen(a, conf)
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	key, _ := a.AdminKey()
+	d.api = newClient(s.url, key.Reveal())
+	d.progress = newProgress(d.screen, a.OpenRuns)
+	p := &program{app: a, server: s, ended: make(chan struct{})}
+	ctx, p.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(p.ended)
+		p.err = s.run(ctx)
+	}()
+	go d.progress.watch(ctx)
+	return p, nil
+}
+
+// stop ends the program and gives its folder back.
+func (p *program) stop() error {
+	p.cancel()
+	<-p.ended
+	return errors.Join(p.err, p.app.Close())
 }
 
 // listen takes another port when the usual one is in use: a demo should run.
@@ -358,9 +384,10 @@ func quoted(v crm.Value) string {
 }
 
 // invite says how to go on.
-func (d *demo) invite(s *server, key string) {
+func (d *demo) invite(p *program) {
+	s := p.server
 	d.screen.say("\nBoth are kept in step until Ctrl-C. Change somebody in one and look at the other:")
-	d.screen.say("  API        %s/v1/openapi.json   (Authorization: Bearer %s)", s.url, key)
+	d.screen.say("  API        %s/v1/openapi.json   (Authorization: Bearer %s)", s.url, d.api.key)
 	d.screen.say("  connection %s%s/status", s.url, d.path(""))
 	for _, f := range d.fakes {
 		d.screen.say("  %-10s %s/_fake/records/%s   (knobs: %s/_fake/openapi.json)", f.kind.name, f.url, f.kind.objects, f.url)

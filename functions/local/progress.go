@@ -50,9 +50,12 @@ func (p *progress) watch(ctx context.Context) {
 	}
 }
 
-// look shows what is to be shown now. Trouble is not shown here: whoever does
-// the work logs it.
+// look shows what is to be shown now; nil shows nothing. Trouble is not shown
+// here: whoever does the work logs it.
 func (p *progress) look(ctx context.Context) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	runs, err := p.runs(ctx, p.since)

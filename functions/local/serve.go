@@ -86,7 +86,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	screen := newScreen(w)
-	a, err := open(ctx, conf, screen.logger(conf))
+	a, err := open(ctx, conf, screen.logger(conf), nil)
 	if err != nil {
 		return err
 	}
@@ -107,13 +107,14 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	return errors.Join(err, a.Close())
 }
 
-// open opens the data folder with settings that were checked.
-func open(ctx context.Context, c config.Checked, log *slog.Logger) (*app.App, error) {
+// open opens the data folder with settings that were checked; now tells the
+// time, nil = time.Now.
+func open(ctx context.Context, c config.Checked, log *slog.Logger, now func() time.Time) (*app.App, error) {
 	// A piece of work is to be over before its lease is, and both before a
 	// message is delivered again.
 	budget := max(5*time.Second, c.AppTimeout-time.Second)
 	return app.Open(ctx, app.Options{
-		DataDir: c.DataDir, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
+		DataDir: c.DataDir, Now: now, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
 		AdminKey: secret.NewText(c.AdminKey), Version: version,
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Budget: budget, Lease: c.AppTimeout + budget + time.Second},
 	})
