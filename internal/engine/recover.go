@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -67,112 +68,123 @@ func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
 	return err
 }
 
-// recoverUpdates takes every intended value that the app holds, or held since
+// openPair is one link with the writes that may have landed on its sides.
+type openPair struct {
+	*unit
+	entries crm.PerSide[*intentEntry]
+	past    crm.PerSide[map[string][]crm.Value] // the apps' own history, newest first
+}
+
+// recoverUpdates takes every intended value that an app holds, or held since
 // by its own history, as agreed.
 func (s *session) recoverUpdates(ctx context.Context, entries []intentEntry) error {
+	pairs, us := openPairs(entries)
+	if len(pairs) == 0 {
+		return nil
+	}
+	if err := s.loadLinks(ctx, us); err != nil {
+		return err
+	}
 	for _, side := range crm.Sides {
-		var us []*unit
-		var es []intentEntry
-		for _, e := range entries {
-			if e.Side == side && e.Left != "" && e.Right != "" {
-				us = append(us, &unit{side: crm.Left, id: e.Left})
-				es = append(es, e)
-			}
-		}
-		if len(us) == 0 {
-			continue
-		}
-		if err := s.loadLinks(ctx, us); err != nil {
+		if err := s.read(ctx, side, us, func(u *unit) crm.RecordID { return u.hint.on(side) }); err != nil {
 			return err
 		}
-		if err := s.read(ctx, side, us, func(u *unit) crm.RecordID {
-			if side == crm.Left {
-				return u.id
-			}
-			return u.linkedRight(es, us)
-		}); err != nil {
+		if err := s.history(ctx, side, pairs); err != nil {
 			return err
 		}
-		past, err := s.history(ctx, side, us, es)
-		if err != nil {
+	}
+	for _, p := range pairs {
+		if err := s.agreeLanded(ctx, p); err != nil {
 			return err
-		}
-		for i, u := range us {
-			if err := s.agreeLanded(ctx, side, u, es[i], past[i]); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-// linkedRight returns the right record of the entry that u stands for.
-func (u *unit) linkedRight(es []intentEntry, us []*unit) crm.RecordID {
-	for i := range us {
-		if us[i] == u {
-			return es[i].Right
+// openPairs groups an intent's entries by the pair they write.
+func openPairs(entries []intentEntry) (pairs []*openPair, us []*unit) {
+	at := map[crm.RecordID]*openPair{}
+	for i := range entries {
+		e := &entries[i]
+		if e.Left == "" || e.Right == "" {
+			continue
 		}
+		p := at[e.Left]
+		if p == nil {
+			p = &openPair{unit: &unit{side: crm.Left, id: e.Left, hint: hint{ID: e.Left, Partner: e.Right}}}
+			at[e.Left] = p
+			pairs, us = append(pairs, p), append(us, p.unit)
+		}
+		p.entries.Set(e.Side, e)
 	}
-	return ""
+	return pairs, us
 }
 
-// history reads the app's own past values where it keeps them.
-func (s *session) history(ctx context.Context, side crm.Side, us []*unit, es []intentEntry) ([]map[string][]crm.Value, error) {
-	out := make([]map[string][]crm.Value, len(us))
+// on returns the record on a side of a pair that is named by its left record and partner.
+func (h *hint) on(side crm.Side) crm.RecordID {
+	if side == crm.Left {
+		return h.ID
+	}
+	return h.Partner
+}
+
+// history reads the app's own past values of the records written on a side,
+// where it keeps them.
+func (s *session) history(ctx context.Context, side crm.Side, pairs []*openPair) error {
 	e := s.end(side)
 	h, ok := e.Connector.(connector.Historian)
 	if !ok || !e.app.Can(crm.AbilityHistory) {
-		return out, nil
+		return nil
 	}
-	step := max(e.app.Limits.ReadBatch/2, 1)
-	for from := 0; from < len(us); from += step {
-		to := min(from+step, len(us))
-		ids := make([]crm.RecordID, 0, to-from)
-		for i := from; i < to; i++ {
-			id := es[i].Left
-			if side == crm.Right {
-				id = es[i].Right
-			}
-			ids = append(ids, id)
+	var written []*openPair
+	for _, p := range pairs {
+		if p.entries.Get(side) != nil && p.rec.Get(side) != nil {
+			written = append(written, p)
+		}
+	}
+	for part := range slices.Chunk(written, max(e.app.Limits.ReadBatch/2, 1)) {
+		ids := make([]crm.RecordID, len(part))
+		for i, p := range part {
+			ids[i] = p.hint.on(side)
 		}
 		cctx, cancel := s.call(ctx, side)
 		got, err := h.History(cctx, e.object, ids, e.fields)
 		cancel()
 		if err != nil {
-			return nil, fmt.Errorf("%s: read history: %w", side, err)
+			return fmt.Errorf("%s: read history: %w", side, err)
 		}
-		copy(out[from:to], got)
+		for i := range min(len(got), len(part)) {
+			part[i].past.Set(side, got[i])
+		}
 	}
-	return out, nil
+	return nil
 }
 
-// agreeLanded stores the base of one pair whose write landed, unless its link
+// agreeLanded stores the base of one pair whose writes landed, unless its link
 // was settled before the crash.
-func (s *session) agreeLanded(ctx context.Context, side crm.Side, u *unit, e intentEntry, past map[string][]crm.Value) error {
-	r := u.rec.Get(side)
-	if !u.link.paired() || u.versions.Left != e.Version || r == nil || !s.on(guardIntentLanded) {
+func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
+	if !p.link.paired() || !s.on(guardIntentLanded) {
 		return nil
 	}
-	l := u.link.clone()
+	l := p.link.clone()
 	if l.Base == nil {
 		l.Base = crm.Base{}
 	}
 	landed := false
-	for id, want := range e.Intended {
-		m := s.set.Mapping(id)
-		if m == nil {
+	for _, side := range crm.Sides {
+		e, r := p.entries.Get(side), p.rec.Get(side)
+		if e == nil || r == nil || p.versions.Left != e.Version {
 			continue
 		}
-		if v, err := m.Canonical(side, r.Fields); err == nil && v.Digest() == want {
-			l.Base[id] = crm.Agree(m.Revision(), v)
-			landed = true
-			s.Mark("landed_value_agreed")
-			continue
-		}
-		if v, ok := s.heldBefore(m.Names(side), id, side, r.Fields, past, want); ok {
-			l.Base[id] = crm.Agree(m.Revision(), v)
-			landed = true
-			s.Mark("landed_value_in_history")
+		for id, want := range e.Intended {
+			v, ok := s.landedValue(id, side, r.Fields, p.past.Get(side), p.link.Base[id], want)
+			if !ok {
+				continue
+			}
+			if entry, ok := s.set.Landed(id, p.link.Base, side, v, p.rec.Get(side.Other())); ok {
+				l.Base[id] = entry
+				landed = true
+			}
 		}
 	}
 	if !landed {
@@ -184,26 +196,36 @@ func (s *session) agreeLanded(ctx context.Context, side crm.Side, u *unit, e int
 	if err != nil {
 		return err
 	}
-	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(u.versions.Left)})
+	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
 	return err
 }
 
-// heldBefore reports whether the record held the intended value at some time
-// since: our write landed, and somebody edited it afterwards. Only mappings of
-// one field can be told from history.
-func (s *session) heldBefore(names []string, id crm.MappingID, side crm.Side, now crm.Fields, past map[string][]crm.Value, want string) (crm.Value, bool) {
+// landedValue returns the intended value if the record holds it, or held it
+// since the last agreement: then our write landed, and somebody may have edited
+// it afterwards. Only mappings of one field can be told from history.
+func (s *session) landedValue(id crm.MappingID, side crm.Side, now crm.Fields, past map[string][]crm.Value, agreed crm.Agreed, want string) (crm.Value, bool) {
 	m := s.set.Mapping(id)
-	if len(names) != 1 || past == nil {
+	if m == nil {
 		return crm.Value{}, false
 	}
-	for i, v := range past[names[0]] {
-		if i > 20 {
-			break // far older than any open intent
-		}
+	if v, err := m.Canonical(side, now); err == nil && v.Digest() == want {
+		s.Mark("landed_value_agreed")
+		return v, true
+	}
+	names := m.Names(side)
+	if len(names) != 1 {
+		return crm.Value{}, false
+	}
+	for _, old := range past[names[0]] {
 		f := now.Clone()
-		f[names[0]] = v
-		if c, err := m.Canonical(side, f); err == nil && c.Digest() == want {
-			return c, true
+		f[names[0]] = old
+		v, err := m.Canonical(side, f)
+		if err == nil && v.Digest() == want {
+			s.Mark("landed_value_in_history")
+			return v, true
+		}
+		if err == nil && agreed.Is(v) {
+			break // what came before the last agreement is none of ours
 		}
 	}
 	return crm.Value{}, false
