@@ -87,6 +87,7 @@ type Engine struct {
 	mu       sync.Mutex
 	compiled map[compileKey]*reconcile.Settings
 	leases   map[scope]observedLease
+	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
 	depth    int
 	depthAt  time.Time
@@ -104,7 +105,7 @@ func New(c Config) (*Engine, error) {
 		c.Mark = func(string) {}
 	}
 	c.Tuning = c.Tuning.withDefaults()
-	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, hookRuns: map[crm.RunID]bool{}}, nil
+	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}}, nil
 }
 
 // guard names one safety measure that a test may remove to see that its

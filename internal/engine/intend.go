@@ -241,17 +241,17 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 	if err != nil {
 		return err
 	}
-	lag := c.Lag
-	if age := s.Now().Sub(c.At); c.Intent == l.id {
+	switch {
+	case c.Intent == l.id:
 		return nil
-	} else if live == claimLinked && !mine {
+	case live == claimLinked && !mine:
 		s.Mark("claim_held_by_link")
 		u.decide(crm.Duplicate, crm.StateDuplicate, "identity_taken", "another record with the same identity is linked already")
 		u.others, u.claims = []crm.RecordID{c.Source}, nil
 		return nil
-	} else if live == claimInFlight || age >= 0 && age < lag && s.on(guardIndexLag) {
+	case live == claimInFlight, s.mayBeComing(&c, item) && s.on(guardIndexLag):
 		s.Mark("claim_waited_for")
-		u.deferFor(max(lag-age, time.Second), "identity_in_flight")
+		u.deferFor(max(c.Lag, time.Second), "identity_in_flight")
 		return nil
 	}
 	s.Mark("claim_taken_over")
@@ -263,6 +263,13 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 		return err
 	}
 	return nil
+}
+
+// mayBeComing reports whether a claim without an intent may be about to get
+// one: only another sync's, because ours has one writer, and that is us. Our
+// own intents are recovered first, and that waits out the app's index lag.
+func (s *session) mayBeComing(c *claimed, it store.Item) bool {
+	return c.Scope != s.name() && s.stood(fmt.Sprintf("claim %s@%d", it.Sort, it.Version)) < max(c.Lag, s.Tuning.HTTPDeadline)
 }
 
 type claimLife uint8

@@ -236,7 +236,6 @@ func (s *session) landedValue(id crm.MappingID, side crm.Side, now crm.Fields, p
 func (s *session) recoverCreates(ctx context.Context, in *intent, entries []intentEntry) ([]intentEntry, error) {
 	var rest []intentEntry
 	for _, e := range entries {
-		age := s.Now().Sub(in.At)
 		switch {
 		case len(e.Claims) == 0:
 			open, err := s.recoverKeyless(ctx, in, e)
@@ -246,7 +245,7 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			if open {
 				rest = append(rest, e)
 			}
-		case age >= 0 && age < e.Lag && s.on(guardIndexLag):
+		case s.stood("intent "+in.ID) < e.Lag && s.on(guardIndexLag):
 			s.Mark("create_waits_for_index")
 			rest = append(rest, e) // its claim makes others wait
 		default:
@@ -268,8 +267,7 @@ func (s *session) recoverKeyless(ctx context.Context, in *intent, e intentEntry)
 		return false, err
 	}
 	if found == "" {
-		age := s.Now().Sub(in.At)
-		return age >= 0 && age < lag, nil
+		return s.stood("intent "+in.ID) < lag, nil
 	}
 	s.Mark("keyless_create_found")
 	u := &unit{side: e.Side.Other(), id: e.source()}
