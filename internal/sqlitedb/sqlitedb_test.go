@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	_ "modernc.org/sqlite"
 
@@ -140,84 +140,117 @@ func TestUpdateKeepsAllOrNothing(t *testing.T) {
 	}
 }
 
+// held runs test while the turn to write is taken, so that writers have to
+// wait and meet in one commit; free gives the turn back. The virtual time of
+// synctest tells when everybody waits.
+func held(t *testing.T, test func(t *testing.T, db *sqlitedb.DB, free func())) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		db := withTable(t, t.TempDir())
+		begun, gate := make(chan struct{}), make(chan struct{})
+		go func() {
+			if err := db.Update(context.Background(), func(*sqlitedb.Tx) error { close(begun); <-gate; return nil }); err != nil {
+				t.Error(err)
+			}
+		}()
+		<-begun
+		test(t, db, func() { close(gate) })
+	})
+}
+
 // TestGroupsKeepWritersApart lets writers that fail before, after and not at
 // all meet in one commit: each gets its own answer, and only what succeeded stays.
 func TestGroupsKeepWritersApart(t *testing.T) {
 	t.Parallel()
-	db := withTable(t, t.TempDir())
-	const n = 60
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	gate := make(chan struct{})
-	wg.Go(func() { // hold the turn until all wait
-		err := db.Update(t.Context(), func(*sqlitedb.Tx) error { <-gate; return nil })
-		if err != nil {
-			t.Error(err)
+	held(t, func(t *testing.T, db *sqlitedb.DB, free func()) {
+		const n = 60
+		errs := make([]error, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				errs[i] = db.Update(t.Context(), func(tx *sqlitedb.Tx) error {
+					bad := fault.New("test", fault.Conflict, "", fmt.Sprint(i))
+					if i%3 == 0 {
+						return bad
+					}
+					if err := insert(tx, fmt.Sprint(i), i); err != nil {
+						return err
+					}
+					if i%10 == 1 {
+						return bad
+					}
+					return nil
+				})
+			})
+		}
+		synctest.Wait()
+		free()
+		wg.Wait()
+		want := 0
+		for i, err := range errs {
+			if fails := i%3 == 0 || i%10 == 1; fails != (err != nil) {
+				t.Errorf("writer %d: %v", i, err)
+			} else if !fails {
+				want++
+			} else if !strings.HasSuffix(err.Error(), ": "+fmt.Sprint(i)) {
+				t.Errorf("writer %d got the answer of another: %v", i, err)
+			}
+		}
+		if got := count(t, db); got != want {
+			t.Errorf("%d rows, want %d", got, want)
 		}
 	})
-	var waiting atomic.Int32
-	for i := range n {
-		wg.Go(func() {
-			if waiting.Add(1) == n {
-				close(gate)
-			}
-			errs[i] = db.Update(t.Context(), func(tx *sqlitedb.Tx) error {
-				bad := fault.New("test", fault.Conflict, "", fmt.Sprint(i))
-				if i%3 == 0 {
-					return bad
-				}
-				if err := insert(tx, fmt.Sprint(i), i); err != nil {
-					return err
-				}
-				if i%10 == 1 {
-					return bad
-				}
-				return nil
-			})
-		})
-	}
-	wg.Wait()
-	want := 0
-	for i, err := range errs {
-		if fails := i%3 == 0 || i%10 == 1; fails != (err != nil) {
-			t.Errorf("writer %d: %v", i, err)
-		} else if !fails {
-			want++
-		} else if !strings.HasSuffix(err.Error(), ": "+fmt.Sprint(i)) {
-			t.Errorf("writer %d got the answer of another: %v", i, err)
-		}
-	}
-	if got := count(t, db); got != want {
-		t.Errorf("%d rows, want %d", got, want)
-	}
 }
 
 func TestCancelledWriterWritesNothing(t *testing.T) {
 	t.Parallel()
-	db := withTable(t, t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	begun, gate := make(chan struct{}), make(chan struct{})
-	wg.Go(func() {
-		if err := db.Update(t.Context(), func(*sqlitedb.Tx) error { close(begun); <-gate; return nil }); err != nil {
+	held(t, func(t *testing.T, db *sqlitedb.DB, free func()) {
+		ctx, cancel := context.WithCancel(t.Context())
+		answered := make(chan error, 2)
+		write := func() {
+			answered <- db.Update(ctx, func(tx *sqlitedb.Tx) error { return insert(tx, "a", 1) })
+		}
+		go write()
+		synctest.Wait() // it waits for its turn
+		cancel()
+		go write() // this one comes too late
+		synctest.Wait()
+		free()
+		for range 2 {
+			if err := <-answered; !fault.Is(err, fault.Unavailable) || fault.MayHaveLanded(err) {
+				t.Errorf("error = %v, want unavailable, certainly not landed", err)
+			}
+		}
+		if n := count(t, db); n != 0 {
+			t.Errorf("%d rows, want none", n)
+		}
+	})
+}
+
+// TestCloseAnswersWhoeverWaits does not leave writers behind that wait for a turn.
+func TestCloseAnswersWhoeverWaits(t *testing.T) {
+	t.Parallel()
+	held(t, func(t *testing.T, db *sqlitedb.DB, free func()) {
+		answered := make(chan error)
+		for i := range 3 {
+			go func() {
+				answered <- db.Update(context.Background(), func(tx *sqlitedb.Tx) error { return insert(tx, fmt.Sprint(i), i) })
+			}()
+		}
+		synctest.Wait()
+		closed := make(chan error)
+		go func() { closed <- db.Close() }()
+		synctest.Wait()
+		free()
+		for range 3 {
+			if err := <-answered; err != nil && !fault.Is(err, fault.Unavailable) {
+				t.Errorf("error = %v, want none or unavailable", err)
+			}
+		}
+		if err := <-closed; err != nil {
 			t.Error(err)
 		}
 	})
-	<-begun
-	answered := make(chan error)
-	wg.Go(func() {
-		answered <- db.Update(ctx, func(tx *sqlitedb.Tx) error { return insert(tx, "a", 1) })
-	})
-	cancel() // whether it waits already or not
-	err := <-answered
-	close(gate)
-	wg.Wait()
-	if !fault.Is(err, fault.Unavailable) || fault.MayHaveLanded(err) {
-		t.Errorf("error = %v, want unavailable, certainly not landed", err)
-	}
-	if n := count(t, db); n != 0 {
-		t.Errorf("%d rows, want none", n)
-	}
 }
 
 func TestClosedDatabaseAnswers(t *testing.T) {
