@@ -29,36 +29,36 @@ func (s *session) settle(ctx context.Context, l *lot) error {
 
 // books collect what one lot changes in the store.
 type books struct {
-	s          *session
-	lot        *lot
-	page       string
-	links      []store.Write
-	entries    []Entry
-	states     map[string]int64
-	day        map[string]int64
-	runs       map[crm.RunID]map[string]int64
-	put        map[string]*putOff // by run, side and wait
-	open       []intentEntry      // may have landed: stays in the intent
-	rehint     []crm.RecordRef
-	unfinished bool
+	s       *session
+	lot     *lot
+	page    string
+	links   []store.Write
+	entries []Entry
+	states  map[string]int64
+	day     map[string]int64
+	runs    map[crm.RunID]map[string]int64
+	put     map[string]*putOff // by run, side and wait
+	open    []intentEntry      // may have landed: stays in the intent
+	rehint  []crm.RecordRef
 }
 
 // unit enters one unit's result.
 func (b *books) unit(ctx context.Context, u *unit) {
 	s := b.s
-	if u.wait > 0 && u.hint.Tries >= maxTries {
+	if u.wait > 0 && u.hint.Tries >= maxTries && !u.blameless {
 		u.wait = 0
 		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
 	}
 	switch {
 	case u.unknown || u.undone:
-		b.unfinished = true
+		b.lot.unfinished = true
 		b.keepOpen(u)
 		if u.undone && !u.unknown {
 			s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		}
 		return
 	case u.wait > 0:
+		b.keepOpen(u)
 		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		b.putOff(u)
 		return
@@ -110,7 +110,10 @@ func (b *books) putOff(u *unit) {
 		}
 	}
 	h := u.hint
-	h.Digest, h.Tries = "", h.Tries+1
+	h.Digest = ""
+	if !u.blameless {
+		h.Tries++
+	}
 	p.Hints = append(p.Hints, h)
 	p.wait = max(p.wait, u.wait, time.Second)
 }
@@ -388,7 +391,7 @@ func (b *books) close(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !b.unfinished {
+	if !b.lot.unfinished {
 		for _, j := range b.lot.jobs {
 			if !j.chunk.Counted {
 				continue

@@ -35,14 +35,15 @@ type unit struct {
 	plan    reconcile.Plan
 	others  []crm.RecordID
 
-	claims  []string      // identity keys to claim before the create
-	wait    time.Duration // put off: look again after this
-	waitFor string        // why
-	failure error         // of its write
-	unknown bool          // its write may have landed
-	undone  bool          // its write was not tried, or surely did not land
-	written crm.PerSide[*connector.Written]
-	request *connector.Exchange
+	claims    []string      // identity keys to claim before the create
+	wait      time.Duration // put off: look again after this
+	waitFor   string        // why
+	blameless bool          // waiting does not count as a try
+	failure   error         // of its write
+	unknown   bool          // its write may have landed
+	undone    bool          // its write was not tried, or surely did not land
+	written   crm.PerSide[*connector.Written]
+	request   *connector.Exchange
 }
 
 // counted is one record in one state.
@@ -64,11 +65,22 @@ func (u *unit) deferFor(d time.Duration, why string) { u.wait, u.waitFor = d, wh
 
 // lot is what is written together: whole chunks, up to Tuning.LotSize records.
 type lot struct {
-	id     string
-	jobs   []*job
-	units  []*unit
-	intent *intent
-	stored int64 // version of the stored intent; 0 = none
+	id         string
+	jobs       []*job
+	units      []*unit
+	intent     *intent
+	stored     int64 // version of the stored intent; 0 = none
+	unfinished bool  // some of it has neither an outcome nor waits in the store
+}
+
+// putOff lets what was not written wait; it is no fault of the records.
+func (l *lot) putOff(wait time.Duration, why string) {
+	for _, u := range l.units {
+		if u.undone && !u.unknown {
+			u.undone, u.blameless = false, true
+			u.deferFor(wait, why)
+		}
+	}
 }
 
 // lots packs chunks, in order, into lots.

@@ -410,26 +410,47 @@ func (s *session) workJobs(ctx context.Context, jobs []*job) error {
 			s.Mark("budget_used_up")
 			return fault.New("engine: work", fault.Conflict, "lease_ending", "the time for this piece of work is used up")
 		}
-		if err := s.workLot(ctx, lot); err != nil {
-			return err
+		finished, err := s.workLot(ctx, lot)
+		if finished {
+			for _, j := range lot.jobs {
+				j.ack()
+			}
 		}
-		for _, j := range lot.jobs {
-			j.ack()
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// workLot writes one lot: intend, act, settle.
-func (s *session) workLot(ctx context.Context, l *lot) error {
+// workLot writes one lot: intend, act, settle. finished says that everything in
+// it has an outcome or waits in the store, even when err ends the work.
+func (s *session) workLot(ctx context.Context, l *lot) (finished bool, err error) {
 	if err := s.intend(ctx, l); err != nil {
-		return fmt.Errorf("intend: %w", err)
+		return false, fmt.Errorf("intend: %w", err)
 	}
 	actErr := s.act(ctx, l)
-	if err := s.settle(ctx, l); err != nil {
-		return fmt.Errorf("settle: %w", err)
+	if wait, ok := s.waits(actErr); ok {
+		l.putOff(wait, fault.CodeOf(actErr))
 	}
-	return actErr
+	if err := s.settle(ctx, l); err != nil {
+		return false, fmt.Errorf("settle: %w", err)
+	}
+	return !l.unfinished, actErr
+}
+
+// waits reports whether an error only means "later", so that what was not
+// written can wait in the store by itself while the rest of its chunk is done.
+func (s *session) waits(err error) (wait time.Duration, ok bool) {
+	switch {
+	case err == nil:
+		return 0, false
+	case fault.Is(err, fault.Throttled) && s.on(guardPark):
+		return max(fault.RetryAfter(err), time.Second), true
+	case fault.CodeOf(err) == "paused", fault.CodeOf(err) == "lease_ending":
+		return time.Second, true
+	}
+	return 0, false
 }
 
 // needAuthorization marks the connection, once, when an account's grant is gone.
