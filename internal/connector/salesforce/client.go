@@ -58,7 +58,7 @@ type answer struct {
 
 // send makes the call, with at most one repeat after a token refresh.
 func (c *client) send(ctx context.Context, r request) (answer, error) {
-	if err := c.rested(r); err != nil {
+	if err := c.rested(ctx, r); err != nil {
 		return answer{}, err
 	}
 	var raw []byte
@@ -122,12 +122,13 @@ func (c *client) once(ctx context.Context, r request, raw []byte, token secret.T
 	return answer{status: resp.StatusCode, body: body, raw: raw, date: date}, nil
 }
 
-// rested refuses a call while the daily quota is nearly spent.
-func (c *client) rested(r request) error {
+// rested refuses a call while the daily quota is nearly spent. A person who
+// waits is let through.
+func (c *client) rested(ctx context.Context, r request) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wait := c.resume.Sub(c.now())
-	if r.urgent || wait <= 0 {
+	if r.urgent || connector.IsForeground(ctx) || wait <= 0 {
 		return nil
 	}
 	// A clock that was set back must not stop us for longer than the rest.
