@@ -121,9 +121,9 @@ func TestKilledAtAnyInstantLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // chance, not secrecy
-	said := make([]int, writers)          // how many pairs each writer said were stored
-	got := make([]int, writers)           // how many of its messages came
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	said := make([]int, writers) // how many pairs each writer said were stored
+	got := make([]int, writers)  // how many of its messages came
 	for range kills {
 		runVictim(t, dir, time.Duration(rnd.Int64N(int64(60*time.Millisecond))), said)
 		inspect(t, dir, said, got)

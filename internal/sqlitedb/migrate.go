@@ -41,8 +41,10 @@ func (db *DB) Migrate(ctx context.Context, component string, steps []string) err
 func (tx *Tx) step(component string, version int, script string) error {
 	tx.wrote = true
 	if err := tx.exec(script); err != nil {
-		return &fault.Error{Op: "sqlitedb: migrate", Kind: fault.Other, Err: err,
-			Message: fmt.Sprintf("step %d of %s failed; the database is as before", version, component)}
+		return &fault.Error{
+			Op: "sqlitedb: migrate", Kind: fault.Other, Err: err,
+			Message: fmt.Sprintf("step %d of %s failed; the database is as before", version, component),
+		}
 	}
 	_, err := tx.Exec("INSERT INTO component (name, version) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET version = excluded.version",
 		component, version)

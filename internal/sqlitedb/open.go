@@ -99,7 +99,7 @@ func lockFolder(op, dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Unavailable, err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a file descriptor fits an int
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
 		return f, nil
 	}
@@ -243,11 +243,15 @@ func explain(op, path string, err error) error {
 	}
 	switch code(err) {
 	case codeNotADB:
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: "database_foreign", Err: err,
-			Message: path + " is no database; choose another data folder"}
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: "database_foreign", Err: err,
+			Message: path + " is no database; choose another data folder",
+		}
 	case codeCorrupt:
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: "database_damaged", Err: err,
-			Message: path + " is damaged; restore a backup"}
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: "database_damaged", Err: err,
+			Message: path + " is damaged; restore a backup",
+		}
 	}
 	return Classify(op, err)
 }

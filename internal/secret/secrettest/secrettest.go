@@ -135,8 +135,10 @@ var cases = []struct {
 	{"Moved/where the same letters are divided otherwise", func(k *kit) {
 		blob := k.seal(secret.Binding{Workspace: "ab", Subject: "c", Purpose: "d"}, plain)
 		for _, b := range []secret.Binding{
-			{Workspace: "a", Subject: "bc", Purpose: "d"}, {Workspace: "ab", Subject: "cd", Purpose: ""},
-			{Workspace: "abc", Subject: "", Purpose: "d"}, {Workspace: "ab", Subject: "d", Purpose: "c"},
+			{Workspace: "a", Subject: "bc", Purpose: "d"},
+			{Workspace: "ab", Subject: "cd", Purpose: ""},
+			{Workspace: "abc", Subject: "", Purpose: "d"},
+			{Workspace: "ab", Subject: "d", Purpose: "c"},
 		} {
 			k.wantClosed(b, blob)
 		}

@@ -29,7 +29,7 @@ func encodeCounters(m map[string]int64) []byte {
 
 func decodeCounters(b []byte) (map[string]int64, error) {
 	if len(b) == 0 {
-		return nil, nil //nolint:nilnil // no counters are none, not an absence to report
+		return nil, nil
 	}
 	m := map[string]int64{}
 	for len(b) > 0 {
@@ -37,8 +37,8 @@ func decodeCounters(b []byte) (map[string]int64, error) {
 		if used <= 0 || n > uint64(len(b)-used) {
 			return nil, errCounters
 		}
-		name := string(b[used : used+int(n)]) //nolint:gosec // n is below len(b)
-		b = b[used+int(n):]                   //nolint:gosec // n is below len(b)
+		name := string(b[used : used+int(n)])
+		b = b[used+int(n):]
 		v, used := binary.Varint(b)
 		if used <= 0 {
 			return nil, errCounters

@@ -75,8 +75,10 @@ var limitCases = []testCase{
 			it.Index, it.IndexSort = strings.Repeat("i", store.MaxPartitionBytes), strings.Repeat(string(c), store.MaxSortBytes)
 			k.put(it)
 		}
-		for _, q := range []store.Query{{Partition: strings.Repeat("p", store.MaxPartitionBytes), Limit: 1},
-			{Partition: strings.Repeat("i", store.MaxPartitionBytes), OnIndex: true, Limit: 1}} {
+		for _, q := range []store.Query{
+			{Partition: strings.Repeat("p", store.MaxPartitionBytes), Limit: 1},
+			{Partition: strings.Repeat("i", store.MaxPartitionBytes), OnIndex: true, Limit: 1},
+		} {
 			k.settled(q.OnIndex, func() string { return diff(3, len(k.all(q))) })
 		}
 	}},

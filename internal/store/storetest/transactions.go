@@ -176,8 +176,11 @@ var batchCases = []testCase{
 			k.Fatal(err)
 		}
 		want := []store.Item{
-			{Key: keys[0], Version: 1, Data: []byte("c")}, {Key: keys[1]}, {Key: keys[2], Version: 1, Data: []byte("a")},
-			{Key: keys[3], Version: 1, Data: []byte("c")}, {Key: keys[4]},
+			{Key: keys[0], Version: 1, Data: []byte("c")},
+			{Key: keys[1]},
+			{Key: keys[2], Version: 1, Data: []byte("a")},
+			{Key: keys[3], Version: 1, Data: []byte("c")},
+			{Key: keys[4]},
 		}
 		for i := range want {
 			if want[i].Version == 0 {
