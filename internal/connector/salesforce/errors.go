@@ -40,7 +40,6 @@ func sessionExpired(err error) bool { return errors.Is(err, errSession) }
 type meaning struct {
 	kind fault.Kind
 	code string
-	wait time.Duration
 }
 
 // meanings holds the codes whose meaning does not depend on anything else.

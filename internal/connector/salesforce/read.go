@@ -62,8 +62,10 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 	if len(asked) == 0 {
 		return reads, ctx.Err()
 	}
-	r := request{op: op, method: http.MethodPost, path: dataPath + "/composite/sobjects/" + object,
-		body: map[string]any{"ids": asked, "fields": columns(object, fields...)}}
+	r := request{
+		op: op, method: http.MethodPost, path: dataPath + "/composite/sobjects/" + object,
+		body: map[string]any{"ids": asked, "fields": columns(object, fields...)},
+	}
 	a, err := o.client.send(ctx, r)
 	if err != nil {
 		return nil, err

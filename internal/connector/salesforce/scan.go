@@ -203,8 +203,10 @@ func (o *org) deleted(ctx context.Context, op, object string, start time.Time, r
 	if least := start.Add(2 * deletedSpan); end.Before(least) {
 		end = least
 	}
-	r := request{op: op, method: http.MethodGet, path: dataPath + "/sobjects/" + object + "/deleted/",
-		query: url.Values{"start": {start.Format(time.RFC3339)}, "end": {end.Format(time.RFC3339)}}}
+	r := request{
+		op: op, method: http.MethodGet, path: dataPath + "/sobjects/" + object + "/deleted/",
+		query: url.Values{"start": {start.Format(time.RFC3339)}, "end": {end.Format(time.RFC3339)}},
+	}
 	a, err := o.client.send(ctx, r)
 	if err != nil {
 		return connector.DeletedPage{}, err

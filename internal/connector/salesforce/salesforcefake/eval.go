@@ -239,15 +239,9 @@ func (c *cond) exact(t *table) *cond {
 
 // orderIs reports whether the query is sorted by these columns, all one way.
 func (q query) orderIs(desc bool, names ...string) bool {
-	if len(q.order) != len(names) {
-		return false
-	}
-	for i, k := range q.order {
-		if k.col.name != names[i] || k.desc != desc {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(q.order, names, func(k sortKey, name string) bool {
+		return k.col.name == name && k.desc == desc
+	})
 }
 
 // run lists what a query finds, in its order. all takes the recycle bin in.

@@ -108,8 +108,8 @@ func personal(own ...column) []column {
 		mail, typed("Phone", "Business Phone", "phone"), typed("MobilePhone", "Mobile Phone", "phone"),
 		typed("Fax", "Fax", "phone"), text("Title", "Title", 128),
 		pick("LeadSource", "Lead Source", false, sources...), typed("Description", "Description", "textarea"),
-		column{name: "HasOptedOutOfEmail", label: "Email Opt Out", kind: "boolean", defaulted: true},
-		column{name: "DoNotCall", label: "Do Not Call", kind: "boolean", defaulted: true},
+		{name: "HasOptedOutOfEmail", label: "Email Opt Out", kind: "boolean", defaulted: true},
+		{name: "DoNotCall", label: "Do Not Call", kind: "boolean", defaulted: true},
 	}, own...)
 }
 

@@ -43,7 +43,7 @@ func TestVendorClient(t *testing.T) {
 	access, refresh := fake.Token()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "jsforce.test.mjs") //nolint:gosec // our own file
+	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "jsforce.test.mjs")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(),
 		"LOCKSTEP_FAKE_SALESFORCE="+base, "FAKE_TOKEN="+access, "FAKE_REFRESH_TOKEN="+refresh, "FAKE_ORG_ID="+fake.OrgID(),
@@ -60,7 +60,7 @@ func TestVendorClient(t *testing.T) {
 // serve serves h on a free port of this machine.
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
