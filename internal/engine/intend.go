@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -35,8 +36,9 @@ type intentEntry struct {
 	Version  int64                    `json:"n,omitempty"` // of the link when the plan was made
 	Intended map[crm.MappingID]string `json:"i,omitempty"` // digest of each canonical value about to be written
 	Claims   []string                 `json:"k,omitempty"`
-	Fields   crm.Fields               `json:"f,omitempty"` // whole values, only of creates without a key
-	Cursor   string                   `json:"u,omitempty"` // where to look for such a create
+	Look     []reconcile.Key          `json:"q,omitempty"` // how to find such a create by its identity
+	Cursor   string                   `json:"u,omitempty"` // where to look for a create without identity
+	Lost     []Diff                   `json:"x,omitempty"` // users' values that a conflict takes the place of
 	Lag      time.Duration            `json:"w,omitempty"` // until a create that landed can be found by its identity
 }
 
@@ -127,9 +129,14 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 			if u.link.paired() {
 				e.Version = u.versions.Left
 			}
+			e.Lost = s.lost(u, side)
 			if w.Create && len(u.claims) == 0 {
-				e.Fields, e.Intended = w.Fields, nil
 				e.Cursor = s.sideCursor(ctx, side)
+			}
+			for _, look := range u.lookups {
+				if w.Create {
+					e.Look = append(e.Look, look.Keys...)
+				}
 			}
 			in.Entries = append(in.Entries, e)
 		}

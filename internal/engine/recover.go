@@ -48,7 +48,7 @@ func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
 			updates = append(updates, e)
 		}
 	}
-	if err := s.recoverUpdates(ctx, updates); err != nil {
+	if err := s.recoverUpdates(ctx, in, updates); err != nil {
 		return err
 	}
 	rest, err := s.recoverCreates(ctx, in, creates)
@@ -77,7 +77,7 @@ type openPair struct {
 
 // recoverUpdates takes every intended value that an app holds, or held since
 // by its own history, as agreed.
-func (s *session) recoverUpdates(ctx context.Context, entries []intentEntry) error {
+func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []intentEntry) error {
 	pairs, us := openPairs(entries)
 	if len(pairs) == 0 {
 		return nil
@@ -92,6 +92,9 @@ func (s *session) recoverUpdates(ctx context.Context, entries []intentEntry) err
 		if err := s.history(ctx, side, pairs); err != nil {
 			return err
 		}
+	}
+	if err := s.logLost(ctx, in, pairs); err != nil {
+		return fmt.Errorf("log what lost: %w", err)
 	}
 	for _, p := range pairs {
 		if err := s.agreeLanded(ctx, p); err != nil {
@@ -229,98 +232,6 @@ func (s *session) landedValue(id crm.MappingID, side crm.Side, now crm.Fields, p
 		}
 	}
 	return crm.Value{}, false
-}
-
-// recoverCreates looks for records whose creation may have landed. It returns
-// the entries that cannot be decided yet.
-func (s *session) recoverCreates(ctx context.Context, in *intent, entries []intentEntry) ([]intentEntry, error) {
-	var rest []intentEntry
-	for _, e := range entries {
-		switch {
-		case len(e.Claims) == 0:
-			open, err := s.recoverKeyless(ctx, in, e)
-			if err != nil {
-				return nil, err
-			}
-			if open {
-				rest = append(rest, e)
-			}
-		case s.stood("intent "+in.ID) < e.Lag && s.on(guardIndexLag):
-			s.Mark("create_waits_for_index")
-			rest = append(rest, e) // its claim makes others wait
-		default:
-			// Found or not, the app's search can be trusted by now: the normal match decides.
-			s.Mark("create_left_to_match")
-			s.freeClaims(ctx, e.Side, e.Claims, in.ID)
-		}
-	}
-	return rest, nil
-}
-
-// recoverKeyless looks for a record without identity that we may have created:
-// the newest record that holds exactly what we were about to write and is not
-// linked. It then becomes the pair's other half.
-func (s *session) recoverKeyless(ctx context.Context, in *intent, e intentEntry) (open bool, err error) {
-	lag := s.end(e.Side).app.Limits.IndexLag
-	found, err := s.lookForCreated(ctx, in, e)
-	if err != nil {
-		return false, err
-	}
-	if found == "" {
-		return s.stood("intent "+in.ID) < lag, nil
-	}
-	s.Mark("keyless_create_found")
-	u := &unit{side: e.Side.Other(), id: e.source()}
-	if err := s.loadLinks(ctx, []*unit{u}); err != nil || u.link.paired() {
-		return false, err
-	}
-	l := u.link.clone()
-	l.setID(u.side, u.id)
-	l.setID(e.Side, found)
-	l.State, l.Made, l.Since = crm.StateInSync, s.Now(), s.Now()
-	item, err := l.item(s.scope)
-	if err != nil {
-		return false, err
-	}
-	alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
-	if err != nil {
-		return false, err
-	}
-	return false, s.Store.Transact(ctx, []store.Write{{Item: item, If: store.IfVersion(u.versions.Left)}, {Item: alias, If: store.IfVersion(u.versions.Right)}})
-}
-
-func (s *session) lookForCreated(ctx context.Context, in *intent, e intentEntry) (crm.RecordID, error) {
-	end := s.end(e.Side)
-	names := make([]string, 0, len(e.Fields))
-	for n := range e.Fields {
-		names = append(names, n)
-	}
-	want := e.Fields.Digest(names)
-	req := connector.ChangesRequest{Object: end.object, Fields: end.fields, Cursor: e.Cursor}
-	for {
-		cctx, cancel := s.call(ctx, e.Side)
-		page, err := end.Changes(cctx, req)
-		cancel()
-		if err != nil {
-			return "", fmt.Errorf("%s: look for a created record: %w", e.Side, err)
-		}
-		for _, r := range page.Records {
-			if r.Deleted || r.Fields.Digest(names) != want {
-				continue
-			}
-			u := &unit{side: e.Side, id: r.ID}
-			if err := s.loadLinks(ctx, []*unit{u}); err != nil {
-				return "", err
-			}
-			if !u.link.paired() {
-				return r.ID, nil
-			}
-		}
-		if page.Next == "" {
-			return "", nil
-		}
-		req.Position = page.Next
-	}
 }
 
 // sendRehints asks for another look at records that waited for a decision on others.

@@ -105,9 +105,6 @@ func (b *books) putOff(u *unit) {
 		p = &putOff{chunk: *j}
 		p.ID, p.Side, p.Hints, p.Since = b.s.NewID("chk"), u.side, nil, b.s.Now()
 		b.put[key] = p
-		if p.Counted {
-			b.run(p.Run)["sent"]++
-		}
 	}
 	h := u.hint
 	h.Digest = ""
@@ -450,8 +447,8 @@ func (b *books) intentWrites() ([]store.Write, error) {
 
 // parkWrites stores the hints that were put off.
 func (b *books) parkWrites(ctx context.Context) ([]store.Write, error) {
-	if len(b.put) == 0 {
-		return nil, nil
+	if len(b.put) == 0 || b.lot.unfinished {
+		return nil, nil // an unfinished chunk comes again whole
 	}
 	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
 		return nil, err
@@ -463,9 +460,14 @@ func (b *books) parkWrites(ctx context.Context) ([]store.Write, error) {
 	slices.Sort(keys)
 	var ws []store.Write
 	for _, k := range keys {
-		w, err := b.s.parkWrite(&b.put[k].chunk, b.put[k].wait)
+		p := b.put[k]
+		w, err := b.s.parkWrite(&p.chunk, p.wait)
 		if err != nil {
 			return nil, err
+		}
+		if p.Counted {
+			b.run(p.Run)["sent"]++
+			b.run(p.Run)["done"] -= int64(len(p.Hints))
 		}
 		ws = append(ws, w)
 	}

@@ -158,7 +158,7 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 			w.violated("S1", fmt.Sprintf("%s: %s of %s, %s is equal and the base differs", when, m.ID, left.id, right.id))
 			return
 		}
-		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && t.over && !w.reprieved[tokenKey(m.ID, a)] {
+		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && t.over && !t.shared && !w.reprieved[tokenKey(m.ID, a)] {
 			w.violated("S4", fmt.Sprintf("%s: %s of %s, %s holds a value that was replaced", when, m.ID, left.id, right.id))
 			return
 		}

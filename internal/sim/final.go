@@ -24,6 +24,7 @@ func (w *world) aside(f func(ctx context.Context, e *engine.Engine)) {
 // live is one seed from beginning to end.
 func (w *world) live() {
 	w.connect()
+	w.tell("settings %+v", w.set)
 	w.schedules = -1 // nobody listens to webhooks yet
 	for range w.set.people {
 		w.settler()

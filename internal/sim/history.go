@@ -54,6 +54,8 @@ type token struct {
 	at   cellKey
 	when moment
 	over bool // a user who saw it typed something else in its place
+
+	shared bool // it was typed more than once: an e-mail address of two records
 }
 
 // loser is a value of a user that we wrote over without its having been agreed.
@@ -190,7 +192,8 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 			old.over = true
 		}
 		if !a.Blank() {
-			w.tokens[tokenKey(m.ID, a)] = &token{at: k, when: w.moment()}
+			key := tokenKey(m.ID, a)
+			w.tokens[key] = &token{at: k, when: w.moment(), shared: w.tokens[key] != nil}
 		}
 	}
 }

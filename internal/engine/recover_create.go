@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// recoverCreates looks for records whose creation may have landed and joins
+// them to their sources. It returns the entries that cannot be decided yet.
+func (s *session) recoverCreates(ctx context.Context, in *intent, entries []intentEntry) ([]intentEntry, error) {
+	var rest []intentEntry
+	for _, e := range entries {
+		keyless := len(e.Claims) == 0
+		waits := s.stood("intent "+in.ID) < e.Lag && s.on(guardIndexLag)
+		if waits && !keyless {
+			s.Mark("create_waits_for_index")
+			rest = append(rest, e) // its claim makes others wait
+			continue
+		}
+		look := s.lookByIdentity
+		if keyless {
+			look = s.lookForEqual
+		}
+		found, err := look(ctx, &e)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case found != nil:
+			if err := s.tie(ctx, &e, found); err != nil {
+				return nil, err
+			}
+		case waits:
+			rest = append(rest, e)
+			continue
+		default:
+			s.Mark("create_left_to_match") // it did not land, or the normal match knows better
+		}
+		s.freeClaims(ctx, e.Side, e.Claims, in.ID)
+	}
+	return rest, nil
+}
+
+// tie joins a created record to its source. What it holds of what was intended
+// is agreed on, so that an edit of the source since then travels on.
+func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) error {
+	u := &unit{side: e.Side.Other(), id: e.source()}
+	if err := s.loadLinks(ctx, []*unit{u}); err != nil || u.link.paired() {
+		return err
+	}
+	twin := &unit{side: e.Side, id: created.ID}
+	if err := s.loadLinks(ctx, []*unit{twin}); err != nil {
+		return err
+	}
+	if twin.link != nil {
+		return nil // it was seen by itself meanwhile: the normal match knows better
+	}
+	s.Mark("created_record_found")
+	l := u.link.clone()
+	l.setID(u.side, u.id)
+	l.setID(e.Side, created.ID)
+	l.State, l.Code, l.Detail, l.Others = crm.StateInSync, "", "", nil
+	l.Made, l.Since, l.Settings = s.Now(), s.Now(), ""
+	l.SeenL, l.SeenR = "", ""
+	l.Base = crm.Base{}
+	for id, want := range e.Intended {
+		if m := s.set.Mapping(id); m != nil {
+			if v, err := m.Canonical(e.Side, created.Fields); err == nil && v.Digest() == want {
+				l.Base[id] = crm.Agree(m.Revision(), v)
+			}
+		}
+	}
+	item, err := l.item(s.scope)
+	if err != nil {
+		return err
+	}
+	alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
+	if err != nil {
+		return err
+	}
+	// The source may have had an item of its own under the key that is now the alias's.
+	versions := u.versions
+	ws := []store.Write{{Item: item, If: store.IfVersion(versions.Left)}, {Item: alias, If: store.IfVersion(versions.Right)}}
+	if err := s.Store.Transact(ctx, ws); err != nil {
+		return fmt.Errorf("join a created record: %w", err)
+	}
+	return nil
+}
+
+// lookByIdentity finds the one record that holds the identity which the create
+// claimed, even when its source has got another one since.
+func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Record, error) {
+	ask := questions{}
+	ask.add(e.Look)
+	found, err := s.answer(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	var same []crm.Record
+	for _, r := range found.all(e.Look) {
+		if slices.ContainsFunc(s.set.IdentityKeys(e.Side, &r), func(k reconcile.Key) bool { return slices.Contains(e.Claims, k.Canonical) }) {
+			same = append(same, r)
+		}
+	}
+	if len(same) != 1 {
+		return nil, nil //nolint:nilnil // nobody, or nobody in particular
+	}
+	return &same[0], nil
+}
+
+// lookForEqual finds a record without identity that we may have created: one
+// listed since that holds all that was about to be written and is not linked.
+func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record, error) {
+	end := s.end(e.Side)
+	req := connector.ChangesRequest{Object: end.object, Fields: end.fields, Cursor: e.Cursor}
+	for {
+		cctx, cancel := s.call(ctx, e.Side)
+		page, err := end.Changes(cctx, req)
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("%s: look for a created record: %w", e.Side, err)
+		}
+		for i := range page.Records {
+			r := &page.Records[i]
+			if r.Deleted || !s.holdsAll(e, r) {
+				continue
+			}
+			u := &unit{side: e.Side, id: r.ID}
+			if err := s.loadLinks(ctx, []*unit{u}); err != nil {
+				return nil, err
+			}
+			if !u.link.paired() {
+				return r, nil
+			}
+		}
+		if page.Next == "" {
+			return nil, nil //nolint:nilnil // it did not land
+		}
+		req.Position = page.Next
+	}
+}
+
+// holdsAll reports whether a record holds every value intended, in canonical form.
+func (s *session) holdsAll(e *intentEntry, r *crm.Record) bool {
+	for id, want := range e.Intended {
+		m := s.set.Mapping(id)
+		if m == nil {
+			return false
+		}
+		if v, err := m.Canonical(e.Side, r.Fields); err != nil || v.Digest() != want {
+			return false
+		}
+	}
+	return len(e.Intended) > 0
+}

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+)
+
+// contested are the rules under which a value that somebody typed gives way to
+// another one that was not agreed on either.
+var contested = []reconcile.FieldRule{
+	reconcile.RuleConflictLeft, reconcile.RuleConflictRight, reconcile.RuleConflictNewest, reconcile.RuleFirstDifference,
+}
+
+// lost lists the users' values that a unit's write on side takes the place of
+// without their having been agreed. The intent keeps them, so that the log can
+// tell of them whoever finishes the work.
+func (s *session) lost(u *unit, side crm.Side) []Diff {
+	if !slices.ContainsFunc(u.plan.Fields, func(f reconcile.FieldPlan) bool { return slices.Contains(contested, f.Rule) }) {
+		return nil
+	}
+	return slices.DeleteFunc(s.diffs(u), func(d Diff) bool {
+		return d.Side != side || d.Before.Blank() || !slices.Contains(contested, reconcile.FieldRule(d.Rule))
+	})
+}
+
+// logLost enters the losers of an intent's writes in the log. A record that
+// still holds such a value was not written, and has lost nothing. The page is
+// named after the intent: written twice, it is there once.
+func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) error {
+	var entries []Entry
+	for _, p := range pairs {
+		for _, side := range crm.Sides {
+			e, r := p.entries.Get(side), p.rec.Get(side)
+			if e == nil || r == nil {
+				continue
+			}
+			diffs := slices.DeleteFunc(slices.Clone(e.Lost), func(d Diff) bool { return r.Fields[d.Field].Equal(d.Before) })
+			if len(diffs) == 0 {
+				continue
+			}
+			s.Mark("loser_logged_by_recovery")
+			way := crm.WayTo(side)
+			entries = append(entries, Entry{Time: s.Now(), Connection: s.con, Sync: s.sync, Side: side, Way: way, Record: r.ID,
+				Partner: p.hint.on(side.Other()), Outcome: crm.Updated, Behavior: s.conf.Behavior.Get(way), Diffs: diffs})
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	pages, err := s.logPages("pg_"+strings.TrimPrefix(in.ID, "int_"), entries)
+	if err != nil {
+		return err
+	}
+	return s.Store.Transact(ctx, pages)
+}
