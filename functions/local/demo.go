@@ -137,7 +137,7 @@ func (d *demo) start(ctx context.Context, conf config.Checked) (*program, error)
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.listen(a, conf)
+	s, err := d.listen(ctx, a, conf)
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -162,11 +162,11 @@ func (p *program) stop() error {
 }
 
 // listen takes another port when the usual one is in use: a demo should run.
-func (d *demo) listen(a *app.App, conf config.Checked) (*server, error) {
-	s, err := listen(a, conf)
+func (d *demo) listen(ctx context.Context, a *app.App, conf config.Checked) (*server, error) {
+	s, err := listen(ctx, a, conf)
 	if fault.CodeOf(err) == "address_in_use" && conf.Port != 0 {
 		conf.Port = 0
-		return listen(a, conf)
+		return listen(ctx, a, conf)
 	}
 	return s, err
 }

@@ -81,7 +81,7 @@ type fakeServer struct {
 
 // startFake serves a fake app and sends its webhooks, until stop.
 func startFake(ctx context.Context, app, addr string, c fakekit.Config) (*fakeServer, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fault.New("fake: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", addr, errors.Unwrap(err)))
 	}

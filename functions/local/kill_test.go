@@ -60,7 +60,7 @@ func spawn(t *testing.T, args ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{cmd: exec.Command(self, args...), out: new(lines), errs: new(lines), done: make(chan struct{})} //nolint:gosec // ourselves
+	c := &child{cmd: exec.Command(self, args...), out: new(lines), errs: new(lines), done: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), asProgram+"=1", "LOCKSTEP_ADMIN_KEY="+testKey)
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.errs
 	if err := c.cmd.Start(); err != nil {
@@ -135,7 +135,7 @@ func newServed(t *testing.T, people int) *served {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -448,7 +448,7 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 			t.Fatal(err)
 		}
 		file := filepath.Join(data, "admin.key")
-		key, err := os.ReadFile(file) //nolint:gosec // of this test
+		key, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	s, err := listen(a, conf)
+	s, err := listen(ctx, a, conf)
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
@@ -150,8 +150,8 @@ const (
 	stopTime = 3 * time.Second // for answers under way
 )
 
-func listen(a *app.App, c config.Checked) (*server, error) {
-	l, err := net.Listen("tcp", c.Addr())
+func listen(ctx context.Context, a *app.App, c config.Checked) (*server, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Addr())
 	if err != nil {
 		return nil, fault.New("serve: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", c.Addr(), errors.Unwrap(err)))
 	}

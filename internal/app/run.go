@@ -22,7 +22,7 @@ const (
 	// tickBusy is how long the tick rests between two looks while runs are open.
 	tickBusy = 100 * time.Millisecond
 	// Nothing open: parked work is sent at most an eighth of its wait too late.
-	tickIdleMin, tickIdleMax = time.Second, time.Minute
+	tickIdle, tickIdleMost = time.Second, time.Minute
 	// lookSchedule is how often schedules are looked at.
 	lookSchedule = time.Second
 	// pulls is how many scheduled pulls list at once.
@@ -65,7 +65,7 @@ func (a *App) work(ctx, hand context.Context) {
 			return
 		case err != nil:
 			a.log.Error("queue not readable", "error", err)
-			pause(ctx, nil, tickIdleMin)
+			pause(ctx, nil, tickIdle)
 		case len(ds) == 0:
 			pause(ctx, a.Queue.Notify(), lookQueue)
 		default:
@@ -117,7 +117,7 @@ func (a *App) ticks(ctx context.Context) {
 			pause(ctx, a.tick.heard(), tickBusy)
 			continue
 		}
-		if pause(ctx, a.tick.heard(), min(max(now.Sub(last)/8, tickIdleMin), tickIdleMax)) {
+		if pause(ctx, a.tick.heard(), min(max(now.Sub(last)/8, tickIdle), tickIdleMost)) {
 			last = a.now()
 		}
 	}
@@ -125,7 +125,7 @@ func (a *App) ticks(ctx context.Context) {
 
 // schedule fires the syncs' schedules, one pull of a sync at a time.
 func (a *App) schedule(ctx context.Context) {
-	s := schedule{app: a, running: map[engine.SyncRef]bool{}, rests: map[engine.SyncRef]rest{}, slots: make(chan struct{}, pulls)}
+	s := schedule{app: a, pull: a.Engine.Pull, running: map[engine.SyncRef]bool{}, rests: map[engine.SyncRef]rest{}, slots: make(chan struct{}, pulls)}
 	defer s.wg.Wait()
 	for ctx.Err() == nil {
 		err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error {
@@ -145,6 +145,7 @@ func (a *App) schedule(ctx context.Context) {
 // schedule is what the scheduler remembers.
 type schedule struct {
 	app   *App
+	pull  func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error
 	slots chan struct{}
 	wg    sync.WaitGroup
 
@@ -160,7 +161,7 @@ type rest struct {
 }
 
 // Failing pulls are tried again after a wait that doubles.
-const restMin, restMax = 5 * time.Second, 5 * time.Minute
+const restFirst, restMost = 5 * time.Second, 5 * time.Minute
 
 // fire starts a pull unless one is under way, or failed a moment ago, or all
 // slots are taken; then the next look finds it due again.
@@ -177,7 +178,7 @@ func (s *schedule) fire(ctx context.Context, ref engine.SyncRef) {
 	}
 	s.running[ref] = true
 	s.wg.Go(func() {
-		err := s.app.Engine.Pull(ctx, ref.Workspace, ref.Connection, ref.Sync)
+		err := s.pull(ctx, ref.Workspace, ref.Connection, ref.Sync)
 		s.pulled(ctx, ref, err)
 		<-s.slots
 	})
@@ -196,7 +197,7 @@ func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
 		return
 	}
 	r := s.rests[ref]
-	r.wait = min(max(2*r.wait, restMin, fault.RetryAfter(err)), restMax)
+	r.wait = min(max(2*r.wait, restFirst, fault.RetryAfter(err)), restMost)
 	r.until = s.app.now().Add(r.wait)
 	s.rests[ref] = r
 	level := slog.LevelWarn
