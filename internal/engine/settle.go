@@ -40,6 +40,7 @@ type books struct {
 	put     map[string]*putOff // by run, side and wait
 	open    []intentEntry      // may have landed: stays in the intent
 	rehint  []crm.RecordRef
+	noticed bool // a deletion was noticed: the tick has to look
 }
 
 // unit enters one unit's result.
@@ -319,6 +320,7 @@ func (b *books) noticeGone(u *unit) {
 		side = side.Other()
 		id = u.link.id(side)
 	}
+	b.noticed = true
 	data, err := json.Marshal(goneItem{V: 1, At: b.s.Now()})
 	if err == nil {
 		b.links = append(b.links, store.Write{Item: store.Item{Key: b.s.gone(side, id), Data: data}})
@@ -358,6 +360,11 @@ func (b *books) count(u *unit) {
 func (b *books) storeLinks(ctx context.Context) error {
 	if len(b.links) == 0 {
 		return nil
+	}
+	if b.noticed {
+		if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
+			return err
+		}
 	}
 	// Two units may notice the same absence; no key may come twice.
 	seen := map[store.Key]bool{}
