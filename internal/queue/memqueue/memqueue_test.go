@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,6 +32,17 @@ func TestConformanceInAnyOrderOfGroups(t *testing.T) {
 		last := func(n int) int { return n - 1 }
 		return memqueue.New(clock.Now, memqueue.Options{MaxReceives: maxReceives, Pick: last}), clock
 	})
+}
+
+// TestConformanceByItsOwnClock shows that the suite needs no clock to turn: it
+// waits where it must, here in virtual time.
+func TestConformanceByItsOwnClock(t *testing.T) {
+	t.Parallel()
+	for name, run := range queuetest.All(func(_ *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
+		return memqueue.New(time.Now, memqueue.Options{MaxReceives: maxReceives}), nil
+	}) {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
+	}
 }
 
 func TestOneReceiveTakesTheNextOfAGroup(t *testing.T) {

@@ -3,7 +3,6 @@ package sqlitequeue_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/queue"
@@ -19,17 +18,6 @@ func TestConformance(t *testing.T) {
 		clock := queuetest.NewClock()
 		return open(t, t.TempDir(), clock.Now, maxReceives), clock
 	})
-}
-
-// TestConformanceByItsOwnClock shows that the suite needs no clock to turn: it
-// waits where it must, here in virtual time.
-func TestConformanceByItsOwnClock(t *testing.T) {
-	t.Parallel()
-	for name, run := range queuetest.All(func(t *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
-		return open(t, t.TempDir(), time.Now, maxReceives), nil
-	}) {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
-	}
 }
 
 func open(t testing.TB, dir string, now func() time.Time, maxReceives int) *sqlitequeue.Queue {
