@@ -186,6 +186,11 @@ func (b *batch) decideCreate(u *unit) {
 	if w == nil || !w.Create {
 		return
 	}
+	if b.coming.holds(u) {
+		b.Mark("create_still_open")
+		u.deferFor(max(b.coming.lag, time.Second), "create_in_flight")
+		return
+	}
 	for _, k := range u.keys {
 		if first := b.creates[string(u.side)+k.Canonical]; first != nil && b.on(guardOwnDuplicates) {
 			b.Mark("own_duplicate_in_batch")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -11,13 +12,61 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
+// coming are the creates of an earlier worker that may have landed and cannot
+// be looked up yet.
+type coming struct {
+	sources map[unitKey]bool
+	keyless [2]bool // by side: a record without identity may have been made there
+	lag     time.Duration
+}
+
+// holds reports whether u must wait for the fate of another create: one of its
+// own twin, whatever identity it has by now, or one that may have made u itself.
+func (c *coming) holds(u *unit) bool {
+	return c.sources[unitKey{u.side, u.id}] || len(u.keys) == 0 && c.keyless[u.side.Index()]
+}
+
+// wait notes a create that is still open.
+func (c *coming) wait(e *intentEntry) {
+	if c.sources == nil {
+		c.sources = map[unitKey]bool{}
+	}
+	c.sources[unitKey{e.Side.Other(), e.source()}] = true
+	c.lag = max(c.lag, e.Lag)
+	if len(e.Claims) == 0 {
+		c.keyless[e.Side.Index()] = true
+	}
+}
+
+// wakeFor makes sure that somebody comes back for creates that are still open,
+// even when no message about their sources is left.
+func (s *session) wakeFor(ctx context.Context, rest []intentEntry) error {
+	hints := map[crm.Side][]hint{}
+	for i := range rest {
+		e := &rest[i]
+		s.coming.wait(e)
+		from := e.Side.Other()
+		hints[from] = append(hints[from], hint{ID: e.source(), Force: true})
+	}
+	for _, side := range crm.Sides {
+		for part := range slices.Chunk(hints[side], s.Tuning.ChunkSize) {
+			c := s.newChunk(s.scope, s.conn, RunWebhook, s.webhookRun(s.scope), side, part)
+			if err := s.park(ctx, c, s.coming.lag+time.Second); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // recoverCreates looks for records whose creation may have landed and joins
 // them to their sources. It returns the entries that cannot be decided yet.
 func (s *session) recoverCreates(ctx context.Context, in *intent, entries []intentEntry) ([]intentEntry, error) {
 	var rest []intentEntry
+	stood := s.stood("intent " + in.ID)
 	for _, e := range entries {
 		keyless := len(e.Claims) == 0
-		waits := s.stood("intent "+in.ID) < e.Lag && s.on(guardIndexLag)
+		waits := stood < e.Lag && s.on(guardIndexLag)
 		if waits && !keyless {
 			s.Mark("create_waits_for_index")
 			rest = append(rest, e) // its claim makes others wait
@@ -43,6 +92,12 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			s.Mark("create_left_to_match") // it did not land, or the normal match knows better
 		}
 		s.freeClaims(ctx, e.Side, e.Claims, in.ID)
+	}
+	if stood == 0 {
+		return rest, s.wakeFor(ctx, rest)
+	}
+	for i := range rest {
+		s.coming.wait(&rest[i])
 	}
 	return rest, nil
 }

@@ -33,6 +33,7 @@ type session struct {
 	ends    [2]end
 	lease   *lease
 	started time.Time
+	coming  coming // creates whose fate is not known yet
 }
 
 func (s *session) end(side crm.Side) *end { return &s.ends[side.Index()] }
