@@ -390,7 +390,7 @@ func (e *Engine) belongings(sc scope) []store.Query {
 	for shard := range uint32(shards) {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(shard), Limit: 500})
 	}
-	for _, kind := range []string{"p", "n", "x", "i", "k", "m", "h", "y"} {
+	for _, kind := range []string{"p", "n", "x", "i", "k", "h", "y"} {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 500})
 	}
 	out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: dead(sc.ws, sc.con, "x").Partition, Limit: 500},

@@ -14,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 )
 
 // What the program may hold in memory at its peak.
@@ -109,7 +112,7 @@ func threePorts() (a, b, c string, err error) {
 
 // start runs the program until stop is called.
 func start(ctx context.Context, binary string, args ...string) (*exec.Cmd, func(), error) {
-	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // the operator names the program to measure
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = append(os.Environ(), "LOCKSTEP_ADMIN_KEY="+benchKey)
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -129,7 +132,7 @@ func highWater(pid int) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("peak memory can be read on Linux only: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if rest, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
 			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
@@ -161,7 +164,7 @@ func (c client) call(ctx context.Context, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
@@ -185,11 +188,11 @@ func (c client) firstSync(ctx context.Context, hub, force string) error {
 	}
 	var left, right, con id
 	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": "hubspot", "name": "left", "base_url": hub,
-		"credentials": map[string]string{"kind": "token", "token": "pat-fake-private-app"}}, &left); err != nil {
+		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken}}, &left); err != nil {
 		return err
 	}
 	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": "salesforce", "name": "right", "base_url": force,
-		"credentials": map[string]string{"kind": "oauth2", "client_id": "3MVG9lockstep.fake.consumer.key", "client_secret": "lockstep-fake-consumer-secret"}}, &right); err != nil {
+		"credentials": map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret}}, &right); err != nil {
 		return err
 	}
 	var presets struct {
