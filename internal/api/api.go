@@ -64,6 +64,7 @@ type server struct {
 	mux      *http.ServeMux
 	huma     huma.API
 	routes   map[string]*served // by pattern
+	literal  map[string]bool    // paths of routes without placeholders
 	public   *url.URL           // nil without PublicURL
 	document []byte             // the OpenAPI document
 	patterns sync.Map           // compiled patterns of schemas
@@ -97,7 +98,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Version == "" {
 		o.Version = "0"
 	}
-	s := &server{Options: o, mux: http.NewServeMux(), routes: map[string]*served{}}
+	s := &server{Options: o, mux: http.NewServeMux(), routes: map[string]*served{}, literal: map[string]bool{}}
 	if o.PublicURL != "" {
 		u, err := url.Parse(o.PublicURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
@@ -147,6 +148,7 @@ func (s *server) build() error {
 		if _, ok := s.routes[routes[i].method+" "+routes[i].path]; !ok {
 			return fmt.Errorf("the route %s has no handler", routes[i].id)
 		}
+		s.literal[routes[i].path] = true
 	}
 	finishSchemas(s.registry())
 	document, err := json.Marshal(s.huma.OpenAPI())
@@ -229,6 +231,8 @@ func handle[I, O any](s *server, id string, h func(context.Context, *I) (*O, err
 		return out, nil
 	})
 	sv.op = s.registered(op.Method, op.Path)
+	sv.op.Responses["431"] = &huma.Response{Description: "Request Header Fields Too Large: answered before anything was read", // by net/http
+		Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}
 	s.routes[op.Method+" "+op.Path] = sv
 }
 
@@ -253,7 +257,10 @@ func (s *server) registered(method, path string) *huma.Operation {
 func (s *server) refusal(ctx context.Context, err error) *Problem {
 	p := *problemOf(err)
 	p.RequestID = requestID(ctx)
-	if p.Status >= http.StatusInternalServerError {
+	switch {
+	case p.Status == http.StatusServiceUnavailable: // an app's limit or absence: nobody has to act
+		s.Logger.WarnContext(ctx, "request not served now", "request_id", p.RequestID, "code", p.Code, "error", causeOf(&p))
+	case p.Status >= http.StatusInternalServerError:
 		s.Logger.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "status", p.Status, "code", p.Code, "error", causeOf(&p))
 	}
 	return &p

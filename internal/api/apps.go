@@ -45,7 +45,11 @@ func (s *server) getApp(_ context.Context, in *appPath) (*appOutput, error) {
 // shown has no null lists.
 func shown(a crm.App) crm.App {
 	some(&a.Objects)
+	a.Auth = slices.Clone(a.Auth)
 	some(&a.Auth)
+	for i := range a.Auth {
+		some(&a.Auth[i].Fields)
+	}
 	some(&a.Abilities)
 	some(&a.Warnings)
 	return a

@@ -19,6 +19,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -49,8 +51,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.Logger.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", pattern, "status", rec.status,
 			"duration_ms", s.Now().Sub(started).Milliseconds())
 	}()
-	if p := s.checkAddress(r); p != nil {
-		s.write(ctx, rec, p)
+	if !s.knownHost(r.Host) {
+		s.write(ctx, rec, problem(http.StatusMisdirectedRequest, CodeHostNotAllowed, ""))
 		return
 	}
 	_, pattern = s.mux.Handler(r)
@@ -73,13 +75,8 @@ func (s *server) setHeaders(h http.Header, id string) {
 	}
 }
 
-// checkAddress refuses hosts that are not ours, which is how a foreign page
-// would reach a local server through a name of its own (DNS rebinding), and
-// addresses that different readers would read differently.
-func (s *server) checkAddress(r *http.Request) *Problem {
-	if !s.knownHost(r.Host) {
-		return problem(http.StatusMisdirectedRequest, CodeHostNotAllowed, "")
-	}
+// checkAddress refuses addresses that different readers would read differently.
+func checkAddress(r *http.Request) *Problem {
 	if len(r.URL.Path) > maxURL || len(r.URL.RawQuery) > maxURL {
 		return problem(http.StatusBadRequest, CodeBadAddress, "path or query are longer than 8 KiB")
 	}
@@ -92,12 +89,11 @@ func (s *server) checkAddress(r *http.Request) *Problem {
 			return problem(http.StatusBadRequest, CodeBadAddress, "every query parameter is given once, as UTF-8 text")
 		}
 	}
-	if clean := path.Clean(r.URL.Path); clean != r.URL.Path {
-		return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
-	}
 	return nil
 }
 
+// knownHost tells whether a request was sent to us. A foreign page could reach
+// a server on one's own machine through a name of its own (DNS rebinding).
 func (s *server) knownHost(hostPort string) bool {
 	host := hostPort
 	if h, _, err := net.SplitHostPort(hostPort); err == nil {
@@ -118,13 +114,22 @@ func (s *server) knownHost(hostPort string) bool {
 
 // serve carries out a request; it returns the refusal when nothing was answered yet.
 func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *Problem {
-	sv, isRoute := s.routes[strings.Replace(pattern, http.MethodHead+" ", http.MethodGet+" ", 1)]
+	if path.Clean(r.URL.Path) != r.URL.Path {
+		return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
+	}
+	sv, isRoute := s.routes[pattern]
+	if pattern == "" || isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] {
+		return s.noRoute(r)
+	}
+	if p := checkAddress(r); p != nil {
+		return p
+	}
 	if !isRoute {
-		if pattern == "" {
-			return s.noRoute(r)
-		}
 		s.mux.ServeHTTP(w, r)
 		return nil
+	}
+	if p := checkQuery(r, sv); p != nil {
+		return p
 	}
 	ctx := r.Context()
 	token := ""
@@ -159,12 +164,35 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *
 	return nil
 }
 
+// checkQuery refuses parameters that are there and empty where nothing is no
+// value: a filter that is ignored in silence would let everything through.
+func checkQuery(r *http.Request, sv *served) *Problem {
+	if sv.op.SkipValidateParams {
+		return nil
+	}
+	query := r.URL.Query()
+	for _, p := range sv.op.Parameters {
+		values, sent := query[p.Name]
+		if p.In != "query" || !sent || values[0] != "" {
+			continue
+		}
+		if p.Schema.Type != huma.TypeString || len(p.Schema.Enum) > 0 || p.Schema.Format != "" {
+			return parameter("query."+p.Name, "the parameter "+p.Name+" is empty: leave it out")
+		}
+	}
+	return nil
+}
+
 // noRoute tells a wrong method from a wrong path.
 func (s *server) noRoute(r *http.Request) *Problem {
 	var allow []string
 	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
-		if _, pattern := s.mux.Handler(other); pattern != "" {
+		_, pattern := s.mux.Handler(other)
+		if sv, isRoute := s.routes[pattern]; isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] {
+			continue // /v1/connections/import is no connection
+		}
+		if pattern != "" {
 			allow = append(allow, m)
 		}
 	}

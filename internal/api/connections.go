@@ -59,7 +59,7 @@ func (s *server) registerConnections() {
 	handle(s, "put-connection", s.putConnection, jsonBody(documentInput(), true))
 	handle(s, "patch-connection", s.patchConnection, patchBody(anyObject("An RFC 7396 merge patch of the document")))
 	handle(s, "delete-connection", s.deleteConnection)
-	handle(s, "export-connection", s.exportConnection, textAnswer(yamlMedia))
+	handle(s, "export-connection", s.exportConnection, mediaAnswer(yamlMedia, documentInput()))
 	handle(s, "get-suggestions", s.getSuggestions)
 	handle(s, "validate-connection", s.validateConnection, jsonBody(anyObject("A connection document; none checks the one that is stored"), false))
 }
@@ -67,7 +67,7 @@ func (s *server) registerConnections() {
 // importBody documents the two forms that import reads.
 func importBody(op *huma.Operation) {
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		yamlMedia:          {Schema: &huma.Schema{Type: huma.TypeString, Description: "The document as GET …/export gives it"}},
+		yamlMedia:          {Schema: documentInput()},
 		"application/json": {Schema: documentInput()},
 	}}
 	op.Responses = map[string]*huma.Response{"200": {

@@ -361,7 +361,7 @@ type csvOutput struct {
 	Body        []byte
 }
 
-func csvAnswer(op *huma.Operation) { textAnswer("text/csv")(op) }
+func csvAnswer(op *huma.Operation) { mediaAnswer("text/csv", &huma.Schema{Type: huma.TypeString})(op) }
 
 // exportLog writes the log as CSV. It ends early, with a link to the next
 // part, at 10,000 rows, at 5 MB or when the request has little time left.

@@ -251,11 +251,11 @@ func anyObject(description string) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: description}
 }
 
-// textAnswer documents an answer that is no JSON.
-func textAnswer(media string) func(*huma.Operation) {
+// mediaAnswer documents an answer that is no JSON.
+func mediaAnswer(media string, schema *huma.Schema) func(*huma.Operation) {
 	return func(op *huma.Operation) {
 		op.Responses = map[string]*huma.Response{"200": {
-			Description: "OK", Content: map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString}}},
+			Description: "OK", Content: map[string]*huma.MediaType{media: {Schema: schema}},
 		}}
 	}
 }

@@ -20,7 +20,7 @@ func (s *server) registerRuns() {
 	handle(s, "list-runs", s.listRuns)
 	handle(s, "get-run", s.getRun)
 	handle(s, "cancel-run", s.cancelRun)
-	handle(s, "run-events", s.runEvents, textAnswer("text/event-stream"))
+	handle(s, "run-events", s.runEvents, mediaAnswer("text/event-stream", runEvent))
 }
 
 type runPath struct {
@@ -105,6 +105,12 @@ func (s *server) cancelRun(ctx context.Context, in *runPath) (*runOutput, error)
 		return nil, err
 	}
 	return answer(s.Engine.CancelRun(ctx, access.From(ctx).Workspace, r.ID))
+}
+
+// runEvent is one event of a stream.
+var runEvent = &huma.Schema{
+	Type: huma.TypeObject, Required: []string{"event", "data"}, AdditionalProperties: true,
+	Properties: map[string]*huma.Schema{"event": {Type: huma.TypeString, Enum: []any{"run"}}, "data": {Type: huma.TypeString, Description: "The run as JSON"}},
 }
 
 const (

@@ -215,6 +215,9 @@ func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
 			}
 		}
 	}
+	if s.MinProperties != nil && len(v) < *s.MinProperties {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d key(s)", *s.MinProperties))
+	}
 	if s.MaxProperties != nil && len(v) > *s.MaxProperties {
 		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d keys", *s.MaxProperties))
 	}
