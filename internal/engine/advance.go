@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// after is the phase that follows.
+func (r *storedRun) after(p phase) phase {
+	switch p {
+	case phaseLeft:
+		return phaseRight
+	case phaseRight:
+		if r.Run.Kind == RunPull && !r.Full {
+			return phaseSweepLeft
+		}
+		return phaseDrain
+	case phaseSweepLeft:
+		return phaseSweepRight
+	case phaseSweepRight, phaseApply:
+		return phaseDrain
+	case phaseDrain:
+		if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
+			return phaseMissing
+		}
+		return phaseOver
+	case phaseMissing:
+		return phaseConfirm
+	case phaseConfirm, phaseOver:
+		return phaseOver
+	}
+	return phaseOver
+}
+
+// sendRest queues hints that were listed, as far as the window allows. full
+// says that some have to wait.
+func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err error) {
+	for len(r.Rest) > 0 {
+		counters, err := s.counters(ctx, s.ws, r.Run.ID)
+		if err != nil {
+			return false, err
+		}
+		room := s.Tuning.Window - int(r.Sent+counters["sent"]-counters["chunks"])
+		if room <= 0 {
+			return true, nil
+		}
+		n := min(room*s.Tuning.ChunkSize, len(r.Rest))
+		var cs []*chunk
+		for hints := range slices.Chunk(r.Rest[:n], s.Tuning.ChunkSize) {
+			c := s.newChunk(s.scope, s.conn, r.Run.Kind, r.Run.ID, r.RestSide, slices.Clone(hints))
+			c.Generation, c.Counted, c.Plan = r.Generation, true, r.Run.Plan
+			c.ID = chunkID(r, hints)
+			cs = append(cs, c)
+		}
+		if err := s.send(ctx, cs); err != nil {
+			return false, err
+		}
+		r.Sent += int64(len(cs))
+		r.Rest = slices.Clone(r.Rest[n:])
+	}
+	return false, nil
+}
+
+// chunkID names a chunk by its page and content, so that sending it once more
+// after a crash makes no second one.
+func chunkID(r *storedRun, hints []hint) string {
+	f := crm.Fields{}
+	for _, h := range hints {
+		f[string(h.ID)] = crm.TextValue(fmt.Sprint(h.Digest, h.Expect, h.Gone, h.Into))
+	}
+	names := make([]string, 0, len(f))
+	for n := range f {
+		names = append(names, n)
+	}
+	return fmt.Sprintf("chk_%s_%s_%d_%s", r.Run.ID, r.RestSide, r.Seq, f.Digest(names))
+}
+
+// Advance goes on with an open run: sends what waits, lists further pages
+// while the window has room, and ends it when everything was worked. It
+// reports whether the run is over.
+func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (over bool, err error) {
+	r, err := e.loadRun(ctx, ws, id)
+	if err != nil || !r.open() {
+		return true, err
+	}
+	sc := scope{ws, r.Run.Connection, r.Run.Sync}
+	conn, _, err := store.LoadConnection(ctx, e.Store, ws, r.Run.Connection)
+	if fault.Is(err, fault.NotFound) || err == nil && (conn.Generation != r.Generation || conn.Status == crm.StatusDeleting) {
+		return true, e.finish(ctx, sc, r, RunCancelled, "connection_changed", "the connection was deleted or joined to other accounts")
+	}
+	if err != nil {
+		return false, err
+	}
+	if ok, _ := runnable(conn, sc.sync); !ok && r.Run.Kind != RunPlan {
+		return false, nil // goes on when the sync is on again
+	}
+	s, err := e.open(ctx, sc, conn)
+	if err != nil {
+		return false, err
+	}
+	if err := s.advance(ctx, r); err != nil {
+		return false, err
+	}
+	return !r.open(), nil
+}
+
+func (s *session) advance(ctx context.Context, r *storedRun) error {
+	for r.open() {
+		if s.Now().Sub(s.started) > s.Tuning.Budget {
+			return nil
+		}
+		if err := s.moveCursors(ctx, r); err != nil {
+			return err
+		}
+		before := r.Sent
+		full, err := s.sendRest(ctx, r)
+		if err != nil {
+			return err
+		}
+		if r.Sent != before {
+			if err := s.saveRun(ctx, s.ws, r); err != nil {
+				return err
+			}
+		}
+		if full {
+			return nil
+		}
+		moved, err := s.step(ctx, r)
+		if err != nil || !moved {
+			return err
+		}
+	}
+	return nil
+}
+
+// step does one page, or one change of phase. moved is false when the run has
+// to wait for its chunks.
+func (s *session) step(ctx context.Context, r *storedRun) (moved bool, err error) {
+	switch r.Phase {
+	case phaseLeft, phaseRight:
+		return true, s.stepList(ctx, r)
+	case phaseSweepLeft, phaseSweepRight:
+		return true, s.stepSweep(ctx, r)
+	case phaseApply:
+		return true, s.stepApply(ctx, r)
+	case phaseDrain, phaseConfirm:
+		counters, err := s.counters(ctx, s.ws, r.Run.ID)
+		if err != nil {
+			return false, err
+		}
+		if counters["chunks"] < r.Sent+counters["sent"] {
+			return false, nil
+		}
+		r.Phase = r.after(r.Phase)
+		if r.Phase == phaseOver {
+			return true, s.conclude(ctx, r)
+		}
+		return true, s.saveRun(ctx, s.ws, r)
+	case phaseMissing:
+		return true, s.stepMissing(ctx, r)
+	case phaseOver:
+		return true, s.conclude(ctx, r)
+	}
+	return false, fault.New("engine: advance run", fault.Other, "internal_error", "the run is in an unknown phase")
+}
+
+func (s *session) conclude(ctx context.Context, r *storedRun) error {
+	if r.Full && r.Run.Kind != RunPlan {
+		if err := s.recount(ctx); err != nil {
+			return err
+		}
+	}
+	if r.Run.Kind == RunPlan {
+		return s.finishPlan(ctx, r)
+	}
+	return s.finish(ctx, s.scope, r, RunDone, "", "")
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// saveSeen remembers which records a full listing met, eight bytes each.
+func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, records []crm.Record) error {
+	raw := make([]byte, 0, 8*len(records))
+	for _, rec := range records {
+		if !rec.Deleted {
+			raw = binary.BigEndian.AppendUint64(raw, hash64(rec.ID))
+		}
+	}
+	_, err := s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.seenPage(r.Run.ID, side, r.Seq), Data: raw, Expires: s.Now().Add(7 * 24 * time.Hour)}})
+	return err
+}
+
+// stepMissing looks for links whose record a full listing did not meet. Each
+// is read before it counts as gone.
+func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
+	for _, side := range crm.Sides {
+		seen, err := s.loadSeen(ctx, r, side)
+		if err != nil {
+			return err
+		}
+		r.RestSide = side
+		err = s.eachLink(ctx, func(l *link, _ store.Item) error {
+			id := l.id(side)
+			if id == "" || l.State == crm.StateDeleted || l.Made.After(r.Run.CreatedAt) {
+				return nil
+			}
+			if _, ok := slices.BinarySearch(seen, hash64(id)); !ok {
+				s.Mark("missing_from_listing")
+				r.Rest = append(r.Rest, hint{ID: id, Gone: true, Confirm: !s.on(guardMissingConfirm)})
+				r.Listed++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for len(r.Rest) > 0 { // a sudden emptiness may be large: it is sent in full windows, the guard against mass deletion counts it
+			n := min(len(r.Rest), s.Tuning.ChunkSize)
+			c := s.newChunk(s.scope, s.conn, r.Run.Kind, r.Run.ID, side, slices.Clone(r.Rest[:n]))
+			c.Counted, c.ID = true, chunkID(r, r.Rest[:n])
+			if err := s.send(ctx, []*chunk{c}); err != nil {
+				return err
+			}
+			r.Sent++
+			r.Rest = r.Rest[n:]
+		}
+		if err := s.dropSeen(ctx, r, side); err != nil {
+			return err
+		}
+	}
+	r.Phase = r.after(r.Phase)
+	return s.saveRun(ctx, s.ws, r)
+}
+
+func (s *session) loadSeen(ctx context.Context, r *storedRun, side crm.Side) ([]uint64, error) {
+	var out []uint64
+	err := s.eachItem(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition}, func(it store.Item) error {
+		for b := it.Data; len(b) >= 8; b = b[8:] {
+			out = append(out, binary.BigEndian.Uint64(b))
+		}
+		return nil
+	})
+	slices.Sort(out)
+	return out, err
+}
+
+func (s *session) dropSeen(ctx context.Context, r *storedRun, side crm.Side) error {
+	return s.eachItem(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition}, func(it store.Item) error {
+		_, err := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}})
+		return err
+	})
+}
+
+// eachLink calls f for every link of the sync, aliases left out.
+func (s *session) eachLink(ctx context.Context, f func(*link, store.Item) error) error {
+	for shard := range uint32(shards) {
+		q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shard), Limit: 500}
+		err := s.eachItem(ctx, q, func(it store.Item) error {
+			l, err := decodeLink(it)
+			if err != nil || l.AliasOf != "" {
+				return err
+			}
+			return f(l, it)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recount sets the state counters right: a crash between a link and its
+// counter leaves them off by a few, and a full run is the time to mend that.
+func (s *session) recount(ctx context.Context) error {
+	if err := s.take(ctx); err != nil {
+		return nil // somebody works; the counters are mended another time
+	}
+	defer s.release(context.WithoutCancel(ctx))
+	want := map[string]int64{}
+	err := s.eachLink(ctx, func(l *link, _ store.Item) error {
+		for _, c := range l.counted() {
+			want[string(c.side)+":"+string(c.state)]++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	item, err := s.Store.Get(ctx, s.counts())
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	for k, n := range item.Counters {
+		want[k] -= n
+	}
+	ws := addWrite(nil, s.counts(), want, time.Time{})
+	if len(ws) == 0 {
+		return nil
+	}
+	s.Mark("counters_mended")
+	_, err = s.Store.Write(ctx, ws[0])
+	return err
+}
+
+func hash64(id crm.RecordID) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * 1099511628211
+	}
+	return h
+}

@@ -1,0 +1,298 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// SyncRecord looks at one record at once, whatever was seen of it before.
+func (e *Engine) SyncRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Run, error) {
+	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true})
+}
+
+// LinkRecords pairs two records because a person says so.
+func (e *Engine) LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec, partner crm.RecordID) (Run, error) {
+	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opLink, Partner: partner})
+}
+
+// UnlinkRecord takes a pair apart; both records stay.
+func (e *Engine) UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Run, error) {
+	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opUnlink})
+}
+
+// ResolveRecord carries out a person's decision on fields in conflict.
+func (e *Engine) ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]Resolution) (Run, error) {
+	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opResolve, Resolve: fields})
+}
+
+// recordRun sends hints through the sync's group as a run of their own. It
+// does not stand in the way of a listing.
+func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint) (Run, error) {
+	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil {
+		return Run{}, err
+	}
+	if conn.Sync(sc.sync) == nil {
+		return Run{}, fault.New("engine: work record", fault.NotFound, "sync_not_found", "the connection has no such sync")
+	}
+	if ok, code := runnable(conn, sc.sync); !ok {
+		return Run{}, fault.New("engine: work record", fault.Conflict, code, "the sync is not running; start the connection first")
+	}
+	r := e.newRun(sc, conn, kind)
+	var cs []*chunk
+	for _, side := range crm.Sides {
+		var hints []hint
+		for _, ref := range refs {
+			if ref.Side == side {
+				h := like
+				h.ID = ref.ID
+				hints = append(hints, h)
+			}
+		}
+		for part := range slices.Chunk(hints, e.Tuning.ChunkSize) {
+			c := e.newChunk(sc, conn, kind, r.Run.ID, side, part)
+			c.Counted = true
+			cs = append(cs, c)
+		}
+	}
+	r.Sent, r.Listed, r.Phase, r.Run.State = int64(len(cs)), int64(len(refs)), phaseDrain, RunRunning
+	if len(cs) == 0 {
+		r.Run.State, r.Phase, r.Run.EndedAt = RunDone, phaseOver, e.Now()
+	}
+	if err := e.touchAgenda(ctx, sc); err != nil {
+		return Run{}, err
+	}
+	if err := e.saveRun(ctx, sc.ws, r); err != nil {
+		return Run{}, err
+	}
+	if len(cs) == 0 {
+		return r.view(nil), nil
+	}
+	if err := e.send(ctx, cs); err != nil {
+		return Run{}, err
+	}
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}})
+	return r.view(nil), err
+}
+
+// ListRecords returns one page of the sync's records, or the one that q names
+// by ID on either side.
+func (e *Engine) ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int, cursor string) ([]RecordView, string, error) {
+	sc := scope{ws, id, sync}
+	s := &session{Engine: e, scope: sc}
+	if q != "" {
+		out := []RecordView{}
+		for _, side := range crm.Sides {
+			u := &unit{side: side, id: crm.RecordID(q)}
+			if err := s.loadLinks(ctx, []*unit{u}); err != nil {
+				return nil, "", err
+			}
+			if u.link != nil && (state == "" || u.link.State == state) {
+				out = append(out, viewOf(side, u.id, u.link))
+			}
+		}
+		return out, "", nil
+	}
+	if state != "" && rare(state) {
+		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: ws, OnIndex: true, Partition: "s#" + sc.name() + "#" + string(state), Limit: limit, Cursor: cursor})
+		if err != nil {
+			return nil, "", err
+		}
+		out, err := viewsOf(page.Items, state)
+		return out, page.Next, err
+	}
+	return e.listShards(ctx, sc, state, limit, cursor)
+}
+
+// listShards walks the sync's partitions one after the other.
+func (e *Engine) listShards(ctx context.Context, sc scope, state crm.State, limit int, cursor string) ([]RecordView, string, error) {
+	at := struct {
+		Shard uint32 `json:"s"`
+		Next  string `json:"n"`
+	}{}
+	if cursor != "" {
+		b, err := decodeText(cursor)
+		if err == nil {
+			err = json.Unmarshal(b, &at)
+		}
+		if err != nil || at.Shard >= shards {
+			return nil, "", fault.New("engine: list records", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+		}
+	}
+	out := []RecordView{}
+	for len(out) < limit {
+		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(at.Shard), Limit: limit - len(out), Cursor: at.Next})
+		if err != nil {
+			return nil, "", err
+		}
+		views, err := viewsOf(page.Items, state)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, views...)
+		if at.Next = page.Next; at.Next == "" {
+			if at.Shard++; at.Shard == shards {
+				return out, "", nil
+			}
+		}
+	}
+	b, err := json.Marshal(at)
+	return out, encodeText(b), err
+}
+
+func viewsOf(items []store.Item, state crm.State) ([]RecordView, error) {
+	out := []RecordView{}
+	for _, it := range items {
+		l, err := decodeLink(it)
+		if err != nil {
+			return nil, err
+		}
+		if l.AliasOf != "" || state != "" && l.State != state {
+			continue
+		}
+		side := crm.Left
+		if l.Left == "" {
+			side = crm.Right
+		}
+		out = append(out, viewOf(side, l.id(side), l))
+	}
+	return out, nil
+}
+
+func viewOf(side crm.Side, id crm.RecordID, l *link) RecordView {
+	return RecordView{Side: side, ID: id, State: l.State, Code: l.Code, Detail: l.Detail, Partner: l.id(side.Other()), Others: l.Others, Since: l.Since}
+}
+
+// GetRecord returns all that is known of one record: both sides as read now,
+// the agreement, and its history. NotFound for a record never seen.
+func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (RecordView, error) {
+	s, u, err := e.look(ctx, scope{ws, id, sync}, side, rec)
+	if err != nil {
+		return RecordView{}, err
+	}
+	if u.link == nil {
+		return RecordView{}, fault.New("engine: get record", fault.NotFound, "record_unknown", "the sync has not seen this record")
+	}
+	v := viewOf(side, u.id, u.link)
+	if err := s.readBoth(ctx, u); err != nil {
+		return v, err
+	}
+	for _, sd := range crm.Sides {
+		if r := u.rec.Get(sd); r != nil {
+			v.Values.Set(sd, r.Fields)
+		}
+	}
+	v.Base = map[crm.MappingID]any{}
+	for m, a := range u.link.Base {
+		v.Base[m] = a
+	}
+	v.History, err = e.recordHistory(ctx, ws, u)
+	return v, err
+}
+
+// recordHistory reads the log pages that the link remembers.
+func (e *Engine) recordHistory(ctx context.Context, ws crm.WorkspaceID, u *unit) ([]Entry, error) {
+	var out []Entry
+	for _, p := range u.link.Pages {
+		day, page, ok := strings.Cut(p, "/")
+		if !ok {
+			continue
+		}
+		con, page, _ := strings.Cut(page, "/")
+		err := e.eachItem(ctx, store.Query{Table: store.Log, Workspace: ws, Partition: logPartition(crm.ConnectionID(con), day), Prefix: page + "."}, func(it store.Item) error {
+			entries, err := decodePage(it)
+			for _, en := range entries {
+				if en.Side == u.side && en.Record == u.id || en.Side != u.side && en.Partner == u.id {
+					out = append(out, en)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, e.markResolved(ctx, ws, out)
+}
+
+// look opens a session and loads what is remembered of one record.
+func (e *Engine) look(ctx context.Context, sc scope, side crm.Side, rec crm.RecordID) (*session, *unit, error) {
+	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := e.open(ctx, sc, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	u := &unit{side: side, id: rec, hint: hint{ID: rec, Force: true}, jobs: []*job{{chunk: &chunk{}}}}
+	return s, u, s.loadLinks(ctx, []*unit{u})
+}
+
+// readBoth reads the record and, if it has one, its partner.
+func (s *session) readBoth(ctx context.Context, u *unit) error {
+	if err := s.read(ctx, u.side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
+		return err
+	}
+	if !u.link.paired() {
+		return nil
+	}
+	other := u.side.Other()
+	return s.read(ctx, other, []*unit{u}, func(u *unit) crm.RecordID { return u.link.id(other) })
+}
+
+// Explain works out, without writing, what would be done with a record now and why.
+func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Explanation, error) {
+	s, u, err := e.look(ctx, scope{ws, id, sync}, side, rec)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if err := s.observe(ctx, []*unit{u}); err != nil {
+		return Explanation{}, err
+	}
+	if u.own() == nil && u.link == nil {
+		return Explanation{}, fault.New("engine: explain", fault.NotFound, "record_unknown", "the app has no such record")
+	}
+	s.plan([]*unit{u})
+	x := Explanation{Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.plan.Outcome, State: u.plan.State, Code: u.plan.Code, Detail: u.plan.Detail,
+		Match: []MatchAttempt{}, Filters: []FilterClause{}, Fields: []FieldVerdict{}}
+	for _, t := range u.match.Tried {
+		x.Match = append(x.Match, MatchAttempt{Step: t.Step, By: string(t.By), Fields: t.Fields, Candidates: t.Candidates, Result: t.Result})
+	}
+	x.Filters = filterClauses(s.set, u, s.Now())
+	for _, f := range u.plan.Fields {
+		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Code: f.Code, Detail: f.Detail})
+	}
+	return x, nil
+}
+
+// filterClauses lists the rules' clauses for each record that is there.
+func filterClauses(set *reconcile.Settings, u *unit, now time.Time) []FilterClause {
+	out := []FilterClause{}
+	for _, side := range crm.Sides {
+		r := u.rec.Get(side)
+		if r == nil {
+			continue
+		}
+		way := crm.WayTo(side.Other())
+		for _, t := range set.FilterTraces(way, r, now) {
+			for _, c := range t.Clauses {
+				out = append(out, FilterClause{Rule: t.Rule, Way: way, Field: c.Field, Op: string(c.Op), Wanted: c.Wanted, Value: c.Value, Holds: c.Result})
+			}
+		}
+	}
+	return out
+}
+
+func pageRef(con crm.ConnectionID, t time.Time, page string) string {
+	return fmt.Sprintf("%s/%s/%s", t.UTC().Format(time.DateOnly), con, page)
+}

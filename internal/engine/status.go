@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// Status says where every sync of a connection stands.
+func (e *Engine) Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]SyncStatus, error) {
+	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]SyncStatus, 0, len(conn.Syncs))
+	for i := range conn.Syncs {
+		st, err := e.syncStatus(ctx, scope{ws, id, conn.Syncs[i].ID}, conn, &conn.Syncs[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection, conf *crm.Sync) (SyncStatus, error) {
+	st := SyncStatus{Sync: sc.sync, Warnings: []string{}, Outcomes: map[string]map[crm.Outcome]int64{}}
+	scan, err := e.loadScan(ctx, sc)
+	if err != nil {
+		return st, err
+	}
+	st.LatestPull, st.OpenRun = scan.LatestPull, scan.OpenRun
+	ok, code := runnable(conn, sc.sync)
+	if every := conf.Interval(); ok && every > 0 {
+		st.NextPull = e.Now()
+		if !scan.LatestPull.IsZero() {
+			st.NextPull = scan.LatestPull.Add(every)
+		}
+	}
+	if !ok {
+		st.Warnings = append(st.Warnings, code)
+	}
+	if err := e.statusCounts(ctx, sc, &st); err != nil {
+		return st, err
+	}
+	for kind, n := range map[string]*int64{"p": &st.Parked, "n": &st.Inbox} {
+		if *n, err = e.countSome(ctx, sc.ws, kind+"#"+sc.name()); err != nil {
+			return st, err
+		}
+	}
+	if st.Dead, err = e.countSome(ctx, sc.ws, dead(sc.ws, sc.con, "x").Partition); err != nil {
+		return st, err
+	}
+	if scan.OpenRun != "" {
+		if r, err := e.GetRun(ctx, sc.ws, scan.OpenRun); err == nil && (r.State == RunRunning || r.State == RunQueued) {
+			st.Backlog += max(r.Total-r.Done, 0)
+		} else {
+			st.OpenRun = ""
+		}
+	}
+	st.Backlog += st.Inbox
+	h, _, err := e.loadHalt(ctx, sc)
+	if err == nil && conn.Status == crm.StatusHalted && !h.Halt.Since.IsZero() {
+		st.Halted = &h.Halt
+	}
+	return st, err
+}
+
+// statusCounts fills in the counts by state and by outcome.
+func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) error {
+	item, err := e.Store.Get(ctx, sc.counts())
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	for _, side := range crm.Sides {
+		m := map[crm.State]int64{}
+		for _, s := range crm.States {
+			m[s] = item.Counters[string(side)+":"+string(s)]
+		}
+		st.States.Set(side, m)
+	}
+	now := e.Now().UTC()
+	keys := make([]store.Key, 30)
+	for d := range keys {
+		keys[d] = sc.day(now.AddDate(0, 0, -d))
+	}
+	days, err := e.Store.BatchGet(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for name, n := range map[string]int{"today": 1, "last_7_days": 7, "last_30_days": 30} {
+		m := map[crm.Outcome]int64{}
+		for _, day := range days[:n] {
+			for k, v := range day.Counters {
+				if o, ok := strings.CutPrefix(k, "o:"); ok {
+					m[crm.Outcome(o)] += v
+				}
+			}
+		}
+		st.Outcomes[name] = m
+	}
+	return nil
+}
+
+// countSome counts the items of a partition, up to 10,000.
+func (e *Engine) countSome(ctx context.Context, ws crm.WorkspaceID, partition string) (int64, error) {
+	var n int64
+	q := store.Query{Table: store.Links, Workspace: ws, Partition: partition, Limit: 1000}
+	for n < 10000 {
+		page, err := e.Store.Query(ctx, q)
+		if err != nil {
+			return n, err
+		}
+		n += int64(len(page.Items))
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return n, nil
+		}
+	}
+	return n, nil
+}
