@@ -220,13 +220,13 @@ func (d *demo) edits(ctx context.Context) error {
 		return err
 	}
 	left := slices.Min(slices.Collect(maps.Keys(pairs)))
+	d.pair = [2]crm.RecordID{left, pairs[left]}
 	d.screen.say("")
 	for i, edit := range []struct{ field, there, value string }{
 		{"jobtitle", "Title", "Captain"},
 		{"MailingCity", "city", "Reykjavík"},
 	} {
-		ids := [2]crm.RecordID{left, pairs[left]}
-		took, err := d.edit(ctx, i, ids, edit.field, edit.there, edit.value)
+		took, err := d.edit(ctx, i, edit.field, edit.there, edit.value)
 		if err != nil {
 			return err
 		}
@@ -235,18 +235,16 @@ func (d *demo) edits(ctx context.Context) error {
 	return nil
 }
 
-// edit changes one field on side i and returns when it is on the other.
-func (d *demo) edit(ctx context.Context, i int, ids [2]crm.RecordID, field, there, value string) (time.Duration, error) {
-	here, far := d.fakes[i], d.fakes[1-i]
+// edit changes one field of the pair on side i and returns when it is on the other.
+func (d *demo) edit(ctx context.Context, i int, field, there, value string) (time.Duration, error) {
 	started := time.Now()
-	_, err := newClient(here.url, "").call(ctx, http.MethodPatch, "/_fake/records/"+here.kind.objects+"/"+string(ids[i]),
-		map[string]any{"fields": map[string]string{field: value}}, nil)
-	if err != nil {
+	knob := map[string]any{"fields": map[string]string{field: value}}
+	if _, err := newClient("", "").call(ctx, http.MethodPatch, d.recordURL(i, d.pair[i]), knob, nil); err != nil {
 		return 0, err
 	}
-	err = until(ctx, editTime, "the change of "+field+" in "+here.kind.name, func(ctx context.Context) (bool, error) {
+	err := until(ctx, editTime, "the change of "+field+" in "+d.fakes[i].kind.name, func(ctx context.Context) (bool, error) {
 		var line fakekit.RecordLine
-		_, err := newClient(far.url, "").call(ctx, http.MethodGet, "/_fake/records/"+far.kind.objects+"/"+string(ids[1-i]), nil, &line)
+		_, err := newClient("", "").call(ctx, http.MethodGet, d.recordURL(1-i, d.pair[1-i]), nil, &line)
 		return line.Fields[there] == value, err
 	})
 	return time.Since(started), err

@@ -77,7 +77,8 @@ type demo struct {
 	api      *client
 	conn     crm.Connection
 	sync     crm.Sync
-	before   [2]people // what each app held at first
+	before   [2]people       // what each app held at first
+	pair     [2]crm.RecordID // somebody who is in both
 }
 
 // apps of the demo, left and right.
@@ -385,11 +386,18 @@ func quoted(v crm.Value) string {
 
 // invite says how to go on.
 func (d *demo) invite(p *program) {
-	s := p.server
-	d.screen.say("\nBoth are kept in step until Ctrl-C. Change somebody in one and look at the other:")
-	d.screen.say("  API        %s/v1/openapi.json   (Authorization: Bearer %s)", s.url, d.api.key)
-	d.screen.say("  connection %s%s/status", s.url, d.path(""))
+	say := d.screen.say
+	say("\nBoth are kept in step until Ctrl-C. Edit somebody in one app, and look at the other:")
+	say("  curl -X PATCH %s -d '{\"fields\": {\"jobtitle\": \"Pilot\"}}'", d.recordURL(0, d.pair[0]))
+	say("  curl %s", d.recordURL(1, d.pair[1]))
+	say("Lockstep's own API is described at %s/v1/openapi.json; the key is %s:", p.server.url, d.api.key)
+	say("  curl -H 'Authorization: Bearer %s' %s%s/status", d.api.key, p.server.url, d.path(""))
 	for _, f := range d.fakes {
-		d.screen.say("  %-10s %s/_fake/records/%s   (knobs: %s/_fake/openapi.json)", f.kind.name, f.url, f.kind.objects, f.url)
+		say("What else can be done to %s, such as failing calls or dropping webhooks: %s/_fake/openapi.json", f.kind.name, f.url)
 	}
+}
+
+// recordURL is where a fake shows a record, and takes a user's edit of it.
+func (d *demo) recordURL(i int, id crm.RecordID) string {
+	return d.fakes[i].url + "/_fake/records/" + d.fakes[i].kind.objects + "/" + string(id)
 }

@@ -62,14 +62,14 @@ func (p *progress) look(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	var lines []string
+	var lines, ended []string
 	for _, r := range runs {
 		switch {
 		case isOpen(r):
 			p.open[r.ID] = true
 			lines = append(lines, p.line(r))
 		case p.open[r.ID] || r.CreatedAt.After(p.since) && worthALine(r):
-			p.screen.say("%s", p.line(r))
+			ended = append(ended, p.line(r))
 			fallthrough
 		default:
 			delete(p.open, r.ID)
@@ -77,6 +77,9 @@ func (p *progress) look(ctx context.Context) {
 		}
 	}
 	p.screen.draw(lines)
+	for _, l := range ended {
+		p.screen.say("%s", l)
+	}
 	if !p.screen.live && len(lines) > 0 && p.now().Sub(p.printed) >= printEvery {
 		p.printed = p.now()
 		for _, l := range lines {
