@@ -35,16 +35,17 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 	for _, p := range pairs {
 		for _, side := range crm.Sides {
 			e, r := p.entries.Get(side), p.rec.Get(side)
-			if e == nil || r == nil {
+			if e == nil {
 				continue
 			}
-			diffs := slices.DeleteFunc(slices.Clone(e.Lost), func(d Diff) bool { return r.Fields[d.Field].Equal(d.Before) })
+			// Of a record that is gone since nobody can tell; better one entry too many.
+			diffs := slices.DeleteFunc(slices.Clone(e.Lost), func(d Diff) bool { return r != nil && r.Fields[d.Field].Equal(d.Before) })
 			if len(diffs) == 0 {
 				continue
 			}
 			s.Mark("loser_logged_by_recovery")
 			way := crm.WayTo(side)
-			entries = append(entries, Entry{Time: s.Now(), Connection: s.con, Sync: s.sync, Side: side, Way: way, Record: r.ID,
+			entries = append(entries, Entry{Time: s.Now(), Connection: s.con, Sync: s.sync, Side: side, Way: way, Record: p.hint.on(side),
 				Partner: p.hint.on(side.Other()), Outcome: crm.Updated, Behavior: s.conf.Behavior.Get(way), Diffs: diffs})
 		}
 	}

@@ -285,9 +285,14 @@ func (e *Engine) finish(ctx context.Context, sc scope, r *storedRun, state RunSt
 		return err
 	}
 	e.Log.Info("run ended", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "state", state, "code", code)
+	return e.letGo(ctx, sc, r.Run.ID)
+}
+
+// letGo frees the sync for its next run.
+func (e *Engine) letGo(ctx context.Context, sc scope, id crm.RunID) error {
 	for range 5 {
 		st, err := e.loadScan(ctx, sc)
-		if err != nil || st.OpenRun != r.Run.ID {
+		if err != nil || st.OpenRun != id {
 			return err
 		}
 		st.OpenRun = ""

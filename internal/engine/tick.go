@@ -88,7 +88,10 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	busy = parked
 	if st.OpenRun != "" {
 		over, err := e.Advance(ctx, sc.ws, st.OpenRun)
-		if err != nil {
+		if err == nil && over { // its worker may have died before it let go
+			err = e.letGo(ctx, sc, st.OpenRun)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
 			return true, err
 		}
 		busy = busy || !over && ok
