@@ -43,7 +43,7 @@ func (c *demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &demo{screen: newScreen(w), people: c.People}
+	d := &demo{screen: newScreen(w), people: c.People, schedule: "1m"}
 	defer func() { err = errors.Join(err, d.stopFakes()) }()
 	if err := d.startFakes(ctx); err != nil {
 		return err
@@ -72,6 +72,7 @@ type demo struct {
 	screen   *screen
 	progress *progress
 	people   int
+	schedule string           // of the connection's sync
 	now      func() time.Time // of the program; nil = time.Now
 	fakes    [2]*fakeServer   // left, right
 	api      *client
@@ -247,7 +248,7 @@ func (d *demo) suggested(ctx context.Context, etag string) error {
 		return errors.New("the preset is not the one sync of contacts that it was")
 	}
 	s := &d.conn.Syncs[0]
-	s.Schedule, s.Conflict = "1m", crm.ConflictLeft
+	s.Schedule, s.Conflict = d.schedule, crm.ConflictLeft
 	s.Mappings = append(suggestions.Items[0].Mappings, crm.Mapping{
 		ID: "birthday", Left: []string{"birthday"}, Right: []string{"Birthdate"}, Direction: crm.DirectionBoth, Origin: "custom",
 		Transform: crm.Transform{Type: crm.TransformDate},

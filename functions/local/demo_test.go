@@ -26,7 +26,7 @@ type show struct {
 func newShow(t *testing.T, n int) *show {
 	t.Helper()
 	s := &show{out: new(bytes.Buffer)}
-	s.demo = &demo{screen: newScreen(&world{out: s.out, err: t.Output()}), people: n}
+	s.demo = &demo{screen: newScreen(&world{out: s.out, err: t.Output()}), people: n, schedule: "1m"}
 	s.now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	t.Cleanup(func() {
 		if err := s.stopFakes(); err != nil {
@@ -108,6 +108,47 @@ func TestDroppedWebhooks(t *testing.T) {
 	s.ahead.Add(int64(61 * time.Second)) // one schedule later
 	err = until(ctx, 20*time.Second, "the changes", func(context.Context) (bool, error) {
 		return s.fakes[1].record(t, ids[1])["Title"] == "Navigator" && s.fakes[0].record(t, ids[0])["city"] == "Tórshavn", nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAuthorizedAgain: when an app takes its permission back the connection
+// waits for an admin; once the account is let in again it goes on by itself,
+// with what was changed meanwhile.
+func TestAuthorizedAgain(t *testing.T) {
+	t.Parallel()
+	s := newShow(t, 60)
+	ctx := t.Context()
+	if err := s.steps(ctx); err != nil {
+		t.Fatalf("%v\n%s", err, s.out)
+	}
+	status := func(want crm.Status) {
+		t.Helper()
+		err := until(ctx, 20*time.Second, "status "+string(want), func(ctx context.Context) (bool, error) {
+			_, err := s.api.call(ctx, http.MethodGet, s.path(""), nil, &s.conn)
+			return s.conn.Status == want, err
+		})
+		if err != nil {
+			t.Fatalf("%v; it is %s", err, s.conn.Status)
+		}
+	}
+	hubspot := s.fakes[0].fake.Core()
+	hubspot.RevokeTokens()
+	s.userEdit(t, 1, s.pair[1], "MailingCity", "Longyearbyen")
+	status(crm.StatusNeedsAuth)
+	hubspot.AllowTokens()
+	var test struct {
+		OK bool `json:"ok"`
+	}
+	if _, err := s.api.call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil, &test); err != nil || !test.OK {
+		t.Fatalf("the test of the account: %v, %v", test.OK, err)
+	}
+	status(crm.StatusActive)
+	s.ahead.Add(int64(2 * time.Minute)) // what failed rests for a while
+	err := until(ctx, 20*time.Second, "the change", func(context.Context) (bool, error) {
+		return s.fakes[0].record(t, s.pair[0])["city"] == "Longyearbyen", nil
 	})
 	if err != nil {
 		t.Error(err)

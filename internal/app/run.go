@@ -189,7 +189,7 @@ func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
 	defer s.mu.Unlock()
 	delete(s.running, ref)
 	s.app.tick.ring()
-	if err == nil {
+	if err == nil || fault.Is(err, fault.Conflict) { // the tick was faster with the same run, and goes on with it
 		delete(s.rests, ref)
 		return
 	}
