@@ -110,7 +110,9 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 		out, err := c.Connector.BatchRead(ctx, object, ids, fields)
 		if err == nil && c.w.cur != nil {
 			for _, id := range ids {
-				c.w.cur.seen[ref{c.side, id}] = c.w.moment()
+				if _, ok := c.w.cur.seen[ref{c.side, id}]; !ok {
+					c.w.cur.seen[ref{c.side, id}] = c.w.moment()
+				}
 			}
 			c.w.meddle(c.side, ids)
 		}

@@ -1,7 +1,11 @@
 package sim
 
 import (
+	"bytes"
+	"compress/flate"
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -33,9 +37,26 @@ func (w *world) backlog() string {
 		if c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection); err == nil && c.Status == crm.StatusHalted {
 			return ""
 		}
-		return "an open run"
+		return "an open run" + w.openRun(it.Data)
 	}
 	return ""
+}
+
+// openRun tells of a run that does not end.
+func (w *world) openRun(scan []byte) string {
+	var st struct {
+		Open crm.RunID `json:"open_run"`
+	}
+	if json.Unmarshal(scan, &st) != nil {
+		return ""
+	}
+	it, err := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runs", Sort: string(st.Open)})
+	if err != nil {
+		return ": " + err.Error()
+	}
+	raw, _ := io.ReadAll(flate.NewReader(bytes.NewReader(it.Data)))
+	counts, _ := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runcounts", Sort: string(st.Open)})
+	return fmt.Sprintf(" %s, counters %v", raw, counts.Counters)
 }
 
 var kinds = map[rune]string{'p': "parked chunks", 'n': "hints in the inbox", 'x': "deletions noticed", 'i': "open intents", 'y': "open plans"}

@@ -13,8 +13,8 @@ import (
 func (w *world) aside(f func(ctx context.Context, e *engine.Engine)) {
 	done := false
 	w.spawn(w.admin, "admin", func(ctx context.Context, e *engine.Engine) {
+		defer func() { done = true }()
 		f(ctx, e)
-		done = true
 	})
 	for n := 0; !done && n < 100_000 && len(w.tasks) > 0; n++ {
 		w.turn(time.Time{})
@@ -32,7 +32,16 @@ func (w *world) live() {
 	w.now = w.now.Add(time.Minute)
 	w.schedules = 0
 	w.hostile = !w.set.calm
-	w.aside(func(ctx context.Context, e *engine.Engine) { _, _ = e.StartConnection(ctx, workspace, connection) })
+	for n := 0; n < 50; n++ { // an admin presses the button until it works
+		started := false
+		w.aside(func(ctx context.Context, e *engine.Engine) {
+			_, err := e.StartConnection(ctx, workspace, connection)
+			started = err == nil
+		})
+		if started {
+			break
+		}
+	}
 	w.start()
 	for w.changes < int64(w.set.changes) && w.failed() == "" {
 		w.userDoes()
@@ -154,6 +163,8 @@ func (w *world) resync() {
 	if w.failed() != "" {
 		return
 	}
+	w.putRight()
+	w.settle()
 	w.aside(func(ctx context.Context, e *engine.Engine) {
 		if _, err := e.StartRun(ctx, workspace, connection, syncID, engine.RunResync); err != nil {
 			w.violated("S1", "the resync cannot be started: "+err.Error())

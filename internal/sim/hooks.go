@@ -61,7 +61,7 @@ func (w *world) post(side crm.Side, events []connector.Event, tries int) {
 		return
 	}
 	w.spawn(p, "hook", func(ctx context.Context, e *engine.Engine) {
-		t, start := w.cur, w.steps
+		t, start := w.cur, w.moment().step
 		err := e.Webhook(ctx, workspace, accounts[side.Index()], events)
 		if t.dead || err != nil {
 			again()

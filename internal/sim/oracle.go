@@ -137,7 +137,7 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b crm.Value, befor
 			return // it was the shadow
 		}
 	}
-	if t.seen[k.ref].step < by.when.step && t.found[k.side.Index()].step < by.when.step {
+	if t.seen[k.ref].step < by.when.step {
 		if w.set.apps[k.side.Index()].Conditional && !w.set.real {
 			w.violated("S2", fmt.Sprintf("a conditional write went over an edit of %s on %s %s", k.mapping, k.side, k.id))
 		}

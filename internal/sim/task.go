@@ -28,7 +28,7 @@ type task struct {
 	next func() (struct{}, bool)
 	hold func(struct{}) bool
 
-	seen    map[ref]moment // when it last read a record of an app
+	seen    map[ref]moment // when it first read a record since it took the lease
 	found   [2]moment      // when it last looked records up, by side
 	checked moment         // when it last read the switch
 	late    int            // writes begun since a pause it has not seen
@@ -41,13 +41,16 @@ type ref struct {
 	id   crm.RecordID
 }
 
-// moment is an instant of the world: the number of the step, and the time.
+// moment is an instant of the world: its number, and the time.
 type moment struct {
 	step int64
 	at   time.Time
 }
 
-func (w *world) moment() moment { return moment{w.steps, w.now} }
+func (w *world) moment() moment {
+	w.instant++
+	return moment{w.instant, w.now}
+}
 
 // spawn starts a task that begins when the scheduler picks it.
 func (w *world) spawn(p *proc, name string, run func(ctx context.Context, e *engine.Engine)) *task {

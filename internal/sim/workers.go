@@ -33,6 +33,9 @@ func (w *world) startWorkers() {
 		return
 	}
 	n := d.Visible
+	if w.empty { // a group may be in flight: one look is enough
+		n = 1
+	}
 	for _, p := range w.workers {
 		if n > 0 && p.busy == 0 {
 			w.spawn(p, "work", w.work)
@@ -48,9 +51,11 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 	ds, err := q.Receive(ctx, w.set.receive, visibility)
 	if err != nil || len(ds) == 0 {
 		t.idle = true
-		w.poke(5 * time.Second)
+		w.empty = true
+		w.poke(10 * time.Second)
 		return
 	}
+	w.empty = false
 	w.deliveries += int64(len(ds))
 	verdicts := e.Work(ctx, ds)
 	if t.dead {

@@ -40,6 +40,7 @@ type world struct {
 	taskID int
 	cur    *task
 	poked  time.Time
+	empty  bool // the last look at the queue found nothing
 	serial int64
 
 	store     *memstore.Store
@@ -58,6 +59,7 @@ type world struct {
 
 	hostile    bool
 	steps      int64
+	instant    int64 // orders moments
 	calls      [2]int64
 	deliveries int64
 	trace      uint64
