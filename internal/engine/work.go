@@ -436,6 +436,10 @@ func (s *session) workLot(ctx context.Context, l *lot) (finished bool, err error
 	if err := s.settle(ctx, l); err != nil {
 		return false, fmt.Errorf("settle: %w", err)
 	}
+	if l.unfinished && actErr == nil {
+		s.Mark("lot_unfinished")
+		actErr = fault.New("engine: work", fault.Unavailable, "unfinished", "the fate of some records is not known yet")
+	}
 	return !l.unfinished, actErr
 }
 
