@@ -249,3 +249,15 @@ func (d *demo) edit(ctx context.Context, i int, field, there, value string) (tim
 	})
 	return time.Since(started), err
 }
+
+// addsUp says whether every record that entered a run left it with one outcome.
+func addsUp(r engine.Run) error {
+	sum := int64(0)
+	for _, n := range r.Outcomes {
+		sum += n
+	}
+	if sum != r.Done || r.Done != r.Total {
+		return fmt.Errorf("the run %s: %d records entered, %d are done, %d have an outcome", r.Kind, r.Total, r.Done, sum)
+	}
+	return nil
+}

@@ -323,7 +323,10 @@ func (d *demo) planAndApply(ctx context.Context) error {
 	if err == nil && run.State != engine.RunDone {
 		err = fmt.Errorf("the run ended as %s: %s", run.State, run.Detail)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return addsUp(run)
 }
 
 // showChanges prints one change of each kind.
