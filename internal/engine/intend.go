@@ -108,6 +108,9 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 		if u.wait > 0 {
 			continue
 		}
+		if u.plan.Link && u.plan.Empty() && u.plan.Outcome == crm.Linked {
+			in.Entries = append(in.Entries, intentEntry{Side: crm.Right, Left: u.leftID(), Right: u.rightID()}) // a link and its alias are two writes
+		}
 		for _, side := range crm.Sides {
 			w := u.plan.Write(side)
 			if w == nil {

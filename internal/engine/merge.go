@@ -9,17 +9,30 @@ import (
 )
 
 // followMerges lets links follow the survivors of merges, before anything is
-// read: the loser's ID becomes an alias, and no record is created.
-func (s *session) followMerges(ctx context.Context, us []*unit) error {
+// read: the loser's ID becomes an alias, and no record is created. What other
+// units know of the same records is then read anew.
+func (s *session) followMerges(ctx context.Context, us []*unit) ([]*unit, error) {
+	moved := false
 	for _, u := range us {
 		if u.hint.Into == "" || u.hint.Into == u.id || u.link == nil {
 			continue
 		}
+		before := u.id
 		if err := s.followMerge(ctx, u); err != nil {
-			return err
+			return nil, err
 		}
+		moved = moved || u.id != before
 	}
-	return nil
+	if !moved {
+		return us, nil
+	}
+	for _, u := range us {
+		u.link, u.versions, u.before = nil, crm.PerSide[int64]{}, nil
+	}
+	if err := s.loadLinks(ctx, us); err != nil {
+		return nil, err
+	}
+	return s.mergeEnds(us), nil
 }
 
 func (s *session) followMerge(ctx context.Context, u *unit) error {

@@ -93,6 +93,13 @@ func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []inte
 			return err
 		}
 	}
+	links := make([]*link, len(us))
+	for i, u := range us {
+		links[i] = u.link
+	}
+	if err := s.mendAliases(ctx, links); err != nil {
+		return err
+	}
 	if err := s.logLost(ctx, in, pairs); err != nil {
 		return fmt.Errorf("log what lost: %w", err)
 	}

@@ -106,12 +106,18 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 // is agreed on, so that an edit of the source since then travels on.
 func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) error {
 	u := &unit{side: e.Side.Other(), id: e.source()}
-	if err := s.loadLinks(ctx, []*unit{u}); err != nil || u.link.paired() {
+	if err := s.loadLinks(ctx, []*unit{u}); err != nil {
 		return err
+	}
+	if u.link.paired() {
+		return s.mendAliases(ctx, []*link{u.link})
 	}
 	twin := &unit{side: e.Side, id: created.ID}
 	if err := s.loadLinks(ctx, []*unit{twin}); err != nil {
 		return err
+	}
+	if twin.link.paired() && twin.link.id(u.side) == u.id {
+		return s.mendAliases(ctx, []*link{twin.link})
 	}
 	if twin.link != nil {
 		return nil // it was seen by itself meanwhile: the normal match knows better

@@ -398,7 +398,7 @@ func (s *session) workJobs(ctx context.Context, jobs []*job) error {
 	if err != nil {
 		return err
 	}
-	if err := s.followMerges(ctx, us); err != nil {
+	if us, err = s.followMerges(ctx, us); err != nil {
 		return fmt.Errorf("follow merges: %w", err)
 	}
 	if err := s.observe(ctx, us); err != nil {
