@@ -193,6 +193,8 @@ var accountCodes = []Code{
 // and named here so that a log line can be looked up.
 var innerCodes = []Code{
 	{"item_too_large", "what is to be stored is larger than 400 KiB", EffectRequest, "make the document smaller, for example by splitting the connection"},
+	{"aws_throttled", "our storage is being asked too much", EffectWaits, "nothing: it is tried again; when it stays, raise the capacity"},
+	{"table_unnamed", "the program is not told the name of a table", EffectRequest, "set it in the configuration"},
 	{"database_newer", "the data folder was written by a newer version", EffectRequest, "run the newer version"},
 	{"database_damaged", "the data folder is damaged", EffectRequest, "restore it from a backup"},
 	{"database_foreign", "the data folder belongs to another program", EffectRequest, "choose another folder"},
@@ -207,6 +209,7 @@ var innerCodes = []Code{
 	{"cursor_expired", "the app has forgotten where a listing stood", EffectWaits, "nothing: a full listing follows"},
 	{"invalid_position", "the position of a listing is not one of ours", EffectWaits, "nothing: the listing starts again"},
 	{"lease_ending", "the time for a piece of work is used up", EffectWaits, "nothing: it goes on in the next round"},
+	{"unfinished", "a piece of work did not come to its end in time", EffectWaits, "nothing: it is tried again"},
 	{"leased", "another worker is at this sync", EffectWaits, "nothing"},
 	{"receipt_stale", "a message was given to another worker meanwhile", EffectWaits, "nothing"},
 	{"unreadable_message", "a message of the queue cannot be read", EffectRequest, "see the dead items"},

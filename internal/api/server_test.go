@@ -1,0 +1,189 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+func TestNewNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	_, err := New(Options{PublicURL: "ftp://x/y"})
+	if !fault.Is(err, fault.Invalid) {
+		t.Fatalf("got %v", err)
+	}
+	for _, name := range []string{"Engine", "Accounts", "Store", "Drivers", "Now", "NewID", "Logger", "PublicURL"} {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not named: %v", name, err)
+		}
+	}
+}
+
+// TestRunEvents follows a run over a real connection until it ends.
+func TestRunEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	run := w.engine.run(DefaultWorkspace, crm.ConnectionID(id), "contacts", engine.RunPull)
+	s := httptest.NewServer(w.handler)
+	defer s.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+runAddress(run.ID)+"/events", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+operatorKey)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if ct := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || ct != "text/event-stream" {
+		t.Fatalf("%d %s", resp.StatusCode, ct)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	states := ""
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		for _, state := range []engine.RunState{engine.RunQueued, engine.RunDone} {
+			if strings.Contains(data, `"state":"`+string(state)+`"`) {
+				states += string(state) + " "
+			}
+		}
+		w.engine.mu.Lock()
+		run.State, run.Done = engine.RunDone, 7
+		w.engine.runs[run.ID] = run
+		w.engine.mu.Unlock()
+	}
+	if states != "queued done " {
+		t.Errorf("states %q", states)
+	}
+	w.must(404, "GET", "/v1/runs/run_none/events", "").problem(t)
+	w.must(401, "GET", runAddress(run.ID)+"/events", "", as("")).problem(t)
+}
+
+// oneToken lets one foreign token in, as a user pool would.
+type oneToken struct{}
+
+func (oneToken) Authenticate(_ context.Context, token string) (access.Principal, error) {
+	switch token {
+	case "good":
+		return access.Principal{Workspace: DefaultWorkspace, Key: "user", Role: access.Viewer}, nil
+	case "trouble":
+		return access.Principal{}, fault.New("test: pool", fault.Unavailable, "", "the user pool does not answer")
+	}
+	return access.Principal{}, fault.New("test: pool", fault.Denied, access.CodeUnauthorized, "unknown")
+}
+
+func TestAnotherAuthenticator(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.Auth = oneToken{} })
+	w.must(200, "GET", "/v1/apps", "", as("good"))
+	w.must(200, "GET", "/v1/apps", "", as(operatorKey))
+	w.must(403, "GET", "/v1/keys", "", as("good"))
+	w.must(401, "GET", "/v1/apps", "", as("bad"))
+	w.must(503, "GET", "/v1/apps", "", as("trouble"))
+	w.must(401, "GET", "/v1/apps", "", func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer good", "Bearer good"} })
+	w.must(401, "GET", "/v1/apps", "", header("Authorization", "Basic Z29vZDpnb29k"))
+}
+
+func TestPanicsAreAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	w.engine.startOK = func(context.Context) error { panic("planted " + canary) }
+	once := header("Idempotency-Key", "p")
+	if p := w.must(500, "POST", "/v1/connections/"+id+"/start", "", once).problem(t); p.Code != CodeInternal {
+		t.Errorf("%+v", p)
+	}
+	w.engine.startOK = nil
+	w.must(202, "POST", "/v1/connections/"+id+"/start", "", once)
+	if strings.Contains(w.log.String(), canary) || !strings.Contains(w.log.String(), "handler panicked") {
+		t.Error("the panic is not logged, or with its value")
+	}
+}
+
+func TestHeadersForBrowsers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, publicURL)
+	for _, target := range []string{"/v1/health", "/v1/none", "/docs/errors", openAPIPath, "/hooks/x"} {
+		h := w.do("GET", target, "").header
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Strict-Transport-Security": "max-age=31536000",
+		} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s: %s is %q", target, name, got)
+			}
+		}
+		if !strings.HasPrefix(h.Get("X-Request-Id"), "req_") {
+			t.Errorf("%s has no request ID", target)
+		}
+	}
+}
+
+// TestMalformedHTTP sends requests that are broken in every place: each is
+// refused cleanly. LOCKSTEP_MALFORMED sets their number; time and memory are
+// printed then, for the table of figures.
+func TestMalformedHTTP(t *testing.T) {
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	n := 2000
+	if v, err := strconv.Atoi(os.Getenv("LOCKSTEP_MALFORMED")); err == nil {
+		n = v
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	document := w.document("x")
+	taken := make([]time.Duration, 0, n)
+	for i := range n {
+		r := routes[rng.IntN(len(routes))]
+		target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{side}", "left", "{record}", "1").Replace(r.path)
+		method, body := r.method, ""
+		switch rng.IntN(6) {
+		case 0:
+			method = []string{"BREW", "OPTIONS", "TRACE", "PUT", "DELETE"}[rng.IntN(5)]
+		case 1:
+			target += "?" + []string{"limit=-1", "limit=x", "cursor=%00", "a=%zz", "colour=1", "limit=1&limit=2", "%ff=1", strings.Repeat("x", 9000)}[rng.IntN(8)]
+		case 2:
+			target = target[:1+rng.IntN(len(target)-1)] + []string{"//", "/../", "%00", "%ff", "\x7f", ";", "/%2e%2e/"}[rng.IntN(7)]
+		default:
+			b := []byte(document)
+			for range 1 + rng.IntN(3) {
+				b[rng.IntN(len(b))] = byte(rng.IntN(256))
+			}
+			body = string(b[:rng.IntN(len(b))])
+		}
+		if _, err := http.NewRequest(method, "http://localhost"+target, http.NoBody); err != nil {
+			continue // not even a client could send it
+		}
+		started := time.Now()
+		got := w.do(method, target, body, ifMatch(`"0"`))
+		taken = append(taken, time.Since(started))
+		if got.status >= 500 || got.status < 200 {
+			t.Fatalf("request %d: %s %q with %q: %d %s", i, method, target, body, got.status, got.body)
+		}
+	}
+	if os.Getenv("LOCKSTEP_MALFORMED") != "" {
+		var mem runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&mem)
+		slices.Sort(taken)
+		t.Logf("%d requests, 0 x 5xx, p99 %s, heap %d MiB", len(taken), taken[len(taken)*99/100], mem.HeapAlloc>>20)
+	}
+}

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// validationReport is the answer of validate.
+type validationReport struct {
+	Valid    bool          `json:"valid"`
+	Problems []ProblemItem `json:"problems" nullable:"false"`
+}
+
+type validationOutput struct {
+	Body validationReport
+}
+
+// validateConnection reports what saving would refuse, and stores nothing.
+func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*validationOutput, error) {
+	old, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, problems := old, []mapping.Problem(nil)
+	if body := bodyOf(ctx); len(body) > 0 {
+		value, p := strictJSON(body)
+		if p == nil {
+			p = checkBody(s.registry(), &s.patterns, documentInput(), value)
+		}
+		if p != nil {
+			return report(p.Errors), nil
+		}
+		c, problems = readDocument(body, old)
+	}
+	var items []ProblemItem
+	if c != nil {
+		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, more...)
+		p, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			items = p.Errors
+		}
+	}
+	for _, p := range problems {
+		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
+	}
+	return report(items), nil
+}
+
+func report(items []ProblemItem) *validationOutput {
+	some(&items)
+	return &validationOutput{Body: validationReport{Valid: len(items) == 0, Problems: items}}
+}
