@@ -53,7 +53,7 @@ func connectionAnswer(c *crm.Connection) *connectionOutput {
 func (s *server) registerConnections() {
 	handle(s, "list-presets", func(context.Context, *empty) (*listOutput[preset], error) { return listed(s.presets(), ""), nil })
 	handle(s, "list-connections", s.listConnections)
-	handle(s, "create-connection", s.createConnection, jsonBody(documentInput(), true))
+	handle(s, "create-connection", s.createConnection, jsonBody(draftInput(), true))
 	handle(s, "import-connection", s.importConnection, importBody)
 	handle(s, "get-connection", s.getConnection)
 	handle(s, "put-connection", s.putConnection, jsonBody(documentInput(), true))
@@ -130,6 +130,9 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 },
 ) (*connectionOutput, error) {
 	c, problems := readDocument(bodyOf(ctx), nil)
+	if in.Preset == "" && !hasKey(bodyOf(ctx), "syncs") {
+		problems = append(problems, mapping.Problem{Code: CodeMissingKey, Detail: "the key syncs is missing; give the syncs, or ?preset= to take those of a preset"})
+	}
 	if c != nil && in.Preset != "" {
 		p, ok := s.preset(in.Preset)
 		if !ok {

@@ -280,6 +280,13 @@ func TestPresets(t *testing.T) {
 	}
 	empty := fmt.Sprintf(`{"name":"P","left":{"account":%q},"right":{"account":%q},"syncs":[]}`, w.left, w.right)
 	w.must(400, "POST", "/v1/connections?preset=none", empty)
+	without := strings.Replace(empty, `"syncs":[]`, `"description":""`, 1)
+	if p := w.must(400, "POST", "/v1/connections", without).problem(t); p.Errors[0].Code != "missing_key" {
+		t.Errorf("a document with neither syncs nor preset: %+v", p)
+	}
+	if p := w.must(400, "POST", "/v1/connections?preset=hubspot-salesforce-contacts", without).problem(t); p.Errors[0].Code == "missing_key" {
+		t.Errorf("a preset did not bring the syncs: %+v", p)
+	}
 	p := w.must(400, "POST", "/v1/connections?preset=hubspot-salesforce-contacts", empty).problem(t)
 	if p.Errors[0].Code != "unknown_field" { // the test's apps have fewer fields than the real ones
 		t.Errorf("%+v", p)

@@ -55,8 +55,14 @@ func newRegistry() huma.Registry {
 	r.Schema(reflect.TypeFor[crm.Connection](), true, "")
 	shapeDocument(r)
 	cloneInput(r, schemaPrefix+"Connection")
+	draft := *r.Map()["ConnectionInput"]
+	draft.Required = slices.DeleteFunc(slices.Clone(draft.Required), func(name string) bool { return name == "syncs" })
+	r.Map()["ConnectionDraft"] = &draft
 	return r
 }
+
+// draftInput is the document of a new connection: a preset may bring its syncs.
+func draftInput() *huma.Schema { return &huma.Schema{Ref: schemaPrefix + "ConnectionDraft"} }
 
 // documentInput is the schema of a connection document as clients send it.
 func documentInput() *huma.Schema { return &huma.Schema{Ref: schemaPrefix + "ConnectionInput"} }
