@@ -17,7 +17,7 @@ import (
 // transaction, clear the intent, count, log, and store what has to wait. A
 // chunk thus counts once, however often it is delivered.
 func (s *session) settle(ctx context.Context, l *lot) error {
-	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, day: map[string]int64{}}
+	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, day: map[string]int64{}, pairs: map[store.Key]bool{}}
 	for _, u := range l.units {
 		b.unit(ctx, u)
 	}
@@ -40,7 +40,8 @@ type books struct {
 	put     map[string]*putOff // by run, side and wait
 	open    []intentEntry      // may have landed: stays in the intent
 	rehint  []crm.RecordRef
-	noticed bool // a deletion was noticed: the tick has to look
+	pairs   map[store.Key]bool // keys of new pairs
+	noticed bool               // a deletion was noticed: the tick has to look
 }
 
 // unit enters one unit's result.
@@ -204,11 +205,9 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 				f[k] = v
 			}
 			if wr := u.written.Get(side); wr != nil && wr.Record != nil {
-				answer := f.Clone()
-				for k, v := range wr.Record.Fields {
-					answer[k] = v
+				for k := range w.Fields { // what else the answer holds, somebody may have typed since we read
+					f[k] = wr.Record.Fields[k]
 				}
-				f = answer
 				if !b.s.set.Holds(side, f, w.Intended) {
 					b.s.Mark("app_reformatted")
 					f = nil
@@ -271,6 +270,7 @@ func (b *books) keep(u *unit, old, l *link) {
 		alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
 		if err == nil {
 			b.links = append(b.links, store.Write{Item: alias, If: b.cond(u.versions.Right)})
+			b.pairs[item.Key], b.pairs[alias.Key] = true, true
 		}
 	}
 	for _, c := range u.before {
@@ -355,6 +355,27 @@ func (b *books) count(u *unit) {
 	}
 }
 
+// once keeps one write for each key. Two units may notice the same absence, or
+// one pair a record that another knows by itself: the pair is what counts.
+func (b *books) once(ws []store.Write) []store.Write {
+	at := map[store.Key]int{}
+	out := ws[:0:0]
+	for _, w := range ws {
+		i, twice := at[w.Item.Key]
+		switch {
+		case !twice:
+			at[w.Item.Key] = len(out)
+			out = append(out, w)
+		case b.pairs[w.Item.Key]:
+			b.s.Mark("pair_over_single")
+			if l, err := decodeLink(w.Item); err == nil && (l.AliasOf != "" || l.paired()) {
+				out[i] = w
+			}
+		}
+	}
+	return out
+}
+
 // storeLinks writes links, aliases and notices side by side, each over the
 // version that was read.
 func (b *books) storeLinks(ctx context.Context) error {
@@ -366,15 +387,7 @@ func (b *books) storeLinks(ctx context.Context) error {
 			return err
 		}
 	}
-	// Two units may notice the same absence; no key may come twice.
-	seen := map[store.Key]bool{}
-	b.links = slices.DeleteFunc(b.links, func(w store.Write) bool {
-		if seen[w.Item.Key] {
-			return true
-		}
-		seen[w.Item.Key] = true
-		return false
-	})
+	b.links = b.once(b.links)
 	_, errs := b.s.Store.BatchWrite(ctx, b.links)
 	for _, err := range errs {
 		if err != nil {
