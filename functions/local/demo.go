@@ -118,7 +118,7 @@ func (d *demo) run(ctx context.Context, conf config.Checked, once bool) error {
 		case <-p.ended:
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !once {
 		err = nil // asked to stop
 	}
 	return errors.Join(err, p.stop())

@@ -184,7 +184,7 @@ func TestKilledDuringFirstSync(t *testing.T) {
 	t.Parallel()
 	people, kills := 5000, 5
 	if testing.Short() {
-		people, kills = 600, 3
+		people, kills = 300, 2
 	}
 	started := time.Now()
 	s := newServed(t, people)
