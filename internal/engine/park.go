@@ -96,17 +96,23 @@ func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
 	if !c.Counted {
 		return nil
 	}
-	// The run need not wait for it any more: the inbox has it.
-	err := e.Store.Transact(ctx, []store.Write{
-		{Item: store.Item{Key: sc.chunkDone(c.ID), Expires: e.Now().Add(runRetention)}, If: store.IfAbsent},
-		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{
-			"chunks": 1, "done": int64(len(c.Hints)), "o:" + string(crm.Dropped): int64(len(c.Hints))}}},
-	})
+	err := e.Store.Transact(ctx, e.leftRun(c, crm.Dropped))
 	if fault.Is(err, fault.Conflict) {
 		return nil // counted by an earlier delivery
 	}
 	e.Log.Debug("hints kept in the inbox", "connection", c.Connection, "sync", c.Sync, "records", len(c.Hints), "code", why)
 	return err
+}
+
+// leftRun are the writes by which a chunk that is kept elsewhere leaves its
+// run, which need not wait for it any more.
+func (e *Engine) leftRun(c *chunk, o crm.Outcome) []store.Write {
+	n, expires := int64(len(c.Hints)), e.Now().Add(runRetention)
+	return []store.Write{
+		{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: expires}, If: store.IfAbsent},
+		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: expires, Counters: map[string]int64{
+			"chunks": 1, "done": n, "o:" + string(o): n}}},
+	}
 }
 
 // inboxItem is a hint that came while its sync was off or busy.

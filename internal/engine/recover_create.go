@@ -72,6 +72,11 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			rest = append(rest, e) // its claim makes others wait
 			continue
 		}
+		if linked, err := s.mended(ctx, &e, nil); err != nil {
+			return nil, err
+		} else if linked {
+			continue
+		}
 		look := s.lookByIdentity
 		if keyless {
 			look = s.lookForEqual
@@ -102,6 +107,24 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 	return rest, nil
 }
 
+// mended reports whether the source of a create is linked already, or one of
+// the records found is linked to it; the pair's alias is then there too.
+func (s *session) mended(ctx context.Context, e *intentEntry, found []crm.Record) (bool, error) {
+	us := []*unit{{side: e.Side.Other(), id: e.source()}}
+	for _, r := range found {
+		us = append(us, &unit{side: e.Side, id: r.ID})
+	}
+	if err := s.loadLinks(ctx, us); err != nil {
+		return false, err
+	}
+	for _, u := range us {
+		if u.link.paired() && u.link.id(e.Side.Other()) == e.source() {
+			return true, s.mendAliases(ctx, []*link{u.link})
+		}
+	}
+	return false, nil
+}
+
 // tie joins a created record to its source. What it holds of what was intended
 // is agreed on, so that an edit of the source since then travels on.
 func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) error {
@@ -110,14 +133,11 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 		return err
 	}
 	if u.link.paired() {
-		return s.mendAliases(ctx, []*link{u.link})
+		return nil
 	}
 	twin := &unit{side: e.Side, id: created.ID}
 	if err := s.loadLinks(ctx, []*unit{twin}); err != nil {
 		return err
-	}
-	if twin.link.paired() && twin.link.id(u.side) == u.id {
-		return s.mendAliases(ctx, []*link{twin.link})
 	}
 	if twin.link != nil {
 		return nil // it was seen by itself meanwhile: the normal match knows better
@@ -169,8 +189,8 @@ func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Reco
 			same = append(same, r)
 		}
 	}
-	if len(same) != 1 {
-		return nil, nil //nolint:nilnil // nobody, or nobody in particular
+	if linked, err := s.mended(ctx, e, same); err != nil || linked || len(same) != 1 {
+		return nil, err // nobody, nobody in particular, or it is done
 	}
 	return &same[0], nil
 }

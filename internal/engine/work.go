@@ -472,13 +472,21 @@ func (e *Engine) needAuthorization(ctx context.Context, c *chunk, cause error) {
 	e.Log.Warn("connection needs authorization", "connection", c.Connection)
 }
 
-// bury stores a dead item under its connection, with the reason.
+// bury stores a dead item under its connection, with the reason. Its run goes
+// on without it: one poisoned chunk must not hold up the sync.
 func (e *Engine) bury(ctx context.Context, c *chunk, receives int, code, reason string) error {
-	body, err := json.Marshal(deadItem{V: 1, Chunk: *c, Receives: receives, Code: code, Reason: reason, At: e.Now()})
+	alone := *c
+	alone.Counted = false // when it is redriven, no run waits for it
+	body, err := json.Marshal(deadItem{V: 1, Chunk: alone, Receives: receives, Code: code, Reason: reason, At: e.Now()})
 	if err != nil {
 		return err
 	}
-	key := dead(c.Workspace, c.Connection, c.ID)
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: body}})
+	ws := []store.Write{{Item: store.Item{Key: dead(c.Workspace, c.Connection, c.ID), Data: body}}}
+	if c.Counted {
+		ws = append(ws, e.leftRun(c, crm.Failed)...)
+	}
+	if err = e.Store.Transact(ctx, ws); c.Counted && fault.Is(err, fault.Conflict) {
+		return nil // it was finished by an earlier delivery after all
+	}
 	return err
 }
