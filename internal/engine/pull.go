@@ -27,7 +27,11 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 		return err
 	}
 	if st.OpenRun != "" {
-		if r, err := e.loadRun(ctx, ws, st.OpenRun); err == nil && r.open() && r.Generation == conn.Generation {
+		r, err := e.loadRun(ctx, ws, st.OpenRun)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if err == nil && r.open() && r.Generation == conn.Generation {
 			e.Mark("pull_waits_for_open_run")
 			return e.touchAgenda(ctx, sc)
 		}
