@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/sim"
+)
+
+// The sizes of docs/invariants.md.
+const shortSeeds, fullSeeds = 2_000, 10_000
+
+type simCommand struct {
+	Seeds int     `default:"0" placeholder:"N" help:"How many seeds; 2,000 without it, 10,000 with --full."`
+	From  uint64  `default:"1" placeholder:"SEED" help:"The first of them (${default})."`
+	Seed  *uint64 `placeholder:"SEED" help:"Replay this one seed, telling every step."`
+	Full  bool    `help:"The long run of a release."`
+}
+
+// Run runs the simulation and fails when a promise was broken.
+func (c *simCommand) Run(ctx context.Context, w *world) error {
+	o := sim.Options{Seeds: c.Seeds, From: c.From, Workers: runtime.GOMAXPROCS(0), Out: w.out}
+	switch {
+	case c.Seeds < 0:
+		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--seeds cannot be negative")
+	case c.Seed != nil:
+		o.Seeds, o.From, o.Workers, o.Verbose = 1, *c.Seed, 1, true
+	case c.Seeds > 0:
+	case c.Full:
+		o.Seeds = fullSeeds
+	default:
+		o.Seeds = shortSeeds
+	}
+	ended := make(chan *sim.Report, 1)
+	go func() { ended <- sim.Run(o) }()
+	select {
+	case <-ctx.Done():
+		return ctx.Err() // it holds nothing that would have to be given back
+	case r := <-ended:
+		return c.judge(newScreen(w), r)
+	}
+}
+
+// judge prints what was met and what was broken.
+func (c *simCommand) judge(s *screen, r *sim.Report) error {
+	for _, part := range []struct {
+		title  string
+		counts map[string]int64
+	}{{"fault", r.Faults}, {"rare state", r.Marks}} {
+		s.say("\n%-34s %s", part.title, "times")
+		for _, name := range slices.Sorted(maps.Keys(part.counts)) {
+			s.say("  %-32s %s", name, number(part.counts[name]))
+		}
+	}
+	s.say("\n%s seeds (%s with the real connectors), %s changes, %s steps, %s writes, %s calls in %.1f s: %d broken promises",
+		number(r.Seeds), number(r.Real), number(r.Changes), number(r.Steps), number(r.Writes), number(r.Calls), r.Took.Seconds(), len(r.Violations))
+	for _, v := range r.Violations {
+		s.say("  %s: replay with: lockstep sim --seed %d", v.ID, v.Seed)
+	}
+	if n := len(r.Violations); n > 0 {
+		return fmt.Errorf("%d promises were broken", n)
+	}
+	if c.Seed == nil {
+		if never := slices.Concat(r.Unreached, r.UnreachedMarks, r.Strays); len(never) > 0 {
+			return fmt.Errorf("never reached, or not in the table: %v", never)
+		}
+	}
+	return nil
+}
