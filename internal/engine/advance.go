@@ -7,7 +7,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // after is the phase that follows.
@@ -89,7 +88,7 @@ func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 		return true, err
 	}
 	sc := scope{ws, r.Run.Connection, r.Run.Sync}
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, r.Run.Connection)
+	conn, err := e.connection(ctx, ws, r.Run.Connection)
 	if fault.Is(err, fault.NotFound) || err == nil && (conn.Generation != r.Generation || conn.Status == crm.StatusDeleting) {
 		return true, e.finish(ctx, sc, r, RunCancelled, "connection_changed", "the connection was deleted or joined to other accounts")
 	}

@@ -89,6 +89,7 @@ type Engine struct {
 	leases   map[scope]observedLease
 	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
+	conns    map[store.Key]decoded
 	depth    int
 	depthAt  time.Time
 }
@@ -105,7 +106,7 @@ func New(c Config) (*Engine, error) {
 		c.Mark = func(string) {}
 	}
 	c.Tuning = c.Tuning.withDefaults()
-	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}}, nil
+	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}}, nil
 }
 
 // guard names one safety measure that a test may remove to see that its

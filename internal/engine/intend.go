@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -74,13 +75,22 @@ func decodeIntent(it store.Item) (*intent, error) {
 	return &in, nil
 }
 
+// packers are compressors at rest: one costs a megabyte, and each chunk uses several.
+var packers sync.Pool
+
 // pack compresses what is stored in bulk.
 func pack(b []byte) ([]byte, error) {
 	var buf bytes.Buffer
-	w, err := flate.NewWriter(&buf, flate.BestSpeed)
-	if err != nil {
-		return nil, err
+	w, _ := packers.Get().(*flate.Writer)
+	if w == nil {
+		var err error
+		if w, err = flate.NewWriter(&buf, flate.BestSpeed); err != nil {
+			return nil, err
+		}
+	} else {
+		w.Reset(&buf)
 	}
+	defer packers.Put(w)
 	if _, err := w.Write(b); err != nil {
 		return nil, err
 	}

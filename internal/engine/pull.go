@@ -15,7 +15,7 @@ import (
 // side and stores only the time. It never overlaps: an open run goes first.
 func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID) error {
 	sc := scope{ws, con, sync}
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, con)
+	conn, err := e.connection(ctx, ws, con)
 	if err != nil {
 		return err
 	}

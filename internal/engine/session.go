@@ -182,7 +182,7 @@ func (s *session) mayWrite(ctx context.Context) error {
 	if !s.on(guardPauseCheck) {
 		return nil
 	}
-	conn, _, err := store.LoadConnection(ctx, s.Store, s.ws, s.con)
+	conn, err := s.connection(ctx, s.ws, s.con)
 	if fault.Is(err, fault.NotFound) {
 		return errPaused
 	}

@@ -69,7 +69,7 @@ func (e *Engine) round(ctx context.Context) (busy bool, err error) {
 
 // attend does what is due for one sync.
 func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int64) (busy bool, err error) {
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, err := e.connection(ctx, sc.ws, sc.con)
 	if fault.Is(err, fault.NotFound) || err == nil && conn.Status == crm.StatusDeleting {
 		return e.erase(ctx, sc, conn)
 	}

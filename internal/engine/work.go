@@ -275,7 +275,7 @@ func safeText(err error) string {
 // lease, finishes what an earlier worker left, and runs the five steps.
 func (e *Engine) process(ctx context.Context, jobs []*job) error {
 	sc := jobs[0].chunk.scope()
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, err := e.connection(ctx, sc.ws, sc.con)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}

@@ -35,7 +35,7 @@ func LoadConnection(ctx context.Context, s Store, ws crm.WorkspaceID, id crm.Con
 	if err != nil {
 		return nil, 0, err
 	}
-	c, err := decodeConnection(item)
+	c, err := DecodeConnection(item)
 	return c, item.Version, err
 }
 
@@ -57,7 +57,7 @@ func ListConnections(ctx context.Context, s Store, ws crm.WorkspaceID, limit int
 	}
 	out := make([]crm.Connection, 0, len(page.Items))
 	for _, item := range page.Items {
-		c, err := decodeConnection(item)
+		c, err := DecodeConnection(item)
 		if err != nil {
 			return nil, "", err
 		}
@@ -66,7 +66,8 @@ func ListConnections(ctx context.Context, s Store, ws crm.WorkspaceID, limit int
 	return out, page.Next, nil
 }
 
-func decodeConnection(item Item) (*crm.Connection, error) {
+// DecodeConnection reads a stored connection. Invalid for an unknown format.
+func DecodeConnection(item Item) (*crm.Connection, error) {
 	var sc storedConnection
 	if err := json.Unmarshal(item.Data, &sc); err != nil {
 		return nil, fault.Wrap("store: decode connection", fault.Other, err)
