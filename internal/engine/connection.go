@@ -1,0 +1,46 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// decoded is a connection as it was last read.
+type decoded struct {
+	data []byte
+	conn *crm.Connection
+}
+
+// maxDecoded bounds the connections kept decoded.
+const maxDecoded = 256
+
+// connection reads a connection for somebody who does not change it. The switch
+// is looked at before every write to an app; the document is decoded only when
+// its bytes differ from those read last.
+func (e *Engine) connection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, error) {
+	key := store.ConnectionKey(ws, id)
+	item, err := e.Store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	known, ok := e.conns[key]
+	e.mu.Unlock()
+	if ok && bytes.Equal(known.data, item.Data) {
+		return known.conn, nil
+	}
+	conn, err := store.DecodeConnection(item)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.conns) >= maxDecoded {
+		clear(e.conns)
+	}
+	e.conns[key] = decoded{item.Data, conn}
+	return conn, nil
+}
