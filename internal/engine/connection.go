@@ -14,7 +14,13 @@ type decoded struct {
 	conn *crm.Connection
 }
 
-// maxDecoded bounds the connections kept decoded.
+// decodedSchema is a schema as it was last read.
+type decodedSchema struct {
+	data   []byte
+	schema cachedSchema
+}
+
+// maxDecoded bounds the connections, and the schemas, kept decoded.
 const maxDecoded = 256
 
 // connection reads a connection for somebody who does not change it. The switch

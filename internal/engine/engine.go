@@ -90,6 +90,7 @@ type Engine struct {
 	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
 	conns    map[store.Key]decoded
+	schemas  map[store.Key]decodedSchema
 	depth    int
 	depthAt  time.Time
 }
@@ -106,7 +107,7 @@ func New(c Config) (*Engine, error) {
 		c.Mark = func(string) {}
 	}
 	c.Tuning = c.Tuning.withDefaults()
-	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}}, nil
+	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}}, nil
 }
 
 // guard names one safety measure that a test may remove to see that its

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,7 @@ func (e *Engine) schema(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return cs, err
 	}
-	if err == nil && json.Unmarshal(item.Data, &cs) == nil && !fresh {
+	if err == nil && e.decodeSchema(item, &cs) == nil && !fresh {
 		if age := e.Now().Sub(cs.At); age < e.Tuning.SchemaFor && age > -e.Tuning.SchemaFor {
 			return cs, nil
 		}
@@ -121,6 +122,27 @@ func (e *Engine) schema(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 	}
 	cs, err = e.saveSchema(ctx, key, fields)
 	return cs, err
+}
+
+// decodeSchema decodes a stored schema unless its bytes are those read last.
+func (e *Engine) decodeSchema(item store.Item, cs *cachedSchema) error {
+	e.mu.Lock()
+	known, ok := e.schemas[item.Key]
+	e.mu.Unlock()
+	if ok && bytes.Equal(known.data, item.Data) {
+		*cs = known.schema
+		return nil
+	}
+	if err := json.Unmarshal(item.Data, cs); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.schemas) >= maxDecoded {
+		clear(e.schemas)
+	}
+	e.schemas[item.Key] = decodedSchema{item.Data, *cs}
+	return nil
 }
 
 func (e *Engine) saveSchema(ctx context.Context, key store.Key, fields []crm.Field) (cachedSchema, error) {
