@@ -18,6 +18,15 @@ import (
 // waiting reports whether any work is left on the queue or in the store.
 func (w *world) waiting() bool { return w.backlog() != "" }
 
+// status is where the connection stands.
+func (w *world) status() crm.Status {
+	c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection)
+	if err != nil {
+		return ""
+	}
+	return c.Status
+}
+
 // backlog names what is left to do; "" = nothing.
 func (w *world) backlog() string {
 	if d, err := w.queue.Depth(w.ctx); err == nil && d.Visible+d.InFlight > 0 {
@@ -26,7 +35,7 @@ func (w *world) backlog() string {
 	for kind, name := range kinds {
 		page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: string(kind) + "#" + string(connection) + "#" + string(syncID), Limit: 1})
 		if err == nil && len(page.Items) > 0 {
-			if c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection); err == nil && c.Status == crm.StatusHalted && kind != 'p' {
+			if kind != 'p' && w.status() == crm.StatusHalted {
 				continue // only an admin can go on
 			}
 			return name
@@ -34,7 +43,7 @@ func (w *world) backlog() string {
 	}
 	it, err := w.store.Get(w.ctx, store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "scan"})
 	if err == nil && strings.Contains(string(it.Data), `"open_run"`) {
-		if c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection); err == nil && c.Status == crm.StatusHalted {
+		if w.status() == crm.StatusHalted {
 			return ""
 		}
 		return "an open run" + w.openRun(it.Data)
@@ -179,7 +188,7 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 			w.violated("S1", fmt.Sprintf("%s: %s of %s, %s is equal and the base differs", when, m.ID, left.id, right.id))
 			return
 		}
-		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && t.over && !t.shared && !w.reprieved[tokenKey(m.ID, a)] {
+		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && (t.over[ref{crm.Left, left.id}] || t.over[ref{crm.Right, right.id}]) && !t.shared && !w.reprieved[tokenKey(m.ID, a)] {
 			w.violated("S4", fmt.Sprintf("%s: %s of %s, %s holds a value that was replaced", when, m.ID, left.id, right.id))
 			return
 		}

@@ -140,7 +140,10 @@ func (w *world) settle() {
 		w.tick()
 		w.run(w.now.Add(step))
 		if len(w.tasks) == 0 && !w.waiting() {
-			return
+			if w.status() != crm.StatusHalted {
+				return
+			}
+			w.putRight() // an admin confirms the deletions
 		}
 		if n > 20 {
 			step = min(step*3/2, time.Hour)

@@ -53,7 +53,7 @@ type author struct {
 type token struct {
 	at   cellKey
 	when moment
-	over bool // a user who saw it typed something else in its place
+	over map[ref]bool // records where a user typed something else in its place
 
 	shared bool // it was typed more than once: an e-mail address of two records
 }
@@ -98,6 +98,8 @@ func (w *world) stored(x *store.Write) {
 		if side, id, ok := strings.Cut(x.Item.Sort, "#"); ok && x.Op == store.Put {
 			w.inboxed[ref{crm.Side(side), crm.RecordID(id)}] = w.moment()
 		}
+	case "p", "k":
+		w.tell("stored %s %s (op %d) %s", kind, x.Item.Sort, x.Op, x.Item.Data)
 	case "h":
 		if x.Item.Sort == "lease" && w.cur != nil {
 			clear(w.cur.seen) // whatever it writes now it reads anew
@@ -194,11 +196,11 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 			continue
 		}
 		if old := w.tokens[tokenKey(m.ID, b)]; old != nil && !a.Blank() {
-			old.over = true
+			old.over[r] = true
 		}
 		if !a.Blank() {
 			key := tokenKey(m.ID, a)
-			w.tokens[key] = &token{at: k, when: w.moment(), shared: w.tokens[key] != nil}
+			w.tokens[key] = &token{at: k, when: w.moment(), over: map[ref]bool{}, shared: w.tokens[key] != nil}
 		}
 	}
 }

@@ -114,6 +114,7 @@ func (w *world) sent(ms []queue.Message) {
 		if json.Unmarshal(ms[i].Body, &c) != nil {
 			continue
 		}
+		w.tell("queued %s", ms[i].Body)
 		for _, h := range c.Hints {
 			w.queued[ref{c.Side, h.ID}] = w.moment()
 		}

@@ -28,7 +28,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 	w.writes++
 	after, _ := w.apps[side.Index()].get(out.ID)
 	r := ref{side, out.ID}
-	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, texts(x.Fields), texts(before))
+	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, shown(x.Fields), shown(before))
 	if out.Created {
 		w.created(t, r, x, after.fields)
 	} else {

@@ -46,6 +46,7 @@ type settings struct {
 	apps     [2]modelapp.Options
 	sync     crm.Sync
 	tuning   engine.Tuning
+	phones   bool // phone numbers are slow to read, so not every seed has them
 	plain    bool // every record and field travels both ways
 	edits    bool // users delete, restore and merge too
 }
@@ -57,8 +58,8 @@ func draw(c *chance, o *Options) settings {
 	s := settings{
 		real: c.in(220), calm: c.in(100), people: c.between(3, 40), changes: 100, workers: c.between(1, 4),
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
-		pause: time.Duration(c.between(2, 40)) * time.Second, interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
-		hooks: c.in(750), skewed: c.in(150), edits: c.in(600),
+		pause: pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second), interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
+		hooks: c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),
 	}
 	if c.in(150) {
 		s.people = c.between(40, 150)
@@ -144,7 +145,11 @@ func (s *settings) logical() []string {
 	if s.real {
 		return []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City}
 	}
-	return []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City, modelapp.Tags, modelapp.Rank, modelapp.Score}
+	names := []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.City}
+	if s.phones {
+		names = append(names, modelapp.Phone)
+	}
+	return append(names, modelapp.Tags, modelapp.Rank, modelapp.Score)
 }
 
 // mappings fills in the mappings for the two apps' field names.

@@ -21,8 +21,11 @@ func (w *world) tell(format string, args ...any) {
 	fmt.Fprintf(w.opts.Out, "%12s %7d %-14s %s\n", w.now.Sub(epoch), w.steps, who, fmt.Sprintf(format, args...))
 }
 
-// texts writes fields in order.
-func texts(f crm.Fields) string {
+// shown are fields that are written out only if somebody looks.
+type shown crm.Fields
+
+// String writes the fields in order.
+func (f shown) String() string {
 	var out []string
 	for _, k := range slices.Sorted(maps.Keys(f)) {
 		out = append(out, k+"="+f[k].Text())

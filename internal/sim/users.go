@@ -62,7 +62,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, in
 	w.changes++
 	after, _ := a.get(id)
 	r := ref{side, id}
-	w.tell("USER %s %s %s into %q: %v -> %v", kind, side, id, into, texts(before.fields), texts(after.fields))
+	w.tell("USER %s %s %s into %q: %v -> %v", kind, side, id, into, shown(before.fields), shown(after.fields))
 	if kind == connector.EventChanged {
 		was := before.fields
 		if before.deleted {
@@ -92,7 +92,7 @@ func (w *world) userCreates(side crm.Side, email crm.Value) {
 	w.changes++
 	r, _ := a.get(id)
 	w.made[ref{side, id}] = ""
-	w.tell("USER creates %s %s: %v", side, id, texts(r.fields))
+	w.tell("USER creates %s %s: %v", side, id, shown(r.fields))
 	w.typed(ref{side, id}, nil, r.fields)
 	w.hook(side, connector.Event{Kind: connector.EventChanged, ID: id})
 }

@@ -62,6 +62,9 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 		return
 	}
 	w.checkVerdicts(ds, verdicts)
+	for i, v := range verdicts {
+		w.tell("verdict %s (receive %d): ack %v, retry %s", ds[i].ID, ds[i].Receives, v.Ack, v.Retry)
+	}
 	var done []string
 	for i, v := range verdicts {
 		if v.Ack {
