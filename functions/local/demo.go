@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 )
 
 type demoCommand struct {
@@ -58,7 +59,7 @@ func (c *demoCommand) Run(ctx context.Context, w *world) (err error) {
 // counts what it finds, so it starts with nothing.
 func (c *demoCommand) folder() (string, func() error, error) {
 	if c.Data != "" {
-		if _, err := os.Stat(filepath.Join(c.Data, "lockstep.db")); err == nil {
+		if _, err := os.Stat(filepath.Join(c.Data, sqlitedb.FileName)); err == nil {
 			return "", nil, fault.New("demo: data folder", fault.Invalid, "folder_not_new", c.Data+" has been used; name a new folder, or go on with it by: lockstep serve --data "+c.Data)
 		}
 		return c.Data, func() error { return nil }, nil
@@ -225,7 +226,7 @@ func (d *demo) connect(ctx context.Context) error {
 		accounts[i] = made.ID
 	}
 	head, err := d.api.call(ctx, http.MethodPost, "/v1/connections?preset=hubspot-salesforce-contacts", map[string]any{
-		"name": "HubSpot <-> Salesforce", "default_country": "US", "syncs": []any{},
+		"name": "HubSpot <-> Salesforce", "default_country": "US",
 		"left": map[string]any{"account": accounts[0]}, "right": map[string]any{"account": accounts[1]},
 	}, &d.conn)
 	if err != nil {
