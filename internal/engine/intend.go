@@ -264,10 +264,9 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 	switch {
 	case c.Intent == l.id:
 		return nil
-	case live == claimLinked && !mine:
+	case live == claimLinked && !mine && s.mayBeHeld(item):
 		s.Mark("claim_held_by_link")
-		u.decide(crm.Duplicate, crm.StateDuplicate, "identity_taken", "another record with the same identity is linked already")
-		u.others, u.claims = []crm.RecordID{c.Source}, nil
+		u.deferFor(max(s.end(crm.Left).app.Limits.IndexLag, s.end(crm.Right).app.Limits.IndexLag, time.Second), "identity_taken")
 		return nil
 	case live == claimInFlight, s.mayBeComing(&c, item) && s.on(guardIndexLag):
 		s.Mark("claim_waited_for")
@@ -283,6 +282,14 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 		return err
 	}
 	return nil
+}
+
+// mayBeHeld reports whether the record for which a claim was made may still
+// hold the identity: nobody else was found by it, but a search may be as old as
+// the apps' indexes. After that the claim is a remnant of a value since changed.
+func (s *session) mayBeHeld(it store.Item) bool {
+	lag := max(s.end(crm.Left).app.Limits.IndexLag, s.end(crm.Right).app.Limits.IndexLag)
+	return s.stood(fmt.Sprintf("claim %s@%d", it.Sort, it.Version)) < lag
 }
 
 // mayBeComing reports whether a claim without an intent may be about to get

@@ -27,6 +27,7 @@ type link struct {
 	Claims   []string       `json:"k,omitempty"`   // identities claimed for a record we created
 	Claimed  crm.Side       `json:"ks,omitempty"`  // the side those claims are on
 	Made     time.Time      `json:"m"`             // when the pair, or the record's item, came to be
+	By       crm.RunID      `json:"by,omitempty"`  // the run that made it
 	Since    time.Time      `json:"t"`             // when the state last changed
 	Pages    []string       `json:"p,omitempty"`   // the last log pages that mention it, newest first
 	AliasOf  crm.RecordID   `json:"to,omitempty"`  // an alias: look at this left record (or, for a merged right one, right record)

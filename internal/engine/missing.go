@@ -34,7 +34,7 @@ func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
 		r.RestSide = side
 		err = s.eachLink(ctx, func(l *link, _ store.Item) error {
 			id := l.id(side)
-			if id == "" || l.State == crm.StateDeleted || l.Made.After(r.Run.CreatedAt) {
+			if id == "" || l.State == crm.StateDeleted || l.By == r.Run.ID {
 				return nil
 			}
 			if _, ok := slices.BinarySearch(seen, hash64(id)); !ok {

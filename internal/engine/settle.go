@@ -147,7 +147,7 @@ func (b *books) remember(u *unit) {
 	old := u.link
 	l := old.clone()
 	if old == nil {
-		l.Made = now
+		l.Made, l.By = now, u.jobs[0].chunk.Run
 		l.setID(u.side, u.id)
 	}
 	wasPaired := old.paired()
@@ -156,7 +156,7 @@ func (b *books) remember(u *unit) {
 			l.setID(side, u.recID(side))
 		}
 		if !wasPaired {
-			l.Made = now
+			l.Made, l.By = now, u.jobs[0].chunk.Run
 		}
 	}
 	if l.State != u.plan.State {
