@@ -218,6 +218,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // and the simulation to tests, functions/local and the programs in scripts.
 var notOnTop = []string{
 	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/testbed", "internal/arch",
+	"internal/lambdarun/**",
 }
 
 var outer = []Rule{{
@@ -256,6 +257,20 @@ var outer = []Rule{{
 	Packages: []string{"internal/telemetry/**"},
 	May:      slices.Concat(vocabulary, []string{"./**"}),
 	Reason:   "logging and metrics serve everybody, so they may know nobody",
+}, {
+	Kind:     "invocation",
+	Packages: []string{"internal/invocation/**"},
+	May:      slices.Concat(vocabulary, []string{"./**"}),
+	Outside:  []string{"github.com/aws/aws-lambda-go"},
+	NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
+	NotUse:   processLog,
+	Reason:   "what surrounds an invocation is the same for every function, so it knows none of them and nothing that they do",
+}, {
+	Kind:     "functions on one machine",
+	Packages: []string{"internal/lambdarun/**"},
+	May:      []string{"internal/**"},
+	Outside:  []string{"*"},
+	Reason:   "it runs the programs that are deployed beside stand-ins for AWS, for tests and developers; nothing deployed imports it",
 }, {
 	Kind:     "api",
 	Packages: []string{"internal/api/**"},

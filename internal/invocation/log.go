@@ -1,0 +1,123 @@
+package invocation
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+// Calls follows the invocations of one process. Its zero value is ready.
+type Calls struct {
+	now atomic.Pointer[names]
+}
+
+// names are how an invocation is found again.
+type names struct{ request, trace string }
+
+// Logger is the function's log: lines to standard output in the format and
+// from the level that Lambda is configured for, with requestId and traceId.
+func (c *Calls) Logger() *slog.Logger { return slog.New(c.handler(lambdacontext.NewLogHandler())) }
+
+func (c *Calls) handler(next slog.Handler) slog.Handler { return &logHandler{next: next, calls: c} }
+
+// Handler makes the function that lambda.Start takes of a handler as the
+// library knows them: func(context.Context, T) (R, error).
+func (c *Calls) Handler(handle any) lambda.Handler {
+	return &following{calls: c, next: lambda.NewHandler(handle)}
+}
+
+// following is a handler whose invocations are known to the log.
+type following struct {
+	calls *Calls
+	next  lambda.Handler
+}
+
+// Invoke implements lambda.Handler.
+func (f *following) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	n := names{trace: traceOf(ctx)}
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		n.request = lc.AwsRequestID
+	}
+	f.calls.now.Store(&n)
+	defer f.calls.now.Store(nil)
+	return f.next.Invoke(ctx, payload)
+}
+
+// traceOf is the root of the X-Ray trace header that the runtime put into ctx.
+// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+func traceOf(ctx context.Context) string {
+	header, _ := ctx.Value("x-amzn-trace-id").(string)
+	for part := range strings.SplitSeq(header, ";") {
+		if root, ok := strings.CutPrefix(strings.TrimSpace(part), "Root="); ok {
+			return root
+		}
+	}
+	return ""
+}
+
+// logHandler adds the names of the invocation under way.
+type logHandler struct {
+	next  slog.Handler
+	calls *Calls
+}
+
+// Enabled implements slog.Handler.
+func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	n := h.calls.now.Load()
+	if n == nil {
+		return h.next.Handle(ctx, r)
+	}
+	r = r.Clone()
+	if n.trace != "" {
+		r.AddAttrs(slog.String("traceId", n.trace))
+	}
+	// The library adds the request by itself where it sees the context.
+	if _, ok := lambdacontext.FromContext(ctx); !ok && n.request != "" {
+		r.AddAttrs(slog.String("requestId", n.request))
+	}
+	return h.next.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &logHandler{next: h.next.WithAttrs(attrs), calls: h.calls}
+}
+
+// WithGroup implements slog.Handler.
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	return &logHandler{next: h.next.WithGroup(name), calls: h.calls}
+}
+
+// Reserve returns a context that ends d before ctx does, so that what is left
+// can still be handed back. Without a deadline it is ctx.
+func Reserve(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-d))
+}
+
+// Left is how long ctx goes on; otherwise when it has no deadline.
+func Left(ctx context.Context, now time.Time, otherwise time.Duration) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return otherwise
+	}
+	return end.Sub(now)
+}
+
+var (
+	_ lambda.Handler = (*following)(nil)
+	_ slog.Handler   = (*logHandler)(nil)
+)
