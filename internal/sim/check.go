@@ -205,21 +205,25 @@ func ruleNames(p reconcile.Plan) string {
 	return strings.Join(out, ", ")
 }
 
-// log reads the whole log.
+// log reads the whole log, whatever the clocks of its writers said.
 func (w *world) log() []engine.Entry {
 	var out []engine.Entry
-	e := w.engineOf(w.admin)
-	for cursor := ""; ; {
-		page, next, err := e.ListLog(w.ctx, workspace, engine.LogFilter{Connection: connection}, 1000, cursor)
+	w.store.Each(store.Log, func(it store.Item) bool {
+		if !strings.HasPrefix(it.Partition, "g#") {
+			return true
+		}
+		var page []engine.Entry
+		raw, err := io.ReadAll(flate.NewReader(bytes.NewReader(it.Data)))
+		if err == nil {
+			err = json.Unmarshal(raw, &page)
+		}
 		if err != nil {
-			w.violated("S2", "the log cannot be read: "+err.Error())
-			return nil
+			w.violated("S2", "a page of the log cannot be read: "+err.Error())
 		}
 		out = append(out, page...)
-		if cursor = next; cursor == "" {
-			return out
-		}
-	}
+		return err == nil
+	})
+	return out
 }
 
 // contested are the rules under which a value of a user may lose, in the log.
