@@ -73,9 +73,9 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDroppedWebhooks: what no webhook told of comes with the next pull of the
+// TestS11_DroppedWebhooks: what no webhook told of comes with the next pull of the
 // schedule, from either side.
-func TestDroppedWebhooks(t *testing.T) {
+func TestS11_DroppedWebhooks(t *testing.T) {
 	t.Parallel()
 	s := newShow(t, 60)
 	ctx := t.Context()
@@ -114,10 +114,10 @@ func TestDroppedWebhooks(t *testing.T) {
 	}
 }
 
-// TestAuthorizedAgain: when an app takes its permission back the connection
+// TestS19_AuthorizedAgain: when an app takes its permission back the connection
 // waits for an admin; once the account is let in again it goes on by itself,
 // with what was changed meanwhile.
-func TestAuthorizedAgain(t *testing.T) {
+func TestS19_AuthorizedAgain(t *testing.T) {
 	t.Parallel()
 	s := newShow(t, 60)
 	ctx := t.Context()
@@ -274,9 +274,9 @@ func TestUnlike(t *testing.T) {
 	}
 }
 
-// TestResyncWritesNothing: comparing everything again after the demo finds
+// TestS5_ResyncWritesNothing: comparing everything again after the demo finds
 // nothing to do, in either app.
-func TestResyncWritesNothing(t *testing.T) {
+func TestS5_ResyncWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := newShow(t, 60)
 	ctx := t.Context()

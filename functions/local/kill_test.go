@@ -176,11 +176,11 @@ func (s *served) stop(t *testing.T) {
 	}
 }
 
-// TestKilledDuringFirstSync: the program is killed five times while the first sync of a
+// TestS8_KilledDuringFirstSync: the program is killed five times while the first sync of a
 // connection runs, and stopped once; its schedule is manual, so nothing but the
 // start asked for it. When it is done nobody is lost, nobody is doubled, and
 // the base is what both sides hold.
-func TestKilledDuringFirstSync(t *testing.T) {
+func TestS8_KilledDuringFirstSync(t *testing.T) {
 	t.Parallel()
 	people, kills := 5000, 5
 	if testing.Short() {

@@ -25,7 +25,7 @@ type settings struct {
 	Addr       string   `default:"127.0.0.1:8080" env:"LOCKSTEP_ADDR" placeholder:"HOST:PORT" help:"Address to listen on (${default}); port 0 takes a free one."`
 	AllowHosts []string `name:"allow-host" env:"LOCKSTEP_ALLOW_HOSTS" placeholder:"HOST[:PORT]" help:"Host beside the apps' own that accounts may be at; repeatable, or separated by commas. With a port also http, and private addresses."`
 	PublicURL  string   `name:"public-url" env:"LOCKSTEP_PUBLIC_URL" placeholder:"URL" help:"How apps and browsers reach this program: scheme://host[:port]. Signatures of webhooks cover it."`
-	AppTimeout string   `name:"app-timeout" default:"6s" env:"LOCKSTEP_APP_TIMEOUT" placeholder:"DURATION" help:"Longest call to an app (${default}), 1s to 1m."`
+	AppTimeout string   `name:"app-timeout" default:"20s" env:"LOCKSTEP_APP_TIMEOUT" placeholder:"DURATION" help:"Longest call to an app (${default}), 1s to 1m."`
 	LogLevel   string   `name:"log-level" env:"LOCKSTEP_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error; logs go to standard error."`
 	LogFormat  string   `name:"log-format" env:"LOCKSTEP_LOG_FORMAT" default:"auto" placeholder:"FORMAT" help:"plain, json, or auto: plain on a terminal."`
 }
@@ -110,13 +110,13 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 // open opens the data folder with settings that were checked; now tells the
 // time, nil = time.Now.
 func open(ctx context.Context, c config.Checked, log *slog.Logger, now func() time.Time) (*app.App, error) {
-	// A piece of work is to be over before its lease is, and both before a
-	// message is delivered again.
-	budget := max(5*time.Second, c.AppTimeout-time.Second)
+	// A write may start while the lease outlasts it: for as long as a piece of
+	// work may take, and a little more.
+	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
 	return app.Open(ctx, app.Options{
 		DataDir: c.DataDir, Now: now, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
 		AdminKey: secret.NewText(c.AdminKey), Version: version,
-		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Budget: budget, Lease: c.AppTimeout + budget + time.Second},
+		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})
 }
 

@@ -64,7 +64,7 @@ type Options struct {
 // short, so that stopping is quick.
 func LocalTuning() engine.Tuning {
 	return engine.Tuning{
-		HTTPDeadline: 6 * time.Second, Budget: 5 * time.Second, Lease: 12 * time.Second,
+		HTTPDeadline: 20 * time.Second, Budget: 5 * time.Second, Lease: 26 * time.Second,
 		ParkAfter: time.Second, // parking is cheap here, and what waits on the queue holds up what comes after it
 	}
 }
@@ -151,7 +151,7 @@ func (a *App) wire(ctx context.Context) error {
 			return err
 		}
 	}
-	guard, err := egress.New(egress.Options{Allow: a.opts.AllowHosts, Timeout: a.tuning.HTTPDeadline})
+	guard, err := egress.New(egress.Options{Allow: a.opts.AllowHosts, Timeout: a.tuning.HTTPDeadline, HeaderTimeout: a.tuning.HTTPDeadline})
 	if err != nil {
 		return err
 	}
