@@ -1,0 +1,136 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// What the store asks of DynamoDB. A transaction needs no action of its own,
+// only those of its parts.
+var (
+	readItems  = []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+	writeItems = []string{"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem"}
+)
+
+// role is the one role of a function, with all that it may do.
+func (s *Stack) role(spec *functionSpec, group awslogs.LogGroup) awsiam.Role {
+	statements := []awsiam.PolicyStatement{
+		allow("Logs", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, group.LogGroupArn()), // the ARN ends in ":*", its streams
+		// X-Ray knows no resources.
+		allow("Traces", []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, jsii.String("*")),
+		s.tableKey(),
+	}
+	more := func(st ...awsiam.PolicyStatement) { statements = append(statements, st...) }
+	if spec.async {
+		more(allow("Undelivered", []string{"sqs:SendMessage"}, s.undelivered.QueueArn()))
+	}
+	switch spec.name {
+	case webhook: // settings are read, but for the time of the last delivery
+		more(s.items("Settings", settings, append([]string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, readItems...)))
+		more(s.readAndWrite("Links", links), s.readAndWrite("Log", logs))
+		more(s.send(), s.depth(), s.openSecrets())
+	case pull:
+		more(s.everything()...)
+		more(s.send(), s.depth(), s.openSecrets(), s.sealSecrets())
+	case sync: // never sends to the queue that triggers it (P6)
+		more(s.everything()...)
+		more(allow("Work", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}, s.changes.QueueArn()))
+		more(s.openSecrets(), s.sealSecrets())
+	case api:
+		more(s.everything()...)
+		more(s.send(), s.depth(), s.openSecrets(), s.sealSecrets())
+		more(s.changeSchedules()...)
+		more(allow("AdminKey", []string{"ssm:GetParameter"}, s.arn("ssm", "parameter"+s.config.AdminKeyParameter)))
+	case keeper:
+		more(s.everything()...)
+		more(s.depth(), s.openSecrets(), s.sealSecrets())
+		more(s.changeSchedules()...)
+		// A list is of the account; the group is a filter of the request.
+		more(allow("ListSchedules", []string{"scheduler:ListSchedules"}, jsii.String("*")))
+		if s.config.MailFrom != "" {
+			more(allow("Mail", []string{"ses:SendEmail"}, s.arn("ses", "identity/"+s.config.MailFrom)))
+		}
+	}
+	return awsiam.NewRole(s.stack, jsii.String(spec.id+"Role"), &awsiam.RoleProps{
+		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		Description: jsii.String("Lockstep " + s.config.Stage + ": what " + spec.name + " may do"),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{
+			"access": awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &statements}),
+		},
+	})
+}
+
+func allow(sid string, actions []string, resources ...*string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid: jsii.String(sid), Actions: jsii.Strings(actions...), Resources: &resources,
+	})
+}
+
+// arn is an address in this account and region.
+func (s *Stack) arn(service, resource string) *string {
+	return jsii.String("arn:" + *awscdk.Aws_PARTITION() + ":" + service + ":" + *s.stack.Region() + ":" + *s.stack.Account() + ":" + resource)
+}
+
+// items allows actions on a table and its index.
+func (s *Stack) items(sid, table string, actions []string) awsiam.PolicyStatement {
+	arn := s.tables[table].TableArn()
+	return allow(sid, actions, arn, indexARN(s.tables[table]))
+}
+
+func indexARN(t awsdynamodb.Table) *string { return jsii.String(*t.TableArn() + "/index/" + indexName) }
+
+func (s *Stack) readAndWrite(sid, table string) awsiam.PolicyStatement {
+	return s.items(sid, table, append(append([]string{}, readItems...), writeItems...))
+}
+
+func (s *Stack) everything() []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{s.readAndWrite("Settings", settings), s.readAndWrite("Links", links), s.readAndWrite("Log", logs)}
+}
+
+// tableKey lets DynamoDB use the key on behalf of the function, and nobody else.
+func (s *Stack) tableKey() awsiam.PolicyStatement {
+	st := allow("TableKey", []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"}, s.key.KeyArn())
+	st.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:ViaService": "dynamodb." + *s.stack.Region() + ".amazonaws.com"})
+	return st
+}
+
+// openSecrets and sealSecrets are the two sides of the envelope.
+func (s *Stack) openSecrets() awsiam.PolicyStatement {
+	return allow("OpenSecrets", []string{"kms:Decrypt"}, s.key.KeyArn())
+}
+
+func (s *Stack) sealSecrets() awsiam.PolicyStatement {
+	return allow("SealSecrets", []string{"kms:GenerateDataKey"}, s.key.KeyArn())
+}
+
+func (s *Stack) send() awsiam.PolicyStatement {
+	return allow("Send", []string{"sqs:SendMessage"}, s.changes.QueueArn())
+}
+
+func (s *Stack) depth() awsiam.PolicyStatement {
+	return allow("Depth", []string{"sqs:GetQueueAttributes"}, queueARNs(s.changes, s.dead)...)
+}
+
+func queueARNs(qs ...awssqs.Queue) []*string {
+	var arns []*string
+	for _, q := range qs {
+		arns = append(arns, q.QueueArn())
+	}
+	return arns
+}
+
+// changeSchedules allows to make, change and remove the schedules of syncs,
+// which have their IDs in their names, and to hand them their role.
+func (s *Stack) changeSchedules() []awsiam.PolicyStatement {
+	pass := allow("PassScheduleRole", []string{"iam:PassRole"}, s.scheduleRole.RoleArn())
+	pass.AddCondition(jsii.String("StringEquals"), map[string]any{"iam:PassedToService": "scheduler.amazonaws.com"})
+	return []awsiam.PolicyStatement{
+		allow("Schedules", []string{"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule", "scheduler:GetSchedule"},
+			s.arn("scheduler", "schedule/"+s.config.Name("syncs")+"/*")),
+		pass,
+	}
+}
