@@ -1,0 +1,7 @@
+package dynamostore
+
+// What tests look at from outside.
+var (
+	Prefix      = prefix
+	Predecessor = predecessor
+)
