@@ -1,0 +1,4 @@
+package sqsqueue
+
+// URLs are those of the queue and its dead-letter queue.
+func (q *Queue) URLs() (url, dead string) { return q.url, q.dead }
