@@ -25,6 +25,12 @@ var (
 	// database is what the SQLite adapters share: one file, opened alike.
 	database = "internal/sqlitedb"
 
+	// services are the adapters of the same ports to AWS.
+	services = []string{"internal/store/dynamostore", "internal/queue/sqsqueue", "internal/secret/kmskey"}
+
+	// awsCalls is what the AWS adapters share: one way to classify and repeat calls.
+	awsCalls = "internal/awscall"
+
 	// decorators are adapters that wrap their own port.
 	decorators = []string{"internal/connector/paced"}
 )
@@ -60,6 +66,9 @@ var ownClient = []string{
 	"net/http.DefaultClient", "net/http.DefaultTransport", "net/http.Transport", "net/http.Get",
 	"net/http.Post", "net/http.PostForm", "net/http.Head", "net/http.NewRequest",
 }
+
+// awsSDK is the SDK of AWS.
+var awsSDK = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}
 
 // Libraries of tests.
 var testLibraries = []string{"github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak"}
@@ -131,6 +140,20 @@ var edges = []Rule{{
 	NotStd:   []string{"net/http/**", "testing/**", "log"},
 	NotUse:   processLog,
 	Reason:   "one file serves store and queue; what is kept in it is the adapters' business",
+}, {
+	Kind:     "calls to AWS",
+	Packages: []string{awsCalls},
+	May:      vocabulary,
+	Outside:  awsSDK,
+	NotStd:   []string{"os/**", "net/http/**", "testing/**", "log"},
+	NotUse:   processLog,
+	Reason:   "errors and repetitions are alike for every service; which service is called is the adapters' business",
+}, {
+	Kind:     "stand-ins for AWS",
+	Packages: []string{"internal/awslocal"},
+	Outside:  awsSDK,
+	NotUse:   processLog,
+	Reason:   "it starts programs that others wrote; what is kept in them is the business of whoever asked",
 }, {
 	Kind:     "decorator",
 	Packages: decorators,
@@ -208,6 +231,17 @@ func adapters() []Rule {
 			Reason:   "a storage adapter knows its port, layer 0 and its SDK; two adapters that know each other cannot be exchanged",
 		})
 	}
+	for _, s := range services {
+		rules = append(rules, Rule{
+			Kind:     "AWS adapter",
+			Packages: []string{s + "/**"},
+			May:      slices.Concat(vocabulary, []string{path.Dir(s), awsCalls, "./**"}),
+			Outside:  awsSDK,
+			NotStd:   []string{"os/**", "net/http/**", "database/**", "testing/**", "log"},
+			NotUse:   processLog,
+			Reason:   "an adapter knows its port, layer 0 and its SDK; clients and names come from app, which alone reads the environment",
+		})
+	}
 	return rules
 }
 
@@ -217,7 +251,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // notOnTop stays out of programs: suites and references belong to tests, fakes
 // and the simulation to tests, functions/local and the programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/testbed", "internal/arch",
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal",
 	"internal/lambdarun/**",
 }
 
