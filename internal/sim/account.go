@@ -51,6 +51,7 @@ func call[T any](c appIO, op uint64, write bool, do func() (T, error)) (T, error
 		return do()
 	}
 	w.calls[c.side.Index()]++
+	w.cur.calls++
 	if err := c.refused(write); err != nil {
 		return zero, err
 	}
@@ -107,7 +108,16 @@ func (c appIO) Changes(ctx context.Context, req connector.ChangesRequest) (conne
 // BatchRead implements connector.Connector.
 func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
 	return call(c, opRead, false, func() ([]connector.Read, error) {
+		for _, id := range ids {
+			if c.w.poisoned[ref{c.side, id}] && c.w.cur != nil {
+				return nil, fault.New("sim: read", fault.Unavailable, "malformed_answer", "the answer makes no sense")
+			}
+		}
 		out, err := c.Connector.BatchRead(ctx, object, ids, fields)
+		if err == nil && c.w.strike("not_found_blip") {
+			i := c.w.rng.n(len(out))
+			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.NotFound, "", "for a moment it is not there")}
+		}
 		if err == nil && c.w.cur != nil {
 			for _, id := range ids {
 				if _, ok := c.w.cur.seen[ref{c.side, id}]; !ok {

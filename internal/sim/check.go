@@ -111,6 +111,9 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			}
 			return
 		}
+		if l.State == crm.StateFailing && l.Code == "already_exists" && w.hasDouble(r, x, l) {
+			return // the app keeps addresses unique, and a user gave one to two people
+		}
 		if l.State == crm.StateFailing {
 			w.violated("S1", fmt.Sprintf("%s: %s %s fails: %s", when, r.side, r.id, l.Code))
 			return

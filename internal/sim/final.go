@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -45,6 +46,10 @@ func (w *world) live() {
 	w.start()
 	for w.changes < int64(w.set.changes) && w.failed() == "" {
 		w.userDoes()
+		if w.rng.in(w.set.admin) {
+			w.adminDoes()
+		}
+		w.upsets()
 		w.run(w.now.Add(time.Second + w.user.upTo(2*w.set.pause)))
 	}
 	w.run(w.now.Add(2 * time.Minute))
@@ -58,6 +63,40 @@ func (w *world) live() {
 	w.quiet()
 	w.edit()
 	w.shut()
+}
+
+// upsets are things that happen now and then beside what users and admins do.
+func (w *world) upsets() {
+	if w.set.resyncs && w.rng.in(60) {
+		w.ask("resync", func(ctx context.Context, e *engine.Engine) {
+			_, _ = e.StartRun(ctx, workspace, connection, syncID, engine.RunResync)
+		})
+	}
+	if w.set.generations && w.rng.in(15) {
+		w.reconnect()
+	}
+	if w.set.poison && w.rng.in(30) {
+		side := sideOf(w.rng.n(2))
+		if id := w.anyLive(side); id != "" {
+			w.fault("poison")
+			w.poisoned[ref{side, id}] = true
+		}
+	}
+	if w.set.floods && w.rng.in(15) {
+		w.flood()
+	}
+}
+
+// flood deletes most of one side's records.
+func (w *world) flood() {
+	w.fault("flood_of_deletions")
+	side := sideOf(w.user.n(2))
+	for _, r := range w.apps[side.Index()].rows() {
+		if !r.deleted && w.user.in(700) {
+			id := r.id
+			w.act(side, id, connector.EventDeleted, "", func(a app) error { return a.delete(id) })
+		}
+	}
 }
 
 // settler makes a person that was there before us, on either side or on both.
@@ -102,6 +141,7 @@ func (w *world) calmDown() {
 	w.hostile = false
 	w.schedules++
 	w.quota = [2]time.Time{}
+	clear(w.poisoned)
 	for _, a := range w.apps {
 		a.revoke(false)
 	}
@@ -118,6 +158,7 @@ func (w *world) putRight() {
 			w.violated("S28", "the connection is gone")
 			return
 		}
+		w.confirmed = w.now
 		if c.Status == crm.StatusHalted {
 			if err := e.ConfirmDeletions(ctx, workspace, connection, syncID); err != nil {
 				w.violated("S16", "a halt cannot be confirmed: "+err.Error())

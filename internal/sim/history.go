@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -26,6 +27,10 @@ type history struct {
 	removed   map[ref]bool    // deleted or merged away by a user
 	reprieved map[string]bool // values that won a conflict in the log
 
+	poisoned   map[ref]bool
+	restored   map[ref]moment
+	vanished   []time.Time // when links were ended because a record was deleted
+	confirmed  time.Time   // when an admin last let deletions through
 	paused     moment
 	isPaused   bool
 	unprovable int64
@@ -34,7 +39,7 @@ type history struct {
 
 func newHistory() history {
 	return history{queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, removed: map[ref]bool{}, reprieved: map[string]bool{}}
+		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{}}
 }
 
 // cellKey is one field of one record, by its mapping.
@@ -128,15 +133,21 @@ func (w *world) storedLink(x *store.Write) {
 		w.violated("S1", "a link cannot be read")
 		return
 	}
+	w.checkEnded(r, w.links[r], l)
 	w.links[r] = l
 	w.tell("link %s %s: %s", r.side, r.id, x.Item.Data)
 }
 
 func (w *world) storedDead(x *store.Write) {
 	var d struct {
-		Receives int `json:"receives"`
+		Receives int    `json:"receives"`
+		Code     string `json:"code"`
+	}
+	if d.Code == "rate_limited" || d.Code == "quota_exhausted" {
+		w.violated("S18", "a limit made a dead item")
 	}
 	// At the cap the store may be away: then the next receive must do it.
+	w.mark("audited_dead_item")
 	if json.Unmarshal(x.Item.Data, &d) != nil || d.Receives < w.receiveCap() || d.Receives > w.receiveCap() && w.set.calm {
 		w.violated("S21", "a dead item was made at another receive than the cap")
 	}
@@ -197,6 +208,13 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		}
 		if old := w.tokens[tokenKey(m.ID, b)]; old != nil && !a.Blank() {
 			old.over[r] = true
+		}
+		if a.Blank() { // what was typed in place of others is gone: any of them may fill the blank
+			for key, old := range w.tokens {
+				if strings.HasPrefix(key, string(m.ID)+"\x00") {
+					delete(old.over, r)
+				}
+			}
 		}
 		if !a.Blank() {
 			key := tokenKey(m.ID, a)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -39,6 +40,11 @@ func (s storeIO) before(op uint64) error {
 	}
 	switch {
 	case s.w.cur == nil:
+	case s.w.strike("stall"): // the process is frozen, and goes on as if nothing had been
+		s.w.sleep(time.Duration(s.w.rng.between(30, 200)) * time.Second)
+		if s.w.cur.dead {
+			return errDead
+		}
 	case s.w.strike("store_unavailable"):
 		return unavailable("sim: store", false)
 	case s.w.strike("store_throttled"):

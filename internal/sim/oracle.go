@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -82,6 +84,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 			w.violated("S6", fmt.Sprintf("%s %s was created twice on the other side: %s and %s", source.side, source.id, other, r.id))
 		}
 	}
+	w.checkLonely(t, source)
 	w.made[r] = source.id
 	email, ok := w.identity(side, f)
 	if !ok {
@@ -96,10 +99,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		}
 		who := ref{side, o.id}
 		by := w.last[cellKey{who, "email"}]
-		lag := w.set.apps[side.Index()].Lag
-		if w.set.apps[side.Index()].FindNow {
-			lag = 0
-		}
+		lag := w.lag(side)
 		switch {
 		case !by.user:
 			w.violated("S6", fmt.Sprintf("%s was created beside %s, which we gave the same identity", r.id, o.id))
@@ -107,6 +107,77 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 			w.violated("S6", fmt.Sprintf("%s was created beside %s, which could be found", r.id, o.id))
 		}
 	}
+}
+
+// checkLonely holds the source of a birth to S6: of several records of one side
+// with the same identity, none is carried over once all could be seen.
+func (w *world) checkLonely(t *task, source ref) {
+	x, ok := w.apps[source.side.Index()].get(source.id)
+	email, has := w.identity(source.side, x.fields)
+	if !ok || !has {
+		return
+	}
+	for _, o := range w.apps[source.side.Index()].rows() {
+		e, has := w.identity(source.side, o.fields)
+		by := w.last[cellKey{ref{source.side, o.id}, "email"}]
+		if o.id == source.id || o.deleted || !has || e != email || !by.user {
+			continue
+		}
+		seen := t.found[source.side.Index()]
+		own := w.last[cellKey{source, "email"}]
+		if seen.step > by.when.step && seen.step > own.when.step && seen.at.Sub(by.when.at) > w.lag(source.side) && w.restored[ref{source.side, o.id}].step < by.when.step {
+			w.violated("S6", fmt.Sprintf("%s %s was carried over although %s has the same identity", source.side, source.id, o.id))
+		}
+	}
+}
+
+// lag is how long a change may hide from look-ups on a side.
+func (w *world) lag(side crm.Side) time.Duration {
+	if w.set.apps[side.Index()].FindNow {
+		return 0
+	}
+	return w.set.apps[side.Index()].Lag
+}
+
+// checkEnded holds the end of a link to S16: no record counts as deleted while
+// it lives, and no more at a time than the settings allow.
+func (w *world) checkEnded(at ref, was, is linkView) {
+	side, ok := strings.CutPrefix(is.Code, "deleted_on_")
+	if !ok || is.State != crm.StateDeleted || !was.paired() || was.State == crm.StateDeleted {
+		return
+	}
+	gone := ref{crm.Side(side), is.id(crm.Side(side))}
+	x, _ := w.apps[gone.side.Index()].get(gone.id)
+	switch back, since := w.restored[gone]; {
+	case x.into != "":
+		return // a merge is no deletion
+	case !x.deleted && (!since || w.cur == nil || w.cur.seen[gone].step > back.step):
+		w.violated("S16", fmt.Sprintf("%s %s lives and counts as deleted", gone.side, gone.id))
+	}
+	pairs := 0
+	for _, l := range w.links {
+		if l.paired() && l.State != crm.StateDeleted {
+			pairs++
+		}
+	}
+	limit := max(int(w.floor()), pairs/10)
+	w.vanished = append(w.vanished, w.now)
+	recent := 0
+	for _, t := range w.vanished {
+		if t.After(w.confirmed) && w.now.Sub(t) < time.Hour {
+			recent++
+		}
+	}
+	if recent > 2*limit+1 {
+		w.violated("S16", fmt.Sprintf("%d links ended within an hour, %d are allowed", recent, limit))
+	}
+}
+
+func (w *world) floor() int64 {
+	if w.set.tuning.DeleteFloor > 0 {
+		return w.set.tuning.DeleteFloor
+	}
+	return 50
 }
 
 // madeBy lists the records of a side that we created, with their sources.

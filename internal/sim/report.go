@@ -19,8 +19,8 @@ type Options struct {
 
 	// Prepare is called with every engine made; tests switch guards off here.
 	Prepare func(*engine.Engine)
-	// Tune changes the settings of a seed after they were drawn.
-	Tune func(*settings)
+	// Workload narrows every seed to one of Workloads; "" = as drawn.
+	Workload string
 }
 
 // Violation is a promise that was broken.

@@ -107,4 +107,6 @@ func (r *Report) add(x *Report) {
 }
 
 // Names lists the keys of a table in order.
-func Names(m map[string]int64) []string { return slices.Sorted(maps.Keys(m)) }
+func Names(m map[string]int64) []string { return sortedKeys(m) }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -15,6 +15,7 @@ var faultNames = []string{
 	"send_unavailable", "send_partial", "send_lost_reply", "receive_unavailable", "delivered_twice", "delete_failed",
 	"app_429", "app_quota", "app_5xx", "app_timeout", "app_slow", "app_malformed", "app_lost_reply", "rows_fail", "row_lost_reply",
 	"token_expired", "edit_between", "hook_lost", "hook_twice", "hook_delayed", "schedule_lost", "schedule_twice",
+	"stall", "not_found_blip",
 }
 
 // usual is how often each fault strikes, in thousandths of its chances, where a
@@ -26,6 +27,7 @@ var usual = map[string]int{
 	"app_429": 15, "app_quota": 3, "app_5xx": 20, "app_timeout": 8, "app_slow": 20, "app_malformed": 10, "app_lost_reply": 60,
 	"rows_fail": 120, "row_lost_reply": 200, "token_expired": 15, "edit_between": 60,
 	"hook_lost": 300, "hook_twice": 200, "hook_delayed": 200, "schedule_lost": 100, "schedule_twice": 100,
+	"stall": 1, "not_found_blip": 10,
 }
 
 // settings is what a seed is about.
@@ -49,6 +51,14 @@ type settings struct {
 	phones   bool // phone numbers are slow to read, so not every seed has them
 	plain    bool // every record and field travels both ways
 	edits    bool // users delete, restore and merge too
+
+	newcomers   bool // users mostly make new people, on both sides and twice
+	floods      bool // users delete many records at once
+	resyncs     bool // an admin looks at everything again and again
+	admin       int  // thousandths of users' turns at which an admin does something
+	revokes     bool // grants are taken away
+	poison      bool // some records make the app fail
+	generations bool // the connection is joined to other accounts
 }
 
 const syncID crm.SyncID = "people"
@@ -78,8 +88,12 @@ func draw(c *chance, o *Options) settings {
 		DeleteFloor: pick[int64](c, 3, 50),
 	}
 	s.drawSync(c)
-	if o.Tune != nil {
-		o.Tune(&s)
+	if !s.calm {
+		s.admin, s.revokes, s.poison, s.resyncs = pick(c, 0, 20, 60), c.in(300), c.in(150), c.in(100)
+		s.floods, s.newcomers, s.generations = c.in(80), c.in(100), c.in(100)
+	}
+	if narrow := workloads[o.Workload]; narrow != nil {
+		narrow(&s)
 	}
 	return s
 }

@@ -12,7 +12,7 @@ func TestShort(t *testing.T) {
 		n, _ = strconv.Atoi(s)
 	}
 	from, _ := strconv.ParseUint(os.Getenv("FROM"), 10, 64)
-	r := Run(Options{Seeds: n, From: from, Out: os.Stdout, Verbose: os.Getenv("V") != ""})
+	r := Run(Options{Seeds: n, From: from, Out: os.Stdout, Workload: os.Getenv("W"), Verbose: os.Getenv("V") != ""})
 	t.Logf("%d seeds, %d changes, %d steps, %d writes, %d calls, %d races, %d violations in %s", r.Seeds, r.Changes, r.Steps, r.Writes, r.Calls, r.Races, len(r.Violations), r.Took)
 	for _, k := range Names(r.Marks) {
 		t.Log(k, r.Marks[k])

@@ -32,6 +32,7 @@ type task struct {
 	found   [2]moment      // when it last looked records up, by side
 	checked moment         // when it last read the switch
 	late    int            // writes begun since a pause it has not seen
+	calls   int            // requests to apps
 	idle    bool           // it found nothing to do
 }
 

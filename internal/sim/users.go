@@ -70,6 +70,9 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, in
 		}
 		w.typed(r, was, after.fields)
 		delete(w.removed, r)
+		if before.deleted {
+			w.restored[r] = w.moment()
+		}
 	} else {
 		w.removed[r] = true
 	}
@@ -131,9 +134,20 @@ func (w *world) anyField() string {
 func (w *world) userDoes() {
 	side := sideOf(w.user.n(2))
 	id := w.anyLive(side)
-	switch n := w.user.n(100); {
+	n := w.user.n(100)
+	if w.set.newcomers && n >= 40 {
+		n = 0
+		if w.user.in(400) {
+			n = 10 + w.user.n(6)
+		}
+	}
+	switch {
 	case n < 10 || id == "":
-		w.userCreates(side, w.value(modelapp.Email))
+		email := w.value(modelapp.Email)
+		w.userCreates(side, email)
+		if w.set.newcomers && w.user.in(300) { // a form sent twice
+			w.after(w.user.upTo(3*time.Second), func() { w.userCreates(side, email) })
+		}
 	case n < 16:
 		email := w.value(modelapp.Email)
 		w.userCreates(side, email)

@@ -2,11 +2,13 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // visibility is how long a received message is hidden.
@@ -57,9 +59,13 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 	}
 	w.empty = false
 	w.deliveries += int64(len(ds))
+	calls, old := t.calls, w.outdated(ds)
 	verdicts := e.Work(ctx, ds)
 	if t.dead {
 		return
+	}
+	if old && t.calls != calls {
+		w.violated("S25", "messages of an older generation reached an app")
 	}
 	w.checkVerdicts(ds, verdicts)
 	for i, v := range verdicts {
@@ -81,6 +87,23 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 	}
 }
 
+// outdated reports whether all messages are of an older generation.
+func (w *world) outdated(ds []queue.Delivery) bool {
+	c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection)
+	if err != nil {
+		return false
+	}
+	for i := range ds {
+		var m struct {
+			Generation int64 `json:"gen"`
+		}
+		if json.Unmarshal(ds[i].Body, &m) != nil || m.Generation >= c.Generation {
+			return false
+		}
+	}
+	return true
+}
+
 // checkVerdicts holds Work to what it promises of a batch.
 func (w *world) checkVerdicts(ds []queue.Delivery, vs []engine.Verdict) {
 	if len(vs) != len(ds) {
@@ -88,6 +111,9 @@ func (w *world) checkVerdicts(ds []queue.Delivery, vs []engine.Verdict) {
 		return
 	}
 	for i := range ds {
+		if ds[i].Receives > w.receiveCap()+15 {
+			w.violated("S21", "a message was received far beyond the cap and is still there")
+		}
 		if vs[i].Receipt != ds[i].Receipt {
 			w.violated("S10", "a verdict names another delivery")
 		}

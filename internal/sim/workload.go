@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// workloads narrow a seed's settings to where one thing goes wrong often.
+var workloads = map[string]func(s *settings){
+	// One new person reaches us by webhook, pull and resync, eight workers at
+	// once, with an index that lags and creates whose answer is lost.
+	"crowd": func(s *settings) {
+		s.model()
+		s.people, s.workers, s.receive, s.overlap, s.yields = 3, 8, 1, true, 400
+		s.hooks, s.interval, s.resyncs, s.newcomers = true, time.Minute, true, true
+		s.changes = 30
+		s.rate = map[string]int{"app_lost_reply": 200, "kill_on_wire": 80, "timeout_lands": 80, "kill_after": 10, "delivered_twice": 100, "rows_fail": 60, "row_lost_reply": 300, "hook_twice": 300}
+		for i := range s.apps {
+			s.apps[i].Lag, s.apps[i].Unique, s.apps[i].FindNow, s.apps[i].Jitter = 5*time.Second, false, false, false
+		}
+		s.sync.Behavior = crm.PerWay[crm.Behavior]{}
+		s.sync.Direction = crm.DirectionBoth
+	},
+	// Processes die and calls take long; nothing else goes wrong.
+	"crash": func(s *settings) {
+		s.model()
+		s.rate = map[string]int{"kill": 5, "kill_after": 25, "kill_on_wire": 120, "timeout_lands": 60, "landed_late": 0, "edit_between": 60, "stall": 4, "app_slow": 60, "delivered_twice": 60}
+		s.workers, s.overlap, s.receive, s.pause = 4, true, 3, 3*time.Second
+		for i := range s.apps {
+			s.apps[i].History, s.apps[i].Conditional = true, false
+		}
+	},
+	// Calls take nearly as long as they may.
+	"slow": func(s *settings) {
+		s.model()
+		s.rate = map[string]int{"app_slow": 900, "edit_between": 100, "stall": 10, "kill_on_wire": 40, "timeout_lands": 40}
+		s.workers, s.overlap, s.receive, s.people, s.pause = 4, true, 10, 30, 3*time.Second
+		s.tuning.LotSize, s.tuning.ChunkSize = 100, 20
+		for i := range s.apps {
+			s.apps[i].WriteBatch, s.apps[i].Conditional = 3, false
+		}
+	},
+	// The connection is paused and resumed, and joined anew.
+	"switch": func(s *settings) {
+		s.model()
+		s.admin, s.generations = 250, true
+		s.rate = map[string]int{"app_slow": 200, "hook_twice": 200}
+		s.workers, s.overlap, s.people = 4, true, 20
+		for i := range s.apps {
+			s.apps[i].WriteBatch = 3
+		}
+	},
+	// Users delete a lot, at once and one by one, and take back.
+	"deletions": func(s *settings) {
+		s.model()
+		s.edits, s.floods, s.resyncs, s.people = true, true, true, 25
+		s.tuning.DeleteFloor = 3
+		s.rate = map[string]int{"hook_lost": 500, "not_found_blip": 60, "kill_after": 5, "schedule_lost": 100}
+		for i := range s.apps {
+			s.apps[i].DeletedFeed = i == 0
+			s.apps[i].Sweep = false
+		}
+	},
+	// Only pulls tell of changes, and their processes die or cannot send.
+	"pull": func(s *settings) {
+		s.model()
+		s.hooks, s.interval, s.pause = false, time.Minute, 3*time.Second
+		s.rate = map[string]int{"kill": 10, "kill_after": 15, "send_unavailable": 150, "send_partial": 150, "send_lost_reply": 50, "store_unavailable": 10, "schedule_twice": 200}
+	},
+	// Limits, quotas and poisoned records.
+	"limits": func(s *settings) {
+		s.model()
+		s.poison = true
+		s.rate = map[string]int{"app_429": 250, "app_quota": 20, "rows_fail": 300, "store_unavailable": 15, "store_throttled": 10, "delivered_twice": 100}
+		s.pause = 5 * time.Second
+	},
+	// Searches are as old as their index may be while users edit.
+	"stale": func(s *settings) {
+		s.model()
+		s.people, s.changes, s.newcomers, s.edits = 10, 60, true, true
+		s.rate = map[string]int{"edit_between": 150, "hook_twice": 200, "delivered_twice": 60}
+		for i := range s.apps {
+			s.apps[i].Lag, s.apps[i].FindNow, s.apps[i].Jitter, s.apps[i].Conditional, s.apps[i].Unique = 10*time.Second, false, false, false, false
+		}
+		s.sync.Behavior, s.sync.Direction = crm.PerWay[crm.Behavior]{}, crm.DirectionBoth
+	},
+}
+
+// Workloads names the special workloads.
+func Workloads() []string { return sortedKeys(workloads) }
+
+// model makes the seed one of model apps where everything travels both ways.
+func (s *settings) model() {
+	s.real, s.calm, s.skewed, s.plain = false, false, false, true
+	s.sync.FillBlanksOnly, s.sync.AvoidDuplicates = crm.PerWay[bool]{}, nil
+	s.sync.Behavior, s.sync.Direction = crm.PerWay[crm.Behavior]{}, crm.DirectionBoth
+	if s.sync.Conflict == crm.ConflictReview {
+		s.sync.Conflict = crm.ConflictLeft
+	}
+}
