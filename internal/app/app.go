@@ -8,14 +8,11 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
+	"github.com/lockstep-crm/lockstep/internal/app/parts"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -241,30 +238,10 @@ func (a *App) AdminKey() (key secret.Text, fresh bool) { return a.key, a.fresh }
 func (a *App) Close() error { return a.db.Close() }
 
 // sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
+func sleep(ctx context.Context, d time.Duration) { parts.Sleep(ctx, d) }
 
-// identifiers returns a maker of identifiers that sort by time, also within a
-// millisecond.
-func identifiers(now func() time.Time) func(prefix string) string {
-	var mu sync.Mutex
-	chance := ulid.Monotonic(rand.Reader, 0)
-	return func(prefix string) string {
-		mu.Lock()
-		defer mu.Unlock()
-		id, err := ulid.New(ulid.Timestamp(now()), chance)
-		if err != nil { // 2^80 identifiers within one millisecond, or a year beyond 10889
-			id = ulid.Make()
-		}
-		return strings.TrimSuffix(prefix, "_") + "_" + strings.ToLower(id.String())
-	}
-}
+// identifiers returns a maker of identifiers that sort by time.
+func identifiers(now func() time.Time) func(prefix string) string { return parts.Identifiers(now) }
 
 // OpenRuns lists the runs of all workspaces that are open, and those that ended
 // after since, oldest first: what somebody who watches wants to see. It looks

@@ -1,0 +1,130 @@
+package cloud
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/app/parts"
+	"github.com/lockstep-crm/lockstep/internal/awscall"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/paced"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/egress"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/secret/kmskey"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
+)
+
+// SyncTimeout is the longest that the function which writes to apps may run:
+// its timeout in the template. Tuning goes by it.
+const SyncTimeout = time.Minute
+
+// Tuning is what suits a function that ends after SyncTimeout. The last lot
+// begins early enough for a slow call to each app; a lease outlasts the
+// function by one call, so that nobody writes beside a writer that was cut off.
+func Tuning() engine.Tuning {
+	const call = 20 * time.Second
+	return engine.Tuning{HTTPDeadline: call, Budget: 30 * time.Second, Lease: SyncTimeout + call}
+}
+
+const (
+	// connections is how many connections to one service a function keeps: the
+	// store's batches go side by side.
+	connections = 64
+	// callTime bounds one request to AWS, all of it. Services answer within
+	// milliseconds; what hangs is given up and repeated.
+	callTime = 5 * time.Second
+	// maxWait is how long one call may wait for its turn in an account's
+	// budget; what has to wait longer is parked.
+	maxWait = time.Second
+)
+
+// Cloud is Lockstep as one function sees it. Make it with Open.
+type Cloud struct {
+	Engine      *engine.Engine
+	Accounts    *account.Service
+	Store       store.Store
+	Queue       queue.Queue
+	Drivers     map[crm.AppID]connector.Driver
+	NewID       func(prefix string) string
+	Log         *slog.Logger
+	Environment Environment
+	SDK         aws.Config
+}
+
+// Open makes a function's parts of what its environment names. It calls
+// nobody.
+//
+// Errors: fault.Invalid, naming every variable that is missing or cannot be used.
+func Open(ctx context.Context, env func(string) string, serves Serves, log *slog.Logger) (*Cloud, error) {
+	e, err := Read(env, serves)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cloud{Environment: e, Log: log, Drivers: parts.Drivers(), NewID: parts.Identifiers(time.Now)}
+	if c.SDK, err = config.LoadDefaultConfig(ctx, config.WithRegion(e.Region), config.WithHTTPClient(client())); err != nil {
+		return nil, awscall.Classify("cloud: configure the SDK", err, false)
+	}
+	if c.Store, err = dynamostore.New(dynamodb.NewFromConfig(c.SDK), e.Tables, time.Now, dynamostore.Options{}); err != nil {
+		return nil, err
+	}
+	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(c.SDK), e.Queue, e.DeadQueue, sqsqueue.Options{}); err != nil {
+		return nil, err
+	}
+	sealer, err := kmskey.New(kms.NewFromConfig(c.SDK), e.Key, time.Now, kmskey.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.assemble(sealer)
+}
+
+// client is the HTTP client that all services share.
+func client() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(callTime).WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*connections, connections
+	})
+}
+
+// assemble makes the use cases on the adapters.
+func (c *Cloud) assemble(sealer secret.Sealer) error {
+	tuning := Tuning()
+	guard, err := egress.New(egress.Options{Allow: c.Environment.AllowHosts, Timeout: tuning.HTTPDeadline})
+	if err != nil {
+		return err
+	}
+	c.Accounts, err = account.New(account.Options{
+		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
+		Now: time.Now, NewID: c.NewID, Rand: rand.Reader, Sleep: parts.Sleep, Pace: c.pace,
+	})
+	if err != nil {
+		return err
+	}
+	c.Engine, err = engine.New(engine.Config{
+		Store: c.Store, Queue: c.Queue, Now: time.Now, NewID: c.NewID, Sleep: parts.Sleep, Log: c.Log, Tuning: tuning,
+		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
+			conn, _, err := c.Accounts.Open(ctx, ws, id)
+			return conn, err
+		},
+	})
+	return err
+}
+
+// pace keeps an account's connector within its limits, across all functions.
+func (c *Cloud) pace(conn connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
+	return paced.Wrap(conn, paced.Budget{Store: c.Store, Workspace: ws, Account: id, Now: time.Now, Sleep: parts.Sleep, MaxWait: maxWait})
+}

@@ -1,0 +1,2 @@
+// Package surface is the HTTP surface of the functions that serve one.
+package surface

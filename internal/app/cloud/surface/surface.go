@@ -1,0 +1,122 @@
+package surface
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/api"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/awscall"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// New returns the surface on the parts of a function. Where the environment
+// names the parameter with the operator's key, it is read now.
+//
+// Errors: Invalid for a key that is none; what awscall says of a key that
+// cannot be read.
+func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
+	var key secret.Text
+	if name := c.Environment.AdminKey; name != "" {
+		var err error
+		if key, err = readAdminKey(ctx, ssm.NewFromConfig(c.SDK), name); err != nil {
+			return nil, err
+		}
+	}
+	return api.New(api.Options{
+		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
+		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
+		AdminKey: key, Version: c.Environment.Version,
+	})
+}
+
+// readAdminKey reads the operator's key from the parameter store, where the
+// operator put it: it is in no template and no environment.
+func readAdminKey(ctx context.Context, client *ssm.Client, name string) (secret.Text, error) {
+	const op = "surface: read the admin key"
+	var out *ssm.GetParameterOutput
+	err := awscall.Do(ctx, op, awscall.Read, awscall.Policy{}, func(ctx context.Context) (err error) {
+		out, err = client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)},
+			func(o *ssm.Options) { o.Retryer = aws.NopRetryer{} })
+		return err
+	})
+	if err != nil {
+		return secret.Text{}, awscall.Classify(op, err, false)
+	}
+	if out.Parameter == nil {
+		return secret.Text{}, malformedKey(op)
+	}
+	return checkAdminKey(op, aws.ToString(out.Parameter.Value))
+}
+
+const (
+	minAdminKey = 16  // characters
+	maxAdminKey = 512 // what access.Keys accepts
+)
+
+func checkAdminKey(op, key string) (secret.Text, error) {
+	key = strings.TrimSpace(key)
+	if len(key) < minAdminKey || len(key) > maxAdminKey || strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
+		return secret.Text{}, malformedKey(op)
+	}
+	return secret.NewText(key), nil
+}
+
+func malformedKey(op string) error {
+	return fault.New(op, fault.Invalid, "invalid_config",
+		fmt.Sprintf("the parameter that %s names holds no key of %d to %d printable characters", cloud.EnvAdminKey, minAdminKey, maxAdminKey))
+}
+
+// logins is the account service as the surface sees it: connections that
+// waited for an account go on when it is let in again. The tick does the rest.
+type logins struct {
+	*account.Service
+	cloud *cloud.Cloud
+}
+
+// Update implements api.Accounts.
+func (l logins) Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account, error) {
+	a, err := l.Service.Update(ctx, ws, id, seen, change)
+	if err == nil && change.Credentials != nil {
+		l.authorized(ctx, ws, id)
+	}
+	return a, err
+}
+
+// Test implements api.Accounts.
+func (l logins) Test(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Identity, error) {
+	identity, err := l.Service.Test(ctx, ws, id)
+	if err == nil {
+		l.authorized(ctx, ws, id)
+	}
+	return identity, err
+}
+
+// Callback implements api.Accounts.
+func (l logins) Callback(ctx context.Context, req account.CallbackRequest) (account.Authorized, error) {
+	a, err := l.Service.Callback(ctx, req)
+	if err == nil && !a.Created {
+		l.authorized(ctx, a.Workspace, a.ID)
+	}
+	return a, err
+}
+
+// authorized resumes the connections that waited. The account itself is fine
+// whatever comes of that, so trouble is only logged; keeper tries it again.
+func (l logins) authorized(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) {
+	if err := l.cloud.Engine.AccountAuthorized(ctx, ws, id); err != nil {
+		l.cloud.Log.WarnContext(ctx, "connections of the account were not resumed", "account", id, "error", err)
+	}
+}
+
+var _ api.Accounts = logins{}

@@ -1,0 +1,37 @@
+package parts
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// Identifiers returns a maker of identifiers that sort by time, also within a
+// millisecond.
+func Identifiers(now func() time.Time) func(prefix string) string {
+	var mu sync.Mutex
+	chance := ulid.Monotonic(rand.Reader, 0)
+	return func(prefix string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		id, err := ulid.New(ulid.Timestamp(now()), chance)
+		if err != nil { // 2^80 identifiers within one millisecond, or a year beyond 10889
+			id = ulid.Make()
+		}
+		return strings.TrimSuffix(prefix, "_") + "_" + strings.ToLower(id.String())
+	}
+}
+
+// Sleep waits for d or until ctx ends.
+func Sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
