@@ -1,0 +1,121 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/api"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
+	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+const operatorKey = "the-operator's-own-key"
+
+func newFunction(t *testing.T) *invocation.HTTP {
+	t.Helper()
+	b, err := testbed.New(t.Context(), testbed.Options{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := localkey.Open(filepath.Join(t.TempDir(), "root.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids atomic.Int64
+	newID := func(prefix string) string { return fmt.Sprintf("%s_%012d", prefix, ids.Add(1)) }
+	drivers := map[crm.AppID]connector.Driver{hubspot.ID: hubspot.Driver(), salesforce.ID: salesforce.Driver()}
+	accounts, err := account.New(account.Options{
+		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: newID, Rand: rand.Reader,
+		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	surface, err := api.New(api.Options{
+		Engine: b.Engine, Accounts: accounts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
+		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHandler(surface, slog.New(slog.DiscardHandler))
+}
+
+func send(t *testing.T, h *invocation.HTTP, name string) events.APIGatewayV2HTTPResponse {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "events", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = []byte(strings.ReplaceAll(string(b), "API_KEY", operatorKey))
+	if b, err = lambda.NewHandler(h.Handle).Invoke(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	var r events.APIGatewayV2HTTPResponse
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestListApps(t *testing.T) {
+	t.Parallel()
+	r := send(t, newFunction(t), "api-list-apps")
+	var page struct {
+		Items []struct {
+			ID string `json:"id"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal([]byte(r.Body), &page); err != nil || r.StatusCode != http.StatusOK || len(page.Items) != 2 {
+		t.Errorf("answer %+v, %v; want both apps", r, err)
+	}
+	if r.Headers["Content-Type"] == "" || r.IsBase64Encoded {
+		t.Errorf("headers %v, base64 %v; want text with its type", r.Headers, r.IsBase64Encoded)
+	}
+}
+
+// TestRefusals are problems with a code, as on one machine.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	h := newFunction(t)
+	for name, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"api-unauthorized":               {http.StatusUnauthorized, "unauthorized"},
+		"api-create-connection":          {http.StatusBadRequest, "invalid_document"},
+		"api-malformed":                  {http.StatusBadRequest, "malformed_request"},
+		"webhook-hubspot-propertychange": {http.StatusNotFound, ""}, // another function's
+	} {
+		r := send(t, h, name)
+		var p struct {
+			Code string `json:"code"`
+		}
+		if want.code != "" {
+			if err := json.Unmarshal([]byte(r.Body), &p); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if r.StatusCode != want.status || p.Code != want.code {
+			t.Errorf("%s: %d %q, want %d %q; %s", name, r.StatusCode, p.Code, want.status, want.code, r.Body)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+// Command pull is the function that schedules fire: once per interval of every
+// sync, to list what changed, and every minute, to wake what waits.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/invocation"
+)
+
+func main() {
+	calls := new(invocation.Calls)
+	log := calls.Logger()
+	h, err := wire(context.Background(), os.Getenv, log)
+	if err != nil {
+		log.Error("cold start failed", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(calls.Handler(h.Handle))
+}
+
+// wire makes the handler of what the environment names.
+func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*handler, error) {
+	c, err := cloud.Open(ctx, env, cloud.Nothing, log)
+	if err != nil {
+		return nil, err
+	}
+	return &handler{pull: c.Engine.Pull, tick: c.Engine.Tick, now: time.Now, log: log}, nil
+}
