@@ -32,6 +32,9 @@ FUMPT := $(TOOLS)/gofumpt
 # The vendors' client libraries, for the tests that hold our fakes against them.
 CLIENTS := $(if $(wildcard scripts/clients/package-lock.json),scripts/clients/node_modules/.package-lock.json)
 
+# What stands in for AWS in the tests: see internal/awslocal.
+STANDINS := $(if $(wildcard scripts/standins/package-lock.json),scripts/standins/node_modules/.package-lock.json)
+
 # Python packages that scripts in scripts/verify.d want.
 VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.installed)
 
@@ -39,7 +42,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients tools clean
+.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -47,8 +50,13 @@ help: ## list the targets
 run: build ## build, then keep two fake CRMs with made-up people in step, until Ctrl-C
 	bin/lockstep demo
 
-test: clients ## every test once, with a summary (needs Go and Node)
+test: clients standins ## every test once, with a summary (needs Go and Node)
 	$(GO) test -json $(TESTFLAGS) $(TEST) | $(GO) run ./scripts/testsum
+
+test-aws: ## the suites of the adapters on real tables and queues, which it makes and deletes (needs AWS credentials; costs cents)
+	@if [ -z "$${AWS_PROFILE:-}$${AWS_ACCESS_KEY_ID:-}$${AWS_WEB_IDENTITY_TOKEN_FILE:-}$${AWS_CONTAINER_CREDENTIALS_RELATIVE_URI:-}$${AWS_CONTAINER_CREDENTIALS_FULL_URI:-}" ]; then \
+		echo "make test-aws: no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION" >&2; exit 1; fi
+	LOCKSTEP_TEST_AWS=1 $(GO) test -count=1 -v -timeout=60m -run '^TestAWS$$' ./internal/store/dynamostore ./internal/queue/sqsqueue
 
 check: fmt-check arch docs-names tidy-check vet build lint race ## format, borders, docs, vet, build, lint, race: what a change must pass
 
@@ -83,7 +91,7 @@ docs-status: ## bring the status column of docs/features.md up to date
 	$(GO) run ./scripts/docnames -write
 
 clean: ## remove what was built and the tools
-	rm -rf bin .tools scripts/clients/node_modules
+	rm -rf bin .tools scripts/clients/node_modules scripts/standins/node_modules
 
 # ---- parts of check -------------------------------------------------------
 
@@ -105,12 +113,37 @@ vet:
 	$(GO) vet ./...
 
 # The race detector needs cgo.
-race: clients
+race: clients standins
 	CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout=15m $$($(GO) list ./internal/... $(if $(wildcard functions),./functions/...) | grep -vE '$(RACE_SKIPS)')
+
+# ---- functions ------------------------------------------------------------
+
+# What is deployed: one static binary a function, without the parts of the
+# Lambda library that an own runtime does not need. The same sources give the
+# same bytes.
+FUNCTIONS := webhook pull sync api
+LAMBDA_FLAGS := -trimpath -tags lambda.norpc -ldflags '-s -w -buildid='
+HOST_ARCH := $(shell $(GO) env GOARCH)
+
+lambda: ## dist/<architecture>/<function>/bootstrap, for arm64 and this machine
+	@for arch in $(sort arm64 $(HOST_ARCH)); do for fn in $(FUNCTIONS); do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build $(LAMBDA_FLAGS) -o dist/$$arch/$$fn/bootstrap ./functions/$$fn; \
+		printf '%10d bytes  %s\n' "$$(stat -c %s dist/$$arch/$$fn/bootstrap)" "dist/$$arch/$$fn/bootstrap"; \
+	done; done
+
+invoke: ## one event for a real bootstrap: FN=webhook EVENT=events/webhook-check.json
+	@CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o dist/$(HOST_ARCH)/$(FN)/bootstrap ./functions/$(FN)
+	@$(GO) run ./scripts/invoke -name $(FN) -program dist/$(HOST_ARCH)/$(FN)/bootstrap -event $(EVENT)
 
 # ---- tools ----------------------------------------------------------------
 
 clients: $(CLIENTS)
+
+standins: $(STANDINS)
+
+scripts/standins/node_modules/.package-lock.json: scripts/standins/package.json scripts/standins/package-lock.json
+	cd scripts/standins && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
 
 scripts/clients/node_modules/.package-lock.json: scripts/clients/package.json scripts/clients/package-lock.json
 	cd scripts/clients && npm ci --no-audit --no-fund --loglevel=error
