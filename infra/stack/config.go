@@ -98,7 +98,7 @@ func newConfig(lookup func(string) any, root string) (*Config, error) {
 	c := &Config{
 		Stage:             r.text("stage", Dev),
 		Region:            r.text("region", os.Getenv("CDK_DEFAULT_REGION")),
-		Assets:            r.text("assets", "dist"),
+		Assets:            r.text("assets", filepath.Join("dist", "arm64")),
 		Users:             r.flag("users", true),
 		SelfSignUp:        r.flag("selfSignUp", false),
 		LoginDomain:       r.text("loginDomain", ""),

@@ -127,9 +127,15 @@ func retention(days int) awslogs.RetentionDays {
 		days int
 		is   awslogs.RetentionDays
 	}{
-		{1, awslogs.RetentionDays_ONE_DAY}, {7, awslogs.RetentionDays_ONE_WEEK}, {14, awslogs.RetentionDays_TWO_WEEKS},
-		{30, awslogs.RetentionDays_ONE_MONTH}, {90, awslogs.RetentionDays_THREE_MONTHS}, {180, awslogs.RetentionDays_SIX_MONTHS},
-		{365, awslogs.RetentionDays_ONE_YEAR}, {731, awslogs.RetentionDays_TWO_YEARS}, {1827, awslogs.RetentionDays_FIVE_YEARS},
+		{1, awslogs.RetentionDays_ONE_DAY},
+		{7, awslogs.RetentionDays_ONE_WEEK},
+		{14, awslogs.RetentionDays_TWO_WEEKS},
+		{30, awslogs.RetentionDays_ONE_MONTH},
+		{90, awslogs.RetentionDays_THREE_MONTHS},
+		{180, awslogs.RetentionDays_SIX_MONTHS},
+		{365, awslogs.RetentionDays_ONE_YEAR},
+		{731, awslogs.RetentionDays_TWO_YEARS},
+		{1827, awslogs.RetentionDays_FIVE_YEARS},
 	} {
 		if days <= step.days {
 			return step.is

@@ -98,7 +98,7 @@ func (s *Stack) routes() {
 // serve adds the routes of an address and the stage that opens it.
 func (s *Stack) serve(id string, on awsapigatewayv2.HttpApi, routes []httpRoute, login awsapigatewayv2.IHttpRouteAuthorizer) awsapigatewayv2.CfnStage {
 	integrations := map[string]awsapigatewayv2.HttpRouteIntegration{}
-	limits := map[string]*awsapigatewayv2.CfnStage_RouteSettingsProperty{}
+	limits := map[string]any{}
 	var added []awsapigatewayv2.HttpRoute
 	for _, r := range routes {
 		if integrations[r.function] == nil {
@@ -112,7 +112,8 @@ func (s *Stack) serve(id string, on awsapigatewayv2.HttpApi, routes []httpRoute,
 			options.Authorizer = login
 		}
 		added = append(added, *on.AddRoutes(options)...)
-		limits[string(r.method)+" "+r.path] = limit(r.limit)
+		// The template takes this map as it is, so names are spelled as it wants them.
+		limits[string(r.method)+" "+r.path] = map[string]any{"ThrottlingRateLimit": r.limit.rate, "ThrottlingBurstLimit": r.limit.burst}
 	}
 	stage := awsapigatewayv2.NewCfnStage(s.stack, jsii.String(id+"Stage"), &awsapigatewayv2.CfnStageProps{
 		ApiId:                on.ApiId(),

@@ -1,0 +1,182 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// constants reads the texts that a file of the programs gives names to. The
+// programs are another module, so that the CDK stays out of theirs.
+func constants(t *testing.T, file string) map[string]string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../..", file), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		for i, v := range spec.Values {
+			if lit, ok := v.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if s, err := strconv.Unquote(lit.Value); err == nil {
+					out[spec.Names[i].Name] = s
+				}
+			}
+		}
+		return true
+	})
+	return out
+}
+
+func TestTablesAreAsTheStoreReadsThem(t *testing.T) {
+	its := constants(t, "internal/store/dynamostore/keys.go")
+	for name, ours := range map[string]string{
+		"PartitionKey": partitionKey, "SortKey": sortKey, "IndexName": indexName,
+		"IndexPartitionKey": indexPartitionKey, "IndexSortKey": indexSortKey, "TTLAttribute": ttlAttribute,
+	} {
+		if its[name] != ours {
+			t.Errorf("%s is %q for the store and %q in the template", name, its[name], ours)
+		}
+	}
+	for _, tm := range []template{dev, prod} {
+		for id, r := range tm.of("AWS::DynamoDB::Table") {
+			got := fmt.Sprint(
+				dig(r.Properties, "KeySchema", "0", "AttributeName"), dig(r.Properties, "KeySchema", "1", "AttributeName"),
+				dig(r.Properties, "GlobalSecondaryIndexes", "0", "IndexName"),
+				dig(r.Properties, "GlobalSecondaryIndexes", "0", "KeySchema", "0", "AttributeName"),
+				dig(r.Properties, "GlobalSecondaryIndexes", "0", "KeySchema", "1", "AttributeName"),
+				dig(r.Properties, "GlobalSecondaryIndexes", "0", "Projection", "ProjectionType"))
+			if got != "psindexijALL" {
+				t.Errorf("%s: %s", id, got)
+			}
+		}
+	}
+}
+
+// TestEnvironmentIsWhatTheProgramsRead: every variable that they cannot do
+// without is set, and none is set that nobody reads.
+func TestEnvironmentIsWhatTheProgramsRead(t *testing.T) {
+	read := map[string]bool{}
+	err := fs.WalkDir(os.DirFS("../.."), "internal", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
+			return err
+		}
+		for _, v := range constants(t, p) {
+			if strings.HasPrefix(v, "LOCKSTEP_") {
+				read[v] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	always := []string{"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID"}
+	must := map[string][]string{
+		webhook: {"LOCKSTEP_PUBLIC_URL"}, pull: nil, sync: nil, keeper: nil,
+		api: {"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"},
+	}
+	for name, more := range must {
+		_, f := full.function(t, name)
+		set, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
+		for _, v := range append(slices.Clone(always), more...) {
+			if set[v] == nil {
+				t.Errorf("%s lacks %s", name, v)
+			}
+			if !read[v] {
+				t.Errorf("%s: nothing in internal reads %s", name, v)
+			}
+		}
+	}
+}
+
+func TestAssetsAreTheFunctions(t *testing.T) {
+	keys := map[string]bool{}
+	for _, f := range dev.of("AWS::Lambda::Function") {
+		keys[fmt.Sprint(dig(f.Properties, "Code", "S3Key"))] = true
+	}
+	if len(keys) != 5 {
+		t.Errorf("%d different assets for 5 functions", len(keys))
+	}
+	c := &Config{Assets: t.TempDir()}
+	if err := c.CheckAssets(); err == nil || !strings.Contains(err.Error(), "webhook, pull, sync, api, keeper") || !strings.Contains(err.Error(), "make lambda") {
+		t.Errorf("of missing functions: %v", err)
+	}
+}
+
+func TestTemplateIsTheSameEachTime(t *testing.T) {
+	assets := t.TempDir()
+	for _, f := range functionSpecs() {
+		if err := errors.Join(os.Mkdir(c(assets, f.name), 0o700), os.WriteFile(c(assets, f.name, "bootstrap"), []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := synthesise(assets, everyOption), synthesise(assets, everyOption)
+	if a.text != b.text {
+		t.Error("two templates of one configuration differ")
+	}
+}
+
+func c(parts ...string) string { return filepath.Join(parts...) }
+
+func TestConfig(t *testing.T) {
+	for name, tc := range map[string]struct {
+		context map[string]any
+		want    []string // parts of the error; none = accepted
+	}{
+		"nothing":      {nil, nil},
+		"every option": {everyOption, nil},
+		"numbers":      {map[string]any{"budgetUsd": 12.5, "syncConcurrency": 2.0, "users": true}, nil},
+		"stage":        {map[string]any{"stage": "production"}, []string{"stage"}},
+		"all at once": {
+			map[string]any{"stage": "x", "budgetUsd": "much", "syncConcurrency": "1", "users": "perhaps", "alertEmail": "nobody", "domain": "sync.example.com"},
+			[]string{"stage", "budgetUsd", "syncConcurrency", "users", "alertEmail", "domain and certificateArn"},
+		},
+		"not a number":              {map[string]any{"budgetUsd": "NaN"}, []string{"budgetUsd"}},
+		"a list":                    {map[string]any{"allowHosts": []any{"a"}}, []string{"allowHosts"}},
+		"provider without login":    {map[string]any{"googleClient": "x", "googleSecret": "y"}, []string{"loginDomain"}},
+		"provider without secret":   {map[string]any{"facebookClient": "x", "loginDomain": "x", "callbackUrls": "https://x"}, []string{"facebookClient and facebookSecret"}},
+		"login without callback":    {map[string]any{"loginDomain": "x"}, []string{"callbackUrls"}},
+		"local callback in dev":     {map[string]any{"loginDomain": "x", "callbackUrls": "http://localhost:8080/"}, nil},
+		"local callback in prod":    {map[string]any{"stage": "prod", "loginDomain": "x", "callbackUrls": "http://localhost:8080/"}, []string{"not https"}},
+		"hosts in dev":              {map[string]any{"allowHosts": "127.0.0.1:8080, http://10.0.0.1"}, nil},
+		"hosts in prod":             {map[string]any{"stage": "prod", "allowHosts": "crm.example.com,crm.example.org:8443"}, nil},
+		"a bad parameter":           {map[string]any{"adminKeyParameter": "key*"}, []string{"adminKeyParameter"}},
+		"a prefix with a dot":       {map[string]any{"loginDomain": "a.b", "callbackUrls": "https://x"}, []string{"loginDomain"}},
+		"a certificate of no place": {map[string]any{"domain": "a.example.com", "certificateArn": "arn:aws:acm"}, []string{"certificateArn"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newConfig(func(n string) any { return tc.context[n] }, "/root")
+			if tc.want == nil && err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range tc.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want one about %s", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestX4_ProdRefusesItsOwnMachine(t *testing.T) {
+	for _, host := range []string{"localhost", "localhost:8080", "x.localhost", "127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]:8080", "::1", "0.0.0.0", "http://crm.example.com", "LOCALHOST:1"} {
+		_, err := newConfig(func(n string) any { return map[string]any{"stage": "prod", "allowHosts": "crm.example.com," + host}[n] }, "/root")
+		if err == nil || !strings.Contains(err.Error(), "allowHosts") {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
