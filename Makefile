@@ -93,6 +93,10 @@ docs-status: ## bring the status column of docs/features.md up to date
 clean: ## remove what was built and the tools
 	rm -rf bin .tools scripts/clients/node_modules scripts/standins/node_modules
 
+# ---- the cloud -------------------------------------------------------------
+
+include infra/infra.mk
+
 # ---- parts of check -------------------------------------------------------
 
 fmt-check: $(FUMPT)
