@@ -1,0 +1,279 @@
+package engine_test
+
+import (
+	"maps"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// scenario is one thing that happens to two people who are in step, one who is
+// only on the left and one who has no address.
+type scenario struct {
+	name    string
+	change  func(*crm.Connection)
+	options func(side int, o *modelapp.Options)
+	first   bool // the first sync itself is part of it
+	act     func(b *crashBed)
+}
+
+const (
+	ann = "ann@example.com"
+	bob = "bob@example.com"
+)
+
+// begin puts the people into the apps and brings them into step.
+func (b *crashBed) begin(first bool) {
+	b.create(crm.Left, "email", ann, "first", "Ann", "last", "Roe", "tags", "a;b")
+	b.create(crm.Right, "email", ann, "first", "Ann", "last", "Roe", "tags", "a;b")
+	b.create(crm.Right, "email", bob, "first", "Bob", "last", "Doe")
+	b.create(crm.Left, "first", "Nobody", "last", "Known")
+	b.live = first
+	b.start()
+	b.rest()
+	b.live = true
+}
+
+func (b *crashBed) start() {
+	b.ask(func(e *engine.Engine) error {
+		_, err := e.StartConnection(b.t.Context(), testbed.Workspace, testbed.Connection)
+		return err
+	})
+}
+
+func (b *crashBed) resync() {
+	b.ask(func(e *engine.Engine) error {
+		_, err := e.StartRun(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
+		return err
+	})
+}
+
+// news is how the engine hears of a change.
+var news = map[string]func(b *crashBed, side crm.Side, id crm.RecordID){
+	"webhook": func(b *crashBed, side crm.Side, id crm.RecordID) { b.hook(side, connector.EventChanged, id) },
+	"pull":    func(b *crashBed, _ crm.Side, _ crm.RecordID) { b.pull() },
+	"resync":  func(b *crashBed, _ crm.Side, _ crm.RecordID) { b.resync() },
+	"webhook twice": func(b *crashBed, side crm.Side, id crm.RecordID) {
+		b.hook(side, connector.EventChanged, id)
+		b.rest()
+		b.hook(side, connector.EventChanged, id)
+	},
+}
+
+// edits are things that users do; each returns the record that changed.
+var edits = map[string]func(b *crashBed) (crm.Side, crm.RecordID){
+	"edit left": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Left, ann)
+		b.edit(crm.Left, id, "city", "Ghent")
+		return crm.Left, id
+	},
+	"edit right": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Right, bob)
+		b.edit(crm.Right, id, "first", "Robert", "city", "Lund")
+		return crm.Right, id
+	},
+	"both, different fields": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Left, ann)
+		b.edit(crm.Right, b.byEmail(crm.Right, ann), "last", "Loe")
+		b.edit(crm.Left, id, "city", "Ghent")
+		return crm.Left, id
+	},
+	"both, same field": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Left, ann)
+		b.edit(crm.Right, b.byEmail(crm.Right, ann), "city", "Lund")
+		b.edit(crm.Left, id, "city", "Ghent")
+		return crm.Left, id
+	},
+	"lists on both": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Left, ann)
+		b.edit(crm.Right, b.byEmail(crm.Right, ann), "tags", "a;b;c")
+		b.edit(crm.Left, id, "tags", "b;d")
+		return crm.Left, id
+	},
+	"blank": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Right, bob)
+		b.edit(crm.Right, id, "last", "")
+		return crm.Right, id
+	},
+	"another address": func(b *crashBed) (crm.Side, crm.RecordID) {
+		id := b.byEmail(crm.Left, ann)
+		b.edit(crm.Left, id, "email", "anna@example.com")
+		return crm.Left, id
+	},
+	"create left": func(b *crashBed) (crm.Side, crm.RecordID) {
+		return crm.Left, b.create(crm.Left, "email", "cyd@example.com", "first", "Cyd")
+	},
+	"create right": func(b *crashBed) (crm.Side, crm.RecordID) {
+		return crm.Right, b.create(crm.Right, "email", "dee@example.com", "first", "Dee", "tags", "x")
+	},
+	"create on both": func(b *crashBed) (crm.Side, crm.RecordID) {
+		b.create(crm.Left, "email", "eve@example.com", "first", "Eve", "city", "Ghent")
+		return crm.Right, b.create(crm.Right, "email", "eve@example.com", "last", "Poe", "city", "Lund")
+	},
+	"double": func(b *crashBed) (crm.Side, crm.RecordID) {
+		b.create(crm.Right, "email", "fay@example.com", "first", "Fay")
+		return crm.Right, b.create(crm.Right, "email", "fay@example.com", "first", "Fay Too")
+	},
+}
+
+// scenarios crosses edits with news, and adds what does not fit the pattern.
+func scenarios() []scenario {
+	var out []scenario
+	for _, edit := range sortedKeys(edits) {
+		for _, told := range sortedKeys(news) {
+			out = append(out, scenario{name: edit + ", " + told, act: func(b *crashBed) {
+				side, id := edits[edit](b)
+				news[told](b, side, id)
+			}})
+		}
+	}
+	return append(out, specials()...)
+}
+
+func specials() []scenario {
+	gone := func(side crm.Side) func(b *crashBed) {
+		return func(b *crashBed) {
+			id := b.byEmail(side, ann)
+			if err := b.apps[side.Index()].Delete(id); err != nil {
+				b.t.Fatal(err)
+			}
+			b.hook(side, connector.EventDeleted, id)
+		}
+	}
+	unique := func(_ int, o *modelapp.Options) { o.Unique, o.FindNow = true, true }
+	return []scenario{
+		{name: "first sync", first: true, act: func(*crashBed) {}},
+		{name: "first sync, unique addresses", first: true, options: unique, act: func(*crashBed) {}},
+		{name: "first sync, slow index", first: true, options: func(_ int, o *modelapp.Options) { o.Lag = 5e9 }, act: func(*crashBed) {}},
+		{name: "delete left by webhook", act: gone(crm.Left)},
+		{name: "delete right by webhook", act: gone(crm.Right)},
+		{name: "delete seen by a pull", act: func(b *crashBed) {
+			if err := b.apps[1].Delete(b.byEmail(crm.Right, bob)); err != nil {
+				b.t.Fatal(err)
+			}
+			b.pull()
+		}},
+		{name: "delete and edit of the twin", act: func(b *crashBed) {
+			gone(crm.Left)(b)
+			id := b.byEmail(crm.Right, ann)
+			b.edit(crm.Right, id, "city", "Lund")
+			b.hook(crm.Right, connector.EventChanged, id)
+		}},
+		{name: "merge", act: func(b *crashBed) {
+			loser, fresh := b.byEmail(crm.Right, bob), b.create(crm.Right, "first", "Bobby")
+			if _, err := b.apps[1].Merge(loser, fresh); err != nil {
+				b.t.Fatal(err)
+			}
+			b.pull()
+		}},
+		{name: "create without identity", change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
+			id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
+			b.hook(crm.Left, connector.EventChanged, id)
+		}},
+		{name: "review", change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview }, act: func(b *crashBed) {
+			_, id := edits["both, same field"](b)
+			b.hook(crm.Left, connector.EventChanged, id)
+		}},
+		{name: "one way", change: func(c *crm.Connection) { c.Syncs[0].Direction = crm.DirectionToRight }, act: func(b *crashBed) {
+			_, id := edits["edit left"](b)
+			b.hook(crm.Left, connector.EventChanged, id)
+		}},
+		{name: "pause and resume", act: func(b *crashBed) {
+			b.ask(func(e *engine.Engine) error {
+				return e.PauseConnection(b.t.Context(), testbed.Workspace, testbed.Connection)
+			})
+			_, id := edits["edit left"](b)
+			b.hook(crm.Left, connector.EventChanged, id)
+			b.run(func(e *engine.Engine) { _, _ = e.Round(b.t.Context()) })
+			b.start()
+		}},
+		{name: "unlink by hand", act: func(b *crashBed) {
+			id := b.byEmail(crm.Left, ann)
+			b.ask(func(e *engine.Engine) error {
+				_, err := e.UnlinkRecord(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, id)
+				return err
+			})
+		}},
+		{name: "sync one record", act: func(b *crashBed) {
+			_, id := edits["edit left"](b)
+			b.ask(func(e *engine.Engine) error {
+				_, err := e.SyncRecord(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, id)
+				return err
+			})
+		}},
+		{name: "webhook and pull of a new record", act: func(b *crashBed) {
+			_, id := edits["create left"](b)
+			b.hook(crm.Left, connector.EventChanged, id)
+			b.pull()
+		}},
+	}
+}
+
+// TestS8_StopAnywhereAndResume stops before and after every request of every
+// scenario, or loses its answer, and demands the same end as without.
+func TestS8_StopAnywhereAndResume(t *testing.T) {
+	t.Parallel()
+	stride := 1
+	if testing.Short() {
+		stride = 11
+	}
+	all := scenarios()
+	if len(all) < 50 {
+		t.Errorf("%d scenarios, want at least 50", len(all))
+	}
+	var points, survived atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d scenarios, %d of %d crash points survived", len(all), survived.Load(), points.Load())
+	})
+	for _, sc := range all {
+		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
+			all, ok := crashScenario(t, sc, stride)
+			points.Add(int64(all))
+			survived.Add(int64(ok))
+		})
+	}
+}
+
+// play runs a scenario with one strike and returns its end.
+func (sc *scenario) play(t *testing.T, at int, mode crashMode) (end string, requests int) {
+	b := newCrashBed(t, at, mode, sc.change, sc.options)
+	b.begin(sc.first)
+	sc.act(b)
+	b.rest()
+	requests = b.count
+	b.live = false
+	for range 2 {
+		b.pull()
+		b.rest()
+	}
+	return b.final(), requests
+}
+
+func crashScenario(t *testing.T, sc scenario, stride int) (points, survived int) {
+	want, requests := sc.play(t, -1, dieBefore)
+	for at := 0; at < requests; at += stride {
+		for mode := range crashModes {
+			points++
+			got, _ := sc.play(t, at, mode)
+			if got == want {
+				survived++
+				continue
+			}
+			if points-survived < 3 {
+				t.Errorf("%s at request %d of %d ends otherwise (-want +got):\n%s", mode, at, requests, cmp.Diff(want, got))
+			}
+		}
+	}
+	return points, survived
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
