@@ -104,11 +104,11 @@ func (r Refused) Unwrap() error { return r.Err }
 type Pauses struct {
 	p     Policy
 	n     int
-	spent time.Duration
+	began time.Time
 }
 
 // Pauses starts a sequence of pauses.
-func (p Policy) Pauses() *Pauses { return &Pauses{p: p.orDefault()} }
+func (p Policy) Pauses() *Pauses { return &Pauses{p: p.orDefault(), began: time.Now()} }
 
 // errOver says that the time for repetitions is used up.
 var errOver = context.DeadlineExceeded
@@ -118,12 +118,11 @@ var errOver = context.DeadlineExceeded
 // done or the time of the policy is used up.
 func (s *Pauses) Next(ctx context.Context) error {
 	s.n++
-	if s.n >= s.p.Tries || s.spent >= s.p.Total {
+	if s.n >= s.p.Tries || time.Since(s.began) >= s.p.Total {
 		return errOver
 	}
 	span := min(s.p.First<<(s.n-1), s.p.Most)
 	d := span/2 + rand.N(span/2+1) //nolint:gosec // chance spreads load here, it hides nothing
-	s.spent += d
 	return s.p.Wait(ctx, d)
 }
 

@@ -2,6 +2,7 @@ package sqsqueue_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -18,6 +19,16 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 )
+
+// TestMain lets more cases run side by side than there are cores: they spend
+// their time waiting for time-outs.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "24"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // TestConformance is what sqsqueue has to say as a queue, over fauxqs with its
 // deviations mended. The stand-in has a clock of its own: cases wait for real,
