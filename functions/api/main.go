@@ -27,7 +27,7 @@ func main() {
 
 // wire makes the handler of what the environment names.
 func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(ctx, env, cloud.All, log)
+	c, err := cloud.Open(env, cloud.All, log)
 	if err != nil {
 		return nil, err
 	}

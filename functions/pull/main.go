@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"time"
@@ -17,7 +16,7 @@ import (
 func main() {
 	calls := new(invocation.Calls)
 	log := calls.Logger()
-	h, err := wire(context.Background(), os.Getenv, log)
+	h, err := wire(os.Getenv, log)
 	if err != nil {
 		log.Error("cold start failed", "error", err)
 		os.Exit(1)
@@ -26,8 +25,8 @@ func main() {
 }
 
 // wire makes the handler of what the environment names.
-func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*handler, error) {
-	c, err := cloud.Open(ctx, env, cloud.Nothing, log)
+func wire(env func(string) string, log *slog.Logger) (*handler, error) {
+	c, err := cloud.Open(env, cloud.Nothing, log)
 	if err != nil {
 		return nil, err
 	}

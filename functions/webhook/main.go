@@ -28,7 +28,7 @@ func main() {
 
 // wire makes the handler of what the environment names.
 func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(ctx, env, cloud.Hooks, log)
+	c, err := cloud.Open(env, cloud.Hooks, log)
 	if err != nil {
 		return nil, err
 	}

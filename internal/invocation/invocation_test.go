@@ -32,7 +32,7 @@ func TestLogNamesTheInvocation(t *testing.T) {
 	if _, err := h.Invoke(ctx, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
-	log.Info("outside")
+	log.Info("outside", "message", "m1")
 	var got []map[string]any
 	for line := range strings.Lines(b.String()) {
 		var m map[string]any
@@ -44,7 +44,7 @@ func TestLogNamesTheInvocation(t *testing.T) {
 	}
 	want := []map[string]any{
 		{"level": "INFO", "msg": "within", "a": 1.0, "requestId": "req-1", "traceId": "1-65f1c0de-0123"},
-		{"level": "INFO", "msg": "outside", "a": 1.0},
+		{"level": "INFO", "msg": "outside", "a": 1.0, "message_id": "m1"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)

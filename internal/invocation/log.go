@@ -73,11 +73,11 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	r = ownKeys(r)
 	n := h.calls.now.Load()
 	if n == nil {
 		return h.next.Handle(ctx, r)
 	}
-	r = r.Clone()
 	if n.trace != "" {
 		r.AddAttrs(slog.String("traceId", n.trace))
 	}
@@ -86,6 +86,20 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 		r.AddAttrs(slog.String("requestId", n.request))
 	}
 	return h.next.Handle(ctx, r)
+}
+
+// ownKeys returns r with attributes that Lambda's format has other uses for
+// renamed: a JSON line must not hold a key twice.
+func ownKeys(r slog.Record) slog.Record {
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "message" {
+			a.Key = "message_id"
+		}
+		out.AddAttrs(a)
+		return true
+	})
+	return out
 }
 
 // WithAttrs implements slog.Handler.

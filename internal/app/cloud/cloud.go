@@ -4,19 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net/http"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/app/parts"
-	"github.com/lockstep-crm/lockstep/internal/awscall"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -42,17 +37,9 @@ func Tuning() engine.Tuning {
 	return engine.Tuning{HTTPDeadline: call, Budget: 30 * time.Second, Lease: SyncTimeout + call}
 }
 
-const (
-	// connections is how many connections to one service a function keeps: the
-	// store's batches go side by side.
-	connections = 64
-	// callTime bounds one request to AWS, all of it. Services answer within
-	// milliseconds; what hangs is given up and repeated.
-	callTime = 5 * time.Second
-	// maxWait is how long one call may wait for its turn in an account's
-	// budget; what has to wait longer is parked.
-	maxWait = time.Second
-)
+// maxWait is how long one call may wait for its turn in an account's budget;
+// what has to wait longer is parked.
+const maxWait = time.Second
 
 // Cloud is Lockstep as one function sees it. Make it with Open.
 type Cloud struct {
@@ -64,40 +51,29 @@ type Cloud struct {
 	NewID       func(prefix string) string
 	Log         *slog.Logger
 	Environment Environment
-	SDK         aws.Config
 }
 
 // Open makes a function's parts of what its environment names. It calls
 // nobody.
 //
 // Errors: fault.Invalid, naming every variable that is missing or cannot be used.
-func Open(ctx context.Context, env func(string) string, serves Serves, log *slog.Logger) (*Cloud, error) {
+func Open(env func(string) string, serves Serves, log *slog.Logger) (*Cloud, error) {
 	e, err := Read(env, serves)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cloud{Environment: e, Log: log, Drivers: parts.Drivers(), NewID: parts.Identifiers(time.Now)}
-	if c.SDK, err = config.LoadDefaultConfig(ctx, config.WithRegion(e.Region), config.WithHTTPClient(client())); err != nil {
-		return nil, awscall.Classify("cloud: configure the SDK", err, false)
-	}
-	if c.Store, err = dynamostore.New(dynamodb.NewFromConfig(c.SDK), e.Tables, time.Now, dynamostore.Options{}); err != nil {
+	if c.Store, err = dynamostore.New(dynamodb.NewFromConfig(e.SDK("DYNAMODB")), e.Tables, time.Now, dynamostore.Options{}); err != nil {
 		return nil, err
 	}
-	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(c.SDK), e.Queue, e.DeadQueue, sqsqueue.Options{}); err != nil {
+	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{}); err != nil {
 		return nil, err
 	}
-	sealer, err := kmskey.New(kms.NewFromConfig(c.SDK), e.Key, time.Now, kmskey.Options{})
+	sealer, err := kmskey.New(kms.NewFromConfig(e.SDK("KMS")), e.Key, time.Now, kmskey.Options{})
 	if err != nil {
 		return nil, err
 	}
 	return c, c.assemble(sealer)
-}
-
-// client is the HTTP client that all services share.
-func client() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTimeout(callTime).WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*connections, connections
-	})
 }
 
 // assemble makes the use cases on the adapters.

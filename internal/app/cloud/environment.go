@@ -1,17 +1,25 @@
 package cloud
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/lockstep-crm/lockstep/internal/egress"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// The environment variables of the functions. None of them is a secret.
+// The environment variables of the functions. None that we set is a secret.
 const (
-	EnvRegion        = "AWS_REGION"              // set by Lambda
+	EnvRegion        = "AWS_REGION"              // this and the next two are set by Lambda
+	EnvAccessKey     = "AWS_ACCESS_KEY_ID"       // of the function's role, with EnvSessionToken
+	EnvSecretKey     = "AWS_SECRET_ACCESS_KEY"   //nolint:gosec // the name of a variable
 	EnvSettingsTable = "LOCKSTEP_SETTINGS_TABLE" // names of the tables
 	EnvLinksTable    = "LOCKSTEP_LINKS_TABLE"
 	EnvLogTable      = "LOCKSTEP_LOG_TABLE"
@@ -22,6 +30,8 @@ const (
 	EnvAdminKey      = "LOCKSTEP_ADMIN_KEY_PARAMETER" // name of the SecureString with the operator's key
 	EnvAllowHosts    = "LOCKSTEP_ALLOW_HOSTS"         // optional: see egress; separated by commas
 	EnvVersion       = "LOCKSTEP_VERSION"             // optional: shown in the OpenAPI document
+	EnvSessionToken  = "AWS_SESSION_TOKEN"            // set by Lambda
+	EnvEndpoint      = "AWS_ENDPOINT_URL_"            // optional, with DYNAMODB, SQS, KMS or SSM: a stand-in
 )
 
 // Serves says what a function serves over HTTP, which decides what it must be told.
@@ -45,6 +55,9 @@ type Environment struct {
 	AdminKey   string // name of the parameter
 	AllowHosts []string
 	Version    string
+
+	shared    aws.Config
+	endpoints map[string]string // by service
 }
 
 // Read reads the variables. Invalid, naming every one that is missing or
@@ -62,6 +75,12 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 		Region: need(EnvRegion),
 		Tables: map[store.Table]string{store.Settings: need(EnvSettingsTable), store.Links: need(EnvLinksTable), store.Log: need(EnvLogTable)},
 		Queue:  need(EnvQueueURL), DeadQueue: need(EnvDeadQueueURL), Key: need(EnvKeyID), Version: env(EnvVersion),
+	}
+	keys := credentials.NewStaticCredentialsProvider(need(EnvAccessKey), need(EnvSecretKey), env(EnvSessionToken))
+	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: client()}
+	e.endpoints = map[string]string{}
+	for _, service := range []string{"DYNAMODB", "SQS", "KMS", "SSM"} {
+		e.endpoints[service] = env(EnvEndpoint + service)
 	}
 	if s >= Hooks {
 		e.PublicURL = need(EnvPublicURL)
@@ -84,4 +103,31 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 		return e, fault.New("cloud: environment", fault.Invalid, "invalid_config", strings.Join(wrong, "; "))
 	}
 	return e, nil
+}
+
+// SDK is the configuration of a client of a service: DYNAMODB, SQS, KMS or SSM.
+// It is made of the environment alone: the SDK's own loader also brings sign-in,
+// shared files and metadata services, none of which a function has.
+func (e *Environment) SDK(service string) aws.Config {
+	c := e.shared.Copy()
+	if at := e.endpoints[service]; at != "" {
+		c.BaseEndpoint = aws.String(at)
+	}
+	return c
+}
+
+const (
+	// connections is how many connections to one service a function keeps: the
+	// store's batches go side by side.
+	connections = 64
+	// callTime bounds one request to AWS, all of it. Services answer within
+	// milliseconds; what hangs is given up and repeated.
+	callTime = 5 * time.Second
+)
+
+// client is the HTTP client that all services share.
+func client() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(callTime).WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*connections, connections
+	})
 }

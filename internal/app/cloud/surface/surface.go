@@ -29,7 +29,7 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 	var key secret.Text
 	if name := c.Environment.AdminKey; name != "" {
 		var err error
-		if key, err = readAdminKey(ctx, ssm.NewFromConfig(c.SDK), name); err != nil {
+		if key, err = readAdminKey(ctx, ssm.NewFromConfig(c.Environment.SDK("SSM")), name); err != nil {
 			return nil, err
 		}
 	}
