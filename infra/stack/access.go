@@ -98,13 +98,21 @@ func (s *Stack) tableKey() awsiam.PolicyStatement {
 	return st
 }
 
+// secretContext is what every secret is bound to, beside where it belongs; see
+// internal/secret/kmskey. With it the key opens nothing but secrets of ours.
+const secretContext = "secret"
+
 // openSecrets and sealSecrets are the two sides of the envelope.
-func (s *Stack) openSecrets() awsiam.PolicyStatement {
-	return allow("OpenSecrets", []string{"kms:Decrypt"}, s.key.KeyArn())
-}
+func (s *Stack) openSecrets() awsiam.PolicyStatement { return s.secrets("OpenSecrets", "kms:Decrypt") }
 
 func (s *Stack) sealSecrets() awsiam.PolicyStatement {
-	return allow("SealSecrets", []string{"kms:GenerateDataKey"}, s.key.KeyArn())
+	return s.secrets("SealSecrets", "kms:GenerateDataKey")
+}
+
+func (s *Stack) secrets(sid, action string) awsiam.PolicyStatement {
+	st := allow(sid, []string{action}, s.key.KeyArn())
+	st.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:EncryptionContext:lockstep": secretContext})
+	return st
 }
 
 func (s *Stack) send() awsiam.PolicyStatement {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -80,6 +81,8 @@ func ReadContext(file string) (map[string]any, error) {
 // NewApp returns an app with this context, over which that of the command line
 // goes; it writes to outdir, or to a temporary folder when that is "".
 func NewApp(context map[string]any, outdir string) awscdk.App {
+	context = maps.Clone(context)
+	context["aws:cdk:enable-path-metadata"] = true // as the command line tool has it; the rule packs name places by it
 	props := &awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Context: &context}
 	if outdir != "" {
 		props.Outdir = jsii.String(outdir)

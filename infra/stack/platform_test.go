@@ -3,6 +3,8 @@ package stack
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -70,17 +72,22 @@ func TestP2_DeadLettersEverywhereAndLonger(t *testing.T) {
 	})
 }
 
-func TestChangeQueueIsHighThroughputFifo(t *testing.T) {
-	_, q := prod.named(t, "AWS::SQS::Queue", "QueueName", "lockstep-prod-changes.fifo")
-	for property, want := range map[string]any{
-		"FifoQueue": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "SqsManagedSseEnabled": true,
-	} {
-		if q.Properties[property] != want {
-			t.Errorf("%s = %v, want %v", property, q.Properties[property], want)
+// TestQueuesAreAsTheAdapterMakesThem: what sqsqueue.Create gives its queues in
+// tests, so that what was proved there holds here.
+func TestQueuesAreAsTheAdapterMakesThem(t *testing.T) {
+	for name, days := range map[string]float64{"changes": 4, "dead": 14} {
+		_, q := prod.named(t, "AWS::SQS::Queue", "QueueName", "lockstep-prod-"+name+".fifo")
+		for property, want := range map[string]any{
+			"FifoQueue": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "SqsManagedSseEnabled": true,
+			"VisibilityTimeout": 360.0, "MaximumMessageSize": 1048576.0, "MessageRetentionPeriod": days * 86400,
+		} {
+			if q.Properties[property] != want {
+				t.Errorf("%s: %s = %v, want %v", name, property, q.Properties[property], want)
+			}
 		}
-	}
-	if _, has := q.Properties["ContentBasedDeduplication"]; has {
-		t.Error("de-duplication by content would swallow a second hint for the same record")
+		if _, has := q.Properties["ContentBasedDeduplication"]; has {
+			t.Errorf("%s: de-duplication by content would swallow a second hint for the same record", name)
+		}
 	}
 }
 
@@ -470,6 +477,34 @@ func TestP11_WhoMayWhat(t *testing.T) {
 		}
 		if len(got) != len(want[name]) {
 			t.Errorf("%s: statements %v, want %v", name, sorted(got), sorted(want[name]))
+		}
+	}
+}
+
+// TestP11_TheKeyIsForTablesAndSecretsOnly: a function uses the key through
+// DynamoDB, or with the context that every secret of ours has.
+func TestP11_TheKeyIsForTablesAndSecretsOnly(t *testing.T) {
+	files, err := filepath.Glob("../../internal/secret/kmskey/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("internal/secret/kmskey: %d files, %v", len(files), err)
+	}
+	bound := slices.ContainsFunc(files, func(file string) bool {
+		src, err := os.ReadFile(file)
+		return err == nil && !strings.HasSuffix(file, "_test.go") && strings.Contains(string(src), `"lockstep": "`+secretContext+`"`)
+	})
+	if !bound {
+		t.Error("internal/secret/kmskey binds secrets to another context")
+	}
+	for name, role := range rolesOf(t, prod) {
+		for _, st := range statements(role) {
+			if !strings.HasPrefix(fmt.Sprint(list(st["Action"])[0]), "kms:") {
+				continue
+			}
+			via := dig(st, "Condition", "StringEquals", "kms:ViaService")
+			bound := dig(st, "Condition", "StringEquals", "kms:EncryptionContext:lockstep") == secretContext
+			if via == nil && !bound {
+				t.Errorf("%s: %v has no condition", name, st["Sid"])
+			}
 		}
 	}
 }

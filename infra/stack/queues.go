@@ -18,20 +18,26 @@ const (
 	receiveCap = 12
 	// sourceDays is shorter than deadDays, so that a letter never expires in the
 	// dead-letter queue before it would have in the queue it came from (P2).
-	sourceDays = 7
+	sourceDays = 4
 	deadDays   = 14
+	// largest message, in bytes: internal/queue counts on it.
+	messageSize = 1 << 20
 )
 
 // queues are the change queue, its dead letters, and what a schedule or an
 // asynchronous invocation could not deliver.
 func (s *Stack) queues() {
 	s.dead = awssqs.NewQueue(s.stack, jsii.String("DeadLetters"), &awssqs.QueueProps{
-		QueueName:       jsii.String(s.config.Name("dead") + ".fifo"),
-		Fifo:            jsii.Bool(true),
-		RetentionPeriod: awscdk.Duration_Days(jsii.Number(deadDays)),
-		Encryption:      awssqs.QueueEncryption_SQS_MANAGED,
-		EnforceSSL:      jsii.Bool(true),
-		RemovalPolicy:   s.config.removal(),
+		QueueName:           jsii.String(s.config.Name("dead") + ".fifo"),
+		Fifo:                jsii.Bool(true),
+		DeduplicationScope:  awssqs.DeduplicationScope_MESSAGE_GROUP,
+		FifoThroughputLimit: awssqs.FifoThroughputLimit_PER_MESSAGE_GROUP_ID,
+		VisibilityTimeout:   awscdk.Duration_Seconds(jsii.Number(visibility)),
+		MaxMessageSizeBytes: jsii.Number(messageSize),
+		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(deadDays)),
+		Encryption:          awssqs.QueueEncryption_SQS_MANAGED,
+		EnforceSSL:          jsii.Bool(true),
+		RemovalPolicy:       s.config.removal(),
 	})
 	s.changes = awssqs.NewQueue(s.stack, jsii.String("Changes"), &awssqs.QueueProps{
 		QueueName: jsii.String(s.config.Name("changes") + ".fifo"),
@@ -40,6 +46,7 @@ func (s *Stack) queues() {
 		DeduplicationScope:  awssqs.DeduplicationScope_MESSAGE_GROUP,
 		FifoThroughputLimit: awssqs.FifoThroughputLimit_PER_MESSAGE_GROUP_ID,
 		VisibilityTimeout:   awscdk.Duration_Seconds(jsii.Number(visibility)),
+		MaxMessageSizeBytes: jsii.Number(messageSize),
 		RetentionPeriod:     awscdk.Duration_Days(jsii.Number(sourceDays)),
 		DeadLetterQueue:     &awssqs.DeadLetterQueue{Queue: s.dead, MaxReceiveCount: jsii.Number(receiveCap)},
 		Encryption:          awssqs.QueueEncryption_SQS_MANAGED,
