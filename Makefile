@@ -125,7 +125,7 @@ race: clients standins
 # What is deployed: one static binary a function, without the parts of the
 # Lambda library that an own runtime does not need. The same sources give the
 # same bytes.
-FUNCTIONS := webhook pull sync api
+FUNCTIONS := webhook pull sync api keeper
 LAMBDA_FLAGS := -trimpath -tags lambda.norpc -ldflags '-s -w -buildid='
 HOST_ARCH := $(shell $(GO) env GOARCH)
 

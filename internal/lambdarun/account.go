@@ -74,7 +74,7 @@ func OpenAccount(ctx context.Context) (_ *Account, err error) {
 		"AWS_ENDPOINT_URL_DYNAMODB=" + db.Endpoint, "AWS_ENDPOINT_URL_SQS=" + mq.Endpoint,
 		"AWS_ENDPOINT_URL_KMS=" + services, "AWS_ENDPOINT_URL_SSM=" + services,
 		"LOCKSTEP_SETTINGS_TABLE=" + tables[store.Settings], "LOCKSTEP_LINKS_TABLE=" + tables[store.Links], "LOCKSTEP_LOG_TABLE=" + tables[store.Log],
-		"LOCKSTEP_QUEUE_URL=" + url, "LOCKSTEP_DEAD_QUEUE_URL=" + dead, "LOCKSTEP_KEY_ID=" + keyARN, "LOCKSTEP_ADMIN_KEY_PARAMETER=" + adminParameter,
+		"LOCKSTEP_QUEUE_URL=" + url, "LOCKSTEP_DEAD_QUEUE_URL=" + dead, "LOCKSTEP_KEY_ID=" + keyARN, "LOCKSTEP_STAGE=local", "LOCKSTEP_ADMIN_KEY_PARAMETER=" + adminParameter,
 	}
 	return a, nil
 }

@@ -106,10 +106,10 @@ func newCloud(t *testing.T, people int) *cloud {
 		"LOCKSTEP_PUBLIC_URL=" + c.url,
 		"LOCKSTEP_ALLOW_HOSTS=" + strings.TrimPrefix(c.apps[0], "http://") + "," + strings.TrimPrefix(c.apps[1], "http://"),
 	}, account.Env...)
-	dir := bootstraps(t, "webhook", "pull", "sync", "api")
+	dir := bootstraps(t, "webhook", "pull", "sync", "api", "keeper")
 	for name, o := range map[string]lambdarun.Options{
 		"webhook": {Timeout: 10 * time.Second, Concurrency: 3}, "api": {Timeout: 25 * time.Second, Concurrency: 2},
-		"pull": {Timeout: 30 * time.Second, Concurrency: 2}, "sync": {Timeout: time.Minute, Concurrency: 2},
+		"pull": {Timeout: 30 * time.Second, Concurrency: 2}, "sync": {Timeout: time.Minute, Concurrency: 2}, "keeper": {Timeout: time.Minute},
 	} {
 		o.Name, o.Program, o.Env, o.Log = "lockstep-"+name, filepath.Join(dir, name, "bootstrap"), env, &c.said
 		c.functions[name] = lambdarun.New(o)
@@ -414,6 +414,12 @@ func TestEndToEnd(t *testing.T) {
 	if diff := c.differences(c.pairs()); diff != nil {
 		t.Errorf("in the end: %v", diff)
 	}
+	if _, err := c.functions["keeper"].Invoke(t.Context(), []byte(`{"hour":true}`)); err != nil {
+		t.Error(err)
+	}
+	if want := `"SyncsOverdue":0`; !strings.Contains(c.said.text(), want) {
+		t.Errorf("keeper did not write %s", want)
+	}
 	if d, err := c.account.Queue.Depth(t.Context()); err != nil || d.Dead != 0 {
 		t.Errorf("%d dead letters, %v; want none", d.Dead, err)
 	}
@@ -454,9 +460,9 @@ func (c *cloud) arrives(app *fakekit.Core, object, id, field, value string) {
 // it ends at once, and says every variable that it needs.
 func TestColdStartNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	always := []string{"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID"}
+	always := []string{"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE"}
 	for name, more := range map[string][]string{
-		"sync": nil, "pull": nil, "webhook": {"LOCKSTEP_PUBLIC_URL"}, "api": {"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"},
+		"sync": nil, "pull": nil, "keeper": nil, "webhook": {"LOCKSTEP_PUBLIC_URL"}, "api": {"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,7 @@ const (
 	EnvQueueURL      = "LOCKSTEP_QUEUE_URL"           // of the change queue
 	EnvDeadQueueURL  = "LOCKSTEP_DEAD_QUEUE_URL"      // of its dead-letter queue
 	EnvKeyID         = "LOCKSTEP_KEY_ID"              // ARN of the KMS key that seals credentials
+	EnvStage         = "LOCKSTEP_STAGE"               // dev, prod: names the metrics
 	EnvPublicURL     = "LOCKSTEP_PUBLIC_URL"          // scheme://host as apps and browsers call us
 	EnvAdminKey      = "LOCKSTEP_ADMIN_KEY_PARAMETER" // name of the SecureString with the operator's key
 	EnvAllowHosts    = "LOCKSTEP_ALLOW_HOSTS"         // optional: see egress; separated by commas
@@ -51,6 +52,7 @@ type Environment struct {
 	Queue      string
 	DeadQueue  string
 	Key        string
+	Stage      string
 	PublicURL  string
 	AdminKey   string // name of the parameter
 	AllowHosts []string
@@ -74,7 +76,7 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	e := Environment{
 		Region: need(EnvRegion),
 		Tables: map[store.Table]string{store.Settings: need(EnvSettingsTable), store.Links: need(EnvLinksTable), store.Log: need(EnvLogTable)},
-		Queue:  need(EnvQueueURL), DeadQueue: need(EnvDeadQueueURL), Key: need(EnvKeyID), Version: env(EnvVersion),
+		Queue:  need(EnvQueueURL), DeadQueue: need(EnvDeadQueueURL), Key: need(EnvKeyID), Stage: need(EnvStage), Version: env(EnvVersion),
 	}
 	keys := credentials.NewStaticCredentialsProvider(need(EnvAccessKey), need(EnvSecretKey), env(EnvSessionToken))
 	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: client()}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+const (
+	// reserve is kept back of the function's time, to say what was found.
+	reserve = 5 * time.Second
+	// home is the workspace that exists without an item.
+	home = crm.WorkspaceID("default")
+	// late is after how many intervals without a pull a sync is overdue.
+	late = 3
+	page = 100
+)
+
+// syncs is what keeper asks of the engine.
+type syncs interface {
+	Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error)
+	AccountAuthorized(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID) error
+}
+
+// handler looks over all workspaces.
+type handler struct {
+	store   store.Store
+	engine  syncs
+	account func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
+	now     func() time.Time
+	stage   string    // of the metrics
+	metrics io.Writer // takes lines in embedded metric format
+	log     *slog.Logger
+}
+
+// findings are what one look has found.
+type findings struct {
+	connections, overdue, resumed, troubles int
+	unauthorized                            map[string]bool // accounts, by workspace and ID
+}
+
+// Handle looks once. The event says nothing but that it is time. One
+// connection's trouble is its own; the function fails when the connections
+// cannot be listed.
+func (h *handler) Handle(ctx context.Context, _ json.RawMessage) error {
+	within, cancel := invocation.Reserve(ctx, reserve)
+	defer cancel()
+	f := &findings{unauthorized: map[string]bool{}}
+	err := h.eachWorkspace(within, func(ws crm.WorkspaceID) error { return h.workspace(within, ws, f) })
+	h.log.InfoContext(ctx, "looked over", "connections", f.connections, "overdue", f.overdue, "resumed", f.resumed,
+		"to_authorize", len(f.unauthorized), "troubles", f.troubles, "whole", err == nil)
+	if err != nil {
+		return fmt.Errorf("keeper: %w", err)
+	}
+	return h.tell(f)
+}
+
+// eachWorkspace calls f for the home workspace and all others.
+func (h *handler) eachWorkspace(ctx context.Context, f func(crm.WorkspaceID) error) error {
+	if err := f(home); err != nil {
+		return err
+	}
+	for cursor := ""; ; {
+		all, next, err := store.ListWorkspaces(ctx, h.store, page, cursor)
+		if err != nil {
+			return err
+		}
+		for _, w := range all {
+			if w.ID == home {
+				continue
+			}
+			if err := f(w.ID); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+func (h *handler) workspace(ctx context.Context, ws crm.WorkspaceID, f *findings) error {
+	for cursor := ""; ; {
+		conns, next, err := store.ListConnections(ctx, h.store, ws, page, cursor)
+		if err != nil {
+			return err
+		}
+		for i := range conns {
+			f.connections++
+			if err := h.connection(ctx, ws, &conns[i], f); err != nil {
+				if ctx.Err() != nil {
+					return err
+				}
+				f.troubles++
+				h.log.WarnContext(ctx, "connection not looked over", "workspace", ws, "connection", conns[i].ID, "error", err)
+			}
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+func (h *handler) connection(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, f *findings) error {
+	switch c.Status { //nolint:exhaustive // the rest waits for a person who knows it
+	case crm.StatusActive:
+		return h.overdue(ctx, ws, c, f)
+	case crm.StatusNeedsAuth:
+		return h.authorize(ctx, ws, c, f)
+	default:
+		return nil
+	}
+}
+
+// overdue counts the syncs whose schedule has not fired, or whose pulls fail,
+// for some intervals. A sync with a run under way is not late: that goes first.
+func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, f *findings) error {
+	if !c.Enabled {
+		return nil
+	}
+	all, err := h.engine.Status(ctx, ws, c.ID)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		conf := c.Sync(all[i].Sync)
+		if conf == nil || conf.Interval() <= 0 || all[i].OpenRun != "" || all[i].LatestPull.IsZero() {
+			continue
+		}
+		if age := h.now().Sub(all[i].LatestPull); age > late*conf.Interval() {
+			f.overdue++
+			h.log.WarnContext(ctx, "sync overdue", "workspace", ws, "connection", c.ID, "sync", conf.ID, "age", age.Round(time.Second).String(), "interval", conf.Interval().String())
+		}
+	}
+	return nil
+}
+
+// authorize resumes a connection both of whose accounts are fine, which a crash
+// after the new authorisation left waiting, and counts the accounts that a
+// person must authorise.
+func (h *handler) authorize(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, f *findings) error {
+	fine := true
+	var errs []error
+	for _, side := range crm.Sides {
+		a, err := h.account(ctx, ws, c.Account(side))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if a.Status == account.StatusNeedsAuth {
+			fine = false
+			f.unauthorized[string(ws)+"/"+string(a.ID)] = true
+		}
+	}
+	if err := errors.Join(errs...); err != nil || !fine {
+		return err
+	}
+	if err := h.engine.AccountAuthorized(ctx, ws, c.Account(crm.Left)); err != nil {
+		return err
+	}
+	f.resumed++
+	h.log.InfoContext(ctx, "connection resumed: both accounts are authorised", "workspace", ws, "connection", c.ID)
+	return nil
+}
+
+// tell writes the figures that alarms watch. The names are the template's.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+func (h *handler) tell(f *findings) error {
+	const overdue, unauthorized = "SyncsOverdue", "AccountsToAuthorize"
+	line, err := json.Marshal(map[string]any{
+		"_aws": map[string]any{
+			"Timestamp": h.now().UnixMilli(),
+			"CloudWatchMetrics": []any{map[string]any{
+				"Namespace": "Lockstep", "Dimensions": [][]string{{"Stage"}},
+				"Metrics": []any{map[string]string{"Name": overdue, "Unit": "Count"}, map[string]string{"Name": unauthorized, "Unit": "Count"}},
+			}},
+		},
+		overdue: f.overdue, unauthorized: len(f.unauthorized), "Stage": h.stage,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = h.metrics.Write(append(line, '\n'))
+	return err
+}

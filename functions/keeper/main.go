@@ -1,0 +1,34 @@
+// Command keeper is the function that looks over everything once an hour: what
+// is overdue, who has to authorise again, and what a crash left half done.
+package main
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/invocation"
+)
+
+func main() {
+	calls := new(invocation.Calls)
+	log := calls.Logger()
+	h, err := wire(os.Getenv, log)
+	if err != nil {
+		log.Error("cold start failed", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(calls.Handler(h.Handle))
+}
+
+// wire makes the handler of what the environment names.
+func wire(env func(string) string, log *slog.Logger) (*handler, error) {
+	c, err := cloud.Open(env, cloud.Nothing, log)
+	if err != nil {
+		return nil, err
+	}
+	return &handler{store: c.Store, engine: c.Engine, account: c.Accounts.Get, now: time.Now, stage: c.Environment.Stage, metrics: os.Stdout, log: log}, nil
+}
