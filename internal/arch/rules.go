@@ -133,6 +133,14 @@ var edges = []Rule{{
 	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit/**", "./**"}),
 	Reason:   "a fake speaks the app's API from the app's documentation; knowing our connector, it would repeat its mistakes",
 }, {
+	Kind:     "model app",
+	Packages: []string{"internal/connector/modelapp"},
+	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret"}),
+	NotStd:   reaching,
+	NotUse:   clock,
+	NoGo:     true,
+	Reason:   "the simulation's app and its connector in one: it answers by the port's words and replays a seed without clock or chance",
+}, {
 	Kind:     "embedded database",
 	Packages: []string{database},
 	May:      vocabulary,
@@ -251,7 +259,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // notOnTop stays out of programs: suites and references belong to tests, fakes
 // and the simulation to tests, functions/local and the programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal",
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal",
 	"internal/lambdarun/**",
 }
 
