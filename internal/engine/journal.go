@@ -24,8 +24,10 @@ const logDays = 90
 // entry makes the log entry of one unit.
 func (b *books) entry(u *unit, index int) Entry {
 	s := b.s
-	e := Entry{ID: strconv.Itoa(index), Time: s.Now(), Run: u.jobs[0].chunk.Run, Connection: s.con, Sync: s.sync, Side: u.side,
-		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.plan.Outcome, Code: u.plan.Code, Message: u.plan.Detail}
+	e := Entry{
+		ID: strconv.Itoa(index), Time: s.Now(), Run: u.jobs[0].chunk.Run, Connection: s.con, Sync: s.sync, Side: u.side,
+		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.plan.Outcome, Code: u.plan.Code, Message: u.plan.Detail,
+	}
 	way := crm.WayTo(u.side.Other())
 	if u.plan.Write(u.side.Other()) == nil && u.plan.Write(u.side) != nil {
 		way = crm.WayTo(u.side)

@@ -59,9 +59,11 @@ func (s scope) intent(id string) store.Key { return s.key(store.Links, "i", id) 
 func (s scope) inbox(side crm.Side, id crm.RecordID) store.Key {
 	return s.key(store.Links, "n", string(side)+"#"+string(id))
 }
+
 func (s scope) gone(side crm.Side, id crm.RecordID) store.Key {
 	return s.key(store.Links, "x", string(side)+"#"+string(id))
 }
+
 func (s scope) parked(at time.Time, id string) store.Key {
 	return s.key(store.Links, "p", fmt.Sprintf("%019d#%s", at.UnixNano(), id))
 }

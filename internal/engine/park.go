@@ -111,7 +111,8 @@ func (e *Engine) leftRun(c *chunk, o crm.Outcome) []store.Write {
 	return []store.Write{
 		{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: expires}, If: store.IfAbsent},
 		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: expires, Counters: map[string]int64{
-			"chunks": 1, "done": n, "o:" + string(o): n}}},
+			"chunks": 1, "done": n, "o:" + string(o): n,
+		}}},
 	}
 }
 
@@ -124,8 +125,10 @@ type inboxItem struct {
 
 // newChunk makes a chunk under the connection's present generation.
 func (e *Engine) newChunk(sc scope, conn *crm.Connection, kind RunKind, run crm.RunID, side crm.Side, hints []hint) *chunk {
-	return &chunk{V: chunkFormat, ID: e.NewID("chk"), Workspace: sc.ws, Connection: sc.con, Sync: sc.sync, Generation: conn.Generation,
-		Config: conn.Version, Kind: kind, Run: run, Side: side, Hints: hints, Trace: e.NewID("trc"), Since: e.Now()}
+	return &chunk{
+		V: chunkFormat, ID: e.NewID("chk"), Workspace: sc.ws, Connection: sc.con, Sync: sc.sync, Generation: conn.Generation,
+		Config: conn.Version, Kind: kind, Run: run, Side: side, Hints: hints, Trace: e.NewID("trc"), Since: e.Now(),
+	}
 }
 
 // send queues chunks, in order. It returns an error unless every one is queued.

@@ -39,8 +39,10 @@ func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 	r := e.newRun(sc, conn, RunPlan)
 	r.Full = len(records) == 0
 	r.Run.Plan = crm.PlanID(e.NewID("pln"))
-	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
-		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}}}
+	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{
+		ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
+		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{},
+	}}
 	if err := e.touchAgenda(ctx, sc); err != nil {
 		return PlanView{}, err
 	}

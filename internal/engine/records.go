@@ -263,8 +263,10 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 		return Explanation{}, fault.New("engine: explain", fault.NotFound, "record_unknown", "the app has no such record")
 	}
 	s.plan([]*unit{u})
-	x := Explanation{Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.plan.Outcome, State: u.plan.State, Code: u.plan.Code, Detail: u.plan.Detail,
-		Match: []MatchAttempt{}, Filters: []FilterClause{}, Fields: []FieldVerdict{}}
+	x := Explanation{
+		Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.plan.Outcome, State: u.plan.State, Code: u.plan.Code, Detail: u.plan.Detail,
+		Match: []MatchAttempt{}, Filters: []FilterClause{}, Fields: []FieldVerdict{},
+	}
 	for _, t := range u.match.Tried {
 		x.Match = append(x.Match, MatchAttempt{Step: t.Step, By: string(t.By), Fields: t.Fields, Candidates: t.Candidates, Result: t.Result})
 	}

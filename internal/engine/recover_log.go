@@ -45,8 +45,10 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 			}
 			s.Mark("loser_logged_by_recovery")
 			way := crm.WayTo(side)
-			entries = append(entries, Entry{Time: s.Now(), Connection: s.con, Sync: s.sync, Side: side, Way: way, Record: p.hint.on(side),
-				Partner: p.hint.on(side.Other()), Outcome: crm.Updated, Behavior: s.conf.Behavior.Get(way), Diffs: diffs})
+			entries = append(entries, Entry{
+				Time: s.Now(), Connection: s.con, Sync: s.sync, Side: side, Way: way, Record: p.hint.on(side),
+				Partner: p.hint.on(side.Other()), Outcome: crm.Updated, Behavior: s.conf.Behavior.Get(way), Diffs: diffs,
+			})
 		}
 	}
 	if len(entries) == 0 {

@@ -273,8 +273,10 @@ func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, k
 }
 
 func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun {
-	return &storedRun{V: 1, Generation: conn.Generation, Phase: phaseLeft,
-		Run: Run{ID: crm.RunID(e.NewID("run")), Kind: kind, Connection: sc.con, Sync: sc.sync, State: RunRunning, CreatedAt: e.Now()}}
+	return &storedRun{
+		V: 1, Generation: conn.Generation, Phase: phaseLeft,
+		Run: Run{ID: crm.RunID(e.NewID("run")), Kind: kind, Connection: sc.con, Sync: sc.sync, State: RunRunning, CreatedAt: e.Now()},
+	}
 }
 
 // finish ends a run and frees the sync for the next one.

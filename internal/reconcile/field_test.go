@@ -127,8 +127,10 @@ func TestRow119_ConflictPolicies(t *testing.T) {
 		"newest, a draw":   {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), rule: RuleConflictNewest, wantLeft: "b", wantRight: "b"},
 		"draw under right": {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), sync: func(s *crm.Sync) { s.Conflict = crm.ConflictRight }, rule: RuleConflictNewest, wantLeft: "c", wantRight: "c"},
 		"review":           {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictReview), rule: RuleConflictReview, wantLeft: "b", wantRight: "c"},
-		"mapping over sync": {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictLeft), sync: func(s *crm.Sync) { s.Conflict = crm.ConflictRight },
-			rule: RuleConflictLeft, wantLeft: "b", wantRight: "b"},
+		"mapping over sync": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictLeft), sync: func(s *crm.Sync) { s.Conflict = crm.ConflictRight },
+			rule: RuleConflictLeft, wantLeft: "b", wantRight: "b",
+		},
 		"first difference":        {was: "-", left: "b", right: "c", first: true, rule: RuleFirstDifference, wantLeft: "b", wantRight: "b"},
 		"first difference right":  {was: "-", left: "b", right: "c", first: true, mapping: policy(crm.ConflictRight), rule: RuleFirstDifference, wantLeft: "c", wantRight: "c"},
 		"first difference review": {was: "-", left: "b", right: "c", first: true, mapping: policy(crm.ConflictReview), rule: RuleFirstReview, wantLeft: "b", wantRight: "c"},
@@ -140,8 +142,10 @@ func TestRow119_Blanks(t *testing.T) {
 		"blanked without clear is filled again": {was: "a", left: "", right: "a", rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
 		"winner's blank does not erase":         {was: "a", left: "", right: "c", rule: RuleFillBlank, wantLeft: "c", wantRight: "c"},
 		"blanked with clear erases":             {was: "a", left: "", right: "a", mapping: clears, rule: RuleBlankErased, wantLeft: "", wantRight: ""},
-		"clear only the other way": {was: "a", left: "", right: "a", mapping: func(m *crm.Mapping) { m.Clear.ToLeft = true },
-			rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
+		"clear only the other way": {
+			was: "a", left: "", right: "a", mapping: func(m *crm.Mapping) { m.Clear.ToLeft = true },
+			rule: RuleFillBlank, wantLeft: "a", wantRight: "a",
+		},
 		"clear against an edit, left":   {was: "a", left: "", right: "c", mapping: clears, rule: RuleConflictLeft, wantLeft: "", wantRight: ""},
 		"clear against an edit, right":  {was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictRight)), rule: RuleConflictRight, wantLeft: "c", wantRight: "c"},
 		"clear against an edit, review": {was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictReview)), rule: RuleConflictReview, wantLeft: "", wantRight: "c"},
@@ -162,8 +166,10 @@ func TestRow44_OneWay(t *testing.T) {
 		"first meeting, review": {was: "-", left: "b", right: "c", first: true, mapping: both(toRight, policy(crm.ConflictReview)), rule: RuleOneWay, wantLeft: "b", wantRight: "b"},
 		"target has more":       {was: "-", left: "", right: "c", first: true, mapping: toRight, rule: RuleBlankKept, wantLeft: "", wantRight: "c"},
 		"to the left":           {was: "a", left: "b", right: "a", mapping: toLeft, rule: RuleOneWay, wantLeft: "a", wantRight: "a"},
-		"a one-way sync": {was: "a", left: "a", right: "b", sync: func(s *crm.Sync) { s.Direction = crm.DirectionToRight },
-			rule: RuleOneWay, wantLeft: "a", wantRight: "a"},
+		"a one-way sync": {
+			was: "a", left: "a", right: "b", sync: func(s *crm.Sync) { s.Direction = crm.DirectionToRight },
+			rule: RuleOneWay, wantLeft: "a", wantRight: "a",
+		},
 	})
 }
 
@@ -184,8 +190,10 @@ func TestRow28_HierarchyOfControl(t *testing.T) {
 				if way == crm.ToLeft {
 					left, right = right, left
 				}
-				p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"note": crm.TextValue(left)}},
-					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Note": crm.TextValue(right)}}, Linked: true, Now: noon}
+				p := Pair{
+					Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"note": crm.TextValue(left)}},
+					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Note": crm.TextValue(right)}}, Linked: true, Now: noon,
+				}
 				p.Base = crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue("old"))}
 				plan := s.Plan(p)
 				open := outer.Allows(way) && inner.Allows(way)
@@ -347,8 +355,10 @@ func TestRow143_FullName(t *testing.T) {
 		"only last":   {"", "Lee", "", "Lee"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"first": crm.TextValue(c.first), "last": crm.TextValue(c.last)}},
-				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Name": crm.TextValue(c.full)}}, Linked: true}
+			p := Pair{
+				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"first": crm.TextValue(c.first), "last": crm.TextValue(c.last)}},
+				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Name": crm.TextValue(c.full)}}, Linked: true,
+			}
 			plan := s.Plan(p)
 			after := apply(p, plan)
 			if got := after.Right.Fields["Name"].Text(); got != c.wantFull {
@@ -398,8 +408,10 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 				c.sync(&sync)
 			}
 			s := compile(sync)
-			p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue(c.left...)}},
-				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue(c.right...)}}, Linked: !c.first}
+			p := Pair{
+				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue(c.left...)}},
+				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue(c.right...)}}, Linked: !c.first,
+			}
 			if !c.first {
 				p.Base = crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue(c.was...))}
 			}
@@ -426,9 +438,11 @@ func TestRow134_WithheldListChangesKeepTheirStory(t *testing.T) {
 	sync := baseSync(one("tags", "tags", "Tags"))
 	sync.Rules = []crm.Rule{{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: crm.OpIsTrue}}}
 	s := compile(sync)
-	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue("a", "b", "l")}},
+	p := Pair{
+		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue("a", "b", "l")}},
 		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue("b", "r")}}, Linked: true,
-		Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "b"))}}
+		Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "b"))},
+	}
 	plan := s.Plan(p)
 	p = apply(p, plan)
 	if diff := cmp.Diff([]string{"b", "l", "r"}, p.Right.Fields["Tags"].Items()); diff != "" || plan.Left != nil {

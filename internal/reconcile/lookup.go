@@ -109,8 +109,10 @@ func (s *Settings) ask(p *identity, side crm.Side, r *crm.Record) (Key, bool) {
 	if !ok {
 		return Key{}, false
 	}
-	return Key{Side: side.Other(), Field: p.names[side.Other().Index()], Canonical: canonical,
-		Spellings: p.spellings(canonical, r.Fields[p.names[side.Index()]])}, true
+	return Key{
+		Side: side.Other(), Field: p.names[side.Other().Index()], Canonical: canonical,
+		Spellings: p.spellings(canonical, r.Fields[p.names[side.Index()]]),
+	}, true
 }
 
 // Decide judges what the app answered to the Lookups of the same record, in

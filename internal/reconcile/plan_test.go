@@ -9,13 +9,17 @@ import (
 )
 
 func ann() *crm.Record {
-	return &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("ann@example.com"), "first": crm.TextValue("Ann"),
-		"last": crm.TextValue("Lee"), "phone": crm.TextValue("(415) 555-0132"), "tags": crm.ListValue("b", "a"), "vip": crm.BoolValue(true)}}
+	return &crm.Record{ID: "L1", Fields: crm.Fields{
+		"email": crm.TextValue("ann@example.com"), "first": crm.TextValue("Ann"),
+		"last": crm.TextValue("Lee"), "phone": crm.TextValue("(415) 555-0132"), "tags": crm.ListValue("b", "a"), "vip": crm.BoolValue(true),
+	}}
 }
 
 func annRight() *crm.Record {
-	return &crm.Record{ID: "R1", Fields: crm.Fields{"Email": crm.TextValue("Ann@example.com"), "Name": crm.TextValue("Ann Lee"),
-		"Phone": crm.TextValue("+14155550132"), "Tags": crm.ListValue("a", "b"), "OK": crm.BoolValue(true)}}
+	return &crm.Record{ID: "R1", Fields: crm.Fields{
+		"Email": crm.TextValue("Ann@example.com"), "Name": crm.TextValue("Ann Lee"),
+		"Phone": crm.TextValue("+14155550132"), "Tags": crm.ListValue("a", "b"), "OK": crm.BoolValue(true),
+	}}
 }
 
 // verdict is what most tests ask of a plan.
@@ -52,54 +56,96 @@ func TestRow112_Outcomes(t *testing.T) {
 		"unchanged": {want: verdict{crm.Unchanged, crm.StateInSync, "", true, false, false}},
 		"updated":   {pair: []func(*Pair){edited}, want: verdict{crm.Updated, crm.StateInSync, "", true, false, true}},
 		"linked":    {pair: []func(*Pair){met}, want: verdict{crm.Linked, crm.StateInSync, "", true, false, false}},
-		"linked and updated": {pair: []func(*Pair){met, edited},
-			want: verdict{crm.Updated, crm.StateInSync, "", true, false, true}},
+		"linked and updated": {
+			pair: []func(*Pair){met, edited},
+			want: verdict{crm.Updated, crm.StateInSync, "", true, false, true},
+		},
 		"created": {pair: []func(*Pair){newcomer}, want: verdict{crm.Created, crm.StateInSync, "", true, false, true}},
-		"created to the left": {pair: []func(*Pair){func(p *Pair) { p.Left, p.Linked = nil, false }},
-			want: verdict{crm.Created, crm.StateInSync, "", true, true, false}},
-		"create only: known": {sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly), pair: []func(*Pair){edited},
-			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false}},
-		"create only: met": {sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly), pair: []func(*Pair){met, edited},
-			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false}},
-		"create only: unknown": {sync: behave(crm.BehaviorCreateOnly, crm.BehaviorNothing), pair: []func(*Pair){newcomer},
-			want: verdict{crm.Created, crm.StateInSync, "", true, false, true}},
-		"create only: nothing in it fails": {sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly),
+		"created to the left": {
+			pair: []func(*Pair){func(p *Pair) { p.Left, p.Linked = nil, false }},
+			want: verdict{crm.Created, crm.StateInSync, "", true, true, false},
+		},
+		"create only: known": {
+			sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly), pair: []func(*Pair){edited},
+			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false},
+		},
+		"create only: met": {
+			sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly), pair: []func(*Pair){met, edited},
+			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false},
+		},
+		"create only: unknown": {
+			sync: behave(crm.BehaviorCreateOnly, crm.BehaviorNothing), pair: []func(*Pair){newcomer},
+			want: verdict{crm.Created, crm.StateInSync, "", true, false, true},
+		},
+		"create only: nothing in it fails": {
+			sync: behave(crm.BehaviorCreateOnly, crm.BehaviorCreateOnly),
 			pair: []func(*Pair){func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
-			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false}},
-		"update only: unknown": {sync: behave(crm.BehaviorUpdateOnly, ""), pair: []func(*Pair){newcomer},
-			want: verdict{crm.Skipped, crm.StateExcluded, CodeUpdateOnly, false, false, false}},
-		"do nothing: unknown": {sync: behave(crm.BehaviorNothing, ""), pair: []func(*Pair){newcomer},
-			want: verdict{crm.Skipped, crm.StateExcluded, CodeNothing, false, false, false}},
-		"do nothing: known": {sync: behave(crm.BehaviorNothing, crm.BehaviorNothing), pair: []func(*Pair){edited},
-			want: verdict{crm.Skipped, crm.StateInSync, CodeNothing, true, false, false}},
-		"do nothing: met": {sync: behave(crm.BehaviorNothing, crm.BehaviorNothing), pair: []func(*Pair){met},
-			want: verdict{crm.Skipped, crm.StateExcluded, CodeNothing, false, false, false}},
-		"one-way, the wrong side": {sync: func(s *crm.Sync) { s.Direction = crm.DirectionToLeft }, pair: []func(*Pair){newcomer},
-			want: verdict{crm.Excluded, crm.StateExcluded, CodeDirection, false, false, false}},
-		"filtered out": {sync: func(s *crm.Sync) { s.Rules = vipOnly() }, pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["vip"] = crm.BoolValue(false) }},
-			want: verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, false, false, false}},
-		"no identity": {pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") }},
-			want: verdict{crm.Excluded, crm.StateExcluded, CodeNoIdentity, false, false, false}},
-		"no identity, duplicates allowed": {sync: func(s *crm.Sync) { s.AvoidDuplicates = new(bool) },
+			want: verdict{crm.Skipped, crm.StateInSync, CodeCreateOnly, true, false, false},
+		},
+		"update only: unknown": {
+			sync: behave(crm.BehaviorUpdateOnly, ""), pair: []func(*Pair){newcomer},
+			want: verdict{crm.Skipped, crm.StateExcluded, CodeUpdateOnly, false, false, false},
+		},
+		"do nothing: unknown": {
+			sync: behave(crm.BehaviorNothing, ""), pair: []func(*Pair){newcomer},
+			want: verdict{crm.Skipped, crm.StateExcluded, CodeNothing, false, false, false},
+		},
+		"do nothing: known": {
+			sync: behave(crm.BehaviorNothing, crm.BehaviorNothing), pair: []func(*Pair){edited},
+			want: verdict{crm.Skipped, crm.StateInSync, CodeNothing, true, false, false},
+		},
+		"do nothing: met": {
+			sync: behave(crm.BehaviorNothing, crm.BehaviorNothing), pair: []func(*Pair){met},
+			want: verdict{crm.Skipped, crm.StateExcluded, CodeNothing, false, false, false},
+		},
+		"one-way, the wrong side": {
+			sync: func(s *crm.Sync) { s.Direction = crm.DirectionToLeft }, pair: []func(*Pair){newcomer},
+			want: verdict{crm.Excluded, crm.StateExcluded, CodeDirection, false, false, false},
+		},
+		"filtered out": {
+			sync: func(s *crm.Sync) { s.Rules = vipOnly() }, pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["vip"] = crm.BoolValue(false) }},
+			want: verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, false, false, false},
+		},
+		"no identity": {
 			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") }},
-			want: verdict{crm.Created, crm.StateInSync, "", true, false, true}},
-		"twin deleted": {pair: []func(*Pair){func(p *Pair) { p.Right = nil }},
-			want: verdict{crm.Skipped, crm.StateDeleted, CodeGone, true, false, false}},
-		"record deleted": {pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Deleted = true }},
-			want: verdict{crm.Skipped, crm.StateDeleted, CodeGone, false, false, false}},
-		"nobody": {pair: []func(*Pair){newcomer, func(p *Pair) { p.Left = nil }},
-			want: verdict{crm.Skipped, crm.StateDeleted, CodeGone, false, false, false}},
-		"to be reviewed": {sync: func(s *crm.Sync) { s.Conflict = crm.ConflictReview },
+			want: verdict{crm.Excluded, crm.StateExcluded, CodeNoIdentity, false, false, false},
+		},
+		"no identity, duplicates allowed": {
+			sync: func(s *crm.Sync) { s.AvoidDuplicates = new(bool) },
+			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") }},
+			want: verdict{crm.Created, crm.StateInSync, "", true, false, true},
+		},
+		"twin deleted": {
+			pair: []func(*Pair){func(p *Pair) { p.Right = nil }},
+			want: verdict{crm.Skipped, crm.StateDeleted, CodeGone, true, false, false},
+		},
+		"record deleted": {
+			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Deleted = true }},
+			want: verdict{crm.Skipped, crm.StateDeleted, CodeGone, false, false, false},
+		},
+		"nobody": {
+			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left = nil }},
+			want: verdict{crm.Skipped, crm.StateDeleted, CodeGone, false, false, false},
+		},
+		"to be reviewed": {
+			sync: func(s *crm.Sync) { s.Conflict = crm.ConflictReview },
 			pair: []func(*Pair){edited, func(p *Pair) {
 				p.Right.Fields["Name"], p.Right.Fields["Title"] = crm.TextValue("Ann Lo"), crm.TextValue("CTO")
 			}},
-			want: verdict{crm.Conflict, crm.StateConflict, CodeConflict, true, true, false}},
-		"a field fails": {pair: []func(*Pair){func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
-			want: verdict{crm.Unchanged, crm.StateFailing, CodeFieldFailed, true, false, false}},
-		"a field fails, another travels": {pair: []func(*Pair){edited, func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
-			want: verdict{crm.Updated, crm.StateFailing, CodeFieldFailed, true, false, true}},
-		"a field fails at birth": {pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
-			want: verdict{crm.Created, crm.StateFailing, CodeFieldFailed, true, false, true}},
+			want: verdict{crm.Conflict, crm.StateConflict, CodeConflict, true, true, false},
+		},
+		"a field fails": {
+			pair: []func(*Pair){func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
+			want: verdict{crm.Unchanged, crm.StateFailing, CodeFieldFailed, true, false, false},
+		},
+		"a field fails, another travels": {
+			pair: []func(*Pair){edited, func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
+			want: verdict{crm.Updated, crm.StateFailing, CodeFieldFailed, true, false, true},
+		},
+		"a field fails at birth": {
+			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
+			want: verdict{crm.Created, crm.StateFailing, CodeFieldFailed, true, false, true},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sync := baseSync(twelve()[:11]...)
@@ -225,8 +271,10 @@ func TestRow124_RequiredFields(t *testing.T) {
 	// Updates are not blocked, and a required field is not emptied.
 	sync.Mappings[2].Clear.ToRight = true
 	s, _ = Compile(conn(), &sync, leftSchema(), schema)
-	p := Pair{Left: nameless, Right: annRight(), Linked: true, Now: noon,
-		Base: crm.Base{"name": crm.Agree(s.specs[2].revision, crm.TextValue("Ann Lee"))}}
+	p := Pair{
+		Left: nameless, Right: annRight(), Linked: true, Now: noon,
+		Base: crm.Base{"name": crm.Agree(s.specs[2].revision, crm.TextValue("Ann Lee"))},
+	}
 	plan = s.Plan(p)
 	if f := ruleOf(&plan, "name"); f.Rule != RuleFillBlank || plan.Left == nil {
 		t.Errorf("the required name is decided by %s", f.Rule)
@@ -268,8 +316,10 @@ func TestRow117_CreateSendsEverything(t *testing.T) {
 		sync.Mappings[i].WriteOnce = true
 	}
 	plan := compile(sync).Plan(Pair{Left: ann(), Now: noon})
-	want := crm.Fields{"Email": crm.TextValue("ann@example.com"), "Phone": crm.TextValue("+14155550132"), "Name": crm.TextValue("Ann Lee"),
-		"Tags": crm.ListValue("a", "b"), "Source": crm.TextValue("Lockstep")}
+	want := crm.Fields{
+		"Email": crm.TextValue("ann@example.com"), "Phone": crm.TextValue("+14155550132"), "Name": crm.TextValue("Ann Lee"),
+		"Tags": crm.ListValue("a", "b"), "Source": crm.TextValue("Lockstep"),
+	}
 	if diff := cmp.Diff(want, plan.Right.Fields); diff != "" {
 		t.Errorf("fields of the new record (-want +got):\n%s", diff)
 	}

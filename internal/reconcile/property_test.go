@@ -190,8 +190,10 @@ func TestS14_ClosedWaysAreNeverWritten(t *testing.T) {
 // the rule that overwrote it.
 func TestS2_LosersAreListed(t *testing.T) {
 	t.Parallel()
-	overwriting := []FieldRule{RuleLeftChanged, RuleRightChanged, RuleSetMerge, RuleConflictLeft, RuleConflictRight, RuleConflictNewest,
-		RuleFirstDifference, RuleBlankErased, RuleOneWay, RuleDefault}
+	overwriting := []FieldRule{
+		RuleLeftChanged, RuleRightChanged, RuleSetMerge, RuleConflictLeft, RuleConflictRight, RuleConflictNewest,
+		RuleFirstDifference, RuleBlankErased, RuleOneWay, RuleDefault,
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawScene(t)
 		for side, word := range crm.Sides {
@@ -300,8 +302,10 @@ func TestRow134_SetMergeKeepsAddsAndRemoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := Pair{Left: &crm.Record{ID: "L1", Fields: raw(left)}, Right: &crm.Record{ID: "R1", Fields: raw(right)},
-			Linked: true, Base: crm.Base{"tags": crm.Agree(sp.revision, was)}, Now: noon}
+		p := Pair{
+			Left: &crm.Record{ID: "L1", Fields: raw(left)}, Right: &crm.Record{ID: "R1", Fields: raw(right)},
+			Linked: true, Base: crm.Base{"tags": crm.Agree(sp.revision, was)}, Now: noon,
+		}
 		plan := s.Plan(p)
 		after := apply(p, plan)
 		v, _ := canonical(sp, after)
@@ -417,8 +421,10 @@ func shape(p Plan, mirrored bool) planShape {
 	if right != nil {
 		out.Right = right.Fields
 	}
-	swap := map[FieldRule]FieldRule{RuleLeftChanged: RuleRightChanged, RuleRightChanged: RuleLeftChanged,
-		RuleConflictLeft: RuleConflictRight, RuleConflictRight: RuleConflictLeft}
+	swap := map[FieldRule]FieldRule{
+		RuleLeftChanged: RuleRightChanged, RuleRightChanged: RuleLeftChanged,
+		RuleConflictLeft: RuleConflictRight, RuleConflictRight: RuleConflictLeft,
+	}
 	for _, f := range p.Fields {
 		s := fieldShape{f.Mapping, f.Rule, f.Winner, f.Merged}
 		if mirrored {

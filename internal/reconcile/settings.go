@@ -93,8 +93,10 @@ func Compile(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Setti
 	}
 	s.schema = [2]map[string]crm.Field{byName(left), byName(right)}
 	k := &check{s: s}
-	env := mapping.Env{Left: s.schema[0], Right: s.schema[1], Country: s.country,
-		TimeZone: crm.PerSide[*time.Location]{Left: k.zone(zone[0]), Right: k.zone(zone[1])}}
+	env := mapping.Env{
+		Left: s.schema[0], Right: s.schema[1], Country: s.country,
+		TimeZone: crm.PerSide[*time.Location]{Left: k.zone(zone[0]), Right: k.zone(zone[1])},
+	}
 	if s.sync.Conflict == crm.ConflictRight {
 		s.tie = 1
 	}

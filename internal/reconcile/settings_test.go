@@ -24,32 +24,44 @@ func TestCompileReportsEveryProblem(t *testing.T) {
 		"enumerations": {change: func(s *crm.Sync) {
 			s.Direction, s.Conflict, s.Schedule, s.Initial = "sideways", "loudest", "2m", "some"
 			s.Behavior.ToLeft, s.Deletes.ToRight, s.Unsubscribes.ToLeft = "destroy", "explode", crm.DeleteArchive
-		}, want: []string{"/direction unknown_direction", "/conflict unknown_conflict", "/schedule unknown_schedule", "/initial unknown_initial",
-			"/deletes/to_right unknown_delete_policy", "/behavior/to_left unknown_behavior", "/unsubscribes/to_left unknown_delete_policy"}},
+		}, want: []string{
+			"/direction unknown_direction", "/conflict unknown_conflict", "/schedule unknown_schedule", "/initial unknown_initial",
+			"/deletes/to_right unknown_delete_policy", "/behavior/to_left unknown_behavior", "/unsubscribes/to_left unknown_delete_policy",
+		}},
 		"tag": {change: func(s *crm.Sync) { s.Deletes.ToLeft = crm.DeleteTag }, want: []string{"/deletes/tag missing_tag"}},
-		"mapping": {change: func(s *crm.Sync) { s.Mappings[0].Left = []string{"gone"} },
-			want: []string{"/mappings/0/left/0 unknown_field"}},
+		"mapping": {
+			change: func(s *crm.Sync) { s.Mappings[0].Left = []string{"gone"} },
+			want:   []string{"/mappings/0/left/0 unknown_field"},
+		},
 		"rule": {change: func(s *crm.Sync) {
 			s.Rules = []crm.Rule{{ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "gone", Op: crm.OpIsTrue}}}
 		}, want: []string{"/rules/0/filter/field unknown_field"}},
 		"no match steps": {change: func(s *crm.Sync) { s.Match = crm.Match{} }, want: []string{"/match missing_match_step"}},
-		"no match steps one way": {change: func(s *crm.Sync) { s.Match = crm.SplitMatch([]crm.MatchStep{word}, nil) },
-			want: []string{"/match/to_left missing_match_step"}},
+		"no match steps one way": {
+			change: func(s *crm.Sync) { s.Match = crm.SplitMatch([]crm.MatchStep{word}, nil) },
+			want:   []string{"/match/to_left missing_match_step"},
+		},
 		"no match steps on the closed way": {change: func(s *crm.Sync) {
 			s.Direction, s.Match = crm.DirectionToRight, crm.SplitMatch([]crm.MatchStep{word}, nil)
 		}},
 		"no match steps, duplicates allowed": {change: func(s *crm.Sync) { s.Match, s.AvoidDuplicates = crm.Match{}, new(bool) }},
 		"pairs": {change: func(s *crm.Sync) {
 			s.Match = crm.SplitMatch([]crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "gone"}, {"", "Email"}}}}, []crm.MatchStep{{By: crm.MatchByAllKeys, Verify: [][2]string{{"gone", "Phone"}}}})
-		}, want: []string{"/match/to_left/0/pairs missing_pairs", "/match/to_left/0/verify/0/0 unknown_field",
-			"/match/to_right/0/pairs/0/1 unknown_field", "/match/to_right/0/pairs/1/0 missing_field"}},
+		}, want: []string{
+			"/match/to_left/0/pairs missing_pairs", "/match/to_left/0/verify/0/0 unknown_field",
+			"/match/to_right/0/pairs/0/1 unknown_field", "/match/to_right/0/pairs/1/0 missing_field",
+		}},
 		"steps for both ways are reported once": {change: func(s *crm.Sync) {
 			s.Match = crm.SameMatch(crm.MatchStep{By: "smell", OnMissing: "cry"}, crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "$id"},
 				crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "Origin", WriteBack: true}, crm.MatchStep{By: crm.MatchByAnyKey, Pairs: word.Pairs, Protect: []string{"Email"}, OnDisagreement: "fight"})
-		}, want: []string{"/match/0/on_missing unknown_choice", "/match/0/by unknown_match_step", "/match/1/left wrong_id_step",
-			"/match/2/write_back wrong_id_step", "/match/3/on_disagreement unknown_choice", "/match/3/protect/0 unknown_field"}},
-		"stamp": {change: func(s *crm.Sync) { s.Stamp.ToLeft = crm.Fields{"go/ne": crm.TextValue("x")} },
-			want: []string{"/stamp/to_left/go~1ne unknown_field"}},
+		}, want: []string{
+			"/match/0/on_missing unknown_choice", "/match/0/by unknown_match_step", "/match/1/left wrong_id_step",
+			"/match/2/write_back wrong_id_step", "/match/3/on_disagreement unknown_choice", "/match/3/protect/0 unknown_field",
+		}},
+		"stamp": {
+			change: func(s *crm.Sync) { s.Stamp.ToLeft = crm.Fields{"go/ne": crm.TextValue("x")} },
+			want:   []string{"/stamp/to_left/go~1ne unknown_field"},
+		},
 		"written-back ID is mapped": {change: func(s *crm.Sync) {
 			s.Mappings = append(s.Mappings, one("twin", "twin", "Origin"))
 			s.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id", WriteBack: true}, word)
@@ -97,9 +109,11 @@ func TestReadFields(t *testing.T) {
 	t.Parallel()
 	sync := baseSync(twelve()[:1]...)
 	sync.Match = ladder()
-	sync.Rules = []crm.Rule{{ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: crm.OpIsTrue},
+	sync.Rules = []crm.Rule{{
+		ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: crm.OpIsTrue},
 		Actions:        []crm.RuleAction{{Type: "add_tag", Field: "Tags", Value: "x"}},
-		OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No"}}}}
+		OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No"}},
+	}}
 	sync.Stamp.ToRight = crm.Fields{"Source": crm.TextValue("x")}
 	s, problems := Compile(conn(), &sync, leftSchema(), rightSchema())
 	if len(problems) > 0 {

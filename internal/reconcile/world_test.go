@@ -15,22 +15,38 @@ var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 // fields (vip, ok) are not mapped, so that no write opens or closes a filter.
 func leftSchema() []crm.Field {
 	return []crm.Field{
-		{Name: "email", Type: crm.TypeEmail}, {Name: "phone", Type: crm.TypePhone}, {Name: "first", Type: crm.TypeText},
-		{Name: "last", Type: crm.TypeText}, {Name: "title", Type: crm.TypeText}, {Name: "note", Type: crm.TypeText},
-		{Name: "age", Type: crm.TypeNumber}, {Name: "optin", Type: crm.TypeBoolean}, {Name: "born", Type: crm.TypeDate},
+		{Name: "email", Type: crm.TypeEmail},
+		{Name: "phone", Type: crm.TypePhone},
+		{Name: "first", Type: crm.TypeText},
+		{Name: "last", Type: crm.TypeText},
+		{Name: "title", Type: crm.TypeText},
+		{Name: "note", Type: crm.TypeText},
+		{Name: "age", Type: crm.TypeNumber},
+		{Name: "optin", Type: crm.TypeBoolean},
+		{Name: "born", Type: crm.TypeDate},
 		{Name: "stage", Type: crm.TypeOption, Options: []crm.Option{{Value: "lead"}, {Value: "customer"}, {Value: "other"}}},
-		{Name: "tags", Type: crm.TypeList}, {Name: "twin", Type: crm.TypeText}, {Name: "vip", Type: crm.TypeBoolean},
-		{Name: "origin", Type: crm.TypeText}, {Name: "source", Type: crm.TypeText},
+		{Name: "tags", Type: crm.TypeList},
+		{Name: "twin", Type: crm.TypeText},
+		{Name: "vip", Type: crm.TypeBoolean},
+		{Name: "origin", Type: crm.TypeText},
+		{Name: "source", Type: crm.TypeText},
 	}
 }
 
 func rightSchema() []crm.Field {
 	return []crm.Field{
-		{Name: "Email", Type: crm.TypeEmail}, {Name: "Phone", Type: crm.TypePhone}, {Name: "Name", Type: crm.TypeText},
-		{Name: "Title", Type: crm.TypeText, MaxLength: 8}, {Name: "Note", Type: crm.TypeText}, {Name: "Age", Type: crm.TypeNumber},
-		{Name: "OptIn", Type: crm.TypeBoolean}, {Name: "Born", Type: crm.TypeDate},
+		{Name: "Email", Type: crm.TypeEmail},
+		{Name: "Phone", Type: crm.TypePhone},
+		{Name: "Name", Type: crm.TypeText},
+		{Name: "Title", Type: crm.TypeText, MaxLength: 8},
+		{Name: "Note", Type: crm.TypeText},
+		{Name: "Age", Type: crm.TypeNumber},
+		{Name: "OptIn", Type: crm.TypeBoolean},
+		{Name: "Born", Type: crm.TypeDate},
 		{Name: "Stage", Type: crm.TypeOption, Options: []crm.Option{{Value: "Open"}, {Value: "Won"}}},
-		{Name: "Tags", Type: crm.TypeList}, {Name: "OK", Type: crm.TypeBoolean}, {Name: "Origin", Type: crm.TypeText},
+		{Name: "Tags", Type: crm.TypeList},
+		{Name: "OK", Type: crm.TypeBoolean},
+		{Name: "Origin", Type: crm.TypeText},
 		{Name: "Source", Type: crm.TypeText},
 	}
 }
@@ -46,8 +62,10 @@ func twelve() []crm.Mapping {
 	name := crm.Mapping{ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{Type: crm.TransformFullName}}
 	stage := one("stage", "stage", "Stage")
 	stage.Transform = crm.Transform{Type: crm.TransformOptions, Options: map[string]string{"lead": "Open", "customer": "Won"}}
-	static := crm.Mapping{ID: "source", Right: []string{"Source"}, Direction: crm.DirectionToRight,
-		Transform: crm.Transform{Type: crm.TransformStatic, Options: map[string]string{"value": "Lockstep"}}}
+	static := crm.Mapping{
+		ID: "source", Right: []string{"Source"}, Direction: crm.DirectionToRight,
+		Transform: crm.Transform{Type: crm.TransformStatic, Options: map[string]string{"value": "Lockstep"}},
+	}
 	return []crm.Mapping{
 		one("email", "email", "Email"), phone, name, one("title", "title", "Title"), one("note", "note", "Note"),
 		one("age", "age", "Age"), one("optin", "optin", "OptIn"), one("born", "born", "Born"), stage, one("tags", "tags", "Tags"),

@@ -38,8 +38,10 @@ type history struct {
 }
 
 func newHistory() history {
-	return history{queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{}}
+	return history{
+		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
+		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{},
+	}
 }
 
 // cellKey is one field of one record, by its mapping.

@@ -30,8 +30,10 @@ func Seed(seed uint64, o *Options) *Report {
 		}()
 		w.live()
 	}()
-	r := &Report{Seeds: 1, Changes: w.changes, Steps: w.steps, Writes: w.writes, Calls: w.calls[0] + w.calls[1],
-		Races: w.races, Unprovable: w.unprovable, Faults: w.faults, Marks: w.marks, Trace: w.trace}
+	r := &Report{
+		Seeds: 1, Changes: w.changes, Steps: w.steps, Writes: w.writes, Calls: w.calls[0] + w.calls[1],
+		Races: w.races, Unprovable: w.unprovable, Faults: w.faults, Marks: w.marks, Trace: w.trace,
+	}
 	if w.set.real {
 		r.Real = 1
 	}

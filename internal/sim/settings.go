@@ -125,8 +125,10 @@ func ptr[T any](v T) *T { return &v }
 // drawSync makes the sync; in half of the seeds everything travels both ways.
 func (s *settings) drawSync(c *chance) {
 	s.plain = c.in(500)
-	s.sync = crm.Sync{ID: syncID, Direction: crm.DirectionBoth, Schedule: "manual",
-		Conflict: pick(c, crm.ConflictLeft, crm.ConflictRight, crm.ConflictNewest)}
+	s.sync = crm.Sync{
+		ID: syncID, Direction: crm.DirectionBoth, Schedule: "manual",
+		Conflict: pick(c, crm.ConflictLeft, crm.ConflictRight, crm.ConflictNewest),
+	}
 	if s.plain {
 		return
 	}

@@ -53,6 +53,7 @@ type world struct {
 	intakes   []*proc
 	admin     *proc
 	schedules int
+	rejoined  bool                 // the generation was raised
 	arriving  int                  // events on their way
 	box       [2][]connector.Event // events that have come together
 	boxed     [2]bool
@@ -70,8 +71,10 @@ type world struct {
 }
 
 func newWorld(seed uint64, o *Options) *world {
-	w := &world{ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory()}
+	w := &world{
+		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
+		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory(),
+	}
 	w.user = newChance(w.rng.next())
 	w.set = draw(w.rng, o)
 	w.store = memstore.New(func() time.Time { return w.now })
@@ -151,8 +154,10 @@ func (w *world) failed() string {
 
 // connect stores the connection, as an admin's draft.
 func (w *world) connect() {
-	c := &crm.Connection{ID: connection, Name: "sim", Enabled: true, Status: crm.StatusDraft, Country: "US",
-		Left: crm.End{Account: accounts[0]}, Right: crm.End{Account: accounts[1]}, Syncs: []crm.Sync{w.set.sync}, Generation: 1, Version: 1}
+	c := &crm.Connection{
+		ID: connection, Name: "sim", Enabled: true, Status: crm.StatusDraft, Country: "US",
+		Left: crm.End{Account: accounts[0]}, Right: crm.End{Account: accounts[1]}, Syncs: []crm.Sync{w.set.sync}, Generation: 1, Version: 1,
+	}
 	if _, err := store.SaveConnection(w.ctx, w.store, workspace, c, 0); err != nil {
 		panic(err)
 	}

@@ -89,9 +89,11 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 		return nil, err
 	}
 	var err error
-	b.Engine, err = engine.New(engine.Config{Store: b.Store, Queue: b.Queue, Open: b.Open, Now: b.Now, NewID: b.newID, Tuning: o.Tuning,
+	b.Engine, err = engine.New(engine.Config{
+		Store: b.Store, Queue: b.Queue, Open: b.Open, Now: b.Now, NewID: b.newID, Tuning: o.Tuning,
 		Sleep: func(_ context.Context, d time.Duration) { b.Move(d) },
-		Mark:  func(name string) { b.Marks[name]++ }})
+		Mark:  func(name string) { b.Marks[name]++ },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +129,10 @@ func (b *Bed) openApps(wrap func(crm.AccountID, connector.Connector) connector.C
 		b.conns[id] = c
 		return err
 	}
-	if err := open(LeftAccount, hubspot.Driver(), b.Hub, connector.Config{Kind: crm.AuthToken,
-		Credentials: map[string]secret.Text{"token": secret.NewText(hubspotfake.PrivateToken)}}); err != nil {
+	if err := open(LeftAccount, hubspot.Driver(), b.Hub, connector.Config{
+		Kind:        crm.AuthToken,
+		Credentials: map[string]secret.Text{"token": secret.NewText(hubspotfake.PrivateToken)},
+	}); err != nil {
 		return err
 	}
 	return open(RightAccount, salesforce.Driver(), b.Force, connector.Config{Kind: crm.AuthOAuth2, BaseURL: "https://fake.my.salesforce.com", Tokens: fixedToken(access)})
@@ -150,14 +154,18 @@ func Document() *crm.Connection {
 	pair := func(id, l, r string, tr crm.TransformType) crm.Mapping {
 		return crm.Mapping{ID: crm.MappingID(id), Left: []string{l}, Right: []string{r}, Transform: crm.Transform{Type: tr}}
 	}
-	return &crm.Connection{ID: Connection, Name: "bed", Enabled: true, Status: crm.StatusDraft, Country: "US", Version: 1, Generation: 1,
+	return &crm.Connection{
+		ID: Connection, Name: "bed", Enabled: true, Status: crm.StatusDraft, Country: "US", Version: 1, Generation: 1,
 		Left: crm.End{Account: LeftAccount}, Right: crm.End{Account: RightAccount},
-		Syncs: []crm.Sync{{ID: Contacts, Left: crm.ObjectEnd{Object: "contacts"}, Right: crm.ObjectEnd{Object: "Contact"}, Direction: crm.DirectionBoth, Schedule: "5m",
+		Syncs: []crm.Sync{{
+			ID: Contacts, Left: crm.ObjectEnd{Object: "contacts"}, Right: crm.ObjectEnd{Object: "Contact"}, Direction: crm.DirectionBoth, Schedule: "5m",
 			Match: crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}}),
 			Mappings: []crm.Mapping{
 				pair("email", "email", "Email", crm.TransformEmail), pair("first", "firstname", "FirstName", ""), pair("last", "lastname", "LastName", ""),
 				pair("phone", "phone", "Phone", crm.TransformPhone), pair("title", "jobtitle", "Title", ""), pair("city", "city", "MailingCity", ""),
-			}}}}
+			},
+		}},
+	}
 }
 
 // Drain works the queue and goes round the agenda until nothing moves any

@@ -241,8 +241,10 @@ func measureCreates(ctx context.Context) ([]figure, error) {
 	if err := b.pull(ctx); err != nil {
 		return nil, err
 	}
-	return []figure{atMost("store writes per created record", 4.5, float64(b.tally.total())/changed, "%.3f"),
-		shown("calls per 1,000 created records", float64(b.calls()), "%.0f")}, nil
+	return []figure{
+		atMost("store writes per created record", 4.5, float64(b.tally.total())/changed, "%.3f"),
+		shown("calls per 1,000 created records", float64(b.calls()), "%.0f"),
+	}, nil
 }
 
 // measureQuiet pulls with nothing changed.

@@ -187,12 +187,16 @@ func (c client) firstSync(ctx context.Context, hub, force string) error {
 		ID string `json:"id"`
 	}
 	var left, right, con id
-	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": "hubspot", "name": "left", "base_url": hub,
-		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken}}, &left); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+		"app": "hubspot", "name": "left", "base_url": hub,
+		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken},
+	}, &left); err != nil {
 		return err
 	}
-	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": "salesforce", "name": "right", "base_url": force,
-		"credentials": map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret}}, &right); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+		"app": "salesforce", "name": "right", "base_url": force,
+		"credentials": map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
+	}, &right); err != nil {
 		return err
 	}
 	var presets struct {
@@ -205,8 +209,10 @@ func (c client) firstSync(ctx context.Context, hub, force string) error {
 	}
 	syncs := presets.Items[0].Syncs
 	syncs[0]["schedule"] = "manual"
-	if err := c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{"name": "bench", "default_country": "US",
-		"left": map[string]string{"account": left.ID}, "right": map[string]string{"account": right.ID}, "syncs": syncs}, &con); err != nil {
+	if err := c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+		"name": "bench", "default_country": "US",
+		"left": map[string]string{"account": left.ID}, "right": map[string]string{"account": right.ID}, "syncs": syncs,
+	}, &con); err != nil {
 		return err
 	}
 	var started struct {

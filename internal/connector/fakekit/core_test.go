@@ -282,8 +282,11 @@ func TestLimits(t *testing.T) {
 		wait time.Duration
 		want string
 	}{
-		{path: "/notes/1", want: ""}, {path: "/notes/1", want: ""}, {path: "/notes/1", want: "burst"},
-		{path: "/find?q=x", want: "0"}, {path: "/find?q=x", want: "search"},
+		{path: "/notes/1", want: ""},
+		{path: "/notes/1", want: ""},
+		{path: "/notes/1", want: "burst"},
+		{path: "/find?q=x", want: "0"},
+		{path: "/find?q=x", want: "search"},
 		{path: "/find?q=x", wait: time.Second, want: "0"},
 		{path: "/notes/1", wait: 9 * time.Second, want: ""},
 		{path: "/notes/1", want: "daily"},

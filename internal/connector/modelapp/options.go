@@ -83,17 +83,24 @@ func (o *Options) describe() crm.App {
 		ID: o.ID, Name: "Model", Objects: []crm.Object{{ID: Object, Label: "People"}},
 		Auth:  []crm.AuthMethod{{Kind: crm.AuthToken}},
 		Hosts: []string{"model.example"},
-		Limits: crm.Limits{ReadBatch: o.ReadBatch, FindBatch: o.FindBatch, WriteBatch: o.WriteBatch, PageSize: o.PageSize,
-			BurstCalls: o.BurstCalls, BurstWindow: o.Burst, IndexLag: o.Lag},
+		Limits: crm.Limits{
+			ReadBatch: o.ReadBatch, FindBatch: o.FindBatch, WriteBatch: o.WriteBatch, PageSize: o.PageSize,
+			BurstCalls: o.BurstCalls, BurstWindow: o.Burst, IndexLag: o.Lag,
+		},
 		Abilities: []crm.Ability{crm.AbilityRecordTimes},
 	}
 	for _, a := range []struct {
 		on   bool
 		name crm.Ability
 	}{
-		{o.History, crm.AbilityHistory}, {o.Upsert, crm.AbilityUpsert}, {o.Conditional, crm.AbilityConditional},
-		{o.AnswerValues, crm.AbilityAnswerValues}, {o.DeletedFeed, crm.AbilityDeletedFeed}, {o.Sweep, crm.AbilityArchiveSweep},
-		{o.Archive, crm.AbilityArchive}, {o.Merges, crm.AbilityMerges},
+		{o.History, crm.AbilityHistory},
+		{o.Upsert, crm.AbilityUpsert},
+		{o.Conditional, crm.AbilityConditional},
+		{o.AnswerValues, crm.AbilityAnswerValues},
+		{o.DeletedFeed, crm.AbilityDeletedFeed},
+		{o.Sweep, crm.AbilityArchiveSweep},
+		{o.Archive, crm.AbilityArchive},
+		{o.Merges, crm.AbilityMerges},
 	} {
 		if a.on {
 			app.Abilities = append(app.Abilities, a.name)
