@@ -203,6 +203,8 @@ var innerCodes = []Code{
 	{"redrive_stopped", "the queue stopped before all dead letters were moved back", EffectRequest, "start it again"},
 	{"root_key_malformed", "the root key is not named by a key ARN", EffectRequest, "set the key's ARN in the configuration, not an alias"},
 	{"root_key_unusable", "the root key is disabled or on its way to deletion", EffectWaits, "enable it again: without it no credential can be read"},
+	{"schedule_malformed", "a schedule that cannot be", EffectRequest, "report it: it is a mistake in Lockstep"},
+	{"schedules_unnamed", "the program is not told a name that schedules need", EffectRequest, "set it in the configuration"},
 	{"table_unnamed", "the program is not told the name of a table", EffectRequest, "set it in the configuration"},
 	{"database_newer", "the data folder was written by a newer version", EffectRequest, "run the newer version"},
 	{"database_damaged", "the data folder is damaged", EffectRequest, "restore it from a backup"},

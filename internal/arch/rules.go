@@ -9,7 +9,7 @@ import (
 var (
 	vocabulary = []string{"internal/crm", "internal/fault"}
 	pure       = []string{"internal/mapping", "internal/rule", "internal/reconcile"}
-	ports      = []string{"internal/connector", "internal/store", "internal/queue", "internal/secret"}
+	ports      = []string{"internal/connector", "internal/store", "internal/queue", "internal/secret", "internal/schedule"}
 
 	// apps are the CRMs we speak to: one folder, one fake and one page in
 	// docs/apps each.
@@ -25,8 +25,8 @@ var (
 	// database is what the SQLite adapters share: one file, opened alike.
 	database = "internal/sqlitedb"
 
-	// services are the adapters of the same ports to AWS.
-	services = []string{"internal/store/dynamostore", "internal/queue/sqsqueue", "internal/secret/kmskey"}
+	// services are the adapters of the same ports, and of schedules, to AWS.
+	services = []string{"internal/store/dynamostore", "internal/queue/sqsqueue", "internal/secret/kmskey", "internal/schedule/eventbridge"}
 
 	// awsCalls is what the AWS adapters share: one way to classify and repeat calls.
 	awsCalls = "internal/awscall"
@@ -186,7 +186,7 @@ var edges = []Rule{{
 	Reason:   "the port to an app carries credentials, so it knows the word for a secret in memory, and nothing else beyond layer 0",
 }, {
 	Kind:     "port",
-	Packages: []string{"internal/store", "internal/queue", "internal/secret"},
+	Packages: []string{"internal/store", "internal/queue", "internal/secret", "internal/schedule"},
 	May:      vocabulary,
 	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "crypto/rand", "log"},
 	NotUse:   slices.Concat(clock, processLog, httpCalls),
