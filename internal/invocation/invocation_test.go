@@ -24,7 +24,7 @@ func TestLogNamesTheInvocation(t *testing.T) {
 	calls := new(Calls)
 	log := slog.New(calls.handler(slog.NewJSONHandler(&b, nil))).With("a", 1)
 	h := calls.Handler(func(context.Context) error {
-		log.Info("within") //nolint:sloglint // without a context on purpose
+		log.Info("within") // without a context on purpose
 		return nil
 	})
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "req-1"})

@@ -79,11 +79,11 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 		return h.next.Handle(ctx, r)
 	}
 	if n.trace != "" {
-		r.AddAttrs(slog.String("traceId", n.trace))
+		r.AddAttrs(slog.String("traceId", n.trace)) //nolint:sloglint // as Lambda spells it
 	}
 	// The library adds the request by itself where it sees the context.
 	if _, ok := lambdacontext.FromContext(ctx); !ok && n.request != "" {
-		r.AddAttrs(slog.String("requestId", n.request))
+		r.AddAttrs(slog.String("requestId", n.request)) //nolint:sloglint // as Lambda spells it
 	}
 	return h.next.Handle(ctx, r)
 }

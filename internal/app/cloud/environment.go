@@ -31,7 +31,7 @@ const (
 	EnvAdminKey      = "LOCKSTEP_ADMIN_KEY_PARAMETER" // name of the SecureString with the operator's key
 	EnvAllowHosts    = "LOCKSTEP_ALLOW_HOSTS"         // optional: see egress; separated by commas
 	EnvVersion       = "LOCKSTEP_VERSION"             // optional: shown in the OpenAPI document
-	EnvSessionToken  = "AWS_SESSION_TOKEN"            // set by Lambda
+	EnvSessionToken  = "AWS_SESSION_TOKEN"            //nolint:gosec // the name of a variable; set by Lambda
 	EnvEndpoint      = "AWS_ENDPOINT_URL_"            // optional, with DYNAMODB, SQS, KMS or SSM: a stand-in
 )
 

@@ -1,0 +1,72 @@
+package cloud_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+func variables() map[string]string {
+	return map[string]string{
+		cloud.EnvRegion: "eu-central-1", cloud.EnvAccessKey: "a", cloud.EnvSecretKey: "b", cloud.EnvSettingsTable: "settings", cloud.EnvLinksTable: "links",
+		cloud.EnvLogTable: "log", cloud.EnvQueueURL: "https://q", cloud.EnvDeadQueueURL: "https://d", cloud.EnvStage: "dev",
+		cloud.EnvKeyID: "arn:aws:kms:eu-central-1:000000000000:key/1", cloud.EnvPublicURL: "https://api.example.com", cloud.EnvAdminKey: "/lockstep/dev/admin-key",
+	}
+}
+
+// TestReadNamesEverything has each variable missing in turn, then all of them.
+func TestReadNamesEverything(t *testing.T) {
+	t.Parallel()
+	for missing := range variables() {
+		env := variables()
+		delete(env, missing)
+		_, err := cloud.Read(func(n string) string { return env[n] }, cloud.All)
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), missing+" is not set") {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+	_, err := cloud.Read(func(string) string { return " " }, cloud.All)
+	for name := range variables() {
+		if err == nil || !strings.Contains(err.Error(), name+" is not set") {
+			t.Errorf("with nothing set, %s is not named: %v", name, err)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{cloud.EnvPublicURL: "api.example.com/path", cloud.EnvAllowHosts: "http://x"} {
+		env := variables()
+		env[name] = value
+		if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.All); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s=%s: %v, want it refused and named", name, value, err)
+		}
+	}
+}
+
+// TestOpen calls nobody: nothing listens where the environment points.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	env := variables()
+	delete(env, cloud.EnvPublicURL) // not needed without a surface
+	delete(env, cloud.EnvAdminKey)
+	env[cloud.EnvEndpoint+"SQS"] = "http://127.0.0.1:1"
+	c, err := cloud.Open(func(n string) string { return env[n] }, cloud.Nothing, slog.New(slog.DiscardHandler))
+	if err != nil || c.Engine == nil || c.Accounts == nil || c.Store == nil || c.Queue == nil {
+		t.Fatalf("Open = %+v, %v", c, err)
+	}
+	if at := c.Environment.SDK("SQS").BaseEndpoint; at == nil || *at != "http://127.0.0.1:1" {
+		t.Errorf("the queue is asked at %v", at)
+	}
+	if c.Environment.SDK("KMS").BaseEndpoint != nil {
+		t.Error("the key is asked somewhere else than at AWS")
+	}
+	// A piece of work is over before the function is, and the lease after that.
+	tune := cloud.Tuning()
+	if tune.Budget+tune.HTTPDeadline >= cloud.SyncTimeout || tune.Lease < cloud.SyncTimeout+tune.HTTPDeadline {
+		t.Errorf("tuning %+v does not fit into %s", tune, cloud.SyncTimeout)
+	}
+}
