@@ -29,19 +29,35 @@ import (
 // e2eTime bounds the whole run, on a busy machine.
 const e2eTime = 4 * time.Minute
 
-// bootstraps builds the functions as they are deployed, for this machine.
-func bootstraps(t *testing.T, names ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range names {
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=",
+// functionsDir is where the functions were built; "" = no test needed them.
+var functionsDir string
+
+// built are the functions as they are deployed, for this machine: built once,
+// removed by TestMain.
+var built = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "lockstep-functions-"); err != nil {
+		return "", err
+	}
+	functionsDir = dir
+	for _, name := range []string{"webhook", "pull", "sync", "api", "keeper"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=",
 			"-o", filepath.Join(dir, name, "bootstrap"), "github.com/lockstep-crm/lockstep/functions/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
+			return dir, fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}
 	}
-	return dir
+	return dir, nil
+})
+
+// bootstrap is the path of a function's program.
+func bootstrap(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name, "bootstrap")
 }
 
 // output is what the functions print, kept for a failure.
@@ -106,12 +122,11 @@ func newCloud(t *testing.T, people int) *cloud {
 		"LOCKSTEP_PUBLIC_URL=" + c.url,
 		"LOCKSTEP_ALLOW_HOSTS=" + strings.TrimPrefix(c.apps[0], "http://") + "," + strings.TrimPrefix(c.apps[1], "http://"),
 	}, account.Env...)
-	dir := bootstraps(t, "webhook", "pull", "sync", "api", "keeper")
 	for name, o := range map[string]lambdarun.Options{
 		"webhook": {Timeout: 10 * time.Second, Concurrency: 3}, "api": {Timeout: 25 * time.Second, Concurrency: 2},
 		"pull": {Timeout: 30 * time.Second, Concurrency: 2}, "sync": {Timeout: time.Minute, Concurrency: 2}, "keeper": {Timeout: time.Minute},
 	} {
-		o.Name, o.Program, o.Env, o.Log = "lockstep-"+name, filepath.Join(dir, name, "bootstrap"), env, &c.said
+		o.Name, o.Program, o.Env, o.Log = "lockstep-"+name, bootstrap(t, name), env, &c.said
 		c.functions[name] = lambdarun.New(o)
 		t.Cleanup(c.functions[name].Close)
 	}
@@ -467,7 +482,7 @@ func TestColdStartNamesWhatIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var said output
-			f := lambdarun.New(lambdarun.Options{Name: name, Program: filepath.Join(bootstraps(t, name), name, "bootstrap"), Log: &said})
+			f := lambdarun.New(lambdarun.Options{Name: name, Program: bootstrap(t, name), Log: &said})
 			t.Cleanup(f.Close)
 			if _, err := f.Invoke(t.Context(), []byte(`{}`)); !errors.Is(err, lambdarun.ErrExited) {
 				t.Errorf("without an environment: %v, want the program to end", err)

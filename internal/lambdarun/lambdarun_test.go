@@ -29,7 +29,11 @@ const asFunction = "LOCKSTEP_TEST_AS_FUNCTION"
 func TestMain(m *testing.M) {
 	switch os.Getenv(asFunction) {
 	case "":
-		os.Exit(m.Run())
+		code := m.Run()
+		if functionsDir != "" {
+			_ = os.RemoveAll(functionsDir) // a folder for temporary files
+		}
+		os.Exit(code)
 	case "broken":
 		os.Exit(3)
 	default:
