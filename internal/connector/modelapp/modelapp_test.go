@@ -36,11 +36,6 @@ type answer struct {
 
 type runKey struct{}
 
-type runner struct {
-	run   func() (any, error)
-	write bool
-}
-
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
