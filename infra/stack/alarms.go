@@ -51,7 +51,8 @@ func (s *Stack) alarms() {
 		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": s.stack.Account()}},
 	}))
 	if s.config.AlertEmail != "" {
-		s.alerts.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(s.config.AlertEmail), nil))
+		s.alerts.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(s.config.AlertEmail),
+			&awssnssubscriptions.EmailSubscriptionProps{DeadLetterQueue: s.undelivered}))
 	}
 	for _, a := range s.alarmList() {
 		s.alarm(a)

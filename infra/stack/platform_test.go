@@ -57,6 +57,11 @@ func TestP2_DeadLettersEverywhereAndLonger(t *testing.T) {
 			}
 			dead[target] = true
 		}
+		for id, c := range tm.of("AWS::SNS::Subscription") {
+			if dig(c.Properties, "RedrivePolicy", "deadLetterTargetArn") == nil {
+				t.Errorf("%s loses what it cannot deliver", id)
+			}
+		}
 		if n := len(tm.of("AWS::Lambda::EventInvokeConfig")); n != 2 {
 			t.Errorf("%d functions have a failure destination, want the 2 that schedules fire", n)
 		}
