@@ -25,7 +25,7 @@ const maxTries = 8
 // plan is the second step: decide for every unit what is to be done. Nothing
 // is asked or written here.
 func (s *session) plan(us []*unit) {
-	b := batch{session: s, creates: map[string]*unit{}, pairs: map[unitKey]*unit{}}
+	b := batch{session: s, creates: map[string]*unit{}, pairs: map[unitKey]*unit{}, births: map[unitKey]*unit{}}
 	for _, u := range us {
 		if u.decided {
 			continue
@@ -42,6 +42,7 @@ type batch struct {
 	*session
 	creates map[string]*unit  // by identity claimed
 	pairs   map[unitKey]*unit // records that are being paired
+	births  map[unitKey]*unit // records whose twin is being created
 }
 
 func (b *batch) decide(u *unit) {
@@ -60,6 +61,9 @@ func (b *batch) decide(u *unit) {
 // decideGone is for a hint whose record is not there.
 func (b *batch) decideGone(u *unit) {
 	switch {
+	case u.link == nil && !u.hint.Gone && u.hint.Tries == 0:
+		b.Mark("unknown_record_missing") // one 404 proves nothing, and nobody would ask for it again
+		u.deferFor(5*time.Second, "record_gone")
 	case u.link == nil:
 		u.decide(crm.Dropped, "", "record_gone", "")
 		u.quiet = true
@@ -173,10 +177,27 @@ func (b *batch) decideFound(u *unit) {
 		u.others = []crm.RecordID{twin.id}
 		return
 	}
+	if born := b.births[twin]; born != nil {
+		// Its twin was looked for before the index knew u: no birth after all.
+		b.Mark("birth_called_off")
+		b.callOff(born, u)
+	}
 	b.pairs[twin], b.pairs[unitKey{u.side, u.id}] = u, u
 	p := b.pair(u, nil)
 	p.MatchedBy = u.match.Step
 	u.plan, u.decided = b.set.Plan(p), true
+}
+
+// callOff lets u do the work of another unit that was to be created.
+func (b *batch) callOff(born, u *unit) {
+	for k, x := range b.creates {
+		if x == born {
+			delete(b.creates, k)
+		}
+	}
+	delete(b.births, unitKey{born.side, born.id})
+	born.claims, born.into, born.quiet = nil, u, true
+	born.decide(crm.Unchanged, "", "", "")
 }
 
 // decideCreate plans a record's birth on the other side.
@@ -184,6 +205,11 @@ func (b *batch) decideCreate(u *unit) {
 	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
 	w := u.plan.Write(u.side.Other())
 	if w == nil || !w.Create {
+		return
+	}
+	if first := b.pairs[unitKey{u.side, u.id}]; first != nil && first != u {
+		b.Mark("birth_called_off")
+		b.callOff(u, first)
 		return
 	}
 	if b.coming.holds(u) {
@@ -214,6 +240,7 @@ func (b *batch) decideCreate(u *unit) {
 	}
 	slices.Sort(u.claims)
 	u.claims = slices.Compact(u.claims)
+	b.births[unitKey{u.side, u.id}] = u
 }
 
 // decideLink pairs two records because a person says so.

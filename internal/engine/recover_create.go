@@ -16,14 +16,17 @@ import (
 // be looked up yet.
 type coming struct {
 	sources map[unitKey]bool
-	keyless [2]bool // by side: a record without identity may have been made there
+	claims  [2]map[string]bool // by side: identities of records that may have been made there
+	keyless [2]bool            // by side: a record without identity may have been made there
 	lag     time.Duration
 }
 
 // holds reports whether u must wait for the fate of another create: one of its
 // own twin, whatever identity it has by now, or one that may have made u itself.
 func (c *coming) holds(u *unit) bool {
-	return c.sources[unitKey{u.side, u.id}] || len(u.keys) == 0 && c.keyless[u.side.Index()]
+	made := c.claims[u.side.Index()]
+	return c.sources[unitKey{u.side, u.id}] || len(u.keys) == 0 && c.keyless[u.side.Index()] ||
+		slices.ContainsFunc(u.keys, func(k reconcile.Key) bool { return made[k.Canonical] })
 }
 
 // wait notes a create that is still open.
@@ -33,6 +36,12 @@ func (c *coming) wait(e *intentEntry) {
 	}
 	c.sources[unitKey{e.Side.Other(), e.source()}] = true
 	c.lag = max(c.lag, e.Lag)
+	for _, claim := range e.Claims {
+		if c.claims[e.Side.Index()] == nil {
+			c.claims[e.Side.Index()] = map[string]bool{}
+		}
+		c.claims[e.Side.Index()][claim] = true
+	}
 	if len(e.Claims) == 0 {
 		c.keyless[e.Side.Index()] = true
 	}
