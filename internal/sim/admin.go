@@ -67,8 +67,10 @@ func (w *world) pauseForAWhile(ctx context.Context, e *engine.Engine) {
 func (w *world) startAgain(ctx context.Context, e *engine.Engine) {
 	was := w.isPaused
 	w.isPaused = false // from here on it may be on again
-	_ = e.ConfirmDeletions(ctx, workspace, connection, syncID)
-	w.confirmed = w.now
+	if w.status() == crm.StatusHalted {
+		w.confirmed = w.now
+		_ = e.ConfirmDeletions(ctx, workspace, connection, syncID)
+	}
 	if _, err := e.StartConnection(ctx, workspace, connection); err != nil && was && !w.cur.dead && w.status() == crm.StatusPaused {
 		w.after(time.Minute, func() { w.ask("resume", w.startAgain) })
 	}
@@ -97,5 +99,6 @@ func (w *world) reconnect() {
 	c.Generation++
 	if _, err := store.SaveConnection(w.ctx, w.store, workspace, c, v); err == nil {
 		w.mark("generation_raised")
+		w.rejoined = true // whoever joins other accounts looks at everything anew
 	}
 }

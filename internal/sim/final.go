@@ -148,6 +148,9 @@ func (w *world) calmDown() {
 	w.settle()
 	w.putRight()
 	w.settle()
+	if w.rejoined {
+		w.resync()
+	}
 }
 
 // putRight lets the connection run again whatever stopped it, and redrives.
@@ -158,8 +161,8 @@ func (w *world) putRight() {
 			w.violated("S28", "the connection is gone")
 			return
 		}
-		w.confirmed = w.now
 		if c.Status == crm.StatusHalted {
+			w.confirmed = w.now
 			if err := e.ConfirmDeletions(ctx, workspace, connection, syncID); err != nil {
 				w.violated("S16", "a halt cannot be confirmed: "+err.Error())
 			}

@@ -164,11 +164,11 @@ func (w *world) checkEnded(at ref, was, is linkView) {
 	w.vanished = append(w.vanished, w.now)
 	recent := 0
 	for _, t := range w.vanished {
-		if t.After(w.confirmed) && w.now.Sub(t) < time.Hour {
+		if w.now.Sub(t) < time.Hour {
 			recent++
 		}
 	}
-	if recent > 2*limit+1 {
+	if recent > 2*limit+1 && (w.confirmed.IsZero() || w.now.Sub(w.confirmed) > time.Hour) {
 		w.violated("S16", fmt.Sprintf("%d links ended within an hour, %d are allowed", recent, limit))
 	}
 }
