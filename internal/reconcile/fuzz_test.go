@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
@@ -12,8 +13,9 @@ import (
 // FuzzPlan turns bytes into settings and records: whatever they are, there is
 // a plan, its outcome is a known one, and the plan after it is empty.
 func FuzzPlan(f *testing.F) {
-	f.Add([]byte{})
-	f.Add([]byte("a few bytes to begin with, so that the first draws are not all zero"))
+	// Enough bytes for every draw: rapid gives a shorter input up.
+	f.Add(make([]byte, 64<<10))
+	f.Add(bytes.Repeat([]byte("so that the first draws are not all zero"), 2000))
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
 		c := drawScene(t)
 		known := false
