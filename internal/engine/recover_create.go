@@ -198,8 +198,14 @@ func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Reco
 			same = append(same, r)
 		}
 	}
-	if linked, err := s.mended(ctx, e, same); err != nil || linked || len(same) != 1 {
-		return nil, err // nobody, nobody in particular, or it is done
+	if linked, err := s.mended(ctx, e, same); err != nil || linked {
+		return nil, err
+	}
+	if len(same) > 1 { // doubles: ours is the one that holds all we wrote
+		same = slices.DeleteFunc(same, func(r crm.Record) bool { return !s.holdsAll(e, &r) })
+	}
+	if len(same) != 1 {
+		return nil, nil //nolint:nilnil // nobody, or nobody in particular
 	}
 	return &same[0], nil
 }

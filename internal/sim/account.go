@@ -116,6 +116,10 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 		out, err := c.Connector.BatchRead(ctx, object, ids, fields)
 		if err == nil && c.w.strike("not_found_blip") {
 			i := c.w.rng.n(len(out))
+			if c.w.blipped[ref{c.side, ids[i]}] {
+				return out, err // an app that denies a record twice in a row has lost it
+			}
+			c.w.blipped[ref{c.side, ids[i]}] = true
 			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.NotFound, "", "for a moment it is not there")}
 		}
 		if err == nil && c.w.cur != nil {
@@ -135,7 +139,9 @@ func (c appIO) BatchFind(ctx context.Context, object, field string, values, fiel
 	return call(c, opFind, false, func() ([][]crm.Record, error) {
 		out, err := c.Connector.BatchFind(ctx, object, field, values, fields)
 		if err == nil && c.w.cur != nil {
-			c.w.cur.found[c.side.Index()] = c.w.moment()
+			if c.w.cur.found[c.side.Index()].step == 0 {
+				c.w.cur.found[c.side.Index()] = c.w.moment()
+			}
 		}
 		return out, err
 	})

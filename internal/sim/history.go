@@ -28,6 +28,7 @@ type history struct {
 	reprieved map[string]bool // values that won a conflict in the log
 
 	poisoned   map[ref]bool
+	blipped    map[ref]bool // were denied once
 	restored   map[ref]moment
 	vanished   []time.Time // when links were ended because a record was deleted
 	confirmed  time.Time   // when an admin last let deletions through
@@ -40,7 +41,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{},
+		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{},
 	}
 }
 
@@ -110,6 +111,7 @@ func (w *world) stored(x *store.Write) {
 	case "h":
 		if x.Item.Sort == "lease" && w.cur != nil {
 			clear(w.cur.seen) // whatever it writes now it reads anew
+			w.cur.found = [2]moment{}
 		}
 	case "d":
 		if x.Op == store.Put {
