@@ -294,7 +294,7 @@ func (e *Engine) sendGone(ctx context.Context, sc scope, conn *crm.Connection, i
 	var deletes []store.Write
 	for _, it := range items {
 		side, id, _ := strings.Cut(it.Sort, "#")
-		hints[crm.Side(side)] = append(hints[crm.Side(side)], hint{ID: crm.RecordID(id), Gone: true, Confirm: true})
+		hints[crm.Side(side)] = append(hints[crm.Side(side)], hint{ID: crm.RecordID(id), Gone: true, Confirm: true, Force: true})
 		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
 	}
 	for _, side := range crm.Sides {
