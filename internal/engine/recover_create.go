@@ -148,7 +148,7 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	if err := s.loadLinks(ctx, []*unit{twin}); err != nil {
 		return err
 	}
-	if twin.link != nil {
+	if twin.link.paired() || twin.link != nil && !s.holdsAll(e, created) {
 		return nil // it was seen by itself meanwhile: the normal match knows better
 	}
 	s.Mark("created_record_found")
@@ -174,8 +174,9 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	if err != nil {
 		return err
 	}
-	// The source may have had an item of its own under the key that is now the alias's.
+	// Either record may have had an item of its own before.
 	versions := u.versions
+	versions.Set(e.Side, twin.versions.Get(e.Side))
 	ws := []store.Write{{Item: item, If: store.IfVersion(versions.Left)}, {Item: alias, If: store.IfVersion(versions.Right)}}
 	if err := s.Store.Transact(ctx, ws); err != nil {
 		return fmt.Errorf("join a created record: %w", err)

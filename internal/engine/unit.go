@@ -223,6 +223,10 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 			if err != nil {
 				return err
 			}
+			if l.AliasOf == "" && u.side == crm.Right && l.Left != "" && l.Right != u.id {
+				s.Mark("stale_alias") // the left record was paired with another one since
+				continue
+			}
 			if l.AliasOf == "" {
 				u.adopt(l, it.Version)
 				continue
