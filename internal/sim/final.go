@@ -142,6 +142,9 @@ func (w *world) calmDown() {
 	w.schedules++
 	w.quota = [2]time.Time{}
 	clear(w.poisoned)
+	if w.status() == crm.StatusPaused {
+		w.putRight()
+	}
 	for _, a := range w.apps {
 		a.revoke(false)
 	}
@@ -194,7 +197,7 @@ func (w *world) settle() {
 		}
 	}
 	if w.failed() == "" {
-		w.violated("S30", "without faults the backlog does not drain: "+w.backlog())
+		w.violated("S30", "without faults the backlog does not drain: "+w.backlog()+" ("+string(w.status())+")")
 	}
 }
 

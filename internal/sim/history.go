@@ -172,9 +172,13 @@ func (w *world) link(r ref) (linkView, bool) {
 			break
 		}
 		if l.Merged {
+			r.id = l.To
 			l, ok = w.links[ref{r.side, l.To}]
 		} else {
 			l, ok = w.links[ref{crm.Left, l.To}]
+			if ok && l.Right != r.id && r.side == crm.Right {
+				return linkView{}, false // it was paired with another one since
+			}
 		}
 	}
 	return l, ok
