@@ -111,7 +111,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			}
 			return
 		}
-		if l.State == crm.StateFailing && l.Code == "already_exists" && (!full || w.hasDouble(r, x, l)) {
+		if l.State == crm.StateFailing && l.Code == "already_exists" && (!full || w.hasDouble(r, x) || alive && w.hasDouble(ref{other, twin.id}, twin)) {
 			return // the app keeps addresses unique, and a user gave one to two people
 		}
 		if l.State == crm.StateFailing {
@@ -122,7 +122,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			w.checkPair(when, l, x, twin)
 		}
 	case crm.StateDuplicate:
-		if full && !w.hasDouble(r, x, l) {
+		if full && !w.hasDouble(r, x) {
 			w.violated("S1", fmt.Sprintf("%s: %s %s is a duplicate (%s) of nobody", when, r.side, r.id, l.Code))
 		}
 	case crm.StateExcluded:
@@ -149,7 +149,7 @@ func (w *world) checkExcluded(when string, r ref, x row, l linkView) {
 
 // hasDouble reports whether any other record explains why this one is a
 // duplicate: one of its own side with the same identity, or a twin that is taken.
-func (w *world) hasDouble(r ref, x row, l linkView) bool {
+func (w *world) hasDouble(r ref, x row) bool {
 	email, ok := w.identity(r.side, x.fields)
 	if !ok {
 		return false

@@ -212,12 +212,12 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b crm.Value, befor
 		}
 	}
 	if t.seen[k.ref].step < by.when.step {
-		if w.set.apps[k.side.Index()].Conditional && !w.set.real {
-			w.violated("S2", fmt.Sprintf("a conditional write went over an edit of %s on %s %s", k.mapping, k.side, k.id))
+		if !w.set.apps[k.side.Index()].Conditional || w.set.real {
+			w.races++
+			w.mark("race_between_read_and_write")
+			return
 		}
-		w.races++
-		w.mark("race_between_read_and_write")
-		return
+		// The write was conditional, so the edit was seen by a later read.
 	}
 	if !w.twoWay(m) {
 		return // its master is the other side

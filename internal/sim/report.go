@@ -28,6 +28,8 @@ type Violation struct {
 	Seed   uint64
 	ID     string // of docs/invariants.md
 	Detail string
+
+	Workload string
 }
 
 // Report is what a run found.

@@ -86,6 +86,7 @@ func Run(o Options) *Report {
 	}
 	wg.Wait()
 	total.Took = time.Since(start)
+	total.judge()
 	slices.SortFunc(total.Violations, func(a, b Violation) int { return int(int64(a.Seed) - int64(b.Seed)) })
 	return total
 }

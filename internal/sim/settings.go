@@ -92,7 +92,11 @@ func draw(c *chance, o *Options) settings {
 		s.admin, s.revokes, s.poison, s.resyncs = pick(c, 0, 20, 60), c.in(300), c.in(150), c.in(100)
 		s.floods, s.newcomers, s.generations = c.in(80), c.in(100), c.in(100)
 	}
-	if narrow := workloads[o.Workload]; narrow != nil {
+	name := o.Workload
+	if name == "" && c.in(200) {
+		name = pick(c, Workloads()...)
+	}
+	if narrow := workloads[name]; narrow != nil {
 		narrow(&s)
 	}
 	return s

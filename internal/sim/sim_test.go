@@ -1,20 +1,38 @@
-package sim
+package sim_test
 
 import (
 	"os"
 	"strconv"
 	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/sim"
 )
 
-func TestShort(t *testing.T) {
-	n := 100
+// TestS1toS30_Seeds runs a few seeds on every test run; "bin/lockstep sim" runs
+// thousands. SEEDS, FROM, WORKLOAD and VERBOSE choose others.
+func TestS1toS30_Seeds(t *testing.T) {
+	o := sim.Options{Seeds: 60, Out: os.Stdout, Verbose: os.Getenv("VERBOSE") != "", Workload: os.Getenv("WORKLOAD")}
 	if s := os.Getenv("SEEDS"); s != "" {
-		n, _ = strconv.Atoi(s)
+		o.Seeds, _ = strconv.Atoi(s)
 	}
-	from, _ := strconv.ParseUint(os.Getenv("FROM"), 10, 64)
-	r := Run(Options{Seeds: n, From: from, Out: os.Stdout, Workload: os.Getenv("W"), Verbose: os.Getenv("V") != ""})
-	t.Logf("%d seeds, %d changes, %d steps, %d writes, %d calls, %d races, %d violations in %s", r.Seeds, r.Changes, r.Steps, r.Writes, r.Calls, r.Races, len(r.Violations), r.Took)
-	for _, k := range Names(r.Marks) {
-		t.Log(k, r.Marks[k])
+	o.From, _ = strconv.ParseUint(os.Getenv("FROM"), 10, 64)
+	if !o.Verbose {
+		o.Out = nil
+	}
+	r := sim.Run(o)
+	r.Print(os.Stdout)
+	for _, v := range r.Violations {
+		t.Errorf("seed %d: %s is broken: %s", v.Seed, v.ID, v.Detail)
+	}
+}
+
+// TestSameSeedSameTrace replays seeds and compares their traces.
+func TestSameSeedSameTrace(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		a, b := sim.Seed(seed, &sim.Options{}), sim.Seed(seed, &sim.Options{})
+		if a.Trace != b.Trace || a.Steps != b.Steps {
+			t.Errorf("seed %d: traces %x and %x, %d and %d steps", seed, a.Trace, b.Trace, a.Steps, b.Steps)
+		}
 	}
 }

@@ -142,7 +142,7 @@ func (w *world) mark(name string) {
 
 // violated notes that a promise was broken; the first ends the seed.
 func (w *world) violated(id, detail string) {
-	w.broken = append(w.broken, Violation{Seed: w.seed, ID: id, Detail: fmt.Sprintf("%s (at %s, step %d)", detail, w.now.Sub(epoch), w.steps)})
+	w.broken = append(w.broken, Violation{Seed: w.seed, Workload: w.opts.Workload, ID: id, Detail: fmt.Sprintf("%s (at %s, step %d)", detail, w.now.Sub(epoch), w.steps)})
 }
 
 func (w *world) failed() string {

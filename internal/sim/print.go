@@ -1,0 +1,89 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// Print writes what a run found: totals, how often each fault struck and each
+// rare state was reached, and each violation with the way to replay it.
+func (r *Report) Print(out io.Writer) {
+	fmt.Fprintf(out, "%d seeds (%d with the real connectors), %d changes, %d steps, %d rows written in %d calls, %s\n",
+		r.Seeds, r.Real, r.Changes, r.Steps, r.Writes, r.Calls, r.Took.Round(100*time.Millisecond))
+	fmt.Fprintf(out, "edits between a read and its write on apps without conditional writes: %d; conflicts that no history can prove: %d\n", r.Races, r.Unprovable)
+	table(out, "faults", r.Faults, faultsExpected())
+	table(out, "rare states", r.Marks, marksExpected)
+	if len(r.Strays) > 0 {
+		fmt.Fprintf(out, "marks that no table names: %v\n", r.Strays)
+	}
+	if len(r.Unreached) > 0 {
+		fmt.Fprintf(out, "NEVER REACHED: %v\n", r.Unreached)
+	}
+	fmt.Fprintf(out, "%d violations\n", len(r.Violations))
+	for _, v := range r.Violations {
+		fmt.Fprintf(out, "seed %d, commit %s: %s is broken: %s\n  replay: bin/lockstep sim --seed %d%s\n", v.Seed, commit(), v.ID, v.Detail, v.Seed, v.workload())
+	}
+}
+
+func (v Violation) workload() string {
+	if v.Workload == "" {
+		return ""
+	}
+	return " --workload " + v.Workload
+}
+
+// table prints names and counts in three columns.
+func table(out io.Writer, title string, counts map[string]int64, names []string) {
+	fmt.Fprintf(out, "%s reached:\n", title)
+	for i, n := range names {
+		fmt.Fprintf(out, "  %-30s %9d", n, counts[n])
+		if i%3 == 2 || i == len(names)-1 {
+			fmt.Fprintln(out)
+		}
+	}
+}
+
+// commit names the commit that the program was built from.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "unknown"
+}
+
+// judge compares what was reached with what must be.
+func (r *Report) judge() {
+	for _, n := range faultsExpected() {
+		if r.Faults[n] == 0 {
+			r.Unreached = append(r.Unreached, "fault "+n)
+		}
+	}
+	for _, n := range marksExpected {
+		if r.Marks[n] == 0 {
+			r.Unreached = append(r.Unreached, n)
+		}
+	}
+	for _, n := range Names(r.Marks) {
+		if _, known := marksElsewhere[n]; !known && !slices.Contains(marksExpected, n) {
+			r.Strays = append(r.Strays, n)
+		}
+	}
+}
+
+// Good reports whether nothing was violated and everything was reached.
+func (r *Report) Good() bool { return len(r.Violations) == 0 && len(r.Unreached) == 0 }
+
+func faultsExpected() []string {
+	all := append(slices.Clone(faultNames), "poison", "flood_of_deletions", "token_revoked")
+	slices.Sort(all)
+	return all
+}
