@@ -223,7 +223,7 @@ func TestS8_StopAnywhereAndResume(t *testing.T) {
 	t.Parallel()
 	stride := 1
 	if testing.Short() {
-		stride = 11
+		stride = 97
 	}
 	all := scenarios()
 	if len(all) < 50 {

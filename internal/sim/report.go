@@ -15,7 +15,7 @@ type Options struct {
 	Workers int           // seeds side by side; 0 = 2
 	Out     io.Writer     // nil = nothing is printed
 	Verbose bool
-	Stop    bool // after the first violation
+	Enough  int // stop after this many violations; 0 = never
 
 	// Prepare is called with every engine made; tests switch guards off here.
 	Prepare func(*engine.Engine)

@@ -60,7 +60,7 @@ func Run(o Options) *Report {
 		mu.Lock()
 		defer mu.Unlock()
 		n := next - o.From
-		if o.Seeds > 0 && n >= uint64(o.Seeds) || o.Budget > 0 && time.Since(start) > o.Budget || o.Stop && len(total.Violations) > 0 {
+		if o.Seeds > 0 && n >= uint64(o.Seeds) || o.Budget > 0 && time.Since(start) > o.Budget || o.Enough > 0 && len(total.Violations) >= o.Enough {
 			return 0, false
 		}
 		next++

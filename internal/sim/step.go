@@ -54,9 +54,14 @@ func (w *world) leave(op uint64) error {
 	return nil
 }
 
+// maxSteps is far beyond what any seed takes.
+const maxSteps = 1_500_000
+
 // step counts a boundary and enters it in the trace.
 func (w *world) step(op uint64) {
-	w.steps++
+	if w.steps++; w.steps == maxSteps {
+		w.violated("S30", "the seed does not come to an end")
+	}
 	w.note(op<<32 ^ uint64(w.cur.id))
 	w.note(uint64(w.now.UnixNano()))
 }
