@@ -235,6 +235,9 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 			if !u.link.paired() {
 				return r, nil
 			}
+			if u.link.id(e.Side.Other()) == e.source() {
+				return r, s.mendAliases(ctx, []*link{u.link}) // joined already; only the alias was not stored any more
+			}
 		}
 		if page.Next == "" {
 			return nil, nil //nolint:nilnil // it did not land

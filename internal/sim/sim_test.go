@@ -39,9 +39,7 @@ func TestS1toS30_Seeds(t *testing.T) {
 
 // openSeeds break a promise today. Each is a fault to be mended, not a seed to
 // be left out; "bin/lockstep sim" fails on them.
-var openSeeds = map[uint64]string{
-	58: "S16: a record is taken for linked although a full resync did not meet it",
-}
+var openSeeds = map[uint64]string{}
 
 // TestSameSeedSameTrace replays seeds and compares their traces.
 func TestSameSeedSameTrace(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -35,16 +36,27 @@ const (
 )
 
 // Clock is a clock that moves only when told to.
-type Clock struct{ now time.Time }
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
 
 // NewClock returns a clock that stands at a fixed day.
-func NewClock() *Clock { return &Clock{time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)} }
+func NewClock() *Clock { return &Clock{now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)} }
 
 // Now is the time it shows.
-func (c *Clock) Now() time.Time { return c.now }
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
 
 // Move moves it.
-func (c *Clock) Move(d time.Duration) { c.now = c.now.Add(d) }
+func (c *Clock) Move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
 
 // Bed is two apps with an engine between them.
 type Bed struct {
@@ -56,6 +68,7 @@ type Bed struct {
 	Marks  map[string]int // rare states reached, by name
 	*Clock
 
+	mu    sync.Mutex // of ids and Marks
 	ids   int64
 	conns map[crm.AccountID]connector.Connector
 }
@@ -92,7 +105,7 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	b.Engine, err = engine.New(engine.Config{
 		Store: b.Store, Queue: b.Queue, Open: b.Open, Now: b.Now, NewID: b.newID, Tuning: o.Tuning,
 		Sleep: func(_ context.Context, d time.Duration) { b.Move(d) },
-		Mark:  func(name string) { b.Marks[name]++ },
+		Mark:  b.mark,
 	})
 	if err != nil {
 		return nil, err
@@ -105,7 +118,16 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	return b, err
 }
 
+// mark counts a rare state; groups of messages may be worked side by side.
+func (b *Bed) mark(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.Marks[name]++
+}
+
 func (b *Bed) newID(prefix string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.ids++
 	return fmt.Sprintf("%s_%010d", prefix, b.ids)
 }
