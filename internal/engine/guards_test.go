@@ -58,6 +58,7 @@ var openGuards = map[string]string{
 	"link_version":     "the lease keeps two writers apart so well that the version never has to",
 	"done_marker":      "a chunk that counts twice is not judged",
 	"partial_failure":  "rows that fail are found by the next look all the same",
+	"reread":           "users seldom edit a twin between search and write while its index lags",
 	"receive_cap":      "the queue's own dead-letter queue takes what the engine does not bury",
 	"seen_after_write": "costs reads, breaks no promise",
 }
