@@ -62,6 +62,9 @@ func call[T any](c appIO, op uint64, write bool, do func() (T, error)) (T, error
 	out, err := do()
 	w.sleep(w.latency() / 2)
 	if err := w.leave(op); err != nil {
+		if rows := w.cur.rows; op == opAppWrite && len(rows) > 0 {
+			w.editAfterCrash(c.side, rows)
+		}
 		return zero, err
 	}
 	if err == nil && w.strike("app_malformed") {
@@ -122,6 +125,7 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 			c.w.blipped[ref{c.side, ids[i]}] = true
 			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.NotFound, "", "for a moment it is not there")}
 		}
+		c.w.reads++
 		if err == nil && c.w.cur != nil {
 			for _, id := range ids {
 				if _, ok := c.w.cur.seen[ref{c.side, id}]; !ok {
@@ -157,6 +161,7 @@ func (c appIO) BatchWrite(ctx context.Context, object string, ws []connector.Wri
 		switch {
 		case w.strike("kill_on_wire"):
 			w.landLater(t, c, object, ws)
+			w.editAfterCrash(c.side, ws)
 			w.kill(t.proc)
 			return nil, errDead
 		case w.strike("timeout_lands"):
@@ -231,6 +236,7 @@ func (w *world) land(ctx context.Context, t *task, c appIO, object string, ws []
 	if err != nil {
 		return out, err
 	}
+	t.rows, t.rowsOn = ws, c.side
 	for i := range out {
 		if out[i].Err == nil {
 			w.wrote(t, c.side, &ws[i], &out[i], before[i])

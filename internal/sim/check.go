@@ -279,7 +279,17 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 				continue
 			}
 			t := w.tokens[tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.Before}))]
-			if t == nil || t.at.side == d.Side {
+			if t == nil {
+				continue
+			}
+			id := entries[i].Record
+			if d.Side != entries[i].Side {
+				id = entries[i].Partner
+			}
+			won := tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.After}))
+			ours := t.at.side != d.Side                                          // we wrote what lost
+			seen := t.instead == won && t.at.ref == ref{d.Side, id} && !t.shared // a user who saw the winner there replaced it
+			if !ours && !seen {
 				continue
 			}
 			if w.set.apps[d.Side.Index()].History && !w.set.real {

@@ -15,6 +15,7 @@ type history struct {
 	compiled *reconcile.Settings
 	changes  int64 // what users did
 	typing   int   // values typed so far
+	reads    int64 // calls that read records by ID
 	writes   int64 // rows written by us
 
 	queued    map[ref]moment     // last asked for by a message on the queue
@@ -28,7 +29,8 @@ type history struct {
 	reprieved map[string]bool // values that won a conflict in the log
 
 	poisoned   map[ref]bool
-	blipped    map[ref]bool // were denied once
+	blipped    map[ref]bool    // were denied once
+	counted    map[string]bool // chunks
 	restored   map[ref]moment
 	vanished   []time.Time // when links were ended because a record was deleted
 	confirmed  time.Time   // when an admin last let deletions through
@@ -41,7 +43,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{},
+		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{},
 	}
 }
 
@@ -62,6 +64,8 @@ type token struct {
 	at   cellKey
 	when moment
 	over map[ref]bool // records where a user typed something else in its place
+
+	instead string // of which value, on its own record
 
 	shared bool // it was typed more than once: an e-mail address of two records
 }
@@ -107,11 +111,17 @@ func (w *world) stored(x *store.Write) {
 			w.inboxed[ref{crm.Side(side), crm.RecordID(id)}] = w.moment()
 		}
 	case "p", "k":
+		if kind == "k" && x.Op == store.Put {
+			if w.counted[x.Item.Sort] {
+				w.violated("S7", "chunk "+x.Item.Sort+" was counted twice")
+			}
+			w.counted[x.Item.Sort] = true
+		}
 		w.tell("stored %s %s (op %d) %s", kind, x.Item.Sort, x.Op, x.Item.Data)
 	case "h":
 		if x.Item.Sort == "lease" && w.cur != nil {
 			clear(w.cur.seen) // whatever it writes now it reads anew
-			w.cur.found = [2]moment{}
+			w.cur.found, w.cur.rows = [2]moment{}, nil
 		}
 	case "d":
 		if x.Op == store.Put {
@@ -226,7 +236,7 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		}
 		if !a.Blank() {
 			key := tokenKey(m.ID, a)
-			w.tokens[key] = &token{at: k, when: w.moment(), over: map[ref]bool{}, shared: w.tokens[key] != nil}
+			w.tokens[key] = &token{at: k, when: w.moment(), over: map[ref]bool{}, instead: tokenKey(m.ID, b), shared: w.tokens[key] != nil}
 		}
 	}
 }

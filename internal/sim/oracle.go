@@ -211,7 +211,7 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b crm.Value, befor
 			return // it was the shadow
 		}
 	}
-	if t.seen[k.ref].step < by.when.step {
+	if seen, ok := t.seen[k.ref]; ok && seen.step < by.when.step {
 		if !w.set.apps[k.side.Index()].Conditional || w.set.real {
 			w.races++
 			w.mark("race_between_read_and_write")

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
@@ -28,12 +29,14 @@ type task struct {
 	next func() (struct{}, bool)
 	hold func(struct{}) bool
 
-	seen    map[ref]moment // when it first read a record since it took the lease
-	found   [2]moment      // when it first looked records up since then, by side
-	checked moment         // when it last read the switch
-	late    int            // writes begun since a pause it has not seen
-	calls   int            // requests to apps
-	idle    bool           // it found nothing to do
+	seen    map[ref]moment    // when it first read a record since it took the lease
+	found   [2]moment         // when it first looked records up since then, by side
+	checked moment            // when it last read the switch
+	late    int               // writes begun since a pause it has not seen
+	calls   int               // requests to apps
+	rows    []connector.Write // that it wrote last
+	rowsOn  crm.Side
+	idle    bool // it found nothing to do
 }
 
 // ref names a record of one side.

@@ -210,6 +210,33 @@ func (w *world) userCopies(side crm.Side, id crm.RecordID) {
 	}
 }
 
+// editAfterCrash lets a user change what was just written by a process that may
+// not have been able to remember it, on either side of the pair.
+func (w *world) editAfterCrash(side crm.Side, rows []connector.Write) {
+	if !w.strike("edit_after_crash") {
+		return
+	}
+	x := rows[w.rng.n(len(rows))]
+	r := ref{side, x.ID}
+	if x.ID == "" {
+		return
+	}
+	var names []string
+	for _, n := range w.set.logical()[1:] {
+		if _, ok := x.Fields[w.apps[side.Index()].field(n)]; ok {
+			names = append(names, n)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	name := names[w.rng.n(len(names))]
+	if l, ok := w.link(r); ok && l.paired() && w.rng.in(300) {
+		r = ref{side.Other(), l.id(side.Other())}
+	}
+	w.after(w.rng.upTo(30*time.Second), func() { w.userEdits(r.side, r.id, name) })
+}
+
 // meddle lets a user edit a record that a worker has just read.
 func (w *world) meddle(side crm.Side, ids []crm.RecordID) {
 	if !w.strike("edit_between") {

@@ -111,7 +111,7 @@ func (w *world) checkVerdicts(ds []queue.Delivery, vs []engine.Verdict) {
 		return
 	}
 	for i := range ds {
-		if ds[i].Receives > w.receiveCap()+15 {
+		if ds[i].Receives > w.receiveCap()+8 {
 			w.violated("S21", "a message was received far beyond the cap and is still there")
 		}
 		if vs[i].Receipt != ds[i].Receipt {

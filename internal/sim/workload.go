@@ -25,7 +25,7 @@ var workloads = map[string]func(s *settings){
 	// Processes die and calls take long; nothing else goes wrong.
 	"crash": func(s *settings) {
 		s.model()
-		s.rate = map[string]int{"kill": 5, "kill_after": 25, "kill_on_wire": 120, "timeout_lands": 60, "landed_late": 0, "edit_between": 60, "stall": 4, "app_slow": 60, "delivered_twice": 60}
+		s.rate = map[string]int{"kill": 5, "kill_after": 25, "kill_on_wire": 120, "timeout_lands": 60, "landed_late": 0, "edit_between": 60, "stall": 4, "stall_before_links": 60, "edit_after_crash": 700, "app_slow": 60, "delivered_twice": 60}
 		s.workers, s.overlap, s.receive, s.pause = 4, true, 3, 3*time.Second
 		for i := range s.apps {
 			s.apps[i].History, s.apps[i].Conditional = true, false
@@ -34,7 +34,8 @@ var workloads = map[string]func(s *settings){
 	// Calls take nearly as long as they may.
 	"slow": func(s *settings) {
 		s.model()
-		s.rate = map[string]int{"app_slow": 900, "edit_between": 100, "stall": 10, "kill_on_wire": 40, "timeout_lands": 40}
+		s.rate = map[string]int{"app_slow": 900, "edit_between": 100, "stall": 10, "kill_on_wire": 40, "timeout_lands": 40, "hook_twice": 500, "delivered_twice": 200, "stall_before_links": 60, "edit_after_crash": 500}
+		s.newcomers, s.resyncs, s.hooks = true, true, true
 		s.workers, s.overlap, s.receive, s.people, s.pause = 4, true, 10, 30, 3*time.Second
 		s.tuning.LotSize, s.tuning.ChunkSize = 100, 20
 		for i := range s.apps {
@@ -72,8 +73,15 @@ var workloads = map[string]func(s *settings){
 	"limits": func(s *settings) {
 		s.model()
 		s.poison = true
+		s.tuning.ReceiveCap = 4
 		s.rate = map[string]int{"app_429": 250, "app_quota": 20, "rows_fail": 300, "store_unavailable": 15, "store_throttled": 10, "delivered_twice": 100}
-		s.pause = 5 * time.Second
+		s.pause = 8 * time.Second
+	},
+	// Every message comes several times, and nothing else goes wrong.
+	"twice": func(s *settings) {
+		s.model()
+		s.rate = map[string]int{"delivered_twice": 700, "hook_twice": 500, "hook_delayed": 200, "delete_failed": 300, "schedule_twice": 300}
+		s.workers, s.overlap, s.receive, s.resyncs = 4, true, 3, true
 	},
 	// Searches are as old as their index may be while users edit.
 	"stale": func(s *settings) {
