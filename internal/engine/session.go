@@ -198,9 +198,18 @@ var errPaused = fault.New("engine: check switch", fault.Conflict, "paused", "the
 // request, and the switch must still be on. A pause is thus in force within
 // one request.
 func (s *session) mayWrite(ctx context.Context) error {
+	if err := s.switchedOn(ctx); err != nil {
+		return err
+	}
+	// The time is looked at last: reading the switch may take long.
 	if s.on(guardLeaseDeadline) && s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
 		return fault.New("engine: check lease", fault.Unavailable, "lease_ending", "the time for this piece of work is used up")
 	}
+	return nil
+}
+
+// switchedOn reads the switch.
+func (s *session) switchedOn(ctx context.Context) error {
 	if !s.on(guardPauseCheck) {
 		return nil
 	}

@@ -142,7 +142,7 @@ func (w *world) calmDown() {
 	w.schedules++
 	w.quota = [2]time.Time{}
 	clear(w.poisoned)
-	if w.status() == crm.StatusPaused {
+	if s := w.status(); s == crm.StatusPaused || s == crm.StatusNeedsAuth {
 		w.putRight()
 	}
 	for _, a := range w.apps {
