@@ -44,6 +44,7 @@ type hint struct {
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
 	Tries   int                          `json:"t,omitempty"`
+	Missed  bool                         `json:"z,omitempty"` // the app denied it when last asked
 }
 
 func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }

@@ -61,11 +61,11 @@ func (b *batch) decide(u *unit) {
 // decideGone is for a hint whose record is not there.
 func (b *batch) decideGone(u *unit) {
 	switch {
-	case u.link == nil && !u.hint.Gone && u.hint.Tries == 0:
+	case u.link == nil && !u.hint.Gone && !u.hint.Missed:
 		b.Mark("unknown_record_missing") // one 404 proves nothing, and nobody would ask for it again
-		u.deferFor(5*time.Second, "record_gone")
+		u.deferFor(5*time.Second, codeRecordGone)
 	case u.link == nil:
-		u.decide(crm.Dropped, "", "record_gone", "")
+		u.decide(crm.Dropped, "", codeRecordGone, "")
 		u.quiet = true
 	case u.link.State == crm.StateDeleted:
 		u.decide(crm.Unchanged, crm.StateDeleted, u.link.Code, "")
@@ -82,6 +82,9 @@ func (b *batch) decideGone(u *unit) {
 		u.decide(crm.Skipped, u.link.State, codeDeletionNoticed, "")
 	}
 }
+
+// codeRecordGone marks a record that the app denies and nobody linked.
+const codeRecordGone = "record_gone"
 
 // codeDeletionNoticed marks a record whose absence waits for the next tick.
 const codeDeletionNoticed = "deletion_noticed"

@@ -32,6 +32,7 @@ type books struct {
 	s       *session
 	lot     *lot
 	page    string
+	aliases []store.Write // of new pairs: stored before links
 	links   []store.Write
 	entries []Entry
 	states  map[string]int64
@@ -109,7 +110,7 @@ func (b *books) putOff(u *unit) {
 		b.put[key] = p
 	}
 	h := u.hint
-	h.Digest = ""
+	h.Digest, h.Missed = "", u.waitFor == codeRecordGone
 	if !u.blameless {
 		h.Tries++
 	}
@@ -269,7 +270,7 @@ func (b *books) keep(u *unit, old, l *link) {
 	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
 		alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
 		if err == nil {
-			b.links = append(b.links, store.Write{Item: alias, If: b.cond(u.versions.Right)})
+			b.aliases = append(b.aliases, store.Write{Item: alias, If: b.cond(u.versions.Right)})
 			b.pairs[item.Key], b.pairs[alias.Key] = true, true
 		}
 	}
@@ -376,8 +377,11 @@ func (b *books) once(ws []store.Write) []store.Write {
 	return out
 }
 
-// storeLinks writes links, aliases and notices side by side, each over the
-// version that was read.
+// storeLinks writes the aliases of new pairs, then links and notices side by
+// side, each over the version that was read. An alias whose link is missing is
+// passed over when it is met; a link whose alias belongs to another pair would
+// be taken for one: a worker that lost its lease while it slept must not get
+// that far.
 func (b *books) storeLinks(ctx context.Context) error {
 	if len(b.links) == 0 {
 		return nil
@@ -387,8 +391,18 @@ func (b *books) storeLinks(ctx context.Context) error {
 			return err
 		}
 	}
-	b.links = b.once(b.links)
-	_, errs := b.s.Store.BatchWrite(ctx, b.links)
+	n := len(b.once(b.aliases))
+	all := b.once(slices.Concat(b.aliases, b.links))
+	if n > 0 {
+		if err := b.batchWrite(ctx, all[:n]); err != nil {
+			return err
+		}
+	}
+	return b.batchWrite(ctx, all[n:])
+}
+
+func (b *books) batchWrite(ctx context.Context, ws []store.Write) error {
+	_, errs := b.s.Store.BatchWrite(ctx, ws)
 	for _, err := range errs {
 		if err != nil {
 			if fault.Is(err, fault.Conflict) {
