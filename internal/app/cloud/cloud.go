@@ -25,18 +25,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 )
 
-// SyncTimeout is the longest that the function which writes to apps may run:
-// its timeout in the template. Tuning goes by it.
-const SyncTimeout = time.Minute
-
-// Tuning is what suits a function that ends after SyncTimeout. The last lot
-// begins early enough for a slow call to each app; a lease outlasts the
-// function by one call, so that nobody writes beside a writer that was cut off.
-func Tuning() engine.Tuning {
-	const call = 20 * time.Second
-	return engine.Tuning{HTTPDeadline: call, Budget: 30 * time.Second, Lease: SyncTimeout + call}
-}
-
 // maxWait is how long one call may wait for its turn in an account's budget;
 // what has to wait longer is parked.
 const maxWait = time.Second
@@ -78,7 +66,7 @@ func Open(env func(string) string, serves Serves, log *slog.Logger) (*Cloud, err
 
 // assemble makes the use cases on the adapters.
 func (c *Cloud) assemble(sealer secret.Sealer) error {
-	tuning := Tuning()
+	tuning := c.Environment.Times.Tuning()
 	guard, err := egress.New(egress.Options{Allow: c.Environment.AllowHosts, Timeout: tuning.HTTPDeadline})
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ type Environment struct {
 	AdminKey   string // name of the parameter
 	AllowHosts []string
 	Version    string
+	Times      Times
 
 	shared    aws.Config
 	endpoints map[string]string // by service
@@ -101,6 +102,8 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	if _, err := egress.New(egress.Options{Allow: e.AllowHosts}); err != nil {
 		wrong = append(wrong, EnvAllowHosts+" is not a list of hosts")
 	}
+	times, unusable := readTimes(env)
+	e.Times, wrong = times, append(wrong, unusable...)
 	if wrong != nil {
 		return e, fault.New("cloud: environment", fault.Invalid, "invalid_config", strings.Join(wrong, "; "))
 	}

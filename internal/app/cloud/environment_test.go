@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -64,9 +65,42 @@ func TestOpen(t *testing.T) {
 	if c.Environment.SDK("KMS").BaseEndpoint != nil {
 		t.Error("the key is asked somewhere else than at AWS")
 	}
-	// A piece of work is over before the function is, and the lease after that.
-	tune := cloud.Tuning()
-	if tune.Budget+tune.HTTPDeadline >= cloud.SyncTimeout || tune.Lease < cloud.SyncTimeout+tune.HTTPDeadline {
-		t.Errorf("tuning %+v does not fit into %s", tune, cloud.SyncTimeout)
+}
+
+// TestTimes has a piece of work end before its function does, and the lease
+// outlast the function by one call, whatever the times are.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		sync, app, retry string
+		want             cloud.Times
+		wrong            []string // names; nil = the times are taken
+	}{
+		"usual":        {want: cloud.Times{Sync: time.Minute, App: 20 * time.Second, Retry: 30 * time.Second}},
+		"short":        {sync: "8s", app: "1s", retry: "2s", want: cloud.Times{Sync: 8 * time.Second, App: time.Second, Retry: 2 * time.Second}},
+		"long":         {sync: "15m", app: "1m", retry: "15m", want: cloud.Times{Sync: 15 * time.Minute, App: time.Minute, Retry: 15 * time.Minute}},
+		"no durations": {sync: "60", app: "soon", retry: "-1s", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry}},
+		"out of range": {sync: "7s", app: "61s", retry: "16m", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry}},
+		"no time left": {sync: "30s", app: "20s", wrong: []string{cloud.EnvAppTimeout}},
+	} {
+		env := variables()
+		env[cloud.EnvSyncTimeout], env[cloud.EnvAppTimeout], env[cloud.EnvMaxRetry] = tt.sync, tt.app, tt.retry
+		e, err := cloud.Read(func(n string) string { return env[n] }, cloud.All)
+		if (err != nil) != (tt.wrong != nil) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, w := range tt.wrong {
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %v, want %s named", name, err, w)
+			}
+		}
+		if err != nil {
+			continue
+		}
+		tune := e.Times.Tuning()
+		if e.Times != tt.want || tune.Budget <= 0 || tune.Budget+tune.HTTPDeadline >= e.Times.Sync || tune.Lease < e.Times.Sync+tune.HTTPDeadline || tune.MaxRetry != e.Times.Retry {
+			t.Errorf("%s: times %+v give %+v", name, e.Times, tune)
+		}
 	}
 }
