@@ -94,8 +94,8 @@ func newWorld(t *testing.T) *world {
 		}
 		w.tokens[id] = hook.Token.Reveal()
 	}
-	surface, err := api.New(api.Options{
-		Engine: b.Engine, Accounts: accounts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: func(p string) string { return p + "_1" },
+	surface, err := api.NewHooks(api.HookOptions{
+		Engine: b.Engine, Accounts: accounts, Drivers: drivers, Now: b.Now, NewID: func(p string) string { return p + "_1" },
 		Logger: slog.New(slog.DiscardHandler), PublicURL: publicURL, AllowHosts: []string{"*"},
 	})
 	if err != nil {

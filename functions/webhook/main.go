@@ -4,21 +4,20 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
-	"github.com/lockstep-crm/lockstep/internal/app/cloud/surface"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/hooks"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
 func main() {
 	calls := new(invocation.Calls)
 	log := calls.Logger()
-	h, err := wire(context.Background(), os.Getenv, log)
+	h, err := wire(os.Getenv, log)
 	if err != nil {
 		log.Error("cold start failed", "error", err)
 		os.Exit(1)
@@ -27,12 +26,12 @@ func main() {
 }
 
 // wire makes the handler of what the environment names.
-func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
+func wire(env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
 	c, err := cloud.Open(env, cloud.Hooks, log)
 	if err != nil {
 		return nil, err
 	}
-	h, err := surface.New(ctx, c)
+	h, err := hooks.New(c)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +57,7 @@ type Options struct {
 // server is the surface.
 type server struct {
 	Options
+	front
 	keys     *access.Keys
 	audit    *access.Audit
 	answers  *access.Idempotency
@@ -65,7 +65,6 @@ type server struct {
 	huma     huma.API
 	routes   map[string]*served // by pattern
 	literal  map[string]bool    // paths of routes without placeholders
-	public   *url.URL           // nil without PublicURL
 	document []byte             // the OpenAPI document
 	patterns sync.Map           // compiled patterns of schemas
 	schemas  *schemaCache
@@ -98,13 +97,12 @@ func New(o Options) (http.Handler, error) {
 	if o.Version == "" {
 		o.Version = "0"
 	}
-	s := &server{Options: o, mux: http.NewServeMux(), routes: map[string]*served{}, literal: map[string]bool{}}
-	if o.PublicURL != "" {
-		u, err := url.Parse(o.PublicURL)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
-			wrong = append(wrong, "PublicURL is not scheme://host[:port]")
-		}
-		s.public = u
+	s := &server{
+		Options: o, front: front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts},
+		mux: http.NewServeMux(), routes: map[string]*served{}, literal: map[string]bool{},
+	}
+	if text := s.address(o.PublicURL); text != "" {
+		wrong = append(wrong, text)
 	}
 	if wrong != nil {
 		return nil, fault.New(op, fault.Invalid, "invalid_config", strings.Join(wrong, "; "))
@@ -158,9 +156,8 @@ func (s *server) build() error {
 	s.document = document
 	s.mux.HandleFunc("GET "+openAPIPath, s.serveDocument)
 	s.mux.HandleFunc("GET "+docsPath, s.serveErrorPage)
-	for _, method := range []string{http.MethodGet, http.MethodPost} { // GET serves HEAD too
-		s.mux.HandleFunc(method+" "+hooksPath+"{token}", s.serveHook)
-	}
+	hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts, drivers: s.Drivers}
+	hooks.register(s.mux)
 	return nil
 }
 
@@ -251,26 +248,6 @@ func (s *server) registered(method, path string) *huma.Operation {
 	default:
 		return item.Delete
 	}
-}
-
-// refusal makes the problem that a client sees, and logs what it does not.
-func (s *server) refusal(ctx context.Context, err error) *Problem {
-	p := *problemOf(err)
-	p.RequestID = requestID(ctx)
-	switch {
-	case p.Status == http.StatusServiceUnavailable: // an app's limit or absence: nobody has to act
-		s.Logger.WarnContext(ctx, "request not served now", "request_id", p.RequestID, "code", p.Code, "error", causeOf(&p))
-	case p.Status >= http.StatusInternalServerError:
-		s.Logger.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "status", p.Status, "code", p.Code, "error", causeOf(&p))
-	}
-	return &p
-}
-
-func causeOf(p *Problem) string {
-	if p.cause != nil {
-		return p.cause.Error()
-	}
-	return p.Detail
 }
 
 func (s *server) serveDocument(w http.ResponseWriter, _ *http.Request) {

@@ -4,22 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"path"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
@@ -32,81 +25,10 @@ const (
 
 // ServeHTTP implements http.Handler.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	started := s.Now()
-	id := s.NewID("req")
-	ctx := context.WithValue(connector.Foreground(withRequestID(r.Context(), id)), hostKey{}, r.Host)
-	rec := &recorder{ResponseWriter: w}
-	s.setHeaders(rec.Header(), id)
-	pattern := "-"
-	defer func() {
-		if v := recover(); v != nil {
-			s.Logger.ErrorContext(ctx, "handler panicked", "request_id", id, "route", pattern, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
-			if rec.status == 0 {
-				s.write(ctx, rec, problem(http.StatusInternalServerError, CodeInternal, ""))
-			}
-		}
-		s.Logger.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", pattern, "status", rec.status,
-			"duration_ms", s.Now().Sub(started).Milliseconds())
-	}()
-	if !s.knownHost(r.Host) {
-		s.write(ctx, rec, problem(http.StatusMisdirectedRequest, CodeHostNotAllowed, ""))
-		return
-	}
-	_, pattern = s.mux.Handler(r)
-	if p := s.serve(rec, r.WithContext(ctx), pattern); p != nil {
-		s.write(ctx, rec, p)
-	}
-}
-
-// setHeaders tells browsers to keep nothing and to run nothing.
-func (s *server) setHeaders(h http.Header, id string) {
-	h.Set("X-Request-Id", id)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	if s.public != nil && s.public.Scheme == "https" {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
-	}
-}
-
-// checkAddress refuses addresses that different readers would read differently.
-func checkAddress(r *http.Request) *Problem {
-	if len(r.URL.Path) > maxURL || len(r.URL.RawQuery) > maxURL {
-		return problem(http.StatusBadRequest, CodeBadAddress, "path or query are longer than 8 KiB")
-	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
-		return problem(http.StatusBadRequest, CodeBadAddress, "")
-	}
-	for name, values := range query {
-		if !utf8.ValidString(name) || len(values) != 1 || !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0) {
-			return problem(http.StatusBadRequest, CodeBadAddress, "every query parameter is given once, as UTF-8 text")
-		}
-	}
-	return nil
-}
-
-// knownHost tells whether a request was sent to us. A foreign page could reach
-// a server on one's own machine through a name of its own (DNS rebinding).
-func (s *server) knownHost(hostPort string) bool {
-	host := hostPort
-	if h, _, err := net.SplitHostPort(hostPort); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	if host == "" {
-		return false
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-		return true
-	}
-	if s.public != nil && strings.EqualFold(host, s.public.Hostname()) {
-		return true
-	}
-	return slices.ContainsFunc(s.AllowHosts, func(a string) bool { return a == "*" || strings.EqualFold(a, host) })
+	s.meet(w, r, func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem {
+		_, *pattern = s.mux.Handler(r)
+		return s.serve(w, r, *pattern)
+	})
 }
 
 // serve carries out a request; it returns the refusal when nothing was answered yet.
@@ -116,7 +38,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *
 	}
 	sv, isRoute := s.routes[pattern]
 	if pattern == "" || isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] {
-		return s.noRoute(r)
+		return noRoute(s.mux, r, func(pattern string) bool {
+			sv, isRoute := s.routes[pattern]
+			return isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] // /v1/connections/import is no connection
+		})
 	}
 	if p := checkAddress(r); p != nil {
 		return p
@@ -178,25 +103,6 @@ func checkQuery(r *http.Request, sv *served) *Problem {
 		}
 	}
 	return nil
-}
-
-// noRoute tells a wrong method from a wrong path.
-func (s *server) noRoute(r *http.Request) *Problem {
-	var allow []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
-		_, pattern := s.mux.Handler(other)
-		if sv, isRoute := s.routes[pattern]; isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] {
-			continue // /v1/connections/import is no connection
-		}
-		if pattern != "" {
-			allow = append(allow, m)
-		}
-	}
-	if allow == nil {
-		return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
-	}
-	return problem(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "").withHeader("Allow", strings.Join(allow, ", "))
 }
 
 // authenticate finds out who calls.
@@ -293,42 +199,6 @@ func copyTo(w http.ResponseWriter, a *access.Answer) {
 	_, _ = w.Write(a.Body) // the client is gone: nobody to tell
 }
 
-// write sends a problem.
-func (s *server) write(ctx context.Context, w http.ResponseWriter, p *Problem) {
-	p = s.refusal(ctx, p)
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", problemType)
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client is gone: nobody to tell
-}
-
-// recorder remembers the status for the log.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap serves http.ResponseController.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
 // buffer holds an answer back until it is remembered.
 type buffer struct {
 	header http.Header
@@ -345,7 +215,4 @@ func (b *buffer) WriteHeader(status int) { b.status = status }
 // Write implements http.ResponseWriter.
 func (b *buffer) Write(p []byte) (int, error) { return b.body.Write(p) }
 
-var (
-	_ http.ResponseWriter = (*recorder)(nil)
-	_ http.ResponseWriter = (*buffer)(nil)
-)
+var _ http.ResponseWriter = (*buffer)(nil)

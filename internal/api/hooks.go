@@ -3,20 +3,102 @@ package api
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 // maxEvents bounds one delivery.
 const maxEvents = 1000
 
+// HookEngine is what deliveries ask of the engine; see Engine.
+type HookEngine interface {
+	Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error
+}
+
+// HookAccounts is what deliveries ask of the accounts; see Accounts.
+type HookAccounts interface {
+	LookupWebhook(ctx context.Context, token string) (account.Delivery, error)
+	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
+}
+
+// HookOptions are what the surface of deliveries works with: a part of Options.
+type HookOptions struct {
+	Engine     HookEngine
+	Accounts   HookAccounts
+	Drivers    map[crm.AppID]connector.Driver
+	Now        func() time.Time
+	NewID      func(prefix string) string
+	Logger     *slog.Logger
+	PublicURL  string
+	AllowHosts []string
+}
+
+// hookServer takes deliveries in.
+type hookServer struct {
+	front
+	engine   HookEngine
+	accounts HookAccounts
+	drivers  map[crm.AppID]connector.Driver
+	mux      *http.ServeMux // only where it serves by itself
+}
+
+// NewHooks returns the surface for deliveries of apps alone: for a program that
+// serves nothing else, and must start fast. fault.Invalid, naming everything
+// that is missing or wrong in o.
+func NewHooks(o HookOptions) (http.Handler, error) {
+	s := &hookServer{
+		front:  front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts},
+		engine: o.Engine, accounts: o.Accounts, drivers: o.Drivers, mux: http.NewServeMux(),
+	}
+	var wrong []string
+	if o.Engine == nil || o.Accounts == nil || len(o.Drivers) == 0 || o.Now == nil || o.NewID == nil || o.Logger == nil {
+		wrong = append(wrong, "Engine, Accounts, Drivers, Now, NewID and Logger are all needed")
+	}
+	if text := s.address(o.PublicURL); text != "" {
+		wrong = append(wrong, text)
+	}
+	if wrong != nil {
+		return nil, fault.New("api: new hooks", fault.Invalid, "invalid_config", strings.Join(wrong, "; "))
+	}
+	s.register(s.mux)
+	return s, nil
+}
+
+// register adds the routes of deliveries.
+func (s *hookServer) register(mux *http.ServeMux) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} { // GET serves HEAD too
+		mux.HandleFunc(method+" "+hooksPath+"{token}", s.serveHook)
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *hookServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.meet(w, r, func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem {
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
+		}
+		if _, *pattern = s.mux.Handler(r); *pattern == "" {
+			return noRoute(s.mux, r, func(string) bool { return false })
+		}
+		if p := checkAddress(r); p != nil {
+			return p
+		}
+		s.mux.ServeHTTP(w, r)
+		return nil
+	})
+}
+
 // serveHook takes a delivery of an app in. It answers success only when every
 // event is queued; what is our own trouble is 503, so that the app sends again.
-func (s *server) serveHook(w http.ResponseWriter, r *http.Request) {
+func (s *hookServer) serveHook(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTime)
 	defer cancel()
 	reply, p := s.takeIn(ctx, w, r)
@@ -36,15 +118,15 @@ func (s *server) serveHook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) takeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) (connector.Reply, *Problem) {
-	d, err := s.Accounts.LookupWebhook(ctx, r.PathValue("token"))
+func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) (connector.Reply, *Problem) {
+	d, err := s.accounts.LookupWebhook(ctx, r.PathValue("token"))
 	if fault.Is(err, fault.NotFound) {
 		return connector.Reply{}, problem(http.StatusNotFound, CodeNotFound, "there is no such address")
 	}
 	if err != nil {
 		return connector.Reply{}, ourTrouble(err)
 	}
-	hooks := s.Drivers[d.App].Webhooks
+	hooks := s.drivers[d.App].Webhooks
 	if hooks == nil {
 		return connector.Reply{}, problem(http.StatusNotFound, CodeNotFound, "there is no such address")
 	}
@@ -56,7 +138,7 @@ func (s *server) takeIn(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		return connector.Reply{}, p
 	}
 	req := connector.WebhookRequest{Method: r.Method, URL: s.seenURL(r), Header: r.Header, Body: body}
-	if err := hooks.Verify(req, d.Trust, s.Now()); err != nil {
+	if err := hooks.Verify(req, d.Trust, s.now()); err != nil {
 		if fault.Is(err, fault.Denied) || fault.Is(err, fault.Invalid) {
 			return connector.Reply{}, problem(http.StatusUnauthorized, CodeForgedWebhook, "")
 		}
@@ -78,7 +160,7 @@ func (s *server) takeIn(ctx context.Context, w http.ResponseWriter, r *http.Requ
 
 // queue hands the account's own events over. A delivery that holds only events
 // of other portals was not meant for this account.
-func (s *server) queue(ctx context.Context, d account.Delivery, hooks connector.Webhooks, events []connector.Event) (connector.Reply, *Problem) {
+func (s *hookServer) queue(ctx context.Context, d account.Delivery, hooks connector.Webhooks, events []connector.Event) (connector.Reply, *Problem) {
 	own := filter(events, func(e connector.Event) bool {
 		return e.ExternalID == "" || d.Trust.ExternalID == "" || e.ExternalID == d.Trust.ExternalID
 	})
@@ -86,12 +168,12 @@ func (s *server) queue(ctx context.Context, d account.Delivery, hooks connector.
 		return connector.Reply{}, problem(http.StatusUnauthorized, CodeForgedWebhook, "")
 	}
 	if len(own) > 0 {
-		if err := s.Engine.Webhook(ctx, d.Workspace, d.Account, own); err != nil {
+		if err := s.engine.Webhook(ctx, d.Workspace, d.Account, own); err != nil {
 			return connector.Reply{}, ourTrouble(err)
 		}
 	}
-	if err := s.Accounts.Delivered(ctx, d.Workspace, d.Account); err != nil { // only a display depends on it
-		s.Logger.WarnContext(ctx, "delivery not noted", "request_id", requestID(ctx), "error", err.Error())
+	if err := s.accounts.Delivered(ctx, d.Workspace, d.Account); err != nil { // only a display depends on it
+		s.log.WarnContext(ctx, "delivery not noted", "request_id", requestID(ctx), "error", err.Error())
 	}
 	return hooks.Reply(), nil
 }
@@ -105,9 +187,9 @@ func ourTrouble(err error) *Problem {
 }
 
 // seenURL is the address as the app called it, which signatures cover.
-func (s *server) seenURL(r *http.Request) string {
-	if s.public != nil {
-		return s.public.Scheme + "://" + s.public.Host + r.URL.RequestURI()
+func (f *front) seenURL(r *http.Request) string {
+	if f.public != nil {
+		return f.public.Scheme + "://" + f.public.Host + r.URL.RequestURI()
 	}
 	scheme := "http"
 	if r.TLS != nil {
@@ -118,12 +200,14 @@ func (s *server) seenURL(r *http.Request) string {
 
 // publicBase is where browsers and apps reach us: as configured, else as the
 // present request did.
-func (s *server) publicBase(ctx context.Context) string {
-	if s.public != nil {
-		return s.public.Scheme + "://" + s.public.Host
+func (f *front) publicBase(ctx context.Context) string {
+	if f.public != nil {
+		return f.public.Scheme + "://" + f.public.Host
 	}
 	host, _ := ctx.Value(hostKey{}).(string)
 	return "http://" + host
 }
 
 type hostKey struct{}
+
+var _ http.Handler = (*hookServer)(nil)

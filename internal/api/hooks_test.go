@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -26,11 +27,36 @@ func hook(w *world) (path, secretText string) {
 
 func publicURL(o *Options) { o.PublicURL = "https://sync.example.com" }
 
-// TestX1_Webhooks sends authentic and forged deliveries.
+// alone has the world serve deliveries by the surface that knows nothing else.
+func (w *world) alone() {
+	w.t.Helper()
+	o := w.server.Options
+	var err error
+	w.handler, err = NewHooks(HookOptions{
+		Engine: o.Engine, Accounts: o.Accounts, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger, PublicURL: o.PublicURL, AllowHosts: o.AllowHosts,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestX1_Webhooks sends authentic and forged deliveries, to the whole surface
+// and to that of deliveries alone.
 func TestX1_Webhooks(t *testing.T) {
 	t.Parallel()
+	for name, with := range map[string]func(*world){"whole": func(*world) {}, "alone": (*world).alone} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testX1(t, with)
+		})
+	}
+}
+
+func testX1(t *testing.T, with func(*world)) {
+	t.Helper()
 	w := newWorld(t, publicURL)
 	path, key := hook(w)
+	with(w)
 	url := "https://sync.example.com" + path
 	body := `["1","2"]`
 	signed := func(key, url string, at time.Time, body string) option {
@@ -77,6 +103,46 @@ func TestX1_Webhooks(t *testing.T) {
 	w.must(200, "GET", path, "")
 	if r := w.must(200, "HEAD", path, ""); len(r.body) > 0 {
 		t.Errorf("HEAD has a body: %s", r.body)
+	}
+}
+
+// TestHooksAlone has the surface of deliveries refuse what is none, in the words
+// of the whole one.
+func TestHooksAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, publicURL)
+	path, _ := hook(w)
+	w.alone()
+	for name, c := range map[string]struct {
+		method, path string
+		status       int
+		code         string
+		host         string
+	}{
+		"another route":  {"GET", "/v1/health", 404, CodeNotFound, ""},
+		"no token":       {"POST", hooksPath, 404, CodeNotFound, ""},
+		"detour":         {"POST", "/x/.." + path, 404, CodeNotFound, ""},
+		"another method": {"PUT", path, 405, CodeMethodNotAllowed, ""},
+		"doubled query":  {"POST", path + "?a=1&a=2", 400, CodeBadAddress, ""},
+		"another host":   {"POST", path, 421, CodeHostNotAllowed, "evil.example.org"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := w.do(c.method, c.path, "", func(req *http.Request) {
+				if c.host != "" {
+					req.Host = c.host
+				}
+			})
+			if p := r.problem(t); r.status != c.status || p.Code != c.code || r.header.Get("X-Request-Id") != p.RequestID {
+				t.Errorf("got %d %q, want %d %q", r.status, p.Code, c.status, c.code)
+			}
+			if c.status == 405 && r.header.Get("Allow") != "GET, HEAD, POST" {
+				t.Errorf("Allow = %q", r.header.Get("Allow"))
+			}
+		})
+	}
+	_, err := NewHooks(HookOptions{PublicURL: "sync.example.com"})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Accounts") || !strings.Contains(err.Error(), "PublicURL") {
+		t.Errorf("NewHooks without anything = %v, want all of it named", err)
 	}
 }
 

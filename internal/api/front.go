@@ -1,0 +1,194 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+)
+
+// front is what every request meets first, whichever surface it is for. It
+// knows no route, so that a program with few of them links few.
+type front struct {
+	now    func() time.Time
+	newID  func(prefix string) string
+	log    *slog.Logger
+	public *url.URL // nil without an address of our own
+	allow  []string
+}
+
+// address reads PublicURL; "" when it is fine.
+func (f *front) address(text string) (wrong string) {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
+		return "PublicURL is not scheme://host[:port]"
+	}
+	f.public = u
+	return ""
+}
+
+// meet names the request, and logs it under the pattern of its route, never
+// under its path. What serve returns is answered as a problem.
+func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem) {
+	started := f.now()
+	id := f.newID("req")
+	ctx := context.WithValue(connector.Foreground(withRequestID(r.Context(), id)), hostKey{}, r.Host)
+	rec := &recorder{ResponseWriter: w}
+	f.setHeaders(rec.Header(), id)
+	pattern := "-"
+	defer func() {
+		if v := recover(); v != nil {
+			f.log.ErrorContext(ctx, "handler panicked", "request_id", id, "route", pattern, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			if rec.status == 0 {
+				f.write(ctx, rec, problem(http.StatusInternalServerError, CodeInternal, ""))
+			}
+		}
+		f.log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", pattern, "status", rec.status,
+			"duration_ms", f.now().Sub(started).Milliseconds())
+	}()
+	if !f.knownHost(r.Host) {
+		f.write(ctx, rec, problem(http.StatusMisdirectedRequest, CodeHostNotAllowed, ""))
+		return
+	}
+	if p := serve(rec, r.WithContext(ctx), &pattern); p != nil {
+		f.write(ctx, rec, p)
+	}
+}
+
+// setHeaders tells browsers to keep nothing and to run nothing.
+func (f *front) setHeaders(h http.Header, id string) {
+	h.Set("X-Request-Id", id)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if f.public != nil && f.public.Scheme == "https" {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// checkAddress refuses addresses that different readers would read differently.
+func checkAddress(r *http.Request) *Problem {
+	if len(r.URL.Path) > maxURL || len(r.URL.RawQuery) > maxURL {
+		return problem(http.StatusBadRequest, CodeBadAddress, "path or query are longer than 8 KiB")
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
+		return problem(http.StatusBadRequest, CodeBadAddress, "")
+	}
+	for name, values := range query {
+		if !utf8.ValidString(name) || len(values) != 1 || !utf8.ValidString(values[0]) || strings.ContainsRune(values[0], 0) {
+			return problem(http.StatusBadRequest, CodeBadAddress, "every query parameter is given once, as UTF-8 text")
+		}
+	}
+	return nil
+}
+
+// knownHost tells whether a request was sent to us. A foreign page could reach
+// a server on one's own machine through a name of its own (DNS rebinding).
+func (f *front) knownHost(hostPort string) bool {
+	host := hostPort
+	if h, _, err := net.SplitHostPort(hostPort); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if host == "" {
+		return false
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return true
+	}
+	if f.public != nil && strings.EqualFold(host, f.public.Hostname()) {
+		return true
+	}
+	return slices.ContainsFunc(f.allow, func(a string) bool { return a == "*" || strings.EqualFold(a, host) })
+}
+
+// noRoute tells a wrong method from a wrong path. Hidden are the patterns that
+// match a path only by mistake.
+func noRoute(mux *http.ServeMux, r *http.Request, hidden func(pattern string) bool) *Problem {
+	var allow []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
+		if _, pattern := mux.Handler(other); pattern != "" && !hidden(pattern) {
+			allow = append(allow, m)
+		}
+	}
+	if allow == nil {
+		return problem(http.StatusNotFound, CodeNotFound, "there is no such path")
+	}
+	return problem(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "").withHeader("Allow", strings.Join(allow, ", "))
+}
+
+// refusal makes the problem that a client sees, and logs what it does not.
+func (f *front) refusal(ctx context.Context, err error) *Problem {
+	p := *problemOf(err)
+	p.RequestID = requestID(ctx)
+	switch {
+	case p.Status == http.StatusServiceUnavailable: // an app's limit or absence: nobody has to act
+		f.log.WarnContext(ctx, "request not served now", "request_id", p.RequestID, "code", p.Code, "error", causeOf(&p))
+	case p.Status >= http.StatusInternalServerError:
+		f.log.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "status", p.Status, "code", p.Code, "error", causeOf(&p))
+	}
+	return &p
+}
+
+func causeOf(p *Problem) string {
+	if p.cause != nil {
+		return p.cause.Error()
+	}
+	return p.Detail
+}
+
+// write sends a problem.
+func (f *front) write(ctx context.Context, w http.ResponseWriter, p *Problem) {
+	p = f.refusal(ctx, p)
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client is gone: nobody to tell
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+var _ http.ResponseWriter = (*recorder)(nil)
