@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -35,6 +36,7 @@ func (c *simCommand) Run(ctx context.Context, w *world) error {
 	default:
 		o.Seeds = shortSeeds
 	}
+	debug.SetGCPercent(400) // worlds are small and short-lived
 	ended := make(chan *sim.Report, 1)
 	go func() { ended <- sim.Run(o) }()
 	select {

@@ -130,23 +130,13 @@ func (e *Engine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id cr
 
 // AccountAuthorized resumes every connection that waited for the account's authorisation.
 func (e *Engine) AccountAuthorized(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID) error {
-	cursor := ""
-	for {
-		conns, next, err := store.ListConnections(ctx, e.Store, ws, 100, cursor)
-		if err != nil {
-			return err
-		}
-		for _, c := range conns {
-			if c.Status == crm.StatusNeedsAuth && (c.Left.Account == account || c.Right.Account == account) {
-				if _, err := e.StartConnection(ctx, ws, c.ID); err != nil {
-					return err
-				}
-			}
-		}
-		if cursor = next; cursor == "" {
+	return e.eachConnection(ctx, ws, func(c *crm.Connection) error {
+		if c.Status != crm.StatusNeedsAuth || c.Left.Account != account && c.Right.Account != account {
 			return nil
 		}
-	}
+		_, err := e.StartConnection(ctx, ws, c.ID)
+		return err
+	})
 }
 
 // ConfirmDeletions lets the deletions that halted a sync be applied.

@@ -27,11 +27,26 @@ const maxDecoded = 256
 // is looked at before every write to an app; the document is decoded only when
 // its bytes differ from those read last.
 func (e *Engine) connection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, error) {
-	key := store.ConnectionKey(ws, id)
-	item, err := e.Store.Get(ctx, key)
+	item, err := e.Store.Get(ctx, store.ConnectionKey(ws, id))
 	if err != nil {
 		return nil, err
 	}
+	return e.decodeConnection(item)
+}
+
+// eachConnection calls f for every connection of a workspace; f changes none.
+func (e *Engine) eachConnection(ctx context.Context, ws crm.WorkspaceID, f func(*crm.Connection) error) error {
+	return e.eachItem(ctx, store.ConnectionsQuery(ws), func(item store.Item) error {
+		conn, err := e.decodeConnection(item)
+		if err != nil {
+			return err
+		}
+		return f(conn)
+	})
+}
+
+func (e *Engine) decodeConnection(item store.Item) (*crm.Connection, error) {
+	key := item.Key
 	e.mu.Lock()
 	known, ok := e.conns[key]
 	e.mu.Unlock()

@@ -9,28 +9,15 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // Webhook takes the verified events of one delivery. When it returns nil every
 // event is on the queue or in an inbox, for each sync that uses the account and
 // object; the app may then hear "success". An error means: send it again.
 func (e *Engine) Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error {
-	cursor := ""
-	for {
-		conns, next, err := store.ListConnections(ctx, e.Store, ws, 100, cursor)
-		if err != nil {
-			return err
-		}
-		for i := range conns {
-			if err := e.fanOut(ctx, ws, &conns[i], account, events); err != nil {
-				return err
-			}
-		}
-		if cursor = next; cursor == "" {
-			return nil
-		}
-	}
+	return e.eachConnection(ctx, ws, func(conn *crm.Connection) error {
+		return e.fanOut(ctx, ws, conn, account, events)
+	})
 }
 
 // fanOut queues the events for every sync of one connection that they concern.

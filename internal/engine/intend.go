@@ -103,8 +103,16 @@ func pack(b []byte) ([]byte, error) {
 // maxUnpacked bounds what one stored item may grow to.
 const maxUnpacked = 64 << 20
 
+// unpackers are decompressors at rest: each holds a window of 32 KiB.
+var unpackers = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
 func unpack(b []byte) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b)), maxUnpacked))
+	r := unpackers.Get().(io.ReadCloser)
+	defer unpackers.Put(r)
+	if err := r.(flate.Resetter).Reset(bytes.NewReader(b), nil); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(r, maxUnpacked))
 }
 
 // intend is the third step: claim the identities of records to be created and

@@ -79,20 +79,12 @@ func (e *Engine) ForgetLeases(ctx context.Context, ws crm.WorkspaceID) error {
 
 // eachSync calls f for every sync of a workspace.
 func (e *Engine) eachSync(ctx context.Context, ws crm.WorkspaceID, f func(*crm.Connection, *crm.Sync) error) error {
-	for cursor := ""; ; {
-		conns, next, err := store.ListConnections(ctx, e.Store, ws, 100, cursor)
-		if err != nil {
-			return err
-		}
-		for i := range conns {
-			for n := range conns[i].Syncs {
-				if err := f(&conns[i], &conns[i].Syncs[n]); err != nil {
-					return err
-				}
+	return e.eachConnection(ctx, ws, func(conn *crm.Connection) error {
+		for n := range conn.Syncs {
+			if err := f(conn, &conn.Syncs[n]); err != nil {
+				return err
 			}
 		}
-		if cursor = next; cursor == "" {
-			return nil
-		}
-	}
+		return nil
+	})
 }

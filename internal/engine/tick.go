@@ -28,9 +28,12 @@ func (e *Engine) Tick(ctx context.Context, budget time.Duration) error {
 		if age := e.Now().Sub(start); age < 0 || age >= budget || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		e.Sleep(ctx, time.Second)
+		e.Sleep(ctx, roundPause)
 	}
 }
+
+// roundPause is between two rounds of a tick: a window of chunks takes longer.
+const roundPause = 2 * time.Second
 
 // Round looks once at every sync that has something waiting. busy says that a
 // run is open or work is waiting for room in the queue.
@@ -108,10 +111,11 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	if err != nil {
 		return true, err
 	}
-	busy = busy || open || gone || drained
-	waiting, err := e.waiting(ctx, sc)
-	if err != nil || waiting || busy || st.OpenRun != "" {
-		return busy, err
+	if busy = busy || open || gone || drained; busy || st.OpenRun != "" {
+		return busy, nil
+	}
+	if waiting, err := e.waiting(ctx, sc); err != nil || waiting {
+		return false, err
 	}
 	if age := e.Now().Sub(a.Touched); age >= 0 && age < e.Tuning.AgendaFor {
 		return false, nil

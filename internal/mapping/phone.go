@@ -3,6 +3,7 @@ package mapping
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
@@ -20,6 +21,56 @@ var phoneShape = regexp.MustCompile(`(?i)^(?:tel:)?\s*([+\x{FF0B}]?[\p{Nd}\s()\[
 // known, keeps its digits and leading plus; global is false for it. It reports
 // ok false for text that is no phone number.
 func CanonicalPhone(s, country string) (number string, global, ok bool) {
+	key := spelling{s, country}
+	p, known := phones.get(key)
+	if !known {
+		p.number, p.global, p.ok = parsePhone(s, country)
+		phones.put(key, p)
+	}
+	return p.number, p.global, p.ok
+}
+
+// A record's phone is read several times on its way: to match it, to merge it,
+// to tell whether a side holds what was agreed. Parsing one costs some ten
+// microseconds, most of what planning costs.
+var phones = phoneMemo{known: map[spelling]phone{}}
+
+// maxPhones bounds the memo: it holds a few chunks' worth.
+const maxPhones = 4096
+
+type (
+	spelling struct{ text, country string }
+	phone    struct {
+		number     string
+		global, ok bool
+	}
+	phoneMemo struct {
+		mu    sync.Mutex
+		known map[spelling]phone
+	}
+)
+
+func (m *phoneMemo) get(s spelling) (phone, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p, ok := m.known[s]
+	return p, ok
+}
+
+func (m *phoneMemo) put(s spelling, p phone) {
+	if len(s.text) > 64 {
+		return // no phone number that comes twice
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.known) >= maxPhones {
+		clear(m.known)
+	}
+	s.text = strings.Clone(s.text) // it may be part of a whole answer
+	m.known[s] = p
+}
+
+func parsePhone(s, country string) (number string, global, ok bool) {
 	s = CanonicalText(s)
 	if len(s) > 250 {
 		return "", false, false

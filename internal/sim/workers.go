@@ -34,9 +34,10 @@ func (w *world) startWorkers() {
 	if err != nil || d.Visible == 0 {
 		return
 	}
-	n := d.Visible
-	if w.empty { // a group may be in flight: one look is enough
-		n = 1
+	n := w.queue.Ready()
+	if n == 0 { // all that waits is behind something in flight
+		w.poke(10 * time.Second)
+		return
 	}
 	for _, p := range w.workers {
 		if n > 0 && p.busy == 0 {
@@ -53,11 +54,9 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 	ds, err := q.Receive(ctx, w.set.receive, visibility)
 	if err != nil || len(ds) == 0 {
 		t.idle = true
-		w.empty = true
 		w.poke(10 * time.Second)
 		return
 	}
-	w.empty = false
 	w.deliveries += int64(len(ds))
 	calls, old := t.calls, w.outdated(ds)
 	verdicts := e.Work(ctx, ds)
@@ -89,15 +88,22 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 
 // outdated reports whether all messages are of an older generation.
 func (w *world) outdated(ds []queue.Delivery) bool {
-	c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection)
+	item, err := w.store.Get(w.ctx, store.ConnectionKey(workspace, connection))
 	if err != nil {
 		return false
+	}
+	if item.Version != w.genOf { // decoding it each time would cost more than the work itself
+		c, err := store.DecodeConnection(item)
+		if err != nil {
+			return false
+		}
+		w.gen, w.genOf = c.Generation, item.Version
 	}
 	for i := range ds {
 		var m struct {
 			Generation int64 `json:"gen"`
 		}
-		if json.Unmarshal(ds[i].Body, &m) != nil || m.Generation >= c.Generation {
+		if json.Unmarshal(ds[i].Body, &m) != nil || m.Generation >= w.gen {
 			return false
 		}
 	}

@@ -40,7 +40,8 @@ type world struct {
 	taskID int
 	cur    *task
 	poked  time.Time
-	empty  bool // the last look at the queue found nothing
+	gen    int64 // the connection's generation, as of item version genOf
+	genOf  int64
 	serial int64
 
 	store     *memstore.Store

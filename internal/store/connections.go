@@ -49,9 +49,16 @@ func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Con
 	return s.Write(ctx, Write{Item: Item{Key: ConnectionKey(ws, c.ID), Data: b}, If: IfVersion(seen)})
 }
 
+// ConnectionsQuery asks for a workspace's connections, by ID, still encoded.
+func ConnectionsQuery(ws crm.WorkspaceID) Query {
+	return Query{Table: Settings, Workspace: ws, Partition: "workspace", Prefix: connectionPrefix, Limit: 100}
+}
+
 // ListConnections returns one page of a workspace's connections, by ID.
 func ListConnections(ctx context.Context, s Store, ws crm.WorkspaceID, limit int, cursor string) ([]crm.Connection, string, error) {
-	page, err := s.Query(ctx, Query{Table: Settings, Workspace: ws, Partition: "workspace", Prefix: connectionPrefix, Limit: limit, Cursor: cursor})
+	q := ConnectionsQuery(ws)
+	q.Limit, q.Cursor = limit, cursor
+	page, err := s.Query(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}

@@ -182,6 +182,27 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	return out, nil
 }
 
+// Ready returns how many calls of Receive, each for one message, would find
+// something now. A consumer that pays for each look can wait for it.
+func (q *Queue) Ready() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.now()
+	ready := q.ready(now)
+	if !q.opts.OverlapGroups {
+		return len(ready)
+	}
+	n := 0
+	for _, l := range ready {
+		for _, m := range l.messages {
+			if !m.until.After(now) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // ready lists the groups that may be received from, the longest waiting first.
 // Messages beyond the retention vanish here.
 func (q *Queue) ready(now time.Time) []*lane {

@@ -171,3 +171,24 @@ func receive(t *testing.T, q queue.Queue, n int) []string {
 	}
 	return out
 }
+
+func TestReadyCountsWhatReceiveWouldFind(t *testing.T) {
+	now := time.Unix(0, 0)
+	for _, overlap := range []bool{false, true} {
+		q := memqueue.New(func() time.Time { return now }, memqueue.Options{OverlapGroups: overlap})
+		send(t, q, "a", "1", "2")
+		send(t, q, "b", "3")
+		found := 0
+		for want := q.Ready(); ; want = q.Ready() {
+			if got := len(receive(t, q, 1)); (got > 0) != (want > 0) {
+				t.Fatalf("overlap %v: ready %d, received %d", overlap, want, got)
+			} else if got == 0 {
+				break
+			}
+			found++
+		}
+		if want := map[bool]int{false: 2, true: 3}[overlap]; found != want {
+			t.Errorf("overlap %v: found %d, want %d", overlap, found, want)
+		}
+	}
+}
