@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/surface"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
@@ -27,7 +28,7 @@ func main() {
 
 // wire makes the handler of what the environment names.
 func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(env, cloud.All, log)
+	c, err := cloud.Open(env, cloud.All, log, schedules.Follow)
 	if err != nil {
 		return nil, err
 	}

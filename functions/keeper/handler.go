@@ -13,6 +13,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/schedule"
+	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -34,18 +36,21 @@ type syncs interface {
 
 // handler looks over all workspaces.
 type handler struct {
-	store   store.Store
-	engine  syncs
-	account func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
-	now     func() time.Time
-	stage   string    // of the metrics
-	metrics io.Writer // takes lines in embedded metric format
-	log     *slog.Logger
+	store  store.Store
+	engine syncs
+	// schedules are held against the settings; nil = there are none to hold.
+	schedules schedule.Schedules
+	account   func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
+	now       func() time.Time
+	stage     string    // of the metrics
+	metrics   io.Writer // takes lines in embedded metric format
+	log       *slog.Logger
 }
 
 // findings are what one look has found.
 type findings struct {
 	connections, overdue, resumed, troubles int
+	schedules                               *keep.Rebuilder // nil when they cannot be listed
 	unauthorized                            map[string]bool // accounts, by workspace and ID
 }
 
@@ -56,13 +61,34 @@ func (h *handler) Handle(ctx context.Context, _ json.RawMessage) error {
 	within, cancel := invocation.Reserve(ctx, reserve)
 	defer cancel()
 	f := &findings{unauthorized: map[string]bool{}}
+	h.listSchedules(within, f)
 	err := h.eachWorkspace(within, func(ws crm.WorkspaceID) error { return h.workspace(within, ws, f) })
+	mended := 0
+	if f.schedules != nil && err == nil { // else a schedule may belong to a connection that was not seen
+		var trouble error
+		if mended, trouble = f.schedules.Finish(within); trouble != nil {
+			h.log.WarnContext(ctx, "schedules not all mended; the next hour tries again", "error", trouble)
+		}
+	}
 	h.log.InfoContext(ctx, "looked over", "connections", f.connections, "overdue", f.overdue, "resumed", f.resumed,
-		"to_authorize", len(f.unauthorized), "troubles", f.troubles, "whole", err == nil)
+		"to_authorize", len(f.unauthorized), "troubles", f.troubles, "schedules_mended", mended, "whole", err == nil)
 	if err != nil {
 		return fmt.Errorf("keeper: %w", err)
 	}
 	return h.tell(f)
+}
+
+// listSchedules reads the schedules before the settings. All else goes on
+// without them.
+func (h *handler) listSchedules(ctx context.Context, f *findings) {
+	if h.schedules == nil {
+		return
+	}
+	var err error
+	if f.schedules, err = keep.List(ctx, h.store, h.schedules); err != nil {
+		f.troubles++
+		h.log.WarnContext(ctx, "schedules not listed; the next hour tries again", "error", err)
+	}
 }
 
 // eachWorkspace calls f for the home workspace and all others.
@@ -97,6 +123,9 @@ func (h *handler) workspace(ctx context.Context, ws crm.WorkspaceID, f *findings
 		}
 		for i := range conns {
 			f.connections++
+			if f.schedules != nil {
+				f.schedules.Connection(ctx, ws, &conns[i])
+			}
 			if err := h.connection(ctx, ws, &conns[i], f); err != nil {
 				if ctx.Err() != nil {
 					return err

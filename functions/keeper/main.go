@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
@@ -26,9 +27,15 @@ func main() {
 
 // wire makes the handler of what the environment names.
 func wire(env func(string) string, log *slog.Logger) (*handler, error) {
-	c, err := cloud.Open(env, cloud.Nothing, log)
+	c, err := cloud.Open(env, cloud.Schedules, log)
 	if err != nil {
 		return nil, err
 	}
-	return &handler{store: c.Store, engine: c.Engine, account: c.Accounts.Get, now: time.Now, stage: c.Environment.Stage, metrics: os.Stdout, log: log}, nil
+	all, err := schedules.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	return &handler{
+		store: c.Store, engine: c.Engine, schedules: all, account: c.Accounts.Get, now: time.Now, stage: c.Environment.Stage, metrics: os.Stdout, log: log,
+	}, nil
 }

@@ -32,7 +32,7 @@ var (
 	awsCalls = "internal/awscall"
 
 	// decorators are adapters that wrap their own port.
-	decorators = []string{"internal/connector/paced"}
+	decorators = []string{"internal/connector/paced", "internal/schedule/keep"}
 )
 
 // Standard packages that reach out of the process, or bring chance into it.
@@ -158,7 +158,7 @@ var edges = []Rule{{
 	Reason:   "errors and repetitions are alike for every service; which service is called is the adapters' business",
 }, {
 	Kind:     "stand-ins for AWS",
-	Packages: []string{"internal/awslocal"},
+	Packages: []string{"internal/awslocal/**"},
 	Outside:  awsSDK,
 	NotUse:   processLog,
 	Reason:   "it starts programs that others wrote; what is kept in them is the business of whoever asked",
@@ -259,7 +259,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // notOnTop stays out of programs: suites and references belong to tests, fakes
 // and the simulation to tests, functions/local and the programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal",
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
 	"internal/lambdarun/**",
 }
 

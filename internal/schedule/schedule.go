@@ -105,3 +105,28 @@ func CheckName(op, name string) error {
 	}
 	return nil
 }
+
+// Wanted are the schedules that a connection's settings ask for: one for each
+// sync that is pulled by the clock. A draft, and a connection that is being
+// deleted, want none; paused are those of a connection that a person switched
+// off. One that waits for an authorisation, or for a person's word on
+// deletions, keeps firing into nothing, because whoever wakes it need not be
+// one who may change schedules.
+func Wanted(ws crm.WorkspaceID, c *crm.Connection) []Schedule {
+	var all []Schedule
+	if c.Status == crm.StatusDraft || c.Status == crm.StatusDeleting {
+		return nil
+	}
+	for i := range c.Syncs {
+		s := &c.Syncs[i]
+		every := s.Interval()
+		if every <= 0 || s.Direction == crm.DirectionOff {
+			continue
+		}
+		all = append(all, Schedule{
+			Name: Name(ws, c.ID, s.ID), Workspace: ws, Connection: c.ID, Sync: s.ID,
+			Every: min(max(every.Truncate(time.Minute), MinEvery), MaxEvery), Paused: !c.Enabled || c.Status == crm.StatusPaused,
+		})
+	}
+	return all
+}

@@ -42,10 +42,10 @@ type Cloud struct {
 }
 
 // Open makes a function's parts of what its environment names. It calls
-// nobody.
+// nobody. Each of with may change Store and Queue before others build on them.
 //
 // Errors: fault.Invalid, naming every variable that is missing or cannot be used.
-func Open(env func(string) string, serves Serves, log *slog.Logger) (*Cloud, error) {
+func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func(*Cloud) error) (*Cloud, error) {
 	e, err := Read(env, serves)
 	if err != nil {
 		return nil, err
@@ -56,6 +56,11 @@ func Open(env func(string) string, serves Serves, log *slog.Logger) (*Cloud, err
 	}
 	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{}); err != nil {
 		return nil, err
+	}
+	for _, change := range with {
+		if err := change(c); err != nil {
+			return nil, err
+		}
 	}
 	sealer, err := kmskey.New(kms.NewFromConfig(e.SDK("KMS")), e.Key, time.Now, kmskey.Options{})
 	if err != nil {

@@ -32,18 +32,30 @@ const (
 	EnvAllowHosts    = "LOCKSTEP_ALLOW_HOSTS"         // optional: see egress; separated by commas
 	EnvVersion       = "LOCKSTEP_VERSION"             // optional: shown in the OpenAPI document
 	EnvSessionToken  = "AWS_SESSION_TOKEN"            //nolint:gosec // the name of a variable; set by Lambda
-	EnvEndpoint      = "AWS_ENDPOINT_URL_"            // optional, with DYNAMODB, SQS, KMS or SSM: a stand-in
+	EnvEndpoint      = "AWS_ENDPOINT_URL_"            // optional, with DYNAMODB, SQS, KMS, SSM or SCHEDULER: a stand-in
+
+	EnvScheduleGroup = "LOCKSTEP_SCHEDULE_GROUP"        // group of the schedules of syncs; nothing else may be in it
+	EnvScheduleRole  = "LOCKSTEP_SCHEDULE_ROLE_ARN"     // role by which they fire
+	EnvPullFunction  = "LOCKSTEP_PULL_FUNCTION_ARN"     // what they fire
+	EnvUndelivered   = "LOCKSTEP_UNDELIVERED_QUEUE_ARN" // where firings go that could not be delivered
 )
 
-// Serves says what a function serves over HTTP, which decides what it must be told.
+// Serves says what a function serves, which decides what it must be told.
 type Serves uint8
 
 // What functions serve.
 const (
-	Nothing Serves = iota
-	Hooks          // deliveries of apps: needs EnvPublicURL
-	All            // and the REST API: needs EnvAdminKey too
+	Hooks     Serves = 1 << iota                // deliveries of apps: needs EnvPublicURL
+	REST                                        // needs EnvAdminKey
+	Schedules                                   // keeps those of syncs: needs EnvScheduleGroup and what it goes with
+	Nothing   Serves = 0                        // of these
+	All              = Hooks | REST | Schedules // what the function behind the REST API does
 )
+
+// StageLocal is the stage of functions that run beside stand-ins. There is no
+// stand-in for the scheduler: whoever runs them fires pulls, unless
+// EnvScheduleGroup says otherwise.
+const StageLocal = "local"
 
 // Environment is what the variables say.
 type Environment struct {
@@ -58,10 +70,14 @@ type Environment struct {
 	AllowHosts []string
 	Version    string
 	Times      Times
+	Firing     Firing
 
 	shared    aws.Config
 	endpoints map[string]string // by service
 }
+
+// Firing is where schedules are and what they fire; empty without schedules.
+type Firing struct{ Group, Role, Function, Undelivered string }
 
 // Read reads the variables. Invalid, naming every one that is missing or
 // cannot be used.
@@ -82,17 +98,20 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	keys := credentials.NewStaticCredentialsProvider(need(EnvAccessKey), need(EnvSecretKey), env(EnvSessionToken))
 	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: client()}
 	e.endpoints = map[string]string{}
-	for _, service := range []string{"DYNAMODB", "SQS", "KMS", "SSM"} {
+	for _, service := range []string{"DYNAMODB", "SQS", "KMS", "SSM", "SCHEDULER"} {
 		e.endpoints[service] = env(EnvEndpoint + service)
 	}
-	if s >= Hooks {
+	if s&Hooks != 0 {
 		e.PublicURL = need(EnvPublicURL)
 		if u, err := url.Parse(e.PublicURL); e.PublicURL != "" && (err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "") {
 			wrong = append(wrong, EnvPublicURL+" is not scheme://host[:port]")
 		}
 	}
-	if s >= All {
+	if s&REST != 0 {
 		e.AdminKey = need(EnvAdminKey)
+	}
+	if s&Schedules != 0 && (e.Stage != StageLocal || env(EnvScheduleGroup) != "") {
+		e.Firing = Firing{need(EnvScheduleGroup), need(EnvScheduleRole), need(EnvPullFunction), need(EnvUndelivered)}
 	}
 	for host := range strings.SplitSeq(env(EnvAllowHosts), ",") {
 		if host = strings.TrimSpace(host); host != "" {
@@ -110,7 +129,8 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	return e, nil
 }
 
-// SDK is the configuration of a client of a service: DYNAMODB, SQS, KMS or SSM.
+// SDK is the configuration of a client of a service: DYNAMODB, SQS, KMS, SSM
+// or SCHEDULER.
 // It is made of the environment alone: the SDK's own loader also brings sign-in,
 // shared files and metadata services, none of which a function has.
 func (e *Environment) SDK(service string) aws.Config {

@@ -15,6 +15,8 @@ func variables() map[string]string {
 		cloud.EnvRegion: "eu-central-1", cloud.EnvAccessKey: "a", cloud.EnvSecretKey: "b", cloud.EnvSettingsTable: "settings", cloud.EnvLinksTable: "links",
 		cloud.EnvLogTable: "log", cloud.EnvQueueURL: "https://q", cloud.EnvDeadQueueURL: "https://d", cloud.EnvStage: "dev",
 		cloud.EnvKeyID: "arn:aws:kms:eu-central-1:000000000000:key/1", cloud.EnvPublicURL: "https://api.example.com", cloud.EnvAdminKey: "/lockstep/dev/admin-key",
+		cloud.EnvScheduleGroup: "lockstep-dev-syncs", cloud.EnvScheduleRole: "arn:aws:iam::000000000000:role/r", cloud.EnvPullFunction: "arn:aws:lambda:eu-central-1:000000000000:function:pull",
+		cloud.EnvUndelivered: "arn:aws:sqs:eu-central-1:000000000000:undelivered",
 	}
 }
 
@@ -34,6 +36,39 @@ func TestReadNamesEverything(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name+" is not set") {
 			t.Errorf("with nothing set, %s is not named: %v", name, err)
 		}
+	}
+}
+
+// TestReadAsksForNoMore has each function start with what it needs, and no more.
+func TestReadAsksForNoMore(t *testing.T) {
+	t.Parallel()
+	schedules := []string{cloud.EnvScheduleGroup, cloud.EnvScheduleRole, cloud.EnvPullFunction, cloud.EnvUndelivered}
+	for name, tt := range map[string]struct {
+		serves  cloud.Serves
+		without []string
+		stage   string
+	}{
+		"sync":              {cloud.Nothing, append([]string{cloud.EnvPublicURL, cloud.EnvAdminKey}, schedules...), "prod"},
+		"webhook":           {cloud.Hooks, append([]string{cloud.EnvAdminKey}, schedules...), "prod"},
+		"keeper":            {cloud.Schedules, []string{cloud.EnvPublicURL, cloud.EnvAdminKey}, "prod"},
+		"api on one's own":  {cloud.All, schedules, cloud.StageLocal},
+		"keeper on the way": {cloud.Schedules, schedules, cloud.StageLocal},
+	} {
+		env := variables()
+		env[cloud.EnvStage] = tt.stage
+		for _, v := range tt.without {
+			delete(env, v)
+		}
+		if _, err := cloud.Read(func(n string) string { return env[n] }, tt.serves); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// A group without what goes with it is half a setting, on every stage.
+	env := variables()
+	env[cloud.EnvStage] = cloud.StageLocal
+	delete(env, cloud.EnvScheduleRole)
+	if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.Schedules); err == nil || !strings.Contains(err.Error(), cloud.EnvScheduleRole) {
+		t.Errorf("half a setting: %v", err)
 	}
 }
 

@@ -57,7 +57,7 @@ func TestEveryFieldIsSentEveryTime(t *testing.T) {
 		if err := s.Put(t.Context(), some); err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(want, fake.all["sync-1"]); d != "" {
+		if d := cmp.Diff(want, fake.Schedule("sync-1")); d != "" {
 			t.Errorf("%s (-want +got):\n%s", how, d)
 		}
 	}
@@ -92,7 +92,7 @@ func TestForeignSchedulesHaveNoSync(t *testing.T) {
 		if err := s.Put(t.Context(), some); err != nil {
 			t.Fatal(err)
 		}
-		change(fake.all["sync-1"], fake.all["sync-1"]["Target"].(map[string]any))
+		change(fake.Schedule("sync-1"), fake.Schedule("sync-1")["Target"].(map[string]any))
 		if d := cmp.Diff([]schedule.Schedule{{Name: "sync-1"}}, list()); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
@@ -111,7 +111,7 @@ func TestRivals(t *testing.T) {
 	fake := newFake(t)
 	s := open(t, fake)
 	n := 0
-	fake.plan(func(call string) (int, string) {
+	fake.Plan(func(call string) (int, string) {
 		if n++; n == 1 {
 			return 404, "ResourceNotFoundException"
 		}
@@ -123,14 +123,14 @@ func TestRivals(t *testing.T) {
 	if err := s.Put(t.Context(), some); err != nil {
 		t.Error(err)
 	}
-	fake.plan(func(call string) (int, string) {
+	fake.Plan(func(call string) (int, string) {
 		if call == "PUT" {
 			return 404, "ResourceNotFoundException"
 		}
 		return 409, "ConflictException"
 	})
-	if err := s.Put(t.Context(), some); !fault.Is(err, fault.Throttled) || fake.count() > 8 {
-		t.Errorf("%v after %d calls, want throttled", err, fake.count())
+	if err := s.Put(t.Context(), some); !fault.Is(err, fault.Throttled) || len(fake.Calls()) > 8 {
+		t.Errorf("%v after %d calls, want throttled", err, len(fake.Calls()))
 	}
 }
 
@@ -142,7 +142,7 @@ func TestGoneWhileListed(t *testing.T) {
 	if err := s.Put(t.Context(), some); err != nil {
 		t.Fatal(err)
 	}
-	fake.plan(func(call string) (int, string) {
+	fake.Plan(func(call string) (int, string) {
 		if call == "GET" {
 			return 404, "ResourceNotFoundException"
 		}
@@ -173,10 +173,10 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 			"delete": func() error { return s.Delete(t.Context(), "sync-1") },
 			"list":   func() error { _, err := s.List(t.Context(), ""); return err },
 		} {
-			fake.plan(func(string) (int, string) { return f.status, f.code })
+			fake.Plan(func(string) (int, string) { return f.status, f.code })
 			err := call()
-			if fault.KindOf(err) != f.kind || fault.CodeOf(err) != f.want || fake.count() > 6 {
-				t.Errorf("%s under %s: %v after %d calls, want %v %s", cname, fname, err, fake.count(), f.kind, f.want)
+			if fault.KindOf(err) != f.kind || fault.CodeOf(err) != f.want || len(fake.Calls()) > 6 {
+				t.Errorf("%s under %s: %v after %d calls, want %v %s", cname, fname, err, len(fake.Calls()), f.kind, f.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "ada@") {
 				t.Errorf("%s under %s: the error quotes the service: %v", cname, fname, err)
