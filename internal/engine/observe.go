@@ -256,7 +256,7 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 			continue
 		}
 		if l.AliasOf == "" {
-			u.before = append(u.before, l.counted()...)
+			u.absorbed = l.counted()
 		}
 	}
 	return nil
@@ -405,7 +405,7 @@ func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
 		return nil
 	}
 	if l.AliasOf == "" {
-		u.before = append(u.before, l.counted()...)
+		u.absorbed = l.counted()
 	}
 	return nil
 }

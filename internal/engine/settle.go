@@ -32,8 +32,8 @@ type books struct {
 	s       *session
 	lot     *lot
 	page    string
-	aliases []store.Write // of new pairs: stored before links
-	links   []store.Write
+	aliases []linkWrite // of new pairs: stored before links
+	links   []linkWrite
 	entries []Entry
 	states  map[string]int64
 	day     map[string]int64
@@ -254,92 +254,6 @@ func sameLink(a, b *link) bool {
 	return errA == nil && errB == nil && bytes.Equal(ja, jb)
 }
 
-// keep adds the writes of a link and its alias.
-func (b *books) keep(u *unit, old, l *link) {
-	s := b.s
-	item, err := l.item(s.scope)
-	if err != nil {
-		s.Log.Error("link not encoded", "sync", s.name(), "error", err)
-		return
-	}
-	version := u.versions.Left
-	if l.Left == "" {
-		version = u.versions.Right
-	}
-	b.links = append(b.links, store.Write{Item: item, If: b.cond(version)})
-	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
-		alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
-		if err == nil {
-			b.aliases = append(b.aliases, store.Write{Item: alias, If: b.cond(u.versions.Right)})
-			b.pairs[item.Key], b.pairs[alias.Key] = true, true
-		}
-	}
-	for _, c := range u.before {
-		b.states[string(c.side)+":"+string(c.state)]--
-	}
-	for _, c := range l.counted() {
-		b.states[string(c.side)+":"+string(c.state)]++
-	}
-}
-
-func (b *books) cond(version int64) store.Condition {
-	if !b.s.on(guardLinkVersion) {
-		return store.Always
-	}
-	return store.IfVersion(version)
-}
-
-// unlink makes two records of a pair, each under its own key.
-func (b *books) unlink(u *unit) {
-	s, now := b.s, b.s.Now()
-	page := pageRef(s.con, now, b.page)
-	b.entries = append(b.entries, b.entry(u, len(b.entries)))
-	for _, side := range crm.Sides {
-		l := &link{State: crm.StateExcluded, Code: codeUnlinked, Settings: s.set.Digest(), Made: now, Since: now, Pages: []string{page}}
-		l.setID(side, u.link.id(side))
-		item, err := l.item(s.scope)
-		if err != nil {
-			s.Log.Error("link not encoded", "sync", s.name(), "error", err)
-			return
-		}
-		cond := b.cond(u.versions.Left)
-		if side == crm.Right {
-			cond = store.Always // the alias of the pair, which only its link's holder writes
-		}
-		b.links = append(b.links, store.Write{Item: item, If: cond})
-		b.states[string(side)+":"+string(crm.StateExcluded)]++
-	}
-	for _, c := range u.before {
-		b.states[string(c.side)+":"+string(c.state)]--
-	}
-}
-
-// noticeGone stores that a record was found missing; the tick counts and applies it.
-func (b *books) noticeGone(u *unit) {
-	side, id := u.side, u.id
-	if u.own() != nil {
-		side = side.Other()
-		id = u.link.id(side)
-	}
-	b.noticed = true
-	data, err := json.Marshal(goneItem{V: 1, At: b.s.Now()})
-	if err == nil {
-		b.links = append(b.links, store.Write{Item: store.Item{Key: b.s.gone(side, id), Data: data}})
-	}
-}
-
-// rehintOthers looks again at records that waited for this one: duplicates of
-// a deleted record may be alone now.
-func (b *books) rehintOthers(u *unit, old *link) {
-	b.links = append(b.links, store.Write{Op: store.Delete, Item: store.Item{Key: b.s.gone(u.side, u.id)}})
-	if old == nil {
-		return
-	}
-	for _, id := range old.Others {
-		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: id})
-	}
-}
-
 // count enters the outcome in the run's and the day's counters.
 func (b *books) count(u *unit) {
 	for _, j := range u.jobs {
@@ -354,65 +268,6 @@ func (b *books) count(u *unit) {
 			b.day["o:"+string(outcome)]++
 		}
 	}
-}
-
-// once keeps one write for each key. Two units may notice the same absence, or
-// one pair a record that another knows by itself: the pair is what counts.
-func (b *books) once(ws []store.Write) []store.Write {
-	at := map[store.Key]int{}
-	out := ws[:0:0]
-	for _, w := range ws {
-		i, twice := at[w.Item.Key]
-		switch {
-		case !twice:
-			at[w.Item.Key] = len(out)
-			out = append(out, w)
-		case b.pairs[w.Item.Key]:
-			b.s.Mark("pair_over_single")
-			if l, err := decodeLink(w.Item); err == nil && (l.AliasOf != "" || l.paired()) {
-				out[i] = w
-			}
-		}
-	}
-	return out
-}
-
-// storeLinks writes the aliases of new pairs, then links and notices side by
-// side, each over the version that was read. An alias whose link is missing is
-// passed over when it is met; a link whose alias belongs to another pair would
-// be taken for one: a worker that lost its lease while it slept must not get
-// that far.
-func (b *books) storeLinks(ctx context.Context) error {
-	if len(b.links) == 0 {
-		return nil
-	}
-	if b.noticed {
-		if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
-			return err
-		}
-	}
-	n := len(b.once(b.aliases))
-	all := b.once(slices.Concat(b.aliases, b.links))
-	if n > 0 {
-		if err := b.batchWrite(ctx, all[:n]); err != nil {
-			return err
-		}
-	}
-	return b.batchWrite(ctx, all[n:])
-}
-
-func (b *books) batchWrite(ctx context.Context, ws []store.Write) error {
-	_, errs := b.s.Store.BatchWrite(ctx, ws)
-	for _, err := range errs {
-		if err != nil {
-			if fault.Is(err, fault.Conflict) {
-				b.s.Mark("link_changed_meanwhile")
-				return fault.Wrap("engine: store links", fault.Unavailable, err)
-			}
-			return err
-		}
-	}
-	return nil
 }
 
 // close makes the one transaction that ends a lot.

@@ -23,6 +23,7 @@ type unit struct {
 	link     *link                    // nil = never seen
 	versions crm.PerSide[int64]       // item versions under the left and the right record's key
 	before   []counted                // states it was counted in before
+	absorbed []counted                // the same of a twin that it may be paired with
 	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
 	absent   crm.PerSide[bool]        // read, and not there
 	match    reconcile.Match          // of an unlinked record
@@ -191,6 +192,9 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 // under the settings that decided then: there is nothing to do.
 func (s *session) same(u *unit) bool {
 	l := u.link
+	if l != nil && l.Code == reconcile.CodeUpdateOnly && u.jobs[0].chunk.Kind == RunResync {
+		return false // a twin may have come since; only a pull that looks at everything asks for it again
+	}
 	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && s.settled(l) &&
 		!u.hint.Force && !u.hint.Gone && u.hint.Into == "" && u.hint.Op == "" && u.hint.Expect == ""
 }

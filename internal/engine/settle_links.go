@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// linkWrite is one write to what is remembered of records, with where these
+// were counted and are now.
+type linkWrite struct {
+	store.Write
+	from, to []counted
+}
+
+// keep adds the writes of a link and its alias.
+func (b *books) keep(u *unit, old, l *link) {
+	s := b.s
+	item, err := l.item(s.scope)
+	if err != nil {
+		s.Log.Error("link not encoded", "sync", s.name(), "error", err)
+		return
+	}
+	version := u.versions.Left
+	if l.Left == "" {
+		version = u.versions.Right
+	}
+	from := u.before
+	if l.paired() {
+		from = slices.Concat(from, u.absorbed)
+	}
+	b.links = append(b.links, linkWrite{store.Write{Item: item, If: b.cond(version)}, from, l.counted()})
+	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
+		alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
+		if err == nil {
+			b.aliases = append(b.aliases, linkWrite{Write: store.Write{Item: alias, If: b.cond(u.versions.Right)}})
+			b.pairs[item.Key], b.pairs[alias.Key] = true, true
+		}
+	}
+}
+
+func (b *books) cond(version int64) store.Condition {
+	if !b.s.on(guardLinkVersion) {
+		return store.Always
+	}
+	return store.IfVersion(version)
+}
+
+// storeLinks writes the aliases of new pairs, then links and notices side by
+// side, each over the version that was read. An alias whose link is missing is
+// passed over when it is met; a link whose alias belongs to another pair would
+// be taken for one: a worker that lost its lease while it slept must not get
+// that far.
+func (b *books) storeLinks(ctx context.Context) error {
+	if len(b.links) == 0 {
+		return nil
+	}
+	if b.noticed {
+		if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
+			return err
+		}
+	}
+	n := len(b.once(b.aliases))
+	all := b.once(slices.Concat(b.aliases, b.links))
+	for _, w := range all {
+		for _, c := range w.from {
+			b.states[string(c.side)+":"+string(c.state)]--
+		}
+		for _, c := range w.to {
+			b.states[string(c.side)+":"+string(c.state)]++
+		}
+	}
+	if n > 0 {
+		if err := b.batchWrite(ctx, all[:n]); err != nil {
+			return err
+		}
+	}
+	return b.batchWrite(ctx, all[n:])
+}
+
+func (b *books) batchWrite(ctx context.Context, links []linkWrite) error {
+	ws := make([]store.Write, len(links))
+	for i := range links {
+		ws[i] = links[i].Write
+	}
+	_, errs := b.s.Store.BatchWrite(ctx, ws)
+	for _, err := range errs {
+		if err != nil {
+			if fault.Is(err, fault.Conflict) {
+				b.s.Mark("link_changed_meanwhile")
+				return fault.Wrap("engine: store links", fault.Unavailable, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// once keeps one write for each key. Two units may notice the same absence, or
+// one pair a record that another knows by itself: the pair is what counts.
+func (b *books) once(ws []linkWrite) []linkWrite {
+	at := map[store.Key]int{}
+	out := ws[:0:0]
+	for _, w := range ws {
+		i, twice := at[w.Item.Key]
+		switch {
+		case !twice:
+			at[w.Item.Key] = len(out)
+			out = append(out, w)
+		case b.pairs[w.Item.Key]:
+			b.s.Mark("pair_over_single")
+			if l, err := decodeLink(w.Item); err == nil && (l.AliasOf != "" || l.paired()) {
+				out[i] = w
+			}
+		}
+	}
+	return out
+}
+
+// unlink makes two records of a pair, each under its own key.
+func (b *books) unlink(u *unit) {
+	s, now := b.s, b.s.Now()
+	page := pageRef(s.con, now, b.page)
+	b.entries = append(b.entries, b.entry(u, len(b.entries)))
+	for _, side := range crm.Sides {
+		l := &link{State: crm.StateExcluded, Code: codeUnlinked, Settings: s.set.Digest(), Made: now, Since: now, Pages: []string{page}}
+		l.setID(side, u.link.id(side))
+		item, err := l.item(s.scope)
+		if err != nil {
+			s.Log.Error("link not encoded", "sync", s.name(), "error", err)
+			return
+		}
+		cond := b.cond(u.versions.Left)
+		if side == crm.Right {
+			cond = store.Always // the alias of the pair, which only its link's holder writes
+		}
+		w := linkWrite{Write: store.Write{Item: item, If: cond}, to: l.counted()}
+		if side == crm.Left {
+			w.from = u.before
+		}
+		b.links = append(b.links, w)
+	}
+}
+
+// noticeGone stores that a record was found missing; the tick counts and applies it.
+func (b *books) noticeGone(u *unit) {
+	side, id := u.side, u.id
+	if u.own() != nil {
+		side = side.Other()
+		id = u.link.id(side)
+	}
+	b.noticed = true
+	data, err := json.Marshal(goneItem{V: 1, At: b.s.Now()})
+	if err == nil {
+		b.links = append(b.links, linkWrite{Write: store.Write{Item: store.Item{Key: b.s.gone(side, id), Data: data}}})
+	}
+}
+
+// rehintOthers looks again at records that waited for this one: duplicates of
+// a deleted record may be alone now.
+func (b *books) rehintOthers(u *unit, old *link) {
+	b.links = append(b.links, linkWrite{Write: store.Write{Op: store.Delete, Item: store.Item{Key: b.s.gone(u.side, u.id)}}})
+	if old == nil {
+		return
+	}
+	for _, id := range old.Others {
+		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: id})
+	}
+}
