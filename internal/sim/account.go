@@ -125,6 +125,11 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 			c.w.blipped[ref{c.side, ids[i]}] = true
 			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.NotFound, "", "for a moment it is not there")}
 		}
+		for i := range out {
+			if fault.Is(out[i].Err, fault.NotFound) {
+				c.w.blipped[ref{c.side, ids[i]}] = true // rightly denied once, and once more after it came back, is twice as well
+			}
+		}
 		c.w.reads++
 		if err == nil && c.w.cur != nil {
 			for _, id := range ids {
