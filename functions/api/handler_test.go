@@ -17,6 +17,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/surface"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
@@ -49,23 +50,26 @@ func newFunction(t *testing.T) *invocation.HTTP {
 	if err != nil {
 		t.Fatal(err)
 	}
-	surface, err := api.New(api.Options{
+	rest, err := api.New(api.Options{
 		Engine: b.Engine, Accounts: accounts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
-		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey),
+		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Auth: surface.Users{},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newHandler(surface, slog.New(slog.DiscardHandler))
+	return newHandler(rest, slog.New(slog.DiscardHandler))
 }
 
-func send(t *testing.T, h *invocation.HTTP, name string) events.APIGatewayV2HTTPResponse {
+func send(t *testing.T, h *invocation.HTTP, name string, change ...func(event string) string) events.APIGatewayV2HTTPResponse {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "events", name+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b = []byte(strings.ReplaceAll(string(b), "API_KEY", operatorKey))
+	for _, f := range change {
+		b = []byte(f(string(b)))
+	}
 	if b, err = lambda.NewHandler(h.Handle).Invoke(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
@@ -117,5 +121,56 @@ func TestRefusals(t *testing.T) {
 		if r.StatusCode != want.status || p.Code != want.code {
 			t.Errorf("%s: %d %q, want %d %q; %s", name, r.StatusCode, p.Code, want.status, want.code, r.Body)
 		}
+	}
+}
+
+// TestUsers come with claims that API Gateway has verified, and with nothing else.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	h := newFunction(t)
+	const claim = `"custom:lockstep_role": "viewer"`
+	for name, tt := range map[string]struct {
+		event  string
+		change func(event string) string
+		status int
+		code   string
+	}{
+		"viewer reads": {"api-user", func(e string) string { return e }, http.StatusOK, ""},
+		"viewer makes": {"api-user", func(e string) string { return strings.ReplaceAll(e, `"GET"`, `"POST"`) }, http.StatusForbidden, "role_too_low"},
+		"admin makes": {"api-user", func(e string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(e, claim, `"custom:lockstep_role": "admin"`), `"GET"`, `"POST"`)
+		}, http.StatusBadRequest, "body_required"},
+		"no operator": {"api-user", func(e string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(e, claim, `"custom:lockstep_role": "admin"`), "/v1/connections", "/v1/workspaces")
+		}, http.StatusForbidden, "role_too_low"},
+		"unknown role":     {"api-user", func(e string) string { return strings.ReplaceAll(e, claim, `"custom:lockstep_role": "operator"`) }, http.StatusForbidden, "user_without_access"},
+		"no workspace":     {"api-user-without-workspace", func(e string) string { return e }, http.StatusForbidden, "user_without_access"},
+		"token, no claims": {"api-user", func(e string) string { return strings.ReplaceAll(e, `"authorizer"`, `"unverified"`) }, http.StatusUnauthorized, "unauthorized"},
+		"claims by header": {"api-unauthorized", func(e string) string {
+			return strings.ReplaceAll(e, `"accept"`, `"custom:lockstep_workspace": "default", "sub": "x", "custom:lockstep_role": "admin", "accept"`)
+		}, http.StatusUnauthorized, "unauthorized"},
+		"claims, no bearer": {"api-user", func(e string) string { return strings.ReplaceAll(e, "Bearer ", "Basic ") }, http.StatusUnauthorized, "unauthorized"},
+		"key beside claims": {"api-user", func(e string) string {
+			at := strings.Index(e, "Bearer ")
+			return e[:at] + "Bearer " + operatorKey + e[at+strings.Index(e[at:], `"`):]
+		}, http.StatusOK, ""},
+		"claims no map": {"api-user", func(e string) string { return strings.ReplaceAll(e, `"claims": {`, `"claims": 7, "other": {`) }, http.StatusBadRequest, "malformed_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := send(t, h, tt.event, tt.change)
+			var p struct {
+				Code string `json:"code"`
+			}
+			if err := json.Unmarshal([]byte(r.Body), &p); err != nil {
+				t.Fatal(err)
+			}
+			if r.StatusCode != tt.status || p.Code != tt.code {
+				t.Errorf("%d %q, want %d %q: %s", r.StatusCode, p.Code, tt.status, tt.code, r.Body)
+			}
+			if asks := r.Headers["Www-Authenticate"] != ""; asks != (tt.status == http.StatusUnauthorized) {
+				t.Errorf("asks for a token: %v", asks)
+			}
+		})
 	}
 }

@@ -51,9 +51,6 @@ func (s *Stack) role(spec *functionSpec, group awslogs.LogGroup) awsiam.Role {
 		more(s.changeSchedules()...)
 		// A list is of the account; the group is a filter of the request.
 		more(allow("ListSchedules", []string{"scheduler:ListSchedules"}, jsii.String("*")))
-		if s.config.MailFrom != "" {
-			more(allow("Mail", []string{"ses:SendEmail"}, s.arn("ses", "identity/"+s.config.MailFrom)))
-		}
 	}
 	return awsiam.NewRole(s.stack, jsii.String(spec.id+"Role"), &awsiam.RoleProps{
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),

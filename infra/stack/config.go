@@ -40,7 +40,6 @@ type Config struct {
 	FacebookClient    string   // facebookClient, facebookSecret: the same for Facebook
 	FacebookSecret    string
 	AlertEmail        string  // alertEmail: who gets alarms and budget warnings
-	MailFrom          string  // mailFrom: address, verified in SES, that alerts to users come from; "" = no mail
 	BudgetUSD         float64 // budgetUsd: monthly bill of the account that is warned about
 	Domain            string  // domain: a name of one's own for the HTTP API
 	CertificateARN    string  // certificateArn: its certificate, in the same region
@@ -111,7 +110,6 @@ func newConfig(lookup func(string) any, root string) (*Config, error) {
 		FacebookClient:    r.text("facebookClient", ""),
 		FacebookSecret:    r.text("facebookSecret", ""),
 		AlertEmail:        r.text("alertEmail", ""),
-		MailFrom:          r.text("mailFrom", ""),
 		BudgetUSD:         r.number("budgetUsd", 25, 1, 1e6),
 		Domain:            r.text("domain", ""),
 		CertificateARN:    r.text("certificateArn", ""),
@@ -231,7 +229,6 @@ func (r *reader) check(c *Config) {
 		r.add("stage: %q is neither %s nor %s", c.Stage, Dev, Prod)
 	}
 	form("alertEmail", c.AlertEmail, emailForm, "an e-mail address")
-	form("mailFrom", c.MailFrom, emailForm, "an e-mail address")
 	form("domain", c.Domain, domainForm, "a host name")
 	form("certificateArn", c.CertificateARN, certForm, "the ARN of a certificate")
 	form("loginDomain", c.LoginDomain, prefixForm, "a prefix of letters, digits and hyphens")

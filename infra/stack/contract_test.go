@@ -84,20 +84,59 @@ func TestEnvironmentIsWhatTheProgramsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	always := []string{"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID"}
+	always := []string{
+		"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE",
+		"LOCKSTEP_ALLOW_HOSTS", // chosen in this template
+	}
+	schedules := []string{"LOCKSTEP_SCHEDULE_GROUP", "LOCKSTEP_SCHEDULE_ROLE_ARN", "LOCKSTEP_PULL_FUNCTION_ARN", "LOCKSTEP_UNDELIVERED_QUEUE_ARN"}
 	must := map[string][]string{
-		webhook: {"LOCKSTEP_PUBLIC_URL"}, pull: nil, sync: nil, keeper: nil,
-		api: {"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"},
+		webhook: {"LOCKSTEP_PUBLIC_URL"}, pull: nil, sync: nil, keeper: schedules,
+		api: append([]string{"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"}, schedules...),
 	}
 	for name, more := range must {
 		_, f := full.function(t, name)
 		set, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
-		for _, v := range append(slices.Clone(always), more...) {
-			if set[v] == nil {
-				t.Errorf("%s lacks %s", name, v)
-			}
+		want := append(slices.Clone(always), more...)
+		slices.Sort(want)
+		if got := sorted(set); !slices.Equal(got, want) {
+			t.Errorf("%s has %v, want %v", name, got, want)
+		}
+		for _, v := range want {
 			if !read[v] {
 				t.Errorf("%s: nothing in internal reads %s", name, v)
+			}
+		}
+	}
+}
+
+// TestClaimsAreAsTheFunctionReadsThem: an attribute that users could write
+// would let them choose their workspace and role.
+func TestClaimsAreAsTheFunctionReadsThem(t *testing.T) {
+	its := constants(t, "internal/access/claims.go")
+	prefix := its["customPrefix"]
+	src, err := os.ReadFile("../../internal/access/claims.go")
+	if err != nil || prefix == "" {
+		t.Fatal(err)
+	}
+	for _, name := range []string{workspaceAttribute, roleAttribute} {
+		if !strings.Contains(string(src), `customPrefix + "`+name+`"`) {
+			t.Errorf("internal/access/claims.go does not read %s%s", prefix, name)
+		}
+	}
+	for _, tm := range []template{dev, prod, full} {
+		for id, client := range tm.of("AWS::Cognito::UserPoolClient") {
+			for _, a := range list(client.Properties["WriteAttributes"]) {
+				if strings.HasPrefix(fmt.Sprint(a), prefix) {
+					t.Errorf("%s: users write %v", id, a)
+				}
+			}
+			for _, name := range []string{workspaceAttribute, roleAttribute} {
+				if !slices.Contains(list(client.Properties["ReadAttributes"]), any(prefix+name)) {
+					t.Errorf("%s: the ID token lacks %s", id, name)
+				}
+			}
+			if len(list(client.Properties["WriteAttributes"])) == 0 {
+				t.Errorf("%s: without a list users write every attribute", id)
 			}
 		}
 	}

@@ -103,7 +103,7 @@ func (s *Stack) environment(function string) *map[string]*string {
 		env["LOCKSTEP_ALLOW_HOSTS"] = jsii.String(s.config.AllowHosts)
 	}
 	switch function {
-	case webhook, keeper:
+	case webhook:
 		env["LOCKSTEP_PUBLIC_URL"] = s.publicURL
 	case api:
 		env["LOCKSTEP_PUBLIC_URL"] = s.publicURL
@@ -114,9 +114,6 @@ func (s *Stack) environment(function string) *map[string]*string {
 		env["LOCKSTEP_SCHEDULE_ROLE_ARN"] = s.scheduleRole.RoleArn()
 		env["LOCKSTEP_PULL_FUNCTION_ARN"] = s.functions[pull].FunctionArn()
 		env["LOCKSTEP_UNDELIVERED_QUEUE_ARN"] = s.undelivered.QueueArn()
-	}
-	if function == keeper && s.config.MailFrom != "" {
-		env["LOCKSTEP_MAIL_FROM"] = jsii.String(s.config.MailFrom)
 	}
 	return &env
 }

@@ -459,7 +459,7 @@ func TestP11_WhoMayWhat(t *testing.T) {
 		api:     with(map[string]string{"Send": send, "Depth": depth, "SealSecrets": seal, "Schedules": schedules, "PassScheduleRole": pass, "AdminKey": "ssm:GetParameter"}),
 		keeper: with(map[string]string{
 			"Depth": depth, "SealSecrets": seal, "Undelivered": undelivered, "Schedules": schedules, "PassScheduleRole": pass,
-			"ListSchedules": "scheduler:ListSchedules", "Mail": "ses:SendEmail",
+			"ListSchedules": "scheduler:ListSchedules",
 		}),
 	}
 	service := regexp.MustCompile(`^[a-z]+:`)

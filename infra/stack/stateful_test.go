@@ -67,13 +67,27 @@ func replaced(old, now map[string]map[string]any) []string {
 			names := maps.Clone(old[id])
 			maps.Copy(names, now[id])
 			for _, p := range sorted(names) {
-				if text(old[id][p]) != text(now[id][p]) {
+				if text(old[id][p]) != text(now[id][p]) && !grown(p, old[id][p], now[id][p]) {
 					out = append(out, fmt.Sprintf("%s (%v): %s was %s, is %s", id, old[id]["Type"], p, text(old[id][p]), text(now[id][p])))
 				}
 			}
 		}
 	}
 	return out
+}
+
+// grown tells whether a property only got more of what it may get more of: a
+// user pool takes further attributes, and lets go of none.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html
+func grown(property string, old, now any) bool {
+	if property != "Schema" || old == nil {
+		return false
+	}
+	has := map[string]bool{}
+	for _, v := range list(now) {
+		has[text(v)] = true
+	}
+	return !slices.ContainsFunc(list(old), func(v any) bool { return !has[text(v)] })
 }
 
 func text(v any) string {
@@ -147,6 +161,23 @@ func TestReplacementsAreSeen(t *testing.T) {
 				t.Errorf("losses %q, want one with %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// TestAttributesAreAdded, and neither changed nor taken away.
+func TestAttributesAreAdded(t *testing.T) {
+	users := func(attributes ...any) map[string]map[string]any {
+		return map[string]map[string]any{"Users": {"Type": "AWS::Cognito::UserPool", "Schema": attributes}}
+	}
+	for name, tc := range map[string]struct {
+		now    map[string]map[string]any
+		losses int
+	}{
+		"added": {users("c", "a", "b"), 0}, "changed": {users("a", "x"), 1}, "taken away": {users("a"), 1}, "all gone": {map[string]map[string]any{"Users": {"Type": "AWS::Cognito::UserPool"}}, 1},
+	} {
+		if got := replaced(users("a", "b"), tc.now); len(got) != tc.losses {
+			t.Errorf("%s: losses %q, want %d", name, got, tc.losses)
+		}
 	}
 }
 

@@ -6,10 +6,14 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// workspaceAttribute says which workspace a user belongs to; it reaches the
-// function as the claim custom:lockstep_workspace of the ID token. Users can
-// read it and never write it.
-const workspaceAttribute = "lockstep_workspace"
+// workspaceAttribute and roleAttribute say which workspace a user belongs to
+// and what the user may do there; they reach the function as the claims
+// custom:lockstep_workspace and custom:lockstep_role of the ID token. Users can
+// read them and never write them.
+const (
+	workspaceAttribute = "lockstep_workspace"
+	roleAttribute      = "lockstep_role"
+)
 
 // userPool are the users and the client through which the console logs them in.
 func (s *Stack) userPool() {
@@ -29,6 +33,9 @@ func (s *Stack) userPool() {
 		CustomAttributes: &map[string]awscognito.ICustomAttribute{
 			workspaceAttribute: awscognito.NewStringAttribute(&awscognito.StringAttributeProps{
 				MinLen: jsii.Number(1), MaxLen: jsii.Number(64), Mutable: jsii.Bool(true),
+			}),
+			roleAttribute: awscognito.NewStringAttribute(&awscognito.StringAttributeProps{
+				MinLen: jsii.Number(1), MaxLen: jsii.Number(16), Mutable: jsii.Bool(true),
 			}),
 		},
 		PasswordPolicy: &awscognito.PasswordPolicy{
@@ -55,7 +62,7 @@ func (s *Stack) userPool() {
 		IdTokenValidity:            awscdk.Duration_Hours(jsii.Number(1)),
 		RefreshTokenValidity:       awscdk.Duration_Days(jsii.Number(30)),
 		SupportedIdentityProviders: &providers,
-		ReadAttributes:             clientAttributes().WithCustomAttributes(jsii.String(workspaceAttribute)),
+		ReadAttributes:             clientAttributes().WithCustomAttributes(jsii.String(workspaceAttribute), jsii.String(roleAttribute)),
 		WriteAttributes:            clientAttributes(),
 		DisableOAuth:               jsii.Bool(s.config.LoginDomain == ""),
 	}

@@ -120,7 +120,7 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 		return access.With(ctx, p), token, nil
 	}
 	refused := problemOf(err)
-	if fault.Is(err, fault.Denied) {
+	if fault.Is(err, fault.Denied) && fault.CodeOf(err) != access.CodeNoAccess { // else another token would not help
 		refused.Status, refused.Title = http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized)
 		refused.setHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
 	}

@@ -1,5 +1,7 @@
 package api
 
+import "github.com/lockstep-crm/lockstep/internal/access"
+
 // requestCodes are about the request as such.
 var requestCodes = []Code{
 	{CodeInternal, "something went wrong on our side", EffectRequest, "try again; when it stays, give the operator the request_id"},
@@ -27,6 +29,7 @@ var requestCodes = []Code{
 	{CodeNotFound, "there is no such thing, or not for this caller", EffectRequest, "check the ID and the workspace of the key"},
 	{CodeMethodNotAllowed, "the path exists, but not with this method", EffectRequest, "see the header Allow"},
 	{"unauthorized", "the request has no valid bearer token", EffectRequest, "send Authorization: Bearer with an API key"},
+	{access.CodeNoAccess, "the user is logged in, but belongs to no workspace or has no role in it", EffectRequest, "ask the operator to set the user's workspace and role"},
 	{"token_expired", "the API key has expired", EffectRequest, "ask an admin for a new key"},
 	{CodeRoleTooLow, "the role of the key is not enough for this call", EffectRequest, "use a key with the role named in the detail"},
 	{CodeAccessDenied, "the connection's access rule does not let this user in", EffectRequest, "ask an admin to change the connection's access or the user's roles"},

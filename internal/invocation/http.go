@@ -61,6 +61,9 @@ func request(ctx context.Context, event []byte) (*http.Request, error) {
 			return nil, errors.New("the body is not base64, as the event says")
 		}
 	}
+	if a := e.RequestContext.Authorizer; a != nil && a.JWT != nil {
+		ctx = context.WithValue(ctx, claimsKey{}, a.JWT.Claims)
+	}
 	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
 	if err != nil {
 		return nil, errNoRequest
@@ -79,6 +82,17 @@ func request(ctx context.Context, event []byte) (*http.Request, error) {
 	r.Header.Del("Host") // as net/http has it
 	r.RemoteAddr = e.RequestContext.HTTP.SourceIP + ":0"
 	return r, nil
+}
+
+type claimsKey struct{}
+
+// Claims returns the claims of the token that API Gateway has verified before
+// it called; nil when the route asks for none. Nothing that a caller sends can
+// bring claims in.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+func Claims(ctx context.Context) map[string]string {
+	claims, _ := ctx.Value(claimsKey{}).(map[string]string)
+	return claims
 }
 
 // address is the path as it came; where API Gateway has decoded it into

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
@@ -17,6 +18,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/invocation"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -36,8 +38,17 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 	return api.New(api.Options{
 		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
-		AdminKey: key, Version: c.Environment.Version,
+		AdminKey: key, Version: c.Environment.Version, Auth: Users{},
 	})
+}
+
+// Users are the callers whose token API Gateway has verified. It reads the
+// claims that came with the event, and never the token.
+type Users struct{}
+
+// Authenticate implements access.Authenticator.
+func (Users) Authenticate(ctx context.Context, _ string) (access.Principal, error) {
+	return access.FromClaims(invocation.Claims(ctx))
 }
 
 // readAdminKey reads the operator's key from the parameter store, where the
@@ -119,4 +130,7 @@ func (l logins) authorized(ctx context.Context, ws crm.WorkspaceID, id crm.Accou
 	}
 }
 
-var _ api.Accounts = logins{}
+var (
+	_ api.Accounts         = logins{}
+	_ access.Authenticator = Users{}
+)
