@@ -42,10 +42,10 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws e2e tools clean lambda invoke
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 run: build ## build, then keep two fake CRMs with made-up people in step, until Ctrl-C
 	bin/lockstep demo
@@ -65,6 +65,12 @@ verify: build $(VENV) fuzz ## conformance and other outside judges, then 5 s of 
 	for s in scripts/verify.d/*; do \
 		if [ -f "$$s" ] && [ -x "$$s" ]; then echo "== $$s"; "$$s"; fi; \
 	done
+
+e2e: standins ## the functions as they are deployed, killed at random, on stand-ins for AWS: 2,000 people a side, nothing lost (3 minutes)
+	@for fn in $(FUNCTIONS); do \
+		CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o dist/$(HOST_ARCH)/$$fn/bootstrap ./functions/$$fn; \
+	done
+	$(GO) run ./scripts/e2e -programs dist/$(HOST_ARCH)
 
 verify-full: build ## every figure of docs/invariants.md: target, measured, pass (long)
 	$(GO) run ./scripts/verifyfull

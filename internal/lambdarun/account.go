@@ -27,14 +27,31 @@ type Account struct {
 	Services *Services
 	AdminKey string
 
+	SQS      string // endpoint of the queue's service
+	QueueURL string
+	DeadURL  string // of its dead-letter queue
+
 	closers []func()
+}
+
+// AccountOptions say what an Account is made of. The zero value is what
+// OpenAccount makes.
+type AccountOptions struct {
+	SQS         func(context.Context) (*awslocal.Server, error) // nil = awslocal.StartSQS
+	MaxReceives int                                             // of a message before it is a dead letter; 0 = queue.DefaultMaxReceives
 }
 
 const keyARN = "arn:aws:kms:" + region + ":000000000000:key/00000000-0000-4000-8000-000000000000"
 
 // OpenAccount starts the stand-ins. awslocal.ErrMissing when one of them is not
 // installed. The caller closes the account.
-func OpenAccount(ctx context.Context) (_ *Account, err error) {
+func OpenAccount(ctx context.Context) (*Account, error) { return AccountOptions{}.Open(ctx) }
+
+// Open is OpenAccount with options.
+func (o AccountOptions) Open(ctx context.Context) (_ *Account, err error) {
+	if o.SQS == nil {
+		o.SQS = awslocal.StartSQS
+	}
 	a := &Account{AdminKey: "local-" + newID()}
 	defer func() {
 		if err != nil {
@@ -46,7 +63,7 @@ func OpenAccount(ctx context.Context) (_ *Account, err error) {
 		return nil, err
 	}
 	a.closers = append(a.closers, db.Close)
-	mq, err := awslocal.StartSQS(ctx)
+	mq, err := o.SQS(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +76,14 @@ func OpenAccount(ctx context.Context) (_ *Account, err error) {
 		return nil, err
 	}
 	client := sqs.NewFromConfig(mq.Config())
-	url, dead, err := sqsqueue.Create(ctx, client, "changes", 0)
+	url, dead, err := sqsqueue.Create(ctx, client, "changes", o.MaxReceives)
 	if err != nil {
 		return nil, err
 	}
 	if a.Queue, err = sqsqueue.New(client, url, dead, sqsqueue.Options{}); err != nil {
 		return nil, err
 	}
+	a.SQS, a.QueueURL, a.DeadURL = mq.Endpoint, url, dead
 	services, err := a.serve(ctx)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -55,6 +56,8 @@ type Counts struct {
 	Failed  int // answers that were errors
 	Timeout int // instances killed at the time limit
 	Killed  int // instances killed by Kill
+	Stalled int // instances stopped by Stall
+	Lost    int // events whose instance ended before it answered, not by the time limit
 }
 
 // New returns a function without instances; the first event starts one.
@@ -142,6 +145,8 @@ func (f *Function) give(i *instance, err error) {
 		f.counts.Failed++
 	case errors.Is(err, ErrTimeout):
 		f.counts.Timeout++
+	case err != nil:
+		f.counts.Lost++
 	}
 	if i.alive() && !f.closed {
 		f.idle = append(f.idle, i)
@@ -150,27 +155,55 @@ func (f *Function) give(i *instance, err error) {
 	delete(f.all, i)
 }
 
-// Kill ends one instance at once, a busy one if there is any, as a crash of
-// its machine would. It reports whether there was one.
-func (f *Function) Kill() bool {
+// Kill ends one instance at once, as a crash of its machine would: a busy one
+// if there is any, else, unless busyOnly, an idle one. It reports whether there
+// was one.
+func (f *Function) Kill(busyOnly bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	idle := map[*instance]bool{}
-	for _, i := range f.idle {
-		idle[i] = true
+	victim := f.busy()
+	if victim == nil && !busyOnly && len(f.idle) > 0 {
+		victim = f.idle[0]
 	}
-	var victim *instance
-	for i := range f.all {
-		if victim = i; !idle[i] {
-			break
-		}
-	}
-	if victim == nil {
+	if victim == nil || !victim.alive() {
 		return false
 	}
 	f.counts.Killed++
 	victim.kill()
 	return true
+}
+
+// Busy reports whether an instance has an event in hand.
+func (f *Function) Busy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.busy() != nil
+}
+
+// Stall stops a busy instance in the middle of its work, as a machine that
+// hangs would, until the time limit ends it. It reports whether there was one.
+func (f *Function) Stall() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	victim := f.busy()
+	if victim == nil {
+		return false
+	}
+	f.counts.Stalled++
+	victim.stalled = true
+	victim.freeze()
+	return true
+}
+
+// busy returns an instance that has an event in hand and has not been stalled;
+// nil when there is none. The lock is held.
+func (f *Function) busy() *instance {
+	for i := range f.all {
+		if !i.stalled && i.alive() && !slices.Contains(f.idle, i) {
+			return i
+		}
+	}
+	return nil
 }
 
 // Counts returns what was done so far.

@@ -32,6 +32,8 @@ type instance struct {
 	done chan struct{} // closed when the process has ended
 	once sync.Once
 
+	stalled bool // by Function.Stall, under the function's lock
+
 	ready   chan struct{} // a /next is waiting
 	events  chan call
 	answers chan result

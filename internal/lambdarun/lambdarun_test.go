@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,11 +30,7 @@ const asFunction = "LOCKSTEP_TEST_AS_FUNCTION"
 func TestMain(m *testing.M) {
 	switch os.Getenv(asFunction) {
 	case "":
-		code := m.Run()
-		if functionsDir != "" {
-			_ = os.RemoveAll(functionsDir) // a folder for temporary files
-		}
-		os.Exit(code)
+		os.Exit(m.Run())
 	case "broken":
 		os.Exit(3)
 	default:
@@ -225,12 +222,37 @@ func TestConcurrencyAndKill(t *testing.T) {
 		}
 	}
 	for range 2 {
-		for !f.Kill() {
+		for !f.Kill(true) {
 			<-time.After(5 * time.Millisecond)
 		}
 		if err := <-ended; !errors.Is(err, lambdarun.ErrExited) {
 			t.Errorf("a killed instance: %v", err)
 		}
+	}
+}
+
+func TestStall(t *testing.T) {
+	t.Parallel()
+	f := function(t, lambdarun.Options{Timeout: 500 * time.Millisecond})
+	if f.Stall() || f.Kill(true) {
+		t.Error("something was stopped where nothing worked")
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.Invoke(t.Context(), []byte(`{"do":"hang"}`))
+		ended <- err
+	}()
+	for !f.Stall() {
+		<-time.After(5 * time.Millisecond)
+	}
+	if f.Kill(true) {
+		t.Error("a stalled instance was killed before its time")
+	}
+	if err := <-ended; !errors.Is(err, lambdarun.ErrTimeout) {
+		t.Errorf("a stalled instance: %v", err)
+	}
+	if c := f.Counts(); c.Stalled != 1 || c.Timeout != 1 || c.Killed+c.Lost != 0 {
+		t.Errorf("counts %+v, want one stall and its time-out", c)
 	}
 }
 
@@ -341,6 +363,59 @@ func TestPollerRemovesWhatWasWorked(t *testing.T) {
 	}
 	d, err := q.Depth(t.Context())
 	if err != nil || d.Visible+d.InFlight+d.Dead != 0 {
+		t.Errorf("the queue holds %+v, %v; want nothing", d, err)
+	}
+}
+
+// TestPollerRepeats hands batches in twice, beside and after later ones; what
+// comes of the repetition does not matter.
+func TestPollerRepeats(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New(time.Now, memqueue.Options{})
+	var ms []queue.Message
+	for i := range 5 {
+		ms = append(ms, queue.Message{Group: "g", Dedup: strconv.Itoa(i), Body: []byte{'a' + byte(i)}})
+	}
+	for _, err := range q.Send(t.Context(), ms) {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var order, bodies string
+	plan := []lambdarun.Repeat{lambdarun.Later, lambdarun.Never, lambdarun.Beside, lambdarun.Never, lambdarun.Never}
+	p := &lambdarun.Poller{Queue: q, Visibility: time.Minute, MaxBatch: 1, Repeat: func() lambdarun.Repeat {
+		r := plan[0]
+		plan = plan[1:]
+		return r
+	}, Function: answers(func(event []byte) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		var e struct {
+			Records []struct{ MessageID, Body string }
+		}
+		if err := json.Unmarshal(event, &e); err != nil {
+			return "", err
+		}
+		again := strings.Contains(bodies, e.Records[0].Body)
+		bodies += e.Records[0].Body
+		if again {
+			order += strings.ToUpper(e.Records[0].Body)
+			return "", errors.New("a repetition that fails")
+		}
+		order += e.Records[0].Body
+		return `{"batchItemFailures":[]}`, nil
+	})}
+	for range 5 {
+		if n, err := p.Once(t.Context()); n != 1 || err != nil {
+			t.Fatalf("Once = %d, %v; want one message", n, err)
+		}
+	}
+	if order != "abcCdAe" {
+		t.Errorf("handed in as %q, want the third twice and the first again after three more", order)
+	}
+	if c := p.Counts(); c.Batches != 5 || c.Beside != 1 || c.Later != 1 || c.Failed != 0 || p.Pending() != 0 {
+		t.Errorf("counts %+v and %d pending, want five batches and two repetitions", c, p.Pending())
+	}
+	if d, err := q.Depth(t.Context()); err != nil || d.Visible+d.InFlight != 0 {
 		t.Errorf("the queue holds %+v, %v; want nothing", d, err)
 	}
 }

@@ -1,0 +1,153 @@
+// Command e2e proves the functions as they are deployed: it runs their
+// bootstraps as Lambda runs them, with stand-ins for DynamoDB and SQS and fakes
+// as CRMs, kills them at random, and holds what both CRMs end with against what
+// was typed into them. Beside it the program with its embedded stores goes
+// through the same scenario and has to end with the same people.
+//
+// It prints what happened and a table of targets, and exits with 1 when one is
+// missed: "make e2e".
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/e2e"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	missed, err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+	if missed > 0 {
+		_, _ = fmt.Fprintf(os.Stderr, "e2e: %d targets missed\n", missed)
+		os.Exit(1)
+	}
+}
+
+// limit bounds the whole.
+const limit = 15 * time.Minute
+
+// outcome is what came of one deployment.
+type outcome struct {
+	name   string
+	result *e2e.Result
+	err    error
+}
+
+func run(ctx context.Context, args []string, out, log io.Writer) (missed int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	f := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	f.SetOutput(log)
+	programs := f.String("programs", "dist/amd64", "folder with <function>/bootstrap")
+	seed := f.Uint64("seed", 1, "of the chance of kills and repetitions")
+	var s e2e.Scenario
+	f.IntVar(&s.People, "people", 2000, "people in each CRM at first")
+	f.IntVar(&s.Edits, "edits", 500, "edits on each side, half by schedule, half by webhook")
+	f.IntVar(&s.Newcomers, "newcomers", 20, "people made on each side meanwhile")
+	f.IntVar(&s.Poisoned, "poisoned", 2, "records that cannot be read for a while")
+	f.Float64Var(&s.Share, "share", 0.1, "of deliveries that are doubled, and as many late")
+	f.IntVar(&s.Trouble.Kills, "kills", 20, "instances killed at random")
+	f.IntVar(&s.Trouble.Stalls, "stalls", 1, "instances stalled until their time limit")
+	if err := f.Parse(args); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	var mu sync.Mutex
+	say := func(name string) func(string, ...any) {
+		return func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			_, _ = fmt.Fprintf(log, "%-9s %s\n", name, fmt.Sprintf(format, args...))
+		}
+	}
+	var running *e2e.Running
+	all := []*outcome{{name: "functions"}, {name: "embedded"}}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		o, mine := all[0], s
+		mine.Say = say(o.name)
+		o.result, o.err = mine.Play(ctx, func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
+			var err error
+			running, err = e2e.Cloud{Programs: *programs, AllowHosts: hosts, Share: s.Share, Seed: *seed}.Open(ctx)
+			return running, err
+		})
+	})
+	wg.Go(func() {
+		o, mine := all[1], s
+		mine.Say = say(o.name)
+		o.result, o.err = mine.Play(ctx, func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
+			return e2e.Local{AllowHosts: hosts}.Open(ctx)
+		})
+	})
+	wg.Wait()
+	if err := errors.Join(all[0].err, all[1].err); err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, running.Log())
+	}
+	missed, err = report(out, all, time.Since(start))
+	if missed > 0 {
+		_, _ = fmt.Fprintf(log, "the functions said in the end:\n%s", running.Log())
+	}
+	return missed, err
+}
+
+// report prints what happened and the table, and counts the targets missed.
+func report(out io.Writer, all []*outcome, took time.Duration) (missed int, err error) {
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, o := range all {
+		_, _ = fmt.Fprintf(w, "\n%s, %.0f s\n", o.name, o.result.Took.Seconds())
+		for _, line := range o.result.Happened {
+			_, _ = fmt.Fprintf(w, "  %s\n", line)
+		}
+	}
+	_, _ = fmt.Fprintln(w, "\nrun\tfigure\ttarget\tmeasured\tpass")
+	line := func(run string, f e2e.Figure) {
+		pass := "yes"
+		if !f.Pass {
+			pass = "NO"
+			missed++
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", run, f.Goal, f.Target, f.Measured, pass)
+	}
+	for _, o := range all {
+		for _, f := range o.result.Figures {
+			line(o.name, f)
+		}
+	}
+	for i, side := range []string{"left", "right"} {
+		a, b := all[0].result.People[i], all[1].result.People[i]
+		n := differing(a, b)
+		line("both", e2e.Figure{Goal: side + ": records of one run that the other has not", Target: "0", Measured: fmt.Sprintf("%d of %d", n, len(a)), Pass: n == 0 && len(a) > 0})
+	}
+	_, _ = fmt.Fprintf(w, "\n%.0f s in all, %d targets missed\n", took.Seconds(), missed)
+	return missed, w.Flush()
+}
+
+// differing counts the lines of two sorted lists that are in one of them only.
+func differing(a, b []string) (n int) {
+	for len(a) > 0 && len(b) > 0 {
+		switch c := slices.Compare(a[:1], b[:1]); {
+		case c == 0:
+			a, b = a[1:], b[1:]
+		case c < 0:
+			a, n = a[1:], n+1
+		default:
+			b, n = b[1:], n+1
+		}
+	}
+	return n + len(a) + len(b)
+}
