@@ -166,6 +166,11 @@ func (b *batch) decideFound(u *unit) {
 		u.decided = true
 		return
 	}
+	if b.coming.promised(other, b.set.IdentityKeys(other, u.partner()), u.id) || b.coming.promised(u.side, b.set.IdentityKeys(u.side, u.own()), u.match.Record.ID) {
+		b.Mark("create_still_open")
+		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
+		return
+	}
 	twin := unitKey{other, u.match.Record.ID}
 	if first := b.pairs[twin]; first != nil && first != u && b.on(guardTwinTaken) {
 		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
@@ -217,7 +222,7 @@ func (b *batch) decideCreate(u *unit) {
 	}
 	if b.coming.holds(u) {
 		b.Mark("create_still_open")
-		u.deferFor(max(b.coming.lag, time.Second), "create_in_flight")
+		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
 		return
 	}
 	for _, k := range u.keys {

@@ -172,10 +172,35 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 		u.match = s.set.Decide(u.side, u.own(), answers)
 		u.twins = s.doubles(u, found)
 	}
+	if err := s.readBorn(ctx, open); err != nil {
+		return err
+	}
 	if err := s.loadCandidates(ctx, open); err != nil {
 		return err
 	}
 	return s.readTwins(ctx, open)
+}
+
+// readBorn takes the record that a unit was stored as the twin of for the match,
+// whatever either is called by now: its worker ended before it stored the pair.
+func (s *session) readBorn(ctx context.Context, us []*unit) error {
+	var born []*unit
+	for _, u := range us {
+		if u.born != "" {
+			born = append(born, u)
+		}
+	}
+	if err := s.read(ctx, crm.Left, born, func(u *unit) crm.RecordID { return u.born }); err != nil {
+		return err
+	}
+	for _, u := range born {
+		u.absent.Left = false // if it is gone, another twin may be there
+		if twin := u.rec.Left; twin != nil {
+			s.Mark("half_pair_completed")
+			u.match, u.twins = reconcile.Match{Kind: reconcile.MatchFound, Record: twin}, nil
+		}
+	}
+	return nil
 }
 
 // readTwins reads the twins that were found once more by ID: what a search

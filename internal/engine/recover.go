@@ -93,17 +93,16 @@ func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []inte
 			return err
 		}
 	}
-	links := make([]*link, len(us))
-	for i, u := range us {
-		links[i] = u.link
-	}
-	if err := s.mendAliases(ctx, links); err != nil {
-		return err
-	}
 	if err := s.logLost(ctx, in, pairs); err != nil {
 		return fmt.Errorf("log what lost: %w", err)
 	}
 	for _, p := range pairs {
+		if !p.link.paired() {
+			if err := s.fence(ctx, crm.Left, p.id); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.agreeLanded(ctx, p); err != nil {
 			return err
 		}
@@ -173,7 +172,7 @@ func (s *session) history(ctx context.Context, side crm.Side, pairs []*openPair)
 // agreeLanded stores the base of one pair whose writes landed, unless its link
 // was settled before the crash.
 func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
-	if !p.link.paired() || !s.on(guardIntentLanded) {
+	if !s.on(guardIntentLanded) {
 		return nil
 	}
 	l := p.link.clone()

@@ -16,8 +16,8 @@ import (
 // be looked up yet.
 type coming struct {
 	sources map[unitKey]bool
-	claims  [2]map[string]bool // by side: identities of records that may have been made there
-	keyless [2]bool            // by side: a record without identity may have been made there
+	claims  [2]map[string]crm.RecordID // by side: identities of records that may have been made there, with their source
+	keyless [2]bool                    // by side: a record without identity may have been made there
 	lag     time.Duration
 }
 
@@ -26,7 +26,16 @@ type coming struct {
 func (c *coming) holds(u *unit) bool {
 	made := c.claims[u.side.Index()]
 	return c.sources[unitKey{u.side, u.id}] || len(u.keys) == 0 && c.keyless[u.side.Index()] ||
-		slices.ContainsFunc(u.keys, func(k reconcile.Key) bool { return made[k.Canonical] })
+		slices.ContainsFunc(u.keys, func(k reconcile.Key) bool { return made[k.Canonical] != "" })
+}
+
+// promised reports whether a record of side with these identities may be the
+// one that was being created for another record than source.
+func (c *coming) promised(side crm.Side, keys []reconcile.Key, source crm.RecordID) bool {
+	return slices.ContainsFunc(keys, func(k reconcile.Key) bool {
+		of := c.claims[side.Index()][k.Canonical]
+		return of != "" && of != source
+	})
 }
 
 // wait notes a create that is still open.
@@ -38,9 +47,9 @@ func (c *coming) wait(e *intentEntry) {
 	c.lag = max(c.lag, e.Lag)
 	for _, claim := range e.Claims {
 		if c.claims[e.Side.Index()] == nil {
-			c.claims[e.Side.Index()] = map[string]bool{}
+			c.claims[e.Side.Index()] = map[string]crm.RecordID{}
 		}
-		c.claims[e.Side.Index()][claim] = true
+		c.claims[e.Side.Index()][claim] = e.source()
 	}
 	if len(e.Claims) == 0 {
 		c.keyless[e.Side.Index()] = true
@@ -81,7 +90,7 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			rest = append(rest, e) // its claim makes others wait
 			continue
 		}
-		if linked, err := s.mended(ctx, &e, nil); err != nil {
+		if linked, err := s.joined(ctx, &e, nil); err != nil {
 			return nil, err
 		} else if linked {
 			continue
@@ -96,14 +105,24 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 		}
 		switch {
 		case found != nil:
-			if err := s.tie(ctx, &e, found); err != nil {
+			tied, err := s.tie(ctx, &e, found)
+			if err != nil {
 				return nil, err
+			}
+			if !tied {
+				s.Mark("create_left_to_match")
+				if err := s.fence(ctx, e.Side.Other(), e.source()); err != nil {
+					return nil, err
+				}
 			}
 		case waits:
 			rest = append(rest, e)
 			continue
 		default:
 			s.Mark("create_left_to_match") // it did not land, or the normal match knows better
+			if err := s.fence(ctx, e.Side.Other(), e.source()); err != nil {
+				return nil, err
+			}
 		}
 		s.freeClaims(ctx, e.Side, e.Claims, in.ID)
 	}
@@ -116,9 +135,9 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 	return rest, nil
 }
 
-// mended reports whether the source of a create is linked already, or one of
-// the records found is linked to it; the pair's alias is then there too.
-func (s *session) mended(ctx context.Context, e *intentEntry, found []crm.Record) (bool, error) {
+// joined reports whether the source of a create is linked already, or one of
+// the records found is linked to it.
+func (s *session) joined(ctx context.Context, e *intentEntry, found []crm.Record) (bool, error) {
 	us := []*unit{{side: e.Side.Other(), id: e.source()}}
 	for _, r := range found {
 		us = append(us, &unit{side: e.Side, id: r.ID})
@@ -128,28 +147,29 @@ func (s *session) mended(ctx context.Context, e *intentEntry, found []crm.Record
 	}
 	for _, u := range us {
 		if u.link.paired() && u.link.id(e.Side.Other()) == e.source() {
-			return true, s.mendAliases(ctx, []*link{u.link})
+			return true, nil
 		}
 	}
 	return false, nil
 }
 
 // tie joins a created record to its source. What it holds of what was intended
-// is agreed on, so that an edit of the source since then travels on.
-func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) error {
+// is agreed on, so that an edit of the source since then travels on. False:
+// the record was seen by itself meanwhile, and the normal match knows better.
+func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) (tied bool, err error) {
 	u := &unit{side: e.Side.Other(), id: e.source()}
 	if err := s.loadLinks(ctx, []*unit{u}); err != nil {
-		return err
+		return false, err
 	}
 	if u.link.paired() {
-		return nil
+		return true, nil
 	}
 	twin := &unit{side: e.Side, id: created.ID}
 	if err := s.loadLinks(ctx, []*unit{twin}); err != nil {
-		return err
+		return false, err
 	}
 	if twin.link.paired() || twin.link != nil && !s.holdsAll(e, created) {
-		return nil // it was seen by itself meanwhile: the normal match knows better
+		return false, nil
 	}
 	s.Mark("created_record_found")
 	l := u.link.clone()
@@ -168,20 +188,20 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	}
 	item, err := l.item(s.scope)
 	if err != nil {
-		return err
+		return false, err
 	}
 	alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Either record may have had an item of its own before.
 	versions := u.versions
 	versions.Set(e.Side, twin.versions.Get(e.Side))
 	ws := []store.Write{{Item: item, If: store.IfVersion(versions.Left)}, {Item: alias, If: store.IfVersion(versions.Right)}}
 	if err := s.Store.Transact(ctx, ws); err != nil {
-		return fmt.Errorf("join a created record: %w", err)
+		return false, fmt.Errorf("join a created record: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // lookByIdentity finds the one record that holds the identity which the create
@@ -199,7 +219,7 @@ func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Reco
 			same = append(same, r)
 		}
 	}
-	if linked, err := s.mended(ctx, e, same); err != nil || linked {
+	if linked, err := s.joined(ctx, e, same); err != nil || linked {
 		return nil, err
 	}
 	if len(same) > 1 { // doubles: ours is the one that holds all we wrote
@@ -236,7 +256,7 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 				return r, nil
 			}
 			if u.link.id(e.Side.Other()) == e.source() {
-				return r, s.mendAliases(ctx, []*link{u.link}) // joined already; only the alias was not stored any more
+				return r, nil // joined already
 			}
 		}
 		if page.Next == "" {

@@ -21,6 +21,7 @@ type unit struct {
 	into *unit  // merged into another unit of this batch
 
 	link     *link                    // nil = never seen
+	born     crm.RecordID             // the left record that a right one was stored as the twin of, while the pair was not
 	versions crm.PerSide[int64]       // item versions under the left and the right record's key
 	before   []counted                // states it was counted in before
 	absorbed []counted                // the same of a twin that it may be paired with
@@ -211,6 +212,7 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 	for i, u := range us {
 		keys[i] = s.record(u.side, u.id)
 	}
+	followed := map[*unit]crm.RecordID{}
 	for depth := 0; len(us) > 0 && depth < 4; depth++ {
 		items, err := s.batchGet(ctx, keys)
 		if err != nil {
@@ -221,6 +223,7 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 		for i, it := range items {
 			u := us[i]
 			if it.Version == 0 {
+				u.born = followed[u] // only the alias was stored, not the pair's link any more
 				continue
 			}
 			l, err := decodeLink(it)
@@ -228,7 +231,11 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 				return err
 			}
 			if l.AliasOf == "" && u.side == crm.Right && l.Left != "" && l.Right != u.id {
-				s.Mark("stale_alias") // the left record was paired with another one since
+				if l.Right == "" && l.Code == codeCreateInFlight {
+					u.born = l.Left
+				} else {
+					s.Mark("stale_alias") // the left record was paired with another one since
+				}
 				continue
 			}
 			if l.AliasOf == "" {
@@ -242,6 +249,7 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 				next = s.record(u.side, l.AliasOf)
 			} else {
 				u.versions.Set(crm.Right, it.Version)
+				followed[u] = l.AliasOf
 			}
 			again, keys = append(again, u), append(keys, next)
 		}

@@ -2,7 +2,6 @@ package sim
 
 // marksExpected are the rare states that a run of full length must reach.
 var marksExpected = []string{
-	"alias_mended",
 	"archive_sweep",
 	"audited_dead_item",
 	"birth_called_off",
@@ -24,7 +23,9 @@ var marksExpected = []string{
 	"dropped_older_generation",
 	"duplicates_looked_at_again",
 	"ends_merged",
+	"fenced",
 	"generation_raised",
+	"half_pair_completed",
 	"halted",
 	"hints_merged",
 	"inbox_backlog",
