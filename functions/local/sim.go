@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/sim"
@@ -20,12 +21,16 @@ type simCommand struct {
 	From  uint64  `default:"1" placeholder:"SEED" help:"The first of them (${default})."`
 	Seed  *uint64 `placeholder:"SEED" help:"Replay this one seed, telling every step."`
 	Full  bool    `help:"The long run of a release."`
+
+	Workload string `placeholder:"NAME" help:"One thing going wrong often instead of the mix; an unknown name lists them."`
 }
 
 // Run runs the simulation and fails when a promise was broken.
 func (c *simCommand) Run(ctx context.Context, w *world) error {
-	o := sim.Options{Seeds: c.Seeds, From: c.From, Workers: runtime.GOMAXPROCS(0), Out: w.out}
+	o := sim.Options{Seeds: c.Seeds, From: c.From, Workers: runtime.GOMAXPROCS(0), Workload: c.Workload, Out: w.out}
 	switch {
+	case c.Workload != "" && !slices.Contains(sim.Workloads(), c.Workload):
+		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--workload is one of "+strings.Join(sim.Workloads(), ", "))
 	case c.Seeds < 0:
 		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--seeds cannot be negative")
 	case c.Seed != nil:
