@@ -18,7 +18,7 @@ import (
 func main() {
 	calls := new(invocation.Calls)
 	log := calls.Logger()
-	h, err := wire(context.Background(), os.Getenv, log)
+	h, err := wire(context.Background(), os.Getenv, calls, log)
 	if err != nil {
 		log.Error("cold start failed", "error", err)
 		os.Exit(1)
@@ -27,8 +27,8 @@ func main() {
 }
 
 // wire makes the handler of what the environment names.
-func wire(ctx context.Context, env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(env, cloud.All, log, schedules.Follow)
+func wire(ctx context.Context, env func(string) string, calls *invocation.Calls, log *slog.Logger) (*invocation.HTTP, error) {
+	c, err := cloud.Open(env, cloud.All, log, schedules.Follow, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}

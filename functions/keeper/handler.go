@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/account"
@@ -16,6 +17,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/schedule"
 	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
 	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/telemetry"
 )
 
 const (
@@ -40,6 +42,7 @@ type handler struct {
 	engine syncs
 	// schedules are held against the settings; nil = there are none to hold.
 	schedules schedule.Schedules
+	budget    func(context.Context, crm.WorkspaceID, account.Account) (float64, error) // part of its daily calls that an account has used
 	account   func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
 	now       func() time.Time
 	stage     string    // of the metrics
@@ -52,6 +55,7 @@ type findings struct {
 	connections, overdue, resumed, troubles int
 	schedules                               *keep.Rebuilder // nil when they cannot be listed
 	unauthorized                            map[string]bool // accounts, by workspace and ID
+	budget                                  float64         // of the account that has used most
 }
 
 // Handle looks once. The event says nothing but that it is time. One
@@ -161,6 +165,7 @@ func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 	if err != nil {
 		return err
 	}
+	h.calls(ctx, ws, c, f)
 	for i := range all {
 		conf := c.Sync(all[i].Sync)
 		if conf == nil || conf.Interval() <= 0 || all[i].OpenRun != "" || all[i].LatestPull.IsZero() {
@@ -172,6 +177,22 @@ func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 		}
 	}
 	return nil
+}
+
+// calls looks how much of their daily calls the accounts have used. It is a
+// figure for the dashboard: whoever needs calls asks for them himself.
+func (h *handler) calls(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, f *findings) {
+	for _, side := range crm.Sides {
+		a, err := h.account(ctx, ws, c.Account(side))
+		var used float64
+		if err == nil {
+			used, err = h.budget(ctx, ws, a)
+		}
+		if err != nil {
+			h.log.WarnContext(ctx, "calls of an account not counted", "workspace", ws, "account", c.Account(side), "error", err)
+		}
+		f.budget = max(f.budget, used)
+	}
 }
 
 // authorize resumes a connection both of whose accounts are fine, which a crash
@@ -202,23 +223,11 @@ func (h *handler) authorize(ctx context.Context, ws crm.WorkspaceID, c *crm.Conn
 	return nil
 }
 
-// tell writes the figures that alarms watch. The names are the template's.
-// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// tell writes the figures that alarms and dashboard watch.
 func (h *handler) tell(f *findings) error {
-	const overdue, unauthorized = "SyncsOverdue", "AccountsToAuthorize"
-	line, err := json.Marshal(map[string]any{
-		"_aws": map[string]any{
-			"Timestamp": h.now().UnixMilli(),
-			"CloudWatchMetrics": []any{map[string]any{
-				"Namespace": "Lockstep", "Dimensions": [][]string{{"Stage"}},
-				"Metrics": []any{map[string]string{"Name": overdue, "Unit": "Count"}, map[string]string{"Name": unauthorized, "Unit": "Count"}},
-			}},
-		},
-		overdue: f.overdue, unauthorized: len(f.unauthorized), "Stage": h.stage,
-	})
-	if err != nil {
-		return err
-	}
-	_, err = h.metrics.Write(append(line, '\n'))
-	return err
+	return telemetry.Figures(h.metrics, h.now(), h.stage, []telemetry.Metric{
+		{Name: telemetry.MetricOverdue, Unit: telemetry.Count, Value: float64(f.overdue)},
+		{Name: telemetry.MetricUnauthorized, Unit: telemetry.Count, Value: float64(len(f.unauthorized))},
+		{Name: telemetry.MetricBudget, Unit: telemetry.Percent, Value: math.Round(f.budget*1000) / 10},
+	}, nil)
 }

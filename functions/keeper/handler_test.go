@@ -29,6 +29,7 @@ type world struct {
 	figures  bytes.Buffer
 	said     bytes.Buffer
 	accounts map[crm.AccountID]account.Status
+	budget   float64 // as the figures said last
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,6 +50,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{Bed: b, accounts: map[crm.AccountID]account.Status{testbed.LeftAccount: account.StatusOK, testbed.RightAccount: account.StatusOK}}
 	w.h = &handler{
 		store: b.Store, engine: b.Engine, now: b.Now, stage: "test", metrics: &w.figures, log: slog.New(slog.NewTextHandler(&w.said, nil)),
+		budget: func(_ context.Context, _ crm.WorkspaceID, a account.Account) (float64, error) {
+			return map[crm.AccountID]float64{testbed.LeftAccount: 0.1234, testbed.RightAccount: 0.05}[a.ID], nil
+		},
 		account: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (account.Account, error) {
 			status, ok := w.accounts[id]
 			if !ok {
@@ -73,6 +77,7 @@ func (w *world) look(t *testing.T) (overdue, unauthorized int) {
 	}
 	var m struct {
 		SyncsOverdue, AccountsToAuthorize int
+		APIBudgetUsed                     float64 `json:"ApiBudgetUsed"`
 		Stage                             string
 		Meta                              struct {
 			Timestamp         int64
@@ -86,9 +91,10 @@ func (w *world) look(t *testing.T) (overdue, unauthorized int) {
 	if err := json.Unmarshal(w.figures.Bytes(), &m); err != nil {
 		t.Fatalf("%q: %v", w.figures.String(), err)
 	}
-	if len(m.Meta.CloudWatchMetrics) != 1 || len(m.Meta.CloudWatchMetrics[0].Metrics) != 2 || m.Stage != "test" || m.Meta.Timestamp != w.Now().UnixMilli() {
-		t.Errorf("the line is %s, want two metrics of the stage", w.figures.String())
+	if len(m.Meta.CloudWatchMetrics) != 1 || len(m.Meta.CloudWatchMetrics[0].Metrics) != 3 || m.Stage != "test" || m.Meta.Timestamp != w.Now().UnixMilli() {
+		t.Errorf("the line is %s, want three metrics of the stage", w.figures.String())
 	}
+	w.budget = m.APIBudgetUsed
 	return m.SyncsOverdue, m.AccountsToAuthorize
 }
 
@@ -115,6 +121,9 @@ func TestOverdue(t *testing.T) {
 	}
 	if err := w.Drain(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if w.look(t); w.budget != 12.3 {
+		t.Errorf("%v %% of the calls used, want those of the account that used most, 12.3", w.budget)
 	}
 	w.Move(14 * time.Minute) // the schedule is 5m
 	if overdue, _ := w.look(t); overdue != 0 {

@@ -17,7 +17,7 @@ import (
 func main() {
 	calls := new(invocation.Calls)
 	log := calls.Logger()
-	h, err := wire(os.Getenv, log)
+	h, err := wire(os.Getenv, calls, log)
 	if err != nil {
 		log.Error("cold start failed", "error", err)
 		os.Exit(1)
@@ -26,8 +26,8 @@ func main() {
 }
 
 // wire makes the handler of what the environment names.
-func wire(env func(string) string, log *slog.Logger) (*handler, error) {
-	c, err := cloud.Open(env, cloud.Schedules, log)
+func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*handler, error) {
+	c, err := cloud.Open(env, cloud.Schedules, log, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,6 @@ func wire(env func(string) string, log *slog.Logger) (*handler, error) {
 		return nil, err
 	}
 	return &handler{
-		store: c.Store, engine: c.Engine, schedules: all, account: c.Accounts.Get, now: time.Now, stage: c.Environment.Stage, metrics: os.Stdout, log: log,
+		store: c.Store, engine: c.Engine, schedules: all, budget: c.BudgetUsed, account: c.Accounts.Get, now: time.Now, stage: c.Environment.Stage, metrics: os.Stdout, log: log,
 	}, nil
 }

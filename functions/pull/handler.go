@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
@@ -37,6 +38,8 @@ type handler struct {
 	tick func(ctx context.Context, budget time.Duration) error
 	now  func() time.Time
 	log  *slog.Logger
+
+	report cloud.Report // of what was done
 }
 
 // Handle carries out one firing. It fails only for a bug of ours: all other
@@ -54,6 +57,9 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 		err = h.tick(within, min(max(invocation.Left(within, h.now(), untimed)-round, 0), tickMost))
 	} else {
 		err = h.pull(within, f.Workspace, f.Connection, f.Sync)
+	}
+	if err := h.report.Tell(h.now()); err != nil {
+		h.log.WarnContext(ctx, "metrics not written", "error", err)
 	}
 	return h.outcome(ctx, within, f, err)
 }

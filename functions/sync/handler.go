@@ -6,16 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/telemetry"
 )
 
 const (
@@ -32,6 +35,8 @@ type handler struct {
 	hide func(ctx context.Context, receipts []string, d time.Duration) []error
 	now  func() time.Time
 	log  *slog.Logger
+
+	report cloud.Report // of what was done
 }
 
 // Handle works the messages and reports those that are to come again; the
@@ -61,6 +66,7 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) (events.SQS
 		later[v.Retry] = append(later[v.Retry], ds[i].Receipt)
 		out.BatchItemFailures = append(out.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: ds[i].ID})
 	}
+	h.tell(ctx, ds, verdicts)
 	for wait, receipts := range later {
 		for _, err := range h.hide(ctx, receipts, wait) {
 			if err != nil && !fault.Is(err, fault.NotFound) { // then it comes when its time is over
@@ -89,16 +95,37 @@ func (h *handler) verdicts(ctx context.Context, ds []queue.Delivery) []engine.Ve
 	for _, at := range groups {
 		wg.Go(func() {
 			part := make([]queue.Delivery, len(at))
+			var traces []string
 			for n, i := range at {
 				part[n] = ds[i]
+				if trace := engine.OriginOf(ds[i].Body).Trace; trace != "" && !slices.Contains(traces, trace) {
+					traces = append(traces, trace)
+				}
 			}
-			for n, v := range h.work(ctx, part) {
+			for n, v := range h.work(invocation.WithOrigins(ctx, traces), part) {
 				all[at[n]] = v
 			}
 		})
 	}
 	wg.Wait()
 	return all
+}
+
+// tell logs what became of each message, with the trace of whoever queued it,
+// and writes the figures.
+func (h *handler) tell(ctx context.Context, ds []queue.Delivery, verdicts []engine.Verdict) {
+	var more []telemetry.Metric
+	for i := range ds {
+		from := engine.OriginOf(ds[i].Body)
+		h.log.InfoContext(ctx, "message worked", "message_id", ds[i].ID, "chunk", from.Chunk, "origin", from.Trace, "connection", from.Connection, "sync", from.Sync,
+			"receives", ds[i].Receives, "done", verdicts[i].Ack, "retry_s", verdicts[i].Retry.Seconds())
+		if lag := h.now().Sub(from.Since).Seconds(); verdicts[i].Ack && !from.Since.IsZero() && (more == nil || lag > more[0].Value) {
+			more = []telemetry.Metric{{Name: telemetry.MetricLag, Unit: telemetry.Seconds, Value: max(lag, 0)}}
+		}
+	}
+	if err := h.report.Tell(h.now(), more...); err != nil {
+		h.log.WarnContext(ctx, "metrics not written", "error", err)
+	}
 }
 
 var errNotTheQueues = errors.New("a record of the event is no message of a queue")

@@ -16,7 +16,7 @@ import (
 func main() {
 	calls := new(invocation.Calls)
 	log := calls.Logger()
-	h, err := wire(os.Getenv, log)
+	h, err := wire(os.Getenv, calls, log)
 	if err != nil {
 		log.Error("cold start failed", "error", err)
 		os.Exit(1)
@@ -25,10 +25,12 @@ func main() {
 }
 
 // wire makes the handler of what the environment names.
-func wire(env func(string) string, log *slog.Logger) (*handler, error) {
-	c, err := cloud.Open(env, cloud.Nothing, log)
+func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*handler, error) {
+	c, err := cloud.Open(env, cloud.Nothing, log, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}
-	return &handler{work: c.Engine.Work, hide: c.Queue.SetVisibility, now: time.Now, log: log}, nil
+	return &handler{
+		work: c.Engine.Work, hide: c.Queue.SetVisibility, now: time.Now, log: log, report: c.Report(os.Stdout),
+	}, nil
 }

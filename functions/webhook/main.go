@@ -17,7 +17,7 @@ import (
 func main() {
 	calls := new(invocation.Calls)
 	log := calls.Logger()
-	h, err := wire(os.Getenv, log)
+	h, err := wire(os.Getenv, calls, log)
 	if err != nil {
 		log.Error("cold start failed", "error", err)
 		os.Exit(1)
@@ -26,8 +26,8 @@ func main() {
 }
 
 // wire makes the handler of what the environment names.
-func wire(env func(string) string, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(env, cloud.Hooks, log)
+func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*invocation.HTTP, error) {
+	c, err := cloud.Open(env, cloud.Hooks, log, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}

@@ -12,12 +12,20 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Metrics that keeper writes each hour, in embedded metric format, with the
-// stage as their one dimension.
+// Metrics that the functions write in embedded metric format, with the stage as
+// their one dimension; a test holds them against internal/telemetry/figures.go.
 const (
 	namespace          = "Lockstep"
-	metricOverdue      = "SyncsOverdue"        // syncs whose last pull is more than three intervals old
-	metricUnauthorized = "AccountsToAuthorize" // accounts that wait for a new authorisation
+	metricOverdue      = "SyncsOverdue" // these three by keeper, each hour
+	metricUnauthorized = "AccountsToAuthorize"
+	metricBudget       = "ApiBudgetUsed"
+	metricRecords      = "Records" // these by sync and pull, when they do something
+	metricWritten      = "RecordsWritten"
+	metricFailed       = "RecordsFailed"
+	metricConflicts    = "RecordsInConflict"
+	metricCalls        = "AppCalls"
+	metricThrottled    = "AppCallsThrottled"
+	metricLag          = "ChangeLag"
 )
 
 const (
@@ -104,10 +112,13 @@ func visible(q awssqs.Queue) awscloudwatch.Metric {
 }
 
 // own is a metric that keeper writes.
-func (s *Stack) own(name string) awscloudwatch.Metric {
+func (s *Stack) own(name string) awscloudwatch.Metric { return s.figure(name, maximum, hour) }
+
+// figure is a metric of our own.
+func (s *Stack) figure(name, statistic string, seconds float64) awscloudwatch.Metric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String(namespace), MetricName: jsii.String(name), Statistic: jsii.String(maximum),
-		Period: awscdk.Duration_Seconds(jsii.Number(hour)), DimensionsMap: &map[string]*string{"Stage": jsii.String(s.config.Stage)},
+		Namespace: jsii.String(namespace), MetricName: jsii.String(name), Statistic: jsii.String(statistic),
+		Period: awscdk.Duration_Seconds(jsii.Number(seconds)), DimensionsMap: &map[string]*string{"Stage": jsii.String(s.config.Stage)},
 	})
 }
 
@@ -120,6 +131,13 @@ func (s *Stack) board() {
 		var all []awscloudwatch.IMetric
 		for _, spec := range functionSpecs() {
 			all = append(all, metric(s.functions[spec.name]))
+		}
+		return all
+	}
+	sums := func(names ...string) []awscloudwatch.IMetric {
+		var all []awscloudwatch.IMetric
+		for _, name := range names {
+			all = append(all, s.figure(name, sum, fiveMinutes))
 		}
 		return all
 	}
@@ -138,7 +156,15 @@ func (s *Stack) board() {
 					return f.MetricDuration(options(maximum, fiveMinutes))
 				})...),
 			},
-			{graph("Syncs overdue", s.own(metricOverdue)), graph("Accounts to authorise", s.own(metricUnauthorized))},
+			{
+				graph("Records", sums(metricRecords, metricWritten, metricFailed, metricConflicts)...),
+				graph("Calls to apps", sums(metricCalls, metricThrottled)...),
+				graph("From hearing of a change to its end, seconds", s.figure(metricLag, maximum, fiveMinutes)),
+			},
+			{
+				graph("Syncs overdue", s.own(metricOverdue)), graph("Accounts to authorise", s.own(metricUnauthorized)),
+				graph("Daily calls used by the busiest account, %", s.own(metricBudget)),
+			},
 		},
 	})
 	s.dashboard = jsii.String("https://" + *s.stack.Region() + ".console.aws.amazon.com/cloudwatch/home?region=" + *s.stack.Region() + "#dashboards/dashboard/" + *d.DashboardName())

@@ -142,6 +142,39 @@ func TestClaimsAreAsTheFunctionReadsThem(t *testing.T) {
 	}
 }
 
+// TestMetricsAreAsTheFunctionsWriteThem: each is on the dashboard, by the name
+// that it is written under.
+func TestMetricsAreAsTheFunctionsWriteThem(t *testing.T) {
+	its := constants(t, "internal/telemetry/figures.go")
+	if its["Namespace"] != namespace {
+		t.Errorf("written to %q, watched in %q", its["Namespace"], namespace)
+	}
+	shown := ""
+	for _, d := range prod.of("AWS::CloudWatch::Dashboard") {
+		shown += text(d.Properties)
+	}
+	n := 0
+	for name, metric := range its {
+		if strings.HasPrefix(name, "Metric") {
+			if n++; !strings.Contains(shown, `\"`+metric+`\"`) {
+				t.Errorf("%s is written and not on the dashboard", metric)
+			}
+		}
+	}
+	if ours := constantsOf("metric", constants(t, "infra/stack/alarms.go")); n != ours {
+		t.Errorf("%d metrics are written, %d watched", n, ours)
+	}
+}
+
+func constantsOf(prefix string, all map[string]string) (n int) {
+	for name := range all {
+		if strings.HasPrefix(name, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
 func TestAssetsAreTheFunctions(t *testing.T) {
 	keys := map[string]bool{}
 	for _, f := range dev.of("AWS::Lambda::Function") {

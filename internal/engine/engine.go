@@ -26,6 +26,9 @@ type Config struct {
 	// Sleep waits inside long ticks; it returns early when ctx ends.
 	Sleep func(ctx context.Context, d time.Duration)
 	Log   *slog.Logger
+	// Trace names what is under way, so that the work that it queues can be
+	// followed; nil = a new name for each message.
+	Trace func() string
 	// Mark is told the name of every rare state reached; for proofs and metrics.
 	Mark   func(name string)
 	Tuning Tuning
@@ -102,6 +105,10 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Trace == nil {
+		newID := c.NewID
+		c.Trace = func() string { return newID("trc") }
 	}
 	if c.Mark == nil {
 		c.Mark = func(string) {}

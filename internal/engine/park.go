@@ -127,7 +127,7 @@ type inboxItem struct {
 func (e *Engine) newChunk(sc scope, conn *crm.Connection, kind RunKind, run crm.RunID, side crm.Side, hints []hint) *chunk {
 	return &chunk{
 		V: chunkFormat, ID: e.NewID("chk"), Workspace: sc.ws, Connection: sc.con, Sync: sc.sync, Generation: conn.Generation,
-		Config: conn.Version, Kind: kind, Run: run, Side: side, Hints: hints, Trace: e.NewID("trc"), Since: e.Now(),
+		Config: conn.Version, Kind: kind, Run: run, Side: side, Hints: hints, Trace: e.Trace(), Since: e.Now(),
 	}
 }
 

@@ -111,7 +111,7 @@ func (e *Engine) decode(jobs []*job) []*job {
 	for _, j := range jobs {
 		c, err := decodeChunk(j.Body)
 		if err != nil {
-			e.Log.Error("message not readable", "message", j.ID, "receives", j.Receives, "error", err)
+			e.Log.Error("message not readable", "message_id", j.ID, "receives", j.Receives, "error", err)
 			e.Mark("unreadable_message")
 			j.retry(e.Tuning.MaxRetry)
 			continue

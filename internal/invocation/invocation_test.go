@@ -22,7 +22,7 @@ func TestLogNamesTheInvocation(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	calls := new(Calls)
-	log := slog.New(calls.handler(slog.NewJSONHandler(&b, nil))).With("a", 1)
+	log := slog.New(calls.LogHandler(slog.NewJSONHandler(&b, nil))).With("a", 1)
 	h := calls.Handler(func(context.Context) error {
 		log.Info("within") // without a context on purpose
 		return nil

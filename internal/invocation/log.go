@@ -21,9 +21,10 @@ type names struct{ request, trace string }
 
 // Logger is the function's log: lines to standard output in the format and
 // from the level that Lambda is configured for, with requestId and traceId.
-func (c *Calls) Logger() *slog.Logger { return slog.New(c.handler(lambdacontext.NewLogHandler())) }
+func (c *Calls) Logger() *slog.Logger { return slog.New(c.LogHandler(lambdacontext.NewLogHandler())) }
 
-func (c *Calls) handler(next slog.Handler) slog.Handler { return &logHandler{next: next, calls: c} }
+// LogHandler adds requestId and traceId to lines on their way to next.
+func (c *Calls) LogHandler(next slog.Handler) slog.Handler { return &logHandler{next: next, calls: c} }
 
 // Handler makes the function that lambda.Start takes of a handler as the
 // library knows them: func(context.Context, T) (R, error).
@@ -48,16 +49,37 @@ func (f *following) Invoke(ctx context.Context, payload []byte) ([]byte, error) 
 	return f.next.Invoke(ctx, payload)
 }
 
-// traceOf is the root of the X-Ray trace header that the runtime put into ctx.
+// Trace is the trace of the invocation under way; "" without one.
+func (c *Calls) Trace() string {
+	if n := c.now.Load(); n != nil {
+		return n.trace
+	}
+	return ""
+}
+
+// TraceHeader is the X-Ray trace header that the runtime put into ctx; "" without one.
+func TraceHeader(ctx context.Context) string {
+	header, _ := ctx.Value("x-amzn-trace-id").(string)
+	return header
+}
+
+// traceOf is the root of the trace header.
 // https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
 func traceOf(ctx context.Context) string {
-	header, _ := ctx.Value("x-amzn-trace-id").(string)
-	for part := range strings.SplitSeq(header, ";") {
+	for part := range strings.SplitSeq(TraceHeader(ctx), ";") {
 		if root, ok := strings.CutPrefix(strings.TrimSpace(part), "Root="); ok {
 			return root
 		}
 	}
 	return ""
+}
+
+type originsKey struct{}
+
+// WithOrigins returns a context whose log lines name the traces that led here:
+// those of the invocations which queued the work.
+func WithOrigins(ctx context.Context, traces []string) context.Context {
+	return context.WithValue(ctx, originsKey{}, traces)
 }
 
 // logHandler adds the names of the invocation under way.
@@ -74,6 +96,9 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 // Handle implements slog.Handler.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	r = ownKeys(r)
+	if traces, _ := ctx.Value(originsKey{}).([]string); len(traces) > 0 {
+		r.AddAttrs(slog.Any("origins", traces))
+	}
 	n := h.calls.now.Load()
 	if n == nil {
 		return h.next.Handle(ctx, r)

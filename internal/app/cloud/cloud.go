@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/invocation"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 	"github.com/lockstep-crm/lockstep/internal/secret"
@@ -39,6 +40,8 @@ type Cloud struct {
 	NewID       func(prefix string) string
 	Log         *slog.Logger
 	Environment Environment
+	Meter       *Meter
+	Trace       func() string // names the invocation under way; nil = nothing does
 }
 
 // Open makes a function's parts of what its environment names. It calls
@@ -50,11 +53,11 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{Environment: e, Log: log, Drivers: parts.Drivers(), NewID: parts.Identifiers(time.Now)}
+	c := &Cloud{Environment: e, Log: log, Meter: &Meter{Log: log}, Drivers: parts.Drivers(), NewID: parts.Identifiers(time.Now)}
 	if c.Store, err = dynamostore.New(dynamodb.NewFromConfig(e.SDK("DYNAMODB")), e.Tables, time.Now, dynamostore.Options{}); err != nil {
 		return nil, err
 	}
-	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{}); err != nil {
+	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{Trace: invocation.TraceHeader}); err != nil {
 		return nil, err
 	}
 	for _, change := range with {
@@ -72,25 +75,50 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 // assemble makes the use cases on the adapters.
 func (c *Cloud) assemble(sealer secret.Sealer) error {
 	tuning := c.Environment.Times.Tuning()
+	c.Store = c.Meter.Store(c.Store)
 	guard, err := egress.New(egress.Options{Allow: c.Environment.AllowHosts, Timeout: tuning.HTTPDeadline})
 	if err != nil {
 		return err
 	}
 	c.Accounts, err = account.New(account.Options{
-		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
+		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, HTTP: c.Meter.Client(guard.Client), CheckURL: guard.CheckURL,
 		Now: time.Now, NewID: c.NewID, Rand: rand.Reader, Sleep: parts.Sleep, Pace: c.pace,
 	})
 	if err != nil {
 		return err
 	}
 	c.Engine, err = engine.New(engine.Config{
-		Store: c.Store, Queue: c.Queue, Now: time.Now, NewID: c.NewID, Sleep: parts.Sleep, Log: c.Log, Tuning: tuning,
+		Store: c.Store, Queue: c.Queue, Now: time.Now, NewID: c.NewID, Sleep: parts.Sleep, Log: c.Log, Tuning: tuning, Trace: c.messageTrace,
 		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			conn, _, err := c.Accounts.Open(ctx, ws, id)
 			return conn, err
 		},
 	})
 	return err
+}
+
+// BudgetUsed is the part of its daily calls that an account has used.
+func (c *Cloud) BudgetUsed(ctx context.Context, ws crm.WorkspaceID, a account.Account) (float64, error) {
+	return paced.Used(ctx, paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now}, c.Drivers[a.App].App.Limits)
+}
+
+// messageTrace names the invocation that queues a message, so that the log of
+// whoever works it, at once or days later, leads back here.
+func (c *Cloud) messageTrace() string {
+	if c.Trace != nil {
+		if trace := c.Trace(); trace != "" {
+			return trace
+		}
+	}
+	return c.NewID("trc")
+}
+
+// Follow has messages name the invocation that calls follows.
+func Follow(calls *invocation.Calls) func(*Cloud) error {
+	return func(c *Cloud) error {
+		c.Trace = calls.Trace
+		return nil
+	}
 }
 
 // pace keeps an account's connector within its limits, across all functions.

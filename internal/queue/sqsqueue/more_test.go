@@ -101,7 +101,7 @@ func openFaulty(t *testing.T) (*sqsqueue.Queue, *wire) {
 	}
 	w := &wire{client: cfg.HTTPClient, raw: sqs.NewFromConfig(cfg)}
 	q, err := sqsqueue.New(sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.HTTPClient = w }), url, dead,
-		sqsqueue.Options{Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
+		sqsqueue.Options{Trace: func(ctx context.Context) string { s, _ := ctx.Value(traceKey{}).(string); return s }, Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +164,42 @@ func failing(code string, fault bool, times int, bad ...string) func(string, []b
 		}
 		times--
 		return says(200, `{"Successful":[],"Failed":[`+strings.Join(failed, ",")+`]}`)
+	}
+}
+
+type traceKey struct{}
+
+// TestMessagesCarryTheTrace of whoever sends them, each of them.
+func TestMessagesCarryTheTrace(t *testing.T) {
+	t.Parallel()
+	q, wire := openFaulty(t)
+	var got []string
+	wire.plan(func(operation string, body []byte) *http.Response {
+		var in struct {
+			Entries []struct {
+				MessageSystemAttributes map[string]struct{ DataType, StringValue string }
+			}
+		}
+		if operation == "SendMessageBatch" && json.Unmarshal(body, &in) == nil {
+			for _, e := range in.Entries {
+				a := e.MessageSystemAttributes["AWSTraceHeader"]
+				got = append(got, a.DataType+" "+a.StringValue)
+			}
+		}
+		return nil
+	})
+	const header = "Root=1-65f1c0de-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=1"
+	if errs := q.Send(context.WithValue(t.Context(), traceKey{}, header), []queue.Message{message("g", "1"), message("h", "2")}); errs != nil {
+		t.Fatal(errs)
+	}
+	if errs := q.Send(t.Context(), []queue.Message{message("g", "3")}); errs != nil {
+		t.Fatal(errs)
+	}
+	if want := []string{"String " + header, "String " + header, " "}; !slices.Equal(got, want) {
+		t.Errorf("trace headers %q, want %q", got, want)
+	}
+	if n := len(bodies(t, q)); n != 3 {
+		t.Errorf("%d messages arrived, want 3", n)
 	}
 }
 

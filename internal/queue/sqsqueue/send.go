@@ -102,10 +102,19 @@ func (q *Queue) sendWave(ctx context.Context, op string, ms []queue.Message, bat
 // later, with their reasons in errs, and the error of the request as a whole.
 func (q *Queue) sendBatch(ctx context.Context, op string, ms []queue.Message, left []int, errs []error) (again []int, err error) {
 	in := &sqs.SendMessageBatchInput{QueueUrl: aws.String(q.url)}
+	var system map[string]types.MessageSystemAttributeValue
+	if q.opts.Trace != nil {
+		if header := q.opts.Trace(ctx); header != "" {
+			system = map[string]types.MessageSystemAttributeValue{
+				string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: aws.String(header)},
+			}
+		}
+	}
 	for _, i := range left {
 		in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{
 			Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(ms[i].Body)),
 			MessageGroupId: aws.String(ms[i].Group), MessageDeduplicationId: aws.String(ms[i].Dedup),
+			MessageSystemAttributes: system,
 		})
 	}
 	var out *sqs.SendMessageBatchOutput

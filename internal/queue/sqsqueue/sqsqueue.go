@@ -20,6 +20,10 @@ type Options struct {
 	// seconds; 0 asks only some of SQS's servers and may miss a message that is
 	// there.
 	Wait time.Duration
+	// Trace returns the X-Ray header of what is under way, which messages carry
+	// on; "" or nil = none.
+	// https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html
+	Trace func(ctx context.Context) string
 	// Retry caps the attempts of each call.
 	Retry awscall.Policy
 }
