@@ -77,14 +77,36 @@ func CanonicalEmail(s string) (string, bool) {
 	if !found || local == "" || strings.ContainsFunc(local, notInLocalPart) {
 		return "", false
 	}
-	once, err := domains.ToASCII(domain)
-	if err != nil || strings.HasSuffix(once, ".") {
-		return "", false
+	if !plainDomain(domain) {
+		once, err := domains.ToASCII(domain)
+		if err != nil || strings.HasSuffix(once, ".") {
+			return "", false
+		}
+		if twice, err := domains.ToASCII(once); err != nil || twice != once {
+			return "", false
+		}
+		domain = once
 	}
-	if twice, err := domains.ToASCII(once); err != nil || twice != once {
-		return "", false
+	return lowerASCII(local) + "@" + domain, true
+}
+
+// plainDomain reports a domain that IDNA would leave as it is: nearly all are,
+// and the way through its tables costs more than all else about an address.
+func plainDomain(s string) bool {
+	if len(s) > 253 {
+		return false
 	}
-	return lowerASCII(local) + "@" + once, true
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "xn--") || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // notInLocalPart reports characters that only a quoted local part may hold.
