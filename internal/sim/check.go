@@ -20,11 +20,26 @@ func (w *world) waiting() bool { return w.backlog() != "" }
 
 // status is where the connection stands.
 func (w *world) status() crm.Status {
-	c, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection)
-	if err != nil {
-		return ""
+	if c := w.connection(); c != nil {
+		return c.Status
 	}
-	return c.Status
+	return ""
+}
+
+// connection is the connection as it is stored; nil = it is not.
+func (w *world) connection() *crm.Connection {
+	item, err := w.store.Get(w.ctx, store.ConnectionKey(workspace, connection))
+	if err != nil {
+		return nil
+	}
+	if item.Version != w.connOf { // decoding it each time would cost more than the work itself
+		c, err := store.DecodeConnection(item)
+		if err != nil {
+			return nil
+		}
+		w.conn, w.connOf = c, item.Version
+	}
+	return w.conn
 }
 
 // backlog names what is left to do; "" = nothing.
@@ -69,6 +84,14 @@ func (w *world) openRun(scan []byte) string {
 }
 
 var kinds = map[rune]string{'p': "parked chunks", 'n': "hints in the inbox", 'x': "deletions noticed", 'i': "open intents", 'y': "open plans"}
+
+// checkDeadLetters holds given-up work to S21: it is on the admin's list, with
+// its reason, and never only in the queue's own dead-letter queue.
+func (w *world) checkDeadLetters() {
+	if d, err := w.queue.Depth(w.ctx); err == nil && d.Dead > 0 && w.failed() == "" {
+		w.violated("S21", fmt.Sprintf("%d messages ended in the queue, where no admin sees them", d.Dead))
+	}
+}
 
 // checkAll holds the world at rest to everything that must be true then.
 func (w *world) checkAll(when string, full bool) {
@@ -215,6 +238,11 @@ func (w *world) log() []engine.Entry {
 		if !strings.HasPrefix(it.Partition, "g#") {
 			return true
 		}
+		key := pageKey{it.Key, it.Version}
+		if page, ok := w.pages[key]; ok {
+			out = append(out, page...)
+			return true
+		}
 		var page []engine.Entry
 		raw, err := io.ReadAll(flate.NewReader(bytes.NewReader(it.Data)))
 		if err == nil {
@@ -223,10 +251,17 @@ func (w *world) log() []engine.Entry {
 		if err != nil {
 			w.violated("S2", "a page of the log cannot be read: "+err.Error())
 		}
+		w.pages[key] = page
 		out = append(out, page...)
 		return err == nil
 	})
 	return out
+}
+
+// pageKey names one state of a page of the log.
+type pageKey struct {
+	store.Key
+	version int64
 }
 
 // contested are the rules under which a value of a user may lose, in the log.

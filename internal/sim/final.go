@@ -32,7 +32,7 @@ func (w *world) live() {
 	}
 	w.now = w.now.Add(time.Minute)
 	w.schedules = 0
-	w.hostile = !w.set.calm
+	w.hostile = !w.set.calm && !w.set.settled
 	for n := 0; n < 50; n++ { // an admin presses the button until it works
 		started := false
 		w.aside(func(ctx context.Context, e *engine.Engine) {
@@ -44,6 +44,10 @@ func (w *world) live() {
 		}
 	}
 	w.start()
+	if w.set.settled {
+		w.run(w.now.Add(5 * time.Minute))
+		w.hostile = !w.set.calm
+	}
 	for w.changes < int64(w.set.changes) && w.failed() == "" {
 		w.userDoes()
 		if w.rng.in(w.set.admin) {
@@ -80,10 +84,18 @@ func (w *world) upsets() {
 		if id := w.anyLive(side); id != "" {
 			w.fault("poison")
 			w.poisoned[ref{side, id}] = true
+			if w.set.toxic {
+				w.userEdits(side, id, w.anyField()) // so that somebody has to look
+			}
 		}
 	}
 	if w.set.floods && w.rng.in(15) {
 		w.flood()
+		if w.set.resyncs { // the admin looks what is left
+			w.ask("resync", func(ctx context.Context, e *engine.Engine) {
+				_, _ = e.StartRun(ctx, workspace, connection, syncID, engine.RunResync)
+			})
+		}
 	}
 }
 
@@ -149,6 +161,7 @@ func (w *world) calmDown() {
 		a.revoke(false)
 	}
 	w.settle()
+	w.checkDeadLetters()
 	w.putRight()
 	w.settle()
 	if w.rejoined {

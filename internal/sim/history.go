@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -26,6 +27,7 @@ type history struct {
 	losers    []loser            // must be in the log at the end
 	made      map[ref]crm.RecordID
 	removed   map[ref]bool    // deleted or merged away by a user
+	renamed   map[ref]bool    // made by us, and given another identity by a user
 	reprieved map[string]bool // values that won a conflict in the log
 
 	poisoned   map[ref]bool
@@ -43,7 +45,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, reprieved: map[string]bool{},
+		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{},
 	}
 }
 
@@ -157,12 +159,13 @@ func (w *world) storedDead(x *store.Write) {
 		Receives int    `json:"receives"`
 		Code     string `json:"code"`
 	}
+	w.mark("audited_dead_item")
+	err := json.Unmarshal(x.Item.Data, &d)
 	if d.Code == "rate_limited" || d.Code == "quota_exhausted" {
 		w.violated("S18", "a limit made a dead item")
 	}
 	// At the cap the store may be away: then the next receive must do it.
-	w.mark("audited_dead_item")
-	if json.Unmarshal(x.Item.Data, &d) != nil || d.Receives < w.receiveCap() || d.Receives > w.receiveCap() && w.set.calm {
+	if err != nil || d.Receives < w.receiveCap() || d.Receives > w.receiveCap() && (w.set.calm || w.set.toxic) {
 		w.violated("S21", "a dead item was made at another receive than the cap")
 	}
 }
@@ -221,6 +224,9 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		}
 		k := cellKey{r, m.ID}
 		w.last[k] = author{true, w.moment()}
+		if m.ID == modelapp.Email && w.made[r] != "" {
+			w.renamed[r] = true
+		}
 		if !unique(m.ID) {
 			continue
 		}

@@ -77,7 +77,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		w.violated(id, fmt.Sprintf("%s %s has a twin already, %s, and got another: %s", source.side, source.id, l.id(side), r.id))
 	}
 	for other, from := range w.madeBy(side) {
-		if by := w.last[cellKey{ref{side, other}, "email"}]; by.user {
+		if w.renamed[ref{side, other}] {
 			continue // a user gave it another identity before anybody could tell where it came from
 		}
 		if from == source.id && other != r.id && w.alive(ref{side, other}) && w.set.sync.AvoidsDuplicates() {

@@ -58,6 +58,10 @@ type settings struct {
 	admin       int  // thousandths of users' turns at which an admin does something
 	revokes     bool // grants are taken away
 	poison      bool // some records make the app fail
+	toxic       bool // and are edited then
+	impatient   bool // users edit what they have just made
+	settled     bool // everybody is linked before anything goes wrong
+	steady      bool // nobody comes or goes
 	generations bool // the connection is joined to other accounts
 }
 
@@ -66,7 +70,7 @@ const syncID crm.SyncID = "people"
 // draw makes the settings of a seed.
 func draw(c *chance, o *Options) settings {
 	s := settings{
-		real: c.in(220), calm: c.in(100), people: c.between(3, 40), changes: 100, workers: c.between(1, 4),
+		real: c.in(220), calm: c.in(100), people: c.between(3, 40), changes: 95, workers: c.between(1, 4),
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
 		pause: pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second), interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
 		hooks: c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),

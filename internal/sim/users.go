@@ -85,12 +85,13 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, in
 	return true
 }
 
-func (w *world) userCreates(side crm.Side, email crm.Value) {
+// userCreates makes a record and returns its ID, "" when the app refused it.
+func (w *world) userCreates(side crm.Side, email crm.Value) crm.RecordID {
 	a := w.apps[side.Index()]
 	id, err := a.create(w.person(side, email))
 	if err != nil {
 		w.mark("user_refused")
-		return
+		return ""
 	}
 	w.changes++
 	r, _ := a.get(id)
@@ -98,6 +99,7 @@ func (w *world) userCreates(side crm.Side, email crm.Value) {
 	w.tell("USER creates %s %s: %v", side, id, shown(r.fields))
 	w.typed(ref{side, id}, nil, r.fields)
 	w.hook(side, connector.Event{Kind: connector.EventChanged, ID: id})
+	return id
 }
 
 func (w *world) userEdits(side crm.Side, id crm.RecordID, names ...string) bool {
@@ -132,9 +134,20 @@ func (w *world) anyField() string {
 
 // userDoes is one thing that some user does.
 func (w *world) userDoes() {
+	if w.set.impatient && w.user.in(400) {
+		w.userMakesBoth()
+		return
+	}
 	side := sideOf(w.user.n(2))
 	id := w.anyLive(side)
+	if w.set.impatient && id != "" && w.user.in(200) {
+		w.userHandsOver(side, id)
+		return
+	}
 	n := w.user.n(100)
+	if w.set.steady && n < 50 {
+		n = 34 + w.user.n(10)
+	}
 	if w.set.newcomers && n >= 40 {
 		n = 0
 		if w.user.in(400) {
@@ -173,6 +186,32 @@ func (w *world) userDoes() {
 	default:
 		w.userEdits(side, id, w.anyField())
 	}
+}
+
+// userMakesBoth enters one person in both apps and goes on typing in both
+// while they are matched.
+func (w *world) userMakesBoth() {
+	email := w.value(modelapp.Email)
+	for _, side := range crm.Sides {
+		w.after(w.user.upTo(20*time.Second), func() {
+			id := w.userCreates(side, email)
+			for range 3 {
+				w.after(w.user.upTo(time.Minute), func() { w.userEdits(side, id, w.anyField()) })
+			}
+		})
+	}
+}
+
+// userHandsOver gives a person another e-mail address and the old one to
+// somebody new, before the first has come across.
+func (w *world) userHandsOver(side crm.Side, id crm.RecordID) {
+	a := w.apps[side.Index()]
+	r, _ := a.get(id)
+	email := r.fields[a.field(modelapp.Email)]
+	if email.Blank() || !w.userEdits(side, id, modelapp.Email) {
+		return
+	}
+	w.after(w.user.upTo(10*time.Second), func() { w.userCreates(side, email) })
 }
 
 func (w *world) userBlanks(side crm.Side, id crm.RecordID) {

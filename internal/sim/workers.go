@@ -8,7 +8,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/queue"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // visibility is how long a received message is hidden.
@@ -88,22 +87,15 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 
 // outdated reports whether all messages are of an older generation.
 func (w *world) outdated(ds []queue.Delivery) bool {
-	item, err := w.store.Get(w.ctx, store.ConnectionKey(workspace, connection))
-	if err != nil {
+	c := w.connection()
+	if c == nil {
 		return false
-	}
-	if item.Version != w.genOf { // decoding it each time would cost more than the work itself
-		c, err := store.DecodeConnection(item)
-		if err != nil {
-			return false
-		}
-		w.gen, w.genOf = c.Generation, item.Version
 	}
 	for i := range ds {
 		var m struct {
 			Generation int64 `json:"gen"`
 		}
-		if json.Unmarshal(ds[i].Body, &m) != nil || m.Generation >= w.gen {
+		if json.Unmarshal(ds[i].Body, &m) != nil || m.Generation >= c.Generation {
 			return false
 		}
 	}

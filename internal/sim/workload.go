@@ -34,12 +34,13 @@ var workloads = map[string]func(s *settings){
 	// Calls take nearly as long as they may.
 	"slow": func(s *settings) {
 		s.model()
-		s.rate = map[string]int{"app_slow": 900, "edit_between": 100, "stall": 10, "kill_on_wire": 40, "timeout_lands": 40, "hook_twice": 500, "delivered_twice": 200, "stall_before_links": 60, "edit_after_crash": 500}
-		s.newcomers, s.resyncs, s.hooks = true, true, true
-		s.workers, s.overlap, s.receive, s.people, s.pause = 4, true, 10, 30, 3*time.Second
-		s.tuning.LotSize, s.tuning.ChunkSize = 100, 20
+		s.rate = map[string]int{"app_slow": 600, "edit_between": 100, "delivered_twice": 200}
+		s.newcomers, s.hooks, s.interval = true, false, time.Minute
+		s.workers, s.overlap, s.receive, s.people, s.pause = 4, true, 10, 30, 4*time.Second
+		s.tuning.LotSize, s.tuning.ChunkSize = 100, 100
 		for i := range s.apps {
-			s.apps[i].WriteBatch, s.apps[i].Conditional = 3, false
+			s.apps[i].WriteBatch, s.apps[i].ReadBatch, s.apps[i].FindBatch = 1, 100, 100
+			s.apps[i].Conditional, s.apps[i].Lag = false, time.Second
 		}
 	},
 	// The connection is paused and resumed, and joined anew.
@@ -56,6 +57,7 @@ var workloads = map[string]func(s *settings){
 	"deletions": func(s *settings) {
 		s.model()
 		s.edits, s.floods, s.resyncs, s.people = true, true, true, 25
+		s.hooks, s.interval, s.pause, s.settled = false, time.Minute, 8*time.Second, true
 		s.tuning.DeleteFloor = 3
 		s.rate = map[string]int{"hook_lost": 500, "not_found_blip": 60, "kill_after": 5, "schedule_lost": 100}
 		for i := range s.apps {
@@ -66,8 +68,11 @@ var workloads = map[string]func(s *settings){
 	// Only pulls tell of changes, and their processes die or cannot send.
 	"pull": func(s *settings) {
 		s.model()
-		s.hooks, s.interval, s.pause = false, time.Minute, 3*time.Second
-		s.rate = map[string]int{"kill": 10, "kill_after": 15, "send_unavailable": 150, "send_partial": 150, "send_lost_reply": 50, "store_unavailable": 10, "schedule_twice": 200}
+		s.hooks, s.interval, s.pause, s.people = false, time.Minute, 8*time.Second, 30
+		s.rate = map[string]int{"kill": 10, "kill_after": 15, "send_unavailable": 250, "send_partial": 200, "send_lost_reply": 50, "store_unavailable": 10, "schedule_twice": 200}
+		for i := range s.apps {
+			s.apps[i].PageSize = 100
+		}
 	},
 	// Limits, quotas and poisoned records.
 	"limits": func(s *settings) {
@@ -77,16 +82,42 @@ var workloads = map[string]func(s *settings){
 		s.rate = map[string]int{"app_429": 250, "app_quota": 20, "rows_fail": 300, "store_unavailable": 15, "store_throttled": 10, "delivered_twice": 100}
 		s.pause = 8 * time.Second
 	},
+	// The apps refuse rows of a batch, and some records make them fail.
+	"refusals": func(s *settings) {
+		s.model()
+		s.poison, s.toxic, s.people, s.pause = true, true, 12, 8*time.Second
+		s.hooks, s.interval = false, time.Minute
+		s.tuning.ReceiveCap, s.tuning.ChunkSize, s.tuning.LotSize = 4, 20, 100
+		s.rate = map[string]int{"rows_fail": 800, "row_lost_reply": 50}
+		for i := range s.apps {
+			s.apps[i].WriteBatch, s.apps[i].Conditional = 100, false
+		}
+	},
+	// A worker falls asleep between writing to an app and remembering it, and
+	// wakes up when another one has long gone on.
+	"asleep": func(s *settings) {
+		s.model()
+		s.people, s.workers, s.receive, s.overlap, s.hooks, s.interval = 5, 4, 3, true, true, time.Minute
+		s.pause, s.settled, s.steady = 5*time.Second, true, true
+		s.rate = map[string]int{"stall_before_links": 150, "edit_after_crash": 1000}
+		for i := range s.apps {
+			s.apps[i].History, s.apps[i].Conditional = true, false
+		}
+	},
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
 		s.model()
 		s.rate = map[string]int{"delivered_twice": 700, "hook_twice": 500, "hook_delayed": 200, "delete_failed": 300, "schedule_twice": 300}
 		s.workers, s.overlap, s.receive, s.resyncs = 4, true, 3, true
+		for i := range s.apps {
+			s.apps[i].Trim, s.apps[i].Phones = false, false
+		}
 	},
 	// Searches are as old as their index may be while users edit.
 	"stale": func(s *settings) {
 		s.model()
-		s.people, s.changes, s.newcomers, s.edits = 10, 60, true, true
+		s.people, s.changes, s.newcomers, s.edits, s.impatient = 10, 60, true, true, true
+		s.hooks, s.interval = false, time.Minute
 		s.rate = map[string]int{"edit_between": 150, "hook_twice": 200, "delivered_twice": 60}
 		for i := range s.apps {
 			s.apps[i].Lag, s.apps[i].FindNow, s.apps[i].Jitter, s.apps[i].Conditional, s.apps[i].Unique = 10*time.Second, false, false, false, false

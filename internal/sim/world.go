@@ -40,8 +40,9 @@ type world struct {
 	taskID int
 	cur    *task
 	poked  time.Time
-	gen    int64 // the connection's generation, as of item version genOf
-	genOf  int64
+	conn   *crm.Connection // as of item version connOf
+	connOf int64
+	pages  map[pageKey][]engine.Entry // of the log, decoded
 	serial int64
 
 	store     *memstore.Store
@@ -74,7 +75,7 @@ type world struct {
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory(),
+		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory(), pages: map[pageKey][]engine.Entry{},
 	}
 	w.user = newChance(w.rng.next())
 	w.set = draw(w.rng, o)
