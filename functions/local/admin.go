@@ -6,42 +6,80 @@ import (
 	"os"
 	"path/filepath"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/lockstep-crm/lockstep/internal/app"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 )
 
-// adminCommand is what an operator does to a stopped program's data folder.
+// adminCommand is what an operator does to a stopped program's data folder, or
+// to a deployment's queue.
 type adminCommand struct {
-	Redrive redriveCommand `cmd:"" help:"Send dead letters again: messages that died without a word. The program must be stopped."`
+	Redrive redriveCommand `cmd:"" help:"Send dead letters again: messages that died without a word. Of a data folder, whose program must be stopped, or of a queue in AWS."`
 }
 
 type redriveCommand struct {
-	Data string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"The data folder (${default})."`
+	Data  string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"The data folder (${default})."`
+	Queue string `placeholder:"URL" help:"Instead of a folder: the change queue of a deployment, with credentials and region as the AWS tools find them."`
+	Dead  string `name:"dead-queue" placeholder:"URL" help:"Its dead-letter queue."`
 }
 
-// Run sends all dead letters of the folder's queue again.
+// Run sends all dead letters again.
 func (c *redriveCommand) Run(ctx context.Context, w *world) (err error) {
-	if err := knownFolder(c.Data); err != nil {
-		return err
+	open := c.folder
+	if c.Queue != "" || c.Dead != "" {
+		open = c.deployed
 	}
-	a, err := app.Open(ctx, app.Options{DataDir: c.Data})
+	q, done, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	depth, err := a.Queue.Depth(ctx)
+	defer func() { err = errors.Join(err, done()) }()
+	depth, err := q.Depth(ctx)
 	if err != nil {
 		return err
 	}
 	sent := 0
 	if depth.Dead > 0 {
-		if sent, err = a.Queue.RedriveDead(ctx, depth.Dead); err != nil {
+		if sent, err = q.RedriveDead(ctx, depth.Dead); err != nil {
 			return err
 		}
 	}
 	newScreen(w).say("%s dead letters are queued again", number(int64(sent)))
 	return nil
+}
+
+// folder is the queue of a data folder.
+func (c *redriveCommand) folder(ctx context.Context) (queue.Queue, func() error, error) {
+	if err := knownFolder(c.Data); err != nil {
+		return nil, nil, err
+	}
+	a, err := app.Open(ctx, app.Options{DataDir: c.Data})
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.Queue, a.Close, nil
+}
+
+// deployed is the queue of a deployment.
+func (c *redriveCommand) deployed(ctx context.Context) (queue.Queue, func() error, error) {
+	const op = "admin: open the queue"
+	if c.Queue == "" || c.Dead == "" {
+		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "--queue and --dead-queue go together: the URLs of the change queue and of its dead-letter queue")
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "the settings of the AWS tools cannot be read: "+err.Error())
+	}
+	if cfg.Region == "" {
+		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "no AWS region is set; set AWS_REGION")
+	}
+	q, err := sqsqueue.New(sqs.NewFromConfig(cfg), c.Queue, c.Dead, sqsqueue.Options{})
+	return q, func() error { return nil }, err
 }
 
 // knownFolder refuses a folder that holds no data: a mistyped name must not

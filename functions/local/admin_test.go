@@ -10,8 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
 	"github.com/lockstep-crm/lockstep/internal/app"
+	"github.com/lockstep-crm/lockstep/internal/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 )
 
 // TestRedrive: a message that died without a word is queued again, once; a
@@ -54,6 +59,77 @@ func TestRedrive(t *testing.T) { //nolint:paralleltest // see above
 	if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the folder was made: %v", err)
 	}
+}
+
+// TestRedriveDeployed: the same for a queue in AWS, found as the AWS tools find
+// it: by a message move task where the service has them, letter by letter where
+// not. A setting that is missing is named.
+func TestRedriveDeployed(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "local")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "local")
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	for name, tt := range map[string]struct {
+		server *awslocal.Server
+		task   bool // a message move task did it
+	}{
+		"with move tasks":    {awslocal.MovingSQS(t), true},
+		"without move tasks": {awslocal.SQS(t), false},
+	} {
+		t.Setenv("AWS_ENDPOINT_URL_SQS", tt.server.Endpoint)
+		t.Setenv("AWS_REGION", awslocal.Region)
+		client := sqs.NewFromConfig(tt.server.Config())
+		url, dead, err := sqsqueue.Create(t.Context(), client, "changes", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := sqsqueue.New(client, url, dead, sqsqueue.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := q.Send(t.Context(), []queue.Message{{Group: "g", Dedup: "d", Body: []byte("not one of ours")}}); errs != nil {
+			t.Fatal(errs)
+		}
+		for range 2 { // the second look finds that it was received often enough
+			if _, err := q.Receive(t.Context(), 1, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d, err := q.Depth(t.Context()); err != nil || d.Dead != 1 {
+			t.Fatalf("%s: %d dead letters, %v; want 1", name, d.Dead, err)
+		}
+		for _, want := range []string{"1 dead letters", "0 dead letters"} {
+			out, code := said(t, "admin", "redrive", "--queue", url, "--dead-queue", dead)
+			if code != 0 || !strings.Contains(out, want) {
+				t.Errorf("%s: code %d, said %q; want %q", name, code, out, want)
+			}
+		}
+		if d, err := q.Depth(t.Context()); err != nil || d.Visible != 1 || d.Dead != 0 {
+			t.Errorf("%s: the queue holds %+v, %v; want the message visible again", name, d, err)
+		}
+		if moved := movedByTask(t, client, dead); moved != tt.task {
+			t.Errorf("%s: moved by a task: %t, want %t", name, moved, tt.task)
+		}
+		if out, code := said(t, "admin", "redrive", "--queue", url); code != 2 || !strings.Contains(out, "--dead-queue") {
+			t.Errorf("code %d, said %q about a queue without its dead-letter queue", code, out)
+		}
+		t.Setenv("AWS_REGION", "")
+		t.Setenv("AWS_DEFAULT_REGION", "")
+		if out, code := said(t, "admin", "redrive", "--queue", url, "--dead-queue", dead); code != 2 || !strings.Contains(out, "AWS_REGION") {
+			t.Errorf("code %d, said %q without a region", code, out)
+		}
+	}
+}
+
+// movedByTask reports whether a move task moved one dead letter.
+func movedByTask(t *testing.T, client *sqs.Client, dead string) bool {
+	t.Helper()
+	q, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &dead, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := q.Attributes[string(types.QueueAttributeNameQueueArn)]
+	tasks, err := client.ListMessageMoveTasks(t.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: &arn})
+	return err == nil && len(tasks.Results) == 1 && tasks.Results[0].ApproximateNumberOfMessagesMoved == 1
 }
 
 // said runs a command line and returns all that it printed.

@@ -31,7 +31,7 @@ type commands struct {
 	Serve serveCommand `cmd:"" help:"Run Lockstep on a data folder, with real apps."`
 	Demo  demoCommand  `cmd:"" help:"Show it: two fake CRMs with made-up people, kept in step until Ctrl-C."`
 	Fake  fakeCommand  `cmd:"" help:"Run one fake CRM."`
-	Admin adminCommand `cmd:"" help:"What is done to the data folder of a stopped program."`
+	Admin adminCommand `cmd:"" help:"What is done to the data folder of a stopped program, or to the queue of a deployment."`
 	Sim   simCommand   `cmd:"" help:"Prove it: the engine in a world of faults, crashes and users, seed by seed."`
 
 	Version kong.VersionFlag `help:"Print the version."`

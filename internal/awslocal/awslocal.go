@@ -94,6 +94,57 @@ func StartSQS(ctx context.Context) (*Server, error) {
 	})
 }
 
+// moving starts local-aws-sqs by its one function.
+const moving = `
+const [folder, port] = process.argv.slice(1);
+const { createSqsServer } = await import("file://" + folder + "/index.js");
+await createSqsServer({ port: +port, hostname: "127.0.0.1" });
+`
+
+// StartMovingSQS starts local-aws-sqs with no queues: an SQS whose message move
+// tasks work in FIFO queues too, and whose order and receive counts do not (a
+// message that is shown again at once is counted twice), so that it is good for
+// redrives only. ErrMissing when it, or Node, is not installed. The caller
+// closes the server.
+func StartMovingSQS(ctx context.Context) (*Server, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	script, err := installed("local-aws-sqs", "dist", "index.js")
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, func(port string) ([]string, []string) {
+		return []string{node, "--input-type=module", "-e", moving, filepath.Dir(script), port}, nil
+	})
+}
+
+// StartElasticMQ starts ElasticMQ with no queues: an SQS that has message move
+// tasks and hands out ten messages of a group, on Java. ErrMissing when it
+// (scripts/standins/elasticmq/fetch) or Java is not installed. The caller closes
+// the server.
+func StartElasticMQ(ctx context.Context) (*Server, error) {
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMissing, err)
+	}
+	root, err := module()
+	if err != nil {
+		return nil, err
+	}
+	jars := filepath.Join(root, ".tools", "elasticmq")
+	if _, err := os.Stat(jars); err != nil {
+		return nil, fmt.Errorf("%w: ElasticMQ: run scripts/standins/elasticmq/fetch", ErrMissing)
+	}
+	return start(ctx, func(port string) ([]string, []string) {
+		return []string{
+			java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-Drest-stats.enabled=false", "-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=" + port,
+			"-Dnode-address.host=127.0.0.1", "-Dnode-address.port=" + port, "-cp", filepath.Join(jars, "*"), "org.elasticmq.server.Main",
+		}, nil
+	})
+}
+
 // dynoxide is the program for this machine, or what LOCKSTEP_DYNOXIDE names.
 func dynoxide() (string, error) {
 	if path := os.Getenv("LOCKSTEP_DYNOXIDE"); path != "" {
@@ -113,20 +164,28 @@ func dynoxide() (string, error) {
 	return path, err
 }
 
-// installed finds a file of an npm package in scripts/standins, from any
-// folder of the module.
+// installed finds a file of an npm package in scripts/standins.
 func installed(parts ...string) (string, error) {
+	root, err := module()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(append([]string{root, "scripts", "standins", "node_modules"}, parts...)...)
+	if _, err := os.Stat(path); err != nil {
+		return "", ErrMissing
+	}
+	return path, nil
+}
+
+// module is the root of this module, found from any folder of it.
+func module() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(folder, "scripts", "standins", "package.json")); err == nil {
-			path := filepath.Join(append([]string{folder, "scripts", "standins", "node_modules"}, parts...)...)
-			if _, err := os.Stat(path); err != nil {
-				return "", ErrMissing
-			}
-			return path, nil
+			return folder, nil
 		}
 		parent := filepath.Dir(folder)
 		if parent == folder {

@@ -32,6 +32,10 @@ func TestStandInsAnswerAndEnd(t *testing.T) {
 			_, err := sqs.NewFromConfig(s.Config()).ListQueues(t.Context(), new(sqs.ListQueuesInput))
 			return err
 		}},
+		"sqs with move tasks": {awslocal.StartMovingSQS, func(t *testing.T, s *awslocal.Server) error {
+			_, err := sqs.NewFromConfig(s.Config()).ListQueues(t.Context(), new(sqs.ListQueuesInput))
+			return err
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 // Package awslocal starts programs that stand in for AWS, on 127.0.0.1 only:
-// dynoxide for DynamoDB and fauxqs for SQS, both from pinned npm packages
-// (make standins). They were not written by us, so that a mistake in how we
+// dynoxide for DynamoDB, fauxqs for SQS and local-aws-sqs for its message move
+// tasks, all from pinned npm packages (make standins), and ElasticMQ, another
+// SQS, from pinned jars. They were not written by us, so that a mistake in how we
 // read AWS's documentation does not stand on both sides.
 //
 // Whoever starts one stops it; should the starter be killed, the stand-in ends

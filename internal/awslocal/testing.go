@@ -21,6 +21,14 @@ func SQS(t testing.TB) *Server {
 	return forTest(t, StartSQS)
 }
 
+// MovingSQS starts an SQS whose message move tasks work, for the length of a
+// test; see StartMovingSQS. Where it is not installed the test is skipped, and
+// fails when CI=true.
+func MovingSQS(t testing.TB) *Server {
+	t.Helper()
+	return forTest(t, StartMovingSQS)
+}
+
 func forTest(t testing.TB, start func(context.Context) (*Server, error)) *Server {
 	t.Helper()
 	s, err := start(t.Context())

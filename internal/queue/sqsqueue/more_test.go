@@ -455,6 +455,29 @@ func TestRedriveWithoutThePermission(t *testing.T) {
 	}
 }
 
+// TestRedriveAfterATaskThatMovesNothing copies what a task left, which ended as
+// if all were done.
+func TestRedriveAfterATaskThatMovesNothing(t *testing.T) {
+	t.Parallel()
+	q, wire := openFaulty(t)
+	kill(t, q, "left")
+	wire.plan(func(operation string, _ []byte) *http.Response {
+		switch operation {
+		case "StartMessageMoveTask":
+			return says(200, `{"TaskHandle":"h"}`)
+		case "ListMessageMoveTasks":
+			return says(200, `{"Results":[{"Status":"COMPLETED","ApproximateNumberOfMessagesMoved":0}]}`)
+		}
+		return nil
+	})
+	if n, err := q.RedriveDead(t.Context(), 10); n != 1 || err != nil {
+		t.Errorf("redriven %d, %v; want 1", n, err)
+	}
+	if got := bodies(t, q); !slices.Equal(got, []string{"left"}) {
+		t.Errorf("bodies = %v", got)
+	}
+}
+
 // TestInterruptedCopySendsNothingTwice: the letter went back, its deletion failed.
 func TestInterruptedCopySendsNothingTwice(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,9 @@ func (q *Queue) RedriveDead(ctx context.Context, limit int) (int, error) {
 	}
 	if n := number(attributes, visible) + number(attributes, inFlight); n > 0 && n <= limit {
 		moved, started, err := q.moveAll(ctx, op, attributes[string(types.QueueAttributeNameQueueArn)])
-		if started || err != nil {
+		// A task may end as if all were done, and have moved nothing: ElasticMQ's
+		// do in FIFO queues.
+		if err != nil || started && moved > 0 {
 			return moved, err
 		}
 	}
