@@ -2,15 +2,19 @@ package lambdarun
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/awslocal/schedulerfake"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -21,16 +25,18 @@ import (
 // change queue with its dead-letter queue, a key, and the operator's key as a
 // parameter. All of it runs here and is gone after Close.
 type Account struct {
-	Env      []string // for functions; see internal/app/cloud for the variables
-	Store    store.Store
-	Queue    queue.Queue
-	Services *Services
-	AdminKey string
+	Env       []string // for functions; see internal/app/cloud for the variables
+	Store     store.Store
+	Queue     queue.Queue
+	Services  *Services
+	Schedules *schedulerfake.Fake
+	AdminKey  string
 
 	SQS      string // endpoint of the queue's service
 	QueueURL string
 	DeadURL  string // of its dead-letter queue
 
+	queues  *sqs.Client
 	closers []func()
 }
 
@@ -83,18 +89,45 @@ func (o AccountOptions) Open(ctx context.Context) (_ *Account, err error) {
 	if a.Queue, err = sqsqueue.New(client, url, dead, sqsqueue.Options{}); err != nil {
 		return nil, err
 	}
-	a.SQS, a.QueueURL, a.DeadURL = mq.Endpoint, url, dead
+	a.SQS, a.QueueURL, a.DeadURL, a.queues = mq.Endpoint, url, dead, client
 	services, err := a.serve(ctx)
 	if err != nil {
 		return nil, err
 	}
+	a.Schedules = &schedulerfake.Fake{Group: "lockstep-local-syncs"}
+	clock, stop, err := Serve(ctx, a.Schedules)
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, stop)
 	a.Env = []string{
 		"AWS_ENDPOINT_URL_DYNAMODB=" + db.Endpoint, "AWS_ENDPOINT_URL_SQS=" + mq.Endpoint,
-		"AWS_ENDPOINT_URL_KMS=" + services, "AWS_ENDPOINT_URL_SSM=" + services,
+		"AWS_ENDPOINT_URL_KMS=" + services, "AWS_ENDPOINT_URL_SSM=" + services, "AWS_ENDPOINT_URL_SCHEDULER=" + clock,
 		"LOCKSTEP_SETTINGS_TABLE=" + tables[store.Settings], "LOCKSTEP_LINKS_TABLE=" + tables[store.Links], "LOCKSTEP_LOG_TABLE=" + tables[store.Log],
 		"LOCKSTEP_QUEUE_URL=" + url, "LOCKSTEP_DEAD_QUEUE_URL=" + dead, "LOCKSTEP_KEY_ID=" + keyARN, "LOCKSTEP_STAGE=local", "LOCKSTEP_ADMIN_KEY_PARAMETER=" + adminParameter,
+		"LOCKSTEP_SCHEDULE_GROUP=" + a.Schedules.Group, "LOCKSTEP_SCHEDULE_ROLE_ARN=arn:aws:iam::000000000000:role/lockstep-local-schedule",
+		"LOCKSTEP_PULL_FUNCTION_ARN=arn:aws:lambda:" + region + ":000000000000:function:lockstep-pull", "LOCKSTEP_UNDELIVERED_QUEUE_ARN=arn:aws:sqs:" + region + ":000000000000:undelivered",
 	}
 	return a, nil
+}
+
+// SetMaxReceives changes after how many receives a message becomes a dead
+// letter, as an operator may.
+func (a *Account) SetMaxReceives(ctx context.Context, n int) error {
+	arn, err := a.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(a.DeadURL), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+	})
+	if err != nil {
+		return err
+	}
+	policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": arn.Attributes[string(types.QueueAttributeNameQueueArn)], "maxReceiveCount": n})
+	if err != nil {
+		return err
+	}
+	_, err = a.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+		QueueUrl: aws.String(a.QueueURL), Attributes: map[string]string{string(types.QueueAttributeNameRedrivePolicy): string(policy)},
+	})
+	return err
 }
 
 const adminParameter = "/lockstep/local/admin-key"

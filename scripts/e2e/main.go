@@ -15,12 +15,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun"
 	"github.com/lockstep-crm/lockstep/internal/lambdarun/e2e"
 )
 
@@ -62,9 +68,20 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 	f.IntVar(&s.Poisoned, "poisoned", 2, "records that cannot be read for a while")
 	f.Float64Var(&s.Share, "share", 0.1, "of deliveries that are doubled, and as many late")
 	f.IntVar(&s.Trouble.Kills, "kills", 20, "instances killed at random")
-	f.IntVar(&s.Trouble.Stalls, "stalls", 1, "instances stalled until their time limit")
+	f.IntVar(&s.Trouble.Syncs, "sync-kills", 7, "of them, of the function that writes: each holds the run up for 17 s")
+	f.IntVar(&s.Trouble.Stalls, "stalls", 1, "instances of it stalled until their time limit")
+	service := f.String("queue", "fauxqs", "what stands in for SQS: fauxqs or elasticmq")
+	binary := f.String("redrive", "", "path of lockstep: after the edits sync has an outage, and lockstep admin redrive brings back what died")
 	if err := f.Parse(args); err != nil {
 		return 0, err
+	}
+	var account lambdarun.AccountOptions
+	switch *service {
+	case "fauxqs":
+	case "elasticmq":
+		account.SQS = awslocal.StartElasticMQ
+	default:
+		return 0, errors.New("-queue is fauxqs or elasticmq")
 	}
 	start := time.Now()
 	var mu sync.Mutex
@@ -76,18 +93,29 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 		}
 	}
 	var running *e2e.Running
-	all := []*outcome{{name: "functions"}, {name: "embedded"}}
+	all := []*outcome{{name: "functions"}}
+	if *binary == "" {
+		all = append(all, &outcome{name: "embedded"})
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		o, mine := all[0], s
 		mine.Say = say(o.name)
+		if *binary != "" {
+			mine.Outage = func(ctx context.Context, r *e2e.Run) error {
+				return running.Outage(func(ctx context.Context) (int, error) { return redrive(ctx, *binary, running.Account) })(ctx, r)
+			}
+		}
 		o.result, o.err = mine.Play(ctx, func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
 			var err error
-			running, err = e2e.Cloud{Programs: *programs, AllowHosts: hosts, Share: s.Share, Seed: *seed}.Open(ctx)
+			running, err = e2e.Cloud{Programs: *programs, AllowHosts: hosts, Account: account, Share: s.Share, Seed: *seed}.Open(ctx)
 			return running, err
 		})
 	})
 	wg.Go(func() {
+		if len(all) == 1 {
+			return // an outage types what the other run does not
+		}
 		o, mine := all[1], s
 		mine.Say = say(o.name)
 		o.result, o.err = mine.Play(ctx, func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
@@ -95,14 +123,39 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 		})
 	})
 	wg.Wait()
-	if err := errors.Join(all[0].err, all[1].err); err != nil {
-		return 0, fmt.Errorf("%w\n%s", err, running.Log())
+	for _, o := range all {
+		err = errors.Join(err, o.err)
+	}
+	if err != nil {
+		if running != nil {
+			_, _ = fmt.Fprintf(log, "the functions said in the end:\n%s", running.Log())
+		}
+		return 0, err
 	}
 	missed, err = report(out, all, time.Since(start))
 	if missed > 0 {
 		_, _ = fmt.Fprintf(log, "the functions said in the end:\n%s", running.Log())
 	}
 	return missed, err
+}
+
+// said is what lockstep admin redrive prints.
+var said = regexp.MustCompile(`(?m)^([0-9,]+) dead letters are queued again`)
+
+// redrive has the operator's command move the dead letters of an account's
+// queue, and returns how many it says there were.
+func redrive(ctx context.Context, binary string, a *lambdarun.Account) (int, error) {
+	cmd := exec.CommandContext(ctx, binary, "admin", "redrive", "--queue", a.QueueURL, "--dead-queue", a.DeadURL)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SQS="+a.SQS, "AWS_REGION="+awslocal.Region, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_CONFIG_FILE="+os.DevNull)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return 0, fmt.Errorf("lockstep admin redrive: %w: %s", err, text)
+	}
+	n := said.FindSubmatch(text)
+	if n == nil {
+		return 0, fmt.Errorf("lockstep admin redrive said %q", text)
+	}
+	return strconv.Atoi(strings.ReplaceAll(string(n[1]), ",", ""))
 }
 
 // report prints what happened and the table, and counts the targets missed.
@@ -129,6 +182,9 @@ func report(out io.Writer, all []*outcome, took time.Duration) (missed int, err 
 		}
 	}
 	for i, side := range []string{"left", "right"} {
+		if len(all) == 1 {
+			break
+		}
 		a, b := all[0].result.People[i], all[1].result.People[i]
 		n := differing(a, b)
 		line("both", e2e.Figure{Goal: side + ": records of one run that the other has not", Target: "0", Measured: fmt.Sprintf("%d of %d", n, len(a)), Pass: n == 0 && len(a) > 0})

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -149,10 +150,11 @@ func (d *Running) every(ctx context.Context, pause time.Duration, name, event st
 	}
 }
 
-// Fire implements Deployment: as Scheduler does it, at least once, and a second
-// time when the function failed.
+// Fire implements Deployment: the schedule that the functions made for the sync
+// fires as Scheduler does it, at least once, and a second time when the
+// function failed.
 func (d *Running) Fire(ctx context.Context, con crm.ConnectionID, sync crm.SyncID) error {
-	event, err := json.Marshal(map[string]string{"workspace": string(workspace), "connection": string(con), "sync": string(sync)})
+	event, err := d.schedule(con, sync)
 	if err != nil {
 		return err
 	}
@@ -171,6 +173,24 @@ func (d *Running) Fire(ctx context.Context, con crm.ConnectionID, sync crm.SyncI
 	}
 	_, _ = d.functions["pull"].Invoke(ctx, event) // goes to the queue of undelivered firings; the next one does its work
 	return ctx.Err()
+}
+
+// schedule is what the schedule of a sync sends; an error when there is none, or
+// none that fires.
+func (d *Running) schedule(con crm.ConnectionID, sync crm.SyncID) ([]byte, error) {
+	for _, name := range d.Account.Schedules.Names() {
+		s := d.Account.Schedules.Schedule(name)
+		target, _ := s["Target"].(map[string]any)
+		input, _ := target["Input"].(string)
+		var f struct{ Connection, Sync string }
+		if json.Unmarshal([]byte(input), &f) == nil && f.Connection == string(con) && f.Sync == string(sync) {
+			if s["State"] != "ENABLED" {
+				return nil, fmt.Errorf("the schedule of %s is %v", sync, s["State"])
+			}
+			return []byte(input), nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no schedule", sync)
 }
 
 // Depth implements Deployment.

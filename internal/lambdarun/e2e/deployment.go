@@ -32,8 +32,13 @@ type Deployment interface {
 }
 
 // Trouble is how often instances of functions are killed, and stalled until
-// their time limit ends them.
-type Trouble struct{ Kills, Stalls int }
+// their time limit ends them. Each time that this comes to sync, which alone
+// writes, what it was at waits for seventeen seconds.
+type Trouble struct {
+	Kills  int // of any function
+	Syncs  int // of them, of sync
+	Stalls int // of sync
+}
 
 // Figure is one line of the table: a target and what was measured.
 type Figure struct {

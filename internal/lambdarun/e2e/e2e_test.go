@@ -56,14 +56,14 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// TestEndToEnd is make e2e with few people and one kill: the functions with
+// TestEndToEnd is make e2e with few people and two kills: the functions with
 // their stand-ins and the program with its embedded stores go through the same
 // scenario, keep every promise, and end with the same people in both apps.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
 	s := e2e.Scenario{People: 100, Edits: 30, Newcomers: 5, Poisoned: 1, Share: 0.1}
 	troubled := s
-	troubled.Trouble.Kills = 1
+	troubled.Trouble = e2e.Trouble{Kills: 2, Syncs: 1}
 	deployed := e2e.Cloud{Programs: programs(t), Share: s.Share, Seed: 1}
 	people := map[string][2][]string{}
 	var mu sync.Mutex

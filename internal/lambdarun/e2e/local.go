@@ -27,6 +27,7 @@ type local struct {
 	app   *program.App
 	url   string
 	pulls atomic.Int64
+	late  atomic.Int64
 	stops closers
 }
 
@@ -74,10 +75,14 @@ func (d *local) Start(ctx context.Context) {
 func (d *local) Fire(ctx context.Context, con crm.ConnectionID, sync crm.SyncID) error {
 	d.pulls.Add(1)
 	err := d.app.Engine.Pull(ctx, workspace, con, sync)
-	if fault.Is(err, fault.Conflict) {
+	if err == nil || fault.Is(err, fault.Conflict) {
 		return nil // the tick was faster with the same run, and goes on with it
 	}
-	return err
+	if fault.Is(err, fault.Other) || ctx.Err() != nil {
+		return err
+	}
+	d.late.Add(1) // the program's own scheduler would come again: so does the next firing
+	return nil
 }
 
 // Depth implements Deployment.
@@ -95,7 +100,7 @@ func (*local) Troubled() bool { return false }
 // Report implements Deployment.
 func (d *local) Report() ([]string, []Figure) {
 	c := d.app.Queue.Counts()
-	return []string{fmt.Sprintf("%d pulls, %d messages", d.pulls.Load(), c.Received)}, nil
+	return []string{fmt.Sprintf("%d pulls, %d of them put off by a limit; %d messages", d.pulls.Load(), d.late.Load(), c.Received)}, nil
 }
 
 // Close implements Deployment.

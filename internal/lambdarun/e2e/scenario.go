@@ -187,7 +187,8 @@ func (r *Run) path(rest string) string { return "/v1/connections/" + string(r.co
 // trouble is part n of three of the trouble that was asked for.
 func (r *Run) trouble(n int) Trouble {
 	part := func(all int) int { return all*(n+1)/3 - all*n/3 }
-	return Trouble{Kills: part(r.Trouble.Kills), Stalls: part(r.Trouble.Stalls)}
+	syncs := part(r.Trouble.Syncs)
+	return Trouble{Kills: syncs + part(r.Trouble.Kills-r.Trouble.Syncs), Syncs: syncs, Stalls: part(r.Trouble.Stalls)}
 }
 
 // firstSync starts the connection and plans the edits from who is linked then.
@@ -238,12 +239,7 @@ func (r *Run) linked(ctx context.Context) (map[string]string, error) {
 
 // fire has the schedule fire.
 func (r *Run) fire(ctx context.Context) error {
-	err := r.Deployment.Fire(ctx, r.conn.ID, testbed.Contacts)
-	if ctx.Err() == nil && err != nil {
-		r.Say("          a firing failed: %v", err)
-		return nil // the next one does it again
-	}
-	return err
+	return r.Deployment.Fire(ctx, r.conn.ID, testbed.Contacts)
 }
 
 // bySchedule types the first half of the edits; nobody tells us of them.
