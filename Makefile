@@ -72,14 +72,14 @@ e2e: standins ## the functions as they are deployed, killed at random, on stand-
 	done
 	$(GO) run ./scripts/e2e -programs dist/$(HOST_ARCH)
 
-verify-full: build ## every figure of docs/invariants.md: target, measured, pass (long)
+verify-full: build lambda ## every figure of docs/invariants.md: target, measured, pass (long)
 	$(GO) run ./scripts/verifyfull
 
 sim: build ## the short simulation: faults, crashes and users, 0 violations
 	bin/lockstep sim
 
-bench: build ## calls, writes and memory per record: counts, not seconds
-	$(GO) run ./scripts/bench -memory -binary bin/lockstep
+bench: build lambda standins ## calls, writes and memory per record; size and start of the functions (wants an idle machine)
+	$(GO) run ./scripts/bench -functions dist -memory -binary bin/lockstep
 
 fuzz: ## every fuzz target for FUZZTIME (5s) each
 	$(GO) run ./scripts/fuzz -time $(FUZZTIME)

@@ -92,8 +92,10 @@ func runKey(ws crm.WorkspaceID, id crm.RunID) store.Key {
 	return store.Key{Table: store.Log, Workspace: ws, Partition: "runs", Sort: string(id)}
 }
 
+// runCounts is written with every chunk, so each run has a partition of its
+// own: one for all would take a third of the writes of a workspace's log.
 func runCounts(ws crm.WorkspaceID, id crm.RunID) store.Key {
-	return store.Key{Table: store.Log, Workspace: ws, Partition: "runcounts", Sort: string(id)}
+	return store.Key{Table: store.Log, Workspace: ws, Partition: "runcounts#" + string(id), Sort: "counts"}
 }
 
 // claimKey makes identity a primary key: per account and object, so that two

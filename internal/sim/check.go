@@ -79,7 +79,7 @@ func (w *world) openRun(scan []byte) string {
 		return ": " + err.Error()
 	}
 	raw, _ := io.ReadAll(flate.NewReader(bytes.NewReader(it.Data)))
-	counts, _ := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runcounts", Sort: string(st.Open)})
+	counts, _ := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runcounts#" + string(st.Open), Sort: "counts"})
 	return fmt.Sprintf(" %s, counters %v", raw, counts.Counters)
 }
 

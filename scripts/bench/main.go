@@ -2,6 +2,9 @@
 // counts, which are the same on every machine, beside their targets. It exits
 // with 1 when one is missed.
 //
+// With -functions it also looks at the built functions: their size, and the time
+// from their start to their first answer, which wants an idle machine.
+//
 // With -memory it also runs the built program over 20,000 and 200,000 people
 // and compares its peak memory; that takes some minutes.
 package main
@@ -40,8 +43,14 @@ func shown(name string, got float64, format string) figure {
 func main() {
 	memory := flag.Bool("memory", false, "also compare the peak memory of the program at 20,000 and 200,000 people")
 	binary := flag.String("binary", "bin/lockstep", "the built program, for -memory")
+	functions := flag.String("functions", "", "folder with the built functions; empty = leave them out")
 	flag.Parse()
 	figures, err := measure(context.Background())
+	if err == nil && *functions != "" {
+		var more []figure
+		more, err = measureFunctions(context.Background(), *functions)
+		figures = append(figures, more...)
+	}
 	if err == nil && *memory {
 		var more []figure
 		more, err = measureMemory(context.Background(), *binary)

@@ -39,13 +39,19 @@ var proofs = []proof{
 	{command: []string{"go", "test", "./functions/local", "-run", "Kill", "-count=1", "-v", "-timeout=20m"}, figures: []figure{
 		{"kill -9 five times during a first sync of 5,000 + 5,000", "0 lost, 0 doubled", `ok\s+\S+local\s+([\d.]+)s`, nil},
 	}},
-	{command: []string{"go", "run", "./scripts/bench", "-memory", "-binary", "bin/lockstep"}, figures: []figure{
+	{command: []string{"go", "run", "./scripts/bench", "-functions", "dist", "-memory", "-binary", "bin/lockstep"}, figures: []figure{
 		{"calls per 1,000 changes, left to right", "<= 35", `calls per 1,000 changed records, left to right\s+\S+ \S+\s+(\d+)`, nil},
 		{"calls per 1,000 changes, right to left", "<= 35", `calls per 1,000 changed records, right to left\s+\S+ \S+\s+(\d+)`, nil},
 		{"records written per true change", "= 1.00", `records written per true change, right to left\s+\S+ \S+\s+([\d.]+)`, nil},
 		{"store writes per changed record", "<= 1.5", `store writes per changed record, left to right\s+\S+ \S+\s+([\d.]+)`, nil},
 		{"store writes per created record", "<= 4.5", `store writes per created record\s+\S+ \S+\s+([\d.]+)`, nil},
 		{"calls of a quiet pull, 20,000 people", "= 2", `nothing changed, 20000 people\s+\S+ \S+\s+(\d+)`, nil},
+		{"size of webhook, arm64, MB", "<= 15", `size of webhook, arm64, MB\s+\S+ \S+\s+([\d.]+)`, nil},
+		{"size of pull, arm64, MB", "<= 15", `size of pull, arm64, MB\s+\S+ \S+\s+([\d.]+)`, nil},
+		{"size of sync, arm64, MB", "<= 15", `size of sync, arm64, MB\s+\S+ \S+\s+([\d.]+)`, nil},
+		{"start of webhook to its first answer, ms", "<= 50 on an idle machine", `start of webhook .*?<= \S+\s+([\d.]+)`, nil},
+		{"start of pull to its first answer, ms", "<= 50 on an idle machine", `start of pull .*?<= \S+\s+([\d.]+)`, nil},
+		{"start of sync to its first answer, ms", "<= 50 on an idle machine", `start of sync .*?<= \S+\s+([\d.]+)`, nil},
 		{"peak memory of 200,000 records, MB", "<= 96", `200,000 records, MB\s+\S+ \S+\s+([\d.]+)`, nil},
 		{"its ratio to 20,000 records", "<= 1.3", `ratio of the two\s+\S+ \S+\s+([\d.]+)`, nil},
 	}},
