@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -33,6 +34,7 @@ const (
 	EnvVersion       = "LOCKSTEP_VERSION"             // optional: shown in the OpenAPI document
 	EnvSessionToken  = "AWS_SESSION_TOKEN"            //nolint:gosec // the name of a variable; set by Lambda
 	EnvEndpoint      = "AWS_ENDPOINT_URL_"            // optional, with DYNAMODB, SQS, KMS, SSM or SCHEDULER: a stand-in
+	EnvEndpoints     = "AWS_ENDPOINT_URL"             // optional: one stand-in for all services
 
 	EnvScheduleGroup = "LOCKSTEP_SCHEDULE_GROUP"        // group of the schedules of syncs; nothing else may be in it
 	EnvScheduleRole  = "LOCKSTEP_SCHEDULE_ROLE_ARN"     // role by which they fire
@@ -99,7 +101,7 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: client()}
 	e.endpoints = map[string]string{}
 	for _, service := range []string{"DYNAMODB", "SQS", "KMS", "SSM", "SCHEDULER"} {
-		e.endpoints[service] = env(EnvEndpoint + service)
+		e.endpoints[service] = cmp.Or(env(EnvEndpoint+service), env(EnvEndpoints))
 	}
 	if s&Hooks != 0 {
 		e.PublicURL = need(EnvPublicURL)

@@ -100,6 +100,11 @@ func TestOpen(t *testing.T) {
 	if c.Environment.SDK("KMS").BaseEndpoint != nil {
 		t.Error("the key is asked somewhere else than at AWS")
 	}
+	env[cloud.EnvEndpoints] = "http://127.0.0.1:2"
+	both, err := cloud.Read(func(n string) string { return env[n] }, cloud.Nothing)
+	if err != nil || *both.SDK("SQS").BaseEndpoint != "http://127.0.0.1:1" || *both.SDK("KMS").BaseEndpoint != "http://127.0.0.1:2" {
+		t.Errorf("an endpoint for all is not that of those without their own: %v", err)
+	}
 }
 
 // TestTimes has a piece of work end before its function does, and the lease
