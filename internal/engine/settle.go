@@ -111,6 +111,7 @@ func (b *books) putOff(u *unit) {
 	}
 	h := u.hint
 	h.Digest, h.Missed = "", u.waitFor == codeRecordGone
+	h.Force = h.Force || u.both // the other side's change has no hint of its own any more
 	if !u.blameless {
 		h.Tries++
 	}
