@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,8 +78,8 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		w.violated(id, fmt.Sprintf("%s %s has a twin already, %s, and got another: %s", source.side, source.id, l.id(side), r.id))
 	}
 	for other, from := range w.madeBy(side) {
-		if w.renamed[ref{side, other}] {
-			continue // a user gave it another identity before anybody could tell where it came from
+		if w.renamed[ref{side, other}] || w.doubled(ref{side, other}) {
+			continue // a user gave it another identity, or another record the same, before anybody could tell where it came from
 		}
 		if from == source.id && other != r.id && w.alive(ref{side, other}) && w.set.sync.AvoidsDuplicates() {
 			w.violated("S6", fmt.Sprintf("%s %s was created twice on the other side: %s and %s", source.side, source.id, other, r.id))
@@ -107,6 +108,16 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 			w.violated("S6", fmt.Sprintf("%s was created beside %s, which could be found", r.id, o.id))
 		}
 	}
+}
+
+// doubled reports whether another record of the side has r's identity.
+func (w *world) doubled(r ref) bool {
+	x, _ := w.apps[r.side.Index()].get(r.id)
+	own, has := w.identity(r.side, x.fields)
+	return has && slices.ContainsFunc(w.apps[r.side.Index()].rows(), func(o row) bool {
+		e, has := w.identity(r.side, o.fields)
+		return o.id != r.id && !o.deleted && has && e == own
+	})
 }
 
 // checkLonely holds the source of a birth to S6: of several records of one side
