@@ -104,14 +104,19 @@ func (r *rowCounter) Deleted(ctx context.Context, object, cursor, position strin
 
 // pairs lists n linked pairs.
 func (b *bench) pairs(ctx context.Context, n int) ([]engine.RecordView, error) {
+	return linked(ctx, b.Engine, n)
+}
+
+// linked lists n linked pairs of a bed.
+func linked(ctx context.Context, e *engine.Engine, n int) ([]engine.RecordView, error) {
 	var out []engine.RecordView
 	for cursor := ""; len(out) < n; {
-		page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, cursor)
+		page, next, err := e.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, cursor)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range page {
-			if r.Partner != "" && len(out) < n {
+			if r.Side == crm.Left && r.Partner != "" && len(out) < n {
 				out = append(out, r)
 			}
 		}

@@ -7,6 +7,10 @@
 //
 // With -memory it also runs the built program over 20,000 and 200,000 people
 // and compares its peak memory; that takes some minutes.
+//
+// With -only it takes the parts named, and nothing else: counts, memory, flow
+// (how fast the program takes deliveries in), writer (records a second and
+// core), freshness (from an edit to its arrival, in simulated time).
 package main
 
 import (
@@ -42,18 +46,21 @@ func shown(name string, got float64, format string) figure {
 
 func main() {
 	memory := flag.Bool("memory", false, "also compare the peak memory of the program at 20,000 and 200,000 people")
-	binary := flag.String("binary", "bin/lockstep", "the built program, for -memory")
+	binary := flag.String("binary", "bin/lockstep", "the built program, for -memory and for flow")
 	functions := flag.String("functions", "", "folder with the built functions; empty = leave them out")
+	only := flag.String("only", "", "take these parts alone, separated by commas: counts, memory, flow, writer, freshness")
 	flag.Parse()
-	figures, err := measure(context.Background())
+	wanted := "counts"
+	if *only != "" {
+		wanted = *only
+	} else if *memory {
+		wanted = "counts,memory"
+	}
+	ctx := context.Background()
+	figures, err := measureParts(ctx, wanted, *binary)
 	if err == nil && *functions != "" {
 		var more []figure
-		more, err = measureFunctions(context.Background(), *functions)
-		figures = append(figures, more...)
-	}
-	if err == nil && *memory {
-		var more []figure
-		more, err = measureMemory(context.Background(), *binary)
+		more, err = measureFunctions(ctx, *functions)
 		figures = append(figures, more...)
 	}
 	missed := show(figures)

@@ -50,39 +50,53 @@ const benchKey = "lsk_benchmarkbenchmarkbenchmarkbenchmark"
 func peak(ctx context.Context, binary string, people int) (mb float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
 	defer cancel()
-	dir, err := os.MkdirTemp("", "lockstep-bench-")
+	program, c, stop, err := serve(ctx, binary, people)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = firstOf(err, os.RemoveAll(dir)) }()
-	hub, force, address, err := threePorts()
-	if err != nil {
-		return 0, err
-	}
-	seed := strconv.Itoa(people)
-	var stops []func()
-	defer func() {
-		for _, stop := range stops {
-			stop()
-		}
-	}()
-	for _, args := range [][]string{{"fake", "hubspot", "--addr", hub, "--seed", seed}, {"fake", "salesforce", "--addr", force, "--seed", seed}} {
-		_, stop, err := start(ctx, binary, args...)
-		if err != nil {
-			return 0, err
-		}
-		stops = append(stops, stop)
-	}
-	program, stop, err := start(ctx, binary, "serve", "--addr", address, "--data", dir, "--allow-host", hub, "--allow-host", force)
-	if err != nil {
-		return 0, err
-	}
-	stops = append(stops, stop)
-	c := client{"http://" + address}
-	if err := c.firstSync(ctx, "http://"+hub, "http://"+force); err != nil {
+	defer func() { err = firstOf(err, stop()) }()
+	if _, err := c.firstSync(ctx); err != nil {
 		return 0, err
 	}
 	return highWater(program.Process.Pid)
+}
+
+// serve runs the program on a new data folder, beside two fakes with people
+// each, until stop is called, which also removes the folder.
+func serve(ctx context.Context, binary string, people int) (program *exec.Cmd, c *client, stop func() error, err error) {
+	dir, err := os.MkdirTemp("", "lockstep-bench-")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var stops []func()
+	stop = func() error {
+		for _, s := range stops {
+			s()
+		}
+		return os.RemoveAll(dir)
+	}
+	defer func() {
+		if err != nil {
+			err = firstOf(err, stop())
+		}
+	}()
+	hub, force, address, err := threePorts()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	seed := strconv.Itoa(people)
+	for _, args := range [][]string{
+		{"fake", "hubspot", "--addr", hub, "--seed", seed},
+		{"fake", "salesforce", "--addr", force, "--seed", seed},
+		{"serve", "--addr", address, "--data", dir, "--allow-host", hub, "--allow-host", force},
+	} {
+		cmd, end, err := start(ctx, binary, args...)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		program, stops = cmd, append(stops, end)
+	}
+	return program, &client{base: "http://" + address, hub: "http://" + hub, force: "http://" + force}, stop, nil
 }
 
 func firstOf(a, b error) error {
@@ -142,10 +156,10 @@ func highWater(pid int) (float64, error) {
 	return 0, fmt.Errorf("no peak memory in the status of process %d", pid)
 }
 
-// client drives the program as a user would.
-type client struct{ base string }
+// client drives the program as a user would, over the two fakes.
+type client struct{ base, hub, force string }
 
-func (c client) call(ctx context.Context, method, path string, in, out any) error {
+func (c *client) call(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -178,34 +192,40 @@ func (c client) call(ctx context.Context, method, path string, in, out any) erro
 	return json.Unmarshal(b, out)
 }
 
-// firstSync connects the two fakes and waits until everybody is in step.
-func (c client) firstSync(ctx context.Context, hub, force string) error {
+// firstSync connects the two fakes, waits until everybody is in step, and
+// returns the connection's ID.
+func (c *client) firstSync(ctx context.Context) (connection string, err error) {
 	if err := c.ready(ctx); err != nil {
-		return err
+		return "", err
 	}
 	type id struct {
 		ID string `json:"id"`
 	}
 	var left, right, con id
 	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
-		"app": "hubspot", "name": "left", "base_url": hub,
-		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken},
+		"app": "hubspot", "name": "left", "base_url": c.hub,
+		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
 	}, &left); err != nil {
-		return err
+		return "", err
 	}
 	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
-		"app": "salesforce", "name": "right", "base_url": force,
+		"app": "salesforce", "name": "right", "base_url": c.force,
 		"credentials": map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
 	}, &right); err != nil {
-		return err
+		return "", err
 	}
 	var presets struct {
 		Items []struct {
 			Syncs []map[string]any `json:"syncs"`
 		} `json:"items"`
 	}
+	for _, a := range []string{left.ID, right.ID} { // by which the accounts become known
+		if err := c.call(ctx, http.MethodPost, "/v1/accounts/"+a+"/test", nil, nil); err != nil {
+			return "", err
+		}
+	}
 	if err := c.call(ctx, http.MethodGet, "/v1/presets", nil, &presets); err != nil {
-		return err
+		return "", err
 	}
 	syncs := presets.Items[0].Syncs
 	syncs[0]["schedule"] = "manual"
@@ -213,19 +233,19 @@ func (c client) firstSync(ctx context.Context, hub, force string) error {
 		"name": "bench", "default_country": "US",
 		"left": map[string]string{"account": left.ID}, "right": map[string]string{"account": right.ID}, "syncs": syncs,
 	}, &con); err != nil {
-		return err
+		return "", err
 	}
 	var started struct {
 		Runs []id `json:"runs"`
 	}
 	if err := c.call(ctx, http.MethodPost, "/v1/connections/"+con.ID+"/start", nil, &started); err != nil {
-		return err
+		return "", err
 	}
-	return c.wait(ctx, started.Runs[0].ID)
+	return con.ID, c.wait(ctx, started.Runs[0].ID)
 }
 
 // ready waits until the program listens.
-func (c client) ready(ctx context.Context) error {
+func (c *client) ready(ctx context.Context) error {
 	for {
 		if c.call(ctx, http.MethodGet, "/v1/health", nil, nil) == nil {
 			return nil
@@ -239,7 +259,7 @@ func (c client) ready(ctx context.Context) error {
 }
 
 // wait watches a run to its end.
-func (c client) wait(ctx context.Context, run string) error {
+func (c *client) wait(ctx context.Context, run string) error {
 	for {
 		var r struct {
 			State string `json:"state"`
