@@ -12,7 +12,7 @@ CDK_ARGS = --no-notices --no-version-reporting -c stage=$(STAGE) $(foreach c,$(C
 # The CDK speaks to Node through jsii, which complains of Node 20 at each start.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION ?= 20
 
-.PHONY: test-infra synth diff deploy destroy infra-tools aws-credentials
+.PHONY: units test-infra synth diff deploy destroy infra-tools aws-credentials
 
 test: test-infra
 
@@ -39,6 +39,9 @@ aws-credentials:
 	@if [ -z "$${AWS_PROFILE:-}$${AWS_ACCESS_KEY_ID:-}$${AWS_WEB_IDENTITY_TOKEN_FILE:-}$${AWS_CONTAINER_CREDENTIALS_RELATIVE_URI:-}$${AWS_CONTAINER_CREDENTIALS_FULL_URI:-}" ] \
 		&& [ ! -s "$${AWS_SHARED_CREDENTIALS_FILE:-$$HOME/.aws/credentials}" ] && [ ! -s "$${AWS_CONFIG_FILE:-$$HOME/.aws/config}" ]; then \
 		echo "make $(firstword $(MAKECMDGOALS)): no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION; see docs/deploy.md" >&2; exit 1; fi
+
+units: standins ## what is consumed of DynamoDB, on its stand-in: docs/cost.md turns it into money
+	$(GO) run ./scripts/units
 
 infra-tools: $(INFRA_TOOLS)
 
