@@ -160,6 +160,11 @@ func (w *world) calmDown() {
 	for _, a := range w.apps {
 		a.revoke(false)
 	}
+	if w.rejoined { // what was dropped with the old generation is looked at anew, and its intents with it
+		w.aside(func(ctx context.Context, e *engine.Engine) {
+			_, _ = e.StartRun(ctx, workspace, connection, syncID, engine.RunResync)
+		})
+	}
 	w.settle()
 	w.checkDeadLetters()
 	w.putRight()
