@@ -97,7 +97,7 @@ func draw(c *chance, o *Options) settings {
 		s.floods, s.newcomers, s.generations = c.in(80), c.in(100), c.in(100)
 	}
 	name := o.Workload
-	if name == "" && c.in(200) {
+	if name == "" && c.in(220) {
 		name = pick(c, Workloads()...)
 	}
 	if narrow := workloads[name]; narrow != nil {
