@@ -25,7 +25,10 @@ const maxTries = 8
 // plan is the second step: decide for every unit what is to be done. Nothing
 // is asked or written here.
 func (s *session) plan(us []*unit) {
-	b := batch{session: s, creates: map[string]*unit{}, pairs: map[unitKey]*unit{}, births: map[unitKey]*unit{}}
+	b := batch{session: s, units: map[unitKey]bool{}, creates: map[string]*unit{}, pairs: map[unitKey]*unit{}, births: map[unitKey]*unit{}}
+	for _, u := range us {
+		b.units[unitKey{u.side, u.id}] = true
+	}
 	for _, u := range us {
 		if u.decided {
 			continue
@@ -40,6 +43,7 @@ func (s *session) plan(us []*unit) {
 // batch is what the units of one piece of work must know of each other.
 type batch struct {
 	*session
+	units   map[unitKey]bool  // all of this piece of work
 	creates map[string]*unit  // by identity claimed
 	pairs   map[unitKey]*unit // records that are being paired
 	births  map[unitKey]*unit // records whose twin is being created
@@ -169,6 +173,10 @@ func (b *batch) decideFound(u *unit) {
 	if b.coming.promised(other, b.set.IdentityKeys(other, u.partner()), u.id) || b.coming.promised(u.side, b.set.IdentityKeys(u.side, u.own()), u.match.Record.ID) {
 		b.Mark("create_still_open")
 		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
+		return
+	}
+	if u.leaves != nil && b.units[unitKey{crm.Left, u.leaves.Left}] {
+		u.deferFor(time.Second, codeCreateInFlight) // its former twin may have been restored this very moment
 		return
 	}
 	twin := unitKey{other, u.match.Record.ID}

@@ -274,12 +274,14 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 		if err != nil {
 			return err
 		}
-		if !s.free(ctx, l, u) && s.on(guardTwinTaken) {
+		free, left := s.free(ctx, l, u)
+		if !free && s.on(guardTwinTaken) {
 			s.Mark("twin_taken")
 			u.decide(crm.Duplicate, crm.StateDuplicate, "twin_taken", "the matching record is linked to another one")
 			u.others = []crm.RecordID{u.match.Record.ID}
 			continue
 		}
+		u.leaves = left
 		if l.AliasOf == "" {
 			u.absorbed = l.counted()
 		}
@@ -287,21 +289,34 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 	return nil
 }
 
-// free reports whether a remembered candidate may be linked to u.
-func (s *session) free(ctx context.Context, l *link, u *unit) bool {
+// free reports whether a remembered candidate may be linked to u, and which
+// deleted pair of another left record it has to leave for that.
+func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair) {
+	var version int64
 	if l.AliasOf != "" {
 		item, err := s.Store.Get(ctx, s.record(crm.Left, l.AliasOf))
 		if err != nil {
-			return fault.Is(err, fault.NotFound)
+			return fault.Is(err, fault.NotFound), nil
 		}
 		if l, err = decodeLink(item); err != nil {
-			return false
+			return false, nil
 		}
+		version = item.Version
 	}
 	if l.apart() {
-		return u.hint.Op == opLink
+		return u.hint.Op == opLink, nil
 	}
-	return !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id
+	if l.paired() && l.State == crm.StateDeleted && version != 0 && l.Left != u.id && l.Right == u.recID(crm.Right) {
+		return true, &formerPair{l, version}
+	}
+	return !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id, nil
+}
+
+// formerPair is a deleted pair whose right record finds another twin. Its left
+// record, if it is ever restored, must not claim the right one back.
+type formerPair struct {
+	*link
+	version int64
 }
 
 // readByID reads the twins that records name by ID.
@@ -425,10 +440,12 @@ func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
-	if !s.free(ctx, l, u) {
+	free, left := s.free(ctx, l, u)
+	if !free {
 		u.decide(crm.Failed, crm.StateFailing, "twin_taken", "the record is linked to another one")
 		return nil
 	}
+	u.leaves = left
 	if l.AliasOf == "" {
 		u.absorbed = l.counted()
 	}

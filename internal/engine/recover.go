@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -32,6 +33,28 @@ func (s *session) recoverIntents(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// recoverAlone finishes open intents of a sync that nothing else is under way
+// for: the messages they came from may have been dropped as out of date.
+func (e *Engine) recoverAlone(ctx context.Context, sc scope, conn *crm.Connection) error {
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.intent("x").Partition, Limit: 1})
+	if err != nil || len(page.Items) == 0 {
+		return err
+	}
+	s, err := e.open(ctx, sc, conn)
+	if err != nil {
+		return err
+	}
+	if err := s.take(ctx); err != nil {
+		if fault.CodeOf(err) == fault.CodeOf(errLeased) {
+			return nil // its worker is at it
+		}
+		return err
+	}
+	defer s.release(context.WithoutCancel(ctx))
+	s.Mark("recovered_alone")
+	return s.recoverIntents(ctx)
 }
 
 func (s *session) recoverIntent(ctx context.Context, it store.Item) error {

@@ -40,6 +40,7 @@ func (b *books) keep(u *unit, old, l *link) {
 			b.aliases = append(b.aliases, linkWrite{Write: store.Write{Item: alias, If: b.cond(u.versions.Right)}})
 			b.pairs[item.Key], b.pairs[alias.Key] = true, true
 		}
+		b.leave(u.leaves)
 	}
 }
 
@@ -119,6 +120,22 @@ func (b *books) once(ws []linkWrite) []linkWrite {
 		}
 	}
 	return out
+}
+
+// leave takes the right record out of a deleted pair: it has another twin now.
+func (b *books) leave(p *formerPair) {
+	if p == nil {
+		return
+	}
+	b.s.Mark("former_pair_left")
+	l := p.clone()
+	l.Right, l.SeenR, l.Base = "", "", nil
+	item, err := l.item(b.s.scope)
+	if err != nil {
+		b.s.Log.Error("link not encoded", "sync", b.s.name(), "error", err)
+		return
+	}
+	b.links = append(b.links, linkWrite{store.Write{Item: item, If: b.cond(p.version)}, p.counted(), l.counted()})
 }
 
 // unlink makes two records of a pair, each under its own key.

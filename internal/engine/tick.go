@@ -114,6 +114,11 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	if busy = busy || open || gone || drained; busy || st.OpenRun != "" {
 		return busy, nil
 	}
+	if ok {
+		if err := e.recoverAlone(ctx, sc, conn); err != nil {
+			return false, err
+		}
+	}
 	if waiting, err := e.waiting(ctx, sc); err != nil || waiting {
 		return false, err
 	}

@@ -25,6 +25,7 @@ type unit struct {
 	versions crm.PerSide[int64]       // item versions under the left and the right record's key
 	before   []counted                // states it was counted in before
 	absorbed []counted                // the same of a twin that it may be paired with
+	leaves   *formerPair              // the deleted pair that this twin still belongs to
 	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
 	absent   crm.PerSide[bool]        // read, and not there
 	match    reconcile.Match          // of an unlinked record
