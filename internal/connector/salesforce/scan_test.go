@@ -3,6 +3,7 @@ package salesforce_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,46 @@ func TestS11_ShortPages(t *testing.T) {
 		if len(seen) != 50 || pages < 8 {
 			t.Errorf("%s: %d of 50 records on %d pages", name, len(seen), pages)
 		}
+	}
+}
+
+// TestS11_EqualTimestampsOfBulkLoads lists records of which many have the same
+// time: 2,000 of 20,000, and with LOCKSTEP_LONG=1 10,000 of 100,000.
+func TestS11_EqualTimestampsOfBulkLoads(t *testing.T) {
+	t.Parallel()
+	before, tied, after := 9_000, 2_000, 9_000
+	if os.Getenv("LOCKSTEP_LONG") != "" {
+		before, tied, after = 45_000, 10_000, 45_000
+	}
+	w := newWorld(t)
+	want := map[crm.RecordID]bool{}
+	add := func(n, together int) {
+		for i := range n {
+			want[w.person(t, "Loaded")] = true
+			if i%together == together-1 {
+				w.clock.Advance(time.Second) // Salesforce stamps by the second
+			}
+		}
+		w.clock.Advance(time.Second)
+	}
+	add(before, 150)
+	add(tied, tied)
+	add(after, 150)
+	w.clock.Advance(5 * time.Minute)
+	seen, cursor, pages := w.scan(t, "", false)
+	missed := 0
+	for id := range want {
+		if _, ok := seen[id]; !ok {
+			missed++
+		}
+	}
+	t.Logf("%d records, %d with one time: %d missed, %d pages", len(want), tied, missed, pages)
+	if missed > 0 || len(seen) != len(want) {
+		t.Errorf("%d of %d records missed, %d listed", missed, len(want), len(seen))
+	}
+	w.clock.Advance(5 * time.Minute)
+	if again, _, _ := w.scan(t, cursor, false); len(again) != 0 {
+		t.Errorf("the next scan lists %d records, want none", len(again))
 	}
 }
 
