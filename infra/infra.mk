@@ -7,7 +7,8 @@ CONTEXT ?=
 
 INFRA_TOOLS := infra/_tools/node_modules/.package-lock.json
 CDK = infra/_tools/node_modules/.bin/cdk
-CDK_ARGS = --no-notices --no-version-reporting -c stage=$(STAGE) $(foreach c,$(CONTEXT),-c $(c))
+# The folder is given whole: the app runs in infra, and what the tool names it by has to be found from there too.
+CDK_ARGS = -o $(CURDIR)/cdk.out --no-notices --no-version-reporting -c stage=$(STAGE) $(foreach c,$(CONTEXT),-c $(c))
 
 # The CDK speaks to Node through jsii, which complains of Node 20 at each start.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION ?= 20
