@@ -286,7 +286,9 @@ func (w *world) pullReadsNothing() {
 	}
 }
 
-// edit makes a few edits in peace: each costs at most one write on the other side.
+// edit makes a few edits in peace: each costs at most one write on the other
+// side. A record that was alone may find its twin by it, and either may hold
+// what the other lacks.
 func (w *world) edit() {
 	if w.failed() != "" {
 		return
@@ -294,8 +296,12 @@ func (w *world) edit() {
 	before, edits := w.writes, int64(0)
 	for range 5 {
 		side := sideOf(w.user.n(2))
-		if id := w.anyLive(side); id != "" && w.userEdits(side, id, w.anyField()) {
-			edits++
+		id := w.anyLive(side)
+		l, known := w.link(ref{side, id})
+		if id != "" && w.userEdits(side, id, w.anyField()) {
+			if edits++; !known || !l.paired() {
+				edits++
+			}
 		}
 		w.round()
 	}
