@@ -42,7 +42,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws e2e tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -71,6 +71,13 @@ e2e: standins ## the functions as they are deployed, killed at random, on stand-
 		CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o dist/$(HOST_ARCH)/$$fn/bootstrap ./functions/$$fn; \
 	done
 	$(GO) run ./scripts/e2e -programs dist/$(HOST_ARCH)
+
+e2e-stack: STAGE := dev
+e2e-stack: synth standins $(VENV) ## the synthesised stack, created by ministack: a small run through its queue, API and schedules (2 minutes; needs Python)
+	@for fn in $(FUNCTIONS); do \
+		CGO_ENABLED=0 $(GO) build $(LAMBDA_FLAGS) -o dist/$(HOST_ARCH)/$$fn/bootstrap ./functions/$$fn; \
+	done
+	PATH="$(TOOLS)/venv/bin:$$PATH" $(GO) run ./scripts/e2e -programs dist/$(HOST_ARCH) -stack cdk.out -people 50 -edits 15 -newcomers 3 -poisoned 0 -kills 0 -sync-kills 0 -stalls 0
 
 verify-full: build lambda ## every figure of docs/invariants.md: target, measured, pass (long)
 	$(GO) run ./scripts/verifyfull

@@ -145,6 +145,29 @@ func StartElasticMQ(ctx context.Context) (*Server, error) {
 	})
 }
 
+// StartMinistack starts ministack, which stands in for CloudFormation, Lambda,
+// API Gateway, Scheduler and everything else that a stack is made of. Its own
+// names end in ".localhost:<port>". ErrMissing when it is not installed
+// (scripts/verify.d/requirements.txt). The caller closes the server.
+func StartMinistack(ctx context.Context) (*Server, error) {
+	path, err := exec.LookPath("ministack")
+	if err != nil {
+		root, rerr := module()
+		if rerr != nil {
+			return nil, rerr
+		}
+		path = filepath.Join(root, ".tools", "venv", "bin", "ministack")
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("%w: ministack: run make verify once", ErrMissing)
+		}
+	}
+	return start(ctx, func(port string) ([]string, []string) {
+		return []string{path}, []string{
+			"GATEWAY_PORT=" + port, "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost", "AWS_ENDPOINT_URL=http://127.0.0.1:" + port, "LOG_LEVEL=ERROR",
+		}
+	})
+}
+
 // dynoxide is the program for this machine, or what LOCKSTEP_DYNOXIDE names.
 func dynoxide() (string, error) {
 	if path := os.Getenv("LOCKSTEP_DYNOXIDE"); path != "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -62,7 +63,7 @@ func startApps(ctx context.Context, people int, stops *closers) (apps [2]*app, e
 		a.url = url
 		stops.add(stop)
 		stops.add(background(ctx, func(ctx context.Context) {
-			_ = a.core.Run(ctx, &http.Client{Timeout: hookTime}) // until it is stopped
+			_ = a.core.Run(ctx, httpClient(hookTime)) // until it is stopped
 		}))
 	}
 	return apps, nil
@@ -70,6 +71,20 @@ func startApps(ctx context.Context, people int, stops *closers) (apps [2]*app, e
 
 // hookTime is how long an app waits for the answer to a webhook.
 const hookTime = 30 * time.Second
+
+// httpClient is a client that knows names under localhost, which not every
+// machine resolves.
+func httpClient(limit time.Duration) *http.Client {
+	var dialer net.Dialer
+	return &http.Client{Timeout: limit, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if host, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(host, ".localhost") {
+				address = net.JoinHostPort("127.0.0.1", port)
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+	}}
+}
 
 // background runs f until stop is called, which waits for its end.
 func background(ctx context.Context, f func(context.Context)) (stop func()) {

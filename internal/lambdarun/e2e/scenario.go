@@ -88,7 +88,7 @@ func (s Scenario) Play(ctx context.Context, open func(ctx context.Context, hosts
 	for i, a := range r.apps {
 		r.before[i] = a.addresses()
 	}
-	r.api = caller{client: &http.Client{Timeout: time.Minute}}
+	r.api = caller{client: httpClient(time.Minute)}
 	r.api.base, r.api.key = r.Deployment.Address()
 	for _, step := range []struct {
 		name string
