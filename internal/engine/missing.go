@@ -105,8 +105,8 @@ func (s *session) eachLink(ctx context.Context, f func(*link, store.Item) error)
 // recount sets the state counters right: a crash between a link and its
 // counter leaves them off by a few, and a full run is the time to mend that.
 func (s *session) recount(ctx context.Context) error {
-	if err := s.take(ctx); err != nil {
-		return nil // somebody works; the counters are mended another time
+	if !s.takeSoon(ctx) {
+		return nil // the sync is busy all the time; the counters are mended after the next full run
 	}
 	defer s.release(context.WithoutCancel(ctx))
 	want := map[string]int64{}
@@ -133,6 +133,18 @@ func (s *session) recount(ctx context.Context) error {
 	s.Mark("counters_mended")
 	_, err = s.Store.Write(ctx, ws[0])
 	return err
+}
+
+// takeSoon takes the lease, waiting a few seconds for a worker that is just
+// letting go of it.
+func (s *session) takeSoon(ctx context.Context) bool {
+	for range 5 {
+		if s.take(ctx) == nil {
+			return true
+		}
+		s.Sleep(ctx, time.Second)
+	}
+	return false
 }
 
 func hash64(id crm.RecordID) uint64 {
