@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -27,7 +28,7 @@ func (s *session) followMerges(ctx context.Context, us []*unit) ([]*unit, error)
 		return us, nil
 	}
 	for _, u := range us {
-		u.link, u.versions, u.before = nil, crm.PerSide[int64]{}, nil
+		u.link, u.versions, u.before, u.born = nil, crm.PerSide[int64]{}, nil, ""
 	}
 	if err := s.loadLinks(ctx, us); err != nil {
 		return nil, err
@@ -85,6 +86,13 @@ func (s *session) moveLink(ctx context.Context, u, survivor *unit) error {
 			return err
 		}
 		ws = append(ws, store.Write{Item: item, If: store.IfVersion(u.versions.Left)}, store.Write{Item: alias, If: store.IfVersion(survivor.versions.Right)})
+	}
+	if survivor.link != nil { // it was counted alone
+		gone := map[string]int64{}
+		for _, c := range survivor.before {
+			gone[string(c.side)+":"+string(c.state)]--
+		}
+		ws = addWrite(ws, s.counts(), gone, time.Time{})
 	}
 	if err := s.Store.Transact(ctx, ws); err != nil {
 		if fault.Is(err, fault.Conflict) {
