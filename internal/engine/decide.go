@@ -175,11 +175,11 @@ func (b *batch) decideFound(u *unit) {
 		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
 		return
 	}
-	if u.leaves != nil && b.units[unitKey{crm.Left, u.leaves.Left}] {
-		u.deferFor(time.Second, codeCreateInFlight) // its former twin may have been restored this very moment
+	twin := unitKey{other, u.match.Record.ID}
+	if u.leaves != nil && (b.units[unitKey{crm.Left, u.leaves.Left}] || b.units[twin]) {
+		u.deferFor(time.Second, codeCreateInFlight) // the deleted pair may come to life again this very moment
 		return
 	}
-	twin := unitKey{other, u.match.Record.ID}
 	if first := b.pairs[twin]; first != nil && first != u && b.on(guardTwinTaken) {
 		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
 			b.Mark("twins_met")
