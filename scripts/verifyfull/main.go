@@ -1,9 +1,15 @@
 // Command verifyfull runs the long proofs and prints, for every figure of
 // docs/invariants.md that applies to what is built, its target, what was
-// measured and whether it passes. It exits with 1 when one is missed.
+// measured and whether it passes, as a table in Markdown. It exits with 1 when
+// one is missed.
 //
 // Each figure is read from what a command prints; a command that fails, or
-// does not print the figure, misses it. Times are printed and never decide.
+// does not print the figure, misses it. What a proof took is printed and never
+// decides; where the figure itself is a time, it wants an idle machine with two
+// cores.
+//
+// With -traces N it runs N seeds of the simulation twice and compares them:
+// one of the proofs.
 package main
 
 import (
@@ -13,108 +19,113 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
-	"strconv"
+	"os/signal"
+	"path/filepath"
 	"strings"
-	"text/tabwriter"
+	"sync"
 	"time"
 )
-
-// figure is one line of the table.
-type figure struct {
-	goal   string
-	target string
-	find   string                 // expression whose groups are numbers
-	holds  func(n []float64) bool // over the groups; nil = the command's success decides
-}
 
 // proof is a command and the figures it shows.
 type proof struct {
 	command []string
 	env     []string
 	figures []figure
+	// beside says that the proof waits more than it computes: the next ones
+	// start while it runs.
+	beside bool
 }
 
-func atLeast(limits ...float64) func([]float64) bool {
-	return func(n []float64) bool {
-		for i, l := range limits {
-			if n[i] < l {
-				return false
-			}
-		}
-		return true
-	}
+// table prints rows as they come, from several proofs at once.
+type table struct {
+	mu     sync.Mutex
+	missed int
 }
-
-func zero(n []float64) bool { return n[len(n)-1] == 0 }
 
 func main() {
 	only := flag.String("only", "", "run the proofs whose command contains this text")
+	list := flag.Bool("list", false, "list the proofs, run none")
+	twice := flag.Int("traces", 0, "run so many seeds twice, compare their traces, and nothing else")
 	flag.Parse()
-	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "goal\ttarget\tmeasured\tpass\tseconds")
-	missed := 0
+	if *twice > 0 {
+		os.Exit(traces(*twice))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var t table
+	t.header()
+	var beside sync.WaitGroup
 	for _, p := range proofs {
 		line := strings.Join(p.command, " ")
-		if !strings.Contains(line, *only) {
-			continue
+		switch {
+		case !strings.Contains(line, *only):
+		case *list:
+			fmt.Fprintln(os.Stderr, line)
+		case p.beside:
+			fmt.Fprintln(os.Stderr, "== beside the next:", line)
+			beside.Go(func() { p.run(ctx, &t) })
+		default:
+			fmt.Fprintln(os.Stderr, "==", line)
+			p.run(ctx, &t)
 		}
-		fmt.Fprintln(os.Stderr, "==", line)
-		missed += p.run(context.Background(), w)
 	}
-	if err := w.Flush(); err != nil {
-		fmt.Fprintln(os.Stderr, "verifyfull:", err)
-	}
-	if missed > 0 {
-		fmt.Fprintf(os.Stderr, "verifyfull: %d figures missed\n", missed)
-		os.Exit(1)
+	beside.Wait()
+	if t.missed > 0 {
+		fmt.Fprintf(os.Stderr, "verifyfull: %d figures missed\n", t.missed)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
 	}
 }
 
-// run runs one proof and prints its lines.
-func (p *proof) run(ctx context.Context, w *tabwriter.Writer) (missed int) {
+// run runs one proof and prints its rows.
+func (p *proof) run(ctx context.Context, t *table) {
+	if ctx.Err() != nil {
+		return
+	}
 	cmd := exec.CommandContext(ctx, p.command[0], p.command[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), p.env...)
+	if here, err := os.Getwd(); err == nil { // as make verify does
+		cmd.Env = append(cmd.Env, "PATH="+filepath.Join(here, ".tools", "venv", "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
 	err := cmd.Run()
-	seconds := time.Since(start).Seconds()
+	t.rows(p, out.String(), err, time.Since(start))
+}
+
+func (*table) header() {
+	fmt.Println("| goal | target | measured | pass | seconds |\n|---|---|---|---|---|")
+}
+
+// rows prints what a proof showed, and the end of its output when it did not.
+func (t *table) rows(p *proof, out string, err error, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	missed := 0
 	for _, f := range p.figures {
-		measured, pass := f.read(out.String(), err)
+		measured, pass := f.read(out, err)
 		verdict := "yes"
 		if !pass {
 			verdict = "NO"
 			missed++
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.0f\n", f.goal, f.target, measured, verdict, seconds)
+		fmt.Printf("| %s | %s | %s | %s | %.0f |\n", cell(f.goal), cell(f.target), cell(measured), verdict, took.Seconds())
 	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s\n%s\n", err, tail(out.String()))
+	t.missed += missed
+	if err != nil || missed > 0 {
+		fmt.Fprintf(os.Stderr, "-- %s: %v\n%s\n", strings.Join(p.command, " "), err, tail(out))
 	}
-	return missed
 }
 
-// read takes a figure out of a command's output.
-func (f *figure) read(out string, err error) (measured string, pass bool) {
-	all := regexp.MustCompile(f.find).FindAllStringSubmatch(out, -1)
-	if len(all) == 0 {
-		return "not printed", false
-	}
-	last := all[len(all)-1]
-	var n []float64
-	for _, g := range last[1:] {
-		v, perr := strconv.ParseFloat(strings.ReplaceAll(g, ",", ""), 64)
-		if perr != nil {
-			return "not a number: " + g, false
-		}
-		n = append(n, v)
-	}
-	measured = strings.Join(strings.Fields(last[0]), " ")
-	return measured, err == nil && (f.holds == nil || f.holds(n))
+// cell makes a text fit into one cell.
+func cell(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", `\|`)), " ")
 }
 
-// tail returns the last lines of a failed command's output.
+// tail returns the last lines of an output.
 func tail(s string) string {
 	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-30):], "\n")

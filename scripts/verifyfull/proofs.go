@@ -3,61 +3,132 @@ package main
 // simLine is the last line of the simulation's report.
 const simLine = `([\d,]+) seeds \(([\d,]+) with the real connectors\), ([\d,]+) changes, ([\d,]+) steps, [\d,]+ writes, [\d,]+ calls in [\d.]+ s: ([\d,]+) broken promises`
 
-// proofs lists every long proof, the cheapest first.
+// simTime is its time alone.
+const simTime = `calls in ([\d.]+) s`
+
+// long asks tests for the numbers of the table instead of those of every day.
+var long = []string{"LOCKSTEP_LONG=1"}
+
+// goTest is a run of some tests that prints what they say.
+func goTest(run string, more ...string) []string {
+	return append([]string{"go", "test", "-run", run, "-count=1", "-v", "-timeout=60m"}, more...)
+}
+
+// proofs lists every long proof. Those whose figure is a time come first, while
+// nothing runs beside them.
 var proofs = []proof{
 	{command: []string{"bin/lockstep", "sim"}, figures: []figure{
-		{"short simulation", ">= 2,000 seeds, 20 % with the real connectors, 200,000 changes, 1,000,000 steps, 0 violations", simLine, func(n []float64) bool {
-			return atLeast(2000, 0.2*n[0], 200_000, 1_000_000)(n) && zero(n)
+		{goal: "short simulation", target: ">= 2,000 seeds, 20 % with the real connectors, 200,000 changes, 1,000,000 steps, 0 violations", find: simLine, holds: func(n []float64) bool {
+			return atLeast(2000, 0.2*n[0], 200_000, 1_000_000)(n) && lastIsZero(n)
 		}},
+		{goal: "short simulation, seconds on two cores", target: "<= 60", find: simTime, holds: atMost(60)},
 	}},
-	{command: []string{"go", "test", "./internal/engine", "-run", "TestS8_StopAnywhere", "-count=1", "-v", "-timeout=30m"}, figures: []figure{
-		{"crash points", ">= 50 scenarios x every request x 3 ways, all survived", `(\d+) scenarios, (\d+) of (\d+) crash points survived`, func(n []float64) bool {
+	{command: []string{"go", "run", "./scripts/bench", "-only", "flow", "-binary", "bin/lockstep"}, figures: []figure{
+		bench("webhook of 100 events, p99 of 200, ms", "<= 100"),
+	}},
+	{command: []string{"go", "run", "./scripts/bench", "-only", "writer"}, figures: []figure{
+		bench("records per second and core of a first sync of 10,000 + 10,000", ">= 1,000"),
+	}},
+	{command: goTest("TestMalformedHTTP", "./internal/api"), env: []string{"LOCKSTEP_MALFORMED=125000"}, figures: []figure{
+		{goal: "malformed HTTP", target: "100,000 requests: clean 4xx, 0 x 5xx, p99 < 50 ms, heap < 64 MiB", look: malformed},
+	}},
+	{command: []string{"bin/lockstep", "sim", "--full"}, figures: []figure{
+		{goal: "full simulation", target: ">= 10,000 seeds, 1,000,000 changes, 40,000,000 steps, 0 violations", find: simLine, holds: func(n []float64) bool {
+			return atLeast(10_000, 0.2*n[0], 1_000_000, 40_000_000)(n) && lastIsZero(n)
+		}},
+		{goal: "full simulation, seconds on two cores", target: "<= 600", find: simTime, holds: atMost(600)},
+		{goal: "false conflicts where an app has a history, and all other promises", target: "0", find: `([\d,]+) broken promises`, holds: lastIsZero},
+		{goal: "rare states", target: ">= 40 marks, each reached >= 10 times", look: marks},
+	}},
+	{command: []string{"go", "run", "./scripts/bench", "-only", "memory", "-binary", "bin/lockstep"}, beside: true, figures: []figure{
+		bench("peak memory of the first sync of 200,000 records, MB", "<= 96"),
+		bench("ratio of the two", "<= 1.3"),
+	}},
+	{command: []string{"go", "run", "./scripts/verifyfull", "-traces", "100"}, figures: []figure{
+		{goal: "a seed repeats itself", target: "100 seeds twice, equal traces", find: `(\d+) seeds twice: (\d+) differ`, holds: func(n []float64) bool { return n[0] >= 100 && n[1] == 0 }},
+	}},
+	{command: goTest("TestS8_StopAnywhere", "./internal/engine"), figures: []figure{
+		{goal: "crash points", target: ">= 50 scenarios x every request x 3 ways, all survived", find: `(\d+) scenarios, (\d+) of (\d+) crash points survived`, holds: func(n []float64) bool {
 			return n[0] >= 50 && n[1] == n[2] && n[1] > 1000
 		}},
 	}},
-	{command: []string{"go", "test", "./internal/engine", "-run", "TestGuards", "-count=1", "-v", "-timeout=60m"}, figures: []figure{
-		{"guards removed one by one", ">= 20, all caught by the short run", `(\d+) of (\d+) guards caught`, func(n []float64) bool { return n[0] >= 20 && n[0] == n[1] }},
+	{command: goTest("TestGuards", "./internal/engine"), figures: []figure{
+		{goal: "guards removed one by one", target: ">= 20, all caught by the short run", find: `(\d+) of (\d+) guards caught`, holds: func(n []float64) bool { return n[0] >= 20 && n[0] == n[1] }},
+		{goal: "seeds of its own workload that catch each", target: ">= 1 %", look: guardShare},
 	}},
-	{command: []string{"go", "test", "./internal/store/sqlitestore", "./internal/queue/sqlitequeue", "./internal/secret/localkey", "-run", "TestConformance", "-count=1", "-v"}, figures: []figure{
-		{"storage contract cases on the embedded stores", ">= 120 shared with the emulators", `ok\s+\S+localkey\s+([\d.]+)s`, nil},
-	}},
-	{command: []string{"go", "test", "./internal/mapping", "-run", "S15", "-rapid.checks=30000", "-count=1", "-v", "-timeout=60m"}, figures: []figure{
-		{"transform laws", "30,000 values each way and mapping, 0 law breaks", `ok\s+\S+mapping\s+([\d.]+)s`, nil},
-	}},
-	{command: []string{"go", "run", "./scripts/fuzz", "-time", "30s"}, figures: []figure{
-		{"fuzzing", ">= 12 targets, 30 s each, 0 crashes", `(\d+) targets, (\d+) failed`, func(n []float64) bool { return n[0] >= 12 && n[1] == 0 }},
-	}},
-	{command: []string{"scripts/verify.d/10-conformance.sh"}, figures: []figure{
-		{"API conformance from the OpenAPI document", ">= 5,000 cases, 0 failures", `([\d,]+) cases of Schemathesis`, atLeast(5000)},
-	}},
-	{command: []string{"go", "test", "./internal/api", "-run", "Malformed", "-count=1", "-v", "-timeout=30m"}, env: []string{"LOCKSTEP_MALFORMED=100000"}, figures: []figure{
-		{"malformed HTTP", "100,000 requests: clean 4xx, 0 x 5xx", `([\d,]+) requests`, atLeast(90_000)},
-	}},
-	{command: []string{"go", "test", "./internal/api", "-run", "TestX3_", "-count=1", "-v"}, figures: []figure{
-		{"access matrix", "100 % of routes x 7 callers", `ok\s+\S+api\s+([\d.]+)s`, nil},
-	}},
-	{command: []string{"go", "test", "./functions/local", "-run", "Kill", "-count=1", "-v", "-timeout=20m"}, figures: []figure{
-		{"kill -9 five times during a first sync of 5,000 + 5,000", "0 lost, 0 doubled", `ok\s+\S+local\s+([\d.]+)s`, nil},
-	}},
-	{command: []string{"go", "run", "./scripts/bench", "-functions", "dist", "-memory", "-binary", "bin/lockstep"}, figures: []figure{
-		{"calls per 1,000 changes, left to right", "<= 35", `calls per 1,000 changed records, left to right\s+\S+ \S+\s+(\d+)`, nil},
-		{"calls per 1,000 changes, right to left", "<= 35", `calls per 1,000 changed records, right to left\s+\S+ \S+\s+(\d+)`, nil},
-		{"records written per true change", "= 1.00", `records written per true change, right to left\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"store writes per changed record", "<= 1.5", `store writes per changed record, left to right\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"store writes per created record", "<= 4.5", `store writes per created record\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"calls of a quiet pull, 20,000 people", "= 2", `nothing changed, 20000 people\s+\S+ \S+\s+(\d+)`, nil},
-		{"size of webhook, arm64, MB", "<= 15", `size of webhook, arm64, MB\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"size of pull, arm64, MB", "<= 15", `size of pull, arm64, MB\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"size of sync, arm64, MB", "<= 15", `size of sync, arm64, MB\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"start of webhook to its first answer, ms", "<= 50 on an idle machine", `start of webhook .*?<= \S+\s+([\d.]+)`, nil},
-		{"start of pull to its first answer, ms", "<= 50 on an idle machine", `start of pull .*?<= \S+\s+([\d.]+)`, nil},
-		{"start of sync to its first answer, ms", "<= 50 on an idle machine", `start of sync .*?<= \S+\s+([\d.]+)`, nil},
-		{"peak memory of 200,000 records, MB", "<= 96", `200,000 records, MB\s+\S+ \S+\s+([\d.]+)`, nil},
-		{"its ratio to 20,000 records", "<= 1.3", `ratio of the two\s+\S+ \S+\s+([\d.]+)`, nil},
-	}},
-	{command: []string{"bin/lockstep", "sim", "--full"}, figures: []figure{
-		{"full simulation", ">= 10,000 seeds, 1,000,000 changes, 40,000,000 steps, 0 violations", simLine, func(n []float64) bool {
-			return atLeast(10_000, 0.2*n[0], 1_000_000, 40_000_000)(n) && zero(n)
+	{command: goTest("TestS8_EverythingStops", "./internal/engine"), env: long, figures: []figure{
+		{goal: "recovery", target: "10,000 in flight: 0 lost, 0 doubled, drained within 600 simulated seconds", find: `([\d,]+) in flight: (\d+) lost, (\d+) doubled, drained in (\d+) simulated seconds`, holds: func(n []float64) bool {
+			return n[0] >= 10_000 && n[1] == 0 && n[2] == 0 && n[3] <= 600
 		}},
 	}},
+	{command: goTest("TestS11_Equal", "./internal/connector/hubspot"), env: long, figures: []figure{scan("HubSpot")}},
+	{command: goTest("TestS11_Equal", "./internal/connector/salesforce"), env: long, figures: []figure{scan("Salesforce")}},
+	{command: goTest("TestConformance/(Faults|LostReply)", "./internal/connector/hubspot", "./internal/connector/salesforce"), figures: []figure{
+		{goal: "error branches of the connectors", target: "every call x time-out, 429, 5xx, 4xx, malformed, reply lost", look: troubles([]string{"hubspot", "salesforce"}, []string{"timeout", "429", "500", "403", "malformed", "503_landed"})},
+	}},
+	{command: []string{"bash", "-c", "make standins && go test -run '^TestConformance$' -count=1 -v -timeout=20m ./internal/store/sqlitestore ./internal/store/dynamostore ./internal/queue/sqlitequeue ./internal/queue/sqsqueue"}, figures: []figure{
+		{goal: "contract cases of storage", target: ">= 120, on the embedded stores and on stand-ins of others", look: contracts([][2]string{{"sqlitestore", "dynamostore"}, {"sqlitequeue", "sqsqueue"}}, 120)},
+	}},
+	{command: []string{"go", "run", "./scripts/bench"}, figures: []figure{
+		bench("calls per 1,000 changed records, left to right", "<= 35"),
+		bench("calls per 1,000 changed records, right to left", "<= 35"),
+		bench("the same with the pull that meets our own writes, left to right", "<= 40"),
+		bench("the same with the pull that meets our own writes, right to left", "<= 40"),
+		bench("records written per true change, left to right", "= 1.00"),
+		bench("records written per true change, right to left", "= 1.00"),
+		bench("echoes after a further pull, left to right", "= 0"),
+		bench("echoes after a further pull, right to left", "= 0"),
+		bench("records written by an unchanged resync of 5,000 + 5,000", "= 0"),
+		bench("store writes per changed record, left to right", "<= 1.5"),
+		bench("store writes per changed record, right to left", "<= 1.5"),
+		bench("store writes per created record", "<= 4.5"),
+		bench("store writes of it beyond the run's own", "= 0"),
+		bench("queue requests per changed record, left to right", "<= 0.035"),
+		bench("queue requests per changed record, right to left", "<= 0.035"),
+		bench("calls of a pull with nothing changed, 1000 people", "= 2"),
+		bench("calls of a pull with nothing changed, 20000 people", "= 2"),
+	}},
+	{command: []string{"go", "run", "./scripts/bench", "-only", "freshness"}, figures: []figure{
+		bench("edit to write by webhook, p95 of 200, s", "<= 10"),
+		bench("edits during a bulk run of 10,000 + 10,000 new records", "= 200"),
+		bench("edit to write by webhook during a bulk run, p95 of 200, s", "<= 45"),
+		bench("edit to write by pull every 5 min, slowest of 200, s", "<= 420"),
+		bench("edit to write by pull every 5 min, part of the smaller daily budget, %", "<= 70"),
+		bench("edit to write by pull every 1 min, slowest of 200, s", "<= 180"),
+		bench("edit to write by pull every 1 min, part of the smaller daily budget, %", "<= 70"),
+	}},
+	{command: goTest("S15", "./internal/mapping", "-rapid.checks=500000"), figures: []figure{
+		{goal: "transforms", target: "1,000,000 values each, 0 law breaks", look: laws(1_000_000)},
+	}},
+	{command: goTest("TestX3_", "./internal/api"), figures: []figure{
+		{goal: "access matrix", target: "100 % of routes x callers", look: accessMatrix},
+	}},
+	{command: []string{"go", "test", "-C", "infra", "-run", "TestP11_", "-count=1", "-v", "-timeout=20m", "./stack"}, figures: []figure{
+		{goal: "rights in the cloud", target: "0 wildcard actions, every granted action used by a test", find: `ok\s+\S+stack\s+([\d.]+)s`},
+	}},
+	{command: goTest("Kill", "./functions/local"), figures: []figure{
+		{goal: "kill -9 five times during a first sync of 5,000 + 5,000", target: "0 lost, 0 doubled", find: `ok\s+\S+local\s+([\d.]+)s`},
+	}},
+	{command: []string{"bash", "-c", `make "$PWD/.tools/venv/.installed" && scripts/verify.d/10-conformance.sh`}, figures: []figure{
+		{goal: "API conformance from the OpenAPI document", target: ">= 5,000 cases, 0 failures", find: `([\d,]+) cases of Schemathesis`, holds: atLeast(5000)},
+	}},
+	{command: []string{"go", "run", "./scripts/fuzz", "-time", "30s"}, figures: []figure{
+		{goal: "fuzzing", target: ">= 12 targets, 30 s each, 0 crashes", find: `(\d+) targets, (\d+) failed`, holds: func(n []float64) bool { return n[0] >= 12 && n[1] == 0 }},
+	}},
+	{command: []string{"make", "vet"}, figures: []figure{
+		{goal: "vet", target: "clean", find: `go vet`},
+	}},
+	{command: []string{"bash", "-c", "cd scripts/tools && go build -o ../../.tools/govulncheck golang.org/x/vuln/cmd/govulncheck && cd ../.. && .tools/govulncheck ./..."}, figures: []figure{
+		{goal: "reachable vulnerabilities", target: "0", look: vulnerabilities},
+	}},
+	{command: []string{"make", "race"}, figures: []figure{
+		{goal: "race detector", target: "clean", find: `ok\s+\S+internal/engine\s+([\d.]+)s`},
+	}},
+}
+
+// scan is the figure of one app's listing.
+func scan(app string) figure {
+	return figure{goal: "pull of " + app, target: "100,000 records, 10,000 with one time: 0 missed", find: `(\d+) records, (\d+) with one time: (\d+) missed`, holds: func(n []float64) bool {
+		return n[0] >= 100_000 && n[1] >= 10_000 && n[2] == 0
+	}}
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const testsOfTwo = `=== RUN   TestConformance
+    --- PASS: TestConformance/Order/first (0.00s)
+    --- PASS: TestConformance/Order/second (0.00s)
+--- PASS: TestConformance (0.01s)
+ok  	example.org/m/internal/store/sqlitestore	0.1s
+    --- PASS: TestConformance/all (0.00s)
+        --- PASS: TestConformance/all/Order/first (0.00s)
+        --- PASS: TestConformance/all/Order/third (0.00s)
+--- PASS: TestConformance (0.01s)
+ok  	example.org/m/internal/store/dynamostore	0.1s
+`
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	benchTable := "figure  target  measured  pass\nspeed, 1/s  >= 10    12.5  yes\nsize, MB    <= 3     4     NO\n"
+	faults := "    --- PASS: TestConformance/Faults/429/read (0.00s)\n    --- PASS: TestConformance/Faults/429/find (0.00s)\n    --- PASS: TestConformance/Faults/500/read (0.00s)\nok  \tm/hubspot\t0.1s\n"
+	sim := "fault  times\n  kill  1\n\nrare state                  times\n" + strings.Repeat("  often  1,000\n", 40) + "  seldom   9\n\n3 seeds\n"
+	for name, c := range map[string]struct {
+		figure
+		out  string
+		err  error
+		want string
+		pass bool
+	}{
+		"number":                {figure{find: `(\d+) lost`, holds: lastIsZero}, "3 lost\n0 lost", nil, "0 lost", true},
+		"number missed":         {figure{find: `([\d,]+) cases`, holds: atLeast(5000)}, "4,999 cases", nil, "4,999 cases", false},
+		"command failed":        {figure{find: `(\d+) lost`, holds: lastIsZero}, "0 lost", errors.New("exit 1"), "0 lost", false},
+		"not printed":           {figure{find: `(\d+) lost`}, "", nil, "not printed", false},
+		"bench":                 {bench("speed, 1/s", ">= 10"), benchTable, nil, "12.5", true},
+		"bench missed":          {bench("size, MB", "<= 3"), benchTable, nil, "4", false},
+		"bench, another":        {bench("size", "<= 3"), benchTable, nil, "not printed", false},
+		"contracts":             {figure{look: contracts([][2]string{{"sqlitestore", "dynamostore"}}, 1)}, testsOfTwo, nil, "1 cases: 1 on sqlitestore and dynamostore", true},
+		"too few contracts":     {figure{look: contracts([][2]string{{"sqlitestore", "dynamostore"}}, 2)}, testsOfTwo, nil, "1 cases: 1 on sqlitestore and dynamostore", false},
+		"a contract skipped":    {figure{look: contracts([][2]string{{"sqlitestore", "dynamostore"}}, 1)}, "--- SKIP: TestX (0.00s)\n" + testsOfTwo, nil, "1 cases: 1 on sqlitestore and dynamostore", false},
+		"troubles":              {figure{look: troubles([]string{"hubspot"}, []string{"429"})}, faults, nil, "hubspot: 2 calls x 2 troubles", true},
+		"a trouble not met":     {figure{look: troubles([]string{"hubspot"}, []string{"429", "500"})}, faults, nil, "hubspot: 2 calls x 2 troubles", false},
+		"a connector not run":   {figure{look: troubles([]string{"salesforce"}, nil)}, faults, nil, "salesforce: 0 calls x 0 troubles", false},
+		"laws":                  {figure{look: laws(10)}, strings.Repeat("x: [rapid] OK, passed 5 tests (1s)\n", 20), nil, "20 transforms, at least 10 values each, 200 in all: 0 law breaks", true},
+		"a law with few values": {figure{look: laws(10)}, "[rapid] OK, passed 4 tests\n" + strings.Repeat("[rapid] OK, passed 5 tests\n", 20), nil, "21 transforms, at least 8 values each, 208 in all: 0 law breaks", false},
+		"a law broken":          {figure{look: laws(10)}, "[rapid] failed\n" + strings.Repeat("[rapid] OK, passed 5 tests\n", 20), nil, "20 transforms, at least 10 values each, 200 in all: 1 law breaks", false},
+		"marks":                 {figure{look: marks}, sim, nil, "40 reached 10 times or more, seldom 9", true},
+		"few marks":             {figure{look: marks}, strings.Replace(sim, "  often  1,000\n", "", 1), nil, "39 reached 10 times or more, seldom 9", false},
+		"guards":                {figure{look: guardShare}, strings.Repeat("lease  crash  S2  seed 7  1.5 %  lost\n", 20), nil, "20 guards, the rarest by 1.5 % of the seeds", true},
+		"a guard seldom":        {figure{look: guardShare}, "x seed 7 0.9 %\n" + strings.Repeat("x seed 7 1.5 %\n", 20), nil, "21 guards, the rarest by 0.9 % of the seeds", false},
+		"access":                {figure{look: accessMatrix}, "585 of 594 routes x callers\n9 callers of the stream\n", nil, "594 of 594 routes x callers", true},
+		"access not whole":      {figure{look: accessMatrix}, "584 of 594 routes x callers\n9 callers of the stream\n", nil, "593 of 594 routes x callers", false},
+		"malformed":             {figure{look: malformed}, "100000 requests, 0 x 5xx, p99 298.8µs, heap 4 MiB\n", nil, "100000 requests, 0 x 5xx, p99 298.8µs, heap 4 MiB", true},
+		"malformed, slow":       {figure{look: malformed}, "100000 requests, 0 x 5xx, p99 50ms, heap 4 MiB\n", nil, "100000 requests, 0 x 5xx, p99 50ms, heap 4 MiB", false},
+		"malformed, large":      {figure{look: malformed}, "100000 requests, 0 x 5xx, p99 5ms, heap 64 MiB\n", nil, "100000 requests, 0 x 5xx, p99 5ms, heap 64 MiB", false},
+		"no vulnerabilities":    {figure{look: vulnerabilities}, "No vulnerabilities found.\n", nil, "0 reachable", true},
+		"vulnerabilities":       {figure{look: vulnerabilities}, "Your code is affected by 2 vulnerabilities from 1 module.\n", errors.New("exit 3"), "Your code is affected by 2 vulnerabilities", false},
+		"no database":           {figure{look: vulnerabilities}, "govulncheck: fetching vulnerabilities: no such host\n", errors.New("exit 1"), "not measured: the vulnerability database cannot be reached from here; GOVULNDB names a copy", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			measured, pass := c.read(c.out, c.err)
+			if measured != c.want || pass != c.pass {
+				t.Errorf("%q, %t; want %q, %t", measured, pass, c.want, c.pass)
+			}
+		})
+	}
+}
