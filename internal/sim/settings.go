@@ -98,7 +98,7 @@ func draw(c *chance, o *Options) settings {
 	}
 	name := o.Workload
 	if name == "" && c.in(220) {
-		name = pick(c, Workloads()...)
+		name = pick(c, mixed()...)
 	}
 	if narrow := workloads[name]; narrow != nil {
 		narrow(&s)

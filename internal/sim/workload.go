@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -96,14 +97,11 @@ var workloads = map[string]func(s *settings){
 	// A worker falls asleep between writing to an app and remembering it, and
 	// wakes up when another one has long gone on.
 	"asleep": func(s *settings) {
-		s.model()
-		s.people, s.workers, s.receive, s.overlap, s.hooks, s.interval = 5, 4, 3, true, true, time.Minute
-		s.pause, s.settled, s.steady = 5*time.Second, true, true
-		s.rate = map[string]int{"stall_before_links": 150, "edit_after_crash": 1000}
-		for i := range s.apps {
-			s.apps[i].History, s.apps[i].Conditional = true, false
-		}
+		s.asleep()
+		s.settled, s.steady = true, true
 	},
+	// As asleep, while people come and go.
+	"newborn": (*settings).asleep,
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
 		s.model()
@@ -126,8 +124,27 @@ var workloads = map[string]func(s *settings){
 	},
 }
 
+// openWorkloads still break a promise now and then; docs/simulation.md says
+// which. They run only when asked for by name.
+var openWorkloads = []string{"newborn"}
+
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }
+
+// mixed names the workloads that every run has some seeds of.
+func mixed() []string {
+	return slices.DeleteFunc(Workloads(), func(n string) bool { return slices.Contains(openWorkloads, n) })
+}
+
+func (s *settings) asleep() {
+	s.model()
+	s.people, s.workers, s.receive, s.overlap, s.hooks, s.interval = 5, 4, 3, true, true, time.Minute
+	s.pause = 5 * time.Second
+	s.rate = map[string]int{"stall_before_links": 150, "edit_after_crash": 1000}
+	for i := range s.apps {
+		s.apps[i].History, s.apps[i].Conditional = true, false
+	}
+}
 
 // model makes the seed one of model apps where everything travels both ways.
 func (s *settings) model() {
