@@ -224,7 +224,7 @@ func marks(out string) (string, bool) {
 	return said, often >= 40
 }
 
-var guardLine = regexp.MustCompile(`seed \d+\s+([\d.]+) %`)
+var guardLine = regexp.MustCompile(`(\d+) of +(\d+) +seed \d`)
 
 // guardShare is the smallest part of the seeds in which a guard's absence showed.
 func guardShare(out string) (string, bool) {
@@ -234,13 +234,14 @@ func guardShare(out string) (string, bool) {
 	}
 	least := 100.0
 	for _, m := range all {
-		n, ok := number(m[1])
-		if !ok {
-			return "not a number: " + m[1], false
+		caught, _ := number(m[1])
+		seeds, _ := number(m[2])
+		if seeds == 0 {
+			return "no seeds: " + m[0], false
 		}
-		least = min(least, n)
+		least = min(least, 100*caught/seeds)
 	}
-	return fmt.Sprintf("%d guards, the rarest by %.1f %% of the seeds", len(all), least), least >= 1 && len(all) >= 20
+	return fmt.Sprintf("%d guards, the rarest by %.1f %% of %s seeds", len(all), least, all[0][2]), least >= 1 && len(all) >= 20
 }
 
 // accessMatrix adds the route that streams, which has a test of its own.
