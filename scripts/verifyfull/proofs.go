@@ -115,6 +115,9 @@ var proofs = []proof{
 	{command: []string{"go", "run", "./scripts/fuzz", "-time", "30s"}, figures: []figure{
 		{goal: "fuzzing", target: ">= 12 targets, 30 s each, 0 crashes", find: `(\d+) targets, (\d+) failed`, holds: func(n []float64) bool { return n[0] >= 12 && n[1] == 0 }},
 	}},
+	{command: []string{"make", "e2e"}, figures: []figure{endToEnd("the functions as deployed, 2,000 + 2,000 people, 20 kills, against the embedded stores")}},
+	{command: []string{"bash", "-c", "make standins && scripts/verify.d/20-elasticmq.sh"}, figures: []figure{endToEnd("the same with ElasticMQ as the queue, small")}},
+	{command: []string{"make", "e2e-stack"}, figures: []figure{endToEnd("the synthesised stack on ministack, small")}},
 	{command: []string{"make", "vet"}, figures: []figure{
 		{goal: "vet", target: "clean", find: `go vet`},
 	}},
@@ -131,4 +134,9 @@ func scan(app string) figure {
 	return figure{goal: "pull of " + app, target: "100,000 records, 10,000 with one time: 0 missed", find: `(\d+) records, (\d+) with one time: (\d+) missed`, holds: func(n []float64) bool {
 		return n[0] >= 100_000 && n[1] >= 10_000 && n[2] == 0
 	}}
+}
+
+// endToEnd is the last line of a run of the deployed functions.
+func endToEnd(goal string) figure {
+	return figure{goal: goal, target: "0 lost, 0 doubled, dead items only where planted and drained: 0 targets missed", find: `(\d+) s in all, (\d+) targets missed`, holds: func(n []float64) bool { return n[1] == 0 }}
 }
