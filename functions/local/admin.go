@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/lockstep-crm/lockstep/internal/app"
@@ -71,12 +70,9 @@ func (c *redriveCommand) deployed(ctx context.Context) (queue.Queue, func() erro
 	if c.Queue == "" || c.Dead == "" {
 		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "--queue and --dead-queue go together: the URLs of the change queue and of its dead-letter queue")
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	cfg, err := sdkConfig(ctx, op)
 	if err != nil {
-		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "the settings of the AWS tools cannot be read: "+err.Error())
-	}
-	if cfg.Region == "" {
-		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "no AWS region is set; set AWS_REGION")
+		return nil, nil, err
 	}
 	q, err := sqsqueue.New(sqs.NewFromConfig(cfg), c.Queue, c.Dead, sqsqueue.Options{})
 	return q, func() error { return nil }, err

@@ -75,6 +75,7 @@ type demo struct {
 	people   int
 	schedule string           // of the connection's sync
 	now      func() time.Time // of the program; nil = time.Now
+	remote   *app.Remote      // nil = the data folder
 	fakes    [2]*fakeServer   // left, right
 	api      *client
 	conn     crm.Connection
@@ -136,7 +137,7 @@ type program struct {
 
 // start opens the data folder and serves.
 func (d *demo) start(ctx context.Context, conf config.Checked) (*program, error) {
-	a, err := open(ctx, conf, d.screen.logger(conf), d.now)
+	a, err := open(ctx, conf, d.remote, d.screen.logger(conf), d.now)
 	if err != nil {
 		return nil, err
 	}

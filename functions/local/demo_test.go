@@ -23,10 +23,10 @@ type show struct {
 }
 
 // newShow starts both fakes and the program, and ends them with the test.
-func newShow(t *testing.T, n int) *show {
+func newShow(t *testing.T, n int, on storage) *show {
 	t.Helper()
 	s := &show{out: new(bytes.Buffer)}
-	s.demo = &demo{screen: newScreen(&world{out: s.out, err: t.Output()}), people: n, schedule: "1m"}
+	s.demo = &demo{remote: on.remote, screen: newScreen(&world{out: s.out, err: t.Output()}), people: n, schedule: "1m"}
 	s.now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	t.Cleanup(func() {
 		if err := s.stopFakes(); err != nil {
@@ -36,7 +36,7 @@ func newShow(t *testing.T, n int) *show {
 	if err := s.startFakes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	conf := config.Checked{Host: "127.0.0.1", DataDir: t.TempDir(), AppTimeout: 6 * time.Second, LogLevel: "warn", LogFormat: "plain"}
+	conf := config.Checked{Host: "127.0.0.1", DataDir: t.TempDir(), AdminKey: testKey, AppTimeout: 6 * time.Second, LogLevel: "warn", LogFormat: "plain"}
 	for _, f := range s.fakes {
 		conf.AllowHosts = append(conf.AllowHosts, f.host)
 	}
@@ -57,61 +57,68 @@ func newShow(t *testing.T, n int) *show {
 // webhook within three seconds.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	n := 1000
-	if testing.Short() {
-		n = 120
-	}
-	s := newShow(t, n)
-	if err := s.steps(t.Context()); err != nil {
-		t.Fatalf("%v\n%s", err, s.out)
-	}
-	t.Log(s.out)
-	for _, want := range []string{"Everything holds", "by webhook", "in_sync", "duplicate"} {
-		if !strings.Contains(s.out.String(), want) {
-			t.Errorf("the output does not say %q", want)
+	onEachStore(t, func(t *testing.T, on storage) {
+		n := 1000
+		switch {
+		case testing.Short():
+			n = 120
+		case on.remote != nil:
+			n = 300 // the same steps, in less time
 		}
-	}
+		s := newShow(t, n, on)
+		if err := s.steps(t.Context()); err != nil {
+			t.Fatalf("%v\n%s", err, s.out)
+		}
+		t.Log(s.out)
+		for _, want := range []string{"Everything holds", "by webhook", "in_sync", "duplicate"} {
+			if !strings.Contains(s.out.String(), want) {
+				t.Errorf("the output does not say %q", want)
+			}
+		}
+	})
 }
 
 // TestS11_DroppedWebhooks: what no webhook told of comes with the next pull of the
 // schedule, from either side.
 func TestS11_DroppedWebhooks(t *testing.T) {
 	t.Parallel()
-	s := newShow(t, 60)
-	ctx := t.Context()
-	if err := s.steps(ctx); err != nil {
-		t.Fatalf("%v\n%s", err, s.out)
-	}
-	if _, err := s.quiet(ctx); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range s.fakes {
-		hooks := f.fake.Core().Webhooks()
-		hooks.Drop = 1
-		f.fake.Core().SetWebhooks(hooks)
-	}
-	pairs, err := s.linked(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids [2]crm.RecordID
-	for l, r := range pairs {
-		ids = [2]crm.RecordID{l, r}
-		break
-	}
-	s.userEdit(t, 0, ids[0], "jobtitle", "Navigator")
-	s.userEdit(t, 1, ids[1], "MailingCity", "Tórshavn")
-	before := s.fakes[1].record(t, ids[1])["Title"]
-	if before == "Navigator" {
-		t.Fatal("the change arrived although its webhook was dropped")
-	}
-	s.ahead.Add(int64(61 * time.Second)) // one schedule later
-	err = until(ctx, 20*time.Second, "the changes", func(context.Context) (bool, error) {
-		return s.fakes[1].record(t, ids[1])["Title"] == "Navigator" && s.fakes[0].record(t, ids[0])["city"] == "Tórshavn", nil
+	onEachStore(t, func(t *testing.T, on storage) {
+		s := newShow(t, 60, on)
+		ctx := t.Context()
+		if err := s.steps(ctx); err != nil {
+			t.Fatalf("%v\n%s", err, s.out)
+		}
+		if _, err := s.quiet(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range s.fakes {
+			hooks := f.fake.Core().Webhooks()
+			hooks.Drop = 1
+			f.fake.Core().SetWebhooks(hooks)
+		}
+		pairs, err := s.linked(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids [2]crm.RecordID
+		for l, r := range pairs {
+			ids = [2]crm.RecordID{l, r}
+			break
+		}
+		s.userEdit(t, 0, ids[0], "jobtitle", "Navigator")
+		s.userEdit(t, 1, ids[1], "MailingCity", "Tórshavn")
+		before := s.fakes[1].record(t, ids[1])["Title"]
+		if before == "Navigator" {
+			t.Fatal("the change arrived although its webhook was dropped")
+		}
+		s.ahead.Add(int64(61 * time.Second)) // one schedule later
+		err = until(ctx, 20*time.Second, "the changes", func(context.Context) (bool, error) {
+			return s.fakes[1].record(t, ids[1])["Title"] == "Navigator" && s.fakes[0].record(t, ids[0])["city"] == "Tórshavn", nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // TestS19_AuthorizedAgain: when an app takes its permission back the connection
@@ -119,40 +126,42 @@ func TestS11_DroppedWebhooks(t *testing.T) {
 // with what was changed meanwhile.
 func TestS19_AuthorizedAgain(t *testing.T) {
 	t.Parallel()
-	s := newShow(t, 60)
-	ctx := t.Context()
-	if err := s.steps(ctx); err != nil {
-		t.Fatalf("%v\n%s", err, s.out)
-	}
-	status := func(want crm.Status) {
-		t.Helper()
-		err := until(ctx, 20*time.Second, "status "+string(want), func(ctx context.Context) (bool, error) {
-			_, err := s.api.call(ctx, http.MethodGet, s.path(""), nil, &s.conn)
-			return s.conn.Status == want, err
+	onEachStore(t, func(t *testing.T, on storage) {
+		s := newShow(t, 60, on)
+		ctx := t.Context()
+		if err := s.steps(ctx); err != nil {
+			t.Fatalf("%v\n%s", err, s.out)
+		}
+		status := func(want crm.Status) {
+			t.Helper()
+			err := until(ctx, 20*time.Second, "status "+string(want), func(ctx context.Context) (bool, error) {
+				_, err := s.api.call(ctx, http.MethodGet, s.path(""), nil, &s.conn)
+				return s.conn.Status == want, err
+			})
+			if err != nil {
+				t.Fatalf("%v; it is %s", err, s.conn.Status)
+			}
+		}
+		hubspot := s.fakes[0].fake.Core()
+		hubspot.RevokeTokens()
+		s.userEdit(t, 1, s.pair[1], "MailingCity", "Longyearbyen")
+		status(crm.StatusNeedsAuth)
+		hubspot.AllowTokens()
+		var test struct {
+			OK bool `json:"ok"`
+		}
+		if _, err := s.api.call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil, &test); err != nil || !test.OK {
+			t.Fatalf("the test of the account: %v, %v", test.OK, err)
+		}
+		status(crm.StatusActive)
+		s.ahead.Add(int64(2 * time.Minute)) // what failed rests for a while
+		err := until(ctx, 20*time.Second, "the change", func(context.Context) (bool, error) {
+			return s.fakes[0].record(t, s.pair[0])["city"] == "Longyearbyen", nil
 		})
 		if err != nil {
-			t.Fatalf("%v; it is %s", err, s.conn.Status)
+			t.Error(err)
 		}
-	}
-	hubspot := s.fakes[0].fake.Core()
-	hubspot.RevokeTokens()
-	s.userEdit(t, 1, s.pair[1], "MailingCity", "Longyearbyen")
-	status(crm.StatusNeedsAuth)
-	hubspot.AllowTokens()
-	var test struct {
-		OK bool `json:"ok"`
-	}
-	if _, err := s.api.call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil, &test); err != nil || !test.OK {
-		t.Fatalf("the test of the account: %v, %v", test.OK, err)
-	}
-	status(crm.StatusActive)
-	s.ahead.Add(int64(2 * time.Minute)) // what failed rests for a while
-	err := until(ctx, 20*time.Second, "the change", func(context.Context) (bool, error) {
-		return s.fakes[0].record(t, s.pair[0])["city"] == "Longyearbyen", nil
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // userEdit changes a record as somebody working in the app would.
@@ -178,75 +187,77 @@ func (f *fakeServer) record(t *testing.T, id crm.RecordID) map[string]string {
 // TestChecksNotice plants what the demo's checks are for: they must see it.
 func TestChecksNotice(t *testing.T) {
 	t.Parallel()
-	s := newShow(t, 60)
-	ctx := t.Context()
-	if err := s.steps(ctx); err != nil {
-		t.Fatalf("%v\n%s", err, s.out)
-	}
-	status, err := s.quiet(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pairs, err := s.linked(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh := func() (now [2]people) {
-		for i, f := range s.fakes {
-			if now[i], err = dump(ctx, f.url, f.kind.objects); err != nil {
-				t.Fatal(err)
+	onEachStore(t, func(t *testing.T, on storage) {
+		s := newShow(t, 60, on)
+		ctx := t.Context()
+		if err := s.steps(ctx); err != nil {
+			t.Fatalf("%v\n%s", err, s.out)
+		}
+		status, err := s.quiet(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs, err := s.linked(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := func() (now [2]people) {
+			for i, f := range s.fakes {
+				if now[i], err = dump(ctx, f.url, f.kind.objects); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return now
+		}
+		var l, r crm.RecordID
+		for l, r = range pairs {
+			break
+		}
+		for name, c := range map[string]struct {
+			plant func(now *[2]people)
+			check func(now [2]people) error
+		}{
+			"a field differs": {
+				func(now *[2]people) { now[1][r]["LastName"] += "x" },
+				func(now [2]people) error { return s.checkPairs(pairs, now) },
+			},
+			"a record is gone": {
+				func(now *[2]people) { delete(now[0], l) },
+				func(now [2]people) error { return s.checkPairs(pairs, now) },
+			},
+			"somebody is lost": {
+				func(now *[2]people) { delete(now[0], l) },
+				func(now [2]people) error { return s.checkEverybody(now) },
+			},
+			"somebody is there twice": {
+				func(now *[2]people) { now[0]["double"] = now[0][l] },
+				func(now [2]people) error { return s.checkEverybody(now) },
+			},
+			"the app holds more than the states say": {
+				func(now *[2]people) { now[1]["more"] = map[string]string{} },
+				func(now [2]people) error { return s.checkCounts(status, now) },
+			},
+			"a record that is left out was written": {
+				func(now *[2]people) {
+					for id, fields := range now[0] {
+						if fields["email"] == "" {
+							now[0][id] = map[string]string{"firstname": "Written"}
+						}
+					}
+				},
+				func(now [2]people) error { _, err := s.checkUnwritten(ctx, now); return err },
+			},
+		} {
+			now := fresh()
+			if err := c.check(now); err != nil {
+				t.Errorf("%s: before anything was planted: %v", name, err)
+			}
+			c.plant(&now)
+			if err := c.check(now); err == nil {
+				t.Errorf("%s: not noticed", name)
 			}
 		}
-		return now
-	}
-	var l, r crm.RecordID
-	for l, r = range pairs {
-		break
-	}
-	for name, c := range map[string]struct {
-		plant func(now *[2]people)
-		check func(now [2]people) error
-	}{
-		"a field differs": {
-			func(now *[2]people) { now[1][r]["LastName"] += "x" },
-			func(now [2]people) error { return s.checkPairs(pairs, now) },
-		},
-		"a record is gone": {
-			func(now *[2]people) { delete(now[0], l) },
-			func(now [2]people) error { return s.checkPairs(pairs, now) },
-		},
-		"somebody is lost": {
-			func(now *[2]people) { delete(now[0], l) },
-			func(now [2]people) error { return s.checkEverybody(now) },
-		},
-		"somebody is there twice": {
-			func(now *[2]people) { now[0]["double"] = now[0][l] },
-			func(now [2]people) error { return s.checkEverybody(now) },
-		},
-		"the app holds more than the states say": {
-			func(now *[2]people) { now[1]["more"] = map[string]string{} },
-			func(now [2]people) error { return s.checkCounts(status, now) },
-		},
-		"a record that is left out was written": {
-			func(now *[2]people) {
-				for id, fields := range now[0] {
-					if fields["email"] == "" {
-						now[0][id] = map[string]string{"firstname": "Written"}
-					}
-				}
-			},
-			func(now [2]people) error { _, err := s.checkUnwritten(ctx, now); return err },
-		},
-	} {
-		now := fresh()
-		if err := c.check(now); err != nil {
-			t.Errorf("%s: before anything was planted: %v", name, err)
-		}
-		c.plant(&now)
-		if err := c.check(now); err == nil {
-			t.Errorf("%s: not noticed", name)
-		}
-	}
+	})
 }
 
 func TestUnlike(t *testing.T) {
@@ -278,15 +289,17 @@ func TestUnlike(t *testing.T) {
 // nothing to do, in either app.
 func TestS5_ResyncWritesNothing(t *testing.T) {
 	t.Parallel()
-	s := newShow(t, 60)
-	ctx := t.Context()
-	if err := s.steps(ctx); err != nil {
-		t.Fatalf("%v\n%s", err, s.out)
-	}
-	if _, err := s.quiet(ctx); err != nil {
-		t.Fatal(err)
-	}
-	s.resync(t)
+	onEachStore(t, func(t *testing.T, on storage) {
+		s := newShow(t, 60, on)
+		ctx := t.Context()
+		if err := s.steps(ctx); err != nil {
+			t.Fatalf("%v\n%s", err, s.out)
+		}
+		if _, err := s.quiet(ctx); err != nil {
+			t.Fatal(err)
+		}
+		s.resync(t)
+	})
 }
 
 // resync compares everything again and fails the test if anything was written.

@@ -1,5 +1,6 @@
 // Command lockstep is Lockstep whole on one machine: everything that runs in
-// the cloud in one process on embedded storage, with fake CRMs to try it on.
+// the cloud in one process, on embedded storage or the cloud's own, with fake
+// CRMs to try it on.
 package main
 
 import (

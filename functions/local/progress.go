@@ -21,8 +21,9 @@ const (
 type progress struct {
 	screen *screen
 	// runs lists the open runs and those that ended since.
-	runs func(ctx context.Context, since time.Time) ([]engine.Run, error)
-	now  func() time.Time
+	runs  func(ctx context.Context, since time.Time) ([]engine.Run, error)
+	now   func() time.Time
+	every time.Duration // between looks
 
 	mu      sync.Mutex
 	open    map[crm.RunID]bool // shown while open
@@ -32,12 +33,12 @@ type progress struct {
 
 func newProgress(s *screen, runs func(context.Context, time.Time) ([]engine.Run, error)) *progress {
 	now := time.Now()
-	return &progress{screen: s, runs: runs, now: time.Now, open: map[crm.RunID]bool{}, since: now, printed: now}
+	return &progress{screen: s, runs: runs, now: time.Now, every: drawEvery, open: map[crm.RunID]bool{}, since: now, printed: now}
 }
 
 // watch looks until ctx ends.
 func (p *progress) watch(ctx context.Context) {
-	tick := time.NewTicker(drawEvery)
+	tick := time.NewTicker(p.every)
 	defer tick.Stop()
 	defer p.screen.draw(nil)
 	for {

@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/telemetry"
 )
 
@@ -76,7 +77,8 @@ func joined(err error, prefix string, more error) error {
 
 type serveCommand struct {
 	settings
-	Data string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"Folder with everything that is remembered (${default}); made when missing. It belongs to one process at a time."`
+	Data  string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"Folder with everything that is remembered (${default}); made when missing. It belongs to one process at a time."`
+	Store string `default:"embedded" enum:"embedded,dynamo" env:"LOCKSTEP_STORE" placeholder:"WHERE" help:"embedded: in the data folder (default). dynamo: in DynamoDB, SQS and KMS, by the names in the environment that the deployed functions have; no folder is used."`
 }
 
 // Run serves until ctx ends.
@@ -86,7 +88,13 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	screen := newScreen(w)
-	a, err := open(ctx, conf, screen.logger(conf), nil)
+	var rem *app.Remote
+	if c.Store == storeDynamo {
+		if rem, err = remote(ctx, w); err != nil {
+			return err
+		}
+	}
+	a, err := open(ctx, conf, rem, screen.logger(conf), nil)
 	if err != nil {
 		return err
 	}
@@ -94,11 +102,17 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
-	screen.say("Lockstep listens on %s, with its data in %s", s.url, conf.DataDir)
+	p := newProgress(screen, a.OpenRuns)
+	if rem == nil {
+		screen.say("Lockstep listens on %s, with its data in %s", s.url, conf.DataDir)
+	} else {
+		screen.say("Lockstep listens on %s, with its data in DynamoDB: %s, %s, %s", s.url, rem.Tables[store.Settings], rem.Tables[store.Links], rem.Tables[store.Log])
+		p.every = printEvery // a look costs
+	}
 	sayKey(screen, a, conf)
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
-	go newProgress(screen, a.OpenRuns).watch(watching)
+	go p.watch(watching)
 	err = s.run(ctx)
 	watched()
 	if err == nil {
@@ -107,14 +121,14 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	return errors.Join(err, a.Close())
 }
 
-// open opens the data folder with settings that were checked; now tells the
-// time, nil = time.Now.
-func open(ctx context.Context, c config.Checked, log *slog.Logger, now func() time.Time) (*app.App, error) {
+// open opens the data folder, or rem if given, with settings that were checked;
+// now tells the time, nil = time.Now.
+func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logger, now func() time.Time) (*app.App, error) {
 	// A write may start while the lease outlasts it: for as long as a piece of
 	// work may take, and a little more.
 	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
 	return app.Open(ctx, app.Options{
-		DataDir: c.DataDir, Now: now, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
+		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
 		AdminKey: secret.NewText(c.AdminKey), Version: version,
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -18,23 +17,17 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/secret"
-	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
-	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
-	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
 )
 
-// RootKeyFile is where the key that seals credentials is kept in the data folder.
-const RootKeyFile = "root.key"
-
 // Options say where the data are and how the program meets the world. Only
-// DataDir is required.
+// DataDir is required, or Remote with AdminKey.
 type Options struct {
 	// DataDir is the folder with everything that is remembered; made when missing.
 	DataDir string
+	// Remote is where everything is remembered instead; nil = in DataDir.
+	Remote *Remote
 	// Now tells the time; nil = time.Now.
 	Now func() time.Time
 	// Log gets what the program has to say; nil = nothing.
@@ -47,7 +40,8 @@ type Options struct {
 	// PublicURL is how apps and browsers reach us: scheme://host[:port]. Empty =
 	// as each request says.
 	PublicURL string
-	// AdminKey is the operator's key; empty = the one kept in the data folder.
+	// AdminKey is the operator's key; empty = the one kept in the data folder,
+	// which Remote has none of.
 	AdminKey secret.Text
 	// Tuning overrides LocalTuning field by field.
 	Tuning engine.Tuning
@@ -70,32 +64,26 @@ func LocalTuning() engine.Tuning {
 type App struct {
 	Engine   *engine.Engine
 	Accounts *account.Service
-	Store    *sqlitestore.Store
-	Queue    *sqlitequeue.Queue
+	Store    store.Store
+	Queue    Queue
 
 	opts    Options
 	tuning  engine.Tuning
 	log     *slog.Logger
 	now     func() time.Time
-	db      *sqlitedb.DB
+	kept    kept
 	handler http.Handler
-	key     secret.Text
-	fresh   bool
 	tick    *bell
 }
 
-// Open opens the data folder, wires the parts and frees what a process that
-// died in the middle left taken. Close the App in the end.
+// Open opens the storage, wires the parts and frees what a process of the data
+// folder that died in the middle left taken. Close the App in the end.
 //
 // Errors: fault.Conflict with code "data_folder_in_use" while another process
 // has the folder; Invalid for a folder, key file or setting that cannot be
 // used, with what to do about it; Unavailable when the folder cannot be read
-// or written.
+// or written, or Remote does not answer; Denied when Remote refuses.
 func Open(ctx context.Context, o Options) (*App, error) {
-	const op = "app: open"
-	if o.DataDir == "" {
-		return nil, fault.New(op, fault.Invalid, "invalid_config", "no data folder is given")
-	}
 	a := &App{opts: o, tuning: merge(o.Tuning, LocalTuning()), log: o.Log, now: o.Now, tick: newBell()}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -103,17 +91,21 @@ func Open(ctx context.Context, o Options) (*App, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
-	// The folder's lock comes first: what belongs to another process is not touched.
-	db, err := sqlitedb.Open(ctx, o.DataDir)
+	var err error
+	if o.Remote != nil {
+		a.kept, err = openRemote(ctx, o, a.now)
+	} else {
+		a.kept, err = openFolder(ctx, o, a.now)
+	}
 	if err != nil {
 		return nil, err
 	}
-	a.db = db
-	if err := a.wire(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+	a.Store, a.Queue = a.kept.store, a.kept.queue
+	if err := a.wire(); err != nil {
+		return nil, errors.Join(err, a.kept.close())
 	}
 	if err := a.takeOver(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, a.kept.close())
 	}
 	return a, nil
 }
@@ -131,23 +123,7 @@ func merge(t, def engine.Tuning) engine.Tuning {
 }
 
 // wire makes the parts, from the inside out.
-func (a *App) wire(ctx context.Context) error {
-	var err error
-	if a.Store, err = sqlitestore.Open(ctx, a.db, a.now); err != nil {
-		return err
-	}
-	if a.Queue, err = sqlitequeue.Open(ctx, a.db, a.now, sqlitequeue.Options{}); err != nil {
-		return err
-	}
-	sealer, err := localkey.Open(filepath.Join(a.opts.DataDir, RootKeyFile))
-	if err != nil {
-		return err
-	}
-	if a.key = a.opts.AdminKey; a.key.Empty() {
-		if a.key, a.fresh, err = adminKey(a.opts.DataDir); err != nil {
-			return err
-		}
-	}
+func (a *App) wire() error {
 	guard, err := egress.New(egress.Options{Allow: a.opts.AllowHosts, Timeout: a.tuning.HTTPDeadline, HeaderTimeout: a.tuning.HTTPDeadline})
 	if err != nil {
 		return err
@@ -155,7 +131,7 @@ func (a *App) wire(ctx context.Context) error {
 	newID := identifiers(a.now)
 	drivers := Drivers()
 	a.Accounts, err = account.New(account.Options{
-		Store: a.Store, Sealer: sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
+		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
 		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: sleep, Pace: a.pace,
 	})
 	if err != nil {
@@ -174,7 +150,7 @@ func (a *App) wire(ctx context.Context) error {
 	a.handler, err = api.New(api.Options{
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Store: a.Store, Drivers: drivers,
 		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
-		AdminKey: a.key, Version: a.opts.Version,
+		AdminKey: a.kept.key, Version: a.opts.Version,
 	})
 	return err
 }
@@ -188,13 +164,17 @@ func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) 
 	return paced.Wrap(c, paced.Budget{Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait})
 }
 
-// takeOver frees what the folder's former process held when it died.
+// takeOver frees what the folder's former process held when it died. Nothing
+// proves that of a remote storage: there it is waited out.
 func (a *App) takeOver(ctx context.Context) error {
+	if a.kept.release == nil {
+		return nil
+	}
 	err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error { return a.Engine.ForgetLeases(ctx, ws) })
 	if err != nil {
 		return err
 	}
-	n, err := a.Queue.Release(ctx)
+	n, err := a.kept.release(ctx)
 	if n > 0 {
 		a.log.Info("work that was under way is taken up again", "chunks", n)
 	}
@@ -231,11 +211,11 @@ func (a *App) Handler() http.Handler { return a.handler }
 
 // AdminKey returns the operator's key; fresh says that it was generated by this
 // Open and shown to nobody yet.
-func (a *App) AdminKey() (key secret.Text, fresh bool) { return a.key, a.fresh }
+func (a *App) AdminKey() (key secret.Text, fresh bool) { return a.kept.key, a.kept.fresh }
 
 // Close waits for running calls to the database and gives the folder back. Call
 // it after Run has returned and the last request was answered.
-func (a *App) Close() error { return a.db.Close() }
+func (a *App) Close() error { return a.kept.close() }
 
 // sleep waits for d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) { parts.Sleep(ctx, d) }

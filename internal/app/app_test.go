@@ -26,12 +26,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+		// Connections to AWS are kept for the next call.
+		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
 }
 
 func opened(t *testing.T, o Options) *App {
 	t.Helper()
-	if o.DataDir == "" {
+	if o.DataDir == "" && o.Remote == nil {
 		o.DataDir = t.TempDir()
 	}
 	a, err := Open(t.Context(), o)
@@ -161,27 +163,32 @@ func connection(t *testing.T, a *App, schedule string) engine.SyncRef {
 func TestDuePulls(t *testing.T) {
 	t.Parallel()
 	for schedule, want := range map[string]bool{"1m": true, "manual": false} {
-		a := opened(t, Options{})
-		ref := connection(t, a, schedule)
-		due, err := a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := slices.Contains(due, ref); got != want {
-			t.Errorf("schedule %s: due = %v, want %v", schedule, got, want)
-		}
-		if _, err := a.Engine.StartRun(t.Context(), ref.Workspace, ref.Connection, ref.Sync, engine.RunPull); err != nil {
-			t.Fatal(err)
-		}
-		if due, err = a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now()); err != nil || due != nil {
-			t.Errorf("schedule %s: due beside an open run: %v, %v", schedule, due, err)
-		}
-		if err := a.Engine.PauseConnection(t.Context(), ref.Workspace, ref.Connection); err != nil {
-			t.Fatal(err)
-		}
-		if due, err = a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now().Add(time.Hour)); err != nil || due != nil {
-			t.Errorf("schedule %s: due while paused: %v, %v", schedule, due, err)
-		}
+		t.Run(schedule, func(t *testing.T) {
+			t.Parallel()
+			onEachStore(t, func(t *testing.T, o Options) {
+				a := opened(t, o)
+				ref := connection(t, a, schedule)
+				due, err := a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := slices.Contains(due, ref); got != want {
+					t.Errorf("schedule %s: due = %v, want %v", schedule, got, want)
+				}
+				if _, err := a.Engine.StartRun(t.Context(), ref.Workspace, ref.Connection, ref.Sync, engine.RunPull); err != nil {
+					t.Fatal(err)
+				}
+				if due, err = a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now()); err != nil || due != nil {
+					t.Errorf("schedule %s: due beside an open run: %v, %v", schedule, due, err)
+				}
+				if err := a.Engine.PauseConnection(t.Context(), ref.Workspace, ref.Connection); err != nil {
+					t.Fatal(err)
+				}
+				if due, err = a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now().Add(time.Hour)); err != nil || due != nil {
+					t.Errorf("schedule %s: due while paused: %v, %v", schedule, due, err)
+				}
+			})
+		})
 	}
 }
 
@@ -264,30 +271,32 @@ func TestTakeOver(t *testing.T) {
 // TestRunStops: Run ends soon after its context, and leaves nothing behind.
 func TestRunStops(t *testing.T) {
 	t.Parallel()
-	a := opened(t, Options{})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	errs := a.Queue.Send(ctx, []queue.Message{{Group: "g", Dedup: "d", Body: []byte("not one of ours")}})
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	deadline := time.Now().Add(10 * time.Second)
-	for a.Queue.Counts().Received == 0 && time.Now().Before(deadline) {
-		pause(ctx, nil, 5*time.Millisecond)
-	}
-	if a.Queue.Counts().Received == 0 {
-		t.Error("the message was not received")
-	}
-	stop()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
+	onEachStore(t, func(t *testing.T, o Options) {
+		a := opened(t, o)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		errs := a.Queue.Send(ctx, []queue.Message{{Group: "g", Dedup: "d", Body: []byte("not one of ours")}})
+		if errs != nil {
+			t.Fatal(errs)
 		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("Run goes on")
-	}
+		deadline := time.Now().Add(10 * time.Second)
+		for a.Queue.Counts().Received == 0 && time.Now().Before(deadline) {
+			pause(ctx, nil, 5*time.Millisecond)
+		}
+		if a.Queue.Counts().Received == 0 {
+			t.Error("the message was not received")
+		}
+		stop()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(receiveWait + 5*time.Second): // a worker that waits at a queue in AWS goes when it is answered
+			t.Fatal("Run goes on")
+		}
+	})
 }
 
 // TestBell: rings before anybody listens are not lost, and count as one.
@@ -312,13 +321,15 @@ func TestBell(t *testing.T) {
 // The surface knows the key that Open made.
 func TestSurfaceKnowsTheKey(t *testing.T) {
 	t.Parallel()
-	a := opened(t, Options{})
-	key, _ := a.AdminKey()
-	keys := access.NewKeys(a.Store, time.Now, identifiers(time.Now), key, api.DefaultWorkspace)
-	if p, err := keys.Authenticate(t.Context(), key.Reveal()); err != nil || p.Role != access.Admin {
-		t.Errorf("got %v, %v; want an admin", p.Role, err)
-	}
-	if _, err := keys.Authenticate(t.Context(), "lsk_other"); !errors.As(err, new(*fault.Error)) {
-		t.Errorf("another key: %v", err)
-	}
+	onEachStore(t, func(t *testing.T, o Options) {
+		a := opened(t, o)
+		key, _ := a.AdminKey()
+		keys := access.NewKeys(a.Store, time.Now, identifiers(time.Now), key, api.DefaultWorkspace)
+		if p, err := keys.Authenticate(t.Context(), key.Reveal()); err != nil || p.Role != access.Admin {
+			t.Errorf("got %v, %v; want an admin", p.Role, err)
+		}
+		if _, err := keys.Authenticate(t.Context(), "lsk_other"); !errors.As(err, new(*fault.Error)) {
+			t.Errorf("another key: %v", err)
+		}
+	})
 }

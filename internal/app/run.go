@@ -51,23 +51,32 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { a.ticks(ctx) })
 	wg.Go(func() { a.schedule(ctx) })
-	wg.Go(func() { a.purge(ctx) })
+	if a.kept.purge != nil {
+		wg.Go(func() { a.purge(ctx) })
+	}
 	wg.Wait()
 	return nil
 }
 
 // work takes messages and works them until ctx ends.
 func (a *App) work(ctx, hand context.Context) {
+	asking := ctx
+	if a.kept.news == nil {
+		// A queue that is asked and left may give its next message to nobody, and
+		// hide it: what it gives at the end is worked, too.
+		asking = hand
+	}
 	for ctx.Err() == nil {
-		ds, err := a.Queue.Receive(ctx, queue.MaxBatch, a.visibility())
+		ds, err := a.Queue.Receive(asking, queue.MaxBatch, a.visibility())
 		switch {
 		case ctx.Err() != nil && len(ds) == 0:
 			return
 		case err != nil:
 			a.log.Error("queue not readable", "error", err)
 			pause(ctx, nil, tickIdle)
-		case len(ds) == 0:
-			pause(ctx, a.Queue.Notify(), lookQueue)
+		case len(ds) == 0 && a.kept.news != nil:
+			pause(ctx, a.kept.news, lookQueue)
+		case len(ds) == 0: // it has waited at the queue
 		default:
 			a.settle(hand, a.Engine.Work(hand, ds))
 			a.tick.ring()
@@ -138,7 +147,7 @@ func (a *App) schedule(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("schedules not readable", "error", err)
 		}
-		pause(ctx, nil, lookSchedule)
+		pause(ctx, nil, a.kept.look)
 	}
 }
 
@@ -210,7 +219,7 @@ func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
 // purge removes expired items, a slice at a time, so that nobody waits for it.
 func (a *App) purge(ctx context.Context) {
 	for ctx.Err() == nil {
-		n, err := a.Store.Purge(ctx, purgeSlice)
+		n, err := a.kept.purge(ctx, purgeSlice)
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("expired items not removed", "error", err)
 		}

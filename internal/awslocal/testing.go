@@ -32,12 +32,23 @@ func MovingSQS(t testing.TB) *Server {
 func forTest(t testing.TB, start func(context.Context) (*Server, error)) *Server {
 	t.Helper()
 	s, err := start(t.Context())
-	if errors.Is(err, ErrMissing) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
+	Missing(t, err)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// Missing skips a test for which a stand-in is not installed; with CI=true it
+// fails. Any other error, or none, is left to the caller.
+func Missing(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case !errors.Is(err, ErrMissing):
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
 }

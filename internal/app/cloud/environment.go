@@ -12,8 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/lockstep-crm/lockstep/internal/egress"
-	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // The environment variables of the functions. None that we set is a secret.
@@ -61,11 +59,9 @@ const StageLocal = "local"
 
 // Environment is what the variables say.
 type Environment struct {
+	Storage
+
 	Region     string
-	Tables     map[store.Table]string
-	Queue      string
-	DeadQueue  string
-	Key        string
 	Stage      string
 	PublicURL  string
 	AdminKey   string // name of the parameter
@@ -84,21 +80,11 @@ type Firing struct{ Group, Role, Function, Undelivered string }
 // Read reads the variables. Invalid, naming every one that is missing or
 // cannot be used.
 func Read(env func(string) string, s Serves) (Environment, error) {
-	var wrong []string
-	need := func(name string) string {
-		v := strings.TrimSpace(env(name))
-		if v == "" {
-			wrong = append(wrong, name+" is not set")
-		}
-		return v
-	}
-	e := Environment{
-		Region: need(EnvRegion),
-		Tables: map[store.Table]string{store.Settings: need(EnvSettingsTable), store.Links: need(EnvLinksTable), store.Log: need(EnvLogTable)},
-		Queue:  need(EnvQueueURL), DeadQueue: need(EnvDeadQueueURL), Key: need(EnvKeyID), Stage: need(EnvStage), Version: env(EnvVersion),
-	}
+	r := reader{env: env}
+	need := r.need
+	e := Environment{Region: need(EnvRegion), Storage: r.storage(), Stage: need(EnvStage), Version: env(EnvVersion)}
 	keys := credentials.NewStaticCredentialsProvider(need(EnvAccessKey), need(EnvSecretKey), env(EnvSessionToken))
-	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: client()}
+	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: HTTPClient()}
 	e.endpoints = map[string]string{}
 	for _, service := range []string{"DYNAMODB", "SQS", "KMS", "SSM", "SCHEDULER"} {
 		e.endpoints[service] = cmp.Or(env(EnvEndpoint+service), env(EnvEndpoints))
@@ -106,7 +92,7 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	if s&Hooks != 0 {
 		e.PublicURL = need(EnvPublicURL)
 		if u, err := url.Parse(e.PublicURL); e.PublicURL != "" && (err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "") {
-			wrong = append(wrong, EnvPublicURL+" is not scheme://host[:port]")
+			r.wrong = append(r.wrong, EnvPublicURL+" is not scheme://host[:port]")
 		}
 	}
 	if s&REST != 0 {
@@ -121,14 +107,11 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 		}
 	}
 	if _, err := egress.New(egress.Options{Allow: e.AllowHosts}); err != nil {
-		wrong = append(wrong, EnvAllowHosts+" is not a list of hosts")
+		r.wrong = append(r.wrong, EnvAllowHosts+" is not a list of hosts")
 	}
 	times, unusable := readTimes(env)
-	e.Times, wrong = times, append(wrong, unusable...)
-	if wrong != nil {
-		return e, fault.New("cloud: environment", fault.Invalid, "invalid_config", strings.Join(wrong, "; "))
-	}
-	return e, nil
+	e.Times, r.wrong = times, append(r.wrong, unusable...)
+	return e, r.err()
 }
 
 // SDK is the configuration of a client of a service: DYNAMODB, SQS, KMS, SSM
@@ -147,14 +130,14 @@ const (
 	// connections is how many connections to one service a function keeps: the
 	// store's batches go side by side.
 	connections = 64
-	// callTime bounds one request to AWS, all of it. Services answer within
+	// CallTime bounds one request to AWS, all of it. Services answer within
 	// milliseconds; what hangs is given up and repeated.
-	callTime = 5 * time.Second
+	CallTime = 5 * time.Second
 )
 
-// client is the HTTP client that all services share.
-func client() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTimeout(callTime).WithTransportOptions(func(t *http.Transport) {
+// HTTPClient is the HTTP client that all services share.
+func HTTPClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTimeout(CallTime).WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*connections, connections
 	})
 }

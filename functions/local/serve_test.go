@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+)
+
+// TestServeRefuses: what cannot be used is said plainly, all of it at once, and
+// left as it is.
+func TestServeRefuses(t *testing.T) {
+	t.Parallel()
+	folder := func(t *testing.T, name, content string) string {
+		t.Helper()
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	garbage := strings.Repeat("this is no database. ", 500)
+	for name, c := range map[string]struct {
+		args []string
+		env  string
+		want []string
+		code int
+	}{
+		"a database that is none": {
+			args: []string{"--data", folder(t, "lockstep.db", garbage)}, want: []string{"is no database", "choose another data folder"}, code: 2,
+		},
+		"a key file that is none": {
+			args: []string{"--data", folder(t, "root.key", "not a key")}, want: []string{"is not a key file of Lockstep", "backup"}, code: 2,
+		},
+		"an admin key file that is none": {
+			args: []string{"--data", folder(t, "admin.key", "short")}, want: []string{"is not an admin key"}, code: 2,
+		},
+		"a file as folder": {
+			args: []string{"--data", filepath.Join(folder(t, "file", "x"), "file")}, want: []string{"not a directory"}, code: 1,
+		},
+		"settings": {
+			args: []string{"--addr", "8080", "--allow-host", "http://x", "--log-level", "loud", "--public-url", "x"},
+			want: []string{"--addr", "--allow-host", "--log-level", "--public-url"}, code: 2,
+		},
+		"no names of a storage": {
+			args: []string{"--store", "dynamo"},
+			want: []string{
+				"LOCKSTEP_SETTINGS_TABLE is not set", "LOCKSTEP_LINKS_TABLE is not set", "LOCKSTEP_LOG_TABLE is not set", "LOCKSTEP_QUEUE_URL is not set",
+				"LOCKSTEP_DEAD_QUEUE_URL is not set", "LOCKSTEP_KEY_ID is not set", "LOCKSTEP_ADMIN_KEY is not set",
+			}, code: 2,
+		},
+		"an unknown storage": {args: []string{"--store", "memory"}, want: []string{"--store", "embedded", "dynamo"}, code: 2},
+		"an unknown flag":    {args: []string{"--loud"}, want: []string{"unknown flag --loud"}, code: 2},
+		"a short key":        {args: []string{"--data", t.TempDir()}, env: "short", want: []string{"LOCKSTEP_ADMIN_KEY", "16 to 512"}, code: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs bytes.Buffer
+			w := &world{out: &out, err: &errs, env: func(string) string { return c.env }}
+			if code := run(t.Context(), append([]string{"serve"}, c.args...), w); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(errs.String(), want) {
+					t.Errorf("said %q, without %q", errs.String(), want)
+				}
+			}
+		})
+	}
+}
+
+// TestGeneratedKey: the key of the first start is shown once, kept where only
+// its owner can read it, and good for the surface.
+//
+// Not parallel: a process that another test forks has our lock, too, until it
+// has become the program.
+func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
+	data := t.TempDir()
+	for start := range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		out := new(lines)
+		ended := make(chan int, 1)
+		go func() {
+			w := &world{out: out, err: t.Output(), env: func(string) string { return "" }}
+			ended <- run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--data", data}, w)
+		}()
+		err := until(ctx, 10*time.Second, "the start", func(context.Context) (bool, error) { return strings.Contains(out.String(), "admin key"), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(data, "admin.key")
+		key, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+		if shown := strings.Contains(out.String(), strings.TrimSpace(string(key))); shown != (start == 0) {
+			t.Errorf("start %d: the key is shown: %v", start+1, shown)
+		}
+		url := regexp.MustCompile(`http://[0-9.:]+`).FindString(out.String())
+		if _, err := newClient(url, strings.TrimSpace(string(key))).call(ctx, http.MethodGet, "/v1/apps", nil, nil); err != nil {
+			t.Error(err)
+		}
+		if _, err := newClient(url, "").call(ctx, http.MethodGet, "/v1/apps", nil, nil); err == nil {
+			t.Error("the surface answered without a key")
+		}
+		stop()
+		if code := <-ended; code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
+// TestServeWithoutStorage: a storage in AWS that is named and not there is told
+// at the start, part by part, and so are credentials that cannot be found.
+func TestServeWithoutStorage(t *testing.T) {
+	t.Parallel()
+	on := standIns(t)
+	for name, c := range map[string]struct {
+		change []string // of the environment
+		want   string
+		code   int
+	}{
+		"a table":     {[]string{cloud.EnvLinksTable + "=lockstep-none"}, "the links table lockstep-none cannot be used", 1},
+		"a queue":     {[]string{cloud.EnvDeadQueueURL + "=" + lookup(on.env)(cloud.EnvQueueURL) + "-none"}, "-none cannot be used", 1},
+		"a key":       {[]string{cloud.EnvKeyID + "=arn:aws:kms:us-east-1:000000000000:key/none"}, "key/none cannot be used", 1},
+		"no key":      {[]string{cloud.EnvKeyID + "=alias/lockstep"}, "named by its key ARN", 2},
+		"credentials": {[]string{cloud.EnvAccessKey + "=", cloud.EnvSecretKey + "="}, "AWS_ACCESS_KEY_ID", 2},
+		"region":      {[]string{cloud.EnvRegion + "=", "AWS_DEFAULT_REGION="}, "AWS_REGION", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := spawn(t, slices.Concat(on.env, c.change), "serve", "--addr", "127.0.0.1:0", "--store", storeDynamo, "--data", filepath.Join(t.TempDir(), "data"))
+			if code := p.exit(t); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if said := p.errs.String(); !strings.Contains(said, c.want) || strings.Count(said, "\n") != 1 {
+				t.Errorf("said %q, want one line with %q", said, c.want)
+			}
+		})
+	}
+}
