@@ -220,8 +220,7 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 		}
 	}
 	if !landed {
-		s.Mark("intended_write_lost")
-		return nil
+		s.Mark("intended_write_lost") // stored once more all the same: its writer may wake up and store what it agreed on
 	}
 	l.SeenL, l.SeenR = "", ""
 	item, err := l.item(s.scope)

@@ -83,6 +83,17 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 	var rest []intentEntry
 	stood := s.stood("intent " + in.ID)
 	for _, e := range entries {
+		born, err := s.bornOf(ctx, &e)
+		if err != nil {
+			return nil, err
+		}
+		if born != nil {
+			if _, err := s.tie(ctx, &e, born); err != nil {
+				return nil, err
+			}
+			s.freeClaims(ctx, e.Side, e.Claims, in.ID)
+			continue
+		}
 		keyless := len(e.Claims) == 0
 		waits := stood < e.Lag && s.on(guardIndexLag)
 		if waits && !keyless {
@@ -133,6 +144,20 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 		s.coming.wait(&rest[i])
 	}
 	return rest, nil
+}
+
+// bornOf returns the record that was created on the left for a right one, where
+// its worker still stored the alias that says so. Nil: it did not.
+func (s *session) bornOf(ctx context.Context, e *intentEntry) (*crm.Record, error) {
+	if e.Side != crm.Left {
+		return nil, nil //nolint:nilnil // a left source has no alias
+	}
+	u := &unit{side: crm.Right, id: e.source()}
+	if err := s.loadLinks(ctx, []*unit{u}); err != nil || u.born == "" {
+		return nil, err
+	}
+	err := s.read(ctx, crm.Left, []*unit{u}, func(u *unit) crm.RecordID { return u.born })
+	return u.rec.Left, err
 }
 
 // joined reports whether the source of a create is linked already, or one of
