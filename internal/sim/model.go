@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
@@ -20,7 +21,7 @@ type model struct {
 func newModel(w *world, o modelapp.Options) *model {
 	m := &model{App: modelapp.New(o), w: w}
 	m.tokens = &grant{w: w, mint: m.Token}
-	m.tokens.current = m.Token()
+	m.tokens.renew()
 	return m
 }
 
@@ -57,7 +58,7 @@ func (m *model) revoke(gone bool) {
 		return
 	}
 	m.AllowTokens()
-	m.tokens.current = m.Token()
+	m.tokens.renew()
 }
 
 // grant hands out the account's token; all processes share it, and it is made
@@ -68,7 +69,11 @@ type grant struct {
 	current secret.Text
 	gone    bool
 	stale   bool
+	life    time.Duration // 0 = a token lives until it is made to expire
+	minted  time.Time
 }
+
+func (g *grant) renew() { g.current, g.minted = g.mint(), g.w.now }
 
 // Token implements connector.Tokens.
 func (g *grant) Token(context.Context) (secret.Text, error) { return g.current, nil }
@@ -81,12 +86,12 @@ func (g *grant) Renew(_ context.Context, stale secret.Text) (secret.Text, error)
 	case stale.Reveal() != g.current.Reveal():
 		return g.current, nil
 	}
-	if !g.stale {
+	if !g.stale && (g.life == 0 || g.w.now.Sub(g.minted) < g.life) {
 		g.w.violated("S19", "a token was renewed that had not expired")
 	}
 	g.stale = false
 	g.w.mark("token_renewed")
-	g.current = g.mint()
+	g.renew()
 	return g.current, nil
 }
 

@@ -70,7 +70,7 @@ const syncID crm.SyncID = "people"
 // draw makes the settings of a seed.
 func draw(c *chance, o *Options) settings {
 	s := settings{
-		real: c.in(220), calm: c.in(100), people: c.between(3, 40), changes: 95, workers: c.between(1, 4),
+		real: c.in(280), calm: c.in(100), people: c.between(3, 40), changes: 105, workers: c.between(1, 4),
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
 		pause: pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second), interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
 		hooks: c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),
@@ -102,6 +102,10 @@ func draw(c *chance, o *Options) settings {
 	}
 	if narrow := workloads[name]; narrow != nil {
 		narrow(&s)
+	}
+	if s.real {
+		s.changes = 60 // each costs several times what a model app's does
+		s.skewed = false // what two days between two clocks add is seen without the apps' own clocks
 	}
 	return s
 }
@@ -192,7 +196,7 @@ func (s *settings) mappings(c *chance, left, right app) {
 		case modelapp.Score:
 			m.Transform.Type = crm.TransformNumber
 		}
-		if !s.plain && name != modelapp.Email {
+		if !s.plain && name != modelapp.Email && !(s.real && name == modelapp.Last) { // without a last name Salesforce refuses
 			drawMode(c, &m)
 		}
 		s.sync.Mappings = append(s.sync.Mappings, m)
