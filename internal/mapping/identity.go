@@ -65,7 +65,14 @@ func IdentityKey(t crm.FieldType, v crm.Value, country string) (key string, ok b
 
 // hidesASCII reports characters whose NFC is ASCII: the Greek question mark,
 // the Greek varia and the Kelvin sign are the only ones.
-func hidesASCII(s string) bool { return strings.ContainsAny(s, "\u037e\u1fef\u212a") }
+func hidesASCII(s string) bool {
+	for _, r := range s {
+		if r == '\u037e' || r == '\u1fef' || r == '\u212a' {
+			return true
+		}
+	}
+	return false
+}
 
 // CanonicalEmail returns the canonical form of an e-mail address and whether s
 // is one. Applying it twice changes nothing; look-alikes stay apart.
