@@ -78,10 +78,10 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		w.violated(id, fmt.Sprintf("%s %s has a twin already, %s, and got another: %s", source.side, source.id, l.id(side), r.id))
 	}
 	for other, from := range w.madeBy(side) {
-		if w.renamed[ref{side, other}] || w.doubled(ref{side, other}) {
-			continue // a user gave it another identity, or another record the same, before anybody could tell where it came from
+		if from != source.id || other == r.id || w.renamed[ref{side, other}] {
+			continue // renamed: a user gave it another identity before anybody could tell where it came from
 		}
-		if from == source.id && other != r.id && w.alive(ref{side, other}) && w.set.sync.AvoidsDuplicates() {
+		if w.alive(ref{side, other}) && w.set.sync.AvoidsDuplicates() && !w.doubled(ref{side, other}) {
 			w.violated("S6", fmt.Sprintf("%s %s was created twice on the other side: %s and %s", source.side, source.id, other, r.id))
 		}
 	}
@@ -110,7 +110,8 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 	}
 }
 
-// doubled reports whether another record of the side has r's identity.
+// doubled reports whether another record of the side has r's identity: nobody
+// can tell then which of them was made from what.
 func (w *world) doubled(r ref) bool {
 	x, _ := w.apps[r.side.Index()].get(r.id)
 	own, has := w.identity(r.side, x.fields)

@@ -127,7 +127,7 @@ func (w *world) tick() {
 	if p == nil {
 		return
 	}
-	w.spawn(p, "tick", func(ctx context.Context, e *engine.Engine) { _ = e.Tick(ctx, 50*time.Second) })
+	w.spawn(p, "tick", func(ctx context.Context, e *engine.Engine) { _ = e.Tick(ctx, 20*time.Second) })
 }
 
 // pull is one firing of the sync's own schedule.
