@@ -27,11 +27,18 @@ const maxDecoded = 256
 // is looked at before every write to an app; the document is decoded only when
 // its bytes differ from those read last.
 func (e *Engine) connection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, error) {
+	conn, _, err := e.connectionAt(ctx, ws, id)
+	return conn, err
+}
+
+// connectionAt also returns the version of the item that was read.
+func (e *Engine) connectionAt(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, int64, error) {
 	item, err := e.Store.Get(ctx, store.ConnectionKey(ws, id))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return e.decodeConnection(item)
+	conn, err := e.decodeConnection(item)
+	return conn, item.Version, err
 }
 
 // eachConnection calls f for every connection of a workspace; f changes none.

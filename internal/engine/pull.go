@@ -15,7 +15,7 @@ import (
 // side and stores only the time. It never overlaps: an open run goes first.
 func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID) error {
 	sc := scope{ws, con, sync}
-	conn, err := e.connection(ctx, ws, con)
+	conn, version, err := e.connectionAt(ctx, ws, con)
 	if err != nil {
 		return err
 	}
@@ -37,17 +37,10 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 		}
 	}
 	s, err := e.open(ctx, sc, conn)
-	if err != nil {
-		return e.pullFailed(ctx, sc, conn, err)
+	if err == nil {
+		err = s.pull(ctx, st)
 	}
-	return e.pullFailed(ctx, sc, conn, s.pull(ctx, st))
-}
-
-// pullFailed marks a connection whose grant is gone; other trouble is left to the next firing.
-func (e *Engine) pullFailed(ctx context.Context, sc scope, conn *crm.Connection, err error) error {
-	if fault.Is(err, fault.Denied) {
-		e.needAuthorization(ctx, &chunk{Workspace: sc.ws, Connection: sc.con, Sync: sc.sync}, err)
-	}
+	e.needAuthorization(ctx, sc, version, err)
 	return err
 }
 

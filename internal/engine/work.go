@@ -193,7 +193,6 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 		return
 	}
 	if kind == fault.Denied {
-		e.needAuthorization(ctx, j.chunk, err)
 		if e.parkOrRetry(ctx, j, time.Minute) {
 			e.Mark("parked_denied")
 		}
@@ -273,12 +272,13 @@ func safeText(err error) string {
 
 // process loads the connection, sorts out what may not run now, takes the
 // lease, finishes what an earlier worker left, and runs the five steps.
-func (e *Engine) process(ctx context.Context, jobs []*job) error {
+func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	sc := jobs[0].chunk.scope()
-	conn, err := e.connection(ctx, sc.ws, sc.con)
+	conn, version, err := e.connectionAt(ctx, sc.ws, sc.con)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	defer func() { e.needAuthorization(ctx, sc, version, err) }()
 	jobs, err = e.admit(ctx, sc, conn, jobs)
 	if err != nil || len(jobs) == 0 {
 		return err
@@ -457,19 +457,24 @@ func (s *session) waits(err error) (wait time.Duration, ok bool) {
 	return 0, false
 }
 
-// needAuthorization marks the connection, once, when an account's grant is gone.
-func (e *Engine) needAuthorization(ctx context.Context, c *chunk, cause error) {
-	conn, version, err := store.LoadConnection(ctx, e.Store, c.Workspace, c.Connection)
-	if err != nil || conn.Status != crm.StatusActive || fault.CodeOf(cause) != "reauthorization_required" {
+// needAuthorization marks the connection, once, when work failed because an
+// account's grant is gone. A connection that changed since the work began is
+// left alone: somebody may have let us in again, and nobody would a second time.
+func (e *Engine) needAuthorization(ctx context.Context, sc scope, began int64, cause error) {
+	if fault.CodeOf(cause) != "reauthorization_required" {
+		return
+	}
+	conn, version, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil || version != began || conn.Status != crm.StatusActive {
 		return
 	}
 	conn.Status = crm.StatusNeedsAuth
-	if _, err := store.SaveConnection(ctx, e.Store, c.Workspace, conn, version); err != nil {
-		e.Log.Warn("connection not marked", "connection", c.Connection, "error", err)
+	if _, err := store.SaveConnection(ctx, e.Store, sc.ws, conn, version); err != nil {
+		e.Log.Warn("connection not marked", "connection", sc.con, "error", err)
 		return
 	}
 	e.Mark("needs_authorization")
-	e.Log.Warn("connection needs authorization", "connection", c.Connection)
+	e.Log.Warn("connection needs authorization", "connection", sc.con)
 }
 
 // bury stores a dead item under its connection, with the reason. Its run goes
