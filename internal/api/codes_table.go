@@ -225,6 +225,7 @@ var innerCodes = []Code{
 	{"lease_ending", "the time for a piece of work is used up", EffectWaits, "nothing: it goes on in the next round"},
 	{"unfinished", "a piece of work did not come to its end in time", EffectWaits, "nothing: it is tried again"},
 	{"leased", "another worker is at this sync", EffectWaits, "nothing"},
+	{"create_in_flight", "the record may have been created in the other app already; what came of it is looked at as soon as the app can be asked", EffectWaits, "nothing"},
 	{"receipt_stale", "a message was given to another worker meanwhile", EffectWaits, "nothing"},
 	{"unreadable_message", "a message of the queue cannot be read", EffectRequest, "see the dead items"},
 	{"batch_too_large", "a call holds more than is allowed at once", EffectRecord, "tell the operator: this is a bug"},
