@@ -105,7 +105,7 @@ func draw(c *chance, o *Options) settings {
 	}
 	if s.real {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does
-		s.skewed = false // what two days between two clocks add is seen without the apps' own clocks
+		s.skewed = false                            // what two days between two clocks add is seen without the apps' own clocks
 	}
 	return s
 }
