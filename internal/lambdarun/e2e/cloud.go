@@ -110,12 +110,13 @@ func (d *Running) function(name string, o lambdarun.Options, env []string) *lamb
 }
 
 // repeat decides about one batch: a share of them, evenly spread, beside and
-// later by turns.
+// later by turns. A little more than is asked for, because a repetition may be
+// lost with its instance.
 func (d *Running) repeat() lambdarun.Repeat {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before := int(d.share)
-	if d.share += d.o.Share; int(d.share) == before {
+	if d.share += 1.25 * d.o.Share; int(d.share) == before {
 		return lambdarun.Never
 	}
 	return lambdarun.Beside + lambdarun.Repeat(before%2)
