@@ -112,7 +112,8 @@ def schemathesis(config):
         output = process.stdout.read()
     tail = output[output.rfind("= SUMMARY ="):]
     if process.returncode != 0:
-        sys.exit(output[output.find("= FAILURES ="):])
+        failures = output.find("= FAILURES =")
+        sys.exit(output[failures:] if failures >= 0 else output[-6000:])
     print(tail)
     for line in tail.splitlines():
         words = line.split()
