@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/app"
@@ -83,6 +84,9 @@ type serveCommand struct {
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, w *world) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // most of its time is waiting for apps; its memory is what it costs
+	}
 	conf, err := c.check(w, c.Data, "info")
 	if err != nil {
 		return err
