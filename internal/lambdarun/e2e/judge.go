@@ -115,9 +115,12 @@ func (r *Run) judge(ctx context.Context) error {
 // share is a figure that must reach Share; of few events, what share of them is
 // hit is chance, and some will do.
 func (r *Run) share(goal string, n, of int) Figure {
-	const few = 200
-	if of < few {
-		return figure(goal, "> 0", 100*n/max(of, 1), n > 0)
+	const few, fewest = 200, 100
+	switch {
+	case of < fewest:
+		return figure(goal, "any", 100*n/max(of, 1), true)
+	case of < few:
+		return figure(goal, "> 0", 100*n/of, n > 0)
 	}
 	return figure(goal, fmt.Sprintf(">= %.0f", 100*r.Share), 100*n/of, float64(n) >= r.Share*float64(of))
 }
