@@ -1,0 +1,305 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// fakeEngine remembers calls and answers from maps.
+type fakeEngine struct {
+	w *world
+
+	mu      sync.Mutex
+	calls   []string
+	runs    map[crm.RunID]engine.Run
+	plans   map[crm.PlanID]engine.PlanView
+	entries []engine.Entry
+	filters []engine.LogFilter
+	events  []connector.Event
+	resolve map[crm.MappingID]engine.Resolution
+	values  crm.Fields
+	hookErr error
+	startOK func(context.Context) error // runs inside StartConnection
+	open    func(context.Context, crm.WorkspaceID, crm.AccountID) (connector.Connector, crm.App, error)
+}
+
+func newFakeEngine(w *world) *fakeEngine {
+	return &fakeEngine{w: w, runs: map[crm.RunID]engine.Run{}, plans: map[crm.PlanID]engine.PlanView{}}
+}
+
+func (f *fakeEngine) note(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, fmt.Sprintf(format, args...))
+}
+
+func (f *fakeEngine) called() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+func (f *fakeEngine) run(ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) engine.Run {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := engine.Run{ID: crm.RunID(f.w.newID("run")), Kind: kind, Connection: id, Sync: sync, State: engine.RunQueued, CreatedAt: f.w.now(), Outcomes: map[crm.Outcome]int64{}}
+	f.runs[r.ID] = r
+	_ = ws
+	return r
+}
+
+func (f *fakeEngine) setStatus(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, status crm.Status) error {
+	c, seen, err := store.LoadConnection(ctx, f.w.store, ws, id)
+	if err != nil {
+		return err
+	}
+	c.Status = status
+	_, err = store.SaveConnection(ctx, f.w.store, ws, c, seen)
+	return err
+}
+
+func (f *fakeEngine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.Run, error) {
+	f.note("start %s", id)
+	if f.startOK != nil {
+		if err := f.startOK(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return []engine.Run{f.run(ws, id, "contacts", engine.RunInitial)}, f.setStatus(ctx, ws, id, crm.StatusActive)
+}
+
+func (f *fakeEngine) PauseConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error {
+	f.note("pause %s", id)
+	return f.setStatus(ctx, ws, id, crm.StatusPaused)
+}
+
+func (f *fakeEngine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error {
+	f.note("delete %s", id)
+	return f.setStatus(ctx, ws, id, crm.StatusDeleting)
+}
+
+func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) ([]engine.SyncStatus, error) {
+	return []engine.SyncStatus{{Sync: "contacts"}}, nil
+}
+
+func (f *fakeEngine) StartRun(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error) {
+	f.note("%s %s", kind, sync)
+	return f.run(ws, id, sync, kind), nil
+}
+
+func (f *fakeEngine) GetRun(_ context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.runs[run]
+	if !ok || ws != DefaultWorkspace {
+		return r, fault.New("test: run", fault.NotFound, "", "there is no such run")
+	}
+	return r, nil
+}
+
+func (f *fakeEngine) ListRuns(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.Run, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []engine.Run
+	for _, r := range f.runs {
+		if ws == DefaultWorkspace && (con == "" || con == r.Connection) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b engine.Run) int { return strings.Compare(string(b.ID), string(a.ID)) })
+	return out, "", nil
+}
+
+func (f *fakeEngine) CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error) {
+	r, err := f.GetRun(ctx, ws, run)
+	if err != nil {
+		return r, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.State = engine.RunCancelled
+	f.runs[run] = r
+	return r, nil
+}
+
+func (f *fakeEngine) CreatePlan(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (engine.PlanView, error) {
+	f.note("plan %s %v", sync, records)
+	r := f.run(ws, id, sync, engine.RunPlan)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := engine.PlanView{ID: crm.PlanID(f.w.newID("pln")), Kind: "dry_run", Run: r.ID, Connection: id, Sync: sync, State: engine.RunQueued, CreatedAt: f.w.now()}
+	f.plans[p.ID] = p
+	return p, nil
+}
+
+func (f *fakeEngine) GetPlan(_ context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.PlanView, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, ok := f.plans[plan]
+	if !ok || ws != DefaultWorkspace {
+		return p, fault.New("test: plan", fault.NotFound, "", "there is no such plan")
+	}
+	return p, nil
+}
+
+func (f *fakeEngine) PlanChanges(context.Context, crm.WorkspaceID, crm.PlanID, int, string) ([]engine.Change, string, error) {
+	return []engine.Change{{Action: crm.Updated, Side: crm.Left, Record: "1", Diffs: canaryDiffs(), Digest: "d"}}, "", nil
+}
+
+func (f *fakeEngine) ApplyPlan(_ context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.Run, error) {
+	f.note("apply %s", plan)
+	return f.run(ws, f.plans[plan].Connection, "contacts", engine.RunApply), nil
+}
+
+func (f *fakeEngine) ListRecords(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string) ([]engine.RecordView, string, error) {
+	return []engine.RecordView{{Side: crm.Left, ID: "1", State: crm.StateInSync, Values: canaryFields()}}, "", nil
+}
+
+func (f *fakeEngine) GetRecord(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.RecordView, error) {
+	if rec == "missing" {
+		return engine.RecordView{}, fault.New("test: record", fault.NotFound, "", "there is no such record")
+	}
+	return engine.RecordView{Side: side, ID: rec, State: crm.StateInSync, Values: canaryFields(), Base: map[crm.MappingID]any{"last": canary}, History: []engine.Entry{canaryEntry()}}, nil
+}
+
+func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error) {
+	v := crm.TextValue(canary)
+	return engine.Explanation{
+		Side: side, ID: rec, Filters: []engine.FilterClause{{Rule: "r", Field: "f", Value: v, Wanted: crm.TextValue("x")}},
+		Fields: []engine.FieldVerdict{{Mapping: "last", Left: v, Right: v, After: v}},
+	}, nil
+}
+
+func (f *fakeEngine) SyncRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
+	f.note("sync %s", rec)
+	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
+func (f *fakeEngine) LinkRecords(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec, partner crm.RecordID) (engine.Run, error) {
+	f.note("link %s %s", rec, partner)
+	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
+func (f *fakeEngine) UnlinkRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
+	f.note("unlink %s", rec)
+	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
+func (f *fakeEngine) ResolveRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error) {
+	f.note("resolve %s", rec)
+	f.resolve = fields
+	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
+func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.filters = append(f.filters, filter)
+	if ws != DefaultWorkspace || filter.Connection == "" {
+		return nil, "", fault.New("test: log", fault.Invalid, "connection_required", "name a connection")
+	}
+	start, err := strconv.Atoi("0" + cursor)
+	if err != nil || start > len(f.entries) {
+		return nil, "", fault.New("test: log", fault.Invalid, "malformed_cursor", "the cursor does not belong to this list")
+	}
+	end := min(len(f.entries), start+limit)
+	var out []engine.Entry
+	for _, e := range f.entries[start:end] {
+		if (filter.Outcomes == nil || slices.Contains(filter.Outcomes, e.Outcome)) && (filter.Connection == "" || filter.Connection == e.Connection) {
+			out = append(out, e)
+		}
+	}
+	if end == len(f.entries) {
+		return out, "", nil
+	}
+	return out, strconv.Itoa(end), nil
+}
+
+func (f *fakeEngine) GetEntry(_ context.Context, ws crm.WorkspaceID, id string) (engine.Entry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.entries {
+		if e.ID == id && ws == DefaultWorkspace {
+			return e, nil
+		}
+	}
+	return engine.Entry{}, fault.New("test: entry", fault.NotFound, "", "there is no such entry")
+}
+
+func (f *fakeEngine) RetryEntry(_ context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (engine.Run, error) {
+	f.note("retry %s", id)
+	f.values = values
+	return f.run(ws, "con_x", "contacts", engine.RunRetry), nil
+}
+
+func (f *fakeEngine) RetryFailed(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter) (engine.Run, error) {
+	if filter.Connection == "" || filter.Sync == "" {
+		return engine.Run{}, fault.New("test: retry", fault.Invalid, "sync_required", "name a sync")
+	}
+	f.note("retry all %v", filter.Outcomes)
+	return f.run(ws, filter.Connection, "contacts", engine.RunRetry), nil
+}
+
+func (f *fakeEngine) ListDead(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.DeadItem, string, error) {
+	if ws != DefaultWorkspace {
+		return nil, "", nil
+	}
+	if con == "" {
+		return nil, "", fault.New("test: dead items", fault.Invalid, "connection_required", "name a connection")
+	}
+	return []engine.DeadItem{{ID: "dead_1", Connection: con, Side: crm.Left, Code: "internal_error"}}, "", nil
+}
+
+func (f *fakeEngine) RedriveDead(_ context.Context, _ crm.WorkspaceID, con crm.ConnectionID) (int, error) {
+	f.note("redrive %s", con)
+	return 1, nil
+}
+
+func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {
+	f.note("confirm %s", sync)
+	return nil
+}
+
+func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, _ bool) ([]crm.Field, error) {
+	c, _, err := f.open(ctx, ws, account)
+	if err != nil {
+		return nil, err
+	}
+	return c.Fields(ctx, object)
+}
+
+func (f *fakeEngine) AccountAuthorized(_ context.Context, _ crm.WorkspaceID, account crm.AccountID) error {
+	f.note("authorized %s", account)
+	return nil
+}
+
+func (f *fakeEngine) DiscardDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {
+	f.note("discard %s", sync)
+	return nil
+}
+
+func (f *fakeEngine) Webhook(_ context.Context, _ crm.WorkspaceID, _ crm.AccountID, events []connector.Event) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hookErr != nil {
+		return f.hookErr
+	}
+	f.events = append(f.events, events...)
+	return nil
+}
+
+var (
+	_ Engine               = (*fakeEngine)(nil)
+	_ access.Authenticator = (*access.Keys)(nil)
+)
