@@ -322,6 +322,7 @@ type hooksIn struct {
 	Drop      float64  `json:"drop" doc:"rate of lost events, 0 to 1"`
 	Duplicate float64  `json:"duplicate" doc:"rate of events sent twice, 0 to 1"`
 	Reorder   float64  `json:"reorder" doc:"rate of events out of order, 0 to 1"`
+	Even      bool     `json:"even" doc:"spread the rates evenly instead of leaving them to chance"`
 	Delay     Duration `json:"delay" doc:"each event waits a random time up to this"`
 }
 
@@ -351,12 +352,12 @@ func (c *Core) hookKnobs() []Knob {
 			if in.URL != "" && !strings.HasPrefix(in.URL, "http://") && !strings.HasPrefix(in.URL, "https://") {
 				return Done{}, errors.New("url must be an http or https address")
 			}
-			c.SetWebhooks(Webhooks{in.URL, in.Secret, in.Events, in.Drop, in.Duplicate, in.Reorder, time.Duration(in.Delay)})
+			c.SetWebhooks(Webhooks{in.URL, in.Secret, in.Events, in.Drop, in.Duplicate, in.Reorder, in.Even, time.Duration(in.Delay)})
 			return Done{true}, nil
 		}),
 		NewKnob("GET", "/_fake/webhooks", "Show the webhook settings, without the secret.", func(*http.Request, None) (hooksIn, error) {
 			w := c.Webhooks()
-			return hooksIn{w.URL, "", w.Events, w.Drop, w.Duplicate, w.Reorder, Duration(w.Delay)}, nil
+			return hooksIn{w.URL, "", w.Events, w.Drop, w.Duplicate, w.Reorder, w.Even, Duration(w.Delay)}, nil
 		}),
 		NewKnob("GET", "/_fake/deliveries", "List deliveries and what became of them.", func(*http.Request, None) (deliveriesOut, error) {
 			all, dropped := c.Deliveries()

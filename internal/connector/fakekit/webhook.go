@@ -19,6 +19,10 @@ type Webhooks struct {
 	Events []string // kinds to send; empty = all the app has
 	// Drop, Duplicate and Reorder are rates per event, 0 to 1.
 	Drop, Duplicate, Reorder float64
+	// Even spreads the rates evenly over the events, from a phase that Rand
+	// decides, so that few events are hit as surely as many. An event out of
+	// order then comes right behind the next one; Reorder above 0.5 hits fewer.
+	Even bool
 	// Delay holds each event back for a random time up to this.
 	Delay time.Duration
 }
@@ -30,8 +34,11 @@ type Event struct {
 	Kind   string // the app's own word: "contact.creation"
 	At     time.Time
 	Data   any // the app's own details
+	// N counts the events of the app, from 1; a copy has its original's.
+	N int64
 
-	due time.Time
+	due    time.Time
+	behind bool // waits for the next event, to come behind it
 }
 
 // Packed is a delivery as it goes over the wire.
@@ -84,6 +91,8 @@ type hookState struct {
 	queue   []*Delivery
 	log     []Delivery
 	lastID  int64
+	events  int64
+	turns   turns
 	dropped int
 	wake    chan struct{}
 }
@@ -94,6 +103,9 @@ func (c *Core) SetWebhooks(w Webhooks) {
 	defer c.mu.Unlock()
 	w.Events = slices.Clone(w.Events)
 	c.hooks.cfg = w
+	if w.Even {
+		c.hooks.turns = turnsFrom(c.rng.Float64())
+	}
 }
 
 // Webhooks returns the present settings.
@@ -109,24 +121,29 @@ func (c *Core) Emit(e Event) {
 	if h.cfg.URL == "" || len(h.cfg.Events) > 0 && !slices.Contains(h.cfg.Events, e.Kind) {
 		return
 	}
-	if h.cfg.Drop > 0 && c.rng.Float64() < h.cfg.Drop {
+	if c.hit(h.cfg.Drop, &h.turns.drop) {
 		h.dropped++
 		return
 	}
-	e.due = c.now()
+	h.events++
+	e.N, e.due = h.events, c.now()
 	if h.cfg.Delay > 0 {
 		e.due = e.due.Add(time.Duration(c.rng.Int64N(int64(h.cfg.Delay) + 1)))
 	}
 	copies := 1
-	if h.cfg.Duplicate > 0 && c.rng.Float64() < h.cfg.Duplicate {
+	if c.hit(h.cfg.Duplicate, &h.turns.duplicate) {
 		copies = 2
 	}
-	for range copies {
-		at := len(h.pending)
-		if h.cfg.Reorder > 0 && at > 0 && c.rng.Float64() < h.cfg.Reorder {
-			at = c.rng.IntN(at + 1)
+	if h.cfg.Even {
+		h.line(e, copies, c.hit(h.cfg.Reorder, &h.turns.reorder), c.now())
+	} else {
+		for range copies {
+			at := len(h.pending)
+			if at > 0 && c.hit(h.cfg.Reorder, &h.turns.reorder) {
+				at = c.rng.IntN(at + 1)
+			}
+			h.pending = slices.Insert(h.pending, at, e)
 		}
-		h.pending = slices.Insert(h.pending, at, e)
 	}
 	if h.wake != nil {
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -107,5 +108,63 @@ func TestRunDeliversForReal(t *testing.T) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("run ended with %v", err)
+	}
+}
+
+// TestEvenRatesHitFewEvents counts what happens to few events whatever the
+// phase: each rate has its share to within one event, and every event out of
+// order comes right behind a later one.
+func TestEvenRatesHitFewEvents(t *testing.T) {
+	t.Parallel()
+	const rate = 0.15
+	first := map[int64]bool{}
+	for seed := range uint64(50) {
+		for _, n := range []int{7, 40, 100} {
+			c := newClock()
+			d := newDiary(Config{Now: c.now, Rand: seed})
+			d.SetWebhooks(Webhooks{URL: "http://r", Drop: rate, Duplicate: rate, Reorder: rate, Even: true, Delay: 100 * time.Millisecond})
+			twice, late, newest := 0, 0, int64(0)
+			seen := map[int64]bool{}
+			look := func() {
+				for _, out := range d.Take() {
+					for _, e := range out.Events {
+						if seen[e.N] {
+							if twice++; twice == 1 {
+								first[e.N] = true
+							}
+							continue
+						}
+						if seen[e.N] = true; e.N < newest {
+							late++
+						}
+						newest = max(newest, e.N)
+					}
+				}
+			}
+			for range n {
+				if _, err := d.CreateRecord("notes", nil); err != nil {
+					t.Fatal(err)
+				}
+				c.t = c.t.Add(200 * time.Millisecond) // longer than the delay
+				look()
+			}
+			c.t = c.t.Add(behindAtMost)
+			look()
+			_, dropped := d.Deliveries()
+			told := len(seen)
+			if want := rate * float64(n); math.Abs(float64(dropped)-want) > 1 || told+dropped != n {
+				t.Errorf("seed %d: %d of %d events dropped, %d told, want about %.1f dropped", seed, dropped, n, told, want)
+			}
+			want := rate * float64(told)
+			if math.Abs(float64(twice)-want) > 1 {
+				t.Errorf("seed %d: %d of %d events came twice, want about %.1f", seed, twice, told, want)
+			}
+			if f := float64(late); f > want+1 || f < want-2 { // the last event has none to come behind
+				t.Errorf("seed %d: %d of %d events came out of order, want about %.1f", seed, late, told, want)
+			}
+		}
+	}
+	if len(first) < 5 {
+		t.Errorf("50 seeds double first one of %d events: the phase does not depend on them", len(first))
 	}
 }

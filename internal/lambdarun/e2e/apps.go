@@ -118,33 +118,36 @@ func (a *app) live() map[string]*fakekit.Record {
 // events that came twice, and events that came after a later one.
 func (a *app) sent() (waiting, events, twice, late int) {
 	all, _ := a.core.Deliveries()
-	seen := map[string]bool{}
-	var newest time.Time
+	seen := map[int64]bool{}
+	newest := int64(0)
 	for _, d := range all {
 		if d.Status == fakekit.DeliveryWaiting {
 			waiting++
 		}
 		for _, e := range d.Events {
 			events++
-			key := e.Kind + e.ID + e.At.String()
-			if seen[key] {
+			if seen[e.N] {
 				twice++
 			}
-			seen[key] = true
-			if e.At.Before(newest) {
+			seen[e.N] = true
+			if e.N < newest {
 				late++
-			} else {
-				newest = e.At
 			}
+			newest = max(newest, e.N)
 		}
 	}
 	return waiting, events, twice, late
 }
 
 // hear has the app send its webhooks to url, a share of them doubled and out of
-// order; "" = none.
+// order, evenly spread, so that a small run meets them too; "" = none. A little
+// more than the share: the last event has none to come behind, and of few events
+// one more or less counts.
 func (a *app) hear(url string, share float64) {
-	a.core.SetWebhooks(fakekit.Webhooks{URL: url, Secret: a.hookSecret, Duplicate: share, Reorder: share, Delay: 300 * time.Millisecond})
+	share *= 1.5
+	a.core.SetWebhooks(fakekit.Webhooks{
+		URL: url, Secret: a.hookSecret, Duplicate: share, Reorder: share, Even: true, Delay: 300 * time.Millisecond,
+	})
 }
 
 // poison stands in front of an app and answers nonsense to every call that

@@ -279,7 +279,7 @@ func (r *Run) byWebhook(ctx context.Context) error {
 		return errors.New("there is not one webhook address a side")
 	}
 	for i, a := range r.apps {
-		a.hear(hooks.Items[i].URL, 1.5*r.Share)
+		a.hear(hooks.Items[i].URL, r.Share)
 	}
 	r.Deployment.Disturb(ctx, r.trouble(2))
 	for n := range waves {
