@@ -40,7 +40,7 @@ func (r *storedRun) after(p phase) phase {
 // says that some have to wait.
 func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err error) {
 	for len(r.Rest) > 0 {
-		counters, err := s.counters(ctx, s.ws, r.Run.ID)
+		counters, err := s.counters(ctx, s.scope, r.Run.ID)
 		if err != nil {
 			return false, err
 		}
@@ -148,7 +148,7 @@ func (s *session) step(ctx context.Context, r *storedRun) (moved bool, err error
 	case phaseApply:
 		return true, s.stepApply(ctx, r)
 	case phaseDrain, phaseConfirm:
-		counters, err := s.counters(ctx, s.ws, r.Run.ID)
+		counters, err := s.counters(ctx, s.scope, r.Run.ID)
 		if err != nil {
 			return false, err
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 )
 
 const intentFormat = 1
+
+// maxInLease bounds an intent that is stored with the lease: together they stay
+// below the kilobyte that one write unit pays for.
+const maxInLease = 600
 
 // intent is the write-ahead item of a lot: what is about to be written to the
 // apps, so that whoever comes after a crash can tell what landed.
@@ -60,8 +65,13 @@ func (in *intent) encode() ([]byte, error) {
 	return pack(b)
 }
 
-func decodeIntent(it store.Item) (*intent, error) {
-	b, err := unpack(it.Data)
+// creates reports whether a record is about to be made.
+func (in *intent) creates() bool {
+	return slices.ContainsFunc(in.Entries, func(e intentEntry) bool { return e.Create })
+}
+
+func decodeIntent(data []byte) (*intent, error) {
+	b, err := unpack(data)
 	if err != nil {
 		return nil, fault.Wrap("engine: decode intent", fault.Other, err)
 	}
@@ -118,6 +128,11 @@ func unpack(b []byte) ([]byte, error) {
 // intend is the third step: claim the identities of records to be created and
 // store what is about to be written. Without writes there is nothing to intend.
 func (s *session) intend(ctx context.Context, l *lot) error {
+	if l.claims() {
+		if err := s.hold(ctx, nil); err != nil {
+			return err
+		}
+	}
 	if err := s.claim(ctx, l); err != nil {
 		return fmt.Errorf("claim identities: %w", err)
 	}
@@ -162,15 +177,26 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 			in.Entries = append(in.Entries, e)
 		}
 	}
-	if len(in.Entries) == 0 {
-		return nil
+	if len(in.Entries) == 0 || !s.on(guardIntent) {
+		if len(in.Entries) > 0 {
+			l.intent = in
+		}
+		if l.quiet() {
+			return nil
+		}
+		return s.hold(ctx, nil)
 	}
 	l.intent = in
-	if !s.on(guardIntent) {
-		return nil
-	}
 	b, err := in.encode()
 	if err != nil {
+		return err
+	}
+	if s.lease == nil && s.vacant != nil && len(b) <= maxInLease && !in.creates() {
+		l.inLease = true
+		s.Mark("intent_in_lease")
+		return s.hold(ctx, b)
+	}
+	if err := s.hold(ctx, nil); err != nil {
 		return err
 	}
 	l.stored, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.scope.intent(in.ID), Data: b}, If: store.IfAbsent})

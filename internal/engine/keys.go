@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -92,10 +93,29 @@ func runKey(ws crm.WorkspaceID, id crm.RunID) store.Key {
 	return store.Key{Table: store.Log, Workspace: ws, Partition: "runs", Sort: string(id)}
 }
 
+// runOf names a run under its connection, for the list of these. The run itself
+// is not indexed: it is large while it lists, and stored with each page.
+func runOf(ws crm.WorkspaceID, con crm.ConnectionID, id crm.RunID) store.Key {
+	return store.Key{Table: store.Log, Workspace: ws, Partition: "runs#" + string(con), Sort: string(id)}
+}
+
 // runCounts is written with every chunk, so each run has a partition of its
 // own: one for all would take a third of the writes of a workspace's log.
 func runCounts(ws crm.WorkspaceID, id crm.RunID) store.Key {
 	return store.Key{Table: store.Log, Workspace: ws, Partition: "runcounts#" + string(id), Sort: "counts"}
+}
+
+// tally is where a run is counted, under names that begin with prefix: a
+// rolling run of webhooks with its sync's day, which each change of it changes
+// too, any other by itself.
+func (s scope) tally(id crm.RunID) (key store.Key, prefix string) {
+	if rest, ok := strings.CutPrefix(string(id), hooksRun); ok {
+		day, _, _ := strings.Cut(rest, "_")
+		if t, err := time.Parse("20060102", day); err == nil {
+			return s.day(t), "hooks:"
+		}
+	}
+	return runCounts(s.ws, id), ""
 }
 
 // claimKey makes identity a primary key: per account and object, so that two

@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // SyncRef names one sync of one workspace's connection.
@@ -52,27 +50,17 @@ func (e *Engine) DuePulls(ctx context.Context, ws crm.WorkspaceID, now time.Time
 // is dead. Anybody else must wait them out.
 func (e *Engine) ForgetLeases(ctx context.Context, ws crm.WorkspaceID) error {
 	return e.eachSync(ctx, ws, func(conn *crm.Connection, conf *crm.Sync) error {
-		key := scope{ws, conn.ID, conf.ID}.lease()
-		item, err := e.Store.Get(ctx, key)
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
-		if err != nil {
+		sc := scope{ws, conn.ID, conf.ID}
+		held, err := e.loadLease(ctx, sc)
+		if err != nil || held.Owner == "" {
 			return err
 		}
-		var held lease
-		if err := json.Unmarshal(item.Data, &held); err != nil {
-			return fault.Wrap("engine: decode lease", fault.Other, err)
-		}
-		if held.Owner == "" {
-			return nil
-		}
-		b, err := json.Marshal(lease{Epoch: held.Epoch})
+		w, err := held.freed().write(sc)
 		if err != nil {
 			return err
 		}
 		e.Mark("lease_forgotten")
-		_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: b}, If: store.IfVersion(item.Version)})
+		_, err = e.Store.Write(ctx, w)
 		return err
 	})
 }

@@ -110,7 +110,7 @@ func (e *Engine) GetPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID)
 	if err != nil {
 		return PlanView{}, err
 	}
-	counters, err := e.counters(ctx, ws, p.Plan.Run)
+	counters, err := e.counters(ctx, scope{ws, p.Plan.Connection, p.Plan.Sync}, p.Plan.Run)
 	for k, n := range counters {
 		if o, ok := strings.CutPrefix(k, "p:"); ok {
 			p.Plan.Totals[crm.Outcome(o)] = n

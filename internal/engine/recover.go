@@ -18,6 +18,9 @@ import (
 // create that landed is found by its identity; one that did not is free to be
 // made again, once the app's index lag has passed.
 func (s *session) recoverIntents(ctx context.Context) error {
+	if err := s.recoverLone(ctx); err != nil {
+		return err
+	}
 	cursor := ""
 	for {
 		page, err := s.Store.Query(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.scope.intent("x").Partition, Cursor: cursor})
@@ -38,8 +41,8 @@ func (s *session) recoverIntents(ctx context.Context) error {
 // recoverAlone finishes open intents of a sync that nothing else is under way
 // for: the messages they came from may have been dropped as out of date.
 func (e *Engine) recoverAlone(ctx context.Context, sc scope, conn *crm.Connection) error {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.intent("x").Partition, Limit: 1})
-	if err != nil || len(page.Items) == 0 {
+	open, err := e.intentOpen(ctx, sc)
+	if err != nil || !open {
 		return err
 	}
 	s, err := e.open(ctx, sc, conn)
@@ -57,24 +60,43 @@ func (e *Engine) recoverAlone(ctx context.Context, sc scope, conn *crm.Connectio
 	return s.recoverIntents(ctx)
 }
 
-func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
-	in, err := decodeIntent(it)
+// intentOpen reports whether anything that a worker of the sync wrote is not settled.
+func (e *Engine) intentOpen(ctx context.Context, sc scope) (bool, error) {
+	l, err := e.loadLease(ctx, sc)
+	if err != nil || len(l.Intent) > 0 {
+		return err == nil, err
+	}
+	return e.intentStored(ctx, sc)
+}
+
+// intentStored is intentOpen for intents that are items of their own.
+func (e *Engine) intentStored(ctx context.Context, sc scope) (bool, error) {
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.intent("x").Partition, Limit: 1})
+	return err == nil && len(page.Items) > 0, err
+}
+
+// recoverLone recovers the intent that came with the lease.
+func (s *session) recoverLone(ctx context.Context) error {
+	if len(s.lease.Intent) == 0 {
+		return nil
+	}
+	in, err := decodeIntent(s.lease.Intent)
 	if err != nil {
 		return err
 	}
-	s.Mark("intent_recovered")
-	var updates, creates []intentEntry
-	for _, e := range in.Entries {
-		if e.Create {
-			creates = append(creates, e)
-		} else {
-			updates = append(updates, e)
-		}
-	}
-	if err := s.recoverUpdates(ctx, in, updates); err != nil {
+	s.Mark("lone_intent_recovered")
+	if _, err := s.recoverEntries(ctx, in); err != nil { // it creates nothing, so nothing of it has to wait
 		return err
 	}
-	rest, err := s.recoverCreates(ctx, in, creates)
+	return s.dropIntent(ctx)
+}
+
+func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
+	in, err := decodeIntent(it.Data)
+	if err != nil {
+		return err
+	}
+	rest, err := s.recoverEntries(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -89,6 +111,23 @@ func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
 		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: it.Key, Data: data}, If: store.IfVersion(it.Version)})
 	}
 	return err
+}
+
+// recoverEntries returns the entries whose fate is still not known.
+func (s *session) recoverEntries(ctx context.Context, in *intent) ([]intentEntry, error) {
+	s.Mark("intent_recovered")
+	var updates, creates []intentEntry
+	for _, e := range in.Entries {
+		if e.Create {
+			creates = append(creates, e)
+		} else {
+			updates = append(updates, e)
+		}
+	}
+	if err := s.recoverUpdates(ctx, in, updates); err != nil {
+		return nil, err
+	}
+	return s.recoverCreates(ctx, in, creates)
 }
 
 // openPair is one link with the writes that may have landed on its sides.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,8 +124,13 @@ func (e *Engine) saveRun(ctx context.Context, ws crm.WorkspaceID, r *storedRun) 
 	if b, err = pack(b); err != nil {
 		return err
 	}
-	item := store.Item{Key: runKey(ws, r.Run.ID), Data: b, Index: "runs#" + string(r.Run.Connection), IndexSort: string(r.Run.ID), Expires: e.Now().Add(runRetention)}
-	v, err := e.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(r.version)})
+	expires := e.Now().Add(runRetention)
+	if r.version == 0 {
+		if _, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: runOf(ws, r.Run.Connection, r.Run.ID), Expires: expires}}); err != nil {
+			return err
+		}
+	}
+	v, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: runKey(ws, r.Run.ID), Data: b, Expires: expires}, If: store.IfVersion(r.version)})
 	if err == nil {
 		r.version = v
 	}
@@ -132,12 +138,24 @@ func (e *Engine) saveRun(ctx context.Context, ws crm.WorkspaceID, r *storedRun) 
 }
 
 // counters reads what was counted for a run so far.
-func (e *Engine) counters(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (map[string]int64, error) {
-	item, err := e.Store.Get(ctx, runCounts(ws, id))
-	if fault.Is(err, fault.NotFound) {
-		return map[string]int64{}, nil
+func (e *Engine) counters(ctx context.Context, sc scope, id crm.RunID) (map[string]int64, error) {
+	key, prefix := sc.tally(id)
+	item, err := e.Store.Get(ctx, key)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err
 	}
-	return item.Counters, err
+	return prefixed(item.Counters, prefix), nil
+}
+
+// prefixed returns the counters whose names begin with prefix, without it.
+func prefixed(counters map[string]int64, prefix string) map[string]int64 {
+	out := map[string]int64{}
+	for k, n := range counters {
+		if name, ok := strings.CutPrefix(k, prefix); ok {
+			out[name] = n
+		}
+	}
+	return out
 }
 
 // view joins a run with its counters.
@@ -161,7 +179,7 @@ func (e *Engine) GetRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (
 	if err != nil {
 		return Run{}, err
 	}
-	c, err := e.counters(ctx, ws, id)
+	c, err := e.counters(ctx, scope{ws, r.Run.Connection, r.Run.Sync}, id)
 	return r.view(c), err
 }
 
@@ -169,29 +187,46 @@ func (e *Engine) GetRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (
 func (e *Engine) ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]Run, string, error) {
 	q := store.Query{Table: store.Log, Workspace: ws, Partition: "runs", Reverse: true, Limit: limit, Cursor: cursor}
 	if con != "" {
-		q.Partition, q.OnIndex = "runs#"+string(con), true
+		q.Partition = runOf(ws, con, "").Partition
 	}
 	page, err := e.Store.Query(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}
-	keys := make([]store.Key, len(page.Items))
+	if con != "" {
+		if page.Items, err = e.runsOf(ctx, ws, page.Items); err != nil {
+			return nil, "", err
+		}
+	}
+	runs := make([]*storedRun, len(page.Items))
+	keys, prefixes := make([]store.Key, len(runs)), make([]string, len(runs))
 	for i, it := range page.Items {
-		keys[i] = runCounts(ws, crm.RunID(it.Sort))
+		if runs[i], err = decodeRun(it); err != nil {
+			return nil, "", err
+		}
+		r := &runs[i].Run
+		keys[i], prefixes[i] = scope{ws, r.Connection, r.Sync}.tally(r.ID)
 	}
 	counts, err := e.Store.BatchGet(ctx, keys)
 	if err != nil {
 		return nil, "", err
 	}
-	out := make([]Run, 0, len(page.Items))
-	for i, it := range page.Items {
-		r, err := decodeRun(it)
-		if err != nil {
-			return nil, "", err
-		}
-		out = append(out, r.view(counts[i].Counters))
+	out := make([]Run, len(runs))
+	for i, r := range runs {
+		out[i] = r.view(prefixed(counts[i].Counters, prefixes[i]))
 	}
 	return out, page.Next, nil
+}
+
+// runsOf reads the runs that a connection's names stand for. One whose run was
+// never stored, or lost the race to be the sync's open one, stands for none.
+func (e *Engine) runsOf(ctx context.Context, ws crm.WorkspaceID, names []store.Item) ([]store.Item, error) {
+	keys := make([]store.Key, len(names))
+	for i, it := range names {
+		keys[i] = runKey(ws, crm.RunID(it.Sort))
+	}
+	items, err := e.Store.BatchGet(ctx, keys)
+	return slices.DeleteFunc(items, func(it store.Item) bool { return it.Version == 0 }), err
 }
 
 // CancelRun stops listing; chunks already queued are still worked.
@@ -305,9 +340,12 @@ func (e *Engine) letGo(ctx context.Context, sc scope, id crm.RunID) error {
 	return nil
 }
 
+// hooksRun begins the ID of a rolling run of webhooks; its day follows.
+const hooksRun = "run_hooks_"
+
 // webhookRun is the rolling run that collects a day's webhook hints of a sync.
 func (e *Engine) webhookRun(sc scope) crm.RunID {
-	return crm.RunID(fmt.Sprintf("run_hooks_%s_%s_%s", e.Now().UTC().Format("20060102"), strings.TrimPrefix(string(sc.con), "con_"), sc.sync))
+	return crm.RunID(fmt.Sprintf(hooksRun+"%s_%s_%s", e.Now().UTC().Format("20060102"), strings.TrimPrefix(string(sc.con), "con_"), sc.sync))
 }
 
 // ensureWebhookRun stores the rolling run once a day.

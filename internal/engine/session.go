@@ -32,7 +32,8 @@ type session struct {
 	conf    *crm.Sync
 	set     *reconcile.Settings
 	ends    [2]end
-	lease   *lease
+	lease   *lease // held; nil = none
+	vacant  *lease // as it was found before the work began: nobody's, with nothing left open
 	started time.Time
 	coming  coming // creates whose fate is not known yet
 }
@@ -224,95 +225,4 @@ func (s *session) switchedOn(ctx context.Context) error {
 		return errPaused
 	}
 	return nil
-}
-
-// lease is the right to write for one sync, for a while.
-type lease struct {
-	Owner   string    `json:"owner"`
-	Epoch   int64     `json:"epoch"`
-	Until   time.Time `json:"until"`
-	version int64
-}
-
-// errLeased means another worker holds the sync.
-var errLeased = fault.New("engine: take lease", fault.Conflict, "leased", "another worker holds the sync")
-
-// take acquires the sync's lease or answers errLeased with the time left in RetryAfter.
-func (s *session) take(ctx context.Context) error {
-	key := s.scope.lease()
-	item, err := s.Store.Get(ctx, key)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	var held lease
-	if err == nil {
-		if err := json.Unmarshal(item.Data, &held); err != nil {
-			return fault.Wrap("engine: decode lease", fault.Other, err)
-		}
-	}
-	now := s.Now()
-	if held.Owner != "" && s.on(guardLease) {
-		if left := s.heldFor(s.scope, item.Version, now); left > 0 {
-			s.Mark("lease_held")
-			busy := *errLeased
-			busy.RetryAfter = left
-			return &busy
-		}
-		s.Mark("lease_taken_over")
-	}
-	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: now.Add(s.Tuning.Lease)}
-	b, err := json.Marshal(mine)
-	if err != nil {
-		return err
-	}
-	cond := store.IfVersion(item.Version)
-	if !s.on(guardLease) {
-		cond = store.Always
-	}
-	mine.version, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: b}, If: cond})
-	if fault.Is(err, fault.Conflict) {
-		s.Mark("lease_lost_race")
-		return errLeased
-	}
-	if err != nil {
-		return err
-	}
-	s.lease = mine
-	return nil
-}
-
-// observedLease is a held lease as this process first saw it.
-type observedLease struct {
-	version int64
-	at      time.Time
-}
-
-// heldFor returns how long a held lease must still be respected. Only time
-// that passed on our own clock since we first saw it counts, so that a wrong
-// clock elsewhere cannot let two writers in: a dead holder's lease is taken
-// over once it stood unchanged for a whole lease under our eyes.
-func (e *Engine) heldFor(sc scope, version int64, now time.Time) time.Duration {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	seen, ok := e.leases[sc]
-	if !ok || seen.version != version || now.Before(seen.at) {
-		seen = observedLease{version, now}
-		e.leases[sc] = seen
-	}
-	return e.Tuning.Lease - now.Sub(seen.at)
-}
-
-// release gives the lease back early; a failure only means that others wait for it to run out.
-func (s *session) release(ctx context.Context) {
-	if s.lease == nil {
-		return
-	}
-	b, err := json.Marshal(lease{Epoch: s.lease.Epoch})
-	if err == nil {
-		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.scope.lease(), Data: b}, If: store.IfVersion(s.lease.version)})
-	}
-	if err != nil {
-		s.Log.Debug("lease not released", "sync", s.name(), "error", err)
-	}
-	s.lease = nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,15 +14,18 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// settle is the last step: remember what both sides now agree on, then, in one
-// transaction, clear the intent, count, log, and store what has to wait. A
-// chunk thus counts once, however often it is delivered.
+// settle is the last step: remember what both sides now agree on, tell the log,
+// then, in one transaction, clear the intent, count, and store what has to wait.
+// A chunk thus counts once, however often it is delivered.
 func (s *session) settle(ctx context.Context, l *lot) error {
 	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, day: map[string]int64{}, pairs: map[store.Key]bool{}}
 	for _, u := range l.units {
 		b.unit(ctx, u)
 	}
 	if err := b.storeLinks(ctx); err != nil {
+		return err
+	}
+	if err := b.storePages(ctx); err != nil {
 		return err
 	}
 	return b.close(ctx)
@@ -271,7 +275,7 @@ func (b *books) count(u *unit) {
 	}
 }
 
-// close makes the one transaction that ends a lot.
+// close ends a lot, in one transaction if it is more than one write.
 func (b *books) close(ctx context.Context) error {
 	s := b.s
 	ws, err := b.intentWrites()
@@ -298,41 +302,68 @@ func (b *books) close(ctx context.Context) error {
 		return err
 	}
 	ws = append(ws, parked...)
-	if len(b.entries) > 0 {
-		pages, err := s.logPages(b.page, b.entries)
-		if err != nil {
-			return err
-		}
-		ws = append(ws, pages...)
-	}
 	b.calls()
 	ws = append(ws, b.counterWrites()...)
-	if len(ws) > 0 {
-		if err := s.Store.Transact(ctx, ws); err != nil {
-			return fmt.Errorf("close lot: %w", err)
-		}
+	if err := b.write(ctx, ws); err != nil {
+		return fmt.Errorf("close lot: %w", err)
 	}
 	b.lot.stored = 0
+	if b.lot.inLease {
+		s.lease = nil // given back with the intent
+	}
 	return s.sendRehints(ctx, b.rehint)
+}
+
+// write makes the changes that end a lot. Of a lone change these are its
+// counters and the lease: one after the other they cost half of a transaction,
+// and whoever comes in between meets a pair that is settled and counts nothing.
+func (b *books) write(ctx context.Context, ws []store.Write) error {
+	if b.lot.inLease && len(ws) == 2 && ws[1].Op == store.Add && len(b.put) == 0 {
+		ws[0], ws[1] = ws[1], ws[0]
+		for _, w := range ws {
+			if _, err := b.s.Store.Write(ctx, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	switch len(ws) {
+	case 0:
+		return nil
+	case 1:
+		_, err := b.s.Store.Write(ctx, ws[0])
+		return err
+	default:
+		return b.s.Store.Transact(ctx, ws)
+	}
 }
 
 // intentWrites clears the intent, or keeps what may still have landed.
 func (b *books) intentWrites() ([]store.Write, error) {
-	if b.lot.stored == 0 {
+	if b.lot.stored == 0 && !b.lot.inLease {
 		return nil, nil
 	}
-	key := b.s.scope.intent(b.lot.id)
-	if len(b.open) == 0 {
-		return []store.Write{{Op: store.Delete, Item: store.Item{Key: key}, If: store.IfVersion(b.lot.stored)}}, nil
+	var data []byte
+	if len(b.open) > 0 {
+		b.s.Mark("intent_kept_open")
+		rest := *b.lot.intent
+		rest.Entries = b.open
+		var err error
+		if data, err = rest.encode(); err != nil {
+			return nil, err
+		}
 	}
-	b.s.Mark("intent_kept_open")
-	rest := *b.lot.intent
-	rest.Entries = b.open
-	data, err := rest.encode()
-	if err != nil {
-		return nil, err
+	if b.lot.inLease {
+		free := b.s.lease.freed()
+		free.Intent = data
+		w, err := free.write(b.s.scope)
+		return []store.Write{w}, err
 	}
-	return []store.Write{{Item: store.Item{Key: key, Data: data}, If: store.IfVersion(b.lot.stored)}}, nil
+	w := store.Write{Item: store.Item{Key: b.s.scope.intent(b.lot.id), Data: data}, If: store.IfVersion(b.lot.stored)}
+	if data == nil {
+		w.Op = store.Delete
+	}
+	return []store.Write{w}, nil
 }
 
 // parkWrites stores the hints that were put off.
@@ -380,25 +411,28 @@ func (b *books) calls() {
 
 // counterWrites are the additions to the counters of runs, day and states.
 func (b *books) counterWrites() []store.Write {
+	expires := b.s.Now().Add(runRetention)
+	today := b.s.day(b.s.Now())
+	day := b.day
 	var ws []store.Write
-	ids := make([]crm.RunID, 0, len(b.runs))
-	for id := range b.runs {
-		ids = append(ids, id)
+	for _, id := range slices.Sorted(maps.Keys(b.runs)) {
+		key, prefix := b.s.tally(id)
+		adds := map[string]int64{}
+		for name, n := range b.runs[id] {
+			adds[prefix+name] = n
+		}
+		if key == today {
+			maps.Copy(day, adds)
+			continue
+		}
+		ws = addWrite(ws, key, adds, expires)
 	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		ws = addWrite(ws, runCounts(b.s.ws, id), b.runs[id], b.s.Now().Add(runRetention))
-	}
-	ws = addWrite(ws, b.s.day(b.s.Now()), b.day, b.s.Now().Add(runRetention))
+	ws = addWrite(ws, today, day, expires)
 	return addWrite(ws, b.s.counts(), b.states, time.Time{})
 }
 
 func addWrite(ws []store.Write, key store.Key, adds map[string]int64, expires time.Time) []store.Write {
-	for k, v := range adds {
-		if v == 0 {
-			delete(adds, k)
-		}
-	}
+	maps.DeleteFunc(adds, func(_ string, n int64) bool { return n == 0 })
 	if len(adds) == 0 {
 		return ws
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -99,6 +100,19 @@ func (b *books) batchWrite(ctx context.Context, links []linkWrite) error {
 		}
 	}
 	return nil
+}
+
+// storePages writes what the log tells of the lot.
+func (b *books) storePages(ctx context.Context) error {
+	if len(b.entries) == 0 {
+		return nil
+	}
+	pages, err := b.s.logPages(b.page, b.entries)
+	if err != nil {
+		return err
+	}
+	_, errs := b.s.Store.BatchWrite(ctx, pages)
+	return errors.Join(errs...)
 }
 
 // once keeps one write for each key. Two units may notice the same absence, or

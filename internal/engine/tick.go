@@ -134,13 +134,13 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 
 // waiting reports whether anything still waits in the store for the sync.
 func (e *Engine) waiting(ctx context.Context, sc scope) (bool, error) {
-	for _, kind := range []string{"p", "n", "x", "i", "y"} {
+	for _, kind := range []string{"p", "n", "x", "y"} {
 		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 1})
 		if err != nil || len(page.Items) > 0 {
 			return true, err
 		}
 	}
-	return false, nil
+	return e.intentOpen(ctx, sc)
 }
 
 // sendParked queues the parked chunks that are due. Each is removed only after

@@ -73,7 +73,18 @@ type lot struct {
 	units      []*unit
 	intent     *intent
 	stored     int64 // version of the stored intent; 0 = none
+	inLease    bool  // the intent is stored with the lease instead
 	unfinished bool  // some of it has neither an outcome nor waits in the store
+}
+
+// quiet reports whether nothing in the lot is to be written or remembered.
+func (l *lot) quiet() bool {
+	return !slices.ContainsFunc(l.units, func(u *unit) bool { return !u.quiet })
+}
+
+// claims reports whether the lot makes identities its own.
+func (l *lot) claims() bool {
+	return slices.ContainsFunc(l.units, func(u *unit) bool { return len(u.claims) > 0 })
 }
 
 // putOff lets what was not written wait; it is no fault of the records.

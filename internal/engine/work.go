@@ -293,10 +293,19 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if jobs[0].chunk.Kind == RunPlan {
 		return s.planLots(ctx, jobs)
 	}
+	defer func() { s.release(context.WithoutCancel(ctx)) }()
+	if lone(jobs) {
+		vacant, err := s.findVacant(ctx)
+		if err != nil {
+			return err
+		}
+		if vacant {
+			return s.workJobs(ctx, jobs)
+		}
+	}
 	if err := s.take(ctx); err != nil {
 		return err
 	}
-	defer s.release(context.WithoutCancel(ctx))
 	if s.on(guardRecover) {
 		if err := s.recoverIntents(ctx); err != nil {
 			return fmt.Errorf("finish open intents: %w", err)
@@ -316,6 +325,16 @@ func waitedFor(jobs []*job) bool {
 		n += len(j.chunk.Hints)
 	}
 	return n <= 10
+}
+
+// lone reports whether the work is one message with the hint of one record that
+// no run waits for: what an app sends when a person saved something.
+func lone(jobs []*job) bool {
+	if len(jobs) != 1 || jobs[0].chunk.Counted || len(jobs[0].chunk.Hints) != 1 {
+		return false
+	}
+	h := &jobs[0].chunk.Hints[0]
+	return h.Into == "" && h.Op == "" // a merge and a person's wish write before they are planned
 }
 
 // admit gives a verdict to every job that must not run: those of deleted

@@ -56,7 +56,12 @@ func (w *world) backlog() string {
 			return name
 		}
 	}
-	it, err := w.store.Get(w.ctx, store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "scan"})
+	head := store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "lease"}
+	if it, err := w.store.Get(w.ctx, head); err == nil && strings.Contains(string(it.Data), `"intent"`) && w.status() != crm.StatusHalted {
+		return "an open intent"
+	}
+	head.Sort = "scan"
+	it, err := w.store.Get(w.ctx, head)
 	if err == nil && strings.Contains(string(it.Data), `"open_run"`) {
 		if w.status() == crm.StatusHalted {
 			return ""

@@ -120,11 +120,6 @@ func (w *world) stored(x *store.Write) {
 			w.counted[x.Item.Sort] = true
 		}
 		w.tell("stored %s %s (op %d) %s", kind, x.Item.Sort, x.Op, x.Item.Data)
-	case "h":
-		if x.Item.Sort == "lease" && w.cur != nil {
-			clear(w.cur.seen) // whatever it writes now it reads anew
-			w.cur.found, w.cur.rows = [2]moment{}, nil
-		}
 	case "d":
 		if x.Op == store.Put {
 			w.storedDead(x)

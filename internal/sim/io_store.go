@@ -71,8 +71,14 @@ func (s storeIO) Get(ctx context.Context, key store.Key) (store.Item, error) {
 		return store.Item{}, err
 	}
 	it, err := s.w.store.Get(ctx, key)
-	if s.w.cur != nil && key.Table == store.Settings && key.Partition == "workspace" {
-		s.w.cur.checked, s.w.cur.late = s.w.moment(), 0
+	if t := s.w.cur; t != nil {
+		switch {
+		case key.Table == store.Settings && key.Partition == "workspace":
+			t.checked, t.late = s.w.moment(), 0
+		case key.Sort == "lease": // work begins: whatever it writes from now on it reads anew
+			clear(t.seen)
+			t.found, t.rows = [2]moment{}, nil
+		}
 	}
 	return it, err
 }

@@ -29,7 +29,7 @@ type task struct {
 	next func() (struct{}, bool)
 	hold func(struct{}) bool
 
-	seen    map[ref]moment    // when it first read a record since it took the lease
+	seen    map[ref]moment    // when it first read a record since it looked at the lease
 	found   [2]moment         // when it first looked records up since then, by side
 	checked moment            // when it last read the switch
 	late    int               // writes begun since a pause it has not seen
