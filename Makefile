@@ -94,8 +94,9 @@ fuzz: ## every fuzz target for FUZZTIME (5s) each
 fmt: $(FUMPT) ## format the code
 	$(FUMPT) -w $$(git ls-files -co --exclude-standard '*.go')
 
-lint: $(LINT) ## golangci-lint with the pinned version
+lint: $(LINT) ## golangci-lint with the pinned version, over both modules
 	$(LINT) run ./...
+	cd infra && $(LINT) run ./...
 
 build: ## bin/lockstep, static and reproducible
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lockstep ./functions/local

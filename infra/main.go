@@ -30,7 +30,7 @@ func synth(root string) error {
 	if err != nil {
 		return err
 	}
-	context, err := stack.ReadContext(filepath.Join(root, "cdk.json"))
+	context, err := stack.ReadContext(root)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
@@ -62,9 +63,10 @@ func (c *Config) removal() awscdk.RemovalPolicy {
 	return awscdk.RemovalPolicy_DESTROY
 }
 
-// ReadContext returns the context of a cdk.json.
-func ReadContext(file string) (map[string]any, error) {
-	src, err := os.ReadFile(file)
+// ReadContext returns the context of the cdk.json in the folder root.
+func ReadContext(root string) (map[string]any, error) {
+	const file = "cdk.json"
+	src, err := fs.ReadFile(os.DirFS(root), file)
 	if err != nil {
 		return nil, err
 	}

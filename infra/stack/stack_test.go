@@ -81,7 +81,7 @@ func synthesise(assets string, chosen map[string]any) template {
 }
 
 func synthesiseWith(assets string, chosen map[string]any, suppressed []suppression) template {
-	context, err := ReadContext("../../cdk.json")
+	context, err := ReadContext("../..")
 	if err != nil {
 		panic(err)
 	}
@@ -106,7 +106,7 @@ func synthesiseWith(assets string, chosen map[string]any, suppressed []suppressi
 		panic(err)
 	}
 	for _, f := range *assertions.Annotations_FromStack(s.stack).FindError(jsii.String("*"), assertions.Match_AnyValue()) {
-		t.errors = append(t.errors, fmt.Sprintf("%s: %v", *f.Id, f.Entry.Data))
+		t.errors = append(t.errors, fmt.Sprintf("%s: %v", *f.Id, f.Entry.Data)) //nolint:staticcheck // the assertions of the CDK return this type, which has no successor in Go
 	}
 	return t
 }
