@@ -7,9 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
@@ -31,7 +28,7 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 	var key secret.Text
 	if name := c.Environment.AdminKey; name != "" {
 		var err error
-		if key, err = readAdminKey(ctx, ssm.NewFromConfig(c.Environment.SDK("SSM")), name); err != nil {
+		if key, err = readAdminKey(ctx, parameters{c.Environment.SDK("SSM")}, name); err != nil {
 			return nil, err
 		}
 	}
@@ -53,21 +50,17 @@ func (Users) Authenticate(ctx context.Context, _ string) (access.Principal, erro
 
 // readAdminKey reads the operator's key from the parameter store, where the
 // operator put it: it is in no template and no environment.
-func readAdminKey(ctx context.Context, client *ssm.Client, name string) (secret.Text, error) {
+func readAdminKey(ctx context.Context, client parameters, name string) (secret.Text, error) {
 	const op = "surface: read the admin key"
-	var out *ssm.GetParameterOutput
+	var value string
 	err := awscall.Do(ctx, op, awscall.Read, awscall.Policy{}, func(ctx context.Context) (err error) {
-		out, err = client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)},
-			func(o *ssm.Options) { o.Retryer = aws.NopRetryer{} })
+		value, err = client.GetParameter(ctx, name)
 		return err
 	})
 	if err != nil {
 		return secret.Text{}, awscall.Classify(op, err, false)
 	}
-	if out.Parameter == nil {
-		return secret.Text{}, malformedKey(op)
-	}
-	return checkAdminKey(op, aws.ToString(out.Parameter.Value))
+	return checkAdminKey(op, value)
 }
 
 const (
