@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestX7_StrictBodies sends every kind of bad body and looks for what was stored.
@@ -68,6 +70,28 @@ func TestX7_StrictBodies(t *testing.T) {
 	if after := w.stored(); after != before {
 		t.Errorf("something was stored:\n%s", after)
 	}
+}
+
+// TestX7_PatchesRemoveOnlyWhatIsKnown: nothing is left of an unknown key that a
+// merge patch sets to null, so it is looked for in the patch itself.
+func TestX7_PatchesRemoveOnlyWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	target := "/v1/connections/" + id
+	before := w.stored()
+	p := w.must(400, "PATCH", target, `{"Name":null,"left":{"colour":null},"description":null}`, ifMatch("*")).problem(t)
+	var at []string
+	for _, e := range p.Errors {
+		at = append(at, e.Code+" "+e.Pointer)
+	}
+	if diff := cmp.Diff([]string{"unknown_key /Name", "unknown_key /left/colour"}, at); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+	if w.stored() != before {
+		t.Error("something was stored")
+	}
+	w.must(200, "PATCH", target, `{"description":null,"time_zone":null,"default_country":null}`, ifMatch("*"))
 }
 
 // TestX7_ChunkedBodiesAreBounded sends a body without a length.

@@ -140,8 +140,7 @@ func bearerToken(r *http.Request) (string, bool) {
 func (s *server) once(w http.ResponseWriter, r *http.Request, key, token string, body []byte) *Problem {
 	ctx := r.Context()
 	if len(key) > access.MaxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c < 0x20 || c > 0x7e }) {
-		return problem(http.StatusBadRequest, CodeInvalidParameter, "an Idempotency-Key is 1 to 255 printable ASCII characters",
-			ProblemItem{Parameter: "header.Idempotency-Key", Detail: "1 to 255 printable ASCII characters"})
+		return parameter("header.Idempotency-Key", "an Idempotency-Key is 1 to 255 printable ASCII characters")
 	}
 	who := access.From(ctx)
 	sum := sha256.New()

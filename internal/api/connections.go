@@ -212,7 +212,7 @@ func (s *server) putConnection(ctx context.Context, in *ChangeInput) (*connectio
 
 func (s *server) patchConnection(ctx context.Context, in *ChangeInput) (*connectionOutput, error) {
 	return s.change(ctx, in, func(old *crm.Connection) ([]byte, error) {
-		merged, body, p := patchDocument(old, bodyOf(ctx))
+		merged, body, p := patchDocument(s.registry(), old, bodyOf(ctx))
 		if p == nil {
 			p = checkBody(s.registry(), &s.patterns, documentInput(), merged)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
@@ -198,8 +200,9 @@ func mergePatched(doc, patch any) any {
 }
 
 // patchDocument applies a merge patch to a stored document. A key that the
-// patch removes goes back to its default.
-func patchDocument(c *crm.Connection, patch []byte) (any, []byte, *Problem) {
+// patch removes goes back to its default; one that is not known is refused, for
+// nothing would be left of it to refuse in the merged document.
+func patchDocument(schemas huma.Registry, c *crm.Connection, patch []byte) (any, []byte, *Problem) {
 	doc, p := strictJSON(encodeDocument(c))
 	if p != nil {
 		return nil, nil, p
@@ -214,6 +217,9 @@ func patchDocument(c *crm.Connection, patch []byte) (any, []byte, *Problem) {
 				return nil, nil, problem(400, CodeServerOwned, "", ProblemItem{Pointer: "/" + key, Detail: "the server sets " + key, Code: CodeServerOwned})
 			}
 		}
+	}
+	if p := checkRemovals(schemas, documentInput(), change); p != nil {
+		return nil, nil, p
 	}
 	merged := mergePatched(doc, change)
 	b, err := json.Marshal(merged)

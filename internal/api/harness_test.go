@@ -34,7 +34,7 @@ const operatorKey = "lsk_operator-key-of-the-tests-with-more-than-160-bits"
 type world struct {
 	t       testing.TB
 	clock   atomic.Int64
-	store   *memstore.Store
+	store   *ledger
 	engine  *fakeEngine
 	handler http.Handler
 	server  *server
@@ -43,6 +43,27 @@ type world struct {
 	down    atomic.Bool // the apps do not answer
 	left    crm.AccountID
 	right   crm.AccountID
+}
+
+// ledger is a store that counts what is written to it.
+type ledger struct {
+	*memstore.Store
+	writes atomic.Int64
+}
+
+func (l *ledger) Write(ctx context.Context, w store.Write) (int64, error) {
+	l.writes.Add(1)
+	return l.Store.Write(ctx, w)
+}
+
+func (l *ledger) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, []error) {
+	l.writes.Add(int64(len(ws)))
+	return l.Store.BatchWrite(ctx, ws)
+}
+
+func (l *ledger) Transact(ctx context.Context, ws []store.Write) error {
+	l.writes.Add(int64(len(ws)))
+	return l.Store.Transact(ctx, ws)
 }
 
 type syncBuffer struct {
@@ -70,7 +91,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, log: &syncBuffer{}}
 	w.clock.Store(time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC).UnixNano())
-	w.store = memstore.New(w.now)
+	w.store = &ledger{Store: memstore.New(w.now)}
 	sealer, err := localkey.Open(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)
@@ -130,20 +151,28 @@ func (r reply) json(t testing.TB) map[string]any {
 
 func (r reply) problem(t testing.TB) Problem {
 	t.Helper()
-	var p Problem
-	if ct := r.header.Get("Content-Type"); ct != problemType {
-		t.Fatalf("answer %d has media type %q: %s", r.status, ct, r.body)
-	}
-	if err := json.Unmarshal(r.body, &p); err != nil {
-		t.Fatal(err)
-	}
-	if p.Status != r.status || p.Code == "" || p.Title == "" || p.Detail == "" || p.RequestID == "" || p.Type != docsPath+"#"+p.Code {
-		t.Errorf("the problem is not complete: %s", r.body)
-	}
-	if _, known := meanings[p.Code]; !known {
-		t.Errorf("the code %q is not in the dictionary", p.Code)
+	p, wrong := r.asProblem()
+	if wrong != "" {
+		t.Fatalf("answer %d: %s: %s", r.status, wrong, r.body)
 	}
 	return p
+}
+
+// asProblem reads a problem; wrong says why it is none, or not a complete one.
+func (r reply) asProblem() (p Problem, wrong string) {
+	if ct := r.header.Get("Content-Type"); ct != problemType {
+		return p, fmt.Sprintf("the media type is %q", ct)
+	}
+	if err := json.Unmarshal(r.body, &p); err != nil {
+		return p, err.Error()
+	}
+	if p.Status != r.status || p.Code == "" || p.Title == "" || p.Detail == "" || p.RequestID == "" || p.Type != docsPath+"#"+p.Code {
+		return p, "the problem is not complete"
+	}
+	if _, known := meanings[p.Code]; !known {
+		return p, "the code is not in the dictionary"
+	}
+	return p, ""
 }
 
 type option func(*http.Request)

@@ -223,6 +223,40 @@ func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
 	}
 }
 
+// checkRemovals returns nil or every key that a merge patch removes and the
+// schema does not know.
+func checkRemovals(schemas huma.Registry, s *huma.Schema, patch any) *Problem {
+	c := &checker{schemas: schemas}
+	c.removals(s, "", patch)
+	if len(c.found) == 0 {
+		return nil
+	}
+	return problem(400, CodeUnknownKey, "the patch removes what is not known", c.found...)
+}
+
+func (c *checker) removals(s *huma.Schema, at string, patch any) {
+	m, ok := patch.(map[string]any)
+	if s = c.resolve(s); !ok || s == nil {
+		return
+	}
+	if i := slices.IndexFunc(s.AnyOf, func(s *huma.Schema) bool { return c.resolve(s).Type == huma.TypeObject }); i >= 0 {
+		s = c.resolve(s.AnyOf[i])
+	}
+	for _, name := range sortedKeys(m) {
+		prop, known := s.Properties[name]
+		if extra, isSchema := s.AdditionalProperties.(*huma.Schema); !known && isSchema {
+			prop, known = extra, true
+		}
+		open, _ := s.AdditionalProperties.(bool)
+		switch {
+		case known:
+			c.removals(prop, at+"/"+escape(name), m[name])
+		case m[name] == nil && s.Properties != nil && !open:
+			c.add(CodeUnknownKey, at+"/"+escape(name), "there is no such key here")
+		}
+	}
+}
+
 func sortedKeys(m map[string]any) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

@@ -3,16 +3,10 @@ package api
 import (
 	"bufio"
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -135,55 +129,5 @@ func TestHeadersForBrowsers(t *testing.T) {
 		if !strings.HasPrefix(h.Get("X-Request-Id"), "req_") {
 			t.Errorf("%s has no request ID", target)
 		}
-	}
-}
-
-// TestMalformedHTTP sends requests that are broken in every place: each is
-// refused cleanly. LOCKSTEP_MALFORMED sets their number; time and memory are
-// printed then, for the table of figures.
-func TestMalformedHTTP(t *testing.T) {
-	w := newWorld(t)
-	id, _ := w.connect("One")
-	n := 2000
-	if v, err := strconv.Atoi(os.Getenv("LOCKSTEP_MALFORMED")); err == nil {
-		n = v
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	document := w.document("x")
-	taken := make([]time.Duration, 0, n)
-	for i := range n {
-		r := routes[rng.IntN(len(routes))]
-		target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{side}", "left", "{record}", "1").Replace(r.path)
-		method, body := r.method, ""
-		switch rng.IntN(6) {
-		case 0:
-			method = []string{"BREW", "OPTIONS", "TRACE", "PUT", "DELETE"}[rng.IntN(5)]
-		case 1:
-			target += "?" + []string{"limit=-1", "limit=x", "cursor=%00", "a=%zz", "colour=1", "limit=1&limit=2", "%ff=1", strings.Repeat("x", 9000)}[rng.IntN(8)]
-		case 2:
-			target = target[:1+rng.IntN(len(target)-1)] + []string{"//", "/../", "%00", "%ff", "\x7f", ";", "/%2e%2e/"}[rng.IntN(7)]
-		default:
-			b := []byte(document)
-			for range 1 + rng.IntN(3) {
-				b[rng.IntN(len(b))] = byte(rng.IntN(256))
-			}
-			body = string(b[:rng.IntN(len(b))])
-		}
-		if _, err := http.NewRequest(method, "http://localhost"+target, http.NoBody); err != nil {
-			continue // not even a client could send it
-		}
-		started := time.Now()
-		got := w.do(method, target, body, ifMatch(`"0"`))
-		taken = append(taken, time.Since(started))
-		if got.status >= 500 || got.status < 200 {
-			t.Fatalf("request %d: %s %q with %q: %d %s", i, method, target, body, got.status, got.body)
-		}
-	}
-	if os.Getenv("LOCKSTEP_MALFORMED") != "" {
-		var mem runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&mem)
-		slices.Sort(taken)
-		t.Logf("%d requests, 0 x 5xx, p99 %s, heap %d MiB", len(taken), taken[len(taken)*99/100], mem.HeapAlloc>>20)
 	}
 }

@@ -269,7 +269,7 @@ func vulnerabilities(out string) (string, bool) {
 	return m, false
 }
 
-var malformedLine = regexp.MustCompile(`([\d,]+) requests, (\d+) x 5xx, p99 (\S+), heap (\d+) MiB`)
+var malformedLine = regexp.MustCompile(`([\d,]+) requests, ([\d,]+) clean 4xx, (\d+) x 5xx, p99 (\S+), heap (\d+) MiB`)
 
 // malformed reads the time and memory that a hundred thousand broken requests took.
 func malformed(out string) (string, bool) {
@@ -278,7 +278,7 @@ func malformed(out string) (string, bool) {
 		return "", false
 	}
 	n, _ := number(m[1])
-	heap, _ := number(m[4])
-	p99, err := time.ParseDuration(m[3])
-	return m[0], err == nil && n >= 100_000 && m[2] == "0" && p99 < 50*time.Millisecond && heap < 64
+	heap, _ := number(m[5])
+	p99, err := time.ParseDuration(m[4])
+	return m[0], err == nil && n >= 100_000 && m[2] == m[1] && m[3] == "0" && p99 < 50*time.Millisecond && heap < 64
 }
