@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -242,11 +244,25 @@ func (s *Service) random(n int) ([]byte, error) {
 	return b, nil
 }
 
-// driver returns the driver of an app. NotFound for an unknown one.
+// driver returns the driver of an app. UnknownApp for another.
 func (s *Service) driver(id crm.AppID) (connector.Driver, error) {
 	d, ok := s.o.Drivers[id]
 	if !ok {
-		return d, fault.New("account: app", fault.NotFound, "unknown_app", "there is no such app")
+		return d, UnknownApp(s.o.Drivers)
 	}
 	return d, nil
+}
+
+// CodeUnknownApp says that an app is not one of those that can be connected.
+const CodeUnknownApp = "unknown_app"
+
+// UnknownApp is the refusal, of kind NotFound, of an app that is not among
+// drivers: it names those that are.
+func UnknownApp(drivers map[crm.AppID]connector.Driver) error {
+	var known []string
+	for _, id := range slices.Sorted(maps.Keys(drivers)) {
+		known = append(known, string(id))
+	}
+	return fault.New("account: app", fault.NotFound, CodeUnknownApp,
+		"there is no such app: choose one of "+strings.Join(known, ", ")+"; GET /v1/apps says more about them")
 }

@@ -130,7 +130,7 @@ func (s *server) createAccount(ctx context.Context, in *accountInput) (*accountO
 // app in a body is a bad body, not a missing resource.
 func accountRefusal(err error) error {
 	p := problemOf(err)
-	if p.Code == "unknown_app" {
+	if p.Code == account.CodeUnknownApp {
 		p.Status, p.Title = http.StatusBadRequest, http.StatusText(http.StatusBadRequest)
 		p.Errors = []ProblemItem{{Pointer: "/app", Detail: p.Detail, Code: p.Code}}
 		return p

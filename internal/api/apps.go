@@ -3,10 +3,10 @@ package api
 import (
 	"context"
 	"maps"
-	"net/http"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/secret"
@@ -37,7 +37,7 @@ func (s *server) listApps(context.Context, *empty) (*listOutput[crm.App], error)
 func (s *server) getApp(_ context.Context, in *appPath) (*appOutput, error) {
 	d, ok := s.Drivers[in.App]
 	if !ok {
-		return nil, problem(http.StatusNotFound, CodeNotFound, "there is no such app")
+		return nil, account.UnknownApp(s.Drivers)
 	}
 	return &appOutput{Body: shown(d.App)}, nil
 }

@@ -1,6 +1,9 @@
 package api
 
-import "github.com/lockstep-crm/lockstep/internal/access"
+import (
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
+)
 
 // requestCodes are about the request as such.
 var requestCodes = []Code{
@@ -165,7 +168,7 @@ var accountCodes = []Code{
 	{"base_url_required", "the app has no address of its own", EffectRequest, "give the account's base_url"},
 	{"different_account", "the credentials belong to another account of the app", EffectRequest, "create a new account for them"},
 	{"invalid_name", "the name is empty, too long or not printable", EffectRequest, "use 1 to 200 printable characters"},
-	{"unknown_app", "there is no such app", EffectRequest, "choose one of GET /v1/apps"},
+	{account.CodeUnknownApp, "there is no such app", EffectRequest, "choose one of GET /v1/apps"},
 	{"unknown_auth_kind", "the app is not authorised in this way", EffectRequest, "choose one of the app's auth kinds"},
 	{"missing_credential", "a credential is missing", EffectRequest, "fill in the field named"},
 	{"unknown_credential", "a credential is given that the app does not have", EffectRequest, "remove it"},
