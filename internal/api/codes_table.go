@@ -141,6 +141,7 @@ var recordCodes = []Code{
 	{"connection_draft", "the connection was never started", EffectWaits, "start it"},
 	{"connection_paused", "the connection is paused", EffectWaits, "start it; what changed meanwhile is caught up"},
 	{"connection_halted", "the connection waits because very many records vanished at once", EffectConnection, "look at the status, then confirm or discard the deletions"},
+	{"app_unreachable", "an app does not answer, or not sensibly; the status says which one and since when", EffectWaits, "nothing while the app is down: it is tried again by itself; when it is up for you, test the account"},
 	{"connection_needs_authorization", "an account of the connection has to be authorised again", EffectConnection, "authorise the account; what waits goes on by itself"},
 	{"paused", "the sync was switched off while it worked", EffectWaits, "nothing; it goes on when it is switched on"},
 	{"sync_not_found", "the connection has no such sync", EffectRequest, "check the ID of the sync"},

@@ -121,12 +121,16 @@ func (a *App) ticks(ctx context.Context) {
 			a.log.Error("tick failed", "error", err)
 		}
 		now := a.now()
-		if busy && err == nil {
+		if busy {
 			last = now
 			pause(ctx, a.tick.heard(), tickBusy)
 			continue
 		}
-		if pause(ctx, a.tick.heard(), min(max(now.Sub(last)/8, tickIdle), tickIdleMost)) {
+		idle := min(max(now.Sub(last)/8, tickIdle), tickIdleMost)
+		if left, ok := a.Engine.Rest(); ok {
+			idle = min(idle, max(left, tickIdle)) // a sync whose app is down is tried again when it is due
+		}
+		if pause(ctx, a.tick.heard(), idle) {
 			last = a.now()
 		}
 	}

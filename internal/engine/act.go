@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -88,7 +87,7 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 				r.u.unknown = true
 			}
 		}
-		return fmt.Errorf("%s: write records: %w", side, err)
+		return atSide(side, "write records", err)
 	}
 	for i, r := range rows {
 		s.landed(side, r.u, &got[i])

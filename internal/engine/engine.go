@@ -92,6 +92,8 @@ type Engine struct {
 	leases   map[scope]observedLease
 	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
+	rests    map[scope]*rest          // of syncs that could not be attended to
+	silences map[silenceKey]time.Time // of apps that do not answer: when we last saw to it that it is stored
 	conns    map[store.Key]decoded
 	schemas  map[store.Key]decodedSchema
 	depth    int

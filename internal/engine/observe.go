@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -96,7 +95,7 @@ func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*
 			case r.Err == nil || fault.Is(r.Err, fault.NotFound):
 				part[i].absent.Set(side, true)
 			default:
-				return fmt.Errorf("%s: read record: %w", side, r.Err)
+				return atSide(side, "read record", r.Err)
 			}
 		}
 	}
@@ -109,7 +108,7 @@ func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.Record
 	defer cancel()
 	reads, err := e.BatchRead(ctx, e.object, ids, e.fields)
 	if err != nil {
-		return nil, fmt.Errorf("%s: read records: %w", side, err)
+		return nil, atSide(side, "read records", err)
 	}
 	if len(reads) != len(ids) {
 		return nil, fault.New("engine: read records", fault.Unavailable, "malformed_answer", "the app answered for other records than were asked")
@@ -414,7 +413,7 @@ func (s *session) batchFind(ctx context.Context, k questionKey, values []string)
 	defer cancel()
 	got, err := e.BatchFind(ctx, e.object, k.field, values, e.fields)
 	if err != nil {
-		return nil, fmt.Errorf("%s: find records: %w", k.side, err)
+		return nil, atSide(k.side, "find records", err)
 	}
 	if len(got) != len(values) {
 		return nil, fault.New("engine: find records", fault.Unavailable, "malformed_answer", "the app answered for other values than were asked")

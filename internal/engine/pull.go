@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -41,6 +40,7 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 		err = s.pull(ctx, st)
 	}
 	e.needAuthorization(ctx, sc, version, err)
+	e.fellSilent(ctx, sc, conn, err)
 	return err
 }
 
@@ -109,7 +109,7 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	defer cancel()
 	page, err := e.Changes(cctx, req)
 	if err != nil {
-		return page, side, fmt.Errorf("%s: list changes: %w", side, err)
+		return page, side, atSide(side, "list changes", err)
 	}
 	return page, side, nil
 }

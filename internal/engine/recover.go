@@ -222,7 +222,7 @@ func (s *session) history(ctx context.Context, side crm.Side, pairs []*openPair)
 		got, err := h.History(cctx, e.object, ids, e.fields)
 		cancel()
 		if err != nil {
-			return fmt.Errorf("%s: read history: %w", side, err)
+			return atSide(side, "read history", err)
 		}
 		for i := range min(len(got), len(part)) {
 			part[i].past.Set(side, got[i])

@@ -266,7 +266,7 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 		page, err := end.Changes(cctx, req)
 		cancel()
 		if err != nil {
-			return nil, fmt.Errorf("%s: look for a created record: %w", e.Side, err)
+			return nil, atSide(e.Side, "look for a created record", err)
 		}
 		for i := range page.Records {
 			r := &page.Records[i]

@@ -69,7 +69,7 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 		s.ends[side.Index()] = end{Connector: c, app: c.App(), object: conf.Object(side)}
 		schemas[side.Index()], err = e.schema(ctx, sc.ws, conn.Account(side), c, conf.Object(side), false)
 		if err != nil {
-			return nil, fmt.Errorf("%s: discover fields: %w", side, err)
+			return nil, atSide(side, "discover fields", err)
 		}
 	}
 	set := e.compile(sc, conn, conf, schemas)

@@ -62,11 +62,30 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 		}
 	}
 	st.Backlog += st.Inbox
+	if err := e.statusSilences(ctx, sc, ok, &st); err != nil {
+		return st, err
+	}
 	h, _, err := e.loadHalt(ctx, sc)
 	if err == nil && conn.Status == crm.StatusHalted && !h.Halt.Since.IsZero() {
 		st.Halted = &h.Halt
 	}
 	return st, err
+}
+
+// statusSilences warns of apps that do not answer. A sync that is off asks
+// none: what was known of them says nothing any more.
+func (e *Engine) statusSilences(ctx context.Context, sc scope, running bool, st *SyncStatus) error {
+	known, _, err := e.loadSilence(ctx, sc)
+	if err != nil || known.none() || !running {
+		return err
+	}
+	st.Warnings = append(st.Warnings, codeAppUnreachable)
+	for _, side := range crm.Sides {
+		if s := known.Sides.Get(side); s != nil {
+			st.Silences = append(st.Silences, *s)
+		}
+	}
+	return nil
 }
 
 // statusCounts fills in the counts by state and by outcome.

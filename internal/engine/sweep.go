@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -47,7 +46,7 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 		return s.saveScan(ctx, s.scope, st)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: list deletions: %w", side, err)
+		return atSide(side, "list deletions", err)
 	}
 	hints, err := s.known(ctx, side, page.Records)
 	if err != nil {

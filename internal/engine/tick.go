@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -16,17 +15,25 @@ import (
 
 // Tick wakes whatever is due: parked chunks, inboxes, deletions, open runs and
 // connections that are being erased. It goes round while there is something
-// to do, for at most budget, and returns whether work is left that only waits
-// for the queue.
+// to do, for at most budget. Of a sync that could not be attended to it waits
+// for the next try only while that is near; after that the next tick tries.
 func (e *Engine) Tick(ctx context.Context, budget time.Duration) error {
 	start := e.Now()
 	for {
 		busy, err := e.round(ctx)
-		if err != nil || !busy {
+		if err != nil {
 			return err
+		}
+		left, failing := e.Rest()
+		if !busy && (!failing || left > worthAwaiting) {
+			return nil
 		}
 		if age := e.Now().Sub(start); age < 0 || age >= budget || ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if !busy {
+			e.Sleep(ctx, max(left, restFirst))
+			continue
 		}
 		e.Sleep(ctx, roundPause)
 	}
@@ -35,83 +42,105 @@ func (e *Engine) Tick(ctx context.Context, budget time.Duration) error {
 // roundPause is between two rounds of a tick: a window of chunks takes longer.
 const roundPause = 2 * time.Second
 
+// worthAwaiting is how long a tick waits for a sync to be tried again with
+// nothing else to do. A function is paid for while it sleeps.
+const worthAwaiting = 5 * time.Second
+
 // Round looks once at every sync that has something waiting. busy says that a
-// run is open or work is waiting for room in the queue.
+// run goes on or work is waiting for room in the queue; a sync that could not
+// be attended to rests and does not count: see Rest.
 func (e *Engine) Round(ctx context.Context) (busy bool, err error) { return e.round(ctx) }
 
 func (e *Engine) round(ctx context.Context) (busy bool, err error) {
 	var errs []error
+	met := map[scope]bool{}
 	err = e.eachItem(ctx, store.Query{Table: store.Links, Partition: "agenda", Limit: 200}, func(it store.Item) error {
 		var a agendaItem
 		if err := json.Unmarshal(it.Data, &a); err != nil {
 			return fault.Wrap("engine: decode agenda", fault.Other, err)
 		}
-		b, err := e.attend(ctx, scope{a.Workspace, a.Connection, a.Sync}, a, it.Version)
+		sc := scope{a.Workspace, a.Connection, a.Sync}
+		met[sc] = true
+		b, err := e.attend(ctx, sc, a, it.Version)
 		busy = busy || b
-		if err != nil {
-			// One sync's trouble is its own: the others are still attended to.
-			level := slog.LevelWarn
-			if k := fault.KindOf(err); k == fault.Throttled || k == fault.Conflict {
-				level = slog.LevelDebug // a limit, or somebody was faster: the next look goes on
-			}
-			e.Log.Log(ctx, level, "tick: sync not attended", "connection", a.Connection, "sync", a.Sync, "kind", fault.KindOf(err), "error", err)
-			errs = append(errs, err)
+		if fault.Is(err, fault.Other) {
+			errs = append(errs, err) // a bug; one sync's trouble is its own, the others are still attended to
 		}
 		return nil
 	})
 	if err != nil {
-		return busy, err
+		return false, err
 	}
-	for _, e := range errs {
-		if k := fault.KindOf(e); k == fault.Other {
-			return busy, errors.Join(errs...)
-		}
-	}
-	return busy, nil
+	e.forgetRests(met)
+	return busy, errors.Join(errs...)
 }
 
-// attend does what is due for one sync.
+// attend does what is due for one sync, unless it rests; what is parked goes to
+// the queue all the same.
 func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int64) (busy bool, err error) {
+	rests, whole := e.resting(sc)
+	if whole {
+		return false, nil
+	}
 	conn, err := e.connection(ctx, sc.ws, sc.con)
 	if fault.Is(err, fault.NotFound) || err == nil && conn.Status == crm.StatusDeleting {
-		return e.erase(ctx, sc, conn)
+		if busy, err = e.erase(ctx, sc, conn); err == nil {
+			e.rested(ctx, sc)
+			return busy, nil
+		}
 	}
+	var parked bool
+	if err == nil {
+		parked, err = e.sendParked(ctx, sc)
+	}
+	if err != nil {
+		return e.tired(ctx, sc, err, true), err
+	}
+	if rests {
+		return parked, nil
+	}
+	if busy, err = e.attendRunning(ctx, sc, conn, a, version); err != nil {
+		e.fellSilent(ctx, sc, conn, err)
+		return e.tired(ctx, sc, err, false) || parked, err
+	}
+	e.rested(ctx, sc)
+	return busy || parked, nil
+}
+
+// attendRunning does what is due for a sync that may have to ask its apps.
+func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connection, a agendaItem, version int64) (busy bool, err error) {
+	st, err := e.loadScan(ctx, sc)
 	if err != nil {
 		return false, err
 	}
-	parked, err := e.sendParked(ctx, sc)
-	if err != nil {
-		return true, err
-	}
-	st, err := e.loadScan(ctx, sc)
-	if err != nil {
-		return parked, err
-	}
 	ok, _ := runnable(conn, sc.sync)
-	busy = parked
 	if st.OpenRun != "" {
 		over, err := e.Advance(ctx, sc.ws, st.OpenRun)
 		if err == nil && over { // its worker may have died before it let go
 			err = e.letGo(ctx, sc, st.OpenRun)
 		}
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return true, err
+			return false, err
 		}
 		busy = busy || !over && ok
 	}
 	open, err := e.advanceOpen(ctx, sc)
 	if err != nil {
-		return true, err
+		return false, err
 	}
 	gone, err := e.attendGone(ctx, sc, conn, ok)
 	if err != nil {
-		return true, err
+		return false, err
 	}
 	drained, err := e.drainInbox(ctx, sc, conn, ok)
 	if err != nil {
-		return true, err
+		return false, err
 	}
-	if busy = busy || open || gone || drained; busy || st.OpenRun != "" {
+	listening, err := e.listen(ctx, sc, conn, ok)
+	if err != nil {
+		return false, err
+	}
+	if busy = busy || open || gone || drained; busy || listening || st.OpenRun != "" {
 		return busy, nil
 	}
 	if ok {

@@ -200,7 +200,8 @@ type SyncStatus struct {
 	States     crm.PerSide[map[crm.State]int64] `json:"states"`
 	Outcomes   map[string]map[crm.Outcome]int64 `json:"outcomes"` // today, last_7_days, last_30_days
 	Halted     *Halt                            `json:"halted,omitempty"`
-	Warnings   []string                         `json:"warnings"`
+	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
+	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
 }
 

@@ -278,7 +278,10 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	defer func() { e.needAuthorization(ctx, sc, version, err) }()
+	defer func() {
+		e.needAuthorization(ctx, sc, version, err)
+		e.fellSilent(ctx, sc, conn, err)
+	}()
 	jobs, err = e.admit(ctx, sc, conn, jobs)
 	if err != nil || len(jobs) == 0 {
 		return err

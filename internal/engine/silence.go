@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// codeAppUnreachable is the warning of a sync one of whose apps does not answer.
+const codeAppUnreachable = "app_unreachable"
+
+// sideError is trouble with the app of one side.
+type sideError struct {
+	side  crm.Side
+	doing string
+	err   error
+}
+
+func atSide(side crm.Side, doing string, err error) error { return &sideError{side, doing, err} }
+
+func (e *sideError) Error() string { return string(e.side) + ": " + e.doing + ": " + e.err.Error() }
+func (e *sideError) Unwrap() error { return e.err }
+
+// Silence is an app that does not answer, or not sensibly.
+type Silence struct {
+	Side    crm.Side      `json:"side"`
+	Account crm.AccountID `json:"account"`
+	App     crm.AppID     `json:"app,omitempty"`
+	Since   time.Time     `json:"since"`
+	Code    string        `json:"code" doc:"Of the first failure; see GET /v1/codes"`
+	Detail  string        `json:"detail"` // safe to show
+}
+
+// silenceItem is what is known of a sync's silent apps. It is stored when a
+// silence begins and when it ends, so that every process can tell, and not at
+// the tries between.
+type silenceItem struct {
+	V     int                   `json:"v"`
+	Sides crm.PerSide[*Silence] `json:"sides"`
+}
+
+func (i *silenceItem) none() bool { return i.Sides.Left == nil && i.Sides.Right == nil }
+
+type silenceKey struct {
+	scope
+	side crm.Side
+}
+
+// lookSilence is how long this process trusts that a silence it met is stored.
+// An app that comes and goes is thus written about once a minute at most.
+const lookSilence = time.Minute
+
+// maxSilences bounds the memory of silences that were stored.
+const maxSilences = 10_000
+
+// fellSilent stores that an app does not answer, if that is what err says and
+// it is not known yet. The tick listens for the end of it: hence the agenda.
+func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection, err error) {
+	var at *sideError
+	if conn == nil || ctx.Err() != nil || !fault.Is(err, fault.Unavailable) || !errors.As(err, &at) {
+		return
+	}
+	now, key := e.Now(), silenceKey{sc, at.side}
+	e.mu.Lock()
+	met, ok := e.silences[key]
+	e.mu.Unlock()
+	if age := now.Sub(met); ok && age >= 0 && age < lookSilence {
+		return
+	}
+	s := &Silence{Side: at.side, Account: conn.Account(at.side), Since: now, Code: fault.CodeOf(err), Detail: safeText(err)}
+	if c, err := e.Open(ctx, sc.ws, s.Account); err == nil {
+		s.App = c.App().ID
+	}
+	if err := e.saveSilence(ctx, sc, s); err != nil {
+		e.Log.Debug("silence of an app not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the next failure says it again
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.silences == nil || len(e.silences) >= maxSilences {
+		e.silences = map[silenceKey]time.Time{}
+	}
+	e.silences[key] = now
+}
+
+func (e *Engine) saveSilence(ctx context.Context, sc scope, s *Silence) error {
+	known, version, err := e.loadSilence(ctx, sc)
+	if err != nil || known.Sides.Get(s.Side) != nil {
+		return err
+	}
+	if err := e.touchAgenda(ctx, sc); err != nil {
+		return err
+	}
+	known.Sides.Set(s.Side, s)
+	b, err := json.Marshal(known)
+	if err != nil {
+		return err
+	}
+	if _, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.silence(), Data: b}, If: store.IfVersion(version)}); err != nil {
+		return err
+	}
+	e.Log.Warn("app does not answer", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "code", s.Code)
+	return nil
+}
+
+func (s scope) silence() store.Key { return s.key(store.Links, "h", "silence") }
+
+func (e *Engine) loadSilence(ctx context.Context, sc scope) (silenceItem, int64, error) {
+	known := silenceItem{V: 1}
+	item, err := e.Store.Get(ctx, sc.silence())
+	if fault.Is(err, fault.NotFound) {
+		return known, 0, nil
+	}
+	if err != nil {
+		return known, 0, err
+	}
+	if err := json.Unmarshal(item.Data, &known); err != nil {
+		return known, 0, fault.Wrap("engine: decode silence", fault.Other, err)
+	}
+	return known, item.Version, nil
+}
+
+// listen asks the apps that are known to be silent one small question and
+// forgets the silence of those that answer, whatever they say. listening is
+// true while one is still silent; err is what it failed with.
+func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, running bool) (listening bool, err error) {
+	known, version, err := e.loadSilence(ctx, sc)
+	if err != nil || known.none() {
+		return false, err
+	}
+	var ended []*Silence
+	for _, side := range crm.Sides {
+		s := known.Sides.Get(side)
+		if s == nil {
+			continue
+		}
+		// A sync that is off asks nobody, and a side may have got another account.
+		if running && s.Account == conn.Account(side) {
+			if why := e.ask(ctx, sc, conn, side); why != nil {
+				err = why
+				continue
+			}
+		}
+		known.Sides.Set(side, nil)
+		ended = append(ended, s)
+	}
+	if len(ended) == 0 {
+		return true, err
+	}
+	w := store.Write{Op: store.Delete, Item: store.Item{Key: sc.silence()}, If: store.IfVersion(version)}
+	if !known.none() {
+		w.Op = store.Put
+		b, merr := json.Marshal(known)
+		if merr != nil {
+			return true, merr
+		}
+		w.Item.Data = b
+	}
+	if _, werr := e.Store.Write(ctx, w); werr != nil {
+		return true, errors.Join(err, werr)
+	}
+	for _, s := range ended {
+		if running {
+			e.Log.Info("app answers again", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "after", e.Now().Sub(s.Since).Round(time.Second).String())
+		}
+	}
+	return !known.none(), err
+}
+
+// ask is the small question: the fields of the sync's own object. It returns an
+// error only when the app does not answer.
+func (e *Engine) ask(ctx context.Context, sc scope, conn *crm.Connection, side crm.Side) error {
+	c, err := e.Open(ctx, sc.ws, conn.Account(side))
+	if err == nil {
+		cctx, cancel := context.WithTimeout(ctx, e.Tuning.HTTPDeadline)
+		defer cancel()
+		_, err = c.Fields(cctx, conn.Sync(sc.sync).Object(side))
+	}
+	if fault.Is(err, fault.Unavailable) {
+		return atSide(side, "listen for an answer", err)
+	}
+	return nil
+}
