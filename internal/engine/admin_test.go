@@ -219,6 +219,8 @@ func TestS23_RedriveTwiceDoesNothingMore(t *testing.T) {
 	for range 40 {
 		_, err := b.Work(ctx)
 		b.must(err)
+		_, err = b.Engine.Round(ctx) // it hears that the app as such is up
+		b.must(err)
 		b.Move(time.Minute)
 	}
 	dead, _, err := b.Engine.ListDead(ctx, testbed.Workspace, testbed.Connection, 10, "")
@@ -239,14 +241,14 @@ func TestS23_RedriveTwiceDoesNothingMore(t *testing.T) {
 	}
 }
 
-// breakForce makes every call to Salesforce fail with 503, or mends it.
+// breakForce makes every call to Salesforce about records fail with 503, or mends it.
 func (b bed) breakForce(on bool) {
 	b.t.Helper()
 	if !on {
 		b.Force.Core().ClearFaults()
 		return
 	}
-	b.injectForce(503, 1_000_000)
+	b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "/services/data/v67.0/composite", Status: 503, Times: 1_000_000}))
 }
 
 func TestExplainNamesStepsFiltersAndFields(t *testing.T) {
@@ -294,11 +296,6 @@ func TestS25_DeletedConnectionWritesNothingAndLeavesNothing(t *testing.T) {
 	if left := b.leftovers(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-}
-
-func (b bed) injectForce(status, times int) {
-	b.t.Helper()
-	b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: status, Times: times}))
 }
 
 // leftovers names the partitions that still hold something of the connection.

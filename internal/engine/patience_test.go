@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -98,5 +99,33 @@ func TestDeadAppIsLeftAlone(t *testing.T) {
 	b.must(err)
 	if want := int64(fakekit.Expected(250).Linked); run.State != engine.RunDone || b.status().States.Left[crm.StateInSync] != want {
 		t.Errorf("run %s with %d pairs, want it done with %d", run.State, b.status().States.Left[crm.StateInSync], want)
+	}
+}
+
+// TestDeadAppMeetsWhatIsQueued kills the app that is written to once
+// everything is listed: only the workers notice, and nothing is given up.
+func TestDeadAppMeetsWhatIsQueued(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 250, nil)
+	log := b.listenToLog()
+	_, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
+	b.must(err)
+	b.serve(2*time.Second, false)
+	b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 1 << 30}))
+	b.resetCalls()
+
+	b.serve(20*time.Minute, true)
+	if st := b.status(); strings.Join(st.Warnings, " ") != "app_unreachable" || len(st.Silences) != 1 || st.Silences[0].Side != crm.Right {
+		t.Errorf("warnings %v, unreachable %+v, want the right one", st.Warnings, st.Silences)
+	}
+	if _, force := b.calls(); force > 500 {
+		t.Errorf("%d calls to the dead app in 20 minutes", force)
+	}
+	b.Force.Core().ClearFaults()
+	b.serve(2*time.Minute, true)
+	b.drain()
+	st := b.status()
+	if want := int64(fakekit.Expected(250).Linked); len(st.Warnings) != 0 || st.States.Left[crm.StateInSync] != want || st.Dead != 0 {
+		t.Errorf("after the app came back: warnings %v, %d pairs of %d, %d dead items; log %v", st.Warnings, st.States.Left[crm.StateInSync], want, st.Dead, log.n)
 	}
 }

@@ -76,10 +76,12 @@ func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection,
 	if c, err := e.Open(ctx, sc.ws, s.Account); err == nil {
 		s.App = c.App().ID
 	}
-	if err := e.saveSilence(ctx, sc, s); err != nil {
+	s, err = e.saveSilence(ctx, sc, s)
+	if err != nil {
 		e.Log.Debug("silence of an app not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the next failure says it again
 		return
 	}
+	e.stood(s.sight(sc))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.silences == nil || len(e.silences) >= maxSilences {
@@ -88,24 +90,52 @@ func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection,
 	e.silences[key] = now
 }
 
-func (e *Engine) saveSilence(ctx context.Context, sc scope, s *Silence) error {
+// saveSilence stores a silence and returns it, or the one that stands already.
+func (e *Engine) saveSilence(ctx context.Context, sc scope, s *Silence) (*Silence, error) {
 	known, version, err := e.loadSilence(ctx, sc)
-	if err != nil || known.Sides.Get(s.Side) != nil {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	if stands := known.Sides.Get(s.Side); stands != nil {
+		return stands, nil
 	}
 	if err := e.touchAgenda(ctx, sc); err != nil {
-		return err
+		return nil, err
 	}
 	known.Sides.Set(s.Side, s)
 	b, err := json.Marshal(known)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.silence(), Data: b}, If: store.IfVersion(version)}); err != nil {
-		return err
+		return nil, err
 	}
 	e.Log.Warn("app does not answer", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "code", s.Code)
-	return nil
+	return s, nil
+}
+
+// sight names a silence in the memory of what was seen waiting.
+func (s *Silence) sight(sc scope) string {
+	return "silence#" + string(sc.ws) + "#" + sc.name() + "#" + string(s.Side) + "#" + s.Since.Format(time.RFC3339Nano)
+}
+
+// longSilence is how long a silence has to stand before it is the app's: by
+// then a tick has listened, and an app that only fails at one record answered.
+const longSilence = 90 * time.Second
+
+// outage reports whether err comes from an app that has answered nobody for
+// long. What waits for it is no poison.
+func (e *Engine) outage(ctx context.Context, sc scope, err error) bool {
+	var at *sideError
+	if !fault.Is(err, fault.Unavailable) || !errors.As(err, &at) {
+		return false
+	}
+	known, _, err := e.loadSilence(ctx, sc)
+	if err != nil {
+		return false
+	}
+	s := known.Sides.Get(at.side)
+	return s != nil && e.stood(s.sight(sc)) >= longSilence
 }
 
 func (s scope) silence() store.Key { return s.key(store.Links, "h", "silence") }

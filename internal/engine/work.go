@@ -208,6 +208,10 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 		}
 	}
 	if j.Receives >= e.Tuning.ReceiveCap && e.on(guardReceiveCap) {
+		if e.outage(ctx, j.chunk.scope(), err) {
+			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry)
+			return
+		}
 		if derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err)); derr != nil {
 			e.Log.Error("dead item not stored", "chunk", j.chunk.ID, "error", derr)
 			j.retry(e.Tuning.MaxRetry)
