@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -127,5 +128,20 @@ func TestDeadAppMeetsWhatIsQueued(t *testing.T) {
 	st := b.status()
 	if want := int64(fakekit.Expected(250).Linked); len(st.Warnings) != 0 || st.States.Left[crm.StateInSync] != want || st.Dead != 0 {
 		t.Errorf("after the app came back: warnings %v, %d pairs of %d, %d dead items; log %v", st.Warnings, st.States.Left[crm.StateInSync], want, st.Dead, log.n)
+	}
+}
+
+// TestGrantGoneWhileListing takes the grant away while only the tick asks the app.
+func TestGrantGoneWhileListing(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 250, nil)
+	_, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
+	b.must(err)
+	b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusUnauthorized, Times: 1 << 30}))
+	b.serve(time.Minute, false)
+	conn, _, err := store.LoadConnection(t.Context(), b.Store, testbed.Workspace, testbed.Connection)
+	b.must(err)
+	if conn.Status != crm.StatusNeedsAuth {
+		t.Errorf("the connection is %s, want it to ask for an authorisation", conn.Status)
 	}
 }

@@ -82,7 +82,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	if whole {
 		return false, nil
 	}
-	conn, err := e.connection(ctx, sc.ws, sc.con)
+	conn, began, err := e.connectionAt(ctx, sc.ws, sc.con)
 	if fault.Is(err, fault.NotFound) || err == nil && conn.Status == crm.StatusDeleting {
 		if busy, err = e.erase(ctx, sc, conn); err == nil {
 			e.rested(ctx, sc)
@@ -100,6 +100,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 		return parked, nil
 	}
 	if busy, err = e.attendRunning(ctx, sc, conn, a, version); err != nil {
+		e.needAuthorization(ctx, sc, began, err)
 		e.fellSilent(ctx, sc, conn, err)
 		return e.tired(ctx, sc, err, false) || parked, err
 	}
