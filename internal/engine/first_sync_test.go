@@ -54,8 +54,7 @@ func (b bed) start() engine.Run {
 
 func (b bed) pull() {
 	b.t.Helper()
-	b.must(b.Engine.Pull(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts))
-	b.drain()
+	b.must(b.Pull(b.t.Context()))
 }
 
 func (b bed) status() engine.SyncStatus {

@@ -190,6 +190,29 @@ func Document() *crm.Connection {
 	}
 }
 
+// Overlap is longer than what any app's listing shows again.
+const Overlap = 3 * time.Minute
+
+// Pull is one firing of the sync's schedule, worked to its end.
+func (b *Bed) Pull(ctx context.Context) error {
+	if err := b.Engine.Pull(ctx, Workspace, Connection, Contacts); err != nil {
+		return err
+	}
+	return b.Drain(ctx)
+}
+
+// Quiet pulls until the system has met all its own writes again.
+func (b *Bed) Quiet(ctx context.Context) error {
+	for range 2 {
+		b.Move(Overlap)
+		if err := b.Pull(ctx); err != nil {
+			return err
+		}
+	}
+	b.Move(Overlap)
+	return nil
+}
+
 // Drain works the queue and goes round the agenda until nothing moves any
 // more. It moves the clock only while work waits for a time.
 func (b *Bed) Drain(ctx context.Context) error {

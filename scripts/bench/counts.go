@@ -22,9 +22,6 @@ type bench struct {
 	rows  int // records written to both apps by the engine
 }
 
-// overlap is longer than what any app's listing shows again.
-const overlap = 3 * time.Minute
-
 func newBench(ctx context.Context, people int) (*bench, error) {
 	var b bench
 	clock := testbed.NewClock()
@@ -41,24 +38,10 @@ func newBench(ctx context.Context, people int) (*bench, error) {
 	return &b, b.Drain(ctx)
 }
 
-// quiet pulls until the system has met all its own writes again.
+// quiet is Quiet with the counts set back.
 func (b *bench) quiet(ctx context.Context) error {
-	for range 2 {
-		b.Move(overlap)
-		if err := b.pull(ctx); err != nil {
-			return err
-		}
-	}
-	b.Move(overlap)
-	b.reset()
-	return nil
-}
-
-func (b *bench) pull(ctx context.Context) error {
-	if err := b.Engine.Pull(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts); err != nil {
-		return err
-	}
-	return b.Drain(ctx)
+	defer b.reset()
+	return b.Quiet(ctx)
 }
 
 func (b *bench) reset() {
@@ -173,14 +156,14 @@ func measureChanges(ctx context.Context) ([]figure, error) {
 		b.Move(time.Second)
 		b.reset()
 		queued := b.queue.Counts()
-		if err := b.pull(ctx); err != nil {
+		if err := b.Pull(ctx); err != nil {
 			return nil, err
 		}
 		first := b.calls()
 		requests := b.queue.Counts().Since(queued).Requests()
 		rows, writes := b.rows, float64(b.tally.total())/changed
-		b.Move(overlap)
-		if err := b.pull(ctx); err != nil {
+		b.Move(testbed.Overlap)
+		if err := b.Pull(ctx); err != nil {
 			return nil, err
 		}
 		out = append(out,
@@ -243,7 +226,7 @@ func measureCreates(ctx context.Context) ([]figure, error) {
 	}
 	b.Move(time.Second)
 	b.reset()
-	if err := b.pull(ctx); err != nil {
+	if err := b.Pull(ctx); err != nil {
 		return nil, err
 	}
 	return []figure{
@@ -263,7 +246,7 @@ func measureQuiet(ctx context.Context) ([]figure, error) {
 		if err := b.quiet(ctx); err != nil {
 			return nil, err
 		}
-		if err := b.pull(ctx); err != nil {
+		if err := b.Pull(ctx); err != nil {
 			return nil, err
 		}
 		out = append(out, exactly(fmt.Sprintf("calls of a pull with nothing changed, %d people", n), 2, float64(b.calls()), "%.0f"))

@@ -22,8 +22,6 @@ const (
 	created = 900
 	lone    = 20 // by webhook, one at a time
 	rounds  = 10 // of what goes on when nothing happens
-	// overlap is longer than what any app's listing shows again.
-	overlap = 3 * time.Minute
 )
 
 // bench is a bed on DynamoDB's stand-in.
@@ -73,28 +71,12 @@ func (b *bench) count(name string, n, limit float64, f func() error) error {
 	return nil
 }
 
-func (b *bench) pull(ctx context.Context) error {
-	return errors.Join(b.Engine.Pull(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts), b.Drain(ctx))
-}
-
-// quiet pulls until the system has met all its own writes again.
-func (b *bench) quiet(ctx context.Context) error {
-	for range 2 {
-		b.Move(overlap)
-		if err := b.pull(ctx); err != nil {
-			return err
-		}
-	}
-	b.Move(overlap)
-	return nil
-}
-
 func (b *bench) firstSync(ctx context.Context) error {
 	err := b.count(fmt.Sprintf("record of a first sync of %d and %d", people, people), 2*people, 0, func() error {
 		_, err := b.Engine.StartConnection(ctx, testbed.Workspace, testbed.Connection)
 		return errors.Join(err, b.Drain(ctx))
 	})
-	return errors.Join(err, b.quiet(ctx))
+	return errors.Join(err, b.Quiet(ctx))
 }
 
 // edit changes the job of the first n linked people, on one side.
@@ -133,10 +115,10 @@ func (b *bench) changes(ctx context.Context) error {
 		if _, err := b.edit(ctx, side, changed, "Cooper of "+string(side)); err != nil {
 			return err
 		}
-		if err := b.count("changed record in full chunks, from the "+string(side), changed, 1.5, func() error { return b.pull(ctx) }); err != nil {
+		if err := b.count("changed record in full chunks, from the "+string(side), changed, 1.5, func() error { return b.Pull(ctx) }); err != nil {
 			return err
 		}
-		if err := b.quiet(ctx); err != nil {
+		if err := b.Quiet(ctx); err != nil {
 			return err
 		}
 	}
@@ -151,7 +133,7 @@ func (b *bench) creates(ctx context.Context) error {
 		}
 	}
 	b.Move(time.Second)
-	return errors.Join(b.count("created record in full chunks", created, 4.5, func() error { return b.pull(ctx) }), b.quiet(ctx))
+	return errors.Join(b.count("created record in full chunks", created, 4.5, func() error { return b.Pull(ctx) }), b.Quiet(ctx))
 }
 
 func (b *bench) loneChanges(ctx context.Context) error {
@@ -185,7 +167,7 @@ func (b *bench) loneChanges(ctx context.Context) error {
 }
 
 func (b *bench) resync(ctx context.Context) error {
-	if err := b.quiet(ctx); err != nil {
+	if err := b.Quiet(ctx); err != nil {
 		return err
 	}
 	n := len(b.Hub.Core().Records("contacts")) + len(b.Force.Core().Records("Contact"))
@@ -197,7 +179,7 @@ func (b *bench) resync(ctx context.Context) error {
 
 // idle is what the schedules do when nothing happens, each alone.
 func (b *bench) idle(ctx context.Context) error {
-	if err := b.quiet(ctx); err != nil {
+	if err := b.Quiet(ctx); err != nil {
 		return err
 	}
 	for _, what := range []struct {
