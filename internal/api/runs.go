@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 func (s *server) registerRuns() {
@@ -154,7 +155,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, r engine.Run
 		case quiet%20 == 19:
 			_, err = fmt.Fprint(w, ": waiting\n\n")
 		}
-		if err != nil || out.Flush() != nil || ended(r) || s.Now().After(until) || pause(ctx, eventEvery) != nil {
+		if err != nil || out.Flush() != nil || ended(r) || s.Now().After(until) || pause.For(ctx, eventEvery) != nil {
 			return
 		}
 		next, err := s.run(ctx, r.ID, access.Principal.Reads)

@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -129,7 +130,7 @@ func (s *server) saveLock(ctx context.Context, ws crm.WorkspaceID) (unlock func(
 				s.saving.Unlock()
 			}, nil
 		}
-		if !fault.Is(err, fault.Conflict) || pause(ctx, 20*time.Millisecond) != nil {
+		if !fault.Is(err, fault.Conflict) || pause.For(ctx, 20*time.Millisecond) != nil {
 			break
 		}
 	}
@@ -138,16 +139,4 @@ func (s *server) saveLock(ctx context.Context, ws crm.WorkspaceID) (unlock func(
 		return nil, fault.New("api: save", fault.Conflict, CodeBusy, "")
 	}
 	return nil, err
-}
-
-// pause waits, unless the request ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

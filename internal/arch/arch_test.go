@@ -121,6 +121,7 @@ func TestPlantedViolations(t *testing.T) {
 		"engine imports a port":                 {"internal/engine/x.go", own("engine", "internal/queue"), ""},
 		"engine starts a goroutine":             {"internal/engine/x.go", "package engine\n\nfunc f() { go f() }\n", "may not start a goroutine"},
 		"engine starts one by a group":          {"internal/engine/x.go", "package engine\n\nimport \"sync\"\n\nfunc f() { var g sync.WaitGroup; g.Go(f) }\n", "through a method Go"},
+		"engine waits":                          {"internal/engine/x.go", own("engine", "internal/pause"), "use case may not import internal/pause"},
 		"engine sleeps":                         {"internal/engine/x.go", "package engine\n\nimport \"time\"\n\nfunc f() { time.Sleep(1) }\n", "may not use time.Sleep"},
 		"engine draws chance":                   {"internal/engine/x.go", imports("engine", "crypto/rand"), "may not import crypto/rand"},
 		"engine logs to the process":            {"internal/engine/x.go", "package engine\n\nimport \"log/slog\"\n\nfunc f() { slog.Info(\"x\") }\n", "may not use log/slog.Info"},

@@ -31,6 +31,9 @@ var (
 	// awsCalls is what the AWS adapters share: one way to classify and repeat calls.
 	awsCalls = "internal/awscall"
 
+	// waiting is for whoever may look at a clock.
+	waiting = "internal/pause"
+
 	// decorators are adapters that wrap their own port.
 	decorators = []string{"internal/connector/paced", "internal/schedule/keep"}
 )
@@ -125,7 +128,7 @@ var edges = []Rule{{
 }, {
 	Kind:     "kit of the fakes",
 	Packages: []string{"internal/connector/fakekit/**"},
-	May:      slices.Concat(vocabulary, []string{"./**"}),
+	May:      slices.Concat(vocabulary, []string{waiting, "./**"}),
 	Reason:   "what the fakes share is a server and its knobs; it must not know our connectors, or both could share a mistake",
 }, {
 	Kind:     "fake",
@@ -149,9 +152,16 @@ var edges = []Rule{{
 	NotUse:   processLog,
 	Reason:   "one file serves store and queue; what is kept in it is the adapters' business",
 }, {
+	Kind:     "pause",
+	Packages: []string{waiting},
+	NotStd:   reaching,
+	NotUse:   processLog,
+	NoGo:     true,
+	Reason:   "everybody with a clock waits alike; it stands below all of them",
+}, {
 	Kind:     "calls to AWS",
 	Packages: []string{awsCalls},
-	May:      vocabulary,
+	May:      slices.Concat(vocabulary, []string{waiting}),
 	Outside:  awsSDK,
 	NotStd:   []string{"os/**", "net/http/**", "testing/**", "log"},
 	NotUse:   processLog,
@@ -243,7 +253,7 @@ func adapters() []Rule {
 		rules = append(rules, Rule{
 			Kind:     "AWS adapter",
 			Packages: []string{s + "/**"},
-			May:      slices.Concat(vocabulary, []string{path.Dir(s), awsCalls, "./**"}),
+			May:      slices.Concat(vocabulary, []string{path.Dir(s), awsCalls, waiting, "./**"}),
 			Outside:  awsSDK,
 			NotStd:   []string{"os/**", "net/http/**", "database/**", "testing/**", "log"},
 			NotUse:   processLog,
@@ -316,7 +326,7 @@ var outer = []Rule{{
 }, {
 	Kind:     "api",
 	Packages: []string{"internal/api/**"},
-	May:      slices.Concat(useCases, []string{"internal/config/**", "internal/telemetry/**", "./**"}),
+	May:      slices.Concat(useCases, []string{"internal/config/**", "internal/telemetry/**", waiting, "./**"}),
 	Outside: []string{
 		"github.com/danielgtaylor/huma/v2", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6",
 		"github.com/oklog/ulid/v2", "golang.org/x/oauth2",

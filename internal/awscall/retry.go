@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 // Nature says what it would mean to make a call twice.
@@ -38,7 +39,7 @@ func (p Policy) orDefault() Policy {
 	p.Most = or(p.Most, time.Second)
 	p.Total = or(p.Total, 8*time.Second)
 	if p.Wait == nil {
-		p.Wait = pause
+		p.Wait = pause.For
 	}
 	return p
 }
@@ -124,15 +125,4 @@ func (s *Pauses) Next(ctx context.Context) error {
 	span := min(s.p.First<<(s.n-1), s.p.Most)
 	d := span/2 + rand.N(span/2+1) //nolint:gosec // chance spreads load here, it hides nothing
 	return s.p.Wait(ctx, d)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

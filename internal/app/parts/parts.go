@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/oklog/ulid/v2"
+
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 // Identifiers returns a maker of identifiers that sort by time, also within a
@@ -28,10 +30,5 @@ func Identifiers(now func() time.Time) func(prefix string) string {
 
 // Sleep waits for d or until ctx ends.
 func Sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
+	_ = pause.For(ctx, d) // whoever asked looks at ctx
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 // MaxBody bounds the body of a request to a fake, in bytes.
@@ -124,7 +126,7 @@ func New(cfg Config) *Core {
 		c.cfg.Now = time.Now
 	}
 	if c.cfg.Sleep == nil {
-		c.cfg.Sleep = sleep
+		c.cfg.Sleep = pause.For
 	}
 	if c.cfg.RetryScale == 0 {
 		c.cfg.RetryScale = 1
@@ -145,20 +147,6 @@ func (c *Core) Start(app App) {
 	c.addKnobs()
 	if c.cfg.Seed > 0 {
 		c.Seed(c.cfg.Seed, app.Slot())
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

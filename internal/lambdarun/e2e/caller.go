@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 // caller calls a REST surface as a script would.
@@ -34,7 +36,7 @@ func (c *caller) call(ctx context.Context, method, path string, in, out any) err
 		if again, err = c.once(ctx, method, path, in, out); !again {
 			return err
 		}
-		if serr := sleep(ctx, 100*time.Millisecond); serr != nil {
+		if serr := pause.For(ctx, 100*time.Millisecond); serr != nil {
 			return serr
 		}
 	}
@@ -94,17 +96,5 @@ func list[T any](ctx context.Context, c *caller, path string) ([]T, error) {
 			return all, nil
 		}
 		cursor = "&cursor=" + url.QueryEscape(page.Next)
-	}
-}
-
-// sleep waits for d, or returns why ctx ended.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 
@@ -142,10 +143,10 @@ func (d *Running) Start(ctx context.Context) {
 
 // every has a function invoked until ctx ends. One that fails is invoked again
 // the next time.
-func (d *Running) every(ctx context.Context, pause time.Duration, name, event string) {
+func (d *Running) every(ctx context.Context, rest time.Duration, name, event string) {
 	for ctx.Err() == nil {
 		_, _ = d.functions[name].Invoke(context.WithoutCancel(ctx), []byte(event)) // counted by the function
-		if sleep(ctx, pause) != nil {
+		if pause.For(ctx, rest) != nil {
 			return
 		}
 	}
@@ -169,7 +170,7 @@ func (d *Running) Fire(ctx context.Context, con crm.ConnectionID, sync crm.SyncI
 		return nil
 	}
 	d.refired.Add(1)
-	if err := sleep(ctx, fireAgain); err != nil {
+	if err := pause.For(ctx, fireAgain); err != nil {
 		return err
 	}
 	_, _ = d.functions["pull"].Invoke(ctx, event) // goes to the queue of undelivered firings; the next one does its work

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 
@@ -84,7 +85,7 @@ func (d *Running) allDead(ctx context.Context, r *Run) (int, error) {
 		if waiting == 0 && depth.Dead > 0 && depth.Visible+depth.InFlight == 0 && d.poller.Pending() == 0 {
 			return depth.Dead, nil
 		}
-		if err := sleep(ctx, lookTime); err != nil {
+		if err := pause.For(ctx, lookTime); err != nil {
 			return 0, fmt.Errorf("%d messages, %d in hand and %d dead letters after %s", depth.Visible, depth.InFlight, depth.Dead, outageTime)
 		}
 	}

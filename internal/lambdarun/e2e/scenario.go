@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -252,7 +253,7 @@ func (r *Run) bySchedule(ctx context.Context) error {
 		if err := r.fire(ctx); err != nil {
 			return err
 		}
-		if err := sleep(ctx, wave); err != nil {
+		if err := pause.For(ctx, wave); err != nil {
 			return err
 		}
 	}
@@ -286,7 +287,7 @@ func (r *Run) byWebhook(ctx context.Context) error {
 		if err := r.typeWave(ctx, 1, n); err != nil {
 			return err
 		}
-		if err := sleep(ctx, wave); err != nil {
+		if err := pause.For(ctx, wave); err != nil {
 			return err
 		}
 	}
@@ -304,7 +305,7 @@ func (r *Run) typeWave(ctx context.Context, half, n int) error {
 		if err := r.typeIn(e); err != nil {
 			return err
 		}
-		if err := sleep(ctx, keystroke); err != nil {
+		if err := pause.For(ctx, keystroke); err != nil {
 			return err
 		}
 	}
@@ -423,7 +424,7 @@ func (r *Run) Rest(ctx context.Context) error {
 		} else if time.Since(since) >= calm {
 			return nil
 		}
-		if err := sleep(ctx, lookTime); err != nil {
+		if err := pause.For(ctx, lookTime); err != nil {
 			return fmt.Errorf("not at rest within %s: %s", restTime, what)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 )
@@ -221,7 +222,7 @@ func (d *deployed) create(ctx context.Context, o Stack) error {
 		default:
 			return fmt.Errorf("the stack is %s: %s", answer.Status, answer.Reason)
 		}
-		if err := sleep(ctx, lookTime); err != nil {
+		if err := pause.For(ctx, lookTime); err != nil {
 			return err
 		}
 	}
@@ -273,7 +274,7 @@ func (*deployed) Start(context.Context) {}
 func (d *deployed) Fire(ctx context.Context, con crm.ConnectionID, sync crm.SyncID) error {
 	d.hurry.Do(func() {
 		d.stops.add(background(ctx, func(ctx context.Context) {
-			for sleep(ctx, tickEvery) == nil {
+			for pause.For(ctx, tickEvery) == nil {
 				_, _ = d.invoke(ctx, []byte(`{"tick":true}`)) // the next one does it again
 			}
 		}))

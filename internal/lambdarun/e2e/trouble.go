@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 // otherVictims are the functions beside sync that trouble comes to, in turn.
@@ -47,19 +49,19 @@ func (d *Running) strike(ctx context.Context, name string, stall bool, limit tim
 		}
 		return f.Kill(true)
 	}
-	if sleep(ctx, time.Duration(d.chance()*float64(time.Second))) != nil {
+	if pause.For(ctx, time.Duration(d.chance()*float64(time.Second))) != nil {
 		return
 	}
 	for end := time.Now().Add(limit); time.Now().Before(end); {
-		if f.Busy() && sleep(ctx, time.Duration(math.Pow(d.chance(), 3)*within)) == nil && hit() {
+		if f.Busy() && pause.For(ctx, time.Duration(math.Pow(d.chance(), 3)*within)) == nil && hit() {
 			return
 		}
-		if sleep(ctx, time.Millisecond) != nil {
+		if pause.For(ctx, time.Millisecond) != nil {
 			return
 		}
 	}
 	for !f.Kill(false) && !d.functions["pull"].Kill(false) {
-		if sleep(ctx, 10*time.Millisecond) != nil {
+		if pause.For(ctx, 10*time.Millisecond) != nil {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/awscall"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 
@@ -103,14 +104,7 @@ func (q *Queue) pause(ctx context.Context, d time.Duration) error {
 	if q.opts.Retry.Wait != nil {
 		return q.opts.Retry.Wait(ctx, d)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause.For(ctx, d)
 }
 
 // copyDead sends dead letters back and deletes those that were sent.
