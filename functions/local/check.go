@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
@@ -27,7 +28,7 @@ func (d *demo) quiet(ctx context.Context) (engine.SyncStatus, error) {
 		Syncs []engine.SyncStatus `json:"syncs"`
 	}
 	err := until(ctx, settleTime, "coming to rest", func(ctx context.Context) (bool, error) {
-		_, err := d.api.call(ctx, http.MethodGet, d.path("/status"), nil, &status)
+		err := d.api.Call(ctx, http.MethodGet, d.path("/status"), nil, &status)
 		if err != nil || len(status.Syncs) != 1 {
 			return false, err
 		}
@@ -110,7 +111,7 @@ func (d *demo) checkCounts(status engine.SyncStatus, now [2]people) error {
 // linked lists the pairs: left ID to right ID.
 func (d *demo) linked(ctx context.Context) (map[crm.RecordID]crm.RecordID, error) {
 	pairs := map[crm.RecordID]crm.RecordID{}
-	err := each(ctx, d.api, d.syncPath("/records?state=in_sync"), func(v engine.RecordView) error {
+	err := apiclient.Each(ctx, d.api, d.syncPath("/records?state=in_sync"), func(v engine.RecordView) error {
 		l, r := v.ID, v.Partner
 		if v.Side == crm.Right {
 			l, r = r, l
@@ -197,7 +198,7 @@ func (d *demo) checkEverybody(now [2]people) error {
 func (d *demo) checkUnwritten(ctx context.Context, now [2]people) (n int, err error) {
 	var errs []error
 	for _, state := range []crm.State{crm.StateExcluded, crm.StateDuplicate} {
-		err := each(ctx, d.api, d.syncPath("/records?state="+string(state)), func(v engine.RecordView) error {
+		err := apiclient.Each(ctx, d.api, d.syncPath("/records?state="+string(state)), func(v engine.RecordView) error {
 			n++
 			i := v.Side.Index()
 			if !maps.Equal(d.before[i][v.ID], now[i][v.ID]) {
@@ -239,12 +240,12 @@ func (d *demo) edits(ctx context.Context) error {
 func (d *demo) edit(ctx context.Context, i int, field, there, value string) (time.Duration, error) {
 	started := time.Now()
 	knob := map[string]any{"fields": map[string]string{field: value}}
-	if _, err := newClient("", "").call(ctx, http.MethodPatch, d.recordURL(i, d.pair[i]), knob, nil); err != nil {
+	if err := apiclient.New("", "").Call(ctx, http.MethodPatch, d.recordURL(i, d.pair[i]), knob, nil); err != nil {
 		return 0, err
 	}
 	err := until(ctx, editTime, "the change of "+field+" in "+d.fakes[i].kind.name, func(ctx context.Context) (bool, error) {
 		var line fakekit.RecordLine
-		_, err := newClient("", "").call(ctx, http.MethodGet, d.recordURL(1-i, d.pair[1-i]), nil, &line)
+		err := apiclient.New("", "").Call(ctx, http.MethodGet, d.recordURL(1-i, d.pair[1-i]), nil, &line)
 		return line.Fields[there] == value, err
 	})
 	return time.Since(started), err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/app"
 	"github.com/lockstep-crm/lockstep/internal/config"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
@@ -77,7 +78,7 @@ type demo struct {
 	now      func() time.Time // of the program; nil = time.Now
 	remote   *app.Remote      // nil = the data folder
 	fakes    [2]*fakeServer   // left, right
-	api      *client
+	api      *apiclient.Client
 	conn     crm.Connection
 	sync     crm.Sync
 	before   [2]people       // what each app held at first
@@ -146,7 +147,7 @@ func (d *demo) start(ctx context.Context, conf config.Checked) (*program, error)
 		return nil, errors.Join(err, a.Close())
 	}
 	key, _ := a.AdminKey()
-	d.api = newClient(s.url, key.Reveal())
+	d.api = apiclient.New(s.url, key.Reveal())
 	d.progress = newProgress(d.screen, a.OpenRuns)
 	p := &program{app: a, server: s, ended: make(chan struct{})}
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -208,7 +209,7 @@ func (d *demo) connect(ctx context.Context) error {
 		var made struct {
 			ID crm.AccountID `json:"id"`
 		}
-		_, err := d.api.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+		err := d.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
 			"app": demoApps[i], "name": f.kind.name + " (fake)", "base_url": f.url, "credentials": f.kind.credentials,
 		}, &made)
 		if err != nil {
@@ -218,7 +219,7 @@ func (d *demo) connect(ctx context.Context) error {
 			OK     bool   `json:"ok"`
 			Detail string `json:"detail"`
 		}
-		if _, err := d.api.call(ctx, http.MethodPost, "/v1/accounts/"+string(made.ID)+"/test", nil, &test); err != nil {
+		if err := d.api.Call(ctx, http.MethodPost, "/v1/accounts/"+string(made.ID)+"/test", nil, &test); err != nil {
 			return err
 		}
 		if !test.OK {
@@ -226,7 +227,7 @@ func (d *demo) connect(ctx context.Context) error {
 		}
 		accounts[i] = made.ID
 	}
-	head, err := d.api.call(ctx, http.MethodPost, "/v1/connections?preset=hubspot-salesforce-contacts", map[string]any{
+	head, err := d.api.Do(ctx, http.MethodPost, "/v1/connections?preset=hubspot-salesforce-contacts", map[string]any{
 		"name": "HubSpot <-> Salesforce", "default_country": "US",
 		"left": map[string]any{"account": accounts[0]}, "right": map[string]any{"account": accounts[1]},
 	}, &d.conn)
@@ -243,7 +244,7 @@ func (d *demo) suggested(ctx context.Context, etag string) error {
 			Mappings []crm.Mapping `json:"mappings"`
 		} `json:"items"`
 	}
-	if _, err := d.api.call(ctx, http.MethodGet, d.path("/suggestions"), nil, &suggestions); err != nil {
+	if err := d.api.Call(ctx, http.MethodGet, d.path("/suggestions"), nil, &suggestions); err != nil {
 		return err
 	}
 	if len(suggestions.Items) != 1 || len(d.conn.Syncs) != 1 {
@@ -255,7 +256,7 @@ func (d *demo) suggested(ctx context.Context, etag string) error {
 		ID: "birthday", Left: []string{"birthday"}, Right: []string{"Birthdate"}, Direction: crm.DirectionBoth, Origin: "custom",
 		Transform: crm.Transform{Type: crm.TransformDate},
 	})
-	if _, err := d.api.call(ctx, http.MethodPatch, d.path(""), map[string]any{"syncs": d.conn.Syncs}, &d.conn, "If-Match", etag); err != nil {
+	if _, err := d.api.Do(ctx, http.MethodPatch, d.path(""), map[string]any{"syncs": d.conn.Syncs}, &d.conn, "If-Match", etag); err != nil {
 		return err
 	}
 	d.sync = d.conn.Syncs[0]
@@ -276,7 +277,7 @@ func (d *demo) hear(ctx context.Context) error {
 			URL string `json:"url"`
 		} `json:"items"`
 	}
-	if _, err := d.api.call(ctx, http.MethodGet, d.path("/webhooks"), nil, &hooks); err != nil {
+	if err := d.api.Call(ctx, http.MethodGet, d.path("/webhooks"), nil, &hooks); err != nil {
 		return err
 	}
 	if len(hooks.Items) != len(d.fakes) {
@@ -284,7 +285,7 @@ func (d *demo) hear(ctx context.Context) error {
 	}
 	for i, f := range d.fakes {
 		knob := map[string]any{"url": hooks.Items[i].URL, "secret": f.kind.hookSecret}
-		if _, err := newClient(f.url, "").call(ctx, http.MethodPut, "/_fake/webhooks", knob, nil); err != nil {
+		if err := apiclient.New(f.url, "").Call(ctx, http.MethodPut, "/_fake/webhooks", knob, nil); err != nil {
 			return err
 		}
 	}
@@ -297,11 +298,11 @@ const planTime, runTime = 20 * time.Minute, 40 * time.Minute
 // planAndApply works out what would be done, shows it, and does it.
 func (d *demo) planAndApply(ctx context.Context) error {
 	var plan engine.PlanView
-	if _, err := d.api.call(ctx, http.MethodPost, d.syncPath("/plans"), nil, &plan); err != nil {
+	if err := d.api.Call(ctx, http.MethodPost, d.syncPath("/plans"), nil, &plan); err != nil {
 		return err
 	}
 	err := until(ctx, planTime, "the plan", func(ctx context.Context) (bool, error) {
-		_, err := d.api.call(ctx, http.MethodGet, "/v1/plans/"+string(plan.ID), nil, &plan)
+		err := d.api.Call(ctx, http.MethodGet, "/v1/plans/"+string(plan.ID), nil, &plan)
 		return plan.State == engine.RunDone, err
 	})
 	if err != nil {
@@ -313,12 +314,12 @@ func (d *demo) planAndApply(ctx context.Context) error {
 		return err
 	}
 	var run engine.Run
-	if _, err := d.api.call(ctx, http.MethodPost, "/v1/plans/"+string(plan.ID)+"/apply", nil, &run); err != nil {
+	if err := d.api.Call(ctx, http.MethodPost, "/v1/plans/"+string(plan.ID)+"/apply", nil, &run); err != nil {
 		return err
 	}
 	d.screen.say("\nApplying it:")
 	err = until(ctx, runTime, "applying the plan", func(ctx context.Context) (bool, error) {
-		_, err := d.api.call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, &run)
+		err := d.api.Call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, &run)
 		return !isOpen(run), err
 	})
 	d.progress.look(ctx)
@@ -334,7 +335,7 @@ func (d *demo) planAndApply(ctx context.Context) error {
 // showChanges prints one change of each kind.
 func (d *demo) showChanges(ctx context.Context, id crm.PlanID) error {
 	shown := map[string]bool{}
-	return each(ctx, d.api, "/v1/plans/"+string(id)+"/changes", func(c engine.Change) error {
+	return apiclient.Each(ctx, d.api, "/v1/plans/"+string(id)+"/changes", func(c engine.Change) error {
 		kind := string(c.Action) + c.Code
 		if c.Action == crm.Created {
 			kind += string(c.Side)
@@ -396,8 +397,8 @@ func (d *demo) invite(p *program) {
 	say("\nBoth are kept in step until Ctrl-C. Edit somebody in one app, and look at the other:")
 	say("  curl -X PATCH %s -d '{\"fields\": {\"jobtitle\": \"Pilot\"}}'", d.recordURL(0, d.pair[0]))
 	say("  curl %s", d.recordURL(1, d.pair[1]))
-	say("Lockstep's own API is described at %s/v1/openapi.json; the key is %s:", p.server.url, d.api.key)
-	say("  curl -H 'Authorization: Bearer %s' %s%s/status", d.api.key, p.server.url, d.path(""))
+	say("Lockstep's own API is described at %s/v1/openapi.json; the key is %s:", p.server.url, d.api.Key)
+	say("  curl -H 'Authorization: Bearer %s' %s%s/status", d.api.Key, p.server.url, d.path(""))
 	for _, f := range d.fakes {
 		say("What else can be done to %s, such as failing calls or dropping webhooks: %s/_fake/openapi.json", f.kind.name, f.url)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/config"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -135,7 +136,7 @@ func TestS19_AuthorizedAgain(t *testing.T) {
 		status := func(want crm.Status) {
 			t.Helper()
 			err := until(ctx, 20*time.Second, "status "+string(want), func(ctx context.Context) (bool, error) {
-				_, err := s.api.call(ctx, http.MethodGet, s.path(""), nil, &s.conn)
+				err := s.api.Call(ctx, http.MethodGet, s.path(""), nil, &s.conn)
 				return s.conn.Status == want, err
 			})
 			if err != nil {
@@ -150,7 +151,7 @@ func TestS19_AuthorizedAgain(t *testing.T) {
 		var test struct {
 			OK bool `json:"ok"`
 		}
-		if _, err := s.api.call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil, &test); err != nil || !test.OK {
+		if err := s.api.Call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil, &test); err != nil || !test.OK {
 			t.Fatalf("the test of the account: %v, %v", test.OK, err)
 		}
 		status(crm.StatusActive)
@@ -311,11 +312,11 @@ func (d *demo) resync(t *testing.T) {
 		before[i] = d.requests(t, i)
 	}
 	var run engine.Run
-	if _, err := d.api.call(ctx, http.MethodPost, d.syncPath("/resync"), nil, &run); err != nil {
+	if err := d.api.Call(ctx, http.MethodPost, d.syncPath("/resync"), nil, &run); err != nil {
 		t.Fatal(err)
 	}
 	err := until(ctx, 5*time.Minute, "the resync", func(ctx context.Context) (bool, error) {
-		_, err := d.api.call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, &run)
+		err := d.api.Call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, &run)
 		return !isOpen(run), err
 	})
 	if err != nil {
@@ -357,7 +358,7 @@ func writes(endpoint string) bool {
 func (d *demo) requests(t *testing.T, side int) fakekit.Requests {
 	t.Helper()
 	var out fakekit.Requests
-	if _, err := newClient(d.fakes[side].url, "").call(t.Context(), http.MethodGet, "/_fake/requests", nil, &out); err != nil {
+	if err := apiclient.New(d.fakes[side].url, "").Call(t.Context(), http.MethodGet, "/_fake/requests", nil, &out); err != nil {
 		t.Fatal(err)
 	}
 	return out

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
@@ -47,7 +48,7 @@ func TestS8_KilledDuringFirstSync(t *testing.T) {
 		var begun struct {
 			Runs []engine.Run `json:"runs"`
 		}
-		if _, err := s.api.call(ctx, http.MethodPost, s.path("/start"), nil, &begun); err != nil {
+		if err := s.api.Call(ctx, http.MethodPost, s.path("/start"), nil, &begun); err != nil {
 			t.Fatal(err)
 		}
 		if len(begun.Runs) != 1 {
@@ -101,7 +102,7 @@ func (d *demo) seedDumps(t *testing.T) {
 func (s *served) waitRun(t *testing.T, run *engine.Run, done int64) {
 	t.Helper()
 	err := until(t.Context(), 5*time.Minute, "the run", func(ctx context.Context) (bool, error) {
-		_, err := s.api.call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, run)
+		err := s.api.Call(ctx, http.MethodGet, "/v1/runs/"+string(run.ID), nil, run)
 		return !isOpen(*run) || done > 0 && run.Done >= done, err
 	})
 	if err != nil {
@@ -126,9 +127,9 @@ func (s *served) sampleBase(t *testing.T) {
 		l := ids[i*len(ids)/sample]
 		var v engine.RecordView
 		err := until(ctx, 30*time.Second, "a look at "+string(l), func(ctx context.Context) (bool, error) {
-			_, err := s.api.call(ctx, http.MethodGet, s.syncPath("/records/left/"+string(l)), nil, &v)
-			var refused *refusal
-			if errors.As(err, &refused) && refused.status == http.StatusServiceUnavailable {
+			err := s.api.Call(ctx, http.MethodGet, s.syncPath("/records/left/"+string(l)), nil, &v)
+			var refused *apiclient.Refusal
+			if errors.As(err, &refused) && refused.Status == http.StatusServiceUnavailable {
 				return false, nil // HubSpot's calls are spent for the moment
 			}
 			return err == nil, err
@@ -171,7 +172,7 @@ func baseText(b any) (string, error) {
 
 func (s *served) noDeadLetters(t *testing.T) {
 	t.Helper()
-	err := each(t.Context(), s.api, "/v1/dead-letters?connection="+string(s.conn.ID), func(d engine.DeadItem) error {
+	err := apiclient.Each(t.Context(), s.api, "/v1/dead-letters?connection="+string(s.conn.ID), func(d engine.DeadItem) error {
 		return fmt.Errorf("work on %d records was given up: %s", len(d.Records), d.Code)
 	})
 	if err != nil {
@@ -250,7 +251,7 @@ func (s *served) settings(t *testing.T) []string {
 	var out []string
 	for _, path := range []string{s.path(""), "/v1/accounts", s.path("/webhooks")} {
 		var v json.RawMessage
-		if _, err := s.api.call(t.Context(), http.MethodGet, path, nil, &v); err != nil {
+		if err := s.api.Call(t.Context(), http.MethodGet, path, nil, &v); err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, lastDelivery.ReplaceAllString(string(v), ""))

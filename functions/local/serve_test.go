@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 )
 
@@ -108,10 +109,10 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 			t.Errorf("start %d: the key is shown: %v", start+1, shown)
 		}
 		url := regexp.MustCompile(`http://[0-9.:]+`).FindString(out.String())
-		if _, err := newClient(url, strings.TrimSpace(string(key))).call(ctx, http.MethodGet, "/v1/apps", nil, nil); err != nil {
+		if err := apiclient.New(url, strings.TrimSpace(string(key))).Call(ctx, http.MethodGet, "/v1/apps", nil, nil); err != nil {
 			t.Error(err)
 		}
-		if _, err := newClient(url, "").call(ctx, http.MethodGet, "/v1/apps", nil, nil); err == nil {
+		if err := apiclient.New(url, "").Call(ctx, http.MethodGet, "/v1/apps", nil, nil); err == nil {
 			t.Error("the surface answered without a key")
 		}
 		stop()

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 )
 
 const testKey = "key-of-a-test-and-nothing-else"
@@ -123,7 +125,7 @@ func newServed(t *testing.T, people int, on storage) *served {
 	for i, app := range demoApps {
 		s.fakes[i] = spawnFake(t, app, people)
 	}
-	s.api = newClient("http://"+s.addr, testKey)
+	s.api = apiclient.New("http://"+s.addr, testKey)
 	s.start(t)
 	return s
 }
@@ -152,7 +154,7 @@ func (s *served) start(t *testing.T) {
 			return false, fmt.Errorf("the program ended: %s", s.child.errs)
 		default:
 		}
-		_, err := s.api.call(ctx, http.MethodGet, "/v1/health", nil, nil)
+		err := s.api.Call(ctx, http.MethodGet, "/v1/health", nil, nil)
 		return err == nil, nil
 	})
 	if err != nil {

@@ -274,6 +274,13 @@ var notOnTop = []string{
 }
 
 var outer = []Rule{{
+	Kind:     "client of the API",
+	Packages: []string{"internal/apiclient"},
+	May:      []string{waiting},
+	NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
+	NotUse:   processLog,
+	Reason:   "it calls what is published as a user's script would; our own types would hide what a user meets",
+}, {
 	Kind:     "use case",
 	Packages: []string{"internal/engine/**", "internal/report/**"},
 	May:      slices.Concat(vocabulary, pure, ports, []string{"./**"}),

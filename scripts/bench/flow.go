@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 )
 
@@ -72,7 +73,7 @@ func (c *client) hook(ctx context.Context, con string) (string, error) {
 			URL  string `json:"url"`
 		} `json:"items"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/connections/"+con+"/webhooks", nil, &hooks); err != nil {
+	if err := c.Call(ctx, http.MethodGet, "/v1/connections/"+con+"/webhooks", nil, &hooks); err != nil {
 		return "", err
 	}
 	for _, h := range hooks.Items {
@@ -85,13 +86,9 @@ func (c *client) hook(ctx context.Context, con string) (string, error) {
 
 // contactIDs lists the fake's contacts as any client of HubSpot would.
 func contactIDs(ctx context.Context, hub string) ([]string, error) {
+	app := apiclient.New(hub, hubspotfake.PrivateToken)
 	var ids []string
 	for after := "0"; ; {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, hub+"/crm/v3/objects/contacts?limit=100&after="+after, http.NoBody)
-		if err != nil {
-			return nil, err
-		}
-		req.Header.Set("Authorization", "Bearer "+hubspotfake.PrivateToken)
 		var page struct {
 			Results []struct {
 				ID string `json:"id"`
@@ -102,7 +99,7 @@ func contactIDs(ctx context.Context, hub string) ([]string, error) {
 				} `json:"next"`
 			} `json:"paging"`
 		}
-		if err := fetch(req, &page); err != nil {
+		if err := app.Call(ctx, http.MethodGet, "/crm/v3/objects/contacts?limit=100&after="+after, nil, &page); err != nil {
 			return nil, fmt.Errorf("list the fake's contacts: %w", err)
 		}
 		for _, r := range page.Results {
@@ -116,23 +113,6 @@ func contactIDs(ctx context.Context, hub string) ([]string, error) {
 		return nil, fmt.Errorf("the fake has only %d contacts", len(ids))
 	}
 	return ids, nil
-}
-
-// fetch sends a request and reads its JSON answer.
-func fetch(req *http.Request, out any) error {
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s: %.300s", resp.Status, b)
-	}
-	return json.Unmarshal(b, out)
 }
 
 // delivery is the body of one with a change of as many contacts as fit.

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 )
@@ -96,7 +95,7 @@ func serve(ctx context.Context, binary string, people int) (program *exec.Cmd, c
 		}
 		program, stops = cmd, append(stops, end)
 	}
-	return program, &client{base: "http://" + address, hub: "http://" + hub, force: "http://" + force}, stop, nil
+	return program, &client{Client: apiclient.New("http://"+address, benchKey), hub: "http://" + hub, force: "http://" + force}, stop, nil
 }
 
 func firstOf(a, b error) error {
@@ -157,39 +156,9 @@ func highWater(pid int) (float64, error) {
 }
 
 // client drives the program as a user would, over the two fakes.
-type client struct{ base, hub, force string }
-
-func (c *client) call(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+benchKey)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, b)
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(b, out)
+type client struct {
+	*apiclient.Client
+	hub, force string
 }
 
 // firstSync connects the two fakes, waits until everybody is in step, and
@@ -202,13 +171,13 @@ func (c *client) firstSync(ctx context.Context) (connection string, err error) {
 		ID string `json:"id"`
 	}
 	var left, right, con id
-	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+	if err := c.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
 		"app": "hubspot", "name": "left", "base_url": c.hub,
 		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
 	}, &left); err != nil {
 		return "", err
 	}
-	if err := c.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+	if err := c.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
 		"app": "salesforce", "name": "right", "base_url": c.force,
 		"credentials": map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
 	}, &right); err != nil {
@@ -220,16 +189,16 @@ func (c *client) firstSync(ctx context.Context) (connection string, err error) {
 		} `json:"items"`
 	}
 	for _, a := range []string{left.ID, right.ID} { // by which the accounts become known
-		if err := c.call(ctx, http.MethodPost, "/v1/accounts/"+a+"/test", nil, nil); err != nil {
+		if err := c.Call(ctx, http.MethodPost, "/v1/accounts/"+a+"/test", nil, nil); err != nil {
 			return "", err
 		}
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/presets", nil, &presets); err != nil {
+	if err := c.Call(ctx, http.MethodGet, "/v1/presets", nil, &presets); err != nil {
 		return "", err
 	}
 	syncs := presets.Items[0].Syncs
 	syncs[0]["schedule"] = "manual"
-	if err := c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+	if err := c.Call(ctx, http.MethodPost, "/v1/connections", map[string]any{
 		"name": "bench", "default_country": "US",
 		"left": map[string]string{"account": left.ID}, "right": map[string]string{"account": right.ID}, "syncs": syncs,
 	}, &con); err != nil {
@@ -238,7 +207,7 @@ func (c *client) firstSync(ctx context.Context) (connection string, err error) {
 	var started struct {
 		Runs []id `json:"runs"`
 	}
-	if err := c.call(ctx, http.MethodPost, "/v1/connections/"+con.ID+"/start", nil, &started); err != nil {
+	if err := c.Call(ctx, http.MethodPost, "/v1/connections/"+con.ID+"/start", nil, &started); err != nil {
 		return "", err
 	}
 	return con.ID, c.wait(ctx, started.Runs[0].ID)
@@ -247,7 +216,7 @@ func (c *client) firstSync(ctx context.Context) (connection string, err error) {
 // ready waits until the program listens.
 func (c *client) ready(ctx context.Context) error {
 	for {
-		if c.call(ctx, http.MethodGet, "/v1/health", nil, nil) == nil {
+		if c.Call(ctx, http.MethodGet, "/v1/health", nil, nil) == nil {
 			return nil
 		}
 		select {
@@ -266,7 +235,7 @@ func (c *client) wait(ctx context.Context, run string) error {
 			Done  int    `json:"done"`
 			Total int    `json:"total"`
 		}
-		if err := c.call(ctx, http.MethodGet, "/v1/runs/"+run, nil, &r); err != nil {
+		if err := c.Call(ctx, http.MethodGet, "/v1/runs/"+run, nil, &r); err != nil {
 			return err
 		}
 		if r.State == "done" {

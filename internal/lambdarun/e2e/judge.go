@@ -10,6 +10,7 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
@@ -140,7 +141,7 @@ func (r *Run) judgeDead(ctx context.Context, add func(Figure)) error {
 	add(figure("unreadable records that became dead items", fmt.Sprint(len(r.poisoned)), len(given), len(given) == len(r.poisoned)))
 	add(none("dead items of other records", strangers))
 	add(figure("dead items sent again by POST /v1/dead-letters/redrive", fmt.Sprint(len(r.dead)), r.redriven, r.redriven == len(r.dead)))
-	left, err := list[engine.DeadItem](ctx, &r.api, "/v1/dead-letters?")
+	left, err := apiclient.List[engine.DeadItem](ctx, &r.api, "/v1/dead-letters")
 	add(figure("dead items in the end", "0", len(left), len(left) == 0))
 	return err
 }

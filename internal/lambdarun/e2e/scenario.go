@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/pause"
@@ -51,13 +52,17 @@ type Result struct {
 	Took     time.Duration
 }
 
+// apiTries bounds the attempts of a call that only reads: the function may be
+// killed while it answers.
+const apiTries = 20
+
 // Run is a scenario under way.
 type Run struct {
 	Scenario
 	Deployment Deployment
 
 	apps     [2]*app
-	api      caller
+	api      apiclient.Client
 	conn     crm.Connection
 	pairs    map[string]string // left to right, after the first sync
 	edits    []edit
@@ -89,8 +94,8 @@ func (s Scenario) Play(ctx context.Context, open func(ctx context.Context, hosts
 	for i, a := range r.apps {
 		r.before[i] = a.addresses()
 	}
-	r.api = caller{client: httpClient(time.Minute)}
-	r.api.base, r.api.key = r.Deployment.Address()
+	r.api = apiclient.Client{HTTP: httpClient(time.Minute), Tries: apiTries}
+	r.api.Base, r.api.Key = r.Deployment.Address()
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -129,14 +134,14 @@ func (r *Run) connect(ctx context.Context) error {
 		var made struct {
 			ID string `json:"id"`
 		}
-		if err := r.api.call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": a.name, "name": "fake", "base_url": a.url, "credentials": a.credentials}, &made); err != nil {
+		if err := r.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": a.name, "name": "fake", "base_url": a.url, "credentials": a.credentials}, &made); err != nil {
 			return err
 		}
 		var test struct {
 			OK     bool   `json:"ok"`
 			Detail string `json:"detail"`
 		}
-		if err := r.api.call(ctx, http.MethodPost, "/v1/accounts/"+made.ID+"/test", nil, &test); err != nil {
+		if err := r.api.Call(ctx, http.MethodPost, "/v1/accounts/"+made.ID+"/test", nil, &test); err != nil {
 			return err
 		}
 		if !test.OK {
@@ -154,7 +159,7 @@ func (r *Run) connect(ctx context.Context) error {
 	if err := json.Unmarshal(b, &syncs); err != nil {
 		return err
 	}
-	return r.api.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+	return r.api.Call(ctx, http.MethodPost, "/v1/connections", map[string]any{
 		"name": "end to end", "default_country": "US", "left": map[string]string{"account": ids[0]}, "right": map[string]string{"account": ids[1]}, "syncs": stated(syncs),
 	}, &r.conn)
 }
@@ -194,7 +199,7 @@ func (r *Run) trouble(n int) Trouble {
 
 // firstSync starts the connection and plans the edits from who is linked then.
 func (r *Run) firstSync(ctx context.Context) error {
-	if err := r.api.call(ctx, http.MethodPost, r.path("/start"), nil, nil); err != nil {
+	if err := r.api.Call(ctx, http.MethodPost, r.path("/start"), nil, nil); err != nil {
 		return err
 	}
 	r.Deployment.Start(ctx)
@@ -223,7 +228,7 @@ func (r *Run) firstSync(ctx context.Context) error {
 
 // linked lists who is linked: left ID to right ID.
 func (r *Run) linked(ctx context.Context) (map[string]string, error) {
-	views, err := list[engine.RecordView](ctx, &r.api, r.path("/syncs/contacts/records?state=in_sync&"))
+	views, err := apiclient.List[engine.RecordView](ctx, &r.api, r.path("/syncs/contacts/records?state=in_sync"))
 	out := map[string]string{}
 	for _, v := range views {
 		l, rt := string(v.ID), string(v.Partner)
@@ -273,7 +278,7 @@ func (r *Run) byWebhook(ctx context.Context) error {
 			URL string `json:"url"`
 		} `json:"items"`
 	}
-	if err := r.api.call(ctx, http.MethodGet, r.path("/webhooks"), nil, &hooks); err != nil {
+	if err := r.api.Call(ctx, http.MethodGet, r.path("/webhooks"), nil, &hooks); err != nil {
 		return err
 	}
 	if len(hooks.Items) != len(r.apps) {
@@ -355,14 +360,14 @@ func (r *Run) withPoison(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if r.dead, err = list[engine.DeadItem](ctx, &r.api, "/v1/dead-letters?"); err != nil {
+	if r.dead, err = apiclient.List[engine.DeadItem](ctx, &r.api, "/v1/dead-letters"); err != nil {
 		return err
 	}
 	r.apps[0].poison.plant()
 	var sent struct {
 		Sent int `json:"sent"`
 	}
-	if err := r.api.call(ctx, http.MethodPost, "/v1/dead-letters/redrive", nil, &sent); err != nil {
+	if err := r.api.Call(ctx, http.MethodPost, "/v1/dead-letters/redrive", nil, &sent); err != nil {
 		return err
 	}
 	r.redriven = sent.Sent
@@ -443,7 +448,7 @@ func (r *Run) underWay(ctx context.Context) (string, error) {
 	var status struct {
 		Syncs []engine.SyncStatus `json:"syncs"`
 	}
-	if err := r.api.call(ctx, http.MethodGet, r.path("/status"), nil, &status); err != nil {
+	if err := r.api.Call(ctx, http.MethodGet, r.path("/status"), nil, &status); err != nil {
 		return "the status", err
 	}
 	if len(status.Syncs) != 1 {
