@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/lockstep-crm/lockstep/internal/app"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
@@ -39,9 +40,12 @@ func remote(ctx context.Context, w *world) (*app.Remote, error) {
 	return &app.Remote{Storage: names, SDK: func(string) aws.Config { return c }}, nil
 }
 
-// sdkConfig is region, credentials and endpoints as the AWS tools find them.
+// sdkConfig is region, credentials and endpoints as the AWS tools find them. As
+// in the functions the SDK itself logs nothing: what is wrong with a call is in
+// its error, and lines of another form, such as on a call that was broken off,
+// would stand between ours.
 func sdkConfig(ctx context.Context, op string) (aws.Config, error) {
-	c, err := awsconfig.LoadDefaultConfig(ctx)
+	c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return c, fault.New(op, fault.Invalid, "invalid_config", "the settings of the AWS tools cannot be read: "+err.Error())
 	}
