@@ -344,6 +344,10 @@ func (s crashStore) BatchGet(ctx context.Context, ks []store.Key) (out []store.I
 	return out, err
 }
 
+func (s crashStore) BatchGetStale(ctx context.Context, ks []store.Key) ([]store.Item, error) {
+	return s.BatchGet(ctx, ks)
+}
+
 func (s crashStore) Write(ctx context.Context, w store.Write) (v int64, err error) {
 	if e := s.b.io("store", func() { v, err = s.Store.Write(ctx, w) }); e != nil {
 		return 0, e

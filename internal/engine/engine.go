@@ -52,6 +52,7 @@ type Tuning struct {
 	DeleteFloor  int64         // deletions in an hour always allowed; 50
 	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
 	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
+	StaleFor     time.Duration // longest that an eventually consistent read may lag behind; 1 min
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -70,6 +71,7 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.SweepEvery, 24*time.Hour)
 	def(&t.DeleteFloor, 50)
 	def(&t.DeleteShare, 0.10)
+	def(&t.StaleFor, time.Minute)
 	def(&t.AgendaFor, 10*time.Minute)
 	return t
 }
@@ -89,7 +91,8 @@ type Engine struct {
 
 	mu       sync.Mutex
 	compiled map[compileKey]*reconcile.Settings
-	leases   map[scope]observedLease
+	leases   map[scope]sighting   // of held leases
+	written  map[scope]sighting   // of the epoch in which links were last written
 	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
 	rests    map[scope]*rest          // of syncs that could not be attended to
@@ -116,7 +119,7 @@ func New(c Config) (*Engine, error) {
 		c.Mark = func(string) {}
 	}
 	c.Tuning = c.Tuning.withDefaults()
-	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]observedLease{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}}, nil
+	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]sighting{}, written: map[scope]sighting{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}}, nil
 }
 
 // guard names one safety measure that a test may remove to see that its

@@ -28,6 +28,7 @@ const (
 	guardMissingConfirm guard = "missing_confirm"  // records missing from a listing are read before they count
 	guardSeenAfterWrite guard = "seen_after_write" // what we wrote is remembered as seen
 	guardParkDurable    guard = "park_durable"     // parked work is stored before its message is acknowledged
+	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
 // Guards lists all of them, for the table that removes one at a time.
@@ -36,4 +37,5 @@ var guards = []guard{
 	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
+	guardStaleReads,
 }

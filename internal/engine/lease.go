@@ -16,6 +16,7 @@ type lease struct {
 	Epoch   int64     `json:"epoch"`
 	Until   time.Time `json:"until"`
 	Intent  []byte    `json:"intent,omitempty"` // as intent.encode made it; outlives its owner until it is recovered
+	Wrote   int64     `json:"wrote,omitempty"`  // the last epoch in which links may have been written
 	version int64
 }
 
@@ -91,7 +92,7 @@ func (s *session) hold(ctx context.Context, intent []byte) error {
 
 // takeFrom takes the lease over the version that was read.
 func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) error {
-	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Intent: intent, version: held.version}
+	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Intent: intent, Wrote: held.wrote(), version: held.version}
 	w, err := mine.write(s.scope)
 	if err != nil {
 		return err
@@ -108,7 +109,25 @@ func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) erro
 		return err
 	}
 	s.lease = mine
+	s.since(s.written, s.scope, mine.Wrote, s.Now()) // so that the time begins to count
 	return nil
+}
+
+// writesLinks notes, before the fact, that links change under the lease.
+func (s *session) writesLinks() {
+	if s.lease != nil {
+		s.lease.Wrote = s.lease.Epoch
+	}
+}
+
+// mayReadStale reports whether links that were read with eventual consistency
+// say what they say now: nobody wrote one for so long under our own eyes. As
+// with a lease, no other clock is trusted.
+func (s *session) mayReadStale() bool {
+	if s.lease == nil || !s.on(guardStaleReads) {
+		return s.lease != nil
+	}
+	return s.lease.Wrote != s.lease.Epoch && s.since(s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
 }
 
 // dropIntent removes the intent that the lease carries, once it is recovered.
@@ -128,7 +147,16 @@ func (s *session) dropIntent(ctx context.Context) error {
 
 // freed is the lease with nobody holding it. An intent that it still carries stays.
 func (l *lease) freed() *lease {
-	return &lease{Epoch: l.Epoch, Intent: l.Intent, version: l.version}
+	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, version: l.version}
+}
+
+// wrote is the last epoch in which links may have been written: of a holder
+// that is gone without a word nobody knows.
+func (l *lease) wrote() int64 {
+	if l.Owner != "" {
+		return l.Epoch
+	}
+	return l.Wrote
 }
 
 // release gives the lease back early; a failure only means that others wait for it to run out.
@@ -146,10 +174,23 @@ func (s *session) release(ctx context.Context) {
 	s.lease = nil
 }
 
-// observedLease is a held lease as this process first saw it.
-type observedLease struct {
+// sighting is when this process first saw a sync at some version.
+type sighting struct {
 	version int64
 	at      time.Time
+}
+
+// since returns how long a sync has been at version under our own eyes, and
+// begins to count when it was at another one.
+func (e *Engine) since(seen map[scope]sighting, sc scope, version int64, now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	first, ok := seen[sc]
+	if !ok || first.version != version || now.Before(first.at) {
+		first = sighting{version, now}
+		seen[sc] = first
+	}
+	return now.Sub(first.at)
 }
 
 // heldFor returns how long a held lease must still be respected. Only time
@@ -157,12 +198,5 @@ type observedLease struct {
 // clock elsewhere cannot let two writers in: a dead holder's lease is taken
 // over once it stood unchanged for a whole lease under our eyes.
 func (e *Engine) heldFor(sc scope, version int64, now time.Time) time.Duration {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	seen, ok := e.leases[sc]
-	if !ok || seen.version != version || now.Before(seen.at) {
-		seen = observedLease{version, now}
-		e.leases[sc] = seen
-	}
-	return e.Tuning.Lease - now.Sub(seen.at)
+	return e.Tuning.Lease - e.since(e.leases, sc, version, now)
 }

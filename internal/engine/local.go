@@ -55,6 +55,7 @@ func (e *Engine) ForgetLeases(ctx context.Context, ws crm.WorkspaceID) error {
 		if err != nil || held.Owner == "" {
 			return err
 		}
+		held.Wrote = held.wrote()
 		w, err := held.freed().write(sc)
 		if err != nil {
 			return err

@@ -94,6 +94,7 @@ func (s *session) moveLink(ctx context.Context, u, survivor *unit) error {
 		}
 		ws = addWrite(ws, s.counts(), gone, time.Time{})
 	}
+	s.writesLinks()
 	if err := s.Store.Transact(ctx, ws); err != nil {
 		if fault.Is(err, fault.Conflict) {
 			return fault.Wrap("engine: follow merge", fault.Unavailable, err)

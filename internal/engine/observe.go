@@ -257,7 +257,7 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 			keys = append(keys, s.record(u.side.Other(), u.match.Record.ID))
 		}
 	}
-	items, err := s.batchGet(ctx, keys)
+	items, err := batchGet(s.Store.BatchGet).inParts(ctx, keys)
 	if err != nil {
 		return err
 	}

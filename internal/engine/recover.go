@@ -116,6 +116,7 @@ func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
 // recoverEntries returns the entries whose fate is still not known.
 func (s *session) recoverEntries(ctx context.Context, in *intent) ([]intentEntry, error) {
 	s.Mark("intent_recovered")
+	s.writesLinks()
 	var updates, creates []intentEntry
 	for _, e := range in.Entries {
 		if e.Create {

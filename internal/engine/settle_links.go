@@ -66,6 +66,7 @@ func (b *books) storeLinks(ctx context.Context) error {
 			return err
 		}
 	}
+	b.s.writesLinks()
 	n := len(b.once(b.aliases))
 	all := b.once(slices.Concat(b.aliases, b.links))
 	for _, w := range all {

@@ -139,7 +139,7 @@ func (s *session) gather(ctx context.Context, jobs []*job) ([]*unit, error) {
 			us = append(us, u)
 		}
 	}
-	if err := s.loadLinks(ctx, us); err != nil {
+	if err := s.loadHinted(ctx, us); err != nil {
 		return nil, err
 	}
 	return s.mergeEnds(us), nil
@@ -220,13 +220,20 @@ func (s *session) settled(l *link) bool {
 
 // loadLinks reads what is remembered of each unit's record, following aliases.
 func (s *session) loadLinks(ctx context.Context, us []*unit) error {
+	return s.loadLinksBy(ctx, us, s.Store.BatchGet)
+}
+
+// batchGet is how items are read.
+type batchGet func(context.Context, []store.Key) ([]store.Item, error)
+
+func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) error {
 	keys := make([]store.Key, len(us))
 	for i, u := range us {
 		keys[i] = s.record(u.side, u.id)
 	}
 	followed := map[*unit]crm.RecordID{}
 	for depth := 0; len(us) > 0 && depth < 4; depth++ {
-		items, err := s.batchGet(ctx, keys)
+		items, err := get.inParts(ctx, keys)
 		if err != nil {
 			return err
 		}
@@ -270,16 +277,23 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 	return nil
 }
 
-func (s *session) batchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+// inParts reads any number of items.
+func (get batchGet) inParts(ctx context.Context, keys []store.Key) ([]store.Item, error) {
 	out := make([]store.Item, 0, len(keys))
 	for part := range slices.Chunk(keys, 1000) {
-		items, err := s.Store.BatchGet(ctx, part)
+		items, err := get(ctx, part)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, items...)
 	}
 	return out, nil
+}
+
+// forget drops what was loaded of the unit's record.
+func (u *unit) forget() {
+	u.id = u.hint.ID // a merge's trace may have been followed
+	u.link, u.versions, u.before, u.born = nil, crm.PerSide[int64]{}, nil, ""
 }
 
 // adopt takes a stored link as the unit's own.

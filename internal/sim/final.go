@@ -136,6 +136,13 @@ func (w *world) start() {
 			w.tick()
 		}
 	})
+	if w.set.relook > 0 {
+		w.every(w.set.relook, func() {
+			w.ask("resync", func(ctx context.Context, e *engine.Engine) {
+				_, _ = e.StartRun(ctx, workspace, connection, syncID, engine.RunResync)
+			})
+		})
+	}
 	if w.set.interval > 0 {
 		w.every(w.set.interval, func() {
 			if !w.strike("schedule_lost") {

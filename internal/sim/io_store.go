@@ -91,11 +91,56 @@ func (s storeIO) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, 
 	return s.w.store.BatchGet(ctx, keys)
 }
 
+// staleFor is how long a read that may be stale may miss a write: far longer
+// than DynamoDB's copies differ, shorter than the engine allows for.
+func (s storeIO) staleFor() time.Duration { return s.w.set.tuning.StaleFor * 3 / 4 }
+
+// formerItem is what a key held before its last write.
+type formerItem struct {
+	store.Item
+	until time.Time
+}
+
+// BatchGetStale implements store.Store.
+func (s storeIO) BatchGetStale(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	items, err := s.BatchGet(ctx, keys)
+	if err != nil || !s.w.strike("stale_read") {
+		return items, err
+	}
+	for i, k := range keys {
+		if old, ok := s.w.former[k]; ok && s.w.now.Sub(old.until) < s.staleFor() {
+			items[i] = old.Item
+		}
+	}
+	return items, nil
+}
+
+// remember keeps what links are now, before they are written.
+func (s storeIO) remember(ctx context.Context, xs ...store.Write) {
+	if s.w.set.rate["stale_read"] == 0 {
+		return
+	}
+	for i := range xs {
+		k := xs[i].Item.Key
+		if !strings.HasPrefix(k.Partition, "l#") {
+			continue
+		}
+		now, err := s.w.store.Get(ctx, k)
+		if err != nil {
+			now = store.Item{Key: k} // not there
+		}
+		if now.Version != s.w.former[k].Version {
+			s.w.former[k] = formerItem{now, s.w.now}
+		}
+	}
+}
+
 // Write implements store.Store.
 func (s storeIO) Write(ctx context.Context, x store.Write) (int64, error) {
 	if err := s.before(opWrite); err != nil {
 		return 0, err
 	}
+	s.remember(ctx, x)
 	v, err := s.w.store.Write(ctx, x)
 	if err != nil {
 		return v, err
@@ -130,6 +175,7 @@ func (s storeIO) BatchWrite(ctx context.Context, xs []store.Write) ([]int64, []e
 	if s.w.cur != nil && len(xs) > 1 && s.w.strike("store_partial_batch") {
 		some = xs[:1+s.w.rng.n(len(xs)-1)]
 	}
+	s.remember(ctx, some...)
 	versions, errs := s.w.store.BatchWrite(ctx, some)
 	for i := range some {
 		if errs == nil || errs[i] == nil {
@@ -158,6 +204,7 @@ func (s storeIO) Transact(ctx context.Context, xs []store.Write) error {
 	if s.w.cur != nil && s.w.strike("store_transaction_cancelled") {
 		return unavailable("sim: store", false)
 	}
+	s.remember(ctx, xs...)
 	if err := s.w.store.Transact(ctx, xs); err != nil {
 		return err
 	}

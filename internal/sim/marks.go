@@ -71,6 +71,7 @@ var marksExpected = []string{
 	"row_conflict",
 	"row_gone",
 	"row_put_off",
+	"same_by_stale_read",
 	"send_failed",
 	"single_deleted",
 	"stale_alias",

@@ -15,7 +15,7 @@ var faultNames = []string{
 	"send_unavailable", "send_partial", "send_lost_reply", "receive_unavailable", "delivered_twice", "delete_failed",
 	"app_429", "app_quota", "app_5xx", "app_timeout", "app_slow", "app_malformed", "app_lost_reply", "rows_fail", "row_lost_reply",
 	"token_expired", "edit_between", "hook_lost", "hook_twice", "hook_delayed", "schedule_lost", "schedule_twice",
-	"stall", "stall_before_links", "not_found_blip", "edit_after_crash",
+	"stall", "stall_before_links", "not_found_blip", "edit_after_crash", "stale_read",
 }
 
 // usual is how often each fault strikes, in thousandths of its chances, where a
@@ -28,6 +28,7 @@ var usual = map[string]int{
 	"rows_fail": 120, "row_lost_reply": 200, "token_expired": 15, "edit_between": 60,
 	"hook_lost": 300, "hook_twice": 200, "hook_delayed": 200, "schedule_lost": 100, "schedule_twice": 100,
 	"stall": 1, "stall_before_links": 20, "not_found_blip": 10, "edit_after_crash": 500,
+	"stale_read": 300,
 }
 
 // settings is what a seed is about.
@@ -43,6 +44,7 @@ type settings struct {
 	rate     map[string]int
 	pause    time.Duration // mean time between edits
 	interval time.Duration // of scheduled pulls; 0 = never
+	relook   time.Duration // between full resyncs; 0 = never
 	hooks    bool
 	skewed   bool
 	apps     [2]modelapp.Options
@@ -52,6 +54,7 @@ type settings struct {
 	plain    bool // every record and field travels both ways
 	edits    bool // users delete, restore and merge too
 
+	slips       bool // users mostly fill in a field and take it back
 	newcomers   bool // users mostly make new people, on both sides and twice
 	floods      bool // users delete many records at once
 	resyncs     bool // an admin looks at everything again and again
@@ -88,6 +91,7 @@ func draw(c *chance, o *Options) settings {
 		s.apps[i] = drawApp(c, i)
 	}
 	s.tuning = engine.Tuning{
+		StaleFor:  time.Minute,
 		ChunkSize: pick(c, 5, 20, 100), LotSize: pick(c, 7, 30, 100), Window: pick(c, 2, 10), InboxAfter: pick(c, 3, 50),
 		DeleteFloor: pick[int64](c, 3, 50),
 	}

@@ -144,6 +144,10 @@ func (w *world) userDoes() {
 		w.userHandsOver(side, id)
 		return
 	}
+	if w.set.slips && id != "" && w.user.in(900) {
+		w.userSlips(side, id)
+		return
+	}
 	n := w.user.n(100)
 	if w.set.steady && n < 50 {
 		n = 34 + w.user.n(10)
@@ -168,7 +172,7 @@ func (w *world) userDoes() {
 	case n < 20:
 		w.userEdits(side, id, modelapp.Email)
 	case n < 24 && w.set.edits:
-		w.userBlanks(side, id)
+		w.userBlanks(side, id, w.anyField())
 	case n < 29 && w.set.edits:
 		w.act(side, id, connector.EventDeleted, "", func(a app) error { return a.delete(id) })
 	case n < 32 && w.set.edits:
@@ -214,11 +218,22 @@ func (w *world) userHandsOver(side crm.Side, id crm.RecordID) {
 	w.after(w.user.upTo(10*time.Second), func() { w.userCreates(side, email) })
 }
 
-func (w *world) userBlanks(side crm.Side, id crm.RecordID) {
-	name := w.anyField()
+func (w *world) userBlanks(side crm.Side, id crm.RecordID, name string) {
 	w.act(side, id, connector.EventChanged, "", func(a app) error {
 		return a.edit(id, crm.Fields{a.field(name): crm.NullValue()})
 	})
+}
+
+// userSlips fills a blank field and takes it back a moment later: the record is
+// then as it was, and something else in between.
+func (w *world) userSlips(side crm.Side, id crm.RecordID) {
+	a, name := w.apps[side.Index()], w.anyField()
+	if r, _ := a.get(id); !r.fields[a.field(name)].Blank() {
+		w.userBlanks(side, id, name)
+		return
+	}
+	w.userEdits(side, id, name)
+	w.after(w.user.upTo(2*time.Minute), func() { w.userBlanks(side, id, name) })
 }
 
 func (w *world) userRestores(side crm.Side) {

@@ -111,6 +111,18 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Trim, s.apps[i].Phones = false, false
 		}
 	},
+	// The store's copies differ for a while after each write, and users take
+	// back what they typed.
+	"copies": func(s *settings) {
+		s.model()
+		s.people, s.changes, s.slips, s.plain = 12, 90, true, true
+		s.hooks, s.interval, s.relook, s.pause = false, 0, time.Minute, 20*time.Second
+		s.tuning.StaleFor = 4 * time.Minute // several pulls
+		s.rate = map[string]int{"stale_read": 700}
+		for i := range s.apps {
+			s.apps[i].PageSize, s.apps[i].ReadBatch, s.apps[i].WriteBatch, s.apps[i].Lag = 100, 100, 100, 0
+		}
+	},
 	// Searches are as old as their index may be while users edit.
 	"stale": func(s *settings) {
 		s.model()

@@ -43,6 +43,7 @@ type world struct {
 	conn   *crm.Connection // as of item version connOf
 	connOf int64
 	pages  map[pageKey][]engine.Entry // of the log, decoded
+	former map[store.Key]formerItem   // of links, for reads that are stale
 	serial int64
 
 	store     *memstore.Store
@@ -75,7 +76,7 @@ type world struct {
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory(), pages: map[pageKey][]engine.Entry{},
+		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
 	w.set = draw(w.rng, o)

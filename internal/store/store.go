@@ -141,6 +141,11 @@ type Store interface {
 	// BatchGet reads up to 2,000 items, strongly consistent; the answer has one
 	// entry per key in order, with Version zero for absent ones. The same key may come twice.
 	BatchGet(ctx context.Context, keys []Key) ([]Item, error)
+	// BatchGetStale is BatchGet at half the price, eventually consistent: an
+	// item may be as it was a moment ago, or absent. Nobody bounds the moment;
+	// it is rarely more than a second
+	// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html).
+	BatchGetStale(ctx context.Context, keys []Key) ([]Item, error)
 	// Write makes one change and returns the item's new version (0 after Delete).
 	Write(ctx context.Context, w Write) (int64, error)
 	// BatchWrite makes up to 2,000 independent changes side by side, each with

@@ -19,6 +19,7 @@ type line struct {
 	name        string
 	read, write float64 // write holds the refused ones too: they are billed
 	limit       float64 // of write; 0 = none
+	readLimit   float64 // of read; 0 = none
 }
 
 func main() {
@@ -38,7 +39,13 @@ func show(lines []line) {
 		target, verdict := "", ""
 		if l.limit > 0 {
 			target, verdict = fmt.Sprintf("<= %.1f written", l.limit), "yes"
-			if l.write > l.limit {
+			if l.write > l.limit+0.005 {
+				verdict = "NO"
+			}
+		}
+		if l.readLimit > 0 {
+			target, verdict = fmt.Sprintf("<= %.1f read", l.readLimit), "yes"
+			if l.read > l.readLimit+0.005 { // as it is printed
 				verdict = "NO"
 			}
 		}

@@ -27,7 +27,7 @@ const (
 // bench is a bed on DynamoDB's stand-in.
 type bench struct {
 	*testbed.Bed
-	store *dynamostore.Store
+	store *linkReads
 	lines []line
 }
 
@@ -44,9 +44,11 @@ func measure(ctx context.Context) (lines []line, err error) {
 	}
 	clock := testbed.NewClock()
 	b := &bench{}
-	if b.store, err = dynamostore.New(client, tables, clock.Now, dynamostore.Options{}); err != nil {
+	s, err := dynamostore.New(client, tables, clock.Now, dynamostore.Options{})
+	if err != nil {
 		return nil, err
 	}
+	b.store = &linkReads{Store: s}
 	if b.Bed, err = testbed.New(ctx, testbed.Options{People: people, Clock: clock, Store: b.store}, nil); err != nil {
 		return nil, err
 	}
@@ -156,7 +158,7 @@ func (b *bench) loneChanges(ctx context.Context) error {
 	if err := send(ids[lone]); err != nil { // it also makes the day's run
 		return err
 	}
-	return b.count("lone change by webhook", lone, 0, func() error {
+	return b.count("lone change by webhook", lone, 5, func() error {
 		for _, id := range ids[:lone] {
 			if err := send(id); err != nil {
 				return err
@@ -170,11 +172,20 @@ func (b *bench) resync(ctx context.Context) error {
 	if err := b.Quiet(ctx); err != nil {
 		return err
 	}
-	n := len(b.Hub.Core().Records("contacts")) + len(b.Force.Core().Records("Contact"))
-	return b.count("unchanged record of a resync", float64(n), 0, func() error {
+	n := crm.PerSide[float64]{Left: float64(len(b.Hub.Core().Records("contacts"))), Right: float64(len(b.Force.Core().Records("Contact")))}
+	b.store.units = crm.PerSide[float64]{}
+	err := b.count("unchanged record of a resync", n.Left+n.Right, 0, func() error {
 		_, err := b.Engine.StartRun(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
 		return errors.Join(err, b.Drain(ctx))
 	})
+	for _, side := range crm.Sides {
+		most := 0.5
+		if side == crm.Right {
+			most = 1
+		}
+		b.lines = append(b.lines, line{name: "its link, from the " + string(side), read: b.store.units.Get(side) / n.Get(side), readLimit: most})
+	}
+	return err
 }
 
 // idle is what the schedules do when nothing happens, each alone.

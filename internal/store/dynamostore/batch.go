@@ -141,14 +141,22 @@ func place(table string, a attributes) placed {
 
 // BatchGet implements store.Store.
 func (s *Store) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
-	const op = "dynamostore: batch get"
+	return s.batchGet(ctx, "dynamostore: batch get", keys, true)
+}
+
+// BatchGetStale implements store.Store.
+func (s *Store) BatchGetStale(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	return s.batchGet(ctx, "dynamostore: batch get stale", keys, false)
+}
+
+func (s *Store) batchGet(ctx context.Context, op string, keys []store.Key, consistent bool) ([]store.Item, error) {
 	if err := store.CheckKeys(op, keys); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap(op, fault.Unavailable, err)
 	}
-	found, err := s.getAll(ctx, op, keys)
+	found, err := s.getAll(ctx, op, keys, consistent)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +173,7 @@ func (s *Store) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, e
 }
 
 // getAll reads the attributes of all keys, each once.
-func (s *Store) getAll(ctx context.Context, op string, keys []store.Key) (map[placed]attributes, error) {
+func (s *Store) getAll(ctx context.Context, op string, keys []store.Key, consistent bool) (map[placed]attributes, error) {
 	var distinct []store.Key
 	seen := make(map[store.Key]bool, len(keys))
 	for _, key := range keys {
@@ -179,7 +187,7 @@ func (s *Store) getAll(ctx context.Context, op string, keys []store.Key) (map[pl
 	found := make(map[placed]attributes, len(distinct))
 	parts := slices.Collect(slices.Chunk(distinct, keysPerRequest))
 	s.sideBySide(len(parts), func(i int) {
-		err := s.getSome(ctx, op, parts[i], func(table string, a attributes) {
+		err := s.getSome(ctx, op, parts[i], consistent, func(table string, a attributes) {
 			mu.Lock()
 			defer mu.Unlock()
 			found[place(table, a)] = a
@@ -195,12 +203,12 @@ func (s *Store) getAll(ctx context.Context, op string, keys []store.Key) (map[pl
 
 // getSome reads up to 100 keys. An answer holds at most 16 MB; what did not fit
 // is asked for at once, what was throttled after a pause.
-func (s *Store) getSome(ctx context.Context, op string, keys []store.Key, found func(table string, a attributes)) error {
+func (s *Store) getSome(ctx context.Context, op string, keys []store.Key, consistent bool, found func(table string, a attributes)) error {
 	left := map[string]types.KeysAndAttributes{}
 	for _, key := range keys {
 		table := s.names[key.Table]
 		ask := left[table]
-		ask.ConsistentRead = aws.Bool(true)
+		ask.ConsistentRead = aws.Bool(consistent)
 		ask.Keys = append(ask.Keys, keyOf(key))
 		left[table] = ask
 	}

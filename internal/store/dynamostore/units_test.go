@@ -43,6 +43,16 @@ func TestUnits(t *testing.T) {
 			return err
 		}
 	}
+	getStale := func(sorts ...string) func() error {
+		return func() error {
+			var keys []store.Key
+			for _, sort := range sorts {
+				keys = append(keys, key(sort))
+			}
+			_, err := s.BatchGetStale(t.Context(), keys)
+			return err
+		}
+	}
 	query := func(q store.Query) func() error {
 		return func() error {
 			q.Table, q.Workspace = store.Links, "ws"
@@ -70,6 +80,8 @@ func TestUnits(t *testing.T) {
 		{"get of 0.5 KB", get("a"), dynamostore.Units{Read: 1}},
 		{"get of an absent item", get("x"), dynamostore.Units{Read: 1}},
 		{"get of two", get("a", "x"), dynamostore.Units{Read: 2}},
+		{"stale get of 0.5 KB", getStale("a"), dynamostore.Units{Read: 0.5}},
+		{"stale get of two", getStale("a", "x"), dynamostore.Units{Read: 1}},
 		{"query of an empty partition", query(store.Query{Partition: "none"}), dynamostore.Units{Read: 1}},
 		{"query of an empty index partition", query(store.Query{Partition: "none", OnIndex: true}), dynamostore.Units{Read: 0.5}},
 		{"transaction of three puts, 0.5 KB", transact(sized(store.Put, "t1", 500, "", store.IfAbsent), sized(store.Put, "t2", 500, "", store.IfAbsent),

@@ -78,6 +78,11 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Item, error) {
 	return own(&r.item), nil
 }
 
+// BatchGetStale implements store.Store. Nothing here is ever stale.
+func (s *Store) BatchGetStale(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	return s.BatchGet(ctx, keys)
+}
+
 // BatchGet implements store.Store.
 func (s *Store) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
 	const op = "memstore: batch get"

@@ -191,6 +191,30 @@ var batchCases = []testCase{
 			k.Errorf("(-want +got):\n%s", d)
 		}
 	}},
+	{"BatchGetStale/catches up, with what BatchGet says", func(k *kit) {
+		for _, s := range []string{"a", "b"} {
+			k.put(k.item("p", s, s))
+		}
+		k.put(k.item("p", "b", "newer"))
+		keys := []store.Key{k.key("p", "b"), k.key("p", "x"), k.key("p", "a"), k.key("p", "b")}
+		want, err := k.s.BatchGet(k.Context(), keys)
+		if err != nil {
+			k.Fatal(err)
+		}
+		var got []store.Item
+		k.settled(true, func() string {
+			if got, err = k.s.BatchGetStale(k.Context(), keys); err != nil {
+				k.Fatal(err)
+			}
+			return diff(want, got)
+		})
+	}},
+	{"BatchGetStale/malformed key", func(k *kit) {
+		_, err := k.s.BatchGetStale(k.Context(), []store.Key{{Table: store.Links, Workspace: k.ws, Partition: "p"}})
+		if !fault.Is(err, fault.Invalid) {
+			k.Errorf("got %v, want an invalid key", err)
+		}
+	}},
 	{"BatchGet/nothing", func(k *kit) {
 		if got, err := k.s.BatchGet(k.Context(), nil); err != nil || len(got) != 0 {
 			k.Errorf("got %d items, %v", len(got), err)
