@@ -168,6 +168,17 @@ func TestASaveStands(t *testing.T) {
 	}
 }
 
+// rebuild begins a rebuild of schedules with one connection.
+func (w *world) rebuild(t *testing.T, schedules schedule.Schedules, c *crm.Connection) *keep.Rebuilder {
+	t.Helper()
+	r, err := keep.List(t.Context(), w.plain, schedules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Connection(t.Context(), ws, c)
+	return r
+}
+
 // TestRebuild mends each thing that can be wrong, and touches nothing else.
 func TestRebuild(t *testing.T) {
 	t.Parallel()
@@ -202,11 +213,7 @@ func TestRebuild(t *testing.T) {
 				}
 			}
 			for _, want := range []int{tt.mended, 0} { // twice: the second finds nothing to do
-				r, err := keep.List(t.Context(), w.plain, w.schedules)
-				if err != nil {
-					t.Fatal(err)
-				}
-				r.Connection(t.Context(), ws, document())
+				r := w.rebuild(t, w.schedules, document())
 				if n, err := r.Finish(t.Context()); n != want || err != nil {
 					t.Errorf("mended %d, %v; want %d", n, err, want)
 				}
@@ -225,11 +232,7 @@ func TestRebuildMeetsASave(t *testing.T) {
 	late := document()
 	late.Syncs[0].Schedule = "30m"
 	save(t, w.plain, late)
-	r, err := keep.List(t.Context(), w.plain, w.schedules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Connection(t.Context(), ws, document()) // as it was before
+	w.rebuild(t, w.schedules, document()) // as it was before
 	if diff := cmp.Diff(map[string]string{"people": "30m0s"}, shown(t, w.schedules)); diff != "" {
 		t.Error(diff)
 	}
@@ -243,11 +246,7 @@ func TestTroubleOfOneSchedule(t *testing.T) {
 	c.Syncs[1].Schedule = "10m"
 	save(t, w.plain, c)
 	calls := 0
-	r, err := keep.List(t.Context(), w.plain, broken{w.schedules, func() { calls++ }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Connection(t.Context(), ws, c)
+	r := w.rebuild(t, broken{w.schedules, func() { calls++ }}, c)
 	if n, err := r.Finish(t.Context()); n != 0 || !errors.Is(err, errDown) || calls != 2 {
 		t.Errorf("mended %d with %d calls, %v; want both tried", n, calls, err)
 	}
