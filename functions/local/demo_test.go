@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 )
 
 // show is a demo under test, with the program's clock in the test's hand.
@@ -24,10 +25,10 @@ type show struct {
 }
 
 // newShow starts both fakes and the program, and ends them with the test.
-func newShow(t *testing.T, n int, on storage) *show {
+func newShow(t *testing.T, n int, on storages.Storage) *show {
 	t.Helper()
 	s := &show{out: new(bytes.Buffer)}
-	s.demo = &demo{remote: on.remote, screen: newScreen(&world{out: s.out, err: t.Output()}), people: n, schedule: "1m"}
+	s.demo = &demo{remote: remoteOf(on), screen: newScreen(&world{out: s.out, err: t.Output()}), people: n, schedule: "1m"}
 	s.now = func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 	t.Cleanup(func() {
 		if err := s.stopFakes(); err != nil {
@@ -53,17 +54,30 @@ func newShow(t *testing.T, n int, on storage) *show {
 	return s
 }
 
+// newDone is a show of 60 people whose steps are done, with nothing under way.
+func newDone(t *testing.T, on storages.Storage) *show {
+	t.Helper()
+	s := newShow(t, 60, on)
+	if err := s.steps(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, s.out)
+	}
+	if _, err := s.quiet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // TestDemo is what "make run" shows: every figure of the final table holds
 // against the fakes' own dumps, each linked pair is equal, edits arrive by
 // webhook within three seconds.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
 		n := 1000
 		switch {
 		case testing.Short():
 			n = 120
-		case on.remote != nil:
+		case on.Cloud != nil:
 			n = 300 // the same steps, in less time
 		}
 		s := newShow(t, n, on)
@@ -83,15 +97,8 @@ func TestDemo(t *testing.T) {
 // schedule, from either side.
 func TestS11_DroppedWebhooks(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
-		s := newShow(t, 60, on)
-		ctx := t.Context()
-		if err := s.steps(ctx); err != nil {
-			t.Fatalf("%v\n%s", err, s.out)
-		}
-		if _, err := s.quiet(ctx); err != nil {
-			t.Fatal(err)
-		}
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
+		s, ctx := newDone(t, on), t.Context()
 		for _, f := range s.fakes {
 			hooks := f.fake.Core().Webhooks()
 			hooks.Drop = 1
@@ -127,7 +134,7 @@ func TestS11_DroppedWebhooks(t *testing.T) {
 // with what was changed meanwhile.
 func TestS19_AuthorizedAgain(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
 		s := newShow(t, 60, on)
 		ctx := t.Context()
 		if err := s.steps(ctx); err != nil {
@@ -188,7 +195,7 @@ func (f *fakeServer) record(t *testing.T, id crm.RecordID) map[string]string {
 // TestChecksNotice plants what the demo's checks are for: they must see it.
 func TestChecksNotice(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
 		s := newShow(t, 60, on)
 		ctx := t.Context()
 		if err := s.steps(ctx); err != nil {
@@ -290,16 +297,8 @@ func TestUnlike(t *testing.T) {
 // nothing to do, in either app.
 func TestS5_ResyncWritesNothing(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
-		s := newShow(t, 60, on)
-		ctx := t.Context()
-		if err := s.steps(ctx); err != nil {
-			t.Fatalf("%v\n%s", err, s.out)
-		}
-		if _, err := s.quiet(ctx); err != nil {
-			t.Fatal(err)
-		}
-		s.resync(t)
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
+		newDone(t, on).resync(t)
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 )
 
 // TestS8_KilledDuringFirstSync: the program is killed five times while the first sync of a
@@ -27,12 +28,12 @@ import (
 // the base is what both sides hold.
 func TestS8_KilledDuringFirstSync(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
 		people, kills := 5000, 5
 		switch {
 		case testing.Short():
 			people, kills = 300, 2
-		case on.remote != nil:
+		case on.Cloud != nil:
 			people, kills = 500, 3 // each waits for a lease that nobody may declare dead
 		}
 		t.Logf("%d people a side, %d kills and a stop", people, kills)
@@ -184,7 +185,7 @@ func (s *served) noDeadLetters(t *testing.T) {
 // folder is refused while the first one has it.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	onEachStore(t, func(t *testing.T, on storage) {
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
 		s := newServed(t, 60, on)
 		ctx := t.Context()
 		s.seedDumps(t)
@@ -195,7 +196,7 @@ func TestRestart(t *testing.T) {
 		}
 		settings := s.settings(t)
 
-		if on.remote == nil {
+		if on.Cloud == nil {
 			s.refusesSecond(t)
 		}
 		s.stop(t)
@@ -228,7 +229,7 @@ func (s *served) refusesSecond(t *testing.T) {
 // files looks at what the program leaves on the disk: the data folder, or nothing.
 func (s *served) files(t *testing.T) {
 	t.Helper()
-	if s.on.remote != nil {
+	if s.on.Cloud != nil {
 		if _, err := os.Stat(s.data); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the data folder, which is not used: %v", err)
 		}

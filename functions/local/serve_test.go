@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 )
 
 // TestServeRefuses: what cannot be used is said plainly, all of it at once, and
@@ -126,14 +127,14 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 // at the start, part by part, and so are credentials that cannot be found.
 func TestServeWithoutStorage(t *testing.T) {
 	t.Parallel()
-	on := standIns(t)
+	on := storages.StandIns(t)
 	for name, c := range map[string]struct {
 		change []string // of the environment
 		want   string
 		code   int
 	}{
 		"a table":     {[]string{cloud.EnvLinksTable + "=lockstep-none"}, "the links table lockstep-none cannot be used", 1},
-		"a queue":     {[]string{cloud.EnvDeadQueueURL + "=" + lookup(on.env)(cloud.EnvQueueURL) + "-none"}, "-none cannot be used", 1},
+		"a queue":     {[]string{cloud.EnvDeadQueueURL + "=" + on.Var(cloud.EnvQueueURL) + "-none"}, "-none cannot be used", 1},
 		"a key":       {[]string{cloud.EnvKeyID + "=arn:aws:kms:us-east-1:000000000000:key/none"}, "key/none cannot be used", 1},
 		"no key":      {[]string{cloud.EnvKeyID + "=alias/lockstep"}, "named by its key ARN", 2},
 		"credentials": {[]string{cloud.EnvAccessKey + "=", cloud.EnvSecretKey + "="}, "AWS_ACCESS_KEY_ID", 2},
@@ -141,7 +142,7 @@ func TestServeWithoutStorage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := spawn(t, slices.Concat(on.env, c.change), "serve", "--addr", "127.0.0.1:0", "--store", storeDynamo, "--data", filepath.Join(t.TempDir(), "data"))
+			p := spawn(t, slices.Concat(on.Env, c.change), "serve", "--addr", "127.0.0.1:0", "--store", storeDynamo, "--data", filepath.Join(t.TempDir(), "data"))
 			if code := p.exit(t); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 )
 
 const testKey = "key-of-a-test-and-nothing-else"
@@ -113,12 +114,12 @@ func spawnFake(t *testing.T, app string, people int) *fakeServer {
 // served is a program under test with its fakes, all processes of their own.
 type served struct {
 	*demo
-	on         storage
+	on         storages.Storage
 	addr, data string
 	child      *child
 }
 
-func newServed(t *testing.T, people int, on storage) *served {
+func newServed(t *testing.T, people int, on storages.Storage) *served {
 	t.Helper()
 	s := &served{on: on, demo: &demo{screen: newScreen(&world{out: t.Output(), err: t.Output()}), people: people, schedule: "manual"}}
 	s.addr, s.data = freeAddress(t), filepath.Join(t.TempDir(), "data")
@@ -141,13 +142,13 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *served) args() []string {
-	return []string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.name, "--app-timeout", s.on.appTimeout(), "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}
+	return []string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", appTimeout(s.on), "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}
 }
 
 // start starts the program and waits until it answers.
 func (s *served) start(t *testing.T) {
 	t.Helper()
-	s.child = spawn(t, s.on.env, s.args()...)
+	s.child = spawn(t, s.on.Env, s.args()...)
 	err := until(t.Context(), 30*time.Second, "the start of the program", func(ctx context.Context) (bool, error) {
 		select {
 		case <-s.child.done:

@@ -1,75 +1,37 @@
 package app
 
 import (
-	"context"
 	"maps"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/app/cloud"
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// onEachStore runs a test on both storages: a data folder, and stand-ins for
-// DynamoDB, SQS and KMS. STORE=embedded or STORE=dynamo runs it on one.
+// onEachStore runs a test on a data folder and on stand-ins for AWS.
 func onEachStore(t *testing.T, test func(t *testing.T, o Options)) {
 	t.Helper()
-	all := map[string]func(t *testing.T) Options{
-		"embedded": func(t *testing.T) Options { t.Helper(); return Options{DataDir: t.TempDir()} },
-		"dynamo":   standIns,
-	}
-	names := slices.Sorted(maps.Keys(all))
-	if only := os.Getenv("STORE"); only != "" {
-		if all[only] == nil {
-			t.Fatalf("STORE=%s is none of %v", only, names)
-		}
-		names = []string{only}
-	}
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, all[name](t))
-		})
-	}
+	storages.Each(t, func(t *testing.T, on storages.Storage) { test(t, optionsOf(t, on)) })
 }
 
-// standIns starts a storage in AWS for the length of a test.
-func standIns(t *testing.T) Options {
+func optionsOf(t *testing.T, on storages.Storage) Options {
 	t.Helper()
-	a, err := lambdarun.OpenAccount(context.WithoutCancel(t.Context())) // outlives the test's context
-	awslocal.Missing(t, err)
-	if err != nil {
-		t.Fatal(err)
+	if on.Cloud == nil {
+		return Options{DataDir: t.TempDir()}
 	}
-	t.Cleanup(a.Close)
-	env := append([]string{cloud.EnvRegion + "=" + awslocal.Region, cloud.EnvAccessKey + "=local", cloud.EnvSecretKey + "=local"}, a.Env...)
-	e, err := cloud.Read(func(name string) string {
-		for _, v := range env {
-			if value, ok := strings.CutPrefix(v, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}, cloud.Nothing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Options{Remote: &Remote{Storage: e.Storage, SDK: e.SDK}, AdminKey: secret.NewText("the-operator's-own-key")}
+	return Options{Remote: &Remote{Storage: on.Cloud.Storage, SDK: on.Cloud.SDK}, AdminKey: secret.NewText("the-operator's-own-key")}
 }
 
 // TestRemoteRefuses: each part of a remote storage is asked at the start, and
 // the one that is not there is told.
 func TestRemoteRefuses(t *testing.T) {
 	t.Parallel()
-	good := standIns(t)
+	good := optionsOf(t, storages.StandIns(t))
 	opened(t, good)
 	for name, c := range map[string]struct {
 		change func(*Options)
@@ -101,7 +63,7 @@ func TestRemoteRefuses(t *testing.T) {
 // queue in AWS is dead, so a process that starts leaves it where it is.
 func TestRemoteTakesNothingOver(t *testing.T) {
 	t.Parallel()
-	o := standIns(t)
+	o := optionsOf(t, storages.StandIns(t))
 	a := opened(t, o)
 	if errs := a.Queue.Send(t.Context(), []queue.Message{{Group: "g", Dedup: "d", Body: []byte("{}")}}); errs != nil {
 		t.Fatal(errs)

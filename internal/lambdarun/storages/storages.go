@@ -1,0 +1,86 @@
+// Package storages runs a test on each of the storages that the program can
+// keep its memory in: a data folder, and stand-ins for DynamoDB, SQS and KMS.
+package storages
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+)
+
+// The storages, as the flag --store names them.
+const (
+	Embedded = "embedded"
+	Dynamo   = "dynamo"
+)
+
+// Storage is where a program under test keeps what it remembers.
+type Storage struct {
+	Name string
+	// Env are the variables of a process in "name=value" form, and Cloud is what
+	// they say to this process; nil = a data folder.
+	Env   []string
+	Cloud *cloud.Environment
+}
+
+// Each runs a test on both, side by side. With STORE=embedded or STORE=dynamo
+// in the environment it runs on one.
+func Each(t *testing.T, test func(t *testing.T, on Storage)) {
+	t.Helper()
+	all := map[string]func(t *testing.T) Storage{
+		Embedded: func(*testing.T) Storage { return Storage{Name: Embedded} },
+		Dynamo:   StandIns,
+	}
+	names := slices.Sorted(maps.Keys(all))
+	if only := os.Getenv("STORE"); only != "" {
+		if all[only] == nil {
+			t.Fatalf("STORE=%s is none of %v", only, names)
+		}
+		names = []string{only}
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, all[name](t))
+		})
+	}
+}
+
+// StandIns starts a storage in AWS for the length of a test. Where the
+// stand-ins are not installed the test is skipped, and fails when CI=true.
+func StandIns(t *testing.T) Storage {
+	t.Helper()
+	a, err := lambdarun.OpenAccount(context.WithoutCancel(t.Context())) // outlives the test's context
+	awslocal.Missing(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	s := Storage{Name: Dynamo, Env: append([]string{
+		cloud.EnvRegion + "=" + awslocal.Region, cloud.EnvAccessKey + "=local", cloud.EnvSecretKey + "=local", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+	}, a.Env...)}
+	e, err := cloud.Read(s.Var, cloud.Nothing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Cloud = &e
+	return s
+}
+
+// Var returns the value of a variable; "" = it is not set.
+func (s Storage) Var(name string) string {
+	for _, v := range s.Env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
