@@ -6,7 +6,7 @@ import (
 	"sync"
 	"unicode"
 
-	"github.com/nyaruka/phonenumbers"
+	"github.com/lockstep-crm/lockstep/internal/mapping/numbering"
 )
 
 // A phone is digits and the marks people put between them, with an extension
@@ -31,8 +31,7 @@ func CanonicalPhone(s, country string) (number string, global, ok bool) {
 }
 
 // A record's phone is read several times on its way: to match it, to merge it,
-// to tell whether a side holds what was agreed. Parsing one costs some ten
-// microseconds, most of what planning costs.
+// to tell whether a side holds what was agreed.
 var phones = phoneMemo{known: map[spelling]phone{}}
 
 // maxPhones bounds the memo: it holds a few chunks' worth.
@@ -102,23 +101,13 @@ func withExtension(number, extension string) string {
 
 // e164 returns the number in E.164 if it has a possible length and the form is stable.
 func e164(s, country string) (string, bool) {
-	first, ok := e164Once(s, country)
+	country = strings.ToUpper(country)
+	first, ok := numbering.E164(s, country)
 	if !ok {
 		return "", false
 	}
-	second, ok := e164Once(first, country)
+	second, ok := numbering.E164(first, country)
 	return first, ok && first == second
-}
-
-func e164Once(s, country string) (string, bool) {
-	if country == "" {
-		country = phonenumbers.UNKNOWN_REGION
-	}
-	n, err := phonenumbers.Parse(s, strings.ToUpper(country))
-	if err != nil || phonenumbers.IsPossibleNumberWithReason(n) != phonenumbers.IS_POSSIBLE {
-		return "", false
-	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
 }
 
 // phoneDigits keeps the digits, as ASCII, and a leading plus.
@@ -152,7 +141,7 @@ func digitValue(r rune) rune {
 	return 0
 }
 
-// KnownCountry reports whether the phone library knows the ISO 3166-1 alpha-2 code.
+// KnownCountry reports whether the numbering plan of the ISO 3166-1 alpha-2 code is known.
 func KnownCountry(country string) bool {
-	return phonenumbers.GetSupportedRegions()[strings.ToUpper(country)]
+	return numbering.Known(strings.ToUpper(country))
 }

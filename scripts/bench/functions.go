@@ -22,10 +22,8 @@ const (
 	starts     = 11 // the middle one counts
 )
 
-// sizeLimits are in MB, of what is uploaded for arm64. The function behind the
-// REST API carries the OpenAPI library and is not on the way of a change; see
-// docs/aws.md.
-var sizeLimits = map[string]float64{"webhook": 15, "pull": 15, "sync": 15, "keeper": 15, "api": 19}
+// sizeLimit is in MB, of what is uploaded for arm64.
+const sizeLimit = 15
 
 // firstEvents need the store, and no app: what a cold start itself costs.
 var firstEvents = map[string]string{"webhook": "webhook-check", "pull": "pull-gone", "sync": "sync-batch"}
@@ -38,7 +36,7 @@ func measureFunctions(ctx context.Context, dist string) ([]figure, error) {
 		if err != nil {
 			return all, fmt.Errorf("%w: make lambda", err)
 		}
-		all = append(all, atMost("size of "+name+", arm64, MB", sizeLimits[name], float64(info.Size())/megabyte, "%.1f"))
+		all = append(all, atMost("size of "+name+", arm64, MB", sizeLimit, float64(info.Size())/megabyte, "%.1f"))
 	}
 	account, err := lambdarun.OpenAccount(ctx)
 	if err != nil {
