@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -121,6 +123,30 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 			t.Errorf("exit code %d", code)
 		}
 	}
+}
+
+// TestGivenKey: with a key from the environment, which a storage in AWS demands,
+// none is generated; the given one is good, and neither shown nor kept.
+func TestGivenKey(t *testing.T) {
+	t.Parallel()
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
+		s := newServed(t, 1, on)
+		if err := s.api.Call(t.Context(), http.MethodGet, "/v1/apps", nil, nil); err != nil {
+			t.Error(err)
+		}
+		for _, key := range []string{"", testKey + "x"} {
+			if err := apiclient.New("http://"+s.addr, key).Call(t.Context(), http.MethodGet, "/v1/apps", nil, nil); err == nil {
+				t.Errorf("the surface answered with the key %q", key)
+			}
+		}
+		s.stop(t)
+		if said := s.child.out.String() + s.child.errs.String(); strings.Contains(said, testKey) {
+			t.Errorf("the key is shown: %s", said)
+		}
+		if _, err := os.Stat(filepath.Join(s.data, "admin.key")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a key file: %v", err)
+		}
+	})
 }
 
 // TestServeWithoutStorage: a storage in AWS that is named and not there is told
