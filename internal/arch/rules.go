@@ -267,10 +267,11 @@ func adapters() []Rule {
 var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**"})
 
 // notOnTop stays out of programs: suites and references belong to tests, fakes
-// and the simulation to tests, functions/local and the programs in scripts.
+// the client of the API and the simulation to tests, functions/local and the
+// programs in scripts.
 var notOnTop = []string{
 	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
-	"internal/lambdarun/**",
+	"internal/lambdarun/**", "internal/apiclient",
 }
 
 var outer = []Rule{{
