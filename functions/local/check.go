@@ -28,6 +28,7 @@ func (d *demo) quiet(ctx context.Context) (engine.SyncStatus, error) {
 		Syncs []engine.SyncStatus `json:"syncs"`
 	}
 	err := until(ctx, settleTime, "coming to rest", func(ctx context.Context) (bool, error) {
+		status.Syncs = nil // what an answer leaves out must not stay from the one before
 		err := d.api.Call(ctx, http.MethodGet, d.path("/status"), nil, &status)
 		if err != nil || len(status.Syncs) != 1 {
 			return false, err
