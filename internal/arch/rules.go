@@ -266,7 +266,7 @@ func adapters() []Rule {
 // useCases may be imported by everything that is wired on top.
 var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**"})
 
-// notOnTop stays out of programs: suites and references belong to tests, fakes
+// notOnTop stays out of programs: suites and references belong to tests, fakes,
 // the client of the API and the simulation to tests, functions/local and the
 // programs in scripts.
 var notOnTop = []string{
