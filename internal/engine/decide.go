@@ -189,7 +189,7 @@ func (b *batch) decideFound(u *unit) {
 			return
 		}
 		b.Mark("twin_taken_in_batch")
-		u.decide(crm.Duplicate, crm.StateDuplicate, "twin_taken", "the matching record is linked to another one")
+		u.decide(crm.Duplicate, crm.StateDuplicate, codeTwinTaken, "the matching record is linked to another one")
 		u.others = []crm.RecordID{twin.id}
 		return
 	}

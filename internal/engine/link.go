@@ -80,6 +80,12 @@ func (l *link) key(sc scope) store.Key {
 // rare states enter the sparse index so that they can be listed.
 func rare(s crm.State) bool { return s != crm.StateInSync && s != crm.StateExcluded }
 
+// rareStates is the index partition of a sync's links in such a state.
+func rareStates(sc scope, s crm.State) string { return "s#" + sc.name() + "#" + string(s) }
+
+// codeTwinTaken marks a record whose twin has another one.
+const codeTwinTaken = "twin_taken"
+
 func (l *link) item(sc scope) (store.Item, error) {
 	l.V = linkFormat
 	b, err := json.Marshal(l)
@@ -88,7 +94,7 @@ func (l *link) item(sc scope) (store.Item, error) {
 	}
 	it := store.Item{Key: l.key(sc), Data: b}
 	if l.AliasOf == "" && rare(l.State) {
-		it.Index = "s#" + sc.name() + "#" + string(l.State)
+		it.Index = rareStates(sc, l.State)
 		it.IndexSort = it.Sort
 	}
 	return it, nil

@@ -276,7 +276,7 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 		free, left := s.free(ctx, l, u)
 		if !free && s.on(guardTwinTaken) {
 			s.Mark("twin_taken")
-			u.decide(crm.Duplicate, crm.StateDuplicate, "twin_taken", "the matching record is linked to another one")
+			u.decide(crm.Duplicate, crm.StateDuplicate, codeTwinTaken, "the matching record is linked to another one")
 			u.others = []crm.RecordID{u.match.Record.ID}
 			continue
 		}
@@ -441,7 +441,7 @@ func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
 	}
 	free, left := s.free(ctx, l, u)
 	if !free {
-		u.decide(crm.Failed, crm.StateFailing, "twin_taken", "the record is linked to another one")
+		u.decide(crm.Failed, crm.StateFailing, codeTwinTaken, "the record is linked to another one")
 		return nil
 	}
 	u.leaves = left

@@ -103,7 +103,7 @@ func (e *Engine) ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.Con
 		return out, "", nil
 	}
 	if state != "" && rare(state) {
-		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: ws, OnIndex: true, Partition: "s#" + sc.name() + "#" + string(state), Limit: limit, Cursor: cursor})
+		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: ws, OnIndex: true, Partition: rareStates(sc, state), Limit: limit, Cursor: cursor})
 		if err != nil {
 			return nil, "", err
 		}

@@ -45,6 +45,7 @@ type books struct {
 	put     map[string]*putOff // by run, side and wait
 	open    []intentEntry      // may have landed: stays in the intent
 	rehint  []crm.RecordRef
+	freed   map[crm.RecordRef]bool // what is left of pairs that ended
 	pairs   map[store.Key]bool // keys of new pairs
 	noticed bool               // a deletion was noticed: the tick has to look
 }
@@ -310,6 +311,9 @@ func (b *books) close(ctx context.Context) error {
 	b.lot.stored = 0
 	if b.lot.inLease {
 		s.lease = nil // given back with the intent
+	}
+	if err := b.rehintWaiting(ctx); err != nil {
+		return err
 	}
 	return s.sendRehints(ctx, b.rehint)
 }

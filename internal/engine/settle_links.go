@@ -202,4 +202,33 @@ func (b *books) rehintOthers(u *unit, old *link) {
 	for _, id := range old.Others {
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: id})
 	}
+	if old.paired() {
+		if b.freed == nil {
+			b.freed = map[crm.RecordRef]bool{}
+		}
+		other := u.side.Other()
+		b.freed[crm.RecordRef{Side: other, ID: old.id(other)}] = true
+	}
+}
+
+// rehintWaiting looks again at records that found their twin taken by a pair
+// that has ended.
+func (b *books) rehintWaiting(ctx context.Context) error {
+	if len(b.freed) == 0 {
+		return nil
+	}
+	q := store.Query{Table: store.Links, Workspace: b.s.ws, OnIndex: true, Partition: rareStates(b.s.scope, crm.StateDuplicate), Limit: 500}
+	return b.s.eachItem(ctx, q, func(it store.Item) error {
+		l, err := decodeLink(it)
+		if err != nil || l.Code != codeTwinTaken {
+			return err
+		}
+		for _, side := range crm.Sides {
+			if id := l.id(side); id != "" && slices.ContainsFunc(l.Others, func(o crm.RecordID) bool { return b.freed[crm.RecordRef{Side: side.Other(), ID: o}] }) {
+				b.s.Mark("twin_free_again")
+				b.rehint = append(b.rehint, crm.RecordRef{Side: side, ID: id})
+			}
+		}
+		return nil
+	})
 }

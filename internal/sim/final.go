@@ -255,13 +255,6 @@ func (w *world) quiet() {
 	if w.failed() != "" {
 		return
 	}
-	for _, l := range w.links {
-		if l.Code == "twin_taken" { // a late webhook may tell it that its twin is free by now
-			w.run(w.now.Add(73 * time.Hour))
-			w.settle()
-			break
-		}
-	}
 	before := w.writes
 	w.round()
 	w.run(w.now.Add(73 * time.Hour)) // late webhooks come in

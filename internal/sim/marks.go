@@ -77,6 +77,7 @@ var marksExpected = []string{
 	"stale_alias",
 	"token_renewed",
 	"tombstone_kept",
+	"twin_free_again",
 	"twin_taken",
 	"twin_vanished",
 	"twins_met",
