@@ -99,6 +99,7 @@ type Engine struct {
 	silences map[silenceKey]time.Time // of apps that do not answer: when we last saw to it that it is stored
 	conns    map[store.Key]decoded
 	schemas  map[store.Key]decodedSchema
+	used     map[scope]usedSchemas
 	depth    int
 	depthAt  time.Time
 }
@@ -119,7 +120,7 @@ func New(c Config) (*Engine, error) {
 		c.Mark = func(string) {}
 	}
 	c.Tuning = c.Tuning.withDefaults()
-	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]sighting{}, written: map[scope]sighting{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}}, nil
+	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]sighting{}, written: map[scope]sighting{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}, used: map[scope]usedSchemas{}}, nil
 }
 
 // guard names one safety measure that a test may remove to see that its

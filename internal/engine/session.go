@@ -60,17 +60,23 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 		return nil, fault.New("engine: open sync", fault.NotFound, "sync_not_found", "the connection has no sync "+string(sc.sync))
 	}
 	s := &session{Engine: e, scope: sc, conn: conn, conf: conf, started: e.Now()}
-	var schemas [2]cachedSchema
+	schemas, known := e.recentSchemas(sc, conn.Version)
 	for _, side := range crm.Sides {
 		c, err := e.Open(ctx, sc.ws, conn.Account(side))
 		if err != nil {
 			return nil, fmt.Errorf("%s: open account: %w", side, err)
 		}
 		s.ends[side.Index()] = end{Connector: c, app: c.App(), object: conf.Object(side)}
+		if known {
+			continue
+		}
 		schemas[side.Index()], err = e.schema(ctx, sc.ws, conn.Account(side), c, conf.Object(side), false)
 		if err != nil {
 			return nil, atSide(side, "discover fields", err)
 		}
+	}
+	if !known {
+		e.rememberSchemas(sc, conn.Version, schemas)
 	}
 	set := e.compile(sc, conn, conf, schemas)
 	s.set = set
@@ -78,6 +84,37 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 		s.ends[side.Index()].fields = set.ReadFields(side)
 	}
 	return s, nil
+}
+
+// schemasFor is how long a process does not ask the store again for the fields
+// of a sync's objects: they are large and hardly ever change. Whoever maps a new
+// field saves the connection, which ends it.
+const schemasFor = time.Minute
+
+// usedSchemas are the fields of a sync's objects as a process last read them.
+type usedSchemas struct {
+	version int64 // of the connection
+	at      time.Time
+	schemas [2]cachedSchema
+}
+
+func (e *Engine) recentSchemas(sc scope, version int64) (schemas [2]cachedSchema, ok bool) {
+	now := e.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	used, ok := e.used[sc]
+	age := now.Sub(used.at)
+	return used.schemas, ok && used.version == version && age >= 0 && age < schemasFor
+}
+
+func (e *Engine) rememberSchemas(sc scope, version int64, schemas [2]cachedSchema) {
+	now := e.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.used) >= maxDecoded {
+		clear(e.used)
+	}
+	e.used[sc] = usedSchemas{version, now, schemas}
 }
 
 // compile returns the sync's settings. Problems do not matter here: a running

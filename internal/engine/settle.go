@@ -46,8 +46,8 @@ type books struct {
 	open    []intentEntry      // may have landed: stays in the intent
 	rehint  []crm.RecordRef
 	freed   map[crm.RecordRef]bool // what is left of pairs that ended
-	pairs   map[store.Key]bool // keys of new pairs
-	noticed bool               // a deletion was noticed: the tick has to look
+	pairs   map[store.Key]bool     // keys of new pairs
+	noticed bool                   // a deletion was noticed: the tick has to look
 }
 
 // unit enters one unit's result.

@@ -74,6 +74,10 @@ func (e *Engine) workGroup(ctx context.Context, jobs []*job) {
 	}
 }
 
+// leasedRetry is when a message that met another worker's lease comes again; it
+// is four times as long after each further receive.
+const leasedRetry = 250 * time.Millisecond
+
 // handBack returns a delivery that was not worked, through no fault of its
 // own. Before its receives are used up it is parked instead, so that waiting
 // alone never makes a dead letter.
@@ -170,7 +174,9 @@ func (e *Engine) guarded(f func() error) (err error) {
 func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	kind, wait := fault.KindOf(err), fault.RetryAfter(err)
 	if fault.CodeOf(err) == "leased" {
-		e.handBack(ctx, j, min(max(wait, 100*time.Millisecond), e.Tuning.MaxRetry))
+		// Most holders let go long before their time is up.
+		soon := leasedRetry << min(2*max(j.Receives-1, 0), 10)
+		e.handBack(ctx, j, min(max(wait, leasedRetry), soon, e.Tuning.MaxRetry))
 		return
 	}
 	level := slog.LevelWarn

@@ -83,9 +83,17 @@ func (w *world) openRun(scan []byte) string {
 	if err != nil {
 		return ": " + err.Error()
 	}
-	raw, _ := io.ReadAll(flate.NewReader(bytes.NewReader(it.Data)))
+	raw, _ := unpacked(it.Data)
 	counts, _ := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runcounts#" + string(st.Open), Sort: "counts"})
 	return fmt.Sprintf(" %s, counters %v", raw, counts.Counters)
+}
+
+// unpacked is what the engine packed, or left as the JSON it is.
+func unpacked(b []byte) ([]byte, error) {
+	if json.Valid(b) {
+		return b, nil
+	}
+	return io.ReadAll(flate.NewReader(bytes.NewReader(b)))
 }
 
 var kinds = map[rune]string{'p': "parked chunks", 'n': "hints in the inbox", 'x': "deletions noticed", 'i': "open intents", 'y': "open plans"}
@@ -260,7 +268,7 @@ func (w *world) log() []engine.Entry {
 			return true
 		}
 		var page []engine.Entry
-		raw, err := io.ReadAll(flate.NewReader(bytes.NewReader(it.Data)))
+		raw, err := unpacked(it.Data)
 		if err == nil {
 			err = json.Unmarshal(raw, &page)
 		}

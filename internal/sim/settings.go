@@ -73,7 +73,7 @@ const syncID crm.SyncID = "people"
 // draw makes the settings of a seed.
 func draw(c *chance, o *Options) settings {
 	s := settings{
-		real: c.in(280), calm: c.in(100), people: c.between(3, 40), changes: 110, workers: c.between(1, 4),
+		real: c.in(280), calm: c.in(100), people: c.between(3, 40), changes: 114, workers: c.between(1, 4),
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
 		pause: pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second), interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
 		hooks: c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),
