@@ -209,6 +209,12 @@ func codesOf(file *ast.File) []string {
 			if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "New" && fmt.Sprint(sel.X) == "fault" && len(x.Args) == 4 {
 				add(x.Args[2])
 			}
+			if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "decide" && len(x.Args) == 4 {
+				add(x.Args[2])
+			}
+			if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "deferFor" && len(x.Args) == 2 {
+				add(x.Args[1])
+			}
 		case *ast.KeyValueExpr:
 			if key, ok := x.Key.(*ast.Ident); ok && key.Name == "Code" {
 				add(x.Value)
