@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -41,7 +40,6 @@ func (c *simCommand) Run(ctx context.Context, w *world) error {
 	default:
 		o.Seeds = shortSeeds
 	}
-	debug.SetGCPercent(400) // worlds are small and short-lived
 	ended := make(chan *sim.Report, 1)
 	go func() { ended <- sim.Run(o) }()
 	select {

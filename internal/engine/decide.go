@@ -3,7 +3,6 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -391,19 +390,3 @@ func (u *unit) recID(side crm.Side) crm.RecordID {
 
 func (u *unit) leftID() crm.RecordID  { return u.recID(crm.Left) }
 func (u *unit) rightID() crm.RecordID { return u.recID(crm.Right) }
-
-// clone returns an own copy of a link.
-func (l *link) clone() *link {
-	if l == nil {
-		return &link{}
-	}
-	b, err := json.Marshal(l)
-	if err != nil {
-		panic(err) // a link holds nothing that cannot be encoded
-	}
-	var c link
-	if err := json.Unmarshal(b, &c); err != nil {
-		panic(err)
-	}
-	return &c
-}

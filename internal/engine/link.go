@@ -2,6 +2,8 @@ package engine
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -38,6 +40,30 @@ type link struct {
 const maxPages = 8
 
 func (l *link) paired() bool { return l != nil && l.Left != "" && l.Right != "" && l.AliasOf == "" }
+
+// clone returns an own copy of a link. What a base holds of one field is never
+// changed, only replaced.
+func (l *link) clone() *link {
+	if l == nil {
+		return &link{}
+	}
+	c := *l
+	c.Base, c.Others, c.Claims, c.Pages = maps.Clone(l.Base), slices.Clone(l.Others), slices.Clone(l.Claims), slices.Clone(l.Pages)
+	return &c
+}
+
+// sameLink reports whether two links say the same, apart from what was last
+// seen, which costs a read at most.
+func sameLink(a, b *link) bool {
+	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
+		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.AliasOf == b.AliasOf && a.Merged == b.Merged &&
+		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
+		maps.EqualFunc(a.Base, b.Base, sameAgreed)
+}
+
+func sameAgreed(a, b crm.Agreed) bool {
+	return a.Revision == b.Revision && a.Kind == b.Kind && a.Text == b.Text && a.Digest == b.Digest && slices.Equal(a.Items, b.Items)
+}
 
 func (l *link) id(s crm.Side) crm.RecordID {
 	if s == crm.Left {
@@ -100,15 +126,39 @@ func (l *link) item(sc scope) (store.Item, error) {
 	return it, nil
 }
 
+var errNewerLink = fault.New("engine: decode link", fault.Invalid, "unknown_format", "the link was written by a newer version of Lockstep")
+
 func decodeLink(it store.Item) (*link, error) {
 	var l link
 	if err := json.Unmarshal(it.Data, &l); err != nil {
 		return nil, fault.Wrap("engine: decode link", fault.Other, err)
 	}
 	if l.V != linkFormat {
-		return nil, fault.New("engine: decode link", fault.Invalid, "unknown_format", "the link was written by a newer version of Lockstep")
+		return nil, errNewerLink
 	}
 	return &l, nil
+}
+
+// linkHead is the part of a link that says whose it is and how it stands.
+type linkHead struct {
+	V       int          `json:"v"`
+	Left    crm.RecordID `json:"l"`
+	Right   crm.RecordID `json:"r"`
+	State   crm.State    `json:"s"`
+	By      crm.RunID    `json:"by"`
+	AliasOf crm.RecordID `json:"to"`
+}
+
+// decodeHead is decodeLink for whoever goes through all links.
+func decodeHead(it store.Item) (*link, error) {
+	var h linkHead
+	if err := json.Unmarshal(it.Data, &h); err != nil {
+		return nil, fault.Wrap("engine: decode link", fault.Other, err)
+	}
+	if h.V != linkFormat {
+		return nil, errNewerLink
+	}
+	return &link{V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, AliasOf: h.AliasOf}, nil
 }
 
 func aliasItem(sc scope, side crm.Side, id, to crm.RecordID, merged bool) (store.Item, error) {

@@ -32,7 +32,7 @@ func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
 			return err
 		}
 		r.RestSide = side
-		err = s.eachLink(ctx, func(l *link, _ store.Item) error {
+		err = s.eachLink(ctx, func(l *link) error {
 			id := l.id(side)
 			if id == "" || l.State == crm.StateDeleted || l.By == r.Run.ID {
 				return nil
@@ -84,16 +84,16 @@ func (s *session) dropSeen(ctx context.Context, r *storedRun, side crm.Side) err
 	})
 }
 
-// eachLink calls f for every link of the sync, aliases left out.
-func (s *session) eachLink(ctx context.Context, f func(*link, store.Item) error) error {
+// eachLink calls f for the head of every link of the sync, aliases left out.
+func (s *session) eachLink(ctx context.Context, f func(*link) error) error {
 	for shard := range uint32(shards) {
 		q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shard), Limit: 500}
 		err := s.eachItem(ctx, q, func(it store.Item) error {
-			l, err := decodeLink(it)
+			l, err := decodeHead(it)
 			if err != nil || l.AliasOf != "" {
 				return err
 			}
-			return f(l, it)
+			return f(l)
 		})
 		if err != nil {
 			return err
@@ -110,7 +110,7 @@ func (s *session) recount(ctx context.Context) error {
 	}
 	defer s.release(context.WithoutCancel(ctx))
 	want := map[string]int64{}
-	err := s.eachLink(ctx, func(l *link, _ store.Item) error {
+	err := s.eachLink(ctx, func(l *link) error {
 		for _, c := range l.counted() {
 			want[string(c.side)+":"+string(c.state)]++
 		}

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -246,18 +244,6 @@ func (u *unit) logged(old, l *link) bool {
 		return old == nil || old.State != l.State || old.Code != l.Code || u.changed()
 	}
 	return true
-}
-
-// sameLink reports whether two links say the same, apart from what was last
-// seen, which costs a read at most.
-func sameLink(a, b *link) bool {
-	x, y := *a, *b
-	x.SeenL, x.SeenR, y.SeenL, y.SeenR = "", "", "", ""
-	x.Pages, y.Pages = nil, nil
-	x.V, y.V = 0, 0
-	ja, errA := json.Marshal(x)
-	jb, errB := json.Marshal(y)
-	return errA == nil && errB == nil && bytes.Equal(ja, jb)
 }
 
 // count enters the outcome in the run's and the day's counters.

@@ -88,7 +88,7 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 // outdated reports whether all messages are of an older generation.
 func (w *world) outdated(ds []queue.Delivery) bool {
 	c := w.connection()
-	if c == nil {
+	if c == nil || c.Generation <= 1 { // there was none before
 		return false
 	}
 	for i := range ds {
