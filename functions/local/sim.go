@@ -55,7 +55,7 @@ func (c *simCommand) judge(s *screen, r *sim.Report) error {
 	for _, part := range []struct {
 		title  string
 		counts map[string]int64
-	}{{"fault", r.Faults}, {"rare state", r.Marks}} {
+	}{{"fault", r.Faults}, {"rare state", r.Rare()}, {"met beside", r.Beside()}} {
 		s.say("\n%-34s %s", part.title, "times")
 		for _, name := range slices.Sorted(maps.Keys(part.counts)) {
 			s.say("  %-32s %s", name, number(part.counts[name]))

@@ -182,7 +182,7 @@ func (b *batch) decideFound(u *unit) {
 	if first := b.pairs[twin]; first != nil && first != u && b.on(guardTwinTaken) {
 		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
 			b.Mark("twins_met")
-			u.into = first
+			first.takes(u)
 			u.decide(crm.Unchanged, "", "", "")
 			u.quiet = true
 			return
@@ -203,6 +203,12 @@ func (b *batch) decideFound(u *unit) {
 	u.plan, u.decided = b.set.Plan(p), true
 }
 
+// takes lets u do the work of its twin too.
+func (u *unit) takes(twin *unit) {
+	twin.into = u
+	u.took = append(u.took, twin)
+}
+
 // callOff lets u do the work of another unit that was to be created.
 func (b *batch) callOff(born, u *unit) {
 	for k, x := range b.creates {
@@ -211,7 +217,8 @@ func (b *batch) callOff(born, u *unit) {
 		}
 	}
 	delete(b.births, unitKey{born.side, born.id})
-	born.claims, born.into, born.quiet = nil, u, true
+	born.claims, born.quiet = nil, true
+	u.takes(born)
 	born.decide(crm.Unchanged, "", "", "")
 }
 

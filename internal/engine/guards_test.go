@@ -26,13 +26,17 @@ var guardWorkloads = map[string]string{
 // absence nobody notices is dead code or a missing check; a seed that fails with
 // all guards in place shows nothing. SEEDS=200 goes through so many seeds of
 // each instead and prints the shares that docs/simulation.md shows;
-// GUARDS=lease,claim chooses some, WORKLOAD=default another workload.
+// GUARDS=lease,claim chooses some, WORKLOAD=stale another workload,
+// WORKLOAD=default the mix of the short run.
 func TestGuards(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the simulation takes turns on one processor; the race detector would see nothing in it and take minutes")
 	}
 	t.Parallel()
 	o := sim.Options{Seeds: 150, Workers: 2, Enough: 2}
+	if os.Getenv("WORKLOAD") == "default" {
+		o.Seeds, o.Enough = 2000, 1 // the short run, up to the first seed that notices
+	}
 	if n, err := strconv.Atoi(os.Getenv("SEEDS")); err == nil {
 		o.Seeds, o.Enough = n, 0
 	}

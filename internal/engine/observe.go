@@ -183,20 +183,23 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 // readBorn takes the record that a unit was stored as the twin of for the match,
 // whatever either is called by now: its worker ended before it stored the pair.
 func (s *session) readBorn(ctx context.Context, us []*unit) error {
-	var born []*unit
+	var all []*unit
 	for _, u := range us {
 		if u.born != "" {
-			born = append(born, u)
+			all = append(all, u)
 		}
 	}
-	if err := s.read(ctx, crm.Left, born, func(u *unit) crm.RecordID { return u.born }); err != nil {
-		return err
-	}
-	for _, u := range born {
-		u.absent.Left = false // if it is gone, another twin may be there
-		if twin := u.rec.Left; twin != nil {
-			s.Mark("half_pair_completed")
-			u.match, u.twins = reconcile.Match{Kind: reconcile.MatchFound, Record: twin}, nil
+	for _, side := range crm.Sides {
+		born := slices.DeleteFunc(slices.Clone(all), func(u *unit) bool { return u.side == side })
+		if err := s.read(ctx, side, born, func(u *unit) crm.RecordID { return u.born }); err != nil {
+			return err
+		}
+		for _, u := range born {
+			u.absent.Set(side, false) // if it is gone, another twin may be there
+			if twin := u.rec.Get(side); twin != nil {
+				s.Mark("half_pair_completed")
+				u.match, u.twins = reconcile.Match{Kind: reconcile.MatchFound, Record: twin}, nil
+			}
 		}
 	}
 	return nil

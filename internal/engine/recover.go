@@ -161,7 +161,7 @@ func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []inte
 	}
 	for _, p := range pairs {
 		if !p.link.paired() {
-			if err := s.fence(ctx, crm.Left, p.id); err != nil {
+			if err := s.fence(ctx, crm.Left, p.id, p.hint.Partner); err != nil {
 				return err
 			}
 			continue

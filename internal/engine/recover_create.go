@@ -122,7 +122,7 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			}
 			if !tied {
 				s.Mark("create_left_to_match")
-				if err := s.fence(ctx, e.Side.Other(), e.source()); err != nil {
+				if err := s.fence(ctx, e.Side.Other(), e.source(), ""); err != nil {
 					return nil, err
 				}
 			}
@@ -131,7 +131,7 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			continue
 		default:
 			s.Mark("create_left_to_match") // it did not land, or the normal match knows better
-			if err := s.fence(ctx, e.Side.Other(), e.source()); err != nil {
+			if err := s.fence(ctx, e.Side.Other(), e.source(), ""); err != nil {
 				return nil, err
 			}
 		}

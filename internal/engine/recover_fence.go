@@ -12,7 +12,9 @@ import (
 // fence writes what is remembered of a record that is not paired once more.
 // Whoever began to pair it and has lost the lease since holds an older version
 // now: its link, or the alias that goes before it, is refused.
-func (s *session) fence(ctx context.Context, side crm.Side, id crm.RecordID) error {
+// Of a pair that was about to be stored the fence remembers the other record:
+// it is the twin, whatever the two are called by the time somebody looks.
+func (s *session) fence(ctx context.Context, side crm.Side, id, twin crm.RecordID) error {
 	u := &unit{side: side, id: id}
 	if err := s.loadLinks(ctx, []*unit{u}); err != nil {
 		return err
@@ -25,6 +27,9 @@ func (s *session) fence(ctx context.Context, side crm.Side, id crm.RecordID) err
 	if u.link == nil {
 		l.setID(side, id)
 		l.State, l.Code, l.Made, l.Since = crm.StateWaiting, codeCreateInFlight, s.Now(), s.Now()
+	}
+	if l.Code == codeCreateInFlight && twin != "" {
+		l.Others = []crm.RecordID{twin}
 	}
 	item, err := l.item(s.scope)
 	if err != nil {

@@ -55,6 +55,9 @@ func (b *books) unit(ctx context.Context, u *unit) {
 		u.wait = 0
 		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
 	}
+	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
+		b.putOffTwins(u)
+	}
 	switch {
 	case u.unknown || u.undone:
 		b.lot.unfinished = true
@@ -122,10 +125,31 @@ func (b *books) putOff(u *unit) {
 	p.wait = max(p.wait, u.wait, time.Second)
 }
 
+// putOffTwins hands on the hints that u took over as the twin of their records,
+// now that its own work is not done: by the time it is, the two may not be twins
+// any more. No run counts them, for they were counted with their own chunks.
+func (b *books) putOffTwins(u *unit) {
+	for _, t := range u.took {
+		b.s.Mark("twin_put_off_too")
+		key := "twins|" + string(t.side)
+		p := b.put[key]
+		if p == nil {
+			p = &putOff{twins: true, chunk: *b.s.newChunk(b.s.scope, b.s.conn, RunWebhook, b.s.webhookRun(b.s.scope), t.side, nil)}
+			if b.put == nil {
+				b.put = map[string]*putOff{}
+			}
+			b.put[key] = p
+		}
+		p.Hints = append(p.Hints, hint{ID: t.id, Force: true, Tries: u.hint.Tries})
+		p.wait = max(p.wait, u.wait, time.Second)
+	}
+}
+
 // putOff is a chunk of hints that have to wait.
 type putOff struct {
 	chunk
-	wait time.Duration
+	wait  time.Duration
+	twins bool // of records that others were found to be the twin of
 }
 
 func (b *books) run(id crm.RunID) map[string]int64 {
@@ -358,8 +382,11 @@ func (b *books) intentWrites() ([]store.Write, error) {
 
 // parkWrites stores the hints that were put off.
 func (b *books) parkWrites(ctx context.Context) ([]store.Write, error) {
-	if len(b.put) == 0 || b.lot.unfinished {
-		return nil, nil // an unfinished chunk comes again whole
+	if b.lot.unfinished { // its chunks come again whole, but not those that twins came from
+		maps.DeleteFunc(b.put, func(_ string, p *putOff) bool { return !p.twins })
+	}
+	if len(b.put) == 0 {
+		return nil, nil
 	}
 	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
 		return nil, err

@@ -16,12 +16,13 @@ type unit struct {
 	side crm.Side // whose record asked
 	id   crm.RecordID
 	hint hint
-	jobs []*job // chunks that asked; the first counts it
-	both bool   // hints of both sides were merged: look at both whatever the digests say
-	into *unit  // merged into another unit of this batch
+	jobs []*job  // chunks that asked; the first counts it
+	both bool    // hints of both sides were merged: look at both whatever the digests say
+	into *unit   // merged into another unit of this batch
+	took []*unit // those merged into this one: found to be its twin
 
 	link     *link                    // nil = never seen
-	born     crm.RecordID             // the left record that a right one was stored as the twin of, while the pair was not
+	born     crm.RecordID             // the record of the other side that it was about to be stored with, while the pair was not
 	versions crm.PerSide[int64]       // item versions under the left and the right record's key
 	before   []counted                // states it was counted in before
 	absorbed []counted                // the same of a twin that it may be paired with
@@ -259,6 +260,9 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 			}
 			if l.AliasOf == "" {
 				u.adopt(l, it.Version)
+				if l.Code == codeCreateInFlight && len(l.Others) == 1 {
+					u.born = l.Others[0]
+				}
 				continue
 			}
 			next := s.record(crm.Left, l.AliasOf)

@@ -78,6 +78,7 @@ var marksExpected = []string{
 	"token_renewed",
 	"tombstone_kept",
 	"twin_free_again",
+	"twin_put_off_too",
 	"twin_taken",
 	"twin_vanished",
 	"twins_met",

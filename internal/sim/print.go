@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -58,6 +59,20 @@ func commit() string {
 		}
 	}
 	return "unknown"
+}
+
+// Rare returns how often each rare state was reached that a run must reach.
+func (r *Report) Rare() map[string]int64 {
+	rare := maps.Clone(r.Marks)
+	maps.DeleteFunc(rare, func(n string, _ int64) bool { _, beside := marksElsewhere[n]; return beside })
+	return rare
+}
+
+// Beside returns the same of those that a run need not reach: others show them.
+func (r *Report) Beside() map[string]int64 {
+	beside := maps.Clone(r.Marks)
+	maps.DeleteFunc(beside, func(n string, _ int64) bool { _, beside := marksElsewhere[n]; return !beside })
+	return beside
 }
 
 // judge compares what was reached with what must be.

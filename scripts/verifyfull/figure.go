@@ -221,7 +221,7 @@ func marks(out string) (string, bool) {
 	for _, name := range slices.Sorted(maps.Keys(few)) {
 		said += fmt.Sprintf(", %s %s", name, few[name])
 	}
-	return said, often >= 40
+	return said, often >= 40 && len(few) == 0
 }
 
 var guardLine = regexp.MustCompile(`(\d+) of +(\d+) +seed \d`)
