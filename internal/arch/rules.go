@@ -146,7 +146,7 @@ var edges = []Rule{{
 }, {
 	Kind:     "embedded database",
 	Packages: []string{database},
-	May:      vocabulary,
+	May:      slices.Concat(vocabulary, []string{waiting}),
 	Outside:  []string{"modernc.org/sqlite"},
 	NotStd:   []string{"net/http/**", "testing/**", "log"},
 	NotUse:   processLog,

@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/pause"
 )
 
 // The files of a data folder.
@@ -76,6 +78,9 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 		return nil, fault.Wrap(op, fault.Unavailable, err)
 	}
 	lock, err := lockFolder(op, dir)
+	for tries := 0; fault.CodeOf(err) == codeInUse && tries < lockTries && pause.For(ctx, lockPause) == nil; tries++ {
+		lock, err = lockFolder(op, dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +97,15 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 	return db, nil
 }
 
+const codeInUse = "data_folder_in_use"
+
+// A process that starts another one shares its files with it until that one is
+// its own program. So a lock may outlive its holder for a moment.
+const (
+	lockTries = 10
+	lockPause = 20 * time.Millisecond
+)
+
 // lockFolder keeps other processes out until the file is closed, also by the
 // death of this one.
 func lockFolder(op, dir string) (*os.File, error) {
@@ -105,7 +119,7 @@ func lockFolder(op, dir string) (*os.File, error) {
 	}
 	err = errors.Join(err, f.Close())
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, fault.New(op, fault.Conflict, "data_folder_in_use",
+		return nil, fault.New(op, fault.Conflict, codeInUse,
 			"another process works in the data folder "+dir+"; stop it, or choose another folder")
 	}
 	return nil, fault.Wrap(op, fault.Unavailable, err)
