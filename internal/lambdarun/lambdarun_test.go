@@ -399,6 +399,9 @@ func TestPollerRepeats(t *testing.T) {
 		bodies += e.Records[0].Body
 		if again {
 			order += strings.ToUpper(e.Records[0].Body)
+			if e.Records[0].Body == "c" { // of two side by side either may come second
+				return `{"batchItemFailures":[]}`, nil
+			}
 			return "", errors.New("a repetition that fails")
 		}
 		order += e.Records[0].Body
