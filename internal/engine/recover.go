@@ -164,6 +164,9 @@ func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []inte
 			if err := s.fence(ctx, crm.Left, p.id, p.hint.Partner); err != nil {
 				return err
 			}
+			if err := s.fence(ctx, crm.Right, p.hint.Partner, p.id); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := s.agreeLanded(ctx, p); err != nil {

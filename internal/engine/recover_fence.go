@@ -19,7 +19,7 @@ func (s *session) fence(ctx context.Context, side crm.Side, id, twin crm.RecordI
 	if err := s.loadLinks(ctx, []*unit{u}); err != nil {
 		return err
 	}
-	if u.link.paired() {
+	if u.link.paired() || u.link == nil && u.born != "" { // its alias says whose twin it is
 		return nil
 	}
 	s.Mark("fenced")
