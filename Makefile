@@ -42,7 +42,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench fmt fmt-check lint lint-own vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -90,6 +90,9 @@ sim: build ## the short simulation: faults, crashes and users, 0 violations
 
 bench: build lambda standins ## calls, writes and memory per record; size and start of the functions (wants an idle machine)
 	$(GO) run ./scripts/bench -functions dist -memory -binary bin/lockstep
+
+mutate: standins ## plant MUTANTS (100) small bugs drawn by SEED (1), one at a time: at least 95 % must be noticed (hours)
+	$(GO) run ./scripts/mutate -seed $(or $(SEED),1) -n $(or $(MUTANTS),100)
 
 fuzz: ## every fuzz target for FUZZTIME (5s) each
 	$(GO) run ./scripts/fuzz -time $(FUZZTIME)

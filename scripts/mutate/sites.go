@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// mutant is one small bug: a piece of a file replaced by another text.
+type mutant struct {
+	pkg      string // as given to go test
+	file     string // relative to the module
+	line     int
+	function string
+	was, is  string
+	from, to int // byte offsets
+}
+
+func (m mutant) String() string {
+	return fmt.Sprintf("%s:%d %s: %s -> %s", m.file, m.line, m.function, short(m.was), short(m.is))
+}
+
+// key names the mutant in equivalent.txt; it does not move with the lines.
+func (m mutant) key() string {
+	return strings.Join([]string{m.file, m.function, short(m.was), short(m.is)}, " | ")
+}
+
+// short is a text on one line.
+func short(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if s == "" {
+		return "(nothing)"
+	}
+	if r := []rune(s); len(r) > 70 {
+		return string(r[:69]) + "…"
+	}
+	return s
+}
+
+// sites returns every mutant of a package, tests left out.
+func sites(pkg string) ([]mutant, error) {
+	files, err := filepath.Glob(filepath.Join(pkg, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var out []mutant
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Body == nil {
+				continue
+			}
+			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: fn.Name.Name, src: src, fset: fset}
+			ast.Inspect(fn.Body, p.visit)
+			out = append(out, p.found...)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("nothing to plant in %s", pkg)
+	}
+	return out, nil
+}
+
+// planter collects the mutants of one function.
+type planter struct {
+	pkg, file, function string
+	src                 []byte
+	fset                *token.FileSet
+	found               []mutant
+}
+
+func (p *planter) replace(from, to token.Pos, is string) {
+	a, b := p.fset.Position(from), p.fset.Position(to)
+	p.found = append(p.found, mutant{
+		pkg: p.pkg, file: p.file, line: a.Line, function: p.function,
+		was: string(p.src[a.Offset:b.Offset]), is: is, from: a.Offset, to: b.Offset,
+	})
+}
+
+func (p *planter) text(n ast.Node) string {
+	return string(p.src[p.fset.Position(n.Pos()).Offset:p.fset.Position(n.End()).Offset])
+}
+
+// neighbours are the operators that one mistakes for another.
+var neighbours = map[token.Token]string{
+	token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">",
+	token.LAND: "||", token.LOR: "&&", token.ADD: "-", token.SUB: "+",
+}
+
+func (p *planter) visit(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.BinaryExpr:
+		if other := neighbours[n.Op]; other != "" {
+			p.replace(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other)
+		}
+	case *ast.IfStmt:
+		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")")
+		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")")
+	case *ast.ExprStmt:
+		p.replace(n.Pos(), n.End(), "")
+	case *ast.AssignStmt:
+		if n.Tok != token.DEFINE {
+			p.replace(n.Pos(), n.End(), "")
+		}
+	case *ast.IncDecStmt:
+		p.replace(n.Pos(), n.End(), "")
+	case *ast.DeferStmt:
+		p.replace(n.Pos(), n.End(), "")
+	case *ast.BranchStmt:
+		if n.Tok == token.CONTINUE || n.Tok == token.BREAK {
+			p.replace(n.Pos(), n.End(), "")
+		}
+	case *ast.ReturnStmt:
+		p.returned(n)
+	case *ast.BasicLit:
+		if v, err := strconv.Atoi(n.Value); n.Kind == token.INT && err == nil {
+			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1))
+		}
+	}
+	return true
+}
+
+// returned turns what a function answers: a truth, or an error into none.
+func (p *planter) returned(n *ast.ReturnStmt) {
+	for _, r := range n.Results {
+		id, ok := r.(*ast.Ident)
+		if !ok {
+			continue
+		}
+		switch id.Name {
+		case "true":
+			p.replace(id.Pos(), id.End(), "false")
+		case "false":
+			p.replace(id.Pos(), id.End(), "true")
+		case "err":
+			p.replace(id.Pos(), id.End(), "nil")
+		}
+	}
+}
