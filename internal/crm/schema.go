@@ -42,6 +42,7 @@ type Field struct {
 	MaxLength   int       `json:"max_length,omitempty"`   // characters; 0 = unknown
 	External    bool      `json:"external,omitempty"`     // may hold our own key: keyed upsert works on it
 	ReferenceTo string    `json:"reference_to,omitempty"` // object that a reference points to
+	With        []string  `json:"with,omitempty"`         // fields that this one means something only together with
 }
 
 // Object is one record type of an app.

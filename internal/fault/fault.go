@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -65,10 +66,38 @@ type Error struct {
 	Kind          Kind          // what it means
 	Code          string        // stable snake_case code of the error dictionary; may be empty
 	Field         string        // the field at fault, in the app's own naming; may be empty
+	Fields        []FieldFault  // all fields at fault, where the other side names several; Field is the first of them
 	Message       string        // safe to show to an admin: no secrets, no personal data
 	RetryAfter    time.Duration // how long the other side asked us to wait; zero when it did not say
 	MayHaveLanded bool          // a write whose answer was lost: the effect is unknown
 	Err           error         // cause; may be nil
+}
+
+// FieldFault is one field at fault, with what is wrong with it.
+type FieldFault struct {
+	Field string // in the app's own naming
+	Code  string // of the error dictionary
+}
+
+// FieldFaults returns the fields that err names, each once, with a code each.
+func FieldFaults(err error) []FieldFault {
+	var e *Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	out := make([]FieldFault, 0, len(e.Fields)+1)
+	for _, f := range append([]FieldFault{{e.Field, e.Code}}, e.Fields...) {
+		if f.Field == "" {
+			continue
+		}
+		if f.Code == "" {
+			f.Code = CodeOf(e)
+		}
+		if !slices.ContainsFunc(out, func(o FieldFault) bool { return o.Field == f.Field }) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // Error implements error.

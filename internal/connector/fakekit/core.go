@@ -108,6 +108,7 @@ type Core struct {
 	faults  []*Fault
 	limits  limiter
 	counts  counts
+	conduct conduct
 	hooks   hookState
 	tokens  Tokens
 	knobs   []Knob

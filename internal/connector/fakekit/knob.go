@@ -98,6 +98,7 @@ func (c *Core) addKnobs() {
 	c.knobs = append(c.faultKnobs(), c.stateKnobs()...)
 	c.knobs = append(c.knobs, c.recordKnobs()...)
 	c.knobs = append(c.knobs, c.hookKnobs()...)
+	c.knobs = append(c.knobs, c.conductKnobs()...)
 	if k, ok := c.app.(Knobber); ok {
 		c.knobs = append(c.knobs, k.Knobs()...)
 	}

@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -204,7 +205,7 @@ var (
 func fromProblem(op string, p problem) *fault.Error {
 	e := &fault.Error{Op: op}
 	code, field := p.detail()
-	e.Field = field
+	e.Field, e.Fields = field, p.refusals()
 	switch {
 	case p.Category == "CONFLICT":
 		e.Kind, e.Code, e.Message = fault.Conflict, codeExists, "HubSpot has a record with this key already"
@@ -254,6 +255,28 @@ func (p problem) detail() (code, field string) {
 		return m[1], m[2]
 	}
 	return "", ""
+}
+
+// refusals returns every property that the body names, with our code for what
+// is wrong with it. HubSpot lists all that it refuses of a record, as details or
+// inside the message.
+func (p problem) refusals() []fault.FieldFault {
+	var out []fault.FieldFault
+	add := func(field, code string) {
+		if propertyPattern.MatchString(field) && !slices.ContainsFunc(out, func(f fault.FieldFault) bool { return f.Field == field }) {
+			out = append(out, fault.FieldFault{Field: field, Code: cmp.Or(meanings[code], codeValue)})
+		}
+	}
+	for _, d := range p.Errors {
+		for _, name := range d.Context["propertyName"] {
+			add(name, d.Code)
+		}
+		add(d.In, d.Code)
+	}
+	for _, m := range valuePattern.FindAllStringSubmatch(p.Message, -1) {
+		add(m[2], m[1])
+	}
+	return out
 }
 
 // existing returns the record in the way, where HubSpot tells. The text is

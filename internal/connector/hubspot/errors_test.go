@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,5 +156,41 @@ func TestOpenNamesEveryProblem(t *testing.T) {
 				t.Errorf("%s: %v does not name %q", name, err, w)
 			}
 		}
+	}
+}
+
+// TestRefusalsNameEveryProperty shows that a row's answer names all properties
+// at fault with a code each, whether listed or inside the message.
+func TestRefusalsNameEveryProperty(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body string
+		want []fault.FieldFault
+	}{
+		"details": {
+			`{"category":"VALIDATION_ERROR","errors":[{"code":"INVALID_OPTION","in":"rank"},{"code":"READ_ONLY_VALUE","context":{"propertyName":["made","by"]}}]}`,
+			[]fault.FieldFault{{Field: "rank", Code: "option_not_allowed"}, {Field: "made", Code: "read_only_field"}, {Field: "by", Code: "read_only_field"}},
+		},
+		"message": {
+			`{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"x\",\"error\":\"INVALID_OPTION\",\"name\":\"rank\"},{\"isValid\":false,\"message\":\"y\",\"error\":\"PROPERTY_DOESNT_EXIST\",\"name\":\"gone\"}]"}`,
+			[]fault.FieldFault{{Field: "rank", Code: "option_not_allowed"}, {Field: "gone", Code: "unknown_field"}},
+		},
+		"e-mail taken": {`{"category":"CONFLICT","message":"Contact already exists. Existing ID: 7"}`, []fault.FieldFault{{Field: "email", Code: "already_exists"}}},
+		"none":         {`{"category":"VALIDATION_ERROR","message":"no"}`, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := opened(fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = w.Write([]byte(c.body))
+			})))
+			out, err := conn.BatchWrite(t.Context(), "contacts", []connector.Write{{Op: connector.Update, ID: "1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}})
+			if err != nil || len(out) != 1 {
+				t.Fatalf("%v, %v", out, err)
+			}
+			if got := fault.FieldFaults(out[0].Err); !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -57,6 +58,25 @@ var groups = map[string]string{
 // Source: https://developers.hubspot.com/docs/guides/crm/using-object-apis
 var needed = map[string][]string{"deals": {"dealname", "dealstage"}}
 
+// together lists properties that mean something only with each other: an
+// address, a stage in its pipeline, an amount in its currency.
+// Sources: api-reference/…/objects/deals/guide (pipeline and stage, currency);
+// the address properties of contacts and companies.
+var together = map[string][][]string{
+	"contacts":  {{"address", "city", "state", "zip", "country"}},
+	"companies": {{"address", "address2", "city", "state", "zip", "country"}},
+	"deals":     {{"pipeline", "dealstage"}, {"amount", "deal_currency_code"}},
+}
+
+func with(object, name string) []string {
+	for _, group := range together[object] {
+		if slices.Contains(group, name) {
+			return slices.DeleteFunc(slices.Clone(group), func(n string) bool { return n == name })
+		}
+	}
+	return nil
+}
+
 // Fields implements connector.Connector.
 // Source: GET /crm/v3/properties/{objectType}.
 func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error) {
@@ -89,6 +109,7 @@ func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error
 func (p property) field(object string) crm.Field {
 	f := crm.Field{
 		Name: p.Name, Label: p.Label, Type: p.fieldType(object), ReadOnly: p.Metadata.ReadOnlyValue || p.Calculated, Unique: p.Unique,
+		With: with(object, p.Name),
 	}
 	if f.Label == "" {
 		f.Label = p.Name

@@ -34,7 +34,7 @@ func (a *account) BatchWrite(ctx context.Context, object string, writes []connec
 		return nil, nil
 	}
 	kind := writes[0].Op
-	b := batch{op: op + ": " + string(kind), kind: kind, writes: writes, out: make([]connector.Written, len(writes))}
+	b := batch{op: op + ": " + string(kind), kind: kind, writes: writes, out: make([]connector.Written, len(writes)), contacts: object == "contacts" || object == "0-1"}
 	if err := b.prepare(object); err != nil {
 		return nil, err
 	}
@@ -56,9 +56,12 @@ func (a *account) BatchWrite(ctx context.Context, object string, writes []connec
 
 // batch is one call of BatchWrite.
 type batch struct {
-	op     string
-	url    string
-	kind   connector.Op
+	op   string
+	url  string
+	kind connector.Op
+
+	contacts bool // they have a unique e-mail
+
 	writes []connector.Write
 	rows   []writeBody
 	index  map[string]int // of a write, by its row's trace ID
@@ -156,12 +159,22 @@ func (b *batch) refused(got answer, err error) ([]connector.Written, error) {
 		if !errors.As(err, &e) {
 			return nil, err
 		}
+		b.blameEmail(e, row)
 		b.fail(i, row, got, e, got.raw)
 		if kind == fault.Conflict {
 			b.out[i].Existing = p.existing()
 		}
 	}
 	return b.out, nil
+}
+
+// blameEmail names the field of a contact that exists already: HubSpot says no
+// more than that, and of contacts it keeps the e-mail unique by itself. Other
+// unique properties are named.
+func (b *batch) blameEmail(e *fault.Error, row writeBody) {
+	if _, sent := row.Properties["email"]; sent && b.contacts && e.Code == codeExists && e.Field == "" {
+		e.Field = "email"
+	}
 }
 
 // about returns the write that a refusal is about.
@@ -202,6 +215,7 @@ func (b *batch) settle(got answer, ans batchAnswer) []connector.Written {
 			}
 			done[at] = true
 			e, existing := rowError(b.op, b.kind, p)
+			b.blameEmail(e, row)
 			b.fail(at, row, got, e, raw)
 			b.out[at].Existing = existing
 		}

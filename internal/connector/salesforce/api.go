@@ -40,6 +40,8 @@ type field struct {
 	IDLookup          bool     `json:"idLookup"`
 	Restricted        bool     `json:"restrictedPicklist"`
 	ReferenceTo       []string `json:"referenceTo"`
+	Compound          string   `json:"compoundFieldName"`
+	Controller        string   `json:"controllerName"`
 	Options           []struct {
 		Value  string `json:"value"`
 		Label  string `json:"label"`

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,6 +188,7 @@ func fromRow(op string, w connector.Op, problems []problem) (*fault.Error, crm.R
 	}
 	p := problems[0]
 	e := fromProblem(op, p)
+	e.Fields = refusals(problems)
 	if e.Kind == fault.Other {
 		e.Kind, e.Code, e.Message = fault.Invalid, "rejected", "Salesforce refused the record"
 		if code := p.code(); codePattern.MatchString(code) {
@@ -205,8 +207,29 @@ func fromRow(op string, w connector.Op, problems []problem) (*fault.Error, crm.R
 var (
 	codePattern   = regexp.MustCompile(`^[A-Z][A-Z0-9_]{1,79}$`)
 	columnPattern = regexp.MustCompile(`(?:No such column|column|field) '([A-Za-z][A-Za-z0-9_]{0,79})'`)
+	takenPattern  = regexp.MustCompile(`duplicate value found: ([A-Za-z][A-Za-z0-9_]{0,79}) duplicates`)
 	holderPattern = regexp.MustCompile(`record with id: ([A-Za-z0-9]{15,18})`)
 )
+
+// refusals returns every field that the errors of a row name, with our code
+// for what is wrong with it.
+func refusals(problems []problem) []fault.FieldFault {
+	var out []fault.FieldFault
+	for _, p := range problems {
+		code := "rejected"
+		if m, ok := meanings[p.code()]; ok && m.code != "" {
+			code = m.code
+		} else if len(p.Fields) > 0 && p.code() != "" {
+			code = codeValue
+		}
+		for _, name := range append(slices.Clone(p.Fields), fieldOf(p)) {
+			if named(name) && !slices.ContainsFunc(out, func(f fault.FieldFault) bool { return f.Field == name }) {
+				out = append(out, fault.FieldFault{Field: name, Code: code})
+			}
+		}
+	}
+	return out
+}
 
 // fieldOf names the field at fault, from the list or, for an unknown one, from
 // the message "No such column 'Foo' on sobject of type Contact".
@@ -214,7 +237,12 @@ func fieldOf(p problem) string {
 	if len(p.Fields) > 0 && named(p.Fields[0]) {
 		return p.Fields[0]
 	}
-	if p.code() == "INVALID_FIELD" {
+	switch p.code() {
+	case "DUPLICATE_VALUE": // fields[] is empty; the message names the column
+		if m := takenPattern.FindStringSubmatch(p.Message); m != nil {
+			return m[1]
+		}
+	case "INVALID_FIELD":
 		if m := columnPattern.FindStringSubmatch(p.Message); m != nil {
 			return m[1]
 		}

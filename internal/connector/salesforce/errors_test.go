@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -105,7 +106,7 @@ func TestRowErrors(t *testing.T) {
 		"no such record":        {connector.Archive, `[{"statusCode":"INVALID_CROSS_REFERENCE_KEY","message":"invalid cross reference id","fields":[]}]`, said{Kind: fault.NotFound}, ""},
 		"no such parent":        {connector.Update, `[{"statusCode":"INVALID_CROSS_REFERENCE_KEY","message":"x","fields":["AccountId"]}]`, said{Kind: fault.Invalid, Code: codeValue, Field: "AccountId"}, ""},
 		"locked":                {connector.Update, `[{"statusCode":"UNABLE_TO_LOCK_ROW","message":"x","fields":[]}]`, said{Kind: fault.Conflict, Code: "record_locked"}, ""},
-		"unique value":          {connector.Create, `[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: X__c duplicates value on record with id: 003Lk0000000001","fields":[]}]`, said{Kind: fault.Conflict, Code: codeExists}, holder},
+		"unique value":          {connector.Create, `[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: X__c duplicates value on record with id: 003Lk0000000001","fields":[]}]`, said{Kind: fault.Conflict, Code: codeExists, Field: "X__c"}, holder},
 		"unique, no ID":         {connector.Create, `[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: unknown","fields":[]}]`, said{Kind: fault.Conflict, Code: codeExists}, ""},
 		"duplicate rule":        {connector.Create, `[{"statusCode":"DUPLICATES_DETECTED","message":"Use one?","fields":[],"duplicateResult":{"matchResults":[{"matchRecords":[{"record":{"Id":"003Lk0000000001IAA"}}]}]}}]`, said{Kind: fault.Conflict, Code: codeExists}, holder},
 		"two duplicates":        {connector.Create, `[{"statusCode":"DUPLICATES_DETECTED","message":"Use one?","fields":[],"duplicateResult":{"matchResults":[{"matchRecords":[{"record":{"Id":"003Lk0000000001IAA"}},{"record":{"Id":"003Lk0000000002IAA"}}]}]}}]`, said{Kind: fault.Conflict, Code: codeExists}, ""},
@@ -173,6 +174,32 @@ func TestAPIUsage(t *testing.T) {
 		used, limit, ok := apiUsage(in)
 		if ok != (want != [2]int{}) || ok && (used != want[0] || limit != want[1]) {
 			t.Errorf("apiUsage(%q) = %d, %d, %v", in, used, limit, ok)
+		}
+	}
+}
+
+// TestRefusalsNameEveryField shows that a row's answer names all fields at
+// fault with a code each: what is written again is written without all of them.
+func TestRefusalsNameEveryField(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		errors string
+		want   []fault.FieldFault
+	}{
+		"one error, two fields": {`[{"statusCode":"INVALID_FIELD_FOR_INSERT_UPDATE","message":"x","fields":["A__c","B__c"]}]`,
+			[]fault.FieldFault{{Field: "A__c", Code: "read_only_field"}, {Field: "B__c", Code: "read_only_field"}}},
+		"two errors": {`[{"statusCode":"STRING_TOO_LONG","message":"x","fields":["A__c"]},{"statusCode":"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST","message":"y","fields":["B__c"]}]`,
+			[]fault.FieldFault{{Field: "A__c", Code: "value_too_long"}, {Field: "B__c", Code: "option_not_allowed"}}},
+		"unique value":  {`[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: Key__c duplicates value on record with id: 003Lk0000000001","fields":[]}]`, []fault.FieldFault{{Field: "Key__c", Code: codeExists}}},
+		"rule, unnamed": {`[{"statusCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"x","fields":[]}]`, nil},
+	} {
+		var problems []problem
+		if err := json.Unmarshal([]byte(c.errors), &problems); err != nil {
+			t.Fatal(err)
+		}
+		err, _ := fromRow("salesforce: test", connector.Update, problems)
+		if diff := cmp.Diff(c.want, fault.FieldFaults(err), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

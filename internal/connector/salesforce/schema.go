@@ -65,13 +65,38 @@ func (o *org) Fields(ctx context.Context, object string) ([]crm.Field, error) {
 	out := make([]crm.Field, 0, len(described.Fields))
 	for _, f := range described.Fields {
 		if t, ok := f.fieldType(); ok && named(f.Name) {
-			out = append(out, f.translate(t))
+			one := f.translate(t)
+			one.With = f.with(described.Fields)
+			out = append(out, one)
 		}
 	}
 	if len(out) == 0 {
 		return nil, malformed(r, "the description has no fields")
 	}
 	return out, nil
+}
+
+// with names the fields that f means something only together with: the field
+// that its options depend on, the other parts of an address (a name's parts
+// stand for themselves), and the currency of an amount.
+// Source: object-reference/…/compound_fields_address; guide/resources-sobject-describe.
+func (f field) with(all []field) []string {
+	var out []string
+	if named(f.Controller) {
+		out = append(out, f.Controller)
+	}
+	for _, other := range all {
+		address := f.Compound != "" && other.Name == f.Compound && other.Type == "address"
+		for _, part := range all {
+			if address && part.Compound == f.Compound && part.Name != f.Name && named(part.Name) && !slices.Contains(out, part.Name) {
+				out = append(out, part.Name)
+			}
+		}
+		if f.Type == "currency" && other.Name == "CurrencyIsoCode" {
+			out = append(out, other.Name)
+		}
+	}
+	return out
 }
 
 // fieldType translates the type; ok is false for compound and binary fields,

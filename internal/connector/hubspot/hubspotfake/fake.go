@@ -51,6 +51,8 @@ type account struct {
 	calls   int
 	lastID  int64
 	eventID int64
+
+	refuseStages bool // knob: a lifecycle stage that moves backwards is 400, not kept in silence
 }
 
 type owner struct {

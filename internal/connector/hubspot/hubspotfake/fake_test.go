@@ -104,6 +104,9 @@ func TestRefusals(t *testing.T) {
 		return `{"inputs":[` + strings.TrimSuffix(strings.Repeat(s+",", n), ",") + `]}`
 	}
 	filter := func(s string) string { return `{"filterGroups":[{"filters":[` + s + `]}]}` }
+	if status, _ := p.do("PUT", "/_fake/lifecycle", `{"refuse":true}`); status != 200 {
+		t.Fatalf("the knob: %d", status)
+	}
 	tests := map[string]struct {
 		call, body     string
 		status         int

@@ -181,10 +181,21 @@ type PropertyChange struct {
 	Archived *bool    `json:"archived"`
 }
 
+type lifecycleIn struct {
+	Refuse bool `json:"refuse" doc:"true: 400 INVALID_LIFECYCLE_STAGE; false: 200, and the old stage is kept"`
+}
+
 // Knobs implements fakekit.Knobber: what only HubSpot has.
 func (f *account) Knobs() []fakekit.Knob {
 	type done = fakekit.Done
 	return []fakekit.Knob{
+		fakekit.NewKnob("PUT", "/_fake/lifecycle", "Choose what becomes of a lifecycle stage that would move backwards.",
+			func(_ *http.Request, in lifecycleIn) (done, error) {
+				f.Lock()
+				defer f.Unlock()
+				f.refuseStages = in.Refuse
+				return done{OK: true}, nil
+			}),
 		fakekit.NewKnob("PATCH", "/_fake/properties/{object}/{name}", "Change a property as an admin would.",
 			func(r *http.Request, in PropertyChange) (done, error) {
 				return done{OK: true}, f.changeProperty(r.PathValue("object"), r.PathValue("name"), in)

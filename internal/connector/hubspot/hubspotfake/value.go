@@ -119,12 +119,21 @@ func (f *account) choiceValue(o *object, p *property, v string, old *fakekit.Rec
 			return "", "INVALID_OPTION", fmt.Sprintf("the value was not one of the allowed options: %v", allowed)
 		}
 	}
-	// The stage only moves forward until it is cleared (G1).
-	if p.Name == "lifecyclestage" && old != nil && old.Fields[p.Name] != "" &&
-		slices.Index(allowed, v) < slices.Index(allowed, old.Fields[p.Name]) {
+	if p.Name == "lifecyclestage" && old != nil && f.refuseStages && f.backwards(o, v, old.Fields[p.Name]) {
 		return "", "INVALID_LIFECYCLE_STAGE", "the lifecycle stage cannot move backwards; clear it first"
 	}
 	return v, "", ""
+}
+
+// backwards reports whether a lifecycle stage comes before the one that a
+// record has: the stage only moves forward until it is cleared (G1).
+func (f *account) backwards(o *object, v, old string) bool {
+	p, ok := o.prop("lifecyclestage")
+	if !ok || v == "" || old == "" {
+		return false
+	}
+	at := func(s string) int { return slices.IndexFunc(p.Options, func(o option) bool { return o.Value == s }) }
+	return at(v) < at(old)
 }
 
 // decodeProperties reads {"name":"text"}. All values are texts or null, which clears (S).

@@ -24,6 +24,10 @@ func (f *account) create(o *object, given map[string]string, by source) (*fakeki
 			return nil, e
 		}
 	}
+	f.rewrite(o, fields, nil, by)
+	if e := f.broken(o, fields, nil, by); e != nil {
+		return nil, e
+	}
 	if e := f.taken(o, fields, ""); e != nil {
 		return nil, e
 	}
@@ -38,6 +42,43 @@ func (f *account) create(o *object, given map[string]string, by source) (*fakeki
 	o.table.Put(r)
 	f.event(o, "creation", r.ID, by, nil)
 	return r, nil
+}
+
+// rewrite does to values what the account's workflows do, and what HubSpot does
+// by itself to a lifecycle stage that would move backwards: it keeps the old one
+// and says nothing (G1; portals that answer 400 have the knob).
+func (f *account) rewrite(o *object, fields map[string]string, old *fakekit.Record, by source) {
+	for name, v := range fields {
+		before := ""
+		if old != nil {
+			before = old.Fields[name]
+		}
+		if name == "lifecyclestage" && f.backwards(o, v, before) {
+			v = before
+		}
+		fields[name] = f.Rewritten(o.name, name, v, before, by == sourceUser)
+	}
+}
+
+// broken refuses what a validation rule of the account does not let through.
+func (f *account) broken(o *object, fields map[string]string, old *fakekit.Record, by source) *apiError {
+	now := map[string]string{}
+	if old != nil {
+		now = maps.Clone(old.Fields)
+	}
+	maps.Copy(now, fields)
+	rule, bad := f.Broken(o.name, now, by == sourceUser)
+	if !bad {
+		return nil
+	}
+	if len(rule.Names) == 0 {
+		return invalid("The record does not meet the account's validation rules")
+	}
+	var ds []detail
+	for _, name := range rule.Names {
+		ds = append(ds, detail{Message: "the value does not meet a validation rule", Code: "INVALID_VALUE", In: name, Context: map[string][]string{"propertyName": {name}}})
+	}
+	return invalidProperties(ds)
 }
 
 // taken refuses a unique value that another record has. E-mails of contacts,
@@ -67,6 +108,10 @@ func (f *account) update(o *object, id string, given map[string]string, by sourc
 	fields, bad := f.values(o, given, old)
 	if len(bad) > 0 {
 		return nil, invalidProperties(bad)
+	}
+	f.rewrite(o, fields, old, by)
+	if e := f.broken(o, fields, old, by); e != nil {
+		return nil, e
 	}
 	if e := f.taken(o, fields, id); e != nil {
 		return nil, e

@@ -27,6 +27,9 @@ func get(o *object, r *fakekit.Record, c *column) string {
 			return strings.TrimSpace(r.Fields["FirstName"] + " " + r.Fields["LastName"])
 		}
 	}
+	if c.formula != nil {
+		return c.formula(r)
+	}
 	v := r.Fields[c.name]
 	if v == "" && c.kind == "boolean" {
 		return "false"

@@ -115,7 +115,7 @@ func (f *org) Seed(people []fakekit.Person, at time.Time) {
 		when = when.Truncate(time.Second)
 		r := &fakekit.Record{ID: t.nextID(), Fields: map[string]string{}, Created: when, Modified: when}
 		for name, v := range map[string]string{
-			"FirstName": p.First, "LastName": p.Last, "Email": p.Email, "Phone": p.Phone, "Title": p.JobTitle,
+			"FirstName": p.First, "LastName": p.Last, "Email": strings.ToLower(p.Email), "Phone": p.Phone, "Title": p.JobTitle,
 			"MailingCity": p.City, "Birthdate": p.Birthday, "Company__c": p.Company, "OwnerId": userID,
 		} {
 			r.Set(name, v)

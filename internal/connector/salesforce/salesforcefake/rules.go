@@ -52,7 +52,7 @@ func (f *org) create(o *object, in values, ch change) (*fakekit.Record, *refusal
 			r.Set(c.name, c.options[0])
 		}
 	}
-	if bad := f.apply(o, r, in); bad != nil {
+	if bad := f.apply(o, r, in, ch); bad != nil {
 		return nil, bad
 	}
 	if bad := f.check(o, r, ch); bad != nil {
@@ -77,7 +77,7 @@ func (f *org) update(o *object, id string, in values, ch change) (*fakekit.Recor
 		return nil, refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
 	}
 	r := old.Clone()
-	if bad := f.apply(o, r, in); bad != nil {
+	if bad := f.apply(o, r, in, ch); bad != nil {
 		return nil, bad
 	}
 	if bad := f.check(o, r, ch); bad != nil {
@@ -108,7 +108,7 @@ func (f *org) remove(o *object, id, master string, ch change) *refusal {
 }
 
 // apply sets the fields of a body, each by the rules of its type.
-func (f *org) apply(o *object, r *fakekit.Record, in values) *refusal {
+func (f *org) apply(o *object, r *fakekit.Record, in values, ch change) *refusal {
 	names := make([]string, 0, len(in))
 	for name := range in {
 		names = append(names, name)
@@ -127,7 +127,7 @@ func (f *org) apply(o *object, r *fakekit.Record, in values) *refusal {
 		if bad != nil {
 			return bad
 		}
-		r.Set(c.name, v)
+		r.Set(c.name, f.core.Rewritten(o.name, c.name, v, r.Fields[c.name], ch.user))
 	}
 	return nil
 }
@@ -146,6 +146,7 @@ func (f *org) value(c *column, raw json.RawMessage) (string, *refusal) {
 		if a, err := mail.ParseAddress(s); err != nil || a.Address != s || !strings.Contains(s[strings.LastIndex(s, "@"):], ".") {
 			return "", refuse(http.StatusBadRequest, "INVALID_EMAIL_ADDRESS", "%s: invalid email address: %s", c.label, s).about(c.name)
 		}
+		return strings.ToLower(s), nil // e-mail fields are kept in lower case
 	case "date":
 		if _, err := time.Parse(time.DateOnly, s); err != nil {
 			return "", deserialize(c, s)
@@ -275,6 +276,9 @@ func (f *org) check(o *object, r *fakekit.Record, ch change) *refusal {
 				return refuse(http.StatusBadRequest, "DUPLICATE_VALUE", "duplicate value found: %s duplicates value on record with id: %s", c.name, h.ID)
 			}
 		}
+	}
+	if rule, broken := f.core.Broken(o.name, r.Fields, ch.user); broken {
+		return refuse(http.StatusBadRequest, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "The record does not meet a validation rule.").about(rule.Names...)
 	}
 	return f.duplicateRule(o, r, ch)
 }

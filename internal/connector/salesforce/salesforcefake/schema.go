@@ -3,6 +3,8 @@ package salesforcefake
 import (
 	"slices"
 	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 )
 
 // column is a field as describe tells it.
@@ -17,6 +19,8 @@ type column struct {
 	restricted        bool
 	options           []string
 	references        string
+	compound          string                         // the field that it is a part of
+	formula           func(r *fakekit.Record) string // computed, never stored
 }
 
 // object is a record type.
@@ -122,10 +126,23 @@ func address(prefix string) []column {
 	} else {
 		compound = column{name: prefix + "Address", label: prefix + " Address", kind: "address", readOnly: true}
 	}
-	return []column{
+	parts := []column{
 		street, text(prefix+"City", "City", 40), text(prefix+"State", "State/Province", 80),
 		text(prefix+"PostalCode", "Zip/Postal Code", 20), text(prefix+"Country", "Country", 80), compound,
 	}
+	for i := range parts[:len(parts)-1] {
+		parts[i].compound = compound.name
+	}
+	return parts
+}
+
+// salutationLine is a formula field: readable, and never writable.
+func salutationLine() column {
+	c := fixed(text("Salutation_Line__c", "Salutation line", 255))
+	c.formula = func(r *fakekit.Record) string {
+		return strings.TrimSpace("Dear " + strings.TrimSpace(r.Fields["Salutation"]+" "+r.Fields["LastName"]))
+	}
+	return c
 }
 
 var industries = []string{"Agriculture", "Banking", "Construction", "Education", "Retail", "Technology"}
@@ -142,7 +159,7 @@ var objects = []*object{
 		typed("Description", "Account Description", "textarea"), reference("ParentId", "Parent Account ID", "Account"))...)},
 	{name: "Contact", label: "Contact", prefix: "003", merges: true, columns: standard(true, personal(append(address("Mailing"),
 		reference("AccountId", "Account ID", "Account"), text("Department", "Department", 80), typed("Birthdate", "Birthdate", "date"),
-		text("Company__c", "Company", 255))...)...)},
+		text("Company__c", "Company", 255), salutationLine())...)...)},
 	{name: "Lead", label: "Lead", prefix: "00Q", merges: true, columns: standard(true, personal(append(address(""),
 		needed(text("Company", "Company", 255)), typed("Website", "Website", "url"),
 		column{name: "Status", label: "Lead Status", kind: "picklist", length: 255, defaulted: true, options: []string{"Open - Not Contacted", "Working - Contacted", "Closed - Converted"}},
@@ -199,6 +216,13 @@ func (o *object) describe() map[string]any {
 	return out
 }
 
+func null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 func (c *column) describe() map[string]any {
 	values := make([]map[string]any, len(c.options))
 	for i, v := range c.options {
@@ -211,8 +235,8 @@ func (c *column) describe() map[string]any {
 	return map[string]any{
 		"name": c.name, "label": c.label, "type": c.kind, "length": c.length, "byteLength": c.length * 3,
 		"nillable": !c.required && !c.defaulted, "createable": !c.readOnly, "updateable": !c.readOnly, "defaultedOnCreate": c.defaulted,
-		"calculated": false, "autoNumber": false, "unique": c.unique, "externalId": c.external, "idLookup": c.lookup, "caseSensitive": false,
-		"restrictedPicklist": c.restricted, "dependentPicklist": false, "controllerName": nil, "referenceTo": refs, "compoundFieldName": nil,
+		"calculated": c.formula != nil, "autoNumber": false, "unique": c.unique, "externalId": c.external, "idLookup": c.lookup, "caseSensitive": false,
+		"restrictedPicklist": c.restricted, "dependentPicklist": false, "controllerName": nil, "referenceTo": refs, "compoundFieldName": null(c.compound),
 		"picklistValues": values, "custom": strings.HasSuffix(c.name, "__c"), "filterable": c.kind != "textarea" && c.kind != "address",
 		"sortable": c.kind != "textarea" && c.kind != "address" && c.kind != "multipicklist", "nameField": c.name == "Name",
 	}
