@@ -3,7 +3,7 @@ package crm
 import "slices"
 
 // Agreed is the value both sides last agreed on for one mapping, in canonical
-// form. Lists keep a digest per item and texts over AgreedTextLimit bytes a
+// form, or a settled difference. Lists keep a digest per item and texts over AgreedTextLimit bytes a
 // digest: enough to see what changed since, small enough to store by the million.
 type Agreed struct {
 	Revision string   `json:"r,omitempty"` // of the mapping; another revision means there is no agreement
@@ -11,6 +11,11 @@ type Agreed struct {
 	Text     string   `json:"t,omitempty"` // the value, unless Digest is set
 	Digest   string   `json:"d,omitempty"` // Value.Digest of a long text
 	Items    []string `json:"i,omitempty"` // ItemDigest of each list item, in canonical order
+
+	// Settled is set when the two sides differ and are left so. The rest is then
+	// the agreement before, and Kind Absent says that there was none. A
+	// Difference is never changed, only replaced.
+	Settled *Difference `json:"z,omitempty"`
 }
 
 // AgreedTextLimit is the length in bytes above which a text is kept as a digest.
@@ -63,6 +68,12 @@ func (a Agreed) Is(v Value) bool {
 	default:
 		return a.Text == v.text
 	}
+}
+
+// Same reports whether two entries say the same.
+func (a Agreed) Same(b Agreed) bool {
+	return a.Revision == b.Revision && a.Kind == b.Kind && a.Text == b.Text && a.Digest == b.Digest &&
+		slices.Equal(a.Items, b.Items) && a.Settled.same(b.Settled)
 }
 
 // HasItem reports whether the agreed list held item s.

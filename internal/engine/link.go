@@ -58,11 +58,7 @@ func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
 		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.AliasOf == b.AliasOf && a.Merged == b.Merged &&
 		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
-		maps.EqualFunc(a.Base, b.Base, sameAgreed)
-}
-
-func sameAgreed(a, b crm.Agreed) bool {
-	return a.Revision == b.Revision && a.Kind == b.Kind && a.Text == b.Text && a.Digest == b.Digest && slices.Equal(a.Items, b.Items)
+		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same)
 }
 
 func (l *link) id(s crm.Side) crm.RecordID {

@@ -1,19 +1,27 @@
 package reconcile
 
 import (
+	"strings"
+	"time"
+
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
 // memory is what is known of the past of one mapping of one pair.
 //
-// Beside agreement there is a second kind of knowledge: two values that were
-// looked at and deliberately left apart, because a setting (fill blanks only,
-// write once, a behaviour) or the match step (protect) forbids to write. It is
-// kept in the base as an entry of its own revision with a digest per side, so
-// that nothing more happens until one side moves; then that side has the word.
+// Beside agreement there is a second kind of knowledge: a settled difference,
+// two values that were looked at and left as they are, with the reason. Then
+// nothing happens until a side holds something else than it did; that side has
+// the word. Where the reason rests on settings and these have changed, or a
+// refused value is due to be tried again, the difference is in force no longer
+// and the agreement before it counts.
 type memory struct {
 	kind  memoryKind
-	entry crm.Agreed
+	entry crm.Agreed      // the agreement; of a settled difference the one before
+	had   bool            // there is an agreement in entry
+	diff  *crm.Difference // settled
+	stale bool            // settled under another revision of the mapping: raw values are compared
+	raw   [2]string       // fingerprints of the sides as they are, if stale
 }
 
 type memoryKind uint8
@@ -21,45 +29,167 @@ type memoryKind uint8
 const (
 	unknown memoryKind = iota // never met, or under another revision of the mapping
 	agreed                    // both sides held the entry's value
-	apart                     // each side held a value of its own
+	settled                   // each side held a value of its own
 )
 
-// recall reads a base entry.
-func (one *spec) recall(base crm.Base) memory {
+// recall reads a base entry. Raw are the fields of both sides as they are.
+func (one *spec) recall(base crm.Base, raw [2]crm.Fields, at occasion) memory {
 	entry, found := base[one.id]
-	switch {
-	case found && entry.Revision == one.revision:
-		return memory{agreed, entry}
-	case found && entry.Revision == one.apart && len(entry.Items) == 2:
-		return memory{apart, entry}
-	default:
+	if !found {
 		return memory{}
 	}
+	d := entry.Settled
+	if d == nil {
+		if d = one.leftApart(entry); d == nil {
+			if entry.Revision != one.revision {
+				return memory{}
+			}
+			return memory{kind: agreed, entry: entry, had: true}
+		}
+		entry = crm.Agreed{Revision: one.revision}
+	}
+	m := memory{entry: entry, stale: entry.Revision != one.revision}
+	m.entry.Settled = nil
+	if m.had = !m.stale && entry.Kind != crm.Absent; !m.had {
+		m.entry = crm.Agreed{}
+	}
+	switch {
+	case d.Fields != one.fields, !one.stands(d, m.stale, at):
+		if m.had {
+			m.kind = agreed
+		}
+	default:
+		m.kind, m.diff = settled, d
+		for side := range m.raw {
+			if m.stale {
+				m.raw[side] = one.rawPrint(side, raw[side])
+			}
+		}
+	}
+	return m
+}
+
+// occasion is when, and for whom, a memory is asked.
+type occasion struct {
+	now   time.Time // zero: at no time anything is due
+	retry bool      // a person asks to try refused values again
+}
+
+// stands reports whether what a difference rests on is as it was.
+func (one *spec) stands(d *crm.Difference, stale bool, at occasion) bool {
+	switch d.Reason {
+	case crm.ReasonRestrained:
+		return d.Terms == one.terms
+	case crm.ReasonRefused:
+		due := !d.Again.IsZero() && !at.now.IsZero() && !at.now.Before(d.Again)
+		return !stale && !at.retry && !due
+	case crm.ReasonInvalidPhone:
+		return !stale
+	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonChangedByApp, crm.ReasonUndone, crm.ReasonFromNowOn,
+		crm.ReasonNotClearable, crm.ReasonProtected:
+	}
+	return true
+}
+
+// leftApart reads how releases before settled differences kept two values that
+// stay as they are: under a revision of its own, with a fingerprint per side.
+func (one *spec) leftApart(entry crm.Agreed) *crm.Difference {
+	terms, ok := strings.CutPrefix(entry.Revision, one.revision+"~")
+	if !ok || len(entry.Items) != 2 {
+		return nil
+	}
+	d := &crm.Difference{Reason: crm.ReasonRestrained, Fields: one.fields, Terms: terms, Held: [2]string(entry.Items)}
+	if terms == noTerms {
+		d.Reason, d.Terms = crm.ReasonProtected, ""
+	}
+	return d
 }
 
 // moved reports whether side's value is another than the one remembered.
 // Without memory nobody is known to have moved.
 func (m memory) moved(side int, v crm.Value) bool {
-	switch m.kind {
-	case agreed:
+	switch {
+	case m.kind == agreed:
 		return !m.entry.Is(v)
-	case apart:
-		return m.entry.Items[side] != fingerprint(v)
-	case unknown:
+	case m.kind == settled && m.stale:
+		return m.diff.Raw[side] != m.raw[side]
+	case m.kind == settled:
+		return m.diff.Held[side] != crm.Fingerprint(v)
 	}
 	return false
 }
 
-// leftApart is the entry for two values that stay as they are.
-func (one *spec) leftApart(v [2]crm.Value) crm.Agreed {
-	return crm.Agreed{Revision: one.apart, Items: []string{fingerprint(v[0]), fingerprint(v[1])}}
+// settle is the entry for two values that stay as they are. What was agreed on
+// before stays known. Of a set that is what both hold, and what one of them has
+// held since the last agreement.
+func (one *spec) settle(base memory, d crm.Difference, v [2]crm.Value, raw [2]crm.Fields) crm.Agreed {
+	d.Fields = one.fields
+	if d.Reason == crm.ReasonRestrained {
+		d.Terms = one.terms
+	}
+	for side := range v {
+		d.Held[side], d.Raw[side] = crm.Fingerprint(v[side]), one.rawPrint(side, raw[side])
+	}
+	before := base.entry
+	if one.set {
+		before = one.setBase(base, v)
+	}
+	return crm.Settle(one.revision, before, d)
 }
 
-func fingerprint(v crm.Value) string {
-	if v.Blank() {
-		return ""
+// rawPrint is the fingerprint of a mapping's fields as an app holds them.
+func (one *spec) rawPrint(side int, f crm.Fields) string {
+	var b strings.Builder
+	blank := true
+	for _, name := range one.names[side] {
+		print := crm.Fingerprint(f[name])
+		blank = blank && print == ""
+		b.WriteString(print)
+		b.WriteByte('.')
 	}
-	return v.Digest()[:16]
+	switch {
+	case blank:
+		return ""
+	case len(one.names[side]) == 1:
+		return strings.TrimSuffix(b.String(), ".")
+	}
+	return crm.Fingerprint(crm.TextValue(b.String()))
+}
+
+// Settled returns the entry of a mapping whose sides differ and are to be left
+// so, for a reason that only whoever writes can know: what an app refused, what
+// it stored instead, what an undo put back. Left and right are the records as
+// they now are; d says why, and the fingerprints are filled in. Base is what the
+// link remembers, whose agreement is kept beside the difference. ok is false
+// where there is no such mapping that works, or a value does not fit it, or the
+// sides are equal: then there is nothing to settle.
+func (s *Settings) Settled(id crm.MappingID, base crm.Base, left, right *crm.Record, d crm.Difference) (entry crm.Agreed, ok bool) {
+	one := s.spec(id)
+	if one == nil || one.m == nil || left == nil || right == nil {
+		return crm.Agreed{}, false
+	}
+	raw := [2]crm.Fields{left.Fields, right.Fields}
+	var v [2]crm.Value
+	for side, word := range crm.Sides {
+		got, err := one.m.Canonical(word, raw[side])
+		if err != nil {
+			return crm.Agreed{}, false
+		}
+		v[side] = got
+	}
+	if same(v[0], v[1]) {
+		return crm.Agreed{}, false
+	}
+	return one.settle(one.recall(base, raw, occasion{}), d, v, raw), true
+}
+
+func (s *Settings) spec(id crm.MappingID) *spec {
+	for i := range s.specs {
+		if s.specs[i].id == id {
+			return &s.specs[i]
+		}
+	}
+	return nil
 }
 
 // mergeSets returns the items that survive additions and removals of both
@@ -88,7 +218,7 @@ func mergeSets(base memory, v [2]crm.Value) crm.Value {
 }
 
 func keepNew(out []string, base memory, item string) []string {
-	if base.kind == agreed && base.entry.HasItem(item) {
+	if base.had && base.entry.HasItem(item) {
 		return out
 	}
 	return append(out, item)
@@ -109,7 +239,7 @@ func (one *spec) setBase(base memory, v [2]crm.Value) crm.Agreed {
 	}
 	entry := crm.Agreed{Revision: one.revision, Kind: crm.List, Items: []string{}}
 	for _, item := range mergeSets(memory{}, v).Items() { // all of them, in canonical order
-		if keep[item] == 2 || base.kind == agreed && base.entry.HasItem(item) {
+		if keep[item] == 2 || base.had && base.entry.HasItem(item) {
 			entry.Items = append(entry.Items, crm.ItemDigest(item))
 		}
 	}
@@ -119,19 +249,6 @@ func (one *spec) setBase(base memory, v [2]crm.Value) crm.Agreed {
 // same reports whether two canonical values are equal; all blanks are.
 func same(a, b crm.Value) bool { return a.Blank() && b.Blank() || a.Equal(b) }
 
-// sameEntry reports whether two base entries say the same.
-func sameEntry(a, b crm.Agreed) bool {
-	if a.Revision != b.Revision || a.Kind != b.Kind || a.Text != b.Text || a.Digest != b.Digest || len(a.Items) != len(b.Items) {
-		return false
-	}
-	for i := range a.Items {
-		if a.Items[i] != b.Items[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // Landed returns the base entry for a mapping whose intended value is known to
 // have been stored on side, although nobody lived to remember it. For a single
 // value that is an agreement. For a set it is only what the other side holds
@@ -139,22 +256,18 @@ func sameEntry(a, b crm.Agreed) bool {
 // to get look removed there. Other is the other side's record as it is now; ok
 // is false when the entry must stay as it is.
 func (s *Settings) Landed(id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record) (entry crm.Agreed, ok bool) {
-	for i := range s.specs {
-		one := &s.specs[i]
-		if one.id != id || one.m == nil {
-			continue
-		}
-		if !one.set {
-			return crm.Agree(one.revision, landed), true
-		}
-		if other == nil {
-			return crm.Agreed{}, false
-		}
-		held, err := one.m.Canonical(side.Other(), other.Fields)
-		if err != nil {
-			return crm.Agreed{}, false
-		}
-		return one.setBase(one.recall(base), pairOf(side.Index(), landed, held)), true
+	one := s.spec(id)
+	switch {
+	case one == nil || one.m == nil:
+		return crm.Agreed{}, false
+	case !one.set:
+		return crm.Agree(one.revision, landed), true
+	case other == nil:
+		return crm.Agreed{}, false
 	}
-	return crm.Agreed{}, false
+	held, err := one.m.Canonical(side.Other(), other.Fields)
+	if err != nil {
+		return crm.Agreed{}, false
+	}
+	return one.setBase(one.recall(base, [2]crm.Fields{}, occasion{}), pairOf(side.Index(), landed, held)), true
 }

@@ -64,7 +64,7 @@ func (s *Settings) planCreate(p Pair, source int) Plan {
 		admitted.Outcome, admitted.State, admitted.Code = crm.Skipped, crm.StateExcluded, CodeUpdateOnly
 		return admitted
 	}
-	m := &merger{s: s, later: source, plan: admitted}
+	m := &merger{s: s, later: source, plan: admitted, at: p.occasion()}
 	m.records[source], m.records[target] = record, &crm.Record{Fields: crm.Fields{}}
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.stamps[target]))
 	w := m.writing(target)
@@ -166,7 +166,8 @@ func (m *merger) backward(source int, now time.Time) {
 		var again FieldPlan
 		m.field(one, &again, nil, false)
 		if v := observedOn(source, &again); out.Rule == RuleDefault && v.Blank() && m.cell.keep && one.lone(1-source) {
-			m.settle(one.id, one.leftApart(pairOf(source, v, out.After)))
+			c := &m.cell
+			m.settle(one.id, one.settle(memory{}, crm.Difference{Reason: crm.ReasonDefault}, pairOf(source, v, out.After), c.raw))
 		}
 		if again.Rule != RuleAgreed && again.Rule != RuleClosed || out.Rule == RuleClosed {
 			rule := out.Rule

@@ -19,6 +19,7 @@ type cell struct {
 	*spec
 	gates     [2]gate
 	base      memory
+	raw       [2]crm.Fields
 	v         [2]crm.Value // canonical, as observed
 	blank     [2]bool
 	protected bool
@@ -30,7 +31,8 @@ type cell struct {
 	merged   bool
 	write    [2]bool
 	remember crm.Agreed
-	keep     bool // the old base entry stays
+	keep     bool       // the old base entry stays
+	reason   crm.Reason // settled: why
 	review   bool
 	filtered bool // withheld because of a rule
 }
@@ -40,7 +42,7 @@ type cell struct {
 //	closed           neither way is open: left alone
 //	bothBlank        a default value, else agreed
 //	equal            agreed in silence
-//	stillApart       left apart on purpose, and nobody has moved since
+//	stillSettled     left apart for a reason, and nobody has moved since
 //	protect          the match step forbids the field on first meeting
 //	oneWay           the target follows the source
 //	setMerge         lists: additions and removals of both sides
@@ -49,7 +51,7 @@ type cell struct {
 //	oneMoved         the side that moved since the last agreement
 //	bothMoved        a conflict of edits: the policy
 var table = [...]func(*cell) bool{
-	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillApart, (*cell).protect, (*cell).oneWay,
+	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).protect, (*cell).oneWay,
 	(*cell).setMerge, (*cell).oneBlank, (*cell).firstDifference, (*cell).oneMoved, (*cell).bothMoved,
 }
 
@@ -95,28 +97,45 @@ func (c *cell) equal() bool {
 	return true
 }
 
-func (c *cell) stillApart() bool {
-	if c.base.kind != apart || c.moved(0) || c.moved(1) {
+// stillSettled leaves a settled difference as it is. Under another revision of
+// the mapping it is remembered anew, for canonical values may be others now.
+func (c *cell) stillSettled() bool {
+	if c.base.kind != settled || c.moved(0) || c.moved(1) {
 		return false
 	}
-	rule := RuleProtected
-	switch {
-	case c.only[0] != "":
-		rule = c.only[0]
-	case c.only[1] != "":
-		rule = c.only[1]
-	case c.gates[0] == gateBehavior || c.gates[1] == gateBehavior:
-		rule = RuleClosed
+	d := c.base.diff
+	c.rule, c.reason = c.settledRule(d.Reason), d.Reason
+	if c.keep = !c.base.stale; !c.keep {
+		c.remember = c.settle(c.base, *d, c.v, c.raw)
 	}
-	c.stay(rule)
 	return true
+}
+
+// settledRule is the rule by which a settled difference is shown.
+func (c *cell) settledRule(why crm.Reason) FieldRule {
+	switch why {
+	case crm.ReasonProtected:
+		return RuleProtected
+	case crm.ReasonRestrained:
+		switch {
+		case c.only[0] != "":
+			return c.only[0]
+		case c.only[1] != "":
+			return c.only[1]
+		}
+		return RuleClosed
+	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonRefused, crm.ReasonChangedByApp, crm.ReasonUndone,
+		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable:
+	}
+	return RuleSettled
 }
 
 func (c *cell) protect() bool {
 	if !c.protected {
 		return false
 	}
-	c.rule, c.remember = RuleProtected, c.leftApart(c.v)
+	c.rule = RuleProtected
+	c.differ(crm.ReasonProtected)
 	return true
 }
 
@@ -132,7 +151,7 @@ func (c *cell) oneWay() bool {
 	}
 	source := 1 - target
 	switch {
-	case c.blank[source] && (!c.clear[target] || c.base.kind == unknown || c.base.kind == apart && !c.moved(source)):
+	case c.blank[source] && (!c.clear[target] || c.base.kind == unknown || c.base.kind == settled && !c.moved(source)):
 		c.stay(RuleBlankKept)
 	case c.blank[source]:
 		c.erase(source, RuleBlankErased)
@@ -143,7 +162,7 @@ func (c *cell) oneWay() bool {
 	default:
 		c.assign(source, RuleOneWay)
 	}
-	if !c.write[target] && c.base.kind != apart {
+	if !c.write[target] && c.base.kind != settled {
 		c.keep = true
 	}
 	return true
@@ -154,7 +173,7 @@ func (c *cell) oneWay() bool {
 // fills it again. Removals that together leave nothing were asked for on both.
 func (c *cell) setMerge() bool {
 	switch {
-	case !c.set || c.base.kind == apart && (c.blank[0] || c.blank[1]):
+	case !c.set || c.base.kind == settled && (c.blank[0] || c.blank[1]):
 		return false
 	case c.blank[0] && !c.emptied(0), c.blank[1] && !c.emptied(1):
 		return false
@@ -267,9 +286,9 @@ func (c *cell) firstDifference() bool {
 	return true
 }
 
-// oneMoved: the side that moved wins. If the two were left apart before, its
-// value replaces one that was never agreed on, so that counts as a conflict
-// and a person is asked where the policy says so.
+// oneMoved: the side that moved wins. If the other side's value was never agreed
+// on (the two were settled), replacing it counts as a conflict, and a person is
+// asked where the policy says so.
 func (c *cell) oneMoved() bool {
 	if c.moved(0) == c.moved(1) {
 		return false
@@ -279,7 +298,7 @@ func (c *cell) oneMoved() bool {
 		winner = 1
 	}
 	switch {
-	case c.base.kind == agreed:
+	case c.base.had && c.base.entry.Is(c.v[1-winner]):
 		c.assign(winner, changed(winner))
 	case c.policy == crm.ConflictReview:
 		c.stay(RuleConflictReview)
@@ -375,7 +394,7 @@ func (c *cell) hold(winner int, v crm.Value) {
 			c.keep = true
 			return
 		}
-		c.remember = c.leftApart(c.v)
+		c.differ(crm.ReasonRestrained)
 		return
 	}
 	c.winner, c.after, c.remember = winner, v, crm.Agree(c.revision, v)
@@ -385,8 +404,13 @@ func (c *cell) hold(winner int, v crm.Value) {
 	// A default whose blank source may not be filled: that blank was never a
 	// value taken away, so it must not erase the default later.
 	if left := c.v[winner]; !same(v, left) && !c.write[winner] && c.lone(loser) {
-		c.remember = c.leftApart(pairOf(winner, left, v))
+		c.remember = c.settle(memory{}, crm.Difference{Reason: crm.ReasonDefault}, pairOf(winner, left, v), c.raw)
 	}
+}
+
+// differ leaves both sides as they are, for a reason.
+func (c *cell) differ(why crm.Reason) {
+	c.reason, c.remember = why, c.settle(c.base, crm.Difference{Reason: why}, c.v, c.raw)
 }
 
 // lone reports whether a default on a side must be told from an agreement.

@@ -272,12 +272,14 @@ func TestRow117_DeclinedEditIsNoConflictForEver(t *testing.T) {
 			t.Fatalf("step %d: the pair is not at rest", i)
 		}
 	}
-	// Switched off, the setting's differences are looked at anew.
+	// Switched off, the setting's differences are looked at anew, from what was
+	// agreed on before: the left's edit was declined and travels now.
 	p.Left.Fields["note"] = crm.TextValue("q")
 	p = apply(p, s.Plan(p))
 	sync.FillBlanksOnly.ToRight = false
-	if plan := compile(sync).Plan(p); plan.Fields[0].Rule != RuleFirstDifference {
-		t.Errorf("after fill blanks only is switched off the rule is %s", plan.Fields[0].Rule)
+	plan := compile(sync).Plan(p)
+	if got := apply(p, plan).Right.Fields["Note"].Text(); plan.Fields[0].Rule != RuleLeftChanged || got != "q" {
+		t.Errorf("after fill blanks only is switched off the rule is %s and the right holds %q", plan.Fields[0].Rule, got)
 	}
 }
 

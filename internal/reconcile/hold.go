@@ -8,7 +8,7 @@ import (
 )
 
 // Agrees reports whether a record still holds, in every mapping, what the base
-// says was agreed on (or left apart) there. Then its side asks for nothing:
+// says was agreed on (or settled) there. Then its side asks for nothing:
 // whatever the other side did comes with hints of its own.
 func (s *Settings) Agrees(side crm.Side, r *crm.Record, base crm.Base) bool {
 	for i := range s.specs {
@@ -23,7 +23,9 @@ func (s *Settings) Agrees(side crm.Side, r *crm.Record, base crm.Base) bool {
 		if err != nil {
 			return false
 		}
-		m := one.recall(base)
+		var raw [2]crm.Fields
+		raw[side.Index()] = r.Fields
+		m := one.recall(base, raw, occasion{})
 		if m.kind == unknown || m.moved(side.Index(), v) {
 			return false
 		}

@@ -43,6 +43,7 @@ type merger struct {
 	records [2]*crm.Record
 	gates   [2]gate
 	later   int
+	at      occasion
 	cell    cell
 	plan    Plan
 	writes  [2]*Write
@@ -54,7 +55,7 @@ type merger struct {
 }
 
 func (s *Settings) planPair(p Pair) Plan {
-	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right)}
+	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right), at: p.occasion()}
 	m.plan = Plan{Link: p.Linked, Base: p.Base, Timed: s.timed}
 	if closed := m.openGates(p.Now); closed != "" && closed != CodeCreateOnly {
 		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
@@ -160,7 +161,9 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected bool)
 		return
 	}
 	c := &m.cell
-	*c = cell{spec: one, gates: m.gates, base: one.recall(base), protected: protected, later: m.later}
+	*c = cell{spec: one, gates: m.gates, protected: protected, later: m.later}
+	c.raw = [2]crm.Fields{m.records[0].Fields, m.records[1].Fields}
+	c.base = one.recall(base, c.raw, m.at)
 	err := m.observe(c)
 	out.Left, out.Right = c.v[0], c.v[1]
 	if err != nil && (one.open[0] || one.open[1]) {
@@ -203,7 +206,7 @@ func (m *merger) render(c *cell) (raw [2]crm.Fields, err error) {
 
 // take adds a decided field to the plan.
 func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
-	out.Rule, out.After, out.Merged = c.rule, c.after, c.merged
+	out.Rule, out.Reason, out.After, out.Merged = c.rule, c.reason, c.after, c.merged
 	if c.winner >= 0 {
 		out.Winner = crm.Sides[c.winner]
 	}
@@ -236,7 +239,7 @@ func (m *merger) writing(side int) *Write {
 // settle puts an entry into the new base, which is the old one until something
 // in it changes. Entries of mappings that were deleted go then.
 func (m *merger) settle(id crm.MappingID, entry crm.Agreed) {
-	if old, found := m.base[id]; found && sameEntry(old, entry) {
+	if old, found := m.base[id]; found && old.Same(entry) {
 		return
 	}
 	if !m.changed {

@@ -23,7 +23,10 @@ type Pair struct {
 	Origin      crm.Side       // the side whose record asked to be worked; decides what "create" means
 	MatchedBy   *crm.MatchStep // on first meeting: the step that found the twin
 	Now         time.Time
+	Retry       bool // a person asks to try again what an app refused
 }
+
+func (p *Pair) occasion() occasion { return occasion{now: p.Now, retry: p.Retry} }
 
 // Plan is what to do with a pair, and why.
 type Plan struct {
@@ -73,8 +76,9 @@ type FieldPlan struct {
 	After   crm.Value // canonical value both sides are to hold; meaningful with a Winner or Merged
 	Merged  bool      // set merge: After may equal neither side, and then there is no Winner
 	Rule    FieldRule
-	Code    string // for Failed: the error code
-	Detail  string // for Failed: field, remedy, valid options; no values
+	Reason  crm.Reason // the two sides differ and are left so: why
+	Code    string     // for Failed: the error code
+	Detail  string     // for Failed: field, remedy, valid options; no values
 }
 
 // FieldRule says why a field was decided as it was.
@@ -103,6 +107,7 @@ const (
 	RuleProtected       FieldRule = "protected"               // the match step protects the field
 	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
 	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
+	RuleSettled         FieldRule = "settled"                 // the sides differ and are left so; Reason says why
 	RuleFailed          FieldRule = "failed"                  // the value does not fit
 )
 

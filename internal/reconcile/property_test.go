@@ -101,7 +101,7 @@ func story(c *scene, second *Plan) string {
 	for i := range second.Fields {
 		f, g := second.Fields[i], ruleOf(&c.plan, second.Fields[i].Mapping)
 		was, is, next := c.p.Base[f.Mapping], c.plan.Base[f.Mapping], second.Base[f.Mapping]
-		quiet := (f.Rule == RuleAgreed || f.Rule == RuleClosed) && sameEntry(is, next)
+		quiet := (f.Rule == RuleAgreed || f.Rule == RuleClosed) && is.Same(next)
 		if !quiet {
 			fmt.Fprintf(&b, "%s\n  first  %#v\n  second %#v\n  base %#v\n    -> %#v\n    -> %#v\n", f.Mapping, g, f, was, is, next)
 		}
@@ -132,7 +132,7 @@ func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 			}
 			v, ok := canonical(sp, c.after)
 			open := [2]bool{sp.open[0] && c.way(0), sp.open[1] && c.way(1)}
-			wasApart := c.was != nil && c.was[sp.id].kind == apart
+			wasApart := c.was != nil && c.was[sp.id].kind == settled
 			switch {
 			case !ok || sp.only[0] != "" || sp.only[1] != "" || wasApart:
 			case sp.open[0] && sp.open[1] && open[0] && open[1]:
@@ -235,9 +235,9 @@ func TestS2_ConflictsAreRealAndNamed(t *testing.T) {
 			if sp.m == nil || !sp.open[0] || !sp.open[1] || sp.set || f.Rule == RuleFailed {
 				continue
 			}
-			mem := sp.recall(c.p.Base)
+			mem := sp.recall(c.p.Base, [2]crm.Fields{c.p.records()[0].Fields, c.p.records()[1].Fields}, c.p.occasion())
 			moved := [2]bool{mem.moved(0, f.Left), mem.moved(1, f.Right)}
-			if slices.Contains(conflicts, f.Rule) && mem.kind != apart && !(moved[0] && moved[1]) {
+			if slices.Contains(conflicts, f.Rule) && mem.kind != settled && !(moved[0] && moved[1]) {
 				t.Fatalf("%s: %s, but moved %v since %#v: %#v %#v", sp.id, f.Rule, moved, mem.entry, f.Left, f.Right)
 			}
 			for side, word := range crm.Sides {

@@ -54,7 +54,8 @@ type spec struct {
 	label    string            // the field names of both sides, for Plan.Detail
 	names    [2][]string       // by side
 	revision string            // of an agreement
-	apart    string            // revision of values left apart
+	fields   string            // fingerprint of the fields of both sides
+	terms    string            // the settings on which a restrained difference rests
 	set      bool
 	open     [2]bool      // sync and mapping direction allow it
 	only     [2]FieldRule // RuleFillOnly or RuleWriteOnce: blanks are all that may be written
@@ -171,11 +172,15 @@ func (s *Settings) fill(one *spec, m *mapping.Compiled) {
 			one.only[i] = RuleFillOnly
 		}
 	}
-	one.apart = one.revision + "~" + s.restraints(one)
+	one.terms = s.restraints(one)
+	one.fields = crm.Fingerprint(crm.TextValue(strings.Join(one.names[0], "\n") + "\x00" + strings.Join(one.names[1], "\n")))[:8]
 }
 
-// restraints names the settings under which two values are left apart. When
-// they change, what was left apart is looked at anew.
+// noTerms is what restraints says where there are none.
+const noTerms = ".."
+
+// restraints names the settings that forbid to write what was decided. When
+// they change, what they kept apart is looked at anew.
 func (s *Settings) restraints(one *spec) string {
 	var b strings.Builder
 	for i, side := range crm.Sides {

@@ -234,7 +234,7 @@ type pasts map[crm.MappingID]past
 func drawPasts(t *rapid.T, now crm.Fields) pasts {
 	p := pasts{}
 	for _, m := range twelve() {
-		one := past{kind: pick(t, string(m.ID)+".past", agreed, agreed, agreed, unknown, apart)}
+		one := past{kind: pick(t, string(m.ID)+".past", agreed, agreed, agreed, unknown, settled)}
 		one.left, one.right = drawFields(t, leftSchema(), string(m.ID)+".was"), drawFields(t, rightSchema(), string(m.ID)+".Was")
 		if rapid.Bool().Draw(t, string(m.ID)+".left unmoved") {
 			one.left = now
@@ -268,7 +268,7 @@ func (p pasts) base(s *Settings, mirrored bool) crm.Base {
 		l, err := sp.m.Canonical(crm.Left, raw[0])
 		r, err2 := sp.m.Canonical(crm.Right, raw[1])
 		if err == nil && err2 == nil && !sp.set {
-			base[sp.id] = sp.leftApart([2]crm.Value{l, r})
+			base[sp.id] = sp.settle(memory{}, crm.Difference{Reason: crm.ReasonRestrained}, [2]crm.Value{l, r}, raw)
 		}
 	}
 	return base
