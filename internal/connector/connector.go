@@ -52,10 +52,14 @@ type Connector interface {
 	// archived) has Err NotFound. The whole call fails only as a whole.
 	BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]Read, error)
 	// BatchFind returns, for each of up to Limits.FindBatch values, the records
-	// (not archived) whose field equals it by the app's own comparison, which
-	// may be looser than ours: callers compare again. Order as given. May lag
-	// behind writes by Limits.IndexLag, unless FindLag(field) says less.
-	BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error)
+	// (not archived) that hold it in field, or in a field of field.Also that the
+	// app searches with it, by the app's own comparison (field.Find), which may
+	// be looser than ours: callers compare again. Order as given. What the field
+	// can do is what the schema handed in says, never what was asked before. May
+	// lag behind writes by Limits.IndexLag, unless FindLag(field) says less.
+	// Invalid with code "too_many_matches" when more records hold the values
+	// than anybody can be told by.
+	BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error)
 	// BatchWrite makes up to Limits.WriteBatch writes, all of one Op, in one
 	// request, and answers one entry per write, in order. A row's failure is in
 	// its entry; err means no row is known to have been written (see
@@ -191,7 +195,8 @@ type OwnerFinder interface {
 // FindLagger is an extra of apps where some fields are looked up without index
 // lag, such as HubSpot's batch read by a unique property.
 type FindLagger interface {
-	FindLag(object, field string) time.Duration
+	// FindLag follows from the field's schema alone.
+	FindLag(object string, field crm.Field) time.Duration
 }
 
 // Tokens hands out an account's access token. The implementation refreshes at

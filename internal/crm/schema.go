@@ -43,7 +43,21 @@ type Field struct {
 	External    bool      `json:"external,omitempty"`     // may hold our own key: keyed upsert works on it
 	ReferenceTo string    `json:"reference_to,omitempty"` // object that a reference points to
 	With        []string  `json:"with,omitempty"`         // fields that this one means something only together with
+	Also        []string  `json:"also,omitempty"`         // fields with further values of this one, such as secondary e-mails; texts hold several, between semicolons
+	Find        Find      `json:"find,omitempty"`         // how the app compares when records are looked up by it
+	FindBy      string    `json:"find_by,omitempty"`      // the field that the app searches in this one's place
 }
+
+// Find is how an app compares a field's values with those it is asked for.
+type Find string
+
+// The comparisons. Whatever an app finds is compared again in canonical form.
+const (
+	FindText   Find = ""       // the whole text, whatever its case
+	FindDigits Find = "digits" // the digits of a phone number, all of them, as FindBy holds them
+	FindWithin Find = "within" // digits in this order, whatever stands before, between and after them
+	FindPart   Find = "part"   // texts that hold the value
+)
 
 // Object is one record type of an app.
 type Object struct {

@@ -236,7 +236,7 @@ func (s *session) findLag(u *unit) time.Duration {
 	}
 	for _, l := range u.lookups {
 		for _, k := range l.Keys {
-			lag = min(lag, f.FindLag(e.object, k.Field))
+			lag = min(lag, f.FindLag(e.object, s.set.Field(k.Side, k.Field)))
 		}
 	}
 	return lag

@@ -414,7 +414,7 @@ func (s *session) batchFind(ctx context.Context, k questionKey, values []string)
 	e := s.end(k.side)
 	ctx, cancel := s.call(ctx, k.side)
 	defer cancel()
-	got, err := e.BatchFind(ctx, e.object, k.field, values, e.fields)
+	got, err := e.BatchFind(ctx, e.object, s.set.Field(k.side, k.field), values, e.fields)
 	if err != nil {
 		return nil, atSide(k.side, "find records", err)
 	}

@@ -33,7 +33,7 @@ func (m *mortal) BatchWrite(ctx context.Context, object string, writes []connect
 }
 
 // FindLag, History and Deleted are the extras that the engine asks for.
-func (m *mortal) FindLag(object, field string) time.Duration {
+func (m *mortal) FindLag(object string, field crm.Field) time.Duration {
 	if f, ok := m.Connector.(connector.FindLagger); ok {
 		return f.FindLag(object, field)
 	}

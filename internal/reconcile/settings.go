@@ -310,6 +310,15 @@ func (s *Settings) fingerprint(zone [2]string) string {
 // steps, IDs and stamps; sorted, the caller's own copy.
 func (s *Settings) ReadFields(side crm.Side) []string { return slices.Clone(s.reads[side.Index()]) }
 
+// Field describes a field of a side's object; without a schema, or for a field
+// that it lacks, its name is all that is known.
+func (s *Settings) Field(side crm.Side, name string) crm.Field {
+	if f, ok := s.schema[side.Index()][name]; ok {
+		return f
+	}
+	return crm.Field{Name: name}
+}
+
 // Digest fingerprints everything in the settings that decides outcomes: the
 // same digest, records and base give the same plan (at the same Pair.Now, if
 // Timed).

@@ -144,7 +144,7 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 }
 
 // BatchFind implements connector.Connector.
-func (c appIO) BatchFind(ctx context.Context, object, field string, values, fields []string) ([][]crm.Record, error) {
+func (c appIO) BatchFind(ctx context.Context, object string, field crm.Field, values, fields []string) ([][]crm.Record, error) {
 	return call(c, opFind, false, func() ([][]crm.Record, error) {
 		out, err := c.Connector.BatchFind(ctx, object, field, values, fields)
 		if err == nil && c.w.cur != nil {
@@ -265,7 +265,7 @@ func (c appIO) Deleted(ctx context.Context, object, cursor, position string) (co
 }
 
 // FindLag implements connector.FindLagger.
-func (c appIO) FindLag(object, field string) time.Duration {
+func (c appIO) FindLag(object string, field crm.Field) time.Duration {
 	if f, ok := c.Connector.(connector.FindLagger); ok {
 		return f.FindLag(object, field)
 	}

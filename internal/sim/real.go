@@ -68,7 +68,7 @@ func (a *realApp) traits(o *modelapp.Options) {
 	o.Trim, o.Phones = false, false
 	o.Lag = app.Limits.IndexLag
 	if f, ok := a.conn.(connector.FindLagger); ok {
-		o.Lag = f.FindLag(a.name, a.fields[modelapp.Email])
+		o.Lag = f.FindLag(a.name, crm.Field{Name: a.fields[modelapp.Email], Type: crm.TypeEmail})
 	}
 	o.FindNow = o.Lag == 0
 }

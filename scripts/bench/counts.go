@@ -70,7 +70,7 @@ func (r *rowCounter) BatchWrite(ctx context.Context, object string, writes []con
 	return r.Connector.BatchWrite(ctx, object, writes)
 }
 
-func (r *rowCounter) FindLag(object, field string) time.Duration {
+func (r *rowCounter) FindLag(object string, field crm.Field) time.Duration {
 	if f, ok := r.Connector.(connector.FindLagger); ok {
 		return f.FindLag(object, field)
 	}

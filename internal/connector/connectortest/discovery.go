@@ -55,12 +55,29 @@ func testAbilities(t *testing.T, s *suite) {
 		}
 	}
 	if lagger, ok := s.conn.(connector.FindLagger); ok {
-		for _, f := range s.fields() {
+		for _, name := range s.fields() {
+			f := s.field(t, name)
 			if lag := lagger.FindLag(s.Object, f); lag < 0 || lag > s.app.Limits.IndexLag {
-				t.Errorf("FindLag(%s) = %s, more than the index lag %s", f, lag, s.app.Limits.IndexLag)
+				t.Errorf("FindLag(%s) = %s, more than the index lag %s", name, lag, s.app.Limits.IndexLag)
 			}
 		}
 	}
+}
+
+// field describes a field as discovery does.
+func (s *suite) field(t *testing.T, name string) crm.Field {
+	t.Helper()
+	fields, err := s.conn.Fields(t.Context(), s.Object)
+	if err != nil {
+		t.Fatalf("Fields: %v", err)
+	}
+	for _, f := range fields {
+		if f.Name == name {
+			return f
+		}
+	}
+	t.Fatalf("there is no field %q", name)
+	return crm.Field{}
 }
 
 func testAccount(t *testing.T, s *suite) {

@@ -48,7 +48,7 @@ func (s *suite) calls(ids []crm.RecordID) map[string]call {
 			return err
 		}},
 		"find": {do: func(ctx context.Context, c connector.Connector) error {
-			_, err := c.BatchFind(ctx, s.Object, s.Email, []string{canary + "@example.com"}, s.fields())
+			_, err := c.BatchFind(ctx, s.Object, crm.Field{Name: s.Email, Type: crm.TypeEmail}, []string{canary + "@example.com"}, s.fields())
 			return err
 		}},
 		"create": {write: true, do: func(ctx context.Context, c connector.Connector) error {

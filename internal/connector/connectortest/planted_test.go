@@ -72,7 +72,7 @@ func (s spoiled) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 	return out, err
 }
 
-func (s spoiled) BatchFind(ctx context.Context, object, field string, values, fields []string) ([][]crm.Record, error) {
+func (s spoiled) BatchFind(ctx context.Context, object string, field crm.Field, values, fields []string) ([][]crm.Record, error) {
 	out, err := s.Connector.BatchFind(ctx, object, field, values, fields)
 	if s.found != nil {
 		s.found(out)

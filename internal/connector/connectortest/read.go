@@ -85,7 +85,7 @@ func testFind(t *testing.T, s *suite) {
 	}
 	s.settle()
 	asked := []string{email(3), "nobody@example.com", email(2), "", email(0), email(4)}
-	found, err := s.conn.BatchFind(t.Context(), s.Object, s.Email, asked, s.fields())
+	found, err := s.conn.BatchFind(t.Context(), s.Object, s.field(t, s.Email), asked, s.fields())
 	if err != nil {
 		t.Fatalf("BatchFind: %v", err)
 	}
@@ -137,8 +137,9 @@ func testFindHostile(t *testing.T, s *suite) {
 		want[n], asked = id, append(asked, n)
 	}
 	s.settle()
+	last := s.field(t, s.Last)
 	for part := range slices.Chunk(asked, max(1, min(s.app.Limits.FindBatch, len(asked)))) {
-		found, err := s.conn.BatchFind(t.Context(), s.Object, s.Last, part, s.fields())
+		found, err := s.conn.BatchFind(t.Context(), s.Object, last, part, s.fields())
 		if err != nil {
 			t.Fatalf("BatchFind: %v", err)
 		}
@@ -172,7 +173,7 @@ func testLimits(t *testing.T, s *suite) {
 		writes[i] = connector.Write{Op: connector.Create, Fields: crm.Fields{s.Last: crm.TextValue(text(i))}, Ref: pad(i)}
 	}
 	_, errRead := s.conn.BatchRead(t.Context(), s.Object, ids, s.fields())
-	_, errFind := s.conn.BatchFind(t.Context(), s.Object, s.Email, values, s.fields())
+	_, errFind := s.conn.BatchFind(t.Context(), s.Object, crm.Field{Name: s.Email, Type: crm.TypeEmail}, values, s.fields())
 	_, errWrite := s.conn.BatchWrite(t.Context(), s.Object, writes)
 	for name, err := range map[string]error{"read": errRead, "find": errFind, "write": errWrite} {
 		if !fault.Is(err, fault.Invalid) {

@@ -46,11 +46,11 @@ type View struct {
 	byID   map[string]*Record
 	times  order // live records by (modified, id)
 	fields map[string]map[string][]string
-	fold   map[string]func(string) string
+	fold   map[string]func(string) []string
 }
 
 func newView() *View {
-	return &View{byID: map[string]*Record{}, fields: map[string]map[string][]string{}, fold: map[string]func(string) string{}}
+	return &View{byID: map[string]*Record{}, fields: map[string]map[string][]string{}, fold: map[string]func(string) []string{}}
 }
 
 func timeKey(r *Record) key { return key{r.Modified.UnixMilli(), r.ID} }
@@ -77,25 +77,24 @@ func (v *View) drop(id string) {
 
 func (v *View) index(r *Record) {
 	for f, fold := range v.fold {
-		if s := fold(r.Fields[f]); s != "" {
+		for _, s := range fold(r.Fields[f]) {
 			ids := v.fields[f][s]
-			i, _ := slices.BinarySearchFunc(ids, r.ID, CompareID)
-			v.fields[f][s] = slices.Insert(ids, i, r.ID)
+			if i, held := slices.BinarySearchFunc(ids, r.ID, CompareID); !held {
+				v.fields[f][s] = slices.Insert(ids, i, r.ID)
+			}
 		}
 	}
 }
 
 func (v *View) unindex(r *Record) {
 	for f, fold := range v.fold {
-		s := fold(r.Fields[f])
-		if s == "" {
-			continue
-		}
-		ids := slices.DeleteFunc(v.fields[f][s], func(id string) bool { return id == r.ID })
-		if len(ids) == 0 {
-			delete(v.fields[f], s)
-		} else {
-			v.fields[f][s] = ids
+		for _, s := range fold(r.Fields[f]) {
+			ids := slices.DeleteFunc(v.fields[f][s], func(id string) bool { return id == r.ID })
+			if len(ids) == 0 {
+				delete(v.fields[f], s)
+			} else {
+				v.fields[f][s] = ids
+			}
 		}
 	}
 }
@@ -146,12 +145,10 @@ func (v *View) Lookup(field, value string) (found []*Record, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	s := fold(value)
-	if s == "" {
-		return nil, true
-	}
-	for _, id := range v.fields[field][s] {
-		found = append(found, v.byID[id])
+	for _, s := range fold(value) {
+		for _, id := range v.fields[field][s] {
+			found = append(found, v.byID[id])
+		}
 	}
 	return found, true
 }
@@ -192,8 +189,18 @@ func (c *Core) NewTable(object string) *Table {
 // IndexOn keeps a field's values for Lookup; fold makes values that compare
 // equal the same, and "" leaves one out. Call it before the first Put.
 func (t *Table) IndexOn(field string, fold func(string) string) {
+	t.IndexEach(field, func(s string) []string {
+		if s = fold(s); s == "" {
+			return nil
+		}
+		return []string{s}
+	})
+}
+
+// IndexEach is IndexOn for a field that holds several values in one text.
+func (t *Table) IndexEach(field string, values func(string) []string) {
 	for _, v := range []*View{t.Live, t.indexed} {
-		v.fold[field] = fold
+		v.fold[field] = values
 		v.fields[field] = map[string][]string{}
 	}
 }

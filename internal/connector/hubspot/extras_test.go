@@ -51,7 +51,7 @@ func outbounds(id crm.RecordID, code string, refresh secret.Text) map[string]out
 			return err
 		}},
 		"find by search": {do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
-			_, err := c.BatchFind(ctx, "contacts", "phone", []string{"1"}, nil)
+			_, err := c.BatchFind(ctx, "contacts", crm.Field{Name: "phone"}, []string{"1"}, nil)
 			return err
 		}},
 		"refresh": {do: func(ctx context.Context, _ connector.Connector, h *http.Client) error {

@@ -157,7 +157,6 @@ func (private) Renew(context.Context, secret.Text) (secret.Text, error) {
 type account struct {
 	client *client
 	now    func() time.Time
-	keys   keyProperties
 }
 
 // App implements connector.Connector.

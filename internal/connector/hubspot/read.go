@@ -3,12 +3,12 @@ package hubspot
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -122,42 +122,16 @@ func (a *account) rows(ctx context.Context, r request) ([]row, error) {
 	return out.Results, nil
 }
 
-// keyProperties remembers which custom properties have unique values, as
-// discovery found them.
-type keyProperties struct {
-	mu sync.Mutex
-	by map[string]map[string]bool
-}
-
-func (k *keyProperties) learn(object string, fields []crm.Field) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.by == nil {
-		k.by = map[string]map[string]bool{}
-	}
-	k.by[object] = map[string]bool{}
-	for _, f := range fields {
-		if f.Unique {
-			k.by[object][f.Name] = true
-		}
-	}
-}
-
 // unique reports whether records can be read by the property without the
-// search index: the e-mail of contacts, and the unique properties known so far.
-func (k *keyProperties) unique(object, field string) bool {
-	if field == "email" && object == "contacts" {
-		return true
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.by[object][field]
+// search index: the e-mail of contacts, and properties with unique values.
+func unique(object string, f crm.Field) bool {
+	return f.Unique || f.Name == emailProperty && object == contacts
 }
 
 // FindLag implements connector.FindLagger: none for unique properties, which
 // are read by batch; the search index's for all others.
-func (a *account) FindLag(object, field string) time.Duration {
-	if a.keys.unique(object, field) {
+func (*account) FindLag(object string, field crm.Field) time.Duration {
+	if unique(object, field) {
 		return 0
 	}
 	return overlap
@@ -166,7 +140,7 @@ func (a *account) FindLag(object, field string) time.Duration {
 // BatchFind implements connector.Connector. Unique properties are looked up by
 // one batch read; for others it is one search, or a few where a search would
 // outgrow HubSpot's 3,000 characters or 200 results a page.
-func (a *account) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
 	op := "hubspot: find " + object
 	if len(values) > batchSize {
 		return nil, tooMany(op, batchSize)
@@ -175,20 +149,27 @@ func (a *account) BatchFind(ctx context.Context, object, field string, values []
 	if err != nil {
 		return nil, err
 	}
-	if !propertyPattern.MatchString(field) {
+	if !propertyPattern.MatchString(field.Name) {
 		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: codeField, Message: "HubSpot has no such property"}
 	}
 	wanted := distinct(values)
 	if len(wanted) == 0 {
 		return make([][]crm.Record, len(values)), nil
 	}
-	asked := append([]string{field}, fields...)
-	if field == "email" && object == "contacts" {
-		asked = append(asked, additionalEmails)
+	holding := []string{field.Name} // properties that may hold a value asked for
+	if field.Name == emailProperty && object == contacts {
+		field.Also = append([]string{additionalEmails}, field.Also...)
 	}
+	holding = append(holding, field.Also...)
+	if field.FindBy != "" {
+		holding = append(holding, field.FindBy)
+	}
+	asked := append(slices.Clone(holding), fields...)
+	slices.Sort(asked)
+	asked = slices.Compact(asked)
 	var rows []row
-	if a.keys.unique(object, field) {
-		body := batchReadBody{IDProperty: field, Properties: asked}
+	if unique(object, field) {
+		body := batchReadBody{IDProperty: field.Name, Properties: asked}
 		for _, v := range wanted {
 			body.Inputs = append(body.Inputs, idBody{v})
 		}
@@ -199,12 +180,16 @@ func (a *account) BatchFind(ctx context.Context, object, field string, values []
 	if err != nil {
 		return nil, err
 	}
-	return assign(values, field, rows, fields), nil
+	return assign(values, holding, rows, fields), nil
 }
 
-// additionalEmails holds the other addresses of a contact, which are unique
-// too; a read by e-mail finds contacts by them.
-const additionalEmails = "hs_additional_emails"
+// The other addresses of a contact are unique too, and a read by e-mail finds
+// contacts by them.
+const (
+	contacts         = "contacts"
+	emailProperty    = "email"
+	additionalEmails = "hs_additional_emails"
+)
 
 // distinct returns the values that are not blank, once each, whatever their case.
 func distinct(values []string) []string {
@@ -224,8 +209,9 @@ func distinct(values []string) []string {
 // fold is HubSpot's comparison of texts, near enough: callers compare again.
 func fold(s string) string { return strings.ToLower(s) }
 
-// assign hands the rows to the values they answer to.
-func assign(values []string, field string, rows []row, fields []string) [][]crm.Record {
+// assign hands the rows to the values they answer to. Only the fields wanted
+// are shown.
+func assign(values, holding []string, rows []row, fields []string) [][]crm.Record {
 	by := map[string][]crm.Record{}
 	seen := map[string]bool{}
 	for i := range rows {
@@ -234,12 +220,16 @@ func assign(values []string, field string, rows []row, fields []string) [][]crm.
 			continue
 		}
 		seen[rows[i].ID] = true
-		keys := []string{fold(rec.Fields[field].Text())}
-		if field == "email" {
-			keys = append(keys, strings.Split(fold(rec.Fields[additionalEmails].Text()), ";")...)
-		}
-		if !slices.Contains(fields, additionalEmails) {
-			delete(rec.Fields, additionalEmails)
+		var keys []string
+		for n, name := range holding {
+			held := fold(rec.Fields[name].Text())
+			keys = append(keys, held)
+			if n > 0 {
+				keys = append(keys, strings.Split(held, ";")...)
+			}
+			if !slices.Contains(fields, name) {
+				delete(rec.Fields, name)
+			}
 		}
 		slices.Sort(keys)
 		for _, k := range slices.Compact(keys) {
@@ -267,7 +257,7 @@ const maxSearchBody = 3000
 const maxMatches = 1000
 
 // searchValues finds the records whose property is one of values.
-func (a *account) searchValues(ctx context.Context, op, base, field string, values, asked []string) ([]row, error) {
+func (a *account) searchValues(ctx context.Context, op, base string, field crm.Field, values, asked []string) ([]row, error) {
 	var all []row
 	for len(values) > 0 {
 		n := len(values)
@@ -292,7 +282,7 @@ func (a *account) searchValues(ctx context.Context, op, base, field string, valu
 				break
 			}
 			if len(all) >= maxMatches {
-				return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: "too_many_matches", Field: field, Message: "too many records share the values looked for"}
+				return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: "too_many_matches", Field: field.Name, Message: "too many records share the values looked for"}
 			}
 			if out.Paging.Next.After == body.After {
 				return nil, malformed(r, "HubSpot repeats a page")
@@ -304,21 +294,30 @@ func (a *account) searchValues(ctx context.Context, op, base, field string, valu
 }
 
 // valuesSearch asks for the records with one of the values. IN wants texts in
-// lower case, enumerations as they are: both are given.
+// lower case, enumerations as they are: both are given. Of phone numbers the
+// digits are looked for in the property that HubSpot keeps for searches, in
+// which a number has no country code, and the rest as it was typed.
 // Source: api-reference/search/guide.
-func valuesSearch(field string, values, asked []string) searchBody {
-	var in []string
+func valuesSearch(field crm.Field, values, asked []string) searchBody {
+	in := map[string][]string{}
 	for _, v := range values {
-		in = append(in, fold(v))
+		by := field.Name
+		if field.Find == crm.FindDigits && digitsOnly(v) {
+			by = field.FindBy
+		}
+		in[by] = append(in[by], fold(v))
 		if v != fold(v) {
-			in = append(in, v)
+			in[by] = append(in[by], v)
 		}
 	}
-	return searchBody{
-		Groups: []groupBody{{Filters: []filterBody{{Property: field, Operator: "IN", Values: in}}}},
-		Sorts:  []sortBody{{Property: "hs_object_id", Direction: "ASCENDING"}}, Properties: asked, Limit: pageSize,
+	out := searchBody{Sorts: []sortBody{{Property: "hs_object_id", Direction: "ASCENDING"}}, Properties: asked, Limit: pageSize}
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		out.Groups = append(out.Groups, groupBody{Filters: []filterBody{{Property: name, Operator: "IN", Values: in[name]}}})
 	}
+	return out
 }
+
+func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 func size(body searchBody) int {
 	b, err := encode(body)

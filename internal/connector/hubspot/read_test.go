@@ -2,6 +2,7 @@ package hubspot_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,32 +32,45 @@ func TestUniquePropertiesAreFoundWithoutLag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lagger.FindLag("contacts", "email") != 0 || lagger.FindLag("contacts", "phone") == 0 || lagger.FindLag("companies", "email") == 0 {
-		t.Error("only the e-mail of contacts is known to be unique at first")
+	key := crm.Field{Name: hubspotfake.UniqueProperty, Unique: true}
+	for name, x := range map[string]struct {
+		object string
+		field  crm.Field
+		now    bool
+	}{
+		"e-mail":            {"contacts", crm.Field{Name: "email"}, true},
+		"unique property":   {"contacts", key, true},
+		"phone":             {"contacts", crm.Field{Name: "phone"}, false},
+		"another's e-mail":  {"companies", crm.Field{Name: "email"}, false},
+		"unknown uniquely?": {"contacts", crm.Field{Name: hubspotfake.UniqueProperty}, false},
+	} {
+		if lag := lagger.FindLag(x.object, x.field); (lag == 0) != x.now {
+			t.Errorf("%s: found after %s", name, lag)
+		}
 	}
-	find := func(field, value string) []string {
+	find := func(field crm.Field, value string) []string {
 		got, err := c.BatchFind(t.Context(), "contacts", field, []string{value}, []string{"email"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return ids(got[0])
 	}
-	if diff := cmp.Diff([]string{a.ID}, find("email", "NEW@example.com")); diff != "" {
-		t.Errorf("by e-mail (-want +got):\n%s", diff)
+	// What the schema handed in says decides, whatever was asked before.
+	for range 2 {
+		if diff := cmp.Diff([]string{a.ID}, find(crm.Field{Name: "email"}, "NEW@example.com")); diff != "" {
+			t.Errorf("by e-mail (-want +got):\n%s", diff)
+		}
+		if got := find(crm.Field{Name: hubspotfake.UniqueProperty}, "k-1"); len(got) != 0 {
+			t.Errorf("a property not known to be unique was found at once: %v", got)
+		}
+		if diff := cmp.Diff([]string{a.ID}, find(key, "k-1")); diff != "" {
+			t.Errorf("by unique property (-want +got):\n%s", diff)
+		}
+		if _, err := c.Fields(t.Context(), "contacts"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got := find(hubspotfake.UniqueProperty, "k-1"); len(got) != 0 {
-		t.Errorf("a property not known to be unique was found at once: %v", got)
-	}
-	if _, err := c.Fields(t.Context(), "contacts"); err != nil {
-		t.Fatal(err)
-	}
-	if lagger.FindLag("contacts", hubspotfake.UniqueProperty) != 0 {
-		t.Error("discovery did not teach which properties are unique")
-	}
-	if diff := cmp.Diff([]string{a.ID}, find(hubspotfake.UniqueProperty, "k-1")); diff != "" {
-		t.Errorf("by unique property (-want +got):\n%s", diff)
-	}
-	if got := find("phone", "1"); len(got) != 0 {
+	if got := find(crm.Field{Name: "phone"}, "1"); len(got) != 0 {
 		t.Errorf("by phone before the index knows: %v", got)
 	}
 }
@@ -65,7 +79,7 @@ func TestContactsAnswerToOtherAddresses(t *testing.T) {
 	t.Parallel()
 	c, core, _ := open(t)
 	a, _ := core.CreateRecord("contacts", map[string]string{"email": "main@example.com", "hs_additional_emails": "other@example.com"})
-	got, err := c.BatchFind(t.Context(), "contacts", "email", []string{"other@example.com", "main@example.com"}, []string{"email"})
+	got, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"other@example.com", "main@example.com"}, []string{"email"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +88,55 @@ func TestContactsAnswerToOtherAddresses(t *testing.T) {
 	}
 	if _, leaked := got[0][0].Fields["hs_additional_emails"]; leaked {
 		t.Error("a field came back that nobody asked for")
+	}
+}
+
+// TestS38_PhonesAreFoundByTheirDigits asks HubSpot's calculated properties, all
+// numbers in one call.
+func TestS38_PhonesAreFoundByTheirDigits(t *testing.T) {
+	t.Parallel()
+	c, core, clock := open(t)
+	fields, err := c.Fields(t.Context(), "contacts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone := fields[slices.IndexFunc(fields, func(f crm.Field) bool { return f.Name == "phone" })]
+	cases := []struct{ held, asked string }{
+		{"(212) 555-0122", "2125550122"}, {"+44 (0)20 7183 8750", "2071838750"}, {"+44 20 7183 8751", "2071838751"},
+		{"020 7183 8752", "02071838752"}, {"+1 312.555.0177 x12", "3125550177"}, {"ask for Ann", "Ask For Ann"},
+	}
+	var asked []string
+	want := [][]string{}
+	for i, x := range cases {
+		r, err := core.CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("p%d@example.com", i), "phone": x.held})
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, want = append(asked, x.asked), append(want, []string{r.ID})
+	}
+	clock.Advance(lag)
+	before := core.Requests().Total
+	got, err := c.BatchFind(t.Context(), "contacts", phone, append(asked, "9999999"), []string{"email"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := core.Requests().Total - before; n != 1 {
+		t.Errorf("%d calls, want 1", n)
+	}
+	for i := range got {
+		wanted := []string{}
+		if i < len(want) {
+			wanted = want[i]
+		}
+		if diff := cmp.Diff(wanted, ids(got[i])); diff != "" {
+			t.Errorf("%d (-want +got):\n%s", i, diff)
+		}
+		for _, r := range got[i] {
+			_, byPhone := r.Fields["phone"]
+			if _, byDigits := r.Fields["hs_searchable_calculated_phone_number"]; byPhone || byDigits {
+				t.Error("a field came back that nobody asked for")
+			}
+		}
 	}
 }
 
@@ -96,7 +159,7 @@ func TestLongLookupsAreCut(t *testing.T) {
 		}
 	}
 	clock.Advance(lag)
-	got, err := c.BatchFind(t.Context(), "contacts", "address", values, nil)
+	got, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "address"}, values, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,10 +179,10 @@ func TestUselessKeysAreRefused(t *testing.T) {
 		}
 	}
 	clock.Advance(lag)
-	if _, err := c.BatchFind(t.Context(), "contacts", "city", []string{"springfield"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
+	if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "city"}, []string{"springfield"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
 		t.Errorf("%v, want invalid, too_many_matches", err)
 	}
-	if _, err := c.BatchFind(t.Context(), "contacts", "no such field", []string{"x"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "unknown_field" {
+	if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "no such field"}, []string{"x"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "unknown_field" {
 		t.Errorf("%v, want invalid, unknown_field", err)
 	}
 }
@@ -139,7 +202,7 @@ func TestX13_HostileReads(t *testing.T) {
 			if _, err := c.BatchRead(t.Context(), "contacts", []crm.RecordID{"1"}, nil); !fault.Is(err, fault.Unavailable) {
 				t.Errorf("read: %v, want unavailable", err)
 			}
-			if _, err := c.BatchFind(t.Context(), "contacts", "email", []string{"a@example.com"}, nil); !fault.Is(err, fault.Unavailable) {
+			if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"a@example.com"}, nil); !fault.Is(err, fault.Unavailable) {
 				t.Errorf("find: %v, want unavailable", err)
 			}
 		})

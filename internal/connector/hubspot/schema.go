@@ -93,17 +93,38 @@ func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error
 		return nil, err
 	}
 	fields := make([]crm.Field, 0, len(out.Results))
+	known := map[string]bool{}
 	for _, p := range out.Results {
 		if p.Archived || p.Name == "" {
 			continue
 		}
+		known[p.Name] = true
 		fields = append(fields, p.field(object))
+	}
+	for i := range fields {
+		relate(object, &fields[i], known)
 	}
 	if len(fields) == 0 {
 		return nil, malformed(r, "HubSpot lists no properties")
 	}
-	a.keys.learn(object, fields)
 	return fields, nil
+}
+
+// searchable names the property that HubSpot calculates of a phone number for
+// searches: area code and local number, without the country's code.
+// Source: api-reference/search/guide, "Search through calculated properties".
+var searchable = map[string]string{
+	"phone": "hs_searchable_calculated_phone_number", "mobilephone": "hs_searchable_calculated_mobile_number",
+}
+
+// relate says what other properties of the object have to do with a field.
+func relate(object string, f *crm.Field, known map[string]bool) {
+	if f.Name == emailProperty && object == contacts && known[additionalEmails] {
+		f.Also = []string{additionalEmails}
+	}
+	if by := searchable[f.Name]; f.Type == crm.TypePhone && known[by] {
+		f.Find, f.FindBy = crm.FindDigits, by
+	}
 }
 
 func (p property) field(object string) crm.Field {

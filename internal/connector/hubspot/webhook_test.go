@@ -293,7 +293,7 @@ func FuzzHubSpotAnswer(f *testing.F) {
 				t.Errorf("read %+v", r)
 			}
 		}
-		_, err = c.BatchFind(t.Context(), "contacts", "email", []string{"a@example.com"}, nil)
+		_, err = c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"a@example.com"}, nil)
 		check("find", err)
 		for _, op := range []connector.Op{connector.Create, connector.Update, connector.Upsert, connector.Archive} {
 			w := connector.Write{Op: op, ID: "1", Key: connector.Key{Field: "k", Value: "v"}, Fields: crm.Fields{"city": crm.TextValue("x")}}

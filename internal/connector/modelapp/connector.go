@@ -167,7 +167,7 @@ func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 }
 
 // BatchFind implements connector.Connector.
-func (c *client) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+func (c *client) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
@@ -175,10 +175,10 @@ func (c *client) BatchFind(ctx context.Context, object, field string, values []s
 		return nil, err
 	}
 	return ask(ctx, c, false, func(a *App) ([][]crm.Record, error) {
-		if !slices.Contains(a.names, field) {
-			return nil, &fault.Error{Op: "model: find", Kind: fault.Invalid, Code: "unknown_field", Field: field}
+		if !slices.Contains(a.names, field.Name) {
+			return nil, &fault.Error{Op: "model: find", Kind: fault.Invalid, Code: "unknown_field", Field: field.Name}
 		}
-		return a.find(field, values, fields), checkObject(object)
+		return a.find(field.Name, values, fields), checkObject(object)
 	})
 }
 
@@ -209,7 +209,7 @@ func (a *App) find(field string, values, fields []string) [][]crm.Record {
 }
 
 // FindLag implements connector.FindLagger.
-func (c *client) FindLag(string, string) time.Duration {
+func (c *client) FindLag(string, crm.Field) time.Duration {
 	if c.app.opts.FindNow {
 		return 0
 	}

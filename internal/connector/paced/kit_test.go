@@ -110,7 +110,7 @@ func (b bare) Changes(_ context.Context, req connector.ChangesRequest) (connecto
 	return connector.ChangesPage{}, b.app.note(laneSearch)
 }
 
-func (b bare) BatchFind(context.Context, string, string, []string, []string) ([][]crm.Record, error) {
+func (b bare) BatchFind(context.Context, string, crm.Field, []string, []string) ([][]crm.Record, error) {
 	return nil, b.app.note(laneSearch)
 }
 
@@ -153,15 +153,15 @@ func (f full) OwnerEmail(context.Context, string) (string, error) {
 	return "a@example.com", f.app.note(laneCall)
 }
 
-func (f full) FindLag(_, field string) time.Duration {
-	if field == "id" {
+func (f full) FindLag(_ string, field crm.Field) time.Duration {
+	if field.Name == "id" {
 		return 0
 	}
 	return f.app.limits.IndexLag
 }
 
-func (f full) BatchFind(_ context.Context, _, field string, _, _ []string) ([][]crm.Record, error) {
-	if field == "id" {
+func (f full) BatchFind(_ context.Context, _ string, field crm.Field, _, _ []string) ([][]crm.Record, error) {
+	if field.Name == "id" {
 		return nil, f.app.note(laneCall)
 	}
 	return nil, f.app.note(laneSearch)

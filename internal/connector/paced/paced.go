@@ -92,7 +92,7 @@ func (c *conn) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 
 // BatchFind implements connector.Connector. A look-up without index lag does
 // not go through the search index, so it is no search.
-func (c *conn) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+func (c *conn) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
 	x := laneSearch
 	if c.FindLag(object, field) < c.inner.App().Limits.IndexLag {
 		x = laneCall
@@ -174,7 +174,7 @@ func (c *conn) OwnerEmail(ctx context.Context, id string) (string, error) {
 
 // FindLag implements connector.FindLagger: without that extra inside, every
 // look-up may lag as far as the app says.
-func (c *conn) FindLag(object, field string) time.Duration {
+func (c *conn) FindLag(object string, field crm.Field) time.Duration {
 	if in, ok := c.inner.(connector.FindLagger); ok {
 		return in.FindLag(object, field)
 	}

@@ -533,7 +533,7 @@ func TestExtrasStayVisible(t *testing.T) {
 		field string
 		want  time.Duration
 	}{{withLag, "id", 0}, {withLag, "email", l.IndexLag}, {without, "id", l.IndexLag}} {
-		if got := x.c.(connector.FindLagger).FindLag("contacts", x.field); got != x.want {
+		if got := x.c.(connector.FindLagger).FindLag("contacts", crm.Field{Name: x.field}); got != x.want {
 			t.Errorf("FindLag(%s) = %s, want %s", x.field, got, x.want)
 		}
 	}
@@ -548,7 +548,7 @@ func TestLanesMatchTheApp(t *testing.T) {
 	a := newApp(l, c.now)
 	w := Wrap(full{bare{app: a}}, budget(newStore(c.now), c.now))
 	find := func(field string) error {
-		_, err := w.BatchFind(t.Context(), "contacts", field, nil, nil)
+		_, err := w.BatchFind(t.Context(), "contacts", crm.Field{Name: field}, nil, nil)
 		return err
 	}
 	for range 2 {

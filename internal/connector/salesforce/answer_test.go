@@ -72,7 +72,7 @@ func TestX13_Answers(t *testing.T) {
 	}
 	for name, next := range map[string]string{"another host": "https://evil.example/x", "no path": "//evil.example/x", "another path": "/id/x", "dots": "/services/data/../../x", "query": "/services/data/v67.0/query/x?y"} {
 		body := `{"totalSize":2,"done":false,"nextRecordsUrl":"` + next + `","records":[` + contactRow + `]}`
-		_, err := openOn(t, tripper{200, body, nil}).BatchFind(t.Context(), "Contact", "LastName", []string{"Roe"}, nil)
+		_, err := openOn(t, tripper{200, body, nil}).BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"Roe"}, nil)
 		if fault.CodeOf(err) != "malformed_answer" {
 			t.Errorf("next page at %s: %v, want malformed_answer", name, err)
 		}
@@ -200,7 +200,7 @@ func FuzzSalesforceAnswer(f *testing.F) {
 		ctx := t.Context()
 		ids := []crm.RecordID{"003Lk0000000001IAA"}
 		reads, errRead := c.BatchRead(ctx, "Contact", ids, []string{"LastName"})
-		found, errFind := c.BatchFind(ctx, "Contact", "LastName", []string{"Roe"}, nil)
+		found, errFind := c.BatchFind(ctx, "Contact", crm.Field{Name: "LastName"}, []string{"Roe"}, nil)
 		wrote, errWrite := c.BatchWrite(ctx, "Contact", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("x")}, Ref: "r"}})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "Contact", Fields: []string{"LastName"}})
 		_, errAll := c.Changes(ctx, connector.ChangesRequest{Object: "Contact", Full: true})

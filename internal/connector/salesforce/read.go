@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -113,15 +113,19 @@ const (
 	maxFindMore = 10     // further pages of one find: 20,000 rows
 )
 
-// BatchFind implements connector.Connector by SOQL's IN, which ignores case and
-// sees all that is committed. A record that cannot be told apart by its value
-// is handed to every value asked for: callers compare again.
-func (o *org) BatchFind(ctx context.Context, object, field string, values []string, fields []string) ([][]crm.Record, error) {
+// BatchFind implements connector.Connector by SOQL, which ignores case and sees
+// all that is committed: IN for whole texts, LIKE for the digits of phone
+// numbers and for web addresses, which the org keeps as they were typed. A
+// record that cannot be told apart by its value is handed to every value asked
+// for: callers compare again.
+// Source: soql-sosl/guide/sforce-api-calls-soql-select-comparisonoperators.
+func (o *org) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
 	op := "salesforce: find " + label(object)
 	if err := tooMany(op, len(values), findBatch); err != nil {
 		return nil, err
 	}
-	if err := names(op, object, append([]string{field}, fields...)...); err != nil {
+	holding := append([]string{field.Name}, field.Also...)
+	if err := names(op, object, append(holding, fields...)...); err != nil {
 		return nil, err
 	}
 	asked := make([]string, 0, len(values))
@@ -130,7 +134,7 @@ func (o *org) BatchFind(ctx context.Context, object, field string, values []stri
 			asked = append(asked, v)
 		}
 	}
-	rows, err := o.find(ctx, op, object, field, asked, columns(object, append([]string{field}, fields...)...))
+	rows, err := o.find(ctx, op, object, field, asked, columns(object, append(holding, fields...)...))
 	if err != nil {
 		return nil, err
 	}
@@ -139,18 +143,19 @@ func (o *org) BatchFind(ctx context.Context, object, field string, values []stri
 
 // find asks for the values, in more than one request when they do not fit into
 // a URL, and with bare literals for a field of numbers.
-func (o *org) find(ctx context.Context, op, object, field string, values, cols []string) ([]row, error) {
+func (o *org) find(ctx context.Context, op, object string, field crm.Field, values, cols []string) ([]row, error) {
 	var rows []row
-	head := "SELECT " + strings.Join(cols, ", ") + " FROM " + object + " WHERE " + field + " IN ("
+	head := "SELECT " + strings.Join(cols, ", ") + " FROM " + object + " WHERE "
+	room := maxURL - len(url.QueryEscape(head))
+	bare := field.Type == crm.TypeNumber
 	for len(values) > 0 {
-		bare := o.typed.has(object, field)
-		list, n := literals(values, bare, maxURL-len(url.QueryEscape(head)))
-		if list == "" { // nothing left that can be in such a field
+		where, n := wheres(field, values, bare, room)
+		if where == "" { // nothing left that can be in such a field
 			return rows, ctx.Err()
 		}
-		found, err := o.findPage(ctx, op, head+list+")")
-		if !bare && bareWanted(err, field) {
-			o.typed.add(object, field)
+		found, err := o.findPage(ctx, op, head+where)
+		if !bare && bareWanted(err, field.Name) { // its type was not known
+			bare = true
 			continue
 		}
 		if err != nil {
@@ -161,28 +166,78 @@ func (o *org) find(ctx context.Context, op, object, field string, values, cols [
 	return rows, nil
 }
 
-// literals writes as many values as fit, and says how many it took.
-func literals(values []string, bare bool, room int) (list string, taken int) {
-	var b strings.Builder
+// wheres writes the condition for as many values as fit, and says how many it took.
+func wheres(field crm.Field, values []string, bare bool, room int) (where string, taken int) {
+	holding := append([]string{field.Name}, field.Also...)
+	room /= len(holding)
+	var parts []string
+	switch list, like, n := literals(field, values, bare, room-len(url.QueryEscape(field.Name+" IN () OR "))); {
+	case list == "" && like == nil:
+		return "", n
+	default:
+		for _, name := range holding {
+			if list != "" {
+				parts = append(parts, name+" IN ("+list+")")
+			}
+			for _, pattern := range like {
+				parts = append(parts, name+" LIKE "+pattern)
+			}
+		}
+		return strings.Join(parts, " OR "), n
+	}
+}
+
+// leastDigits is how many digits of a phone number are looked for wherever they
+// stand: fewer are in too many numbers.
+const leastDigits = 7
+
+// pattern is the literal of a value in a field that is searched by LIKE; ""
+// where it is asked for whole.
+func pattern(find crm.Find, v string) string {
+	switch find {
+	case crm.FindWithin:
+		if len(v) < leastDigits || strings.Trim(v, "0123456789") != "" {
+			return ""
+		}
+		return "'%" + strings.Join(strings.Split(v, ""), "%") + "%'"
+	case crm.FindPart:
+		return "'%" + liker.Replace(quoter.Replace(v)) + "%'"
+	case crm.FindText, crm.FindDigits:
+	}
+	return ""
+}
+
+// liker makes plain what LIKE takes for wildcards.
+var liker = strings.NewReplacer("%", `\%`, "_", `\_`)
+
+// literals writes as many values as fit, whole ones in a list and patterns by
+// themselves, and says how many it took.
+func literals(field crm.Field, values []string, bare bool, room int) (list string, like []string, taken int) {
+	var whole []string
 	used := 0
 	for i, v := range values {
-		lit := quote(v)
-		if bare {
+		lit, p := quote(v), pattern(field.Find, v)
+		size := len(url.QueryEscape(lit)) + len(url.QueryEscape(", "))
+		switch {
+		case bare:
 			if lit = strings.TrimSpace(v); !decimal(lit) {
 				continue // cannot be in a field of numbers
 			}
+		case p != "":
+			lit = p
+			size = len(url.QueryEscape(field.Name+" LIKE "+lit)) + len(url.QueryEscape(" OR "))
 		}
-		size := len(url.QueryEscape(lit)) + len(url.QueryEscape(", "))
-		if used+size > room && b.Len() > 0 {
-			return b.String(), i
+		if used+size > room && used > 0 {
+			return strings.Join(whole, ", "), like, i
 		}
-		if b.Len() > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(lit)
 		used += size
+		if p != "" && !bare {
+			like = append(like, lit)
+		} else {
+			whole = append(whole, lit)
+		}
 	}
-	return b.String(), len(values)
+	return strings.Join(whole, ", "), like, len(values)
 }
 
 // findPage reads all pages of a find, at most maxFindMore beyond the first.
@@ -210,48 +265,69 @@ func (o *org) findPage(ctx context.Context, op, soql string) ([]row, error) {
 }
 
 // share hands each row to the values it may belong to.
-func share(r request, rows []row, field string, values, fields []string) ([][]crm.Record, error) {
+func share(r request, rows []row, field crm.Field, values, fields []string) ([][]crm.Record, error) {
 	at := make(map[string][]int, len(values))
 	var all []int
+	patterns := map[int]string{}
 	for i, v := range values {
-		if k := loose(v); k != "" {
-			at[k], all = append(at[k], i), append(all, i)
+		k := loose(v)
+		if k == "" {
+			continue
+		}
+		all = append(all, i)
+		at[k] = append(at[k], i)
+		if pattern(field.Find, v) != "" {
+			patterns[i] = k
 		}
 	}
 	out := make([][]crm.Record, len(values))
+	seen := map[crm.RecordID]bool{}
 	for _, w := range rows {
 		rec, err := w.record(r, fields)
 		if err != nil {
 			return nil, err
 		}
-		var held crm.Value
-		if held.UnmarshalJSON(w[field]) != nil {
-			return nil, malformed(r, "the value of "+field+" is not a plain one")
+		if seen[rec.ID] {
+			continue // found by several requests
 		}
-		places, ok := at[loose(held.Text())]
-		if !ok {
+		seen[rec.ID] = true
+		var places []int
+		for _, name := range append([]string{field.Name}, field.Also...) {
+			var held crm.Value
+			if held.UnmarshalJSON(w[name]) != nil {
+				return nil, malformed(r, "the value of "+name+" is not a plain one")
+			}
+			text := loose(held.Text())
+			places = append(places, at[text]...)
+			for i, p := range patterns {
+				if field.Find == crm.FindPart && strings.Contains(text, p) || field.Find == crm.FindWithin && inOrder(text, p) {
+					places = append(places, i)
+				}
+			}
+		}
+		if places == nil {
 			places = all
 		}
-		for _, i := range places {
+		slices.Sort(places)
+		for _, i := range slices.Compact(places) {
 			out[i] = append(out[i], rec)
 		}
 	}
 	return out, nil
 }
 
-// loose folds a value for handing out rows, not for deciding identity.
-func loose(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
-
-// typedFields remembers the fields whose literals carry no quotes. Salesforce
-// says so when it is asked the wrong way.
-type typedFields struct{ m sync.Map }
-
-func (t *typedFields) has(object, field string) bool {
-	_, ok := t.m.Load(object + "." + field)
-	return ok
+// inOrder reports whether text holds the digits in their order.
+func inOrder(text, digits string) bool {
+	for i := 0; i < len(text) && digits != ""; i++ {
+		if text[i] == digits[0] {
+			digits = digits[1:]
+		}
+	}
+	return digits == ""
 }
 
-func (t *typedFields) add(object, field string) { t.m.Store(object+"."+field, true) }
+// loose folds a value for handing out rows, not for deciding identity.
+func loose(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 
 // decimal reports whether s is a plain number: digits, one point, a sign.
 func decimal(s string) bool {

@@ -118,7 +118,6 @@ func noRedirects(h *http.Client) *http.Client {
 // org is one Salesforce account.
 type org struct {
 	client *client
-	typed  typedFields
 }
 
 // App implements connector.Connector.

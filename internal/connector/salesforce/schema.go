@@ -147,6 +147,12 @@ func (f field) translate(t crm.FieldType) crm.Field {
 		MaxLength: f.Length,
 		External:  f.ExternalID,
 	}
+	switch { // phones and web addresses are kept as they were typed
+	case t == crm.TypePhone:
+		out.Find = crm.FindWithin
+	case t == crm.TypeURL:
+		out.Find = crm.FindPart
+	}
 	if t == crm.TypeReference && len(f.ReferenceTo) > 0 {
 		out.ReferenceTo = f.ReferenceTo[0]
 	}

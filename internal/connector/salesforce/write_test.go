@@ -3,6 +3,8 @@ package salesforce_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -138,9 +140,14 @@ func TestFindByNumber(t *testing.T) {
 		}
 		ids = append(ids, id)
 	}
-	for round, wantCalls := range []int{2, 1} { // the first time it learns
+	number := crm.Field{Name: "Score__c", Type: crm.TypeNumber}
+	for round, field := range []crm.Field{number, {Name: "Score__c"}, number, {Name: "Score__c"}} {
+		wantCalls := 1
+		if field.Type == "" {
+			wantCalls = 2 // the org says that it is a field of numbers
+		}
 		before := w.Fake.Calls()
-		found, err := w.conn.BatchFind(t.Context(), "Contact", "Score__c", []string{"7", "x' OR", "12.50", "8", "1e9"}, []string{"LastName"})
+		found, err := w.conn.BatchFind(t.Context(), "Contact", field, []string{"7", "x' OR", "12.50", "8", "1e9"}, []string{"LastName"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,6 +156,58 @@ func TestFindByNumber(t *testing.T) {
 		}
 		if n := w.Fake.Calls() - before; n != wantCalls {
 			t.Errorf("round %d took %d calls, want %d", round, n, wantCalls)
+		}
+	}
+}
+
+// TestS38_FindPhonesAndAddresses finds what was typed by what is meant.
+func TestS38_FindPhonesAndAddresses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	fields := map[string]crm.Field{}
+	list, err := w.conn.Fields(t.Context(), "Account")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		fields[f.Name] = f
+	}
+	for field, cases := range map[string][]struct{ held, asked string }{
+		"Phone": {
+			{"(212) 555-0122", "2125550122"}, {"+44 20 7183 8750", "2071838750"}, {"020 7183 8751 ext. 9", "2071838751"},
+			{"5-55", "5-55"}, {"12 34 56", "12 34 56"},
+		},
+		"Website": {{"https://www.Acme.com/de", "acme.com"}, {"http://under_score.example", "under_score.example"}, {"100%.example/a'b", "100%.example/a'b"}},
+	} {
+		var asked []string
+		var want []crm.RecordID
+		for _, c := range cases {
+			id, err := w.Fake.Create("Account", map[string]string{"Name": c.held, field: c.held})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, asked = append(want, id), append(asked, c.asked)
+		}
+		asked = append(asked, "3125550199", "nobody.example")
+		before := w.Fake.Calls()
+		found, err := w.conn.BatchFind(t.Context(), "Account", fields[field], asked, []string{"Name"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := w.Fake.Calls() - before; n != 1 {
+			t.Errorf("%s: %d calls, want 1", field, n)
+		}
+		for i := range asked {
+			var got, wanted []crm.RecordID
+			for _, r := range found[i] {
+				got = append(got, r.ID)
+			}
+			if i < len(want) {
+				wanted = want[i : i+1]
+			}
+			if diff := cmp.Diff(wanted, got); diff != "" {
+				t.Errorf("%s %q (-want +got):\n%s", field, asked[i], diff)
+			}
 		}
 	}
 }
@@ -163,7 +222,7 @@ func TestFindLongValues(t *testing.T) {
 	}
 	values[7] = strings.Repeat("x", 300) // longer than any field
 	want := w.person(t, values[99])
-	found, err := w.conn.BatchFind(t.Context(), "Contact", "LastName", values, []string{"LastName"})
+	found, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, values, []string{"LastName"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,12 +239,12 @@ func TestFindManyRows(t *testing.T) {
 		w.person(t, "Same")
 	}
 	w.knob(t, "PUT", "/_fake/page_rows", `{"rows":10}`)
-	found, err := w.conn.BatchFind(t.Context(), "Contact", "LastName", []string{"same"}, []string{"LastName"})
+	found, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"same"}, []string{"LastName"})
 	if err != nil || len(found[0]) != 25 {
 		t.Fatalf("%d of 25 records, %v", len(found[0]), err)
 	}
 	w.knob(t, "PUT", "/_fake/page_rows", `{"rows":1}`)
-	if _, err := w.conn.BatchFind(t.Context(), "Contact", "LastName", []string{"same"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
+	if _, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"same"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
 		t.Errorf("25 pages: %v, want invalid, too_many_matches", err)
 	}
 }

@@ -75,7 +75,10 @@ func New(cfg fakekit.Config) *Fake {
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
 		for _, p := range o.props {
-			if p.unique || p.Name == "email" || p.Name == "hs_additional_emails" {
+			switch {
+			case p.Name == "hs_additional_emails":
+				o.table.IndexEach(p.Name, addresses)
+			case p.unique || p.Name == "email":
 				o.table.IndexOn(p.Name, strings.ToLower)
 			}
 		}
@@ -84,6 +87,17 @@ func New(cfg fakekit.Config) *Fake {
 	f.Tokens().Add(fakekit.Token{Access: PrivateToken, Scopes: Scopes})
 	f.Start(f)
 	return &Fake{f}
+}
+
+// addresses reads additional e-mails: several stand between semicolons (G1).
+func addresses(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(strings.ToLower(s), ";") {
+		if part = strings.TrimSpace(part); part != "" && !slices.Contains(out, part) {
+			out = append(out, part)
+		}
+	}
+	return out
 }
 
 // ServeHTTP implements http.Handler.

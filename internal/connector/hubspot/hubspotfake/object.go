@@ -106,6 +106,12 @@ func readOnly(name, label, typ, field string) *property {
 	return p
 }
 
+func calculated(name, label string) *property {
+	p := readOnly(name, label, "string", "calculation_equation")
+	p.Calculated = true
+	return p
+}
+
 func choice(name, label, field string, options ...string) *property {
 	p := typed(name, label, "enumeration", field)
 	for i, o := range options {
@@ -170,6 +176,8 @@ func (f *account) contacts() *object {
 			text("jobtitle", "Job Title"), text("company", "Company Name"), text("address", "Street Address"), text("city", "City"),
 			text("state", "State/Region"), text("zip", "Postal Code"), text("country", "Country/Region"), text("website", "Website URL"),
 			text("date_of_birth", "Date of birth"), text("hs_additional_emails", "Additional email addresses"),
+			calculated("hs_searchable_calculated_phone_number", "Calculated Phone Number without country code"),
+			calculated("hs_searchable_calculated_mobile_number", "Calculated Mobile Number without country code"),
 			choice("lifecyclestage", "Lifecycle Stage", "radio", stages...),
 			choice("hs_lead_status", "Lead Status", "radio", "NEW=New", "OPEN=Open", "IN_PROGRESS=In Progress", "UNQUALIFIED=Unqualified"),
 			readOnly("hs_email_optout", "Unsubscribed from all email", "bool", "booleancheckbox"),
@@ -188,6 +196,7 @@ func (f *account) companies() *object {
 		needed:   [][]string{{"name", "domain"}},
 		props: group("companyinformation", append(common("hs_lastmodifieddate"),
 			text("name", "Company name"), text("domain", "Company Domain Name"), typed("phone", "Phone Number", "string", "phonenumber"),
+			calculated("hs_searchable_calculated_phone_number", "Calculated Phone Number without country code"),
 			text("address", "Street Address"), text("city", "City"), text("state", "State/Region"), text("zip", "Postal Code"),
 			text("country", "Country/Region"), text("website", "Website URL"), typed("description", "Description", "string", "textarea"),
 			choice("industry", "Industry", "select", "ACCOUNTING=Accounting", "COMPUTER_SOFTWARE=Computer Software", "REAL_ESTATE=Real Estate"),

@@ -164,7 +164,50 @@ func (o *object) stored(r *fakekit.Record, name string) (string, bool) {
 		return r.Created.Format(stamp), true
 	case o.modified:
 		return r.Modified.Format(stamp), true
+	case "hs_searchable_calculated_phone_number":
+		v := searchable(r.Fields["phone"])
+		return v, v != ""
+	case "hs_searchable_calculated_mobile_number":
+		v := searchable(r.Fields["mobilephone"])
+		return v, v != ""
 	}
 	v := r.Fields[name]
 	return v, v != ""
 }
+
+// searchable is what HubSpot keeps of a phone number for searches: area code
+// and local number, without the country's code (G3). How it reads a number that
+// has no plus sign is not documented; here only its digits are kept, so that
+// whoever looks for it must think of the ways people dial. An extension is none
+// of it.
+func searchable(phone string) string {
+	phone = strings.TrimSpace(strings.ToLower(phone))
+	if at := strings.IndexAny(phone, "x#;,"); at > 0 {
+		phone = strings.TrimSuffix(strings.TrimSpace(phone[:at]), "e")
+	}
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, strings.Replace(phone, "(0)", "", 1))
+	if strings.HasPrefix(phone, "+") || strings.HasPrefix(phone, "tel:+") {
+		return digits[min(codeLength(digits), len(digits)):]
+	}
+	return digits
+}
+
+// codeLength is the length of the country code that a number begins with: the
+// zones of ITU-T E.164, which lets no code begin like another.
+func codeLength(digits string) int {
+	if len(digits) < 2 || digits[0] == '1' || digits[0] == '7' {
+		return min(1, len(digits))
+	}
+	if slices.Contains(twoDigitCodes, digits[:2]) {
+		return 2
+	}
+	return 3
+}
+
+var twoDigitCodes = strings.Fields("20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 " +
+	"51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98")
