@@ -72,11 +72,23 @@ type Code struct {
 	Meaning string `json:"meaning"`
 	Effect  Effect `json:"effect"`
 	Remedy  string `json:"remedy"`
+	Also    Effect `json:"also,omitempty" doc:"The other effect of a code that stands for two things: of a setting and of a record, of a record to be created and of a field"`
+}
+
+// codeRow is an entry as the tables hold it.
+type codeRow struct {
+	code, meaning string
+	effect        Effect
+	remedy        string
 }
 
 // Dictionary returns every code, in alphabetical order.
 func Dictionary() []Code {
-	all := slices.Concat(requestCodes, documentCodes, recordCodes, accountCodes, innerCodes)
+	rows := slices.Concat(requestCodes, documentCodes, recordCodes, accountCodes, innerCodes)
+	all := make([]Code, len(rows))
+	for i, r := range rows {
+		all[i] = Code{r.code, r.meaning, r.effect, r.remedy, otherEffects[r.code]}
+	}
 	slices.SortFunc(all, func(a, b Code) int { return strings.Compare(a.Code, b.Code) })
 	return all
 }

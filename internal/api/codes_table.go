@@ -6,7 +6,7 @@ import (
 )
 
 // requestCodes are about the request as such.
-var requestCodes = []Code{
+var requestCodes = []codeRow{
 	{CodeInternal, "something went wrong on our side", EffectRequest, "try again; when it stays, give the operator the request_id"},
 	{"other", "something went wrong on our side", EffectRequest, "try again; when it stays, give the operator the request_id"},
 	{"internal_error", "something went wrong on our side", EffectWaits, "it is tried again; when it stays, give the operator the request_id"},
@@ -60,7 +60,7 @@ var requestCodes = []Code{
 }
 
 // documentCodes are about settings that are not saved.
-var documentCodes = []Code{
+var documentCodes = []codeRow{
 	{CodeInvalidDocument, "the document has problems", EffectDocument, "see errors[]; POST …/validate lists all of them without saving"},
 	{CodeUnsupportedSetting, "the setting is known but not carried out by this release", EffectDocument, "set it as errors[].detail says; it is refused so that nobody relies on it"},
 	{CodeFieldInUse, "another connection writes the same field of the same object of the same account", EffectDocument, "remove the mapping here or there, or change a direction: two writers would overwrite each other for ever"},
@@ -76,7 +76,7 @@ var documentCodes = []Code{
 	{"duplicate_id", "an ID is used twice", EffectDocument, "choose another"},
 	{"missing_field", "a field has to be named", EffectDocument, "name a field of the object"},
 	{"unknown_field", "the object has no such field", EffectDocument, "choose one of GET /v1/accounts/{id}/objects/{object}/fields; ?refresh=true reads them anew"},
-	{"read_only_field", "the app refuses to write the field", EffectDocument, "map another field, or in the other direction only"},
+	{"read_only_field", "the app refuses to write the field", EffectDocument, "map another field, or in the other direction only; of a record: give the app's user the right to edit the field"},
 	{"field_mapped_twice", "two mappings write the same field", EffectDocument, "switch one off or change its direction"},
 	{"field_is_mapped", "a stamp or written-back ID uses a field that is mapped", EffectDocument, "give the mapping a default value instead"},
 	{"mapping_cycle", "mappings feed each other in a ring", EffectDocument, "use one mapping with direction both"},
@@ -110,7 +110,7 @@ var documentCodes = []Code{
 }
 
 // recordCodes say what became of records and fields.
-var recordCodes = []Code{
+var recordCodes = []codeRow{
 	{"direction_closed", "no open direction leads from this record", EffectNone, "change the direction of the sync or the mapping, if it should travel"},
 	{"filtered_out", "no rule lets the record through", EffectRecord, "change the rule or the record, if it should travel; explain shows the clauses"},
 	{"no_identity_key", "the record has nothing to find its twin by, so it is left out to avoid duplicates", EffectRecord, "fill in one of the match fields, or set avoid_duplicates to false"},
@@ -148,8 +148,16 @@ var recordCodes = []Code{
 	{"value_too_long", "the value has more characters than the field takes", EffectField, "shorten it"},
 	{"value_does_not_fit", "the field cannot hold the value so that it reads back the same", EffectField, "correct the value or map another field"},
 	{"one_way", "the mapping only reads this field", EffectField, "nothing, or change the direction of the mapping"},
-	{"already_exists", "the app says that the record exists already", EffectWaits, "nothing: its twin is looked for again"},
-	{"invalid_value", "the app refused a value", EffectRecord, "correct the value; the entry shows the app's answer"},
+	{"already_exists", "the app has another record with this unique value: a record that was to be created is looked for again, a field that was to be changed is left as it is", EffectField, "correct the value in one of the two records, or merge them in the app; the field is tried again when it changes, daily and by a retry"},
+	{"duplicate_rule", "a duplicate rule of the app takes the record for a double, so it is not written; it is tried again when it changes, daily and by a retry", EffectRecord, "merge the records in the app, or change its rule"},
+	{"rejected_by_rule", "a rule that an admin of the app made refuses the value, or, where it names no field, the record in this direction", EffectField, "correct what the rule asks for; the entry shows the app's answer"},
+	{"changed_by_app", "the app stored something else than was written; where it kept its old value, a person decides", EffectField, "nothing, or resolve the record; the entry shows both values"},
+	{"storage_full", "the app has no room for more data", EffectRecord, "make room in the app, then retry"},
+	{"invalid_key", "a record cannot be created by the key that is set up for it", EffectRecord, "use a custom field with unique values to keep the other side's ID"},
+	{"query_timeout", "a search took the app too long", EffectWaits, "nothing: it is tried again"},
+	{"version_retired", "the app no longer has the version of its API that is used", EffectRecord, "update Lockstep"},
+	{"account_moving", "the app moves the account between its data centres", EffectWaits, "nothing: it goes on within a day"},
+	{"invalid_value", "the app refused a value; where it names no field, the record is left as it is in this direction", EffectField, "correct the value; the entry shows the app's answer"},
 	{"connection_draft", "the connection was never started", EffectWaits, "start it"},
 	{"connection_paused", "the connection is paused", EffectWaits, "start it; what changed meanwhile is caught up"},
 	{"connection_halted", "the connection waits because very many records vanished at once", EffectConnection, "look at the status, then confirm or discard the deletions"},
@@ -167,15 +175,15 @@ var recordCodes = []Code{
 	{"record_gone", "the record is no longer in the app", EffectRecord, "nothing; if it was deleted by mistake, restore it in the app"},
 	{"unlinked", "the pair was taken apart by a person; both records stay", EffectNone, "nothing; link them again if it was a mistake"},
 	{"deletion_noticed", "the record was deleted in its app; the pair is unlinked and its twin stays", EffectNone, "nothing; it is not created again"},
-	{"option_not_allowed", "the app refused a value that is none of the field's options", EffectRecord, "add the option in the app or correct the value"},
-	{"record_locked", "somebody else is changing the record in the app", EffectWaits, "nothing: it is tried again"},
-	{"rejected", "the app refused the request", EffectRecord, "see the entry for the app's answer"},
+	{"option_not_allowed", "the app refused a value that is none of the field's options", EffectField, "add the option in the app or correct the value"},
+	{"record_locked", "somebody else is changing the record in the app", EffectWaits, "nothing: it is tried again after a second, then ever later, and with every pull after that"},
+	{"rejected", "the app refused the record in this direction", EffectRecord, "see the entry for the app's answer"},
 	{"batch_refused", "the app refused the whole call because of another record", EffectWaits, "nothing: the records are sent again by themselves"},
 	{"stale", "the record changed since the plan was made", EffectRecord, "make a new plan"},
 }
 
 // accountCodes are about logins to apps and what the apps answer.
-var accountCodes = []Code{
+var accountCodes = []codeRow{
 	{"account_in_use", "a connection uses the account", EffectRequest, "delete the connection first"},
 	{"base_url_fixed", "the address of this account cannot be changed like this", EffectRequest, "send the credentials with the new address; the app names the address of accounts authorised in the browser"},
 	{"base_url_required", "the app has no address of its own", EffectRequest, "give the account's base_url"},
@@ -208,9 +216,21 @@ var accountCodes = []Code{
 	{"too_many_matches", "the app finds more records than it can list", EffectRecord, "use a match field with fewer equal values"},
 }
 
+// otherEffects are of codes that stand for two things: of a setting and of a
+// record's field, of a record to be created and of a field to be changed, of a
+// refusal that names a field and of one that names none.
+var otherEffects = map[string]Effect{
+	"already_exists":   EffectWaits,
+	"invalid_value":    EffectRecord,
+	"read_only_field":  EffectField,
+	"rejected":         EffectField,
+	"rejected_by_rule": EffectRecord,
+	"unknown_field":    EffectField,
+}
+
 // innerCodes come from storage and queues. They are bugs or broken set-ups,
 // and named here so that a log line can be looked up.
-var innerCodes = []Code{
+var innerCodes = []codeRow{
 	{"item_too_large", "what is to be stored is larger than 400 KiB", EffectRequest, "make the document smaller, for example by splitting the connection"},
 	{"aws_throttled", "our storage is being asked too much", EffectWaits, "nothing: it is tried again; when it stays, raise the capacity"},
 	{"aws_denied", "the program may not do this in the AWS account", EffectWaits, "give its role the permission that the deployment names"},

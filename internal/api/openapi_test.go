@@ -266,7 +266,11 @@ func errorsMarkdown() string {
 		"Effects: `request_refused` and `not_saved` change nothing; `record_skipped` leaves one record alone; `field_skipped` one field;\n" +
 		"`retried` waits and goes on by itself; `connection_waits` needs a person; `none` is a statement.\n")
 	for _, c := range Dictionary() {
-		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n- Effect: `%s`\n- Remedy: %s\n", c.Code, upper(c.Meaning), c.Effect, c.Remedy)
+		also := ""
+		if c.Also != "" {
+			also = " or `" + string(c.Also) + "`"
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n- Effect: `%s`%s\n- Remedy: %s\n", c.Code, upper(c.Meaning), c.Effect, also, c.Remedy)
 	}
 	return b.String()
 }

@@ -19,11 +19,12 @@ func (s *session) act(ctx context.Context, l *lot) error {
 	}
 	for _, side := range crm.Sides {
 		for _, op := range []connector.Op{connector.Update, connector.Create, connector.Upsert} {
-			rows := s.rows(l, side, op)
-			for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
-				if err := s.write(ctx, side, part); err != nil {
-					s.abandon(l)
-					return err
+			for rows := s.rows(l, side, op); len(rows) > 0; rows = again(side, rows) {
+				for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
+					if err := s.write(ctx, side, part); err != nil {
+						s.abandon(l)
+						return err
+					}
 				}
 			}
 		}
@@ -42,7 +43,7 @@ func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 	var out []row
 	for _, u := range l.units {
 		w := u.plan.Write(side)
-		if w == nil || u.wait > 0 || u.failure != nil {
+		if w == nil || u.wait > 0 || u.failure != nil || u.failed(side) {
 			continue
 		}
 		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
@@ -90,7 +91,7 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		return atSide(side, "write records", err)
 	}
 	for i, r := range rows {
-		s.landed(side, r.u, &got[i])
+		s.landed(side, r, &got[i])
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 // halves them, so that one bad record never fails its batch mates.
 func (s *session) writeApart(ctx context.Context, side crm.Side, rows []row, err error) error {
 	if len(rows) == 1 {
-		s.landed(side, rows[0].u, &connector.Written{Err: err})
+		s.landed(side, rows[0], &connector.Written{Err: err})
 		return nil
 	}
 	s.Mark("batch_halved")
@@ -110,8 +111,10 @@ func (s *session) writeApart(ctx context.Context, side crm.Side, rows []row, err
 	return s.write(ctx, side, rows[half:])
 }
 
-// landed takes a row's answer.
-func (s *session) landed(side crm.Side, u *unit, w *connector.Written) {
+// landed takes a row's answer. What is refused for good is so for this
+// direction: what the pair's other record gets does not wait for it.
+func (s *session) landed(side crm.Side, r row, w *connector.Written) {
+	u := r.u
 	if w.Err == nil || !s.on(guardPartialFailure) {
 		u.written.Set(side, w)
 		return
@@ -121,28 +124,36 @@ func (s *session) landed(side crm.Side, u *unit, w *connector.Written) {
 		u.unknown = true
 		return
 	}
-	switch fault.KindOf(w.Err) {
-	case fault.Invalid, fault.Unsupported:
-		s.Mark("row_refused")
-		u.failure = w.Err
-	case fault.Denied:
-		s.Mark("row_denied")
-		u.failure = w.Err
+	if s.narrow(side, r, w) {
+		return
+	}
+	switch kind := fault.KindOf(w.Err); kind {
+	case fault.Invalid, fault.Unsupported, fault.Denied, fault.Other:
+		switch kind {
+		case fault.Denied:
+			s.Mark("row_denied")
+		default:
+			s.Mark("row_refused")
+		}
+		u.fail(side, w.Err)
 	case fault.NotFound:
 		s.Mark("row_gone")
 		u.deferFor(time.Second, "record_gone")
 	case fault.Conflict:
+		if taken(w.Err) && r.Op == connector.Update || fault.CodeOf(w.Err) == codeDuplicateRule {
+			s.Mark("row_refused")
+			u.fail(side, w.Err)
+			break
+		}
 		s.Mark("row_conflict")
-		u.deferFor(max(time.Second, fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
+		u.deferFor(max(ladder(u.hint.Tries), fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
 	case fault.Throttled, fault.Unavailable:
 		s.Mark("row_put_off")
 		u.deferFor(max(time.Second, fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
-	case fault.Other:
-		u.failure = w.Err
 	}
 	if u.wait > 0 && u.hint.Tries >= maxTries {
 		u.wait = 0
-		u.failure = w.Err
+		u.fail(side, w.Err)
 	}
 }
 
@@ -153,7 +164,7 @@ func (s *session) abandon(l *lot) {
 			continue
 		}
 		for _, side := range crm.Sides {
-			if u.plan.Write(side) != nil && u.written.Get(side) == nil {
+			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) {
 				s.Mark("write_not_tried")
 				u.undone = true
 			}

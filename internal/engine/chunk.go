@@ -44,6 +44,7 @@ type hint struct {
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
 	Tries   int                          `json:"t,omitempty"`
+	Again   bool                         `json:"g,omitempty"` // try again what an app refused
 	Missed  bool                         `json:"z,omitempty"` // the app denied it when last asked
 }
 

@@ -119,7 +119,28 @@ func (b *batch) decidePair(u *unit) {
 		b.resolve(u, &p)
 		return
 	}
+	if b.unchangedFailure(u) {
+		return
+	}
 	u.plan, u.decided = b.set.Plan(p), true
+}
+
+// unchangedFailure leaves a record alone that failed for good, as long as both
+// sides are as they were and nobody asks: what is permanent is tried once.
+func (b *batch) unchangedFailure(u *unit) bool {
+	l := u.link
+	if l == nil || !b.spent(l) || u.hint.Force || u.hint.Again || u.asks() || u.hint.Expect != "" || u.hint.Op != "" {
+		return false
+	}
+	for _, side := range crm.Sides {
+		if r := u.rec.Get(side); r == nil && l.id(side) != "" || r != nil && (l.id(side) == "" || r.Fields.Digest(b.end(side).fields) != l.seen(side)) {
+			return false
+		}
+	}
+	b.Mark("failure_not_repeated")
+	u.decide(crm.Failed, crm.StateFailing, l.Code, l.Detail)
+	u.others, u.idle = l.Others, true
+	return true
 }
 
 // pair makes the planner's input of what was observed.
@@ -127,6 +148,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: b.started}
 	if l.paired() {
 		p.Linked, p.Base = true, l.Base
+		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}
 	return p
 }
@@ -224,6 +246,9 @@ func (b *batch) callOff(born, u *unit) {
 
 // decideCreate plans a record's birth on the other side.
 func (b *batch) decideCreate(u *unit) {
+	if b.unchangedFailure(u) {
+		return
+	}
 	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
 	w := u.plan.Write(u.side.Other())
 	if w == nil || !w.Create {

@@ -28,6 +28,8 @@ const (
 	guardMissingConfirm guard = "missing_confirm"  // records missing from a listing are read before they count
 	guardSeenAfterWrite guard = "seen_after_write" // what we wrote is remembered as seen
 	guardParkDurable    guard = "park_durable"     // parked work is stored before its message is acknowledged
+	guardRefusedFields  guard = "refused_fields"   // a refused value costs one field
+	guardStoredValues   guard = "stored_values"    // what the app stored counts, not what was sent
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -37,5 +39,5 @@ var guards = []guard{
 	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
-	guardStaleReads,
+	guardStaleReads, guardRefusedFields, guardStoredValues,
 }

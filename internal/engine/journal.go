@@ -36,7 +36,10 @@ func (b *books) entry(u *unit, index int) Entry {
 	if e.Behavior == "" {
 		e.Behavior = crm.BehaviorCreateAndUpdate
 	}
-	e.Diffs = s.diffs(u)
+	e.Diffs = append(s.diffs(u), u.storedDiffs(s)...)
+	if len(u.stored) > 0 && e.Code == "" {
+		e.Code = reconcile.CodeChangedByApp
+	}
 	if x := u.request; x != nil && e.Problem() {
 		e.Status, e.URL, e.Request, e.Response = x.Status, x.URL, x.Request, x.Response
 	}
@@ -202,11 +205,21 @@ func (e *Engine) markResolved(ctx context.Context, ws crm.WorkspaceID, entries [
 		}
 		for _, u := range us {
 			for _, i := range owner[u] {
-				entries[i].Resolved = u.link != nil && u.link.State == crm.StateInSync && u.link.Since.After(entries[i].Time)
+				entries[i].Resolved = u.link != nil && u.link.State == crm.StateInSync && u.link.Since.After(entries[i].Time) || entries[i].repaired(u.link)
 			}
 		}
 	}
 	return nil
+}
+
+// repaired reports whether the entry tells of a field that an app refused and
+// holds by now, whatever else is wrong with the record.
+func (e *Entry) repaired(l *link) bool {
+	if !l.paired() || len(e.Diffs) != 1 || e.Diffs[0].Rule != ruleRefused || e.Diffs[0].Mapping == "" {
+		return false
+	}
+	d := l.Base[e.Diffs[0].Mapping].Settled
+	return d == nil || d.Reason != crm.ReasonRefused
 }
 
 // logCursor is where a listing of the log stands.

@@ -33,6 +33,7 @@ type link struct {
 	Since    time.Time      `json:"t"`             // when the state last changed
 	Pages    []string       `json:"p,omitempty"`   // the last log pages that mention it, newest first
 	AliasOf  crm.RecordID   `json:"to,omitempty"`  // an alias: look at this left record (or, for a merged right one, right record)
+	Once     bool           `json:"on,omitempty"`  // it failed for good: tried again when something changes, or daily
 	Merged   bool           `json:"mg,omitempty"`  // the alias is a merge's loser on the same side
 }
 
@@ -56,7 +57,7 @@ func (l *link) clone() *link {
 // seen, which costs a read at most.
 func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
-		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.AliasOf == b.AliasOf && a.Merged == b.Merged &&
+		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
 		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
 		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same)
 }

@@ -76,6 +76,8 @@ func (b *books) unit(ctx context.Context, u *unit) {
 		s.Mark("record_failed")
 		code, detail := fault.CodeOf(u.failure), safeText(u.failure)
 		u.plan.Outcome, u.plan.State, u.plan.Code, u.plan.Detail = crm.Failed, crm.StateFailing, code, detail
+	default:
+		s.judge(u)
 	}
 	b.remember(u)
 	b.count(u)
@@ -192,6 +194,7 @@ func (b *books) remember(u *unit) {
 		l.State, l.Since = u.plan.State, now
 	}
 	l.Code, l.Detail, l.Others, l.Settings = u.plan.Code, u.plan.Detail, u.others, s.set.Digest()
+	l.Once = u.final()
 	if u.failure == nil && l.paired() && u.plan.Base != nil {
 		l.Base = u.plan.Base
 	}
@@ -204,9 +207,9 @@ func (b *books) remember(u *unit) {
 			return // nothing that matters differs: no write, no log entry
 		}
 	}
-	if u.logged(old, l) {
+	if entries := b.tell(u, old, l); len(entries) > 0 {
 		l.Pages = append([]string{pageRef(s.con, now, b.page)}, l.Pages[:min(len(l.Pages), maxPages-1)]...)
-		b.entries = append(b.entries, b.entry(u, len(b.entries)))
+		b.entries = append(b.entries, entries...)
 	}
 	l.SeenL, l.SeenR = seen.Left, seen.Right
 	b.keep(u, old, l)
@@ -215,9 +218,7 @@ func (b *books) remember(u *unit) {
 	}
 }
 
-// seen returns the digests of both records as they now are, as far as known. A
-// side that answered something else than what was meant is left open, so that
-// it is looked at again.
+// seen returns the digests of both records as they now are, as far as known.
 func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 	out := crm.PerSide[string]{Left: l.SeenL, Right: l.SeenR}
 	for _, side := range crm.Sides {
@@ -226,21 +227,10 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 			f = r.Fields.Clone()
 		}
 		w := u.plan.Write(side)
-		if w != nil && u.failure == nil && b.s.on(guardSeenAfterWrite) {
-			if f == nil {
-				f = crm.Fields{}
-			}
-			for k, v := range w.Fields {
-				f[k] = v
-			}
-			if wr := u.written.Get(side); wr != nil && wr.Record != nil {
-				for k := range w.Fields { // what else the answer holds, somebody may have typed since we read
-					f[k] = wr.Record.Fields[k]
-				}
-				if !b.s.set.Holds(side, f, w.Intended) {
-					b.s.Mark("app_reformatted")
-					f = nil
-				}
+		if w != nil && u.failure == nil && !u.failed(side) && b.s.on(guardSeenAfterWrite) {
+			f, _ = u.held(side)
+			if !b.s.on(guardStoredValues) && !b.s.set.Holds(side, f, w.Intended) {
+				f = nil
 			}
 		}
 		if f != nil {

@@ -39,13 +39,18 @@ type unit struct {
 	plan    reconcile.Plan
 	others  []crm.RecordID
 
-	claims    []string      // identity keys to claim before the create
-	wait      time.Duration // put off: look again after this
-	waitFor   string        // why
-	blameless bool          // waiting does not count as a try
-	failure   error         // of its write
-	unknown   bool          // its write may have landed
-	undone    bool          // its write was not tried, or surely did not land
+	claims    []string                    // identity keys to claim before the create
+	wait      time.Duration               // put off: look again after this
+	waitFor   string                      // why
+	blameless bool                        // waiting does not count as a try
+	failure   error                       // of its work as a whole
+	failures  crm.PerSide[error]          // of its write on a side, for good
+	refused   crm.PerSide[[]refusedField] // fields that a side's app refused, by themselves
+	narrowed  crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
+	unknown   bool                        // its write may have landed
+	undone    bool                        // its write was not tried, or surely did not land
+	stored    []reconcile.Stored          // what an app stored otherwise than it was sent
+	idle      bool                        // failed before, and nothing changed since: not tried again
 	written   crm.PerSide[*connector.Written]
 	request   *connector.Exchange
 }
@@ -157,6 +162,7 @@ func (u *unit) absorb(h hint, j *job) {
 	u.hint.Gone = u.hint.Gone || h.Gone
 	u.hint.Confirm = u.hint.Confirm || h.Confirm
 	u.hint.Force = u.hint.Force || h.Force
+	u.hint.Again = u.hint.Again || h.Again
 	u.hint.Tries = max(u.hint.Tries, h.Tries)
 	if h.Into != "" {
 		u.hint.Into = h.Into
@@ -188,6 +194,7 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		s.Mark("ends_merged")
 		first.both = first.both || !s.same(u)
 		first.hint.Force = first.hint.Force || u.hint.Force
+		first.hint.Again = first.hint.Again || u.hint.Again
 		for _, j := range u.jobs {
 			if !slices.Contains(first.jobs, j) {
 				first.jobs = append(first.jobs, j)
@@ -209,8 +216,14 @@ func (s *session) same(u *unit) bool {
 	if l != nil && l.Code == reconcile.CodeUpdateOnly && u.jobs[0].chunk.Kind == RunResync {
 		return false // a twin may have come since; only a pull that looks at everything asks for it again
 	}
-	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && s.settled(l) &&
-		!u.hint.Force && !u.hint.Gone && u.hint.Into == "" && u.hint.Op == "" && u.hint.Expect == ""
+	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.settled(l) || s.spent(l)) &&
+		!u.hint.Force && !u.hint.Again && !u.hint.Gone && u.hint.Into == "" && u.hint.Op == "" && u.hint.Expect == ""
+}
+
+// spent reports whether the record failed for good under the present settings:
+// as long as it is unchanged nothing else comes of another try.
+func (s *session) spent(l *link) bool {
+	return l.State == crm.StateFailing && l.Once && l.Settings == s.set.Digest() && !s.set.Timed()
 }
 
 // settled reports whether the link's state follows from the two records and

@@ -44,6 +44,7 @@ type merger struct {
 	gates   [2]gate
 	later   int
 	at      occasion
+	roused  map[crm.MappingID]bool // refused fields that are tried again with another one
 	cell    cell
 	plan    Plan
 	writes  [2]*Write
@@ -61,6 +62,7 @@ func (s *Settings) planPair(p Pair) Plan {
 		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
 		return m.plan
 	}
+	m.rouse(p.Base)
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
@@ -163,7 +165,9 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected bool)
 	c := &m.cell
 	*c = cell{spec: one, gates: m.gates, protected: protected, later: m.later}
 	c.raw = [2]crm.Fields{m.records[0].Fields, m.records[1].Fields}
-	c.base = one.recall(base, c.raw, m.at)
+	at := m.at
+	at.retry = at.retry || m.roused[one.id]
+	c.base = one.recall(base, c.raw, at)
 	err := m.observe(c)
 	out.Left, out.Right = c.v[0], c.v[1]
 	if err != nil && (one.open[0] || one.open[1]) {
@@ -311,8 +315,13 @@ func (m *merger) conclude(linked bool) {
 	switch {
 	case len(m.asked) > 0:
 		p.Outcome, p.State, p.Code, p.Detail = crm.Conflict, crm.StateConflict, CodeConflict, list(m.asked)
-	case len(m.failed) > 0:
-		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, list(m.failed)
+	case m.s.Kept(p.Base) != "":
+		p.State, p.Code, p.Detail = crm.StateConflict, CodeChangedByApp, m.s.Kept(p.Base)
+	case m.s.Troubles(p.Fields, p.Base) != "":
+		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, m.s.Troubles(p.Fields, p.Base)
+		if p.Outcome == crm.Unchanged {
+			p.Outcome = crm.Failed
+		}
 	case m.hidden:
 		p.State, p.Code = crm.StateExcluded, CodeFiltered
 		if p.Outcome == crm.Unchanged {

@@ -57,6 +57,15 @@ func (p *Plan) Write(s crm.Side) *Write {
 	return p.Right
 }
 
+// Drop takes the write to side s out of the plan.
+func (p *Plan) Drop(s crm.Side) {
+	if s == crm.Left {
+		p.Left = nil
+	} else {
+		p.Right = nil
+	}
+}
+
 // Empty reports whether nothing is to be written on either side.
 func (p *Plan) Empty() bool { return p.Left == nil && p.Right == nil }
 
@@ -121,6 +130,7 @@ const (
 	CodeNothing         = "behavior_nothing"
 	CodeRequiredMissing = "required_field_missing" // the target cannot be created without it
 	CodeFieldFailed     = "field_failed"           // a value does not fit; other fields are synced
+	CodeChangedByApp    = "changed_by_app"         // the app kept its own value of a field: a person decides
 	CodeConflict        = "conflict"               // waits for a person
 	CodeSwitchedOff     = "switched_off"           // the global toggle or the sync is off
 	CodeGone            = "record_gone"            // deleted, or merged into another record

@@ -136,7 +136,7 @@ func TestRow112_Outcomes(t *testing.T) {
 		},
 		"a field fails": {
 			pair: []func(*Pair){func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},
-			want: verdict{crm.Unchanged, crm.StateFailing, CodeFieldFailed, true, false, false},
+			want: verdict{crm.Failed, crm.StateFailing, CodeFieldFailed, true, false, false},
 		},
 		"a field fails, another travels": {
 			pair: []func(*Pair){edited, func(p *Pair) { p.Left.Fields["age"] = crm.TextValue("old") }},

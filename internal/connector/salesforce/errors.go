@@ -25,6 +25,7 @@ const (
 	codeQuota       = "quota_exhausted"
 	codeRate        = "rate_limited"
 	codeExists      = "already_exists"
+	codeDuplicate   = "duplicate_rule" // of the org: it takes the record for a double
 	codeMalformed   = "malformed_answer"
 	codeExpired     = "cursor_expired"
 	codeValue       = "invalid_value"
@@ -75,7 +76,7 @@ var meanings = map[string]meaning{
 	"INVALID_TYPE":                            {kind: fault.NotFound, code: "unknown_object"},
 	"NOT_FOUND":                               {kind: fault.NotFound},
 	"UNABLE_TO_LOCK_ROW":                      {kind: fault.Conflict, code: "record_locked"},
-	"DUPLICATES_DETECTED":                     {kind: fault.Conflict, code: codeExists},
+	"DUPLICATES_DETECTED":                     {kind: fault.Conflict, code: codeDuplicate},
 	"DUPLICATE_VALUE":                         {kind: fault.Conflict, code: codeExists},
 	"DUPLICATE_EXTERNAL_ID":                   {kind: fault.Conflict, code: codeExists},
 	"INVALID_REPLICATION_DATE":                {kind: fault.Invalid, code: codeExpired},
@@ -198,7 +199,7 @@ func fromRow(op string, w connector.Op, problems []problem) (*fault.Error, crm.R
 	if e.Kind == fault.NotFound && (w == connector.Create || w == connector.Upsert) {
 		e.Kind, e.Code = fault.Invalid, codeValue
 	}
-	if e.Kind != fault.Conflict || e.Code != codeExists {
+	if e.Kind != fault.Conflict || e.Code != codeExists && e.Code != codeDuplicate {
 		return e, ""
 	}
 	return e, existing(p)

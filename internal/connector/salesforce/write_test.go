@@ -33,8 +33,8 @@ func TestDuplicates(t *testing.T) {
 	for _, rule := range []string{"alert", "block"} {
 		w.knob(t, "PUT", "/_fake/duplicate_rule", `{"rule":"`+rule+`"}`)
 		got := w.write(t, "Contact", contact("Other", "ONE@example.com"))[0]
-		if !fault.Is(got.Err, fault.Conflict) || fault.CodeOf(got.Err) != "already_exists" {
-			t.Errorf("%s: %v, want conflict, already_exists", rule, got.Err)
+		if !fault.Is(got.Err, fault.Conflict) || fault.CodeOf(got.Err) != "duplicate_rule" {
+			t.Errorf("%s: %v, want conflict, duplicate_rule", rule, got.Err)
 		}
 	}
 	w.knob(t, "PUT", "/_fake/duplicate_rule", `{"rule":"off"}`)

@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+)
+
+// ruleRefused and ruleChangedByApp name, in the log, what an app did to a value.
+const (
+	ruleRefused      = "refused"
+	ruleChangedByApp = "changed_by_app"
+)
+
+// judge holds what the apps answered against what was meant: fields that they
+// refused, writes that they refused whole, values that they stored otherwise.
+// What follows from it is remembered and told; the other fields are agreed.
+func (s *session) judge(u *unit) {
+	if len(u.plan.Fields) == 0 || !u.asked() {
+		return
+	}
+	results := crm.PerSide[reconcile.Result]{Left: s.result(u, crm.Left), Right: s.result(u, crm.Right)}
+	base, stored := s.set.Settle(s.pairOf(u), &u.plan, results)
+	u.plan.Base = base
+	u.stored = stored
+	s.sumUp(u)
+}
+
+// asked reports whether an app was asked to write something of the unit.
+func (u *unit) asked() bool {
+	return u.changed() || u.failed(crm.Left) || u.failed(crm.Right) || len(u.refused.Left)+len(u.refused.Right) > 0
+}
+
+// pairOf is what the unit's plan was made of.
+func (s *session) pairOf(u *unit) reconcile.Pair {
+	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: s.started}
+	if u.link.paired() {
+		p.Linked, p.Base = true, u.link.Base
+	}
+	return p
+}
+
+// result is what became of one side.
+func (s *session) result(u *unit, side crm.Side) reconcile.Result {
+	fields, answered := u.held(side)
+	r := reconcile.Result{Failed: u.failed(side), Fields: fields, Answered: answered && s.on(guardStoredValues)}
+	for _, f := range u.refused.Get(side) {
+		if f.mapping != "" {
+			if r.Refused == nil {
+				r.Refused = map[crm.MappingID]string{}
+			}
+			r.Refused[f.mapping] = f.code
+		}
+	}
+	return r
+}
+
+// held is what a side's record holds after its write, as far as known: as it
+// was read, with what was written, or with what the app answered to that.
+// What else an answer holds, somebody may have typed since we read.
+func (u *unit) held(side crm.Side) (f crm.Fields, answered bool) {
+	if r := u.rec.Get(side); r != nil {
+		f = r.Fields.Clone()
+	}
+	if f == nil {
+		f = crm.Fields{}
+	}
+	w := u.plan.Write(side)
+	if w == nil || u.failed(side) {
+		return f, false
+	}
+	maps.Copy(f, w.Fields)
+	wr := u.written.Get(side)
+	if wr == nil || wr.Record == nil {
+		return f, false
+	}
+	for k := range w.Fields {
+		f[k] = wr.Record.Fields[k]
+	}
+	return f, true
+}
+
+// sumUp gives the unit the outcome and the state that follow from its answers. A
+// direction that failed comes before a value that needs a person, and that
+// before fields that failed by themselves.
+func (s *session) sumUp(u *unit) {
+	p := &u.plan
+	for _, x := range u.stored {
+		s.Mark("changed_by_app")
+		if x.Kept {
+			s.Mark("kept_by_app")
+		}
+	}
+	for _, side := range crm.Sides {
+		if err := u.failures.Get(side); err != nil {
+			s.Mark("direction_failed")
+			p.Outcome, p.State, p.Code, p.Detail = crm.Failed, crm.StateFailing, fault.CodeOf(err), safeText(err)
+			return
+		}
+	}
+	kept, troubles := s.set.Kept(p.Base), s.set.Troubles(p.Fields, p.Base)
+	switch {
+	case p.State == crm.StateConflict && p.Code == reconcile.CodeConflict: // a person is asked already
+	case kept != "":
+		p.State, p.Code, p.Detail = crm.StateConflict, reconcile.CodeChangedByApp, kept
+		if len(u.stored) > 0 {
+			p.Outcome = crm.Conflict
+		}
+	case troubles != "":
+		p.State, p.Code, p.Detail = crm.StateFailing, reconcile.CodeFieldFailed, troubles
+		if !u.changed() {
+			p.Outcome = crm.Failed
+		}
+	}
+}
+
+// final reports whether the record failed for a reason that another try cannot
+// change: it is tried once, and again when something changes or somebody asks.
+func (u *unit) final() bool {
+	if u.plan.State != crm.StateFailing {
+		return false
+	}
+	permanent := func(err error) bool {
+		switch fault.KindOf(err) {
+		case fault.Invalid, fault.Unsupported, fault.Denied:
+			return err != nil
+		case fault.Conflict:
+			return taken(err) || fault.CodeOf(err) == codeDuplicateRule
+		case fault.Other, fault.NotFound, fault.Throttled, fault.Unavailable:
+		}
+		return false
+	}
+	return permanent(u.failure) || permanent(u.failures.Left) || permanent(u.failures.Right) || u.idle
+}
+
+// tell makes the log entries of a unit: one of the record, unless all that
+// there is to say is what failed of it, and one for each field that failed.
+func (b *books) tell(u *unit, old, l *link) []Entry {
+	var out []Entry
+	fields := b.fieldEntries(u, old)
+	alone := u.plan.Outcome == crm.Failed && u.plan.Code == reconcile.CodeFieldFailed && len(fields) > 0
+	if u.logged(old, l) && !alone {
+		out = append(out, b.entry(u, len(b.entries)))
+	}
+	for _, e := range fields {
+		e.ID = strconv.Itoa(len(b.entries) + len(out))
+		out = append(out, e)
+	}
+	return out
+}
+
+// fieldEntries tells of each field that failed by itself: refused by an app
+// just now, or not fit to be written, which is told once.
+func (b *books) fieldEntries(u *unit, old *link) []Entry {
+	var out []Entry
+	one := func(side crm.Side, d Diff, code, detail string) {
+		e := b.entry(u, 0)
+		e.Way, e.Outcome, e.Code, e.Message, e.Diffs = crm.WayTo(side), crm.Failed, code, detail, []Diff{d}
+		e.Behavior = b.s.conf.Behavior.Get(e.Way)
+		if e.Behavior == "" {
+			e.Behavior = crm.BehaviorCreateAndUpdate
+		}
+		e.Status, e.URL, e.Request, e.Response = 0, "", "", ""
+		out = append(out, e)
+	}
+	for _, side := range crm.Sides {
+		for _, f := range u.refused.Get(side) {
+			one(side, Diff{Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused}, f.code,
+				"the app refused "+f.field+"; the record's other fields are synced")
+			if x, e := f.request, &out[len(out)-1]; x != nil {
+				e.Status, e.URL, e.Request, e.Response = x.Status, x.URL, x.Request, x.Response
+			}
+		}
+	}
+	for i := range u.plan.Fields {
+		fp := &u.plan.Fields[i]
+		if fp.Rule != reconcile.RuleFailed || old != nil && old.State == crm.StateFailing && strings.Contains(old.Detail, b.s.set.Label(fp.Mapping)) && !u.asks() {
+			continue
+		}
+		side := b.s.set.Target(fp.Mapping, u.side)
+		one(side, Diff{Mapping: fp.Mapping, Side: side, Field: b.s.set.Label(fp.Mapping), Before: fp.Left, After: fp.Right, Rule: string(fp.Rule)}, fp.Code, fp.Detail)
+	}
+	return out
+}
+
+// asks reports whether a person asked for this record.
+func (u *unit) asks() bool {
+	return slices.ContainsFunc(u.jobs, func(j *job) bool { return j.chunk.Kind == RunRetry || j.chunk.Kind == RunRecord })
+}
+
+// storedDiffs lists what an app stored otherwise than it was sent.
+func (u *unit) storedDiffs(s *session) []Diff {
+	var out []Diff
+	for _, x := range u.stored {
+		m := s.set.Mapping(x.Mapping)
+		if m == nil {
+			continue
+		}
+		out = append(out, Diff{Mapping: x.Mapping, Side: x.Side, Field: strings.Join(m.Names(x.Side), "+"), Before: x.Sent, After: x.Held, Rule: ruleChangedByApp})
+	}
+	return out
+}

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// Codes of refusals that the engine tells apart.
+const (
+	codeExists        = "already_exists" // a unique value is another record's
+	codeDuplicateRule = "duplicate_rule" // a rule of the app takes the record for a double
+)
+
+// maxNarrowed is how often a row is written again without the fields that its
+// app refused.
+const maxNarrowed = 2
+
+// refusedField is one field that an app refused, with what it was to hold.
+type refusedField struct {
+	mapping crm.MappingID // "" = a fixed value of creation
+	field   string
+	code    string
+	before  crm.Value
+	value   crm.Value
+	request *connector.Exchange
+}
+
+func taken(err error) bool { return fault.CodeOf(err) == codeExists }
+
+// ladder is how long a record waits that somebody else is changing: a second at
+// first, then longer.
+func ladder(tries int) time.Duration { return time.Second << min(tries, 6) }
+
+// fail notes that a side's write was refused for good. A record that could not
+// be created has no other direction.
+func (u *unit) fail(side crm.Side, err error) {
+	u.failures.Set(side, err)
+	if w := u.plan.Write(side); w != nil && w.Create {
+		u.failure = err
+	}
+}
+
+func (u *unit) failed(side crm.Side) bool { return u.failures.Get(side) != nil }
+
+// again returns the rows that are to be written once more, without what their
+// app refused.
+func again(side crm.Side, rows []row) []row {
+	var out []row
+	for _, r := range rows {
+		n := r.u.narrowed.Get(side)
+		if n >= 0 {
+			continue
+		}
+		r.u.narrowed.Set(side, -n)
+		w := r.u.plan.Write(side)
+		if len(w.Fields) == 0 {
+			r.u.plan.Drop(side)
+			continue
+		}
+		r.Fields = w.Fields
+		out = append(out, r)
+	}
+	return out
+}
+
+// narrow takes the fields that an app names out of a write, with those that
+// mean something only together with them. False: it names none, or the write
+// makes no sense without them, so that the row fails whole.
+func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
+	u, w := r.u, r.u.plan.Write(side)
+	kind := fault.KindOf(answer.Err)
+	if !s.on(guardRefusedFields) || kind != fault.Invalid && kind != fault.Conflict || u.narrowed.Get(side) >= maxNarrowed {
+		return false
+	}
+	codes := s.named(side, w.Fields, fault.FieldFaults(answer.Err))
+	drop := s.together(side, w.Fields, codes)
+	if len(drop) == 0 {
+		return false
+	}
+	if w.Create && (len(drop) == len(w.Fields) || s.indispensable(side, u, drop)) {
+		return false
+	}
+	var gone []refusedField
+	for _, field := range sortedFields(drop) {
+		m, ok := s.set.MappingOf(side, field)
+		if !ok && !w.Create {
+			return false // the ID written back: nothing of the row makes sense without it
+		}
+		f := refusedField{mapping: m, field: field, code: drop[field], value: w.Fields[field], request: answer.Exchange}
+		if rec := u.rec.Get(side); rec != nil {
+			f.before = rec.Fields[field]
+		}
+		gone = append(gone, f)
+	}
+	for _, f := range gone {
+		delete(w.Fields, f.field)
+		delete(w.Intended, f.mapping)
+	}
+	s.Mark("fields_refused")
+	u.refused.Set(side, append(u.refused.Get(side), gone...))
+	u.narrowed.Set(side, -(u.narrowed.Get(side) + 1))
+	return true
+}
+
+// named matches what an app names with what was written; apps may spell names
+// in another case.
+func (s *session) named(side crm.Side, written crm.Fields, faults []fault.FieldFault) map[string]string {
+	out := map[string]string{}
+	for _, f := range faults {
+		for name := range written {
+			if strings.EqualFold(name, f.Field) {
+				out[name] = f.Code
+			}
+		}
+	}
+	return out
+}
+
+// together adds the fields that are written or held whole with those named: the
+// parts of one mapping, and what the app's schema says belongs together. A
+// field that is held for another one's sake has that one's code.
+func (s *session) together(side crm.Side, written crm.Fields, named map[string]string) map[string]string {
+	out := map[string]string{}
+	queue := sortedFields(named)
+	for _, n := range queue {
+		out[n] = named[n]
+	}
+	for len(queue) > 0 {
+		name := queue[0]
+		queue = queue[1:]
+		for _, mate := range s.set.Mates(side, name) {
+			if _, is := written[mate]; is && out[mate] == "" {
+				out[mate] = out[name]
+				queue = append(queue, mate)
+			}
+		}
+	}
+	return out
+}
+
+// indispensable reports whether a record cannot be created without the fields:
+// the app demands one of them, or its twin is found by it.
+func (s *session) indispensable(side crm.Side, u *unit, fields map[string]string) bool {
+	for name := range fields {
+		if s.set.Required(side, name) || s.set.IsKey(side, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedFields(m map[string]string) []string {
+	out := make([]string, 0, len(m))
+	for n := range m {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}

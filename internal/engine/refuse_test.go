@@ -1,0 +1,299 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// pullLate is a pull after everything shows in the apps' listings.
+func (b bed) pullLate() {
+	b.t.Helper()
+	b.Move(5 * time.Minute)
+	b.pull()
+}
+
+// problems lists the log entries about a record that a person may act on.
+func (b bed) problems(side crm.Side, id string) []engine.Entry {
+	b.t.Helper()
+	all, _, err := b.Engine.ListLog(b.t.Context(), testbed.Workspace, engine.LogFilter{
+		Connection: testbed.Connection, Record: crm.RecordID(id), Outcomes: []crm.Outcome{crm.Failed, crm.Conflict},
+	}, 100, "")
+	b.must(err)
+	return slices.DeleteFunc(all, func(e engine.Entry) bool { return e.Side != side && e.Record == crm.RecordID(id) })
+}
+
+func (b bed) writesTo(app *fakekit.Core) int {
+	n := 0
+	for path, count := range app.Requests().ByEndpoint {
+		if strings.Contains(path, "batch/update") || strings.HasPrefix(path, "PATCH ") {
+			n += count
+		}
+	}
+	return n
+}
+
+// toward is one direction of the bed as the tests below see it.
+type toward struct {
+	source, target crm.Side
+	object         string // of the target
+	title, city    string // its fields
+	edit, mirror   func(b bed, field, value string)
+	from           map[string]string // the source's fields
+}
+
+func directions(hub, force string) map[string]toward {
+	return map[string]toward{
+		"to Salesforce": {
+			crm.Left, crm.Right, "Contact", "Title", "MailingCity",
+			func(b bed, f, v string) { b.editHub(hub, f, v) }, func(b bed, f, v string) { b.editForce(force, f, v) },
+			map[string]string{"title": "jobtitle", "city": "city"},
+		},
+		"to HubSpot": {
+			crm.Right, crm.Left, "contacts", "jobtitle", "city",
+			func(b bed, f, v string) { b.editForce(force, f, v) }, func(b bed, f, v string) { b.editHub(hub, f, v) },
+			map[string]string{"title": "Title", "city": "MailingCity"},
+		},
+	}
+}
+
+// TestS33_ARefusedFieldCostsOneField: the app's rule names a field, and all
+// others of the record travel, both ways; the field is found in the log, is not
+// written again by itself, and gets across once it may.
+func TestS33_ARefusedFieldCostsOneField(t *testing.T) {
+	t.Parallel()
+	for name := range directions("", "") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 30, nil)
+			b.start()
+			hub, force := b.twins(t.Context())
+			d := directions(hub, force)[name]
+			id := map[crm.Side]string{crm.Left: hub, crm.Right: force}
+			was := b.get(d.object, id[d.target])[d.title]
+			app := b.core(d.object)
+			b.must(app.SetValidations([]fakekit.Validation{{Object: d.object, Field: d.title, Contains: "Nope", Names: []string{d.title}}}))
+			d.edit(b, d.from["title"], "Nope")
+			d.edit(b, d.from["city"], "Ghent")
+			b.pullLate()
+			got := b.get(d.object, id[d.target])
+			if got[d.city] != "Ghent" || got[d.title] != was {
+				t.Fatalf("the target holds %q and %q, want the city and the old title", got[d.city], got[d.title])
+			}
+			v := b.record(d.source, id[d.source])
+			if v.State != crm.StateFailing || v.Code != "field_failed" || !strings.Contains(v.Detail, d.title) {
+				t.Errorf("the record is %s, %s, %q; want failing for its title", v.State, v.Code, v.Detail)
+			}
+			entries := b.problems(d.source, id[d.source])
+			if len(entries) != 1 || entries[0].Diffs[0].Field != d.title || entries[0].Diffs[0].Rule != "refused" || strings.Contains(entries[0].Message, "Nope") || entries[0].Request == "" {
+				t.Fatalf("the log tells %+v, want the title, refused, with what was said", entries)
+			}
+			writes := b.writesTo(app)
+			b.pullLate()
+			b.pullLate()
+			if n := b.writesTo(app); n != writes {
+				t.Errorf("%d more writes in quiet", n-writes)
+			}
+			d.mirror(b, map[string]string{"Contact": "FirstName", "contacts": "firstname"}[d.object], "Mirrored")
+			b.pullLate()
+			if f := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source]); f["firstname"] != "Mirrored" && f["FirstName"] != "Mirrored" {
+				t.Errorf("the other direction stands: %v", f)
+			}
+			b.must(app.SetValidations(nil))
+			b.finished(b.Engine.RetryEntry(t.Context(), testbed.Workspace, entries[0].ID, nil))
+			if got := b.get(d.object, id[d.target])[d.title]; got != "Nope" {
+				t.Errorf("after a retry the title is %q", got)
+			}
+			if v := b.record(d.source, id[d.source]); v.State != crm.StateInSync {
+				t.Errorf("after a retry the record is %s, %s", v.State, v.Code)
+			}
+			if e, err := b.Engine.GetEntry(t.Context(), testbed.Workspace, entries[0].ID); err != nil || !e.Resolved {
+				t.Errorf("the entry is not resolved: %v", err)
+			}
+		})
+	}
+}
+
+// TestS33_ARefusedFieldIsTriedAgainWhenItChanges: a new value on either side
+// ends the refusal.
+func TestS33_ARefusedFieldIsTriedAgainWhenItChanges(t *testing.T) {
+	t.Parallel()
+	for name, side := range map[string]crm.Side{"source": crm.Left, "target": crm.Right} {
+		b := newBed(t, 30, nil)
+		b.start()
+		hub, force := b.twins(t.Context())
+		b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}))
+		b.editHub(hub, "jobtitle", "Nope")
+		b.pullLate()
+		if side == crm.Left {
+			b.editHub(hub, "jobtitle", "Cooper")
+		} else {
+			b.editForce(force, "Title", "Cooper")
+		}
+		b.pullLate()
+		if l, r := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; l != "Cooper" || r != "Cooper" {
+			t.Errorf("%s edited: left %q, right %q, want Cooper on both", name, l, r)
+		}
+		if v := b.record(crm.Left, hub); v.State != crm.StateInSync {
+			t.Errorf("%s edited: the record is %s, %s", name, v.State, v.Code)
+		}
+	}
+}
+
+// TestS33_AnUnnamedRefusalCostsOneDirection: a rule that names no field stops
+// the record towards that app only, is tried once, and again when it changes.
+func TestS33_AnUnnamedRefusalCostsOneDirection(t *testing.T) {
+	t.Parallel()
+	for name := range directions("", "") {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 30, nil)
+			b.start()
+			hub, force := b.twins(t.Context())
+			d := directions(hub, force)[name]
+			id := map[crm.Side]string{crm.Left: hub, crm.Right: force}
+			app := b.core(d.object)
+			b.must(app.SetValidations([]fakekit.Validation{{Object: d.object, Field: d.title, Contains: "Nope", APIOnly: true}}))
+			d.edit(b, d.from["title"], "Nope")
+			d.mirror(b, d.city, "Kiel")
+			b.pullLate()
+			v := b.record(d.source, id[d.source])
+			if v.State != crm.StateFailing || v.Code == "field_failed" || v.Code == "" {
+				t.Errorf("the record is %s, %s; want failing, with the app's reason", v.State, v.Code)
+			}
+			source := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source])
+			if source[d.from["city"]] != "Kiel" {
+				t.Errorf("the other direction stands: %q", source[d.from["city"]])
+			}
+			if entries := b.problems(d.source, id[d.source]); len(entries) == 0 {
+				t.Error("the log does not tell")
+			}
+			writes := b.writesTo(app)
+			b.pullLate()
+			b.pullLate()
+			if n := b.writesTo(app); n != writes {
+				t.Errorf("%d more writes in quiet", n-writes)
+			}
+			d.edit(b, d.from["title"], "Cooper")
+			b.pullLate()
+			if got := b.get(d.object, id[d.target])[d.title]; got != "Cooper" {
+				t.Errorf("after an edit the title is %q", got)
+			}
+			if v := b.record(d.source, id[d.source]); v.State != crm.StateInSync {
+				t.Errorf("after an edit the record is %s, %s", v.State, v.Code)
+			}
+		})
+	}
+}
+
+// TestS33_ExchangedAddressesFreezeNothing: two linked people exchange their
+// addresses in the app that allows it, or come to share one; the other app
+// refuses, both say so, and everything else of them travels.
+func TestS33_ExchangedAddressesFreezeNothing(t *testing.T) {
+	t.Parallel()
+	for name, share := range map[string]bool{"exchanged": false, "shared": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 30, nil)
+			b.start()
+			pairs, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, "")
+			b.must(err)
+			pairs = slices.DeleteFunc(pairs, func(v engine.RecordView) bool { return v.Partner == "" })
+			x, y := string(pairs[0].Partner), string(pairs[1].Partner)
+			ex, ey := b.get("Contact", x)["Email"], b.get("Contact", y)["Email"]
+			b.editForce(x, "Email", ey)
+			if !share {
+				b.editForce(y, "Email", ex)
+			}
+			b.editForce(x, "Title", "Cooper")
+			b.editForce(y, "Title", "Weaver")
+			b.pullLate()
+			for i, want := range []string{"Cooper", "Weaver"} {
+				hub := string(pairs[i].ID)
+				if got := b.get("contacts", hub)["jobtitle"]; got != want {
+					t.Errorf("person %d has the title %q, want %q", i, got, want)
+				}
+				v := b.record(crm.Left, hub)
+				if stays := share && i == 1; !stays && (v.State != crm.StateFailing || !strings.Contains(v.Detail, "already_exists")) {
+					t.Errorf("person %d is %s, %s, %q; want failing for a taken address", i, v.State, v.Code, v.Detail)
+				}
+			}
+			b.editHub(string(pairs[0].ID), "city", "Lund")
+			b.pullLate()
+			if got := b.get("Contact", x)["MailingCity"]; got != "Lund" {
+				t.Errorf("the pair is frozen: %q", got)
+			}
+		})
+	}
+}
+
+// TestS33_WhatBelongsTogetherIsHeldWhole: a country that is refused holds the
+// city beside it, and both go once the country may.
+func TestS33_WhatBelongsTogetherIsHeldWhole(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 30, func(c *crm.Connection) {
+		c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{ID: "country", Left: []string{"country"}, Right: []string{"MailingCountry"}})
+	})
+	b.start()
+	hub, force := b.twins(t.Context())
+	was := b.get("Contact", force)["MailingCity"]
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "MailingCountry", Contains: "Atlantis", Names: []string{"MailingCountry"}}}))
+	b.editHub(hub, "country", "Atlantis")
+	b.editHub(hub, "city", "Poseidonis")
+	b.editHub(hub, "jobtitle", "Cooper")
+	b.pullLate()
+	got := b.get("Contact", force)
+	if got["MailingCity"] != was || got["MailingCountry"] != "" || got["Title"] != "Cooper" {
+		t.Errorf("Salesforce holds %q, %q, %q; want the address held whole", got["MailingCity"], got["MailingCountry"], got["Title"])
+	}
+	b.editHub(hub, "country", "Belgium")
+	b.pullLate()
+	got = b.get("Contact", force)
+	if got["MailingCity"] != "Poseidonis" || got["MailingCountry"] != "Belgium" {
+		t.Errorf("Salesforce holds %q, %q; want both", got["MailingCity"], got["MailingCountry"])
+	}
+}
+
+// TestS33_ManyRefusedRowsShareTheirRepeat: what a hundred refused rows cost is
+// one more call, not one each; a create without what it needs fails by name.
+func TestS33_ManyRefusedRowsShareTheirRepeat(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 0, nil)
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}))
+	for i := range 60 {
+		title := "Nope"
+		if i%3 == 0 {
+			title = "Cooper"
+		}
+		_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.com", "lastname": "Roe", "jobtitle": title})
+		b.must(err)
+	}
+	_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "nolast@example.com", "firstname": "Nobody"})
+	b.must(err)
+	b.start()
+	if n := len(b.live("Contact")); n != 60 {
+		t.Errorf("%d people were created, want 60", n)
+	}
+	calls := b.Force.Core().Requests().ByEndpoint
+	n := 0
+	for path, count := range calls {
+		if strings.HasPrefix(path, "POST ") && strings.HasSuffix(path, "/composite/sobjects") {
+			n += count
+		}
+	}
+	if n > 4 {
+		t.Errorf("%d calls to create 60 people of whom 40 have a refused title", n)
+	}
+	failing, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateFailing, "", 200, "")
+	b.must(err)
+	unnamed := slices.DeleteFunc(failing, func(v engine.RecordView) bool { return v.Code == "field_failed" })
+	if len(unnamed) != 1 || unnamed[0].Code != "required_field_missing" || !strings.Contains(unnamed[0].Detail, "LastName") {
+		t.Errorf("failing whole: %+v, want the one without a last name", unnamed)
+	}
+}
