@@ -4,8 +4,9 @@
 // It does the part of libphonenumber that one call needs: telling what was
 // dialled in front of a number (plus sign, international or national prefix,
 // country code) from the number, by the numbering plan of a region, and asking
-// whether what remains has a length that occurs there. Whether a number is in
-// use it cannot tell, and does not try.
+// whether what remains has a length that occurs there (E164) and is of a kind
+// that is given out there (Valid). Whether a number is in use it cannot tell,
+// and does not try.
 //
 // The plans are libphonenumber's (Apache License 2.0), taken from
 // github.com/nyaruka/phonenumbers into plans.txt by

@@ -36,14 +36,30 @@ func row(code int, m *phonenumbers.PhoneMetadata) string {
 	return strings.Join([]string{
 		strconv.Itoa(code), m.GetId(), m.GetInternationalPrefix(), m.GetNationalPrefixForParsing(), m.GetNationalPrefixTransformRule(),
 		g.GetNationalNumberPattern(), list(g.GetPossibleLength()), list(g.GetPossibleLengthLocalOnly()),
+		m.GetLeadingDigits(), kinds(m),
 	}, "\t")
+}
+
+// kinds is the pattern of the numbers that are given out, of whatever kind.
+func kinds(m *phonenumbers.PhoneMetadata) string {
+	var out []string
+	for _, d := range []*phonenumbers.PhoneNumberDesc{
+		m.GetPremiumRate(), m.GetTollFree(), m.GetSharedCost(), m.GetVoip(), m.GetPersonalNumber(), m.GetPager(), m.GetUan(), m.GetVoicemail(),
+		m.GetFixedLine(), m.GetMobile(),
+	} {
+		if p := d.GetNationalNumberPattern(); p != "" && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, "|")
 }
 
 const head = `# Numbering plans of libphonenumber, Copyright The Libphonenumber Authors,
 # Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0), as
 # github.com/nyaruka/phonenumbers has them. Written by a test: see doc.go.
 # code, region, international prefix, national prefix, what takes its place,
-# national numbers, their lengths, lengths within one area; separated by tabs
+# national numbers, their lengths, lengths within one area, what all numbers of
+# a region that shares its code begin with, numbers given out; separated by tabs
 `
 
 // metadata are the library's plans, by region and by code of no country.
@@ -216,6 +232,47 @@ func TestAsTheLibrary(t *testing.T) {
 	t.Logf("%d asked, %d are numbers", asked, found)
 	if asked < 1_000_000/step || found < asked/10 {
 		t.Errorf("%d asked, %d are numbers: too few to say anything", asked, found)
+	}
+}
+
+// TestValidAsTheLibrary compares which numbers are valid with the library's
+// word, for every number that E164 finds in a spelling of a sample.
+func TestValidAsTheLibrary(t *testing.T) {
+	t.Parallel()
+	step := 10
+	if testing.Short() {
+		step = 400
+	}
+	if os.Getenv("LOCKSTEP_UPDATE") != "" {
+		step = 1
+	}
+	asked, valid := 0, 0
+	for region, texts := range samples(t) {
+		for i := len(region+texts[0]) % step; i < len(texts); i += step {
+			number, ok := E164(texts[i], region)
+			if !ok {
+				continue
+			}
+			n, err := phonenumbers.Parse(number, "")
+			want := err == nil && phonenumbers.Format(n, phonenumbers.E164) == number && phonenumbers.IsValidNumber(n)
+			got := Valid(number)
+			asked++
+			if got {
+				valid++
+			}
+			if got != want {
+				t.Fatalf("%q (%q in %q): valid %v, by the library %v, %v", number, texts[i], region, got, want, err)
+			}
+		}
+	}
+	t.Logf("%d asked, %d are valid", asked, valid)
+	if asked < 100_000/step || valid < asked/10 || valid == asked {
+		t.Errorf("%d asked, %d are valid: too few to say anything", asked, valid)
+	}
+	for _, text := range []string{"", "+", "+0", "+999123456789", "442071838750", "+44", "+4", "+442071838750 ext. 5", "+44 20 7183 8750", "+४४२०७१८३८७५०"} {
+		if Valid(text) {
+			t.Errorf("%q is valid", text)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package numbering
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -44,6 +45,40 @@ func E164(text, region string) (string, bool) {
 		return "", false
 	}
 	return "+" + area.code + national, true
+}
+
+// Valid reports whether a number in E.164, as E164 returns it, is one that the
+// numbering plan of its country gives out. A number may have a possible length
+// and not be valid: +1 555 123 4567 has no area that exists.
+func Valid(number string) bool {
+	rest, plus := strings.CutPrefix(number, "+")
+	if !plus || strings.ContainsFunc(rest, func(r rune) bool { return r < '0' || r > '9' }) {
+		return false
+	}
+	w := world()
+	area, national := w.cutCode(rest)
+	if area == nil || len(national) < minNational || len(national) > maxNational {
+		return false
+	}
+	shared := w.sharing[area.code]
+	for _, p := range shared {
+		switch {
+		case len(shared) == 1:
+			return p.gives(national)
+		case p.leading != nil:
+			if p.leading.get().MatchString(national) {
+				return p.gives(national) // the region is known, and its word is the last
+			}
+		case p.gives(national):
+			return true
+		}
+	}
+	return false
+}
+
+// gives reports whether the plan gives out such a national number.
+func (p *plan) gives(national string) bool {
+	return slices.Contains(p.lengths, len(national)) && p.has(national) && p.kinds.get().MatchString(national)
 }
 
 // split tells the country code from the national number. The area is the plan

@@ -22,6 +22,8 @@ const (
 	colPattern          // all national numbers, a regular expression
 	colLengths          // their lengths, separated by commas
 	colLocal            // lengths of numbers that only work within one area
+	colLeading          // how all numbers of a region with a shared code begin, a regular expression
+	colKinds            // national numbers that are given out, a regular expression
 	columns
 )
 
@@ -34,6 +36,7 @@ type plan struct {
 	idd, prefix, pattern *expression
 	transform            string
 	lengths, local       lengths
+	leading, kinds       *expression // leading is nil where the code has one region or nothing tells it
 }
 
 // plans are those of the world. The first of a code's regions is the one whose
@@ -41,11 +44,12 @@ type plan struct {
 type plans struct {
 	regions map[string]*plan
 	codes   map[string]*plan
+	sharing map[string][]*plan // all plans of a code, in the library's order
 }
 
 // world reads the plans when the first number comes.
 var world = sync.OnceValue(func() *plans {
-	w := &plans{regions: map[string]*plan{}, codes: map[string]*plan{}}
+	w := &plans{regions: map[string]*plan{}, codes: map[string]*plan{}, sharing: map[string][]*plan{}}
 	for line := range strings.Lines(plansText) {
 		col := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		if len(col) != columns {
@@ -55,12 +59,17 @@ var world = sync.OnceValue(func() *plans {
 			code: col[colCode], region: col[colRegion], transform: col[colTransform], lengths: readLengths(col[colLengths]), local: readLengths(col[colLocal]),
 			idd: &expression{source: col[colIDD]}, pattern: &expression{source: "^(?:" + col[colPattern] + ")$"},
 		}
+		p.kinds = &expression{source: "^(?:" + col[colKinds] + ")$"}
+		if col[colLeading] != "" {
+			p.leading = &expression{source: "^(?:" + col[colLeading] + ")"}
+		}
 		if col[colPrefix] != "" {
 			p.prefix = &expression{source: "^(?:" + col[colPrefix] + ")"}
 		}
 		if p.region != nowhere {
 			w.regions[p.region] = p
 		}
+		w.sharing[p.code] = append(w.sharing[p.code], p)
 		if w.codes[p.code] == nil {
 			w.codes[p.code] = p
 		}
