@@ -142,7 +142,7 @@ var recordCodes = []codeRow{
 	{"not_a_date", "the value is no date", EffectField, "correct the value, for example 2026-01-31"},
 	{"not_a_datetime", "the value is no date with time", EffectField, "correct the value, for example 2026-01-31T12:00:00Z"},
 	{"not_an_email", "the value is no e-mail address", EffectField, "correct the value"},
-	{"not_a_phone", "the value is no phone number", EffectField, "correct the value, with country code"},
+	{"invalid_phone", "the value is no valid phone number; it stays the text that it is, is compared by its digits and identifies nobody", EffectNone, "correct the value, with country code, or set the connection's default country"},
 	{"unknown_option", "the field has no such option", EffectField, "add the option in the app or correct the value; the entry lists the options"},
 	{"unmapped_option", "the option map gives the name another meaning", EffectField, "complete the option map of the mapping"},
 	{"value_too_long", "the value has more characters than the field takes", EffectField, "shorten it"},

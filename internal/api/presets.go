@@ -75,7 +75,7 @@ var objectPairs = []objectPair{
 		left: "hubspot", right: "salesforce", leftObject: "companies", rightObject: "Account",
 		pairs: []pairOf{
 			{"name", []string{"name"}, []string{"Name"}, crm.TransformNone, "required"},
-			{"website", []string{"domain"}, []string{"Website"}, crm.TransformNone, "default"},
+			{"website", []string{"domain"}, []string{"Website"}, crm.TransformDomain, "default"},
 			{"phone", []string{"phone"}, []string{"Phone"}, crm.TransformPhone, "default"},
 			{"city", []string{"city"}, []string{"BillingCity"}, crm.TransformNone, "default"},
 			{"description", []string{"description"}, []string{"Description"}, crm.TransformNone, "default"},

@@ -98,7 +98,7 @@ var choices = map[string]map[string][]string{
 		"conflict":  {"left", "right", "newest", "review"},
 		"policy":    {"two_way", "prefer_right_unless_blank", "prefer_left_unless_blank", "always_right", "always_left", "none"},
 	},
-	"Transform": {"type": {"none", "full_name", "phone", "email", "date", "datetime", "number", "boolean", "options", "list", "static"}},
+	"Transform": {"type": {"none", "full_name", "phone", "email", "domain", "date", "datetime", "number", "boolean", "options", "list", "static"}},
 }
 
 // required lists what a client must send; everything else has a default.

@@ -95,7 +95,7 @@ var inner = []Rule{{
 	Kind:     "mapping",
 	Packages: []string{"internal/mapping/**"},
 	May:      slices.Concat(vocabulary, []string{"./**"}),
-	Outside:  []string{"golang.org/x/net/idna", "golang.org/x/text"},
+	Outside:  []string{"golang.org/x/net/idna", "golang.org/x/net/publicsuffix", "golang.org/x/text"},
 	NotStd:   reaching,
 	NotUse:   slices.Concat(clock, processLog),
 	NoGo:     true,

@@ -388,6 +388,7 @@ const (
 	TransformFullName TransformType = "full_name"
 	TransformPhone    TransformType = "phone"
 	TransformEmail    TransformType = "email"
+	TransformDomain   TransformType = "domain"
 	TransformDate     TransformType = "date"
 	TransformDateTime TransformType = "datetime"
 	TransformNumber   TransformType = "number"

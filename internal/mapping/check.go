@@ -25,7 +25,7 @@ func (c *compiler) checkTypes() {
 	}
 	if !c.compatible(left, right) {
 		at, fix := "/transform/type", remedy(left.typ, right.typ)
-		if t != crm.TransformNone {
+		if t != crm.TransformNone && !c.textIntoEmail(left, right) && !c.textIntoEmail(right, left) {
 			fix = "map fields of the types that it works on"
 		}
 		c.add(at, CodeIncompatible, "field %q (%s) is not compatible with field %q (%s) under the transform %q: %s",
@@ -39,7 +39,7 @@ func (c *compiler) checkTypes() {
 
 func (c *compiler) compatible(left, right *end) bool {
 	if t := c.m.Transform.Type; t != crm.TransformNone {
-		return fitsType(t, left.typ) && fitsType(t, right.typ)
+		return fitsType(t, left.typ) && fitsType(t, right.typ) && !c.textIntoEmail(left, right) && !c.textIntoEmail(right, left)
 	}
 	// Two ways between one and several items fail the round trip, not the types.
 	if c.twoWay() && oneAndSeveral(left.typ, right.typ) {
@@ -47,6 +47,11 @@ func (c *compiler) compatible(left, right *end) bool {
 	}
 	return (!c.m.Direction.Allows(crm.ToRight) || movesAsIs(left.typ, right.typ)) &&
 		(!c.m.Direction.Allows(crm.ToLeft) || movesAsIs(right.typ, left.typ))
+}
+
+// textIntoEmail reports an open way from a text to an e-mail field.
+func (c *compiler) textIntoEmail(from, to *end) bool {
+	return to.typ == crm.TypeEmail && from.typ == crm.TypeText && c.m.Direction.Allows(crm.WayTo(to.side))
 }
 
 func oneAndSeveral(a, b crm.FieldType) bool {

@@ -181,7 +181,7 @@ func (c *compiler) checkEnums() {
 	switch t := c.m.Transform.Type; {
 	case t == crm.TransformOptions, t == crm.TransformStatic:
 	case !known && t != crm.TransformNone:
-		c.add("/transform/type", CodeUnknownTransform, "there is no transform %q: use none, full_name, phone, email, date, "+
+		c.add("/transform/type", CodeUnknownTransform, "there is no transform %q: use none, full_name, phone, email, domain, date, "+
 			"datetime, number, boolean, options, list or static", t)
 	case len(c.m.Transform.Options) > 0:
 		c.add("/transform/options", CodeBadOptions, "the transform %q takes no options: remove them", t)
@@ -332,7 +332,7 @@ func (c *compiler) chooseDomain() domain {
 		if left.typ == crm.TypeDate || right.typ == crm.TypeDate {
 			d = domainDate // the coarser form: a time of day has no place in a date
 		}
-	case crm.TransformFullName, crm.TransformPhone, crm.TransformEmail, crm.TransformDate, crm.TransformNumber,
+	case crm.TransformFullName, crm.TransformPhone, crm.TransformEmail, crm.TransformDomain, crm.TransformDate, crm.TransformNumber,
 		crm.TransformBoolean, crm.TransformOptions, crm.TransformList, crm.TransformStatic:
 	}
 	return c.narrow(d)

@@ -22,8 +22,10 @@
 //   - text: surrounding white space removed, CR LF and CR as LF, Unicode NFC.
 //   - full name: words separated by one space.
 //   - e-mail: NFC, local part in ASCII lower case, domain through IDNA.
-//   - phone: E.164, with " ext. 5" after it where there is an extension; a
-//     number that cannot be placed in a country keeps its digits.
+//   - phone: E.164 of a valid number, with " ext. 5" after it where there is an
+//     extension; anything else by its digits, and written as it was.
+//   - domain: the host of a web address, through IDNA, without "www."; an
+//     address at a host of everybody (mail, social, builders) keeps its path.
 //   - number: exact plain decimal, without exponent, leading or trailing zeros.
 //   - boolean: a boolean.
 //   - date: 2006-01-02.

@@ -6,8 +6,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
-
-	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
 // domains maps a domain as UTS 46 does for lookup (case, width) and refuses
@@ -20,48 +18,6 @@ var domains = idna.New(
 	idna.CheckHyphens(false),
 	idna.VerifyDNSLength(true),
 )
-
-// IdentityKey returns the text under which a record is matched by a field of
-// type t. E-mail: trimmed, NFC, ASCII lower case in the local part, domain
-// through IDNA. Phone: E.164 with country for numbers without a country code.
-// Number: canonical decimal. Others: trimmed NFC text in ASCII lower case.
-//
-// It reports false for a blank value, for what is no e-mail address or no
-// phone number of a known country, for several values at once, and for text
-// with characters that Unicode's NFC replaces by ASCII ones: such a
-// look-alike must not be taken for the real one. A key is its own key.
-func IdentityKey(t crm.FieldType, v crm.Value, country string) (key string, ok bool) {
-	if v.Blank() {
-		return "", false
-	}
-	raw := v.Text()
-	if v.Kind() == crm.List {
-		items := Items(v)
-		if len(items) != 1 {
-			return "", false
-		}
-		raw = items[0]
-	}
-	if !utf8.ValidString(raw) || hidesASCII(raw) {
-		return "", false
-	}
-	switch t {
-	case crm.TypeEmail:
-		return CanonicalEmail(raw)
-	case crm.TypePhone:
-		number, global, ok := CanonicalPhone(raw, country)
-		if !ok || !global {
-			return "", false
-		}
-		return number, true
-	case crm.TypeNumber:
-		return CanonicalNumber(raw)
-	case crm.TypeText, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption, crm.TypeOptions,
-		crm.TypeList, crm.TypeReference, crm.TypeURL, crm.TypeOwner:
-	}
-	key = lowerASCII(CanonicalText(raw))
-	return key, key != ""
-}
 
 // hidesASCII reports characters whose NFC is ASCII: the Greek question mark,
 // the Greek varia and the Kelvin sign are the only ones.

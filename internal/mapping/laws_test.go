@@ -93,6 +93,15 @@ var (
 		rapid.SampledFrom([]string{"Ann@Example.com", "a@b@c", "@", "x@BÜCHER.de", "\u212a@x.org", "İ@x.org", "a@ｅxample.org"}),
 		messyText,
 	)
+	webText = rapid.OneOf(
+		rapid.StringMatching(`[ ]?((https?|HTTP|ftp)://|//|https:/?)?(u(:p)?@)?(www\.|WWW\.)?([a-zA-Z0-9üß-]{1,8}\.){1,3}(com|DE|co\.uk|example|xn--p1ai|рф)\.?(:80|:8443)?(/|/de|/a/b/|\?q=1|#top|\\x)?[ ]?`),
+		rapid.StringMatching(`(https?://)?(www\.|de\.)?(linkedin\.com|facebook\.com|gmail\.com|acme\.github\.io|yahoo\.co\.uk|wixsite\.com)(:80)?(/[a-z/]{0,9}|\?id=[0-9]{1,3}|#[a-z]{0,3}|/ +[a-z]|/\?|//)?`),
+		rapid.SampledFrom([]string{
+			"acme.com", "https://www.acme.com/", "http://ACME.com/de", "bücher.example", "xn--bcher-kva.example", "www.com", "www.www.acme.com", "www.co.uk",
+			"co.uk", "http://", "https:acme.com", "localhost", "10.0.0.1", "http://[::1]/", "info@acme.com", "n/a", "acme。com", "ａcme.com", "\u212aite.com", "a_b.com", "github.io",
+		}),
+		messyText,
+	)
 	numberText = rapid.OneOf(
 		rapid.StringMatching(`[+-]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,2})?`),
 		rapid.SampledFrom([]string{"0", "-0", "0.10", "1e3", "1E-2", "00012", ".5", "5.", "9007199254740993", "1,000", "NaN", "abc"}),
@@ -222,7 +231,10 @@ func laws() map[string]law {
 			[2]string{},
 			texts(phoneText), same,
 		},
-		"email": {oneToOne("email"), []crm.Field{field("l", email)}, []crm.Field{field("r", text)}, "", [2]string{}, texts(emailText), lowered},
+		"email":          {oneToOne("email"), []crm.Field{field("l", email)}, []crm.Field{field("r", email)}, "", [2]string{}, texts(emailText), lowered},
+		"email as text":  {oneToOne("email"), []crm.Field{field("l", text)}, []crm.Field{field("r", text)}, "", [2]string{}, texts(emailText), lowered},
+		"domain":         {oneToOne("domain"), []crm.Field{field("l", text)}, []crm.Field{field("r", crm.TypeURL)}, "", [2]string{}, texts(webText), dressed},
+		"domain, unread": {oneToOne("domain"), nil, nil, "", [2]string{}, texts(webText), same},
 		"date": {
 			oneToOne("date"),
 			[]crm.Field{field("l", crm.TypeDate)},
@@ -331,6 +343,14 @@ func lowered(v crm.Value) crm.Value {
 		return v
 	}
 	return crm.TextValue(" " + canonical)
+}
+
+// dressed is an app that makes a link of a web address.
+func dressed(v crm.Value) crm.Value {
+	if host, ok := mapping.CanonicalDomain(v.Text()); ok && host == v.Text() && mapping.IdentifiesCompany(host) {
+		return crm.TextValue("https://www." + strings.ToUpper(host) + ":443/start?from=crm")
+	}
+	return v
 }
 
 func uppered(v crm.Value) crm.Value {

@@ -43,12 +43,12 @@ const (
 	CodeNotADate      = "not_a_date"
 	CodeNotADateTime  = "not_a_datetime"
 	CodeNotAnEmail    = "not_an_email"
-	CodeNotAPhone     = "not_a_phone"
 	CodeUnknownOption = "unknown_option"     // the field has no such option
 	CodeUnmapped      = "unmapped_option"    // the option map gives its name another meaning
 	CodeTooLong       = "value_too_long"     // more characters than the field takes
 	CodeDoesNotFit    = "value_does_not_fit" // it would not read back as the same value
 	CodeOneWay        = "one_way"            // asked to write the side that the mapping only reads
+	CodeInvalidPhone  = "invalid_phone"      // no failure: a text that is no valid number stays as it is
 )
 
 // end is one side of a compiled mapping.
@@ -134,11 +134,18 @@ func textOrNull(s string) crm.Value {
 	return crm.TextValue(s)
 }
 
-// Render returns the raw fields to write so that side holds canonical value v:
-// only those whose value must change relative to current, none when current
-// already reads as v. Current may be nil for a create. The error is a
-// *fault.Error of kind Invalid with Code and Field, as in Canonical.
+// Render is RenderFrom without a source.
 func (c *Compiled) Render(side crm.Side, v crm.Value, current crm.Fields) (crm.Fields, error) {
+	return c.RenderFrom(side, v, current, nil)
+}
+
+// RenderFrom returns the raw fields to write so that side holds canonical value
+// v: only those whose value must change relative to current, none when current
+// already reads as v. Current may be nil for a create. Source is the other
+// side's record, if v was read there: a text that has no canonical spelling (a
+// phone field that holds words) is written as it stands there. The error is a
+// *fault.Error of kind Invalid with Code and Field, as in Canonical.
+func (c *Compiled) RenderFrom(side crm.Side, v crm.Value, current, source crm.Fields) (crm.Fields, error) {
 	e := c.end(side)
 	v, err := c.normal(e, v)
 	if err != nil {
@@ -153,7 +160,7 @@ func (c *Compiled) Render(side crm.Side, v crm.Value, current crm.Fields) (crm.F
 	if v.Blank() {
 		return emptied(e, current), nil
 	}
-	want, err := c.write(e, v, current)
+	want, err := c.write(e, v, current, source)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ const (
 	domainDateTime
 	domainOption // one of a set
 	domainSet    // several, as a set
+	domainHost   // a web address, compared by its domain
 )
 
 // naturalDomain is the form in which two fields of one type are compared.
@@ -52,6 +53,7 @@ var shapes = map[crm.TransformType]shape{
 	crm.TransformFullName: {domainName, crm.TypeText, []crm.FieldType{crm.TypeText}},
 	crm.TransformPhone:    {domainPhone, crm.TypePhone, []crm.FieldType{crm.TypePhone, crm.TypeText}},
 	crm.TransformEmail:    {domainEmail, crm.TypeEmail, []crm.FieldType{crm.TypeEmail, crm.TypeText}},
+	crm.TransformDomain:   {domainHost, crm.TypeURL, []crm.FieldType{crm.TypeURL, crm.TypeText}},
 	crm.TransformDate:     {domainDate, crm.TypeDate, []crm.FieldType{crm.TypeDate, crm.TypeDateTime, crm.TypeText}},
 	crm.TransformDateTime: {domainDateTime, crm.TypeDateTime, []crm.FieldType{crm.TypeDateTime, crm.TypeDate, crm.TypeText}},
 	crm.TransformNumber:   {domainNumber, crm.TypeNumber, []crm.FieldType{crm.TypeNumber, crm.TypeText}},
@@ -66,12 +68,15 @@ var shapes = map[crm.TransformType]shape{
 // severalItems reports whether a field of type t holds several values.
 func severalItems(t crm.FieldType) bool { return t == crm.TypeOptions || t == crm.TypeList }
 
-// asText reports types whose values are texts that another app may keep as text.
-func asText(t crm.FieldType) bool {
+// takesText reports types that any text of another app may be tried in. An
+// e-mail field wants the e-mail field of the other app (feature row 127), and a
+// text never names a record or a user.
+func takesText(t crm.FieldType) bool {
 	switch t {
-	case crm.TypeText, crm.TypeURL, crm.TypePhone, crm.TypeEmail, crm.TypeOption, crm.TypeReference, crm.TypeOwner:
+	case crm.TypeText, crm.TypeURL, crm.TypePhone, crm.TypeOption:
 		return true
-	case crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOptions, crm.TypeList:
+	case crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOptions, crm.TypeList,
+		crm.TypeEmail, crm.TypeReference, crm.TypeOwner:
 	}
 	return false
 }
@@ -86,7 +91,7 @@ func movesAsIs(from, to crm.FieldType) bool {
 	case to == crm.TypeText:
 		return true
 	case from == crm.TypeText:
-		return asText(to)
+		return takesText(to)
 	case severalItems(from):
 		return severalItems(to) || to == crm.TypeOption
 	case from == crm.TypeOption:
@@ -97,6 +102,9 @@ func movesAsIs(from, to crm.FieldType) bool {
 
 // remedy says which transform would join two types, if one does.
 func remedy(a, b crm.FieldType) string {
+	if a != b && (a == crm.TypeEmail || b == crm.TypeEmail) {
+		return "map an e-mail field on both sides, built-in or custom"
+	}
 	for _, t := range []crm.TransformType{
 		crm.TransformNumber, crm.TransformBoolean, crm.TransformDate, crm.TransformDateTime, crm.TransformList, crm.TransformOptions,
 	} {
@@ -104,7 +112,7 @@ func remedy(a, b crm.FieldType) string {
 			return `set the transform "` + string(t) + `" or map a field of the same type`
 		}
 	}
-	if (a == crm.TypeReference || a == crm.TypeOwner) && a == b {
+	if a == crm.TypeReference || a == crm.TypeOwner || b == crm.TypeReference || b == crm.TypeOwner {
 		return "the IDs of one app mean nothing in another; references to records travel as associations"
 	}
 	return "map a field of the same type"

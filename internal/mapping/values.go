@@ -55,7 +55,6 @@ var misfits = map[string]string{
 	CodeNotADate:     "the value is not a date of the form 2026-01-31",
 	CodeNotADateTime: "the value is not a date and time of the form 2026-01-31T13:45:00Z",
 	CodeNotAnEmail:   "the value is not an e-mail address",
-	CodeNotAPhone:    "the value is not a phone number",
 	CodeUnmapped:     "the option map gives this option's name to another option; add the option to the map",
 }
 
@@ -72,9 +71,10 @@ func (c *Compiled) parse(e *end, raw crm.Value) (v crm.Value, code string) {
 		s, ok = CanonicalEmail(raw.Text())
 		v, code = crm.TextValue(s), CodeNotAnEmail
 	case domainPhone:
-		var s string
-		s, _, ok = CanonicalPhone(raw.Text(), c.country)
-		v, code = crm.TextValue(s), CodeNotAPhone
+		s, _, _ := CanonicalPhone(raw.Text(), c.country)
+		v = textOrNull(s)
+	case domainHost:
+		v = textOrNull(addressOf(raw.Text()))
 	case domainNumber:
 		var s string
 		s, ok = CanonicalNumber(raw.Text())
@@ -157,7 +157,7 @@ func (c *Compiled) normal(e *end, v crm.Value) (crm.Value, error) {
 	case domainDateTime:
 		v, ok = parseInstant(raw, false, e.zone)
 		code = CodeNotADateTime
-	case domainEmail, domainPhone, domainNumber, domainBool:
+	case domainEmail, domainPhone, domainNumber, domainBool, domainHost:
 		v, code = c.parse(e, raw)
 		ok = code == ""
 	}
@@ -172,7 +172,7 @@ func (c *Compiled) normal(e *end, v crm.Value) (crm.Value, error) {
 
 // write returns the raw values of all fields of a side for canonical v, which
 // is not blank. Current tells lists from texts where no schema does.
-func (c *Compiled) write(e *end, v crm.Value, current crm.Fields) (crm.Fields, error) {
+func (c *Compiled) write(e *end, v crm.Value, current, source crm.Fields) (crm.Fields, error) {
 	var out crm.Fields
 	if len(e.names) > 1 {
 		first, last := splitName(v.Text(), e.fields[1].Required)
@@ -181,6 +181,9 @@ func (c *Compiled) write(e *end, v crm.Value, current crm.Fields) (crm.Fields, e
 		raw, err := c.rawOf(e, v, current[e.names[0]])
 		if err != nil {
 			return nil, err
+		}
+		if text, ok := c.asSpelled(e, v, source); ok {
+			raw = text
 		}
 		out = crm.Fields{e.names[0]: raw}
 	}
@@ -208,7 +211,7 @@ func (c *Compiled) rawOf(e *end, v, current crm.Value) (crm.Value, error) {
 		}
 	case domainDate, domainDateTime:
 		return c.rawMoment(e, v)
-	case domainText, domainName, domainEmail, domainPhone, domainNumber:
+	case domainText, domainName, domainEmail, domainPhone, domainNumber, domainHost:
 	}
 	return typed(e, v), nil
 }

@@ -122,7 +122,7 @@ func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
 		}
 		out.Rule, out.After = RuleDefault, v
 	}
-	raw, err := one.m.Render(crm.Sides[target], v, m.records[target].Fields)
+	raw, err := one.m.RenderFrom(crm.Sides[target], v, m.records[target].Fields, m.records[source].Fields)
 	if err != nil {
 		out.Winner, out.After = "", crm.Value{}
 		m.failBy(one, out, err)

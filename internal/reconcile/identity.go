@@ -27,13 +27,13 @@ type step struct {
 // identity is a left and a right field that hold the same key.
 type identity struct {
 	names  [2]string // by side
-	typ    crm.FieldType
+	form   mapping.Form
 	prefix string // of Key.Canonical
 }
 
 // key returns the identity key of a record by this pair of fields.
 func (p *identity) key(side int, f crm.Fields, country string) (string, bool) {
-	key, ok := mapping.IdentityKey(p.typ, f[p.names[side]], country)
+	key, ok := p.form.Key(f[p.names[side]], country)
 	return p.prefix + key, ok
 }
 
@@ -163,54 +163,63 @@ func (s *Settings) compilePairs(k *check, at string, pairs [][2]string) []identi
 }
 
 // identity decides as what two fields are compared: e-mail or phone if either
-// side's schema says so; else if a mapping of the two has that transform; else,
-// where no schema is known, by a field name with email, phone or mobile in it;
-// else as the type that the schema gives, text by default. One type serves both
-// sides, so that one person has one key wherever the record lies.
+// side's schema says so; else as a mapping of the two with such a transform
+// says; else by a field name with email, phone, mobile, domain or website in it
+// where no schema or one of mere text or web address is known; else as the type
+// that the schema gives, text by default. One form serves both sides, so that
+// one person has one key wherever the record lies.
 //
-// E-mail addresses and phone numbers are one space of keys across all their
-// fields; other keys carry the name of the left field, so that a name is never
-// taken for a domain.
+// E-mail addresses, phone numbers and domains are one space of keys each across
+// all their fields; other keys carry the name of the left field, so that a name
+// is never taken for a city.
 func (s *Settings) identity(left, right string) identity {
 	p := identity{names: [2]string{left, right}}
 	types := [2]crm.FieldType{s.schema[0][left].Type, s.schema[1][right].Type}
-	p.typ = types[0]
-	if p.typ == "" || p.typ == crm.TypeText && types[1] != "" {
-		p.typ = types[1]
+	typ := types[0]
+	if typ == "" || typ == crm.TypeText && types[1] != "" {
+		typ = types[1]
 	}
-	guess := guessType(left)
+	guess := guessForm(left)
 	if guess == "" {
-		guess = guessType(right)
+		guess = guessForm(right)
 	}
+	said := s.formOfMapping(left, right)
 	switch {
 	case slices.Contains(types[:], crm.TypeEmail):
-		p.typ = crm.TypeEmail
+		p.form = mapping.FormEmail
 	case slices.Contains(types[:], crm.TypePhone):
-		p.typ = crm.TypePhone
-	case s.transformOf(left, right) != "":
-		p.typ = s.transformOf(left, right)
-	case p.typ == "" && guess != "":
-		p.typ = guess
-	case p.typ == "":
-		p.typ = crm.TypeText
+		p.form = mapping.FormPhone
+	case said != "":
+		p.form = said
+	case guess != "" && (typ == "" || guess == mapping.FormDomain && (typ == crm.TypeURL || typ == crm.TypeText)):
+		p.form = guess
+	default:
+		p.form = mapping.FormOf(typ)
 	}
-	p.prefix = string(p.typ) + ":"
-	if p.typ != crm.TypeEmail && p.typ != crm.TypePhone {
-		p.prefix = string(p.typ) + "/" + left + ":"
+	p.prefix = string(p.form) + ":"
+	if !p.form.Shared() {
+		kind := string(typ)
+		if kind == "" {
+			kind = string(p.form)
+		}
+		p.prefix = kind + "/" + left + ":"
 	}
 	return p
 }
 
-func (s *Settings) transformOf(left, right string) crm.FieldType {
+// formOfMapping is the form that a mapping of the two fields declares.
+func (s *Settings) formOfMapping(left, right string) mapping.Form {
 	for _, m := range s.sync.Mappings {
 		if m.On() && slices.Equal(m.Left, []string{left}) && slices.Equal(m.Right, []string{right}) {
 			switch m.Transform.Type {
 			case crm.TransformEmail:
-				return crm.TypeEmail
+				return mapping.FormEmail
 			case crm.TransformPhone:
-				return crm.TypePhone
+				return mapping.FormPhone
+			case crm.TransformDomain:
+				return mapping.FormDomain
 			case crm.TransformNumber:
-				return crm.TypeNumber
+				return mapping.FormNumber
 			case "", crm.TransformNone, crm.TransformFullName, crm.TransformDate, crm.TransformDateTime, crm.TransformBoolean,
 				crm.TransformOptions, crm.TransformList, crm.TransformStatic:
 			}
@@ -219,13 +228,15 @@ func (s *Settings) transformOf(left, right string) crm.FieldType {
 	return ""
 }
 
-func guessType(name string) crm.FieldType {
+func guessForm(name string) mapping.Form {
 	name = strings.ToLower(name)
 	switch {
 	case strings.Contains(name, "email"), strings.Contains(name, "e-mail"), strings.Contains(name, "e_mail"):
-		return crm.TypeEmail
+		return mapping.FormEmail
 	case strings.Contains(name, "phone"), strings.Contains(name, "mobile"):
-		return crm.TypePhone
+		return mapping.FormPhone
+	case strings.Contains(name, "domain"), strings.Contains(name, "website"):
+		return mapping.FormDomain
 	}
 	return ""
 }
@@ -285,33 +296,11 @@ func (s *Settings) HasIdentity(side crm.Side, r *crm.Record) bool {
 
 // spellings are the texts under which an app may have stored the key.
 func (p *identity) spellings(canonical string, raw crm.Value) []string {
-	key := strings.TrimPrefix(canonical, p.prefix)
-	typed := strings.TrimSpace(raw.Text())
-	out := []string{typed, key}
-	if p.typ == crm.TypePhone {
-		out = append(out, phoneSpellings(key)...)
-	}
+	typed := []string{raw.Text()}
 	if raw.Kind() == crm.List {
-		out = append(mapping.Items(raw), out...)
+		typed = append(mapping.Items(raw), typed...)
 	}
-	return unique(out)
-}
-
-// phoneSpellings writes an E.164 number as people do: without the plus, and for
-// North America in the usual groups. Apps that search by text find a number
-// only as it was typed; every spelling is one more value to ask for.
-func phoneSpellings(e164 string) []string {
-	digits, plus := strings.CutPrefix(e164, "+")
-	if !plus || strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
-		return nil
-	}
-	out := []string{digits}
-	if len(digits) == 11 && digits[0] == '1' {
-		area, office, line := digits[1:4], digits[4:7], digits[7:]
-		out = append(out, digits[1:], "("+area+") "+office+"-"+line, area+"-"+office+"-"+line, area+"."+office+"."+line,
-			"+1 "+area+"-"+office+"-"+line)
-	}
-	return out
+	return p.form.Spellings(strings.TrimPrefix(canonical, p.prefix), typed...)
 }
 
 // unique drops blanks and repetitions and keeps the order.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // ladder is the four tiers of a system that knows the other's IDs.
@@ -327,18 +328,20 @@ func TestRow96_TypesOfKeys(t *testing.T) {
 	for name, c := range map[string]struct {
 		s           *Settings
 		left, right string
-		want        crm.FieldType
+		want        mapping.Form
 	}{
-		"schema of one side":  {full, "title", "Email", crm.TypeEmail},
-		"schema says number":  {full, "age", "Age", crm.TypeNumber},
-		"transform":           {full, "note", "Note", crm.TypePhone},
-		"schema before names": {full, "title", "Title", crm.TypeText},
-		"name, no schema":     {bare, "work_email", "X", crm.TypeEmail},
-		"mobile, no schema":   {bare, "x", "MobilePhone", crm.TypePhone},
-		"nothing known":       {bare, "domain", "Website", crm.TypeText},
+		"schema of one side":  {full, "title", "Email", mapping.FormEmail},
+		"schema says number":  {full, "age", "Age", mapping.FormNumber},
+		"transform":           {full, "note", "Note", mapping.FormPhone},
+		"schema before names": {full, "title", "Title", mapping.FormText},
+		"name, no schema":     {bare, "work_email", "X", mapping.FormEmail},
+		"mobile, no schema":   {bare, "x", "MobilePhone", mapping.FormPhone},
+		"domain, no schema":   {bare, "domain", "X", mapping.FormDomain},
+		"website, no schema":  {bare, "x", "Website", mapping.FormDomain},
+		"nothing known":       {bare, "x", "X", mapping.FormText},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := c.s.identity(c.left, c.right).typ; got != c.want {
+			if got := c.s.identity(c.left, c.right).form; got != c.want {
 				t.Errorf("%s and %s are compared as %s, want %s", c.left, c.right, got, c.want)
 			}
 		})

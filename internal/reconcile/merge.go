@@ -201,7 +201,7 @@ func (m *merger) render(c *cell) (raw [2]crm.Fields, err error) {
 		if !c.write[side] {
 			continue
 		}
-		if raw[side], err = c.m.Render(word, c.after, m.records[side].Fields); err != nil {
+		if raw[side], err = c.m.RenderFrom(word, c.after, m.records[side].Fields, m.records[1-side].Fields); err != nil {
 			return raw, err
 		}
 	}
