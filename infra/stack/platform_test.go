@@ -84,7 +84,7 @@ func TestQueuesAreAsTheAdapterMakesThem(t *testing.T) {
 		_, q := prod.named(t, "AWS::SQS::Queue", "QueueName", "lockstep-prod-"+name+".fifo")
 		for property, want := range map[string]any{
 			"FifoQueue": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "SqsManagedSseEnabled": true,
-			"VisibilityTimeout": 360.0, "MaximumMessageSize": 1048576.0, "MessageRetentionPeriod": days * 86400,
+			"VisibilityTimeout": 1800.0, "MaximumMessageSize": 1048576.0, "MessageRetentionPeriod": days * 86400,
 		} {
 			if q.Properties[property] != want {
 				t.Errorf("%s: %s = %v, want %v", name, property, q.Properties[property], want)

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// syncTimeout is how long one invocation of sync may take, in seconds.
-	syncTimeout = 60
+	// syncTimeout is how long one invocation of sync may take, in seconds: a
+	// hundred records at an app that takes its full time for each call (ADR 10).
+	syncTimeout = 300
 	// visibility hides a message for six times that, as AWS recommends for
 	// event sources: throttled deliveries are not delivered twice (P1).
 	visibility = 6 * syncTimeout

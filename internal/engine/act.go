@@ -72,8 +72,8 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		ws[i] = r.Write
 	}
 	e := s.end(side)
-	cctx, cancel := s.call(ctx, side)
-	defer cancel()
+	cctx, done := s.timed(ctx, side, askOne, s.Tuning.HTTPDeadline)
+	defer done()
 	got, err := e.BatchWrite(cctx, e.object, ws)
 	if err == nil && len(got) != len(rows) {
 		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app answered for other records than were written", MayHaveLanded: true}

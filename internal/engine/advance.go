@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -108,9 +109,13 @@ func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 	return !r.open(), nil
 }
 
+// listFor is how long a run is gone on with before the tick looks after the
+// next sync: an app that lists slowly must not hold up the others.
+const listFor = 50 * time.Second
+
 func (s *session) advance(ctx context.Context, r *storedRun) error {
 	for r.open() {
-		if s.Now().Sub(s.started) > s.Tuning.Budget {
+		if s.Now().Sub(s.started) > min(s.Tuning.Budget, listFor) {
 			return nil
 		}
 		if err := s.moveCursors(ctx, r); err != nil {

@@ -44,9 +44,11 @@ type Tuning struct {
 	AloneAfter   int           // receives from which a message is worked alone; 3
 	MaxRetry     time.Duration // longest redelivery delay; 30 s
 	ParkAfter    time.Duration // waits longer than this are parked in the store; 5 s
-	Lease        time.Duration // function deadline plus HTTP deadline; 80 s
+	Lease        time.Duration // longer than any call to an app; it is renewed while the work goes on; 80 s
 	HTTPDeadline time.Duration // longest request to an app; 20 s
-	Budget       time.Duration // longest one call of Work may take; 50 s
+	Budget       time.Duration // time after which Work and a run begin nothing new; 50 s
+	Span         time.Duration // time after which Work asks the apps for nothing more; 275 s
+	GroupFor     time.Duration // longest that chunks are read, planned and written together; 215 s
 	SchemaFor    time.Duration // how long a discovered schema is trusted; 24 h
 	SweepEvery   time.Duration // listing of deletions by archive sweep; 24 h
 	DeleteFloor  int64         // deletions in an hour always allowed; 50
@@ -67,6 +69,8 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.Lease, 80*time.Second)
 	def(&t.HTTPDeadline, 20*time.Second)
 	def(&t.Budget, 50*time.Second)
+	def(&t.Span, 275*time.Second)
+	def(&t.GroupFor, 215*time.Second)
 	def(&t.SchemaFor, 24*time.Hour)
 	def(&t.SweepEvery, 24*time.Hour)
 	def(&t.DeleteFloor, 50)
@@ -100,6 +104,7 @@ type Engine struct {
 	conns    map[store.Key]decoded
 	schemas  map[store.Key]decodedSchema
 	used     map[scope]usedSchemas
+	paces    map[paceKey]pace
 	depth    int
 	depthAt  time.Time
 }

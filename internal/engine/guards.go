@@ -30,6 +30,8 @@ const (
 	guardParkDurable    guard = "park_durable"     // parked work is stored before its message is acknowledged
 	guardRefusedFields  guard = "refused_fields"   // a refused value costs one field
 	guardStoredValues   guard = "stored_values"    // what the app stored counts, not what was sent
+	guardLeaseRenewal   guard = "lease_renewal"    // the lease is renewed while the work goes on
+	guardFitting        guard = "fitting"          // no more is begun at once than the apps' pace allows
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -40,4 +42,5 @@ var guards = []guard{
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardStaleReads, guardRefusedFields, guardStoredValues,
+	guardLeaseRenewal, guardFitting,
 }

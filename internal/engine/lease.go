@@ -17,6 +17,7 @@ type lease struct {
 	Until   time.Time `json:"until"`
 	Intent  []byte    `json:"intent,omitempty"` // as intent.encode made it; outlives its owner until it is recovered
 	Wrote   int64     `json:"wrote,omitempty"`  // the last epoch in which links may have been written
+	Pace    []int64   `json:"pace,omitempty"`   // of both apps as the last holder met it, see tellPace
 	version int64
 }
 
@@ -52,6 +53,7 @@ func (s *session) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.learnPace(held.Pace)
 	if held.Owner != "" && s.on(guardLease) {
 		if left := s.heldFor(s.scope, held.version, s.Now()); left > 0 {
 			s.Mark("lease_held")
@@ -77,6 +79,7 @@ func (s *session) findVacant(ctx context.Context) (bool, error) {
 	if err != nil || open {
 		return false, err
 	}
+	s.learnPace(l.Pace)
 	s.vacant = l
 	return true, nil
 }
@@ -92,7 +95,7 @@ func (s *session) hold(ctx context.Context, intent []byte) error {
 
 // takeFrom takes the lease over the version that was read.
 func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) error {
-	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Intent: intent, Wrote: held.wrote(), version: held.version}
+	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, version: held.version}
 	w, err := mine.write(s.scope)
 	if err != nil {
 		return err
@@ -110,6 +113,36 @@ func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) erro
 	}
 	s.lease = mine
 	s.since(s.written, s.scope, mine.Wrote, s.Now()) // so that the time begins to count
+	return nil
+}
+
+// renew puts the lease's end off: work that is proven to go on, call by call,
+// needs no more than the next one may take. Nobody can have written since, for
+// whoever takes a lease over writes its item.
+func (s *session) renew(ctx context.Context) error {
+	if !s.on(guardLeaseRenewal) {
+		return nil
+	}
+	next := *s.lease
+	next.Until = s.Now().Add(s.Tuning.Lease)
+	w, err := next.write(s.scope)
+	if err != nil {
+		return err
+	}
+	if !s.on(guardLease) {
+		w.If = store.Always
+	}
+	next.version, err = s.Store.Write(ctx, w)
+	if fault.Is(err, fault.Conflict) {
+		s.Mark("lease_lost")
+		s.lease.Until = time.Time{} // nothing is written any more
+		return errLeased
+	}
+	if err != nil {
+		return err
+	}
+	s.Mark("lease_renewed")
+	s.lease = &next
 	return nil
 }
 
@@ -147,7 +180,16 @@ func (s *session) dropIntent(ctx context.Context) error {
 
 // freed is the lease with nobody holding it. An intent that it still carries stays.
 func (l *lease) freed() *lease {
-	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, version: l.version}
+	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, version: l.version}
+}
+
+// freed is the session's lease with nobody holding it and what it learned.
+func (s *session) freed() *lease {
+	free := s.lease.freed()
+	if told := s.tellPace(); told != nil {
+		free.Pace = told
+	}
+	return free
 }
 
 // wrote is the last epoch in which links may have been written: of a holder
@@ -164,7 +206,7 @@ func (s *session) release(ctx context.Context) {
 	if s.lease == nil {
 		return
 	}
-	w, err := s.lease.freed().write(s.scope)
+	w, err := s.freed().write(s.scope)
 	if err == nil {
 		_, err = s.Store.Write(ctx, w)
 	}

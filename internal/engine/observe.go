@@ -104,8 +104,11 @@ func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*
 
 func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.RecordID) ([]connector.Read, error) {
 	e := s.end(side)
-	ctx, cancel := s.call(ctx, side)
-	defer cancel()
+	ctx, done, err := s.ask(ctx, side, askOne)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	reads, err := e.BatchRead(ctx, e.object, ids, e.fields)
 	if err != nil {
 		return nil, atSide(side, "read records", err)
@@ -412,8 +415,11 @@ func (s *session) answer(ctx context.Context, q questions) (answers, error) {
 
 func (s *session) batchFind(ctx context.Context, k questionKey, values []string) ([][]crm.Record, error) {
 	e := s.end(k.side)
-	ctx, cancel := s.call(ctx, k.side)
-	defer cancel()
+	ctx, done, err := s.ask(ctx, k.side, askFind)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	got, err := e.BatchFind(ctx, e.object, s.set.Field(k.side, k.field), values, e.fields)
 	if err != nil {
 		return nil, atSide(k.side, "find records", err)

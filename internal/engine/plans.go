@@ -184,10 +184,20 @@ func decodeChanges(it store.Item) ([]Change, crm.Side, error) {
 
 // planLots is the dry run of chunks: observe and plan, and store the plan.
 func (s *session) planLots(ctx context.Context, jobs []*job) error {
-	for _, j := range jobs {
-		us, err := s.gather(ctx, []*job{j})
+	for i, j := range jobs {
+		group, us, err := s.fitting(ctx, jobs[i:i+1], i == 0)
 		if err != nil {
 			return err
+		}
+		if len(group) == 0 {
+			return errTime
+		}
+		j.begun = true
+		if size, ok := s.tooLong(j, us); ok {
+			if err := s.split(ctx, j, size); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := s.observe(ctx, us); err != nil {
 			return fmt.Errorf("observe: %w", err)

@@ -105,8 +105,11 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	if r.Run.Kind == RunPlan {
 		req.Cursor = ""
 	}
-	cctx, cancel := s.call(ctx, side)
-	defer cancel()
+	cctx, done, err := s.ask(ctx, side, askOne)
+	if err != nil {
+		return connector.ChangesPage{}, side, err
+	}
+	defer done()
 	page, err := e.Changes(cctx, req)
 	if err != nil {
 		return page, side, atSide(side, "list changes", err)

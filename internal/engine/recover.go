@@ -222,9 +222,12 @@ func (s *session) history(ctx context.Context, side crm.Side, pairs []*openPair)
 		for i, p := range part {
 			ids[i] = p.hint.on(side)
 		}
-		cctx, cancel := s.call(ctx, side)
+		cctx, done, err := s.ask(ctx, side, askOne)
+		if err != nil {
+			return err
+		}
 		got, err := h.History(cctx, e.object, ids, e.fields)
-		cancel()
+		done()
 		if err != nil {
 			return atSide(side, "read history", err)
 		}

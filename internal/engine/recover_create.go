@@ -262,9 +262,12 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 	end := s.end(e.Side)
 	req := connector.ChangesRequest{Object: end.object, Fields: end.fields, Cursor: e.Cursor}
 	for {
-		cctx, cancel := s.call(ctx, e.Side)
+		cctx, done, err := s.ask(ctx, e.Side, askOne)
+		if err != nil {
+			return nil, err
+		}
 		page, err := end.Changes(cctx, req)
-		cancel()
+		done()
 		if err != nil {
 			return nil, atSide(e.Side, "look for a created record", err)
 		}

@@ -34,6 +34,7 @@ type session struct {
 	ends    [2]end
 	lease   *lease // held; nil = none
 	vacant  *lease // as it was found before the work began: nobody's, with nothing left open
+	held    *hold  // messages being worked; nil = none
 	started time.Time
 	coming  coming // creates whose fate is not known yet
 }
@@ -223,12 +224,6 @@ func runnable(conn *crm.Connection, id crm.SyncID) (ok bool, code string) {
 	}
 }
 
-// call bounds one request to an app.
-func (s *session) call(ctx context.Context, side crm.Side) (context.Context, context.CancelFunc) {
-	s.end(side).calls++
-	return context.WithTimeout(ctx, s.Tuning.HTTPDeadline)
-}
-
 // errPaused ends work in the middle because an admin switched the sync off.
 var errPaused = fault.New("engine: check switch", fault.Conflict, "paused", "the sync was switched off meanwhile")
 
@@ -239,7 +234,10 @@ func (s *session) mayWrite(ctx context.Context) error {
 	if err := s.switchedOn(ctx); err != nil {
 		return err
 	}
-	// The time is looked at last: reading the switch may take long.
+	if err := s.beat(ctx); err != nil {
+		return err
+	}
+	// The time is looked at last: what came before may have taken long.
 	if s.on(guardLeaseDeadline) && s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
 		return fault.New("engine: check lease", fault.Unavailable, "lease_ending", "the time for this piece of work is used up")
 	}

@@ -358,7 +358,7 @@ func (b *books) intentWrites() ([]store.Write, error) {
 		}
 	}
 	if b.lot.inLease {
-		free := b.s.lease.freed()
+		free := b.s.freed()
 		free.Intent = data
 		w, err := free.write(b.s.scope)
 		return []store.Write{w}, err

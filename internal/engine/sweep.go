@@ -38,9 +38,12 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 		return s.saveRun(ctx, s.ws, r)
 	}
 	s.Mark("archive_sweep")
-	cctx, cancel := s.call(ctx, side)
+	cctx, done, err := s.ask(ctx, side, askOne)
+	if err != nil {
+		return err
+	}
 	page, err := d.Deleted(cctx, e.object, st.Sweep.Get(side), r.Position)
-	cancel()
+	done()
 	if fault.CodeOf(err) == "cursor_expired" {
 		st.Sweep.Set(side, "")
 		return s.saveScan(ctx, s.scope, st)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -27,7 +28,9 @@ type job struct {
 	queue.Delivery
 	chunk   *chunk
 	verdict *Verdict
-	done    bool // has a verdict
+	held    *hold // shared by all that came together
+	begun   bool  // its records were asked for
+	done    bool  // has a verdict
 }
 
 func (j *job) ack()                      { j.verdict.Ack, j.done = true, true }
@@ -42,10 +45,13 @@ func (e *Engine) Work(ctx context.Context, ds []queue.Delivery) []Verdict {
 	groups := map[string][]*job{}
 	for i, d := range ds {
 		verdicts[i].Receipt = d.Receipt
-		j := &job{Delivery: d, verdict: &verdicts[i]}
-		if groups[d.Group] == nil {
+		first := groups[d.Group]
+		if first == nil {
 			order = append(order, d.Group)
+			first = []*job{{held: &hold{since: e.Now()}}}
 		}
+		j := &job{Delivery: d, verdict: &verdicts[i], held: first[0].held}
+		j.held.receipts = append(j.held.receipts, d.Receipt)
 		groups[d.Group] = append(groups[d.Group], j)
 	}
 	for _, g := range order {
@@ -70,7 +76,20 @@ func (e *Engine) workGroup(ctx context.Context, jobs []*job) {
 		}
 	}
 	for _, j := range jobs {
-		e.handBack(ctx, j, 0)
+		e.later(ctx, j)
+	}
+}
+
+// later returns a delivery that there was no time to begin with. One that comes
+// again and again for that is parked, so that it is not taken for one that
+// kills its worker.
+func (e *Engine) later(ctx context.Context, j *job) {
+	if j.Receives < e.Tuning.AloneAfter-1 {
+		j.retry(0)
+		return
+	}
+	if e.parkOrRetry(ctx, j, 0) {
+		e.Mark("parked_for_time")
 	}
 }
 
@@ -205,11 +224,15 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 		return
 	}
 	if fault.CodeOf(err) == "paused" || fault.CodeOf(err) == "lease_ending" {
+		if !j.begun {
+			e.later(ctx, j)
+			return
+		}
 		e.handBack(ctx, j, 0) // the next delivery sees the switch, or has time of its own
 		return
 	}
 	if j.Receives >= e.Tuning.AloneAfter && len(j.chunk.Hints) > 1 && (kind == fault.Other || fault.CodeOf(err) == "malformed_answer") {
-		if err := e.split(ctx, j); err == nil {
+		if err := e.split(ctx, j, (len(j.chunk.Hints)+1)/2); err == nil {
 			return
 		}
 	}
@@ -242,18 +265,20 @@ func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bo
 	return true
 }
 
-// split halves a chunk that fails for a reason of ours or of one of its
-// records, so that the culprit ends alone and its batch mates are worked.
-func (e *Engine) split(ctx context.Context, j *job) error {
+// split cuts a chunk into parts of so many records each: one that fails for a
+// reason of ours or of one of its records, so that the culprit ends alone and
+// its batch mates are worked, and one that takes longer than there is time.
+func (e *Engine) split(ctx context.Context, j *job, size int) error {
 	c := j.chunk
 	if err := e.touchAgenda(ctx, c.scope()); err != nil {
 		return err
 	}
-	half := len(c.Hints) / 2
 	var ws []store.Write
-	for i, hints := range [][]hint{c.Hints[:half], c.Hints[half:]} {
+	sent := int64(0)
+	for hints := range slices.Chunk(c.Hints, size) {
 		part := *c
-		part.ID, part.Hints = fmt.Sprintf("%s-%d", c.ID, i), hints
+		part.ID, part.Hints = fmt.Sprintf("%s-%d", c.ID, sent), hints
+		sent++
 		w, err := e.parkWrite(&part, time.Second)
 		if err != nil {
 			return err
@@ -262,7 +287,7 @@ func (e *Engine) split(ctx context.Context, j *job) error {
 	}
 	if c.Counted {
 		ws = append(ws, store.Write{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: e.Now().Add(runRetention)}, If: store.IfAbsent},
-			store.Write{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{"chunks": 1, "sent": 2}}})
+			store.Write{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{"chunks": 1, "sent": sent}}})
 	}
 	if err := e.Store.Transact(ctx, ws); err != nil {
 		return err
@@ -303,6 +328,7 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if err != nil {
 		return err
 	}
+	s.held = jobs[0].held
 	if jobs[0].chunk.Kind == RunPlan {
 		return s.planLots(ctx, jobs)
 	}
@@ -424,12 +450,39 @@ func (e *Engine) undone(ctx context.Context, sc scope, jobs []*job) ([]*job, err
 	return open, nil
 }
 
-// workJobs runs the five steps over lots of whole chunks.
+// workJobs works as many chunks at once as the apps' pace allows, and then the
+// next ones, while there is time.
 func (s *session) workJobs(ctx context.Context, jobs []*job) error {
-	us, err := s.gather(ctx, jobs)
-	if err != nil {
-		return err
+	for first := true; len(jobs) > 0; first = false {
+		group, us, err := s.fitting(ctx, jobs, first)
+		if err != nil {
+			return err
+		}
+		if len(group) == 0 {
+			return errTime
+		}
+		for _, j := range group {
+			j.begun = true
+		}
+		if len(group) == 1 {
+			if size, ok := s.tooLong(group[0], us); ok {
+				if err := s.split(ctx, group[0], size); err != nil {
+					return err
+				}
+				jobs = jobs[1:]
+				continue
+			}
+		}
+		if err := s.workTogether(ctx, group, us); err != nil {
+			return err
+		}
+		jobs = jobs[len(group):]
 	}
+	return nil
+}
+
+// workTogether runs the five steps over lots of whole chunks.
+func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (err error) {
 	if us, err = s.followMerges(ctx, us); err != nil {
 		return fmt.Errorf("follow merges: %w", err)
 	}
@@ -438,9 +491,9 @@ func (s *session) workJobs(ctx context.Context, jobs []*job) error {
 	}
 	s.plan(us)
 	for _, lot := range s.lots(jobs, us) {
-		if s.Now().Sub(s.started) > s.Tuning.Budget {
-			s.Mark("budget_used_up")
-			return fault.New("engine: work", fault.Conflict, "lease_ending", "the time for this piece of work is used up")
+		if s.over() {
+			s.Mark("time_used_up")
+			return errTime
 		}
 		finished, err := s.workLot(ctx, lot)
 		if finished {

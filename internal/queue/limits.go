@@ -13,7 +13,7 @@ const (
 	MaxNameChars = 128
 	// DefaultMaxReceives is how often a message is received before the next
 	// Receive that meets it makes it a dead letter instead.
-	DefaultMaxReceives = 10
+	DefaultMaxReceives = 12
 )
 
 // CheckMessage returns fault.Invalid when SQS would refuse m: names of 1 to

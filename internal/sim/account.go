@@ -55,12 +55,12 @@ func call[T any](c appIO, op uint64, write bool, do func() (T, error)) (T, error
 	if err := c.refused(write); err != nil {
 		return zero, err
 	}
-	w.sleep(w.latency() / 2)
+	w.sleep(w.latency(c.side) / 2)
 	if w.cur.dead {
 		return zero, errDead
 	}
 	out, err := do()
-	w.sleep(w.latency() / 2)
+	w.sleep(w.latency(c.side) / 2)
 	if err := w.leave(op); err != nil {
 		if rows := w.cur.rows; op == opAppWrite && len(rows) > 0 {
 			w.editAfterCrash(c.side, rows)

@@ -44,6 +44,7 @@ func (w *world) live() {
 		}
 	}
 	w.start()
+	w.watchBacklog()
 	if w.set.settled {
 		w.run(w.now.Add(5 * time.Minute))
 		w.hostile = !w.set.calm

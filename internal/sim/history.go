@@ -40,6 +40,7 @@ type history struct {
 	isPaused   bool
 	unprovable int64
 	races      int64
+	progress   int64 // links and chunks that were stored as done
 }
 
 func newHistory() history {
@@ -107,6 +108,7 @@ func (w *world) stored(x *store.Write) {
 	}
 	switch kind, _, _ := strings.Cut(x.Item.Partition, "#"); kind {
 	case "l":
+		w.progress++
 		w.storedLink(x)
 	case "n":
 		if side, id, ok := strings.Cut(x.Item.Sort, "#"); ok && x.Op == store.Put {
@@ -118,6 +120,7 @@ func (w *world) stored(x *store.Write) {
 				w.violated("S7", "chunk "+x.Item.Sort+" was counted twice")
 			}
 			w.counted[x.Item.Sort] = true
+			w.progress++
 		}
 		w.tell("stored %s %s (op %d) %s", kind, x.Item.Sort, x.Op, x.Item.Data)
 	case "d":

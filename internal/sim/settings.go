@@ -54,6 +54,8 @@ type settings struct {
 	plain    bool // every record and field travels both ways
 	edits    bool // users delete, restore and merge too
 
+	latency [2]time.Duration // of each call to an app; 0 = short, and now and then long
+
 	slips       bool // users mostly fill in a field and take it back
 	newcomers   bool // users mostly make new people, on both sides and twice
 	floods      bool // users delete many records at once

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
@@ -92,7 +93,10 @@ func unavailable(op string, landed bool) error {
 }
 
 // latency is how long a request to an app takes.
-func (w *world) latency() time.Duration {
+func (w *world) latency(side crm.Side) time.Duration {
+	if usual := w.set.latency[side.Index()]; usual > 0 {
+		return usual - usual/8 + w.rng.upTo(usual/4)
+	}
 	if w.strike("app_slow") {
 		return time.Duration(w.rng.between(4000, 19000)) * time.Millisecond
 	}

@@ -44,6 +44,14 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Conditional, s.apps[i].Lag = false, time.Second
 		}
 	},
+	// Every call takes seconds, on one app or on both, and nothing goes wrong.
+	"sluggish": func(s *settings) {
+		s.model()
+		s.rate, s.hooks, s.interval = map[string]int{}, false, 5*time.Minute
+		s.workers, s.people, s.changes, s.pause = 2, 60, 30, 20*time.Second
+		s.tuning.ChunkSize, s.tuning.LotSize, s.tuning.Window = 100, 100, 10
+		s.crawl()
+	},
 	// The connection is paused and resumed, and joined anew.
 	"switch": func(s *settings) {
 		s.model()
@@ -155,6 +163,25 @@ func (s *settings) asleep() {
 	s.rate = map[string]int{"stall_before_links": 150, "edit_after_crash": 1000}
 	for i := range s.apps {
 		s.apps[i].History, s.apps[i].Conditional = true, false
+	}
+}
+
+// crawl lets each call take from a second to a quarter of a minute, on the left,
+// the right or both, by what was drawn for the apps.
+func (s *settings) crawl() {
+	slow := time.Second
+	for i, many := range []bool{s.apps[0].WriteBatch == 100, s.apps[1].WriteBatch == 100} {
+		if many {
+			slow *= []time.Duration{2, 8}[i]
+		}
+	}
+	slow = min(slow, 15*time.Second)
+	s.latency = [2]time.Duration{slow, slow}
+	switch s.apps[0].PageSize {
+	case 5:
+		s.latency[0] = 200 * time.Millisecond
+	case 20:
+		s.latency[1] = 200 * time.Millisecond
 	}
 }
 

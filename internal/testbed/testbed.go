@@ -68,6 +68,8 @@ type Bed struct {
 	Marks  map[string]int // rare states reached, by name
 	*Clock
 
+	worked func(time.Duration)
+
 	mu    sync.Mutex // of ids and Marks
 	ids   int64
 	conns map[crm.AccountID]connector.Connector
@@ -80,6 +82,10 @@ type Options struct {
 	Queue  queue.Queue // nil = in memory
 	Tuning engine.Tuning
 	Clock  *Clock // nil = a new one
+	// Latency is how long each request to an app takes; it moves the clock.
+	Latency crm.PerSide[time.Duration]
+	// Worked is told how long each call of Work took. Optional.
+	Worked func(time.Duration)
 	// Wrap may decorate each account's connector; nil = none.
 	Wrap func(crm.AccountID, connector.Connector) connector.Connector
 }
@@ -89,15 +95,19 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	if o.Clock == nil {
 		o.Clock = NewClock()
 	}
-	b := &Bed{Clock: o.Clock, Store: o.Store, Queue: o.Queue, Marks: map[string]int{}, conns: map[crm.AccountID]connector.Connector{}}
+	b := &Bed{Clock: o.Clock, worked: o.Worked, Store: o.Store, Queue: o.Queue, Marks: map[string]int{}, conns: map[crm.AccountID]connector.Connector{}}
 	if b.Store == nil {
 		b.Store = memstore.New(b.Now)
 	}
 	if b.Queue == nil {
 		b.Queue = memqueue.New(b.Now, memqueue.Options{})
 	}
-	b.Hub = hubspotfake.New(fakekit.Config{Now: b.Now, Seed: o.People})
-	b.Force = salesforcefake.New(fakekit.Config{Now: b.Now, Seed: o.People})
+	slowly := func(_ context.Context, d time.Duration) error {
+		b.Move(d)
+		return nil
+	}
+	b.Hub = hubspotfake.New(fakekit.Config{Now: b.Now, Seed: o.People, Latency: o.Latency.Left, Sleep: slowly})
+	b.Force = salesforcefake.New(fakekit.Config{Now: b.Now, Seed: o.People, Latency: o.Latency.Right, Sleep: slowly})
 	if err := b.openApps(o.Wrap); err != nil {
 		return nil, err
 	}
@@ -261,7 +271,12 @@ func (b *Bed) Work(ctx context.Context) (n int, err error) {
 		}
 		n += len(ds)
 		var acks []string
-		for _, v := range b.Engine.Work(ctx, ds) {
+		began := b.Now()
+		verdicts := b.Engine.Work(ctx, ds)
+		if b.worked != nil {
+			b.worked(b.Now().Sub(began))
+		}
+		for _, v := range verdicts {
 			if v.Ack {
 				acks = append(acks, v.Receipt)
 				continue

@@ -116,7 +116,7 @@ func TestTimes(t *testing.T) {
 		want             cloud.Times
 		wrong            []string // names; nil = the times are taken
 	}{
-		"usual":        {want: cloud.Times{Sync: time.Minute, App: 20 * time.Second, Retry: 30 * time.Second}},
+		"usual":        {want: cloud.Times{Sync: 5 * time.Minute, App: 20 * time.Second, Retry: 30 * time.Second}},
 		"short":        {sync: "8s", app: "1s", retry: "2s", want: cloud.Times{Sync: 8 * time.Second, App: time.Second, Retry: 2 * time.Second}},
 		"long":         {sync: "15m", app: "1m", retry: "15m", want: cloud.Times{Sync: 15 * time.Minute, App: time.Minute, Retry: 15 * time.Minute}},
 		"no durations": {sync: "60", app: "soon", retry: "-1s", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry}},
@@ -139,7 +139,8 @@ func TestTimes(t *testing.T) {
 			continue
 		}
 		tune := e.Times.Tuning()
-		if e.Times != tt.want || tune.Budget <= 0 || tune.Budget+tune.HTTPDeadline >= e.Times.Sync || tune.Lease < e.Times.Sync+tune.HTTPDeadline || tune.MaxRetry != e.Times.Retry {
+		if e.Times != tt.want || tune.Budget <= 0 || tune.Budget > tune.Span || tune.GroupFor <= 0 || tune.GroupFor >= tune.Span ||
+			tune.Span+tune.HTTPDeadline >= e.Times.Sync || tune.Lease < 2*tune.HTTPDeadline || tune.MaxRetry != e.Times.Retry {
 			t.Errorf("%s: times %+v give %+v", name, e.Times, tune)
 		}
 	}

@@ -17,10 +17,10 @@ const (
 
 // Times are the durations by which the functions work together. After a sync
 // function died in the middle, its messages come back when the queue's
-// visibility time-out is over, and its lease is given to another Sync + App
-// after that one first met it: both follow from Sync.
+// visibility time-out is over, and its lease is given to another a minute and
+// one call after that one first met it.
 type Times struct {
-	Sync  time.Duration // 8 s to 15 min; 1 min
+	Sync  time.Duration // 8 s to 15 min; 5 min
 	App   time.Duration // 1 s to 1 min; 20 s
 	Retry time.Duration // 1 s to 15 min; 30 s
 }
@@ -29,11 +29,17 @@ type Times struct {
 // has not worked, and one second more.
 const handBack = 5 * time.Second
 
-// Tuning is what suits a function that ends after t.Sync. The last lot begins
-// early enough for one more slow call; a lease outlasts the function by one
-// call, so that nobody writes beside a writer that was cut off.
+// Tuning is what suits a function that ends after t.Sync. The last call to an
+// app begins early enough to end; what is begun together leaves a fifth of the
+// time for what could not be foreseen. A lease is renewed while the work goes
+// on, so that it need not outlast the function: no write begins that could
+// outlast the lease, and nobody writes beside a writer that was cut off.
 func (t Times) Tuning() engine.Tuning {
-	return engine.Tuning{HTTPDeadline: t.App, Budget: min(t.Sync/2, t.Sync-handBack-t.App), Lease: t.Sync + t.App, MaxRetry: t.Retry}
+	span := t.Sync - handBack - t.App
+	return engine.Tuning{
+		HTTPDeadline: t.App, Budget: min(t.Sync/2, span), Span: span, GroupFor: span * 4 / 5,
+		Lease: min(t.Sync, time.Minute) + t.App, MaxRetry: t.Retry,
+	}
 }
 
 // readTimes reads the variables and says what cannot be used.
@@ -43,7 +49,7 @@ func readTimes(env func(string) string) (t Times, wrong []string) {
 		to                 *time.Duration
 		usual, least, most time.Duration
 	}{
-		{EnvSyncTimeout, &t.Sync, time.Minute, 8 * time.Second, 15 * time.Minute}, // 15 min is Lambda's limit
+		{EnvSyncTimeout, &t.Sync, 5 * time.Minute, 8 * time.Second, 15 * time.Minute}, // 15 min is Lambda's limit
 		{EnvAppTimeout, &t.App, 20 * time.Second, time.Second, time.Minute},
 		{EnvMaxRetry, &t.Retry, 30 * time.Second, time.Second, 15 * time.Minute},
 	} {
