@@ -123,6 +123,8 @@ var recordCodes = []codeRow{
 	{"switched_off", "the connection or the sync is switched off", EffectWaits, "switch it on; what changed meanwhile is caught up"},
 	{"ambiguous_match", "more than one record could be the twin", EffectRecord, "link the right one or merge them in the app"},
 	{"key_conflict", "the keys of the record point to different records", EffectRecord, "correct the keys, or link by hand"},
+	{"keys_disagree", "the only record that fits by one key holds another key otherwise", EffectRecord, "correct the keys, or link by hand"},
+	{"crowded_key", "more than two records of one side hold the record's phone, domain or name, so it identifies nobody, and there is no other key", EffectRecord, "fill in another match field, link by hand, or set avoid_duplicates to false"},
 	{"match_missing", "the record names a twin that does not exist", EffectRecord, "correct the ID, or set on_missing to next"},
 	{"twin_taken", "the record on the other side that matches is linked to another one", EffectRecord, "merge the two in the app, or unlink the other one; when its pair ends, this record is looked at again"},
 	{"duplicate_in_app", "other records of the same app have the same identity; none of them is written", EffectRecord, "merge them in the app, or link one by hand"},

@@ -80,7 +80,12 @@ var objectPairs = []objectPair{
 			{"city", []string{"city"}, []string{"BillingCity"}, crm.TransformNone, "default"},
 			{"description", []string{"description"}, []string{"Description"}, crm.TransformNone, "default"},
 		},
-		match: []crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{"domain", "Website"}, {"name", "Name"}}, OnDisagreement: "error"}},
+		// The domain decides, however the names are spelled. By name only a
+		// company without a domain is found, or one of several on a domain.
+		match: []crm.MatchStep{
+			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"domain", "Website"}}},
+			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"domain", "Website"}, {"name", "Name"}}, OnDisagreement: "error"},
+		},
 	},
 }
 

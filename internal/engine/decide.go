@@ -174,8 +174,15 @@ func (b *batch) decideSingle(u *unit) {
 		u.others = u.match.Others
 	case reconcile.MatchConflict:
 		b.Mark("key_conflict")
-		u.decide(crm.Conflict, crm.StateConflict, u.match.Code, "the keys point to different records of the other app")
+		detail := "the keys point to different records of the other app"
+		if u.match.Code == reconcile.CodeDisagree {
+			detail = "a record of the other app holds one of the keys and another value in the place of another key"
+		}
+		u.decide(crm.Conflict, crm.StateConflict, u.match.Code, detail)
 		u.others = u.match.Others
+	case reconcile.MatchCrowded:
+		b.Mark("crowded_key")
+		u.decide(crm.Excluded, crm.StateExcluded, u.match.Code, "its keys are held by more than two records of one app, and identify nobody")
 	case reconcile.MatchMissing:
 		u.decide(crm.Failed, crm.StateFailing, u.match.Code, "the record names a twin that does not exist")
 	case reconcile.MatchNone, "":
@@ -265,7 +272,7 @@ func (b *batch) decideCreate(u *unit) {
 		return
 	}
 	for _, k := range u.keys {
-		if first := b.creates[string(u.side)+k.Canonical]; first != nil && b.on(guardOwnDuplicates) {
+		if first := b.creates[string(u.side)+k.Canonical]; first != nil && b.on(guardOwnDuplicates) && b.set.Double(u.side, u.own(), first.own()) {
 			b.Mark("own_duplicate_in_batch")
 			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
 			u.others = []crm.RecordID{first.id}

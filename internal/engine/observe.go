@@ -171,8 +171,13 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			}
 			answers[i] = found.all(l.Keys)
 		}
-		u.match = s.set.Decide(u.side, u.own(), answers)
-		u.twins = s.doubles(u, found)
+		own := found.all(u.keys)
+		u.match = s.set.DecideAmong(u.side, u.own(), answers, own)
+		standing := s.set.Standing(u.side, u.own(), own)
+		if len(standing.Crowded) > 0 {
+			s.Mark("key_not_its_own")
+		}
+		u.twins, u.keys = standing.Twins, standing.Keys
 	}
 	if err := s.readBorn(ctx, open); err != nil {
 		return err
@@ -226,30 +231,6 @@ func (s *session) readTwins(ctx context.Context, us []*unit) error {
 		}
 	}
 	return nil
-}
-
-// doubles returns the other records of the unit's own side that share an
-// identity key with it.
-func (s *session) doubles(u *unit, found answers) []crm.RecordID {
-	var out []crm.RecordID
-	for _, r := range found.all(u.keys) {
-		if r.ID != u.id && !slices.Contains(out, r.ID) && sameIdentity(u.keys, s.set.IdentityKeys(u.side, &r)) {
-			out = append(out, r.ID)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func sameIdentity(a, b []reconcile.Key) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x.Canonical == y.Canonical {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // loadCandidates reads what is remembered of the twins that were found: a twin

@@ -80,7 +80,7 @@ func (s *Settings) compileSteps(k *check) {
 		}
 		for _, p := range st.pairs {
 			if !slices.Contains(s.keys, p) {
-				s.keys = append(s.keys, p)
+				s.keys, s.rungs = append(s.keys, p), append(s.rungs, st.index)
 			}
 		}
 	}

@@ -12,6 +12,8 @@ import (
 const (
 	CodeAmbiguous   = "ambiguous_match" // more than one candidate
 	CodeKeyConflict = "key_conflict"    // its keys point to different records
+	CodeDisagree    = "keys_disagree"   // the only candidate holds another of its keys otherwise
+	CodeCrowded     = "crowded_key"     // too many records of one side hold what it has for keys
 	CodeMissing     = "match_missing"   // it names a twin that is not there
 )
 
@@ -23,6 +25,8 @@ const (
 	triedConflict  = "key_conflict"
 	triedVerify    = "verify_failed"
 	triedBlank     = "skipped_blank"
+	triedDisagree  = "keys_disagree"
+	triedCrowded   = "crowded_key"
 )
 
 // Lookups turns the match steps of the way that starts at the record's side
@@ -122,12 +126,21 @@ func (s *Settings) ask(p *identity, side crm.Side, r *crm.Record) (Key, bool) {
 // and one person is never taken for two by a later step (feature rows 95, 98,
 // 101 to 108, 111).
 func (s *Settings) Decide(side crm.Side, r *crm.Record, answers [][]crm.Record) Match {
+	return s.DecideAmong(side, r, answers, nil)
+}
+
+// DecideAmong is Decide with the records of the record's own side that share a
+// key with it: a phone, domain or name that more than two records of one side
+// hold is passed over, and companies on one domain are told apart by name. A
+// record all of whose keys were passed over has none (MatchCrowded).
+func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Record, own []crm.Record) Match {
 	m := Match{Kind: MatchNone}
 	if r == nil {
 		return m
 	}
+	j := &judged{s: s, side: side, r: r, holders: s.fellows(side, r, own)}
 	steps := s.steps[side.Other().Index()]
-	asked := 0
+	asked, usable := 0, false
 	for i := range steps {
 		st := &steps[i]
 		tried := TriedStep{Step: st.index, By: st.spec.By, Fields: unique(st.fields(side.Other().Index())), Result: triedBlank}
@@ -144,31 +157,42 @@ func (s *Settings) Decide(side crm.Side, r *crm.Record, answers [][]crm.Record) 
 			answer = answers[asked]
 		}
 		asked++
-		s.judge(&m, &tried, st, &q, side, r, answer)
+		j.crowded = nil
+		j.judge(&m, &tried, st, &q, answer)
+		if len(j.crowded) > 0 && tried.Result == triedNone {
+			tried.Result = triedCrowded
+		}
+		// The record's own ID says nothing about who it is.
+		usable = usable || len(j.crowded) < len(q.Keys) && st.idSide != side.Index() || q.ByID != ""
 		m.Tried = append(m.Tried, tried)
 		if m.Kind != MatchNone {
 			break
 		}
 	}
+	if m.Kind == MatchNone && asked > 0 && !usable && s.sync.AvoidsDuplicates() && slices.ContainsFunc(m.Tried, func(t TriedStep) bool { return t.Result == triedCrowded }) {
+		m.Kind, m.Code = MatchCrowded, CodeCrowded
+	}
 	return m
 }
 
 // judge lets one step decide; it leaves MatchNone when the next one may try.
-func (s *Settings) judge(m *Match, tried *TriedStep, st *step, q *Lookup, side crm.Side, r *crm.Record, answer []crm.Record) {
-	hits, crowded := s.candidates(st, q, side, r, live(answer))
+func (j *judged) judge(m *Match, tried *TriedStep, st *step, q *Lookup, answer []crm.Record) {
+	hits, crowded := j.candidates(st, q, live(answer))
 	tried.Candidates = len(hits)
 	verified := slices.DeleteFunc(slices.Clone(hits), func(c *crm.Record) bool {
-		return slices.ContainsFunc(st.verify, func(p identity) bool { return !p.agree(side.Index(), r.Fields, c.Fields, s.country) })
+		return slices.ContainsFunc(st.verify, func(p identity) bool { return !p.agree(j.side.Index(), j.r.Fields, c.Fields, j.s.country) })
 	})
 	switch {
-	case len(hits) == 0 && st.mustExist(side):
+	case len(hits) == 0 && st.mustExist(j.side):
 		m.Kind, m.Code, tried.Result = MatchMissing, CodeMissing, triedNone
 	case len(hits) == 0:
 		tried.Result = triedNone
 	case len(verified) == 0:
 		tried.Result = triedVerify
-	case len(verified) == 1 && s.contradicted(st, side, r, verified[0]),
-		len(verified) > 1 && !crowded && st.spec.By == crm.MatchByAnyKey:
+	case len(verified) == 1 && j.contradicted(st, verified[0]):
+		m.Kind, m.Code, tried.Result = MatchConflict, CodeDisagree, triedDisagree
+		m.Others = ids(verified)
+	case len(verified) > 1 && !crowded && st.spec.By == crm.MatchByAnyKey:
 		m.Kind, m.Code, tried.Result = MatchConflict, CodeKeyConflict, triedConflict
 		m.Others = ids(verified)
 	case len(verified) > 1:
@@ -190,19 +214,23 @@ func (st *step) mustExist(side crm.Side) bool {
 
 // contradicted reports whether the only candidate disagrees by another of the
 // given keys, where the step says that all of them count.
-func (s *Settings) contradicted(st *step, side crm.Side, r *crm.Record, c *crm.Record) bool {
+func (j *judged) contradicted(st *step, c *crm.Record) bool {
 	return st.spec.By == crm.MatchByAnyKey && st.spec.OnDisagreement == "error" &&
-		slices.ContainsFunc(st.pairs, func(p identity) bool { return p.differ(side.Index(), r.Fields, c.Fields, s.country) })
+		slices.ContainsFunc(st.pairs, func(p identity) bool {
+			key, _ := p.key(j.side.Index(), j.r.Fields, j.s.country)
+			passed := p.form.Crowds() && len(j.holders[key]) >= crowd
+			return !passed && p.differ(j.side.Index(), j.r.Fields, c.Fields, j.s.country)
+		})
 }
 
 // candidates compares the app's answer with the step's keys. Crowded says that
 // a single key is shared by several candidates.
-func (s *Settings) candidates(st *step, q *Lookup, side crm.Side, r *crm.Record, answer []*crm.Record) (hits []*crm.Record, crowded bool) {
+func (j *judged) candidates(st *step, q *Lookup, answer []*crm.Record) (hits []*crm.Record, crowded bool) {
 	by := func(keep func(c *crm.Record) bool) []*crm.Record {
 		return slices.DeleteFunc(slices.Clone(answer), func(c *crm.Record) bool { return !keep(c) })
 	}
 	agreed := func(p identity) []*crm.Record {
-		return by(func(c *crm.Record) bool { return p.agree(side.Index(), r.Fields, c.Fields, s.country) })
+		return by(func(c *crm.Record) bool { return p.agree(j.side.Index(), j.r.Fields, c.Fields, j.s.country) })
 	}
 	switch {
 	case q.ByID != "":
@@ -213,10 +241,10 @@ func (s *Settings) candidates(st *step, q *Lookup, side crm.Side, r *crm.Record,
 		}
 		return answer, len(answer) > 1
 	case st.spec.By == crm.MatchByID && st.idSide >= 0:
-		hits = by(func(c *crm.Record) bool { return heldID(c, st.idField) == r.ID })
+		hits = by(func(c *crm.Record) bool { return heldID(c, st.idField) == j.r.ID })
 		return hits, len(hits) > 1
 	case st.spec.By == crm.MatchByAnyKey:
-		return s.anyKey(st, agreed)
+		return j.anyKey(st, agreed)
 	default:
 		hits = answer
 		for _, p := range st.pairs {
@@ -229,9 +257,9 @@ func (s *Settings) candidates(st *step, q *Lookup, side crm.Side, r *crm.Record,
 
 // anyKey unites the candidates of all pairs, or takes the first pair that has
 // any where the order of the keys decides.
-func (s *Settings) anyKey(st *step, agreed func(identity) []*crm.Record) (hits []*crm.Record, crowded bool) {
-	for _, p := range st.pairs {
-		found := agreed(p)
+func (j *judged) anyKey(st *step, agreed func(identity) []*crm.Record) (hits []*crm.Record, crowded bool) {
+	for i := range st.pairs {
+		found := j.said(&st.pairs[i], agreed(st.pairs[i]))
 		crowded = crowded || len(found) > 1
 		for _, c := range found {
 			if !slices.Contains(hits, c) {

@@ -26,7 +26,7 @@ type Match struct {
 	Record *crm.Record    // Found
 	Step   *crm.MatchStep // Found: the step that decided
 	Others []crm.RecordID // Ambiguous, KeyConflict: all candidates
-	Code   string         // Ambiguous: "ambiguous_match"; KeyConflict: "key_conflict"; Missing: "match_missing"
+	Code   string         // Ambiguous: "ambiguous_match"; KeyConflict: "key_conflict", "keys_disagree"; Crowded: "crowded_key"; Missing: "match_missing"
 	Tried  []TriedStep    // for explain
 }
 
@@ -38,7 +38,8 @@ const (
 	MatchNone      MatchKind = "none"         // nobody: create, if allowed
 	MatchFound     MatchKind = "found"        // exactly one
 	MatchAmbiguous MatchKind = "ambiguous"    // more than one: never guess
-	MatchConflict  MatchKind = "key_conflict" // keys point to different records
+	MatchConflict  MatchKind = "key_conflict" // keys point to different records, or only some of them to the one there is
+	MatchCrowded   MatchKind = "crowded_key"  // nobody, and no key of its own: left out
 	MatchMissing   MatchKind = "missing"      // by id with on_missing error, and nobody there
 )
 
@@ -48,5 +49,5 @@ type TriedStep struct {
 	By         crm.MatchBy
 	Fields     []string
 	Candidates int
-	Result     string // found, none, ambiguous, key_conflict, verify_failed, skipped_blank
+	Result     string // found, none, ambiguous, key_conflict, keys_disagree, verify_failed, skipped_blank, crowded_key
 }

@@ -154,7 +154,7 @@ func TestRow101_MatchLadder(t *testing.T) {
 		"row 103: same ID, another phone": {
 			crm.Right, rec("R7", "Phone", "+14155550132", "Origin", "77"),
 			[]crm.Record{rec("L2", "origin", "77", "phone", "4155550199")},
-			decided{Kind: MatchConflict, Code: CodeKeyConflict, Others: []crm.RecordID{"L2"}, Tried: []string{"none", "key_conflict"}},
+			decided{Kind: MatchConflict, Code: CodeDisagree, Others: []crm.RecordID{"L2"}, Tried: []string{"none", "keys_disagree"}},
 		},
 		"row 103: ID says A, phone says B": {
 			crm.Right, rec("R7", "Phone", "+14155550132", "Origin", "77"),

@@ -37,6 +37,7 @@ type Settings struct {
 	shut    bool        // the rules cannot be read: nothing passes
 	steps   [2][]step   // by the side that is searched
 	keys    []identity  // of all any_key steps, each pair once
+	rungs   []int       // of keys: the step that each belongs to
 	stamps  [2][]stamp  // by the side written
 	backs   []back      // fields that hold the other side's ID
 	reads   [2][]string // by side
