@@ -49,7 +49,7 @@ type LogQuery struct {
 // The groups of outcomes behind the filters.
 var (
 	problemOutcomes = []crm.Outcome{crm.Failed, crm.Conflict, crm.Duplicate}
-	successOutcomes = []crm.Outcome{crm.Created, crm.Updated, crm.Unchanged, crm.Linked, crm.Excluded, crm.Skipped, crm.Deleted, crm.Stale, crm.Dropped}
+	successOutcomes = []crm.Outcome{crm.Created, crm.Updated, crm.Unchanged, crm.Linked, crm.Excluded, crm.Skipped, crm.Deleted, crm.Stale, crm.Dropped, crm.Waiting}
 	byEvent         = map[string][]crm.Outcome{
 		"new":     {crm.Created},
 		"updated": {crm.Updated, crm.Linked},

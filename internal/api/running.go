@@ -115,7 +115,21 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 		return nil, err
 	}
 	some(&syncs)
+	for i := range syncs {
+		some(&syncs[i].Waiting)
+		remedies(syncs[i].Waiting)
+	}
 	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs}}, nil
+}
+
+// remedies says of each cause of waiting what a person can do about it.
+func remedies(waits []engine.Waiting) {
+	for i := range waits {
+		waits[i].Remedy = meanings[waits[i].Code].Remedy
+		if waits[i].Detail == "" {
+			waits[i].Detail = meaning(waits[i].Code)
+		}
+	}
 }
 
 // webhookView is where an app has to call us for one side.

@@ -42,6 +42,9 @@ func (s *server) listRuns(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	for i := range runs {
+		remedies(runs[i].Waiting)
+	}
 	return listed(filter(runs, func(r engine.Run) bool { return mine(r.Connection) }), next), nil
 }
 
@@ -80,6 +83,7 @@ func (s *server) run(ctx context.Context, id crm.RunID, may func(access.Principa
 	if err != nil {
 		return r, err
 	}
+	remedies(r.Waiting)
 	return r, s.mayUse(ctx, r.Connection, may)
 }
 

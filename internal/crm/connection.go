@@ -39,6 +39,7 @@ type Connection struct {
 	Version    int64     `json:"-"`                   // raised by every change of what clients own; the ETag
 	CreatedAt  time.Time `json:"created_at,omitzero"` // server-owned
 	UpdatedAt  time.Time `json:"updated_at,omitzero"` // server-owned
+	StatusAt   time.Time `json:"-"`                   // since when it has its status; zero = unknown
 }
 
 // End is one end of a connection.

@@ -17,10 +17,11 @@ const (
 	Deleted   Outcome = "deleted"
 	Stale     Outcome = "stale"   // a plan's precondition no longer holds
 	Dropped   Outcome = "dropped" // with a reason: connection deleted, record gone …
+	Waiting   Outcome = "waiting" // for a right in an app, outside its run; looked at again when the right is there
 )
 
 // Outcomes lists all, in the order of tables shown to people.
-var Outcomes = []Outcome{Created, Updated, Unchanged, Linked, Excluded, Skipped, Duplicate, Conflict, Failed, Deleted, Stale, Dropped}
+var Outcomes = []Outcome{Created, Updated, Unchanged, Linked, Excluded, Skipped, Duplicate, Conflict, Failed, Deleted, Stale, Dropped, Waiting}
 
 // State is where a known record stands between runs; each is in exactly one.
 type State string

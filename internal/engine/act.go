@@ -21,6 +21,12 @@ func (s *session) act(ctx context.Context, l *lot) error {
 		for _, op := range []connector.Op{connector.Update, connector.Create, connector.Upsert} {
 			for rows := s.rows(l, side, op); len(rows) > 0; rows = again(side, rows) {
 				for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
+					if s.bars[side.Index()] { // nothing else would come of it
+						for _, r := range part {
+							r.u.barred = side
+						}
+						continue
+					}
 					if err := s.write(ctx, side, part); err != nil {
 						s.abandon(l)
 						return err
@@ -43,7 +49,7 @@ func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 	var out []row
 	for _, u := range l.units {
 		w := u.plan.Write(side)
-		if w == nil || u.wait > 0 || u.failure != nil || u.failed(side) {
+		if w == nil || u.wait > 0 || u.failure != nil || u.failed(side) || u.barred == side {
 			continue
 		}
 		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
@@ -78,6 +84,12 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	if err == nil && len(got) != len(rows) {
 		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app answered for other records than were written", MayHaveLanded: true}
 	}
+	if err == nil {
+		err = refusedWhole(side, rows, got)
+	}
+	if missingRight(err) {
+		return s.bar(ctx, side, rows, err)
+	}
 	if err != nil && !fault.MayHaveLanded(err) && (fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict)) {
 		return s.writeApart(ctx, side, rows, err)
 	}
@@ -90,8 +102,13 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		}
 		return atSide(side, "write records", err)
 	}
+	back := false
 	for i, r := range rows {
 		s.landed(side, r, &got[i])
+		back = back || r.u.hint.Barred == side && got[i].Err == nil
+	}
+	if back {
+		s.unbar(ctx, side)
 	}
 	return nil
 }
@@ -164,7 +181,7 @@ func (s *session) abandon(l *lot) {
 			continue
 		}
 		for _, side := range crm.Sides {
-			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) {
+			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) && u.barred != side {
 				s.Mark("write_not_tried")
 				u.undone = true
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -17,8 +18,12 @@ func (e *Engine) change(ctx context.Context, ws crm.WorkspaceID, id crm.Connecti
 		if err != nil {
 			return nil, err
 		}
+		was := conn.Status
 		if err := f(conn); err != nil {
 			return nil, err
+		}
+		if conn.Status != was {
+			conn.StatusAt = e.Now()
 		}
 		_, err = store.SaveConnection(ctx, e.Store, ws, conn, version)
 		if err == nil {
@@ -32,11 +37,25 @@ func (e *Engine) change(ctx context.Context, ws crm.WorkspaceID, id crm.Connecti
 }
 
 // StartConnection makes a connection active. A draft begins with its initial
-// runs, companies before people before deals; a paused one catches up.
+// runs, companies before people before deals; one that was paused or waited for
+// an authorisation looks at once what it missed, whatever its schedule. Conflict
+// while the connection is switched off: nothing would come of it.
 func (e *Engine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]Run, error) {
+	return e.startConnection(ctx, ws, id, func(c *crm.Connection) error {
+		if !c.Enabled {
+			return fault.New("engine: start", fault.Conflict, reconcile.CodeSwitchedOff, "the connection is switched off: set enabled to true first")
+		}
+		return nil
+	})
+}
+
+func (e *Engine) startConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, may func(*crm.Connection) error) ([]Run, error) {
 	var was crm.Status
 	conn, err := e.change(ctx, ws, id, func(c *crm.Connection) error {
 		was = c.Status
+		if err := may(c); err != nil && c.Status != crm.StatusDeleting {
+			return err
+		}
 		switch c.Status {
 		case crm.StatusDeleting:
 			return fault.New("engine: start", fault.Conflict, "connection_deleting", "the connection is being deleted")
@@ -57,7 +76,15 @@ func (e *Engine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm
 		if err := e.touchAgenda(ctx, sc); err != nil {
 			return out, err
 		}
-		if was != crm.StatusDraft && was != "" || conf.Direction == crm.DirectionOff {
+		if ok, _ := runnable(conn, conf.ID); !ok || was == crm.StatusActive {
+			continue
+		}
+		if was == crm.StatusPaused || was == crm.StatusNeedsAuth {
+			run, err := e.catchUp(ctx, sc, conn)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, run)
 			continue
 		}
 		run, err := e.startRun(ctx, sc, conn, RunInitial, func(r *storedRun) {
@@ -131,12 +158,56 @@ func (e *Engine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id cr
 // AccountAuthorized resumes every connection that waited for the account's authorisation.
 func (e *Engine) AccountAuthorized(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID) error {
 	return e.eachConnection(ctx, ws, func(c *crm.Connection) error {
-		if c.Status != crm.StatusNeedsAuth || c.Left.Account != account && c.Right.Account != account {
+		if c.Left.Account != account && c.Right.Account != account {
 			return nil
 		}
-		_, err := e.StartConnection(ctx, ws, c.ID)
-		return err
+		if c.Status == crm.StatusNeedsAuth {
+			_, err := e.startConnection(ctx, ws, c.ID, func(*crm.Connection) error { return nil })
+			return err
+		}
+		return e.tryRights(ctx, ws, c, account)
 	})
+}
+
+// tryRights lets what waits for a right of the account be tried again at once.
+func (e *Engine) tryRights(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, account crm.AccountID) error {
+	for i := range c.Syncs {
+		sc := scope{ws, c.ID, c.Syncs[i].ID}
+		ended, err := e.endWaits(ctx, sc, func(w *Waiting) bool { return w.Account == account && w.denied() })
+		if err != nil {
+			return err
+		}
+		if !ended {
+			continue
+		}
+		if err := e.touchAgenda(ctx, sc); err != nil {
+			return err
+		}
+		if ok, _ := runnable(c, sc.sync); ok {
+			if _, err := e.catchUp(ctx, sc, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// CatchUp lets the syncs named look at once what they missed: they were switched
+// on again. Those that may not run are left alone.
+func (e *Engine) CatchUp(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, syncs []crm.SyncID) error {
+	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
+	if err != nil {
+		return err
+	}
+	for _, sync := range syncs {
+		if ok, _ := runnable(conn, sync); !ok {
+			continue
+		}
+		if _, err := e.catchUp(ctx, scope{ws, id, sync}, conn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ConfirmDeletions lets the deletions that halted a sync be applied.

@@ -29,6 +29,8 @@ type chunk struct {
 	Trace      string           `json:"trace,omitempty"`
 	Plan       crm.PlanID       `json:"plan,omitempty"`
 	Since      time.Time        `json:"since"`
+	Parked     time.Time        `json:"pat,omitzero"`  // when it was put aside, and why
+	Why        string           `json:"why,omitempty"` // a code
 }
 
 // hint says that one record deserves a look.
@@ -46,6 +48,7 @@ type hint struct {
 	Tries   int                          `json:"t,omitempty"`
 	Again   bool                         `json:"g,omitempty"` // try again what an app refused
 	Missed  bool                         `json:"z,omitempty"` // the app denied it when last asked
+	Barred  crm.Side                     `json:"b,omitempty"` // it waited for the right to write to this side
 }
 
 func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }

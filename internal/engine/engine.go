@@ -32,6 +32,8 @@ type Config struct {
 	// Mark is told the name of every rare state reached; for proofs and metrics.
 	Mark   func(name string)
 	Tuning Tuning
+	// Refused is told once that an app refuses an account's credentials. Optional.
+	Refused func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
 }
 
 // Tuning holds sizes and times. The zero value of each field means its default.
@@ -100,6 +102,7 @@ type Engine struct {
 	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
 	rests    map[scope]*rest          // of syncs that could not be attended to
+	noted    map[waitKey]time.Time    // of causes of waiting that this process stored, and of what it tried
 	silences map[silenceKey]time.Time // of apps that do not answer: when we last saw to it that it is stored
 	conns    map[store.Key]decoded
 	schemas  map[store.Key]decodedSchema

@@ -32,6 +32,7 @@ const (
 	guardStoredValues   guard = "stored_values"    // what the app stored counts, not what was sent
 	guardLeaseRenewal   guard = "lease_renewal"    // the lease is renewed while the work goes on
 	guardFitting        guard = "fitting"          // no more is begun at once than the apps' pace allows
+	guardDeniedWay      guard = "denied_direction" // what a missing right holds up is kept until the right is back
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -42,5 +43,5 @@ var guards = []guard{
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardStaleReads, guardRefusedFields, guardStoredValues,
-	guardLeaseRenewal, guardFitting,
+	guardLeaseRenewal, guardFitting, guardDeniedWay,
 }

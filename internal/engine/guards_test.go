@@ -19,7 +19,7 @@ var guardWorkloads = map[string]string{
 	"mass_deletion": "deletions", "cursor_last": "pull", "park": "limits", "send_failures": "pull", "generation": "switch",
 	"inbox": "switch", "partial_failure": "refusals", "receive_cap": "refusals", "missing_confirm": "deletions",
 	"seen_after_write": "twice", "park_durable": "limits", "stale_reads": "copies",
-	"lease_renewal": "sluggish", "fitting": "sluggish",
+	"lease_renewal": "sluggish", "fitting": "sluggish", "denied_direction": "rights",
 }
 
 // TestGuards takes one safety measure away at a time and lets the simulation

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -52,11 +54,22 @@ func (e *Engine) touchAgenda(ctx context.Context, sc scope) error {
 
 // parkWrite is the write that keeps a chunk until wait has passed.
 func (e *Engine) parkWrite(c *chunk, wait time.Duration) (store.Write, error) {
+	c.Parked = e.Now()
 	b, err := c.encode()
 	if err != nil {
 		return store.Write{}, err
 	}
 	return store.Write{Item: store.Item{Key: c.scope().parked(e.Now().Add(wait), e.NewID("prk")), Data: b}}, nil
+}
+
+// parkedUntil reads when a parked chunk is due.
+func parkedUntil(sort string) time.Time {
+	at, _, _ := strings.Cut(sort, "#")
+	n, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
 }
 
 // park keeps a chunk in the store until wait has passed; the tick sends it again.

@@ -39,8 +39,7 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 	if err == nil {
 		err = s.pull(ctx, st)
 	}
-	e.needAuthorization(ctx, sc, version, err)
-	e.fellSilent(ctx, sc, conn, err)
+	e.stands(ctx, sc, conn, version, err)
 	return err
 }
 

@@ -180,7 +180,26 @@ func (e *Engine) GetRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) (
 		return Run{}, err
 	}
 	c, err := e.counters(ctx, scope{ws, r.Run.Connection, r.Run.Sync}, id)
-	return r.view(c), err
+	if err != nil {
+		return Run{}, err
+	}
+	v := r.view(c)
+	return v, e.runWaits(ctx, ws, &v)
+}
+
+// runWaits says of an open run what it waits for.
+func (e *Engine) runWaits(ctx context.Context, ws crm.WorkspaceID, r *Run) error {
+	if r.State != RunQueued && r.State != RunRunning {
+		return nil
+	}
+	conn, err := e.connection(ctx, ws, r.Connection)
+	if fault.Is(err, fault.NotFound) || err == nil && conn.Sync(r.Sync) == nil {
+		return nil
+	}
+	if err == nil {
+		r.Waiting, err = e.waitings(ctx, scope{ws, r.Connection, r.Sync}, conn)
+	}
+	return err
 }
 
 // ListRuns returns one page of runs, newest first; con narrows it to one connection.
@@ -214,6 +233,9 @@ func (e *Engine) ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.Conne
 	out := make([]Run, len(runs))
 	for i, r := range runs {
 		out[i] = r.view(prefixed(counts[i].Counters, prefixes[i]))
+		if err := e.runWaits(ctx, ws, &out[i]); err != nil {
+			return nil, "", err
+		}
 	}
 	return out, page.Next, nil
 }

@@ -36,7 +36,8 @@ type session struct {
 	vacant  *lease // as it was found before the work began: nobody's, with nothing left open
 	held    *hold  // messages being worked; nil = none
 	started time.Time
-	coming  coming // creates whose fate is not known yet
+	bars    [2]bool // sides that may not be written, as found just now
+	coming  coming  // creates whose fate is not known yet
 }
 
 func (s *session) end(side crm.Side) *end { return &s.ends[side.Index()] }
@@ -64,6 +65,9 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 	schemas, known := e.recentSchemas(sc, conn.Version)
 	for _, side := range crm.Sides {
 		c, err := e.Open(ctx, sc.ws, conn.Account(side))
+		if fault.Is(err, fault.Denied) {
+			return nil, atSide(side, "open account", err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: open account: %w", side, err)
 		}

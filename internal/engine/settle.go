@@ -18,7 +18,12 @@ import (
 func (s *session) settle(ctx context.Context, l *lot) error {
 	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, day: map[string]int64{}, pairs: map[store.Key]bool{}}
 	for _, u := range l.units {
-		b.unit(ctx, u)
+		if err := b.unit(ctx, u); err != nil {
+			return err
+		}
+	}
+	if err := b.keepBarred(ctx); err != nil {
+		return err
 	}
 	if err := b.storeLinks(ctx); err != nil {
 		return err
@@ -45,15 +50,19 @@ type books struct {
 	rehint  []crm.RecordRef
 	freed   map[crm.RecordRef]bool // what is left of pairs that ended
 	pairs   map[store.Key]bool     // keys of new pairs
+	barred  []store.Write          // records that wait for a right
 	noticed bool                   // a deletion was noticed: the tick has to look
 }
 
 // unit enters one unit's result.
-func (b *books) unit(ctx context.Context, u *unit) {
+func (b *books) unit(ctx context.Context, u *unit) error {
 	s := b.s
 	if u.wait > 0 && u.hint.Tries >= maxTries && !u.blameless {
 		u.wait = 0
 		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
+	}
+	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
+		u.barred = "" // it comes again anyway
 	}
 	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
 		b.putOffTwins(u)
@@ -65,12 +74,18 @@ func (b *books) unit(ctx context.Context, u *unit) {
 		if u.undone && !u.unknown {
 			s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		}
-		return
+		return nil
 	case u.wait > 0:
 		b.keepOpen(u)
 		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		b.putOff(u)
-		return
+		return nil
+	case u.barred != "":
+		b.keepOpen(u)
+		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+		u.plan.Outcome, u.quiet = crm.Waiting, true
+		b.count(u)
+		return b.letWait(u)
 	case u.failure != nil:
 		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		s.Mark("record_failed")
@@ -81,6 +96,7 @@ func (b *books) unit(ctx context.Context, u *unit) {
 	}
 	b.remember(u)
 	b.count(u)
+	return nil
 }
 
 // keepOpen keeps the intent's entries that may have landed, and those that did
@@ -115,6 +131,7 @@ func (b *books) putOff(u *unit) {
 	if p == nil {
 		p = &putOff{chunk: *j}
 		p.ID, p.Side, p.Hints, p.Since = b.s.NewID("chk"), u.side, nil, b.s.Now()
+		p.Why = u.waitFor
 		b.put[key] = p
 	}
 	h := u.hint
@@ -250,7 +267,7 @@ func (u *unit) changed() bool {
 // logged reports whether the log should tell of it: everything but "as before".
 func (u *unit) logged(old, l *link) bool {
 	switch u.plan.Outcome {
-	case crm.Unchanged:
+	case crm.Unchanged, crm.Waiting:
 		return false
 	case crm.Created, crm.Updated, crm.Linked, crm.Deleted, crm.Stale, crm.Dropped:
 		return true

@@ -42,9 +42,20 @@ type Silence struct {
 type silenceItem struct {
 	V     int                   `json:"v"`
 	Sides crm.PerSide[*Silence] `json:"sides"`
+	Waits []Waiting             `json:"waits,omitempty"` // what else the sync waits for
 }
 
-func (i *silenceItem) none() bool { return i.Sides.Left == nil && i.Sides.Right == nil }
+func (i *silenceItem) none() bool { return i.silent() == 0 && len(i.Waits) == 0 }
+
+// silent counts the apps that do not answer.
+func (i *silenceItem) silent() (n int) {
+	for _, side := range crm.Sides {
+		if i.Sides.Get(side) != nil {
+			n++
+		}
+	}
+	return n
+}
 
 type silenceKey struct {
 	scope
@@ -103,15 +114,27 @@ func (e *Engine) saveSilence(ctx context.Context, sc scope, s *Silence) (*Silenc
 		return nil, err
 	}
 	known.Sides.Set(s.Side, s)
-	b, err := json.Marshal(known)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.silence(), Data: b}, If: store.IfVersion(version)}); err != nil {
+	if err := e.saveSilences(ctx, sc, known, version); err != nil {
 		return nil, err
 	}
 	e.Log.Warn("app does not answer", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "code", s.Code)
 	return s, nil
+}
+
+// saveSilences stores what a sync waits for, or removes the item that says so.
+func (e *Engine) saveSilences(ctx context.Context, sc scope, known silenceItem, version int64) error {
+	w := store.Write{Item: store.Item{Key: sc.silence()}, If: store.IfVersion(version)}
+	if known.none() {
+		w.Op = store.Delete
+	} else {
+		b, err := json.Marshal(known)
+		if err != nil {
+			return err
+		}
+		w.Item.Data = b
+	}
+	_, err := e.Store.Write(ctx, w)
+	return err
 }
 
 // sight names a silence in the memory of what was seen waiting.
@@ -160,7 +183,7 @@ func (e *Engine) loadSilence(ctx context.Context, sc scope) (silenceItem, int64,
 // true while one is still silent; err is what it failed with.
 func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, running bool) (listening bool, err error) {
 	known, version, err := e.loadSilence(ctx, sc)
-	if err != nil || known.none() {
+	if err != nil || known.silent() == 0 {
 		return false, err
 	}
 	var ended []*Silence
@@ -182,16 +205,7 @@ func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, run
 	if len(ended) == 0 {
 		return true, err
 	}
-	w := store.Write{Op: store.Delete, Item: store.Item{Key: sc.silence()}, If: store.IfVersion(version)}
-	if !known.none() {
-		w.Op = store.Put
-		b, merr := json.Marshal(known)
-		if merr != nil {
-			return true, merr
-		}
-		w.Item.Data = b
-	}
-	if _, werr := e.Store.Write(ctx, w); werr != nil {
+	if werr := e.saveSilences(ctx, sc, known, version); werr != nil {
 		return true, errors.Join(err, werr)
 	}
 	for _, s := range ended {
@@ -199,7 +213,7 @@ func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, run
 			e.Log.Info("app answers again", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "after", e.Now().Sub(s.Since).Round(time.Second).String())
 		}
 	}
-	return !known.none(), err
+	return known.silent() > 0, err
 }
 
 // ask is the small question: the fields of the sync's own object. It returns an

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -65,6 +66,17 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err := e.statusSilences(ctx, sc, ok, &st); err != nil {
 		return st, err
 	}
+	if st.Waiting, err = e.waitings(ctx, sc, conn); err != nil {
+		return st, err
+	}
+	for _, w := range st.Waiting {
+		if !slices.Contains(st.Warnings, w.Code) && w.Account != "" {
+			st.Warnings = append(st.Warnings, w.Code)
+		}
+		if w.Direction != "" {
+			st.Backlog += w.Records
+		}
+	}
 	h, _, err := e.loadHalt(ctx, sc)
 	if err == nil && conn.Status == crm.StatusHalted && !h.Halt.Since.IsZero() {
 		st.Halted = &h.Halt
@@ -76,7 +88,7 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 // none: what was known of them says nothing any more.
 func (e *Engine) statusSilences(ctx context.Context, sc scope, running bool, st *SyncStatus) error {
 	known, _, err := e.loadSilence(ctx, sc)
-	if err != nil || known.none() || !running {
+	if err != nil || known.silent() == 0 || !running {
 		return err
 	}
 	st.Warnings = append(st.Warnings, codeAppUnreachable)

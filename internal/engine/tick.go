@@ -100,8 +100,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 		return parked, nil
 	}
 	if busy, err = e.attendRunning(ctx, sc, conn, a, version); err != nil {
-		e.needAuthorization(ctx, sc, began, err)
-		e.fellSilent(ctx, sc, conn, err)
+		e.stands(ctx, sc, conn, began, err)
 		return e.tired(ctx, sc, err, false) || parked, err
 	}
 	e.rested(ctx, sc)
@@ -141,7 +140,20 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	if err != nil {
 		return false, err
 	}
-	if busy = busy || open || gone || drained; busy || listening || st.OpenRun != "" {
+	ended, err := e.attendWaits(ctx, sc, conn, ok)
+	if err != nil {
+		return false, err
+	}
+	if ended && ok {
+		if _, err := e.catchUp(ctx, sc, conn); err != nil {
+			return false, err
+		}
+	}
+	replayed, err := e.attendBarred(ctx, sc, conn, ok)
+	if err != nil {
+		return false, err
+	}
+	if busy = busy || open || gone || drained || replayed; busy || listening || ended || st.OpenRun != "" {
 		return busy, nil
 	}
 	if ok {
@@ -164,7 +176,7 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 
 // waiting reports whether anything still waits in the store for the sync.
 func (e *Engine) waiting(ctx context.Context, sc scope) (bool, error) {
-	for _, kind := range []string{"p", "n", "x", "y"} {
+	for _, kind := range []string{"p", "n", "x", "y", "wleft", "wright"} {
 		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 1})
 		if err != nil || len(page.Items) > 0 {
 			return true, err
@@ -363,7 +375,7 @@ func (e *Engine) halt(ctx context.Context, sc scope, h haltItem, version int64) 
 	if err != nil || conn.Status != crm.StatusActive {
 		return err
 	}
-	conn.Status = crm.StatusHalted
+	conn.Status, conn.StatusAt = crm.StatusHalted, e.Now()
 	if _, err := store.SaveConnection(ctx, e.Store, sc.ws, conn, v); err != nil {
 		return err
 	}
@@ -432,7 +444,7 @@ func (e *Engine) belongings(sc scope) []store.Query {
 	for shard := range uint32(shards) {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(shard), Limit: 500})
 	}
-	for _, kind := range []string{"p", "n", "x", "i", "k", "h", "y"} {
+	for _, kind := range []string{"p", "n", "x", "i", "k", "h", "y", "wleft", "wright"} {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 500})
 	}
 	out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: dead(sc.ws, sc.con, "x").Partition, Limit: 500},

@@ -51,6 +51,7 @@ type Run struct {
 	Plan       crm.PlanID            `json:"plan,omitempty"`
 	Code       string                `json:"code,omitempty"`   // why it failed
 	Detail     string                `json:"detail,omitempty"` // safe to show
+	Waiting    []Waiting             `json:"waiting,omitempty" doc:"What an open run waits for, with since and until"`
 }
 
 // Diff is one field of a log entry or of a planned change.
@@ -202,6 +203,7 @@ type SyncStatus struct {
 	Halted     *Halt                            `json:"halted,omitempty"`
 	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
 	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
+	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
 }
 

@@ -51,6 +51,7 @@ type unit struct {
 	undone    bool                        // its write was not tried, or surely did not land
 	stored    []reconcile.Stored          // what an app stored otherwise than it was sent
 	idle      bool                        // failed before, and nothing changed since: not tried again
+	barred    crm.Side                    // its write to this side waits for a right; "" = none does
 	written   crm.PerSide[*connector.Written]
 	request   *connector.Exchange
 }

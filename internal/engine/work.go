@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -28,9 +29,10 @@ type job struct {
 	queue.Delivery
 	chunk   *chunk
 	verdict *Verdict
-	held    *hold // shared by all that came together
-	begun   bool  // its records were asked for
-	done    bool  // has a verdict
+	held    *hold  // shared by all that came together
+	begun   bool   // its records were asked for
+	done    bool   // has a verdict
+	why     string // code of what it waits for
 }
 
 func (j *job) ack()                      { j.verdict.Ack, j.done = true, true }
@@ -192,6 +194,7 @@ func (e *Engine) guarded(f func() error) (err error) {
 // it has to wait, redelivered when it may help, a dead item at the cap.
 func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	kind, wait := fault.KindOf(err), fault.RetryAfter(err)
+	j.why = fault.CodeOf(err)
 	if fault.CodeOf(err) == "leased" {
 		// Most holders let go long before their time is up.
 		soon := leasedRetry << min(2*max(j.Receives-1, 0), 10)
@@ -254,6 +257,7 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 }
 
 func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bool {
+	j.chunk.Why = j.why
 	if err := e.park(ctx, j.chunk, wait); err != nil {
 		e.Log.Error("chunk not parked", "chunk", j.chunk.ID, "error", err)
 		if e.on(guardParkDurable) {
@@ -313,10 +317,7 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	defer func() {
-		e.needAuthorization(ctx, sc, version, err)
-		e.fellSilent(ctx, sc, conn, err)
-	}()
+	defer func() { e.stands(ctx, sc, conn, version, err) }()
 	jobs, err = e.admit(ctx, sc, conn, jobs)
 	if err != nil || len(jobs) == 0 {
 		return err
@@ -490,6 +491,7 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 		return fmt.Errorf("observe: %w", err)
 	}
 	s.plan(us)
+	s.setAside(us)
 	for _, lot := range s.lots(jobs, us) {
 		if s.over() {
 			s.Mark("time_used_up")
@@ -546,17 +548,23 @@ func (s *session) waits(err error) (wait time.Duration, ok bool) {
 // account's grant is gone. A connection that changed since the work began is
 // left alone: somebody may have let us in again, and nobody would a second time.
 func (e *Engine) needAuthorization(ctx context.Context, sc scope, began int64, cause error) {
-	if fault.CodeOf(cause) != "reauthorization_required" {
+	if fault.CodeOf(cause) != codeReauthorize {
 		return
 	}
 	conn, version, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
 	if err != nil || version != began || conn.Status != crm.StatusActive {
 		return
 	}
-	conn.Status = crm.StatusNeedsAuth
+	conn.Status, conn.StatusAt = crm.StatusNeedsAuth, e.Now()
 	if _, err := store.SaveConnection(ctx, e.Store, sc.ws, conn, version); err != nil {
 		e.Log.Warn("connection not marked", "connection", sc.con, "error", err)
 		return
+	}
+	var at *sideError
+	if errors.As(cause, &at) && e.Refused != nil {
+		if err := e.Refused(ctx, sc.ws, conn.Account(at.side)); err != nil {
+			e.Log.Warn("account not marked", "connection", sc.con, "account", conn.Account(at.side), "error", err)
+		}
 	}
 	e.Mark("needs_authorization")
 	e.Log.Warn("connection needs authorization", "connection", sc.con)

@@ -82,6 +82,8 @@ func (c appIO) refused(write bool) error {
 	switch {
 	case w.now.Before(w.quota[c.side.Index()]):
 		return &fault.Error{Op: "sim: app", Kind: fault.Throttled, Code: "quota_exhausted", RetryAfter: w.quota[c.side.Index()].Sub(w.now)}
+	case write && w.now.Before(w.denied[c.side.Index()].until):
+		return &fault.Error{Op: "sim: app", Kind: fault.Denied, Code: "missing_permission", Message: "the app wants the scope to write"}
 	case w.strike("app_429"):
 		return &fault.Error{Op: "sim: app", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: time.Duration(w.rng.between(1, 90)) * time.Second}
 	case w.strike("app_quota"):

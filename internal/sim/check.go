@@ -48,9 +48,8 @@ func (w *world) backlog() string {
 		return "messages on the queue"
 	}
 	for kind, name := range kinds {
-		page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: string(kind) + "#" + string(connection) + "#" + string(syncID), Limit: 1})
-		if err == nil && len(page.Items) > 0 {
-			if kind != 'p' && w.status() == crm.StatusHalted {
+		if w.holds(kind) {
+			if kind != "p" && w.status() == crm.StatusHalted {
 				continue // only an admin can go on
 			}
 			return name
@@ -69,6 +68,12 @@ func (w *world) backlog() string {
 		return "an open run" + w.openRun(it.Data)
 	}
 	return ""
+}
+
+// holds reports whether anything waits in a partition of the sync.
+func (w *world) holds(kind string) bool {
+	page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: kind + "#" + string(connection) + "#" + string(syncID), Limit: 1})
+	return err == nil && len(page.Items) > 0
 }
 
 // openRun tells of a run that does not end.
@@ -96,7 +101,10 @@ func unpacked(b []byte) ([]byte, error) {
 	return io.ReadAll(flate.NewReader(bytes.NewReader(b)))
 }
 
-var kinds = map[rune]string{'p': "parked chunks", 'n': "hints in the inbox", 'x': "deletions noticed", 'i': "open intents", 'y': "open plans"}
+var kinds = map[string]string{
+	"p": "parked chunks", "n": "hints in the inbox", "x": "deletions noticed", "i": "open intents", "y": "open plans",
+	"wleft": "records that wait for a right on the left", "wright": "records that wait for a right on the right",
+}
 
 // checkDeadLetters holds given-up work to S21: it is on the admin's list, with
 // its reason, and never only in the queue's own dead-letter queue.

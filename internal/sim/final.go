@@ -90,6 +90,9 @@ func (w *world) upsets() {
 			}
 		}
 	}
+	if w.set.rights && w.rng.in(60) {
+		w.denyForAWhile()
+	}
 	if w.set.floods && w.rng.in(15) {
 		w.flood()
 		if w.set.resyncs { // the admin looks what is left
@@ -160,7 +163,7 @@ func (w *world) start() {
 func (w *world) calmDown() {
 	w.hostile = false
 	w.schedules++
-	w.quota = [2]time.Time{}
+	w.quota, w.denied = [2]time.Time{}, [2]denial{}
 	clear(w.poisoned)
 	if s := w.status(); s == crm.StatusPaused || s == crm.StatusNeedsAuth {
 		w.putRight()

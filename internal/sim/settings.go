@@ -62,6 +62,7 @@ type settings struct {
 	resyncs     bool // an admin looks at everything again and again
 	admin       int  // thousandths of users' turns at which an admin does something
 	revokes     bool // grants are taken away
+	rights      bool // the right to write is taken away on one side
 	poison      bool // some records make the app fail
 	toxic       bool // and are edited then
 	impatient   bool // users edit what they have just made
@@ -101,6 +102,7 @@ func draw(c *chance, o *Options) settings {
 	if !s.calm {
 		s.admin, s.revokes, s.poison, s.resyncs = pick(c, 0, 20, 60), c.in(300), c.in(150), c.in(100)
 		s.floods, s.newcomers, s.generations = c.in(80), c.in(100), c.in(100)
+		s.rights = c.in(150)
 	}
 	name := o.Workload
 	if name == "" && c.in(220) {

@@ -60,6 +60,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, in
 		return false
 	}
 	w.changes++
+	w.acted[ref{side, id}], w.acted[ref{side, into}] = w.now, w.now
 	after, _ := a.get(id)
 	r := ref{side, id}
 	w.tell("USER %s %s %s into %q: %v -> %v", kind, side, id, into, shown(before.fields), shown(after.fields))
@@ -95,7 +96,7 @@ func (w *world) userCreates(side crm.Side, email crm.Value) crm.RecordID {
 	}
 	w.changes++
 	r, _ := a.get(id)
-	w.made[ref{side, id}] = ""
+	w.made[ref{side, id}], w.acted[ref{side, id}] = "", w.now
 	w.tell("USER creates %s %s: %v", side, id, shown(r.fields))
 	w.typed(ref{side, id}, nil, r.fields)
 	w.hook(side, connector.Event{Kind: connector.EventChanged, ID: id})

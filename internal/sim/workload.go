@@ -91,6 +91,17 @@ var workloads = map[string]func(s *settings){
 		s.rate = map[string]int{"app_429": 250, "app_quota": 20, "rows_fail": 300, "store_unavailable": 15, "store_throttled": 10, "delivered_twice": 100}
 		s.pause = 8 * time.Second
 	},
+	// One app takes the right to write away for a while; nothing else goes wrong.
+	"rights": func(s *settings) {
+		s.model()
+		s.rights, s.settled, s.steady, s.sync.Conflict = true, true, true, crm.ConflictLeft
+		s.edits, s.poison, s.revokes, s.floods, s.resyncs, s.newcomers, s.generations, s.admin = false, false, false, false, false, false, false, 0
+		s.hooks, s.interval, s.pause, s.people, s.changes = true, time.Minute, 15*time.Second, 12, 90
+		s.rate = map[string]int{}
+		for i := range s.apps {
+			s.apps[i].Trim, s.apps[i].Phones, s.apps[i].Unique = false, false, false
+		}
+	},
 	// The apps refuse rows of a batch, and some records make them fail.
 	"refusals": func(s *settings) {
 		s.model()

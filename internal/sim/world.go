@@ -49,7 +49,9 @@ type world struct {
 	store     *memstore.Store
 	queue     *memqueue.Queue
 	apps      [2]app
-	quota     [2]time.Time // an app refuses everything until then
+	quota     [2]time.Time      // an app refuses everything until then
+	denied    [2]denial         // an app lets us read and not write
+	acted     map[ref]time.Time // when a user last did something to a record
 	workers   []*proc
 	pullers   []*proc
 	tickers   []*proc
@@ -76,7 +78,7 @@ type world struct {
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		faults: map[string]int64{}, marks: map[string]int64{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
+		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
 	w.set = draw(w.rng, o)

@@ -17,6 +17,7 @@ type storedConnection struct {
 	V          int            `json:"v"`
 	Generation int64          `json:"generation"`
 	Version    int64          `json:"version"`
+	StatusAt   time.Time      `json:"status_at,omitzero"`
 	Document   crm.Connection `json:"document"`
 }
 
@@ -42,7 +43,7 @@ func LoadConnection(ctx context.Context, s Store, ws crm.WorkspaceID, id crm.Con
 // SaveConnection stores c if the item is still at version seen (0 = new) and
 // returns the new item version. Conflict when somebody else was faster.
 func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Connection, seen int64) (int64, error) {
-	b, err := json.Marshal(storedConnection{V: connectionFormat, Generation: c.Generation, Version: c.Version, Document: *c})
+	b, err := json.Marshal(storedConnection{V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c})
 	if err != nil {
 		return 0, fault.Wrap("store: encode connection", fault.Invalid, err)
 	}
@@ -83,7 +84,7 @@ func DecodeConnection(item Item) (*crm.Connection, error) {
 		return nil, fault.New("store: decode connection", fault.Invalid, "unknown_format", "the connection was written by a newer version of Lockstep")
 	}
 	c := sc.Document
-	c.Generation, c.Version = sc.Generation, sc.Version
+	c.Generation, c.Version, c.StatusAt = sc.Generation, sc.Version, sc.StatusAt
 	return &c, nil
 }
 

@@ -52,7 +52,8 @@ type account struct {
 	lastID  int64
 	eventID int64
 
-	refuseStages bool // knob: a lifecycle stage that moves backwards is 400, not kept in silence
+	refuseStages bool     // knob: a lifecycle stage that moves backwards is 400, not kept in silence
+	without      []string // knob: scopes that an admin has taken from every grant
 }
 
 type owner struct {

@@ -200,9 +200,33 @@ func (f *account) Knobs() []fakekit.Knob {
 			func(r *http.Request, in PropertyChange) (done, error) {
 				return done{OK: true}, f.changeProperty(r.PathValue("object"), r.PathValue("name"), in)
 			}),
+		fakekit.NewKnob("PUT", "/_fake/scopes", "Take scopes from every grant, as an admin of the portal can; an empty list gives all back.",
+			func(_ *http.Request, in scopesIn) (done, error) {
+				for _, s := range in.Without {
+					if !slices.Contains(Scopes, s) {
+						return done{}, fmt.Errorf("there is no scope %s", s)
+					}
+				}
+				f.Lock()
+				defer f.Unlock()
+				f.without = in.Without
+				return done{OK: true}, nil
+			}),
 		fakekit.NewKnob("POST", "/_fake/records/{object}/{id}/erase", "Forget a record for good, as a privacy deletion does.",
 			func(r *http.Request, _ fakekit.None) (done, error) {
 				return done{OK: true}, f.erase(r.PathValue("object"), r.PathValue("id"))
 			}),
 	}
+}
+
+// scopesIn names the scopes that no grant has any more.
+type scopesIn struct {
+	Without []string `json:"without"`
+}
+
+// WithoutScopes takes scopes from every grant, until it is called again.
+func (f *Fake) WithoutScopes(scopes ...string) {
+	f.account.Lock()
+	defer f.account.Unlock()
+	f.account.without = scopes
 }

@@ -129,7 +129,7 @@ func (f *account) admit(c *call, scope string) *apiError {
 		scope = strings.ReplaceAll(scope, "{type}", c.o.name)
 	}
 	either := scopeAlternatives(scope)
-	if !slices.ContainsFunc(either, tok.Can) {
+	if !slices.ContainsFunc(either, func(s string) bool { return tok.Can(s) && !slices.Contains(f.without, s) }) {
 		return missingScope(either...)
 	}
 	if len(c.body) > 0 && !strings.HasPrefix(c.Header.Get("Content-Type"), "application/json") {

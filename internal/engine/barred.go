@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// barFor is how long a process does not try again to write to a side that
+// refused for want of a right. What it would have written waits in the store.
+const barFor = time.Minute
+
+// barredItem is a record whose write waits for a right in one of the apps.
+type barredItem struct {
+	V    int       `json:"v"`
+	Hint hint      `json:"hint"`
+	At   time.Time `json:"at"`
+}
+
+// barred is where a record waits for the right to write to the app of side to.
+func (s scope) barred(to, side crm.Side, id crm.RecordID) store.Key {
+	return s.key(store.Links, "w"+string(to), string(side)+"#"+string(id))
+}
+
+// missingRight reports whether err says that the credentials may not make this
+// kind of call, which did surely not land.
+func missingRight(err error) bool {
+	return fault.Is(err, fault.Denied) && fault.CodeOf(err) == codePermission && !fault.MayHaveLanded(err)
+}
+
+// refusedWhole reports whether the app refused every row of a call for want of
+// a right and named no field: then it is the object that may not be written. One
+// row alone may be a record of which somebody else is the owner, unless it is
+// the one that is tried in order to find out.
+func refusedWhole(side crm.Side, rows []row, got []connector.Written) error {
+	for i := range got {
+		var f *fault.Error
+		if !missingRight(got[i].Err) || errors.As(got[i].Err, &f) && f.Field != "" {
+			return nil
+		}
+	}
+	if len(rows) > 1 || rows[0].u.hint.Barred == side {
+		return got[0].Err
+	}
+	return nil
+}
+
+// setAside lets what would be written to a side that lacks a right wait there
+// and then: nothing of it is claimed, intended or tried. What is tried in order
+// to see whether the right is back goes its way.
+func (s *session) setAside(us []*unit) {
+	for _, side := range crm.Sides {
+		if age := s.Now().Sub(s.notedAt(waitKey{s.scope, side, "barred"})); age < 0 || age >= barFor {
+			continue
+		}
+		for _, u := range us {
+			if w := u.plan.Write(side); w != nil && u.hint.Barred != side && u.wait == 0 && u.failure == nil {
+				s.Mark("set_aside")
+				u.bar(side)
+			}
+		}
+	}
+}
+
+func (u *unit) bar(side crm.Side) {
+	u.barred = side
+	if w := u.plan.Write(side); w != nil && w.Create {
+		u.claims = nil
+	}
+}
+
+// bar makes one direction wait: the app lets us read, and not write.
+func (s *session) bar(ctx context.Context, side crm.Side, rows []row, err error) error {
+	s.Mark("direction_denied")
+	for _, r := range rows {
+		r.u.barred = side
+	}
+	w := Waiting{Code: codePermission, Side: side, Account: s.conn.Account(side), App: s.end(side).app.ID, Direction: crm.WayTo(side), Since: s.Now(), Detail: safeText(err)}
+	if err := s.noteWaiting(ctx, s.scope, &w); err != nil && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	s.note(waitKey{s.scope, side, "barred"}, s.Now())
+	s.bars[side.Index()] = true
+	return nil
+}
+
+// unbar ends the wait of a direction: a write was taken again.
+func (s *session) unbar(ctx context.Context, side crm.Side) {
+	s.Mark("right_is_back")
+	s.note(waitKey{s.scope, side, "barred"}, time.Time{})
+	_, err := s.endWaits(ctx, s.scope, func(w *Waiting) bool { return w.Direction == crm.WayTo(side) })
+	if err == nil {
+		_, err = s.replay(ctx, s.scope, s.conn, side, s.Tuning.Window*s.Tuning.ChunkSize)
+	}
+	if err != nil {
+		s.Log.Debug("what waited for a right is not replayed yet", "connection", s.con, "sync", s.sync, "error", err) // the tick does it
+	}
+}
+
+// keepBarred stores the lot's records that wait for a right, before the chunks
+// that brought them count as done.
+func (b *books) keepBarred(ctx context.Context) error {
+	if len(b.barred) == 0 || !b.s.on(guardDeniedWay) {
+		return nil
+	}
+	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
+		return err
+	}
+	_, errs := b.s.Store.BatchWrite(ctx, b.barred)
+	return errors.Join(errs...)
+}
+
+// letWait enters a unit that waits for a right: its record, and those found to
+// be its twin, are kept by name and looked at anew when the right is back.
+func (b *books) letWait(u *unit) error {
+	b.s.Mark("record_barred")
+	h := u.hint
+	h.Digest, h.Expect, h.Tries = "", "", 0
+	add := func(side crm.Side, h hint) error {
+		h.Barred, h.Force = u.barred, true
+		body, err := json.Marshal(barredItem{V: 1, Hint: h, At: b.s.Now()})
+		if err == nil {
+			b.barred = append(b.barred, store.Write{Item: store.Item{Key: b.s.scope.barred(u.barred, side, h.ID), Data: body}})
+		}
+		return err
+	}
+	for _, t := range u.took {
+		if err := add(t.side, hint{ID: t.id}); err != nil {
+			return err
+		}
+	}
+	return add(u.side, h)
+}
+
+// attendBarred tries one record of each direction that lacks a right, about
+// once a minute, and sends all of them when the right is back.
+func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
+	if !running {
+		return false, nil
+	}
+	known, _, err := e.loadSilence(ctx, sc)
+	if err != nil {
+		return false, err
+	}
+	for _, side := range crm.Sides {
+		limit := e.Tuning.ChunkSize
+		waits := false
+		for i := range known.Waits {
+			waits = waits || known.Waits[i].Direction == crm.WayTo(side) && known.Waits[i].Account == conn.Account(side)
+		}
+		if waits {
+			if !e.probeDue(sc, side, "write") {
+				continue
+			}
+			e.Mark("right_probed")
+			limit = 1
+		}
+		n, err := e.replay(ctx, sc, conn, side, limit)
+		if err != nil {
+			return false, err
+		}
+		if waits && n == 0 { // nobody waits for it any more
+			if _, err := e.endWaits(ctx, sc, func(w *Waiting) bool { return w.Direction == crm.WayTo(side) }); err != nil {
+				return false, err
+			}
+		}
+		more = more || !waits && n == limit
+	}
+	return more, nil
+}
+
+// replay sends up to limit records that wait for the right to write to a side,
+// and returns how many. Each is removed only after it is queued.
+func (e *Engine) replay(ctx context.Context, sc scope, conn *crm.Connection, to crm.Side, limit int) (int, error) {
+	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.barred(to, "", "").Partition}
+	total := 0
+	for total < limit {
+		q.Limit = min(e.Tuning.ChunkSize, limit-total)
+		page, err := e.Store.Query(ctx, q)
+		if err != nil || len(page.Items) == 0 {
+			return total, err
+		}
+		run, err := e.ensureWebhookRun(ctx, sc, conn)
+		if err != nil {
+			return total, err
+		}
+		hints := map[crm.Side][]hint{}
+		deletes := make([]store.Write, 0, len(page.Items))
+		for _, it := range page.Items {
+			var in barredItem
+			if err := json.Unmarshal(it.Data, &in); err != nil {
+				return total, fault.Wrap("engine: decode waiting record", fault.Other, err)
+			}
+			side, _, _ := strings.Cut(it.Sort, "#")
+			hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
+			deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+		}
+		for _, side := range crm.Sides {
+			if len(hints[side]) == 0 {
+				continue
+			}
+			if err := e.send(ctx, []*chunk{e.newChunk(sc, conn, RunCatchUp, run, side, hints[side])}); err != nil {
+				return total, err
+			}
+		}
+		_, errs := e.Store.BatchWrite(ctx, deletes)
+		for _, err := range errs {
+			if err != nil && !fault.Is(err, fault.Conflict) {
+				return total, err
+			}
+		}
+		if total += len(page.Items); page.Next == "" {
+			return total, nil
+		}
+	}
+	return total, nil
+}
