@@ -144,6 +144,9 @@ type Written struct {
 	Created  bool
 	Record   *crm.Record  // as stored, with AbilityAnswerValues; else nil
 	Existing crm.RecordID // on Conflict already_exists: the record in the way, when the app says
+	// At is the app's own time when it had made the write, where it says and Record
+	// is nil: what changed the record up to then was part of the write.
+	At       time.Time
 	Err      error
 	Exchange *Exchange // of a failed row: what was said, for the log
 }
@@ -177,6 +180,12 @@ type Historian interface {
 	// History returns, for each of up to Limits.ReadBatch records, each wanted
 	// field's values, newest first, the present one included.
 	History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error)
+}
+
+// Selfer is an extra of apps that name who changed a record.
+type Selfer interface {
+	// Self returns our own user there, as Record.ModifiedBy names it.
+	Self(ctx context.Context) (string, error)
 }
 
 // FieldCreator is an extra of apps where custom fields can be made (AbilityCreateField).

@@ -19,6 +19,7 @@ type Record struct {
 	Fields     Fields    `json:"fields"`
 	ModifiedAt time.Time `json:"modified_at,omitzero"`  // by the app's clock; zero when the app has none
 	CreatedAt  time.Time `json:"created_at,omitzero"`   // by the app's clock; zero when unknown
+	ModifiedBy string    `json:"modified_by,omitempty"` // the app's user who did; "" when the app does not say
 	Deleted    bool      `json:"deleted,omitempty"`     // archived or in the recycle bin
 	MergedInto RecordID  `json:"merged_into,omitempty"` // the survivor, when the app says this record lost a merge
 	Etag       string    `json:"etag,omitempty"`        // for apps that write conditionally; opaque

@@ -148,6 +148,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: b.started}
 	if l.paired() {
 		p.Linked, p.Base = true, l.Base
+		p.ByApp = u.byApp
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}
 	return p

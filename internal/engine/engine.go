@@ -108,6 +108,7 @@ type Engine struct {
 	schemas  map[store.Key]decodedSchema
 	used     map[scope]usedSchemas
 	paces    map[paceKey]pace
+	selves   map[crm.AccountID]string // our own users, as the apps name them
 	depth    int
 	depthAt  time.Time
 }

@@ -21,14 +21,37 @@ const (
 // refused, writes that they refused whole, values that they stored otherwise.
 // What follows from it is remembered and told; the other fields are agreed.
 func (s *session) judge(u *unit) {
+	u.stored = s.found(u)
 	if len(u.plan.Fields) == 0 || !u.asked() {
 		return
 	}
 	results := crm.PerSide[reconcile.Result]{Left: s.result(u, crm.Left), Right: s.result(u, crm.Right)}
 	base, stored := s.set.Settle(s.pairOf(u), &u.plan, results)
 	u.plan.Base = base
-	u.stored = stored
+	u.stored = append(u.stored, stored...)
 	s.sumUp(u)
+}
+
+// found lists what an app turns out to have stored otherwise than it was sent
+// by an earlier write, whose answer held no values.
+func (s *session) found(u *unit) []reconcile.Stored {
+	if u.byApp == (crm.PerSide[uint64]{}) || !u.plan.Rebase {
+		return nil
+	}
+	var out []reconcile.Stored
+	for i := range u.plan.Fields {
+		f := &u.plan.Fields[i]
+		d, old := u.plan.Base[f.Mapping].Settled, u.link.Base[f.Mapping].Settled
+		if f.Reason != crm.ReasonChangedByApp || d == nil || old != nil && old.Reason == d.Reason && old.Since.Equal(d.Since) {
+			continue
+		}
+		x := reconcile.Stored{Mapping: f.Mapping, Side: d.Side, Sent: f.Right, Held: f.Left}
+		if d.Side == crm.Right {
+			x.Sent, x.Held = f.Left, f.Right
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 // asked reports whether an app was asked to write something of the unit.
@@ -144,7 +167,7 @@ func (b *books) tell(u *unit, old, l *link) []Entry {
 	var out []Entry
 	fields := b.fieldEntries(u, old)
 	alone := u.plan.Outcome == crm.Failed && u.plan.Code == reconcile.CodeFieldFailed && len(fields) > 0
-	if u.logged(old, l) && !alone {
+	if (u.logged(old, l) || len(u.stored) > 0) && !alone {
 		out = append(out, b.entry(u, len(b.entries)))
 	}
 	for _, e := range fields {

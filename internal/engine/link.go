@@ -24,6 +24,8 @@ type link struct {
 	Base     crm.Base       `json:"b,omitempty"`
 	SeenL    string         `json:"sl,omitempty"` // digest of the mapped fields as last read or written
 	SeenR    string         `json:"sr,omitempty"`
+	WroteL   string         `json:"wl,omitempty"` // our last write to a side whose app did not answer with values: see lastWrite
+	WroteR   string         `json:"wr,omitempty"`
 	Settings string         `json:"cfg,omitempty"` // digest of the settings that decided
 	Others   []crm.RecordID `json:"o,omitempty"`   // candidates of an ambiguous match, members of a duplicate group
 	Claims   []string       `json:"k,omitempty"`   // identities claimed for a record we created

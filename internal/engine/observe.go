@@ -30,6 +30,7 @@ func (s *session) observe(ctx context.Context, us []*unit) error {
 	if err := s.readPartners(ctx, look); err != nil {
 		return err
 	}
+	s.attribute(ctx, look)
 	return s.findTwins(ctx, look)
 }
 

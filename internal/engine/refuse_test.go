@@ -297,3 +297,113 @@ func TestS33_ManyRefusedRowsShareTheirRepeat(t *testing.T) {
 		t.Errorf("failing whole: %+v, want the one without a last name", unnamed)
 	}
 }
+
+// told returns the entry about a value that an app stored otherwise.
+func (b bed) told(id string) *engine.Entry {
+	b.t.Helper()
+	all, _, err := b.Engine.ListLog(b.t.Context(), testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Record: crm.RecordID(id), Code: "changed_by_app"}, 100, "")
+	b.must(err)
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[0]
+}
+
+// TestS35_WhatTheAppStoredCounts: an app that upper-cases, cuts or replaces what
+// is written gets one write; the source keeps what its user typed, and the log
+// has both values. HubSpot answers with what it stored; of Salesforce that shows
+// in the next listing.
+func TestS35_WhatTheAppStoredCounts(t *testing.T) {
+	t.Parallel()
+	for name := range directions("", "") {
+		for how, want := range map[string]string{"upper": "MASTER COOPER", "cut": "Master", "set": "By workflow"} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				t.Parallel()
+				b := newBed(t, 30, nil)
+				b.start()
+				hub, force := b.twins(t.Context())
+				d := directions(hub, force)[name]
+				id := map[crm.Side]string{crm.Left: hub, crm.Right: force}
+				app := b.core(d.object)
+				b.must(app.SetRewrites([]fakekit.Rewrite{{Object: d.object, Field: d.title, How: how, Value: map[string]string{"cut": "6", "set": "By workflow"}[how], APIOnly: true}}))
+				before := b.writesTo(app)
+				other := b.core(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object])
+				back := b.writesTo(other)
+				d.edit(b, d.from["title"], "Master cooper")
+				for range 4 {
+					b.pullLate()
+				}
+				source := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source])[d.from["title"]]
+				if target := b.get(d.object, id[d.target])[d.title]; target != want || source != "Master cooper" {
+					t.Errorf("source %q, target %q, want what the user typed and %q", source, target, want)
+				}
+				if n := b.writesTo(app) - before; n != 1 {
+					t.Errorf("%d writes to the app that changes values, want 1", n)
+				}
+				if n := b.writesTo(other) - back; n != 0 {
+					t.Errorf("%d writes to the source", n)
+				}
+				e := b.told(id[d.source])
+				if e == nil {
+					e = b.told(id[d.target])
+				}
+				if e == nil {
+					t.Fatal("the log does not tell")
+				}
+				if diff := e.Diffs[len(e.Diffs)-1]; diff.Before.Text() != "Master cooper" || diff.After.Text() != want {
+					t.Errorf("the log tells %+v, want both values", diff)
+				}
+				// A later edit of a person in the app is one, and travels.
+				d.mirror(b, d.title, "Weaver")
+				b.pullLate()
+				if got := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source])[d.from["title"]]; got != "Weaver" {
+					t.Errorf("after a person's edit the source holds %q", got)
+				}
+			})
+		}
+	}
+}
+
+// TestS35_ASilentRefusalIsShown: HubSpot says yes to a lifecycle stage that
+// moves backwards and keeps the old one. The user's stage in Salesforce is not
+// reverted; a person decides.
+func TestS35_ASilentRefusalIsShown(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 30, func(c *crm.Connection) {
+		c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{ID: "stage", Left: []string{"lifecyclestage"}, Right: []string{"Department"}})
+	})
+	hubs := b.live("contacts")
+	for _, r := range hubs {
+		_, err := b.Hub.Core().UpdateRecord("contacts", r.ID, map[string]string{"lifecyclestage": "customer"})
+		b.must(err)
+	}
+	b.start()
+	hub, force := b.twins(t.Context())
+	b.editForce(force, "Department", "lead")
+	for range 3 {
+		b.pullLate()
+	}
+	if l, r := b.get("contacts", hub)["lifecyclestage"], b.get("Contact", force)["Department"]; l != "customer" || r != "lead" {
+		t.Fatalf("left %q, right %q; want each side's own", l, r)
+	}
+	v := b.record(crm.Left, hub)
+	if v.State != crm.StateConflict || v.Code != "changed_by_app" || !strings.Contains(v.Detail, "lifecyclestage") {
+		t.Errorf("the record is %s, %s, %q; want a conflict to be seen", v.State, v.Code, v.Detail)
+	}
+	if len(b.problems(crm.Right, force))+len(b.problems(crm.Left, hub)) == 0 {
+		t.Error("the log does not tell")
+	}
+	b.editForce(force, "Title", "Cooper")
+	b.pullLate()
+	if got := b.get("contacts", hub)["jobtitle"]; got != "Cooper" {
+		t.Errorf("other fields stand: %q", got)
+	}
+	b.finished(b.Engine.ResolveRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub),
+		map[crm.MappingID]engine.Resolution{"stage": {Side: crm.Left}}))
+	if got := b.get("Contact", force)["Department"]; got != "customer" {
+		t.Errorf("after the decision the right holds %q", got)
+	}
+	if v := b.record(crm.Left, hub); v.State != crm.StateInSync {
+		t.Errorf("after the decision the record is %s, %s", v.State, v.Code)
+	}
+}

@@ -229,6 +229,7 @@ func (b *books) remember(u *unit) {
 		b.entries = append(b.entries, entries...)
 	}
 	l.SeenL, l.SeenR = seen.Left, seen.Right
+	l.WroteL, l.WroteR = s.wrote(u, crm.Left, l.WroteL), s.wrote(u, crm.Right, l.WroteR)
 	b.keep(u, old, l)
 	if u.plan.Outcome == crm.Deleted {
 		b.rehintOthers(u, old)

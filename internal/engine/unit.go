@@ -49,6 +49,7 @@ type unit struct {
 	narrowed  crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
 	unknown   bool                        // its write may have landed
 	undone    bool                        // its write was not tried, or surely did not land
+	byApp     crm.PerSide[uint64]         // the mappings of our last write to a side that nobody edited since
 	stored    []reconcile.Stored          // what an app stored otherwise than it was sent
 	idle      bool                        // failed before, and nothing changed since: not tried again
 	barred    crm.Side                    // its write to this side waits for a right; "" = none does

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"time"
+
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
@@ -23,6 +25,8 @@ type cell struct {
 	v         [2]crm.Value // canonical, as observed
 	blank     [2]bool
 	protected bool
+	byApp     [2]bool // nobody edited the side since we wrote it
+	now       time.Time
 	later     int // side of the later record, for policy newest
 
 	rule     FieldRule
@@ -43,6 +47,7 @@ type cell struct {
 //	bothBlank        a default value, else agreed
 //	equal            agreed in silence
 //	stillSettled     left apart for a reason, and nobody has moved since
+//	changedByApp     the app stored something else than was written, and nobody moved
 //	protect          the match step forbids the field on first meeting
 //	oneWay           the target follows the source
 //	setMerge         lists: additions and removals of both sides
@@ -51,7 +56,7 @@ type cell struct {
 //	oneMoved         the side that moved since the last agreement
 //	bothMoved        a conflict of edits: the policy
 var table = [...]func(*cell) bool{
-	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).protect, (*cell).oneWay,
+	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).protect, (*cell).oneWay,
 	(*cell).setMerge, (*cell).oneBlank, (*cell).firstDifference, (*cell).oneMoved, (*cell).bothMoved,
 }
 
@@ -109,6 +114,20 @@ func (c *cell) stillSettled() bool {
 		c.remember = c.settle(c.base, *d, c.v, c.raw)
 	}
 	return true
+}
+
+// changedByApp leaves alone what an app made of our own write: nobody typed it,
+// so it neither travels back nor is written over again.
+func (c *cell) changedByApp() bool {
+	for side := range c.v {
+		if !c.byApp[side] || c.base.kind != agreed || !c.moved(side) || c.moved(1-side) {
+			continue
+		}
+		c.rule, c.reason = RuleSettled, crm.ReasonChangedByApp
+		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}, c.v, c.raw)
+		return true
+	}
+	return false
 }
 
 // settledRule is the rule by which a settled difference is shown.

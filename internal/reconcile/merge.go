@@ -44,6 +44,7 @@ type merger struct {
 	gates   [2]gate
 	later   int
 	at      occasion
+	byApp   [2]uint64
 	roused  map[crm.MappingID]bool // refused fields that are tried again with another one
 	cell    cell
 	plan    Plan
@@ -63,6 +64,7 @@ func (s *Settings) planPair(p Pair) Plan {
 		return m.plan
 	}
 	m.rouse(p.Base)
+	m.byApp = [2]uint64{p.ByApp.Left, p.ByApp.Right}
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
@@ -163,7 +165,7 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected bool)
 		return
 	}
 	c := &m.cell
-	*c = cell{spec: one, gates: m.gates, protected: protected, later: m.later}
+	*c = cell{spec: one, gates: m.gates, protected: protected, later: m.later, byApp: [2]bool{m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0}, now: m.at.now}
 	c.raw = [2]crm.Fields{m.records[0].Fields, m.records[1].Fields}
 	at := m.at
 	at.retry = at.retry || m.roused[one.id]

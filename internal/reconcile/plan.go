@@ -23,7 +23,10 @@ type Pair struct {
 	Origin      crm.Side       // the side whose record asked to be worked; decides what "create" means
 	MatchedBy   *crm.MatchStep // on first meeting: the step that found the twin
 	Now         time.Time
-	Retry       bool // a person asks to try again what an app refused
+	// ByApp names, by place, the mappings of our last write to a side that nobody
+	// edited since: a difference is what the app made of that write.
+	ByApp crm.PerSide[uint64]
+	Retry bool // a person asks to try again what an app refused
 }
 
 func (p *Pair) occasion() occasion { return occasion{now: p.Now, retry: p.Retry} }

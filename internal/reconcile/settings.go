@@ -57,6 +57,7 @@ type spec struct {
 	revision string            // of an agreement
 	fields   string            // fingerprint of the fields of both sides
 	terms    string            // the settings on which a restrained difference rests
+	bit      uint64            // its place in Pair.ByApp; zero for those beyond the 64th
 	set      bool
 	open     [2]bool      // sync and mapping direction allow it
 	only     [2]FieldRule // RuleFillOnly or RuleWriteOnce: blanks are all that may be written
@@ -139,7 +140,7 @@ func (s *Settings) compileMappings(k *check, env mapping.Env) {
 	}
 	s.specs = make([]spec, 0, len(s.sync.Mappings))
 	for i, m := range s.sync.Mappings {
-		one := spec{id: m.ID, names: [2][]string{m.Left, m.Right}}
+		one := spec{bit: place(i), id: m.ID, names: [2][]string{m.Left, m.Right}}
 		one.label = strings.Join(m.Left, "+") + " ↔ " + strings.Join(m.Right, "+")
 		if p := broken[strconv.Itoa(i)]; p != nil {
 			one.problem = p

@@ -252,3 +252,21 @@ func (m *merger) rouse(base crm.Base) {
 		}
 	})
 }
+
+// place is the bit of the mapping at an index.
+func place(i int) uint64 {
+	if i >= 64 {
+		return 0
+	}
+	return 1 << i
+}
+
+// Places returns the bits of the mappings of a write, for Pair.ByApp.
+func (s *Settings) Places(intended map[crm.MappingID]crm.Value) (bits uint64) {
+	for i := range s.specs {
+		if _, written := intended[s.specs[i].id]; written {
+			bits |= s.specs[i].bit
+		}
+	}
+	return bits
+}

@@ -274,7 +274,17 @@ func (c appIO) FindLag(object string, field crm.Field) time.Duration {
 	return c.Connector.App().Limits.IndexLag
 }
 
+// Self implements connector.Selfer.
+func (c appIO) Self(ctx context.Context) (string, error) {
+	s, ok := c.Connector.(connector.Selfer)
+	if !ok {
+		return "", fault.New("sim: self", fault.Unsupported, "", "the app does not name its users")
+	}
+	return call(c, opSelf, false, func() (string, error) { return s.Self(ctx) })
+}
+
 var (
+	_ connector.Selfer     = appIO{}
 	_ connector.Connector  = appIO{}
 	_ connector.Historian  = appIO{}
 	_ connector.Deletions  = appIO{}

@@ -29,6 +29,7 @@ const (
 	opAppWrite
 	opHistory
 	opDeleted
+	opSelf
 )
 
 // storeIO is the store as a process of the world meets it.

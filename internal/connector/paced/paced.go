@@ -24,6 +24,15 @@ type conn struct {
 	pacer *pacer
 }
 
+// Self implements connector.Selfer where the app does.
+func (c *conn) Self(ctx context.Context) (string, error) {
+	s, ok := c.inner.(connector.Selfer)
+	if !ok {
+		return "", unsupported("name its users")
+	}
+	return call(ctx, c, laneCall, "self", func() (string, error) { return s.Self(ctx) })
+}
+
 // Unwrap returns the connector inside.
 func (c *conn) Unwrap() connector.Connector { return c.inner }
 

@@ -39,6 +39,27 @@ func (o *org) Test(ctx context.Context) (connector.Identity, error) {
 	return connector.Identity{ExternalID: string(id), Name: w.text("Name"), Detail: detail}, nil
 }
 
+// Self implements connector.Selfer: the user that the token stands for.
+// Source: help.salesforce.com, remoteaccess_using_userinfo_endpoint.
+func (o *org) Self(ctx context.Context) (string, error) {
+	r := request{op: "salesforce: read own user", method: http.MethodGet, path: "/services/oauth2/userinfo"}
+	a, err := o.client.send(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	var who struct {
+		User string `json:"user_id"`
+	}
+	if err := a.decode(r, &who); err != nil {
+		return "", err
+	}
+	id, ok := long(who.User)
+	if !ok {
+		return "", malformed(r, "the user has no valid ID")
+	}
+	return string(id), nil
+}
+
 // BatchRead implements connector.Connector by one retrieve with a body. A
 // record that is gone, not visible or in the recycle bin is NotFound; an ID
 // that cannot be one is so without asking.

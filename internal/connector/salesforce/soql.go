@@ -13,6 +13,7 @@ import (
 const (
 	colID       = "Id"
 	colModified = "SystemModstamp"
+	colModifier = "LastModifiedById"
 	colCreated  = "CreatedDate"
 	colDeleted  = "IsDeleted"
 	colMaster   = "MasterRecordId"
@@ -33,7 +34,7 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z
 
 // columns lists the system columns of an object and the fields wanted, each once.
 func columns(object string, fields ...string) []string {
-	cols := []string{colID, colModified, colCreated, colDeleted}
+	cols := []string{colID, colModified, colModifier, colCreated, colDeleted}
 	if mergeable[object] {
 		cols = append(cols, colMaster)
 	}
@@ -68,6 +69,9 @@ func (w row) record(r request, fields []string) (crm.Record, error) {
 	rec := crm.Record{ID: id, Fields: make(crm.Fields, len(fields)), Deleted: string(w[colDeleted]) == "true"}
 	if rec.ModifiedAt, ok = w.time(colModified); !ok {
 		return crm.Record{}, malformed(r, "a record has no valid time of modification")
+	}
+	if by, named := long(w.text(colModifier)); named {
+		rec.ModifiedBy = string(by)
 	}
 	if rec.CreatedAt, ok = w.time(colCreated); !ok {
 		return crm.Record{}, malformed(r, "a record has no valid time of creation")

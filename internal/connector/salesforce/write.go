@@ -159,7 +159,7 @@ func (b *batch) settle(base string, r request, a answer) ([]connector.Written, e
 		if !ok || b.ids[i] != "" && b.ids[i] != id {
 			return nil, malformed(r, "a row of the answer names another record than was written")
 		}
-		*out = connector.Written{ID: id, Created: b.kind == connector.Create || b.kind == connector.Upsert && row.Created}
+		*out = connector.Written{ID: id, Created: b.kind == connector.Create || b.kind == connector.Upsert && row.Created, At: a.date}
 	}
 	return b.out, nil
 }

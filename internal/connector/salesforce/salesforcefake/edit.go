@@ -91,7 +91,7 @@ func (f *org) Restore(object, id string) (*fakekit.Record, error) {
 	if bad := f.check(o, r, byUser); bad != nil {
 		return nil, bad
 	}
-	r.Modified = f.stamp(byUser, old)
+	r.Modified, r.Extra = f.stamp(byUser, old), byUser.who()
 	f.store(t, r)
 	f.notify(o, r)
 	return r, nil
@@ -122,7 +122,7 @@ func (f *org) Merge(object, id, into string) (*fakekit.Record, error) {
 			r.Set(name, v)
 		}
 	}
-	r.Modified = f.stamp(byUser, winner)
+	r.Modified, r.Extra = f.stamp(byUser, winner), byUser.who()
 	f.store(t, r)
 	f.notify(o, r)
 	return r, nil

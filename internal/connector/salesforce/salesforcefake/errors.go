@@ -82,6 +82,7 @@ func (r *refusal) duplicates() any {
 // write sends the answer to a call, with the header that tells the quota.
 func (f *org) write(w http.ResponseWriter, status int, v any) {
 	f.limitInfo(w)
+	w.Header().Set("Date", f.core.Now().Format(http.TimeFormat)) // by the org's own clock
 	if status == http.StatusNoContent {
 		w.WriteHeader(status)
 		return

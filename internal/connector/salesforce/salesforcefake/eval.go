@@ -16,6 +16,11 @@ func get(o *object, r *fakekit.Record, c *column) string {
 		return r.ID
 	case "IsDeleted":
 		return strconv.FormatBool(r.Deleted)
+	case "LastModifiedById":
+		if by, ok := r.Extra.(string); ok {
+			return by
+		}
+		return colleagueID
 	case "MasterRecordId":
 		return r.MergedInto
 	case "CreatedDate":

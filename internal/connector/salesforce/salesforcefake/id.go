@@ -5,7 +5,9 @@ import "strings"
 // orgID and the users' IDs never change.
 var (
 	orgID  = full("00DLk0000000001")
-	userID = full("005Lk0000000001")
+	userID = full("005Lk0000000001") // whom the API's sessions stand for
+	// colleagueID is who edits by the knobs: another person than the API's user.
+	colleagueID = full("005Lk0000000002")
 )
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -30,6 +30,14 @@ type change struct {
 	allowSave bool // Sforce-Duplicate-Rule-Header: guide/headers-duplicaterules
 }
 
+// who is the user that a change is made as.
+func (ch change) who() string {
+	if ch.user {
+		return colleagueID
+	}
+	return userID
+}
+
 // stamp is the time of a change, in whole seconds as Salesforce keeps it.
 func (f *org) stamp(ch change, old *fakekit.Record) time.Time {
 	at := f.core.Now()
@@ -60,7 +68,7 @@ func (f *org) create(o *object, in values, ch change) (*fakekit.Record, *refusal
 	}
 	r.ID = t.nextID()
 	r.Created = f.stamp(ch, nil)
-	r.Modified = r.Created
+	r.Modified, r.Extra = r.Created, ch.who()
 	f.store(t, r)
 	f.notify(o, r)
 	return r, nil
@@ -83,7 +91,7 @@ func (f *org) update(o *object, id string, in values, ch change) (*fakekit.Recor
 	if bad := f.check(o, r, ch); bad != nil {
 		return nil, bad
 	}
-	r.Modified = f.stamp(ch, old)
+	r.Modified, r.Extra = f.stamp(ch, old), ch.who()
 	f.store(t, r)
 	f.notify(o, r)
 	return r, nil

@@ -85,6 +85,9 @@ func standard(merges bool, own ...column) []column {
 	owner.defaulted = true
 	cols = append(cols, own...)
 	cols = append(cols, owner)
+	modifier := fixed(reference("LastModifiedById", "Last Modified By ID", "User"))
+	modifier.defaulted = true
+	cols = append(cols, modifier)
 	for _, n := range []string{"CreatedDate", "LastModifiedDate", "SystemModstamp"} {
 		c := fixed(typed(n, n, "datetime"))
 		c.defaulted = true

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// attribute tells, of apps that do not answer a write with what they stored,
+// whether a record is as our last write left it. What it then holds besides
+// what was sent is the app's doing, not a person's edit: the record was not
+// modified later, by the app's own clock, nor by somebody else in that moment.
+func (s *session) attribute(ctx context.Context, us []*unit) {
+	if !s.on(guardStoredValues) {
+		return
+	}
+	for _, u := range us {
+		if u.decided || !u.link.paired() {
+			continue
+		}
+		for _, side := range crm.Sides {
+			w, ok := u.link.lastWrite(side)
+			r := u.rec.Get(side)
+			if !ok || r == nil || r.ModifiedAt.IsZero() || r.ModifiedAt.After(w.at) || u.link.Settings != s.set.Digest() || s.set.Agrees(side, r, u.link.Base) {
+				continue
+			}
+			if self := s.self(ctx, side); r.ModifiedBy != "" && self != "" && self != r.ModifiedBy {
+				continue
+			}
+			s.Mark("left_by_our_write")
+			u.byApp.Set(side, w.fields)
+		}
+	}
+}
+
+// self returns our own user in a side's app, "" where that is not known. It is
+// asked once a process, and only when something hangs on it.
+func (s *session) self(ctx context.Context, side crm.Side) string {
+	acc := s.conn.Account(side)
+	s.mu.Lock()
+	who, known := s.selves[acc]
+	s.mu.Unlock()
+	if known {
+		return who
+	}
+	asker, ok := s.end(side).Connector.(connector.Selfer)
+	if ok {
+		cctx, done, err := s.ask(ctx, side, askOne)
+		if err != nil {
+			return ""
+		}
+		defer done()
+		if who, err = asker.Self(cctx); err != nil {
+			s.Log.Debug("own user not known", "account", acc, "error", err)
+			return ""
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.selves == nil || len(s.selves) >= maxDecoded {
+		s.selves = map[crm.AccountID]string{}
+	}
+	s.selves[acc] = who
+	return who
+}
+
+// lastWrite is our last write to a side, as a link remembers it until the next.
+type lastWrite struct {
+	at     time.Time // by the app's own clock, when it had made it
+	fields uint64    // the mappings written, by place
+}
+
+func (w lastWrite) String() string {
+	return strconv.FormatInt(w.at.UnixMilli(), 36) + "." + strconv.FormatUint(w.fields, 36)
+}
+
+// lastWrite returns our last write to a side whose app did not answer with what
+// it stored; ok is false where there is nothing to compare.
+func (l *link) lastWrite(s crm.Side) (w lastWrite, ok bool) {
+	text := l.WroteL
+	if s == crm.Right {
+		text = l.WroteR
+	}
+	ms, fields, ok := strings.Cut(text, ".")
+	if !ok {
+		return w, false
+	}
+	at, err := strconv.ParseInt(ms, 36, 64)
+	if err != nil {
+		return w, false
+	}
+	w.at = time.UnixMilli(at)
+	w.fields, err = strconv.ParseUint(fields, 36, 64)
+	return w, err == nil
+}
+
+// wrote is what to remember of our last write to a side.
+func (s *session) wrote(u *unit, side crm.Side, before string) string {
+	switch w := u.written.Get(side); {
+	case w == nil || u.plan.Write(side) == nil:
+		return before
+	case w.Record != nil || w.At.IsZero():
+		return ""
+	default:
+		return lastWrite{w.At, s.set.Places(u.plan.Write(side).Intended)}.String()
+	}
+}
