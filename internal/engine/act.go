@@ -163,6 +163,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 			break
 		}
 		s.Mark("row_conflict")
+		s.inTheWay(side, u, w)
 		u.deferFor(max(ladder(u.hint.Tries), fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
 	case fault.Throttled, fault.Unavailable:
 		s.Mark("row_put_off")
@@ -172,6 +173,21 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		u.wait = 0
 		u.fail(side, w.Err)
 	}
+}
+
+// inTheWay remembers the record for which an app refused to create another one:
+// it is looked at as a twin next, under the usual rules. Where the app names a
+// field that is none of the ladder's, the value is taken, not the identity.
+func (s *session) inTheWay(side crm.Side, u *unit, w *connector.Written) {
+	plan := u.plan.Write(side)
+	if plan == nil || !plan.Create || w.Existing == "" || fault.CodeOf(w.Err) != "already_exists" {
+		return
+	}
+	if f, ok := asFault(w.Err); ok && f.Field != "" && !s.set.Identifies(side, f.Field) {
+		return
+	}
+	s.Mark("holder_named")
+	u.hint.Holder = w.Existing
 }
 
 // abandon marks what the lot did not write any more.

@@ -24,7 +24,7 @@ const maxTries = 8
 // plan is the second step: decide for every unit what is to be done. Nothing
 // is asked or written here.
 func (s *session) plan(us []*unit) {
-	b := batch{session: s, units: map[unitKey]bool{}, creates: map[string]*unit{}, pairs: map[unitKey]*unit{}, births: map[unitKey]*unit{}}
+	b := batch{session: s, units: map[unitKey]bool{}, creates: map[string][]*unit{}, pairs: map[unitKey]*unit{}, births: map[unitKey]*unit{}}
 	for _, u := range us {
 		b.units[unitKey{u.side, u.id}] = true
 	}
@@ -42,10 +42,10 @@ func (s *session) plan(us []*unit) {
 // batch is what the units of one piece of work must know of each other.
 type batch struct {
 	*session
-	units   map[unitKey]bool  // all of this piece of work
-	creates map[string]*unit  // by identity claimed
-	pairs   map[unitKey]*unit // records that are being paired
-	births  map[unitKey]*unit // records whose twin is being created
+	units   map[unitKey]bool   // all of this piece of work
+	creates map[string][]*unit // by identity claimed
+	pairs   map[unitKey]*unit  // records that are being paired
+	births  map[unitKey]*unit  // records whose twin is being created
 }
 
 func (b *batch) decide(u *unit) {
@@ -241,10 +241,8 @@ func (u *unit) takes(twin *unit) {
 
 // callOff lets u do the work of another unit that was to be created.
 func (b *batch) callOff(born, u *unit) {
-	for k, x := range b.creates {
-		if x == born {
-			delete(b.creates, k)
-		}
+	for k, list := range b.creates {
+		b.creates[k] = slices.DeleteFunc(list, func(x *unit) bool { return x == born })
 	}
 	delete(b.births, unitKey{born.side, born.id})
 	born.claims, born.quiet = nil, true
@@ -273,7 +271,7 @@ func (b *batch) decideCreate(u *unit) {
 		return
 	}
 	for _, k := range u.keys {
-		if first := b.creates[string(u.side)+k.Canonical]; first != nil && b.on(guardOwnDuplicates) && b.set.Double(u.side, u.own(), first.own()) {
+		if first := b.creating(k, u); first != nil && b.on(guardOwnDuplicates) {
 			b.Mark("own_duplicate_in_batch")
 			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
 			u.others = []crm.RecordID{first.id}
@@ -282,7 +280,7 @@ func (b *batch) decideCreate(u *unit) {
 			first.claims = nil
 			return
 		}
-		if first := b.creates[string(u.side.Other())+k.Canonical]; first != nil {
+		if len(b.creates[string(u.side.Other())+k.Canonical]) > 0 {
 			// The same person is being created from the other side: wait and find each other.
 			b.Mark("both_sides_create")
 			u.deferFor(time.Second, "twin_in_flight")
@@ -290,12 +288,25 @@ func (b *batch) decideCreate(u *unit) {
 		}
 	}
 	for _, k := range u.keys {
-		b.creates[string(u.side)+k.Canonical] = u
+		at := string(u.side) + k.Canonical
+		b.creates[at] = append(b.creates[at], u)
 		u.claims = append(u.claims, k.Canonical)
 	}
 	slices.Sort(u.claims)
 	u.claims = slices.Compact(u.claims)
 	b.births[unitKey{u.side, u.id}] = u
+}
+
+// creating returns a unit of this piece of work whose twin is about to be created
+// and which is a duplicate of u by the key.
+func (b *batch) creating(k reconcile.Key, u *unit) *unit {
+	for _, x := range b.creates[string(u.side)+k.Canonical] {
+		if b.set.Double(u.side, u.own(), x.own()) {
+			return x
+		}
+		b.Mark("told_apart")
+	}
+	return nil
 }
 
 // decideLink pairs two records because a person says so.

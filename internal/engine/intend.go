@@ -223,6 +223,52 @@ type claimed struct {
 	Source crm.RecordID  `json:"source"`
 	At     time.Time     `json:"at"`
 	Lag    time.Duration `json:"lag,omitempty"` // until the created record can be found by its identity
+	Keys   []rankedKey   `json:"keys,omitempty"`
+}
+
+// rankedKey is the fingerprint of an identity key with the place of its step in
+// the ladder: by it, another record with a later key in common is told apart.
+type rankedKey struct {
+	Rank   int    `json:"r,omitempty"`
+	Digest string `json:"d"`
+}
+
+func rankedKeys(keys []reconcile.Key) []rankedKey {
+	if !slices.ContainsFunc(keys, func(k reconcile.Key) bool { return k.Rank > 0 }) {
+		return nil // nothing is told by a ladder of one step
+	}
+	out := make([]rankedKey, len(keys))
+	for i, k := range keys {
+		out[i] = rankedKey{k.Rank, crm.ItemDigest(k.Canonical)}
+	}
+	return out
+}
+
+// apart reports whether a step before that of the contested key tells the claim's
+// record from u's: both hold keys of that step, and none in common.
+func (c *claimed) apart(u *unit, contested string) bool {
+	rank := -1
+	for _, k := range u.keys {
+		if k.Canonical == contested && (rank < 0 || k.Rank < rank) {
+			rank = k.Rank
+		}
+	}
+	for before := range max(rank, 0) {
+		theirs, mine, shared := false, false, false
+		for _, k := range rankedKeys(u.keys) {
+			if k.Rank == before {
+				mine = true
+				shared = shared || slices.Contains(c.Keys, k)
+			}
+		}
+		for _, k := range c.Keys {
+			theirs = theirs || k.Rank == before
+		}
+		if theirs && mine {
+			return !shared
+		}
+	}
+	return false
 }
 
 // findLag is how long a record just created from u may stay invisible to every
@@ -261,7 +307,7 @@ func (s *session) claim(ctx context.Context, l *lot) error {
 		for _, c := range u.claims {
 			target := u.side.Other()
 			key := claimKey(s.ws, s.conn.Account(target), s.end(target).object, c)
-			b, err := json.Marshal(claimed{V: 1, Scope: s.name(), Intent: l.id, Side: u.side, Source: u.id, At: s.Now(), Lag: s.findLag(u)})
+			b, err := json.Marshal(claimed{V: 1, Scope: s.name(), Intent: l.id, Side: u.side, Source: u.id, At: s.Now(), Lag: s.findLag(u), Keys: rankedKeys(u.keys)})
 			if err != nil {
 				return err
 			}
@@ -300,6 +346,11 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 	var c claimed
 	if err := json.Unmarshal(item.Data, &c); err != nil {
 		return fault.Wrap("engine: decode claim", fault.Other, err)
+	}
+	if c.Scope == s.name() && c.apart(u, w.Item.Key.Sort) { // of another sync, whose ladder is another one, it says nothing
+		s.Mark("claim_told_apart")
+		u.claims = slices.DeleteFunc(u.claims, func(k string) bool { return k == w.Item.Key.Sort })
+		return nil
 	}
 	mine := c.Scope == s.name() && c.Side == u.side && c.Source == u.id
 	live, err := s.claimLives(ctx, c)

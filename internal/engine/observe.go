@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -96,8 +97,36 @@ func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*
 			case r.Err == nil || fault.Is(r.Err, fault.NotFound):
 				part[i].absent.Set(side, true)
 			default:
-				return atSide(side, "read record", r.Err)
+				s.unread(part[i], side, r.Err)
 			}
+		}
+	}
+	return nil
+}
+
+// unread gives a record that could not be read an outcome of its own: it is put
+// off while that may help, and fails by itself otherwise.
+func (s *session) unread(u *unit, side crm.Side, err error) {
+	s.Mark("row_not_read")
+	u.unread = atSide(side, "read record", err)
+	u.decided = true
+	switch fault.KindOf(err) {
+	case fault.Throttled, fault.Unavailable, fault.Conflict:
+		u.deferFor(max(time.Second, fault.RetryAfter(err)), fault.CodeOf(err))
+	case fault.NotFound, fault.Invalid, fault.Unsupported, fault.Denied, fault.Other:
+		u.decide(crm.Failed, crm.StateFailing, fault.CodeOf(err), safeText(err))
+		u.failure = u.unread
+	}
+}
+
+// readAll is read for whoever can do nothing without every record.
+func (s *session) readAll(ctx context.Context, side crm.Side, us []*unit, id func(*unit) crm.RecordID) error {
+	if err := s.read(ctx, side, us, id); err != nil {
+		return err
+	}
+	for _, u := range us {
+		if u.unread != nil {
+			return u.unread
 		}
 	}
 	return nil
@@ -157,28 +186,15 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 	if err != nil {
 		return err
 	}
-	byID, err := s.readByID(ctx, open)
+	byID, unread, err := s.readByID(ctx, open, found)
 	if err != nil {
 		return err
 	}
 	for _, u := range open {
-		answers := make([][]crm.Record, len(u.lookups))
-		for i, l := range u.lookups {
-			if l.ByID != "" {
-				if r := byID[unitKey{u.side.Other(), l.ByID}]; r != nil {
-					answers[i] = []crm.Record{*r}
-				}
-				continue
-			}
-			answers[i] = found.all(l.Keys)
+		if s.namesUnread(u, unread) {
+			continue
 		}
-		own := found.all(u.keys)
-		u.match = s.set.DecideAmong(u.side, u.own(), answers, own)
-		standing := s.set.Standing(u.side, u.own(), own)
-		if len(standing.Crowded) > 0 {
-			s.Mark("key_not_its_own")
-		}
-		u.twins, u.keys = standing.Twins, standing.Keys
+		s.findTwin(u, found, byID)
 	}
 	if err := s.readBorn(ctx, open); err != nil {
 		return err
@@ -187,6 +203,63 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 		return err
 	}
 	return s.readTwins(ctx, open)
+}
+
+// findTwin decides whose twin a record is by what the apps answered, and by the
+// records that were named to us in another way.
+func (s *session) findTwin(u *unit, found answers, byID map[unitKey]*crm.Record) {
+	other := u.side.Other()
+	named := func(side crm.Side, ids []crm.RecordID) (out []crm.Record) {
+		for _, id := range ids {
+			if r := byID[unitKey{side, id}]; r != nil {
+				out = append(out, *r)
+			}
+		}
+		return out
+	}
+	twins := named(other, u.hint.Twins)
+	holder := crm.RecordID("")
+	if r := byID[unitKey{other, u.hint.Holder}]; r != nil {
+		s.Mark("holder_looked_at")
+		twins, holder = append(twins, *r), r.ID
+	}
+	answers := make([][]crm.Record, len(u.lookups))
+	for i, l := range u.lookups {
+		if l.ByID != "" {
+			answers[i] = named(other, []crm.RecordID{l.ByID})
+			continue
+		}
+		answers[i] = append(found.all(l.Keys), twins...)
+	}
+	own := found.all(u.keys)
+	for _, r := range named(u.side, u.hint.Doubles) {
+		if !slices.ContainsFunc(own, func(o crm.Record) bool { return o.ID == r.ID }) {
+			own = append(own, r)
+		}
+	}
+	u.match = s.set.DecideAmong(u.side, u.own(), answers, own, holder)
+	standing := s.set.Standing(u.side, u.own(), own)
+	if len(standing.Crowded) > 0 {
+		s.Mark("key_not_its_own")
+	}
+	u.twins, u.keys = standing.Twins, standing.Keys
+}
+
+// namesUnread reports whether a record that may be the unit's twin could not be
+// read, so that nothing can be decided about it now.
+func (s *session) namesUnread(u *unit, unread map[unitKey]error) bool {
+	other := u.side.Other()
+	names := append([]crm.RecordID{u.hint.Holder}, u.hint.Twins...)
+	for _, l := range u.lookups {
+		names = append(names, l.ByID)
+	}
+	for _, id := range names {
+		if err := unread[unitKey{other, id}]; err != nil {
+			s.unread(u, other, err)
+			return true
+		}
+	}
+	return false
 }
 
 // readBorn takes the record that a unit was stored as the twin of for the match,
@@ -306,31 +379,53 @@ type formerPair struct {
 	version int64
 }
 
-// readByID reads the twins that records name by ID.
-func (s *session) readByID(ctx context.Context, us []*unit) (map[unitKey]*crm.Record, error) {
-	out := map[unitKey]*crm.Record{}
-	for _, side := range crm.Sides {
-		var ids []crm.RecordID
-		for _, u := range us {
-			for _, l := range u.lookups {
-				if u.side == side.Other() && l.ByID != "" && !slices.Contains(ids, l.ByID) {
-					ids = append(ids, l.ByID)
-				}
+// readByID reads the records that others name by ID: twins, holders of an
+// identity, and what a full listing found, unless a look-up found it too.
+func (s *session) readByID(ctx context.Context, us []*unit, found answers) (out map[unitKey]*crm.Record, unread map[unitKey]error, err error) {
+	var ids [2][]crm.RecordID
+	want := func(side crm.Side, id crm.RecordID) {
+		if id != "" {
+			ids[side.Index()] = append(ids[side.Index()], id)
+		}
+	}
+	for _, u := range us {
+		other := u.side.Other()
+		want(other, u.hint.Holder)
+		for _, l := range u.lookups {
+			want(other, l.ByID)
+		}
+		for _, id := range u.hint.Twins {
+			if !slices.ContainsFunc(u.lookups, func(l reconcile.Lookup) bool { return found.holds(l.Keys, id) }) {
+				s.Mark("twin_known_by_listing")
+				want(other, id)
 			}
 		}
-		for part := range slices.Chunk(ids, max(s.end(side).app.Limits.ReadBatch, 1)) {
+		for _, id := range u.hint.Doubles {
+			if !found.holds(u.keys, id) {
+				want(u.side, id)
+			}
+		}
+	}
+	out, unread = map[unitKey]*crm.Record{}, map[unitKey]error{}
+	for _, side := range crm.Sides {
+		list := ids[side.Index()]
+		slices.Sort(list)
+		for part := range slices.Chunk(slices.Compact(list), max(s.end(side).app.Limits.ReadBatch, 1)) {
 			reads, err := s.batchRead(ctx, side, part)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for _, r := range reads {
-				if r.Record != nil && !r.Record.Deleted {
+				switch {
+				case r.Record != nil && !r.Record.Deleted:
 					out[unitKey{side, r.ID}] = r.Record
+				case r.Err != nil && !fault.Is(r.Err, fault.NotFound):
+					unread[unitKey{side, r.ID}] = r.Err
 				}
 			}
 		}
 	}
-	return out, nil
+	return out, unread, nil
 }
 
 // questions are values to look up, by side and field.
@@ -366,6 +461,15 @@ func (a answers) all(keys []reconcile.Key) []crm.Record {
 	return out
 }
 
+// holds reports whether a record was found for any spelling of keys.
+func (a answers) holds(keys []reconcile.Key, id crm.RecordID) bool {
+	return slices.ContainsFunc(keys, func(k reconcile.Key) bool {
+		return slices.ContainsFunc(k.Spellings, func(sp string) bool {
+			return slices.ContainsFunc(a[questionKey{k.Side, k.Field}][sp], func(r crm.Record) bool { return r.ID == id })
+		})
+	})
+}
+
 // answer asks the apps, each value once, in as few calls as they allow.
 func (s *session) answer(ctx context.Context, q questions) (answers, error) {
 	out := answers{}
@@ -395,14 +499,17 @@ func (s *session) answer(ctx context.Context, q questions) (answers, error) {
 	return out, nil
 }
 
-func (s *session) batchFind(ctx context.Context, k questionKey, values []string) ([][]crm.Record, error) {
+func (s *session) batchFind(parent context.Context, k questionKey, values []string) ([][]crm.Record, error) {
 	e := s.end(k.side)
-	ctx, done, err := s.ask(ctx, k.side, askFind)
+	ctx, done, err := s.ask(parent, k.side, askFind)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
 	got, err := e.BatchFind(ctx, e.object, s.set.Field(k.side, k.field), values, e.fields)
+	done()
+	if fault.CodeOf(err) == "too_many_matches" {
+		return s.findApart(parent, k, values)
+	}
 	if err != nil {
 		return nil, atSide(k.side, "find records", err)
 	}
@@ -410,6 +517,23 @@ func (s *session) batchFind(ctx context.Context, k questionKey, values []string)
 		return nil, fault.New("engine: find records", fault.Unavailable, "malformed_answer", "the app answered for other values than were asked")
 	}
 	return got, nil
+}
+
+// findApart narrows down which value more records hold than an app lists, so
+// that it never fails its batch mates. That value is nobody's identity: it is
+// as if nobody had been found by it.
+func (s *session) findApart(ctx context.Context, k questionKey, values []string) ([][]crm.Record, error) {
+	if len(values) == 1 {
+		s.Mark("value_of_too_many")
+		return make([][]crm.Record, 1), nil
+	}
+	half := len(values) / 2
+	first, err := s.batchFind(ctx, k, values[:half])
+	if err != nil {
+		return nil, err
+	}
+	rest, err := s.batchFind(ctx, k, values[half:])
+	return append(first, rest...), err
 }
 
 // readNamedTwin reads the record that a person wants a unit linked to.

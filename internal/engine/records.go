@@ -240,14 +240,14 @@ func (e *Engine) look(ctx context.Context, sc scope, side crm.Side, rec crm.Reco
 
 // readBoth reads the record and, if it has one, its partner.
 func (s *session) readBoth(ctx context.Context, u *unit) error {
-	if err := s.read(ctx, u.side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
+	if err := s.readAll(ctx, u.side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
 		return err
 	}
 	if !u.link.paired() {
 		return nil
 	}
 	other := u.side.Other()
-	return s.read(ctx, other, []*unit{u}, func(u *unit) crm.RecordID { return u.link.id(other) })
+	return s.readAll(ctx, other, []*unit{u}, func(u *unit) crm.RecordID { return u.link.id(other) })
 }
 
 // Explain works out, without writing, what would be done with a record now and why.
@@ -258,6 +258,9 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	}
 	if err := s.observe(ctx, []*unit{u}); err != nil {
 		return Explanation{}, err
+	}
+	if u.unread != nil {
+		return Explanation{}, u.unread
 	}
 	if u.own() == nil && u.link == nil {
 		return Explanation{}, fault.New("engine: explain", fault.NotFound, "record_unknown", "the app has no such record")

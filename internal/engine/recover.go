@@ -149,7 +149,7 @@ func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []inte
 		return err
 	}
 	for _, side := range crm.Sides {
-		if err := s.read(ctx, side, us, func(u *unit) crm.RecordID { return u.hint.on(side) }); err != nil {
+		if err := s.readAll(ctx, side, us, func(u *unit) crm.RecordID { return u.hint.on(side) }); err != nil {
 			return err
 		}
 		if err := s.history(ctx, side, pairs); err != nil {

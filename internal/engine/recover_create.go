@@ -156,7 +156,7 @@ func (s *session) bornOf(ctx context.Context, e *intentEntry) (*crm.Record, erro
 	if err := s.loadLinks(ctx, []*unit{u}); err != nil || u.born == "" {
 		return nil, err
 	}
-	err := s.read(ctx, crm.Left, []*unit{u}, func(u *unit) crm.RecordID { return u.born })
+	err := s.readAll(ctx, crm.Left, []*unit{u}, func(u *unit) crm.RecordID { return u.born })
 	return u.rec.Left, err
 }
 

@@ -44,6 +44,7 @@ type unit struct {
 	waitFor   string                      // why
 	blameless bool                        // waiting does not count as a try
 	failure   error                       // of its work as a whole
+	unread    error                       // why one of its records could not be read
 	failures  crm.PerSide[error]          // of its write on a side, for good
 	refused   crm.PerSide[[]refusedField] // fields that a side's app refused, by themselves
 	narrowed  crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
@@ -166,6 +167,10 @@ func (u *unit) absorb(h hint, j *job) {
 	u.hint.Force = u.hint.Force || h.Force
 	u.hint.Again = u.hint.Again || h.Again
 	u.hint.Tries = max(u.hint.Tries, h.Tries)
+	if h.Holder != "" {
+		u.hint.Holder = h.Holder
+	}
+	u.hint.Twins, u.hint.Doubles = join(u.hint.Twins, h.Twins), join(u.hint.Doubles, h.Doubles)
 	if h.Into != "" {
 		u.hint.Into = h.Into
 	}
@@ -175,6 +180,16 @@ func (u *unit) absorb(h hint, j *job) {
 	if h.Expect != "" {
 		u.hint.Expect = h.Expect
 	}
+}
+
+// join returns the IDs of both lists, each once.
+func join(a, b []crm.RecordID) []crm.RecordID {
+	for _, id := range b {
+		if !slices.Contains(a, id) {
+			a = append(slices.Clone(a), id)
+		}
+	}
+	return a
 }
 
 // mergeEnds keeps one unit for the two ends of a link.

@@ -113,9 +113,7 @@ func (s *Settings) toldApart(side crm.Side, k Key, a, b *crm.Record) bool {
 
 // differOn reports whether two records of one side hold a key each, and these differ.
 func (p *identity) differOn(side int, a, b crm.Fields, country string) bool {
-	x, ok := p.key(side, a, country)
-	y, both := p.key(side, b, country)
-	return ok && both && x != y
+	return apart(p.keys(side, a, country), p.keys(side, b, country))
 }
 
 // judged is a record while its candidates are judged, with what is known of its
@@ -125,15 +123,16 @@ type judged struct {
 	side    crm.Side
 	r       *crm.Record
 	holders map[string][]*crm.Record
-	crowded []string // canonical keys that were passed over
+	holder  crm.RecordID // whom the app names as in the way of a second one; "" = nobody
+	crowded []string     // canonical keys that were passed over
 }
 
-// said returns the candidates for which a pair of fields speaks: none if the key
-// is crowded on either side; of several companies on one domain those of the
-// record's name.
-func (j *judged) said(p *identity, found []*crm.Record) []*crm.Record {
-	key, ok := p.key(j.side.Index(), j.r.Fields, j.s.country)
-	if !ok || !p.form.Crowds() {
+func (j *judged) named(c crm.Record) bool { return c.ID == j.holder && j.holder != "" && !c.Deleted }
+
+// said returns the candidates for which a key speaks: none if it is crowded on
+// either side; of several companies on one domain those of the record's name.
+func (j *judged) said(p *identity, key string, found []*crm.Record) []*crm.Record {
+	if !p.form.Crowds() {
 		return found
 	}
 	fellows := j.holders[key]

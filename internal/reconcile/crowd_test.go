@@ -111,7 +111,7 @@ func TestRow96_CompaniesByDomain(t *testing.T) {
 			for i := range answers {
 				answers[i] = c.answer
 			}
-			m := s.DecideAmong(crm.Left, &r, answers, c.own)
+			m := s.DecideAmong(crm.Left, &r, answers, c.own, "")
 			id := crm.RecordID("")
 			if m.Record != nil {
 				id = m.Record.ID

@@ -26,29 +26,10 @@ type step struct {
 
 // identity is a left and a right field that hold the same key.
 type identity struct {
-	names  [2]string // by side
+	names  [2]string   // by side
+	also   [2][]string // by side: fields with further values
 	form   mapping.Form
 	prefix string // of Key.Canonical
-}
-
-// key returns the identity key of a record by this pair of fields.
-func (p *identity) key(side int, f crm.Fields, country string) (string, bool) {
-	key, ok := p.form.Key(f[p.names[side]], country)
-	return p.prefix + key, ok
-}
-
-// agree reports whether two records hold the same key; a blank agrees with nothing.
-func (p *identity) agree(side int, a, b crm.Fields, country string) bool {
-	x, ok := p.key(side, a, country)
-	y, both := p.key(1-side, b, country)
-	return ok && both && x == y
-}
-
-// differ reports whether both records hold a key and the keys differ.
-func (p *identity) differ(side int, a, b crm.Fields, country string) bool {
-	x, ok := p.key(side, a, country)
-	y, both := p.key(1-side, b, country)
-	return ok && both && x != y
 }
 
 // compileSteps checks the match steps of both ways. Steps that serve both are
@@ -79,7 +60,7 @@ func (s *Settings) compileSteps(k *check) {
 			continue
 		}
 		for _, p := range st.pairs {
-			if !slices.Contains(s.keys, p) {
+			if !slices.ContainsFunc(s.keys, p.equal) {
 				s.keys, s.rungs = append(s.keys, p), append(s.rungs, st.index)
 			}
 		}
@@ -173,7 +154,7 @@ func (s *Settings) compilePairs(k *check, at string, pairs [][2]string) []identi
 // all their fields; other keys carry the name of the left field, so that a name
 // is never taken for a city.
 func (s *Settings) identity(left, right string) identity {
-	p := identity{names: [2]string{left, right}}
+	p := identity{names: [2]string{left, right}, also: [2][]string{s.further(0, left), s.further(1, right)}}
 	types := [2]crm.FieldType{s.schema[0][left].Type, s.schema[1][right].Type}
 	typ := types[0]
 	if typ == "" || typ == crm.TypeText && types[1] != "" {
@@ -248,34 +229,12 @@ func (st *step) fields(side int) []string {
 		names = append(names, st.idField)
 	}
 	for _, p := range st.pairs {
-		names = append(names, p.names[side])
+		names = append(append(names, p.names[side]), p.also[side]...)
 	}
 	for _, p := range st.verify {
-		names = append(names, p.names[side])
+		names = append(append(names, p.names[side]), p.also[side]...)
 	}
 	return names
-}
-
-// IdentityKeys returns the record's identity keys on its own side: those of
-// every any_key step, of either way. Two records of one side that share a
-// Canonical are duplicates; two of different sides are the same person, so the
-// text serves as a claim too.
-func (s *Settings) IdentityKeys(side crm.Side, r *crm.Record) []Key {
-	if r == nil {
-		return nil
-	}
-	var keys []Key
-	for i := range s.keys {
-		p := &s.keys[i]
-		canonical, ok := p.key(side.Index(), r.Fields, s.country)
-		field := p.names[side.Index()]
-		known := func(k Key) bool { return k.Canonical == canonical && k.Field == field }
-		if !ok || slices.ContainsFunc(keys, known) {
-			continue
-		}
-		keys = append(keys, Key{Side: side, Field: field, Canonical: canonical, Spellings: p.spellings(canonical, r.Fields[field])})
-	}
-	return keys
 }
 
 // HasIdentity reports whether the record can be told from others at all: by a
@@ -295,12 +254,8 @@ func (s *Settings) HasIdentity(side crm.Side, r *crm.Record) bool {
 }
 
 // spellings are the texts under which an app may have stored the key.
-func (p *identity) spellings(canonical string, raw crm.Value) []string {
-	typed := []string{raw.Text()}
-	if raw.Kind() == crm.List {
-		typed = append(mapping.Items(raw), typed...)
-	}
-	return p.form.Spellings(strings.TrimPrefix(canonical, p.prefix), typed...)
+func (p *identity) spellings(canonical, typed string) []string {
+	return p.form.Spellings(strings.TrimPrefix(canonical, p.prefix), typed)
 }
 
 // unique drops blanks and repetitions and keeps the order.

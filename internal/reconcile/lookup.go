@@ -57,18 +57,16 @@ func (s *Settings) question(st *step, side crm.Side, r *crm.Record) (Lookup, boo
 		return s.askByID(q, st, side, r)
 	case crm.MatchByAnyKey:
 		for i := range st.pairs {
-			if k, ok := s.ask(&st.pairs[i], side, r); ok {
-				q.Keys = append(q.Keys, k)
-			}
+			q.Keys = append(q.Keys, s.ask(&st.pairs[i], side, r)...)
 		}
 		return q, len(q.Keys) > 0 && s.canVerify(st, side, r)
 	case crm.MatchByAllKeys:
 		for i := range st.pairs {
-			k, ok := s.ask(&st.pairs[i], side, r)
-			if !ok {
+			keys := s.ask(&st.pairs[i], side, r)
+			if len(keys) == 0 {
 				return q, false
 			}
-			q.Keys = append(q.Keys, k)
+			q.Keys = append(q.Keys, keys...)
 		}
 		return q, s.canVerify(st, side, r)
 	}
@@ -79,17 +77,15 @@ func (s *Settings) question(st *step, side crm.Side, r *crm.Record) (Lookup, boo
 // not, nobody can pass and there is nothing to ask.
 func (s *Settings) canVerify(st *step, side crm.Side, r *crm.Record) bool {
 	return !slices.ContainsFunc(st.verify, func(p identity) bool {
-		_, ok := p.key(side.Index(), r.Fields, s.country)
-		return !ok
+		return len(p.keys(side.Index(), r.Fields, s.country)) == 0
 	})
 }
 
 func (s *Settings) askByID(q Lookup, st *step, side crm.Side, r *crm.Record) (Lookup, bool) {
 	switch {
 	case st.idSide < 0: // two fields that hold one foreign ID
-		k, ok := s.ask(&st.pairs[0], side, r)
-		q.Keys = []Key{k}
-		return q, ok
+		q.Keys = s.ask(&st.pairs[0], side, r)
+		return q, len(q.Keys) > 0
 	case st.idSide == side.Index(): // the other side may hold this record's ID
 		q.Keys = []Key{{Side: side.Other(), Field: st.idField, Canonical: "id:" + string(r.ID), Spellings: []string{string(r.ID)}}}
 		return q, r.ID != ""
@@ -108,17 +104,6 @@ func heldID(r *crm.Record, field string) crm.RecordID {
 	return crm.RecordID(strings.TrimSpace(v.Text()))
 }
 
-func (s *Settings) ask(p *identity, side crm.Side, r *crm.Record) (Key, bool) {
-	canonical, ok := p.key(side.Index(), r.Fields, s.country)
-	if !ok {
-		return Key{}, false
-	}
-	return Key{
-		Side: side.Other(), Field: p.names[side.Other().Index()], Canonical: canonical,
-		Spellings: p.spellings(canonical, r.Fields[p.names[side.Index()]]),
-	}, true
-}
-
 // Decide judges what the app answered to the Lookups of the same record, in
 // the same order; missing answers count as empty ones. Apps compare loosely,
 // so every candidate is compared again by its identity keys. The first step
@@ -126,19 +111,21 @@ func (s *Settings) ask(p *identity, side crm.Side, r *crm.Record) (Key, bool) {
 // and one person is never taken for two by a later step (feature rows 95, 98,
 // 101 to 108, 111).
 func (s *Settings) Decide(side crm.Side, r *crm.Record, answers [][]crm.Record) Match {
-	return s.DecideAmong(side, r, answers, nil)
+	return s.DecideAmong(side, r, answers, nil, "")
 }
 
 // DecideAmong is Decide with the records of the record's own side that share a
 // key with it: a phone, domain or name that more than two records of one side
 // hold is passed over, and companies on one domain are told apart by name. A
-// record all of whose keys were passed over has none (MatchCrowded).
-func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Record, own []crm.Record) Match {
+// record all of whose keys were passed over has none (MatchCrowded). Holder is
+// the record, among the answers, that the app itself named as the one in the way
+// of a second one; its word stands for the comparison of an any_key step.
+func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Record, own []crm.Record, holder crm.RecordID) Match {
 	m := Match{Kind: MatchNone}
 	if r == nil {
 		return m
 	}
-	j := &judged{s: s, side: side, r: r, holders: s.fellows(side, r, own)}
+	j := &judged{s: s, side: side, r: r, holders: s.fellows(side, r, own), holder: holder}
 	steps := s.steps[side.Other().Index()]
 	asked, usable := 0, false
 	for i := range steps {
@@ -178,6 +165,12 @@ func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Rec
 // judge lets one step decide; it leaves MatchNone when the next one may try.
 func (j *judged) judge(m *Match, tried *TriedStep, st *step, q *Lookup, answer []crm.Record) {
 	hits, crowded := j.candidates(st, q, live(answer))
+	if i := slices.IndexFunc(answer, j.named); i >= 0 && st.spec.By == crm.MatchByAnyKey && !slices.Contains(ids(hits), j.holder) {
+		if st.spec.OnDisagreement != "error" {
+			hits, crowded = nil, false
+		}
+		hits = append(hits, &answer[i])
+	}
 	tried.Candidates = len(hits)
 	verified := slices.DeleteFunc(slices.Clone(hits), func(c *crm.Record) bool {
 		return slices.ContainsFunc(st.verify, func(p identity) bool { return !p.agree(j.side.Index(), j.r.Fields, c.Fields, j.s.country) })
@@ -217,8 +210,9 @@ func (st *step) mustExist(side crm.Side) bool {
 func (j *judged) contradicted(st *step, c *crm.Record) bool {
 	return st.spec.By == crm.MatchByAnyKey && st.spec.OnDisagreement == "error" &&
 		slices.ContainsFunc(st.pairs, func(p identity) bool {
-			key, _ := p.key(j.side.Index(), j.r.Fields, j.s.country)
-			passed := p.form.Crowds() && len(j.holders[key]) >= crowd
+			passed := p.form.Crowds() && slices.ContainsFunc(p.keys(j.side.Index(), j.r.Fields, j.s.country), func(key string) bool {
+				return len(j.holders[key]) >= crowd
+			})
 			return !passed && p.differ(j.side.Index(), j.r.Fields, c.Fields, j.s.country)
 		})
 }
@@ -244,7 +238,7 @@ func (j *judged) candidates(st *step, q *Lookup, answer []*crm.Record) (hits []*
 		hits = by(func(c *crm.Record) bool { return heldID(c, st.idField) == j.r.ID })
 		return hits, len(hits) > 1
 	case st.spec.By == crm.MatchByAnyKey:
-		return j.anyKey(st, agreed)
+		return j.anyKey(st, answer)
 	default:
 		hits = answer
 		for _, p := range st.pairs {
@@ -257,13 +251,18 @@ func (j *judged) candidates(st *step, q *Lookup, answer []*crm.Record) (hits []*
 
 // anyKey unites the candidates of all pairs, or takes the first pair that has
 // any where the order of the keys decides.
-func (j *judged) anyKey(st *step, agreed func(identity) []*crm.Record) (hits []*crm.Record, crowded bool) {
+func (j *judged) anyKey(st *step, answer []*crm.Record) (hits []*crm.Record, crowded bool) {
 	for i := range st.pairs {
-		found := j.said(&st.pairs[i], agreed(st.pairs[i]))
-		crowded = crowded || len(found) > 1
-		for _, c := range found {
-			if !slices.Contains(hits, c) {
-				hits = append(hits, c)
+		p := &st.pairs[i]
+		for _, key := range p.keys(j.side.Index(), j.r.Fields, j.s.country) {
+			found := j.said(p, key, slices.DeleteFunc(slices.Clone(answer), func(c *crm.Record) bool {
+				return !slices.Contains(p.keys(1-j.side.Index(), c.Fields, j.s.country), key)
+			}))
+			crowded = crowded || len(found) > 1
+			for _, c := range found {
+				if !slices.Contains(hits, c) {
+					hits = append(hits, c)
+				}
 			}
 		}
 		if len(hits) > 0 && st.spec.OnDisagreement != "error" {

@@ -4,12 +4,13 @@ import "github.com/lockstep-crm/lockstep/internal/crm"
 
 // Key is one value to look records up by: on side Side, records whose Field
 // has identity Canonical. Spellings are raw texts worth asking the app for,
-// since apps store phones as typed.
+// since apps store phones as typed, in the way that this app compares.
 type Key struct {
 	Side      crm.Side
 	Field     string
 	Canonical string   // mapping.IdentityKey of the value; two records are the same by this key iff equal
 	Spellings []string // at least one
+	Rank      int      `json:",omitempty"` // of IdentityKeys: the place of its step in the ladder
 }
 
 // Lookup is one match step turned into questions.

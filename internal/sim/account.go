@@ -127,6 +127,10 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 			c.w.blipped[ref{c.side, ids[i]}] = true
 			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.NotFound, "", "for a moment it is not there")}
 		}
+		if err == nil && len(out) > 0 && c.w.strike("row_unreadable") {
+			i := c.w.rng.n(len(out))
+			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.Unavailable, "", "this row cannot be read just now")}
+		}
 		for i := range out {
 			if fault.Is(out[i].Err, fault.NotFound) {
 				c.w.blipped[ref{c.side, ids[i]}] = true // rightly denied once, and once more after it came back, is twice as well

@@ -15,7 +15,7 @@ var faultNames = []string{
 	"send_unavailable", "send_partial", "send_lost_reply", "receive_unavailable", "delivered_twice", "delete_failed",
 	"app_429", "app_quota", "app_5xx", "app_timeout", "app_slow", "app_malformed", "app_lost_reply", "rows_fail", "row_lost_reply",
 	"token_expired", "edit_between", "hook_lost", "hook_twice", "hook_delayed", "schedule_lost", "schedule_twice",
-	"stall", "stall_before_links", "not_found_blip", "edit_after_crash", "stale_read",
+	"stall", "stall_before_links", "not_found_blip", "row_unreadable", "edit_after_crash", "stale_read",
 }
 
 // usual is how often each fault strikes, in thousandths of its chances, where a
@@ -27,7 +27,7 @@ var usual = map[string]int{
 	"app_429": 15, "app_quota": 3, "app_5xx": 20, "app_timeout": 8, "app_slow": 20, "app_malformed": 10, "app_lost_reply": 60,
 	"rows_fail": 120, "row_lost_reply": 200, "token_expired": 15, "edit_between": 60,
 	"hook_lost": 300, "hook_twice": 200, "hook_delayed": 200, "schedule_lost": 100, "schedule_twice": 100,
-	"stall": 1, "stall_before_links": 20, "not_found_blip": 10, "edit_after_crash": 500,
+	"stall": 1, "stall_before_links": 20, "not_found_blip": 10, "row_unreadable": 10, "edit_after_crash": 500,
 	"stale_read": 300,
 }
 

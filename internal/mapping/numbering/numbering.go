@@ -210,3 +210,16 @@ func inASCII(national string) string {
 	zeros := len(national) - len(strings.TrimLeft(national, "0"))
 	return national[:min(zeros, len(national)-1)] + "0"
 }
+
+// Split takes a number in E.164 apart.
+func Split(e164 string) (code, national string, ok bool) {
+	number, plus := strings.CutPrefix(e164, "+")
+	if !plus {
+		return "", "", false
+	}
+	area, national := world().cutCode(number)
+	if area == nil || national == "" || strings.Trim(national, "0123456789") != "" {
+		return "", "", false
+	}
+	return area.code, national, true
+}
