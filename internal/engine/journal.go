@@ -81,7 +81,7 @@ func (s *session) diffs(u *unit) []Diff {
 				d.Before = r.Fields[n]
 			}
 			if fp := rules[side][n]; fp != nil {
-				d.Mapping, d.Rule = fp.Mapping, string(fp.Rule)
+				d.Mapping, d.Rule, d.Code = fp.Mapping, string(fp.Rule), fp.Code
 			}
 			out = append(out, d)
 		}

@@ -62,6 +62,7 @@ type Diff struct {
 	Before  crm.Value     `json:"before"` // raw values
 	After   crm.Value     `json:"after"`
 	Rule    string        `json:"rule"`
+	Code    string        `json:"code,omitempty"` // a remark: invalid_phone
 }
 
 // Entry is what became of one record, as the log keeps it.

@@ -253,6 +253,17 @@ func (c *Compiled) InvalidPhone(v crm.Value) bool {
 	return !valid
 }
 
+// PhoneRemark says of a side's field that it holds no valid number; it does not
+// quote the value.
+func (c *Compiled) PhoneRemark(side crm.Side) string {
+	where := ""
+	if c.country != "" {
+		where = " in " + c.country
+	}
+	return string(side) + " field " + c.end(side).names[0] + ": this is no valid phone number" + where +
+		": it stays the text that it is, is compared by its digits and replaces no number; correct it, with country code"
+}
+
 // MayReplace reports whether a canonical value may take another's place where
 // both ways are open: what is no valid phone number never replaces one.
 func (c *Compiled) MayReplace(v, held crm.Value) bool {

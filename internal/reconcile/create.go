@@ -115,6 +115,7 @@ func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
 		out.Right = v
 	}
 	out.Rule, out.Winner, out.After = RuleFillBlank, crm.Sides[source], v
+	one.flag(out)
 	if v.Blank() {
 		if v = one.fallback[target]; v.Blank() {
 			out.Rule, out.Winner = RuleAgreed, ""

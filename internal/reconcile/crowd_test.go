@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // companies matches by domain, then by name unless the domains differ.
@@ -124,6 +125,32 @@ func TestRow96_CompaniesByDomain(t *testing.T) {
 				t.Errorf("twins (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestRow130_TextInAPhoneFieldIsFlagged: text that is no number travels as it
+// stands, says so, and is no change against another way to write it.
+func TestRow130_TextInAPhoneFieldIsFlagged(t *testing.T) {
+	t.Parallel()
+	s := compile(baseSync(twelve()[:2]...))
+	left := rec("L1", "email", "a@example.com", "phone", "call Ann: 415-555-0132")
+	for name, right := range map[string]*crm.Record{"a new record": nil, "a blank": {ID: "R1", Fields: crm.Fields{"Email": crm.TextValue("a@example.com")}}} {
+		p := s.Plan(Pair{Left: &left, Right: right, Linked: right != nil})
+		w := p.Write(crm.Right)
+		if w == nil || w.Fields["Phone"].Text() != "call Ann: 415-555-0132" {
+			t.Fatalf("%s: %+v is written", name, w)
+		}
+		flagged := false
+		for _, f := range p.Fields {
+			flagged = flagged || f.Code == mapping.CodeInvalidPhone && f.Detail != "" && f.Rule == RuleFillBlank
+		}
+		if !flagged {
+			t.Errorf("%s: nothing says that it is no number: %+v", name, p.Fields)
+		}
+	}
+	right := rec("R1", "Email", "a@example.com", "Phone", "Ann (415) 555 0132")
+	if p := s.Plan(Pair{Left: &left, Right: &right, Linked: true}); !p.Empty() {
+		t.Errorf("the same digits are written: %+v %+v", p.Left, p.Right)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
@@ -216,6 +217,7 @@ func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
 	if c.winner >= 0 {
 		out.Winner = crm.Sides[c.winner]
 	}
+	c.flag(out)
 	for side := range raw {
 		if len(raw[side]) == 0 {
 			continue
@@ -232,6 +234,17 @@ func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
 	m.hidden = m.hidden || c.filtered
 	if !c.keep {
 		m.settle(c.id, c.remember)
+	}
+}
+
+// flag says of a decided field that a side holds what is no valid phone number.
+func (one *spec) flag(out *FieldPlan) {
+	for side, v := range [2]crm.Value{out.Left, out.Right} {
+		if one.m.InvalidPhone(v) {
+			out.Code = mapping.CodeInvalidPhone
+			out.Detail = one.m.PhoneRemark(crm.Sides[side])
+			return
+		}
 	}
 }
 
