@@ -206,6 +206,7 @@ var accountCodes = []codeRow{
 	{"credentials_unreadable", "the stored credentials cannot be opened", EffectConnection, "check the root key; else enter the credentials again"},
 	{"invalid_client", "the app refuses our OAuth client", EffectConnection, "check client ID, secret and redirect address at PUT /v1/apps/{app}/client"},
 	{"reauthorization_required", "the app no longer accepts the credentials", EffectConnection, "authorise the account again; what waits goes on by itself"},
+	{"listing_refused", "an app refuses to list the object's records, whatever is asked again; the detail says why", EffectWaits, "mend what the detail names: map fewer fields, choose another object, or ask the app; it is tried each minute and goes on by itself"},
 	{"missing_permission", "the credentials lack a right in the app", EffectConnection, "give the app's user or token the right named in the detail"},
 	{"rate_limited", "the app's limit of calls is reached", EffectWaits, "nothing; other users of the same limit may be slowed down"},
 	{"quota_exhausted", "the app's quota of calls for the day is used up", EffectWaits, "nothing, or buy more calls from the app"},

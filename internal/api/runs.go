@@ -44,6 +44,7 @@ func (s *server) listRuns(ctx context.Context, in *struct {
 	}
 	for i := range runs {
 		remedies(runs[i].Waiting)
+		runs[i].Remedy = meanings[runs[i].Code].Remedy
 	}
 	return listed(filter(runs, func(r engine.Run) bool { return mine(r.Connection) }), next), nil
 }
@@ -84,6 +85,7 @@ func (s *server) run(ctx context.Context, id crm.RunID, may func(access.Principa
 		return r, err
 	}
 	remedies(r.Waiting)
+	r.Remedy = meanings[r.Code].Remedy
 	return r, s.mayUse(ctx, r.Connection, may)
 }
 

@@ -135,8 +135,11 @@ func (s *session) advance(ctx context.Context, r *storedRun) error {
 			return nil
 		}
 		moved, err := s.step(ctx, r)
-		if err != nil || !moved {
-			return err
+		if err != nil {
+			return s.refused(ctx, r, err)
+		}
+		if !moved {
+			return nil
 		}
 	}
 	return nil

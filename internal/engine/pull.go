@@ -50,7 +50,7 @@ func (s *session) pull(ctx context.Context, st *scanState) error {
 	for r.Phase == phaseLeft || r.Phase == phaseRight {
 		page, side, err := s.listPage(ctx, r, st)
 		if err != nil {
-			return err
+			return s.refused(ctx, r, err)
 		}
 		if !stored && (len(page.Records) > 0 || page.Next != "" || s.sweepDue(st)) {
 			if err := s.touchAgenda(ctx, s.scope); err != nil {

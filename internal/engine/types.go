@@ -51,6 +51,7 @@ type Run struct {
 	Plan       crm.PlanID            `json:"plan,omitempty"`
 	Code       string                `json:"code,omitempty"`   // why it failed
 	Detail     string                `json:"detail,omitempty"` // safe to show
+	Remedy     string                `json:"remedy,omitempty" doc:"What a person can do about a run that failed"`
 	Waiting    []Waiting             `json:"waiting,omitempty" doc:"What an open run waits for, with since and until"`
 }
 
