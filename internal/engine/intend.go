@@ -24,6 +24,10 @@ const intentFormat = 1
 // below the kilobyte that one write unit pays for.
 const maxInLease = 600
 
+// maxIntent is the length above which an intent is stored in parts: well below
+// what an item of the store may hold.
+const maxIntent = 300 << 10
+
 // intent is the write-ahead item of a lot: what is about to be written to the
 // apps, so that whoever comes after a crash can tell what landed.
 type intent struct {
@@ -210,8 +214,58 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 	if err := s.hold(ctx, nil); err != nil {
 		return err
 	}
-	l.stored, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.scope.intent(in.ID), Data: b}, If: store.IfAbsent})
-	return err
+	return s.storeIntent(ctx, l, b)
+}
+
+// storeIntent stores the lot's intent, whose bytes are given, in as many items
+// as it needs.
+func (s *session) storeIntent(ctx context.Context, l *lot, whole []byte) error {
+	items := [][]byte{whole}
+	if len(whole) > maxIntent {
+		s.Mark("intent_in_parts")
+		var err error
+		if items, err = l.intent.parts(); err != nil {
+			return err
+		}
+	}
+	for i, b := range items {
+		version, err := s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.intentPart(l, i), Data: b}, If: store.IfAbsent})
+		if err != nil {
+			return err
+		}
+		l.stored = append(l.stored, version)
+	}
+	return nil
+}
+
+// intentPart is the key of one item of a lot's intent.
+func (s *session) intentPart(l *lot, i int) store.Key {
+	if i == 0 {
+		return s.scope.intent(l.id)
+	}
+	return s.scope.intent(fmt.Sprintf("%s-%d", l.id, i))
+}
+
+// parts encodes an intent in pieces that fit into an item each: many fields of
+// many records do not fit into one. Each is an intent of its own, of the same
+// name, which claims go by.
+func (in *intent) parts() ([][]byte, error) {
+	b, err := in.encode()
+	if err != nil || len(b) <= maxIntent || len(in.Entries) < 2 {
+		return [][]byte{b}, err
+	}
+	half := len(in.Entries) / 2
+	var out [][]byte
+	for _, entries := range [][]intentEntry{in.Entries[:half], in.Entries[half:]} {
+		piece := *in
+		piece.Entries = entries
+		more, err := piece.parts()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	return out, nil
 }
 
 // claimed is what a claim item says: who is about to create the identity, for whom.
@@ -407,12 +461,13 @@ const (
 func (s *session) claimLives(ctx context.Context, c claimed) (claimLife, error) {
 	con, sync, _ := bytes.Cut([]byte(c.Scope), []byte("#"))
 	sc := scope{s.ws, crm.ConnectionID(con), crm.SyncID(sync)}
-	_, err := s.Store.Get(ctx, sc.intent(c.Intent))
-	if err == nil {
-		return claimInFlight, nil
-	}
-	if !fault.Is(err, fault.NotFound) {
+	key := sc.intent(c.Intent)
+	page, err := s.Store.Query(ctx, store.Query{Table: key.Table, Workspace: key.Workspace, Partition: key.Partition, Prefix: key.Sort, Limit: 1})
+	if err != nil {
 		return claimDead, err
+	}
+	if len(page.Items) > 0 { // the intent or a part of it
+		return claimInFlight, nil
 	}
 	u := &unit{side: c.Side, id: c.Source}
 	other := &session{Engine: s.Engine, scope: sc}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -326,7 +327,7 @@ func (b *books) close(ctx context.Context) error {
 	if err := b.write(ctx, ws); err != nil {
 		return fmt.Errorf("close lot: %w", err)
 	}
-	b.lot.stored = 0
+	b.lot.stored = nil
 	if b.lot.inLease {
 		s.lease = nil // given back with the intent
 	}
@@ -362,30 +363,39 @@ func (b *books) write(ctx context.Context, ws []store.Write) error {
 
 // intentWrites clears the intent, or keeps what may still have landed.
 func (b *books) intentWrites() ([]store.Write, error) {
-	if b.lot.stored == 0 && !b.lot.inLease {
+	if len(b.lot.stored) == 0 && !b.lot.inLease {
 		return nil, nil
 	}
-	var data []byte
+	var open [][]byte
 	if len(b.open) > 0 {
 		b.s.Mark("intent_kept_open")
 		rest := *b.lot.intent
 		rest.Entries = b.open
 		var err error
-		if data, err = rest.encode(); err != nil {
+		if open, err = rest.parts(); err != nil {
 			return nil, err
 		}
 	}
 	if b.lot.inLease {
 		free := b.s.freed()
-		free.Intent = data
+		free.Intent = bytes.Join(open, nil) // it is small: one part or none
 		w, err := free.write(b.s.scope)
 		return []store.Write{w}, err
 	}
-	w := store.Write{Item: store.Item{Key: b.s.scope.intent(b.lot.id), Data: data}, If: store.IfVersion(b.lot.stored)}
-	if data == nil {
-		w.Op = store.Delete
+	var ws []store.Write
+	for i := range max(len(open), len(b.lot.stored)) {
+		w := store.Write{Item: store.Item{Key: b.s.intentPart(b.lot, i)}, If: store.IfAbsent}
+		if i < len(b.lot.stored) {
+			w.If = store.IfVersion(b.lot.stored[i])
+		}
+		if i < len(open) {
+			w.Item.Data = open[i]
+		} else {
+			w.Op = store.Delete
+		}
+		ws = append(ws, w)
 	}
-	return []store.Write{w}, nil
+	return ws, nil
 }
 
 // parkWrites stores the hints that were put off.

@@ -81,9 +81,9 @@ type lot struct {
 	jobs       []*job
 	units      []*unit
 	intent     *intent
-	stored     int64 // version of the stored intent; 0 = none
-	inLease    bool  // the intent is stored with the lease instead
-	unfinished bool  // some of it has neither an outcome nor waits in the store
+	stored     []int64 // versions of the stored intent's items
+	inLease    bool    // the intent is stored with the lease instead
+	unfinished bool    // some of it has neither an outcome nor waits in the store
 }
 
 // quiet reports whether nothing in the lot is to be written or remembered.

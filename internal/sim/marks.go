@@ -124,6 +124,7 @@ var marksElsewhere = map[string]string{
 	"kept_apart":          "nobody takes pairs apart by hand; TestUnlinkedPairsStayApart does",
 	"key_not_its_own":     "as crowded_key",
 	"key_conflict":        "one key per person; decision tables of reconcile",
+	"intent_in_parts":     "hundreds of mapped fields of a hundred records; TestS34_WideRecordsOfManyPeople",
 	"lease_lost":          "its holder slept longer than a whole lease under the eyes of another; counted when it happens",
 	"pace_unknown":        "a worker that has met neither app yet; counted when it happens",
 	"lease_forgotten":     "a caller’s own lease, met in tests of the engine",

@@ -175,7 +175,7 @@ func (a *account) BatchFind(ctx context.Context, object string, field crm.Field,
 		}
 		rows, err = a.rows(ctx, request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()})
 	} else {
-		rows, err = a.searchValues(ctx, op, base, field, wanted, asked)
+		rows, err = a.searchRows(ctx, op, object, field, wanted, holding, asked)
 	}
 	if err != nil {
 		return nil, err
@@ -255,6 +255,22 @@ const maxSearchBody = 3000
 // maxMatches is how many records one look-up reads before it gives up: that
 // many people with one value make the field useless as a key.
 const maxMatches = 1000
+
+// searchRows is searchValues for any number of properties.
+func (a *account) searchRows(ctx context.Context, op, object string, field crm.Field, values, holding, asked []string) ([]row, error) {
+	base, err := path(op, objectsPath, object)
+	if err != nil {
+		return nil, err
+	}
+	if !wideFind(asked) {
+		return a.searchValues(ctx, op, base, field, values, asked)
+	}
+	rows, err := a.searchValues(ctx, op, base, field, values, holding)
+	if err != nil {
+		return nil, err
+	}
+	return a.widen(ctx, op, object, rows, asked)
+}
 
 // searchValues finds the records whose property is one of values.
 func (a *account) searchValues(ctx context.Context, op, base string, field crm.Field, values, asked []string) ([]row, error) {

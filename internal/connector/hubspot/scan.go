@@ -75,7 +75,11 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 			return scan.Result{}, err
 		}
 	}
-	body := s.query(at)
+	body := s.query(at, s.fields)
+	wide := size(body) > maxSearchBody
+	if wide {
+		body = s.query(at, nil)
+	}
 	if q.Newest {
 		body.Sorts[0].Direction = "DESCENDING"
 	}
@@ -92,19 +96,23 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 	if res.Records, err = s.records(r, out.Results); err != nil {
 		return scan.Result{}, err
 	}
-	if q.Newest {
-		return res, nil
+	if !q.Newest {
+		if res.Next, err = at.next(r, res.Records, out.Paging.Next.After != ""); err != nil {
+			return scan.Result{}, err
+		}
 	}
-	res.Next, err = at.next(r, res.Records, out.Paging.Next.After != "")
+	if wide {
+		err = s.fill(ctx, res.Records)
+	}
 	return res, err
 }
 
-func (s source) query(at place) searchBody {
+func (s source) query(at place, fields []string) searchBody {
 	modified := modifiedProperty(s.object)
 	body := searchBody{
 		Groups: []groupBody{{Filters: []filterBody{{Property: modified, Operator: "GTE", Value: milliseconds(at.from)}}}},
 		Sorts:  []sortBody{{Property: modified, Direction: "ASCENDING"}},
-		Limit:  pageSize, Properties: append([]string{}, s.fields...),
+		Limit:  pageSize, Properties: append([]string{}, fields...),
 	}
 	if at.tie {
 		filters := []filterBody{{Property: modified, Operator: "EQ", Value: milliseconds(at.from)}}
@@ -182,12 +190,20 @@ func (s source) records(r request, rows []row) ([]crm.Record, error) {
 // All implements scan.Source, by the list, which shows every record at once
 // while the search index lags.
 func (s source) All(ctx context.Context, after string) (scan.Result, error) {
-	out, a, err := s.list(ctx, after, false)
+	bare := s
+	wide := wideURL(s.base, s.fields)
+	if wide {
+		bare.fields = nil
+	}
+	out, a, err := bare.list(ctx, after, false)
 	if err != nil {
 		return scan.Result{}, err
 	}
 	r := request{op: "hubspot: list " + s.object}
 	records, err := s.records(r, out.Results)
+	if err == nil && wide {
+		err = s.fill(ctx, records)
+	}
 	return scan.Result{Records: records, Next: out.Paging.Next.After, Total: -1, Now: a.now}, err
 }
 

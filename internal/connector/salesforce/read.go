@@ -83,20 +83,9 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 	if len(asked) == 0 {
 		return reads, ctx.Err()
 	}
-	r := request{
-		op: op, method: http.MethodPost, path: dataPath + "/composite/sobjects/" + object,
-		body: map[string]any{"ids": asked, "fields": columns(object, fields...)},
-	}
-	a, err := o.client.send(ctx, r)
+	rows, r, err := o.retrieve(ctx, op, object, asked, fields)
 	if err != nil {
 		return nil, err
-	}
-	var rows []row
-	if err := a.decode(r, &rows); err != nil {
-		return nil, err
-	}
-	if len(rows) != len(asked) {
-		return nil, malformed(r, "the answer has another number of records than were asked for")
 	}
 	for i, w := range rows {
 		if w == nil {
@@ -116,6 +105,26 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 	return reads, nil
 }
 
+// retrieve reads one row per ID, nil for one that is not there.
+func (o *org) retrieve(ctx context.Context, op, object string, ids, fields []string) ([]row, request, error) {
+	r := request{
+		op: op, method: http.MethodPost, path: dataPath + "/composite/sobjects/" + object,
+		body: map[string]any{"ids": ids, "fields": columns(object, fields...)},
+	}
+	a, err := o.client.send(ctx, r)
+	if err != nil {
+		return nil, r, err
+	}
+	var rows []row
+	if err := a.decode(r, &rows); err != nil {
+		return nil, r, err
+	}
+	if len(rows) != len(ids) {
+		return nil, r, malformed(r, "the answer has another number of records than were asked for")
+	}
+	return rows, r, nil
+}
+
 func missing(op string) error {
 	return fault.New(op, fault.NotFound, "", "Salesforce has no such record, or does not show it")
 }
@@ -130,7 +139,7 @@ func label(object string) string {
 
 const (
 	maxFindText = 255    // no field that can be filtered is longer
-	maxURL      = 12_000 // of a query, encoded; Salesforce refuses longer ones at about 16,000 with 414 or 431
+	maxURL      = 12_000 // of a query, encoded; with the headers Salesforce takes 16,384 bytes, and refuses more with 414 or 431
 	maxFindMore = 10     // further pages of one find: 20,000 rows
 )
 
@@ -155,11 +164,47 @@ func (o *org) BatchFind(ctx context.Context, object string, field crm.Field, val
 			asked = append(asked, v)
 		}
 	}
-	rows, err := o.find(ctx, op, object, field, asked, columns(object, append(holding, fields...)...))
+	cols := columns(object, append(holding, fields...)...)
+	wide := len(url.QueryEscape(strings.Join(cols, ", "))) > maxURL/2
+	if wide {
+		cols = columns(object, holding...)
+	}
+	rows, err := o.find(ctx, op, object, field, asked, cols)
+	if err == nil && wide {
+		rows, err = o.widen(ctx, op, object, rows, append(holding, fields...))
+	}
 	if err != nil {
 		return nil, err
 	}
 	return share(request{op: op}, rows, field, values, fields)
+}
+
+// widen reads rows that were found anew, with all the fields wanted, which left
+// no room for the values in a URL.
+func (o *org) widen(ctx context.Context, op, object string, rows []row, fields []string) ([]row, error) {
+	var ids []string
+	for _, w := range rows {
+		id, ok := long(w.text(colID))
+		if !ok {
+			return nil, malformed(request{op: op}, "a record has no valid ID")
+		}
+		if !slices.Contains(ids, string(id)) {
+			ids = append(ids, string(id))
+		}
+	}
+	out := rows[:0:0]
+	for part := range slices.Chunk(ids, readBatch) {
+		got, _, err := o.retrieve(ctx, op, object, part, fields)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range got {
+			if w != nil && string(w[colDeleted]) != "true" { // gone since it was found
+				out = append(out, w)
+			}
+		}
+	}
+	return out, nil
 }
 
 // find asks for the values, in more than one request when they do not fit into

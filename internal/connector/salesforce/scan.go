@@ -21,12 +21,13 @@ func (o *org) Changes(ctx context.Context, req connector.ChangesRequest) (connec
 	if err := names("salesforce: list "+label(req.Object), req.Object, req.Fields...); err != nil {
 		return connector.ChangesPage{}, err
 	}
-	src := source{client: o.client, object: req.Object, fields: req.Fields}
+	src := source{org: o, client: o.client, object: req.Object, fields: req.Fields}
 	return scan.Next(ctx, src, req, scan.Options{Overlap: overlap}, o.client.now())
 }
 
 // source lists one object.
 type source struct {
+	org    *org
 	client *client
 	object string
 	fields []string
@@ -97,13 +98,18 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 
 // list reads one page. Next is only a mark that there is more.
 func (s source) list(ctx context.Context, op string, where []string, order string, limited, all bool) (scan.Result, error) {
-	soql := "SELECT " + strings.Join(columns(s.object, s.fields...), ", ") + " FROM " + s.object
+	rest := " FROM " + s.object
 	if len(where) > 0 {
-		soql += " WHERE " + strings.Join(where, " AND ")
+		rest += " WHERE " + strings.Join(where, " AND ")
 	}
-	soql += " ORDER BY " + order
+	rest += " ORDER BY " + order
 	if limited {
-		soql += fmt.Sprintf(" LIMIT %d", pageSize)
+		rest += fmt.Sprintf(" LIMIT %d", pageSize)
+	}
+	soql := "SELECT " + strings.Join(columns(s.object, s.fields...), ", ") + rest
+	wide := len(url.QueryEscape(soql)) > maxURL
+	if wide { // a retrieve takes any number of fields, a URL does not
+		soql = "SELECT " + strings.Join(columns(s.object), ", ") + rest
 	}
 	page, date, err := s.client.query(ctx, op, soql, all, false)
 	if err != nil {
@@ -113,6 +119,14 @@ func (s source) list(ctx context.Context, op string, where []string, order strin
 	res := scan.Result{Total: -1, Now: date}
 	if res.Records, err = records(r, page.Records, s.fields); err != nil {
 		return scan.Result{}, err
+	}
+	if wide {
+		err := scan.Fill(res.Records, readBatch, func(ids []crm.RecordID) ([]connector.Read, error) {
+			return s.org.BatchRead(ctx, s.object, ids, s.fields)
+		})
+		if err != nil {
+			return scan.Result{}, err
+		}
 	}
 	if !limited {
 		res.Total = *page.TotalSize

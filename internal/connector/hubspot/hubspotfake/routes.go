@@ -15,6 +15,11 @@ import (
 // endpoint answers one call: a status and a body, or an error.
 type endpoint func(c *call) (int, any, *apiError)
 
+// maxURL is the longest URL that the web server before the API takes; it answers
+// for itself: github.com/airbytehq/airbyte/issues/33976, and for its length
+// github.com/PostHog/posthog/pull/31617.
+const maxURL = 16_000
+
 // call is a call that was let in.
 type call struct {
 	*http.Request
@@ -90,6 +95,12 @@ func (f *account) Routes() []fakekit.Route {
 // guard lets a call in: token, scope, object type; then it runs the endpoint.
 func (f *account) guard(scope string, search bool, e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if len(r.URL.RequestURI()) > maxURL {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusRequestURITooLong)
+			_, _ = io.WriteString(w, "<html>\r\n<head><title>414 Request-URI Too Large</title></head>\r\n</html>\r\n")
+			return
+		}
 		c := &call{Request: r}
 		c.body, _ = io.ReadAll(r.Body)
 		f.rateHeaders(w, search)

@@ -12,9 +12,20 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 )
 
-// maxURL is the longest request line answered: guide/resources-composite-sobjects-collections-retrieve
-// tells of 414 from about 800 IDs on.
-const maxURL = 16_000
+// maxURL is the longest URI answered, and the most that URI and headers may have
+// together: salesforce_app_limits_cheatsheet/salesforce_app_limits_platform_api.
+const maxURL = 16_384
+
+// headBytes is the size of a request's URI and headers.
+func headBytes(r *http.Request) int {
+	n := len(r.URL.RequestURI())
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + 4 // ": " and the end of the line
+		}
+	}
+	return n
+}
 
 // withToken lets a call with a valid session through.
 func (f *org) withToken(h http.HandlerFunc) http.HandlerFunc {
@@ -53,6 +64,8 @@ func (f *org) data(h http.HandlerFunc, params []string) http.HandlerFunc {
 			f.fail(w, refuse(http.StatusGone, "UNSUPPORTED_API_VERSION", "GONE: The requested version is no longer supported"))
 		case len(r.URL.RequestURI()) > maxURL:
 			f.fail(w, refuse(http.StatusRequestURITooLong, "URI_TOO_LONG", "URI Too Long"))
+		case headBytes(r) > maxURL:
+			f.fail(w, refuse(http.StatusRequestHeaderFieldsTooLarge, "REQUEST_HEADER_FIELDS_TOO_LARGE", "Request Header Fields Too Large"))
 		default:
 			h(w, r)
 		}
