@@ -291,3 +291,23 @@ func TestRevision_ChangesWithTheCanonicalForm(t *testing.T) {
 		t.Errorf("revision %s became %s although the canonical form is the same", base, got)
 	}
 }
+
+// TestRow127_AnAddressWantsAnEmailField: an e-mail field is written from an
+// e-mail field alone, under either transform that could; the problem says so.
+func TestRow127_AnAddressWantsAnEmailField(t *testing.T) {
+	t.Parallel()
+	for _, transform := range []crm.TransformType{"none", "email"} {
+		for _, types := range [][2]crm.FieldType{{crm.TypeText, crm.TypeEmail}, {crm.TypeEmail, crm.TypeText}} {
+			for _, direction := range []crm.Direction{crm.DirectionBoth, crm.DirectionToRight, crm.DirectionToLeft} {
+				m := oneToOne(transform)
+				m.Direction = direction
+				_, problems := mapping.Compile(m, pair(types[0], types[1]))
+				into := types[1] == crm.TypeEmail && direction.Allows(crm.ToRight) || types[0] == crm.TypeEmail && direction.Allows(crm.ToLeft)
+				refused := len(problems) == 1 && problems[0].Code == mapping.CodeIncompatible && strings.Contains(problems[0].Detail, "e-mail field")
+				if refused != into || !into && len(problems) > 0 {
+					t.Errorf("%s, %v, %s: %v", transform, types, direction, problems)
+				}
+			}
+		}
+	}
+}
