@@ -61,13 +61,18 @@ var companyObjects = [2]string{"companies", "Account"}
 
 func (a companyApps) add(side int, fields map[string]string) {
 	a.t.Helper()
+	a.addTo(side, companyObjects[side], fields)
+}
+
+func (a companyApps) addTo(side int, object string, fields map[string]string) {
+	a.t.Helper()
 	for name, v := range fields {
 		if v == "" {
 			delete(fields, name)
 		}
 	}
 	app := apiclient.New(a.fakes[side].url, "")
-	if err := app.Call(a.t.Context(), http.MethodPost, "/_fake/records/"+companyObjects[side], map[string]any{"fields": fields}, nil); err != nil {
+	if err := app.Call(a.t.Context(), http.MethodPost, "/_fake/records/"+object, map[string]any{"fields": fields}, nil); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -75,7 +80,12 @@ func (a companyApps) add(side int, fields map[string]string) {
 // all are the living records of a side, by ID.
 func (a companyApps) all(side int) map[string]map[string]string {
 	a.t.Helper()
-	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, a.fakes[side].url+"/_fake/records/"+companyObjects[side], http.NoBody)
+	return a.allOf(side, companyObjects[side])
+}
+
+func (a companyApps) allOf(side int, object string) map[string]map[string]string {
+	a.t.Helper()
+	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, a.fakes[side].url+"/_fake/records/"+object, http.NoBody)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -130,7 +140,7 @@ func TestRow96_CompaniesAreNotDoubled(t *testing.T) {
 		if len(before[0]) != len(companies) || len(before[1]) != len(companies) {
 			t.Fatalf("%d and %d companies, want %d", len(before[0]), len(before[1]), len(companies))
 		}
-		a.connectCompanies()
+		a.connectPreset("hubspot-salesforce-companies")
 		run := a.run(a.path("/start"))
 		if run.State != engine.RunDone || run.Outcomes[crm.Created] != 0 || run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Conflict]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
@@ -182,8 +192,8 @@ func (a companyApps) settled() [2]map[string]map[string]string {
 	return got
 }
 
-// connectCompanies makes the accounts and the connection of the preset.
-func (a companyApps) connectCompanies() {
+// connectPreset makes the accounts and the connection of a preset.
+func (a companyApps) connectPreset(preset string) {
 	a.t.Helper()
 	ctx := a.t.Context()
 	var accounts [2]crm.AccountID
@@ -198,9 +208,9 @@ func (a companyApps) connectCompanies() {
 		accounts[i] = made.ID
 	}
 	in := map[string]any{
-		"name": "companies", "default_country": "US", "left": map[string]any{"account": accounts[0]}, "right": map[string]any{"account": accounts[1]},
+		"name": preset, "default_country": "US", "left": map[string]any{"account": accounts[0]}, "right": map[string]any{"account": accounts[1]},
 	}
-	if err := a.api.Call(ctx, http.MethodPost, "/v1/connections?preset=hubspot-salesforce-companies", in, &a.conn); err != nil {
+	if err := a.api.Call(ctx, http.MethodPost, "/v1/connections?preset="+preset, in, &a.conn); err != nil {
 		a.t.Fatal(err)
 	}
 	if len(a.conn.Syncs) != 1 {
