@@ -40,6 +40,7 @@ type Field struct {
 	Options     []Option  `json:"options,omitempty"`
 	OpenOptions bool      `json:"open_options,omitempty"` // values outside Options are accepted
 	MaxLength   int       `json:"max_length,omitempty"`   // characters; 0 = unknown
+	NeverBlank  bool      `json:"never_blank,omitempty"`  // the app refuses to empty it, and gives a new record a value of its own
 	External    bool      `json:"external,omitempty"`     // may hold our own key: keyed upsert works on it
 	ReferenceTo string    `json:"reference_to,omitempty"` // object that a reference points to
 	With        []string  `json:"with,omitempty"`         // fields that this one means something only together with

@@ -147,7 +147,7 @@ func (b *batch) unchangedFailure(u *unit) bool {
 func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: b.started}
 	if l.paired() {
-		p.Linked, p.Base = true, l.Base
+		p.Linked, p.ByHand, p.Base = true, l.ByHand, l.Base
 		p.ByApp = u.byApp
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}
@@ -345,7 +345,7 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 	}
 	left, right := *p.Left, *p.Right
 	left.Fields, right.Fields = left.Fields.Clone(), right.Fields.Clone()
-	p.Base, p.Left, p.Right = base, &left, &right
+	p.Base, p.Left, p.Right, p.Decided = base, &left, &right, map[crm.MappingID]bool{}
 	extra := crm.Fields{}
 	for id, r := range u.hint.Resolve {
 		m := b.set.Mapping(id)
@@ -373,6 +373,7 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 			continue
 		}
 		base[id] = crm.Agree(m.Revision(), held)
+		p.Decided[id] = true
 	}
 	u.plan, u.decided = b.set.Plan(*p), true
 	if len(extra) > 0 {

@@ -26,17 +26,18 @@ type link struct {
 	SeenR    string         `json:"sr,omitempty"`
 	WroteL   string         `json:"wl,omitempty"` // our last write to a side whose app did not answer with values: see lastWrite
 	WroteR   string         `json:"wr,omitempty"`
-	Settings string         `json:"cfg,omitempty"` // digest of the settings that decided
-	Others   []crm.RecordID `json:"o,omitempty"`   // candidates of an ambiguous match, members of a duplicate group
-	Claims   []string       `json:"k,omitempty"`   // identities claimed for a record we created
-	Claimed  crm.Side       `json:"ks,omitempty"`  // the side those claims are on
-	Made     time.Time      `json:"m"`             // when the pair, or the record's item, came to be
-	By       crm.RunID      `json:"by,omitempty"`  // the run that made it
-	Since    time.Time      `json:"t"`             // when the state last changed
-	Pages    []string       `json:"p,omitempty"`   // the last log pages that mention it, newest first
-	AliasOf  crm.RecordID   `json:"to,omitempty"`  // an alias: look at this left record (or, for a merged right one, right record)
-	Once     bool           `json:"on,omitempty"`  // it failed for good: tried again when something changes, or daily
-	Merged   bool           `json:"mg,omitempty"`  // the alias is a merge's loser on the same side
+	Settings string         `json:"cfg,omitempty"`  // digest of the settings that decided
+	Others   []crm.RecordID `json:"o,omitempty"`    // candidates of an ambiguous match, members of a duplicate group
+	Claims   []string       `json:"k,omitempty"`    // identities claimed for a record we created
+	Claimed  crm.Side       `json:"ks,omitempty"`   // the side those claims are on
+	Made     time.Time      `json:"m"`              // when the pair, or the record's item, came to be
+	By       crm.RunID      `json:"by,omitempty"`   // the run that made it
+	Since    time.Time      `json:"t"`              // when the state last changed
+	Pages    []string       `json:"p,omitempty"`    // the last log pages that mention it, newest first
+	ByHand   bool           `json:"hand,omitempty"` // a person joined the two
+	AliasOf  crm.RecordID   `json:"to,omitempty"`   // an alias: look at this left record (or, for a merged right one, right record)
+	Once     bool           `json:"on,omitempty"`   // it failed for good: tried again when something changes, or daily
+	Merged   bool           `json:"mg,omitempty"`   // the alias is a merge's loser on the same side
 }
 
 // maxPages bounds link.Pages.
@@ -59,7 +60,7 @@ func (l *link) clone() *link {
 // seen, which costs a read at most.
 func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
-		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
+		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
 		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
 		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same)
 }

@@ -15,7 +15,7 @@ func filledLink() *link {
 	return &link{
 		V: 1, Left: "l", Right: "r", State: crm.StateInSync, Code: "c", Detail: "d", Base: crm.Base{"m": crm.Agreed{Revision: "1", Items: []string{"i"}}},
 		SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", Settings: "s", Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
-		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true,
+		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true, ByHand: true,
 	}
 }
 

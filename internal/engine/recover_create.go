@@ -207,7 +207,9 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	for id, want := range e.Intended {
 		if m := s.set.Mapping(id); m != nil {
 			if v, err := m.Canonical(e.Side, created.Fields); err == nil && v.Digest() == want {
-				l.Base[id] = crm.Agree(m.Revision(), v)
+				if entry, ok := s.set.Born(id, e.Side, v); ok {
+					l.Base[id] = entry
+				}
 			}
 		}
 	}

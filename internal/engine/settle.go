@@ -205,7 +205,7 @@ func (b *books) remember(u *unit) {
 			l.setID(side, u.recID(side))
 		}
 		if !wasPaired {
-			l.Made, l.By = now, u.jobs[0].chunk.Run
+			l.Made, l.By, l.ByHand = now, u.jobs[0].chunk.Run, u.hint.Op == opLink
 		}
 	}
 	if l.State != u.plan.State {

@@ -39,6 +39,8 @@ type compiler struct {
 	m        crm.Mapping
 	problems []Problem
 	ends     [2]end
+
+	unlessBlank bool // of the policy shorthand
 }
 
 func (c *compiler) add(pointer, code, format string, args ...any) {
@@ -140,13 +142,14 @@ func (c *compiler) expand(m crm.Mapping) crm.Mapping {
 		return m
 	}
 	left, right := crm.ConflictLeft, crm.ConflictRight
+	c.unlessBlank = *m.Policy == crm.PolicyPreferRightUnless || *m.Policy == crm.PolicyPreferLeftUnless
 	switch *m.Policy {
 	case crm.PolicyTwoWay:
-		m.Direction, m.Clear = crm.DirectionBoth, crm.PerWay[bool]{}
+		m.Direction, m.Clear = crm.DirectionBoth, crm.PerWay[bool]{ToRight: true, ToLeft: true}
 	case crm.PolicyPreferRightUnless:
-		m.Direction, m.Conflict, m.Clear = crm.DirectionBoth, &right, crm.PerWay[bool]{}
+		m.Direction, m.Conflict, m.Clear = crm.DirectionBoth, &right, crm.PerWay[bool]{ToLeft: true}
 	case crm.PolicyPreferLeftUnless:
-		m.Direction, m.Conflict, m.Clear = crm.DirectionBoth, &left, crm.PerWay[bool]{}
+		m.Direction, m.Conflict, m.Clear = crm.DirectionBoth, &left, crm.PerWay[bool]{ToRight: true}
 	case crm.PolicyAlwaysRight:
 		m.Direction, m.Conflict, m.Clear = crm.DirectionToLeft, &right, crm.PerWay[bool]{ToLeft: true}
 	case crm.PolicyAlwaysLeft:
@@ -286,7 +289,7 @@ func effectiveType(f crm.Field) crm.FieldType {
 
 // build decides the canonical form and puts the mapping together.
 func (c *compiler) build() *Compiled {
-	out := &Compiled{spec: c.m, country: strings.ToUpper(c.env.Country), constant: crm.NullValue()}
+	out := &Compiled{spec: c.m, country: strings.ToUpper(c.env.Country), constant: crm.NullValue(), unlessBlank: c.unlessBlank}
 	out.domain = c.chooseDomain()
 	out.lenient = c.m.Transform.Type == crm.TransformNone
 	c.chooseZones(out.domain)

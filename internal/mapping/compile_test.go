@@ -229,9 +229,9 @@ func TestPolicy_StandsForDirectionConflictAndClear(t *testing.T) {
 		conflict  *crm.ConflictPolicy
 		clear     crm.PerWay[bool]
 	}{
-		crm.PolicyTwoWay:            {crm.DirectionBoth, &newest, crm.PerWay[bool]{}},
-		crm.PolicyPreferRightUnless: {crm.DirectionBoth, &right, crm.PerWay[bool]{}},
-		crm.PolicyPreferLeftUnless:  {crm.DirectionBoth, &left, crm.PerWay[bool]{}},
+		crm.PolicyTwoWay:            {crm.DirectionBoth, &newest, crm.PerWay[bool]{ToRight: true, ToLeft: true}},
+		crm.PolicyPreferRightUnless: {crm.DirectionBoth, &right, crm.PerWay[bool]{ToLeft: true}},
+		crm.PolicyPreferLeftUnless:  {crm.DirectionBoth, &left, crm.PerWay[bool]{ToRight: true}},
 		crm.PolicyAlwaysRight:       {crm.DirectionToLeft, &right, crm.PerWay[bool]{ToLeft: true}},
 		crm.PolicyAlwaysLeft:        {crm.DirectionToRight, &left, crm.PerWay[bool]{ToRight: true}},
 	}

@@ -75,6 +75,8 @@ type Compiled struct {
 	defaults crm.PerWay[crm.Value]
 	country  string
 	revision string
+
+	unlessBlank bool
 }
 
 // ID returns the mapping's identifier.
@@ -97,6 +99,13 @@ func (c *Compiled) Allows(w crm.Way) bool { return c.spec.On() && c.spec.Directi
 
 // IsSet reports whether values are lists to be merged as sets.
 func (c *Compiled) IsSet() bool { return c.domain == domainSet }
+
+// IsCheckbox reports whether values are yes or no.
+func (c *Compiled) IsCheckbox() bool { return c.domain == domainBool }
+
+// UnlessBlank reports whether the side that the conflict policy prefers has the
+// word only while it holds something.
+func (c *Compiled) UnlessBlank() bool { return c.unlessBlank }
 
 // Default returns the canonical value that a way writes when its source is
 // blank and its target is too; null when there is none.

@@ -19,6 +19,7 @@ type memory struct {
 	kind  memoryKind
 	entry crm.Agreed      // the agreement; of a settled difference the one before
 	had   bool            // there is an agreement in entry
+	met   bool            // the link has an entry, of whatever revision
 	diff  *crm.Difference // settled
 	stale bool            // settled under another revision of the mapping: raw values are compared
 	raw   [2]string       // fingerprints of the sides as they are, if stale
@@ -42,13 +43,13 @@ func (one *spec) recall(base crm.Base, raw [2]crm.Fields, at occasion) memory {
 	if d == nil {
 		if d = one.leftApart(entry); d == nil {
 			if entry.Revision != one.revision {
-				return memory{}
+				return memory{met: true}
 			}
-			return memory{kind: agreed, entry: entry, had: true}
+			return memory{kind: agreed, entry: entry, had: true, met: true}
 		}
 		entry = crm.Agreed{Revision: one.revision}
 	}
-	m := memory{entry: entry, stale: entry.Revision != one.revision}
+	m := memory{entry: entry, met: true, stale: entry.Revision != one.revision}
 	m.entry.Settled = nil
 	if m.had = !m.stale && entry.Kind != crm.Absent; !m.had {
 		m.entry = crm.Agreed{}
@@ -115,6 +116,17 @@ func (m memory) moved(side int, v crm.Value) bool {
 		return m.diff.Raw[side] != m.raw[side]
 	case m.kind == settled:
 		return m.diff.Held[side] != crm.Fingerprint(v)
+	}
+	return false
+}
+
+// saidYes reports whether a checkbox was ticked on a side as last remembered.
+func (m memory) saidYes(side int) bool {
+	switch {
+	case m.kind == agreed:
+		return m.entry.Is(crm.BoolValue(true))
+	case m.kind == settled:
+		return m.diff.Held[side] == crm.Fingerprint(crm.BoolValue(true))
 	}
 	return false
 }
@@ -248,26 +260,3 @@ func (one *spec) setBase(base memory, v [2]crm.Value) crm.Agreed {
 
 // same reports whether two canonical values are equal; all blanks are.
 func same(a, b crm.Value) bool { return a.Blank() && b.Blank() || a.Equal(b) }
-
-// Landed returns the base entry for a mapping whose intended value is known to
-// have been stored on side, although nobody lived to remember it. For a single
-// value that is an agreement. For a set it is only what the other side holds
-// too: agreeing on all of it would make the items that the other side was yet
-// to get look removed there. Other is the other side's record as it is now; ok
-// is false when the entry must stay as it is.
-func (s *Settings) Landed(id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record) (entry crm.Agreed, ok bool) {
-	one := s.spec(id)
-	switch {
-	case one == nil || one.m == nil:
-		return crm.Agreed{}, false
-	case !one.set:
-		return crm.Agree(one.revision, landed), true
-	case other == nil:
-		return crm.Agreed{}, false
-	}
-	held, err := one.m.Canonical(side.Other(), other.Fields)
-	if err != nil {
-		return crm.Agreed{}, false
-	}
-	return one.setBase(one.recall(base, [2]crm.Fields{}, occasion{}), pairOf(side.Index(), landed, held)), true
-}

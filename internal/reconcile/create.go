@@ -127,6 +127,10 @@ func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
 	if err != nil {
 		out.Winner, out.After = "", crm.Value{}
 		m.failBy(one, out, err)
+		if !m.s.sync.Behavior.Get(crm.WayTo(crm.Sides[target])).Updates() { // nor will it be written later
+			raw := pairOf(source, m.records[source].Fields, nil)
+			m.settle(one.id, one.settle(memory{}, crm.Difference{Reason: crm.ReasonRestrained}, pairOf(source, v, crm.NullValue()), raw))
+		}
 		return
 	}
 	w := m.writing(target)
@@ -134,7 +138,13 @@ func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
 		w.Fields[name], m.records[target].Fields[name] = value, value
 	}
 	w.Intended[one.id] = v
-	m.settle(one.id, crm.Agree(one.revision, v))
+	entry := crm.Agree(one.revision, v)
+	if out.Rule == RuleDefault {
+		out.Reason = crm.ReasonDefault
+		after := overlaid([2]crm.Fields{}, pairOf(target, raw, nil))
+		entry = one.settle(one.beforeDefault(v), crm.Difference{Reason: crm.ReasonDefault}, pairOf(target, v, crm.NullValue()), after)
+	}
+	m.settle(one.id, entry)
 }
 
 // stamp adds the fixed values of creation.
@@ -164,27 +174,15 @@ func (m *merger) backward(source int, now time.Time) {
 			continue
 		}
 		one := &m.s.specs[i]
+		if out.Rule == RuleDefault { // it does not travel back
+			continue
+		}
 		var again FieldPlan
-		m.field(one, &again, nil, false)
-		if v := observedOn(source, &again); out.Rule == RuleDefault && v.Blank() && m.cell.keep && one.lone(1-source) {
-			c := &m.cell
-			m.settle(one.id, one.settle(memory{}, crm.Difference{Reason: crm.ReasonDefault}, pairOf(source, v, out.After), c.raw))
-		}
+		m.field(one, &again, nil, false, false)
 		if again.Rule != RuleAgreed && again.Rule != RuleClosed || out.Rule == RuleClosed {
-			rule := out.Rule
 			*out = again
-			if rule == RuleDefault { // the blank side was filled with it
-				out.Rule = rule
-			}
 		}
 	}
-}
-
-func observedOn(side int, f *FieldPlan) crm.Value {
-	if side == 0 {
-		return f.Left
-	}
-	return f.Right
 }
 
 // concludeCreate checks what the app demands and names the outcome.

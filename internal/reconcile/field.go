@@ -27,7 +27,8 @@ type cell struct {
 	protected bool
 	byApp     [2]bool // nobody edited the side since we wrote it
 	now       time.Time
-	later     int // side of the later record, for policy newest
+	forced    bool // a person decided: what moved travels, a blank too
+	later     int  // side of the later record, for policy newest
 
 	rule     FieldRule
 	winner   int // -1 = neither
@@ -35,8 +36,11 @@ type cell struct {
 	merged   bool
 	write    [2]bool
 	remember crm.Agreed
-	keep     bool       // the old base entry stays
-	reason   crm.Reason // settled: why
+	keep     bool         // the old base entry stays
+	settled  crm.Reason   // the sides are left different: why
+	differs  bool         // and that is new
+	rest     [2]crm.Value // what they then hold
+	before   memory       // and the agreement that stays known beside it
 	review   bool
 	filtered bool // withheld because of a rule
 }
@@ -44,19 +48,20 @@ type cell struct {
 // table is how a field is decided: the first row that answers wins.
 //
 //	closed           neither way is open: left alone
-//	bothBlank        a default value, else agreed
+//	bothBlank        a default value on first meeting, else agreed
 //	equal            agreed in silence
 //	stillSettled     left apart for a reason, and nobody has moved since
 //	changedByApp     the app stored something else than was written, and nobody moved
 //	protect          the match step forbids the field on first meeting
+//	unticked         a checkbox that is blank on one side and No on the other
 //	oneWay           the target follows the source
 //	setMerge         lists: additions and removals of both sides
-//	oneBlank         filled, or erased where the mapping lets a blank erase
+//	oneBlank         filled, or cleared: erased, or settled
 //	firstDifference  no agreement yet: the policy
 //	oneMoved         the side that moved since the last agreement
 //	bothMoved        a conflict of edits: the policy
 var table = [...]func(*cell) bool{
-	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).protect, (*cell).oneWay,
+	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).protect, (*cell).unticked, (*cell).oneWay,
 	(*cell).setMerge, (*cell).oneBlank, (*cell).firstDifference, (*cell).oneMoved, (*cell).bothMoved,
 }
 
@@ -77,20 +82,23 @@ func (c *cell) closed() bool {
 	return true
 }
 
-// bothBlank writes the default value of an open way. Where both ways are open
-// the source gets it too: the default is then the value of both sides. If each
-// way has a default of its own, the policy picks whose blank is to be filled.
+// bothBlank writes the default value of an open way when the field is met for
+// the first time, and never again: clearing it is an edit. It is no user's
+// value, so it does not travel back; the blank at its source stays. If each way
+// has a default of its own, the policy picks whose blank is to be filled.
 func (c *cell) bothBlank() bool {
 	if !c.blank[0] || !c.blank[1] {
 		return false
 	}
 	d, target := c.defaultValue()
-	if target < 0 {
+	if c.base.met || target < 0 {
 		c.agree(c.v[0])
 		return true
 	}
-	c.rule = RuleDefault
-	c.hold(1-target, d)
+	c.rule, c.winner, c.after = RuleDefault, 1-target, d
+	c.write[target] = true
+	c.differ(crm.ReasonDefault, pairOf(target, d, c.v[1-target]))
+	c.before = c.beforeDefault(d)
 	return true
 }
 
@@ -109,9 +117,10 @@ func (c *cell) stillSettled() bool {
 		return false
 	}
 	d := c.base.diff
-	c.rule, c.reason = c.settledRule(d.Reason), d.Reason
-	if c.keep = !c.base.stale; !c.keep {
-		c.remember = c.settle(c.base, *d, c.v, c.raw)
+	c.rule, c.settled = c.settledRule(d.Reason), d.Reason
+	c.keep = true
+	if c.base.stale {
+		c.remember, c.keep = c.settle(c.base, *d, c.v, c.raw), false
 	}
 	return true
 }
@@ -123,7 +132,7 @@ func (c *cell) changedByApp() bool {
 		if !c.byApp[side] || c.base.kind != agreed || !c.moved(side) || c.moved(1-side) {
 			continue
 		}
-		c.rule, c.reason = RuleSettled, crm.ReasonChangedByApp
+		c.rule, c.settled = RuleSettled, crm.ReasonChangedByApp
 		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}, c.v, c.raw)
 		return true
 	}
@@ -143,7 +152,9 @@ func (c *cell) settledRule(why crm.Reason) FieldRule {
 			return c.only[1]
 		}
 		return RuleClosed
-	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonRefused, crm.ReasonChangedByApp, crm.ReasonUndone,
+	case crm.ReasonCleared:
+		return RuleBlankKept
+	case crm.ReasonDefault, crm.ReasonRefused, crm.ReasonChangedByApp, crm.ReasonUndone,
 		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable:
 	}
 	return RuleSettled
@@ -154,12 +165,36 @@ func (c *cell) protect() bool {
 		return false
 	}
 	c.rule = RuleProtected
-	c.differ(crm.ReasonProtected)
+	c.differ(crm.ReasonProtected, c.v)
 	return true
 }
 
-// oneWay lets the target follow the source, whoever moved. A blank source
-// erases only where the mapping says so, and not on first meeting.
+// unticked: a checkbox that is blank on one side is unknown, and not "No". Where
+// the other side says No and did not say Yes before, that is what apps put into
+// a checkbox that nobody touched: nothing is written because of it.
+func (c *cell) unticked() bool {
+	if !c.checkbox || c.blank[0] == c.blank[1] {
+		return false
+	}
+	full := 0
+	if c.blank[0] {
+		full = 1
+	}
+	if yes, ok := c.v[full].Bool(); yes || !ok || c.forced || c.base.saidYes(full) {
+		return false
+	}
+	why := crm.ReasonDefault
+	if c.moved(1 - full) {
+		why = crm.ReasonCleared
+	}
+	c.rule = RuleSettled
+	c.differ(why, c.v)
+	return true
+}
+
+// oneWay lets the target follow the source, whoever moved. What a person
+// cleared at the source stays on the target, unless the mapping clears; on
+// first meeting a blank never erases.
 func (c *cell) oneWay() bool {
 	if c.open[0] && c.open[1] {
 		return false
@@ -170,94 +205,57 @@ func (c *cell) oneWay() bool {
 	}
 	source := 1 - target
 	switch {
-	case c.blank[source] && (!c.clear[target] || c.base.kind == unknown || c.base.kind == settled && !c.moved(source)):
-		c.stay(RuleBlankKept)
 	case c.blank[source]:
-		c.erase(source, RuleBlankErased)
+		c.follow(source)
 	case c.blank[target]:
-		c.assign(source, RuleFillBlank)
+		c.hold(source, c.v[source], RuleFillBlank)
 	case c.base.kind == agreed && !c.moved(target):
-		c.assign(source, changed(source))
+		c.hold(source, c.v[source], changed(source))
 	default:
-		c.assign(source, RuleOneWay)
-	}
-	if !c.write[target] && c.base.kind != settled {
-		c.keep = true
+		c.hold(source, c.v[source], RuleOneWay)
 	}
 	return true
 }
 
-// setMerge keeps additions and removals of both sides. A list that was emptied
-// counts as a removal only where the mapping lets a blank erase; else oneBlank
-// fills it again. Removals that together leave nothing were asked for on both.
-func (c *cell) setMerge() bool {
+// follow is oneWay for a blank source and a target that holds something.
+func (c *cell) follow(source int) {
+	target := 1 - source
+	switch known := c.base.kind; {
+	case known != unknown && c.moved(source), known == agreed && c.clear[target]:
+		c.cleared(source)
+	case known == settled:
+		c.rule = RuleBlankKept
+		c.differ(c.base.diff.Reason, c.v)
+	case known == unknown && !c.fallback[target].Blank(): // so that it is not written when the target is cleared
+		c.rule = RuleBlankKept
+		c.differ(crm.ReasonDefault, c.v)
+	default:
+		c.stay(RuleBlankKept)
+	}
+}
+
+// cleared is for a side that a person emptied while nobody touched the other. A
+// blank travels where the mapping clears, and what was taken out of a list
+// travels always, the last item too. Else the two are settled: the one stays
+// empty, the other keeps what it has.
+func (c *cell) cleared(empty int) {
+	full := 1 - empty
 	switch {
-	case !c.set || c.base.kind == settled && (c.blank[0] || c.blank[1]):
-		return false
-	case c.blank[0] && !c.emptied(0), c.blank[1] && !c.emptied(1):
-		return false
+	case !c.clear[full] && !c.set && !c.forced:
+		c.rule = RuleBlankKept
+		c.differ(crm.ReasonCleared, c.v)
+	case c.demanded[full]:
+		c.rule = RuleSettled
+		c.differ(crm.ReasonNotClearable, c.v)
+	default:
+		c.hold(empty, c.v[empty], RuleBlankErased)
 	}
-	merged := mergeSets(c.base, c.v)
-	if merged.Blank() {
-		merged, _ = c.blankOrDefault(merged)
-	}
-	if why := c.halfErased(merged); why != "" {
-		c.stay(why)
-		c.filtered = c.gates[0] == gateFilter || c.gates[1] == gateFilter
-		return true
-	}
-	c.after, c.merged = merged, true
-	result := c.v
-	for side := range c.v {
-		if same(merged, c.v[side]) {
-			c.winner = side
-			continue
-		}
-		if why := c.withheld(side); why != "" {
-			if c.rule == "" || c.rule == RuleClosed {
-				c.rule = why
-			}
-			c.filtered = c.filtered || c.gates[side] == gateFilter
-			continue
-		}
-		c.write[side], result[side] = true, merged
-	}
-	if c.write[0] || c.write[1] || c.rule == "" {
-		c.rule = c.setRule()
-	}
-	c.remember = c.setBase(c.base, result)
-	return true
 }
 
-// halfErased says why a merge that leaves nothing cannot be written on both
-// sides. Written on one, it would look like a blank there and be filled again.
-func (c *cell) halfErased(merged crm.Value) FieldRule {
-	if !merged.Blank() {
-		return ""
-	}
-	why := FieldRule("")
-	for side := range c.v {
-		if w := c.withheld(side); w != "" && !c.blank[side] && (why == "" || why == RuleClosed) {
-			why = w
-		}
-	}
-	return why
-}
-
-func (c *cell) setRule() FieldRule {
-	switch left, right := c.moved(0), c.moved(1); {
-	case c.base.kind == agreed && left && !right:
-		return RuleLeftChanged
-	case c.base.kind == agreed && right && !left:
-		return RuleRightChanged
-	}
-	return RuleSetMerge
-}
-
-// oneBlank: a blank says nothing, so the other side's value fills it, whether
-// it was never there or taken away. Only where the mapping lets a blank erase
-// does taking away count, and then against an edit of the other side as a
-// conflict.
+// oneBlank: a side that was blank before is filled. One that was not has been
+// cleared, which is an edit like any other; against an edit of the other side
+// it is a conflict. Only where blanks are all that may be written, what becomes
+// blank is filled again.
 func (c *cell) oneBlank() bool {
 	if c.blank[0] == c.blank[1] {
 		return false
@@ -268,27 +266,38 @@ func (c *cell) oneBlank() bool {
 	}
 	full := 1 - empty
 	switch {
-	case c.emptied(empty) && c.moved(full):
-		return false
-	case c.emptied(empty):
-		c.erase(empty, RuleBlankErased)
-	case c.withheld(empty) != "":
-		rule := RuleClosed
-		if c.base.kind == agreed && c.moved(empty) {
-			rule = RuleBlankKept
-		}
-		c.stay(rule)
-		c.filtered = c.gates[empty] == gateFilter
-	default:
+	case c.base.kind == unknown || !c.moved(empty) || c.refills(empty):
 		c.assign(full, RuleFillBlank)
+	case !c.moved(full):
+		c.cleared(empty)
+	default:
+		c.clearedOrEdited(empty)
 	}
 	return true
 }
 
-// emptied reports whether a side was blanked since the last agreement, and the
-// mapping lets that erase the other side.
-func (c *cell) emptied(side int) bool {
-	return c.blank[side] && c.base.kind == agreed && c.moved(side) && c.clear[1-side]
+// refills reports whether a side that was emptied is filled again.
+func (c *cell) refills(empty int) bool {
+	return c.only[empty] == RuleFillOnly && c.withheld(empty) == ""
+}
+
+// clearedOrEdited decides between a clearing and an edit by the policy.
+func (c *cell) clearedOrEdited(empty int) {
+	winner, rule := c.byPolicy()
+	if winner == empty && c.unlessBlank {
+		winner, rule = 1-empty, [2]FieldRule{RuleConflictLeft, RuleConflictRight}[1-empty]
+	}
+	switch {
+	case winner < 0:
+		c.stay(RuleConflictReview)
+		c.review = true
+	case winner != empty:
+		c.assign(winner, rule)
+	case c.clear[1-empty] && !c.demanded[1-empty]:
+		c.hold(empty, c.v[empty], rule)
+	default:
+		c.cleared(empty)
+	}
 }
 
 func (c *cell) firstDifference() bool {
@@ -330,15 +339,12 @@ func (c *cell) oneMoved() bool {
 
 func (c *cell) bothMoved() bool {
 	winner, rule := c.byPolicy()
-	switch {
-	case winner < 0:
+	if winner < 0 {
 		c.stay(RuleConflictReview)
 		c.review = true
-	case c.blank[winner]:
-		c.erase(winner, rule)
-	default:
-		c.assign(winner, rule)
+		return true
 	}
+	c.assign(winner, rule)
 	return true
 }
 
@@ -385,27 +391,21 @@ func (c *cell) agree(v crm.Value) {
 	c.remember = crm.Agree(c.revision, v)
 }
 
-// assign gives the winner's value to the other side.
+// assign gives the winner's value to the other side. Text that is no phone
+// number does not take the place of one.
 func (c *cell) assign(winner int, rule FieldRule) {
-	c.rule = rule
-	c.hold(winner, c.v[winner])
-}
-
-// erase carries a blank over. Where that leaves both sides blank and a way has
-// a default value, the default takes the blank's place at once.
-func (c *cell) erase(winner int, rule FieldRule) {
-	v, isDefault := c.blankOrDefault(c.v[winner])
-	c.rule = rule
-	if isDefault && rule == RuleBlankErased {
-		c.rule = RuleDefault
+	if !c.forced && !c.m.MayReplace(c.v[winner], c.v[1-winner]) {
+		c.rule = RuleSettled
+		c.differ(crm.ReasonInvalidPhone, c.v)
+		return
 	}
-	c.hold(winner, v)
+	c.hold(winner, c.v[winner], rule)
 }
 
 // hold makes v the value of both sides as far as they may be written. When the
-// loser may not be, nothing is written and the two are left apart; a filter
+// loser may not be, nothing is written and the two are settled; a filter
 // passes, so there the last agreement stays in force instead.
-func (c *cell) hold(winner int, v crm.Value) {
+func (c *cell) hold(winner int, v crm.Value, rule FieldRule) {
 	loser := 1 - winner
 	if why := c.withheld(loser); why != "" && !same(v, c.v[loser]) {
 		c.rule = why
@@ -413,44 +413,27 @@ func (c *cell) hold(winner int, v crm.Value) {
 			c.keep = true
 			return
 		}
-		c.differ(crm.ReasonRestrained)
+		c.differ(crm.ReasonRestrained, c.v)
 		return
 	}
+	c.rule = rule
 	c.winner, c.after, c.remember = winner, v, crm.Agree(c.revision, v)
 	for side := range c.v {
 		c.write[side] = !same(v, c.v[side]) && c.withheld(side) == ""
 	}
-	// A default whose blank source may not be filled: that blank was never a
-	// value taken away, so it must not erase the default later.
-	if left := c.v[winner]; !same(v, left) && !c.write[winner] && c.lone(loser) {
-		c.remember = c.settle(memory{}, crm.Difference{Reason: crm.ReasonDefault}, pairOf(winner, left, v), c.raw)
-	}
 }
 
-// differ leaves both sides as they are, for a reason.
-func (c *cell) differ(why crm.Reason) {
-	c.reason, c.remember = why, c.settle(c.base, crm.Difference{Reason: why}, c.v, c.raw)
-}
-
-// lone reports whether a default on a side must be told from an agreement.
-func (one *spec) lone(target int) bool {
-	return one.open[0] && one.open[1] && one.clear[target] && !one.set
+// differ settles the field: its sides hold rest and are left so.
+func (c *cell) differ(why crm.Reason, rest [2]crm.Value) {
+	c.settled, c.differs, c.rest, c.before = why, true, rest, c.base
 }
 
 // pairOf puts the value of a side and that of the other in order.
-func pairOf(side int, own, other crm.Value) [2]crm.Value {
+func pairOf[T any](side int, own, other T) [2]T {
 	if side == 0 {
-		return [2]crm.Value{own, other}
+		return [2]T{own, other}
 	}
-	return [2]crm.Value{other, own}
-}
-
-// blankOrDefault returns the default value that takes a blank's place.
-func (c *cell) blankOrDefault(blank crm.Value) (v crm.Value, isDefault bool) {
-	if d, target := c.defaultValue(); target >= 0 {
-		return d, true
-	}
-	return blank, false
+	return [2]T{other, own}
 }
 
 // defaultValue returns the default to write when both sides are blank, and the

@@ -23,6 +23,9 @@ type fieldCase struct {
 	wantRight string
 }
 
+// mail is the key that all pairs here share: without one they would be excluded.
+var mail = crm.TextValue("a@example.com")
+
 func toRight(m *crm.Mapping)   { m.Direction = crm.DirectionToRight }
 func toLeft(m *crm.Mapping)    { m.Direction = crm.DirectionToLeft }
 func clears(m *crm.Mapping)    { m.Clear = crm.PerWay[bool]{ToRight: true, ToLeft: true} }
@@ -67,8 +70,8 @@ func (f fieldCase) run(t *testing.T) {
 		t.Fatalf("problems: %v", problems)
 	}
 	p := Pair{
-		Left:  &crm.Record{ID: "L1", ModifiedAt: noon, Fields: crm.Fields{"note": crm.TextValue(f.left)}},
-		Right: &crm.Record{ID: "R1", ModifiedAt: noon, Fields: crm.Fields{"Note": crm.TextValue(f.right)}}, Linked: !f.first, Now: noon,
+		Left:  &crm.Record{ID: "L1", ModifiedAt: noon, Fields: crm.Fields{"email": mail, "note": crm.TextValue(f.left)}},
+		Right: &crm.Record{ID: "R1", ModifiedAt: noon, Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(f.right)}}, Linked: !f.first, Now: noon,
 	}
 	if f.newer == crm.Left {
 		p.Left.ModifiedAt = noon.Add(time.Second)
@@ -139,12 +142,14 @@ func TestRow119_ConflictPolicies(t *testing.T) {
 
 func TestRow119_Blanks(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"blanked without clear is filled again": {was: "a", left: "", right: "a", rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
-		"winner's blank does not erase":         {was: "a", left: "", right: "c", rule: RuleFillBlank, wantLeft: "c", wantRight: "c"},
-		"blanked with clear erases":             {was: "a", left: "", right: "a", mapping: clears, rule: RuleBlankErased, wantLeft: "", wantRight: ""},
+		"blanked without clear stays blank": {was: "a", left: "", right: "a", rule: RuleBlankKept, wantLeft: "", wantRight: "a"},
+		"winner's blank does not erase":     {was: "a", left: "", right: "c", rule: RuleBlankKept, wantLeft: "", wantRight: "c"},
+		"loser's blank is filled":           {was: "a", left: "", right: "c", mapping: policy(crm.ConflictRight), rule: RuleConflictRight, wantLeft: "c", wantRight: "c"},
+		"blank against an edit, review":     {was: "a", left: "", right: "c", mapping: policy(crm.ConflictReview), rule: RuleConflictReview, wantLeft: "", wantRight: "c"},
+		"blanked with clear erases":         {was: "a", left: "", right: "a", mapping: clears, rule: RuleBlankErased, wantLeft: "", wantRight: ""},
 		"clear only the other way": {
 			was: "a", left: "", right: "a", mapping: func(m *crm.Mapping) { m.Clear.ToLeft = true },
-			rule: RuleFillBlank, wantLeft: "a", wantRight: "a",
+			rule: RuleBlankKept, wantLeft: "", wantRight: "a",
 		},
 		"clear against an edit, left":   {was: "a", left: "", right: "c", mapping: clears, rule: RuleConflictLeft, wantLeft: "", wantRight: ""},
 		"clear against an edit, right":  {was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictRight)), rule: RuleConflictRight, wantLeft: "c", wantRight: "c"},
@@ -191,8 +196,8 @@ func TestRow28_HierarchyOfControl(t *testing.T) {
 					left, right = right, left
 				}
 				p := Pair{
-					Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"note": crm.TextValue(left)}},
-					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Note": crm.TextValue(right)}}, Linked: true, Now: noon,
+					Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "note": crm.TextValue(left)}},
+					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true, Now: noon,
 				}
 				p.Base = crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue("old"))}
 				plan := s.Plan(p)
@@ -302,24 +307,27 @@ func TestRow119_ApartAndReview(t *testing.T) {
 // linked is a pair that agreed on was.
 func linked(s *Settings, was, left, right string) Pair {
 	return Pair{
-		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"note": crm.TextValue(left), "email": crm.TextValue("a@example.com")}},
-		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Note": crm.TextValue(right), "Email": crm.TextValue("a@example.com")}}, Linked: true, Now: noon,
+		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "note": crm.TextValue(left)}},
+		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true, Now: noon,
 		Base: crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue(was))},
 	}
 }
 
 func TestRow129_DefaultValue(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"both blank":                    {was: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
-		"both blank, two ways":          {was: "-", first: true, mapping: defaultTo("d", ""), rule: RuleDefault, wantLeft: "d", wantRight: "d"},
-		"target has a value":            {was: "-", right: "x", first: true, mapping: both(toRight, defaultTo("d", "")), rule: RuleBlankKept, wantRight: "x"},
-		"source has a value":            {was: "-", left: "x", first: true, mapping: defaultTo("d", ""), rule: RuleFillBlank, wantLeft: "x", wantRight: "x"},
-		"a default each way, left":      {was: "-", first: true, mapping: defaultTo("r", "l"), rule: RuleDefault, wantLeft: "r", wantRight: "r"},
-		"a default each way, right":     {was: "-", first: true, mapping: both(defaultTo("r", "l"), policy(crm.ConflictRight)), rule: RuleDefault, wantLeft: "l", wantRight: "l"},
-		"cleared becomes the default":   {was: "a", left: "", right: "a", mapping: both(clears, defaultTo("d", "")), rule: RuleDefault, wantLeft: "d", wantRight: "d"},
-		"source may not be filled":      {was: "-", first: true, mapping: both(clears, defaultTo("d", "")), sync: behave("", crm.BehaviorNothing), rule: RuleDefault, wantRight: "d"},
-		"one way cleared":               {was: "a", left: "", right: "a", mapping: both(clears, toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
-		"the default stays where it is": {was: "d", left: "", right: "d", mapping: both(clears, toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
+		"first meeting":                  {was: "-", first: true, mapping: both(toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
+		"met before":                     {was: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleAgreed},
+		"it does not travel back":        {was: "-", first: true, mapping: defaultTo("d", ""), rule: RuleDefault, wantRight: "d"},
+		"a new mapping of a linked pair": {was: "-", mapping: defaultTo("d", ""), rule: RuleDefault, wantRight: "d"},
+		"target has a value":             {was: "-", right: "x", first: true, mapping: both(toRight, defaultTo("d", "")), rule: RuleBlankKept, wantRight: "x"},
+		"source has a value":             {was: "-", left: "x", first: true, mapping: defaultTo("d", ""), rule: RuleFillBlank, wantLeft: "x", wantRight: "x"},
+		"a default each way, left":       {was: "-", first: true, mapping: defaultTo("r", "l"), rule: RuleDefault, wantRight: "r"},
+		"a default each way, right":      {was: "-", first: true, mapping: both(defaultTo("r", "l"), policy(crm.ConflictRight)), rule: RuleDefault, wantLeft: "l"},
+		"cleared is no default":          {was: "a", left: "", right: "a", mapping: both(clears, defaultTo("d", "")), rule: RuleBlankErased},
+		"cleared by both":                {was: "a", mapping: both(clears, defaultTo("d", "l")), rule: RuleAgreed},
+		"source may not be filled":       {was: "-", first: true, mapping: both(clears, defaultTo("d", "")), sync: behave("", crm.BehaviorNothing), rule: RuleDefault, wantRight: "d"},
+		"one way cleared":                {was: "a", left: "", right: "a", mapping: both(clears, toRight, defaultTo("d", "")), rule: RuleBlankErased},
+		"one way, target cleared":        {was: "d", left: "d", right: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleFillBlank, wantLeft: "d", wantRight: "d"},
 	})
 }
 
@@ -337,7 +345,7 @@ func TestRow113_Behaviors(t *testing.T) {
 func TestRow137_OptionsByName(t *testing.T) {
 	t.Parallel()
 	s := compile(baseSync(twelve()[8]))
-	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"stage": crm.TextValue("CUSTOMER")}}, Right: &crm.Record{ID: "R1", Fields: crm.Fields{}}, Linked: true}
+	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "stage": crm.TextValue("CUSTOMER")}}, Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}, Linked: true}
 	if plan := s.Plan(p); plan.Right == nil || plan.Right.Fields["Stage"].Text() != "Won" {
 		t.Errorf("an option in another case gives %#v", plan.Right)
 	}
@@ -358,8 +366,8 @@ func TestRow143_FullName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Pair{
-				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"first": crm.TextValue(c.first), "last": crm.TextValue(c.last)}},
-				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Name": crm.TextValue(c.full)}}, Linked: true,
+				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "first": crm.TextValue(c.first), "last": crm.TextValue(c.last)}},
+				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Name": crm.TextValue(c.full)}}, Linked: true,
 			}
 			plan := s.Plan(p)
 			after := apply(p, plan)
@@ -393,7 +401,11 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 		"removed on left":               {was: list("a", "b"), left: list("a"), right: list("a", "b"), rule: RuleLeftChanged, want: [2][]string{{"a"}, {"a"}}},
 		"union at first":                {first: true, left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"a", "b"}, {"a", "b"}}},
 		"order says nothing":            {was: list("a", "b"), left: list("b", "a"), right: list("a", "b", "a"), rule: RuleAgreed, want: [2][]string{{"b", "a"}, {"a", "b", "a"}}},
-		"emptied is refilled":           {was: list("a"), left: nil, right: list("a"), rule: RuleFillBlank, want: [2][]string{{"a"}, {"a"}}},
+		"emptied is emptied":            {was: list("a"), left: nil, right: list("a"), rule: RuleLeftChanged, want: [2][]string{nil, nil}},
+		"emptied against an addition":   {was: list("a"), left: nil, right: list("a", "b"), rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}}},
+		"emptied, blanks are filled":    {was: list("a"), left: list("a"), right: nil, sync: fillRight, rule: RuleFillBlank, want: [2][]string{{"a"}, {"a"}}},
+		"one way emptied":               {was: list("a"), left: nil, right: list("a"), mapping: toRight, rule: RuleBlankErased, want: [2][]string{nil, nil}},
+		"one way, target's own":         {was: nil, left: nil, right: list("x"), mapping: toRight, rule: RuleBlankKept, want: [2][]string{nil, {"x"}}},
 		"emptied with clear":            {was: list("a"), left: nil, right: list("a", "b"), mapping: clears, rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}}},
 		"each removed one":              {was: list("a", "b"), left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{nil, nil}},
 		"fill blanks only":              {was: list("a"), left: list("a", "b"), right: list("a", "c"), sync: fillRight, rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "c"}}},
@@ -411,8 +423,8 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 			}
 			s := compile(sync)
 			p := Pair{
-				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue(c.left...)}},
-				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue(c.right...)}}, Linked: !c.first,
+				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue(c.left...)}},
+				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue(c.right...)}}, Linked: !c.first,
 			}
 			if !c.first {
 				p.Base = crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue(c.was...))}
@@ -441,8 +453,8 @@ func TestRow134_WithheldListChangesKeepTheirStory(t *testing.T) {
 	sync.Rules = []crm.Rule{{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: crm.OpIsTrue}}}
 	s := compile(sync)
 	p := Pair{
-		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue("a", "b", "l")}},
-		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue("b", "r")}}, Linked: true,
+		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "b", "l")}},
+		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue("b", "r")}}, Linked: true,
 		Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "b"))},
 	}
 	plan := s.Plan(p)
@@ -465,11 +477,11 @@ func TestRow134_WithheldListChangesKeepTheirStory(t *testing.T) {
 func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := compile(baseSync(one("tags", "tags", "Tags"), one("note", "note", "Note")))
-	left := &crm.Record{ID: "L1", Fields: crm.Fields{"tags": crm.ListValue("a", "l")}}
-	right := &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": crm.ListValue("a", "gone", "r")}}
+	left := &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "l")}}
+	right := &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue("a", "gone", "r")}}
 	p := Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "gone"))}}
 	plan := s.Plan(p)
-	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Tags": plan.Right.Fields["Tags"]}} // this write landed, the left one did not
+	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": plan.Right.Fields["Tags"]}} // this write landed, the left one did not
 	entry, ok := s.Landed("tags", p.Base, crm.Right, plan.Right.Intended["tags"], left)
 	if !ok {
 		t.Fatal("nothing to remember")

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,12 +65,16 @@ func (s *Settings) planPair(p Pair) Plan {
 		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
 		return m.plan
 	}
+	if s.lostKeys(&p) {
+		m.plan.Outcome, m.plan.State, m.plan.Code = crm.Excluded, crm.StateExcluded, CodeNoIdentity
+		return m.plan
+	}
 	m.rouse(p.Base)
 	m.byApp = [2]uint64{p.ByApp.Left, p.ByApp.Right}
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
-		m.field(&s.specs[i], &m.plan.Fields[i], p.Base, protected)
+		m.field(&s.specs[i], &m.plan.Fields[i], p.Base, protected, p.Decided[s.specs[i].id])
 	}
 	m.writeBack()
 	m.conclude(p.Linked)
@@ -156,7 +161,7 @@ func closedOutcome(code string, linked bool) (crm.Outcome, crm.State, string) {
 
 // field decides one mapping and takes its writes, or fails it whole: a value
 // that fits one side only must not leave the sides with two stories.
-func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected bool) {
+func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forced bool) {
 	out.Mapping = one.id
 	if one.m == nil {
 		out.Rule = RuleClosed
@@ -166,7 +171,7 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected bool)
 		return
 	}
 	c := &m.cell
-	*c = cell{spec: one, gates: m.gates, protected: protected, later: m.later, byApp: [2]bool{m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0}, now: m.at.now}
+	*c = cell{spec: one, gates: m.gates, protected: protected, forced: forced, later: m.later, byApp: [2]bool{m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0}, now: m.at.now}
 	c.raw = [2]crm.Fields{m.records[0].Fields, m.records[1].Fields}
 	at := m.at
 	at.retry = at.retry || m.roused[one.id]
@@ -213,7 +218,7 @@ func (m *merger) render(c *cell) (raw [2]crm.Fields, err error) {
 
 // take adds a decided field to the plan.
 func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
-	out.Rule, out.Reason, out.After, out.Merged = c.rule, c.reason, c.after, c.merged
+	out.Rule, out.Reason, out.After, out.Merged = c.rule, c.settled, c.after, c.merged
 	if c.winner >= 0 {
 		out.Winner = crm.Sides[c.winner]
 	}
@@ -232,6 +237,9 @@ func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
 		m.asked = append(m.asked, c.label)
 	}
 	m.hidden = m.hidden || c.filtered
+	if c.differs {
+		c.remember = c.settle(c.before, crm.Difference{Reason: c.settled}, c.rest, overlaid(c.raw, raw))
+	}
 	if !c.keep {
 		m.settle(c.id, c.remember)
 	}
@@ -246,6 +254,22 @@ func (one *spec) flag(out *FieldPlan) {
 			return
 		}
 	}
+}
+
+// overlaid are the fields of both sides as they are after a write.
+func overlaid(now, written [2]crm.Fields) [2]crm.Fields {
+	for side := range now {
+		if len(written[side]) == 0 {
+			continue
+		}
+		f := now[side].Clone()
+		if f == nil {
+			f = crm.Fields{}
+		}
+		maps.Copy(f, written[side])
+		now[side] = f
+	}
+	return now
 }
 
 func (m *merger) writing(side int) *Write {

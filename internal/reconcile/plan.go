@@ -19,14 +19,16 @@ import (
 type Pair struct {
 	Left, Right *crm.Record    // nil = no such record (known to be absent, not merely unread)
 	Linked      bool           // a link joins them already
+	ByHand      bool           // a person joined them
 	Base        crm.Base       // the link's agreement; nil on first meeting
 	Origin      crm.Side       // the side whose record asked to be worked; decides what "create" means
 	MatchedBy   *crm.MatchStep // on first meeting: the step that found the twin
 	Now         time.Time
 	// ByApp names, by place, the mappings of our last write to a side that nobody
 	// edited since: a difference is what the app made of that write.
-	ByApp crm.PerSide[uint64]
-	Retry bool // a person asks to try again what an app refused
+	ByApp   crm.PerSide[uint64]
+	Retry   bool                   // a person asks to try again what an app refused
+	Decided map[crm.MappingID]bool // a person chose a side: what moved there travels, even a blank
 }
 
 func (p *Pair) occasion() occasion { return occasion{now: p.Now, retry: p.Retry} }

@@ -276,8 +276,8 @@ func TestRow124_RequiredFields(t *testing.T) {
 		Base: crm.Base{"name": crm.Agree(s.specs[2].revision, crm.TextValue("Ann Lee"))},
 	}
 	plan = s.Plan(p)
-	if f := ruleOf(&plan, "name"); f.Rule != RuleFillBlank || plan.Left == nil {
-		t.Errorf("the required name is decided by %s", f.Rule)
+	if f := ruleOf(&plan, "name"); f.Rule != RuleSettled || f.Reason != crm.ReasonNotClearable || plan.Left != nil {
+		t.Errorf("the required name is decided by %s (%s), left %#v", f.Rule, f.Reason, plan.Left)
 	}
 }
 
@@ -328,28 +328,41 @@ func TestRow117_CreateSendsEverything(t *testing.T) {
 	}
 }
 
-// TestRow129_DefaultsFlowBackAtBirth: one plan reaches rest, so a default that
-// the new record gets is given to its source too.
-func TestRow129_DefaultsFlowBackAtBirth(t *testing.T) {
+// TestRow129_DefaultsDoNotFlowBackAtBirth: the blank at the source of a default
+// stays, and what its user types there later replaces the default quietly.
+func TestRow129_DefaultsDoNotFlowBackAtBirth(t *testing.T) {
 	t.Parallel()
 	m := one("note", "note", "Note")
 	m.Default.ToRight = crm.TextValue("new")
 	s := compile(baseSync(one("email", "email", "Email"), m))
 	p := Pair{Left: ann(), Now: noon}
 	plan := s.Plan(p)
-	if plan.Right.Fields["Note"].Text() != "new" || plan.Left == nil || plan.Left.Fields["note"].Text() != "new" {
+	if plan.Right.Fields["Note"].Text() != "new" || plan.Left != nil {
 		t.Errorf("left %#v right %#v", plan.Left, plan.Right)
 	}
-	if f := ruleOf(&plan, "note"); f.Rule != RuleDefault {
-		t.Errorf("the rule is %s", f.Rule)
+	if f := ruleOf(&plan, "note"); f.Rule != RuleDefault || f.Reason != crm.ReasonDefault {
+		t.Errorf("the rule is %s (%s)", f.Rule, f.Reason)
 	}
-	if again := s.Plan(apply(p, plan)); !again.Empty() || again.Rebase {
+	p = apply(p, plan)
+	if again := s.Plan(p); !again.Empty() || again.Rebase {
 		t.Errorf("not at rest: %#v %#v", again.Left, again.Right)
+	}
+	p.Left.Fields["note"] = crm.TextValue("typed")
+	if plan = s.Plan(p); plan.Right == nil || ruleOf(&plan, "note").Rule != RuleLeftChanged {
+		t.Errorf("what is typed at the source is decided by %s", ruleOf(&plan, "note").Rule)
+	}
+	p.Left.Fields["note"], p.Right.Fields["Note"] = crm.NullValue(), crm.TextValue("edited")
+	if plan = s.Plan(p); plan.Left == nil || plan.Left.Fields["note"].Text() != "edited" {
+		t.Errorf("an edit of the default does not travel: %#v", plan.Left)
+	}
+	p.Right.Fields["Note"] = crm.NullValue()
+	if p = apply(p, s.Plan(p)); !p.Right.Fields["Note"].Blank() {
+		t.Error("a default that was cleared comes back")
 	}
 }
 
-// TestRow129_ADefaultNeverErasesAnEdit: the source of a default may stay blank
-// because its way is closed. That blank was never a value taken away, so even
+// TestRow129_ADefaultNeverErasesAnEdit: the source of a default stays blank.
+// That blank was never a value taken away, so even
 // with clear it says nothing against what the target's user types later.
 func TestRow129_ADefaultNeverErasesAnEdit(t *testing.T) {
 	t.Parallel()

@@ -132,9 +132,12 @@ func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 			}
 			v, ok := canonical(sp, c.after)
 			open := [2]bool{sp.open[0] && c.way(0), sp.open[1] && c.way(1)}
-			wasApart := c.was != nil && c.was[sp.id].kind == settled
+			if ok && f.Reason != "" {
+				c.checkSettled(t, sp, f, v)
+				continue
+			}
 			switch {
-			case !ok || sp.only[0] != "" || sp.only[1] != "" || wasApart:
+			case !ok || sp.only[0] != "" || sp.only[1] != "":
 			case sp.open[0] && sp.open[1] && open[0] && open[1]:
 				review := sp.policy == crm.ConflictReview && (f.Rule == RuleConflictReview || f.Rule == RuleFirstReview)
 				if !review && !same(v[0], v[1]) {
@@ -147,6 +150,64 @@ func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 				}
 				if !v[source].Blank() && !same(v[0], v[1]) {
 					t.Fatalf("%s: the target does not follow the source: %#v, %#v (%s)", sp.id, v[0], v[1], f.Rule)
+				}
+			}
+		}
+	})
+}
+
+// checkSettled holds a settled field to S1: it is remembered with its reason,
+// and each side holds what its own user left there, but for a default value and
+// for the items that one side of a list may be given.
+func (c *scene) checkSettled(t *rapid.T, sp *spec, f FieldPlan, v [2]crm.Value) {
+	d := c.plan.Base[sp.id].Settled
+	if d == nil && c.p.Base[sp.id].Revision != sp.revision { // of an earlier release
+		d = sp.leftApart(c.p.Base[sp.id])
+	}
+	if d == nil || d.Reason != f.Reason || same(v[0], v[1]) {
+		t.Fatalf("%s: said to be settled (%s), but %#v and %#v are remembered as %#v", sp.id, f.Reason, v[0], v[1], d)
+	}
+	was := [2]crm.Value{f.Left, f.Right}
+	for side := range v {
+		if !same(was[side], v[side]) && f.Reason != crm.ReasonDefault && !sp.set {
+			t.Fatalf("%s: settled (%s), but %#v became %#v", sp.id, f.Reason, was[side], v[side])
+		}
+	}
+}
+
+// TestS32_ClearedStaysCleared: a side that a person emptied is blank after the
+// plan, unless blanks are filled there, the mapping has another master, or the
+// other side was edited as well. The other side is emptied only with clear, or
+// where it is a list.
+func TestS32_ClearedStaysCleared(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawScene(t)
+		if !c.p.Linked {
+			return
+		}
+		for i := range c.s.specs {
+			sp := &c.s.specs[i]
+			f := ruleOf(&c.plan, sp.id)
+			if sp.m == nil || f.Mapping == "" || f.Rule == RuleFailed {
+				continue
+			}
+			v, ok := canonical(sp, c.after)
+			mem := sp.recall(c.p.Base, [2]crm.Fields{c.p.Left.Fields, c.p.Right.Fields}, c.p.occasion())
+			was := [2]crm.Value{f.Left, f.Right}
+			for side := range was {
+				other := 1 - side
+				if !ok || mem.kind == unknown || !was[side].Blank() || was[other].Blank() || !mem.moved(side, was[side]) || mem.moved(other, was[other]) {
+					continue
+				}
+				if !sp.open[other] && sp.open[side] {
+					continue // the other side is the master
+				}
+				if !v[side].Blank() && sp.only[side] != RuleFillOnly {
+					t.Fatalf("%s: cleared on side %d, and it holds %#v again (%s)", sp.id, side, v[side], f.Rule)
+				}
+				if v[other].Blank() && !sp.clear[other] && !sp.set {
+					t.Fatalf("%s: cleared on side %d, and %#v is erased without clear (%s)", sp.id, side, was[other], f.Rule)
 				}
 			}
 		}
@@ -275,8 +336,8 @@ func TestRow119_BlanksNeverEraseWithoutClear(t *testing.T) {
 					continue
 				}
 				m := c.mapping(id)
-				removedByBoth := f.Merged && !other.Blank()
-				if !removedByBoth && (!m.Clear.Get(crm.WayTo(word)) || !other.Blank() || c.p.Base[id].Revision == "") {
+				removed := c.s.spec(id).set // taking items out needs no leave
+				if !removed && (!m.Clear.Get(crm.WayTo(word)) || !other.Blank() || c.p.Base[id].Revision == "") {
 					t.Fatalf("%s: %#v on the %s side is erased (%s), side %d", id, held, word, f.Rule, side)
 				}
 			}
@@ -296,7 +357,7 @@ func TestRow134_SetMergeKeepsAddsAndRemoves(t *testing.T) {
 		s := compile(baseSync(m))
 		sp := &s.specs[0]
 		raw := func(list []string) crm.Fields {
-			return crm.Fields{"tags": crm.ListValue(list...), "Tags": crm.ListValue(list...)}
+			return crm.Fields{"tags": crm.ListValue(list...), "Tags": crm.ListValue(list...), "email": mail, "Email": mail}
 		}
 		was, err := sp.m.Canonical(crm.Left, raw(base))
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // plannerVersion is part of Settings.Digest; raise it when the same input may
 // give another plan than before.
-const plannerVersion = 1
+const plannerVersion = 2
 
 // Settings is one sync of one connection version, compiled once. It is
 // immutable and safe for use by several goroutines.
@@ -62,8 +62,13 @@ type spec struct {
 	open     [2]bool      // sync and mapping direction allow it
 	only     [2]FieldRule // RuleFillOnly or RuleWriteOnce: blanks are all that may be written
 	clear    [2]bool      // a blank may erase it
+	demanded [2]bool      // by side: the app refuses a blank there
 	fallback [2]crm.Value // the default value; null when there is none
 	policy   crm.ConflictPolicy
+
+	unlessBlank bool // the policy's side wins unless it is blank
+	checkbox    bool
+
 	required [2]bool // by side: the app demands one of the fields on create
 }
 
@@ -154,6 +159,7 @@ func (s *Settings) compileMappings(k *check, env mapping.Env) {
 func (s *Settings) fill(one *spec, m *mapping.Compiled) {
 	doc := m.Spec()
 	one.m, one.set, one.revision = m, m.IsSet(), m.Revision()
+	one.checkbox, one.unlessBlank = m.IsCheckbox(), m.UnlessBlank()
 	one.policy = s.sync.Conflict
 	if doc.Conflict != nil && *doc.Conflict != "" {
 		one.policy = *doc.Conflict
@@ -161,12 +167,13 @@ func (s *Settings) fill(one *spec, m *mapping.Compiled) {
 	for i, side := range crm.Sides {
 		way := crm.WayTo(side)
 		for _, name := range one.names[i] {
-			one.required[i] = one.required[i] || s.schema[i][name].Required
+			f := s.schema[i][name]
+			one.required[i] = one.required[i] || f.Required
+			one.demanded[i] = one.demanded[i] || f.Required || f.NeverBlank
 		}
 		one.open[i] = s.sync.Direction.Allows(way) && m.Allows(way)
 		one.fallback[i] = m.Default(way)
-		// An app refuses to empty what it requires, so such a blank says nothing.
-		one.clear[i] = doc.Clear.Get(way) && !one.required[i]
+		one.clear[i] = doc.Clear.Get(way)
 		switch {
 		case doc.WriteOnce:
 			one.only[i] = RuleWriteOnce

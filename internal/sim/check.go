@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -195,11 +196,24 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 
 func (w *world) checkExcluded(when string, r ref, x row, l linkView) {
 	_, has := w.identity(r.side, x.fields)
+	if l.paired() && l.Code == reconcile.CodeNoIdentity {
+		other := r.side.Other()
+		twin, _ := w.apps[other.Index()].get(l.id(other))
+		if w.set.sync.AvoidsDuplicates() && (w.keyless(r.side, x.fields) || w.keyless(other, twin.fields)) {
+			w.mark("audited_lost_key")
+			return
+		}
+	}
 	way := crm.WayTo(r.side.Other())
 	b := w.set.sync.Behavior.Get(way)
 	if has && w.set.sync.Direction.Allows(way) && b.Creates() && b.Updates() {
 		w.violated("S1", fmt.Sprintf("%s: %s %s is left out (%s) for no reason", when, r.side, r.id, l.Code))
 	}
+}
+
+// keyless reports whether a record has no key at all by which it is matched.
+func (w *world) keyless(side crm.Side, f crm.Fields) bool {
+	return f[w.apps[side.Index()].field(modelapp.Email)].Blank()
 }
 
 // hasDouble reports whether any other record explains why this one is a
@@ -223,6 +237,10 @@ func (w *world) hasDouble(r ref, x row) bool {
 // checkPair holds a linked pair to S1: nothing is left to do, and what travels
 // both ways is equal on both sides and in the base.
 func (w *world) checkPair(when string, l linkView, left, right row) {
+	if w.set.sync.AvoidsDuplicates() && (w.keyless(crm.Left, left.fields) || w.keyless(crm.Right, right.fields)) {
+		w.violated("S32", fmt.Sprintf("%s: the pair %s, %s has lost its key and is %s", when, left.id, right.id, l.State))
+		return
+	}
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
 	p := w.compiled.Plan(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
 	if !p.Empty() {
@@ -234,8 +252,10 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 		a, b := w.canonical(crm.Left, m.ID, left.fields), w.canonical(crm.Right, m.ID, right.fields)
 		if !a.Equal(b) && !(a.Blank() && b.Blank()) {
 			if w.free(m) && w.twoWay(m) && l.State != crm.StateConflict {
-				w.violated("S1", fmt.Sprintf("%s: %s of %s, %s differs", when, m.ID, left.id, right.id))
-				return
+				if why := w.unsettled(m, l, a, b); why != "" {
+					w.violated("S1", fmt.Sprintf("%s: %s of %s, %s differs: %s", when, m.ID, left.id, right.id, why))
+					return
+				}
 			}
 			continue
 		}
@@ -251,6 +271,33 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 			return
 		}
 	}
+}
+
+// unsettled says why a difference that the link calls settled is none; "" when
+// it is: one side is as its own user emptied it, and the mapping does not clear.
+func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) string {
+	d := l.Base[m.ID].Settled
+	if d == nil {
+		return "it is not settled"
+	}
+	empty := crm.Left
+	if right.Blank() {
+		empty = crm.Right
+	}
+	switch {
+	case d.Reason != crm.ReasonCleared:
+		return "it is settled as " + string(d.Reason)
+	case !left.Blank() && !right.Blank():
+		return "neither side is blank"
+	case m.Clear.Get(crm.WayTo(empty.Other())):
+		return "the mapping clears"
+	case m.ID == modelapp.Tags:
+		return "what is taken out of a list is taken out on both sides"
+	case !w.last[cellKey{ref{empty, l.id(empty)}, m.ID}].user:
+		return "its user did not empty it"
+	}
+	w.mark("audited_cleared")
+	return ""
 }
 
 func ruleNames(p reconcile.Plan) string {

@@ -29,6 +29,7 @@ type history struct {
 	removed   map[ref]bool    // deleted or merged away by a user
 	renamed   map[ref]bool    // made by us, and given another identity by a user
 	reprieved map[string]bool // values that won a conflict in the log
+	emptied   map[cellKey]emptied
 
 	poisoned   map[ref]bool
 	blipped    map[ref]bool    // were denied once
@@ -46,7 +47,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{},
+		last: map[cellKey]author{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{},
 	}
 }
 
@@ -59,6 +60,12 @@ type cellKey struct {
 // author says who wrote a field last.
 type author struct {
 	user bool
+	when moment
+}
+
+// emptied is a field that a user cleared, and what both sides had agreed on.
+type emptied struct {
+	was  crm.Value
 	when moment
 }
 
@@ -222,6 +229,7 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		}
 		k := cellKey{r, m.ID}
 		w.last[k] = author{true, w.moment()}
+		w.clears(k, b, a)
 		if m.ID == modelapp.Email && w.made[r] != "" {
 			w.renamed[r] = true
 		}
@@ -241,6 +249,16 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		if !a.Blank() {
 			key := tokenKey(m.ID, a)
 			w.tokens[key] = &token{at: k, when: w.moment(), over: map[ref]bool{}, instead: tokenKey(m.ID, b), shared: w.tokens[key] != nil}
+		}
+	}
+}
+
+// clears notes that a user emptied a field which both sides agreed on.
+func (w *world) clears(k cellKey, before, after crm.Value) {
+	delete(w.emptied, k)
+	if l, ok := w.link(k.ref); ok && l.paired() && after.Blank() {
+		if agreed, met := l.Base[k.mapping]; met && agreed.Settled == nil && agreed.Is(before) {
+			w.emptied[k] = emptied{before, w.moment()}
 		}
 	}
 }

@@ -3,7 +3,9 @@ package sim
 // marksExpected are the rare states that a run of full length must reach.
 var marksExpected = []string{
 	"archive_sweep",
+	"audited_cleared",
 	"audited_dead_item",
+	"audited_lost_key",
 	"birth_called_off",
 	"catches_up",
 	"chunk_already_done",

@@ -45,6 +45,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 		}
 		if !out.Created {
 			w.overwrote(t, cellKey{r, m.ID}, m, b, before)
+			w.refilled(t, cellKey{r, m.ID}, m, a)
 		}
 		if w.failed() == "" && !m.Direction.Allows(crm.WayTo(side)) {
 			w.violated("S14", fmt.Sprintf("mapping %s may not write %s", m.ID, side))
@@ -235,6 +236,22 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b crm.Value, befor
 		return // its master is the other side
 	}
 	w.losers = append(w.losers, loser{k, before[m.Names(k.side)[0]], w.steps})
+}
+
+// refilled holds a write into a field that its user had emptied to S32: what was
+// agreed on before does not come back.
+func (w *world) refilled(t *task, k cellKey, m *crm.Mapping, a crm.Value) {
+	e, ok := w.emptied[k]
+	if !ok || !a.Equal(e.was) || !unique(m.ID) {
+		return
+	}
+	delete(w.emptied, k)
+	if seen, ok := t.seen[k.ref]; ok && seen.step < e.when.step {
+		return // decided before
+	}
+	if w.twoWay(m) && !w.set.sync.FillBlanksOnly.Get(crm.WayTo(k.side)) && m.Clear == (crm.PerWay[bool]{}) {
+		w.violated("S32", fmt.Sprintf("%s of %s %s was cleared by its user and filled again with what it held", m.ID, k.side, k.id))
+	}
 }
 
 // twoWay reports whether a mapping travels both ways under the sync's own direction.

@@ -56,6 +56,7 @@ type settings struct {
 
 	latency [2]time.Duration // of each call to an app; 0 = short, and now and then long
 
+	emptying    bool // users empty fields, lists and keys, and fill them again
 	slips       bool // users mostly fill in a field and take it back
 	newcomers   bool // users mostly make new people, on both sides and twice
 	floods      bool // users delete many records at once

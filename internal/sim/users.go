@@ -150,6 +150,10 @@ func (w *world) userDoes() {
 		return
 	}
 	n := w.user.n(100)
+	if w.set.emptying && id != "" && w.user.in(500) {
+		w.userClears(side, id)
+		return
+	}
 	if w.set.steady && n < 50 {
 		n = 34 + w.user.n(10)
 	}
@@ -173,7 +177,7 @@ func (w *world) userDoes() {
 	case n < 20:
 		w.userEdits(side, id, modelapp.Email)
 	case n < 24 && w.set.edits:
-		w.userBlanks(side, id, w.anyField())
+		w.userClears(side, id)
 	case n < 29 && w.set.edits:
 		w.act(side, id, connector.EventDeleted, "", func(a app) error { return a.delete(id) })
 	case n < 32 && w.set.edits:
@@ -223,6 +227,33 @@ func (w *world) userBlanks(side crm.Side, id crm.RecordID, name string) {
 	w.act(side, id, connector.EventChanged, "", func(a app) error {
 		return a.edit(id, crm.Fields{a.field(name): crm.NullValue()})
 	})
+}
+
+// userClears takes something away: a field, on one side or on both, for good or
+// to type something else there later; the last tag; the key.
+func (w *world) userClears(side crm.Side, id crm.RecordID) {
+	name := w.anyField()
+	switch n := w.user.n(10); {
+	case n == 0:
+		name = modelapp.Email
+	case n < 3 && slices.Contains(w.set.logical(), modelapp.Tags):
+		name = modelapp.Tags
+	}
+	w.userBlanks(side, id, name)
+	switch n := w.user.n(10); {
+	case name == modelapp.Email && n < 7, n < 2: // typed anew, which for a key brings the pair back
+		w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side, id, name) })
+	case n < 4:
+		if l, ok := w.link(ref{side, id}); ok && l.paired() {
+			other := l.id(side.Other())
+			w.after(w.user.upTo(time.Minute), func() { w.userBlanks(side.Other(), other, name) })
+		}
+	case n < 5:
+		if l, ok := w.link(ref{side, id}); ok && l.paired() {
+			other := l.id(side.Other())
+			w.after(w.user.upTo(time.Minute), func() { w.userEdits(side.Other(), other, name) })
+		}
+	}
 }
 
 // userSlips fills a blank field and takes it back a moment later: the record is

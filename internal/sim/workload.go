@@ -62,6 +62,14 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].WriteBatch = 3
 		}
 	},
+	// Users take away what is there: fields, last tags, keys, on one side or both.
+	"emptying": func(s *settings) {
+		s.model()
+		s.edits, s.emptying, s.settled, s.people, s.changes = true, true, true, 15, 120
+		s.hooks, s.interval, s.resyncs = true, time.Minute, true
+		s.rate = map[string]int{"hook_lost": 200, "kill_after": 8, "kill_on_wire": 60, "delivered_twice": 60, "edit_between": 60}
+		s.sync.Direction, s.sync.Behavior = crm.DirectionBoth, crm.PerWay[crm.Behavior]{}
+	},
 	// Users delete a lot, at once and one by one, and take back.
 	"deletions": func(s *settings) {
 		s.model()

@@ -137,15 +137,16 @@ func (f field) fieldType() (t crm.FieldType, ok bool) {
 // neither created nor updated is read-only.
 func (f field) translate(t crm.FieldType) crm.Field {
 	out := crm.Field{
-		Name:      f.Name,
-		Label:     f.Label,
-		Type:      t,
-		Required:  f.Createable && !f.Nillable && !f.DefaultedOnCreate,
-		ReadOnly:  !f.Createable && !f.Updateable,
-		Unique:    f.Unique || f.IDLookup,
-		Multiple:  t == crm.TypeOptions,
-		MaxLength: f.Length,
-		External:  f.ExternalID,
+		Name:       f.Name,
+		Label:      f.Label,
+		Type:       t,
+		Required:   f.Createable && !f.Nillable && !f.DefaultedOnCreate,
+		NeverBlank: !f.Nillable && f.DefaultedOnCreate,
+		ReadOnly:   !f.Createable && !f.Updateable,
+		Unique:     f.Unique || f.IDLookup,
+		Multiple:   t == crm.TypeOptions,
+		MaxLength:  f.Length,
+		External:   f.ExternalID,
 	}
 	switch { // phones and web addresses are kept as they were typed
 	case t == crm.TypePhone:
