@@ -116,18 +116,26 @@ type served struct {
 	*demo
 	on         storages.Storage
 	addr, data string
+	timeout    string // longest call to an app
 	child      *child
 }
 
 func newServed(t *testing.T, people int, on storages.Storage) *served {
 	t.Helper()
-	s := &served{on: on, demo: &demo{screen: newScreen(&world{out: t.Output(), err: t.Output()}), people: people, schedule: "manual"}}
+	s := readyServed(t, people, on)
+	s.start(t)
+	return s
+}
+
+// readyServed is newServed before the program's start.
+func readyServed(t *testing.T, people int, on storages.Storage) *served {
+	t.Helper()
+	s := &served{on: on, timeout: appTimeout(on), demo: &demo{screen: newScreen(&world{out: t.Output(), err: t.Output()}), people: people, schedule: "manual"}}
 	s.addr, s.data = freeAddress(t), filepath.Join(t.TempDir(), "data")
 	for i, app := range demoApps {
 		s.fakes[i] = spawnFake(t, app, people)
 	}
 	s.api = apiclient.New("http://"+s.addr, testKey)
-	s.start(t)
 	return s
 }
 
@@ -142,7 +150,7 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *served) args() []string {
-	return []string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", appTimeout(s.on), "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}
+	return []string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", s.timeout, "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}
 }
 
 // start starts the program and waits until it answers.
