@@ -40,6 +40,15 @@ type Cloud struct {
 	Account    lambdarun.AccountOptions
 	Share      float64 // of batches and firings that are handed in twice
 	Seed       uint64  // of all chance
+	Patient    bool    // time limits as deployed, for apps that are slow
+}
+
+// times are the limits of one invocation of sync and pull and of a call to an app.
+func (o Cloud) times() (sync, pull, app time.Duration) {
+	if o.Patient {
+		return 5 * time.Minute, 14 * time.Minute, 20 * time.Second
+	}
+	return syncTime, 26 * time.Second, appTime
 }
 
 // Running is a Cloud that runs.
@@ -87,19 +96,20 @@ func (o Cloud) Open(ctx context.Context) (_ *Running, err error) {
 	}
 	d.stops.add(stop)
 	d.url = url
+	syncTime, pullTime, appTime := o.times()
 	d.env = append([]string{
 		cloud.EnvPublicURL + "=" + d.url, cloud.EnvAllowHosts + "=" + strings.Join(o.AllowHosts, ","),
 		cloud.EnvSyncTimeout + "=" + syncTime.String(), cloud.EnvAppTimeout + "=" + appTime.String(), cloud.EnvMaxRetry + "=" + retryTime.String(),
 	}, d.Account.Env...)
 	for name, f := range map[string]lambdarun.Options{
 		"webhook": {Timeout: 10 * time.Second, Concurrency: 3}, "api": {Timeout: 15 * time.Second, Concurrency: 2},
-		"pull": {Timeout: 26 * time.Second, Concurrency: 3}, "sync": {Timeout: syncTime, Concurrency: 3}, "keeper": {Timeout: 15 * time.Second},
+		"pull": {Timeout: pullTime, Concurrency: 3}, "sync": {Timeout: syncTime, Concurrency: 3}, "keeper": {Timeout: 15 * time.Second},
 	} {
 		d.functions[name] = d.function(name, f, d.env)
 	}
 	d.sync.set(d.functions["sync"])
 	gateway.Routes["/hooks/"], gateway.Routes["/v1/"] = d.functions["webhook"], d.functions["api"]
-	d.poller = &lambdarun.Poller{Queue: d.Account.Queue, Function: &d.sync, Visibility: visibility, Workers: 2, Repeat: d.repeat}
+	d.poller = &lambdarun.Poller{Queue: d.Account.Queue, Function: &d.sync, Visibility: max(visibility, syncTime), Workers: 2, Repeat: d.repeat}
 	return d, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -117,6 +118,39 @@ func TestEndToEnd(t *testing.T) {
 	}
 	if diff := cmp.Diff(people["functions"], people["embedded"]); diff != "" {
 		t.Errorf("the apps hold other people in the end (-functions +embedded):\n%s", diff)
+	}
+}
+
+// TestS34_FunctionsOnSlowApps: the functions, with the time limits of a
+// deployment, bring fifty people in step while each call to either app takes
+// seconds: 2, or as many as LATENCY=6s says.
+func TestS34_FunctionsOnSlowApps(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it waits for slow apps")
+	}
+	latency := 2 * time.Second
+	if text := os.Getenv("LATENCY"); text != "" {
+		var err error
+		if latency, err = time.ParseDuration(text); err != nil || latency <= 0 {
+			t.Fatalf("LATENCY=%s is no duration", text)
+		}
+	}
+	s := e2e.Scenario{People: 50, Latency: latency, Say: t.Logf}
+	r, err := s.Play(t.Context(), func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
+		return e2e.Cloud{Programs: programs(t), AllowHosts: hosts, Seed: 1, Patient: true}.Open(ctx)
+	})
+	if errors.Is(err, awslocal.ErrMissing) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(strings.Join(r.Happened, "\n"))
+	for _, f := range r.Figures {
+		if t.Logf("%-60s %8s %8s", f.Goal, f.Target, f.Measured); !f.Pass {
+			t.Errorf("%s: %s, want %s", f.Goal, f.Measured, f.Target)
+		}
 	}
 }
 

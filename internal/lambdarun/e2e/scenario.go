@@ -23,7 +23,10 @@ type Scenario struct {
 	Newcomers int     // on each side
 	Poisoned  int     // people whose record on the left cannot be read for a while
 	Share     float64 // of webhook events doubled, and as many out of order
-	Trouble   Trouble // spread over first sync, edits by schedule and by webhook
+	// Latency is how long each call to an app takes, if it is not 0: then the
+	// scenario is a first sync and nothing else.
+	Latency time.Duration
+	Trouble Trouble // spread over first sync, edits by schedule and by webhook
 
 	// Say is told what is going on; nil = nothing.
 	Say func(format string, args ...any)
@@ -96,6 +99,9 @@ func (s Scenario) Play(ctx context.Context, open func(ctx context.Context, hosts
 	}
 	r.api = apiclient.Client{HTTP: httpClient(time.Minute), Tries: apiTries}
 	r.api.Base, r.api.Key = r.Deployment.Address()
+	if s.Latency > 0 {
+		return r.playSlowly(ctx)
+	}
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
