@@ -134,13 +134,14 @@ func (s *Service) Update(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 		if err != nil {
 			return Account{}, err
 		}
-		if seen != 0 && a.Version != seen {
+		if seen != 0 && a.Revision != seen {
 			return Account{}, fault.New("account: update", fault.Conflict, "stale_version", "the account was changed meanwhile; read it again")
 		}
 		fresh, c, err := s.changed(ctx, ws, a, change) // c is nil when the credentials stay
 		if err != nil {
 			return Account{}, err
 		}
+		fresh.Revision++
 		fresh, err = s.storeChange(ctx, ws, fresh, c)
 		if !fault.Is(err, fault.Conflict) {
 			return fresh, err
@@ -259,6 +260,7 @@ func (s *Service) Delete(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 		{Op: store.Delete, Item: store.Item{Key: credentialKey(ws, id)}},
 		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, hookPrefix+string(id))}},
 		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, deliveryPrefix+string(id))}},
+		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, refusedPrefix+string(id))}},
 	}
 	h, err := s.loadHook(ctx, ws, id)
 	if err != nil {

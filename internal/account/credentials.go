@@ -19,9 +19,9 @@ import (
 
 // Names of credential fields that mean the same for every app.
 const (
-	// fieldWebhookSecret is the signing secret of an app's webhooks where it
+	// FieldWebhookSecret is the signing secret of an app's webhooks where it
 	// is not the secret of our OAuth client. Accepted for every app that calls us.
-	fieldWebhookSecret = "webhook_secret"
+	FieldWebhookSecret = "webhook_secret"
 	// With these two an account is its own OAuth client (client credentials).
 	fieldClientID     = "client_id"
 	fieldClientSecret = "client_secret"
@@ -49,7 +49,7 @@ func (c Credentials) check(d connector.Driver) (map[string]secret.Text, error) {
 	if i < 0 {
 		return nil, badCredential("credentials.kind", "unknown_auth_kind", fmt.Sprintf("%s does not offer this kind; it offers: %s", d.App.Name, kinds(d.App)))
 	}
-	known := map[string]bool{fieldWebhookSecret: d.Webhooks != nil}
+	known := map[string]bool{FieldWebhookSecret: d.Webhooks != nil}
 	fields := map[string]secret.Text{}
 	for _, f := range d.App.Auth[i].Fields {
 		known[f.Name] = true

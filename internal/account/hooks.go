@@ -27,6 +27,8 @@ type Hook struct {
 	Token        secret.Text // last part of the path; 256 random bits
 	Since        time.Time
 	OldUntil     time.Time // when the address before stops working; zero = there is none
+	Refused      []Refusal // deliveries that were not authentic
+	Secret       bool      // there is a secret to check signatures with
 	LastDelivery time.Time // of an authentic delivery, to the minute; zero = never
 }
 
@@ -195,7 +197,20 @@ func (s *Service) showHook(ctx context.Context, ws crm.WorkspaceID, id crm.Accou
 		out.OldUntil = h.Old[0].Until
 	}
 	var err error
-	out.LastDelivery, _, err = s.lastDelivery(ctx, ws, id)
+	if out.LastDelivery, _, err = s.lastDelivery(ctx, ws, id); err != nil {
+		return out, err
+	}
+	refused, _, err := s.refusals(ctx, ws, id)
+	if err != nil {
+		return out, err
+	}
+	out.Refused = refused.Reasons
+	a, err := s.load(ctx, ws, id)
+	if err != nil {
+		return out, err
+	}
+	key, err := s.signingSecret(ctx, ws, a)
+	out.Secret = !key.Empty()
 	return out, err
 }
 
@@ -264,7 +279,7 @@ func (s *Service) signingSecret(ctx context.Context, ws crm.WorkspaceID, a Accou
 	if err != nil {
 		return secret.Text{}, err
 	}
-	if key := fields[fieldWebhookSecret]; !key.Empty() {
+	if key := fields[FieldWebhookSecret]; !key.Empty() {
 		return key, nil
 	}
 	client, err := s.Client(ctx, ws, a.App)

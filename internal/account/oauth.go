@@ -127,6 +127,9 @@ func (s *Service) checkFlow(ctx context.Context, d connector.Driver, f *flow) er
 	if f.Login == "" {
 		f.Login = a.LoginURL
 	}
+	if f.Login == "" {
+		f.Login = a.BaseURL // an account that lives elsewhere than the app's own host is authorised there
+	}
 	return s.checkBase(d.App, f.Login)
 }
 

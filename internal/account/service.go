@@ -103,7 +103,8 @@ type Account struct {
 	Status     Status        `json:"status"`
 	CreatedAt  time.Time     `json:"created_at"`
 	UpdatedAt  time.Time     `json:"updated_at"`
-	Version    int64         `json:"-"` // grows with every change; the ETag
+	Version    int64         `json:"-"` // grows with every write of the item
+	Revision   int64         `json:"-"` // grows with every change of what clients own; the ETag
 }
 
 // formatVersion is the version of every form this package stores.
@@ -141,7 +142,8 @@ func credentialKey(ws crm.WorkspaceID, id crm.AccountID) store.Key {
 
 // storedAccount is an account with the version of its form.
 type storedAccount struct {
-	V int `json:"v"`
+	V        int   `json:"v"`
+	Revision int64 `json:"rev,omitempty"`
 	Account
 }
 
@@ -195,14 +197,14 @@ func decodeAccount(item store.Item) (Account, error) {
 	if err := checkFormat(op, a.V); err != nil {
 		return Account{}, err
 	}
-	a.Version = item.Version
+	a.Account.Version, a.Account.Revision = item.Version, a.Revision+1
 	return a.Account, nil
 }
 
 // accountWrite is the change that stores a if it is still at version a.Version.
 func (s *Service) accountWrite(ws crm.WorkspaceID, a *Account) (store.Write, error) {
 	a.UpdatedAt = s.o.Now().UTC()
-	b, err := encode(storedAccount{V: formatVersion, Account: *a})
+	b, err := encode(storedAccount{V: formatVersion, Revision: max(a.Revision-1, 0), Account: *a})
 	return store.Write{Item: store.Item{Key: accountKey(ws, a.ID), Data: b}, If: store.IfVersion(a.Version)}, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
@@ -69,7 +70,13 @@ type accountInput struct {
 type accountOutput struct {
 	ETag     string `header:"ETag"`
 	Location string `header:"Location"`
-	Body     account.Account
+	Body     accountView
+}
+
+// accountView is an account with what stands still because of it.
+type accountView struct {
+	account.Account
+	Problems []engine.Waiting `json:"problems" nullable:"false" doc:"What waits for this account: a right, a grant, a limit, an app that is silent"`
 }
 
 // AccountPath names an account.
@@ -85,23 +92,44 @@ type accountPatch struct {
 }
 
 func accountAnswer(a account.Account) *accountOutput {
-	return &accountOutput{ETag: etag(a.Version), Body: a}
+	return &accountOutput{ETag: etag(a.Revision), Body: accountView{Account: a, Problems: []engine.Waiting{}}}
 }
 
-func (s *server) listAccounts(ctx context.Context, in *ListInput) (*listOutput[account.Account], error) {
-	all, next, err := s.Accounts.List(ctx, access.From(ctx).Workspace, in.Limit, in.Cursor)
+func (s *server) listAccounts(ctx context.Context, in *ListInput) (*listOutput[accountView], error) {
+	ws := access.From(ctx).Workspace
+	all, next, err := s.Accounts.List(ctx, ws, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	return listed(all, next), nil
+	waits, err := s.Engine.AccountWaits(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]accountView, len(all))
+	for i, a := range all {
+		views[i] = accountView{Account: a, Problems: waits[a.ID]}
+		some(&views[i].Problems)
+		remedies(views[i].Problems)
+	}
+	return listed(views, next), nil
 }
 
 func (s *server) getAccount(ctx context.Context, in *AccountPath) (*accountOutput, error) {
-	a, err := s.Accounts.Get(ctx, access.From(ctx).Workspace, in.ID)
+	ws := access.From(ctx).Workspace
+	a, err := s.Accounts.Get(ctx, ws, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return accountAnswer(a), nil
+	out := accountAnswer(a)
+	waits, err := s.Engine.AccountWaits(ctx, ws)
+	if err != nil {
+		return nil, err
+	}
+	if out.Body.Problems = waits[a.ID]; len(waits[a.ID]) == 0 {
+		out.Body.Problems = []engine.Waiting{}
+	}
+	remedies(out.Body.Problems)
+	return out, nil
 }
 
 func (s *server) createAccount(ctx context.Context, in *accountInput) (*accountOutput, error) {
@@ -121,7 +149,7 @@ func (s *server) createAccount(ctx context.Context, in *accountInput) (*accountO
 	if err != nil {
 		return nil, accountRefusal(err)
 	}
-	out := accountAnswer(a)
+	out := accountAnswer(s.learn(ctx, who.Workspace, a))
 	out.Location = "/v1/accounts/" + string(a.ID)
 	return out, nil
 }
@@ -156,7 +184,7 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if p := checkMatch(in.IfMatch, a.Version); p != nil {
+	if p := checkMatch(in.IfMatch, a.Revision); p != nil {
 		return nil, p
 	}
 	var patch accountPatch
@@ -171,7 +199,7 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 	before, after := accountAudit(a, accountPatch{}), accountAudit(a, patch)
 	err = s.audit.Do(ctx, who, requestID(ctx), "account.update", string(a.ID), before, after, func() error {
 		var err error
-		a, err = s.Accounts.Update(ctx, who.Workspace, in.ID, a.Version, change)
+		a, err = s.Accounts.Update(ctx, who.Workspace, in.ID, a.Revision, change)
 		return err
 	})
 	if fault.CodeOf(err) == CodeStaleVersion {
@@ -223,7 +251,7 @@ func (s *server) deleteAccount(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if p := checkMatch(in.IfMatch, a.Version); p != nil {
+	if p := checkMatch(in.IfMatch, a.Revision); p != nil {
 		return nil, p
 	}
 	err = s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil, func() error {
@@ -264,10 +292,15 @@ func (s *server) testAccount(ctx context.Context, in *AccountPath) (*testOutput,
 		}
 		return &testOutput{Body: testResult{Detail: p.Detail, Code: p.Code}}, nil
 	}
+	s.resume(ctx, ws, in.ID) // what waited for the account is tried at once
 	return &testOutput{Body: testResult{OK: true, Identity: identity{id.ExternalID, id.Name}, Detail: id.Detail}}, nil
 }
 
-func (s *server) listObjects(ctx context.Context, in *AccountPath) (*listOutput[crm.Object], error) {
+func (s *server) listObjects(ctx context.Context, in *struct {
+	AccountPath
+	WholeInput
+},
+) (*listOutput[crm.Object], error) {
 	conn, _, err := s.Accounts.Open(ctx, access.From(ctx).Workspace, in.ID)
 	if err != nil {
 		return nil, err
@@ -276,7 +309,7 @@ func (s *server) listObjects(ctx context.Context, in *AccountPath) (*listOutput[
 	if err != nil {
 		return nil, err
 	}
-	return listed(objects, ""), nil
+	return paged(objects, in.WholeInput)
 }
 
 // ObjectPath names an object of an account.
@@ -287,6 +320,7 @@ type ObjectPath struct {
 
 func (s *server) listFields(ctx context.Context, in *struct {
 	ObjectPath
+	WholeInput
 	Refresh bool `query:"refresh" doc:"Ask the app again instead of answering what was read in the last five minutes"`
 },
 ) (*listOutput[crm.Field], error) {
@@ -294,7 +328,7 @@ func (s *server) listFields(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return listed(fields, ""), nil
+	return paged(fields, in.WholeInput)
 }
 
 // newField is a custom field to be made.

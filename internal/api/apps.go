@@ -26,12 +26,12 @@ type appOutput struct {
 	Body crm.App
 }
 
-func (s *server) listApps(context.Context, *empty) (*listOutput[crm.App], error) {
+func (s *server) listApps(_ context.Context, in *WholeInput) (*listOutput[crm.App], error) {
 	var apps []crm.App
 	for _, id := range slices.Sorted(maps.Keys(s.Drivers)) {
 		apps = append(apps, shown(s.Drivers[id].App))
 	}
-	return listed(apps, ""), nil
+	return paged(apps, *in)
 }
 
 func (s *server) getApp(_ context.Context, in *appPath) (*appOutput, error) {
@@ -49,6 +49,9 @@ func shown(a crm.App) crm.App {
 	some(&a.Auth)
 	for i := range a.Auth {
 		some(&a.Auth[i].Fields)
+		if a.SignsWebhooks {
+			a.Auth[i].Fields = append(slices.Clone(a.Auth[i].Fields), crm.AuthField{Name: account.FieldWebhookSecret, Label: "Client secret, to check webhooks with", Secret: true})
+		}
 	}
 	some(&a.Abilities)
 	some(&a.Warnings)

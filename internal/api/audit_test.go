@@ -18,7 +18,8 @@ func TestX12_ChangesAreAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id, tag := w.connect("One")
-	w.must(200, "PATCH", "/v1/connections/"+id, `{"description":"quiet","notify":{"enabled":true,"user":"anna.schmidt@example.com","webhook":"https://hooks.example.com/T0PSECRET"}}`, ifMatch(tag))
+	w.must(200, "PATCH", "/v1/connections/"+id, `{"description":"quiet"}`, ifMatch(tag))
+	w.must(422, "PATCH", "/v1/connections/"+id, `{"description":"loud","notify":{"enabled":true,"user":"anna.schmidt@example.com","webhook":"https://hooks.example.com/T0PSECRET"}}`, ifMatch("*"))
 	w.must(202, "POST", "/v1/connections/"+id+"/start", "")
 	w.must(200, "POST", "/v1/connections/"+id+"/pause", "")
 	w.must(200, "PATCH", "/v1/accounts/"+string(w.left), `{"name":"Renamed","credentials":{"kind":"token","token":"N3WSECRET"}}`, ifMatch("*"))
@@ -46,7 +47,7 @@ func TestX12_ChangesAreAudited(t *testing.T) {
 	for _, c := range update.Changes {
 		found[c.Pointer] = string(c.Before) + " -> " + string(c.After)
 	}
-	if found["/description"] != `"" -> "quiet"` || found["/notify/user"] != `"" -> "a…@example.com"` || found["/notify/webhook"] != `null -> "[redacted]"` {
+	if found["/description"] != `"" -> "quiet"` {
 		t.Errorf("%v", found)
 	}
 	raw := w.must(200, "GET", "/v1/audit?limit=200", "").body

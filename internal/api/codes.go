@@ -38,6 +38,7 @@ const (
 	CodeConfirmName        = "confirmation_required"
 	CodeFieldInUse         = "field_written_by_other_connection"
 	CodeFieldTwice         = "field_written_by_other_sync"
+	CodePairTwice          = "same_objects_twice"
 	CodeSameObject         = "same_object"
 	CodeUnknownAccount     = "unknown_account"
 	CodeUnknownObject      = "unknown_object"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -31,6 +32,29 @@ type listOutput[T any] struct {
 	Body page[T]
 }
 
+// WholeInput are the parameters of lists that are short enough to come whole.
+type WholeInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" doc:"Items a page; without it the list comes whole"`
+	Cursor string `query:"cursor" maxLength:"8192" doc:"next of the page before"`
+}
+
+// paged cuts a list that is at hand as a whole into pages.
+func paged[T any](items []T, in WholeInput) (*listOutput[T], error) {
+	at := 0
+	if in.Cursor != "" {
+		n, err := strconv.Atoi(in.Cursor)
+		if err != nil || n < 1 || n >= len(items) {
+			return nil, problem(http.StatusBadRequest, "malformed_cursor", "")
+		}
+		at = n
+	}
+	items = items[at:]
+	if in.Limit == 0 || len(items) <= in.Limit {
+		return listed(items, ""), nil
+	}
+	return listed(items[:in.Limit], strconv.Itoa(at+in.Limit)), nil
+}
+
 func listed[T any](items []T, next string) *listOutput[T] {
 	some(&items)
 	return &listOutput[T]{Body: page[T]{Items: items, Next: next}}
@@ -39,6 +63,9 @@ func listed[T any](items []T, next string) *listOutput[T] {
 type connectionPath struct {
 	ID crm.ConnectionID `path:"id" maxLength:"200" doc:"con_…"`
 }
+
+// ConnectionPath names a connection, for inputs that have more.
+type ConnectionPath connectionPath
 
 type connectionOutput struct {
 	ETag     string `header:"ETag"`
@@ -51,7 +78,7 @@ func connectionAnswer(c *crm.Connection) *connectionOutput {
 }
 
 func (s *server) registerConnections() {
-	handle(s, "list-presets", func(context.Context, *empty) (*listOutput[preset], error) { return listed(s.presets(), ""), nil })
+	handle(s, "list-presets", func(_ context.Context, in *WholeInput) (*listOutput[preset], error) { return paged(s.presets(), *in) })
 	handle(s, "list-connections", s.listConnections)
 	handle(s, "create-connection", s.createConnection, jsonBody(draftInput(), true))
 	handle(s, "import-connection", s.importConnection, importBody)
@@ -259,11 +286,32 @@ func (s *server) change(ctx context.Context, in *ChangeInput, body func(old *crm
 			return nil, p
 		}
 		out, err := s.replace(ctx, now, fresh, seen)
+		if err == nil {
+			s.caughtUp(ctx, old, fresh)
+		}
 		if !fault.Is(err, fault.Conflict) {
 			return out, err
 		}
 	}
 	return nil, problem(http.StatusConflict, CodeBusy, "")
+}
+
+// caughtUp lets syncs that a change switched on look at once what they missed.
+// The change is stored whatever comes of it: the next pull looks as well.
+func (s *server) caughtUp(ctx context.Context, old, fresh *crm.Connection) {
+	var on []crm.SyncID
+	for i := range fresh.Syncs {
+		was := old.Sync(fresh.Syncs[i].ID)
+		if was != nil && fresh.Enabled && fresh.Syncs[i].Direction != crm.DirectionOff && (!old.Enabled || was.Direction == crm.DirectionOff) {
+			on = append(on, was.ID)
+		}
+	}
+	if len(on) == 0 || old.Status != crm.StatusActive {
+		return
+	}
+	if err := s.Engine.CatchUp(ctx, access.From(ctx).Workspace, old.ID, on); err != nil {
+		s.Logger.ErrorContext(ctx, "syncs do not catch up yet", "request_id", requestID(ctx), "connection", string(old.ID), "error", err.Error())
+	}
 }
 
 func changePrecondition(ifMatch string, c *crm.Connection) *Problem {
@@ -341,7 +389,7 @@ func (s *server) deleteConnection(ctx context.Context, in *struct {
 	ChangeInput
 	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name. Deleting cannot be undone"`
 },
-) (*struct{}, error) {
+) (*locationOutput, error) {
 	c, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -359,5 +407,10 @@ func (s *server) deleteConnection(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &struct{}{}, nil
+	return &locationOutput{Location: "/v1/connections/" + string(c.ID)}, nil
+}
+
+// locationOutput is an answer without a body that says where to look.
+type locationOutput struct {
+	Location string `header:"Location" doc:"Where to see how far it is; 404 once it is done"`
 }

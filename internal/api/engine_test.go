@@ -93,6 +93,15 @@ func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) 
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
+func (f *fakeEngine) AccountWaits(context.Context, crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error) {
+	return map[crm.AccountID][]engine.Waiting{}, nil
+}
+
+func (f *fakeEngine) CatchUp(_ context.Context, _ crm.WorkspaceID, id crm.ConnectionID, syncs []crm.SyncID) error {
+	f.note("catch up %s %v", id, syncs)
+	return nil
+}
+
 func (f *fakeEngine) StartRun(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error) {
 	f.note("%s %s", kind, sync)
 	return f.run(ws, id, sync, kind), nil

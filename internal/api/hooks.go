@@ -27,6 +27,7 @@ type HookEngine interface {
 type HookAccounts interface {
 	LookupWebhook(ctx context.Context, token string) (account.Delivery, error)
 	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
+	RefusedDelivery(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, code string) error
 }
 
 // HookOptions are what the surface of deliveries works with: a part of Options.
@@ -140,6 +141,7 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	req := connector.WebhookRequest{Method: r.Method, URL: s.seenURL(r), Header: r.Header, Body: body}
 	if err := hooks.Verify(req, d.Trust, s.now()); err != nil {
 		if fault.Is(err, fault.Denied) || fault.Is(err, fault.Invalid) {
+			s.refuse(ctx, d, fault.CodeOf(err))
 			return connector.Reply{}, problem(http.StatusUnauthorized, CodeForgedWebhook, "")
 		}
 		return connector.Reply{}, ourTrouble(err)
@@ -148,14 +150,23 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		p := problemOf(err)
 		if fault.Is(err, fault.Invalid) {
+			s.refuse(ctx, d, fault.CodeOf(err))
 			return connector.Reply{}, p
 		}
 		return connector.Reply{}, ourTrouble(err)
 	}
 	if len(events) > maxEvents {
+		s.refuse(ctx, d, CodeTooManyEvents)
 		return connector.Reply{}, problem(http.StatusBadRequest, CodeTooManyEvents, "")
 	}
 	return s.queue(ctx, d, hooks, events)
+}
+
+// refuse counts a delivery that was refused, by its reason, for the admin to see.
+func (s *hookServer) refuse(ctx context.Context, d account.Delivery, code string) {
+	if err := s.accounts.RefusedDelivery(ctx, d.Workspace, d.Account, code); err != nil {
+		s.log.WarnContext(ctx, "refused delivery not counted", "request_id", requestID(ctx), "account", string(d.Account), "code", code, "error", err.Error())
+	}
 }
 
 // queue hands the account's own events over. A delivery that holds only events
@@ -165,6 +176,7 @@ func (s *hookServer) queue(ctx context.Context, d account.Delivery, hooks connec
 		return e.ExternalID == "" || d.Trust.ExternalID == "" || e.ExternalID == d.Trust.ExternalID
 	})
 	if len(own) == 0 && len(events) > 0 {
+		s.refuse(ctx, d, "foreign_delivery")
 		return connector.Reply{}, problem(http.StatusUnauthorized, CodeForgedWebhook, "")
 	}
 	if len(own) > 0 {

@@ -19,7 +19,7 @@ import (
 )
 
 func (s *server) registerLog() {
-	handle(s, "list-codes", func(context.Context, *empty) (*listOutput[Code], error) { return listed(Dictionary(), ""), nil })
+	handle(s, "list-codes", func(_ context.Context, in *WholeInput) (*listOutput[Code], error) { return paged(Dictionary(), *in) })
 	handle(s, "list-log", s.listLog)
 	handle(s, "get-entry", s.getEntry)
 	retry := s.registry().Schema(reflect.TypeFor[retryRequest](), true, "")

@@ -60,6 +60,10 @@ type Engine interface {
 	// Fields lists an object's fields as the engine plans with them; refresh asks
 	// the app, and lets the engine plan with the answer.
 	Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error)
+	// AccountWaits lists, by account, what stands still because of it.
+	AccountWaits(ctx context.Context, ws crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error)
+	// CatchUp lets syncs that were switched on again look at once what they missed.
+	CatchUp(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, syncs []crm.SyncID) error
 	// AccountAuthorized resumes what waited for an account's authorisation.
 	AccountAuthorized(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID) error
 
@@ -83,6 +87,7 @@ type Accounts interface {
 	EnsureWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error)
 	RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error)
 	LookupWebhook(ctx context.Context, token string) (account.Delivery, error)
+	RefusedDelivery(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, code string) error
 	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
 }
 

@@ -70,6 +70,9 @@ func (s *server) getRecord(ctx context.Context, in *RecordPath) (*recordOutput, 
 	if access.From(ctx).Masked() {
 		r = maskRecord(r)
 	}
+	if r.Unread != nil {
+		r.Unread.Remedy = meanings[r.Unread.Code].Remedy
+	}
 	return &recordOutput{Body: r}, nil
 }
 

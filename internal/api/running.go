@@ -142,14 +142,39 @@ type webhookView struct {
 	Verification string        `json:"verification,omitempty" doc:"What deliveries are checked by"`
 	LastDelivery time.Time     `json:"last_delivery,omitzero"`
 	OldUntil     time.Time     `json:"old_until,omitzero" doc:"Until when the address before the last rotation works"`
+	Refused      []refusedHook `json:"refused" nullable:"false" doc:"Deliveries that were refused, by reason, with what to do about it"`
+	Problems     []ProblemItem `json:"problems" nullable:"false" doc:"Why deliveries would be refused as things are"`
 }
 
-func (s *server) getWebhooks(ctx context.Context, in *connectionPath) (*listOutput[webhookView], error) {
+// refusedHook counts the deliveries that were refused for one reason.
+type refusedHook struct {
+	account.Refusal
+	Meaning string `json:"meaning"`
+	Remedy  string `json:"remedy"`
+}
+
+func refusedHooks(all []account.Refusal) []refusedHook {
+	out := make([]refusedHook, len(all))
+	for i, r := range all {
+		out[i] = refusedHook{Refusal: r, Meaning: meaning(r.Code), Remedy: meanings[r.Code].Remedy}
+	}
+	return out
+}
+
+func (s *server) getWebhooks(ctx context.Context, in *struct {
+	ConnectionPath
+	WholeInput
+},
+) (*listOutput[webhookView], error) {
 	c, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return s.webhooks(ctx, c, s.Accounts.EnsureWebhook)
+	out, err := s.webhooks(ctx, c, s.Accounts.EnsureWebhook)
+	if err != nil {
+		return nil, err
+	}
+	return paged(out.Body.Items, in.WholeInput)
 }
 
 func (s *server) rotateWebhooks(ctx context.Context, in *connectionPath) (*listOutput[webhookView], error) {
@@ -177,7 +202,7 @@ func (s *server) webhooks(ctx context.Context, c *crm.Connection, hook func(cont
 		if err != nil {
 			return nil, err
 		}
-		view := webhookView{Side: side, Account: a.ID, App: a.App}
+		view := webhookView{Side: side, Account: a.ID, App: a.App, Refused: []refusedHook{}, Problems: []ProblemItem{}}
 		if i == 1 && c.Left.Account == c.Right.Account { // one hook per account: do not rotate twice
 			hook = s.Accounts.EnsureWebhook
 		}
@@ -189,14 +214,45 @@ func (s *server) webhooks(ctx context.Context, c *crm.Connection, hook func(cont
 		default:
 			view.Supported, view.URL = true, s.publicBase(ctx)+hooksPath+h.Token.Reveal()
 			view.LastDelivery, view.OldUntil = h.LastDelivery, h.OldUntil
-			view.Verification = "signature"
+			view.Refused = refusedHooks(h.Refused)
+			if a.ExternalID == "" {
+				a = s.learn(ctx, ws, a)
+			}
+			signed := s.Drivers[a.App].App.SignsWebhooks
+			if signed && !h.Secret {
+				view.Problems = append(view.Problems, ProblemItem{Code: "no_secret", Detail: meanings["no_secret"].Meaning + ": " + meanings["no_secret"].Remedy})
+			}
+			if a.ExternalID == "" {
+				view.Problems = append(view.Problems, ProblemItem{Code: "foreign_delivery", Detail: "the app has not told yet whose account this is: test the account"})
+			}
+			view.Verification = "the secret address"
+			if signed {
+				view.Verification = "signature"
+			}
 			if a.ExternalID != "" {
-				view.Verification = "signature, and the account " + a.ExternalID
+				view.Verification += ", and the account " + a.ExternalID
 			}
 		}
 		views = append(views, view)
 	}
 	return listed(views, ""), nil
+}
+
+// learnTime bounds the call by which we learn whose account it is.
+const learnTime = 5 * time.Second
+
+// learn asks the app whose account the credentials belong to, which deliveries
+// are checked against. Whatever comes of it shows in the account.
+func (s *server) learn(ctx context.Context, ws crm.WorkspaceID, a account.Account) account.Account {
+	cctx, cancel := context.WithTimeout(ctx, learnTime)
+	defer cancel()
+	if _, err := s.Accounts.Test(cctx, ws, a.ID); err != nil {
+		s.Logger.WarnContext(ctx, "account not known yet", "request_id", requestID(ctx), "account", string(a.ID), "code", fault.CodeOf(err))
+	}
+	if fresh, err := s.Accounts.Get(ctx, ws, a.ID); err == nil {
+		return fresh
+	}
+	return a
 }
 
 // SyncPath names a sync of a connection.

@@ -65,6 +65,9 @@ func (v *validation) head() {
 	if c.Country != "" && !slices.Contains(countries, c.Country) {
 		v.add("/default_country", mapping.CodeUnknownCountry, "use two capital letters of ISO 3166-1, such as US")
 	}
+	if n := c.Notify; n.Enabled || n.User != "" || n.Webhook != nil && *n.Webhook != "" {
+		v.add("/notify", CodeUnsupportedSetting, "nobody is told by message yet: leave notify off and empty, and look at the status and the log")
+	}
 	if c.Access.Mode == access.ByAttribute && c.Access.Attribute == "" {
 		v.add("/access/attribute", CodeMissingKey, "name the boolean attribute that lets users in")
 	}
@@ -89,7 +92,7 @@ func (v *validation) accounts() (known [2]bool, err error) {
 }
 
 func (v *validation) syncs() {
-	seen := map[crm.SyncID]bool{}
+	seen, pairs := map[crm.SyncID]bool{}, map[[2]string]bool{}
 	if len(v.c.Syncs) > maxSyncs {
 		v.add("/syncs", CodeTooMany, "at most %d syncs", maxSyncs)
 	}
@@ -102,6 +105,11 @@ func (v *validation) syncs() {
 			v.add(at+"/id", mapping.CodeDuplicateID, "the ID %q is used by an earlier sync: choose another", s.ID)
 		}
 		seen[s.ID] = true
+		if pair := [2]string{s.Left.Object, s.Right.Object}; s.Left.Object != "" && pairs[pair] {
+			v.add(at+"/right/object", CodePairTwice, "an earlier sync joins %s and %s already: put the mappings into that one", pair[0], pair[1])
+		} else {
+			pairs[pair] = true
+		}
 		if len(s.Mappings) > maxMappings {
 			v.add(at+"/mappings", CodeTooMany, "at most %d mappings", maxMappings)
 		}

@@ -24,17 +24,23 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 		return nil, err
 	}
 	c, problems := old, []mapping.Problem(nil)
+	var items []ProblemItem
 	if body := bodyOf(ctx); len(body) > 0 {
 		value, p := strictJSON(body)
 		if p == nil {
 			p = checkBody(s.registry(), &s.patterns, documentInput(), value)
 		}
-		if p != nil {
+		if p != nil && value == nil {
 			return report(p.Errors), nil
 		}
-		c, problems = readDocument(body, old)
+		if p != nil {
+			items = p.Errors
+		}
+		// What can be read of the document is looked at all the same.
+		if c, problems = readDocument(body, old); p != nil {
+			problems = nil
+		}
 	}
-	var items []ProblemItem
 	if c != nil {
 		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
 		if err != nil {
@@ -46,7 +52,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 			return nil, err
 		}
 		if p != nil {
-			items = p.Errors
+			items = append(items, p.Errors...)
 		}
 	}
 	for _, p := range problems {

@@ -143,6 +143,7 @@ func (a *App) wire() error {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
 			return c, err
 		},
+		Refused: a.Accounts.Refused,
 	})
 	if err != nil {
 		return err

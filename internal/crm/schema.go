@@ -134,7 +134,10 @@ type App struct {
 	Abilities []Ability    `json:"abilities"`
 	Warnings  []string     `json:"warnings"`
 	Limits    Limits       `json:"limits"`
-	Hosts     []string     `json:"-"` // host suffixes a base URL of this app may have
+	// SignsWebhooks says that deliveries carry a signature made with a secret of
+	// ours; else the address itself is the secret.
+	SignsWebhooks bool     `json:"-"`
+	Hosts         []string `json:"-"` // host suffixes a base URL of this app may have
 }
 
 // Can reports whether the app claims ability a.

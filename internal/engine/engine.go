@@ -101,7 +101,8 @@ type Engine struct {
 	written  map[scope]sighting   // of the epoch in which links were last written
 	sights   map[string]time.Time // when we first saw what waits for time to pass
 	hookRuns map[crm.RunID]bool
-	rests    map[scope]*rest          // of syncs that could not be attended to
+	rests    map[scope]*rest // of syncs that could not be attended to
+	kept     map[crm.WorkspaceID]keptDays
 	noted    map[waitKey]time.Time    // of causes of waiting that this process stored, and of what it tried
 	silences map[silenceKey]time.Time // of apps that do not answer: when we last saw to it that it is stored
 	conns    map[store.Key]decoded

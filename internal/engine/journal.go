@@ -90,7 +90,7 @@ func (s *session) diffs(u *unit) []Diff {
 }
 
 // logPages packs entries into compressed pages. Entry IDs name connection, day, page and place.
-func (s *session) logPages(page string, entries []Entry) ([]store.Write, error) {
+func (s *session) logPages(page string, entries []Entry, days int) ([]store.Write, error) {
 	now := s.Now()
 	key := s.logPage(page, now)
 	var ws []store.Write
@@ -116,7 +116,7 @@ func (s *session) logPages(page string, entries []Entry) ([]store.Write, error) 
 		}
 		k := key
 		k.Sort = fmt.Sprintf("%s.%02d", page, part)
-		ws = append(ws, store.Write{Item: store.Item{Key: k, Data: data, Expires: now.Add(logDays * 24 * time.Hour)}})
+		ws = append(ws, store.Write{Item: store.Item{Key: k, Data: data, Expires: now.AddDate(0, 0, days)}})
 		entries = entries[n:]
 	}
 	return ws, nil
@@ -240,7 +240,11 @@ func (e *Engine) ListLog(ctx context.Context, ws crm.WorkspaceID, f LogFilter, l
 	if f.Connection == "" {
 		return nil, "", fault.New("engine: list log", fault.Invalid, "connection_required", "name the connection whose log is wanted")
 	}
-	cur, last, err := e.logStart(f, cursor)
+	days, err := e.logDaysOf(ctx, ws)
+	if err != nil {
+		return nil, "", err
+	}
+	cur, last, err := e.logStart(f, days, cursor)
 	if err != nil {
 		return nil, "", err
 	}
@@ -297,10 +301,10 @@ func (e *Engine) logPageDone(ctx context.Context, ws crm.WorkspaceID, out []Entr
 }
 
 // logStart returns where to begin, and the last day to look at.
-func (e *Engine) logStart(f LogFilter, cursor string) (logCursor, string, error) {
+func (e *Engine) logStart(f LogFilter, days int, cursor string) (logCursor, string, error) {
 	now := e.Now().UTC()
 	from, to := f.From, f.To
-	if oldest := now.AddDate(0, 0, -logDays-1); from.Before(oldest) {
+	if oldest := now.AddDate(0, 0, -days-1); from.Before(oldest) {
 		from = oldest
 	}
 	if to.IsZero() || to.After(now.AddDate(0, 0, 1)) {
@@ -337,4 +341,39 @@ func (f *LogFilter) wants(en *Entry) bool {
 		return false
 	}
 	return true
+}
+
+// logDaysFor is how long this process trusts what it read of a workspace.
+const logDaysFor = time.Minute
+
+// keptDays is a workspace's retention of the log, as read at a time.
+type keptDays struct {
+	at   time.Time
+	days int
+}
+
+// logDaysOf returns for how many days a workspace keeps its log.
+func (e *Engine) logDaysOf(ctx context.Context, ws crm.WorkspaceID) (int, error) {
+	now := e.Now()
+	e.mu.Lock()
+	known, ok := e.kept[ws]
+	e.mu.Unlock()
+	if age := now.Sub(known.at); ok && age >= 0 && age < logDaysFor {
+		return known.days, nil
+	}
+	known = keptDays{now, logDays}
+	w, _, err := store.LoadWorkspace(ctx, e.Store, ws)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return 0, err
+	}
+	if w.LogDays > 0 {
+		known.days = w.LogDays
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.kept == nil || len(e.kept) >= maxDecoded {
+		e.kept = map[crm.WorkspaceID]keptDays{}
+	}
+	e.kept[ws] = known
+	return known.days, nil
 }

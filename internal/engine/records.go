@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,9 +20,38 @@ func (e *Engine) SyncRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true})
 }
 
-// LinkRecords pairs two records because a person says so.
+// LinkRecords pairs two records because a person says so. Invalid when one of
+// them is not there; Conflict when the partner is linked to another record.
 func (e *Engine) LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec, partner crm.RecordID) (Run, error) {
+	if err := e.mayLink(ctx, scope{ws, id, sync}, side, rec, partner); err != nil {
+		return Run{}, err
+	}
 	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opLink, Partner: partner})
+}
+
+// mayLink looks whether two records can be paired. The worker looks once more.
+func (e *Engine) mayLink(ctx context.Context, sc scope, side crm.Side, rec, partner crm.RecordID) error {
+	const op = "engine: link records"
+	s, u, err := e.look(ctx, sc, side, rec)
+	if err != nil {
+		return err
+	}
+	if err := s.read(ctx, side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
+		return err
+	}
+	u.hint = hint{ID: rec, Op: opLink, Partner: partner}
+	if err := s.readNamedTwin(ctx, u); err != nil {
+		return err
+	}
+	switch {
+	case u.own() == nil:
+		return fault.New(op, fault.NotFound, "record_unknown", "the app has no such record")
+	case u.decided:
+		return fault.New(op, fault.Conflict, codeTwinTaken, "the partner is linked to another record: unlink that one first")
+	case u.partner() == nil:
+		return fault.New(op, fault.Invalid, "partner_unknown", "the other app has no such record")
+	}
+	return nil
 }
 
 // UnlinkRecord takes a pair apart; both records stay.
@@ -183,8 +213,12 @@ func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conne
 		return RecordView{}, fault.New("engine: get record", fault.NotFound, "record_unknown", "the sync has not seen this record")
 	}
 	v := viewOf(side, u.id, u.link)
-	if err := s.readBoth(ctx, u); err != nil {
-		return v, err
+	if err := s.readBoth(ctx, u); err != nil { // what is stored here can be shown all the same
+		v.Unread = &Waiting{Code: fault.CodeOf(err), Detail: safeText(err), Since: e.Now()}
+		var at *sideError
+		if errors.As(err, &at) {
+			v.Unread.Side, v.Unread.Account = at.side, s.conn.Account(at.side)
+		}
 	}
 	for _, sd := range crm.Sides {
 		if r := u.rec.Get(sd); r != nil {

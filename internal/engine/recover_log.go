@@ -54,7 +54,11 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 	if len(entries) == 0 {
 		return nil
 	}
-	pages, err := s.logPages("pg_"+strings.TrimPrefix(in.ID, "int_"), entries)
+	days, err := s.logDaysOf(ctx, s.ws)
+	if err != nil {
+		return err
+	}
+	pages, err := s.logPages("pg_"+strings.TrimPrefix(in.ID, "int_"), entries, days)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,11 @@ func (b *books) storePages(ctx context.Context) error {
 	if len(b.entries) == 0 {
 		return nil
 	}
-	pages, err := b.s.logPages(b.page, b.entries)
+	days, err := b.s.logDaysOf(ctx, b.s.ws)
+	if err != nil {
+		return err
+	}
+	pages, err := b.s.logPages(b.page, b.entries, days)
 	if err != nil {
 		return err
 	}

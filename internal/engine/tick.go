@@ -91,7 +91,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	}
 	var parked bool
 	if err == nil {
-		parked, err = e.sendParked(ctx, sc)
+		parked, err = e.sendParked(ctx, sc, conn)
 	}
 	if err != nil {
 		return e.tired(ctx, sc, err, true), err
@@ -187,7 +187,9 @@ func (e *Engine) waiting(ctx context.Context, sc scope) (bool, error) {
 
 // sendParked queues the parked chunks that are due. Each is removed only after
 // it is queued, so that it may come twice and never not at all.
-func (e *Engine) sendParked(ctx context.Context, sc scope) (more bool, err error) {
+func (e *Engine) sendParked(ctx context.Context, sc scope, conn *crm.Connection) (more bool, err error) {
+	off, _ := runnable(conn, sc.sync)
+	off = !off && conn.Sync(sc.sync) != nil // what a run sent waits until its sync is on again
 	now := fmt.Sprintf("%019d", e.Now().UnixNano())
 	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.parked(time.Time{}, "").Partition, To: now, Limit: e.Tuning.Window})
 	if err != nil {
@@ -198,6 +200,9 @@ func (e *Engine) sendParked(ctx context.Context, sc scope) (more bool, err error
 		if err != nil {
 			return false, err
 		}
+		if off && c.Counted && c.Kind != RunPlan {
+			continue
+		}
 		if err := e.send(ctx, []*chunk{c}); err != nil {
 			return false, err
 		}
@@ -206,7 +211,7 @@ func (e *Engine) sendParked(ctx context.Context, sc scope) (more bool, err error
 			return false, err
 		}
 	}
-	return len(page.Items) == e.Tuning.Window, nil
+	return !off && len(page.Items) == e.Tuning.Window, nil
 }
 
 // drainInbox queues what came while the sync was off or far behind. Whatever
@@ -402,7 +407,11 @@ func (e *Engine) linkCount(ctx context.Context, sc scope) (int64, error) {
 // erase removes what a deleted connection left, a page at a time; the agenda
 // entry goes last, so that the next tick goes on where this one stopped.
 func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (busy bool, err error) {
-	for _, q := range e.belongings(sc) {
+	days, err := e.logDaysOf(ctx, sc.ws)
+	if err != nil {
+		return true, err
+	}
+	for _, q := range e.belongings(sc, days) {
 		for range 20 {
 			page, err := e.Store.Query(ctx, q)
 			if err != nil {
@@ -439,7 +448,7 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 }
 
 // belongings lists every partition that a sync of a connection owns.
-func (e *Engine) belongings(sc scope) []store.Query {
+func (e *Engine) belongings(sc scope, days int) []store.Query {
 	var out []store.Query
 	for shard := range uint32(shards) {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(shard), Limit: 500})
@@ -449,7 +458,7 @@ func (e *Engine) belongings(sc scope) []store.Query {
 	}
 	out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: dead(sc.ws, sc.con, "x").Partition, Limit: 500},
 		store.Query{Table: store.Log, Workspace: sc.ws, Partition: "day#" + sc.name(), Limit: 500})
-	for d := 0; d <= logDays+1; d++ {
+	for d := 0; d <= days+1; d++ {
 		day := e.Now().UTC().AddDate(0, 0, -d).Format(time.DateOnly)
 		out = append(out, store.Query{Table: store.Log, Workspace: sc.ws, Partition: logPartition(sc.con, day), Limit: 200})
 	}

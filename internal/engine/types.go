@@ -116,6 +116,7 @@ type RecordView struct {
 	Partner crm.RecordID            `json:"partner,omitempty"`
 	Others  []crm.RecordID          `json:"others,omitempty"` // of an ambiguous match or a duplicate group
 	Since   time.Time               `json:"since,omitzero"`
+	Unread  *Waiting                `json:"unread,omitempty" doc:"Why the values could not be read now"`
 	Values  crm.PerSide[crm.Fields] `json:"values"` // as read now; only on the single-record view
 	Base    map[crm.MappingID]any   `json:"base,omitempty"`
 	History []Entry                 `json:"history,omitempty"`

@@ -11,6 +11,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -178,5 +180,121 @@ func TestS34_RunSaysWhatItWaitsFor(t *testing.T) {
 	if run.State != engine.RunRunning || len(run.Waiting) != 1 || run.Waiting[0].Code != "rate_limited" || run.Waiting[0].Side != crm.Left ||
 		run.Waiting[0].Since.IsZero() || run.Waiting[0].Until.Sub(run.Waiting[0].Since) != 40*time.Second {
 		t.Errorf("run: got %s waiting for %+v, want the limit with its end", run.State, run.Waiting)
+	}
+}
+
+// TestRow34_ResumeLooksAtOnce pauses a sync that nobody pulls and nobody calls.
+func TestRow34_ResumeLooksAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 20, func(c *crm.Connection) { c.Syncs[0].Schedule = "manual" })
+	b.start()
+	b.must(b.Engine.PauseConnection(t.Context(), testbed.Workspace, testbed.Connection))
+	b.Move(time.Hour)
+	b.must(createBoth(b, 1))
+	if st := b.status(); len(st.Waiting) != 1 || st.Waiting[0].Code != "connection_paused" || b.Now().Sub(st.Waiting[0].Since) != time.Hour {
+		t.Errorf("paused: got %+v, want the pause and its beginning", st.Waiting)
+	}
+	b.Move(time.Minute)
+	runs, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
+	b.must(err)
+	if len(runs) != 1 || runs[0].Kind != engine.RunPull {
+		t.Errorf("runs: got %+v, want one pull", runs)
+	}
+	b.rounds(2)
+	if n := countNew(b, "Contact", "LastName") + countNew(b, "contacts", "lastname"); n != 4 {
+		t.Errorf("%d of 4 new people two minutes after the resume", n)
+	}
+}
+
+// TestRow36_StartWhileSwitchedOffIsRefused does not claim to run what is off.
+func TestRow36_StartWhileSwitchedOffIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 5, func(c *crm.Connection) { c.Enabled = false })
+	_, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
+	if !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "switched_off" {
+		t.Errorf("got %v, want switched_off", err)
+	}
+}
+
+// TestS24_RunGoesOnAfterOffAndOn switches a sync off while its first run is in
+// the queue: the run ends with the outcomes that it would have had.
+func TestS24_RunGoesOnAfterOffAndOn(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 200, nil)
+	runs, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
+	b.must(err)
+	b.must(b.Engine.Tick(t.Context(), time.Second)) // the listing is queued
+	b.must(b.Engine.PauseConnection(t.Context(), testbed.Workspace, testbed.Connection))
+	b.rounds(3)
+	_, err = b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
+	b.must(err)
+	b.drain()
+	run, err := b.Engine.GetRun(t.Context(), testbed.Workspace, runs[0].ID)
+	b.must(err)
+	if run.State != engine.RunDone || run.Outcomes[crm.Dropped] != 0 || run.Done != run.Total || run.Total == 0 {
+		t.Errorf("run: got %s with %d of %d, %v; want done, nothing dropped", run.State, run.Done, run.Total, run.Outcomes)
+	}
+}
+
+// TestLogDaysAreKept holds the log to the workspace's retention.
+func TestLogDaysAreKept(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 20, nil)
+	_, err := store.SaveWorkspace(t.Context(), b.Store, store.Workspace{ID: testbed.Workspace, Name: "bed", LogDays: 120}, 0)
+	b.must(err)
+	b.start()
+	f := engine.LogFilter{Connection: testbed.Connection}
+	entries := func() int {
+		n, cursor := 0, ""
+		for {
+			page, next, err := b.Engine.ListLog(t.Context(), testbed.Workspace, f, 200, cursor)
+			b.must(err)
+			if n += len(page); next == "" {
+				return n
+			}
+			cursor = next
+		}
+	}
+	first := entries()
+	b.Move(119 * 24 * time.Hour)
+	if n := entries(); n != first || n == 0 {
+		t.Errorf("after 119 of 120 days: %d of %d entries", n, first)
+	}
+	b.Move(48 * time.Hour)
+	if n := entries(); n != 0 {
+		t.Errorf("after 121 of 120 days: %d entries, want none", n)
+	}
+}
+
+// TestRecordsAreShownWhileAnAppIsDown shows what is stored here, and what is not.
+func TestRecordsAreShownWhileAnAppIsDown(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 20, nil)
+	b.start()
+	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 1, "")
+	b.must(err)
+	b.must(b.Hub.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 10}))
+	v, err := b.Engine.GetRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, views[0].ID)
+	if err != nil || v.State != crm.StateInSync || len(v.History) == 0 || v.Unread == nil || v.Unread.Side != crm.Left || v.Unread.Account != testbed.LeftAccount {
+		t.Errorf("got %+v, %v; want state and history, and why there are no values", v, err)
+	}
+}
+
+// TestLinkIsRefusedAtOnce refuses what can be seen to be impossible.
+func TestLinkIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 20, nil)
+	b.start()
+	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 2, "")
+	b.must(err)
+	link := func(rec, partner crm.RecordID) string {
+		_, err := b.Engine.LinkRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, rec, partner)
+		return fault.CodeOf(err)
+	}
+	if got := link(views[0].ID, "003000000000000AAA"); got != "partner_unknown" {
+		t.Errorf("a partner that does not exist: got %s", got)
+	}
+	if got := link(views[0].ID, views[1].Partner); got != "twin_taken" {
+		t.Errorf("a partner that is taken: got %s", got)
 	}
 }

@@ -392,6 +392,15 @@ func (e *Engine) admit(ctx context.Context, sc scope, conn *crm.Connection, jobs
 			e.drop(j, "sync_not_found")
 		default:
 			if ok, code := runnable(conn, sc.sync); !ok && j.chunk.Kind != RunPlan {
+				if j.chunk.Counted { // its run goes on when the sync is on again
+					j.chunk.Why = code
+					if err := e.park(ctx, j.chunk, 0); err != nil {
+						return nil, err
+					}
+					e.Mark("parked_while_off")
+					j.ack()
+					continue
+				}
 				if err := e.toInbox(ctx, j.chunk, code); err != nil {
 					return nil, err
 				}

@@ -50,7 +50,7 @@ func (w *world) backlog() string {
 	}
 	for kind, name := range kinds {
 		if w.holds(kind) {
-			if kind != "p" && w.status() == crm.StatusHalted {
+			if w.status() == crm.StatusHalted {
 				continue // only an admin can go on
 			}
 			return name

@@ -69,6 +69,7 @@ var marksExpected = []string{
 	"parked_for_time",
 	"parked_sent",
 	"parked_throttled",
+	"parked_while_off",
 	"partner_gone_noticed",
 	"paused_by_admin",
 	"pull_lost_race",

@@ -94,7 +94,7 @@ type Workspace struct {
 	Name      string          `json:"name"`
 	TimeZone  string          `json:"time_zone"` // IANA name; "" = UTC
 	LogDays   int             `json:"log_days"`  // retention of the log; 0 = 90, at least 62
-	CreatedAt time.Time       `json:"created_at"`
+	CreatedAt time.Time       `json:"created_at,omitzero"`
 }
 
 // WorkspaceKey names a workspace's top-level item.

@@ -93,6 +93,7 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 			conn, _, err := c.Accounts.Open(ctx, ws, id)
 			return conn, err
 		},
+		Refused: c.Accounts.Refused,
 	})
 	return err
 }

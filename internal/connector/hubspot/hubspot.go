@@ -87,7 +87,8 @@ func app() crm.App {
 			DailyCalls: 250_000,
 			IndexLag:   overlap,
 		},
-		Hosts: []string{"hubapi.com"},
+		SignsWebhooks: true,
+		Hosts:         []string{"hubapi.com"},
 	}
 }
 

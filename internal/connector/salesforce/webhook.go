@@ -32,7 +32,8 @@ type webhooks struct{}
 // sending; being hints they do no harm when they are old or repeated.
 func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrust, _ time.Time) error {
 	const op = "salesforce: verify outbound message"
-	denied := fault.New(op, fault.Denied, "forged_webhook", "the message is not from the org of this account")
+	denied := fault.New(op, fault.Denied, "malformed_webhook", "the body is not an outbound message")
+	foreign := fault.New(op, fault.Denied, "foreign_delivery", "the message is not from the org of this account")
 	if req.Method != http.MethodPost {
 		return denied
 	}
@@ -43,7 +44,7 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 	want, ok := long(trust.ExternalID)
 	got, isID := long(m.org)
 	if !ok || !isID || subtle.ConstantTimeCompare([]byte(want), []byte(got)) != 1 {
-		return denied
+		return foreign
 	}
 	return nil
 }
