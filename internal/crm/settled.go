@@ -70,18 +70,17 @@ func Fingerprint(v Value) string {
 	return v.Digest()[:16]
 }
 
-// Settled counts the fields of a base that are settled, by reason; nil when
-// none is.
-func (b Base) Settled() map[Reason]int {
-	var out map[Reason]int
-	for _, a := range b {
-		if a.Settled == nil {
-			continue
+// Reasons lists why fields of a base are settled, each once, in the order of
+// Reasons; nil when none is.
+func (b Base) Reasons() []Reason {
+	var out []Reason
+	for _, why := range Reasons {
+		for _, a := range b {
+			if a.Settled != nil && a.Settled.Reason == why {
+				out = append(out, why)
+				break
+			}
 		}
-		if out == nil {
-			out = map[Reason]int{}
-		}
-		out[a.Settled.Reason]++
 	}
 	return out
 }

@@ -22,6 +22,7 @@ type link struct {
 	Code     string         `json:"c,omitempty"`
 	Detail   string         `json:"d,omitempty"`
 	Base     crm.Base       `json:"b,omitempty"`
+	Reasons  []crm.Reason   `json:"z,omitempty"`  // why fields of the base are settled, for whoever counts: see item
 	SeenL    string         `json:"sl,omitempty"` // digest of the mapped fields as last read or written
 	SeenR    string         `json:"sr,omitempty"`
 	WroteL   string         `json:"wl,omitempty"` // our last write to a side whose app did not answer with values: see lastWrite
@@ -57,7 +58,7 @@ func (l *link) clone() *link {
 }
 
 // sameLink reports whether two links say the same, apart from what was last
-// seen, which costs a read at most.
+// seen, which costs a read at most, and what follows from the base.
 func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
 		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
@@ -113,7 +114,7 @@ func rareStates(sc scope, s crm.State) string { return "s#" + sc.name() + "#" + 
 const codeTwinTaken = "twin_taken"
 
 func (l *link) item(sc scope) (store.Item, error) {
-	l.V = linkFormat
+	l.V, l.Reasons = linkFormat, l.Base.Reasons()
 	b, err := json.Marshal(l)
 	if err != nil {
 		return store.Item{}, fault.Wrap("engine: encode link", fault.Other, err)
@@ -146,6 +147,7 @@ type linkHead struct {
 	Right   crm.RecordID `json:"r"`
 	State   crm.State    `json:"s"`
 	By      crm.RunID    `json:"by"`
+	Reasons []crm.Reason `json:"z"`
 	AliasOf crm.RecordID `json:"to"`
 }
 
@@ -158,7 +160,7 @@ func decodeHead(it store.Item) (*link, error) {
 	if h.V != linkFormat {
 		return nil, errNewerLink
 	}
-	return &link{V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, AliasOf: h.AliasOf}, nil
+	return &link{V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, Reasons: h.Reasons, AliasOf: h.AliasOf}, nil
 }
 
 func aliasItem(sc scope, side crm.Side, id, to crm.RecordID, merged bool) (store.Item, error) {

@@ -90,7 +90,7 @@ func (s *session) moveLink(ctx context.Context, u, survivor *unit) error {
 	if survivor.link != nil { // it was counted alone
 		gone := map[string]int64{}
 		for _, c := range survivor.before {
-			gone[string(c.side)+":"+string(c.state)]--
+			gone[string(c)]--
 		}
 		ws = addWrite(ws, s.counts(), gone, time.Time{})
 	}

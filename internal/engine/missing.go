@@ -112,7 +112,7 @@ func (s *session) recount(ctx context.Context) error {
 	want := map[string]int64{}
 	err := s.eachLink(ctx, func(l *link) error {
 		for _, c := range l.counted() {
-			want[string(c.side)+":"+string(c.state)]++
+			want[string(c)]++
 		}
 		return nil
 	})

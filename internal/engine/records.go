@@ -229,8 +229,20 @@ func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conne
 	for m, a := range u.link.Base {
 		v.Base[m] = a
 	}
+	v.Settled = settledFields(s.set.Sync().Mappings, u.link.Base)
 	v.History, err = e.recordHistory(ctx, ws, u)
 	return v, err
+}
+
+// settledFields lists what is settled in a base.
+func settledFields(mappings []crm.Mapping, base crm.Base) []SettledField {
+	var out []SettledField
+	for i := range mappings {
+		if d := base[mappings[i].ID].Settled; d != nil {
+			out = append(out, SettledField{mappings[i].ID, d.Reason, d.Side, d.Code, d.Since, d.Again})
+		}
+	}
+	return out
 }
 
 // recordHistory reads the log pages that the link remembers.
@@ -309,7 +321,7 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	}
 	x.Filters = filterClauses(s.set, u, s.Now())
 	for _, f := range u.plan.Fields {
-		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Code: f.Code, Detail: f.Detail})
+		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail})
 	}
 	return x, nil
 }

@@ -71,10 +71,10 @@ func (b *books) storeLinks(ctx context.Context) error {
 	all := b.once(slices.Concat(b.aliases, b.links))
 	for _, w := range all {
 		for _, c := range w.from {
-			b.states[string(c.side)+":"+string(c.state)]--
+			b.states[string(c)]--
 		}
 		for _, c := range w.to {
-			b.states[string(c.side)+":"+string(c.state)]++
+			b.states[string(c)]++
 		}
 	}
 	if n > 0 {

@@ -113,6 +113,12 @@ func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) err
 		}
 		st.States.Set(side, m)
 	}
+	st.Settled = SettledCounts{Links: item.Counters[countSettled+countLinks], Reasons: map[crm.Reason]int64{}}
+	for _, why := range crm.Reasons {
+		if n := item.Counters[countSettled+string(why)]; n != 0 {
+			st.Settled.Reasons[why] = n
+		}
+	}
 	now := e.Now().UTC()
 	keys := make([]store.Key, 30)
 	for d := range keys {

@@ -119,6 +119,7 @@ type RecordView struct {
 	Unread  *Waiting                `json:"unread,omitempty" doc:"Why the values could not be read now"`
 	Values  crm.PerSide[crm.Fields] `json:"values"` // as read now; only on the single-record view
 	Base    map[crm.MappingID]any   `json:"base,omitempty"`
+	Settled []SettledField          `json:"settled,omitempty"` // in the order of the mappings; only on the single-record view
 	History []Entry                 `json:"history,omitempty"`
 }
 
@@ -164,6 +165,7 @@ type FieldVerdict struct {
 	Winner  crm.Side      `json:"winner,omitempty"`
 	After   crm.Value     `json:"after,omitzero"`
 	Rule    string        `json:"rule"`
+	Reason  crm.Reason    `json:"reason,omitempty"` // the sides differ and are left so: why
 	Code    string        `json:"code,omitempty"`
 	Detail  string        `json:"detail,omitempty"`
 }
@@ -202,12 +204,30 @@ type SyncStatus struct {
 	Inbox      int64                            `json:"inbox"`
 	Dead       int64                            `json:"dead"`
 	States     crm.PerSide[map[crm.State]int64] `json:"states"`
+	Settled    SettledCounts                    `json:"settled"`
 	Outcomes   map[string]map[crm.Outcome]int64 `json:"outcomes"` // today, last_7_days, last_30_days
 	Halted     *Halt                            `json:"halted,omitempty"`
 	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
 	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
 	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
+}
+
+// SettledCounts counts the pairs some of whose fields differ and are left so.
+// They are in_sync all the same, or in conflict or failing for another field.
+type SettledCounts struct {
+	Links   int64                `json:"links"`
+	Reasons map[crm.Reason]int64 `json:"reasons"` // pairs with such a field; one may have several
+}
+
+// SettledField is a mapped field whose two sides differ and are left so.
+type SettledField struct {
+	Mapping crm.MappingID `json:"mapping"`
+	Reason  crm.Reason    `json:"reason"`
+	Side    crm.Side      `json:"side,omitempty"` // refused, changed_by_app: the app whose word it was
+	Code    string        `json:"code,omitempty"` // refused
+	Since   time.Time     `json:"since,omitzero"` // refused, changed_by_app
+	Again   time.Time     `json:"again,omitzero"` // refused: when it is tried again by itself
 }
 
 // Halt says why a sync waits for an admin.

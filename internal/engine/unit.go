@@ -58,11 +58,15 @@ type unit struct {
 	request   *connector.Exchange
 }
 
-// counted is one record in one state.
-type counted struct {
-	side  crm.Side
-	state crm.State
-}
+// counted is the name of a counter that a link adds one to: of one record in
+// one state, of pairs with settled fields, of those by reason.
+type counted string
+
+// The names of counters begin with the side, or with countSettled.
+const (
+	countSettled = "settled:"
+	countLinks   = "links" // however many fields and reasons
+)
 
 func (u *unit) own() *crm.Record     { return u.rec.Get(u.side) }
 func (u *unit) partner() *crm.Record { return u.rec.Get(u.side.Other()) }
@@ -341,12 +345,18 @@ func (u *unit) adopt(l *link, version int64) {
 	u.before = l.counted()
 }
 
-// counted says where the link's records are counted.
+// counted says where the link and its records are counted.
 func (l *link) counted() []counted {
 	var out []counted
 	for _, side := range crm.Sides {
 		if l.id(side) != "" {
-			out = append(out, counted{side, l.State})
+			out = append(out, counted(string(side)+":"+string(l.State)))
+		}
+	}
+	if len(l.Reasons) > 0 && (l.State == crm.StateInSync || l.State == crm.StateConflict || l.State == crm.StateFailing) {
+		out = append(out, countSettled+countLinks)
+		for _, why := range l.Reasons {
+			out = append(out, counted(countSettled+string(why)))
 		}
 	}
 	return out

@@ -415,6 +415,20 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 	}
 }
 
+// countSettled recounts the pairs with settled fields, as status shows them.
+func (w *world) countSettled(want map[string]int64, l linkView) {
+	if !l.paired() || l.State != crm.StateInSync && l.State != crm.StateConflict && l.State != crm.StateFailing {
+		return
+	}
+	reasons := l.Base.Reasons()
+	for _, why := range reasons {
+		want["settled:"+string(why)]++
+	}
+	if len(reasons) > 0 {
+		want["settled:links"]++
+	}
+}
+
 func (w *world) mappingOf(id crm.MappingID) *crm.Mapping {
 	for i := range w.set.sync.Mappings {
 		if w.set.sync.Mappings[i].ID == id {
@@ -436,6 +450,7 @@ func (w *world) checkCounters() {
 			}
 		}
 		_ = r
+		w.countSettled(want, l)
 	}
 	it, err := w.store.Get(w.ctx, store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "counts"})
 	if err != nil && len(want) > 0 {
