@@ -52,6 +52,7 @@ type pacer struct {
 	mu     sync.Mutex
 	view   ledger       // as last read or written
 	viewAt time.Time    // zero = none
+	told   *pause       // what the app asked of us and the item may not know; nil = nothing
 	hand   []*held      // oldest first: the order decides, so it must not vary
 	next   map[lane]int // calls to take next
 	serial int
@@ -185,7 +186,34 @@ func (p *pacer) read(ctx context.Context, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.view, p.viewAt = l, now
+	p.heeded(now)
 	return nil
+}
+
+// longest is want, or what could not be stored before if that is longer.
+func (p *pacer) longest(want pause) pause {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told != nil && p.told.Until > want.Until {
+		return *p.told
+	}
+	return want
+}
+
+// heeded puts what the app asked of us back into a view of an item in which it
+// could not be stored. The next slice stores it with it.
+func (p *pacer) heeded(now time.Time) {
+	if p.told == nil {
+		return
+	}
+	if left := time.UnixMilli(p.told.Until).Sub(now); left <= 0 || left > maxPause+time.Second {
+		p.told = nil // over, or our clock was set back
+		return
+	}
+	if p.view.Pause == nil || p.view.Pause.Until < p.told.Until {
+		p.view = p.view.clone()
+		p.view.Pause = p.told
+	}
 }
 
 func (p *pacer) key() store.Key {
@@ -320,6 +348,9 @@ func (p *pacer) put(ctx context.Context, c *change) error {
 	case err == nil:
 		c.ledger.version = version
 		p.view, p.viewAt = c.ledger, now
+		if p.told != nil && c.ledger.Pause != nil && c.ledger.Pause.Until >= p.told.Until {
+			p.told = nil // stored
+		}
 		for _, s := range c.settled {
 			p.drop(s)
 			if s.live {
@@ -368,7 +399,7 @@ func (p *pacer) heed(ctx context.Context, d time.Duration, code string) {
 	now := p.Now()
 	// Full seconds: answers to calls made side by side then ask for the same.
 	until := now.Add(min(d, maxPause) + time.Second - 1).Truncate(time.Second)
-	want := pause{Set: now.UnixMilli(), Until: until.UnixMilli(), Code: code}
+	want := p.longest(pause{Set: now.UnixMilli(), Until: until.UnixMilli(), Code: code})
 	if p.remember(want) {
 		return
 	}
@@ -393,8 +424,8 @@ func (p *pacer) heed(ctx context.Context, d time.Duration, code string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.view.Pause == nil || p.view.Pause.Until < want.Until {
-		p.view = p.view.clone()
-		p.view.Pause = &want
+		p.told = &want
+		p.heeded(now)
 	}
 }
 
@@ -407,5 +438,5 @@ func (p *pacer) remember(want pause) bool {
 			h.closed = true
 		}
 	}
-	return p.view.Pause != nil && p.view.Pause.Until >= want.Until
+	return p.view.Pause != nil && p.view.Pause != p.told && p.view.Pause.Until >= want.Until
 }
