@@ -54,14 +54,15 @@ func sameCompanies() []company {
 // companyApps are the two apps as their users see them.
 type companyApps struct {
 	*served
-	t *testing.T
+	t       *testing.T
+	objects [2]string
 }
 
 var companyObjects = [2]string{"companies", "Account"}
 
 func (a companyApps) add(side int, fields map[string]string) {
 	a.t.Helper()
-	a.addTo(side, companyObjects[side], fields)
+	a.addTo(side, a.objects[side], fields)
 }
 
 func (a companyApps) addTo(side int, object string, fields map[string]string) {
@@ -80,7 +81,7 @@ func (a companyApps) addTo(side int, object string, fields map[string]string) {
 // all are the living records of a side, by ID.
 func (a companyApps) all(side int) map[string]map[string]string {
 	a.t.Helper()
-	return a.allOf(side, companyObjects[side])
+	return a.allOf(side, a.objects[side])
 }
 
 func (a companyApps) allOf(side int, object string) map[string]map[string]string {
@@ -130,7 +131,7 @@ func (a companyApps) run(path string) engine.Run {
 func TestRow96_CompaniesAreNotDoubled(t *testing.T) {
 	t.Parallel()
 	storages.Each(t, func(t *testing.T, on storages.Storage) {
-		a := companyApps{newServed(t, 0, on), t}
+		a := companyApps{newServed(t, 0, on), t, companyObjects}
 		companies := sameCompanies()
 		for _, c := range companies {
 			a.add(0, map[string]string{"name": c.name, "domain": c.domain})

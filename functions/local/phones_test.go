@@ -36,7 +36,7 @@ var spelledPhones = []spelled{
 func TestRow130_PhonesOverTheAPI(t *testing.T) {
 	t.Parallel()
 	storages.Each(t, func(t *testing.T, on storages.Storage) {
-		a := companyApps{newServed(t, 0, on), t}
+		a := companyApps{newServed(t, 0, on), t, companyObjects}
 		for i, p := range spelledPhones {
 			mail := fmt.Sprintf("p%d@example.com", i)
 			a.addTo(0, "contacts", map[string]string{"email": mail, "lastname": "Lee", "phone": p.left})

@@ -17,13 +17,14 @@ const (
 	ReasonInvalidPhone Reason = "invalid_phone"  // text that is no phone number may not overwrite one
 	ReasonNotClearable Reason = "not_clearable"  // the app demands a value, so a blank cannot travel there
 	ReasonProtected    Reason = "protected"      // the match step protects the field
+	ReasonSecondary    Reason = "secondary"      // one side's value is another one of the other record's, such as a secondary e-mail
 	ReasonRestrained   Reason = "restrained"     // fill blanks only, write once or a behaviour forbids to write
 )
 
 // Reasons lists all, in the order of tables shown to people.
 var Reasons = []Reason{
 	ReasonCleared, ReasonDefault, ReasonRefused, ReasonChangedByApp, ReasonUndone, ReasonFromNowOn,
-	ReasonInvalidPhone, ReasonNotClearable, ReasonProtected, ReasonRestrained,
+	ReasonInvalidPhone, ReasonNotClearable, ReasonProtected, ReasonSecondary, ReasonRestrained,
 }
 
 // Difference is what a link keeps of a field whose two sides differ and are

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/mapping/numbering"
@@ -43,11 +42,5 @@ func DialledDigits(canonical string) []string {
 			out = append(out, "0"+national)
 		}
 	}
-	for _, abroad := range []string{"00", "011"} {
-		if abroad == "011" && code == "1" || abroad == "00" && slices.Contains(out, "00"+national) {
-			continue
-		}
-		out = append(out, abroad+code+national)
-	}
-	return out
+	return append(out, "00"+code+national, "011"+code+national)
 }

@@ -52,6 +52,7 @@ type cell struct {
 //	equal            agreed in silence
 //	stillSettled     left apart for a reason, and nobody has moved since
 //	changedByApp     the app stored something else than was written, and nobody moved
+//	secondary        one side's value is another one that the other record holds
 //	protect          the match step forbids the field on first meeting
 //	unticked         a checkbox that is blank on one side and No on the other
 //	oneWay           the target follows the source
@@ -61,7 +62,8 @@ type cell struct {
 //	oneMoved         the side that moved since the last agreement
 //	bothMoved        a conflict of edits: the policy
 var table = [...]func(*cell) bool{
-	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).protect, (*cell).unticked, (*cell).oneWay,
+	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).secondary,
+	(*cell).protect, (*cell).unticked, (*cell).oneWay,
 	(*cell).setMerge, (*cell).oneBlank, (*cell).firstDifference, (*cell).oneMoved, (*cell).bothMoved,
 }
 
@@ -155,9 +157,22 @@ func (c *cell) settledRule(why crm.Reason) FieldRule {
 	case crm.ReasonCleared:
 		return RuleBlankKept
 	case crm.ReasonDefault, crm.ReasonRefused, crm.ReasonChangedByApp, crm.ReasonUndone,
-		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable:
+		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable, crm.ReasonSecondary:
 	}
 	return RuleSettled
+}
+
+// secondary leaves both sides as they are when they first meet and one holds, as
+// its only or first value, what is a further value of the other record: a
+// contact is the same person under each of its addresses. Only a later edit of
+// either first value travels.
+func (c *cell) secondary() bool {
+	if c.base.kind != unknown || c.alike == nil || c.blank[0] || c.blank[1] || !c.alike.holdsFirst(c.raw, c.country) {
+		return false
+	}
+	c.rule = RuleSettled
+	c.differ(crm.ReasonSecondary, c.v)
+	return true
 }
 
 func (c *cell) protect() bool {

@@ -78,6 +78,25 @@ func (p *identity) differ(side int, a, b crm.Fields, country string) bool {
 	return apart(p.keys(side, a, country), p.keys(1-side, b, country))
 }
 
+// holdsFirst reports whether the first value of one side's record is among the
+// values of the other's.
+func (p *identity) holdsFirst(raw [2]crm.Fields, country string) bool {
+	for side, own := range raw {
+		first := p.only(side).keys(side, own, country)
+		if len(first) > 0 && slices.Contains(p.keys(1-side, raw[1-side], country), first[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+// only is the pair without a side's further fields.
+func (p *identity) only(side int) *identity {
+	q := *p
+	q.also[side] = nil
+	return &q
+}
+
 func share(a, b []string) bool {
 	return slices.ContainsFunc(a, func(k string) bool { return slices.Contains(b, k) })
 }

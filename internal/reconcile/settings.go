@@ -69,6 +69,8 @@ type spec struct {
 	unlessBlank bool // the policy's side wins unless it is blank
 	checkbox    bool
 
+	alike    *identity // the two fields, where one of them has further values in other fields
+	country  string
 	required [2]bool // by side: the app demands one of the fields on create
 }
 
@@ -160,6 +162,11 @@ func (s *Settings) fill(one *spec, m *mapping.Compiled) {
 	doc := m.Spec()
 	one.m, one.set, one.revision = m, m.IsSet(), m.Revision()
 	one.checkbox, one.unlessBlank = m.IsCheckbox(), m.UnlessBlank()
+	if len(one.names[0]) == 1 && len(one.names[1]) == 1 {
+		if p := s.identity(one.names[0][0], one.names[1][0]); len(p.also[0])+len(p.also[1]) > 0 {
+			one.alike, one.country = &p, s.country
+		}
+	}
 	one.policy = s.sync.Conflict
 	if doc.Conflict != nil && *doc.Conflict != "" {
 		one.policy = *doc.Conflict
@@ -226,6 +233,9 @@ func (s *Settings) listFields() {
 		for n := range s.specs {
 			if s.specs[n].m != nil {
 				names = append(names, s.specs[n].names[i]...)
+				if p := s.specs[n].alike; p != nil {
+					names = append(names, p.also[i]...)
+				}
 			}
 		}
 		names = append(names, s.rules.Fields(side)...)

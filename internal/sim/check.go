@@ -219,14 +219,13 @@ func (w *world) keyless(side crm.Side, f crm.Fields) bool {
 // hasDouble reports whether any other record explains why this one is a
 // duplicate: one of its own side with the same identity, or a twin that is taken.
 func (w *world) hasDouble(r ref, x row) bool {
-	email, ok := w.identity(r.side, x.fields)
-	if !ok {
-		return false
-	}
+	mine := w.addresses(r.side, x.fields)
 	n := [2]int{}
 	for i, a := range w.apps {
 		for _, o := range a.rows() {
-			if e, ok := w.identity(sideOf(i), o.fields); ok && !o.deleted && e == email && (ref{sideOf(i), o.id}) != r {
+			theirs := w.addresses(sideOf(i), o.fields)
+			shared := slices.ContainsFunc(mine, func(e string) bool { return slices.Contains(theirs, e) })
+			if shared && !o.deleted && (ref{sideOf(i), o.id}) != r {
 				n[i]++
 			}
 		}
@@ -252,7 +251,7 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 		a, b := w.canonical(crm.Left, m.ID, left.fields), w.canonical(crm.Right, m.ID, right.fields)
 		if !a.Equal(b) && !(a.Blank() && b.Blank()) {
 			if w.free(m) && w.twoWay(m) && l.State != crm.StateConflict {
-				if why := w.unsettled(m, l, a, b); why != "" {
+				if why := w.unsettled(m, l, a, b); why != "" && !w.secondary(m, l, left, right) {
 					w.violated("S1", fmt.Sprintf("%s: %s of %s, %s differs: %s", when, m.ID, left.id, right.id, why))
 					return
 				}
@@ -298,6 +297,37 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 	}
 	w.mark("audited_cleared")
 	return ""
+}
+
+// secondary reports whether two first values differ rightly: one of them is a
+// further value of the other record.
+func (w *world) secondary(m *crm.Mapping, l linkView, left, right row) bool {
+	d := l.Base[m.ID].Settled
+	if d == nil || d.Reason != crm.ReasonSecondary || m.ID != modelapp.Email {
+		return false
+	}
+	for side, pair := range [2][2]row{{left, right}, {right, left}} {
+		email, ok := w.identity(sideOf(side), pair[0].fields)
+		if ok && slices.Contains(w.addresses(sideOf(1-side), pair[1].fields), email) {
+			w.mark("audited_secondary")
+			return true
+		}
+	}
+	return false
+}
+
+// addresses are all e-mails by which a record is known, the first one first.
+func (w *world) addresses(side crm.Side, f crm.Fields) []string {
+	var out []string
+	if email, ok := w.identity(side, f); ok {
+		out = append(out, email)
+	}
+	for part := range strings.SplitSeq(strings.ToLower(f[furtherEmails].Text()), ";") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
 }
 
 func ruleNames(p reconcile.Plan) string {

@@ -149,12 +149,18 @@ func (a *realApp) rows() []row {
 	return out
 }
 
+// furtherEmails is where HubSpot keeps the other addresses of a contact.
+const furtherEmails = "hs_additional_emails"
+
 func (a *realApp) row(r *fakekit.Record) row {
 	f := make(crm.Fields, len(a.fields))
 	for _, name := range a.fields {
 		if v := r.Fields[name]; v != "" {
 			f[name] = crm.TextValue(v)
 		}
+	}
+	if v := r.Fields[furtherEmails]; v != "" {
+		f[furtherEmails] = crm.TextValue(v)
 	}
 	return row{crm.RecordID(r.ID), f, r.Deleted, crm.RecordID(r.MergedInto)}
 }
