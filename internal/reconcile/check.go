@@ -166,6 +166,9 @@ func (s *Settings) compileExtras(k *check) {
 		values := s.sync.Stamp.Get(crm.WayTo(side))
 		for _, name := range sortedNames(values) {
 			at := "/stamp/" + string(crm.WayTo(side)) + "/" + pointerPart(name)
+			if s.lacks(i, name) && !values[name].Blank() {
+				s.hold(HeldStamp, name, at, i, name)
+			}
 			switch {
 			case !k.field(at, i, name, true):
 			case s.mapped(i, name):
@@ -195,7 +198,7 @@ func (s *Settings) compileExtras(k *check) {
 
 func (s *Settings) mapped(side int, field string) bool {
 	return slices.ContainsFunc(s.specs, func(one spec) bool {
-		return one.m != nil && slices.Contains(one.names[side], field)
+		return (one.m != nil || one.held != nil) && slices.Contains(one.names[side], field)
 	})
 }
 

@@ -36,14 +36,27 @@ func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Plan, boo
 	d := s.decide(way, r.Fields, now)
 	p.note(way, d)
 	switch {
+	case d.Held:
+		return s.waits(p, s.heldFields(HeldRule, "")), false
 	case !d.Pass:
 		p.Code = CodeFiltered
 		return p, false
+	}
+	if detail, held := s.heldStep(side); held && !s.HasIdentity(side, r) {
+		return s.waits(p, detail), false
+	}
+	switch {
 	case s.sync.AvoidsDuplicates() && !s.HasIdentity(side, r):
 		p.Code = CodeNoIdentity
 		return p, false
 	}
 	return Plan{Rules: p.Rules, Traces: p.Traces, Timed: s.timed}, true
+}
+
+// waits is the plan of a record of which nothing can be said before a field is back.
+func (*Settings) waits(p Plan, detail string) Plan {
+	p.Outcome, p.State, p.Code, p.Detail, p.Held = crm.Skipped, crm.StateWaiting, CodeFieldMissing, detail, true
+	return p
 }
 
 // planCreate makes the twin of a record. First everything that travels towards
@@ -64,6 +77,9 @@ func (s *Settings) planCreate(p Pair, source int) Plan {
 		admitted.Outcome, admitted.State, admitted.Code = crm.Skipped, crm.StateExcluded, CodeUpdateOnly
 		return admitted
 	}
+	if detail, held := s.heldBirth(source); held {
+		return s.waits(admitted, detail)
+	}
 	m := &merger{s: s, later: source, plan: admitted, at: p.occasion()}
 	m.records[source], m.records[target] = record, &crm.Record{Fields: crm.Fields{}}
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.stamps[target]))
@@ -81,6 +97,20 @@ func (s *Settings) planCreate(p Pair, source int) Plan {
 	return m.plan
 }
 
+// heldBirth reports whether a record must not be made now: a step by which its
+// twin might be found rests, or what the app demands comes from a mapping that does.
+func (s *Settings) heldBirth(source int) (detail string, held bool) {
+	if detail, held = s.heldStep(crm.Sides[source]); held {
+		return detail, true
+	}
+	for i := range s.specs {
+		if one := &s.specs[i]; one.held != nil && one.required[1-source] {
+			return list(one.held), true
+		}
+	}
+	return "", false
+}
+
 // forward renders every mapping open towards the new record. Stuck are the
 // labels of fields that failed although the app demands them.
 func (m *merger) forward(source int) (stuck []string) {
@@ -90,6 +120,8 @@ func (m *merger) forward(source int) (stuck []string) {
 		out.Mapping, out.Rule = one.id, RuleClosed
 		failures := len(m.failed)
 		switch {
+		case one.held != nil:
+			one.rest(out)
 		case one.problem != nil:
 			m.fail(one, out, one.problem.Code, one.problem.Detail)
 		case one.m != nil && one.open[target]:
@@ -165,8 +197,8 @@ func (m *merger) backward(source int, now time.Time) {
 	switch {
 	case !m.s.Open(way) || !m.s.sync.Behavior.Get(way).Updates():
 		m.gates[source] = gateBehavior
-	case !m.passes(way, m.records[1-source].Fields, now):
-		m.gates[source] = gateFilter
+	default:
+		m.gates[source], _ = m.filter(way, m.records[1-source].Fields, now)
 	}
 	for i := range m.s.specs {
 		out := &m.plan.Fields[i]

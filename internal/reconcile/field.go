@@ -14,6 +14,7 @@ const (
 	gateOpen     gate = iota
 	gateBehavior      // create_only or nothing: known records are not changed
 	gateFilter        // no rule lets the source record through
+	gateHeld          // the rules look at a field that is gone
 )
 
 // cell is one mapping of one pair while it is decided. Arrays are by side.
@@ -424,7 +425,7 @@ func (c *cell) hold(winner int, v crm.Value, rule FieldRule) {
 	loser := 1 - winner
 	if why := c.withheld(loser); why != "" && !same(v, c.v[loser]) {
 		c.rule = why
-		if c.filtered = c.gates[loser] == gateFilter; c.filtered {
+		if c.filtered = c.gates[loser] == gateFilter; c.filtered || c.gates[loser] == gateHeld {
 			c.keep = true
 			return
 		}

@@ -18,6 +18,7 @@ type step struct {
 	index   int    // in the way's list
 	at      string // JSON Pointer
 	usable  bool   // a step with a problem is passed over
+	held    bool   // a field of it is gone: nobody is made, or matched by a later step, for want of it
 	pairs   []identity
 	verify  []identity
 	idSide  int    // by id: the side whose record ID is meant; -1 = two ordinary fields, in pairs[0]
@@ -87,7 +88,8 @@ func (s *Settings) compileStep(k *check, at string, index int, m crm.MatchStep) 
 	for i, name := range m.Protect {
 		k.field(at+"/protect/"+strconv.Itoa(i), 0, name, false)
 	}
-	out.usable = len(k.problems) == before && s.stepFieldsKnown(&out)
+	out.held = s.holdStep(at, index, &m)
+	out.usable = len(k.problems) == before && !out.held && s.stepFieldsKnown(&out)
 	return out
 }
 

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -27,6 +28,7 @@ const (
 	triedBlank     = "skipped_blank"
 	triedDisagree  = "keys_disagree"
 	triedCrowded   = "crowded_key"
+	triedHeld      = "held"
 )
 
 // Lookups turns the match steps of the way that starts at the record's side
@@ -131,6 +133,12 @@ func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Rec
 	for i := range steps {
 		st := &steps[i]
 		tried := TriedStep{Step: st.index, By: st.spec.By, Fields: unique(st.fields(side.Other().Index())), Result: triedBlank}
+		if st.held {
+			tried.Result, tried.Fields = triedHeld, s.heldNames(HeldMatch, strconv.Itoa(st.index))
+			m.Tried = append(m.Tried, tried)
+			m.Kind, m.Code = MatchHeld, CodeFieldMissing
+			break
+		}
 		if len(tried.Fields) == 0 {
 			tried.Fields = []string{recordID}
 		}

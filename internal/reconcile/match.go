@@ -42,6 +42,7 @@ const (
 	MatchConflict  MatchKind = "key_conflict" // keys point to different records, or only some of them to the one there is
 	MatchCrowded   MatchKind = "crowded_key"  // nobody, and no key of its own: left out
 	MatchMissing   MatchKind = "missing"      // by id with on_missing error, and nobody there
+	MatchHeld      MatchKind = "held"         // nobody so far, and the next step rests because a field is gone
 )
 
 // TriedStep says what one step asked and found.
@@ -50,5 +51,5 @@ type TriedStep struct {
 	By         crm.MatchBy
 	Fields     []string
 	Candidates int
-	Result     string // found, none, ambiguous, key_conflict, keys_disagree, verify_failed, skipped_blank, crowded_key
+	Result     string // found, none, ambiguous, key_conflict, keys_disagree, verify_failed, skipped_blank, crowded_key, held
 }

@@ -61,7 +61,13 @@ type merger struct {
 func (s *Settings) planPair(p Pair) Plan {
 	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right), at: p.occasion()}
 	m.plan = Plan{Link: p.Linked, Base: p.Base, Timed: s.timed}
-	if closed := m.openGates(p.Now); closed != "" && closed != CodeCreateOnly {
+	closed := m.openGates(p.Now)
+	if closed == CodeFieldMissing {
+		m.plan.Outcome, m.plan.State, m.plan.Code, m.plan.Detail = crm.Skipped, crm.StateWaiting, closed, s.heldFields(HeldRule, "")
+		m.plan.Held = true
+		return m.plan
+	}
+	if closed != "" && closed != CodeCreateOnly {
 		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
 		return m.plan
 	}
@@ -105,14 +111,14 @@ func (m *merger) openGates(now time.Time) (closed string) {
 			m.gates[side], codes[side] = gateBehavior, CodeDirection
 		case !m.s.sync.Behavior.Get(way).Updates():
 			m.gates[side], codes[side] = gateBehavior, behaviorCode(m.s.sync.Behavior.Get(way))
-		case !m.passes(way, m.records[1-side].Fields, now):
-			m.gates[side], codes[side] = gateFilter, CodeFiltered
+		default:
+			m.gates[side], codes[side] = m.filter(way, m.records[1-side].Fields, now)
 		}
 	}
 	if codes[0] == "" || codes[1] == "" {
 		return ""
 	}
-	for _, code := range []string{CodeFiltered, CodeCreateOnly, CodeNothing} {
+	for _, code := range []string{CodeFieldMissing, CodeFiltered, CodeCreateOnly, CodeNothing} {
 		if codes[0] == code || codes[1] == code {
 			return code
 		}
@@ -120,10 +126,17 @@ func (m *merger) openGates(now time.Time) (closed string) {
 	return CodeDirection
 }
 
-func (m *merger) passes(way crm.Way, f crm.Fields, now time.Time) bool {
+// filter asks the rules of a way.
+func (m *merger) filter(way crm.Way, f crm.Fields, now time.Time) (g gate, code string) {
 	d := m.s.decide(way, f, now)
 	m.plan.note(way, d)
-	return d.Pass
+	switch {
+	case d.Pass:
+		return gateOpen, ""
+	case d.Held:
+		return gateHeld, CodeFieldMissing
+	}
+	return gateFilter, CodeFiltered
 }
 
 func (p *Plan) note(way crm.Way, d rule.Decision) {
@@ -165,6 +178,10 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forc
 	out.Mapping = one.id
 	if one.m == nil {
 		out.Rule = RuleClosed
+		if one.held != nil {
+			one.rest(out)
+			return
+		}
 		if one.problem != nil {
 			m.fail(one, out, one.problem.Code, one.problem.Detail)
 		}
@@ -189,6 +206,11 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forc
 		return
 	}
 	m.take(c, out, raw)
+}
+
+// rest leaves a mapping alone whose field is gone.
+func (one *spec) rest(out *FieldPlan) {
+	out.Rule, out.Code, out.Detail = RuleHeld, CodeFieldMissing, "the app does not have the field "+list(one.held)
 }
 
 func (m *merger) observe(c *cell) error {
@@ -343,6 +365,9 @@ func (m *merger) conclude(linked bool) {
 		p.Outcome, p.State, p.Code = closedOutcome(CodeCreateOnly, true)
 		return
 	}
+	// What a rule would say of one way is not known, and the other has nothing
+	// to do: the pair stays as it stands.
+	p.Held = linked && p.Empty() && (m.gates[0] == gateHeld || m.gates[1] == gateHeld)
 	switch {
 	case !p.Empty():
 		p.Outcome = crm.Updated

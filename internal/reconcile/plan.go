@@ -40,6 +40,7 @@ type Plan struct {
 	Code    string      // why, when Outcome is not created, updated, unchanged or linked: a code of the error dictionary
 	Detail  string      // names fields, never values
 	Link    bool        // the two records are, or stay, linked
+	Held    bool        // nothing could be decided because a field is gone: the pair, or the record, stays as it stands
 	Left    *Write      // what to write on the left; nil = nothing
 	Right   *Write
 	// Fields has one entry per mapping, in mapping order, for the log and for
@@ -122,6 +123,7 @@ const (
 	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
 	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
 	RuleSettled         FieldRule = "settled"                 // the sides differ and are left so; Reason says why
+	RuleHeld            FieldRule = "held"                    // a field is gone: left alone until it is back
 	RuleFailed          FieldRule = "failed"                  // the value does not fit
 )
 

@@ -232,12 +232,12 @@ func TestRow85_RulesThatCannotBeReadLetNothingThrough(t *testing.T) {
 	if plan := s.Plan(Pair{Left: ann(), Now: noon}); plan.Outcome != crm.Excluded || plan.Code != CodeFiltered {
 		t.Errorf("the record is %s %s", plan.Outcome, plan.Code)
 	}
-	// A field that is gone is a blank one for the filter, not an open door.
+	// A field that is gone is no open door for the filter, and no verdict either.
 	sync.Rules = vipOnly()
 	schema := leftSchema()
 	schema[12].Name = "renamed"
 	s, _ = Compile(conn(), &sync, schema, rightSchema())
-	if plan := s.Plan(Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}, Now: noon}); plan.Code != CodeFiltered {
+	if plan := s.Plan(Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}, Now: noon}); plan.Code != CodeFieldMissing || !plan.Held || !plan.Empty() {
 		t.Errorf("with the filter's field gone the record is %s %s", plan.Outcome, plan.Code)
 	}
 }
@@ -444,8 +444,8 @@ func TestRow106_TwinsIDIsWrittenBack(t *testing.T) {
 	}
 }
 
-// TestS20_AFieldThatIsGoneFailsAlone: no other field stops, nothing is nulled.
-func TestS20_AFieldThatIsGoneFailsAlone(t *testing.T) {
+// TestS20_AFieldThatIsGoneIsHeldAlone: no other field stops, nothing is nulled.
+func TestS20_AFieldThatIsGoneIsHeldAlone(t *testing.T) {
 	t.Parallel()
 	sync := baseSync(twelve()...)
 	sync.Mappings[4].Clear.ToLeft = true // note
@@ -463,13 +463,13 @@ func TestS20_AFieldThatIsGoneFailsAlone(t *testing.T) {
 	delete(p.Right.Fields, "Note")
 	p.Left.Fields["last"] = crm.TextValue("Li")
 	plan := s.Plan(p)
-	if diff := cmp.Diff(verdict{crm.Updated, crm.StateFailing, CodeFieldFailed, true, false, true}, verdictOf(plan)); diff != "" {
+	if diff := cmp.Diff(verdict{crm.Updated, crm.StateInSync, "", true, false, true}, verdictOf(plan)); diff != "" {
 		t.Errorf("the plan (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(crm.Fields{"Name": crm.TextValue("Ann Li")}, plan.Right.Fields); diff != "" {
 		t.Errorf("written (-want +got):\n%s", diff)
 	}
-	if f := ruleOf(&plan, "note"); f.Rule != RuleFailed || f.Code != "unknown_field" || f.Detail == "" {
+	if f := ruleOf(&plan, "note"); f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Detail == "" {
 		t.Errorf("the lost field says %#v", f)
 	}
 	if !cmp.Equal(p.Base["note"], plan.Base["note"]) {

@@ -42,6 +42,7 @@ type Settings struct {
 	backs   []back      // fields that hold the other side's ID
 	reads   [2][]string // by side
 	timed   bool        // a filter looks at the present time
+	held    []Held      // what rests because a field is gone
 	tie     int         // side that wins a draw of policy newest
 	digest  string
 }
@@ -50,8 +51,9 @@ type Settings struct {
 // arrays [2] the index is that of the side written, unless said otherwise.
 type spec struct {
 	id       crm.MappingID
-	m        *mapping.Compiled // nil when off or broken
+	m        *mapping.Compiled // nil when off, held or broken
 	problem  *mapping.Problem  // why it is broken
+	held     []string          // fields that are gone, with their sides: it rests
 	label    string            // the field names of both sides, for Plan.Detail
 	names    [2][]string       // by side
 	revision string            // of an agreement
@@ -91,9 +93,10 @@ type back struct {
 // problems are returned at once, with pointers relative to the sync.
 //
 // Settings is never nil and can be used even when there are problems, because
-// a running sync must outlive an app's field that went away: a mapping that
-// does not compile fails by itself in every plan, and rules that cannot be
-// read at all let nothing through. Refusing to save is up to the caller.
+// a running sync must outlive what changes in an app: a part whose field is gone
+// is held (see Held), a mapping that does not compile otherwise fails by itself
+// in every plan, and rules that cannot be read at all let nothing through.
+// Refusing to save is up to the caller.
 func Compile(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Settings, []mapping.Problem) {
 	s := &Settings{sync: *sync}
 	var zone [2]string
@@ -149,6 +152,10 @@ func (s *Settings) compileMappings(k *check, env mapping.Env) {
 	for i, m := range s.sync.Mappings {
 		one := spec{bit: place(i), id: m.ID, names: [2][]string{m.Left, m.Right}}
 		one.label = strings.Join(m.Left, "+") + " ↔ " + strings.Join(m.Right, "+")
+		if s.holdMapping(i, &m, &one) {
+			s.specs = append(s.specs, one)
+			continue
+		}
 		if p := broken[strconv.Itoa(i)]; p != nil {
 			one.problem = p
 		} else if compiled, found := mapping.Compile(m, env); len(found) == 0 && m.On() {
@@ -213,15 +220,21 @@ func (s *Settings) restraints(one *spec) string {
 	return b.String()
 }
 
-// compileRules reads the rules. Where a field that a filter names is gone, the
-// rules are read without schema: a record without the field is what the filter
-// then meets.
+// compileRules reads the rules. A rule whose field is gone is held. Where the
+// rules have other problems, such as an operator that does not fit a field of
+// another type than before, they are read without types.
 func (s *Settings) compileRules(k *check, env mapping.Env) {
 	rules, problems := rule.CompileRules(s.sync.Rules, rule.Env{Left: env.Left, Right: env.Right, TimeZone: env.TimeZone})
 	k.problems = append(k.problems, problems...)
 	if len(problems) > 0 {
-		rules, problems = rule.CompileRules(s.sync.Rules, rule.Env{TimeZone: env.TimeZone})
+		work := rule.Env{Left: env.Left, Right: env.Right, TimeZone: env.TimeZone, Hold: true}
+		work.Exists = crm.PerSide[map[string]crm.Field]{Left: s.schema[0], Right: s.schema[1]}
+		if rules, problems = rule.CompileRules(s.sync.Rules, work); len(problems) > 0 {
+			work.Left, work.Right = nil, nil
+			rules, problems = rule.CompileRules(s.sync.Rules, work)
+		}
 	}
+	s.holdRules()
 	s.rules, s.shut = rules, len(problems) > 0
 }
 

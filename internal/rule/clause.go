@@ -20,6 +20,7 @@ type clause struct {
 	loc     *time.Location
 	targets []target // what wanted means, one per value
 	days    int      // of in_last_days
+	missing bool     // the object has no such field: nothing holds of it
 }
 
 // kind is how a clause compares.
@@ -57,6 +58,9 @@ func newTarget(v crm.Value, loc *time.Location) target {
 
 // holds decides one clause.
 func (c *clause) holds(v crm.Value, now time.Time) bool {
+	if c.missing {
+		return false
+	}
 	switch c.op {
 	case crm.OpIsEmpty:
 		return v.Blank()

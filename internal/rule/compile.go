@@ -32,6 +32,9 @@ type compiler struct {
 	problems []mapping.Problem
 	clauses  int
 	names    []string
+	holds    bool                 // a clause on a field that is missing holds the filter; it is no problem
+	exists   map[string]crm.Field // the fields that exist, if holds
+	missing  []string             // the fields that do not
 }
 
 func (c *compiler) add(pointer, code, format string, args ...any) {
@@ -47,16 +50,20 @@ func Compile(f *crm.Filter, fields map[string]crm.Field, loc *time.Location) (*F
 	if f == nil {
 		return nil, nil
 	}
-	if loc == nil {
-		loc = time.UTC
+	return (&compiler{fields: fields, loc: loc}).compile(f)
+}
+
+func (c *compiler) compile(f *crm.Filter) (*Filter, []mapping.Problem) {
+	if c.loc == nil {
+		c.loc = time.UTC
 	}
-	c := &compiler{fields: fields, loc: loc}
 	root := c.node(f, "", 1)
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
 	slices.Sort(c.names)
-	return &Filter{root: root, names: slices.Compact(c.names)}, nil
+	slices.Sort(c.missing)
+	return &Filter{root: root, names: slices.Compact(c.names), missing: slices.Compact(c.missing)}, nil
 }
 
 func (c *compiler) node(f *crm.Filter, at string, depth int) node {
@@ -111,7 +118,11 @@ func (c *compiler) clause(f *crm.Filter, at string) node {
 	case f.Field == "":
 		c.add(at+"/field", mapping.CodeMissingField, "name the field that the clause looks at")
 		return out
-	case c.fields != nil && !found:
+	case c.holds && c.exists != nil && !has(c.exists, f.Field):
+		out.missing = true
+		c.missing = append(c.missing, f.Field)
+		return out
+	case !c.holds && c.fields != nil && !found:
 		c.add(at+"/field", mapping.CodeUnknownField, "the object has no field %q: choose one of its fields", f.Field)
 		return out
 	}
@@ -121,6 +132,11 @@ func (c *compiler) clause(f *crm.Filter, at string) node {
 		c.checkValue(out, f, at)
 	}
 	return out
+}
+
+func has(fields map[string]crm.Field, name string) bool {
+	_, found := fields[name]
+	return found
 }
 
 func kindOf(f crm.Field) kind {

@@ -19,8 +19,9 @@ const (
 // Filter is a compiled filter, immutable and safe for use by several
 // goroutines. A nil Filter lets every record through.
 type Filter struct {
-	root  node
-	names []string
+	root    node
+	names   []string
+	missing []string // fields that the object lacks
 }
 
 // Clause is what one clause of a filter said about a record.
@@ -60,6 +61,15 @@ func (f *Filter) Fields() []string {
 		return nil
 	}
 	return append([]string(nil), f.names...)
+}
+
+// Missing returns the names of the fields that the filter looks at and the
+// object lacks, sorted. Such a filter says nothing of any record.
+func (f *Filter) Missing() []string {
+	if f == nil {
+		return nil
+	}
+	return append([]string(nil), f.missing...)
 }
 
 // node is one point of the tree.

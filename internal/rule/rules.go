@@ -20,6 +20,11 @@ type Env struct {
 	Left, Right map[string]crm.Field
 	// TimeZone is the zone of each side's calendar days; nil is UTC.
 	TimeZone crm.PerSide[*time.Location]
+	// Hold compiles for work instead of for a check: a rule that looks at a
+	// field which Exists lacks is held and no problem, and an action that would
+	// write one is left out.
+	Hold   bool
+	Exists crm.PerSide[map[string]crm.Field] // with Hold; nil means unknown
 }
 
 func (e Env) fields(s crm.Side) map[string]crm.Field {
@@ -46,6 +51,7 @@ type Rules struct {
 // Decision is what the rules of a way say about one record.
 type Decision struct {
 	Pass    bool             // the record may travel
+	Held    bool             // no rule lets it through, and one that might looks at a field that is gone: nothing is known
 	Rules   []string         // IDs of the rules that matched, in order
 	Actions []crm.RuleAction // of all of them, each once
 	Traces  []RuleTrace      // of every rule of the way, in order
@@ -57,6 +63,8 @@ type RuleTrace struct {
 	On      bool   `json:"on"`   // a rule that is off is not asked
 	Pass    bool   `json:"pass"` // it lets the record through
 	Clauses Trace  `json:"clauses"`
+
+	Held []string `json:"held,omitempty"` // fields that are gone: the rule says nothing
 }
 
 // CompileRules compiles the rules of one sync. Pointers of problems begin with
@@ -106,14 +114,31 @@ func (c *ruleCompiler) rule(r *crm.Rule, at string) {
 			continue
 		}
 		source := way.Source()
-		filter, problems := Compile(r.Filter, c.env.fields(source), c.env.TimeZone.Get(source))
+		filter, problems := c.filter(r.Filter, source)
 		for _, p := range problems {
 			c.add(at+"/filter"+p.Pointer, p.Code, p.Detail+" ("+string(source)+" side)")
 		}
 		c.actions(r.Actions, way.Target(), at)
 		c.exclusion(r, source, at)
-		c.out.ways[i] = append(c.out.ways[i], compiled{id: r.ID, on: r.On(), filter: filter, actions: slices.Clone(r.Actions)})
+		actions := slices.DeleteFunc(slices.Clone(r.Actions), func(a crm.RuleAction) bool { return c.gone(way.Target(), a.Field) })
+		c.out.ways[i] = append(c.out.ways[i], compiled{id: r.ID, on: r.On(), filter: filter, actions: actions})
 	}
+}
+
+func (c *ruleCompiler) filter(f *crm.Filter, source crm.Side) (*Filter, []mapping.Problem) {
+	if f == nil {
+		return nil, nil
+	}
+	one := &compiler{
+		fields: c.env.fields(source), loc: c.env.TimeZone.Get(source), holds: c.env.Hold, exists: c.env.Exists.Get(source),
+	}
+	return one.compile(f)
+}
+
+// gone reports whether a field is known to be missing, where that holds a rule.
+func (c *ruleCompiler) gone(side crm.Side, name string) bool {
+	exists := c.env.Exists.Get(side)
+	return c.env.Hold && exists != nil && !has(exists, name)
 }
 
 // actions checks that each action exists and can be carried out on a side.
@@ -144,7 +169,7 @@ func (c *ruleCompiler) writable(name string, side crm.Side, at string) {
 	switch {
 	case name == "":
 		c.add(at, mapping.CodeMissingField, "name the field of the "+string(side)+" object that takes the tag")
-	case fields == nil:
+	case fields == nil, c.gone(side, name):
 	case !found:
 		c.add(at, mapping.CodeUnknownField, quoted+" does not exist: choose one of the object's fields")
 	case field.ReadOnly:
@@ -176,6 +201,10 @@ func (r *Rules) Decide(way crm.Way, fields crm.Fields, now time.Time) Decision {
 		t := RuleTrace{Rule: c.id, On: c.on}
 		if c.on {
 			t.Pass, t.Clauses = c.filter.Match(fields, now)
+			t.Held = c.filter.Missing()
+		}
+		if len(t.Held) > 0 {
+			t.Pass, d.Held = false, true
 		}
 		d.Traces = append(d.Traces, t)
 		if !t.Pass {
@@ -189,6 +218,7 @@ func (r *Rules) Decide(way crm.Way, fields crm.Fields, now time.Time) Decision {
 			}
 		}
 	}
+	d.Held = d.Held && !d.Pass
 	return d
 }
 

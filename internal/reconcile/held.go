@@ -1,0 +1,176 @@
+package reconcile
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// CodeFieldMissing marks what is held because the app's object lacks a field.
+const CodeFieldMissing = "field_missing"
+
+// Held is a part of the settings that rests because a field is gone: archived,
+// renamed, or no longer shown to us. Nothing is written, left out or made
+// because of it, and what was agreed on is kept; when the field is back it goes
+// on from there.
+type Held struct {
+	Kind    HeldKind
+	ID      string // of the mapping or rule; the index of a match step; the field of a stamp
+	Pointer string // relative to the sync
+	Side    crm.Side
+	Field   string
+}
+
+// HeldKind says what is held.
+type HeldKind string
+
+// The kinds of parts that are held.
+const (
+	HeldMapping HeldKind = "mapping"
+	HeldRule    HeldKind = "rule"
+	HeldAction  HeldKind = "action"
+	HeldMatch   HeldKind = "match_step"
+	HeldStamp   HeldKind = "stamp"
+)
+
+// Held lists what rests for want of a field, in the order of the document.
+func (s *Settings) Held() []Held { return slices.Clone(s.held) }
+
+// lacks reports whether a side's object is known not to have a field.
+func (s *Settings) lacks(side int, name string) bool {
+	if s.schema[side] == nil || name == "" || name == recordID {
+		return false
+	}
+	_, known := s.schema[side][name]
+	return !known
+}
+
+// hold notes that a part of the settings rests.
+func (s *Settings) hold(kind HeldKind, id, pointer string, side int, field string) {
+	h := Held{kind, id, pointer, crm.Sides[side], field}
+	if !slices.Contains(s.held, h) {
+		s.held = append(s.held, h)
+	}
+}
+
+// holdMapping marks a mapping that is on and has a field that is gone. What
+// else is wrong with it cannot be told before the field is back.
+func (s *Settings) holdMapping(index int, m *crm.Mapping, one *spec) bool {
+	if !m.On() {
+		return false
+	}
+	for i, side := range crm.Sides {
+		for n, name := range one.names[i] {
+			if !s.lacks(i, name) {
+				continue
+			}
+			one.held = append(one.held, string(side)+" "+name)
+			s.hold(HeldMapping, string(m.ID), "/mappings/"+strconv.Itoa(index)+"/"+string(side)+"/"+strconv.Itoa(n), i, name)
+		}
+		for _, name := range one.names[i] {
+			one.required[i] = one.required[i] || s.schema[i][name].Required
+		}
+	}
+	return len(one.held) > 0
+}
+
+// holdRules lists the rules and actions that rest.
+func (s *Settings) holdRules() {
+	for i := range s.sync.Rules {
+		r := &s.sync.Rules[i]
+		if !r.On() {
+			continue
+		}
+		at := "/rules/" + strconv.Itoa(i)
+		for side, word := range crm.Sides {
+			if r.Direction.Allows(crm.WayTo(word.Other())) {
+				for _, name := range filterFields(r.Filter) {
+					if s.lacks(side, name) {
+						s.hold(HeldRule, r.ID, at+"/filter", side, name)
+					}
+				}
+			}
+			for _, name := range actionFields(r, word) {
+				if s.lacks(side, name) {
+					s.hold(HeldAction, r.ID, at+"/actions", side, name)
+				}
+			}
+		}
+	}
+}
+
+// filterFields names the fields that a filter looks at.
+func filterFields(f *crm.Filter) []string {
+	if f == nil {
+		return nil
+	}
+	var names []string
+	if f.Field != "" {
+		names = append(names, f.Field)
+	}
+	names = append(names, filterFields(f.Not)...)
+	for _, list := range [][]crm.Filter{f.All, f.Any} {
+		for i := range list {
+			names = append(names, filterFields(&list[i])...)
+		}
+	}
+	return names
+}
+
+// holdStep reports whether a match step has a field that is gone.
+func (s *Settings) holdStep(at string, index int, m *crm.MatchStep) bool {
+	before := len(s.held)
+	found := false
+	look := func(side int, name string) {
+		if s.lacks(side, name) {
+			found = true
+			s.hold(HeldMatch, strconv.Itoa(index), at, side, name)
+		}
+	}
+	if m.By == crm.MatchByID {
+		look(0, m.Left)
+		look(1, m.Right)
+	}
+	for _, p := range slices.Concat(m.Pairs, m.Verify) {
+		look(0, p[0])
+		look(1, p[1])
+	}
+	for _, name := range m.Protect {
+		look(0, name)
+	}
+	return found || len(s.held) > before
+}
+
+// heldStep reports whether a step by which records of the side find their twins
+// rests, and names its fields.
+func (s *Settings) heldStep(side crm.Side) (detail string, held bool) {
+	for i := range s.steps[side.Other().Index()] {
+		if st := &s.steps[side.Other().Index()][i]; st.held {
+			return s.heldFields(HeldMatch, strconv.Itoa(st.index)), true
+		}
+	}
+	return "", false
+}
+
+// heldNames lists the fields, without their sides, that a part waits for.
+func (s *Settings) heldNames(kind HeldKind, id string) []string {
+	var names []string
+	for _, h := range s.held {
+		if h.Kind == kind && h.ID == id && !slices.Contains(names, h.Field) {
+			names = append(names, h.Field)
+		}
+	}
+	return names
+}
+
+// heldFields names the fields that a part of the settings waits for.
+func (s *Settings) heldFields(kind HeldKind, id string) string {
+	var names []string
+	for _, h := range s.held {
+		if name := string(h.Side) + " " + h.Field; h.Kind == kind && (id == "" || h.ID == id) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return list(names)
+}
