@@ -138,6 +138,31 @@ type App struct {
 	// ours; else the address itself is the secret.
 	SignsWebhooks bool     `json:"-"`
 	Hosts         []string `json:"-"` // host suffixes a base URL of this app may have
+	// Blank is how a complete read says that a field is blank; Blanks names the
+	// objects where it does so otherwise.
+	Blank  Blank            `json:"-"`
+	Blanks map[string]Blank `json:"-"`
+}
+
+// Blank is how a complete read of a record (by ID, by look-up or in a listing,
+// with the fields asked for by name) says that a field is blank. Answers to
+// writes, webhooks, and fields not asked for say nothing by leaving a field out.
+type Blank string
+
+// The ways to say blank. With null and empty, a field that was asked for and is
+// not there is one that the app does not have, or does not show us.
+const (
+	BlankOmitted Blank = ""      // it is left out
+	BlankNull    Blank = "null"  // null
+	BlankEmpty   Blank = "empty" // an empty text or list
+)
+
+// BlankOf is how a complete read of an object says blank.
+func (a App) BlankOf(object string) Blank {
+	if b, ok := a.Blanks[object]; ok {
+		return b
+	}
+	return a.Blank
 }
 
 // Can reports whether the app claims ability a.

@@ -90,6 +90,9 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	if missingRight(err) {
 		return s.bar(ctx, side, rows, err)
 	}
+	if field, missed := s.missed(side, err); missed && !fault.MayHaveLanded(err) && s.holding(rows, field) {
+		return s.writeWithout(ctx, side, rows, field, err)
+	}
 	if err != nil && !fault.MayHaveLanded(err) && (fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict)) {
 		return s.writeApart(ctx, side, rows, err)
 	}
@@ -142,6 +145,11 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		return
 	}
 	if s.narrow(side, r, w) {
+		return
+	}
+	if field, missed := s.missed(side, w.Err); missed {
+		s.dropped.Set(side, append(s.dropped.Get(side), field))
+		u.deferFor(time.Second, codeFieldMissing) // it is planned anew without the field
 		return
 	}
 	switch kind := fault.KindOf(w.Err); kind {

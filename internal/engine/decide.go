@@ -30,11 +30,13 @@ func (s *session) plan(us []*unit) {
 	}
 	for _, u := range us {
 		if u.decided {
+			u.stays()
 			continue
 		}
 		if err := s.guarded(func() error { b.decide(u); return nil }); err != nil {
 			u.decide(crm.Failed, crm.StateFailing, "internal_error", "an internal check failed on this record")
 		}
+		u.stays()
 		s.checkExpected(u)
 	}
 }
@@ -184,6 +186,10 @@ func (b *batch) decideSingle(u *unit) {
 	case reconcile.MatchCrowded:
 		b.Mark("crowded_key")
 		u.decide(crm.Excluded, crm.StateExcluded, u.match.Code, "its keys are held by more than two records of one app, and identify nobody")
+	case reconcile.MatchHeld:
+		b.Mark("match_held")
+		u.plan = b.set.Plan(b.pair(u, nil)) // which makes nobody
+		u.decided = true
 	case reconcile.MatchMissing:
 		u.decide(crm.Failed, crm.StateFailing, u.match.Code, "the record names a twin that does not exist")
 	case reconcile.MatchNone, "":

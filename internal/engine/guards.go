@@ -33,6 +33,7 @@ const (
 	guardLeaseRenewal   guard = "lease_renewal"    // the lease is renewed while the work goes on
 	guardFitting        guard = "fitting"          // no more is begun at once than the apps' pace allows
 	guardDeniedWay      guard = "denied_direction" // what a missing right holds up is kept until the right is back
+	guardHeld           guard = "held"             // a field that an app no longer shows is gone, not blank
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 

@@ -193,6 +193,9 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 	}
 	for _, side := range crm.Sides {
 		for _, f := range u.refused.Get(side) {
+			if f.code == codeFieldMissing {
+				continue // it is held: said in the status, once
+			}
 			one(side, Diff{Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused}, f.code,
 				"the app refused "+f.field+"; the record's other fields are synced")
 			if x, e := f.request, &out[len(out)-1]; x != nil {

@@ -134,17 +134,29 @@ func (s *session) readAll(ctx context.Context, side crm.Side, us []*unit, id fun
 
 func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.RecordID) ([]connector.Read, error) {
 	e := s.end(side)
-	ctx, done, err := s.ask(ctx, side, askOne)
+	cctx, done, err := s.ask(ctx, side, askOne)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	reads, err := e.BatchRead(ctx, e.object, ids, e.fields)
+	asked := e.fields
+	reads, err := e.BatchRead(cctx, e.object, ids, asked)
+	if field, missed := s.missed(side, err); missed {
+		if err := s.without(ctx, side, []string{field}); err != nil {
+			return nil, err
+		}
+		return s.batchRead(ctx, side, ids)
+	}
 	if err != nil {
 		return nil, atSide(side, "read records", err)
 	}
 	if len(reads) != len(ids) {
 		return nil, fault.New("engine: read records", fault.Unavailable, "malformed_answer", "the app answered for other records than were asked")
+	}
+	for i := range reads {
+		if gone := s.lacking(side, asked, reads[i].Record); len(gone) > 0 {
+			return reads, s.without(ctx, side, gone)
+		}
 	}
 	return reads, nil
 }
@@ -182,6 +194,7 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 		ask.add(u.keys)
 		open = append(open, u)
 	}
+	set := s.set
 	found, err := s.answer(ctx, ask)
 	if err != nil {
 		return err
@@ -189,6 +202,9 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 	byID, unread, err := s.readByID(ctx, open, found)
 	if err != nil {
 		return err
+	}
+	if s.set != set { // the app was seen to lack a field: ask without it
+		return s.findTwins(ctx, us)
 	}
 	for _, u := range open {
 		if s.namesUnread(u, unread) {
@@ -501,12 +517,19 @@ func (s *session) answer(ctx context.Context, q questions) (answers, error) {
 
 func (s *session) batchFind(parent context.Context, k questionKey, values []string) ([][]crm.Record, error) {
 	e := s.end(k.side)
-	ctx, done, err := s.ask(parent, k.side, askFind)
+	cctx, done, err := s.ask(parent, k.side, askFind)
 	if err != nil {
 		return nil, err
 	}
-	got, err := e.BatchFind(ctx, e.object, s.set.Field(k.side, k.field), values, e.fields)
+	asked := e.fields
+	got, err := e.BatchFind(cctx, e.object, s.set.Field(k.side, k.field), values, asked)
 	done()
+	if field, missed := s.missed(k.side, err); missed {
+		if err := s.without(parent, k.side, []string{field}); err != nil {
+			return nil, err
+		}
+		return make([][]crm.Record, len(values)), nil // findTwins begins anew
+	}
 	if fault.CodeOf(err) == "too_many_matches" {
 		return s.findApart(parent, k, values)
 	}
@@ -515,6 +538,13 @@ func (s *session) batchFind(parent context.Context, k questionKey, values []stri
 	}
 	if len(got) != len(values) {
 		return nil, fault.New("engine: find records", fault.Unavailable, "malformed_answer", "the app answered for other values than were asked")
+	}
+	for i := range got {
+		for n := range got[i] {
+			if gone := s.lacking(k.side, asked, &got[i][n]); len(gone) > 0 {
+				return got, s.without(parent, k.side, gone)
+			}
+		}
 	}
 	return got, nil
 }

@@ -116,6 +116,16 @@ func (e *Engine) GetPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID)
 			p.Plan.Totals[crm.Outcome(o)] = n
 		}
 	}
+	if err != nil {
+		return p.Plan, err
+	}
+	conn, _, err := e.connectionAt(ctx, ws, p.Plan.Connection)
+	if fault.Is(err, fault.NotFound) || err == nil && conn.Sync(p.Plan.Sync) == nil {
+		return p.Plan, nil // the plan outlives what it was made for
+	}
+	if err == nil {
+		p.Plan.Held, err = e.heldNow(ctx, scope{ws, p.Plan.Connection, p.Plan.Sync}, conn, conn.Sync(p.Plan.Sync))
+	}
 	return p.Plan, err
 }
 

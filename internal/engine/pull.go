@@ -37,10 +37,22 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 	}
 	s, err := e.open(ctx, sc, conn)
 	if err == nil {
-		err = s.pull(ctx, st)
+		err = s.pullOrRelease(ctx, st)
 	}
 	e.stands(ctx, sc, conn, version, err)
 	return err
+}
+
+// pullOrRelease pulls, unless something that was held has its field back: then
+// everything is looked at.
+func (s *session) pullOrRelease(ctx context.Context, st *scanState) error {
+	if len(st.Held) > 0 && s.back(st) {
+		return s.letLoose(ctx, st)
+	}
+	if err := s.pull(ctx, st); err != nil {
+		return err
+	}
+	return s.noteHeld(ctx)
 }
 
 // pull lists both sides. A run is stored once there is something to do.
@@ -110,8 +122,19 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	}
 	defer done()
 	page, err := e.Changes(cctx, req)
+	if field, missed := s.missed(side, err); missed {
+		if err := s.without(ctx, side, []string{field}); err != nil {
+			return page, side, err
+		}
+		return s.listPage(ctx, r, st)
+	}
 	if err != nil {
 		return page, side, atSide(side, "list changes", err)
+	}
+	for i := range page.Records {
+		if gone := s.lacking(side, req.Fields, &page.Records[i]); len(gone) > 0 {
+			return page, side, s.without(ctx, side, gone)
+		}
 	}
 	return page, side, nil
 }

@@ -319,6 +319,7 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	for _, t := range u.match.Tried {
 		x.Match = append(x.Match, MatchAttempt{Step: t.Step, By: string(t.By), Fields: t.Fields, Candidates: t.Candidates, Result: t.Result})
 	}
+	x.Held = heldParts(s.set, s.schemas)
 	x.Filters = filterClauses(s.set, u, s.Now())
 	for _, f := range u.plan.Fields {
 		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail})

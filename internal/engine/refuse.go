@@ -98,6 +98,9 @@ func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 		gone = append(gone, f)
 	}
 	for _, f := range gone {
+		if f.code == codeFieldMissing && s.on(guardHeld) {
+			s.dropped.Set(side, append(s.dropped.Get(side), f.field))
+		}
 		delete(w.Fields, f.field)
 		delete(w.Intended, f.mapping)
 	}

@@ -63,6 +63,7 @@ type scanState struct {
 	SweptAt    time.Time           `json:"swept_at,omitzero"`
 	LatestPull time.Time           `json:"latest_pull,omitzero"`
 	OpenRun    crm.RunID           `json:"open_run,omitempty"`
+	Held       []string            `json:"held,omitempty"` // what rested when it was last looked at
 	version    int64
 }
 

@@ -31,6 +31,8 @@ type session struct {
 	conn    *crm.Connection
 	conf    *crm.Sync
 	set     *reconcile.Settings
+	schemas [2]cachedSchema       // that set was made of
+	dropped crm.PerSide[[]string] // fields that an app refused to write because it lacks them
 	ends    [2]end
 	lease   *lease // held; nil = none
 	vacant  *lease // as it was found before the work began: nobody's, with nothing left open
@@ -53,6 +55,9 @@ type cachedSchema struct {
 	At     time.Time   `json:"at"`
 	Digest string      `json:"digest"`
 	Fields []crm.Field `json:"fields"`
+
+	Gone   map[string]time.Time `json:"gone,omitempty"`   // fields that it had, and since when they are missed
+	Unseen map[string]time.Time `json:"unseen,omitempty"` // those that the app lists but did not show, and when; not in Fields
 }
 
 // open builds a session on a connection that was loaded already.
@@ -81,13 +86,9 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 		}
 	}
 	if !known {
-		e.rememberSchemas(sc, conn.Version, schemas)
+		e.rememberSchemas(sc, conn, schemas)
 	}
-	set := e.compile(sc, conn, conf, schemas)
-	s.set = set
-	for _, side := range crm.Sides {
-		s.ends[side.Index()].fields = set.ReadFields(side)
-	}
+	s.holds(ctx, schemas)
 	return s, nil
 }
 
@@ -98,9 +99,10 @@ const schemasFor = time.Minute
 
 // usedSchemas are the fields of a sync's objects as a process last read them.
 type usedSchemas struct {
-	version int64 // of the connection
-	at      time.Time
-	schemas [2]cachedSchema
+	version  int64 // of the connection
+	accounts [2]crm.AccountID
+	at       time.Time
+	schemas  [2]cachedSchema
 }
 
 func (e *Engine) recentSchemas(sc scope, version int64) (schemas [2]cachedSchema, ok bool) {
@@ -112,14 +114,14 @@ func (e *Engine) recentSchemas(sc scope, version int64) (schemas [2]cachedSchema
 	return used.schemas, ok && used.version == version && age >= 0 && age < schemasFor
 }
 
-func (e *Engine) rememberSchemas(sc scope, version int64, schemas [2]cachedSchema) {
+func (e *Engine) rememberSchemas(sc scope, conn *crm.Connection, schemas [2]cachedSchema) {
 	now := e.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.used) >= maxDecoded {
 		clear(e.used)
 	}
-	e.used[sc] = usedSchemas{version, now, schemas}
+	e.used[sc] = usedSchemas{conn.Version, [2]crm.AccountID{conn.Account(crm.Left), conn.Account(crm.Right)}, now, schemas}
 }
 
 // compile returns the sync's settings. Problems do not matter here: a running
@@ -163,8 +165,7 @@ func (e *Engine) schema(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 		}
 		return cs, err
 	}
-	cs, err = e.saveSchema(ctx, key, fields)
-	return cs, err
+	return e.storeSchema(ctx, key, cs, cachedSchema{At: e.Now(), Fields: fields})
 }
 
 // decodeSchema decodes a stored schema unless its bytes are those read last.
@@ -188,9 +189,9 @@ func (e *Engine) decodeSchema(item store.Item, cs *cachedSchema) error {
 	return nil
 }
 
-func (e *Engine) saveSchema(ctx context.Context, key store.Key, fields []crm.Field) (cachedSchema, error) {
-	cs := cachedSchema{At: e.Now(), Fields: fields}
-	b, err := json.Marshal(fields)
+func (e *Engine) storeSchema(ctx context.Context, key store.Key, old, cs cachedSchema) (cachedSchema, error) {
+	cs.follow(old, e.Now())
+	b, err := json.Marshal(cs.Fields)
 	if err != nil {
 		return cs, err
 	}
@@ -202,6 +203,18 @@ func (e *Engine) saveSchema(ctx context.Context, key store.Key, fields []crm.Fie
 	return cs, err
 }
 
+// forgetUsed makes this process ask the store again for the schemas of an
+// account's object: somebody has just looked at the app.
+func (e *Engine) forgetUsed(acc crm.AccountID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for sc, used := range e.used {
+		if used.accounts[0] == acc || used.accounts[1] == acc {
+			delete(e.used, sc)
+		}
+	}
+}
+
 // Fields returns an object's fields for the API and the console, from the
 // store when they are recent, from the app when refresh is set.
 func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, object string, refresh bool) ([]crm.Field, error) {
@@ -210,6 +223,9 @@ func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 		return nil, err
 	}
 	cs, err := e.schema(ctx, ws, acc, c, object, refresh)
+	if refresh && err == nil {
+		e.forgetUsed(acc)
+	}
 	return cs.Fields, err
 }
 

@@ -63,6 +63,9 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 		}
 	}
 	st.Backlog += st.Inbox
+	if err := e.statusHeld(ctx, sc, conn, conf, &st); err != nil {
+		return st, err
+	}
 	if err := e.statusSilences(ctx, sc, ok, &st); err != nil {
 		return st, err
 	}

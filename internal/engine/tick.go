@@ -160,6 +160,9 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 		if err := e.recoverAlone(ctx, sc, conn); err != nil {
 			return false, err
 		}
+		if len(st.Held) > 0 {
+			return false, e.releaseHeld(ctx, sc, conn)
+		}
 	}
 	if waiting, err := e.waiting(ctx, sc); err != nil || waiting {
 		return false, err

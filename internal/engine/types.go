@@ -135,6 +135,7 @@ type Explanation struct {
 	Match   []MatchAttempt `json:"match"`
 	Filters []FilterClause `json:"filters"`
 	Fields  []FieldVerdict `json:"fields"`
+	Held    []HeldPart     `json:"held,omitempty"` // what rests in the sync because a field is gone
 }
 
 // MatchAttempt is one match step tried.
@@ -180,6 +181,7 @@ type PlanView struct {
 	State      RunState              `json:"state"`
 	CreatedAt  time.Time             `json:"created_at"`
 	Totals     map[crm.Outcome]int64 `json:"totals"`
+	Held       []HeldPart            `json:"held,omitempty"` // what the plan leaves out because a field is gone
 }
 
 // Change is one entry of a plan.
@@ -210,6 +212,7 @@ type SyncStatus struct {
 	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
 	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
 	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
+	Held       []HeldPart                       `json:"held,omitempty"` // with the warning field_missing
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
 }
 

@@ -333,6 +333,11 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if jobs[0].chunk.Kind == RunPlan {
 		return s.planLots(ctx, jobs)
 	}
+	defer func() {
+		if noted := s.noteHeld(context.WithoutCancel(ctx)); err == nil {
+			err = noted
+		}
+	}()
 	defer func() { s.release(context.WithoutCancel(ctx)) }()
 	if lone(jobs) {
 		vacant, err := s.findVacant(ctx)
@@ -501,6 +506,11 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 	}
 	s.plan(us)
 	s.setAside(us)
+	defer func() {
+		if lost := s.goWithout(ctx); err == nil {
+			err = lost
+		}
+	}()
 	for _, lot := range s.lots(jobs, us) {
 		if s.over() {
 			s.Mark("time_used_up")

@@ -50,6 +50,10 @@ func (m *merger) settleField(one *spec, f *FieldPlan, p Pair, plan *Plan, result
 	for i, side := range crm.Sides {
 		r := results.Get(side)
 		if code, refused := r.Refused[one.id]; refused {
+			if code == CodeFieldMissing { // held: as if it had not been tried
+				failed = true
+				continue
+			}
 			why = &crm.Difference{Reason: crm.ReasonRefused, Side: side, Code: code, Since: p.Now, Tries: 1}
 			if old := p.Base[one.id].Settled; old != nil && old.Reason == crm.ReasonRefused && old.Code == code && old.Side == side {
 				why.Since, why.Tries = old.Since, old.Tries+1

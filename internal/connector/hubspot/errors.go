@@ -28,7 +28,7 @@ const (
 	codeExists      = "already_exists"
 	codeMalformed   = "malformed_answer"
 	codeValue       = "invalid_value"
-	codeField       = "unknown_field"
+	codeField       = "field_missing"
 	codeReadOnly    = "read_only_field"
 	codeRequired    = "required_field_missing"
 	codeOption      = "option_not_allowed"

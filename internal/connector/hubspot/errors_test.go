@@ -59,7 +59,7 @@ func TestClassification(t *testing.T) {
 		"429 for too long":      {status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: want{fault.Throttled, "rate_limited", 24 * time.Hour, false, ""}},
 		"429, header no number": {status: 429, header: http.Header{"Retry-After": {"-7"}}, want: want{fault.Throttled, "rate_limited", 10 * time.Second, false, ""}},
 		"account moving":        {status: 477, header: http.Header{"Retry-After": {"600"}}, want: want{fault.Unavailable, "account_moving", 10 * time.Minute, false, ""}},
-		"unknown property":      {status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"PROPERTY_DOESNT_EXIST","context":{"propertyName":["colour"]}}]}`, want: want{fault.Invalid, "unknown_field", 0, false, "colour"}},
+		"unknown property":      {status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"PROPERTY_DOESNT_EXIST","context":{"propertyName":["colour"]}}]}`, want: want{fault.Invalid, "field_missing", 0, false, "colour"}},
 		"in the message":        {status: 400, body: `{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"secret-value\",\"error\":\"INVALID_OPTION\",\"name\":\"hs_lead_status\"}]"}`, want: want{fault.Invalid, "option_not_allowed", 0, false, "hs_lead_status"}},
 		"required":              {status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"MISSING_REQUIRED_PROPERTY","in":"lastname"}]}`, want: want{fault.Invalid, "required_field_missing", 0, false, "lastname"}},
 		"odd context":           {status: 400, body: `{"category":"VALIDATION_ERROR","context":"{missingScopes=[x]}","errors":[{"code":"INVALID_EMAIL","context":{"propertyName":"email"}}]}`, want: want{fault.Invalid, "invalid_value", 0, false, "email"}},
@@ -173,7 +173,7 @@ func TestRefusalsNameEveryProperty(t *testing.T) {
 		},
 		"message": {
 			`{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"x\",\"error\":\"INVALID_OPTION\",\"name\":\"rank\"},{\"isValid\":false,\"message\":\"y\",\"error\":\"PROPERTY_DOESNT_EXIST\",\"name\":\"gone\"}]"}`,
-			[]fault.FieldFault{{Field: "rank", Code: "option_not_allowed"}, {Field: "gone", Code: "unknown_field"}},
+			[]fault.FieldFault{{Field: "rank", Code: "option_not_allowed"}, {Field: "gone", Code: "field_missing"}},
 		},
 		"e-mail taken": {`{"category":"CONFLICT","message":"Contact already exists. Existing ID: 7"}`, []fault.FieldFault{{Field: "email", Code: "already_exists"}}},
 		"none":         {`{"category":"VALIDATION_ERROR","message":"no"}`, nil},

@@ -53,6 +53,9 @@ func app() crm.App {
 	return crm.App{
 		ID:   ID,
 		Name: "HubSpot",
+		// A property that was asked for by name is in the answer, null where it
+		// is blank; one that is archived, or never was, is left out in silence.
+		Blank: crm.BlankNull,
 		Objects: []crm.Object{
 			{ID: "contacts", Label: "Contacts"},
 			{ID: "companies", Label: "Companies"},

@@ -49,6 +49,8 @@ type App struct {
 	valid string // the token that is accepted
 	made  int    // tokens made
 	gone  bool   // the grant was revoked
+
+	archived map[string]bool // fields that an admin took away; their values wait
 }
 
 // row is one record with all that is known of it.
@@ -78,7 +80,7 @@ type view struct {
 // New returns an empty app.
 func New(o Options) *App {
 	o = o.withDefaults()
-	a := &App{opts: o, rows: map[crm.RecordID]*row{}}
+	a := &App{opts: o, rows: map[crm.RecordID]*row{}, archived: map[string]bool{}}
 	for _, f := range o.fields() {
 		a.names = append(a.names, f.Name)
 	}

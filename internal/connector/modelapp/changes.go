@@ -81,6 +81,9 @@ func (c *client) Changes(ctx context.Context, req connector.ChangesRequest) (con
 		if err != nil {
 			return connector.ChangesPage{}, err
 		}
+		if err := a.asked("list", req.Fields); err != nil {
+			return connector.ChangesPage{}, err
+		}
 		if s.sort == 'f' {
 			return a.listAll(s, req.Fields), checkObject(req.Object)
 		}
@@ -103,7 +106,7 @@ func (a *App) listAll(s spot, fields []string) connector.ChangesPage {
 			page.Next = s.encode()
 			return page
 		}
-		page.Records = append(page.Records, r.record(fields))
+		page.Records = append(page.Records, a.complete(r.record(fields), fields))
 		s.id = r.id
 	}
 	page.Cursor = a.cursor(s)
@@ -139,7 +142,7 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 			page.Next = s.encode()
 			return page
 		}
-		page.Records = append(page.Records, h.record(h.row, fields))
+		page.Records = append(page.Records, a.complete(h.record(h.row, fields), fields))
 		s.at, s.id = h.modified.UnixNano(), h.row.id
 	}
 	page.Cursor = a.cursor(s)

@@ -131,7 +131,7 @@ func (c *client) Objects(ctx context.Context) ([]crm.Object, error) {
 // Fields implements connector.Connector.
 func (c *client) Fields(ctx context.Context, object string) ([]crm.Field, error) {
 	return ask(ctx, c, false, func(a *App) ([]crm.Field, error) {
-		return a.opts.fields(), checkObject(object)
+		return slices.DeleteFunc(a.opts.fields(), func(f crm.Field) bool { return a.archived[f.Name] }), checkObject(object)
 	})
 }
 
@@ -151,6 +151,9 @@ func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 		return nil, err
 	}
 	return ask(ctx, c, false, func(a *App) ([]connector.Read, error) {
+		if err := a.asked("read", fields); err != nil {
+			return nil, err
+		}
 		out := make([]connector.Read, len(ids))
 		for i, id := range ids {
 			out[i].ID = id
@@ -159,7 +162,7 @@ func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 				out[i].Err = err
 				continue
 			}
-			rec := r.record(fields)
+			rec := a.complete(r.record(fields), fields)
 			out[i].Record = &rec
 		}
 		return out, checkObject(object)
@@ -175,8 +178,11 @@ func (c *client) BatchFind(ctx context.Context, object string, field crm.Field, 
 		return nil, err
 	}
 	return ask(ctx, c, false, func(a *App) ([][]crm.Record, error) {
-		if !slices.Contains(a.names, field.Name) {
-			return nil, &fault.Error{Op: "model: find", Kind: fault.Invalid, Code: "unknown_field", Field: field.Name}
+		if !a.has(field.Name) {
+			return nil, &fault.Error{Op: "model: find", Kind: fault.Invalid, Code: codeMissing, Field: field.Name}
+		}
+		if err := a.asked("find", fields); err != nil {
+			return nil, err
 		}
 		return a.find(field.Name, values, fields), checkObject(object)
 	})
@@ -202,7 +208,7 @@ func (a *App) find(field string, values, fields []string) [][]crm.Record {
 			continue
 		}
 		for _, i := range asked[loose(v.fields[field].Text())] {
-			out[i] = append(out[i], v.record(r, fields))
+			out[i] = append(out[i], a.complete(v.record(r, fields), fields))
 		}
 	}
 	return out

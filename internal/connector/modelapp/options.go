@@ -38,6 +38,11 @@ type Options struct {
 	Archive      bool // records can be deleted through the API
 	Merges       bool // merges are told where deletions are
 
+	// Blank is how a complete read says that a field is blank. RefuseGone makes
+	// calls fail that name a field which is gone; else it is passed over.
+	Blank      crm.Blank
+	RefuseGone bool
+
 	Unique     bool          // no second record with the same e-mail
 	FindNow    bool          // looking up knows no lag
 	Trim       bool          // texts lose surrounding blanks
@@ -83,6 +88,7 @@ func (o *Options) describe() crm.App {
 		ID: o.ID, Name: "Model", Objects: []crm.Object{{ID: Object, Label: "People"}},
 		Auth:  []crm.AuthMethod{{Kind: crm.AuthToken}},
 		Hosts: []string{"model.example"},
+		Blank: o.Blank,
 		Limits: crm.Limits{
 			ReadBatch: o.ReadBatch, FindBatch: o.FindBatch, WriteBatch: o.WriteBatch, PageSize: o.PageSize,
 			BurstCalls: o.BurstCalls, BurstWindow: o.Burst, IndexLag: o.Lag,

@@ -16,8 +16,8 @@ func (a *App) stored(old, f crm.Fields) (crm.Fields, error) {
 		out[k] = v
 	}
 	for k, v := range f {
-		if !slices.Contains(a.names, k) {
-			return nil, &fault.Error{Op: "model: write", Kind: fault.Invalid, Code: "unknown_field", Field: k, Message: "there is no such field"}
+		if !a.has(k) {
+			return nil, &fault.Error{Op: "model: write", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field"}
 		}
 		if v.Blank() {
 			delete(out, k)

@@ -3,6 +3,7 @@ package modelapp
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -49,7 +50,7 @@ func (a *App) write(w *connector.Write) connector.Written {
 	}
 	out := connector.Written{ID: r.id, Created: created}
 	if a.opts.AnswerValues && w.Op != connector.Archive {
-		rec := r.record(a.names)
+		rec := r.record(slices.DeleteFunc(slices.Clone(a.names), func(f string) bool { return a.archived[f] }))
 		out.Record = &rec
 	}
 	return out

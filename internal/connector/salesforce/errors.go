@@ -29,7 +29,7 @@ const (
 	codeMalformed   = "malformed_answer"
 	codeExpired     = "cursor_expired"
 	codeValue       = "invalid_value"
-	codeField       = "unknown_field"
+	codeField       = "field_missing"
 	codeQuoted      = "literal_without_quotes"
 )
 

@@ -46,8 +46,11 @@ func Driver() connector.Driver {
 
 func app() crm.App {
 	return crm.App{
-		ID:      ID,
-		Name:    "Salesforce",
+		ID:   ID,
+		Name: "Salesforce",
+		// A column that was asked for is in the answer, null where it is blank;
+		// one that is gone, or hidden by field-level security, fails the call.
+		Blank:   crm.BlankNull,
 		Objects: append([]crm.Object(nil), objects...),
 		Auth: []crm.AuthMethod{{
 			// Both blank: the browser flow with the workspace's OAuth client.

@@ -71,14 +71,14 @@ func tooMany(n, most int) *refusal {
 }
 
 // typeOf takes the object's name out of a row.
-func typeOf(row values) (*object, *refusal) {
+func (f *org) typeOf(row values) (*object, *refusal) {
 	var attributes struct {
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(row["attributes"], &attributes); err != nil || attributes.Type == "" {
 		return nil, refuse(http.StatusBadRequest, "INVALID_INPUT", "each record needs attributes with its type")
 	}
-	o, ok := findObject(attributes.Type)
+	o, ok := find(f.objects, attributes.Type)
 	if !ok || o.readOnly {
 		return nil, refuse(http.StatusBadRequest, "INVALID_TYPE", "sObject type '%s' is not supported.", attributes.Type)
 	}
@@ -145,7 +145,7 @@ func (f *org) createMany(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.each(w, len(in.Records), in.AllOrNone, func(i int) (map[string]any, *refusal) {
-		o, bad := typeOf(in.Records[i])
+		o, bad := f.typeOf(in.Records[i])
 		if bad != nil {
 			return nil, bad
 		}
@@ -169,7 +169,7 @@ func (f *org) updateMany(w http.ResponseWriter, r *http.Request) {
 	}
 	seen := map[string]bool{}
 	f.each(w, len(in.Records), in.AllOrNone, func(i int) (map[string]any, *refusal) {
-		o, bad := typeOf(in.Records[i])
+		o, bad := f.typeOf(in.Records[i])
 		if bad != nil {
 			return nil, bad
 		}
@@ -210,7 +210,7 @@ func (f *org) upsertMany(w http.ResponseWriter, r *http.Request) {
 	seen := map[string]bool{}
 	f.each(w, len(in.Records), in.AllOrNone, func(i int) (map[string]any, *refusal) {
 		row := in.Records[i]
-		if t, bad := typeOf(row); bad != nil || t != o {
+		if t, bad := f.typeOf(row); bad != nil || t != o {
 			return nil, refuse(http.StatusBadRequest, "INVALID_TYPE", "all records must be of type %s", o.name)
 		}
 		fields := maps.Clone(row)
@@ -288,7 +288,7 @@ func (f *org) deleteMany(w http.ResponseWriter, r *http.Request) {
 		if id == "" {
 			return nil, refuse(http.StatusBadRequest, "MALFORMED_ID", "malformed id %s", ids[i])
 		}
-		for _, o := range objects {
+		for _, o := range f.objects {
 			if !o.readOnly && strings.HasPrefix(id, o.prefix) {
 				bad := f.remove(o, id, "", f.change(r))
 				return map[string]any{"id": id, "success": true, "errors": []any{}}, bad

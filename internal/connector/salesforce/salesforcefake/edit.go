@@ -14,7 +14,7 @@ import (
 var byUser = change{user: true}
 
 func (f *org) editable(name string) (*object, error) {
-	o, ok := findObject(name)
+	o, ok := find(f.objects, name)
 	if !ok || o.readOnly {
 		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
 	}

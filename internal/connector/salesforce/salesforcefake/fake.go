@@ -33,6 +33,7 @@ type org struct {
 	cursors []cursor
 	lastID  int // of cursors and notifications
 	calls   int
+	objects []*object    // this org's own: fields may come and go
 	tx      *transaction // of the collection call under way
 
 	pageRows int           // knob: rows per page at most
@@ -45,8 +46,8 @@ type org struct {
 // New returns an org with cfg.Seed people as contacts.
 func New(cfg fakekit.Config) *Fake {
 	core := fakekit.New(cfg)
-	f := &org{core: core, tables: map[string]*table{}, keepLog: 15 * 24 * time.Hour, session: sessionLife, pageRows: maxRows}
-	for _, o := range objects {
+	f := &org{core: core, objects: own(), tables: map[string]*table{}, keepLog: 15 * 24 * time.Hour, session: sessionLife, pageRows: maxRows}
+	for _, o := range f.objects {
 		if !o.readOnly {
 			f.tables[o.name] = newTable(core, o)
 		}

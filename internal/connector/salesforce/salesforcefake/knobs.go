@@ -85,6 +85,10 @@ func (f *org) Knobs() []fakekit.Knob {
 			}
 			return purgeOut{n}, nil
 		}),
+		fakekit.NewKnob("PATCH", "/_fake/fields/{object}/{name}", "Take a field away as an admin would, or bring it back.",
+			func(r *http.Request, in FieldChange) (fakekit.Done, error) {
+				return done, f.changeField(r.PathValue("object"), r.PathValue("name"), in)
+			}),
 		knob(f, "PUT", "/_fake/session", "Set how long sessions live.", func(in sessionIn) (fakekit.Done, error) {
 			if in.Life <= 0 || time.Duration(in.Life) > sessionLife {
 				return done, errors.New("life must be above 0 and at most 24h")

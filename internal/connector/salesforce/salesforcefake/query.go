@@ -25,7 +25,7 @@ type cursor struct {
 
 // query: guide/resources-query, and queryAll beside it.
 func (f *org) query(w http.ResponseWriter, r *http.Request) {
-	q, bad := parse(r.URL.Query().Get("q"))
+	q, bad := parseIn(f.objects, r.URL.Query().Get("q"))
 	if bad != nil {
 		f.fail(w, bad)
 		return

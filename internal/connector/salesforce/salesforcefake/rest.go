@@ -88,8 +88,8 @@ func (f *org) limits(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (f *org) globalDescribe(w http.ResponseWriter, _ *http.Request) {
-	list := make([]map[string]any, len(objects))
-	for i, o := range objects {
+	list := make([]map[string]any, len(f.objects))
+	for i, o := range f.objects {
 		list[i] = o.summary()
 	}
 	f.write(w, http.StatusOK, map[string]any{"encoding": "UTF-8", "maxBatchSize": writeRows, "sobjects": list})
@@ -97,7 +97,7 @@ func (f *org) globalDescribe(w http.ResponseWriter, _ *http.Request) {
 
 // object is the object of a path; a call to one that is not there is refused.
 func (f *org) object(w http.ResponseWriter, r *http.Request, writable bool) (*object, bool) {
-	o, ok := findObject(r.PathValue("object"))
+	o, ok := find(f.objects, r.PathValue("object"))
 	if !ok || writable && o.readOnly {
 		f.fail(w, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist"))
 		return nil, false

@@ -124,6 +124,9 @@ func (f *org) apply(o *object, r *fakekit.Record, in values, ch change) *refusal
 	slices.Sort(names)
 	for _, name := range names {
 		c, ok := o.column(name)
+		if !ok && ch.user {
+			c, ok = o.unseen(name)
+		}
 		if !ok {
 			return refuse(http.StatusBadRequest, "INVALID_FIELD", "No such column '%s' on sobject of type %s", name, o.name)
 		}
@@ -241,7 +244,7 @@ func (f *org) options(c *column, s string) *refusal {
 // refer checks that a reference names a live record of its object.
 func (f *org) refer(c *column, s string) (string, *refusal) {
 	id := full(s)
-	target, ok := findObject(c.references)
+	target, ok := find(f.objects, c.references)
 	if id == "" || !ok || !strings.HasPrefix(id, target.prefix) {
 		return "", refuse(http.StatusBadRequest, "MALFORMED_ID", "%s: id value of incorrect type: %s", c.label, s).about(c.name)
 	}

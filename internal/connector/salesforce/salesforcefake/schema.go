@@ -27,6 +27,7 @@ type column struct {
 type object struct {
 	name, label, prefix string
 	columns             []column
+	gone                []column // deleted, or hidden from the API's user by field-level security
 	merges              bool
 	readOnly            bool // User, Organization: queries only
 }
@@ -189,7 +190,18 @@ var objects = []*object{
 	}},
 }
 
-func findObject(name string) (*object, bool) {
+// own returns a copy of the schema for one org.
+func own() []*object {
+	out := make([]*object, len(objects))
+	for i, o := range objects {
+		c := *o
+		c.columns = slices.Clone(o.columns)
+		out[i] = &c
+	}
+	return out
+}
+
+func find(objects []*object, name string) (*object, bool) {
 	i := slices.IndexFunc(objects, func(o *object) bool { return strings.EqualFold(o.name, name) })
 	if i < 0 {
 		return nil, false

@@ -47,15 +47,16 @@ const (
 
 // parser reads one query.
 type parser struct {
-	toks  []token
-	nest  int
-	query query
+	objects []*object
+	toks    []token
+	nest    int
+	query   query
 }
 
-// parse reads the shapes that connectors and client libraries send; everything
+// parseIn reads the shapes that connectors and client libraries send; everything
 // else is MALFORMED_QUERY, as are Salesforce's own refusals.
 // Source: salesforce-soql-sosl/guide/sforce-api-calls-soql-select.
-func parse(soql string) (query, *refusal) {
+func parseIn(objects []*object, soql string) (query, *refusal) {
 	if strings.TrimSpace(soql) == "" {
 		return query{}, malformedQuery("A query string has to be specified")
 	}
@@ -66,7 +67,7 @@ func parse(soql string) (query, *refusal) {
 	if bad != nil {
 		return query{}, bad
 	}
-	p := &parser{toks: toks, query: query{limit: -1}}
+	p := &parser{objects: objects, toks: toks, query: query{limit: -1}}
 	for _, step := range []func() *refusal{p.selects, p.wheres, p.orders, p.limits} {
 		if bad := step(); bad != nil {
 			return query{}, bad
@@ -141,7 +142,7 @@ func (p *parser) selects() *refusal {
 	if t.kind != tokName {
 		return unexpected(t)
 	}
-	o, ok := findObject(t.text)
+	o, ok := find(p.objects, t.text)
 	if !ok {
 		return refuse(http.StatusBadRequest, "INVALID_TYPE", "sObject type '%s' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name.", t.text)
 	}

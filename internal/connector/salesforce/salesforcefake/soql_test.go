@@ -43,7 +43,7 @@ func org9(t testing.TB) *org {
 // numbers runs a query and names what it found by the numbers of the people.
 func numbers(t testing.TB, f *org, soql string, all bool) ([]string, *refusal) {
 	t.Helper()
-	q, bad := parse(soql)
+	q, bad := parseIn(objects, soql)
 	if bad != nil {
 		return nil, bad
 	}
@@ -177,7 +177,7 @@ func TestQueriesRefused(t *testing.T) {
 		"SELECT Id FROM Contact WHERE Tags__c > 'x'":                                   "INVALID_QUERY_FILTER_OPERATOR",
 		"SELECT COUNT( FROM Contact":                                                   "MALFORMED_QUERY",
 	} {
-		if _, bad := parse(soql); bad == nil || bad.code != code || bad.status != 400 {
+		if _, bad := parseIn(objects, soql); bad == nil || bad.code != code || bad.status != 400 {
 			t.Errorf("%.120s: %v, want %s", soql, bad, code)
 		}
 	}
@@ -222,7 +222,7 @@ func TestPlansAgree(t *testing.T) {
 		}).Draw(t, "where")
 		order := rapid.SampledFrom([]string{"SystemModstamp ASC, Id ASC", "SystemModstamp DESC, Id DESC", "Id ASC", "Id DESC"}).Draw(t, "order")
 		all := rapid.Bool().Draw(t, "all")
-		q, bad := parse("SELECT Id FROM Contact" + where + " ORDER BY " + order)
+		q, bad := parseIn(objects, "SELECT Id FROM Contact"+where+" ORDER BY "+order)
 		if bad != nil {
 			t.Fatal(bad)
 		}
@@ -261,7 +261,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	f := org9(t)
 	f.pageRows = 3
-	q, bad := parse("SELECT Id FROM Contact")
+	q, bad := parseIn(objects, "SELECT Id FROM Contact")
 	if bad != nil {
 		t.Fatal(bad)
 	}
@@ -305,7 +305,7 @@ func FuzzSOQL(f *testing.F) {
 	}
 	o := org9(f)
 	f.Fuzz(func(t *testing.T, soql string) {
-		q, bad := parse(soql)
+		q, bad := parseIn(objects, soql)
 		if bad != nil {
 			if bad.status != 400 || bad.code == "" || bad.message == "" {
 				t.Fatalf("refused with %+v", bad)
@@ -328,7 +328,7 @@ func FuzzSOQL(f *testing.F) {
 
 func BenchmarkKeyset200000(b *testing.B) {
 	f := New(fakekit.Config{Seed: 200_000}).org
-	q, bad := parse("SELECT Id FROM Contact WHERE SystemModstamp > 2020-01-01T00:00:00Z OR (SystemModstamp = 2020-01-01T00:00:00Z AND Id > '003Lk0000000001IAA') ORDER BY SystemModstamp ASC, Id ASC LIMIT 2000")
+	q, bad := parseIn(objects, "SELECT Id FROM Contact WHERE SystemModstamp > 2020-01-01T00:00:00Z OR (SystemModstamp = 2020-01-01T00:00:00Z AND Id > '003Lk0000000001IAA') ORDER BY SystemModstamp ASC, Id ASC LIMIT 2000")
 	if bad != nil {
 		b.Fatal(bad)
 	}

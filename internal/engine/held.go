@@ -1,0 +1,395 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+)
+
+// How often an app is asked what fields it has, beside Tuning.SchemaFor.
+const (
+	schemaAgain = time.Minute     // least time between two looks because a record lacks a field
+	heldFor     = 5 * time.Minute // between two looks while something is held
+	unseenFor   = time.Hour       // how long a field rests that the app lists and does not show
+	maxGone     = 1000            // fields remembered as gone, of one object
+)
+
+// codeFieldMissing warns of what is held: see reconcile.Held.
+const codeFieldMissing = reconcile.CodeFieldMissing
+
+// HeldPart is a part of the settings that rests because a field is gone.
+type HeldPart struct {
+	Kind    reconcile.HeldKind `json:"kind"` // mapping, rule, action, match_step or stamp
+	ID      string             `json:"id"`
+	Pointer string             `json:"pointer"` // in the sync
+	Side    crm.Side           `json:"side"`
+	Field   string             `json:"field"`
+	Since   time.Time          `json:"since,omitzero"` // when it was first missed
+	Remedy  string             `json:"remedy"`
+}
+
+// heldParts lists what rests in a sync.
+func heldParts(set *reconcile.Settings, schemas [2]cachedSchema) []HeldPart {
+	var out []HeldPart
+	for _, h := range set.Held() {
+		cs := schemas[h.Side.Index()]
+		since, found := cs.Gone[h.Field]
+		if !found {
+			since = cs.At
+		}
+		out = append(out, HeldPart{
+			Kind: h.Kind, ID: h.ID, Pointer: h.Pointer, Side: h.Side, Field: h.Field, Since: since,
+			Remedy: "bring the field back in the " + string(h.Side) + " app, or give the account's user the right to see it; " +
+				"if it was renamed or is gone for good, name another in the settings",
+		})
+	}
+	return out
+}
+
+// heldNames are what a sync's scan state remembers of held parts.
+func heldNames(set *reconcile.Settings) []string {
+	var out []string
+	for _, h := range set.Held() {
+		out = append(out, strings.Join([]string{string(h.Kind), h.ID, string(h.Side), h.Field}, "/"))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// holds compiles a sync's settings and, while something is held and nobody has
+// looked for a while, asks the app whether the field is back.
+func (s *session) holds(ctx context.Context, schemas [2]cachedSchema) {
+	s.schemas = schemas
+	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
+	asked := false
+	for _, h := range s.set.Held() {
+		i := h.Side.Index()
+		if age := s.Now().Sub(s.schemas[i].At); age >= 0 && age < heldFor {
+			continue
+		}
+		cs, err := s.schema(ctx, s.ws, s.conn.Account(h.Side), s.ends[i].Connector, s.ends[i].object, true)
+		if err != nil {
+			s.Log.Info("fields not looked at again", "connection", s.con, "sync", s.sync, "side", h.Side, "error", err)
+			continue
+		}
+		s.Mark("held_looked_again")
+		s.schemas[i], asked = cs, true
+	}
+	if asked {
+		s.rememberSchemas(s.scope, s.conn, s.schemas)
+		s.set = s.compile(s.scope, s.conn, s.conf, s.schemas)
+	}
+	s.listFields()
+}
+
+func (s *session) listFields() {
+	for _, side := range crm.Sides {
+		s.ends[side.Index()].fields = s.set.ReadFields(side)
+	}
+}
+
+// lacking returns the fields that were asked for and that a complete read of a
+// record does not have, where the app would say so if they were blank: they are
+// gone, or no longer shown.
+func (s *session) lacking(side crm.Side, asked []string, records ...*crm.Record) []string {
+	e := s.end(side)
+	if !s.on(guardHeld) || e.app.BlankOf(e.object) == crm.BlankOmitted {
+		return nil
+	}
+	var out []string
+	for _, r := range records {
+		if r == nil || r.Deleted || r.MergedInto != "" {
+			continue
+		}
+		for _, name := range asked {
+			if _, sent := r.Fields[name]; !sent && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// missed returns the field that an app refuses a call for because it does not
+// have it; ok is false when that is not what the error says.
+func (s *session) missed(side crm.Side, err error) (field string, ok bool) {
+	var named []string
+	f, is := asFault(err)
+	if !is || f.Code != codeFieldMissing || !s.on(guardHeld) {
+		return "", false
+	}
+	named = append(named, f.Field)
+	for _, ff := range f.Fields {
+		named = append(named, ff.Field)
+	}
+	for _, name := range s.end(side).fields {
+		if slices.ContainsFunc(named, func(n string) bool { return strings.EqualFold(n, name) }) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// without goes on without fields that an app was seen to lack: its schema is
+// read again, at most once a minute, and what looks at them is held. A field
+// that the app still lists and does not show is taken for gone a while.
+func (s *session) without(ctx context.Context, side crm.Side, names []string) error {
+	i := side.Index()
+	e := &s.ends[i]
+	cs := s.schemas[i]
+	s.Mark("field_missed")
+	key := schemaKey(s.ws, s.conn.Account(side), e.object)
+	if age := s.Now().Sub(cs.At); age < 0 || age >= schemaAgain {
+		fresh, err := s.schema(ctx, s.ws, s.conn.Account(side), e.Connector, e.object, true)
+		switch {
+		case err == nil:
+			cs = fresh
+		case fault.Is(err, fault.Throttled), fault.Is(err, fault.Unavailable), fault.Is(err, fault.Denied):
+			// What was known has to do: without the fields that were missed.
+		default:
+			return atSide(side, "discover fields", err)
+		}
+	}
+	cs.Unseen = cloneTimes(cs.Unseen)
+	hidden := false
+	for _, name := range names {
+		if cs.has(name) {
+			cs.Unseen[name], hidden = s.Now(), true
+		}
+	}
+	if hidden {
+		var err error
+		if cs, err = s.storeSchema(ctx, key, cs, cs); err != nil {
+			return err
+		}
+	}
+	s.schemas[i] = cs
+	s.rememberSchemas(s.scope, s.conn, s.schemas)
+	s.set = s.compile(s.scope, s.conn, s.conf, s.schemas)
+	s.listFields()
+	s.Log.Warn("the app no longer shows fields: what uses them is held", "connection", s.con, "sync", s.sync, "side", side, "fields", names)
+	return nil
+}
+
+func (cs *cachedSchema) has(name string) bool {
+	return slices.ContainsFunc(cs.Fields, func(f crm.Field) bool { return f.Name == name })
+}
+
+// follow makes a schema out of fields as an app lists them and of what was
+// known before: which fields left, and when, and which are not shown.
+func (cs *cachedSchema) follow(old cachedSchema, now time.Time) {
+	cs.Gone, cs.Unseen = map[string]time.Time{}, map[string]time.Time{}
+	for name, t := range old.Unseen {
+		if age := now.Sub(t); age >= 0 && age < unseenFor {
+			cs.Unseen[name] = t
+		}
+	}
+	cs.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool { return !cs.Unseen[f.Name].IsZero() })
+	present := make(map[string]bool, len(cs.Fields))
+	for i := range cs.Fields {
+		present[cs.Fields[i].Name] = true
+	}
+	for name, t := range old.Gone {
+		if !present[name] {
+			cs.Gone[name] = t
+		}
+	}
+	for i := range old.Fields {
+		if name := old.Fields[i].Name; !present[name] && cs.Gone[name].IsZero() && len(cs.Gone) < maxGone {
+			cs.Gone[name] = now
+		}
+	}
+}
+
+func cloneTimes(m map[string]time.Time) map[string]time.Time {
+	out := make(map[string]time.Time, len(m)+1)
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// noteHeld remembers in the sync's scan state what is held, so that the tick
+// looks whether it is back. What is held no more is left to releaseHeld.
+func (s *session) noteHeld(ctx context.Context) error {
+	now := heldNames(s.set)
+	if len(now) == 0 {
+		return nil
+	}
+	for range 5 {
+		st, err := s.loadScan(ctx, s.scope)
+		if err != nil {
+			return err
+		}
+		all := slices.Concat(st.Held, now)
+		slices.Sort(all)
+		if all = slices.Compact(all); slices.Equal(all, st.Held) {
+			return nil
+		}
+		if err := s.touchAgenda(ctx, s.scope); err != nil {
+			return err
+		}
+		st.Held = all
+		if err = s.saveScan(ctx, s.scope, st); err == nil {
+			s.Mark("held")
+			return nil
+		} else if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil // the sync is busy: whoever opens it next notes it
+}
+
+// releaseHeld looks, at its time, whether what was held has its fields back.
+// Then everything is looked at anew: what was edited meanwhile travels.
+func (e *Engine) releaseHeld(ctx context.Context, sc scope, conn *crm.Connection) error {
+	st, err := e.loadScan(ctx, sc)
+	if err != nil || len(st.Held) == 0 {
+		return err
+	}
+	s, err := e.open(ctx, sc, conn)
+	if err != nil {
+		return err
+	}
+	return s.letLoose(ctx, st)
+}
+
+// back reports whether anything is held no more.
+func (s *session) back(st *scanState) bool {
+	now := heldNames(s.set)
+	return slices.ContainsFunc(st.Held, func(name string) bool { return !slices.Contains(now, name) })
+}
+
+// letLoose starts a full look at both sides once something is held no more. It
+// is forgotten only when that run stands.
+func (s *session) letLoose(ctx context.Context, st *scanState) error {
+	if !s.back(st) {
+		return nil
+	}
+	if st.OpenRun != "" {
+		r, err := s.loadRun(ctx, s.ws, st.OpenRun)
+		if err != nil && !fault.Is(err, fault.NotFound) || err == nil && r.open() && r.Generation == s.conn.Generation {
+			return err // after that one
+		}
+	}
+	run, err := s.startRun(ctx, s.scope, s.conn, RunResync, func(r *storedRun) { r.Full = true })
+	if err != nil || run.Kind != RunResync {
+		return err
+	}
+	s.Mark("held_released")
+	for range 5 {
+		fresh, err := s.loadScan(ctx, s.scope)
+		if err != nil {
+			return err
+		}
+		fresh.Held = heldNames(s.set)
+		if err = s.saveScan(ctx, s.scope, fresh); !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil // it stays noted: another full look does no harm
+}
+
+// stays leaves a record or pair as it stands of which nothing could be decided.
+func (u *unit) stays() {
+	if !u.plan.Held || u.link == nil {
+		return
+	}
+	u.plan.State, u.plan.Code, u.plan.Detail = u.link.State, u.link.Code, u.link.Detail
+	u.others = u.link.Others
+	u.plan.Outcome = crm.Unchanged
+}
+
+// holding reports whether any of the rows is to write the field.
+func (*session) holding(rows []row, field string) bool {
+	return slices.ContainsFunc(rows, func(r row) bool { _, ok := r.Fields[field]; return ok })
+}
+
+// writeWithout is for a call that an app refused whole because it lacks a field:
+// the rows with it are narrowed, the others written.
+func (s *session) writeWithout(ctx context.Context, side crm.Side, rows []row, field string, err error) error {
+	var rest []row
+	for _, r := range rows {
+		if _, ok := r.Fields[field]; ok {
+			s.landed(side, r, &connector.Written{Err: err})
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return s.write(ctx, side, rest)
+}
+
+// goWithout looks at the schema again after an app refused to write fields that
+// it lacks. What was planned is settled by then.
+func (s *session) goWithout(ctx context.Context) error {
+	for _, side := range crm.Sides {
+		names := s.dropped.Get(side)
+		if len(names) == 0 {
+			continue
+		}
+		slices.Sort(names)
+		s.dropped.Set(side, nil)
+		if err := s.without(ctx, side, slices.Compact(names)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statusHeld warns of what rests in a sync, by the schemas that are stored: the
+// status asks no app.
+func (e *Engine) statusHeld(ctx context.Context, sc scope, conn *crm.Connection, conf *crm.Sync, st *SyncStatus) error {
+	parts, err := e.heldNow(ctx, sc, conn, conf)
+	if err == nil && len(parts) > 0 {
+		st.Warnings, st.Held = append(st.Warnings, codeFieldMissing), parts
+	}
+	return err
+}
+
+// heldNow lists what rests in a sync by the stored schemas; nil while one of
+// them was never read.
+func (e *Engine) heldNow(ctx context.Context, sc scope, conn *crm.Connection, conf *crm.Sync) ([]HeldPart, error) {
+	var schemas [2]cachedSchema
+	for _, side := range crm.Sides {
+		item, err := e.Store.Get(ctx, schemaKey(sc.ws, conn.Account(side), conf.Object(side)))
+		if fault.Is(err, fault.NotFound) {
+			return nil, nil
+		}
+		if err == nil {
+			err = e.decodeSchema(item, &schemas[side.Index()])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return heldParts(e.compile(sc, conn, conf, schemas), schemas), nil
+}
+
+// Held lists what rests in the syncs of a connection because a field is gone.
+func (e *Engine) Held(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (map[crm.SyncID][]HeldPart, error) {
+	conn, _, err := e.connectionAt(ctx, ws, id)
+	if err != nil {
+		return nil, err
+	}
+	out := map[crm.SyncID][]HeldPart{}
+	for i := range conn.Syncs {
+		conf := &conn.Syncs[i]
+		parts, err := e.heldNow(ctx, scope{ws, id, conf.ID}, conn, conf)
+		if err != nil {
+			return nil, err
+		}
+		if len(parts) > 0 {
+			out[conf.ID] = parts
+		}
+	}
+	return out, nil
+}
