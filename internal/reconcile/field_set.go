@@ -19,7 +19,8 @@ func (c *cell) setMerge() bool {
 	merged := mergeSets(c.base, c.v)
 	if why, reason := c.halfErased(merged); why != "" {
 		c.rule = why
-		if c.filtered = c.gates[0] == gateFilter || c.gates[1] == gateFilter; c.filtered {
+		c.filtered = c.gates[0] == gateFilter || c.gates[1] == gateFilter
+		if c.filtered || c.waits() {
 			c.keep = true
 			return true
 		}
@@ -45,7 +46,7 @@ func (c *cell) setMerge() bool {
 	if c.write[0] || c.write[1] || c.rule == "" {
 		c.rule = c.setRule()
 	}
-	if c.filtered || same(result[0], result[1]) {
+	if c.filtered || c.waits() || same(result[0], result[1]) {
 		c.remember = c.setBase(c.base, result)
 		return true
 	}
@@ -80,3 +81,7 @@ func (c *cell) setRule() FieldRule {
 	}
 	return RuleSetMerge
 }
+
+// waits reports whether the rules of a way look at a field that is gone: that
+// passes, so what was agreed on stays in force.
+func (c *cell) waits() bool { return c.gates[0] == gateHeld || c.gates[1] == gateHeld }
