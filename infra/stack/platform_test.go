@@ -137,7 +137,7 @@ func TestP5_FunctionsBehindHTTPEndInTime(t *testing.T) {
 }
 
 func TestFunctionsAreAsTheDesignSays(t *testing.T) {
-	want := map[string]float64{webhook: 10, api: 25, pull: 14 * 60, sync: 60, keeper: 5 * 60}
+	want := map[string]float64{webhook: 10, api: 25, pull: 14 * 60, sync: 300, keeper: 5 * 60}
 	each(t, func(t *testing.T, tm template) {
 		if n := len(tm.of("AWS::Lambda::Function")); n != len(want) {
 			t.Errorf("%d functions, want %d", n, len(want))
