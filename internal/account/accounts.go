@@ -245,38 +245,52 @@ func checkPortal(a Account, externalID string) error {
 		"these credentials belong to another account of the app; create a new account for them, because what is stored names records of the old one")
 }
 
-// Delete removes an account with its credentials and hooks.
+// Delete removes an account with its credentials and hooks. Seen is the
+// version that the caller saw; 0 = whatever there is.
 //
-// Errors: NotFound; Conflict with code "account_in_use" while a connection names it.
-func (s *Service) Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error {
-	if _, err := s.load(ctx, ws, id); err != nil {
-		return err
+// Errors: NotFound; Conflict with code "account_in_use" while a connection
+// names it, with "stale_version" when it was changed since.
+func (s *Service) Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64) error {
+	for range maxTries {
+		a, err := s.load(ctx, ws, id)
+		if err != nil {
+			return err
+		}
+		if seen != 0 && a.Version != seen {
+			return fault.New("account: delete", fault.Conflict, "stale_version", "the account was changed meanwhile; read it again")
+		}
+		if err := s.unused(ctx, ws, id); err != nil {
+			return err
+		}
+		err = s.erase(ctx, ws, a)
+		if err == nil {
+			s.forget(place{ws, id})
+			return nil
+		}
+		if !fault.Is(err, fault.Conflict) {
+			return fmt.Errorf("account: delete: %w", err)
+		}
 	}
-	if err := s.unused(ctx, ws, id); err != nil {
+	return contended("account: delete")
+}
+
+// erase deletes all that is stored of an account if it is still at its version.
+func (s *Service) erase(ctx context.Context, ws crm.WorkspaceID, a Account) error {
+	h, err := s.loadHook(ctx, ws, a.ID)
+	if err != nil {
 		return err
 	}
 	writes := []store.Write{
-		{Op: store.Delete, Item: store.Item{Key: accountKey(ws, id)}, If: store.IfExists},
-		{Op: store.Delete, Item: store.Item{Key: credentialKey(ws, id)}},
-		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, hookPrefix+string(id))}},
-		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, deliveryPrefix+string(id))}},
-		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, refusedPrefix+string(id))}},
-	}
-	h, err := s.loadHook(ctx, ws, id)
-	if err != nil {
-		return err
+		{Op: store.Delete, Item: store.Item{Key: accountKey(ws, a.ID)}, If: store.IfVersion(a.Version)},
+		{Op: store.Delete, Item: store.Item{Key: credentialKey(ws, a.ID)}},
+		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, hookPrefix+string(a.ID))}},
+		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, deliveryPrefix+string(a.ID))}},
+		{Op: store.Delete, Item: store.Item{Key: settingsKey(ws, refusedPrefix+string(a.ID))}},
 	}
 	for _, hash := range h.hashes() {
 		writes = append(writes, store.Write{Op: store.Delete, Item: store.Item{Key: hookKey(hash)}})
 	}
-	if err := s.o.Store.Transact(ctx, writes); err != nil {
-		if fault.Is(err, fault.Conflict) {
-			return noAccount("account: delete")
-		}
-		return fmt.Errorf("account: delete: %w", err)
-	}
-	s.forget(place{ws, id})
-	return nil
+	return s.o.Store.Transact(ctx, writes)
 }
 
 // unused refuses an account that a connection names.

@@ -227,7 +227,7 @@ func TestX3_AccountsOfOtherWorkspacesAreNotFound(t *testing.T) {
 			_, err := s.Update(ctx, ws, id, 0, Change{})
 			return err
 		},
-		"delete": func(ws crm.WorkspaceID, id crm.AccountID) error { return s.Delete(ctx, ws, id) },
+		"delete": func(ws crm.WorkspaceID, id crm.AccountID) error { return s.Delete(ctx, ws, id, 0) },
 		"test":   func(ws crm.WorkspaceID, id crm.AccountID) error { _, err := s.Test(ctx, ws, id); return err },
 		"open":   func(ws crm.WorkspaceID, id crm.AccountID) error { _, _, err := s.Open(ctx, ws, id); return err },
 		"hook":   func(ws crm.WorkspaceID, id crm.AccountID) error { _, err := s.EnsureWebhook(ctx, ws, id); return err },
@@ -401,14 +401,14 @@ func TestDelete(t *testing.T) {
 	if err := s.Delivered(t.Context(), ws, a.ID); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, s.Delete(t.Context(), ws, a.ID), fault.Conflict, "account_in_use")
-	if err := s.Delete(t.Context(), ws, b.ID); err != nil {
+	wantKind(t, s.Delete(t.Context(), ws, a.ID, 0), fault.Conflict, "account_in_use")
+	if err := s.Delete(t.Context(), ws, b.ID, 0); err != nil {
 		t.Errorf("an account that nobody uses: %v", err)
 	}
 	if _, err := w.store.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(ws, con.ID)}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delete(t.Context(), ws, a.ID); err != nil {
+	if err := s.Delete(t.Context(), ws, a.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []crm.AccountID{a.ID, b.ID} {
@@ -420,7 +420,7 @@ func TestDelete(t *testing.T) {
 	}
 	_, err = s.LookupWebhook(t.Context(), hook.Token.Reveal())
 	wantKind(t, err, fault.NotFound, "")
-	wantKind(t, s.Delete(t.Context(), ws, a.ID), fault.NotFound, "")
+	wantKind(t, s.Delete(t.Context(), ws, a.ID, 0), fault.NotFound, "")
 }
 
 func TestOpenedConnectorsAreBounded(t *testing.T) {

@@ -68,7 +68,7 @@ func TestX2_UnknownRevokedAndForeignLookAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Delete(t.Context(), ws, gone.ID); err != nil {
+	if err := s.Delete(t.Context(), ws, gone.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	// A hash that points to a workspace that does not have the account.

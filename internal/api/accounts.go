@@ -254,10 +254,18 @@ func (s *server) deleteAccount(ctx context.Context, in *struct {
 	if p := checkMatch(in.IfMatch, a.Revision); p != nil {
 		return nil, p
 	}
+	unlock, err := s.saveLock(ctx, who.Workspace) // no connection may come to use it meanwhile
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	err = s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil, func() error {
-		return s.Accounts.Delete(ctx, who.Workspace, in.ID)
+		return s.Accounts.Delete(ctx, who.Workspace, in.ID, a.Version)
 	})
 	s.schemas.forget(who.Workspace, a.ID, "")
+	if fault.CodeOf(err) == CodeStaleVersion {
+		return nil, problem(http.StatusPreconditionFailed, CodeStaleVersion, "")
+	}
 	return nil, err
 }
 

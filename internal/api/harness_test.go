@@ -49,10 +49,14 @@ type world struct {
 type ledger struct {
 	*memstore.Store
 	writes atomic.Int64
+	before atomic.Value // func(store.Write), called before each lone write
 }
 
 func (l *ledger) Write(ctx context.Context, w store.Write) (int64, error) {
 	l.writes.Add(1)
+	if f, ok := l.before.Load().(func(store.Write)); ok {
+		f(w)
+	}
 	return l.Store.Write(ctx, w)
 }
 
@@ -201,6 +205,11 @@ func (w *world) do(method, target, body string, options ...option) reply {
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
 	return reply{rec.Code, rec.Header(), rec.Body.Bytes()}
+}
+
+// on is the world as another process serves it.
+func (w *world) on(h http.Handler) *world {
+	return &world{t: w.t, handler: h}
 }
 
 // must is do with the status expected.

@@ -78,7 +78,7 @@ type Accounts interface {
 	Get(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Account, error)
 	List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]account.Account, string, error)
 	Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account, error)
-	Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
+	Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64) error
 	Test(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Identity, error)
 	Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, crm.App, error)
 	SetClient(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, c connector.Client) error

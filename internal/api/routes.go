@@ -13,8 +13,8 @@ type level uint8
 const (
 	public   level = iota // nobody has to be known
 	reads                 // viewer, member, admin
-	works                 // member, admin
-	admins                // admin
+	works                 // member, admin: runs, plans, records, retries
+	admins                // admin: settings, accounts, keys, start and pause, what a guard has halted
 	operates              // the operator's key
 )
 
@@ -77,17 +77,17 @@ var routes = []route{
 	{id: "create-connection", method: http.MethodPost, path: "/v1/connections", level: admins, tag: "connections", summary: "Create a connection as a draft", status: 201},
 	{id: "import-connection", method: http.MethodPost, path: "/v1/connections/import", level: admins, tag: "connections", summary: "Create or confirm a connection from YAML", status: 201},
 	{id: "get-connection", method: http.MethodGet, path: "/v1/connections/{id}", level: reads, tag: "connections", summary: "One connection", scoped: true},
-	{id: "put-connection", method: http.MethodPut, path: "/v1/connections/{id}", level: works, tag: "connections", summary: "Replace a connection's document", scoped: true},
-	{id: "patch-connection", method: http.MethodPatch, path: "/v1/connections/{id}", level: works, tag: "connections", summary: "Change a connection (merge patch)", scoped: true},
+	{id: "put-connection", method: http.MethodPut, path: "/v1/connections/{id}", level: admins, tag: "connections", summary: "Replace a connection's document", scoped: true},
+	{id: "patch-connection", method: http.MethodPatch, path: "/v1/connections/{id}", level: admins, tag: "connections", summary: "Change a connection (merge patch)", scoped: true},
 	{id: "delete-connection", method: http.MethodDelete, path: "/v1/connections/{id}", level: admins, tag: "connections", summary: "Delete a connection for good; records in both apps stay", status: 202, scoped: true},
 	{id: "export-connection", method: http.MethodGet, path: "/v1/connections/{id}/export", level: reads, tag: "connections", summary: "The document as YAML", scoped: true},
 	{id: "get-suggestions", method: http.MethodGet, path: "/v1/connections/{id}/suggestions", level: reads, tag: "connections", summary: "Default mappings, match steps and required fields", scoped: true},
 	{id: "validate-connection", method: http.MethodPost, path: "/v1/connections/{id}/validate", level: works, tag: "connections", summary: "Every problem of a document at once", scoped: true},
-	{id: "start-connection", method: http.MethodPost, path: "/v1/connections/{id}/start", level: works, tag: "connections", summary: "Start or resume", status: 202, scoped: true},
-	{id: "pause-connection", method: http.MethodPost, path: "/v1/connections/{id}/pause", level: works, tag: "connections", summary: "Pause; nothing is written once this is answered", scoped: true},
+	{id: "start-connection", method: http.MethodPost, path: "/v1/connections/{id}/start", level: admins, tag: "connections", summary: "Start or resume", status: 202, scoped: true},
+	{id: "pause-connection", method: http.MethodPost, path: "/v1/connections/{id}/pause", level: admins, tag: "connections", summary: "Pause; nothing is written once this is answered", scoped: true},
 	{id: "get-status", method: http.MethodGet, path: "/v1/connections/{id}/status", level: reads, tag: "connections", summary: "Where every sync stands", scoped: true},
-	{id: "get-webhooks", method: http.MethodGet, path: "/v1/connections/{id}/webhooks", level: works, tag: "connections", summary: "Webhook addresses of both sides", scoped: true},
-	{id: "rotate-webhooks", method: http.MethodPost, path: "/v1/connections/{id}/webhooks/rotate", level: works, tag: "connections", summary: "New webhook addresses; the old ones work 24 h more", scoped: true},
+	{id: "get-webhooks", method: http.MethodGet, path: "/v1/connections/{id}/webhooks", level: admins, tag: "connections", summary: "Webhook addresses of both sides", scoped: true},
+	{id: "rotate-webhooks", method: http.MethodPost, path: "/v1/connections/{id}/webhooks/rotate", level: admins, tag: "connections", summary: "New webhook addresses; the old ones work 24 h more", scoped: true},
 
 	{id: "pull-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/pull", level: works, tag: "runs", summary: "Pull changes now", status: 202, scoped: true},
 	{id: "resync-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/resync", level: works, tag: "runs", summary: "Compare everything again", status: 202, scoped: true},
@@ -99,8 +99,8 @@ var routes = []route{
 	{id: "get-run", method: http.MethodGet, path: "/v1/runs/{id}", level: reads, tag: "runs", summary: "One run", scoped: true},
 	{id: "run-events", method: http.MethodGet, path: "/v1/runs/{id}/events", level: reads, tag: "runs", summary: "Progress of a run as server-sent events", scoped: true},
 	{id: "cancel-run", method: http.MethodPost, path: "/v1/runs/{id}/cancel", level: works, tag: "runs", summary: "Cancel a run", scoped: true},
-	{id: "confirm-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/confirm", level: works, tag: "runs", summary: "Let a halted sync's deletions through", status: 202, scoped: true},
-	{id: "discard-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/discard", level: works, tag: "runs", summary: "Forget a halted sync's deletions", scoped: true},
+	{id: "confirm-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/confirm", level: admins, tag: "runs", summary: "Let a halted sync's deletions through", status: 202, scoped: true},
+	{id: "discard-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/discard", level: admins, tag: "runs", summary: "Forget a halted sync's deletions", scoped: true},
 
 	{id: "list-records", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/records", level: reads, tag: "records", summary: "Known records", scoped: true},
 	{id: "get-record", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}", level: reads, tag: "records", summary: "All that is known of one record", scoped: true},

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"strings"
+	"testing"
+)
+
+// settings are all that a connection's document holds, one change each; every
+// one is for admins alone (row 7).
+const settings = `
+{"name":"Mine"}
+{"description":"mine"}
+{"enabled":false}
+{"left":{"account":"ACC"}}
+{"right":{"account":"ACC"}}
+{"access":{"roles":["team-a","team-b"]}}
+{"access":{"mode":"user_attribute","attribute":"is_employee"}}
+{"notify":{"enabled":true,"user":"m@example.com"}}
+{"notify":{"webhook":"https://hooks.example.com/x"}}
+{"time_zone":{"left":"Europe/Berlin"}}
+{"default_country":"DE"}
+{"syncs":[]}
+{"description":null}
+{"access":null}
+{}
+`
+
+// TestX3_Row7_OnlyAdminsChangeSettings tries each of them as everybody who is
+// no admin, in each way to write, and looks at what is stored.
+func TestX3_Row7_OnlyAdminsChangeSettings(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	target := "/v1/connections/" + f.connection
+	whole := f.body(route{id: "put-connection"})
+	before := f.stored()
+	tried := map[string]int{}
+	for _, c := range f.callers {
+		if c.column != "member" && c.column != "viewer" && c.column != "denied" {
+			continue
+		}
+		for change := range strings.Lines(strings.TrimSpace(settings)) {
+			change = strings.ReplaceAll(strings.TrimSpace(change), "ACC", string(f.right))
+			f.must(403, "PATCH", target, change, ifMatch("*"), as(c.token)).problem(t)
+			tried[c.column]++
+		}
+		for old, fresh := range map[string]string{
+			string(f.left): string(f.right), `"Shared"`: `"Mine"`, `"conflict":"newest"`: `"conflict":"left"`, `"team-a"`: `"team-b"`,
+			`"id":"contacts",`: `"id":"contacts","direction":"to_left",`, `"right":["LastName"]`: `"right":["LastName"],"enabled":false`,
+		} {
+			f.must(403, "PUT", target, edit(t, whole, old, fresh), ifMatch(f.tag), as(c.token)).problem(t)
+			tried[c.column]++
+		}
+		for _, call := range []string{"start", "pause", "webhooks/rotate", "syncs/contacts/deletions/confirm", "syncs/contacts/deletions/discard"} {
+			f.must(403, "POST", target+"/"+call, "", as(c.token)).problem(t)
+		}
+	}
+	if after := f.stored(); after != before {
+		t.Errorf("something was stored:\n%s\nbefore:\n%s", after, before)
+	}
+	if calls := f.engine.called(); len(calls) != 1 || !strings.HasPrefix(calls[0], "plan") { // the fixture's own
+		t.Errorf("the engine was asked for %v", calls)
+	}
+	if tried["member"] != 21 || tried["viewer"] != 21 || tried["denied"] != 21 {
+		t.Errorf("tried %v", tried)
+	}
+}
+
+// TestX3_ListsHoldNothingOfOthers: what a list call answers to a member whom the
+// connection keeps out, and to another workspace, names nothing of it.
+func TestX3_ListsHoldNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	seen := 0
+	for _, c := range f.callers {
+		if c.column == "none" || c.column == "viewer" {
+			continue
+		}
+		for _, list := range []string{"/v1/connections", "/v1/runs", "/v1/log", "/v1/log.csv", "/v1/dead-letters"} {
+			got := string(f.must(200, "GET", list, "", as(c.token)).body)
+			shows := strings.Contains(got, f.connection) || strings.Contains(got, string(f.run)) || strings.Contains(got, canary)
+			if inside := c.column != "denied" && c.column != "foreign"; shows != inside {
+				t.Errorf("%s as %s shows the connection's things: %t\n%s", list, c.name, shows, got)
+			} else if shows {
+				seen++
+			}
+		}
+	}
+	if seen != 15 {
+		t.Errorf("%d lists show something, want 15", seen)
+	}
+}
