@@ -34,6 +34,7 @@ const (
 	guardFitting        guard = "fitting"          // no more is begun at once than the apps' pace allows
 	guardDeniedWay      guard = "denied_direction" // what a missing right holds up is kept until the right is back
 	guardHeld           guard = "held"             // a field that an app no longer shows is gone, not blank
+	guardReturning      guard = "returning"        // of a pair that was left out, both sides are looked at
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -43,6 +44,6 @@ var guards = []guard{
 	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
-	guardStaleReads, guardRefusedFields, guardStoredValues,
+	guardReturning, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
 }

@@ -52,6 +52,9 @@ func (s *session) readOwn(ctx context.Context, us []*unit) error {
 		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" || !s.settled(u.link) {
 			continue
 		}
+		if u.link.State == crm.StateExcluded && s.on(guardReturning) {
+			continue // what the other side did while the pair was left out was passed over then
+		}
 		if s.set.Agrees(u.side, u.own(), u.link.Base) {
 			// This side still holds what both agreed on; the other side's changes come with hints of their own.
 			s.Mark("unchanged_by_base")

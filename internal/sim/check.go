@@ -178,7 +178,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			w.checkPair(when, l, x, twin)
 		}
 	case crm.StateDuplicate:
-		if full && !w.hasDouble(r, x) {
+		if full && !w.hasDouble(r, x) && !w.absorbed(r, x) { // a survivor of a merge is found by both addresses
 			w.violated("S1", fmt.Sprintf("%s: %s %s is a duplicate (%s) of nobody", when, r.side, r.id, l.Code))
 		}
 	case crm.StateExcluded:

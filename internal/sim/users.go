@@ -239,8 +239,19 @@ func (w *world) userClears(side crm.Side, id crm.RecordID) {
 	case n < 3 && slices.Contains(w.set.logical(), modelapp.Tags):
 		name = modelapp.Tags
 	}
+	a := w.apps[side.Index()]
+	before, _ := a.get(id)
+	was := before.fields[a.field(name)]
 	w.userBlanks(side, id, name)
 	switch n := w.user.n(10); {
+	case name == modelapp.Email && n < 4 && !was.Blank(): // put back, after something else was typed on the other side
+		if l, ok := w.link(ref{side, id}); ok && l.paired() {
+			other := l.id(side.Other())
+			w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side.Other(), other, w.anyField()) })
+		}
+		w.after(5*time.Minute+w.user.upTo(5*time.Minute), func() {
+			w.act(side, id, connector.EventChanged, "", func(a app) error { return a.edit(id, crm.Fields{a.field(name): was}) })
+		})
 	case name == modelapp.Email && n < 7, n < 2: // typed anew, which for a key brings the pair back
 		w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side, id, name) })
 	case n < 4:
