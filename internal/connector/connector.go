@@ -104,7 +104,8 @@ type ChangesPage struct {
 	Total int
 }
 
-// Read is one record read by ID.
+// Read is one record read by ID. Of a record that lost a merge, where the app
+// still knows it, the Record is Deleted and names its survivor in MergedInto.
 type Read struct {
 	ID     crm.RecordID
 	Record *crm.Record // nil when Err is set
@@ -186,6 +187,14 @@ type Historian interface {
 type Selfer interface {
 	// Self returns our own user there, as Record.ModifiedBy names it.
 	Self(ctx context.Context) (string, error)
+}
+
+// Absorber is an extra of apps that tell of merges with the deletions only, and
+// can be asked who was merged into a record (AbilityAbsorbed).
+type Absorber interface {
+	// Absorbed returns, for each of up to Limits.ReadBatch records, those that
+	// were merged into it, as far back as the app remembers.
+	Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error)
 }
 
 // FieldCreator is an extra of apps where custom fields can be made (AbilityCreateField).
@@ -303,6 +312,7 @@ type Event struct {
 	Object     string
 	ID         crm.RecordID
 	MergedInto crm.RecordID // merged: the survivor
+	Primary    crm.RecordID // merged: whose values the survivor has, where that is another record
 	At         time.Time    // by the app's clock
 	ExternalID string       // portal or org it belongs to
 }

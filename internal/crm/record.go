@@ -22,7 +22,10 @@ type Record struct {
 	ModifiedBy string    `json:"modified_by,omitempty"` // the app's user who did; "" when the app does not say
 	Deleted    bool      `json:"deleted,omitempty"`     // archived or in the recycle bin
 	MergedInto RecordID  `json:"merged_into,omitempty"` // the survivor, when the app says this record lost a merge
-	Etag       string    `json:"etag,omitempty"`        // for apps that write conditionally; opaque
+	// Merged are the records that live on in this one, or, of a record that lost
+	// a merge, in its survivor, where the app names them.
+	Merged []RecordID `json:"merged,omitempty"`
+	Etag   string     `json:"etag,omitempty"` // for apps that write conditionally; opaque
 }
 
 // Get returns a field's value; Absent when the record has none.

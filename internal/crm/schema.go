@@ -109,6 +109,7 @@ const (
 	AbilityAnswerValues Ability = "answer_values" // a write answers with the stored values
 	AbilityConditional  Ability = "conditional"   // a write can be made conditional on Record.Etag
 	AbilityMerges       Ability = "merges"        // merges are reported
+	AbilityAbsorbed     Ability = "absorbed"      // who was merged into a record can be asked for
 )
 
 // Limits are an app's published limits for one account.

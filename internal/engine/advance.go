@@ -71,7 +71,7 @@ func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err er
 func chunkID(r *storedRun, hints []hint) string {
 	f := crm.Fields{}
 	for _, h := range hints {
-		f[string(h.ID)] = crm.TextValue(fmt.Sprint(h.Digest, h.Expect, h.Gone, h.Into))
+		f[string(h.ID)] = crm.TextValue(fmt.Sprint(h.Digest, h.Expect, h.Gone, h.Into, len(h.Merged)))
 	}
 	names := make([]string, 0, len(f))
 	for n := range f {

@@ -36,13 +36,15 @@ type chunk struct {
 // hint says that one record deserves a look.
 type hint struct {
 	ID      crm.RecordID                 `json:"id"`
-	Digest  string                       `json:"d,omitempty"` // of the mapped fields as a pull saw them; equal to the link's = nothing to do
-	Gone    bool                         `json:"x,omitempty"` // somebody says it was deleted
-	Confirm bool                         `json:"c,omitempty"` // the deletion was counted; apply it if the record is still gone
-	Into    crm.RecordID                 `json:"m,omitempty"` // it lost a merge to this record
-	Force   bool                         `json:"f,omitempty"` // look at both sides whatever the digest says
-	Expect  string                       `json:"e,omitempty"` // apply: digest of the planned change
-	Op      string                       `json:"o,omitempty"` // link, unlink, resolve
+	Digest  string                       `json:"d,omitempty"`  // of the mapped fields as a pull saw them; equal to the link's = nothing to do
+	Gone    bool                         `json:"x,omitempty"`  // somebody says it was deleted
+	Confirm bool                         `json:"c,omitempty"`  // the deletion was counted; apply it if the record is still gone
+	Into    crm.RecordID                 `json:"m,omitempty"`  // it lost a merge to this record
+	Merged  []crm.RecordID               `json:"ml,omitempty"` // records that were merged into this one
+	Primary crm.RecordID                 `json:"pm,omitempty"` // of these, whose values this one has
+	Force   bool                         `json:"f,omitempty"`  // look at both sides whatever the digest says
+	Expect  string                       `json:"e,omitempty"`  // apply: digest of the planned change
+	Op      string                       `json:"o,omitempty"`  // link, unlink, resolve
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
 	Tries   int                          `json:"t,omitempty"`

@@ -342,6 +342,14 @@ const codeUnlinked = "unlinked"
 
 func (l *link) apart() bool { return l != nil && !l.paired() && l.Code == codeUnlinked }
 
+// outcomeOf is the outcome of a record that stays in its state.
+func outcomeOf(st crm.State) crm.Outcome {
+	if st == crm.StateDuplicate {
+		return crm.Duplicate
+	}
+	return crm.Excluded
+}
+
 // resolve carries out a person's decision: for each field, one side's value,
 // or a value of their own, wins as if it alone had changed.
 func (b *batch) resolve(u *unit, p *reconcile.Pair) {

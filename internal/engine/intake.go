@@ -60,7 +60,7 @@ func hintsOf(events []connector.Event, object string) []hint {
 		case connector.EventDeleted, connector.EventErased:
 			out[i].Gone = true
 		case connector.EventMerged:
-			out[i].Gone, out[i].Into = true, ev.MergedInto
+			out[i].Gone, out[i].Into, out[i].Primary = true, ev.MergedInto, ev.Primary
 		case connector.EventChanged:
 		}
 	}

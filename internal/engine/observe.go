@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,8 +14,34 @@ import (
 )
 
 // observe is the first step: read both sides as they are now, and look for the
-// twins of records that have none. What a pull saw unchanged is not read.
-func (s *session) observe(ctx context.Context, us []*unit) error {
+// twins of records that have none. What a pull saw unchanged is not read. Where
+// a merge comes to light, links follow it first and everything is looked at
+// anew; the units returned are those to go on with.
+func (s *session) observe(ctx context.Context, us []*unit) ([]*unit, error) {
+	for range mergeRounds {
+		look, err := s.readPairs(ctx, us)
+		if err != nil {
+			return us, err
+		}
+		again, err := s.followMerges(ctx, look)
+		if err != nil {
+			return us, fmt.Errorf("follow merges: %w", err)
+		}
+		if !again {
+			return us, s.findTwins(ctx, look)
+		}
+		if us, err = s.afresh(ctx, us); err != nil {
+			return us, err
+		}
+	}
+	return us, fault.New("engine: observe", fault.Unavailable, "merges_unsettled", "the app tells of one merge after the other")
+}
+
+// readPairs reads both sides of what may have changed and returns it.
+func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
+	if err := s.expectMerges(ctx, us); err != nil {
+		return nil, err
+	}
 	var look []*unit
 	for _, u := range us {
 		if !u.both && s.same(u) {
@@ -26,13 +53,16 @@ func (s *session) observe(ctx context.Context, us []*unit) error {
 		look = append(look, u)
 	}
 	if err := s.readOwn(ctx, look); err != nil {
-		return err
+		return nil, err
+	}
+	if err := s.askAbsorbed(ctx, look); err != nil {
+		return nil, err
 	}
 	if err := s.readPartners(ctx, look); err != nil {
-		return err
+		return nil, err
 	}
 	s.attribute(ctx, look)
-	return s.findTwins(ctx, look)
+	return look, nil
 }
 
 // readOwn reads the record that each hint names.
@@ -97,6 +127,10 @@ func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*
 			switch {
 			case r.Err == nil && r.Record != nil && !r.Record.Deleted:
 				part[i].rec.Set(side, r.Record)
+			case r.Err == nil && r.Record != nil && r.Record.MergedInto != "" && r.Record.MergedInto != r.Record.ID:
+				s.Mark("merge_told_by_a_read")
+				part[i].moved.Set(side, r.Record)
+				part[i].absent.Set(side, true)
 			case r.Err == nil || fault.Is(r.Err, fault.NotFound):
 				part[i].absent.Set(side, true)
 			default:
@@ -179,10 +213,14 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			}
 			continue
 		}
-		if u.link.apart() {
-			s.Mark("kept_apart")
+		if u.link.setAside() {
+			if u.link.apart() {
+				s.Mark("kept_apart")
+			} else {
+				s.Mark("merged_twin_left")
+			}
 			u.quiet = true
-			u.decide(crm.Excluded, crm.StateExcluded, codeUnlinked, "")
+			u.decide(outcomeOf(u.link.State), u.link.State, u.link.Code, u.link.Detail)
 			continue
 		}
 		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok {
@@ -382,7 +420,7 @@ func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair
 		}
 		version = item.Version
 	}
-	if l.apart() {
+	if l.setAside() {
 		return u.hint.Op == opLink, nil
 	}
 	if l.paired() && l.State == crm.StateDeleted && version != 0 && l.Left != u.id && l.Right == u.recID(crm.Right) {

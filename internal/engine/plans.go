@@ -209,7 +209,7 @@ func (s *session) planLots(ctx context.Context, jobs []*job) error {
 			}
 			continue
 		}
-		if err := s.observe(ctx, us); err != nil {
+		if us, err = s.observe(ctx, us); err != nil {
 			return fmt.Errorf("observe: %w", err)
 		}
 		s.plan(us)

@@ -148,11 +148,14 @@ func (s *session) taken(r *storedRun, side crm.Side, page connector.ChangesPage)
 		h := hint{ID: rec.ID, Force: r.Force}
 		switch {
 		case rec.MergedInto != "":
-			h.Into, h.Gone = rec.MergedInto, true
+			h.Into, h.Gone, h.Merged = rec.MergedInto, true, rec.Merged
 		case rec.Deleted:
 			h.Gone = true
 		case !r.Force:
 			h.Digest = rec.Fields.Digest(s.end(side).fields)
+		}
+		if !rec.Deleted {
+			h.Merged = rec.Merged
 		}
 		if !r.NoHints {
 			r.Rest = append(r.Rest, h)

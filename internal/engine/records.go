@@ -302,9 +302,11 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	if err != nil {
 		return Explanation{}, err
 	}
-	if err := s.observe(ctx, []*unit{u}); err != nil {
+	seen, err := s.observe(ctx, []*unit{u})
+	if err != nil {
 		return Explanation{}, err
 	}
+	u = seen[0]
 	if u.unread != nil {
 		return Explanation{}, u.unread
 	}

@@ -40,6 +40,8 @@ type session struct {
 	started time.Time
 	bars    [2]bool // sides that may not be written, as found just now
 	coming  coming  // creates whose fate is not known yet
+
+	supposed supposed // of merges, where nothing may be stored
 }
 
 func (s *session) end(side crm.Side) *end { return &s.ends[side.Index()] }

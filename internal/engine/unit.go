@@ -29,6 +29,7 @@ type unit struct {
 	leaves   *formerPair              // the deleted pair that this twin still belongs to
 	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
 	absent   crm.PerSide[bool]        // read, and not there
+	moved    crm.PerSide[*crm.Record] // read, and merged into another record
 	match    reconcile.Match          // of an unlinked record
 	lookups  []reconcile.Lookup
 	keys     []reconcile.Key // its identity keys, when unlinked
@@ -141,6 +142,7 @@ func (s *session) gather(ctx context.Context, jobs []*job) ([]*unit, error) {
 	index := map[unitKey]*unit{}
 	for _, j := range jobs {
 		for _, h := range j.chunk.Hints {
+			h = h.ofSurvivor()
 			k := unitKey{j.chunk.Side, h.ID}
 			if u := index[k]; u != nil {
 				u.absorb(h, j)
@@ -156,6 +158,15 @@ func (s *session) gather(ctx context.Context, jobs []*job) ([]*unit, error) {
 		return nil, err
 	}
 	return s.mergeEnds(us), nil
+}
+
+// ofSurvivor turns the hint about a record that lost a merge into one about the
+// record that it lives on in.
+func (h hint) ofSurvivor() hint {
+	if h.Into == "" || h.Into == h.ID {
+		return h
+	}
+	return hint{ID: h.Into, Merged: append([]crm.RecordID{h.ID}, h.Merged...), Primary: h.Primary, Tries: h.Tries}
 }
 
 // absorb merges another hint for the same record.
@@ -175,8 +186,13 @@ func (u *unit) absorb(h hint, j *job) {
 		u.hint.Holder = h.Holder
 	}
 	u.hint.Twins, u.hint.Doubles = join(u.hint.Twins, h.Twins), join(u.hint.Doubles, h.Doubles)
-	if h.Into != "" {
-		u.hint.Into = h.Into
+	for _, id := range h.Merged {
+		if !slices.Contains(u.hint.Merged, id) {
+			u.hint.Merged = append(slices.Clone(u.hint.Merged), id)
+		}
+	}
+	if h.Primary != "" {
+		u.hint.Primary = h.Primary
 	}
 	if h.Op != "" {
 		u.hint.Op, u.hint.Partner, u.hint.Resolve = h.Op, h.Partner, h.Resolve
@@ -199,9 +215,20 @@ func join(a, b []crm.RecordID) []crm.RecordID {
 // mergeEnds keeps one unit for the two ends of a link.
 func (s *session) mergeEnds(us []*unit) []*unit {
 	pairs := map[store.Key]*unit{}
+	alone := map[unitKey]*unit{}
 	out := us[:0:0]
 	for _, u := range us {
 		if !u.link.paired() {
+			k := unitKey{u.side, u.id}
+			if first := alone[k]; first != nil { // asked for by an ID that it had before a merge, too
+				s.Mark("hints_merged")
+				for _, j := range u.jobs {
+					first.absorb(u.hint, j)
+				}
+				first.both = first.both || u.both
+				continue
+			}
+			alone[k] = u
 			out = append(out, u)
 			continue
 		}
@@ -221,7 +248,7 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 				first.jobs = append(first.jobs, j)
 			}
 		}
-		if u.hint.Gone || u.hint.Confirm || u.hint.Into != "" || u.hint.Op != "" {
+		if u.hint.Gone || u.hint.Confirm || u.hint.Op != "" || len(u.hint.Merged) > 0 && first.hint.Op == "" && !first.hint.Gone && !first.hint.Confirm {
 			// A deletion, a merge or a person's wish keeps its own side: it goes first, the other end is looked at with it.
 			first.side, first.id, first.hint, u.hint = u.side, u.id, u.hint, first.hint
 			first.both = true
@@ -238,7 +265,7 @@ func (s *session) same(u *unit) bool {
 		return false // a twin may have come since; only a pull that looks at everything asks for it again
 	}
 	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.settled(l) || s.spent(l)) &&
-		!u.hint.Force && !u.hint.Again && !u.hint.Gone && u.hint.Into == "" && u.hint.Op == "" && u.hint.Expect == ""
+		!u.hint.Force && !u.hint.Again && !u.hint.Gone && u.hint.Op == "" && u.hint.Expect == ""
 }
 
 // spent reports whether the record failed for good under the present settings:
@@ -258,6 +285,10 @@ func (s *session) loadLinks(ctx context.Context, us []*unit) error {
 	return s.loadLinksBy(ctx, us, s.Store.BatchGet)
 }
 
+// maxAliases bounds how many aliases are followed one after the other: a chain
+// of merges leaves one for each.
+const maxAliases = 32
+
 // batchGet is how items are read.
 type batchGet func(context.Context, []store.Key) ([]store.Item, error)
 
@@ -267,7 +298,7 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 		keys[i] = s.record(u.side, u.id)
 	}
 	followed := map[*unit]crm.RecordID{}
-	for depth := 0; len(us) > 0 && depth < 4; depth++ {
+	for depth := 0; len(us) > 0 && depth < maxAliases; depth++ {
 		items, err := get.inParts(ctx, keys)
 		if err != nil {
 			return err

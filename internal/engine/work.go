@@ -498,10 +498,7 @@ func (s *session) workJobs(ctx context.Context, jobs []*job) error {
 
 // workTogether runs the five steps over lots of whole chunks.
 func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (err error) {
-	if us, err = s.followMerges(ctx, us); err != nil {
-		return fmt.Errorf("follow merges: %w", err)
-	}
-	if err := s.observe(ctx, us); err != nil {
+	if us, err = s.observe(ctx, us); err != nil {
 		return fmt.Errorf("observe: %w", err)
 	}
 	s.plan(us)

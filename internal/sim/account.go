@@ -270,6 +270,13 @@ func (c appIO) Deleted(ctx context.Context, object, cursor, position string) (co
 	})
 }
 
+// Absorbed implements connector.Absorber.
+func (c appIO) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
+	return call(c, opAbsorbed, false, func() ([][]crm.RecordID, error) {
+		return c.Connector.(connector.Absorber).Absorbed(ctx, object, ids)
+	})
+}
+
 // FindLag implements connector.FindLagger.
 func (c appIO) FindLag(object string, field crm.Field) time.Duration {
 	if f, ok := c.Connector.(connector.FindLagger); ok {

@@ -131,6 +131,7 @@ func (w *world) checkAll(when string, full bool) {
 		}
 	}
 	if full {
+		w.checkMerges(when)
 		w.checkCounters()
 	}
 }
@@ -178,7 +179,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			w.checkPair(when, l, x, twin)
 		}
 	case crm.StateDuplicate:
-		if full && !w.hasDouble(r, x) && !w.absorbed(r, x) { // a survivor of a merge is found by both addresses
+		if full && l.Code != "merged_twin" && !w.hasDouble(r, x) && !w.absorbed(r, x) { // a survivor of a merge is found by both addresses
 			w.violated("S1", fmt.Sprintf("%s: %s %s is a duplicate (%s) of nobody", when, r.side, r.id, l.Code))
 		}
 	case crm.StateExcluded:
@@ -435,6 +436,9 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 			seen := t.instead == won && t.at.ref == ref{d.Side, id} && !t.shared // a user who saw the winner there replaced it
 			if !ours && !seen {
 				continue
+			}
+			if w.survivors[ref{d.Side, id}] {
+				continue // it got the link of another record: what we once wrote there was not agreed on with this twin
 			}
 			if w.set.apps[d.Side.Index()].History && !w.set.real {
 				w.violated("S3", fmt.Sprintf("a conflict of %s at %s is none: what lost was ours", d.Mapping, entries[i].Time.Sub(epoch)))

@@ -64,6 +64,9 @@ func (w *world) live() {
 	}
 	w.checkAll("after three rounds", false)
 	w.resync()
+	if len(w.survivors) > 0 {
+		w.resync() // the first may have learned of merges, and given records new identities; others are looked at with the next
+	}
 	w.checkAll("after a full resync", true)
 	w.quiet()
 	w.edit()
@@ -110,7 +113,7 @@ func (w *world) flood() {
 	for _, r := range w.apps[side.Index()].rows() {
 		if !r.deleted && w.user.in(700) {
 			id := r.id
-			w.act(side, id, connector.EventDeleted, "", func(a app) error { return a.delete(id) })
+			w.act(side, id, connector.EventDeleted, func(a app) error { return a.delete(id) })
 		}
 	}
 }

@@ -31,6 +31,11 @@ type history struct {
 	reprieved map[string]bool // values that won a conflict in the log
 	emptied   map[cellKey]emptied
 
+	merges    []*merged
+	survivors map[ref]bool // of merges by users
+	born      map[ref]time.Time
+	left      map[ref]moment // twins of records that were merged into another linked one
+
 	poisoned   map[ref]bool
 	blipped    map[ref]bool    // were denied once
 	counted    map[string]bool // chunks
@@ -47,7 +52,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{},
+		last: map[cellKey]author{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{},
 	}
 }
 
@@ -156,6 +161,7 @@ func (w *world) storedLink(x *store.Write) {
 	}
 	w.checkEnded(r, w.links[r], l)
 	w.links[r] = l
+	w.followed(l)
 	w.tell("link %s %s: %s", r.side, r.id, x.Item.Data)
 }
 

@@ -24,7 +24,7 @@ func (w *world) hook(side crm.Side, e connector.Event) {
 	}
 	for range times {
 		wait := time.Duration(w.rng.between(100, 4000)) * time.Millisecond
-		if e.Kind != connector.EventMerged && w.strike("hook_delayed") { // nothing but the hook tells of a merge
+		if w.strike("hook_delayed") {
 			wait = w.rng.upTo(pick(w.rng, time.Minute, time.Hour, 72*time.Hour))
 		}
 		w.arriving++

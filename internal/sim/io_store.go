@@ -28,6 +28,7 @@ const (
 	opFind
 	opAppWrite
 	opHistory
+	opAbsorbed
 	opDeleted
 	opSelf
 )

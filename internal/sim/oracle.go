@@ -31,6 +31,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 	w.writes++
 	after, _ := w.apps[side.Index()].get(out.ID)
 	r := ref{side, out.ID}
+	w.checkLeft(t, r)
 	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, shown(x.Fields), shown(before))
 	if out.Created {
 		w.created(t, r, x, after.fields)
@@ -87,7 +88,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		}
 	}
 	w.checkLonely(t, source)
-	w.made[r] = source.id
+	w.made[r], w.born[r] = source.id, w.now
 	email, ok := w.identity(side, f)
 	if !ok {
 		return

@@ -36,6 +36,7 @@ const tokenLife = 25 * time.Minute
 // newHubSpot and newSalesforce open the two real apps.
 func newHubSpot(w *world) (*realApp, error) {
 	fake := hubspotfake.New(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
+	fake.SetMerges(hubspotfake.Merges{KeepID: w.seed%2 == 0})
 	mint := func() secret.Text { return secret.NewText(fake.OAuthToken().Access) }
 	a := &realApp{core: fake.Core(), name: "contacts", needed: "lastname", fields: map[string]string{
 		modelapp.Email: "email", modelapp.First: "firstname", modelapp.Last: "lastname", modelapp.Phone: "phone", modelapp.City: "city",

@@ -60,6 +60,7 @@ type settings struct {
 	slips       bool // users mostly fill in a field and take it back
 	newcomers   bool // users mostly make new people, on both sides and twice
 	floods      bool // users delete many records at once
+	merging     bool // users merge records again and again
 	resyncs     bool // an admin looks at everything again and again
 	admin       int  // thousandths of users' turns at which an admin does something
 	revokes     bool // grants are taken away
@@ -137,6 +138,10 @@ func drawApp(c *chance, side int) modelapp.Options {
 		ReadBatch: pick(c, 4, 100), FindBatch: pick(c, 4, 100), Prefix: [2]string{"l_", "r_"}[side],
 	}
 	o.Sweep = !o.DeletedFeed && half()
+	if o.Merges { // told by the deletions, or by the survivor
+		o.Absorbs = half()
+		o.Merges, o.NewRecord = !o.Absorbs, o.Absorbs && half()
+	}
 	o.Lag = time.Duration(pick(c, 0, 0, 1, 5, 10)) * time.Second
 	return o
 }

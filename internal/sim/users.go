@@ -48,22 +48,18 @@ func (w *world) person(side crm.Side, email crm.Value) crm.Fields {
 }
 
 // act does something as a user of one app, and tells the audit and the hooks.
-func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, into crm.RecordID, do func(a app) error) bool {
+func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, do func(a app) error) bool {
 	a := w.apps[side.Index()]
 	before, _ := a.get(id)
-	var survivor row
-	if into != "" {
-		survivor, _ = a.get(into)
-	}
 	if do(a) != nil {
 		w.mark("user_refused")
 		return false
 	}
 	w.changes++
-	w.acted[ref{side, id}], w.acted[ref{side, into}] = w.now, w.now
+	w.acted[ref{side, id}] = w.now
 	after, _ := a.get(id)
 	r := ref{side, id}
-	w.tell("USER %s %s %s into %q: %v -> %v", kind, side, id, into, shown(before.fields), shown(after.fields))
+	w.tell("USER %s %s %s: %v -> %v", kind, side, id, shown(before.fields), shown(after.fields))
 	if kind == connector.EventChanged {
 		was := before.fields
 		if before.deleted {
@@ -77,12 +73,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, in
 	} else {
 		w.removed[r] = true
 	}
-	if into != "" {
-		now, _ := a.get(into)
-		w.typed(ref{side, into}, survivor.fields, now.fields)
-		w.hook(side, connector.Event{Kind: connector.EventChanged, ID: into})
-	}
-	w.hook(side, connector.Event{Kind: kind, ID: id, MergedInto: into})
+	w.hook(side, connector.Event{Kind: kind, ID: id})
 	return true
 }
 
@@ -96,7 +87,7 @@ func (w *world) userCreates(side crm.Side, email crm.Value) crm.RecordID {
 	}
 	w.changes++
 	r, _ := a.get(id)
-	w.made[ref{side, id}], w.acted[ref{side, id}] = "", w.now
+	w.made[ref{side, id}], w.acted[ref{side, id}], w.born[ref{side, id}] = "", w.now, w.now
 	w.tell("USER creates %s %s: %v", side, id, shown(r.fields))
 	w.typed(ref{side, id}, nil, r.fields)
 	w.hook(side, connector.Event{Kind: connector.EventChanged, ID: id})
@@ -104,7 +95,7 @@ func (w *world) userCreates(side crm.Side, email crm.Value) crm.RecordID {
 }
 
 func (w *world) userEdits(side crm.Side, id crm.RecordID, names ...string) bool {
-	return w.act(side, id, connector.EventChanged, "", func(a app) error {
+	return w.act(side, id, connector.EventChanged, func(a app) error {
 		f := crm.Fields{}
 		for _, n := range names {
 			f[a.field(n)] = w.value(n)
@@ -154,6 +145,9 @@ func (w *world) userDoes() {
 		w.userClears(side, id)
 		return
 	}
+	if w.set.merging && id != "" && w.user.in(250) {
+		n = 33
+	}
 	if w.set.steady && n < 50 {
 		n = 34 + w.user.n(10)
 	}
@@ -179,12 +173,14 @@ func (w *world) userDoes() {
 	case n < 24 && w.set.edits:
 		w.userClears(side, id)
 	case n < 29 && w.set.edits:
-		w.act(side, id, connector.EventDeleted, "", func(a app) error { return a.delete(id) })
+		w.act(side, id, connector.EventDeleted, func(a app) error { return a.delete(id) })
 	case n < 32 && w.set.edits:
 		w.userRestores(side)
 	case n < 34 && w.set.edits:
-		if into := w.anyLive(side); into != id {
-			w.act(side, id, connector.EventMerged, into, func(a app) error { _, err := a.merge(id, into); return err })
+		if w.user.in(300) {
+			w.userMergesAChain(side, id)
+		} else {
+			w.userMerges(side, id, w.anyLive(side))
 		}
 	case n < 44:
 		w.userConflict(side, id)
@@ -224,7 +220,7 @@ func (w *world) userHandsOver(side crm.Side, id crm.RecordID) {
 }
 
 func (w *world) userBlanks(side crm.Side, id crm.RecordID, name string) {
-	w.act(side, id, connector.EventChanged, "", func(a app) error {
+	w.act(side, id, connector.EventChanged, func(a app) error {
 		return a.edit(id, crm.Fields{a.field(name): crm.NullValue()})
 	})
 }
@@ -250,7 +246,7 @@ func (w *world) userClears(side crm.Side, id crm.RecordID) {
 			w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side.Other(), other, w.anyField()) })
 		}
 		w.after(5*time.Minute+w.user.upTo(5*time.Minute), func() {
-			w.act(side, id, connector.EventChanged, "", func(a app) error { return a.edit(id, crm.Fields{a.field(name): was}) })
+			w.act(side, id, connector.EventChanged, func(a app) error { return a.edit(id, crm.Fields{a.field(name): was}) })
 		})
 	case name == modelapp.Email && n < 7, n < 2: // typed anew, which for a key brings the pair back
 		w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side, id, name) })
@@ -284,7 +280,7 @@ func (w *world) userRestores(side crm.Side) {
 	rows = slices.DeleteFunc(rows, func(r row) bool { return !r.deleted || r.into != "" })
 	if len(rows) > 0 {
 		id := rows[w.user.n(len(rows))].id
-		w.act(side, id, connector.EventChanged, "", func(a app) error { return a.restore(id) })
+		w.act(side, id, connector.EventChanged, func(a app) error { return a.restore(id) })
 	}
 }
 

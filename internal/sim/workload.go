@@ -82,6 +82,19 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Sweep = false
 		}
 	},
+	// Users merge records, in chains too, and go on typing on both sides; most
+	// are heard of late or by accident.
+	"merges": func(s *settings) {
+		s.model()
+		s.edits, s.merging, s.settled, s.people, s.changes = true, true, true, 20, 60
+		s.pause = 8 * time.Second
+		s.rate = map[string]int{"hook_lost": 400, "hook_delayed": 200, "kill_after": 5, "edit_between": 60, "delivered_twice": 100}
+		for i := range s.apps {
+			a := &s.apps[i]
+			a.Absorbs = i == 0
+			a.Merges, a.NewRecord = !a.Absorbs, a.Absorbs && a.History
+		}
+	},
 	// Only pulls tell of changes, and their processes die or cannot send.
 	"pull": func(s *settings) {
 		s.model()

@@ -36,16 +36,29 @@ func tooMany(op string, limit int) error {
 // BatchRead implements connector.Connector.
 // Source: POST …/batch/read, api-reference/…/objects/contacts/guide.
 func (a *account) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+	op := "hubspot: read " + object
 	out := make([]connector.Read, len(ids))
-	rows, err := a.readRows(ctx, "hubspot: read "+object, object, ids, batchReadBody{Properties: fields})
+	rows, strange, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: withMerged(fields)})
 	if err != nil {
 		return nil, err
 	}
+	var missing []crm.RecordID
+	for _, id := range ids {
+		if _, ok := rows[id]; !ok && recordID(string(id)) {
+			missing = append(missing, id)
+		}
+	}
+	lives := survivors(missing, strange)
 	for i, id := range ids {
 		out[i].ID = id
 		if r, ok := rows[id]; ok && !r.Archived {
 			rec, _ := r.record()
+			takeMerged(&rec, fields)
 			out[i].Record = &rec
+			continue
+		}
+		if r := lives[id]; r != nil {
+			out[i].Record = merged(id, r)
 			continue
 		}
 		out[i].Err = fault.New("hubspot: read "+object, fault.NotFound, "", "HubSpot has no such record")
@@ -54,14 +67,15 @@ func (a *account) BatchRead(ctx context.Context, object string, ids []crm.Record
 }
 
 // readRows reads records by ID. IDs that cannot be one are left out: HubSpot
-// refuses the whole batch for them.
-func (a *account) readRows(ctx context.Context, op, object string, ids []crm.RecordID, body batchReadBody) (map[crm.RecordID]row, error) {
+// refuses the whole batch for them. strange are rows that it answered under
+// other IDs: survivors of merges.
+func (a *account) readRows(ctx context.Context, op, object string, ids []crm.RecordID, body batchReadBody) (found map[crm.RecordID]row, strange []row, err error) {
 	if len(ids) > batchSize {
-		return nil, tooMany(op, batchSize)
+		return nil, nil, tooMany(op, batchSize)
 	}
 	base, err := path(op, objectsPath, object)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	asked := map[crm.RecordID]bool{}
 	for _, id := range ids {
@@ -71,20 +85,24 @@ func (a *account) readRows(ctx context.Context, op, object string, ids []crm.Rec
 		}
 	}
 	if len(body.Inputs) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	r := request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()}
 	rows, err := a.rows(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make(map[crm.RecordID]row, len(rows))
+	found = make(map[crm.RecordID]row, len(rows))
 	for _, row := range rows {
-		if asked[crm.RecordID(row.ID)] {
-			out[crm.RecordID(row.ID)] = row
+		id := crm.RecordID(row.ID)
+		if asked[id] {
+			found[id] = row
+		}
+		if !asked[id] || row.merged() != "" { // one that was asked for by its own ID too is answered once
+			strange = append(strange, row)
 		}
 	}
-	return out, nil
+	return found, strange, nil
 }
 
 // filled makes empty lists explicit: the specification requires them.
@@ -345,7 +363,7 @@ func size(body searchBody) int {
 
 // History implements connector.Historian.
 func (a *account) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
-	rows, err := a.readRows(ctx, "hubspot: history of "+object, object, ids, batchReadBody{WithHistory: fields})
+	rows, _, err := a.readRows(ctx, "hubspot: history of "+object, object, ids, batchReadBody{WithHistory: fields})
 	if err != nil {
 		return nil, err
 	}

@@ -112,7 +112,7 @@ func (s source) query(at place, fields []string) searchBody {
 	body := searchBody{
 		Groups: []groupBody{{Filters: []filterBody{{Property: modified, Operator: "GTE", Value: milliseconds(at.from)}}}},
 		Sorts:  []sortBody{{Property: modified, Direction: "ASCENDING"}},
-		Limit:  pageSize, Properties: append([]string{}, fields...),
+		Limit:  pageSize, Properties: withMerged(fields),
 	}
 	if at.tie {
 		filters := []filterBody{{Property: modified, Operator: "EQ", Value: milliseconds(at.from)}}
@@ -182,6 +182,7 @@ func (s source) records(r request, rows []row) ([]crm.Record, error) {
 		if !slices.Contains(s.fields, modified) {
 			delete(rec.Fields, modified)
 		}
+		takeMerged(&rec, s.fields)
 		out = append(out, rec)
 	}
 	return out, nil
@@ -213,9 +214,7 @@ func (s source) list(ctx context.Context, after string, archived bool) (page, an
 	if after != "" {
 		q.Set("after", after)
 	}
-	if len(s.fields) > 0 {
-		q.Set("properties", strings.Join(s.fields, ","))
-	}
+	q.Set("properties", strings.Join(withMerged(s.fields), ","))
 	r := request{op: "hubspot: list " + s.object, method: http.MethodGet, path: s.base, query: q}
 	var out page
 	a, err := s.a.client.call(ctx, r, &out)

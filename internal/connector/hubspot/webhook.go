@@ -197,6 +197,9 @@ func (h *hints) merge(e *hookEvent, out connector.Event, when time.Time) bool {
 		losers = append(losers, e.Primary)
 	}
 	out.Kind, out.MergedInto = connector.EventMerged, crm.RecordID(survivor)
+	if e.Primary != survivor {
+		out.Primary = crm.RecordID(e.Primary)
+	}
 	for _, id := range losers {
 		if id == survivor {
 			continue
@@ -205,7 +208,7 @@ func (h *hints) merge(e *hookEvent, out connector.Event, when time.Time) bool {
 			return false
 		}
 	}
-	out.Kind, out.MergedInto = connector.EventChanged, ""
+	out.Kind, out.MergedInto, out.Primary = connector.EventChanged, "", ""
 	return h.put(out, survivor, when)
 }
 

@@ -41,7 +41,7 @@ func (a *account) widen(ctx context.Context, op, object string, rows []row, aske
 		for i, r := range part {
 			ids[i] = crm.RecordID(r.ID)
 		}
-		got, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: asked})
+		got, _, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: asked})
 		if err != nil {
 			return nil, err
 		}

@@ -61,6 +61,7 @@ type row struct {
 	modified time.Time
 	deleted  bool
 	into     crm.RecordID
+	absorbed []crm.RecordID // never changed in place
 	version  int
 	past     map[string][]crm.Value // newest first
 	index    view
@@ -74,6 +75,7 @@ type view struct {
 	modified time.Time
 	deleted  bool
 	into     crm.RecordID
+	absorbed []crm.RecordID
 	known    bool
 }
 
@@ -151,8 +153,9 @@ func (a *App) Restore(id crm.RecordID) error {
 	return nil
 }
 
-// Merge puts record id into record into: the survivor keeps its own values and
-// takes over what it lacks. It returns the survivor.
+// Merge puts record id into record into: the survivor, which may be a new
+// record, has the values of into and takes over what it lacks. It returns the
+// survivor.
 func (a *App) Merge(id, into crm.RecordID) (crm.RecordID, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -164,7 +167,11 @@ func (a *App) Merge(id, into crm.RecordID) (crm.RecordID, error) {
 	if err != nil || loser == winner {
 		return "", fault.New("model: merge", fault.NotFound, "", "there is no such record")
 	}
+	if a.opts.NewRecord {
+		return a.mergeAnew(loser, winner)
+	}
 	a.remove(loser, winner.id, "", true)
+	winner.absorbed = slices.Concat(winner.absorbed, loser.absorbed, []crm.RecordID{loser.id})
 	missing := crm.Fields{}
 	for k, v := range loser.fields {
 		if winner.fields[k].Blank() {
@@ -172,6 +179,38 @@ func (a *App) Merge(id, into crm.RecordID) (crm.RecordID, error) {
 		}
 	}
 	return winner.id, a.update(winner, missing, "", true)
+}
+
+// mergeAnew puts two records into a new one.
+func (a *App) mergeAnew(loser, winner *row) (crm.RecordID, error) {
+	fields := loser.fields.Clone()
+	for k, v := range winner.fields {
+		if !v.Blank() {
+			fields[k] = v
+		}
+	}
+	id := a.nextID()
+	a.remove(loser, id, "", true)
+	a.remove(winner, id, "", true)
+	r, err := a.create(fields, "", true)
+	if err != nil {
+		return "", err
+	}
+	r.absorbed = slices.Concat(winner.absorbed, loser.absorbed, []crm.RecordID{winner.id, loser.id})
+	a.touch(r)
+	return r.id, nil
+}
+
+func (a *App) nextID() crm.RecordID {
+	return crm.RecordID(fmt.Sprintf("%sp%06d", a.opts.Prefix, len(a.order)+1))
+}
+
+// lives is the record in which r lives on, itself if it was not merged away.
+func (a *App) lives(r *row) *row {
+	for r != nil && r.into != "" {
+		r = a.rows[r.into]
+	}
+	return r
 }
 
 // Row is a record as an audit sees it.
@@ -208,7 +247,7 @@ func (a *App) create(f crm.Fields, ref string, byUser bool) (*row, error) {
 	if other := a.holder(stored[a.Name(Email)], nil); other != nil {
 		return nil, a.taken(other)
 	}
-	r := &row{id: crm.RecordID(fmt.Sprintf("%sp%06d", a.opts.Prefix, len(a.order)+1)), fields: stored, created: a.now(), past: map[string][]crm.Value{}}
+	r := &row{id: a.nextID(), fields: stored, created: a.now(), past: map[string][]crm.Value{}}
 	a.rows[r.id] = r
 	a.order = append(a.order, r)
 	a.remember(r, stored)
@@ -275,7 +314,7 @@ func (a *App) touch(r *row) {
 	if a.opts.Jitter && lag > 0 {
 		lag = lag * time.Duration((len(a.order)*7+r.version*13+a.calls*5)%11) / 10
 	}
-	r.coming = append(r.coming, view{due: now.Add(lag), fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into, known: true})
+	r.coming = append(r.coming, view{due: now.Add(lag), fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into, absorbed: r.absorbed, known: true})
 }
 
 // indexed returns the record as searches know it now.

@@ -106,7 +106,7 @@ func (a *App) listAll(s spot, fields []string) connector.ChangesPage {
 			page.Next = s.encode()
 			return page
 		}
-		page.Records = append(page.Records, a.complete(r.record(fields), fields))
+		page.Records = append(page.Records, a.show(a.complete(r.record(fields), fields)))
 		s.id = r.id
 	}
 	page.Cursor = a.cursor(s)
@@ -127,11 +127,7 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || v.deleted && !a.opts.DeletedFeed {
 			continue
 		}
-		h := hit{r, *v}
-		if !a.opts.Merges {
-			h.into = ""
-		}
-		hits = append(hits, h)
+		hits = append(hits, hit{r, *v})
 	}
 	slices.SortFunc(hits, func(x, y hit) int {
 		return cmp.Or(x.modified.Compare(y.modified), cmp.Compare(x.row.id, y.row.id))
@@ -142,7 +138,7 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 			page.Next = s.encode()
 			return page
 		}
-		page.Records = append(page.Records, a.complete(h.record(h.row, fields), fields))
+		page.Records = append(page.Records, a.show(a.complete(h.record(h.row, fields), fields)))
 		s.at, s.id = h.modified.UnixNano(), h.row.id
 	}
 	page.Cursor = a.cursor(s)

@@ -158,15 +158,53 @@ func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 		for i, id := range ids {
 			out[i].ID = id
 			r, err := a.live(id)
-			if err != nil {
+			switch gone := a.rows[id]; {
+			case err == nil:
+				rec := a.show(a.complete(r.record(fields), fields))
+				out[i].Record = &rec
+			case gone != nil && gone.into != "" && (a.opts.Merges || a.opts.Absorbs):
+				out[i].Record = a.mergedAway(gone)
+			default:
 				out[i].Err = err
-				continue
 			}
-			rec := a.complete(r.record(fields), fields)
-			out[i].Record = &rec
 		}
 		return out, checkObject(object)
 	})
+}
+
+// mergedAway is what a read of a record that lost a merge answers.
+func (a *App) mergedAway(r *row) *crm.Record {
+	out := &crm.Record{ID: r.id, Deleted: true, MergedInto: r.into, ModifiedAt: r.modified}
+	if a.opts.Absorbs {
+		if s := a.lives(r); s != nil {
+			out.MergedInto, out.Merged = s.id, s.absorbed
+		}
+	}
+	return out
+}
+
+// Absorbed implements connector.Absorber.
+func (c *client) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
+	return ask(ctx, c, false, func(a *App) ([][]crm.RecordID, error) {
+		out := make([][]crm.RecordID, len(ids))
+		for i, id := range ids {
+			if r := a.rows[id]; r != nil && a.opts.Merges {
+				out[i] = slices.Clone(r.absorbed)
+			}
+		}
+		return out, checkObject(object)
+	})
+}
+
+// show leaves out of a record what the app does not tell.
+func (a *App) show(r crm.Record) crm.Record {
+	if !a.opts.Merges {
+		r.MergedInto = ""
+	}
+	if !a.opts.Absorbs {
+		r.Merged = nil
+	}
+	return r
 }
 
 // BatchFind implements connector.Connector.
@@ -208,7 +246,7 @@ func (a *App) find(field string, values, fields []string) [][]crm.Record {
 			continue
 		}
 		for _, i := range asked[loose(v.fields[field].Text())] {
-			out[i] = append(out[i], a.complete(v.record(r, fields), fields))
+			out[i] = append(out[i], a.show(a.complete(v.record(r, fields), fields)))
 		}
 	}
 	return out
@@ -249,12 +287,12 @@ func (c *client) fits(n, limit int) error {
 
 // record is the record as it is now, with the fields wanted.
 func (r *row) record(fields []string) crm.Record {
-	v := view{fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into}
+	v := view{fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into, absorbed: r.absorbed}
 	return v.record(r, fields)
 }
 
 func (v *view) record(r *row, fields []string) crm.Record {
-	out := crm.Record{ID: r.id, ModifiedAt: v.modified, CreatedAt: r.created, Deleted: v.deleted, MergedInto: v.into, Etag: r.etag(), Fields: make(crm.Fields, len(fields))}
+	out := crm.Record{ID: r.id, ModifiedAt: v.modified, CreatedAt: r.created, Deleted: v.deleted, MergedInto: v.into, Merged: v.absorbed, Etag: r.etag(), Fields: make(crm.Fields, len(fields))}
 	for _, f := range fields {
 		if x, ok := v.fields[f]; ok {
 			out.Fields[f] = x
@@ -267,5 +305,6 @@ var (
 	_ connector.Connector  = (*client)(nil)
 	_ connector.FindLagger = (*client)(nil)
 	_ connector.Historian  = both{}
+	_ connector.Absorber   = (*client)(nil)
 	_ connector.Deletions  = both{}
 )

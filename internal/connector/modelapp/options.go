@@ -36,7 +36,9 @@ type Options struct {
 	DeletedFeed  bool // Changes tells of deletions
 	Sweep        bool // deletions can be listed apart
 	Archive      bool // records can be deleted through the API
-	Merges       bool // merges are told where deletions are
+	Merges       bool // merges are told where deletions are, and by reads of what was merged away
+	Absorbs      bool // merges are told by the survivor, which names what it absorbed, and answers to its IDs
+	NewRecord    bool // a merge makes a new record
 
 	// Blank is how a complete read says that a field is blank. RefuseGone makes
 	// calls fail that name a field which is gone; else it is passed over.
@@ -106,7 +108,8 @@ func (o *Options) describe() crm.App {
 		{o.DeletedFeed, crm.AbilityDeletedFeed},
 		{o.Sweep, crm.AbilityArchiveSweep},
 		{o.Archive, crm.AbilityArchive},
-		{o.Merges, crm.AbilityMerges},
+		{o.Merges || o.Absorbs, crm.AbilityMerges},
+		{o.Merges && !o.Absorbs, crm.AbilityAbsorbed},
 	} {
 		if a.on {
 			app.Abilities = append(app.Abilities, a.name)

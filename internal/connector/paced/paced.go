@@ -154,6 +154,15 @@ func (c *conn) History(ctx context.Context, object string, ids []crm.RecordID, f
 	})
 }
 
+// Absorbed implements connector.Absorber.
+func (c *conn) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
+	in, ok := c.inner.(connector.Absorber)
+	if !ok {
+		return nil, unsupported("ask for merged records")
+	}
+	return call(ctx, c, laneCall, "absorbed", func() ([][]crm.RecordID, error) { return in.Absorbed(ctx, object, ids) })
+}
+
 // CreateField implements connector.FieldCreator.
 func (c *conn) CreateField(ctx context.Context, object string, f crm.Field) (crm.Field, error) {
 	in, ok := c.inner.(connector.FieldCreator)
@@ -198,6 +207,7 @@ var (
 	_ connector.Connector    = (*conn)(nil)
 	_ connector.Deletions    = (*conn)(nil)
 	_ connector.Historian    = (*conn)(nil)
+	_ connector.Absorber     = (*conn)(nil)
 	_ connector.FieldCreator = (*conn)(nil)
 	_ connector.OwnerFinder  = (*conn)(nil)
 	_ connector.FindLagger   = (*conn)(nil)

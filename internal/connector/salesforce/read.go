@@ -87,8 +87,10 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 	if err != nil {
 		return nil, err
 	}
+	var gone []string
 	for i, w := range rows {
 		if w == nil {
+			gone = append(gone, asked[i])
 			continue
 		}
 		rec, err := w.record(r, fields)
@@ -102,7 +104,85 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 			reads[places[i]].Record, reads[places[i]].Err = &rec, nil
 		}
 	}
-	return reads, nil
+	return reads, o.survivors(ctx, op, object, gone, reads)
+}
+
+// Absorbed implements connector.Absorber by the recycle bin.
+func (o *org) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
+	op := "salesforce: merged into " + label(object)
+	if err := tooMany(op, len(ids), readBatch); err != nil {
+		return nil, err
+	}
+	if err := names(op, object); err != nil {
+		return nil, err
+	}
+	out := make([][]crm.RecordID, len(ids))
+	if !mergeable[object] {
+		return out, ctx.Err()
+	}
+	at := map[crm.RecordID]int{}
+	var asked []string
+	for i, id := range ids {
+		if full, ok := long(string(id)); ok {
+			at[full] = i
+			asked = append(asked, string(full))
+		}
+	}
+	pairs, err := o.merged(ctx, op, object, colMaster, asked)
+	if err != nil {
+		return nil, err
+	}
+	for loser, master := range pairs {
+		if i, ok := at[master]; ok && loser != master {
+			out[i] = append(out[i], loser)
+		}
+	}
+	for i := range out {
+		slices.Sort(out[i])
+	}
+	return out, nil
+}
+
+// merged asks for the losers of merges whose column is one of ids, with their survivors.
+func (o *org) merged(ctx context.Context, op, object, column string, ids []string) (map[crm.RecordID]crm.RecordID, error) {
+	out := map[crm.RecordID]crm.RecordID{}
+	head := "SELECT " + colID + ", " + colMaster + " FROM " + object + " WHERE " + colDeleted + " = true AND " + colMaster + " != null AND " + column + " IN ("
+	for len(ids) > 0 {
+		list, _, n := literals(crm.Field{}, ids, false, maxURL-len(url.QueryEscape(head)))
+		page, _, err := o.client.query(ctx, op, head+list+")", true, false)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range page.Records {
+			id, okID := long(w.text(colID))
+			master, ok := long(w.text(colMaster))
+			if okID && ok { // a row without both says nothing of a merge
+				out[id] = master
+			}
+		}
+		ids = ids[n:]
+	}
+	return out, nil
+}
+
+// survivors asks of records that were not there whether they lost a merge: the
+// recycle bin still knows in which record they live on.
+// Source: atlas.en-us.object_reference…/sforce_api_objects_contact.htm, MasterRecordId.
+func (o *org) survivors(ctx context.Context, op, object string, gone []string, reads []connector.Read) error {
+	if !mergeable[object] || len(gone) == 0 {
+		return nil
+	}
+	into, err := o.merged(ctx, op, object, colID, gone)
+	if err != nil {
+		return err
+	}
+	for i := range reads {
+		full, _ := long(string(reads[i].ID))
+		if master := into[full]; master != "" && master != full && reads[i].Record == nil {
+			reads[i].Record, reads[i].Err = &crm.Record{ID: reads[i].ID, Deleted: true, MergedInto: master}, nil
+		}
+	}
+	return nil
 }
 
 // retrieve reads one row per ID, nil for one that is not there.

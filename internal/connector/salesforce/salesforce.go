@@ -63,7 +63,7 @@ func app() crm.App {
 		}},
 		Abilities: []crm.Ability{
 			crm.AbilityWebhooks, crm.AbilityDeletedFeed, crm.AbilityArchiveSweep, crm.AbilityUpsert,
-			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityMerges,
+			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityMerges, crm.AbilityAbsorbed,
 		},
 		Warnings: []string{
 			"Salesforce's daily calls are shared with every other tool of the org.",

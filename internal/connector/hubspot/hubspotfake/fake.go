@@ -54,6 +54,8 @@ type account struct {
 
 	refuseStages bool     // knob: a lifecycle stage that moves backwards is 400, not kept in silence
 	without      []string // knob: scopes that an admin has taken from every grant
+	merges       Merges
+	keep         time.Duration // of archived records; 0 = archiveDays
 }
 
 type owner struct {

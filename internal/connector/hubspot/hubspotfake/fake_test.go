@@ -370,7 +370,7 @@ func TestMergeMakesANewRecord(t *testing.T) {
 		}
 		live[r.ID] = r.Fields
 	}
-	want := map[string]map[string]string{survivor: {"email": "a@example.com", "city": "A", "phone": "1", "hs_additional_emails": "b@example.com"}}
+	want := map[string]map[string]string{survivor: {"email": "a@example.com", "city": "A", "phone": "1", "hs_additional_emails": "b@example.com", "hs_merged_object_ids": a + ";" + b}}
 	if diff := cmp.Diff(want, live); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -498,5 +498,80 @@ func BenchmarkSearch(b *testing.B) {
 		if status, _ := p.do("POST", "/crm/v3/objects/contacts/search", body); status != 200 {
 			b.Fatal(status)
 		}
+	}
+}
+
+// TestOldIDsOfMergedRecords reads and writes by the IDs of merged records, in
+// every form that a merge can have.
+func TestOldIDsOfMergedRecords(t *testing.T) {
+	t.Parallel()
+	for name, form := range map[string]hubspotfake.Merges{"new record": {}, "primary keeps its ID": {KeepID: true}, "old IDs are gone": {OldIDsGone: true}, "untold": {Untold: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPortal(t, fakekit.Config{})
+			p.SetMerges(form)
+			a, b, c := p.contact(map[string]string{"email": "a@example.com"}), p.contact(map[string]string{"email": "b@example.com"}), p.contact(map[string]string{"email": "c@example.com"})
+			first, err := p.Core().MergeRecord("contacts", a, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last, err := p.Core().MergeRecord("contacts", first.ID, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := last.ID == c; kept != form.KeepID {
+				t.Errorf("the survivor is %s, the primary was %s", last.ID, c)
+			}
+			want := []string{a, b, c, first.ID}
+			switch {
+			case form.Untold:
+				want = nil
+			case form.KeepID:
+				want = []string{a, b}
+			}
+			got := strings.FieldsFunc(last.Fields["hs_merged_object_ids"], func(r rune) bool { return r == ';' })
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("merged %q, want %q", got, want)
+			}
+			for _, id := range []string{a, b} {
+				status, out := p.do("GET", "/crm/v3/objects/contacts/"+id, "")
+				if form.OldIDsGone != (status == 404) || !form.OldIDsGone && out["id"] != last.ID {
+					t.Errorf("%s: %d %v", id, status, out["id"])
+				}
+			}
+			status, out := p.do("POST", "/crm/v3/objects/contacts/batch/read", fmt.Sprintf(`{"inputs":[{"id":%q},{"id":%q}],"properties":["email"],"propertiesWithHistory":[]}`, a, last.ID))
+			rows, _ := out["results"].([]any)
+			if wantStatus := map[bool]int{false: 200, true: 207}[form.OldIDsGone]; status != wantStatus || len(rows) != 1 {
+				t.Errorf("batch: %d, %d rows", status, len(rows))
+			}
+			if extra := last.Fields["hs_additional_emails"]; !strings.Contains(extra, "a@example.com") || !strings.Contains(extra, "b@example.com") || strings.Contains(extra, "c@example.com") {
+				t.Errorf("additional addresses %q", extra)
+			}
+		})
+	}
+}
+
+// TestArchivedRecordsAreForgotten looks for an archived record after HubSpot's memory.
+func TestArchivedRecordsAreForgotten(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, fakekit.Config{})
+	id := p.contact(map[string]string{"email": "a@example.com"})
+	if err := p.Core().DeleteRecord("contacts", id); err != nil {
+		t.Fatal(err)
+	}
+	listed := func() int {
+		_, out := p.do("GET", "/crm/v3/objects/contacts?archived=true", "")
+		rows, _ := out["results"].([]any)
+		return len(rows)
+	}
+	p.now = p.now.Add(89 * 24 * time.Hour)
+	if n := listed(); n != 1 {
+		t.Errorf("%d listed after 89 days", n)
+	}
+	p.now = p.now.Add(2 * 24 * time.Hour)
+	if n := listed(); n != 0 {
+		t.Errorf("%d listed after 91 days", n)
 	}
 }

@@ -144,7 +144,7 @@ func common(modified string) []*property {
 		readOnly("hs_object_id", "Record ID", "number", "number"),
 		readOnly("createdate", "Create Date", "datetime", "date"),
 		readOnly(modified, "Last Modified Date", "datetime", "date"),
-		owner, uniqueKey(),
+		owner, uniqueKey(), readOnly(mergedIDs, "Merged Record IDs", "enumeration", "checkbox"),
 	}
 }
 

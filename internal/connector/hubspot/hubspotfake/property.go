@@ -196,6 +196,15 @@ func (f *account) Knobs() []fakekit.Knob {
 				f.refuseStages = in.Refuse
 				return done{OK: true}, nil
 			}),
+		fakekit.NewKnob("PUT", "/_fake/merges", "Choose in which of its forms HubSpot merges records.", func(_ *http.Request, in Merges) (done, error) {
+			f.Lock()
+			defer f.Unlock()
+			f.merges = in
+			return done{OK: true}, nil
+		}),
+		fakekit.NewKnob("PUT", "/_fake/archive", "Set how long archived records are remembered.", func(_ *http.Request, in retentionIn) (done, error) {
+			return done{OK: true}, f.setRetention(in)
+		}),
 		fakekit.NewKnob("PATCH", "/_fake/properties/{object}/{name}", "Change a property as an admin would.",
 			func(r *http.Request, in PropertyChange) (done, error) {
 				return done{OK: true}, f.changeProperty(r.PathValue("object"), r.PathValue("name"), in)

@@ -133,7 +133,7 @@ func (f *account) list(c *call) (int, any, *apiError) {
 		Paging  *paging `json:"paging,omitempty"`
 	}{Results: []row{}}
 	c.o.table.Each(after, func(r *fakekit.Record) bool {
-		if r.Deleted != archived {
+		if r.Deleted != archived || f.forgotten(r) {
 			return true
 		}
 		if len(out.Results) == limit {
@@ -162,8 +162,8 @@ func (f *account) rowWithHistory(o *object, r *fakekit.Record, names, withHistor
 // find returns the record that an ID, or a unique property's value, names.
 func (f *account) find(o *object, idProperty, id string) (*fakekit.Record, *apiError) {
 	if idProperty == "" || idProperty == "hs_object_id" {
-		r, ok := o.table.Get(id)
-		if !ok {
+		r, ok := o.table.Get(f.lives(o, id))
+		if !ok || f.forgotten(r) {
 			return nil, notFound()
 		}
 		return r, nil

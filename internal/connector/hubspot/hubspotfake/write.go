@@ -158,36 +158,6 @@ func (f *account) archive(o *object, id string, by source) bool {
 	return true
 }
 
-// merge puts two records into a new one with a new ID (W1); the primary's
-// values win, its blanks are filled.
-func (f *account) merge(o *object, primary, loser string, by source) (*fakekit.Record, *apiError) {
-	a, okA := o.table.Get(primary)
-	b, okB := o.table.Get(loser)
-	if !okA || !okB || a.Deleted || b.Deleted {
-		return nil, notFound()
-	}
-	if primary == loser {
-		return nil, invalid("a record cannot be merged with itself")
-	}
-	now := f.Tick()
-	r := &fakekit.Record{ID: f.newID(), Fields: maps.Clone(b.Fields), Created: a.Created, Modified: now}
-	maps.Copy(r.Fields, a.Fields)
-	if mail := b.Fields["email"]; o.name == "contacts" && mail != "" && mail != r.Fields["email"] {
-		r.Set("hs_additional_emails", mail)
-	}
-	for _, old := range []*fakekit.Record{a, b} {
-		gone := old.Clone()
-		gone.Deleted, gone.DeletedAt, gone.MergedInto = true, now, r.ID
-		o.table.Put(gone)
-	}
-	o.table.Put(r)
-	f.event(o, "merge", r.ID, by, map[string]any{
-		"primaryObjectId": number(primary), "mergedObjectIds": []json.Number{number(loser)}, "newObjectId": number(r.ID),
-		"numberOfPropertiesMoved": len(b.Fields),
-	})
-	return r, nil
-}
-
 func number(id string) json.Number { return json.Number(id) }
 
 // writeInput is one record to write (S).
