@@ -19,6 +19,13 @@ func (r *storedRun) after(p phase) phase {
 		if r.Run.Kind == RunPull && !r.Full {
 			return phaseSweepLeft
 		}
+		if r.Salt != "" {
+			return phaseSendLeft
+		}
+		return phaseDrain
+	case phaseSendLeft:
+		return phaseSendRight
+	case phaseSendRight:
 		return phaseDrain
 	case phaseSweepLeft:
 		return phaseSweepRight
@@ -151,6 +158,8 @@ func (s *session) step(ctx context.Context, r *storedRun) (moved bool, err error
 	switch r.Phase {
 	case phaseLeft, phaseRight:
 		return true, s.stepList(ctx, r)
+	case phaseSendLeft, phaseSendRight:
+		return true, s.stepSend(ctx, r)
 	case phaseSweepLeft, phaseSweepRight:
 		return true, s.stepSweep(ctx, r)
 	case phaseApply:

@@ -11,18 +11,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// saveSeen remembers which records a full listing met, eight bytes each.
-func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, records []crm.Record) error {
-	raw := make([]byte, 0, 8*len(records))
-	for _, rec := range records {
-		if !rec.Deleted {
-			raw = binary.BigEndian.AppendUint64(raw, hash64(rec.ID))
-		}
-	}
-	_, err := s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.seenPage(r.Run.ID, side, r.Seq), Data: raw, Expires: s.Now().Add(7 * 24 * time.Hour)}})
-	return err
-}
-
 // stepMissing looks for links whose record a full listing did not meet. Each
 // is read before it counts as gone.
 func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
@@ -68,10 +56,17 @@ func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
 func (s *session) loadSeen(ctx context.Context, r *storedRun, side crm.Side) ([]uint64, error) {
 	var out []uint64
 	err := s.eachItem(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition}, func(it store.Item) error {
-		for b := it.Data; len(b) >= 8; b = b[8:] {
+		for b := it.Data; r.Salt == "" && len(b) >= 8; b = b[8:] {
 			out = append(out, binary.BigEndian.Uint64(b))
 		}
-		return nil
+		if r.Salt == "" {
+			return nil
+		}
+		return eachSighted(it.Data, func(x *sighted) {
+			if !x.gone {
+				out = append(out, hash64(x.id))
+			}
+		})
 	})
 	slices.Sort(out)
 	return out, err

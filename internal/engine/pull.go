@@ -158,8 +158,10 @@ func (s *session) taken(r *storedRun, side crm.Side, page connector.ChangesPage)
 			h.Merged = rec.Merged
 		}
 		if !r.NoHints {
-			r.Rest = append(r.Rest, h)
 			r.Listed++
+		}
+		if !r.NoHints && r.Salt == "" {
+			r.Rest = append(r.Rest, h)
 		}
 	}
 	r.Position = page.Next
@@ -179,6 +181,9 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		return err
 	}
 	if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
+		if r.Seq == 0 && r.Salt == "" {
+			r.Salt = s.NewID("slt")
+		}
 		if err := s.saveSeen(ctx, r, side, page.Records); err != nil {
 			return err
 		}
@@ -199,7 +204,12 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 // moveCursors moves the sync's cursors once the run has listed both sides: by
 // then every hint is queued or stored with the run.
 func (s *session) moveCursors(ctx context.Context, r *storedRun) error {
-	if r.Moved || r.Phase == phaseLeft || r.Phase == phaseRight {
+	switch r.Phase {
+	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight:
+		return nil
+	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
+	}
+	if r.Moved {
 		return nil
 	}
 	if err := s.saveCursors(ctx, r); err != nil {

@@ -23,6 +23,8 @@ type phase string
 const (
 	phaseLeft       phase = "left"        // list the left side
 	phaseRight      phase = "right"       // list the right side
+	phaseSendLeft   phase = "send_left"   // queue what was listed on the left side
+	phaseSendRight  phase = "send_right"  // queue what was listed on the right side
 	phaseSweepLeft  phase = "sweep_left"  // list the left side's deletions
 	phaseSweepRight phase = "sweep_right" // list the right side's deletions
 	phaseApply      phase = "apply"       // go through a plan's pages
@@ -48,6 +50,7 @@ type storedRun struct {
 	Rest       []hint              `json:"rest,omitempty"` // listed, not sent yet
 	RestSide   crm.Side            `json:"rest_side,omitempty"`
 	NoHints    bool                `json:"no_hints,omitempty"` // only find out where changes start
+	Salt       string              `json:"salt,omitempty"`     // of the keys that a full listing saw; "" = its records are worked as they are listed
 	Swept      bool                `json:"swept,omitempty"`
 	Moved      bool                `json:"moved,omitempty"` // the sync's cursors were moved
 	version    int64

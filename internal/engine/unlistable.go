@@ -30,7 +30,7 @@ func refusedForGood(err error) bool {
 func (s *session) refused(ctx context.Context, r *storedRun, err error) error {
 	switch r.Phase {
 	case phaseLeft, phaseRight, phaseSweepLeft, phaseSweepRight:
-	case phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
+	case phaseSendLeft, phaseSendRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
 		return err
 	}
 	if !refusedForGood(err) {
