@@ -181,7 +181,11 @@ func (b *books) run(id crm.RunID) map[string]int64 {
 
 // remember makes the link that follows from the unit's result, if it differs.
 func (b *books) remember(u *unit) {
-	if u.quiet || u.plan.Outcome == crm.Dropped || u.plan.Outcome == crm.Stale {
+	if u.plan.Outcome == crm.Stale { // nothing is remembered; who applied the plan is told
+		b.entries = append(b.entries, b.entry(u, len(b.entries)))
+		return
+	}
+	if u.quiet || u.plan.Outcome == crm.Dropped {
 		return
 	}
 	if u.plan.Code == codeDeletionNoticed {
