@@ -240,6 +240,7 @@ var otherEffects = map[string]Effect{
 	"read_only_field":  EffectField,
 	"rejected":         EffectField,
 	"rejected_by_rule": EffectRecord,
+	"unknown_field":    EffectField,
 }
 
 // innerCodes come from storage and queues. They are bugs or broken set-ups,

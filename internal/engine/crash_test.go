@@ -148,8 +148,27 @@ func specials() []scenario {
 			b.hook(side, connector.EventDeleted, id)
 		}
 	}
+	picky := func(side int, o *modelapp.Options) { o.Picky, o.AnswerValues = true, side == 0 }
+	types := func(side crm.Side, fields ...string) func(b *crashBed) {
+		return func(b *crashBed) {
+			id := b.byEmail(side, ann)
+			b.edit(side, id, fields...)
+			b.hook(side, connector.EventChanged, id)
+		}
+	}
 	unique := func(_ int, o *modelapp.Options) { o.Unique, o.FindNow = true, true }
 	return []scenario{
+		{name: "a field refused on the right", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "last", "Loe")},
+		{name: "a field refused on the left", options: picky, act: types(crm.Right, "city", modelapp.MarkRefused, "last", "Loe")},
+		{name: "two fields refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "first", modelapp.MarkRefused, "last", "Loe")},
+		{name: "a record refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRule, "last", "Loe")},
+		{name: "a value changed, and answered", options: picky, act: types(crm.Right, "city", modelapp.MarkBent, "last", "Loe")},
+		{name: "a value changed, and not answered", options: picky, act: types(crm.Left, "city", modelapp.MarkBent, "last", "Loe")},
+		{name: "a value not kept", options: picky, act: types(crm.Right, "city", modelapp.MarkKept, "last", "Loe")},
+		{name: "a newcomer with a refused field", options: picky, act: func(b *crashBed) {
+			id := b.create(crm.Left, "email", "cyd@example.com", "first", "Cyd", "city", modelapp.MarkRefused)
+			b.hook(crm.Left, connector.EventChanged, id)
+		}},
 		{name: "first sync", first: true, act: func(*crashBed) {}},
 		{name: "first sync, unique addresses", first: true, options: unique, act: func(*crashBed) {}},
 		{name: "first sync, slow index", first: true, options: func(_ int, o *modelapp.Options) { o.Lag = 5e9 }, act: func(*crashBed) {}},

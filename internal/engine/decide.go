@@ -131,7 +131,7 @@ func (b *batch) decidePair(u *unit) {
 // sides are as they were and nobody asks: what is permanent is tried once.
 func (b *batch) unchangedFailure(u *unit) bool {
 	l := u.link
-	if l == nil || !b.spent(l) || u.hint.Force || u.hint.Again || u.asks() || u.hint.Expect != "" || u.hint.Op != "" {
+	if l == nil || !b.spent(l) || u.hint.Force || u.hint.Again || u.asks() || u.jobs[0].chunk.Kind == RunResync || u.hint.Expect != "" || u.hint.Op != "" {
 		return false
 	}
 	for _, side := range crm.Sides {

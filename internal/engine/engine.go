@@ -55,6 +55,7 @@ type Tuning struct {
 	SweepEvery   time.Duration // listing of deletions by archive sweep; 24 h
 	DeleteFloor  int64         // deletions in an hour always allowed; 50
 	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
+	AgainEvery   time.Duration // how often refused fields are tried again although nothing changed: what was wrong may have been mended where we cannot see it; 24 h
 	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
 	StaleFor     time.Duration // longest that an eventually consistent read may lag behind; 1 min
 }
@@ -79,6 +80,7 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.DeleteShare, 0.10)
 	def(&t.StaleFor, time.Minute)
 	def(&t.AgendaFor, 10*time.Minute)
+	def(&t.AgainEvery, 24*time.Hour)
 	return t
 }
 

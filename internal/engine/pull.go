@@ -57,6 +57,9 @@ func (s *session) pullOrRelease(ctx context.Context, st *scanState) error {
 
 // pull lists both sides. A run is stored once there is something to do.
 func (s *session) pull(ctx context.Context, st *scanState) error {
+	if err := s.tryAgain(ctx, st); err != nil {
+		return err
+	}
 	r := s.newRun(s.scope, s.conn, RunPull)
 	stored := false
 	for r.Phase == phaseLeft || r.Phase == phaseRight {

@@ -257,6 +257,10 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 		for id, want := range e.Intended {
 			v, ok := s.landedValue(id, side, r.Fields, p.past.Get(side), p.link.Base[id], want)
 			if !ok {
+				if entry, ok := s.landedOtherwise(ctx, p, side, id, want); ok {
+					l.Base[id] = entry
+					landed = true
+				}
 				continue
 			}
 			if entry, ok := s.set.Landed(id, p.link.Base, side, v, p.rec.Get(side.Other())); ok {
@@ -275,6 +279,24 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	}
 	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
 	return err
+}
+
+// landedOtherwise is for a value that landed as something else than was
+// intended: the record was last changed by our own user, and the other side
+// still holds what was sent. Then nobody typed what is there.
+func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string) (crm.Agreed, bool) {
+	m, r, source := s.set.Mapping(id), p.rec.Get(side), p.rec.Get(side.Other())
+	if m == nil || source == nil || r.ModifiedBy == "" || r.ModifiedBy != s.self(ctx, side) || !s.on(guardStoredValues) {
+		return crm.Agreed{}, false
+	}
+	sent, err := m.Canonical(side.Other(), source.Fields)
+	held, herr := m.Canonical(side, r.Fields)
+	before, known := p.link.Base[id]
+	if err != nil || herr != nil || sent.Digest() != want || !known || before.Is(held) {
+		return crm.Agreed{}, false
+	}
+	s.Mark("landed_otherwise")
+	return s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
 }
 
 // landedValue returns the intended value if the record holds it, or held it

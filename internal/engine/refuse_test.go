@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -405,5 +406,109 @@ func TestS35_ASilentRefusalIsShown(t *testing.T) {
 	}
 	if v := b.record(crm.Left, hub); v.State != crm.StateInSync {
 		t.Errorf("after the decision the record is %s, %s", v.State, v.Code)
+	}
+}
+
+// failingLeft lists the HubSpot contacts whose title Salesforce refused.
+func (b bed) failingLeft() []engine.RecordView {
+	b.t.Helper()
+	vs, _, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateFailing, "", 500, "")
+	b.must(err)
+	return vs
+}
+
+// TestS33_RefusedFieldsAreTriedDaily: a day later ten records of those with one
+// field refused for one reason are tried; once one gets across, all are.
+func TestS33_RefusedFieldsAreTriedDaily(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 0, nil)
+	rule := []fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}
+	b.Engine.Tuning.AgainEvery = 8 * time.Hour // the bed's only session lasts a day
+	b.must(b.Force.Core().SetValidations(rule))
+	for i := range 40 {
+		_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.com", "lastname": "Roe", "jobtitle": "Nope"})
+		b.must(err)
+	}
+	b.start()
+	b.pullLate()
+	if n := len(b.failingLeft()); n != 40 {
+		t.Fatalf("%d records fail, want 40", n)
+	}
+	tried := func() int { return b.Marks["fields_refused"] }
+	before := tried()
+	b.pullLate()
+	if n := tried() - before; n != 0 {
+		t.Errorf("%d fields were tried again the same day", n)
+	}
+	b.Move(9 * time.Hour)
+	b.pull()
+	if n := tried() - before; n != 10 {
+		t.Errorf("%d fields were tried a day later, want 10", n)
+	}
+	b.must(b.Force.Core().SetValidations(nil))
+	b.Move(9 * time.Hour)
+	b.pull()
+	if n := len(b.failingLeft()); n != 30 {
+		t.Errorf("%d records fail after the next day's ten, want 30", n)
+	}
+	b.pullLate()
+	if n := len(b.failingLeft()); n != 0 {
+		t.Errorf("%d records fail after one got across, want none", n)
+	}
+}
+
+// TestS33_RefusedFieldsAreTriedWhenTheSettingsChange: what was wrong may be mended.
+func TestS33_RefusedFieldsAreTriedWhenTheSettingsChange(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 30, nil)
+	b.start()
+	hub, force := b.twins(t.Context())
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}))
+	b.editHub(hub, "jobtitle", "Nope")
+	b.pullLate()
+	b.pullLate()
+	b.must(b.Force.Core().SetValidations(nil))
+	c, v, err := store.LoadConnection(t.Context(), b.Store, testbed.Workspace, testbed.Connection)
+	b.must(err)
+	c.Syncs[0].Conflict = crm.ConflictRight
+	c.Version++
+	_, err = store.SaveConnection(t.Context(), b.Store, testbed.Workspace, c, v)
+	b.must(err)
+	b.pullLate()
+	if got := b.get("Contact", force)["Title"]; got != "Nope" {
+		t.Errorf("after the change the title is %q", got)
+	}
+}
+
+// TestLockedRecordsAreTriedOnTheLadderAndWithEveryPull: somebody changes the
+// record for longer than the ladder is; the next pull tries it once more.
+func TestLockedRecordsAreTriedOnTheLadderAndWithEveryPull(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 30, nil)
+	b.start()
+	hub, force := b.twins(t.Context())
+	locked := `[{"success":false,"errors":[{"statusCode":"UNABLE_TO_LOCK_ROW","message":"unable to obtain exclusive access to this record","fields":[]}]}]`
+	lock := func(times int) {
+		b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "PATCH /services/data/v67.0/composite/sobjects", Status: 200, Body: locked, Times: times}))
+	}
+	lock(3)
+	b.editHub(hub, "jobtitle", "Cooper")
+	b.pullLate()
+	if got := b.get("Contact", force)["Title"]; got != "Cooper" {
+		t.Errorf("after a short lock the title is %q", got)
+	}
+	lock(1000)
+	b.editHub(hub, "jobtitle", "Weaver")
+	b.pullLate()
+	if v := b.record(crm.Left, hub); v.State != crm.StateFailing || v.Code != "record_locked" {
+		t.Errorf("under a long lock the record is %s, %s", v.State, v.Code)
+	}
+	if len(b.problems(crm.Left, hub)) == 0 {
+		t.Error("the log does not tell")
+	}
+	b.Force.Core().ClearFaults()
+	b.pullLate()
+	if got, v := b.get("Contact", force)["Title"], b.record(crm.Left, hub); got != "Weaver" || v.State != crm.StateInSync {
+		t.Errorf("after the lock the title is %q and the record %s, %s", got, v.State, v.Code)
 	}
 }

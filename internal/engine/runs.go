@@ -66,7 +66,9 @@ type scanState struct {
 	SweptAt    time.Time           `json:"swept_at,omitzero"`
 	LatestPull time.Time           `json:"latest_pull,omitzero"`
 	OpenRun    crm.RunID           `json:"open_run,omitempty"`
-	Held       []string            `json:"held,omitempty"` // what rested when it was last looked at
+	Held       []string            `json:"held,omitempty"`      // what rested when it was last looked at
+	AgainAt    time.Time           `json:"again_at,omitzero"`   // when refused fields were last tried again
+	AgainSet   string              `json:"again_set,omitempty"` // digest of the settings then
 	version    int64
 }
 

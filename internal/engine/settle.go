@@ -95,7 +95,7 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	default:
 		s.judge(u)
 	}
-	b.remember(u)
+	b.remember(ctx, u)
 	b.count(u)
 	return nil
 }
@@ -180,7 +180,7 @@ func (b *books) run(id crm.RunID) map[string]int64 {
 }
 
 // remember makes the link that follows from the unit's result, if it differs.
-func (b *books) remember(u *unit) {
+func (b *books) remember(ctx context.Context, u *unit) {
 	if u.plan.Outcome == crm.Stale { // nothing is remembered; who applied the plan is told
 		b.entries = append(b.entries, b.entry(u, len(b.entries)))
 		return
@@ -236,6 +236,7 @@ func (b *books) remember(u *unit) {
 	l.SeenL, l.SeenR = seen.Left, seen.Right
 	l.WroteL, l.WroteR = s.wrote(u, crm.Left, l.WroteL), s.wrote(u, crm.Right, l.WroteR)
 	b.keep(u, old, l)
+	s.noteFreed(ctx, u, l)
 	if u.plan.Outcome == crm.Deleted {
 		b.rehintOthers(u, old)
 	}

@@ -264,7 +264,7 @@ func (s *session) same(u *unit) bool {
 	if l != nil && l.Code == reconcile.CodeUpdateOnly && u.jobs[0].chunk.Kind == RunResync {
 		return false // a twin may have come since; only a pull that looks at everything asks for it again
 	}
-	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.settled(l) || s.spent(l)) &&
+	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.settled(l) || s.spent(l) && u.jobs[0].chunk.Kind != RunResync) &&
 		!u.hint.Force && !u.hint.Again && !u.hint.Gone && u.hint.Op == "" && u.hint.Expect == ""
 }
 

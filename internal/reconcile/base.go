@@ -21,6 +21,7 @@ type memory struct {
 	had   bool            // there is an agreement in entry
 	met   bool            // the link has an entry, of whatever revision
 	diff  *crm.Difference // settled
+	again bool            // refused, and to be tried again if nobody moved
 	stale bool            // settled under another revision of the mapping: raw values are compared
 	raw   [2]string       // fingerprints of the sides as they are, if stale
 }
@@ -61,6 +62,7 @@ func (one *spec) recall(base crm.Base, raw [2]crm.Fields, at occasion) memory {
 		}
 	default:
 		m.kind, m.diff = settled, d
+		m.again = d.Reason == crm.ReasonRefused && (at.retry || !d.Again.IsZero() && !at.now.IsZero() && !at.now.Before(d.Again))
 		for side := range m.raw {
 			if m.stale {
 				m.raw[side] = one.rawPrint(side, raw[side])
@@ -82,8 +84,7 @@ func (one *spec) stands(d *crm.Difference, stale bool, at occasion) bool {
 	case crm.ReasonRestrained:
 		return d.Terms == one.terms
 	case crm.ReasonRefused:
-		due := !d.Again.IsZero() && !at.now.IsZero() && !at.now.Before(d.Again)
-		return !stale && !at.retry && !due
+		return !stale
 	case crm.ReasonInvalidPhone:
 		return !stale
 	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonChangedByApp, crm.ReasonUndone, crm.ReasonFromNowOn,

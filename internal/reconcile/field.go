@@ -120,6 +120,9 @@ func (c *cell) stillSettled() bool {
 		return false
 	}
 	d := c.base.diff
+	if c.base.again {
+		return c.tryAgain(1 - d.Side.Index())
+	}
 	c.rule, c.settled = c.settledRule(d.Reason), d.Reason
 	c.keep = true
 	if c.base.stale {
@@ -128,12 +131,30 @@ func (c *cell) stillSettled() bool {
 	return true
 }
 
+// tryAgain sends a refused value to the side that refused it once more. Which
+// side's value it is was decided when it was refused. Lists go by their own rules.
+func (c *cell) tryAgain(source int) bool {
+	switch {
+	case c.set:
+		return false
+	case c.blank[source]:
+		c.cleared(source)
+	default:
+		c.assign(source, changed(source))
+	}
+	return true
+}
+
 // changedByApp leaves alone what an app made of our own write: nobody typed it,
 // so it neither travels back nor is written over again.
 func (c *cell) changedByApp() bool {
 	for side := range c.v {
-		if !c.byApp[side] || c.base.kind != agreed || !c.moved(side) || c.moved(1-side) {
+		switch {
+		case !c.byApp[side] || c.base.kind != agreed || c.set || !c.moved(side):
 			continue
+		case c.moved(1 - side): // only there did somebody type
+			c.assign(1-side, changed(1-side))
+			return true
 		}
 		c.rule, c.settled = RuleSettled, crm.ReasonChangedByApp
 		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}, c.v, c.raw)

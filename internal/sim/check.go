@@ -168,8 +168,14 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			}
 			return
 		}
-		if l.State == crm.StateFailing && l.Code == "already_exists" && (!full || w.hasDouble(r, x) || alive && w.hasDouble(ref{other, twin.id}, twin) || w.absorbed(r, x)) {
+		if l.State == crm.StateFailing && (l.Code == "already_exists" || takenField(l)) && (!full || w.hasDouble(r, x) || alive && w.hasDouble(ref{other, twin.id}, twin) || w.absorbed(r, x)) {
 			return // the app keeps addresses unique, and a user gave one to two people, or one person two
+		}
+		if l.State == crm.StateFailing && w.refusalStands(r, x, l) {
+			if alive && r.side == crm.Left {
+				w.checkRefused(when, l, x, twin)
+			}
+			return
 		}
 		if l.State == crm.StateFailing {
 			w.violated("S1", fmt.Sprintf("%s: %s %s fails: %s", when, r.side, r.id, l.Code))
@@ -251,6 +257,14 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 		m := &w.set.sync.Mappings[i]
 		a, b := w.canonical(crm.Left, m.ID, left.fields), w.canonical(crm.Right, m.ID, right.fields)
 		if !a.Equal(b) && !(a.Blank() && b.Blank()) {
+			d := l.Base[m.ID].Settled
+			if w.explained(d, a, b) {
+				continue
+			}
+			if l.Code == reconcile.CodeChangedByApp && w.free(m) && w.twoWay(m) && w.unsettled(m, l, a, b) != "" && !w.secondary(m, l, left, right) {
+				w.violated("S35", fmt.Sprintf("%s: %s of %s, %s differs beside a field that the app kept", when, m.ID, left.id, right.id))
+				return
+			}
 			if w.free(m) && w.twoWay(m) && l.State != crm.StateConflict {
 				if why := w.unsettled(m, l, a, b); why != "" && !w.secondary(m, l, left, right) {
 					w.violated("S1", fmt.Sprintf("%s: %s of %s, %s differs: %s", when, m.ID, left.id, right.id, why))
@@ -293,6 +307,7 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 		return "the mapping clears"
 	case m.ID == modelapp.Tags:
 		return "what is taken out of a list is taken out on both sides"
+	case strings.Contains(left.Text()+right.Text(), modelapp.MarkKept): // the app kept its blank, and a user saved the record since
 	case !w.last[cellKey{ref{empty, l.id(empty)}, m.ID}].user:
 		return "its user did not empty it"
 	}
@@ -440,7 +455,8 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 			if w.survivors[ref{d.Side, id}] {
 				continue // it got the link of another record: what we once wrote there was not agreed on with this twin
 			}
-			if w.set.apps[d.Side.Index()].History && !w.set.real {
+			if w.set.apps[d.Side.Index()].History && !w.set.real && !w.set.picky {
+				// An app that keeps its value and is then saved by a user shows no difference between the two.
 				w.violated("S3", fmt.Sprintf("a conflict of %s at %s is none: what lost was ours", d.Mapping, entries[i].Time.Sub(epoch)))
 				return
 			}

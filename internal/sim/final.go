@@ -276,7 +276,7 @@ func (w *world) quiet() {
 // to S5: what we wrote is known as seen, and not read again. Apps that rewrite
 // values are looked at, because something else than was meant may have come back.
 func (w *world) pullReadsNothing() {
-	if w.failed() != "" || w.set.apps[0].Trim || w.set.apps[1].Trim || w.set.apps[0].Phones || w.set.apps[1].Phones || w.set.real {
+	if w.failed() != "" || w.set.picky || w.set.apps[0].Trim || w.set.apps[1].Trim || w.set.apps[0].Phones || w.set.apps[1].Phones || w.set.real {
 		return
 	}
 	side := crm.Left
@@ -319,9 +319,15 @@ func (w *world) edit() {
 		}
 		w.round()
 	}
+	if w.set.picky {
+		edits *= 2 // what was refused with the field that is edited goes with it, in either direction
+	}
 	if n := w.writes - before; n > edits && w.failed() == "" {
 		w.violated("S5", "edits in peace cost more than one write each")
 	}
 	w.pullReadsNothing()
+	if w.set.picky {
+		w.round() // what an app made of the last write is seen now
+	}
 	w.checkAll("after edits in peace", false)
 }

@@ -24,6 +24,7 @@ type history struct {
 	links     map[ref]linkView   // as stored now
 	tokens    map[string]*token  // by mapping and canonical value
 	last      map[cellKey]author // who wrote a field last
+	touched   map[ref]moment     // when a user last saved a record
 	losers    []loser            // must be in the log at the end
 	made      map[ref]crm.RecordID
 	removed   map[ref]bool    // deleted or merged away by a user
@@ -52,7 +53,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{},
+		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{},
 	}
 }
 

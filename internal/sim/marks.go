@@ -117,7 +117,6 @@ var marksExpected = []string{
 
 // marksElsewhere are marks that a run need not reach, and why.
 var marksElsewhere = map[string]string{
-	"app_reformatted":       "the model keeps values so that they read back the same; reconcile and the connectors test the others",
 	"batch_halved":          "no app of the simulation refuses a whole batch for one row; engine tests do",
 	"both_sides_create":     "needs both new records in one batch before either is indexed; counted when it happens",
 	"claim_waited_for":      "claims are met by other connections only, since open creates are recovered first; counted when it happens",
@@ -140,7 +139,16 @@ var marksElsewhere = map[string]string{
 	"plan_stale":            "plans are applied in tests of the engine and at every crash point",
 	"record_failed":         "only where an app refuses a value for good",
 	"row_denied":            "rights per row belong to the real apps",
-	"row_refused":           "the model takes every value that users of the other app type",
+	"row_refused":           "the workload picky reaches it, and the tests of S33 and S35",
 	"twin_taken_in_batch":   "needs three records of one person in one batch; counted when it happens",
 	"unreadable_message":    "messages are ours; the engine has a test with others",
+	"refusal_ended":         "nothing in a picky app changes its mind; TestS33_RefusedFieldsAreTriedDaily does",
+	"landed_otherwise":      "a crash between a changed value and its link; counted when it happens, and at every point of TestS8",
+	"fields_refused":        "the workload picky reaches it, and the tests of S33 and S35",
+	"changed_by_app":        "the workload picky reaches it, and the tests of S33 and S35",
+	"kept_by_app":           "the workload picky reaches it, and the tests of S33 and S35",
+	"left_by_our_write":     "the workload picky reaches it, and the tests of S33 and S35",
+	"direction_failed":      "the workload picky reaches it, and the tests of S33 and S35",
+	"failure_not_repeated":  "the workload picky reaches it, and the tests of S33 and S35",
+	"failures_tried_again":  "the workload picky reaches it, and the tests of S33 and S35",
 }

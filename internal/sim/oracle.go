@@ -45,7 +45,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 			continue
 		}
 		if !out.Created {
-			w.overwrote(t, cellKey{r, m.ID}, m, b, before)
+			w.overwrote(t, cellKey{r, m.ID}, m, b, a, before)
 			w.refilled(t, cellKey{r, m.ID}, m, a)
 		}
 		if w.failed() == "" && !m.Direction.Allows(crm.WayTo(side)) {
@@ -215,13 +215,13 @@ func (w *world) identity(side crm.Side, f crm.Fields) (string, bool) {
 }
 
 // overwrote holds a write over a user's value to S2.
-func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b crm.Value, before crm.Fields) {
+func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, before crm.Fields) {
 	by := w.last[k]
 	if !by.user || b.Blank() || !unique(k.mapping) {
 		return
 	}
 	if l, ok := w.link(k.ref); ok && l.paired() {
-		if agreed, ok := l.Base[k.mapping]; ok && agreed.Is(b) {
+		if agreed, ok := l.Base[k.mapping]; ok && agreed.Is(b) && !w.bentBack(k, l, b, a) {
 			return // it was the shadow
 		}
 	}

@@ -59,6 +59,7 @@ type settings struct {
 	emptying    bool // users empty fields, lists and keys, and fill them again
 	slips       bool // users mostly fill in a field and take it back
 	newcomers   bool // users mostly make new people, on both sides and twice
+	picky       bool // users type what the other app refuses, changes or keeps out
 	floods      bool // users delete many records at once
 	merging     bool // users merge records again and again
 	resyncs     bool // an admin looks at everything again and again
@@ -112,6 +113,9 @@ func draw(c *chance, o *Options) settings {
 	}
 	if narrow := workloads[name]; narrow != nil {
 		narrow(&s)
+	}
+	for i := range s.apps {
+		s.apps[i].Picky = s.picky
 	}
 	if s.real {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does

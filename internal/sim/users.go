@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -27,7 +28,13 @@ func (w *world) value(name string) crm.Value {
 	case modelapp.Score:
 		return crm.NumberValue(fmt.Sprint(n))
 	}
-	return crm.TextValue(fmt.Sprintf(pick(w.user, "%s %d", " %s %d", "%s %d ", "%s é %d"), name, n))
+	text := fmt.Sprintf(pick(w.user, "%s %d", " %s %d", "%s %d ", "%s é %d"), name, n)
+	if w.set.picky && w.user.in(250) {
+		mark := pick(w.user, modelapp.MarkRefused, modelapp.MarkRefused, modelapp.MarkBent, modelapp.MarkBent, modelapp.MarkKept, modelapp.MarkRule)
+		w.fault("value_" + strings.Trim(mark, "~"))
+		text = mark + text
+	}
+	return crm.TextValue(text)
 }
 
 // person makes a new person's fields in one app; some are left blank.
@@ -59,6 +66,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, do
 	w.acted[ref{side, id}] = w.now
 	after, _ := a.get(id)
 	r := ref{side, id}
+	w.touched[r] = w.moment()
 	w.tell("USER %s %s %s: %v -> %v", kind, side, id, shown(before.fields), shown(after.fields))
 	if kind == connector.EventChanged {
 		was := before.fields

@@ -142,6 +142,13 @@ var workloads = map[string]func(s *settings){
 	},
 	// As asleep, while people come and go.
 	"newborn": (*settings).asleep,
+	// The apps refuse values and records, change what is written, and say yes to
+	// what they do not keep.
+	"picky": func(s *settings) {
+		s.model()
+		s.picky, s.people, s.pause = true, 12, 8*time.Second
+		s.rate = map[string]int{"edit_between": 60, "hook_twice": 100, "delivered_twice": 60}
+	},
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
 		s.model()
@@ -178,7 +185,7 @@ var workloads = map[string]func(s *settings){
 
 // openWorkloads still break a promise now and then; docs/simulation.md says
 // which. They run only when asked for by name.
-var openWorkloads = []string{"newborn"}
+var openWorkloads = []string{"newborn", "picky"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }

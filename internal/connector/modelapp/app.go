@@ -63,6 +63,7 @@ type row struct {
 	into     crm.RecordID
 	absorbed []crm.RecordID // never changed in place
 	version  int
+	by       string                 // who changed it last
 	past     map[string][]crm.Value // newest first
 	index    view
 	coming   []view // not in the index yet, oldest first
@@ -240,7 +241,7 @@ func (a *App) live(id crm.RecordID) (*row, error) {
 }
 
 func (a *App) create(f crm.Fields, ref string, byUser bool) (*row, error) {
-	stored, err := a.stored(nil, f)
+	stored, err := a.stored(nil, f, byUser)
 	if err != nil {
 		return nil, err
 	}
@@ -251,13 +252,14 @@ func (a *App) create(f crm.Fields, ref string, byUser bool) (*row, error) {
 	a.rows[r.id] = r
 	a.order = append(a.order, r)
 	a.remember(r, stored)
+	r.by = who(byUser)
 	a.touch(r)
 	a.tell(Change{Kind: Created, ID: r.id, ByUser: byUser, After: stored, Ref: ref})
 	return r, nil
 }
 
 func (a *App) update(r *row, f crm.Fields, ref string, byUser bool) error {
-	stored, err := a.stored(r.fields, f)
+	stored, err := a.stored(r.fields, f, byUser)
 	if err != nil {
 		return err
 	}
@@ -265,7 +267,7 @@ func (a *App) update(r *row, f crm.Fields, ref string, byUser bool) error {
 		return a.taken(other)
 	}
 	before := r.fields
-	r.fields = stored
+	r.fields, r.by = stored, who(byUser)
 	a.remember(r, f)
 	a.touch(r)
 	a.tell(Change{Kind: Updated, ID: r.id, ByUser: byUser, Before: before, After: stored, Ref: ref})
@@ -281,6 +283,16 @@ func (a *App) remove(r *row, into crm.RecordID, ref string, byUser bool) {
 	}
 	a.tell(Change{Kind: kind, ID: r.id, Into: into, ByUser: byUser, Before: r.fields, Ref: ref})
 }
+
+// who names the app's users: ours, or any of its own.
+func who(byUser bool) string {
+	if byUser {
+		return "user"
+	}
+	return ourUser
+}
+
+const ourUser = "api"
 
 func (a *App) tell(c Change) {
 	if a.Observe != nil {

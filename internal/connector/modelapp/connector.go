@@ -123,6 +123,11 @@ func (c *client) Test(ctx context.Context) (connector.Identity, error) {
 	})
 }
 
+// Self implements connector.Selfer.
+func (c *client) Self(ctx context.Context) (string, error) {
+	return ask(ctx, c, false, func(*App) (string, error) { return ourUser, nil })
+}
+
 // Objects implements connector.Connector.
 func (c *client) Objects(ctx context.Context) ([]crm.Object, error) {
 	return ask(ctx, c, false, func(a *App) ([]crm.Object, error) { return a.opts.describe().Objects, nil })
@@ -292,7 +297,7 @@ func (r *row) record(fields []string) crm.Record {
 }
 
 func (v *view) record(r *row, fields []string) crm.Record {
-	out := crm.Record{ID: r.id, ModifiedAt: v.modified, CreatedAt: r.created, Deleted: v.deleted, MergedInto: v.into, Merged: v.absorbed, Etag: r.etag(), Fields: make(crm.Fields, len(fields))}
+	out := crm.Record{ID: r.id, ModifiedAt: v.modified, ModifiedBy: r.by, CreatedAt: r.created, Deleted: v.deleted, MergedInto: v.into, Merged: v.absorbed, Etag: r.etag(), Fields: make(crm.Fields, len(fields))}
 	for _, f := range fields {
 		if x, ok := v.fields[f]; ok {
 			out.Fields[f] = x

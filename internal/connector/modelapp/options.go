@@ -22,6 +22,15 @@ const (
 	Key   = "key"   // for our own key
 )
 
+// Marks that a text may carry; a picky app heeds them in what is written through
+// its API, and lets its own users type them.
+const (
+	MarkRefused = "~no~"   // refused, and the field is named
+	MarkRule    = "~rule~" // the record is refused, and no field is named
+	MarkBent    = "~bend~" // stored in upper case
+	MarkKept    = "~keep~" // answered with success, and the old value stays
+)
+
 // Options say what the app can do and how it behaves. The zero value of each
 // is an app that can do nothing beyond the core.
 type Options struct {
@@ -48,6 +57,7 @@ type Options struct {
 	Unique     bool          // no second record with the same e-mail
 	FindNow    bool          // looking up knows no lag
 	Trim       bool          // texts lose surrounding blanks
+	Picky      bool          // values with a marker are refused, changed or kept out when they come through the API: see Marks
 	Phones     bool          // phone numbers are stored in the app's own format
 	Coarse     time.Duration // granularity of modification times; 0 = a millisecond
 	Lag        time.Duration // until a change shows in searches

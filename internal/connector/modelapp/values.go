@@ -10,7 +10,11 @@ import (
 
 // stored returns the fields that a record has after f was written over old, as
 // this app stores values, or the refusal of one of them.
-func (a *App) stored(old, f crm.Fields) (crm.Fields, error) {
+func (a *App) stored(old, f crm.Fields, byUser bool) (crm.Fields, error) {
+	f, err := a.conduct(old, f, byUser)
+	if err != nil {
+		return nil, err
+	}
 	out := make(crm.Fields, len(old)+len(f))
 	for k, v := range old {
 		out[k] = v
@@ -28,6 +32,39 @@ func (a *App) stored(old, f crm.Fields) (crm.Fields, error) {
 			return nil, err
 		}
 		out[k] = kept
+	}
+	return out, nil
+}
+
+// conduct is what a picky app does to marked texts.
+func (a *App) conduct(old, f crm.Fields, byUser bool) (crm.Fields, error) {
+	if !a.opts.Picky || byUser {
+		return f, nil
+	}
+	refusal := &fault.Error{Op: "model: write", Kind: fault.Invalid, Code: "rejected_by_rule", Message: "a rule of the app refuses the record"}
+	out := f.Clone()
+	for k, v := range f {
+		if v.Kind() != crm.Text {
+			continue
+		}
+		switch text := v.Text(); {
+		case strings.Contains(text, MarkRefused):
+			refusal.Fields = append(refusal.Fields, fault.FieldFault{Field: k, Code: "invalid_value"})
+		case strings.Contains(text, MarkBent):
+			out[k] = crm.TextValue(strings.ToUpper(text))
+		case strings.Contains(text, MarkKept):
+			out[k] = old[k]
+		}
+	}
+	if len(refusal.Fields) > 0 {
+		slices.SortFunc(refusal.Fields, func(a, b fault.FieldFault) int { return strings.Compare(a.Field, b.Field) })
+		refusal.Code, refusal.Field = "invalid_value", refusal.Fields[0].Field
+		return nil, refusal
+	}
+	for _, v := range f {
+		if v.Kind() == crm.Text && strings.Contains(v.Text(), MarkRule) {
+			return nil, refusal
+		}
 	}
 	return out, nil
 }

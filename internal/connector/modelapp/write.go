@@ -52,6 +52,8 @@ func (a *App) write(w *connector.Write) connector.Written {
 	if a.opts.AnswerValues && w.Op != connector.Archive {
 		rec := r.record(slices.DeleteFunc(slices.Clone(a.names), func(f string) bool { return a.archived[f] }))
 		out.Record = &rec
+	} else {
+		out.At = a.now()
 	}
 	return out
 }
