@@ -119,6 +119,8 @@ type Change struct {
 	// authorised in the browser: there the app names the host.
 	BaseURL     *string
 	Credentials *Credentials
+	// SaveDuplicates is for apps that can be told so.
+	SaveDuplicates *bool
 }
 
 // Update changes an account that is still at version seen (0 = whatever it is).
@@ -176,6 +178,12 @@ func (s *Service) changed(ctx context.Context, ws crm.WorkspaceID, a Account, ch
 			return a, nil, err
 		}
 		a.Name = strings.TrimSpace(*change.Name)
+	}
+	if change.SaveDuplicates != nil {
+		if *change.SaveDuplicates && !d.App.Can(crm.AbilitySaveDuplicates) {
+			return a, nil, &fault.Error{Op: "account: update", Kind: fault.Invalid, Code: "save_duplicates_unsupported", Field: "save_duplicates", Message: d.App.Name + " has no duplicate rules that an account may save past"}
+		}
+		a.SaveDuplicates = *change.SaveDuplicates
 	}
 	if change.BaseURL != nil && *change.BaseURL != a.BaseURL {
 		if change.Credentials == nil {

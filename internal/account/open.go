@@ -71,7 +71,7 @@ func (s *Service) connect(d connector.Driver, a Account, fields map[string]secre
 	}
 	conn, err := d.Open(connector.Config{
 		BaseURL: a.BaseURL, LoginURL: a.LoginURL, Credentials: fields, Kind: a.Kind, Tokens: tokens,
-		HTTP: s.o.HTTP(d.App, a.BaseURL), Now: s.o.Now,
+		HTTP: s.o.HTTP(d.App, a.BaseURL), Now: s.o.Now, SaveDuplicates: a.SaveDuplicates,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("account: open: %w", err)

@@ -101,10 +101,13 @@ type Account struct {
 	Kind       crm.AuthKind  `json:"kind"`                  // how it is authorised
 	ExternalID string        `json:"external_id,omitempty"` // portal or org; "" until the app named it
 	Status     Status        `json:"status"`
-	CreatedAt  time.Time     `json:"created_at"`
-	UpdatedAt  time.Time     `json:"updated_at"`
-	Version    int64         `json:"-"` // grows with every write of the item
-	Revision   int64         `json:"-"` // grows with every change of what clients own; the ETag
+
+	SaveDuplicates bool `json:"save_duplicates,omitempty"` // write past the app's duplicate rules, where it lets us
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Version   int64     `json:"-"` // grows with every write of the item
+	Revision  int64     `json:"-"` // grows with every change of what clients own; the ETag
 }
 
 // formatVersion is the version of every form this package stores.

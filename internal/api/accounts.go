@@ -89,6 +89,8 @@ type accountPatch struct {
 	Name        *string      `json:"name,omitempty" minLength:"1" maxLength:"200"`
 	BaseURL     *string      `json:"base_url,omitempty" maxLength:"2000"`
 	Credentials *credentials `json:"credentials,omitempty"`
+
+	SaveDuplicates *bool `json:"save_duplicates,omitempty" doc:"Write past the app's duplicate rules; Salesforce lets alert rules be passed, not block rules"`
 }
 
 func accountAnswer(a account.Account) *accountOutput {
@@ -191,7 +193,7 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 	if err := json.Unmarshal(bodyOf(ctx), &patch); err != nil {
 		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 	}
-	change := account.Change{Name: patch.Name, BaseURL: patch.BaseURL}
+	change := account.Change{Name: patch.Name, BaseURL: patch.BaseURL, SaveDuplicates: patch.SaveDuplicates}
 	if patch.Credentials != nil {
 		c := patch.Credentials.split()
 		change.Credentials = &c
@@ -224,7 +226,10 @@ func (s *server) resume(ctx context.Context, ws crm.WorkspaceID, id crm.AccountI
 }
 
 func accountAudit(a account.Account, patch accountPatch) []byte {
-	doc := map[string]any{"name": a.Name, "base_url": a.BaseURL, "credentials": "unchanged"}
+	doc := map[string]any{"name": a.Name, "base_url": a.BaseURL, "credentials": "unchanged", "save_duplicates": a.SaveDuplicates}
+	if patch.SaveDuplicates != nil {
+		doc["save_duplicates"] = *patch.SaveDuplicates
+	}
 	if patch.Name != nil {
 		doc["name"] = *patch.Name
 	}

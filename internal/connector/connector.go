@@ -235,9 +235,12 @@ type Config struct {
 	LoginURL    string                 // where the app's OAuth lives, when it is not BaseURL
 	Credentials map[string]secret.Text // by crm.AuthField name; empty with OAuth
 	Kind        crm.AuthKind
-	Tokens      Tokens           // for oauth2, and for token kinds that a driver exchanges
-	HTTP        *http.Client     // guarded, no redirects, time-outs set; required
-	Now         func() time.Time // required
+
+	SaveDuplicates bool // save past the app's duplicate rules; only with AbilitySaveDuplicates
+
+	Tokens Tokens           // for oauth2, and for token kinds that a driver exchanges
+	HTTP   *http.Client     // guarded, no redirects, time-outs set; required
+	Now    func() time.Time // required
 }
 
 // Driver is one app: its description and how to open, authorise and hear it.

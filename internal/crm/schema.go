@@ -110,6 +110,8 @@ const (
 	AbilityConditional  Ability = "conditional"   // a write can be made conditional on Record.Etag
 	AbilityMerges       Ability = "merges"        // merges are reported
 	AbilityAbsorbed     Ability = "absorbed"      // who was merged into a record can be asked for
+
+	AbilitySaveDuplicates Ability = "save_duplicates" // an account can be told to save past the app's duplicate rules
 )
 
 // Limits are an app's published limits for one account.

@@ -32,6 +32,8 @@ type client struct {
 	http   *http.Client
 	now    func() time.Time
 
+	duplicates bool // save past alert rules: guide/headers-duplicaterules
+
 	mu     sync.Mutex
 	resume time.Time     // no call before it: the quota is nearly spent
 	skew   time.Duration // the org's clock minus ours, as last seen
@@ -100,6 +102,9 @@ func (c *client) once(ctx context.Context, r request, raw []byte, token secret.T
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Sforce-Query-Options", "batchSize="+strconv.Itoa(pageSize))
+	if r.write && c.duplicates {
+		req.Header.Set("Sforce-Duplicate-Rule-Header", "allowSave=true")
+	}
 	if raw != nil {
 		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
 	}

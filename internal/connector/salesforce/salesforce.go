@@ -63,7 +63,7 @@ func app() crm.App {
 		}},
 		Abilities: []crm.Ability{
 			crm.AbilityWebhooks, crm.AbilityDeletedFeed, crm.AbilityArchiveSweep, crm.AbilityUpsert,
-			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityMerges, crm.AbilityAbsorbed,
+			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityMerges, crm.AbilitySaveDuplicates, crm.AbilityAbsorbed,
 		},
 		Warnings: []string{
 			"Salesforce's daily calls are shared with every other tool of the org.",
@@ -107,7 +107,7 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 	if problems != nil {
 		return nil, fault.New("salesforce: open", fault.Invalid, "invalid_config", strings.Join(problems, "; "))
 	}
-	return &org{client: &client{base: base, tokens: cfg.Tokens, http: noRedirects(cfg.HTTP), now: cfg.Now}}, nil
+	return &org{client: &client{base: base, tokens: cfg.Tokens, http: noRedirects(cfg.HTTP), now: cfg.Now, duplicates: cfg.SaveDuplicates}}, nil
 }
 
 // noRedirects returns h without following redirects: Salesforce's API sends
@@ -130,4 +130,5 @@ var (
 	_ connector.Connector   = (*org)(nil)
 	_ connector.Deletions   = (*org)(nil)
 	_ connector.OwnerFinder = (*org)(nil)
+	_ connector.Selfer      = (*org)(nil)
 )

@@ -1,6 +1,7 @@
 package salesforce_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -8,7 +9,9 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -281,5 +284,27 @@ func TestS18_Quota(t *testing.T) {
 	w.clock.Advance(16 * time.Minute)
 	if err = read(); err != nil {
 		t.Errorf("with a new quota: %v", err)
+	}
+}
+
+// TestSaveDuplicates passes alert rules, and not block rules, where the account says so.
+func TestSaveDuplicates(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(t, "Contact", contact("One", "one@example.com"))
+	conn, err := salesforce.Open(connector.Config{
+		BaseURL: instance, Kind: crm.AuthOAuth2, Tokens: connectortest.NewTokens(w.Token), Now: w.clock.Now, SaveDuplicates: true,
+		HTTP: &http.Client{Transport: fakekit.Transport(w.org)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.conn = conn
+	for rule, want := range map[string]string{"alert": "", "block": "duplicate_rule"} {
+		w.knob(t, "PUT", "/_fake/duplicate_rule", `{"rule":"`+rule+`"}`)
+		got := w.write(t, "Contact", contact("Other", "one@example.com"))[0]
+		if code := fault.CodeOf(got.Err); got.Err == nil != (want == "") || want != "" && code != want {
+			t.Errorf("%s: %v, want %q", rule, got.Err, want)
+		}
 	}
 }
