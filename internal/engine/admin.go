@@ -236,7 +236,20 @@ func (e *Engine) decideHalt(ctx context.Context, sc scope, apply bool) error {
 	if conn.Status != crm.StatusHalted || h.Halt.Since.IsZero() {
 		return fault.New("engine: decide deletions", fault.Conflict, "not_halted", "the sync is not halted")
 	}
-	if !apply {
+	found, err := e.countGone(ctx, sc)
+	if err != nil {
+		return err
+	}
+	if apply {
+		h.Left, h.Discarded = found.all(), nil
+	} else {
+		h.Left, h.Discarded, h.DiscardedAt = 0, append(h.Discarded, found.marks...), e.Now()
+		if len(h.Discarded) > maxDiscarded {
+			h.Discarded = h.Discarded[len(h.Discarded)-maxDiscarded:]
+		}
+		if version, err = e.saveHaltAt(ctx, sc, h, version); err != nil {
+			return err
+		}
 		err := e.eachItem(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.gone(crm.Left, "x").Partition}, func(it store.Item) error {
 			_, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}})
 			return err

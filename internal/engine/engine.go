@@ -56,6 +56,7 @@ type Tuning struct {
 	DeleteFloor  int64         // deletions in an hour always allowed; 50
 	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
 	AgainEvery   time.Duration // how often refused fields are tried again although nothing changed: what was wrong may have been mended where we cannot see it; 24 h
+	GoneSettle   time.Duration // how long deletions are counted before the first is applied; 10 s
 	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
 	StaleFor     time.Duration // longest that an eventually consistent read may lag behind; 1 min
 }
@@ -78,6 +79,7 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.SweepEvery, 24*time.Hour)
 	def(&t.DeleteFloor, 50)
 	def(&t.DeleteShare, 0.10)
+	def(&t.GoneSettle, 10*time.Second)
 	def(&t.StaleFor, time.Minute)
 	def(&t.AgendaFor, 10*time.Minute)
 	def(&t.AgainEvery, 24*time.Hour)

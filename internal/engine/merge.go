@@ -185,6 +185,10 @@ func (s *session) followMerges(ctx context.Context, us []*unit) (again bool, err
 // newborn is how long after its creation a record is surely nobody's survivor.
 const newborn = 3 * time.Second
 
+// longAgo is further back than any two clocks differ, and than the work of a
+// first sync waits.
+const longAgo = 72 * time.Hour
+
 // askAbsorbed asks an app that does not say it by itself who was merged into
 // records that are about to get a twin: one of them may have a twin already.
 func (s *session) askAbsorbed(ctx context.Context, us []*unit) error {
@@ -228,8 +232,11 @@ func (s *session) mayHaveAbsorbed(u *unit, r *crm.Record) bool {
 	if u.decided || u.link.paired() || u.link.setAside() || len(u.hint.Merged) > 0 || u.hint.Op != "" {
 		return false
 	}
-	if u.jobs[0].chunk.Kind == RunInitial || s.conn.Status == crm.StatusDraft {
+	if s.conn.Status == crm.StatusDraft {
 		return false // nobody is linked yet
+	}
+	if c := u.jobs[0].chunk; c.Kind == RunInitial && r.ModifiedAt.Before(c.Since.Add(-longAgo)) {
+		return false // nobody was when it was merged
 	}
 	return r.CreatedAt.IsZero() || r.ModifiedAt.Sub(r.CreatedAt) > newborn
 }

@@ -114,6 +114,7 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 		return false, err
 	}
 	ok, _ := runnable(conn, sc.sync)
+	listing := false
 	if st.OpenRun != "" {
 		over, err := e.Advance(ctx, sc.ws, st.OpenRun)
 		if err == nil && over { // its worker may have died before it let go
@@ -122,15 +123,18 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return false, err
 		}
+		listing = err == nil && !over
 		busy = busy || !over && ok
 	}
 	open, err := e.advanceOpen(ctx, sc)
 	if err != nil {
 		return false, err
 	}
-	gone, err := e.attendGone(ctx, sc, conn, ok)
-	if err != nil {
-		return false, err
+	var gone bool
+	if ok {
+		if gone, err = e.attendGone(ctx, sc, conn, listing); err != nil {
+			return false, err
+		}
 	}
 	drained, err := e.drainInbox(ctx, sc, conn, ok)
 	if err != nil {
@@ -261,150 +265,6 @@ func (e *Engine) drainInbox(ctx context.Context, sc scope, conn *crm.Connection,
 		}
 	}
 	return page.Next != "", nil
-}
-
-// haltItem is why a sync waits for an admin.
-type haltItem struct {
-	V         int       `json:"v"`
-	Halt      Halt      `json:"halt"`
-	Confirmed bool      `json:"confirmed"`
-	HourStart time.Time `json:"hour"` // of the rolling count
-	Applied   int64     `json:"applied"`
-}
-
-func (e *Engine) loadHalt(ctx context.Context, sc scope) (haltItem, int64, error) {
-	h := haltItem{V: 1}
-	item, err := e.Store.Get(ctx, sc.halt())
-	if fault.Is(err, fault.NotFound) {
-		return h, 0, nil
-	}
-	if err != nil {
-		return h, 0, err
-	}
-	err = json.Unmarshal(item.Data, &h)
-	return h, item.Version, err
-}
-
-func (e *Engine) saveHalt(ctx context.Context, sc scope, h haltItem, version int64) error {
-	b, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.halt(), Data: b}, If: store.IfVersion(version)})
-	return err
-}
-
-// attendGone counts the deletions noticed for a sync and sends them to be
-// confirmed and applied; a sudden emptiness halts the connection instead.
-func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
-	if !running {
-		return false, nil
-	}
-	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.gone(crm.Left, "x").Partition, Limit: 1000}
-	first, err := e.Store.Query(ctx, q)
-	if err != nil || len(first.Items) == 0 {
-		return false, err
-	}
-	h, version, err := e.loadHalt(ctx, sc)
-	if err != nil {
-		return false, err
-	}
-	pending := int64(len(first.Items))
-	for cursor := first.Next; cursor != ""; {
-		q.Cursor = cursor
-		page, err := e.Store.Query(ctx, q)
-		if err != nil {
-			return false, err
-		}
-		pending += int64(len(page.Items))
-		cursor = page.Next
-	}
-	if age := e.Now().Sub(h.HourStart); age < 0 || age >= time.Hour {
-		h.HourStart, h.Applied = e.Now(), 0
-	}
-	links, err := e.linkCount(ctx, sc)
-	if err != nil {
-		return false, err
-	}
-	limit := max(e.Tuning.DeleteFloor, int64(float64(links+h.Applied)*e.Tuning.DeleteShare))
-	if !h.Confirmed && h.Applied+pending > limit && e.on(guardMassDeletion) {
-		side, _, _ := strings.Cut(first.Items[0].Sort, "#")
-		h.Halt = Halt{Since: e.Now(), Deletions: pending, Links: links, Side: crm.Side(side)}
-		return false, e.halt(ctx, sc, h, version)
-	}
-	h.Applied += int64(len(first.Items))
-	if pending == int64(len(first.Items)) {
-		h.Confirmed = false
-	}
-	if err := e.saveHalt(ctx, sc, h, version); err != nil {
-		return true, err
-	}
-	return pending > int64(len(first.Items)), e.sendGone(ctx, sc, conn, first.Items)
-}
-
-// sendGone sends noticed deletions through the sync's own group; the worker
-// reads each record once more before it counts.
-func (e *Engine) sendGone(ctx context.Context, sc scope, conn *crm.Connection, items []store.Item) error {
-	run, err := e.ensureWebhookRun(ctx, sc, conn)
-	if err != nil {
-		return err
-	}
-	hints := map[crm.Side][]hint{}
-	var deletes []store.Write
-	for _, it := range items {
-		side, id, _ := strings.Cut(it.Sort, "#")
-		hints[crm.Side(side)] = append(hints[crm.Side(side)], hint{ID: crm.RecordID(id), Gone: true, Confirm: true, Force: true})
-		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
-	}
-	for _, side := range crm.Sides {
-		for len(hints[side]) > 0 {
-			n := min(len(hints[side]), e.Tuning.ChunkSize)
-			if err := e.send(ctx, []*chunk{e.newChunk(sc, conn, RunWebhook, run, side, hints[side][:n])}); err != nil {
-				return err
-			}
-			hints[side] = hints[side][n:]
-		}
-	}
-	_, errs := e.Store.BatchWrite(ctx, deletes)
-	for _, err := range errs {
-		if err != nil && !fault.Is(err, fault.Conflict) {
-			return err
-		}
-	}
-	return nil
-}
-
-// halt stops the connection until an admin confirms or discards the deletions.
-func (e *Engine) halt(ctx context.Context, sc scope, h haltItem, version int64) error {
-	if err := e.saveHalt(ctx, sc, h, version); err != nil {
-		return err
-	}
-	conn, v, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
-	if err != nil || conn.Status != crm.StatusActive {
-		return err
-	}
-	conn.Status, conn.StatusAt = crm.StatusHalted, e.Now()
-	if _, err := store.SaveConnection(ctx, e.Store, sc.ws, conn, v); err != nil {
-		return err
-	}
-	e.Mark("halted")
-	e.Log.Warn("connection halted: too many records vanished at once", "connection", sc.con, "sync", sc.sync, "deletions", h.Halt.Deletions, "links", h.Halt.Links)
-	return nil
-}
-
-// linkCount is the number of links that are alive, by the state counters.
-func (e *Engine) linkCount(ctx context.Context, sc scope) (int64, error) {
-	item, err := e.Store.Get(ctx, sc.counts())
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return 0, err
-	}
-	var n int64
-	for k, v := range item.Counters {
-		if side, state, _ := strings.Cut(k, ":"); side == string(crm.Left) && state != string(crm.StateDeleted) {
-			n += v
-		}
-	}
-	return n, nil
 }
 
 // erase removes what a deleted connection left, a page at a time; the agenda

@@ -106,12 +106,13 @@ func (w *world) upsets() {
 	}
 }
 
-// flood deletes most of one side's records.
+// flood deletes most of one side's records, or all of them.
 func (w *world) flood() {
 	w.fault("flood_of_deletions")
 	side := sideOf(w.user.n(2))
+	share := pick(w.user, 700, 1000)
 	for _, r := range w.apps[side.Index()].rows() {
-		if !r.deleted && w.user.in(700) {
+		if !r.deleted && w.user.in(share) {
 			id := r.id
 			w.act(side, id, connector.EventDeleted, func(a app) error { return a.delete(id) })
 		}

@@ -99,6 +99,7 @@ type linkView struct {
 	Right  crm.RecordID   `json:"r"`
 	State  crm.State      `json:"s"`
 	Code   string         `json:"c"`
+	Detail string         `json:"d"`
 	Base   crm.Base       `json:"b"`
 	Others []crm.RecordID `json:"o"`
 	To     crm.RecordID   `json:"to"`

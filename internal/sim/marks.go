@@ -140,6 +140,7 @@ var marksElsewhere = map[string]string{
 	"record_failed":         "only where an app refuses a value for good",
 	"row_denied":            "rights per row belong to the real apps",
 	"row_refused":           "the workload picky reaches it, and the tests of S33 and S35",
+	"side_emptied":          "somebody is always new, or left; TestS16_AnEmptiedSideHalts empties sides",
 	"twin_taken_in_batch":   "needs three records of one person in one batch; counted when it happens",
 	"unreadable_message":    "messages are ours; the engine has a test with others",
 	"refusal_ended":         "nothing in a picky app changes its mind; TestS33_RefusedFieldsAreTriedDaily does",
