@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,9 +33,18 @@ type live struct {
 	url   string
 	token string // of the calls, unless one says otherwise
 
+	mu    sync.Mutex
+	calls []called
+
 	left, right crm.AccountID
 	con         string // address of the connection
 	sync        string // address of its sync
+}
+
+// called is one call and what it was answered.
+type called struct {
+	call   string // method and path without query
+	status int
 }
 
 func (l *live) now() time.Time { return time.Now().Add(time.Duration(l.skip.Load())) }
@@ -147,6 +157,10 @@ func (l *live) do(method, path string, body any, header ...string) answer {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	bare, _, _ := strings.Cut(path, "?")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, called{method + " " + bare, resp.StatusCode})
 	return answer{l.t, method + " " + path, resp.StatusCode, resp.Header, text}
 }
 
