@@ -109,6 +109,17 @@ func (t *Tokens) Check(access string) (Token, TokenState) {
 	return e.Token, TokenValid
 }
 
+// Refreshing looks a refresh token up.
+func (t *Tokens) Refreshing(refresh string) (Token, bool) {
+	e := t.refresh[refresh]
+	if e == nil || e.revoked {
+		return Token{}, false
+	}
+	tok := e.Token
+	tok.Refresh = refresh
+	return tok, true
+}
+
 // Renew redeems a refresh token for a new access token. With rotation on, the
 // refresh token changes and the old one is dead.
 func (t *Tokens) Renew(prefix, client, refresh string, ttl time.Duration) (Token, error) {

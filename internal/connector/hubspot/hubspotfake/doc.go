@@ -1,11 +1,12 @@
 // Package hubspotfake is a HubSpot account that speaks HubSpot's CRM API over
-// HTTP: contacts, companies and deals, properties, owners, search, batches,
-// OAuth and signed webhooks. It refuses what HubSpot refuses, with HubSpot's
+// HTTP: contacts, companies and deals, associations, properties and their
+// groups, pipelines, owners, search, batches, OAuth and signed webhooks. It refuses what HubSpot refuses, with HubSpot's
 // error bodies; each rule names the page it comes from, by these marks:
 //
 //   - G1 https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
 //   - G2 https://developers.hubspot.com/docs/guides/crm/using-object-apis
 //   - G3 https://developers.hubspot.com/docs/api-reference/search/guide.md
+//   - G4 https://developers.hubspot.com/docs/api-reference/latest/crm/associations/associate-records/guide
 //   - E1 https://developers.hubspot.com/docs/api-reference/error-handling
 //   - E2 https://developers.hubspot.com/changelog/simplifying-batch-update-response-codes-for-crm-v3-apis
 //   - A1 https://developers.hubspot.com/docs/api-reference/2026-03/authentication/manage-oauth-tokens

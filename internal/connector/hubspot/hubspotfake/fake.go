@@ -51,10 +51,13 @@ type account struct {
 	calls   int
 	lastID  int64
 	eventID int64
+	edges   map[end][]edge
+	audits  []audit // of pipelines and stages, oldest first
 
 	refuseStages bool     // knob: a lifecycle stage that moves backwards is 400, not kept in silence
 	without      []string // knob: scopes that an admin has taken from every grant
 	merges       Merges
+	domains      string        // knob: what is kept of companies' domains
 	keep         time.Duration // of archived records; 0 = archiveDays
 }
 
@@ -74,9 +77,10 @@ func New(cfg fakekit.Config) *Fake {
 		{"7002", "robin@example.com", "Robin", "Sample"},
 		{"7003", "kim@example.org", "Kim", "Muster"},
 	}
-	f.objects = []*object{f.contacts(), f.companies(), f.deals()}
+	f.objects, f.edges = []*object{f.contacts(), f.companies(), f.deals()}, map[end][]edge{}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
+		o.groups = []*propertyGroup{{Name: o.props[0].Group, Label: strings.ToUpper(o.singular[:1]) + o.singular[1:] + " information"}}
 		for _, p := range o.props {
 			switch {
 			case p.Name == "hs_additional_emails":
@@ -87,6 +91,7 @@ func New(cfg fakekit.Config) *Fake {
 		}
 		o.history, o.makers = map[string][]change{}, map[string]source{}
 	}
+	f.salesPipeline(f.objects[2])
 	f.Tokens().Add(fakekit.Token{Access: PrivateToken, Scopes: Scopes})
 	f.Start(f)
 	return &Fake{f}

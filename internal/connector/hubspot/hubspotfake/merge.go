@@ -63,6 +63,7 @@ func (f *account) merge(o *object, primary, loser string, by source) (*fakekit.R
 		gone := old.Clone()
 		gone.Deleted, gone.DeletedAt, gone.MergedInto = true, now, r.ID
 		o.table.Put(gone)
+		f.moveEdges(o, old.ID, r.ID)
 	}
 	o.table.Put(r)
 	f.event(o, "merge", r.ID, by, map[string]any{

@@ -23,7 +23,9 @@ func (f *account) oauthRoutes() []fakekit.Route {
 			fakekit.Route{Pattern: "POST /oauth/" + v + "/token/revoke", Handler: f.revoke, Write: true, Free: true})
 	}
 	return append(routes,
-		fakekit.Route{Pattern: "GET /oauth/v1/access-tokens/{token}", Handler: f.tokenInfo, Free: true})
+		fakekit.Route{Pattern: "GET /oauth/v1/access-tokens/{token}", Handler: f.tokenInfo, Free: true},
+		fakekit.Route{Pattern: "GET /oauth/v1/refresh-tokens/{token}", Handler: f.refreshInfo, Free: true},
+		fakekit.Route{Pattern: "DELETE /oauth/v1/refresh-tokens/{token}", Handler: f.dropRefresh, Write: true, Free: true})
 }
 
 // authorize stands for the consent page: the user always agrees. It sends the
@@ -141,6 +143,28 @@ func (f *account) tokenInfo(w http.ResponseWriter, r *http.Request) {
 		"token": t.Access, "hub_id": PortalID, "hub_domain": "fake.example.com", "app_id": AppID, "user_id": 7001,
 		"scopes": t.Scopes, "expires_in": int(t.Expires.Sub(f.Now()) / time.Second), "token_type": "access", "user": "alex@example.com",
 	})
+}
+
+// refreshInfo is the question about a refresh token in the path (S: v1 oauth.json).
+func (f *account) refreshInfo(w http.ResponseWriter, r *http.Request) {
+	t, ok := f.Tokens().Refreshing(r.PathValue("token"))
+	if !ok {
+		f.fail(w, notFound())
+		return
+	}
+	f.json(w, http.StatusOK, map[string]any{
+		"token": t.Refresh, "hub_id": PortalID, "hub_domain": "fake.example.com", "client_id": ClientID, "user_id": 7001,
+		"scopes": t.Scopes, "token_type": "refresh", "user": "alex@example.com",
+	})
+}
+
+// dropRefresh ends a grant, as the uninstalling of an app does (S: v1 oauth.json).
+func (f *account) dropRefresh(w http.ResponseWriter, r *http.Request) {
+	if !f.Tokens().Revoke(r.PathValue("token")) {
+		f.fail(w, notFound())
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // OAuthToken makes a grant as if a user had just agreed to all scopes, for

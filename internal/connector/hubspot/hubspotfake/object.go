@@ -15,6 +15,8 @@ type object struct {
 	props                  []*property
 	defaults               []string   // properties of an answer when none are asked for
 	needed                 [][]string // a create must give one of each (G2)
+	groups                 []*propertyGroup
+	pipelines              []*pipeline
 	table                  *fakekit.Table
 	// history holds what changed since creation, by record, oldest first; a
 	// property that never changed has none. makers says who created a record,

@@ -31,7 +31,7 @@ func (f *account) listProperties(c *call) (int, any, *apiError) {
 	if e := c.allow("archived", "dataSensitivity", "properties"); e != nil {
 		return 0, nil, e
 	}
-	archived := c.URL.Query().Get("archived") == "true"
+	archived := c.flag("archived")
 	out := struct {
 		Results []*property `json:"results"`
 	}{[]*property{}}
@@ -47,35 +47,43 @@ func (f *account) getProperty(c *call) (int, any, *apiError) {
 	if e := c.allow("archived", "dataSensitivity", "properties"); e != nil {
 		return 0, nil, e
 	}
-	p, ok := c.o.prop(c.PathValue("name"))
-	if !ok {
+	archived := c.flag("archived")
+	i := slices.IndexFunc(c.o.props, func(p *property) bool { return p.Name == c.PathValue("name") && p.Archived == archived })
+	if i < 0 {
 		return 0, nil, notFound()
 	}
-	return http.StatusOK, p, nil
+	return http.StatusOK, c.o.props[i], nil
 }
 
-func (f *account) createProperty(c *call) (int, any, *apiError) {
-	var in struct {
-		Name      string   `json:"name"`
-		Label     string   `json:"label"`
-		Type      string   `json:"type"`
-		FieldType string   `json:"fieldType"`
-		Group     string   `json:"groupName"`
-		Desc      string   `json:"description"`
-		Options   []option `json:"options"`
-		Unique    bool     `json:"hasUniqueValue"`
-		Hidden    bool     `json:"hidden"`
-		FormField bool     `json:"formField"`
-		Order     int      `json:"displayOrder"`
-	}
-	if e := c.decode(&in); e != nil {
-		return 0, nil, e
-	}
-	p := &property{
+// newProperty is what makes a property (S).
+type newProperty struct {
+	Name      string   `json:"name"`
+	Label     string   `json:"label"`
+	Type      string   `json:"type"`
+	FieldType string   `json:"fieldType"`
+	Group     string   `json:"groupName"`
+	Desc      string   `json:"description"`
+	Options   []option `json:"options"`
+	Unique    bool     `json:"hasUniqueValue"`
+	Hidden    bool     `json:"hidden"`
+	FormField bool     `json:"formField"`
+	Order     int      `json:"displayOrder"`
+}
+
+func (in newProperty) property() *property {
+	return &property{
 		Name: in.Name, Label: in.Label, Type: in.Type, FieldType: in.FieldType, Group: in.Group, Desc: in.Desc,
 		Options: in.Options, Unique: in.Unique, Hidden: in.Hidden, FormField: in.FormField, Order: in.Order,
 		Metadata: metadata{Archivable: true},
 	}
+}
+
+func (f *account) createProperty(c *call) (int, any, *apiError) {
+	var in newProperty
+	if e := c.decode(&in); e != nil {
+		return 0, nil, e
+	}
+	p := in.property()
 	if e := f.addProperty(c.o, p); e != nil {
 		return 0, nil, e
 	}
@@ -103,7 +111,7 @@ func (f *account) addProperty(o *object, p *property) *apiError {
 		return invalid("label is required")
 	case !slices.Contains(fieldTypes[p.Type], p.FieldType):
 		return invalid("type %q and fieldType %q do not fit", p.Type, p.FieldType)
-	case p.Group != o.props[0].Group:
+	case !o.hasGroup(p.Group):
 		return invalid("Property group %q does not exist", p.Group)
 	case p.Unique && uniques >= maxUnique:
 		return invalid("at most %d properties can have unique values", maxUnique)
@@ -181,6 +189,10 @@ type PropertyChange struct {
 	Archived *bool    `json:"archived"`
 }
 
+type domainsIn struct {
+	Keep string `json:"keep" doc:"address (no scheme, www., port and slash at the end; as at the start), host (no path either) or typed"`
+}
+
 type lifecycleIn struct {
 	Refuse bool `json:"refuse" doc:"true: 400 INVALID_LIFECYCLE_STAGE; false: 200, and the old stage is kept"`
 }
@@ -224,6 +236,16 @@ func (f *account) Knobs() []fakekit.Knob {
 		fakekit.NewKnob("POST", "/_fake/records/{object}/{id}/erase", "Forget a record for good, as a privacy deletion does.",
 			func(r *http.Request, _ fakekit.None) (done, error) {
 				return done{OK: true}, f.erase(r.PathValue("object"), r.PathValue("id"))
+			}),
+		fakekit.NewKnob("PUT", "/_fake/domains", "Choose what is kept of the domain of a company.",
+			func(_ *http.Request, in domainsIn) (done, error) {
+				if !slices.Contains([]string{"address", domainHost, domainTyped}, in.Keep) {
+					return done{}, errors.New("keep must be address, host or typed")
+				}
+				f.Lock()
+				defer f.Unlock()
+				f.domains = in.Keep
+				return done{OK: true}, nil
 			}),
 	}
 }

@@ -28,6 +28,8 @@ type row struct {
 	ArchivedAt string                `json:"archivedAt,omitempty"`
 	TraceID    string                `json:"objectWriteTraceId,omitempty"`
 	New        *bool                 `json:"new,omitempty"`
+
+	Associations map[string]associated `json:"associations,omitempty"`
 }
 
 type oldValue struct {
@@ -126,7 +128,7 @@ func (f *account) list(c *call) (int, any, *apiError) {
 			return 0, nil, invalid("invalid paging token")
 		}
 	}
-	archived := q.Get("archived") == "true"
+	archived := c.flag("archived")
 	names, withHistory := queryList(c, "properties"), queryList(c, "propertiesWithHistory")
 	out := struct {
 		Results []row   `json:"results"`
@@ -143,6 +145,12 @@ func (f *account) list(c *call) (int, any, *apiError) {
 		out.Results = append(out.Results, f.rowWithHistory(c.o, r, names, withHistory))
 		return true
 	})
+	for i, shown := range out.Results {
+		var e *apiError
+		if out.Results[i], e = f.withAssociations(c, shown); e != nil {
+			return 0, nil, e
+		}
+	}
 	return http.StatusOK, out, nil
 }
 
@@ -207,10 +215,14 @@ func (f *account) getOne(c *call) (int, any, *apiError) {
 	if e != nil {
 		return 0, nil, e
 	}
-	if r.Deleted != (q.Get("archived") == "true") {
+	if r.Deleted != c.flag("archived") {
 		return 0, nil, notFound()
 	}
-	return http.StatusOK, f.rowWithHistory(c.o, r, queryList(c, "properties"), queryList(c, "propertiesWithHistory")), nil
+	shown, e := f.withAssociations(c, f.rowWithHistory(c.o, r, queryList(c, "properties"), queryList(c, "propertiesWithHistory")))
+	if e != nil {
+		return 0, nil, e
+	}
+	return http.StatusOK, shown, nil
 }
 
 // batchAnswer is the body of a batch (E1, S).
@@ -262,7 +274,7 @@ func (f *account) batchRead(c *call) (int, any, *apiError) {
 			return 0, nil, e
 		}
 	}
-	archived := c.URL.Query().Get("archived") == "true"
+	archived := c.flag("archived")
 	var results []row
 	var missing []string
 	seen := map[string]bool{}

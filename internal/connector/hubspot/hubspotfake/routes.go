@@ -50,6 +50,11 @@ func (c *call) allow(names ...string) *apiError {
 	return nil
 }
 
+// flag reads a boolean parameter as the API does: any case of "true", which
+// Python's clients write "True", and nothing else, not even 1
+// (github.com/HubSpot/hubspot-api-python/issues/64, hubspot-api-php/issues/98).
+func (c *call) flag(name string) bool { return strings.EqualFold(c.URL.Query().Get(name), "true") }
+
 // Routes implements fakekit.App.
 func (f *account) Routes() []fakekit.Route {
 	var out []fakekit.Route
@@ -81,6 +86,9 @@ func (f *account) Routes() []fakekit.Route {
 		add(fakekit.Route{Pattern: "POST " + base, Write: true}, schema, f.createProperty)
 		add(fakekit.Route{Pattern: "DELETE " + base + "/{name}", Write: true}, schema, f.archiveProperty)
 	}
+	f.schemaRoutes(add)
+	f.associationRoutes(add)
+	f.pipelineRoutes(add)
 	for _, base := range []string{"/crm/v3/owners", "/crm/owners/2026-03"} {
 		add(fakekit.Route{Pattern: "GET " + base}, "crm.objects.owners.read", f.listOwners)
 		add(fakekit.Route{Pattern: "GET " + base + "/{$}"}, "crm.objects.owners.read", f.listOwners)

@@ -70,8 +70,41 @@ func (f *account) value(o *object, p *property, v string, old *fakekit.Record) (
 		}
 		return strings.ToLower(v), "", "" // stored in lower case (O)
 	}
+	if p.Name == "domain" && o.name == "companies" {
+		return f.domainValue(v), "", ""
+	}
 	return v, "", ""
 }
+
+// domainValue is the domain as HubSpot keeps it: the host in lower case, without
+// scheme, leading www., port and slash at the end (O). What becomes of a path is
+// not documented: the knob drops it, or keeps all as it was typed.
+func (f *account) domainValue(v string) string {
+	if f.domains == domainTyped {
+		return v
+	}
+	v = strings.TrimSpace(v)
+	if _, rest, ok := strings.Cut(v, "://"); ok {
+		v = rest
+	}
+	host, path := v, ""
+	if at := strings.IndexAny(v, "/?#"); at > 0 {
+		host, path = v[:at], strings.TrimRight(v[at:], "/")
+	}
+	host, _, _ = strings.Cut(host, ":")
+	host = strings.TrimPrefix(strings.ToLower(host), "www.")
+	if f.domains == domainHost {
+		return host
+	}
+	return host + path
+}
+
+// What is kept of a company's domain; the zero value drops what is no part of
+// the address.
+const (
+	domainHost  = "host"
+	domainTyped = "typed"
+)
 
 // dateValue takes YYYY-MM-DD (F3) or midnight UTC in milliseconds (F1).
 func dateValue(v string) (stored, code, why string) {

@@ -162,11 +162,24 @@ func number(id string) json.Number { return json.Number(id) }
 
 // writeInput is one record to write (S).
 type writeInput struct {
-	ID           string          `json:"id"`
-	IDProperty   string          `json:"idProperty"`
-	Properties   json.RawMessage `json:"properties"`
-	Associations json.RawMessage `json:"associations"`
-	TraceID      string          `json:"objectWriteTraceId"`
+	ID           string           `json:"id"`
+	IDProperty   string           `json:"idProperty"`
+	Properties   json.RawMessage  `json:"properties"`
+	Associations []newAssociation `json:"associations"` // of a create
+	TraceID      string           `json:"objectWriteTraceId"`
+}
+
+// make creates a record with its associations: both or neither.
+func (f *account) make(o *object, in writeInput, fields map[string]string) (*fakekit.Record, *apiError) {
+	associate, e := f.checked(o, in.Associations)
+	if e != nil {
+		return nil, e
+	}
+	r, e := f.create(o, fields, sourceAPI)
+	if e == nil {
+		associate(r.ID)
+	}
+	return r, e
 }
 
 // written names the properties an answer to a write shows: those that were
@@ -184,7 +197,7 @@ func (f *account) createOne(c *call) (int, any, *apiError) {
 	if e != nil {
 		return 0, nil, e
 	}
-	r, e := f.create(c.o, fields, sourceAPI)
+	r, e := f.make(c.o, in, fields)
 	if e != nil {
 		return 0, nil, e
 	}
@@ -271,6 +284,11 @@ func (f *account) batchCreate(c *call) (int, any, *apiError) {
 	}
 	partial := !slices.ContainsFunc(inputs, func(i writeInput) bool { return i.TraceID == "" })
 	if !partial {
+		for _, in := range inputs {
+			if _, e := f.checked(c.o, in.Associations); e != nil {
+				return 0, nil, e
+			}
+		}
 		if e := f.wouldFail(c.o, fields); e != nil {
 			return 0, nil, e
 		}
@@ -278,7 +296,7 @@ func (f *account) batchCreate(c *call) (int, any, *apiError) {
 	var results []row
 	var errs []*apiError
 	for i, in := range inputs {
-		r, e := f.create(c.o, fields[i], sourceAPI)
+		r, e := f.make(c.o, in, fields[i])
 		if e != nil {
 			errs = append(errs, rowError(e, in))
 			continue
@@ -435,6 +453,7 @@ func (f *account) purge(o *object, id string, by source) {
 	o.table.Purge(id)
 	delete(o.history, id)
 	delete(o.makers, id)
+	f.forgetEdges(o, id)
 	f.event(o, "privacyDeletion", id, by, nil)
 	f.event(o, "deletion", id, by, nil)
 }

@@ -112,7 +112,7 @@ func bare(row values) values {
 // others back.
 func (f *org) each(w http.ResponseWriter, n int, allOrNone bool, row func(i int) (map[string]any, *refusal)) {
 	out := make([]any, n)
-	tx := &transaction{}
+	tx, outer := &transaction{}, f.tx
 	f.tx = tx
 	failed := false
 	for i := range out {
@@ -123,15 +123,18 @@ func (f *org) each(w http.ResponseWriter, n int, allOrNone bool, row func(i int)
 		}
 		out[i] = ok
 	}
-	f.tx = nil
-	if allOrNone && failed {
+	f.tx = outer
+	switch {
+	case allOrNone && failed:
 		tx.rollBack()
 		for i, o := range out {
 			if m, _ := o.(map[string]any); m["success"] == true {
 				out[i] = refuse(http.StatusBadRequest, "ALL_OR_NONE_OPERATION_ROLLED_BACK", "Record rolled back because not all records were valid and the request was using AllOrNone header").row()
 			}
 		}
-	} else {
+	case outer != nil: // a composite's, which decides about all
+		outer.undo, outer.events = append(outer.undo, tx.undo...), append(outer.events, tx.events...)
+	default:
 		for _, e := range tx.events {
 			f.core.Emit(e)
 		}

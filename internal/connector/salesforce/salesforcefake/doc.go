@@ -11,16 +11,17 @@
 //   - POST /_fake/empty_bin: empties the recycle bin
 //   - PUT /_fake/session: how long sessions live
 //
-// The knob /_fake/lag has no effect: SOQL sees each committed write at once.
+// The knob /_fake/lag holds for searches (SOSL): queries see each committed
+// write at once.
 //
 // Objects: Contact, Lead, Account and Opportunity, each with the external ID
 // Lockstep_Id__c; User and Organization can be queried. SystemModstamp has whole
 // seconds. Records are listed through sorted indexes by (SystemModstamp, Id) and
 // by Id, and looked up by Id, e-mail and external ID through hashes.
 //
-// What it leaves out: SOQL functions, aggregates, relationships and scopes are
-// MALFORMED_QUERY or INVALID_FIELD; Bulk, Composite batches, Tooling and SOAP
-// calls are 404. An outbound message may hold notifications about several
+// What it leaves out: SOQL functions other than aggregates, relationships and
+// scopes are MALFORMED_QUERY or INVALID_FIELD; Bulk, Composite Graph and Tree,
+// Tooling and SOAP calls are 404. An outbound message may hold notifications about several
 // objects; Salesforce sends one per object.
 //
 // Where Salesforce may take more than it documents, the fake is the stricter of

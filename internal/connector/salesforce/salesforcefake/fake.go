@@ -33,8 +33,9 @@ type org struct {
 	cursors []cursor
 	lastID  int // of cursors and notifications
 	calls   int
-	objects []*object    // this org's own: fields may come and go
-	tx      *transaction // of the collection call under way
+	objects []*object      // this org's own: fields may come and go
+	tx      *transaction   // of the collection call under way
+	parts   *http.ServeMux // what a composite can call
 
 	pageRows int           // knob: rows per page at most
 	late     time.Duration // knob: how far back user edits are stamped
@@ -129,6 +130,7 @@ func (f *org) Seed(people []fakekit.Person, at time.Time) {
 func (f *org) Routes() []fakekit.Route {
 	routes := []fakekit.Route{
 		{Pattern: "GET /services/data", Handler: f.versions, Free: true},
+		{Pattern: "GET /services/data/{$}", Handler: f.versions, Free: true},
 		{Pattern: "GET /services/oauth2/authorize", Handler: f.authorize, Free: true},
 		{Pattern: "POST /services/oauth2/token", Handler: f.token, Free: true},
 		{Pattern: "POST /services/oauth2/revoke", Handler: f.revoke, Free: true},
@@ -136,10 +138,15 @@ func (f *org) Routes() []fakekit.Route {
 		{Pattern: "GET /services/oauth2/userinfo", Handler: f.withToken(f.userInfo), Free: true},
 		{Pattern: "GET /id/{org}/{user}", Handler: f.withToken(f.userInfo), Free: true},
 	}
+	first := len(routes)
+	// Every path is the same with a slash behind it, as simple-salesforce writes many.
 	data := func(pattern string, write bool, h http.HandlerFunc, params ...string) {
 		method, path, _ := strings.Cut(pattern, " ")
-		routes = append(routes, fakekit.Route{Pattern: method + " /services/data/{version}" + path, Handler: f.data(h, params), Write: write})
+		for _, end := range []string{"", "/{$}"} {
+			routes = append(routes, fakekit.Route{Pattern: method + " /services/data/{version}" + path + end, Handler: f.data(h, params), Write: write})
+		}
 	}
+	data("GET ", false, f.resources)
 	data("GET /limits", false, f.limits)
 	data("GET /query", false, f.query, "q")
 	data("GET /queryAll", false, f.query, "q")
@@ -148,9 +155,9 @@ func (f *org) Routes() []fakekit.Route {
 	data("GET /sobjects", false, f.globalDescribe)
 	data("GET /sobjects/{object}/describe", false, f.describe)
 	data("GET /sobjects/{object}/updated", false, f.updated, "start", "end")
-	data("GET /sobjects/{object}/updated/{$}", false, f.updated, "start", "end")
 	data("GET /sobjects/{object}/deleted", false, f.deleted, "start", "end")
-	data("GET /sobjects/{object}/deleted/{$}", false, f.deleted, "start", "end")
+	data("GET /search", false, f.searchFor, "q")
+	data("GET /sobjects/{object}", false, f.basics)
 	data("POST /sobjects/{object}", true, f.createOne)
 	data("GET /sobjects/{object}/{id}", false, f.readOne, "fields")
 	data("PATCH /sobjects/{object}/{id}", true, f.updateOne)
@@ -163,6 +170,9 @@ func (f *org) Routes() []fakekit.Route {
 	data("PATCH /composite/sobjects", true, f.updateMany)
 	data("DELETE /composite/sobjects", true, f.deleteMany, "ids", "allOrNone")
 	data("PATCH /composite/sobjects/{object}/{field}", true, f.upsertMany)
+	f.parts = partRoutes(routes[first:])
+	data("POST /composite", true, f.composite)
+	data("POST /composite/batch", true, f.batch)
 	return routes
 }
 

@@ -30,7 +30,12 @@ func (f *org) query(w http.ResponseWriter, r *http.Request) {
 		f.fail(w, bad)
 		return
 	}
-	found := f.run(q, strings.HasSuffix(r.URL.Path, "/queryAll"))
+	all := strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/queryAll")
+	if q.grouped {
+		f.summarise(w, q, all)
+		return
+	}
+	found := f.run(q, all)
 	if q.count {
 		f.write(w, http.StatusOK, map[string]any{"totalSize": len(found), "done": true, "records": []any{}})
 		return

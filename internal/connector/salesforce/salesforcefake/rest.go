@@ -81,6 +81,24 @@ func (f *org) versions(w http.ResponseWriter, _ *http.Request) {
 	f.write(w, http.StatusOK, out)
 }
 
+// resources lists what is under a version: guide/resources-discoveryresource.
+func (f *org) resources(w http.ResponseWriter, r *http.Request) {
+	base := "/services/data/" + r.PathValue("version") + "/"
+	out := map[string]string{}
+	for _, name := range []string{"composite", "limits", "query", "queryAll", "search", "sobjects"} {
+		out[name] = base + name
+	}
+	f.write(w, http.StatusOK, out)
+}
+
+// basics is an object in short, with what was last seen of it:
+// guide/resources-sobject-basic-info-get. Nobody has seen anything here.
+func (f *org) basics(w http.ResponseWriter, r *http.Request) {
+	if o, ok := f.object(w, r, false); ok {
+		f.write(w, http.StatusOK, map[string]any{"objectDescribe": o.summary(), "recentItems": []any{}})
+	}
+}
+
 // limits: salesforce-app-limits-cheatsheet/guide/salesforce-app-limits-platform-api.
 func (f *org) limits(w http.ResponseWriter, _ *http.Request) {
 	used, limit := f.usage()

@@ -17,6 +17,12 @@ type query struct {
 	order   []sortKey
 	limit   int // -1 = none
 	offset  int
+
+	grouped    bool // aggregates: the answer holds outputs of groups
+	groupBy    []*column
+	aggregates []aggregate
+	outputs    []output
+	having     *cond
 }
 
 type sortKey struct {
@@ -51,6 +57,9 @@ type parser struct {
 	toks    []token
 	nest    int
 	query   query
+
+	selected []selected // until the object is known
+	unnamed  int        // functions without an alias
 }
 
 // parseIn reads the shapes that connectors and client libraries send; everything
@@ -68,7 +77,7 @@ func parseIn(objects []*object, soql string) (query, *refusal) {
 		return query{}, bad
 	}
 	p := &parser{objects: objects, toks: toks, query: query{limit: -1}}
-	for _, step := range []func() *refusal{p.selects, p.wheres, p.orders, p.limits} {
+	for _, step := range []func() *refusal{p.selects, p.wheres, p.groups, p.orders, p.limits} {
 		if bad := step(); bad != nil {
 			return query{}, bad
 		}
@@ -117,21 +126,11 @@ func (p *parser) selects() *refusal {
 	if bad := p.want("SELECT"); bad != nil {
 		return bad
 	}
-	var names []string
 	for {
-		t := p.next()
-		if t.kind != tokName {
-			return unexpected(t)
+		if bad := p.item(); bad != nil {
+			return bad
 		}
-		names = append(names, t.text)
-		if len(names) == 1 && t.is("COUNT") && p.take("(") {
-			if bad := p.want(")"); bad != nil {
-				return bad
-			}
-			p.query.count, names = true, nil
-			break
-		}
-		if !p.take(",") {
+		if p.query.count || !p.take(",") {
 			break
 		}
 	}
@@ -147,7 +146,36 @@ func (p *parser) selects() *refusal {
 		return refuse(http.StatusBadRequest, "INVALID_TYPE", "sObject type '%s' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name.", t.text)
 	}
 	p.query.object = o
-	return p.resolve(names)
+	return nil
+}
+
+// item reads one thing to select: a field, COUNT() alone, or a function of a
+// field; an alias may follow.
+func (p *parser) item() *refusal {
+	t := p.next()
+	if t.kind != tokName {
+		return unexpected(t)
+	}
+	s := selected{name: t.text}
+	if isFunction(t.text) && p.take("(") {
+		if len(p.selected) == 0 && t.is("COUNT") && p.take(")") {
+			p.query.count = true
+			return nil
+		}
+		field := p.next()
+		if field.kind != tokName {
+			return unexpected(field)
+		}
+		if bad := p.want(")"); bad != nil {
+			return bad
+		}
+		s.fn, s.name = t.text, field.text
+	}
+	if next := p.peek(); next.kind == tokName && !next.is("FROM") {
+		s.alias = p.next().text
+	}
+	p.selected = append(p.selected, s)
+	return nil
 }
 
 func (p *parser) resolve(names []string) *refusal {
@@ -245,7 +273,7 @@ func (p *parser) comparison() (*cond, *refusal) {
 	if t.kind != tokName {
 		return nil, unexpected(t)
 	}
-	c, bad := p.column(t.text)
+	c, bad := p.operand(t)
 	if bad != nil {
 		return nil, bad
 	}
@@ -380,7 +408,7 @@ func (p *parser) orders() *refusal {
 		if t.kind != tokName {
 			return unexpected(t)
 		}
-		c, bad := p.column(t.text)
+		c, bad := p.operand(t)
 		if bad != nil {
 			return bad
 		}
