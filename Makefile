@@ -189,8 +189,9 @@ $(FUMPT): scripts/tools/go.mod scripts/tools/go.sum
 	@mkdir -p $(TOOLS)
 	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ mvdan.cc/gofumpt
 
-$(TOOLS)/venv/.installed: scripts/verify.d/requirements.txt
+$(TOOLS)/venv/.installed: scripts/verify.d/requirements.txt scripts/verify.d/clients.txt
 	@mkdir -p $(TOOLS)
 	python3 -m venv $(TOOLS)/venv
 	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r scripts/verify.d/clients.txt
 	touch $@

@@ -11,10 +11,12 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 )
 
-// maxBatch is the most inputs of a batch (G1), maxPage of a list (S).
+// maxBatch is the most inputs of a batch (G1), maxPage of a list, ownerPage of a
+// list of owners (S).
 const (
-	maxBatch = 100
-	maxPage  = 100
+	maxBatch  = 100
+	maxPage   = 100
+	ownerPage = 500
 )
 
 // row is a record as answers show it (S).
@@ -340,14 +342,28 @@ func (f *account) listOwners(c *call) (int, any, *apiError) {
 	if e := c.allow("email", "limit", "after", "archived"); e != nil {
 		return 0, nil, e
 	}
-	mail := c.URL.Query().Get("email")
+	q := c.URL.Query()
+	mail, after, limit := q.Get("email"), q.Get("after"), ownerPage
+	if s := q.Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > ownerPage {
+			return 0, nil, invalid("limit must be between 1 and %d", ownerPage)
+		}
+		limit = n
+	}
 	out := struct {
 		Results []ownerRow `json:"results"`
-	}{[]ownerRow{}}
-	for _, w := range f.owners {
-		if mail == "" || strings.EqualFold(mail, w.Email) {
-			out.Results = append(out.Results, f.ownerRow(w))
+		Paging  *paging    `json:"paging,omitempty"`
+	}{Results: []ownerRow{}}
+	for _, w := range f.owners { // by ID; none of them is archived
+		switch {
+		case c.flag("archived"), mail != "" && !strings.EqualFold(mail, w.Email), w.ID <= after:
+			continue
+		case len(out.Results) == limit:
+			out.Paging = &paging{next{After: out.Results[limit-1].ID}}
+			return http.StatusOK, out, nil
 		}
+		out.Results = append(out.Results, f.ownerRow(w))
 	}
 	return http.StatusOK, out, nil
 }
