@@ -130,6 +130,7 @@ var recordCodes = []codeRow{
 	{"keys_disagree", "the only record that fits by one key holds another key otherwise", EffectRecord, "correct the keys, or link by hand"},
 	{"crowded_key", "more than two records of one side hold the record's phone, domain or name, so it identifies nobody, and there is no other key", EffectRecord, "fill in another match field, link by hand, or set avoid_duplicates to false"},
 	{"match_missing", "the record names a twin that does not exist", EffectRecord, "correct the ID, or set on_missing to next"},
+	{"long_pause", "the sync stood still for longer than apps remember what was deleted", EffectWaits, "nothing: everything is listed once"},
 	{"merged_twin", "the record it was linked to was merged into another one that has a partner of its own", EffectRecord, "merge this record into the survivor's partner in its app, or link it by hand; until then it is left as it is"},
 	{"merge_followed", "records were merged in an app and the link followed the survivor", EffectRecord, "nothing"},
 	{"merges_unsettled", "the app tells of one merge after the other and no end of them was found", EffectWaits, "nothing: the records are looked at again"},

@@ -194,5 +194,10 @@ func (s *session) conclude(ctx context.Context, r *storedRun) error {
 	if r.Run.Kind == RunPlan {
 		return s.finishPlan(ctx, r)
 	}
+	if r.Because != "" {
+		if err := s.sweepAnew(ctx); err != nil {
+			return err
+		}
+	}
 	return s.finish(ctx, s.scope, r, RunDone, "", "")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -193,6 +194,26 @@ func specials() []scenario {
 			}
 			b.pull()
 		}},
+		{name: "merge of two linked", act: mergeLinked("pull")},
+		{name: "merge of two linked, told by a read", act: mergeLinked("webhook of the twin")},
+		{name: "merge of two linked into a new record", options: anew, act: mergeLinked("pull")},
+		{name: "merge of two linked into a new record, told by a read", options: anew, act: mergeLinked("webhook of the twin")},
+		{name: "delete that the app has forgotten", options: func(_ int, o *modelapp.Options) { o.Memory = time.Hour }, act: func(b *crashBed) {
+			if err := b.apps[1].Delete(b.byEmail(crm.Right, bob)); err != nil {
+				b.t.Fatal(err)
+			}
+			b.now = b.now.Add(3 * time.Hour)
+			b.pull()
+		}},
+		{name: "delete that the sweep has forgotten", options: func(_ int, o *modelapp.Options) {
+			o.Memory, o.DeletedFeed, o.Sweep = time.Hour, false, true
+		}, act: func(b *crashBed) {
+			if err := b.apps[1].Delete(b.byEmail(crm.Right, bob)); err != nil {
+				b.t.Fatal(err)
+			}
+			b.now = b.now.Add(25 * time.Hour)
+			b.pull()
+		}},
 		{name: "create without identity", change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
 			id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
 			b.hook(crm.Left, connector.EventChanged, id)
@@ -233,6 +254,26 @@ func specials() []scenario {
 			b.hook(crm.Left, connector.EventChanged, id)
 			b.pull()
 		}},
+	}
+}
+
+// anew are apps in which a merge makes a new record, which names what it absorbed.
+func anew(_ int, o *modelapp.Options) { o.Merges, o.Absorbs, o.NewRecord = false, true, true }
+
+// mergeLinked merges the right records of two linked pairs while the twin of the
+// one that stays is edited.
+func mergeLinked(how string) func(b *crashBed) {
+	return func(b *crashBed) {
+		loser, primary, twin := b.byEmail(crm.Right, bob), b.byEmail(crm.Right, ann), b.byEmail(crm.Left, ann)
+		if _, err := b.apps[1].Merge(loser, primary); err != nil {
+			b.t.Fatal(err)
+		}
+		b.edit(crm.Left, twin, "city", "Ghent")
+		if how == "pull" {
+			b.pull()
+			return
+		}
+		b.hook(crm.Left, connector.EventChanged, twin)
 	}
 }
 

@@ -35,6 +35,7 @@ const (
 	guardDeniedWay      guard = "denied_direction" // what a missing right holds up is kept until the right is back
 	guardHeld           guard = "held"             // a field that an app no longer shows is gone, not blank
 	guardReturning      guard = "returning"        // of a pair that was left out, both sides are looked at
+	guardCursorExpired  guard = "cursor_expired"   // what an app has forgotten is found by a listing of everything
 	guardMergeKeeps     guard = "merge_keeps_link" // of several linked records that are merged, the primary's link stays
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
@@ -45,6 +46,6 @@ var guards = []guard{
 	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
-	guardReturning, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
+	guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
 }

@@ -17,7 +17,7 @@ var guardWorkloads = map[string]string{
 	"recover": "crash", "claim": "crowd", "index_lag": "crowd", "own_duplicates": "stale", "twin_taken": "stale",
 	"link_version": "asleep", "done_marker": "twice", "reread": "stale", "confirm_gone": "deletions", "tombstone": "deletions",
 	"mass_deletion": "deletions", "cursor_last": "pull", "park": "limits", "send_failures": "pull", "generation": "switch",
-	"inbox": "switch", "partial_failure": "refusals", "receive_cap": "refusals", "merge_keeps_link": "merges", "missing_confirm": "deletions",
+	"inbox": "switch", "partial_failure": "refusals", "receive_cap": "refusals", "merge_keeps_link": "merges", "cursor_expired": "forgetful", "missing_confirm": "deletions",
 	"seen_after_write": "twice", "park_durable": "limits", "stale_reads": "copies", "returning": "emptying",
 	"lease_renewal": "sluggish", "fitting": "sluggish", "denied_direction": "rights",
 	"refused_fields": "picky", "stored_values": "picky",

@@ -61,26 +61,20 @@ func (s *session) pull(ctx context.Context, st *scanState) error {
 		return err
 	}
 	r := s.newRun(s.scope, s.conn, RunPull)
+	if s.stoodTooLong(st) {
+		return s.pullEverything(ctx, r, st, codeLongPause)
+	}
 	stored := false
 	for r.Phase == phaseLeft || r.Phase == phaseRight {
 		page, side, err := s.listPage(ctx, r, st)
+		if s.expired(r, err) {
+			return s.pullEverything(ctx, r, st, codeCursorExpired)
+		}
 		if err != nil {
 			return s.refused(ctx, r, err)
 		}
 		if !stored && (len(page.Records) > 0 || page.Next != "" || s.sweepDue(st)) {
-			if err := s.touchAgenda(ctx, s.scope); err != nil {
-				return err
-			}
-			if err := s.saveRun(ctx, s.ws, r); err != nil {
-				return err
-			}
-			st.OpenRun = r.Run.ID
-			if err := s.saveScan(ctx, s.scope, st); err != nil {
-				if fault.Is(err, fault.Conflict) {
-					s.Mark("pull_lost_race")
-					_, derr := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: runKey(s.ws, r.Run.ID)}})
-					return derr
-				}
+			if ok, err := s.openPull(ctx, r, st); err != nil || !ok {
 				return err
 			}
 			stored = true
@@ -125,6 +119,9 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	}
 	defer done()
 	page, err := e.Changes(cctx, req)
+	if err != nil {
+		page, err = s.unexpired(cctx, e, req, err)
+	}
 	if field, missed := s.missed(side, err); missed {
 		if err := s.without(ctx, side, []string{field}); err != nil {
 			return page, side, err
@@ -180,6 +177,10 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		return err
 	}
 	page, side, err := s.listPage(ctx, r, st)
+	if s.expired(r, err) {
+		s.everything(r, codeCursorExpired)
+		return s.saveRun(ctx, s.ws, r)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -269,6 +270,10 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 			return nil, err
 		}
 		page, err := end.Changes(cctx, req)
+		if fault.CodeOf(err) == codeCursorExpired && !req.Full {
+			req.Full, req.Cursor = true, "" // all there is takes longer, and is never forgotten
+			page, err = end.Changes(cctx, req)
+		}
 		done()
 		if err != nil {
 			return nil, atSide(e.Side, "look for a created record", err)

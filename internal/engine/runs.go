@@ -40,8 +40,9 @@ type storedRun struct {
 	Run        Run                 `json:"run"` // without counters
 	Generation int64               `json:"gen"`
 	Phase      phase               `json:"phase"`
-	Full       bool                `json:"full,omitempty"`  // every record, not only changes
-	Force      bool                `json:"force,omitempty"` // look at both sides whatever the digests say
+	Because    string              `json:"because,omitempty"` // why everything is listed although nobody asked: a code
+	Full       bool                `json:"full,omitempty"`    // every record, not only changes
+	Force      bool                `json:"force,omitempty"`   // look at both sides whatever the digests say
 	Position   string              `json:"pos,omitempty"`
 	Seq        int64               `json:"seq"`  // pages listed
 	Sent       int64               `json:"sent"` // chunks sent
@@ -174,6 +175,9 @@ func (r *storedRun) view(counters map[string]int64) Run {
 		if o, ok := strings.CutPrefix(k, "o:"); ok {
 			v.Outcomes[crm.Outcome(o)] = n
 		}
+	}
+	if v.Detail == "" {
+		v.Detail = everythingBecause[r.Because]
 	}
 	v.Calls = crm.PerSide[int64]{Left: counters["calls:left"], Right: counters["calls:right"]}
 	return v

@@ -58,6 +58,9 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if scan.OpenRun != "" {
 		if r, err := e.GetRun(ctx, sc.ws, scan.OpenRun); err == nil && (r.State == RunRunning || r.State == RunQueued) {
 			st.Backlog += max(r.Total-r.Done, 0)
+			if why := r.because(); why != "" {
+				st.Warnings = append(st.Warnings, why)
+			}
 		} else {
 			st.OpenRun = ""
 		}

@@ -44,7 +44,14 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 	}
 	page, err := d.Deleted(cctx, e.object, st.Sweep.Get(side), r.Position)
 	done()
-	if fault.CodeOf(err) == "cursor_expired" {
+	if fault.CodeOf(err) == codeCursorExpired {
+		if s.on(guardCursorExpired) {
+			s.everything(r, codeCursorExpired)
+			if err := s.saveRun(ctx, s.ws, r); err != nil {
+				return err
+			}
+			return nil
+		}
 		st.Sweep.Set(side, "")
 		return s.saveScan(ctx, s.scope, st)
 	}
@@ -55,6 +62,7 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 	if err != nil {
 		return err
 	}
+	r.Seq++ // the changes may have named the same ones: another page, other chunks
 	r.RestSide, r.Rest, r.Position, r.Swept = side, append(r.Rest, hints...), page.Next, true
 	r.Listed += int64(len(hints))
 	if page.Next == "" {

@@ -256,7 +256,16 @@ func (e *Engine) probeRead(ctx context.Context, sc scope, conn *crm.Connection, 
 // its schedule, which may be days away or none at all.
 func (e *Engine) catchUp(ctx context.Context, sc scope, conn *crm.Connection) (Run, error) {
 	e.Mark("catches_up")
-	return e.startRun(ctx, sc, conn, RunPull, func(*storedRun) {})
+	st, err := e.loadScan(ctx, sc)
+	if err != nil {
+		return Run{}, err
+	}
+	return e.startRun(ctx, sc, conn, RunPull, func(r *storedRun) {
+		if e.stoodTooLong(st) {
+			e.Mark("lists_everything")
+			r.Full, r.Because = true, codeLongPause
+		}
+	})
 }
 
 // waitings lists everything that a sync waits for now.

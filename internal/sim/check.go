@@ -163,7 +163,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {
-			if full {
+			if full || w.set.apps[other.Index()].DeletedFeed && !w.set.real {
 				w.violated("S16", fmt.Sprintf("%s: %s %s is %s with a record that is gone", when, r.side, r.id, l.State))
 			}
 			return

@@ -52,6 +52,7 @@ var marksExpected = []string{
 	"lease_renewed",
 	"lease_taken_over",
 	"link_changed_meanwhile",
+	"lists_everything",
 	"lone_intent_recovered",
 	"loser_logged_by_recovery",
 	"lot_unfinished",

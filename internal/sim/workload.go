@@ -82,6 +82,17 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Sweep = false
 		}
 	},
+	// The apps soon forget what was deleted, while nobody looks for longer.
+	"forgetful": func(s *settings) {
+		s.model()
+		s.edits, s.settled, s.people, s.admin = true, true, 15, 150
+		s.hooks, s.interval, s.pause = false, time.Minute, 8*time.Second
+		s.rate = map[string]int{"kill": 3, "kill_after": 5, "send_unavailable": 30, "schedule_lost": 200}
+		for i := range s.apps {
+			a := &s.apps[i]
+			a.Memory, a.DeletedFeed, a.Sweep, a.Merges, a.Absorbs, a.NewRecord = 3*time.Minute, true, false, false, false, false
+		}
+	},
 	// Users merge records, in chains too, and go on typing on both sides; most
 	// are heard of late or by accident.
 	"merges": func(s *settings) {

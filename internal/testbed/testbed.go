@@ -167,18 +167,31 @@ func (b *Bed) openApps(wrap func(crm.AccountID, connector.Connector) connector.C
 	}); err != nil {
 		return err
 	}
-	return open(RightAccount, salesforce.Driver(), b.Force, connector.Config{Kind: crm.AuthOAuth2, BaseURL: "https://fake.my.salesforce.com", Tokens: fixedToken(access)})
+	return open(RightAccount, salesforce.Driver(), b.Force, connector.Config{Kind: crm.AuthOAuth2, BaseURL: "https://fake.my.salesforce.com", Tokens: &grant{fake: b.Force, current: access}})
 }
 
-// fixedToken is a grant that never ends.
-type fixedToken string
-
-func (f fixedToken) Token(context.Context) (secret.Text, error) {
-	return secret.NewText(string(f)), nil
+// grant is one that never ends; its tokens do.
+type grant struct {
+	mu      sync.Mutex
+	fake    *salesforcefake.Fake
+	current string
 }
 
-func (f fixedToken) Renew(context.Context, secret.Text) (secret.Text, error) {
-	return secret.Text{}, fault.New("testbed: renew", fault.Denied, "reauthorization_required", "the bed has one token")
+// Token implements connector.Tokens.
+func (g *grant) Token(context.Context) (secret.Text, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return secret.NewText(g.current), nil
+}
+
+// Renew implements connector.Tokens.
+func (g *grant) Renew(_ context.Context, stale secret.Text) (secret.Text, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if stale.Reveal() == g.current {
+		g.current, _ = g.fake.Token()
+	}
+	return secret.NewText(g.current), nil
 }
 
 // Document is the bed's connection: contacts both ways, matched by e-mail.

@@ -230,7 +230,10 @@ func (s source) list(ctx context.Context, after string, archived bool) (page, an
 // Deleted implements connector.Deletions: a sweep through the archived records.
 // HubSpot lists all it still has, in no order that is promised; those archived
 // before the last sweep began are left out. Merged records come without their
-// survivor, which only webhooks name.
+// survivor, which a read by their ID answers.
+//
+// Errors: Invalid with code "cursor_expired" when the last sweep is older than
+// HubSpot remembers; then only a full scan tells what is gone.
 func (a *account) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
 	op := "hubspot: list deleted " + object
 	base, err := path(op, objectsPath, object)
@@ -250,6 +253,9 @@ func (a *account) Deleted(ctx context.Context, object, cursor, position string) 
 	}
 	if start.IsZero() {
 		start = ans.now
+	}
+	if !since.IsZero() && start.Sub(since) > archiveDays-overlap {
+		return connector.DeletedPage{}, fault.New(op, fault.Invalid, "cursor_expired", "HubSpot has forgotten archived records since the last sweep; a full scan is needed")
 	}
 	result := connector.DeletedPage{}
 	for i := range out.Results {
@@ -272,6 +278,10 @@ func (a *account) Deleted(ctx context.Context, object, cursor, position string) 
 	}
 	return result, nil
 }
+
+// archiveDays is how long archived records are listed:
+// knowledge.hubspot.com/records/restore-deleted-records.
+const archiveDays = 90 * 24 * time.Hour
 
 // sweepTime reads milliseconds; "" is the zero time.
 func sweepTime(s string) (time.Time, bool) {

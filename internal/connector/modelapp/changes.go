@@ -84,6 +84,9 @@ func (c *client) Changes(ctx context.Context, req connector.ChangesRequest) (con
 		if err := a.asked("list", req.Fields); err != nil {
 			return connector.ChangesPage{}, err
 		}
+		if err := a.forgotten(s, req.Cursor, a.opts.DeletedFeed); err != nil {
+			return connector.ChangesPage{}, err
+		}
 		if s.sort == 'f' {
 			return a.listAll(s, req.Fields), checkObject(req.Object)
 		}
@@ -93,6 +96,19 @@ func (c *client) Changes(ctx context.Context, req connector.ChangesRequest) (con
 		err = malformed("the listing does not move on")
 	}
 	return page, err
+}
+
+// forgotten refuses a cursor from before what the app remembers of deletions.
+func (a *App) forgotten(s spot, cursor string, tells bool) error {
+	if a.opts.Memory == 0 || cursor == "" || s.sort == 'f' || !tells || time.Duration(s.start-s.from) <= a.opts.Memory {
+		return nil
+	}
+	return fault.New("model: list", fault.Invalid, "cursor_expired", "the app has forgotten what was deleted since")
+}
+
+// purged reports whether the app tells nothing of a deletion any more.
+func (a *App) purged(at time.Time, now time.Time) bool {
+	return a.opts.Memory > 0 && now.Sub(at) > a.opts.Memory
 }
 
 // listAll lists every live record by ID, as it is now.
@@ -124,7 +140,7 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 	for _, r := range a.order {
 		v := a.indexed(r, now)
 		at := v.modified.UnixNano()
-		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || v.deleted && !a.opts.DeletedFeed {
+		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || v.deleted && (!a.opts.DeletedFeed || a.purged(v.modified, now)) {
 			continue
 		}
 		hits = append(hits, hit{r, *v})
@@ -152,6 +168,9 @@ func (w sweeper) Deleted(ctx context.Context, object, cursor, position string) (
 		if err != nil {
 			return connector.DeletedPage{}, err
 		}
+		if err := a.forgotten(s, cursor, true); err != nil {
+			return connector.DeletedPage{}, err
+		}
 		return a.listDeleted(s), checkObject(object)
 	})
 }
@@ -159,7 +178,7 @@ func (w sweeper) Deleted(ctx context.Context, object, cursor, position string) (
 func (a *App) listDeleted(s spot) connector.DeletedPage {
 	var page connector.DeletedPage
 	for _, r := range a.order {
-		if !r.deleted || r.id <= s.id || r.modified.UnixNano() < s.from {
+		if !r.deleted || r.id <= s.id || r.modified.UnixNano() < s.from || a.purged(r.modified, a.opts.Now()) {
 			continue
 		}
 		if len(page.Records) == a.opts.PageSize {

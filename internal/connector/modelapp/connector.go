@@ -167,7 +167,7 @@ func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 			case err == nil:
 				rec := a.show(a.complete(r.record(fields), fields))
 				out[i].Record = &rec
-			case gone != nil && gone.into != "" && (a.opts.Merges || a.opts.Absorbs):
+			case gone != nil && gone.into != "" && !a.purged(gone.modified, a.opts.Now()) && (a.opts.Merges || a.opts.Absorbs):
 				out[i].Record = a.mergedAway(gone)
 			default:
 				out[i].Err = err

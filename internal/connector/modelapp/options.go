@@ -54,6 +54,7 @@ type Options struct {
 	Blank      crm.Blank
 	RefuseGone bool
 
+	Memory     time.Duration // how long deletions are told; 0 = for ever
 	Unique     bool          // no second record with the same e-mail
 	FindNow    bool          // looking up knows no lag
 	Trim       bool          // texts lose surrounding blanks

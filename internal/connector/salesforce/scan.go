@@ -22,7 +22,7 @@ func (o *org) Changes(ctx context.Context, req connector.ChangesRequest) (connec
 		return connector.ChangesPage{}, err
 	}
 	src := source{org: o, client: o.client, object: req.Object, fields: req.Fields}
-	return scan.Next(ctx, src, req, scan.Options{Overlap: overlap}, o.client.now())
+	return scan.Next(ctx, src, req, scan.Options{Overlap: overlap, Memory: deletedDays - deletedEdge}, o.client.now())
 }
 
 // source lists one object.

@@ -72,6 +72,9 @@ func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 			return connector.ChangesPage{}, err
 		}
 	}
+	if opts.Memory > 0 && !pos.Last.From.IsZero() && now.Sub(pos.Last.From) > opts.Memory {
+		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, "cursor_expired", "the app has forgotten deletions since the last look; a full scan is needed")
+	}
 	if age := now.Sub(pos.Last.Passed); !pos.Last.Passed.IsZero() && age >= 0 && age < opts.Overlap && !pos.Last.Overflow {
 		page, done, err := newest(ctx, src, req, opts, pos.Last)
 		if err != nil || done {

@@ -50,4 +50,8 @@ type Options struct {
 	// Remember bounds how many records of the overlap window the cursor
 	// remembers; more than that are simply listed again. 0 = 4,096.
 	Remember int
+	// Memory is how long the app tells of deletions in Since; 0 = it never does,
+	// or for ever. A cursor that is older has expired: what was deleted since is
+	// found by a full scan only.
+	Memory time.Duration
 }

@@ -1,0 +1,138 @@
+package engine_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+const day = 24 * time.Hour
+
+// latestPull is the newest pull of the bed's connection.
+func (g *goneBed) latestPull() engine.Run {
+	g.t.Helper()
+	runs, _, err := g.Engine.ListRuns(g.ctx, testbed.Workspace, testbed.Connection, 20, "")
+	g.must(err)
+	i := slices.IndexFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunPull })
+	if i < 0 {
+		g.t.Fatal("there is no pull")
+	}
+	return runs[i]
+}
+
+// forgetful are ways in which an app forgets what was deleted.
+var forgetful = map[string]struct {
+	forget func(g *goneBed)
+	why    string
+}{
+	"Salesforce, sixteen days": {func(g *goneBed) {
+		g.delete(g.ids[:3])
+		g.Move(16 * day)
+		g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
+	}, "long_pause"},
+	"Salesforce, its log purged early": {func(g *goneBed) {
+		g.delete(g.ids[:3])
+		g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
+		g.knob(g.Force.Core(), "PUT", "/_fake/deleted_log", `{"keep":"1h"}`)
+		g.Move(2 * day)
+	}, "cursor_expired"},
+	"HubSpot, three months": {func(g *goneBed) {
+		for _, id := range g.twins(3) {
+			g.must(g.Hub.Core().DeleteRecord("contacts", id))
+		}
+		g.Move(91 * day)
+	}, "long_pause"},
+}
+
+// twins are the first n HubSpot records.
+func (g *goneBed) twins(n int) []string {
+	var out []string
+	for _, r := range g.Hub.Core().Records("contacts")[:n] {
+		out = append(out, r.ID)
+	}
+	return out
+}
+
+func (g *goneBed) knob(core *fakekit.Core, method, path, body string) {
+	g.t.Helper()
+	w := httptest.NewRecorder()
+	core.ServeHTTP(w, httptest.NewRequestWithContext(g.ctx, method, path, strings.NewReader(body)))
+	if w.Code != http.StatusOK {
+		g.t.Fatalf("%s answered %d", path, w.Code)
+	}
+}
+
+// TestS16_WhatTheAppHasForgotten: deletions that are older than an app
+// remembers are found by one listing of everything, which its run explains.
+func TestS16_WhatTheAppHasForgotten(t *testing.T) {
+	t.Parallel()
+	for name, tt := range forgetful {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGoneBed(t, 20)
+			tt.forget(g)
+			g.must(g.Pull(g.ctx))
+			g.settle()
+			r := g.latestPull()
+			if !strings.HasPrefix(r.Detail, tt.why+": ") || r.State != engine.RunDone {
+				t.Errorf("the pull is %s and says %q, want %s", r.State, r.Detail, tt.why)
+			}
+			g.want("three vanished", 3, false)
+			g.Move(testbed.Overlap)
+			g.must(g.Pull(g.ctx))
+			if again := g.latestPull(); again.ID != r.ID && again.Detail != "" {
+				t.Errorf("the next pull lists everything again: %q", again.Detail)
+			}
+		})
+	}
+}
+
+// TestS24_ResumeAfterALongPause: resuming after more than fourteen days lists
+// everything, whatever the schedule; after less it does not.
+func TestS24_ResumeAfterALongPause(t *testing.T) {
+	t.Parallel()
+	for days, full := range map[int]bool{13: false, 15: true} {
+		g := newGoneBed(t, 20)
+		g.must(g.Engine.PauseConnection(g.ctx, testbed.Workspace, testbed.Connection))
+		g.delete(g.ids[:3])
+		g.Move(time.Duration(days) * day)
+		_, err := g.Engine.StartConnection(g.ctx, testbed.Workspace, testbed.Connection)
+		g.must(err)
+		if full {
+			st, err := g.Engine.Status(g.ctx, testbed.Workspace, testbed.Connection)
+			g.must(err)
+			if !slices.Contains(st[0].Warnings, "long_pause") {
+				t.Errorf("the status warns of %v", st[0].Warnings)
+			}
+		}
+		g.settle()
+		if got := strings.HasPrefix(g.latestPull().Detail, "long_pause: "); got != full {
+			t.Errorf("after %d days: everything is listed %v, want %v", days, got, full)
+		}
+		g.want("three vanished", 3, false)
+		if n := len(g.live(crm.Right)); n != 17 {
+			t.Errorf("%d records live on the right", n)
+		}
+	}
+}
+
+func (g *goneBed) live(side crm.Side) (out []string) {
+	core, object := g.Hub.Core(), "contacts"
+	if side == crm.Right {
+		core, object = g.Force.Core(), "Contact"
+	}
+	for _, r := range core.Records(object) {
+		if !r.Deleted {
+			out = append(out, r.ID)
+		}
+	}
+	return out
+}
