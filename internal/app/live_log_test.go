@@ -90,11 +90,39 @@ func TestLive_TheLogIsWholeAtEveryPageSize(t *testing.T) {
 		}
 		l.refused(400, "malformed_cursor", "GET", list+"&cursor=AAAA", nil)
 		l.refused(404, "not_found", "GET", "/v1/log/log_none", nil)
+		l.bothLogs(whole)
 		last := whole[len(whole)-1].ID
 		for _, none := range []string{last + "9", strings.Replace(last, "log_", "log_x", 1), last[:strings.LastIndex(last, "~")] + "~-1"} {
 			l.refused(404, "not_found", "GET", "/v1/log/"+none, nil)
 		}
 	})
+}
+
+// bothLogs adds a connection, and lists the log of both at every page size.
+func (l *live) bothLogs(first []engine.Entry) {
+	l.t.Helper()
+	one := l.con
+	text := strings.NewReplacer(`"contacts","left"`, `"leads","left"`, `"object":"Contact"`, `"object":"Lead"`, `"schedule"`, `"direction":"to_right","schedule"`,
+		`{"id":"city","left":["city"],"right":["MailingCity"]}`, `{"id":"city","left":["city"],"right":["City"]},{"id":"company","left":["company"],"right":["Company"],"default":{"to_right":"None"}}`).Replace(l.document("Leads"))
+	l.con = "/v1/connections/" + l.must(201, "POST", "/v1/connections", text)["id"].(string)
+	l.start()
+	second := each[engine.Entry](l, "/v1/log?connection="+l.id())
+	l.con = one
+	if len(second) < 50 {
+		l.t.Fatalf("%d entries of the second connection", len(second))
+	}
+	want := ids(slices.Concat(first, second))
+	slices.Sort(want)
+	for _, limit := range []int{1, 3, 10, 50, 200} {
+		all := each[engine.Entry](l, fmt.Sprintf("/v1/log?limit=%d", limit))
+		if !slices.IsSortedFunc(all, func(a, b engine.Entry) int { return b.Time.Compare(a.Time) }) {
+			l.t.Errorf("the log of both by pages of %d is not newest first", limit)
+		}
+		got := ids(all)
+		if slices.Sort(got); !slices.Equal(got, want) {
+			l.t.Errorf("both by pages of %d: %d entries, want %d", limit, len(got), len(want))
+		}
+	}
 }
 
 // TestLive_RetryWorksTheRecordAgain: a failure is logged with what was said, can

@@ -78,6 +78,52 @@ func TestLive_CancelInTheMiddle(t *testing.T) {
 	})
 }
 
+// TestLive_CancelledPullLosesNothing: changes of either side that a cancelled
+// pull had listed, and not sent, are found by the next one, however late it comes.
+func TestLive_CancelledPullLosesNothing(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{ChunkSize: 5, LotSize: 5, Window: 1}, func(t *testing.T, l *live) {
+		const people = 30
+		for i := range people {
+			l.person(crm.Left, fmt.Sprintf("p%d", i))
+		}
+		l.connect()
+		l.start()
+		field := map[crm.Side]string{crm.Left: "city", crm.Right: "MailingCity"}
+		for _, side := range crm.Sides {
+			city := "From " + string(side)
+			for i := range people {
+				l.edit(side, l.twin(side, fmt.Sprintf("p%d", i)), field[side], city)
+			}
+			arrived := func() (n int) {
+				core, object := l.core(side.Other())
+				for _, r := range core.Records(object) {
+					if r.Fields[field[side.Other()]] == city {
+						n++
+					}
+				}
+				return n
+			}
+			l.move(3 * time.Minute)
+			r := l.begin("POST", l.sync+"/pull", nil)
+			for arrived() == 0 {
+				l.round()
+				l.work()
+			}
+			if n := arrived(); n == people {
+				t.Fatalf("all changes have travelled from the %s: this is not the middle", side)
+			}
+			l.want(200, "POST", "/v1/runs/"+string(r.ID)+"/cancel", nil)
+			l.drain()
+			l.move(6 * time.Hour)
+			l.pull()
+			if n := arrived(); n != people {
+				t.Errorf("%d of %d changes have travelled from the %s after the next pull", n, people, side)
+			}
+		}
+	})
+}
+
 // TestLive_OneRunAtATime: a second pull answers the open one; runs are listed
 // once each at every page size, newest first.
 func TestLive_OneRunAtATime(t *testing.T) {

@@ -61,6 +61,7 @@ func (s *session) pull(ctx context.Context, st *scanState) error {
 		return err
 	}
 	r := s.newRun(s.scope, s.conn, RunPull)
+	r.From = &listedTo{st.Cursor, st.Sweep}
 	if s.stoodTooLong(st) {
 		return s.pullEverything(ctx, r, st, codeLongPause)
 	}

@@ -54,6 +54,7 @@ type storedRun struct {
 	Salt       string              `json:"salt,omitempty"`     // of the keys that a full listing saw; "" = its records are worked as they are listed
 	Swept      bool                `json:"swept,omitempty"`
 	Moved      bool                `json:"moved,omitempty"` // the sync's cursors were moved
+	From       *listedTo           `json:"from,omitempty"`  // where the listing began; nil = it lists nothing, or is of an older release
 	version    int64
 }
 
@@ -71,6 +72,21 @@ type scanState struct {
 	AgainAt    time.Time           `json:"again_at,omitzero"`   // when refused fields were last tried again
 	AgainSet   string              `json:"again_set,omitempty"` // digest of the settings then
 	version    int64
+}
+
+// listedTo is how far a sync's changes and deletions have been listed.
+type listedTo struct {
+	Cursor crm.PerSide[string] `json:"cursor"`
+	Sweep  crm.PerSide[string] `json:"sweep"`
+}
+
+// back says where the next listing has to begin when the run ends here: where
+// this one did, if it listed what nobody was sent; nil = where it ended.
+func (r *storedRun) back() *listedTo {
+	if len(r.Rest) == 0 || r.Run.Kind == RunPlan {
+		return nil
+	}
+	return r.From
 }
 
 func (e *Engine) loadScan(ctx context.Context, sc scope) (*scanState, error) {
@@ -321,6 +337,7 @@ func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, k
 			}
 		}
 		r := e.newRun(sc, conn, kind)
+		r.From = &listedTo{st.Cursor, st.Sweep}
 		set(r)
 		if err := e.saveRun(ctx, sc.ws, r); err != nil {
 			return Run{}, err
@@ -348,23 +365,34 @@ func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun
 
 // finish ends a run and frees the sync for the next one.
 func (e *Engine) finish(ctx context.Context, sc scope, r *storedRun, state RunState, code, detail string) error {
+	r.From = r.back()
 	r.Run.State, r.Run.EndedAt, r.Phase, r.Rest = state, e.Now(), phaseOver, nil
 	r.Run.Code, r.Run.Detail = code, detail
 	if err := e.saveRun(ctx, sc.ws, r); err != nil {
 		return err
 	}
 	e.Log.Info("run ended", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "state", state, "code", code)
-	return e.letGo(ctx, sc, r.Run.ID)
+	return e.letGo(ctx, sc, r.Run.ID, r)
 }
 
-// letGo frees the sync for its next run.
-func (e *Engine) letGo(ctx context.Context, sc scope, id crm.RunID) error {
+// letGo frees the sync for its next run. Of a run that listed what nobody was
+// sent, the next one lists from where it began. Ended is that run; nil = as stored.
+func (e *Engine) letGo(ctx context.Context, sc scope, id crm.RunID, ended *storedRun) error {
 	for range 5 {
 		st, err := e.loadScan(ctx, sc)
 		if err != nil || st.OpenRun != id {
 			return err
 		}
+		if ended == nil {
+			if ended, err = e.loadRun(ctx, sc.ws, id); err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+		}
 		st.OpenRun = ""
+		if ended != nil && ended.From != nil {
+			e.Mark("listing_taken_back")
+			st.Cursor, st.Sweep, st.SweptAt = ended.From.Cursor, ended.From.Sweep, time.Time{}
+		}
 		if err = e.saveScan(ctx, sc, st); !fault.Is(err, fault.Conflict) {
 			return err
 		}

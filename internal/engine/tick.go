@@ -118,7 +118,7 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	if st.OpenRun != "" {
 		over, err := e.Advance(ctx, sc.ws, st.OpenRun)
 		if err == nil && over { // its worker may have died before it let go
-			err = e.letGo(ctx, sc, st.OpenRun)
+			err = e.letGo(ctx, sc, st.OpenRun, nil)
 		}
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return false, err

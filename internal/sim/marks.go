@@ -131,6 +131,7 @@ var marksElsewhere = map[string]string{
 	"hook_given_up":         "an app that gives up a delivery; counted when it happens",
 	"kept_apart":            "nobody takes pairs apart by hand; TestUnlinkedPairsStayApart does",
 	"key_not_its_own":       "as crowded_key",
+	"listing_taken_back":    "nobody cancels a run; TestLive_CancelledPullLosesNothing does",
 	"key_conflict":          "one key per person; decision tables of reconcile",
 	"intent_in_parts":       "hundreds of mapped fields of a hundred records; TestS34_WideRecordsOfManyPeople",
 	"lease_lost":            "its holder slept longer than a whole lease under the eyes of another; counted when it happens",
