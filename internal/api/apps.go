@@ -22,12 +22,37 @@ type appPath struct {
 	App crm.AppID `path:"app" maxLength:"100"`
 }
 
-type appOutput struct {
-	Body crm.App
+// App is an app as its connector knows it.
+type App struct {
+	ID        crm.AppID        `json:"id"`
+	Name      string           `json:"name"`
+	Objects   []crm.Object     `json:"objects" doc:"The well-known ones; discovery may find more"`
+	Auth      []crm.AuthMethod `json:"auth"`
+	Abilities []crm.Ability    `json:"abilities"`
+	Warnings  []string         `json:"warnings"`
+	Limits    AppLimits        `json:"limits"`
 }
 
-func (s *server) listApps(_ context.Context, in *WholeInput) (*listOutput[crm.App], error) {
-	var apps []crm.App
+// AppLimits are an app's published limits for one account, times in seconds.
+type AppLimits struct {
+	ReadBatch    int     `json:"read_batch" doc:"Records per call that reads by ID"`
+	FindBatch    int     `json:"find_batch" doc:"Values per look-up"`
+	WriteBatch   int     `json:"write_batch" doc:"Records per call that writes"`
+	PageSize     int     `json:"page_size" doc:"Records per page of changes"`
+	BurstCalls   int     `json:"burst_calls" doc:"Calls per burst_window_seconds; 0 = none published"`
+	BurstWindow  float64 `json:"burst_window_seconds"`
+	SearchCalls  int     `json:"search_calls" doc:"Searches per search_window_seconds, in a budget of their own; 0 = none published"`
+	SearchWindow float64 `json:"search_window_seconds"`
+	DailyCalls   int     `json:"daily_calls" doc:"Calls per day; 0 = none published"`
+	IndexLag     float64 `json:"index_lag_seconds" doc:"Until a new record shows in searches"`
+}
+
+type appOutput struct {
+	Body App
+}
+
+func (s *server) listApps(_ context.Context, in *WholeInput) (*listOutput[App], error) {
+	var apps []App
 	for _, id := range slices.Sorted(maps.Keys(s.Drivers)) {
 		apps = append(apps, shown(s.Drivers[id].App))
 	}
@@ -43,7 +68,7 @@ func (s *server) getApp(_ context.Context, in *appPath) (*appOutput, error) {
 }
 
 // shown has no null lists.
-func shown(a crm.App) crm.App {
+func shown(a crm.App) App {
 	some(&a.Objects)
 	a.Auth = slices.Clone(a.Auth)
 	some(&a.Auth)
@@ -55,7 +80,16 @@ func shown(a crm.App) crm.App {
 	}
 	some(&a.Abilities)
 	some(&a.Warnings)
-	return a
+	l := a.Limits
+	return App{
+		ID: a.ID, Name: a.Name, Objects: a.Objects, Auth: a.Auth, Abilities: a.Abilities, Warnings: a.Warnings,
+		Limits: AppLimits{
+			ReadBatch: l.ReadBatch, FindBatch: l.FindBatch, WriteBatch: l.WriteBatch, PageSize: l.PageSize,
+			BurstCalls: l.BurstCalls, BurstWindow: l.BurstWindow.Seconds(),
+			SearchCalls: l.SearchCalls, SearchWindow: l.SearchWindow.Seconds(),
+			DailyCalls: l.DailyCalls, IndexLag: l.IndexLag.Seconds(),
+		},
+	}
 }
 
 type clientInput struct {

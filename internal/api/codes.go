@@ -43,6 +43,7 @@ const (
 	CodeUnknownAccount     = "unknown_account"
 	CodeUnknownObject      = "unknown_object"
 	CodeRequiredUnmapped   = "required_field_unmapped"
+	CodeKeyNotUnique       = "key_not_unique"
 	CodeTooMany            = "too_many"
 	CodeUnknownPreset      = "unknown_preset"
 	CodeUnknownCode        = "unknown_code"

@@ -70,6 +70,7 @@ var documentCodes = []codeRow{
 	{CodeUnknownAccount, "there is no such account", EffectDocument, "create the account first"},
 	{CodeUnknownObject, "the account has no such object", EffectDocument, "choose one of GET /v1/accounts/{id}/objects"},
 	{CodeRequiredUnmapped, "the app demands a field on creation that nothing fills", EffectDocument, "map it, stamp it, or choose a behaviour that does not create"},
+	{CodeKeyNotUnique, "a match step goes by a field that several records of the app can share", EffectNone, "a warning: records that share a value are listed as duplicates and not synced; match by a unique field where there is one"},
 	{CodeTooMany, "there are too many of them", EffectDocument, "see errors[].detail for the limit"},
 	{CodeUnknownPreset, "there is no such preset", EffectDocument, "choose one of GET /v1/presets"},
 	{CodeDeleting, "the connection is being deleted", EffectRequest, "nothing can be changed any more; create a new one"},

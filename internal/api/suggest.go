@@ -17,6 +17,7 @@ type suggestion struct {
 	Match    []crm.MatchStep          `json:"match" nullable:"false"`
 	Required crm.PerSide[[]crm.Field] `json:"required" doc:"What each app demands on creation"`
 	Missing  crm.PerSide[[]string]    `json:"missing" doc:"Required fields that neither the document nor the suggested mappings fill"`
+	Warnings []ProblemItem            `json:"warnings" nullable:"false" doc:"What to know of the suggested match steps; pointers are into the suggestion"`
 }
 
 type suggestionsOutput struct {
@@ -88,6 +89,8 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 		out.Match = append(out.Match, emailStep(fields)...)
 	}
 	demand(&out, sync, fields)
+	out.Warnings = weakKeys(&crm.Sync{Match: crm.SameMatch(out.Match...)}, "", fields)
+	some(&out.Warnings)
 	return out
 }
 

@@ -11,6 +11,7 @@ import (
 type validationReport struct {
 	Valid    bool          `json:"valid"`
 	Problems []ProblemItem `json:"problems" nullable:"false"`
+	Warnings []ProblemItem `json:"warnings" nullable:"false" doc:"What is saved all the same, and worth a look"`
 }
 
 type validationOutput struct {
@@ -58,10 +59,14 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	for _, p := range problems {
 		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
 	}
-	return report(items), nil
+	out := report(items)
+	if c != nil {
+		out.Body.Warnings = s.keyWarnings(ctx, access.From(ctx).Workspace, c)
+	}
+	return out, nil
 }
 
 func report(items []ProblemItem) *validationOutput {
 	some(&items)
-	return &validationOutput{Body: validationReport{Valid: len(items) == 0, Problems: items}}
+	return &validationOutput{Body: validationReport{Valid: len(items) == 0, Problems: items, Warnings: []ProblemItem{}}}
 }

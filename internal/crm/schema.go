@@ -35,7 +35,7 @@ type Field struct {
 	Type        FieldType `json:"type"`
 	Required    bool      `json:"required"`  // must be given to create a record
 	ReadOnly    bool      `json:"read_only"` // the app refuses writes
-	Unique      bool      `json:"unique"`    // the app keeps it unique, or can look records up by it
+	Unique      bool      `json:"unique"`    // the app keeps it unique
 	Multiple    bool      `json:"multiple"`
 	Options     []Option  `json:"options,omitempty"`
 	OpenOptions bool      `json:"open_options,omitempty"` // values outside Options are accepted
@@ -116,16 +116,16 @@ const (
 
 // Limits are an app's published limits for one account.
 type Limits struct {
-	ReadBatch    int           `json:"read_batch"`    // records per BatchRead call
-	FindBatch    int           `json:"find_batch"`    // key values per BatchFind call
-	WriteBatch   int           `json:"write_batch"`   // records per BatchWrite call
-	PageSize     int           `json:"page_size"`     // records per page of Changes
-	BurstCalls   int           `json:"burst_calls"`   // calls per BurstWindow; 0 = none published
-	BurstWindow  time.Duration `json:"burst_window"`  // nanoseconds
-	SearchCalls  int           `json:"search_calls"`  // searches (Changes, BatchFind) per SearchWindow, in a budget of their own; 0 = none published
-	SearchWindow time.Duration `json:"search_window"` // nanoseconds
-	DailyCalls   int           `json:"daily_calls"`   // calls per day; 0 = none published
-	IndexLag     time.Duration `json:"index_lag"`     // nanoseconds until a new record shows in searches
+	ReadBatch    int           // records per BatchRead call
+	FindBatch    int           // key values per BatchFind call
+	WriteBatch   int           // records per BatchWrite call
+	PageSize     int           // records per page of Changes
+	BurstCalls   int           // calls per BurstWindow; 0 = none published
+	BurstWindow  time.Duration // rolling
+	SearchCalls  int           // searches (Changes, BatchFind) per SearchWindow, in a budget of their own; 0 = none published
+	SearchWindow time.Duration // rolling
+	DailyCalls   int           // calls per day; 0 = none published
+	IndexLag     time.Duration // until a new record shows in searches
 }
 
 // App describes an app as its connector knows it.
@@ -136,7 +136,7 @@ type App struct {
 	Auth      []AuthMethod `json:"auth"`
 	Abilities []Ability    `json:"abilities"`
 	Warnings  []string     `json:"warnings"`
-	Limits    Limits       `json:"limits"`
+	Limits    Limits       `json:"-"`
 	// SignsWebhooks says that deliveries carry a signature made with a secret of
 	// ours; else the address itself is the secret.
 	SignsWebhooks bool     `json:"-"`

@@ -163,6 +163,9 @@ func TestFields(t *testing.T) {
 		if f := byName["SystemModstamp"]; !f.ReadOnly || f.Type != crm.TypeDateTime {
 			t.Errorf("%s: SystemModstamp = %+v", object, f)
 		}
+		if f := byName["Email"]; f.Unique { // idLookup: it can be looked up by, and several records may share it
+			t.Errorf("the e-mail is said to be unique: %+v", f)
+		}
 		if f := byName["Lockstep_Id__c"]; !f.External || !f.Unique || f.ReadOnly || f.MaxLength != 64 {
 			t.Errorf("%s: Lockstep_Id__c = %+v", object, f)
 		}

@@ -37,7 +37,6 @@ type field struct {
 	DefaultedOnCreate bool     `json:"defaultedOnCreate"`
 	Unique            bool     `json:"unique"`
 	ExternalID        bool     `json:"externalId"`
-	IDLookup          bool     `json:"idLookup"`
 	Restricted        bool     `json:"restrictedPicklist"`
 	ReferenceTo       []string `json:"referenceTo"`
 	Compound          string   `json:"compoundFieldName"`

@@ -143,7 +143,7 @@ func (f field) translate(t crm.FieldType) crm.Field {
 		Required:   f.Createable && !f.Nillable && !f.DefaultedOnCreate,
 		NeverBlank: !f.Nillable && f.DefaultedOnCreate,
 		ReadOnly:   !f.Createable && !f.Updateable,
-		Unique:     f.Unique || f.IDLookup,
+		Unique:     f.Unique || f.Type == "id",
 		Multiple:   t == crm.TypeOptions,
 		MaxLength:  f.Length,
 		External:   f.ExternalID,

@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// weakKeys warns about match steps by fields that several records of an app can
+// share: such records are no twins of anybody, but duplicates. Nothing is
+// refused because of it. Fields that are not known are left to validation.
+func weakKeys(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemItem {
+	var out []ProblemItem
+	for _, list := range matchLists(sync.Match, at+"/match") {
+		for i, step := range list.steps {
+			out = append(out, weakStep(step, list.at+"/"+strconv.Itoa(i), fields)...)
+		}
+	}
+	return out
+}
+
+type matchList struct {
+	at    string
+	steps []crm.MatchStep
+}
+
+// matchLists are the steps as the document has them: one list for both ways, or two.
+func matchLists(m crm.Match, at string) []matchList {
+	if !m.Split() {
+		return []matchList{{at, m.ToRight}}
+	}
+	return []matchList{
+		{at + "/" + string(crm.ToRight), m.ToRight}, {at + "/" + string(crm.ToLeft), m.ToLeft},
+	}
+}
+
+func weakStep(step crm.MatchStep, at string, fields [2][]crm.Field) []ProblemItem {
+	var out []ProblemItem
+	for side := range crm.Sides {
+		known := byName(fields[side])
+		shared := func(name string) bool {
+			f, ok := known[name]
+			return ok && !f.Unique
+		}
+		warn := func(pointer, name string) {
+			out = append(out, ProblemItem{Pointer: pointer, Code: CodeKeyNotUnique, Detail: fmt.Sprintf(
+				"the %s app does not keep %q unique: records that share a value are listed as duplicates and not synced; "+
+					"match by a unique field where there is one, or let the app refuse doubles", crm.Sides[side], name)})
+		}
+		switch step.By {
+		case crm.MatchByID:
+			if name := [2]string{step.Left, step.Right}[side]; shared(name) {
+				warn(at+"/"+string(crm.Sides[side]), name)
+			}
+		case crm.MatchByAnyKey:
+			for i, p := range step.Pairs {
+				if shared(p[side]) {
+					warn(at+"/pairs/"+strconv.Itoa(i), p[side])
+				}
+			}
+		case crm.MatchByAllKeys: // one unique field among them is enough
+			if len(step.Pairs) > 0 && !slices.ContainsFunc(step.Pairs, func(p [2]string) bool { return !shared(p[side]) }) {
+				warn(at+"/pairs", step.Pairs[0][side])
+			}
+		}
+	}
+	return out
+}
+
+// keyWarnings looks through the syncs of a document whose fields can be read;
+// what cannot is a problem, and said as one.
+func (s *server) keyWarnings(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) []ProblemItem {
+	out := []ProblemItem{}
+	for i := range c.Syncs {
+		var fields [2][]crm.Field
+		for n, side := range crm.Sides {
+			if c.Account(side) == "" || c.Syncs[i].Object(side) == "" {
+				continue
+			}
+			found, err := s.fields(ctx, ws, c.Account(side), c.Syncs[i].Object(side), false)
+			if err != nil {
+				continue
+			}
+			fields[n] = found
+		}
+		out = append(out, weakKeys(&c.Syncs[i], "/syncs/"+strconv.Itoa(i), fields)...)
+	}
+	return out
+}
