@@ -280,6 +280,16 @@ func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ cr
 	return nil
 }
 
+func (f *fakeEngine) ConfirmChanges(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+	f.note("confirm %s %s", sync, mapping)
+	return nil
+}
+
+func (f *fakeEngine) DiscardChanges(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+	f.note("discard %s %s", sync, mapping)
+	return nil
+}
+
 func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, _ bool) ([]crm.Field, error) {
 	c, _, err := f.open(ctx, ws, account)
 	if err != nil {

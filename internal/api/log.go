@@ -44,6 +44,7 @@ type LogQuery struct {
 	Record     crm.RecordID     `query:"record" maxLength:"500"`
 	Run        crm.RunID        `query:"run" maxLength:"200"`
 	Code       string           `query:"code" maxLength:"100"`
+	Mapping    crm.MappingID    `query:"mapping" maxLength:"100" doc:"Entries that tell of a field of this mapping"`
 }
 
 // The groups of outcomes behind the filters.
@@ -77,7 +78,7 @@ func (s *server) search(ctx context.Context, q LogQuery) (*logSearch, error) {
 		return nil, err
 	}
 	out := &logSearch{among: among, filter: engine.LogFilter{
-		Connection: q.Connection, Sync: q.Sync, From: from, To: to, Side: q.Side, Record: q.Record, Run: q.Run, Code: q.Code,
+		Connection: q.Connection, Sync: q.Sync, From: from, To: to, Side: q.Side, Record: q.Record, Run: q.Run, Code: q.Code, Mapping: q.Mapping,
 	}}
 	out.filter.Outcomes, out.nothing = outcomes(q)
 	out.keep = func(ctx context.Context, e engine.Entry) (bool, error) {

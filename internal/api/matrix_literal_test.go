@@ -64,6 +64,8 @@ POST   /v1/connections/{id}/syncs/{sync}/pull                        401  403   
 POST   /v1/connections/{id}/syncs/{sync}/resync                      401  403    403    202    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/deletions/confirm           401  403    403    403    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/deletions/discard           401  403    403    403    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/confirm 401  403    403    403    202   202      404
+POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/discard 401  403    403    403    200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/plans                       401  403    403    202    202   202      404
 GET    /v1/plans/{id}                                                401  200    403    200    200   200      404
 GET    /v1/plans/{id}/changes                                        401  200    403    200    200   200      404

@@ -77,7 +77,7 @@ func (f *fixture) target(r route) string {
 	case strings.HasPrefix(r.path, "/v1/keys/"):
 		id = f.keyID
 	}
-	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{side}", "left", "{record}", "1").Replace(r.path)
+	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{mapping}", "m1", "{side}", "left", "{record}", "1").Replace(r.path)
 	switch r.id {
 	case "delete-connection":
 		target += "?confirm=Shared"

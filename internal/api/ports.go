@@ -55,6 +55,9 @@ type Engine interface {
 	// RedriveDead sends dead items again and says how many.
 	RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (int, error)
 	ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
+	// ConfirmChanges and DiscardChanges decide about a mass change that halted a mapping.
+	ConfirmChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error
+	DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error
 	DiscardDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
 
 	// Fields lists an object's fields as the engine plans with them; refresh asks

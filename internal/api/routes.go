@@ -100,6 +100,8 @@ var routes = []route{
 	{id: "run-events", method: http.MethodGet, path: "/v1/runs/{id}/events", level: reads, tag: "runs", summary: "Progress of a run as server-sent events", scoped: true},
 	{id: "cancel-run", method: http.MethodPost, path: "/v1/runs/{id}/cancel", level: works, tag: "runs", summary: "Cancel a run", scoped: true},
 	{id: "confirm-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/confirm", level: admins, tag: "runs", summary: "Let a halted sync's deletions through", status: 202, scoped: true},
+	{id: "confirm-changes", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/confirm", level: admins, tag: "runs", summary: "Let a halted mapping's mass change through", status: 202, scoped: true},
+	{id: "discard-changes", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/discard", level: admins, tag: "runs", summary: "Forget a halted mapping's mass change", scoped: true},
 	{id: "discard-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/discard", level: admins, tag: "runs", summary: "Forget a halted sync's deletions", scoped: true},
 
 	{id: "list-records", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/records", level: reads, tag: "records", summary: "Known records", scoped: true},

@@ -22,6 +22,8 @@ func (s *server) registerRunning() {
 	handle(s, "resync-sync", s.startRun(engine.RunResync))
 	handle(s, "confirm-deletions", s.confirmDeletions)
 	handle(s, "discard-deletions", s.discardDeletions)
+	handle(s, "confirm-changes", s.confirmChanges)
+	handle(s, "discard-changes", s.discardChanges)
 }
 
 // started is the answer of start.
@@ -117,6 +119,7 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 	some(&syncs)
 	for i := range syncs {
 		some(&syncs[i].Waiting)
+		some(&syncs[i].Changes)
 		remedies(syncs[i].Waiting)
 	}
 	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs}}, nil
@@ -261,6 +264,12 @@ type SyncPath struct {
 	Sync crm.SyncID       `path:"sync" maxLength:"40"`
 }
 
+// MappingPath names a mapping of a sync.
+type MappingPath struct {
+	SyncPath
+	Mapping crm.MappingID `path:"mapping" maxLength:"100"`
+}
+
 type runOutput struct {
 	Location string `header:"Location"`
 	Body     engine.Run
@@ -314,13 +323,33 @@ func (s *server) discardDeletions(ctx context.Context, in *SyncPath) (*connectio
 func (s *server) decideDeletions(ctx context.Context, in SyncPath, action string,
 	decide func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error,
 ) (*connectionOutput, error) {
+	return s.decideHalt(ctx, in, action, "", func(ws crm.WorkspaceID) error { return decide(ctx, ws, in.ID, in.Sync) })
+}
+
+func (s *server) confirmChanges(ctx context.Context, in *MappingPath) (*connectionOutput, error) {
+	return s.decideHalt(ctx, in.SyncPath, "changes.confirm", in.Mapping, func(ws crm.WorkspaceID) error {
+		return s.Engine.ConfirmChanges(ctx, ws, in.ID, in.Sync, in.Mapping)
+	})
+}
+
+func (s *server) discardChanges(ctx context.Context, in *MappingPath) (*connectionOutput, error) {
+	return s.decideHalt(ctx, in.SyncPath, "changes.discard", in.Mapping, func(ws crm.WorkspaceID) error {
+		return s.Engine.DiscardChanges(ctx, ws, in.ID, in.Sync, in.Mapping)
+	})
+}
+
+// decideHalt carries out what a person decided about a sync, or a mapping of it,
+// that halted, and writes it down.
+func (s *server) decideHalt(ctx context.Context, in SyncPath, action string, mapping crm.MappingID, decide func(crm.WorkspaceID) error) (*connectionOutput, error) {
 	ws, err := s.syncOf(ctx, in, access.Principal.Changes)
 	if err != nil {
 		return nil, err
 	}
-	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), action, string(in.ID)+"/"+string(in.Sync), nil, nil, func() error {
-		return decide(ctx, ws, in.ID, in.Sync)
-	})
+	target := string(in.ID) + "/" + string(in.Sync)
+	if mapping != "" {
+		target += "/" + string(mapping)
+	}
+	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), action, target, nil, nil, func() error { return decide(ws) })
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func TestX3_Row7_OnlyAdminsChangeSettings(t *testing.T) {
 			f.must(403, "PUT", target, edit(t, whole, old, fresh), ifMatch(f.tag), as(c.token)).problem(t)
 			tried[c.column]++
 		}
-		for _, call := range []string{"start", "pause", "webhooks/rotate", "syncs/contacts/deletions/confirm", "syncs/contacts/deletions/discard"} {
+		for _, call := range []string{"start", "pause", "webhooks/rotate", "syncs/contacts/deletions/confirm", "syncs/contacts/deletions/discard", "syncs/contacts/mappings/m1/changes/confirm"} {
 			f.must(403, "POST", target+"/"+call, "", as(c.token)).problem(t)
 		}
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,97 @@ func TestLive_MassDeletionHalts(t *testing.T) {
 		expect("nobody is made again", crm.StatusActive, 9)
 		if n := l.living(crm.Left); n != 11 {
 			t.Errorf("%d people on the left, want 11", n)
+		}
+	})
+}
+
+// titled gives people of the left side a title each, or all of them one and the
+// same, and pulls.
+func (l *live) titled(names []string, prefix string) {
+	l.t.Helper()
+	for _, who := range names {
+		title := "The same"
+		if prefix != "" {
+			title = prefix + who
+		}
+		l.edit(crm.Left, l.twin(crm.Left, who), "jobtitle", title)
+	}
+	l.move(3 * time.Minute)
+	l.pull()
+}
+
+// TestLive_S37_MassChangeHalts: one title for everybody stops the title's mapping
+// alone; the status, the record and the log say so; what an admin discards stays
+// apart, and what is confirmed gets across.
+func TestLive_S37_MassChangeHalts(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{ChangeFloor: 5, ChangeShare: 0.3}, func(t *testing.T, l *live) {
+		var names []string
+		for i := range 12 {
+			names = append(names, fmt.Sprintf("p%d", i))
+			l.person(crm.Left, names[i])
+		}
+		l.connect()
+		l.start()
+		changes := l.sync + "/mappings/title/changes/"
+		l.refused(409, "not_halted", "POST", changes+"confirm", nil)
+		l.refused(404, "not_found", "POST", l.sync+"/mappings/none/changes/confirm", nil)
+		l.refused(404, "not_found", "POST", l.con+"/syncs/none/mappings/title/changes/discard", nil)
+		expect := func(what string, same, halts int) engine.SyncStatus {
+			t.Helper()
+			n := 0
+			for _, who := range names {
+				if l.held(crm.Right, l.twin(crm.Right, who))["Title"] == "The same" {
+					n++
+				}
+			}
+			status, st := l.standing()
+			if n != same || len(st.Changes) != halts || status != crm.StatusActive {
+				t.Fatalf("%s: %d titles replaced, halts %+v, %s; want %d and %d", what, n, st.Changes, status, same, halts)
+			}
+			return st
+		}
+		l.titled(names, "Title of ")
+		expect("titles of their own", 0, 0)
+		l.edit(crm.Left, l.twin(crm.Left, "p3"), "city", "Ghent")
+		l.titled(names, "")
+		st := expect("one title for all", 0, 1)
+		h := st.Changes[0]
+		if h.Mapping != "title" || h.Kind != "one_value" || h.Side != crm.Right || h.Field != "Title" || h.Waiting != 12 || h.Count != 12 || h.Links != 12 || h.Since.IsZero() || h.Remedy == "" {
+			t.Errorf("the halt says %+v", h)
+		}
+		if got := l.held(crm.Right, l.twin(crm.Right, "p3"))["MailingCity"]; got != "Ghent" {
+			t.Errorf("the city stands, too: %q", got)
+		}
+		if v := l.view(crm.Left, l.twin(crm.Left, "p3")); v.State != crm.StateWaiting || v.Code != "mass_change" {
+			t.Errorf("a record of it: %s, %s", v.State, v.Code)
+		}
+		if got := fmt.Sprint(l.must(200, "GET", l.record(crm.Left, l.twin(crm.Left, "p3"))+"/explain", nil)); !strings.Contains(got, "mass_change") {
+			t.Errorf("explain does not name it: %s", got)
+		}
+		l.want(200, "POST", changes+"discard", nil)
+		l.drain()
+		l.begin("POST", l.sync+"/resync", nil)
+		l.drain()
+		if st := expect("discarded", 0, 0); st.Settled.Reasons[crm.ReasonUndone] != 12 {
+			t.Errorf("settled: %+v", st.Settled)
+		}
+		l.titled(names, "Again ")
+		l.titled(names, "")
+		expect("once more", 0, 1)
+		l.want(202, "POST", changes+"confirm", nil)
+		l.drain()
+		expect("confirmed", 12, 0)
+		audit := 0
+		for _, e := range each[engine.Entry](l, "/v1/log?mapping=title&event=updated") {
+			for _, d := range e.Diffs {
+				if d.Mapping == "title" && d.After.Text() == "The same" && d.Before.Text() != "" {
+					audit++
+				}
+			}
+		}
+		if audit != 12 {
+			t.Errorf("the log has %d of the 12 titles with what was before", audit)
 		}
 	})
 }

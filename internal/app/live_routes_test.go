@@ -292,6 +292,8 @@ func (l *live) walkLog(bad string) {
 	l.refused(404, "not_found", "POST", "/v1/dead-letters/redrive?connection=con_none", nil)
 	l.refused(409, "not_halted", "POST", l.sync+"/deletions/confirm", nil)
 	l.refused(409, "not_halted", "POST", l.sync+"/deletions/discard", nil)
+	l.refused(409, "not_halted", "POST", l.sync+"/mappings/title/changes/confirm", nil)
+	l.refused(409, "not_halted", "POST", l.sync+"/mappings/title/changes/discard", nil)
 }
 
 // walkHooks lets HubSpot call us, rightly and wrongly.
@@ -355,6 +357,18 @@ func (l *live) walkSurface() {
 		l.person(crm.Left, who)
 	}
 	l.pull()
+	for _, call := range []struct {
+		name   string
+		status int
+	}{{"discard", 200}, {"confirm", 202}} {
+		l.titled(names, "Title of ")
+		l.titled(names, "")
+		if _, st := l.standing(); len(st.Changes) != 1 {
+			l.t.Fatalf("before %s: %+v", call.name, st.Changes)
+		}
+		l.want(call.status, "POST", l.sync+"/mappings/title/changes/"+call.name, nil)
+		l.drain()
+	}
 	l.vanish(names...)
 	for _, call := range []struct {
 		name   string

@@ -59,6 +59,18 @@ func (s surface) ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id cr
 	return s.Engine.ConfirmDeletions(ctx, ws, id, sync)
 }
 
+// ConfirmChanges implements api.Engine.
+func (s surface) ConfirmChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+	defer s.tick.ring()
+	return s.Engine.ConfirmChanges(ctx, ws, id, sync, mapping)
+}
+
+// DiscardChanges implements api.Engine.
+func (s surface) DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+	defer s.tick.ring()
+	return s.Engine.DiscardChanges(ctx, ws, id, sync, mapping)
+}
+
 // logins is the account service as the REST surface sees it: connections that
 // waited for an account go on when it is let in again.
 type logins struct {

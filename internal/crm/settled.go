@@ -12,7 +12,7 @@ const (
 	ReasonDefault      Reason = "default"        // one side holds a default value, its source is blank
 	ReasonRefused      Reason = "refused"        // the app refused the value
 	ReasonChangedByApp Reason = "changed_by_app" // the app stored something else than was written
-	ReasonUndone       Reason = "undone"         // an undo put the value back
+	ReasonUndone       Reason = "undone"         // an undo put the value back, or an admin discarded the change
 	ReasonFromNowOn    Reason = "from_now_on"    // the mapping was changed without applying it to what is linked
 	ReasonInvalidPhone Reason = "invalid_phone"  // text that is no phone number may not overwrite one
 	ReasonNotClearable Reason = "not_clearable"  // the app demands a value, so a blank cannot travel there

@@ -49,7 +49,7 @@ func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 	var out []row
 	for _, u := range l.units {
 		w := u.plan.Write(side)
-		if w == nil || u.wait > 0 || u.failure != nil || u.failed(side) || u.barred == side {
+		if w == nil || u.wait > 0 || u.failure != nil || u.failed(side) || u.rests(side) {
 			continue
 		}
 		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
@@ -205,7 +205,7 @@ func (s *session) abandon(l *lot) {
 			continue
 		}
 		for _, side := range crm.Sides {
-			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) && u.barred != side {
+			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) && !u.rests(side) {
 				s.Mark("write_not_tried")
 				u.undone = true
 			}

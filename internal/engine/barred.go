@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,16 +105,20 @@ func (s *session) unbar(ctx context.Context, side crm.Side) {
 	}
 }
 
-// keepBarred stores the lot's records that wait for a right, before the chunks
+// keepBarred stores the lot's records that wait for a right or a decision, before the chunks
 // that brought them count as done.
 func (b *books) keepBarred(ctx context.Context) error {
-	if len(b.barred) == 0 || !b.s.on(guardDeniedWay) {
+	if !b.s.on(guardDeniedWay) {
+		b.barred = nil
+	}
+	ws := slices.Concat(b.barred, b.stopped)
+	if len(ws) == 0 {
 		return nil
 	}
 	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
 		return err
 	}
-	_, errs := b.s.Store.BatchWrite(ctx, b.barred)
+	_, errs := b.s.Store.BatchWrite(ctx, ws)
 	return errors.Join(errs...)
 }
 
@@ -179,7 +184,13 @@ func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connectio
 // replay sends up to limit records that wait for the right to write to a side,
 // and returns how many. Each is removed only after it is queued.
 func (e *Engine) replay(ctx context.Context, sc scope, conn *crm.Connection, to crm.Side, limit int) (int, error) {
-	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.barred(to, "", "").Partition}
+	return e.replayFrom(ctx, sc, conn, sc.barred(to, "", ""), "", limit, func(*hint) {})
+}
+
+// replayFrom sends up to limit records that wait in a partition, under sort
+// texts that begin with prefix, and returns how many.
+func (e *Engine) replayFrom(ctx context.Context, sc scope, conn *crm.Connection, in store.Key, prefix string, limit int, mark func(*hint)) (int, error) {
+	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: in.Partition, Prefix: prefix}
 	total := 0
 	for total < limit {
 		q.Limit = min(e.Tuning.ChunkSize, limit-total)
@@ -194,11 +205,12 @@ func (e *Engine) replay(ctx context.Context, sc scope, conn *crm.Connection, to 
 		hints := map[crm.Side][]hint{}
 		deletes := make([]store.Write, 0, len(page.Items))
 		for _, it := range page.Items {
-			var in barredItem
+			var in barredItem // or one that waited for a decision
 			if err := json.Unmarshal(it.Data, &in); err != nil {
 				return total, fault.Wrap("engine: decode waiting record", fault.Other, err)
 			}
-			side, _, _ := strings.Cut(it.Sort, "#")
+			side, _, _ := strings.Cut(strings.TrimPrefix(it.Sort, prefix), "#")
+			mark(&in.Hint)
 			hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
 			deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
 		}

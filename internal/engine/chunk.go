@@ -48,12 +48,14 @@ type hint struct {
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
 	Tries   int                          `json:"t,omitempty"`
-	Again   bool                         `json:"g,omitempty"` // try again what an app refused
-	Missed  bool                         `json:"z,omitempty"` // the app denied it when last asked
-	Barred  crm.Side                     `json:"b,omitempty"` // it waited for the right to write to this side
-	Holder  crm.RecordID                 `json:"h,omitempty"` // of the other side: the app named it as the one in the way of a second one
-	Twins   []crm.RecordID               `json:"w,omitempty"` // of the other side: a full listing found them by the record's keys
-	Doubles []crm.RecordID               `json:"u,omitempty"` // of its own side, likewise
+	Again   bool                         `json:"g,omitempty"`  // try again what an app refused
+	Missed  bool                         `json:"z,omitempty"`  // the app denied it when last asked
+	Weighed bool                         `json:"g1,omitempty"` // what it replaces was counted already
+	Decided crm.MappingID                `json:"g2,omitempty"` // it waited for a person's decision about this mapping
+	Barred  crm.Side                     `json:"b,omitempty"`  // it waited for the right to write to this side
+	Holder  crm.RecordID                 `json:"h,omitempty"`  // of the other side: the app named it as the one in the way of a second one
+	Twins   []crm.RecordID               `json:"w,omitempty"`  // of the other side: a full listing found them by the record's keys
+	Doubles []crm.RecordID               `json:"u,omitempty"`  // of its own side, likewise
 }
 
 func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }

@@ -148,7 +148,14 @@ func (b *batch) unchangedFailure(u *unit) bool {
 // pair makes the planner's input of what was observed.
 func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: b.started}
+	p.Halted = b.halted()
 	if l.paired() {
+		for _, id := range u.discard {
+			if p.Discard == nil {
+				p.Discard = map[crm.MappingID]bool{}
+			}
+			p.Discard[id] = true
+		}
 		p.Linked, p.ByHand, p.Base = true, l.ByHand, l.Base
 		p.ByApp = u.byApp
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()

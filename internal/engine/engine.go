@@ -57,6 +57,9 @@ type Tuning struct {
 	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
 	AgainEvery   time.Duration // how often refused fields are tried again although nothing changed: what was wrong may have been mended where we cannot see it; 24 h
 	GoneSettle   time.Duration // how long deletions are counted before the first is applied; 10 s
+	ChangeFloor  int64         // values replaced alike in an hour always allowed; 50
+	ClearShare   float64       // share of links of which an hour may clear a field; 0.10
+	ChangeShare  float64       // share of links to which an hour may give one same value; 0.50
 	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
 	StaleFor     time.Duration // longest that an eventually consistent read may lag behind; 1 min
 }
@@ -80,6 +83,9 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.DeleteFloor, 50)
 	def(&t.DeleteShare, 0.10)
 	def(&t.GoneSettle, 10*time.Second)
+	def(&t.ChangeFloor, 50)
+	def(&t.ClearShare, 0.10)
+	def(&t.ChangeShare, 0.50)
 	def(&t.StaleFor, time.Minute)
 	def(&t.AgendaFor, 10*time.Minute)
 	def(&t.AgainEvery, 24*time.Hour)

@@ -37,6 +37,7 @@ const (
 	guardReturning      guard = "returning"        // of a pair that was left out, both sides are looked at
 	guardCursorExpired  guard = "cursor_expired"   // what an app has forgotten is found by a listing of everything
 	guardMergeKeeps     guard = "merge_keeps_link" // of several linked records that are merged, the primary's link stays
+	guardMassChange     guard = "mass_change"      // very many values replaced alike halt their mapping
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -46,6 +47,6 @@ var guards = []guard{
 	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
-	guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
+	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
 }

@@ -161,7 +161,7 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 		}
 		for _, side := range crm.Sides {
 			w := u.plan.Write(side)
-			if w == nil || u.barred == side {
+			if w == nil || u.rests(side) {
 				continue
 			}
 			e := intentEntry{Side: side, Create: w.Create, Claims: u.claims, Intended: map[crm.MappingID]string{}}

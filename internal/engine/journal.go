@@ -337,7 +337,8 @@ func (f *LogFilter) wants(en *Entry) bool {
 		f.Side != "" && en.Side != f.Side,
 		f.Record != "" && en.Record != f.Record && en.Partner != f.Record,
 		f.Code != "" && en.Code != f.Code,
-		f.Run != "" && en.Run != f.Run:
+		f.Run != "" && en.Run != f.Run,
+		f.Mapping != "" && !slices.ContainsFunc(en.Diffs, func(d Diff) bool { return d.Mapping == f.Mapping }):
 		return false
 	}
 	return true

@@ -12,12 +12,14 @@ import (
 // lease is the right to write for one sync, for a while. It carries the intent
 // of a lone change, so that both are one write.
 type lease struct {
-	Owner   string    `json:"owner"`
-	Epoch   int64     `json:"epoch"`
-	Until   time.Time `json:"until"`
-	Intent  []byte    `json:"intent,omitempty"` // as intent.encode made it; outlives its owner until it is recovered
-	Wrote   int64     `json:"wrote,omitempty"`  // the last epoch in which links may have been written
-	Pace    []int64   `json:"pace,omitempty"`   // of both apps as the last holder met it, see tellPace
+	Owner   string      `json:"owner"`
+	Epoch   int64       `json:"epoch"`
+	Until   time.Time   `json:"until"`
+	Intent  []byte      `json:"intent,omitempty"` // as intent.encode made it; outlives its owner until it is recovered
+	Wrote   int64       `json:"wrote,omitempty"`  // the last epoch in which links may have been written
+	Pace    []int64     `json:"pace,omitempty"`   // of both apps as the last holder met it, see tellPace
+	Mass    *massCounts `json:"mass,omitempty"`   // replaced values of the hour
+	Brakes  bool        `json:"brakes,omitempty"` // mass changes wait, or were decided lately
 	version int64
 }
 
@@ -54,6 +56,9 @@ func (s *session) take(ctx context.Context) error {
 		return err
 	}
 	s.learnPace(held.Pace)
+	if err := s.learnMass(ctx, held); err != nil {
+		return err
+	}
 	if held.Owner != "" && s.on(guardLease) {
 		if left := s.heldFor(s.scope, held.version, s.Now()); left > 0 {
 			s.Mark("lease_held")
@@ -81,7 +86,7 @@ func (s *session) findVacant(ctx context.Context) (bool, error) {
 	}
 	s.learnPace(l.Pace)
 	s.vacant = l
-	return true, nil
+	return true, s.learnMass(ctx, l)
 }
 
 // hold takes the lease that was found vacant, with what is about to be written.
@@ -96,6 +101,7 @@ func (s *session) hold(ctx context.Context, intent []byte) error {
 // takeFrom takes the lease over the version that was read.
 func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) error {
 	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, version: held.version}
+	s.tellMass(mine)
 	w, err := mine.write(s.scope)
 	if err != nil {
 		return err
@@ -125,6 +131,7 @@ func (s *session) renew(ctx context.Context) error {
 	}
 	next := *s.lease
 	next.Until = s.Now().Add(s.Tuning.Lease)
+	s.tellMass(&next)
 	w, err := next.write(s.scope)
 	if err != nil {
 		return err
@@ -180,7 +187,7 @@ func (s *session) dropIntent(ctx context.Context) error {
 
 // freed is the lease with nobody holding it. An intent that it still carries stays.
 func (l *lease) freed() *lease {
-	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, version: l.version}
+	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, Mass: l.Mass, Brakes: l.Brakes, version: l.version}
 }
 
 // freed is the session's lease with nobody holding it and what it learned.
@@ -189,6 +196,7 @@ func (s *session) freed() *lease {
 	if told := s.tellPace(); told != nil {
 		free.Pace = told
 	}
+	s.tellMass(free)
 	return free
 }
 

@@ -193,7 +193,10 @@ func decodeChanges(it store.Item) ([]Change, crm.Side, error) {
 }
 
 // planLots is the dry run of chunks: observe and plan, and store the plan.
-func (s *session) planLots(ctx context.Context, jobs []*job) error {
+func (s *session) planLots(ctx context.Context, jobs []*job) (err error) {
+	if s.brakes, err = s.loadBrakes(ctx, s.scope); err != nil {
+		return err
+	}
 	for i, j := range jobs {
 		group, us, err := s.fitting(ctx, jobs[i:i+1], i == 0)
 		if err != nil {

@@ -280,6 +280,9 @@ func (e *Engine) look(ctx context.Context, sc scope, side crm.Side, rec crm.Reco
 	if err != nil {
 		return nil, nil, err
 	}
+	if s.brakes, err = s.loadBrakes(ctx, sc); err != nil {
+		return nil, nil, err
+	}
 	u := &unit{side: side, id: rec, hint: hint{ID: rec, Force: true}, jobs: []*job{{chunk: &chunk{}}}}
 	return s, u, s.loadLinks(ctx, []*unit{u})
 }

@@ -38,8 +38,10 @@ type session struct {
 	vacant  *lease // as it was found before the work began: nobody's, with nothing left open
 	held    *hold  // messages being worked; nil = none
 	started time.Time
-	bars    [2]bool // sides that may not be written, as found just now
-	coming  coming  // creates whose fate is not known yet
+	mass    massCounts  // replaced values of the hour
+	brakes  *brakesItem // mass changes that wait or were decided; nil = none
+	bars    [2]bool     // sides that may not be written, as found just now
+	coming  coming      // creates whose fate is not known yet
 
 	supposed supposed // of merges, where nothing may be stored
 }

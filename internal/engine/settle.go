@@ -52,6 +52,7 @@ type books struct {
 	freed   map[crm.RecordRef]bool // what is left of pairs that ended
 	pairs   map[store.Key]bool     // keys of new pairs
 	barred  []store.Write          // records that wait for a right
+	stopped []store.Write          // records that wait for a decision about a mass change
 	noticed bool                   // a deletion was noticed: the tick has to look
 }
 
@@ -63,7 +64,7 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
 	}
 	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
-		u.barred = "" // it comes again anyway
+		u.barred, u.weighed = "", false // it comes again anyway
 	}
 	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
 		b.putOffTwins(u)
@@ -81,6 +82,12 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		b.putOff(u)
 		return nil
+	case u.weighed:
+		b.keepOpen(u)
+		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+		u.plan.Outcome, u.quiet = crm.Waiting, true
+		b.count(u)
+		return b.letWeigh(u)
 	case u.barred != "":
 		b.keepOpen(u)
 		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
@@ -94,6 +101,10 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		u.plan.Outcome, u.plan.State, u.plan.Code, u.plan.Detail = crm.Failed, crm.StateFailing, code, detail
 	default:
 		s.judge(u)
+		s.countMass(u)
+		if err := b.letStop(u); err != nil {
+			return err
+		}
 	}
 	b.remember(ctx, u)
 	b.count(u)

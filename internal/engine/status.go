@@ -52,6 +52,11 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 			return st, err
 		}
 	}
+	weighed, err := e.countQuery(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#"})
+	if err != nil {
+		return st, err
+	}
+	st.Parked += weighed
 	if st.Dead, err = e.countSome(ctx, sc.ws, dead(sc.ws, sc.con, "x").Partition); err != nil {
 		return st, err
 	}
@@ -82,6 +87,9 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 		if w.Direction != "" {
 			st.Backlog += w.Records
 		}
+	}
+	if err := e.statusChanges(ctx, sc, conf, &st); err != nil {
+		return st, err
 	}
 	h, _, err := e.loadHalt(ctx, sc)
 	if err == nil && conn.Status == crm.StatusHalted && !h.Halt.Since.IsZero() {
@@ -150,8 +158,13 @@ func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) err
 
 // countSome counts the items of a partition, up to 10,000.
 func (e *Engine) countSome(ctx context.Context, ws crm.WorkspaceID, partition string) (int64, error) {
+	return e.countQuery(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: partition})
+}
+
+// countQuery counts the items that a query finds, up to 10,000.
+func (e *Engine) countQuery(ctx context.Context, q store.Query) (int64, error) {
 	var n int64
-	q := store.Query{Table: store.Links, Workspace: ws, Partition: partition, Limit: 1000}
+	q.Limit = 1000
 	for n < 10000 {
 		page, err := e.Store.Query(ctx, q)
 		if err != nil {

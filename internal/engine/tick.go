@@ -157,7 +157,11 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	if err != nil {
 		return false, err
 	}
-	if busy = busy || open || gone || drained || replayed; busy || listening || ended || st.OpenRun != "" {
+	decided, err := e.attendBrakes(ctx, sc, conn, ok)
+	if err != nil {
+		return false, err
+	}
+	if busy = busy || open || gone || drained || replayed || decided; busy || listening || ended || st.OpenRun != "" {
 		return busy, nil
 	}
 	if ok {
@@ -183,7 +187,7 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 
 // waiting reports whether anything still waits in the store for the sync.
 func (e *Engine) waiting(ctx context.Context, sc scope) (bool, error) {
-	for _, kind := range []string{"p", "n", "x", "y", "wleft", "wright"} {
+	for _, kind := range []string{"p", "n", "x", "y", "wleft", "wright", "v"} {
 		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 1})
 		if err != nil || len(page.Items) > 0 {
 			return true, err
@@ -316,7 +320,7 @@ func (e *Engine) belongings(sc scope, days int) []store.Query {
 	for shard := range uint32(shards) {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(shard), Limit: 500})
 	}
-	for _, kind := range []string{"p", "n", "x", "i", "k", "h", "y", "wleft", "wright"} {
+	for _, kind := range []string{"p", "n", "x", "i", "k", "h", "y", "wleft", "wright", "v"} {
 		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 500})
 	}
 	out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: dead(sc.ws, sc.con, "x").Partition, Limit: 500},

@@ -104,6 +104,7 @@ type LogFilter struct {
 	Record     crm.RecordID
 	Code       string
 	Run        crm.RunID
+	Mapping    crm.MappingID // that wrote or would have written
 }
 
 // RecordView is all that is known of one record.
@@ -209,6 +210,7 @@ type SyncStatus struct {
 	Settled    SettledCounts                    `json:"settled"`
 	Outcomes   map[string]map[crm.Outcome]int64 `json:"outcomes"` // today, last_7_days, last_30_days
 	Halted     *Halt                            `json:"halted,omitempty"`
+	Changes    []ChangeHalt                     `json:"changes" nullable:"false" doc:"Mappings that a mass change halted"`
 	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
 	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
 	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
@@ -239,6 +241,22 @@ type Halt struct {
 	Deletions int64     `json:"deletions"`
 	Links     int64     `json:"links"`
 	Side      crm.Side  `json:"side"`
+}
+
+// ChangeHalt says why a mapping waits for an admin: too many values of a field
+// would be replaced by a blank, or by one and the same value.
+type ChangeHalt struct {
+	Mapping crm.MappingID `json:"mapping"`
+	Field   string        `json:"field" doc:"Of the side that would be written"`
+	Side    crm.Side      `json:"side" doc:"That would be written"`
+	Kind    string        `json:"kind" enum:"blank,one_value"`
+	Value   string        `json:"value,omitempty" doc:"Fingerprint of the one value"`
+	Since   time.Time     `json:"since"`
+	From    time.Time     `json:"from" doc:"From then until since the changes were counted; what of them was written is in the log"`
+	Count   int64         `json:"count" doc:"Changes found when it halted"`
+	Waiting int64         `json:"waiting" doc:"Records that wait for the decision"`
+	Links   int64         `json:"links"`
+	Remedy  string        `json:"remedy"`
 }
 
 // DeadItem is work that was given up, with the reason.

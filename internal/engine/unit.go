@@ -35,8 +35,11 @@ type unit struct {
 	keys     []reconcile.Key // its identity keys, when unlinked
 	twins    []crm.RecordID  // others of its own side with the same identity
 
-	decided bool // plan is set
-	quiet   bool // nothing to do, nothing to store
+	decided bool            // plan is set
+	quiet   bool            // nothing to do, nothing to store
+	weighed bool            // its change may be part of a larger one: it waits
+	mass    []massKind      // what its plan replaces
+	discard []crm.MappingID // mappings whose change a person does not want
 	plan    reconcile.Plan
 	others  []crm.RecordID
 
@@ -77,6 +80,9 @@ func (u *unit) decide(o crm.Outcome, st crm.State, code, detail string) {
 	u.plan = reconcile.Plan{Outcome: o, State: st, Code: code, Detail: detail}
 	u.decided = true
 }
+
+// rests reports whether what is planned for a side waits in the store, untried.
+func (u *unit) rests(side crm.Side) bool { return u.barred == side || u.weighed }
 
 func (u *unit) deferFor(d time.Duration, why string) { u.wait, u.waitFor = d, why }
 
@@ -181,6 +187,10 @@ func (u *unit) absorb(h hint, j *job) {
 	u.hint.Confirm = u.hint.Confirm || h.Confirm
 	u.hint.Force = u.hint.Force || h.Force
 	u.hint.Again = u.hint.Again || h.Again
+	u.hint.Weighed = u.hint.Weighed || h.Weighed
+	if h.Decided != "" {
+		u.hint.Decided = h.Decided
+	}
 	u.hint.Tries = max(u.hint.Tries, h.Tries)
 	if h.Holder != "" {
 		u.hint.Holder = h.Holder
@@ -243,6 +253,10 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		first.both = first.both || !s.same(u)
 		first.hint.Force = first.hint.Force || u.hint.Force
 		first.hint.Again = first.hint.Again || u.hint.Again
+		first.hint.Weighed = first.hint.Weighed || u.hint.Weighed
+		if u.hint.Decided != "" {
+			first.hint.Decided = u.hint.Decided
+		}
 		for _, j := range u.jobs {
 			if !slices.Contains(first.jobs, j) {
 				first.jobs = append(first.jobs, j)
@@ -331,7 +345,9 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 				continue
 			}
 			next := s.record(crm.Left, l.AliasOf)
-			if l.Merged {
+			if l.Merged && followed[u] != "" {
+				followed[u] = l.AliasOf // its partner lost a merge: the survivor says whose it is
+			} else if l.Merged {
 				s.Mark("merged_alias_followed")
 				u.id = l.AliasOf
 				next = s.record(u.side, l.AliasOf)

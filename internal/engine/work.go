@@ -502,6 +502,9 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 		return fmt.Errorf("observe: %w", err)
 	}
 	s.plan(us)
+	if err := s.weigh(ctx, jobs, us); err != nil {
+		return fmt.Errorf("weigh changes: %w", err)
+	}
 	s.setAside(us)
 	defer func() {
 		if lost := s.goWithout(ctx); err == nil {

@@ -47,12 +47,15 @@ type merger struct {
 	later   int
 	at      occasion
 	byApp   [2]uint64
+	halted  map[crm.MappingID]bool
+	discard map[crm.MappingID]bool
 	roused  map[crm.MappingID]bool // refused fields that are tried again with another one
 	cell    cell
 	plan    Plan
 	writes  [2]*Write
 	asked   []string // labels of fields that wait for a person
 	failed  []string // labels of fields that failed
+	stopped []string // labels of fields that wait for a person because of a mass change
 	base    crm.Base // copied on first change
 	changed bool
 	hidden  bool // something differs and a filter withholds it
@@ -76,7 +79,7 @@ func (s *Settings) planPair(p Pair) Plan {
 		return m.plan
 	}
 	m.rouse(p.Base)
-	m.byApp = [2]uint64{p.ByApp.Left, p.ByApp.Right}
+	m.byApp, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, p.Halted, p.Discard
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
@@ -200,12 +203,33 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forc
 		return
 	}
 	c.decide()
+	m.brake(c, out)
 	raw, err := m.render(c)
 	if err != nil {
 		m.failBy(one, out, err)
 		return
 	}
 	m.take(c, out, raw)
+}
+
+// brake keeps a field from being written while a mass change of it waits for a
+// person, and for good once the person does not want the change. What both
+// sides hold alike, or are left apart in already, is no change.
+func (m *merger) brake(c *cell, out *FieldPlan) {
+	if same(c.v[0], c.v[1]) || !c.write[0] && !c.write[1] && c.keep {
+		return
+	}
+	switch {
+	case m.halted[c.id]:
+		c.write, c.winner, c.merged, c.differs, c.settled, c.review = [2]bool{}, -1, false, false, "", false
+		c.stay(RuleHalted)
+		out.Code, out.Detail = CodeMassChange, c.label
+		m.stopped = append(m.stopped, c.label)
+	case m.discard[c.id] && (c.write[0] || c.write[1]):
+		c.write, c.winner, c.merged, c.keep = [2]bool{}, -1, false, false
+		c.rule = RuleSettled
+		c.differ(crm.ReasonUndone, c.v)
+	}
 }
 
 // rest leaves a mapping alone whose field is gone.
@@ -254,6 +278,7 @@ func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
 			w.Fields[name] = v
 		}
 		w.Intended[c.id] = c.after
+		out.Replaces[side] = !c.blank[side] && c.base.kind != unknown && !c.base.stale
 	}
 	if c.review {
 		m.asked = append(m.asked, c.label)
@@ -385,6 +410,11 @@ func (m *merger) conclude(linked bool) {
 		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, m.s.Troubles(p.Fields, p.Base)
 		if p.Outcome == crm.Unchanged {
 			p.Outcome = crm.Failed
+		}
+	case len(m.stopped) > 0:
+		p.State, p.Code, p.Detail = crm.StateWaiting, CodeMassChange, list(m.stopped)
+		if p.Outcome == crm.Unchanged {
+			p.Outcome = crm.Waiting
 		}
 	case m.hidden:
 		p.State, p.Code = crm.StateExcluded, CodeFiltered

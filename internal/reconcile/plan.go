@@ -29,6 +29,8 @@ type Pair struct {
 	ByApp   crm.PerSide[uint64]
 	Retry   bool                   // a person asks to try again what an app refused
 	Decided map[crm.MappingID]bool // a person chose a side: what moved there travels, even a blank
+	Halted  map[crm.MappingID]bool // a mass change waits for a person: neither side is written, the base stays
+	Discard map[crm.MappingID]bool // a person does not want the change: the sides are left apart
 }
 
 func (p *Pair) occasion() occasion { return occasion{now: p.Now, retry: p.Retry} }
@@ -91,9 +93,13 @@ type FieldPlan struct {
 	After   crm.Value // canonical value both sides are to hold; meaningful with a Winner or Merged
 	Merged  bool      // set merge: After may equal neither side, and then there is no Winner
 	Rule    FieldRule
-	Reason  crm.Reason // the two sides differ and are left so: why
-	Code    string     // for Failed: the error code
-	Detail  string     // for Failed: field, remedy, valid options; no values
+	// Replaces says, by side, that a value known before is written over: neither a
+	// blank is filled nor a first difference settled. It is what a mass change is
+	// counted by.
+	Replaces [2]bool
+	Reason   crm.Reason // the two sides differ and are left so: why
+	Code     string     // for Failed: the error code
+	Detail   string     // for Failed: field, remedy, valid options; no values
 }
 
 // FieldRule says why a field was decided as it was.
@@ -122,6 +128,7 @@ const (
 	RuleProtected       FieldRule = "protected"               // the match step protects the field
 	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
 	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
+	RuleHalted          FieldRule = "halted"                  // a mass change of the field waits for a person
 	RuleSettled         FieldRule = "settled"                 // the sides differ and are left so; Reason says why
 	RuleHeld            FieldRule = "held"                    // a field is gone: left alone until it is back
 	RuleFailed          FieldRule = "failed"                  // the value does not fit
@@ -136,6 +143,7 @@ const (
 	CodeUpdateOnly      = "behavior_update_only"
 	CodeNothing         = "behavior_nothing"
 	CodeRequiredMissing = "required_field_missing" // the target cannot be created without it
+	CodeMassChange      = "mass_change"            // very many values of the field were replaced at once: a person decides
 	CodeFieldFailed     = "field_failed"           // a value does not fit; other fields are synced
 	CodeChangedByApp    = "changed_by_app"         // the app kept its own value of a field: a person decides
 	CodeConflict        = "conflict"               // waits for a person

@@ -104,6 +104,7 @@ func unpacked(b []byte) ([]byte, error) {
 
 var kinds = map[string]string{
 	"p": "parked chunks", "n": "hints in the inbox", "x": "deletions noticed", "i": "open intents", "y": "open plans",
+	"v":     "records whose change is weighed, or waits for a decision",
 	"wleft": "records that wait for a right on the left", "wright": "records that wait for a right on the right",
 }
 

@@ -56,6 +56,7 @@ var marksExpected = []string{
 	"lone_intent_recovered",
 	"loser_logged_by_recovery",
 	"lot_unfinished",
+	"mass_change_weighed",
 	"match_ambiguous",
 	"merge_followed",
 	"merge_made_a_record",
