@@ -120,9 +120,11 @@ var recordCodes = []codeRow{
 	{"behavior_update_only", "the record does not exist on the other side and the behaviour only updates", EffectRecord, "choose create_and_update, if it should be created"},
 	{"behavior_nothing", "the behaviour of this direction is to do nothing", EffectRecord, "choose another behaviour"},
 	{"required_field_missing", "the app demands a field on creation that the record leaves blank", EffectRecord, "fill in the field, or give its mapping a default value"},
-	{"field_missing", "the app no longer has the field, or does not show it: archived, deleted, renamed, or without the right to see it; " +
-		"what uses it is held, nothing is written, left out or made because of it, and it goes on by itself when the field is back",
-		EffectField, "bring the field back in the app or give the account's user the right to see it; if it is gone for good, name another in the settings"},
+	{
+		"field_missing", "the app no longer has the field, or does not show it: archived, deleted, renamed, or without the right to see it; " +
+			"what uses it is held, nothing is written, left out or made because of it, and it goes on by itself when the field is back",
+		EffectField, "bring the field back in the app or give the account's user the right to see it; if it is gone for good, name another in the settings",
+	},
 	{"field_failed", "a value does not fit its field; the other fields were synced", EffectField, "correct the value; the entry names the field"},
 	{"conflict", "both sides changed the same field, or somebody else was faster", EffectRecord, "resolve the record, or read again and repeat"},
 	{"switched_off", "the connection or the sync is switched off", EffectWaits, "switch it on; what changed meanwhile is caught up"},

@@ -134,13 +134,15 @@ func (w wideForce) BatchFind(ctx context.Context, object string, field crm.Field
 func TestS34_WideRecordsOfManyPeople(t *testing.T) {
 	t.Parallel()
 	property := func(i int) string { return fmt.Sprintf("wide_%03d", i) }
-	raw, err := testbed.New(t.Context(), testbed.Options{People: 200,
+	raw, err := testbed.New(t.Context(), testbed.Options{
+		People: 200,
 		Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
 			if id == testbed.RightAccount {
 				return wideForce{c}
 			}
 			return c
-		}}, func(c *crm.Connection) {
+		},
+	}, func(c *crm.Connection) {
 		for i := range wide {
 			c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{
 				ID: crm.MappingID(fmt.Sprint("wide", i)), Left: []string{property(i)}, Right: []string{wideName(i)}, Direction: crm.DirectionToLeft,

@@ -92,8 +92,12 @@ func TestS38_EveryFormIsStable(t *testing.T) {
 			form mapping.Form
 			own  *rapid.Generator[string]
 		}{
-			{mapping.FormEmail, emailText}, {mapping.FormPhone, phoneText}, {mapping.FormDomain, webText}, {mapping.FormURL, webText},
-			{mapping.FormNumber, numberText}, {mapping.FormText, messyText},
+			{mapping.FormEmail, emailText},
+			{mapping.FormPhone, phoneText},
+			{mapping.FormDomain, webText},
+			{mapping.FormURL, webText},
+			{mapping.FormNumber, numberText},
+			{mapping.FormText, messyText},
 		} {
 			form := f.form
 			raw := rapid.OneOf(f.own, f.own, f.own, text).Draw(t, string(form))

@@ -102,8 +102,12 @@ func TestS38_PhonesAreFoundByTheirDigits(t *testing.T) {
 	}
 	phone := fields[slices.IndexFunc(fields, func(f crm.Field) bool { return f.Name == "phone" })]
 	cases := []struct{ held, asked string }{
-		{"(212) 555-0122", "2125550122"}, {"+44 (0)20 7183 8750", "2071838750"}, {"+44 20 7183 8751", "2071838751"},
-		{"020 7183 8752", "02071838752"}, {"+1 312.555.0177 x12", "3125550177"}, {"ask for Ann", "Ask For Ann"},
+		{"(212) 555-0122", "2125550122"},
+		{"+44 (0)20 7183 8750", "2071838750"},
+		{"+44 20 7183 8751", "2071838751"},
+		{"020 7183 8752", "02071838752"},
+		{"+1 312.555.0177 x12", "3125550177"},
+		{"ask for Ann", "Ask For Ann"},
 	}
 	var asked []string
 	want := [][]string{}

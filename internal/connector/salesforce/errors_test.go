@@ -186,10 +186,14 @@ func TestRefusalsNameEveryField(t *testing.T) {
 		errors string
 		want   []fault.FieldFault
 	}{
-		"one error, two fields": {`[{"statusCode":"INVALID_FIELD_FOR_INSERT_UPDATE","message":"x","fields":["A__c","B__c"]}]`,
-			[]fault.FieldFault{{Field: "A__c", Code: "read_only_field"}, {Field: "B__c", Code: "read_only_field"}}},
-		"two errors": {`[{"statusCode":"STRING_TOO_LONG","message":"x","fields":["A__c"]},{"statusCode":"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST","message":"y","fields":["B__c"]}]`,
-			[]fault.FieldFault{{Field: "A__c", Code: "value_too_long"}, {Field: "B__c", Code: "option_not_allowed"}}},
+		"one error, two fields": {
+			`[{"statusCode":"INVALID_FIELD_FOR_INSERT_UPDATE","message":"x","fields":["A__c","B__c"]}]`,
+			[]fault.FieldFault{{Field: "A__c", Code: "read_only_field"}, {Field: "B__c", Code: "read_only_field"}},
+		},
+		"two errors": {
+			`[{"statusCode":"STRING_TOO_LONG","message":"x","fields":["A__c"]},{"statusCode":"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST","message":"y","fields":["B__c"]}]`,
+			[]fault.FieldFault{{Field: "A__c", Code: "value_too_long"}, {Field: "B__c", Code: "option_not_allowed"}},
+		},
 		"unique value":  {`[{"statusCode":"DUPLICATE_VALUE","message":"duplicate value found: Key__c duplicates value on record with id: 003Lk0000000001","fields":[]}]`, []fault.FieldFault{{Field: "Key__c", Code: codeExists}}},
 		"rule, unnamed": {`[{"statusCode":"FIELD_CUSTOM_VALIDATION_EXCEPTION","message":"x","fields":[]}]`, nil},
 	} {

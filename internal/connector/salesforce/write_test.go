@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
@@ -177,8 +177,11 @@ func TestS38_FindPhonesAndAddresses(t *testing.T) {
 	}
 	for field, cases := range map[string][]struct{ held, asked string }{
 		"Phone": {
-			{"(212) 555-0122", "2125550122"}, {"+44 20 7183 8750", "2071838750"}, {"020 7183 8751 ext. 9", "2071838751"},
-			{"5-55", "5-55"}, {"12 34 56", "12 34 56"},
+			{"(212) 555-0122", "2125550122"},
+			{"+44 20 7183 8750", "2071838750"},
+			{"020 7183 8751 ext. 9", "2071838751"},
+			{"5-55", "5-55"},
+			{"12 34 56", "12 34 56"},
 		},
 		"Website": {{"https://www.Acme.com/de", "acme.com"}, {"http://under_score.example", "under_score.example"}, {"100%.example/a'b", "100%.example/a'b"}},
 	} {
