@@ -392,7 +392,7 @@ func (l *oneOr) UnmarshalJSON(b []byte) error {
 	}
 	var one ref
 	if err := json.Unmarshal(b, &one); err != nil {
-		return err //nolint:wrapcheck // decode wraps it for the caller
+		return fmt.Errorf("a reference: %w", err)
 	}
 	*l = oneOr{one}
 	return nil
