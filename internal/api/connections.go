@@ -175,7 +175,7 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 
 // create stores a new connection, or refuses it with all its problems.
 func (s *server) create(ctx context.Context, c *crm.Connection, problems []mapping.Problem) (*connectionOutput, error) {
-	if err := s.refuseInvalid(ctx, c, problems); err != nil {
+	if err := s.refuseInvalid(ctx, nil, c, problems); err != nil {
 		return nil, err
 	}
 	who := access.From(ctx)
@@ -202,13 +202,13 @@ func (s *server) create(ctx context.Context, c *crm.Connection, problems []mappi
 	return out, nil
 }
 
-func (s *server) refuseInvalid(ctx context.Context, c *crm.Connection, problems []mapping.Problem) error {
+func (s *server) refuseInvalid(ctx context.Context, old, c *crm.Connection, problems []mapping.Problem) error {
 	if c != nil {
-		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
+		v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
 		if err != nil {
 			return err
 		}
-		problems = append(problems, more...)
+		problems = append(problems, v.problems...)
 	}
 	if len(problems) > 0 {
 		return invalidDocument(problems)
@@ -339,7 +339,7 @@ func (s *server) refuseChange(ctx context.Context, old, fresh *crm.Connection, p
 		}
 		return nil
 	}
-	return s.refuseInvalid(ctx, fresh, problems)
+	return s.refuseInvalid(ctx, old, fresh, problems)
 }
 
 func sameWork(a, b *crm.Connection) bool {

@@ -93,6 +93,10 @@ func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) 
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
+func (f *fakeEngine) Held(context.Context, crm.WorkspaceID, crm.ConnectionID) (map[crm.SyncID][]engine.HeldPart, error) {
+	return map[crm.SyncID][]engine.HeldPart{}, nil
+}
+
 func (f *fakeEngine) AccountWaits(context.Context, crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error) {
 	return map[crm.AccountID][]engine.Waiting{}, nil
 }

@@ -63,6 +63,8 @@ type Engine interface {
 	// Fields lists an object's fields as the engine plans with them; refresh asks
 	// the app, and lets the engine plan with the answer.
 	Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error)
+	// Held lists, by sync, what rests because a field is gone; it asks no app.
+	Held(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (map[crm.SyncID][]engine.HeldPart, error)
 	// AccountWaits lists, by account, what stands still because of it.
 	AccountWaits(ctx context.Context, ws crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error)
 	// CatchUp lets syncs that were switched on again look at once what they missed.

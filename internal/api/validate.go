@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -25,18 +26,28 @@ type validation struct {
 	s        *server
 	ws       crm.WorkspaceID
 	c        *crm.Connection
+	old      *crm.Connection                  // as it is stored; nil = it is new
+	known    map[crm.SyncID][]engine.HeldPart // what rests in the stored one
 	problems []mapping.Problem
+	held     []engine.HeldPart // what is no problem because it only rests
 }
 
 func (v *validation) add(pointer, code, format string, args ...any) {
 	v.problems = append(v.problems, mapping.Problem{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
-// validate returns every problem of a document that can be told without
-// looking at other connections. The error means that it could not be told,
-// because an app or the store did not answer.
-func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) ([]mapping.Problem, error) {
-	v := &validation{ctx: ctx, s: s, ws: ws, c: c}
+// validate finds every problem of a document that can be told without looking
+// at other connections. Old is what is stored; nil for a new connection. The
+// error means that it could not be told, because an app or the store did not
+// answer.
+func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, old, c *crm.Connection) (*validation, error) {
+	v := &validation{ctx: ctx, s: s, ws: ws, old: old, c: c}
+	if old != nil && old.Status != crm.StatusDraft {
+		var err error
+		if v.known, err = s.Engine.Held(ctx, ws, old.ID); err != nil {
+			return nil, err
+		}
+	}
 	v.head()
 	known, err := v.accounts()
 	if err != nil {
@@ -49,7 +60,7 @@ func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 		}
 	}
 	v.writers()
-	return v.problems, nil
+	return v, nil
 }
 
 func (v *validation) head() {
@@ -134,7 +145,7 @@ func (v *validation) sync(i int, known [2]bool) error {
 			continue
 		}
 		var err error
-		fields[n], err = v.s.fields(v.ctx, v.ws, v.c.Account(side), object, false)
+		fields[n], err = v.fields(s, side)
 		switch {
 		case fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Unsupported):
 			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "the %s account has no such object: choose one of GET /v1/accounts/%s/objects", side, v.c.Account(side))
@@ -142,8 +153,8 @@ func (v *validation) sync(i int, known [2]bool) error {
 			return fmt.Errorf("fields of the %s side: %w", side, err)
 		}
 	}
-	_, problems := reconcile.Compile(v.c, s, fields[0], fields[1])
-	for _, p := range problems {
+	set, problems := reconcile.Compile(v.c, s, fields[0], fields[1])
+	for _, p := range v.resting(i, set, problems) {
 		if p.Code != reconcile.CodeUnknownZone { // said once for the whole document
 			p.Pointer = at + p.Pointer
 			v.problems = append(v.problems, p)
@@ -153,6 +164,15 @@ func (v *validation) sync(i int, known [2]bool) error {
 		v.required(s, at, side, fields[n])
 	}
 	return nil
+}
+
+// fields lists the fields of a side's object. Where the engine has seen that one
+// is gone, its list is the newer one: it costs no call.
+func (v *validation) fields(s *crm.Sync, side crm.Side) ([]crm.Field, error) {
+	if v.savedSync(s) != nil && slices.ContainsFunc(v.known[s.ID], func(h engine.HeldPart) bool { return h.Side == side }) {
+		return v.s.Engine.Fields(v.ctx, v.ws, v.c.Account(side), s.Object(side), false)
+	}
+	return v.s.fields(v.ctx, v.ws, v.c.Account(side), s.Object(side), false)
 }
 
 // required asks that everything an app demands on creation can come from

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
@@ -12,6 +13,8 @@ type validationReport struct {
 	Valid    bool          `json:"valid"`
 	Problems []ProblemItem `json:"problems" nullable:"false"`
 	Warnings []ProblemItem `json:"warnings" nullable:"false" doc:"What is saved all the same, and worth a look"`
+	// Held is no problem: saving goes on, and so does everything else.
+	Held []engine.HeldPart `json:"held,omitempty" doc:"What rests because a field is gone; see the code field_missing"`
 }
 
 type validationOutput struct {
@@ -26,6 +29,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	}
 	c, problems := old, []mapping.Problem(nil)
 	var items []ProblemItem
+	var held []engine.HeldPart
 	if body := bodyOf(ctx); len(body) > 0 {
 		value, p := strictJSON(body)
 		if p == nil {
@@ -43,11 +47,11 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 		}
 	}
 	if c != nil {
-		more, err := s.validate(ctx, access.From(ctx).Workspace, c)
+		v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
 		if err != nil {
 			return nil, err
 		}
-		problems = append(problems, more...)
+		problems, held = append(problems, v.problems...), v.held
 		p, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
 		if err != nil {
 			return nil, err
@@ -60,6 +64,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
 	}
 	out := report(items)
+	out.Body.Held = held
 	if c != nil {
 		out.Body.Warnings = s.keyWarnings(ctx, access.From(ctx).Workspace, c)
 	}

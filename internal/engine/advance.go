@@ -129,6 +129,7 @@ func (s *session) advance(ctx context.Context, r *storedRun) error {
 		if err := s.moveCursors(ctx, r); err != nil {
 			return err
 		}
+		s.rested(r)
 		before := r.Sent
 		full, err := s.sendRest(ctx, r)
 		if err != nil {

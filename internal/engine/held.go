@@ -18,6 +18,7 @@ const (
 	heldFor     = 5 * time.Minute // between two looks while something is held
 	unseenFor   = time.Hour       // how long a field rests that the app lists and does not show
 	maxGone     = 1000            // fields remembered as gone, of one object
+	maxRested   = 100             // parts that a run lists
 )
 
 // codeFieldMissing warns of what is held: see reconcile.Held.
@@ -43,13 +44,31 @@ func heldParts(set *reconcile.Settings, schemas [2]cachedSchema) []HeldPart {
 		if !found {
 			since = cs.At
 		}
-		out = append(out, HeldPart{
-			Kind: h.Kind, ID: h.ID, Pointer: h.Pointer, Side: h.Side, Field: h.Field, Since: since,
-			Remedy: "bring the field back in the " + string(h.Side) + " app, or give the account's user the right to see it; " +
-				"if it was renamed or is gone for good, name another in the settings",
-		})
+		part := NewHeldPart(&h)
+		part.Since = since
+		out = append(out, part)
 	}
 	return out
+}
+
+// NewHeldPart says what to do about a part that rests.
+func NewHeldPart(h *reconcile.Held) HeldPart {
+	return HeldPart{
+		Kind: h.Kind, ID: h.ID, Pointer: h.Pointer, Side: h.Side, Field: h.Field,
+		Remedy: "bring the field back in the " + string(h.Side) + " app, or give the account's user the right to see it; " +
+			"if it was renamed or is gone for good, name another in the settings",
+	}
+}
+
+// rested keeps in a run what rests while it goes on. It is stored with the run.
+func (s *session) rested(r *storedRun) {
+	for _, p := range heldParts(s.set, s.schemas) {
+		if !slices.ContainsFunc(r.Run.Held, func(o HeldPart) bool {
+			return o.Kind == p.Kind && o.ID == p.ID && o.Side == p.Side && o.Field == p.Field
+		}) && len(r.Run.Held) < maxRested {
+			r.Run.Held = append(r.Run.Held, p)
+		}
+	}
 }
 
 // heldNames are what a sync's scan state remembers of held parts.
@@ -353,6 +372,36 @@ func (e *Engine) statusHeld(ctx context.Context, sc scope, conn *crm.Connection,
 		st.Warnings, st.Held = append(st.Warnings, codeFieldMissing), parts
 	}
 	return err
+}
+
+// heldWaits says of each side's app that something waits for its fields.
+func (e *Engine) heldWaits(ctx context.Context, sc scope, conn *crm.Connection, parts []HeldPart) []Waiting {
+	var out []Waiting
+	for _, side := range crm.Sides {
+		w := Waiting{Code: codeFieldMissing, Side: side, Account: conn.Account(side)}
+		var names []string
+		for i := range parts {
+			p := &parts[i]
+			if p.Side != side {
+				continue
+			}
+			if !slices.Contains(names, p.Field) {
+				names = append(names, p.Field)
+			}
+			if w.Since.IsZero() || p.Since.Before(w.Since) {
+				w.Since = p.Since
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		if c, err := e.Open(ctx, sc.ws, w.Account); err == nil {
+			w.App = c.App().ID
+		}
+		w.Detail = "fields that are gone: " + strings.Join(names, ", ")
+		out = append(out, w)
+	}
+	return out
 }
 
 // heldNow lists what rests in a sync by the stored schemas; nil while one of

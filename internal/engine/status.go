@@ -80,6 +80,7 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if st.Waiting, err = e.waitings(ctx, sc, conn); err != nil {
 		return st, err
 	}
+	st.Waiting = append(st.Waiting, e.heldWaits(ctx, sc, conn, st.Held)...)
 	for _, w := range st.Waiting {
 		if !slices.Contains(st.Warnings, w.Code) && w.Account != "" {
 			st.Warnings = append(st.Warnings, w.Code)

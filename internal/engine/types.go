@@ -53,6 +53,7 @@ type Run struct {
 	Detail     string                `json:"detail,omitempty"` // safe to show
 	Remedy     string                `json:"remedy,omitempty" doc:"What a person can do about a run that failed"`
 	Waiting    []Waiting             `json:"waiting,omitempty" doc:"What an open run waits for, with since and until"`
+	Held       []HeldPart            `json:"held,omitempty" doc:"What rested while it ran because a field is gone"`
 }
 
 // Diff is one field of a log entry or of a planned change.

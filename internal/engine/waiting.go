@@ -377,6 +377,11 @@ func (e *Engine) AccountWaits(ctx context.Context, ws crm.WorkspaceID) (map[crm.
 			if err != nil {
 				return err
 			}
+			parts, err := e.heldNow(ctx, sc, conn, &conn.Syncs[i])
+			if err != nil {
+				return err
+			}
+			waits = append(waits, e.heldWaits(ctx, sc, conn, parts)...)
 			for _, w := range waits {
 				if w.Account != "" {
 					w.Connection, w.Sync = sc.con, sc.sync
