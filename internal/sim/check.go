@@ -300,6 +300,9 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 		empty = crm.Right
 	}
 	switch {
+	case d.Reason == crm.ReasonUndone && w.discarded[m.ID]: // an admin did not want it
+		w.mark("audited_discarded")
+		return ""
 	case d.Reason != crm.ReasonCleared:
 		return "it is settled as " + string(d.Reason)
 	case !left.Blank() && !right.Blank():

@@ -96,6 +96,9 @@ func (w *world) upsets() {
 	if w.set.rights && w.rng.in(60) {
 		w.denyForAWhile()
 	}
+	if w.set.mass && w.rng.in(40) {
+		w.massEdit()
+	}
 	if w.set.floods && w.rng.in(15) {
 		w.flood()
 		if w.set.resyncs { // the admin looks what is left
@@ -224,6 +227,8 @@ func (w *world) settle() {
 				return
 			}
 			w.putRight() // an admin confirms the deletions
+		} else if n > 5 && w.changesHalt() {
+			w.aside(w.decideChanges)
 		}
 		if n > 20 {
 			step = min(step*3/2, time.Hour)

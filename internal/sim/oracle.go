@@ -47,6 +47,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 		if !out.Created {
 			w.overwrote(t, cellKey{r, m.ID}, m, b, a, before)
 			w.refilled(t, cellKey{r, m.ID}, m, a)
+			w.replaced(r, m, b, a)
 		}
 		if w.failed() == "" && !m.Direction.Allows(crm.WayTo(side)) {
 			w.violated("S14", fmt.Sprintf("mapping %s may not write %s", m.ID, side))

@@ -60,6 +60,7 @@ type settings struct {
 	slips       bool // users mostly fill in a field and take it back
 	newcomers   bool // users mostly make new people, on both sides and twice
 	picky       bool // users type what the other app refuses, changes or keeps out
+	mass        bool // users clear a field of everybody, or give all one value
 	floods      bool // users delete many records at once
 	merging     bool // users merge records again and again
 	resyncs     bool // an admin looks at everything again and again
@@ -216,6 +217,9 @@ func (s *settings) mappings(c *chance, left, right app) {
 		}
 		if !s.plain && name != modelapp.Email && !(s.real && name == modelapp.Last) { // without a last name Salesforce refuses
 			drawMode(c, &m)
+		}
+		if s.mass && name == modelapp.Rank {
+			m.Clear = crm.PerWay[bool]{ToRight: true, ToLeft: true}
 		}
 		s.sync.Mappings = append(s.sync.Mappings, m)
 	}

@@ -106,6 +106,14 @@ var workloads = map[string]func(s *settings){
 			a.Merges, a.NewRecord = !a.Absorbs, a.Absorbs && a.History
 		}
 	},
+	// Somebody clears a field of everybody, or gives all one value.
+	"mass": func(s *settings) {
+		s.model()
+		s.mass, s.steady, s.settled, s.people, s.changes = true, true, true, 25, 150
+		s.hooks, s.interval, s.pause = true, time.Minute, 8*time.Second
+		s.tuning.ChangeFloor, s.tuning.ClearShare, s.tuning.ChangeShare = 3, 0.01, 0.01
+		s.rate = map[string]int{"hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "edit_between": 30}
+	},
 	// Only pulls tell of changes, and their processes die or cannot send.
 	"pull": func(s *settings) {
 		s.model()

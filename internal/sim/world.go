@@ -63,21 +63,26 @@ type world struct {
 	box       [2][]connector.Event // events that have come together
 	boxed     [2]bool
 
-	hostile    bool
-	steps      int64
-	instant    int64 // orders moments
-	calls      [2]int64
-	deliveries int64
-	trace      uint64
-	faults     map[string]int64
-	marks      map[string]int64
-	broken     []Violation
+	hostile      bool
+	steps        int64
+	instant      int64 // orders moments
+	calls        [2]int64
+	deliveries   int64
+	trace        uint64
+	replacements map[massKey][]time.Time     // writes over values that were known
+	allowed      map[crm.MappingID]time.Time // when an admin last decided about a mass change
+	discarded    map[crm.MappingID]bool      // mappings of which a mass change was discarded
+
+	faults map[string]int64
+	marks  map[string]int64
+	broken []Violation
 	history
 }
 
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
+		replacements: map[massKey][]time.Time{}, allowed: map[crm.MappingID]time.Time{}, discarded: map[crm.MappingID]bool{},
 		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
