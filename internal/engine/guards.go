@@ -49,4 +49,5 @@ var guards = []guard{
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
+	guardHeld,
 }

@@ -84,7 +84,7 @@ func heldNames(set *reconcile.Settings) []string {
 // holds compiles a sync's settings and, while something is held and nobody has
 // looked for a while, asks the app whether the field is back.
 func (s *session) holds(ctx context.Context, schemas [2]cachedSchema) {
-	s.schemas = schemas
+	s.schemas, s.late = schemas, [2][]string{}
 	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
 	asked := false
 	for _, h := range s.set.Held() {
@@ -188,12 +188,35 @@ func (s *session) without(ctx context.Context, side crm.Side, names []string) er
 			return err
 		}
 	}
+	s.putOff(i, &cs)
 	s.schemas[i] = cs
 	s.rememberSchemas(s.scope, s.conn, s.schemas)
-	s.set = s.compile(s.scope, s.conn, s.conf, s.schemas)
+	s.set = s.compile(s.scope, s.conn, s.conf, [2]cachedSchema{s.schemas[0].but(s.late[0]), s.schemas[1].but(s.late[1])})
 	s.listFields()
 	s.Log.Warn("the app no longer shows fields: what uses them is held", "connection", s.con, "sync", s.sync, "side", side, "fields", names)
 	return nil
+}
+
+// putOff leaves fields that came back to the next session: records that were
+// read in this one were not asked for them, and would seem blank there.
+func (s *session) putOff(i int, fresh *cachedSchema) {
+	for _, f := range fresh.Fields {
+		if !s.schemas[i].has(f.Name) && !slices.Contains(s.late[i], f.Name) {
+			s.Mark("back_for_the_next")
+			s.late[i] = append(s.late[i], f.Name)
+		}
+	}
+	slices.Sort(s.late[i])
+}
+
+// but is the schema without some of its fields.
+func (cs *cachedSchema) but(names []string) cachedSchema {
+	out := *cs
+	if len(names) > 0 {
+		out.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool { return slices.Contains(names, f.Name) })
+		out.Digest += "-" + strings.Join(names, "-")
+	}
+	return out
 }
 
 func (cs *cachedSchema) has(name string) bool {

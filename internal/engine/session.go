@@ -32,6 +32,7 @@ type session struct {
 	conf    *crm.Sync
 	set     *reconcile.Settings
 	schemas [2]cachedSchema       // that set was made of
+	late    [2][]string           // fields that came back meanwhile: what was read was not asked for them
 	dropped crm.PerSide[[]string] // fields that an app refused to write because it lacks them
 	ends    [2]end
 	lease   *lease // held; nil = none

@@ -19,6 +19,7 @@ type app interface {
 	delete(id crm.RecordID) error
 	restore(id crm.RecordID) error
 	merge(id, into crm.RecordID) (crm.RecordID, error)
+	archive(field string, away bool) bool // takes a field away, or brings it back; false = the app cannot tell
 	get(id crm.RecordID) (row, bool)
 	rows() []row
 	expireToken()

@@ -93,6 +93,9 @@ func (w *world) upsets() {
 			}
 		}
 	}
+	if w.set.archives && w.rng.in(80) {
+		w.archiveForAWhile()
+	}
 	if w.set.rights && w.rng.in(60) {
 		w.denyForAWhile()
 	}
@@ -172,6 +175,7 @@ func (w *world) calmDown() {
 	w.schedules++
 	w.quota, w.denied = [2]time.Time{}, [2]denial{}
 	clear(w.poisoned)
+	w.allBack()
 	if s := w.status(); s == crm.StatusPaused || s == crm.StatusNeedsAuth {
 		w.putRight()
 	}

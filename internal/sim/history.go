@@ -35,6 +35,7 @@ type history struct {
 	merges    []*merged
 	survivors map[ref]bool // of merges by users
 	born      map[ref]time.Time
+	absences  []*absence     // of fields
 	left      map[ref]moment // twins of records that were merged into another linked one
 
 	poisoned   map[ref]bool
@@ -162,6 +163,7 @@ func (w *world) storedLink(x *store.Write) {
 		return
 	}
 	w.checkEnded(r, w.links[r], l)
+	w.leftOut(r, l)
 	w.links[r] = l
 	w.followed(l)
 	w.tell("link %s %s: %s", r.side, r.id, x.Item.Data)

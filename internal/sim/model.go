@@ -16,10 +16,12 @@ type model struct {
 	*modelapp.App
 	w      *world
 	tokens *grant
+
+	telling bool // a complete read tells what is blank from what is gone
 }
 
 func newModel(w *world, o modelapp.Options) *model {
-	m := &model{App: modelapp.New(o), w: w}
+	m := &model{App: modelapp.New(o), w: w, telling: o.Blank != crm.BlankOmitted || o.RefuseGone}
 	m.tokens = &grant{w: w, mint: m.Token}
 	m.tokens.renew()
 	return m
@@ -34,6 +36,17 @@ func (m *model) edit(id crm.RecordID, f crm.Fields) error      { return m.Edit(i
 func (m *model) delete(id crm.RecordID) error                  { return m.Delete(id) }
 func (m *model) restore(id crm.RecordID) error                 { return m.Restore(id) }
 func (m *model) merge(a, b crm.RecordID) (crm.RecordID, error) { return m.Merge(a, b) }
+
+func (m *model) archive(field string, away bool) bool {
+	switch {
+	case !away:
+		m.Unarchive(field)
+		return true
+	case !m.telling:
+		return false // to us, a field that is gone and one that is blank are the same
+	}
+	return m.Archive(field)
+}
 
 func (m *model) get(id crm.RecordID) (row, bool) {
 	r, ok := m.Row(id)

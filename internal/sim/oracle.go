@@ -48,6 +48,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 			w.overwrote(t, cellKey{r, m.ID}, m, b, a, before)
 			w.refilled(t, cellKey{r, m.ID}, m, a)
 			w.replaced(r, m, b, a)
+			w.checkGone(t, r, m.ID, a)
 		}
 		if w.failed() == "" && !m.Direction.Allows(crm.WayTo(side)) {
 			w.violated("S14", fmt.Sprintf("mapping %s may not write %s", m.ID, side))
@@ -89,6 +90,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		}
 	}
 	w.checkLonely(t, source)
+	w.checkGoneKey(t, source, "carried over")
 	w.made[r], w.born[r] = source.id, w.now
 	email, ok := w.identity(side, f)
 	if !ok {

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ type realApp struct {
 	fields map[string]string // the app's field by logical name
 	needed string            // the last name, which Salesforce wants: without it a record rightly fails
 	tokens *grant
+	hide   func(field string, away bool) error
+	hidden []string
 }
 
 // tokenLife is shorter than any app's access token lives: what is renewed later
@@ -41,6 +44,9 @@ func newHubSpot(w *world) (*realApp, error) {
 	a := &realApp{core: fake.Core(), name: "contacts", needed: "lastname", fields: map[string]string{
 		modelapp.Email: "email", modelapp.First: "firstname", modelapp.Last: "lastname", modelapp.Phone: "phone", modelapp.City: "city",
 	}}
+	a.hide = func(field string, away bool) error {
+		return fake.ChangeProperty(a.name, field, hubspotfake.PropertyChange{Archived: &away})
+	}
 	return a, a.connect(w, hubspot.Driver(), fake, "", mint)
 }
 
@@ -50,6 +56,9 @@ func newSalesforce(w *world) (*realApp, error) {
 	a := &realApp{core: fake.Core(), name: "Contact", needed: "LastName", fields: map[string]string{
 		modelapp.Email: "Email", modelapp.First: "FirstName", modelapp.Last: "LastName", modelapp.Phone: "Phone", modelapp.City: "MailingCity",
 	}}
+	a.hide = func(field string, away bool) error {
+		return fake.ChangeField(a.name, field, salesforcefake.FieldChange{Hidden: &away})
+	}
 	return a, a.connect(w, salesforce.Driver(), fake, "https://fake.my.salesforce.com", mint)
 }
 
@@ -78,12 +87,15 @@ func (a *realApp) open() connector.Connector   { return a.conn }
 func (a *realApp) object() string              { return a.name }
 func (a *realApp) field(logical string) string { return a.fields[logical] }
 
-var errNeeded = errors.New("sim: the app wants a value there")
+var errNeeded = errors.New("sim: the app does not let a user type that")
 
 // typed are the fields as a user types them.
 func (a *realApp) typed(f crm.Fields) (map[string]string, error) {
 	out := make(map[string]string, len(f))
 	for k, v := range f {
+		if slices.Contains(a.hidden, k) {
+			return nil, errNeeded
+		}
 		if out[k] = v.Text(); k == a.needed && strings.TrimSpace(out[k]) == "" {
 			return nil, errNeeded
 		}
@@ -125,6 +137,20 @@ func (a *realApp) merge(id, into crm.RecordID) (crm.RecordID, error) {
 		return "", err
 	}
 	return crm.RecordID(r.ID), nil
+}
+
+// archive takes the right to see a field away. The last name stays: without it
+// Salesforce makes nobody.
+func (a *realApp) archive(field string, away bool) bool {
+	if field == a.needed || a.hide(field, away) != nil {
+		return false
+	}
+	if away {
+		a.hidden = append(a.hidden, field)
+	} else {
+		a.hidden = slices.DeleteFunc(a.hidden, func(f string) bool { return f == field })
+	}
+	return true
 }
 
 func (a *realApp) get(id crm.RecordID) (row, bool) {

@@ -46,7 +46,7 @@ func (w *world) checkRights(denied crm.Side) {
 	if w.set.sync.Conflict == crm.ConflictNewest { // who is newest depends on times that are not kept here
 		return
 	}
-	if len(w.set.rate) > 0 || w.set.poison || !w.set.steady || !w.set.plain {
+	if len(w.set.rate) > 0 || w.set.poison || !w.set.steady || !w.set.plain || len(w.absences) > 0 {
 		return
 	}
 	w.mark("rights_checked")

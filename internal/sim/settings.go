@@ -66,6 +66,8 @@ type settings struct {
 	resyncs     bool // an admin looks at everything again and again
 	admin       int  // thousandths of users' turns at which an admin does something
 	revokes     bool // grants are taken away
+	archives    bool // admins archive fields and bring them back
+	clears      bool // every mapping clears
 	rights      bool // the right to write is taken away on one side
 	poison      bool // some records make the app fail
 	toxic       bool // and are edited then
@@ -78,7 +80,8 @@ type settings struct {
 const syncID crm.SyncID = "people"
 
 // draw makes the settings of a seed.
-func draw(c *chance, o *Options) settings {
+func draw(c *chance, seed uint64, o *Options) settings {
+	world := newChance(^seed) // of what came to the world later, so that seeds stay as they were without it
 	s := settings{
 		real: c.in(280), calm: c.in(100), people: c.between(3, 40), changes: 114, workers: c.between(1, 4),
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
@@ -108,6 +111,7 @@ func draw(c *chance, o *Options) settings {
 		s.floods, s.newcomers, s.generations = c.in(80), c.in(100), c.in(100)
 		s.rights = c.in(150)
 	}
+	blank, gone := s.drawSchemas(world)
 	name := o.Workload
 	if name == "" && c.in(220) {
 		name = pick(c, mixed()...)
@@ -117,6 +121,7 @@ func draw(c *chance, o *Options) settings {
 	}
 	for i := range s.apps {
 		s.apps[i].Picky = s.picky
+		s.apps[i].Blank, s.apps[i].RefuseGone = blank[i], gone[i]
 	}
 	if s.real {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does
@@ -132,6 +137,16 @@ func (s *settings) drawFaults(c *chance) {
 			s.rate[name] = usual[name] * pick(c, 1, 1, 3)
 		}
 	}
+}
+
+// drawSchemas says how each app shows blanks and fields that are gone, and
+// whether any goes.
+func (s *settings) drawSchemas(c *chance) (blank [2]crm.Blank, gone [2]bool) {
+	for i := range blank {
+		blank[i], gone[i] = pick(c, crm.BlankOmitted, crm.BlankNull, crm.BlankEmpty), c.in(500)
+	}
+	s.archives = c.in(100) && !s.calm
+	return blank, gone
 }
 
 func drawApp(c *chance, side int) modelapp.Options {
@@ -218,7 +233,7 @@ func (s *settings) mappings(c *chance, left, right app) {
 		if !s.plain && name != modelapp.Email && !(s.real && name == modelapp.Last) { // without a last name Salesforce refuses
 			drawMode(c, &m)
 		}
-		if s.mass && name == modelapp.Rank {
+		if s.clears || s.mass && name == modelapp.Rank {
 			m.Clear = crm.PerWay[bool]{ToRight: true, ToLeft: true}
 		}
 		s.sync.Mappings = append(s.sync.Mappings, m)

@@ -43,6 +43,7 @@ func (w *world) person(side crm.Side, email crm.Value) crm.Fields {
 	f := crm.Fields{}
 	for _, name := range w.set.logical() {
 		switch {
+		case w.gone(side, name): // nobody can type it
 		case name == modelapp.Email:
 			if !email.Blank() {
 				f[a.field(name)] = email

@@ -93,6 +93,17 @@ var workloads = map[string]func(s *settings){
 			a.Memory, a.DeletedFeed, a.Sweep, a.Merges, a.Absorbs, a.NewRecord = 3*time.Minute, true, false, false, false, false
 		}
 	},
+	// Admins archive mapped fields and bring them back, while users go on typing.
+	"archive": func(s *settings) {
+		s.model()
+		s.archives, s.steady, s.settled, s.clears, s.people, s.changes = true, true, true, true, 12, 80
+		s.edits, s.poison, s.revokes, s.floods, s.newcomers, s.generations, s.admin = false, false, false, false, false, false, 0
+		s.hooks, s.interval, s.pause, s.resyncs = true, time.Minute, 20*time.Second, true
+		s.rate = map[string]int{}
+		for i := range s.apps {
+			s.apps[i].Trim, s.apps[i].Phones = false, false
+		}
+	},
 	// Users merge records, in chains too, and go on typing on both sides; most
 	// are heard of late or by accident.
 	"merges": func(s *settings) {

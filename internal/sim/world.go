@@ -86,7 +86,7 @@ func newWorld(seed uint64, o *Options) *world {
 		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
-	w.set = draw(w.rng, o)
+	w.set = draw(w.rng, seed, o)
 	w.store = memstore.New(func() time.Time { return w.now })
 	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: 40, OverlapGroups: w.set.overlap, Pick: w.rng.n})
 	w.openApps()

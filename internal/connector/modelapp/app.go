@@ -107,6 +107,9 @@ func (a *App) now() time.Time { return a.opts.Now().Truncate(a.opts.Coarse) }
 func (a *App) Create(f crm.Fields) (crm.RecordID, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.visible(f); err != nil {
+		return "", err
+	}
 	r, err := a.create(f, "", true)
 	if err != nil {
 		return "", err
@@ -120,6 +123,9 @@ func (a *App) Edit(id crm.RecordID, f crm.Fields) error {
 	defer a.mu.Unlock()
 	r, err := a.live(id)
 	if err != nil {
+		return err
+	}
+	if err := a.visible(f); err != nil {
 		return err
 	}
 	return a.update(r, f, "", true)

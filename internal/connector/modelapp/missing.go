@@ -33,6 +33,16 @@ func (a *App) Unarchive(field string) {
 // has reports whether the object has a field now.
 func (a *App) has(field string) bool { return slices.Contains(a.names, field) && !a.archived[field] }
 
+// visible refuses what a user types into a field that is gone.
+func (a *App) visible(f crm.Fields) error {
+	for k := range f {
+		if !a.has(k) {
+			return &fault.Error{Op: "model: edit", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field"}
+		}
+	}
+	return nil
+}
+
 // asked refuses a call for a field that is gone, where the app does that.
 func (a *App) asked(what string, fields []string) error {
 	for _, f := range fields {

@@ -20,7 +20,7 @@ func (a *App) stored(old, f crm.Fields, byUser bool) (crm.Fields, error) {
 		out[k] = v
 	}
 	for k, v := range f {
-		if !a.has(k) {
+		if !a.has(k) && !(byUser && a.archived[k]) { // a merge carries what nobody sees
 			return nil, &fault.Error{Op: "model: write", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field"}
 		}
 		if v.Blank() {
