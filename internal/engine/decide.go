@@ -78,6 +78,9 @@ func (b *batch) decideGone(u *unit) {
 	case !u.link.paired():
 		b.Mark("single_deleted")
 		u.decide(crm.Deleted, crm.StateDeleted, "record_deleted", "")
+		if u.link.setAside() { // it stays so, should it come back
+			u.plan.Code, u.plan.Detail, u.others = u.link.Code, u.link.Detail, u.link.Others
+		}
 	case u.hint.Confirm || !b.on(guardConfirmGone):
 		b.Mark("deletion_applied")
 		u.decide(crm.Deleted, crm.StateDeleted, "deleted_on_"+string(u.side), "")
@@ -348,6 +351,20 @@ func (b *batch) decideUnlink(u *unit) {
 const codeUnlinked = "unlinked"
 
 func (l *link) apart() bool { return l != nil && !l.paired() && l.Code == codeUnlinked }
+
+// leaveAside leaves a record as it is that was set aside, also one that was
+// deleted since and has come back.
+func (s *session) leaveAside(u *unit) {
+	state := u.link.State
+	if u.quiet = state != crm.StateDeleted; !u.quiet {
+		s.Mark("set_aside_restored")
+		if state = crm.StateDuplicate; u.link.apart() {
+			state = crm.StateExcluded
+		}
+	}
+	u.others = u.link.Others
+	u.decide(outcomeOf(state), state, u.link.Code, u.link.Detail)
+}
 
 // outcomeOf is the outcome of a record that stays in its state.
 func outcomeOf(st crm.State) crm.Outcome {

@@ -219,8 +219,7 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			} else {
 				s.Mark("merged_twin_left")
 			}
-			u.quiet = true
-			u.decide(outcomeOf(u.link.State), u.link.State, u.link.Code, u.link.Detail)
+			s.leaveAside(u)
 			continue
 		}
 		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok {
