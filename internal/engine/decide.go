@@ -430,7 +430,7 @@ func (s *session) checkExpected(u *unit) {
 	if u.hint.Expect == "" || !u.decided || u.wait > 0 || u.into != nil {
 		return
 	}
-	if u.hint.Expect != u.digest() {
+	if u.hint.Expect != u.digest() && s.on(guardPlanStale) {
 		s.Mark("plan_stale")
 		state := crm.State("")
 		if u.link != nil {

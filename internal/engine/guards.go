@@ -34,6 +34,7 @@ const (
 	guardFitting        guard = "fitting"          // no more is begun at once than the apps' pace allows
 	guardDeniedWay      guard = "denied_direction" // what a missing right holds up is kept until the right is back
 	guardHeld           guard = "held"             // a field that an app no longer shows is gone, not blank
+	guardPlanStale      guard = "plan_stale"       // of a plan, only what would be done the same way still is applied
 	guardReturning      guard = "returning"        // of a pair that was left out, both sides are looked at
 	guardCursorExpired  guard = "cursor_expired"   // what an app has forgotten is found by a listing of everything
 	guardMergeKeeps     guard = "merge_keeps_link" // of several linked records that are merged, the primary's link stays
@@ -49,5 +50,5 @@ var guards = []guard{
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
-	guardHeld,
+	guardHeld, guardPlanStale,
 }

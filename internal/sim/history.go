@@ -35,7 +35,9 @@ type history struct {
 	merges    []*merged
 	survivors map[ref]bool // of merges by users
 	born      map[ref]time.Time
-	absences  []*absence     // of fields
+	absences  []*absence   // of fields
+	plans     []crm.PlanID // that an admin made
+	listed    map[crm.PlanID]listed
 	left      map[ref]moment // twins of records that were merged into another linked one
 
 	poisoned   map[ref]bool
@@ -54,7 +56,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{},
+		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
 	}
 }
 

@@ -32,6 +32,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 	after, _ := w.apps[side.Index()].get(out.ID)
 	r := ref{side, out.ID}
 	w.checkLeft(t, r)
+	w.checkPlanned(t, side, x)
 	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, shown(x.Fields), shown(before))
 	if out.Created {
 		w.created(t, r, x, after.fields)

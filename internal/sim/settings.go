@@ -67,6 +67,7 @@ type settings struct {
 	admin       int  // thousandths of users' turns at which an admin does something
 	revokes     bool // grants are taken away
 	archives    bool // admins archive fields and bring them back
+	planning    bool // an admin makes plans and applies them, fresh or stale
 	clears      bool // every mapping clears
 	rights      bool // the right to write is taken away on one side
 	poison      bool // some records make the app fail
@@ -145,7 +146,7 @@ func (s *settings) drawSchemas(c *chance) (blank [2]crm.Blank, gone [2]bool) {
 	for i := range blank {
 		blank[i], gone[i] = pick(c, crm.BlankOmitted, crm.BlankNull, crm.BlankEmpty), c.in(500)
 	}
-	s.archives = c.in(100) && !s.calm
+	s.archives, s.planning = c.in(100) && !s.calm, c.in(100) && !s.calm
 	return blank, gone
 }
 

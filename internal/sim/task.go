@@ -36,7 +36,8 @@ type task struct {
 	calls   int               // requests to apps
 	rows    []connector.Write // that it wrote last
 	rowsOn  crm.Side
-	idle    bool // it found nothing to do
+	orders  map[ref]bool // what it works is a plan's, and nothing else: these records
+	idle    bool         // it found nothing to do
 }
 
 // ref names a record of one side.

@@ -57,6 +57,7 @@ func (w *world) work(ctx context.Context, e *engine.Engine) {
 		return
 	}
 	w.deliveries += int64(len(ds))
+	w.orders(t, ds)
 	calls, old := t.calls, w.outdated(ds)
 	verdicts := e.Work(ctx, ds)
 	if t.dead {

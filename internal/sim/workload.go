@@ -93,6 +93,13 @@ var workloads = map[string]func(s *settings){
 			a.Memory, a.DeletedFeed, a.Sweep, a.Merges, a.Absorbs, a.NewRecord = 3*time.Minute, true, false, false, false, false
 		}
 	},
+	// An admin makes plans and applies them, at once or when users have gone on.
+	"plans": func(s *settings) {
+		s.model()
+		s.planning, s.people, s.changes, s.pause, s.interval, s.hooks = true, 12, 90, 8*time.Second, 5*time.Minute, false
+		s.resyncs, s.settled = true, true
+		s.rate = map[string]int{"kill_after": 3, "delivered_twice": 60, "edit_between": 30}
+	},
 	// Admins archive mapped fields and bring them back, while users go on typing.
 	"archive": func(s *settings) {
 		s.model()
