@@ -117,6 +117,9 @@ func draw(c *chance, seed uint64, o *Options) settings {
 	if name == "" && c.in(220) {
 		name = pick(c, mixed()...)
 	}
+	if o.Workload == "" && world.in(25) {
+		name = pick(world, laterWorkloads...)
+	}
 	if narrow := workloads[name]; narrow != nil {
 		narrow(&s)
 	}
