@@ -105,6 +105,7 @@ func Run(t *testing.T, h Harness) {
 		{"Account", testAccount},
 		{"Discovery", testDiscovery},
 		{"Read", testRead},
+		{"Blank", testBlank},
 		{"Find", testFind},
 		{"FindHostileText", testFindHostile},
 		{"Limits", testLimits},

@@ -3,6 +3,7 @@ package connectortest_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -97,6 +98,11 @@ func (s spoiled) BatchWrite(ctx context.Context, object string, writes []connect
 	return out, err
 }
 
+// withoutBlanks leaves out of a record what is blank.
+func withoutBlanks(r *crm.Record) {
+	maps.DeleteFunc(r.Fields, func(_ string, v crm.Value) bool { return v.Blank() })
+}
+
 // plants are bugs, each with the test that must catch it.
 var plants = map[string]struct {
 	test string
@@ -115,6 +121,32 @@ var plants = map[string]struct {
 			}
 		}
 		return r, err
+	}}},
+	"leaves blanks out of reads": {"Blank", spoiled{reads: func(r []connector.Read, err error) ([]connector.Read, error) {
+		for _, x := range r {
+			if x.Record != nil {
+				withoutBlanks(x.Record)
+			}
+		}
+		return r, err
+	}}},
+	"leaves blanks out of what it finds": {"Blank", spoiled{found: func(f [][]crm.Record) {
+		for _, rs := range f {
+			for i := range rs {
+				withoutBlanks(&rs[i])
+			}
+		}
+	}}},
+	"leaves blanks out of listings": {"Blank", spoiled{page: func(p *connector.ChangesPage) {
+		for i := range p.Records {
+			withoutBlanks(&p.Records[i])
+		}
+	}}},
+	"takes what does not exist for blank": {"Blank", spoiled{reads: func(r []connector.Read, err error) ([]connector.Read, error) {
+		if fault.CodeOf(err) != "field_missing" {
+			return r, err
+		}
+		return []connector.Read{{Record: &crm.Record{Fields: crm.Fields{"lockstep_no_such_field": crm.Value{}}}}}, nil
 	}}},
 	"finds in another order": {"Find", spoiled{found: func(f [][]crm.Record) { slices.Reverse(f) }}},
 	"finds one of two": {"Find", spoiled{found: func(f [][]crm.Record) {
