@@ -43,6 +43,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 		m := &w.set.sync.Mappings[i]
 		b, a := w.canonical(side, m.ID, before), w.canonical(side, m.ID, after.fields)
 		if b.Equal(a) {
+			w.keeps(cellKey{r, m.ID}, b, w.canonical(side, m.ID, x.Fields))
 			continue
 		}
 		if !out.Created {
@@ -223,6 +224,9 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, be
 	by := w.last[k]
 	if !by.user || b.Blank() || !unique(k.mapping) {
 		return
+	}
+	if by.when.step < w.kept[k].step {
+		return // it was agreed on already when its app kept it against what replaced it
 	}
 	if l, ok := w.link(k.ref); ok && l.paired() {
 		if agreed, ok := l.Base[k.mapping]; ok && agreed.Is(b) && !w.bentBack(k, l, b, a) {

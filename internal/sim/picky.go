@@ -82,14 +82,29 @@ func (w *world) explained(d *crm.Difference, left, right crm.Value) bool {
 	return false
 }
 
+// keeps notes that an app answered a write with success and kept the value that
+// both sides had agreed on: a later value replaces a shadow, not an edit.
+func (w *world) keeps(k cellKey, held, sent crm.Value) {
+	if !strings.Contains(sent.Text(), modelapp.MarkKept) || sent.Equal(held) {
+		return
+	}
+	if l, ok := w.link(k.ref); ok && l.paired() {
+		if agreed, ok := l.Base[k.mapping]; ok && agreed.Is(held) {
+			w.kept[k] = w.moment()
+		}
+	}
+}
+
 // bentBack reports whether what is written over a user's value is what an app
-// made of that very value, and no user touched the record there since.
+// made of that very value, and no user saved or restored the record there since:
+// after that its last modifier is a person, and the value counts as theirs.
 func (w *world) bentBack(k cellKey, l linkView, over, written crm.Value) bool {
 	if !strings.Contains(over.Text(), modelapp.MarkBent) || written.Text() != strings.ToUpper(over.Text()) {
 		return false
 	}
 	twin := ref{k.side.Other(), l.id(k.side.Other())}
-	return w.touched[twin].step < w.last[cellKey{twin, k.mapping}].when.step
+	wrote := w.last[cellKey{twin, k.mapping}].when.step
+	return w.touched[twin].step < wrote && w.restored[twin].step < wrote
 }
 
 // takenField reports whether an app refused a field because another record has
