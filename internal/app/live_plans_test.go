@@ -43,13 +43,19 @@ func TestLive_PlansAreAppliedAsTheyAreOrNotAtAll(t *testing.T) {
 		if p.Totals[crm.Created] != 5 || l.living(crm.Left) != 6 || l.living(crm.Right) != 3 {
 			t.Fatalf("totals %v, %d and %d people; want 5 creates planned and nothing done", p.Totals, l.living(crm.Left), l.living(crm.Right))
 		}
-		changes := each[engine.Change](l, "/v1/plans/"+string(p.ID)+"/changes?limit=2")
-		seen := map[string]bool{}
-		for _, c := range changes {
-			seen[string(c.Side)+string(c.Record)] = true
+		list := "/v1/plans/" + string(p.ID) + "/changes"
+		whole := each[engine.Change](l, list+"?limit=200")
+		listed := int64(0)
+		for _, n := range p.Totals {
+			listed += n
 		}
-		if len(changes) != len(seen) || len(changes) < 5 {
-			t.Errorf("%d changes of %d records; pages repeat or leave some out", len(changes), len(seen))
+		if int64(len(whole)) != listed-p.Totals[crm.Unchanged] || len(whole) < 6 {
+			t.Errorf("%d changes, the totals say %v", len(whole), p.Totals)
+		}
+		for _, limit := range []int{1, 2, 3, 5} {
+			if again := each[engine.Change](l, fmt.Sprintf("%s?limit=%d", list, limit)); fmt.Sprint(again) != fmt.Sprint(whole) {
+				t.Errorf("by pages of %d: %d changes, want the %d of the whole in their order", limit, len(again), len(whole))
+			}
 		}
 		l.refused(404, "not_found", "GET", "/v1/plans/pln_none", nil)
 		l.refused(404, "not_found", "GET", "/v1/plans/pln_none/changes", nil)
