@@ -68,7 +68,7 @@ func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err er
 			return false, err
 		}
 		r.Sent += int64(len(cs))
-		r.Rest = slices.Clone(r.Rest[n:])
+		r.Rest, r.unsaved = slices.Clone(r.Rest[n:]), true
 	}
 	return false, nil
 }
@@ -121,7 +121,12 @@ func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 // next sync: an app that lists slowly must not hold up the others.
 const listFor = 50 * time.Second
 
-func (s *session) advance(ctx context.Context, r *storedRun) error {
+func (s *session) advance(ctx context.Context, r *storedRun) (err error) {
+	defer func() {
+		if kept := s.keep(ctx, r); err == nil {
+			err = kept
+		}
+	}()
 	for r.open() {
 		if s.Now().Sub(s.started) > min(s.Tuning.Budget, listFor) {
 			return nil
@@ -130,18 +135,9 @@ func (s *session) advance(ctx context.Context, r *storedRun) error {
 			return err
 		}
 		s.rested(r)
-		before := r.Sent
 		full, err := s.sendRest(ctx, r)
-		if err != nil {
+		if err != nil || full {
 			return err
-		}
-		if r.Sent != before {
-			if err := s.saveRun(ctx, s.ws, r); err != nil {
-				return err
-			}
-		}
-		if full {
-			return nil
 		}
 		moved, err := s.step(ctx, r)
 		if err != nil {

@@ -52,6 +52,7 @@ type hint struct {
 	Missed  bool                         `json:"z,omitempty"`  // the app denied it when last asked
 	Weighed bool                         `json:"g1,omitempty"` // what it replaces was counted already
 	Decided crm.MappingID                `json:"g2,omitempty"` // it waited for a person's decision about this mapping
+	Told    bool                         `json:"k,omitempty"`  // its outcome was counted with the chunk that this one was cut from
 	Barred  crm.Side                     `json:"b,omitempty"`  // it waited for the right to write to this side
 	Holder  crm.RecordID                 `json:"h,omitempty"`  // of the other side: the app named it as the one in the way of a second one
 	Twins   []crm.RecordID               `json:"w,omitempty"`  // of the other side: a full listing found them by the record's keys

@@ -288,12 +288,30 @@ func (b *crashBed) byEmail(side crm.Side, email string) crm.RecordID {
 	return ""
 }
 
+// unbalanced describes the runs whose records did not each get one outcome (S28).
+func (b *crashBed) unbalanced() (lines []string) {
+	runs, _, err := b.eng.ListRuns(b.t.Context(), testbed.Workspace, "", 200, "")
+	if err != nil {
+		return []string{"runs: " + fault.CodeOf(err)}
+	}
+	for i := range runs {
+		r, sum := &runs[i], int64(0)
+		for _, n := range r.Outcomes {
+			sum += n
+		}
+		if r.Kind != engine.RunWebhook && (sum != r.Done || r.State == engine.RunDone && r.Done != r.Total) {
+			lines = append(lines, fmt.Sprintf("run %s, %s: %d entered, %d done, outcomes %v", r.Kind, r.State, r.Total, r.Done, r.Outcomes))
+		}
+	}
+	return lines
+}
+
 // final describes what both apps hold and what is linked, by values, since IDs
 // depend on the order of creation.
 func (b *crashBed) final() string {
 	ctx := b.t.Context()
 	name := map[crm.RecordID]string{}
-	var lines []string
+	lines := b.unbalanced()
 	for i, app := range b.apps {
 		for _, r := range app.Rows() {
 			var parts []string

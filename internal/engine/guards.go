@@ -14,6 +14,7 @@ const (
 	guardTwinTaken      guard = "twin_taken"       // a twin that is linked already is not linked again
 	guardLinkVersion    guard = "link_version"     // a link is stored only over the version that was read
 	guardDoneMarker     guard = "done_marker"      // a chunk counts once
+	guardCountedOnce    guard = "counted_once"     // of a chunk that comes again, what has its outcome is not counted again
 	guardReread         guard = "reread"           // the record is read again, not trusted from the message
 	guardConfirmGone    guard = "confirm_gone"     // a 404 is confirmed before it counts
 	guardTombstone      guard = "tombstone"        // a deleted pair is never created again
@@ -45,7 +46,7 @@ const (
 // Guards lists all of them, for the table that removes one at a time.
 var guards = []guard{
 	guardLease, guardLeaseDeadline, guardPauseCheck, guardIntent, guardIntentLanded, guardRecover, guardClaim,
-	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardReread,
+	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardCountedOnce, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,

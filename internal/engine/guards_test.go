@@ -15,7 +15,7 @@ import (
 var guardWorkloads = map[string]string{
 	"lease": "crash", "lease_deadline": "slow", "pause_check": "switch", "intent": "crash", "intent_landed": "asleep",
 	"recover": "crash", "claim": "crowd", "index_lag": "crowd", "own_duplicates": "stale", "twin_taken": "stale",
-	"link_version": "asleep", "done_marker": "twice", "reread": "stale", "confirm_gone": "deletions", "tombstone": "deletions",
+	"link_version": "asleep", "done_marker": "twice", "counted_once": "refusals", "reread": "stale", "confirm_gone": "deletions", "tombstone": "deletions",
 	"mass_deletion": "deletions", "cursor_last": "pull", "park": "limits", "send_failures": "pull", "generation": "switch",
 	"inbox": "switch", "partial_failure": "refusals", "receive_cap": "refusals", "merge_keeps_link": "merges", "cursor_expired": "forgetful", "missing_confirm": "deletions",
 	"seen_after_write": "twice", "park_durable": "limits", "stale_reads": "copies", "returning": "emptying",

@@ -69,6 +69,7 @@ func (s scope) parked(at time.Time, id string) store.Key {
 	return s.key(store.Links, "p", fmt.Sprintf("%019d#%s", at.UnixNano(), id))
 }
 func (s scope) chunkDone(id string) store.Key { return s.key(store.Links, "k", id) }
+func (s scope) chunkTold(id string) store.Key { return s.key(store.Links, "k", id+"#told") }
 func (s scope) seenPage(run crm.RunID, side crm.Side, seq int64) store.Key {
 	return store.Key{Table: store.Links, Workspace: s.ws, Partition: "e#" + string(run) + "#" + string(side), Sort: fmt.Sprintf("%010d", seq)}
 }

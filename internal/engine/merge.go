@@ -584,7 +584,7 @@ func (s *session) loadUnits(ctx context.Context, old []*unit) ([]*unit, error) {
 			u.both = u.both || o.both
 			continue
 		}
-		u := &unit{side: o.side, id: o.hint.ID, hint: o.hint, jobs: o.jobs, both: o.both}
+		u := &unit{side: o.side, id: o.hint.ID, hint: o.hint, jobs: o.jobs, named: o.named, both: o.both}
 		index[k] = u
 		us = append(us, u)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -11,47 +12,64 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// stepMissing looks for links whose record a full listing did not meet. Each
-// is read before it counts as gone.
+// maxMissing bounds how many missing records are kept with the run at a time.
+const maxMissing = 2000
+
+// stepMissing looks for links of one side whose record a full listing did not
+// meet. Each is read before it counts as gone. They go out in the order of their
+// IDs, and the run remembers the last one.
 func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
-	for _, side := range crm.Sides {
-		seen, err := s.loadSeen(ctx, r, side)
-		if err != nil {
-			return err
-		}
-		r.RestSide = side
-		err = s.eachLink(ctx, func(l *link) error {
-			id := l.id(side)
-			if id == "" || l.State == crm.StateDeleted || l.By == r.Run.ID {
-				return nil
-			}
-			if _, ok := slices.BinarySearch(seen, hash64(id)); !ok {
-				s.Mark("missing_from_listing")
-				r.Rest = append(r.Rest, hint{ID: id, Gone: true, Confirm: !s.on(guardMissingConfirm)})
-				r.Listed++
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for len(r.Rest) > 0 { // a sudden emptiness may be large: it is sent in full windows, the guard against mass deletion counts it
-			n := min(len(r.Rest), s.Tuning.ChunkSize)
-			c := s.newChunk(s.scope, s.conn, r.Run.Kind, r.Run.ID, side, slices.Clone(r.Rest[:n]))
-			c.Counted, c.ID = true, chunkID(r, r.Rest[:n])
-			if err := s.send(ctx, []*chunk{c}); err != nil {
-				return err
-			}
-			r.Sent++
-			r.Rest = r.Rest[n:]
-		}
-		if err := s.dropSeen(ctx, r, side); err != nil {
-			return err
-		}
+	side, after := crm.Left, r.Position
+	if rest, ok := strings.CutPrefix(r.Position, onTheRight); ok {
+		side, after = crm.Right, rest
 	}
-	r.Phase = r.after(r.Phase)
-	return s.saveRun(ctx, s.ws, r)
+	seen, err := s.loadSeen(ctx, r, side)
+	if err != nil {
+		return err
+	}
+	var gone []crm.RecordID
+	err = s.eachLink(ctx, func(l *link) error {
+		id := l.id(side)
+		if id == "" || string(id) <= after || l.State == crm.StateDeleted || l.By == r.Run.ID {
+			return nil
+		}
+		if _, ok := slices.BinarySearch(seen, hash64(id)); !ok {
+			s.Mark("missing_from_listing")
+			gone = append(gone, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.Sort(gone)
+	more := len(gone) > maxMissing
+	gone = gone[:min(len(gone), maxMissing)]
+	for _, id := range gone {
+		r.Rest = append(r.Rest, hint{ID: id, Gone: true, Confirm: !s.on(guardMissingConfirm)})
+	}
+	r.RestSide = side
+	r.Listed += int64(len(gone))
+	r.Seq++
+	switch {
+	case more && side == crm.Left:
+		r.Position = string(gone[len(gone)-1])
+	case more:
+		r.Position = onTheRight + string(gone[len(gone)-1])
+	case side == crm.Left:
+		r.Position = onTheRight
+	default:
+		r.Position, r.Phase = "", r.after(r.Phase)
+	}
+	if err := s.saveRun(ctx, s.ws, r); err != nil || more {
+		return err
+	}
+	return s.dropSeen(ctx, r, side)
 }
+
+// onTheRight begins a run's position when the left side's missing records
+// were found.
+const onTheRight = "right\x00"
 
 func (s *session) loadSeen(ctx context.Context, r *storedRun, side crm.Side) ([]uint64, error) {
 	var out []uint64

@@ -109,7 +109,11 @@ func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
 	if !c.Counted {
 		return nil
 	}
-	err := e.Store.Transact(ctx, e.leftRun(c, crm.Dropped))
+	left, err := e.leftRun(ctx, c, crm.Dropped)
+	if err != nil {
+		return err
+	}
+	err = e.Store.Transact(ctx, left)
 	if fault.Is(err, fault.Conflict) {
 		return nil // counted by an earlier delivery
 	}
@@ -119,14 +123,18 @@ func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
 
 // leftRun are the writes by which a chunk that is kept elsewhere leaves its
 // run, which need not wait for it any more.
-func (e *Engine) leftRun(c *chunk, o crm.Outcome) []store.Write {
-	n, expires := int64(len(c.Hints)), e.Now().Add(runRetention)
+func (e *Engine) leftRun(ctx context.Context, c *chunk, o crm.Outcome) ([]store.Write, error) {
+	counted, err := e.loadTold(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	n, expires := int64(len(c.Hints)-len(counted.ids)), e.Now().Add(runRetention)
 	return []store.Write{
 		{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: expires}, If: store.IfAbsent},
 		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: expires, Counters: map[string]int64{
 			"chunks": 1, "done": n, "o:" + string(o): n,
 		}}},
-	}
+	}, nil
 }
 
 // inboxItem is a hint that came while its sync was off or busy.

@@ -56,12 +56,17 @@ func (s *session) pullOrRelease(ctx context.Context, st *scanState) error {
 }
 
 // pull lists both sides. A run is stored once there is something to do.
-func (s *session) pull(ctx context.Context, st *scanState) error {
+func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 	if err := s.tryAgain(ctx, st); err != nil {
 		return err
 	}
 	r := s.newRun(s.scope, s.conn, RunPull)
 	r.From = &listedTo{st.Cursor, st.Sweep}
+	defer func() {
+		if kept := s.keep(ctx, r); err == nil {
+			err = kept
+		}
+	}()
 	if s.stoodTooLong(st) {
 		return s.pullEverything(ctx, r, st, codeLongPause)
 	}
@@ -74,23 +79,22 @@ func (s *session) pull(ctx context.Context, st *scanState) error {
 		if err != nil {
 			return s.refused(ctx, r, err)
 		}
-		if !stored && (len(page.Records) > 0 || page.Next != "" || s.sweepDue(st)) {
+		first := !stored && (len(page.Records) > 0 || page.Next != "" || s.sweepDue(st))
+		s.taken(r, side, page)
+		switch {
+		case first:
 			if ok, err := s.openPull(ctx, r, st); err != nil || !ok {
 				return err
 			}
 			stored = true
-		}
-		s.taken(r, side, page)
-		if stored {
-			full, err := s.sendRest(ctx, r)
-			if err != nil {
-				return err
-			}
+		case stored:
 			if err := s.saveRun(ctx, s.ws, r); err != nil {
 				return err
 			}
-			if full {
-				return nil // the tick goes on with it
+		}
+		if stored {
+			if full, err := s.sendRest(ctx, r); err != nil || full {
+				return err // the tick goes on with it
 			}
 		}
 	}
@@ -185,11 +189,12 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 	if err != nil {
 		return err
 	}
+	var again []store.Write
 	if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
 		if r.Seq == 0 && r.Salt == "" {
 			r.Salt = s.NewID("slt")
 		}
-		if err := s.saveSeen(ctx, r, side, page.Records); err != nil {
+		if again, err = s.saveSeen(ctx, r, side, page.Records); err != nil {
 			return err
 		}
 	}
@@ -200,8 +205,8 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		}
 	}
 	s.taken(r, side, page)
-	if _, err := s.sendRest(ctx, r); err != nil {
-		return err
+	if len(again) > 0 {
+		return s.saveWithSeen(ctx, r, again)
 	}
 	return s.saveRun(ctx, s.ws, r)
 }

@@ -56,6 +56,7 @@ type storedRun struct {
 	Moved      bool                `json:"moved,omitempty"` // the sync's cursors were moved
 	From       *listedTo           `json:"from,omitempty"`  // where the listing began; nil = it lists nothing, or is of an older release
 	version    int64
+	unsaved    bool // something was sent since it was stored
 }
 
 func (r *storedRun) open() bool { return r.Run.State == RunQueued || r.Run.State == RunRunning }
@@ -139,25 +140,43 @@ func decodeRun(item store.Item) (*storedRun, error) {
 }
 
 func (e *Engine) saveRun(ctx context.Context, ws crm.WorkspaceID, r *storedRun) error {
-	r.V = 1
-	b, err := json.Marshal(r)
+	w, err := e.runWrite(ws, r)
 	if err != nil {
 		return err
 	}
-	if b, err = pack(b); err != nil {
-		return err
-	}
-	expires := e.Now().Add(runRetention)
 	if r.version == 0 {
-		if _, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: runOf(ws, r.Run.Connection, r.Run.ID), Expires: expires}}); err != nil {
+		if _, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: runOf(ws, r.Run.Connection, r.Run.ID), Expires: w.Item.Expires}}); err != nil {
 			return err
 		}
 	}
-	v, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: runKey(ws, r.Run.ID), Data: b, Expires: expires}, If: store.IfVersion(r.version)})
+	v, err := e.Store.Write(ctx, w)
 	if err == nil {
-		r.version = v
+		r.version, r.unsaved = v, false
 	}
 	return err
+}
+
+// runWrite is the write that stores a run over the version it was read in.
+func (e *Engine) runWrite(ws crm.WorkspaceID, r *storedRun) (store.Write, error) {
+	r.V = 1
+	b, err := json.Marshal(r)
+	if err != nil {
+		return store.Write{}, err
+	}
+	if b, err = pack(b); err != nil {
+		return store.Write{}, err
+	}
+	return store.Write{Item: store.Item{Key: runKey(ws, r.Run.ID), Data: b, Expires: e.Now().Add(runRetention)}, If: store.IfVersion(r.version)}, nil
+}
+
+// keep stores what a stored run has sent, when whoever goes on with it stops for
+// now: what was listed is stored before it is sent, so that sending it once more
+// names the same chunks, which count once.
+func (s *session) keep(ctx context.Context, r *storedRun) error {
+	if !r.unsaved || r.version == 0 {
+		return nil
+	}
+	return s.saveRun(ctx, s.ws, r)
 }
 
 // counters reads what was counted for a run so far.

@@ -120,8 +120,11 @@ func eachSighted(b []byte, f func(*sighted)) error {
 // maxSeenPage bounds one stored page, in bytes.
 const maxSeenPage = 250_000
 
-// saveSeen keeps one page of a full listing.
-func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, records []crm.Record) error {
+// saveSeen keeps one page of a full listing. One that is there already was
+// stored by a worker that ended before it stored the run, or by one that
+// overtook this one: it may be replaced together with the run alone, by the
+// writes returned.
+func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, records []crm.Record) (again []store.Write, err error) {
 	var pages [][]byte
 	var page []byte
 	for i := range records {
@@ -148,10 +151,33 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 		if i > 0 {
 			key.Sort += string(rune('a' + i))
 		}
-		if _, err := s.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: data, Expires: s.Now().Add(7 * 24 * time.Hour)}}); err != nil {
-			return err
+		w := store.Write{Item: store.Item{Key: key, Data: data, Expires: s.Now().Add(7 * 24 * time.Hour)}, If: store.IfAbsent}
+		if _, err := s.Store.Write(ctx, w); err == nil {
+			continue
+		} else if !fault.Is(err, fault.Conflict) {
+			return nil, err
 		}
+		there, err := s.Store.Get(ctx, key)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		w.If = store.IfVersion(there.Version)
+		again = append(again, w)
 	}
+	return again, nil
+}
+
+// saveWithSeen stores a run together with pages of its listing.
+func (s *session) saveWithSeen(ctx context.Context, r *storedRun, pages []store.Write) error {
+	s.Mark("page_listed_again")
+	w, err := s.runWrite(s.ws, r)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.Transact(ctx, append(pages, w)); err != nil {
+		return err
+	}
+	r.version, r.unsaved = r.version+1, false
 	return nil
 }
 

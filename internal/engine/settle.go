@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -17,7 +18,7 @@ import (
 // then, in one transaction, clear the intent, count, and store what has to wait.
 // A chunk thus counts once, however often it is delivered.
 func (s *session) settle(ctx context.Context, l *lot) error {
-	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, day: map[string]int64{}, pairs: map[store.Key]bool{}}
+	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, outcomes: map[*unit]crm.Outcome{}, day: map[string]int64{}, pairs: map[store.Key]bool{}}
 	for _, u := range l.units {
 		if err := b.unit(ctx, u); err != nil {
 			return err
@@ -37,23 +38,24 @@ func (s *session) settle(ctx context.Context, l *lot) error {
 
 // books collect what one lot changes in the store.
 type books struct {
-	s       *session
-	lot     *lot
-	page    string
-	aliases []linkWrite // of new pairs: stored before links
-	links   []linkWrite
-	entries []Entry
-	states  map[string]int64
-	day     map[string]int64
-	runs    map[crm.RunID]map[string]int64
-	put     map[string]*putOff // by run, side and wait
-	open    []intentEntry      // may have landed: stays in the intent
-	rehint  []crm.RecordRef
-	freed   map[crm.RecordRef]bool // what is left of pairs that ended
-	pairs   map[store.Key]bool     // keys of new pairs
-	barred  []store.Write          // records that wait for a right
-	stopped []store.Write          // records that wait for a decision about a mass change
-	noticed bool                   // a deletion was noticed: the tick has to look
+	s        *session
+	lot      *lot
+	page     string
+	aliases  []linkWrite // of new pairs: stored before links
+	links    []linkWrite
+	entries  []Entry
+	states   map[string]int64
+	day      map[string]int64
+	runs     map[crm.RunID]map[string]int64
+	outcomes map[*unit]crm.Outcome
+	put      map[string]*putOff // by run, side and wait
+	open     []intentEntry      // may have landed: stays in the intent
+	rehint   []crm.RecordRef
+	freed    map[crm.RecordRef]bool // what is left of pairs that ended
+	pairs    map[store.Key]bool     // keys of new pairs
+	barred   []store.Write          // records that wait for a right
+	stopped  []store.Write          // records that wait for a decision about a mass change
+	noticed  bool                   // a deletion was noticed: the tick has to look
 }
 
 // unit enters one unit's result.
@@ -135,7 +137,8 @@ func (b *books) entryOf(e intentEntry, u *unit) bool {
 func (b *books) putOff(u *unit) {
 	b.s.Mark("record_put_off")
 	j := u.jobs[0].chunk
-	key := fmt.Sprintf("%s|%s|%d", j.Run, u.side, u.wait/(5*time.Second))
+	waitedFor := j.Counted && !u.jobs[0].told.ids[u.named]
+	key := fmt.Sprintf("%s|%t|%s|%d", j.Run, waitedFor, u.side, u.wait/(5*time.Second))
 	if b.put == nil {
 		b.put = map[string]*putOff{}
 	}
@@ -143,11 +146,11 @@ func (b *books) putOff(u *unit) {
 	if p == nil {
 		p = &putOff{chunk: *j}
 		p.ID, p.Side, p.Hints, p.Since = b.s.NewID("chk"), u.side, nil, b.s.Now()
-		p.Why = u.waitFor
+		p.Why, p.Counted = u.waitFor, waitedFor
 		b.put[key] = p
 	}
 	h := u.hint
-	h.Digest, h.Missed = "", u.waitFor == codeRecordGone
+	h.Digest, h.Missed, h.Told = "", u.waitFor == codeRecordGone, false
 	h.Force = h.Force || u.both // the other side's change has no hint of its own any more
 	if !u.blameless {
 		h.Tries++
@@ -295,19 +298,21 @@ func (u *unit) logged(old, l *link) bool {
 	return true
 }
 
-// count enters the outcome in the run's and the day's counters.
+// count notes the outcome. The counters of the day and of a rolling run take what
+// happened. A run that waits for its chunks counts with these, and nothing of
+// what is tried again after it was given up.
 func (b *books) count(u *unit) {
-	for _, j := range u.jobs {
-		outcome := u.plan.Outcome
-		if j != u.jobs[0] || u.into != nil {
-			outcome = crm.Unchanged
-		}
-		if j.chunk.Run != "" && (j.chunk.Counted || outcome != crm.Unchanged) {
-			b.run(j.chunk.Run)["o:"+string(outcome)]++
-		}
-		if outcome != crm.Unchanged && j == u.jobs[0] {
-			b.day["o:"+string(outcome)]++
-		}
+	if u.into != nil {
+		return
+	}
+	b.outcomes[u] = u.plan.Outcome
+	if u.plan.Outcome == crm.Unchanged {
+		return
+	}
+	name := "o:" + string(u.plan.Outcome)
+	b.day[name]++
+	if c := u.jobs[0].chunk; !c.Counted && strings.HasPrefix(string(c.Run), hooksRun) {
+		b.run(c.Run)[name]++
 	}
 }
 
@@ -318,20 +323,12 @@ func (b *books) close(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !b.lot.unfinished {
-		for _, j := range b.lot.jobs {
-			if !j.chunk.Counted {
-				continue
-			}
-			cond := store.IfAbsent
-			if !s.on(guardDoneMarker) {
-				cond = store.Always
-			}
-			ws = append(ws, store.Write{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(30 * 24 * time.Hour)}, If: cond})
-			r := b.run(j.chunk.Run)
-			r["chunks"]++
-			r["done"] += int64(len(j.chunk.Hints))
+	for _, j := range b.lot.jobs {
+		told, err := b.tellJob(j)
+		if err != nil {
+			return err
 		}
+		ws = append(ws, told...)
 	}
 	parked, err := b.parkWrites(ctx)
 	if err != nil {
@@ -439,7 +436,6 @@ func (b *books) parkWrites(ctx context.Context) ([]store.Write, error) {
 		}
 		if p.Counted {
 			b.run(p.Run)["sent"]++
-			b.run(p.Run)["done"] -= int64(len(p.Hints))
 		}
 		ws = append(ws, w)
 	}

@@ -69,9 +69,6 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 		r.Phase = r.after(r.Phase)
 		st.Sweep.Set(side, page.Cursor)
 		st.SweptAt = s.Now()
-		if _, err := s.sendRest(ctx, r); err != nil {
-			return err
-		}
 		if err := s.saveRun(ctx, s.ws, r); err != nil {
 			return err
 		}

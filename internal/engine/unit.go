@@ -13,13 +13,14 @@ import (
 
 // unit is one record, or one pair, on its way through the five steps.
 type unit struct {
-	side crm.Side // whose record asked
-	id   crm.RecordID
-	hint hint
-	jobs []*job  // chunks that asked; the first counts it
-	both bool    // hints of both sides were merged: look at both whatever the digests say
-	into *unit   // merged into another unit of this batch
-	took []*unit // those merged into this one: found to be its twin
+	side  crm.Side // whose record asked
+	id    crm.RecordID
+	hint  hint
+	jobs  []*job       // chunks that asked; the first counts it
+	named crm.RecordID // by the first of them
+	both  bool         // hints of both sides were merged: look at both whatever the digests say
+	into  *unit        // merged into another unit of this batch
+	took  []*unit      // those merged into this one: found to be its twin
 
 	link     *link                    // nil = never seen
 	born     crm.RecordID             // the record of the other side that it was about to be stored with, while the pair was not
@@ -155,7 +156,7 @@ func (s *session) gather(ctx context.Context, jobs []*job) ([]*unit, error) {
 				s.Mark("hints_merged")
 				continue
 			}
-			u := &unit{side: j.chunk.Side, id: h.ID, hint: h, jobs: []*job{j}}
+			u := &unit{side: j.chunk.Side, id: h.ID, hint: h, jobs: []*job{j}, named: h.ID}
 			index[k] = u
 			us = append(us, u)
 		}

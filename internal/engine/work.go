@@ -33,6 +33,7 @@ type job struct {
 	begun   bool   // its records were asked for
 	done    bool   // has a verdict
 	why     string // code of what it waits for
+	told    told   // what was counted of its chunk before
 }
 
 func (j *job) ack()                      { j.verdict.Ack, j.done = true, true }
@@ -274,12 +275,16 @@ func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bo
 // its batch mates are worked, and one that takes longer than there is time.
 func (e *Engine) split(ctx context.Context, j *job, size int) error {
 	c := j.chunk
+	counted, err := e.loadTold(ctx, c)
+	if err != nil {
+		return err
+	}
 	if err := e.touchAgenda(ctx, c.scope()); err != nil {
 		return err
 	}
 	var ws []store.Write
 	sent := int64(0)
-	for hints := range slices.Chunk(c.Hints, size) {
+	for hints := range slices.Chunk(counted.mark(c.Hints), size) {
 		part := *c
 		part.ID, part.Hints = fmt.Sprintf("%s-%d", c.ID, sent), hints
 		sent++
@@ -438,7 +443,7 @@ func (e *Engine) undone(ctx context.Context, sc scope, jobs []*job) ([]*job, err
 			open = append(open, j)
 			continue
 		}
-		keys, counted = append(keys, sc.chunkDone(j.chunk.ID)), append(counted, j)
+		keys, counted = append(keys, sc.chunkDone(j.chunk.ID), sc.chunkTold(j.chunk.ID)), append(counted, j)
 	}
 	if len(keys) == 0 {
 		return open, nil
@@ -448,13 +453,16 @@ func (e *Engine) undone(ctx context.Context, sc scope, jobs []*job) ([]*job, err
 		return nil, err
 	}
 	kept := map[*job]bool{}
-	for i, it := range items {
-		if it.Version != 0 {
+	for i, j := range counted {
+		if items[2*i].Version != 0 {
 			e.Mark("chunk_already_done")
-			counted[i].ack()
+			j.ack()
 			continue
 		}
-		kept[counted[i]] = true
+		if j.told, err = toldOf(j.chunk, items[2*i+1]); err != nil {
+			return nil, err
+		}
+		kept[j] = true
 	}
 	open = open[:0]
 	for _, j := range jobs {
@@ -600,7 +608,11 @@ func (e *Engine) bury(ctx context.Context, c *chunk, receives int, code, reason 
 	}
 	ws := []store.Write{{Item: store.Item{Key: dead(c.Workspace, c.Connection, c.ID), Data: body}}}
 	if c.Counted {
-		ws = append(ws, e.leftRun(c, crm.Failed)...)
+		left, err := e.leftRun(ctx, c, crm.Failed)
+		if err != nil {
+			return err
+		}
+		ws = append(ws, left...)
 	}
 	if err = e.Store.Transact(ctx, ws); c.Counted && fault.Is(err, fault.Conflict) {
 		return nil // it was finished by an earlier delivery after all

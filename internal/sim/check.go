@@ -135,6 +135,7 @@ func (w *world) checkAll(when string, full bool) {
 		w.checkMerges(when)
 		w.checkCounters()
 	}
+	w.checkRuns(when)
 }
 
 // absorbed reports whether a record of the other side that was merged away had
