@@ -39,64 +39,83 @@ func ids(entries []engine.Entry) []string {
 // size and filter; so says the CSV.
 func TestLive_TheLogIsWholeAtEveryPageSize(t *testing.T) {
 	t.Parallel()
-	onLive(t, engine.Tuning{ChunkSize: 3, LotSize: 3}, func(t *testing.T, l *live) {
-		l.refuse("Of bad")
-		l.person(crm.Left, "bad1")
-		l.connect()
-		l.start()
-		for day := range 3 {
-			for i := range 5 + 40*(day/2) { // the last day has more stored pages than one call looks at
-				l.person(crm.Left, fmt.Sprintf("d%dp%d", day, i))
-			}
-			l.pull()
-			l.move(26 * time.Hour)
-		}
-		list := "/v1/log?connection=" + l.id()
-		whole := each[engine.Entry](l, list+"&limit=200")
-		if len(whole) != 5+5+45+1 {
-			t.Fatalf("%d entries, want 56", len(whole))
-		}
-		if !slices.IsSortedFunc(whole, func(a, b engine.Entry) int { return b.Time.Compare(a.Time) }) {
-			t.Error("the log is not newest first")
-		}
-		want := ids(whole)
-		for _, limit := range []int{1, 2, 3, 4, 7, 10, 50} {
-			if got := ids(each[engine.Entry](l, fmt.Sprintf("%s&limit=%d", list, limit))); !slices.Equal(got, want) {
-				t.Errorf("by pages of %d: %d entries, want the %d of the whole in their order", limit, len(got), len(want))
-			}
-		}
-		for filter, n := range map[string]int{"event=new": 55, "event=failed": 1, "sync_status=success": 55, "sync_status=error": 1, "side=right": 0, "code=nothing": 0, "job_status=success": 56} {
-			for _, limit := range []int{1, 3, 200} {
-				got := each[engine.Entry](l, fmt.Sprintf("%s&%s&limit=%d", list, filter, limit))
-				unique := map[string]bool{}
-				for _, e := range got {
-					unique[e.ID] = true
-				}
-				if len(got) != n || len(unique) != n {
-					t.Errorf("%s by pages of %d: %d entries, %d of them different; want %d", filter, limit, len(got), len(unique), n)
-				}
-			}
-		}
-		for _, e := range whole[:3] {
-			var one engine.Entry
-			l.want(200, "GET", "/v1/log/"+e.ID, nil).into(&one)
-			if one.ID != e.ID || one.Record != e.Record || one.Outcome != e.Outcome {
-				t.Errorf("alone: %+v, in the list: %+v", one, e)
-			}
-		}
-		rows, err := csv.NewReader(strings.NewReader(string(l.want(200, "GET", "/v1/log.csv?connection="+l.id(), nil).body))).ReadAll()
-		if err != nil || len(rows) != len(want)+1 {
-			t.Errorf("the CSV has %d rows (%v), want a head and %d", len(rows), err, len(want))
-		}
-		l.refused(400, "malformed_cursor", "GET", list+"&cursor=AAAA", nil)
-		l.refused(404, "not_found", "GET", "/v1/log/log_none", nil)
-		l.bothLogs(whole)
-		last := whole[len(whole)-1].ID
-		for _, none := range []string{last + "9", strings.Replace(last, "log_", "log_x", 1), last[:strings.LastIndex(last, "~")] + "~-1"} {
-			l.refused(404, "not_found", "GET", "/v1/log/"+none, nil)
-		}
-	})
+	// Of one entry a stored page there are more than one call looks at.
+	for _, size := range []int{1, 3} {
+		onLive(t, engine.Tuning{ChunkSize: size, LotSize: size}, theLogIsWhole)
+	}
 }
+
+func theLogIsWhole(t *testing.T, l *live) {
+	t.Helper()
+	l.refuse("Of bad")
+	l.person(crm.Left, "bad1")
+	l.connect()
+	l.start()
+	for day := range 3 {
+		for i := range 5 + 40*(day/2) {
+			l.person(crm.Left, fmt.Sprintf("d%dp%d", day, i))
+		}
+		l.pull()
+		l.move(26 * time.Hour)
+	}
+	list := "/v1/log?connection=" + l.id()
+	whole := each[engine.Entry](l, list+"&limit=200")
+	if len(whole) != 5+5+45+1 {
+		t.Fatalf("%d entries, want 56", len(whole))
+	}
+	if !slices.IsSortedFunc(whole, func(a, b engine.Entry) int { return b.Time.Compare(a.Time) }) {
+		t.Error("the log is not newest first")
+	}
+	want := ids(whole)
+	for _, limit := range []int{1, 2, 3, 4, 7, 10, 50} {
+		if got := ids(each[engine.Entry](l, fmt.Sprintf("%s&limit=%d", list, limit))); !slices.Equal(got, want) {
+			t.Errorf("by pages of %d: %d entries, want the %d of the whole in their order", limit, len(got), len(want))
+		}
+	}
+	for filter, n := range map[string]int{"event=new": 55, "event=failed": 1, "sync_status=success": 55, "sync_status=error": 1, "side=right": 0, "code=nothing": 0, "job_status=success": 56} {
+		for _, limit := range []int{1, 3, 200} {
+			got := each[engine.Entry](l, fmt.Sprintf("%s&%s&limit=%d", list, filter, limit))
+			unique := map[string]bool{}
+			for _, e := range got {
+				unique[e.ID] = true
+			}
+			if len(got) != n || len(unique) != n {
+				t.Errorf("%s by pages of %d: %d entries, %d of them different; want %d", filter, limit, len(got), len(unique), n)
+			}
+		}
+	}
+	// The days of both ends belong to a range, which is half-open.
+	oldest, newest := whole[len(whole)-1].Time, whole[0].Time
+	for span, n := range map[string]int{
+		"from=" + stamp(oldest): 56, "from=" + stamp(oldest.Add(time.Second)): 55, "to=" + stamp(oldest): 0, "to=" + stamp(oldest.Add(time.Second)): 1,
+		"from=" + stamp(oldest) + "&to=" + stamp(newest.Add(time.Second)): 56, "from=" + stamp(newest.Add(time.Second)): 0,
+	} {
+		if got := each[engine.Entry](l, list+"&"+span); len(got) != n {
+			t.Errorf("%s: %d entries, want %d", span, len(got), n)
+		}
+	}
+	for _, e := range whole[:3] {
+		var one engine.Entry
+		l.want(200, "GET", "/v1/log/"+e.ID, nil).into(&one)
+		if one.ID != e.ID || one.Record != e.Record || one.Outcome != e.Outcome {
+			t.Errorf("alone: %+v, in the list: %+v", one, e)
+		}
+	}
+	rows, err := csv.NewReader(strings.NewReader(string(l.want(200, "GET", "/v1/log.csv?connection="+l.id(), nil).body))).ReadAll()
+	if err != nil || len(rows) != len(want)+1 {
+		t.Errorf("the CSV has %d rows (%v), want a head and %d", len(rows), err, len(want))
+	}
+	l.refused(400, "malformed_cursor", "GET", list+"&cursor=AAAA", nil)
+	l.refused(404, "not_found", "GET", "/v1/log/log_none", nil)
+	l.bothLogs(whole)
+	last := whole[len(whole)-1].ID
+	for _, none := range []string{last + "9", strings.Replace(last, "log_", "log_x", 1), last[:strings.LastIndex(last, "~")] + "~-1"} {
+		l.refused(404, "not_found", "GET", "/v1/log/"+none, nil)
+	}
+}
+
+// stamp is a time as a query takes it.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // bothLogs adds a connection, and lists the log of both at every page size.
 func (l *live) bothLogs(first []engine.Entry) {
