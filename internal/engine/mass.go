@@ -284,8 +284,8 @@ func (s *session) mayGrow(ctx context.Context, k massKind, jobs []*job, fresh, a
 	if err != nil {
 		return false, err
 	}
-	if r != nil && r.Phase != phaseLeft && r.Phase != phaseRight && r.Seq <= 1 && fresh > 0 && r.Listed <= s.Tuning.ChangeFloor {
-		return false, nil // all of it together is not many
+	if r != nil && r.Phase != phaseLeft && r.Phase != phaseRight && s.mass.of(k)+r.Listed <= s.Tuning.ChangeFloor {
+		return false, nil // all of it together is not many, nor with what the hour brought before
 	}
 	switch {
 	case fresh == 0: // all of them have waited
