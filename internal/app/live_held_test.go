@@ -32,10 +32,18 @@ var everyType = []pairedField{
 	{"call", [2]string{"newsletter", "DoNotCall"}, [2]string{"true", "true"}, ""},
 	{"points", [2]string{"score", "Score__c"}, [2]string{"7", "7"}, ""},
 	{"born", [2]string{"birthday", "Birthdate"}, [2]string{"1980-02-29", "1980-02-29"}, ""},
-	{"grade", [2]string{"hs_lead_status", "Level__c"}, [2]string{"NEW", "Primary"},
-		`,"transform":{"type":"options","options":{"NEW":"Primary","OPEN":"Secondary"}}`},
-	{"likes", [2]string{"interests", "Tags__c"}, [2]string{"chess;tea", "Customer;Partner"},
-		`,"transform":{"type":"options","options":{"chess":"Customer","tea":"Partner"}}`},
+	{
+		"grade",
+		[2]string{"hs_lead_status", "Level__c"},
+		[2]string{"NEW", "Primary"},
+		`,"transform":{"type":"options","options":{"NEW":"Primary","OPEN":"Secondary"}}`,
+	},
+	{
+		"likes",
+		[2]string{"interests", "Tags__c"},
+		[2]string{"chess;tea", "Customer;Partner"},
+		`,"transform":{"type":"options","options":{"chess":"Customer","tea":"Partner"}}`,
+	},
 }
 
 // vanishing takes fields away as an admin of the app does, or brings them back.

@@ -47,10 +47,7 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 	if fault.CodeOf(err) == codeCursorExpired {
 		if s.on(guardCursorExpired) {
 			s.everything(r, codeCursorExpired)
-			if err := s.saveRun(ctx, s.ws, r); err != nil {
-				return err
-			}
-			return nil
+			return s.saveRun(ctx, s.ws, r)
 		}
 		st.Sweep.Set(side, "")
 		return s.saveScan(ctx, s.scope, st)

@@ -114,7 +114,7 @@ func measure(dir, profile string, seeds int) error {
 }
 
 func command(env, name string, args ...string) *exec.Cmd {
-	c := exec.Command(name, args...) //nolint:gosec // the names are ours
+	c := exec.Command(name, args...)
 	c.Env = os.Environ()
 	if env != "" {
 		c.Env = append(c.Env, env)
@@ -127,7 +127,7 @@ func join(to string, from ...string) error {
 	var b strings.Builder
 	b.WriteString("mode: set\n")
 	for _, name := range from {
-		text, err := os.ReadFile(name) //nolint:gosec // a file of our own
+		text, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
