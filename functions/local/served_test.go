@@ -50,24 +50,14 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// programPath is what spawn starts: this test, which knows to be the program, or
-// the program that scripts/coverage built to see what it runs through.
-func programPath(t *testing.T) string {
+// spawn starts the program as a process of its own.
+func spawn(t *testing.T, env []string, args ...string) *child {
 	t.Helper()
-	if built := os.Getenv("LOCKSTEP_TEST_PROGRAM"); built != "" {
-		return built
-	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return self
-}
-
-// spawn starts the program as a process of its own.
-func spawn(t *testing.T, env []string, args ...string) *child {
-	t.Helper()
-	c := &child{cmd: exec.Command(programPath(t), args...), out: new(lines), errs: new(lines), done: make(chan struct{})}
+	c := &child{cmd: exec.Command(self, args...), out: new(lines), errs: new(lines), done: make(chan struct{})}
 	c.cmd.Env = slices.Concat(os.Environ(), []string{asProgram + "=1", "LOCKSTEP_ADMIN_KEY=" + testKey}, env)
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.errs
 	if err := c.cmd.Start(); err != nil {

@@ -215,6 +215,25 @@ func TestLive_RetryWorksTheRecordAgain(t *testing.T) {
 	})
 }
 
+// TestLive_RetryGoesThroughTheWholeLog: more failures than one look at the log finds.
+func TestLive_RetryGoesThroughTheWholeLog(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{ChunkSize: 1, LotSize: 1}, func(t *testing.T, l *live) {
+		l.refuse("Of bad")
+		for i := range 50 {
+			l.person(crm.Left, fmt.Sprintf("bad%d", i))
+		}
+		l.connect()
+		if first := l.start(); first.Outcomes[crm.Failed] != 50 {
+			t.Fatalf("outcomes: %v, want 50 failed", first.Outcomes)
+		}
+		l.refuse("")
+		if r := l.run("POST", "/v1/log/retry?connection="+l.id(), nil); r.Outcomes[crm.Created] != 50 || l.living(crm.Right) != 50 {
+			t.Errorf("retried: %v, %d people; want 50", r.Outcomes, l.living(crm.Right))
+		}
+	})
+}
+
 // TestLive_DeadItemsAreListedAndSentAgain: work that was given up is listed page
 // by page with its reason, and goes through once it is sent again.
 func TestLive_DeadItemsAreListedAndSentAgain(t *testing.T) {
