@@ -3,7 +3,7 @@ package engine
 // The safety measures whose absence the simulation must notice.
 const (
 	guardLease          guard = "lease"            // one writer per sync
-	guardLeaseDeadline  guard = "lease_deadline"   // no write that could outlast the lease
+	guardLeaseDeadline  guard = "lease_deadline"   // the lease is looked at before every write: kept, or nothing is written that could outlast it
 	guardPauseCheck     guard = "pause_check"      // the switch is read before every write
 	guardIntent         guard = "intent"           // write-ahead before the app is written
 	guardIntentLanded   guard = "intent_landed"    // recovery takes a landed value as agreed

@@ -95,6 +95,11 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			s.freeClaims(ctx, e.Side, e.Claims, in.ID)
 			continue
 		}
+		if s.set.Blind(e.Side.Other()) {
+			s.Mark("create_waits_for_field")
+			rest = append(rest, e) // what it may have made cannot be looked for while its key's field is gone
+			continue
+		}
 		keyless := len(e.Claims) == 0
 		waits := stood < e.Lag && s.on(guardIndexLag)
 		if waits && !keyless {

@@ -259,11 +259,14 @@ func (s *session) mayWrite(ctx context.Context) error {
 	if err := s.switchedOn(ctx); err != nil {
 		return err
 	}
+	if !s.on(guardLeaseDeadline) {
+		return nil
+	}
 	if err := s.beat(ctx); err != nil {
 		return err
 	}
 	// The time is looked at last: what came before may have taken long.
-	if s.on(guardLeaseDeadline) && s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
+	if s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
 		return fault.New("engine: check lease", fault.Unavailable, "lease_ending", "the time for this piece of work is used up")
 	}
 	return nil

@@ -142,6 +142,13 @@ func (s *Settings) holdStep(at string, index int, m *crm.MatchStep) bool {
 	return found || len(s.held) > before
 }
 
+// Blind reports whether twins of a side's records cannot be looked for as usual,
+// because a step that finds them is held.
+func (s *Settings) Blind(side crm.Side) bool {
+	_, held := s.heldStep(side)
+	return held
+}
+
 // heldStep reports whether a step by which records of the side find their twins
 // rests, and names its fields.
 func (s *Settings) heldStep(side crm.Side) (detail string, held bool) {
