@@ -292,11 +292,19 @@ func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Sid
 	sent, err := m.Canonical(side.Other(), source.Fields)
 	held, herr := m.Canonical(side, r.Fields)
 	before, known := p.link.Base[id]
-	if err != nil || herr != nil || sent.Digest() != want || !known || before.Is(held) {
+	if err != nil || herr != nil || sent.Digest() != want || !known || before.Is(held) || p.entries.Get(side).stands(id, r.Fields) {
 		return crm.Agreed{}, false
 	}
 	s.Mark("landed_otherwise")
 	return s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
+}
+
+// stands reports whether a record still holds the user's value that this write
+// was to take the place of: the app refused that field, and took the others.
+func (e *intentEntry) stands(id crm.MappingID, now crm.Fields) bool {
+	return slices.ContainsFunc(e.Lost, func(d Diff) bool {
+		return d.Mapping == id && d.Side == e.Side && now[d.Field].Equal(d.Before)
+	})
 }
 
 // landedValue returns the intended value if the record holds it, or held it
