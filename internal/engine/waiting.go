@@ -65,6 +65,9 @@ func (e *Engine) stands(ctx context.Context, sc scope, conn *crm.Connection, beg
 	e.fellSilent(ctx, sc, conn, err)
 }
 
+// longWait is the shortest wait for a limit that is worth telling of.
+const longWait = 5 * time.Second
+
 // waitsFor stores that a sync waits for a limit to pass or for a right. Short
 // waits are the rule and not worth a word.
 func (e *Engine) waitsFor(ctx context.Context, sc scope, conn *crm.Connection, err error) {
@@ -75,7 +78,7 @@ func (e *Engine) waitsFor(ctx context.Context, sc scope, conn *crm.Connection, e
 	now := e.Now()
 	w := Waiting{Code: fault.CodeOf(err), Side: at.side, Account: conn.Account(at.side), Since: now, Detail: safeText(err)}
 	switch kind := fault.KindOf(err); {
-	case kind == fault.Throttled && fault.RetryAfter(err) > e.Tuning.ParkAfter:
+	case kind == fault.Throttled && fault.RetryAfter(err) > max(e.Tuning.ParkAfter, longWait):
 		w.Until = now.Add(fault.RetryAfter(err))
 	case kind == fault.Denied:
 	default:
