@@ -15,6 +15,7 @@ const (
 	CodeMalformedYAML      = "malformed_yaml"
 	CodeBadUTF8            = "bad_utf8"
 	CodeTooDeep            = "too_deep"
+	CodeTooManyValues      = "too_many_values"
 	CodeDuplicateKey       = "duplicate_key"
 	CodeTrailingData       = "trailing_data"
 	CodeUnknownKey         = "unknown_key"

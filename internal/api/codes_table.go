@@ -15,6 +15,7 @@ var requestCodes = []codeRow{
 	{CodeMalformedYAML, "the body is not YAML that can be read as JSON", EffectRequest, "use plain keys, lists, texts and numbers; anchors, tags and several documents are not read"},
 	{CodeBadUTF8, "the body is not UTF-8 text", EffectRequest, "encode the body as UTF-8; \\u escapes come in whole characters"},
 	{CodeTooDeep, "objects and lists are nested more than 32 deep", EffectRequest, "flatten the document"},
+	{CodeTooManyValues, "the body holds more than 100,000 values", EffectRequest, "send it in parts"},
 	{CodeDuplicateKey, "a key stands twice in one object", EffectRequest, "remove one of them; which one counts would be a guess"},
 	{CodeTrailingData, "there is something behind the JSON value", EffectRequest, "send exactly one value"},
 	{CodeUnknownKey, "a key is not known here", EffectRequest, "check the spelling against the description; unknown keys are refused so that no setting is lost in silence"},

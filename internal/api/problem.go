@@ -28,6 +28,7 @@ type Problem struct {
 
 	header http.Header
 	cause  error
+	long   bool // of a body with a list or object so long that it was not looked into
 }
 
 // ProblemItem is one place at fault.

@@ -21,6 +21,7 @@ type checker struct {
 	schemas  huma.Registry
 	patterns *sync.Map // string -> *regexp.Regexp
 	found    []ProblemItem
+	long     bool // a list or object has more than it may, and was not looked into
 }
 
 // checkBody returns nil or everything that is wrong with body.
@@ -30,8 +31,9 @@ func checkBody(schemas huma.Registry, patterns *sync.Map, s *huma.Schema, body a
 	if len(c.found) == 0 {
 		return nil
 	}
-	code := c.found[0].Code
-	return problem(400, code, "the body does not fit its schema", c.found...)
+	p := problem(400, c.found[0].Code, "the body does not fit its schema", c.found...)
+	p.long = c.long
+	return p
 }
 
 func (c *checker) add(code, at, detail string) {
@@ -188,6 +190,7 @@ func (c *checker) list(s *huma.Schema, at string, v []any) {
 	}
 	if s.MaxItems != nil && len(v) > *s.MaxItems {
 		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d items", *s.MaxItems))
+		c.long = true
 		return
 	}
 	for i, item := range v {
@@ -196,6 +199,11 @@ func (c *checker) list(s *huma.Schema, at string, v []any) {
 }
 
 func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
+	if s.MaxProperties != nil && len(v) > *s.MaxProperties {
+		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d keys", *s.MaxProperties))
+		c.long = true
+		return
+	}
 	for _, name := range s.Required {
 		if _, ok := v[name]; !ok {
 			c.add(CodeMissingKey, at, "the key "+name+" is missing")
@@ -217,9 +225,6 @@ func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
 	}
 	if s.MinProperties != nil && len(v) < *s.MinProperties {
 		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d key(s)", *s.MinProperties))
-	}
-	if s.MaxProperties != nil && len(v) > *s.MaxProperties {
-		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d keys", *s.MaxProperties))
 	}
 }
 

@@ -11,9 +11,13 @@ import (
 
 // The bounds of a body (X7).
 const (
-	maxBody  = 1 << 20 // bytes
-	maxDepth = 32      // objects and lists within each other
+	maxBody   = 1 << 20 // bytes
+	maxDepth  = 32      // objects and lists within each other
+	maxValues = 100_000 // keys, list items and single values together
+	maxKey    = 1 << 10 // bytes; problems name keys
 )
+
+const tooManyValues = "more than 100,000 values"
 
 // frame is one object or list that is open.
 type frame struct {
@@ -54,9 +58,12 @@ func strictTokens(body []byte) *Problem {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var open []*frame
-	values := 0
+	values, count := 0, 0
 	for {
 		tok, err := dec.Token()
+		if count++; count > 2*maxValues { // an object or list has two
+			return malformed(CodeTooManyValues, "", tooManyValues)
+		}
 		if errors.Is(err, io.EOF) && len(open) == 0 && values == 1 {
 			return nil
 		}
@@ -82,6 +89,9 @@ func strictTokens(body []byte) *Problem {
 			}
 		} else if f := top(open); f != nil && f.keys != nil && !f.named {
 			key, _ := tok.(string)
+			if len(key) > maxKey {
+				return malformed(CodeWrongLength, at(open), "a key is longer than 1,024 bytes")
+			}
 			f.key, f.named = key, true
 			if _, twice := f.keys[key]; twice {
 				return malformed(CodeDuplicateKey, at(open), "the key stands twice in one object")

@@ -35,7 +35,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 		if p == nil {
 			p = checkBody(s.registry(), &s.patterns, documentInput(), value)
 		}
-		if p != nil && value == nil {
+		if p != nil && (value == nil || p.long) {
 			return report(p.Errors), nil
 		}
 		if p != nil {

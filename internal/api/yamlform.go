@@ -3,14 +3,14 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 )
 
 // jsonToYAML writes a JSON document as block YAML, keys in their order, every
@@ -18,138 +18,60 @@ import (
 func jsonToYAML(doc []byte, without ...string) ([]byte, error) {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.UseNumber()
-	v, err := ordered(dec)
+	n, err := yamlOf(dec)
 	if err != nil {
 		return nil, err
 	}
-	if m, ok := v.(*orderedMap); ok {
-		m.drop(without)
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i < len(n.Content); {
+			if slices.Contains(without, n.Content[i].Value) {
+				n.Content = slices.Delete(n.Content, i, i+2)
+			} else {
+				i += 2
+			}
+		}
 	}
 	var b bytes.Buffer
-	writeYAML(&b, v, 0, false)
-	return b.Bytes(), nil
-}
-
-// orderedMap is an object with its keys in the order of the document.
-type orderedMap struct {
-	keys   []string
-	values []any
-}
-
-func (m *orderedMap) drop(keys []string) {
-	kept := orderedMap{}
-	for i, k := range m.keys {
-		if !contains(keys, k) {
-			kept.keys, kept.values = append(kept.keys, k), append(kept.values, m.values[i])
-		}
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(n); err != nil {
+		return nil, err
 	}
-	*m = kept
+	return b.Bytes(), enc.Close()
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
-func ordered(dec *json.Decoder) (any, error) {
+// yamlOf makes the next JSON value a node.
+func yamlOf(dec *json.Decoder) (*yaml.Node, error) {
 	tok, err := dec.Token()
 	if err != nil {
 		return nil, err
 	}
-	d, ok := tok.(json.Delim)
-	if !ok {
-		return tok, nil
-	}
-	if d == '[' {
-		list := []any{}
-		for dec.More() {
-			v, err := ordered(dec)
+	switch t := tok.(type) {
+	case json.Delim:
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		if t == '{' {
+			n.Kind = yaml.MappingNode
+		}
+		for dec.More() { // a key is a value like any other here
+			child, err := yamlOf(dec)
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, v)
+			n.Content = append(n.Content, child)
+		}
+		if len(n.Content) == 0 {
+			n.Style = yaml.FlowStyle // [] and {}
 		}
 		_, err = dec.Token()
-		return list, err
-	}
-	m := &orderedMap{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		v, err := ordered(dec)
-		if err != nil {
-			return nil, err
-		}
-		name, _ := key.(string)
-		m.keys, m.values = append(m.keys, name), append(m.values, v)
-	}
-	_, err = dec.Token()
-	return m, err
-}
-
-// writeYAML writes v behind a key (inline) or as an item of a list.
-func writeYAML(b *bytes.Buffer, v any, indent int, afterKey bool) {
-	switch t := v.(type) {
-	case *orderedMap:
-		if len(t.keys) == 0 {
-			b.WriteString(lead(afterKey) + "{}\n")
-			return
-		}
-		if afterKey {
-			b.WriteByte('\n')
-		}
-		for i, k := range t.keys {
-			if i > 0 || afterKey {
-				b.WriteString(strings.Repeat("  ", indent))
-			}
-			b.WriteString(yamlText(k) + ":")
-			writeYAML(b, t.values[i], indent+1, true)
-		}
-	case []any:
-		if len(t) == 0 {
-			b.WriteString(lead(afterKey) + "[]\n")
-			return
-		}
-		if afterKey {
-			b.WriteByte('\n')
-		}
-		for i, item := range t {
-			if i > 0 || afterKey {
-				b.WriteString(strings.Repeat("  ", indent))
-			}
-			b.WriteString("- ")
-			writeYAML(b, item, indent+1, false)
-		}
-	default:
-		b.WriteString(lead(afterKey) + yamlScalar(t) + "\n")
-	}
-}
-
-func lead(afterKey bool) string {
-	if afterKey {
-		return " "
-	}
-	return ""
-}
-
-func yamlScalar(v any) string {
-	switch t := v.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return strconv.FormatBool(t)
-	case json.Number:
-		return t.String()
+		return n, err
 	case string:
-		return yamlText(t)
+		return yamlText(t), nil
+	case json.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: t.String()}, nil
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatBool(t)}, nil
 	}
-	return "null"
+	return &yaml.Node{Kind: yaml.ScalarNode, Value: "null"}, nil
 }
 
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
@@ -160,109 +82,89 @@ var (
 	words     = map[string]bool{"true": true, "false": true, "null": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "nan": true, "inf": true}
 )
 
-func yamlText(s string) string {
-	if plainYAML.MatchString(s) && !words[strings.ToLower(s)] {
-		return s
+func yamlText(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	if !plainYAML.MatchString(s) || words[strings.ToLower(s)] {
+		n.Style = yaml.DoubleQuotedStyle
 	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < 0x20 || r == 0x7f:
-			b.WriteString(`\x` + hexRune(r, 2))
-		case r <= 0xffff && !unicode.IsPrint(r):
-			b.WriteString(`\u` + hexRune(r, 4))
-		case !unicode.IsPrint(r):
-			b.WriteString(`\U` + hexRune(r, 8))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
-func hexRune(r rune, width int) string {
-	s := strconv.FormatInt(int64(r), 16)
-	return strings.Repeat("0", max(0, width-len(s))) + s
+	return n
 }
 
 // yamlToJSON reads the part of YAML that JSON can say: one document of plain
 // mappings, lists and scalars. Anchors, aliases, tags and merge keys are
 // refused: a small file could unfold into a huge document.
-func yamlToJSON(body []byte) (_ []byte, refused *Problem) {
-	defer func() {
-		if recover() != nil { // the parser meets input that its authors did not expect
-			refused = malformed(CodeMalformedYAML, "", "the YAML cannot be read")
-		}
-	}()
+func yamlToJSON(body []byte) ([]byte, *Problem) {
 	if i := invalidUTF8(body); i >= 0 {
 		return nil, malformed(CodeBadUTF8, "", "the body is not UTF-8 at byte "+strconv.Itoa(i))
 	}
-	if deepFlow(body) {
-		return nil, malformed(CodeTooDeep, "", "more than 32 levels of objects and lists")
+	if p := yamlBounds(body); p != nil {
+		return nil, p
 	}
-	file, err := parser.ParseBytes(body, 0)
-	if err != nil {
-		return nil, malformed(CodeMalformedYAML, "", "the YAML cannot be read")
+	dec := yaml.NewDecoder(bytes.NewReader(body))
+	var doc, more yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		return nil, malformed(CodeMalformedYAML, "", yamlTrouble(err))
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) || len(doc.Content) != 1 {
 		return nil, malformed(CodeMalformedYAML, "", "the body must hold exactly one YAML document")
 	}
 	var b bytes.Buffer
-	if p := yamlNode(&b, file.Docs[0].Body, "", 0); p != nil {
+	if p := yamlNode(&b, doc.Content[0], "", 0); p != nil {
 		return nil, p
 	}
 	return b.Bytes(), nil
 }
 
-// deepFlow reports more than 32 open brackets or levels of indentation, before
-// a recursive parser sees them.
-func deepFlow(body []byte) bool {
-	open := 0
-	for _, line := range bytes.Split(body, []byte("\n")) {
-		indent := len(line) - len(bytes.TrimLeft(line, " "))
-		dashes := 0
-		for rest := line[indent:]; bytes.HasPrefix(rest, []byte("- ")); rest = rest[2:] {
-			dashes++
-		}
-		if indent > 20*maxDepth || dashes > maxDepth {
-			return true
-		}
-		for _, c := range line {
-			switch c {
-			case '[', '{':
-				open++
-			case ']', '}':
-				open = max(0, open-1)
-			}
-			if open > 20*maxDepth { // brackets in texts count too: be generous
-				return true
-			}
-		}
+// yamlTrouble says where reading stopped, in the words of the library.
+func yamlTrouble(err error) string {
+	if errors.Is(err, io.EOF) {
+		return "the body must hold exactly one YAML document"
 	}
-	return false
+	return "the YAML cannot be read: " + strings.TrimPrefix(err.Error(), "yaml: ")
 }
 
-func yamlNode(b *bytes.Buffer, n ast.Node, at string, depth int) *Problem {
+// yamlBounds refuses what would cost too much, before a parser allocates
+// anything: whatever opens, ends or parts values is counted, and there is no
+// value without one of these. In texts they count, too, so the bound is generous.
+func yamlBounds(body []byte) *Problem {
+	values, open := 0, 0
+	for i, c := range body {
+		switch c {
+		case '[', '{':
+			open++
+			values++
+		case ']', '}':
+			open = max(0, open-1)
+		case '\n', '\r', ',', '?':
+			values++
+		case ':', '-':
+			if i+1 == len(body) || strings.IndexByte(" \t\r\n,[]{}\"'", body[i+1]) >= 0 || i > 0 && strings.IndexByte("\"']}", body[i-1]) >= 0 {
+				values++
+			}
+		}
+		if open > 20*maxDepth {
+			return malformed(CodeTooDeep, "", "more than 32 levels of objects and lists")
+		}
+		if values > 2*maxValues {
+			return malformed(CodeTooManyValues, "", tooManyValues)
+		}
+	}
+	return nil
+}
+
+func yamlNode(b *bytes.Buffer, n *yaml.Node, at string, depth int) *Problem {
 	if depth > maxDepth {
 		return malformed(CodeTooDeep, at, "more than 32 levels of objects and lists")
 	}
-	switch t := n.(type) {
-	case *ast.MappingNode:
-		return yamlMapping(b, t.Values, at, depth)
-	case *ast.MappingValueNode:
-		return yamlMapping(b, []*ast.MappingValueNode{t}, at, depth)
-	case *ast.SequenceNode:
+	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
+		return malformed(CodeMalformedYAML, at, "only plain mappings, lists, texts, numbers, booleans and null are read here")
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		return yamlMapping(b, n.Content, at, depth)
+	case yaml.SequenceNode:
 		b.WriteByte('[')
-		for i, item := range t.Values {
+		for i, item := range n.Content {
 			if i > 0 {
 				b.WriteByte(',')
 			}
@@ -271,33 +173,38 @@ func yamlNode(b *bytes.Buffer, n ast.Node, at string, depth int) *Problem {
 			}
 		}
 		b.WriteByte(']')
-	case *ast.NullNode:
+		return nil
+	}
+	return yamlScalar(b, n, at)
+}
+
+// yamlScalar writes a scalar as JSON. A number is let through as it is written
+// when it is one in JSON, too; dates are texts.
+func yamlScalar(b *bytes.Buffer, n *yaml.Node, at string) *Problem {
+	const quoted = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	tag := n.ShortTag()
+	switch {
+	case n.Style&quoted != 0:
+		writeJSON(b, n.Value)
+	case jsonNumber.MatchString(n.Value): // such as 1e400, which is a number whoever can hold it
+		b.WriteString(n.Value)
+	case tag == "!!int" || tag == "!!float":
+		return malformed(CodeMalformedYAML, at, "the number is not written as in JSON; put it in quotes if it is a text")
+	case tag == "!!null":
 		b.WriteString("null")
-	case *ast.BoolNode:
-		b.WriteString(strconv.FormatBool(t.Value))
-	case *ast.StringNode:
-		if t.Token.Type == token.StringType && jsonNumber.MatchString(t.Value) { // such as 1e5, a number since YAML 1.2
-			b.WriteString(t.Value)
-			return nil
-		}
-		writeJSON(b, t.Value)
-	case *ast.LiteralNode:
-		writeJSON(b, t.Value.Value)
-	case *ast.IntegerNode:
-		return yamlNumber(b, t.Token.Value, at)
-	case *ast.FloatNode:
-		return yamlNumber(b, t.Token.Value, at)
+	case tag == "!!bool":
+		b.WriteString(strings.ToLower(n.Value))
 	default:
-		return malformed(CodeMalformedYAML, at, "only plain mappings, lists, texts, numbers, booleans and null are read here")
+		writeJSON(b, n.Value)
 	}
 	return nil
 }
 
-func yamlMapping(b *bytes.Buffer, values []*ast.MappingValueNode, at string, depth int) *Problem {
+func yamlMapping(b *bytes.Buffer, content []*yaml.Node, at string, depth int) *Problem {
 	b.WriteByte('{')
-	for i, kv := range values {
-		key, ok := kv.Key.(*ast.StringNode)
-		if !ok {
+	for i := 0; i < len(content); i += 2 {
+		key := content[i]
+		if key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str" || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0 {
 			return malformed(CodeMalformedYAML, at, "a key must be a plain text; put it in quotes")
 		}
 		if i > 0 {
@@ -305,21 +212,11 @@ func yamlMapping(b *bytes.Buffer, values []*ast.MappingValueNode, at string, dep
 		}
 		writeJSON(b, key.Value)
 		b.WriteByte(':')
-		if p := yamlNode(b, kv.Value, at+"/"+escape(key.Value), depth+1); p != nil {
+		if p := yamlNode(b, content[i+1], at+"/"+escape(key.Value), depth+1); p != nil {
 			return p
 		}
 	}
 	b.WriteByte('}')
-	return nil
-}
-
-// yamlNumber lets through what is a number in JSON too.
-func yamlNumber(b *bytes.Buffer, text, at string) *Problem {
-	text = strings.TrimSpace(text)
-	if !json.Valid([]byte(text)) {
-		return malformed(CodeMalformedYAML, at, "the number is not written as in JSON; put it in quotes if it is a text")
-	}
-	b.WriteString(text)
 	return nil
 }
 

@@ -310,7 +310,7 @@ var outer = []Rule{{
 	Kind:     "configuration",
 	Packages: []string{"internal/config/**"},
 	May:      slices.Concat(vocabulary, []string{"./**"}),
-	Outside:  []string{"github.com/goccy/go-yaml"},
+	Outside:  []string{"go.yaml.in/yaml/v3"},
 	Reason:   "the environment is read once, without knowing who needs it",
 }, {
 	Kind:     "telemetry",
@@ -336,7 +336,7 @@ var outer = []Rule{{
 	Packages: []string{"internal/api/**"},
 	May:      slices.Concat(useCases, []string{"internal/config/**", "internal/telemetry/**", waiting, "./**"}),
 	Outside: []string{
-		"github.com/danielgtaylor/huma/v2", "github.com/goccy/go-yaml", "github.com/santhosh-tekuri/jsonschema/v6",
+		"github.com/danielgtaylor/huma/v2", "go.yaml.in/yaml/v3", "github.com/santhosh-tekuri/jsonschema/v6",
 		"github.com/oklog/ulid/v2", "golang.org/x/oauth2",
 	},
 	NotStd: []string{"database/**", "testing/**"},

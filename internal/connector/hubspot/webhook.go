@@ -91,12 +91,29 @@ type hookEvent struct {
 	New        json.Number   `json:"newObjectId"`
 }
 
-var errTrailing = errors.New("data after the events")
+var (
+	errNoList   = errors.New("no list of events")
+	errTrailing = errors.New("data after the events")
+)
 
+// decodeEvents reads a list of events one by one, and one more than a delivery
+// may have at most: a body of empty objects would be a hundred times its size.
 func decodeEvents(body []byte) ([]hookEvent, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('[') {
+		return nil, errors.Join(errNoList, err)
+	}
 	var out []hookEvent
-	if err := dec.Decode(&out); err != nil {
+	for dec.More() {
+		var e hookEvent
+		if err := dec.Decode(&e); err != nil {
+			return nil, err
+		}
+		if out = append(out, e); len(out) > maxEvents {
+			return out, nil
+		}
+	}
+	if _, err := dec.Token(); err != nil {
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
