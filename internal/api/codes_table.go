@@ -54,7 +54,6 @@ var requestCodes = []codeRow{
 	{"throttled", "a limit of the app or of our storage is reached", EffectWaits, "wait as long as Retry-After says"},
 	{"unavailable", "the app or our storage cannot be reached", EffectWaits, "try again later"},
 	{"cursor_malformed", "the cursor does not belong to this list", EffectRequest, "start again without a cursor"},
-	{"malformed_cursor", "the cursor does not belong to this list", EffectRequest, "start again without a cursor"},
 	{CodeForgedWebhook, "a webhook delivery is not authentic, too old or from the future", EffectRequest, "check the signing secret and the URL configured in the app"},
 	{"malformed_webhook", "a webhook delivery cannot be read", EffectRequest, "check which events the app sends"},
 	{CodeTooManyEvents, "a webhook delivery holds more than 1,000 events", EffectRequest, "let the app send smaller batches"},

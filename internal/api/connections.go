@@ -44,7 +44,7 @@ func paged[T any](items []T, in WholeInput) (*listOutput[T], error) {
 	if in.Cursor != "" {
 		n, err := strconv.Atoi(in.Cursor)
 		if err != nil || n < 1 || n >= len(items) {
-			return nil, problem(http.StatusBadRequest, "malformed_cursor", "")
+			return nil, problem(http.StatusBadRequest, "cursor_malformed", "")
 		}
 		at = n
 	}

@@ -224,7 +224,7 @@ func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engin
 	}
 	start, err := strconv.Atoi("0" + cursor)
 	if err != nil || start > len(f.entries) {
-		return nil, "", fault.New("test: log", fault.Invalid, "malformed_cursor", "the cursor does not belong to this list")
+		return nil, "", fault.New("test: log", fault.Invalid, "cursor_malformed", "the cursor does not belong to this list")
 	}
 	end := min(len(f.entries), start+limit)
 	var out []engine.Entry

@@ -67,7 +67,7 @@ func decodeSpots(cursor string, among []crm.ConnectionID) ([]spot, error) {
 		}
 		return spots, nil
 	}
-	bad := problem(http.StatusBadRequest, "malformed_cursor", "")
+	bad := problem(http.StatusBadRequest, "cursor_malformed", "")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil {
 		return nil, bad

@@ -105,7 +105,7 @@ func theLogIsWhole(t *testing.T, l *live) {
 	if err != nil || len(rows) != len(want)+1 {
 		t.Errorf("the CSV has %d rows (%v), want a head and %d", len(rows), err, len(want))
 	}
-	l.refused(400, "malformed_cursor", "GET", list+"&cursor=AAAA", nil)
+	l.refused(400, "cursor_malformed", "GET", list+"&cursor=AAAA", nil)
 	l.refused(404, "not_found", "GET", "/v1/log/log_none", nil)
 	l.bothLogs(whole)
 	last := whole[len(whole)-1].ID

@@ -151,7 +151,7 @@ func TestLive_RecordsAreListedOnceAtEveryPageSize(t *testing.T) {
 		}
 		l.refused(404, "record_unknown", "GET", l.record(crm.Left, "999999")+"/explain", nil)
 		l.refused(404, "record_unknown", "GET", l.record(crm.Left, "999999"), nil)
-		l.refused(400, "malformed_cursor", "GET", l.sync+"/records?cursor=AAAA", nil)
+		l.refused(400, "cursor_malformed", "GET", l.sync+"/records?cursor=AAAA", nil)
 
 		// One record alone, at once, without a pull.
 		p := l.twin(crm.Left, "p7")

@@ -47,7 +47,7 @@ func (r *storedRun) after(p phase) phase {
 // sendRest queues hints that were listed, as far as the window allows. full
 // says that some have to wait.
 func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err error) {
-	for len(r.Rest) > 0 {
+	for r.turn(); len(r.Rest) > 0; r.turn() {
 		counters, err := s.counters(ctx, s.scope, r.Run.ID)
 		if err != nil {
 			return false, err

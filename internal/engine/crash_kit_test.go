@@ -299,6 +299,9 @@ func (b *crashBed) unbalanced() (lines []string) {
 		for _, n := range r.Outcomes {
 			sum += n
 		}
+		if r.State == engine.RunQueued || r.State == engine.RunRunning {
+			lines = append(lines, fmt.Sprintf("run %s is %s for ever", r.Kind, r.State))
+		}
 		if r.Kind != engine.RunWebhook && (sum != r.Done || r.State == engine.RunDone && r.Done != r.Total) {
 			lines = append(lines, fmt.Sprintf("run %s, %s: %d entered, %d done, outcomes %v", r.Kind, r.State, r.Total, r.Done, r.Outcomes))
 		}

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -303,9 +305,50 @@ func TestS8_StopAnywhereAndResume(t *testing.T) {
 	}
 }
 
+// TestS8_NoPlanIsLeftRunning stops wherever a plan may be stopped: however often
+// it was asked for, each that is listed comes to an end.
+func TestS8_NoPlanIsLeftRunning(t *testing.T) {
+	t.Parallel()
+	plans := scenario{act: func(b *crashBed) {
+		_, id := edits["edit left"](b)
+		for _, refs := range [][]crm.RecordRef{nil, {{Side: crm.Left, ID: id}, {Side: crm.Right, ID: b.byEmail(crm.Right, bob)}}} {
+			b.ask(func(e *engine.Engine) error {
+				_, err := e.CreatePlan(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, refs)
+				return err
+			})
+		}
+	}}
+	stride := 1
+	if testing.Short() {
+		stride = 3
+	}
+	_, requests := plans.play(t, -1, dieBefore)
+	for at := 0; at < requests; at += stride {
+		for mode := range crashModes {
+			b := newCrashBed(t, at, mode, nil, nil)
+			plans.playOn(b)
+			b.store.Each(store.Log, func(it store.Item) bool {
+				if strings.Contains(it.Partition, "plans") && strings.Contains(string(it.Data), `"state":"running"`) {
+					t.Errorf("%s at request %d of %d leaves a plan open: %s", mode, at, requests, it.Data)
+				}
+				return true
+			})
+			if end := b.final(); strings.Contains(end, "for ever") || !strings.Contains(end, "run plan, done: 2 entered, 2 done") {
+				t.Errorf("%s at request %d of %d ends with:\n%s", mode, at, requests, end)
+			}
+		}
+	}
+}
+
 // play runs a scenario with one strike and returns its end.
 func (sc *scenario) play(t *testing.T, at int, mode crashMode) (end string, requests int) {
 	b := newCrashBed(t, at, mode, sc.change, sc.options)
+	requests = sc.playOn(b)
+	return b.final(), requests
+}
+
+// playOn runs a scenario to its end and returns how many requests it made.
+func (sc *scenario) playOn(b *crashBed) (requests int) {
 	b.begin(sc.first)
 	sc.act(b)
 	b.rest()
@@ -315,7 +358,7 @@ func (sc *scenario) play(t *testing.T, at int, mode crashMode) (end string, requ
 		b.pull()
 		b.rest()
 	}
-	return b.final(), requests
+	return requests
 }
 
 func crashScenario(t *testing.T, sc scenario, stride int) (points, survived int) {

@@ -122,7 +122,7 @@ func encodeText(b []byte) string { return base64.RawURLEncoding.EncodeToString(b
 func decodeText(s string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return nil, fault.New("engine: read cursor", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+		return nil, fault.New("engine: read cursor", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
 	}
 	return b, nil
 }

@@ -323,7 +323,7 @@ func (e *Engine) logStart(f LogFilter, days int, cursor string) (logCursor, stri
 		_, err = time.Parse(time.DateOnly, cur.Day)
 	}
 	if err != nil || cur.Skip < 0 {
-		return cur, "", fault.New("engine: list log", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+		return cur, "", fault.New("engine: list log", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
 	}
 	return cur, last, nil
 }

@@ -43,52 +43,33 @@ func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 		ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
 		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{},
 	}}
-	if err := e.touchAgenda(ctx, sc); err != nil {
+	if !r.Full {
+		r.enter(records, hint{Force: true})
+	}
+	plan, err := e.planWrite(ws, &p, 0)
+	if err != nil {
 		return PlanView{}, err
 	}
-	if err := e.savePlan(ctx, ws, &p, 0); err != nil {
+	if err := e.launch(ctx, sc, r, plan, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}}); err != nil {
 		return PlanView{}, err
 	}
 	if !r.Full {
-		if err := e.sendPlanned(ctx, sc, conn, r, records); err != nil {
-			return PlanView{}, err
-		}
+		e.sendEntered(ctx, sc, conn, r.Run.ID)
 	}
-	if err := e.saveRun(ctx, ws, r); err != nil {
-		return PlanView{}, err
-	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}})
-	return p.Plan, err
+	return p.Plan, nil
 }
 
-// sendPlanned queues the records of a plan that names them.
-func (e *Engine) sendPlanned(ctx context.Context, sc scope, conn *crm.Connection, r *storedRun, records []crm.RecordRef) error {
-	var cs []*chunk
-	for _, side := range crm.Sides {
-		var hints []hint
-		for _, ref := range records {
-			if ref.Side == side {
-				hints = append(hints, hint{ID: ref.ID, Force: true})
-			}
-		}
-		for len(hints) > 0 {
-			n := min(len(hints), e.Tuning.ChunkSize)
-			c := e.newChunk(sc, conn, RunPlan, r.Run.ID, side, hints[:n])
-			c.Counted, c.Plan = true, r.Run.Plan
-			cs = append(cs, c)
-			hints = hints[n:]
-		}
-	}
-	r.Phase, r.Sent, r.Listed = phaseDrain, int64(len(cs)), int64(len(records))
-	return e.send(ctx, cs)
+// planWrite is the write that stores a plan over the version it was read in.
+func (e *Engine) planWrite(ws crm.WorkspaceID, p *storedPlan, version int64) (store.Write, error) {
+	b, err := json.Marshal(p)
+	return store.Write{Item: store.Item{Key: planKey(ws, p.Plan.ID), Data: b, Expires: e.Now().Add(planRetention)}, If: store.IfVersion(version)}, err
 }
 
 func (e *Engine) savePlan(ctx context.Context, ws crm.WorkspaceID, p *storedPlan, version int64) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
+	w, err := e.planWrite(ws, p, version)
+	if err == nil {
+		_, err = e.Store.Write(ctx, w)
 	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: planKey(ws, p.Plan.ID), Data: b, Expires: e.Now().Add(planRetention)}, If: store.IfVersion(version)})
 	return err
 }
 
@@ -144,7 +125,7 @@ func (e *Engine) PlanChanges(ctx context.Context, ws crm.WorkspaceID, id crm.Pla
 			err = json.Unmarshal(b, &at)
 		}
 		if err != nil || at.Skip < 0 {
-			return nil, "", fault.New("engine: list changes", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+			return nil, "", fault.New("engine: list changes", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
 		}
 	}
 	out := []Change{}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +64,8 @@ func (e *Engine) ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.C
 }
 
 // recordRun sends hints through the sync's group as a run of their own. It
-// does not stand in the way of a listing.
+// does not stand in the way of a listing. What it is about is stored with the
+// run before any of it is sent: the tick sends what this process did not.
 func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint) (Run, error) {
 	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
 	if err != nil {
@@ -78,40 +78,67 @@ func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []c
 		return Run{}, fault.New("engine: work record", fault.Conflict, code, "the sync is not running; start the connection first")
 	}
 	r := e.newRun(sc, conn, kind)
-	var cs []*chunk
-	for _, side := range crm.Sides {
-		var hints []hint
-		for _, ref := range refs {
-			if ref.Side == side {
-				h := like
-				h.ID = ref.ID
-				hints = append(hints, h)
-			}
-		}
-		for part := range slices.Chunk(hints, e.Tuning.ChunkSize) {
-			c := e.newChunk(sc, conn, kind, r.Run.ID, side, part)
-			c.Counted = true
-			cs = append(cs, c)
-		}
-	}
-	r.Sent, r.Listed, r.Phase, r.Run.State = int64(len(cs)), int64(len(refs)), phaseDrain, RunRunning
-	if len(cs) == 0 {
+	r.enter(refs, like)
+	if len(refs) == 0 {
 		r.Run.State, r.Phase, r.Run.EndedAt = RunDone, phaseOver, e.Now()
+		return r.view(nil), e.saveRun(ctx, sc.ws, r)
 	}
+	if err := e.launch(ctx, sc, r, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}}); err != nil {
+		return Run{}, err
+	}
+	e.sendEntered(ctx, sc, conn, r.Run.ID)
+	return r.view(nil), nil
+}
+
+// enter makes records that somebody named what a run is about.
+func (r *storedRun) enter(refs []crm.RecordRef, like hint) {
+	var hints crm.PerSide[[]hint]
+	for _, ref := range refs {
+		h := like
+		h.ID = ref.ID
+		hints.Set(ref.Side, append(hints.Get(ref.Side), h))
+	}
+	r.Phase, r.Listed = phaseDrain, int64(len(refs))
+	r.Rest, r.RestSide, r.Then = hints.Left, crm.Left, hints.Right
+	r.turn()
+}
+
+// turn goes over to the other side's records when one side's are sent.
+func (r *storedRun) turn() {
+	if len(r.Rest) == 0 && len(r.Then) > 0 {
+		r.Rest, r.RestSide, r.Then, r.unsaved = r.Then, r.RestSide.Other(), nil, true
+	}
+}
+
+// launch stores a new run together with what makes somebody go on with it: a
+// run that nobody knows of would be open for ever.
+func (e *Engine) launch(ctx context.Context, sc scope, r *storedRun, with ...store.Write) error {
 	if err := e.touchAgenda(ctx, sc); err != nil {
-		return Run{}, err
+		return err
 	}
-	if err := e.saveRun(ctx, sc.ws, r); err != nil {
-		return Run{}, err
+	w, err := e.runWrite(sc.ws, r)
+	if err != nil {
+		return err
 	}
-	if len(cs) == 0 {
-		return r.view(nil), nil
+	name := store.Write{Item: store.Item{Key: runOf(sc.ws, r.Run.Connection, r.Run.ID), Expires: w.Item.Expires}}
+	return e.Store.Transact(ctx, append([]store.Write{w, name}, with...))
+}
+
+// sendEntered queues at once what a run that was just stored is about, as far
+// as the window allows. Whatever this does not come to, the tick does.
+func (e *Engine) sendEntered(ctx context.Context, sc scope, conn *crm.Connection, id crm.RunID) {
+	s := &session{Engine: e, scope: sc, conn: conn}
+	r, err := e.loadRun(ctx, sc.ws, id)
+	if err == nil {
+		_, err = s.sendRest(ctx, r)
 	}
-	if err := e.send(ctx, cs); err != nil {
-		return Run{}, err
+	if r != nil {
+		err = errors.Join(err, s.keep(ctx, r))
 	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}})
-	return r.view(nil), err
+	if err != nil {
+		e.Mark("run_left_to_the_tick")
+		e.Log.Debug("records of a run not queued yet", "connection", sc.con, "sync", sc.sync, "run", id, "error", err)
+	}
 }
 
 // ListRecords returns one page of the sync's records, or the one that q names
@@ -155,7 +182,7 @@ func (e *Engine) listShards(ctx context.Context, sc scope, state crm.State, limi
 			err = json.Unmarshal(b, &at)
 		}
 		if err != nil || at.Shard >= shards {
-			return nil, "", fault.New("engine: list records", fault.Invalid, "malformed_cursor", "the cursor is not one that this list returned")
+			return nil, "", fault.New("engine: list records", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
 		}
 	}
 	out := []RecordView{}

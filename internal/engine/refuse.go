@@ -8,6 +8,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
 // Codes of refusals that the engine tells apart.
@@ -89,7 +90,7 @@ func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 	for _, field := range sortedFields(drop) {
 		m, ok := s.set.MappingOf(side, field)
 		if !ok && !w.Create {
-			return false // the ID written back: nothing of the row makes sense without it
+			m = reconcile.BackID(field) // the twin's ID: the record's own values do not wait for it
 		}
 		f := refusedField{mapping: m, field: field, code: drop[field], value: w.Fields[field], request: answer.Exchange}
 		if rec := u.rec.Get(side); rec != nil {

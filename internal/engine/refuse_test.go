@@ -512,3 +512,25 @@ func TestLockedRecordsAreTriedOnTheLadderAndWithEveryPull(t *testing.T) {
 		t.Errorf("after the lock the title is %q and the record %s, %s", got, v.State, v.Code)
 	}
 }
+
+// TestS33_ARefusedIDCostsNothingElse: the field that is to keep the twin's ID may
+// not be written, and the record's values travel all the same.
+func TestS33_ARefusedIDCostsNothingElse(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 30, func(c *crm.Connection) {
+		back := crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "Department", WriteBack: true}
+		c.Syncs[0].Match = crm.SameMatch(append([]crm.MatchStep{back}, c.Syncs[0].Match.Get(crm.ToRight)...)...)
+	})
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Department", Contains: "1", Names: []string{"Department"}}}))
+	b.start()
+	hub, force := b.twins(t.Context())
+	b.editHub(hub, "city", "Ghent")
+	b.pullLate()
+	if got := b.get("Contact", force); got["MailingCity"] != "Ghent" || got["Department"] != "" {
+		t.Errorf("the city is %q, the kept ID %q; want the city alone", got["MailingCity"], got["Department"])
+	}
+	entries := b.problems(crm.Left, hub)
+	if len(entries) == 0 || entries[0].Diffs[0].Field != "Department" || entries[0].Outcome != crm.Failed {
+		t.Errorf("the log tells %+v, want the refused ID", entries)
+	}
+}

@@ -50,6 +50,7 @@ type storedRun struct {
 	Cursor     crm.PerSide[string] `json:"cursor"`         // found at the end of each side's listing
 	Rest       []hint              `json:"rest,omitempty"` // listed, not sent yet
 	RestSide   crm.Side            `json:"rest_side,omitempty"`
+	Then       []hint              `json:"then,omitempty"`     // of the other side, to be sent after them
 	NoHints    bool                `json:"no_hints,omitempty"` // only find out where changes start
 	Salt       string              `json:"salt,omitempty"`     // of the keys that a full listing saw; "" = its records are worked as they are listed
 	Swept      bool                `json:"swept,omitempty"`
@@ -106,12 +107,18 @@ func (e *Engine) loadScan(ctx context.Context, sc scope) (*scanState, error) {
 	return &st, nil
 }
 
-func (e *Engine) saveScan(ctx context.Context, sc scope, st *scanState) error {
+// scanWrite is the write that stores a scan's state over the version it was read in.
+func (e *Engine) scanWrite(sc scope, st *scanState) (store.Write, error) {
 	b, err := json.Marshal(st)
+	return store.Write{Item: store.Item{Key: sc.scan(), Data: b}, If: store.IfVersion(st.version)}, err
+}
+
+func (e *Engine) saveScan(ctx context.Context, sc scope, st *scanState) error {
+	w, err := e.scanWrite(sc, st)
 	if err != nil {
 		return err
 	}
-	v, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.scan(), Data: b}, If: store.IfVersion(st.version)})
+	v, err := e.Store.Write(ctx, w)
 	if err == nil {
 		st.version = v
 	}
@@ -338,9 +345,6 @@ func (e *Engine) StartRun(ctx context.Context, ws crm.WorkspaceID, con crm.Conne
 
 // startRun stores a new run and makes it the sync's open one, unless one is open already.
 func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, kind RunKind, set func(*storedRun)) (Run, error) {
-	if err := e.touchAgenda(ctx, sc); err != nil {
-		return Run{}, err
-	}
 	for range 5 {
 		st, err := e.loadScan(ctx, sc)
 		if err != nil {
@@ -358,11 +362,12 @@ func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, k
 		r := e.newRun(sc, conn, kind)
 		r.From = &listedTo{st.Cursor, st.Sweep}
 		set(r)
-		if err := e.saveRun(ctx, sc.ws, r); err != nil {
+		st.OpenRun = r.Run.ID
+		open, err := e.scanWrite(sc, st)
+		if err != nil {
 			return Run{}, err
 		}
-		st.OpenRun = r.Run.ID
-		err = e.saveScan(ctx, sc, st)
+		err = e.launch(ctx, sc, r, open)
 		if err == nil {
 			e.Log.Info("run started", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "kind", kind)
 			return r.view(nil), nil
@@ -370,7 +375,6 @@ func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, k
 		if !fault.Is(err, fault.Conflict) {
 			return Run{}, err
 		}
-		_, _ = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: runKey(sc.ws, r.Run.ID)}}) // lost the race; nobody saw it
 	}
 	return Run{}, fault.New("engine: start run", fault.Unavailable, "busy", "the sync is busy; try again")
 }
@@ -386,7 +390,7 @@ func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun
 func (e *Engine) finish(ctx context.Context, sc scope, r *storedRun, state RunState, code, detail string) error {
 	r.From = r.back()
 	r.Run.State, r.Run.EndedAt, r.Phase, r.Rest = state, e.Now(), phaseOver, nil
-	r.Run.Code, r.Run.Detail = code, detail
+	r.Then, r.Run.Code, r.Run.Detail = nil, code, detail
 	if err := e.saveRun(ctx, sc.ws, r); err != nil {
 		return err
 	}

@@ -358,6 +358,9 @@ func (m *merger) fail(one *spec, out *FieldPlan, code, detail string) {
 	m.failed = append(m.failed, one.label)
 }
 
+// BackID names, among a plan's fields, the twin's ID that a field keeps.
+func BackID(field string) crm.MappingID { return crm.MappingID("$id." + field) }
+
 // writeBack stores the twin's ID where a match step says so. That is no user
 // data: fill blanks only does not apply to it, but every gate does.
 func (m *merger) writeBack() {
@@ -368,7 +371,7 @@ func (m *merger) writeBack() {
 		}
 		after := crm.TextValue(string(want))
 		m.writing(b.side).Fields[b.field] = after
-		f := FieldPlan{Mapping: crm.MappingID("$id." + b.field), Winner: crm.Sides[1-b.side], After: after, Rule: RuleWriteBack}
+		f := FieldPlan{Mapping: BackID(b.field), Winner: crm.Sides[1-b.side], After: after, Rule: RuleWriteBack}
 		if b.side == 0 {
 			f.Left, f.Right = held, after
 		} else {

@@ -28,7 +28,7 @@ func (s spot) encode() string {
 }
 
 func parseSpot(text string) (spot, error) {
-	bad := fault.New("model: list", fault.Invalid, "malformed_cursor", "the position is not one of ours")
+	bad := fault.New("model: list", fault.Invalid, "cursor_malformed", "the position is not one of ours")
 	p := strings.SplitN(text, "|", 5)
 	if len(p) != 5 || len(p[0]) != 1 || !strings.Contains("cfd", p[0]) {
 		return spot{}, bad
@@ -53,7 +53,7 @@ func begin(sort byte, cursor, position string, now time.Time) (spot, error) {
 	if cursor != "" {
 		n, err := strconv.ParseInt(cursor, 10, 64)
 		if err != nil {
-			return s, fault.New("model: list", fault.Invalid, "malformed_cursor", "the cursor is not one of ours")
+			return s, fault.New("model: list", fault.Invalid, "cursor_malformed", "the cursor is not one of ours")
 		}
 		s.from = n
 	}

@@ -171,7 +171,7 @@ func parseKey(op, s string) (key, error) {
 }
 
 func badPosition(op string) error {
-	return fault.New(op, fault.Invalid, "malformed_cursor", "the position is not one that a scan returned")
+	return fault.New(op, fault.Invalid, "cursor_malformed", "the position is not one that a scan returned")
 }
 
 const (

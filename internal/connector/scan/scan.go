@@ -227,7 +227,7 @@ func (s seen) MarshalText() ([]byte, error) {
 func (s *seen) UnmarshalText(b []byte) error {
 	raw, err := base64.RawURLEncoding.DecodeString(string(b))
 	if err != nil || len(raw)%16 != 0 {
-		return fault.New("scan: read cursor", fault.Invalid, "malformed_cursor", "the remembered window is damaged")
+		return fault.New("scan: read cursor", fault.Invalid, "cursor_malformed", "the remembered window is damaged")
 	}
 	*s = make(seen, len(raw)/16)
 	for ; len(raw) > 0; raw = raw[16:] {
@@ -249,7 +249,7 @@ func encode(v any) (string, error) {
 }
 
 func decode(text string, v any) error {
-	bad := fault.New("scan: read position", fault.Invalid, "malformed_cursor", "the position is not one that a scan returned")
+	bad := fault.New("scan: read position", fault.Invalid, "cursor_malformed", "the position is not one that a scan returned")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) < 4 {
 		return bad
