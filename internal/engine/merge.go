@@ -60,6 +60,16 @@ func (m mergings) note(k unitKey, u *unit, primary crm.RecordID, lost ...crm.Rec
 	}
 }
 
+// tells notes the merges that the hints of a unit told of.
+func (u *unit) tells(m mergings) {
+	news := u.news()
+	for _, side := range crm.Sides {
+		for _, h := range news.Get(side) {
+			m.note(unitKey{side, h.ID}, u, h.Primary, h.Merged...)
+		}
+	}
+}
+
 // sorted are the mergings in an order that does not depend on a map.
 func (m mergings) sorted() []*merging {
 	out := make([]*merging, 0, len(m))
@@ -88,16 +98,19 @@ func compareIDs(a, b crm.RecordID) int {
 func (s *session) expectMerges(ctx context.Context, us []*unit) error {
 	told := mergings{}
 	for _, u := range us {
-		if len(u.hint.Merged) > 0 {
-			told.note(unitKey{u.side, u.id}, u, u.hint.Primary, u.hint.Merged...)
-		}
+		u.tells(told)
 	}
 	if err := s.loadLosers(ctx, told); err != nil {
 		return err
 	}
 	for _, u := range us {
-		if g := told[unitKey{u.side, u.id}]; g != nil && len(g.losers) > 0 {
-			u.hint.Force = true
+		news := u.news()
+		for _, side := range crm.Sides {
+			for _, h := range news.Get(side) {
+				if g := told[unitKey{side, h.ID}]; g != nil && len(g.losers) > 0 {
+					u.hint.Force = true
+				}
+			}
 		}
 	}
 	return nil
@@ -139,7 +152,7 @@ func (s *session) followMerges(ctx context.Context, us []*unit) (again bool, err
 	found := mergings{}
 	for _, u := range us {
 		if u.moved.Get(u.side) == nil {
-			found.note(unitKey{u.side, u.id}, u, u.hint.Primary, u.hint.Merged...)
+			u.tells(found)
 		}
 		for _, side := range crm.Sides {
 			if r := u.rec.Get(side); r != nil {
@@ -581,10 +594,10 @@ func (s *session) loadUnits(ctx context.Context, old []*unit) ([]*unit, error) {
 			for _, j := range o.jobs {
 				u.absorb(o.hint, j)
 			}
-			u.both = u.both || o.both
+			u.both, u.told = u.both || o.both, append(u.told, o.told...)
 			continue
 		}
-		u := &unit{side: o.side, id: o.hint.ID, hint: o.hint, jobs: o.jobs, named: o.named, both: o.both}
+		u := &unit{side: o.side, id: o.hint.ID, hint: o.hint, jobs: o.jobs, named: o.named, both: o.both, told: o.told}
 		index[k] = u
 		us = append(us, u)
 	}

@@ -368,6 +368,10 @@ func TestS36_Chains(t *testing.T) {
 		"last first":  func(m *mergeBed, a, b []connector.Event) { mergeNews["webhook"](m, b); mergeNews["webhook"](m, a) },
 		"all at once": func(m *mergeBed, a, b []connector.Event) { mergeNews["webhook"](m, append(slices.Clone(b), a...)) },
 		"pull only":   func(*mergeBed, []connector.Event, []connector.Event) {},
+		"last first, and then all at once": func(m *mergeBed, a, b []connector.Event) {
+			mergeNews["webhook"](m, b)
+			mergeNews["webhook"](m, append(slices.Clone(a), b...))
+		},
 	}
 	for _, form := range sortedKeys(mergeForms) {
 		for _, order := range sortedKeys(orders) {
@@ -405,6 +409,52 @@ func TestS36_Chains(t *testing.T) {
 					m.recounted()
 				})
 			}
+		}
+	}
+}
+
+// TestS36_BothEndsMergedAtOnce: both records of a pair become survivors of a
+// merge, and the news of it comes in one batch, in either order: whichever end
+// leads, both losers are followed, and what each was linked to is left aside.
+func TestS36_BothEndsMergedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, form := range sortedKeys(mergeForms) {
+		for _, first := range crm.Sides {
+			t.Run(form+", "+string(first)+" first", func(t *testing.T) {
+				t.Parallel()
+				m := mergeForms[form](t)
+				here, there := m.side, m.side.Other()
+				pair, twin := m.person(true, "pair", "Paris")
+				ours, ofOurs := m.person(true, "ours", "Oslo")
+				ofTheirs, theirs := m.person(true, "theirs", "Turin")
+				survivor, events := m.merge(ours, pair)
+				m.side = there
+				kept, more := m.merge(theirs, twin)
+				tell := map[crm.Side]func(){
+					here:  func() { m.side = here; m.hook(events...) },
+					there: func() { m.side = there; m.hook(more...) },
+				}
+				tell[first]()
+				tell[first.Other()]()
+				m.must(m.Drain(m.ctx))
+				m.side = here
+				m.follows(survivor, kept, map[string]string{"city": "Paris", "last": "pair"})
+				for left, at := range map[crm.RecordID]crm.Side{ofOurs: there, ofTheirs: here} {
+					if v := m.view(at, left); v.State != crm.StateDuplicate || v.Code != "merged_twin" {
+						t.Errorf("%s %s, whose twin was merged away, is %s (%s)", at, left, v.State, v.Code)
+					}
+				}
+				for old, at := range map[crm.RecordID]crm.Side{ours: here, pair: here, theirs: there, twin: there} {
+					want := kept
+					if at == there {
+						want = survivor
+					}
+					if v := m.view(at, old); v.Partner != want {
+						t.Errorf("%s %s leads to %q (%s), want %s", at, old, v.Partner, v.State, want)
+					}
+				}
+				m.recounted()
+			})
 		}
 	}
 }

@@ -19,6 +19,7 @@ type unit struct {
 	jobs  []*job       // chunks that asked; the first counts it
 	named crm.RecordID // by the first of them
 	both  bool         // hints of both sides were merged: look at both whatever the digests say
+	told  []hint       // of merges on the other side: of a pair whose ends were merged, only one end leads
 	into  *unit        // merged into another unit of this batch
 	took  []*unit      // those merged into this one: found to be its twin
 
@@ -229,14 +230,14 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 	alone := map[unitKey]*unit{}
 	out := us[:0:0]
 	for _, u := range us {
+		if u.id != u.hint.ID {
+			u.hint.Primary = "" // who was the primary of an earlier merge says nothing of the last one
+		}
 		if !u.link.paired() {
 			k := unitKey{u.side, u.id}
-			if first := alone[k]; first != nil { // asked for by an ID that it had before a merge, too
+			if first := alone[k]; first != nil {
 				s.Mark("hints_merged")
-				for _, j := range u.jobs {
-					first.absorb(u.hint, j)
-				}
-				first.both = first.both || u.both
+				first.absorbUnit(u)
 				continue
 			}
 			alone[k] = u
@@ -250,8 +251,14 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 			out = append(out, u)
 			continue
 		}
+		if first.side == u.side {
+			s.Mark("hints_merged")
+			first.absorbUnit(u)
+			continue
+		}
 		s.Mark("ends_merged")
 		first.both = first.both || !s.same(u)
+		first.hears(u)
 		first.hint.Force = first.hint.Force || u.hint.Force
 		first.hint.Again = first.hint.Again || u.hint.Again
 		first.hint.Weighed = first.hint.Weighed || u.hint.Weighed
@@ -265,11 +272,47 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		}
 		if u.hint.Gone || u.hint.Confirm || u.hint.Op != "" || len(u.hint.Merged) > 0 && first.hint.Op == "" && !first.hint.Gone && !first.hint.Confirm {
 			// A deletion, a merge or a person's wish keeps its own side: it goes first, the other end is looked at with it.
-			first.side, first.id, first.hint, u.hint = u.side, u.id, u.hint, first.hint
+			first.side, first.id, first.hint, first.told = u.side, u.id, u.hint, u.told
 			first.both = true
 		}
 	}
 	return out
+}
+
+// absorbUnit takes over what another unit was asked: of a record that was asked
+// for by an ID that it had before a merge, too.
+func (u *unit) absorbUnit(o *unit) {
+	for _, j := range o.jobs {
+		u.absorb(o.hint, j)
+	}
+	u.both, u.told = u.both || o.both, append(u.told, o.told...)
+}
+
+// hears lets each of two units of one pair know of all the merges that the
+// other was told of: whichever of them leads, none goes unnoticed.
+func (u *unit) hears(o *unit) {
+	mine, theirs := u.news(), o.news()
+	u.learn(theirs)
+	o.learn(mine)
+}
+
+// news are the merges that a unit was told of, by the side of the survivor.
+func (u *unit) news() (out crm.PerSide[[]hint]) {
+	out.Set(u.side.Other(), u.told)
+	if len(u.hint.Merged) > 0 {
+		out.Set(u.side, []hint{{ID: u.id, Merged: u.hint.Merged, Primary: u.hint.Primary}})
+	}
+	return out
+}
+
+func (u *unit) learn(news crm.PerSide[[]hint]) {
+	for _, h := range news.Get(u.side) {
+		u.hint.Merged = join(u.hint.Merged, h.Merged)
+		if u.hint.Primary == "" {
+			u.hint.Primary = h.Primary
+		}
+	}
+	u.told = append(slices.Clone(u.told), news.Get(u.side.Other())...)
 }
 
 // same reports whether a pull saw the record just as the link remembers it,
