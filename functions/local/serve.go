@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,6 +29,9 @@ type settings struct {
 	AllowHosts []string `name:"allow-host" env:"LOCKSTEP_ALLOW_HOSTS" placeholder:"HOST[:PORT]" help:"Host beside the apps' own that accounts may be at; repeatable, or separated by commas. With a port also http, and private addresses."`
 	PublicURL  string   `name:"public-url" env:"LOCKSTEP_PUBLIC_URL" placeholder:"URL" help:"How apps and browsers reach this program: scheme://host[:port]. Signatures of webhooks cover it."`
 	AppTimeout string   `name:"app-timeout" default:"20s" env:"LOCKSTEP_APP_TIMEOUT" placeholder:"DURATION" help:"Longest call to an app (${default}), 1s to 1m."`
+	Proxies    []string `name:"trusted-proxy" env:"LOCKSTEP_TRUSTED_PROXIES" placeholder:"ADDRESS|CIDR" help:"Proxy whose X-Forwarded-For says who calls; repeatable, or separated by commas."`
+	TLSCert    string   `name:"tls-cert" env:"LOCKSTEP_TLS_CERT" placeholder:"FILE" help:"Certificate with its chain, PEM; read again when the file changes. Without it the listener is plain HTTP: keep it on loopback, behind a proxy that ends TLS."`
+	TLSKey     string   `name:"tls-key" env:"LOCKSTEP_TLS_KEY" placeholder:"FILE" help:"The certificate's private key, PEM."`
 	LogLevel   string   `name:"log-level" env:"LOCKSTEP_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error; logs go to standard error."`
 	LogFormat  string   `name:"log-format" env:"LOCKSTEP_LOG_FORMAT" default:"auto" placeholder:"FORMAT" help:"plain, json, or auto: plain on a terminal."`
 }
@@ -49,7 +53,7 @@ func (s settings) check(w *world, data, level string) (config.Checked, error) {
 	}
 	c, err := config.Serve{
 		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, PublicURL: s.PublicURL, AdminKey: w.env(config.AdminKeyVariable),
-		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat,
+		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Proxies: s.Proxies,
 	}.Check(telemetry.Levels, formats)
 	if _, gerr := egress.New(egress.Options{Allow: c.AllowHosts}); gerr != nil {
 		err = joined(err, "--allow-host: ", gerr)
@@ -113,6 +117,9 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		screen.say("Lockstep listens on %s, with its data in DynamoDB: %s, %s, %s", s.url, rem.Tables[store.Settings], rem.Tables[store.Links], rem.Tables[store.Log])
 		p.every = printEvery // a look costs
 	}
+	if conf.Exposed() && len(conf.Proxies) == 0 {
+		screen.say("warning: %s is plain HTTP and can be reached from elsewhere: give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS", s.url)
+	}
 	sayKey(screen, a, conf)
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
@@ -132,7 +139,7 @@ func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logg
 	// work may take, and a little more.
 	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
 	return app.Open(ctx, app.Options{
-		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
+		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
 		AdminKey: secret.NewText(c.AdminKey), Version: version,
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})
@@ -165,7 +172,9 @@ type server struct {
 const (
 	headTime = 10 * time.Second // for the head of a request
 	idleTime = 2 * time.Minute
-	stopTime = 3 * time.Second // for answers under way
+	// maxStreams bounds the requests under way on one HTTP/2 connection.
+	maxStreams = 32
+	stopTime   = 3 * time.Second // for answers under way
 )
 
 func listen(ctx context.Context, a *app.App, c config.Checked) (*server, error) {
@@ -173,11 +182,21 @@ func listen(ctx context.Context, a *app.App, c config.Checked) (*server, error) 
 	if err != nil {
 		return nil, fault.New("serve: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", c.Addr(), errors.Unwrap(err)))
 	}
+	gated := net.Listener(newGate(l, min(maxConns, descriptors()/2), maxConnsSource, c.Proxies))
+	scheme := "http://"
+	if c.TLSCert != "" {
+		cert, err := newCertificate(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+		gated, scheme = tls.NewListener(gated, &tls.Config{GetCertificate: cert.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}), "https://"
+	}
 	base, hang := context.WithCancel(context.Background())
 	return &server{
-		app: a, listener: l, hang: hang, url: "http://" + reachable(l.Addr().String()),
+		app: a, listener: gated, hang: hang, url: scheme + reachable(l.Addr().String()),
 		http: &http.Server{
 			Handler: a.Handler(), ReadHeaderTimeout: headTime, IdleTimeout: idleTime, MaxHeaderBytes: 64 << 10,
+			HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 			BaseContext: func(net.Listener) context.Context { return base },
 			ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // broken clients are no news
 		},

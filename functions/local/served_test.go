@@ -116,7 +116,8 @@ type served struct {
 	*demo
 	on         storages.Storage
 	addr, data string
-	timeout    string // longest call to an app
+	timeout    string   // longest call to an app
+	more       []string // flags
 	child      *child
 }
 
@@ -150,7 +151,7 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *served) args() []string {
-	return []string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", s.timeout, "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}
+	return append([]string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", s.timeout, "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}, s.more...)
 }
 
 // start starts the program and waits until it answers.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +43,8 @@ type Options struct {
 	// beside loopback addresses and the host of PublicURL. "*" allows all: only
 	// where something in front of us checks.
 	AllowHosts []string
+	// Proxies are the networks of proxies whose X-Forwarded-For is believed. Optional.
+	Proxies []netip.Prefix
 	// AdminKey is the operator's key: admin of Home and allowed to manage
 	// workspaces. Empty: there is none.
 	AdminKey secret.Text
@@ -98,7 +101,7 @@ func New(o Options) (http.Handler, error) {
 		o.Version = "0"
 	}
 	s := &server{
-		Options: o, front: front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts},
+		Options: o, front: front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts, proxies: o.Proxies},
 		mux: http.NewServeMux(), routes: map[string]*served{}, literal: map[string]bool{},
 	}
 	if text := s.address(o.PublicURL); text != "" {

@@ -54,7 +54,6 @@ func limitedBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTime)) // not every host can; then its own limit holds
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge
@@ -62,7 +61,7 @@ func limitedBody(w http.ResponseWriter, r *http.Request) ([]byte, *Problem) {
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, CodeMalformedJSON, "the body ended early")
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every host has one
 	return body, nil
 }
 

@@ -117,6 +117,7 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 		}
 	}
 	if err == nil {
+		calledBy(ctx, p.Key)
 		return access.With(ctx, p), token, nil
 	}
 	refused := problemOf(err)

@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -25,6 +28,8 @@ type front struct {
 	log    *slog.Logger
 	public *url.URL // nil without an address of our own
 	allow  []string
+	// proxies are the sources whose word about who calls is taken.
+	proxies []netip.Prefix
 }
 
 // address reads PublicURL; "" when it is fine.
@@ -45,7 +50,14 @@ func (f *front) address(text string) (wrong string) {
 func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem) {
 	started := f.now()
 	id := f.newID("req")
+	who := &requester{source: f.source(r), key: "-"}
 	ctx := context.WithValue(connector.Foreground(withRequestID(r.Context(), id)), hostKey{}, r.Host)
+	ctx = context.WithValue(ctx, requesterKey{}, who)
+	wire := http.NewResponseController(w) // not every host has deadlines; then its own limits hold
+	_ = wire.SetWriteDeadline(time.Now().Add(2 * requestTime))
+	if r.ContentLength != 0 {
+		_ = wire.SetReadDeadline(time.Now().Add(requestTime))
+	}
 	rec := &recorder{ResponseWriter: w}
 	f.setHeaders(rec.Header(), id)
 	pattern := "-"
@@ -57,8 +69,13 @@ func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.R
 			}
 		}
 		f.log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", pattern, "status", rec.status,
-			"duration_ms", f.now().Sub(started).Milliseconds())
+			"duration_ms", f.now().Sub(started).Milliseconds(), "source", who.source, "caller", who.key)
 	}()
+	body := &watched{ReadCloser: r.Body}
+	if r.ContentLength != 0 {
+		r.Body = body
+		defer cutOff(wire, body)
+	}
 	if !f.knownHost(r.Host) {
 		f.write(ctx, rec, problem(http.StatusMisdirectedRequest, CodeHostNotAllowed, ""))
 		return
@@ -66,6 +83,63 @@ func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.R
 	if p := serve(rec, r.WithContext(ctx), &pattern); p != nil {
 		f.write(ctx, rec, p)
 	}
+}
+
+// unreadFor is how long the rest of a body that nobody wants may take to come:
+// a client that gets its answer only after it has sent everything may be waited
+// for, one that sends a byte now and then may not.
+const unreadFor = time.Second
+
+// cutOff ends the reading of a body that was answered before its end.
+func cutOff(wire *http.ResponseController, body *watched) {
+	if !body.ended {
+		_ = wire.SetReadDeadline(time.Now().Add(unreadFor)) // no deadlines: the host's own limits hold
+	}
+}
+
+// watched is a body of which is known whether it was read to its end.
+type watched struct {
+	io.ReadCloser
+	ended bool
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	w.ended = w.ended || errors.Is(err, io.EOF)
+	return n, err
+}
+
+// requester is who sent a request, for the log: where from, and the ID of the key
+// once it is known, "-" before; never the key.
+type requester struct{ source, key string }
+
+type requesterKey struct{}
+
+// calledBy notes whose request it is.
+func calledBy(ctx context.Context, key string) {
+	if who, ok := ctx.Value(requesterKey{}).(*requester); ok {
+		who.key = key
+	}
+}
+
+// source is the address that a request comes from: the last one in
+// X-Forwarded-For that is no proxy of ours, if a proxy of ours sent it.
+func (f *front) source(r *http.Request) string {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return "-"
+	}
+	addr := at.Addr().Unmap()
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && slices.ContainsFunc(f.proxies, func(p netip.Prefix) bool { return p.Contains(addr) }); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = hop.Unmap()
+	}
+	return addr.String()
 }
 
 // setHeaders tells browsers to keep nothing and to run nothing.

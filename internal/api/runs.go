@@ -150,6 +150,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, r engine.Run
 	until := s.Now().Add(eventsFor)
 	last := ""
 	for quiet := 0; ; quiet++ {
+		_ = out.SetWriteDeadline(time.Now().Add(requestTime)) // for this event; not every host has one
 		b, err := json.Marshal(r)
 		if err != nil {
 			return

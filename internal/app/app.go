@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -40,6 +41,8 @@ type Options struct {
 	// PublicURL is how apps and browsers reach us: scheme://host[:port]. Empty =
 	// as each request says.
 	PublicURL string
+	// Proxies are the networks of proxies whose word about who calls is taken.
+	Proxies []netip.Prefix
 	// AdminKey is the operator's key; empty = the one kept in the data folder,
 	// which Remote has none of.
 	AdminKey secret.Text
@@ -150,7 +153,7 @@ func (a *App) wire() error {
 	}
 	a.handler, err = api.New(api.Options{
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Store: a.Store, Drivers: drivers,
-		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
+		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts, Proxies: a.opts.Proxies,
 		AdminKey: a.kept.key, Version: a.opts.Version,
 	})
 	return err

@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -37,6 +38,9 @@ type Serve struct {
 	AppTimeout string   // longest call to an app, such as "6s"
 	LogLevel   string
 	LogFormat  string
+	TLSCert    string   // file with the certificate and what leads to its root, PEM; "" = plain HTTP
+	TLSKey     string   // file with its private key, PEM
+	Proxies    []string // addresses and networks (CIDR) whose X-Forwarded-For is believed
 }
 
 // Checked are the settings as the parts take them.
@@ -50,6 +54,16 @@ type Checked struct {
 	AppTimeout time.Duration
 	LogLevel   string
 	LogFormat  string
+	TLSCert    string
+	TLSKey     string
+	Proxies    []netip.Prefix
+}
+
+// Exposed tells whether others than this machine could reach the listener and
+// nothing keeps what they send secret.
+func (c Checked) Exposed() bool {
+	ip := net.ParseIP(c.Host)
+	return c.TLSCert == "" && c.Host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // Addr is the address to listen on.
@@ -71,7 +85,7 @@ func (s Serve) Check(levels, formats []string) (Checked, error) {
 	p := problems{}
 	c := Checked{
 		DataDir: s.DataDir, PublicURL: strings.TrimSuffix(s.PublicURL, "/"), AdminKey: s.AdminKey,
-		LogLevel: s.LogLevel, LogFormat: s.LogFormat,
+		LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
 	}
 	c.Host, c.Port = p.addr(s.Addr)
 	if strings.TrimSpace(s.DataDir) == "" {
@@ -93,6 +107,10 @@ func (s Serve) Check(levels, formats []string) (Checked, error) {
 	if !slices.Contains(formats, s.LogFormat) {
 		p.add("--log-format: %q is none of %s", s.LogFormat, strings.Join(formats, ", "))
 	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		p.add("--tls-cert, --tls-key: give both, or none and a proxy that ends TLS")
+	}
+	c.Proxies = p.proxies(s.Proxies)
 	return c, p.err()
 }
 
@@ -117,6 +135,27 @@ func (p *problems) addr(addr string) (string, uint16) {
 		p.add("--addr: %q is not host:port, such as 127.0.0.1:8080", addr)
 	}
 	return host, uint16(n)
+}
+
+func (p *problems) proxies(lists []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, list := range lists {
+		for entry := range strings.SplitSeq(list, ",") {
+			if entry = strings.TrimSpace(entry); entry == "" {
+				continue
+			}
+			prefix, err := netip.ParsePrefix(entry)
+			if a, aerr := netip.ParseAddr(entry); aerr == nil {
+				prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
+			}
+			if err != nil || prefix.Bits() == 0 {
+				p.add("--trusted-proxy: %q is no address or network such as 10.0.0.0/24", entry)
+				continue
+			}
+			out = append(out, prefix.Masked())
+		}
+	}
+	return out
 }
 
 func (p *problems) publicURL(raw string) {
