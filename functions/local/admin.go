@@ -18,7 +18,24 @@ import (
 // adminCommand is what an operator does to a stopped program's data folder, or
 // to a deployment's queue.
 type adminCommand struct {
-	Redrive redriveCommand `cmd:"" help:"Send dead letters again: messages that died without a word. Of a data folder, whose program must be stopped, or of a queue in AWS."`
+	Redrive    redriveCommand    `cmd:"" help:"Send dead letters again: messages that died without a word. Of a data folder, whose program must be stopped, or of a queue in AWS."`
+	NewRootKey newRootKeyCommand `cmd:"" name:"new-root-key" help:"Make a new root key in place of one that is lost. Credentials have to be entered again."`
+}
+
+type newRootKeyCommand struct {
+	Data string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"The data folder (${default}) of a stopped program."`
+}
+
+// Run makes the key.
+func (c *newRootKeyCommand) Run(ctx context.Context, w *world) error {
+	if err := knownFolder(c.Data); err != nil {
+		return err
+	}
+	if err := app.NewRootKey(ctx, c.Data); err != nil {
+		return err
+	}
+	newScreen(w).say("%s has a new root key: enter the credentials of every account again", c.Data)
+	return nil
 }
 
 type redriveCommand struct {

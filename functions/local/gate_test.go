@@ -22,8 +22,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 )
 
 // slowBody opens a connection from source and sends a body one byte at first;
@@ -62,9 +60,7 @@ func stillOpen(conns []net.Conn) int {
 // TestX15_SlowBodies: 5,000 bodies that never end leave the surface to others,
 // and one source gets no more than its share.
 func TestX15_SlowBodies(t *testing.T) { //nolint:paralleltest // opens more connections than others leave
-	s := &served{on: storages.Storage{Name: storages.Embedded}, timeout: "6s", demo: &demo{schedule: "manual"}}
-	s.addr, s.data = freeAddress(t), t.TempDir()
-	s.fakes = [2]*fakeServer{{host: "127.0.0.1:1"}, {host: "127.0.0.1:2"}}
+	s := plain(t, t.TempDir())
 	s.begin(t)
 	for name, sources := range map[string]int{"from 50 addresses": 50, "from one address": 1} {
 		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
@@ -111,9 +107,7 @@ func TestX15_SlowBodies(t *testing.T) { //nolint:paralleltest // opens more conn
 // without it, holds its connection a moment only.
 func TestX15_UnreadBodies(t *testing.T) {
 	t.Parallel()
-	s := &served{on: storages.Storage{Name: storages.Embedded}, timeout: "6s", demo: &demo{schedule: "manual"}}
-	s.addr, s.data = freeAddress(t), t.TempDir()
-	s.fakes = [2]*fakeServer{{host: "127.0.0.1:1"}, {host: "127.0.0.1:2"}}
+	s := plain(t, t.TempDir())
 	s.begin(t)
 	for name, head := range map[string]string{
 		"no key":       "POST /v1/connections HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
@@ -231,9 +225,7 @@ func TestServeTLS(t *testing.T) {
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(writePair(t, certFile, keyFile, 1))
-	s := &served{on: storages.Storage{Name: storages.Embedded}, timeout: "6s", demo: &demo{schedule: "manual"}}
-	s.addr, s.data = freeAddress(t), t.TempDir()
-	s.fakes = [2]*fakeServer{{host: "127.0.0.1:1"}, {host: "127.0.0.1:2"}}
+	s := plain(t, t.TempDir())
 	s.more = []string{"--tls-cert", certFile, "--tls-key", keyFile}
 	s.begin(t)
 	for _, h2 := range []bool{false, true} {

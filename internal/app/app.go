@@ -185,29 +185,8 @@ func (a *App) takeOver(ctx context.Context) error {
 	return err
 }
 
-// eachWorkspace calls f for the home workspace, which exists without an item,
-// and all others.
 func (a *App) eachWorkspace(ctx context.Context, f func(crm.WorkspaceID) error) error {
-	if err := f(api.DefaultWorkspace); err != nil {
-		return err
-	}
-	for cursor := ""; ; {
-		page, next, err := store.ListWorkspaces(ctx, a.Store, 100, cursor)
-		if err != nil {
-			return err
-		}
-		for _, w := range page {
-			if w.ID == api.DefaultWorkspace {
-				continue
-			}
-			if err := f(w.ID); err != nil {
-				return err
-			}
-		}
-		if cursor = next; cursor == "" {
-			return nil
-		}
-	}
+	return eachWorkspace(ctx, a.Store, f)
 }
 
 // Handler is the REST surface and the webhooks.

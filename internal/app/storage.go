@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,7 +18,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/kmskey"
-	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
@@ -66,7 +64,7 @@ func openFolder(ctx context.Context, o Options, now func() time.Time) (_ kept, e
 	if o.DataDir == "" {
 		return kept{}, fault.New("app: open", fault.Invalid, "invalid_config", "no data folder is given")
 	}
-	db, err := sqlitedb.Open(ctx, o.DataDir)
+	db, s, err := openDatabase(ctx, o.DataDir, now)
 	if err != nil {
 		return kept{}, err
 	}
@@ -75,22 +73,31 @@ func openFolder(ctx context.Context, o Options, now func() time.Time) (_ kept, e
 			err = errors.Join(err, db.Close())
 		}
 	}()
-	s, err := sqlitestore.Open(ctx, db, now)
-	if err != nil {
-		return kept{}, err
-	}
 	q, err := sqlitequeue.Open(ctx, db, now, sqlitequeue.Options{})
 	if err != nil {
 		return kept{}, err
 	}
 	k := kept{store: s, queue: q, key: o.AdminKey, look: lookSchedule, news: q.Notify(), release: q.Release, purge: s.Purge, close: db.Close}
-	if k.sealer, err = localkey.Open(filepath.Join(o.DataDir, RootKeyFile)); err != nil {
+	if k.sealer, err = openRootKey(ctx, o.DataDir, s); err != nil {
 		return kept{}, err
 	}
 	if k.key.Empty() {
 		k.key, k.fresh, err = adminKey(o.DataDir)
 	}
 	return k, err
+}
+
+// openDatabase opens the database of a folder and the store in it.
+func openDatabase(ctx context.Context, folder string, now func() time.Time) (*sqlitedb.DB, *sqlitestore.Store, error) {
+	db, err := sqlitedb.Open(ctx, folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := sqlitestore.Open(ctx, db, now)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, s, nil
 }
 
 const (

@@ -62,7 +62,8 @@ type DB struct {
 }
 
 // Open opens the database of a data folder and makes both when they are
-// missing (mode 0700). Close it to let others in.
+// missing; folder and files are closed to others (modes 0700 and 0600), whatever
+// they were. Close it to let others in.
 //
 // Errors: fault.Conflict with code "data_folder_in_use" when another process
 // has it; Invalid with code "database_foreign", "database_damaged" or
@@ -74,6 +75,9 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
 	}
+	if err == nil {
+		err = closeToOthers(dir, 0o700)
+	}
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Unavailable, err)
 	}
@@ -83,6 +87,9 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := ownFiles(dir); err != nil {
+		return nil, errors.Join(fault.Wrap(op, fault.Unavailable, err), lock.Close())
 	}
 	db := &DB{
 		path: filepath.Join(dir, FileName),
@@ -95,6 +102,41 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 		return nil, errors.Join(err, db.release())
 	}
 	return db, nil
+}
+
+// ownFiles makes the database file, so that it never was open to others, and
+// closes what an older folder or another umask left open. SQLite gives its log
+// and index the mode of the database.
+func ownFiles(dir string) error {
+	path := filepath.Join(dir, FileName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's own folder
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm", filepath.Join(dir, lockName)} {
+		if err := closeToOthers(name, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeToOthers takes from others what they may do with a file or folder of ours.
+func closeToOthers(path string, mode os.FileMode) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return fmt.Errorf("others may read %s, and it cannot be closed to them: %w", path, err)
+	}
+	return nil
 }
 
 const codeInUse = "data_folder_in_use"
