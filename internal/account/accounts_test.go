@@ -231,7 +231,10 @@ func TestX3_AccountsOfOtherWorkspacesAreNotFound(t *testing.T) {
 		"test":   func(ws crm.WorkspaceID, id crm.AccountID) error { _, err := s.Test(ctx, ws, id); return err },
 		"open":   func(ws crm.WorkspaceID, id crm.AccountID) error { _, _, err := s.Open(ctx, ws, id); return err },
 		"hook":   func(ws crm.WorkspaceID, id crm.AccountID) error { _, err := s.EnsureWebhook(ctx, ws, id); return err },
-		"rotate": func(ws crm.WorkspaceID, id crm.AccountID) error { _, err := s.RotateWebhook(ctx, ws, id); return err },
+		"rotate": func(ws crm.WorkspaceID, id crm.AccountID) error {
+			_, err := s.RotateWebhook(ctx, ws, id, false)
+			return err
+		},
 		"refuse": func(ws crm.WorkspaceID, id crm.AccountID) error { return s.Refused(ctx, ws, id) },
 	}
 	if _, _, err := s.Open(ctx, ws, a.ID); err != nil { // in the cache of this process
@@ -395,7 +398,7 @@ func TestDelete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RotateWebhook(t.Context(), ws, a.ID); err != nil {
+	if _, err := s.RotateWebhook(t.Context(), ws, a.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Delivered(t.Context(), ws, a.ID); err != nil {

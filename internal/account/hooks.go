@@ -100,23 +100,24 @@ func (s *Service) EnsureWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.
 		if h.Hash != "" {
 			return s.showHook(ctx, ws, id, h)
 		}
-		if err = s.renewHook(ctx, ws, id, h); err != nil && !fault.Is(err, fault.Conflict) {
+		if err = s.renewHook(ctx, ws, id, h, false); err != nil && !fault.Is(err, fault.Conflict) {
 			return Hook{}, err
 		}
 	}
 	return Hook{}, contended("account: make hook")
 }
 
-// RotateWebhook gives the account a new hook; the old address works for
-// another 24 hours. Errors: as EnsureWebhook; Conflict for too many rotations
+// RotateWebhook gives the account a new hook. The old address works for another
+// 24 hours, or with revoke not at all, and neither do those before it: whoever
+// has got hold of one is shut out at once. Errors: as EnsureWebhook; Conflict for too many rotations
 // within that time.
-func (s *Service) RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (Hook, error) {
+func (s *Service) RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, revoke bool) (Hook, error) {
 	for range maxTries {
 		h, err := s.hookOf(ctx, ws, id)
 		if err != nil {
 			return Hook{}, err
 		}
-		switch err = s.renewHook(ctx, ws, id, h); {
+		switch err = s.renewHook(ctx, ws, id, h, revoke); {
 		case err == nil:
 			return s.EnsureWebhook(ctx, ws, id)
 		case fault.CodeOf(err) == codeTooManyHooks, !fault.Is(err, fault.Conflict):
@@ -144,8 +145,8 @@ func (s *Service) hookOf(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 	return s.loadHook(ctx, ws, id)
 }
 
-// renewHook puts a new token in front of h's.
-func (s *Service) renewHook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, h storedHook) error {
+// renewHook puts a new token in front of h's, or with revoke in their place.
+func (s *Service) renewHook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, h storedHook, revoke bool) error {
 	token, err := s.randomText()
 	if err != nil {
 		return err
@@ -160,7 +161,13 @@ func (s *Service) renewHook(ctx context.Context, ws crm.WorkspaceID, id crm.Acco
 		return err
 	}
 	writes := []store.Write{{Item: store.Item{Key: hookKey(fresh.Hash), Data: target}, If: store.IfAbsent}}
-	if h.Hash != "" {
+	switch {
+	case revoke:
+		for _, hash := range h.hashes() {
+			writes = append(writes, store.Write{Op: store.Delete, Item: store.Item{Key: hookKey(hash)}})
+		}
+		h.Old = nil
+	case h.Hash != "":
 		until := now.Add(overlap)
 		fresh.Old = append(fresh.Old, oldHook{h.Hash, until})
 		writes = append(writes, store.Write{Item: store.Item{Key: hookKey(h.Hash), Data: target, Expires: until}, If: store.IfExists})

@@ -59,7 +59,7 @@ func TestX2_UnknownRevokedAndForeignLookAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RotateWebhook(t.Context(), ws, a.ID); err != nil {
+	if _, err := s.RotateWebhook(t.Context(), ws, a.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	c.add(overlap)
@@ -92,6 +92,42 @@ func TestX2_UnknownRevokedAndForeignLookAlike(t *testing.T) {
 	}
 }
 
+// TestX18_RevokedAddressesEndAtOnce: the present address and those that are on
+// their way out, and as often as somebody needs it.
+func TestX18_RevokedAddressesEndAtOnce(t *testing.T) {
+	t.Parallel()
+	w, _ := newManual(t)
+	s := w.worker()
+	a := w.tokenAccount(s, "12345")
+	first, err := s.EnsureWebhook(t.Context(), ws, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaked := []string{first.Token.Reveal()}
+	for i := range maxOld + 3 {
+		h, err := s.RotateWebhook(t.Context(), ws, a.ID, i > 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			leaked = append(leaked, h.Token.Reveal())
+			continue
+		}
+		if !h.OldUntil.IsZero() {
+			t.Errorf("an old address is said to work until %v", h.OldUntil)
+		}
+		for _, token := range leaked {
+			if _, err := w.worker().LookupWebhook(t.Context(), token); !fault.Is(err, fault.NotFound) {
+				t.Errorf("a revoked address: %v", err)
+			}
+		}
+		if _, err := w.worker().LookupWebhook(t.Context(), h.Token.Reveal()); err != nil {
+			t.Error(err)
+		}
+		leaked = append(leaked, h.Token.Reveal())
+	}
+}
+
 func TestX2_RotationOverlaps(t *testing.T) {
 	t.Parallel()
 	w, c := newManual(t)
@@ -101,7 +137,7 @@ func TestX2_RotationOverlaps(t *testing.T) {
 	if err != nil || !first.OldUntil.IsZero() {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	second, err := s.RotateWebhook(t.Context(), ws, a.ID)
+	second, err := s.RotateWebhook(t.Context(), ws, a.ID, false)
 	if err != nil || second.Token.Reveal() == first.Token.Reveal() || !second.OldUntil.Equal(c.now().Add(overlap)) {
 		t.Fatalf("%+v, %v", second, err)
 	}
@@ -113,7 +149,7 @@ func TestX2_RotationOverlaps(t *testing.T) {
 	if !works(first.Token.Reveal()) || !works(second.Token.Reveal()) {
 		t.Error("within a day both addresses must work")
 	}
-	third, err := s.RotateWebhook(t.Context(), ws, a.ID)
+	third, err := s.RotateWebhook(t.Context(), ws, a.ID, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +162,7 @@ func TestX2_RotationOverlaps(t *testing.T) {
 		t.Error("after another day the second one must be gone, too")
 	}
 	for i := 0; ; i++ {
-		if _, err := s.RotateWebhook(t.Context(), ws, a.ID); err != nil {
+		if _, err := s.RotateWebhook(t.Context(), ws, a.ID, false); err != nil {
 			wantKind(t, err, fault.Conflict, codeTooManyHooks)
 			if i != maxOld {
 				t.Errorf("refused after %d rotations, want %d", i, maxOld)

@@ -57,6 +57,8 @@ type world struct {
 	sealer secret.Sealer
 	auth   *authServer
 	hosts  []string // that CheckURL allows
+
+	browsers sync.Map // what the browser holds that began, by state
 }
 
 func newWorld(t *testing.T, now func() time.Time) *world {
@@ -179,15 +181,27 @@ func (w *world) begin(s *Service, req AuthorizeRequest) (state, code string) {
 	if req.User == "" {
 		req.User = "admin@example.com"
 	}
-	raw, err := s.Authorize(w.t.Context(), ws, req)
+	a, err := s.Authorize(w.t.Context(), ws, req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	u, err := url.Parse(raw)
+	b, err := s.Begin(w.t.Context(), a.State)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.browsers.Store(a.State, b.Browser)
+	u, err := url.Parse(b.URL)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return u.Query().Get("state"), w.auth.consent(u.Query())
+}
+
+// browser is what the browser holds that began the authorisation of state.
+func (w *world) browser(state string) string {
+	v, _ := w.browsers.Load(state)
+	b, _ := v.(string)
+	return b
 }
 
 // oauthAccount makes an account through the browser flow.
@@ -195,7 +209,7 @@ func (w *world) oauthAccount(s *Service) Account {
 	w.t.Helper()
 	w.setClient(s)
 	state, code := w.begin(s, AuthorizeRequest{})
-	a, err := s.Callback(w.t.Context(), CallbackRequest{State: state, Code: code})
+	a, err := s.Callback(w.t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// stateFor is how long an admin may take to consent.
-const stateFor = 10 * time.Minute
+// StateFor is how long an admin may take to consent.
+const StateFor = 10 * time.Minute
 
 // secretBytes is the length of states, verifiers and hook tokens: 256 bits.
 const secretBytes = 32
@@ -24,7 +25,7 @@ const secretBytes = 32
 // AuthorizeRequest asks for an authorisation in the browser.
 type AuthorizeRequest struct {
 	App     crm.AppID
-	User    string        // the admin who asks; recorded, and checked by Callback where the caller knows who calls back
+	User    string        // the admin who asks; recorded
 	Account crm.AccountID // to authorise again; "" = a new account
 	Name    string        // of a new account
 	BaseURL string        // login host; "" = the app's own, or the account's
@@ -39,8 +40,9 @@ type flow struct {
 	User     string          `json:"user"`
 	Name     string          `json:"name,omitempty"`
 	Login    string          `json:"login,omitempty"`
-	Client   string          `json:"client"`   // ID of the client the flow was started with
-	Verifier []byte          `json:"verifier"` // sealed
+	Client   string          `json:"client"`            // ID of the client the flow was started with
+	Verifier []byte          `json:"verifier"`          // sealed
+	Browser  string          `json:"browser,omitempty"` // hash of what the browser was given that began; "" = none has
 	Until    time.Time       `json:"until"`
 
 	key     store.Key
@@ -66,46 +68,102 @@ func (s *Service) randomText() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), err
 }
 
-// Authorize starts an authorisation and returns where the admin's browser must
-// go. Its state works once, for ten minutes.
+// Authorization is an authorisation that waits for its browser.
+type Authorization struct {
+	State    string // to Begin with, once, within ten minutes
+	Redirect string // where the app will send the browser back to
+}
+
+// Authorize starts an authorisation. The admin's browser goes on with Begin.
 //
 // Errors: NotFound for an unknown app or account; Unsupported for an app
 // without OAuth; Invalid for a bad name or address, and with code
 // "oauth_client_missing" when the workspace has set no client for the app.
-func (s *Service) Authorize(ctx context.Context, ws crm.WorkspaceID, req AuthorizeRequest) (url string, err error) {
+func (s *Service) Authorize(ctx context.Context, ws crm.WorkspaceID, req AuthorizeRequest) (Authorization, error) {
 	const op = "account: authorize"
+	var none Authorization
 	d, err := s.driver(req.App)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	if d.OAuth == nil {
-		return "", fault.New(op, fault.Unsupported, "unsupported", d.App.Name+" has no OAuth")
+		return none, fault.New(op, fault.Unsupported, "unsupported", d.App.Name+" has no OAuth")
 	}
 	f := flow{V: formatVersion, WS: ws, App: req.App, Account: req.Account, User: req.User, Name: req.Name, Login: req.BaseURL}
 	if err := s.checkFlow(ctx, d, &f); err != nil {
-		return "", err
+		return none, err
 	}
 	client, err := s.Client(ctx, ws, req.App)
 	if fault.Is(err, fault.NotFound) {
-		return "", fault.New(op, fault.Invalid, codeNoClient, "set the OAuth client of this app first")
+		return none, fault.New(op, fault.Invalid, codeNoClient, "set the OAuth client of this app first")
 	}
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	f.Client = client.ID
 	state, err := s.randomText()
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	verifier, err := s.randomText()
 	if err != nil {
-		return "", err
+		return none, err
 	}
-	if err := s.storeFlow(ctx, f, state, verifier); err != nil {
-		return "", err
+	return Authorization{State: state, Redirect: client.RedirectURI}, s.storeFlow(ctx, f, state, verifier)
+}
+
+// Begun is what the browser that begins an authorisation gets.
+type Begun struct {
+	URL      string // the app's page
+	Browser  string // to be kept by this browser alone, and shown to Callback
+	Redirect string // where it will be sent back to
+}
+
+// Begin binds an authorisation to the browser that asks, the first one. What it
+// gets back must be shown at the end: whoever was lured to the app's page with
+// somebody else's link, or saw that link, cannot complete it.
+//
+// Errors: Invalid with code "invalid_state" for a state that is unknown, used,
+// expired or begun.
+func (s *Service) Begin(ctx context.Context, state string) (Begun, error) {
+	f, err := s.loadFlow(ctx, state)
+	if err != nil {
+		return Begun{}, err
+	}
+	d, err := s.driver(f.App)
+	if err != nil {
+		return Begun{}, err
+	}
+	client, err := s.Client(ctx, f.WS, f.App)
+	if f.Browser != "" || d.OAuth == nil || fault.Is(err, fault.NotFound) || err == nil && client.ID != f.Client {
+		return Begun{}, badState()
+	}
+	if err != nil {
+		return Begun{}, err
+	}
+	var verifier string
+	if err := s.openJSON(ctx, f.binding(), f.Verifier, &verifier); err != nil {
+		return Begun{}, err
+	}
+	browser, err := s.randomText()
+	if err != nil {
+		return Begun{}, err
+	}
+	f.Browser = hashOf(browser)
+	b, err := encode(f)
+	if err != nil {
+		return Begun{}, err
+	}
+	_, err = s.o.Store.Write(ctx, store.Write{Item: store.Item{Key: f.key, Data: b, Expires: f.Until}, If: store.IfVersion(f.version)})
+	if fault.Is(err, fault.Conflict) {
+		return Begun{}, badState()
+	}
+	if err != nil {
+		return Begun{}, fmt.Errorf("account: begin: %w", err)
 	}
 	sum := sha256.Sum256([]byte(verifier)) // PKCE S256, RFC 7636 section 4.2
-	return d.OAuth.AuthorizeURL(f.Login, client, state, base64.RawURLEncoding.EncodeToString(sum[:])), nil
+	page := d.OAuth.AuthorizeURL(f.Login, client, state, base64.RawURLEncoding.EncodeToString(sum[:]))
+	return Begun{URL: page, Browser: browser, Redirect: client.RedirectURI}, nil
 }
 
 // checkFlow refuses what could not be completed, and fills in the login host
@@ -135,7 +193,7 @@ func (s *Service) checkFlow(ctx context.Context, d connector.Driver, f *flow) er
 
 func (s *Service) storeFlow(ctx context.Context, f flow, state, verifier string) (err error) {
 	f.key = stateKey(state)
-	f.Until = s.o.Now().Add(stateFor).UTC()
+	f.Until = s.o.Now().Add(StateFor).UTC()
 	if f.Verifier, err = s.sealJSON(ctx, f.binding(), verifier); err != nil {
 		return err
 	}
@@ -191,10 +249,8 @@ type CallbackRequest struct {
 	State string
 	Code  string
 	Error string // set by the app when the admin refused; its text is not used
-	// User is who calls back, where the caller knows: it must then be who
-	// started. A browser without our session says nothing; the state, which
-	// only the starter's browser was given, stands for them.
-	User string
+	// Browser is what Begin gave to the browser that began.
+	Browser string
 }
 
 // Callback completes an authorisation. The state is used up first, whatever
@@ -213,8 +269,8 @@ func (s *Service) Callback(ctx context.Context, req CallbackRequest) (Authorized
 	if err != nil {
 		return Authorized{}, err
 	}
-	if req.User != "" && req.User != f.User {
-		return Authorized{}, badState()
+	if got := hashOf(req.Browser); f.Browser == "" || subtle.ConstantTimeCompare([]byte(got), []byte(f.Browser)) != 1 {
+		return Authorized{}, badState() // and left as it is: another browser cannot use it up
 	}
 	_, err = s.o.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: f.key}, If: store.IfVersion(f.version)})
 	if fault.Is(err, fault.Conflict) {

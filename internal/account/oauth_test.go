@@ -31,7 +31,7 @@ func TestX6_StateWorksOnce(t *testing.T) {
 	for range 10 {
 		worker := w.worker()
 		wg.Go(func() {
-			got, err := worker.Callback(t.Context(), CallbackRequest{State: state, Code: code})
+			got, err := worker.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 			switch {
 			case err == nil:
 				won.Add(1)
@@ -67,36 +67,47 @@ func TestX6_RefusedFlowsChangeNothing(t *testing.T) {
 		"no state": {func(_ *world, _ *clock, _ *Service, _, code string) CallbackRequest {
 			return CallbackRequest{Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"another admin": {func(_ *world, _ *clock, _ *Service, state, code string) CallbackRequest {
-			return CallbackRequest{State: state, Code: code, User: "mallory@example.com"}
+		"another browser": {func(w *world, _ *clock, s *Service, state, code string) CallbackRequest {
+			other, _ := w.begin(s, AuthorizeRequest{User: "mallory@example.com"})
+			return CallbackRequest{Browser: w.browser(other), State: state, Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"expired": {func(_ *world, c *clock, _ *Service, state, code string) CallbackRequest {
-			c.add(stateFor)
+		"no browser": {func(_ *world, _ *clock, _ *Service, state, code string) CallbackRequest {
 			return CallbackRequest{State: state, Code: code}
+		}, fault.Invalid, "invalid_state", true},
+		"begun by nobody": {func(w *world, _ *clock, s *Service, _, code string) CallbackRequest {
+			a, err := s.Authorize(w.t.Context(), ws, AuthorizeRequest{App: appID, Name: "Sales"})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return CallbackRequest{State: a.State, Code: code}
+		}, fault.Invalid, "invalid_state", true},
+		"expired": {func(w *world, c *clock, _ *Service, state, code string) CallbackRequest {
+			c.add(StateFor)
+			return CallbackRequest{Browser: w.browser(state), State: state, Code: code}
 		}, fault.Invalid, "invalid_state", false},
-		"cancelled": {func(_ *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
-			return CallbackRequest{State: state, Error: "access_denied"}
+		"cancelled": {func(w *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
+			return CallbackRequest{Browser: w.browser(state), State: state, Error: "access_denied"}
 		}, fault.Denied, "authorization_refused", false},
-		"no code": {func(_ *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
-			return CallbackRequest{State: state}
+		"no code": {func(w *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
+			return CallbackRequest{Browser: w.browser(state), State: state}
 		}, fault.Denied, "authorization_refused", false},
-		"foreign code": {func(_ *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
-			return CallbackRequest{State: state, Code: "stolen"}
+		"foreign code": {func(w *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
+			return CallbackRequest{Browser: w.browser(state), State: state, Code: "stolen"}
 		}, fault.Denied, "authorization_refused", false},
 		"code of another flow: PKCE": {func(w *world, _ *clock, s *Service, state, _ string) CallbackRequest {
 			_, foreign := w.begin(s, AuthorizeRequest{User: "mallory@example.com"})
-			return CallbackRequest{State: state, Code: foreign}
+			return CallbackRequest{Browser: w.browser(state), State: state, Code: foreign}
 		}, fault.Denied, "authorization_refused", false},
 		"client replaced meanwhile": {func(w *world, _ *clock, s *Service, state, code string) CallbackRequest {
 			err := s.SetClient(w.t.Context(), ws, appID, connector.Client{ID: "other", Secret: secret.NewText("x"), RedirectURI: "https://sync.example.com/cb"})
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			return CallbackRequest{State: state, Code: code}
+			return CallbackRequest{Browser: w.browser(state), State: state, Code: code}
 		}, fault.Invalid, "invalid_state", false},
 		"host in the token reply": {func(w *world, _ *clock, _ *Service, state, code string) CallbackRequest {
 			w.auth.base = "https://169.254.169.254"
-			return CallbackRequest{State: state, Code: code}
+			return CallbackRequest{Browser: w.browser(state), State: state, Code: code}
 		}, fault.Invalid, codeBaseURL, false},
 	}
 	for name, c := range cases {
@@ -113,7 +124,7 @@ func TestX6_RefusedFlowsChangeNothing(t *testing.T) {
 			if err != nil || len(accounts) != 0 || strings.Contains(w.contents(), credentialPrefix) {
 				t.Errorf("something is half made: %v, %v", accounts, err)
 			}
-			_, err = s.Callback(t.Context(), CallbackRequest{State: state, Code: code, User: "ada@example.com"})
+			_, err = s.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 			if (err == nil) != c.open {
 				t.Errorf("the right callback afterwards: %v, want it to work: %t", err, c.open)
 			}
@@ -128,7 +139,7 @@ func TestRow12_RefusalLeavesTheOldAuthorisation(t *testing.T) {
 	a := w.oauthAccount(s)
 	before := w.contents()
 	state, _ := w.begin(s, AuthorizeRequest{Account: a.ID})
-	_, err := s.Callback(t.Context(), CallbackRequest{State: state, Error: "access_denied"})
+	_, err := s.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Error: "access_denied"})
 	wantKind(t, err, fault.Denied, "authorization_refused")
 	if diff := cmp.Diff(before, w.contents()); diff != "" {
 		t.Errorf("a cancelled authorisation changed something (-before +after):\n%s", diff)
@@ -143,7 +154,7 @@ func TestRow12_RefusalLeavesTheOldAuthorisation(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	if _, err := broken.Callback(t.Context(), CallbackRequest{State: state, Code: code}); !fault.Is(err, fault.Unavailable) {
+	if _, err := broken.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v, want Unavailable", err)
 	}
 	if diff := cmp.Diff(before, w.contents()); diff != "" {
@@ -160,17 +171,24 @@ func TestX6_AuthorizeURLBindsPKCEAndRedirect(t *testing.T) {
 	w.setClient(s)
 	seen := map[string]bool{}
 	for range 50 {
-		raw, err := s.Authorize(t.Context(), ws, AuthorizeRequest{App: appID, Name: "Sales"})
+		a, err := s.Authorize(t.Context(), ws, AuthorizeRequest{App: appID, Name: "Sales"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		u, err := url.Parse(raw)
+		b, err := s.Begin(t.Context(), a.State)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Begin(t.Context(), a.State); !fault.Is(err, fault.Invalid) {
+			t.Fatalf("begun twice: %v", err)
+		}
+		u, err := url.Parse(b.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
 		q := u.Query()
 		if len(q.Get("state")) != 43 || len(q.Get("challenge")) != 43 || q.Get("redirect_uri") != "https://sync.example.com/v1/oauth/callback" {
-			t.Fatalf("%s", raw)
+			t.Fatalf("%s", b.URL)
 		}
 		seen[q.Get("state")], seen[q.Get("challenge")] = true, true
 	}
@@ -201,20 +219,20 @@ func TestReauthorisationKeepsThePortal(t *testing.T) {
 	before := w.contents()
 	w.auth.portal = "portal-2"
 	state, code := w.begin(s, AuthorizeRequest{Account: a.ID})
-	_, err := s.Callback(t.Context(), CallbackRequest{State: state, Code: code})
+	_, err := s.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	wantKind(t, err, fault.Conflict, "different_account")
 	if diff := cmp.Diff(before, w.contents()); diff != "" {
 		t.Errorf("another portal's consent changed the account (-before +after):\n%s", diff)
 	}
 	// As a new account it is welcome; the first one's portal is authorised again instead.
 	state, code = w.begin(s, AuthorizeRequest{Name: "Second"})
-	second, err := s.Callback(t.Context(), CallbackRequest{State: state, Code: code})
+	second, err := s.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	if err != nil || !second.Created || second.ID == a.ID {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	w.auth.portal = "portal-1"
 	state, code = w.begin(s, AuthorizeRequest{Name: "Third"})
-	third, err := s.Callback(t.Context(), CallbackRequest{State: state, Code: code})
+	third, err := s.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	if err != nil || third.Created || third.ID != a.ID || third.Name != a.Name {
 		t.Errorf("%+v, %v: want the account of that portal", third, err)
 	}
@@ -290,8 +308,8 @@ func TestAnExpiredStateIsGoneEvenIfTheStoreKeepsIt(t *testing.T) {
 	s := w.worker()
 	w.setClient(s)
 	// The store's clock stands still: the service must look itself.
-	late := w.worker(func(o *Options) { o.Now = func() time.Time { return c.now().Add(stateFor) } })
+	late := w.worker(func(o *Options) { o.Now = func() time.Time { return c.now().Add(StateFor) } })
 	state, code := w.begin(s, AuthorizeRequest{})
-	_, err := late.Callback(t.Context(), CallbackRequest{State: state, Code: code})
+	_, err := late.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	wantKind(t, err, fault.Invalid, "invalid_state")
 }

@@ -299,7 +299,7 @@ func TestS19_RevokedIsParkedThenResumed(t *testing.T) {
 		t.Fatalf("status %s, want needs_authorization", got.Status)
 	}
 	state, code := w.begin(s, AuthorizeRequest{Account: a.ID})
-	again, err := s.Callback(t.Context(), CallbackRequest{State: state, Code: code})
+	again, err := s.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 
@@ -32,6 +35,7 @@ func (s *server) registerAccounts() {
 	handle(s, "create-field", s.createField, jsonBody(field, true))
 	handle(s, "start-authorization", s.startAuthorization)
 	// Apps add parameters of their own, which must not break the return.
+	handle(s, "begin-authorization", s.beginAuthorization)
 	handle(s, "oauth-callback", s.oauthCallback, func(op *huma.Operation) { op.SkipValidateParams = true })
 }
 
@@ -403,13 +407,62 @@ type authorization struct {
 
 func (s *server) startAuthorization(ctx context.Context, in *authorizationInput) (*authorizationOutput, error) {
 	who := access.From(ctx)
-	url, err := s.Accounts.Authorize(ctx, who.Workspace, account.AuthorizeRequest{
+	a, err := s.Accounts.Authorize(ctx, who.Workspace, account.AuthorizeRequest{
 		App: in.App, User: who.Key, Account: in.Body.Account, Name: in.Body.Name, BaseURL: in.Body.BaseURL,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &authorizationOutput{Body: authorization{URL: url}}, nil
+	return &authorizationOutput{Body: authorization{URL: s.beginAt(ctx, a.Redirect) + "?state=" + a.State}}, nil
+}
+
+const (
+	beginPath    = "/v1/oauth/begin"
+	callbackPath = "/v1/oauth/callback"
+)
+
+// beginAt is the address where the browser begins: at the host to which the app
+// sends it back, so that what it is given there comes along.
+func (s *server) beginAt(ctx context.Context, redirect string) string {
+	if base, ok := strings.CutSuffix(redirect, callbackPath); ok {
+		return base + beginPath
+	}
+	return s.publicBase(ctx) + beginPath
+}
+
+type beginInput struct {
+	State string `query:"state" maxLength:"500"`
+}
+
+type beginOutput struct {
+	Status   int
+	Location string `header:"Location"`
+	Cookie   string `header:"Set-Cookie"`
+}
+
+// beginAuthorization binds an authorisation to the browser that begins it.
+func (s *server) beginAuthorization(ctx context.Context, in *beginInput) (*beginOutput, error) {
+	b, err := s.Accounts.Begin(context.WithoutCancel(ctx), in.State)
+	if err != nil {
+		return nil, err
+	}
+	back, err := url.Parse(b.Redirect)
+	if err != nil {
+		return nil, problem(http.StatusInternalServerError, CodeInternal, "")
+	}
+	// Lax: the app's page sends the browser back from another site, by a link.
+	c := http.Cookie{
+		Name: browserCookie(in.State), Value: b.Browser, Path: back.Path, MaxAge: int(account.StateFor.Seconds()),
+		HttpOnly: true, Secure: back.Scheme == "https", SameSite: http.SameSiteLaxMode,
+	}
+	return &beginOutput{Status: http.StatusFound, Location: b.URL, Cookie: c.String()}, nil
+}
+
+// browserCookie is the name of the cookie of one authorisation: several may be
+// under way in one browser.
+func browserCookie(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return "lockstep_oauth_" + hex.EncodeToString(sum[:8])
 }
 
 type callbackInput struct {
@@ -420,12 +473,15 @@ type callbackInput struct {
 	ErrorURI         string `query:"error_uri" maxLength:"4096" doc:"Not used"`
 	Scope            string `query:"scope" maxLength:"8000" doc:"Not used"`
 	Issuer           string `query:"iss" maxLength:"500" doc:"Not used"`
+	Cookies          string `header:"Cookie" hidden:"true"`
 }
 
-// oauthCallback is called by a browser without a key: the state, which only the
-// starter's browser was given, stands for the admin who asked.
+// oauthCallback is called by a browser without a key: the state, and the cookie
+// that only the browser has which began, stand for the admin who asked.
 func (s *server) oauthCallback(ctx context.Context, in *callbackInput) (*accountOutput, error) {
-	done, err := s.Accounts.Callback(context.WithoutCancel(ctx), account.CallbackRequest{State: in.State, Code: in.Code, Error: in.Error})
+	done, err := s.Accounts.Callback(context.WithoutCancel(ctx), account.CallbackRequest{
+		State: in.State, Code: in.Code, Error: in.Error, Browser: cookie(in.Cookies, browserCookie(in.State)),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -437,4 +493,15 @@ func (s *server) oauthCallback(ctx context.Context, in *callbackInput) (*account
 	s.schemas.forget(done.Workspace, done.ID, "")
 	s.resume(context.WithoutCancel(ctx), done.Workspace, done.ID)
 	return accountAnswer(done.Account), nil
+}
+
+// cookie is the value of one of the cookies in a header; "" = it has none of that name.
+func cookie(header, name string) string {
+	all, _ := http.ParseCookie(header) // a header that is none has none
+	for _, c := range all {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
 }

@@ -46,6 +46,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *
 	if p := checkAddress(r); p != nil {
 		return p
 	}
+	if isRoute && r.Method == http.MethodHead && sv.acts {
+		return problem(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "").withHeader("Allow", http.MethodGet)
+	}
 	if !isRoute {
 		s.mux.ServeHTTP(w, r)
 		return nil

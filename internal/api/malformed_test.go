@@ -147,9 +147,9 @@ func TestMalformedHTTPStartsFromGoodRequests(t *testing.T) {
 	}
 }
 
-// neverGood are the routes whose plain request cannot succeed here: the one
-// needs a state that was handed out, which is good for one time.
-var neverGood = map[string]bool{"oauth-callback": true}
+// neverGood are the routes whose plain request cannot succeed here: they need a
+// state that was handed out, which is good for one time.
+var neverGood = map[string]bool{"begin-authorization": true, "oauth-callback": true}
 
 // whole is body, also for the routes that may do without one.
 func (f *fixture) whole(r route) string {

@@ -30,6 +30,7 @@ GET    /v1/codes                                                     401  200   
 GET    /v1/apps                                                      401  200    200    200    200   200      200
 GET    /v1/apps/{app}                                                401  200    200    200    200   200      200
 GET    /v1/presets                                                   401  200    200    200    200   200      200
+GET    /v1/oauth/begin                                               400  400    400    400    400   400      400
 GET    /v1/oauth/callback                                            400  400    400    400    400   400      400
 
 PUT    /v1/apps/{app}/client                                         401  403    403    403    422   422      422

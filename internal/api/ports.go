@@ -87,10 +87,11 @@ type Accounts interface {
 	Test(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Identity, error)
 	Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, crm.App, error)
 	SetClient(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, c connector.Client) error
-	Authorize(ctx context.Context, ws crm.WorkspaceID, req account.AuthorizeRequest) (string, error)
+	Authorize(ctx context.Context, ws crm.WorkspaceID, req account.AuthorizeRequest) (account.Authorization, error)
+	Begin(ctx context.Context, state string) (account.Begun, error)
 	Callback(ctx context.Context, req account.CallbackRequest) (account.Authorized, error)
 	EnsureWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error)
-	RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error)
+	RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, revoke bool) (account.Hook, error)
 	LookupWebhook(ctx context.Context, token string) (account.Delivery, error)
 	RefusedDelivery(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, code string) error
 	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error

@@ -49,6 +49,7 @@ type route struct {
 	summary string
 	status  int  // of success; 0 = 200
 	scoped  bool // belongs to a connection: its access rule applies
+	acts    bool // a GET that changes something: not for HEAD, which previews and scanners of links send
 }
 
 // routes is the one table of calls: the server, the OpenAPI document and the
@@ -70,7 +71,8 @@ var routes = []route{
 	{id: "list-fields", method: http.MethodGet, path: "/v1/accounts/{id}/objects/{object}/fields", level: reads, tag: "accounts", summary: "Fields of a record type"},
 	{id: "create-field", method: http.MethodPost, path: "/v1/accounts/{id}/objects/{object}/fields", level: admins, tag: "accounts", summary: "Create a custom field", status: 201},
 	{id: "start-authorization", method: http.MethodPost, path: "/v1/oauth/{app}/authorizations", level: admins, tag: "accounts", summary: "Begin an authorisation in the browser", status: 201},
-	{id: "oauth-callback", method: http.MethodGet, path: "/v1/oauth/callback", level: public, tag: "accounts", summary: "Where the app sends the browser back to"},
+	{id: "begin-authorization", method: http.MethodGet, path: "/v1/oauth/begin", level: public, tag: "accounts", summary: "Where the admin's browser begins; sends it to the app", status: http.StatusFound, acts: true},
+	{id: "oauth-callback", method: http.MethodGet, path: "/v1/oauth/callback", level: public, tag: "accounts", summary: "Where the app sends the browser back to", acts: true},
 
 	{id: "list-presets", method: http.MethodGet, path: "/v1/presets", level: reads, tag: "connections", summary: "Ready-made connections"},
 	{id: "list-connections", method: http.MethodGet, path: "/v1/connections", level: reads, tag: "connections", summary: "Connections", scoped: true},
@@ -87,7 +89,7 @@ var routes = []route{
 	{id: "pause-connection", method: http.MethodPost, path: "/v1/connections/{id}/pause", level: admins, tag: "connections", summary: "Pause; nothing is written once this is answered", scoped: true},
 	{id: "get-status", method: http.MethodGet, path: "/v1/connections/{id}/status", level: reads, tag: "connections", summary: "Where every sync stands", scoped: true},
 	{id: "get-webhooks", method: http.MethodGet, path: "/v1/connections/{id}/webhooks", level: admins, tag: "connections", summary: "Webhook addresses of both sides", scoped: true},
-	{id: "rotate-webhooks", method: http.MethodPost, path: "/v1/connections/{id}/webhooks/rotate", level: admins, tag: "connections", summary: "New webhook addresses; the old ones work 24 h more", scoped: true},
+	{id: "rotate-webhooks", method: http.MethodPost, path: "/v1/connections/{id}/webhooks/rotate", level: admins, tag: "connections", summary: "New webhook addresses; the old ones work 24 h more, or end at once", scoped: true},
 
 	{id: "pull-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/pull", level: works, tag: "runs", summary: "Pull changes now", status: 202, scoped: true},
 	{id: "resync-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/resync", level: works, tag: "runs", summary: "Compare everything again", status: 202, scoped: true},

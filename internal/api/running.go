@@ -180,7 +180,11 @@ func (s *server) getWebhooks(ctx context.Context, in *struct {
 	return paged(out.Body.Items, in.WholeInput)
 }
 
-func (s *server) rotateWebhooks(ctx context.Context, in *connectionPath) (*listOutput[webhookView], error) {
+func (s *server) rotateWebhooks(ctx context.Context, in *struct {
+	ConnectionPath
+	Old string `query:"old" enum:"keep,revoke" default:"keep" doc:"keep: old addresses work 24 h more, until the app has the new one. revoke: they end at once, because somebody else has one"`
+},
+) (*listOutput[webhookView], error) {
 	c, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -191,7 +195,9 @@ func (s *server) rotateWebhooks(ctx context.Context, in *connectionPath) (*listO
 	var out *listOutput[webhookView]
 	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), "webhooks.rotate", string(c.ID), nil, nil, func() error {
 		var err error
-		out, err = s.webhooks(ctx, c, s.Accounts.RotateWebhook)
+		out, err = s.webhooks(ctx, c, func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Hook, error) {
+			return s.Accounts.RotateWebhook(ctx, ws, id, in.Old == "revoke")
+		})
 		return err
 	})
 	return out, err

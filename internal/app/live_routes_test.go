@@ -76,7 +76,7 @@ func TestLive_EveryOperation(t *testing.T) {
 				if len(matches) > 1 && strings.Contains(o.name, "{id}") && !strings.Contains(c.call, "_") {
 					continue // /v1/connections/import is no connection
 				}
-				done[o.name] = done[o.name] || c.status < 300
+				done[o.name] = done[o.name] || c.status < 400
 				refused[o.name] = refused[o.name] || c.status >= 400 && c.status < 500 && c.status != http.StatusUnauthorized
 			}
 		}
@@ -149,12 +149,22 @@ func (l *live) walkOAuth() {
 	l.refused(400, "oauth_client_missing", "POST", begin, map[string]any{"name": "By browser"})
 	l.refused(400, "invalid_client", "PUT", "/v1/apps/hubspot/client", `{"client_id":"a b","client_secret":"s","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
 	l.want(204, "PUT", "/v1/apps/hubspot/client", `{"client_id":"`+hubspotfake.ClientID+`","client_secret":"`+hubspotfake.ClientSecret+`","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
-	address, err := url.Parse(l.must(201, "POST", begin, map[string]any{"name": "By browser", "base_url": base})["url"].(string))
+	address := l.must(201, "POST", begin, map[string]any{"name": "By browser", "base_url": base})["url"].(string)
+	l.refused(400, "invalid_state", "GET", "/v1/oauth/callback?state=none&code=x", nil)
+	l.refused(400, "invalid_state", "GET", "/v1/oauth/begin?state=none", nil)
+	address = strings.TrimPrefix(address, l.url)
+	l.want(405, "HEAD", address, nil)
+	begun := l.want(302, "GET", address, nil)
+	l.refused(400, "invalid_state", "GET", address, nil) // begun once
+	cookie, attributes, _ := strings.Cut(begun.header.Get("Set-Cookie"), "; ")
+	if attributes != "Path=/v1/oauth/callback; Max-Age=600; HttpOnly; SameSite=Lax" {
+		l.t.Errorf("the cookie of the beginning: %s", attributes)
+	}
+	page, err := url.Parse(begun.header.Get("Location"))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.refused(400, "invalid_state", "GET", "/v1/oauth/callback?state=none&code=x", nil)
-	consent := base + "/oauth/authorize?" + address.RawQuery // the app's page is at its own host
+	consent := base + "/oauth/authorize?" + page.RawQuery // the app's page is at its own host
 	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, consent, http.NoBody)
 	if err != nil {
 		l.t.Fatal(err)
@@ -169,8 +179,12 @@ func (l *live) walkOAuth() {
 	if err != nil {
 		l.t.Fatalf("the app answered %d and sends nobody back: %v", resp.StatusCode, err)
 	}
-	l.must(200, "GET", "/v1/oauth/callback?"+back.RawQuery, nil)
-	l.refused(400, "invalid_state", "GET", "/v1/oauth/callback?"+back.RawQuery, nil) // good once
+	callback := "/v1/oauth/callback?" + back.RawQuery
+	l.refused(400, "invalid_state", "GET", callback, nil) // a browser that did not begin
+	l.refused(400, "invalid_state", "GET", callback, nil, "Cookie", strings.ToLower(cookie))
+	l.want(405, "HEAD", callback, nil, "Cookie", cookie)
+	l.must(200, "GET", callback, nil, "Cookie", cookie)
+	l.refused(400, "invalid_state", "GET", callback, nil, "Cookie", cookie) // good once
 }
 
 // walkWorkspace goes through the workspace, keys and the audit trail.
