@@ -309,7 +309,7 @@ func (s *session) keeper(g *merging) *unit {
 		return linked[len(linked)-1]
 	}
 	rank := func(u *unit) []int {
-		n := []int{0, 0, 0, 0, 0}
+		n := []int{0, 0, 0, 0, 0, 0}
 		if u.partnerAlive() {
 			n[0] = 1
 		}
@@ -320,7 +320,8 @@ func (s *session) keeper(g *merging) *unit {
 			n[2] = 1
 		}
 		if g.rec != nil {
-			n[3], n[4] = s.agreeing(g.side, g.rec, u.link.Base)
+			n[3] = s.telling(g.side, g.rec, u, linked)
+			n[4], n[5] = s.agreeing(g.side, g.rec, u.link.Base)
 		}
 		return n
 	}
@@ -336,6 +337,30 @@ func (s *session) keeper(g *merging) *unit {
 // because its own record, which lives on in another one, was taken for deleted.
 func (u *unit) partnerAlive() bool {
 	return u.link.State != crm.StateDeleted || u.link.Code == "deleted_on_"+string(u.side)
+}
+
+// telling counts the values by which the survivor of a merge shows that it has
+// those of u's record and not another one's: agreed for both, and different. What
+// one of them lacked a merge fills from the other, an identity key too, so that
+// a value which only one of them had tells nothing.
+func (s *session) telling(side crm.Side, r *crm.Record, u *unit, linked []*unit) (n int) {
+	for id, agreed := range u.link.Base {
+		m := s.set.Mapping(id)
+		if m == nil {
+			continue
+		}
+		v, err := m.Canonical(side, r.Fields)
+		if err != nil || v.Blank() || !agreed.Is(v) {
+			continue
+		}
+		if slices.ContainsFunc(linked, func(o *unit) bool {
+			other, known := o.link.Base[id]
+			return known && !other.Is(v) && !other.Is(crm.NullValue())
+		}) {
+			n++
+		}
+	}
+	return n
 }
 
 // agreeing counts the agreed values that a record holds, those of its identity

@@ -459,6 +459,38 @@ func TestS36_BothEndsMergedAtOnce(t *testing.T) {
 	}
 }
 
+// TestS36_PrimaryWithoutItsKey: somebody emptied the e-mail address of the
+// primary before the merge, and the app filled it from the loser. Where nothing
+// tells which record was the primary, the survivor's other values do.
+func TestS36_PrimaryWithoutItsKey(t *testing.T) {
+	t.Parallel()
+	for _, form := range sortedKeys(mergeForms) {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			m := mergeForms[form](t)
+			loser, lostTwin := m.person(true, "loser", "Lund")
+			primary, twin := m.person(true, "primary", "Paris")
+			m.edit(m.side, primary, "email", "")
+			survivor, _ := m.merge(loser, primary)
+			if got := m.values(m.side, survivor); got["email"] != "loser@example.com" || got["city"] != "Paris" {
+				t.Fatalf("the survivor has %v", got)
+			}
+			m.must(m.Quiet(m.ctx))
+			m.must(m.Quiet(m.ctx))
+			// On the other side the loser's partner still holds its address, which not every app gives to two.
+			if v := m.view(m.side, survivor); v.Partner != twin {
+				t.Errorf("the survivor is %s (%s) with %q, want %q", v.State, v.Code, v.Partner, twin)
+			}
+			if got := m.values(m.side.Other(), twin); got["city"] != "Paris" || got["last"] != "primary" {
+				t.Errorf("the primary's partner has %v", got)
+			}
+			if got := m.values(m.side.Other(), lostTwin); got["city"] != "Lund" || got["last"] != "loser" {
+				t.Errorf("the loser's partner has %v", got)
+			}
+		})
+	}
+}
+
 // TestS36_DoubleResolvedByMergingTheOther: whoever merges the partner that was
 // left over into the one that stayed has resolved the duplicate.
 func TestS36_DoubleResolvedByMergingTheOther(t *testing.T) {

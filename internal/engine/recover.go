@@ -290,9 +290,7 @@ func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Sid
 		return crm.Agreed{}, false
 	}
 	sent, err := m.Canonical(side.Other(), source.Fields)
-	held, herr := m.Canonical(side, r.Fields)
-	before, known := p.link.Base[id]
-	if err != nil || herr != nil || sent.Digest() != want || !known || before.Is(held) || p.entries.Get(side).stands(id, r.Fields) {
+	if err != nil || sent.Digest() != want || !s.set.Moved(id, p.link.Base, side, p.rec.Left, p.rec.Right) || p.entries.Get(side).stands(id, r.Fields) {
 		return crm.Agreed{}, false
 	}
 	s.Mark("landed_otherwise")

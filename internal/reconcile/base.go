@@ -196,6 +196,19 @@ func (s *Settings) Settled(id crm.MappingID, base crm.Base, left, right *crm.Rec
 	return one.settle(one.recall(base, raw, occasion{}), d, v, raw), true
 }
 
+// Moved reports whether a side of a pair holds another value of a mapping than
+// its link remembers that side to have held. Without memory nobody is known to
+// have moved, and a value that does not fit is none.
+func (s *Settings) Moved(id crm.MappingID, base crm.Base, side crm.Side, left, right *crm.Record) bool {
+	one := s.spec(id)
+	if one == nil || one.m == nil || left == nil || right == nil {
+		return false
+	}
+	raw := [2]crm.Fields{left.Fields, right.Fields}
+	v, err := one.m.Canonical(side, raw[side.Index()])
+	return err == nil && one.recall(base, raw, occasion{}).moved(side.Index(), v)
+}
+
 func (s *Settings) spec(id crm.MappingID) *spec {
 	for i := range s.specs {
 		if s.specs[i].id == id {

@@ -56,6 +56,7 @@ func (w *world) userMerges(side crm.Side, id, into crm.RecordID) {
 		w.typed(r, nil, now.fields)
 		w.mark("merge_made_a_record")
 	}
+	w.inherits(r, now.fields, lost, was)
 	w.expectMerge(r, primary, loser, links)
 	for _, gone := range []crm.RecordID{id, into} {
 		if gone != survivor {
@@ -67,6 +68,23 @@ func (w *world) userMerges(side crm.Side, id, into crm.RecordID) {
 		}
 	}
 	w.hook(side, connector.Event{Kind: connector.EventChanged, ID: survivor})
+}
+
+// inherits notes who emptied what is empty in the survivor of a merge: the user
+// who did so in a record that lives on in it.
+func (w *world) inherits(survivor ref, now crm.Fields, from ...row) {
+	for i := range w.set.sync.Mappings {
+		k := cellKey{survivor, w.set.sync.Mappings[i].ID}
+		if !w.canonical(survivor.side, k.mapping, now).Blank() || w.last[k].user {
+			continue
+		}
+		for _, r := range from {
+			by := w.last[cellKey{ref{survivor.side, r.id}, k.mapping}]
+			if by.user && w.canonical(survivor.side, k.mapping, r.fields).Blank() {
+				w.last[k] = by
+			}
+		}
+	}
 }
 
 // young reports whether a record was typed in just now: nobody merges it at once.
@@ -129,6 +147,9 @@ func (w *world) expectMerge(survivor, primary, loser ref, links [2]linkView) {
 			return
 		}
 	}
+	if now, _ := w.apps[survivor.side.Index()].get(survivor.id); survivor != primary && links[0].paired() && links[1].paired() && w.tells(survivor.side, now, links[0], links[1]) <= w.tells(survivor.side, now, links[1], links[0]) {
+		return // neither its ID nor its values tell whose it is: users had emptied what the primary was known by
+	}
 	var kept *merged
 	for i, l := range links {
 		at := []ref{primary, loser}[i]
@@ -145,6 +166,18 @@ func (w *world) expectMerge(survivor, primary, loser ref, links [2]linkView) {
 		w.left[twin] = w.moment()
 		kept.left = append(kept.left, twin)
 	}
+}
+
+// tells counts the values of a survivor that are agreed for one link and were
+// another one's otherwise: what either lacked says nothing, for a merge fills it.
+func (w *world) tells(side crm.Side, x row, one, other linkView) (n int) {
+	for id, agreed := range one.Base {
+		v, b := w.canonical(side, id, x.fields), other.Base[id]
+		if !v.Blank() && agreed.Is(v) && !b.Is(v) && !b.Is(crm.NullValue()) {
+			n++
+		}
+	}
+	return n
 }
 
 // checkLeft holds a write to S36: the twin of a record that was merged into

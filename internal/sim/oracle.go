@@ -180,6 +180,9 @@ func (w *world) checkEnded(at ref, was, is linkView) {
 		}
 	}
 	limit := max(int(w.floor()), pairs/10)
+	if !w.confirmed.IsZero() && !w.acted[gone].After(w.confirmed) {
+		return // it had vanished when an admin let deletions through, which then waited for something else
+	}
 	w.vanished = append(w.vanished, w.now)
 	recent := 0
 	for _, t := range w.vanished {
