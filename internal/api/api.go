@@ -53,6 +53,8 @@ type Options struct {
 	// Auth authenticates bearer tokens that are no API key, such as those of a
 	// user pool. Optional.
 	Auth access.Authenticator
+	// Budgets are what each caller may spend; nil = nothing is refused.
+	Budgets *Budgets
 	// Version is shown in the OpenAPI document. Optional.
 	Version string
 }

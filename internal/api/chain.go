@@ -63,11 +63,25 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *
 		if ctx, token, p = s.authenticate(ctx, r); p != nil {
 			return p
 		}
-		if !sv.level.allows(access.From(ctx)) {
+		who := access.From(ctx)
+		if p := s.spend(who, Requests); p != nil {
+			return p
+		}
+		if !sv.level.allows(who) {
 			return problem(http.StatusForbidden, CodeRoleTooLow, "this call needs the role "+sv.level.String())
 		}
+		ctx = s.spending(ctx, who)
+		release, p := s.share(who, sv)
+		if p != nil {
+			return p
+		}
+		defer release()
 	}
-	if sv.id == "run-events" { // streams until its client leaves
+	if sv.id == "run-events" { // streams until its client leaves, or its key ends
+		ctx = context.WithValue(ctx, recheckKey{}, func() bool {
+			_, _, p := s.authenticate(ctx, r)
+			return p == nil || p.Status >= http.StatusInternalServerError // what cannot be told now is told with the next event
+		})
 		s.mux.ServeHTTP(w, r.WithContext(ctx))
 		return nil
 	}

@@ -16,6 +16,8 @@ const (
 	CodeBadUTF8            = "bad_utf8"
 	CodeTooDeep            = "too_deep"
 	CodeTooManyValues      = "too_many_values"
+	CodeShareSpent         = "share_spent"
+	CodeViewerAsks         = "viewer_asks_no_app"
 	CodeDuplicateKey       = "duplicate_key"
 	CodeTrailingData       = "trailing_data"
 	CodeUnknownKey         = "unknown_key"

@@ -16,6 +16,8 @@ var requestCodes = []codeRow{
 	{CodeBadUTF8, "the body is not UTF-8 text", EffectRequest, "encode the body as UTF-8; \\u escapes come in whole characters"},
 	{CodeTooDeep, "objects and lists are nested more than 32 deep", EffectRequest, "flatten the document"},
 	{CodeTooManyValues, "the body holds more than 100,000 values", EffectRequest, "send it in parts"},
+	{CodeShareSpent, "the caller has spent its share of requests, app calls, readings, streams or exports", EffectRequest, "wait as long as Retry-After says; the share grows back by itself"},
+	{CodeViewerAsks, "what a viewer asks for is not stored, and a viewer causes no call to an app", EffectRequest, "let a member or an admin look once; it is stored from then on"},
 	{CodeDuplicateKey, "a key stands twice in one object", EffectRequest, "remove one of them; which one counts would be a guess"},
 	{CodeTrailingData, "there is something behind the JSON value", EffectRequest, "send exactly one value"},
 	{CodeUnknownKey, "a key is not known here", EffectRequest, "check the spelling against the description; unknown keys are refused so that no setting is lost in silence"},

@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/lockstep-crm/lockstep/internal/connector"
 )
 
 // front is what every request meets first, whichever surface it is for. It
@@ -51,7 +49,7 @@ func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.R
 	started := f.now()
 	id := f.newID("req")
 	who := &requester{source: f.source(r), key: "-"}
-	ctx := context.WithValue(connector.Foreground(withRequestID(r.Context(), id)), hostKey{}, r.Host)
+	ctx := context.WithValue(withRequestID(r.Context(), id), hostKey{}, r.Host)
 	ctx = context.WithValue(ctx, requesterKey{}, who)
 	wire := http.NewResponseController(w) // not every host has deadlines; then its own limits hold
 	_ = wire.SetWriteDeadline(time.Now().Add(2 * requestTime))

@@ -91,8 +91,15 @@ func problemOf(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	kind := fault.KindOf(err)
-	p := problem(statusOf(kind), fault.CodeOf(err), "")
+	kind, code := fault.KindOf(err), fault.CodeOf(err)
+	status := statusOf(kind)
+	switch code { // no trouble of an app's: the caller's own
+	case CodeShareSpent:
+		status = http.StatusTooManyRequests
+	case CodeViewerAsks:
+		status = http.StatusForbidden
+	}
+	p := problem(status, code, "")
 	p.cause = err
 	if f, ok := errors.AsType[*fault.Error](err); ok && kind != fault.Other {
 		if f.Message != "" {

@@ -122,7 +122,9 @@ var runEvent = &huma.Schema{
 
 const (
 	eventEvery = 500 * time.Millisecond
-	eventsFor  = 15 * time.Minute // then the client connects again
+	// recheckEvery is after how many looks the key is asked for again.
+	recheckEvery = 4
+	eventsFor    = 15 * time.Minute // then the client connects again
 )
 
 // ended reports whether a run will not change any more.
@@ -148,7 +150,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, r engine.Run
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
 	until := s.Now().Add(eventsFor)
-	last := ""
+	last, looks := "", 0
 	for quiet := 0; ; quiet++ {
 		_ = out.SetWriteDeadline(time.Now().Add(requestTime)) // for this event; not every host has one
 		b, err := json.Marshal(r)
@@ -163,6 +165,9 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, r engine.Run
 			_, err = fmt.Fprint(w, ": waiting\n\n")
 		}
 		if err != nil || out.Flush() != nil || ended(r) || s.Now().After(until) || pause.For(ctx, eventEvery) != nil {
+			return
+		}
+		if looks++; looks%recheckEvery == 0 && !stillLetIn(ctx) {
 			return
 		}
 		next, err := s.run(ctx, r.ID, access.Principal.Reads)

@@ -153,7 +153,7 @@ func (a *App) wire() error {
 	}
 	a.handler, err = api.New(api.Options{
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Store: a.Store, Drivers: drivers,
-		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts, Proxies: a.opts.Proxies,
+		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts, Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 		AdminKey: a.kept.key, Version: a.opts.Version,
 	})
 	return err

@@ -86,6 +86,9 @@ func newPacer(b Budget, l crm.Limits) *pacer {
 
 // admit lets one call of lane x out, or says when to come back.
 func (p *pacer) admit(ctx context.Context, x lane) error {
+	if err := connector.Allowed(ctx); err != nil {
+		return err
+	}
 	foreground := connector.IsForeground(ctx)
 	for waited := time.Duration(0); ; {
 		b, err := p.try(ctx, x, foreground)
