@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,63 +28,276 @@ const (
 	unbuildable verdict = "no build"
 )
 
-// limit is the longest that one judge may take over a mutant; one that hangs
-// is caught.
-const limit = 6 * time.Minute
-
-// judge tries mutants, one after the other.
+// judge is a program that holds all woven mutants and notices some.
 type judge struct {
-	dir   string // of the mutated file, its overlay and the mutated program
-	seeds int
+	name  string // "tests of ./internal/api", "simulation"
+	path  string
+	dir   string // where it runs
+	seeds int    // of the simulation; 0 = it is a program of tests
+	flags []string
+	parts []part
 }
 
-func newJudge(seeds int) (*judge, error) {
-	dir, err := os.MkdirTemp("", "mutate")
-	return &judge{dir: dir, seeds: seeds}, err
+// part is one test of a judge, or the whole simulation.
+type part struct {
+	name    string
+	took    time.Duration // without a mutant
+	reached map[int]bool  // the mutants that it comes by
 }
 
-func (j *judge) close() { _ = os.RemoveAll(j.dir) }
+// batches are how much of a mutant's tests run at a time, the quick ones first:
+// most mutants are caught by those.
+var batches = []time.Duration{2 * time.Second, 15 * time.Second, time.Hour}
 
-// try compiles m in and asks who notices.
-func (j *judge) try(ctx context.Context, m mutant) (v verdict, by string) {
-	overlay, err := j.plant(m)
+// newTests returns the tests of a package as they were built, and what each
+// reaches, some tests at a time.
+func newTests(ctx context.Context, pkg, program, scratch string, jobs int) (*judge, error) {
+	j := &judge{name: "tests of " + pkg, path: program, dir: pkg}
+	// A property that a mutant breaks would leave its example in the checkout.
+	j.flags = []string{"-rapid.nofailfile"}
+	out, err := exec.CommandContext(ctx, program, append(j.flags, "-test.list", "^Test")...).Output()
 	if err != nil {
-		return unbuildable, err.Error()
+		j.flags = nil // there are none
+		out, err = exec.CommandContext(ctx, program, "-test.list", "^Test").Output()
 	}
-	if err := j.run(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", os.DevNull, m.pkg); err != nil {
-		return unbuildable, "the compiler"
+	if err != nil {
+		return nil, fmt.Errorf("list the %s: %w", j.name, err)
 	}
-	test := []string{"test", "-overlay", overlay, "-count=1", "-vet=off", "-failfast", "-timeout", limit.String()}
-	if err := j.run(ctx, "go", append(test, "-short", m.pkg)...); err != nil {
-		return caught, "short tests"
+	var names []string
+	for name := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(name, "Test") {
+			names = append(names, name)
+		}
 	}
-	if err := j.run(ctx, "go", append(test, m.pkg)...); err != nil {
-		return caught, "tests"
+	all, wrong := make([]part, len(names)), make([]error, len(names))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range jobs {
+		wg.Go(func() {
+			for i := range next {
+				all[i].name = names[i]
+				wrong[i] = j.record(ctx, &all[i], scratch, j.tests(all[i:i+1], 10*time.Minute))
+			}
+		})
 	}
-	if j.seeds == 0 {
-		return survived, "nobody"
+	for i := range names {
+		next <- i
 	}
-	program := filepath.Join(j.dir, "lockstep")
-	if err := j.run(ctx, "go", "build", "-overlay", overlay, "-o", program, "./functions/local"); err != nil {
-		return unbuildable, "the linker"
+	close(next)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-	// A short run does not reach every rare state and says so by its exit code;
-	// what counts here is what it found.
-	simCtx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	out, err := exec.CommandContext(simCtx, program, "sim", "--seeds", strconv.Itoa(j.seeds)).Output()
-	if !strings.Contains(string(out), ": 0 broken promises") {
-		return caught, "simulation"
+	for i, p := range all {
+		if wrong[i] != nil {
+			fmt.Printf("%s fails without a mutant and judges none\n", p.name)
+		} else if len(p.reached) > 0 {
+			j.parts = append(j.parts, p)
+		}
 	}
-	var failed *exec.ExitError
-	if err != nil && !errors.As(err, &failed) {
-		return unbuildable, err.Error()
-	}
-	return survived, "nobody"
+	slices.SortStableFunc(j.parts, func(a, b part) int { return cmp.Compare(a.took, b.took) })
+	return j, nil
 }
 
-// plant writes the mutated file and the overlay that puts it in place.
-func (j *judge) plant(m mutant) (overlay string, err error) {
+// newSimulation returns the simulation as it was built.
+func newSimulation(ctx context.Context, program, scratch string, seeds int) (*judge, error) {
+	j := &judge{name: "the simulation", path: program, dir: ".", seeds: seeds}
+	p := part{name: "sim"}
+	if err := j.record(ctx, &p, scratch, j.simulation()); err != nil {
+		return nil, fmt.Errorf("the simulation without a mutant: %w", err)
+	}
+	j.parts = []part{p}
+	return j, nil
+}
+
+func (j *judge) tests(parts []part, limit time.Duration) []string {
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.name
+	}
+	return append([]string{"-test.short", "-test.failfast", "-test.timeout", limit.String(), "-test.run", "^(" + strings.Join(names, "|") + ")$"}, j.flags...)
+}
+
+func (j *judge) simulation() []string { return []string{"sim", "--seeds", strconv.Itoa(j.seeds)} }
+
+// record runs a part without a mutant and notes what it reaches.
+func (j *judge) record(ctx context.Context, p *part, scratch string, args []string) error {
+	file := filepath.Join(scratch, "reached-"+p.name)
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	began := time.Now()
+	if noticed := j.run(ctx, 10*time.Minute, "MUTANT_REACHED="+file, args); noticed {
+		return errors.New("it fails")
+	}
+	p.took = time.Since(began)
+	p.reached = map[int]bool{}
+	text, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for word := range strings.FieldsSeq(string(text)) {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return err
+		}
+		p.reached[n] = true
+	}
+	return nil
+}
+
+// notices runs what reaches a mutant with the mutant in place.
+func (j *judge) notices(ctx context.Context, number int) (noticed, asked bool) {
+	parts := slices.DeleteFunc(slices.Clone(j.parts), func(p part) bool { return !p.reached[number] })
+	asked = len(parts) > 0
+	for _, most := range batches {
+		var batch []part
+		var sum time.Duration
+		for len(parts) > 0 && (len(batch) == 0 || sum+parts[0].took <= most) {
+			sum += parts[0].took
+			batch, parts = append(batch, parts[0]), parts[1:]
+		}
+		if len(batch) == 0 {
+			break
+		}
+		limit := time.Minute + 5*sum // one that hangs is noticed
+		args := j.tests(batch, limit)
+		if j.seeds > 0 {
+			args = j.simulation()
+		}
+		if j.run(ctx, limit+10*time.Second, "MUTANT="+strconv.Itoa(number), args) {
+			return true, true
+		}
+	}
+	return false, asked
+}
+
+// run reports whether the program fails, or breaks a promise.
+func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) (failed bool) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c := exec.CommandContext(ctx, j.path, args...)
+	c.Dir, c.Env, c.WaitDelay = j.dir, append(os.Environ(), env, "STORE=embedded"), time.Second
+	out, err := c.Output()
+	if j.seeds > 0 { // so few seeds do not reach every rare state, and the exit code says so
+		return !strings.Contains(string(out), ": 0 broken promises")
+	}
+	return err != nil
+}
+
+// builder compiles woven mutants, and sorts out those that cannot be woven.
+type builder struct {
+	dir     string
+	mutants map[int]mutant
+	alone   map[int]bool // has to be compiled by itself
+}
+
+// overlay writes the woven files of what is left.
+func (b *builder) overlay() (string, error) {
+	replace, byFile, dirs := map[string]string{}, map[string]map[int]mutant{}, map[string]bool{}
+	for n, m := range b.mutants {
+		if b.alone[n] {
+			continue
+		}
+		if byFile[m.file] == nil {
+			byFile[m.file] = map[int]mutant{}
+		}
+		byFile[m.file][n] = m
+		dirs[filepath.Dir(m.file)] = true
+	}
+	put := func(name, text string) error {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(b.dir, planted(name))
+		replace[path] = to
+		return os.WriteFile(to, []byte(text), 0o600)
+	}
+	for name, mutants := range byFile {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		if err := put(name, woven(src, mutants)); err != nil {
+			return "", err
+		}
+	}
+	for dir := range dirs {
+		name, err := packageName(dir)
+		if err != nil {
+			return "", err
+		}
+		if err := put(filepath.Join(dir, helperFile), fmt.Sprintf(helpers, name)); err != nil {
+			return "", err
+		}
+	}
+	return b.write("overlay.json", replace)
+}
+
+// planted is the name of a woven file, which the compiler reports.
+func planted(file string) string { return strings.ReplaceAll(file, string(filepath.Separator), "_") }
+
+func (b *builder) write(name string, replace map[string]string) (string, error) {
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	name = filepath.Join(b.dir, name)
+	return name, os.WriteFile(name, text, 0o600)
+}
+
+// complaint is where the compiler finds something wrong.
+var complaint = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):\d+: `)
+
+// settle compiles the packages until only what can be woven is left.
+func (b *builder) settle(ctx context.Context, pkgs []string) error {
+	for range 30 {
+		overlay, err := b.overlay()
+		if err != nil {
+			return err
+		}
+		out, err := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-overlay", overlay, "-gcflags=-e", "-o", os.DevNull}, pkgs)...).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		if b.sort(out) == 0 {
+			return fmt.Errorf("the woven mutants do not build: %w\n%s", err, out)
+		}
+	}
+	return errors.New("the woven mutants do not build")
+}
+
+// sort takes the mutants that the compiler complains of out of the weave.
+func (b *builder) sort(out []byte) (taken int) {
+	for _, at := range complaint.FindAllSubmatch(out, -1) {
+		line, err := strconv.Atoi(string(at[2]))
+		if err != nil {
+			continue
+		}
+		before, found := 0, false
+		for n, m := range b.mutants {
+			if b.alone[n] || filepath.Base(string(at[1])) != planted(m.file) {
+				continue
+			}
+			if m.line <= line && line <= m.end {
+				b.alone[n], found = true, true
+				taken++
+			} else if m.line < line && m.line > b.mutants[before].line {
+				before = n
+			}
+		}
+		if !found && before != 0 && !b.alone[before] { // "missing return" stands at the end of its function
+			b.alone[before] = true
+			taken++
+		}
+	}
+	return taken
+}
+
+// single writes the overlay of one mutant that cannot be woven.
+func (b *builder) single(number int) (string, error) {
+	m := b.mutants[number]
 	src, err := os.ReadFile(m.file)
 	if err != nil {
 		return "", err
@@ -87,25 +306,132 @@ func (j *judge) plant(m mutant) (overlay string, err error) {
 	if err != nil {
 		return "", err
 	}
-	mutated := filepath.Join(j.dir, "mutated.go")
-	text := string(src[:m.from]) + m.is + string(src[m.to:])
-	if err := os.WriteFile(mutated, []byte(text), 0o600); err != nil {
+	to := filepath.Join(b.dir, fmt.Sprintf("single%d.go", number))
+	if err := os.WriteFile(to, []byte(string(src[:m.from])+m.is+string(src[m.to:])), 0o600); err != nil {
 		return "", err
 	}
-	b, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutated}})
-	if err != nil {
-		return "", err
-	}
-	overlay = filepath.Join(j.dir, "overlay.json")
-	return overlay, os.WriteFile(overlay, b, 0o600)
+	return b.write(fmt.Sprintf("overlay%d.json", number), map[string]string{path: to})
 }
 
-func (j *judge) run(ctx context.Context, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute)
-	defer cancel()
-	c := exec.CommandContext(ctx, name, args...)
-	c.WaitDelay = time.Second
-	return c.Run()
+// bench has all judges of a sample.
+type bench struct {
+	builder
+	beside map[string][]string // the packages whose tests judge, by package
+	tests  map[string]*judge
+	sim    *judge
+	seeds  int
+	jobs   int
+}
+
+// open builds the judges and lets each run once without a mutant.
+func (b *bench) open(ctx context.Context) error {
+	var pkgs []string
+	for _, m := range b.mutants {
+		pkgs = append(pkgs, m.pkg)
+	}
+	slices.Sort(pkgs)
+	pkgs = slices.Compact(pkgs)
+	if err := b.settle(ctx, pkgs); err != nil {
+		return err
+	}
+	overlay, err := b.overlay()
+	if err != nil {
+		return err
+	}
+	b.tests = map[string]*judge{}
+	for _, p := range pkgs {
+		for _, by := range b.beside[p] {
+			if b.tests[by] != nil {
+				continue
+			}
+			program := filepath.Join(b.dir, strings.NewReplacer("/", "_", ".", "").Replace(by)+".test")
+			if out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", program, by).CombinedOutput(); err != nil {
+				return fmt.Errorf("build the tests of %s: %w\n%s", by, err, out)
+			}
+			began := time.Now()
+			if b.tests[by], err = newTests(ctx, by, program, b.dir, b.jobs); err != nil {
+				return err
+			}
+			fmt.Printf("%s: %d of them come by a mutant, %.0f s\n", b.tests[by].name, len(b.tests[by].parts), time.Since(began).Seconds())
+		}
+	}
+	if b.seeds == 0 {
+		return nil
+	}
+	program := filepath.Join(b.dir, "lockstep")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "./functions/local").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the simulation: %w\n%s", err, out)
+	}
+	b.sim, err = newSimulation(ctx, program, b.dir, b.seeds)
+	return err
+}
+
+// try asks who notices a mutant.
+func (b *bench) try(ctx context.Context, number int) (v verdict, by string) {
+	m := b.mutants[number]
+	if b.alone[number] {
+		return b.trySingle(ctx, number)
+	}
+	judges := make([]*judge, 0, 4)
+	for _, name := range b.beside[m.pkg] {
+		judges = append(judges, b.tests[name])
+	}
+	if b.sim != nil {
+		judges = append(judges, b.sim)
+	}
+	var looked []string
+	for _, j := range judges {
+		noticed, asked := j.notices(ctx, number)
+		if noticed {
+			return caught, j.name
+		}
+		if asked {
+			looked = append(looked, j.name)
+		}
+	}
+	if looked == nil {
+		return survived, "nobody comes by"
+	}
+	return survived, "not by " + strings.Join(looked, ", ")
+}
+
+// trySingle compiles a mutant by itself.
+func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string) {
+	m := b.mutants[number]
+	overlay, err := b.single(number)
+	if err != nil {
+		return unbuildable, err.Error()
+	}
+	if err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", os.DevNull, m.pkg).Run(); err != nil {
+		return unbuildable, "the compiler"
+	}
+	for _, p := range b.beside[m.pkg] {
+		program := filepath.Join(b.dir, fmt.Sprintf("single%d.test", number))
+		if err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", program, p).Run(); err != nil {
+			return unbuildable, "the compiler"
+		}
+		j := &judge{path: program, dir: p, flags: b.tests[p].flags}
+		noticed := j.run(ctx, 10*time.Minute, "MUTANT=0", append([]string{"-test.short", "-test.failfast", "-test.timeout=10m"}, j.flags...))
+		if err := os.Remove(program); err != nil {
+			return unbuildable, err.Error()
+		}
+		if noticed {
+			return caught, b.tests[p].name
+		}
+	}
+	if b.seeds == 0 {
+		return survived, "nobody"
+	}
+	program := filepath.Join(b.dir, fmt.Sprintf("single%d", number))
+	defer func() { _ = os.Remove(program) }()
+	if err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "./functions/local").Run(); err != nil {
+		return unbuildable, "the linker"
+	}
+	j := &judge{path: program, dir: ".", seeds: b.seeds}
+	if j.run(ctx, 10*time.Minute, "MUTANT=0", j.simulation()) {
+		return caught, "the simulation"
+	}
+	return survived, "nobody"
 }
 
 // readEquivalent reads the mutants that change nothing: "key # argument" a line.
@@ -118,8 +444,8 @@ func readEquivalent(name string) (map[string]string, error) {
 		return nil, err
 	}
 	out := map[string]string{}
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSpace(line)
+	for line := range bytes.Lines(b) {
+		line := strings.TrimSpace(string(line))
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}

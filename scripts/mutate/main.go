@@ -3,12 +3,15 @@
 //
 //	go run ./scripts/mutate -seed 1 -n 100
 //
-// A mutant is one changed expression or one statement left out (sites.go). It is
-// compiled into its package by an overlay, so that no file of the checkout
-// changes, and judged by the package's own tests: the short ones first, then
-// all, then the first seeds of the simulation, which sees the engine, the
-// reconciler and what they stand on. One that fails to build is no mutant; one
-// that makes a test hang is caught by the test's time-out.
+// A mutant is one changed expression or one statement left out (sites.go). All
+// mutants of a sample are woven into one program, of which an environment
+// variable chooses one (weave.go), so that nothing is compiled again for each;
+// what cannot be woven is compiled by itself, and what fails to build is no
+// mutant. No file of the checkout changes. Judges are the package's own tests,
+// with -short, then those of the packages that stand on it (below), then the
+// first seeds of the simulation. Each judge runs once without a mutant and notes
+// where it would make a difference on the spot: only what comes by a mutant is
+// asked about it. A mutant that makes a test hang is caught by its time-out.
 //
 // The sample is drawn by the seed: the same seed and sources give the same
 // mutants. Survivors are listed. One that changes nothing anybody could observe
@@ -17,23 +20,45 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
-// The packages whose bugs would lose data, and what else judges each.
-var packages = []string{
-	"./internal/engine", "./internal/reconcile", "./internal/api", "./internal/mapping", "./internal/rule",
-	"./internal/store/memstore", "./internal/store/sqlitestore", "./internal/store/dynamostore",
-	"./internal/queue/memqueue", "./internal/queue/sqlitequeue", "./internal/queue/sqsqueue",
-	"./internal/connector/hubspot", "./internal/connector/salesforce", "./internal/connector/paced", "./internal/connector/scan",
+// packages are those whose bugs would lose or leak data, and whose tests judge
+// each: its own, then those that drive it.
+var packages = map[string][]string{
+	"./internal/engine":               {"./internal/engine", "./internal/app"},
+	"./internal/reconcile":            {"./internal/reconcile", "./internal/engine"},
+	"./internal/api":                  {"./internal/api", "./internal/app"},
+	"./internal/account":              {"./internal/account", "./internal/api", "./internal/app"},
+	"./internal/access":               {"./internal/access", "./internal/api"},
+	"./internal/mapping":              {"./internal/mapping", "./internal/reconcile"},
+	"./internal/rule":                 {"./internal/rule", "./internal/reconcile"},
+	"./internal/store/memstore":       {"./internal/store/memstore"},
+	"./internal/store/sqlitestore":    {"./internal/store/sqlitestore"},
+	"./internal/store/dynamostore":    {"./internal/store/dynamostore"},
+	"./internal/queue/memqueue":       {"./internal/queue/memqueue"},
+	"./internal/queue/sqlitequeue":    {"./internal/queue/sqlitequeue"},
+	"./internal/queue/sqsqueue":       {"./internal/queue/sqsqueue"},
+	"./internal/connector/hubspot":    {"./internal/connector/hubspot", "./internal/app"},
+	"./internal/connector/salesforce": {"./internal/connector/salesforce", "./internal/app"},
+	"./internal/connector/paced":      {"./internal/connector/paced"},
+	"./internal/connector/scan":       {"./internal/connector/scan", "./internal/connector/hubspot", "./internal/connector/salesforce"},
+	"./functions/api":                 {"./functions/api"},
+	"./functions/keeper":              {"./functions/keeper"},
+	"./functions/pull":                {"./functions/pull"},
+	"./functions/sync":                {"./functions/sync"},
+	"./functions/webhook":             {"./functions/webhook"},
 }
 
 // The shares that the figure demands.
@@ -42,69 +67,96 @@ const (
 	maxEquivalent = 0.05
 )
 
+// options are the flags.
+type options struct {
+	seed  uint64
+	n     int
+	where []string
+	sim   int
+	jobs  int
+	list  bool
+	again string
+}
+
 func main() {
-	seed := flag.Uint64("seed", 1, "draws the sample")
-	n := flag.Int("n", 100, "how many mutants that build to try")
-	only := flag.String("packages", strings.Join(packages, ","), "where to plant")
-	seeds := flag.Int("sim", 200, "seeds of the simulation for what the tests let through; 0 = none")
-	list := flag.Bool("list", false, "list the sample, try none")
+	var o options
+	flag.Uint64Var(&o.seed, "seed", 1, "draws the sample")
+	flag.IntVar(&o.n, "n", 100, "how many mutants that build to try")
+	only := flag.String("packages", strings.Join(slices.Sorted(maps.Keys(packages)), ","), "where to plant")
+	flag.IntVar(&o.sim, "sim", 200, "seeds of the simulation for what the tests let through; 0 = none")
+	flag.IntVar(&o.jobs, "jobs", 2, "mutants at a time")
+	flag.BoolVar(&o.list, "list", false, "list the sample, try none")
+	flag.StringVar(&o.again, "again", "", "a `file` of keys, one a line: try these and no others")
 	flag.Parse()
+	o.where = strings.Split(*only, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *seed, *n, strings.Split(*only, ","), *seeds, *list); err != nil {
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, seed uint64, n int, where []string, seeds int, list bool) error {
+func run(ctx context.Context, o options) error {
 	var all []mutant
-	for _, p := range where {
+	for _, p := range o.where {
+		if packages[p] == nil {
+			return fmt.Errorf("%s is none of the packages", p)
+		}
 		found, err := sites(p)
 		if err != nil {
 			return err
 		}
 		all = append(all, found...)
 	}
-	equivalent, err := readEquivalent("scripts/mutate/equivalent.txt")
+	sample, err := drawn(all, &o)
 	if err != nil {
 		return err
 	}
-	sample := draw(all, seed)
-	if list {
-		for _, m := range sample[:min(n, len(sample))] {
+	if o.list {
+		for _, m := range sample[:min(o.n, len(sample))] {
 			fmt.Println(m)
 		}
 		return nil
 	}
-	j, err := newJudge(seeds)
+	equivalent, err := readEquivalent("scripts/mutate/equivalent.txt")
 	if err != nil {
 		return err
 	}
-	defer j.close()
-	count := map[verdict]int{}
-	var survivors []mutant
-	for _, m := range sample {
-		if tried := count[caught] + count[survived] + count[called]; tried >= n || ctx.Err() != nil {
-			break
-		}
-		began := time.Now()
-		v, by := j.try(ctx, m)
-		if ctx.Err() != nil {
-			break
-		}
-		if v == survived && equivalent[m.key()] != "" {
-			v, by = called, equivalent[m.key()]
-		}
-		if v == survived {
-			survivors = append(survivors, m)
-		}
-		count[v]++
-		if v != unbuildable {
-			fmt.Printf("%-10s %4.0f s  %s  (%s)\n", v, time.Since(began).Seconds(), m, by)
-		}
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return err
 	}
-	return report(count, survivors, len(all), seed)
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
+	b := &bench{builder: builder{dir: dir, mutants: map[int]mutant{}, alone: map[int]bool{}}, beside: packages, seeds: o.sim, jobs: max(o.jobs, 1)}
+	for i, m := range sample {
+		b.mutants[i+1] = m
+	}
+	if err := b.open(ctx); err != nil {
+		return err
+	}
+	t := tally{bench: b, wanted: o.n, equivalent: equivalent, count: map[verdict]int{}}
+	t.work(ctx, b.jobs)
+	return t.report(len(all), o.seed)
+}
+
+// drawn is the sample, with some to spare for those that do not build.
+func drawn(all []mutant, o *options) ([]mutant, error) {
+	if o.again == "" {
+		sample := draw(all, o.seed)
+		return sample[:min(o.n+o.n/4+1, len(sample))], nil
+	}
+	text, err := os.ReadFile(o.again)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]bool{}
+	for line := range bytes.Lines(text) {
+		keys[strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(string(line)), "key: "))] = true
+	}
+	sample := slices.DeleteFunc(all, func(m mutant) bool { return !keys[m.key()] })
+	o.n = len(sample)
+	return sample, nil
 }
 
 // draw shuffles the mutants so that every package comes in proportion.
@@ -115,23 +167,81 @@ func draw(all []mutant, seed uint64) []mutant {
 	return sample
 }
 
-func report(count map[verdict]int, survivors []mutant, all int, seed uint64) error {
-	fmt.Printf("\n%d survivors\n", len(survivors))
-	for _, m := range survivors {
+// tally goes through a sample and counts.
+type tally struct {
+	bench      *bench
+	wanted     int
+	equivalent map[string]string
+
+	mu        sync.Mutex
+	next      int // number of the last mutant that was handed out
+	busy      int // mutants that are being tried
+	count     map[verdict]int
+	survivors []mutant
+}
+
+func (t *tally) tried() int { return t.count[caught] + t.count[survived] + t.count[called] }
+
+// take hands out the next mutant; 0 when those at work would be enough.
+func (t *tally) take() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.next >= len(t.bench.mutants) || t.tried()+t.busy >= t.wanted {
+		return 0
+	}
+	t.next++
+	t.busy++
+	return t.next
+}
+
+// work tries the mutants, some at a time.
+func (t *tally) work(ctx context.Context, jobs int) {
+	var wg sync.WaitGroup
+	for range jobs {
+		wg.Go(func() {
+			for n := t.take(); n != 0 && ctx.Err() == nil; n = t.take() {
+				t.try(ctx, n)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (t *tally) try(ctx context.Context, n int) {
+	m, began := t.bench.mutants[n], time.Now()
+	v, by := t.bench.try(ctx, n)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.busy--
+	if ctx.Err() != nil {
+		return
+	}
+	if argument := t.equivalent[m.key()]; v == survived && argument != "" {
+		v, by = called, argument
+	}
+	if v == survived {
+		t.survivors = append(t.survivors, m)
+	}
+	t.count[v]++
+	fmt.Printf("%-10s %4.0f s  %s  (%s)\n", v, time.Since(began).Seconds(), m, by)
+}
+
+func (t *tally) report(all int, seed uint64) error {
+	fmt.Printf("\n%d survivors\n", len(t.survivors))
+	for _, m := range t.survivors {
 		fmt.Printf("  %s\n    key: %s\n", m, m.key())
 	}
-	tried := count[caught] + count[survived] + count[called]
+	tried := t.tried()
 	if tried == 0 {
 		return fmt.Errorf("no mutant could be tried")
 	}
-	real := tried - count[called]
-	score := float64(count[caught]) / float64(max(real, 1))
+	score := float64(t.count[caught]) / float64(max(tried-t.count[called], 1))
 	fmt.Printf("seed %d: %d mutants of %d places: %d caught, %d survived, %d called equivalent, %d did not build; score %.1f %%\n",
-		seed, tried, all, count[caught], count[survived], count[called], count[unbuildable], 100*score)
+		seed, tried, all, t.count[caught], t.count[survived], t.count[called], t.count[unbuildable], 100*score)
 	if score < wantCaught {
 		return fmt.Errorf("%.1f %% caught, want %.0f %%", 100*score, 100*wantCaught)
 	}
-	if share := float64(count[called]) / float64(tried); share > maxEquivalent {
+	if share := float64(t.count[called]) / float64(tried); share > maxEquivalent {
 		return fmt.Errorf("%.1f %% called equivalent, at most %.0f %% may be", 100*share, 100*maxEquivalent)
 	}
 	return nil

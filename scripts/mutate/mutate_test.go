@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -72,5 +75,108 @@ func TestEquivalent(t *testing.T) {
 	}
 	if _, err := readEquivalent(name); err == nil {
 		t.Error("a call without an argument was taken")
+	}
+}
+
+// TestWoven weaves every mutant of a small program into it and runs it once for
+// each: it does what the mutant alone does, and without a choice what it did.
+func TestWoven(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const src = `package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+func main() {
+	sum, names := 0, ""
+	defer func() { fmt.Println(sum, names) }()
+	for i, word := range []string{"a", "b", "c"} {
+		if i > 1 || word == "a" &&
+			sum <= 0 {
+			sum += 10 - i
+			continue
+		}
+		if err := say(word); err != nil {
+			names += err.Error()
+		}
+		sum++
+	}
+}
+
+func say(word string) error {
+	if err := errors.New(word); len(word)+1 >= 2 {
+		return err
+	}
+	return nil
+}
+`
+	file := filepath.Join(dir, "main.go")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("go.mod", "module m\n\ngo 1.26\n")
+	output := func(env, name string, args ...string) (string, error) {
+		c := exec.Command(name, args...)
+		c.Dir, c.Env = dir, append(os.Environ(), "GOFLAGS=", "GOWORK=off", env)
+		out, err := c.CombinedOutput()
+		return string(out), err
+	}
+	write("main.go", src)
+	found, err := sites(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := output("", "go", "run", ".")
+	if err != nil {
+		t.Fatal(plain)
+	}
+	alone := map[int]string{}
+	woven1, numbers := map[int]mutant{}, 0
+	for i, m := range found {
+		write("main.go", src[:m.from]+m.is+src[m.to:])
+		if out, err := output("", "go", "vet", "."); err != nil {
+			t.Logf("%s does not build: %s", m, out)
+			continue
+		}
+		alone[i+1], _ = output("", "go", "run", ".") // it may fail: that is compared
+		if woven1[i+1] = m; m.weave.before == "" {
+			t.Errorf("%s cannot be woven", m)
+		}
+		numbers++
+	}
+	if numbers < 20 {
+		t.Fatalf("%d mutants only", numbers)
+	}
+	write("main.go", woven([]byte(src), woven1))
+	write(helperFile, fmt.Sprintf(helpers, "main"))
+	if out, err := output("", "go", "build", "-o", "woven"); err != nil {
+		text, _ := os.ReadFile(file)
+		t.Fatalf("%s\n%s", out, text)
+	}
+	if got, _ := output("", "./woven"); got != plain {
+		t.Errorf("without a choice: %q, want %q", got, plain)
+	}
+	reached := filepath.Join(dir, "reached")
+	if _, err := output("MUTANT_REACHED="+reached, "./woven"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(reached)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, m := range woven1 {
+		got, _ := output("MUTANT="+strconv.Itoa(n), "./woven")
+		if got != alone[n] {
+			t.Errorf("%s: %q, alone %q", m, got, alone[n])
+		}
+		if noted := strings.Contains("\n"+string(text), "\n"+strconv.Itoa(n)+"\n"); got != plain && !noted {
+			t.Errorf("%s makes a difference and was not reached", m)
+		}
 	}
 }

@@ -13,12 +13,13 @@ import (
 
 // mutant is one small bug: a piece of a file replaced by another text.
 type mutant struct {
-	pkg      string // as given to go test
-	file     string // relative to the module
-	line     int
-	function string
-	was, is  string
-	from, to int // byte offsets
+	pkg       string // as given to go test
+	file      string // relative to the module
+	line, end int
+	function  string
+	was, is   string
+	from, to  int   // byte offsets
+	weave     weave // how to have it beside the original in one program
 }
 
 func (m mutant) String() string {
@@ -67,7 +68,7 @@ func sites(pkg string) ([]mutant, error) {
 			if !ok || fn.Body == nil {
 				continue
 			}
-			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: fn.Name.Name, src: src, fset: fset}
+			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: fn.Name.Name, src: src, fset: fset, alone: map[ast.Stmt]bool{}}
 			ast.Inspect(fn.Body, p.visit)
 			out = append(out, p.found...)
 		}
@@ -83,15 +84,28 @@ type planter struct {
 	pkg, file, function string
 	src                 []byte
 	fset                *token.FileSet
+	alone               map[ast.Stmt]bool // statements of a list: each may become a block
 	found               []mutant
 }
 
-func (p *planter) replace(from, to token.Pos, is string) {
+func (p *planter) replace(from, to token.Pos, is string, w weave) {
 	a, b := p.fset.Position(from), p.fset.Position(to)
+	if w.ends == nil {
+		w.ends = &[2]int{a.Offset, b.Offset}
+	}
 	p.found = append(p.found, mutant{
-		pkg: p.pkg, file: p.file, line: a.Line, function: p.function,
-		was: string(p.src[a.Offset:b.Offset]), is: is, from: a.Offset, to: b.Offset,
+		pkg: p.pkg, file: p.file, line: a.Line, end: b.Line, function: p.function,
+		was: string(p.src[a.Offset:b.Offset]), is: is, from: a.Offset, to: b.Offset, weave: w,
 	})
+}
+
+// leaveOut takes a statement away.
+func (p *planter) leaveOut(n ast.Stmt) {
+	w := weave{}
+	if p.alone[n] {
+		w = weave{before: "if !" + is + "(%d) { ", after: " }"}
+	}
+	p.replace(n.Pos(), n.End(), "", w)
 }
 
 func (p *planter) text(n ast.Node) string {
@@ -106,35 +120,76 @@ var neighbours = map[token.Token]string{
 
 func (p *planter) visit(n ast.Node) bool {
 	switch n := n.(type) {
+	case *ast.BlockStmt:
+		p.list(n.List)
+	case *ast.CaseClause:
+		p.list(n.Body)
+	case *ast.CommClause:
+		p.list(n.Body)
 	case *ast.BinaryExpr:
-		if other := neighbours[n.Op]; other != "" {
-			p.replace(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other)
-		}
+		p.operator(n)
 	case *ast.IfStmt:
-		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")")
-		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")")
+		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")", weave{before: "((", after: ") != " + is + "(%d))"})
+		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")", weave{before: "((", after: ") && !" + is + "(%d))"})
 	case *ast.ExprStmt:
-		p.replace(n.Pos(), n.End(), "")
+		p.leaveOut(n)
 	case *ast.AssignStmt:
 		if n.Tok != token.DEFINE {
-			p.replace(n.Pos(), n.End(), "")
+			p.leaveOut(n)
 		}
 	case *ast.IncDecStmt:
-		p.replace(n.Pos(), n.End(), "")
+		p.leaveOut(n)
 	case *ast.DeferStmt:
-		p.replace(n.Pos(), n.End(), "")
+		p.leaveOut(n)
 	case *ast.BranchStmt:
 		if n.Tok == token.CONTINUE || n.Tok == token.BREAK {
-			p.replace(n.Pos(), n.End(), "")
+			p.leaveOut(n)
 		}
 	case *ast.ReturnStmt:
 		p.returned(n)
 	case *ast.BasicLit:
 		if v, err := strconv.Atoi(n.Value); n.Kind == token.INT && err == nil {
-			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1))
+			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1), weave{before: "(", after: " + " + one + "(%d))"})
 		}
 	}
 	return true
+}
+
+func (p *planter) list(stmts []ast.Stmt) {
+	for _, s := range stmts {
+		p.alone[s] = true
+	}
+}
+
+// operator exchanges an operator for its neighbour.
+func (p *planter) operator(n *ast.BinaryExpr) {
+	other := neighbours[n.Op]
+	if other == "" || n.Op == token.ADD && p.isText(n) { // texts are added only
+		return
+	}
+	whole := &[2]int{p.fset.Position(n.Pos()).Offset, p.fset.Position(n.End()).Offset}
+	w := weave{ends: whole, before: chosen[n.Op] + "(%d, ", between: ", ", after: ")"}
+	switch n.Op { //nolint:exhaustive // the other operators of neighbours are alike
+	case token.EQL, token.NEQ:
+		w = weave{ends: whole, before: "((", after: ") != " + is + "(%d))"}
+	case token.LAND, token.LOR:
+		w.between, w.after = ", func() bool { return (", ") })"
+	}
+	p.replace(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other, w)
+}
+
+// isText reports whether texts are added, as far as literals show it.
+func (p *planter) isText(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.BinaryExpr:
+		return p.isText(e.X) || p.isText(e.Y)
+	case *ast.BasicLit:
+		return e.Kind == token.STRING
+	case *ast.CallExpr:
+		f, ok := e.Fun.(*ast.Ident)
+		return ok && f.Name == "string"
+	}
+	return false
 }
 
 // returned turns what a function answers: a truth, or an error into none.
@@ -146,11 +201,11 @@ func (p *planter) returned(n *ast.ReturnStmt) {
 		}
 		switch id.Name {
 		case "true":
-			p.replace(id.Pos(), id.End(), "false")
+			p.replace(id.Pos(), id.End(), "false", weave{before: "(", after: " && !" + is + "(%d))"})
 		case "false":
-			p.replace(id.Pos(), id.End(), "true")
+			p.replace(id.Pos(), id.End(), "true", weave{before: "(", after: " || " + is + "(%d))"})
 		case "err":
-			p.replace(id.Pos(), id.End(), "nil")
+			p.replace(id.Pos(), id.End(), "nil", weave{before: none + "(%d, ", after: ")"})
 		}
 	}
 }
