@@ -95,6 +95,23 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 }
 
+// TestImportsReplaceWhatTheySaw: a file that names the version of a connection is
+// refused when that one is gone or another; without a version it makes one.
+func TestImportsReplaceWhatTheySaw(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, tag := w.connect("One")
+	changed := edit(t, w.document("One"), `"newest"`, `"left"`)
+	w.must(428, "POST", "/v1/connections/import", changed)
+	w.must(412, "POST", "/v1/connections/import", changed, ifMatch(`"99"`))
+	w.must(200, "POST", "/v1/connections/import", changed, ifMatch(tag))
+	w.must(202, "DELETE", "/v1/connections/"+id+"?confirm=One", "", ifMatch("*"))
+	if p := w.must(412, "POST", "/v1/connections/import", changed, ifMatch(tag)).problem(t); p.Code != CodeStaleVersion {
+		t.Errorf("refused with %s", p.Code)
+	}
+	w.must(201, "POST", "/v1/connections/import", changed)
+}
+
 // TestAccountsAreNotDeletedUnderAConnection: a connection that comes to use an
 // account while it is being deleted keeps it.
 func TestAccountsAreNotDeletedUnderAConnection(t *testing.T) {

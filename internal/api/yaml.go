@@ -58,6 +58,9 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if same == nil && in.IfMatch != "" && in.IfMatch != "*" { // the one that was to be replaced is gone
+		return nil, problem(http.StatusPreconditionFailed, CodeStaleVersion, "")
+	}
 	if same == nil {
 		out, err := s.create(ctx, c, nil)
 		if err != nil {

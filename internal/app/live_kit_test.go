@@ -36,6 +36,8 @@ type live struct {
 	mu    sync.Mutex
 	calls []called
 
+	before atomic.Pointer[func()] // runs before HubSpot answers anything
+
 	left, right crm.AccountID
 	con         string // address of the connection
 	sync        string // address of its sync
@@ -61,7 +63,12 @@ func onLive(t *testing.T, tuning engine.Tuning, test func(t *testing.T, l *live)
 		l.force = salesforcefake.New(fakekit.Config{Now: l.now})
 		var base [2]string
 		for i, h := range []http.Handler{l.hub, l.force} {
-			s := httptest.NewServer(h)
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if f := l.before.Load(); f != nil && i == 0 {
+					(*f)()
+				}
+				h.ServeHTTP(w, r)
+			}))
 			t.Cleanup(s.Close)
 			base[i] = s.URL
 			o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
