@@ -232,12 +232,14 @@ type authServer struct {
 	now func() time.Time
 
 	mu        sync.Mutex
-	lifetime  time.Duration // of access tokens; 0 = not said
-	lenient   bool          // a refresh token that was rotated away still works
-	takes     time.Duration // how long a refresh takes
-	during    func()        // runs while a refresh is on its way back
-	fail      error         // the answer to the next refreshes
-	base      string        // of grants
+	lifetime  time.Duration                   // of access tokens; 0 = not said
+	lenient   bool                            // a refresh token that was rotated away still works
+	takes     time.Duration                   // how long a refresh takes
+	during    func()                          // runs while a refresh is on its way back
+	fail      error                           // the answer to the next refreshes
+	base      string                          // of grants
+	refuseAll bool                            // no token is good enough for a call
+	exchange  func() (connector.Grant, error) // answers exchanges; nil = as it should
 	portal    string
 	serial    int
 	refreshes int // that succeeded
@@ -274,6 +276,9 @@ func invalidGrant() error {
 func (p *authServer) Exchange(_ context.Context, _ *http.Client, _ string, c connector.Client, code, verifier string) (connector.Grant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.exchange != nil {
+		return p.exchange()
+	}
 	k, ok := p.codes[code]
 	delete(p.codes, code)
 	sum := sha256.Sum256([]byte(verifier))
@@ -343,7 +348,7 @@ func (p *authServer) counts() (refreshes, asked int) {
 func (p *authServer) accepts(token string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.access[token]
+	return p.access[token] && !p.refuseAll
 }
 
 // open is the driver's Open.

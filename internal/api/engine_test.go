@@ -30,8 +30,10 @@ type fakeEngine struct {
 	resolve map[crm.MappingID]engine.Resolution
 	values  crm.Fields
 	hookErr error
-	startOK func(context.Context) error // runs inside StartConnection
-	open    func(context.Context, crm.WorkspaceID, crm.AccountID) (connector.Connector, crm.App, error)
+
+	authorized error                       // of AccountAuthorized
+	startOK    func(context.Context) error // runs inside StartConnection
+	open       func(context.Context, crm.WorkspaceID, crm.AccountID) (connector.Connector, crm.App, error)
 }
 
 func newFakeEngine(w *world) *fakeEngine {
@@ -304,7 +306,7 @@ func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm
 
 func (f *fakeEngine) AccountAuthorized(_ context.Context, _ crm.WorkspaceID, account crm.AccountID) error {
 	f.note("authorized %s", account)
-	return nil
+	return f.authorized
 }
 
 func (f *fakeEngine) DiscardDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {

@@ -1,6 +1,10 @@
 package api
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -88,4 +92,121 @@ func TestX3_ListsHoldNothingOfOthers(t *testing.T) {
 	if seen != 15 {
 		t.Errorf("%d lists show something, want 15", seen)
 	}
+}
+
+// TestX3_Row7_NoFieldOfADocumentIsForMembers changes every value that a stored
+// connection holds, one at a time and however deep, as everybody who is no
+// admin and in each way to write: nothing is stored. The same change by an
+// admin is looked at, so that the walk is one.
+func TestX3_Row7_NoFieldOfADocumentIsForMembers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	target := "/v1/connections/" + f.connection
+	whole := f.must(200, "GET", target, "")
+	var document map[string]any
+	if err := json.Unmarshal(whole.body, &document); err != nil {
+		t.Fatal(err)
+	}
+	places := eachPlace(document, "")
+	before, looked := f.stored(), 0
+	for _, at := range places {
+		changed := changedAt(t, whole.body, at)
+		key := strings.Split(at, "/")[1]
+		patch := encoded(t, map[string]any{key: changed[key]})
+		for _, c := range f.callers {
+			if c.column != "member" && c.column != "viewer" && c.column != "denied" {
+				continue
+			}
+			f.must(403, "PUT", target, encoded(t, changed), ifMatch("*"), as(c.token)).problem(t)
+			f.must(403, "PATCH", target, patch, ifMatch("*"), as(c.token)).problem(t)
+		}
+		if after := f.stored(); after != before {
+			t.Fatalf("%s was stored:\n%s\nbefore:\n%s", at, after, before)
+		}
+		if got := f.do("POST", target+"/validate", encoded(t, changed)); got.status != 200 && got.status != 400 {
+			t.Errorf("%s, validated by an admin: %d: %s", at, got.status, got.body)
+		} else {
+			looked++
+		}
+	}
+	if len(places) < 80 || looked != len(places) {
+		t.Errorf("%d places, %d looked at", len(places), looked)
+	}
+}
+
+func encoded(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// eachPlace lists the pointers of all that is no object with keys, and no list
+// with items.
+func eachPlace(v any, at string) (out []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			out = append(out, eachPlace(v[key], at+"/"+key)...)
+		}
+		if len(v) > 0 {
+			return out
+		}
+	case []any:
+		for i := range v {
+			out = append(out, eachPlace(v[i], at+"/"+strconv.Itoa(i))...)
+		}
+		if len(v) > 0 {
+			return out
+		}
+	}
+	return []string{at}
+}
+
+// changedAt is the document with another value at a pointer.
+func changedAt(t *testing.T, document []byte, at string) map[string]any {
+	t.Helper()
+	var root map[string]any
+	if err := json.Unmarshal(document, &root); err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(at, "/")[1:]
+	var in any = root
+	for i, p := range parts {
+		leaf := i == len(parts)-1
+		switch v := in.(type) {
+		case map[string]any:
+			if in = v[p]; leaf {
+				v[p] = other(in)
+			}
+		case []any:
+			n, err := strconv.Atoi(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if in = v[n]; leaf {
+				v[n] = other(in)
+			}
+		}
+	}
+	return root
+}
+
+// other is another value of the same kind.
+func other(v any) any {
+	switch v := v.(type) {
+	case bool:
+		return !v
+	case float64:
+		return v + 1
+	case string:
+		return v + "x"
+	case []any:
+		return []any{"x"}
+	case map[string]any:
+		return map[string]any{"x": "y"}
+	}
+	return "x"
 }
