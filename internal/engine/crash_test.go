@@ -25,6 +25,7 @@ type scenario struct {
 	change  func(*crm.Connection)
 	options func(side int, o *modelapp.Options)
 	first   bool // the first sync itself is part of it
+	always  bool // stopped everywhere in short runs, too: nothing else comes by what it shows
 	act     func(b *crashBed)
 }
 
@@ -164,6 +165,10 @@ func specials() []scenario {
 		{name: "a field refused on the right", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "last", "Loe")},
 		{name: "a field refused on the left", options: picky, act: types(crm.Right, "city", modelapp.MarkRefused, "last", "Loe")},
 		{name: "two fields refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "first", modelapp.MarkRefused, "last", "Loe")},
+		{name: "the winner of a conflict refused", always: true, options: picky, change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictLeft }, act: func(b *crashBed) {
+			b.edit(crm.Right, b.byEmail(crm.Right, ann), "city", "Lund", "first", "Anna")
+			types(crm.Left, "city", modelapp.MarkRefused, "first", "Anne")(b)
+		}},
 		{name: "a record refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRule, "last", "Loe")},
 		{name: "a value changed, and answered", options: picky, act: types(crm.Right, "city", modelapp.MarkBent, "last", "Loe")},
 		{name: "a value changed, and not answered", options: picky, act: types(crm.Left, "city", modelapp.MarkBent, "last", "Loe")},
@@ -216,7 +221,7 @@ func specials() []scenario {
 			b.now = b.now.Add(25 * time.Hour)
 			b.pull()
 		}},
-		{name: "create without identity", change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
+		{name: "create without identity", always: true, options: func(_ int, o *modelapp.Options) { o.PageSize = 1 }, change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
 			id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
 			b.hook(crm.Left, connector.EventChanged, id)
 		}},
@@ -298,6 +303,10 @@ func TestS8_StopAnywhereAndResume(t *testing.T) {
 	for _, sc := range all {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
+			stride := stride
+			if sc.always {
+				stride = 1
+			}
 			all, ok := crashScenario(t, sc, stride)
 			points.Add(int64(all))
 			survived.Add(int64(ok))

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// TestWhatANewerReleaseWroteIsRefused: an item of a later format, and a damaged
+// one, is an error and never read as what it is not.
+func TestWhatANewerReleaseWroteIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, read := range map[string]func([]byte) error{
+		"link":           func(b []byte) error { _, err := decodeLink(store.Item{Data: b}); return err },
+		"head of a link": func(b []byte) error { _, err := decodeHead(store.Item{Data: b}); return err },
+		"intent":         func(b []byte) error { _, err := decodeIntent(b); return err },
+	} {
+		for data, ok := range map[string]bool{`{"v":1}`: true, `{"v":2}`: false, `{"v":99,"l":"x"}`: false, `{"v":`: false, ``: false, `[]`: false} {
+			if err := read([]byte(data)); (err == nil) != ok {
+				t.Errorf("%s: %q: %v", name, data, err)
+			}
+		}
+	}
+}
+
+// TestOlderIDsComeFirst: shorter numbers are older, and an order is one.
+func TestOlderIDsComeFirst(t *testing.T) {
+	t.Parallel()
+	want := []crm.RecordID{"9", "10", "99", "100", "0031", "00Qa", "00Qb"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, compareIDs)
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	for _, a := range want {
+		for _, b := range want {
+			if x, y := compareIDs(a, b), compareIDs(b, a); (x < 0) != (y > 0) || (x == 0) != (a == b) {
+				t.Errorf("%s and %s: %d and %d", a, b, x, y)
+			}
+		}
+	}
+}
+
+// TestRow5_CompaniesStartBeforePeopleBeforeDeals: so that references find their
+// targets; within a rank the document's order stays.
+func TestRow5_CompaniesStartBeforePeopleBeforeDeals(t *testing.T) {
+	t.Parallel()
+	conn := &crm.Connection{}
+	for _, o := range [][2]string{{"deals", "Opportunity"}, {"contacts", "Lead"}, {"companies", "Account"}, {"contacts", "Contact"}, {"p_pets", "Pet__c"}, {"2-1", "Account"}} {
+		var s crm.Sync
+		s.Left.Object, s.Right.Object = o[0], o[1]
+		conn.Syncs = append(conn.Syncs, s)
+	}
+	if got := fmt.Sprint(startOrder(conn)); got != "[2 5 1 3 4 0]" {
+		t.Errorf("%s, want companies, then people and others, then deals", got)
+	}
+}
+
+// TestOriginsAndOutcomesAreRead: what the meters of a deployment read of messages
+// and writes.
+func TestOriginsAndOutcomesAreRead(t *testing.T) {
+	t.Parallel()
+	if o := OriginOf([]byte(`{"id":"chk_1","con":"con_1","sync":"contacts","trace":"t"}`)); o.Chunk != "chk_1" || o.Connection != "con_1" || o.Sync != "contacts" || o.Trace != "t" {
+		t.Errorf("%+v", o)
+	}
+	if o := OriginOf([]byte(`{"id":7}`)); o != (Origin{}) {
+		t.Errorf("of a foreign message: %+v", o)
+	}
+	day := store.Write{Op: store.Add, Item: store.Item{Key: store.Key{Table: store.Log, Partition: "day#2026-03-01"}, Counters: map[string]int64{"o:created": 2, "o:failed": 1, "n": 9}}}
+	if got := DayOutcomes(&day); fmt.Sprint(got) != "map[created:2 failed:1]" {
+		t.Errorf("%v", got)
+	}
+	for _, change := range []func(*store.Write){
+		func(w *store.Write) { w.Op = store.Put },
+		func(w *store.Write) { w.Item.Table = store.Links },
+		func(w *store.Write) { w.Item.Partition = "run#x" },
+		func(w *store.Write) { w.Item.Counters = map[string]int64{"n": 1} },
+	} {
+		w := day
+		change(&w)
+		if got := DayOutcomes(&w); got != nil {
+			t.Errorf("%+v books %v", w.Item.Key, got)
+		}
+	}
+}
+
+// TestS34_ARightIsMissingForTheObjectOrForARecord: only when every row of a call
+// is refused for want of a right, and no field is named, is it the object's; one
+// row alone says it of its record, unless it was sent to find out.
+func TestS34_ARightIsMissingForTheObjectOrForARecord(t *testing.T) {
+	t.Parallel()
+	denied := &fault.Error{Kind: fault.Denied, Code: codePermission}
+	field := &fault.Error{Kind: fault.Denied, Code: codePermission, Field: "Title"}
+	landed := &fault.Error{Kind: fault.Denied, Code: codePermission, MayHaveLanded: true}
+	other := &fault.Error{Kind: fault.Invalid, Code: "rejected"}
+	for name, c := range map[string]struct {
+		errs []error
+		sent crm.Side // the side whose right the rows are to find out about
+		want bool
+	}{
+		"all of them":                 {[]error{denied, denied}, "", true},
+		"one of them":                 {[]error{denied, nil}, "", false},
+		"the other one":               {[]error{nil, denied}, "", false},
+		"another reason too":          {[]error{denied, other}, "", false},
+		"a field is named":            {[]error{denied, field}, "", false},
+		"it may have landed":          {[]error{denied, landed}, "", false},
+		"a lone record":               {[]error{denied}, "", false},
+		"a lone record, to find out":  {[]error{denied}, crm.Right, true},
+		"to find out of the other":    {[]error{denied}, crm.Left, false},
+		"a lone record, and its name": {[]error{field}, crm.Right, false},
+	} {
+		var rows []row
+		var got []connector.Written
+		for _, err := range c.errs {
+			rows = append(rows, row{u: &unit{hint: hint{Barred: c.sent}}})
+			got = append(got, connector.Written{Err: err})
+		}
+		if err := refusedWhole(crm.Right, rows, got); (err != nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
