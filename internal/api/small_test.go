@@ -53,7 +53,7 @@ func TestWholeListsAreWholeAtEveryPageSize(t *testing.T) {
 			}
 		}
 		for _, bad := range []string{"0", "-1", "x", "1.5", strconv.Itoa(len(items)), strconv.Itoa(len(items) + 1)} {
-			if p := w.must(400, "GET", list+"?cursor="+bad, "").problem(t); p.Code != "malformed_cursor" {
+			if p := w.must(400, "GET", list+"?cursor="+bad, "").problem(t); p.Code != "cursor_malformed" {
 				t.Errorf("%s?cursor=%s: %s", list, bad, p.Code)
 			}
 		}
