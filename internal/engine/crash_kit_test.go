@@ -30,11 +30,12 @@ const (
 	dieBefore crashMode = iota // the process ends before the request
 	dieAfter                   // the request lands, then the process ends
 	loseReply                  // the request lands, its answer is lost, the process goes on
+	failOnce                   // the request does not land, and the process goes on
 	crashModes
 )
 
 func (m crashMode) String() string {
-	return [...]string{"die before", "die after", "lose the reply"}[m]
+	return [...]string{"die before", "die after", "lose the reply", "fail once"}[m]
 }
 
 // crashBed is two model apps with an engine between them, whose every request
@@ -112,6 +113,10 @@ func (b *crashBed) process() *engine.Engine {
 
 var errDead = errors.New("the process is dead")
 
+func failed(what string) error {
+	return &fault.Error{Op: "crash: " + what, Kind: fault.Unavailable, Message: "not now"}
+}
+
 func lost(what string) error {
 	return &fault.Error{Op: "crash: " + what, Kind: fault.Unavailable, Message: "the answer was lost", MayHaveLanded: true}
 }
@@ -125,6 +130,9 @@ func (b *crashBed) io(what string, run func()) error {
 	if b.live {
 		strike = b.count == b.at
 		b.count++
+	}
+	if strike && b.mode == failOnce {
+		return failed(what)
 	}
 	if strike && b.mode == dieBefore {
 		b.dead = true
