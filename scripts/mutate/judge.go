@@ -250,6 +250,17 @@ func (b *builder) write(name string, replace map[string]string) (string, error) 
 // complaint is where the compiler finds something wrong.
 var complaint = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):\d+: `)
 
+// keepApart takes out of the weave what replaces a place of another mutant.
+func (b *builder) keepApart() {
+	for n, m := range b.mutants {
+		for k, o := range b.mutants {
+			if k < n && m.file == o.file && m.weave.whole && o.weave.whole && m.from < o.to && o.from < m.to {
+				b.alone[n] = true
+			}
+		}
+	}
+}
+
 // settle compiles the packages until only what can be woven is left.
 func (b *builder) settle(ctx context.Context, pkgs []string) error {
 	for range 30 {
@@ -331,6 +342,7 @@ func (b *bench) open(ctx context.Context) error {
 	}
 	slices.Sort(pkgs)
 	pkgs = slices.Compact(pkgs)
+	b.keepApart()
 	if err := b.settle(ctx, pkgs); err != nil {
 		return err
 	}

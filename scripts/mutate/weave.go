@@ -18,13 +18,14 @@ type weave struct {
 	ends          *[2]int // offsets of before and after
 	before, after string
 	between       string // "" = the operator stays
+	whole         bool   // between stands in the stead of all that was there
 }
 
 // The names of the helpers that woven code calls.
 const (
-	is   = "mutantIs"
-	one  = "mutantOne"
-	none = "mutantNone"
+	helperIs   = "mutantIs"
+	helperOne  = "mutantOne"
+	helperNone = "mutantNone"
 )
 
 // chosen are the helpers that stand for operators.
@@ -150,7 +151,7 @@ func woven(src []byte, mutants map[int]mutant) string {
 			edit{w.ends[0], w.ends[0], number(w.before), true, span, n},
 			edit{w.ends[1], w.ends[1], number(w.after), false, span, n})
 		if w.between != "" {
-			edits = append(edits, edit{m.from, m.to, w.between, true, 0, n})
+			edits = append(edits, edit{m.from, m.to, number(w.between), true, 0, n})
 		}
 	}
 	// What closes stands before what opens; inside, the smaller place does.
