@@ -61,12 +61,15 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 		return st, err
 	}
 	if scan.OpenRun != "" {
-		if r, err := e.GetRun(ctx, sc.ws, scan.OpenRun); err == nil && (r.State == RunRunning || r.State == RunQueued) {
+		switch r, err := e.GetRun(ctx, sc.ws, scan.OpenRun); {
+		case err != nil && !fault.Is(err, fault.NotFound):
+			return st, err
+		case err == nil && (r.State == RunRunning || r.State == RunQueued):
 			st.Backlog += max(r.Total-r.Done, 0)
 			if why := r.because(); why != "" {
 				st.Warnings = append(st.Warnings, why)
 			}
-		} else {
+		default:
 			st.OpenRun = ""
 		}
 	}

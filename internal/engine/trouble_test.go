@@ -1,0 +1,291 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// asked is what clients ask of the engine in a bed that has a bit of everything.
+type asked struct {
+	run   crm.RunID
+	plan  crm.PlanID
+	entry string
+	left  crm.RecordID
+	right crm.RecordID
+	other crm.RecordID // on the left, not linked
+	alone crm.RecordID // on the right, not linked
+}
+
+// bitOfEverything brings two people in step, makes one fail and one conflict, and
+// works out a plan.
+func bitOfEverything(t *testing.T) (*crashBed, asked) {
+	t.Helper()
+	b := newCrashBed(t, -1, failOnce, func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview }, func(_ int, o *modelapp.Options) { o.Picky = true })
+	b.begin(false)
+	b.live = false
+	ctx := t.Context()
+	bad := b.create(crm.Left, "email", "bad@example.com", "city", modelapp.MarkRule)
+	b.hook(crm.Left, connector.EventChanged, bad)
+	alone := b.create(crm.Right, "first", "Alone")
+	b.hook(crm.Right, connector.EventChanged, alone)
+	b.rest()
+	a := asked{alone: alone, left: b.byEmail(crm.Left, ann), right: b.byEmail(crm.Right, ann), other: bad}
+	plan, err := b.eng.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.rest()
+	a.plan = plan.ID
+	b.edit(crm.Left, a.left, "city", "Ghent")
+	entries, _, err := b.eng.ListLog(ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}}, 10, "")
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("%d failed entries, %v", len(entries), err)
+	}
+	a.entry = entries[0].ID
+	run, err := b.eng.StartRun(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.run = run.ID
+	return b, a
+}
+
+const (
+	ws  = testbed.Workspace
+	con = testbed.Connection
+)
+
+// reads change nothing; changes do.
+var reads = map[string]func(ctx context.Context, e *engine.Engine, a asked) error{
+	"GetRun": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.GetRun(ctx, ws, a.run)
+		return err
+	},
+	"ListRuns": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, _, err := e.ListRuns(ctx, ws, "", 50, "")
+		return err
+	},
+	"ListRuns of one": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, _, err := e.ListRuns(ctx, ws, con, 50, "")
+		return err
+	},
+	"GetPlan": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.GetPlan(ctx, ws, a.plan)
+		return err
+	},
+	"PlanChanges": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, _, err := e.PlanChanges(ctx, ws, a.plan, 50, "")
+		return err
+	},
+	"GetEntry": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.GetEntry(ctx, ws, a.entry)
+		return err
+	},
+	"ListDead": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, _, err := e.ListDead(ctx, ws, con, 50, "")
+		return err
+	},
+	"Status": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.Status(ctx, ws, con)
+		return err
+	},
+	"Held": func(ctx context.Context, e *engine.Engine, _ asked) error { _, err := e.Held(ctx, ws, con); return err },
+	"AccountWaits": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.AccountWaits(ctx, ws)
+		return err
+	},
+	"DuePulls": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.DuePulls(ctx, ws, time.Now().Add(time.Hour))
+		return err
+	},
+	"GetRecord": func(ctx context.Context, e *engine.Engine, a asked) error {
+		v, err := e.GetRecord(ctx, ws, con, testbed.Contacts, crm.Left, a.left)
+		if err == nil && v.Unread != nil { // what is stored is shown all the same, and what could not be read is said
+			err = fault.New("test: read record", fault.Unavailable, v.Unread.Code, v.Unread.Detail)
+		}
+		return err
+	},
+	"Explain": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.Explain(ctx, ws, con, testbed.Contacts, crm.Left, a.left)
+		return err
+	},
+	"Explain of one": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.Explain(ctx, ws, con, testbed.Contacts, crm.Left, a.other)
+		return err
+	},
+	"ListRecords": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, _, err := e.ListRecords(ctx, ws, con, testbed.Contacts, "", "", 50, "")
+		return err
+	},
+	"ListRecords of a state": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, _, err := e.ListRecords(ctx, ws, con, testbed.Contacts, crm.StateFailing, "", 50, "")
+		return err
+	},
+	"ListLog": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, _, err := e.ListLog(ctx, ws, engine.LogFilter{Connection: con}, 50, "")
+		return err
+	},
+}
+
+var changes = map[string]func(ctx context.Context, e *engine.Engine, a asked) error{
+	"CreatePlan": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.CreatePlan(ctx, ws, con, testbed.Contacts, nil)
+		return err
+	},
+	"CreatePlan of one": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.CreatePlan(ctx, ws, con, testbed.Contacts, []crm.RecordRef{{Side: crm.Left, ID: a.left}})
+		return err
+	},
+	"ApplyPlan": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.ApplyPlan(ctx, ws, a.plan)
+		return err
+	},
+	"StartRun": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.StartRun(ctx, ws, con, testbed.Contacts, engine.RunPull)
+		return err
+	},
+	"CancelRun": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.CancelRun(ctx, ws, a.run)
+		return err
+	},
+	"Pause": func(ctx context.Context, e *engine.Engine, _ asked) error { return e.PauseConnection(ctx, ws, con) },
+	"Start": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.StartConnection(ctx, ws, con)
+		return err
+	},
+	"Delete": func(ctx context.Context, e *engine.Engine, _ asked) error { return e.DeleteConnection(ctx, ws, con) },
+	"CatchUp": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		return e.CatchUp(ctx, ws, con, []crm.SyncID{testbed.Contacts})
+	},
+	"Authorized": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		return e.AccountAuthorized(ctx, ws, testbed.LeftAccount)
+	},
+	"RetryEntry": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.RetryEntry(ctx, ws, a.entry, nil)
+		return err
+	},
+	"RetryFailed": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.RetryFailed(ctx, ws, engine.LogFilter{Connection: con, Sync: testbed.Contacts})
+		return err
+	},
+	"RedriveDead": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.RedriveDead(ctx, ws, con)
+		return err
+	},
+	"SyncRecord": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.SyncRecord(ctx, ws, con, testbed.Contacts, crm.Left, a.left)
+		return err
+	},
+	"UnlinkRecord": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.UnlinkRecord(ctx, ws, con, testbed.Contacts, crm.Left, a.left)
+		return err
+	},
+	"LinkRecords": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.LinkRecords(ctx, ws, con, testbed.Contacts, crm.Left, a.other, a.alone)
+		return err
+	},
+	"ResolveRecord": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, err := e.ResolveRecord(ctx, ws, con, testbed.Contacts, crm.Left, a.left, map[crm.MappingID]engine.Resolution{"city": {Side: crm.Left}})
+		return err
+	},
+	"Webhook": func(ctx context.Context, e *engine.Engine, a asked) error {
+		return e.Webhook(ctx, ws, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: modelapp.Object, ID: a.left}})
+	},
+	"ForgetLeases": func(ctx context.Context, e *engine.Engine, _ asked) error { return e.ForgetLeases(ctx, ws) },
+}
+
+// strike makes one call of which one request fails; -1 = none. It reports how
+// many requests there were and what the call said.
+func (b *crashBed) strike(at int, call func(context.Context, *engine.Engine, asked) error, a asked) (requests int, err error) {
+	b.t.Helper()
+	b.eng = b.process() // nothing is remembered
+	b.mode, b.at, b.count, b.live = failOnce, at, 0, true
+	err = call(b.t.Context(), b.eng, a)
+	b.live = false
+	return b.count, err
+}
+
+// TestNoReadHidesWhatFailed: of everything that clients read, each request to the
+// store, the queue or an app fails once: the call says so, for what it could
+// answer would not be true.
+func TestNoReadHidesWhatFailed(t *testing.T) {
+	t.Parallel()
+	for name, call := range reads {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, a := bitOfEverything(t)
+			n, err := b.strike(-1, call, a)
+			if err != nil || n == 0 {
+				t.Fatalf("%d requests: %v", n, err)
+			}
+			for at := range n {
+				if _, err := b.strike(at, call, a); !fault.Is(err, fault.Unavailable) {
+					t.Errorf("request %d of %d failed, and the call says %v", at, n, err)
+				}
+			}
+		})
+	}
+}
+
+// TestNoChangeHidesWhatFailed: of everything that clients change, each request
+// fails once: the call says so, and does it all when it is made again; or it says
+// nothing, and somebody makes up for it. Either way what there is in the end is
+// what there is without a failure.
+func TestNoChangeHidesWhatFailed(t *testing.T) {
+	t.Parallel()
+	for name, call := range changes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, a := bitOfEverything(t)
+			n, err := b.strike(-1, call, a)
+			if err != nil || n == 0 {
+				t.Fatalf("%d requests: %v", n, err)
+			}
+			want := b.ended(name)
+			stride := 1
+			if testing.Short() {
+				stride = max(1, n/10)
+			}
+			for at := 0; at < n; at += stride {
+				b, a := bitOfEverything(t)
+				_, err := b.strike(at, call, a)
+				if err != nil && !fault.Is(err, fault.Unavailable) {
+					t.Errorf("request %d of %d failed, and the call says %v", at, n, err)
+				}
+				if err != nil {
+					if err := call(t.Context(), b.eng, a); err != nil && !fault.Is(err, fault.NotFound) { // deleted already
+						t.Errorf("request %d failed; once more the call says %v", at, err)
+					}
+				}
+				if got := b.ended(name); got != want {
+					t.Errorf("request %d of %d failed, said %v, and it ends otherwise (-want +got):\n%s", at, n, err, cmp.Diff(want, got))
+				}
+			}
+		})
+	}
+}
+
+// ended is what there is once everything has come to rest.
+func (b *crashBed) ended(name string) string {
+	b.t.Helper()
+	if name == "Pause" {
+		conn, _, err := store.LoadConnection(b.t.Context(), b.store, ws, con)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		return string(conn.Status)
+	}
+	b.rest()
+	return b.final()
+}
