@@ -250,6 +250,11 @@ func TestIdempotencyHasOneWinner(t *testing.T) {
 	if c, _, err := memory.Begin(t.Context(), foreign); c == nil || err != nil {
 		t.Errorf("another workspace is in the way: %v", err)
 	}
+	foreign = req
+	foreign.Caller = "another key"
+	if c, answer, err := memory.Begin(t.Context(), foreign); c == nil || answer != nil || err != nil {
+		t.Errorf("another caller is in the way, or gets the answer: %v, %v", answer, err)
+	}
 	p.pass(25 * time.Hour)
 	if c, _, err := memory.Begin(t.Context(), req); c == nil || err != nil {
 		t.Errorf("the answer outlived a day: %v", err)

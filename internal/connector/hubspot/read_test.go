@@ -270,6 +270,10 @@ func TestCreateFieldsOfEveryType(t *testing.T) {
 			t.Errorf("%s: %+v, %v", typ, made, err)
 		}
 	}
+	yes, err := creator.CreateField(t.Context(), "deals", crm.Field{Name: "won_back", Type: crm.TypeBoolean})
+	if err != nil || yes.Label != "won_back" || yes.Type != crm.TypeBoolean {
+		t.Errorf("a name without a label: %+v, %v", yes, err)
+	}
 	made, err := creator.CreateField(t.Context(), "contacts", crm.Field{Label: "Key", Type: crm.TypeText, External: true})
 	if err != nil || !made.External || !made.Unique {
 		t.Errorf("external: %+v, %v", made, err)

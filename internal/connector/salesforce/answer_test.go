@@ -228,3 +228,42 @@ func FuzzSalesforceAnswer(f *testing.F) {
 		}
 	})
 }
+
+// TestTheOrgIsNamed: what the test of an account shows of the org that it is for.
+func TestTheOrgIsNamed(t *testing.T) {
+	t.Parallel()
+	for row, want := range map[string]string{
+		`{"Id":"00D5g0000000001EAA","Name":"Acme","OrganizationType":"Developer Edition","IsSandbox":false,"InstanceName":"NA1"}`: "Developer Edition, instance NA1",
+		`{"Id":"00D5g0000000001EAA","Name":"Acme","OrganizationType":"Enterprise Edition","IsSandbox":true,"InstanceName":null}`:  "Enterprise Edition, sandbox",
+	} {
+		got, err := openOn(t, tripper{200, queryAnswer(row), nil}).Test(t.Context())
+		if err != nil || got.ExternalID != "00D5g0000000001EAA" || got.Name != "Acme" || got.Detail != want {
+			t.Errorf("%+v, %v; want %q", got, err, want)
+		}
+	}
+	for name, body := range map[string]string{"none": queryAnswer(""), "two": queryAnswer(contactRow + "," + contactRow), "no ID": queryAnswer(`{"Name":"Acme"}`)} {
+		if _, err := openOn(t, tripper{200, body, nil}).Test(t.Context()); fault.CodeOf(err) != "malformed_answer" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestX13_ReadsAreAnsweredInTheirOrder: a retrieve answers row by row; one that
+// holds another record at a place than was asked for is not handed out as it.
+func TestX13_ReadsAreAnsweredInTheirOrder(t *testing.T) {
+	t.Parallel()
+	one, two := contactRow, strings.ReplaceAll(contactRow, "003Lk0000000001IAA", "003Lk0000000002IAA")
+	ids := []crm.RecordID{"003Lk0000000001IAA", "003Lk0000000002IAA"}
+	read := func(body string) ([]connector.Read, error) {
+		return openOn(t, tripper{200, body, nil}).BatchRead(t.Context(), "Contact", ids, []string{"LastName"})
+	}
+	got, err := read("[" + one + "," + two + "]")
+	if err != nil || got[0].Record == nil || got[0].Record.ID != ids[0] || got[1].Record == nil || got[1].Record.ID != ids[1] {
+		t.Fatalf("the right answer: %+v, %v", got, err)
+	}
+	for name, body := range map[string]string{"the other way round": "[" + two + "," + one + "]", "one twice": "[" + one + "," + one + "]", "one too few": "[" + one + "]"} {
+		if _, err := read(body); fault.CodeOf(err) != "malformed_answer" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
