@@ -48,6 +48,7 @@ func bitOfEverything(t *testing.T) (*crashBed, asked) {
 	b.rest()
 	a.plan = plan.ID
 	b.edit(crm.Left, a.left, "city", "Ghent")
+	b.buried(a.left)
 	entries, _, err := b.eng.ListLog(ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}}, 10, "")
 	if err != nil || len(entries) == 0 {
 		t.Fatalf("%d failed entries, %v", len(entries), err)
@@ -59,6 +60,25 @@ func bitOfEverything(t *testing.T) (*crashBed, asked) {
 	}
 	a.run = run.ID
 	return b, a
+}
+
+// buried lets a notification about a record fail as often as it may.
+func (b *crashBed) buried(id crm.RecordID) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	b.hook(crm.Left, connector.EventChanged, id)
+	ds, err := b.queue.Receive(ctx, 10, time.Minute)
+	if err != nil || len(ds) != 1 {
+		b.t.Fatalf("%d messages, %v", len(ds), err)
+	}
+	ds[0].Receives = 1000
+	b.at, b.count, b.live = 0, 0, true
+	v := b.eng.Work(ctx, ds)[0]
+	b.live = false
+	if dead, _, err := b.eng.ListDead(ctx, ws, con, 10, ""); err != nil || len(dead) != 1 || !v.Ack {
+		b.t.Fatalf("%d dead items, acknowledged %t, %v", len(dead), v.Ack, err)
+	}
+	b.queue.Delete(ctx, []string{v.Receipt})
 }
 
 const (
@@ -288,4 +308,49 @@ func (b *crashBed) ended(name string) string {
 	}
 	b.rest()
 	return b.final()
+}
+
+// TestDeadItemsStayUntilTheyAreSent: whatever fails while given-up work is sent
+// again, it is listed or queued afterwards, and never neither.
+func TestDeadItemsStayUntilTheyAreSent(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []crashMode{dieBefore, dieAfter, loseReply, failOnce} {
+		for at := range 30 {
+			b := newCrashBed(t, -1, mode, nil, nil)
+			b.begin(false)
+			b.live = false
+			id := b.byEmail(crm.Left, ann)
+			b.edit(crm.Left, id, "city", "Ghent")
+			b.mode = failOnce
+			b.buried(id)
+			b.mode, b.at, b.count, b.live = mode, at, 0, true
+			b.run(func(e *engine.Engine) { _, _ = e.RedriveDead(t.Context(), ws, con) }) // what it says is none of this test
+			b.live = false
+			if b.count <= at {
+				break
+			}
+			dead, _, err := b.eng.ListDead(t.Context(), ws, con, 10, "")
+			depth, derr := b.queue.Depth(t.Context())
+			if err != nil || derr != nil || len(dead)+depth.Visible == 0 {
+				t.Errorf("%s at request %d: %d dead items and %d messages, %v, %v", mode, at, len(dead), depth.Visible, err, derr)
+			}
+			b.ask(func(e *engine.Engine) error { _, err := e.RedriveDead(t.Context(), ws, con); return err })
+			b.rest()
+			if got := b.cityOf(crm.Right, ann); got != "Ghent" {
+				t.Errorf("%s at request %d: city %q in the end", mode, at, got)
+			}
+		}
+	}
+}
+
+// cityOf is the city of the person with that address.
+func (b *crashBed) cityOf(side crm.Side, email string) string {
+	b.t.Helper()
+	id, app := b.byEmail(side, email), b.apps[side.Index()]
+	for _, r := range app.Rows() {
+		if r.ID == id {
+			return r.Fields[app.Name(modelapp.City)].Text()
+		}
+	}
+	return ""
 }
