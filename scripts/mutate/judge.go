@@ -172,12 +172,15 @@ func (j *judge) notices(ctx context.Context, number int) (noticed, asked bool) {
 	return false, asked
 }
 
+// crashStride is how many requests the crash test of the engine leaves out.
+const crashStride = "CRASH_STRIDE=23"
+
 // run reports whether the program fails, or breaks a promise.
 func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) (failed bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, j.path, args...)
-	c.Dir, c.Env, c.WaitDelay = j.dir, append(os.Environ(), env, "STORE=embedded"), time.Second
+	c.Dir, c.Env, c.WaitDelay = j.dir, append(os.Environ(), env, "STORE=embedded", crashStride), time.Second
 	out, err := c.Output()
 	if j.seeds > 0 { // so few seeds do not reach every rare state, and the exit code says so
 		return !strings.Contains(string(out), ": 0 broken promises")

@@ -106,6 +106,7 @@ func main() {
 func gather(o *options) ([]mutant, error) {
 	if o.hand {
 		bugs, err := plantedBugs(plantedText)
+		bugs = slices.DeleteFunc(bugs, func(m mutant) bool { return !slices.Contains(o.where, m.pkg) })
 		o.n = len(bugs)
 		return bugs, err
 	}
