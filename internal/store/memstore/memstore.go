@@ -20,6 +20,7 @@ type Store struct {
 	mu    sync.Mutex
 	state state
 	lag   time.Duration
+	lends bool
 }
 
 // group names one partition of a table, or of its index.
@@ -56,6 +57,10 @@ func (s *Store) LagIndex(d time.Duration) {
 	s.lag = d
 }
 
+// Lend lets the store hand out the data it holds, and keep what it is given,
+// without copying: for callers that change neither.
+func (s *Store) Lend() { s.lends = true }
+
 // Counts returns what the store was asked for so far. Restore does not turn it back.
 func (s *Store) Counts() store.Counts { return s.meter.Counts() }
 
@@ -75,7 +80,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Item, error) {
 	if r == nil {
 		return store.Item{}, fault.New(op, fault.NotFound, "", "there is no such item")
 	}
-	return own(&r.item), nil
+	return s.own(&r.item), nil
 }
 
 // BatchGetStale implements store.Store. Nothing here is ever stale.
@@ -100,7 +105,7 @@ func (s *Store) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, e
 		s.meter.Read(k.Table, 1)
 		items[i] = store.Item{Key: k}
 		if r := s.live(k, now); r != nil {
-			items[i] = own(&r.item)
+			items[i] = s.own(&r.item)
 		}
 	}
 	return items, nil
@@ -212,7 +217,7 @@ func (s *Store) replace(key store.Key, next *store.Item, now time.Time) {
 	old := l.get(at)
 	var fresh *row
 	if next.Version > 0 {
-		fresh = &row{item: own(next), size: store.ItemBytes(next)}
+		fresh = &row{item: s.own(next), size: store.ItemBytes(next)}
 		l.set(at, fresh)
 	} else {
 		l.remove(at)
@@ -233,10 +238,12 @@ func keep(m map[group]*list, g group, l *list) {
 
 func groupOf(k store.Key) group { return group{k.Table, k.Workspace, k.Partition} }
 
-// own returns a copy that shares nothing with it.
-func own(it *store.Item) store.Item {
+// own returns a copy that shares nothing with it, unless the store lends.
+func (s *Store) own(it *store.Item) store.Item {
 	c := *it
-	c.Data = bytes.Clone(it.Data)
+	if !s.lends {
+		c.Data = bytes.Clone(it.Data)
+	}
 	if len(it.Counters) > 0 {
 		c.Counters = maps.Clone(it.Counters)
 	} else {

@@ -107,6 +107,33 @@ func TestSnapshotIsIndependent(t *testing.T) {
 	}
 }
 
+// TestLentDataIsNotCopied shows that a lending store passes data through, and
+// that counters are a caller's own all the same.
+func TestLentDataIsNotCopied(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(storetest.NewClock().Now)
+	s.Lend()
+	given := item("k", "text")
+	if _, err := s.Write(t.Context(), store.Write{Item: given}); err != nil {
+		t.Fatal(err)
+	}
+	one, err := s.Get(t.Context(), given.Key)
+	if err != nil || &one.Data[0] != &given.Data[0] {
+		t.Errorf("Get copied the data: %v", err)
+	}
+	sum := store.Write{Op: store.Add, Item: store.Item{Key: item("sum", "").Key, Counters: map[string]int64{"n": 1}}}
+	if _, err := s.Write(t.Context(), sum); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Get(t.Context(), sum.Item.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(t.Context(), sum); err != nil || before.Counters["n"] != 1 {
+		t.Errorf("a counter that was read before is %d now: %v", before.Counters["n"], err)
+	}
+}
+
 func TestPurgeRemovesWhatExpiredFirst(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()

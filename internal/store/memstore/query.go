@@ -30,14 +30,14 @@ func (s *Store) Query(ctx context.Context, q store.Query) (store.Page, error) {
 		s.settleIndexes(now)
 		l = s.state.indexes[g]
 	}
-	page := l.page(&q, after, resumed, now)
+	page := s.page(l, &q, after, resumed, now)
 	s.meter.Queried(q.Table, len(page.Items))
 	return page, nil
 }
 
 // page collects one page: at most the limit of items and MaxPage bytes, and
 // at least one item when there is one.
-func (l *list) page(q *store.Query, after store.Position, resumed bool, now time.Time) store.Page {
+func (s *Store) page(l *list, q *store.Query, after store.Position, resumed bool, now time.Time) store.Page {
 	lo, hi := l.bounds(q)
 	i, step := lo, 1
 	if q.Reverse {
@@ -58,7 +58,7 @@ func (l *list) page(q *store.Query, after store.Position, resumed bool, now time
 			page.Next = store.EncodeCursor(q, store.Position{Sort: last.sort, Partition: last.partition, ItemSort: last.itemSort})
 			return page
 		}
-		page.Items = append(page.Items, own(&r.item))
+		page.Items = append(page.Items, s.own(&r.item))
 		size += r.size
 		last = l.places[i]
 	}

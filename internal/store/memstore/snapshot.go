@@ -58,7 +58,7 @@ func shareList(l *list) *list {
 // crosses workspaces, which no method of the port does.
 func (s *Store) Each(table store.Table, visit func(store.Item) bool) {
 	for _, r := range s.all(table) {
-		if !visit(own(&r.item)) {
+		if !visit(s.own(&r.item)) {
 			return
 		}
 	}
