@@ -51,6 +51,10 @@ type batch struct {
 }
 
 func (b *batch) decide(u *unit) {
+	if u.outlived() {
+		b.Mark("decision_outlived")
+		u.hint.Op, u.hint.Partner, u.hint.Resolve = "", "", nil
+	}
 	switch {
 	case u.hint.Op == opUnlink:
 		b.decideUnlink(u)
@@ -61,6 +65,13 @@ func (b *batch) decide(u *unit) {
 	default:
 		b.decideSingle(u)
 	}
+}
+
+// outlived reports whether a person decided about another pair than the one
+// that the record is in by now.
+func (u *unit) outlived() bool {
+	decided := u.hint.Op == opUnlink || u.hint.Op == opResolve
+	return decided && u.hint.Partner != "" && u.link.paired() && u.link.id(u.side.Other()) != u.hint.Partner
 }
 
 // decideGone is for a hint whose record is not there.
@@ -328,11 +339,19 @@ func (b *batch) creating(k reconcile.Key, u *unit) *unit {
 // decideLink pairs two records because a person says so.
 func (b *batch) decideLink(u *unit) {
 	if u.partner() == nil {
-		u.decide(crm.Failed, crm.StateFailing, "partner_not_found", "the record to link to does not exist")
+		u.refuseLink("partner_not_found", "the record to link to does not exist")
 		return
 	}
 	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
 	u.plan.Link = true
+}
+
+// refuseLink ends a request to link that cannot be carried out any more. What
+// is remembered of the record stays: one that was set aside would be matched, or
+// carried over, by itself as soon as it counted as failing.
+func (u *unit) refuseLink(code, detail string) {
+	u.decide(crm.Failed, crm.StateFailing, code, detail)
+	u.keeps = u.link != nil
 }
 
 // decideUnlink takes a pair apart because a person says so; both records stay,

@@ -144,8 +144,9 @@ const allGone = 5
 
 // massDeletion reports whether the deletions of the rolling hour are more than
 // may be applied unasked: more than the floor and the share of all links, or
-// every record of a side that had a few. What was discarded before counts as a
-// whole as soon as any of it is noticed again.
+// every record of a side that had a few. What was discarded before halts as soon
+// as any of it is noticed again, however little it is without what the hour it
+// came in brought besides.
 func (e *Engine) massDeletion(ctx context.Context, sc scope, h *haltItem, g goneCount) (side crm.Side, links int64, halts bool, err error) {
 	alive, err := e.liveCounts(ctx, sc)
 	if err != nil {
@@ -157,7 +158,8 @@ func (e *Engine) massDeletion(ctx context.Context, sc scope, h *haltItem, g gone
 		side = crm.Right
 	}
 	pending := g.all()
-	if again := overlap(h.Discarded, g.marks); again > 0 {
+	again := overlap(h.Discarded, g.marks)
+	if again > 0 {
 		pending += int64(len(h.Discarded)) - again
 	}
 	if h.Confirmed {
@@ -167,7 +169,7 @@ func (e *Engine) massDeletion(ctx context.Context, sc scope, h *haltItem, g gone
 		pending -= h.Left
 	}
 	limit := max(e.Tuning.DeleteFloor, int64(float64(links+h.Applied)*e.Tuning.DeleteShare))
-	if h.Applied+pending > limit {
+	if again > 0 || h.Applied+pending > limit {
 		return side, links, true, nil
 	}
 	for _, s := range crm.Sides {

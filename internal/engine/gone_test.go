@@ -215,3 +215,26 @@ func TestS16_AnEmptiedSideHalts(t *testing.T) {
 		g.want("the other four", 5, true)
 	})
 }
+
+// TestS16_DiscardedStaysSoWhenItIsLittle: what halted together with what the
+// hour had brought before is not applied later, when it alone would be few.
+func TestS16_DiscardedStaysSoWhenItIsLittle(t *testing.T) {
+	t.Parallel()
+	g := newGoneBed(t, 80)
+	g.delete(g.ids[:40])
+	g.hook(g.ids[:40])
+	g.settle()
+	g.want("40 of 80 vanished", 40, false)
+	g.delete(g.ids[40:60])
+	g.hook(g.ids[40:60])
+	g.settle()
+	g.want("20 more within the hour", 40, true)
+	g.must(g.Engine.DiscardDeletions(g.ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
+	g.Move(2 * time.Hour)
+	g.resync()
+	g.settle()
+	g.want("the 20 noticed again hours later", 40, true)
+	g.must(g.Engine.ConfirmDeletions(g.ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
+	g.settle()
+	g.want("confirmed after all", 60, false)
+}

@@ -626,7 +626,7 @@ func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
 	}
 	free, left := s.free(ctx, l, u)
 	if !free {
-		u.decide(crm.Failed, crm.StateFailing, codeTwinTaken, "the record is linked to another one")
+		u.refuseLink(codeTwinTaken, "the record is linked to another one")
 		return nil
 	}
 	u.leaves = left

@@ -55,12 +55,25 @@ func (e *Engine) mayLink(ctx context.Context, sc scope, side crm.Side, rec, part
 
 // UnlinkRecord takes a pair apart; both records stay.
 func (e *Engine) UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Run, error) {
-	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opUnlink})
+	return e.decideByHand(ctx, scope{ws, id, sync}, side, hint{ID: rec, Force: true, Op: opUnlink})
 }
 
 // ResolveRecord carries out a person's decision on fields in conflict.
 func (e *Engine) ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]Resolution) (Run, error) {
-	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opResolve, Resolve: fields})
+	return e.decideByHand(ctx, scope{ws, id, sync}, side, hint{ID: rec, Force: true, Op: opResolve, Resolve: fields})
+}
+
+// decideByHand sends a person's decision about a pair. It names the pair: until
+// it is carried out, either record may have been merged or got another partner.
+func (e *Engine) decideByHand(ctx context.Context, sc scope, side crm.Side, h hint) (Run, error) {
+	u := &unit{side: side, id: h.ID, hint: h}
+	if err := (&session{Engine: e, scope: sc}).loadLinks(ctx, []*unit{u}); err != nil {
+		return Run{}, err
+	}
+	if u.link.paired() {
+		h.Partner = u.link.id(side.Other())
+	}
+	return e.recordRun(ctx, sc, RunRecord, []crm.RecordRef{{Side: side, ID: h.ID}}, h)
 }
 
 // recordRun sends hints through the sync's group as a run of their own. It

@@ -16,14 +16,18 @@ var contested = []reconcile.FieldRule{
 }
 
 // lost lists the users' values that a unit's write on side takes the place of
-// without their having been agreed. The intent keeps them, so that the log can
-// tell of them whoever finishes the work.
+// without their having been agreed, or because a person decided so. The intent
+// keeps them, so that the log can tell of them whoever finishes the work.
 func (s *session) lost(u *unit, side crm.Side) []Diff {
-	if !slices.ContainsFunc(u.plan.Fields, func(f reconcile.FieldPlan) bool { return slices.Contains(contested, f.Rule) }) {
+	gives := func(m crm.MappingID, r reconcile.FieldRule) bool {
+		_, decided := u.hint.Resolve[m]
+		return decided || slices.Contains(contested, r)
+	}
+	if !slices.ContainsFunc(u.plan.Fields, func(f reconcile.FieldPlan) bool { return gives(f.Mapping, f.Rule) }) {
 		return nil
 	}
 	return slices.DeleteFunc(s.diffs(u), func(d Diff) bool {
-		return d.Side != side || d.Before.Blank() || !slices.Contains(contested, reconcile.FieldRule(d.Rule))
+		return d.Side != side || d.Before.Blank() || !gives(d.Mapping, reconcile.FieldRule(d.Rule))
 	})
 }
 

@@ -231,6 +231,10 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 	l.Code, l.Detail, l.Others, l.Settings = u.plan.Code, u.plan.Detail, u.others, s.set.Digest()
 	l.Once = u.final()
+	if u.keeps {
+		b.s.Mark("link_refused")
+		l.State, l.Since, l.Code, l.Detail, l.Others, l.Once = old.State, old.Since, old.Code, old.Detail, old.Others, old.Once
+	}
 	if u.failure == nil && l.paired() && u.plan.Base != nil {
 		l.Base = u.plan.Base
 	}
@@ -239,7 +243,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 	seen := b.seen(u, l)
 	if old != nil && wasPaired == l.paired() && sameLink(old, l) {
-		if !u.changed() {
+		if !u.changed() && !u.keeps {
 			return // nothing that matters differs: no write, no log entry
 		}
 	}
@@ -293,7 +297,7 @@ func (u *unit) logged(old, l *link) bool {
 	case crm.Created, crm.Updated, crm.Linked, crm.Deleted, crm.Stale, crm.Dropped:
 		return true
 	case crm.Excluded, crm.Skipped, crm.Duplicate, crm.Conflict, crm.Failed:
-		return old == nil || old.State != l.State || old.Code != l.Code || u.changed()
+		return old == nil || old.State != l.State || old.Code != l.Code || u.changed() || u.keeps
 	}
 	return true
 }

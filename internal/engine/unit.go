@@ -32,6 +32,7 @@ type unit struct {
 	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
 	absent   crm.PerSide[bool]        // read, and not there
 	moved    crm.PerSide[*crm.Record] // read, and merged into another record
+	keeps    bool                     // what is remembered of it stays as it is: a request to link could not be carried out
 	match    reconcile.Match          // of an unlinked record
 	lookups  []reconcile.Lookup
 	keys     []reconcile.Key // its identity keys, when unlinked

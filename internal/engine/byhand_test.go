@@ -1,0 +1,44 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// TestUnlinkedPairsStayApartWhenALinkIsRefused: a request to link that cannot
+// be carried out any more leaves a record apart that was taken apart.
+func TestUnlinkedPairsStayApartWhenALinkIsRefused(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 30, nil)
+	b.start()
+	ctx := t.Context()
+	hub, force := b.twins(ctx)
+	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub)))
+	run, err := b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub), crm.RecordID(force))
+	b.must(err)
+	b.must(b.Force.Core().DeleteRecord("Contact", force))
+	people := len(b.live("Contact"))
+	if r := b.finished(run, nil); r.Outcomes[crm.Failed] != 1 {
+		t.Errorf("the run's outcomes are %v, want one failure", r.Outcomes)
+	}
+	b.editHub(hub, "jobtitle", "Cooper")
+	for range 2 {
+		b.Move(5 * time.Minute)
+		b.pull()
+	}
+	if v := b.record(crm.Left, hub); v.State != crm.StateExcluded || v.Code != "unlinked" {
+		t.Errorf("the record is %s (%s), want excluded (unlinked)", v.State, v.Code)
+	}
+	if n := len(b.live("Contact")); n != people {
+		t.Errorf("Salesforce holds %d live people of %d: somebody who was taken apart was made anew", n, people)
+	}
+	entries, _, err := b.Engine.ListLog(ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}}, 10, "")
+	b.must(err)
+	if len(entries) != 1 || entries[0].Code != "partner_not_found" {
+		t.Errorf("the log tells of %+v, want one failure: partner_not_found", entries)
+	}
+}
