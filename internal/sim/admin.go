@@ -67,7 +67,9 @@ func (w *world) pauseForAWhile(ctx context.Context, e *engine.Engine) {
 func (w *world) startAgain(ctx context.Context, e *engine.Engine) {
 	was := w.isPaused
 	w.isPaused = false // from here on it may be on again
-	if w.status() == crm.StatusHalted {
+	if w.status() == crm.StatusHalted && w.set.hands && w.hands.chance.in(500) {
+		w.discardDeletions(ctx, e)
+	} else if w.status() == crm.StatusHalted {
 		w.confirmed = w.now
 		_ = e.ConfirmDeletions(ctx, workspace, connection, syncID)
 	}

@@ -165,7 +165,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {
-			if full || w.set.apps[other.Index()].DeletedFeed && !w.set.real {
+			if _, spared := w.hands.spared[ref{other, twin.id}]; full || w.set.apps[other.Index()].DeletedFeed && !w.set.real && !spared {
 				w.violated("S16", fmt.Sprintf("%s: %s %s is %s with a record that is gone", when, r.side, r.id, l.State))
 			}
 			return
@@ -213,6 +213,10 @@ func (w *world) checkExcluded(when string, r ref, x row, l linkView) {
 			return
 		}
 	}
+	if l.Code == codeUnlinked && w.hands.apart[r] {
+		w.mark("audited_apart")
+		return
+	}
 	way := crm.WayTo(r.side.Other())
 	b := w.set.sync.Behavior.Get(way)
 	if has && w.set.sync.Direction.Allows(way) && b.Creates() && b.Updates() {
@@ -245,7 +249,7 @@ func (w *world) hasDouble(r ref, x row) bool {
 // checkPair holds a linked pair to S1: nothing is left to do, and what travels
 // both ways is equal on both sides and in the base.
 func (w *world) checkPair(when string, l linkView, left, right row) {
-	if w.set.sync.AvoidsDuplicates() && (w.keyless(crm.Left, left.fields) || w.keyless(crm.Right, right.fields)) {
+	if w.set.sync.AvoidsDuplicates() && !l.ByHand && (w.keyless(crm.Left, left.fields) || w.keyless(crm.Right, right.fields)) {
 		w.violated("S32", fmt.Sprintf("%s: the pair %s, %s has lost its key and is %s", when, left.id, right.id, l.State))
 		return
 	}
@@ -423,7 +427,7 @@ func (w *world) checkLosers(entries []engine.Entry) {
 	}
 	for _, l := range w.losers {
 		m := w.compiled.Mapping(l.mapping)
-		if !found[lost{l.ref, m.Names(l.side)[0], l.before.Text()}] {
+		if !found[lost{l.ref, m.Names(l.side)[0], l.before.Text()}] && !w.toldAtLeast(entries, l, m.Names(l.side)[0]) {
 			w.violated("S2", fmt.Sprintf("%s of %s %s was overwritten at step %d and no conflict tells of it", l.mapping, l.side, l.id, l.step))
 			return
 		}

@@ -96,6 +96,9 @@ func (w *world) upsets() {
 	if w.set.planning && w.user.in(150) {
 		w.planner()
 	}
+	if w.set.hands && w.hands.chance.in(200) {
+		w.adminActs()
+	}
 	if w.set.archives && w.rng.in(80) {
 		w.archiveForAWhile()
 	}

@@ -41,6 +41,7 @@ type history struct {
 	listed    map[crm.PlanID]listed
 	left      map[ref]moment // twins of records that were merged into another linked one
 
+	hands      hands
 	poisoned   map[ref]bool
 	blipped    map[ref]bool    // were denied once
 	counted    map[string]bool // chunks
@@ -108,6 +109,7 @@ type linkView struct {
 	Others []crm.RecordID `json:"o"`
 	To     crm.RecordID   `json:"to"`
 	Merged bool           `json:"mg"`
+	ByHand bool           `json:"hand"`
 }
 
 func (l linkView) paired() bool { return l.Left != "" && l.Right != "" && l.To == "" }
@@ -167,6 +169,10 @@ func (w *world) storedLink(x *store.Write) {
 	}
 	w.checkEnded(r, w.links[r], l)
 	w.leftOut(r, l)
+	w.followApart(r, l)
+	if l.paired() {
+		w.followApart(ref{crm.Right, l.Right}, l)
+	}
 	w.links[r] = l
 	w.followed(l)
 	w.tell("link %s %s: %s", r.side, r.id, x.Item.Data)

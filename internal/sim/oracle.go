@@ -76,6 +76,9 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		w.violated("S14", fmt.Sprintf("a record was created on the %s, which the settings do not allow", side))
 	}
 	source, _ := cutRef(x.Ref)
+	if w.hands.apart[source] {
+		w.violated("S16", fmt.Sprintf("%s %s was taken apart by hand, and carried over anew", source.side, source.id))
+	}
 	if l, ok := w.link(source); ok && l.paired() {
 		id := "S6"
 		if w.removed[ref{side, l.id(side)}] || w.removed[source] {
@@ -173,6 +176,7 @@ func (w *world) checkEnded(at ref, was, is linkView) {
 	case !x.deleted && (!since || w.cur == nil || w.cur.seen[gone].step > back.step):
 		w.violated("S16", fmt.Sprintf("%s %s lives and counts as deleted", gone.side, gone.id))
 	}
+	w.checkSpared(gone)
 	pairs := 0
 	for _, l := range w.links {
 		if l.paired() && l.State != crm.StateDeleted {
@@ -190,7 +194,7 @@ func (w *world) checkEnded(at ref, was, is linkView) {
 			recent++
 		}
 	}
-	if recent > 2*limit+1 && (w.confirmed.IsZero() || w.now.Sub(w.confirmed) > time.Hour) {
+	if recent > 2*limit+1 && (w.confirmed.IsZero() || w.now.Sub(w.confirmed) > 2*time.Hour) {
 		w.violated("S16", fmt.Sprintf("%d links ended within an hour, %d are allowed", recent, limit))
 	}
 }
@@ -228,6 +232,9 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, be
 	if !by.user || b.Blank() || !unique(k.mapping) {
 		return
 	}
+	if w.decided(k, by.when) {
+		return
+	}
 	if by.when.step < w.kept[k].step {
 		return // it was agreed on already when its app kept it against what replaced it
 	}
@@ -258,6 +265,9 @@ func (w *world) refilled(t *task, k cellKey, m *crm.Mapping, a crm.Value) {
 		return
 	}
 	delete(w.emptied, k)
+	if w.decided(k, e.when) {
+		return
+	}
 	if seen, ok := t.seen[k.ref]; ok && seen.step < e.when.step {
 		return // decided before
 	}

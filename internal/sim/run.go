@@ -62,7 +62,7 @@ func Run(o Options) *Report {
 	if o.Out == nil {
 		o.Out = io.Discard
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds are small and short-lived
+	defer debug.SetGCPercent(debug.SetGCPercent(3000)) // worlds are small and short-lived
 	start := time.Now()
 	total := &Report{Faults: map[string]int64{}, Marks: map[string]int64{}}
 	var mu sync.Mutex

@@ -67,6 +67,7 @@ type settings struct {
 	admin       int  // thousandths of users' turns at which an admin does something
 	revokes     bool // grants are taken away
 	archives    bool // admins archive fields and bring them back
+	hands       bool // an admin links, unlinks, resolves, retries, cancels and discards
 	planning    bool // an admin makes plans and applies them, fresh or stale
 	clears      bool // every mapping clears
 	rights      bool // the right to write is taken away on one side
@@ -113,6 +114,7 @@ func draw(c *chance, seed uint64, o *Options) settings {
 		s.rights = c.in(150)
 	}
 	blank, gone := s.drawSchemas(world)
+	s.hands = newChance(seed^0x616374).in(60) && !s.calm
 	name := o.Workload
 	if name == "" && c.in(220) {
 		name = pick(c, mixed()...)

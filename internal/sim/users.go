@@ -64,6 +64,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, do
 		return false
 	}
 	w.changes++
+	delete(w.hands.spared, ref{side, id})
 	w.acted[ref{side, id}] = w.now
 	after, _ := a.get(id)
 	r := ref{side, id}

@@ -100,6 +100,18 @@ var workloads = map[string]func(s *settings){
 		s.resyncs, s.settled = true, true
 		s.rate = map[string]int{"kill_after": 3, "delivered_twice": 60, "edit_between": 30}
 	},
+	// An admin joins records and takes pairs apart, decides about conflicts,
+	// cancels runs, tries failures again, and keeps what seems to be deleted.
+	"hands": func(s *settings) {
+		s.model()
+		s.hands, s.edits, s.floods, s.settled, s.people, s.changes = true, true, true, true, 14, 90
+		s.hooks, s.interval, s.pause, s.resyncs, s.admin = true, time.Minute, 8*time.Second, true, 100
+		s.tuning.DeleteFloor = 3
+		if s.sync.Conflict == crm.ConflictRight {
+			s.sync.Conflict = crm.ConflictReview
+		}
+		s.rate = map[string]int{"hook_lost": 200, "kill_after": 3, "delivered_twice": 60, "edit_between": 30, "app_lost_reply": 20, "rows_fail": 60}
+	},
 	// Admins archive mapped fields and bring them back, while users go on typing.
 	"archive": func(s *settings) {
 		s.model()
@@ -227,12 +239,17 @@ var openWorkloads = []string{"newborn", "picky"}
 // laterWorkloads are drawn apart, so that seeds without them stay as they were.
 var laterWorkloads = []string{"archive", "plans"}
 
+// apartWorkloads have a run of their own, and are not drawn.
+var apartWorkloads = []string{"hands"}
+
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }
 
 // mixed names the workloads that every run has some seeds of.
 func mixed() []string {
-	return slices.DeleteFunc(Workloads(), func(n string) bool { return slices.Contains(openWorkloads, n) || slices.Contains(laterWorkloads, n) })
+	return slices.DeleteFunc(Workloads(), func(n string) bool {
+		return slices.Contains(openWorkloads, n) || slices.Contains(laterWorkloads, n) || slices.Contains(apartWorkloads, n)
+	})
 }
 
 func (s *settings) asleep() {

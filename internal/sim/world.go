@@ -87,7 +87,9 @@ func newWorld(seed uint64, o *Options) *world {
 	}
 	w.user = newChance(w.rng.next())
 	w.set = draw(w.rng, seed, o)
+	w.hands = newHands(seed)
 	w.store = memstore.New(func() time.Time { return w.now })
+	w.store.Lend() // no engine changes what it stored or read
 	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: 40, OverlapGroups: w.set.overlap, Pick: w.rng.n})
 	w.openApps()
 	w.set.mappings(w.rng, w.apps[0], w.apps[1])
