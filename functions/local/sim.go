@@ -13,10 +13,13 @@ import (
 )
 
 // The sizes of docs/invariants.md.
-const shortSeeds, fullSeeds = 2_000, 10_000
+const (
+	shortSeeds, shortEach = 2_000, 100 // of the mix, and of each workload
+	fullSeeds, fullEach   = 10_000, 500
+)
 
 type simCommand struct {
-	Seeds int     `default:"0" placeholder:"N" help:"How many seeds; 2,000 without it, 10,000 with --full."`
+	Seeds int     `default:"0" placeholder:"N" help:"How many seeds of the mix; without it 2,000 and 100 of each workload, with --full 10,000 and 500."`
 	From  uint64  `default:"1" placeholder:"SEED" help:"The first of them (${default})."`
 	Seed  *uint64 `placeholder:"SEED" help:"Replay this one seed, telling every step."`
 	Full  bool    `help:"The long run of a release."`
@@ -36,9 +39,9 @@ func (c *simCommand) Run(ctx context.Context, w *world) error {
 		o.Seeds, o.From, o.Workers, o.Verbose = 1, *c.Seed, 1, true
 	case c.Seeds > 0:
 	case c.Full:
-		o.Seeds = fullSeeds
+		o.Seeds, o.Each = fullSeeds, fullEach
 	default:
-		o.Seeds = shortSeeds
+		o.Seeds, o.Each = shortSeeds, shortEach
 	}
 	ended := make(chan *sim.Report, 1)
 	go func() { ended <- sim.Run(o) }()
@@ -61,10 +64,10 @@ func (c *simCommand) judge(s *screen, r *sim.Report) error {
 			s.say("  %-32s %s", name, number(part.counts[name]))
 		}
 	}
-	s.say("\n%s seeds (%s with the real connectors), %s changes, %s steps, %s writes, %s calls in %.1f s: %d broken promises",
-		number(r.Seeds), number(r.Real), number(r.Changes), number(r.Steps), number(r.Writes), number(r.Calls), r.Took.Seconds(), len(r.Violations))
+	s.say("\n%s seeds (%s of workloads, %s with the real connectors), %s changes, %s steps, %s writes, %s calls in %.1f s: %d broken promises",
+		number(r.Seeds), number(r.Named), number(r.Real), number(r.Changes), number(r.Steps), number(r.Writes), number(r.Calls), r.Took.Seconds(), len(r.Violations))
 	for _, v := range r.Violations {
-		s.say("  %s: replay with: lockstep sim --seed %d", v.ID, v.Seed)
+		s.say("  %s: replay with: %s", v.ID, v.Replay())
 	}
 	if n := len(r.Violations); n > 0 {
 		return fmt.Errorf("%d promises were broken", n)

@@ -25,7 +25,7 @@ func TestSimCommand(t *testing.T) {
 func TestSimJudge(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*sim.Report{
-		"broken":  {Seeds: 3, Violations: []sim.Violation{{Seed: 77, ID: "S1", Detail: "somebody is lost"}}},
+		"broken":  {Seeds: 3, Violations: []sim.Violation{{Seed: 77, ID: "S1", Detail: "somebody is lost", Workload: "crowd"}}},
 		"not met": {Seeds: 3, Unreached: []string{"reply_lost"}},
 	} {
 		var out bytes.Buffer
@@ -33,7 +33,7 @@ func TestSimJudge(t *testing.T) {
 		if err := new(simCommand).judge(s, r); err == nil {
 			t.Errorf("%s: no failure", name)
 		}
-		if name == "broken" && !strings.Contains(out.String(), "lockstep sim --seed 77") {
+		if name == "broken" && !strings.Contains(out.String(), "lockstep sim --seed 77 --workload crowd") {
 			t.Errorf("%s: no way to replay it in %q", name, out.String())
 		}
 	}

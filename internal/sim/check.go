@@ -317,6 +317,7 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 	case m.ID == modelapp.Tags:
 		return "what is taken out of a list is taken out on both sides"
 	case strings.Contains(left.Text()+right.Text(), modelapp.MarkKept): // the app kept its blank, and a user saved the record since
+	case w.survivors[ref{empty, l.id(empty)}]: // a merge took what its record lacked
 	case !w.last[cellKey{ref{empty, l.id(empty)}, m.ID}].user:
 		return "its user did not empty it"
 	}

@@ -57,6 +57,7 @@ func (w *world) live() {
 		w.upsets()
 		w.run(w.now.Add(time.Second + w.user.upTo(2*w.set.pause)))
 	}
+	w.beforeHealing()
 	w.run(w.now.Add(2 * time.Minute))
 	w.calmDown()
 	for round := 0; round < 3 && w.failed() == ""; round++ {
@@ -71,6 +72,23 @@ func (w *world) live() {
 	w.quiet()
 	w.edit()
 	w.shut()
+}
+
+// beforeHealing holds a world to its promises in which nothing but webhooks, or
+// nothing but pulls, tells of changes, after the delivery time alone: nobody has
+// looked at everything by then. What was given up, after many deaths, is on the
+// admin's list and waits for its redrive.
+func (w *world) beforeHealing() {
+	if w.set.prompt == 0 || w.failed() != "" {
+		return
+	}
+	w.run(w.now.Add(10 * time.Minute)) // users finish what they began
+	w.hostile = false
+	w.run(w.now.Add(w.set.prompt))
+	if w.failed() == "" && w.status() == crm.StatusActive && !w.gaveUp {
+		w.mark("judged_before_healing")
+		w.checkAll("after the delivery time alone", false)
+	}
 }
 
 // upsets are things that happen now and then beside what users and admins do.
@@ -336,8 +354,10 @@ func (w *world) edit() {
 				edits++
 			}
 		}
-		w.round()
+		w.run(w.now.Add(time.Minute))
 	}
+	w.round()
+	w.round()
 	if w.set.picky {
 		edits *= 2 // what was refused with the field that is edited goes with it, in either direction
 	}

@@ -50,6 +50,7 @@ type history struct {
 	confirmed  time.Time   // when an admin last let deletions through
 	paused     moment
 	isPaused   bool
+	gaveUp     bool // work became a dead item
 	unprovable int64
 	races      int64
 	progress   int64 // links and chunks that were stored as done
@@ -184,6 +185,7 @@ func (w *world) storedDead(x *store.Write) {
 		Code     string `json:"code"`
 	}
 	w.mark("audited_dead_item")
+	w.gaveUp = true
 	err := json.Unmarshal(x.Item.Data, &d)
 	if d.Code == "rate_limited" || d.Code == "quota_exhausted" {
 		w.violated("S18", "a limit made a dead item")

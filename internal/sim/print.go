@@ -25,8 +25,13 @@ func (r *Report) Print(out io.Writer) {
 	}
 	fmt.Fprintf(out, "%d violations\n", len(r.Violations))
 	for _, v := range r.Violations {
-		fmt.Fprintf(out, "seed %d, commit %s: %s is broken: %s\n  replay: bin/lockstep sim --seed %d%s\n", v.Seed, commit(), v.ID, v.Detail, v.Seed, v.workload())
+		fmt.Fprintf(out, "seed %d, commit %s: %s is broken: %s\n  replay: bin/%s\n", v.Seed, commit(), v.ID, v.Detail, v.Replay())
 	}
+}
+
+// Replay is the command that shows it again.
+func (v Violation) Replay() string {
+	return fmt.Sprintf("lockstep sim --seed %d%s", v.Seed, v.workload())
 }
 
 func (v Violation) workload() string {

@@ -21,6 +21,8 @@ type Options struct {
 	Prepare func(*engine.Engine)
 	// Workload narrows every seed to one of Workloads; "" = as drawn.
 	Workload string
+	// Each is how many seeds of every workload are run after the mix.
+	Each int
 }
 
 // Violation is a promise that was broken.
@@ -34,7 +36,7 @@ type Violation struct {
 
 // Report is what a run found.
 type Report struct {
-	Seeds, Real                       int64
+	Seeds, Real, Named                int64
 	Changes, Steps, Writes, Calls     int64
 	Races, Unprovable                 int64 // overwritten between read and write; conflicts without history
 	Faults, Marks                     map[string]int64

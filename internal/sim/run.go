@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -48,6 +49,9 @@ func Seed(seed uint64, o *Options) *Report {
 	if w.set.real {
 		r.Real = 1
 	}
+	if o.Workload != "" {
+		r.Named = 1
+	}
 	if len(w.broken) > 0 {
 		r.Violations = w.broken[:1]
 	}
@@ -66,30 +70,29 @@ func Run(o Options) *Report {
 	start := time.Now()
 	total := &Report{Faults: map[string]int64{}, Marks: map[string]int64{}}
 	var mu sync.Mutex
-	next := o.From
-	take := func() (uint64, bool) {
+	next := uint64(0)
+	take := func() (seed uint64, of Options, ok bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		n := next - o.From
-		if o.Seeds > 0 && n >= uint64(o.Seeds) || o.Budget > 0 && time.Since(start) > o.Budget || o.Enough > 0 && len(total.Violations) >= o.Enough {
-			return 0, false
+		if o.Budget > 0 && time.Since(start) > o.Budget || o.Enough > 0 && len(total.Violations) >= o.Enough {
+			return 0, o, false
 		}
 		next++
-		return next - 1, true
+		return o.at(next - 1)
 	}
 	var wg sync.WaitGroup
 	for range o.Workers {
 		wg.Go(func() {
 			for {
-				seed, ok := take()
+				seed, of, ok := take()
 				if !ok {
 					return
 				}
-				r := Seed(seed, &o)
+				r := Seed(seed, &of)
 				mu.Lock()
 				total.add(r)
 				for _, v := range r.Violations {
-					fmt.Fprintf(o.Out, "seed %d: %s is broken: %s\n", v.Seed, v.ID, v.Detail)
+					fmt.Fprintf(o.Out, "seed %d%s: %s is broken: %s\n", v.Seed, v.workload(), v.ID, v.Detail)
 				}
 				mu.Unlock()
 			}
@@ -100,12 +103,29 @@ func Run(o Options) *Report {
 	if o.Workload == "" {
 		total.judge()
 	}
-	slices.SortFunc(total.Violations, func(a, b Violation) int { return int(int64(a.Seed) - int64(b.Seed)) })
+	slices.SortFunc(total.Violations, func(a, b Violation) int {
+		return cmp.Or(cmp.Compare(a.Workload, b.Workload), cmp.Compare(a.Seed, b.Seed))
+	})
 	return total
+}
+
+// at is the n-th seed of a run: first those of the mix, then so many of each
+// workload.
+func (o Options) at(n uint64) (seed uint64, of Options, ok bool) {
+	if o.Seeds == 0 || n < uint64(o.Seeds) {
+		return o.From + n, o, true
+	}
+	names := Workloads()
+	if n -= uint64(o.Seeds); o.Workload != "" || n >= uint64(o.Each*len(names)) {
+		return 0, o, false
+	}
+	o.Workload = names[n/uint64(o.Each)]
+	return o.From + n%uint64(o.Each), o, true
 }
 
 func (r *Report) add(x *Report) {
 	r.Seeds += x.Seeds
+	r.Named += x.Named
 	r.Real += x.Real
 	r.Changes += x.Changes
 	r.Steps += x.Steps

@@ -56,27 +56,28 @@ type settings struct {
 
 	latency [2]time.Duration // of each call to an app; 0 = short, and now and then long
 
-	emptying    bool // users empty fields, lists and keys, and fill them again
-	slips       bool // users mostly fill in a field and take it back
-	newcomers   bool // users mostly make new people, on both sides and twice
-	picky       bool // users type what the other app refuses, changes or keeps out
-	mass        bool // users clear a field of everybody, or give all one value
-	floods      bool // users delete many records at once
-	merging     bool // users merge records again and again
-	resyncs     bool // an admin looks at everything again and again
-	admin       int  // thousandths of users' turns at which an admin does something
-	revokes     bool // grants are taken away
-	archives    bool // admins archive fields and bring them back
-	hands       bool // an admin links, unlinks, resolves, retries, cancels and discards
-	planning    bool // an admin makes plans and applies them, fresh or stale
-	clears      bool // every mapping clears
-	rights      bool // the right to write is taken away on one side
-	poison      bool // some records make the app fail
-	toxic       bool // and are edited then
-	impatient   bool // users edit what they have just made
-	settled     bool // everybody is linked before anything goes wrong
-	steady      bool // nobody comes or goes
-	generations bool // the connection is joined to other accounts
+	emptying    bool          // users empty fields, lists and keys, and fill them again
+	slips       bool          // users mostly fill in a field and take it back
+	newcomers   bool          // users mostly make new people, on both sides and twice
+	picky       bool          // users type what the other app refuses, changes or keeps out
+	mass        bool          // users clear a field of everybody, or give all one value
+	floods      bool          // users delete many records at once
+	merging     bool          // users merge records again and again
+	resyncs     bool          // an admin looks at everything again and again
+	admin       int           // thousandths of users' turns at which an admin does something
+	revokes     bool          // grants are taken away
+	archives    bool          // admins archive fields and bring them back
+	prompt      time.Duration // how long a change may take to the other app when nothing heals: it is judged then; 0 = not judged
+	hands       bool          // an admin links, unlinks, resolves, retries, cancels and discards
+	planning    bool          // an admin makes plans and applies them, fresh or stale
+	clears      bool          // every mapping clears
+	rights      bool          // the right to write is taken away on one side
+	poison      bool          // some records make the app fail
+	toxic       bool          // and are edited then
+	impatient   bool          // users edit what they have just made
+	settled     bool          // everybody is linked before anything goes wrong
+	steady      bool          // nobody comes or goes
+	generations bool          // the connection is joined to other accounts
 }
 
 const syncID crm.SyncID = "people"

@@ -112,6 +112,17 @@ var workloads = map[string]func(s *settings){
 		}
 		s.rate = map[string]int{"hook_lost": 200, "kill_after": 3, "delivered_twice": 60, "edit_between": 30, "app_lost_reply": 20, "rows_fail": 60}
 	},
+	// Only webhooks tell of changes, none is lost, and what they brought is judged
+	// before anything looks at everything.
+	"told": func(s *settings) {
+		s.unhealed()
+		s.hooks, s.interval = true, 0
+	},
+	// Only pulls tell of changes, likewise.
+	"asked": func(s *settings) {
+		s.unhealed()
+		s.hooks, s.interval = false, time.Minute
+	},
 	// Admins archive mapped fields and bring them back, while users go on typing.
 	"archive": func(s *settings) {
 		s.model()
@@ -240,7 +251,7 @@ var openWorkloads = []string{"newborn", "picky"}
 var laterWorkloads = []string{"archive", "plans"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"hands"}
+var apartWorkloads = []string{"asked", "hands", "told"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }
@@ -250,6 +261,17 @@ func mixed() []string {
 	return slices.DeleteFunc(Workloads(), func(n string) bool {
 		return slices.Contains(openWorkloads, n) || slices.Contains(laterWorkloads, n) || slices.Contains(apartWorkloads, n)
 	})
+}
+
+// unhealed lets things go wrong, but nothing get lost that is told, and nobody
+// look at everything.
+func (s *settings) unhealed() {
+	s.model()
+	s.prompt, s.settled, s.changes = 20*time.Minute, true, 80
+	s.admin, s.resyncs, s.floods, s.revokes, s.generations, s.poison, s.rights, s.archives, s.planning, s.hands = 0, false, false, false, false, false, false, false, false, false
+	for _, lost := range []string{"hook_lost", "hook_delayed", "schedule_lost", "app_quota", "stall", "stall_before_links"} {
+		delete(s.rate, lost)
+	}
 }
 
 func (s *settings) asleep() {
