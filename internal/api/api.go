@@ -53,7 +53,8 @@ type Options struct {
 	// Auth authenticates bearer tokens that are no API key, such as those of a
 	// user pool. Optional.
 	Auth access.Authenticator
-	// Budgets are what each caller may spend; nil = nothing is refused.
+	// Budgets are what each caller may spend, and each source fail; nil = nothing
+	// is refused.
 	Budgets *Budgets
 	// Version is shown in the OpenAPI document. Optional.
 	Version string
@@ -73,6 +74,7 @@ type server struct {
 	document []byte             // the OpenAPI document
 	patterns sync.Map           // compiled patterns of schemas
 	schemas  *schemaCache
+	logins   *logins
 	saving   sync.Mutex // one connection is saved at a time in this process
 	jobs     jobCache
 }
@@ -116,6 +118,9 @@ func New(o Options) (http.Handler, error) {
 	s.audit = access.NewAudit(o.Store, o.Now, o.NewID)
 	s.answers = access.NewIdempotency(o.Store, o.Now)
 	s.schemas = newSchemaCache(o.Now)
+	if o.Budgets != nil {
+		s.logins = newLogins(o.Budgets.now)
+	}
 	if err := s.build(); err != nil {
 		return nil, fault.Wrap(op, fault.Other, err)
 	}

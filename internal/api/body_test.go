@@ -153,7 +153,7 @@ func TestHostsAndAddresses(t *testing.T) {
 	for target, want := range map[string]int{
 		"/v1/none": 404, "/v1/apps/": 404, "/v1//apps": 404, "/v1/../v1/apps": 404, "/v1/apps/%ff": 400, "/v1/apps?limit=%zz": 400, "/v1/apps?nope=1": 400,
 		"/v1/connections?limit=0": 400, "/v1/connections?limit=201": 400, "/v1/connections?limit=x": 400, "/v1/connections?limit=1&limit=2": 400,
-		"/v1/connections?cursor=garbage": 400, "/v1/keys?cursor=AAAA": 400, "/v1/connections/con_none": 404, "/v1/connections/" + strings.Repeat("x", 300): 400,
+		"/v1/connections?cursor=garbage": 400, "/v1/keys?cursor=AAAA": 400, "/v1/connections/con_none": 404, "/v1/connections/" + strings.Repeat("x", 300): 404,
 		"/v1/accounts/%00": 400,
 	} {
 		r := w.do("GET", target, "")

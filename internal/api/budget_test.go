@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,4 +153,40 @@ func TestBudgetsForgetIdleCallers(t *testing.T) {
 	if n := b.callers[callerID{key: "busy"}].open[Streams]; n != 0 {
 		t.Errorf("%d streams open", n)
 	}
+}
+
+// TestX15_FailedLogins: a source that shows wrong tokens is asked to wait and
+// costs no look-up, is in the log each time, and keeps nobody out who was let in
+// lately, or who comes from elsewhere.
+func TestX15_FailedLogins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, few)
+	good := w.key(`{"name":"v","role":"viewer"}`)
+	fresh := w.key(`{"name":"f","role":"viewer"}`)
+	w.must(200, "GET", "/v1/codes", "", as(good))
+	refused := 0
+	for i := range 100 {
+		r := w.do("GET", "/v1/codes", "", as("lsk_wrong-"+strconv.Itoa(i)))
+		if r.status == http.StatusTooManyRequests {
+			if refused++; r.problem(t).Code != CodeLoginsSpent || r.header.Get("Retry-After") == "" {
+				t.Fatalf("%s", r.body)
+			}
+		} else if r.status != http.StatusUnauthorized {
+			t.Fatalf("%d: %s", r.status, r.body)
+		}
+	}
+	if refused != 100-failBurst {
+		t.Errorf("%d of 100 were asked to wait, want %d", refused, 100-failBurst)
+	}
+	if n := strings.Count(w.log.String(), `"msg":"login refused"`); n != failBurst || !strings.Contains(w.log.String(), `"source":"192.0.2.1"`) {
+		t.Errorf("%d are in the log with their source, want %d", n, failBurst)
+	}
+	if strings.Contains(w.log.String(), "lsk_wrong") {
+		t.Error("a token is in the log")
+	}
+	w.must(200, "GET", "/v1/codes", "", as(good))
+	w.must(429, "GET", "/v1/codes", "", as(fresh)) // not let in before: it cannot be told from a guess without a look-up
+	w.must(200, "GET", "/v1/codes", "", as(fresh), func(r *http.Request) { r.RemoteAddr = "192.0.2.2:1" })
+	w.clock.Add(int64(failEvery))
+	w.must(401, "GET", "/v1/codes", "", as("lsk_wrong"))
 }

@@ -127,6 +127,12 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 	token, ok := bearerToken(r)
 	err := error(fault.New("api: authenticate", fault.Denied, access.CodeUnauthorized, "send Authorization: Bearer with an API key"))
 	var p access.Principal
+	source := sourceOf(ctx)
+	if wait := s.logins.wait(source, token); wait > 0 {
+		refused := problem(http.StatusTooManyRequests, CodeLoginsSpent, "")
+		refused.retryAfter(wait)
+		return ctx, "", refused
+	}
 	if ok {
 		p, err = s.keys.Authenticate(ctx, token)
 		if s.Auth != nil && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
@@ -135,12 +141,15 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 	}
 	if err == nil {
 		calledBy(ctx, p.Key)
+		s.logins.was(true, source, token)
 		return access.With(ctx, p), token, nil
 	}
 	refused := problemOf(err)
 	if fault.Is(err, fault.Denied) && fault.CodeOf(err) != access.CodeNoAccess { // else another token would not help
 		refused.Status, refused.Title = http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized)
 		refused.setHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
+		s.logins.was(false, source, token)
+		s.Logger.WarnContext(ctx, "login refused", "request_id", requestID(ctx), "source", source, "code", refused.Code)
 	}
 	return ctx, "", refused
 }

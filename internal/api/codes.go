@@ -17,6 +17,7 @@ const (
 	CodeTooDeep            = "too_deep"
 	CodeTooManyValues      = "too_many_values"
 	CodeShareSpent         = "share_spent"
+	CodeLoginsSpent        = "too_many_failed_logins"
 	CodeViewerAsks         = "viewer_asks_no_app"
 	CodeDuplicateKey       = "duplicate_key"
 	CodeTrailingData       = "trailing_data"

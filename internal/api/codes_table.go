@@ -17,6 +17,7 @@ var requestCodes = []codeRow{
 	{CodeTooDeep, "objects and lists are nested more than 32 deep", EffectRequest, "flatten the document"},
 	{CodeTooManyValues, "the body holds more than 100,000 values", EffectRequest, "send it in parts"},
 	{CodeShareSpent, "the caller has spent its share of requests, app calls, readings, streams or exports", EffectRequest, "wait as long as Retry-After says; the share grows back by itself"},
+	{CodeLoginsSpent, "too many requests with wrong tokens came from this address", EffectRequest, "wait as long as Retry-After says, and send a valid key; keys that were used within ten minutes go on working"},
 	{CodeViewerAsks, "what a viewer asks for is not stored, and a viewer causes no call to an app", EffectRequest, "let a member or an admin look once; it is stored from then on"},
 	{CodeDuplicateKey, "a key stands twice in one object", EffectRequest, "remove one of them; which one counts would be a guess"},
 	{CodeTrailingData, "there is something behind the JSON value", EffectRequest, "send exactly one value"},

@@ -39,7 +39,7 @@ func TestDocumentsRefused(t *testing.T) {
 		pointer    string
 	}{
 		"no name":                   {`"name":"Good"`, `"name":"  "`, 400, CodeWrongLength, "/name"},
-		"control in name":           {`"name":"Good"`, `"name":"a\u0007"`, 400, CodeWrongLength, "/name"},
+		"control in name":           {`"name":"Good"`, `"name":"a\u0007"`, 400, CodeUnknownValue, "/name"},
 		"unknown account":           {string(w.left), "acc_none", 400, CodeUnknownAccount, "/left/account"},
 		"unknown object":            {`"object":"Contact"`, `"object":"Contract"`, 400, CodeUnknownObject, "/syncs/0/right/object"},
 		"unknown country":           {`"US"`, `"XX"`, 400, "unknown_country", "/default_country"},

@@ -121,6 +121,14 @@ func calledBy(ctx context.Context, key string) {
 	}
 }
 
+// sourceOf is where a request comes from; "-" when that is not known.
+func sourceOf(ctx context.Context) string {
+	if who, ok := ctx.Value(requesterKey{}).(*requester); ok {
+		return who.source
+	}
+	return "-"
+}
+
 // source is the address that a request comes from: the last one in
 // X-Forwarded-For that is no proxy of ours, if a proxy of ours sent it.
 func (f *front) source(r *http.Request) string {

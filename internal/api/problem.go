@@ -186,6 +186,9 @@ func humaProblem(status int, msg string, errs []error) *Problem {
 			continue
 		}
 		detail := d.ErrorDetail()
+		if strings.HasPrefix(detail.Location, "path.") && detail.Location != "path.side" {
+			return problem(http.StatusNotFound, CodeNotFound, "") // an ID that cannot exist does not
+		}
 		p.Errors = append(p.Errors, ProblemItem{Parameter: detail.Location, Detail: detail.Message, Code: code})
 	}
 	return p

@@ -238,6 +238,9 @@ func finishSchemas(r huma.Registry) {
 			if _, isMap := p.AdditionalProperties.(*huma.Schema); isMap && p.Ref == "" {
 				p.Nullable = true
 			}
+			if p.Items != nil && p.Items.Type == huma.TypeString && p.Items.MaxLength == nil {
+				p.Items.MaxLength = bound(200) // lists of texts are lists of names
+			}
 		}
 	}
 }

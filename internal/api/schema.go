@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -148,8 +149,27 @@ func joined(list []any) string {
 	return b.String()
 }
 
+// maxName is how long a text may be at most to be a name, which is shown on one
+// line; longer ones are descriptions and addresses.
+const maxName = 320
+
+// unfit tells whether a text holds what nobody types: control characters, and in
+// names also line ends and marks that turn the direction of what follows.
+func unfit(v string, name bool) bool {
+	return strings.ContainsFunc(v, func(r rune) bool {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t' || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069:
+			return name
+		}
+		return unicode.IsControl(r)
+	})
+}
+
 func (c *checker) text(s *huma.Schema, at, v string) {
 	n := utf8.RuneCountInString(v)
+	if unfit(v, s.MaxLength != nil && *s.MaxLength <= maxName) {
+		c.add(CodeUnknownValue, at, "control characters, and in names line ends and marks of direction, are not taken")
+	}
 	if s.MinLength != nil && n < *s.MinLength {
 		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d character(s)", *s.MinLength))
 	}
