@@ -271,6 +271,19 @@ func TestX4_EntriesAreChecked(t *testing.T) {
 	}
 }
 
+// TestX4_StrictJudgesWhereNamesPoint: an allowed name that points to loopback by
+// now opens no socket; one of a private network, which an operator allowed, does.
+func TestX4_StrictJudgesWhereNamesPoint(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{"127.0.0.1": false, "127.8.8.8": false, "::1": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "10.0.0.7": true} {
+		g, sockets := counted(t, Options{Strict: true, Allow: []string{"partner.example:8443"}}, names{"partner.example": {address}})
+		call(t, g.Client(app, "https://partner.example:8443"), "https://partner.example:8443/")
+		if got := sockets.Load() > 0; got != want {
+			t.Errorf("%s: dialled %t, want %t", address, got, want)
+		}
+	}
+}
+
 func TestRefusalNamesTheRemedyAndNoSecret(t *testing.T) {
 	t.Parallel()
 	g, _ := counted(t, Options{}, nil)

@@ -20,7 +20,8 @@ import (
 type Options struct {
 	// Allow holds the operator's entries, host or host:port; see the package's doc.
 	Allow []string
-	// Strict refuses entries for loopback, and plain http everywhere.
+	// Strict refuses loopback, in entries and wherever a name points, and plain
+	// http everywhere.
 	Strict bool
 	// Timeout bounds a whole call, the reading of the answer included; 0 = 20 s.
 	Timeout time.Duration
@@ -135,7 +136,7 @@ func splitEntry(entry string) (host string, port uint16, exact bool) {
 func loopback(host string, ip bool) bool {
 	if ip {
 		addr, err := netip.ParseAddr(host)
-		return err == nil && addr.IsLoopback()
+		return err == nil && (addr.IsLoopback() || addr.IsUnspecified())
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
@@ -203,8 +204,8 @@ func (g *Guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	err = unsent(refuse("the host points to an address of a private network; have the operator allow it with --allow-host host:port (LOCKSTEP_ALLOW_HOSTS)"))
 	for _, addr := range addrs {
 		addr = addr.Unmap()
-		if !mayDial(addr, host, exact) {
-			continue
+		if !mayDial(addr, host, exact) || g.strict && (addr.IsLoopback() || addr.IsUnspecified()) {
+			continue // also of a name that the operator allowed: it may point elsewhere by now
 		}
 		var c net.Conn
 		if c, err = g.dialOne(ctx, network, net.JoinHostPort(addr.String(), port)); err == nil {

@@ -76,7 +76,7 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 func (c *Cloud) assemble(sealer secret.Sealer) error {
 	tuning := c.Environment.Times.Tuning()
 	c.Store = c.Meter.Store(c.Store)
-	guard, err := egress.New(egress.Options{Allow: c.Environment.AllowHosts, Timeout: tuning.HTTPDeadline})
+	guard, err := egress.New(egress.Options{Allow: c.Environment.AllowHosts, Strict: c.Environment.Strict(), Timeout: tuning.HTTPDeadline})
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,13 @@ const (
 // EnvScheduleGroup says otherwise.
 const StageLocal = "local"
 
+// StageProd is the stage that holds real people: no plain http, no loopback.
+const StageProd = "prod"
+
+// Strict tells whether the function keeps what StageProd promises, whatever the
+// template that made it has let through.
+func (e *Environment) Strict() bool { return e.Stage == StageProd }
+
 // Environment is what the variables say.
 type Environment struct {
 	Storage
@@ -93,6 +100,8 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 		e.PublicURL = need(EnvPublicURL)
 		if u, err := url.Parse(e.PublicURL); e.PublicURL != "" && (err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "") {
 			r.wrong = append(r.wrong, EnvPublicURL+" is not scheme://host[:port]")
+		} else if e.PublicURL != "" && e.Strict() && u.Scheme != "https" {
+			r.wrong = append(r.wrong, EnvPublicURL+" is not https, which the stage "+StageProd+" asks for")
 		}
 	}
 	if s&REST != 0 {
@@ -106,8 +115,8 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 			e.AllowHosts = append(e.AllowHosts, host)
 		}
 	}
-	if _, err := egress.New(egress.Options{Allow: e.AllowHosts}); err != nil {
-		r.wrong = append(r.wrong, EnvAllowHosts+" is not a list of hosts")
+	if _, err := egress.New(egress.Options{Allow: e.AllowHosts, Strict: e.Strict()}); err != nil {
+		r.wrong = append(r.wrong, EnvAllowHosts+" is no list of hosts that may be called here: "+err.Error())
 	}
 	times, unusable := readTimes(env)
 	e.Times, r.wrong = times, append(r.wrong, unusable...)

@@ -6,8 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/egress"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
 func variables() map[string]string {
@@ -79,6 +83,45 @@ func TestReadRefuses(t *testing.T) {
 		env[name] = value
 		if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.All); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v, want it refused and named", name, value, err)
+		}
+	}
+}
+
+// TestX4_ProdAtRunTime: a function of the stage prod does not start with a way
+// to its own machine or in the clear, whoever set its variables, and an account
+// at such an address is refused by it.
+func TestX4_ProdAtRunTime(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string][2]string{
+		"loopback":         {cloud.EnvAllowHosts, "127.0.0.1:8080"},
+		"another loopback": {cloud.EnvAllowHosts, "crm.example.com,127.9.9.9:443"},
+		"loopback by IPv6": {cloud.EnvAllowHosts, "[::1]:443"},
+		"unspecified":      {cloud.EnvAllowHosts, "0.0.0.0:80"},
+		"localhost":        {cloud.EnvAllowHosts, "localhost:8080"},
+		"below localhost":  {cloud.EnvAllowHosts, "crm.localhost"},
+		"public address":   {cloud.EnvPublicURL, "http://api.example.com"},
+	} {
+		env := variables()
+		env[change[0]] = change[1]
+		_, dev := cloud.Read(func(n string) string { return env[n] }, cloud.All)
+		env[cloud.EnvStage] = cloud.StageProd
+		_, prod := cloud.Read(func(n string) string { return env[n] }, cloud.All)
+		if dev != nil || !fault.Is(prod, fault.Invalid) || !strings.Contains(prod.Error(), change[0]) {
+			t.Errorf("%s: dev: %v; prod: %v", name, dev, prod)
+		}
+	}
+	env := variables()
+	env[cloud.EnvStage], env[cloud.EnvAllowHosts] = cloud.StageProd, "crm.example.com:8080"
+	c, err := cloud.Open(func(n string) string { return env[n] }, cloud.Nothing, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, base := range []string{"http://crm.example.com:8080", "http://127.0.0.1:8080", "https://127.0.0.1", "https://localhost"} {
+		_, err := c.Accounts.Create(t.Context(), "default", account.Draft{App: "hubspot", Name: "x", BaseURL: base, Credentials: account.Credentials{
+			Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("t")},
+		}})
+		if fault.CodeOf(err) != egress.CodeRefused {
+			t.Errorf("an account at %s: %v", base, err)
 		}
 	}
 }
