@@ -63,8 +63,15 @@ func hasKey(body []byte, key string) bool {
 	return ok
 }
 
-// encodeDocument writes the document as clients see it.
+// encodeDocument writes the document as clients see it. What a release before
+// did not know has its default.
 func encodeDocument(c *crm.Connection) []byte {
+	shown := *c
+	shown.Syncs = slices.Clone(c.Syncs)
+	for i := range shown.Syncs {
+		normalizeLooks(&shown.Syncs[i])
+	}
+	c = &shown
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -105,6 +112,7 @@ func normalizeSync(s *crm.Sync) {
 		or(&d.ToLeft, crm.DeleteIgnore)
 	}
 	yes(&s.AvoidDuplicates)
+	normalizeLooks(s)
 	some(&s.Rules)
 	for i := range s.Rules {
 		r := &s.Rules[i]
@@ -124,6 +132,11 @@ func normalizeSync(s *crm.Sync) {
 	someFields(&s.Stamp.ToLeft)
 }
 
+func normalizeLooks(s *crm.Sync) {
+	number(&s.SecondLook, crm.DefaultSecondLook)
+	number(&s.AuditHours, crm.DefaultAuditHours)
+}
+
 func normalizeMapping(m *crm.Mapping) {
 	some(&m.Left)
 	some(&m.Right)
@@ -141,6 +154,12 @@ func orBehavior(b *crm.PerWay[crm.Behavior]) {
 func or[T ~string](v *T, otherwise T) {
 	if *v == "" {
 		*v = otherwise
+	}
+}
+
+func number(v **int, otherwise int) {
+	if *v == nil {
+		*v = &otherwise
 	}
 }
 

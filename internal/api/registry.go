@@ -132,6 +132,15 @@ var bounds = map[string]map[string]int{
 	"Deletes":    {"tag": 200},
 }
 
+// ranges limits numbers of a sync; the least is 0.
+var ranges = map[string]struct {
+	most int
+	say  string
+}{
+	"second_look": {crm.MaxSecondLook, "Minutes after which what was listed is listed once more, for what enters the app's index late; null = 60, 0 = never"},
+	"audit_hours": {crm.MaxAuditHours, "Hours in which every known record is read again, as far as the accounts' calls allow; null = 24, 0 = never"},
+}
+
 const (
 	maxSyncs    = 20
 	maxMappings = 500
@@ -164,6 +173,11 @@ func shapeDocument(r huma.Registry) {
 				s.MaxLength = bound(n)
 			}
 		}
+	}
+	for prop, r := range ranges {
+		s := schemas["Sync"].Properties[prop]
+		least, most := 0.0, float64(r.most)
+		s.Minimum, s.Maximum, s.Description = &least, &most, r.say
 	}
 	orNull(schemas["Rule"], "filter")
 	orNull(schemas["OtherWayAround"], "exclude")

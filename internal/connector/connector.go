@@ -78,9 +78,12 @@ type Identity struct {
 type ChangesRequest struct {
 	Object string
 	Fields []string // fields wanted in Records
-	// Cursor is what a finished scan returned; "" = from the beginning of time.
-	// Ignored while Position is set.
+	// Cursor is what a finished scan returned, or its Mark; "" = from the
+	// beginning of time. Ignored while Position is set.
 	Cursor string
+	// Until is the Mark of a later scan, "" = up to now: what was modified since
+	// the place that it stands for is left out, and the scan ends there.
+	Until string
 	// Position is ChangesPage.Next of the page before in the same scan; "" starts a scan.
 	Position string
 	// Full asks for every live record whatever its age, through the app's most
@@ -100,6 +103,11 @@ type ChangesPage struct {
 	// never runs ahead of what was listed: at most the app's own time at the
 	// start of the scan, less the overlap for its index lag.
 	Cursor string
+	// Mark comes with Cursor where the app tells its time: a short name of the place
+	// up to which everything was listed after its index lag had passed. As the
+	// Cursor of another scan it lists everything modified since, whatever was
+	// listed before; two of them bound what was modified in between.
+	Mark string
 	// Total is the number of records in the whole scan when the app says so; 0 = unknown.
 	Total int
 }

@@ -174,8 +174,10 @@ type Sync struct {
 	Left            ObjectEnd        `json:"left"`
 	Right           ObjectEnd        `json:"right"`
 	Direction       Direction        `json:"direction"`
-	Schedule        string           `json:"schedule"` // one of Schedules; "" = 5m
-	Initial         string           `json:"initial"`  // all | changes_only; "" = all
+	Schedule        string           `json:"schedule"`              // one of Schedules; "" = 5m
+	Initial         string           `json:"initial"`               // all | changes_only; "" = all
+	SecondLook      *int             `json:"second_look,omitempty"` // minutes until what was listed is listed once more; nil = 60, 0 = never
+	AuditHours      *int             `json:"audit_hours,omitempty"` // hours in which every known record is read again; nil = 24, 0 = never
 	Behavior        PerWay[Behavior] `json:"behavior"`
 	FillBlanksOnly  PerWay[bool]     `json:"fill_blanks_only"`
 	Conflict        ConflictPolicy   `json:"conflict"`
@@ -205,6 +207,32 @@ func (s *Sync) Object(side Side) string {
 
 // AvoidsDuplicates reports the setting with its default, true.
 func (s *Sync) AvoidsDuplicates() bool { return s.AvoidDuplicates == nil || *s.AvoidDuplicates }
+
+// What a sync looks at again unless it says otherwise, and what it may say.
+const (
+	DefaultSecondLook = 60 // minutes
+	MaxSecondLook     = 24 * 60
+	DefaultAuditHours = 24
+	MaxAuditHours     = 30 * 24
+)
+
+// LooksAgainAfter is how long after a listing what was modified then is listed
+// once more; zero = never.
+func (s *Sync) LooksAgainAfter() time.Duration {
+	return within(s.SecondLook, DefaultSecondLook, MaxSecondLook) * time.Minute
+}
+
+// AuditsWithin is the time in which every known record is read again; zero = never.
+func (s *Sync) AuditsWithin() time.Duration {
+	return within(s.AuditHours, DefaultAuditHours, MaxAuditHours) * time.Hour
+}
+
+func within(n *int, otherwise, most int) time.Duration {
+	if n == nil {
+		return time.Duration(otherwise)
+	}
+	return time.Duration(min(max(*n, 0), most))
+}
 
 // Interval returns the time between scheduled pulls; zero for manual.
 func (s *Sync) Interval() time.Duration {

@@ -16,13 +16,28 @@ func (r *storedRun) after(p phase) phase {
 	case phaseLeft:
 		return phaseRight
 	case phaseRight:
-		if r.Run.Kind == RunPull && !r.Full {
-			return phaseSweepLeft
+		switch {
+		case r.Run.Kind != RunPull || r.Full:
+		case r.Again != nil:
+			return phaseAgainLeft
+		default:
+			return r.after(phaseAgainRight)
 		}
 		if r.Salt != "" {
 			return phaseSendLeft
 		}
 		return phaseDrain
+	case phaseAgainLeft:
+		return phaseAgainRight
+	case phaseAgainRight:
+		if r.Audit != nil {
+			return phaseAudit
+		}
+		return phaseSweepLeft
+	case phaseAudit:
+		return phaseAuditRight
+	case phaseAuditRight:
+		return phaseSweepLeft
 	case phaseSendLeft:
 		return phaseSendRight
 	case phaseSendRight:
@@ -42,6 +57,20 @@ func (r *storedRun) after(p phase) phase {
 		return phaseOver
 	}
 	return phaseOver
+}
+
+// listing reports whether the phase asks an app for a page of what was modified.
+func (p phase) listing() bool { return p == phaseLeft || p == phaseRight || p.again() }
+
+// again reports whether the phase is part of a second look.
+func (p phase) again() bool { return p == phaseAgainLeft || p == phaseAgainRight }
+
+// side is the side that the phase lists.
+func (p phase) side() crm.Side {
+	if p == phaseRight || p == phaseAgainRight {
+		return crm.Right
+	}
+	return crm.Left
 }
 
 // sendRest queues hints that were listed, as far as the window allows. full
@@ -154,8 +183,10 @@ func (s *session) advance(ctx context.Context, r *storedRun) (err error) {
 // to wait for its chunks.
 func (s *session) step(ctx context.Context, r *storedRun) (moved bool, err error) {
 	switch r.Phase {
-	case phaseLeft, phaseRight:
+	case phaseLeft, phaseRight, phaseAgainLeft, phaseAgainRight:
 		return true, s.stepList(ctx, r)
+	case phaseAudit, phaseAuditRight:
+		return true, s.stepAudit(ctx, r)
 	case phaseSendLeft, phaseSendRight:
 		return true, s.stepSend(ctx, r)
 	case phaseSweepLeft, phaseSweepRight:

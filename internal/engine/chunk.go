@@ -57,6 +57,7 @@ type hint struct {
 	Holder  crm.RecordID                 `json:"h,omitempty"`  // of the other side: the app named it as the one in the way of a second one
 	Twins   []crm.RecordID               `json:"w,omitempty"`  // of the other side: a full listing found them by the record's keys
 	Doubles []crm.RecordID               `json:"u,omitempty"`  // of its own side, likewise
+	Audit   bool                         `json:"y,omitempty"`  // it was not as it was last seen: remember how it is, whatever comes of it
 }
 
 func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }

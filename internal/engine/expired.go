@@ -38,7 +38,7 @@ func (s *session) everything(r *storedRun, why string) {
 	s.Log.Warn("everything is listed", "connection", s.con, "sync", s.sync, "run", r.Run.ID, "code", why)
 	r.Full, r.Because, r.Salt = true, why, s.NewID("slt")
 	r.Phase, r.Position, r.Moved = phaseLeft, "", false
-	r.Cursor = crm.PerSide[string]{}
+	r.Cursor, r.Mark, r.Again, r.Audit = crm.PerSide[string]{}, crm.PerSide[string]{}, nil, nil
 }
 
 // sweepAnew lets the next sweep of deletions begin with all that the apps know:

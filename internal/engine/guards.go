@@ -40,6 +40,8 @@ const (
 	guardCursorExpired  guard = "cursor_expired"   // what an app has forgotten is found by a listing of everything
 	guardMergeKeeps     guard = "merge_keeps_link" // of several linked records that are merged, the primary's link stays
 	guardMassChange     guard = "mass_change"      // very many values replaced alike halt their mapping
+	guardSecondLook     guard = "second_look"      // what was listed once is listed once more, when the index has had its time
+	guardAudit          guard = "audit"            // what no listing shows is read now and then
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -51,5 +53,5 @@ var guards = []guard{
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
-	guardHeld, guardPlanStale,
+	guardHeld, guardPlanStale, guardSecondLook, guardAudit,
 }

@@ -61,7 +61,8 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 		return err
 	}
 	r := s.newRun(s.scope, s.conn, RunPull)
-	r.From = &listedTo{st.Cursor, st.Sweep}
+	r.From = &listedTo{st.Cursor, st.Sweep, st.Marks}
+	r.Again, r.Audit = s.lookAgain(s.conf, st), s.auditDue(s.conf, st)
 	defer func() {
 		if kept := s.keep(ctx, r); err == nil {
 			err = kept
@@ -71,7 +72,7 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 		return s.pullEverything(ctx, r, st, codeLongPause)
 	}
 	stored := false
-	for r.Phase == phaseLeft || r.Phase == phaseRight {
+	for r.Phase.listing() {
 		page, side, err := s.listPage(ctx, r, st)
 		if s.expired(r, err) {
 			return s.pullEverything(ctx, r, st, codeCursorExpired)
@@ -98,6 +99,16 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 			}
 		}
 	}
+	if !stored && r.Phase == phaseAudit {
+		if err := s.audit(ctx, r, st); err != nil {
+			return err
+		}
+		if stored = len(r.Rest)+len(r.Audit.Right) > 0; stored {
+			if ok, err := s.openPull(ctx, r, st); err != nil || !ok {
+				return err
+			}
+		}
+	}
 	if stored {
 		return s.advance(ctx, r)
 	}
@@ -106,10 +117,10 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 
 // listPage asks for the next page of the run's listing.
 func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (connector.ChangesPage, crm.Side, error) {
-	side := crm.Left
-	if r.Phase == phaseRight {
-		side = crm.Right
+	if r.Phase.again() {
+		return s.listAgain(ctx, r)
 	}
+	side := r.Phase.side()
 	e := s.end(side)
 	req := connector.ChangesRequest{Object: e.object, Fields: e.fields, Cursor: st.Cursor.Get(side), Position: r.Position, Full: r.Full}
 	if req.Cursor == "" && req.Position == "" {
@@ -118,9 +129,16 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	if r.Run.Kind == RunPlan {
 		req.Cursor = ""
 	}
+	page, err := s.askChanges(ctx, side, req)
+	return page, side, err
+}
+
+// askChanges asks an app for a page, without the fields that it turns out to lack.
+func (s *session) askChanges(ctx context.Context, side crm.Side, req connector.ChangesRequest) (connector.ChangesPage, error) {
+	e := s.end(side)
 	cctx, done, err := s.ask(ctx, side, askOne)
 	if err != nil {
-		return connector.ChangesPage{}, side, err
+		return connector.ChangesPage{}, err
 	}
 	defer done()
 	page, err := e.Changes(cctx, req)
@@ -129,19 +147,20 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	}
 	if field, missed := s.missed(side, err); missed {
 		if err := s.without(ctx, side, []string{field}); err != nil {
-			return page, side, err
+			return page, err
 		}
-		return s.listPage(ctx, r, st)
+		req.Fields = e.fields
+		return s.askChanges(ctx, side, req)
 	}
 	if err != nil {
-		return page, side, atSide(side, "list changes", err)
+		return page, atSide(side, "list changes", err)
 	}
 	for i := range page.Records {
 		if gone := s.lacking(side, req.Fields, &page.Records[i]); len(gone) > 0 {
-			return page, side, s.without(ctx, side, gone)
+			return page, s.without(ctx, side, gone)
 		}
 	}
-	return page, side, nil
+	return page, nil
 }
 
 // taken moves the run past one page: its hints wait in the run to be sent.
@@ -170,10 +189,14 @@ func (s *session) taken(r *storedRun, side crm.Side, page connector.ChangesPage)
 		}
 	}
 	r.Position = page.Next
-	if page.Next == "" {
-		r.Cursor.Set(side, page.Cursor)
-		r.Phase = r.after(r.Phase)
+	if page.Next != "" {
+		return
 	}
+	if !r.Phase.again() {
+		r.Cursor.Set(side, page.Cursor)
+		r.Mark.Set(side, page.Mark)
+	}
+	r.Phase = r.after(r.Phase)
 }
 
 func (s *session) stepList(ctx context.Context, r *storedRun) error {
@@ -215,7 +238,7 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 // then every hint is queued or stored with the run.
 func (s *session) moveCursors(ctx context.Context, r *storedRun) error {
 	switch r.Phase {
-	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight:
+	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight, phaseAgainLeft, phaseAgainRight, phaseAudit, phaseAuditRight:
 		return nil
 	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
 	}
@@ -246,6 +269,8 @@ func (s *session) saveCursors(ctx context.Context, r *storedRun) error {
 			}
 		}
 		st.LatestPull = s.Now()
+		s.leaveMarks(st, r)
+		s.leaveAudit(st, r)
 		if err = s.saveScan(ctx, s.scope, st); !fault.Is(err, fault.Conflict) {
 			return err
 		}

@@ -23,6 +23,10 @@ type phase string
 const (
 	phaseLeft       phase = "left"        // list the left side
 	phaseRight      phase = "right"       // list the right side
+	phaseAgainLeft  phase = "again_left"  // list once more what was modified an hour ago on the left side
+	phaseAgainRight phase = "again_right" // the same of the right side
+	phaseAudit      phase = "audit"       // read some known records of both sides
+	phaseAuditRight phase = "audit_right" // send what that found on the right side
 	phaseSendLeft   phase = "send_left"   // queue what was listed on the left side
 	phaseSendRight  phase = "send_right"  // queue what was listed on the right side
 	phaseSweepLeft  phase = "sweep_left"  // list the left side's deletions
@@ -55,6 +59,9 @@ type storedRun struct {
 	Salt       string              `json:"salt,omitempty"`     // of the keys that a full listing saw; "" = its records are worked as they are listed
 	Swept      bool                `json:"swept,omitempty"`
 	Moved      bool                `json:"moved,omitempty"` // the sync's cursors were moved
+	Mark       crm.PerSide[string] `json:"mark,omitzero"`   // of each side's listing, with Cursor
+	Again      *secondLook         `json:"again,omitempty"` // what it lists once more; nil = nothing
+	Audit      *auditing           `json:"audit,omitempty"` // what it reads to see whether it is as known; nil = nothing
 	From       *listedTo           `json:"from,omitempty"`  // where the listing began; nil = it lists nothing, or is of an older release
 	version    int64
 	unsaved    bool // something was sent since it was stored
@@ -73,6 +80,8 @@ type scanState struct {
 	Held       []string            `json:"held,omitempty"`      // what rested when it was last looked at
 	AgainAt    time.Time           `json:"again_at,omitzero"`   // when refused fields were last tried again
 	AgainSet   string              `json:"again_set,omitempty"` // digest of the settings then
+	Marks      []lookMark          `json:"marks,omitempty"`     // oldest first: what was modified after the first one is looked at once more
+	Audit      *auditState         `json:"audit,omitempty"`
 	version    int64
 }
 
@@ -80,6 +89,7 @@ type scanState struct {
 type listedTo struct {
 	Cursor crm.PerSide[string] `json:"cursor"`
 	Sweep  crm.PerSide[string] `json:"sweep"`
+	Marks  []lookMark          `json:"marks,omitempty"`
 }
 
 // back says where the next listing has to begin when the run ends here: where
@@ -360,8 +370,11 @@ func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, k
 			}
 		}
 		r := e.newRun(sc, conn, kind)
-		r.From = &listedTo{st.Cursor, st.Sweep}
+		r.From = &listedTo{st.Cursor, st.Sweep, st.Marks}
 		set(r)
+		if r.Run.Kind == RunPull && !r.Full {
+			r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
+		}
 		st.OpenRun = r.Run.ID
 		open, err := e.scanWrite(sc, st)
 		if err != nil {
@@ -415,6 +428,7 @@ func (e *Engine) letGo(ctx context.Context, sc scope, id crm.RunID, ended *store
 		if ended != nil && ended.From != nil {
 			e.Mark("listing_taken_back")
 			st.Cursor, st.Sweep, st.SweptAt = ended.From.Cursor, ended.From.Sweep, time.Time{}
+			st.Marks = ended.From.Marks
 		}
 		if err = e.saveScan(ctx, sc, st); !fault.Is(err, fault.Conflict) {
 			return err

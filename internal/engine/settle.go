@@ -243,7 +243,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 	seen := b.seen(u, l)
 	if old != nil && wasPaired == l.paired() && sameLink(old, l) {
-		if !u.changed() && !u.keeps {
+		if !u.changed() && !u.keeps && !(u.hint.Audit && (seen.Left != old.SeenL || seen.Right != old.SeenR)) {
 			return // nothing that matters differs: no write, no log entry
 		}
 	}

@@ -33,7 +33,7 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err != nil {
 		return st, err
 	}
-	st.LatestPull, st.OpenRun = scan.LatestPull, scan.OpenRun
+	st.LatestPull, st.OpenRun, st.Equality = scan.LatestPull, scan.OpenRun, scan.Audit.equality()
 	ok, code := runnable(conn, sc.sync)
 	if every := conf.Interval(); ok && every > 0 {
 		st.NextPull = e.Now()

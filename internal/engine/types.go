@@ -216,7 +216,27 @@ type SyncStatus struct {
 	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
 	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
 	Held       []HeldPart                       `json:"held,omitempty"` // with the warning field_missing
+	Equality   *Equality                        `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
+}
+
+// Equality is what the audit found. It reads all known records again, a few at
+// a time, and counts the linked pairs that are to be kept equal. Pairs in conflict
+// or failing are not equal; what differs by a settled difference is.
+type Equality struct {
+	Share     *float64       `json:"share,omitempty" doc:"Of the last full round, or of the one under way while there was none"`
+	LookedAt  time.Time      `json:"looked_at" doc:"When some were last read"`
+	Round     EqualityRound  `json:"round" doc:"The round under way"`
+	LastRound *EqualityRound `json:"last_round,omitempty" doc:"The last one that looked at every pair"`
+}
+
+// EqualityRound counts the pairs of one round.
+type EqualityRound struct {
+	Since     time.Time `json:"since"`
+	Until     time.Time `json:"until,omitzero"`
+	Looked    int64     `json:"looked"`
+	Equal     int64     `json:"equal"`
+	Different int64     `json:"different"`
 }
 
 // SettledCounts counts the pairs some of whose fields differ and are left so.

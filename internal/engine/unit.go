@@ -190,6 +190,7 @@ func (u *unit) absorb(h hint, j *job) {
 	u.hint.Confirm = u.hint.Confirm || h.Confirm
 	u.hint.Force = u.hint.Force || h.Force
 	u.hint.Again = u.hint.Again || h.Again
+	u.hint.Audit = u.hint.Audit || h.Audit
 	u.hint.Weighed = u.hint.Weighed || h.Weighed
 	if h.Decided != "" {
 		u.hint.Decided = h.Decided
@@ -262,6 +263,7 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		first.hears(u)
 		first.hint.Force = first.hint.Force || u.hint.Force
 		first.hint.Again = first.hint.Again || u.hint.Again
+		first.hint.Audit = first.hint.Audit || u.hint.Audit
 		first.hint.Weighed = first.hint.Weighed || u.hint.Weighed
 		if u.hint.Decided != "" {
 			first.hint.Decided = u.hint.Decided

@@ -33,6 +33,28 @@ func (s *Settings) Agrees(side crm.Side, r *crm.Record, base crm.Base) bool {
 	return true
 }
 
+// Strays reports whether a record holds something else than the base says of a
+// mapping that is remembered and can be read. What the base does not know, or
+// knows of another revision, says nothing.
+func (s *Settings) Strays(side crm.Side, r *crm.Record, base crm.Base) bool {
+	for i := range s.specs {
+		one := &s.specs[i]
+		if one.problem != nil || one.m == nil {
+			continue
+		}
+		v, err := one.m.Canonical(side, r.Fields)
+		if err != nil {
+			continue
+		}
+		var raw [2]crm.Fields
+		raw[side.Index()] = r.Fields
+		if one.recall(base, raw, occasion{}).moved(side.Index(), v) {
+			return true
+		}
+	}
+	return false
+}
+
 // Holds reports whether fields, as an app answered a write, hold the canonical
 // values that the write intended. If not, the app put something else in their
 // place, which is a change of its own.

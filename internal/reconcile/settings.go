@@ -308,7 +308,7 @@ func timed(f *crm.Filter) bool {
 // fingerprint hashes all that plans depend on.
 func (s *Settings) fingerprint(zone [2]string) string {
 	decides := s.sync
-	decides.ID, decides.Schedule, decides.Initial = "", "", ""
+	decides.ID, decides.Schedule, decides.Initial, decides.SecondLook, decides.AuditHours = "", "", "", nil, nil
 	decides.Associations, decides.Activities, decides.Unsubscribes = nil, crm.Activities{}, crm.Deletes{}
 	fields := [2][]crm.Field{}
 	for i := range s.schema {

@@ -60,6 +60,7 @@ func (w *world) live() {
 	w.beforeHealing()
 	w.run(w.now.Add(2 * time.Minute))
 	w.calmDown()
+	w.lookAgain()
 	for round := 0; round < 3 && w.failed() == ""; round++ {
 		w.round()
 	}

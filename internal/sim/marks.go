@@ -4,6 +4,7 @@ package sim
 var marksExpected = []string{
 	"any_run_cancelled",
 	"archive_sweep",
+	"audit_found",
 	"audited_apart",
 	"audited_cleared",
 	"audited_dead_item",
@@ -70,6 +71,7 @@ var marksExpected = []string{
 	"listing_taken_back",
 	"lists_everything",
 	"lone_intent_recovered",
+	"looked_again",
 	"loser_logged_by_recovery",
 	"lot_unfinished",
 	"mass_change_confirmed",
@@ -123,6 +125,7 @@ var marksExpected = []string{
 	"row_put_off",
 	"run_cancelled",
 	"same_by_stale_read",
+	"seen_late",
 	"send_failed",
 	"set_aside",
 	"set_aside_restored",
@@ -151,6 +154,7 @@ var marksExpected = []string{
 // marksElsewhere are marks that a run need not reach, and why.
 var marksElsewhere = map[string]string{
 	"batch_halved":           "no app of the simulation refuses a whole batch for one row; engine tests do",
+	"audit_put_off":          "an app that fails the very read of a slice; TestS18_TheAuditLeavesTheReserve has one",
 	"both_sides_create":      "needs both new records in one batch before either is indexed; counted when it happens",
 	"claim_waited_for":       "claims are met by other connections only, since open creates are recovered first; counted when it happens",
 	"connection_erased":      "a seed keeps its connection to the end; TestS25 erases one",

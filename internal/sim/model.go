@@ -24,6 +24,9 @@ func newModel(w *world, o modelapp.Options) *model {
 	m := &model{App: modelapp.New(o), w: w, telling: o.Blank != crm.BlankOmitted || o.RefuseGone}
 	m.tokens = &grant{w: w, mint: m.Token}
 	m.tokens.renew()
+	if w.set.lateness() {
+		m.Late = w.lateness
+	}
 	return m
 }
 

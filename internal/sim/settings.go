@@ -18,6 +18,9 @@ var faultNames = []string{
 	"stall", "stall_before_links", "not_found_blip", "row_unreadable", "edit_after_crash", "stale_read",
 }
 
+// laterFaults came to the world later and strike in workloads of their own only.
+var laterFaults = []string{"index_late", "index_never"}
+
 // usual is how often each fault strikes, in thousandths of its chances, where a
 // seed has it at all.
 var usual = map[string]int{

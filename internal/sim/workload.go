@@ -134,6 +134,17 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Trim, s.apps[i].Phones = false, false
 		}
 	},
+	// Changes enter an app's index long after they were made, and nothing else
+	// tells of them.
+	"late": func(s *settings) {
+		s.unheard(map[string]int{"index_late": 300, "schedule_lost": 60, "kill_after": 2, "edit_between": 30})
+		s.sync.AuditHours = ptr(0)
+	},
+	// Some changes never enter the index, and nothing else tells of them.
+	"unlisted": func(s *settings) {
+		s.unheard(map[string]int{"index_never": 150, "schedule_lost": 60, "kill_after": 2, "edit_between": 30})
+		s.newcomers, s.steady = false, true
+	},
 	// Users merge records, in chains too, and go on typing on both sides; most
 	// are heard of late or by accident.
 	"merges": func(s *settings) {
@@ -248,7 +259,7 @@ var workloads = map[string]func(s *settings){
 var openWorkloads = []string{"newborn", "picky"}
 
 // laterWorkloads are drawn apart, so that seeds without them stay as they were.
-var laterWorkloads = []string{"archive", "plans"}
+var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
 var apartWorkloads = []string{"asked", "hands", "told"}
@@ -283,6 +294,20 @@ func (s *settings) asleep() {
 		s.apps[i].History, s.apps[i].Conditional = true, false
 	}
 }
+
+// unheard leaves pulls alone to tell of changes, with look-ups that know
+// everything at once: what is late is the listing.
+func (s *settings) unheard(rate map[string]int) {
+	s.model()
+	s.hooks, s.interval, s.pause, s.settled, s.people, s.changes = false, 5*time.Minute, 20*time.Second, true, 15, 60
+	s.rate = rate
+	for i := range s.apps {
+		s.apps[i].FindNow, s.apps[i].Unique = true, false
+	}
+}
+
+// lateness reports whether changes may enter the index late.
+func (s *settings) lateness() bool { return s.rate["index_late"] > 0 || s.rate["index_never"] > 0 }
 
 // crawl lets each call take from a second to a quarter of a minute, on the left,
 // the right or both, by what was drawn for the apps.

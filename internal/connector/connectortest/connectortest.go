@@ -119,6 +119,7 @@ func Run(t *testing.T, h Harness) {
 		{"ChangesFull", testChangesFull},
 		{"ChangesEditedMeanwhile", testChangesEdited},
 		{"ChangesTies", testChangesTies},
+		{"ChangesBetweenMarks", testChangesBetween},
 		{"ChangesRepeatedPage", testChangesRepeated},
 		{"ChangesBadPosition", testChangesPosition},
 		{"ChangesMerge", testChangesMerge},

@@ -108,8 +108,10 @@ var plants = map[string]struct {
 	test string
 	bug  spoiled
 }{
-	"anonymous account": {"Account", spoiled{test: func(connector.Identity) connector.Identity { return connector.Identity{} }}},
-	"no unknown object": {"Discovery", spoiled{fields: func(f []crm.Field, _ error) ([]crm.Field, error) { return f, nil }}},
+	"the end of a scan is passed over": {"ChangesBetweenMarks", spoiled{changes: func(r *connector.ChangesRequest) { r.Until = "" }}},
+	"no mark":                          {"ChangesBetweenMarks", spoiled{page: func(p *connector.ChangesPage) { p.Mark = "" }}},
+	"anonymous account":                {"Account", spoiled{test: func(connector.Identity) connector.Identity { return connector.Identity{} }}},
+	"no unknown object":                {"Discovery", spoiled{fields: func(f []crm.Field, _ error) ([]crm.Field, error) { return f, nil }}},
 	"reads in another order": {"Read", spoiled{reads: func(r []connector.Read, err error) ([]connector.Read, error) {
 		slices.Reverse(r)
 		return r, err

@@ -39,6 +39,9 @@ const (
 type App struct {
 	// Observe, if set, is told of every change as it happens. It must not call the App.
 	Observe func(Change)
+	// Late, if set, is asked of every change how much longer than Lag it takes
+	// to show in searches. A later change that shows sooner overtakes it.
+	Late func() time.Duration
 
 	opts  Options
 	names []string // all fields, prefixed
@@ -332,6 +335,9 @@ func (a *App) touch(r *row) {
 	if a.opts.Jitter && lag > 0 {
 		lag = lag * time.Duration((len(a.order)*7+r.version*13+a.calls*5)%11) / 10
 	}
+	if a.Late != nil {
+		lag += a.Late()
+	}
 	r.coming = append(r.coming, view{due: now.Add(lag), fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into, absorbed: r.absorbed, known: true})
 }
 
@@ -341,6 +347,11 @@ func (a *App) indexed(r *row, now time.Time) *view {
 	for n < len(r.coming) && !r.coming[n].due.After(now) {
 		r.index = r.coming[n]
 		n++
+	}
+	for i := n; a.Late != nil && i < len(r.coming); i++ {
+		if !r.coming[i].due.After(now) {
+			r.index, n = r.coming[i], i+1
+		}
 	}
 	r.coming = r.coming[n:]
 	return &r.index

@@ -20,21 +20,22 @@ type spot struct {
 	from  int64
 	start int64
 	at    int64
+	until int64 // what was modified from then on is left out; 0 = nothing is
 	id    crm.RecordID
 }
 
 func (s spot) encode() string {
-	return strings.Join([]string{string(s.sort), strconv.FormatInt(s.from, 10), strconv.FormatInt(s.start, 10), strconv.FormatInt(s.at, 10), string(s.id)}, "|")
+	return strings.Join([]string{string(s.sort), strconv.FormatInt(s.from, 10), strconv.FormatInt(s.start, 10), strconv.FormatInt(s.at, 10), strconv.FormatInt(s.until, 10), string(s.id)}, "|")
 }
 
 func parseSpot(text string) (spot, error) {
 	bad := fault.New("model: list", fault.Invalid, "cursor_malformed", "the position is not one of ours")
-	p := strings.SplitN(text, "|", 5)
-	if len(p) != 5 || len(p[0]) != 1 || !strings.Contains("cfd", p[0]) {
+	p := strings.SplitN(text, "|", 6)
+	if len(p) != 6 || len(p[0]) != 1 || !strings.Contains("cfd", p[0]) {
 		return spot{}, bad
 	}
-	s := spot{sort: p[0][0], id: crm.RecordID(p[4])}
-	for i, to := range []*int64{&s.from, &s.start, &s.at} {
+	s := spot{sort: p[0][0], id: crm.RecordID(p[5])}
+	for i, to := range []*int64{&s.from, &s.start, &s.at, &s.until} {
 		n, err := strconv.ParseInt(p[i+1], 10, 64)
 		if err != nil {
 			return spot{}, bad
@@ -61,6 +62,19 @@ func begin(sort byte, cursor, position string, now time.Time) (spot, error) {
 	return s, nil
 }
 
+// ending sets where a scan ends.
+func (s *spot) ending(mark string) error {
+	if mark == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(mark, 10, 64)
+	if err != nil {
+		return fault.New("model: list", fault.Invalid, "cursor_malformed", "the mark is not one of ours")
+	}
+	s.until = n
+	return nil
+}
+
 // cursor is where the next scan begins: before anything that this one may not
 // have seen yet.
 func (a *App) cursor(s spot) string {
@@ -80,6 +94,11 @@ func (c *client) Changes(ctx context.Context, req connector.ChangesRequest) (con
 		s, err := begin(sort, req.Cursor, req.Position, a.opts.Now())
 		if err != nil {
 			return connector.ChangesPage{}, err
+		}
+		if req.Position == "" {
+			if err := s.ending(req.Until); err != nil {
+				return connector.ChangesPage{}, err
+			}
 		}
 		if err := a.asked("list", req.Fields); err != nil {
 			return connector.ChangesPage{}, err
@@ -126,6 +145,7 @@ func (a *App) listAll(s spot, fields []string) connector.ChangesPage {
 		s.id = r.id
 	}
 	page.Cursor = a.cursor(s)
+	page.Mark = page.Cursor
 	return page
 }
 
@@ -140,7 +160,7 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 	for _, r := range a.order {
 		v := a.indexed(r, now)
 		at := v.modified.UnixNano()
-		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || v.deleted && (!a.opts.DeletedFeed || a.purged(v.modified, now)) {
+		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || s.until != 0 && at >= s.until || v.deleted && (!a.opts.DeletedFeed || a.purged(v.modified, now)) {
 			continue
 		}
 		hits = append(hits, hit{r, *v})
@@ -157,7 +177,12 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 		page.Records = append(page.Records, a.show(a.complete(h.record(h.row, fields), fields)))
 		s.at, s.id = h.modified.UnixNano(), h.row.id
 	}
+	if s.until != 0 {
+		page.Cursor = strconv.FormatInt(s.until, 10)
+		return page
+	}
 	page.Cursor = a.cursor(s)
+	page.Mark = page.Cursor
 	return page
 }
 

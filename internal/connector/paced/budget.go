@@ -89,7 +89,12 @@ func (p *pacer) admit(ctx context.Context, x lane) error {
 	if err := connector.Allowed(ctx); err != nil {
 		return err
 	}
-	foreground := connector.IsForeground(ctx)
+	foreground, spare := connector.IsForeground(ctx), connector.IsSpare(ctx)
+	if spare {
+		if err := p.tight(ctx, x); err != nil {
+			return err
+		}
+	}
 	for waited := time.Duration(0); ; {
 		b, err := p.try(ctx, x, foreground)
 		if err != nil {
@@ -98,7 +103,7 @@ func (p *pacer) admit(ctx context.Context, x lane) error {
 		if b == nil {
 			return nil
 		}
-		if p.Sleep == nil || waited+b.wait > p.MaxWait {
+		if p.Sleep == nil || spare || waited+b.wait > p.MaxWait {
 			return throttled(*b)
 		}
 		p.Sleep(ctx, b.wait)
@@ -107,6 +112,25 @@ func (p *pacer) admit(ctx context.Context, x lane) error {
 			return notSent(err)
 		}
 	}
+}
+
+// tight refuses a call that nobody needs now where there is no room for it.
+func (p *pacer) tight(ctx context.Context, x lane) error {
+	if p.lim.none(x) {
+		return nil
+	}
+	now := p.Now()
+	if p.old(now) {
+		if err := p.read(ctx, now); err != nil {
+			return notSent(err)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b := p.view.tight(now, p.lim, x); b != nil {
+		return throttled(*b)
+	}
+	return nil
 }
 
 func throttled(b blocked) error {

@@ -12,6 +12,8 @@
 // clocks agree: in no window of the app's length are more calls started than
 // the app allows; in no 24 hours more than its daily quota. Bulk work leaves a
 // tenth of a window and a fifth of the quota to people (connector.Foreground).
+// A call that nobody needs now (connector.Spare) is made only while half of what
+// bulk work may use is free, and is refused at once otherwise.
 // After an answer with Retry-After nobody calls before it has passed, other
 // workers from their next look at the item on (Budget.Look). A clock that is wrong costs pace, never
 // more than the app's own limit does: times out of the future are taken for now.

@@ -246,6 +246,31 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 	return max(0, room), why
 }
 
+// spare is the part of what bulk work may use that has to be free before a call
+// is made that nobody needs now: a half.
+const spare = 2
+
+// tight says why nobody should call now who need not.
+func (l *ledger) tight(now time.Time, lim limits, x lane) *blocked {
+	if b := l.paused(now); b != nil {
+		return b
+	}
+	for _, w := range lim.windows {
+		if !w.has(x) {
+			continue
+		}
+		if free, wait := l.inWindow(now, w, (w.calls-w.calls/reserve)/spare); free <= 0 {
+			return &blocked{wait, codeRate}
+		}
+	}
+	if lim.daily > 0 {
+		if free, wait := l.inDay(now, lim.forBulk()/spare); free <= 0 {
+			return &blocked{wait, codeQuota}
+		}
+	}
+	return nil
+}
+
 // inWindow is what is left of most calls in one window, and the wait for the
 // next call when nothing is.
 func (l *ledger) inWindow(now time.Time, w window, most int) (free int, wait time.Duration) {

@@ -565,3 +565,45 @@ func TestLanesMatchTheApp(t *testing.T) {
 		}
 	}
 }
+
+// TestS18_TheAuditLeavesTheReserve makes calls that nobody needs now: they are
+// refused, unsent, as soon as half of what bulk work may use is spent, by
+// whomever, and never wait; bulk work and people go on as if they had not been.
+func TestS18_TheAuditLeavesTheReserve(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]crm.Limits{
+		"a window":      {BurstCalls: 100, BurstWindow: 10 * time.Second},
+		"a daily quota": {DailyCalls: 100},
+		"both":          {BurstCalls: 100, BurstWindow: 10 * time.Second, DailyCalls: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClock()
+			a, s := newApp(l, c.now), newStore(c.now)
+			b := budget(s, c.now)
+			b.Sleep = func(_ context.Context, d time.Duration) { c.add(d) }
+			b.MaxWait = time.Hour
+			w := Wrap(bare{app: a}, b)
+			read := func(ctx context.Context) error {
+				_, err := w.BatchRead(ctx, "contacts", nil, nil)
+				return err
+			}
+			at, made := c.now(), 0
+			for made < 1000 && read(connector.Spare(t.Context())) == nil {
+				made++
+			}
+			if least, most := 35, 50; made < least || made > most {
+				t.Errorf("%d of 100 calls were made that nobody needs, want %d to %d", made, least, most)
+			}
+			if !c.now().Equal(at) || a.count(laneCall) != made {
+				t.Errorf("a call that nobody needs waited for %s, or was sent: %d of %d", c.now().Sub(at), a.count(laneCall), made)
+			}
+			if err := read(t.Context()); err != nil {
+				t.Errorf("bulk work: %v", err)
+			}
+			if err := read(connector.Foreground(t.Context())); err != nil {
+				t.Errorf("a person: %v", err)
+			}
+		})
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -35,6 +37,7 @@ type position struct {
 	Full  bool      `json:"a,omitempty"`
 	After string    `json:"k,omitempty"`
 	Start time.Time `json:"n,omitzero"` // the app's time at the start of the scan
+	Until time.Time `json:"u,omitzero"` // what was modified from then on is left out; zero = nothing is
 	Last  cursor    `json:"c"`          // the cursor the scan started from
 	Seen  seen      `json:"s,omitempty"`
 	Over  bool      `json:"o,omitempty"`
@@ -67,10 +70,8 @@ func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 	if req.Full {
 		return step(ctx, src, req, opts, now, position{Full: true})
 	}
-	if req.Cursor != "" {
-		if err := decode(req.Cursor, &pos.Last); err != nil {
-			return connector.ChangesPage{}, err
-		}
+	if err := pos.between(req.Cursor, req.Until); err != nil {
+		return connector.ChangesPage{}, err
 	}
 	if opts.Memory > 0 && !pos.Last.From.IsZero() && now.Sub(pos.Last.From) > opts.Memory {
 		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, "cursor_expired", "the app has forgotten deletions since the last look; a full scan is needed")
@@ -100,7 +101,24 @@ func newest(ctx context.Context, src Source, req connector.ChangesRequest, opts 
 		return connector.ChangesPage{}, false, nil
 	}
 	end, err := encode(cursor{From: last.From, Passed: last.Passed, Seen: known})
-	return connector.ChangesPage{Records: fresh, Cursor: end, Total: len(fresh)}, true, err
+	return connector.ChangesPage{Records: fresh, Cursor: end, Mark: mark(last.From), Total: len(fresh)}, true, err
+}
+
+// between reads where a scan begins and ends.
+func (p *position) between(from, until string) (err error) {
+	if until != "" {
+		if p.Until, err = parseMark(until); err != nil {
+			return err
+		}
+	}
+	switch {
+	case from == "":
+		return nil
+	case strings.HasPrefix(from, markPrefix):
+		p.Last.From, err = parseMark(from)
+		return err
+	}
+	return decode(from, &p.Last)
 }
 
 // step lists one page of a full or an ascending scan.
@@ -113,13 +131,22 @@ func step(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 		pos.Start = res.Now
 		pos.Total = max(res.Total, 0)
 	}
+	if pos.beyond(&res) {
+		res.Next = ""
+	}
 	records := res.Records
 	if !pos.Full {
 		records = pos.note(res.Records, req.Fields, opts)
 	}
 	page := connector.ChangesPage{Records: records, Total: pos.Total}
 	if res.Next == "" {
-		page.Cursor, err = encode(pos.finish(opts, now))
+		if !pos.Until.IsZero() {
+			page.Cursor = mark(pos.Until)
+			return page, nil
+		}
+		end := pos.finish(opts, now)
+		page.Mark = mark(end.From)
+		page.Cursor, err = encode(end)
 		return page, err
 	}
 	h := hash(res.Next)
@@ -140,6 +167,17 @@ func list(ctx context.Context, src Source, pos position) (Result, error) {
 		return src.All(ctx, pos.After)
 	}
 	return src.Since(ctx, Query{From: pos.Last.From, After: pos.After})
+}
+
+// beyond takes out of a page what was modified after the end of the scan, and
+// reports whether there was any: then nothing before it is left.
+func (p *position) beyond(res *Result) bool {
+	if p.Until.IsZero() {
+		return false
+	}
+	n := len(res.Records)
+	res.Records = slices.DeleteFunc(res.Records, func(r crm.Record) bool { return !r.ModifiedAt.Before(p.Until) })
+	return len(res.Records) < n
 }
 
 // note remembers what the window held and returns the records that look new.
@@ -234,6 +272,25 @@ func (s *seen) UnmarshalText(b []byte) error {
 		(*s)[binary.BigEndian.Uint64(raw)] = binary.BigEndian.Uint64(raw[8:])
 	}
 	return nil
+}
+
+// markPrefix begins a mark; no cursor begins with it.
+const markPrefix = "@"
+
+// mark is the short name of a time, rounded down to what is sure to be listed.
+func mark(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return markPrefix + strconv.FormatInt(t.UnixMilli(), 10)
+}
+
+func parseMark(text string) (time.Time, error) {
+	ms, err := strconv.ParseInt(strings.TrimPrefix(text, markPrefix), 10, 64)
+	if err != nil || !strings.HasPrefix(text, markPrefix) {
+		return time.Time{}, fault.New("scan: read mark", fault.Invalid, "cursor_malformed", "the mark is not one that a scan returned")
+	}
+	return time.UnixMilli(ms).UTC(), nil
 }
 
 // encode writes v with a checksum, so that a damaged or foreign text is

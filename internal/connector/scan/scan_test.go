@@ -223,6 +223,99 @@ func TestS11_InsideTheOverlapOneCallProvesThatNothingIsNew(t *testing.T) {
 	}
 }
 
+// TestS11_TheMarksBoundWhatWasModifiedInBetween edits at random, with an index
+// that may lag for longer than any overlap, takes the mark of every scan, and
+// lists what lies between each two of them once everything shows: every record
+// comes in exactly the one window that it was last modified in.
+func TestS11_TheMarksBoundWhatWasModifiedInBetween(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newShelf(rapid.IntRange(1, 7).Draw(t, "page"))
+		s.counts = rapid.Bool().Draw(t, "counts")
+		_, cursor := scanAll(t, s, "", true)
+		var marks []string
+		steps := rapid.IntRange(1, 40).Draw(t, "steps")
+		for i := range steps {
+			switch rapid.IntRange(0, 3).Draw(t, "do") {
+			case 0, 1:
+				lag := time.Duration(rapid.IntRange(0, 3000).Draw(t, "lag")) * time.Second
+				s.put(strconv.Itoa(rapid.IntRange(1, 12).Draw(t, "id")), strconv.Itoa(i), lag)
+			case 2:
+				s.now = s.now.Add(time.Duration(rapid.IntRange(0, 900_000).Draw(t, "ms")) * time.Millisecond)
+			case 3:
+				page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Cursor: cursor}, Options{Overlap: overlap}, s.now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if page.Next == "" {
+					cursor, marks = page.Cursor, append(marks, page.Mark)
+				}
+			}
+		}
+		s.now = s.now.Add(time.Hour)
+		page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Full: true}, Options{Overlap: overlap}, s.now)
+		for err == nil && page.Next != "" {
+			page, err = Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Position: page.Next}, Options{Overlap: overlap}, s.now)
+		}
+		if err != nil || page.Mark == "" {
+			t.Fatalf("a full scan ends with the mark %q, %v", page.Mark, err)
+		}
+		marks = append(marks, page.Mark)
+		shown := map[string]int{}
+		for i := 1; i < len(marks); i++ {
+			s.calls = 0
+			seen := between(t, s, marks[i-1], marks[i])
+			for id := range seen {
+				shown[id]++
+			}
+			if most := len(seen)/s.page + 2 + len(seen); s.calls > most {
+				t.Fatalf("%d records took %d calls", len(seen), s.calls)
+			}
+		}
+		first, err := parseMark(marks[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, r := range s.records {
+			if want := btoi(!r.modified.Before(first)); shown[id] != want {
+				t.Fatalf("record %s, modified at %s, was shown in %d windows, want %d", id, r.modified, shown[id], want)
+			}
+		}
+	})
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// between lists a window to its end, page by page.
+func between(t *rapid.T, s *shelf, from, until string) map[string]string {
+	seen := map[string]string{}
+	req := connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Cursor: from, Until: until}
+	for {
+		page, err := Next(context.Background(), s, req, Options{Overlap: overlap}, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			if _, twice := seen[string(r.ID)]; twice {
+				t.Fatalf("record %s came twice", r.ID)
+			}
+			seen[string(r.ID)] = r.Fields["v"].Text()
+		}
+		if page.Next == "" {
+			if page.Cursor != until {
+				t.Fatalf("the scan ends at %q, want %q", page.Cursor, until)
+			}
+			return seen
+		}
+		req.Position = page.Next
+	}
+}
+
 func TestX13_RepeatingPositionIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newShelf(2)
