@@ -23,6 +23,7 @@ import (
 const (
 	auditSlice = 100       // records read at once, at least
 	auditMost  = 2000      // and at most, by one pull
+	auditPace  = 0.9       // the part of a round's time in which it is meant to end
 	auditWait  = time.Hour // longest between two slices: a small sync is looked at whole
 	auditCalls = 5         // of an app that reads few records at once: calls a side and slice
 )
@@ -32,6 +33,7 @@ type auditState struct {
 	At    int64      `json:"t"`           // of the last slice, in seconds
 	Place string     `json:"p,omitempty"` // shard and sort text where the next one begins
 	Known int64      `json:"n,omitempty"` // records known when it was taken
+	Owed  int64      `json:"o,omitempty"` // records that were due then, too few to be worth a call
 	Round auditRound `json:"r"`
 	Last  auditRound `json:"l,omitzero"` // the last full round
 }
@@ -61,7 +63,7 @@ func (e *Engine) auditDue(conf *crm.Sync, st *scanState) *auditing {
 	if age < 0 {
 		return nil
 	}
-	n := int64(float64(max(st.Audit.Known, 1)) * (float64(age) / float64(round)))
+	n := int64(float64(max(st.Audit.Known, 1))*float64(age)/(auditPace*float64(round))) + st.Audit.Owed
 	if n < auditSlice && age < min(auditWait, round) {
 		return nil
 	}
@@ -96,13 +98,15 @@ func (s *session) audit(ctx context.Context, r *storedRun, st *scanState) error 
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	after.Known = 0
+	after.Known = -counts.Counters[string(crm.Left)+":"+string(crm.StateInSync)] // these are counted on both sides
 	for _, side := range crm.Sides {
 		for _, state := range crm.States {
 			after.Known += counts.Counters[string(side)+":"+string(state)]
 		}
 	}
-	links, err := s.auditLinks(ctx, &after, s.auditSize(r.Audit.N))
+	size := s.auditSize(r.Audit.N)
+	after.Owed = max(int64(r.Audit.N-size), 0)
+	links, err := s.auditLinks(ctx, &after, size)
 	if err != nil {
 		return err
 	}
@@ -126,10 +130,14 @@ func (s *session) audit(ctx context.Context, r *storedRun, st *scanState) error 
 }
 
 // auditSize is how many records are looked at where n are due: more, so that a
-// call is worth it, unless an app reads few at once; fewer, if one takes long.
+// call is worth it, unless an app reads few at once; fewer, if one takes long or
+// the last call would be for a few.
 func (s *session) auditSize(n int) int {
 	least := max(1, min(s.end(crm.Left).app.Limits.ReadBatch, s.end(crm.Right).app.Limits.ReadBatch))
 	n = max(n, min(auditSlice, auditCalls*least))
+	if n > auditSlice {
+		n -= n % auditSlice
+	}
 	if s.slow() {
 		n = min(n, auditSlice)
 	}
@@ -269,14 +277,18 @@ func (s *session) stepAudit(ctx context.Context, r *storedRun) error {
 		r.RestSide, r.Rest, r.Audit.Right = crm.Right, append(r.Rest, r.Audit.Right...), nil
 		r.Phase = r.after(r.Phase)
 		r.Seq++
-		return s.saveRun(ctx, s.ws, r)
+	} else {
+		st, err := s.loadScan(ctx, s.scope)
+		if err != nil {
+			return err
+		}
+		if err := s.audit(ctx, r, st); err != nil {
+			return err
+		}
 	}
-	st, err := s.loadScan(ctx, s.scope)
-	if err != nil {
-		return err
-	}
-	if err := s.audit(ctx, r, st); err != nil {
-		return err
+	if len(r.Rest)+len(r.Audit.Right) == 0 {
+		r.unsaved = true // nothing hangs on it: stored with what comes next
+		return nil
 	}
 	return s.saveRun(ctx, s.ws, r)
 }

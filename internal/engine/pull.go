@@ -55,6 +55,10 @@ func (s *session) pullOrRelease(ctx context.Context, st *scanState) error {
 	return s.noteHeld(ctx)
 }
 
+// unstoredPages is how much of a second look is listed without storing where it
+// stands, as long as nothing is found: it would begin anew.
+const unstoredPages = 20
+
 // pull lists both sides. A run is stored once there is something to do.
 func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 	if err := s.tryAgain(ctx, st); err != nil {
@@ -80,7 +84,9 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 		if err != nil {
 			return s.refused(ctx, r, err)
 		}
-		first := !stored && (len(page.Records) > 0 || page.Next != "" || s.sweepDue(st))
+		quiet := r.Phase.again() && len(page.Records) == 0
+		more := page.Next != "" && (!r.Phase.again() || r.Seq >= unstoredPages)
+		first := !stored && (len(page.Records) > 0 || more || s.sweepDue(st))
 		s.taken(r, side, page)
 		switch {
 		case first:
@@ -88,6 +94,8 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 				return err
 			}
 			stored = true
+		case quiet:
+			r.unsaved = stored
 		case stored:
 			if err := s.saveRun(ctx, s.ws, r); err != nil {
 				return err
@@ -227,9 +235,14 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 			return err
 		}
 	}
+	quiet := r.Phase.again() && len(page.Records) == 0
 	s.taken(r, side, page)
-	if len(again) > 0 {
+	switch {
+	case len(again) > 0:
 		return s.saveWithSeen(ctx, r, again)
+	case quiet:
+		r.unsaved = true // nothing hangs on it: stored with what comes next
+		return nil
 	}
 	return s.saveRun(ctx, s.ws, r)
 }

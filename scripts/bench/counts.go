@@ -22,13 +22,16 @@ type bench struct {
 	rows  int // records written to both apps by the engine
 }
 
-func newBench(ctx context.Context, people int) (*bench, error) {
+func newBench(ctx context.Context, people int) (*bench, error) { return newBenchOf(ctx, people, nil) }
+
+// newBenchOf is newBench of a connection that is changed first; nil = it is not.
+func newBenchOf(ctx context.Context, people int, change func(*crm.Connection)) (*bench, error) {
 	var b bench
 	clock := testbed.NewClock()
 	b.tally = newTally(memstore.New(clock.Now))
 	b.queue = memqueue.New(clock.Now, memqueue.Options{})
 	var err error
-	b.Bed, err = testbed.New(ctx, testbed.Options{People: people, Clock: clock, Store: b.tally, Queue: b.queue, Wrap: b.countRows}, nil)
+	b.Bed, err = testbed.New(ctx, testbed.Options{People: people, Clock: clock, Store: b.tally, Queue: b.queue, Wrap: b.countRows}, change)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +116,7 @@ func linked(ctx context.Context, e *engine.Engine, n int) ([]engine.RecordView, 
 // measure takes all counts.
 func measure(ctx context.Context) ([]figure, error) {
 	var out []figure
-	for _, f := range []func(context.Context) ([]figure, error){measureChanges, measureLone, measureCreates, measureQuiet, measureResync} {
+	for _, f := range []func(context.Context) ([]figure, error){measureChanges, measureLone, measureCreates, measureQuiet, measureResync, measureLooks} {
 		fs, err := f(ctx)
 		if err != nil {
 			return out, err
