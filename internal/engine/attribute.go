@@ -25,7 +25,7 @@ func (s *session) attribute(ctx context.Context, us []*unit) {
 		for _, side := range crm.Sides {
 			w, ok := u.link.lastWrite(side)
 			r := u.rec.Get(side)
-			if !ok || r == nil || r.ModifiedAt.IsZero() || r.ModifiedAt.After(w.at) || u.link.Settings != s.set.Digest() || s.set.Agrees(side, r, u.link.Base) {
+			if !ok || r == nil || r.ModifiedAt.IsZero() || r.ModifiedAt.After(w.at) || !s.sameLayout(u.link, w) || s.set.Agrees(side, r, u.link.Base) {
 				continue
 			}
 			if self := s.self(ctx, side); r.ModifiedBy != "" && self != "" && self != r.ModifiedBy {
@@ -35,6 +35,16 @@ func (s *session) attribute(ctx context.Context, us []*unit) {
 			u.byApp.Set(side, w.fields)
 		}
 	}
+}
+
+// sameLayout reports whether the mappings have the places that they had when a
+// side was written. Releases before noted none: then the settings must be the
+// same as a whole.
+func (s *session) sameLayout(l *link, w lastWrite) bool {
+	if w.layout == "" {
+		return l.Settings == s.set.Digest()
+	}
+	return w.layout == s.set.Layout()
 }
 
 // self returns our own user in a side's app, "" where that is not known. It is
@@ -72,10 +82,11 @@ func (s *session) self(ctx context.Context, side crm.Side) string {
 type lastWrite struct {
 	at     time.Time // by the app's own clock, when it had made it
 	fields uint64    // the mappings written, by place
+	layout string    // which mapping has which place
 }
 
 func (w lastWrite) String() string {
-	return strconv.FormatInt(w.at.UnixMilli(), 36) + "." + strconv.FormatUint(w.fields, 36)
+	return strconv.FormatInt(w.at.UnixMilli(), 36) + "." + strconv.FormatUint(w.fields, 36) + "." + w.layout
 }
 
 // lastWrite returns our last write to a side whose app did not answer with what
@@ -89,6 +100,7 @@ func (l *link) lastWrite(s crm.Side) (w lastWrite, ok bool) {
 	if !ok {
 		return w, false
 	}
+	fields, w.layout, _ = strings.Cut(fields, ".")
 	at, err := strconv.ParseInt(ms, 36, 64)
 	if err != nil {
 		return w, false
@@ -106,6 +118,6 @@ func (s *session) wrote(u *unit, side crm.Side, before string) string {
 	case w.Record != nil || w.At.IsZero():
 		return ""
 	default:
-		return lastWrite{w.At, s.set.Places(u.plan.Write(side).Intended)}.String()
+		return lastWrite{w.At, s.set.Places(u.plan.Write(side).Intended), s.set.Layout()}.String()
 	}
 }

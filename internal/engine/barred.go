@@ -71,7 +71,7 @@ func (s *session) setAside(us []*unit) {
 }
 
 func (u *unit) bar(side crm.Side) {
-	u.barred = side
+	u.barred.Set(side, true)
 	if w := u.plan.Write(side); w != nil && w.Create {
 		u.claims = nil
 	}
@@ -81,7 +81,7 @@ func (u *unit) bar(side crm.Side) {
 func (s *session) bar(ctx context.Context, side crm.Side, rows []row, err error) error {
 	s.Mark("direction_denied")
 	for _, r := range rows {
-		r.u.barred = side
+		r.u.barred.Set(side, true)
 	}
 	w := Waiting{Code: codePermission, Side: side, Account: s.conn.Account(side), App: s.end(side).app.ID, Direction: crm.WayTo(side), Since: s.Now(), Detail: safeText(err)}
 	if err := s.noteWaiting(ctx, s.scope, &w); err != nil && !fault.Is(err, fault.Conflict) {
@@ -129,12 +129,18 @@ func (b *books) letWait(u *unit) error {
 	h := u.hint
 	h.Digest, h.Expect, h.Tries = "", "", 0
 	add := func(side crm.Side, h hint) error {
-		h.Barred, h.Force = u.barred, true
-		body, err := json.Marshal(barredItem{V: 1, Hint: h, At: b.s.Now()})
-		if err == nil {
-			b.barred = append(b.barred, store.Write{Item: store.Item{Key: b.s.scope.barred(u.barred, side, h.ID), Data: body}})
+		for _, to := range crm.Sides {
+			if !u.barred.Get(to) {
+				continue
+			}
+			h.Barred, h.Force = to, true
+			body, err := json.Marshal(barredItem{V: 1, Hint: h, At: b.s.Now()})
+			if err != nil {
+				return err
+			}
+			b.barred = append(b.barred, store.Write{Item: store.Item{Key: b.s.scope.barred(to, side, h.ID), Data: body}})
 		}
-		return err
+		return nil
 	}
 	for _, t := range u.took {
 		if err := add(t.side, hint{ID: t.id}); err != nil {

@@ -222,7 +222,7 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			s.leaveAside(u)
 			continue
 		}
-		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok {
+		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok && u.born == "" { // of what we made ourselves nobody asks any more
 			u.plan, u.decided = p, true
 			continue
 		}

@@ -248,14 +248,14 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	if l.Base == nil {
 		l.Base = crm.Base{}
 	}
-	landed := false
+	values, landed := s.landedValues(p), false
 	for _, side := range crm.Sides {
 		e, r := p.entries.Get(side), p.rec.Get(side)
 		if e == nil || r == nil || p.versions.Left != e.Version {
 			continue
 		}
 		for id, want := range e.Intended {
-			v, ok := s.landedValue(id, side, r.Fields, p.past.Get(side), p.link.Base[id], want)
+			v, ok := values.Get(side)[id]
 			if !ok {
 				if entry, ok := s.landedOtherwise(ctx, p, side, id, want); ok {
 					l.Base[id] = entry
@@ -263,7 +263,9 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 				}
 				continue
 			}
-			if entry, ok := s.set.Landed(id, p.link.Base, side, v, p.rec.Get(side.Other())); ok {
+			_, there := values.Get(side.Other())[id]
+			whole := there || !p.entries.Get(side.Other()).intends(id)
+			if entry, ok := s.set.Landed(id, p.link.Base, side, v, p.rec.Get(side.Other()), whole); ok {
 				l.Base[id] = entry
 				landed = true
 			}
@@ -279,6 +281,33 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	}
 	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
 	return err
+}
+
+// landedValues are the intended values of a pair that are known to have landed.
+func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]crm.Value]) {
+	for _, side := range crm.Sides {
+		e, r := p.entries.Get(side), p.rec.Get(side)
+		if e == nil || r == nil {
+			continue
+		}
+		found := map[crm.MappingID]crm.Value{}
+		for id, want := range e.Intended {
+			if v, ok := s.landedValue(id, side, r.Fields, p.past.Get(side), p.link.Base[id], want); ok {
+				found[id] = v
+			}
+		}
+		out.Set(side, found)
+	}
+	return out
+}
+
+// intends reports whether a write, if there is one, is of the mapping.
+func (e *intentEntry) intends(id crm.MappingID) bool {
+	if e == nil {
+		return false
+	}
+	_, ok := e.Intended[id]
+	return ok
 }
 
 // landedOtherwise is for a value that landed as something else than was

@@ -116,11 +116,16 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 		if keyless {
 			look = s.lookForEqual
 		}
+		set := s.set
 		found, err := look(ctx, &e)
 		if err != nil {
 			return nil, err
 		}
 		switch {
+		case found == nil && s.set != set:
+			s.Mark("create_waits_for_field")
+			rest = append(rest, e) // the app was seen to lack a field: what was found without it proves nothing
+			continue
 		case found != nil:
 			tied, err := s.tie(ctx, &e, found)
 			if err != nil {
@@ -164,6 +169,27 @@ func (s *session) bornOf(ctx context.Context, e *intentEntry) (*crm.Record, erro
 	}
 	err := s.readAll(ctx, crm.Left, []*unit{u}, func(u *unit) crm.RecordID { return u.born })
 	return u.rec.Left, err
+}
+
+// bornAmong returns the record on the right whose alias says that it was created
+// for the entry's left source, whatever users have made of either since.
+func (s *session) bornAmong(ctx context.Context, e *intentEntry, found []crm.Record) (*crm.Record, error) {
+	if e.Side != crm.Right {
+		return nil, nil //nolint:nilnil // see bornOf
+	}
+	us := make([]*unit, len(found))
+	for i := range found {
+		us[i] = &unit{side: crm.Right, id: found[i].ID}
+	}
+	if err := s.loadLinks(ctx, us); err != nil {
+		return nil, err
+	}
+	for i, u := range us {
+		if u.born == e.source() {
+			return &found[i], nil
+		}
+	}
+	return nil, nil //nolint:nilnil // it is none of these
 }
 
 // joined reports whether the source of a create is linked already, or one of
@@ -255,6 +281,9 @@ func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Reco
 	if linked, err := s.joined(ctx, e, same); err != nil || linked {
 		return nil, err
 	}
+	if born, err := s.bornAmong(ctx, e, same); err != nil || born != nil {
+		return born, err
+	}
 	if len(same) > 1 { // doubles: ours is the one that holds all we wrote
 		same = slices.DeleteFunc(same, func(r crm.Record) bool { return !s.holdsAll(e, &r) })
 	}
@@ -285,6 +314,9 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 		}
 		for i := range page.Records {
 			r := &page.Records[i]
+			if gone := s.lacking(e.Side, req.Fields, r); len(gone) > 0 {
+				return nil, s.without(ctx, e.Side, gone)
+			}
 			if r.Deleted || !s.holdsAll(e, r) {
 				continue
 			}
@@ -306,16 +338,19 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 	}
 }
 
-// holdsAll reports whether a record holds every value intended, in canonical form.
+// holdsAll reports whether a record holds every value intended, in canonical
+// form. Those of mappings that are held or gone by now cannot be compared.
 func (s *session) holdsAll(e *intentEntry, r *crm.Record) bool {
+	compared := 0
 	for id, want := range e.Intended {
 		m := s.set.Mapping(id)
 		if m == nil {
-			return false
+			continue
 		}
 		if v, err := m.Canonical(e.Side, r.Fields); err != nil || v.Digest() != want {
 			return false
 		}
+		compared++
 	}
-	return len(e.Intended) > 0
+	return compared > 0
 }

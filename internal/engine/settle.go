@@ -66,7 +66,7 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
 	}
 	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
-		u.barred, u.weighed = "", false // it comes again anyway
+		u.barred, u.weighed = crm.PerSide[bool]{}, false // it comes again anyway
 	}
 	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
 		b.putOffTwins(u)
@@ -90,7 +90,7 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		u.plan.Outcome, u.quiet = crm.Waiting, true
 		b.count(u)
 		return b.letWeigh(u)
-	case u.barred != "":
+	case u.barred.Left || u.barred.Right:
 		b.keepOpen(u)
 		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
 		u.plan.Outcome, u.quiet = crm.Waiting, true

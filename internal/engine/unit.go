@@ -60,7 +60,7 @@ type unit struct {
 	byApp     crm.PerSide[uint64]         // the mappings of our last write to a side that nobody edited since
 	stored    []reconcile.Stored          // what an app stored otherwise than it was sent
 	idle      bool                        // failed before, and nothing changed since: not tried again
-	barred    crm.Side                    // its write to this side waits for a right; "" = none does
+	barred    crm.PerSide[bool]           // its write to this side waits for a right
 	written   crm.PerSide[*connector.Written]
 	request   *connector.Exchange
 }
@@ -85,7 +85,7 @@ func (u *unit) decide(o crm.Outcome, st crm.State, code, detail string) {
 }
 
 // rests reports whether what is planned for a side waits in the store, untried.
-func (u *unit) rests(side crm.Side) bool { return u.barred == side || u.weighed }
+func (u *unit) rests(side crm.Side) bool { return u.barred.Get(side) || u.weighed }
 
 func (u *unit) deferFor(d time.Duration, why string) { u.wait, u.waitFor = d, why }
 
@@ -377,8 +377,8 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 				return err
 			}
 			if l.AliasOf == "" && u.side == crm.Right && l.Left != "" && l.Right != u.id {
-				if l.Right == "" && l.Code == codeCreateInFlight {
-					u.born = l.Left
+				if l.Right == "" && l.State != crm.StateDeleted && !l.setAside() {
+					u.born = l.Left // what is remembered of it is older than the alias
 				} else {
 					s.Mark("stale_alias") // the left record was paired with another one since
 				}

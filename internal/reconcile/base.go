@@ -198,10 +198,11 @@ func (s *Settings) Settled(id crm.MappingID, base crm.Base, left, right *crm.Rec
 
 // Moved reports whether a side of a pair holds another value of a mapping than
 // its link remembers that side to have held. Without memory nobody is known to
-// have moved, and a value that does not fit is none.
+// have moved, and a value that does not fit is none; nor is a list, of which a
+// link may remember less than a side held.
 func (s *Settings) Moved(id crm.MappingID, base crm.Base, side crm.Side, left, right *crm.Record) bool {
 	one := s.spec(id)
-	if one == nil || one.m == nil || left == nil || right == nil {
+	if one == nil || one.m == nil || one.set || left == nil || right == nil {
 		return false
 	}
 	raw := [2]crm.Fields{left.Fields, right.Fields}

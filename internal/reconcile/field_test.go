@@ -482,7 +482,7 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 	p := Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "gone"))}}
 	plan := s.Plan(p)
 	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": plan.Right.Fields["Tags"]}} // this write landed, the left one did not
-	entry, ok := s.Landed("tags", p.Base, crm.Right, plan.Right.Intended["tags"], left)
+	entry, ok := s.Landed("tags", p.Base, crm.Right, plan.Right.Intended["tags"], left, false)
 	if !ok {
 		t.Fatal("nothing to remember")
 	}
@@ -493,13 +493,17 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 	if diff := cmp.Diff([2][]string{want, want}, [2][]string{p.Left.Fields["tags"].Items(), p.Right.Fields["Tags"].Items()}); diff != "" {
 		t.Errorf("after recovery (-want +got):\n%s", diff)
 	}
-	if _, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a"), nil); ok {
+	if _, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a"), nil, false); ok {
 		t.Error("a set is agreed on without a look at the other side")
 	}
-	if e, ok := s.Landed("note", nil, crm.Right, crm.TextValue("x"), nil); !ok || !e.Is(crm.TextValue("x")) {
+	edited := &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "new")}}
+	if e, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a", "b"), edited, true); !ok || !e.Is(crm.ListValue("a", "b")) {
+		t.Errorf("a list that was all on the other side is remembered as %#v: what is taken out there since would come back", e)
+	}
+	if e, ok := s.Landed("note", nil, crm.Right, crm.TextValue("x"), nil, false); !ok || !e.Is(crm.TextValue("x")) {
 		t.Errorf("a text that landed is remembered as %#v", e)
 	}
-	if _, ok := s.Landed("nobody", nil, crm.Right, crm.TextValue("x"), nil); ok {
+	if _, ok := s.Landed("nobody", nil, crm.Right, crm.TextValue("x"), nil, false); ok {
 		t.Error("a mapping that is not there is agreed on")
 	}
 }

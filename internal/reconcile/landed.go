@@ -7,24 +7,25 @@ import (
 // Landed returns the base entry for a mapping whose intended value is known to
 // have been stored on side, although nobody lived to remember it. For a single
 // value that is an agreement, or, where the other side is blank and the field
-// was never met before, its default. For a set it is only what the other side
-// holds too: agreeing on all of it would make the items that the other side was
-// yet to get look removed there. Other is the other side's record as it is now;
-// ok is false when the entry must stay as it is.
-func (s *Settings) Landed(id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record) (entry crm.Agreed, ok bool) {
+// was never met before, its default. A set is agreed whole if nothing of it was
+// yet to be written to the other side; otherwise only what the other side holds
+// too: agreeing on all of it would make the items that it was yet to get look
+// removed there. Other is the other side's record as it is now; ok is false when
+// the entry must stay as it is.
+func (s *Settings) Landed(id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record, whole bool) (entry crm.Agreed, ok bool) {
 	one := s.spec(id)
 	switch {
 	case one == nil || one.m == nil:
 		return crm.Agreed{}, false
 	case other == nil:
-		return crm.Agree(one.revision, landed), !one.set
+		return crm.Agree(one.revision, landed), !one.set || whole
 	}
 	held, err := one.m.Canonical(side.Other(), other.Fields)
 	if _, met := base[id]; !met && err == nil && held.Blank() && one.isDefault(side, landed) {
 		return one.defaulted(side, landed), true
 	}
 	switch {
-	case !one.set:
+	case !one.set || whole:
 		return crm.Agree(one.revision, landed), true
 	case err != nil:
 		return crm.Agreed{}, false

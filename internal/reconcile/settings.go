@@ -45,6 +45,7 @@ type Settings struct {
 	held    []Held      // what rests because a field is gone
 	tie     int         // side that wins a draw of policy newest
 	digest  string
+	layout  string // of the mappings: see Layout
 }
 
 // spec is one mapping with all that is decided before any record is seen. In
@@ -121,7 +122,7 @@ func Compile(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Setti
 	s.compileExtras(k)
 	s.listFields()
 	s.timed = anyTimed(sync.Rules)
-	s.digest = s.fingerprint(zone)
+	s.digest, s.layout = s.fingerprint(zone), layoutOf(s.specs)
 	return s, k.problems
 }
 
@@ -355,6 +356,19 @@ func (s *Settings) Field(side crm.Side, name string) crm.Field {
 // same digest, records and base give the same plan (at the same Pair.Now, if
 // Timed).
 func (s *Settings) Digest() string { return s.digest }
+
+// Layout fingerprints which mapping has which place (see Places), whatever else
+// the settings say and whether or not all of them can work at present.
+func (s *Settings) Layout() string { return s.layout }
+
+func layoutOf(specs []spec) string {
+	var b strings.Builder
+	for i := range specs {
+		b.WriteString(string(specs[i].id))
+		b.WriteByte(0)
+	}
+	return crm.Fingerprint(crm.TextValue(b.String()))[:6]
+}
 
 // Timed reports whether a filter depends on the present time.
 func (s *Settings) Timed() bool { return s.timed }

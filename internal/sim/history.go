@@ -31,7 +31,8 @@ type history struct {
 	renamed   map[ref]bool    // made by us, and given another identity by a user
 	reprieved map[string]bool // values that won a conflict in the log
 	emptied   map[cellKey]emptied
-	kept      map[cellKey]moment // when an app kept a value that both sides agreed on
+	kept      map[cellKey]moment    // when an app kept a value that both sides agreed on
+	retained  map[cellKey]crm.Value // what an app kept against our last write, until a user saves the record
 
 	merges    []*merged
 	survivors map[ref]bool // of merges by users
@@ -59,7 +60,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
+		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{}, retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
 	}
 }
 

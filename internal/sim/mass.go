@@ -55,8 +55,22 @@ func (w *world) decideChanges(ctx context.Context, e *engine.Engine) {
 			w.discarded[h.Mapping] = true
 		}
 		w.allowed[h.Mapping] = w.now // before the fact: from here on it may be written
+		w.letThrough(h.Mapping)
 		if err := decide(ctx, workspace, connection, syncID, h.Mapping); err == nil {
 			w.allowed[h.Mapping] = w.now
+		}
+	}
+}
+
+// letThrough notes which records wait for the decision about a mapping: it covers
+// them however long they wait for something else then.
+func (w *world) letThrough(id crm.MappingID) {
+	for _, l := range w.links {
+		if !l.paired() || l.State != crm.StateWaiting || l.Code != "mass_change" {
+			continue
+		}
+		for _, side := range crm.Sides {
+			w.let[cellKey{ref{side, l.id(side)}, id}] = true
 		}
 	}
 }
@@ -82,6 +96,10 @@ func (w *world) replaced(r ref, m *crm.Mapping, before, after crm.Value) {
 		return
 	}
 	if since, ok := w.allowed[m.ID]; ok && w.now.Sub(since) < time.Hour {
+		return
+	}
+	if k := (cellKey{r, m.ID}); w.let[k] {
+		delete(w.let, k)
 		return
 	}
 	k := massKey{m.ID, r.side, ""}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
@@ -41,7 +42,7 @@ func (w *world) checkRefused(when string, l linkView, left, right row) {
 			source = rr
 		}
 		if wr := p.Write(side); wr != nil && w.set.sync.Conflict != crm.ConflictNewest && ( // that depends on times which are not looked at here
-		l.Code == reconcile.CodeFieldFailed || !marked(wr.Fields, modelapp.MarkRule)) {
+		l.Code == reconcile.CodeFieldFailed || !marked(wr.Fields, modelapp.MarkRule) && !w.givenAway(side, wr.Fields)) {
 			w.violated("S33", fmt.Sprintf("%s: the pair %s, %s fails (%s) and the %s still waits for %s of %s", when, left.id, right.id, l.Code, side, ruleNames(p), source.ID))
 			return
 		}
@@ -58,6 +59,15 @@ func (w *world) checkRefused(when string, l linkView, left, right row) {
 		w.violated("S33", fmt.Sprintf("%s: %s of %s, %s differs beside a refused field", when, m.ID, left.id, right.id))
 		return
 	}
+}
+
+// givenAway reports whether a write gives a side an e-mail address that another
+// of its records has, where each has its own: the app refuses it and names no field.
+func (w *world) givenAway(side crm.Side, f crm.Fields) bool {
+	email, ok := w.identity(side, f)
+	return ok && w.set.apps[side.Index()].Unique && slices.ContainsFunc(w.apps[side.Index()].rows(), func(o row) bool {
+		return !o.deleted && slices.Contains(w.addresses(side, o.fields), email)
+	})
 }
 
 // explained reports whether two values may differ for good: an app refused one,
@@ -88,10 +98,25 @@ func (w *world) keeps(k cellKey, held, sent crm.Value) {
 	if !strings.Contains(sent.Text(), modelapp.MarkKept) || sent.Equal(held) {
 		return
 	}
+	w.retained[k] = held
 	if l, ok := w.link(k.ref); ok && l.paired() {
 		if agreed, ok := l.Base[k.mapping]; ok && agreed.Is(held) {
 			w.kept[k] = w.moment()
 		}
+	}
+}
+
+// saves lets what an app kept against our write count as typed by the user who
+// saves the record there next: its last modifier is a person then, and nothing
+// tells the two apart.
+func (w *world) saves(r ref, before crm.Fields) {
+	for i := range w.set.sync.Mappings {
+		k := cellKey{r, w.set.sync.Mappings[i].ID}
+		held, ok := w.retained[k]
+		if ok && held.Equal(w.canonical(r.side, k.mapping, before)) {
+			w.reprieved[tokenKey(k.mapping, held)] = true
+		}
+		delete(w.retained, k)
 	}
 }
 

@@ -23,7 +23,7 @@ const deliveryTime = 5 * time.Minute
 // that app goes on as ever (S34).
 func (w *world) denyForAWhile() {
 	i := w.rng.n(2)
-	if w.now.Before(w.denied[0].until) || w.now.Before(w.denied[1].until) {
+	if w.now.Before(w.denied[i].until) || w.now.Before(w.denied[1-i].until) && !w.rng.in(200) {
 		return
 	}
 	w.fault("right_missing")
@@ -43,6 +43,9 @@ func (w *world) checkRights(denied crm.Side) {
 		return
 	}
 	w.checkSaid(denied)
+	if w.now.Sub(w.denied[denied.Other().Index()].until) < deliveryTime {
+		return // neither side goes on
+	}
 	if w.set.sync.Conflict == crm.ConflictNewest { // who is newest depends on times that are not kept here
 		return
 	}

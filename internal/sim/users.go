@@ -68,6 +68,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, do
 	w.acted[ref{side, id}] = w.now
 	after, _ := a.get(id)
 	r := ref{side, id}
+	w.saves(r, before.fields)
 	w.touched[r] = w.moment()
 	w.tell("USER %s %s %s: %v -> %v", kind, side, id, shown(before.fields), shown(after.fields))
 	if kind == connector.EventChanged {

@@ -256,7 +256,7 @@ var workloads = map[string]func(s *settings){
 
 // openWorkloads still break a promise now and then; docs/simulation.md says
 // which. They run only when asked for by name.
-var openWorkloads = []string{"newborn", "picky"}
+var openWorkloads = []string{"newborn"}
 
 // laterWorkloads are drawn apart, so that seeds without them stay as they were.
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}

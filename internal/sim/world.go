@@ -70,6 +70,7 @@ type world struct {
 	deliveries   int64
 	trace        uint64
 	replacements map[massKey][]time.Time     // writes over values that were known
+	let          map[cellKey]bool            // what waited when an admin decided about a mass change
 	allowed      map[crm.MappingID]time.Time // when an admin last decided about a mass change
 	discarded    map[crm.MappingID]bool      // mappings of which a mass change was discarded
 
@@ -82,7 +83,7 @@ type world struct {
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		replacements: map[massKey][]time.Time{}, allowed: map[crm.MappingID]time.Time{}, discarded: map[crm.MappingID]bool{},
+		replacements: map[massKey][]time.Time{}, allowed: map[crm.MappingID]time.Time{}, let: map[cellKey]bool{}, discarded: map[crm.MappingID]bool{},
 		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
