@@ -87,6 +87,12 @@ var proofs = []proof{
 		bench("queue requests per changed record, right to left", "<= 0.035"),
 		bench("calls of a pull with nothing changed, 1000 people", "= 2"),
 		bench("calls of a pull with nothing changed, 20000 people", "= 2"),
+		bench("calls of the second look in it", "<= 200"),
+		bench("calls of the audit in it, a sync of some 1,000 links", "<= 50"),
+		bench("calls of the audit a day per 1,000 links, a sync of some 8,000", "<= 25.0"),
+		bench("share of them found equal by a full round", "= 1.00"),
+		bench("store writes of both beyond the pulls' own", "= 0"),
+		bench("calls of the second look at 1,000 changed records", "<= 15"),
 	}},
 	{command: []string{"go", "run", "./scripts/bench", "-only", "freshness"}, figures: []figure{
 		bench("edit to write by webhook, p95 of 200, s", "<= 10"),

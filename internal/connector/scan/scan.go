@@ -169,15 +169,22 @@ func list(ctx context.Context, src Source, pos position) (Result, error) {
 	return src.Since(ctx, Query{From: pos.Last.From, After: pos.After})
 }
 
+// pastEnd is how many records after the end of a scan, one after the other, say
+// that nothing before it is left: one alone may be out of order, because it was
+// edited while the app answered (github.com/estuary/connectors/pull/2210).
+const pastEnd = 3
+
 // beyond takes out of a page what was modified after the end of the scan, and
-// reports whether there was any: then nothing before it is left.
+// reports whether the page ends there: then nothing before it is left.
 func (p *position) beyond(res *Result) bool {
 	if p.Until.IsZero() {
 		return false
 	}
-	n := len(res.Records)
-	res.Records = slices.DeleteFunc(res.Records, func(r crm.Record) bool { return !r.ModifiedAt.Before(p.Until) })
-	return len(res.Records) < n
+	past := func(r crm.Record) bool { return !r.ModifiedAt.Before(p.Until) }
+	tail := res.Records[max(0, len(res.Records)-pastEnd):]
+	over := len(tail) > 0 && !slices.ContainsFunc(tail, func(r crm.Record) bool { return !past(r) })
+	res.Records = slices.DeleteFunc(res.Records, past)
+	return over
 }
 
 // note remembers what the window held and returns the records that look new.

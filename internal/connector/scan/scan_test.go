@@ -284,6 +284,54 @@ func TestS11_TheMarksBoundWhatWasModifiedInBetween(t *testing.T) {
 	})
 }
 
+// TestS11_OneRecordOutOfOrderEndsNoWindow puts a record that was edited while
+// the app answered among those of a window: the others are listed all the same.
+func TestS11_OneRecordOutOfOrderEndsNoWindow(t *testing.T) {
+	t.Parallel()
+	s := newShelf(4)
+	for i := range 10 {
+		s.put(strconv.Itoa(i), "x", 0)
+		s.now = s.now.Add(time.Second)
+	}
+	from, until := mark(s.now.Add(-time.Minute)), mark(s.now)
+	src := &edited{shelf: s, id: "3", at: s.now.Add(time.Hour)}
+	got := map[crm.RecordID]bool{}
+	req := connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Cursor: from, Until: until}
+	for {
+		page, err := Next(context.Background(), src, req, Options{Overlap: overlap}, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			got[r.ID] = true
+		}
+		if page.Next == "" {
+			break
+		}
+		req.Position = page.Next
+	}
+	if len(got) != 9 || got["3"] {
+		t.Errorf("%v were listed, want all but the one that was edited since", got)
+	}
+}
+
+// edited shows one record with a later time than the one that it is sorted by.
+type edited struct {
+	*shelf
+	id crm.RecordID
+	at time.Time
+}
+
+func (e *edited) Since(ctx context.Context, q Query) (Result, error) {
+	res, err := e.shelf.Since(ctx, q)
+	for i := range res.Records {
+		if res.Records[i].ID == e.id {
+			res.Records[i].ModifiedAt = e.at
+		}
+	}
+	return res, err
+}
+
 func btoi(b bool) int {
 	if b {
 		return 1
