@@ -139,6 +139,9 @@ func (testHooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) 
 	events := make([]connector.Event, len(ids))
 	for i, id := range ids {
 		events[i] = connector.Event{Kind: connector.EventChanged, Object: "contacts", ID: id}
+		if portal, own, named := strings.Cut(string(id), "/"); named { // else it does not say whose it is
+			events[i].ExternalID, events[i].ID = portal, crm.RecordID(own)
+		}
 	}
 	return events, nil
 }

@@ -82,7 +82,8 @@ func nextPart(q LogQuery, cursor string) string {
 	for name, value := range map[string]string{
 		"connection": string(q.Connection), "sync": string(q.Sync), "range": q.Range, "event": q.Event, "job_status": q.JobStatus,
 		"sync_status": q.SyncStatus, "side": string(q.Side), "record": string(q.Record), "run": string(q.Run), "code": q.Code,
-		"from": timeText(q.From), "to": timeText(q.To),
+		"mapping": string(q.Mapping),
+		"from":    timeText(q.From), "to": timeText(q.To),
 	} {
 		if value != "" {
 			v.Set(name, value)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/secret"
@@ -182,5 +183,32 @@ func TestX2_WebhookTokensLookAlike(t *testing.T) {
 		if strings.Contains(w.log.String(), strings.TrimPrefix(hidden, hooksPath)) {
 			t.Error("the log holds a token or a secret")
 		}
+	}
+}
+
+// TestX1_EventsOfAnotherPortalAreNotOurs: what an authentic delivery tells of
+// another portal than the account's is never worked, alone or among our own.
+func TestX1_EventsOfAnotherPortalAreNotOurs(t *testing.T) {
+	t.Parallel()
+	for name, with := range map[string]func(*world){"whole": func(*world) {}, "alone": (*world).alone} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, publicURL)
+			path, key := hook(w)
+			with(w)
+			deliver := func(status int, body string) []connector.Event {
+				t.Helper()
+				w.engine.events = nil
+				w.must(status, "POST", path, body, header("X-Signature", signHook(secret.NewText(key), "https://sync.example.com"+path, w.now(), []byte(body))))
+				return w.engine.events
+			}
+			if got := deliver(401, `["portal-2/7","portal-3/8"]`); len(got) != 0 {
+				t.Errorf("queued: %+v", got)
+			}
+			got := deliver(204, `["portal-1/1","portal-2/2","3"]`)
+			if len(got) != 2 || got[0].ID != "1" || got[1].ID != "3" {
+				t.Errorf("queued: %+v, want 1 and 3", got)
+			}
+		})
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -329,6 +332,85 @@ func TestPoliciesSayWhichFieldsAreWritten(t *testing.T) {
 		}
 		if fmt.Sprint(got) != "["+sides+"]" {
 			t.Errorf("%q fills %v, want %s", policy, got, sides)
+		}
+	}
+}
+
+// TestX3_KeysOfOtherWorkspacesAreTheOperators: an admin makes keys for the own
+// workspace only, whatever the body says; the operator for every one there is.
+func TestX3_KeysOfOtherWorkspacesAreTheOperators(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := w.must(201, "POST", "/v1/workspaces", `{"name":"Other"}`).json(t)["id"].(string)
+	admin := as(w.key(`{"name":"a","role":"admin"}`))
+	before := w.stored()
+	for _, role := range []string{"admin", "member", "viewer"} {
+		p := w.must(403, "POST", "/v1/keys", `{"name":"k","role":"`+role+`","workspace":"`+other+`"}`, admin).problem(t)
+		if p.Code != CodeRoleTooLow || len(p.Errors) != 1 || p.Errors[0].Pointer != "/workspace" {
+			t.Errorf("%s: %+v", role, p)
+		}
+	}
+	w.must(400, "POST", "/v1/keys", `{"name":"k","role":"viewer","workspace":"wsp_none"}`).problem(t)
+	if after := w.stored(); after != before {
+		t.Errorf("something was stored:\n%s\nbefore:\n%s", after, before)
+	}
+	own := w.must(201, "POST", "/v1/keys", `{"name":"k","role":"viewer","workspace":"`+string(DefaultWorkspace)+`"}`, admin).json(t)
+	theirs := w.must(201, "POST", "/v1/keys", `{"name":"k","role":"viewer","workspace":"`+other+`"}`).json(t)
+	if own["workspace"] != string(DefaultWorkspace) || theirs["workspace"] != other {
+		t.Errorf("keys of %v and %v", own["workspace"], theirs["workspace"])
+	}
+	if got := w.must(200, "GET", "/v1/workspace", "", as(theirs["key"].(string))).json(t)["id"]; got != other {
+		t.Errorf("the key acts in %v, want %s", got, other)
+	}
+}
+
+// TestCSVPartsKeepEveryFilter: the address of the next part asks for the same
+// entries, whatever narrowed them down.
+func TestCSVPartsKeepEveryFilter(t *testing.T) {
+	t.Parallel()
+	want := url.Values{
+		"connection": {"con_1"}, "sync": {"contacts"}, "range": {"today"}, "event": {"failed"}, "job_status": {"failure"}, "sync_status": {"error"},
+		"side": {"left"}, "record": {"7"}, "run": {"run_1"}, "code": {"rejected"}, "mapping": {"title"}, "cursor": {"c"},
+	}
+	u, err := url.Parse(nextPart(LogQuery{
+		Connection: "con_1", Sync: "contacts", Range: "today", Event: "failed", JobStatus: "failure", SyncStatus: "error",
+		Side: "left", Record: "7", Run: "run_1", Code: "rejected", Mapping: "title",
+	}, "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, u.Query()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	kept := len(want) - 1 + 2 // from and to have a test of their own
+	if n := reflect.TypeFor[LogQuery]().NumField(); n != kept {
+		t.Errorf("the query has %d filters, and %d are looked at: add the new one to nextPart and here", n, kept)
+	}
+}
+
+// TestX15_TheSourceIsTheLastHopOfOurOwnProxies: what a client writes into the
+// header is believed as far back as our own proxies handed it on, and no further.
+func TestX15_TheSourceIsTheLastHopOfOurOwnProxies(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		remote string
+		hops   []string
+		want   string
+	}{
+		"nobody between":          {"203.0.113.9:4711", nil, "203.0.113.9"},
+		"a client's own header":   {"203.0.113.9:4711", []string{"198.51.100.1"}, "203.0.113.9"},
+		"one proxy":               {"10.0.0.1:80", []string{"198.51.100.1"}, "198.51.100.1"},
+		"a forged hop before it":  {"10.0.0.1:80", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},
+		"two proxies":             {"10.0.0.1:80", []string{"192.0.2.66", "198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
+		"a proxy that says none":  {"10.0.0.1:80", nil, "10.0.0.1"},
+		"nonsense":                {"10.0.0.1:80", []string{"unknown"}, "10.0.0.1"},
+		"an address of six bytes": {"[::ffff:10.0.0.1]:80", []string{"2001:db8::7"}, "2001:db8::7"},
+		"no address":              {"@", []string{"198.51.100.1"}, "-"},
+	} {
+		f := front{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+		r := &http.Request{RemoteAddr: c.remote, Header: http.Header{"X-Forwarded-For": c.hops}}
+		if got := f.source(r); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }
