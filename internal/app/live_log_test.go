@@ -117,6 +117,31 @@ func theLogIsWhole(t *testing.T, l *live) {
 // stamp is a time as a query takes it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
+// TestLive_TheLogOfARecordHasBothSides: what is logged of a pair is found by
+// either of its records, and by no other one.
+func TestLive_TheLogOfARecordHasBothSides(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		left := l.person(crm.Left, "a", "city", "Ghent")
+		l.person(crm.Left, "b")
+		l.connect()
+		l.start()
+		l.edit(crm.Left, left, "city", "Lund")
+		l.pull()
+		right := l.twin(crm.Right, "a")
+		own := each[engine.Entry](l, "/v1/log?connection="+l.id()+"&record="+left)
+		theirs := each[engine.Entry](l, "/v1/log?connection="+l.id()+"&record="+right)
+		if len(own) < 2 || !slices.Equal(ids(own), ids(theirs)) {
+			t.Errorf("by the left record %v, by the right one %v", ids(own), ids(theirs))
+		}
+		for _, e := range own {
+			if string(e.Record) != left && string(e.Partner) != left {
+				t.Errorf("another record's: %+v", e)
+			}
+		}
+	})
+}
+
 // bothLogs adds a connection, and lists the log of both at every page size.
 func (l *live) bothLogs(first []engine.Entry) {
 	l.t.Helper()

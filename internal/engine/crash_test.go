@@ -184,7 +184,7 @@ func specials() []scenario {
 		{name: "first sync, slow index", first: true, options: func(_ int, o *modelapp.Options) { o.Lag = 5e9 }, act: func(*crashBed) {}},
 		{name: "delete left by webhook", act: gone(crm.Left)},
 		{name: "delete right by webhook", act: gone(crm.Right)},
-		{name: "delete seen by a pull", act: func(b *crashBed) {
+		{name: "delete seen by a pull", always: true, act: func(b *crashBed) {
 			if err := b.apps[1].Delete(b.byEmail(crm.Right, bob)); err != nil {
 				b.t.Fatal(err)
 			}

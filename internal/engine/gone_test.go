@@ -238,3 +238,31 @@ func TestS16_DiscardedStaysSoWhenItIsLittle(t *testing.T) {
 	g.settle()
 	g.want("confirmed after all", 60, false)
 }
+
+// TestS16_AConfirmationIsForWhatWasShown: what vanishes while a halted sync waits
+// for its admin was not shown, and is not confirmed with the rest.
+func TestS16_AConfirmationIsForWhatWasShown(t *testing.T) {
+	t.Parallel()
+	g := newGoneBed(t, 200)
+	vanishings["one webhook"](g, g.ids[:60])
+	g.settle()
+	g.want("60 of 200 vanished", 0, true)
+	vanishings["one webhook"](g, g.ids[60:120]) // kept until the sync is on again
+	confirm := func() {
+		t.Helper()
+		g.must(g.Engine.ConfirmDeletions(g.ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
+		for range 60 { // it may halt again with work in hand, and then never rests
+			g.Move(time.Second)
+			_, err := g.Engine.Round(g.ctx)
+			g.must(err)
+			_, err = g.Work(g.ctx)
+			g.must(err)
+		}
+	}
+	confirm()
+	if n, halted := g.applied(); n > 60 || !halted {
+		t.Fatalf("60 were confirmed: %d are applied, halted %t", n, halted)
+	}
+	confirm()
+	g.want("the others are confirmed, too", 120, false)
+}

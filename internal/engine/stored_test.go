@@ -3,11 +3,13 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -124,5 +126,47 @@ func TestS34_ARightIsMissingForTheObjectOrForARecord(t *testing.T) {
 		if err := refusedWhole(crm.Right, rows, got); (err != nil) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestS38_AnEarlierStepTellsClaimsApart: two records that contest a later key are
+// different people when both hold keys of an earlier step and share none; with
+// nothing to compare before it, the contest stands.
+func TestS38_AnEarlierStepTellsClaimsApart(t *testing.T) {
+	t.Parallel()
+	key := func(rank int, text string) reconcile.Key { return reconcile.Key{Rank: rank, Canonical: text} }
+	phone := key(1, "phone:1")
+	for name, c := range map[string]struct {
+		theirs, mine []reconcile.Key
+		want         bool
+	}{
+		"other addresses":           {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{key(0, "mail:b"), phone}, true},
+		"the same address":          {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{key(0, "mail:a"), phone}, false},
+		"one address in common":     {[]reconcile.Key{key(0, "mail:a"), key(0, "mail:c"), phone}, []reconcile.Key{key(0, "mail:b"), key(0, "mail:c"), phone}, false},
+		"they have no address":      {[]reconcile.Key{phone}, []reconcile.Key{key(0, "mail:b"), phone}, false},
+		"I have no address":         {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{phone}, false},
+		"the first step itself":     {[]reconcile.Key{key(0, "phone:1"), key(1, "mail:a")}, []reconcile.Key{key(0, "phone:1"), key(1, "mail:b")}, false},
+		"a ladder of one step only": {[]reconcile.Key{key(0, "phone:1")}, []reconcile.Key{key(0, "phone:1")}, false},
+		"the middle one decides": {
+			[]reconcile.Key{key(1, "mail:a"), key(2, "phone:1")}, []reconcile.Key{key(1, "mail:b"), key(2, "phone:1")}, true,
+		},
+		"the first both hold decides": {
+			[]reconcile.Key{key(0, "id:1"), key(1, "mail:a"), key(2, "phone:1")}, []reconcile.Key{key(0, "id:1"), key(1, "mail:b"), key(2, "phone:1")}, false,
+		},
+	} {
+		claim := claimed{Keys: rankedKeys(c.theirs)}
+		if got := claim.apart(&unit{keys: c.mine}, "phone:1"); got != c.want {
+			t.Errorf("%s: apart %t, want %t", name, got, c.want)
+		}
+	}
+}
+
+// TestS34_ARefusalIsToldWithItsCode: where the app gave one.
+func TestS34_ARefusalIsToldWithItsCode(t *testing.T) {
+	t.Parallel()
+	coded := refusal(fault.New("x: y", fault.Invalid, "rejected", "too many fields"))
+	bare := refusal(&fault.Error{Op: "x: y", Kind: fault.Invalid, Message: "too many fields"})
+	if coded != "rejected: too many fields" || strings.Contains(bare, "rejected") || !strings.Contains(bare, "too many fields") {
+		t.Errorf("%q and %q", coded, bare)
 	}
 }

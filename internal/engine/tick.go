@@ -279,23 +279,11 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 		return true, err
 	}
 	for _, q := range e.belongings(sc, days) {
-		for range 20 {
-			page, err := e.Store.Query(ctx, q)
-			if err != nil {
-				return true, err
-			}
-			if len(page.Items) == 0 {
-				break
-			}
-			ws := make([]store.Write, len(page.Items))
-			for i, it := range page.Items {
-				ws[i] = store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}}
-			}
-			if _, errs := e.Store.BatchWrite(ctx, ws); errs != nil {
-				return true, errors.Join(errs...)
-			}
-			busy = busy || page.Next != ""
+		more, err := e.erasePages(ctx, q)
+		if err != nil {
+			return true, err
 		}
+		busy = busy || more
 	}
 	if busy {
 		return true, nil
@@ -312,6 +300,31 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 	e.Mark("connection_erased")
 	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(sc.ws, sc.con)}})
 	return false, err
+}
+
+// erasePages deletes what a query finds, for some pages, and reports whether
+// there may be more. A page of a store may be empty although more follows.
+func (e *Engine) erasePages(ctx context.Context, q store.Query) (more bool, err error) {
+	for range 20 {
+		page, err := e.Store.Query(ctx, q)
+		if err != nil {
+			return true, err
+		}
+		if len(page.Items) > 0 {
+			ws := make([]store.Write, len(page.Items))
+			for i, it := range page.Items {
+				ws[i] = store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}}
+			}
+			if _, errs := e.Store.BatchWrite(ctx, ws); errs != nil {
+				return true, errors.Join(errs...)
+			}
+			more = more || page.Next != ""
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return more, nil
+		}
+	}
+	return true, nil
 }
 
 // belongings lists every partition that a sync of a connection owns.
