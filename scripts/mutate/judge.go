@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -337,8 +338,8 @@ type bench struct {
 	jobs   int
 }
 
-// open builds the judges and lets each run once without a mutant.
-func (b *bench) open(ctx context.Context) error {
+// compile builds the programs of all judges, by package; "" is the simulation.
+func (b *bench) compile(ctx context.Context) (map[string]string, error) {
 	var pkgs []string
 	for _, m := range b.mutants {
 		pkgs = append(pkgs, m.pkg)
@@ -347,37 +348,53 @@ func (b *bench) open(ctx context.Context) error {
 	pkgs = slices.Compact(pkgs)
 	b.keepApart()
 	if err := b.settle(ctx, pkgs); err != nil {
-		return err
+		return nil, err
 	}
 	overlay, err := b.overlay()
+	if err != nil {
+		return nil, err
+	}
+	programs := map[string]string{}
+	for _, p := range pkgs {
+		for _, by := range b.beside[p] {
+			if programs[by] != "" {
+				continue
+			}
+			programs[by] = filepath.Join(b.dir, strings.NewReplacer("./", "", "/", "_").Replace(by)+".test")
+			if out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", programs[by], by).CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("build the tests of %s: %w\n%s", by, err, out)
+			}
+		}
+	}
+	if b.seeds > 0 {
+		programs[""] = filepath.Join(b.dir, "lockstep")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", programs[""], "./functions/local").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build the simulation: %w\n%s", err, out)
+		}
+	}
+	return programs, nil
+}
+
+// open builds the judges and lets each run once without a mutant.
+func (b *bench) open(ctx context.Context) error {
+	programs, err := b.compile(ctx)
 	if err != nil {
 		return err
 	}
 	b.tests = map[string]*judge{}
-	for _, p := range pkgs {
-		for _, by := range b.beside[p] {
-			if b.tests[by] != nil {
-				continue
-			}
-			program := filepath.Join(b.dir, strings.NewReplacer("/", "_", ".", "").Replace(by)+".test")
-			if out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", program, by).CombinedOutput(); err != nil {
-				return fmt.Errorf("build the tests of %s: %w\n%s", by, err, out)
-			}
-			began := time.Now()
-			if b.tests[by], err = newTests(ctx, by, program, b.dir, b.jobs); err != nil {
-				return err
-			}
-			fmt.Printf("%s: %d of them come by a mutant, %.0f s\n", b.tests[by].name, len(b.tests[by].parts), time.Since(began).Seconds())
+	for _, by := range slices.Sorted(maps.Keys(programs)) {
+		if by == "" {
+			continue
 		}
+		began := time.Now()
+		if b.tests[by], err = newTests(ctx, by, programs[by], b.dir, b.jobs); err != nil {
+			return err
+		}
+		fmt.Printf("%s: %d of them come by a mutant, %.0f s\n", b.tests[by].name, len(b.tests[by].parts), time.Since(began).Seconds())
 	}
-	if b.seeds == 0 {
-		return nil
+	if programs[""] != "" {
+		b.sim, err = newSimulation(ctx, programs[""], b.dir, b.seeds)
 	}
-	program := filepath.Join(b.dir, "lockstep")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "./functions/local").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the simulation: %w\n%s", err, out)
-	}
-	b.sim, err = newSimulation(ctx, program, b.dir, b.seeds)
 	return err
 }
 

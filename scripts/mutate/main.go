@@ -79,6 +79,7 @@ type options struct {
 	hand  bool
 	list  bool
 	again string
+	build string
 }
 
 func main() {
@@ -92,6 +93,7 @@ func main() {
 	flag.BoolVar(&o.hand, "planted", false, "try the bugs of planted.txt, all of them")
 	flag.BoolVar(&o.list, "list", false, "list the sample, try none")
 	flag.StringVar(&o.again, "again", "", "a `file` of keys, one a line: try these and no others")
+	flag.StringVar(&o.build, "build", "", "leave the woven programs in this `folder`, print the numbers to choose by MUTANT, try none")
 	flag.Parse()
 	o.where = strings.Split(*only, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -105,10 +107,13 @@ func main() {
 // gather finds the mutants to draw from.
 func gather(o *options) ([]mutant, error) {
 	if o.hand {
-		bugs, err := plantedBugs(plantedText)
+		bugs, unfit := plantedBugs(plantedText)
+		for _, err := range unfit {
+			fmt.Println("has no place any more:", err)
+		}
 		bugs = slices.DeleteFunc(bugs, func(m mutant) bool { return !slices.Contains(o.where, m.pkg) })
 		o.n = len(bugs)
-		return bugs, err
+		return bugs, nil
 	}
 	var all []mutant
 	for _, p := range o.where {
@@ -143,11 +148,13 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return err
+	dir := o.build
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "mutate"); err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder
 	judges := packages
 	if o.own {
 		o.sim, judges = 0, map[string][]string{}
@@ -158,6 +165,13 @@ func run(ctx context.Context, o options) error {
 	b := &bench{builder: builder{dir: dir, mutants: map[int]mutant{}, alone: map[int]bool{}}, beside: judges, seeds: o.sim, jobs: max(o.jobs, 1)}
 	for i, m := range sample {
 		b.mutants[i+1] = m
+	}
+	if o.build != "" {
+		for n := range len(sample) {
+			fmt.Printf("%d  %s\n", n+1, sample[n])
+		}
+		_, err := b.compile(ctx)
+		return err
 	}
 	if err := b.open(ctx); err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,10 +17,9 @@ import (
 //go:embed planted.txt
 var plantedText string
 
-// plantedBugs reads them against the sources.
-func plantedBugs(text string) ([]mutant, error) {
-	var out []mutant
-	var wrong []error
+// plantedBugs reads them against the sources. Unfit are those whose lines were
+// changed since: they have to be written anew.
+func plantedBugs(text string) (out []mutant, unfit []error) {
 	for block := range strings.SplitSeq(text, "\n\n") {
 		var m mutant
 		var was, is []string
@@ -43,12 +41,12 @@ func plantedBugs(text string) ([]mutant, error) {
 			continue
 		}
 		if err := m.place(was, is); err != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w", m.function, err))
+			unfit = append(unfit, fmt.Errorf("%s: %w", m.function, err))
 			continue
 		}
 		out = append(out, m)
 	}
-	return out, errors.Join(wrong...)
+	return out, unfit
 }
 
 // place finds where the bug belongs.

@@ -154,6 +154,7 @@ func woven(src []byte, mutants map[int]mutant) string {
 			edits = append(edits, edit{m.from, m.to, number(w.between), true, 0, n})
 		}
 	}
+	edits = slices.DeleteFunc(edits, func(e edit) bool { return e.text == "" && e.at == e.to })
 	// What closes stands before what opens; inside, the smaller place does.
 	slices.SortFunc(edits, func(a, b edit) int {
 		if a.at != b.at {
