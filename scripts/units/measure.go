@@ -81,7 +81,8 @@ func (b *bench) firstSync(ctx context.Context) error {
 	return errors.Join(err, b.Quiet(ctx))
 }
 
-// edit changes the job of the first n linked people, on one side.
+// edit changes the jobs of the first n linked people, on one side, each to one of
+// its own: one value for everybody would be a mass change.
 func (b *bench) edit(ctx context.Context, side crm.Side, n int, job string) ([]crm.RecordID, error) {
 	var ids []crm.RecordID
 	for cursor := ""; len(ids) < n; {
@@ -93,10 +94,11 @@ func (b *bench) edit(ctx context.Context, side crm.Side, n int, job string) ([]c
 			if page[i].Partner == "" || len(ids) == n {
 				continue
 			}
+			own := fmt.Sprintf("%s %d", job, len(ids))
 			if side == crm.Left {
-				_, err = b.Hub.Core().UpdateRecord("contacts", string(page[i].ID), map[string]string{"jobtitle": job})
+				_, err = b.Hub.Core().UpdateRecord("contacts", string(page[i].ID), map[string]string{"jobtitle": own})
 			} else {
-				_, err = b.Force.Core().UpdateRecord("Contact", string(page[i].Partner), map[string]string{"Title": job})
+				_, err = b.Force.Core().UpdateRecord("Contact", string(page[i].Partner), map[string]string{"Title": own})
 			}
 			if err != nil {
 				return nil, err
@@ -192,6 +194,12 @@ func (b *bench) resync(ctx context.Context) error {
 func (b *bench) idle(ctx context.Context) error {
 	if err := b.Quiet(ctx); err != nil {
 		return err
+	}
+	for range 2 * 12 { // what was changed before is looked at once more
+		b.Move(5 * time.Minute)
+		if err := b.Pull(ctx); err != nil {
+			return err
+		}
 	}
 	for _, what := range []struct {
 		name  string
