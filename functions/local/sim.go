@@ -14,12 +14,13 @@ import (
 
 // The sizes of docs/invariants.md.
 const (
-	shortSeeds, shortEach = 2_000, 100 // of the mix, and of each workload
+	shortSeeds, shortEach = 2_000, 25 // of the mix, and of each workload
 	fullSeeds, fullEach   = 10_000, 500
 )
 
 type simCommand struct {
-	Seeds int     `default:"0" placeholder:"N" help:"How many seeds of the mix; without it 2,000 and 100 of each workload, with --full 10,000 and 500."`
+	Seeds int     `default:"0" placeholder:"N" help:"How many seeds of the mix; 2,000 without it, 10,000 with --full."`
+	Each  int     `default:"0" placeholder:"N" help:"How many seeds of each workload after the mix; without it 25, with --full 500; none when --seeds says how many."`
 	From  uint64  `default:"1" placeholder:"SEED" help:"The first of them (${default})."`
 	Seed  *uint64 `placeholder:"SEED" help:"Replay this one seed, telling every step."`
 	Full  bool    `help:"The long run of a release."`
@@ -33,8 +34,8 @@ func (c *simCommand) Run(ctx context.Context, w *world) error {
 	switch {
 	case c.Workload != "" && !slices.Contains(sim.Workloads(), c.Workload):
 		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--workload is one of "+strings.Join(sim.Workloads(), ", "))
-	case c.Seeds < 0:
-		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--seeds cannot be negative")
+	case c.Seeds < 0 || c.Each < 0:
+		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--seeds and --each cannot be negative")
 	case c.Seed != nil:
 		o.Seeds, o.From, o.Workers, o.Verbose = 1, *c.Seed, 1, true
 	case c.Seeds > 0:
@@ -42,6 +43,9 @@ func (c *simCommand) Run(ctx context.Context, w *world) error {
 		o.Seeds, o.Each = fullSeeds, fullEach
 	default:
 		o.Seeds, o.Each = shortSeeds, shortEach
+	}
+	if c.Each > 0 {
+		o.Each = c.Each
 	}
 	ended := make(chan *sim.Report, 1)
 	go func() { ended <- sim.Run(o) }()

@@ -76,26 +76,40 @@ func (e *Engine) startConnection(ctx context.Context, ws crm.WorkspaceID, id crm
 		if err := e.touchAgenda(ctx, sc); err != nil {
 			return out, err
 		}
-		if ok, _ := runnable(conn, conf.ID); !ok || was == crm.StatusActive {
+		if ok, _ := runnable(conn, conf.ID); !ok {
 			continue
 		}
-		if was == crm.StatusPaused || was == crm.StatusNeedsAuth {
-			run, err := e.catchUp(ctx, sc, conn)
-			if err != nil {
-				return out, err
-			}
-			out = append(out, run)
-			continue
+		st, err := e.loadScan(ctx, sc)
+		if err != nil {
+			return out, err
 		}
-		run, err := e.startRun(ctx, sc, conn, RunInitial, func(r *storedRun) {
-			r.Full, r.NoHints = true, conf.Initial == "changes_only"
-		})
+		var run Run
+		switch {
+		case st.fresh() || was == crm.StatusDraft: // a start that got no further than the switch begins here, too
+			run, err = e.startInitial(ctx, sc, conn)
+		case was == crm.StatusActive:
+			continue
+		default:
+			run, err = e.catchUp(ctx, sc, conn)
+		}
 		if err != nil {
 			return out, err
 		}
 		out = append(out, run)
 	}
 	return out, nil
+}
+
+// startInitial starts the first enumeration of a sync.
+func (e *Engine) startInitial(ctx context.Context, sc scope, conn *crm.Connection) (Run, error) {
+	return e.startRun(ctx, sc, conn, RunInitial, func(r *storedRun) {
+		r.Full, r.NoHints = true, conn.Sync(sc.sync).Initial == "changes_only"
+	})
+}
+
+// fresh reports whether a sync has never listed anything.
+func (st *scanState) fresh() bool {
+	return st.OpenRun == "" && st.LatestPull.IsZero() && st.Cursor == crm.PerSide[string]{}
 }
 
 // startOrder puts companies before people before deals, so that references

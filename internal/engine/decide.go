@@ -342,6 +342,15 @@ func (b *batch) decideLink(u *unit) {
 		u.refuseLink("partner_not_found", "the record to link to does not exist")
 		return
 	}
+	own, twin := unitKey{u.side, u.id}, unitKey{u.side.Other(), u.partner().ID}
+	for _, k := range []unitKey{own, twin} {
+		if first := b.pairs[k]; first != nil && first != u {
+			b.Mark("twin_taken_in_batch")
+			u.refuseLink(codeTwinTaken, "the record is just being linked to another one")
+			return
+		}
+	}
+	b.pairs[own], b.pairs[twin] = u, u
 	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
 	u.plan.Link = true
 }

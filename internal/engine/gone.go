@@ -159,6 +159,9 @@ func (e *Engine) massDeletion(ctx context.Context, sc scope, h *haltItem, g gone
 	}
 	pending := g.all()
 	again := overlap(h.Discarded, g.marks)
+	if !e.on(guardDiscarded) {
+		again = 0
+	}
 	if again > 0 {
 		pending += int64(len(h.Discarded)) - again
 	}

@@ -145,6 +145,11 @@ func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*
 // off while that may help, and fails by itself otherwise.
 func (s *session) unread(u *unit, side crm.Side, err error) {
 	s.Mark("row_not_read")
+	if !s.on(guardRowUnread) {
+		u.decide(crm.Unchanged, "", "", "")
+		u.quiet = true
+		return
+	}
 	u.unread = atSide(side, "read record", err)
 	u.decided = true
 	switch fault.KindOf(err) {
@@ -213,7 +218,7 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			}
 			continue
 		}
-		if u.link.setAside() {
+		if u.link.setAside() && s.on(guardSetAside) {
 			if u.link.apart() {
 				s.Mark("kept_apart")
 			} else {

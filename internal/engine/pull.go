@@ -35,6 +35,11 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 			return e.touchAgenda(ctx, sc)
 		}
 	}
+	if st.fresh() { // whoever started it got no further than the switch
+		e.Mark("initial_by_pull")
+		_, err := e.startInitial(ctx, sc, conn)
+		return err
+	}
 	s, err := e.open(ctx, sc, conn)
 	if err == nil {
 		err = s.pullOrRelease(ctx, st)

@@ -261,7 +261,7 @@ func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, gro
 			holders[k] = append(holders[k], i)
 		}
 	}
-	if len(holders) == 0 {
+	if len(holders) == 0 || !s.on(guardSeenKeys) {
 		return hints, nil
 	}
 	for _, from := range crm.Sides {

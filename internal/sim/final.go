@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -142,17 +144,61 @@ func (w *world) flood() {
 	w.fault("flood_of_deletions")
 	side := sideOf(w.user.n(2))
 	share := pick(w.user, 700, 1000)
+	var gone []ref
 	for _, r := range w.apps[side.Index()].rows() {
 		if !r.deleted && w.user.in(share) {
 			id := r.id
-			w.act(side, id, connector.EventDeleted, func(a app) error { return a.delete(id) })
+			if w.act(side, id, connector.EventDeleted, func(a app) error { return a.delete(id) }) {
+				gone = append(gone, ref{side, id})
+			}
 		}
 	}
+	w.expectHalt(gone)
+}
+
+// expectHalt notes a mass deletion that pulls will tell of as one: an admin is
+// asked before the first of it is applied.
+func (w *world) expectHalt(gone []ref) {
+	linked := slices.DeleteFunc(gone, func(r ref) bool {
+		l, ok := w.link(r)
+		return !ok || !l.paired() || l.State == crm.StateDeleted
+	})
+	if len(linked) <= w.massLimit() || !w.tellsDeletions(linked[0].side) {
+		return
+	}
+	w.unasked = 0
+	for _, r := range linked {
+		w.flooded[r] = w.moment()
+	}
+}
+
+// tellsDeletions reports whether all deletions of a side are told, and none
+// long before or after the others: by webhooks that come, or by pulls alone.
+func (w *world) tellsDeletions(side crm.Side) bool {
+	if w.set.hooks {
+		return w.set.rate["hook_lost"] == 0 && w.set.rate["hook_delayed"] == 0
+	}
+	return w.set.apps[side.Index()].DeletedFeed
+}
+
+// massLimit is how many deletions an hour may bring.
+func (w *world) massLimit() int {
+	pairs := 0
+	for _, l := range w.links {
+		if l.paired() && l.State != crm.StateDeleted {
+			pairs++
+		}
+	}
+	return max(int(w.floor()), pairs/10)
 }
 
 // settler makes a person that was there before us, on either side or on both.
 func (w *world) settler() {
 	email := w.value("email")
+	spelled := email // on the other side
+	if w.set.apps[0].Literal {
+		spelled = crm.TextValue(strings.ToUpper(email.Text()))
+	}
 	switch n := w.user.n(10); {
 	case n < 3:
 		w.userCreates(crm.Left, email)
@@ -160,7 +206,7 @@ func (w *world) settler() {
 		w.userCreates(crm.Right, email)
 	default:
 		w.userCreates(crm.Left, email)
-		w.userCreates(crm.Right, email)
+		w.userCreates(crm.Right, spelled)
 	}
 }
 

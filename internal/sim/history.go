@@ -51,7 +51,9 @@ type history struct {
 	confirmed  time.Time   // when an admin last let deletions through
 	paused     moment
 	isPaused   bool
-	gaveUp     bool // work became a dead item
+	flooded    map[ref]moment // deleted with very many others, which nobody has confirmed
+	unasked    int            // of these, applied
+	gaveUp     bool           // work became a dead item
 	unprovable int64
 	races      int64
 	progress   int64 // links and chunks that were stored as done
@@ -61,6 +63,7 @@ func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
 		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{}, retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
+		flooded: map[ref]moment{},
 	}
 }
 

@@ -47,6 +47,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 			continue
 		}
 		if !out.Created {
+			w.checkSecondary(cellKey{r, m.ID}, b, a, before)
 			w.overwrote(t, cellKey{r, m.ID}, m, b, a, before)
 			w.refilled(t, cellKey{r, m.ID}, m, a)
 			w.replaced(r, m, b, a)
@@ -177,13 +178,13 @@ func (w *world) checkEnded(at ref, was, is linkView) {
 		w.violated("S16", fmt.Sprintf("%s %s lives and counts as deleted", gone.side, gone.id))
 	}
 	w.checkSpared(gone)
-	pairs := 0
-	for _, l := range w.links {
-		if l.paired() && l.State != crm.StateDeleted {
-			pairs++
-		}
+	if since, ok := w.flooded[gone]; ok && w.confirmed.Before(since.at) {
+		w.unasked++
 	}
-	limit := max(int(w.floor()), pairs/10)
+	if early := 2; w.unasked > early || w.unasked > 0 && w.set.hooks { // pulls may have noticed one or two before the others were deleted
+		w.violated("S16", fmt.Sprintf("%s %s was deleted with very many others, and its link ended before anybody was asked", gone.side, gone.id))
+	}
+	limit := w.massLimit()
 	if !w.confirmed.IsZero() && !w.acted[gone].After(w.confirmed) {
 		return // it had vanished when an admin let deletions through, which then waited for something else
 	}
@@ -255,6 +256,25 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, be
 		return // its master is the other side
 	}
 	w.losers = append(w.losers, loser{k, before[m.Names(k.side)[0]], w.steps})
+}
+
+// checkSecondary holds two records that meet to S38: a first value that is one of
+// the other's further ones is no difference, and neither is written over.
+func (w *world) checkSecondary(k cellKey, b, a crm.Value, before crm.Fields) {
+	l, ok := w.link(k.ref)
+	if k.mapping != "email" || b.Blank() || a.Blank() || ok && l.paired() && l.Base != nil {
+		return
+	}
+	was, _ := w.identity(k.side, before)
+	is, _ := mapping.IdentityKey(crm.TypeEmail, a, "US")
+	knows := func(side crm.Side, f crm.Fields, first, further string) bool {
+		all := w.addresses(side, f)
+		return len(all) > 1 && all[0] == first && slices.Contains(all[1:], further)
+	}
+	other := k.side.Other()
+	if knows(k.side, before, was, is) || slices.ContainsFunc(w.apps[other.Index()].rows(), func(o row) bool { return !o.deleted && knows(other, o.fields, is, was) }) {
+		w.violated("S38", fmt.Sprintf("%s %s got another first address, and one of the two records has both", k.side, k.id))
+	}
 }
 
 // refilled holds a write into a field that its user had emptied to S32: what was

@@ -62,6 +62,7 @@ type settings struct {
 	emptying    bool          // users empty fields, lists and keys, and fill them again
 	slips       bool          // users mostly fill in a field and take it back
 	newcomers   bool          // users mostly make new people, on both sides and twice
+	further     bool          // users enter people under addresses that are further ones elsewhere
 	picky       bool          // users type what the other app refuses, changes or keeps out
 	mass        bool          // users clear a field of everybody, or give all one value
 	floods      bool          // users delete many records at once

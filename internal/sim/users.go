@@ -65,6 +65,10 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, do
 	}
 	w.changes++
 	delete(w.hands.spared, ref{side, id})
+	if _, ok := w.flooded[ref{side, id}]; ok && kind == connector.EventChanged {
+		clear(w.flooded)
+		w.unasked = 0 // fewer of them are gone now: they may be no mass deletion any more
+	}
 	w.acted[ref{side, id}] = w.now
 	after, _ := a.get(id)
 	r := ref{side, id}
@@ -145,6 +149,9 @@ func (w *world) userDoes() {
 	id := w.anyLive(side)
 	if w.set.impatient && id != "" && w.user.in(200) {
 		w.userHandsOver(side, id)
+		return
+	}
+	if w.set.further && w.user.in(300) && w.userKnowsAsFurther() {
 		return
 	}
 	if w.set.slips && id != "" && w.user.in(900) {
@@ -339,6 +346,22 @@ func (w *world) editAfterCrash(side crm.Side, rows []connector.Write) {
 		r = ref{side.Other(), l.id(side.Other())}
 	}
 	w.after(w.rng.upTo(30*time.Second), func() { w.userEdits(r.side, r.id, name) })
+}
+
+// userKnowsAsFurther enters a person of the left on the right, under an address
+// that the left has as a further one.
+func (w *world) userKnowsAsFurther() bool {
+	var all []string
+	for _, r := range w.apps[crm.Left.Index()].rows() {
+		if further := w.addresses(crm.Left, r.fields); !r.deleted && len(further) > 1 {
+			all = append(all, further[1:]...)
+		}
+	}
+	if len(all) == 0 {
+		return false
+	}
+	w.mark("user_knows_as_further")
+	return w.userCreates(crm.Right, crm.TextValue(all[w.user.n(len(all))])) != ""
 }
 
 // meddle lets a user edit a record that a worker has just read.

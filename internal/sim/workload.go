@@ -122,6 +122,25 @@ var workloads = map[string]func(s *settings){
 	"asked": func(s *settings) {
 		s.unhealed()
 		s.hooks, s.interval = false, time.Minute
+		s.rate["row_unreadable"] = 60
+	},
+	// The apps' searches find only what is written letter by letter as they are
+	// asked for it; everybody is there before us.
+	"blind": func(s *settings) {
+		s.model()
+		s.settled, s.steady, s.people, s.changes, s.edits, s.newcomers, s.floods = true, true, 40, 40, false, false, false
+		s.hooks, s.interval, s.resyncs = true, time.Minute, true
+		s.admin, s.generations = 0, false
+		for i := range s.apps {
+			s.apps[i].Literal, s.apps[i].Trim, s.apps[i].Unique = true, false, false
+		}
+	},
+	// Users of HubSpot merge contacts, which keep the addresses of both.
+	"further": func(s *settings) {
+		s.real, s.plain, s.merging, s.further, s.edits, s.settled = true, true, true, true, true, true
+		s.sync.Direction, s.sync.Behavior, s.sync.FillBlanksOnly = crm.DirectionBoth, crm.PerWay[crm.Behavior]{}, crm.PerWay[bool]{}
+		s.pause, s.interval, s.hooks, s.resyncs = 8*time.Second, time.Minute, true, true
+		s.rate = map[string]int{"hook_lost": 400, "edit_between": 30}
 	},
 	// Admins archive mapped fields and bring them back, while users go on typing.
 	"archive": func(s *settings) {
@@ -262,7 +281,7 @@ var openWorkloads = []string{"newborn"}
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"asked", "hands", "told"}
+var apartWorkloads = []string{"asked", "blind", "further", "hands", "told"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }

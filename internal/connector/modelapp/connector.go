@@ -231,9 +231,13 @@ func (c *client) BatchFind(ctx context.Context, object string, field crm.Field, 
 	})
 }
 
-// find compares as most apps do: without regard to case and surrounding blanks.
+// find compares as most apps do, without regard to case and surrounding blanks,
+// or letter by letter.
 func (a *App) find(field string, values, fields []string) [][]crm.Record {
 	loose := func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+	if a.opts.Literal {
+		loose = func(s string) string { return s }
+	}
 	asked := make(map[string][]int, len(values))
 	for i, v := range values {
 		if v = loose(v); v != "" {

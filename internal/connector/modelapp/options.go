@@ -57,6 +57,7 @@ type Options struct {
 	Memory     time.Duration // how long deletions are told; 0 = for ever
 	Unique     bool          // no second record with the same e-mail
 	FindNow    bool          // looking up knows no lag
+	Literal    bool          // looking up compares letter by letter
 	Trim       bool          // texts lose surrounding blanks
 	Picky      bool          // values with a marker are refused, changed or kept out when they come through the API: see Marks
 	Phones     bool          // phone numbers are stored in the app's own format
