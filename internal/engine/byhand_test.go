@@ -6,6 +6,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -40,5 +41,48 @@ func TestUnlinkedPairsStayApartWhenALinkIsRefused(t *testing.T) {
 	b.must(err)
 	if len(entries) != 1 || entries[0].Code != "partner_not_found" {
 		t.Errorf("the log tells of %+v, want one failure: partner_not_found", entries)
+	}
+}
+
+// TestAStartThatGotNoFurtherThanTheSwitchGoesOn: a start whose process ended
+// once the connection was active never made the first run. Whoever comes next
+// does, another start or a pull, and does what the settings say of it.
+func TestAStartThatGotNoFurtherThanTheSwitchGoesOn(t *testing.T) {
+	t.Parallel()
+	for how, next := range map[string]func(b bed){
+		"start": func(b bed) {
+			runs, err := b.Engine.StartConnection(b.t.Context(), testbed.Workspace, testbed.Connection)
+			b.must(err)
+			if len(runs) != 1 || runs[0].Kind != engine.RunInitial {
+				b.t.Errorf("the second start began %+v, want the initial run", runs)
+			}
+		},
+		"pull": func(b bed) {
+			b.must(b.Engine.Pull(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts))
+		},
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 30, func(c *crm.Connection) { c.Syncs[0].Initial = "changes_only" })
+			b.Move(3 * time.Hour) // nobody is new any more
+			people := len(b.live("Contact"))
+			conn, version, err := store.LoadConnection(t.Context(), b.Store, testbed.Workspace, testbed.Connection)
+			b.must(err)
+			conn.Status = crm.StatusActive
+			_, err = store.SaveConnection(t.Context(), b.Store, testbed.Workspace, conn, version)
+			b.must(err)
+			next(b)
+			b.drain()
+			b.Move(5 * time.Minute)
+			b.pull()
+			if n := len(b.live("Contact")); n != people {
+				t.Errorf("Salesforce holds %d people of %d: changes_only carried over who was there before", n, people)
+			}
+			runs, _, err := b.Engine.ListRuns(t.Context(), testbed.Workspace, testbed.Connection, 10, "")
+			b.must(err)
+			if len(runs) == 0 || runs[len(runs)-1].Kind != engine.RunInitial {
+				t.Errorf("the runs are %+v, want an initial one first", runs)
+			}
+		})
 	}
 }
