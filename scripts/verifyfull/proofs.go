@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // simLine is the last line of the simulation's report.
 const simLine = `([\d,]+) seeds \(([\d,]+) with the real connectors\), ([\d,]+) changes, ([\d,]+) steps, [\d,]+ writes, [\d,]+ calls in [\d.]+ s: ([\d,]+) broken promises`
 
@@ -48,7 +50,7 @@ var proofs = []proof{
 		{goal: "a seed repeats itself", target: "100 seeds twice, equal traces", find: `(\d+) seeds twice: (\d+) differ`, holds: func(n []float64) bool { return n[0] >= 100 && n[1] == 0 }},
 	}},
 	{command: goTest("TestS8_StopAnywhere", "./internal/engine"), figures: []figure{
-		{goal: "crash points", target: ">= 50 scenarios x every request x 3 ways, all survived", find: `(\d+) scenarios, (\d+) of (\d+) crash points survived`, holds: func(n []float64) bool {
+		{goal: "crash points", target: ">= 50 scenarios x every request x 4 ways, all survived", find: `(\d+) scenarios, (\d+) of (\d+) crash points survived`, holds: func(n []float64) bool {
 			return n[0] >= 50 && n[1] == n[2] && n[1] > 1000
 		}},
 	}},
@@ -56,6 +58,8 @@ var proofs = []proof{
 		{goal: "guards removed one by one", target: ">= 20, all caught by the short run", find: `(\d+) of (\d+) guards caught`, holds: func(n []float64) bool { return n[0] >= 20 && n[0] == n[1] }},
 		{goal: "seeds of its own workload that catch each", target: ">= 1 %", look: guardShare},
 	}},
+	{command: []string{"bash", "-c", "make standins && go run ./scripts/mutate -planted"}, figures: []figure{mutants("bugs planted by hand that somebody notices", 60)}},
+	{command: []string{"make", "mutate", "MUTANTS=300"}, figures: []figure{mutants("small bugs planted by a program that somebody notices", 300)}},
 	{command: goTest("TestS8_EverythingStops", "./internal/engine"), env: long, figures: []figure{
 		{goal: "recovery", target: "10,000 in flight: 0 lost, 0 doubled, drained within 600 simulated seconds", find: `([\d,]+) in flight: (\d+) lost, (\d+) doubled, drained in (\d+) simulated seconds`, holds: func(n []float64) bool {
 			return n[0] >= 10_000 && n[1] == 0 && n[2] == 0 && n[3] <= 600
@@ -134,6 +138,17 @@ var proofs = []proof{
 	{command: []string{"make", "race"}, figures: []figure{
 		{goal: "race detector", target: "clean", find: `ok\s+\S+internal/engine\s+([\d.]+)s`},
 	}},
+}
+
+// mutants is the last line of scripts/mutate.
+func mutants(goal string, least float64) figure {
+	return figure{
+		goal: goal, target: fmt.Sprintf(">= 95 %% of %.0f or more, at most 5 %% called equivalent", least),
+		find: `(\d+) mutants of \d+ places: (\d+) caught, (\d+) survived, (\d+) called equivalent`,
+		holds: func(n []float64) bool {
+			return n[0] >= least && n[1] >= 0.95*(n[0]-n[3]) && n[3] <= 0.05*n[0]
+		},
+	}
 }
 
 // scan is the figure of one app's listing.
