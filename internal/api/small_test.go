@@ -388,9 +388,9 @@ func TestCSVPartsKeepEveryFilter(t *testing.T) {
 	}
 }
 
-// TestX15_TheSourceIsTheLastHopOfOurOwnProxies: what a client writes into the
+// TestTheSourceIsTheLastHopOfOurOwnProxies: what a client writes into the
 // header is believed as far back as our own proxies handed it on, and no further.
-func TestX15_TheSourceIsTheLastHopOfOurOwnProxies(t *testing.T) {
+func TestTheSourceIsTheLastHopOfOurOwnProxies(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		remote string

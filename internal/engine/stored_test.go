@@ -49,9 +49,9 @@ func TestOlderIDsComeFirst(t *testing.T) {
 	}
 }
 
-// TestRow5_CompaniesStartBeforePeopleBeforeDeals: so that references find their
+// TestCompaniesStartBeforePeopleBeforeDeals: so that references find their
 // targets; within a rank the document's order stays.
-func TestRow5_CompaniesStartBeforePeopleBeforeDeals(t *testing.T) {
+func TestCompaniesStartBeforePeopleBeforeDeals(t *testing.T) {
 	t.Parallel()
 	conn := &crm.Connection{}
 	for _, o := range [][2]string{{"deals", "Opportunity"}, {"contacts", "Lead"}, {"companies", "Account"}, {"contacts", "Contact"}, {"p_pets", "Pet__c"}, {"2-1", "Account"}} {
