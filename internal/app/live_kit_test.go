@@ -39,8 +39,9 @@ type live struct {
 	before atomic.Pointer[func()] // runs before HubSpot answers anything
 
 	left, right crm.AccountID
-	con         string // address of the connection
-	sync        string // address of its sync
+	objects     [2]string // that the test is about; none = people
+	con         string    // address of the connection
+	sync        string    // address of its sync
 }
 
 // called is one call and what it was answered.
@@ -57,32 +58,36 @@ func (l *live) move(d time.Duration) { l.skip.Add(int64(d)) }
 // onLive runs a test on the whole program, on either storage.
 func onLive(t *testing.T, tuning engine.Tuning, test func(t *testing.T, l *live)) {
 	t.Helper()
-	onEachStore(t, func(t *testing.T, o Options) {
-		l := &live{t: t}
-		l.hub = hubspotfake.New(fakekit.Config{Now: l.now})
-		l.force = salesforcefake.New(fakekit.Config{Now: l.now})
-		var base [2]string
-		for i, h := range []http.Handler{l.hub, l.force} {
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if f := l.before.Load(); f != nil && i == 0 {
-					(*f)()
-				}
-				h.ServeHTTP(w, r)
-			}))
-			t.Cleanup(s.Close)
-			base[i] = s.URL
-			o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
-		}
-		o.Now, o.Tuning = l.now, tuning
-		l.app = opened(t, o)
-		s := httptest.NewServer(l.app.Handler())
+	onEachStore(t, func(t *testing.T, o Options) { test(t, launched(t, o, tuning)) })
+}
+
+// launched is the whole program with two apps and their accounts.
+func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
+	t.Helper()
+	l := &live{t: t}
+	l.hub = hubspotfake.New(fakekit.Config{Now: l.now})
+	l.force = salesforcefake.New(fakekit.Config{Now: l.now})
+	var base [2]string
+	for i, h := range []http.Handler{l.hub, l.force} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if f := l.before.Load(); f != nil && i == 0 {
+				(*f)()
+			}
+			h.ServeHTTP(w, r)
+		}))
 		t.Cleanup(s.Close)
-		key, _ := l.app.AdminKey()
-		l.url, l.token = s.URL, key.Reveal()
-		l.left = l.account("hubspot", base[0], map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret})
-		l.right = l.account("salesforce", base[1], map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret})
-		test(t, l)
-	})
+		base[i] = s.URL
+		o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
+	}
+	o.Now, o.Tuning = l.now, tuning
+	l.app = opened(t, o)
+	s := httptest.NewServer(l.app.Handler())
+	t.Cleanup(s.Close)
+	key, _ := l.app.AdminKey()
+	l.url, l.token = s.URL, key.Reveal()
+	l.left = l.account("hubspot", base[0], map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret})
+	l.right = l.account("salesforce", base[1], map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret})
+	return l
 }
 
 // account adds an account of an app and returns its ID.
@@ -297,10 +302,14 @@ func (l *live) edit(side crm.Side, id, field, value string) {
 }
 
 func (l *live) core(side crm.Side) (core *fakekit.Core, object string) {
-	if side == crm.Left {
-		return l.hub.Core(), "contacts"
+	objects := l.objects
+	if objects[0] == "" {
+		objects = [2]string{"contacts", "Contact"}
 	}
-	return l.force.Core(), "Contact"
+	if side == crm.Left {
+		return l.hub.Core(), objects[0]
+	}
+	return l.force.Core(), objects[1]
 }
 
 // held are the fields of a living record, nil when there is none.

@@ -195,9 +195,6 @@ func (s *session) followMerges(ctx context.Context, us []*unit) (again bool, err
 	return again, nil
 }
 
-// newborn is how long after its creation a record is surely nobody's survivor.
-const newborn = 3 * time.Second
-
 // longAgo is further back than any two clocks differ, and than the work of a
 // first sync waits.
 const longAgo = 72 * time.Hour
@@ -239,8 +236,8 @@ func (s *session) askAbsorbed(ctx context.Context, us []*unit) error {
 	return nil
 }
 
-// mayHaveAbsorbed reports whether a record without a twin is old enough to be
-// the survivor of a merge of records that we know.
+// mayHaveAbsorbed reports whether a record without a twin can be the survivor of
+// a merge of records that we know.
 func (s *session) mayHaveAbsorbed(u *unit, r *crm.Record) bool {
 	if u.decided || u.link.paired() || u.link.setAside() || len(u.hint.Merged) > 0 || u.hint.Op != "" {
 		return false
@@ -248,10 +245,14 @@ func (s *session) mayHaveAbsorbed(u *unit, r *crm.Record) bool {
 	if s.conn.Status == crm.StatusDraft {
 		return false // nobody is linked yet
 	}
-	if c := u.jobs[0].chunk; c.Kind == RunInitial && r.ModifiedAt.Before(c.Since.Add(-longAgo)) {
+	c := u.jobs[0].chunk
+	if c.Kind != RunInitial {
+		return true // made and merged within the second that the app counts in, too
+	}
+	if r.ModifiedAt.Before(c.Since.Add(-longAgo)) {
 		return false // nobody was when it was merged
 	}
-	return r.CreatedAt.IsZero() || r.ModifiedAt.Sub(r.CreatedAt) > newborn
+	return r.CreatedAt.IsZero() || r.ModifiedAt.After(r.CreatedAt)
 }
 
 // loadSurvivor reads the survivor and what is remembered of it. One that was

@@ -32,7 +32,7 @@ func (m *mortal) BatchWrite(ctx context.Context, object string, writes []connect
 	return out, err
 }
 
-// FindLag, History and Deleted are the extras that the engine asks for.
+// FindLag, History, Absorbed and Deleted are the extras that the engine asks for.
 func (m *mortal) FindLag(object string, field crm.Field) time.Duration {
 	if f, ok := m.Connector.(connector.FindLagger); ok {
 		return f.FindLag(object, field)
@@ -45,6 +45,13 @@ func (m *mortal) History(ctx context.Context, object string, ids []crm.RecordID,
 		return h.History(ctx, object, ids, fields)
 	}
 	return nil, fault.New("mortal: history", fault.Unsupported, "unsupported", "the app has no history")
+}
+
+func (m *mortal) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
+	if a, ok := m.Connector.(connector.Absorber); ok {
+		return a.Absorbed(ctx, object, ids)
+	}
+	return nil, fault.New("mortal: absorbed", fault.Unsupported, "unsupported", "the app tells of no merges")
 }
 
 func (m *mortal) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
