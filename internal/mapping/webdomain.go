@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
 // scheme is what stands in front of a host, as people type it: "https://",
@@ -156,6 +158,21 @@ func addressOf(s string) string {
 		return s // what follows would be read as something else
 	}
 	return host + rest
+}
+
+// Shortened reports whether a canonical web address is no more than the host of
+// everybody at which another one names a page: what apps keep of an address
+// whose path they drop.
+func (c *Compiled) Shortened(v, whole crm.Value) bool {
+	if c.domain != domainHost || v.Blank() || whole.Blank() {
+		return false
+	}
+	host, rest, ok := splitAddress(v.Text())
+	if !ok || rest != "" || IdentifiesCompany(host) {
+		return false
+	}
+	same, page, ok := splitAddress(whole.Text())
+	return ok && same == host && page != ""
 }
 
 // canonicalURL is an address as an identity: its host, and the path and query

@@ -55,6 +55,7 @@ type cell struct {
 //	changedByApp     the app stored something else than was written, and nobody moved
 //	secondary        one side's value is another one that the other record holds
 //	protect          the match step forbids the field on first meeting
+//	shortened        the host of everybody is all that one side keeps of a page's address
 //	unticked         a checkbox that is blank on one side and No on the other
 //	oneWay           the target follows the source
 //	setMerge         lists: additions and removals of both sides
@@ -64,7 +65,7 @@ type cell struct {
 //	bothMoved        a conflict of edits: the policy
 var table = [...]func(*cell) bool{
 	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).secondary,
-	(*cell).protect, (*cell).unticked, (*cell).oneWay,
+	(*cell).protect, (*cell).shortened, (*cell).unticked, (*cell).oneWay,
 	(*cell).setMerge, (*cell).oneBlank, (*cell).firstDifference, (*cell).oneMoved, (*cell).bothMoved,
 }
 
@@ -204,6 +205,24 @@ func (c *cell) protect() bool {
 	c.rule = RuleProtected
 	c.differ(crm.ReasonProtected, c.v)
 	return true
+}
+
+// shortened: an app that drops the path of a web address keeps the same few words
+// for all who have a page at a host of everybody, and that is no news of the
+// company. The address stays where it is whole, until it is edited there.
+func (c *cell) shortened() bool {
+	if !c.open[0] || !c.open[1] || c.forced {
+		return false
+	}
+	for side := range c.v {
+		if c.moved(1-side) || !c.m.Shortened(c.v[side], c.v[1-side]) {
+			continue
+		}
+		c.rule, c.settled = RuleSettled, crm.ReasonChangedByApp
+		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}, c.v, c.raw)
+		return true
+	}
+	return false
 }
 
 // unticked: a checkbox that is blank on one side is unknown, and not "No". Where

@@ -43,7 +43,10 @@ const (
 	cleared = crm.ReasonCleared
 	byRule  = crm.ReasonRestrained
 	aDef    = crm.ReasonDefault
+	byApp   = crm.ReasonChangedByApp
 )
+
+func addresses(m *crm.Mapping) { m.Transform.Type = crm.TransformDomain }
 
 // settledRows go through the rules of settled differences one by one.
 var settledRows = []settledRow{
@@ -64,6 +67,17 @@ var settledRows = []settledRow{
 		does("-", "=", "", "a", cleared), does("=", "-", "", "", ""), does("b", "=", "b", "b", ""),
 	}},
 	{no: "1.2-7", title: "typed again what was there", acts: []act{does("-", "=", "", "a", cleared), does("a", "=", "a", "a", "")}},
+	{no: "1.8-1", title: "an app keeps the host of everybody alone", first: true, mapping: addresses, acts: []act{
+		does("facebook.com", "https://facebook.com/a", "facebook.com", "https://facebook.com/a", byApp),
+		does("=", "=", "facebook.com", "https://facebook.com/a", byApp), does("=", "facebook.com/b", "facebook.com/b", "facebook.com/b", ""),
+	}},
+	{no: "1.8-2", title: "shortened to the host of everybody, and then another host", mapping: addresses, acts: []act{
+		does("=", "facebook.com/a", "facebook.com/a", "facebook.com/a", ""), does("facebook.com", "=", "facebook.com", "facebook.com/a", byApp),
+		does("instagram.com", "=", "instagram.com", "instagram.com", ""),
+	}},
+	{no: "1.8-3", title: "one way, the target follows", first: true, mapping: func(m *crm.Mapping) { addresses(m); m.Direction = crm.DirectionToRight }, acts: []act{
+		does("facebook.com", "facebook.com/a", "facebook.com", "facebook.com", ""),
+	}},
 	{no: "1.3-1", title: "cleared on the right", acts: []act{does("=", "-", "a", "", cleared), does("b", "=", "b", "b", "")}},
 	{no: "1.3-2", title: "cleared with clear", mapping: clears, acts: []act{does("-", "=", "", "", ""), does("=", "b", "b", "b", "")}},
 	{no: "1.3-3", title: "clear the other way only", mapping: func(m *crm.Mapping) { m.Clear.ToLeft = true }, acts: []act{
