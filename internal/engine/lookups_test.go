@@ -111,7 +111,8 @@ func TestS38_TheHolderIsTheTwin(t *testing.T) {
 
 // TestS38_AListingNeedsNoSearch: neither app finds anybody by its search, and
 // yet the first sync links everybody whom both listed, whatever the spelling,
-// because it matches by the keys that the listings saw; so does a resync.
+// because it matches by the keys that the listings saw; so does a plan, and its
+// application, and a resync.
 func TestS38_AListingNeedsNoSearch(t *testing.T) {
 	t.Parallel()
 	ladder := func(c *crm.Connection) {
@@ -142,22 +143,43 @@ func TestS38_AListingNeedsNoSearch(t *testing.T) {
 			w.must(err)
 		}
 	}
+	planned := func(create int64) crm.PlanID {
+		t.Helper()
+		p, err := w.Engine.CreatePlan(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+		w.must(err)
+		w.drain()
+		p, err = w.Engine.GetPlan(t.Context(), testbed.Workspace, p.ID)
+		w.must(err)
+		if n := p.Totals; p.State != engine.RunDone || n[crm.Created] != create || n[crm.Linked]+n[crm.Updated] < 100 || n[crm.Duplicate]+n[crm.Failed] > 0 {
+			t.Errorf("the plan is %s, totals %v; want everybody linked", p.State, n)
+		}
+		return p.ID
+	}
 	add(1)
+	planned(0)
 	if run := w.start(); run.State != engine.RunDone || run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed] > 0 {
 		t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
 	}
 	add(2)
+	plan := planned(0)
+	if apply := w.finished(w.Engine.ApplyPlan(t.Context(), testbed.Workspace, plan)); apply.Outcomes[crm.Stale]+apply.Outcomes[crm.Created] > 0 {
+		t.Errorf("the plan applied: %v", apply.Outcomes)
+	}
+	if st := w.status(); st.States.Left[crm.StateInSync] != 200 {
+		t.Errorf("states after the plan: %v", st.States)
+	}
+	add(3)
 	_, err = w.Engine.StartRun(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
 	w.must(err)
 	w.drain()
-	if hub, force := w.living(); hub != 200 || force != 200 {
-		t.Errorf("%d and %d people, want 200 each", hub, force)
+	if hub, force := w.living(); hub != 300 || force != 300 {
+		t.Errorf("%d and %d people, want 300 each", hub, force)
 	}
-	if st := w.status(); st.States.Left[crm.StateInSync] != 200 {
+	if st := w.status(); st.States.Left[crm.StateInSync] != 300 {
 		t.Errorf("states %v", st.States)
 	}
-	if w.Marks["twin_known_by_listing"] < 200 {
-		t.Errorf("%d twins were known by the listing, want 200", w.Marks["twin_known_by_listing"])
+	if w.Marks["twin_known_by_listing"] < 300 {
+		t.Errorf("%d twins were known by the listing, want 300", w.Marks["twin_known_by_listing"])
 	}
 }
 

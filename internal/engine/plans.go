@@ -16,6 +16,9 @@ import (
 // planRetention is how long a plan can be read and applied.
 const planRetention = 30 * 24 * time.Hour
 
+// planSettled begins the counters of a plan's pairs with settled fields.
+const planSettled = "s:"
+
 // storedPlan is a plan's head; its changes are in pages of their own.
 type storedPlan struct {
 	V      int                 `json:"v"`
@@ -41,7 +44,7 @@ func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 	r.Run.Plan = crm.PlanID(e.NewID("pln"))
 	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{
 		ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
-		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{},
+		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}, Settled: SettledCounts{Reasons: map[crm.Reason]int64{}},
 	}}
 	if !r.Full {
 		r.enter(records, hint{Force: true})
@@ -92,6 +95,12 @@ func (e *Engine) GetPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID)
 		return PlanView{}, err
 	}
 	counters, err := e.counters(ctx, scope{ws, p.Plan.Connection, p.Plan.Sync}, p.Plan.Run)
+	p.Plan.Settled = SettledCounts{Links: counters[planSettled+countLinks], Reasons: map[crm.Reason]int64{}}
+	for _, why := range crm.Reasons {
+		if n := counters[planSettled+string(why)]; n > 0 {
+			p.Plan.Settled.Reasons[why] = n
+		}
+	}
 	for k, n := range counters {
 		if o, ok := strings.CutPrefix(k, "p:"); ok {
 			p.Plan.Totals[crm.Outcome(o)] = n
@@ -223,7 +232,13 @@ func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
 		}
 		c := s.changeOf(u)
 		counts["p:"+string(c.Action)]++
-		if c.Action != crm.Unchanged && c.Action != crm.Dropped {
+		if len(c.Settled) > 0 {
+			counts[planSettled+countLinks]++
+			for _, why := range u.plannedBase().Reasons() {
+				counts[planSettled+string(why)]++
+			}
+		}
+		if c.Action != crm.Unchanged && c.Action != crm.Dropped || !p.Full && len(c.Settled) > 0 {
 			page.Changes = append(page.Changes, c)
 		}
 	}
@@ -268,10 +283,28 @@ func (s *session) listedFromLeft(u *unit) bool {
 	return ok
 }
 
+// plannedBase is what would be remembered of the unit's pair: what is by now,
+// where nothing was to be decided.
+func (u *unit) plannedBase() crm.Base {
+	switch {
+	case u.plan.Base != nil:
+		return u.plan.Base
+	case u.link.paired() && u.plan.Outcome == crm.Unchanged:
+		return u.link.Base
+	}
+	return nil
+}
+
 func (s *session) changeOf(u *unit) Change {
 	c := Change{Action: u.plan.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.plan.Code, Reason: u.plan.Detail, Diffs: s.diffs(u), Digest: u.digest()}
-	if u.wait > 0 {
+	switch {
+	case u.wait > 0:
 		c.Action, c.Code, c.Digest = crm.Skipped, u.waitFor, ""
+	default:
+		c.Settled = settledFields(s.set.Sync().Mappings, u.plannedBase())
+	}
+	if c.Action == crm.Unchanged {
+		c.Digest = "" // there is nothing to apply
 	}
 	return c
 }
@@ -379,10 +412,15 @@ func (s *session) stepApply(ctx context.Context, r *storedRun) error {
 		}
 		r.RestSide = side
 		for _, c := range changes {
-			if c.Digest != "" {
-				r.Rest = append(r.Rest, hint{ID: c.Record, Expect: c.Digest})
-				r.Listed++
+			if c.Digest == "" {
+				continue
 			}
+			h := hint{ID: c.Record, Expect: c.Digest}
+			if c.Partner != "" {
+				h.Twins = []crm.RecordID{c.Partner} // the plan's listing may have found it where the app's search does not
+			}
+			r.Rest = append(r.Rest, h)
+			r.Listed++
 		}
 	}
 	r.Seq++

@@ -183,19 +183,22 @@ type PlanView struct {
 	State      RunState              `json:"state"`
 	CreatedAt  time.Time             `json:"created_at"`
 	Totals     map[crm.Outcome]int64 `json:"totals"`
+	Settled    SettledCounts         `json:"settled"`        // pairs some of whose fields differ and are left so
 	Held       []HeldPart            `json:"held,omitempty"` // what the plan leaves out because a field is gone
 }
 
-// Change is one entry of a plan.
+// Change is one entry of a plan. Records for which there is nothing to do are
+// listed where the plan was asked for by name, and they have settled fields.
 type Change struct {
-	Action  crm.Outcome  `json:"action"`
-	Side    crm.Side     `json:"side"`
-	Record  crm.RecordID `json:"record"`
-	Partner crm.RecordID `json:"partner,omitempty"`
-	Code    string       `json:"code,omitempty"`
-	Reason  string       `json:"reason,omitempty"`
-	Diffs   []Diff       `json:"diffs,omitempty"`
-	Digest  string       `json:"digest"` // of what would be done; apply re-checks it
+	Action  crm.Outcome    `json:"action"`
+	Side    crm.Side       `json:"side"`
+	Record  crm.RecordID   `json:"record"`
+	Partner crm.RecordID   `json:"partner,omitempty"`
+	Code    string         `json:"code,omitempty"`
+	Reason  string         `json:"reason,omitempty"`
+	Diffs   []Diff         `json:"diffs,omitempty"`
+	Settled []SettledField `json:"settled,omitempty"` // fields that would differ and be left so
+	Digest  string         `json:"digest"`            // of what would be done; apply re-checks it
 }
 
 // SyncStatus is where one sync stands.
