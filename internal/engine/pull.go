@@ -212,10 +212,21 @@ func (s *session) taken(r *storedRun, side crm.Side, page connector.ChangesPage)
 	r.Phase = r.after(r.Phase)
 }
 
+// stepList lists the next page of a stored run. A pull that a person asked for
+// begins as one by the schedule does.
 func (s *session) stepList(ctx context.Context, r *storedRun) error {
 	st, err := s.loadScan(ctx, s.scope)
 	if err != nil {
 		return err
+	}
+	if r.Run.Kind == RunPull && !r.Full && r.Seq == 0 {
+		if s.stoodTooLong(st) {
+			s.everything(r, codeLongPause)
+			return s.saveRun(ctx, s.ws, r)
+		}
+		if err := s.tryAgain(ctx, st); err != nil {
+			return err
+		}
 	}
 	page, side, err := s.listPage(ctx, r, st)
 	if s.expired(r, err) {
@@ -226,7 +237,7 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		return err
 	}
 	var again []store.Write
-	if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
+	if r.Full && !r.NoHints {
 		if r.Seq == 0 && r.Salt == "" {
 			r.Salt = s.NewID("slt")
 		}

@@ -75,7 +75,7 @@ func again(side crm.Side, rows []row) []row {
 func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 	u, w := r.u, r.u.plan.Write(side)
 	kind := fault.KindOf(answer.Err)
-	if !s.on(guardRefusedFields) || kind != fault.Invalid && kind != fault.Conflict || u.narrowed.Get(side) >= maxNarrowed {
+	if !s.on(guardRefusedFields) || kind != fault.Invalid && kind != fault.Conflict {
 		return false
 	}
 	codes := s.named(side, w.Fields, fault.FieldFaults(answer.Err))
@@ -83,9 +83,23 @@ func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 	if len(drop) == 0 {
 		return false
 	}
-	if w.Create && (len(drop) == len(w.Fields) || s.indispensable(side, u, drop)) {
+	spent := u.narrowed.Get(side) >= maxNarrowed
+	if w.Create && (spent || len(drop) == len(w.Fields) || s.indispensable(side, u, drop)) {
 		return false
 	}
+	s.leaveOut(side, r, answer, drop)
+	if spent { // the row fails, and what is left of it is written when it comes again
+		s.Mark("refused_in_turns")
+		u.more = len(w.Fields) > 0
+		return false
+	}
+	u.narrowed.Set(side, -(u.narrowed.Get(side) + 1))
+	return true
+}
+
+// leaveOut takes refused fields out of a write, and remembers them as such.
+func (s *session) leaveOut(side crm.Side, r row, answer *connector.Written, drop map[string]string) {
+	u, w := r.u, r.u.plan.Write(side)
 	var gone []refusedField
 	for _, field := range sortedFields(drop) {
 		m, ok := s.set.MappingOf(side, field)
@@ -107,8 +121,6 @@ func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 	}
 	s.Mark("fields_refused")
 	u.refused.Set(side, append(u.refused.Get(side), gone...))
-	u.narrowed.Set(side, -(u.narrowed.Get(side) + 1))
-	return true
 }
 
 // named matches what an app names with what was written; apps may spell names

@@ -110,6 +110,9 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	}
 	b.remember(ctx, u)
 	b.count(u)
+	if u.more {
+		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
+	}
 	return nil
 }
 

@@ -55,6 +55,7 @@ type unit struct {
 	failures  crm.PerSide[error]          // of its write on a side, for good
 	refused   crm.PerSide[[]refusedField] // fields that a side's app refused, by themselves
 	narrowed  crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
+	more      bool                        // narrowed as often as it may be: what is left of the write was not tried
 	unknown   bool                        // its write may have landed
 	undone    bool                        // its write was not tried, or surely did not land
 	byApp     crm.PerSide[uint64]         // the mappings of our last write to a side that nobody edited since

@@ -187,6 +187,7 @@ var marksElsewhere = map[string]string{
 	"refusal_ended":          "nothing in a picky app changes its mind; TestS33_RefusedFieldsAreTriedDaily does",
 	"landed_otherwise":       "a crash between a changed value and its link; counted when it happens, and at every point of TestS8",
 	"fields_refused":         "the workload picky reaches it, and the tests of S33 and S35",
+	"refused_in_turns":       "the apps of the simulation name all at once; TestS33_RefusedOneAfterTheOtherOverTheAPI has others",
 	"changed_by_app":         "the workload picky reaches it, and the tests of S33 and S35",
 	"kept_by_app":            "the workload picky reaches it, and the tests of S33 and S35",
 	"left_by_our_write":      "the workload picky reaches it, and the tests of S33 and S35",
