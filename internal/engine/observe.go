@@ -430,7 +430,11 @@ func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair
 	if l.paired() && l.State == crm.StateDeleted && version != 0 && l.Left != u.id && l.Right == u.recID(crm.Right) {
 		return true, &formerPair{l, version}
 	}
-	return !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id, nil
+	if !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id {
+		return true, nil
+	}
+	u.rival = l.id(u.side)
+	return false, nil
 }
 
 // formerPair is a deleted pair whose right record finds another twin. Its left

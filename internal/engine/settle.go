@@ -261,6 +261,9 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	if u.plan.Outcome == crm.Deleted {
 		b.rehintOthers(u, old)
 	}
+	if u.rival != "" && (old == nil || old.Code != codeTwinTaken) { // it may be gone, and nobody has told us yet
+		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.rival})
+	}
 }
 
 // seen returns the digests of both records as they now are, as far as known.

@@ -45,6 +45,7 @@ type unit struct {
 	discard []crm.MappingID // mappings whose change a person does not want
 	plan    reconcile.Plan
 	others  []crm.RecordID
+	rival   crm.RecordID // of its own side: the record that its twin is linked to
 
 	claims    []string                    // identity keys to claim before the create
 	wait      time.Duration               // put off: look again after this
