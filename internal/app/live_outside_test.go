@@ -108,6 +108,54 @@ func TestS35_AppsRoundAndCutOverTheAPI(t *testing.T) {
 	})
 }
 
+// TestS35_KeptValuesAreAskedAbout: an app says yes to a value and keeps its own,
+// or its blank. The pair is in conflict, both values stay as they are, nothing is
+// written again, and a person decides.
+func TestS35_KeptValuesAreAskedAbout(t *testing.T) {
+	t.Parallel()
+	for _, side := range crm.Sides {
+		for _, old := range []string{"Old", ""} {
+			t.Run(fmt.Sprintf("%s keeps %q", side, old), func(t *testing.T) {
+				t.Parallel()
+				onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+					l.person(crm.Left, "a", "jobtitle", old)
+					l.connect()
+					l.start()
+					ids, source := l.ids("a"), side.Other()
+					core, object := l.core(side)
+					from, to := texts[source.Index()][0], texts[side.Index()][0]
+					if err := core.SetRewrites([]fakekit.Rewrite{{Object: object, Field: to, How: "keep", APIOnly: true}}); err != nil {
+						t.Fatal(err)
+					}
+					l.edit(source, ids[source.Index()], from, "New")
+					l.pull()
+					l.pull() // what Salesforce stored shows in its next listing
+					v := l.view(source, ids[source.Index()])
+					if v.State != crm.StateConflict || v.Code != "changed_by_app" || l.settledAs(source, ids[source.Index()], "title") != crm.ReasonChangedByApp {
+						t.Errorf("the pair is %s, %s: %+v; want a conflict about what the app kept", v.State, v.Code, v.Settled)
+					}
+					l.is(source, ids[source.Index()], from, "New")
+					l.is(side, ids[side.Index()], to, old)
+					if n := len(each[engine.Entry](l, "/v1/log?code=changed_by_app")); n != 1 {
+						t.Errorf("%d entries tell of it, want 1", n)
+					}
+					before := l.writes(side)
+					l.pull()
+					l.run("POST", l.sync+"/resync", nil)
+					if l.writes(side) != before {
+						t.Error("it is written again")
+					}
+					l.run("POST", l.record(source, ids[source.Index()])+"/resolve", map[string]any{"fields": map[string]string{"title": string(side)}})
+					l.is(source, ids[source.Index()], from, old)
+					if v := l.view(source, ids[source.Index()]); v.State != crm.StateInSync {
+						t.Errorf("resolved, the pair is %s, %s", v.State, v.Code)
+					}
+				})
+			})
+		}
+	}
+}
+
 // TestS16_DeletedAndMadeAgain: somebody is deleted and added anew under the
 // same address, and no app tells of the deletion. The new record is linked to the
 // twin of the old one, which is looked at because it stands in the way.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
 // attribute tells, of apps that do not answer a write with what they stored,
@@ -33,6 +34,7 @@ func (s *session) attribute(ctx context.Context, us []*unit) {
 			}
 			s.Mark("left_by_our_write")
 			u.byApp.Set(side, w.fields)
+			u.was.Set(side, s.heldBefore(u.link, side, w.fields))
 		}
 	}
 }
@@ -110,14 +112,50 @@ func (l *link) lastWrite(s crm.Side) (w lastWrite, ok bool) {
 	return w, err == nil
 }
 
-// wrote is what to remember of our last write to a side.
-func (s *session) wrote(u *unit, side crm.Side, before string) string {
+// heldBefore is what the mappings of our last write to a side held before it.
+func (s *session) heldBefore(l *link, side crm.Side, fields uint64) map[crm.MappingID]string {
+	text := l.WasL
+	if side == crm.Right {
+		text = l.WasR
+	}
+	traces, ids := strings.Split(text, "."), s.set.Placed(fields)
+	if text == "" || len(traces) != len(ids) {
+		return nil
+	}
+	out := make(map[crm.MappingID]string, len(ids))
+	for i, id := range ids {
+		out[id] = traces[i]
+	}
+	return out
+}
+
+// wrote is what to remember of our last write to a side, and of what its fields
+// held before.
+func (s *session) wrote(u *unit, side crm.Side, write, was string) (nowWrite, nowWas string) {
 	switch w := u.written.Get(side); {
 	case w == nil || u.plan.Write(side) == nil:
-		return before
+		return write, was
 	case w.Record != nil || w.At.IsZero():
-		return ""
+		return "", ""
 	default:
-		return lastWrite{w.At, s.set.Places(u.plan.Write(side).Intended), s.set.Layout()}.String()
+		fields := s.set.Places(u.plan.Write(side).Intended)
+		var traces []string
+		for _, id := range s.set.Placed(fields) {
+			traces = append(traces, reconcile.Trace(u.observed(side, id)))
+		}
+		return lastWrite{w.At, fields, s.set.Layout()}.String(), strings.Join(traces, ".")
 	}
+}
+
+// observed is the canonical value that a mapping was planned with on a side.
+func (u *unit) observed(side crm.Side, id crm.MappingID) crm.Value {
+	for i := range u.plan.Fields {
+		if f := &u.plan.Fields[i]; f.Mapping == id {
+			if side == crm.Left {
+				return f.Left
+			}
+			return f.Right
+		}
+	}
+	return crm.NullValue()
 }

@@ -171,7 +171,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 			p.Discard[id] = true
 		}
 		p.Linked, p.ByHand, p.Base = true, l.ByHand, l.Base
-		p.ByApp = u.byApp
+		p.ByApp, p.Was = u.byApp, u.was
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}
 	return p

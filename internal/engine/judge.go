@@ -22,6 +22,10 @@ const (
 // What follows from it is remembered and told; the other fields are agreed.
 func (s *session) judge(u *unit) {
 	u.stored = s.found(u)
+	if slices.ContainsFunc(u.stored, func(x reconcile.Stored) bool { return x.Kept }) && u.plan.Outcome == crm.Unchanged {
+		s.Mark("kept_by_app")
+		u.plan.Outcome = crm.Conflict
+	}
 	if len(u.plan.Fields) == 0 || !u.asked() {
 		return
 	}
@@ -45,7 +49,7 @@ func (s *session) found(u *unit) []reconcile.Stored {
 		if f.Reason != crm.ReasonChangedByApp || d == nil || old != nil && old.Reason == d.Reason && old.Since.Equal(d.Since) {
 			continue
 		}
-		x := reconcile.Stored{Mapping: f.Mapping, Side: d.Side, Sent: f.Right, Held: f.Left}
+		x := reconcile.Stored{Mapping: f.Mapping, Side: d.Side, Sent: f.Right, Held: f.Left, Kept: d.Note == reconcile.NoteKept}
 		if d.Side == crm.Right {
 			x.Sent, x.Held = f.Left, f.Right
 		}

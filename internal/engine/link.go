@@ -27,6 +27,8 @@ type link struct {
 	SeenR    string         `json:"sr,omitempty"`
 	WroteL   string         `json:"wl,omitempty"` // our last write to a side whose app did not answer with values: see lastWrite
 	WroteR   string         `json:"wr,omitempty"`
+	WasL     string         `json:"hl,omitempty"` // what the mappings of that write held before it, one trace each
+	WasR     string         `json:"hr,omitempty"`
 	Settings string         `json:"cfg,omitempty"`  // digest of the settings that decided
 	Others   []crm.RecordID `json:"o,omitempty"`    // candidates of an ambiguous match, members of a duplicate group
 	Claims   []string       `json:"k,omitempty"`    // identities claimed for a record we created

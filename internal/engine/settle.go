@@ -255,7 +255,8 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		b.entries = append(b.entries, entries...)
 	}
 	l.SeenL, l.SeenR = seen.Left, seen.Right
-	l.WroteL, l.WroteR = s.wrote(u, crm.Left, l.WroteL), s.wrote(u, crm.Right, l.WroteR)
+	l.WroteL, l.WasL = s.wrote(u, crm.Left, l.WroteL, l.WasL)
+	l.WroteR, l.WasR = s.wrote(u, crm.Right, l.WroteR, l.WasR)
 	b.keep(u, old, l)
 	s.noteFreed(ctx, u, l)
 	if u.plan.Outcome == crm.Deleted {

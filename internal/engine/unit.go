@@ -47,22 +47,23 @@ type unit struct {
 	others  []crm.RecordID
 	rival   crm.RecordID // of its own side: the record that its twin is linked to
 
-	claims    []string                    // identity keys to claim before the create
-	wait      time.Duration               // put off: look again after this
-	waitFor   string                      // why
-	blameless bool                        // waiting does not count as a try
-	failure   error                       // of its work as a whole
-	unread    error                       // why one of its records could not be read
-	failures  crm.PerSide[error]          // of its write on a side, for good
-	refused   crm.PerSide[[]refusedField] // fields that a side's app refused, by themselves
-	narrowed  crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
-	more      bool                        // narrowed as often as it may be: what is left of the write was not tried
-	unknown   bool                        // its write may have landed
-	undone    bool                        // its write was not tried, or surely did not land
-	byApp     crm.PerSide[uint64]         // the mappings of our last write to a side that nobody edited since
-	stored    []reconcile.Stored          // what an app stored otherwise than it was sent
-	idle      bool                        // failed before, and nothing changed since: not tried again
-	barred    crm.PerSide[bool]           // its write to this side waits for a right
+	claims    []string                              // identity keys to claim before the create
+	wait      time.Duration                         // put off: look again after this
+	waitFor   string                                // why
+	blameless bool                                  // waiting does not count as a try
+	failure   error                                 // of its work as a whole
+	unread    error                                 // why one of its records could not be read
+	failures  crm.PerSide[error]                    // of its write on a side, for good
+	refused   crm.PerSide[[]refusedField]           // fields that a side's app refused, by themselves
+	narrowed  crm.PerSide[int]                      // how often the write was narrowed; negative: it is to be repeated
+	more      bool                                  // narrowed as often as it may be: what is left of the write was not tried
+	unknown   bool                                  // its write may have landed
+	undone    bool                                  // its write was not tried, or surely did not land
+	byApp     crm.PerSide[uint64]                   // the mappings of our last write to a side that nobody edited since
+	was       crm.PerSide[map[crm.MappingID]string] // what they held before that write
+	stored    []reconcile.Stored                    // what an app stored otherwise than it was sent
+	idle      bool                                  // failed before, and nothing changed since: not tried again
+	barred    crm.PerSide[bool]                     // its write to this side waits for a right
 	written   crm.PerSide[*connector.Written]
 	request   *connector.Exchange
 }

@@ -26,7 +26,8 @@ type cell struct {
 	v         [2]crm.Value // canonical, as observed
 	blank     [2]bool
 	protected bool
-	byApp     [2]bool // nobody edited the side since we wrote it
+	byApp     [2]bool                     // nobody edited the side since we wrote it
+	was       [2]map[crm.MappingID]string // what the mappings held before that
 	now       time.Time
 	forced    bool // a person decided: what moved travels, a blank too
 	later     int  // side of the later record, for policy newest
@@ -157,8 +158,12 @@ func (c *cell) changedByApp() bool {
 			c.assign(1-side, changed(1-side))
 			return true
 		}
+		d := crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}
+		if was, known := c.was[side][c.id]; known && was == Trace(c.v[side]) {
+			d.Note = NoteKept
+		}
 		c.rule, c.settled = RuleSettled, crm.ReasonChangedByApp
-		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}, c.v, c.raw)
+		c.remember = c.settle(c.base, d, c.v, c.raw)
 		return true
 	}
 	return false

@@ -47,6 +47,7 @@ type merger struct {
 	later   int
 	at      occasion
 	byApp   [2]uint64
+	was     [2]map[crm.MappingID]string
 	halted  map[crm.MappingID]bool
 	discard map[crm.MappingID]bool
 	roused  map[crm.MappingID]bool // refused fields that are tried again with another one
@@ -79,7 +80,7 @@ func (s *Settings) planPair(p Pair) Plan {
 		return m.plan
 	}
 	m.rouse(p.Base)
-	m.byApp, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, p.Halted, p.Discard
+	m.byApp, m.was, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, [2]map[crm.MappingID]string{p.Was.Left, p.Was.Right}, p.Halted, p.Discard
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
@@ -191,7 +192,7 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forc
 		return
 	}
 	c := &m.cell
-	*c = cell{spec: one, gates: m.gates, protected: protected, forced: forced, later: m.later, byApp: [2]bool{m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0}, now: m.at.now}
+	*c = cell{spec: one, gates: m.gates, protected: protected, forced: forced, later: m.later, byApp: [2]bool{m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0}, was: m.was, now: m.at.now}
 	c.raw = [2]crm.Fields{m.records[0].Fields, m.records[1].Fields}
 	at := m.at
 	at.retry = at.retry || m.roused[one.id]

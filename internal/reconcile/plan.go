@@ -26,7 +26,9 @@ type Pair struct {
 	Now         time.Time
 	// ByApp names, by place, the mappings of our last write to a side that nobody
 	// edited since: a difference is what the app made of that write.
-	ByApp   crm.PerSide[uint64]
+	ByApp crm.PerSide[uint64]
+	// Was is what the mappings of that write held before it: see Trace.
+	Was     crm.PerSide[map[crm.MappingID]string]
 	Retry   bool                   // a person asks to try again what an app refused
 	Decided map[crm.MappingID]bool // a person chose a side: what moved there travels, even a blank
 	Halted  map[crm.MappingID]bool // a mass change waits for a person: neither side is written, the base stays

@@ -265,6 +265,25 @@ func place(i int) uint64 {
 	return 1 << i
 }
 
+// Trace is as much of a value as tells whether an app kept what it had.
+func Trace(v crm.Value) string {
+	if v.Blank() {
+		return "-"
+	}
+	return crm.Fingerprint(v)[:4]
+}
+
+// Placed returns the mappings of bits, in their order.
+func (s *Settings) Placed(bits uint64) []crm.MappingID {
+	var out []crm.MappingID
+	for i := range s.specs {
+		if bits&s.specs[i].bit != 0 {
+			out = append(out, s.specs[i].id)
+		}
+	}
+	return out
+}
+
 // Places returns the bits of the mappings of a write, for Pair.ByApp.
 func (s *Settings) Places(intended map[crm.MappingID]crm.Value) (bits uint64) {
 	for i := range s.specs {
