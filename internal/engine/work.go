@@ -65,7 +65,7 @@ func (e *Engine) Work(ctx context.Context, ds []queue.Delivery) []Verdict {
 
 // workGroup works the deliveries of one message group: one sync's, in order.
 func (e *Engine) workGroup(ctx context.Context, jobs []*job) {
-	jobs = e.once(e.decode(jobs))
+	jobs = e.once(ctx, e.decode(jobs))
 	if len(jobs) == 0 {
 		return
 	}
@@ -115,13 +115,13 @@ func (e *Engine) handBack(ctx context.Context, j *job, after time.Duration) {
 
 // once hands back the second delivery of a chunk that came twice in a batch:
 // it must meet what the first one leaves behind.
-func (e *Engine) once(jobs []*job) []*job {
+func (e *Engine) once(ctx context.Context, jobs []*job) []*job {
 	seen := map[string]bool{}
 	out := jobs[:0:0]
 	for _, j := range jobs {
 		if seen[j.chunk.ID] {
 			e.Mark("chunk_twice_in_batch")
-			j.retry(time.Second)
+			e.handBack(ctx, j, time.Second)
 			continue
 		}
 		seen[j.chunk.ID] = true

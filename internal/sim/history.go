@@ -204,8 +204,11 @@ func (w *world) receiveCap() int {
 	if n := w.set.tuning.ReceiveCap; n > 0 {
 		return n
 	}
-	return 10
+	return defaultReceiveCap
 }
+
+// defaultReceiveCap is the engine's.
+const defaultReceiveCap = 10
 
 // link follows a record to what is remembered of it.
 func (w *world) link(r ref) (linkView, bool) {

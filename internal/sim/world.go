@@ -68,6 +68,7 @@ type world struct {
 	instant      int64 // orders moments
 	calls        [2]int64
 	deliveries   int64
+	acked        map[string]bool // messages whose work was done, or put aside in the store
 	trace        uint64
 	replacements map[massKey][]time.Time     // writes over values that were known
 	let          map[cellKey]bool            // what waited when an admin decided about a mass change
@@ -83,7 +84,7 @@ type world struct {
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		replacements: map[massKey][]time.Time{}, allowed: map[crm.MappingID]time.Time{}, let: map[cellKey]bool{}, discarded: map[crm.MappingID]bool{},
+		replacements: map[massKey][]time.Time{}, acked: map[string]bool{}, allowed: map[crm.MappingID]time.Time{}, let: map[cellKey]bool{}, discarded: map[crm.MappingID]bool{},
 		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
@@ -91,7 +92,7 @@ func newWorld(seed uint64, o *Options) *world {
 	w.hands = newHands(seed)
 	w.store = memstore.New(func() time.Time { return w.now })
 	w.store.Lend() // no engine changes what it stored or read
-	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: 40, OverlapGroups: w.set.overlap, Pick: w.rng.n})
+	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: w.receiveCap() + receiveSlack, OverlapGroups: w.set.overlap, Pick: w.rng.n})
 	w.openApps()
 	w.set.mappings(w.rng, w.apps[0], w.apps[1])
 	n := 0

@@ -370,6 +370,17 @@ func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
 	return d, nil
 }
 
+// DeadIDs names the messages that were received too often, oldest first.
+func (q *Queue) DeadIDs() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := make([]string, len(q.state.dead))
+	for i, m := range q.state.dead {
+		out[i] = m.id()
+	}
+	return out
+}
+
 // RedriveDead implements queue.Queue.
 func (q *Queue) RedriveDead(ctx context.Context, limit int) (int, error) {
 	const op = "memqueue: redrive"
