@@ -7,7 +7,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 const (
@@ -76,20 +75,22 @@ func (s *session) pullEverything(ctx context.Context, r *storedRun, st *scanStat
 // openPull stores a pull and makes it the sync's open run. False: another one
 // was faster.
 func (s *session) openPull(ctx context.Context, r *storedRun, st *scanState) (bool, error) {
-	if err := s.touchAgenda(ctx, s.scope); err != nil {
-		return false, err
-	}
-	if err := s.saveRun(ctx, s.ws, r); err != nil {
-		return false, err
-	}
 	st.OpenRun = r.Run.ID
-	err := s.saveScan(ctx, s.scope, st)
+	open, err := s.scanWrite(s.scope, st)
+	if err != nil {
+		return false, err
+	}
+	err = s.launch(ctx, s.scope, r, open) // in one: a run that nobody knows of would be open for ever
 	if fault.Is(err, fault.Conflict) {
 		s.Mark("pull_lost_race")
-		_, derr := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: runKey(s.ws, r.Run.ID)}})
-		return false, derr
+		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	r.version, r.unsaved = r.version+1, false // versions grow by one with every write
+	st.version++
+	return true, nil
 }
 
 // expired reports whether an app has forgotten where a run's listing stood.
