@@ -329,12 +329,31 @@ func (c *cell) oneBlank() bool {
 	switch {
 	case c.base.kind == unknown || !c.moved(empty) || c.refills(empty):
 		c.assign(full, RuleFillBlank)
+	case !c.moved(full) && c.unagreed(full):
+		c.erase(empty)
 	case !c.moved(full):
 		c.cleared(empty)
 	default:
 		c.clearedOrEdited(empty)
 	}
 	return true
+}
+
+// unagreed reports whether a side's value was only settled beside another one,
+// and a blank of the other side would erase it: that is a conflict, as between
+// two values, and not an edit of what both had.
+func (c *cell) unagreed(full int) bool {
+	return c.base.kind == settled && c.clear[full] && !c.demanded[full] && !c.set && !c.forced && !(c.base.had && c.base.entry.Is(c.v[full]))
+}
+
+// erase lets a clearing travel over such a value: see oneMoved.
+func (c *cell) erase(empty int) {
+	if c.policy == crm.ConflictReview {
+		c.stay(RuleConflictReview)
+		c.review = true
+		return
+	}
+	c.hold(empty, c.v[empty], [2]FieldRule{RuleConflictLeft, RuleConflictRight}[empty])
 }
 
 // refills reports whether a side that was emptied is filled again.

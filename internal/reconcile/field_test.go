@@ -507,3 +507,31 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 		t.Error("a mapping that is not there is agreed on")
 	}
 }
+
+// TestS2_AClearingOverWhatWasNeverAgreedIsTold: two values that were left apart
+// are no agreement; a side that is emptied then erases the other one's value
+// where the mapping clears, as a conflict, or leaves it to a person.
+func TestS2_AClearingOverWhatWasNeverAgreedIsTold(t *testing.T) {
+	t.Parallel()
+	for policy, want := range map[crm.ConflictPolicy]FieldRule{crm.ConflictLeft: RuleConflictRight, crm.ConflictReview: RuleConflictReview} {
+		m := one("note", "note", "Note")
+		m.Clear = crm.PerWay[bool]{ToRight: true, ToLeft: true}
+		sync := baseSync(m)
+		sync.Conflict = policy
+		s := compile(sync)
+		left := &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "note": crm.TextValue("theirs")}}
+		right := &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue("ours")}}
+		entry, ok := s.Settled("note", nil, left, right, crm.Difference{Reason: crm.ReasonFromNowOn})
+		if !ok {
+			t.Fatal("nothing to settle")
+		}
+		right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}
+		plan := s.Plan(Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"note": entry}})
+		if got := plan.Fields[0].Rule; got != want {
+			t.Errorf("%s: decided as %s, want %s", policy, got, want)
+		}
+		if erased := plan.Left != nil && plan.Left.Fields["note"].Blank(); erased != (policy == crm.ConflictLeft) {
+			t.Errorf("%s: erased %v", policy, erased)
+		}
+	}
+}

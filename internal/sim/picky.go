@@ -128,8 +128,9 @@ func (w *world) bentBack(k cellKey, l linkView, over, written crm.Value) bool {
 		return false
 	}
 	twin := ref{k.side.Other(), l.id(k.side.Other())}
-	wrote := w.last[cellKey{twin, k.mapping}].when.step
-	return w.touched[twin].step < wrote && w.restored[twin].step < wrote
+	by := w.last[cellKey{twin, k.mapping}]
+	wrote := by.when.step
+	return !by.user && w.touched[twin].step < wrote && w.restored[twin].step < wrote
 }
 
 // takenField reports whether an app refused a field because another record has
