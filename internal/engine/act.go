@@ -85,6 +85,9 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app answered for other records than were written", MayHaveLanded: true}
 	}
 	if err == nil {
+		if done, err := s.refusedOne(ctx, side, rows, got); done || err != nil {
+			return err
+		}
 		err = refusedWhole(side, rows, got)
 	}
 	if missingRight(err) {
@@ -105,10 +108,14 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		}
 		return atSide(side, "write records", err)
 	}
-	back := false
+	back, took := false, false
 	for i, r := range rows {
 		s.landed(side, r, &got[i])
+		took = took || got[i].Err == nil
 		back = back || r.u.hint.Barred == side && got[i].Err == nil
+	}
+	if took && s.tookWrite(side) {
+		back = true
 	}
 	if back {
 		s.unbar(ctx, side)
@@ -175,9 +182,9 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		u.deferFor(max(ladder(u.hint.Tries), fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
 	case fault.Throttled, fault.Unavailable:
 		s.Mark("row_put_off")
-		u.deferFor(max(time.Second, fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
+		u.comesAgain(w.Err)
 	}
-	if u.wait > 0 && u.hint.Tries >= maxTries {
+	if u.wait > 0 && u.hint.Tries >= maxTries && !u.blameless {
 		u.wait = 0
 		u.fail(side, w.Err)
 	}

@@ -143,6 +143,7 @@ func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 	if err := s.advance(ctx, r); err != nil {
 		return false, err
 	}
+	s.goesOn(ctx)
 	return !r.open(), nil
 }
 

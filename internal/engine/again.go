@@ -45,6 +45,9 @@ func (l *link) failures() map[failedAs]int {
 			out[failedAs{id, d.Code}] = d.Tries
 		}
 	}
+	if len(out) == 0 && l.State == crm.StateFailing {
+		out[failedAs{code: l.Code}] = 1 // it was put off too often: who knows whether it would get across now
+	}
 	return out
 }
 

@@ -38,19 +38,63 @@ func missingRight(err error) bool {
 
 // refusedWhole reports whether the app refused every row of a call for want of
 // a right and named no field: then it is the object that may not be written. One
-// row alone may be a record of which somebody else is the owner, unless it is
-// the one that is tried in order to find out.
+// row alone may be a record of which somebody else is the owner, and so are those
+// that waited for a right until others turned out to have it.
 func refusedWhole(side crm.Side, rows []row, got []connector.Written) error {
+	others := slices.ContainsFunc(rows, func(r row) bool { return r.u.hint.Freed != side })
 	for i := range got {
 		var f *fault.Error
 		if !missingRight(got[i].Err) || errors.As(got[i].Err, &f) && f.Field != "" {
 			return nil
 		}
 	}
-	if len(rows) > 1 || rows[0].u.hint.Barred == side {
+	if len(rows) > 1 && others {
 		return got[0].Err
 	}
 	return nil
+}
+
+// refusedOne deals with the refusal of a single record for want of a right that
+// names no field. It may be a record that somebody else owns: it fails by itself
+// as long as no other one is refused, and two make a direction wait. One that is
+// tried in order to see whether a right is back goes on waiting, and nobody else
+// waits because of it. done says that the row is dealt with.
+func (s *session) refusedOne(ctx context.Context, side crm.Side, rows []row, got []connector.Written) (done bool, err error) {
+	var f *fault.Error
+	if len(rows) != 1 || !missingRight(got[0].Err) || errors.As(got[0].Err, &f) && f.Field != "" {
+		return false, nil
+	}
+	if rows[0].u.hint.Barred == side {
+		s.Mark("refused_again")
+		s.note(waitKey{s.scope, side, "waits"}, s.Now())
+		return true, s.letRowsWait(ctx, side, rows, got[0].Err)
+	}
+	if rows[0].u.hint.Freed == side {
+		return false, nil
+	}
+	key := silenceKey{s.scope, side}
+	s.mu.Lock()
+	before := s.refusals[key]
+	if s.refusals == nil || len(s.refusals) >= maxSilences {
+		s.Engine.refusals = map[silenceKey]string{}
+	}
+	s.refusals[key] = rows[0].Ref
+	s.mu.Unlock()
+	waits := !s.notedAt(waitKey{s.scope, side, "waits"}).IsZero()
+	if !waits && (before == "" || before == rows[0].Ref) {
+		return false, nil
+	}
+	return true, s.bar(ctx, side, rows, got[0].Err)
+}
+
+// tookWrite notes that an app took a write: whoever was refused for want of a right
+// was so for a reason of its own. It reports whether somebody waits for nothing.
+func (s *session) tookWrite(side crm.Side) (waits bool) {
+	key := silenceKey{s.scope, side}
+	s.mu.Lock()
+	delete(s.refusals, key)
+	s.mu.Unlock()
+	return !s.notedAt(waitKey{s.scope, side, "waits"}).IsZero()
 }
 
 // setAside lets what would be written to a side that lacks a right wait there
@@ -80,6 +124,17 @@ func (u *unit) bar(side crm.Side) {
 // bar makes one direction wait: the app lets us read, and not write.
 func (s *session) bar(ctx context.Context, side crm.Side, rows []row, err error) error {
 	s.Mark("direction_denied")
+	if err := s.letRowsWait(ctx, side, rows, err); err != nil {
+		return err
+	}
+	s.note(waitKey{s.scope, side, "barred"}, s.Now())
+	s.note(waitKey{s.scope, side, "waits"}, s.Now())
+	s.bars[side.Index()] = true
+	return nil
+}
+
+// letRowsWait makes records wait for a right, visibly.
+func (s *session) letRowsWait(ctx context.Context, side crm.Side, rows []row, err error) error {
 	for _, r := range rows {
 		r.u.barred.Set(side, true)
 	}
@@ -87,8 +142,6 @@ func (s *session) bar(ctx context.Context, side crm.Side, rows []row, err error)
 	if err := s.noteWaiting(ctx, s.scope, &w); err != nil && !fault.Is(err, fault.Conflict) {
 		return err
 	}
-	s.note(waitKey{s.scope, side, "barred"}, s.Now())
-	s.bars[side.Index()] = true
 	return nil
 }
 
@@ -96,7 +149,11 @@ func (s *session) bar(ctx context.Context, side crm.Side, rows []row, err error)
 func (s *session) unbar(ctx context.Context, side crm.Side) {
 	s.Mark("right_is_back")
 	s.note(waitKey{s.scope, side, "barred"}, time.Time{})
+	s.note(waitKey{s.scope, side, "waits"}, time.Time{})
 	_, err := s.endWaits(ctx, s.scope, func(w *Waiting) bool { return w.Direction == crm.WayTo(side) })
+	if err == nil { // one that was refused before it was known to be everybody's right
+		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.refusalOver(failedAs{code: codePermission})}})
+	}
 	if err == nil {
 		_, err = s.replay(ctx, s.scope, s.conn, side, s.Tuning.Window*s.Tuning.ChunkSize)
 	}
@@ -127,7 +184,7 @@ func (b *books) keepBarred(ctx context.Context) error {
 func (b *books) letWait(u *unit) error {
 	b.s.Mark("record_barred")
 	h := u.hint
-	h.Digest, h.Expect, h.Tries = "", "", 0
+	h.Digest, h.Expect, h.Tries, h.Freed = "", "", 0, ""
 	add := func(side crm.Side, h hint) error {
 		for _, to := range crm.Sides {
 			if !u.barred.Get(to) {
@@ -150,7 +207,11 @@ func (b *books) letWait(u *unit) error {
 	return add(u.side, h)
 }
 
-// attendBarred tries one record of each direction that lacks a right, about
+// probeSample is how many of the records that wait for a right are tried at a
+// time, in one call: some may be refused for reasons of their own.
+const probeSample = 10
+
+// attendBarred tries a few records of each direction that lacks a right, about
 // once a minute, and sends all of them when the right is back.
 func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
 	if !running {
@@ -161,7 +222,6 @@ func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connectio
 		return false, err
 	}
 	for _, side := range crm.Sides {
-		limit := e.Tuning.ChunkSize
 		waits := false
 		for i := range known.Waits {
 			waits = waits || known.Waits[i].Direction == crm.WayTo(side) && known.Waits[i].Account == conn.Account(side)
@@ -170,19 +230,23 @@ func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connectio
 			if !e.probeDue(sc, side, "write") {
 				continue
 			}
-			e.Mark("right_probed")
-			limit = 1
-		}
-		n, err := e.replay(ctx, sc, conn, side, limit)
-		if err != nil {
-			return false, err
-		}
-		if waits && n == 0 { // nobody waits for it any more
+			n, err := e.probeWrite(ctx, sc, conn, side)
+			if err != nil {
+				return false, err
+			}
+			if n > 0 {
+				continue
+			}
+			// Nobody waits for it any more.
 			if _, err := e.endWaits(ctx, sc, func(w *Waiting) bool { return w.Direction == crm.WayTo(side) }); err != nil {
 				return false, err
 			}
 		}
-		more = more || !waits && n == limit
+		n, err := e.replay(ctx, sc, conn, side, e.Tuning.ChunkSize)
+		if err != nil {
+			return false, err
+		}
+		more = more || n == e.Tuning.ChunkSize
 	}
 	return more, nil
 }
@@ -190,7 +254,22 @@ func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connectio
 // replay sends up to limit records that wait for the right to write to a side,
 // and returns how many. Each is removed only after it is queued.
 func (e *Engine) replay(ctx context.Context, sc scope, conn *crm.Connection, to crm.Side, limit int) (int, error) {
-	return e.replayFrom(ctx, sc, conn, sc.barred(to, "", ""), "", limit, func(*hint) {})
+	return e.replayFrom(ctx, sc, conn, sc.barred(to, "", ""), "", limit, func(h *hint) { h.Barred, h.Freed = "", to })
+}
+
+// probeWrite sends the records that have waited longest for the right to write
+// to a side, and returns how many.
+func (e *Engine) probeWrite(ctx context.Context, sc scope, conn *crm.Connection, to crm.Side) (int, error) {
+	e.Mark("right_probed")
+	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.barred(to, "", "").Partition, Limit: e.Tuning.ChunkSize})
+	if err != nil || len(page.Items) == 0 {
+		return 0, err
+	}
+	items, err := longestWaiting(page.Items, probeSample)
+	if err != nil {
+		return 0, err
+	}
+	return len(items), e.sendWaiting(ctx, sc, conn, "", items, func(*hint) {})
 }
 
 // replayFrom sends up to limit records that wait in a partition, under sort
@@ -204,39 +283,62 @@ func (e *Engine) replayFrom(ctx context.Context, sc scope, conn *crm.Connection,
 		if err != nil || len(page.Items) == 0 {
 			return total, err
 		}
-		run, err := e.ensureWebhookRun(ctx, sc, conn)
-		if err != nil {
+		if err := e.sendWaiting(ctx, sc, conn, prefix, page.Items, mark); err != nil {
 			return total, err
-		}
-		hints := map[crm.Side][]hint{}
-		deletes := make([]store.Write, 0, len(page.Items))
-		for _, it := range page.Items {
-			var in barredItem // or one that waited for a decision
-			if err := json.Unmarshal(it.Data, &in); err != nil {
-				return total, fault.Wrap("engine: decode waiting record", fault.Other, err)
-			}
-			side, _, _ := strings.Cut(strings.TrimPrefix(it.Sort, prefix), "#")
-			mark(&in.Hint)
-			hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
-			deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
-		}
-		for _, side := range crm.Sides {
-			if len(hints[side]) == 0 {
-				continue
-			}
-			if err := e.send(ctx, []*chunk{e.newChunk(sc, conn, RunCatchUp, run, side, hints[side])}); err != nil {
-				return total, err
-			}
-		}
-		_, errs := e.Store.BatchWrite(ctx, deletes)
-		for _, err := range errs {
-			if err != nil && !fault.Is(err, fault.Conflict) {
-				return total, err
-			}
 		}
 		if total += len(page.Items); page.Next == "" {
 			return total, nil
 		}
 	}
 	return total, nil
+}
+
+// sendWaiting sends records that waited. Each is removed only after it is queued.
+func (e *Engine) sendWaiting(ctx context.Context, sc scope, conn *crm.Connection, prefix string, items []store.Item, mark func(*hint)) error {
+	run, err := e.ensureWebhookRun(ctx, sc, conn)
+	if err != nil {
+		return err
+	}
+	hints := map[crm.Side][]hint{}
+	deletes := make([]store.Write, 0, len(items))
+	for _, it := range items {
+		var in barredItem // or one that waited for a decision
+		if err := json.Unmarshal(it.Data, &in); err != nil {
+			return fault.Wrap("engine: decode waiting record", fault.Other, err)
+		}
+		side, _, _ := strings.Cut(strings.TrimPrefix(it.Sort, prefix), "#")
+		mark(&in.Hint)
+		hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
+		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+	}
+	for _, side := range crm.Sides {
+		if len(hints[side]) == 0 {
+			continue
+		}
+		if err := e.send(ctx, []*chunk{e.newChunk(sc, conn, RunCatchUp, run, side, hints[side])}); err != nil {
+			return err
+		}
+	}
+	_, errs := e.Store.BatchWrite(ctx, deletes)
+	for _, err := range errs {
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// longestWaiting picks the n records that were stored first. Those that are
+// tried in vain are stored anew, so that every record has its turn.
+func longestWaiting(items []store.Item, n int) ([]store.Item, error) {
+	at := make(map[store.Key]time.Time, len(items))
+	for _, it := range items {
+		var in barredItem
+		if err := json.Unmarshal(it.Data, &in); err != nil {
+			return nil, fault.Wrap("engine: decode waiting record", fault.Other, err)
+		}
+		at[it.Key] = in.At
+	}
+	slices.SortStableFunc(items, func(a, b store.Item) int { return at[a.Key].Compare(at[b.Key]) })
+	return items[:min(n, len(items))], nil
 }

@@ -54,6 +54,7 @@ type hint struct {
 	Decided crm.MappingID                `json:"g2,omitempty"` // it waited for a person's decision about this mapping
 	Told    bool                         `json:"k,omitempty"`  // its outcome was counted with the chunk that this one was cut from
 	Barred  crm.Side                     `json:"b,omitempty"`  // it waited for the right to write to this side
+	Freed   crm.Side                     `json:"fr,omitempty"` // it waited so until the app took a write of another record
 	Holder  crm.RecordID                 `json:"h,omitempty"`  // of the other side: the app named it as the one in the way of a second one
 	Twins   []crm.RecordID               `json:"w,omitempty"`  // of the other side: a full listing found them by the record's keys
 	Doubles []crm.RecordID               `json:"u,omitempty"`  // of its own side, likewise

@@ -114,6 +114,8 @@ type Engine struct {
 	rests    map[scope]*rest // of syncs that could not be attended to
 	kept     map[crm.WorkspaceID]keptDays
 	noted    map[waitKey]time.Time    // of causes of waiting that this process stored, and of what it tried
+	limits   map[waitKey]time.Time    // waits for limits that this process noted, and their ends
+	refusals map[silenceKey]string    // the last record that an app refused for want of a right, since it took a write
 	silences map[silenceKey]time.Time // of apps that do not answer: when we last saw to it that it is stored
 	conns    map[store.Key]decoded
 	schemas  map[store.Key]decodedSchema

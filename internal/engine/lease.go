@@ -15,6 +15,7 @@ type lease struct {
 	Owner   string      `json:"owner"`
 	Epoch   int64       `json:"epoch"`
 	Until   time.Time   `json:"until"`
+	Since   time.Time   `json:"since,omitzero"`   // when its owner took it
 	Intent  []byte      `json:"intent,omitempty"` // as intent.encode made it; outlives its owner until it is recovered
 	Wrote   int64       `json:"wrote,omitempty"`  // the last epoch in which links may have been written
 	Pace    []int64     `json:"pace,omitempty"`   // of both apps as the last holder met it, see tellPace
@@ -100,7 +101,7 @@ func (s *session) hold(ctx context.Context, intent []byte) error {
 
 // takeFrom takes the lease over the version that was read.
 func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) error {
-	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, version: held.version}
+	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, version: held.version}
 	s.tellMass(mine)
 	w, err := mine.write(s.scope)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -154,7 +153,7 @@ func (s *session) unread(u *unit, side crm.Side, err error) {
 	u.decided = true
 	switch fault.KindOf(err) {
 	case fault.Throttled, fault.Unavailable, fault.Conflict:
-		u.deferFor(max(time.Second, fault.RetryAfter(err)), fault.CodeOf(err))
+		u.comesAgain(err)
 	case fault.NotFound, fault.Invalid, fault.Unsupported, fault.Denied, fault.Other:
 		u.decide(crm.Failed, crm.StateFailing, fault.CodeOf(err), safeText(err))
 		u.failure = u.unread

@@ -354,6 +354,7 @@ func (s *session) ask(ctx context.Context, side crm.Side, a asking) (cctx contex
 // timed bounds one call and notes how long it took.
 func (s *session) timed(ctx context.Context, side crm.Side, a asking, d time.Duration) (context.Context, func()) {
 	s.end(side).calls++
+	s.called[side.Index()] = true
 	began := s.Now()
 	ctx, cancel := context.WithTimeout(ctx, d)
 	return ctx, func() {

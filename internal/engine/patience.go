@@ -13,8 +13,10 @@ const (
 	// is left alone: long enough not to knock at an app that is down, short
 	// enough that a person who mended it need not wait.
 	restFirst, restMost = time.Second, 30 * time.Second
-	// restAsked bounds a wait that the app itself asked for.
+	// restAsked bounds a wait for a limit that the app itself asked for; restDown
+	// one for an app that is down: it may be back sooner than it said.
 	restAsked = time.Hour
+	restDown  = time.Minute
 	// freeConflicts is how often in a row somebody may have been faster before
 	// that counts as trouble.
 	freeConflicts = 5
@@ -59,6 +61,9 @@ func (e *Engine) tired(ctx context.Context, sc scope, err error, whole bool) (bu
 		return false // our own end, not the sync's trouble
 	}
 	now, kind, code, asked := e.Now(), fault.KindOf(err), fault.CodeOf(err), min(fault.RetryAfter(err), restAsked)
+	if kind != fault.Throttled {
+		asked = min(asked, restDown)
+	}
 	e.mu.Lock()
 	r := e.rests[sc]
 	if r == nil {

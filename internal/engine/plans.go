@@ -231,6 +231,9 @@ func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
 			continue
 		}
 		c := s.changeOf(u)
+		if p.Full && u.side == crm.Right && s.passedFromLeft(u) {
+			counts["p:"+string(crm.Unchanged)]-- // what the left side's listing says of the pair
+		}
 		counts["p:"+string(c.Action)]++
 		if len(c.Settled) > 0 {
 			counts[planSettled+countLinks]++
@@ -274,7 +277,7 @@ func (s *session) listedFromLeft(u *unit) bool {
 		return false
 	}
 	if u.link.paired() {
-		return u.link.State != crm.StateDeleted || u.own() == nil
+		return (u.link.State != crm.StateDeleted || u.own() == nil) && !s.passedFromLeft(u)
 	}
 	if u.match.Kind != reconcile.MatchFound || u.rec.Left == nil {
 		return false
@@ -293,6 +296,15 @@ func (u *unit) plannedBase() crm.Base {
 		return u.link.Base
 	}
 	return nil
+}
+
+// passedFromLeft reports whether the left side's listing finds a pair unchanged
+// although its right record is not: that one tells what is planned for it.
+func (s *session) passedFromLeft(u *unit) bool {
+	if !u.link.paired() || u.rec.Left == nil || u.rec.Right == nil || !s.settled(u.link) && !s.spent(u.link) {
+		return false
+	}
+	return u.rec.Left.Fields.Digest(s.end(crm.Left).fields) == u.link.seen(crm.Left)
 }
 
 func (s *session) changeOf(u *unit) Change {

@@ -45,6 +45,9 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 		err = s.pullOrRelease(ctx, st)
 	}
 	e.stands(ctx, sc, conn, version, err)
+	if err != nil {
+		e.pullMissed(ctx, sc, err)
+	}
 	return err
 }
 

@@ -43,6 +43,7 @@ type session struct {
 	mass    massCounts  // replaced values of the hour
 	brakes  *brakesItem // mass changes that wait or were decided; nil = none
 	bars    [2]bool     // sides that may not be written, as found just now
+	called  [2]bool     // an app was asked for something, by side
 	coming  coming      // creates whose fate is not known yet
 
 	supposed supposed // of merges, where nothing may be stored

@@ -102,6 +102,9 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		code, detail := fault.CodeOf(u.failure), safeText(u.failure)
 		u.plan.Outcome, u.plan.State, u.plan.Code, u.plan.Detail = crm.Failed, crm.StateFailing, code, detail
 	default:
+		if u.beside && u.plan.Outcome == crm.Stale { // the plan leaves it alone, what else was heard of it does not
+			b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
+		}
 		s.judge(u)
 		s.countMass(u)
 		if err := b.letStop(u); err != nil {

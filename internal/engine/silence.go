@@ -43,9 +43,10 @@ type silenceItem struct {
 	V     int                   `json:"v"`
 	Sides crm.PerSide[*Silence] `json:"sides"`
 	Waits []Waiting             `json:"waits,omitempty"` // what else the sync waits for
+	Pull  bool                  `json:"pull,omitempty"`  // a pull was missed because of it
 }
 
-func (i *silenceItem) none() bool { return i.silent() == 0 && len(i.Waits) == 0 }
+func (i *silenceItem) none() bool { return i.silent() == 0 && len(i.Waits) == 0 && !i.Pull }
 
 // silent counts the apps that do not answer.
 func (i *silenceItem) silent() (n int) {

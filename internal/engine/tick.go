@@ -148,11 +148,6 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	if err != nil {
 		return false, err
 	}
-	if ended && ok {
-		if _, err := e.catchUp(ctx, sc, conn); err != nil {
-			return false, err
-		}
-	}
 	replayed, err := e.attendBarred(ctx, sc, conn, ok)
 	if err != nil {
 		return false, err
@@ -177,6 +172,9 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	}
 	if age := e.Now().Sub(a.Touched); age >= 0 && age < e.Tuning.AgendaFor {
 		return false, nil
+	}
+	if known, _, err := e.loadSilence(ctx, sc); err != nil || ok && !known.none() {
+		return false, err // somebody has to look when it is over
 	}
 	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}, If: store.IfVersion(version)})
 	if fault.Is(err, fault.Conflict) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -50,6 +51,7 @@ type unit struct {
 	claims    []string                              // identity keys to claim before the create
 	wait      time.Duration                         // put off: look again after this
 	waitFor   string                                // why
+	beside    bool                                  // a plan's change and something else that was heard of the record
 	blameless bool                                  // waiting does not count as a try
 	failure   error                                 // of its work as a whole
 	unread    error                                 // why one of its records could not be read
@@ -89,6 +91,17 @@ func (u *unit) decide(o crm.Outcome, st crm.State, code, detail string) {
 
 // rests reports whether what is planned for a side waits in the store, untried.
 func (u *unit) rests(side crm.Side) bool { return u.barred.Get(side) || u.weighed }
+
+// comesAgain puts a record off that an app has no answer for now: a limit is no
+// fault of the record, whatever else it is gets more time with every try.
+func (u *unit) comesAgain(err error) {
+	u.blameless = fault.Is(err, fault.Throttled)
+	wait := time.Second
+	if !u.blameless {
+		wait = ladder(u.hint.Tries)
+	}
+	u.deferFor(max(wait, fault.RetryAfter(err)), fault.CodeOf(err))
+}
 
 func (u *unit) deferFor(d time.Duration, why string) { u.wait, u.waitFor = d, why }
 
@@ -214,6 +227,7 @@ func (u *unit) absorb(h hint, j *job) {
 	if h.Op != "" {
 		u.hint.Op, u.hint.Partner, u.hint.Resolve = h.Op, h.Partner, h.Resolve
 	}
+	u.beside = u.beside || (h.Expect == "") != (u.hint.Expect == "")
 	if h.Expect != "" {
 		u.hint.Expect = h.Expect
 	}
@@ -264,6 +278,7 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		s.Mark("ends_merged")
 		first.both = first.both || !s.same(u)
 		first.hears(u)
+		first.beside = first.beside || u.beside || (u.hint.Expect == "") != (first.hint.Expect == "")
 		first.hint.Force = first.hint.Force || u.hint.Force
 		first.hint.Again = first.hint.Again || u.hint.Again
 		first.hint.Audit = first.hint.Audit || u.hint.Audit
@@ -291,7 +306,7 @@ func (u *unit) absorbUnit(o *unit) {
 	for _, j := range o.jobs {
 		u.absorb(o.hint, j)
 	}
-	u.both, u.told = u.both || o.both, append(u.told, o.told...)
+	u.both, u.beside, u.told = u.both || o.both, u.beside || o.beside, append(u.told, o.told...)
 }
 
 // hears lets each of two units of one pair know of all the merges that the

@@ -32,6 +32,7 @@ type Waiting struct {
 const (
 	codeReauthorize = "reauthorization_required"
 	codePermission  = "missing_permission"
+	codeLeased      = "leased"
 )
 
 // same reports whether two causes are one.
@@ -93,6 +94,39 @@ func (e *Engine) waitsFor(ctx context.Context, sc scope, conn *crm.Connection, e
 		return
 	}
 	e.note(key, w.Until)
+	if w.denied() {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.limits == nil || len(e.limits) >= maxSilences {
+		e.limits = map[waitKey]time.Time{}
+	}
+	e.limits[key] = w.Until
+}
+
+// goesOn ends the waits for limits whose time is over, when an app took calls
+// again that this process had seen held up.
+func (s *session) goesOn(ctx context.Context) {
+	now, met := s.Now(), false
+	s.mu.Lock()
+	for key, until := range s.limits {
+		if key.scope == s.scope && s.called[key.side.Index()] && !now.Before(until) {
+			met = true
+			delete(s.limits, key)
+			delete(s.noted, key)
+		}
+	}
+	s.mu.Unlock()
+	if !met {
+		return
+	}
+	_, err := s.endWaits(ctx, s.scope, func(w *Waiting) bool {
+		return !w.denied() && s.called[w.Side.Index()] && !now.Before(w.Until)
+	})
+	if err != nil {
+		s.Log.Debug("end of a wait not stored", "connection", s.con, "sync", s.sync, "error", err) // it ends by itself
+	}
 }
 
 // note keeps a time in this process's memory of what it noted and tried.
@@ -194,17 +228,27 @@ func (e *Engine) probeDue(sc scope, side crm.Side, what string) bool {
 	return true
 }
 
-// attendWaits looks whether what a sync waits for is there again. caughtUp
-// says that something ended, so that the sync has to look what it missed.
+// attendWaits looks whether what a sync waits for is there again. What it missed
+// meanwhile it looks for at once.
 func (e *Engine) attendWaits(ctx context.Context, sc scope, conn *crm.Connection, running bool) (ended bool, err error) {
-	known, _, err := e.loadSilence(ctx, sc)
-	if err != nil || len(known.Waits) == 0 {
+	known, version, err := e.loadSilence(ctx, sc)
+	if err != nil {
 		return false, err
+	}
+	if running && known.pullDue(e.Now()) {
+		known.Pull = false
+		if _, err := e.catchUp(ctx, sc, conn); err != nil {
+			return false, err
+		}
+		return true, e.saveSilences(ctx, sc, known, version)
+	}
+	if len(known.Waits) == 0 {
+		return false, nil
 	}
 	readable := map[crm.Side]bool{}
 	for i := range known.Waits {
 		w := &known.Waits[i]
-		if !running || !w.denied() || w.Direction != "" || w.Code == codeReauthorize || w.Account != conn.Account(w.Side) {
+		if !running || !w.asksToRead() || w.Account != conn.Account(w.Side) {
 			continue
 		}
 		if e.probeDue(sc, w.Side, "read") {
@@ -214,7 +258,42 @@ func (e *Engine) attendWaits(ctx context.Context, sc scope, conn *crm.Connection
 	if !slices.ContainsFunc(known.Waits, func(w Waiting) bool { return e.waitGone(&w, conn, running, readable) }) {
 		return false, nil
 	}
-	return e.endWaits(ctx, sc, func(w *Waiting) bool { return e.waitGone(w, conn, running, readable) })
+	ended, err = e.endWaits(ctx, sc, func(w *Waiting) bool { return e.waitGone(w, conn, running, readable) })
+	if err != nil || !ended || !running || !slices.ContainsFunc(known.Waits, func(w Waiting) bool { return w.denied() && e.waitGone(&w, conn, running, readable) }) {
+		return ended, err
+	}
+	_, err = e.catchUp(ctx, sc, conn)
+	return true, err
+}
+
+// pullMissed remembers that a pull found an app that lets nobody list: it is
+// made up for when the cause is gone, however far away the schedule is.
+func (e *Engine) pullMissed(ctx context.Context, sc scope, err error) {
+	switch fault.KindOf(err) {
+	case fault.Throttled, fault.Unavailable, fault.Denied:
+	case fault.Other, fault.Invalid, fault.Unsupported, fault.NotFound, fault.Conflict:
+		return
+	}
+	known, version, lerr := e.loadSilence(ctx, sc)
+	if lerr != nil || known.Pull || known.none() {
+		return // or nothing that it would have to wait for
+	}
+	known.Pull = true
+	if err := e.saveSilences(ctx, sc, known, version); err != nil {
+		e.Log.Debug("missed pull not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the schedule makes up for it
+	}
+}
+
+// pullDue reports whether a missed pull can be made up for.
+func (i *silenceItem) pullDue(now time.Time) bool {
+	return i.Pull && i.silent() == 0 && !slices.ContainsFunc(i.Waits, func(w Waiting) bool {
+		return w.Direction == "" && (w.denied() || now.Before(w.Until))
+	})
+}
+
+// asksToRead reports whether a read shows that what is waited for is there again.
+func (w *Waiting) asksToRead() bool {
+	return w.denied() && w.Direction == "" && w.Code != codeReauthorize
 }
 
 // denied reports whether the wait is for a right.
@@ -288,7 +367,7 @@ func (e *Engine) waitings(ctx context.Context, sc scope, conn *crm.Connection) (
 	}
 	now := e.Now()
 	for _, w := range known.Waits {
-		if w.Account != conn.Account(w.Side) || w.Code == codeReauthorize || !ok && !w.denied() || !w.denied() && now.After(w.Until) {
+		if w.Account != conn.Account(w.Side) || w.Code == codeReauthorize || !ok && !w.denied() || w.over(now) {
 			continue // said already, or over
 		}
 		if w.Direction != "" {
@@ -307,7 +386,25 @@ func (e *Engine) waitings(ctx context.Context, sc scope, conn *crm.Connection) (
 		}
 	}
 	parked, err := e.parkedFor(ctx, sc, out)
-	return append(out, parked...), err
+	if err != nil {
+		return nil, err
+	}
+	held, err := e.leasedLong(ctx, sc)
+	return slices.Concat(out, parked, held), err
+}
+
+// longLease is how long a worker may hold a sync before that is worth a word:
+// longer than a function may work at once.
+const longLease = 5 * time.Minute
+
+// leasedLong tells of a worker that has held the sync for long: all else of it
+// waits until it lets go, or is found dead when its lease is not renewed.
+func (e *Engine) leasedLong(ctx context.Context, sc scope) ([]Waiting, error) {
+	l, err := e.loadLease(ctx, sc)
+	if err != nil || l.Owner == "" || l.Since.IsZero() || e.Now().Sub(l.Since) <= longLease || !e.Now().Before(l.Until) {
+		return nil, err
+	}
+	return []Waiting{{Code: codeLeased, Since: l.Since, Until: l.Until, Detail: "one piece of work has had the sync since then"}}, nil
 }
 
 // standsBecause says why a sync may not run.

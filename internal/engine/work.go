@@ -334,6 +334,11 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil {
+			s.goesOn(ctx)
+		}
+	}()
 	s.held = jobs[0].held
 	if jobs[0].chunk.Kind == RunPlan {
 		return s.planLots(ctx, jobs)

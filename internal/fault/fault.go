@@ -69,6 +69,7 @@ type Error struct {
 	Fields        []FieldFault  // all fields at fault, where the other side names several; Field is the first of them
 	Message       string        // safe to show to an admin: no secrets, no personal data
 	RetryAfter    time.Duration // how long the other side asked us to wait; zero when it did not say
+	Guessed       bool          // RetryAfter is ours: the other side does not say when the limit ends, so that asking is the only way to know
 	MayHaveLanded bool          // a write whose answer was lost: the effect is unknown
 	Err           error         // cause; may be nil
 }
@@ -142,6 +143,12 @@ func RetryAfter(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
+}
+
+// Guessed reports whether RetryAfter is a guess of ours.
+func Guessed(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Guessed
 }
 
 // CodeOf returns the dictionary code of err, or the name of its kind.

@@ -39,14 +39,14 @@ const (
 
 // Waits where HubSpot names none: its own client library waits ten seconds and
 // one second; a daily limit ends at midnight in a time zone we do not know, so
-// the next hour may do. A locked record wants two seconds.
+// that asking once a minute is the way to know. A locked record wants two seconds.
 // Sources: docs/api-reference/error-handling, @hubspot/api-client RetryDecorator.
 const (
 	waitRolling  = 10 * time.Second
 	waitSecondly = time.Second
-	waitDaily    = time.Hour
+	waitDaily    = time.Minute
 	waitLocked   = 2 * time.Second
-	waitMoving   = time.Hour
+	waitMoving   = time.Minute
 	longestWait  = 24 * time.Hour
 )
 
@@ -130,6 +130,7 @@ func classify(r request, a answer) error {
 	default:
 		e = fromStatus(r.op, a.status, p)
 	}
+	e.Guessed = e.Code == codeQuota && a.retryAfter <= 0
 	if a.retryAfter > 0 && (e.Kind == fault.Throttled || e.Kind == fault.Unavailable) {
 		e.RetryAfter = a.retryAfter
 	}

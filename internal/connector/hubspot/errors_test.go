@@ -54,7 +54,7 @@ func TestClassification(t *testing.T) {
 		"ten seconds":           {status: 429, body: `{"policyName":"TEN_SECONDLY_ROLLING","message":"You have reached your ten_secondly_rolling limit."}`, want: want{fault.Throttled, "rate_limited", 10 * time.Second, false, ""}},
 		"a second":              {status: 429, body: `{"policyName":"SECONDLY"}`, want: want{fault.Throttled, "rate_limited", time.Second, false, ""}},
 		"a second, by text":     {status: 429, body: `{"message":"You have reached your secondly limit."}`, want: want{fault.Throttled, "rate_limited", time.Second, false, ""}},
-		"a day":                 {status: 429, body: `{"policyName":"DAILY"}`, want: want{fault.Throttled, "quota_exhausted", time.Hour, false, ""}},
+		"a day":                 {status: 429, body: `{"policyName":"DAILY"}`, want: want{fault.Throttled, "quota_exhausted", time.Minute, false, ""}},
 		"429 with a header":     {status: 429, header: http.Header{"Retry-After": {"3"}}, want: want{fault.Throttled, "rate_limited", 3 * time.Second, false, ""}},
 		"429 for too long":      {status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: want{fault.Throttled, "rate_limited", 24 * time.Hour, false, ""}},
 		"429, header no number": {status: 429, header: http.Header{"Retry-After": {"-7"}}, want: want{fault.Throttled, "rate_limited", 10 * time.Second, false, ""}},

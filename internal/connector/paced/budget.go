@@ -140,7 +140,7 @@ func throttled(b blocked) error {
 	}
 	// Full milliseconds, upwards: what reads as "over" must be over.
 	wait := (b.wait + time.Millisecond - 1).Truncate(time.Millisecond)
-	return &fault.Error{Op: "paced: take calls", Kind: fault.Throttled, Code: b.code, RetryAfter: max(wait, time.Millisecond), Message: message}
+	return &fault.Error{Op: "paced: take calls", Kind: fault.Throttled, Code: b.code, RetryAfter: max(wait, time.Millisecond), Guessed: b.guess, Message: message}
 }
 
 // notSent returns err as the failure of a call that was never made.
@@ -178,7 +178,7 @@ func (p *pacer) try(ctx context.Context, x lane, foreground bool) (*blocked, err
 		err := p.put(ctx, write)
 		switch {
 		case err == nil && write.slice == nil:
-			return b, nil // only set times right
+			return b, nil // it only sets times right, or lets one call out to see
 		case err == nil:
 			read = false
 		case fault.Is(err, fault.Conflict), fault.MayHaveLanded(err):
@@ -260,7 +260,7 @@ func (p *pacer) spend(now time.Time, x lane, foreground bool) (b *blocked, done 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	free := p.lim.none(x)
-	if p.view.paused(now) == nil && (free || p.use(now, x, foreground)) {
+	if p.view.paused(now) == nil && !p.view.due(now) && (free || p.use(now, x, foreground)) {
 		return nil, true, nil
 	}
 	c = &change{ledger: p.view.clone()}
@@ -268,6 +268,9 @@ func (p *pacer) spend(now time.Time, x lane, foreground bool) (b *blocked, done 
 	p.settle(c, now)
 	room, b := c.ledger.room(now, p.lim, x, foreground)
 	switch {
+	case b == nil && c.ledger.due(now):
+		c.ledger.ask(now, p.lim, x)
+		return nil, false, c
 	case b != nil && moved:
 		return b, false, c
 	case b != nil:
@@ -415,8 +418,39 @@ func (p *pacer) write(ctx context.Context, l ledger, now time.Time) (int64, erro
 	})
 }
 
-// heed keeps a Retry-After for all workers of the account.
-func (p *pacer) heed(ctx context.Context, d time.Duration, code string) {
+// answered ends a pause that nobody knew the end of: the app answered a call
+// that went out to see.
+func (p *pacer) answered(ctx context.Context) {
+	p.mu.Lock()
+	asked := p.view.Pause != nil && p.view.Pause.Asked != 0
+	p.mu.Unlock()
+	if !asked {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	for range maxTries {
+		now := p.Now()
+		if p.read(ctx, now) != nil {
+			return // the next one who asks ends it
+		}
+		p.mu.Lock()
+		c := &change{ledger: p.view.clone()}
+		p.settle(c, now)
+		p.mu.Unlock()
+		if c.ledger.Pause == nil || c.ledger.Pause.Asked == 0 {
+			return // somebody was told otherwise meanwhile
+		}
+		c.ledger.tidy(now, p.lim)
+		c.ledger.Pause = nil
+		if err := p.put(ctx, c); !fault.Is(err, fault.Conflict) && !fault.MayHaveLanded(err) {
+			return
+		}
+	}
+}
+
+// heed keeps a Retry-After for all workers of the account. A guess is for the
+// account's next turn to ask.
+func (p *pacer) heed(ctx context.Context, d time.Duration, code string, guess bool) {
 	if d <= 0 {
 		return
 	}
@@ -426,7 +460,10 @@ func (p *pacer) heed(ctx context.Context, d time.Duration, code string) {
 	now := p.Now()
 	// Full seconds: answers to calls made side by side then ask for the same.
 	until := now.Add(min(d, maxPause) + time.Second - 1).Truncate(time.Second)
-	want := p.longest(pause{Set: now.UnixMilli(), Until: until.UnixMilli(), Code: code})
+	if guess {
+		until = connector.AskAgain(now)
+	}
+	want := p.longest(pause{Set: now.UnixMilli(), Until: until.UnixMilli(), Code: code, Guess: guess})
 	if p.remember(want) {
 		return
 	}
@@ -465,5 +502,5 @@ func (p *pacer) remember(want pause) bool {
 			h.closed = true
 		}
 	}
-	return p.view.Pause != nil && p.view.Pause != p.told && p.view.Pause.Until >= want.Until
+	return p.view.Pause != nil && p.view.Pause != p.told && p.view.Pause.Until >= want.Until && p.view.Pause.Asked == 0
 }

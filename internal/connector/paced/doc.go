@@ -15,7 +15,8 @@
 // A call that nobody needs now (connector.Spare) is made only while half of what
 // bulk work may use is free, and is refused at once otherwise.
 // After an answer with Retry-After nobody calls before it has passed, other
-// workers from their next look at the item on (Budget.Look). A clock that is wrong costs pace, never
+// workers from their next look at the item on (Budget.Look). Where the app does not say when a limit ends, one call a
+// minute goes out to see, and all others wait for its answer. A clock that is wrong costs pace, never
 // more than the app's own limit does: times out of the future are taken for now.
 //
 // Price: one write per slice; a slice starts at a few calls and grows to a

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -117,7 +118,19 @@ type pause struct {
 	Set   int64  `json:"s"` // Unix milliseconds
 	Until int64  `json:"u"`
 	Code  string `json:"c"`
+	// Guess says that the app named no end: after Until one call may go out to
+	// see, and all others wait for its answer.
+	Guess bool  `json:"g,omitempty"`
+	Asked int64 `json:"a,omitempty"` // Unix milliseconds: when that call went out; 0 = none is out
 }
+
+const (
+	// answerIn is within which time a call that went out to see has an answer.
+	answerIn = 30 * time.Second
+	// answerStep is how long others wait for that answer at a time: a wait that
+	// short stays in the queue.
+	answerStep = 5 * time.Second
+)
 
 // ledger is the budget item.
 type ledger struct {
@@ -186,7 +199,10 @@ func (l *ledger) tidy(now time.Time, lim limits) (moved bool) {
 		if p.Set > now.Add(skew).UnixMilli() {
 			p.Set, p.Until, moved = ms, ms+(p.Until-p.Set), true
 		}
-		if p.Until <= ms || p.Until-p.Set > maxPause.Milliseconds()+1000 {
+		if p.Asked > now.Add(skew).UnixMilli() {
+			p.Asked, moved = 0, true
+		}
+		if p.Until <= ms && !p.Guess || p.Until-p.Set > maxPause.Milliseconds()+1000 {
 			l.Pause = nil
 		}
 	}
@@ -195,8 +211,9 @@ func (l *ledger) tidy(now time.Time, lim limits) (moved bool) {
 
 // blocked says why nothing can be taken, and for how long at most.
 type blocked struct {
-	wait time.Duration
-	code string
+	wait  time.Duration
+	code  string
+	guess bool // nobody knows the end
 }
 
 const (
@@ -209,7 +226,27 @@ func (l *ledger) paused(now time.Time) *blocked {
 	if l.Pause == nil || l.Pause.Until <= now.UnixMilli() {
 		return nil
 	}
-	return &blocked{wait: time.UnixMilli(l.Pause.Until).Sub(now), code: l.Pause.Code}
+	wait := time.UnixMilli(l.Pause.Until).Sub(now)
+	if age := now.Sub(time.UnixMilli(l.Pause.Asked)); l.Pause.Asked != 0 && age >= 0 && age < answerIn {
+		wait = min(wait, answerStep)
+	}
+	return &blocked{wait: wait, code: l.Pause.Code, guess: l.Pause.Guess}
+}
+
+// due reports whether it is time to ask whether a pause is over that the app
+// named no end of.
+func (l *ledger) due(now time.Time) bool {
+	return l.Pause != nil && l.Pause.Guess && l.Pause.Until <= now.UnixMilli()
+}
+
+// ask notes that one call of lane x goes out to see.
+func (l *ledger) ask(now time.Time, lim limits, x lane) {
+	ms := now.UnixMilli()
+	l.Pause = &pause{Set: ms, Until: connector.AskAgain(now).UnixMilli(), Code: l.Pause.Code, Guess: true, Asked: ms}
+	l.Slices = append(l.Slices, slice{Lane: x, N: 1, End: ms + 1})
+	if lim.daily > 0 {
+		l.Hours[hourOf(now)]++
+	}
 }
 
 // room is how many calls of lane x may be taken now.
@@ -229,7 +266,7 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 		free, wait := l.inWindow(now, w, most)
 		room = min(room, free)
 		if free <= 0 && (why == nil || wait > why.wait) {
-			why = &blocked{wait, codeRate}
+			why = &blocked{wait: wait, code: codeRate}
 		}
 	}
 	if lim.daily > 0 {
@@ -240,7 +277,7 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 		free, wait := l.inDay(now, most)
 		room = min(room, free)
 		if free <= 0 {
-			why = &blocked{wait, codeQuota}
+			why = &blocked{wait: wait, code: codeQuota}
 		}
 	}
 	return max(0, room), why

@@ -46,15 +46,38 @@ func call[T any](ctx context.Context, c *conn, x lane, method string, f func() (
 		c.pacer.OnCall(c.pacer.Account, method)
 	}
 	out, err := f()
-	c.pacer.heedErr(ctx, err)
-	return out, err
+	return out, c.pacer.heard(ctx, err)
+}
+
+// heard takes what the app said to a call: a Retry-After is kept for everybody,
+// and any other word ends a pause that had no known end. It returns err with
+// the wait that follows from it.
+func (p *pacer) heard(ctx context.Context, err error) error {
+	if err == nil || !fault.Is(err, fault.Throttled) && !fault.Is(err, fault.Unavailable) && !fault.Is(err, fault.Other) {
+		p.answered(ctx)
+		return err
+	}
+	p.heedErr(ctx, err)
+	return p.turn(err)
+}
+
+// turn sets the wait of an error whose end nobody knows to the account's next
+// turn to ask.
+func (p *pacer) turn(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) || !e.Guessed {
+		return err
+	}
+	now, turned := p.Now(), *e
+	turned.RetryAfter = connector.AskAgain(now).Sub(now)
+	return &turned
 }
 
 // heedErr keeps the Retry-After of an error, if it has one.
 func (p *pacer) heedErr(ctx context.Context, err error) {
 	var e *fault.Error
 	if errors.As(err, &e) && e.Kind == fault.Throttled {
-		p.heed(ctx, e.RetryAfter, e.Code)
+		p.heed(ctx, e.RetryAfter, e.Code, e.Guessed)
 	}
 }
 
@@ -92,8 +115,9 @@ func (c *conn) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 		return c.inner.BatchRead(ctx, object, ids, fields)
 	})
 	var worst error
-	for _, r := range out {
-		worst = longer(worst, r.Err)
+	for i := range out {
+		worst = longer(worst, out[i].Err)
+		out[i].Err = c.pacer.turn(out[i].Err)
 	}
 	c.pacer.heedErr(ctx, worst)
 	return out, err
@@ -117,8 +141,9 @@ func (c *conn) BatchWrite(ctx context.Context, object string, writes []connector
 		return c.inner.BatchWrite(ctx, object, writes)
 	})
 	var worst error
-	for _, w := range out {
-		worst = longer(worst, w.Err)
+	for i := range out {
+		worst = longer(worst, out[i].Err)
+		out[i].Err = c.pacer.turn(out[i].Err)
 	}
 	c.pacer.heedErr(ctx, worst)
 	return out, err

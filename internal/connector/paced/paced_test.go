@@ -297,6 +297,63 @@ func TestS18_RetryAfterHoldsForAllWorkers(t *testing.T) {
 	}
 }
 
+// TestS34_AQuotaIsAskedForOnceAMinute: where the app does not say when its quota
+// is back, all workers of the account together ask once a minute, and all go on
+// within a minute of its end.
+func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]crm.Limits{
+		"published limits":    {BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second, DailyCalls: 10000},
+		"no limits published": {},
+	} {
+		for answer, silent := range map[string]error{"refusals": nil, "then silence": &fault.Error{Op: "app", Kind: fault.Unavailable}} {
+			t.Run(name+", "+answer, func(t *testing.T) {
+				t.Parallel()
+				c := newClock()
+				a, s := newApp(l, c.now), newStore(c.now)
+				workers := make([]connector.Connector, 5)
+				for i := range workers {
+					workers[i] = Wrap(bare{app: a}, budget(s, c.now))
+					if _, err := workers[i].Test(t.Context()); err != nil { // all hold a slice and a view
+						t.Fatal(err)
+					}
+				}
+				c.add(2 * time.Second)
+				a.respond(&fault.Error{Op: "app", Kind: fault.Throttled, Code: codeQuota, RetryAfter: time.Minute, Guessed: true})
+				before := a.count(laneCall)
+				for second := range 600 {
+					if second == 300 && silent != nil {
+						a.respond(silent)
+					}
+					for i, w := range workers {
+						_, err := w.Test(t.Context())
+						if silent != nil && second >= 300 && fault.Is(err, fault.Unavailable) {
+							continue
+						}
+						if wait := wantThrottled(t, err, codeQuota); wait > time.Minute || !fault.Guessed(err) {
+							t.Errorf("worker %d is told to wait %s", i, wait)
+						}
+					}
+					c.add(time.Second)
+				}
+				if n := a.count(laneCall) - before; n < 10 || n > 11 {
+					t.Errorf("%d calls in ten minutes, want one a minute", n)
+				}
+				a.respond(nil)
+				c.add(time.Minute - time.Second)
+				for i := 0; i < len(workers); c.add(time.Second) {
+					_, err := workers[i].Test(t.Context())
+					if err == nil {
+						i++
+					} else if fault.RetryAfter(err) > time.Second {
+						t.Fatalf("worker %d is told to wait %s longer than a minute", i, fault.RetryAfter(err))
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestS18_RetryAfterIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	c := newClock()

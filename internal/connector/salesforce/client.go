@@ -20,9 +20,9 @@ import (
 const (
 	// quotaShare is the part of the org's daily calls up to which we go.
 	quotaShare = 0.9
-	// quotaRest is how long we leave a nearly spent quota alone. The window
-	// rolls, so calls come back bit by bit.
-	quotaRest = 15 * time.Minute
+	// quotaRest is how long we leave a spent or nearly spent quota alone. The
+	// window rolls, so calls come back bit by bit, and only an answer tells.
+	quotaRest = time.Minute
 )
 
 // client makes single requests to one org.
@@ -138,7 +138,7 @@ func (c *client) rested(ctx context.Context, r request) error {
 	}
 	// A clock that was set back must not stop us for longer than the rest.
 	return &fault.Error{
-		Op: r.op, Kind: fault.Throttled, Code: codeQuota, RetryAfter: min(wait, quotaRest),
+		Op: r.op, Kind: fault.Throttled, Code: codeQuota, RetryAfter: min(wait, quotaRest), Guessed: true,
 		Message: "nine tenths of the org's daily API calls are used; the rest is left to its other tools",
 	}
 }
@@ -158,7 +158,7 @@ func (c *client) note(h http.Header) {
 	}
 	c.resume = time.Time{}
 	if float64(used) >= quotaShare*float64(limit) {
-		c.resume = now.Add(quotaRest)
+		c.resume = connector.AskAgain(now)
 	}
 }
 

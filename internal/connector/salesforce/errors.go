@@ -100,7 +100,7 @@ func classify(r request, status int, h http.Header, body []byte) error {
 	}
 	if e.Kind == fault.Throttled {
 		if s, err := strconv.Atoi(h.Get("Retry-After")); err == nil && s >= 0 && s <= 86400 {
-			e.RetryAfter = time.Duration(s) * time.Second
+			e.RetryAfter, e.Guessed = time.Duration(s)*time.Second, false
 		}
 	}
 	// What a gateway says with 408 or 5xx does not tell whether the write went through.
@@ -138,7 +138,7 @@ func fromProblem(op string, p problem) *fault.Error {
 	case code == "REQUEST_LIMIT_EXCEEDED" && strings.Contains(p.Message, "Concurrent"):
 		e.Kind, e.Code, e.RetryAfter = fault.Throttled, codeRate, 30*time.Second
 	case code == "REQUEST_LIMIT_EXCEEDED":
-		e.Kind, e.Code, e.RetryAfter = fault.Throttled, codeQuota, quotaRest
+		e.Kind, e.Code, e.RetryAfter, e.Guessed = fault.Throttled, codeQuota, quotaRest, true
 	case strings.HasPrefix(code, "INSUFFICIENT_ACCESS"):
 		e.Kind, e.Code = fault.Denied, codePermission
 	case code == "ENTITY_IS_DELETED" || code == "INVALID_CROSS_REFERENCE_KEY" || code == "MALFORMED_ID":

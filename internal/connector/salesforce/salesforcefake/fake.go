@@ -42,6 +42,7 @@ type org struct {
 	rule     string        // knob: "", alert, block
 	keepLog  time.Duration // knob: how long deletions are remembered
 	session  time.Duration // knob: life of a session
+	rights   Rights        // knob: what the API's user has lost
 }
 
 // New returns an org with cfg.Seed people as contacts.

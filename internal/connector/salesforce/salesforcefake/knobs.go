@@ -89,6 +89,9 @@ func (f *org) Knobs() []fakekit.Knob {
 			func(r *http.Request, in FieldChange) (fakekit.Done, error) {
 				return done, f.changeField(r.PathValue("object"), r.PathValue("name"), in)
 			}),
+		fakekit.NewKnob("PUT", "/_fake/rights", "Take rights to write from the API's user; an empty body gives them back.", func(_ *http.Request, in Rights) (fakekit.Done, error) {
+			return done, f.takeRights(in)
+		}),
 		knob(f, "PUT", "/_fake/session", "Set how long sessions live.", func(in sessionIn) (fakekit.Done, error) {
 			if in.Life <= 0 || time.Duration(in.Life) > sessionLife {
 				return done, errors.New("life must be above 0 and at most 24h")

@@ -54,6 +54,9 @@ func (f *org) stamp(ch change, old *fakekit.Record) time.Time {
 // create makes a record.
 func (f *org) create(o *object, in values, ch change) (*fakekit.Record, *refusal) {
 	t := f.tables[o.name]
+	if bad := f.mayCreate(o); bad != nil && !ch.user {
+		return nil, bad
+	}
 	r := &fakekit.Record{Fields: map[string]string{"OwnerId": userID}}
 	for _, c := range o.columns {
 		if c.kind == "picklist" && c.defaulted {
@@ -83,6 +86,9 @@ func (f *org) update(o *object, id string, in values, ch change) (*fakekit.Recor
 	}
 	if old.Deleted {
 		return nil, refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+	}
+	if bad := f.mayEdit(o, old.ID); bad != nil && !ch.user {
+		return nil, bad
 	}
 	r := old.Clone()
 	if bad := f.apply(o, r, in, ch); bad != nil {
@@ -130,7 +136,7 @@ func (f *org) apply(o *object, r *fakekit.Record, in values, ch change) *refusal
 		if !ok {
 			return refuse(http.StatusBadRequest, "INVALID_FIELD", "No such column '%s' on sobject of type %s", name, o.name)
 		}
-		if c.readOnly {
+		if c.readOnly || !ch.user && f.fixed(o, c) {
 			return refuse(http.StatusBadRequest, "INVALID_FIELD_FOR_INSERT_UPDATE",
 				"Unable to create/update fields: %s. Please check the security settings of this field and verify that it is read/write for your profile or permission set.", c.name).about(c.name)
 		}

@@ -1,0 +1,213 @@
+package engine_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// firstPairs are the first n linked people, by their ID in each app.
+func (b bed) firstPairs(n int) (hubs, forces []string) {
+	b.t.Helper()
+	by := map[string]string{}
+	for _, r := range b.Force.Core().Records("Contact") {
+		by[r.Fields["Email"]] = r.ID
+	}
+	for _, r := range b.Hub.Core().Records("contacts") {
+		if force := by[r.Fields["email"]]; r.Fields["email"] != "" && force != "" && len(hubs) < n {
+			hubs, forces = append(hubs, r.ID), append(forces, force)
+		}
+	}
+	if len(hubs) < n {
+		b.t.Fatalf("%d pairs, want %d", len(hubs), n)
+	}
+	return hubs, forces
+}
+
+// waitsToRight reports whether the direction to Salesforce waits for a right.
+func (b bed) waitsToRight() bool {
+	for _, w := range b.status().Waiting {
+		if w.Direction == crm.ToRight && w.Code == "missing_permission" {
+			return true
+		}
+	}
+	return false
+}
+
+// TestS34_ARecordThatMayNotBeEditedIsItsOwn: sharing keeps some records from us.
+// They fail by themselves; whatever else goes to the app goes on.
+func TestS34_ARecordThatMayNotBeEditedIsItsOwn(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		locked []int // positions of the records that may not be edited
+		edited [][]int
+	}{
+		"one alone":                     {[]int{0}, [][]int{{0}}},
+		"one among others":              {[]int{0}, [][]int{{0, 1, 2}}},
+		"two among others":              {[]int{0, 3}, [][]int{{0, 1, 2, 3}}},
+		"two together, then another":    {[]int{0, 1}, [][]int{{0, 1}, {2}}},
+		"one after the other, then two": {[]int{0, 1}, [][]int{{0}, {1}, {2, 3}}},
+		"twelve together, then another": {[]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, {12}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 40, nil)
+			b.start()
+			b.must(b.Quiet(t.Context()))
+			hubs, forces := b.firstPairs(13)
+			var locked []string
+			for _, i := range tc.locked {
+				locked = append(locked, forces[i])
+			}
+			b.must(b.Force.TakeRights(salesforcefake.Rights{Records: locked}))
+			for round, those := range tc.edited {
+				for _, i := range those {
+					b.editHub(hubs[i], "city", fmt.Sprintf("City%d", round))
+				}
+				b.pullLate()
+				b.rounds(5)
+			}
+			for round, those := range tc.edited {
+				for _, i := range those {
+					got := b.get("Contact", forces[i])["MailingCity"]
+					if slices.Contains(tc.locked, i) {
+						v := b.record(crm.Left, hubs[i])
+						if v.State != crm.StateFailing || v.Code != "missing_permission" {
+							t.Errorf("record %d is %s, %s; want failing for want of a right", i, v.State, v.Code)
+						}
+					} else if got != fmt.Sprintf("City%d", round) {
+						t.Errorf("record %d holds %q: it waits for others' rights", i, got)
+					}
+				}
+			}
+			if b.waitsToRight() {
+				t.Errorf("the direction waits: %+v", b.status().Waiting)
+			}
+			b.pullLate()
+			b.must(b.Force.TakeRights(salesforcefake.Rights{}))
+			b.Move(25 * time.Hour)
+			b.pullLate()
+			b.pullLate()
+			for _, i := range tc.locked {
+				if v := b.record(crm.Left, hubs[i]); v.State != crm.StateInSync {
+					t.Errorf("record %d is %s, %s a day after the right came back", i, v.State, v.Code)
+				}
+			}
+		})
+	}
+}
+
+// TestS34_LostRightsOfSalesforce: the right to edit or create an object, and to
+// edit a field of it, are told apart.
+func TestS34_LostRightsOfSalesforce(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]salesforcefake.Rights{
+		"edit":   {Objects: []salesforcefake.ObjectRights{{Object: "Contact", Edit: true}}},
+		"create": {Objects: []salesforcefake.ObjectRights{{Object: "Contact", Create: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 20, nil)
+			b.start()
+			b.must(b.Quiet(t.Context()))
+			hubs, forces := b.firstPairs(4)
+			b.must(b.Force.TakeRights(lost))
+			for i := range 4 {
+				b.editHub(hubs[i], "city", "Ghent")
+				b.editForce(forces[i], "FirstName", "Ferdinand")
+				b.must(createBoth(b, i))
+			}
+			b.pullLate()
+			b.rounds(3)
+			if !b.waitsToRight() {
+				t.Fatalf("waiting: %+v, want the direction to Salesforce", b.status().Waiting)
+			}
+			for i := range 4 {
+				if got := b.get("contacts", hubs[i])["firstname"]; got != "Ferdinand" {
+					t.Errorf("HubSpot holds %q: the other direction waits too", got)
+				}
+			}
+			if n := countNew(b, "contacts", "lastname"); n != 8 {
+				t.Errorf("HubSpot holds %d of 8 new people", n)
+			}
+			b.must(b.Force.TakeRights(salesforcefake.Rights{}))
+			b.rounds(2)
+			for i := range 4 {
+				if got := b.get("Contact", forces[i])["MailingCity"]; got != "Ghent" {
+					t.Errorf("Salesforce holds %q two minutes after the right came back", got)
+				}
+			}
+			if n := countNew(b, "Contact", "LastName"); n != 8 || b.waitsToRight() {
+				t.Errorf("Salesforce holds %d of 8 new people, waiting %+v", n, b.status().Waiting)
+			}
+		})
+	}
+	t.Run("field", func(t *testing.T) {
+		t.Parallel()
+		b := newBed(t, 20, nil)
+		b.start()
+		b.must(b.Quiet(t.Context()))
+		hubs, forces := b.firstPairs(2)
+		b.must(b.Force.TakeRights(salesforcefake.Rights{Fields: []salesforcefake.FieldRights{{Object: "Contact", Field: "Title"}}}))
+		for i := range 2 {
+			b.editHub(hubs[i], "city", "Ghent")
+			b.editHub(hubs[i], "jobtitle", "Cooper")
+		}
+		b.pullLate()
+		for i := range 2 {
+			if got := b.get("Contact", forces[i]); got["MailingCity"] != "Ghent" || got["Title"] == "Cooper" {
+				t.Errorf("Salesforce holds %q, %q; want the city alone", got["MailingCity"], got["Title"])
+			}
+			if entries := b.problems(crm.Left, hubs[i]); len(entries) != 1 || entries[0].Code != "read_only_field" {
+				t.Errorf("the log tells %+v, want the field", entries)
+			}
+		}
+		if b.waitsToRight() {
+			t.Errorf("the direction waits for one field")
+		}
+	})
+}
+
+// TestPlansListBothSides: what only the right side's users changed is planned, too.
+func TestPlansListBothSides(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 20, nil)
+	b.start()
+	b.must(b.Quiet(t.Context()))
+	hubs, forces := b.firstPairs(3)
+	b.editHub(hubs[0], "city", "Ghent")
+	b.editForce(forces[1], "MailingCity", "Lund")
+	b.editHub(hubs[2], "city", "Ghent")
+	b.editForce(forces[2], "FirstName", "Ferdinand")
+	b.Move(testbed.Overlap)
+	p, err := b.Engine.CreatePlan(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	b.must(err)
+	b.drain()
+	changes, _, err := b.Engine.PlanChanges(t.Context(), testbed.Workspace, p.ID, 100, "")
+	b.must(err)
+	listed := map[string]int{}
+	for _, c := range changes {
+		if c.Action == crm.Updated {
+			listed[string(c.Record)] = len(c.Diffs)
+		}
+	}
+	if want := map[string]int{hubs[0]: 1, forces[1]: 1, hubs[2]: 2}; !maps.Equal(listed, want) {
+		t.Errorf("the plan lists %v, want %v", listed, want)
+	}
+	got, err := b.Engine.GetPlan(t.Context(), testbed.Workspace, p.ID)
+	b.must(err)
+	linked := b.status().States.Left[crm.StateInSync]
+	if got.Totals[crm.Updated] != 3 || got.Totals[crm.Unchanged] != linked-3 {
+		t.Errorf("the totals are %v, want 3 updated and %d unchanged", got.Totals, linked-3)
+	}
+	b.finished(b.Engine.ApplyPlan(t.Context(), testbed.Workspace, p.ID))
+	if b.get("Contact", forces[0])["MailingCity"] != "Ghent" || b.get("contacts", hubs[1])["city"] != "Lund" || b.get("contacts", hubs[2])["firstname"] != "Ferdinand" {
+		t.Error("the plan was not carried out on both sides")
+	}
+}
