@@ -186,8 +186,20 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 	}
 	if u.wait > 0 && u.hint.Tries >= maxTries && !u.blameless {
 		u.wait = 0
-		u.fail(side, w.Err)
+		u.fail(side, unfound(w.Err))
 	}
+}
+
+// unfound is the refusal of a record to be created whose double was looked for
+// again and again, and is none that the match steps find.
+func unfound(err error) error {
+	f, ok := asFault(err)
+	if !ok || !taken(err) {
+		return err
+	}
+	told := *f
+	told.Message = "the app has another record with this unique value, which the match steps do not find: correct the value in one of the two, or merge them in the app, then retry"
+	return &told
 }
 
 // inTheWay remembers the record for which an app refused to create another one:

@@ -123,8 +123,8 @@ func (s *session) lacking(side crm.Side, asked []string, records ...*crm.Record)
 	}
 	var out []string
 	for _, r := range records {
-		if r == nil || r.Deleted || r.MergedInto != "" {
-			continue
+		if r == nil || r.Deleted || r.MergedInto != "" || r.Fields == nil {
+			continue // or one of which nothing could be read: it says nothing of any field
 		}
 		for _, name := range asked {
 			if _, sent := r.Fields[name]; !sent && !slices.Contains(out, name) {

@@ -418,9 +418,14 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 		s.Mark("claim_held_by_link")
 		u.deferFor(max(s.end(crm.Left).app.Limits.IndexLag, s.end(crm.Right).app.Limits.IndexLag, time.Second), "identity_taken")
 		return nil
-	case live == claimInFlight, s.mayBeComing(&c, item) && s.on(guardIndexLag):
+	case live == claimInFlight:
 		s.Mark("claim_waited_for")
 		u.deferFor(max(c.Lag, time.Second), "identity_in_flight")
+		return nil
+	}
+	if left := s.mayBeComing(&c, item); left > 0 && s.on(guardIndexLag) {
+		s.Mark("claim_waited_for")
+		u.deferFor(max(left, time.Second), "identity_in_flight")
 		return nil
 	}
 	s.Mark("claim_taken_over")
@@ -442,11 +447,15 @@ func (s *session) mayBeHeld(it store.Item) bool {
 	return s.stood(fmt.Sprintf("claim %s@%d", it.Sort, it.Version)) < lag
 }
 
-// mayBeComing reports whether a claim without an intent may be about to get
-// one: only another sync's, because ours has one writer, and that is us. Our
-// own intents are recovered first, and that waits out the app's index lag.
-func (s *session) mayBeComing(c *claimed, it store.Item) bool {
-	return c.Scope != s.name() && s.stood(fmt.Sprintf("claim %s@%d", it.Sort, it.Version)) < max(c.Lag, s.Tuning.HTTPDeadline)
+// mayBeComing returns for how long a claim without an intent may still be about
+// to get one: only another sync's, because ours has one writer, and that is us.
+// Our own intents are recovered first, and that waits out the app's index lag.
+// One wait is enough for it: it must not use up a record's tries.
+func (s *session) mayBeComing(c *claimed, it store.Item) time.Duration {
+	if c.Scope == s.name() {
+		return 0
+	}
+	return max(c.Lag, s.Tuning.HTTPDeadline) - s.stood(fmt.Sprintf("claim %s@%d", it.Sort, it.Version))
 }
 
 type claimLife uint8

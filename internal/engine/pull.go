@@ -191,7 +191,7 @@ func (s *session) taken(r *storedRun, side crm.Side, page connector.ChangesPage)
 			h.Into, h.Gone, h.Merged = rec.MergedInto, true, rec.Merged
 		case rec.Deleted:
 			h.Gone = true
-		case !r.Force:
+		case !r.Force && rec.Fields != nil:
 			h.Digest = rec.Fields.Digest(s.end(side).fields)
 		}
 		if !rec.Deleted {

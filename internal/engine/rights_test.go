@@ -1,14 +1,18 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -209,5 +213,117 @@ func TestPlansListBothSides(t *testing.T) {
 	b.finished(b.Engine.ApplyPlan(t.Context(), testbed.Workspace, p.ID))
 	if b.get("Contact", forces[0])["MailingCity"] != "Ghent" || b.get("contacts", hubs[1])["city"] != "Lund" || b.get("contacts", hubs[2])["firstname"] != "Ferdinand" {
 		t.Error("the plan was not carried out on both sides")
+	}
+}
+
+// TestS33_ARowThatCannotBeRead: an app fails at single records of a batch read,
+// and their batch mates are worked; each has an entry of its own, and is looked
+// at again.
+func TestS33_ARowThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, side := range crm.Sides {
+		t.Run(string(side), func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t, 30, nil)
+			b.start()
+			b.must(b.Quiet(t.Context()))
+			hubs, forces := b.firstPairs(6)
+			ids, object := hubs, "contacts"
+			if side == crm.Right {
+				ids, object = forces, "Contact"
+			}
+			b.core(object).Break(ids[1], ids[4])
+			for i := range hubs {
+				b.editHub(hubs[i], "city", "Ghent")
+			}
+			b.pullLate()
+			b.rounds(10)
+			for i := range hubs {
+				got, v := b.get("Contact", forces[i])["MailingCity"], b.record(crm.Left, hubs[i])
+				if broken := i == 1 || i == 4; !broken && got != "Ghent" {
+					t.Errorf("record %d holds %q: it failed with its batch mates", i, got)
+				} else if broken && (v.State != crm.StateFailing || v.Code != "malformed_answer" || len(b.problems(crm.Left, hubs[i])) != 1) {
+					t.Errorf("record %d is %s, %s with %d entries; want failing, told once", i, v.State, v.Code, len(b.problems(crm.Left, hubs[i])))
+				}
+			}
+			if st := b.status(); st.Dead != 0 || len(st.Waiting) != 0 {
+				t.Errorf("%d dead items, waiting %+v", st.Dead, st.Waiting)
+			}
+			b.pullLate()
+			b.core(object).Break()
+			b.Move(25 * time.Hour)
+			b.pullLate()
+			b.rounds(2)
+			b.pullLate()
+			for _, i := range []int{1, 4} {
+				if got := b.get("Contact", forces[i])["MailingCity"]; got != "Ghent" {
+					t.Errorf("record %d holds %q a day after it can be read again", i, got)
+				}
+			}
+		})
+	}
+}
+
+// taken is a connector whose app has somebody's unique value already and says
+// neither whose it is nor finds it.
+type taken struct {
+	connector.Connector
+	who   string
+	tried *int
+}
+
+// BatchWrite implements connector.Connector.
+func (c taken) BatchWrite(ctx context.Context, object string, ws []connector.Write) ([]connector.Written, error) {
+	var out []connector.Written
+	for _, w := range ws {
+		if w.Op == connector.Create && w.Fields["Email"].Text() == c.who && *c.tried >= 0 {
+			*c.tried++
+			out = append(out, connector.Written{Err: fault.New("app: create", fault.Conflict, "already_exists", "taken")})
+			continue
+		}
+		got, err := c.Connector.BatchWrite(ctx, object, []connector.Write{w})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got...)
+	}
+	return out, nil
+}
+
+// TestS33_ATakenValueOfNobody ends after a few tries, told once and with what to
+// do, and is created when a person asks for it after the value is free.
+func TestS33_ATakenValueOfNobody(t *testing.T) {
+	t.Parallel()
+	tried := 0
+	b, err := testbed.New(t.Context(), testbed.Options{People: 10, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
+		if id == testbed.RightAccount {
+			return taken{c, "hub1@new.example", &tried}
+		}
+		return c
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := bed{b, t}
+	x.start()
+	x.must(x.Quiet(t.Context()))
+	x.must(createBoth(x, 1))
+	x.pullLate()
+	x.rounds(10)
+	var id string
+	for _, r := range b.Hub.Core().Records("contacts") {
+		if r.Fields["email"] == "hub1@new.example" {
+			id = r.ID
+		}
+	}
+	v := x.record(crm.Left, id)
+	entries := x.problems(crm.Left, id)
+	if tried > 9 || v.State != crm.StateFailing || v.Code != "already_exists" || len(entries) != 1 || entries[0].Outcome != crm.Failed || !strings.Contains(entries[0].Message, "merge them in the app") {
+		t.Fatalf("after %d tries it is %s, %s, told as %+v", tried, v.State, v.Code, entries)
+	}
+	tried = -1
+	x.finished(b.Engine.RetryEntry(t.Context(), testbed.Workspace, entries[0].ID, nil))
+	if v := x.record(crm.Left, id); v.State != crm.StateInSync {
+		t.Errorf("after a retry it is %s, %s", v.State, v.Code)
 	}
 }

@@ -85,6 +85,8 @@ type Fake interface {
 	// Live returns the records not deleted; empty fields have no entry.
 	Live(object string) map[crm.RecordID]map[string]string
 	Inject(f fakekit.Fault) error
+	// Break makes batch reads fail at these records alone, until it is called again.
+	Break(ids ...crm.RecordID)
 	ExpireTokens() int
 	RevokeTokens() int
 	// Calls counts the requests of connectors since the start.
@@ -105,6 +107,7 @@ func Run(t *testing.T, h Harness) {
 		{"Account", testAccount},
 		{"Discovery", testDiscovery},
 		{"Read", testRead},
+		{"ReadBrokenRow", testReadBroken},
 		{"Blank", testBlank},
 		{"Find", testFind},
 		{"FindHostileText", testFindHostile},

@@ -52,6 +52,14 @@ func (k kit) Live(object string) map[crm.RecordID]map[string]string {
 	return out
 }
 
+func (k kit) Break(ids ...crm.RecordID) {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
+	}
+	k.core.Break(names...)
+}
+
 func (k kit) Inject(f fakekit.Fault) error { return k.core.Inject(f) }
 func (k kit) ExpireTokens() int            { return k.core.ExpireTokens() }
 func (k kit) RevokeTokens() int            { return k.core.RevokeTokens() }

@@ -62,6 +62,33 @@ func testRead(t *testing.T, s *suite) {
 	}
 }
 
+// testReadBroken breaks single rows: each has an error of its own that says
+// neither that the record is gone nor that it can never be read, and the others
+// are answered.
+func testReadBroken(t *testing.T, s *suite) {
+	ids := s.must(t, 0, 5)
+	for _, broken := range [][]crm.RecordID{{ids[1]}, {ids[0], ids[4]}, ids} {
+		s.Fake.Break(broken...)
+		reads, err := s.conn.BatchRead(t.Context(), s.Object, ids, s.fields())
+		if err != nil || len(reads) != len(ids) {
+			t.Fatalf("with %d of %d rows broken: %d entries, %v", len(broken), len(ids), len(reads), err)
+		}
+		for i, r := range reads {
+			bad := slices.Contains(broken, ids[i])
+			if bad && (r.Record != nil || !fault.Is(r.Err, fault.Unavailable)) {
+				t.Errorf("broken row %d: record %v, error %v, want unavailable", i, r.Record, r.Err)
+			}
+			if !bad && (r.Err != nil || r.Record == nil || r.Record.ID != ids[i]) {
+				t.Errorf("whole row %d: record %v, error %v", i, r.Record, r.Err)
+			}
+		}
+	}
+	s.Fake.Break()
+	if reads, err := s.conn.BatchRead(t.Context(), s.Object, ids, s.fields()); err != nil || slices.ContainsFunc(reads, func(r connector.Read) bool { return r.Err != nil }) {
+		t.Errorf("with all rows whole again: %v, %v", reads, err)
+	}
+}
+
 // missingLike returns an ID that looks like id and that no record has.
 func missingLike(id crm.RecordID) crm.RecordID {
 	b := []byte(id)

@@ -32,7 +32,23 @@ type Validation struct {
 type conduct struct {
 	rewrites    []Rewrite
 	validations []Validation
+	broken      map[string]bool
 }
+
+// Break makes an app fail at showing these records in a batch read, as one does
+// whose row is damaged; the other rows of the call are answered. It replaces
+// what was broken before.
+func (c *Core) Break(ids ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conduct.broken = map[string]bool{}
+	for _, id := range ids {
+		c.conduct.broken[id] = true
+	}
+}
+
+// BrokenRow reports whether a record cannot be shown; for handlers.
+func (c *Core) BrokenRow(id string) bool { return c.conduct.broken[id] }
 
 // SetRewrites replaces the rules that change values.
 func (c *Core) SetRewrites(rules []Rewrite) error {
@@ -128,6 +144,10 @@ type rewritesIn struct {
 	Rules []Rewrite `json:"rules" doc:"all rules; the former ones end"`
 }
 
+type brokenIn struct {
+	IDs []string `json:"ids" doc:"all such records; the former ones are whole again"`
+}
+
 type validationsIn struct {
 	Rules []Validation `json:"rules" doc:"all rules; the former ones end"`
 }
@@ -136,6 +156,10 @@ func (c *Core) conductKnobs() []Knob {
 	return []Knob{
 		NewKnob("PUT", "/_fake/rewrites", "Let the app change values that are written: workflows, rounding, silent refusals.", func(_ *http.Request, in rewritesIn) (Done, error) {
 			return Done{true}, c.SetRewrites(in.Rules)
+		}),
+		NewKnob("PUT", "/_fake/broken_rows", "Let batch reads fail at single records.", func(_ *http.Request, in brokenIn) (Done, error) {
+			c.Break(in.IDs...)
+			return Done{true}, nil
 		}),
 		NewKnob("PUT", "/_fake/validations", "Let the app refuse records by rules of the account's admins.", func(_ *http.Request, in validationsIn) (Done, error) {
 			return Done{true}, c.SetValidations(in.Rules)

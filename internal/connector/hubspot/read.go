@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -38,13 +39,13 @@ func tooMany(op string, limit int) error {
 func (a *account) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
 	op := "hubspot: read " + object
 	out := make([]connector.Read, len(ids))
-	rows, strange, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: withMerged(fields)})
+	rows, strange, bad, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: withMerged(fields)})
 	if err != nil {
 		return nil, err
 	}
 	var missing []crm.RecordID
 	for _, id := range ids {
-		if _, ok := rows[id]; !ok && recordID(string(id)) {
+		if _, ok := rows[id]; !ok && bad[id] == nil && recordID(string(id)) {
 			missing = append(missing, id)
 		}
 	}
@@ -61,6 +62,9 @@ func (a *account) BatchRead(ctx context.Context, object string, ids []crm.Record
 			out[i].Record = merged(id, r)
 			continue
 		}
+		if out[i].Err = bad[id]; out[i].Err != nil {
+			continue
+		}
 		out[i].Err = fault.New("hubspot: read "+object, fault.NotFound, "", "HubSpot has no such record")
 	}
 	return out, nil
@@ -68,14 +72,14 @@ func (a *account) BatchRead(ctx context.Context, object string, ids []crm.Record
 
 // readRows reads records by ID. IDs that cannot be one are left out: HubSpot
 // refuses the whole batch for them. strange are rows that it answered under
-// other IDs: survivors of merges.
-func (a *account) readRows(ctx context.Context, op, object string, ids []crm.RecordID, body batchReadBody) (found map[crm.RecordID]row, strange []row, err error) {
+// other IDs: survivors of merges. bad are records that it could not show, by ID.
+func (a *account) readRows(ctx context.Context, op, object string, ids []crm.RecordID, body batchReadBody) (found map[crm.RecordID]row, strange []row, bad map[crm.RecordID]error, err error) {
 	if len(ids) > batchSize {
-		return nil, nil, tooMany(op, batchSize)
+		return nil, nil, nil, tooMany(op, batchSize)
 	}
 	base, err := path(op, objectsPath, object)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	asked := map[crm.RecordID]bool{}
 	for _, id := range ids {
@@ -85,12 +89,17 @@ func (a *account) readRows(ctx context.Context, op, object string, ids []crm.Rec
 		}
 	}
 	if len(body.Inputs) == 0 {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
 	r := request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()}
-	rows, err := a.rows(ctx, r)
+	rows, bad, err := a.rows(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	for id := range bad {
+		if !asked[id] {
+			return nil, nil, nil, bad[id] // of nobody: it may be anybody's
+		}
 	}
 	found = make(map[crm.RecordID]row, len(rows))
 	for _, row := range rows {
@@ -102,7 +111,7 @@ func (a *account) readRows(ctx context.Context, op, object string, ids []crm.Rec
 			strange = append(strange, row)
 		}
 	}
-	return found, strange, nil
+	return found, strange, bad, nil
 }
 
 // filled makes empty lists explicit: the specification requires them.
@@ -113,31 +122,41 @@ func (b batchReadBody) filled() batchReadBody {
 }
 
 // rows makes a batch read. Records that are not there are no error of the call:
-// HubSpot answers 207, or 404 when none of them is.
-func (a *account) rows(ctx context.Context, r request) ([]row, error) {
+// HubSpot answers 207, or 404 when none of them is. bad are errors about single
+// ones, by what was asked for; an error that names none is the call's.
+func (a *account) rows(ctx context.Context, r request) (rows []row, bad map[crm.RecordID]error, err error) {
 	var out batchAnswer
 	if _, err := a.client.call(ctx, r, &out); err != nil {
 		if fault.Is(err, fault.NotFound) && fault.CodeOf(err) != codeObject {
-			return nil, nil
+			return nil, nil, nil
 		}
-		return nil, err
+		return nil, nil, err
 	}
+	bad = map[crm.RecordID]error{}
 	for _, raw := range out.Errors {
 		var p problem
 		_ = json.Unmarshal(raw, &p) // what is no object gives no reason
-		if e := fromProblem(r.op, p); e == nil || e.Kind != fault.NotFound {
-			if e == nil {
-				return nil, malformed(r, "HubSpot reports an error without a reason")
-			}
-			return nil, e
+		var e error
+		if known := fromProblem(r.op, p); known == nil {
+			e = malformed(r, "HubSpot reports an error without a reason")
+		} else if known.Kind == fault.NotFound {
+			continue
+		} else {
+			e = known
+		}
+		if len(p.Context["ids"]) == 0 {
+			return nil, nil, e
+		}
+		for _, id := range p.Context["ids"] {
+			bad[crm.RecordID(id)] = e
 		}
 	}
 	for i := range out.Results {
 		if _, ok := out.Results[i].record(); !ok {
-			return nil, malformed(r, "HubSpot's answer has a record without an ID")
+			return nil, nil, malformed(r, "HubSpot's answer has a record without an ID")
 		}
 	}
-	return out.Results, nil
+	return out.Results, bad, nil
 }
 
 // unique reports whether records can be read by the property without the
@@ -191,7 +210,11 @@ func (a *account) BatchFind(ctx context.Context, object string, field crm.Field,
 		for _, v := range wanted {
 			body.Inputs = append(body.Inputs, idBody{v})
 		}
-		rows, err = a.rows(ctx, request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()})
+		var bad map[crm.RecordID]error
+		rows, bad, err = a.rows(ctx, request{op: op, method: http.MethodPost, path: base + "/batch/read", body: body.filled()})
+		for _, e := range bad { // somebody of that key may be there: whoever asks must not think that nobody is
+			err = cmp.Or(err, e)
+		}
 	} else {
 		rows, err = a.searchRows(ctx, op, object, field, wanted, holding, asked)
 	}
@@ -363,7 +386,10 @@ func size(body searchBody) int {
 
 // History implements connector.Historian.
 func (a *account) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
-	rows, _, err := a.readRows(ctx, "hubspot: history of "+object, object, ids, batchReadBody{WithHistory: fields})
+	rows, _, bad, err := a.readRows(ctx, "hubspot: history of "+object, object, ids, batchReadBody{WithHistory: fields})
+	for _, e := range bad {
+		err = cmp.Or(err, e)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -41,7 +42,10 @@ func (a *account) widen(ctx context.Context, op, object string, rows []row, aske
 		for i, r := range part {
 			ids[i] = crm.RecordID(r.ID)
 		}
-		got, _, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: asked})
+		got, _, bad, err := a.readRows(ctx, op, object, ids, batchReadBody{Properties: asked})
+		for _, e := range bad { // one that was found and cannot be shown is not nobody
+			err = cmp.Or(err, e)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -53,6 +53,8 @@ type App struct {
 	made  int    // tokens made
 	gone  bool   // the grant was revoked
 
+	broken map[crm.RecordID]bool // records that batch reads fail at
+
 	archived map[string]bool // fields that an admin took away; their values wait
 }
 

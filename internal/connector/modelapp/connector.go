@@ -164,6 +164,8 @@ func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 			out[i].ID = id
 			r, err := a.live(id)
 			switch gone := a.rows[id]; {
+			case a.broken[id]:
+				out[i].Err = fault.New("model: read", fault.Unavailable, "malformed_answer", "the record cannot be shown")
 			case err == nil:
 				rec := a.show(a.complete(r.record(fields), fields))
 				out[i].Record = &rec

@@ -168,6 +168,8 @@ func (f fake) Inject(x fakekit.Fault) error {
 	return nil
 }
 
+func (f fake) Break(ids ...crm.RecordID) { f.app.Break(ids...) }
+
 func (f fake) ExpireTokens() int { return f.app.ExpireTokens() }
 func (f fake) RevokeTokens() int { return f.app.RevokeTokens() }
 

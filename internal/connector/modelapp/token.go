@@ -3,6 +3,7 @@ package modelapp
 import (
 	"strconv"
 
+	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -22,6 +23,16 @@ func (a *App) ExpireTokens() int {
 	defer a.mu.Unlock()
 	a.valid = ""
 	return a.made
+}
+
+// Break makes batch reads fail at these records alone, until it is called again.
+func (a *App) Break(ids ...crm.RecordID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.broken = map[crm.RecordID]bool{}
+	for _, id := range ids {
+		a.broken[id] = true
+	}
 }
 
 // RevokeTokens makes the app refuse every token until AllowTokens.

@@ -94,11 +94,12 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 			continue
 		}
 		rec, err := w.record(r, fields)
-		if err != nil {
-			return nil, err
-		}
-		if string(rec.ID) != asked[i] {
+		if err == nil && string(rec.ID) != asked[i] {
 			return nil, malformed(r, "the answer has another record at a place than was asked for")
+		}
+		if err != nil { // the others of the call are as they should be
+			reads[places[i]].Err = err
+			continue
 		}
 		if !rec.Deleted {
 			reads[places[i]].Record, reads[places[i]].Err = &rec, nil

@@ -5,14 +5,13 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 // Fill gives records of a listing, which brought no more than ID and time, the
 // values that read finds, size of them at once. One record's values come from
 // one read. The time stays that of the listing: who edits the record in between
-// makes it be listed again. Deleted records, and those that are gone by now,
-// stay without values.
+// makes it be listed again. Deleted records, those that are gone by now and those
+// that cannot be read stay without values: whoever works them finds out.
 func Fill(records []crm.Record, size int, read func([]crm.RecordID) ([]connector.Read, error)) error {
 	var live []*crm.Record
 	for i := range records {
@@ -30,11 +29,10 @@ func Fill(records []crm.Record, size int, read func([]crm.RecordID) ([]connector
 			return err
 		}
 		for i := range min(len(reads), len(part)) {
-			switch {
-			case reads[i].Err == nil && reads[i].Record != nil:
+			if reads[i].Err == nil && reads[i].Record != nil {
 				part[i].Fields = reads[i].Record.Fields
-			case reads[i].Err != nil && !fault.Is(reads[i].Err, fault.NotFound):
-				return reads[i].Err
+			} else {
+				part[i].Fields = nil
 			}
 		}
 	}

@@ -279,6 +279,7 @@ func (f *account) batchRead(c *call) (int, any, *apiError) {
 	archived := c.flag("archived")
 	var results []row
 	var missing []string
+	var errs []*apiError
 	seen := map[string]bool{}
 	for _, i := range in.Inputs {
 		if _, err := strconv.ParseUint(i.ID, 10, 64); in.IDProperty == "" && err != nil {
@@ -289,6 +290,10 @@ func (f *account) batchRead(c *call) (int, any, *apiError) {
 			missing = append(missing, i.ID)
 			continue
 		}
+		if f.BrokenRow(r.ID) {
+			errs = append(errs, &apiError{Category: "INTERNAL_ERROR", Context: map[string][]string{"ids": {i.ID}}, Message: "internal error"})
+			continue
+		}
 		if !seen[r.ID] {
 			seen[r.ID] = true
 			results = append(results, f.rowWithHistory(c.o, r, in.Properties, in.WithHistory))
@@ -296,7 +301,7 @@ func (f *account) batchRead(c *call) (int, any, *apiError) {
 	}
 	// The order of the answer is not promised: do not let callers rely on it.
 	slices.Reverse(results)
-	return f.answer(results, missingRows(c.o, missing), http.StatusOK)
+	return f.answer(results, append(errs, missingRows(c.o, missing)...), http.StatusOK)
 }
 
 // missingRows is one error for all IDs that are not there (E1).

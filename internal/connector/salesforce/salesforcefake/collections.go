@@ -337,7 +337,11 @@ func (f *org) retrieve(w http.ResponseWriter, r *http.Request) {
 	out := make([]any, len(in.IDs))
 	for i, id := range in.IDs {
 		if rec, ok := f.tables[o.name].find(id); ok && !rec.Deleted {
-			out[i] = show(o, rec, cols)
+			row := show(o, rec, cols)
+			if f.core.BrokenRow(rec.ID) {
+				row["SystemModstamp"], row["LastModifiedDate"], row["CreatedDate"] = nil, nil, nil
+			}
+			out[i] = row
 		}
 	}
 	f.write(w, http.StatusOK, out)
