@@ -46,6 +46,12 @@ func (s *Service) refusals(ctx context.Context, ws crm.WorkspaceID, id crm.Accou
 	return r, item.Version, checkFormat(op, r.V)
 }
 
+// Refusals lists the refused deliveries of an account, by reason.
+func (s *Service) Refusals(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) ([]Refusal, error) {
+	r, _, err := s.refusals(ctx, ws, id)
+	return r.Reasons, err
+}
+
 // RefusedDelivery counts a delivery that was refused, by its reason.
 func (s *Service) RefusedDelivery(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, code string) error {
 	now := s.o.Now().UTC()

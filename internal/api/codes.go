@@ -55,6 +55,7 @@ const (
 	CodeDeleting           = "connection_deleting"
 	CodeBusy               = "busy"
 	CodeForgedWebhook      = "forged_webhook"
+	CodeHooksRefused       = "webhooks_refused"
 	CodeTooManyEvents      = "too_many_events"
 )
 

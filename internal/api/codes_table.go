@@ -58,6 +58,7 @@ var requestCodes = []codeRow{
 	{"unavailable", "the app or our storage cannot be reached", EffectWaits, "try again later"},
 	{"cursor_malformed", "the cursor does not belong to this list", EffectRequest, "start again without a cursor"},
 	{CodeForgedWebhook, "a webhook delivery is not authentic, too old or from the future", EffectRequest, "check the signing secret and the URL configured in the app"},
+	{CodeHooksRefused, "deliveries of an app's webhooks were refused within the last day", EffectNone, "see webhooks in the status, or GET …/webhooks: each reason is there with its remedy; changes arrive with the next pull meanwhile"},
 	{"malformed_webhook", "a webhook delivery cannot be read", EffectRequest, "check which events the app sends"},
 	{CodeTooManyEvents, "a webhook delivery holds more than 1,000 events", EffectRequest, "let the app send smaller batches"},
 }

@@ -94,6 +94,7 @@ type Accounts interface {
 	RotateWebhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, revoke bool) (account.Hook, error)
 	LookupWebhook(ctx context.Context, token string) (account.Delivery, error)
 	RefusedDelivery(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, code string) error
+	Refusals(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) ([]account.Refusal, error)
 	Delivered(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
 }
 

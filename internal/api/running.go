@@ -101,6 +101,37 @@ type connectionStatus struct {
 	Status     crm.Status          `json:"status"`
 	Enabled    bool                `json:"enabled"`
 	Syncs      []engine.SyncStatus `json:"syncs" nullable:"false"`
+	Webhooks   []webhookTrouble    `json:"webhooks" nullable:"false" doc:"Sides whose app's deliveries were refused, by reason, with what to do about it"`
+}
+
+// webhookTrouble is what was refused of one side's app.
+type webhookTrouble struct {
+	Side    crm.Side      `json:"side"`
+	Account crm.AccountID `json:"account"`
+	Refused []refusedHook `json:"refused" nullable:"false"`
+}
+
+// refusedFor is how long a refused delivery is warned of.
+const refusedFor = 24 * time.Hour
+
+// webhookTroubles lists what was refused of the apps of a connection; lately
+// says that some of it is new.
+func (s *server) webhookTroubles(ctx context.Context, c *crm.Connection) (out []webhookTrouble, lately bool, err error) {
+	out = []webhookTrouble{}
+	for _, side := range crm.Sides {
+		refused, err := s.Accounts.Refusals(ctx, access.From(ctx).Workspace, c.Account(side))
+		if err != nil {
+			return nil, false, err
+		}
+		if len(refused) == 0 {
+			continue
+		}
+		out = append(out, webhookTrouble{Side: side, Account: c.Account(side), Refused: refusedHooks(refused)})
+		for _, r := range refused {
+			lately = lately || s.Now().Sub(r.Last) < refusedFor
+		}
+	}
+	return out, lately, nil
 }
 
 type statusOutput struct {
@@ -117,12 +148,19 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 		return nil, err
 	}
 	some(&syncs)
+	hooks, lately, err := s.webhookTroubles(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	for i := range syncs {
+		if lately {
+			syncs[i].Warnings = append(syncs[i].Warnings, CodeHooksRefused)
+		}
 		some(&syncs[i].Waiting)
 		some(&syncs[i].Changes)
 		remedies(syncs[i].Waiting)
 	}
-	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs}}, nil
+	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs, Webhooks: hooks}}, nil
 }
 
 // remedies says of each cause of waiting what a person can do about it.
