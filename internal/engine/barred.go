@@ -106,7 +106,7 @@ func (s *session) setAside(us []*unit) {
 			continue
 		}
 		for _, u := range us {
-			if w := u.plan.Write(side); w != nil && u.hint.Barred != side && u.wait == 0 && u.failure == nil {
+			if w := u.plan.Write(side); w != nil && u.hint.Barred != side && u.hint.Freed != side && u.wait == 0 && u.failure == nil {
 				s.Mark("set_aside")
 				u.bar(side)
 			}

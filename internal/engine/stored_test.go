@@ -94,7 +94,8 @@ func TestOriginsAndOutcomesAreRead(t *testing.T) {
 
 // TestS34_ARightIsMissingForTheObjectOrForARecord: only when every row of a call
 // is refused for want of a right, and no field is named, is it the object's; one
-// row alone says it of its record, unless it was sent to find out.
+// row alone says it of its record, also when it was sent to find out, and rows
+// that waited until others were taken say it of theirs.
 func TestS34_ARightIsMissingForTheObjectOrForARecord(t *testing.T) {
 	t.Parallel()
 	denied := &fault.Error{Kind: fault.Denied, Code: codePermission}
@@ -113,7 +114,8 @@ func TestS34_ARightIsMissingForTheObjectOrForARecord(t *testing.T) {
 		"a field is named":            {[]error{denied, field}, "", false},
 		"it may have landed":          {[]error{denied, landed}, "", false},
 		"a lone record":               {[]error{denied}, "", false},
-		"a lone record, to find out":  {[]error{denied}, crm.Right, true},
+		"a lone record, to find out":  {[]error{denied}, crm.Right, false},
+		"two records, to find out":    {[]error{denied, denied}, crm.Right, true},
 		"to find out of the other":    {[]error{denied}, crm.Left, false},
 		"a lone record, and its name": {[]error{field}, crm.Right, false},
 	} {
@@ -122,6 +124,13 @@ func TestS34_ARightIsMissingForTheObjectOrForARecord(t *testing.T) {
 		for _, err := range c.errs {
 			rows = append(rows, row{u: &unit{hint: hint{Barred: c.sent}}})
 			got = append(got, connector.Written{Err: err})
+		}
+		freed := slices.Clone(rows)
+		for i := range freed {
+			freed[i].u = &unit{hint: hint{Freed: crm.Right}}
+		}
+		if err := refusedWhole(crm.Right, freed, got); err != nil {
+			t.Errorf("%s, after others were taken: %v", name, err)
 		}
 		if err := refusedWhole(crm.Right, rows, got); (err != nil) != c.want {
 			t.Errorf("%s: %v", name, err)

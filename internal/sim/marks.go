@@ -168,6 +168,8 @@ var marksElsewhere = map[string]string{
 	"told_apart":             "as claim_told_apart",
 	"value_of_too_many":      "no app of the simulation lists only so many; tests of the connectors do",
 	"dropped_":               "a prefix",
+	"refused_again":          "a record that alone waits for a right: the apps of the simulation refuse the whole kind of call; TestS34_ARecordThatMayNotBeEditedIsItsOwn has single ones",
+	"run_left_to_the_tick":   "a fault between storing a person's run and sending it; counted when it happens",
 	"hook_given_up":          "an app that gives up a delivery; counted when it happens",
 	"key_not_its_own":        "as crowded_key",
 	"key_conflict":           "one key per person; decision tables of reconcile",

@@ -292,17 +292,20 @@ func (l *ledger) tight(now time.Time, lim limits, x lane) *blocked {
 	if b := l.paused(now); b != nil {
 		return b
 	}
+	if l.due(now) { // whoever has work to do asks
+		return &blocked{wait: answerStep, code: l.Pause.Code, guess: true}
+	}
 	for _, w := range lim.windows {
 		if !w.has(x) {
 			continue
 		}
 		if free, wait := l.inWindow(now, w, (w.calls-w.calls/reserve)/spare); free <= 0 {
-			return &blocked{wait, codeRate}
+			return &blocked{wait: wait, code: codeRate}
 		}
 	}
 	if lim.daily > 0 {
 		if free, wait := l.inDay(now, lim.forBulk()/spare); free <= 0 {
-			return &blocked{wait, codeQuota}
+			return &blocked{wait: wait, code: codeQuota}
 		}
 	}
 	return nil
