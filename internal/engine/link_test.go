@@ -14,7 +14,7 @@ import (
 func filledLink() *link {
 	return &link{
 		V: 1, Left: "l", Right: "r", State: crm.StateInSync, Code: "c", Detail: "d", Base: crm.Base{"m": crm.Agreed{Revision: "1", Items: []string{"i"}}},
-		Reasons: []crm.Reason{"y"}, SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", Settings: "s", Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
+		Reasons: []crm.Reason{"y"}, SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", WasL: "-", WasR: "-", Settings: "s", Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
 		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true, ByHand: true,
 	}
 }
@@ -34,7 +34,7 @@ func TestLinkComparesAndClonesWhole(t *testing.T) {
 		}
 		other := full.clone()
 		reflect.ValueOf(other).Elem().Field(i).SetZero()
-		if seen := slices.Contains([]string{"V", "Reasons", "SeenL", "SeenR", "WroteL", "WroteR", "Pages"}, name); sameLink(full, other) != seen {
+		if seen := slices.Contains([]string{"V", "Reasons", "SeenL", "SeenR", "WroteL", "WroteR", "WasL", "WasR", "Pages"}, name); sameLink(full, other) != seen {
 			t.Errorf("a link without %s is taken for the same: %t", name, !seen)
 		}
 	}

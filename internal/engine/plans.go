@@ -357,6 +357,11 @@ func (s *session) finishPlan(ctx context.Context, r *storedRun) error {
 			return err
 		}
 	}
+	for _, side := range crm.Sides {
+		if err := s.dropSeen(ctx, r, side); err != nil {
+			return err
+		}
+	}
 	return s.finish(ctx, s.scope, r, RunDone, "", "")
 }
 
