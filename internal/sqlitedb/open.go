@@ -32,9 +32,10 @@ const (
 
 // pragmas of every connection, in this order: people may look at the file with
 // other tools; see the package comment for synchronous; mapped pages and
-// sorting would count as our memory; damage is noticed before it spreads; the
-// log is moved into the file at 4 MB and cut to 8 MB when it was larger. WAL is
-// set apart, once the file is known to be ours.
+// sorting would count as our memory; damage is noticed before it spreads; what
+// is deleted or replaced is overwritten, so that an erased person does not live
+// on in free space; the log is moved into the file at 4 MB and cut to 8 MB when
+// it was larger. WAL is set apart, once the file is known to be ours.
 var pragmas = []string{
 	"busy_timeout(5000)",
 	"synchronous(FULL)",
@@ -42,6 +43,7 @@ var pragmas = []string{
 	"temp_store(FILE)",
 	"trusted_schema(OFF)",
 	"cell_size_check(ON)",
+	"secure_delete(ON)",
 	"wal_autocheckpoint(1000)",
 	"journal_size_limit(8388608)",
 }

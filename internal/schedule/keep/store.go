@@ -26,6 +26,9 @@ type Store struct {
 	Log       *slog.Logger
 }
 
+// Unwrap implements store.Wrapped.
+func (s *Store) Unwrap() store.Store { return s.Store }
+
 // Write implements store.Store.
 func (s *Store) Write(ctx context.Context, w store.Write) (int64, error) {
 	con, ok := connectionOf(w.Item.Key)

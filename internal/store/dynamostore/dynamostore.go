@@ -65,6 +65,20 @@ func New(client *dynamodb.Client, names TableNames, now func() time.Time, opts O
 // Counts returns what the store was asked for since it was made.
 func (s *Store) Counts() store.Counts { return s.meter.Counts() }
 
+// Backups implements store.BackedUp: what is deleted can be recovered to a point
+// in time for as long as the tables are set up to keep it, 35 days at the most
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/PointInTimeRecovery.html).
+func (s *Store) Backups() []store.Backup {
+	out := make([]store.Backup, len(store.Tables))
+	for i, t := range store.Tables {
+		out[i] = store.Backup{Name: "point-in-time recovery of the table " + s.names[t], Days: recoveryDays}
+	}
+	return out
+}
+
+// recoveryDays is how far back DynamoDB recovers at the most.
+const recoveryDays = 35
+
 // Units returns what DynamoDB took for it, as its answers say.
 func (s *Store) Units() Consumed { return s.units.copy() }
 
@@ -130,4 +144,7 @@ func contended(op string) error {
 	return &fault.Error{Op: op, Kind: fault.Throttled, Code: "aws_throttled", Message: "too many writers want the same item", Err: errContended}
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.BackedUp = (*Store)(nil)
+)

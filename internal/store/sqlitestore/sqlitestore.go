@@ -30,6 +30,21 @@ func Open(ctx context.Context, db *sqlitedb.DB, now func() time.Time) (*Store, e
 // Counts returns what the store was asked for since it was opened.
 func (s *Store) Counts() store.Counts { return s.meter.Counts() }
 
+// Scrub implements store.Scrubber, for all that lies in the database. What has
+// expired reads as absent and lies there all the same: it goes first.
+func (s *Store) Scrub(ctx context.Context) error {
+	const atATime = 1000
+	for {
+		n, err := s.Purge(ctx, atATime)
+		if err != nil {
+			return err
+		}
+		if n < atATime {
+			return s.db.Scrub(ctx)
+		}
+	}
+}
+
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key store.Key) (store.Item, error) {
 	const op = "sqlitestore: get"
@@ -137,4 +152,7 @@ func (s *Store) Purge(ctx context.Context, limit int) (int, error) {
 	return total, nil
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.Scrubber = (*Store)(nil)
+)
