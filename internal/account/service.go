@@ -48,6 +48,8 @@ type Service struct {
 	opened    map[place]*opened
 	uses      int64               // grows with every Open; orders the cache
 	delivered map[place]time.Time // last delivery written by this process
+
+	erasureKeys map[crm.WorkspaceID][]byte
 }
 
 // place names an account across workspaces.

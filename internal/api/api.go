@@ -189,6 +189,7 @@ func (s *server) registerAll() {
 	s.registerPlans()
 	s.registerRecords()
 	s.registerLog()
+	s.registerErasures()
 	s.registerWorkspace()
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 )
 
 // requestCodes are about the request as such.
@@ -44,6 +45,9 @@ var requestCodes = []codeRow{
 	{CodePrecondition, "a change needs the version it is based on", EffectRequest, "read the resource and send its ETag as If-Match"},
 	{CodeStaleVersion, "the resource was changed meanwhile", EffectRequest, "read it again, apply the change again, send the new ETag"},
 	{CodeConfirmName, "deleting needs the connection's name", EffectRequest, "add ?confirm= with the exact name; it cannot be undone, records in both apps stay"},
+	{engine.CodeIdentityRequired, "an erasure has to say who is to be erased", EffectRequest, "name an email, a phone or a record"},
+	{engine.CodeInvalidIdentity, "the address, number or record named identifies nobody", EffectRequest, "see errors[].pointer; send one e-mail address, a phone number with its country code, or account, object and id of a record"},
+	{engine.CodeErasureRunning, "the erasure is under way", EffectRequest, "wait until GET /v1/erasures/{id} says done"},
 	{CodeUnknownCode, "there is no such code", EffectRequest, "list them with GET /v1/codes"},
 	{CodeConnectionNeeded, "a member has to name the connection", EffectRequest, "add the parameter connection"},
 	{CodeBusy, "others are changing the same thing right now", EffectRequest, "try again in a moment"},
@@ -192,6 +196,7 @@ var recordCodes = []codeRow{
 	{"record_unknown", "the record is not known here", EffectRequest, "check side and ID; sync it once to make it known"},
 	{"partner_unknown", "the record to link with is not in the other app", EffectRequest, "check its ID; a record that was just made may need a moment"},
 	{"record_gone", "the record is no longer in the app", EffectRecord, "nothing; if it was deleted by mistake, restore it in the app"},
+	{engine.CodeErased, "the person was erased: nothing is written to or from their records, and nothing is kept of them", EffectRecord, "nothing; an admin can let them in again with DELETE /v1/erasures/{id}/block"},
 	{"unlinked", "the pair was taken apart by a person; both records stay", EffectNone, "nothing; link them again if it was a mistake"},
 	{"deletion_noticed", "the record was deleted in its app; the pair is unlinked and its twin stays", EffectNone, "nothing; it is not created again"},
 	{"option_not_allowed", "the app refused a value that is none of the field's options", EffectField, "add the option in the app or correct the value"},

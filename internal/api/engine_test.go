@@ -30,6 +30,7 @@ type fakeEngine struct {
 	resolve map[crm.MappingID]engine.Resolution
 	values  crm.Fields
 	hookErr error
+	erased  []engine.Erasure
 
 	authorized error                       // of AccountAuthorized
 	startOK    func(context.Context) error // runs inside StartConnection
@@ -279,6 +280,39 @@ func (f *fakeEngine) ListDead(_ context.Context, ws crm.WorkspaceID, con crm.Con
 func (f *fakeEngine) RedriveDead(_ context.Context, _ crm.WorkspaceID, con crm.ConnectionID) (int, error) {
 	f.note("redrive %s", con)
 	return 1, nil
+}
+
+func (f *fakeEngine) FindErasure(context.Context, crm.WorkspaceID, engine.ErasureRequest) (engine.Erasure, error) {
+	return engine.Erasure{}, fault.New("fake: find erasure", fault.NotFound, "not_found", "nobody was erased under this name")
+}
+
+func (f *fakeEngine) Erase(_ context.Context, ws crm.WorkspaceID, id string, _ engine.ErasureRequest) (engine.Erasure, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := engine.Erasure{ID: string(ws) + "." + id, State: engine.ErasureDone, By: "request", Blocked: true, CreatedAt: f.w.now(), Removed: map[string]int64{}, Kept: []engine.KeptRecords{}, Backups: []engine.ErasedBackup{}}
+	f.erased = append(f.erased, e)
+	return e, nil
+}
+
+func (f *fakeEngine) GetErasure(_ context.Context, ws crm.WorkspaceID, id string) (engine.Erasure, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.erased {
+		if e.ID == id && strings.HasPrefix(id, string(ws)+".") {
+			return e, nil
+		}
+	}
+	return engine.Erasure{}, fault.New("fake: get erasure", fault.NotFound, "not_found", "there is no such erasure")
+}
+
+func (f *fakeEngine) ListErasures(context.Context, crm.WorkspaceID, int, string) ([]engine.Erasure, string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.erased), "", nil
+}
+
+func (f *fakeEngine) LiftErasure(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Erasure, error) {
+	return f.GetErasure(ctx, ws, id)
 }
 
 func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {

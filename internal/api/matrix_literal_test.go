@@ -92,6 +92,11 @@ GET    /v1/log.csv                                                   401  200   
 GET    /v1/dead-letters                                              401  403    200    200    200   200      200
 POST   /v1/dead-letters/redrive                                      401  403    403    200    200   200      404
 
+POST   /v1/erasures                                                  401  403    403    403    202   202      202
+GET    /v1/erasures                                                  401  403    403    403    200   200      200
+GET    /v1/erasures/{id}                                             401  403    403    403    200   200      404
+DELETE /v1/erasures/{id}/block                                       401  403    403    403    204   204      404
+
 GET    /v1/workspace                                                 401  200    200    200    200   200      200
 PATCH  /v1/workspace                                                 401  403    403    403    200   200      200
 GET    /v1/keys                                                      401  403    403    403    200   200      200

@@ -17,6 +17,7 @@ type fixture struct {
 	run             crm.RunID
 	plan            crm.PlanID
 	keyID           string
+	erasure         string
 	callers         []caller
 }
 
@@ -44,6 +45,8 @@ func newFixture(t *testing.T) *fixture {
 	entry.Connection = id
 	f.engine.entries = []engine.Entry{entry}
 	f.keyID = f.must(201, "POST", "/v1/keys", `{"name":"victim","role":"viewer"}`).json(t)["id"].(string)
+
+	f.erasure = f.must(202, "POST", "/v1/erasures", `{"email":"erased@example.com"}`).json(t)["id"].(string)
 
 	other := f.must(201, "POST", "/v1/workspaces", `{"name":"Other"}`).json(t)["id"].(string)
 	expired := f.key(`{"name":"e","role":"admin","expires_at":"` + f.now().Add(time.Minute).Format(time.RFC3339) + `"}`)
@@ -76,6 +79,8 @@ func (f *fixture) target(r route) string {
 		id = "log_1"
 	case strings.HasPrefix(r.path, "/v1/keys/"):
 		id = f.keyID
+	case strings.HasPrefix(r.path, "/v1/erasures/"):
+		id = f.erasure
 	}
 	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{mapping}", "m1", "{side}", "left", "{record}", "1").Replace(r.path)
 	switch r.id {
@@ -110,6 +115,8 @@ func (f *fixture) body(r route) string {
 		return `{"partner":"2"}`
 	case "resolve-record":
 		return `{"fields":{"last":"left"}}`
+	case "create-erasure":
+		return `{"email":"erased@example.com"}`
 	case "update-workspace":
 		return `{"name":"Renamed"}`
 	case "create-key":

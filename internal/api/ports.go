@@ -60,6 +60,15 @@ type Engine interface {
 	DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error
 	DiscardDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
 
+	// FindErasure answers the erasure that blocks somebody already, else NotFound.
+	FindErasure(ctx context.Context, ws crm.WorkspaceID, r engine.ErasureRequest) (engine.Erasure, error)
+	// Erase begins an erasure under an ID; of somebody who is erased already it
+	// answers that one.
+	Erase(ctx context.Context, ws crm.WorkspaceID, id string, r engine.ErasureRequest) (engine.Erasure, error)
+	GetErasure(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Erasure, error)
+	ListErasures(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]engine.Erasure, string, error)
+	LiftErasure(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Erasure, error)
+
 	// Fields lists an object's fields as the engine plans with them; refresh asks
 	// the app, and lets the engine plan with the answer.
 	Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error)

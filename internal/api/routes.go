@@ -122,6 +122,11 @@ var routes = []route{
 	{id: "list-dead", method: http.MethodGet, path: "/v1/dead-letters", level: works, tag: "log", summary: "Work that was given up", scoped: true},
 	{id: "redrive-dead", method: http.MethodPost, path: "/v1/dead-letters/redrive", level: works, tag: "log", summary: "Send given-up work again", scoped: true},
 
+	{id: "create-erasure", method: http.MethodPost, path: "/v1/erasures", level: admins, tag: "erasures", summary: "Erase a person from all that is remembered", status: 202},
+	{id: "list-erasures", method: http.MethodGet, path: "/v1/erasures", level: admins, tag: "erasures", summary: "Receipts of erasures, newest first"},
+	{id: "get-erasure", method: http.MethodGet, path: "/v1/erasures/{id}", level: admins, tag: "erasures", summary: "One receipt"},
+	{id: "lift-erasure", method: http.MethodDelete, path: "/v1/erasures/{id}/block", level: admins, tag: "erasures", summary: "Let an erased person in again, as somebody new", status: 204},
+
 	{id: "get-workspace", method: http.MethodGet, path: "/v1/workspace", level: reads, tag: "workspace", summary: "The caller's workspace"},
 	{id: "update-workspace", method: http.MethodPatch, path: "/v1/workspace", level: admins, tag: "workspace", summary: "Change the workspace (merge patch)"},
 	{id: "list-keys", method: http.MethodGet, path: "/v1/keys", level: admins, tag: "workspace", summary: "API keys"},

@@ -146,7 +146,7 @@ func (a *App) wire() error {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
 			return c, err
 		},
-		Refused: a.Accounts.Refused,
+		Refused: a.Accounts.Refused, ErasureKey: a.Accounts.ErasureKey, Audited: parts.Audited(a.Store, a.now, newID),
 	})
 	if err != nil {
 		return err

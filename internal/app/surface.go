@@ -47,6 +47,12 @@ func (s surface) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.Pla
 	return s.Engine.ApplyPlan(ctx, ws, plan)
 }
 
+// Erase implements api.Engine.
+func (s surface) Erase(ctx context.Context, ws crm.WorkspaceID, id string, r engine.ErasureRequest) (engine.Erasure, error) {
+	defer s.tick.ring()
+	return s.Engine.Erase(ctx, ws, id, r)
+}
+
 // Webhook implements api.Engine.
 func (s surface) Webhook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, events []connector.Event) error {
 	defer s.tick.ring() // hints may wait in an inbox

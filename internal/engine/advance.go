@@ -140,6 +140,9 @@ func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 	if err != nil {
 		return false, err
 	}
+	if s.tombs, err = e.tombsOf(ctx, ws, 0, false); err != nil {
+		return false, err
+	}
 	if err := s.advance(ctx, r); err != nil {
 		return false, err
 	}

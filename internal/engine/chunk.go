@@ -59,6 +59,7 @@ type hint struct {
 	Twins   []crm.RecordID               `json:"w,omitempty"`  // of the other side: a full listing found them by the record's keys
 	Doubles []crm.RecordID               `json:"u,omitempty"`  // of its own side, likewise
 	Audit   bool                         `json:"y,omitempty"`  // it was not as it was last seen: remember how it is, whatever comes of it
+	Erased  bool                         `json:"er,omitempty"` // it was about an erased person: the ID is nobody's
 }
 
 func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }

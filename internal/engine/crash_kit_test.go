@@ -55,6 +55,7 @@ type crashBed struct {
 	at    int // -1 = never
 	mode  crashMode
 	dead  bool
+	gone  []string // texts that an erasure must leave nothing of
 }
 
 func newCrashBed(t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options)) *crashBed {
@@ -98,8 +99,11 @@ func (b *crashBed) clock() time.Time { return b.now }
 func (b *crashBed) process() *engine.Engine {
 	accounts := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}
 	e, err := engine.New(engine.Config{
-		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock,
+		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock, Tuning: engine.Tuning{EraseAgain: 10 * time.Second},
 		NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
+		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
+			return []byte("a key of this world alone"), nil
+		},
 		Sleep: func(_ context.Context, d time.Duration) { b.now = b.now.Add(d) },
 		Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			return b.apps[accounts[id]].Open(nil, b.via), nil
@@ -228,7 +232,7 @@ func (b *crashBed) idle() bool {
 	}
 	waiting := 0
 	b.store.Each(store.Links, func(it store.Item) bool {
-		for _, kind := range []string{"p#", "n#", "x#", "i#", "y#"} {
+		for _, kind := range []string{"p#", "n#", "x#", "i#", "y#", "erasing"} {
 			if strings.HasPrefix(it.Partition, kind) {
 				waiting++
 			}
@@ -349,6 +353,7 @@ func (b *crashBed) final() string {
 			break
 		}
 	}
+	lines = append(lines, b.traces()...)
 	sort.Strings(lines)
 	return strings.Join(lines, "\n")
 }

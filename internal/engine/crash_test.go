@@ -28,6 +28,7 @@ type scenario struct {
 	options func(side int, o *modelapp.Options)
 	first   bool // the first sync itself is part of it
 	always  bool // stopped everywhere in short runs, too: nothing else comes by what it shows
+	stride  int  // of its requests so many are alike that one in so many is enough; 0 = all
 	act     func(b *crashBed)
 }
 
@@ -227,6 +228,18 @@ func specials() []scenario {
 			id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
 			b.hook(crm.Left, connector.EventChanged, id)
 		}},
+		{name: "erased by request", stride: 7, act: func(b *crashBed) {
+			b.erase(engine.ErasureRequest{Email: ann}, b.byEmail(crm.Left, ann), b.byEmail(crm.Right, ann))
+		}},
+		{name: "erased by an app", stride: 7, act: func(b *crashBed) {
+			id := b.byEmail(crm.Left, ann)
+			b.gone = []string{ann, "Ann", string(id), string(b.byEmail(crm.Right, ann))}
+			if err := b.apps[0].Delete(id); err != nil {
+				b.t.Fatal(err)
+			}
+			b.hook(crm.Left, connector.EventErased, id)
+			b.hook(crm.Left, connector.EventDeleted, id)
+		}},
 		{name: "review", change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview }, act: func(b *crashBed) {
 			_, id := edits["both, same field"](b)
 			b.hook(crm.Left, connector.EventChanged, id)
@@ -378,7 +391,7 @@ func (sc *scenario) playOn(b *crashBed) (requests int) {
 
 func crashScenario(t *testing.T, sc scenario, stride int) (points, survived int) {
 	want, requests := sc.play(t, -1, dieBefore)
-	for at := 0; at < requests; at += stride {
+	for at := 0; at < requests; at += stride * max(sc.stride, 1) {
 		for mode := range crashModes {
 			points++
 			got, _ := sc.play(t, at, mode)

@@ -32,6 +32,11 @@ type Config struct {
 	// Mark is told the name of every rare state reached; for proofs and metrics.
 	Mark   func(name string)
 	Tuning Tuning
+	// ErasureKey returns a workspace's key of the hashes that stay of erased
+	// people, the same for ever. Nil = nobody can be erased.
+	ErasureKey func(ctx context.Context, ws crm.WorkspaceID) ([]byte, error)
+	// Audited keeps what was done without a caller; after is JSON or nil. Optional.
+	Audited func(ctx context.Context, ws crm.WorkspaceID, action, target string, after []byte) error
 	// Refused is told once that an app refuses an account's credentials. Optional.
 	Refused func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error
 }
@@ -61,6 +66,7 @@ type Tuning struct {
 	ClearShare   float64       // share of links of which an hour may clear a field; 0.10
 	ChangeShare  float64       // share of links to which an hour may give one same value; 0.50
 	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
+	EraseAgain   time.Duration // after which an erasure looks through everything once more: longer than any piece of work lasts; 15 min
 	StaleFor     time.Duration // longest that an eventually consistent read may lag behind; 1 min
 }
 
@@ -87,6 +93,7 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.ClearShare, 0.10)
 	def(&t.ChangeShare, 0.50)
 	def(&t.StaleFor, time.Minute)
+	def(&t.EraseAgain, 15*time.Minute)
 	def(&t.AgendaFor, 10*time.Minute)
 	def(&t.AgainEvery, 24*time.Hour)
 	return t
@@ -122,6 +129,7 @@ type Engine struct {
 	used     map[scope]usedSchemas
 	paces    map[paceKey]pace
 	selves   map[crm.AccountID]string // our own users, as the apps name them
+	tombs    map[crm.WorkspaceID]*tombs
 	depth    int
 	depthAt  time.Time
 }

@@ -1,5 +1,12 @@
 package engine
 
+import (
+	"context"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
 // Guards lists the names of the safety measures that can be taken away.
 func Guards() []string {
 	out := make([]string, len(guards))
@@ -12,3 +19,21 @@ func Guards() []string {
 // WithoutGuard takes one safety measure away from an engine, to see that its
 // absence is noticed.
 func WithoutGuard(e *Engine, name string) { e.off = guard(name) }
+
+// ErasedPlaces names a partition of each kind that an erasure looks through.
+func ErasedPlaces(ctx context.Context, e *Engine, ws crm.WorkspaceID) ([]store.Key, error) {
+	w := &eraser{Engine: e, ws: ws, x: &storedErasure{Work: &erasureWork{}}, t: &tombs{}}
+	err := e.eachConnection(ctx, ws, func(c *crm.Connection) error {
+		w.conns = append(w.conns, c)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	list, err := w.stations(ctx)
+	var out []store.Key
+	for _, st := range list {
+		out = append(out, store.Key{Table: st.query.Table, Workspace: ws, Partition: st.query.Partition, Sort: "x"})
+	}
+	return out, err
+}

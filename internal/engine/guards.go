@@ -47,6 +47,7 @@ const (
 	guardSecondary      guard = "secondary_identity" // each value of a key that has several tells who it is
 	guardRowUnread      guard = "row_unread"         // a record that a batch read could not give is read again
 	guardSetAside       guard = "set_aside"          // what was taken apart, or lost its twin to a merge, is left alone
+	guardErased         guard = "erased_tombstone"   // whatever comes of an erased person makes nobody
 	guardStaleReads     guard = "stale_reads"        // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -58,6 +59,6 @@ var guards = []guard{
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
 	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
-	guardHeld, guardPlanStale, guardSecondLook, guardAudit,
+	guardHeld, guardPlanStale, guardSecondLook, guardAudit, guardErased,
 	guardDiscarded, guardSeenKeys, guardSecondary, guardRowUnread, guardSetAside,
 }

@@ -20,7 +20,7 @@ var guardWorkloads = map[string]string{
 	"inbox": "switch", "partial_failure": "refusals", "receive_cap": "refusals", "merge_keeps_link": "merges", "cursor_expired": "forgetful", "missing_confirm": "deletions",
 	"seen_after_write": "twice", "park_durable": "limits", "stale_reads": "copies", "returning": "emptying",
 	"lease_renewal": "sluggish", "fitting": "sluggish", "denied_direction": "rights",
-	"mass_change": "mass", "held": "archive", "plan_stale": "plans", "second_look": "late", "audit": "unlisted", "refused_fields": "picky",
+	"mass_change": "mass", "held": "archive", "plan_stale": "plans", "second_look": "late", "audit": "unlisted", "erased_tombstone": "erasures", "refused_fields": "picky",
 	"discarded": "hands", "seen_keys": "blind", "secondary_identity": "further", "row_unread": "asked", "set_aside": "hands",
 	"stored_values": "picky",
 }

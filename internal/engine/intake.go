@@ -15,6 +15,9 @@ import (
 // event is on the queue or in an inbox, for each sync that uses the account and
 // object; the app may then hear "success". An error means: send it again.
 func (e *Engine) Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error {
+	if err := e.askErasures(ctx, ws, account, events); err != nil {
+		return err
+	}
 	return e.eachConnection(ctx, ws, func(conn *crm.Connection) error {
 		return e.fanOut(ctx, ws, conn, account, events)
 	})

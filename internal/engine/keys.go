@@ -124,7 +124,13 @@ func (s scope) tally(id crm.RunID) (key store.Key, prefix string) {
 func claimKey(ws crm.WorkspaceID, acc crm.AccountID, object, identity string) store.Key {
 	h := fnv.New32a()
 	h.Write([]byte(identity))
-	return store.Key{Table: store.Links, Workspace: ws, Partition: fmt.Sprintf("c#%s#%s#%02d", acc, object, h.Sum32()%shards), Sort: identity}
+	key := claimShard(ws, acc, object, h.Sum32()%shards)
+	key.Sort = identity
+	return key
+}
+
+func claimShard(ws crm.WorkspaceID, acc crm.AccountID, object string, shard uint32) store.Key {
+	return store.Key{Table: store.Links, Workspace: ws, Partition: fmt.Sprintf("c#%s#%s#%02d", acc, object, shard), Sort: "x"}
 }
 
 func agendaKey(s scope) store.Key {

@@ -21,6 +21,7 @@ type lease struct {
 	Pace    []int64     `json:"pace,omitempty"`   // of both apps as the last holder met it, see tellPace
 	Mass    *massCounts `json:"mass,omitempty"`   // replaced values of the hour
 	Brakes  bool        `json:"brakes,omitempty"` // mass changes wait, or were decided lately
+	Erased  int64       `json:"erased,omitempty"` // version of the tombstones that whoever comes next must know
 	version int64
 }
 
@@ -60,6 +61,9 @@ func (s *session) take(ctx context.Context) error {
 	if err := s.learnMass(ctx, held); err != nil {
 		return err
 	}
+	if err := s.learnErased(ctx, held); err != nil {
+		return err
+	}
 	if held.Owner != "" && s.on(guardLease) {
 		if left := s.heldFor(s.scope, held.version, s.Now()); left > 0 {
 			s.Mark("lease_held")
@@ -87,6 +91,9 @@ func (s *session) findVacant(ctx context.Context) (bool, error) {
 	}
 	s.learnPace(l.Pace)
 	s.vacant = l
+	if err := s.learnErased(ctx, l); err != nil {
+		return false, err
+	}
 	return true, s.learnMass(ctx, l)
 }
 
@@ -101,7 +108,7 @@ func (s *session) hold(ctx context.Context, intent []byte) error {
 
 // takeFrom takes the lease over the version that was read.
 func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) error {
-	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, version: held.version}
+	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, Erased: held.Erased, version: held.version}
 	s.tellMass(mine)
 	w, err := mine.write(s.scope)
 	if err != nil {
@@ -188,7 +195,7 @@ func (s *session) dropIntent(ctx context.Context) error {
 
 // freed is the lease with nobody holding it. An intent that it still carries stays.
 func (l *lease) freed() *lease {
-	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, Mass: l.Mass, Brakes: l.Brakes, version: l.version}
+	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, Mass: l.Mass, Brakes: l.Brakes, Erased: l.Erased, version: l.version}
 }
 
 // freed is the session's lease with nobody holding it and what it learned.

@@ -27,7 +27,9 @@ func (s *session) observe(ctx context.Context, us []*unit) ([]*unit, error) {
 			return us, fmt.Errorf("follow merges: %w", err)
 		}
 		if !again {
-			return us, s.findTwins(ctx, look)
+			err := s.findTwins(ctx, look)
+			s.sparesRead(look)
+			return us, err
 		}
 		if us, err = s.afresh(ctx, us); err != nil {
 			return us, err
@@ -38,11 +40,15 @@ func (s *session) observe(ctx context.Context, us []*unit) ([]*unit, error) {
 
 // readPairs reads both sides of what may have changed and returns it.
 func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
+	s.sparesNamed(us)
 	if err := s.expectMerges(ctx, us); err != nil {
 		return nil, err
 	}
 	var look []*unit
 	for _, u := range us {
+		if u.erased() {
+			continue
+		}
 		if !u.both && s.same(u) {
 			s.Mark("unchanged_by_digest")
 			u.quiet = true
@@ -54,12 +60,14 @@ func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
 	if err := s.readOwn(ctx, look); err != nil {
 		return nil, err
 	}
+	look = s.sparesRead(look)
 	if err := s.askAbsorbed(ctx, look); err != nil {
 		return nil, err
 	}
 	if err := s.readPartners(ctx, look); err != nil {
 		return nil, err
 	}
+	look = s.sparesRead(look)
 	s.attribute(ctx, look)
 	return look, nil
 }

@@ -187,6 +187,9 @@ func (s *session) planLots(ctx context.Context, jobs []*job) (err error) {
 	if s.brakes, err = s.loadBrakes(ctx, s.scope); err != nil {
 		return err
 	}
+	if err := s.learnErasedNow(ctx); err != nil {
+		return err
+	}
 	for i, j := range jobs {
 		group, us, err := s.fitting(ctx, jobs[i:i+1], i == 0)
 		if err != nil {
@@ -241,7 +244,7 @@ func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
 				counts[planSettled+string(why)]++
 			}
 		}
-		if c.Action != crm.Unchanged && c.Action != crm.Dropped || !p.Full && len(c.Settled) > 0 {
+		if !u.erased() && (c.Action != crm.Unchanged && c.Action != crm.Dropped || !p.Full && len(c.Settled) > 0) {
 			page.Changes = append(page.Changes, c)
 		}
 	}

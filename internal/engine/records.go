@@ -35,6 +35,9 @@ func (e *Engine) mayLink(ctx context.Context, sc scope, side crm.Side, rec, part
 	if err != nil {
 		return err
 	}
+	if s.buried(side, rec) || s.buried(side.Other(), partner) {
+		return fault.New(op, fault.Conflict, CodeErased, erasedDetail)
+	}
 	if err := s.read(ctx, side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
 		return err
 	}
@@ -249,6 +252,9 @@ func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conne
 	if err != nil {
 		return RecordView{}, err
 	}
+	if s.buried(side, u.id) {
+		return RecordView{Side: side, ID: u.id, State: crm.StateExcluded, Code: CodeErased, Detail: erasedDetail}, nil
+	}
 	if u.link == nil {
 		return RecordView{}, fault.New("engine: get record", fault.NotFound, "record_unknown", "the sync has not seen this record")
 	}
@@ -323,6 +329,9 @@ func (e *Engine) look(ctx context.Context, sc scope, side crm.Side, rec crm.Reco
 	if s.brakes, err = s.loadBrakes(ctx, sc); err != nil {
 		return nil, nil, err
 	}
+	if err := s.learnErasedNow(ctx); err != nil {
+		return nil, nil, err
+	}
 	u := &unit{side: side, id: rec, hint: hint{ID: rec, Force: true}, jobs: []*job{{chunk: &chunk{}}}}
 	return s, u, s.loadLinks(ctx, []*unit{u})
 }
@@ -353,7 +362,7 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	if u.unread != nil {
 		return Explanation{}, u.unread
 	}
-	if u.own() == nil && u.link == nil {
+	if u.own() == nil && u.link == nil && !u.erased() {
 		return Explanation{}, fault.New("engine: explain", fault.NotFound, "record_unknown", "the app has no such record")
 	}
 	s.plan([]*unit{u})

@@ -24,6 +24,7 @@ type sighted struct {
 	id     crm.RecordID
 	into   crm.RecordID // it lost a merge to this record
 	gone   bool
+	erased bool // it was of a person who was erased since: the ID is nobody's
 	digest string
 	keys   []uint64
 }
@@ -32,6 +33,7 @@ const (
 	sightedGone   = 1 << iota // the listing says that it is gone
 	sightedMerged             // its survivor's ID follows
 	sightedDigest             // the digest of its fields follows
+	sightedErased             // it was of a person who was erased since
 )
 
 // maxSeenKeys bounds what is kept of one record.
@@ -48,6 +50,9 @@ func (x *sighted) append(b []byte) []byte {
 	}
 	if x.gone {
 		flags |= sightedGone
+	}
+	if x.erased {
+		flags |= sightedErased
 	}
 	if x.into != "" {
 		flags |= sightedMerged
@@ -92,7 +97,7 @@ func eachSighted(b []byte, f func(*sighted)) error {
 		flags, n := b[0], int(b[1])
 		b = b[2:]
 		var x sighted
-		x.gone = flags&sightedGone != 0
+		x.gone, x.erased = flags&sightedGone != 0, flags&sightedErased != 0
 		id, ok := text()
 		x.id = crm.RecordID(id)
 		if ok && flags&sightedMerged != 0 {
@@ -136,7 +141,10 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 			continue
 		}
 		x := sighted{id: rec.ID, into: rec.MergedInto, gone: rec.Deleted || rec.MergedInto != "", digest: rec.Fields.Digest(s.end(side).fields)}
-		if !x.gone {
+		switch {
+		case s.isErased(side, rec):
+			x.digest = "" // the worker says what becomes of it
+		case !x.gone:
 			x.keys = s.seenKeys(r, side, rec)
 		}
 		if page = x.append(page); len(page) > maxSeenPage {
@@ -249,6 +257,8 @@ func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, gro
 	for i, x := range group {
 		h := hint{ID: x.id, Force: r.Force}
 		switch {
+		case x.erased:
+			h.Erased = true
 		case x.into != "":
 			h.Into, h.Gone = x.into, true
 		case x.gone:

@@ -45,6 +45,7 @@ type session struct {
 	bars    [2]bool     // sides that may not be written, as found just now
 	called  [2]bool     // an app was asked for something, by side
 	coming  coming      // creates whose fate is not known yet
+	tombs   *tombs      // erased people; nil = none
 
 	supposed supposed // of merges, where nothing may be stored
 }

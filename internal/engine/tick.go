@@ -72,7 +72,11 @@ func (e *Engine) round(ctx context.Context) (busy bool, err error) {
 		return false, err
 	}
 	e.forgetRests(met)
-	return busy, errors.Join(errs...)
+	erasing, err := e.attendErasures(ctx)
+	if err != nil {
+		return false, err
+	}
+	return busy || erasing, errors.Join(errs...)
 }
 
 // attend does what is due for one sync, unless it rests; what is parked goes to

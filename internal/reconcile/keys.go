@@ -170,6 +170,19 @@ func (s *Settings) IdentityKeys(side crm.Side, r *crm.Record) []Key {
 	return keys
 }
 
+// KeysFor returns the questions that find a side's records by one identity key,
+// as IdentityKeys writes it.
+func (s *Settings) KeysFor(side crm.Side, canonical string) []Key {
+	var out []Key
+	for i := range s.keys {
+		p := &s.keys[i]
+		if text, ok := strings.CutPrefix(canonical, p.prefix); ok {
+			out = append(out, s.key(p, side, spelled{canonical, text}))
+		}
+	}
+	return out
+}
+
 // Identifies reports whether a field takes part in an any_key step.
 func (s *Settings) Identifies(side crm.Side, field string) bool {
 	return slices.ContainsFunc(s.keys, func(p identity) bool {

@@ -56,6 +56,9 @@ func (w *world) backlog() string {
 			return name
 		}
 	}
+	if w.set.erasing && w.erasing() {
+		return "an open erasure"
+	}
 	head := store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "lease"}
 	if it, err := w.store.Get(w.ctx, head); err == nil && strings.Contains(string(it.Data), `"intent"`) && w.status() != crm.StatusHalted {
 		return "an open intent"
@@ -135,6 +138,7 @@ func (w *world) checkAll(when string, full bool) {
 			}
 		}
 	}
+	w.checkForgotten(when)
 	if full {
 		w.checkMerges(when)
 		w.checkCounters()
@@ -156,6 +160,15 @@ func (w *world) absorbed(r ref, x row) bool {
 // checkRecord holds one live record to S1 and S4.
 func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	l, ok := w.link(r)
+	if w.forgotten.bore[r] && !w.erased(r) {
+		return // it has another address by now: whether it was known as the person's before is a matter of moments
+	}
+	if w.erased(r) {
+		if ok {
+			w.violated("X11", fmt.Sprintf("%s: %s %s was erased and is %s again", when, r.side, r.id, l.State))
+		}
+		return
+	}
 	if !ok {
 		if way := crm.WayTo(r.side.Other()); !w.set.sync.Direction.Allows(way) && !full {
 			return
@@ -431,6 +444,9 @@ func (w *world) checkLosers(entries []engine.Entry) {
 		}
 	}
 	for _, l := range w.losers {
+		if w.erased(l.ref) {
+			continue // the log tells of them no more
+		}
 		m := w.compiled.Mapping(l.mapping)
 		if !found[lost{l.ref, m.Names(l.side)[0], l.before.Text()}] && !w.toldAtLeast(entries, l, m.Names(l.side)[0]) {
 			w.violated("S2", fmt.Sprintf("%s of %s %s was overwritten at step %d and no conflict tells of it", l.mapping, l.side, l.id, l.step))

@@ -120,6 +120,9 @@ func (w *world) upsets() {
 	if w.set.hands && w.hands.chance.in(200) {
 		w.adminActs()
 	}
+	if w.set.erasing && w.user.in(150) {
+		w.somebodyErases()
+	}
 	if w.set.archives && w.rng.in(80) {
 		w.archiveForAWhile()
 	}

@@ -42,6 +42,7 @@ type history struct {
 	listed    map[crm.PlanID]listed
 	left      map[ref]moment // twins of records that were merged into another linked one
 
+	forgotten  forgotten
 	hands      hands
 	poisoned   map[ref]bool
 	blipped    map[ref]bool    // were denied once
@@ -63,7 +64,8 @@ func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
 		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{}, retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
-		flooded: map[ref]moment{},
+		flooded:   map[ref]moment{},
+		forgotten: newForgotten(),
 	}
 }
 
@@ -250,6 +252,7 @@ func unique(id crm.MappingID) bool { return id != "rank" && id != "tags" }
 
 // typed enters what a user did to a record's fields.
 func (w *world) typed(r ref, before, after crm.Fields) {
+	w.hears(r, after)
 	for _, m := range w.set.sync.Mappings {
 		b, a := w.canonical(r.side, m.ID, before), w.canonical(r.side, m.ID, after)
 		if b.Equal(a) {

@@ -74,6 +74,7 @@ type settings struct {
 	prompt      time.Duration // how long a change may take to the other app when nothing heals: it is judged then; 0 = not judged
 	hands       bool          // an admin links, unlinks, resolves, retries, cancels and discards
 	planning    bool          // an admin makes plans and applies them, fresh or stale
+	erasing     bool          // people are erased, by an admin or by a user of an app
 	clears      bool          // every mapping clears
 	rights      bool          // the right to write is taken away on one side
 	poison      bool          // some records make the app fail

@@ -142,6 +142,18 @@ var workloads = map[string]func(s *settings){
 		s.pause, s.interval, s.hooks, s.resyncs = 8*time.Second, time.Minute, true, true
 		s.rate = map[string]int{"hook_lost": 400, "edit_between": 30}
 	},
+	// People who are in step are erased, and come again by every way there is.
+	"erasures": func(s *settings) {
+		s.model()
+		s.erasing, s.settled, s.people, s.changes, s.plain = true, true, 15, 80, true
+		s.edits, s.poison, s.revokes, s.floods, s.generations, s.mass = false, false, false, false, false, false
+		s.hooks, s.interval, s.pause, s.resyncs = true, time.Minute, 20*time.Second, true
+		s.tuning.EraseAgain = 5 * time.Minute
+		s.rate = map[string]int{"kill": 3, "kill_after": 3, "hook_lost": 200, "hook_delayed": 100, "delivered_twice": 60, "edit_between": 60, "store_unavailable": 3}
+		for i := range s.apps {
+			s.apps[i].Unique = false
+		}
+	},
 	// Admins archive mapped fields and bring them back, while users go on typing.
 	"archive": func(s *settings) {
 		s.model()
@@ -281,7 +293,7 @@ var openWorkloads = []string{"newborn"}
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"asked", "blind", "further", "hands", "told"}
+var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "told"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }

@@ -133,6 +133,9 @@ func (w *world) engineOf(p *proc) *engine.Engine {
 			return fmt.Sprintf("%s_%08d", prefix, w.serial)
 		},
 		Sleep: func(_ context.Context, d time.Duration) { w.sleep(d) },
+		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
+			return []byte("a key of this world alone"), nil
+		},
 		Mark: func(name string) {
 			if p.life == life {
 				w.mark(name)

@@ -115,7 +115,10 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	b.Engine, err = engine.New(engine.Config{
 		Store: b.Store, Queue: b.Queue, Open: b.Open, Now: b.Now, NewID: b.newID, Tuning: o.Tuning,
 		Sleep: func(_ context.Context, d time.Duration) { b.Move(d) },
-		Mark:  b.mark,
+		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
+			return []byte("a key of this world alone"), nil
+		},
+		Mark: b.mark,
 	})
 	if err != nil {
 		return nil, err

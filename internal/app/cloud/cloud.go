@@ -93,7 +93,7 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 			conn, _, err := c.Accounts.Open(ctx, ws, id)
 			return conn, err
 		},
-		Refused: c.Accounts.Refused,
+		Refused: c.Accounts.Refused, ErasureKey: c.Accounts.ErasureKey, Audited: parts.Audited(c.Store, time.Now, c.NewID),
 	})
 	return err
 }

@@ -138,6 +138,9 @@ type bookkeeper struct {
 	meter *Meter
 }
 
+// Unwrap implements store.Wrapped.
+func (b *bookkeeper) Unwrap() store.Store { return b.Store }
+
 // Transact implements store.Store.
 func (b *bookkeeper) Transact(ctx context.Context, ws []store.Write) error {
 	err := b.Store.Transact(ctx, ws)

@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// logPage takes the person out of a page of the log. Entries are named by their
+// place, so what is left of the person's is an entry that says so. Their
+// pages are found by looking at all: a link remembers its last few, and an entry
+// of somebody else may name the person, too.
+func (w *eraser) logPage(c *crm.Connection) func(context.Context, store.Item) error {
+	return func(ctx context.Context, it store.Item) error {
+		entries, err := decodePage(it)
+		if err != nil {
+			return err
+		}
+		changed := false
+		for i := range entries {
+			changed = w.cleanEntry(w.endsOf(c.ID, entries[i].Sync), &entries[i]) || changed
+		}
+		if !changed {
+			return nil
+		}
+		b, err := json.Marshal(entries)
+		if err != nil {
+			return err
+		}
+		if b, err = pack(b); err != nil {
+			return err
+		}
+		w.Mark("log_page_rewritten")
+		return w.replace(ctx, "log", it, b)
+	}
+}
+
+func (w *eraser) cleanEntry(ends [2]appObject, en *Entry) (changed bool) {
+	left, right := en.Record, en.Partner
+	if en.Side == crm.Right {
+		left, right = right, left
+	}
+	if w.ofPerson(ends, left, right, nil) || w.inDiffs(en.Diffs) {
+		*en = Entry{
+			ID: en.ID, Time: en.Time, Run: en.Run, Connection: en.Connection, Sync: en.Sync, Side: en.Side,
+			Outcome: crm.Excluded, Code: CodeErased, Message: erasedDetail,
+		}
+		return true
+	}
+	for _, text := range []*string{&en.Message, &en.URL, &en.Request, &en.Response} {
+		if w.t.within(*text, ends) {
+			*text, changed = "", true
+		}
+	}
+	return changed
+}
+
+// planPage takes the person out of a page of a plan.
+func (w *eraser) planPage(ends [2]appObject) func(context.Context, store.Item) error {
+	return func(ctx context.Context, it store.Item) error {
+		changes, side, err := decodeChanges(it)
+		if err != nil {
+			return err
+		}
+		before := len(changes)
+		changes = slices.DeleteFunc(changes, func(c Change) bool {
+			left, right := c.Record, c.Partner
+			if c.Side == crm.Right {
+				left, right = right, left
+			}
+			return w.ofPerson(ends, left, right, nil) || w.inDiffs(c.Diffs)
+		})
+		if len(changes) == before {
+			return nil
+		}
+		b, err := json.Marshal(planned{Side: side, Changes: changes})
+		if err != nil {
+			return err
+		}
+		if b, err = pack(b); err != nil {
+			return err
+		}
+		return w.replace(ctx, "plan", it, b)
+	}
+}
+
+// run takes the person out of what a run has listed and not sent yet, and out of
+// the pages of its listing.
+func (w *eraser) run(ctx context.Context, it store.Item) error {
+	r, err := decodeRun(it)
+	if err != nil {
+		return err
+	}
+	ends := w.endsOf(r.Run.Connection, r.Run.Sync)
+	changed := false
+	for i := range r.Rest {
+		changed = w.cleanHint(r.RestSide, ends, &r.Rest[i]) || changed
+	}
+	if changed {
+		write, err := w.runWrite(w.ws, r)
+		if err != nil {
+			return err
+		}
+		if err := w.replace(ctx, "run", it, write.Item.Data); err != nil {
+			return err
+		}
+	}
+	if r.Salt == "" || w.Now().Sub(r.Run.CreatedAt) > seenKept {
+		return nil
+	}
+	sc := scope{w.ws, r.Run.Connection, r.Run.Sync}
+	for _, side := range crm.Sides {
+		q := store.Query{Table: store.Links, Workspace: w.ws, Partition: sc.seenPage(r.Run.ID, side, 0).Partition, Limit: 5}
+		if err := w.eachItem(ctx, q, func(it store.Item) error { return w.seen(ctx, ends[side.Index()], it) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seen takes the person out of a page of a listing: what stands there in place
+// of the person's record is nobody's, and gets its outcome.
+func (w *eraser) seen(ctx context.Context, o appObject, it store.Item) error {
+	var page []byte
+	changed := false
+	err := eachSighted(it.Data, func(x *sighted) {
+		if w.t.record(o.account, o.object, x.id) || w.t.record(o.account, o.object, x.into) {
+			changed = true
+			x = &sighted{id: w.nobody(o, x.id), erased: true}
+		}
+		page = x.append(page)
+	})
+	if err != nil || !changed {
+		return err
+	}
+	return w.replace(ctx, "seen", it, page)
+}
+
+// conclude ends the first or the second look. What is left of the person in
+// free space of the files goes last.
+func (w *eraser) conclude(ctx context.Context) error {
+	now := w.Now().UTC()
+	x, again := w.x, w.x.Work.Again
+	x.Work.Station, x.Work.Cursor = "", ""
+	if err := w.storeErasure(ctx, w.ws, x); err != nil {
+		return err
+	}
+	if err := store.Scrub(ctx, w.Store); err != nil {
+		return err
+	}
+	if again {
+		x.Erasure.CheckedAt, x.Work = now, nil
+		w.Mark("erasure_checked")
+		return w.storeErasure(ctx, w.ws, x)
+	}
+	x.Erasure.State, x.Erasure.EndedAt = ErasureDone, now
+	for _, b := range store.Backups(w.Store) {
+		x.Erasure.Backups = append(x.Erasure.Backups, ErasedBackup{b.Name, now.Add(time.Duration(b.Days) * 24 * time.Hour)})
+	}
+	x.Work = &erasureWork{Since: x.Work.Since, Again: true, Fenced: true, After: now.Add(w.Tuning.EraseAgain)}
+	if w.Audited != nil {
+		after, err := json.Marshal(x.Erasure)
+		if err != nil {
+			return err
+		}
+		if err := w.Audited(ctx, w.ws, "erasure.done", x.Erasure.ID, after); err != nil {
+			return err
+		}
+	}
+	w.Mark("erasure_done")
+	w.Log.Info("erasure done", "workspace", w.ws, "erasure", x.Erasure.ID, "items", w.removed())
+	return w.storeErasure(ctx, w.ws, x)
+}

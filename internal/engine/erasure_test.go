@@ -1,0 +1,176 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// erase asks for an erasure and notes what must not be left: what was named,
+// the name Ann, and the records given.
+func (b *crashBed) erase(r engine.ErasureRequest, records ...crm.RecordID) {
+	b.gone = []string{r.Email, r.Phone, "Ann"}
+	for _, id := range records {
+		b.gone = append(b.gone, string(id))
+	}
+	b.ask(func(e *engine.Engine) error {
+		_, err := e.Erase(b.t.Context(), testbed.Workspace, fmt.Sprintf("ers_%08d", 1), r)
+		return err
+	})
+}
+
+// traces says where something is left of somebody who was erased, and which
+// items are of no known kind.
+func (b *crashBed) traces() (lines []string) {
+	for _, table := range store.Tables {
+		b.store.Each(table, func(it store.Item) bool {
+			if text := engine.Trace(it, b.gone); text != "" {
+				lines = append(lines, fmt.Sprintf("%q is left in %s %s %s", text, table, it.Partition, it.Sort))
+			}
+			if _, ok := store.KindOf(it.Key); !ok {
+				lines = append(lines, fmt.Sprintf("an item of no known kind: %s %s %s", table, it.Partition, it.Sort))
+			}
+			return true
+		})
+	}
+	return lines
+}
+
+// TestX11_ErasedPeopleLeaveNothing erases a person of a small world by each way
+// and looks through the whole store, before and after; then everything that may
+// come of the person later comes, and makes nobody.
+func TestX11_ErasedPeopleLeaveNothing(t *testing.T) {
+	t.Parallel()
+	for name, erase := range map[string]func(b *crashBed, l, r crm.RecordID){
+		"by e-mail": func(b *crashBed, l, r crm.RecordID) { b.erase(engine.ErasureRequest{Email: "ANN@Example.com"}, l, r) },
+		"by record": func(b *crashBed, l, r crm.RecordID) {
+			b.erase(engine.ErasureRequest{Record: &engine.AppRecord{Account: testbed.RightAccount, Object: modelapp.Object, ID: r}}, l, r)
+		},
+		"by app": func(b *crashBed, l, _ crm.RecordID) {
+			if err := b.apps[0].Delete(l); err != nil {
+				b.t.Fatal(err)
+			}
+			b.hook(crm.Left, connector.EventErased, l)
+			b.hook(crm.Left, connector.EventDeleted, l)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newCrashBed(t, -1, dieBefore, nil, nil)
+			b.begin(true)
+			l, r := b.byEmail(crm.Left, ann), b.byEmail(crm.Right, ann)
+			b.edit(crm.Left, l, "city", "Ghent")
+			b.hook(crm.Left, connector.EventChanged, l)
+			b.rest()
+			b.gone = []string{ann, "Ann", string(l), string(r)}
+			if len(b.traces()) < 4 {
+				t.Fatalf("before, the person is found in few places: %v", b.traces())
+			}
+			erase(b, l, r)
+			b.gone = []string{ann, "Ann", string(l), string(r)}
+			b.rest()
+			if left := b.traces(); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			b.late(l, r, name == "by app")
+		})
+	}
+}
+
+// late lets everything come that may come of an erased person, and demands that
+// it makes nobody.
+func (b *crashBed) late(l, r crm.RecordID, gone bool) {
+	b.t.Helper()
+	people := [2]int{len(b.apps[0].Rows()), len(b.apps[1].Rows())}
+	if !gone {
+		b.edit(crm.Left, l, "city", "Lund")
+		b.edit(crm.Right, r, "first", "Anna")
+	}
+	b.hook(crm.Left, connector.EventChanged, l)
+	b.hook(crm.Right, connector.EventChanged, r)
+	b.rest()
+	again := b.create(crm.Left, "email", ann, "first", "Ann")
+	b.hook(crm.Left, connector.EventChanged, again)
+	b.rest()
+	b.pull()
+	b.rest()
+	b.resync()
+	b.rest()
+	if got := [2]int{len(b.apps[0].Rows()) - 1, len(b.apps[1].Rows())}; got != people {
+		b.t.Errorf("%v records, want %v: somebody was made", got, people)
+	}
+	x, err := b.eng.Explain(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, again)
+	if err != nil || x.Outcome != crm.Excluded || x.Code != engine.CodeErased || len(x.Fields)+len(x.Match)+len(x.Filters) > 0 {
+		b.t.Errorf("explain: %+v, %v", x, err)
+	}
+	if bad := b.unbalanced(); len(bad) > 0 {
+		b.t.Error(bad)
+	}
+	b.gone = []string{ann, "Ann"}
+	if left := b.traces(); len(left) > 0 {
+		b.t.Errorf("what came late left: %v", left)
+	}
+	b.lifted(again)
+}
+
+// lifted lets the person in again, as somebody new.
+func (b *crashBed) lifted(id crm.RecordID) {
+	b.t.Helper()
+	list, _, err := b.eng.ListErasures(b.t.Context(), testbed.Workspace, 10, "")
+	if err != nil || len(list) != 1 || list[0].State != engine.ErasureDone || list[0].CheckedAt.IsZero() {
+		b.t.Fatalf("receipts %+v, %v", list, err)
+	}
+	b.ask(func(e *engine.Engine) error {
+		_, err := e.LiftErasure(b.t.Context(), testbed.Workspace, list[0].ID)
+		return err
+	})
+	b.hook(crm.Left, connector.EventChanged, id)
+	b.rest()
+	x, err := b.eng.Explain(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, id)
+	if err != nil || x.Code == engine.CodeErased {
+		b.t.Errorf("lifted, explain says %+v, %v", x, err)
+	}
+}
+
+// TestX11_EveryKindIsLookedThrough holds the erasure to the list of kinds: of
+// each that may hold something of a person it looks through the partitions.
+func TestX11_EveryKindIsLookedThrough(t *testing.T) {
+	t.Parallel()
+	b := newCrashBed(t, -1, dieBefore, nil, nil)
+	b.begin(true)
+	b.ask(func(e *engine.Engine) error {
+		_, err := e.CreatePlan(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+		return err
+	})
+	b.rest()
+	places, err := engine.ErasedPlaces(t.Context(), b.eng, testbed.Workspace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := map[string]bool{}
+	for _, k := range places {
+		kind, ok := store.KindOf(k)
+		if !ok || kind.Erasing == store.EraseNothing {
+			t.Errorf("%s %s is looked through and is of kind %q, of which it is said that nothing is erased", k.Table, k.Partition, kind.Name)
+		}
+		looked[kind.Name] = true
+	}
+	elsewhere := map[string]string{
+		"lease": "when the sync is made to know the tombstones", "seen": "with the run that listed",
+		"erasing": "ends with the erasure", "erasure": "is the receipt: clear text goes once it has been looked up",
+	}
+	for _, kind := range store.Kinds {
+		if kind.Why == "" {
+			t.Errorf("nothing is said of the kind %s", kind.Name)
+		}
+		if kind.Erasing != store.EraseNothing && !looked[kind.Name] && elsewhere[kind.Name] == "" {
+			t.Errorf("no erasure looks through the kind %s", kind.Name)
+		}
+	}
+}
