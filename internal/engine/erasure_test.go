@@ -3,11 +3,13 @@ package engine_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
@@ -172,5 +174,88 @@ func TestX11_EveryKindIsLookedThrough(t *testing.T) {
 		if kind.Erasing != store.EraseNothing && !looked[kind.Name] && elsewhere[kind.Name] == "" {
 			t.Errorf("no erasure looks through the kind %s", kind.Name)
 		}
+	}
+}
+
+// TestX11_AnotherPersonWithTheSamePhone: of a family with one phone number and
+// addresses of their own one is erased. The other goes on; a record that has the
+// number alone is nobody's any more.
+func TestX11_AnotherPersonWithTheSamePhone(t *testing.T) {
+	t.Parallel()
+	b := newDimBed(t, 0, dim{}, func(c *crm.Connection) {
+		c.Sync(testbed.Contacts).Match = crm.SameMatch(
+			crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}},
+			crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "Phone"}}},
+		)
+	})
+	family := func(first string, more ...string) {
+		f := map[string]string{"LastName": "Of " + first, "Phone": "(212) 555-0122"}
+		for i := 0; i+1 < len(more); i += 2 {
+			f[more[i]] = more[i+1]
+		}
+		_, err := b.Force.Core().CreateRecord("Contact", f)
+		b.must(err)
+	}
+	family("ann", "Email", ann)
+	family("bob", "Email", bob)
+	b.start()
+	if hub, _ := b.living(); hub != 2 {
+		t.Fatalf("%d people came across, want both", hub)
+	}
+	_, err := b.Engine.Erase(t.Context(), testbed.Workspace, "ers_1", engine.ErasureRequest{Email: ann})
+	b.must(err)
+	b.must(b.Quiet(t.Context()))
+	for _, r := range b.Force.Core().Records("Contact") {
+		_, err := b.Force.Core().UpdateRecord("Contact", r.ID, map[string]string{"Title": "Seen"})
+		b.must(err)
+	}
+	family("nobody")
+	b.pull()
+	b.must(b.Quiet(t.Context()))
+	titles := map[string]string{}
+	for _, r := range b.Hub.Core().Records("contacts") {
+		titles[r.Fields["email"]] = r.Fields["jobtitle"]
+	}
+	if titles[bob] != "Seen" || titles[ann] != "" || len(titles) != 2 {
+		t.Errorf("titles by address: %v", titles)
+	}
+}
+
+// TestX11_AnAppThatIsAway: an erasure waits for an app that does not answer, for
+// a day; then it goes on without, and says so.
+func TestX11_AnAppThatIsAway(t *testing.T) {
+	t.Parallel()
+	away := false
+	b := newDimBed(t, 0, dim{unread: func(crm.RecordID, string) error {
+		if away {
+			return fault.New("test: read", fault.Unavailable, "unavailable", "the app is away")
+		}
+		return nil
+	}}, nil)
+	_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"lastname": "Roe", "email": ann})
+	b.must(err)
+	b.start()
+	b.must(b.Quiet(t.Context()))
+	away = true
+	_, err = b.Engine.Erase(t.Context(), testbed.Workspace, "ers_1", engine.ErasureRequest{Email: ann})
+	b.must(err)
+	look := func(d time.Duration) engine.Erasure {
+		t.Helper()
+		b.Move(d)
+		for range 200 {
+			if _, err := b.Engine.Round(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.Move(time.Second)
+		}
+		e, err := b.Engine.GetErasure(t.Context(), testbed.Workspace, "ers_1")
+		b.must(err)
+		return e
+	}
+	if e := look(time.Hour); e.State != engine.ErasureRunning {
+		t.Errorf("an hour later: %+v", e)
+	}
+	if e := look(24 * time.Hour); e.State != engine.ErasureDone || len(e.Unasked) != 1 || e.Unasked[0] != testbed.LeftAccount {
+		t.Errorf("a day later: %+v", e)
 	}
 }
