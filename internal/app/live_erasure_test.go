@@ -116,7 +116,7 @@ func (l *live) inFiles(texts ...string) (files []string) {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path) //nolint:gosec // the test's own folder
+		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
