@@ -137,8 +137,8 @@ var ranges = map[string]struct {
 	most int
 	say  string
 }{
-	"second_look": {crm.MaxSecondLook, "Minutes after which what was listed is listed once more, for what enters the app's index late; null = 60, 0 = never"},
-	"audit_hours": {crm.MaxAuditHours, "Hours in which every known record is read again, as far as the accounts' calls allow; null = 24, 0 = never"},
+	"second_look": {crm.MaxSecondLook, "Minutes after which what was listed is listed once more, for what enters the app's index late: 60 where it is left out, 0 = never"},
+	"audit_hours": {crm.MaxAuditHours, "Hours in which every known record is read again, as far as the accounts' calls allow: 24 where it is left out, 0 = never"},
 }
 
 const (
