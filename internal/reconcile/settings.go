@@ -363,6 +363,7 @@ func (s *Settings) Layout() string { return s.layout }
 
 func layoutOf(specs []spec) string {
 	var b strings.Builder
+	b.WriteByte(0) // a blank text has no fingerprint, and a draft has no mappings
 	for i := range specs {
 		b.WriteString(string(specs[i].id))
 		b.WriteByte(0)
