@@ -50,7 +50,12 @@ type intentEntry struct {
 	Cursor   string                   `json:"u,omitempty"` // where to look for a create without identity
 	Lost     []Diff                   `json:"x,omitempty"` // users' values that a conflict takes the place of
 	Lag      time.Duration            `json:"w,omitempty"` // until a create that landed can be found by its identity
+	Both     []crm.MappingID          `json:"b,omitempty"` // mappings that were to be written to the other side, too, whatever became of that
 }
+
+// alone reports whether only the entry's side had to be written to bring the
+// mapping to what was agreed: the other one held it already.
+func (e *intentEntry) alone(id crm.MappingID) bool { return !slices.Contains(e.Both, id) }
 
 // source is the record a create copies.
 func (e *intentEntry) source() crm.RecordID {
@@ -176,7 +181,13 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 			}
 			for id, v := range w.Intended {
 				e.Intended[id] = v.Digest()
+				if other := u.plan.Write(side.Other()); other != nil {
+					if _, both := other.Intended[id]; both {
+						e.Both = append(e.Both, id)
+					}
+				}
 			}
+			slices.Sort(e.Both)
 			if u.link.paired() {
 				e.Version = u.versions.Left
 			}

@@ -264,7 +264,7 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 				continue
 			}
 			_, there := values.Get(side.Other())[id]
-			whole := there || !p.entries.Get(side.Other()).intends(id)
+			whole := there || e.alone(id)
 			if entry, ok := s.set.Landed(id, p.link.Base, side, v, p.rec.Get(side.Other()), whole); ok {
 				l.Base[id] = entry
 				landed = true
@@ -299,15 +299,6 @@ func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]c
 		out.Set(side, found)
 	}
 	return out
-}
-
-// intends reports whether a write, if there is one, is of the mapping.
-func (e *intentEntry) intends(id crm.MappingID) bool {
-	if e == nil {
-		return false
-	}
-	_, ok := e.Intended[id]
-	return ok
 }
 
 // landedOtherwise is for a value that landed as something else than was
