@@ -86,14 +86,17 @@ func (s *session) leaveAudit(st *scanState, r *storedRun) {
 
 // audit looks at the run's slice. What is found on the left side is to be sent
 // by it next, what is found on the right side after that.
-func (s *session) audit(ctx context.Context, r *storedRun, st *scanState) error {
-	r.Phase, r.Position = r.after(r.Phase), ""
+func (s *session) audit(ctx context.Context, r *storedRun, st *scanState) (err error) {
+	defer func() {
+		if err == nil { // else it is looked at once more, by whoever goes on with the run
+			r.Phase, r.Position = r.after(r.Phase), ""
+		}
+	}()
 	if st.Audit == nil || len(s.set.Held()) > 0 {
 		return nil
 	}
 	after := *st.Audit
 	after.At = s.Now().Unix()
-	r.Audit.After = &after
 	counts, err := s.Store.Get(ctx, s.counts())
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
@@ -119,6 +122,7 @@ func (s *session) audit(ctx context.Context, r *storedRun, st *scanState) error 
 		r.Audit.After = &late
 		return nil
 	}
+	r.Audit.After = &after
 	if after.Place == "" {
 		after.Round.Until = after.At
 		after.Last, after.Round = after.Round, auditRound{Since: after.At}

@@ -223,6 +223,9 @@ func specials() []scenario {
 			}
 			b.now = b.now.Add(25 * time.Hour)
 			b.pull()
+			b.rest()
+			b.now = b.now.Add(2 * time.Hour) // what the audit puts off because an app is away comes an hour later
+			b.pull()
 		}},
 		{name: "create without identity", always: true, options: func(_ int, o *modelapp.Options) { o.PageSize = 1 }, change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
 			id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
