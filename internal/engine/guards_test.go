@@ -21,7 +21,7 @@ var guardWorkloads = map[string]string{
 	"seen_after_write": "twice", "park_durable": "limits", "stale_reads": "copies", "returning": "emptying",
 	"lease_renewal": "sluggish", "fitting": "sluggish", "denied_direction": "rights",
 	"mass_change": "mass", "held": "archive", "plan_stale": "plans", "second_look": "late", "audit": "unlisted", "erased_tombstone": "erasures", "refused_fields": "picky",
-	"discarded": "hands", "seen_keys": "blind", "secondary_identity": "further", "row_unread": "asked", "set_aside": "hands",
+	"discarded": "hands", "seen_keys": "blind", "row_unread": "asked", "set_aside": "hands",
 	"stored_values": "picky",
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -140,14 +139,6 @@ func (e *Engine) compile(sc scope, conn *crm.Connection, conf *crm.Sync, schemas
 	defer e.mu.Unlock()
 	if set, ok := e.compiled[key]; ok {
 		return set
-	}
-	if !e.on(guardSecondary) {
-		for i := range schemas {
-			schemas[i].Fields = slices.Clone(schemas[i].Fields)
-			for j := range schemas[i].Fields {
-				schemas[i].Fields[j].Also = nil
-			}
-		}
 	}
 	set, problems := reconcile.Compile(conn, conf, schemas[0].Fields, schemas[1].Fields)
 	for _, p := range problems {

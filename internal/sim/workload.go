@@ -200,6 +200,7 @@ var workloads = map[string]func(s *settings){
 	// Only pulls tell of changes, and their processes die or cannot send.
 	"pull": func(s *settings) {
 		s.model()
+		s.sync.SecondLook, s.sync.AuditHours = ptr(0), ptr(0) // what they find would hide what is missed
 		s.hooks, s.interval, s.pause, s.people = false, time.Minute, 8*time.Second, 30
 		s.rate = map[string]int{"kill": 25, "kill_after": 25, "send_unavailable": 250, "send_partial": 200, "send_lost_reply": 50, "store_unavailable": 80, "schedule_twice": 200}
 		for i := range s.apps {
