@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
@@ -15,9 +16,11 @@ import (
 // whether a record is as our last write left it. What it then holds besides
 // what was sent is the app's doing, not a person's edit: the record was not
 // modified later, by the app's own clock, nor by somebody else in that moment.
-func (s *session) attribute(ctx context.Context, us []*unit) {
+// Where that hangs on who we are and the app cannot say so now, it has to wait:
+// a person's edit would pass for the app's doing, and never travel.
+func (s *session) attribute(ctx context.Context, us []*unit) error {
 	if !s.on(guardStoredValues) {
-		return
+		return nil
 	}
 	for _, u := range us {
 		if u.decided || !u.link.paired() {
@@ -29,14 +32,21 @@ func (s *session) attribute(ctx context.Context, us []*unit) {
 			if !ok || r == nil || r.ModifiedAt.IsZero() || r.ModifiedAt.After(w.at) || !s.sameLayout(u.link, w) || s.set.Agrees(side, r, u.link.Base) {
 				continue
 			}
-			if self := s.self(ctx, side); r.ModifiedBy != "" && self != "" && self != r.ModifiedBy {
-				continue
+			if r.ModifiedBy != "" {
+				self, err := s.self(ctx, side)
+				if err != nil {
+					return err
+				}
+				if self != "" && self != r.ModifiedBy {
+					continue
+				}
 			}
 			s.Mark("left_by_our_write")
 			u.byApp.Set(side, w.fields)
 			u.was.Set(side, s.heldBefore(u.link, side, w.fields))
 		}
 	}
+	return nil
 }
 
 // sameLayout reports whether the mappings have the places that they had when a
@@ -49,26 +59,33 @@ func (s *session) sameLayout(l *link, w lastWrite) bool {
 	return w.layout == s.set.Layout()
 }
 
-// self returns our own user in a side's app, "" where that is not known. It is
-// asked once a process, and only when something hangs on it.
-func (s *session) self(ctx context.Context, side crm.Side) string {
+// self returns our own user in a side's app, "" where the app never says. It is
+// asked once a process, and only when something hangs on it. An error is one of
+// the moment: the next try may tell.
+func (s *session) self(ctx context.Context, side crm.Side) (string, error) {
 	acc := s.conn.Account(side)
 	s.mu.Lock()
 	who, known := s.selves[acc]
 	s.mu.Unlock()
 	if known {
-		return who
+		return who, nil
 	}
 	asker, ok := s.end(side).Connector.(connector.Selfer)
 	if ok {
 		cctx, done, err := s.ask(ctx, side, askOne)
 		if err != nil {
-			return ""
+			return "", err
 		}
-		defer done()
-		if who, err = asker.Self(cctx); err != nil {
+		who, err = asker.Self(cctx)
+		done()
+		switch {
+		case err == nil:
+		case fault.Is(err, fault.Unsupported), fault.Is(err, fault.NotFound), fault.Is(err, fault.Invalid),
+			fault.Is(err, fault.Denied) && fault.CodeOf(err) == codePermission:
 			s.Log.Debug("own user not known", "account", acc, "error", err)
-			return ""
+			return "", nil
+		default:
+			return "", atSide(side, "ask for our own user", err)
 		}
 	}
 	s.mu.Lock()
@@ -77,7 +94,7 @@ func (s *session) self(ctx context.Context, side crm.Side) string {
 		s.selves = map[crm.AccountID]string{}
 	}
 	s.selves[acc] = who
-	return who
+	return who, nil
 }
 
 // lastWrite is our last write to a side, as a link remembers it until the next.

@@ -68,8 +68,7 @@ func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
 		return nil, err
 	}
 	look = s.sparesRead(look)
-	s.attribute(ctx, look)
-	return look, nil
+	return look, s.attribute(ctx, look)
 }
 
 // readOwn reads the record that each hint names.

@@ -257,7 +257,11 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 		for id, want := range e.Intended {
 			v, ok := values.Get(side)[id]
 			if !ok {
-				if entry, ok := s.landedOtherwise(ctx, p, side, id, want); ok {
+				entry, otherwise, err := s.landedOtherwise(ctx, p, side, id, want)
+				if err != nil {
+					return err
+				}
+				if otherwise {
 					l.Base[id] = entry
 					landed = true
 				}
@@ -304,17 +308,22 @@ func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]c
 // landedOtherwise is for a value that landed as something else than was
 // intended: the record was last changed by our own user, and the other side
 // still holds what was sent. Then nobody typed what is there.
-func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string) (crm.Agreed, bool) {
+func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string) (entry crm.Agreed, ok bool, err error) {
 	m, r, source := s.set.Mapping(id), p.rec.Get(side), p.rec.Get(side.Other())
-	if m == nil || source == nil || r.ModifiedBy == "" || r.ModifiedBy != s.self(ctx, side) || !s.on(guardStoredValues) {
-		return crm.Agreed{}, false
+	if m == nil || source == nil || r.ModifiedBy == "" || !s.on(guardStoredValues) {
+		return crm.Agreed{}, false, nil
 	}
-	sent, err := m.Canonical(side.Other(), source.Fields)
-	if err != nil || sent.Digest() != want || !s.set.Moved(id, p.link.Base, side, p.rec.Left, p.rec.Right) || p.entries.Get(side).stands(id, r.Fields) {
-		return crm.Agreed{}, false
+	sent, unfit := m.Canonical(side.Other(), source.Fields)
+	if unfit != nil || sent.Digest() != want || !s.set.Moved(id, p.link.Base, side, p.rec.Left, p.rec.Right) || p.entries.Get(side).stands(id, r.Fields) {
+		return crm.Agreed{}, false, nil
+	}
+	self, err := s.self(ctx, side)
+	if err != nil || r.ModifiedBy != self {
+		return crm.Agreed{}, false, err
 	}
 	s.Mark("landed_otherwise")
-	return s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
+	entry, ok = s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
+	return entry, ok, nil
 }
 
 // stands reports whether a record still holds the user's value that this write

@@ -93,7 +93,10 @@ func TestS35_RecoveryTellsWhatAnAppMadeOfAWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.entries.Set(crm.Right, &intentEntry{Side: crm.Right, Left: "L", Right: "R", Intended: map[crm.MappingID]string{c.id: sent.Digest()}, Lost: c.lost})
-			entry, got := s.landedOtherwise(t.Context(), p, crm.Right, c.id, sent.Digest())
+			entry, got, err := s.landedOtherwise(t.Context(), p, crm.Right, c.id, sent.Digest())
+			if err != nil {
+				t.Fatal(err)
+			}
 			if got != c.want {
 				t.Errorf("taken for the app's doing: %v, want %v", got, c.want)
 			}

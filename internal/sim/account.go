@@ -240,7 +240,7 @@ func (w *world) land(ctx context.Context, t *task, c appIO, object string, ws []
 	a := w.apps[c.side.Index()]
 	before := make([]crm.Fields, len(ws))
 	for i := range ws {
-		if r, ok := a.get(ws[i].ID); ok {
+		if r, ok := w.lastOf(a, ws[i].ID); ok {
 			before[i] = r.fields
 		}
 	}
@@ -255,6 +255,17 @@ func (w *world) land(ctx context.Context, t *task, c appIO, object string, ws []
 		}
 	}
 	return out, nil
+}
+
+// lastOf is the record that a write to an ID lands in: of one that was merged
+// away, the survivor, where the app sends the write on. (One that does not
+// refuses it, and nothing is held against anything.)
+func (w *world) lastOf(a app, id crm.RecordID) (row, bool) {
+	r, ok := a.get(id)
+	for ok && r.into != "" {
+		r, ok = a.get(r.into)
+	}
+	return r, ok
 }
 
 // History implements connector.Historian.

@@ -36,11 +36,14 @@ type history struct {
 
 	merges    []*merged
 	survivors map[ref]bool // of merges by users
-	born      map[ref]time.Time
-	absences  []*absence   // of fields
-	plans     []crm.PlanID // that an admin made
-	listed    map[crm.PlanID]listed
-	left      map[ref]moment // twins of records that were merged into another linked one
+
+	mergedAway map[ref]moment // when a user merged a record into another one
+
+	born     map[ref]time.Time
+	absences []*absence   // of fields
+	plans    []crm.PlanID // that an admin made
+	listed   map[crm.PlanID]listed
+	left     map[ref]moment // twins of records that were merged into another linked one
 
 	forgotten  forgotten
 	hands      hands
@@ -64,7 +67,10 @@ func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
 		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{}, retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
-		flooded:   map[ref]moment{},
+		flooded: map[ref]moment{},
+
+		mergedAway: map[ref]moment{},
+
 		forgotten: newForgotten(),
 	}
 }

@@ -48,6 +48,11 @@ func (w *world) userMerges(side crm.Side, id, into crm.RecordID) {
 	now, _ := a.get(survivor)
 	r := ref{side, survivor}
 	w.tell("USER merges %s %s into %s, which lives on as %s: %v and %v -> %v", side, id, into, survivor, shown(lost.fields), shown(was.fields), shown(now.fields))
+	for _, gone := range []ref{loser, primary} {
+		if gone != r {
+			w.mergedAway[gone] = w.moment()
+		}
+	}
 	w.removed[loser] = true
 	if r == primary {
 		w.typed(r, was.fields, now.fields)

@@ -48,7 +48,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 		}
 		if !out.Created {
 			w.checkSecondary(cellKey{r, m.ID}, b, a, before)
-			w.overwrote(t, cellKey{r, m.ID}, m, b, a, before)
+			w.overwrote(t, cellKey{r, m.ID}, m, b, a, before, ref{side, x.ID})
 			w.refilled(t, cellKey{r, m.ID}, m, a)
 			w.replaced(r, m, b, a)
 			w.checkGone(t, r, m.ID, a)
@@ -227,8 +227,9 @@ func (w *world) identity(side crm.Side, f crm.Fields) (string, bool) {
 	return mapping.IdentityKey(crm.TypeEmail, f[w.apps[side.Index()].field("email")], "US")
 }
 
-// overwrote holds a write over a user's value to S2.
-func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, before crm.Fields) {
+// overwrote holds a write over a user's value to S2. asked is the record that the
+// write was addressed to: an app may send it on to the survivor of a merge.
+func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, before crm.Fields, asked ref) {
 	by := w.last[k]
 	if !by.user || b.Blank() || !unique(k.mapping) {
 		return
@@ -252,10 +253,24 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, be
 		}
 		// The write was conditional, so the edit was seen by a later read.
 	}
+	if asked != k.ref && w.mergedSince(t, asked) {
+		w.races++
+		w.mark("race_between_read_and_write")
+		return
+	}
 	if !w.twoWay(m) {
 		return // its master is the other side
 	}
 	w.losers = append(w.losers, loser{k, before[m.Names(k.side)[0]], w.steps})
+}
+
+// mergedSince reports whether a user merged a record away after a task had read
+// it. A write that was decided by that read lands in the survivor, where the app
+// sends it on, and replaces values that nobody could see: the merge fell between
+// our read and our write. One that was told of the merge has no such excuse.
+func (w *world) mergedSince(t *task, r ref) bool {
+	seen, ok := t.seen[r]
+	return ok && seen.step < w.mergedAway[r].step
 }
 
 // checkSecondary holds two records that meet to S38: a first value that is one of
