@@ -166,6 +166,34 @@ func decodeHead(it store.Item) (*link, error) {
 }
 
 func aliasItem(sc scope, side crm.Side, id, to crm.RecordID, merged bool) (store.Item, error) {
-	b, err := json.Marshal(link{V: linkFormat, AliasOf: to, Merged: merged})
+	return link{AliasOf: to, Merged: merged}.alias(sc, side, id)
+}
+
+// asideAlias is the alias of a right record that was set aside, if code says
+// so, until a person joined it. Should the pair's link never be stored, the
+// alias is all that remembers that.
+func asideAlias(sc scope, id, to crm.RecordID, code string) (store.Item, error) {
+	return link{AliasOf: to, Code: code}.alias(sc, crm.Right, id)
+}
+
+func (l link) alias(sc scope, side crm.Side, id crm.RecordID) (store.Item, error) {
+	l.V = linkFormat
+	b, err := json.Marshal(l)
 	return store.Item{Key: sc.record(side, id), Data: b}, err
+}
+
+// restored is what an alias, whose pair is not stored, replaced: a right record
+// that was set aside. Nil: there was nothing of the kind.
+func (l *link) restored(id crm.RecordID) *link {
+	if l == nil || l.AliasOf == "" || l.Merged {
+		return nil
+	}
+	state := crm.StateDuplicate
+	if l.Code == codeUnlinked {
+		state = crm.StateExcluded
+	}
+	if r := (&link{Right: id, State: state, Code: l.Code}); r.setAside() {
+		return r
+	}
+	return nil
 }

@@ -421,14 +421,20 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair) {
 	var version int64
 	if l.AliasOf != "" {
+		was := l.restored(u.recID(crm.Right))
 		item, err := s.Store.Get(ctx, s.record(crm.Left, l.AliasOf))
-		if err != nil {
+		if err != nil && (was == nil || !fault.Is(err, fault.NotFound)) {
 			return fault.Is(err, fault.NotFound), nil
 		}
-		if l, err = decodeLink(item); err != nil {
-			return false, nil
+		if err == nil {
+			if l, err = decodeLink(item); err != nil {
+				return false, nil
+			}
+			version = item.Version
 		}
-		version = item.Version
+		if was != nil && (err != nil || l.Right != was.Right) {
+			l, u.absorbed, u.aside = was, was.counted(), was.Code // the pair of the alias was never stored
+		}
 	}
 	if l.setAside() {
 		return u.hint.Op == opLink, nil
@@ -647,6 +653,9 @@ func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
 	u.leaves = left
 	if l.AliasOf == "" {
 		u.absorbed = l.counted()
+		if other == crm.Right && l.setAside() {
+			u.aside = l.Code
+		}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 type linkWrite struct {
 	store.Write
 	from, to []counted
+	parts    *unit // the pair that it takes apart, both halves or neither; nil = it stands alone
 }
 
 // keep adds the writes of a link and its alias.
@@ -34,9 +35,13 @@ func (b *books) keep(u *unit, old, l *link) {
 	if l.paired() {
 		from = slices.Concat(from, u.absorbed)
 	}
-	b.links = append(b.links, linkWrite{store.Write{Item: item, If: b.cond(version)}, from, l.counted()})
+	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: b.cond(version)}, from: from, to: l.counted()})
 	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
-		alias, err := aliasItem(s.scope, crm.Right, l.Right, l.Left, false)
+		aside := u.aside
+		if u.side == crm.Right && old.setAside() {
+			aside = old.Code
+		}
+		alias, err := asideAlias(s.scope, l.Right, l.Left, aside)
 		if err == nil {
 			b.aliases = append(b.aliases, linkWrite{Write: store.Write{Item: alias, If: b.cond(u.versions.Right)}})
 			b.pairs[item.Key], b.pairs[alias.Key] = true, true
@@ -77,12 +82,38 @@ func (b *books) storeLinks(ctx context.Context) error {
 			b.states[string(c)]++
 		}
 	}
+	if err := b.takeApart(ctx, all); err != nil {
+		return err
+	}
 	if n > 0 {
 		if err := b.batchWrite(ctx, all[:n]); err != nil {
 			return err
 		}
 	}
-	return b.batchWrite(ctx, all[n:])
+	alone := slices.DeleteFunc(all[n:], func(w linkWrite) bool { return w.parts != nil })
+	return b.batchWrite(ctx, alone)
+}
+
+// takeApart stores pairs that are taken apart, each as a whole: the version of
+// the pair's link speaks for the alias too, which has none that tells.
+func (b *books) takeApart(ctx context.Context, all []linkWrite) error {
+	halves := map[*unit][]store.Write{}
+	var order []*unit
+	for _, w := range all {
+		if w.parts == nil {
+			continue
+		}
+		if len(halves[w.parts]) == 0 {
+			order = append(order, w.parts)
+		}
+		halves[w.parts] = append(halves[w.parts], w.Write)
+	}
+	for _, u := range order {
+		if err := b.s.Store.Transact(ctx, halves[u]); err != nil {
+			return b.notStored(err)
+		}
+	}
+	return nil
 }
 
 func (b *books) batchWrite(ctx context.Context, links []linkWrite) error {
@@ -93,14 +124,19 @@ func (b *books) batchWrite(ctx context.Context, links []linkWrite) error {
 	_, errs := b.s.Store.BatchWrite(ctx, ws)
 	for _, err := range errs {
 		if err != nil {
-			if fault.Is(err, fault.Conflict) {
-				b.s.Mark("link_changed_meanwhile")
-				return fault.Wrap("engine: store links", fault.Unavailable, err)
-			}
-			return err
+			return b.notStored(err)
 		}
 	}
 	return nil
+}
+
+// notStored makes work that somebody else was ahead of come again.
+func (b *books) notStored(err error) error {
+	if !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	b.s.Mark("link_changed_meanwhile")
+	return fault.Wrap("engine: store links", fault.Unavailable, err)
 }
 
 // storePages writes what the log tells of the lot.
@@ -154,7 +190,7 @@ func (b *books) leave(p *formerPair) {
 		b.s.Log.Error("link not encoded", "sync", b.s.name(), "error", err)
 		return
 	}
-	b.links = append(b.links, linkWrite{store.Write{Item: item, If: b.cond(p.version)}, p.counted(), l.counted()})
+	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: b.cond(p.version)}, from: p.counted(), to: l.counted()})
 }
 
 // unlink makes two records of a pair, each under its own key.
@@ -172,9 +208,9 @@ func (b *books) unlink(u *unit) {
 		}
 		cond := b.cond(u.versions.Left)
 		if side == crm.Right {
-			cond = store.Always // the alias of the pair, which only its link's holder writes
+			cond = store.Always // the alias of the pair: the link's version, stored with it, speaks for both
 		}
-		w := linkWrite{Write: store.Write{Item: item, If: cond}, to: l.counted()}
+		w := linkWrite{Write: store.Write{Item: item, If: cond}, to: l.counted(), parts: u}
 		if side == crm.Left {
 			w.from = u.before
 		}

@@ -29,6 +29,7 @@ type unit struct {
 	versions crm.PerSide[int64]       // item versions under the left and the right record's key
 	before   []counted                // states it was counted in before
 	absorbed []counted                // the same of a twin that it may be paired with
+	aside    string                   // why a right twin that a person joins it with was set aside
 	leaves   *formerPair              // the deleted pair that this twin still belongs to
 	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
 	absent   crm.PerSide[bool]        // read, and not there
@@ -377,6 +378,7 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 		keys[i] = s.record(u.side, u.id)
 	}
 	followed := map[*unit]crm.RecordID{}
+	aside := map[*unit]*link{} // what they were before their alias
 	for depth := 0; len(us) > 0 && depth < maxAliases; depth++ {
 		items, err := get.inParts(ctx, keys)
 		if err != nil {
@@ -386,6 +388,10 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 		keys = keys[:0]
 		for i, it := range items {
 			u := us[i]
+			if it.Version == 0 && aside[u] != nil {
+				u.restore(s, aside[u])
+				continue
+			}
 			if it.Version == 0 {
 				u.born = followed[u] // only the alias was stored, not the pair's link any more
 				continue
@@ -395,7 +401,9 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 				return err
 			}
 			if l.AliasOf == "" && u.side == crm.Right && l.Left != "" && l.Right != u.id {
-				if l.Right == "" && l.State != crm.StateDeleted && !l.setAside() {
+				if aside[u] != nil {
+					u.restore(s, aside[u])
+				} else if l.Right == "" && l.State != crm.StateDeleted && !l.setAside() {
 					u.born = l.Left // what is remembered of it is older than the alias
 				} else {
 					s.Mark("stale_alias") // the left record was paired with another one since
@@ -418,7 +426,7 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 				next = s.record(u.side, l.AliasOf)
 			} else {
 				u.versions.Set(crm.Right, it.Version)
-				followed[u] = l.AliasOf
+				followed[u], aside[u] = l.AliasOf, l.restored(u.id)
 			}
 			again, keys = append(again, u), append(keys, next)
 		}
@@ -444,6 +452,14 @@ func (get batchGet) inParts(ctx context.Context, keys []store.Key) ([]store.Item
 func (u *unit) forget() {
 	u.id = u.hint.ID // a merge's trace may have been followed
 	u.link, u.versions, u.before, u.born = nil, crm.PerSide[int64]{}, nil, ""
+}
+
+// restore takes a right record for set aside as it was before a person had it
+// joined: its worker ended between the alias and the pair. It stays so until
+// that request, which comes again, is carried out.
+func (u *unit) restore(s *session, l *link) {
+	s.Mark("aside_restored")
+	u.adopt(l, u.versions.Right)
 }
 
 // adopt takes a stored link as the unit's own.
