@@ -451,7 +451,7 @@ func (s *server) beginAuthorization(ctx context.Context, in *beginInput) (*begin
 		return nil, problem(http.StatusInternalServerError, CodeInternal, "")
 	}
 	// Lax: the app's page sends the browser back from another site, by a link.
-	c := http.Cookie{
+	c := http.Cookie{ //nolint:gosec // not Secure only where the app sends the browser back to http, which is this machine
 		Name: browserCookie(in.State), Value: b.Browser, Path: back.Path, MaxAge: int(account.StateFor.Seconds()),
 		HttpOnly: true, Secure: back.Scheme == "https", SameSite: http.SameSiteLaxMode,
 	}

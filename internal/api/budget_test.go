@@ -118,7 +118,7 @@ func TestX18_StreamsEnd(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for lines := bufio.NewScanner(first.Body); lines.Scan(); { //nolint:revive // read to its end
+		for lines := bufio.NewScanner(first.Body); lines.Scan(); {
 		}
 	}()
 	select {

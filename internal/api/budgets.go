@@ -36,9 +36,9 @@ type Share struct {
 // DefaultShares are generous to people and scripts, and far from what one
 // process can do.
 var DefaultShares = [spendings]Share{
-	Requests: {5 * time.Millisecond, 2000},
-	AppCalls: {500 * time.Millisecond, 300},
-	Readings: {20 * time.Second, 100},
+	Requests: {5 * time.Millisecond, 5000},
+	AppCalls: {200 * time.Millisecond, 2000},
+	Readings: {2 * time.Second, 1000},
 	Streams:  {0, 8},
 	Exports:  {0, 4},
 }

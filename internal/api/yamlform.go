@@ -174,6 +174,7 @@ func yamlNode(b *bytes.Buffer, n *yaml.Node, at string, depth int) *Problem {
 		}
 		b.WriteByte(']')
 		return nil
+	case yaml.ScalarNode, yaml.DocumentNode, yaml.AliasNode: // of which only scalars come here
 	}
 	return yamlScalar(b, n, at)
 }

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -171,14 +170,4 @@ func (l *live) deliver(side crm.Side) {
 		l.t.Fatal(err)
 	}
 	l.drain()
-}
-
-// explain is what the program says of a record, as text.
-func (l *live) explain(side crm.Side, id string) string {
-	l.t.Helper()
-	b, err := json.Marshal(l.must(200, "GET", l.record(side, id)+"/explain", nil))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return string(b)
 }

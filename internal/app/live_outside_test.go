@@ -33,7 +33,7 @@ func TestS2_ValuesAsPeopleTypeThem(t *testing.T) {
 	t.Parallel()
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
 		values := []string{
-			"01234", "007", "+1e5", "1,234.50", "🦄 Cook 👩‍👩‍👧", "مدير ‏تسويق", "<b>Boss</b> &amp; <i>x</i>", `O'Neil "x" \ y`, "=1+1", "100% %20",
+			"01234", "007", "+1e5", "1,234.50", "🦄 Cook 👩‍👩‍👧", "مدير \u200fتسويق", "<b>Boss</b> &amp; <i>x</i>", `O'Neil "x" \ y`, "=1+1", "100% %20",
 			"null", "undefined", "N/A", "-", "true", "0", "Ünïcödé GmbH & Co. KG", "日本語 テスト", "a  b", "A\u00a0B", "line\nbreak", "𝔘𝔫𝔦", "İstanbul", "ß",
 		}
 		ids := map[string][2]string{}

@@ -469,7 +469,7 @@ func (l *live) proved(s shown) {
 			l.t.Errorf("docs/api.md does not say %q (%v)", s.inert, err)
 		}
 	case s.refused != "":
-		w := &shop{live: l, doc: l.base()}
+		w := &shop{doc: l.base()}
 		for _, x := range s.with {
 			put(l.t, w.doc, x[0], x[1])
 		}

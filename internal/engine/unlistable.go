@@ -29,8 +29,8 @@ func refusedForGood(err error) bool {
 // about. It answers the error when the run goes on all the same.
 func (s *session) refused(ctx context.Context, r *storedRun, err error) error {
 	switch r.Phase {
-	case phaseLeft, phaseRight, phaseSweepLeft, phaseSweepRight:
-	case phaseSendLeft, phaseSendRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
+	case phaseLeft, phaseRight, phaseAgainLeft, phaseAgainRight, phaseSweepLeft, phaseSweepRight:
+	case phaseAudit, phaseAuditRight, phaseSendLeft, phaseSendRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
 		return err
 	}
 	if !refusedForGood(err) {

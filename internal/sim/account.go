@@ -249,9 +249,9 @@ func (w *world) land(ctx context.Context, t *task, c appIO, object string, ws []
 		return out, err
 	}
 	t.rows, t.rowsOn = ws, c.side
-	for i := range out {
+	for i := range before {
 		if out[i].Err == nil {
-			w.wrote(t, c.side, &ws[i], &out[i], before[i])
+			w.wrote(t, c.side, &ws[i], &out[i], before[i]) //nolint:gosec // answers have the places of what was written
 		}
 	}
 	return out, nil

@@ -198,7 +198,7 @@ func (p *planter) operator(n *ast.BinaryExpr) {
 	}
 	whole := &[2]int{p.fset.Position(n.Pos()).Offset, p.fset.Position(n.End()).Offset}
 	w := weave{ends: whole, before: chosen[n.Op] + "(%d, ", between: ", ", after: ")"}
-	switch n.Op { //nolint:exhaustive // the other operators of neighbours are alike
+	switch n.Op {
 	case token.EQL, token.NEQ:
 		w = weave{ends: whole, before: "((", after: ") != " + helperIs + "(%d))"}
 	case token.LAND, token.LOR:

@@ -27,8 +27,8 @@ func Parts(t *testing.T, least int, open func(through func(http.RoundTripper) ht
 	}
 	for at := range n {
 		for name, answer := range map[string]func(*http.Request) (*http.Response, error){
-			"unavailable": status(http.StatusServiceUnavailable), "throttled": status(http.StatusTooManyRequests),
-			"refused": status(http.StatusForbidden), "malformed": status(http.StatusOK),
+			"unavailable": status(http.StatusServiceUnavailable), "throttled": status(http.StatusTooManyRequests), //nolint:bodyclose // makers of answers, which the connector closes
+			"refused": status(http.StatusForbidden), "malformed": status(http.StatusOK), //nolint:bodyclose // see above
 			"lost": func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
 		} {
 			seen.Store(0)
