@@ -187,6 +187,14 @@ func TestX15_FailedLogins(t *testing.T) {
 	w.must(200, "GET", "/v1/codes", "", as(good))
 	w.must(429, "GET", "/v1/codes", "", as(fresh)) // not let in before: it cannot be told from a guess without a look-up
 	w.must(200, "GET", "/v1/codes", "", as(fresh), func(r *http.Request) { r.RemoteAddr = "192.0.2.2:1" })
+	reads := w.store.gets.Load()
+	for range 20 {
+		w.must(401, "GET", "/v1/codes", "", as("lsk_wrong-1"))
+		w.must(401, "GET", "/v1/codes", "", as(""))
+	}
+	if n := w.store.gets.Load() - reads; n != 0 {
+		t.Errorf("20 tokens known to be wrong, and 20 requests without one, cost %d look-ups", n)
+	}
 	w.clock.Add(int64(failEvery))
 	w.must(401, "GET", "/v1/codes", "", as("lsk_wrong"))
 }

@@ -124,34 +124,44 @@ func checkQuery(r *http.Request, sv *served) *Problem {
 
 // authenticate finds out who calls.
 func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Context, string, *Problem) {
-	token, ok := bearerToken(r)
-	err := error(fault.New("api: authenticate", fault.Denied, access.CodeUnauthorized, "send Authorization: Bearer with an API key"))
-	var p access.Principal
+	const op = "api: authenticate"
 	source := sourceOf(ctx)
+	token, ok := bearerToken(r)
+	if !ok {
+		return ctx, "", s.refuseLogin(ctx, fault.New(op, fault.Denied, access.CodeUnauthorized, "send Authorization: Bearer with an API key"))
+	}
+	if s.logins.known(token) {
+		return ctx, "", s.refuseLogin(ctx, fault.New(op, fault.Denied, access.CodeUnauthorized, "the token is not known"))
+	}
 	if wait := s.logins.wait(source, token); wait > 0 {
 		refused := problem(http.StatusTooManyRequests, CodeLoginsSpent, "")
 		refused.retryAfter(wait)
 		return ctx, "", refused
 	}
-	if ok {
-		p, err = s.keys.Authenticate(ctx, token)
-		if s.Auth != nil && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
-			p, err = s.Auth.Authenticate(ctx, token)
-		}
+	p, err := s.keys.Authenticate(ctx, token)
+	if s.Auth != nil && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
+		p, err = s.Auth.Authenticate(ctx, token)
 	}
 	if err == nil {
 		calledBy(ctx, p.Key)
 		s.logins.was(true, source, token)
 		return access.With(ctx, p), token, nil
 	}
-	refused := problemOf(err)
 	if fault.Is(err, fault.Denied) && fault.CodeOf(err) != access.CodeNoAccess { // else another token would not help
-		refused.Status, refused.Title = http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized)
-		refused.setHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
 		s.logins.was(false, source, token)
-		s.Logger.WarnContext(ctx, "login refused", "request_id", requestID(ctx), "source", source, "code", refused.Code)
+		return ctx, "", s.refuseLogin(ctx, err)
 	}
-	return ctx, "", refused
+	return ctx, "", problemOf(err)
+}
+
+// refuseLogin is the answer to a request without a token that is good, and its
+// line in the log.
+func (s *server) refuseLogin(ctx context.Context, err error) *Problem {
+	refused := problemOf(err)
+	refused.Status, refused.Title = http.StatusUnauthorized, http.StatusText(http.StatusUnauthorized)
+	refused.setHeader("WWW-Authenticate", `Bearer realm="lockstep"`)
+	s.Logger.WarnContext(ctx, "login refused", "request_id", requestID(ctx), "source", sourceOf(ctx), "code", refused.Code)
+	return refused
 }
 
 func bearerToken(r *http.Request) (string, bool) {
@@ -160,7 +170,8 @@ func bearerToken(r *http.Request) (string, bool) {
 		return "", false
 	}
 	scheme, token, ok := strings.Cut(values[0], " ")
-	return strings.TrimSpace(token), ok && strings.EqualFold(scheme, "Bearer")
+	token = strings.TrimSpace(token)
+	return token, ok && token != "" && strings.EqualFold(scheme, "Bearer")
 }
 
 // once carries out a request that has an Idempotency-Key.

@@ -49,7 +49,13 @@ type world struct {
 type ledger struct {
 	*memstore.Store
 	writes atomic.Int64
+	gets   atomic.Int64
 	before atomic.Value // func(store.Write), called before each lone write
+}
+
+func (l *ledger) Get(ctx context.Context, key store.Key) (store.Item, error) {
+	l.gets.Add(1)
+	return l.Store.Get(ctx, key)
 }
 
 func (l *ledger) Write(ctx context.Context, w store.Write) (int64, error) {
