@@ -20,7 +20,7 @@ MAKEFLAGS += --no-print-directory
 GO ?= go
 FUZZTIME ?= 5s
 TEST ?= ./...
-TESTFLAGS ?= -timeout=10m
+TESTFLAGS ?= -timeout=20m
 export CGO_ENABLED ?= 0
 # The same flags for build, test, vet and lint: packages compile once for all.
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ var settings = map[string]shown{
 	"syncs[].match[].verify[][]":         differs(step+"verify", `[["jobtitle","Title"]]`, `[["city","MailingCity"]]`, byNames),
 	"syncs[].match[].on_disagreement":    {at: step + "on_disagreement", a: `"first"`, b: `"error"`, with: [][2]string{twoKeys}, see: disagreeing},
 	"syncs[].match[].protect[]":          {at: step + "protect", a: `[]`, b: `["city"]`, with: [][2]string{{"syncs.0.conflict", `"right"`}}, see: met},
-	"syncs[].match.to_left[].on_missing": {at: "syncs.0.match.to_left.0.on_missing", a: `"next"`, b: `"error"`, with: [][2]string{{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byOurID[1] + `}`}}, see: named},
+	"syncs[].match.to_left[].on_missing": {at: "syncs.0.match.to_left.0.on_missing", a: `"next"`, b: `"error"`, with: [][2]string{{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byOurID[1] + `}`}, {"syncs.0.direction", `"to_left"`}}, see: named},
 	"syncs[].match.to_left[].protect[]": {at: "syncs.0.match.to_left.0.protect", a: `[]`, b: `["city"]`, with: [][2]string{
 		{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":[{"by":"any_key","pairs":[["email","Email"]]}]}`},
 		{"syncs.0.conflict", `"right"`}, {"syncs.0.direction", `"to_left"`},
@@ -444,8 +445,9 @@ func entryOf(key string) (string, shown) {
 	return "", shown{}
 }
 
-// oneWay is the proof of a match step for one way of it: the other way goes by
-// e-mail.
+// oneWay is the proof of a match step for one way of it: the other way would go
+// by e-mail, and is closed: which of two ladders that disagree meets a person
+// first is a matter of which side is worked on first.
 func oneWay(s shown, way string) shown {
 	const email = `[{"by":"any_key","pairs":[["email","Email"]]}]`
 	other := map[string]string{"to_right": "to_left", "to_left": "to_right"}[way]
@@ -457,7 +459,7 @@ func oneWay(s shown, way string) shown {
 		}
 		with = append(with, [2]string{strings.Replace(x[0], "syncs.0.match.", "syncs.0.match."+way+".", 1), x[1]})
 	}
-	s.with = append([][2]string{{"syncs.0.match", fmt.Sprintf(`{%q:%s,%q:%s}`, way, steps, other, email)}}, with...)
+	s.with = append([][2]string{{"syncs.0.match", fmt.Sprintf(`{%q:%s,%q:%s}`, way, steps, other, email)}, {"syncs.0.direction", strconv.Quote(way)}}, with...)
 	s.at = strings.Replace(s.at, "syncs.0.match.", "syncs.0.match."+way+".", 1)
 	return s
 }

@@ -41,6 +41,16 @@ type link struct {
 	AliasOf  crm.RecordID   `json:"to,omitempty"`   // an alias: look at this left record (or, for a merged right one, right record)
 	Once     bool           `json:"on,omitempty"`   // it failed for good: tried again when something changes, or daily
 	Merged   bool           `json:"mg,omitempty"`   // the alias is a merge's loser on the same side
+
+	// Awaits are writes of which nobody could tell whether they landed, because
+	// their fields were gone when their writer's work was taken over: see recall.
+	Awaits map[crm.MappingID]awaited `json:"aw,omitempty"`
+}
+
+// awaited is a value that was about to be written to a side: its digest.
+type awaited struct {
+	Side   crm.Side `json:"s"`
+	Digest string   `json:"d"`
 }
 
 // maxPages bounds link.Pages.
@@ -56,6 +66,7 @@ func (l *link) clone() *link {
 	}
 	c := *l
 	c.Base, c.Others, c.Claims, c.Pages = maps.Clone(l.Base), slices.Clone(l.Others), slices.Clone(l.Claims), slices.Clone(l.Pages)
+	c.Awaits = maps.Clone(l.Awaits)
 	return &c
 }
 
@@ -65,7 +76,7 @@ func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
 		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
 		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
-		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same)
+		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same) && maps.Equal(a.Awaits, b.Awaits)
 }
 
 func (l *link) id(s crm.Side) crm.RecordID {
@@ -96,6 +107,14 @@ func (l *link) setSeen(s crm.Side, d string) {
 	} else {
 		l.SeenR = d
 	}
+}
+
+// await notes a write of a field that is gone, for when it is back.
+func (l *link) await(id crm.MappingID, side crm.Side, digest string) {
+	if l.Awaits == nil {
+		l.Awaits = map[crm.MappingID]awaited{}
+	}
+	l.Awaits[id] = awaited{side, digest}
 }
 
 // key is where the link itself is stored: under its left record if it has one.

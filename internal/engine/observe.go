@@ -68,6 +68,9 @@ func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
 		return nil, err
 	}
 	look = s.sparesRead(look)
+	if err := s.recall(ctx, look); err != nil {
+		return nil, err
+	}
 	return look, s.attribute(ctx, look)
 }
 

@@ -152,7 +152,7 @@ func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []inte
 		if err := s.readAll(ctx, side, us, func(u *unit) crm.RecordID { return u.hint.on(side) }); err != nil {
 			return err
 		}
-		if err := s.history(ctx, side, pairs); err != nil {
+		if err := s.pasts(ctx, side, pairs); err != nil {
 			return err
 		}
 	}
@@ -203,39 +203,51 @@ func (h *hint) on(side crm.Side) crm.RecordID {
 	return h.Partner
 }
 
-// history reads the app's own past values of the records written on a side,
-// where it keeps them.
-func (s *session) history(ctx context.Context, side crm.Side, pairs []*openPair) error {
-	e := s.end(side)
-	h, ok := e.Connector.(connector.Historian)
-	if !ok || !e.app.Can(crm.AbilityHistory) {
-		return nil
-	}
-	var written []*openPair
+// pasts reads the app's own past values of the records written on a side, where
+// it keeps them.
+func (s *session) pasts(ctx context.Context, side crm.Side, pairs []*openPair) error {
+	var ids []crm.RecordID
 	for _, p := range pairs {
 		if p.entries.Get(side) != nil && p.rec.Get(side) != nil {
-			written = append(written, p)
+			ids = append(ids, p.hint.on(side))
 		}
 	}
-	for part := range slices.Chunk(written, max(e.app.Limits.ReadBatch/2, 1)) {
-		ids := make([]crm.RecordID, len(part))
-		for i, p := range part {
-			ids[i] = p.hint.on(side)
-		}
-		cctx, done, err := s.ask(ctx, side, askOne)
-		if err != nil {
-			return err
-		}
-		got, err := h.History(cctx, e.object, ids, e.fields)
-		done()
-		if err != nil {
-			return atSide(side, "read history", err)
-		}
-		for i := range min(len(got), len(part)) {
-			part[i].past.Set(side, got[i])
+	got, err := s.history(ctx, side, ids)
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		if p.entries.Get(side) != nil && p.rec.Get(side) != nil {
+			p.past.Set(side, got[p.hint.on(side)])
 		}
 	}
 	return nil
+}
+
+// history reads an app's own past values of records, where it keeps them: by
+// field, newest first.
+func (s *session) history(ctx context.Context, side crm.Side, ids []crm.RecordID) (map[crm.RecordID]map[string][]crm.Value, error) {
+	e := s.end(side)
+	h, ok := e.Connector.(connector.Historian)
+	if !ok || !e.app.Can(crm.AbilityHistory) || len(ids) == 0 {
+		return nil, nil
+	}
+	past := make(map[crm.RecordID]map[string][]crm.Value, len(ids))
+	for part := range slices.Chunk(ids, max(e.app.Limits.ReadBatch/2, 1)) {
+		cctx, done, err := s.ask(ctx, side, askOne)
+		if err != nil {
+			return nil, err
+		}
+		got, err := h.History(cctx, e.object, part, e.fields)
+		done()
+		if err != nil {
+			return nil, atSide(side, "read history", err)
+		}
+		for i := range min(len(got), len(part)) {
+			past[part[i]] = got[i]
+		}
+	}
+	return past, nil
 }
 
 // agreeLanded stores the base of one pair whose writes landed, unless its link
@@ -255,6 +267,10 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 			continue
 		}
 		for id, want := range e.Intended {
+			if s.set.Rests(id) && e.alone(id) {
+				l.await(id, side, want)
+				continue
+			}
 			v, ok := values.Get(side)[id]
 			if !ok {
 				entry, otherwise, err := s.landedOtherwise(ctx, p, side, id, want)

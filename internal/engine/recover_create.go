@@ -237,6 +237,9 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	l.SeenL, l.SeenR = "", ""
 	l.Base = crm.Base{}
 	for id, want := range e.Intended {
+		if s.set.Rests(id) {
+			l.await(id, e.Side, want)
+		}
 		if m := s.set.Mapping(id); m != nil {
 			if v, err := m.Canonical(e.Side, created.Fields); err == nil && v.Digest() == want {
 				if entry, ok := s.set.Born(id, e.Side, v); ok {

@@ -64,6 +64,7 @@ type unit struct {
 	undone    bool                                  // its write was not tried, or surely did not land
 	byApp     crm.PerSide[uint64]                   // the mappings of our last write to a side that nobody edited since
 	was       crm.PerSide[map[crm.MappingID]string] // what they held before that write
+	recalled  bool                                  // its link holds what is not stored yet: see recall
 	stored    []reconcile.Stored                    // what an app stored otherwise than it was sent
 	idle      bool                                  // failed before, and nothing changed since: not tried again
 	barred    crm.PerSide[bool]                     // its write to this side waits for a right

@@ -514,6 +514,9 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 	if us, err = s.observe(ctx, us); err != nil {
 		return fmt.Errorf("observe: %w", err)
 	}
+	if err := s.storeRecalled(ctx, us); err != nil {
+		return err
+	}
 	s.plan(us)
 	if err := s.weigh(ctx, jobs, us); err != nil {
 		return fmt.Errorf("weigh changes: %w", err)

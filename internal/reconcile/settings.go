@@ -393,6 +393,12 @@ func (s *Settings) Mapping(id crm.MappingID) *mapping.Compiled {
 	return nil
 }
 
+// Rests reports whether a mapping of the document is held for want of a field.
+func (s *Settings) Rests(id crm.MappingID) bool {
+	one := s.spec(id)
+	return one != nil && one.m == nil && one.held != nil
+}
+
 // OnDelete says what the deletion of the record on one side does to its twin.
 // A way that may not update its target does not tag or archive it either.
 func (s *Settings) OnDelete(deleted crm.Side) crm.Deletion {

@@ -28,6 +28,9 @@ func (w *world) hook(side crm.Side, e connector.Event) {
 			wait = w.rng.upTo(pick(w.rng, time.Minute, time.Hour, 72*time.Hour))
 		}
 		w.arriving++
+		if at := w.now.Add(wait); e.Kind == connector.EventMerged && at.After(w.merging) {
+			w.merging = at
+		}
 		w.after(wait, func() {
 			w.arriving--
 			w.box[side.Index()] = append(w.box[side.Index()], e)

@@ -60,6 +60,7 @@ type world struct {
 	schedules int
 	rejoined  bool                 // the generation was raised
 	arriving  int                  // events on their way
+	merging   time.Time            // when the last event that tells of a merge arrives
 	box       [2][]connector.Event // events that have come together
 	boxed     [2]bool
 
