@@ -7,11 +7,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
-// newHandler serves the whole surface but the hooks, which are another
-// function's: this one may do far more than a delivery needs.
+// newHandler serves the surface, which answers every request by itself, those
+// that it refuses too: so that each has an ID and a line in the log.
 func newHandler(surface http.Handler, log *slog.Logger) *invocation.HTTP {
-	mux := http.NewServeMux()
-	mux.Handle("/", surface)
-	mux.Handle("/hooks/", http.NotFoundHandler())
-	return &invocation.HTTP{Surface: mux, Log: log}
+	return &invocation.HTTP{Surface: surface, Log: log}
 }

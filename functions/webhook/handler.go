@@ -7,10 +7,9 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
-// newHandler serves the hooks of the surface and nothing else of it, whatever
-// route an event came by.
+// newHandler serves the surface of deliveries, which knows no other route,
+// whatever route an event came by. It answers every request by itself, those
+// that it refuses too: so that each has an ID and a line in the log.
 func newHandler(surface http.Handler, log *slog.Logger) *invocation.HTTP {
-	mux := http.NewServeMux()
-	mux.Handle("/hooks/", surface)
-	return &invocation.HTTP{Surface: mux, Log: log}
+	return &invocation.HTTP{Surface: surface, Log: log}
 }

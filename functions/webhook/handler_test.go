@@ -234,8 +234,9 @@ func TestCheckOfTheAddress(t *testing.T) {
 func TestOnlyHooks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if r := w.send(t, sample(t, "api-list-apps")); r.StatusCode != http.StatusNotFound {
-		t.Errorf("the API by the function for webhooks: %d, want 404", r.StatusCode)
+	r := w.send(t, sample(t, "api-list-apps"))
+	if id := r.Headers["X-Request-Id"]; r.StatusCode != http.StatusNotFound || id == "" || !strings.Contains(r.Body, id) {
+		t.Errorf("the API by the function for webhooks: %+v, want 404 with the request's ID", r)
 	}
 }
 

@@ -53,6 +53,9 @@ type Options struct {
 	// Auth authenticates bearer tokens that are no API key, such as those of a
 	// user pool. Optional.
 	Auth access.Authenticator
+	// WithoutHooks says that another program takes the deliveries of apps in:
+	// their addresses are none here.
+	WithoutHooks bool
 	// Budgets are what each caller may spend, and each source fail; nil = nothing
 	// is refused.
 	Budgets *Budgets
@@ -67,7 +70,7 @@ type server struct {
 	keys     *access.Keys
 	audit    *access.Audit
 	answers  *access.Idempotency
-	mux      *http.ServeMux
+	mux      *listedMux
 	huma     huma.API
 	routes   map[string]*served // by pattern
 	literal  map[string]bool    // paths of routes without placeholders
@@ -106,7 +109,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	s := &server{
 		Options: o, front: front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts, proxies: o.Proxies},
-		mux: http.NewServeMux(), routes: map[string]*served{}, literal: map[string]bool{},
+		mux: newListedMux(), routes: map[string]*served{}, literal: map[string]bool{},
 	}
 	if text := s.address(o.PublicURL); text != "" {
 		wrong = append(wrong, text)
@@ -166,8 +169,10 @@ func (s *server) build() error {
 	s.document = document
 	s.mux.HandleFunc("GET "+openAPIPath, s.serveDocument)
 	s.mux.HandleFunc("GET "+docsPath, s.serveErrorPage)
-	hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts, drivers: s.Drivers}
-	hooks.register(s.mux)
+	if !s.WithoutHooks {
+		hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts, drivers: s.Drivers}
+		hooks.register(s.mux)
+	}
 	return nil
 }
 

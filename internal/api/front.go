@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,7 +49,7 @@ func (f *front) address(text string) (wrong string) {
 func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem) {
 	started := f.now()
 	id := f.newID("req")
-	who := &requester{source: f.source(r), key: "-"}
+	who := &requester{source: f.source(r), key: "-", code: "-"}
 	ctx := context.WithValue(withRequestID(r.Context(), id), hostKey{}, r.Host)
 	ctx = context.WithValue(ctx, requesterKey{}, who)
 	wire := http.NewResponseController(w) // not every host has deadlines; then its own limits hold
@@ -66,7 +67,7 @@ func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.R
 				f.write(ctx, rec, problem(http.StatusInternalServerError, CodeInternal, ""))
 			}
 		}
-		f.log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", pattern, "status", rec.status,
+		f.log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", cmp.Or(pattern, "-"), "status", rec.status, "code", who.code,
 			"duration_ms", f.now().Sub(started).Milliseconds(), "source", who.source, "caller", who.key)
 	}()
 	body := &watched{ReadCloser: r.Body}
@@ -109,8 +110,9 @@ func (w *watched) Read(p []byte) (int, error) {
 }
 
 // requester is who sent a request, for the log: where from, and the ID of the key
-// once it is known, "-" before; never the key.
-type requester struct{ source, key string }
+// once it is known, "-" before; never the key. code is why it was refused, "-"
+// when it was not.
+type requester struct{ source, key, code string }
 
 type requesterKey struct{}
 
@@ -118,6 +120,13 @@ type requesterKey struct{}
 func calledBy(ctx context.Context, key string) {
 	if who, ok := ctx.Value(requesterKey{}).(*requester); ok {
 		who.key = key
+	}
+}
+
+// refusedWith notes why a request was refused.
+func refusedWith(ctx context.Context, code string) {
+	if who, ok := ctx.Value(requesterKey{}).(*requester); ok {
+		who.code = code
 	}
 }
 
@@ -201,7 +210,7 @@ func (f *front) knownHost(hostPort string) bool {
 
 // noRoute tells a wrong method from a wrong path. Hidden are the patterns that
 // match a path only by mistake.
-func noRoute(mux *http.ServeMux, r *http.Request, hidden func(pattern string) bool) *Problem {
+func noRoute(mux *listedMux, r *http.Request, hidden func(pattern string) bool) *Problem {
 	var allow []string
 	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
@@ -215,10 +224,32 @@ func noRoute(mux *http.ServeMux, r *http.Request, hidden func(pattern string) bo
 	return problem(http.StatusMethodNotAllowed, CodeMethodNotAllowed, "").withHeader("Allow", strings.Join(allow, ", "))
 }
 
+// listedMux is a mux that knows what was registered: http.ServeMux tells nobody.
+// The access matrix is held against the list, so that nothing is served that
+// stands nowhere.
+type listedMux struct {
+	*http.ServeMux
+	patterns []string
+}
+
+func newListedMux() *listedMux { return &listedMux{ServeMux: http.NewServeMux()} }
+
+// Handle registers a handler, as http.ServeMux does.
+func (m *listedMux) Handle(pattern string, h http.Handler) {
+	m.patterns = append(m.patterns, pattern)
+	m.ServeMux.Handle(pattern, h)
+}
+
+// HandleFunc registers a function, as http.ServeMux does.
+func (m *listedMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	m.Handle(pattern, http.HandlerFunc(h))
+}
+
 // refusal makes the problem that a client sees, and logs what it does not.
 func (f *front) refusal(ctx context.Context, err error) *Problem {
 	p := *problemOf(err)
 	p.RequestID = requestID(ctx)
+	refusedWith(ctx, p.Code)
 	switch {
 	case p.Status == http.StatusServiceUnavailable: // an app's limit or absence: nobody has to act
 		f.log.WarnContext(ctx, "request not served now", "request_id", p.RequestID, "code", p.Code, "error", causeOf(&p))

@@ -48,7 +48,7 @@ type hookServer struct {
 	engine   HookEngine
 	accounts HookAccounts
 	drivers  map[crm.AppID]connector.Driver
-	mux      *http.ServeMux // only where it serves by itself
+	mux      *listedMux // only where it serves by itself
 }
 
 // NewHooks returns the surface for deliveries of apps alone: for a program that
@@ -57,7 +57,7 @@ type hookServer struct {
 func NewHooks(o HookOptions) (http.Handler, error) {
 	s := &hookServer{
 		front:  front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts},
-		engine: o.Engine, accounts: o.Accounts, drivers: o.Drivers, mux: http.NewServeMux(),
+		engine: o.Engine, accounts: o.Accounts, drivers: o.Drivers, mux: newListedMux(),
 	}
 	var wrong []string
 	if o.Engine == nil || o.Accounts == nil || len(o.Drivers) == 0 || o.Now == nil || o.NewID == nil || o.Logger == nil {
@@ -74,7 +74,7 @@ func NewHooks(o HookOptions) (http.Handler, error) {
 }
 
 // register adds the routes of deliveries.
-func (s *hookServer) register(mux *http.ServeMux) {
+func (s *hookServer) register(mux *listedMux) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} { // GET serves HEAD too
 		mux.HandleFunc(method+" "+hooksPath+"{token}", s.serveHook)
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ type fixture struct {
 	plan            crm.PlanID
 	keyID           string
 	erasure         string
+	hook            string // the path that the left app delivers to
 	callers         []caller
 }
 
@@ -48,6 +50,12 @@ func newFixture(t *testing.T) *fixture {
 
 	f.erasure = f.must(202, "POST", "/v1/erasures", `{"email":"erased@example.com"}`).json(t)["id"].(string)
 
+	address, err := url.Parse(f.must(200, "GET", "/v1/connections/"+f.connection+"/webhooks", "").json(t)["items"].([]any)[0].(map[string]any)["url"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.hook = address.Path
+
 	other := f.must(201, "POST", "/v1/workspaces", `{"name":"Other"}`).json(t)["id"].(string)
 	expired := f.key(`{"name":"e","role":"admin","expires_at":"` + f.now().Add(time.Minute).Format(time.RFC3339) + `"}`)
 	f.callers = []caller{
@@ -69,6 +77,8 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) target(r route) string {
 	id := f.connection
 	switch {
+	case strings.HasPrefix(r.path, hooksPath):
+		return f.hook
 	case strings.HasPrefix(r.path, "/v1/accounts/"):
 		id = string(f.left)
 	case strings.HasPrefix(r.path, "/v1/runs/"):

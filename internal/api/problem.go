@@ -160,6 +160,7 @@ var humaErrors = sync.OnceFunc(func() {
 		p := humaProblem(status, msg, errs)
 		if ctx != nil {
 			p.RequestID = requestID(ctx.Context())
+			refusedWith(ctx.Context(), p.Code)
 		}
 		return p
 	}

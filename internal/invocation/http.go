@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -79,8 +80,8 @@ func request(ctx context.Context, event []byte) (*http.Request, error) {
 	if r.Host = r.Header.Get("Host"); r.Host == "" {
 		r.Host = e.RequestContext.DomainName
 	}
-	r.Header.Del("Host") // as net/http has it
-	r.RemoteAddr = e.RequestContext.HTTP.SourceIP + ":0"
+	r.Header.Del("Host")                                                 // as net/http has it
+	r.RemoteAddr = net.JoinHostPort(e.RequestContext.HTTP.SourceIP, "0") // brackets for IPv6
 	return r, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,19 @@ func handle(t *testing.T, event string, f http.HandlerFunc) events.APIGatewayV2H
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestSourceOfARequest: the address of the caller is one that can be read,
+// whichever family it is of.
+func TestSourceOfARequest(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{"198.51.100.7", "2001:db8::7"} {
+		handle(t, `{"rawPath":"/","requestContext":{"http":{"method":"GET","sourceIp":"`+source+`"}}}`, func(_ http.ResponseWriter, r *http.Request) {
+			if at, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || at.Addr().String() != source {
+				t.Errorf("%s is %s: %v", source, r.RemoteAddr, err)
+			}
+		})
+	}
 }
 
 func TestRequestAsItWasSent(t *testing.T) {

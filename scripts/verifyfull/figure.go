@@ -244,19 +244,6 @@ func guardShare(out string) (string, bool) {
 	return fmt.Sprintf("%d guards, the rarest by %.1f %% of %s seeds", len(all), least, all[0][2]), least >= 1 && len(all) >= 20
 }
 
-// accessMatrix adds the route that streams, which has a test of its own.
-func accessMatrix(out string) (string, bool) {
-	m := regexp.MustCompile(`(\d+) of (\d+) routes x callers`).FindStringSubmatch(out)
-	s := regexp.MustCompile(`(\d+) callers of the stream`).FindStringSubmatch(out)
-	if m == nil || s == nil {
-		return "", false
-	}
-	walked, _ := number(m[1])
-	all, _ := number(m[2])
-	stream, _ := number(s[1])
-	return fmt.Sprintf("%.0f of %.0f routes x callers", walked+stream, all), walked+stream == all
-}
-
 // vulnerabilities tells one that was found from a database that is out of reach.
 func vulnerabilities(out string) (string, bool) {
 	switch {

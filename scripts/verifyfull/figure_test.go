@@ -51,8 +51,6 @@ func TestRead(t *testing.T) {
 		"a mark seldom":         {figure{look: marks}, strings.Replace(often, "\n\nmet beside", "\n  seldom   9\n\nmet beside", 1), nil, "40 reached 10 times or more, seldom 9", false},
 		"guards":                {figure{look: guardShare}, strings.Repeat("lease  crash  S2    3 of 200  seed 7  lost\n", 20), nil, "20 guards, the rarest by 1.5 % of 200 seeds", true},
 		"a guard seldom":        {figure{look: guardShare}, "x   1 of 200  seed 7\n" + strings.Repeat("x   3 of 200  seed 7\n", 20), nil, "21 guards, the rarest by 0.5 % of 200 seeds", false},
-		"access":                {figure{look: accessMatrix}, "585 of 594 routes x callers\n9 callers of the stream\n", nil, "594 of 594 routes x callers", true},
-		"access not whole":      {figure{look: accessMatrix}, "584 of 594 routes x callers\n9 callers of the stream\n", nil, "593 of 594 routes x callers", false},
 		"malformed":             {figure{look: malformed}, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 298.8µs, heap 4 MiB\n", nil, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 298.8µs, heap 4 MiB", true},
 		"malformed, slow":       {figure{look: malformed}, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 50ms, heap 4 MiB\n", nil, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 50ms, heap 4 MiB", false},
 		"malformed, accepted":   {figure{look: malformed}, "100000 requests, 99999 clean 4xx, 0 x 5xx, p99 5ms, heap 4 MiB\n", nil, "100000 requests, 99999 clean 4xx, 0 x 5xx, p99 5ms, heap 4 MiB", false},

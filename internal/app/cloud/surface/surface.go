@@ -36,7 +36,8 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
 		AdminKey: key, Version: c.Environment.Version, Auth: Users{},
-		Budgets: api.NewBudgets(api.DefaultShares, time.Now), // of this instance; the gateway bounds all of them together
+		WithoutHooks: true,                                        // another function's: this one may do far more than a delivery needs
+		Budgets:      api.NewBudgets(api.DefaultShares, time.Now), // of this instance; the gateway bounds all of them together
 	})
 }
 
