@@ -169,12 +169,14 @@ clients: $(CLIENTS)
 
 standins: $(STANDINS)
 
+# No package here needs its install script (the two that have one print a line),
+# so that none is run: here, in scripts/clients and in infra/_tools.
 scripts/standins/node_modules/.package-lock.json: scripts/standins/package.json scripts/standins/package-lock.json
-	cd scripts/standins && npm ci --no-audit --no-fund --loglevel=error
+	cd scripts/standins && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 scripts/clients/node_modules/.package-lock.json: scripts/clients/package.json scripts/clients/package-lock.json
-	cd scripts/clients && npm ci --no-audit --no-fund --loglevel=error
+	cd scripts/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 tools: $(LINT) $(FUMPT)
@@ -192,6 +194,6 @@ $(FUMPT): scripts/tools/go.mod scripts/tools/go.sum
 $(TOOLS)/venv/.installed: scripts/verify.d/requirements.txt scripts/verify.d/clients.txt
 	@mkdir -p $(TOOLS)
 	python3 -m venv $(TOOLS)/venv
-	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r scripts/verify.d/clients.txt
 	touch $@

@@ -47,5 +47,5 @@ units: standins ## what is consumed of DynamoDB, on its stand-in: docs/cost.md t
 infra-tools: $(INFRA_TOOLS)
 
 $(INFRA_TOOLS): infra/_tools/package.json infra/_tools/package-lock.json
-	cd infra/_tools && npm ci --no-audit --no-fund --loglevel=error
+	cd infra/_tools && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@

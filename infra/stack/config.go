@@ -47,6 +47,7 @@ type Config struct {
 	AllowHosts        string  // allowHosts: hosts of apps beyond those built in, separated by commas
 	AdminKeyParameter string  // adminKeyParameter: name of the SecureString with the operator's key
 	LogDays           int     // logDays: how long function and access logs are kept
+	EncryptLogs       bool    // encryptLogs: function and access logs under the customer key, too
 	SyncConcurrency   int     // syncConcurrency: sync functions at a time, 2 to 1000
 }
 
@@ -118,6 +119,7 @@ func newConfig(lookup func(string) any, root string) (*Config, error) {
 		AllowHosts:        strings.Join(r.list("allowHosts"), ","),
 		AdminKeyParameter: r.text("adminKeyParameter", ""),
 		LogDays:           int(r.number("logDays", 30, 1, 3653)),
+		EncryptLogs:       r.flag("encryptLogs", false),
 		SyncConcurrency:   int(r.number("syncConcurrency", 10, 2, 1000)),
 	}
 	if c.AdminKeyParameter == "" {

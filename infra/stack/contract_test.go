@@ -252,3 +252,50 @@ func TestX4_ProdRefusesItsOwnMachine(t *testing.T) {
 		}
 	}
 }
+
+// TestPublicRoutesAskForNoLogin: what the surface shows to anybody is reached by
+// a browser that has no token yet; the gateway must not ask for one.
+func TestPublicRoutesAskForNoLogin(t *testing.T) {
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../..", "internal/api/routes.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[string]bool{}
+	for _, r := range webRoutes() {
+		if !r.login {
+			open[r.path] = true
+		}
+	}
+	seen := 0
+	ast.Inspect(f, func(n ast.Node) bool {
+		lit, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		var path string
+		public := false
+		for _, e := range lit.Elts {
+			kv, ok := e.(*ast.KeyValueExpr)
+			if !ok {
+				continue
+			}
+			switch fmt.Sprint(kv.Key) {
+			case "path":
+				if value, ok := kv.Value.(*ast.BasicLit); ok {
+					path, _ = strconv.Unquote(value.Value)
+				}
+			case "level":
+				public = fmt.Sprint(kv.Value) == "public"
+			}
+		}
+		if public {
+			if seen++; !open[path] {
+				t.Errorf("%s is public, and the gateway asks for a login", path)
+			}
+		}
+		return true
+	})
+	if seen < 3 {
+		t.Errorf("only %d public routes were found", seen)
+	}
+}

@@ -47,6 +47,17 @@ func (s *Stack) data() {
 		Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": s.stack.Account()}},
 	}), nil)
 
+	if s.config.EncryptLogs {
+		s.key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Sid:        jsii.String("Logs"),
+			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("logs.amazonaws.com"), nil)},
+			Actions:    jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"),
+			Resources:  jsii.Strings("*"), // in the policy of a key this is the key
+			Conditions: &map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []*string{
+				s.arn("logs", "log-group:/aws/lambda/"+s.config.Name("*")), s.arn("logs", "log-group:/lockstep/"+s.config.Stage+"/access/*"),
+			}}},
+		}), nil)
+	}
 	s.tables = map[string]awsdynamodb.Table{}
 	s.tables[settings] = s.table("Settings", settings)
 	s.tables[links] = s.table("Links", links)

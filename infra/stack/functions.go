@@ -55,11 +55,7 @@ func (s *Stack) addFunctions() {
 }
 
 func (s *Stack) function(spec *functionSpec) {
-	group := awslogs.NewLogGroup(s.stack, jsii.String(spec.id+"Logs"), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String("/aws/lambda/" + s.config.Name(spec.name)),
-		Retention:     retention(s.config.LogDays),
-		RemovalPolicy: s.config.removal(),
-	})
+	group := s.logGroup(spec.id+"Logs", "/aws/lambda/"+s.config.Name(spec.name))
 	role := s.role(spec, group)
 	f := awslambda.NewFunction(s.stack, jsii.String(spec.id), &awslambda.FunctionProps{
 		FunctionName: jsii.String(s.config.Name(spec.name)),
@@ -86,6 +82,22 @@ func (s *Stack) function(spec *functionSpec) {
 		})
 	}
 	s.functions[spec.name], s.roles[spec.name] = f, role
+}
+
+// logGroup is one log group. CloudWatch encrypts every one with a key of its
+// own; where the operator wants it, with the customer's. It may use that for
+// groups of these names alone.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+func (s *Stack) logGroup(id, name string) awslogs.LogGroup {
+	props := &awslogs.LogGroupProps{
+		LogGroupName:  jsii.String(name),
+		Retention:     retention(s.config.LogDays),
+		RemovalPolicy: s.config.removal(),
+	}
+	if s.config.EncryptLogs {
+		props.EncryptionKey = s.key
+	}
+	return awslogs.NewLogGroup(s.stack, jsii.String(id), props)
 }
 
 // environment is what internal/app reads at a cold start. None of it is secret.

@@ -308,7 +308,7 @@ func TestRoutesAskForALogin(t *testing.T) {
 		}
 		return out
 	}
-	open := []string{"POST /hooks/{token}", "GET /hooks/{token}", "HEAD /hooks/{token}", "GET /", "GET /docs/{page+}", "GET /v1/health", "GET /v1/openapi.json", "GET /v1/oauth/callback"}
+	open := []string{"POST /hooks/{token}", "GET /hooks/{token}", "HEAD /hooks/{token}", "GET /", "GET /docs/{page+}", "GET /v1/health", "GET /v1/openapi.json", "GET /v1/oauth/begin", "GET /v1/oauth/callback"}
 	for name, tc := range map[string]struct {
 		tm    template
 		login []string
@@ -580,5 +580,71 @@ func TestP13_RulePacks(t *testing.T) {
 				t.Errorf("%v: there is no %s", s.Rules, where)
 			}
 		}
+	}
+}
+
+// TestLogsUnderTheCustomersKey: with encryptLogs every log group is sealed with
+// the key, and CloudWatch may use it for these groups and no others.
+func TestLogsUnderTheCustomersKey(t *testing.T) {
+	for id, g := range dev.of("AWS::Logs::LogGroup") {
+		if g.Properties["KmsKeyId"] != nil {
+			t.Errorf("%s has the customer's key without being asked to", id)
+		}
+	}
+	if strings.Contains(dev.text, "logs.amazonaws.com") {
+		t.Error("CloudWatch may use the key without being asked to")
+	}
+	keys := full.of("AWS::KMS::Key")
+	if len(keys) != 1 {
+		t.Fatalf("%d keys", len(keys))
+	}
+	var forNames []string
+	for keyID, k := range keys {
+		for id, g := range full.of("AWS::Logs::LogGroup") {
+			if dig(g.Properties, "KmsKeyId", "Fn::GetAtt", "0") != keyID {
+				t.Errorf("%s is not under the key: %v", id, g.Properties["KmsKeyId"])
+			}
+		}
+		statements, _ := dig(k.Properties, "KeyPolicy", "Statement").([]any)
+		for _, s := range statements {
+			st, _ := s.(map[string]any)
+			if dig(st, "Principal", "Service") != "logs.amazonaws.com" {
+				continue
+			}
+			for _, arn := range dig(st, "Condition", "ArnLike", "kms:EncryptionContext:aws:logs:arn").([]any) {
+				joined := dig(arn, "Fn::Join", "1").([]any)
+				last, _ := joined[len(joined)-1].(string)
+				_, name, _ := strings.Cut(last, ":log-group:")
+				forNames = append(forNames, name)
+			}
+		}
+	}
+	for id, g := range full.of("AWS::Logs::LogGroup") {
+		name, _ := g.Properties["LogGroupName"].(string)
+		if !slices.ContainsFunc(forNames, func(pattern string) bool { return strings.HasPrefix(name, strings.TrimSuffix(pattern, "*")) }) {
+			t.Errorf("%s: CloudWatch may not use the key for %s, but for %v", id, name, forNames)
+		}
+	}
+	if len(forNames) != 2 || slices.Contains(forNames, "*") || slices.Contains(forNames, "") {
+		t.Errorf("CloudWatch may use the key for %v", forNames)
+	}
+}
+
+// TestOwnNameClosesTheGatewaysOwn: with a domain there is no second address
+// beside it; without one there is no other.
+func TestOwnNameClosesTheGatewaysOwn(t *testing.T) {
+	closed := func(tm template) (out []string) {
+		for _, a := range tm.of("AWS::ApiGatewayV2::Api") {
+			if a.Properties["DisableExecuteApiEndpoint"] == true {
+				out = append(out, a.Properties["Name"].(string))
+			}
+		}
+		return out
+	}
+	if got := closed(full); len(got) != 1 || got[0] != "lockstep-prod-web" {
+		t.Errorf("with a domain %v is closed", got)
+	}
+	if got := closed(prod); got != nil {
+		t.Errorf("without a domain %v is closed", got)
 	}
 }

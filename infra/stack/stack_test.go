@@ -72,7 +72,7 @@ var everyOption = map[string]any{
 	"certificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/6f1c0c4e-0000-4000-8000-000000000000",
 	"loginDomain":    "lockstep-example", "callbackUrls": "https://sync.example.com/", "selfSignUp": "true",
 	"googleClient": "google-client", "googleSecret": "lockstep/google", "facebookClient": "facebook-client", "facebookSecret": "lockstep/facebook",
-	"alertEmail": "ops@example.com", "allowHosts": "crm.example.com", "budgetUsd": "100", "logDays": "90", "syncConcurrency": "20",
+	"alertEmail": "ops@example.com", "allowHosts": "crm.example.com", "budgetUsd": "100", "logDays": "90", "encryptLogs": "true", "syncConcurrency": "20",
 }
 
 // synthesise makes the template as the program does, cdk.json included.

@@ -32,7 +32,8 @@ type httpRoute struct {
 
 // webRoutes are those of the address that apps and browsers use. Routes without
 // a login check for themselves, or show what anybody may see: hooks have their
-// token and signature, the callback its single-use state.
+// token and signature, an authorisation its single-use state, which a browser
+// opens and comes back with.
 func webRoutes() []httpRoute {
 	get, head, post := awsapigatewayv2.HttpMethod_GET, awsapigatewayv2.HttpMethod_HEAD, awsapigatewayv2.HttpMethod_POST
 	return []httpRoute{
@@ -43,6 +44,7 @@ func webRoutes() []httpRoute {
 		{get, "/docs/{page+}", api, publicThrottle, false},
 		{get, "/v1/health", api, publicThrottle, false},
 		{get, "/v1/openapi.json", api, publicThrottle, false},
+		{get, "/v1/oauth/begin", api, publicThrottle, false},
 		{get, "/v1/oauth/callback", api, publicThrottle, false},
 		{awsapigatewayv2.HttpMethod_ANY, "/v1/{call+}", api, apiThrottle, true},
 	}
@@ -59,9 +61,10 @@ func keyRoutes() []httpRoute {
 // their addresses.
 func (s *Stack) addresses() {
 	s.web = s.httpAPI("Web", "web", "webhooks, browsers and logged-in users")
-	s.publicURL = s.web.ApiEndpoint()
 	if s.config.Domain != "" {
 		s.publicURL = jsii.String("https://" + s.config.Domain)
+	} else {
+		s.publicURL = s.web.ApiEndpoint()
 	}
 	s.apiURL = s.publicURL
 	if s.config.Users {
@@ -76,6 +79,8 @@ func (s *Stack) httpAPI(id, name, who string) awsapigatewayv2.HttpApi {
 		ApiName:            jsii.String(s.config.Name(name)),
 		Description:        jsii.String("Lockstep " + s.config.Stage + ": " + who),
 		CreateDefaultStage: jsii.Bool(false), // ours has limits and logs
+		// With a name of one's own, the gateway's is a second door past what stands before it.
+		DisableExecuteApiEndpoint: jsii.Bool(id == "Web" && s.config.Domain != ""),
 	})
 }
 
@@ -139,11 +144,7 @@ func limit(t throttle) *awsapigatewayv2.CfnStage_RouteSettingsProperty {
 }
 
 func (s *Stack) accessLog(id string) awslogs.LogGroup {
-	return awslogs.NewLogGroup(s.stack, jsii.String(id+"AccessLogs"), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String("/lockstep/" + s.config.Stage + "/access/" + map[string]string{"Web": "web", "Keys": "keys"}[id]),
-		Retention:     retention(s.config.LogDays),
-		RemovalPolicy: s.config.removal(),
-	})
+	return s.logGroup(id+"AccessLogs", "/lockstep/"+s.config.Stage+"/access/"+map[string]string{"Web": "web", "Keys": "keys"}[id])
 }
 
 // accessLogFormat is one JSON object a request. It names the route and never
