@@ -42,7 +42,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status tidy-check race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status tidy-check licences race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -58,7 +58,7 @@ test-aws: ## the suites of the adapters on real tables and queues, which it make
 		echo "make test-aws: no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION" >&2; exit 1; fi
 	LOCKSTEP_TEST_AWS=1 $(GO) test -count=1 -v -timeout=60m -run '^TestAWS$$' ./internal/store/dynamostore ./internal/queue/sqsqueue
 
-check: fmt-check arch docs-names tidy-check build lint-own race ## format, borders, docs, build, lint with vet, race: what a change must pass
+check: fmt-check arch docs-names tidy-check licences build lint-own race ## format, borders, docs, licences, build, lint with vet, race: what a change must pass
 
 verify: build $(VENV) fuzz ## conformance and other outside judges, then 5 s of every fuzz target
 	@export PATH="$(TOOLS)/venv/bin:$$PATH"; \
@@ -135,6 +135,9 @@ docs-names:
 tidy-check:
 	$(GO) mod tidy -diff
 	$(GO) mod verify
+
+licences: ## the licence of every Go module and npm package, against those that are allowed ("go run ./scripts/licences -list" lists them)
+	$(GO) run ./scripts/licences
 
 vet:
 	$(GO) vet ./...
