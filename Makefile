@@ -194,6 +194,10 @@ $(FUMPT): scripts/tools/go.mod scripts/tools/go.sum
 	@mkdir -p $(TOOLS)
 	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ mvdan.cc/gofumpt
 
+$(TOOLS)/govulncheck: scripts/tools/go.mod scripts/tools/go.sum
+	@mkdir -p $(TOOLS)
+	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ golang.org/x/vuln/cmd/govulncheck
+
 $(TOOLS)/venv/.installed: scripts/verify.d/requirements.txt scripts/verify.d/clients.txt
 	@mkdir -p $(TOOLS)
 	python3 -m venv $(TOOLS)/venv

@@ -246,14 +246,13 @@ func guardShare(out string) (string, bool) {
 
 // vulnerabilities tells one that was found from a database that is out of reach.
 func vulnerabilities(out string) (string, bool) {
-	switch {
-	case strings.Contains(out, "No vulnerabilities found") || strings.Contains(out, "Your code is affected by 0 vulnerabilities"):
-		return "0 reachable", true
-	case strings.Contains(out, "fetching vulnerabilities"):
-		return "not measured: the vulnerability database cannot be reached from here; GOVULNDB names a copy", false
+	if m := regexp.MustCompile(`not measured: [^;]*`).FindString(out); m != "" {
+		return m + "; GOVULNDB names a copy", false
 	}
-	m := regexp.MustCompile(`Your code is affected by \d+ vulnerabilit\w+`).FindString(out)
-	return m, false
+	if m := regexp.MustCompile(`govulncheck: (0 reachable) vulnerabilities`).FindStringSubmatch(out); m != nil {
+		return m[1], true
+	}
+	return regexp.MustCompile(`Your code is affected by \d+ vulnerabilit\w+`).FindString(out), false
 }
 
 var malformedLine = regexp.MustCompile(`([\d,]+) requests, ([\d,]+) clean 4xx, (\d+) x 5xx, p99 (\S+), heap (\d+) MiB`)

@@ -55,9 +55,9 @@ func TestRead(t *testing.T) {
 		"malformed, slow":       {figure{look: malformed}, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 50ms, heap 4 MiB\n", nil, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 50ms, heap 4 MiB", false},
 		"malformed, accepted":   {figure{look: malformed}, "100000 requests, 99999 clean 4xx, 0 x 5xx, p99 5ms, heap 4 MiB\n", nil, "100000 requests, 99999 clean 4xx, 0 x 5xx, p99 5ms, heap 4 MiB", false},
 		"malformed, large":      {figure{look: malformed}, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 5ms, heap 64 MiB\n", nil, "100000 requests, 100000 clean 4xx, 0 x 5xx, p99 5ms, heap 64 MiB", false},
-		"no vulnerabilities":    {figure{look: vulnerabilities}, "No vulnerabilities found.\n", nil, "0 reachable", true},
+		"no vulnerabilities":    {figure{look: vulnerabilities}, "govulncheck: 0 reachable vulnerabilities in the programs and the infrastructure, by /db\n", nil, "0 reachable", true},
 		"vulnerabilities":       {figure{look: vulnerabilities}, "Your code is affected by 2 vulnerabilities from 1 module.\n", errors.New("exit 3"), "Your code is affected by 2 vulnerabilities", false},
-		"no database":           {figure{look: vulnerabilities}, "govulncheck: fetching vulnerabilities: no such host\n", errors.New("exit 1"), "not measured: the vulnerability database cannot be reached from here; GOVULNDB names a copy", false},
+		"no database":           {figure{look: vulnerabilities}, "not measured: the vulnerability database cannot be reached from here (code 1); GOVULNDB names a copy. The tool said: x\n", nil, "not measured: the vulnerability database cannot be reached from here (code 1); GOVULNDB names a copy", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

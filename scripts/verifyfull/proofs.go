@@ -132,7 +132,7 @@ var proofs = []proof{
 	{command: []string{"make", "vet"}, figures: []figure{
 		{goal: "vet", target: "clean", find: `go vet`},
 	}},
-	{command: []string{"bash", "-c", "cd scripts/tools && go build -o ../../.tools/govulncheck golang.org/x/vuln/cmd/govulncheck && cd ../.. && .tools/govulncheck ./..."}, figures: []figure{
+	{command: []string{"scripts/verify.d/60-govulncheck.sh"}, figures: []figure{
 		{goal: "reachable vulnerabilities", target: "0", look: vulnerabilities},
 	}},
 	{command: []string{"make", "race"}, figures: []figure{
