@@ -60,7 +60,7 @@ func TestLive_Row66_RefusedWebhooksAreShown(t *testing.T) {
 		if status := deliver("of somebody else", "Two"); status != http.StatusUnauthorized {
 			t.Errorf("a forged delivery is answered with %d", status)
 		}
-		l.refusedOnce("no_secret", "bad_signature")
+		l.refusedOnce("no_secret", "forged_webhook")
 		if status := deliver(hubspotfake.ClientSecret, "Three"); status != http.StatusNoContent && status != http.StatusOK {
 			t.Errorf("a delivery that is right is answered with %d", status)
 		}

@@ -48,7 +48,7 @@ func (c *client) call(ctx context.Context, r request, out any) (answer, error) {
 	if r.body != nil {
 		var err error
 		if body, err = encode(r.body); err != nil {
-			return answer{}, &fault.Error{Op: r.op, Kind: fault.Invalid, Code: codeValue, Err: err}
+			return answer{}, &fault.Error{Op: r.op, Kind: fault.Invalid, Code: connector.CodeValue, Err: err}
 		}
 	}
 	token, err := c.tokens.Token(ctx)

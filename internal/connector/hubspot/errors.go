@@ -19,24 +19,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-// Codes of the error dictionary that this package gives.
-const (
-	codeReauthorize = "reauthorization_required"
-	codePermission  = "missing_permission"
-	codeQuota       = "quota_exhausted"
-	codeRate        = "rate_limited"
-	codeExists      = "already_exists"
-	codeMalformed   = "malformed_answer"
-	codeValue       = "invalid_value"
-	codeField       = "field_missing"
-	codeReadOnly    = "read_only_field"
-	codeRequired    = "required_field_missing"
-	codeOption      = "option_not_allowed"
-	codeObject      = "unknown_object"
-	codeLocked      = "record_locked"
-	codeRequest     = "rejected"
-)
-
 // Waits where HubSpot names none: its own client library waits ten seconds and
 // one second; a daily limit ends at midnight in a time zone we do not know, so
 // that asking once a minute is the way to know. A locked record wants two seconds.
@@ -102,19 +84,19 @@ func (c problemContext) first(name string) string {
 
 // meaning is what one of HubSpot's codes for a value means to us.
 var meanings = map[string]string{
-	"PROPERTY_DOESNT_EXIST":                 codeField,
-	"READ_ONLY_VALUE":                       codeReadOnly,
-	"INVALID_OPTION":                        codeOption,
-	"MISSING_REQUIRED_PROPERTY":             codeRequired,
-	"MISSING_CONDITIONAL_REQUIRED_PROPERTY": codeRequired,
-	"REQUIRED_FIELD":                        codeRequired,
-	"INVALID_EMAIL":                         codeValue,
-	"INVALID_DATE":                          codeValue,
-	"INVALID_NUMBER":                        codeValue,
-	"INVALID_INTEGER":                       codeValue,
-	"INVALID_PHONE_NUMBER":                  codeValue,
-	"INVALID_LIFECYCLE_STAGE":               codeValue,
-	"CONFLICTING_UNIQUE_VALUE":              codeExists,
+	"PROPERTY_DOESNT_EXIST":                 connector.CodeField,
+	"READ_ONLY_VALUE":                       connector.CodeReadOnly,
+	"INVALID_OPTION":                        connector.CodeOption,
+	"MISSING_REQUIRED_PROPERTY":             connector.CodeRequired,
+	"MISSING_CONDITIONAL_REQUIRED_PROPERTY": connector.CodeRequired,
+	"REQUIRED_FIELD":                        connector.CodeRequired,
+	"INVALID_EMAIL":                         connector.CodeValue,
+	"INVALID_DATE":                          connector.CodeValue,
+	"INVALID_NUMBER":                        connector.CodeValue,
+	"INVALID_INTEGER":                       connector.CodeValue,
+	"INVALID_PHONE_NUMBER":                  connector.CodeValue,
+	"INVALID_LIFECYCLE_STAGE":               connector.CodeValue,
+	"CONFLICTING_UNIQUE_VALUE":              connector.CodeExists,
 }
 
 // classify turns an answer with status 300 or above into an error. With
@@ -130,7 +112,7 @@ func classify(r request, a answer) error {
 	default:
 		e = fromStatus(r.op, a.status, p)
 	}
-	e.Guessed = e.Code == codeQuota && a.retryAfter <= 0
+	e.Guessed = e.Code == connector.CodeQuota && a.retryAfter <= 0
 	if a.retryAfter > 0 && (e.Kind == fault.Throttled || e.Kind == fault.Unavailable) {
 		e.RetryAfter = a.retryAfter
 	}
@@ -143,28 +125,28 @@ func fromStatus(op string, status int, p problem) *fault.Error {
 	e := &fault.Error{Op: op, Message: "HubSpot answered with status " + strconv.Itoa(status)}
 	switch {
 	case status < 400:
-		e.Kind, e.Code = fault.Unavailable, codeMalformed
+		e.Kind, e.Code = fault.Unavailable, connector.CodeMalformed
 	case status == http.StatusUnauthorized:
-		e.Kind, e.Code = fault.Denied, codeReauthorize
+		e.Kind, e.Code = fault.Denied, connector.CodeReauthorize
 	case status == http.StatusForbidden:
-		e.Kind, e.Code = fault.Denied, codePermission
+		e.Kind, e.Code = fault.Denied, connector.CodePermission
 		if scopes := p.scopes(); scopes != "" {
 			e.Message = "HubSpot wants the scope " + scopes
 		}
 	case status == http.StatusNotFound:
 		e.Kind = fault.NotFound
 	case status == http.StatusConflict:
-		e.Kind, e.Code = fault.Conflict, codeExists
+		e.Kind, e.Code = fault.Conflict, connector.CodeExists
 	case status == http.StatusLocked:
-		e.Kind, e.Code, e.RetryAfter = fault.Conflict, codeLocked, waitLocked
+		e.Kind, e.Code, e.RetryAfter = fault.Conflict, connector.CodeLocked, waitLocked
 	case status == http.StatusTooManyRequests:
 		e.Kind, e.Code, e.RetryAfter = throttled(p)
 	case status == statusMoving:
-		e.Kind, e.Code, e.RetryAfter = fault.Unavailable, "account_moving", waitMoving
+		e.Kind, e.Code, e.RetryAfter = fault.Unavailable, connector.CodeMoving, waitMoving
 	case status == http.StatusRequestTimeout || status >= 500:
 		e.Kind = fault.Unavailable
 	default:
-		e.Kind, e.Code = fault.Invalid, codeRequest
+		e.Kind, e.Code = fault.Invalid, connector.CodeRejected
 	}
 	return e
 }
@@ -174,11 +156,11 @@ func fromStatus(op string, status int, p problem) *fault.Error {
 func throttled(p problem) (fault.Kind, string, time.Duration) {
 	switch {
 	case p.PolicyName == "DAILY" || strings.Contains(p.Message, "daily limit"):
-		return fault.Throttled, codeQuota, waitDaily
+		return fault.Throttled, connector.CodeQuota, waitDaily
 	case p.PolicyName == "SECONDLY" || strings.Contains(p.Message, "secondly limit.") && !strings.Contains(p.Message, "ten_"):
-		return fault.Throttled, codeRate, waitSecondly
+		return fault.Throttled, connector.CodeRate, waitSecondly
 	}
-	return fault.Throttled, codeRate, waitRolling
+	return fault.Throttled, connector.CodeRate, waitRolling
 }
 
 // scopes lists the scopes that a refusal names.
@@ -209,25 +191,25 @@ func fromProblem(op string, p problem) *fault.Error {
 	e.Field, e.Fields = field, p.refusals()
 	switch {
 	case p.Category == "CONFLICT":
-		e.Kind, e.Code, e.Message = fault.Conflict, codeExists, "HubSpot has a record with this key already"
+		e.Kind, e.Code, e.Message = fault.Conflict, connector.CodeExists, "HubSpot has a record with this key already"
 	case p.Category == "OBJECT_ALREADY_EXISTS":
-		e.Kind, e.Code, e.Message = fault.Conflict, codeExists, "HubSpot has one of that name already"
+		e.Kind, e.Code, e.Message = fault.Conflict, connector.CodeExists, "HubSpot has one of that name already"
 	case p.Category == "OBJECT_NOT_FOUND":
 		e.Kind, e.Message = fault.NotFound, "HubSpot has no such record"
 	case strings.HasPrefix(p.Message, "Unable to infer object type"):
-		e.Kind, e.Code, e.Message = fault.NotFound, codeObject, "HubSpot has no such object"
+		e.Kind, e.Code, e.Message = fault.NotFound, connector.CodeObject, "HubSpot has no such object"
 	case p.Category == "MISSING_SCOPES":
-		e.Kind, e.Code, e.Message = fault.Denied, codePermission, "HubSpot wants another scope"
+		e.Kind, e.Code, e.Message = fault.Denied, connector.CodePermission, "HubSpot wants another scope"
 	case p.Category == "RATE_LIMITS":
 		e.Kind, e.Code, e.RetryAfter = throttled(p)
-	case meanings[code] == codeExists:
-		e.Kind, e.Code, e.Message = fault.Conflict, codeExists, "HubSpot has another record with this unique value"
+	case meanings[code] == connector.CodeExists:
+		e.Kind, e.Code, e.Message = fault.Conflict, connector.CodeExists, "HubSpot has another record with this unique value"
 	case meanings[code] != "":
 		e.Kind, e.Code, e.Message = fault.Invalid, meanings[code], "HubSpot says "+code
 	case p.Category == "VALIDATION_ERROR":
-		e.Kind, e.Code, e.Message = fault.Invalid, codeRequest, "HubSpot refuses the request as not valid"
+		e.Kind, e.Code, e.Message = fault.Invalid, connector.CodeRejected, "HubSpot refuses the request as not valid"
 		if field != "" {
-			e.Code = codeValue
+			e.Code = connector.CodeValue
 		}
 	default:
 		return nil
@@ -265,7 +247,7 @@ func (p problem) refusals() []fault.FieldFault {
 	var out []fault.FieldFault
 	add := func(field, code string) {
 		if propertyPattern.MatchString(field) && !slices.ContainsFunc(out, func(f fault.FieldFault) bool { return f.Field == field }) {
-			out = append(out, fault.FieldFault{Field: field, Code: cmp.Or(meanings[code], codeValue)})
+			out = append(out, fault.FieldFault{Field: field, Code: cmp.Or(meanings[code], connector.CodeValue)})
 		}
 	}
 	for _, d := range p.Errors {
@@ -299,10 +281,10 @@ func (p problem) existing() crm.RecordID {
 func rowError(op string, kind connector.Op, p problem) (*fault.Error, crm.RecordID) {
 	e := fromProblem(op, p)
 	if e == nil {
-		e = fault.New(op, fault.Invalid, codeRequest, "HubSpot refuses the record")
+		e = fault.New(op, fault.Invalid, connector.CodeRejected, "HubSpot refuses the record")
 	}
 	if e.Kind == fault.NotFound && kind == connector.Create {
-		e.Kind, e.Code = fault.Invalid, codeRequest
+		e.Kind, e.Code = fault.Invalid, connector.CodeRejected
 	}
 	if e.Kind != fault.Conflict {
 		return e, ""
@@ -330,7 +312,7 @@ func unreachable(ctx context.Context, r request, err error) error {
 }
 
 func malformed(r request, why string) error {
-	return &fault.Error{Op: r.op, Kind: fault.Unavailable, Code: codeMalformed, Message: why, MayHaveLanded: r.write}
+	return &fault.Error{Op: r.op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: why, MayHaveLanded: r.write}
 }
 
 // retryAfter reads the header: seconds or a date, at most a day.

@@ -132,7 +132,7 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 		problems = append(problems, "only oauth2 and token are supported")
 	}
 	if problems != nil {
-		return nil, fault.New("hubspot: open", fault.Invalid, "invalid_config", strings.Join(problems, "; "))
+		return nil, fault.New("hubspot: open", fault.Invalid, connector.CodeConfig, strings.Join(problems, "; "))
 	}
 	return &account{client: &client{base: base, tokens: tokens, http: noRedirects(cfg.HTTP)}, now: cfg.Now}, nil
 }
@@ -154,7 +154,7 @@ func (p private) Token(context.Context) (secret.Text, error) { return p.token, n
 
 // Renew implements connector.Tokens.
 func (private) Renew(context.Context, secret.Text) (secret.Text, error) {
-	return secret.Text{}, fault.New("hubspot: token", fault.Denied, codeReauthorize, "HubSpot refuses the private app's token")
+	return secret.Text{}, fault.New("hubspot: token", fault.Denied, connector.CodeReauthorize, "HubSpot refuses the private app's token")
 }
 
 // account is one HubSpot account.

@@ -95,7 +95,7 @@ func grant(ctx context.Context, h *http.Client, base string, c connector.Client,
 	r := request{op: op}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(base, "/")+tokenPath, strings.NewReader(form.Encode()))
 	if err != nil {
-		return connector.Grant{}, fault.New(op, fault.Invalid, "invalid_config", "the login address is not one")
+		return connector.Grant{}, fault.New(op, fault.Invalid, connector.CodeConfig, "the login address is not one")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -138,13 +138,13 @@ func grantError(r request, a answer, out grantAnswer) error {
 	}
 	switch word {
 	case "invalid_grant", "BAD_REFRESH_TOKEN", "BAD_AUTH_CODE", "EXPIRED_AUTH_CODE":
-		return fault.New(r.op, fault.Denied, codeReauthorize, "HubSpot no longer accepts the authorisation")
+		return fault.New(r.op, fault.Denied, connector.CodeReauthorize, "HubSpot no longer accepts the authorisation")
 	case "invalid_client", "unauthorized_client", "BAD_CLIENT_ID", "BAD_CLIENT_SECRET", "MISMATCHED_REDIRECT_URI", "BAD_REDIRECT_URI":
-		return fault.New(r.op, fault.Invalid, "invalid_client", "HubSpot refuses the OAuth client: check its ID, secret and redirect URL")
+		return fault.New(r.op, fault.Invalid, connector.CodeClient, "HubSpot refuses the OAuth client: check its ID, secret and redirect URL")
 	}
 	err := classify(r, a)
 	if fault.Is(err, fault.Denied) {
-		return fault.New(r.op, fault.Invalid, "invalid_client", "HubSpot refuses the OAuth client")
+		return fault.New(r.op, fault.Invalid, connector.CodeClient, "HubSpot refuses the OAuth client")
 	}
 	return err
 }

@@ -24,14 +24,14 @@ var objectPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
 // path returns base + object, or NotFound for what can be no object.
 func path(op, base, object string) (string, error) {
 	if !objectPattern.MatchString(object) {
-		return "", fault.New(op, fault.NotFound, codeObject, "HubSpot has no such object")
+		return "", fault.New(op, fault.NotFound, connector.CodeObject, "HubSpot has no such object")
 	}
 	return base + object, nil
 }
 
 // tooMany is the refusal of a call above a limit of the port.
 func tooMany(op string, limit int) error {
-	return fault.New(op, fault.Invalid, codeRequest, "more than "+strconv.Itoa(limit)+" in one call")
+	return fault.New(op, fault.Invalid, connector.CodeTooLarge, "more than "+strconv.Itoa(limit)+" in one call")
 }
 
 // BatchRead implements connector.Connector.
@@ -127,7 +127,7 @@ func (b batchReadBody) filled() batchReadBody {
 func (a *account) rows(ctx context.Context, r request) (rows []row, bad map[crm.RecordID]error, err error) {
 	var out batchAnswer
 	if _, err := a.client.call(ctx, r, &out); err != nil {
-		if fault.Is(err, fault.NotFound) && fault.CodeOf(err) != codeObject {
+		if fault.Is(err, fault.NotFound) && fault.CodeOf(err) != connector.CodeObject {
 			return nil, nil, nil
 		}
 		return nil, nil, err
@@ -187,7 +187,7 @@ func (a *account) BatchFind(ctx context.Context, object string, field crm.Field,
 		return nil, err
 	}
 	if !propertyPattern.MatchString(field.Name) {
-		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: codeField, Message: "HubSpot has no such property"}
+		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeField, Message: "HubSpot has no such property"}
 	}
 	wanted := distinct(values)
 	if len(wanted) == 0 {
@@ -339,7 +339,7 @@ func (a *account) searchValues(ctx context.Context, op, base string, field crm.F
 				break
 			}
 			if len(all) >= maxMatches {
-				return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: "too_many_matches", Field: field.Name, Message: "too many records share the values looked for"}
+				return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeMatches, Field: field.Name, Message: "too many records share the values looked for"}
 			}
 			if out.Paging.Next.After == body.After {
 				return nil, malformed(r, "HubSpot repeats a page")

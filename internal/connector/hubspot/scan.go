@@ -53,7 +53,7 @@ func parsePlace(s string) (place, error) {
 	ms, id, tie := strings.Cut(s, "/")
 	n, err := strconv.ParseInt(ms, 10, 64)
 	if err != nil || tie && id != "" && !recordID(id) {
-		return place{}, fault.New("hubspot: list", fault.Invalid, "invalid_position", "the position is not one of ours")
+		return place{}, fault.New("hubspot: list", fault.Invalid, connector.CodePosition, "the position is not one of ours")
 	}
 	return place{from: time.UnixMilli(n).UTC(), tie: tie, id: id}, nil
 }
@@ -244,7 +244,7 @@ func (a *account) Deleted(ctx context.Context, object, cursor, position string) 
 	began, after, _ := strings.Cut(position, "/")
 	start, okStart := sweepTime(began)
 	if !okCursor || !okStart || position != "" && after == "" {
-		return connector.DeletedPage{}, fault.New(op, fault.Invalid, "invalid_position", "the position is not one of ours")
+		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodePosition, "the position is not one of ours")
 	}
 	src := source{a: a, object: object, base: base}
 	out, ans, err := src.list(ctx, after, true)
@@ -255,7 +255,7 @@ func (a *account) Deleted(ctx context.Context, object, cursor, position string) 
 		start = ans.now
 	}
 	if !since.IsZero() && start.Sub(since) > archiveDays-overlap {
-		return connector.DeletedPage{}, fault.New(op, fault.Invalid, "cursor_expired", "HubSpot has forgotten archived records since the last sweep; a full scan is needed")
+		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodeExpired, "HubSpot has forgotten archived records since the last sweep; a full scan is needed")
 	}
 	result := connector.DeletedPage{}
 	for i := range out.Results {

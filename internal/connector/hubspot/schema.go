@@ -207,7 +207,7 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 		body.Label = body.Name
 	}
 	if body.Group == "" || !propertyPattern.MatchString(body.Name) {
-		return crm.Field{}, fault.New(op, fault.Invalid, "invalid_name", "a HubSpot property is named in lower case letters, digits and underscores, on contacts, companies or deals")
+		return crm.Field{}, fault.New(op, fault.Invalid, connector.CodeName, "a HubSpot property is named in lower case letters, digits and underscores, on contacts, companies or deals")
 	}
 	kind, ok := newTypes[f.Type]
 	if !ok {

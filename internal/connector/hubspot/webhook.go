@@ -41,11 +41,11 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 	const op = "hubspot: verify webhook"
 	denied := func(code, message string) error { return fault.New(op, fault.Denied, code, message) }
 	if trust.Secret.Empty() {
-		return denied("no_secret", "there is no secret to check the signature with")
+		return denied(connector.CodeNoSecret, "there is no secret to check the signature with")
 	}
 	sent, stamp := req.Header.Values(headerSignature), req.Header.Values(headerTimestamp)
 	if len(sent) != 1 || len(stamp) != 1 {
-		return denied("bad_signature", "the delivery is not signed")
+		return denied(connector.CodeForged, "the delivery is not signed")
 	}
 	mac := hmac.New(sha256.New, []byte(trust.Secret.Reveal()))
 	_, _ = io.WriteString(mac, req.Method+req.URL)
@@ -53,17 +53,17 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 	_, _ = io.WriteString(mac, stamp[0])
 	got, err := base64.StdEncoding.DecodeString(sent[0])
 	if !hmac.Equal(got, mac.Sum(nil)) || err != nil {
-		return denied("bad_signature", "the signature does not fit")
+		return denied(connector.CodeForged, "the signature does not fit")
 	}
 	ms, err := strconv.ParseInt(stamp[0], 10, 64)
 	if err != nil {
-		return denied("bad_signature", "the delivery has no time")
+		return denied(connector.CodeForged, "the delivery has no time")
 	}
 	if age := now.Sub(time.UnixMilli(ms)); age > maxAge || age < -maxAge {
-		return denied("stale_delivery", "the delivery is too old or from the future")
+		return denied(connector.CodeStale, "the delivery is too old or from the future")
 	}
 	if trust.ExternalID == "" {
-		return denied("foreign_delivery", "the account is not known yet")
+		return denied(connector.CodeForeign, "the account is not known yet")
 	}
 	events, err := decodeEvents(req.Body)
 	if err != nil || len(events) == 0 {
@@ -74,7 +74,7 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 			return nil
 		}
 	}
-	return denied("foreign_delivery", "the delivery is for another account")
+	return denied(connector.CodeForeign, "the delivery is for another account")
 }
 
 // hookEvent is one event of a delivery.
@@ -127,7 +127,7 @@ func decodeEvents(body []byte) ([]hookEvent, error) {
 // are one hint.
 func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 	const op = "hubspot: parse webhook"
-	invalid := func(message string) error { return fault.New(op, fault.Invalid, "malformed_delivery", message) }
+	invalid := func(message string) error { return fault.New(op, fault.Invalid, connector.CodeDelivery, message) }
 	raw, err := decodeEvents(req.Body)
 	if err != nil {
 		return nil, invalid("the delivery is no list of events")

@@ -74,7 +74,7 @@ func (b *batch) prepare(object string) error {
 	b.index = make(map[string]int, len(b.writes))
 	for i, w := range b.writes {
 		if w.Op != b.kind {
-			return fault.New(b.op, fault.Invalid, codeRequest, "all writes of a call must be of one kind")
+			return fault.New(b.op, fault.Invalid, connector.CodeMixed, "all writes of a call must be of one kind")
 		}
 		row := writeBody{TraceID: strconv.Itoa(i), Properties: wire(w.Fields)}
 		switch w.Op {
@@ -107,9 +107,9 @@ func (b *batch) prepare(object string) error {
 func checkKey(op, object string, k connector.Key) error {
 	switch {
 	case !propertyPattern.MatchString(k.Field) || k.Field == "hs_object_id" || k.Field == "email" && (object == "contacts" || object == "0-1"):
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: "not_a_key", Message: "HubSpot upserts by custom properties with unique values only"}
+		return &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Message: "HubSpot upserts by custom properties with unique values only"}
 	case k.Value == "":
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: codeValue, Field: k.Field, Message: "the key is empty"}
+		return &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: k.Field, Message: "the key is empty"}
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (b *batch) archive(ctx context.Context, c *client) ([]connector.Written, er
 // again: none of them was written.
 func (b *batch) refused(got answer, err error) ([]connector.Written, error) {
 	kind := fault.KindOf(err)
-	if fault.MayHaveLanded(err) || kind != fault.Invalid && kind != fault.Conflict && kind != fault.NotFound || fault.CodeOf(err) == codeObject {
+	if fault.MayHaveLanded(err) || kind != fault.Invalid && kind != fault.Conflict && kind != fault.NotFound || fault.CodeOf(err) == connector.CodeObject {
 		return nil, err
 	}
 	var p problem
@@ -152,7 +152,7 @@ func (b *batch) refused(got answer, err error) ([]connector.Written, error) {
 	for _, row := range b.rows {
 		i := b.index[row.TraceID]
 		if i != bad {
-			b.out[i].Err = fault.New(b.op, fault.Unavailable, "batch_refused", "HubSpot refused the batch because of another record")
+			b.out[i].Err = fault.New(b.op, fault.Unavailable, connector.CodeBatch, "HubSpot refused the batch because of another record")
 			continue
 		}
 		var e *fault.Error
@@ -172,7 +172,7 @@ func (b *batch) refused(got answer, err error) ([]connector.Written, error) {
 // more than that, and of contacts it keeps the e-mail unique by itself. Other
 // unique properties are named.
 func (b *batch) blameEmail(e *fault.Error, row writeBody) {
-	if _, sent := row.Properties["email"]; sent && b.contacts && e.Code == codeExists && e.Field == "" {
+	if _, sent := row.Properties["email"]; sent && b.contacts && e.Code == connector.CodeExists && e.Field == "" {
 		e.Field = "email"
 	}
 }
@@ -223,7 +223,7 @@ func (b *batch) settle(got answer, ans batchAnswer) []connector.Written {
 	for _, row := range b.rows {
 		at := b.index[row.TraceID]
 		if !done[at] {
-			e := &fault.Error{Op: b.op, Kind: fault.Unavailable, Code: codeMalformed, Message: "HubSpot's answer does not name the record", MayHaveLanded: true}
+			e := &fault.Error{Op: b.op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: "HubSpot's answer does not name the record", MayHaveLanded: true}
 			b.fail(at, row, got, e, nil)
 		}
 	}

@@ -135,7 +135,7 @@ func (p *pacer) tight(ctx context.Context, x lane) error {
 
 func throttled(b blocked) error {
 	message := "the account's calls are spent for the moment; others of its workers use them too"
-	if b.code == codeQuota {
+	if b.code == connector.CodeQuota {
 		message = "the account's daily calls are spent, or the part of them that bulk work may use"
 	}
 	// Full milliseconds, upwards: what reads as "over" must be over.
@@ -187,7 +187,7 @@ func (p *pacer) try(ctx context.Context, x lane, foreground bool) (*blocked, err
 			return nil, err
 		}
 	}
-	return &blocked{wait: 200 * time.Millisecond, code: codeRate}, nil // many workers at once
+	return &blocked{wait: 200 * time.Millisecond, code: connector.CodeRate}, nil // many workers at once
 }
 
 // old reports whether the item has to be read before a call.
@@ -455,7 +455,7 @@ func (p *pacer) heed(ctx context.Context, d time.Duration, code string, guess bo
 		return
 	}
 	if code == "" {
-		code = codeRate
+		code = connector.CodeRate
 	}
 	now := p.Now()
 	// Full seconds: answers to calls made side by side then ask for the same.

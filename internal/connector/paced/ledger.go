@@ -149,7 +149,7 @@ func decodeLedger(item store.Item) (ledger, error) {
 		return l, fault.Wrap(op, fault.Other, err)
 	}
 	if l.V != formatVersion {
-		return l, fault.New(op, fault.Invalid, "unknown_format", "the budget was written by a newer version of Lockstep")
+		return l, fault.New(op, fault.Invalid, connector.CodeFormat, "the budget was written by a newer version of Lockstep")
 	}
 	l.version = item.Version
 	return l, nil
@@ -216,11 +216,6 @@ type blocked struct {
 	guess bool // nobody knows the end
 }
 
-const (
-	codeRate  = "rate_limited"
-	codeQuota = "quota_exhausted"
-)
-
 // paused reports the app's own pause.
 func (l *ledger) paused(now time.Time) *blocked {
 	if l.Pause == nil || l.Pause.Until <= now.UnixMilli() {
@@ -266,7 +261,7 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 		free, wait := l.inWindow(now, w, most)
 		room = min(room, free)
 		if free <= 0 && (why == nil || wait > why.wait) {
-			why = &blocked{wait: wait, code: codeRate}
+			why = &blocked{wait: wait, code: connector.CodeRate}
 		}
 	}
 	if lim.daily > 0 {
@@ -277,7 +272,7 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 		free, wait := l.inDay(now, most)
 		room = min(room, free)
 		if free <= 0 {
-			why = &blocked{wait: wait, code: codeQuota}
+			why = &blocked{wait: wait, code: connector.CodeQuota}
 		}
 	}
 	return max(0, room), why
@@ -300,12 +295,12 @@ func (l *ledger) tight(now time.Time, lim limits, x lane) *blocked {
 			continue
 		}
 		if free, wait := l.inWindow(now, w, (w.calls-w.calls/reserve)/spare); free <= 0 {
-			return &blocked{wait: wait, code: codeRate}
+			return &blocked{wait: wait, code: connector.CodeRate}
 		}
 	}
 	if lim.daily > 0 {
 		if free, wait := l.inDay(now, lim.forBulk()/spare); free <= 0 {
-			return &blocked{wait: wait, code: codeQuota}
+			return &blocked{wait: wait, code: connector.CodeQuota}
 		}
 	}
 	return nil

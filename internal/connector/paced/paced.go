@@ -225,7 +225,7 @@ func (c *conn) FindLag(object string, field crm.Field) time.Duration {
 }
 
 func unsupported(what string) error {
-	return fault.New("paced: "+what, fault.Unsupported, "unsupported", "the app cannot do this")
+	return fault.New("paced: "+what, fault.Unsupported, connector.CodeUnsupported, "the app cannot do this")
 }
 
 var (

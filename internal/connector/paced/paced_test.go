@@ -155,20 +155,20 @@ func TestS18_DailyQuotaKeepsAReserveForPeople(t *testing.T) {
 		return n, nil
 	}
 	n, err := until(t.Context(), bulk)
-	wait := wantThrottled(t, err, codeQuota)
+	wait := wantThrottled(t, err, connector.CodeQuota)
 	if n != 80 {
 		t.Errorf("bulk work made %d of 100 calls, want 80", n)
 	}
 	n, err = until(connector.Foreground(t.Context()), second)
-	wantThrottled(t, err, codeQuota)
+	wantThrottled(t, err, connector.CodeQuota)
 	if n != 20 {
 		t.Errorf("people made %d calls after that, want the 20 left", n)
 	}
 	_, err = bulk.Test(t.Context())
-	wantThrottled(t, err, codeQuota)
+	wantThrottled(t, err, connector.CodeQuota)
 	c.add(23 * time.Hour)
 	_, err = bulk.Test(t.Context())
-	wantThrottled(t, err, codeQuota)
+	wantThrottled(t, err, connector.CodeQuota)
 	c.add(wait - 23*time.Hour)
 	if _, err := bulk.Test(t.Context()); err != nil {
 		t.Errorf("after the wait it named, %s: %v", wait, err)
@@ -186,7 +186,7 @@ func TestS18_WindowKeepsAReserveForPeople(t *testing.T) {
 	until := func(ctx context.Context) (n int) {
 		for {
 			if _, err := w.BatchRead(ctx, "contacts", nil, nil); err != nil {
-				wantThrottled(t, err, codeRate)
+				wantThrottled(t, err, connector.CodeRate)
 				return n
 			}
 			n++
@@ -319,7 +319,7 @@ func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 					}
 				}
 				c.add(2 * time.Second)
-				a.respond(&fault.Error{Op: "app", Kind: fault.Throttled, Code: codeQuota, RetryAfter: time.Minute, Guessed: true})
+				a.respond(&fault.Error{Op: "app", Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: time.Minute, Guessed: true})
 				before := a.count(laneCall)
 				for second := range 600 {
 					if second == 300 && silent != nil {
@@ -330,7 +330,7 @@ func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 						if silent != nil && second >= 300 && fault.Is(err, fault.Unavailable) {
 							continue
 						}
-						if wait := wantThrottled(t, err, codeQuota); wait > time.Minute || !fault.Guessed(err) {
+						if wait := wantThrottled(t, err, connector.CodeQuota); wait > time.Minute || !fault.Guessed(err) {
 							t.Errorf("worker %d is told to wait %s", i, wait)
 						}
 					}
@@ -404,12 +404,12 @@ func TestS18_ThrottledRowsCountToo(t *testing.T) {
 	for name, call := range calls {
 		c := newClock()
 		a, s := newApp(crm.Limits{}, c.now), newStore(c.now)
-		a.rows = &fault.Error{Kind: fault.Throttled, Code: codeQuota, RetryAfter: time.Hour}
+		a.rows = &fault.Error{Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: time.Hour}
 		w := Wrap(bare{app: a}, budget(s, c.now))
 		if err := call(t.Context(), w); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if wait := wantThrottled(t, call(t.Context(), w), codeQuota); wait < time.Hour {
+		if wait := wantThrottled(t, call(t.Context(), w), connector.CodeQuota); wait < time.Hour {
 			t.Errorf("%s: wait %s", name, wait)
 		}
 	}
@@ -424,7 +424,7 @@ func TestS18_SliceCostsOneWrite(t *testing.T) {
 	for made < 1000 {
 		_, err := w.BatchRead(t.Context(), "contacts", nil, nil)
 		if err != nil {
-			c.add(wantThrottled(t, err, codeRate))
+			c.add(wantThrottled(t, err, connector.CodeRate))
 			continue
 		}
 		made++
@@ -487,7 +487,7 @@ func TestWaitsNoLongerThanAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := w.Test(t.Context())
-	wait := wantThrottled(t, err, codeRate)
+	wait := wantThrottled(t, err, connector.CodeRate)
 	if slept != 0 {
 		t.Errorf("slept %s for nothing", slept)
 	}
@@ -613,9 +613,9 @@ func TestLanesMatchTheApp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantThrottled(t, find("email"), codeRate)
+	wantThrottled(t, find("email"), connector.CodeRate)
 	_, err := w.Changes(t.Context(), connector.ChangesRequest{Full: true})
-	wantThrottled(t, err, codeRate)
+	wantThrottled(t, err, connector.CodeRate)
 	for range 50 {
 		if err := find("id"); err != nil {
 			t.Fatalf("look-ups without lag wait for searches: %v", err)

@@ -95,7 +95,7 @@ func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duratio
 	var all time.Time     // and all of them, as far as the store knows
 	tell := func(i, n int) {
 		s.how = troubles[n]
-		err := &fault.Error{Op: "app", Kind: fault.Throttled, Code: codeRate, RetryAfter: waits[n]}
+		err := &fault.Error{Op: "app", Kind: fault.Throttled, Code: connector.CodeRate, RetryAfter: waits[n]}
 		workers[i].(*conn).pacer.heedErr(t.Context(), err)
 		s.how = smooth
 		until := c.now().Add(waits[n])

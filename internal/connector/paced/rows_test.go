@@ -38,7 +38,7 @@ func (r rowed) BatchRead(_ context.Context, _ string, ids []crm.RecordID, _ []st
 func TestS18_TheLongestWaitOfTheRowsHolds(t *testing.T) {
 	t.Parallel()
 	throttled := func(d time.Duration) error {
-		return &fault.Error{Kind: fault.Throttled, Code: codeRate, RetryAfter: d}
+		return &fault.Error{Kind: fault.Throttled, Code: connector.CodeRate, RetryAfter: d}
 	}
 	long, short, none := throttled(7*time.Minute), throttled(time.Minute), throttled(0)
 	refused := &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Hour}
@@ -60,7 +60,7 @@ func TestS18_TheLongestWaitOfTheRowsHolds(t *testing.T) {
 			}
 			for _, w := range []connector.Connector{one, other} {
 				_, err := w.Test(t.Context())
-				if wait := wantThrottled(t, err, codeRate); wait < 7*time.Minute || wait > 7*time.Minute+time.Second {
+				if wait := wantThrottled(t, err, connector.CodeRate); wait < 7*time.Minute || wait > 7*time.Minute+time.Second {
 					t.Errorf("%s, %s: wait %s, want seven minutes", op, name, wait)
 				}
 			}

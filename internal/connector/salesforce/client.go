@@ -67,7 +67,7 @@ func (c *client) send(ctx context.Context, r request) (answer, error) {
 	if r.body != nil {
 		var err error
 		if raw, err = marshal(r.body); err != nil {
-			return answer{}, &fault.Error{Op: r.op, Kind: fault.Invalid, Code: "invalid_value", Message: "a value cannot be written as JSON", Err: err}
+			return answer{}, &fault.Error{Op: r.op, Kind: fault.Invalid, Code: connector.CodeValue, Message: "a value cannot be written as JSON", Err: err}
 		}
 	}
 	token, err := c.tokens.Token(ctx)
@@ -82,7 +82,7 @@ func (c *client) send(ctx context.Context, r request) (answer, error) {
 		return answer{}, err
 	}
 	if a, err = c.once(ctx, r, raw, token); sessionExpired(err) {
-		return a, fault.New(r.op, fault.Denied, codeReauthorize, "Salesforce refuses a token that was just renewed; connect the account again")
+		return a, fault.New(r.op, fault.Denied, connector.CodeReauthorize, "Salesforce refuses a token that was just renewed; connect the account again")
 	}
 	return a, err
 }
@@ -97,7 +97,7 @@ func (c *client) once(ctx context.Context, r request, raw []byte, token secret.T
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(raw))
 	if err != nil {
-		return answer{}, fault.New(r.op, fault.Invalid, "invalid_request", "the request could not be built")
+		return answer{}, fault.New(r.op, fault.Invalid, connector.CodeRequest, "the request could not be built")
 	}
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Accept", "application/json")
@@ -138,7 +138,7 @@ func (c *client) rested(ctx context.Context, r request) error {
 	}
 	// A clock that was set back must not stop us for longer than the rest.
 	return &fault.Error{
-		Op: r.op, Kind: fault.Throttled, Code: codeQuota, RetryAfter: min(wait, quotaRest), Guessed: true,
+		Op: r.op, Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: min(wait, quotaRest), Guessed: true,
 		Message: "nine tenths of the org's daily API calls are used; the rest is left to its other tools",
 	}
 }

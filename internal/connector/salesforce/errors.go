@@ -18,21 +18,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-// Codes of the error dictionary that this file or others need by name.
-const (
-	codeReauthorize = "reauthorization_required"
-	codePermission  = "missing_permission"
-	codeQuota       = "quota_exhausted"
-	codeRate        = "rate_limited"
-	codeExists      = "already_exists"
-	codeDuplicate   = "duplicate_rule" // of the org: it takes the record for a double
-	codeMalformed   = "malformed_answer"
-	codeExpired     = "cursor_expired"
-	codeValue       = "invalid_value"
-	codeField       = "field_missing"
-	codeQuoted      = "literal_without_quotes"
-)
-
 // errSession marks the one 401 that a new token cures.
 var errSession = errors.New("session expired")
 
@@ -50,37 +35,37 @@ type meaning struct {
 var meanings = map[string]meaning{
 	"SERVER_UNAVAILABLE":                      {kind: fault.Unavailable},
 	"UNKNOWN_EXCEPTION":                       {kind: fault.Unavailable},
-	"QUERY_TIMEOUT":                           {kind: fault.Unavailable, code: "query_timeout"},
-	"INVALID_QUERY_LOCATOR":                   {kind: fault.Unavailable, code: codeMalformed},
+	"QUERY_TIMEOUT":                           {kind: fault.Unavailable, code: connector.CodeTimeout},
+	"INVALID_QUERY_LOCATOR":                   {kind: fault.Unavailable, code: connector.CodeMalformed},
 	"ALL_OR_NONE_OPERATION_ROLLED_BACK":       {kind: fault.Unavailable},
 	"PROCESSING_HALTED":                       {kind: fault.Unavailable},
-	"API_DISABLED_FOR_ORG":                    {kind: fault.Denied, code: codePermission},
-	"API_CURRENTLY_DISABLED":                  {kind: fault.Denied, code: codePermission},
-	"FUNCTIONALITY_NOT_ENABLED":               {kind: fault.Denied, code: codePermission},
-	"OPERATION_NOT_ALLOWED":                   {kind: fault.Denied, code: codePermission},
-	"INVALID_OPERATION_WITH_EXPIRED_PASSWORD": {kind: fault.Denied, code: codeReauthorize},
-	"INVALID_FIELD":                           {kind: fault.Invalid, code: codeField},
-	"INVALID_FIELD_FOR_INSERT_UPDATE":         {kind: fault.Invalid, code: "read_only_field"},
-	"REQUIRED_FIELD_MISSING":                  {kind: fault.Invalid, code: "required_field_missing"},
-	"STRING_TOO_LONG":                         {kind: fault.Invalid, code: "value_too_long"},
-	"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": {kind: fault.Invalid, code: "option_not_allowed"},
-	"FIELD_CUSTOM_VALIDATION_EXCEPTION":       {kind: fault.Invalid, code: "rejected_by_rule"},
-	"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":    {kind: fault.Invalid, code: "rejected_by_rule"},
-	"FIELD_INTEGRITY_EXCEPTION":               {kind: fault.Invalid, code: codeValue},
-	"INVALID_EMAIL_ADDRESS":                   {kind: fault.Invalid, code: codeValue},
-	"INVALID_TYPE_ON_FIELD_IN_RECORD":         {kind: fault.Invalid, code: codeValue},
-	"NUMBER_OUTSIDE_VALID_RANGE":              {kind: fault.Invalid, code: codeValue},
-	"JSON_PARSER_ERROR":                       {kind: fault.Invalid, code: codeValue},
-	"MALFORMED_QUERY":                         {kind: fault.Invalid, code: "invalid_request"},
-	"STORAGE_LIMIT_EXCEEDED":                  {kind: fault.Invalid, code: "storage_full"},
-	"INVALID_TYPE":                            {kind: fault.NotFound, code: "unknown_object"},
+	"API_DISABLED_FOR_ORG":                    {kind: fault.Denied, code: connector.CodePermission},
+	"API_CURRENTLY_DISABLED":                  {kind: fault.Denied, code: connector.CodePermission},
+	"FUNCTIONALITY_NOT_ENABLED":               {kind: fault.Denied, code: connector.CodePermission},
+	"OPERATION_NOT_ALLOWED":                   {kind: fault.Denied, code: connector.CodePermission},
+	"INVALID_OPERATION_WITH_EXPIRED_PASSWORD": {kind: fault.Denied, code: connector.CodeReauthorize},
+	"INVALID_FIELD":                           {kind: fault.Invalid, code: connector.CodeField},
+	"INVALID_FIELD_FOR_INSERT_UPDATE":         {kind: fault.Invalid, code: connector.CodeReadOnly},
+	"REQUIRED_FIELD_MISSING":                  {kind: fault.Invalid, code: connector.CodeRequired},
+	"STRING_TOO_LONG":                         {kind: fault.Invalid, code: connector.CodeTooLong},
+	"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": {kind: fault.Invalid, code: connector.CodeOption},
+	"FIELD_CUSTOM_VALIDATION_EXCEPTION":       {kind: fault.Invalid, code: connector.CodeRule},
+	"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":    {kind: fault.Invalid, code: connector.CodeRule},
+	"FIELD_INTEGRITY_EXCEPTION":               {kind: fault.Invalid, code: connector.CodeValue},
+	"INVALID_EMAIL_ADDRESS":                   {kind: fault.Invalid, code: connector.CodeValue},
+	"INVALID_TYPE_ON_FIELD_IN_RECORD":         {kind: fault.Invalid, code: connector.CodeValue},
+	"NUMBER_OUTSIDE_VALID_RANGE":              {kind: fault.Invalid, code: connector.CodeValue},
+	"JSON_PARSER_ERROR":                       {kind: fault.Invalid, code: connector.CodeValue},
+	"MALFORMED_QUERY":                         {kind: fault.Invalid, code: connector.CodeRequest},
+	"STORAGE_LIMIT_EXCEEDED":                  {kind: fault.Invalid, code: connector.CodeStorage},
+	"INVALID_TYPE":                            {kind: fault.NotFound, code: connector.CodeObject},
 	"NOT_FOUND":                               {kind: fault.NotFound},
-	"UNABLE_TO_LOCK_ROW":                      {kind: fault.Conflict, code: "record_locked"},
-	"DUPLICATES_DETECTED":                     {kind: fault.Conflict, code: codeDuplicate},
-	"DUPLICATE_VALUE":                         {kind: fault.Conflict, code: codeExists},
-	"DUPLICATE_EXTERNAL_ID":                   {kind: fault.Conflict, code: codeExists},
-	"INVALID_REPLICATION_DATE":                {kind: fault.Invalid, code: codeExpired},
-	"EXCEEDED_ID_LIMIT":                       {kind: fault.Invalid, code: codeExpired},
+	"UNABLE_TO_LOCK_ROW":                      {kind: fault.Conflict, code: connector.CodeLocked},
+	"DUPLICATES_DETECTED":                     {kind: fault.Conflict, code: connector.CodeDuplicate},
+	"DUPLICATE_VALUE":                         {kind: fault.Conflict, code: connector.CodeExists},
+	"DUPLICATE_EXTERNAL_ID":                   {kind: fault.Conflict, code: connector.CodeExists},
+	"INVALID_REPLICATION_DATE":                {kind: fault.Invalid, code: connector.CodeExpired},
+	"EXCEEDED_ID_LIMIT":                       {kind: fault.Invalid, code: connector.CodeExpired},
 }
 
 // classify turns an answer with status 300 or above into an error. Together
@@ -89,7 +74,7 @@ func classify(r request, status int, h http.Header, body []byte) error {
 	var problems []problem
 	_ = json.Unmarshal(body, &problems) // not an array: the status decides
 	if status == http.StatusUnauthorized && renewable(body) {
-		return &fault.Error{Op: r.op, Kind: fault.Denied, Code: codeReauthorize, Message: "the session has expired", Err: errSession}
+		return &fault.Error{Op: r.op, Kind: fault.Denied, Code: connector.CodeReauthorize, Message: "the session has expired", Err: errSession}
 	}
 	var e *fault.Error
 	if len(problems) > 0 {
@@ -132,19 +117,19 @@ func fromProblem(op string, p problem) *fault.Error {
 	m, ok := meanings[code]
 	switch {
 	case code == "INVALID_FIELD" && strings.Contains(p.Message, "should not be enclosed in quotes"):
-		e.Kind, e.Code = fault.Invalid, codeQuoted
+		e.Kind, e.Code = fault.Invalid, connector.CodeQuoted
 	case ok:
 		e.Kind, e.Code = m.kind, m.code
 	case code == "REQUEST_LIMIT_EXCEEDED" && strings.Contains(p.Message, "Concurrent"):
-		e.Kind, e.Code, e.RetryAfter = fault.Throttled, codeRate, 30*time.Second
+		e.Kind, e.Code, e.RetryAfter = fault.Throttled, connector.CodeRate, 30*time.Second
 	case code == "REQUEST_LIMIT_EXCEEDED":
-		e.Kind, e.Code, e.RetryAfter, e.Guessed = fault.Throttled, codeQuota, quotaRest, true
+		e.Kind, e.Code, e.RetryAfter, e.Guessed = fault.Throttled, connector.CodeQuota, quotaRest, true
 	case strings.HasPrefix(code, "INSUFFICIENT_ACCESS"):
-		e.Kind, e.Code = fault.Denied, codePermission
+		e.Kind, e.Code = fault.Denied, connector.CodePermission
 	case code == "ENTITY_IS_DELETED" || code == "INVALID_CROSS_REFERENCE_KEY" || code == "MALFORMED_ID":
 		e.Kind = fault.NotFound // of the record itself, unless a field is named
 		if len(p.Fields) > 0 {
-			e.Kind, e.Code = fault.Invalid, codeValue
+			e.Kind, e.Code = fault.Invalid, connector.CodeValue
 		}
 	default:
 		return e
@@ -160,23 +145,23 @@ func fromStatus(op string, status int) *fault.Error {
 	e := &fault.Error{Op: op, Message: "Salesforce answered with status " + strconv.Itoa(status)}
 	switch {
 	case status < 400:
-		e.Kind, e.Code = fault.Unavailable, codeMalformed
+		e.Kind, e.Code = fault.Unavailable, connector.CodeMalformed
 	case status == http.StatusUnauthorized:
-		e.Kind, e.Code = fault.Denied, codePermission
+		e.Kind, e.Code = fault.Denied, connector.CodePermission
 	case status == http.StatusForbidden:
-		e.Kind, e.Code = fault.Denied, codePermission
+		e.Kind, e.Code = fault.Denied, connector.CodePermission
 	case status == http.StatusNotFound:
 		e.Kind = fault.NotFound
 	case status == http.StatusConflict:
 		e.Kind = fault.Conflict
 	case status == http.StatusTooManyRequests:
-		e.Kind, e.Code = fault.Throttled, codeRate
+		e.Kind, e.Code = fault.Throttled, connector.CodeRate
 	case status == http.StatusRequestTimeout || status >= 500:
 		e.Kind = fault.Unavailable
 	case status == http.StatusGone:
-		e.Kind, e.Code = fault.Unsupported, "version_retired"
+		e.Kind, e.Code = fault.Unsupported, connector.CodeVersion
 	default:
-		e.Kind, e.Code = fault.Invalid, "rejected"
+		e.Kind, e.Code = fault.Invalid, connector.CodeRejected
 	}
 	return e
 }
@@ -185,21 +170,21 @@ func fromStatus(op string, status int) *fault.Error {
 // written: a record that is to be created cannot be the one that is missing.
 func fromRow(op string, w connector.Op, problems []problem) (*fault.Error, crm.RecordID) {
 	if len(problems) == 0 {
-		return fault.New(op, fault.Unavailable, codeMalformed, "Salesforce refused a row without saying why"), ""
+		return fault.New(op, fault.Unavailable, connector.CodeMalformed, "Salesforce refused a row without saying why"), ""
 	}
 	p := problems[0]
 	e := fromProblem(op, p)
 	e.Fields = refusals(problems)
 	if e.Kind == fault.Other {
-		e.Kind, e.Code, e.Message = fault.Invalid, "rejected", "Salesforce refused the record"
+		e.Kind, e.Code, e.Message = fault.Invalid, connector.CodeRejected, "Salesforce refused the record"
 		if code := p.code(); codePattern.MatchString(code) {
 			e.Message += ": " + code
 		}
 	}
 	if e.Kind == fault.NotFound && (w == connector.Create || w == connector.Upsert) {
-		e.Kind, e.Code = fault.Invalid, codeValue
+		e.Kind, e.Code = fault.Invalid, connector.CodeValue
 	}
-	if e.Kind != fault.Conflict || e.Code != codeExists && e.Code != codeDuplicate {
+	if e.Kind != fault.Conflict || e.Code != connector.CodeExists && e.Code != connector.CodeDuplicate {
 		return e, ""
 	}
 	return e, existing(p)
@@ -217,11 +202,11 @@ var (
 func refusals(problems []problem) []fault.FieldFault {
 	var out []fault.FieldFault
 	for _, p := range problems {
-		code := "rejected"
+		code := connector.CodeRejected
 		if m, ok := meanings[p.code()]; ok && m.code != "" {
 			code = m.code
 		} else if len(p.Fields) > 0 && p.code() != "" {
-			code = codeValue
+			code = connector.CodeValue
 		}
 		for _, name := range append(slices.Clone(p.Fields), fieldOf(p)) {
 			if named(name) && !slices.ContainsFunc(out, func(f fault.FieldFault) bool { return f.Field == name }) {
@@ -304,7 +289,7 @@ func unreachable(ctx context.Context, r request, err error) error {
 }
 
 func malformed(r request, why string) error {
-	return &fault.Error{Op: r.op, Kind: fault.Unavailable, Code: codeMalformed, Message: why, MayHaveLanded: r.write}
+	return &fault.Error{Op: r.op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: why, MayHaveLanded: r.write}
 }
 
 // bareWanted reports whether err says that the field's literals carry no quotes.
@@ -312,5 +297,5 @@ func malformed(r request, why string) error {
 // enclosed in quotes"; classify keeps its gist as a code.
 func bareWanted(err error, field string) bool {
 	var e *fault.Error
-	return errors.As(err, &e) && e.Code == codeQuoted && strings.EqualFold(e.Field, field)
+	return errors.As(err, &e) && e.Code == connector.CodeQuoted && strings.EqualFold(e.Field, field)
 }

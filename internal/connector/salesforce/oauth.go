@@ -72,7 +72,7 @@ func (oauth) Refresh(ctx context.Context, h *http.Client, base string, client co
 		return g, err
 	}
 	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Host == "login.salesforce.com" || u.Host == "test.salesforce.com" {
-		return connector.Grant{}, fault.New(op, fault.Invalid, "base_url_required", "client credentials need the org's My Domain address, such as https://example.my.salesforce.com")
+		return connector.Grant{}, fault.New(op, fault.Invalid, connector.CodeBaseURL, "client credentials need the org's My Domain address, such as https://example.my.salesforce.com")
 	}
 	cc := clientcredentials.Config{ClientID: conf.ClientID, ClientSecret: conf.ClientSecret, TokenURL: conf.Endpoint.TokenURL, AuthStyle: conf.Endpoint.AuthStyle}
 	t, err := cc.Token(with(ctx, h))
@@ -95,7 +95,7 @@ func grant(ctx context.Context, op string, t *oauth2.Token, err error) (connecto
 	org, ok := orgOf(identity)
 	u, errURL := url.Parse(instance)
 	if !ok || errURL != nil || u.Host == "" {
-		return connector.Grant{}, fault.New(op, fault.Unavailable, codeMalformed, "the token's answer names no org or instance")
+		return connector.Grant{}, fault.New(op, fault.Unavailable, connector.CodeMalformed, "the token's answer names no org or instance")
 	}
 	return connector.Grant{
 		AccessToken:  secret.NewText(t.AccessToken),
@@ -126,25 +126,25 @@ func refused(ctx context.Context, op string, err error) error {
 	var r *oauth2.RetrieveError
 	if !errors.As(err, &r) || r.Response == nil {
 		if strings.HasPrefix(err.Error(), "oauth2: ") {
-			return fault.New(op, fault.Unavailable, codeMalformed, "the token endpoint's answer is not a token")
+			return fault.New(op, fault.Unavailable, connector.CodeMalformed, "the token endpoint's answer is not a token")
 		}
 		return unreachable(ctx, request{op: op}, err)
 	}
 	switch {
 	case r.ErrorCode == "invalid_grant":
-		return fault.New(op, fault.Denied, codeReauthorize, "Salesforce has ended the grant; connect the account again")
+		return fault.New(op, fault.Denied, connector.CodeReauthorize, "Salesforce has ended the grant; connect the account again")
 	case r.ErrorCode == "invalid_client" || r.ErrorCode == "invalid_client_id" || r.ErrorCode == "unauthorized_client" || r.ErrorCode == "redirect_uri_mismatch":
-		return fault.New(op, fault.Invalid, "invalid_client", "Salesforce does not accept our OAuth client; check key, secret and redirect URI")
+		return fault.New(op, fault.Invalid, connector.CodeClient, "Salesforce does not accept our OAuth client; check key, secret and redirect URI")
 	case r.ErrorCode == "inactive_user" || r.ErrorCode == "inactive_org":
-		return fault.New(op, fault.Denied, codeReauthorize, "the user or org behind the grant is not active")
+		return fault.New(op, fault.Denied, connector.CodeReauthorize, "the user or org behind the grant is not active")
 	case r.Response.StatusCode == http.StatusTooManyRequests || r.ErrorCode == "rate_limit_exceeded" || strings.Contains(r.ErrorDescription, "login rate exceeded"):
-		e := fault.New(op, fault.Throttled, codeRate, "Salesforce limits how often tokens are asked for")
+		e := fault.New(op, fault.Throttled, connector.CodeRate, "Salesforce limits how often tokens are asked for")
 		if s, err := strconv.Atoi(r.Response.Header.Get("Retry-After")); err == nil && s > 0 && s <= 86400 {
 			e.RetryAfter = time.Duration(s) * time.Second
 		}
 		return e
 	case r.ErrorCode != "" && r.Response.StatusCode < 500:
-		return fault.New(op, fault.Invalid, "invalid_client", "Salesforce refuses the token request")
+		return fault.New(op, fault.Invalid, connector.CodeClient, "Salesforce refuses the token request")
 	}
 	return fromStatus(op, r.Response.StatusCode)
 }

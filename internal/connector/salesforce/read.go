@@ -400,7 +400,7 @@ func (o *org) findPage(ctx context.Context, op, soql string) ([]row, error) {
 			return nil, malformed(request{op: op}, "the app repeated a page position")
 		}
 		if len(seen) == maxFindMore {
-			return nil, fault.New(op, fault.Invalid, "too_many_matches", "the values are held by more than 20,000 records")
+			return nil, fault.New(op, fault.Invalid, connector.CodeMatches, "the values are held by more than 20,000 records")
 		}
 		seen[page.Next] = true
 		if page, err = o.client.more(ctx, op, page.Next); err != nil {

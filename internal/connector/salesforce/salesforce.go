@@ -105,7 +105,7 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 		problems = append(problems, "a clock is required")
 	}
 	if problems != nil {
-		return nil, fault.New("salesforce: open", fault.Invalid, "invalid_config", strings.Join(problems, "; "))
+		return nil, fault.New("salesforce: open", fault.Invalid, connector.CodeConfig, strings.Join(problems, "; "))
 	}
 	return &org{client: &client{base: base, tokens: cfg.Tokens, http: noRedirects(cfg.HTTP), now: cfg.Now, duplicates: cfg.SaveDuplicates}}, nil
 }

@@ -171,7 +171,7 @@ func parseKey(op, s string) (key, error) {
 }
 
 func badPosition(op string) error {
-	return fault.New(op, fault.Invalid, "cursor_malformed", "the position is not one that a scan returned")
+	return fault.New(op, fault.Invalid, connector.CodePosition, "the position is not one that a scan returned")
 }
 
 const (
@@ -203,7 +203,7 @@ func (o *org) Deleted(ctx context.Context, object, cursor, position string) (con
 		return o.deleted(ctx, op, object, start, true)
 	}
 	page, err := o.deleted(ctx, op, object, o.client.orgTime().Add(deletedEdge-deletedDays), false)
-	if fault.CodeOf(err) == codeExpired {
+	if fault.CodeOf(err) == connector.CodeExpired {
 		// Our clock was wrong; the refusal told us the org's time.
 		page, err = o.deleted(ctx, op, object, o.client.orgTime().Add(deletedEdge-deletedDays), false)
 	}
@@ -235,7 +235,7 @@ func (o *org) deleted(ctx context.Context, op, object string, start time.Time, r
 		return connector.DeletedPage{}, malformed(r, "the dates of the listing are missing or not valid")
 	}
 	if resumed && start.Before(earliest.Truncate(time.Minute)) {
-		return connector.DeletedPage{}, fault.New(op, fault.Invalid, codeExpired, "Salesforce has purged its log of deletions since the last look; a full scan is needed")
+		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodeExpired, "Salesforce has purged its log of deletions since the last look; a full scan is needed")
 	}
 	page := connector.DeletedPage{Records: make([]crm.Record, 0, len(got.Records))}
 	for _, d := range got.Records {

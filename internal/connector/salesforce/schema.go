@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -53,7 +54,7 @@ func (o *org) Fields(ctx context.Context, object string) ([]crm.Field, error) {
 	}
 	a, err := o.client.send(ctx, r)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.New(r.op, fault.NotFound, "unknown_object", "Salesforce has no object of this name, or does not show it")
+		return nil, fault.New(r.op, fault.NotFound, connector.CodeObject, "Salesforce has no object of this name, or does not show it")
 	}
 	if err != nil {
 		return nil, err

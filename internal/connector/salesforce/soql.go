@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -50,11 +51,11 @@ func columns(object string, fields ...string) []string {
 // names checks everything that goes into a query unquoted.
 func names(op, object string, fields ...string) error {
 	if !named(object) {
-		return fault.New(op, fault.NotFound, "unknown_object", "Salesforce has no object of this name")
+		return fault.New(op, fault.NotFound, connector.CodeObject, "Salesforce has no object of this name")
 	}
 	for _, f := range fields {
 		if !named(f) {
-			return &fault.Error{Op: op, Kind: fault.Invalid, Code: codeField, Field: f, Message: "this is not the API name of a field"}
+			return &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeField, Field: f, Message: "this is not the API name of a field"}
 		}
 	}
 	return nil
@@ -127,5 +128,5 @@ func tooMany(op string, n, limit int) error {
 	if n <= limit {
 		return nil
 	}
-	return fault.New(op, fault.Invalid, "batch_too_large", "the call holds more than the app takes at once")
+	return fault.New(op, fault.Invalid, connector.CodeTooLarge, "the call holds more than the app takes at once")
 }

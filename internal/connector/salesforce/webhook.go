@@ -32,8 +32,8 @@ type webhooks struct{}
 // sending; being hints they do no harm when they are old or repeated.
 func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrust, _ time.Time) error {
 	const op = "salesforce: verify outbound message"
-	denied := fault.New(op, fault.Denied, "malformed_webhook", "the body is not an outbound message")
-	foreign := fault.New(op, fault.Denied, "foreign_delivery", "the message is not from the org of this account")
+	denied := fault.New(op, fault.Denied, connector.CodeDelivery, "the body is not an outbound message")
+	foreign := fault.New(op, fault.Denied, connector.CodeForeign, "the message is not from the org of this account")
 	if req.Method != http.MethodPost {
 		return denied
 	}
@@ -55,11 +55,11 @@ func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 	const op = "salesforce: parse outbound message"
 	m, err := parseMessage(req.Body)
 	if err != nil {
-		return nil, fault.New(op, fault.Invalid, "malformed_webhook", "the body is not an outbound message")
+		return nil, fault.New(op, fault.Invalid, connector.CodeDelivery, "the body is not an outbound message")
 	}
 	org, ok := long(m.org)
 	if !ok {
-		return nil, fault.New(op, fault.Invalid, "malformed_webhook", "the message names no org")
+		return nil, fault.New(op, fault.Invalid, connector.CodeDelivery, "the message names no org")
 	}
 	events := make([]connector.Event, 0, len(m.notes))
 	type place struct {
@@ -70,7 +70,7 @@ func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 	for _, n := range m.notes {
 		id, ok := long(n.id)
 		if !ok || !named(n.object) {
-			return nil, fault.New(op, fault.Invalid, "malformed_webhook", "a notification names no object or record")
+			return nil, fault.New(op, fault.Invalid, connector.CodeDelivery, "a notification names no object or record")
 		}
 		if p := (place{n.object, id}); !seen[p] {
 			seen[p] = true

@@ -33,7 +33,7 @@ func (o *org) BatchWrite(ctx context.Context, object string, writes []connector.
 	b := batch{op: op, object: object, kind: writes[0].Op, key: writes[0].Key.Field, out: make([]connector.Written, len(writes))}
 	for i, w := range writes {
 		if w.Op != b.kind || w.Op == connector.Upsert && w.Key.Field != b.key {
-			return nil, fault.New(op, fault.Invalid, "mixed_batch", "all writes of a call must do the same, by the same key")
+			return nil, fault.New(op, fault.Invalid, connector.CodeMixed, "all writes of a call must do the same, by the same key")
 		}
 		b.add(i, w)
 	}
@@ -79,14 +79,14 @@ func (b *batch) add(i int, w connector.Write) {
 		id, row["id"] = full, string(full)
 	case connector.Upsert:
 		if !named(w.Key.Field) || strings.TrimSpace(w.Key.Value) == "" {
-			refuse(fault.Invalid, "invalid_key", "", "an upsert needs a field and a value to find its record by")
+			refuse(fault.Invalid, connector.CodeKey, "", "an upsert needs a field and a value to find its record by")
 			return
 		}
 	case connector.Create:
 	}
 	for f, v := range w.Fields {
 		if !named(f) || strings.EqualFold(f, colID) || strings.EqualFold(f, "attributes") {
-			refuse(fault.Invalid, codeField, f, "this is not a field that can be written")
+			refuse(fault.Invalid, connector.CodeField, f, "this is not a field that can be written")
 			return
 		}
 		if v.Kind() != crm.Absent {

@@ -74,7 +74,7 @@ func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 		return connector.ChangesPage{}, err
 	}
 	if opts.Memory > 0 && !pos.Last.From.IsZero() && now.Sub(pos.Last.From) > opts.Memory {
-		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, "cursor_expired", "the app has forgotten deletions since the last look; a full scan is needed")
+		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, connector.CodeExpired, "the app has forgotten deletions since the last look; a full scan is needed")
 	}
 	if age := now.Sub(pos.Last.Passed); !pos.Last.Passed.IsZero() && age >= 0 && age < opts.Overlap && !pos.Last.Overflow {
 		page, done, err := newest(ctx, src, req, opts, pos.Last)
@@ -151,7 +151,7 @@ func step(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 	}
 	h := hash(res.Next)
 	if res.Next == pos.After || slices.Contains(pos.Ring, h) {
-		return connector.ChangesPage{}, fault.New("scan: list page", fault.Unavailable, "malformed_answer", "the app repeated a page position")
+		return connector.ChangesPage{}, fault.New("scan: list page", fault.Unavailable, connector.CodeMalformed, "the app repeated a page position")
 	}
 	pos.Ring = append(pos.Ring, h)
 	if len(pos.Ring) > ringSize {
@@ -272,7 +272,7 @@ func (s seen) MarshalText() ([]byte, error) {
 func (s *seen) UnmarshalText(b []byte) error {
 	raw, err := base64.RawURLEncoding.DecodeString(string(b))
 	if err != nil || len(raw)%16 != 0 {
-		return fault.New("scan: read cursor", fault.Invalid, "cursor_malformed", "the remembered window is damaged")
+		return fault.New("scan: read cursor", fault.Invalid, connector.CodePosition, "the remembered window is damaged")
 	}
 	*s = make(seen, len(raw)/16)
 	for ; len(raw) > 0; raw = raw[16:] {
@@ -295,7 +295,7 @@ func mark(t time.Time) string {
 func parseMark(text string) (time.Time, error) {
 	ms, err := strconv.ParseInt(strings.TrimPrefix(text, markPrefix), 10, 64)
 	if err != nil || !strings.HasPrefix(text, markPrefix) {
-		return time.Time{}, fault.New("scan: read mark", fault.Invalid, "cursor_malformed", "the mark is not one that a scan returned")
+		return time.Time{}, fault.New("scan: read mark", fault.Invalid, connector.CodePosition, "the mark is not one that a scan returned")
 	}
 	return time.UnixMilli(ms).UTC(), nil
 }
@@ -313,7 +313,7 @@ func encode(v any) (string, error) {
 }
 
 func decode(text string, v any) error {
-	bad := fault.New("scan: read position", fault.Invalid, "cursor_malformed", "the position is not one that a scan returned")
+	bad := fault.New("scan: read position", fault.Invalid, connector.CodePosition, "the position is not one that a scan returned")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) < 4 {
 		return bad
