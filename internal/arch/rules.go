@@ -17,7 +17,10 @@ var (
 
 	// kits serve every connector: what one port method promises and all apps
 	// need alike, written once.
-	kits = []string{"internal/connector/scan"}
+	kits = []string{"internal/connector/rows", "internal/connector/scan", "internal/connector/hook", "internal/connector/wire"}
+
+	// calls is the kit that speaks HTTP and OAuth for every connector.
+	calls = "internal/connector/rest"
 
 	// storage are the adapters of the store, queue and secret ports.
 	storage = []string{"internal/store/sqlitestore", "internal/queue/sqlitequeue", "internal/secret/localkey"}
@@ -187,6 +190,15 @@ var edges = []Rule{{
 	NoGo:     true,
 	Reason:   "a kit serves every connector, so it may know none; connectors get clock and client from their configuration",
 }, {
+	Kind:     "connector kit",
+	Packages: []string{calls},
+	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret"}),
+	Outside:  []string{"golang.org/x/oauth2"},
+	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "log"},
+	NotUse:   slices.Concat(clock, processLog, ownClient),
+	NoGo:     true,
+	Reason:   "it makes every connector's calls by the guarded client of the configuration, and knows none of them",
+}, {
 	Kind:     "port",
 	Packages: []string{"internal/connector"},
 	May:      slices.Concat(vocabulary, []string{"internal/secret"}),
@@ -230,7 +242,7 @@ func adapters() []Rule {
 		rules = append(rules, Rule{
 			Kind:     "connector " + app,
 			Packages: []string{"internal/connector/" + app + "/**"},
-			May:      slices.Concat(vocabulary, kits, []string{"internal/connector", "internal/secret", "./**"}),
+			May:      slices.Concat(vocabulary, kits, []string{calls, "internal/connector", "internal/secret", "./**"}),
 			MayNot:   []string{"internal/connector/*/*fake/**"},
 			Outside:  []string{"golang.org/x/oauth2"},
 			NotStd:   []string{"os/**", "database/**", "testing/**", "log"},

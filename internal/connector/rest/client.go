@@ -1,0 +1,190 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// Request is one call.
+type Request struct {
+	Op     string // for errors: "hubspot: read contacts"
+	Method string // "" = GET
+	Path   string // absolute on the account's host
+	Query  url.Values
+	Body   any  // written as JSON; nil = none
+	Write  bool // changes something: a lost answer leaves the effect unknown
+	Urgent bool // goes out even when the quota is nearly spent
+}
+
+// Answer is what came back, apart from what Call decoded.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	Now    time.Time     // the app's own time; zero when it did not say
+	ID     string        // the app's name of the request, for its support
+	Wait   time.Duration // the wait that the app asked for; zero when it did not
+}
+
+// Client makes calls to one account. Safe for concurrent use.
+type Client struct {
+	app  *App
+	base string
+	auth credentials
+	http *http.Client
+	now  func() time.Time
+
+	mu     sync.Mutex
+	resume time.Time     // no call before it: the quota is nearly spent
+	skew   time.Duration // the app's clock minus ours, as last seen
+}
+
+// Call makes one request and decodes its answer into out, unless that is nil. The
+// answer comes with an error too, as far as there was one.
+func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
+	if err := ctx.Err(); err != nil {
+		return Answer{}, &fault.Error{Op: r.Op, Kind: fault.Unavailable, Err: err}
+	}
+	if err := c.rested(ctx, r); err != nil {
+		return Answer{}, err
+	}
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = Encode(r.Body); err != nil {
+			return Answer{}, &fault.Error{Op: r.Op, Kind: fault.Invalid, Code: connector.CodeValue, Message: "a value cannot be written as JSON", Err: err}
+		}
+	}
+	token, err := c.auth.token(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	a, err := c.once(ctx, r, body, token)
+	if err == nil && c.expired(a) && c.auth.tokens != nil {
+		if token, err = c.auth.renew(ctx, token); err != nil {
+			return a, err
+		}
+		a, err = c.once(ctx, r, body, token)
+	}
+	switch {
+	case err != nil:
+		return a, err
+	case c.expired(a):
+		return a, fault.New(r.Op, fault.Denied, connector.CodeReauthorize, c.app.Errors.Name+" refuses the credentials; connect the account again")
+	case a.Status >= 300:
+		return a, c.app.Errors.Classify(r, a)
+	case out == nil:
+		return a, nil
+	}
+	if err := json.Unmarshal(a.Body, out); err != nil {
+		return a, Malformed(r, "the answer is not what "+c.app.Errors.Name+" documents")
+	}
+	return a, nil
+}
+
+// expired reports whether a new token may help.
+func (c *Client) expired(a Answer) bool {
+	return a.Status == http.StatusUnauthorized && (c.app.Renewable == nil || c.app.Renewable(a.Body))
+}
+
+func (c *Client) once(ctx context.Context, r Request, body []byte, token []string) (Answer, error) {
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, c.url(r), reader)
+	if err != nil { // its text would repeat the address
+		return Answer{}, fault.New(r.Op, fault.Invalid, connector.CodeRequest, "the request cannot be made")
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	if c.app.Prepare != nil {
+		c.app.Prepare(r, req.Header)
+	}
+	c.auth.put(req, token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return Answer{}, Unreachable(ctx, r, c.app.Errors.Name, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	c.note(resp.Header)
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, connector.MaxResponse+1))
+	if err != nil {
+		return Answer{}, Unreachable(ctx, r, c.app.Errors.Name, err)
+	}
+	if len(raw) > connector.MaxResponse {
+		return Answer{}, Malformed(r, c.app.Errors.Name+"'s answer is too large")
+	}
+	a := Answer{Status: resp.StatusCode, Header: resp.Header, Body: raw, Wait: wait(resp.Header, c.app.Reset)}
+	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		a.Now = t.UTC()
+	}
+	if id := resp.Header.Get(c.app.RequestID); idPattern.MatchString(id) {
+		a.ID = id
+	}
+	return a, nil
+}
+
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
+
+func (c *Client) url(r Request) string {
+	if len(r.Query) == 0 {
+		return c.base + r.Path
+	}
+	return c.base + r.Path + "?" + r.Query.Encode()
+}
+
+// Clock is our own clock, as the account was opened with it.
+func (c *Client) Clock() time.Time { return c.now() }
+
+// Time is the app's time as far as we know it.
+func (c *Client) Time() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now().Add(c.skew)
+}
+
+// Encode writes JSON with every character as it is.
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
+}
+
+// maxExchange bounds each body of an exchange, in bytes.
+const maxExchange = 64 << 10
+
+// Exchange is what was said about one row of a call, for the log. r has the row's
+// part alone; credentials are no part of a Request.
+func (c *Client) Exchange(r Request, a Answer, response []byte) *connector.Exchange {
+	x := &connector.Exchange{Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID, Response: bounded(response)}
+	if r.Body != nil {
+		sent, _ := Encode(r.Body) // it was sent: it can be written
+		x.Request = bounded(sent)
+	}
+	return x
+}
+
+func bounded(b []byte) string {
+	return string(bytes.ToValidUTF8(b[:min(len(b), maxExchange)], nil))
+}
+
+// Clip bounds a text that the app chose, in characters.
+func Clip(s string, n int) string {
+	r := []rune(s)
+	return string(r[:min(n, len(r))])
+}
