@@ -2,16 +2,18 @@ package hubspot
 
 import (
 	"context"
-	"net/http"
-	"net/url"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/connector/rows"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
 // ID is the app's name in settings and URLs.
@@ -21,15 +23,10 @@ const ID crm.AppID = "hubspot"
 // 2026-03 release is supported until September 2027.
 // Source: https://developers.hubspot.com/docs/developer-tooling/platform/versioning
 const (
-	defaultBase  = "https://api.hubapi.com"
-	defaultLogin = "https://app.hubspot.com"
-
 	objectsPath    = "/crm/v3/objects/"
 	propertiesPath = "/crm/v3/properties/"
 	ownersPath     = "/crm/owners/2026-03"
 	accountPath    = "/account-info/2026-03/details"
-	tokenPath      = "/oauth/2026-03/token" //nolint:gosec // a path, not a token
-	authorizePath  = "/oauth/authorize"
 )
 
 const (
@@ -41,12 +38,9 @@ const (
 	overlap = time.Minute
 )
 
-// tokenField is the credential of a private app or service key.
-const tokenField = "token"
-
 // Driver returns the HubSpot driver.
 func Driver() connector.Driver {
-	return connector.Driver{App: app(), Open: Open, OAuth: oauth{}, Webhooks: webhooks{}}
+	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Webhooks: webhooks{}}
 }
 
 func app() crm.App {
@@ -64,7 +58,7 @@ func app() crm.App {
 		Auth: []crm.AuthMethod{
 			{Kind: crm.AuthOAuth2},
 			{Kind: crm.AuthToken, Fields: []crm.AuthField{
-				{Name: tokenField, Label: "Private app access token", Secret: true, Required: true},
+				{Name: "token", Label: "Private app access token", Secret: true, Required: true},
 			}},
 		},
 		Abilities: []crm.Ability{
@@ -95,108 +89,121 @@ func app() crm.App {
 	}
 }
 
+// api is how HubSpot is called. The token of a private app never expires, and once
+// refused nothing but a person can replace it.
+var api = &rest.App{
+	Describe:  app,
+	Base:      "https://api.hubapi.com",
+	Auth:      map[crm.AuthKind]rest.Auth{crm.AuthOAuth2: rest.Bearer, crm.AuthToken: rest.Bearer},
+	Errors:    refusals,
+	RequestID: "X-HubSpot-Correlation-Id",
+}
+
+// oauth authorises accounts. Without a base the browser goes to the login host and
+// the server to the API's: HubSpot has one for each. The scopes are what the three
+// objects, their fields and owners need; the client credentials are not for CRM
+// data. Some of the endpoint's words are older than RFC 6749's.
+// Source: docs/api-reference/2026-03/authentication/manage-oauth-tokens.
+var oauth = &rest.OAuth{
+	ID: ID, Errors: refusals,
+	LoginHost: "https://app.hubspot.com", AuthorizePath: "/oauth/authorize",
+	TokenHost: api.Base, TokenPath: "/oauth/2026-03/token",
+	Style: oauth2.AuthStyleInParams,
+	Scopes: []string{
+		"oauth",
+		"crm.objects.contacts.read", "crm.objects.contacts.write",
+		"crm.objects.companies.read", "crm.objects.companies.write",
+		"crm.objects.deals.read", "crm.objects.deals.write",
+		"crm.objects.owners.read",
+		"crm.schemas.contacts.read", "crm.schemas.contacts.write",
+		"crm.schemas.companies.read", "crm.schemas.companies.write",
+		"crm.schemas.deals.read", "crm.schemas.deals.write",
+	},
+	Words: map[string]rest.Meaning{
+		"BAD_REFRESH_TOKEN": rest.GrantGone, "BAD_AUTH_CODE": rest.GrantGone, "EXPIRED_AUTH_CODE": rest.GrantGone,
+		"BAD_CLIENT_ID": rest.ClientRefused, "BAD_CLIENT_SECRET": rest.ClientRefused,
+		"MISMATCHED_REDIRECT_URI": rest.ClientRefused, "BAD_REDIRECT_URI": rest.ClientRefused,
+	},
+	Word: func(e *oauth2.RetrieveError) string {
+		var older struct {
+			Status string `json:"status"`
+		}
+		_ = json.Unmarshal(e.Body, &older) // no JSON, no word
+		return older.Status
+	},
+	Says: func(t *oauth2.Token, g *connector.Grant) bool {
+		if hub, ok := t.Extra("hub_id").(float64); ok && hub > 0 {
+			g.ExternalID = strconv.FormatInt(int64(hub), 10)
+		}
+		list, _ := t.Extra("scopes").([]any)
+		for _, s := range list {
+			if scope, ok := s.(string); ok {
+				g.Scopes = append(g.Scopes, scope)
+			}
+		}
+		return true
+	},
+}
+
 // Open returns a connector to one account. Kind token uses the private app's
 // token as it is; kind oauth2 asks cfg.Tokens.
 //
 // Errors: Invalid, naming every problem.
 func Open(cfg connector.Config) (connector.Connector, error) {
-	var problems []string
-	base := strings.TrimRight(cfg.BaseURL, "/")
-	if base == "" {
-		base = defaultBase
+	c, err := api.Open(cfg)
+	if err != nil {
+		return nil, err
 	}
-	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Path != "" || u.RawQuery != "" {
-		problems = append(problems, "the base URL must be a host such as "+defaultBase)
-	}
-	if cfg.HTTP == nil {
-		problems = append(problems, "an HTTP client is required")
-	}
-	if cfg.Now == nil {
-		problems = append(problems, "a clock is required")
-	}
-	tokens := cfg.Tokens
-	switch cfg.Kind {
-	case crm.AuthOAuth2:
-		if tokens == nil {
-			problems = append(problems, "tokens are required")
-		}
-	case crm.AuthToken:
-		t := cfg.Credentials[tokenField]
-		if strings.TrimSpace(t.Reveal()) == "" {
-			problems = append(problems, "the private app's access token is required")
-		}
-		tokens = private{t}
-	case crm.AuthAPIKey, crm.AuthBasic, crm.AuthKeyPair:
-		problems = append(problems, "only oauth2 and token are supported")
-	default:
-		problems = append(problems, "only oauth2 and token are supported")
-	}
-	if problems != nil {
-		return nil, fault.New("hubspot: open", fault.Invalid, connector.CodeConfig, strings.Join(problems, "; "))
-	}
-	return &account{client: &client{base: base, tokens: tokens, http: noRedirects(cfg.HTTP)}, now: cfg.Now}, nil
-}
-
-// noRedirects returns h without following redirects: the API sends none, and
-// one would carry the token to another host.
-func noRedirects(h *http.Client) *http.Client {
-	c := *h
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &c
-}
-
-// private is the token of a private app: it never expires, and once refused
-// nothing but a person can replace it.
-type private struct{ token secret.Text }
-
-// Token implements connector.Tokens.
-func (p private) Token(context.Context) (secret.Text, error) { return p.token, nil }
-
-// Renew implements connector.Tokens.
-func (private) Renew(context.Context, secret.Text) (secret.Text, error) {
-	return secret.Text{}, fault.New("hubspot: token", fault.Denied, connector.CodeReauthorize, "HubSpot refuses the private app's token")
+	return &account{c}, nil
 }
 
 // account is one HubSpot account.
-type account struct {
-	client *client
-	now    func() time.Time
-}
+type account struct{ client *rest.Client }
 
 // App implements connector.Connector.
 func (*account) App() crm.App { return app() }
 
 // Test implements connector.Connector: it reads the account's details.
 func (a *account) Test(ctx context.Context) (connector.Identity, error) {
+	r := rest.Request{Op: "hubspot: test", Path: accountPath}
 	var out accountDetails
-	if _, err := a.client.call(ctx, request{op: "hubspot: test", method: http.MethodGet, path: accountPath}, &out); err != nil {
+	if _, err := a.client.Call(ctx, r, &out); err != nil {
 		return connector.Identity{}, err
 	}
 	if out.PortalID <= 0 {
-		return connector.Identity{}, malformed(request{op: "hubspot: test"}, "the account has no ID")
+		return connector.Identity{}, rest.Malformed(r, "the account has no ID")
 	}
 	id := strconv.FormatInt(out.PortalID, 10)
 	return connector.Identity{
 		ExternalID: id, Name: "HubSpot account " + id,
-		Detail: strings.Trim(clip(out.AccountType, 40)+", "+clip(out.TimeZone, 40), ", "),
+		Detail: strings.Trim(rest.Clip(out.AccountType, 40)+", "+rest.Clip(out.TimeZone, 40), ", "),
 	}, nil
-}
-
-// clip bounds a text that the app chose.
-func clip(s string, n int) string {
-	r := []rune(s)
-	return string(r[:min(n, len(r))])
 }
 
 // Objects implements connector.Connector. HubSpot tells no scopes of a private
 // app, so which of the objects the token may use shows when they are used; the
 // one call makes sure that it may do anything at all.
 func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
-	var out accountDetails
-	if _, err := a.client.call(ctx, request{op: "hubspot: list objects", method: http.MethodGet, path: accountPath}, &out); err != nil {
+	if _, err := a.client.Call(ctx, rest.Request{Op: "hubspot: list objects", Path: accountPath}, new(accountDetails)); err != nil {
 		return nil, err
 	}
 	return app().Objects, nil
+}
+
+// path returns base + object, or NotFound for what can be no object.
+func path(op, base, object string) (string, error) {
+	if !objectPattern.MatchString(object) {
+		return "", fault.New(op, fault.NotFound, connector.CodeObject, "HubSpot has no such object")
+	}
+	return base + object, nil
+}
+
+// records returns the path of an object's records, for a call about n of them.
+func records(op, object string, n int) (string, error) {
+	if err := rows.Limit(op, n, batchSize); err != nil {
+		return "", err
+	}
+	return path(op, objectsPath, object)
 }
 
 var (
@@ -206,5 +213,4 @@ var (
 	_ connector.FieldCreator = (*account)(nil)
 	_ connector.OwnerFinder  = (*account)(nil)
 	_ connector.FindLagger   = (*account)(nil)
-	_ connector.Tokens       = private{}
 )

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -62,19 +64,10 @@ var needed = map[string][]string{"deals": {"dealname", "dealstage"}}
 // address, a stage in its pipeline, an amount in its currency.
 // Sources: api-reference/…/objects/deals/guide (pipeline and stage, currency);
 // the address properties of contacts and companies.
-var together = map[string][][]string{
+var together = wire.Groups{
 	"contacts":  {{"address", "city", "state", "zip", "country"}},
 	"companies": {{"address", "address2", "city", "state", "zip", "country"}},
 	"deals":     {{"pipeline", "dealstage"}, {"amount", "deal_currency_code"}},
-}
-
-func with(object, name string) []string {
-	for _, group := range together[object] {
-		if slices.Contains(group, name) {
-			return slices.DeleteFunc(slices.Clone(group), func(n string) bool { return n == name })
-		}
-	}
-	return nil
 }
 
 // Fields implements connector.Connector.
@@ -88,8 +81,8 @@ func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error
 	var out struct {
 		Results []property `json:"results"`
 	}
-	r := request{op: op, method: http.MethodGet, path: p, query: url.Values{"archived": {"false"}}}
-	if _, err := a.client.call(ctx, r, &out); err != nil {
+	r := rest.Request{Op: op, Method: http.MethodGet, Path: p, Query: url.Values{"archived": {"false"}}}
+	if _, err := a.client.Call(ctx, r, &out); err != nil {
 		return nil, err
 	}
 	fields := make([]crm.Field, 0, len(out.Results))
@@ -105,7 +98,7 @@ func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error
 		relate(object, &fields[i], known)
 	}
 	if len(fields) == 0 {
-		return nil, malformed(r, "HubSpot lists no properties")
+		return nil, rest.Malformed(r, "HubSpot lists no properties")
 	}
 	return fields, nil
 }
@@ -130,7 +123,7 @@ func relate(object string, f *crm.Field, known map[string]bool) {
 func (p property) field(object string) crm.Field {
 	f := crm.Field{
 		Name: p.Name, Label: p.Label, Type: p.fieldType(object), ReadOnly: p.Metadata.ReadOnlyValue || p.Calculated, Unique: p.Unique,
-		With: with(object, p.Name),
+		With: together.With(object, p.Name), Required: slices.Contains(needed[object], p.Name),
 	}
 	if f.Label == "" {
 		f.Label = p.Name
@@ -140,52 +133,22 @@ func (p property) field(object string) crm.Field {
 	} else {
 		f.External = p.Unique && !f.ReadOnly
 	}
-	f.Multiple = f.Type == crm.TypeOptions
-	if f.Type == crm.TypeOption || f.Type == crm.TypeOptions {
-		for _, o := range p.Options {
-			f.Options = append(f.Options, crm.Option{Value: o.Value, Label: o.Label})
-		}
-	}
-	for _, n := range needed[object] {
-		f.Required = f.Required || n == p.Name
-	}
+	wire.Choice(&f, p.Options, func(o propertyOption) (crm.Option, bool) { return crm.Option{Value: o.Value, Label: o.Label}, true })
 	return f
 }
 
-// fieldType maps HubSpot's types. An e-mail is a string of that name.
+// types are HubSpot's types, told apart by the kind of input ("/"), what is
+// referred to (":") and the property's name ("."). An e-mail is a string of that name.
 // Source: PropertyCreate in HubSpot's specification of properties.
+var types = wire.Types{
+	"enumeration:OWNER": crm.TypeOwner, "enumeration.hubspot_owner_id": crm.TypeOwner,
+	"enumeration/checkbox": crm.TypeOptions, "enumeration/booleancheckbox": crm.TypeBoolean, "enumeration": crm.TypeOption,
+	"bool": crm.TypeBoolean, "date": crm.TypeDate, "datetime": crm.TypeDateTime, "number": crm.TypeNumber,
+	"phone_number": crm.TypePhone, "/phonenumber": crm.TypePhone, "contacts.email": crm.TypeEmail, ".website": crm.TypeURL,
+}
+
 func (p property) fieldType(object string) crm.FieldType {
-	switch p.Type {
-	case "bool":
-		return crm.TypeBoolean
-	case "date":
-		return crm.TypeDate
-	case "datetime":
-		return crm.TypeDateTime
-	case "number":
-		return crm.TypeNumber
-	case "phone_number":
-		return crm.TypePhone
-	case "enumeration":
-		switch {
-		case p.Reference == "OWNER" || p.Name == "hubspot_owner_id":
-			return crm.TypeOwner
-		case p.FieldType == "checkbox":
-			return crm.TypeOptions
-		case p.FieldType == "booleancheckbox":
-			return crm.TypeBoolean
-		}
-		return crm.TypeOption
-	}
-	switch {
-	case p.FieldType == "phonenumber":
-		return crm.TypePhone
-	case p.Name == "email" && object == "contacts":
-		return crm.TypeEmail
-	case p.Name == "website":
-		return crm.TypeURL
-	}
-	return crm.TypeText
+	return types.Of(crm.TypeText, p.Type+":"+p.Reference, p.Type+"."+p.Name, p.Type+"/"+p.FieldType, p.Type, "/"+p.FieldType, object+"."+p.Name, "."+p.Name)
 }
 
 // CreateField implements connector.FieldCreator. The name may be left out: it
@@ -221,11 +184,11 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 		body.Options = []propertyOption{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false", Order: 1}}
 	}
 	var made property
-	if _, err := a.client.call(ctx, request{op: op, method: http.MethodPost, path: p, body: body, write: true}, &made); err != nil {
+	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodPost, Path: p, Body: body, Write: true}, &made); err != nil {
 		return crm.Field{}, err
 	}
 	if made.Name == "" {
-		return crm.Field{}, malformed(request{op: op, write: true}, "HubSpot's answer has no property")
+		return crm.Field{}, rest.Malformed(rest.Request{Op: op, Write: true}, "HubSpot's answer has no property")
 	}
 	return made.field(object), nil
 }
@@ -259,8 +222,8 @@ func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error
 		return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
 	}
 	var out ownerPage
-	r := request{op: op, method: http.MethodGet, path: ownersPath, query: url.Values{"email": {email}}}
-	if _, err := a.client.call(ctx, r, &out); err != nil {
+	r := rest.Request{Op: op, Method: http.MethodGet, Path: ownersPath, Query: url.Values{"email": {email}}}
+	if _, err := a.client.Call(ctx, r, &out); err != nil {
 		return "", err
 	}
 	for _, o := range out.Results {
@@ -278,7 +241,7 @@ func (a *account) OwnerEmail(ctx context.Context, id string) (string, error) {
 		return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
 	}
 	var out ownerRow
-	if _, err := a.client.call(ctx, request{op: op, method: http.MethodGet, path: ownersPath + "/" + id}, &out); err != nil {
+	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodGet, Path: ownersPath + "/" + id}, &out); err != nil {
 		return "", err
 	}
 	if out.Email == "" {

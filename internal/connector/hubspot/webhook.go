@@ -1,35 +1,23 @@
 package hubspot
 
 import (
-	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/hook"
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/fault"
-)
-
-const (
-	headerSignature = "X-HubSpot-Signature-v3"
-	headerTimestamp = "X-HubSpot-Request-Timestamp"
-	// maxAge is how old a delivery may be, and how far ahead of our clock:
-	// changelog/introducing-version-3-of-webhook-signatures.
-	maxAge = 5 * time.Minute
-	// maxEvents is how many events one delivery may have; HubSpot sends up to 100.
-	maxEvents = 1000
 )
 
 // webhooks hears HubSpot.
 type webhooks struct{}
+
+var signature = hook.HMAC{Hash: sha256.New, Decode: base64.StdEncoding.DecodeString}
 
 // Verify implements connector.Webhooks: version 3 of the signature, over
 // method, address, raw body and timestamp. An app has one address for all its
@@ -39,33 +27,18 @@ type webhooks struct{}
 // Source: https://developers.hubspot.com/changelog/introducing-version-3-of-webhook-signatures
 func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrust, now time.Time) error {
 	const op = "hubspot: verify webhook"
-	denied := func(code, message string) error { return fault.New(op, fault.Denied, code, message) }
-	if trust.Secret.Empty() {
-		return denied(connector.CodeNoSecret, "there is no secret to check the signature with")
+	stamp := req.Header.Get("X-HubSpot-Request-Timestamp")
+	sent := req.Header.Values("X-HubSpot-Signature-v3")
+	if err := signature.Check(op, trust.Secret, sent, []byte(req.Method+req.URL), req.Body, []byte(stamp)); err != nil {
+		return err
 	}
-	sent, stamp := req.Header.Values(headerSignature), req.Header.Values(headerTimestamp)
-	if len(sent) != 1 || len(stamp) != 1 {
-		return denied(connector.CodeForged, "the delivery is not signed")
-	}
-	mac := hmac.New(sha256.New, []byte(trust.Secret.Reveal()))
-	_, _ = io.WriteString(mac, req.Method+req.URL)
-	_, _ = mac.Write(req.Body)
-	_, _ = io.WriteString(mac, stamp[0])
-	got, err := base64.StdEncoding.DecodeString(sent[0])
-	if !hmac.Equal(got, mac.Sum(nil)) || err != nil {
-		return denied(connector.CodeForged, "the signature does not fit")
-	}
-	ms, err := strconv.ParseInt(stamp[0], 10, 64)
-	if err != nil {
-		return denied(connector.CodeForged, "the delivery has no time")
-	}
-	if age := now.Sub(time.UnixMilli(ms)); age > maxAge || age < -maxAge {
-		return denied(connector.CodeStale, "the delivery is too old or from the future")
+	if err := hook.Fresh(op, stamp, now); err != nil {
+		return err
 	}
 	if trust.ExternalID == "" {
-		return denied(connector.CodeForeign, "the account is not known yet")
+		return hook.Denied(op, connector.CodeForeign, "the account is not known yet")
 	}
-	events, err := decodeEvents(req.Body)
+	events, err := hook.List[hookEvent](req.Body)
 	if err != nil || len(events) == 0 {
 		return nil //nolint:nilerr // signed by HubSpot: it is Parse that says what is wrong
 	}
@@ -74,7 +47,7 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 			return nil
 		}
 	}
-	return denied(connector.CodeForeign, "the delivery is for another account")
+	return hook.Denied(op, connector.CodeForeign, "the delivery is for another account")
 }
 
 // hookEvent is one event of a delivery.
@@ -91,66 +64,29 @@ type hookEvent struct {
 	New        json.Number   `json:"newObjectId"`
 }
 
-var (
-	errNoList   = errors.New("no list of events")
-	errTrailing = errors.New("data after the events")
-)
-
-// decodeEvents reads a list of events one by one, and one more than a delivery
-// may have at most: a body of empty objects would be a hundred times its size.
-func decodeEvents(body []byte) ([]hookEvent, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('[') {
-		return nil, errors.Join(errNoList, err)
-	}
-	var out []hookEvent
-	for dec.More() {
-		var e hookEvent
-		if err := dec.Decode(&e); err != nil {
-			return nil, err
-		}
-		if out = append(out, e); len(out) > maxEvents {
-			return out, nil
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errTrailing
-	}
-	return out, nil
-}
-
 // Parse implements connector.Webhooks. Events of other objects and of kinds
 // that say nothing about a record are left out; one record's events of a kind
 // are one hint.
 func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 	const op = "hubspot: parse webhook"
-	invalid := func(message string) error { return fault.New(op, fault.Invalid, connector.CodeDelivery, message) }
-	raw, err := decodeEvents(req.Body)
+	raw, err := hook.List[hookEvent](req.Body)
 	if err != nil {
-		return nil, invalid("the delivery is no list of events")
+		return nil, hook.Malformed(op, "the delivery is no list of events")
 	}
-	if len(raw) > maxEvents {
-		return nil, invalid("the delivery has more than " + strconv.Itoa(maxEvents) + " events")
+	if len(raw) > hook.MaxEvents {
+		return nil, hook.Malformed(op, "the delivery has more than "+strconv.Itoa(hook.MaxEvents)+" events")
 	}
-	events := hints{at: map[connector.Event]int{}}
+	var hints hook.Hints
 	for i := range raw {
-		if !events.add(&raw[i]) {
-			return nil, invalid("an event names no record or account")
+		events, ok := raw[i].events()
+		if !ok {
+			return nil, hook.Malformed(op, "an event names no record or account")
+		}
+		for _, e := range events {
+			hints.Add(e)
 		}
 	}
-	if len(events.list) > maxEvents {
-		return nil, invalid("the delivery is about more than " + strconv.Itoa(maxEvents) + " records")
-	}
-	return events.list, nil
-}
-
-// hints collects events, one of each kind and record.
-type hints struct {
-	list []connector.Event
-	at   map[connector.Event]int // by event without its time
+	return hints.Events(op)
 }
 
 // hookObjects names our objects by HubSpot's words for them: the singular of
@@ -160,90 +96,70 @@ var hookObjects = map[string]string{
 	"0-1": "contacts", "0-2": "companies", "0-3": "deals",
 }
 
-// add takes an event; false means that it is malformed.
-func (h *hints) add(e *hookEvent) bool {
+// hookKinds are the verbs that say something about one record.
+var hookKinds = map[string]connector.EventKind{
+	"creation": connector.EventChanged, "propertyChange": connector.EventChanged, "restore": connector.EventChanged,
+	"associationChange": connector.EventChanged, "deletion": connector.EventDeleted, "privacyDeletion": connector.EventErased,
+}
+
+// events is what an event says; false means that it is malformed.
+func (e *hookEvent) events() ([]connector.Event, bool) {
 	noun, verb, ok := strings.Cut(e.Type, ".")
 	if !ok || !recordID(e.PortalID.String()) {
-		return false
+		return nil, false
 	}
 	if noun == "object" {
 		noun = e.ObjectType
 	}
-	object := hookObjects[noun]
-	if object == "" {
-		return true // of an object that is not synced
-	}
-	out := connector.Event{Object: object, ExternalID: e.PortalID.String()}
-	var when time.Time
+	out := connector.Event{Kind: hookKinds[verb], Object: hookObjects[noun], ID: crm.RecordID(e.ObjectID), ExternalID: e.PortalID.String()}
 	if ms, err := e.OccurredAt.Int64(); err == nil && ms > 0 {
-		when = time.UnixMilli(ms).UTC()
+		out.At = time.UnixMilli(ms).UTC()
 	}
-	id := e.ObjectID
-	switch verb {
-	case "creation", "propertyChange", "restore":
-		out.Kind = connector.EventChanged
-	case "associationChange":
-		out.Kind = connector.EventChanged
-		if e.From != "" {
-			id = e.From
-		}
-	case "deletion":
-		out.Kind = connector.EventDeleted
-	case "privacyDeletion":
-		out.Kind = connector.EventErased
-	case "merge":
-		return h.merge(e, out, when)
-	default:
-		return true // of a kind made after this was written
+	switch {
+	case out.Object == "": // of an object that is not synced
+		return nil, true
+	case verb == "merge":
+		return e.merge(out)
+	case out.Kind == "": // of a kind made after this was written
+		return nil, true
+	case verb == "associationChange" && e.From != "":
+		out.ID = crm.RecordID(e.From)
 	}
-	return h.put(out, id, when)
+	return []connector.Event{out}, recordID(string(out.ID))
 }
 
 // merge tells that the merged records and, when the survivor is a new record,
 // the primary one live on in it.
-func (h *hints) merge(e *hookEvent, out connector.Event, when time.Time) bool {
+func (e *hookEvent) merge(out connector.Event) ([]connector.Event, bool) {
 	survivor := e.New
 	if survivor == "" {
 		survivor = e.Primary
 	}
-	if !recordID(survivor.String()) || len(e.Merged) > maxEvents {
-		return false
+	if !recordID(survivor.String()) || len(e.Merged) > hook.MaxEvents {
+		return nil, false
 	}
 	losers := append([]json.Number{}, e.Merged...)
 	if e.Primary != "" {
 		losers = append(losers, e.Primary)
 	}
+	changed := out
+	changed.Kind, changed.ID = connector.EventChanged, crm.RecordID(survivor)
 	out.Kind, out.MergedInto = connector.EventMerged, crm.RecordID(survivor)
 	if e.Primary != survivor {
 		out.Primary = crm.RecordID(e.Primary)
 	}
+	var events []connector.Event
 	for _, id := range losers {
+		out.ID = crm.RecordID(id)
 		if id == survivor {
 			continue
 		}
-		if !h.put(out, id, when) {
-			return false
+		if !recordID(id.String()) {
+			return nil, false
 		}
+		events = append(events, out)
 	}
-	out.Kind, out.MergedInto, out.Primary = connector.EventChanged, "", ""
-	return h.put(out, survivor, when)
-}
-
-func (h *hints) put(e connector.Event, id json.Number, when time.Time) bool {
-	if !recordID(id.String()) {
-		return false
-	}
-	e.ID = crm.RecordID(id)
-	if i, ok := h.at[e]; ok {
-		if when.After(h.list[i].At) {
-			h.list[i].At = when
-		}
-		return true
-	}
-	h.at[e] = len(h.list)
-	e.At = when
-	h.list = append(h.list, e)
-	return true
+	return append(events, changed), true
 }
 
 // Reply implements connector.Webhooks.

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/hook"
 )
 
 // TestX14_HostileDeliveries: what reading a delivery allocates does not grow
@@ -17,9 +19,9 @@ func TestX14_HostileDeliveries(t *testing.T) { //nolint:paralleltest // counts w
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		events, _ := decodeEvents([]byte(body)) // whether it is one is told elsewhere
+		events, _ := hook.List[hookEvent]([]byte(body)) // whether it is one is told elsewhere
 		runtime.ReadMemStats(&after)
-		if took := after.TotalAlloc - before.TotalAlloc; took > 48<<20 || len(events) > maxEvents+1 {
+		if took := after.TotalAlloc - before.TotalAlloc; took > 48<<20 || len(events) > hook.MaxEvents+1 {
 			t.Errorf("%s: %d events, %d MiB allocated", name, len(events), took>>20)
 		}
 	}

@@ -1,237 +1,153 @@
 package salesforce
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-// errSession marks the one 401 that a new token cures.
-var errSession = errors.New("session expired")
-
-func sessionExpired(err error) bool { return errors.Is(err, errSession) }
-
-// meaning is what one of Salesforce's codes means to us.
-type meaning struct {
-	kind fault.Kind
-	code string
+// refusals is what Salesforce's codes mean; they decide before statuses, which are
+// typical but not guaranteed. A 401 that a new token may cure is none of them.
+// Source: atlas.en-us.api_rest.meta/api_rest/errorcodes.htm.
+var refusals = rest.Errors{
+	Name:     "Salesforce",
+	Statuses: map[int]rest.Meaning{http.StatusUnauthorized: {Kind: fault.Denied, Code: connector.CodePermission}},
+	Words: map[string]rest.Meaning{
+		"SERVER_UNAVAILABLE":                      {Kind: fault.Unavailable},
+		"UNKNOWN_EXCEPTION":                       {Kind: fault.Unavailable},
+		"QUERY_TIMEOUT":                           {Kind: fault.Unavailable, Code: connector.CodeTimeout},
+		"INVALID_QUERY_LOCATOR":                   {Kind: fault.Unavailable, Code: connector.CodeMalformed},
+		"ALL_OR_NONE_OPERATION_ROLLED_BACK":       {Kind: fault.Unavailable},
+		"PROCESSING_HALTED":                       {Kind: fault.Unavailable},
+		"API_DISABLED_FOR_ORG":                    {Kind: fault.Denied, Code: connector.CodePermission},
+		"API_CURRENTLY_DISABLED":                  {Kind: fault.Denied, Code: connector.CodePermission},
+		"FUNCTIONALITY_NOT_ENABLED":               {Kind: fault.Denied, Code: connector.CodePermission},
+		"OPERATION_NOT_ALLOWED":                   {Kind: fault.Denied, Code: connector.CodePermission},
+		"INVALID_OPERATION_WITH_EXPIRED_PASSWORD": {Kind: fault.Denied, Code: connector.CodeReauthorize},
+		"INVALID_FIELD":                           {Kind: fault.Invalid, Code: connector.CodeField},
+		"INVALID_FIELD_FOR_INSERT_UPDATE":         {Kind: fault.Invalid, Code: connector.CodeReadOnly},
+		"REQUIRED_FIELD_MISSING":                  {Kind: fault.Invalid, Code: connector.CodeRequired},
+		"STRING_TOO_LONG":                         {Kind: fault.Invalid, Code: connector.CodeTooLong},
+		"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": {Kind: fault.Invalid, Code: connector.CodeOption},
+		"FIELD_CUSTOM_VALIDATION_EXCEPTION":       {Kind: fault.Invalid, Code: connector.CodeRule},
+		"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":    {Kind: fault.Invalid, Code: connector.CodeRule},
+		"FIELD_INTEGRITY_EXCEPTION":               {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_EMAIL_ADDRESS":                   {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_TYPE_ON_FIELD_IN_RECORD":         {Kind: fault.Invalid, Code: connector.CodeValue},
+		"NUMBER_OUTSIDE_VALID_RANGE":              {Kind: fault.Invalid, Code: connector.CodeValue},
+		"JSON_PARSER_ERROR":                       {Kind: fault.Invalid, Code: connector.CodeValue},
+		"MALFORMED_QUERY":                         {Kind: fault.Invalid, Code: connector.CodeRequest},
+		"STORAGE_LIMIT_EXCEEDED":                  {Kind: fault.Invalid, Code: connector.CodeStorage},
+		"INVALID_TYPE":                            {Kind: fault.NotFound, Code: connector.CodeObject},
+		"NOT_FOUND":                               {Kind: fault.NotFound},
+		"UNABLE_TO_LOCK_ROW":                      {Kind: fault.Conflict, Code: connector.CodeLocked},
+		"DUPLICATES_DETECTED":                     {Kind: fault.Conflict, Code: connector.CodeDuplicate},
+		"DUPLICATE_VALUE":                         {Kind: fault.Conflict, Code: connector.CodeExists},
+		"DUPLICATE_EXTERNAL_ID":                   {Kind: fault.Conflict, Code: connector.CodeExists},
+		"INVALID_REPLICATION_DATE":                {Kind: fault.Invalid, Code: connector.CodeExpired},
+		"EXCEEDED_ID_LIMIT":                       {Kind: fault.Invalid, Code: connector.CodeExpired},
+		"INVALID_FIELD@quoted":                    {Kind: fault.Invalid, Code: connector.CodeQuoted},
+		"REQUEST_LIMIT_EXCEEDED":                  {Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true}, // the window rolls
+		"REQUEST_LIMIT_EXCEEDED@concurrent":       {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 30 * time.Second},
+		"INSUFFICIENT_ACCESS":                     {Kind: fault.Denied, Code: connector.CodePermission},
+		// Of the record itself, unless a field is named.
+		"ENTITY_IS_DELETED":                 {Kind: fault.NotFound},
+		"INVALID_CROSS_REFERENCE_KEY":       {Kind: fault.NotFound},
+		"MALFORMED_ID":                      {Kind: fault.NotFound},
+		"ENTITY_IS_DELETED@field":           {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_CROSS_REFERENCE_KEY@field": {Kind: fault.Invalid, Code: connector.CodeValue},
+		"MALFORMED_ID@field":                {Kind: fault.Invalid, Code: connector.CodeValue},
+	},
+	Read: func(_ int, body []byte) []rest.Problem {
+		var problems []problem
+		_ = json.Unmarshal(body, &problems) // not an array: the status decides
+		return neutral(problems)
+	},
 }
 
-// meanings holds the codes whose meaning does not depend on anything else.
-// Source: atlas.en-us.api_rest.meta/api_rest/errorcodes.htm; codes decide before
-// statuses, which are typical but not guaranteed.
-var meanings = map[string]meaning{
-	"SERVER_UNAVAILABLE":                      {kind: fault.Unavailable},
-	"UNKNOWN_EXCEPTION":                       {kind: fault.Unavailable},
-	"QUERY_TIMEOUT":                           {kind: fault.Unavailable, code: connector.CodeTimeout},
-	"INVALID_QUERY_LOCATOR":                   {kind: fault.Unavailable, code: connector.CodeMalformed},
-	"ALL_OR_NONE_OPERATION_ROLLED_BACK":       {kind: fault.Unavailable},
-	"PROCESSING_HALTED":                       {kind: fault.Unavailable},
-	"API_DISABLED_FOR_ORG":                    {kind: fault.Denied, code: connector.CodePermission},
-	"API_CURRENTLY_DISABLED":                  {kind: fault.Denied, code: connector.CodePermission},
-	"FUNCTIONALITY_NOT_ENABLED":               {kind: fault.Denied, code: connector.CodePermission},
-	"OPERATION_NOT_ALLOWED":                   {kind: fault.Denied, code: connector.CodePermission},
-	"INVALID_OPERATION_WITH_EXPIRED_PASSWORD": {kind: fault.Denied, code: connector.CodeReauthorize},
-	"INVALID_FIELD":                           {kind: fault.Invalid, code: connector.CodeField},
-	"INVALID_FIELD_FOR_INSERT_UPDATE":         {kind: fault.Invalid, code: connector.CodeReadOnly},
-	"REQUIRED_FIELD_MISSING":                  {kind: fault.Invalid, code: connector.CodeRequired},
-	"STRING_TOO_LONG":                         {kind: fault.Invalid, code: connector.CodeTooLong},
-	"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": {kind: fault.Invalid, code: connector.CodeOption},
-	"FIELD_CUSTOM_VALIDATION_EXCEPTION":       {kind: fault.Invalid, code: connector.CodeRule},
-	"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY":    {kind: fault.Invalid, code: connector.CodeRule},
-	"FIELD_INTEGRITY_EXCEPTION":               {kind: fault.Invalid, code: connector.CodeValue},
-	"INVALID_EMAIL_ADDRESS":                   {kind: fault.Invalid, code: connector.CodeValue},
-	"INVALID_TYPE_ON_FIELD_IN_RECORD":         {kind: fault.Invalid, code: connector.CodeValue},
-	"NUMBER_OUTSIDE_VALID_RANGE":              {kind: fault.Invalid, code: connector.CodeValue},
-	"JSON_PARSER_ERROR":                       {kind: fault.Invalid, code: connector.CodeValue},
-	"MALFORMED_QUERY":                         {kind: fault.Invalid, code: connector.CodeRequest},
-	"STORAGE_LIMIT_EXCEEDED":                  {kind: fault.Invalid, code: connector.CodeStorage},
-	"INVALID_TYPE":                            {kind: fault.NotFound, code: connector.CodeObject},
-	"NOT_FOUND":                               {kind: fault.NotFound},
-	"UNABLE_TO_LOCK_ROW":                      {kind: fault.Conflict, code: connector.CodeLocked},
-	"DUPLICATES_DETECTED":                     {kind: fault.Conflict, code: connector.CodeDuplicate},
-	"DUPLICATE_VALUE":                         {kind: fault.Conflict, code: connector.CodeExists},
-	"DUPLICATE_EXTERNAL_ID":                   {kind: fault.Conflict, code: connector.CodeExists},
-	"INVALID_REPLICATION_DATE":                {kind: fault.Invalid, code: connector.CodeExpired},
-	"EXCEEDED_ID_LIMIT":                       {kind: fault.Invalid, code: connector.CodeExpired},
+// problem is one error as Salesforce writes it: with errorCode for a call, with
+// statusCode for a row of a collection.
+type problem struct {
+	ErrorCode  string          `json:"errorCode"`
+	StatusCode string          `json:"statusCode"`
+	Message    string          `json:"message"`
+	Fields     []string        `json:"fields"`
+	Duplicates json.RawMessage `json:"duplicateResult"`
 }
 
-// classify turns an answer with status 300 or above into an error. Together
-// with fromProblem it is the only place that knows Salesforce's codes.
-func classify(r request, status int, h http.Header, body []byte) error {
-	var problems []problem
-	_ = json.Unmarshal(body, &problems) // not an array: the status decides
-	if status == http.StatusUnauthorized && renewable(body) {
-		return &fault.Error{Op: r.op, Kind: fault.Denied, Code: connector.CodeReauthorize, Message: "the session has expired", Err: errSession}
+func (p problem) code() string {
+	if p.StatusCode != "" {
+		return p.StatusCode
 	}
-	var e *fault.Error
-	if len(problems) > 0 {
-		e = fromProblem(r.op, problems[0])
-	}
-	if e == nil || e.Kind == fault.Other {
-		e = fromStatus(r.op, status)
-	}
-	if e.Kind == fault.Throttled {
-		if s, err := strconv.Atoi(h.Get("Retry-After")); err == nil && s >= 0 && s <= 86400 {
-			e.RetryAfter, e.Guessed = time.Duration(s)*time.Second, false
+	return p.ErrorCode
+}
+
+// neutral tells what is wrong in the kit's words, each case of a code by itself.
+func neutral(problems []problem) []rest.Problem {
+	out := make([]rest.Problem, 0, len(problems))
+	for _, p := range problems {
+		code := p.code()
+		words := []string{code}
+		switch {
+		case len(p.Fields) > 0:
+			words = []string{code + "@field", code}
+		case strings.Contains(p.Message, "should not be enclosed in quotes"):
+			words = []string{code + "@quoted", code}
+		case strings.Contains(p.Message, "Concurrent"):
+			words = []string{code + "@concurrent", code}
 		}
-	}
-	// What a gateway says with 408 or 5xx does not tell whether the write went through.
-	e.MayHaveLanded = r.write && (status < 400 || status == http.StatusRequestTimeout || status >= 500)
-	return e
-}
-
-// renewable reports whether a 401 means an expired session. Some mean that the
-// app or user is locked out, and no token helps.
-// Source: jsforce src/http-api.ts, isSessionExpired.
-func renewable(body []byte) bool {
-	for _, s := range []string{
-		"Connected app is not attached to Agent",
-		"This session is not valid for use with the REST API",
-		"BlackTab users cannot perform API operations",
-	} {
-		if strings.Contains(string(body), s) {
-			return false
+		if strings.HasPrefix(code, "INSUFFICIENT_ACCESS") { // there is one for each way to want a right
+			words = []string{"INSUFFICIENT_ACCESS"}
 		}
-	}
-	return true
-}
-
-// fromProblem classifies by code. The kind is Other for a code not known.
-// Salesforce's messages repeat field values, so none is passed on.
-func fromProblem(op string, p problem) *fault.Error {
-	e := &fault.Error{Op: op, Field: fieldOf(p)}
-	code := p.code()
-	m, ok := meanings[code]
-	switch {
-	case code == "INVALID_FIELD" && strings.Contains(p.Message, "should not be enclosed in quotes"):
-		e.Kind, e.Code = fault.Invalid, connector.CodeQuoted
-	case ok:
-		e.Kind, e.Code = m.kind, m.code
-	case code == "REQUEST_LIMIT_EXCEEDED" && strings.Contains(p.Message, "Concurrent"):
-		e.Kind, e.Code, e.RetryAfter = fault.Throttled, connector.CodeRate, 30*time.Second
-	case code == "REQUEST_LIMIT_EXCEEDED":
-		e.Kind, e.Code, e.RetryAfter, e.Guessed = fault.Throttled, connector.CodeQuota, quotaRest, true
-	case strings.HasPrefix(code, "INSUFFICIENT_ACCESS"):
-		e.Kind, e.Code = fault.Denied, connector.CodePermission
-	case code == "ENTITY_IS_DELETED" || code == "INVALID_CROSS_REFERENCE_KEY" || code == "MALFORMED_ID":
-		e.Kind = fault.NotFound // of the record itself, unless a field is named
-		if len(p.Fields) > 0 {
-			e.Kind, e.Code = fault.Invalid, connector.CodeValue
+		fields := slices.DeleteFunc(slices.Clone(p.Fields), func(f string) bool { return !named(f) })
+		if f := p.mentioned(); f != "" && !slices.Contains(fields, f) {
+			fields = append(fields, f)
 		}
-	default:
-		return e
+		out = append(out, rest.Problem{Words: words, Fields: fields})
 	}
-	e.Message = "Salesforce says " + code
-	if e.Field != "" {
-		e.Message += " about " + e.Field
-	}
-	return e
+	return out
 }
 
-func fromStatus(op string, status int) *fault.Error {
-	e := &fault.Error{Op: op, Message: "Salesforce answered with status " + strconv.Itoa(status)}
-	switch {
-	case status < 400:
-		e.Kind, e.Code = fault.Unavailable, connector.CodeMalformed
-	case status == http.StatusUnauthorized:
-		e.Kind, e.Code = fault.Denied, connector.CodePermission
-	case status == http.StatusForbidden:
-		e.Kind, e.Code = fault.Denied, connector.CodePermission
-	case status == http.StatusNotFound:
-		e.Kind = fault.NotFound
-	case status == http.StatusConflict:
-		e.Kind = fault.Conflict
-	case status == http.StatusTooManyRequests:
-		e.Kind, e.Code = fault.Throttled, connector.CodeRate
-	case status == http.StatusRequestTimeout || status >= 500:
-		e.Kind = fault.Unavailable
-	case status == http.StatusGone:
-		e.Kind, e.Code = fault.Unsupported, connector.CodeVersion
-	default:
-		e.Kind, e.Code = fault.Invalid, connector.CodeRejected
-	}
-	return e
-}
-
-// fromRow classifies the first error of a collection's row. op says what was
-// written: a record that is to be created cannot be the one that is missing.
+// fromRow classifies the errors of a collection's row.
 func fromRow(op string, w connector.Op, problems []problem) (*fault.Error, crm.RecordID) {
 	if len(problems) == 0 {
 		return fault.New(op, fault.Unavailable, connector.CodeMalformed, "Salesforce refused a row without saying why"), ""
 	}
-	p := problems[0]
-	e := fromProblem(op, p)
-	e.Fields = refusals(problems)
-	if e.Kind == fault.Other {
-		e.Kind, e.Code, e.Message = fault.Invalid, connector.CodeRejected, "Salesforce refused the record"
-		if code := p.code(); codePattern.MatchString(code) {
-			e.Message += ": " + code
-		}
-	}
-	if e.Kind == fault.NotFound && (w == connector.Create || w == connector.Upsert) {
-		e.Kind, e.Code = fault.Invalid, connector.CodeValue
-	}
-	if e.Kind != fault.Conflict || e.Code != connector.CodeExists && e.Code != connector.CodeDuplicate {
+	e := refusals.Row(op, w, neutral(problems))
+	if e.Code != connector.CodeExists && e.Code != connector.CodeDuplicate {
 		return e, ""
 	}
-	return e, existing(p)
+	return e, existing(problems[0])
 }
 
 var (
-	codePattern   = regexp.MustCompile(`^[A-Z][A-Z0-9_]{1,79}$`)
 	columnPattern = regexp.MustCompile(`(?:No such column|column|field) '([A-Za-z][A-Za-z0-9_]{0,79})'`)
 	takenPattern  = regexp.MustCompile(`duplicate value found: ([A-Za-z][A-Za-z0-9_]{0,79}) duplicates`)
 	holderPattern = regexp.MustCompile(`record with id: ([A-Za-z0-9]{15,18})`)
 )
 
-// refusals returns every field that the errors of a row name, with our code
-// for what is wrong with it.
-func refusals(problems []problem) []fault.FieldFault {
-	var out []fault.FieldFault
-	for _, p := range problems {
-		code := connector.CodeRejected
-		if m, ok := meanings[p.code()]; ok && m.code != "" {
-			code = m.code
-		} else if len(p.Fields) > 0 && p.code() != "" {
-			code = connector.CodeValue
-		}
-		for _, name := range append(slices.Clone(p.Fields), fieldOf(p)) {
-			if named(name) && !slices.ContainsFunc(out, func(f fault.FieldFault) bool { return f.Field == name }) {
-				out = append(out, fault.FieldFault{Field: name, Code: code})
-			}
-		}
-	}
-	return out
-}
-
-// fieldOf names the field at fault, from the list or, for an unknown one, from
-// the message "No such column 'Foo' on sobject of type Contact".
-func fieldOf(p problem) string {
-	if len(p.Fields) > 0 && named(p.Fields[0]) {
-		return p.Fields[0]
-	}
+// mentioned is the field that only the message names: "No such column 'Foo' on
+// sobject of type Contact", "duplicate value found: Foo duplicates value on record".
+func (p problem) mentioned() string {
+	pattern := columnPattern
 	switch p.code() {
-	case "DUPLICATE_VALUE": // fields[] is empty; the message names the column
-		if m := takenPattern.FindStringSubmatch(p.Message); m != nil {
-			return m[1]
-		}
+	case "DUPLICATE_VALUE":
+		pattern = takenPattern
 	case "INVALID_FIELD":
-		if m := columnPattern.FindStringSubmatch(p.Message); m != nil {
-			return m[1]
-		}
+	default:
+		return ""
+	}
+	if m := pattern.FindStringSubmatch(p.Message); m != nil {
+		return m[1]
 	}
 	return ""
 }
@@ -267,29 +183,6 @@ func existing(p problem) crm.RecordID {
 		}
 	}
 	return only
-}
-
-// unreachable classifies a call without a complete answer.
-func unreachable(ctx context.Context, r request, err error) error {
-	e := &fault.Error{Op: r.op, Kind: fault.Unavailable, Message: "no complete answer from Salesforce", MayHaveLanded: r.write}
-	// A *url.Error prints the address with its query, which holds personal data.
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		e.MayHaveLanded = false
-	}
-	e.Err = err
-	if ctx.Err() != nil {
-		e.Err = ctx.Err()
-	}
-	return e
-}
-
-func malformed(r request, why string) error {
-	return &fault.Error{Op: r.op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: why, MayHaveLanded: r.write}
 }
 
 // bareWanted reports whether err says that the field's literals carry no quotes.

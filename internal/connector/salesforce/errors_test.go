@@ -1,9 +1,11 @@
 package salesforce
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
 // said is what an error tells to the layers above.
@@ -33,6 +37,15 @@ func sayings(err error) said {
 	return said{e.Kind, e.Code, e.Field, e.RetryAfter, e.MayHaveLanded}
 }
 
+// noting has one token, and notes when a new one is asked for.
+type noting struct{ renewed *bool }
+
+func (noting) Token(context.Context) (secret.Text, error) { return secret.NewText("t"), nil }
+func (n noting) Renew(context.Context, secret.Text) (secret.Text, error) {
+	*n.renewed = true
+	return secret.NewText("t2"), nil
+}
+
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -45,10 +58,10 @@ func TestClassify(t *testing.T) {
 		"expired session":      {status: 401, body: `[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]`, want: said{Kind: fault.Denied, Code: connector.CodeReauthorize}},
 		"not for REST":         {status: 401, body: `[{"errorCode":"INVALID_SESSION_ID","message":"This session is not valid for use with the REST API"}]`, want: said{Kind: fault.Denied, Code: connector.CodePermission}},
 		"no agent":             {status: 401, body: `Connected app is not attached to Agent`, want: said{Kind: fault.Denied, Code: connector.CodePermission}},
-		"quota":                {status: 403, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]`, want: said{Kind: fault.Throttled, Code: connector.CodeQuota, Retry: quotaRest}},
+		"quota":                {status: 403, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]`, want: said{Kind: fault.Throttled, Code: connector.CodeQuota, Retry: time.Minute}},
 		"concurrent":           {status: 403, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded."}]`, want: said{Kind: fault.Throttled, Code: connector.CodeRate, Retry: 30 * time.Second}},
 		"429 of a gateway":     {status: 429, body: `slow down`, header: http.Header{"Retry-After": {"11"}}, want: said{Kind: fault.Throttled, Code: connector.CodeRate, Retry: 11 * time.Second}},
-		"absurd Retry-After":   {status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: said{Kind: fault.Throttled, Code: connector.CodeRate}},
+		"absurd Retry-After":   {status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: said{Kind: fault.Throttled, Code: connector.CodeRate, Retry: 24 * time.Hour}},
 		"negative Retry-After": {status: 429, header: http.Header{"Retry-After": {"-5"}}, want: said{Kind: fault.Throttled, Code: connector.CodeRate}},
 		"access":               {status: 400, body: `[{"errorCode":"INSUFFICIENT_ACCESS_OR_READONLY","message":"no"}]`, want: said{Kind: fault.Denied, Code: connector.CodePermission}},
 		"API off":              {status: 403, body: `[{"errorCode":"API_DISABLED_FOR_ORG","message":"no"}]`, want: said{Kind: fault.Denied, Code: connector.CodePermission}},
@@ -60,7 +73,7 @@ func TestClassify(t *testing.T) {
 		"locked":               {status: 400, body: `[{"errorCode":"UNABLE_TO_LOCK_ROW","message":"try again"}]`, want: said{Kind: fault.Conflict, Code: "record_locked"}},
 		"query timeout":        {status: 400, body: `[{"errorCode":"QUERY_TIMEOUT","message":"slow"}]`, want: said{Kind: fault.Unavailable, Code: "query_timeout"}},
 		"replication window":   {status: 400, body: `[{"errorCode":"INVALID_REPLICATION_DATE","message":"old"}]`, want: said{Kind: fault.Invalid, Code: connector.CodeExpired}},
-		"code before status":   {status: 500, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests"}]`, want: said{Kind: fault.Throttled, Code: connector.CodeQuota, Retry: quotaRest}},
+		"code before status":   {status: 500, body: `[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests"}]`, want: said{Kind: fault.Throttled, Code: connector.CodeQuota, Retry: time.Minute}},
 		"unknown code, 400":    {status: 400, body: `[{"errorCode":"SOMETHING_NEW","message":"x"}]`, want: said{Kind: fault.Invalid, Code: "rejected"}},
 		"unknown code, 503":    {status: 503, write: true, body: `[{"errorCode":"SOMETHING_NEW","message":"x"}]`, want: said{Kind: fault.Unavailable, Landed: true}},
 		"retired version":      {status: 410, body: `[{"errorCode":"UNSUPPORTED_API_VERSION","message":"x"}]`, want: said{Kind: fault.Unsupported, Code: "version_retired"}},
@@ -73,16 +86,25 @@ func TestClassify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := c.header
-			if h == nil {
-				h = http.Header{}
+			renewed := false
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				for k, v := range c.header {
+					w.Header()[k] = v
+				}
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
+			}))
+			defer srv.Close()
+			client, err := api.Open(connector.Config{BaseURL: srv.URL, Kind: crm.AuthOAuth2, Tokens: noting{&renewed}, HTTP: srv.Client(), Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
 			}
-			err := classify(request{op: "salesforce: test", write: c.write}, c.status, h, []byte(c.body))
+			_, err = client.Call(t.Context(), rest.Request{Op: "salesforce: test", Write: c.write}, nil)
 			if diff := cmp.Diff(c.want, sayings(err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if got, want := sessionExpired(err), name == "expired session"; got != want {
-				t.Errorf("renewable: %v, want %v", got, want)
+			if want := name == "expired session"; renewed != want {
+				t.Errorf("renewable: %v, want %v", renewed, want)
 			}
 		})
 	}
@@ -116,7 +138,7 @@ func TestRowErrors(t *testing.T) {
 		"hostile code":          {connector.Update, `[{"statusCode":"jane@example.com","message":"","fields":["a b"]}]`, said{Kind: fault.Invalid, Code: "rejected"}, ""},
 		"no reason":             {connector.Update, `[]`, said{Kind: fault.Unavailable, Code: connector.CodeMalformed}, ""},
 		"others were undone":    {connector.Update, `[{"statusCode":"ALL_OR_NONE_OPERATION_ROLLED_BACK","message":"x","fields":[]}]`, said{Kind: fault.Unavailable}, ""},
-		"limit inside a batch":  {connector.Update, `[{"statusCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests","fields":[]}]`, said{Kind: fault.Throttled, Code: connector.CodeQuota, Retry: quotaRest}, ""},
+		"limit inside a batch":  {connector.Update, `[{"statusCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests","fields":[]}]`, said{Kind: fault.Throttled, Code: connector.CodeQuota, Retry: time.Minute}, ""},
 		"no right to the field": {connector.Update, `[{"statusCode":"INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY","message":"x","fields":[]}]`, said{Kind: fault.Denied, Code: connector.CodePermission}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

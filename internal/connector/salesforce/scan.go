@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/scan"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -21,14 +21,14 @@ func (o *org) Changes(ctx context.Context, req connector.ChangesRequest) (connec
 	if err := names("salesforce: list "+label(req.Object), req.Object, req.Fields...); err != nil {
 		return connector.ChangesPage{}, err
 	}
-	src := source{org: o, client: o.client, object: req.Object, fields: req.Fields}
-	return scan.Next(ctx, src, req, scan.Options{Overlap: overlap, Memory: deletedDays - deletedEdge}, o.client.now())
+	src := source{org: o, object: req.Object, fields: req.Fields}
+	return scan.Next(ctx, src, req, scan.Options{Overlap: overlap, Memory: deletedDays - deletedEdge}, o.client.Clock())
 }
 
 // source lists one object.
 type source struct {
-	org    *org
-	client *client
+	*org
+
 	object string
 	fields []string
 }
@@ -42,13 +42,13 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 	if !q.From.IsZero() {
 		where = append(where, colModified+" >= "+stamp(q.From))
 	}
-	after, err := parseKey(op, q.After)
+	after, err := scan.ParseKey(op, q.After, long)
 	if err != nil {
 		return scan.Result{}, err
 	}
 	if q.After != "" {
 		where = append(where, fmt.Sprintf("(%[1]s > %[2]s OR (%[1]s = %[2]s AND %[3]s > %[4]s))",
-			colModified, stamp(after.at), colID, quote(string(after.id))))
+			colModified, stamp(after.At), colID, quote(string(after.ID))))
 	}
 	order := "SystemModstamp ASC, Id ASC"
 	if q.Newest {
@@ -59,13 +59,9 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 		res.Next = ""
 		return res, err
 	}
-	last := after
-	for _, r := range res.Records {
-		k := key{r.ModifiedAt, r.ID}
-		if q.After != "" && !last.less(k) {
-			return scan.Result{}, malformed(request{op: op}, "the app listed records out of order")
-		}
-		last = k
+	last, err := after.Behind(op, res.Records)
+	if err != nil {
+		return scan.Result{}, err
 	}
 	if res.Next != "" {
 		res.Next = last.String()
@@ -80,7 +76,7 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 	if after != "" {
 		id, ok := long(after)
 		if !ok {
-			return scan.Result{}, badPosition(op)
+			return scan.Result{}, scan.BadPosition(op)
 		}
 		where = []string{colID + " > " + quote(string(id))}
 	}
@@ -90,7 +86,7 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 	}
 	last := res.Records[len(res.Records)-1].ID
 	if string(last) <= after {
-		return scan.Result{}, malformed(request{op: op}, "the app listed records out of order")
+		return scan.Result{}, rest.Malformed(rest.Request{Op: op}, "the app listed records out of order")
 	}
 	res.Next = string(last)
 	return res, nil
@@ -98,31 +94,31 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 
 // list reads one page. Next is only a mark that there is more.
 func (s source) list(ctx context.Context, op string, where []string, order string, limited, all bool) (scan.Result, error) {
-	rest := " FROM " + s.object
+	tail := " FROM " + s.object
 	if len(where) > 0 {
-		rest += " WHERE " + strings.Join(where, " AND ")
+		tail += " WHERE " + strings.Join(where, " AND ")
 	}
-	rest += " ORDER BY " + order
+	tail += " ORDER BY " + order
 	if limited {
-		rest += fmt.Sprintf(" LIMIT %d", pageSize)
+		tail += fmt.Sprintf(" LIMIT %d", pageSize)
 	}
-	soql := "SELECT " + strings.Join(columns(s.object, s.fields...), ", ") + rest
+	soql := "SELECT " + strings.Join(columns(s.object, s.fields...), ", ") + tail
 	wide := len(url.QueryEscape(soql)) > maxURL
 	if wide { // a retrieve takes any number of fields, a URL does not
-		soql = "SELECT " + strings.Join(columns(s.object), ", ") + rest
+		soql = "SELECT " + strings.Join(columns(s.object), ", ") + tail
 	}
-	page, date, err := s.client.query(ctx, op, soql, all, false)
+	page, date, err := s.page(ctx, query(op, soql, all))
 	if err != nil {
 		return scan.Result{}, err
 	}
-	r := request{op: op}
+	r := rest.Request{Op: op}
 	res := scan.Result{Total: -1, Now: date}
 	if res.Records, err = records(r, page.Records, s.fields); err != nil {
 		return scan.Result{}, err
 	}
 	if wide {
 		err := scan.Fill(res.Records, readBatch, func(ids []crm.RecordID) ([]connector.Read, error) {
-			return s.org.BatchRead(ctx, s.object, ids, s.fields)
+			return s.BatchRead(ctx, s.object, ids, s.fields)
 		})
 		if err != nil {
 			return scan.Result{}, err
@@ -136,42 +132,10 @@ func (s source) list(ctx context.Context, op string, where []string, order strin
 	if !*page.Done || limited && len(res.Records) == pageSize {
 		res.Next = "more"
 		if len(res.Records) == 0 {
-			return scan.Result{}, malformed(r, "the app says there is more and lists nothing")
+			return scan.Result{}, rest.Malformed(r, "the app says there is more and lists nothing")
 		}
 	}
 	return res, nil
-}
-
-// key is a place in the order of changes.
-type key struct {
-	at time.Time
-	id crm.RecordID
-}
-
-func (k key) String() string { return k.at.UTC().Format(time.RFC3339Nano) + " " + string(k.id) }
-
-func (k key) less(o key) bool {
-	if !k.at.Equal(o.at) {
-		return k.at.Before(o.at)
-	}
-	return k.id < o.id
-}
-
-func parseKey(op, s string) (key, error) {
-	if s == "" {
-		return key{}, nil
-	}
-	at, id, _ := strings.Cut(s, " ")
-	t, err := time.Parse(time.RFC3339Nano, at)
-	full, ok := long(id)
-	if err != nil || !ok {
-		return key{}, badPosition(op)
-	}
-	return key{t, full}, nil
-}
-
-func badPosition(op string) error {
-	return fault.New(op, fault.Invalid, connector.CodePosition, "the position is not one that a scan returned")
 }
 
 const (
@@ -193,19 +157,19 @@ func (o *org) Deleted(ctx context.Context, object, cursor, position string) (con
 		return connector.DeletedPage{}, err
 	}
 	if position != "" {
-		return connector.DeletedPage{}, badPosition(op) // there is only one page
+		return connector.DeletedPage{}, scan.BadPosition(op) // there is only one page
 	}
 	if cursor != "" {
 		start, err := time.Parse(time.RFC3339, cursor)
 		if err != nil {
-			return connector.DeletedPage{}, badPosition(op)
+			return connector.DeletedPage{}, scan.BadPosition(op)
 		}
 		return o.deleted(ctx, op, object, start, true)
 	}
-	page, err := o.deleted(ctx, op, object, o.client.orgTime().Add(deletedEdge-deletedDays), false)
+	page, err := o.deleted(ctx, op, object, o.client.Time().Add(deletedEdge-deletedDays), false)
 	if fault.CodeOf(err) == connector.CodeExpired {
 		// Our clock was wrong; the refusal told us the org's time.
-		page, err = o.deleted(ctx, op, object, o.client.orgTime().Add(deletedEdge-deletedDays), false)
+		page, err = o.deleted(ctx, op, object, o.client.Time().Add(deletedEdge-deletedDays), false)
 	}
 	return page, err
 }
@@ -213,26 +177,22 @@ func (o *org) Deleted(ctx context.Context, object, cursor, position string) (con
 func (o *org) deleted(ctx context.Context, op, object string, start time.Time, resumed bool) (connector.DeletedPage, error) {
 	// Seconds are ignored, so both ends are whole minutes.
 	start = start.UTC().Truncate(time.Minute)
-	end := o.client.orgTime().UTC().Truncate(time.Minute)
+	end := o.client.Time().UTC().Truncate(time.Minute)
 	if least := start.Add(2 * deletedSpan); end.Before(least) {
 		end = least
 	}
-	r := request{
-		op: op, method: http.MethodGet, path: dataPath + "/sobjects/" + object + "/deleted/",
-		query: url.Values{"start": {start.Format(time.RFC3339)}, "end": {end.Format(time.RFC3339)}},
-	}
-	a, err := o.client.send(ctx, r)
-	if err != nil {
-		return connector.DeletedPage{}, err
+	r := rest.Request{
+		Op: op, Path: dataPath + "/sobjects/" + object + "/deleted/",
+		Query: url.Values{"start": {start.Format(time.RFC3339)}, "end": {end.Format(time.RFC3339)}},
 	}
 	var got deletedLog
-	if err := a.decode(r, &got); err != nil {
+	if _, err := o.client.Call(ctx, r, &got); err != nil {
 		return connector.DeletedPage{}, err
 	}
 	earliest, errE := time.Parse(outLayout, got.Earliest)
 	latest, errL := time.Parse(outLayout, got.Latest)
 	if errors.Join(errE, errL) != nil {
-		return connector.DeletedPage{}, malformed(r, "the dates of the listing are missing or not valid")
+		return connector.DeletedPage{}, rest.Malformed(r, "the dates of the listing are missing or not valid")
 	}
 	if resumed && start.Before(earliest.Truncate(time.Minute)) {
 		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodeExpired, "Salesforce has purged its log of deletions since the last look; a full scan is needed")
@@ -242,7 +202,7 @@ func (o *org) deleted(ctx context.Context, op, object string, start time.Time, r
 		id, ok := long(d.ID)
 		at, err := time.Parse(outLayout, d.At)
 		if !ok || err != nil {
-			return connector.DeletedPage{}, malformed(r, "a deletion has no valid ID or time")
+			return connector.DeletedPage{}, rest.Malformed(r, "a deletion has no valid ID or time")
 		}
 		page.Records = append(page.Records, crm.Record{ID: id, Deleted: true, ModifiedAt: at.UTC()})
 	}

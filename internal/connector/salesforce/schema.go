@@ -2,11 +2,12 @@ package salesforce
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -14,15 +15,10 @@ import (
 // Objects implements connector.Connector: the well-known objects that the user
 // may read, then the org's own ones.
 func (o *org) Objects(ctx context.Context) ([]crm.Object, error) {
-	r := request{op: "salesforce: list objects", method: http.MethodGet, path: dataPath + "/sobjects"}
-	a, err := o.client.send(ctx, r)
-	if err != nil {
-		return nil, err
-	}
 	var list struct {
 		Objects []sobject `json:"sobjects"`
 	}
-	if err := a.decode(r, &list); err != nil {
+	if _, err := o.client.Call(ctx, rest.Request{Op: "salesforce: list objects", Path: dataPath + "/sobjects"}, &list); err != nil {
 		return nil, err
 	}
 	usable := map[string]sobject{}
@@ -48,31 +44,28 @@ func (o *org) Objects(ctx context.Context) ([]crm.Object, error) {
 // Fields implements connector.Connector from the object's description.
 // Source: object-reference/access-for-fields; guide/resources-sobject-describe.
 func (o *org) Fields(ctx context.Context, object string) ([]crm.Field, error) {
-	r := request{op: "salesforce: describe " + label(object), method: http.MethodGet, path: dataPath + "/sobjects/" + object + "/describe"}
-	if err := names(r.op, object); err != nil {
+	r := rest.Request{Op: "salesforce: describe " + label(object), Path: dataPath + "/sobjects/" + object + "/describe"}
+	if err := names(r.Op, object); err != nil {
 		return nil, err
 	}
-	a, err := o.client.send(ctx, r)
+	var described sobject
+	_, err := o.client.Call(ctx, r, &described)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.New(r.op, fault.NotFound, connector.CodeObject, "Salesforce has no object of this name, or does not show it")
+		return nil, fault.New(r.Op, fault.NotFound, connector.CodeObject, "Salesforce has no object of this name, or does not show it")
 	}
 	if err != nil {
 		return nil, err
 	}
-	var described sobject
-	if err := a.decode(r, &described); err != nil {
-		return nil, err
-	}
 	out := make([]crm.Field, 0, len(described.Fields))
 	for _, f := range described.Fields {
-		if t, ok := f.fieldType(); ok && named(f.Name) {
+		if t := f.fieldType(); t != "" && named(f.Name) {
 			one := f.translate(t)
 			one.With = f.with(described.Fields)
 			out = append(out, one)
 		}
 	}
 	if len(out) == 0 {
-		return nil, malformed(r, "the description has no fields")
+		return nil, rest.Malformed(r, "the description has no fields")
 	}
 	return out, nil
 }
@@ -100,37 +93,22 @@ func (f field) with(all []field) []string {
 	return out
 }
 
-// fieldType translates the type; ok is false for compound and binary fields,
-// whose parts are fields of their own or no field values at all.
-func (f field) fieldType() (t crm.FieldType, ok bool) {
-	switch f.Type {
-	case "email":
-		return crm.TypeEmail, true
-	case "phone":
-		return crm.TypePhone, true
-	case "url":
-		return crm.TypeURL, true
-	case "int", "long", "double", "currency", "percent":
-		return crm.TypeNumber, true
-	case "boolean":
-		return crm.TypeBoolean, true
-	case "date":
-		return crm.TypeDate, true
-	case "datetime":
-		return crm.TypeDateTime, true
-	case "picklist", "combobox":
-		return crm.TypeOption, true
-	case "multipicklist":
-		return crm.TypeOptions, true
-	case "reference":
-		if slices.Contains(f.ReferenceTo, "User") {
-			return crm.TypeOwner, true
-		}
-		return crm.TypeReference, true
-	case "address", "location", "base64", "anyType", "complexvalue", "json":
-		return "", false
+// types are Salesforce's; all others are texts: string, textarea, id, encryptedstring,
+// time, and types to come. Compound and binary fields are left out: their parts are
+// fields of their own or no field values at all.
+var types = wire.Types{
+	"email": crm.TypeEmail, "phone": crm.TypePhone, "url": crm.TypeURL, "boolean": crm.TypeBoolean,
+	"int": crm.TypeNumber, "long": crm.TypeNumber, "double": crm.TypeNumber, "currency": crm.TypeNumber, "percent": crm.TypeNumber,
+	"date": crm.TypeDate, "datetime": crm.TypeDateTime, "picklist": crm.TypeOption, "combobox": crm.TypeOption, "multipicklist": crm.TypeOptions,
+	"reference": crm.TypeReference, "reference:User": crm.TypeOwner,
+	"address": "", "location": "", "base64": "", "anyType": "", "complexvalue": "", "json": "",
+}
+
+func (f field) fieldType() crm.FieldType {
+	if slices.Contains(f.ReferenceTo, "User") {
+		return types.Of(crm.TypeText, f.Type+":User", f.Type)
 	}
-	return crm.TypeText, true // string, textarea, id, encryptedstring, time, and types to come
+	return types.Of(crm.TypeText, f.Type)
 }
 
 // translate applies the rules for required and read-only fields: what can be
@@ -145,7 +123,6 @@ func (f field) translate(t crm.FieldType) crm.Field {
 		NeverBlank: !f.Nillable && f.DefaultedOnCreate,
 		ReadOnly:   !f.Createable && !f.Updateable,
 		Unique:     f.Unique || f.Type == "id",
-		Multiple:   t == crm.TypeOptions,
 		MaxLength:  f.Length,
 		External:   f.ExternalID,
 	}
@@ -158,14 +135,54 @@ func (f field) translate(t crm.FieldType) crm.Field {
 	if t == crm.TypeReference && len(f.ReferenceTo) > 0 {
 		out.ReferenceTo = f.ReferenceTo[0]
 	}
-	if t == crm.TypeOption || t == crm.TypeOptions {
-		out.OpenOptions = !f.Restricted
-		out.Options = make([]crm.Option, 0, len(f.Options))
-		for _, p := range f.Options {
-			if p.Active {
-				out.Options = append(out.Options, crm.Option{Value: p.Value, Label: p.Label})
-			}
-		}
-	}
+	out.OpenOptions = !f.Restricted && (t == crm.TypeOption || t == crm.TypeOptions)
+	wire.Choice(&out, f.Options, func(o option) (crm.Option, bool) { return crm.Option{Value: o.Value, Label: o.Label}, o.Active })
 	return out
+}
+
+// OwnerByEmail implements connector.OwnerFinder for active users. Where several
+// share an address, the one with the lowest ID answers, always the same.
+func (o *org) OwnerByEmail(ctx context.Context, email string) (string, error) {
+	const op = "salesforce: find user"
+	if strings.TrimSpace(email) == "" {
+		return "", missing(op)
+	}
+	w, err := o.user(ctx, op, "Email = "+quote(email)+" AND IsActive = true")
+	if err != nil {
+		return "", err
+	}
+	id, ok := long(w.text(colID))
+	if !ok {
+		return "", rest.Malformed(rest.Request{Op: op}, "a user has no valid ID")
+	}
+	return string(id), nil
+}
+
+// OwnerEmail implements connector.OwnerFinder, for inactive users too.
+func (o *org) OwnerEmail(ctx context.Context, id string) (string, error) {
+	const op = "salesforce: read user"
+	full, ok := long(id)
+	if !ok {
+		return "", missing(op)
+	}
+	w, err := o.user(ctx, op, "Id = "+quote(string(full)))
+	if err != nil {
+		return "", err
+	}
+	email := w.text("Email")
+	if email == "" {
+		return "", missing(op)
+	}
+	return email, nil
+}
+
+func (o *org) user(ctx context.Context, op, where string) (row, error) {
+	page, _, err := o.page(ctx, query(op, "SELECT Id, Email FROM User WHERE "+where+" ORDER BY Id LIMIT 1", false))
+	if err != nil {
+		return nil, err
+	}
+	if len(page.Records) == 0 {
+		return nil, missing(op)
+	}
+	return page.Records[0], nil
 }

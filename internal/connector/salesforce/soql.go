@@ -1,12 +1,14 @@
 package salesforce
 
 import (
+	"context"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
-	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
@@ -61,72 +63,30 @@ func names(op, object string, fields ...string) error {
 	return nil
 }
 
-// record turns a row into a record with the wanted fields.
-func (w row) record(r request, fields []string) (crm.Record, error) {
-	id, ok := long(w.text(colID))
-	if !ok {
-		return crm.Record{}, malformed(r, "a record has no valid ID")
+// query is the call that runs SOQL. all also lists what is in the recycle bin.
+func query(op, soql string, all bool) rest.Request {
+	r := rest.Request{Op: op, Path: dataPath + "/query", Query: url.Values{"q": {soql}}}
+	if all {
+		r.Path = dataPath + "/queryAll"
 	}
-	rec := crm.Record{ID: id, Fields: make(crm.Fields, len(fields)), Deleted: string(w[colDeleted]) == "true"}
-	if rec.ModifiedAt, ok = w.time(colModified); !ok {
-		return crm.Record{}, malformed(r, "a record has no valid time of modification")
-	}
-	if by, named := long(w.text(colModifier)); named {
-		rec.ModifiedBy = string(by)
-	}
-	if rec.CreatedAt, ok = w.time(colCreated); !ok {
-		return crm.Record{}, malformed(r, "a record has no valid time of creation")
-	}
-	if master := w.text(colMaster); master != "" {
-		if rec.MergedInto, ok = long(master); !ok {
-			return crm.Record{}, malformed(r, "a record was merged into something that is no ID")
-		}
-	}
-	for _, f := range fields {
-		raw, ok := w[f]
-		if !ok {
-			continue
-		}
-		var v crm.Value
-		if err := v.UnmarshalJSON(raw); err != nil || v.Kind() == crm.List {
-			return crm.Record{}, malformed(r, "the value of "+f+" is not a plain one")
-		}
-		rec.Fields[f] = v
-	}
-	return rec, nil
+	return r
 }
 
-// text returns a column that is a text; "" otherwise.
-func (w row) text(col string) string {
-	var v crm.Value
-	if v.UnmarshalJSON(w[col]) != nil || v.Kind() != crm.Text {
-		return ""
+// more follows a nextRecordsUrl, which is a path on the instance.
+func (o *org) more(ctx context.Context, op, next string) (queryPage, error) {
+	r := rest.Request{Op: op, Path: next}
+	if !strings.HasPrefix(next, "/services/data/") || strings.ContainsAny(next, "?#\\") || strings.Contains(next, "..") {
+		return queryPage{}, rest.Malformed(r, "the address of the next page is not a path of the API")
 	}
-	return v.Text()
+	p, _, err := o.page(ctx, r)
+	return p, err
 }
 
-func (w row) time(col string) (time.Time, bool) {
-	t, err := time.Parse(outLayout, w.text(col))
-	return t.UTC(), err == nil
-}
-
-// records turns a page of rows into records.
-func records(r request, rows []row, fields []string) ([]crm.Record, error) {
-	out := make([]crm.Record, 0, len(rows))
-	for _, w := range rows {
-		rec, err := w.record(r, fields)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rec)
+func (o *org) page(ctx context.Context, r rest.Request) (queryPage, time.Time, error) {
+	var p queryPage
+	a, err := o.client.Call(ctx, r, &p)
+	if err == nil && (p.TotalSize == nil || p.Done == nil || len(p.Records) > pageSize) {
+		err = rest.Malformed(r, "the query's answer lacks a part or holds too many rows")
 	}
-	return out, nil
-}
-
-// tooMany refuses a batch over the limit.
-func tooMany(op string, n, limit int) error {
-	if n <= limit {
-		return nil
-	}
-	return fault.New(op, fault.Invalid, connector.CodeTooLarge, "the call holds more than the app takes at once")
+	return p, a.Now, err
 }

@@ -2,7 +2,6 @@ package salesforce
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -11,8 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
-	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/connector/hook"
 )
 
 const (
@@ -32,52 +30,35 @@ type webhooks struct{}
 // sending; being hints they do no harm when they are old or repeated.
 func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrust, _ time.Time) error {
 	const op = "salesforce: verify outbound message"
-	denied := fault.New(op, fault.Denied, connector.CodeDelivery, "the body is not an outbound message")
-	foreign := fault.New(op, fault.Denied, connector.CodeForeign, "the message is not from the org of this account")
-	if req.Method != http.MethodPost {
-		return denied
-	}
 	m, err := parseMessage(req.Body)
-	if err != nil {
-		return denied
+	if req.Method != http.MethodPost || err != nil {
+		return hook.Denied(op, connector.CodeDelivery, "the body is not an outbound message")
 	}
 	want, ok := long(trust.ExternalID)
 	got, isID := long(m.org)
-	if !ok || !isID || subtle.ConstantTimeCompare([]byte(want), []byte(got)) != 1 {
-		return foreign
+	if !ok || !isID || !hook.Same(string(got), string(want)) {
+		return hook.Denied(op, connector.CodeForeign, "the message is not from the org of this account")
 	}
 	return nil
 }
 
-// Parse implements connector.Webhooks: one event per record named, repeats
-// within the delivery left out.
+// Parse implements connector.Webhooks: one event per record named.
 func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 	const op = "salesforce: parse outbound message"
 	m, err := parseMessage(req.Body)
-	if err != nil {
-		return nil, fault.New(op, fault.Invalid, connector.CodeDelivery, "the body is not an outbound message")
-	}
 	org, ok := long(m.org)
-	if !ok {
-		return nil, fault.New(op, fault.Invalid, connector.CodeDelivery, "the message names no org")
+	if err != nil || !ok {
+		return nil, hook.Malformed(op, "the body is not an outbound message of an org")
 	}
-	events := make([]connector.Event, 0, len(m.notes))
-	type place struct {
-		object string
-		id     crm.RecordID
-	}
-	seen := map[place]bool{}
+	var hints hook.Hints
 	for _, n := range m.notes {
 		id, ok := long(n.id)
 		if !ok || !named(n.object) {
-			return nil, fault.New(op, fault.Invalid, connector.CodeDelivery, "a notification names no object or record")
+			return nil, hook.Malformed(op, "a notification names no object or record")
 		}
-		if p := (place{n.object, id}); !seen[p] {
-			seen[p] = true
-			events = append(events, connector.Event{Kind: connector.EventChanged, Object: n.object, ID: id, At: n.at, ExternalID: string(org)})
-		}
+		hints.Add(connector.Event{Kind: connector.EventChanged, Object: n.object, ID: id, At: n.at, ExternalID: string(org)})
 	}
-	return events, nil
+	return hints.Events(op)
 }
 
 // Reply implements connector.Webhooks. Anything else is taken as a failure and

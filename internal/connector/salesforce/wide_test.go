@@ -71,7 +71,10 @@ func openWide(t *testing.T, o *wideOrg) (connector.Connector, []string) {
 	t.Helper()
 	srv := httptest.NewServer(o)
 	t.Cleanup(srv.Close)
-	c := &org{client: &client{base: srv.URL, tokens: oneToken{}, http: srv.Client(), now: time.Now}}
+	c, err := Open(connector.Config{BaseURL: srv.URL, Kind: crm.AuthOAuth2, Tokens: oneToken{}, HTTP: srv.Client(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	fields := make([]string, 500)
 	for i := range fields {
 		fields[i] = fmt.Sprintf("A_field_that_some_admin_made_%03d__c", i)

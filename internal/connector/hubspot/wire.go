@@ -56,6 +56,17 @@ type idBody struct {
 	ID string `json:"id"`
 }
 
+// filled makes empty lists explicit: the specification requires them.
+func (b batchReadBody) filled() batchReadBody {
+	b.Properties = append([]string{}, b.Properties...)
+	b.WithHistory = append([]string{}, b.WithHistory...)
+	return b
+}
+
+type archiveBody struct {
+	Inputs []idBody `json:"inputs"`
+}
+
 type batchWriteBody struct {
 	Inputs []writeBody `json:"inputs"`
 }
@@ -122,6 +133,9 @@ func recordID(s string) bool {
 	return true
 }
 
+// id is a record's ID in its one form.
+func id(s string) (crm.RecordID, bool) { return crm.RecordID(s), recordID(s) }
+
 // record turns a row into a record; ok is false when the row has no proper ID.
 func (r *row) record() (crm.Record, bool) {
 	if !recordID(r.ID) {
@@ -144,11 +158,11 @@ func value(v *string) crm.Value {
 	return crm.TextValue(*v)
 }
 
-// wire writes a value as HubSpot takes it: texts only, an empty one clears,
+// texts writes values as HubSpot takes it: texts only, an empty one clears,
 // several options are joined with ";", booleans are "true" and "false".
 // Sources: docs/faq/how-do-i-set-multiple-values-for-checkbox-properties; dates
 // and times go as ISO 8601, which docs/api/faq allows.
-func wire(f crm.Fields) map[string]string {
+func texts(f crm.Fields) map[string]string {
 	out := make(map[string]string, len(f))
 	for name, v := range f {
 		if v.Kind() != crm.Absent {
