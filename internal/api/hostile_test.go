@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -188,6 +189,8 @@ func TestX14_HostileBodies(t *testing.T) {
 		families = append(families, f)
 	}
 	slices.Sort(families)
+	var all cost
+	t.Cleanup(func() { t.Logf("hostile bodies: %s", &all) }) // when every family has ended
 	for i, f := range families {
 		if testing.Short() && i%6 != 0 {
 			continue // each is a process of its own; a sixth of them is enough while one works on something else
@@ -196,14 +199,51 @@ func TestX14_HostileBodies(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestX14_HostileBodies$", "-test.count=1")
 			cmd.Env = append(os.Environ(), hostileChild+"="+f, "GOMAXPROCS=2")
-			if out, err := cmd.CombinedOutput(); err != nil {
+			out, err := cmd.CombinedOutput()
+			if err != nil {
 				t.Errorf("%v\n%s", err, out)
+			}
+			if !all.add(string(out)) {
+				t.Errorf("it says nothing of its cost: %s", out)
 			}
 		})
 	}
 }
 
+// cost is the most that one request cost, of several.
+type cost struct {
+	mu                 sync.Mutex
+	families, requests int
+	rose, answer       int // KiB, bytes
+	took               time.Duration
+}
+
+func (c *cost) String() string {
+	return fmt.Sprintf("%d families, %d requests: peak +%.1f MiB, processor time %d ms, longest answer %d KiB",
+		c.families, c.requests, float64(c.rose)/1024, c.took.Milliseconds(), c.answer>>10)
+}
+
+const costLine = "cost of a family: %d requests, %d KiB, %d ns, %d bytes\n"
+
+// add takes in what the process of a family printed.
+func (c *cost) add(out string) bool {
+	_, line, ok := strings.Cut(out, "cost of a family")
+	var requests, rose, answer int
+	var took time.Duration
+	if _, err := fmt.Sscanf("cost of a family"+line, costLine, &requests, &rose, &took, &answer); !ok || err != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.families++
+	c.requests += requests
+	c.rose, c.took, c.answer = max(c.rose, rose), max(c.took, took), max(c.answer, answer)
+	return true
+}
+
 func hostileRequests(t *testing.T, family string) {
+	var all cost
+	defer func() { fmt.Printf("\n"+costLine, all.requests, all.rose, all.took, all.answer) }()
 	w := newWorld(t)
 	id, tag := w.connect("Victim")
 	kind, _, _ := strings.Cut(family, " ")
@@ -223,6 +263,8 @@ func hostileRequests(t *testing.T, family string) {
 			before, cpu := peak(t), processorTime(t)
 			r := w.do(method, target, body, options...)
 			took, rose := processorTime(t)-cpu, peak(t)-before
+			all.requests++
+			all.rose, all.took, all.answer = max(all.rose, rose), max(all.took, took), max(all.answer, len(r.body))
 			if rose > hostileMemory || took > hostileTime {
 				t.Errorf("%s at %d bytes to %s: %d: %v, peak +%d KiB", family, len(body), aim, r.status, took, rose)
 			}

@@ -34,6 +34,22 @@ var proofs = []proof{
 	{command: goTest("TestMalformedHTTP", "./internal/api"), env: []string{"LOCKSTEP_MALFORMED=100000"}, figures: []figure{
 		{goal: "malformed HTTP", target: "100,000 requests: all clean 4xx, 0 x 5xx, p99 < 50 ms, heap < 64 MiB", look: malformed},
 	}},
+	{command: goTest("TestX15_SlowBodies", "./functions/local"), env: long, figures: []figure{
+		slowBodies("from 50 addresses", 4096),
+		slowBodies("from one address", 128),
+		slowBodiesLeft("from 50 addresses"),
+		slowBodiesLeft("from one address"),
+	}},
+	{command: goTest("TestX14_HostileBodies", "./internal/api"), figures: []figure{
+		{goal: "hostile bodies of up to 1 MiB, each route that takes one: peak of memory that a request adds", target: ">= 30 families, <= 64 MiB", find: hostile + `peak \+([\d.]+) MiB`, holds: func(n []float64) bool {
+			return n[0] >= 30 && n[2] <= 64
+		}},
+		{goal: "their dearest answer, processor time", target: "<= 1 s", find: hostile + `peak \S+ MiB, processor time (\d+) ms`, holds: func(n []float64) bool { return n[2] <= 1000 }},
+		{goal: "their longest answer", target: "<= 1 MiB", find: hostile + `.*longest answer (\d+) KiB`, holds: func(n []float64) bool { return n[2] <= 1024 }},
+	}},
+	{command: goTest("TestX15_ViewersCauseNoCalls", "./internal/app"), figures: []figure{
+		{goal: "calls to apps that a viewer can cause", target: "0", find: `(\d+) requests of a viewer caused (\d+) calls`, holds: func(n []float64) bool { return n[0] > 0 && n[1] == 0 }},
+	}},
 	{command: []string{"bin/lockstep", "sim", "--full"}, figures: []figure{
 		{goal: "full simulation", target: ">= 10,000 seeds, 1,000,000 changes, 40,000,000 steps, 0 violations", find: simLine, holds: func(n []float64) bool {
 			return atLeast(10_000, 0.2*n[0], 1_000_000, 40_000_000)(n) && lastIsZero(n)
@@ -148,6 +164,26 @@ func mutants(goal string, least float64) figure {
 		holds: func(n []float64) bool {
 			return n[0] >= least && n[1] >= 0.95*(n[0]-n[3]) && n[3] <= 0.05*n[0]
 		},
+	}
+}
+
+// hostile begins the line of what hostile bodies cost.
+const hostile = `(\d+) families, (\d+) requests: `
+
+// slowBodies is how /v1/health answers another source meanwhile, and what is
+// held of 5,000 connections.
+func slowBodies(from string, most float64) figure {
+	return figure{
+		goal: "/v1/health under 5,000 slow bodies " + from + ", slowest of 20", target: fmt.Sprintf("< 100 ms, at most %.0f held", most),
+		find: "slow bodies " + from + `: (\d+) held, slowest of 20 answers ([\d.]+) ms`, holds: func(n []float64) bool { return n[0] <= most && n[1] < 100 },
+	}
+}
+
+// slowBodiesLeft is what is held of them later.
+func slowBodiesLeft(from string) figure {
+	return figure{
+		goal: "sockets of them held after 60 s, " + from, target: "0",
+		find: "slow bodies " + from + `, after (\d+) s: (\d+) held`, holds: func(n []float64) bool { return n[0] <= 60 && n[1] == 0 },
 	}
 }
 
