@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,6 +199,27 @@ func overlap(a, b []uint64) (n int64) {
 		}
 	}
 	return n
+}
+
+// heedDiscard takes back that deletions were counted which an admin discarded
+// while they were on their way: they are noticed anew, and halt again.
+func (s *session) heedDiscard(ctx context.Context, us []*unit) error {
+	if !slices.ContainsFunc(us, func(u *unit) bool { return u.hint.Confirm }) || !s.on(guardDiscarded) {
+		return nil
+	}
+	h, _, err := s.loadHalt(ctx, s.scope)
+	if err != nil {
+		return fmt.Errorf("read what was discarded: %w", err)
+	}
+	for _, u := range us {
+		mark := hash64(crm.RecordID(s.gone(u.side, u.hint.ID).Sort))
+		before := func(j *job) bool { return !j.chunk.Since.After(h.DiscardedAt) }
+		if u.hint.Confirm && slices.Contains(h.Discarded, mark) && slices.ContainsFunc(u.jobs, before) {
+			s.Mark("discarded_on_its_way")
+			u.hint.Confirm = false
+		}
+	}
+	return nil
 }
 
 // sendGone sends noticed deletions through the sync's own group; the worker

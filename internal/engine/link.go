@@ -43,7 +43,8 @@ type link struct {
 	Merged   bool           `json:"mg,omitempty"`   // the alias is a merge's loser on the same side
 
 	// Awaits are writes of which nobody could tell whether they landed, because
-	// their fields were gone when their writer's work was taken over: see recall.
+	// their fields, or their record, were not to be read when their writer's work
+	// was taken over: see recall.
 	Awaits map[crm.MappingID]awaited `json:"aw,omitempty"`
 }
 
@@ -109,7 +110,7 @@ func (l *link) setSeen(s crm.Side, d string) {
 	}
 }
 
-// await notes a write of a field that is gone, for when it is back.
+// await notes a write of what cannot be read now, for when it can.
 func (l *link) await(id crm.MappingID, side crm.Side, digest string) {
 	if l.Awaits == nil {
 		l.Awaits = map[crm.MappingID]awaited{}

@@ -16,6 +16,7 @@ func filledLink() *link {
 		V: 1, Left: "l", Right: "r", State: crm.StateInSync, Code: "c", Detail: "d", Base: crm.Base{"m": crm.Agreed{Revision: "1", Items: []string{"i"}}},
 		Reasons: []crm.Reason{"y"}, SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", WasL: "-", WasR: "-", Settings: "s", Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
 		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true, ByHand: true,
+		Awaits: map[crm.MappingID]awaited{"m": {crm.Left, "d"}},
 	}
 }
 
@@ -40,6 +41,7 @@ func TestLinkComparesAndClonesWhole(t *testing.T) {
 	}
 	c := full.clone()
 	c.Base["m"], c.Others[0], c.Claims[0], c.Pages[0] = crm.Agreed{}, "", "", ""
+	c.await("m", crm.Right, "e")
 	if d := cmp.Diff(full, filledLink()); d != "" {
 		t.Errorf("a change of the clone shows in the original: %s", d)
 	}

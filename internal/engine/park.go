@@ -97,6 +97,7 @@ func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
 	ws := make([]store.Write, 0, len(c.Hints)+2)
 	for _, h := range c.Hints {
 		h.Digest, h.Expect = "", ""
+		h.Confirm = false // an admin may decide about deletions meanwhile: this one is counted anew
 		b, err := json.Marshal(inboxItem{V: 1, Hint: h, At: e.Now()})
 		if err != nil {
 			return err

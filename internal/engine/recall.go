@@ -9,8 +9,8 @@ import (
 )
 
 // recall agrees on what was written while nobody lived to remember it, and could
-// not be told from what the app held because the field was gone: now that it is
-// back, a side that holds what was sent, or held it by its own history, holds a
+// not be told from what the app held because the field was gone, or the record not
+// found: now that it is there again, a side that holds what was sent, or held it by its own history, holds a
 // value of ours. What cannot be told is left to the merge, as if nothing was known.
 func (s *session) recall(ctx context.Context, us []*unit) error {
 	ids := crm.PerSide[[]crm.RecordID]{}

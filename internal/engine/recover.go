@@ -263,12 +263,14 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	values, landed := s.landedValues(p), false
 	for _, side := range crm.Sides {
 		e, r := p.entries.Get(side), p.rec.Get(side)
-		if e == nil || r == nil || p.versions.Left != e.Version {
+		if e == nil || p.outlived(e) {
 			continue
 		}
 		for id, want := range e.Intended {
-			if s.set.Rests(id) && e.alone(id) {
-				l.await(id, side, want)
+			if r == nil || s.set.Rests(id) {
+				if e.alone(id) { // else what the other side was to get is unknown
+					l.await(id, side, want)
+				}
 				continue
 			}
 			v, ok := values.Get(side)[id]
@@ -301,6 +303,14 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	}
 	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
 	return err
+}
+
+// outlived reports whether the link was stored since a write was decided, so that
+// what the write was to bring about has been agreed on, or replaced. The first
+// time that a link is stored says nothing of the kind: whoever joined the pair
+// before, and slept, may have done so.
+func (p *openPair) outlived(e *intentEntry) bool {
+	return p.versions.Left != e.Version && (e.Version != 0 || p.versions.Left != 1)
 }
 
 // landedValues are the intended values of a pair that are known to have landed.

@@ -16,7 +16,7 @@ import (
 type linkWrite struct {
 	store.Write
 	from, to []counted
-	parts    *unit // the pair that it takes apart, both halves or neither; nil = it stands alone
+	parts    *unit // whose writes are stored all or none; nil = it stands alone
 }
 
 // keep adds the writes of a link and its alias.
@@ -43,7 +43,11 @@ func (b *books) keep(u *unit, old, l *link) {
 		}
 		alias, err := asideAlias(s.scope, l.Right, l.Left, aside)
 		if err == nil {
-			b.aliases = append(b.aliases, linkWrite{Write: store.Write{Item: alias, If: b.cond(u.versions.Right)}})
+			w := linkWrite{Write: store.Write{Item: alias, If: b.cond(u.versions.Right)}}
+			if b.leaveUnborn(u, l) {
+				w.parts = u
+			}
+			b.aliases = append(b.aliases, w)
 			b.pairs[item.Key], b.pairs[alias.Key] = true, true
 		}
 		b.leave(u.leaves)
@@ -85,17 +89,19 @@ func (b *books) storeLinks(ctx context.Context) error {
 	if err := b.takeApart(ctx, all); err != nil {
 		return err
 	}
-	if n > 0 {
-		if err := b.batchWrite(ctx, all[:n]); err != nil {
+	whole := func(w linkWrite) bool { return w.parts != nil }
+	aliases, links := slices.DeleteFunc(slices.Clone(all[:n]), whole), slices.DeleteFunc(slices.Clone(all[n:]), whole)
+	if len(aliases) > 0 {
+		if err := b.batchWrite(ctx, aliases); err != nil {
 			return err
 		}
 	}
-	alone := slices.DeleteFunc(all[n:], func(w linkWrite) bool { return w.parts != nil })
-	return b.batchWrite(ctx, alone)
+	return b.batchWrite(ctx, links)
 }
 
-// takeApart stores pairs that are taken apart, each as a whole: the version of
-// the pair's link speaks for the alias too, which has none that tells.
+// takeApart stores what belongs together, each as a whole: pairs that are taken
+// apart, where the version of the pair's link speaks for the alias too, which has
+// none that tells, and records that get another twin than was begun.
 func (b *books) takeApart(ctx context.Context, all []linkWrite) error {
 	halves := map[*unit][]store.Write{}
 	var order []*unit
@@ -175,6 +181,31 @@ func (b *books) once(ws []linkWrite) []linkWrite {
 		}
 	}
 	return out
+}
+
+// leaveUnborn closes the place of a pair of which only the alias was ever stored
+// because the right record gets another twin: its writer may only be asleep.
+// Both are stored or neither.
+func (b *books) leaveUnborn(u *unit, l *link) bool {
+	if u.born == "" || u.side != crm.Right || u.link != nil || u.born == l.Left {
+		return false
+	}
+	p := u.unborn
+	if p == nil {
+		p = &formerPair{link: &link{Left: u.born, State: crm.StateDeleted, Code: "record_deleted", Made: b.s.Now(), Since: b.s.Now()}}
+	}
+	item, err := p.item(b.s.scope)
+	if err != nil {
+		b.s.Log.Error("link not encoded", "sync", b.s.name(), "error", err)
+		return false
+	}
+	w := linkWrite{Write: store.Write{Item: item, If: store.IfVersion(p.version)}, parts: u}
+	if u.unborn == nil {
+		w.to = p.counted()
+	}
+	b.s.Mark("unborn_pair_left")
+	b.aliases = append(b.aliases, w)
+	return true
 }
 
 // leave takes the right record out of a deleted pair: it has another twin now.

@@ -26,6 +26,7 @@ type unit struct {
 
 	link     *link                    // nil = never seen
 	born     crm.RecordID             // the record of the other side that it was about to be stored with, while the pair was not
+	unborn   *formerPair              // what is remembered of that record by itself; nil = nothing, or unknown
 	versions crm.PerSide[int64]       // item versions under the left and the right record's key
 	before   []counted                // states it was counted in before
 	absorbed []counted                // the same of a twin that it may be paired with
@@ -405,7 +406,7 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 				if aside[u] != nil {
 					u.restore(s, aside[u])
 				} else if l.Right == "" && l.State != crm.StateDeleted && !l.setAside() {
-					u.born = l.Left // what is remembered of it is older than the alias
+					u.born, u.unborn = l.Left, &formerPair{l, it.Version} // what is remembered of it is older than the alias
 				} else {
 					s.Mark("stale_alias") // the left record was paired with another one since
 				}
@@ -452,7 +453,7 @@ func (get batchGet) inParts(ctx context.Context, keys []store.Key) ([]store.Item
 // forget drops what was loaded of the unit's record.
 func (u *unit) forget() {
 	u.id = u.hint.ID // a merge's trace may have been followed
-	u.link, u.versions, u.before, u.born = nil, crm.PerSide[int64]{}, nil, ""
+	u.link, u.versions, u.before, u.born, u.unborn = nil, crm.PerSide[int64]{}, nil, "", nil
 }
 
 // restore takes a right record for set aside as it was before a person had it

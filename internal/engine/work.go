@@ -257,9 +257,17 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	j.retry(min(time.Second<<min(max(j.Receives-1, 0), 6), e.Tuning.MaxRetry))
 }
 
+// parkTries is how often a delivery whose receives are used up is parked: after
+// the queue's own cap nobody would come back for it.
+const parkTries = 3
+
 func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bool {
 	j.chunk.Why = j.why
-	if err := e.park(ctx, j.chunk, wait); err != nil {
+	err := e.park(ctx, j.chunk, wait)
+	for tries := 1; err != nil && ctx.Err() == nil && j.Receives >= e.Tuning.ReceiveCap && tries < parkTries; tries++ {
+		err = e.park(ctx, j.chunk, wait)
+	}
+	if err != nil {
 		e.Log.Error("chunk not parked", "chunk", j.chunk.ID, "error", err)
 		if e.on(guardParkDurable) {
 			j.retry(e.Tuning.MaxRetry)
@@ -515,6 +523,9 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 		return fmt.Errorf("observe: %w", err)
 	}
 	if err := s.storeRecalled(ctx, us); err != nil {
+		return err
+	}
+	if err := s.heedDiscard(ctx, us); err != nil {
 		return err
 	}
 	s.plan(us)

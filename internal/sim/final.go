@@ -394,8 +394,8 @@ func (w *world) pullReadsNothing() {
 }
 
 // edit makes a few edits in peace: each costs at most one write on the other
-// side. A record that was alone may find its twin by it, and either may hold
-// what the other lacks.
+// side. A record that was alone may find its twin by it, and one that failed may
+// go on: then either may hold what the other lacks.
 func (w *world) edit() {
 	if w.failed() != "" {
 		return
@@ -406,7 +406,7 @@ func (w *world) edit() {
 		id := w.anyLive(side)
 		l, known := w.link(ref{side, id})
 		if id != "" && w.userEdits(side, id, w.anyField()) {
-			if edits++; !known || !l.paired() {
+			if edits++; !known || !l.paired() || l.State == crm.StateFailing {
 				edits++
 			}
 		}
