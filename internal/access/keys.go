@@ -22,7 +22,6 @@ const (
 	tokenBytes  = 32 // random; an attacker has to guess 256 bits
 	maxToken    = 512
 	format      = 1 // of stored items
-	partition   = "workspace"
 	keyPrefix   = "key#"
 	hashes      = "api_key" // top-level partition of token digests
 )
@@ -164,7 +163,7 @@ func (k *Keys) Get(ctx context.Context, ws crm.WorkspaceID, id string) (Key, err
 
 // List returns one page of a workspace's keys, oldest first.
 func (k *Keys) List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]Key, string, error) {
-	page, err := k.store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: partition, Prefix: keyPrefix, Limit: limit, Cursor: cursor})
+	page, err := k.store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: keyItem(ws, "").Partition, Prefix: keyPrefix, Limit: limit, Cursor: cursor})
 	if err != nil {
 		return nil, "", err
 	}
@@ -201,7 +200,7 @@ func (k *Keys) load(ctx context.Context, ws crm.WorkspaceID, id string) (storedK
 }
 
 func keyItem(ws crm.WorkspaceID, id string) store.Key {
-	return store.Key{Table: store.Settings, Workspace: ws, Partition: partition, Sort: keyPrefix + id}
+	return store.SettingsKey(ws, keyPrefix+id)
 }
 
 func hashKey(hash string) store.Key {

@@ -97,7 +97,7 @@ func (s *Service) Get(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID)
 // List returns one page of a workspace's accounts, by ID; next is "" at the end.
 func (s *Service) List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) (accounts []Account, next string, err error) {
 	page, err := s.o.Store.Query(ctx, store.Query{
-		Table: store.Settings, Workspace: ws, Partition: "workspace", Prefix: accountPrefix, Limit: limit, Cursor: cursor,
+		Table: store.Settings, Workspace: ws, Partition: accountKey(ws, "").Partition, Prefix: accountPrefix, Limit: limit, Cursor: cursor,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("account: list: %w", err)

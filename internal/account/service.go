@@ -124,7 +124,7 @@ const (
 	purposeHook       = "webhook_token"
 )
 
-// Sort prefixes inside the workspace's settings.
+// How the sort texts of a workspace's settings begin.
 const (
 	accountPrefix    = "account#"
 	credentialPrefix = "credential#" //nolint:gosec // a key prefix, no secret
@@ -134,7 +134,7 @@ const (
 )
 
 func settingsKey(ws crm.WorkspaceID, sort string) store.Key {
-	return store.Key{Table: store.Settings, Workspace: ws, Partition: "workspace", Sort: sort}
+	return store.SettingsKey(ws, sort)
 }
 
 func accountKey(ws crm.WorkspaceID, id crm.AccountID) store.Key {

@@ -271,7 +271,7 @@ func (w *world) stored() string {
 	ctx := context.Background()
 	var b strings.Builder
 	for _, ws := range []crm.WorkspaceID{"", DefaultWorkspace} {
-		for _, partition := range []string{"workspace", "workspaces", "api_key"} {
+		for _, partition := range []string{"workspace", "workspaces", "api_key", "key", "credential", "client", "webhook"} {
 			page, err := w.store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: partition, Limit: store.MaxLimit})
 			if err != nil {
 				w.t.Fatal(err)

@@ -119,7 +119,7 @@ const saveLockFor = 30 * time.Second
 // saves that cross could each miss the other.
 func (s *server) saveLock(ctx context.Context, ws crm.WorkspaceID) (unlock func(), err error) {
 	s.saving.Lock()
-	key := store.Key{Table: store.Settings, Workspace: ws, Partition: "workspace", Sort: "lock#connections"}
+	key := store.SettingsKey(ws, "lock#connections")
 	for range 50 {
 		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Expires: s.Now().Add(saveLockFor)}, If: store.IfAbsent})
 		if err == nil {

@@ -29,6 +29,8 @@ const (
 	pulls = 4
 	// Expired items are removed so many at a time.
 	purgeEvery, purgeSlice = time.Minute, 500
+	// moveEvery is how often the move of secrets is gone on with until it is done.
+	moveEvery = time.Minute
 )
 
 // Run works until ctx ends, then finishes the pieces of work in hand, which
@@ -53,6 +55,9 @@ func (a *App) Run(ctx context.Context) error {
 	wg.Go(func() { a.schedule(ctx) })
 	if a.kept.purge != nil {
 		wg.Go(func() { a.purge(ctx) })
+	}
+	if a.kept.move != nil {
+		wg.Go(func() { a.move(ctx) })
 	}
 	wg.Wait()
 	return nil
@@ -232,6 +237,19 @@ func (a *App) purge(ctx context.Context) {
 		} else {
 			pause(ctx, nil, lookQueue)
 		}
+	}
+}
+
+// move goes on with the move of secrets to partitions of their own until it is done.
+func (a *App) move(ctx context.Context) {
+	for ctx.Err() == nil {
+		switch done, err := a.kept.move(ctx); {
+		case done:
+			return
+		case err != nil && ctx.Err() == nil:
+			a.log.Warn("secrets not moved to partitions of their own; tried again in a minute", "error", err)
+		}
+		pause(ctx, nil, moveEvery)
 	}
 }
 

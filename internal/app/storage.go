@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/config"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -21,6 +22,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
+	"github.com/lockstep-crm/lockstep/internal/store/moving"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
 )
 
@@ -54,7 +56,8 @@ type kept struct {
 	look    time.Duration   // how often schedules are looked at
 	news    <-chan struct{} // rings when the queue may have something; nil = Receive waits for that by itself
 	release func(context.Context) (int, error)
-	purge   func(context.Context, int) (int, error) // nil = expired items go by themselves
+	purge   func(context.Context, int) (int, error)      // nil = expired items go by themselves
+	move    func(context.Context) (done bool, err error) // goes on with the move of secrets; nil = done before
 	close   func() error
 }
 
@@ -137,7 +140,13 @@ func openRemote(ctx context.Context, o Options, now func() time.Time) (kept, err
 	if err := answers(ctx, r.Storage, s, q, sealer); err != nil {
 		return kept{}, err
 	}
-	return kept{store: s, queue: q, sealer: sealer, key: o.AdminKey, look: lookRemote, close: func() error { return nil }}, nil
+	m := moving.New(s, now)
+	k := kept{store: m, queue: q, sealer: sealer, key: o.AdminKey, look: lookRemote, close: func() error { return nil }}
+	done, err := m.Step(ctx, api.DefaultWorkspace)
+	if !done {
+		k.move = func(ctx context.Context) (bool, error) { return m.Step(ctx, api.DefaultWorkspace) }
+	}
+	return k, err
 }
 
 // answers asks every table, both queues and the key for something harmless.

@@ -21,10 +21,9 @@ type storedConnection struct {
 	Document   crm.Connection `json:"document"`
 }
 
-// ConnectionKey names a connection's item. All settings of a workspace share
-// one partition.
+// ConnectionKey names a connection's item.
 func ConnectionKey(ws crm.WorkspaceID, id crm.ConnectionID) Key {
-	return Key{Table: Settings, Workspace: ws, Partition: "workspace", Sort: connectionPrefix + string(id)}
+	return Key{Table: Settings, Workspace: ws, Partition: settingsPartition, Sort: connectionPrefix + string(id)}
 }
 
 const connectionPrefix = "connection#"
@@ -52,7 +51,7 @@ func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Con
 
 // ConnectionsQuery asks for a workspace's connections, by ID, still encoded.
 func ConnectionsQuery(ws crm.WorkspaceID) Query {
-	return Query{Table: Settings, Workspace: ws, Partition: "workspace", Prefix: connectionPrefix, Limit: 100}
+	return Query{Table: Settings, Workspace: ws, Partition: settingsPartition, Prefix: connectionPrefix, Limit: 100}
 }
 
 // ListConnections returns one page of a workspace's connections, by ID.

@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret/kmskey"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
+	"github.com/lockstep-crm/lockstep/internal/store/moving"
 )
 
 // maxWait is how long one call may wait for its turn in an account's budget;
@@ -35,6 +36,7 @@ type Cloud struct {
 	Engine      *engine.Engine
 	Accounts    *account.Service
 	Store       store.Store
+	Moving      *moving.Store // the tables behind Store, while secrets move in them
 	Queue       queue.Queue
 	Drivers     map[crm.AppID]connector.Driver
 	NewID       func(prefix string) string
@@ -54,9 +56,12 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 		return nil, err
 	}
 	c := &Cloud{Environment: e, Log: log, Meter: &Meter{Log: log}, Drivers: parts.Drivers(), NewID: parts.Identifiers(time.Now)}
-	if c.Store, err = dynamostore.New(dynamodb.NewFromConfig(e.SDK("DYNAMODB")), e.Tables, time.Now, dynamostore.Options{}); err != nil {
+	tables, err := dynamostore.New(dynamodb.NewFromConfig(e.SDK("DYNAMODB")), e.Tables, time.Now, dynamostore.Options{})
+	if err != nil {
 		return nil, err
 	}
+	c.Moving = moving.New(tables, time.Now)
+	c.Store = c.Moving
 	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{Trace: invocation.TraceHeader}); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,13 @@ CREATE UNIQUE INDEX {t}_key ON {t} (ws, part, sort);
 CREATE INDEX {t}_index ON {t} (ws, idx, idxsort, part, sort) WHERE idx IS NOT NULL;
 CREATE INDEX {t}_expiry ON {t} (exp) WHERE exp > 0;
 `),
+	// Secrets, and what is noted of deliveries, in partitions of their own; see
+	// store.SettingsKey.
+	`
+UPDATE settings SET part = substr(sort, 1, instr(sort, '#') - 1) WHERE part = 'workspace'
+	AND substr(sort, 1, instr(sort, '#') - 1) IN ('credential', 'client', 'webhook', 'key', 'delivery', 'refused');
+UPDATE settings SET part = 'erasure_key' WHERE part = 'workspace' AND sort LIKE 'erasure#%';
+`,
 }
 
 func forTables(script string) string {

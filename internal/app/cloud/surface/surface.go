@@ -32,13 +32,17 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return api.New(api.Options{
+	h, err := api.New(api.Options{
 		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
 		AdminKey: key, Version: c.Environment.Version, Auth: Users{},
 		WithoutHooks: true,                                        // another function's: this one may do far more than a delivery needs
 		Budgets:      api.NewBudgets(api.DefaultShares, time.Now), // of this instance; the gateway bounds all of them together
 	})
+	if err != nil || c.Moving == nil {
+		return h, err
+	}
+	return &mover{next: h, store: c.Moving, now: time.Now, log: c.Log}, nil
 }
 
 // Users are the callers whose token API Gateway has verified. It reads the
