@@ -89,7 +89,8 @@ func (s *session) diffs(u *unit) []Diff {
 	return out
 }
 
-// logPages packs entries into compressed pages. Entry IDs name connection, day, page and place.
+// logPages packs entries into compressed pages. Entry IDs name connection, day,
+// page and place. A page is made once: nobody but an erasure changes it.
 func (s *session) logPages(page string, entries []Entry, days int) ([]store.Write, error) {
 	now := s.Now()
 	key := s.logPage(page, now)
@@ -116,7 +117,7 @@ func (s *session) logPages(page string, entries []Entry, days int) ([]store.Writ
 		}
 		k := key
 		k.Sort = fmt.Sprintf("%s.%02d", page, part)
-		ws = append(ws, store.Write{Item: store.Item{Key: k, Data: data, Expires: now.AddDate(0, 0, days)}})
+		ws = append(ws, store.Write{Item: store.Item{Key: k, Data: data, Expires: now.AddDate(0, 0, days)}, If: store.IfAbsent})
 		entries = entries[n:]
 	}
 	return ws, nil

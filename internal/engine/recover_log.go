@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
@@ -33,7 +34,7 @@ func (s *session) lost(u *unit, side crm.Side) []Diff {
 
 // logLost enters the losers of an intent's writes in the log. A record that
 // still holds such a value was not written, and has lost nothing. The page is
-// named after the intent: written twice, it is there once.
+// named after the intent: told twice, it is there once.
 func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) error {
 	var entries []Entry
 	for _, p := range pairs {
@@ -66,5 +67,8 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 	if err != nil {
 		return err
 	}
-	return s.Store.Transact(ctx, pages)
+	if err = s.Store.Transact(ctx, pages); fault.Is(err, fault.Conflict) {
+		return nil // whoever recovered before has told it
+	}
+	return err
 }
