@@ -9,13 +9,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// What the store asks of DynamoDB. A transaction needs no action of its own,
-// only those of its parts.
-var (
-	readItems  = []string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
-	writeItems = []string{"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem"}
-)
-
 // role is the one role of a function, with all that it may do.
 func (s *Stack) role(spec *functionSpec, group awslogs.LogGroup) awsiam.Role {
 	statements := []awsiam.PolicyStatement{
@@ -28,26 +21,19 @@ func (s *Stack) role(spec *functionSpec, group awslogs.LogGroup) awsiam.Role {
 	if spec.async {
 		more(allow("Undelivered", []string{"sqs:SendMessage"}, s.undelivered.QueueArn()))
 	}
+	more(s.items(spec.name)...)
+	more(s.secrets(spec.name)...)
 	switch spec.name {
-	case webhook: // settings are read, but for the time of the last delivery
-		more(s.items("Settings", settings, append([]string{"dynamodb:PutItem", "dynamodb:UpdateItem"}, readItems...)))
-		more(s.readAndWrite("Links", links), s.readAndWrite("Log", logs))
-		more(s.send(), s.depth(), s.openSecrets())
-	case pull:
-		more(s.everything()...)
-		more(s.send(), s.depth(), s.openSecrets(), s.sealSecrets())
+	case webhook, pull:
+		more(s.send(), s.depth())
 	case sync: // never sends to the queue that triggers it (P6)
-		more(s.everything()...)
 		more(allow("Work", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}, s.changes.QueueArn()))
-		more(s.openSecrets(), s.sealSecrets())
 	case api:
-		more(s.everything()...)
-		more(s.send(), s.depth(), s.openSecrets(), s.sealSecrets())
+		more(s.send(), s.depth())
 		more(s.changeSchedules()...)
 		more(allow("AdminKey", []string{"ssm:GetParameter"}, s.arn("ssm", "parameter"+s.config.AdminKeyParameter)))
 	case keeper:
-		more(s.everything()...)
-		more(s.depth(), s.openSecrets(), s.sealSecrets())
+		more(s.depth())
 		more(s.changeSchedules()...)
 		// A list is of the account; the group is a filter of the request.
 		more(allow("ListSchedules", []string{"scheduler:ListSchedules"}, jsii.String("*")))
@@ -72,21 +58,7 @@ func (s *Stack) arn(service, resource string) *string {
 	return jsii.String("arn:" + *awscdk.Aws_PARTITION() + ":" + service + ":" + *s.stack.Region() + ":" + *s.stack.Account() + ":" + resource)
 }
 
-// items allows actions on a table and its index.
-func (s *Stack) items(sid, table string, actions []string) awsiam.PolicyStatement {
-	arn := s.tables[table].TableArn()
-	return allow(sid, actions, arn, indexARN(s.tables[table]))
-}
-
 func indexARN(t awsdynamodb.Table) *string { return jsii.String(*t.TableArn() + "/index/" + indexName) }
-
-func (s *Stack) readAndWrite(sid, table string) awsiam.PolicyStatement {
-	return s.items(sid, table, append(append([]string{}, readItems...), writeItems...))
-}
-
-func (s *Stack) everything() []awsiam.PolicyStatement {
-	return []awsiam.PolicyStatement{s.readAndWrite("Settings", settings), s.readAndWrite("Links", links), s.readAndWrite("Log", logs)}
-}
 
 // tableKey lets DynamoDB use the key on behalf of the function, and nobody else.
 func (s *Stack) tableKey() awsiam.PolicyStatement {
@@ -99,17 +71,41 @@ func (s *Stack) tableKey() awsiam.PolicyStatement {
 // internal/secret/kmskey. With it the key opens nothing but secrets of ours.
 const secretContext = "secret"
 
-// openSecrets and sealSecrets are the two sides of the envelope.
-func (s *Stack) openSecrets() awsiam.PolicyStatement { return s.secrets("OpenSecrets", "kms:Decrypt") }
+// openedBy and sealedBy are the purposes of secrets (internal/account) that a
+// function opens and seals. Who hears apps needs what they sign with; who calls
+// them, what they are logged in by; keeper calls nobody.
+var (
+	everyPurpose = []string{"credential", "oauth_grant", "oauth_client", "oauth_state", "webhook_token", "erasure"}
+	openedBy     = map[string][]string{
+		webhook: {"credential", "oauth_client"},
+		pull:    {"credential", "oauth_grant", "oauth_client", "erasure"},
+		sync:    {"credential", "oauth_grant", "oauth_client", "erasure"},
+		api:     everyPurpose,
+	}
+	sealedBy = map[string][]string{
+		pull: {"oauth_grant", "erasure"},
+		sync: {"oauth_grant", "erasure"},
+		api:  everyPurpose,
+	}
+)
 
-func (s *Stack) sealSecrets() awsiam.PolicyStatement {
-	return s.secrets("SealSecrets", "kms:GenerateDataKey")
-}
-
-func (s *Stack) secrets(sid, action string) awsiam.PolicyStatement {
-	st := allow(sid, []string{action}, s.key.KeyArn())
-	st.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:EncryptionContext:lockstep": secretContext})
-	return st
+// secrets are the two sides of the envelope.
+func (s *Stack) secrets(function string) []awsiam.PolicyStatement {
+	var out []awsiam.PolicyStatement
+	for _, side := range []struct {
+		sid, action string
+		purposes    []string
+	}{{"OpenSecrets", "kms:Decrypt", openedBy[function]}, {"SealSecrets", "kms:GenerateDataKey", sealedBy[function]}} {
+		if side.purposes == nil {
+			continue
+		}
+		st := allow(side.sid, []string{side.action}, s.key.KeyArn())
+		st.AddCondition(jsii.String("StringEquals"), map[string]any{
+			"kms:EncryptionContext:lockstep": secretContext, "kms:EncryptionContext:purpose": side.purposes,
+		})
+		out = append(out, st)
+	}
+	return out
 }
 
 func (s *Stack) send() awsiam.PolicyStatement {

@@ -67,11 +67,28 @@ func (s storeIO) after(op uint64) error {
 	return nil
 }
 
+// touch tells whoever watches what the task at work does.
+func (s storeIO) touch(method string, xs ...store.Write) {
+	if s.w.opts.Touched == nil || s.w.cur == nil {
+		return
+	}
+	for i := range xs {
+		s.w.opts.Touched(s.w.cur.name, method, xs[i])
+	}
+}
+
+func (s storeIO) touchKeys(method string, keys ...store.Key) {
+	for _, k := range keys {
+		s.touch(method, store.Write{Item: store.Item{Key: k}})
+	}
+}
+
 // Get implements store.Store.
 func (s storeIO) Get(ctx context.Context, key store.Key) (store.Item, error) {
 	if err := s.before(opGet); err != nil {
 		return store.Item{}, err
 	}
+	s.touchKeys("Get", key)
 	it, err := s.w.store.Get(ctx, key)
 	if t := s.w.cur; t != nil {
 		switch {
@@ -90,6 +107,7 @@ func (s storeIO) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, 
 	if err := s.before(opBatchGet); err != nil {
 		return nil, err
 	}
+	s.touchKeys("BatchGet", keys...)
 	return s.w.store.BatchGet(ctx, keys)
 }
 
@@ -142,6 +160,7 @@ func (s storeIO) Write(ctx context.Context, x store.Write) (int64, error) {
 	if err := s.before(opWrite); err != nil {
 		return 0, err
 	}
+	s.touch("Write", x)
 	s.remember(ctx, x)
 	v, err := s.w.store.Write(ctx, x)
 	if err != nil {
@@ -177,6 +196,7 @@ func (s storeIO) BatchWrite(ctx context.Context, xs []store.Write) ([]int64, []e
 	if s.w.cur != nil && len(xs) > 1 && s.w.strike("store_partial_batch") {
 		some = xs[:1+s.w.rng.n(len(xs)-1)]
 	}
+	s.touch("BatchWrite", some...)
 	s.remember(ctx, some...)
 	versions, errs := s.w.store.BatchWrite(ctx, some)
 	for i := range some {
@@ -206,6 +226,7 @@ func (s storeIO) Transact(ctx context.Context, xs []store.Write) error {
 	if s.w.cur != nil && s.w.strike("store_transaction_cancelled") {
 		return unavailable("sim: store", false)
 	}
+	s.touch("Transact", xs...)
 	s.remember(ctx, xs...)
 	if err := s.w.store.Transact(ctx, xs); err != nil {
 		return err
@@ -220,6 +241,9 @@ func (s storeIO) Transact(ctx context.Context, xs []store.Write) error {
 func (s storeIO) Query(ctx context.Context, q store.Query) (store.Page, error) {
 	if err := s.before(opQuery); err != nil {
 		return store.Page{}, err
+	}
+	if !q.OnIndex {
+		s.touchKeys("Query", store.Key{Table: q.Table, Workspace: q.Workspace, Partition: q.Partition, Sort: q.Prefix})
 	}
 	return s.w.store.Query(ctx, q)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // Options say what to run.
@@ -19,6 +20,10 @@ type Options struct {
 
 	// Prepare is called with every engine made; tests switch guards off here.
 	Prepare func(*engine.Engine)
+	// Touched is called for every item that a task reads, lists or writes: with the
+	// task's name, the method of the store, and the change, of which a reading has
+	// the key alone. Workers call it side by side. Optional.
+	Touched func(task, method string, w store.Write)
 	// Workload narrows every seed to one of Workloads; "" = as drawn.
 	Workload string
 	// Each is how many seeds of every workload are run after the mix.

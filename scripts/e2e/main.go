@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 	f := flag.NewFlagSet("e2e", flag.ContinueOnError)
 	f.SetOutput(log)
 	programs := f.String("programs", "dist/amd64", "folder with <function>/bootstrap")
+	rights := f.String("rights", "infra/stack/testdata/rights.txt", "file that says what each function's role may do; empty = everything")
 	seed := f.Uint64("seed", 1, "of the chance of kills and repetitions")
 	var s e2e.Scenario
 	f.IntVar(&s.People, "people", 2000, "people in each CRM at first")
@@ -115,7 +116,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 				return e2e.Stack{Cloud: *stack, Programs: *programs, AllowHosts: hosts}.Open(ctx)
 			}
 			var err error
-			running, err = e2e.Cloud{Programs: *programs, AllowHosts: hosts, Account: account, Share: s.Share, Seed: *seed}.Open(ctx)
+			running, err = e2e.Cloud{Programs: *programs, AllowHosts: hosts, Account: account, Share: s.Share, Seed: *seed, Rights: *rights}.Open(ctx)
 			return running, err
 		})
 	})

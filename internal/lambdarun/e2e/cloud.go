@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/lambdarun/roles"
 	"github.com/lockstep-crm/lockstep/internal/pause"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
@@ -41,6 +43,7 @@ type Cloud struct {
 	Share      float64 // of batches and firings that are handed in twice
 	Seed       uint64  // of all chance
 	Patient    bool    // time limits as deployed, for apps that are slow
+	Rights     string  // file that says what each function's role may do; "" = everything
 }
 
 // times are the limits of one invocation of sync and pull and of a call to an app.
@@ -66,6 +69,7 @@ type Running struct {
 
 	asked    asked
 	troubles atomic.Int64 // still to be made
+	guards   []*roles.Guard
 	fired    atomic.Int64
 	refired  atomic.Int64 // a second time, because the first failed
 	doubled  atomic.Int64 // twice at once
@@ -105,12 +109,57 @@ func (o Cloud) Open(ctx context.Context) (_ *Running, err error) {
 		"webhook": {Timeout: 10 * time.Second, Concurrency: 3}, "api": {Timeout: 15 * time.Second, Concurrency: 2},
 		"pull": {Timeout: pullTime, Concurrency: 3}, "sync": {Timeout: syncTime, Concurrency: 3}, "keeper": {Timeout: 15 * time.Second},
 	} {
-		d.functions[name] = d.function(name, f, d.env)
+		env, err := d.guarded(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		d.functions[name] = d.function(name, f, env)
 	}
 	d.sync.set(d.functions["sync"])
 	gateway.Routes["/hooks/"], gateway.Routes["/v1/"] = d.functions["webhook"], d.functions["api"]
 	d.poller = &lambdarun.Poller{Queue: d.Account.Queue, Function: &d.sync, Visibility: max(visibility, syncTime), Workers: 2, Repeat: d.repeat}
 	return d, nil
+}
+
+// guarded is the environment of a function that does what its role may, and no more.
+func (d *Running) guarded(ctx context.Context, name string) ([]string, error) {
+	if d.o.Rights == "" {
+		return d.env, nil
+	}
+	table, err := roles.Read(d.o.Rights)
+	if err != nil {
+		return nil, err
+	}
+	env := slices.Clone(d.env)
+	for i, v := range env {
+		for _, service := range []string{"DYNAMODB", "KMS"} {
+			endpoint, ok := strings.CutPrefix(v, cloud.EnvEndpoint+service+"=")
+			if !ok {
+				continue
+			}
+			g, err := table.NewGuard(name, endpoint)
+			if err != nil {
+				return nil, err
+			}
+			url, stop, err := lambdarun.Serve(ctx, g)
+			if err != nil {
+				return nil, err
+			}
+			d.stops.add(stop)
+			d.guards = append(d.guards, g)
+			env[i] = cloud.EnvEndpoint + service + "=" + url
+		}
+	}
+	return env, nil
+}
+
+// rights lists what was refused to the functions, and counts the rights they used.
+func (d *Running) rights() (refused []string, used int) {
+	for _, g := range d.guards {
+		refused = append(refused, g.Refused()...)
+		used += g.Used()
+	}
+	return refused, used
 }
 
 func (d *Running) function(name string, o lambdarun.Options, env []string) *lambdarun.Function {

@@ -101,6 +101,10 @@ func (d *Running) Report() (happened []string, figures []Figure) {
 	if asked := d.asked.kills.Load(); asked >= 10 { // of fewer it is chance
 		figures = append(figures, figure("killed ones that were in the middle of their work", fmt.Sprintf(">= %d", asked/2), all.busy, int64(all.busy) >= asked/2))
 	}
+	if refused, used := d.rights(); d.o.Rights != "" {
+		happened = append(happened, fmt.Sprintf("roles: %d rights used", used))
+		figures = append(figures, none("requests beyond what a function's role may do", refused), figure("rights of roles that were used", ">= 60", used, used >= 60))
+	}
 	return happened, figures
 }
 
