@@ -66,14 +66,19 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// everyOption is a configuration with all that can be chosen.
-var everyOption = map[string]any{
-	"stage": "prod", "region": "eu-central-1", "domain": "sync.example.com",
-	"certificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/6f1c0c4e-0000-4000-8000-000000000000",
-	"loginDomain":    "lockstep-example", "callbackUrls": "https://sync.example.com/", "selfSignUp": "true",
-	"googleClient": "google-client", "googleSecret": "lockstep/google", "facebookClient": "facebook-client", "facebookSecret": "lockstep/facebook",
-	"alertEmail": "ops@example.com", "allowHosts": "crm.example.com", "budgetUsd": "100", "logDays": "90", "encryptLogs": "true", "syncConcurrency": "20",
-}
+// everyOption is a configuration with all that can be chosen. cfn-lint judges
+// the template of it, too.
+var everyOption = func() map[string]any {
+	text, err := os.ReadFile(filepath.Join("testdata", "every-option.json"))
+	if err != nil {
+		panic(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(text, &out); err != nil {
+		panic(err)
+	}
+	return out
+}()
 
 // synthesise makes the template as the program does, cdk.json included.
 func synthesise(assets string, chosen map[string]any) template {
@@ -191,4 +196,23 @@ func sorted[V any](m map[string]V) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// TestEveryOptionIsChosen: an option that is added has to be judged, too.
+func TestEveryOptionIsChosen(t *testing.T) {
+	asked := map[string]bool{}
+	if _, err := newConfig(func(name string) any { asked[name] = true; return nil }, "."); err != nil {
+		t.Fatal(err)
+	}
+	delete(asked, "assets") // a folder of the machine
+	for name := range asked {
+		if everyOption[name] == nil {
+			t.Errorf("%s is not in testdata/every-option.json", name)
+		}
+	}
+	for name := range everyOption {
+		if !asked[name] {
+			t.Errorf("%s is in testdata/every-option.json and no option", name)
+		}
+	}
 }

@@ -14,23 +14,17 @@ for fn in api keeper pull sync webhook; do
 done
 CGO_ENABLED=0 go build -C infra -o "$work/app" .
 
-# template NAME CONTEXT: writes the template, as "cdk synth" would with this context.
+# template NAME CONTEXT: writes the template, as "cdk synth" would with this
+# context, a JSON object.
 template() {
-	(cd infra && JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 CDK_VALIDATION=false CDK_OUTDIR="$work/$1" \
-		CDK_CONTEXT_JSON="{\"assets\":\"$work/assets\",$2}" "$work/app")
+	local context
+	context=$(python3 -c 'import json, sys; print(json.dumps(json.loads(sys.argv[1]) | {"assets": sys.argv[2]}))' "$2" "$work/assets")
+	(cd infra && JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 CDK_VALIDATION=false CDK_OUTDIR="$work/$1" CDK_CONTEXT_JSON=$context "$work/app")
 	mv "$work/$1/Lockstep.template.json" "$work/$1.json"
 }
 
-template dev '"stage":"dev"'
-template prod "$(
-	tr -d '\n' <<-'CONTEXT'
-		"stage":"prod","region":"eu-central-1","encryptLogs":"true","domain":"sync.example.com",
-		"certificateArn":"arn:aws:acm:eu-central-1:111122223333:certificate/6f1c0c4e-0000-4000-8000-000000000000",
-		"loginDomain":"lockstep-example","callbackUrls":"https://sync.example.com/","selfSignUp":"true",
-		"googleClient":"google-client","googleSecret":"lockstep/google","facebookClient":"facebook-client","facebookSecret":"lockstep/facebook",
-		"alertEmail":"ops@example.com","allowHosts":"crm.example.com","budgetUsd":"100","logDays":"90","syncConcurrency":"20"
-	CONTEXT
-)"
+template dev '{"stage": "dev"}'
+template prod "$(cat infra/stack/testdata/every-option.json)"
 
 # A template with a mistake first: a linter that finds nothing anywhere proves nothing.
 sed '0,/"PAY_PER_REQUEST"/s//"PAY_PER_REQUESTS"/' "$work/dev.json" >"$work/broken.json"
