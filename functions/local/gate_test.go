@@ -94,7 +94,7 @@ func TestX15_SlowBodies(t *testing.T) { //nolint:paralleltest // opens more conn
 			slowest := time.Duration(0)
 			for range 20 {
 				begin := time.Now()
-				client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second} // the figure asks for 100 ms
 				resp, err := client.Get("http://" + s.addr + "/v1/health")
 				if err != nil {
 					t.Fatal(err)
