@@ -235,6 +235,17 @@ func (e *Engine) DiscardDeletions(ctx context.Context, ws crm.WorkspaceID, id cr
 	return e.decideHalt(ctx, scope{ws, id, sync}, false)
 }
 
+// noneHalted reports whether no sync of a connection is halted.
+func (e *Engine) noneHalted(ctx context.Context, sc scope, conn *crm.Connection) (bool, error) {
+	for i := range conn.Syncs {
+		h, _, err := e.loadHalt(ctx, scope{sc.ws, sc.con, conn.Syncs[i].ID})
+		if err != nil || !h.Halt.Since.IsZero() {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 func (e *Engine) decideHalt(ctx context.Context, sc scope, apply bool) error {
 	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
 	if err != nil {
@@ -247,7 +258,14 @@ func (e *Engine) decideHalt(ctx context.Context, sc scope, apply bool) error {
 	if conn.Sync(sc.sync) == nil {
 		return fault.New("engine: decide deletions", fault.NotFound, "sync_not_found", "the connection has no such sync")
 	}
-	if conn.Status != crm.StatusHalted || h.Halt.Since.IsZero() {
+	halted := conn.Status == crm.StatusHalted && !h.Halt.Since.IsZero()
+	if conn.Status == crm.StatusHalted && !halted {
+		// A decision that stopped half-way can be made again.
+		if halted, err = e.noneHalted(ctx, sc, conn); err != nil {
+			return err
+		}
+	}
+	if !halted {
 		return fault.New("engine: decide deletions", fault.Conflict, "not_halted", "the sync is not halted")
 	}
 	found, err := e.countGone(ctx, sc)

@@ -110,12 +110,12 @@ func Run(o Options) *Report {
 }
 
 // at is the n-th seed of a run: first those of the mix, then so many of each
-// workload but those that are open.
+// workload.
 func (o Options) at(n uint64) (seed uint64, of Options, ok bool) {
 	if o.Seeds == 0 || n < uint64(o.Seeds) {
 		return o.From + n, o, true
 	}
-	names := slices.DeleteFunc(Workloads(), func(n string) bool { return slices.Contains(openWorkloads, n) })
+	names := Workloads()
 	if n -= uint64(o.Seeds); o.Workload != "" || n >= uint64(o.Each*len(names)) {
 		return 0, o, false
 	}

@@ -286,15 +286,11 @@ var workloads = map[string]func(s *settings){
 	},
 }
 
-// openWorkloads still break a promise now and then; docs/simulation.md says
-// which. They run only when asked for by name.
-var openWorkloads = []string{"newborn"}
-
 // laterWorkloads are drawn apart, so that seeds without them stay as they were.
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "told"}
+var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "newborn", "told"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }
@@ -302,7 +298,7 @@ func Workloads() []string { return sortedKeys(workloads) }
 // mixed names the workloads that every run has some seeds of.
 func mixed() []string {
 	return slices.DeleteFunc(Workloads(), func(n string) bool {
-		return slices.Contains(openWorkloads, n) || slices.Contains(laterWorkloads, n) || slices.Contains(apartWorkloads, n)
+		return slices.Contains(laterWorkloads, n) || slices.Contains(apartWorkloads, n)
 	})
 }
 
