@@ -50,7 +50,7 @@ func (d *demo) verify(ctx context.Context) error {
 	}
 	var now [2]people
 	for i, f := range d.fakes {
-		if now[i], err = dump(ctx, f.url, f.kind.objects); err != nil {
+		if now[i], err = dump(ctx, f.url, f.kind.Objects); err != nil {
 			return err
 		}
 	}

@@ -202,7 +202,7 @@ func (a companyApps) connectPreset(preset string) {
 		var made struct {
 			ID crm.AccountID `json:"id"`
 		}
-		in := map[string]any{"app": demoApps[i], "name": f.kind.name, "base_url": f.url, "credentials": f.kind.credentials}
+		in := map[string]any{"app": demoApps[i], "name": f.kind.name, "base_url": f.url, "credentials": f.kind.Credentials}
 		if err := a.api.Call(ctx, http.MethodPost, "/v1/accounts", in, &made); err != nil {
 			a.t.Fatal(err)
 		}

@@ -188,7 +188,7 @@ func (d *demo) steps(ctx context.Context) error {
 		number(int64(n.Shared)), number(int64(n.Conflicting)), number(int64(n.NoEmail[0]+n.NoEmail[1])), number(int64(n.DuplicateMembers)), number(int64(n.DuplicateGroups)))
 	for i, f := range d.fakes {
 		var err error
-		if d.before[i], err = dump(ctx, f.url, f.kind.objects); err != nil {
+		if d.before[i], err = dump(ctx, f.url, f.kind.Objects); err != nil {
 			return err
 		}
 	}
@@ -210,7 +210,7 @@ func (d *demo) connect(ctx context.Context) error {
 			ID crm.AccountID `json:"id"`
 		}
 		err := d.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
-			"app": demoApps[i], "name": f.kind.name + " (fake)", "base_url": f.url, "credentials": f.kind.credentials,
+			"app": demoApps[i], "name": f.kind.name + " (fake)", "base_url": f.url, "credentials": f.kind.Credentials,
 		}, &made)
 		if err != nil {
 			return err
@@ -284,7 +284,7 @@ func (d *demo) hear(ctx context.Context) error {
 		return errors.New("there is not one webhook address a side")
 	}
 	for i, f := range d.fakes {
-		knob := map[string]any{"url": hooks.Items[i].URL, "secret": f.kind.hookSecret}
+		knob := map[string]any{"url": hooks.Items[i].URL, "secret": f.kind.HookSecret}
 		if err := apiclient.New(f.url, "").Call(ctx, http.MethodPut, "/_fake/webhooks", knob, nil); err != nil {
 			return err
 		}
@@ -406,5 +406,5 @@ func (d *demo) invite(p *program) {
 
 // recordURL is where a fake shows a record, and takes a user's edit of it.
 func (d *demo) recordURL(i int, id crm.RecordID) string {
-	return d.fakes[i].url + "/_fake/records/" + d.fakes[i].kind.objects + "/" + string(id)
+	return d.fakes[i].url + "/_fake/records/" + d.fakes[i].kind.Objects + "/" + string(id)
 }

@@ -176,14 +176,14 @@ func TestS19_AuthorizedAgain(t *testing.T) {
 func (s *show) userEdit(t *testing.T, side int, id crm.RecordID, field, value string) {
 	t.Helper()
 	f := s.fakes[side]
-	if _, err := f.fake.Core().UpdateRecord(f.kind.objects, string(id), map[string]string{field: value}); err != nil {
+	if _, err := f.fake.Core().UpdateRecord(f.kind.Objects, string(id), map[string]string{field: value}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (f *fakeServer) record(t *testing.T, id crm.RecordID) map[string]string {
 	t.Helper()
-	for _, r := range f.fake.Core().Records(f.kind.objects) {
+	for _, r := range f.fake.Core().Records(f.kind.Objects) {
 		if r.ID == string(id) {
 			return r.Fields
 		}
@@ -211,7 +211,7 @@ func TestChecksNotice(t *testing.T) {
 		}
 		fresh := func() (now [2]people) {
 			for i, f := range s.fakes {
-				if now[i], err = dump(ctx, f.url, f.kind.objects); err != nil {
+				if now[i], err = dump(ctx, f.url, f.kind.Objects); err != nil {
 					t.Fatal(err)
 				}
 			}

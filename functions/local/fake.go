@@ -9,16 +9,18 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
-	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
-	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
+	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 type fakeCommand struct {
-	App     string        `arg:"" enum:"hubspot,salesforce" help:"hubspot or salesforce."`
+	App     string        `arg:"" enum:"${apps}" help:"One of ${enum}."`
 	Addr    string        `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address to listen on (${default}); port 0 takes a free one."`
 	Seed    int           `default:"0" placeholder:"N" help:"Made-up people to start with; of two fakes with the same N, 60 % are shared."`
 	Latency time.Duration `default:"0s" placeholder:"DURATION" help:"Added to every answer."`
@@ -35,37 +37,33 @@ func (c *fakeCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	screen := newScreen(w)
-	screen.say("fake %s with %s people of %s", f.kind.name, number(int64(c.Seed)), f.kind.objects)
+	screen.say("fake %s with %s people of %s", f.kind.name, number(int64(c.Seed)), f.kind.Objects)
 	screen.say("address      %s", f.url)
-	for _, name := range slices.Sorted(maps.Keys(f.kind.credentials)) {
-		screen.say("%-12s %s", name, f.kind.credentials[name])
+	for _, name := range slices.Sorted(maps.Keys(f.kind.Credentials)) {
+		screen.say("%-12s %s", name, f.kind.Credentials[name])
 	}
 	screen.say("knobs        %s/_fake/openapi.json", f.url)
 	<-ctx.Done()
 	return f.stop()
 }
 
-// fakeKind is a fake app and how to get into it.
+// fakeKind is a fake app with its name.
 type fakeKind struct {
-	name        string
-	objects     string            // of the seeded people
-	credentials map[string]string // as POST /v1/accounts takes them
-	hookSecret  string            // that webhooks are signed with
-	start       func(fakekit.Config) fakekit.Fake
+	fakes.Kind
+
+	name string
 }
 
-// fakeKinds are the fakes by app. The credentials open nothing real.
-var fakeKinds = map[string]fakeKind{
-	"hubspot": {
-		name: "HubSpot", objects: "contacts", hookSecret: hubspotfake.ClientSecret,
-		credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
-		start:       func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
-	},
-	"salesforce": {
-		name: "Salesforce", objects: "Contact",
-		credentials: map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
-		start:       func(c fakekit.Config) fakekit.Fake { return salesforcefake.New(c) },
-	},
+func kindOf(app crm.AppID) fakeKind { return fakeKind{fakes.All()[app], apps.Drivers()[app].App.Name} }
+
+// appNames lists the apps for the command line.
+func appNames() string {
+	var ids []string
+	for id := range fakes.All() {
+		ids = append(ids, string(id))
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, ",")
 }
 
 // fakeServer is a fake that listens.
@@ -85,10 +83,10 @@ func startFake(ctx context.Context, app, addr string, c fakekit.Config) (*fakeSe
 	if err != nil {
 		return nil, fault.New("fake: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", addr, errors.Unwrap(err)))
 	}
-	kind := fakeKinds[app]
+	kind := kindOf(crm.AppID(app))
 	f := &fakeServer{kind: kind, host: reachable(l.Addr().String()), done: make(chan error, 2)}
 	f.url = "http://" + f.host
-	f.fake = kind.start(c)
+	f.fake = kind.Start(c)
 	f.http = &http.Server{Handler: f.fake, ReadHeaderTimeout: headTime, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	ctx, f.quit = context.WithCancel(context.WithoutCancel(ctx))
 	go func() { f.done <- f.http.Serve(l) }()

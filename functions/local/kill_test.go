@@ -92,7 +92,7 @@ func (d *demo) seedDumps(t *testing.T) {
 	t.Helper()
 	for i, f := range d.fakes {
 		var err error
-		if d.before[i], err = dump(t.Context(), f.url, f.kind.objects); err != nil {
+		if d.before[i], err = dump(t.Context(), f.url, f.kind.Objects); err != nil {
 			t.Fatal(err)
 		}
 	}

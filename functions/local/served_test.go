@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
 )
 
@@ -94,7 +95,7 @@ func spawnFake(t *testing.T, app string, people int) *fakeServer {
 	t.Helper()
 	// With some latency most kills land while a call is on its way.
 	c := spawn(t, nil, "fake", app, "--seed", strconv.Itoa(people), "--latency", "10ms")
-	f := &fakeServer{kind: fakeKinds[app]}
+	f := &fakeServer{kind: kindOf(crm.AppID(app))}
 	err := until(t.Context(), 30*time.Second, "the start of fake "+app, func(context.Context) (bool, error) {
 		sc := bufio.NewScanner(strings.NewReader(c.out.String()))
 		for sc.Scan() {

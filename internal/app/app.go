@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/parts"
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
@@ -132,7 +133,7 @@ func (a *App) wire() error {
 		return err
 	}
 	newID := identifiers(a.now)
-	drivers := Drivers()
+	drivers := apps.Drivers()
 	a.Accounts, err = account.New(account.Options{
 		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
 		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: sleep, Pace: a.pace,

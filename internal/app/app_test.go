@@ -17,6 +17,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/api"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -138,7 +139,7 @@ func TestIdentifiersSort(t *testing.T) {
 // Every driver has what the surface lists of it.
 func TestDrivers(t *testing.T) {
 	t.Parallel()
-	for id, d := range Drivers() {
+	for id, d := range apps.Drivers() {
 		if d.App.ID != id || d.Open == nil || d.App.Name == "" || len(d.App.Objects) == 0 {
 			t.Errorf("%s: the driver is incomplete", id)
 		}

@@ -12,7 +12,7 @@ var (
 	ports      = []string{"internal/connector", "internal/store", "internal/queue", "internal/secret", "internal/schedule"}
 
 	// apps are the CRMs we speak to: one folder, one fake and one page in
-	// docs/apps each.
+	// docs/apps each. A test holds them against the two lists of the code.
 	apps = []string{"hubspot", "salesforce"}
 
 	// kits serve every connector: what one port method promises and all apps
@@ -139,6 +139,11 @@ var edges = []Rule{{
 	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit/**", "./**"}),
 	Reason:   "a fake speaks the app's API from the app's documentation; knowing our connector, it would repeat its mistakes",
 }, {
+	Kind:     "list of fakes",
+	Packages: []string{"internal/connector/fakes"},
+	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit", "internal/connector/*/*fake"}),
+	Reason:   "a fake is started by who proves or shows something; the list knows them and no connector",
+}, {
 	Kind:     "model app",
 	Packages: []string{"internal/connector/modelapp"},
 	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret"}),
@@ -238,7 +243,14 @@ func adapters() []Rule {
 			Reason:   "the simulation replays a seed through it: no clock, chance or goroutine of its own",
 		})
 	}
+	list := Rule{
+		Kind:     "list of apps",
+		Packages: []string{"internal/connector/apps"},
+		May:      slices.Concat(vocabulary, []string{"internal/connector"}),
+		Reason:   "programs take their apps from one list, which names no fake, kit or decorator",
+	}
 	for _, app := range apps {
+		list.May = append(list.May, "internal/connector/"+app)
 		rules = append(rules, Rule{
 			Kind:     "connector " + app,
 			Packages: []string{"internal/connector/" + app + "/**"},
@@ -250,6 +262,7 @@ func adapters() []Rule {
 			Reason:   "a connector knows its port, the kits, layer 0 and the OAuth library, never another adapter nor its own fake; clock and guarded client come from connector.Config",
 		})
 	}
+	rules = append(rules, list)
 	for _, s := range storage {
 		rules = append(rules, Rule{
 			Kind:     "storage",
@@ -282,7 +295,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // the client of the API and the simulation to tests, functions/local and the
 // programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
 	"internal/lambdarun/**", "internal/apiclient",
 }
 

@@ -1,4 +1,6 @@
-package parts
+// Package apps is the one list of the apps that Lockstep speaks to. What else knows
+// apps by name is held against it by a test.
+package apps
 
 import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -7,8 +9,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
-// Drivers returns the apps that Lockstep speaks to, by ID. Adding a connector
-// is one line here.
+// Drivers returns the apps by ID. Adding a connector is one line here, and one for
+// its fake in package fakes.
 func Drivers() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
 		hubspot.ID:    hubspot.Driver(),

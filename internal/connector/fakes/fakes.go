@@ -1,0 +1,33 @@
+// Package fakes is the one list of fake apps, one for each app of package apps.
+package fakes
+
+import (
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// Kind is a fake app and how to get into it. The credentials open nothing real.
+type Kind struct {
+	Objects     string            // of the seeded people
+	Credentials map[string]string // as POST /v1/accounts takes them
+	HookSecret  string            // that webhooks are signed with; "" = they are not
+	Start       func(fakekit.Config) fakekit.Fake
+}
+
+// All returns the fakes by app.
+func All() map[crm.AppID]Kind {
+	return map[crm.AppID]Kind{
+		"hubspot": {
+			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,
+			Credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
+			Start:       func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
+		},
+		"salesforce": {
+			Objects:     "Contact",
+			Credentials: map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
+			Start:       func(c fakekit.Config) fakekit.Fake { return salesforcefake.New(c) },
+		},
+	}
+}
