@@ -28,6 +28,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 TOOLS := $(CURDIR)/.tools
 LINT := $(TOOLS)/golangci-lint
 FUMPT := $(TOOLS)/gofumpt
+SCC := $(TOOLS)/scc
 
 # The vendors' client libraries, for the tests that hold our fakes against them.
 CLIENTS := $(if $(wildcard scripts/clients/package-lock.json),scripts/clients/node_modules/.package-lock.json)
@@ -42,7 +43,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status tidy-check licences race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status lines tidy-check licences race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -109,6 +110,9 @@ lint-own: $(LINT)
 
 build: ## bin/lockstep, static and reproducible
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lockstep ./functions/local
+
+lines: $(SCC) ## lines of code of each connector and kit
+	@scripts/lines.sh
 
 docs-status: ## bring the status column of docs/features.md up to date
 	$(GO) run ./scripts/docnames -write
@@ -197,6 +201,10 @@ $(FUMPT): scripts/tools/go.mod scripts/tools/go.sum
 $(TOOLS)/govulncheck: scripts/tools/go.mod scripts/tools/go.sum
 	@mkdir -p $(TOOLS)
 	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ golang.org/x/vuln/cmd/govulncheck
+
+$(SCC): scripts/tools/go.mod scripts/tools/go.sum
+	@mkdir -p $(TOOLS)
+	cd scripts/tools && CGO_ENABLED=0 $(GO) build -o $@ github.com/boyter/scc/v3
 
 $(TOOLS)/venv/.installed: scripts/verify.d/requirements.txt scripts/verify.d/clients.txt
 	@mkdir -p $(TOOLS)
