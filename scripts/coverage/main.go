@@ -24,6 +24,8 @@ const (
 	module = "github.com/lockstep-crm/lockstep/"
 	// floor is the least part of a function's statements, in per cent.
 	floor = 70
+	// each is how many seeds of each workload follow those of the mix.
+	each = 12
 	// most is how many functions may be below it.
 	most = 15
 )
@@ -100,7 +102,7 @@ func measure(dir, profile string, seeds int) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	out, err := command("GOCOVERDIR="+counters, program, "sim", "--seeds", strconv.Itoa(seeds)).CombinedOutput()
+	out, err := command("GOCOVERDIR="+counters, program, "sim", "--seeds", strconv.Itoa(seeds), "--each", strconv.Itoa(each)).CombinedOutput()
 	// So few seeds do not reach every rare state, which is an error of its own;
 	// a broken promise is one here, too.
 	if !strings.Contains(string(out), ": 0 broken promises") {
