@@ -97,7 +97,8 @@ var settings = map[string]shown{
 	"syncs[].match.to_left[].on_missing": {at: "syncs.0.match.to_left.0.on_missing", a: `"next"`, b: `"error"`, with: [][2]string{{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byOurID[1] + `}`}, {"syncs.0.direction", `"to_left"`}}, see: named},
 	"syncs[].match.to_left[].protect[]": {at: "syncs.0.match.to_left.0.protect", a: `[]`, b: `["city"]`, with: [][2]string{
 		{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":[{"by":"any_key","pairs":[["email","Email"]]}]}`},
-		{"syncs.0.conflict", `"right"`}, {"syncs.0.direction", `"to_left"`},
+		{"syncs.0.conflict", `"right"`},
+		{"syncs.0.direction", `"to_left"`},
 	}, see: met},
 	"syncs[].rules[].id":                             {at: rule1 + "id", a: `"r"`, b: `"s"`, with: [][2]string{filtered}, see: ruled},
 	"syncs[].rules[].direction":                      differs("syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"city","op":"is_not_empty"}}]`, `[{"id":"r","direction":"to_left","filter":{"field":"MailingCity","op":"is_not_empty"}}]`),

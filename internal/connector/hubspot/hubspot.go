@@ -104,7 +104,7 @@ var api = &rest.App{
 // objects, their fields and owners need; the client credentials are not for CRM
 // data. Some of the endpoint's words are older than RFC 6749's.
 // Source: docs/api-reference/2026-03/authentication/manage-oauth-tokens.
-var oauth = &rest.OAuth{
+var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 	ID: ID, Errors: refusals,
 	LoginHost: "https://app.hubspot.com", AuthorizePath: "/oauth/authorize",
 	TokenHost: api.Base, TokenPath: "/oauth/2026-03/token",

@@ -133,7 +133,7 @@ func apiUsage(info string) (used, limit int, ok bool) {
 // test.salesforce.com, and every org at its own My Domain. There is no expires_in: a
 // session lives as long as the org's policy lets it.
 // Source: jsforce src/oauth2.ts; atlas…/intro_understanding_refresh_token_oauth.htm.
-var oauth = &rest.OAuth{
+var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 	ID: ID, Errors: refusals,
 	LoginHost: "https://login.salesforce.com", AuthorizePath: "/services/oauth2/authorize",
 	TokenHost: "https://login.salesforce.com", TokenPath: "/services/oauth2/token",
