@@ -17,7 +17,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
-	"github.com/lockstep-crm/lockstep/internal/app/cloud/surface"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
@@ -52,7 +52,7 @@ func newFunction(t *testing.T) *invocation.HTTP {
 	}
 	rest, err := api.New(api.Options{
 		Engine: b.Engine, Accounts: accounts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
-		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Auth: surface.Users{},
+		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Auth: restapi.Users{},
 		WithoutHooks: true,
 	})
 	if err != nil {

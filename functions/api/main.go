@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
-	"github.com/lockstep-crm/lockstep/internal/app/cloud/surface"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
@@ -32,7 +32,7 @@ func wire(ctx context.Context, env func(string) string, calls *invocation.Calls,
 	if err != nil {
 		return nil, err
 	}
-	h, err := surface.New(ctx, c)
+	h, err := restapi.New(ctx, c)
 	if err != nil {
 		return nil, err
 	}

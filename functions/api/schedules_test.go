@@ -31,7 +31,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 	"github.com/lockstep-crm/lockstep/internal/schedule"
 	"github.com/lockstep-crm/lockstep/internal/schedule/eventbridge"
-	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
+	"github.com/lockstep-crm/lockstep/internal/schedule/follow"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
@@ -71,7 +71,7 @@ func newClocked(t *testing.T) *clocked {
 	}
 	log := slog.New(slog.DiscardHandler)
 	clock := testbed.NewClock()
-	b, err := testbed.New(t.Context(), testbed.Options{Clock: clock, Store: &keep.Store{Store: memstore.New(clock.Now), Schedules: schedules, Log: log}}, func(c *crm.Connection) {
+	b, err := testbed.New(t.Context(), testbed.Options{Clock: clock, Store: &follow.Store{Store: memstore.New(clock.Now), Schedules: schedules, Log: log}}, func(c *crm.Connection) {
 		c.ID, c.Left.Account, c.Right.Account = "con_other", "acc_other", "acc_another"
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 	"github.com/lockstep-crm/lockstep/internal/schedule"
-	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
+	"github.com/lockstep-crm/lockstep/internal/schedule/follow"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/telemetry"
 )
@@ -53,9 +53,9 @@ type handler struct {
 // findings are what one look has found.
 type findings struct {
 	connections, overdue, resumed, troubles int
-	schedules                               *keep.Rebuilder // nil when they cannot be listed
-	unauthorized                            map[string]bool // accounts, by workspace and ID
-	budget                                  float64         // of the account that has used most
+	schedules                               *follow.Rebuilder // nil when they cannot be listed
+	unauthorized                            map[string]bool   // accounts, by workspace and ID
+	budget                                  float64           // of the account that has used most
 }
 
 // Handle looks once. The event says nothing but that it is time. One
@@ -89,7 +89,7 @@ func (h *handler) listSchedules(ctx context.Context, f *findings) {
 		return
 	}
 	var err error
-	if f.schedules, err = keep.List(ctx, h.store, h.schedules); err != nil {
+	if f.schedules, err = follow.List(ctx, h.store, h.schedules); err != nil {
 		f.troubles++
 		h.log.WarnContext(ctx, "schedules not listed; the next hour tries again", "error", err)
 	}

@@ -22,7 +22,7 @@ var adapters = map[string]string{
 	"sqs":       "internal/queue/sqsqueue",
 	"kms":       "internal/secret/kmskey",
 	"scheduler": "internal/schedule/eventbridge",
-	"ssm":       "internal/app/cloud/surface",
+	"ssm":       "internal/app/cloud/restapi",
 }
 
 // needs are the rights that a call takes where they are not called like it.

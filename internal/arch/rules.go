@@ -38,7 +38,7 @@ var (
 	waiting = "internal/pause"
 
 	// decorators are adapters that wrap their own port.
-	decorators = []string{"internal/connector/paced", "internal/schedule/keep", "internal/store/moving"}
+	decorators = []string{"internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
 )
 
 // Standard packages that reach out of the process, or bring chance into it.

@@ -3,7 +3,7 @@ package mapping
 import (
 	"strings"
 
-	"github.com/lockstep-crm/lockstep/internal/mapping/numbering"
+	"github.com/lockstep-crm/lockstep/internal/mapping/e164"
 )
 
 // NationalDigits returns the digits of a canonical phone number that every way
@@ -12,7 +12,7 @@ import (
 // "" for what holds no digits.
 func NationalDigits(canonical string) string {
 	number, _, _ := strings.Cut(canonical, " ext")
-	if _, national, ok := numbering.Split(number); ok {
+	if _, national, ok := e164.Split(number); ok {
 		return national
 	}
 	return strings.TrimPrefix(phoneDigits(number), "+")
@@ -23,7 +23,7 @@ func NationalDigits(canonical string) string {
 // for apps that compare nothing but digits. The national number is the first.
 func DialledDigits(canonical string) []string {
 	number, _, _ := strings.Cut(canonical, " ext")
-	code, national, ok := numbering.Split(number)
+	code, national, ok := e164.Split(number)
 	if !ok {
 		if digits := NationalDigits(canonical); digits != "" {
 			return []string{digits}

@@ -7,7 +7,7 @@ import (
 	"unicode"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/mapping/numbering"
+	"github.com/lockstep-crm/lockstep/internal/mapping/e164"
 )
 
 // A phone is digits and the marks people put between them, with an extension
@@ -130,13 +130,13 @@ func validNumber(text, country string) (string, bool) {
 		readings = append(readings, trunk) // "+36 (0)1": the country has no such prefix
 	}
 	for _, r := range readings {
-		if e, ok := e164(r, country); ok {
+		if e, ok := stable(r, country); ok {
 			return e, true
 		}
 		// "00" is understood as the way abroad wherever it cannot be a national
 		// number: people write it in countries that dial 011 too.
 		if abroad, ok := strings.CutPrefix(phoneDigits(r), "00"); ok {
-			if e, ok := e164("+"+abroad, country); ok {
+			if e, ok := stable("+"+abroad, country); ok {
 				return e, true
 			}
 		}
@@ -158,7 +158,7 @@ func twoNumbers(text, country string) bool {
 		return true
 	}
 	whole := func(s string) bool {
-		_, ok := e164(s, country)
+		_, ok := stable(s, country)
 		return ok || len(s) >= 7
 	}
 	return whole(first) && whole(second)
@@ -171,14 +171,14 @@ func withExtension(number, extension string) string {
 	return number + " ext. " + extension
 }
 
-// e164 returns the number in E.164 if it is valid and the form is stable.
-func e164(s, country string) (string, bool) {
+// stable returns the number in E.164 if it is valid and the form is stable.
+func stable(s, country string) (string, bool) {
 	country = strings.ToUpper(country)
-	first, ok := numbering.E164(s, country)
-	if !ok || !numbering.Valid(first) {
+	first, ok := e164.Format(s, country)
+	if !ok || !e164.Valid(first) {
 		return "", false
 	}
-	second, ok := numbering.E164(first, country)
+	second, ok := e164.Format(first, country)
 	return first, ok && first == second
 }
 
@@ -215,7 +215,7 @@ func digitValue(r rune) rune {
 
 // KnownCountry reports whether the numbering plan of the ISO 3166-1 alpha-2 code is known.
 func KnownCountry(country string) bool {
-	return numbering.Known(strings.ToUpper(country))
+	return e164.Known(strings.ToUpper(country))
 }
 
 // lastDigits is the part of a key that every way to write the number ends in:

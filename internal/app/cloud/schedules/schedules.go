@@ -6,7 +6,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/schedule"
 	"github.com/lockstep-crm/lockstep/internal/schedule/eventbridge"
-	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
+	"github.com/lockstep-crm/lockstep/internal/schedule/follow"
 )
 
 // Open returns the schedules that the environment names; nil where it names
@@ -24,7 +24,7 @@ func Open(c *cloud.Cloud) (schedule.Schedules, error) {
 func Follow(c *cloud.Cloud) error {
 	all, err := Open(c)
 	if all != nil && err == nil {
-		c.Store = &keep.Store{Store: c.Store, Schedules: all, Log: c.Log}
+		c.Store = &follow.Store{Store: c.Store, Schedules: all, Log: c.Log}
 	}
 	return err
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
-	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
+	"github.com/lockstep-crm/lockstep/internal/schedule/follow"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 )
 
@@ -21,7 +21,7 @@ func TestFollow(t *testing.T) {
 	if err := schedules.Follow(c); err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := c.Store.(*keep.Store); !ok || s.Store != st || s.Schedules == nil {
+	if s, ok := c.Store.(*follow.Store); !ok || s.Store != st || s.Schedules == nil {
 		t.Errorf("store %T; want one that schedules follow", c.Store)
 	}
 	c.Environment.Firing.Role = ""

@@ -1,4 +1,4 @@
-// Package keep makes the schedules follow the settings.
+// Package follow makes the schedules follow the settings.
 //
 // A Store changes a connection's schedules when the connection is saved: made,
 // started, changed, paused, deleted. It is done after the save, so a crash
@@ -8,4 +8,4 @@
 //
 // Both read the connection again before they touch a schedule, so that of two
 // who do so at once each writes what the settings said last.
-package keep
+package follow

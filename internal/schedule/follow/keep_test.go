@@ -1,4 +1,4 @@
-package keep_test
+package follow_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/schedule"
-	"github.com/lockstep-crm/lockstep/internal/schedule/keep"
+	"github.com/lockstep-crm/lockstep/internal/schedule/follow"
 	"github.com/lockstep-crm/lockstep/internal/schedule/memschedule"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
@@ -27,7 +27,7 @@ const (
 
 // world is a store that schedules follow, and the means to look at both.
 type world struct {
-	*keep.Store
+	*follow.Store
 	plain     store.Store
 	schedules *memschedule.Schedules
 	log       bytes.Buffer
@@ -35,7 +35,7 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{plain: memstore.New(time.Now), schedules: new(memschedule.Schedules)}
-	w.Store = &keep.Store{Store: w.plain, Schedules: w.schedules, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+	w.Store = &follow.Store{Store: w.plain, Schedules: w.schedules, Log: slog.New(slog.NewTextHandler(&w.log, nil))}
 	return w
 }
 
@@ -169,9 +169,9 @@ func TestASaveStands(t *testing.T) {
 }
 
 // rebuild begins a rebuild of schedules with one connection.
-func (w *world) rebuild(t *testing.T, schedules schedule.Schedules, c *crm.Connection) *keep.Rebuilder {
+func (w *world) rebuild(t *testing.T, schedules schedule.Schedules, c *crm.Connection) *follow.Rebuilder {
 	t.Helper()
-	r, err := keep.List(t.Context(), w.plain, schedules)
+	r, err := follow.List(t.Context(), w.plain, schedules)
 	if err != nil {
 		t.Fatal(err)
 	}

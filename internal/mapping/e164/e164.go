@@ -1,4 +1,4 @@
-package numbering
+package e164
 
 import (
 	"slices"
@@ -12,7 +12,7 @@ const (
 	maxCode     = 3
 )
 
-// E164 returns a number as +, country code and national number. Text is the
+// Format returns a number as +, country code and national number. Text is the
 // number as somebody wrote it: digits of any script with the marks that people
 // put between them, and a plus sign in front at most. Region (ISO 3166-1
 // alpha-2, upper case) is where it is dialled like that; a number with plus
@@ -20,7 +20,7 @@ const (
 //
 // It reports false for what cannot be a number, for what cannot be told without
 // knowing the region, and for a length that does not occur in the country.
-func E164(text, region string) (string, bool) {
+func Format(text, region string) (string, bool) {
 	rest, plus := begin(text)
 	if !plausible(rest) {
 		return "", false

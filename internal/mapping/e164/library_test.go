@@ -1,4 +1,4 @@
-package numbering
+package e164
 
 import (
 	"fmt"
@@ -218,7 +218,7 @@ func TestAsTheLibrary(t *testing.T) {
 			from := []string{region, abroad[i%len(abroad)], abroad[(i/7+3)%len(abroad)]}
 			for _, region := range from {
 				want, wantOK := byLibrary(text, region)
-				got, ok := E164(text, region)
+				got, ok := Format(text, region)
 				asked++
 				if ok {
 					found++
@@ -249,7 +249,7 @@ func TestValidAsTheLibrary(t *testing.T) {
 	asked, valid := 0, 0
 	for region, texts := range samples(t) {
 		for i := len(region+texts[0]) % step; i < len(texts); i += step {
-			number, ok := E164(texts[i], region)
+			number, ok := Format(texts[i], region)
 			if !ok {
 				continue
 			}
@@ -288,7 +288,7 @@ func FuzzAsTheLibrary(f *testing.F) {
 			return
 		}
 		want, wantOK := byLibrary(text, region)
-		if got, ok := E164(text, region); got != want || ok != wantOK {
+		if got, ok := Format(text, region); got != want || ok != wantOK {
 			t.Errorf("%q in %q is %q %v, by the library %q %v", text, region, got, ok, want, wantOK)
 		}
 	})
@@ -304,7 +304,7 @@ func written(text string) bool {
 }
 
 func BenchmarkE164(b *testing.B) {
-	for name, f := range map[string]func(string, string) (string, bool){"ours": E164, "library": byLibrary} {
+	for name, f := range map[string]func(string, string) (string, bool){"ours": Format, "library": byLibrary} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				f("0151 123-456 78", "DE")

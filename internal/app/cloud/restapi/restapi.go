@@ -1,4 +1,4 @@
-package surface
+package restapi
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func (Users) Authenticate(ctx context.Context, _ string) (access.Principal, erro
 // readAdminKey reads the operator's key from the parameter store, where the
 // operator put it: it is in no template and no environment.
 func readAdminKey(ctx context.Context, client parameters, name string) (secret.Text, error) {
-	const op = "surface: read the admin key"
+	const op = "restapi: read the admin key"
 	var value string
 	err := awscall.Do(ctx, op, awscall.Read, awscall.Policy{}, func(ctx context.Context) (err error) {
 		value, err = client.GetParameter(ctx, name)

@@ -1,4 +1,4 @@
-package numbering
+package e164
 
 import (
 	_ "embed" // for the plans

@@ -1,2 +1,0 @@
-// Package surface is the HTTP surface of the functions that serve one.
-package surface
