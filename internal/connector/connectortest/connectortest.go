@@ -43,6 +43,12 @@ type Harness struct {
 	// Unsigned says that deliveries carry no signature: then only the account they
 	// name is checked, and altered bodies pass.
 	Unsigned bool
+	// Password says that deliveries carry a secret and no signature: who does not
+	// know it is refused, and altered or old ones pass.
+	Password bool
+	// WriteCalls is how many requests one call of BatchWrite may take, where an app's
+	// writes need to know what they replace; 0 = one.
+	WriteCalls int
 }
 
 // Fixture is one fake and the way to it.

@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,8 +11,18 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-// write makes the call and checks what holds for every one.
+// write makes the writes, in as many calls as the app's limit wants, and checks what
+// holds for every call.
 func (s *suite) write(t *testing.T, writes ...connector.Write) []connector.Written {
+	t.Helper()
+	var out []connector.Written
+	for part := range slices.Chunk(writes, s.app.Limits.WriteBatch) {
+		out = append(out, s.writeOnce(t, part)...)
+	}
+	return out
+}
+
+func (s *suite) writeOnce(t *testing.T, writes []connector.Write) []connector.Written {
 	t.Helper()
 	before := s.Fake.Calls()
 	out, err := s.conn.BatchWrite(t.Context(), s.Object, writes)
@@ -21,7 +32,7 @@ func (s *suite) write(t *testing.T, writes ...connector.Write) []connector.Writt
 	if len(out) != len(writes) {
 		t.Fatalf("BatchWrite answered %d entries for %d writes", len(out), len(writes))
 	}
-	if n := s.Fake.Calls() - before; n > 1 {
+	if n := s.Fake.Calls() - before; n > max(1, s.WriteCalls) {
 		t.Errorf("one BatchWrite made %d calls", n)
 	}
 	for i, w := range out {

@@ -2,7 +2,6 @@ package hubspot
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -115,14 +114,10 @@ func (b *batch) archive(ctx context.Context) (_ []connector.Written, err error) 
 // one row, or there is only one, the row gets it and the others may be sent
 // again: none of them was written.
 func (b *batch) refused(err error) ([]connector.Written, error) {
-	var e *fault.Error
-	ofRow := errors.As(err, &e) && (e.Kind == fault.Invalid || e.Kind == fault.Conflict || e.Kind == fault.NotFound)
-	if !ofRow || e.MayHaveLanded || e.Code == connector.CodeObject {
-		return nil, err
-	}
+	e, ofRow := rows.OfRow(err, b.Kind)
 	p := problemOf(b.got.Body)
 	bad := b.about(p)
-	if bad == nil {
+	if !ofRow || bad == nil {
 		return nil, err
 	}
 	for _, row := range b.Rows {

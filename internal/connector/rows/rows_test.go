@@ -172,3 +172,29 @@ func TestWritesAreAnsweredOneForOne(t *testing.T) {
 		t.Errorf("nothing: %+v, %v", b, err)
 	}
 }
+
+func TestARefusalOfOneRecordIsItsOutcome(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err   error
+		op    connector.Op
+		ofRow bool
+		kind  fault.Kind
+	}{
+		"invalid":           {fault.New("x", fault.Invalid, connector.CodeValue, ""), connector.Create, true, fault.Invalid},
+		"conflict":          {fault.New("x", fault.Conflict, connector.CodeExists, ""), connector.Create, true, fault.Conflict},
+		"gone":              {fault.New("x", fault.NotFound, "", ""), connector.Update, true, fault.NotFound},
+		"gone, of a create": {fault.New("x", fault.NotFound, "", ""), connector.Create, true, fault.Invalid},
+		"no such object":    {fault.New("x", fault.NotFound, connector.CodeObject, ""), connector.Update, false, fault.Other},
+		"a limit":           {fault.New("x", fault.Throttled, connector.CodeRate, ""), connector.Update, false, fault.Other},
+		"no right":          {fault.New("x", fault.Denied, connector.CodePermission, ""), connector.Update, false, fault.Other},
+		"perhaps written":   {&fault.Error{Kind: fault.Invalid, MayHaveLanded: true}, connector.Update, false, fault.Other},
+		"not classified":    {errors.New("x"), connector.Update, false, fault.Other},
+		"no error at all":   {nil, connector.Update, false, fault.Other},
+	} {
+		e, ofRow := rows.OfRow(c.err, c.op)
+		if ofRow != c.ofRow || ofRow && e.Kind != c.kind {
+			t.Errorf("%s: %v, %t, want %s, %t", name, e, ofRow, c.kind, c.ofRow)
+		}
+	}
+}

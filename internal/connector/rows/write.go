@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"errors"
+
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -51,6 +53,19 @@ func Prepare[B any](op string, writes []connector.Write, limit int, body func(co
 		}
 	}
 	return b, nil
+}
+
+// OfRow returns the error of a call that writes one record where it is the record's
+// outcome: a refusal, and not a call that may be made again.
+func OfRow(err error, kind connector.Op) (*fault.Error, bool) {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.MayHaveLanded || e.Code == connector.CodeObject {
+		return nil, false
+	}
+	if e.Kind == fault.NotFound && kind == connector.Create { // it cannot be the one that is missing
+		e.Kind, e.Code = fault.Invalid, connector.CodeValue
+	}
+	return e, e.Kind == fault.Invalid || e.Kind == fault.Conflict || e.Kind == fault.NotFound
 }
 
 // Mixed is the refusal of a call whose writes cannot be made by one request.

@@ -72,3 +72,31 @@ func TestS11_TheCountTellsOfWhatTheNewestPageDoesNotShow(t *testing.T) {
 		t.Errorf("showed %v, want the late one alone", seen)
 	}
 }
+
+// TestS11_WithoutACountNothingIsAskedForInVain: of an app that tells no totals the
+// newest page proves nothing, so a scan soon after another lists its window at once.
+func TestS11_WithoutACountNothingIsAskedForInVain(t *testing.T) {
+	t.Parallel()
+	s := newShelf(10)
+	s.counts = false
+	for i := range 4 {
+		s.put(fmt.Sprint(i), "x", 0)
+	}
+	scan := func(cursor string) connector.ChangesPage {
+		page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Cursor: cursor}, Options{Overlap: overlap, Uncounted: true}, s.now)
+		if err != nil || page.Cursor == "" {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		return page
+	}
+	first := scan("")
+	s.now = s.now.Add(time.Second)
+	s.calls = 0
+	if page := scan(first.Cursor); s.calls != 1 || len(page.Records) != 0 {
+		t.Errorf("a scan with nothing changed made %d calls and showed %d records, want 1 and none", s.calls, len(page.Records))
+	}
+	s.put("2", "y", 0)
+	if page := scan(first.Cursor); len(page.Records) != 1 || page.Records[0].Fields["v"].Text() != "y" {
+		t.Errorf("after an edit: %+v", page.Records)
+	}
+}

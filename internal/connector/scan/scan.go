@@ -76,7 +76,7 @@ func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 	if opts.Memory > 0 && !pos.Last.From.IsZero() && now.Sub(pos.Last.From) > opts.Memory {
 		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, connector.CodeExpired, "the app has forgotten deletions since the last look; a full scan is needed")
 	}
-	if age := now.Sub(pos.Last.Passed); !pos.Last.Passed.IsZero() && age >= 0 && age < opts.Overlap && !pos.Last.Overflow {
+	if age := now.Sub(pos.Last.Passed); !pos.Last.Passed.IsZero() && age >= 0 && age < opts.Overlap && !pos.Last.Overflow && !opts.Uncounted {
 		page, done, err := newest(ctx, src, req, opts, pos.Last)
 		if err != nil || done {
 			return page, err

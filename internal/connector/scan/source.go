@@ -50,6 +50,9 @@ type Options struct {
 	// Remember bounds how many records of the overlap window the cursor
 	// remembers; more than that are simply listed again. 0 = 4,096.
 	Remember int
+	// Uncounted says that the source tells no Total: then a page of the newest
+	// records proves nothing, and none is asked for.
+	Uncounted bool
 	// Memory is how long the app tells of deletions in Since; 0 = it never does,
 	// or for ever. A cursor that is older has expired: what was deleted since is
 	// found by a full scan only.

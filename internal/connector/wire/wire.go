@@ -3,6 +3,8 @@ package wire
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
@@ -46,4 +48,31 @@ func Choice[O any](f *crm.Field, list []O, option func(O) (crm.Option, bool)) {
 			f.Options = append(f.Options, one)
 		}
 	}
+}
+
+// At returns what stands at a JSON pointer (RFC 6901) below a decoded document.
+func At(doc any, pointer string) (any, bool) {
+	if pointer == "" {
+		return doc, true
+	}
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		switch in := doc.(type) {
+		case map[string]any:
+			v, ok := in[part]
+			if !ok {
+				return nil, false
+			}
+			doc = v
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i < 0 || i >= len(in) {
+				return nil, false
+			}
+			doc = in[i]
+		default:
+			return nil, false
+		}
+	}
+	return doc, true
 }

@@ -47,3 +47,21 @@ func TestOnlyChoicesHaveOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatStandsAtAPointer(t *testing.T) {
+	t.Parallel()
+	doc := map[string]any{"a": []any{"x", map[string]any{"b/c": 1.0, "~": nil}}}
+	for pointer, want := range map[string]any{"/a/0": "x", "/a/1/b~1c": 1.0, "/a/1/~0": nil} {
+		if got, ok := wire.At(doc, pointer); !ok || got != want {
+			t.Errorf("%s: %v, %t, want %v", pointer, got, ok, want)
+		}
+	}
+	if got, ok := wire.At(doc, ""); !ok || len(got.(map[string]any)) != 1 {
+		t.Errorf("the whole document: %v, %t", got, ok)
+	}
+	for _, pointer := range []string{"/b", "/a/2", "/a/-1", "/a/x", "/a/0/x"} {
+		if got, ok := wire.At(doc, pointer); ok {
+			t.Errorf("%s: %v, want nothing", pointer, got)
+		}
+	}
+}
