@@ -25,8 +25,9 @@ type Budget struct {
 	Now       func() time.Time
 	// Sleep waits; it may return early when ctx ends. nil = never wait.
 	Sleep func(ctx context.Context, d time.Duration)
-	// MaxWait is how long one call may wait for its turn; a longer wait is
-	// answered with Throttled at once.
+	// MaxWait is how long one call may wait for its turn, and for the next of the
+	// shortest window at least; a longer wait is answered with Throttled at once.
+	// 0 = never wait.
 	MaxWait time.Duration
 	// Look is how old our view of the item may be when a call is made without
 	// taking a slice: how late we may hear of a pause that another worker was
@@ -95,6 +96,10 @@ func (p *pacer) admit(ctx context.Context, x lane) error {
 			return err
 		}
 	}
+	most := p.MaxWait
+	if most > 0 {
+		most = max(most, p.lim.turn(x))
+	}
 	for waited := time.Duration(0); ; {
 		b, err := p.try(ctx, x, foreground)
 		if err != nil {
@@ -103,7 +108,7 @@ func (p *pacer) admit(ctx context.Context, x lane) error {
 		if b == nil {
 			return nil
 		}
-		if p.Sleep == nil || spare || waited+b.wait > p.MaxWait {
+		if p.Sleep == nil || spare || waited+b.wait > most {
 			return throttled(*b)
 		}
 		p.Sleep(ctx, b.wait)

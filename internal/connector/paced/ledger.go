@@ -93,6 +93,27 @@ func (l limits) most(x lane) (n int, valid time.Duration) {
 	return max(1, min(64, l.daily/2000)), quotaSliceFor
 }
 
+// longestTurn is the longest window that a call waits for whatever it is told: who
+// waits for a longer one is parked.
+const longestTurn = 3 * time.Second
+
+// turn is how long it takes until the shortest window of lane x has room again, with
+// the slices that others hold. A piece of work may need more calls than the window
+// holds: if each call after them were refused instead of waiting, the work would begin
+// anew for ever.
+func (l limits) turn(x lane) time.Duration {
+	var d time.Duration
+	for _, w := range l.windows {
+		if w.has(x) && (d == 0 || w.length() < d) {
+			d = w.length()
+		}
+	}
+	if d == 0 || d > longestTurn {
+		return 0
+	}
+	return d + sliceFor
+}
+
 // longest is the longest time a slice has to be remembered after its end.
 func (l limits) longest() time.Duration {
 	d := quotaSliceFor

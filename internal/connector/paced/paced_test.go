@@ -507,6 +507,34 @@ func TestWaitsNoLongerThanAllowed(t *testing.T) {
 	}
 }
 
+// TestWorkLongerThanAWindowComesToItsEnd: a piece of work of one worker needs many
+// times the calls that a short window holds: each waits for the next window, and none
+// is refused, for then all of it would begin anew.
+func TestWorkLongerThanAWindowComesToItsEnd(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	l := crm.Limits{BurstCalls: 4, BurstWindow: 2 * time.Second, SearchCalls: 2, SearchWindow: 2 * time.Second}
+	a, s := newApp(l, c.now), newStore(c.now)
+	b := budget(s, c.now)
+	b.Sleep = func(_ context.Context, d time.Duration) { c.add(d) }
+	b.MaxWait = time.Second
+	w := Wrap(bare{app: a}, b)
+	for i := range 20 {
+		if _, err := w.Test(t.Context()); err != nil {
+			t.Fatalf("call %d: %v", i, err)
+		}
+		if _, err := w.Changes(t.Context(), connector.ChangesRequest{}); err != nil {
+			t.Fatalf("search %d: %v", i, err)
+		}
+	}
+	if n := a.busiest(2*time.Second, laneCall); n > 4 {
+		t.Errorf("%d calls within a window of 4", n)
+	}
+	if n := a.busiest(2*time.Second, laneSearch); n > 2 {
+		t.Errorf("%d searches within a window of 2", n)
+	}
+}
+
 func TestStoreOutageSendsNothing(t *testing.T) {
 	t.Parallel()
 	c := newClock()
