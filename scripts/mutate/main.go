@@ -53,6 +53,7 @@ var packages = map[string][]string{
 	"./internal/queue/sqsqueue":       {"./internal/queue/sqsqueue"},
 	"./internal/connector/hubspot":    {"./internal/connector/hubspot", "./internal/app"},
 	"./internal/connector/salesforce": {"./internal/connector/salesforce", "./internal/app"},
+	"./internal/connector/pipedrive":  {"./internal/connector/pipedrive", "./internal/app"},
 	"./internal/connector/paced":      {"./internal/connector/paced"},
 	"./internal/connector/hook":       {"./internal/connector/hook", "./internal/connector/hubspot", "./internal/connector/salesforce"},
 	"./internal/connector/rest":       {"./internal/connector/rest", "./internal/connector/hubspot", "./internal/connector/salesforce"},

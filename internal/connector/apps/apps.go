@@ -5,6 +5,7 @@ package apps
 import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
+	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
@@ -14,6 +15,7 @@ import (
 func Drivers() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
 		hubspot.ID:    hubspot.Driver(),
+		pipedrive.ID:  pipedrive.Driver(),
 		salesforce.ID: salesforce.Driver(),
 	}
 }

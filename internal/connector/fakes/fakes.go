@@ -4,6 +4,7 @@ package fakes
 import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
@@ -12,7 +13,7 @@ import (
 type Kind struct {
 	Objects     string            // of the seeded people
 	Credentials map[string]string // as POST /v1/accounts takes them
-	HookSecret  string            // that webhooks are signed with; "" = they are not
+	HookSecret  string            // that webhooks are signed with, or carry; "" = neither
 	Start       func(fakekit.Config) fakekit.Fake
 }
 
@@ -23,6 +24,11 @@ func All() map[crm.AppID]Kind {
 			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,
 			Credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
 			Start:       func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
+		},
+		"pipedrive": {
+			Objects: "persons", HookSecret: pipedrivefake.HookPassword,
+			Credentials: map[string]string{"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword},
+			Start:       func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
 		},
 		"salesforce": {
 			Objects:     "Contact",

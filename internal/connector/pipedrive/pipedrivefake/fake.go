@@ -1,0 +1,336 @@
+package pipedrivefake
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+)
+
+// The company, its app and its users. None of the values is secret: they open a fake.
+const (
+	CompanyID    = 31
+	APIToken     = "fake-api-token"
+	ClientID     = "fake-client"
+	ClientSecret = "fake-client-secret" //nolint:gosec // opens a fake
+	HookUser     = "lockstep"           // of the webhooks that the knob sets up
+	HookPassword = "fake-hook-password" //nolint:gosec // opens a fake
+)
+
+// The codes of the custom fields that every object has.
+const (
+	Nickname = "9a1b0000000000000000000000000000000000aa" // text
+	Score    = "9a1b0000000000000000000000000000000000bb" // number
+	Level    = "9a1b0000000000000000000000000000000000cc" // one option
+	Tags     = "9a1b0000000000000000000000000000000000dd" // several options
+	Budget   = "9a1b0000000000000000000000000000000000ee" // an amount and its currency
+)
+
+// OwnLimits are those of an API token on the smallest plan [L].
+var OwnLimits = fakekit.Limits{Calls: 20, Window: 2 * time.Second, SearchCalls: 10, SearchWindow: 2 * time.Second, Daily: 3000}
+
+// Fake is a Pipedrive company. Its HTTP surface includes the knobs of fakekit.
+type Fake struct{ company *company }
+
+// company is what the handlers work on, with the core's lock held.
+type company struct {
+	*fakekit.Core
+	objects []*object
+	users   []user
+	lastID  int64
+	events  int64
+}
+
+type user struct {
+	ID      int64  `json:"id"`
+	Name    string `json:"name"`
+	Email   string `json:"email"`
+	Active  bool   `json:"active_flag"`
+	Company int64  `json:"company_id"`
+	Domain  string `json:"company_domain"`
+}
+
+// object is a record type with its fields.
+type object struct {
+	name, singular string
+	title          string // the field that a create must have
+	fields         []field
+	table          *fakekit.Table
+}
+
+// field is described as [S2] getPersonFields has it.
+type field struct {
+	Name    string   `json:"field_name"`
+	Code    string   `json:"field_code"`
+	Type    string   `json:"field_type"`
+	Custom  bool     `json:"is_custom_field"`
+	Options []option `json:"options"`
+	Parts   []field  `json:"subfields,omitempty"`
+	fixed   bool     // worked out by Pipedrive
+}
+
+type option struct {
+	ID    int64  `json:"id"`
+	Label string `json:"label"`
+}
+
+func fieldsOf(own ...field) []field {
+	return slices.Concat([]field{
+		{Name: "ID", Code: "id", Type: "int", fixed: true},
+		{Name: "Created", Code: "add_time", Type: "date", fixed: true},
+		{Name: "Updated", Code: "update_time", Type: "date", fixed: true},
+	}, own, []field{
+		{Name: "Owner", Code: "owner_id", Type: "user"},
+		{Name: "Labels", Code: "label_ids", Type: "set", Options: []option{{1, "Hot"}, {2, "Cold"}}},
+		{Name: "Nickname", Code: Nickname, Type: "varchar", Custom: true},
+		{Name: "Score", Code: Score, Type: "double", Custom: true},
+		{Name: "Level", Code: Level, Type: "enum", Custom: true, Options: []option{{12, "Gold"}, {13, "Silver"}}},
+		{Name: "Tags", Code: Tags, Type: "set", Custom: true, Options: []option{{21, "Tea"}, {22, "Chess"}}},
+		{Name: "Budget", Code: Budget, Type: "monetary", Custom: true, fixed: true, Parts: []field{
+			{Name: "Amount", Code: "value", Type: "double"}, {Name: "Currency", Code: "currency", Type: "varchar"},
+		}},
+	})
+}
+
+// New returns a company, with cfg.Seed persons. It starts without limits;
+// SetLimits(OwnLimits) gives it Pipedrive's.
+func New(cfg fakekit.Config) *Fake {
+	f := &company{Core: fakekit.New(cfg), users: []user{
+		{3, "Alex Example", "alex@example.com", true, CompanyID, "made-up"},
+		{4, "Robin Sample", "robin@example.com", true, CompanyID, "made-up"},
+		{5, "Kim Muster", "kim@example.org", false, CompanyID, "made-up"},
+	}}
+	f.objects = []*object{
+		{name: "persons", singular: "person", title: "name", fields: fieldsOf(
+			field{Name: "Name", Code: "name", Type: "varchar"}, field{Name: "First name", Code: "first_name", Type: "varchar", fixed: true},
+			field{Name: "Last name", Code: "last_name", Type: "varchar", fixed: true},
+			field{Name: "Email", Code: "emails", Type: "varchar"}, field{Name: "Phone", Code: "phones", Type: "phone"},
+			field{Name: "Organization", Code: "org_id", Type: "org"})},
+		{name: "organizations", singular: "organization", title: "name", fields: fieldsOf(field{Name: "Name", Code: "name", Type: "varchar"})},
+		{name: "deals", singular: "deal", title: "title", fields: fieldsOf(
+			field{Name: "Title", Code: "title", Type: "varchar"}, field{Name: "Value", Code: "value", Type: "double"},
+			field{Name: "Currency", Code: "currency", Type: "varchar"}, field{Name: "Person", Code: "person_id", Type: "people"})},
+	}
+	for _, o := range f.objects {
+		o.table = f.NewTable(o.name)
+	}
+	f.Tokens().Add(fakekit.Token{Access: APIToken})
+	f.Start(f)
+	return &Fake{f}
+}
+
+// ServeHTTP implements http.Handler.
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.company.ServeHTTP(w, r) }
+
+// Core implements fakekit.Fake.
+func (f *Fake) Core() *fakekit.Core { return f.company.Core }
+
+// OAuthToken makes a grant as if a user had just agreed, for tests that do not want
+// to go through the browser.
+func (f *Fake) OAuthToken() fakekit.Token {
+	f.company.Lock()
+	defer f.company.Unlock()
+	return f.company.Tokens().Issue("fake-", ClientID, tokenLife, nil, true)
+}
+
+// Name implements fakekit.App.
+func (*company) Name() string { return "pipedrive" }
+
+// Slot implements fakekit.App.
+func (*company) Slot() int { return 1 }
+
+// Seed implements fakekit.App: each person is a person.
+func (f *company) Seed(people []fakekit.Person, at time.Time) {
+	for i, p := range people {
+		r := &fakekit.Record{ID: f.newID(), Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
+		r.Modified = r.Created
+		for code, v := range map[string]string{"name": p.First + " " + p.Last, "emails": p.Email, "phones": p.Phone, "owner_id": "3"} {
+			r.Set(code, v)
+		}
+		f.objects[0].table.Put(r)
+	}
+}
+
+func (f *company) newID() string {
+	f.lastID++
+	return strconv.FormatInt(f.lastID, 10)
+}
+
+func (f *company) object(name string) (*object, error) {
+	i := slices.IndexFunc(f.objects, func(o *object) bool { return o.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
+	}
+	return f.objects[i], nil
+}
+
+// live returns a record that is not deleted.
+func (o *object) live(id string) (*fakekit.Record, error) {
+	r, ok := o.table.Get(id)
+	if !ok || r.Deleted {
+		return nil, fmt.Errorf("%s: %w", o.singular, fakekit.ErrNotFound)
+	}
+	return r, nil
+}
+
+// Create implements fakekit.App.
+func (f *company) Create(name string, fields map[string]string) (*fakekit.Record, error) {
+	return f.save(name, "", fields, true)
+}
+
+// Update implements fakekit.App.
+func (f *company) Update(name, id string, fields map[string]string) (*fakekit.Record, error) {
+	return f.save(name, id, fields, true)
+}
+
+// save makes a record, or changes the one with the ID; empty values clear. Values are
+// in the fake's text form: entries of lists between semicolons, the primary one first.
+func (f *company) save(name, id string, fields map[string]string, user bool) (*fakekit.Record, error) {
+	o, err := f.object(name)
+	if err != nil {
+		return nil, err
+	}
+	r, action := &fakekit.Record{Fields: map[string]string{"owner_id": "3"}, Created: f.Tick()}, "create"
+	if id != "" {
+		old, err := o.live(id)
+		if err != nil {
+			return nil, err
+		}
+		r, action = old.Clone(), "change"
+	}
+	was := r.Clone()
+	for code, v := range fields {
+		d, ok := o.field(code)
+		switch {
+		case !ok || d.fixed:
+			return nil, fmt.Errorf("parameter '%s' is not allowed", code)
+		case !d.takes(v):
+			return nil, fmt.Errorf("parameter '%s' has a wrong value", code)
+		}
+		r.Set(code, f.Rewritten(o.name, code, v, was.Fields[code], user))
+	}
+	if r.Fields[o.title] == "" {
+		return nil, fmt.Errorf("parameter '%s' is required", o.title)
+	}
+	if rule, broken := f.Broken(o.name, r.Fields, user); broken {
+		return nil, fmt.Errorf("a rule of the company refuses %s", strings.Join(rule.Names, ", "))
+	}
+	if r.ID == "" {
+		r.ID = f.newID()
+	}
+	if first, last, ok := strings.Cut(r.Fields["name"], " "); ok && o.singular == "person" {
+		r.Set("first_name", first)
+		r.Set("last_name", last)
+	}
+	f.put(o, r, action, nil)
+	return r, nil
+}
+
+func (o *object) field(code string) (field, bool) {
+	i := slices.IndexFunc(o.fields, func(d field) bool { return d.Code == code })
+	if i < 0 {
+		return field{}, false
+	}
+	return o.fields[i], true
+}
+
+// takes reports whether a field can hold a value.
+func (d field) takes(v string) bool {
+	for part := range strings.SplitSeq(v, ";") {
+		known := slices.ContainsFunc(d.Options, func(o option) bool { return strconv.FormatInt(o.ID, 10) == part })
+		_, err := strconv.ParseFloat(part, 64)
+		switch {
+		case v == "":
+		case d.Options != nil && !known, d.number() && err != nil:
+			return false
+		}
+	}
+	return true
+}
+
+// number reports whether a field's values are numbers on the wire, one or several.
+func (d field) number() bool {
+	return slices.Contains([]string{"int", "double", "enum", "set", "user", "org", "people"}, d.Type)
+}
+
+// put stores a version and tells of it.
+func (f *company) put(o *object, r *fakekit.Record, action string, meta map[string]any) {
+	r.Modified = f.Tick()
+	o.table.Put(r)
+	f.tell(o, r, action, meta)
+}
+
+// Delete implements fakekit.App.
+func (f *company) Delete(name, id string) error { return f.remove(name, id, "") }
+
+func (f *company) remove(name, id, into string) error {
+	o, err := f.object(name)
+	if err != nil {
+		return err
+	}
+	old, err := o.live(id)
+	if err != nil {
+		return err
+	}
+	r := old.Clone()
+	r.Deleted, r.DeletedAt, r.MergedInto = true, f.Tick(), into
+	var meta map[string]any
+	if into != "" {
+		meta = map[string]any{"merged_to_id": into}
+	}
+	f.put(o, r, "delete", meta)
+	return nil
+}
+
+// Restore implements fakekit.App: by hand, within 30 days [S2].
+func (f *company) Restore(name, id string) (*fakekit.Record, error) {
+	o, err := f.object(name)
+	if err != nil {
+		return nil, err
+	}
+	old, ok := o.table.Get(id)
+	if !ok || !old.Deleted || old.MergedInto != "" {
+		return nil, errors.New("the record is not among the deleted ones")
+	}
+	r := old.Clone()
+	r.Deleted, r.DeletedAt = false, time.Time{}
+	f.put(o, r, "change", nil)
+	return r, nil
+}
+
+// Merge implements fakekit.App: the survivor's data win, and it takes what it lacks [S1].
+func (f *company) Merge(name, id, into string) (*fakekit.Record, error) {
+	o, err := f.object(name)
+	if err != nil {
+		return nil, err
+	}
+	loser, err := o.live(id)
+	if err != nil {
+		return nil, err
+	}
+	winner, err := o.live(into)
+	if err != nil || id == into {
+		return nil, errors.Join(errors.New("two live records to merge"), err)
+	}
+	if err := f.remove(name, id, into); err != nil {
+		return nil, err
+	}
+	r := winner.Clone()
+	for code, v := range loser.Fields {
+		if r.Fields[code] == "" {
+			r.Set(code, v)
+		}
+	}
+	f.put(o, r, "change", map[string]any{"merged_from_id": id})
+	return r, nil
+}
+
+var (
+	_ fakekit.App  = (*company)(nil)
+	_ fakekit.Fake = (*Fake)(nil)
+)

@@ -1,0 +1,180 @@
+package pipedrive
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// field is a field as Pipedrive describes it. Source: openapi v2, getPersonFields.
+type field struct {
+	Name    string   `json:"field_name"`
+	Code    string   `json:"field_code"`
+	Type    string   `json:"field_type"`
+	Custom  bool     `json:"is_custom_field"`
+	Options []option `json:"options"`
+	Parts   []part   `json:"subfields"`
+}
+
+type option struct {
+	ID    int64  `json:"id"`
+	Label string `json:"label"`
+}
+
+type part struct {
+	Name string `json:"field_name"`
+	Code string `json:"field_code"`
+	Type string `json:"field_type"`
+}
+
+// types are Pipedrive's, by the field's name first; all others are texts.
+var types = wire.Types{
+	"emails": crm.TypeEmail, "phones": crm.TypePhone, "owner_id": crm.TypeOwner, "label_ids": crm.TypeOptions,
+	"phone": crm.TypePhone, "user": crm.TypeOwner, "int": crm.TypeNumber, "double": crm.TypeNumber, "monetary": crm.TypeNumber,
+	"boolean": crm.TypeBoolean, "date": crm.TypeDate, "time": crm.TypeText, "enum": crm.TypeOption, "status": crm.TypeOption,
+	"visible_to": crm.TypeOption, "set": crm.TypeOptions, "org": crm.TypeReference, "people": crm.TypeReference,
+	"deal": crm.TypeReference, "stage": crm.TypeReference, "pipeline": crm.TypeReference,
+	"add_time": crm.TypeDateTime, "update_time": crm.TypeDateTime, "won_time": crm.TypeDateTime, "lost_time": crm.TypeDateTime, "close_time": crm.TypeDateTime,
+}
+
+var together = wire.Groups{"deals": {{"pipeline_id", "stage_id"}, {"value", "currency"}}}
+
+// given are the fields that Pipedrive works out, which it does not mark: IDs, times,
+// counts, and what belongs to something else. A person's names are parts of name.
+func given(code string) bool {
+	return code == "id" || code == "is_deleted" || code == "first_name" || code == "last_name" || code == "creator_user_id" ||
+		strings.HasSuffix(code, "_time") || strings.HasSuffix(code, "_count") || strings.HasSuffix(code, "_name")
+}
+
+// describe lists an object's fields as Pipedrive does, all pages.
+func (a *account) describe(ctx context.Context, op string, o object) ([]field, error) {
+	var all []field
+	for after := ""; ; {
+		r := rest.Request{Op: op, Path: o.fields, Query: url.Values{"limit": {strconv.Itoa(pageSize)}}}
+		if after != "" {
+			r.Query.Set("cursor", after)
+		}
+		out, _, err := call[[]field](ctx, a, r)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out.Data...)
+		if out.More.Next == "" && len(all) > 0 {
+			return all, nil
+		}
+		if len(out.Data) == 0 || out.More.Next == after {
+			return nil, rest.Malformed(r, "Pipedrive lists no fields, or repeats a page")
+		}
+		after = out.More.Next
+	}
+}
+
+// Fields implements connector.Connector. Of a field that is made of parts, each part
+// is a field that can be read.
+func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) {
+	const op = "pipedrive: fields"
+	o, err := find(op, name, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	described, err := a.describe(ctx, op, o)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]crm.Field, 0, len(described))
+	for _, d := range described {
+		if d.Code == "" || d.Name == "" || d.Code == "custom_fields" {
+			continue
+		}
+		for _, p := range d.Parts {
+			out = append(out, crm.Field{Name: d.Code + "/" + p.Code, Label: d.Name + ": " + p.Name, Type: types.Of(crm.TypeText, p.Type), ReadOnly: true})
+		}
+		if len(d.Parts) > 0 {
+			continue
+		}
+		f := crm.Field{
+			Name: d.Code, Label: d.Name, Type: types.Of(crm.TypeText, d.Code, d.Type), Required: d.Code == o.required,
+			ReadOnly: !d.Custom && given(d.Code), With: together.With(o.id, d.Code),
+		}
+		wire.Choice(&f, d.Options, func(o option) (crm.Option, bool) {
+			return crm.Option{Value: strconv.FormatInt(o.ID, 10), Label: o.Label}, true
+		})
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// typesOf is the types of an object's fields, asked for once: a field keeps its type.
+func (a *account) typesOf(ctx context.Context, op string, o object) (map[string]string, error) {
+	a.mu.Lock()
+	known := a.types[o.id]
+	a.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	described, err := a.describe(ctx, op, o)
+	if err != nil {
+		return nil, err
+	}
+	known = make(map[string]string, len(described))
+	for _, d := range described {
+		known[d.Code] = d.Type
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.types[o.id] = known
+	return known, nil
+}
+
+// typesFor is typesOf where the rows hold numbers in wanted custom fields; else it
+// needs to know none.
+func (a *account) typesFor(ctx context.Context, op string, o object, rows []row, fields []string) (none map[string]string, err error) {
+	for _, w := range rows {
+		for _, f := range fields {
+			if isHash(f) && w.numeric(f) {
+				return a.typesOf(ctx, op, o)
+			}
+		}
+	}
+	return none, nil
+}
+
+// OwnerByEmail implements connector.OwnerFinder. Version 1 lists all users at once.
+func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error) {
+	const op = "pipedrive: find user"
+	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such user")
+	if strings.TrimSpace(email) == "" {
+		return "", missing
+	}
+	out, _, err := call[[]user](ctx, a, rest.Request{Op: op, Path: "/v1/users"})
+	if err != nil {
+		return "", err
+	}
+	for _, u := range out.Data {
+		if u.Active && u.ID > 0 && strings.EqualFold(u.Email, email) {
+			return strconv.FormatInt(u.ID, 10), nil
+		}
+	}
+	return "", missing
+}
+
+// OwnerEmail implements connector.OwnerFinder.
+func (a *account) OwnerEmail(ctx context.Context, who string) (string, error) {
+	const op = "pipedrive: read user"
+	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such user")
+	one, ok := id(who)
+	if !ok {
+		return "", missing
+	}
+	out, _, err := call[user](ctx, a, rest.Request{Op: op, Path: "/v1/users/" + string(one)})
+	if err == nil && out.Data.Email == "" {
+		err = missing
+	}
+	return out.Data.Email, err
+}

@@ -1,0 +1,325 @@
+package pipedrive_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
+	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// open returns a connector by an API token, on a fake whose search lags by nothing.
+func open(t *testing.T, through func(http.RoundTripper) http.RoundTripper) (connector.Connector, *fakekit.Core) {
+	t.Helper()
+	fake := pipedrivefake.New(fakekit.Config{Now: connectortest.NewClock().Now})
+	rt := fakekit.Transport(fake)
+	if through != nil {
+		rt = through(rt)
+	}
+	c, err := pipedrive.Open(connector.Config{
+		Kind: crm.AuthToken, Credentials: map[string]secret.Text{"token": secret.NewText(pipedrivefake.APIToken)},
+		HTTP: &http.Client{Transport: rt}, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, fake.Core()
+}
+
+func write(t *testing.T, c connector.Connector, object string, w connector.Write) connector.Written {
+	t.Helper()
+	out, err := c.BatchWrite(t.Context(), object, []connector.Write{w})
+	if err != nil || out[0].Err != nil {
+		t.Fatalf("%+v: %v, %+v", w, err, out)
+	}
+	return out[0]
+}
+
+func read(t *testing.T, c connector.Connector, object string, id crm.RecordID, fields ...string) crm.Fields {
+	t.Helper()
+	got, err := c.BatchRead(t.Context(), object, []crm.RecordID{id}, fields)
+	if err != nil || got[0].Err != nil {
+		t.Fatalf("read: %v, %+v", err, got)
+	}
+	return got[0].Record.Fields
+}
+
+// TestTheOtherAddressesAreKept: a write replaces the primary entry of a list, and the
+// app takes lists whole.
+func TestTheOtherAddressesAreKept(t *testing.T) {
+	t.Parallel()
+	c, core := open(t, nil)
+	r, err := core.CreateRecord("persons", map[string]string{"name": "Ann Roe", "emails": "ann@example.com;ann@example.org", "phones": ""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		field string
+		value crm.Value
+		want  string // as the fake keeps it
+		shown crm.Value
+	}{
+		{"emails", crm.TextValue("new@example.com"), "new@example.com;ann@example.org", crm.TextValue("new@example.com")},
+		{"phones", crm.TextValue("+1 202 555 0100"), "+1 202 555 0100", crm.TextValue("+1 202 555 0100")},
+		{"emails", crm.NullValue(), "ann@example.org", crm.TextValue("ann@example.org")},
+		{"emails", crm.NullValue(), "", crm.NullValue()},
+		{"phones", crm.NullValue(), "", crm.NullValue()},
+		{"phones", crm.NullValue(), "", crm.NullValue()},
+	} {
+		w := write(t, c, "persons", connector.Write{Op: connector.Update, ID: crm.RecordID(r.ID), Fields: crm.Fields{step.field: step.value}})
+		if got := core.Records("persons")[0].Fields[step.field]; got != step.want || !w.Record.Fields[step.field].Equal(step.shown) {
+			t.Errorf("after %v: %q is kept and %q shown, want %q", step.value.Text(), got, w.Record.Fields[step.field].Text(), step.want)
+		}
+	}
+	got, err := c.BatchFind(t.Context(), "persons", crm.Field{Name: "name"}, []string{"ANN ROE"}, []string{"emails", "name"})
+	if err != nil || len(got[0]) != 1 || got[0][0].Fields["name"].Text() != "Ann Roe" {
+		t.Errorf("found %v, %v", got, err)
+	}
+}
+
+// TestValuesHaveTheTypesOfTheirFields: texts of options, numbers and lists go as the
+// numbers that the app wants, and come back as the words that they were.
+func TestValuesHaveTheTypesOfTheirFields(t *testing.T) {
+	t.Parallel()
+	c, core := open(t, nil)
+	fields := crm.Fields{
+		"name": crm.TextValue("12"), "owner_id": crm.TextValue("4"), "label_ids": crm.ListValue("1", "2"),
+		pipedrivefake.Nickname: crm.TextValue("007"), pipedrivefake.Score: crm.TextValue("12.50"),
+		pipedrivefake.Level: crm.TextValue("13"), pipedrivefake.Tags: crm.ListValue("21"),
+	}
+	before := core.Requests().Total
+	w := write(t, c, "persons", connector.Write{Op: connector.Create, Fields: fields})
+	again := write(t, c, "persons", connector.Write{Op: connector.Create, Fields: fields})
+	if n := core.Requests().Total - before; n != 3 {
+		t.Errorf("two writes took %d calls, want one more for the types of fields", n)
+	}
+	want := map[string]string{
+		"name": "12", "owner_id": "4", "label_ids": "1;2", pipedrivefake.Nickname: "007", pipedrivefake.Score: "12.50", pipedrivefake.Level: "13", pipedrivefake.Tags: "21",
+	}
+	if diff := cmp.Diff(want, core.Records("persons")[0].Fields); diff != "" {
+		t.Errorf("kept (-want +got):\n%s", diff)
+	}
+	fresh, names := w.Record.Fields, make([]string, 0, len(fields))
+	for name := range fields {
+		names = append(names, name)
+	}
+	for how, got := range map[string]crm.Fields{"answered": fresh, "read": read(t, c, "persons", again.ID, names...)} {
+		for name, v := range fields {
+			kind := v.Kind()
+			if name == pipedrivefake.Score {
+				kind = crm.Number
+			}
+			if got[name].Text() != v.Text() || got[name].Kind() != kind {
+				t.Errorf("%s, %s: %#v, want %q", how, name, got[name], v.Text())
+			}
+		}
+	}
+	write(t, c, "persons", connector.Write{Op: connector.Update, ID: w.ID, Fields: crm.Fields{pipedrivefake.Tags: crm.NullValue(), pipedrivefake.Level: crm.NullValue()}})
+	if got := read(t, c, "persons", w.ID, pipedrivefake.Tags, pipedrivefake.Level); got[pipedrivefake.Tags].Kind() != crm.Null || got[pipedrivefake.Level].Kind() != crm.Null {
+		t.Errorf("after clearing: %#v", got)
+	}
+}
+
+// TestPartsOfAFieldAreRead: an amount and its currency are two fields, which are read only.
+func TestPartsOfAFieldAreRead(t *testing.T) {
+	t.Parallel()
+	c, core := open(t, nil)
+	r, err := core.CreateRecord("deals", map[string]string{"title": "Big"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	core.Lock()
+	table, _ := core.Table("deals")
+	with := r.Clone()
+	with.Set(pipedrivefake.Budget, "12.5 EUR")
+	table.Put(with)
+	core.Unlock()
+	amount, currency := pipedrivefake.Budget+"/value", pipedrivefake.Budget+"/currency"
+	got := read(t, c, "deals", crm.RecordID(r.ID), amount, currency, "title", "value")
+	want := crm.Fields{amount: crm.NumberValue("12.5"), currency: crm.TextValue("EUR"), "title": crm.TextValue("Big"), "value": crm.NullValue()}
+	for name, v := range want {
+		if !got[name].Equal(v) {
+			t.Errorf("%s is %#v, want %#v", name, got[name], v)
+		}
+	}
+	fields, err := c.Fields(t.Context(), "deals")
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := map[string]crm.Field{}
+	for _, f := range fields {
+		about[f.Name] = f
+	}
+	if f := about[amount]; !f.ReadOnly || f.Type != crm.TypeNumber || f.Label != "Budget: Amount" {
+		t.Errorf("the amount: %+v", f)
+	}
+	if f := about["value"]; f.ReadOnly || f.Type != crm.TypeNumber || len(f.With) != 1 || f.With[0] != "currency" {
+		t.Errorf("the value: %+v", f)
+	}
+	if f := about["title"]; !f.Required || about["update_time"].ReadOnly != true || about["owner_id"].Type != crm.TypeOwner || len(about[pipedrivefake.Level].Options) != 2 {
+		t.Errorf("%+v", about)
+	}
+}
+
+// tampered changes requests or answers on their way.
+type tampered struct {
+	next http.RoundTripper
+	req  func(*http.Request)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (x tampered) RoundTrip(r *http.Request) (*http.Response, error) {
+	x.req(r)
+	return x.next.RoundTrip(r)
+}
+
+// TestAParameterThatIsIgnoredIsNoticed: the app ignores what it does not know, and
+// would list everything.
+func TestAParameterThatIsIgnoredIsNoticed(t *testing.T) {
+	t.Parallel()
+	c, core := open(t, func(rt http.RoundTripper) http.RoundTripper {
+		return tampered{rt, func(r *http.Request) {
+			r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "updated_since", "updated_sinc", 1)
+		}}
+	})
+	if _, err := core.CreateRecord("persons", map[string]string{"name": "Ann"}); err != nil {
+		t.Fatal(err)
+	}
+	later := "@" + "1900000000000"
+	if _, err := c.Changes(t.Context(), connector.ChangesRequest{Object: "persons", Cursor: later}); fault.CodeOf(err) != connector.CodeMalformed {
+		t.Errorf("%v, want malformed_answer", err)
+	}
+}
+
+func TestTooManyMatches(t *testing.T) {
+	t.Parallel()
+	c, core := open(t, nil)
+	for range 101 {
+		if _, err := core.CreateRecord("organizations", map[string]string{"name": "Acme"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.BatchFind(t.Context(), "organizations", crm.Field{Name: "name"}, []string{"acme"}, nil); fault.CodeOf(err) != connector.CodeMatches {
+		t.Errorf("101 of a name: %v", err)
+	}
+	if _, err := c.BatchFind(t.Context(), "organizations", crm.Field{Name: "owner_id"}, []string{"3"}, nil); fault.CodeOf(err) != connector.CodeKey {
+		t.Errorf("a field that is not searched: %v", err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault fakekit.Fault
+		kind  fault.Kind
+		code  string
+		wait  time.Duration
+	}{
+		"no right":       {fakekit.Fault{Status: 403}, fault.Denied, connector.CodePermission, 0},
+		"kept out":       {fakekit.Fault{Status: 403, Body: "<html>Attention Required!"}, fault.Throttled, connector.CodeRate, time.Minute},
+		"cap of a plan":  {fakekit.Fault{Status: 403, Body: `{"success":false,"error":"x","code":"feature_capping_deals_limit"}`}, fault.Invalid, connector.CodeStorage, 0},
+		"not paid":       {fakekit.Fault{Status: 402}, fault.Denied, connector.CodePermission, 0},
+		"retired":        {fakekit.Fault{Status: 410}, fault.Unsupported, connector.CodeVersion, 0},
+		"bad value":      {fakekit.Fault{Status: 400}, fault.Invalid, connector.CodeRejected, 0},
+		"a limit":        {fakekit.Fault{Status: 429}, fault.Throttled, connector.CodeRate, 2 * time.Second},
+		"down":           {fakekit.Fault{Status: 503}, fault.Unavailable, "unavailable", 0},
+		"token withdrew": {fakekit.Fault{Status: 401}, fault.Denied, connector.CodeReauthorize, 0},
+	} {
+		conn, core := open(t, nil)
+		c.fault.Kind = fakekit.FaultFail
+		if err := core.Inject(c.fault); err != nil {
+			t.Fatal(err)
+		}
+		_, err := conn.BatchRead(t.Context(), "persons", []crm.RecordID{"7"}, nil)
+		if !fault.Is(err, c.kind) || fault.CodeOf(err) != c.code || fault.RetryAfter(err) != c.wait {
+			t.Errorf("%s: %v after %s, want %s, %s after %s", name, err, fault.RetryAfter(err), c.kind, c.code, c.wait)
+		}
+	}
+	conn, core := open(t, nil)
+	core.SetLimits(fakekit.Limits{Calls: 1, Window: 8 * time.Second})
+	for range 2 {
+		_, err := conn.Test(t.Context())
+		if err != nil && fault.RetryAfter(err) != 8*time.Second {
+			t.Errorf("%v after %s, want the seconds of x-ratelimit-reset", err, fault.RetryAfter(err))
+		}
+	}
+}
+
+func TestOAuthRound(t *testing.T) {
+	t.Parallel()
+	fake := pipedrivefake.New(fakekit.Config{Now: connectortest.NewClock().Now})
+	h, auth := fakekit.Client(fake), pipedrive.Driver().OAuth
+	const base = "https://made-up.pipedrive.com"
+	client := connector.Client{ID: pipedrivefake.ClientID, Secret: secret.NewText(pipedrivefake.ClientSecret), RedirectURI: "https://lockstep.example/back"}
+	resp, err := h.Get(auth.AuthorizeURL(base, client, "st&te", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	back, err := resp.Location()
+	if err != nil || back.Query().Get("state") != "st&te" {
+		t.Fatalf("the browser was sent to %v, %v", back, err)
+	}
+	g, err := auth.Exchange(t.Context(), h, base, client, back.Query().Get("code"), "")
+	if err != nil || g.BaseURL != base || g.ExpiresIn < 59*time.Minute || g.RefreshToken.Empty() || len(g.Scopes) == 0 {
+		t.Errorf("grant %+v, %v", g, err)
+	}
+	next, err := auth.Refresh(t.Context(), h, base, client, g.RefreshToken)
+	if err != nil || next.AccessToken.Reveal() == g.AccessToken.Reveal() {
+		t.Errorf("refreshed: %+v, %v", next, err)
+	}
+	client.Secret = secret.NewText("another")
+	if _, err := auth.Refresh(t.Context(), h, base, client, g.RefreshToken); fault.CodeOf(err) != connector.CodeClient {
+		t.Errorf("another client: %v", err)
+	}
+}
+
+// TestDeliveries reads what the fake sends of a merge, and what it never would.
+func TestDeliveries(t *testing.T) {
+	t.Parallel()
+	fake := pipedrivefake.New(fakekit.Config{Now: connectortest.NewClock().Now})
+	core, hooks := fake.Core(), pipedrive.Driver().Webhooks
+	core.SetWebhooks(fakekit.Webhooks{URL: "https://lockstep.example/hooks/x"})
+	for _, name := range []string{"Ann", "Anne"} {
+		if _, err := core.CreateRecord("persons", map[string]string{"name": name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := core.MergeRecord("persons", "2", "1"); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range core.Take() {
+		events, err := hooks.Parse(connector.WebhookRequest{Method: d.Packed.Method, Body: d.Packed.Body})
+		if err != nil || len(events) != 1 || events[0].At.IsZero() || events[0].ExternalID != "31" {
+			t.Fatalf("%s: %+v, %v", d.Packed.Body, events, err)
+		}
+		got = append(got, strings.TrimSpace(string(events[0].Kind)+" "+string(events[0].ID)+" "+string(events[0].MergedInto)))
+	}
+	if diff := cmp.Diff([]string{"changed 1", "changed 2", "merged 2 1", "changed 1"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for body, want := range map[string]int{
+		`{"meta":{"action":"change","entity":"product","entity_id":"7","company_id":"31"}}`: 0,
+		`{"meta":{"action":"archive","entity":"person","entity_id":"7","company_id":"31"}}`: 0,
+		`{"meta":{"action":"delete","entity":"deal","entity_id":"7","company_id":"31"}}`:    1,
+		`{"meta":{"action":"change","entity":"person","entity_id":"-7","company_id":"31"}}`: -1,
+		`{"meta":{"action":"change","entity":"person","entity_id":7,"company_id":"31"}}`:    -1,
+		`{"data":{"id":7}}`: -1,
+	} {
+		events, err := hooks.Parse(connector.WebhookRequest{Method: "POST", Body: []byte(body)})
+		if (err != nil) != (want < 0) || err == nil && len(events) != want || err != nil && fault.CodeOf(err) != connector.CodeDelivery {
+			t.Errorf("%s: %+v, %v", body, events, err)
+		}
+	}
+}
