@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"encoding/csv"
 	"net/url"
 	"strconv"
 	"strings"
@@ -28,9 +30,9 @@ func csvCells(e *engine.Entry) []string {
 		status = strconv.Itoa(e.Status)
 	}
 	return []string{
-		e.Time.UTC().Format(time.RFC3339Nano), e.ID, string(e.Run), string(e.Connection), string(e.Sync), direction(e.Way), string(e.Side),
-		string(e.Record), string(e.Partner), string(e.Outcome), e.Code, e.Message, string(e.Behavior), strings.Join(fields, " "),
-		status, e.URL, strconv.FormatBool(e.Resolved),
+		e.Time.UTC().Format(time.RFC3339Nano), e.ID, string(e.Run), string(e.Connection), string(e.Sync),
+		direction(e.Way), string(e.Side), string(e.Record), string(e.Partner), string(e.Outcome), e.Code,
+		e.Message, string(e.Behavior), strings.Join(fields, " "), status, e.URL, strconv.FormatBool(e.Resolved),
 	}
 }
 
@@ -38,20 +40,18 @@ func csvCells(e *engine.Entry) []string {
 // settings start.
 func direction(w crm.Way) string { return string(w) }
 
-// writeRow writes one row of RFC 4180: CRLF at the end, quotes where they are
-// needed, line breaks inside cells as they are.
-func writeRow(b *strings.Builder, cells []string) {
+// writeRow adds a row of RFC 4180 to b: CRLF at its end, line breaks inside of
+// cells as they are. The writer's own CRLF would change those, so it ends rows
+// with LF, which is exchanged.
+func writeRow(b *bytes.Buffer, cells []string) {
+	safe := make([]string, len(cells))
 	for i, c := range cells {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		c = safeCell(c)
-		if strings.ContainsAny(c, "\",\r\n") || strings.TrimSpace(c) != c {
-			b.WriteString(`"` + strings.ReplaceAll(c, `"`, `""`) + `"`)
-			continue
-		}
-		b.WriteString(c)
+		safe[i] = safeCell(c)
 	}
+	w := csv.NewWriter(b)
+	_ = w.Write(safe) // a buffer takes everything, and the comma is a fit separator
+	w.Flush()
+	b.Truncate(b.Len() - 1)
 	b.WriteString("\r\n")
 }
 
@@ -80,8 +80,9 @@ func firstRune(s string) int {
 func nextPart(q LogQuery, cursor string) string {
 	v := url.Values{"cursor": {cursor}}
 	for name, value := range map[string]string{
-		"connection": string(q.Connection), "sync": string(q.Sync), "range": q.Range, "event": q.Event, "job_status": q.JobStatus,
-		"sync_status": q.SyncStatus, "side": string(q.Side), "record": string(q.Record), "run": string(q.Run), "code": q.Code,
+		"connection": string(q.Connection), "sync": string(q.Sync), "range": q.Range, "event": q.Event,
+		"job_status": q.JobStatus, "sync_status": q.SyncStatus, "side": string(q.Side),
+		"record": string(q.Record), "run": string(q.Run), "code": q.Code,
 		"mapping": string(q.Mapping),
 		"from":    timeText(q.From), "to": timeText(q.To),
 	} {

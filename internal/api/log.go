@@ -1,12 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -375,7 +375,7 @@ func (s *server) exportLog(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	var b strings.Builder
+	var b bytes.Buffer
 	writeRow(&b, csvHeader)
 	cursor, stop := in.Cursor, s.Now().Add(requestTime/2)
 	for rows := 0; ; {
@@ -391,7 +391,7 @@ func (s *server) exportLog(ctx context.Context, in *struct {
 			break
 		}
 	}
-	out := &csvOutput{ContentType: "text/csv; charset=utf-8", Disposition: `attachment; filename="lockstep-log.csv"`, Body: []byte(b.String())}
+	out := &csvOutput{ContentType: "text/csv; charset=utf-8", Disposition: `attachment; filename="lockstep-log.csv"`, Body: b.Bytes()}
 	if cursor != "" {
 		out.Link = `<` + nextPart(in.LogQuery, cursor) + `>; rel="next"`
 	}
