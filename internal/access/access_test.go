@@ -1,12 +1,11 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,54 +17,38 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const home crm.WorkspaceID = "home"
 
 // parts are what the types of this package work with in tests.
 type parts struct {
+	*testclock.Clock
 	store *memstore.Store
-	mu    sync.Mutex
-	t     time.Time
-	ids   int
+	ids   atomic.Int64
 }
 
 func newParts() *parts {
-	p := &parts{t: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	p.store = memstore.New(p.now)
-	return p
-}
-
-func (p *parts) now() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.t
-}
-
-func (p *parts) pass(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.t = p.t.Add(d)
+	clock := testclock.New()
+	return &parts{Clock: clock, store: memstore.New(clock.Now)}
 }
 
 func (p *parts) newID(prefix string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ids++
-	return fmt.Sprintf("%s_%06d", prefix, p.ids)
+	return fmt.Sprintf("%s_%06d", prefix, p.ids.Add(1))
 }
 
 func TestKeysAuthenticate(t *testing.T) {
 	t.Parallel()
 	p := newParts()
-	keys := NewKeys(p.store, p.now, p.newID, secret.NewText("operator-key"), home)
+	keys := NewKeys(p.store, p.Now, p.newID, secret.NewText("operator-key"), home)
 	ctx := t.Context()
 
 	got, err := keys.Authenticate(ctx, "operator-key")
 	if err != nil || !got.Operator || got.Role != Admin || got.Workspace != home {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	key, token, err := keys.Create(ctx, Key{Name: "n", Role: Member, Workspace: "other", User: User{Roles: []string{"sales"}}, ExpiresAt: p.now().Add(time.Hour)})
+	key, token, err := keys.Create(ctx, Key{Name: "n", Role: Member, Workspace: "other", User: User{Roles: []string{"sales"}}, ExpiresAt: p.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +67,7 @@ func TestKeysAuthenticate(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	p.pass(time.Hour)
+	p.Advance(time.Hour)
 	if _, err := keys.Authenticate(ctx, token.Reveal()); fault.CodeOf(err) != CodeTokenExpired {
 		t.Errorf("expired: %v", err)
 	}
@@ -100,7 +83,7 @@ func TestKeysAuthenticate(t *testing.T) {
 	if _, _, err := keys.Create(ctx, Key{Name: "n", Role: "root", Workspace: home}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("unknown role: %v", err)
 	}
-	none := NewKeys(p.store, p.now, p.newID, secret.Text{}, home)
+	none := NewKeys(p.store, p.Now, p.newID, secret.Text{}, home)
 	if _, err := none.Authenticate(ctx, ""); !fault.Is(err, fault.Denied) {
 		t.Errorf("an empty operator key lets the empty token in: %v", err)
 	}
@@ -116,7 +99,7 @@ func (downStore) Get(context.Context, store.Key) (store.Item, error) {
 func TestTroubleIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	p := newParts()
-	keys := NewKeys(downStore{p.store}, p.now, p.newID, secret.Text{}, home)
+	keys := NewKeys(downStore{p.store}, p.Now, p.newID, secret.Text{}, home)
 	if _, err := keys.Authenticate(t.Context(), "lsk_x"); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -126,7 +109,7 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 func TestX12_AuditIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	p := newParts()
-	audit := NewAudit(p.store, p.now, func(string) string { return "aud_same" })
+	audit := NewAudit(p.store, p.Now, func(string) string { return "aud_same" })
 	who := Principal{Workspace: home, Key: "k", Role: Admin, User: User{Email: "anna@example.com"}}
 	if _, err := audit.Record(t.Context(), who, AuditEntry{Action: "first"}); err != nil {
 		t.Fatal(err)
@@ -179,7 +162,7 @@ func changes(pointer, before, after string) []AuditChange {
 func TestX12_HugeChangesAreCounted(t *testing.T) {
 	t.Parallel()
 	p := newParts()
-	audit := NewAudit(p.store, p.now, p.newID)
+	audit := NewAudit(p.store, p.Now, p.newID)
 	doc := map[string]string{}
 	for i := range 2000 {
 		doc[fmt.Sprint(i)] = rapid.StringN(300, 300, -1).Example(i)
@@ -194,107 +177,6 @@ func TestX12_HugeChangesAreCounted(t *testing.T) {
 	entries, _, err := audit.List(t.Context(), home, 1, "")
 	if err != nil || len(entries[0].Changes)+entries[0].More != 2000 {
 		t.Errorf("%d changes and %d more, %v", len(entries[0].Changes), entries[0].More, err)
-	}
-}
-
-func TestIdempotencyHasOneWinner(t *testing.T) {
-	t.Parallel()
-	p := newParts()
-	memory := NewIdempotency(p.store, p.now)
-	req := Request{Workspace: home, Caller: "k", Token: "lsk_x", Key: "once", Fingerprint: []byte("f")}
-	var winners, running int
-	var claim *Claim
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range 20 {
-		wg.Go(func() {
-			c, answer, err := memory.Begin(context.Background(), req)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case c != nil:
-				winners, claim = winners+1, c
-			case answer == nil && fault.CodeOf(err) == CodeIdempotencyRunning:
-				running++
-			}
-		})
-	}
-	wg.Wait()
-	if winners != 1 || running != 19 {
-		t.Fatalf("%d winners, %d told to wait", winners, running)
-	}
-	want := Answer{Status: 201, Header: map[string][]string{"Etag": {`"1"`}}, Body: []byte(`{"key":"lsk_secret"}`)}
-	if err := claim.Finish(t.Context(), want); err != nil {
-		t.Fatal(err)
-	}
-	_, got, err := memory.Begin(t.Context(), req)
-	if err != nil || !cmp.Equal(&want, got) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	item, err := p.store.Get(t.Context(), req.item())
-	if err != nil || bytes.Contains(item.Data, []byte("lsk_")) {
-		t.Errorf("the answer is stored in the clear: %s, %v", item.Data, err)
-	}
-	foreign := req
-	foreign.Token = "lsk_y"
-	if _, _, err := memory.Begin(t.Context(), foreign); fault.CodeOf(err) != CodeIdempotencyLost {
-		t.Errorf("another token opened the answer: %v", err)
-	}
-	foreign = req
-	foreign.Fingerprint = []byte("g")
-	if _, _, err := memory.Begin(t.Context(), foreign); fault.CodeOf(err) != CodeIdempotencyMismatch {
-		t.Errorf("another request got the answer: %v", err)
-	}
-	foreign = req
-	foreign.Workspace = "other"
-	if c, _, err := memory.Begin(t.Context(), foreign); c == nil || err != nil {
-		t.Errorf("another workspace is in the way: %v", err)
-	}
-	foreign = req
-	foreign.Caller = "another key"
-	if c, answer, err := memory.Begin(t.Context(), foreign); c == nil || answer != nil || err != nil {
-		t.Errorf("another caller is in the way, or gets the answer: %v, %v", answer, err)
-	}
-	p.pass(25 * time.Hour)
-	if c, _, err := memory.Begin(t.Context(), req); c == nil || err != nil {
-		t.Errorf("the answer outlived a day: %v", err)
-	}
-}
-
-func TestIdempotencyAfterACrash(t *testing.T) {
-	t.Parallel()
-	p := newParts()
-	memory := NewIdempotency(p.store, p.now)
-	req := Request{Workspace: home, Caller: "k", Token: "t", Key: "once", Fingerprint: []byte("f")}
-	dead, _, err := memory.Begin(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.pass(3 * time.Minute)
-	next, _, err := memory.Begin(t.Context(), req)
-	if next == nil || err != nil {
-		t.Fatalf("a dead request blocks for ever: %v", err)
-	}
-	if err := dead.Finish(t.Context(), Answer{Status: 200}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("the dead request came back: %v", err)
-	}
-	if err := next.Finish(t.Context(), Answer{Status: 200, Body: make([]byte, maxAnswer+1)}); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := memory.Begin(t.Context(), req); fault.CodeOf(err) != CodeIdempotencyLost {
-		t.Errorf("a huge answer: %v", err)
-	}
-	again := req
-	again.Key = "twice"
-	c, _, err := memory.Begin(t.Context(), again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Abandon(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if c, _, err := memory.Begin(t.Context(), again); c == nil || err != nil {
-		t.Errorf("an abandoned request blocks: %v", err)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package access says who may call: API keys and their roles, the record of
-// who changed what, and the memory of answers given to repeated requests.
+// Package access says who may call: API keys and their roles, and the record of
+// who changed what.
 //
 // A key is a bearer token of 256 random bits, shown once and stored as a
 // SHA-256 digest under the top level of the store, pointing to its workspace.

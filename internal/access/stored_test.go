@@ -17,7 +17,7 @@ import (
 func TestX12_IncompressibleChangesAreCounted(t *testing.T) {
 	t.Parallel()
 	p := newParts()
-	audit := NewAudit(p.store, p.now, p.newID)
+	audit := NewAudit(p.store, p.Now, p.newID)
 	doc := map[string]string{}
 	for i := range 300 {
 		b := make([]byte, 4<<10)
@@ -55,7 +55,7 @@ func TestKeysOfAnotherFormatAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newParts()
-			keys := NewKeys(p.store, p.now, p.newID, secret.Text{}, home)
+			keys := NewKeys(p.store, p.Now, p.newID, secret.Text{}, home)
 			key, token, err := keys.Create(t.Context(), Key{Name: "n", Role: Admin, Workspace: home})
 			if err != nil {
 				t.Fatal(err)

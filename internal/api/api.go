@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/api/idempotency"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -69,7 +70,7 @@ type server struct {
 	front
 	keys     *access.Keys
 	audit    *access.Audit
-	answers  *access.Idempotency
+	answers  *idempotency.Memory
 	mux      *listedMux
 	huma     huma.API
 	routes   map[string]*served // by pattern
@@ -119,7 +120,7 @@ func New(o Options) (http.Handler, error) {
 	}
 	s.keys = access.NewKeys(o.Store, o.Now, o.NewID, o.AdminKey, o.Home)
 	s.audit = access.NewAudit(o.Store, o.Now, o.NewID)
-	s.answers = access.NewIdempotency(o.Store, o.Now)
+	s.answers = idempotency.New(o.Store, o.Now)
 	s.schemas = newSchemaCache(o.Now)
 	if o.Budgets != nil {
 		s.logins = newLogins(o.Budgets.now)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/api/idempotency"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -109,7 +110,7 @@ func TestIdempotency(t *testing.T) {
 	if len(keys) != 1 {
 		t.Errorf("%d keys, want 1", len(keys))
 	}
-	if p := w.must(422, "POST", "/v1/keys", `{"name":"other","role":"viewer"}`, once).problem(t); p.Code != access.CodeIdempotencyMismatch {
+	if p := w.must(422, "POST", "/v1/keys", `{"name":"other","role":"viewer"}`, once).problem(t); p.Code != idempotency.CodeMismatch {
 		t.Errorf("%+v", p)
 	}
 	w.must(422, "POST", "/v1/workspaces", `{"name":"x"}`, once)
@@ -127,7 +128,7 @@ func TestIdempotency(t *testing.T) {
 			t.Errorf("an answer is kept in the clear or for ever: %s", item.Data)
 		}
 	}
-	w.clock.Add(int64(25 * time.Hour))
+	w.clock.Advance(25 * time.Hour)
 	if r := w.must(201, "POST", "/v1/keys", body, once); r.header.Get("Idempotent-Replayed") != "" {
 		t.Error("the answer was kept for more than a day")
 	}
@@ -152,7 +153,7 @@ func TestIdempotencyWhileRunning(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); start(503) }()
 	<-entered
-	if p := w.must(409, "POST", "/v1/connections/"+id+"/start", "", header("Idempotency-Key", "s")).problem(t); p.Code != access.CodeIdempotencyRunning {
+	if p := w.must(409, "POST", "/v1/connections/"+id+"/start", "", header("Idempotency-Key", "s")).problem(t); p.Code != idempotency.CodeRunning {
 		t.Errorf("%+v", p)
 	}
 	close(leave)

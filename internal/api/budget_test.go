@@ -44,7 +44,7 @@ func TestX15_SharesOfCallers(t *testing.T) {
 		t.Errorf("%d of 50 requests were refused, want 30", refused)
 	}
 	w.must(200, "GET", "/v1/codes", "", as(other))
-	w.clock.Add(int64(time.Second))
+	w.clock.Advance(time.Second)
 	w.must(200, "GET", "/v1/codes", "", as(viewer))
 	w.must(429, "GET", "/v1/codes", "", as(viewer))
 
@@ -195,6 +195,6 @@ func TestX15_FailedLogins(t *testing.T) {
 	if n := w.store.gets.Load() - reads; n != 0 {
 		t.Errorf("20 tokens known to be wrong, and 20 requests without one, cost %d look-ups", n)
 	}
-	w.clock.Add(int64(failEvery))
+	w.clock.Advance(failEvery)
 	w.must(401, "GET", "/v1/codes", "", as("lsk_wrong"))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/api/idempotency"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
@@ -128,7 +129,8 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 	source := sourceOf(ctx)
 	token, ok := bearerToken(r)
 	if !ok {
-		return ctx, "", s.refuseLogin(ctx, fault.New(op, fault.Denied, access.CodeUnauthorized, "send Authorization: Bearer with an API key"))
+		return ctx, "", s.refuseLogin(ctx, fault.New(op, fault.Denied, access.CodeUnauthorized,
+			"send Authorization: Bearer with an API key"))
 	}
 	if s.logins.known(token) {
 		return ctx, "", s.refuseLogin(ctx, fault.New(op, fault.Denied, access.CodeUnauthorized, "the token is not known"))
@@ -177,7 +179,7 @@ func bearerToken(r *http.Request) (string, bool) {
 // once carries out a request that has an Idempotency-Key.
 func (s *server) once(w http.ResponseWriter, r *http.Request, key, token string, body []byte) *Problem {
 	ctx := r.Context()
-	if len(key) > access.MaxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return c < 0x20 || c > 0x7e }) {
+	if len(key) > idempotency.MaxKey || strings.ContainsFunc(key, func(c rune) bool { return c < 0x20 || c > 0x7e }) {
 		return parameter("header.Idempotency-Key", "an Idempotency-Key is 1 to 255 printable ASCII characters")
 	}
 	who := access.From(ctx)
@@ -185,12 +187,12 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key, token string,
 	for _, part := range []string{r.Method, r.URL.RequestURI(), string(body)} {
 		fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
-	claim, answer, err := s.answers.Begin(ctx, access.Request{
+	claim, answer, err := s.answers.Begin(ctx, idempotency.Request{
 		Workspace: who.Workspace, Caller: who.Key, Token: token, Key: key, Fingerprint: sum.Sum(nil),
 	})
 	if err != nil {
 		p := problemOf(err)
-		if p.Code == access.CodeIdempotencyMismatch {
+		if p.Code == idempotency.CodeMismatch {
 			p.Status, p.Title = http.StatusUnprocessableEntity, http.StatusText(http.StatusUnprocessableEntity)
 		}
 		return p
@@ -208,7 +210,7 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key, token string,
 	}()
 	s.mux.ServeHTTP(buffered, r)
 	finished = true
-	got := access.Answer{Status: buffered.status, Header: buffered.header, Body: buffered.body.Bytes()}
+	got := idempotency.Answer{Status: buffered.status, Header: buffered.header, Body: buffered.body.Bytes()}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if got.Status >= http.StatusInternalServerError || got.Status == http.StatusTooManyRequests {
@@ -223,12 +225,12 @@ func (s *server) once(w http.ResponseWriter, r *http.Request, key, token string,
 	return nil
 }
 
-func replay(w http.ResponseWriter, a *access.Answer) {
+func replay(w http.ResponseWriter, a *idempotency.Answer) {
 	w.Header().Set("Idempotent-Replayed", "true")
 	copyTo(w, a)
 }
 
-func copyTo(w http.ResponseWriter, a *access.Answer) {
+func copyTo(w http.ResponseWriter, a *idempotency.Answer) {
 	for name, values := range a.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}

@@ -255,7 +255,7 @@ func TestAppsAway(t *testing.T) {
 	w := newWorld(t)
 	id, _ := w.connect("One")
 	w.down.Store(true)
-	w.clock.Add(int64(fieldsFresh) * 2)
+	w.clock.Advance(2 * fieldsFresh)
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"enabled":false,"description":"off"}`, ifMatch("*"))
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"default_country":"DE"}`, ifMatch("*")) // by the schema last seen
 	w.server.schemas.forget(DefaultWorkspace, w.left, "")

@@ -25,6 +25,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const operatorKey = "lsk_operator-key-of-the-tests-with-more-than-160-bits"
@@ -33,7 +34,7 @@ const operatorKey = "lsk_operator-key-of-the-tests-with-more-than-160-bits"
 // that answer from tables, and an engine that remembers what it was asked.
 type world struct {
 	t       testing.TB
-	clock   atomic.Int64
+	clock   *testclock.Clock
 	store   *ledger
 	engine  *fakeEngine
 	handler http.Handler
@@ -93,14 +94,14 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func (w *world) now() time.Time { return time.Unix(0, w.clock.Load()).UTC() }
+func (w *world) now() time.Time { return w.clock.Now() }
 
 func (w *world) newID(prefix string) string { return fmt.Sprintf("%s_%012d", prefix, w.ids.Add(1)) }
 
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, log: &syncBuffer{}}
-	w.clock.Store(time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC).UnixNano())
+	start := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+	w := &world{t: t, log: &syncBuffer{}, clock: testclock.At(start)}
 	w.store = &ledger{Store: memstore.New(w.now)}
 	sealer, err := localkey.Open(filepath.Join(t.TempDir(), "key"))
 	if err != nil {

@@ -176,7 +176,7 @@ func TestX2_WebhookTokensLookAlike(t *testing.T) {
 	}
 	w.must(200, "GET", path, "")
 	w.must(200, "GET", fresh, "")
-	w.clock.Add(int64(25 * time.Hour))
+	w.clock.Advance(25 * time.Hour)
 	w.must(404, "GET", path, "")
 	w.must(200, "GET", fresh, "")
 	for _, hidden := range []string{path, fresh, key} {

@@ -46,7 +46,7 @@ func TestRow175_DateRanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.clock.Store(now.UnixNano())
+			w.clock.Advance(now.Sub(w.now()))
 			w.must(200, "PATCH", "/v1/workspace", `{"time_zone":"`+c.zone+`"}`, ifMatch("*"))
 			w.must(200, "GET", "/v1/log?range="+c.word, "")
 			f := w.engine.filters[0]

@@ -69,7 +69,7 @@ func newFixture(t *testing.T) *fixture {
 		{"operator", operatorKey, "operator"},
 		{"other tenant", f.key(`{"name":"o","role":"admin","workspace":"` + other + `"}`), "foreign"},
 	}
-	f.clock.Add(int64(2 * time.Minute))
+	f.clock.Advance(2 * time.Minute)
 	return f
 }
 

@@ -145,7 +145,7 @@ func TestSavesWaitForEachOther(t *testing.T) {
 	if after := w.must(200, "GET", "/v1/connections/"+id, "").body; string(after) != string(before) {
 		t.Errorf("stored: %s", after)
 	}
-	w.clock.Add(int64(saveLockFor))
+	w.clock.Advance(saveLockFor)
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"name":"Two"}`, ifMatch("*"))
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"name":"Three"}`, ifMatch("*")) // the lock was given back
 }

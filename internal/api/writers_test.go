@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/api/idempotency"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -141,7 +141,7 @@ func TestIdempotencyTellsRequestsApart(t *testing.T) {
 	once := header("Idempotency-Key", "k")
 	mismatch := func(r reply) {
 		t.Helper()
-		if p := r.problem(t); p.Code != access.CodeIdempotencyMismatch || r.status != http.StatusUnprocessableEntity {
+		if p := r.problem(t); p.Code != idempotency.CodeMismatch || r.status != http.StatusUnprocessableEntity {
 			t.Errorf("got %d %s, want a mismatch", r.status, p.Code)
 		}
 	}

@@ -37,6 +37,9 @@ var (
 	// waiting is for whoever may look at a clock.
 	waiting = "internal/pause"
 
+	// testClock is the time that tests go by.
+	testClock = "internal/testclock"
+
 	// decorators are adapters that wrap their own port.
 	decorators = []string{"internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
 )
@@ -167,6 +170,13 @@ var edges = []Rule{{
 	NoGo:     true,
 	Reason:   "everybody with a clock waits alike; it stands below all of them",
 }, {
+	Kind:     "clock of the tests",
+	Packages: []string{testClock},
+	NotStd:   reaching,
+	NotUse:   slices.Concat(clock, processLog),
+	NoGo:     true,
+	Reason:   "a clock that only tests move looks at no other",
+}, {
 	Kind:     "calls to AWS",
 	Packages: []string{awsCalls},
 	May:      slices.Concat(vocabulary, []string{waiting}),
@@ -296,7 +306,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // programs in scripts.
 var notOnTop = []string{
 	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
-	"internal/lambdarun/**", "internal/apiclient",
+	"internal/lambdarun/**", "internal/apiclient", testClock,
 }
 
 var outer = []Rule{{

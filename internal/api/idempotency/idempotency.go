@@ -1,4 +1,4 @@
-package access
+package idempotency
 
 import (
 	"context"
@@ -17,23 +17,24 @@ import (
 )
 
 const (
-	idempotencyPartition = "idempotency"
-	// idempotencyKept is how long an answer is remembered.
-	idempotencyKept = 24 * time.Hour
-	// idempotencyRunning is after how long a request without an answer counts as
-	// dead: longer than any request may take.
-	idempotencyRunning = 2 * time.Minute
-	maxAnswer          = 256 << 10 // bytes of a remembered body
+	format    = 1 // of stored items
+	partition = "idempotency"
+	// kept is how long an answer is remembered.
+	kept = 24 * time.Hour
+	// running is after how long a request without an answer counts as dead:
+	// longer than any request may take.
+	running   = 2 * time.Minute
+	maxAnswer = 256 << 10 // bytes of a remembered body
 )
 
-// MaxIdempotencyKey is the length in bytes of the longest key accepted.
-const MaxIdempotencyKey = 255
+// MaxKey is the length in bytes of the longest key accepted.
+const MaxKey = 255
 
 // The codes of refused repetitions.
 const (
-	CodeIdempotencyRunning  = "idempotency_running"  // the first request has not been answered yet
-	CodeIdempotencyMismatch = "idempotency_mismatch" // the key was used for another request
-	CodeIdempotencyLost     = "idempotency_lost"     // done, but the answer was too large to keep
+	CodeRunning  = "idempotency_running"  // the first request has not been answered yet
+	CodeMismatch = "idempotency_mismatch" // the key was used for another request
+	CodeLost     = "idempotency_lost"     // done, but the answer was too large to keep
 )
 
 // Answer is a response as it was given.
@@ -43,17 +44,15 @@ type Answer struct {
 	Body   []byte              `json:"body"`
 }
 
-// Idempotency remembers answers, so that a repeated request is answered and
-// not carried out again. Answers may hold what is shown only once, so they are
-// stored encrypted under a key that only the caller's own token makes.
-type Idempotency struct {
+// Memory remembers answers.
+type Memory struct {
 	store store.Store
 	now   func() time.Time
 }
 
-// NewIdempotency returns the memory in s.
-func NewIdempotency(s store.Store, now func() time.Time) *Idempotency {
-	return &Idempotency{store: s, now: now}
+// New returns the memory in s.
+func New(s store.Store, now func() time.Time) *Memory {
+	return &Memory{store: s, now: now}
 }
 
 // Request is one request that carries a key.
@@ -76,7 +75,7 @@ type claim struct {
 
 // Claim is the right to carry out a request, once.
 type Claim struct {
-	owner   *Idempotency
+	owner   *Memory
 	req     Request
 	version int64
 	until   time.Time // afterwards the claim may be somebody else's, at the same version
@@ -85,13 +84,13 @@ type Claim struct {
 // Begin answers a repeated request with its first answer, or hands out the
 // right to carry it out. Conflict with code "idempotency_running" or
 // "idempotency_lost"; Invalid with "idempotency_mismatch".
-func (m *Idempotency) Begin(ctx context.Context, r Request) (*Claim, *Answer, error) {
-	const op = "access: begin request"
+func (m *Memory) Begin(ctx context.Context, r Request) (*Claim, *Answer, error) {
+	const op = "idempotency: begin request"
 	data, err := json.Marshal(claim{V: format, Fingerprint: hex.EncodeToString(r.Fingerprint)})
 	if err != nil {
 		return nil, nil, fault.Wrap(op, fault.Other, err)
 	}
-	until := m.now().Add(idempotencyRunning)
+	until := m.now().Add(running)
 	w := store.Write{Item: store.Item{Key: r.item(), Data: data, Expires: until}, If: store.IfAbsent}
 	version, err := m.store.Write(ctx, w)
 	if err == nil {
@@ -102,26 +101,31 @@ func (m *Idempotency) Begin(ctx context.Context, r Request) (*Claim, *Answer, er
 	}
 	item, err := m.store.Get(ctx, r.item())
 	if fault.Is(err, fault.NotFound) { // ended between the two calls
-		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyRunning, "the same request is being carried out")
+		return nil, nil, fault.New(op, fault.Conflict, CodeRunning, "the same request is being carried out")
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	var c claim
-	if err := decode(op, item.Data, &c, &c.V); err != nil {
-		return nil, nil, err
+	if err := json.Unmarshal(item.Data, &c); err != nil {
+		return nil, nil, fault.Wrap(op, fault.Other, err)
+	}
+	if c.V != format {
+		return nil, nil, fault.New(op, fault.Other, "unknown_format", "the item was written by a newer version of Lockstep")
 	}
 	switch {
 	case c.Fingerprint != hex.EncodeToString(r.Fingerprint):
-		return nil, nil, fault.New(op, fault.Invalid, CodeIdempotencyMismatch, "the Idempotency-Key was used for another request")
+		return nil, nil, fault.New(op, fault.Invalid, CodeMismatch,
+			"the Idempotency-Key was used for another request")
 	case !c.Done:
-		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyRunning, "the same request is being carried out")
+		return nil, nil, fault.New(op, fault.Conflict, CodeRunning, "the same request is being carried out")
 	case c.Lost:
-		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyLost, "the request was carried out; its answer was too large to keep")
+		return nil, nil, fault.New(op, fault.Conflict, CodeLost,
+			"the request was carried out; its answer was too large to keep")
 	}
 	a, err := r.open(c.Sealed)
 	if err != nil { // the caller's token was exchanged under the same key ID, or the item was damaged
-		return nil, nil, fault.New(op, fault.Conflict, CodeIdempotencyLost, "the request was carried out; its answer cannot be repeated")
+		return nil, nil, fault.New(op, fault.Conflict, CodeLost, "the request was carried out; its answer cannot be repeated")
 	}
 	return nil, a, nil
 }
@@ -129,7 +133,7 @@ func (m *Idempotency) Begin(ctx context.Context, r Request) (*Claim, *Answer, er
 // Finish remembers the answer for 24 hours. Conflict when the request took so
 // long that it counts as dead.
 func (c *Claim) Finish(ctx context.Context, a Answer) error {
-	const op = "access: finish request"
+	const op = "idempotency: finish request"
 	if err := c.held(op); err != nil {
 		return err
 	}
@@ -148,7 +152,7 @@ func (c *Claim) Finish(ctx context.Context, a Answer) error {
 		return fault.Wrap(op, fault.Other, err)
 	}
 	_, err = c.owner.store.Write(ctx, store.Write{
-		Item: store.Item{Key: c.req.item(), Data: data, Expires: c.owner.now().Add(idempotencyKept)},
+		Item: store.Item{Key: c.req.item(), Data: data, Expires: c.owner.now().Add(kept)},
 		If:   store.IfVersion(c.version),
 	})
 	return err
@@ -157,10 +161,12 @@ func (c *Claim) Finish(ctx context.Context, a Answer) error {
 // Abandon forgets the claim, because nothing lasting was done: the request may
 // be repeated.
 func (c *Claim) Abandon(ctx context.Context) error {
-	if err := c.held("access: abandon request"); err != nil {
+	if err := c.held("idempotency: abandon request"); err != nil {
 		return err
 	}
-	_, err := c.owner.store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: c.req.item()}, If: store.IfVersion(c.version)})
+	_, err := c.owner.store.Write(ctx, store.Write{
+		Op: store.Delete, Item: store.Item{Key: c.req.item()}, If: store.IfVersion(c.version),
+	})
 	return err
 }
 
@@ -170,13 +176,15 @@ func (c *Claim) held(op string) error {
 	if c.owner.now().Before(c.until) {
 		return nil
 	}
-	return fault.New(op, fault.Conflict, CodeIdempotencyLost, "the request took too long")
+	return fault.New(op, fault.Conflict, CodeLost, "the request took too long")
 }
 
 // item names the claim. The caller's own key is hashed: it may be any text.
 func (r *Request) item() store.Key {
 	sum := sha256.Sum256([]byte(r.Caller + "\x00" + r.Key))
-	return store.Key{Table: store.Settings, Workspace: r.Workspace, Partition: idempotencyPartition, Sort: hex.EncodeToString(sum[:])}
+	return store.Key{
+		Table: store.Settings, Workspace: r.Workspace, Partition: partition, Sort: hex.EncodeToString(sum[:]),
+	}
 }
 
 func (r *Request) cipher() (cipher.AEAD, error) {
