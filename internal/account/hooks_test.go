@@ -62,7 +62,7 @@ func TestX2_UnknownRevokedAndForeignLookAlike(t *testing.T) {
 	if _, err := s.RotateWebhook(t.Context(), ws, a.ID, false); err != nil {
 		t.Fatal(err)
 	}
-	c.add(overlap)
+	c.Advance(overlap)
 	gone := w.tokenAccount(s, "67890")
 	hook, err := s.EnsureWebhook(t.Context(), ws, gone.ID)
 	if err != nil {
@@ -138,14 +138,14 @@ func TestX2_RotationOverlaps(t *testing.T) {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	second, err := s.RotateWebhook(t.Context(), ws, a.ID, false)
-	if err != nil || second.Token.Reveal() == first.Token.Reveal() || !second.OldUntil.Equal(c.now().Add(overlap)) {
+	if err != nil || second.Token.Reveal() == first.Token.Reveal() || !second.OldUntil.Equal(c.Now().Add(overlap)) {
 		t.Fatalf("%+v, %v", second, err)
 	}
 	works := func(token string) bool {
 		_, err := w.worker().LookupWebhook(t.Context(), token)
 		return err == nil
 	}
-	c.add(overlap - time.Second)
+	c.Advance(overlap - time.Second)
 	if !works(first.Token.Reveal()) || !works(second.Token.Reveal()) {
 		t.Error("within a day both addresses must work")
 	}
@@ -153,11 +153,11 @@ func TestX2_RotationOverlaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.add(time.Second)
+	c.Advance(time.Second)
 	if works(first.Token.Reveal()) || !works(second.Token.Reveal()) || !works(third.Token.Reveal()) {
 		t.Error("after a day the first address must be gone, and only that")
 	}
-	c.add(overlap)
+	c.Advance(overlap)
 	if works(second.Token.Reveal()) || !works(third.Token.Reveal()) {
 		t.Error("after another day the second one must be gone, too")
 	}
@@ -249,13 +249,13 @@ func TestLastDeliveryIsWrittenOnceAMinute(t *testing.T) {
 				}
 			}
 		}
-		c.add(10 * time.Second)
+		c.Advance(10 * time.Second)
 	}
 	if writes != 5 {
 		t.Errorf("%d writes in five minutes, want 5", writes)
 	}
 	h, err := s.EnsureWebhook(t.Context(), ws, a.ID)
-	if err != nil || c.now().Sub(h.LastDelivery) > time.Minute {
-		t.Errorf("last delivery %s, now %s, %v", h.LastDelivery, c.now(), err)
+	if err != nil || c.Now().Sub(h.LastDelivery) > time.Minute {
+		t.Errorf("last delivery %s, now %s, %v", h.LastDelivery, c.Now(), err)
 	}
 }

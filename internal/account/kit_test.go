@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const (
@@ -30,24 +31,6 @@ const (
 	appID crm.AppID       = "fakecrm"
 	plain crm.AppID       = "plaincrm" // no OAuth, no webhooks
 )
-
-// clock is a clock that tests set.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 // world is a store, an app's authorisation server and the workers around them.
 type world struct {
@@ -74,10 +57,10 @@ func newWorld(t *testing.T, now func() time.Time) *world {
 	}
 }
 
-func newManual(t *testing.T) (*world, *clock) {
+func newManual(t *testing.T) (*world, *testclock.Clock) {
 	t.Helper()
-	c := &clock{t: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	return newWorld(t, c.now), c
+	c := testclock.New()
+	return newWorld(t, c.Now), c
 }
 
 // worker returns a service of its own, as another process would have it.

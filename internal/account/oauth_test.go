@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 func TestX6_StateWorksOnce(t *testing.T) {
@@ -56,56 +57,56 @@ func TestX6_StateWorksOnce(t *testing.T) {
 func TestX6_RefusedFlowsChangeNothing(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		do   func(w *world, c *clock, s *Service, state, code string) CallbackRequest
+		do   func(w *world, c *testclock.Clock, s *Service, state, code string) CallbackRequest
 		kind fault.Kind
 		code string
 		open bool // the state may still be used
 	}{
-		"unknown state": {func(_ *world, _ *clock, _ *Service, _, code string) CallbackRequest {
+		"unknown state": {func(_ *world, _ *testclock.Clock, _ *Service, _, code string) CallbackRequest {
 			return CallbackRequest{State: strings.Repeat("A", 43), Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"no state": {func(_ *world, _ *clock, _ *Service, _, code string) CallbackRequest {
+		"no state": {func(_ *world, _ *testclock.Clock, _ *Service, _, code string) CallbackRequest {
 			return CallbackRequest{Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"another browser": {func(w *world, _ *clock, s *Service, state, code string) CallbackRequest {
+		"another browser": {func(w *world, _ *testclock.Clock, s *Service, state, code string) CallbackRequest {
 			other, _ := w.begin(s, AuthorizeRequest{User: "mallory@example.com"})
 			return CallbackRequest{Browser: w.browser(other), State: state, Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"no browser": {func(_ *world, _ *clock, _ *Service, state, code string) CallbackRequest {
+		"no browser": {func(_ *world, _ *testclock.Clock, _ *Service, state, code string) CallbackRequest {
 			return CallbackRequest{State: state, Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"begun by nobody": {func(w *world, _ *clock, s *Service, _, code string) CallbackRequest {
+		"begun by nobody": {func(w *world, _ *testclock.Clock, s *Service, _, code string) CallbackRequest {
 			a, err := s.Authorize(w.t.Context(), ws, AuthorizeRequest{App: appID, Name: "Sales"})
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			return CallbackRequest{State: a.State, Code: code}
 		}, fault.Invalid, "invalid_state", true},
-		"expired": {func(w *world, c *clock, _ *Service, state, code string) CallbackRequest {
-			c.add(StateFor)
+		"expired": {func(w *world, c *testclock.Clock, _ *Service, state, code string) CallbackRequest {
+			c.Advance(StateFor)
 			return CallbackRequest{Browser: w.browser(state), State: state, Code: code}
 		}, fault.Invalid, "invalid_state", false},
-		"cancelled": {func(w *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
+		"cancelled": {func(w *world, _ *testclock.Clock, _ *Service, state, _ string) CallbackRequest {
 			return CallbackRequest{Browser: w.browser(state), State: state, Error: "access_denied"}
 		}, fault.Denied, "authorization_refused", false},
-		"no code": {func(w *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
+		"no code": {func(w *world, _ *testclock.Clock, _ *Service, state, _ string) CallbackRequest {
 			return CallbackRequest{Browser: w.browser(state), State: state}
 		}, fault.Denied, "authorization_refused", false},
-		"foreign code": {func(w *world, _ *clock, _ *Service, state, _ string) CallbackRequest {
+		"foreign code": {func(w *world, _ *testclock.Clock, _ *Service, state, _ string) CallbackRequest {
 			return CallbackRequest{Browser: w.browser(state), State: state, Code: "stolen"}
 		}, fault.Denied, "authorization_refused", false},
-		"code of another flow: PKCE": {func(w *world, _ *clock, s *Service, state, _ string) CallbackRequest {
+		"code of another flow: PKCE": {func(w *world, _ *testclock.Clock, s *Service, state, _ string) CallbackRequest {
 			_, foreign := w.begin(s, AuthorizeRequest{User: "mallory@example.com"})
 			return CallbackRequest{Browser: w.browser(state), State: state, Code: foreign}
 		}, fault.Denied, "authorization_refused", false},
-		"client replaced meanwhile": {func(w *world, _ *clock, s *Service, state, code string) CallbackRequest {
+		"client replaced meanwhile": {func(w *world, _ *testclock.Clock, s *Service, state, code string) CallbackRequest {
 			err := s.SetClient(w.t.Context(), ws, appID, connector.Client{ID: "other", Secret: secret.NewText("x"), RedirectURI: "https://sync.example.com/cb"})
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			return CallbackRequest{Browser: w.browser(state), State: state, Code: code}
 		}, fault.Invalid, "invalid_state", false},
-		"host in the token reply": {func(w *world, _ *clock, _ *Service, state, code string) CallbackRequest {
+		"host in the token reply": {func(w *world, _ *testclock.Clock, _ *Service, state, code string) CallbackRequest {
 			w.auth.base = "https://169.254.169.254"
 			return CallbackRequest{Browser: w.browser(state), State: state, Code: code}
 		}, fault.Invalid, codeBaseURL, false},
@@ -308,7 +309,7 @@ func TestAnExpiredStateIsGoneEvenIfTheStoreKeepsIt(t *testing.T) {
 	s := w.worker()
 	w.setClient(s)
 	// The store's clock stands still: the service must look itself.
-	late := w.worker(func(o *Options) { o.Now = func() time.Time { return c.now().Add(StateFor) } })
+	late := w.worker(func(o *Options) { o.Now = func() time.Time { return c.Now().Add(StateFor) } })
 	state, code := w.begin(s, AuthorizeRequest{})
 	_, err := late.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code})
 	wantKind(t, err, fault.Invalid, "invalid_state")

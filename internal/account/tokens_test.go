@@ -86,7 +86,7 @@ func TestS19_WhoCannotWaitIsToldWhenToComeBack(t *testing.T) {
 	w, c := newManual(t)
 	s, late := w.worker(), w.worker()
 	a := w.oauthAccount(s)
-	c.add(w.auth.lifetime)
+	c.Advance(w.auth.lifetime)
 	source := w.tokens(late, a.ID)
 	var err error
 	w.auth.during = func() { _, err = source.Token(t.Context()) }
@@ -115,7 +115,7 @@ func TestS19_ATokenStillAliveIsUsedWhileItIsRefreshed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.add(w.auth.lifetime - 30*time.Second) // inside the margin
+	c.Advance(w.auth.lifetime - 30*time.Second) // inside the margin
 	source := w.tokens(second, a.ID)
 	var during secret.Text
 	w.auth.during = func() { during, err = source.Token(t.Context()) }
@@ -126,11 +126,11 @@ func TestS19_ATokenStillAliveIsUsedWhileItIsRefreshed(t *testing.T) {
 		t.Error("the second worker did not use the token that still lived")
 	}
 	w.auth.during, w.auth.fail = nil, fault.New("x", fault.Unavailable, "", "")
-	c.add(w.auth.lifetime - 30*time.Second)
+	c.Advance(w.auth.lifetime - 30*time.Second)
 	if _, err := w.tokens(s, a.ID).Token(t.Context()); err != nil {
 		t.Errorf("an early refresh failed, the token lives, but: %v", err)
 	}
-	c.add(time.Minute)
+	c.Advance(time.Minute)
 	_, err = w.tokens(s, a.ID).Token(t.Context())
 	wantKind(t, err, fault.Unavailable, "")
 }
@@ -145,7 +145,7 @@ func TestS19_NewPairIsStoredBeforeItsFirstUse(t *testing.T) {
 			s := w.worker(func(o *Options) { o.Store = f })
 			a := w.oauthAccount(s)
 			source := w.tokens(s, a.ID)
-			c.add(w.auth.lifetime)
+			c.Advance(w.auth.lifetime)
 			down := &fault.Error{Op: "store", Kind: fault.Unavailable, MayHaveLanded: landed}
 			broken := func(k store.Key) error {
 				if _, asked := w.auth.counts(); asked > 0 && strings.HasPrefix(k.Sort, credentialPrefix) {
@@ -191,7 +191,7 @@ func TestS19_CancelledCallerDoesNotCostTheNewPair(t *testing.T) {
 	s := w.worker()
 	a := w.oauthAccount(s)
 	source := w.tokens(s, a.ID)
-	c.add(w.auth.lifetime)
+	c.Advance(w.auth.lifetime)
 	ctx, cancel := context.WithCancel(t.Context())
 	w.auth.during = cancel
 	_, _ = source.Token(ctx)
@@ -215,7 +215,7 @@ func TestS19_CrashBetweenRefreshAndStore(t *testing.T) {
 			s := w.worker(func(o *Options) { o.Store = f })
 			a := w.oauthAccount(s)
 			source := w.tokens(s, a.ID)
-			c.add(w.auth.lifetime)
+			c.Advance(w.auth.lifetime)
 			f.set(func(store.Key) error {
 				if _, asked := w.auth.counts(); asked > 0 {
 					return errors.New("the process is dead")
@@ -228,7 +228,7 @@ func TestS19_CrashBetweenRefreshAndStore(t *testing.T) {
 			heir := w.tokens(w.worker(), a.ID)
 			_, err := heir.Token(t.Context())
 			wantKind(t, err, fault.Unavailable, "token_refresh") // the dead worker's lease
-			c.add(leaseFor)
+			c.Advance(leaseFor)
 			_, err = heir.Token(t.Context())
 			if lenient {
 				if err != nil {
@@ -249,9 +249,9 @@ func TestS19_InvalidGrantLooksOnceMore(t *testing.T) {
 	w, c := newManual(t)
 	s := w.worker()
 	// The other worker's clock runs ahead, so it does not respect our lease.
-	hasty := w.worker(func(o *Options) { o.Now = func() time.Time { return c.now().Add(24 * time.Hour) } })
+	hasty := w.worker(func(o *Options) { o.Now = func() time.Time { return c.Now().Add(24 * time.Hour) } })
 	a := w.oauthAccount(s)
-	c.add(w.auth.lifetime)
+	c.Advance(w.auth.lifetime)
 	ours, theirs := w.tokens(s, a.ID), w.tokens(hasty, a.ID)
 	w.auth.during = func() {
 		w.auth.mu.Lock()
@@ -290,7 +290,7 @@ func TestS19_RevokedIsParkedThenResumed(t *testing.T) {
 	for range 5 {
 		_, err = source.Renew(t.Context(), stale)
 		wantKind(t, err, fault.Denied, codeReauthorize)
-		c.add(time.Hour)
+		c.Advance(time.Hour)
 	}
 	if _, asked := w.auth.counts(); asked != 1 {
 		t.Errorf("the app was asked %d times about a dead grant, want 1", asked)
@@ -336,7 +336,7 @@ func TestS19_FailuresOfTheTokenEndpoint(t *testing.T) {
 			s := w.worker()
 			a := w.oauthAccount(s)
 			source := w.tokens(s, a.ID)
-			clock.add(w.auth.lifetime)
+			clock.Advance(w.auth.lifetime)
 			w.auth.fail = c.fail
 			_, err := source.Token(t.Context())
 			wantKind(t, err, c.kind, c.code)
@@ -379,7 +379,7 @@ func TestClientCredentialsNeedNoRefreshToken(t *testing.T) {
 		if refreshes, _ := w.auth.counts(); refreshes != i {
 			t.Errorf("%d refreshes after %d lifetimes", refreshes, i)
 		}
-		c.add(w.auth.lifetime)
+		c.Advance(w.auth.lifetime)
 	}
 	got, err := s.Get(t.Context(), ws, a.ID)
 	if err != nil || got.ExternalID != "portal-1" || got.BaseURL != w.auth.base || got.LoginURL != "https://crm.example.com" {
@@ -401,7 +401,7 @@ func TestUnknownExpiryIsUsedUntilRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.add(1000 * time.Hour)
+	c.Advance(1000 * time.Hour)
 	if again, err := source.Token(t.Context()); err != nil || again.Reveal() != old.Reveal() {
 		t.Errorf("another token, %v", err)
 	}
@@ -418,7 +418,7 @@ func TestS22_TokensSurviveWrongClocks(t *testing.T) {
 	for _, skew := range []time.Duration{-24 * time.Hour, -time.Hour, time.Hour, 24 * time.Hour} {
 		w, c := newManual(t)
 		s := w.worker()
-		wrong := w.worker(func(o *Options) { o.Now = func() time.Time { return c.now().Add(skew) } })
+		wrong := w.worker(func(o *Options) { o.Now = func() time.Time { return c.Now().Add(skew) } })
 		a := w.oauthAccount(s)
 		for range 6 {
 			for _, worker := range []*Service{s, wrong} {
@@ -431,7 +431,7 @@ func TestS22_TokensSurviveWrongClocks(t *testing.T) {
 					t.Errorf("skew %s: %v", skew, err)
 				}
 			}
-			c.add(20 * time.Minute)
+			c.Advance(20 * time.Minute)
 		}
 		if refreshes, _ := w.auth.counts(); refreshes > 12 {
 			t.Errorf("skew %s: %d refreshes for 12 uses", skew, refreshes)

@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // The one connection of a bed.
@@ -35,28 +36,14 @@ const (
 	Contacts     = crm.SyncID("contacts")
 )
 
-// Clock is a clock that moves only when told to.
-type Clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+// Clock is the clock of a bed.
+type Clock struct{ *testclock.Clock }
 
 // NewClock returns a clock that stands at a fixed day.
-func NewClock() *Clock { return &Clock{now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)} }
-
-// Now is the time it shows.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
+func NewClock() *Clock { return &Clock{testclock.At(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC))} }
 
 // Move moves it.
-func (c *Clock) Move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func (c *Clock) Move(d time.Duration) { c.Advance(d) }
 
 // Bed is two apps with an engine between them.
 type Bed struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/moving"
-	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const home crm.WorkspaceID = "default"
@@ -65,7 +65,7 @@ func TestX16_RolesSufficeWhileSecretsMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	below := memstore.New(clock.Now)
 	stand := func() {
 		for _, sort := range []string{"credential#acc_1", "client#hubspot", "webhook#acc_1", "delivery#acc_1", "refused#acc_1", "key#key_1"} {

@@ -12,13 +12,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
 	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what memqueue has to say as a queue.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, func(_ *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
-		clock := queuetest.NewClock()
+		clock := testclock.New()
 		return memqueue.New(clock.Now, memqueue.Options{MaxReceives: maxReceives}), clock
 	})
 }
@@ -28,7 +29,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceInAnyOrderOfGroups(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, func(_ *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
-		clock := queuetest.NewClock()
+		clock := testclock.New()
 		last := func(n int) int { return n - 1 }
 		return memqueue.New(clock.Now, memqueue.Options{MaxReceives: maxReceives, Pick: last}), clock
 	})
@@ -47,7 +48,7 @@ func TestConformanceByItsOwnClock(t *testing.T) {
 
 func TestOneReceiveTakesTheNextOfAGroup(t *testing.T) {
 	t.Parallel()
-	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{})
+	q := memqueue.New(testclock.New().Now, memqueue.Options{})
 	send(t, q, "g", "1", "2", "3")
 	if got := receive(t, q, 2); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("received %v, want 1 and 2", got)
@@ -56,7 +57,7 @@ func TestOneReceiveTakesTheNextOfAGroup(t *testing.T) {
 
 func TestOverlapGroupsHandsOneGroupToTwo(t *testing.T) {
 	t.Parallel()
-	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{OverlapGroups: true})
+	q := memqueue.New(testclock.New().Now, memqueue.Options{OverlapGroups: true})
 	send(t, q, "g", "1", "2", "3")
 	var got []string
 	for range 4 {
@@ -69,7 +70,7 @@ func TestOverlapGroupsHandsOneGroupToTwo(t *testing.T) {
 
 func TestDefaultCapIsTen(t *testing.T) {
 	t.Parallel()
-	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{})
+	q := memqueue.New(testclock.New().Now, memqueue.Options{})
 	send(t, q, "g", "1")
 	n := 0
 	for {
@@ -89,7 +90,7 @@ func TestDefaultCapIsTen(t *testing.T) {
 
 func TestSnapshotIsIndependent(t *testing.T) {
 	t.Parallel()
-	clock := queuetest.NewClock()
+	clock := testclock.New()
 	q := memqueue.New(clock.Now, memqueue.Options{MaxReceives: 1})
 	send(t, q, "a", "1", "2")
 	send(t, q, "b", "3")
@@ -114,7 +115,7 @@ func TestSnapshotIsIndependent(t *testing.T) {
 
 func TestCountsAreInRequestsAndMessages(t *testing.T) {
 	t.Parallel()
-	q := memqueue.New(queuetest.NewClock().Now, memqueue.Options{MaxReceives: 1})
+	q := memqueue.New(testclock.New().Now, memqueue.Options{MaxReceives: 1})
 	before := q.Counts()
 	m := make([]queue.Message, 25)
 	for i := range m {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,31 +23,6 @@ import (
 type Clock interface {
 	Now() time.Time
 	Advance(d time.Duration)
-}
-
-// ManualClock is a Clock that stands still until it is advanced. Make it with NewClock.
-type ManualClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-// NewClock returns a clock at a fixed instant.
-func NewClock() *ManualClock {
-	return &ManualClock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-}
-
-// Now implements Clock.
-func (c *ManualClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Advance implements Clock.
-func (c *ManualClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // Open returns an empty queue that makes a message a dead letter after

@@ -13,9 +13,9 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
-	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 func send(t *testing.T, q queue.Queue, group string, bodies ...string) {
@@ -39,7 +39,7 @@ func receive(t *testing.T, q queue.Queue, n int, visibility time.Duration) []que
 // TestRestart closes the folder with messages in every state and finds them as they were.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	clock := queuetest.NewClock()
+	clock := testclock.New()
 	dir := t.TempDir()
 	receipt := func() string {
 		db, err := sqlitedb.Open(context.Background(), dir)
@@ -81,7 +81,7 @@ func TestRestart(t *testing.T) {
 
 func TestReleaseFreesWhatADeadProcessHeld(t *testing.T) {
 	t.Parallel()
-	q := open(t, t.TempDir(), queuetest.NewClock().Now, 10)
+	q := open(t, t.TempDir(), testclock.New().Now, 10)
 	send(t, q, "a", "1", "2")
 	send(t, q, "b", "3")
 	old := receive(t, q, 2, time.Hour)
@@ -102,7 +102,7 @@ func TestReleaseFreesWhatADeadProcessHeld(t *testing.T) {
 
 func TestNotifyTellsWhatMayBeReceived(t *testing.T) {
 	t.Parallel()
-	q := open(t, t.TempDir(), queuetest.NewClock().Now, 1)
+	q := open(t, t.TempDir(), testclock.New().Now, 1)
 	told := func() bool {
 		select {
 		case <-q.Notify():
@@ -138,7 +138,7 @@ func TestNotifyTellsWhatMayBeReceived(t *testing.T) {
 
 func TestOneReceiveTakesTheNextOfAGroup(t *testing.T) {
 	t.Parallel()
-	q := open(t, t.TempDir(), queuetest.NewClock().Now, 10)
+	q := open(t, t.TempDir(), testclock.New().Now, 10)
 	send(t, q, "g", "1", "2", "3")
 	if ds := receive(t, q, 2, time.Hour); len(ds) != 2 {
 		t.Errorf("received %d messages, want 2", len(ds))
@@ -170,7 +170,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 // TestDedupIsForgotten keeps the list of deduplication IDs from growing for ever.
 func TestDedupIsForgotten(t *testing.T) {
 	t.Parallel()
-	clock := queuetest.NewClock()
+	clock := testclock.New()
 	dir := t.TempDir()
 	q := open(t, dir, clock.Now, 10)
 	for round := range 20 {

@@ -14,16 +14,16 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
-	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // pair drives two queues through the same calls; what the simulation proves
 // over memqueue holds over sqlitequeue only as far as they answer alike.
 type pair struct {
 	mem, sql queue.Queue
-	clock    *queuetest.ManualClock
+	clock    *testclock.Clock
 	receipts [][2]string // of the same delivery by either queue
 }
 
@@ -34,7 +34,7 @@ func TestSameAsMemqueue(t *testing.T) {
 	rounds := 0
 	rapid.Check(t, func(t *rapid.T) {
 		rounds++
-		clock := queuetest.NewClock()
+		clock := testclock.New()
 		db, err := sqlitedb.Open(context.Background(), filepath.Join(base, fmt.Sprint(rounds)))
 		if err != nil {
 			t.Fatal(err)

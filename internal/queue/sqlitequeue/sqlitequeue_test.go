@@ -9,13 +9,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what sqlitequeue has to say as a queue.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	queuetest.Run(t, func(t *testing.T, maxReceives int) (queue.Queue, queuetest.Clock) {
-		clock := queuetest.NewClock()
+		clock := testclock.New()
 		return open(t, t.TempDir(), clock.Now, maxReceives), clock
 	})
 }

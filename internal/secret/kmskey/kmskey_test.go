@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/kmskey"
 	"github.com/lockstep-crm/lockstep/internal/secret/secrettest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestX5_SealedSecretsFailClosed is what kmskey has to say as a sealer: moved,
@@ -62,28 +62,10 @@ func wantOpens(t *testing.T, s *kmskey.Sealer, blob []byte) {
 	}
 }
 
-// manual is a clock that stands still until it is moved.
-type manual struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (m *manual) Now() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.now
-}
-
-func (m *manual) advance(d time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.now = m.now.Add(d)
-}
-
 // TestDataKeysAreUsedWithinLimits counts what KMS is asked.
 func TestDataKeysAreUsedWithinLimits(t *testing.T) {
 	t.Parallel()
-	fake, clock := newFake(t), &manual{now: time.Unix(1_800_000_000, 0)}
+	fake, clock := newFake(t), testclock.At(time.Unix(1_800_000_000, 0))
 	s := open(t, fake, clock.Now, kmskey.Options{MaxUses: 3, MaxAge: time.Minute, MaxKeys: 4})
 	want := func(generated, decrypted int, after string) {
 		t.Helper()
@@ -102,17 +84,17 @@ func TestDataKeysAreUsedWithinLimits(t *testing.T) {
 	want(1, 0, "opening what it sealed itself")
 	seal(t, s, home)
 	want(2, 0, "the fourth seal")
-	clock.advance(59 * time.Second)
+	clock.Advance(59 * time.Second)
 	seal(t, s, home)
 	want(2, 0, "just before the age")
-	clock.advance(time.Second)
+	clock.Advance(time.Second)
 	seal(t, s, home)
 	want(3, 0, "the age")
 	wantOpens(t, s, blobs[0])
 	want(3, 1, "opening under a forgotten key")
 	wantOpens(t, s, blobs[1])
 	want(3, 1, "opening its sibling")
-	clock.advance(time.Minute)
+	clock.Advance(time.Minute)
 	wantOpens(t, s, blobs[2])
 	want(3, 2, "its age again")
 	for i := range 20 {

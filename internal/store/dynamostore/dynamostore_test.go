@@ -13,12 +13,13 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what dynamostore has to say as a store, over dynoxide.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	s := open(t, clock.Now)
 	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) { return s, clock })
 	t.Logf("%d cases took %s", storetest.Cases(), units(s.Units().Total()))

@@ -13,14 +13,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
-	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // pair drives two stores through the same calls; what the simulation proves
 // over memstore holds over DynamoDB only as far as they answer alike.
 type pair struct {
 	mem, dynamo store.Store
-	clock       *storetest.ManualClock
+	clock       *testclock.Clock
 	ws          crm.WorkspaceID
 	cursors     []store.Query
 }
@@ -28,7 +28,7 @@ type pair struct {
 // TestSameAsMemstore runs random calls against both and wants the same answers.
 func TestSameAsMemstore(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	p := &pair{mem: memstore.New(clock.Now), dynamo: open(t, clock.Now), clock: clock}
 	calls := []func(*rapid.T){p.write, p.write, p.batch, p.transact, p.get, p.query, p.nextPage, p.time}
 	round := 0

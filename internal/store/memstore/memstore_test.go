@@ -6,13 +6,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what memstore has to say as a store.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) {
-		clock := storetest.NewClock()
+		clock := testclock.New()
 		return memstore.New(clock.Now), clock
 	})
 }

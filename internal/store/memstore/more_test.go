@@ -12,14 +12,15 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // tickingClock advances by itself, so that what is lagging catches up.
-type tickingClock struct{ *storetest.ManualClock }
+type tickingClock struct{ *testclock.Clock }
 
 func (c tickingClock) Now() time.Time {
 	c.Advance(time.Millisecond)
-	return c.ManualClock.Now()
+	return c.Clock.Now()
 }
 
 // TestConformanceWithLaggingIndex shows that the suite asks no more of an
@@ -27,7 +28,7 @@ func (c tickingClock) Now() time.Time {
 func TestConformanceWithLaggingIndex(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) {
-		clock := tickingClock{storetest.NewClock()}
+		clock := tickingClock{testclock.New()}
 		s := memstore.New(clock.Now)
 		s.LagIndex(3 * time.Millisecond)
 		return s, clock
@@ -42,7 +43,7 @@ func TestConformanceByItsOwnClock(t *testing.T) {
 
 func TestLagHidesRecentWritesFromTheIndex(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	s := memstore.New(clock.Now)
 	s.LagIndex(time.Second)
 	put(t, s, "a", "1")
@@ -65,7 +66,7 @@ func TestLagHidesRecentWritesFromTheIndex(t *testing.T) {
 
 func TestSnapshotIsIndependent(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	s := memstore.New(clock.Now)
 	for i := range 10 {
 		put(t, s, fmt.Sprintf("k%d", i), "old")
@@ -111,7 +112,7 @@ func TestSnapshotIsIndependent(t *testing.T) {
 // that counters are a caller's own all the same.
 func TestLentDataIsNotCopied(t *testing.T) {
 	t.Parallel()
-	s := memstore.New(storetest.NewClock().Now)
+	s := memstore.New(testclock.New().Now)
 	s.Lend()
 	given := item("k", "text")
 	if _, err := s.Write(t.Context(), store.Write{Item: given}); err != nil {
@@ -136,7 +137,7 @@ func TestLentDataIsNotCopied(t *testing.T) {
 
 func TestPurgeRemovesWhatExpiredFirst(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	s := memstore.New(clock.Now)
 	for i := range 10 {
 		it := item(fmt.Sprintf("k%d", i), "x")
@@ -161,7 +162,7 @@ func TestPurgeRemovesWhatExpiredFirst(t *testing.T) {
 
 func TestEachIsOrderedAndStops(t *testing.T) {
 	t.Parallel()
-	s := memstore.New(storetest.NewClock().Now)
+	s := memstore.New(testclock.New().Now)
 	for _, k := range []store.Key{
 		{Table: store.Links, Workspace: "b", Partition: "p", Sort: "1"},
 		{Table: store.Links, Workspace: "a", Partition: "q", Sort: "2"},
@@ -185,7 +186,7 @@ func TestEachIsOrderedAndStops(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	s := memstore.New(storetest.NewClock().Now)
+	s := memstore.New(testclock.New().Now)
 	put(t, s, "a", "x")
 	before := s.Counts()
 	put(t, s, "b", "x")

@@ -18,6 +18,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/moving"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const home crm.WorkspaceID = "default"
@@ -29,7 +30,7 @@ var sorts = []string{"client#hubspot", "credential#acc_1", "credential#acc_2", "
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) {
-		clock := storetest.NewClock()
+		clock := testclock.New()
 		return moving.New(memstore.New(clock.Now), clock.Now), clock
 	})
 }
@@ -84,7 +85,7 @@ func step(t *testing.T, s *moving.Store, want bool) {
 // process, change nothing.
 func TestEverythingMovesOnce(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	below := memstore.New(clock.Now)
 	fill(t, below)
 	s := moving.New(below, clock.Now)
@@ -124,7 +125,7 @@ func TestEverythingMovesOnce(t *testing.T) {
 // its first step, and its settings are made in their own places.
 func TestNothingToMove(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	below := memstore.New(clock.Now)
 	s := moving.New(below, clock.Now)
 	step(t, s, true)
@@ -194,7 +195,7 @@ func TestNobodyLosesAnything(t *testing.T) {
 func play(t *testing.T, seed uint64) {
 	ctx := t.Context()
 	rng := rand.New(rand.NewPCG(seed, 16))
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	below := &meddler{Store: memstore.New(clock.Now), rng: rng, in: true}
 	made := map[string]int{} // changes that were said to be stored
 	for _, sort := range sorts {
@@ -287,7 +288,7 @@ func play(t *testing.T, seed uint64) {
 // what stands in either place in order, whatever has moved so far.
 func TestListsHoldEverythingOnce(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	below := memstore.New(clock.Now)
 	var want []string
 	put(t, below, store.Item{Key: former(home, "kex#1")})
@@ -344,7 +345,7 @@ func TestListsHoldEverythingOnce(t *testing.T) {
 func TestWritesWithoutAVersion(t *testing.T) {
 	t.Parallel()
 	for _, since := range []time.Duration{0, moving.Wait} {
-		clock := storetest.NewClock()
+		clock := testclock.New()
 		below := memstore.New(clock.Now)
 		fill(t, below)
 		s := moving.New(below, clock.Now)

@@ -19,7 +19,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
-	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestSettingsSurviveARestart writes one item of every shape and reads it in a new process's place.
@@ -97,7 +97,7 @@ func execute(t *testing.T, dir string, statements ...string) {
 
 func TestPurgeDeletesExpiredItemsOnly(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	dir := t.TempDir()
 	s := open(t, dir, clock.Now)
 	var ws []store.Write

@@ -9,13 +9,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what sqlitestore has to say as a store. One lasting store
 // serves all cases, as a DynamoDB table would: none may lean on an empty one.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	clock := storetest.NewClock()
+	clock := testclock.New()
 	s := open(t, t.TempDir(), clock.Now)
 	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) { return s, clock })
 }

@@ -27,31 +27,6 @@ type Clock interface {
 	Advance(d time.Duration)
 }
 
-// ManualClock is a Clock that stands still until it is advanced. Make it with NewClock.
-type ManualClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-// NewClock returns a clock at a fixed instant.
-func NewClock() *ManualClock {
-	return &ManualClock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-}
-
-// Now implements Clock.
-func (c *ManualClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Advance implements Clock.
-func (c *ManualClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // Open returns a store to test and the clock it goes by. The clock is nil for
 // a service with a clock of its own; what must be expired is then written with
 // an expiry in the past. Every case works in a workspace of its own, so that
