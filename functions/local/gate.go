@@ -110,6 +110,16 @@ func (c *gated) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite says that nothing more is sent. The server does so before it closes
+// a connection whose request it has not read to its end: closed at once, the
+// caller's side would take the answer for lost.
+func (c *gated) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 func addrOf(hostPort string) netip.Addr {
 	a, _ := netip.ParseAddrPort(hostPort) // what is none shares one place
 	return a.Addr().Unmap()

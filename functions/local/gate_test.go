@@ -175,6 +175,37 @@ func (s *served) begin(t *testing.T) {
 	}
 }
 
+// TestGateLetsRefusalsThrough: a request that is refused before all of it is
+// read gets its answer whole, as from a listener without a gate.
+func TestGateLetsRefusalsThrough(t *testing.T) {
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.NotFoundHandler(), MaxHeaderBytes: 64 << 10, ReadHeaderTimeout: headTime}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(newGate(l, 10, 10, nil)) }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		<-done
+	})
+	for range 5 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "GET /?q="+strings.Repeat("x", 80<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(c)
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 431 ") {
+			t.Fatalf("read %.40q: %v", got, err)
+		}
+		_ = c.Close()
+	}
+}
+
 // TestGate: connections that are closed count no more, proxies are exempt, and
 // when all are taken the busiest source loses its oldest.
 func TestGate(t *testing.T) {
