@@ -100,6 +100,28 @@ func results(out string) map[string]map[string][]string {
 	return all
 }
 
+// invariant counts the cases of an invariant's tests, which carry its number.
+func invariant(id string) func(string) (string, bool) {
+	return func(out string) (string, bool) {
+		cases, failed, skipped, packages := 0, 0, 0, 0
+		of := func(tests []string) (n int) {
+			for _, t := range leaves(tests) {
+				if strings.HasPrefix(t, "Test"+id+"_") {
+					n++
+				}
+			}
+			return n
+		}
+		for _, r := range results(out) {
+			if n := of(r["PASS"]); n > 0 {
+				cases, packages = cases+n, packages+1
+			}
+			failed, skipped = failed+of(r["FAIL"]), skipped+of(r["SKIP"])
+		}
+		return fmt.Sprintf("%d cases in %d packages, %d failed, %d skipped", cases, packages, failed, skipped), cases > 0 && failed+skipped == 0
+	}
+}
+
 // contracts counts the cases that an embedded store and the adapter of a cloud
 // service both pass, pair by pair.
 func contracts(pairs [][2]string, least int) func(string) (string, bool) {

@@ -18,6 +18,14 @@ ok  	example.org/m/internal/store/sqlitestore	0.1s
 ok  	example.org/m/internal/store/dynamostore	0.1s
 `
 
+const promised = `    --- PASS: TestS31_Gone/left (0.00s)
+    --- PASS: TestS31_Gone/right (0.00s)
+--- PASS: TestS31_Gone (0.01s)
+--- PASS: TestS32_Cleared (0.01s)
+--- SKIP: TestS32_Lists (0.01s)
+ok  	example.org/m/internal/engine	0.1s
+`
+
 func TestRead(t *testing.T) {
 	t.Parallel()
 	benchTable := "figure  target  measured  pass\nspeed, 1/s  >= 10    12.5  yes\nsize, MB    <= 3     4     NO\n"
@@ -43,6 +51,10 @@ func TestRead(t *testing.T) {
 		"troubles":              {figure{look: troubles([]string{"hubspot"}, []string{"429"})}, faults, nil, "hubspot: 2 calls x 2 troubles", true},
 		"a trouble not met":     {figure{look: troubles([]string{"hubspot"}, []string{"429", "500"})}, faults, nil, "hubspot: 2 calls x 2 troubles", false},
 		"a connector not run":   {figure{look: troubles([]string{"salesforce"}, nil)}, faults, nil, "salesforce: 0 calls x 0 troubles", false},
+		"simulation":            {figure{find: simLine, holds: lastIsZero}, "2,725 seeds (725 of workloads, 446 with the real connectors), 278,033 changes, 16,811,846 steps, 158,077 writes, 838,906 calls in 57.1 s: 0 broken promises\n", nil, "2,725 seeds (725 of workloads, 446 with the real connectors), 278,033 changes, 16,811,846 steps, 158,077 writes, 838,906 calls in 57.1 s: 0 broken promises", true},
+		"invariant":             {figure{look: invariant("S31")}, promised, nil, "2 cases in 1 packages, 0 failed, 0 skipped", true},
+		"invariant, skipped":    {figure{look: invariant("S32")}, promised, nil, "1 cases in 1 packages, 0 failed, 1 skipped", false},
+		"invariant, not shown":  {figure{look: invariant("S33")}, promised, nil, "0 cases in 0 packages, 0 failed, 0 skipped", false},
 		"laws":                  {figure{look: laws(10)}, strings.Repeat("x: [rapid] OK, passed 5 tests (1s)\n", 20), nil, "20 transforms, at least 10 values each, 200 in all: 0 law breaks", true},
 		"a law with few values": {figure{look: laws(10)}, "[rapid] OK, passed 4 tests\n" + strings.Repeat("[rapid] OK, passed 5 tests\n", 20), nil, "21 transforms, at least 8 values each, 208 in all: 0 law breaks", false},
 		"a law broken":          {figure{look: laws(10)}, "[rapid] failed\n" + strings.Repeat("[rapid] OK, passed 5 tests\n", 20), nil, "20 transforms, at least 10 values each, 200 in all: 1 law breaks", false},

@@ -3,7 +3,7 @@ package main
 import "fmt"
 
 // simLine is the last line of the simulation's report.
-const simLine = `([\d,]+) seeds \(([\d,]+) with the real connectors\), ([\d,]+) changes, ([\d,]+) steps, [\d,]+ writes, [\d,]+ calls in [\d.]+ s: ([\d,]+) broken promises`
+const simLine = `([\d,]+) seeds \((?:[\d,]+ of workloads, )?([\d,]+) with the real connectors\), ([\d,]+) changes, ([\d,]+) steps, [\d,]+ writes, [\d,]+ calls in [\d.]+ s: ([\d,]+) broken promises`
 
 // simTime is its time alone.
 const simTime = `calls in ([\d.]+) s`
@@ -123,6 +123,19 @@ var proofs = []proof{
 		bench("edit to write by pull every 1 min, slowest of 200, s", "<= 180"),
 		bench("edit to write by pull every 1 min, part of the smaller daily budget, %", "<= 70"),
 	}},
+	{command: goTest("^TestS3[1-8]_|^TestX1[1-8]_", "./internal/...", "./functions/..."), figures: []figure{
+		promise("S31", "absent says nothing"),
+		promise("S32", "what a person clears stays cleared"),
+		promise("S33", "one refused value costs one field of one direction"),
+		promise("S34", "progress at any latency, and no silence"),
+		promise("S35", "the app's word counts"),
+		promise("S36", "after a merge the right link follows"),
+		promise("S37", "a mass change halts its mapping"),
+		promise("S38", "identity is canonical and may have several values"),
+		promise("X11", "an erased person leaves nothing"),
+		promise("X17", "files are their owner's, and a root key is never made anew beside sealed items"),
+		promise("X18", "what leaked can be ended at once"),
+	}},
 	{command: goTest("S15", "./internal/mapping", "-rapid.checks=500000"), figures: []figure{
 		{goal: "transforms", target: "1,000,000 values each, 0 law breaks", look: laws(1_000_000)},
 	}},
@@ -154,6 +167,11 @@ var proofs = []proof{
 	{command: []string{"make", "race"}, figures: []figure{
 		{goal: "race detector", target: "clean", find: `ok\s+\S+internal/engine\s+([\d.]+)s`},
 	}},
+}
+
+// promise are the tests of one invariant, in whatever packages they are.
+func promise(id, what string) figure {
+	return figure{goal: id + ": " + what, target: "every test of it passes", look: invariant(id)}
 }
 
 // mutants is the last line of scripts/mutate.
