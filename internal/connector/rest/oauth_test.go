@@ -33,6 +33,13 @@ func TestOAuthOfAnAppThatNamesItsClientInAHeader(t *testing.T) {
 			t.Errorf("base %q: %s", base, u)
 		}
 	}
+	if q := (&url.URL{RawQuery: strings.SplitN(o.AuthorizeURL("", client, "s", "c"), "?", 2)[1]}).Query(); q.Get("code_challenge") != "c" || q.Get("code_challenge_method") != "S256" {
+		t.Errorf("with a challenge: %v", q)
+	}
+	exchange := &answering{status: 200, body: strings.NewReader(`{"access_token":"a","account":"31"}`)}
+	if _, err := o.Exchange(t.Context(), &http.Client{Transport: exchange}, "", client, "the code", "v"); err != nil || !strings.Contains(exchange.sent, "code=the+code") || !strings.Contains(exchange.sent, "code_verifier=v") {
+		t.Errorf("exchanged %s, %v", exchange.sent, err)
+	}
 	refresh := func(rt *answering) (connector.Grant, error) {
 		return o.Refresh(t.Context(), &http.Client{Transport: rt}, "", client, secret.NewText("old"))
 	}
@@ -43,6 +50,12 @@ func TestOAuthOfAnAppThatNamesItsClientInAHeader(t *testing.T) {
 	g, err := refresh(rt)
 	if err != nil || g.AccessToken.Reveal() != "a" || !g.RefreshToken.Empty() || g.ExpiresIn != 3599*time.Second || len(g.Scopes) != 2 || g.ExternalID != "31" {
 		t.Errorf("%+v, %v", g, err)
+	}
+	for life, want := range map[string]time.Duration{"-1": 0, "2592000": 30 * 24 * time.Hour, "2592001": 0} {
+		g, err := refresh(&answering{status: 200, body: strings.NewReader(`{"access_token":"a","account":"31","expires_in":` + life + `}`)})
+		if err != nil || g.ExpiresIn != want {
+			t.Errorf("expires_in %s: %s, %v, want %s", life, g.ExpiresIn, err, want)
+		}
 	}
 	if u, p, ok := rt.last.BasicAuth(); !ok || u != "i" || p != "canary" || rt.last.URL.String() != "https://token.acme.example/token" || strings.Contains(rt.sent, "canary") {
 		t.Errorf("asked %s as %s with %s", rt.last.URL, u, rt.sent)
