@@ -37,6 +37,9 @@ func eachLiveMerge(t *testing.T, test func(l *thingsLive, side crm.Side, tell fu
 	for _, form := range slices.Sorted(maps.Keys(liveMergeForms)) {
 		f := liveMergeForms[form]
 		for _, how := range mergeTold {
+			if testing.Short() && how != "both" {
+				continue // how it is told changes nothing about which goroutines meet
+			}
 			t.Run("people, "+form+", "+how, func(t *testing.T) {
 				t.Parallel()
 				one := func(t *testing.T, o Options) {
