@@ -29,6 +29,9 @@ const (
 	ByAttribute = "user_attribute"
 )
 
+// Modes lists both.
+var Modes = []string{ByRoles, ByAttribute}
+
 // User is the person or system that a key acts as.
 type User struct {
 	Email      string               `json:"email"`

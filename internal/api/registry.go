@@ -7,7 +7,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
 const schemaPrefix = "#/components/schemas/"
@@ -23,7 +26,8 @@ func (valueSchema) Schema(huma.Registry) *huma.Schema {
 	scalars := []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeNumber}, {Type: huma.TypeBoolean}}
 	return &huma.Schema{
 		Description: "A field's value: null, a text, a number (kept exact), a boolean or a list of texts",
-		AnyOf:       append(slices.Clone(scalars), &huma.Schema{Type: "null"}, &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{AnyOf: scalars}}),
+		AnyOf: append(slices.Clone(scalars), &huma.Schema{Type: "null"},
+			&huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{AnyOf: scalars}}),
 	}
 }
 
@@ -33,7 +37,8 @@ type matchSchema struct{}
 // Schema implements huma.SchemaProvider.
 func (matchSchema) Schema(r huma.Registry) *huma.Schema {
 	list := func() *huma.Schema {
-		return &huma.Schema{Type: huma.TypeArray, MaxItems: bound(20), Items: r.Schema(reflect.TypeFor[crm.MatchStep](), true, "")}
+		step := r.Schema(reflect.TypeFor[crm.MatchStep](), true, "")
+		return &huma.Schema{Type: huma.TypeArray, MaxItems: bound(20), Items: step}
 	}
 	return &huma.Schema{
 		Description: "Ordered match steps: one list for both ways, or one for each",
@@ -67,38 +72,47 @@ func draftInput() *huma.Schema { return &huma.Schema{Ref: schemaPrefix + "Connec
 // documentInput is the schema of a connection document as clients send it.
 func documentInput() *huma.Schema { return &huma.Schema{Ref: schemaPrefix + "ConnectionInput"} }
 
-// choices lists the enumerations of the connection document, by schema and property.
+// choices lists the enumerations of the connection document, by schema and
+// property: the words of the vocabulary, and of the tables that give them meaning.
 var choices = map[string]map[string][]string{
-	"Connection": {"status": {"draft", "active", "paused", "needs_authorization", "halted", "deleting"}},
-	"Access":     {"mode": {"roles", "user_attribute"}},
+	"Connection": {"status": wordsOf(crm.Statuses)},
+	"Access":     {"mode": access.Modes},
 	"Sync": {
-		"direction": {"both", "to_right", "to_left", "off"},
+		"direction": wordsOf(crm.Directions),
 		"schedule":  crm.Schedules,
-		"initial":   {"all", "changes_only"},
-		"conflict":  {"left", "right", "newest", "review"},
+		"initial":   crm.Initials,
+		"conflict":  wordsOf(crm.ConflictPolicies),
 	},
-	"PerWayBehavior": {
-		"to_right": {"create_and_update", "create_only", "update_only", "nothing"},
-		"to_left":  {"create_and_update", "create_only", "update_only", "nothing"},
-	},
-	"Deletes": {"to_right": {"ignore", "tag", "archive"}, "to_left": {"ignore", "tag", "archive"}},
+	"PerWayBehavior": {"to_right": wordsOf(crm.Behaviors), "to_left": wordsOf(crm.Behaviors)},
+	"Deletes":        {"to_right": wordsOf(crm.Deletions), "to_left": wordsOf(crm.Deletions)},
 	"MatchStep": {
-		"by":              {"id", "any_key", "all_keys"},
-		"on_missing":      {"error", "next"},
-		"on_disagreement": {"error", "first"},
+		"by":              wordsOf(crm.MatchBys),
+		"on_missing":      crm.MissingChoices,
+		"on_disagreement": crm.DisagreementChoices,
 	},
-	"Rule": {"direction": {"to_right", "to_left", "both"}},
-	"Filter": {"op": {
-		"equals", "not_equals", "contains", "not_contains", "starts_with", "ends_with", "is_empty", "is_not_empty", "in", "not_in",
-		"greater_than", "less_than", "before", "after", "in_last_days", "is_true", "is_false",
-	}},
+	"Rule":   {"direction": without(wordsOf(crm.Directions), string(crm.DirectionOff))}, // a rule has a switch
+	"Filter": {"op": each(rule.Operators(), func(o rule.Operator) string { return string(o.Word) })},
 	"Mapping": {
-		"direction": {"both", "to_right", "to_left", "off"},
-		"origin":    {"default", "custom", "required"},
-		"conflict":  {"left", "right", "newest", "review"},
-		"policy":    {"two_way", "prefer_right_unless_blank", "prefer_left_unless_blank", "always_right", "always_left", "none"},
+		"direction": wordsOf(crm.Directions),
+		"origin":    crm.Origins,
+		"conflict":  wordsOf(crm.ConflictPolicies),
+		"policy":    wordsOf(crm.MappingPolicies),
 	},
-	"Transform": {"type": {"none", "full_name", "phone", "email", "domain", "date", "datetime", "number", "boolean", "options", "list", "static"}},
+	"Transform": {"type": each(mapping.Transforms(), func(t mapping.Transform) string { return string(t.Word) })},
+}
+
+func wordsOf[T ~string](list []T) []string { return each(list, func(w T) string { return string(w) }) }
+
+func each[T any](list []T, word func(T) string) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = word(v)
+	}
+	return out
+}
+
+func without(list []string, word string) []string {
+	return slices.DeleteFunc(list, func(w string) bool { return w == word })
 }
 
 // required lists what a client must send; everything else has a default.
@@ -137,8 +151,10 @@ var ranges = map[string]struct {
 	most int
 	say  string
 }{
-	"second_look": {crm.MaxSecondLook, "Minutes after which what was listed is listed once more, for what enters the app's index late: 60 where it is left out, 0 = never"},
-	"audit_hours": {crm.MaxAuditHours, "Hours in which every known record is read again, as far as the accounts' calls allow: 24 where it is left out, 0 = never"},
+	"second_look": {crm.MaxSecondLook, "Minutes after which what was listed is listed once more, for what enters the " +
+		"app's index late: 60 where it is left out, 0 = never"},
+	"audit_hours": {crm.MaxAuditHours, "Hours in which every known record is read again, as far as the accounts' calls " +
+		"allow: 24 where it is left out, 0 = never"},
 }
 
 const (
@@ -262,7 +278,8 @@ func finishSchemas(r huma.Registry) {
 // jsonBody documents the body of a call that is decoded by hand.
 func jsonBody(schema *huma.Schema, must bool) func(*huma.Operation) {
 	return func(op *huma.Operation) {
-		op.RequestBody = &huma.RequestBody{Required: must, Content: map[string]*huma.MediaType{bodyMedia(op.Method): {Schema: schema}}}
+		content := map[string]*huma.MediaType{bodyMedia(op.Method): {Schema: schema}}
+		op.RequestBody = &huma.RequestBody{Required: must, Content: content}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // suggestion is what fits the two objects of one sync.
@@ -146,13 +147,6 @@ func anyUsed(used map[string]bool, names []string) bool {
 	return false
 }
 
-// transformsOf are the types that travel without loss between fields of the
-// same type.
-var transformsOf = map[crm.FieldType]crm.TransformType{
-	crm.TypeText: crm.TransformNone, crm.TypeURL: crm.TransformNone, crm.TypeEmail: crm.TransformEmail, crm.TypePhone: crm.TransformPhone,
-	crm.TypeNumber: crm.TransformNumber, crm.TypeBoolean: crm.TransformBoolean, crm.TypeDate: crm.TransformDate, crm.TypeDateTime: crm.TransformDateTime,
-}
-
 // sameNames pairs fields whose names or labels are the same but for case and
 // punctuation, and whose type is the same.
 func sameNames(fields [2][]crm.Field) []crm.Mapping {
@@ -164,7 +158,7 @@ func sameNames(fields [2][]crm.Field) []crm.Mapping {
 	}
 	var out []crm.Mapping
 	for _, l := range fields[0] {
-		transform, plain := transformsOf[l.Type]
+		transform, plain := mapping.TransformFor(l.Type)
 		r, ok := right[folded(l.Name)]
 		if !ok {
 			r, ok = right[folded(l.Label)]
@@ -172,7 +166,8 @@ func sameNames(fields [2][]crm.Field) []crm.Mapping {
 		if !ok || !plain || l.ReadOnly || r.Type != l.Type || folded(l.Name) == "" {
 			continue
 		}
-		m := crm.Mapping{Left: []string{l.Name}, Right: []string{r.Name}, Origin: "default", Transform: crm.Transform{Type: transform}}
+		m := crm.Mapping{Left: []string{l.Name}, Right: []string{r.Name}, Origin: "default"}
+		m.Transform.Type = transform
 		normalizeMapping(&m)
 		out = append(out, m)
 	}

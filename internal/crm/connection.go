@@ -19,6 +19,11 @@ const (
 	StatusDeleting  Status = "deleting"
 )
 
+// Statuses lists all.
+var Statuses = []Status{
+	StatusDraft, StatusActive, StatusPaused, StatusNeedsAuth, StatusHalted, StatusDeleting,
+}
+
 // Connection is the document an admin writes: two accounts and all that is
 // configured between them. The REST API, the YAML form and the store share it.
 type Connection struct {
@@ -35,7 +40,7 @@ type Connection struct {
 	Country     string          `json:"default_country"` // ISO 3166-1 alpha-2, for phones without a country code
 	Syncs       []Sync          `json:"syncs"`
 
-	Generation int64     `json:"-"`                   // raised when everything older must stop: delete, re-link of accounts
+	Generation int64     `json:"-"`                   // raised when all that is older must stop: delete, re-link
 	Version    int64     `json:"-"`                   // raised by every change of what clients own; the ETag
 	CreatedAt  time.Time `json:"created_at,omitzero"` // server-owned
 	UpdatedAt  time.Time `json:"updated_at,omitzero"` // server-owned
@@ -93,6 +98,9 @@ const (
 	DirectionOff     Direction = "off"
 )
 
+// Directions lists all.
+var Directions = []Direction{DirectionBoth, DirectionToRight, DirectionToLeft, DirectionOff}
+
 // Allows reports whether way w is open. The zero Direction is both.
 func (d Direction) Allows(w Way) bool {
 	switch d {
@@ -119,6 +127,9 @@ const (
 	BehaviorNothing         Behavior = "nothing"
 )
 
+// Behaviors lists all.
+var Behaviors = []Behavior{BehaviorCreateAndUpdate, BehaviorCreateOnly, BehaviorUpdateOnly, BehaviorNothing}
+
 // Creates reports whether new records may be made.
 func (b Behavior) Creates() bool {
 	return b == "" || b == BehaviorCreateAndUpdate || b == BehaviorCreateOnly
@@ -140,6 +151,9 @@ const (
 	ConflictReview ConflictPolicy = "review" // write nothing, ask a person
 )
 
+// ConflictPolicies lists all.
+var ConflictPolicies = []ConflictPolicy{ConflictLeft, ConflictRight, ConflictNewest, ConflictReview}
+
 // Deletion says what the deletion of one side's record does to the other's.
 type Deletion string
 
@@ -149,6 +163,9 @@ const (
 	DeleteTag     Deletion = "tag"
 	DeleteArchive Deletion = "archive"
 )
+
+// Deletions lists all.
+var Deletions = []Deletion{DeleteIgnore, DeleteTag, DeleteArchive}
 
 // Deletes is the delete (or unsubscribe) policy of a sync.
 type Deletes struct {
@@ -168,6 +185,12 @@ func (d Deletes) Get(w Way) Deletion {
 // Schedules are the allowed intervals, in the order shown to admins.
 var Schedules = []string{"manual", "1m", "5m", "10m", "15m", "30m", "60m"}
 
+// Initials are what a first sync takes: everybody, or who changes from then on.
+var Initials = []string{"all", "changes_only"}
+
+// Origins are where a mapping comes from.
+var Origins = []string{"default", "custom", "required"}
+
 // Sync pairs one object type of the left account with one of the right.
 type Sync struct {
 	ID              SyncID           `json:"id"`
@@ -176,8 +199,8 @@ type Sync struct {
 	Direction       Direction        `json:"direction"`
 	Schedule        string           `json:"schedule"`              // one of Schedules; "" = 5m
 	Initial         string           `json:"initial"`               // all | changes_only; "" = all
-	SecondLook      *int             `json:"second_look,omitempty"` // minutes until what was listed is listed once more; nil = 60, 0 = never
-	AuditHours      *int             `json:"audit_hours,omitempty"` // hours in which every known record is read again; nil = 24, 0 = never
+	SecondLook      *int             `json:"second_look,omitempty"` // minutes until listed once more; nil = 60, 0 = never
+	AuditHours      *int             `json:"audit_hours,omitempty"` // hours until known ones are read; nil = 24, 0 = never
 	Behavior        PerWay[Behavior] `json:"behavior"`
 	FillBlanksOnly  PerWay[bool]     `json:"fill_blanks_only"`
 	Conflict        ConflictPolicy   `json:"conflict"`
@@ -328,6 +351,16 @@ const (
 	MatchByAllKeys MatchBy = "all_keys" // all pairs, checked by Verify
 )
 
+// MatchBys lists all.
+var MatchBys = []MatchBy{MatchByID, MatchByAnyKey, MatchByAllKeys}
+
+// What a match step may say of a field that holds no ID, and of keys that name
+// different twins.
+var (
+	MissingChoices      = []string{"error", "next"}
+	DisagreementChoices = []string{"error", "first"}
+)
+
 // MatchStep is one attempt to find a record's twin on the other side.
 type MatchStep struct {
 	By             MatchBy     `json:"by"`
@@ -374,29 +407,8 @@ type Exclude struct {
 	Value string `json:"value"`
 }
 
-// FilterOp is an operator of a filter clause.
+// FilterOp is an operator of a filter clause; package rule has the table of them.
 type FilterOp string
-
-// The operators. Text compares ignore case and surrounding blanks.
-const (
-	OpEquals      FilterOp = "equals"
-	OpNotEquals   FilterOp = "not_equals"
-	OpContains    FilterOp = "contains" // on a list: one whole item equals the value
-	OpNotContains FilterOp = "not_contains"
-	OpStartsWith  FilterOp = "starts_with"
-	OpEndsWith    FilterOp = "ends_with"
-	OpIsEmpty     FilterOp = "is_empty"
-	OpIsNotEmpty  FilterOp = "is_not_empty"
-	OpIn          FilterOp = "in"
-	OpNotIn       FilterOp = "not_in"
-	OpGreaterThan FilterOp = "greater_than"
-	OpLessThan    FilterOp = "less_than"
-	OpBefore      FilterOp = "before"
-	OpAfter       FilterOp = "after"
-	OpInLastDays  FilterOp = "in_last_days"
-	OpIsTrue      FilterOp = "is_true"
-	OpIsFalse     FilterOp = "is_false"
-)
 
 // Filter is one node: exactly one of All, Any, Not or a clause (Field, Op, Value).
 type Filter struct {
@@ -405,7 +417,7 @@ type Filter struct {
 	Not   *Filter  `json:"not,omitempty"`
 	Field string   `json:"field,omitempty"`
 	Op    FilterOp `json:"op,omitempty"`
-	Value Value    `json:"value,omitzero"` // a list for in and not_in
+	Value Value    `json:"value,omitzero"` // of the kind that the operator wants
 }
 
 // TransformType names how a mapping turns one side's values into the other's.
@@ -473,6 +485,11 @@ const (
 	PolicyAlwaysLeft        MappingPolicy = "always_left"
 	PolicyNone              MappingPolicy = "none"
 )
+
+// MappingPolicies lists all.
+var MappingPolicies = []MappingPolicy{
+	PolicyTwoWay, PolicyPreferRightUnless, PolicyPreferLeftUnless, PolicyAlwaysRight, PolicyAlwaysLeft, PolicyNone,
+}
 
 // Association carries a reference to a record of another sync.
 type Association struct {

@@ -22,6 +22,12 @@ const (
 	TypeOwner     FieldType = "owner" // a user of the app
 )
 
+// FieldTypes lists all.
+var FieldTypes = []FieldType{
+	TypeText, TypeEmail, TypePhone, TypeNumber, TypeBoolean, TypeDate, TypeDateTime, TypeOption, TypeOptions, TypeList,
+	TypeReference, TypeURL, TypeOwner,
+}
+
 // Option is one allowed value of a field.
 type Option struct {
 	Value string `json:"value"`
@@ -40,11 +46,11 @@ type Field struct {
 	Options     []Option  `json:"options,omitempty"`
 	OpenOptions bool      `json:"open_options,omitempty"` // values outside Options are accepted
 	MaxLength   int       `json:"max_length,omitempty"`   // characters; 0 = unknown
-	NeverBlank  bool      `json:"never_blank,omitempty"`  // the app refuses to empty it, and gives a new record a value of its own
+	NeverBlank  bool      `json:"never_blank,omitempty"`  // the app refuses to empty it, and fills a new record's
 	External    bool      `json:"external,omitempty"`     // may hold our own key: keyed upsert works on it
 	ReferenceTo string    `json:"reference_to,omitempty"` // object that a reference points to
 	With        []string  `json:"with,omitempty"`         // fields that this one means something only together with
-	Also        []string  `json:"also,omitempty"`         // fields with further values of this one, such as secondary e-mails; texts hold several, between semicolons
+	Also        []string  `json:"also,omitempty"`         // fields with more of it, such as further e-mails, by semicolons
 	Find        Find      `json:"find,omitempty"`         // how the app compares when records are looked up by it
 	FindBy      string    `json:"find_by,omitempty"`      // the field that the app searches in this one's place
 }
@@ -122,7 +128,7 @@ type Limits struct {
 	PageSize     int           // records per page of Changes
 	BurstCalls   int           // calls per BurstWindow; 0 = none published
 	BurstWindow  time.Duration // rolling
-	SearchCalls  int           // searches (Changes, BatchFind) per SearchWindow, in a budget of their own; 0 = none published
+	SearchCalls  int           // searches (Changes, BatchFind) per SearchWindow, apart; 0 = none published
 	SearchWindow time.Duration // rolling
 	DailyCalls   int           // calls per day; 0 = none published
 	IndexLag     time.Duration // until a new record shows in searches

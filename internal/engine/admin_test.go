@@ -255,7 +255,7 @@ func TestExplainNamesStepsFiltersAndFields(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 30, func(c *crm.Connection) {
 		c.Syncs[0].Rules = []crm.Rule{
-			{ID: "no-cooks", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "jobtitle", Op: crm.OpNotContains, Value: crm.TextValue("cook")}},
+			{ID: "no-cooks", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "jobtitle", Op: "not_contains", Value: crm.TextValue("cook")}},
 		}
 	})
 	b.start()

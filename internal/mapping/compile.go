@@ -118,7 +118,8 @@ func claimTargets(c *Compiled, at string, writer map[crm.Way]map[string]crm.Mapp
 			if other, taken := writer[way][name]; taken {
 				problems = append(problems, Problem{
 					at + "/" + string(side) + "/" + strconv.Itoa(i), CodeMappedTwice,
-					fmt.Sprintf("the %s field %q is already written by the mapping %q: switch one of them off or change its direction", side, name, other),
+					fmt.Sprintf("the %s field %q is already written by the mapping %q: switch one of them off or change its direction",
+						side, name, other),
 				})
 				continue
 			}
@@ -171,22 +172,21 @@ func (c *compiler) checkEnums() {
 	switch c.m.Direction {
 	case crm.DirectionBoth, crm.DirectionToRight, crm.DirectionToLeft, crm.DirectionOff:
 	default:
-		c.add("/direction", CodeUnknownDirection, "there is no direction %q: use both, to_right, to_left or off", c.m.Direction)
+		c.add("/direction", CodeUnknownDirection, "there is no direction %q: use both, to_right, to_left or off",
+			c.m.Direction)
 	}
 	if c.m.Conflict != nil {
 		switch *c.m.Conflict {
 		case crm.ConflictLeft, crm.ConflictRight, crm.ConflictNewest, crm.ConflictReview:
 		default:
-			c.add("/conflict", CodeUnknownConflict, "there is no conflict policy %q: use left, right, newest or review", *c.m.Conflict)
+			c.add("/conflict", CodeUnknownConflict, "there is no conflict policy %q: use left, right, newest or review",
+				*c.m.Conflict)
 		}
 	}
-	_, known := shapes[c.m.Transform.Type]
-	switch t := c.m.Transform.Type; {
-	case t == crm.TransformOptions, t == crm.TransformStatic:
-	case !known && t != crm.TransformNone:
-		c.add("/transform/type", CodeUnknownTransform, "there is no transform %q: use none, full_name, phone, email, domain, date, "+
-			"datetime, number, boolean, options, list or static", t)
-	case len(c.m.Transform.Options) > 0:
+	switch t, r := c.m.Transform.Type, rowOf(c.m.Transform.Type); {
+	case r == nil:
+		c.add("/transform/type", CodeUnknownTransform, "there is no transform %q: use %s", t, transformWords())
+	case r.options == "" && len(c.m.Transform.Options) > 0:
 		c.add("/transform/options", CodeBadOptions, "the transform %q takes no options: remove them", t)
 	}
 	if c.m.Transform.Type == crm.TransformPhone && c.env.Country != "" && !KnownCountry(c.env.Country) {
@@ -214,7 +214,8 @@ func (c *compiler) checkShape() {
 	t, target := c.m.Transform.Type, c.target()
 	switch {
 	case t == crm.TransformStatic && c.twoWay():
-		c.add("/transform/type", CodeNotRoundTrip, "a static text can only travel one way: set the direction to to_right or to_left")
+		c.add("/transform/type", CodeNotRoundTrip,
+			"a static text can only travel one way: set the direction to to_right or to_left")
 	case t == crm.TransformStatic:
 		c.requireOne(target)
 	case left == 0:
@@ -231,7 +232,8 @@ func (c *compiler) checkShape() {
 		c.add("/"+string(target), CodeBadShape, "only full_name splits a text, into first and last name: "+
 			"map one field on the %s side", target)
 	case t != crm.TransformNone:
-		c.add("/transform/type", CodeBadShape, "the transform %q works on one field of each side: use none to join several fields", t)
+		c.add("/transform/type", CodeBadShape, "the transform %q works on one field of each side: "+
+			"use none to join several fields", t)
 	case c.twoWay():
 		c.add("/transform/type", CodeNotRoundTrip, "a text joined from several fields cannot be taken apart again: "+
 			"set one direction, or use full_name for a first and a last name")
@@ -264,7 +266,8 @@ func (c *compiler) resolve(s crm.Side) end {
 		case e.known && !found:
 			c.add(at, CodeUnknownField, "the %s object has no field %q: choose one of its fields", s, name)
 		case field.ReadOnly && c.m.Direction.Allows(crm.WayTo(s)):
-			c.add(at, CodeReadOnlyField, "the %s field %q is read-only in the app: map another field, or set the direction to %s", s, name, crm.WayTo(s.Other()))
+			c.add(at, CodeReadOnlyField, "the %s field %q is read-only in the app: "+
+				"map another field, or set the direction to %s", s, name, crm.WayTo(s.Other()))
 		}
 		seen[name] = true
 	}
@@ -289,7 +292,9 @@ func effectiveType(f crm.Field) crm.FieldType {
 
 // build decides the canonical form and puts the mapping together.
 func (c *compiler) build() *Compiled {
-	out := &Compiled{spec: c.m, country: strings.ToUpper(c.env.Country), constant: crm.NullValue(), unlessBlank: c.unlessBlank}
+	out := &Compiled{
+		spec: c.m, country: strings.ToUpper(c.env.Country), constant: crm.NullValue(), unlessBlank: c.unlessBlank,
+	}
 	out.domain = c.chooseDomain()
 	out.lenient = c.m.Transform.Type == crm.TransformNone
 	c.chooseZones(out.domain)
@@ -319,26 +324,30 @@ func (c *compiler) chooseDomain() domain {
 	}
 	if len(left.names) > 1 || len(right.names) > 1 {
 		left.typ, right.typ = orType(left.typ, crm.TypeText), orType(right.typ, crm.TypeText)
-		return shapes[c.m.Transform.Type].domain // none is text
+		return c.row().domain
 	}
-	natural := shapes[c.m.Transform.Type].natural
+	natural := c.row().natural
 	if c.m.Transform.Type == crm.TransformNone {
-		natural = crm.TypeText
 		left.typ, right.typ = orType(left.typ, right.typ), orType(right.typ, left.typ)
 	}
 	left.typ, right.typ = orType(left.typ, natural), orType(right.typ, natural)
-	d := shapes[c.m.Transform.Type].domain
-	switch c.m.Transform.Type {
-	case crm.TransformNone:
+	d := c.row().domain
+	switch t := c.m.Transform.Type; {
+	case t == crm.TransformNone:
 		d = domainAsIs(left.typ, right.typ)
-	case crm.TransformDateTime:
-		if left.typ == crm.TypeDate || right.typ == crm.TypeDate {
-			d = domainDate // the coarser form: a time of day has no place in a date
-		}
-	case crm.TransformFullName, crm.TransformPhone, crm.TransformEmail, crm.TransformDomain, crm.TransformDate, crm.TransformNumber,
-		crm.TransformBoolean, crm.TransformOptions, crm.TransformList, crm.TransformStatic:
+	case t == crm.TransformDateTime && (left.typ == crm.TypeDate || right.typ == crm.TypeDate):
+		d = domainDate // the coarser form: a time of day has no place in a date
 	}
 	return c.narrow(d)
+}
+
+// row is the mapping's transform; none where there is none of that name, which
+// is a problem already.
+func (c *compiler) row() *transform {
+	if r := rowOf(c.m.Transform.Type); r != nil {
+		return r
+	}
+	return rowOf(crm.TransformNone)
 }
 
 // narrow settles lists: both sides as sets, or only the first item where the

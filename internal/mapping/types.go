@@ -1,22 +1,9 @@
 package mapping
 
-import "github.com/lockstep-crm/lockstep/internal/crm"
+import (
+	"slices"
 
-// domain is the canonical form that a mapping's values take.
-type domain uint8
-
-const (
-	domainText domain = iota
-	domainName
-	domainEmail
-	domainPhone
-	domainNumber
-	domainBool
-	domainDate
-	domainDateTime
-	domainOption // one of a set
-	domainSet    // several, as a set
-	domainHost   // a web address, compared by its domain
+	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
 // naturalDomain is the form in which two fields of one type are compared.
@@ -40,29 +27,6 @@ func naturalDomain(t crm.FieldType) domain {
 		// Phones are free text in the apps; only the phone transform reads more into them.
 	}
 	return domainText
-}
-
-// shape is what a transform works on.
-type shape struct {
-	domain  domain
-	natural crm.FieldType // of a side whose schema is unknown
-	fits    []crm.FieldType
-}
-
-var shapes = map[crm.TransformType]shape{
-	crm.TransformFullName: {domainName, crm.TypeText, []crm.FieldType{crm.TypeText}},
-	crm.TransformPhone:    {domainPhone, crm.TypePhone, []crm.FieldType{crm.TypePhone, crm.TypeText}},
-	crm.TransformEmail:    {domainEmail, crm.TypeEmail, []crm.FieldType{crm.TypeEmail, crm.TypeText}},
-	crm.TransformDomain:   {domainHost, crm.TypeURL, []crm.FieldType{crm.TypeURL, crm.TypeText}},
-	crm.TransformDate:     {domainDate, crm.TypeDate, []crm.FieldType{crm.TypeDate, crm.TypeDateTime, crm.TypeText}},
-	crm.TransformDateTime: {domainDateTime, crm.TypeDateTime, []crm.FieldType{crm.TypeDateTime, crm.TypeDate, crm.TypeText}},
-	crm.TransformNumber:   {domainNumber, crm.TypeNumber, []crm.FieldType{crm.TypeNumber, crm.TypeText}},
-	crm.TransformBoolean:  {domainBool, crm.TypeBoolean, []crm.FieldType{crm.TypeBoolean, crm.TypeText, crm.TypeOption}},
-	crm.TransformOptions: {
-		domainOption, crm.TypeOption,
-		[]crm.FieldType{crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeText, crm.TypeBoolean},
-	},
-	crm.TransformList: {domainSet, crm.TypeOptions, []crm.FieldType{crm.TypeList, crm.TypeOptions, crm.TypeText, crm.TypeOption}},
 }
 
 // severalItems reports whether a field of type t holds several values.
@@ -105,24 +69,13 @@ func remedy(a, b crm.FieldType) string {
 	if a != b && (a == crm.TypeEmail || b == crm.TypeEmail) {
 		return "map an e-mail field on both sides, built-in or custom"
 	}
-	for _, t := range []crm.TransformType{
-		crm.TransformNumber, crm.TransformBoolean, crm.TransformDate, crm.TransformDateTime, crm.TransformList, crm.TransformOptions,
-	} {
-		if fitsType(t, a) && fitsType(t, b) {
-			return `set the transform "` + string(t) + `" or map a field of the same type`
+	for _, r := range transforms {
+		if r.offered && slices.Contains(r.fits, a) && slices.Contains(r.fits, b) {
+			return `set the transform "` + string(r.word) + `" or map a field of the same type`
 		}
 	}
 	if a == crm.TypeReference || a == crm.TypeOwner || b == crm.TypeReference || b == crm.TypeOwner {
 		return "the IDs of one app mean nothing in another; references to records travel as associations"
 	}
 	return "map a field of the same type"
-}
-
-func fitsType(t crm.TransformType, f crm.FieldType) bool {
-	for _, x := range shapes[t].fits {
-		if x == f {
-			return true
-		}
-	}
-	return false
 }

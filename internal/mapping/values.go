@@ -60,56 +60,26 @@ var misfits = map[string]string{
 
 // parse returns the canonical form of a raw value that is not blank, or a code.
 func (c *Compiled) parse(e *end, raw crm.Value) (v crm.Value, code string) {
-	ok := true
-	switch c.domain {
-	case domainText:
-		v = c.parseText(e, raw)
-	case domainName:
-		v = crm.TextValue(joinWords(raw.Text()))
-	case domainEmail:
-		var s string
-		s, ok = CanonicalEmail(raw.Text())
-		v, code = crm.TextValue(s), CodeNotAnEmail
-	case domainPhone:
-		s, _, _ := CanonicalPhone(raw.Text(), c.country)
-		v = textOrNull(s)
-	case domainHost:
-		v = textOrNull(addressOf(raw.Text()))
-	case domainNumber:
-		var s string
-		s, ok = CanonicalNumber(raw.Text())
-		ok = ok && raw.Kind() != crm.List && raw.Kind() != crm.Bool
-		v, code = crm.NumberValue(s), CodeNotANumber
-	case domainBool:
-		var b bool
-		b, ok = ParseBool(raw)
-		v, code = crm.BoolValue(b), CodeNotABoolean
-	case domainDate:
-		v, ok = parseDate(raw, e.typ == crm.TypeDateTime, e.typ != crm.TypeText, e.zone, e.dateZone)
-		code = CodeNotADate
-	case domainDateTime:
-		v, ok = parseInstant(raw, e.typ != crm.TypeText, e.zone)
-		code = CodeNotADateTime
-	case domainOption:
-		var s string
-		s, ok = c.options.read(e.side, plainText(raw))
-		v, code = crm.TextValue(s), CodeUnmapped
-	case domainSet:
-		v, ok = c.parseSet(e, raw)
-		code = CodeUnmapped
-	}
-	if ok {
+	codec := &codecs[c.domain]
+	if v, ok := codec.parse(c, e, raw); ok {
 		return v, ""
 	}
-	return crm.Value{}, code
+	return crm.Value{}, codec.code
 }
 
 // parseText keeps a list a list only where no schema says what the field holds.
-func (c *Compiled) parseText(e *end, raw crm.Value) crm.Value {
+func (c *Compiled) parseText(e *end, raw crm.Value) (crm.Value, bool) {
 	if raw.Kind() == crm.List && !e.known {
-		return setOf(Items(raw))
+		return setOf(Items(raw)), true
 	}
-	return crm.TextValue(plainText(raw))
+	return crm.TextValue(plainText(raw)), true
+}
+
+func normalText(_ *Compiled, _ *end, v crm.Value) (crm.Value, bool) {
+	if v.Kind() == crm.List {
+		return setOf(Items(v)), true
+	}
+	return textOrNull(plainText(v)), true
 }
 
 func (c *Compiled) parseSet(e *end, raw crm.Value) (crm.Value, bool) {
@@ -133,41 +103,27 @@ func (c *Compiled) normal(e *end, v crm.Value) (crm.Value, error) {
 	if v.Blank() {
 		return crm.NullValue(), nil
 	}
-	raw, code := v, ""
-	ok := true
-	switch c.domain {
-	case domainText:
-		if v.Kind() == crm.List {
-			return setOf(Items(v)), nil
-		}
-		return textOrNull(plainText(v)), nil
-	case domainName:
-		return textOrNull(joinWords(v.Text())), nil
-	case domainOption:
-		return textOrNull(c.options.canonical(plainText(v))), nil
-	case domainSet:
-		items := Items(crm.ListValue(v.Items()...))
-		for i := range items {
-			items[i] = c.options.canonical(items[i])
-		}
-		return setOf(items), nil
-	case domainDate:
-		v, ok = parseDate(raw, false, false, nil, nil)
-		code = CodeNotADate
-	case domainDateTime:
-		v, ok = parseInstant(raw, false, e.zone)
-		code = CodeNotADateTime
-	case domainEmail, domainPhone, domainNumber, domainBool, domainHost:
-		v, code = c.parse(e, raw)
-		ok = code == ""
+	codec := &codecs[c.domain]
+	read := codec.normal
+	if read == nil {
+		read = codec.parse
 	}
+	out, ok := read(c, e, v)
 	switch {
 	case ok:
-		return v, nil
+		return out, nil
 	case c.lenient:
-		return c.asItIs(e, raw), nil
+		return c.asItIs(e, v), nil
 	}
-	return crm.Value{}, c.fail(e, code, misfits[code])
+	return crm.Value{}, c.fail(e, codec.code, misfits[codec.code])
+}
+
+func normalSet(c *Compiled, _ *end, v crm.Value) (crm.Value, bool) {
+	items := Items(crm.ListValue(v.Items()...))
+	for i := range items {
+		items[i] = c.options.canonical(items[i])
+	}
+	return setOf(items), true
 }
 
 // write returns the raw values of all fields of a side for canonical v, which
@@ -202,16 +158,8 @@ func (c *Compiled) write(e *end, v crm.Value, current, source crm.Fields) (crm.F
 
 // rawOf writes v as the field's type wants it.
 func (c *Compiled) rawOf(e *end, v, current crm.Value) (crm.Value, error) {
-	switch c.domain {
-	case domainSet, domainOption:
-		return c.rawOptions(e, v, current)
-	case domainBool:
-		if e.typ == crm.TypeOption {
-			return c.boolOption(e, v)
-		}
-	case domainDate, domainDateTime:
-		return c.rawMoment(e, v)
-	case domainText, domainName, domainEmail, domainPhone, domainNumber, domainHost:
+	if render := codecs[c.domain].render; render != nil {
+		return render(c, e, v, current)
 	}
 	return typed(e, v), nil
 }
@@ -228,7 +176,7 @@ func typed(e *end, v crm.Value) crm.Value {
 	return crm.TextValue(v.Text())
 }
 
-func (c *Compiled) rawMoment(e *end, v crm.Value) (crm.Value, error) {
+func (c *Compiled) rawMoment(e *end, v, _ crm.Value) (crm.Value, error) {
 	m, ok := ParseMoment(v, nil, false)
 	switch {
 	case !ok: // a text that lenient reading let pass
@@ -243,8 +191,11 @@ func (c *Compiled) rawMoment(e *end, v crm.Value) (crm.Value, error) {
 	return crm.TextValue(t.Format(rawTimeLayout)), nil
 }
 
-// boolOption picks the option that means the boolean.
-func (c *Compiled) boolOption(e *end, v crm.Value) (crm.Value, error) {
+// rawBool picks the option that means the boolean, where the field has options.
+func (c *Compiled) rawBool(e *end, v, _ crm.Value) (crm.Value, error) {
+	if e.typ != crm.TypeOption {
+		return typed(e, v), nil
+	}
 	if len(e.fields[0].Options) == 0 {
 		return crm.TextValue(v.Text()), nil
 	}

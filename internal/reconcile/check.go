@@ -63,15 +63,14 @@ func oneOf[T ~string](k *check, pointer, code string, got T, allowed ...T) {
 
 func (k *check) enums() {
 	s := &k.s.sync
-	oneOf(k, "/direction", mapping.CodeUnknownDirection, s.Direction, crm.DirectionBoth, crm.DirectionToRight, crm.DirectionToLeft, crm.DirectionOff)
-	oneOf(k, "/conflict", mapping.CodeUnknownConflict, s.Conflict, crm.ConflictLeft, crm.ConflictRight, crm.ConflictNewest, crm.ConflictReview)
+	oneOf(k, "/direction", mapping.CodeUnknownDirection, s.Direction, crm.Directions...)
+	oneOf(k, "/conflict", mapping.CodeUnknownConflict, s.Conflict, crm.ConflictPolicies...)
 	oneOf(k, "/schedule", CodeUnknownSchedule, s.Schedule, crm.Schedules...)
-	oneOf(k, "/initial", CodeUnknownInitial, s.Initial, "all", "changes_only")
+	oneOf(k, "/initial", CodeUnknownInitial, s.Initial, crm.Initials...)
 	for _, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
 		at := "/" + string(way)
-		oneOf(k, "/behavior"+at, CodeUnknownBehavior, s.Behavior.Get(way),
-			crm.BehaviorCreateAndUpdate, crm.BehaviorCreateOnly, crm.BehaviorUpdateOnly, crm.BehaviorNothing)
-		oneOf(k, "/deletes"+at, CodeUnknownDeletion, s.Deletes.Get(way), crm.DeleteIgnore, crm.DeleteTag, crm.DeleteArchive)
+		oneOf(k, "/behavior"+at, CodeUnknownBehavior, s.Behavior.Get(way), crm.Behaviors...)
+		oneOf(k, "/deletes"+at, CodeUnknownDeletion, s.Deletes.Get(way), crm.Deletions...)
 		oneOf(k, "/unsubscribes"+at, CodeUnknownDeletion, s.Unsubscribes.Get(way), crm.DeleteIgnore, crm.DeleteTag)
 	}
 	k.tag("/deletes", s.Deletes)
@@ -132,7 +131,8 @@ func findCycle(specs []spec) (int, bool) {
 		}
 		seen[n][to] = active
 		for other := range specs {
-			if other == n || specs[other].m == nil || !specs[other].open[1-to] || !overlap(specs[n].names[to], specs[other].names[to]) {
+			if other == n || specs[other].m == nil || !specs[other].open[1-to] ||
+				!overlap(specs[n].names[to], specs[other].names[to]) {
 				continue
 			}
 			if at, found := visit(other, 1-to); found {
@@ -189,7 +189,8 @@ func (s *Settings) compileExtras(k *check) {
 		case slices.Contains(s.backs, b), reported[at]:
 		case s.mapped(b.side, b.field):
 			reported[at] = true // the step may serve both ways
-			k.add(at, CodeFieldTaken, "the %s field %q is mapped, so the ID cannot be kept there: remove the mapping", crm.Sides[b.side], b.field)
+			k.add(at, CodeFieldTaken, "the %s field %q is mapped, so the ID cannot be kept there: remove the mapping",
+				crm.Sides[b.side], b.field)
 		default:
 			s.backs = append(s.backs, b)
 		}

@@ -450,7 +450,7 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 func TestRow134_WithheldListChangesKeepTheirStory(t *testing.T) {
 	t.Parallel()
 	sync := baseSync(one("tags", "tags", "Tags"))
-	sync.Rules = []crm.Rule{{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: crm.OpIsTrue}}}
+	sync.Rules = []crm.Rule{{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: "is_true"}}}
 	s := compile(sync)
 	p := Pair{
 		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "b", "l")}},

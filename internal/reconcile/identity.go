@@ -71,8 +71,8 @@ func (s *Settings) compileSteps(k *check) {
 func (s *Settings) compileStep(k *check, at string, index int, m crm.MatchStep) step {
 	before := len(k.problems)
 	out := step{spec: m, index: index, at: at, idSide: -1}
-	oneOf(k, at+"/on_missing", CodeUnknownChoice, m.OnMissing, "error", "next")
-	oneOf(k, at+"/on_disagreement", CodeUnknownChoice, m.OnDisagreement, "error", "first")
+	oneOf(k, at+"/on_missing", CodeUnknownChoice, m.OnMissing, crm.MissingChoices...)
+	oneOf(k, at+"/on_disagreement", CodeUnknownChoice, m.OnDisagreement, crm.DisagreementChoices...)
 	switch m.By {
 	case crm.MatchByID:
 		s.compileID(k, &out)
@@ -96,7 +96,7 @@ func (s *Settings) compileStep(k *check, at string, index int, m crm.MatchStep) 
 // stepFieldsKnown repeats what matters of the check where problems are reported
 // elsewhere: no step may search by a field that is gone.
 func (s *Settings) stepFieldsKnown(st *step) bool {
-	if st.spec.By == crm.MatchByID && st.idSide < 0 && len(st.pairs) == 0 || st.spec.By != crm.MatchByID && len(st.pairs) == 0 {
+	if len(st.pairs) == 0 && (st.spec.By != crm.MatchByID || st.idSide < 0) {
 		return false
 	}
 	for i := range crm.Sides {
@@ -113,7 +113,8 @@ func (s *Settings) compileID(k *check, out *step) {
 	m := out.spec
 	switch {
 	case m.Left == recordID && m.Right == recordID:
-		k.add(out.at+"/left", CodeBadIDStep, "one side must be a field that holds the other side's ID, the other %q", recordID)
+		k.add(out.at+"/left", CodeBadIDStep, "one side must be a field that holds the other side's ID, the other %q",
+			recordID)
 	case m.Right == recordID:
 		if k.field(out.at+"/left", 0, m.Left, m.WriteBack) {
 			out.idSide, out.idField = 1, m.Left
@@ -194,17 +195,8 @@ func (s *Settings) identity(left, right string) identity {
 func (s *Settings) formOfMapping(left, right string) mapping.Form {
 	for _, m := range s.sync.Mappings {
 		if m.On() && slices.Equal(m.Left, []string{left}) && slices.Equal(m.Right, []string{right}) {
-			switch m.Transform.Type {
-			case crm.TransformEmail:
-				return mapping.FormEmail
-			case crm.TransformPhone:
-				return mapping.FormPhone
-			case crm.TransformDomain:
-				return mapping.FormDomain
-			case crm.TransformNumber:
-				return mapping.FormNumber
-			case "", crm.TransformNone, crm.TransformFullName, crm.TransformDate, crm.TransformDateTime, crm.TransformBoolean,
-				crm.TransformOptions, crm.TransformList, crm.TransformStatic:
+			if form := mapping.FormOfTransform(m.Transform.Type); form != "" {
+				return form
 			}
 		}
 	}

@@ -38,8 +38,8 @@ func verdictOf(p Plan) verdict {
 
 func vipOnly() []crm.Rule {
 	return []crm.Rule{
-		{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: crm.OpIsTrue}},
-		{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: crm.OpIsTrue}},
+		{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"}},
+		{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: "is_true"}},
 	}
 }
 

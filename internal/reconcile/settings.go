@@ -295,15 +295,7 @@ func actionFields(r *crm.Rule, side crm.Side) []string {
 }
 
 func anyTimed(rules []crm.Rule) bool {
-	return slices.ContainsFunc(rules, func(r crm.Rule) bool { return r.On() && timed(r.Filter) })
-}
-
-func timed(f *crm.Filter) bool {
-	if f == nil {
-		return false
-	}
-	inside := func(f crm.Filter) bool { return timed(&f) }
-	return f.Op == crm.OpInLastDays || timed(f.Not) || slices.ContainsFunc(f.All, inside) || slices.ContainsFunc(f.Any, inside)
+	return slices.ContainsFunc(rules, func(r crm.Rule) bool { return r.On() && rule.Timed(r.Filter) })
 }
 
 // fingerprint hashes all that plans depend on.

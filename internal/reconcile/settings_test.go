@@ -34,7 +34,7 @@ func TestCompileReportsEveryProblem(t *testing.T) {
 			want:   []string{"/mappings/0/left/0 unknown_field"},
 		},
 		"rule": {change: func(s *crm.Sync) {
-			s.Rules = []crm.Rule{{ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "gone", Op: crm.OpIsTrue}}}
+			s.Rules = []crm.Rule{{ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "gone", Op: "is_true"}}}
 		}, want: []string{"/rules/0/filter/field unknown_field"}},
 		"no match steps": {change: func(s *crm.Sync) { s.Match = crm.Match{} }, want: []string{"/match missing_match_step"}},
 		"no match steps one way": {
@@ -110,7 +110,7 @@ func TestReadFields(t *testing.T) {
 	sync := baseSync(twelve()[:1]...)
 	sync.Match = ladder()
 	sync.Rules = []crm.Rule{{
-		ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: crm.OpIsTrue},
+		ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"},
 		Actions:        []crm.RuleAction{{Type: "add_tag", Field: "Tags", Value: "x"}},
 		OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No"}},
 	}}
@@ -173,12 +173,12 @@ func TestDigest(t *testing.T) {
 
 func TestTimed(t *testing.T) {
 	t.Parallel()
-	recent := crm.Filter{Field: "born", Op: crm.OpInLastDays, Value: crm.NumberValue("7")}
+	recent := crm.Filter{Field: "born", Op: "in_last_days", Value: crm.NumberValue("7")}
 	for name, c := range map[string]struct {
 		rule crm.Rule
 		want bool
 	}{
-		"plain":        {crm.Rule{ID: "r", Filter: &crm.Filter{Field: "vip", Op: crm.OpIsTrue}}, false},
+		"plain":        {crm.Rule{ID: "r", Filter: &crm.Filter{Field: "vip", Op: "is_true"}}, false},
 		"in last days": {crm.Rule{ID: "r", Filter: &recent}, true},
 		"deep inside":  {crm.Rule{ID: "r", Filter: &crm.Filter{All: []crm.Filter{{Any: []crm.Filter{{Not: &recent}}}}}}, true},
 		"switched off": {crm.Rule{ID: "r", Enabled: new(bool), Filter: &recent}, false},

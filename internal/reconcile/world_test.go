@@ -188,10 +188,10 @@ func drawSync(t *rapid.T) crm.Sync {
 		sync.Mappings = append(sync.Mappings, drawMapping(t, m))
 	}
 	if rare(t, "rule.right") {
-		sync.Rules = append(sync.Rules, crm.Rule{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: crm.OpIsTrue}})
+		sync.Rules = append(sync.Rules, crm.Rule{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"}})
 	}
 	if rare(t, "rule.left") {
-		sync.Rules = append(sync.Rules, crm.Rule{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Not: &crm.Filter{Field: "OK", Op: crm.OpIsFalse}}})
+		sync.Rules = append(sync.Rules, crm.Rule{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Not: &crm.Filter{Field: "OK", Op: "is_false"}}})
 	}
 	return sync
 }

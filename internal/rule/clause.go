@@ -2,7 +2,6 @@ package rule
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -14,12 +13,13 @@ type clause struct {
 	pointer string
 	field   string
 	op      crm.FilterOp
+	row     *operator
 	wanted  crm.Value
 	kind    kind
 	dates   bool // the field holds dates, not instants
 	loc     *time.Location
 	targets []target // what wanted means, one per value
-	days    int      // of in_last_days
+	days    int      // where days are wanted
 	missing bool     // the object has no such field: nothing holds of it
 }
 
@@ -58,39 +58,28 @@ func newTarget(v crm.Value, loc *time.Location) target {
 
 // holds decides one clause.
 func (c *clause) holds(v crm.Value, now time.Time) bool {
-	if c.missing {
+	switch {
+	case c.missing:
 		return false
+	case v.Blank():
+		return c.row.blank
+	case c.row.alone != nil:
+		return c.row.alone(c, v, now) != c.row.not
 	}
-	switch c.op {
-	case crm.OpIsEmpty:
-		return v.Blank()
-	case crm.OpIsNotEmpty:
-		return !v.Blank()
-	case crm.OpNotEquals, crm.OpNotContains, crm.OpNotIn:
-		return v.Blank() || !c.positive(v)
-	case crm.OpIsTrue, crm.OpIsFalse:
-		b, ok := mapping.ParseBool(v)
-		return ok && !v.Blank() && b == (c.op == crm.OpIsTrue)
-	case crm.OpInLastDays:
-		return !v.Blank() && c.inLastDays(v, now)
-	case crm.OpEquals, crm.OpContains, crm.OpStartsWith, crm.OpEndsWith, crm.OpIn,
-		crm.OpGreaterThan, crm.OpLessThan, crm.OpBefore, crm.OpAfter:
-		return !v.Blank() && c.positive(v)
-	}
-	return false
+	return c.positive(v) != c.row.not
 }
 
 // positive decides the plain form of an operator for a value that is not blank.
 func (c *clause) positive(v crm.Value) bool {
 	if v.Kind() != crm.List && c.kind != asList {
-		return slices.ContainsFunc(c.targets, func(t target) bool { return c.one(v, t, false) })
+		return slices.ContainsFunc(c.targets, func(t target) bool { return c.row.test(c, v, t, false) })
 	}
 	items := mapping.Items(v)
-	if c.wanted.Kind() == crm.List && (c.op == crm.OpEquals || c.op == crm.OpNotEquals) {
+	if c.wanted.Kind() == crm.List && c.row.wants == wantsOneOrSet {
 		return sameSet(items, c.targets)
 	}
 	return slices.ContainsFunc(items, func(item string) bool {
-		return slices.ContainsFunc(c.targets, func(t target) bool { return c.one(crm.TextValue(item), t, true) })
+		return slices.ContainsFunc(c.targets, func(t target) bool { return c.row.test(c, crm.TextValue(item), t, true) })
 	})
 }
 
@@ -106,32 +95,6 @@ func sameSet(items []string, targets []target) bool {
 		}
 	}
 	return len(have) == len(want)
-}
-
-// one compares one value with one target. An item of a list is contained when
-// it equals the target as a whole.
-func (c *clause) one(v crm.Value, t target, item bool) bool {
-	switch c.op {
-	case crm.OpContains, crm.OpNotContains:
-		if item {
-			return mapping.Fold(v.Text()) == t.fold
-		}
-		return strings.Contains(mapping.Fold(v.Text()), t.fold)
-	case crm.OpStartsWith:
-		return strings.HasPrefix(mapping.Fold(v.Text()), t.fold)
-	case crm.OpEndsWith:
-		return strings.HasSuffix(mapping.Fold(v.Text()), t.fold)
-	case crm.OpGreaterThan, crm.OpAfter:
-		order, ok := c.compare(v, t)
-		return ok && order > 0
-	case crm.OpLessThan, crm.OpBefore:
-		order, ok := c.compare(v, t)
-		return ok && order < 0
-	case crm.OpEquals, crm.OpNotEquals, crm.OpIn, crm.OpNotIn:
-		return c.equal(v, t)
-	case crm.OpIsEmpty, crm.OpIsNotEmpty, crm.OpInLastDays, crm.OpIsTrue, crm.OpIsFalse:
-	}
-	return false
 }
 
 func (c *clause) equal(v crm.Value, t target) bool {
@@ -153,10 +116,10 @@ func (c *clause) equal(v crm.Value, t target) bool {
 }
 
 // compare orders a value against a target: -1, 0 or +1; false when they cannot
-// be ordered. Before and after order moments, the others numbers, unless the
-// field holds moments.
+// be ordered. What is read as a date orders moments, the rest numbers, unless
+// the field holds moments.
 func (c *clause) compare(v crm.Value, t target) (int, bool) {
-	if c.op == crm.OpBefore || c.op == crm.OpAfter || c.kind == asMoment {
+	if c.row.reads == asDate || c.kind == asMoment {
 		return c.compareMoments(v, t)
 	}
 	n, ok := mapping.CanonicalNumber(v.Text())

@@ -64,16 +64,16 @@ func match(t testing.TB, typ crm.FieldType, op crm.FilterOp, wanted, record crm.
 // TestRow80_Blanks asks every operator about every kind of blank.
 func TestRow80_Blanks(t *testing.T) {
 	t.Parallel()
-	passes := map[crm.FilterOp]bool{crm.OpIsEmpty: true, crm.OpNotEquals: true, crm.OpNotContains: true, crm.OpNotIn: true}
+	passes := map[crm.FilterOp]bool{"is_empty": true, "not_equals": true, "not_contains": true, "not_in": true}
 	wanted := map[crm.FilterOp]crm.Value{
-		crm.OpEquals: text("a"), crm.OpNotEquals: text("a"), crm.OpContains: text("a"), crm.OpNotContains: text("a"),
-		crm.OpStartsWith: text("a"), crm.OpEndsWith: text("a"), crm.OpIsEmpty: text("ignored"), crm.OpIsNotEmpty: absent,
-		crm.OpIn: list("a"), crm.OpNotIn: list("a"), crm.OpGreaterThan: number("-1"), crm.OpLessThan: number("1"),
-		crm.OpBefore: text("2030-01-01"), crm.OpAfter: text("1990-01-01"), crm.OpInLastDays: number("30000"),
-		crm.OpIsTrue: absent, crm.OpIsFalse: absent,
+		"equals": text("a"), "not_equals": text("a"), "contains": text("a"), "not_contains": text("a"),
+		"starts_with": text("a"), "ends_with": text("a"), "is_empty": text("ignored"), "is_not_empty": absent,
+		"in": list("a"), "not_in": list("a"), "greater_than": number("-1"), "less_than": number("1"),
+		"before": text("2030-01-01"), "after": text("1990-01-01"), "in_last_days": number("30000"),
+		"is_true": absent, "is_false": absent,
 	}
-	if len(wanted) != 17 {
-		t.Fatalf("%d operators, want all 17", len(wanted))
+	if all := rule.Operators(); len(wanted) != len(all) {
+		t.Fatalf("%d operators, want all %d", len(wanted), len(all))
 	}
 	for op, w := range wanted {
 		for name, record := range blanks {
@@ -112,7 +112,7 @@ func both(t *testing.T, op, not crm.FilterOp, tests map[string]clauseCase) {
 
 func TestRow77_Equals(t *testing.T) {
 	t.Parallel()
-	both(t, crm.OpEquals, crm.OpNotEquals, map[string]clauseCase{
+	both(t, "equals", "not_equals", map[string]clauseCase{
 		"same":                        {"", text("Homestack"), text("Homestack"), true},
 		"case and blanks":             {"", text(" HOMESTACK"), text("homestack \n"), true},
 		"case outside ASCII":          {"", text("STRASSE ÄÖÜ"), text("strasse äöü"), true},
@@ -145,7 +145,7 @@ func TestRow77_Equals(t *testing.T) {
 
 func TestRow78_Row79_Contains(t *testing.T) {
 	t.Parallel()
-	both(t, crm.OpContains, crm.OpNotContains, map[string]clauseCase{
+	both(t, "contains", "not_contains", map[string]clauseCase{
 		"part of a text":                {"", text("pend"), text("Is PENDING now"), true},
 		"not part of it":                {"", text("pending!"), text("PENDING"), false},
 		"text field with a semicolon":   {crm.TypeText, text("b"), text("a;bc"), true},
@@ -162,12 +162,12 @@ func TestRow78_Row79_Contains(t *testing.T) {
 
 func TestRow81_StartsAndEnds(t *testing.T) {
 	t.Parallel()
-	both(t, crm.OpStartsWith, "", map[string]clauseCase{
+	both(t, "starts_with", "", map[string]clauseCase{
 		"start": {"", text("ANN"), text(" anna"), true},
 		"end":   {"", text("na"), text("anna"), false},
 		"item":  {"", text("b"), list("ab", "Bc"), true},
 	})
-	both(t, crm.OpEndsWith, "", map[string]clauseCase{
+	both(t, "ends_with", "", map[string]clauseCase{
 		"end":   {"", text("NA"), text("anna "), true},
 		"start": {"", text("an"), text("anna"), false},
 		"item":  {crm.TypeOptions, text("b"), text("xb;y"), true},
@@ -176,7 +176,7 @@ func TestRow81_StartsAndEnds(t *testing.T) {
 
 func TestRow80_EmptyAndNot(t *testing.T) {
 	t.Parallel()
-	both(t, crm.OpIsEmpty, crm.OpIsNotEmpty, map[string]clauseCase{
+	both(t, "is_empty", "is_not_empty", map[string]clauseCase{
 		"text":         {"", text("ignored"), text("x"), false},
 		"zero":         {crm.TypeNumber, absent, number("0"), false},
 		"false":        {crm.TypeBoolean, absent, crm.BoolValue(false), false},
@@ -189,7 +189,7 @@ func TestRow80_EmptyAndNot(t *testing.T) {
 
 func TestRow81_In(t *testing.T) {
 	t.Parallel()
-	both(t, crm.OpIn, crm.OpNotIn, map[string]clauseCase{
+	both(t, "in", "not_in", map[string]clauseCase{
 		"one of them":     {"", list("Lead", "Customer"), text("customer "), true},
 		"none of them":    {"", list("Lead", "Customer"), text("Cust"), false},
 		"numbers":         {crm.TypeNumber, list("1", "2.50"), number("2.5"), true},
@@ -219,10 +219,10 @@ func TestRow81_GreaterAndLess(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := match(t, tt.typ, crm.OpGreaterThan, tt.wanted, tt.record, nil); got != tt.want {
+			if got := match(t, tt.typ, "greater_than", tt.wanted, tt.record, nil); got != tt.want {
 				t.Errorf("greater_than is %v, want %v", got, tt.want)
 			}
-			if got := match(t, tt.typ, crm.OpLessThan, tt.wanted, tt.record, nil); got != tt.less && tt.record.Kind() != crm.List {
+			if got := match(t, tt.typ, "less_than", tt.wanted, tt.record, nil); got != tt.less && tt.record.Kind() != crm.List {
 				t.Errorf("less_than is %v, want %v", got, tt.less)
 			}
 		})
@@ -256,10 +256,10 @@ func TestRow81_BeforeAndAfter(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := match(t, tt.typ, crm.OpBefore, text(tt.wanted), text(tt.record), tt.loc); got != tt.before {
+			if got := match(t, tt.typ, "before", text(tt.wanted), text(tt.record), tt.loc); got != tt.before {
 				t.Errorf("before is %v, want %v", got, tt.before)
 			}
-			if got := match(t, tt.typ, crm.OpAfter, text(tt.wanted), text(tt.record), tt.loc); got != tt.after {
+			if got := match(t, tt.typ, "after", text(tt.wanted), text(tt.record), tt.loc); got != tt.after {
 				t.Errorf("after is %v, want %v", got, tt.after)
 			}
 		})
@@ -291,7 +291,7 @@ func TestRow81_InLastDays(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := match(t, tt.typ, crm.OpInLastDays, tt.days, text(tt.record), tt.loc); got != tt.want {
+			if got := match(t, tt.typ, "in_last_days", tt.days, text(tt.record), tt.loc); got != tt.want {
 				t.Errorf("in_last_days is %v, want %v", got, tt.want)
 			}
 		})
@@ -308,10 +308,10 @@ func TestRow84_TrueAndFalse(t *testing.T) {
 		"false": {crm.BoolValue(false), false, true}, "no": {text("no"), false, true}, "zero": {text("0"), false, true},
 		"other": {text("maybe"), false, false}, "two": {number("2"), false, false},
 	} {
-		if got := match(t, "", crm.OpIsTrue, absent, tt.record, nil); got != tt.isTrue {
+		if got := match(t, "", "is_true", absent, tt.record, nil); got != tt.isTrue {
 			t.Errorf("%s: is_true is %v", name, got)
 		}
-		if got := match(t, "", crm.OpIsFalse, absent, tt.record, nil); got != tt.isFalse {
+		if got := match(t, "", "is_false", absent, tt.record, nil); got != tt.isFalse {
 			t.Errorf("%s: is_false is %v", name, got)
 		}
 	}
@@ -326,17 +326,17 @@ func TestRow213_ExampleFilters(t *testing.T) {
 		stop   []crm.Value
 	}{
 		"tags do not contain PENDING": {
-			crm.Filter{Field: "f", Op: crm.OpNotContains, Value: text("PENDING")},
+			crm.Filter{Field: "f", Op: "not_contains", Value: text("PENDING")},
 			[]crm.Value{absent, list(), list("PENDING review", "x")},
 			[]crm.Value{list("a", "Pending")},
 		},
 		"source is Homestack": {
-			crm.Filter{Field: "f", Op: crm.OpEquals, Value: text("Homestack")},
+			crm.Filter{Field: "f", Op: "equals", Value: text("Homestack")},
 			[]crm.Value{text("homestack")},
 			[]crm.Value{absent, text("Homestack app")},
 		},
 		"label is not No_CRM": {
-			crm.Filter{Field: "f", Op: crm.OpNotEquals, Value: text("No_CRM")},
+			crm.Filter{Field: "f", Op: "not_equals", Value: text("No_CRM")},
 			[]crm.Value{absent, list("Friends"), text("Friends")},
 			[]crm.Value{list("Friends", "no_crm"), text("No_CRM")},
 		},
@@ -359,7 +359,7 @@ func TestRow213_ExampleFilters(t *testing.T) {
 func TestRow75_NestedFilters(t *testing.T) {
 	t.Parallel()
 	clause := func(field, value string) crm.Filter {
-		return crm.Filter{Field: field, Op: crm.OpEquals, Value: text(value)}
+		return crm.Filter{Field: field, Op: "equals", Value: text(value)}
 	}
 	not := func(f crm.Filter) crm.Filter { return crm.Filter{Not: &f} }
 	filter := crm.Filter{All: []crm.Filter{
@@ -387,9 +387,9 @@ func TestRow75_NestedFilters(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 		want := rule.Trace{
-			{Pointer: "/all/0", Field: "a", Op: crm.OpEquals, Value: tt.record["a"], Wanted: text("1"), Result: tt.record["a"].Text() == "1"},
-			{Pointer: "/all/1/any/0", Field: "b", Op: crm.OpEquals, Value: tt.record["b"], Wanted: text("1"), Result: tt.record["b"].Text() == "1"},
-			{Pointer: "/all/1/any/1/not", Field: "c", Op: crm.OpEquals, Value: tt.record["c"], Wanted: text("1"), Result: tt.record["c"].Text() == "1"},
+			{Pointer: "/all/0", Field: "a", Op: "equals", Value: tt.record["a"], Wanted: text("1"), Result: tt.record["a"].Text() == "1"},
+			{Pointer: "/all/1/any/0", Field: "b", Op: "equals", Value: tt.record["b"], Wanted: text("1"), Result: tt.record["b"].Text() == "1"},
+			{Pointer: "/all/1/any/1/not", Field: "c", Op: "equals", Value: tt.record["c"], Wanted: text("1"), Result: tt.record["c"].Text() == "1"},
 		}
 		if diff := cmp.Diff(want, trace); diff != "" {
 			t.Errorf("%s: trace (-want +got):\n%s", name, diff)

@@ -79,8 +79,8 @@ func (c *compiler) node(f *crm.Filter, at string, depth int) node {
 		}
 	}
 	if forms != 1 {
-		c.add(at, CodeBadNode, "a filter is exactly one of: all with filters, any with filters, not, or field with op and value; "+
-			"to let every record through set the filter to null")
+		c.add(at, CodeBadNode, "a filter is exactly one of: all with filters, any with filters, not, or field with op "+
+			"and value; to let every record through set the filter to null")
 		return allOf{}
 	}
 	switch {
@@ -128,7 +128,7 @@ func (c *compiler) clause(f *crm.Filter, at string) node {
 	}
 	out.kind, out.dates = kindOf(field), field.Type == crm.TypeDate
 	c.names = append(c.names, f.Field)
-	if c.checkOperator(f, field, at) {
+	if c.checkOperator(out, f, field, at) {
 		c.checkValue(out, f, at)
 	}
 	return out
@@ -158,50 +158,42 @@ func kindOf(f crm.Field) kind {
 }
 
 // checkOperator reports whether the operator exists and works on the field's type.
-func (c *compiler) checkOperator(f *crm.Filter, field crm.Field, at string) bool {
-	k, misfit := kindOf(field), false
-	switch f.Op {
-	case crm.OpEquals, crm.OpNotEquals, crm.OpContains, crm.OpNotContains, crm.OpStartsWith, crm.OpEndsWith,
-		crm.OpIsEmpty, crm.OpIsNotEmpty, crm.OpIn, crm.OpNotIn:
-	case crm.OpGreaterThan, crm.OpLessThan:
-		misfit = k == asBool || k == asList
-	case crm.OpBefore, crm.OpAfter, crm.OpInLastDays:
-		misfit = k == asBool || k == asList || k == asNumber
-	case crm.OpIsTrue, crm.OpIsFalse:
-		misfit = k == asMoment || k == asList
-	default:
-		c.add(at+"/op", CodeUnknownOperator, "there is no operator %q: use equals, not_equals, contains, not_contains, starts_with, "+
-			"ends_with, is_empty, is_not_empty, in, not_in, greater_than, less_than, before, after, in_last_days, is_true or is_false", f.Op)
+func (c *compiler) checkOperator(out *clause, f *crm.Filter, field crm.Field, at string) bool {
+	if out.row = row(f.Op); out.row == nil {
+		c.add(at+"/op", CodeUnknownOperator, "there is no operator %q: use %s", f.Op, words())
 		return false
 	}
-	if misfit {
-		c.add(at+"/op", CodeOperatorMisfit, "the operator %q does not work on the field %q (%s): choose another operator or field", f.Op, f.Field, field.Type)
+	if slices.Contains(out.row.unfit, out.kind) {
+		c.add(at+"/op", CodeOperatorMisfit, "the operator %q does not work on the field %q (%s): "+
+			"choose another operator or field", f.Op, f.Field, field.Type)
+		return false
 	}
-	return !misfit
+	return true
 }
 
 // checkValue reads the wanted value for the operator.
 func (c *compiler) checkValue(out *clause, f *crm.Filter, at string) {
 	at += "/value"
-	switch f.Op {
-	case crm.OpIsEmpty, crm.OpIsNotEmpty, crm.OpIsTrue, crm.OpIsFalse:
-		out.wanted = crm.NullValue() // the value box is ignored
+	several := f.Value.Kind() == crm.List
+	switch out.row.wants {
+	case wantsNothing:
+		out.wanted = crm.NullValue()
 		return
-	case crm.OpInLastDays:
+	case wantsDays:
 		out.days = c.days(f, at)
 		return
-	case crm.OpIn, crm.OpNotIn:
-		if f.Value.Kind() != crm.List {
+	case wantsList:
+		if !several {
 			c.add(at, CodeWrongValue, "the operator %q on field %q compares with a list: give a list of values", f.Op, f.Field)
 			return
 		}
-	case crm.OpEquals, crm.OpNotEquals:
-		if f.Value.Kind() == crm.List && out.kind != asList && c.fields != nil {
+	case wantsOneOrSet:
+		if several && out.kind != asList && c.fields != nil {
 			c.add(at, CodeWrongValue, "the field %q holds one value: compare it with one, or use in", f.Field)
 			return
 		}
-	case crm.OpContains, crm.OpNotContains, crm.OpStartsWith, crm.OpEndsWith, crm.OpGreaterThan, crm.OpLessThan, crm.OpBefore, crm.OpAfter:
-		if f.Value.Kind() == crm.List {
+	case wantsOne:
+		if several {
 			c.add(at, CodeWrongValue, "the operator %q on field %q compares with one value: give one", f.Op, f.Field)
 			return
 		}
@@ -211,7 +203,8 @@ func (c *compiler) checkValue(out *clause, f *crm.Filter, at string) {
 
 func (c *compiler) targets(out *clause, f *crm.Filter, at string) {
 	if f.Value.Blank() {
-		c.add(at, CodeWrongValue, "the operator %q on field %q needs a value: give one, or use is_empty or is_not_empty", f.Op, f.Field)
+		c.add(at, CodeWrongValue, "the operator %q on field %q needs a value: give one, or use is_empty or is_not_empty",
+			f.Op, f.Field)
 		return
 	}
 	wanted := []crm.Value{f.Value}
@@ -222,7 +215,8 @@ func (c *compiler) targets(out *clause, f *crm.Filter, at string) {
 		}
 	}
 	if len(wanted) > MaxWanted {
-		c.add(at, CodeTooLarge, "the operator %q on field %q has %d values, the limit is %d: split the clause", f.Op, f.Field, len(wanted), MaxWanted)
+		c.add(at, CodeTooLarge, "the operator %q on field %q has %d values, the limit is %d: split the clause",
+			f.Op, f.Field, len(wanted), MaxWanted)
 		return
 	}
 	for i, v := range wanted {
@@ -238,18 +232,19 @@ func (c *compiler) targets(out *clause, f *crm.Filter, at string) {
 
 // checkTarget refuses a value that could never be compared with the field.
 func (c *compiler) checkTarget(out *clause, v crm.Value, t target, at string) bool {
-	ordered := out.op == crm.OpGreaterThan || out.op == crm.OpLessThan
-	dated := out.op == crm.OpBefore || out.op == crm.OpAfter || ordered && out.kind == asMoment
-	whole := out.op == crm.OpEquals || out.op == crm.OpNotEquals || out.op == crm.OpIn || out.op == crm.OpNotIn
+	ordered, whole := out.row.reads == asOrder, out.row.reads == asWhole
+	dated := out.row.reads == asDate || ordered && out.kind == asMoment
 	switch {
 	case v.Blank():
 		c.add(at, CodeWrongValue, "the operator %q on field %q cannot look for a blank: use is_empty", out.op, out.field)
 	case utf8.RuneCountInString(v.Text()) > MaxText:
 		c.add(at, CodeTooLarge, "a value may have %d characters: shorten it", MaxText)
 	case (dated || whole && out.kind == asMoment) && !t.isMoment:
-		c.add(at, CodeWrongValue, "the operator %q on field %q compares with a date: give it as 2026-01-31 or 2026-01-31T13:45:00Z", out.op, out.field)
+		c.add(at, CodeWrongValue, "the operator %q on field %q compares with a date: "+
+			"give it as 2026-01-31 or 2026-01-31T13:45:00Z", out.op, out.field)
 	case (ordered && !dated || whole && out.kind == asNumber) && t.number == "":
-		c.add(at, CodeWrongValue, "the operator %q on field %q compares with a number: give it with a point for decimals", out.op, out.field)
+		c.add(at, CodeWrongValue, "the operator %q on field %q compares with a number: "+
+			"give it with a point for decimals", out.op, out.field)
 	case whole && out.kind == asBool && !t.isBool:
 		c.add(at, CodeWrongValue, "the field %q is true or false: give one of them, or use is_true", out.field)
 	default:
@@ -258,12 +253,12 @@ func (c *compiler) checkTarget(out *clause, v crm.Value, t target, at string) bo
 	return false
 }
 
-// days reads the whole number of days of in_last_days.
+// days reads a whole number of days.
 func (c *compiler) days(f *crm.Filter, at string) int {
 	text, ok := mapping.CanonicalNumber(strings.TrimSpace(f.Value.Text()))
 	n, err := strconv.Atoi(text)
 	if !ok || err != nil || n < 1 || n > MaxDays || f.Value.Kind() == crm.List || f.Value.Kind() == crm.Bool {
-		c.add(at, CodeWrongValue, "in_last_days on field %q needs a whole number of days from 1 to %d", f.Field, MaxDays)
+		c.add(at, CodeWrongValue, "%s on field %q needs a whole number of days from 1 to %d", f.Op, f.Field, MaxDays)
 		return 0
 	}
 	return n

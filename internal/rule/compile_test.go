@@ -90,7 +90,7 @@ func TestCompile_ProblemsAtTheirPlace(t *testing.T) {
 
 func TestCompile_Limits(t *testing.T) {
 	t.Parallel()
-	clause := crm.Filter{Field: "f", Op: crm.OpIsEmpty}
+	clause := crm.Filter{Field: "f", Op: "is_empty"}
 	nested := func(depth int) *crm.Filter {
 		f := clause
 		for range depth - 1 {
@@ -110,10 +110,10 @@ func TestCompile_Limits(t *testing.T) {
 		for i := range n {
 			items = append(items, fmt.Sprint(i))
 		}
-		return &crm.Filter{Field: "f", Op: crm.OpIn, Value: crm.ListValue(items...)}
+		return &crm.Filter{Field: "f", Op: "in", Value: crm.ListValue(items...)}
 	}
 	long := func(n int) *crm.Filter {
-		return &crm.Filter{Field: "f", Op: crm.OpEquals, Value: text(strings.Repeat("ä", n))}
+		return &crm.Filter{Field: "f", Op: "equals", Value: text(strings.Repeat("ä", n))}
 	}
 	for name, tt := range map[string]struct{ fits, not *crm.Filter }{
 		"depth":   {nested(rule.MaxDepth), nested(rule.MaxDepth + 1)},

@@ -46,7 +46,7 @@ func checkFilter(t *testing.T, filter *crm.Filter, schema map[string]crm.Field, 
 func named(id string, d crm.Direction, value string, tags ...string) crm.Rule {
 	r := crm.Rule{ID: id, Direction: d}
 	if value != "" {
-		r.Filter = &crm.Filter{Field: "source", Op: crm.OpEquals, Value: text(value)}
+		r.Filter = &crm.Filter{Field: "source", Op: "equals", Value: text(value)}
 	}
 	for _, tag := range tags {
 		r.Actions = append(r.Actions, crm.RuleAction{Type: rule.ActionAddTag, Field: "tags", Value: tag})

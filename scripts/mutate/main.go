@@ -43,6 +43,7 @@ var packages = map[string][]string{
 	"./internal/api":                  {"./internal/api", "./internal/app"},
 	"./internal/account":              {"./internal/account", "./internal/api", "./internal/app"},
 	"./internal/access":               {"./internal/access", "./internal/api"},
+	"./internal/api/idempotency":      {"./internal/api/idempotency", "./internal/api"},
 	"./internal/mapping":              {"./internal/mapping", "./internal/reconcile"},
 	"./internal/rule":                 {"./internal/rule", "./internal/reconcile"},
 	"./internal/store/memstore":       {"./internal/store/memstore"},
