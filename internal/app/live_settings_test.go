@@ -285,6 +285,9 @@ func TestEverySettingMeansSomething(t *testing.T) {
 			t.Errorf("a new connection with the same people ends otherwise (-one +again):\n%s", cmp.Diff(one, again))
 		}
 		used := map[string]bool{}
+		// What a key means does not hang on the storage: stand-ins for AWS, which are
+		// slow, show a part of them, unless the long form is asked for.
+		some := testing.Short() || strings.HasSuffix(t.Name(), "/dynamo") && os.Getenv("LOCKSTEP_LONG") == ""
 		badLeft := l.account("hubspot", l.base0(crm.Left), map[string]string{"kind": "token", "token": "no-such-token-0000000000"})
 		badRight := l.account("salesforce", l.base0(crm.Right), map[string]string{"kind": "oauth2", "client_id": "no-such-client", "client_secret": "no-such-secret"})
 		names := strings.NewReplacer("BADLEFT", `"`+string(badLeft)+`"`, "BADRIGHT", `"`+string(badRight)+`"`, "LEFT", `"`+string(l.left)+`"`, "RIGHT", `"`+string(l.right)+`"`)
@@ -298,7 +301,7 @@ func TestEverySettingMeansSomething(t *testing.T) {
 				continue
 			}
 			used[name] = true
-			if testing.Short() && i%4 != 0 {
+			if some && i%4 != 0 {
 				continue
 			}
 			l.each(t, key, func() {

@@ -136,6 +136,9 @@ var proofs = []proof{
 		promise("X17", "files are their owner's, and a root key is never made anew beside sealed items"),
 		promise("X18", "what leaked can be ended at once"),
 	}},
+	{command: goTest("TestEverySetting", "./internal/app"), env: long, figures: []figure{
+		{goal: "settings", target: "every key of the documents shown, refused or told to be inert, on both storages", find: `ok\s+\S+internal/app\s+([\d.]+)s`},
+	}},
 	{command: goTest("S15", "./internal/mapping", "-rapid.checks=500000"), figures: []figure{
 		{goal: "transforms", target: "1,000,000 values each, 0 law breaks", look: laws(1_000_000)},
 	}},
