@@ -11,7 +11,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
-	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
@@ -28,7 +27,7 @@ func main() {
 
 // wire makes the handler of what the environment names.
 func wire(ctx context.Context, env func(string) string, calls *invocation.Calls, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(env, cloud.All, log, schedules.Follow, cloud.Follow(calls))
+	c, err := cloud.Open(env, cloud.All, log, cloud.FollowSchedules, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
-	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -36,7 +35,7 @@ func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*
 		return nil, err
 	}
 	c.Engine.Open = noLogin
-	all, err := schedules.Open(c)
+	all, err := c.Schedules()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,6 @@
 // tables in DynamoDB, the change queue in SQS, credentials sealed under a key
 // of KMS. It reads the environment once and names everything that is missing.
 //
-// The HTTP surface is a package of its own, so that the functions without one
-// do not carry it.
+// The REST surface is a package of its own (restapi), so that the functions
+// without one do not carry it: the program with it is half as large again.
 package cloud
