@@ -44,7 +44,7 @@ func Run(t *testing.T, fake fakekit.Fake, module, script string, tests int, envi
 	defer cancel()
 	delivering := make(chan error, 1)
 	go func() { delivering <- fake.Core().Run(ctx, &http.Client{}) }()
-	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", script) //nolint:gosec // both are named by tests of ours
+	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), environ(base)...)
 	out, err := cmd.CombinedOutput()
