@@ -18,6 +18,7 @@ type collected struct {
 	features features
 	known    map[string]bool // "S11", "1.7", "design 3.4", "row 119"
 	pages    map[string][]byte
+	sources  map[string][]byte // Go, without tests
 	problems []string
 }
 
@@ -28,9 +29,10 @@ func check(fsys fs.FS, files []string) (problems []string, stats string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	problems = slices.Concat(c.problems, c.features.problems, c.unknown(files), c.status(), c.brokenLinks(files))
+	problems = slices.Concat(c.problems, c.features.problems, c.unknown(files), c.status(), c.brokenLinks(files), c.glossary(files))
 	slices.SortStableFunc(problems, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
-	stats = fmt.Sprintf("%d files, %d names used, %d rows named by tests, %d pages", len(files), len(c.names.uses), len(c.names.rows), len(c.pages))
+	stats = fmt.Sprintf("%d files, %d names used, %d rows named by tests, %d pages",
+		len(files), len(c.names.uses), len(c.names.rows), len(c.pages))
 	return slices.Compact(problems), stats, nil
 }
 
@@ -40,7 +42,9 @@ func place(problem string) string {
 }
 
 func collect(fsys fs.FS, files []string) (*collected, error) {
-	c := &collected{names: names{rows: map[int]string{}}, known: map[string]bool{}, pages: map[string][]byte{}}
+	c := &collected{
+		names: names{rows: map[int]string{}}, known: map[string]bool{}, pages: map[string][]byte{}, sources: map[string][]byte{},
+	}
 	for _, name := range files {
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
@@ -56,6 +60,9 @@ func collect(fsys fs.FS, files []string) (*collected, error) {
 		case strings.HasSuffix(name, ".go") && !strings.Contains(name, "testdata/"):
 			if err := c.names.source(name, src); err != nil {
 				return nil, err
+			}
+			if !strings.HasSuffix(name, "_test.go") {
+				c.sources[name] = src
 			}
 		}
 	}
@@ -80,7 +87,8 @@ func (c *collected) unknown(files []string) []string {
 			continue
 		}
 		if !c.known[u.id] {
-			problems = append(problems, fmt.Sprintf("%s: names %s, which the docs do not hold (%s, %s, %s)", u.pos, u.id, featuresPage, invariantsPage, designPage))
+			problems = append(problems, fmt.Sprintf("%s: names %s, which the docs do not hold (%s, %s, %s)",
+				u.pos, u.id, featuresPage, invariantsPage, designPage))
 		}
 	}
 	return problems

@@ -11,6 +11,8 @@
 //     do not hold;
 //   - docs/features.md counts a row as tested that no TestRow… names, or as
 //     planned although one does, or a number is missing or there twice;
+//   - the last column of docs/glossary.md names a path or a word in it that is
+//     not there;
 //   - a comment names a Markdown page that does not exist, or a link in a page
 //     leads nowhere;
 //   - a file holds text that belongs to one machine only: paths of a working
