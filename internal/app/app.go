@@ -114,7 +114,8 @@ func Open(ctx context.Context, o Options) (*App, error) {
 	return a, nil
 }
 
-// merge returns t with the fields that are zero taken from def.
+// merge returns t with the times that the local program sets otherwise than the
+// engine taken from def where they are zero. What else is zero has the engine's default.
 func merge(t, def engine.Tuning) engine.Tuning {
 	for _, f := range []struct{ p, d *time.Duration }{
 		{&t.HTTPDeadline, &def.HTTPDeadline}, {&t.Budget, &def.Budget}, {&t.Lease, &def.Lease}, {&t.ParkAfter, &def.ParkAfter},

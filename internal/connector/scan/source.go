@@ -48,7 +48,7 @@ type Options struct {
 	// from Since: index lag, or transactions that commit late.
 	Overlap time.Duration
 	// Remember bounds how many records of the overlap window the cursor
-	// remembers; more than that are simply listed again. 0 = 4,096.
+	// remembers; more than that are simply listed again. 0 = 2,048.
 	Remember int
 	// Uncounted says that the source tells no Total: then a page of the newest
 	// records proves nothing, and none is asked for.
