@@ -87,6 +87,26 @@ var objectPairs = []objectPair{
 			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"domain", "Website"}, {"name", "Name"}}, OnDisagreement: "error"},
 		},
 	},
+	{
+		preset: "hubspot-pipedrive-contacts", name: "HubSpot contacts and Pipedrive persons", sync: "contacts",
+		left: "hubspot", right: "pipedrive", leftObject: "contacts", rightObject: "persons",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"emails"}, crm.TransformEmail, "default"},
+			{"name", []string{"firstname", "lastname"}, []string{"name"}, crm.TransformFullName, "required"},
+			{"phone", []string{"phone"}, []string{"phones"}, crm.TransformPhone, "default"},
+		},
+		match: byEmail("email", "emails"),
+	},
+	{
+		preset: "salesforce-pipedrive-contacts", name: "Salesforce contacts and Pipedrive persons", sync: "contacts",
+		left: "salesforce", right: "pipedrive", leftObject: "Contact", rightObject: "persons",
+		pairs: []pairOf{
+			{"email", []string{"Email"}, []string{"emails"}, crm.TransformEmail, "default"},
+			{"name", []string{"FirstName", "LastName"}, []string{"name"}, crm.TransformFullName, "required"},
+			{"phone", []string{"Phone"}, []string{"phones"}, crm.TransformPhone, "default"},
+		},
+		match: byEmail("Email", "emails"),
+	},
 }
 
 func byEmail(left, right string) []crm.MatchStep {

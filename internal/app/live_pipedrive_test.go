@@ -13,26 +13,58 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
 
+// withPipedrive is the whole program with a third app and an account of it.
+func withPipedrive(t *testing.T, o Options) (*live, *fakekit.Core, crm.AccountID) {
+	t.Helper()
+	var l *live
+	pipe := pipedrivefake.New(fakekit.Config{Now: func() time.Time {
+		if l == nil {
+			return time.Now()
+		}
+		return l.now()
+	}})
+	s := httptest.NewServer(pipe)
+	t.Cleanup(s.Close)
+	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
+	l = launched(t, o, engine.Tuning{})
+	return l, pipe.Core(), l.account("pipedrive", s.URL, map[string]string{
+		"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword,
+	})
+}
+
+// TestRow18_EveryPresetIsTaken makes a connection of each preset that is listed: its
+// objects and fields are there, and all pairs of the apps have one for people.
+func TestRow18_EveryPresetIsTaken(t *testing.T) {
+	t.Parallel()
+	l, _, pipe := withPipedrive(t, Options{DataDir: t.TempDir()})
+	accounts := map[string]crm.AccountID{"hubspot": l.left, "salesforce": l.right, "pipedrive": pipe}
+	var list struct {
+		Items []struct{ ID, Left, Right string }
+	}
+	l.want(200, "GET", "/v1/presets", nil).into(&list)
+	people := 0
+	for _, p := range list.Items {
+		l.left, l.right = accounts[p.Left], accounts[p.Right]
+		l.preset(p.ID)
+		l.want(202, "DELETE", l.con+"?confirm=Preset", nil, "If-Match", "*")
+		l.drain() // two connections do not write one field
+		if strings.HasSuffix(p.ID, "-contacts") {
+			people++
+		}
+	}
+	if people != 3 {
+		t.Errorf("%d of 3 pairs of apps have a preset for people: %+v", people, list.Items)
+	}
+}
+
 // TestLive_PipedriveStaysInStep: contacts of HubSpot and persons of Pipedrive, which
-// has one name for two and lists of addresses, through the whole program: a first
-// sync, edits on both sides, one that comes by webhook, and a resync that finds
-// nothing to do.
+// has one name for two and lists of addresses, through the whole program: what the
+// preset maps and two custom fields, a first sync, edits on both sides, one that
+// comes by webhook, and a resync that finds nothing to do.
 func TestLive_PipedriveStaysInStep(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, o Options) {
-		var l *live
-		pipe := pipedrivefake.New(fakekit.Config{Now: func() time.Time {
-			if l == nil {
-				return time.Now()
-			}
-			return l.now()
-		}})
-		s := httptest.NewServer(pipe)
-		t.Cleanup(s.Close)
-		o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
-		l = launched(t, o, engine.Tuning{})
-		l.right = l.account("pipedrive", s.URL, map[string]string{"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword})
-		core := pipe.Core()
+		l, core, pipe := withPipedrive(t, o)
 		// by finds the living persons by e-mail.
 		by := func() map[string]*fakekit.Record {
 			out := map[string]*fakekit.Record{}
@@ -54,14 +86,14 @@ func TestLive_PipedriveStaysInStep(t *testing.T) {
 				}
 			}
 		}
-		l.connect(
-			[2]string{`"object":"Contact"`, `"object":"persons"`}, [2]string{`["email","Email"]`, `["email","emails"]`}, [2]string{`"right":["Email"]`, `"right":["emails"]`},
-			[2]string{`{"id":"first","left":["firstname"],"right":["FirstName"]}`, `{"id":"phone","left":["phone"],"right":["phones"],"transform":{"type":"phone"}}`},
-			[2]string{`{"id":"last","left":["lastname"],"right":["LastName"]}`, `{"id":"name","left":["firstname","lastname"],"right":["name"],"transform":{"type":"full_name"}}`},
-			[2]string{`"right":["Title"]`, `"right":["` + pipedrivefake.Nickname + `"]`},
-			[2]string{`{"id":"city","left":["city"],"right":["MailingCity"]}`, `{"id":"score","left":["score"],"right":["` + pipedrivefake.Score + `"]}`},
-			[2]string{`"conflict":"review"`, `"conflict":"newest"`},
-		)
+		l.right = pipe
+		l.preset("hubspot-pipedrive-contacts")
+		sync := l.must(200, "GET", l.con, nil)["syncs"].([]any)[0].(map[string]any)
+		sync["schedule"], sync["conflict"] = "manual", "newest"
+		sync["mappings"] = append(sync["mappings"].([]any),
+			map[string]any{"id": "title", "left": []string{"jobtitle"}, "right": []string{pipedrivefake.Nickname}},
+			map[string]any{"id": "score", "left": []string{"score"}, "right": []string{pipedrivefake.Score}})
+		l.must(200, "PATCH", l.con, map[string]any{"syncs": []any{sync}}, "If-Match", "*", "Content-Type", mergePatch)
 		if run := l.start(); run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("the first sync: %v", run.Outcomes)
 		}
