@@ -193,9 +193,9 @@ func TestDuePulls(t *testing.T) {
 	}
 }
 
-// TestScheduleRests: a sync's pulls do not overlap, and one that fails is left
+// TestScheduleBacksOff: a sync's pulls do not overlap, and one that fails is left
 // alone for longer and longer, at least as long as the app asks for.
-func TestScheduleRests(t *testing.T) {
+func TestScheduleBacksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32
@@ -203,7 +203,7 @@ func TestScheduleRests(t *testing.T) {
 		answer.Store(error(fault.New("x", fault.Unavailable, "", "")))
 		hold := make(chan struct{})
 		a := &App{now: time.Now, tick: newBell(), log: slog.New(slog.DiscardHandler)}
-		s := &schedule{app: a, running: map[engine.SyncRef]bool{}, rests: map[engine.SyncRef]rest{}, slots: make(chan struct{}, 1)}
+		s := &schedule{app: a, running: map[engine.SyncRef]bool{}, waits: map[engine.SyncRef]pullWait{}, slots: make(chan struct{}, 1)}
 		s.pull = func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error {
 			calls.Add(1)
 			<-hold
@@ -230,13 +230,13 @@ func TestScheduleRests(t *testing.T) {
 		for _, step := range []struct {
 			wait time.Duration
 			want int32
-		}{{restFirst - time.Second, 1}, {time.Second, 2}, {2*restFirst - time.Second, 2}, {time.Second, 3}} {
+		}{{pullBackoff.First - time.Second, 1}, {time.Second, 2}, {2*pullBackoff.First - time.Second, 2}, {time.Second, 3}} {
 			if n := fire(step.wait); n != step.want {
 				t.Errorf("after %s more: %d pulls, want %d", step.wait, n, step.want)
 			}
 		}
 		answer.Store(error(&fault.Error{Kind: fault.Throttled, RetryAfter: time.Minute}))
-		fire(4 * restFirst)
+		fire(4 * pullBackoff.First)
 		if n := fire(59 * time.Second); n != 4 {
 			t.Errorf("%d pulls before the app's wait is over, want 4", n)
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/backoff"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -19,7 +20,7 @@ const (
 	// lookQueue is how often idle workers look by themselves, for messages whose
 	// time-out has passed; all else wakes them.
 	lookQueue = 250 * time.Millisecond
-	// tickBusy is how long the tick rests between two looks while runs are open.
+	// tickBusy is how long the tick waits between two looks while runs are open.
 	tickBusy = 100 * time.Millisecond
 	// Nothing open: parked work is sent at most an eighth of its wait too late.
 	tickIdle, tickIdleMost = time.Second, time.Minute
@@ -143,7 +144,7 @@ func (a *App) ticks(ctx context.Context) {
 
 // schedule fires the syncs' schedules, one pull of a sync at a time.
 func (a *App) schedule(ctx context.Context) {
-	s := schedule{app: a, pull: a.Engine.Pull, running: map[engine.SyncRef]bool{}, rests: map[engine.SyncRef]rest{}, slots: make(chan struct{}, pulls)}
+	s := schedule{app: a, pull: a.Engine.Pull, running: map[engine.SyncRef]bool{}, waits: map[engine.SyncRef]pullWait{}, slots: make(chan struct{}, pulls)}
 	defer s.wg.Wait()
 	for ctx.Err() == nil {
 		err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error {
@@ -169,24 +170,24 @@ type schedule struct {
 
 	mu      sync.Mutex
 	running map[engine.SyncRef]bool
-	rests   map[engine.SyncRef]rest
+	waits   map[engine.SyncRef]pullWait
 }
 
-// rest is how long a sync whose pull failed is left alone.
-type rest struct {
+// pullWait is how long a sync whose pull failed is left alone.
+type pullWait struct {
 	until time.Time
 	wait  time.Duration
 }
 
-// Failing pulls are tried again after a wait that doubles.
-const restFirst, restMost = 5 * time.Second, 5 * time.Minute
+// pullBackoff is how failing pulls are tried again.
+var pullBackoff = backoff.Policy{First: 5 * time.Second, Most: 5 * time.Minute}
 
 // fire starts a pull unless one is under way, or failed a moment ago, or all
 // slots are taken; then the next look finds it due again.
 func (s *schedule) fire(ctx context.Context, ref engine.SyncRef) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[ref] || s.app.now().Before(s.rests[ref].until) {
+	if s.running[ref] || s.app.now().Before(s.waits[ref].until) {
 		return
 	}
 	select {
@@ -208,16 +209,16 @@ func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
 	delete(s.running, ref)
 	s.app.tick.ring()
 	if err == nil || fault.Is(err, fault.Conflict) { // the tick was faster with the same run, and goes on with it
-		delete(s.rests, ref)
+		delete(s.waits, ref)
 		return
 	}
 	if ctx.Err() != nil {
 		return
 	}
-	r := s.rests[ref]
-	r.wait = min(max(2*r.wait, restFirst, fault.RetryAfter(err)), restMost)
+	r := s.waits[ref]
+	r.wait = min(max(pullBackoff.Next(r.wait), fault.RetryAfter(err)), pullBackoff.Most)
 	r.until = s.app.now().Add(r.wait)
-	s.rests[ref] = r
+	s.waits[ref] = r
 	level := slog.LevelWarn
 	if fault.Is(err, fault.Throttled) {
 		level = slog.LevelDebug // a limit: it goes on by itself

@@ -7,7 +7,7 @@ import (
 
 // The layers, from the inside out. A list holds what a kind above may import.
 var (
-	vocabulary = []string{"internal/crm", "internal/fault"}
+	vocabulary = []string{"internal/crm", "internal/fault", "internal/backoff"}
 	pure       = []string{"internal/mapping", "internal/rule", "internal/reconcile"}
 	ports      = []string{"internal/connector", "internal/store", "internal/queue", "internal/secret", "internal/schedule"}
 

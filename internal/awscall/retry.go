@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/backoff"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/pause"
 )
@@ -105,6 +106,7 @@ func (r Refused) Unwrap() error { return r.Err }
 type Pauses struct {
 	p     Policy
 	n     int
+	span  time.Duration
 	began time.Time
 }
 
@@ -122,7 +124,7 @@ func (s *Pauses) Next(ctx context.Context) error {
 	if s.n >= s.p.Tries || time.Since(s.began) >= s.p.Total {
 		return errOver
 	}
-	span := min(s.p.First<<(s.n-1), s.p.Most)
-	d := span/2 + rand.N(span/2+1) //nolint:gosec // chance spreads load here, it hides nothing
+	s.span = backoff.Policy{First: s.p.First, Most: s.p.Most}.Next(s.span)
+	d := s.span/2 + rand.N(s.span/2+1) //nolint:gosec // chance spreads load here, it hides nothing
 	return s.p.Wait(ctx, d)
 }
