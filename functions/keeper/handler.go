@@ -180,7 +180,7 @@ func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 }
 
 // calls looks how much of their daily calls the accounts have used. It is a
-// figure for the dashboard: whoever needs calls asks for them himself.
+// metric for the dashboard: whoever needs calls asks for them himself.
 func (h *handler) calls(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, f *findings) {
 	for _, side := range crm.Sides {
 		a, err := h.account(ctx, ws, c.Account(side))
@@ -223,9 +223,9 @@ func (h *handler) authorize(ctx context.Context, ws crm.WorkspaceID, c *crm.Conn
 	return nil
 }
 
-// tell writes the figures that alarms and dashboard watch.
+// tell writes the metrics that alarms and dashboard watch.
 func (h *handler) tell(f *findings) error {
-	return telemetry.Figures(h.metrics, h.now(), h.stage, []telemetry.Metric{
+	return telemetry.WriteMetrics(h.metrics, h.now(), h.stage, []telemetry.Metric{
 		{Name: telemetry.MetricOverdue, Unit: telemetry.Count, Value: float64(f.overdue)},
 		{Name: telemetry.MetricUnauthorized, Unit: telemetry.Count, Value: float64(len(f.unauthorized))},
 		{Name: telemetry.MetricBudget, Unit: telemetry.Percent, Value: math.Round(f.budget*1000) / 10},

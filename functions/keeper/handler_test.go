@@ -26,10 +26,10 @@ import (
 type world struct {
 	*testbed.Bed
 	h        *handler
-	figures  bytes.Buffer
+	metrics  bytes.Buffer
 	said     bytes.Buffer
 	accounts map[crm.AccountID]account.Status
-	budget   float64 // as the figures said last
+	budget   float64 // as the metrics said last
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{Bed: b, accounts: map[crm.AccountID]account.Status{testbed.LeftAccount: account.StatusOK, testbed.RightAccount: account.StatusOK}}
 	w.h = &handler{
-		store: b.Store, engine: b.Engine, now: b.Now, stage: "test", metrics: &w.figures, log: slog.New(slog.NewTextHandler(&w.said, nil)),
+		store: b.Store, engine: b.Engine, now: b.Now, stage: "test", metrics: &w.metrics, log: slog.New(slog.NewTextHandler(&w.said, nil)),
 		budget: func(_ context.Context, _ crm.WorkspaceID, a account.Account) (float64, error) {
 			return map[crm.AccountID]float64{testbed.LeftAccount: 0.1234, testbed.RightAccount: 0.05}[a.ID], nil
 		},
@@ -64,14 +64,14 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// look fires the sample event and returns the figures: overdue, to authorise.
+// look fires the sample event and returns the metrics: overdue, to authorise.
 func (w *world) look(t *testing.T) (overdue, unauthorized int) {
 	t.Helper()
 	event, err := os.ReadFile(filepath.Join("..", "..", "events", "keeper-hour.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.figures.Reset()
+	w.metrics.Reset()
 	if _, err := lambda.NewHandler(w.h.Handle).Invoke(t.Context(), event); err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +88,11 @@ func (w *world) look(t *testing.T) (overdue, unauthorized int) {
 			}
 		} `json:"_aws"`
 	}
-	if err := json.Unmarshal(w.figures.Bytes(), &m); err != nil {
-		t.Fatalf("%q: %v", w.figures.String(), err)
+	if err := json.Unmarshal(w.metrics.Bytes(), &m); err != nil {
+		t.Fatalf("%q: %v", w.metrics.String(), err)
 	}
 	if len(m.Meta.CloudWatchMetrics) != 1 || len(m.Meta.CloudWatchMetrics[0].Metrics) != 3 || m.Stage != "test" || m.Meta.Timestamp != w.Now().UnixMilli() {
-		t.Errorf("the line is %s, want three metrics of the stage", w.figures.String())
+		t.Errorf("the line is %s, want three metrics of the stage", w.metrics.String())
 	}
 	w.budget = m.APIBudgetUsed
 	return m.SyncsOverdue, m.AccountsToAuthorize

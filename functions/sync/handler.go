@@ -112,7 +112,7 @@ func (h *handler) verdicts(ctx context.Context, ds []queue.Delivery) []engine.Ve
 }
 
 // tell logs what became of each message, with the trace of whoever queued it,
-// and writes the figures.
+// and writes the metrics.
 func (h *handler) tell(ctx context.Context, ds []queue.Delivery, verdicts []engine.Verdict) {
 	var more []telemetry.Metric
 	for i := range ds {

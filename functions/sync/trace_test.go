@@ -82,10 +82,10 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 	}
 
 	log = slog.New(sync.LogHandler(slog.NewJSONHandler(&said, nil)))
-	var figures bytes.Buffer
+	var metrics bytes.Buffer
 	h, _ := plain(b.Engine.Work)
 	h.log, h.now = log, b.Now
-	h.report = cloud.Report{Take: func() cloud.Figures { return cloud.Figures{Calls: map[crm.AppID]int64{"hubspot": 1}} }, To: &figures, Stage: "test"}
+	h.report = cloud.Report{Take: func() cloud.Work { return cloud.Work{Calls: map[crm.AppID]int64{"hubspot": 1}} }, To: &metrics, Stage: "test"}
 	batch, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{
 		MessageId: ds[0].ID, ReceiptHandle: ds[0].Receipt, Body: string(ds[0].Body), Attributes: map[string]string{"MessageGroupId": ds[0].Group, "ApproximateReceiveCount": "1"},
 	}}})
@@ -119,7 +119,7 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 	if !slices.Contains(lines, "app called") || !slices.Contains(lines, "message worked") {
 		t.Errorf("lines with the trace of the delivery: %v; want the write and the message's end in\n%s", lines, said.String())
 	}
-	if !strings.Contains(figures.String(), `"ChangeLag":0`) || !strings.Contains(figures.String(), `"AppCalls":1`) {
-		t.Errorf("the figures are %s", figures.String())
+	if !strings.Contains(metrics.String(), `"ChangeLag":0`) || !strings.Contains(metrics.String(), `"AppCalls":1`) {
+		t.Errorf("the metrics are %s", metrics.String())
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Metrics that the functions write in embedded metric format, with the stage as
-// their one dimension; a test holds them against internal/telemetry/figures.go.
+// their one dimension; a test holds them against internal/telemetry/metrics.go.
 const (
 	namespace          = "Lockstep"
 	metricOverdue      = "SyncsOverdue" // these three by keeper, each hour

@@ -145,7 +145,7 @@ func TestClaimsAreAsTheFunctionReadsThem(t *testing.T) {
 // TestMetricsAreAsTheFunctionsWriteThem: each is on the dashboard, by the name
 // that it is written under.
 func TestMetricsAreAsTheFunctionsWriteThem(t *testing.T) {
-	its := constants(t, "internal/telemetry/figures.go")
+	its := constants(t, "internal/telemetry/metrics.go")
 	if its["Namespace"] != namespace {
 		t.Errorf("written to %q, watched in %q", its["Namespace"], namespace)
 	}

@@ -14,21 +14,21 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/telemetry"
 )
 
-// Figures are what a function has done.
-type Figures struct {
+// Work is what a function has done.
+type Work struct {
 	Calls     map[crm.AppID]int64 // requests to apps that were answered, or got lost
 	Throttled int64               // of these, refused for being too many
 	Outcomes  map[crm.Outcome]int64
 }
 
-// Report is where a function tells its figures; the zero Report tells nobody.
+// Report is where a function tells its metrics; the zero Report tells nobody.
 type Report struct {
-	Take  func() Figures
+	Take  func() Work
 	To    io.Writer // takes lines in embedded metric format
 	Stage string    // of the metrics
 }
 
-// Report writes the function's figures to w.
+// Report writes the function's metrics to w.
 func (c *Cloud) Report(w io.Writer) Report {
 	return Report{Take: c.Meter.Take, To: w, Stage: c.Environment.Stage}
 }
@@ -58,7 +58,7 @@ func (r Report) Tell(now time.Time, more ...telemetry.Metric) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	return telemetry.Figures(r.To, now, r.Stage, ms, map[string]any{"calls": f.Calls, "outcomes": f.Outcomes})
+	return telemetry.WriteMetrics(r.To, now, r.Stage, ms, map[string]any{"calls": f.Calls, "outcomes": f.Outcomes})
 }
 
 func count(name string, n int64) telemetry.Metric {
@@ -71,19 +71,19 @@ type Meter struct {
 	Log *slog.Logger
 
 	mu  sync.Mutex
-	sum Figures
+	sum Work
 }
 
 // Take returns what was counted since it was last called.
-func (m *Meter) Take() Figures {
+func (m *Meter) Take() Work {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := m.sum
-	m.sum = Figures{}
+	m.sum = Work{}
 	return out
 }
 
-func (m *Meter) add(f Figures) {
+func (m *Meter) add(f Work) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.sum.Calls == nil {
@@ -118,7 +118,7 @@ type counted struct {
 func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	resp, err := c.next.RoundTrip(r)
-	f := Figures{Calls: map[crm.AppID]int64{c.app: 1}}
+	f := Work{Calls: map[crm.AppID]int64{c.app: 1}}
 	status := 0
 	if err == nil {
 		if status = resp.StatusCode; status == http.StatusTooManyRequests {
@@ -149,7 +149,7 @@ func (b *bookkeeper) Transact(ctx context.Context, ws []store.Write) error {
 	}
 	for i := range ws {
 		if outcomes := engine.DayOutcomes(&ws[i]); outcomes != nil {
-			b.meter.add(Figures{Outcomes: outcomes})
+			b.meter.add(Work{Outcomes: outcomes})
 		}
 	}
 	return nil

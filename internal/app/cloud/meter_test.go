@@ -45,10 +45,10 @@ func TestCallsAreCounted(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 	}
-	if diff := cmp.Diff(cloud.Figures{Calls: map[crm.AppID]int64{"hubspot": 4}, Throttled: 1, Outcomes: map[crm.Outcome]int64{}}, m.Take()); diff != "" {
-		t.Errorf("figures (-want +got):\n%s", diff)
+	if diff := cmp.Diff(cloud.Work{Calls: map[crm.AppID]int64{"hubspot": 4}, Throttled: 1, Outcomes: map[crm.Outcome]int64{}}, m.Take()); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(cloud.Figures{}, m.Take()); diff != "" {
+	if diff := cmp.Diff(cloud.Work{}, m.Take()); diff != "" {
 		t.Errorf("taken twice (-want +got):\n%s", diff)
 	}
 	if strings.Contains(said.String(), "ada") || strings.Count(said.String(), "app called") != 4 || !strings.Contains(said.String(), "status=429") {
@@ -92,12 +92,12 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	now := time.UnixMilli(1795251600000)
-	figures := cloud.Figures{}
-	r := cloud.Report{Take: func() cloud.Figures { return figures }, To: &b, Stage: "dev"}
+	metrics := cloud.Work{}
+	r := cloud.Report{Take: func() cloud.Work { return metrics }, To: &b, Stage: "dev"}
 	if err := r.Tell(now); err != nil || b.Len() > 0 {
 		t.Errorf("%v; %q: a metric is paid for by the hour in which it is written", err, b.String())
 	}
-	figures = cloud.Figures{Calls: map[crm.AppID]int64{"a": 2, "b": 3}, Throttled: 1, Outcomes: map[crm.Outcome]int64{crm.Created: 1, crm.Updated: 2, crm.Failed: 4, crm.Skipped: 8}}
+	metrics = cloud.Work{Calls: map[crm.AppID]int64{"a": 2, "b": 3}, Throttled: 1, Outcomes: map[crm.Outcome]int64{crm.Created: 1, crm.Updated: 2, crm.Failed: 4, crm.Skipped: 8}}
 	if err := r.Tell(now, telemetry.Metric{Name: telemetry.MetricLag, Unit: telemetry.Seconds, Value: 7}); err != nil {
 		t.Fatal(err)
 	}

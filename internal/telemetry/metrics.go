@@ -35,18 +35,18 @@ const (
 	Percent Unit = "Percent"
 )
 
-// Metric is one figure.
+// Metric is one number.
 type Metric struct {
 	Name  string
 	Unit  Unit
 	Value float64
 }
 
-// Figures writes metrics in embedded metric format, as one line of the log from
+// WriteMetrics writes metrics in embedded metric format, as one line of the log from
 // which CloudWatch makes them. Details stand in the line and are no metrics:
 // they can be searched, and cost nothing each.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-func Figures(w io.Writer, now time.Time, stage string, ms []Metric, details map[string]any) error {
+func WriteMetrics(w io.Writer, now time.Time, stage string, ms []Metric, details map[string]any) error {
 	const dimension = "Stage"
 	line := map[string]any{}
 	maps.Copy(line, details)
@@ -62,7 +62,7 @@ func Figures(w io.Writer, now time.Time, stage string, ms []Metric, details map[
 	}
 	text, err := json.Marshal(line)
 	if err != nil {
-		return fmt.Errorf("telemetry: figures: %w", err)
+		return fmt.Errorf("telemetry: metrics: %w", err)
 	}
 	_, err = w.Write(append(text, '\n'))
 	return err

@@ -12,11 +12,11 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/telemetry"
 )
 
-func TestFigures(t *testing.T) {
+func TestWriteMetrics(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	at := time.UnixMilli(1795251600123)
-	err := telemetry.Figures(&b, at, "dev", []telemetry.Metric{{"Records", telemetry.Count, 3}, {"LagSeconds", telemetry.Seconds, 1.5}}, map[string]any{"outcomes": map[string]int{"created": 3}})
+	err := telemetry.WriteMetrics(&b, at, "dev", []telemetry.Metric{{"Records", telemetry.Count, 3}, {"LagSeconds", telemetry.Seconds, 1.5}}, map[string]any{"outcomes": map[string]int{"created": 3}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestFigures(t *testing.T) {
 	if bytes.Count(b.Bytes(), []byte("\n")) != 1 {
 		t.Error("more than one line")
 	}
-	if err := telemetry.Figures(&b, at, "dev", []telemetry.Metric{{"x", telemetry.Count, math.NaN()}}, nil); err == nil {
+	if err := telemetry.WriteMetrics(&b, at, "dev", []telemetry.Metric{{"x", telemetry.Count, math.NaN()}}, nil); err == nil {
 		t.Error("a figure that is no number was written")
 	}
 }
