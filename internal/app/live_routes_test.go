@@ -148,6 +148,17 @@ func (l *live) walkOAuth() {
 	begin := "/v1/oauth/hubspot/authorizations"
 	l.refused(400, "oauth_client_missing", "POST", begin, map[string]any{"name": "By browser"})
 	l.refused(400, "invalid_client", "PUT", "/v1/apps/hubspot/client", `{"client_id":"a b","client_secret":"s","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
+	// The browser begins at the host that it is sent back to, so that its cookie
+	// comes along; where an address of the admin's own stands before ours, at ours.
+	for redirect, want := range map[string]string{
+		"https://lan.example.org/base/v1/oauth/callback": "https://lan.example.org/base/v1/oauth/begin?state=",
+		"https://crm.example.org/back":                   l.url + "/v1/oauth/begin?state=",
+	} {
+		l.want(204, "PUT", "/v1/apps/hubspot/client", `{"client_id":"i","client_secret":"s","redirect_uri":"`+redirect+`"}`)
+		if got := l.must(201, "POST", begin, map[string]any{"name": "By browser"})["url"].(string); !strings.HasPrefix(got, want) || len(got) == len(want) {
+			l.t.Errorf("sent back to %s, it begins at %q, want %s…", redirect, got, want)
+		}
+	}
 	l.want(204, "PUT", "/v1/apps/hubspot/client", `{"client_id":"`+hubspotfake.ClientID+`","client_secret":"`+hubspotfake.ClientSecret+`","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
 	address := l.must(201, "POST", begin, map[string]any{"name": "By browser", "base_url": base})["url"].(string)
 	l.refused(400, "invalid_state", "GET", "/v1/oauth/callback?state=none&code=x", nil)

@@ -38,11 +38,11 @@ var forgetful = map[string]struct {
 		g.Move(16 * day)
 		g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
 	}, "long_pause"},
-	"Salesforce, its log purged early": {func(g *goneBed) {
-		g.delete(g.ids[:3])
-		g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
-		g.knob(g.Force.Core(), "PUT", "/_fake/deleted_log", `{"keep":"1h"}`)
-		g.Move(2 * day)
+	"Salesforce, its log purged early": {purgeEarly, "cursor_expired"},
+	"Salesforce, its log purged early, while HubSpot has news": {func(g *goneBed) {
+		purgeEarly(g)
+		_, err := g.Hub.Core().UpdateRecord("contacts", g.twins(9)[8], map[string]string{"city": "Ghent"})
+		g.must(err)
 	}, "cursor_expired"},
 	"HubSpot, three months": {func(g *goneBed) {
 		for _, id := range g.twins(3) {
@@ -50,6 +50,13 @@ var forgetful = map[string]struct {
 		}
 		g.Move(91 * day)
 	}, "long_pause"},
+}
+
+func purgeEarly(g *goneBed) {
+	g.delete(g.ids[:3])
+	g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
+	g.knob(g.Force.Core(), "PUT", "/_fake/deleted_log", `{"keep":"1h"}`)
+	g.Move(2 * day)
 }
 
 // twins are the first n HubSpot records.

@@ -104,6 +104,53 @@ func halfJoin(b bed, half *halfStore, from crm.Side, gone bool) {
 	}
 }
 
+// TestS16_AnAliasWithoutItsPair: a record was made for a newcomer, its alias was
+// stored and the pair was not, and then the newcomer is deleted and comes anew.
+// The record that was made is the second one's: nobody is doubled.
+func TestS16_AnAliasWithoutItsPair(t *testing.T) {
+	t.Parallel()
+	clock := testbed.NewClock()
+	half := &halfStore{Store: memstore.New(clock.Now)}
+	made, err := testbed.New(t.Context(), testbed.Options{People: 30, Store: half, Clock: clock}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, ctx := bed{made, t}, t.Context()
+	b.start()
+	before := len(b.pairs())
+	newcomer := func() string {
+		return b.newPerson("contacts", map[string]string{"email": "cyd@example.com", "lastname": "Cyd"})
+	}
+	first, second := newcomer(), ""
+	half.torn = func() {
+		b.must(b.Hub.Core().DeleteRecord("contacts", first))
+		second = newcomer()
+	}
+	for range 4 {
+		b.Move(5 * time.Minute)
+		b.pull()
+	}
+	if second == "" {
+		t.Fatal("the pair was stored whole")
+	}
+	v := b.record(crm.Left, second)
+	if v.State != crm.StateInSync || v.Partner == "" {
+		t.Fatalf("the second newcomer is %s (%s) with %q, want in_sync", v.State, v.Code, v.Partner)
+	}
+	if n := len(b.live("Contact")); n != len(b.live("contacts")) {
+		t.Errorf("%d people on the right, %d on the left: one is doubled", n, len(b.live("contacts")))
+	}
+	if w := b.record(crm.Right, string(v.Partner)); w.Partner != crm.RecordID(second) {
+		t.Errorf("the record that was made is linked to %q, want %q", w.Partner, second)
+	}
+	if got, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(first)); err != nil || got.State != crm.StateDeleted || got.Partner != "" {
+		t.Errorf("the first newcomer is %s with %q, %v; want its place closed", got.State, got.Partner, err)
+	}
+	if n := len(b.pairs()); n != before+1 {
+		t.Errorf("%d pairs in step, want %d", n, before+1)
+	}
+}
+
 // racedStore changes the link of a pair just before that is taken apart.
 type racedStore struct {
 	*memstore.Store

@@ -80,12 +80,9 @@ func (s *session) noteRefusal(ctx context.Context, err error) (known bool, _ err
 	return false, s.noteWaiting(ctx, s.scope, &w)
 }
 
-// refusal is the app's word with its code, safe to show.
+// refusal is the app's word with its code or kind, safe to show.
 func refusal(err error) string {
-	if code := fault.CodeOf(err); code != "" {
-		return code + ": " + safeText(err)
-	}
-	return safeText(err)
+	return fault.CodeOf(err) + ": " + safeText(err)
 }
 
 // safeSide is what an admin may read of trouble with one app.

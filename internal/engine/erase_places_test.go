@@ -1,0 +1,428 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// The people: Ann is erased, Bob is not.
+const (
+	annLeft, annRight = crm.RecordID("l_ann"), crm.RecordID("r_ann")
+	bobLeft, bobRight = crm.RecordID("l_bob"), crm.RecordID("r_bob")
+	annMail, bobMail  = "email:ann@example.com", "email:bob@example.com"
+	bobsDigest        = "d1"
+)
+
+// work lets the tick go on with what is open until it rests, and returns the receipt.
+func (b *stillBed) work(id string) Erasure {
+	b.t.Helper()
+	for range 100 {
+		busy, err := b.attendErasures(b.t.Context())
+		b.must(err)
+		b.now = b.now.Add(time.Second)
+		if !busy {
+			break
+		}
+	}
+	x, err := b.GetErasure(b.t.Context(), b.sc.ws, id)
+	b.must(err)
+	return x
+}
+
+// left lists where a text still stands.
+func (b *stillBed) left(texts ...string) (out []string) {
+	for _, table := range store.Tables {
+		b.mem.Each(table, func(it store.Item) bool {
+			if text := Trace(it, texts); text != "" {
+				out = append(out, fmt.Sprintf("%q in %s %s", text, it.Partition, it.Sort))
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// remains decodes what is left of an item; it has to be there.
+func remains[T any](b *stillBed, key store.Key, decode func([]byte) (T, error)) T {
+	b.t.Helper()
+	data := b.get(key)
+	if data == nil {
+		b.t.Fatalf("nothing is left of %s %s: others were in it", key.Partition, key.Sort)
+	}
+	v, err := decode(data)
+	b.must(err)
+	return v
+}
+
+func fromJSON[T any](data []byte) (v T, err error) { return v, json.Unmarshal(data, &v) }
+
+// erasedPlace is an item that names Ann, and what is demanded of it afterwards.
+type erasedPlace struct {
+	put  func(b *stillBed)
+	want func(b *stillBed)
+}
+
+func (b *stillBed) gone(keys ...store.Key) {
+	b.t.Helper()
+	for _, k := range keys {
+		if b.get(k) != nil {
+			b.t.Errorf("%s %s stays, and was of nobody else", k.Partition, k.Sort)
+		}
+	}
+}
+
+func bothHints() []hint {
+	return []hint{{ID: annLeft, Gone: true, Told: true}, {ID: bobLeft, Digest: bobsDigest}}
+}
+
+// cleanHints demands that Ann's hint is about nobody and Bob's as it was.
+func (b *stillBed) cleanHints(got []hint) {
+	b.t.Helper()
+	if len(got) != 2 || !got[0].Erased || !got[0].Told || got[0].Gone || got[1].ID != bobLeft || got[1].Digest != bobsDigest || got[1].Erased {
+		b.t.Errorf("hints %+v", got)
+	}
+}
+
+func aChunk(hints ...hint) *chunk {
+	return &chunk{V: chunkFormat, ID: "chk", Workspace: "ws", Connection: "con", Sync: "people", Kind: RunPull, Side: crm.Left, Hints: hints}
+}
+
+var erasedPlaces = map[string]erasedPlace{
+	"a pair with its alias": {
+		func(b *stillBed) {
+			b.putLink(&link{Left: annLeft, Right: annRight, State: crm.StateInSync})
+			b.putLink(&link{Left: bobLeft, Right: bobRight, State: crm.StateInSync})
+		},
+		func(b *stillBed) {
+			b.gone(b.sc.record(crm.Left, annLeft), b.sc.record(crm.Right, annRight))
+			remains(b, b.sc.record(crm.Left, bobLeft), fromJSON[link])
+			remains(b, b.sc.record(crm.Right, bobRight), fromJSON[link])
+			it, err := b.mem.Get(b.t.Context(), b.sc.counts())
+			b.must(err)
+			if got := it.Counters; got["left:in_sync"] != 1 || got["right:in_sync"] != 1 {
+				b.t.Errorf("counted are %v, want Bob on each side", got)
+			}
+		},
+	},
+	"a chain of merges": {
+		func(b *stillBed) {
+			b.putLink(&link{Left: annLeft, Right: annRight, State: crm.StateInSync})
+			b.merged("l_maiden", annLeft)
+			for i := range 40 { // in every shard, so that some are passed before what they lead to is known
+				b.merged(crm.RecordID(fmt.Sprintf("l_older%02d", i)), "l_maiden")
+			}
+			b.merged("l_bobby", bobLeft)
+		},
+		func(b *stillBed) {
+			for i := range 40 {
+				b.gone(b.sc.record(crm.Left, crm.RecordID(fmt.Sprintf("l_older%02d", i))))
+			}
+			b.gone(b.sc.record(crm.Left, "l_maiden"))
+			remains(b, b.sc.record(crm.Left, "l_bobby"), fromJSON[link])
+			t, err := b.tombsOf(b.t.Context(), b.sc.ws, 0, true)
+			b.must(err)
+			if !t.record("acc_left", "person", "l_older07") || t.record("acc_left", "person", "l_bobby") {
+				b.t.Error("what comes late of a merged record is not known to be hers")
+			}
+		},
+	},
+	"another's candidates": {
+		func(b *stillBed) {
+			b.putLink(&link{Left: bobLeft, State: crm.StateDuplicate, Others: []crm.RecordID{annRight, bobRight}, Detail: "two would do"})
+		},
+		func(b *stillBed) {
+			l := remains(b, b.sc.record(crm.Left, bobLeft), fromJSON[link])
+			if !slices.Equal(l.Others, []crm.RecordID{bobRight}) || l.State != crm.StateDuplicate || l.Detail != "two would do" {
+				b.t.Errorf("Bob's item is %+v", l)
+			}
+		},
+	},
+	"an app's words about another": {
+		func(b *stillBed) {
+			b.putLink(&link{Left: bobLeft, State: crm.StateFailing, Code: "duplicate", Detail: `the address is that of "r_ann"`, Others: []crm.RecordID{bobRight}})
+		},
+		func(b *stillBed) {
+			l := remains(b, b.sc.record(crm.Left, bobLeft), fromJSON[link])
+			if l.Detail != "" || l.Code != "duplicate" || !slices.Equal(l.Others, []crm.RecordID{bobRight}) {
+				b.t.Errorf("Bob's item is %+v", l)
+			}
+		},
+	},
+	"intents": {
+		func(b *stillBed) {
+			hers := []intentEntry{
+				{Side: crm.Right, Left: annLeft, Right: annRight},
+				{Side: crm.Right, Create: true, Left: "l_new", Claims: []string{annMail}},
+				{Side: crm.Right, Create: true, Left: "l_new2", Look: []reconcile.Key{{Canonical: annMail}}},
+				{Side: crm.Left, Left: "l_new3", Lost: []Diff{{Mapping: "email", Before: crm.TextValue("Ann@Example.com")}}},
+			}
+			mixed := &intent{ID: "mixed", Entries: append(slices.Clone(hers), intentEntry{Side: crm.Left, Left: bobLeft, Right: bobRight, Version: 7})}
+			data, err := mixed.encode()
+			b.put(b.sc.intent("mixed"), data, err)
+			data, err = (&intent{ID: "hers", Entries: hers}).encode()
+			b.put(b.sc.intent("hers"), data, err)
+		},
+		func(b *stillBed) {
+			b.gone(b.sc.intent("hers"))
+			in := remains(b, b.sc.intent("mixed"), decodeIntent)
+			if in.ID != "mixed" || len(in.Entries) != 1 || in.Entries[0].Left != bobLeft || in.Entries[0].Version != 7 {
+				b.t.Errorf("the intent is %+v", in)
+			}
+		},
+	},
+	"a parked chunk": {
+		func(b *stillBed) {
+			data, err := aChunk(bothHints()...).encode()
+			b.put(b.sc.parked(b.now, "prk"), data, err)
+		},
+		func(b *stillBed) {
+			b.cleanHints(remains(b, b.sc.parked(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), "prk"), decodeChunk).Hints)
+		},
+	},
+	"given-up work": {
+		func(b *stillBed) {
+			b.putJSON(dead(b.sc.ws, b.sc.con, "mixed"), deadItem{V: 1, Code: "unavailable", Chunk: *aChunk(bothHints()...)})
+			b.putJSON(dead(b.sc.ws, b.sc.con, "hers"), deadItem{V: 1, Chunk: *aChunk(hint{ID: annLeft})})
+			b.putJSON(dead(b.sc.ws, b.sc.con, "bobs"), deadItem{V: 1, Chunk: *aChunk(hint{ID: bobLeft, Digest: bobsDigest})})
+		},
+		func(b *stillBed) {
+			b.gone(dead(b.sc.ws, b.sc.con, "hers")) // nobody counts on its outcome
+			for _, id := range []string{"mixed", "bobs"} {
+				d := remains(b, dead(b.sc.ws, b.sc.con, id), fromJSON[deadItem])
+				if len(d.Chunk.Hints) != 1 || d.Chunk.Hints[0].ID != bobLeft || d.Chunk.Hints[0].Digest != bobsDigest {
+					b.t.Errorf("%s: the given-up hints are %+v", id, d.Chunk.Hints)
+				}
+			}
+		},
+	},
+	"records that were counted": {
+		func(b *stillBed) {
+			b.putJSON(b.sc.chunkTold("chk"), toldItem{V: 1, IDs: []crm.RecordID{annLeft, bobLeft, annRight}})
+			b.putJSON(b.sc.chunkTold("bobs"), toldItem{V: 1, IDs: []crm.RecordID{bobLeft}})
+			b.put(b.sc.chunkDone("done"), nil, nil)
+		},
+		func(b *stillBed) {
+			told := remains(b, b.sc.chunkTold("chk"), fromJSON[toldItem])
+			if len(told.IDs) != 3 || !slices.Contains(told.IDs, bobLeft) || !slices.IsSorted(told.IDs) {
+				b.t.Errorf("counted are %v: nobody is to be counted twice because of an erasure", told.IDs)
+			}
+			if got := remains(b, b.sc.chunkTold("bobs"), fromJSON[toldItem]); !slices.Equal(got.IDs, []crm.RecordID{bobLeft}) {
+				b.t.Errorf("Bob's alone: %v", got.IDs)
+			}
+			if it, err := b.mem.Get(b.t.Context(), b.sc.chunkDone("done")); err != nil || it.Version != 1 {
+				b.t.Errorf("the mark of a chunk that is done: version %d, %v", it.Version, err)
+			}
+		},
+	},
+	"what waits, of her": {
+		func(b *stillBed) {
+			b.putJSON(b.sc.inbox(crm.Left, annLeft), inboxItem{V: 1, Hint: hint{ID: annLeft}})
+			b.putJSON(b.sc.gone(crm.Right, annRight), goneItem{V: 1})
+			b.putJSON(b.sc.barred(crm.Right, crm.Left, annLeft), barredItem{V: 1, Hint: hint{ID: annLeft}})
+			b.putJSON(b.sc.stopped("title", crm.Left, annLeft), barredItem{V: 1, Hint: hint{ID: annLeft}})
+		},
+		func(b *stillBed) {
+			b.gone(b.sc.inbox(crm.Left, annLeft), b.sc.gone(crm.Right, annRight), b.sc.barred(crm.Right, crm.Left, annLeft), b.sc.stopped("title", crm.Left, annLeft))
+		},
+	},
+	"what waits, of another": {
+		func(b *stillBed) {
+			h := hint{
+				ID: bobLeft, Digest: bobsDigest, Merged: []crm.RecordID{annLeft, "l_bobby"}, Primary: annLeft, Doubles: []crm.RecordID{annLeft},
+				Twins: []crm.RecordID{annRight, bobRight}, Holder: annRight, Op: opLink, Partner: annRight,
+			}
+			b.putJSON(b.sc.inbox(crm.Left, bobLeft), inboxItem{V: 1, Hint: h})
+			b.putJSON(b.sc.barred(crm.Right, crm.Left, bobLeft), barredItem{V: 1, Hint: h})
+			b.putJSON(b.sc.stopped("title", crm.Left, bobLeft), barredItem{V: 1, Hint: h})
+		},
+		func(b *stillBed) {
+			want := hint{ID: bobLeft, Digest: bobsDigest, Merged: []crm.RecordID{"l_bobby"}, Twins: []crm.RecordID{bobRight}}
+			for _, k := range []store.Key{b.sc.inbox(crm.Left, bobLeft), b.sc.barred(crm.Right, crm.Left, bobLeft), b.sc.stopped("title", crm.Left, bobLeft)} {
+				if d := cmp.Diff(want, remains(b, k, fromJSON[inboxItem]).Hint); d != "" {
+					b.t.Errorf("%s %s (-want +got):\n%s", k.Partition, k.Sort, d)
+				}
+			}
+		},
+	},
+	"claims": {
+		func(b *stillBed) {
+			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", annMail), claimed{V: 1, Scope: "other#sync", Side: crm.Left, Source: "l_else"})
+			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", "phone:+12125550122"), claimed{V: 1, Scope: b.sc.name(), Side: crm.Left, Source: annLeft})
+			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", bobMail), claimed{V: 1, Scope: b.sc.name(), Side: crm.Left, Source: bobLeft})
+		},
+		func(b *stillBed) {
+			b.gone(claimKey(b.sc.ws, "acc_right", "Person", annMail), claimKey(b.sc.ws, "acc_right", "Person", "phone:+12125550122"))
+			if c := remains(b, claimKey(b.sc.ws, "acc_right", "Person", bobMail), fromJSON[claimed]); c.Source != bobLeft {
+				b.t.Errorf("Bob's claim is %+v", c)
+			}
+		},
+	},
+}
+
+// TestX11_OnlyTheErasedPersonIsTakenOut: of everything that may wait, be under
+// way or lie about when somebody is erased, nothing of that person is left, and
+// what is somebody else's stays as it was.
+func TestX11_OnlyTheErasedPersonIsTakenOut(t *testing.T) {
+	t.Parallel()
+	for name, place := range erasedPlaces {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newStillBed(t, aKey)
+			place.put(b)
+			b.eraseAnn("ers_1")
+			if x := b.work("ers_1"); x.State != ErasureDone {
+				t.Fatalf("the erasure is %s", x.State)
+			}
+			place.want(b)
+			b.now = b.now.Add(time.Hour)
+			if x := b.work("ers_1"); x.CheckedAt.IsZero() {
+				t.Error("nothing was looked through a second time")
+			}
+			place.want(b)
+			if left := b.left("ann@example.com", string(annLeft), string(annRight)); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// eraseAnn begins the erasure of a person who is known by an address and both records.
+func (b *stillBed) eraseAnn(id string) {
+	b.t.Helper()
+	_, err := b.erasePerson(b.t.Context(), b.sc.ws, id, "request", []string{annMail}, []AppRecord{{"acc_left", "person", annLeft}, {"acc_right", "Person", annRight}})
+	b.must(err)
+}
+
+// TestX11_APairMadeMeanwhile: whoever had the records in hand stores their pair
+// after the links were looked through. It goes like the others, and what comes
+// late of the record that is known by it alone is the erased person's, too.
+func TestX11_APairMadeMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := newStillBed(t, aKey)
+	b.eraseAnn("ers_1")
+	x, err := b.loadErasure(t.Context(), b.sc.ws, "ers_1")
+	b.must(err)
+	x.Work.Keys, x.Work.Records = nil, nil // it has been looked for
+	b.must(b.storeErasure(t.Context(), b.sc.ws, x))
+	b.putLink(&link{Left: annLeft, Right: "r_second", State: crm.StateInSync})
+	b.putJSON(b.sc.inbox(crm.Right, "r_second"), inboxItem{V: 1, Hint: hint{ID: "r_second"}})
+	if x := b.work("ers_1"); x.State != ErasureDone || x.Removed["link"] != 2 {
+		t.Errorf("the receipt says %+v", x)
+	}
+	if left := b.left(string(annLeft), "r_second"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if known, err := b.tombsOf(t.Context(), b.sc.ws, 0, true); err != nil || !known.record("acc_right", "Person", "r_second") {
+		t.Errorf("the second record is not known to be hers: %v", err)
+	}
+}
+
+// TestX11_AnErasureIsBegunOnce: whoever is erased is not erased again, under
+// whatever part of the name; the receipt is that of the first time. Others who
+// erase at the same moment are not lost, and without a key nobody is erased.
+func TestX11_AnErasureIsBegunOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := newStillBed(t, aKey)
+	first, err := b.Erase(ctx, b.sc.ws, "ers_1", ErasureRequest{Email: "Ann@Example.com", Record: &AppRecord{"acc_left", "person", annLeft}})
+	b.must(err)
+	for _, again := range []ErasureRequest{{Email: "ann@example.com"}, {Record: &AppRecord{"acc_left", "person", annLeft}}} {
+		x, err := b.Erase(ctx, b.sc.ws, "ers_2", again)
+		if err != nil || x.ID != first.ID {
+			t.Errorf("%+v: the receipt is %s, %v; want the first one's", again, x.ID, err)
+		}
+	}
+	if x, err := b.Erase(ctx, b.sc.ws, "ers_3", ErasureRequest{Email: "ann@example.com", Phone: "+12125550122"}); err != nil || x.ID != "ers_3" {
+		t.Errorf("a number that nobody was erased under: receipt %s, %v", x.ID, err)
+	}
+	// Somebody else's erasure is stored between the look and the write.
+	other := newStillBed(t, aKey)
+	other.Store, other.now = b.mem, b.now
+	mem, raced := b.Store, false
+	b.Store = &ahead{Store: mem, first: func() {
+		if !raced {
+			raced = true
+			_, err := other.Erase(ctx, b.sc.ws, "ers_bob", ErasureRequest{Email: "bob@example.com"})
+			b.must(err)
+		}
+	}}
+	if x, err := b.Erase(ctx, b.sc.ws, "ers_cyd", ErasureRequest{Email: "cyd@example.com"}); err != nil || x.ID != "ers_cyd" || !raced {
+		t.Errorf("the receipt is %s, %v; somebody was ahead: %t", x.ID, err, raced)
+	}
+	for id, mail := range map[string]string{"ers_bob": "bob@example.com", "ers_cyd": "cyd@example.com"} {
+		if x, err := b.FindErasure(ctx, b.sc.ws, ErasureRequest{Email: mail}); err != nil || x.ID != id {
+			t.Errorf("%s is blocked by %s, %v", mail, x.ID, err)
+		}
+	}
+	keyless := newStillBed(t, nil)
+	if _, err := keyless.Erase(ctx, b.sc.ws, "ers_1", ErasureRequest{Email: "ann@example.com"}); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("without a key: %v", err)
+	}
+	if n := len(keyless.left("erasing", "ann@example.com")); n != 0 {
+		t.Errorf("without a key, %d items speak of it", n)
+	}
+}
+
+// ahead lets somebody else come first, just before tombstones are stored.
+type ahead struct {
+	store.Store
+	first func()
+}
+
+func (a *ahead) Transact(ctx context.Context, ws []store.Write) error {
+	a.first()
+	return a.Store.Transact(ctx, ws)
+}
+
+// TestX11_AnErasureThatWasNeverStored: its process put it on the list and ended
+// before it stored it. It stays there a minute, for it may be about to be
+// stored; then it goes, and nobody looks for it for ever.
+func TestX11_AnErasureThatWasNeverStored(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]bool{"never": false, "half a minute later": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := t.Context()
+			b := newStillBed(t, aKey)
+			listed := func() []byte { return b.get(erasingKey(b.sc.ws, "~ers_1")) }
+			b.must(b.listErasing(ctx, erasingItem{Workspace: b.sc.ws, Erasure: "ers_1"}))
+			look := func() {
+				t.Helper()
+				if busy, err := b.attendErasures(ctx); err != nil || busy && !late {
+					t.Fatalf("busy %t, %v", busy, err)
+				}
+			}
+			look()
+			b.now = b.now.Add(30 * time.Second)
+			look()
+			if listed() == nil {
+				t.Fatal("it is off the list although it may be about to be stored")
+			}
+			if late {
+				b.eraseAnn("ers_1")
+			}
+			b.now = b.now.Add(time.Minute)
+			look()
+			if late {
+				if x := b.work("ers_1"); x.State != ErasureDone {
+					t.Errorf("the erasure is %s", x.State)
+				}
+				return
+			}
+			if listed() != nil {
+				t.Error("it stays on the list")
+			}
+		})
+	}
+}
