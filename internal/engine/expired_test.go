@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -8,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -38,11 +41,11 @@ var forgetful = map[string]struct {
 		g.Move(16 * day)
 		g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
 	}, "long_pause"},
-	"Salesforce, its log purged early": {purgeEarly, "cursor_expired"},
-	"Salesforce, its log purged early, while HubSpot has news": {func(g *goneBed) {
-		purgeEarly(g)
-		_, err := g.Hub.Core().UpdateRecord("contacts", g.twins(9)[8], map[string]string{"city": "Ghent"})
-		g.must(err)
+	"Salesforce, its log purged early": {func(g *goneBed) {
+		g.delete(g.ids[:3])
+		g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
+		g.knob(g.Force.Core(), "PUT", "/_fake/deleted_log", `{"keep":"1h"}`)
+		g.Move(2 * day)
 	}, "cursor_expired"},
 	"HubSpot, three months": {func(g *goneBed) {
 		for _, id := range g.twins(3) {
@@ -50,13 +53,6 @@ var forgetful = map[string]struct {
 		}
 		g.Move(91 * day)
 	}, "long_pause"},
-}
-
-func purgeEarly(g *goneBed) {
-	g.delete(g.ids[:3])
-	g.knob(g.Force.Core(), "POST", "/_fake/empty_bin", "")
-	g.knob(g.Force.Core(), "PUT", "/_fake/deleted_log", `{"keep":"1h"}`)
-	g.Move(2 * day)
 }
 
 // twins are the first n HubSpot records.
@@ -97,6 +93,83 @@ func TestS16_WhatTheAppHasForgotten(t *testing.T) {
 			g.must(g.Pull(g.ctx))
 			if again := g.latestPull(); again.ID != r.ID && again.Detail != "" {
 				t.Errorf("the next pull lists everything again: %q", again.Detail)
+			}
+		})
+	}
+}
+
+// forgetting is an app that has forgotten where its listing stood.
+type forgetting struct {
+	*mortal
+	forgot *bool
+}
+
+// Changes implements connector.Connector.
+func (f forgetting) Changes(ctx context.Context, req connector.ChangesRequest) (connector.ChangesPage, error) {
+	if *f.forgot && !req.Full {
+		return connector.ChangesPage{}, fault.New("forgetting: list changes", fault.Invalid, "cursor_expired", "it has forgotten")
+	}
+	return f.mortal.Changes(ctx, req)
+}
+
+// TestS16_AnAppForgetsBesideNews: the other app's news are stored with the pull
+// by the time that an app turns out to have forgotten. The same pull lists
+// everything, and brings the news and what is gone.
+func TestS16_AnAppForgetsBesideNews(t *testing.T) {
+	t.Parallel()
+	for name, news := range map[string]bool{"news": true, "none": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			forgot := false
+			made, err := testbed.New(t.Context(), testbed.Options{People: 30, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
+				if id != testbed.RightAccount {
+					return c
+				}
+				return forgetting{&mortal{c, func() {}}, &forgot}
+			}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, ctx := bed{made, t}, t.Context()
+			b.start()
+			b.must(b.Quiet(ctx))
+			hub, force := b.twins(ctx)
+			other := b.pairs()[0]
+			if other[0] == hub {
+				other = b.pairs()[1]
+			}
+			b.must(b.Force.Core().DeleteRecord("Contact", other[1]))
+			if news {
+				b.editHub(hub, "city", "Ghent")
+			}
+			runs, _, err := b.Engine.ListRuns(ctx, testbed.Workspace, testbed.Connection, 100, "")
+			b.must(err)
+			before := len(runs)
+			forgot = true
+			b.Move(testbed.Overlap)
+			b.must(b.Engine.Pull(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
+			forgot = false
+			b.drain()
+			b.settle(20 * time.Minute)
+			runs, _, err = b.Engine.ListRuns(ctx, testbed.Workspace, testbed.Connection, 100, "")
+			b.must(err)
+			everything := 0
+			for _, r := range runs[:len(runs)-before] {
+				if strings.HasPrefix(r.Detail, "cursor_expired: ") {
+					everything++
+				}
+				if r.State != engine.RunDone {
+					t.Errorf("the %s %s is %s", r.Kind, r.ID, r.State)
+				}
+			}
+			if everything != 1 {
+				t.Errorf("%d runs list everything, want one", everything)
+			}
+			if got := b.get("Contact", force)["MailingCity"]; news && got != "Ghent" {
+				t.Errorf("the news did not arrive: %q", got)
+			}
+			if v := b.record(crm.Left, other[0]); v.State != crm.StateDeleted {
+				t.Errorf("the twin of what is gone is %s", v.State)
 			}
 		})
 	}

@@ -74,6 +74,11 @@ var proofs = []proof{
 		{goal: "guards removed one by one", target: ">= 20, all caught by the short run", find: `(\d+) of (\d+) guards caught`, holds: func(n []float64) bool { return n[0] >= 20 && n[0] == n[1] }},
 		{goal: "seeds of its own workload that catch each", target: ">= 1 %", look: guardShare},
 	}},
+	{command: []string{"go", "run", "./scripts/coverage"}, figures: []figure{
+		{goal: "functions of engine, api, account and access of which less than 70 % is run", target: "none but at most 15, each with its reason", find: `(\d+) functions, (\d+) of them below 70 % with a reason, (\d+) problems`, holds: func(n []float64) bool {
+			return n[0] > 1000 && n[1] <= 15 && n[2] == 0
+		}},
+	}},
 	{command: []string{"bash", "-c", "make standins && go run ./scripts/mutate -planted"}, figures: []figure{mutants("bugs planted by hand that somebody notices", 60)}},
 	{command: []string{"make", "mutate", "MUTANTS=300"}, figures: []figure{mutants("small bugs planted by a program that somebody notices", 300)}},
 	{command: goTest("TestS8_EverythingStops", "./internal/engine"), env: long, figures: []figure{
