@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
@@ -545,5 +546,34 @@ func TestS36_PlansAndExplanationsStoreNothing(t *testing.T) {
 				t.Errorf("the explanation was stored: %s is linked to %q", lostTwin, v.Partner)
 			}
 		})
+	}
+}
+
+// TestS36_AWebhookAloneTellsOfTheMerge: an app that shows a merge nowhere but in
+// its webhook: neither a read nor a listing names the survivor. The link of the
+// loser follows, and nobody is made anew.
+func TestS36_AWebhookAloneTellsOfTheMerge(t *testing.T) {
+	t.Parallel()
+	b := newCrashBed(t, -1, dieBefore, nil, func(_ int, o *modelapp.Options) { o.Merges, o.Absorbs = false, false })
+	b.begin(false)
+	b.live = false
+	loser, twin := b.byEmail(crm.Right, bob), b.byEmail(crm.Left, bob)
+	primary := b.create(crm.Right, "email", "robert@example.com", "first", "Robert")
+	survivor, err := b.apps[1].Merge(loser, primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := len(b.apps[0].Rows())
+	b.ask(func(e *engine.Engine) error {
+		return e.Webhook(t.Context(), ws, testbed.RightAccount, []connector.Event{{Kind: connector.EventMerged, Object: modelapp.Object, ID: loser, MergedInto: survivor, Primary: primary}})
+	})
+	b.rest()
+	b.pull()
+	b.rest()
+	if v, err := b.eng.GetRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, twin); err != nil || v.Partner != survivor || v.State != crm.StateInSync {
+		t.Errorf("the loser's twin is %s (%s) with %q, %v; want in_sync with %s", v.State, v.Code, v.Partner, err, survivor)
+	}
+	if n := len(b.apps[0].Rows()); n != people {
+		t.Errorf("%d people on the left, want %d", n, people)
 	}
 }

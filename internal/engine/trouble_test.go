@@ -343,6 +343,37 @@ func TestDeadItemsStayUntilTheyAreSent(t *testing.T) {
 	}
 }
 
+// TestDeadItemsOutliveTheirSettings: work that was given up before a connection
+// was given other settings, so that what is queued from before is of the past,
+// is worked under the present ones when it is sent again.
+func TestDeadItemsOutliveTheirSettings(t *testing.T) {
+	t.Parallel()
+	b := newCrashBed(t, -1, failOnce, nil, nil)
+	b.begin(false)
+	b.live = false
+	id := b.byEmail(crm.Left, ann)
+	b.buried(id)
+	c, v, err := store.LoadConnection(t.Context(), b.store, ws, con)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Version, c.Generation = c.Version+1, c.Generation+1
+	if _, err := store.SaveConnection(t.Context(), b.store, ws, c, v); err != nil {
+		t.Fatal(err)
+	}
+	b.rest()
+	b.edit(crm.Left, id, "city", "Ghent") // told by nobody
+	sent := 0
+	b.ask(func(e *engine.Engine) (err error) { sent, err = e.RedriveDead(t.Context(), ws, con); return err })
+	b.rest()
+	if got := b.cityOf(crm.Right, ann); got != "Ghent" || sent != 1 {
+		t.Errorf("%d items were sent again, and the right has %q", sent, got)
+	}
+	if dead, _, err := b.eng.ListDead(t.Context(), ws, con, 10, ""); err != nil || len(dead) != 0 {
+		t.Errorf("%d are still listed, %v", len(dead), err)
+	}
+}
+
 // cityOf is the city of the person with that address.
 func (b *crashBed) cityOf(side crm.Side, email string) string {
 	b.t.Helper()

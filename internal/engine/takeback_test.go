@@ -1,0 +1,200 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/memstore"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// TestS24_ACancelledPullLosesNothing: a pull is cancelled with records in hand
+// that it had listed and not sent, whether or not it had taken over where its
+// listing ended. The next one lists them again.
+func TestS24_ACancelledPullLosesNothing(t *testing.T) {
+	t.Parallel()
+	for side, name := range []string{"HubSpot", "Salesforce"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			made, err := testbed.New(t.Context(), testbed.Options{People: 60, Tuning: engine.Tuning{ChunkSize: 5, LotSize: 5, Window: 1}}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, ctx := bed{made, t}, t.Context()
+			b.start()
+			b.must(b.Quiet(ctx))
+			pairs, field := b.pairs()[:30], []string{"city", "MailingCity"}
+			for i, p := range pairs {
+				b.edit(side, p[side], map[string]string{field[side]: fmt.Sprintf("Town %d", i)})
+			}
+			b.Move(testbed.Overlap)
+			b.must(b.Engine.Pull(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
+			_, err = b.Engine.Round(ctx)
+			b.must(err)
+			st := b.status()
+			if st.OpenRun == "" {
+				t.Fatal("the pull has nothing in hand")
+			}
+			r, err := b.Engine.CancelRun(ctx, testbed.Workspace, st.OpenRun)
+			if err != nil || r.State != engine.RunCancelled {
+				t.Fatalf("the pull is %s, %v", r.State, err)
+			}
+			b.drain()
+			arrived := func() (n int) {
+				held := b.values(1-side, field[1-side])
+				for i, p := range pairs {
+					if held[p[1-side]] == fmt.Sprintf("Town %d", i) {
+						n++
+					}
+				}
+				return n
+			}
+			if n := arrived(); n == len(pairs) {
+				t.Fatal("all of it was sent before the pull was cancelled")
+			}
+			for range 2 {
+				b.Move(5 * time.Minute)
+				b.pull()
+			}
+			if n := arrived(); n != len(pairs) {
+				t.Errorf("%d of %d edits arrived", n, len(pairs))
+			}
+		})
+	}
+}
+
+// twice is a store in which somebody else, who got the same message, is just
+// ahead with what is planned of a chunk.
+type twice struct {
+	*memstore.Store
+	plans int
+}
+
+func (s *twice) Transact(ctx context.Context, ws []store.Write) error {
+	if slices.ContainsFunc(ws, func(w store.Write) bool { return strings.HasPrefix(w.Item.Partition, "plan#") }) {
+		s.plans++
+		if err := s.Store.Transact(ctx, ws); err != nil {
+			return err
+		}
+	}
+	return s.Store.Transact(ctx, ws)
+}
+
+// TestS28_APlanCountsOnce: a chunk of a plan that two workers got counts once.
+func TestS28_APlanCountsOnce(t *testing.T) {
+	t.Parallel()
+	plan := func(o testbed.Options) engine.PlanView {
+		t.Helper()
+		made, err := testbed.New(t.Context(), o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := bed{made, t}
+		p, err := b.Engine.CreatePlan(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+		b.must(err)
+		b.drainPlan(p.ID)
+		p, err = b.Engine.GetPlan(t.Context(), testbed.Workspace, p.ID)
+		b.must(err)
+		return p
+	}
+	clock := testbed.NewClock()
+	s := &twice{Store: memstore.New(clock.Now)}
+	once, got := plan(testbed.Options{People: 30}), plan(testbed.Options{People: 30, Store: s, Clock: clock})
+	if d := cmp.Diff(once.Totals, got.Totals); d != "" || got.State != engine.RunDone || len(once.Totals) < 2 || s.plans == 0 {
+		t.Errorf("%d chunks came twice, the plan is %s, totals (-once +twice):\n%s", s.plans, got.State, d)
+	}
+}
+
+// TestS24_ADraftsPlanIsItsFirstListing: applied, the plan of a draft is its
+// initial sync. The next pull goes on where the plan's listing ended: it brings
+// what was edited since, and lists nothing anew.
+func TestS24_ADraftsPlanIsItsFirstListing(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBed(t, 30, nil), t.Context()
+	b.Move(time.Hour)
+	plan, err := b.Engine.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	b.must(err)
+	b.drainPlan(plan.ID)
+	later := b.newPerson("contacts", map[string]string{"email": "later@example.com", "lastname": "Later"})
+	b.Move(testbed.Overlap)
+	run, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID)
+	b.must(err)
+	b.drain()
+	if run, err = b.Engine.GetRun(ctx, testbed.Workspace, run.ID); err != nil || run.Kind != engine.RunApply || run.State != engine.RunDone {
+		t.Fatalf("the %s is %s, %v", run.Kind, run.State, err)
+	}
+	if _, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(later)); !fault.Is(err, fault.NotFound) {
+		t.Errorf("somebody whom the plan did not list was carried over: %v", err)
+	}
+	b.pull()
+	if v := b.record(crm.Left, later); v.State != crm.StateInSync || v.Partner == "" {
+		t.Errorf("whoever came after the plan is %s (%s)", v.State, v.Code)
+	}
+	runs, _, err := b.Engine.ListRuns(ctx, testbed.Workspace, testbed.Connection, 20, "")
+	b.must(err)
+	if slices.ContainsFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunInitial }) {
+		t.Error("everything was listed a second time")
+	}
+	// Of the people it lists those alone that the plan made or changed.
+	if i := slices.IndexFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunPull }); i < 0 || runs[i].Total > run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+1 {
+		t.Errorf("the first pull is %+v after %v, want one that looks at what is new", runs[max(i, 0)], run.Outcomes)
+	}
+}
+
+// TestS6_OfSeveralAlikeNoneIsTaken: the answer to a create was lost, and at the
+// same moment somebody typed in the very same person in the other app. Nobody
+// can tell which of the two was made for the newcomer: none is taken in silence,
+// none is made besides, and both are named.
+func TestS6_OfSeveralAlikeNoneIsTaken(t *testing.T) {
+	t.Parallel()
+	const mail = "cyd@example.com"
+	lose := false
+	var b bed
+	made, err := testbed.New(t.Context(), testbed.Options{People: 30, Wrap: func(id crm.AccountID, app connector.Connector) connector.Connector {
+		if id != testbed.RightAccount {
+			return app
+		}
+		return &lossy{mortal{Connector: app}, func([]connector.Write, []connector.Written) error {
+			if !lose {
+				return nil
+			}
+			lose = false
+			b.newPerson("Contact", map[string]string{"Email": mail, "LastName": "Cyd"})
+			return &fault.Error{Op: "lossy: write", Kind: fault.Unavailable, Code: "no_answer", Message: "the answer was lost", MayHaveLanded: true}
+		}}
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bed{made, t}
+	b.start()
+	b.must(b.Quiet(t.Context()))
+	people := len(b.live("Contact"))
+	lose = true
+	newcomer := b.newPerson("contacts", map[string]string{"email": mail, "lastname": "Cyd"})
+	for range 4 {
+		b.Move(testbed.Overlap)
+		b.pull()
+	}
+	if lose {
+		t.Fatal("nothing was created")
+	}
+	if n := len(b.live("Contact")); n != people+2 {
+		t.Errorf("Salesforce holds %d people, want %d: ours, and somebody's", n, people+2)
+	}
+	v := b.record(crm.Left, newcomer)
+	if v.State != crm.StateDuplicate || v.Partner != "" || len(v.Others) != 2 {
+		t.Errorf("the newcomer is %s (%s) with %q, others %v; want a duplicate that names both", v.State, v.Code, v.Partner, v.Others)
+	}
+}
