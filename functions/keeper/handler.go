@@ -42,7 +42,7 @@ type handler struct {
 	engine syncs
 	// schedules are held against the settings; nil = there are none to hold.
 	schedules schedule.Schedules
-	budget    func(context.Context, crm.WorkspaceID, account.Account) (float64, error) // part of its daily calls that an account has used
+	budget    func(context.Context, crm.WorkspaceID, account.Account) (float64, error) // part of its daily calls that is used
 	account   func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
 	now       func() time.Time
 	stage     string    // of the metrics
@@ -173,7 +173,8 @@ func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 		}
 		if age := h.now().Sub(all[i].LatestPull); age > late*conf.Interval() {
 			f.overdue++
-			h.log.WarnContext(ctx, "sync overdue", "workspace", ws, "connection", c.ID, "sync", conf.ID, "age", age.Round(time.Second).String(), "interval", conf.Interval().String())
+			h.log.WarnContext(ctx, "sync overdue", "workspace", ws, "connection", c.ID, "sync", conf.ID, "age",
+				age.Round(time.Second).String(), "interval", conf.Interval().String())
 		}
 	}
 	return nil

@@ -117,7 +117,8 @@ func (h *handler) tell(ctx context.Context, ds []queue.Delivery, verdicts []engi
 	var more []telemetry.Metric
 	for i := range ds {
 		from := engine.OriginOf(ds[i].Body)
-		h.log.InfoContext(ctx, "message worked", "message_id", ds[i].ID, "chunk", from.Chunk, "origin", from.Trace, "connection", from.Connection, "sync", from.Sync,
+		h.log.InfoContext(ctx, "message worked", "message_id", ds[i].ID, "chunk", from.Chunk, "origin", from.Trace,
+			"connection", from.Connection, "sync", from.Sync,
 			"receives", ds[i].Receives, "done", verdicts[i].Ack, "retry_s", verdicts[i].Retry.Seconds())
 		if lag := h.now().Sub(from.Since).Seconds(); verdicts[i].Ack && !from.Since.IsZero() && (more == nil || lag > more[0].Value) {
 			more = []telemetry.Metric{{Name: telemetry.MetricLag, Unit: telemetry.Seconds, Value: max(lag, 0)}}
@@ -148,7 +149,8 @@ func deliveries(event []byte) ([]queue.Delivery, error) {
 		}
 		out = append(out, queue.Delivery{
 			ID: m.MessageId, Receipt: m.ReceiptHandle, Body: []byte(m.Body), Group: m.Attributes["MessageGroupId"],
-			Receives: max(int(number(m.Attributes["ApproximateReceiveCount"])), 1), SentAt: time.UnixMilli(number(m.Attributes["SentTimestamp"])),
+			Receives: max(int(number(m.Attributes["ApproximateReceiveCount"])), 1),
+			SentAt:   time.UnixMilli(number(m.Attributes["SentTimestamp"])),
 		})
 	}
 	return out, nil

@@ -118,7 +118,10 @@ func Open(ctx context.Context, o Options) (*App, error) {
 // engine taken from def where they are zero. What else is zero has the engine's default.
 func merge(t, def engine.Tuning) engine.Tuning {
 	for _, f := range []struct{ p, d *time.Duration }{
-		{&t.HTTPDeadline, &def.HTTPDeadline}, {&t.Budget, &def.Budget}, {&t.Lease, &def.Lease}, {&t.ParkAfter, &def.ParkAfter},
+		{&t.HTTPDeadline, &def.HTTPDeadline},
+		{&t.Budget, &def.Budget},
+		{&t.Lease, &def.Lease},
+		{&t.ParkAfter, &def.ParkAfter},
 	} {
 		if *f.p == 0 {
 			*f.p = *f.d
@@ -143,7 +146,8 @@ func (a *App) wire() error {
 		return err
 	}
 	a.Engine, err = engine.New(engine.Config{
-		Store: a.Store, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: sleep, Log: a.log, Mark: a.opts.Mark, Tuning: a.tuning,
+		Store: a.Store, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: sleep, Log: a.log, Mark: a.opts.Mark,
+		Tuning: a.tuning,
 		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
 			return c, err
@@ -155,7 +159,8 @@ func (a *App) wire() error {
 	}
 	a.handler, err = api.New(api.Options{
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Store: a.Store, Drivers: drivers,
-		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts, Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
+		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
+		Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 		AdminKey: a.kept.key, Version: a.opts.Version,
 	})
 	return err

@@ -144,7 +144,10 @@ func (a *App) ticks(ctx context.Context) {
 
 // schedule fires the syncs' schedules, one pull of a sync at a time.
 func (a *App) schedule(ctx context.Context) {
-	s := schedule{app: a, pull: a.Engine.Pull, running: map[engine.SyncRef]bool{}, waits: map[engine.SyncRef]pullWait{}, slots: make(chan struct{}, pulls)}
+	s := schedule{
+		app: a, pull: a.Engine.Pull, slots: make(chan struct{}, pulls),
+		running: map[engine.SyncRef]bool{}, waits: map[engine.SyncRef]pullWait{},
+	}
 	defer s.wg.Wait()
 	for ctx.Err() == nil {
 		err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error {
@@ -223,7 +226,8 @@ func (s *schedule) pulled(ctx context.Context, ref engine.SyncRef, err error) {
 	if fault.Is(err, fault.Throttled) {
 		level = slog.LevelDebug // a limit: it goes on by itself
 	}
-	s.app.log.Log(ctx, level, "pull failed", "connection", ref.Connection, "sync", ref.Sync, "kind", fault.KindOf(err), "code", fault.CodeOf(err), "error", err, "again_in", r.wait)
+	s.app.log.Log(ctx, level, "pull failed", "connection", ref.Connection, "sync", ref.Sync, "kind", fault.KindOf(err),
+		"code", fault.CodeOf(err), "error", err, "again_in", r.wait)
 }
 
 // purge removes expired items, a slice at a time, so that nobody waits for it.

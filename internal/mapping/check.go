@@ -39,7 +39,8 @@ func (c *compiler) checkTypes() {
 
 func (c *compiler) compatible(left, right *end) bool {
 	if t := c.m.Transform.Type; t != crm.TransformNone {
-		return fitsType(t, left.typ) && fitsType(t, right.typ) && !c.textIntoEmail(left, right) && !c.textIntoEmail(right, left)
+		return fitsType(t, left.typ) && fitsType(t, right.typ) &&
+			!c.textIntoEmail(left, right) && !c.textIntoEmail(right, left)
 	}
 	// Two ways between one and several items fail the round trip, not the types.
 	if c.twoWay() && oneAndSeveral(left.typ, right.typ) {
@@ -65,12 +66,14 @@ func (c *compiler) checkRoundTrip(left, right *end) {
 	isDate := func(e *end) bool { return e.typ == crm.TypeDate }
 	switch {
 	case asList(left) != asList(right):
-		c.add("/transform/type", CodeNotRoundTrip, "field %q (%s) and field %q (%s): of several items only the first would fit the single field, "+
-			"and writing it back would drop the others: set one direction", left.names[0], left.typ, right.names[0], right.typ)
+		c.add("/transform/type", CodeNotRoundTrip, "field %q (%s) and field %q (%s): of several items only "+
+			"the first would fit the single field, and writing it back would drop the others: set one direction",
+			left.names[0], left.typ, right.names[0], right.typ)
 	case t == crm.TransformDate && (isTime(left) || isTime(right)),
 		t == crm.TransformDateTime && (isDate(left) || isDate(right)):
-		c.add("/transform/type", CodeNotRoundTrip, "field %q (%s) and field %q (%s): a date has no time of day, so the time would be lost on the way back: "+
-			"set one direction, or map two fields of the same type", left.names[0], left.typ, right.names[0], right.typ)
+		c.add("/transform/type", CodeNotRoundTrip, "field %q (%s) and field %q (%s): a date has no time "+
+			"of day, so the time would be lost on the way back: set one direction, or map two fields of the same type",
+			left.names[0], left.typ, right.names[0], right.typ)
 	}
 }
 
@@ -122,13 +125,16 @@ func (c *compiler) checkPairs(m *optionMap) {
 	}
 	switch {
 	case len(m.right) < len(c.m.Transform.Options):
-		c.add("/transform/options", CodeBadOptions, "two of the options of field %q differ in white space only or name one option twice: keep one", c.m.Left[0])
+		c.add("/transform/options", CodeBadOptions,
+			"two of the options of field %q differ in white space only or name one option twice: keep one", c.m.Left[0])
 	case m.oneToOne():
 	case c.twoWay():
-		c.add("/transform/options", CodeNotRoundTrip, "several options of field %q become one option of field %q, so the way back is not known: "+
-			"map them one to one, or set the direction to to_right", c.m.Left[0], c.m.Right[0])
+		c.add("/transform/options", CodeNotRoundTrip, "several options of field %q become one option of "+
+			"field %q, so the way back is not known: map them one to one, or set the direction to to_right",
+			c.m.Left[0], c.m.Right[0])
 	case c.m.Direction == crm.DirectionToLeft:
-		c.add("/transform/options", CodeBadOptions, "one option of field %q would become several options of field %q: map it once", c.m.Right[0], c.m.Left[0])
+		c.add("/transform/options", CodeBadOptions,
+			"one option of field %q would become several options of field %q: map it once", c.m.Right[0], c.m.Left[0])
 	}
 }
 

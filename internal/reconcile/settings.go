@@ -197,7 +197,8 @@ func (s *Settings) fill(one *spec, m *mapping.Compiled) {
 		}
 	}
 	one.terms = s.restraints(one)
-	one.fields = crm.Fingerprint(crm.TextValue(strings.Join(one.names[0], "\n") + "\x00" + strings.Join(one.names[1], "\n")))[:8]
+	names := strings.Join(one.names[0], "\n") + "\x00" + strings.Join(one.names[1], "\n")
+	one.fields = crm.Fingerprint(crm.TextValue(names))[:8]
 }
 
 // noTerms is what restraints says where there are none.

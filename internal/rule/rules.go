@@ -100,13 +100,15 @@ func (c *ruleCompiler) rule(r *crm.Rule, at string) {
 	case r.ID == "":
 		c.add(at+"/id", mapping.CodeMissingID, "a rule needs an ID that is unique in its sync")
 	case c.ids[r.ID]:
-		c.add(at+"/id", mapping.CodeDuplicateID, "the ID "+strconv.Quote(r.ID)+" is used by an earlier rule of this sync: choose another")
+		c.add(at+"/id", mapping.CodeDuplicateID, "the ID "+strconv.Quote(r.ID)+
+			" is used by an earlier rule of this sync: choose another")
 	}
 	c.ids[r.ID] = true
 	switch r.Direction {
 	case "", crm.DirectionBoth, crm.DirectionToRight, crm.DirectionToLeft:
 	default: // off included: a rule has a switch of its own
-		c.add(at+"/direction", mapping.CodeUnknownDirection, "a rule's direction is to_right, to_left or both: choose one; to switch the rule off set enabled to false")
+		c.add(at+"/direction", mapping.CodeUnknownDirection, "a rule's direction is to_right, to_left or both: choose one; "+
+			"to switch the rule off set enabled to false")
 		return
 	}
 	for i, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
@@ -120,7 +122,9 @@ func (c *ruleCompiler) rule(r *crm.Rule, at string) {
 		}
 		c.actions(r.Actions, way.Target(), at)
 		c.exclusion(r, source, at)
-		actions := slices.DeleteFunc(slices.Clone(r.Actions), func(a crm.RuleAction) bool { return c.gone(way.Target(), a.Field) })
+		actions := slices.DeleteFunc(slices.Clone(r.Actions), func(a crm.RuleAction) bool {
+			return c.gone(way.Target(), a.Field)
+		})
 		c.out.ways[i] = append(c.out.ways[i], compiled{id: r.ID, on: r.On(), filter: filter, actions: actions})
 	}
 }
@@ -175,7 +179,8 @@ func (c *ruleCompiler) writable(name string, side crm.Side, at string) {
 	case field.ReadOnly:
 		c.add(at, mapping.CodeReadOnlyField, quoted+" is read-only in the app: choose another field for the tag")
 	case !takesTag(field.Type):
-		c.add(at, mapping.CodeIncompatible, quoted+" ("+string(field.Type)+") cannot take a tag: choose a list, option or text field")
+		c.add(at, mapping.CodeIncompatible, quoted+" ("+string(field.Type)+
+			") cannot take a tag: choose a list, option or text field")
 	}
 }
 

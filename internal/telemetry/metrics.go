@@ -57,8 +57,10 @@ func WriteMetrics(w io.Writer, now time.Time, stage string, ms []Metric, details
 	}
 	line[dimension] = stage
 	line["_aws"] = map[string]any{
-		"Timestamp":         now.UnixMilli(),
-		"CloudWatchMetrics": []any{map[string]any{"Namespace": Namespace, "Dimensions": [][]string{{dimension}}, "Metrics": named}},
+		"Timestamp": now.UnixMilli(),
+		"CloudWatchMetrics": []any{map[string]any{
+			"Namespace": Namespace, "Dimensions": [][]string{{dimension}}, "Metrics": named,
+		}},
 	}
 	text, err := json.Marshal(line)
 	if err != nil {

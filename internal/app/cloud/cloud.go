@@ -94,7 +94,8 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 		return err
 	}
 	c.Engine, err = engine.New(engine.Config{
-		Store: c.Store, Queue: c.Queue, Now: time.Now, NewID: c.NewID, Sleep: parts.Sleep, Log: c.Log, Tuning: tuning, Trace: c.messageTrace,
+		Store: c.Store, Queue: c.Queue, Now: time.Now, NewID: c.NewID, Sleep: parts.Sleep, Log: c.Log, Tuning: tuning,
+		Trace: c.messageTrace,
 		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			conn, _, err := c.Accounts.Open(ctx, ws, id)
 			return conn, err

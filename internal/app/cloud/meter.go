@@ -52,7 +52,8 @@ func (r Report) Tell(now time.Time, more ...telemetry.Metric) error {
 		ms = append(ms, count(telemetry.MetricCalls, calls), count(telemetry.MetricThrottled, f.Throttled))
 	}
 	if records > 0 {
-		ms = append(ms, count(telemetry.MetricRecords, records), count(telemetry.MetricFailed, f.Outcomes[crm.Failed]), count(telemetry.MetricConflicts, f.Outcomes[crm.Conflict]),
+		ms = append(ms, count(telemetry.MetricRecords, records), count(telemetry.MetricFailed, f.Outcomes[crm.Failed]),
+			count(telemetry.MetricConflicts, f.Outcomes[crm.Conflict]),
 			count(telemetry.MetricWritten, f.Outcomes[crm.Created]+f.Outcomes[crm.Updated]+f.Outcomes[crm.Deleted]))
 	}
 	if len(ms) == 0 {
@@ -126,7 +127,8 @@ func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	c.meter.add(f)
-	c.meter.Log.InfoContext(r.Context(), "app called", "app", c.app, "method", r.Method, "status", status, "duration_ms", time.Since(began).Milliseconds())
+	c.meter.Log.InfoContext(r.Context(), "app called", "app", c.app, "method", r.Method, "status", status, "duration_ms",
+		time.Since(began).Milliseconds())
 	return resp, err
 }
 
