@@ -87,6 +87,7 @@ type Route struct {
 	Write   bool // has an effect: lose_reply applies to it
 	Search  bool // counts against the search limit as well
 	Free    bool // counts against no limit
+	Cost    int  // of Limits.Daily, where an app counts more than calls; 0 = 1
 }
 
 // Core is a fake's pipeline and knobs. Safe for concurrent use: one lock covers

@@ -242,7 +242,7 @@ type limitsIn struct {
 	Window       Duration `json:"window"`
 	SearchCalls  int      `json:"search_calls" doc:"searches per search_window; 0 = they count as calls"`
 	SearchWindow Duration `json:"search_window"`
-	Daily        int      `json:"daily" doc:"calls per day; 0 = no limit"`
+	Daily        int      `json:"daily" doc:"calls per day, or what the app counts instead; 0 = no limit"`
 	RetryAfter   Duration `json:"retry_after" doc:"Retry-After of refused calls; 0 = what the app does"`
 }
 

@@ -22,7 +22,7 @@ type Limits struct {
 	Window       time.Duration // rolling
 	SearchCalls  int           // per SearchWindow
 	SearchWindow time.Duration
-	Daily        int // per day from midnight UTC, searches included
+	Daily        int // per day from midnight UTC, searches included: calls, or what routes cost
 	// RetryAfter adds the header to throttled answers of apps that send none by themselves.
 	RetryAfter time.Duration
 }
@@ -78,7 +78,8 @@ func (l *limiter) take(now time.Time, route *Route) (kind LimitKind, wait time.D
 		return "", 0, false
 	}
 	l.roll(now)
-	if l.limits.Daily > 0 && l.today >= l.limits.Daily {
+	cost := max(1, route.Cost)
+	if l.limits.Daily > 0 && l.today+cost > l.limits.Daily {
 		next := time.Unix((l.day+1)*86400, 0)
 		return LimitDaily, next.Sub(now), true
 	}
@@ -93,7 +94,7 @@ func (l *limiter) take(now time.Time, route *Route) (kind LimitKind, wait time.D
 		}
 		l.calls = append(l.calls, now)
 	}
-	l.today++
+	l.today += cost
 	return "", 0, false
 }
 

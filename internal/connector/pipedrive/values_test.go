@@ -103,7 +103,7 @@ func TestValuesHaveTheTypesOfTheirFields(t *testing.T) {
 		t.Errorf("two writes took %d calls, want one more for the types of fields", n)
 	}
 	want := map[string]string{
-		"name": "12", "owner_id": "4", "label_ids": "1;2", pipedrivefake.Nickname: "007", pipedrivefake.Score: "12.50", pipedrivefake.Level: "13", pipedrivefake.Tags: "21",
+		"name": "12", "first_name": "12", "owner_id": "4", "label_ids": "1;2", pipedrivefake.Nickname: "007", pipedrivefake.Score: "12.50", pipedrivefake.Level: "13", pipedrivefake.Tags: "21",
 	}
 	if diff := cmp.Diff(want, core.Records("persons")[0].Fields); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)

@@ -31,8 +31,9 @@ const (
 	Budget   = "9a1b0000000000000000000000000000000000ee" // an amount and its currency
 )
 
-// OwnLimits are those of an API token on the smallest plan [L].
-var OwnLimits = fakekit.Limits{Calls: 20, Window: 2 * time.Second, SearchCalls: 10, SearchWindow: 2 * time.Second, Daily: 3000}
+// OwnLimits are those of an API token on the smallest plan with one seat; the day's
+// are tokens [L].
+var OwnLimits = fakekit.Limits{Calls: 20, Window: 2 * time.Second, SearchCalls: 10, SearchWindow: 2 * time.Second, Daily: 30_000}
 
 // Fake is a Pipedrive company. Its HTTP surface includes the knobs of fakekit.
 type Fake struct{ company *company }
@@ -44,6 +45,9 @@ type company struct {
 	users   []user
 	lastID  int64
 	events  int64
+	source  string    // of the change that is made: "app" or "api"
+	failed  int       // deliveries whose first attempt failed, since the last ban
+	banned  time.Time // until when nothing is delivered
 }
 
 type user struct {
@@ -100,7 +104,7 @@ func fieldsOf(own ...field) []field {
 // New returns a company, with cfg.Seed persons. It starts without limits;
 // SetLimits(OwnLimits) gives it Pipedrive's.
 func New(cfg fakekit.Config) *Fake {
-	f := &company{Core: fakekit.New(cfg), users: []user{
+	f := &company{Core: fakekit.New(cfg), source: "app", users: []user{
 		{3, "Alex Example", "alex@example.com", true, CompanyID, "made-up"},
 		{4, "Robin Sample", "robin@example.com", true, CompanyID, "made-up"},
 		{5, "Kim Muster", "kim@example.org", false, CompanyID, "made-up"},
@@ -149,7 +153,9 @@ func (f *company) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
 		r := &fakekit.Record{ID: f.newID(), Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
 		r.Modified = r.Created
-		for code, v := range map[string]string{"name": p.First + " " + p.Last, "emails": p.Email, "phones": p.Phone, "owner_id": "3"} {
+		for code, v := range map[string]string{
+			"name": p.First + " " + p.Last, "first_name": p.First, "last_name": p.Last, "emails": p.Email, "phones": p.Phone, "owner_id": "3",
+		} {
 			r.Set(code, v)
 		}
 		f.objects[0].table.Put(r)
@@ -180,17 +186,17 @@ func (o *object) live(id string) (*fakekit.Record, error) {
 
 // Create implements fakekit.App.
 func (f *company) Create(name string, fields map[string]string) (*fakekit.Record, error) {
-	return f.save(name, "", fields, true)
+	return f.save(name, "", fields)
 }
 
 // Update implements fakekit.App.
 func (f *company) Update(name, id string, fields map[string]string) (*fakekit.Record, error) {
-	return f.save(name, id, fields, true)
+	return f.save(name, id, fields)
 }
 
 // save makes a record, or changes the one with the ID; empty values clear. Values are
 // in the fake's text form: entries of lists between semicolons, the primary one first.
-func (f *company) save(name, id string, fields map[string]string, user bool) (*fakekit.Record, error) {
+func (f *company) save(name, id string, fields map[string]string) (*fakekit.Record, error) {
 	o, err := f.object(name)
 	if err != nil {
 		return nil, err
@@ -212,18 +218,19 @@ func (f *company) save(name, id string, fields map[string]string, user bool) (*f
 		case !d.takes(v):
 			return nil, fmt.Errorf("parameter '%s' has a wrong value", code)
 		}
-		r.Set(code, f.Rewritten(o.name, code, v, was.Fields[code], user))
+		r.Set(code, f.Rewritten(o.name, code, v, was.Fields[code], f.source == "app"))
 	}
 	if r.Fields[o.title] == "" {
 		return nil, fmt.Errorf("parameter '%s' is required", o.title)
 	}
-	if rule, broken := f.Broken(o.name, r.Fields, user); broken {
+	if rule, broken := f.Broken(o.name, r.Fields, f.source == "app"); broken {
 		return nil, fmt.Errorf("a rule of the company refuses %s", strings.Join(rule.Names, ", "))
 	}
 	if r.ID == "" {
 		r.ID = f.newID()
 	}
-	if first, last, ok := strings.Cut(r.Fields["name"], " "); ok && o.singular == "person" {
+	if name := r.Fields["name"]; o.singular == "person" && name != was.Fields["name"] {
+		first, last, _ := strings.Cut(name, " ")
 		r.Set("first_name", first)
 		r.Set("last_name", last)
 	}
@@ -260,9 +267,10 @@ func (d field) number() bool {
 
 // put stores a version and tells of it.
 func (f *company) put(o *object, r *fakekit.Record, action string, meta map[string]any) {
+	old, _ := o.table.Get(r.ID)
 	r.Modified = f.Tick()
 	o.table.Put(r)
-	f.tell(o, r, action, meta)
+	f.tell(o, old, r, action, meta)
 }
 
 // Delete implements fakekit.App.

@@ -22,28 +22,28 @@ const (
 	maxIDs    = 100       // [S2] ids
 )
 
-// Routes implements fakekit.App.
+// Routes implements fakekit.App. What a call costs is x-token-cost of the documents [S1][S2].
 func (f *company) Routes() []fakekit.Route {
 	out := []fakekit.Route{
 		{Pattern: "GET /oauth/authorize", Handler: f.authorize, Free: true},
 		{Pattern: "POST /oauth/token", Handler: f.token, Write: true, Free: true},
-		{Pattern: "GET /v1/users/me", Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users[0], "") })},
-		{Pattern: "GET /v1/users", Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users, "") })},
-		{Pattern: "GET /v1/users/{id}", Handler: f.known(f.user)},
+		{Pattern: "GET /v1/users/me", Cost: 2, Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users[0], "") })},
+		{Pattern: "GET /v1/users", Cost: 20, Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users, "") })},
+		{Pattern: "GET /v1/users/{id}", Cost: 2, Handler: f.known(f.user)},
 	}
 	for _, o := range f.objects {
 		path := "/api/v2/" + o.name
 		out = append(out,
-			fakekit.Route{Pattern: "GET /api/v2/" + o.singular + "Fields", Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, o.fields, "") })},
-			fakekit.Route{Pattern: "GET " + path, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.list(w, r, o) })},
-			fakekit.Route{Pattern: "GET " + path + "/search", Search: true, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.search(w, r, o) })},
+			fakekit.Route{Pattern: "GET /api/v2/" + o.singular + "Fields", Cost: 10, Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, o.fields, "") })},
+			fakekit.Route{Pattern: "GET " + path, Cost: 10, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.list(w, r, o) })},
+			fakekit.Route{Pattern: "GET " + path + "/search", Search: true, Cost: 20, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.search(w, r, o) })},
 			fakekit.Route{Pattern: "GET " + path + "/{id}", Handler: f.known(func(w http.ResponseWriter, r *http.Request) {
 				rec, err := o.live(r.PathValue("id"))
 				f.shown(w, o, rec, err)
 			})},
-			fakekit.Route{Pattern: "POST " + path, Write: true, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, "") })},
-			fakekit.Route{Pattern: "PATCH " + path + "/{id}", Write: true, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, r.PathValue("id")) })},
-			fakekit.Route{Pattern: "DELETE " + path + "/{id}", Write: true, Handler: f.known(func(w http.ResponseWriter, r *http.Request) {
+			fakekit.Route{Pattern: "POST " + path, Write: true, Cost: 5, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, "") })},
+			fakekit.Route{Pattern: "PATCH " + path + "/{id}", Write: true, Cost: 5, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, r.PathValue("id")) })},
+			fakekit.Route{Pattern: "DELETE " + path + "/{id}", Write: true, Cost: 3, Handler: f.known(func(w http.ResponseWriter, r *http.Request) {
 				if err := f.Delete(o.name, r.PathValue("id")); err != nil {
 					f.shown(w, o, nil, err)
 					return
@@ -55,17 +55,26 @@ func (f *company) Routes() []fakekit.Route {
 	return out
 }
 
-// known lets calls with a good token through: of OAuth, or a user's own [S2].
+// known lets calls with a good token through: of OAuth, or a user's own, which
+// version 1 takes from the address too [S1][S2].
 func (f *company) known(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token, ok := fakekit.Bearer(r.Header.Get("Authorization"))
 		if !ok {
 			token = r.Header.Get("x-api-token")
 		}
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			token = cmp.Or(token, r.URL.Query().Get("api_token"))
+		}
 		if _, state := f.Tokens().Check(token); state != fakekit.TokenValid {
 			fail(w, http.StatusUnauthorized, "unauthorized access")
 			return
 		}
+		if u := f.Usage(); u.Limits.Calls > 0 {
+			tellPace(w.Header(), u, u.Limits.Window)
+		}
+		f.source = "api"
+		defer func() { f.source = "app" }()
 		h(w, r)
 	}
 }
@@ -90,7 +99,7 @@ func (f *company) saved(w http.ResponseWriter, r *http.Request, o *object, id st
 		f.shown(w, o, nil, err)
 		return
 	}
-	rec, err := f.save(o.name, id, fields, false)
+	rec, err := f.save(o.name, id, fields)
 	f.shown(w, o, rec, err)
 }
 

@@ -192,12 +192,15 @@ func (*company) Refuse(w http.ResponseWriter, _ *http.Request, status int) {
 
 // Throttle implements fakekit.App: no Retry-After, but the seconds until there is room [L].
 func (f *company) Throttle(w http.ResponseWriter, _ *http.Request, _ fakekit.LimitKind, wait time.Duration) {
-	u := f.Usage()
-	h := w.Header()
+	tellPace(w.Header(), f.Usage(), wait)
+	fail(w, http.StatusTooManyRequests, "request over limit")
+}
+
+// tellPace is how every answer tells of the burst limit [L].
+func tellPace(h http.Header, u fakekit.Usage, reset time.Duration) {
 	h.Set("x-ratelimit-limit", strconv.Itoa(u.Limits.Calls))
 	h.Set("x-ratelimit-remaining", strconv.Itoa(u.Remaining))
-	h.Set("x-ratelimit-reset", strconv.FormatFloat(wait.Seconds(), 'f', 1, 64))
-	fail(w, http.StatusTooManyRequests, "request over limit")
+	h.Set("x-ratelimit-reset", strconv.FormatFloat(reset.Seconds(), 'f', 1, 64))
 }
 
 // Unknown implements fakekit.App.
