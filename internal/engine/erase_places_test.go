@@ -307,37 +307,44 @@ func (b *stillBed) eraseAnn(id string) {
 // TestX11_APairMadeMeanwhile: whoever had the records in hand stores their pair
 // after the links were looked through. It goes like the others, and what comes
 // late of the record that is known by it alone is the erased person's, too:
-// whether its alias is met before the pair or after it.
+// on whichever side, and whether its alias is met before the pair or after it.
 func TestX11_APairMadeMeanwhile(t *testing.T) {
 	t.Parallel()
-	for name, before := range map[string]bool{"alias first": true, "pair first": false} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var second crm.RecordID
-			for i := range 100 {
-				second = crm.RecordID(fmt.Sprintf("r_second%d", i))
-				if at, pair := shardOf(second), shardOf(annLeft); at != pair && (at < pair) == before {
-					break
+	for _, before := range []bool{true, false} {
+		for _, side := range crm.Sides {
+			t.Run(fmt.Sprintf("alias first %t, unknown on the %s", before, side), func(t *testing.T) {
+				t.Parallel()
+				pair, where, object := &link{Left: annLeft, State: crm.StateInSync}, crm.AccountID("acc_right"), "Person"
+				if side == crm.Left {
+					pair, where, object = &link{Right: annRight, State: crm.StateInSync}, "acc_left", "person"
 				}
-			}
-			b := newStillBed(t, aKey)
-			b.eraseAnn("ers_1")
-			x, err := b.loadErasure(t.Context(), b.sc.ws, "ers_1")
-			b.must(err)
-			x.Work.Keys, x.Work.Records = nil, nil // it has been looked for
-			b.must(b.storeErasure(t.Context(), b.sc.ws, x))
-			b.putLink(&link{Left: annLeft, Right: second, State: crm.StateInSync})
-			b.putJSON(b.sc.inbox(crm.Right, second), inboxItem{V: 1, Hint: hint{ID: second}})
-			if x := b.work("ers_1"); x.State != ErasureDone || x.Removed["link"] != 2 {
-				t.Errorf("the receipt says %+v", x)
-			}
-			if left := b.left(string(annLeft), string(second)); len(left) > 0 {
-				t.Errorf("left: %v", left)
-			}
-			if known, err := b.tombsOf(t.Context(), b.sc.ws, 0, true); err != nil || !known.record("acc_right", "Person", second) {
-				t.Errorf("the second record is not known to be hers: %v", err)
-			}
-		})
+				var second crm.RecordID
+				for i := range 100 {
+					second = crm.RecordID(fmt.Sprintf("second%d", i))
+					pair.setID(side, second)
+					if at, alias := shardOf(pair.Left), shardOf(pair.Right); at != alias && (alias < at) == before {
+						break
+					}
+				}
+				b := newStillBed(t, aKey)
+				b.eraseAnn("ers_1")
+				x, err := b.loadErasure(t.Context(), b.sc.ws, "ers_1")
+				b.must(err)
+				x.Work.Keys, x.Work.Records = nil, nil // it has been looked for
+				b.must(b.storeErasure(t.Context(), b.sc.ws, x))
+				b.putLink(pair)
+				b.putJSON(b.sc.inbox(side, second), inboxItem{V: 1, Hint: hint{ID: second}})
+				if x := b.work("ers_1"); x.State != ErasureDone || x.Removed["link"] != 2 {
+					t.Errorf("the receipt says %+v", x)
+				}
+				if left := b.left(string(annLeft), string(annRight), string(second)); len(left) > 0 {
+					t.Errorf("left: %v", left)
+				}
+				if known, err := b.tombsOf(t.Context(), b.sc.ws, 0, true); err != nil || !known.record(where, object, second) {
+					t.Errorf("the second record is not known to be hers: %v", err)
+				}
+			})
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
@@ -237,6 +239,38 @@ func (m *mergeBed) follows(survivor, twin crm.RecordID, want map[string]string) 
 	}
 }
 
+// logged demands that the log tells once of each record given under a code, with
+// its twin, and of nobody else.
+func (m *mergeBed) logged(code string, want map[crm.RecordID]crm.RecordID) {
+	m.t.Helper()
+	got := map[crm.RecordID]crm.RecordID{}
+	for cursor, more := "", true; more; more = cursor != "" {
+		es, next, err := m.Engine.ListLog(m.ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection}, 200, cursor)
+		m.must(err)
+		for _, e := range es {
+			if e.Code != code {
+				continue
+			}
+			if _, twice := got[e.Record]; twice {
+				m.t.Errorf("the log tells of %s twice: %s", e.Record, code)
+			}
+			got[e.Record] = e.Partner
+		}
+		cursor = next
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		m.t.Errorf("of %s the log tells (-want +got):\n%s", code, d)
+	}
+}
+
+// moved is whom a link follows that was of another record: nobody when it stayed.
+func moved(was, survivor, twin crm.RecordID) map[crm.RecordID]crm.RecordID {
+	if was == survivor {
+		return map[crm.RecordID]crm.RecordID{}
+	}
+	return map[crm.RecordID]crm.RecordID{survivor: twin}
+}
+
 // TestS36_TwoLinkedRecordsMerged: the primary's link stays with its base, and
 // the loser's partner is left as it is and listed.
 func TestS36_TwoLinkedRecordsMerged(t *testing.T) {
@@ -259,6 +293,8 @@ func TestS36_TwoLinkedRecordsMerged(t *testing.T) {
 		if v.State != crm.StateDuplicate || v.Code != "merged_twin" || !slices.Equal(v.Others, []crm.RecordID{twin}) {
 			m.t.Errorf("the loser's partner is %s (%s) of %v, want a duplicate of %s", v.State, v.Code, v.Others, twin)
 		}
+		m.logged("merge_followed", moved(primary, survivor, twin))
+		m.logged("merged_twin", map[crm.RecordID]crm.RecordID{lostTwin: loser})
 		// It stays so, whatever somebody types there, and old IDs lead to the survivor.
 		m.edit(m.side.Other(), lostTwin, "city", "Lima")
 		m.edit(m.side, survivor, "city", "Bern")
@@ -317,6 +353,7 @@ func TestS36_OneLinkFollowsTheSurvivor(t *testing.T) {
 				if n := m.count(m.side.Other()); n != people {
 					m.t.Errorf("%d records on the other side, want %d", n, people)
 				}
+				m.logged("merge_followed", moved(linked, survivor, twin))
 				m.recounted()
 			})
 		})
