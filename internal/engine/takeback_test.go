@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -196,5 +197,84 @@ func TestS6_OfSeveralAlikeNoneIsTaken(t *testing.T) {
 	v := b.record(crm.Left, newcomer)
 	if v.State != crm.StateDuplicate || v.Partner != "" || len(v.Others) != 2 {
 		t.Errorf("the newcomer is %s (%s) with %q, others %v; want a duplicate that names both", v.State, v.Code, v.Partner, v.Others)
+	}
+}
+
+// early is an app in which somebody types just before we write.
+type early struct {
+	*mortal
+	before func()
+}
+
+func (e early) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
+	e.before()
+	return e.mortal.BatchWrite(ctx, object, writes)
+}
+
+// TestS3_NothingIsWrittenOverAnEditUnread: a user edits a record between our
+// read of it and our write to it. Where the app can be told which version a
+// write is for, that edit is not written over: it is read, and wins as the newer.
+func TestS3_NothingIsWrittenOverAnEditUnread(t *testing.T) {
+	t.Parallel()
+	for _, side := range crm.Sides {
+		t.Run("written on the "+string(side), func(t *testing.T) {
+			t.Parallel()
+			b := newCrashBed(t, -1, dieBefore, func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictNewest }, func(_ int, o *modelapp.Options) { o.Conditional = true })
+			types := func() {}
+			e, err := engine.New(engine.Config{
+				Store: b.store, Queue: b.queue, Now: b.clock, Sleep: func(_ context.Context, d time.Duration) { b.now = b.now.Add(d) },
+				NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
+				Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
+					i := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}[id]
+					app := &mortal{b.apps[i].Open(nil, b.via), func() {}}
+					if crm.Sides[i] != side {
+						return app, nil
+					}
+					return early{app, func() { types() }}, nil
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.eng = e
+			b.begin(false)
+			b.live = false
+			typed := 0
+			types = func() {
+				if typed++; typed == 1 {
+					b.edit(side, b.byEmail(side, ann), "city", "Lund")
+				}
+			}
+			b.edit(side.Other(), b.byEmail(side.Other(), ann), "city", "Ghent")
+			b.hook(side.Other(), connector.EventChanged, b.byEmail(side.Other(), ann))
+			b.rest()
+			b.pull()
+			b.rest()
+			if l, r := b.cityOf(crm.Left, ann), b.cityOf(crm.Right, ann); l != "Lund" || r != "Lund" || typed == 0 {
+				t.Errorf("%q and %q after %d writes, want what was typed last on both", l, r, typed)
+			}
+		})
+	}
+}
+
+// TestS24_APlanIsAppliedOnceItIsThere: a plan that is still being worked out is
+// refused, and does nothing; once it is there it is applied.
+func TestS24_APlanIsAppliedOnceItIsThere(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBed(t, 60, nil), t.Context()
+	plan, err := b.Engine.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	b.must(err)
+	people := [2]int{len(b.live("contacts")), len(b.live("Contact"))}
+	if _, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID); fault.CodeOf(err) != "plan_not_ready" || !fault.Is(err, fault.Conflict) {
+		t.Errorf("applied before it is there: %v", err)
+	}
+	b.drainPlan(plan.ID)
+	if got := [2]int{len(b.live("contacts")), len(b.live("Contact"))}; got != people || len(b.pairs()) > 0 {
+		t.Errorf("%v people, %d pairs; want %v and none", got, len(b.pairs()), people)
+	}
+	r, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID)
+	b.finished(r, err)
+	if len(b.pairs()) == 0 {
+		t.Error("the plan was not applied")
 	}
 }

@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 )
 
 // TestS6_WhoeverSleptStoresNoUnbornPair: of a pair, Ann's, only the alias was
@@ -69,6 +72,45 @@ func TestS6_WhoeverSleptStoresNoUnbornPair(t *testing.T) {
 					t.Errorf("counted %v", books.states)
 				}
 			})
+		}
+	}
+}
+
+// unread is a store of which one request in batches fails.
+type unread struct {
+	*memstore.Store
+	at, asked int
+}
+
+func (s *unread) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	if s.asked++; s.asked-1 == s.at {
+		return nil, fault.New("test: read", fault.Unavailable, "unavailable", "not now")
+	}
+	return s.Store.BatchGet(ctx, keys)
+}
+
+func (s *unread) BatchGetStale(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	return s.BatchGet(ctx, keys)
+}
+
+// TestS6_ABirthThatCannotBeReadIsNoneThatDidNotHappen: a record was made on the
+// left and its alias stored. While that cannot be read, nothing is decided about
+// the create: to look for it by an identity that somebody has changed since would
+// make it a second time.
+func TestS6_ABirthThatCannotBeReadIsNoneThatDidNotHappen(t *testing.T) {
+	t.Parallel()
+	b := newStillBed(t, nil)
+	alias, err := aliasItem(b.sc, crm.Right, bobRight, bobLeft, false)
+	b.put(alias.Key, alias.Data, err)
+	in := &intent{ID: "int", Entries: []intentEntry{{Side: crm.Left, Create: true, Right: bobRight, Claims: []string{bobMail}, Lag: time.Minute}}}
+	for at := range 2 {
+		s := b.session(0)
+		s.set = recovering(t).set
+		reads := &unread{Store: b.mem, at: at}
+		b.Store = reads
+		rest, err := s.recoverCreates(t.Context(), in, in.Entries)
+		if !fault.Is(err, fault.Unavailable) || len(rest) != 0 {
+			t.Errorf("request %d of %d failed: %d wait, %v", at, reads.asked, len(rest), err)
 		}
 	}
 }

@@ -190,3 +190,13 @@ func TestS38_AnAddressOfManyIsStillADuplicate(t *testing.T) {
 		}
 	})
 }
+
+// TestAKeyOfNoStepTellsNobodyApart: what no step of the ladder looks at says
+// nothing of two records.
+func TestAKeyOfNoStepTellsNobodyApart(t *testing.T) {
+	t.Parallel()
+	a, b := &crm.Record{Fields: crm.Fields{"x": crm.TextValue("one")}}, &crm.Record{Fields: crm.Fields{"x": crm.TextValue("two")}}
+	if (&Settings{}).toldApart(crm.Left, Key{Side: crm.Left, Field: "x", Canonical: "text:one"}, a, b) {
+		t.Error("told apart by nothing")
+	}
+}
