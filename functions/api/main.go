@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
@@ -27,7 +28,7 @@ func main() {
 
 // wire makes the handler of what the environment names.
 func wire(ctx context.Context, env func(string) string, calls *invocation.Calls, log *slog.Logger) (*invocation.HTTP, error) {
-	c, err := cloud.Open(env, cloud.All, log, cloud.FollowSchedules, cloud.Follow(calls))
+	c, err := cloud.Open(env, cloud.All, log, schedules.Follow, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -35,7 +36,7 @@ func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*
 		return nil, err
 	}
 	c.Engine.Open = noLogin
-	all, err := c.Schedules()
+	all, err := schedules.Open(c)
 	if err != nil {
 		return nil, err
 	}
