@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
@@ -384,4 +387,50 @@ func (b *crashBed) cityOf(side crm.Side, email string) string {
 		}
 	}
 	return ""
+}
+
+// stumbling is a store that cannot store a dead item for a while.
+type stumbling struct {
+	store.Store
+	times int
+}
+
+func (s *stumbling) Transact(ctx context.Context, ws []store.Write) error {
+	given := func(w store.Write) bool { return strings.HasPrefix(w.Item.Partition, "d#") }
+	if s.times > 0 && slices.ContainsFunc(ws, given) {
+		s.times--
+		return fault.New("stumbling: transact", fault.Unavailable, "injected", "the store is away")
+	}
+	return s.Store.Transact(ctx, ws)
+}
+
+// TestS21_TheLastReceiveMakesADeadItem: work that is given up is on the admin's
+// list at the cap, also when the store stumbles just then: the few receives that
+// are left could meet the same, and nobody comes back for it after them.
+func TestS21_TheLastReceiveMakesADeadItem(t *testing.T) {
+	t.Parallel()
+	clock := testbed.NewClock()
+	s := &stumbling{Store: memstore.New(clock.Now), times: 2}
+	bd, err := testbed.New(t.Context(), testbed.Options{People: 30, Clock: clock, Store: s}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bed{bd, t}
+	b.start()
+	hub, _ := b.twins(t.Context())
+	b.editHub(hub, "jobtitle", "Cooper")
+	b.breakForce(true)
+	b.must(b.Engine.Webhook(t.Context(), ws, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)}}))
+	for range 40 {
+		_, err := b.Work(t.Context())
+		b.must(err)
+		_, err = b.Engine.Round(t.Context()) // it hears that the app as such is up
+		b.must(err)
+		b.Move(time.Minute)
+	}
+	dead, _, err := b.Engine.ListDead(t.Context(), ws, con, 10, "")
+	b.must(err)
+	if s.times != 0 || len(dead) != 1 || dead[0].Receives != 10 {
+		t.Errorf("the store was to stumble %d times more; dead items: %+v, want one, after ten receives", s.times, dead)
+	}
 }

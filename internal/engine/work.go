@@ -245,7 +245,11 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry)
 			return
 		}
-		if derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err)); derr != nil {
+		derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
+		for tries := 1; derr != nil && ctx.Err() == nil && tries < lastTries; tries++ {
+			derr = e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
+		}
+		if derr != nil {
 			e.Log.Error("dead item not stored", "chunk", j.chunk.ID, "error", derr)
 			j.retry(e.Tuning.MaxRetry)
 			return
@@ -257,14 +261,14 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	j.retry(min(time.Second<<min(max(j.Receives-1, 0), 6), e.Tuning.MaxRetry))
 }
 
-// parkTries is how often a delivery whose receives are used up is parked: after
-// the queue's own cap nobody would come back for it.
-const parkTries = 3
+// lastTries is how often a delivery whose receives are used up is parked, or
+// made a dead item: after the queue's own cap nobody would come back for it.
+const lastTries = 3
 
 func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bool {
 	j.chunk.Why = j.why
 	err := e.park(ctx, j.chunk, wait)
-	for tries := 1; err != nil && ctx.Err() == nil && j.Receives >= e.Tuning.ReceiveCap && tries < parkTries; tries++ {
+	for tries := 1; err != nil && ctx.Err() == nil && j.Receives >= e.Tuning.ReceiveCap && tries < lastTries; tries++ {
 		err = e.park(ctx, j.chunk, wait)
 	}
 	if err != nil {
