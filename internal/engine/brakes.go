@@ -172,13 +172,14 @@ func (u *unit) plans(id crm.MappingID) bool {
 
 // letStop enters the mappings of a unit that wait for a person.
 func (b *books) letStop(u *unit) error {
+	left := u.leftID() // of two that have just met, nothing is remembered yet
 	for _, id := range u.stopped() {
 		b.s.Mark("record_stopped")
-		body, err := json.Marshal(barredItem{V: 1, Hint: hint{ID: u.link.Left, Force: true}, At: b.s.Now()})
+		body, err := json.Marshal(barredItem{V: 1, Hint: hint{ID: left, Force: true}, At: b.s.Now()})
 		if err != nil {
 			return err
 		}
-		b.stopped = append(b.stopped, store.Write{Item: store.Item{Key: b.s.scope.stopped(id, crm.Left, u.link.Left), Data: body}})
+		b.stopped = append(b.stopped, store.Write{Item: store.Item{Key: b.s.scope.stopped(id, crm.Left, left), Data: body}})
 	}
 	return nil
 }

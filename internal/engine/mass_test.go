@@ -343,3 +343,36 @@ func TestS37_WhatIsNoMassChange(t *testing.T) {
 		}
 	})
 }
+
+// TestS37_TwoWhoMeetWhileItIsHalted: two records that meet for the first time
+// while a mapping waits for a person are linked, with that mapping left as it is,
+// and are looked at again when the person has decided.
+func TestS37_TwoWhoMeetWhileItIsHalted(t *testing.T) {
+	t.Parallel()
+	b := massBed(t, 160, engine.Tuning{ChangeShare: 0.1})
+	pairs := b.pairs()[:60]
+	b.tell(0, b.massEdit(0, pairs, ""), 100)
+	b.drain()
+	b.settle(20 * time.Minute)
+	if len(b.status().Changes) != 1 {
+		t.Fatalf("halted: %+v", b.status().Changes)
+	}
+	hub := b.newPerson("contacts", map[string]string{"email": "new@example.com", "lastname": "New", "jobtitle": "Cooper"})
+	force := b.newPerson("Contact", map[string]string{"Email": "new@example.com", "LastName": "New", "Title": "Smith"})
+	b.pullLate()
+	b.settle(20 * time.Minute)
+	if v := b.record(crm.Left, hub); string(v.Partner) != force || v.State != crm.StateWaiting || v.Code != "mass_change" {
+		t.Errorf("they are %s (%s), linked to %q", v.State, v.Code, v.Partner)
+	}
+	if n := b.Marks["panic_recovered"]; n > 0 {
+		t.Errorf("an internal check failed %d times", n)
+	}
+	if a, b := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; a != "Cooper" || b != "Smith" {
+		t.Errorf("their titles are %q and %q before anybody decided", a, b)
+	}
+	b.must(b.Engine.ConfirmChanges(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, titleMapping))
+	b.settle(20 * time.Minute)
+	if a, c := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; a != c || b.record(crm.Left, hub).State != crm.StateInSync {
+		t.Errorf("decided, they are %s, with the titles %q and %q", b.record(crm.Left, hub).State, a, c)
+	}
+}
