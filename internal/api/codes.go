@@ -41,6 +41,7 @@ const (
 	CodeStaleVersion       = "stale_version"
 	CodeConfirmName        = "confirmation_required"
 	CodeFieldInUse         = "field_written_by_other_connection"
+	CodeFieldShared        = "field_shared"
 	CodeFieldTwice         = "field_written_by_other_sync"
 	CodePairTwice          = "same_objects_twice"
 	CodeSameObject         = "same_object"

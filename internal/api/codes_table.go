@@ -71,7 +71,8 @@ var requestCodes = []codeRow{
 var documentCodes = []codeRow{
 	{CodeInvalidDocument, "the document has problems", EffectDocument, "see errors[]; POST …/validate lists all of them without saving"},
 	{CodeUnsupportedSetting, "the setting is known but not carried out by this release", EffectDocument, "set it as errors[].detail says; it is refused so that nobody relies on it"},
-	{CodeFieldInUse, "another connection writes the same field of the same object of the same account", EffectDocument, "remove the mapping here or there, or change a direction: two writers would overwrite each other for ever"},
+	{CodeFieldInUse, "another connection writes the same field of the same object of the same account", EffectDocument, "remove the mapping here or there, change a direction, or let the later connection share fields: shared true"},
+	{CodeFieldShared, "another connection writes the same field of the same object of the same account, and this one or that one says shared: what either brings is news to the other", EffectNone, "nothing; of connections that form a circle, take the field out of one"},
 	{CodeFieldTwice, "another sync of this connection writes the same field of the same object", EffectDocument, "remove one of the two mappings or change a direction"},
 	{CodePairTwice, "two syncs of the connection join the same two objects", EffectDocument, "put the mappings of both into one sync"},
 	{CodeSameObject, "both sides are the same object of the same account", EffectDocument, "choose another account or object on one side"},
@@ -173,6 +174,7 @@ var recordCodes = []codeRow{
 	{"duplicate_rule", "a duplicate rule of the app takes the record for a double, so it is not written; it is tried again when it changes, daily and by a retry", EffectRecord, "merge the records in the app, change its rule, or let the account save past alert rules: PATCH /v1/accounts/{id} with save_duplicates true"},
 	{"rejected_by_rule", "a rule that an admin of the app made refuses the value, or, where it names no field, the record in this direction", EffectField, "correct what the rule asks for; the entry shows the app's answer"},
 	{"changed_by_app", "the app stored something else than was written; where it kept its old value, a person decides", EffectField, "nothing, or resolve the record; the entry shows both values"},
+	{"write_loop", "several connections join the accounts in a circle, and the field went round in it: it is written on neither side until both hold the same, or a person decides", EffectField, "resolve the record, and take the field out of one of the connections"},
 	{"storage_full", "the app has no room for more data", EffectRecord, "make room in the app, then retry"},
 	{"invalid_key", "a record cannot be created by the key that is set up for it", EffectRecord, "use a custom field with unique values to keep the other side's ID"},
 	{"query_timeout", "a search took the app too long", EffectWaits, "nothing: it is tried again"},

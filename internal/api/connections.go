@@ -217,7 +217,7 @@ func (s *server) refuseInvalid(ctx context.Context, old, c *crm.Connection, prob
 }
 
 func (s *server) refuseOtherWriters(ctx context.Context, c *crm.Connection) error {
-	p, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
+	p, _, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
 	if err != nil {
 		return err
 	}

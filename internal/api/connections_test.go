@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -246,6 +247,38 @@ func TestOneWriterPerField(t *testing.T) {
 	w.must(409, "PUT", "/v1/connections/"+second, w.document("Two"), ifMatch("*"))
 	w.must(202, "DELETE", "/v1/connections/"+id+"?confirm=One", "", ifMatch("*"))
 	w.must(200, "PUT", "/v1/connections/"+second, w.document("Two"), ifMatch("*"))
+}
+
+// TestSharedFields: the later of two connections that write the same field has to
+// say that it may. Validation names the other one; the older one can be saved
+// as before, and one that comes after them has to say so itself.
+func TestSharedFields(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, _ := w.connect("One")
+	w.clock.Add(int64(time.Minute))
+	shared := edit(t, w.document("Two"), `"default_country"`, `"shared":true,"default_country"`)
+	second := w.must(201, "POST", "/v1/connections", shared).json(t)["id"].(string)
+	for name, c := range map[string]struct{ id, document, other string }{
+		"the later": {second, shared, `"One"`}, "the older": {first, w.document("One"), `"Two"`},
+	} {
+		w.must(200, "PUT", "/v1/connections/"+c.id, c.document, ifMatch("*"))
+		got := w.must(200, "POST", "/v1/connections/"+c.id+"/validate", c.document).json(t)
+		found := false
+		for _, x := range got["warnings"].([]any) {
+			x := x.(map[string]any)
+			found = found || x["code"] == CodeFieldShared && x["pointer"] == "/syncs/0/mappings" && strings.Contains(x["detail"].(string), c.other)
+		}
+		if got["valid"] != true || !found {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if p := w.must(409, "PATCH", "/v1/connections/"+second, `{"shared":false}`, ifMatch("*")).problem(t); p.Code != CodeFieldInUse {
+		t.Errorf("refused with %s", p.Code)
+	}
+	w.clock.Add(int64(time.Minute))
+	w.must(409, "POST", "/v1/connections", w.document("Three"))
+	w.must(201, "POST", "/v1/connections", edit(t, w.document("Three"), `"default_country"`, `"shared":true,"default_country"`))
 }
 
 // TestAppsAway saves what needs no app while the apps do not answer, and

@@ -326,7 +326,7 @@ func TestPoliciesSayWhichFieldsAreWritten(t *testing.T) {
 		sync := &crm.Sync{Direction: crm.DirectionBoth, Mappings: []crm.Mapping{m}}
 		var got []string
 		for _, side := range crm.Sides {
-			if len(written(sync, side)) > 0 {
+			if len(sync.Writes(side)) > 0 {
 				got = append(got, string(side))
 			}
 		}

@@ -182,7 +182,7 @@ func (v *validation) required(s *crm.Sync, at string, side crm.Side, fields []cr
 	if !s.Direction.Allows(way) || !s.Behavior.Get(way).Creates() {
 		return
 	}
-	filled := written(s, side)
+	filled := s.Writes(side)
 	for name, value := range s.Stamp.Get(way) {
 		filled[name] = filled[name] || !value.Blank()
 	}
@@ -191,43 +191,6 @@ func (v *validation) required(s *crm.Sync, at string, side crm.Side, fields []cr
 			v.add(at+"/mappings", CodeRequiredUnmapped, "the %s app demands the field %q on creation: map it, stamp it, or set behavior.%s to update_only", side, f.Name, way)
 		}
 	}
-}
-
-// written lists the fields of a side that a sync's mappings write.
-func written(s *crm.Sync, side crm.Side) map[string]bool {
-	way := crm.WayTo(side)
-	out := map[string]bool{}
-	if !s.Direction.Allows(way) || s.Behavior.Get(way) == crm.BehaviorNothing {
-		return out
-	}
-	for i := range s.Mappings {
-		m := &s.Mappings[i]
-		if !m.On() || !mappingWay(m).Allows(way) {
-			continue
-		}
-		for _, name := range m.Names(side) {
-			out[name] = true
-		}
-	}
-	return out
-}
-
-// mappingWay is a mapping's direction with its policy shorthand taken into account.
-func mappingWay(m *crm.Mapping) crm.Direction {
-	if m.Policy == nil {
-		return m.Direction
-	}
-	switch *m.Policy {
-	case crm.PolicyTwoWay, crm.PolicyPreferRightUnless, crm.PolicyPreferLeftUnless:
-		return crm.DirectionBoth
-	case crm.PolicyAlwaysRight:
-		return crm.DirectionToLeft
-	case crm.PolicyAlwaysLeft:
-		return crm.DirectionToRight
-	case crm.PolicyNone:
-		return crm.DirectionOff
-	}
-	return m.Direction
 }
 
 // countries are the codes of ISO 3166-1 alpha-2.

@@ -30,6 +30,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	c, problems := old, []mapping.Problem(nil)
 	var items []ProblemItem
 	var held []engine.HeldPart
+	var warnings []ProblemItem
 	if body := bodyOf(ctx); len(body) > 0 {
 		value, p := strictJSON(body)
 		if p == nil {
@@ -52,13 +53,14 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 			return nil, err
 		}
 		problems, held = append(problems, v.problems...), v.held
-		p, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
+		p, also, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
 		if err != nil {
 			return nil, err
 		}
 		if p != nil {
 			items = append(items, p.Errors...)
 		}
+		warnings = also
 	}
 	for _, p := range problems {
 		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
@@ -66,7 +68,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	out := report(items)
 	out.Body.Held = held
 	if c != nil {
-		out.Body.Warnings = s.keyWarnings(ctx, access.From(ctx).Workspace, c)
+		out.Body.Warnings = append(s.keyWarnings(ctx, access.From(ctx).Workspace, c), warnings...)
 	}
 	return out, nil
 }

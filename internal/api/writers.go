@@ -1,9 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
@@ -26,7 +29,7 @@ func cells(c *crm.Connection) map[cell]int {
 	out := map[cell]int{}
 	for i := range c.Syncs {
 		for _, side := range crm.Sides {
-			for field := range written(&c.Syncs[i], side) {
+			for field := range c.Syncs[i].Writes(side) {
 				at := cell{c.Account(side), c.Syncs[i].Object(side), field}
 				if _, taken := out[at]; !taken {
 					out[at] = i
@@ -43,7 +46,7 @@ func (v *validation) writers() {
 	for i := range v.c.Syncs {
 		s := &v.c.Syncs[i]
 		for _, side := range crm.Sides {
-			for _, field := range sortedNames(written(s, side)) {
+			for _, field := range sortedNames(s.Writes(side)) {
 				at := cell{v.c.Account(side), s.Object(side), field}
 				first, is := taken[at]
 				if is && first != i {
@@ -66,10 +69,12 @@ func sortedNames(m map[string]bool) []string {
 }
 
 // otherWriters refuses a connection that writes a field which another one
-// writes already (design 3.16). The caller holds saveLock.
-func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) (*Problem, error) {
+// writes already (design 3.16), unless the later of the two says that it may:
+// that is worth a warning. The caller holds saveLock.
+func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) (*Problem, []ProblemItem, error) {
 	mine := cells(c)
 	var found []mapping.Problem
+	var warned []ProblemItem
 	err := s.eachConnection(ctx, ws, func(other *crm.Connection) {
 		if other.ID == c.ID || other.Status == crm.StatusDeleting {
 			return
@@ -80,19 +85,33 @@ func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Co
 				if !access.From(ctx).Reads(other.Access) {
 					name = "that another team keeps"
 				}
-				found = append(found, mapping.Problem{
-					Pointer: "/syncs/" + strconv.Itoa(i) + "/mappings", Code: CodeFieldInUse,
-					Detail: fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object),
-				})
+				pointer := "/syncs/" + strconv.Itoa(i) + "/mappings"
+				detail := fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object)
+				if later(c, other).Shared {
+					warned = append(warned, ProblemItem{Pointer: pointer, Code: CodeFieldShared, Detail: detail})
+					continue
+				}
+				found = append(found, mapping.Problem{Pointer: pointer, Code: CodeFieldInUse, Detail: detail})
 			}
 		}
 	})
+	slices.SortFunc(warned, func(a, b ProblemItem) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Detail, b.Detail))
+	})
 	if err != nil || found == nil {
-		return nil, err
+		return nil, warned, err
 	}
 	p := invalidDocument(found)
 	p.Status, p.Title, p.Code, p.Type = 409, "Conflict", CodeFieldInUse, docsPath+"#"+CodeFieldInUse
-	return p, nil
+	return p, warned, nil
+}
+
+// later is the one of two connections that was made later; c may be new.
+func later(c, other *crm.Connection) *crm.Connection {
+	if !c.CreatedAt.IsZero() && other.CreatedAt.After(c.CreatedAt) {
+		return other
+	}
+	return c
 }
 
 // eachConnection visits all connections of a workspace.

@@ -63,6 +63,7 @@ var settings = map[string]shown{
 	"notify.webhook":   {at: "notify.webhook", a: `"https://hooks.example.com/x"`, refused: "unsupported_setting"},
 	"time_zone.left":   differs("time_zone.left", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"last_visit","op":"after","value":"2026-03-01"}}]`}),
 	"time_zone.right":  differs("time_zone.right", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_left","filter":{"field":"Last_Seen__c","op":"after","value":"2026-03-01"}}]`}),
+	"shared":           {at: "shared", a: "false", b: "true", see: besideAnother},
 	"default_country":  differs("default_country", `"US"`, `"DE"`),
 
 	"syncs[].id":                         {at: "syncs.0.id", a: `"contacts"`, b: `"people"`, see: addressed},
@@ -185,6 +186,16 @@ func saved(w *shop) string {
 		w.sync = w.con + "/syncs/contacts"
 	}
 	return fmt.Sprint(a.status)
+}
+
+// besideAnother saves the document when another connection writes its fields.
+func besideAnother(w *shop) string {
+	other := w.base()
+	put(w.t, other, "name", `"Other"`)
+	at := "/v1/connections/" + w.must(201, "POST", "/v1/connections", other)["id"].(string)
+	defer w.want(202, "DELETE", at+"?confirm=Other", nil, "If-Match", "*")
+	w.move(time.Minute)
+	return saved(w)
 }
 
 // met is the first sync alone.

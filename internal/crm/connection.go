@@ -38,6 +38,7 @@ type Connection struct {
 	Notify      Notify          `json:"notify"`
 	TimeZone    PerSide[string] `json:"time_zone"`       // IANA names; "" = UTC
 	Country     string          `json:"default_country"` // ISO 3166-1 alpha-2, for phones without a country code
+	Shared      bool            `json:"shared"`          // it may write fields that an older connection writes, too
 	Syncs       []Sync          `json:"syncs"`
 
 	Generation int64     `json:"-"`                   // raised when all that is older must stop: delete, re-link
