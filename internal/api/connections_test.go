@@ -256,7 +256,7 @@ func TestSharedFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first, _ := w.connect("One")
-	w.clock.Add(int64(time.Minute))
+	w.clock.Advance(time.Minute)
 	shared := edit(t, w.document("Two"), `"default_country"`, `"shared":true,"default_country"`)
 	second := w.must(201, "POST", "/v1/connections", shared).json(t)["id"].(string)
 	for name, c := range map[string]struct{ id, document, other string }{
@@ -276,7 +276,7 @@ func TestSharedFields(t *testing.T) {
 	if p := w.must(409, "PATCH", "/v1/connections/"+second, `{"shared":false}`, ifMatch("*")).problem(t); p.Code != CodeFieldInUse {
 		t.Errorf("refused with %s", p.Code)
 	}
-	w.clock.Add(int64(time.Minute))
+	w.clock.Advance(time.Minute)
 	w.must(409, "POST", "/v1/connections", w.document("Three"))
 	w.must(201, "POST", "/v1/connections", edit(t, w.document("Three"), `"default_country"`, `"shared":true,"default_country"`))
 }

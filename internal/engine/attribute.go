@@ -17,7 +17,8 @@ import (
 // what was sent is the app's doing, not a person's edit: the record was not
 // modified later, by the app's own clock, nor by somebody else in that moment.
 // Where that hangs on who we are and the app cannot say so now, it has to wait:
-// a person's edit would pass for the app's doing, and never travel.
+// a person's edit would pass for the app's doing, and never travel. Fields that
+// another sync writes, too, are left out: see shared.
 func (s *session) attribute(ctx context.Context, us []*unit) error {
 	if !s.on(guardStoredValues) {
 		return nil
@@ -41,8 +42,12 @@ func (s *session) attribute(ctx context.Context, us []*unit) error {
 					continue
 				}
 			}
+			shared, err := s.shared(ctx, side)
+			if err != nil {
+				return err
+			}
 			s.Mark("left_by_our_write")
-			u.byApp.Set(side, w.fields)
+			u.byApp.Set(side, w.fields&^shared)
 			u.was.Set(side, s.heldBefore(u.link, side, w.fields))
 		}
 	}

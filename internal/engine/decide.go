@@ -171,6 +171,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 			p.Discard[id] = true
 		}
 		p.Linked, p.ByHand, p.Base = true, l.ByHand, l.Base
+		p.Frozen = l.Loop.frozen()
 		p.ByApp, p.Was = u.byApp, u.was
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}
@@ -440,6 +441,7 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 		}
 		base[id] = crm.Agree(m.Revision(), held)
 		p.Decided[id] = true
+		delete(p.Frozen, id)
 	}
 	u.plan, u.decided = b.set.Plan(*p), true
 	if len(extra) > 0 {

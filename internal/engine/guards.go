@@ -47,6 +47,7 @@ const (
 	guardRowUnread      guard = "row_unread"       // a record that a batch read could not give is read again
 	guardSetAside       guard = "set_aside"        // what was taken apart, or lost its twin to a merge, is left alone
 	guardErased         guard = "erased_tombstone" // whatever comes of an erased person makes nobody
+	guardLoop           guard = "loop"             // what goes round in a circle of connections is stopped
 	guardStaleReads     guard = "stale_reads"      // links are read with eventual consistency only when nobody wrote one lately
 )
 
@@ -56,7 +57,7 @@ var guards = []guard{
 	guardIndexLag, guardOwnDuplicates, guardTwinTaken, guardLinkVersion, guardDoneMarker, guardCountedOnce, guardReread,
 	guardConfirmGone, guardTombstone, guardMassDeletion, guardCursorLast, guardPark, guardSendFailures,
 	guardGeneration, guardInbox, guardPartialFailure, guardReceiveCap, guardMissingConfirm, guardSeenAfterWrite, guardParkDurable,
-	guardMassChange, guardReturning, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
+	guardMassChange, guardReturning, guardLoop, guardCursorExpired, guardMergeKeeps, guardStaleReads, guardRefusedFields, guardStoredValues,
 	guardLeaseRenewal, guardFitting, guardDeniedWay,
 	guardHeld, guardPlanStale, guardSecondLook, guardAudit, guardErased,
 	guardDiscarded, guardSeenKeys, guardRowUnread, guardSetAside,

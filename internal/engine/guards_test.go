@@ -22,7 +22,7 @@ var guardWorkloads = map[string]string{
 	"lease_renewal": "sluggish", "fitting": "sluggish", "denied_direction": "rights",
 	"mass_change": "mass", "held": "archive", "plan_stale": "plans", "second_look": "late", "audit": "unlisted", "erased_tombstone": "erasures", "refused_fields": "picky",
 	"discarded": "hands", "seen_keys": "blind", "row_unread": "asked", "set_aside": "hands",
-	"stored_values": "picky",
+	"stored_values": "picky", "loop": "shared",
 }
 
 // openSeeds are seeds of a workload that break a promise with every guard in

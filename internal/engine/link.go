@@ -42,6 +42,8 @@ type link struct {
 	Once     bool           `json:"on,omitempty"`   // it failed for good: tried again when something changes, or daily
 	Merged   bool           `json:"mg,omitempty"`   // the alias is a merge's loser on the same side
 
+	Loop *loop `json:"lp,omitempty"` // how often it was written within the hour
+
 	// Awaits are writes of which nobody could tell whether they landed, because
 	// their fields, or their record, were not to be read when their writer's work
 	// was taken over: see recall.
@@ -68,6 +70,7 @@ func (l *link) clone() *link {
 	c := *l
 	c.Base, c.Others, c.Claims, c.Pages = maps.Clone(l.Base), slices.Clone(l.Others), slices.Clone(l.Claims), slices.Clone(l.Pages)
 	c.Awaits = maps.Clone(l.Awaits)
+	c.Loop = l.Loop.clone()
 	return &c
 }
 

@@ -347,6 +347,10 @@ func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Sid
 	if err != nil || r.ModifiedBy != self {
 		return crm.Agreed{}, false, err
 	}
+	shared, err := s.shared(ctx, side)
+	if err != nil || shared&s.set.Places(map[crm.MappingID]crm.Value{id: {}}) != 0 {
+		return crm.Agreed{}, false, err
+	}
 	s.Mark("landed_otherwise")
 	entry, ok = s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
 	return entry, ok, nil

@@ -46,6 +46,8 @@ type session struct {
 	coming  coming      // creates whose fate is not known yet
 	tombs   *tombs      // erased people; nil = none
 
+	elsewhere [2]*uint64 // see shared
+
 	supposed supposed // of merges, where nothing may be stored
 }
 

@@ -253,6 +253,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 			return // nothing that matters differs: no write, no log entry
 		}
 	}
+	b.countRounds(ctx, u, old, l)
 	if entries := b.tell(u, old, l); len(entries) > 0 {
 		l.Pages = append([]string{pageRef(s.con, now, b.page)}, l.Pages[:min(len(l.Pages), maxPages-1)]...)
 		b.entries = append(b.entries, entries...)

@@ -49,6 +49,7 @@ type merger struct {
 	byApp   [2]uint64
 	was     [2]map[crm.MappingID]string
 	halted  map[crm.MappingID]bool
+	frozen  map[crm.MappingID]bool
 	discard map[crm.MappingID]bool
 	roused  map[crm.MappingID]bool // refused fields that are tried again with another one
 	cell    cell
@@ -57,6 +58,7 @@ type merger struct {
 	asked   []string // labels of fields that wait for a person
 	failed  []string // labels of fields that failed
 	stopped []string // labels of fields that wait for a person because of a mass change
+	rounds  []string // labels of fields that wait for a person because they went round in a circle
 	base    crm.Base // copied on first change
 	changed bool
 	hidden  bool // something differs and a filter withholds it
@@ -81,6 +83,7 @@ func (s *Settings) planPair(p Pair) Plan {
 	}
 	m.rouse(p.Base)
 	m.byApp, m.was, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, [2]map[crm.MappingID]string{p.Was.Left, p.Was.Right}, p.Halted, p.Discard
+	m.frozen = p.Frozen
 	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
@@ -213,19 +216,25 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forc
 	m.take(c, out, raw)
 }
 
-// brake keeps a field from being written while a mass change of it waits for a
-// person, and for good once the person does not want the change. What both
+// brake keeps a field from being written while a mass change of it, or a circle
+// in which it went round, waits for a person, and for good once the person does not want the change. What both
 // sides hold alike, or are left apart in already, is no change.
 func (m *merger) brake(c *cell, out *FieldPlan) {
 	if same(c.v[0], c.v[1]) || !c.write[0] && !c.write[1] && c.keep {
 		return
 	}
+	stop := func(why FieldRule, code string) {
+		c.write, c.winner, c.merged, c.differs, c.settled, c.review = [2]bool{}, -1, false, false, "", false
+		c.stay(why)
+		out.Code, out.Detail = code, c.label
+	}
 	switch {
 	case m.halted[c.id]:
-		c.write, c.winner, c.merged, c.differs, c.settled, c.review = [2]bool{}, -1, false, false, "", false
-		c.stay(RuleHalted)
-		out.Code, out.Detail = CodeMassChange, c.label
+		stop(RuleHalted, CodeMassChange)
 		m.stopped = append(m.stopped, c.label)
+	case m.frozen[c.id]:
+		stop(RuleFrozen, CodeLoop)
+		m.rounds = append(m.rounds, c.label)
 	case m.discard[c.id] && (c.write[0] || c.write[1]):
 		c.write, c.winner, c.merged, c.keep = [2]bool{}, -1, false, false
 		c.rule = RuleSettled
@@ -408,6 +417,11 @@ func (m *merger) conclude(linked bool) {
 	switch {
 	case len(m.asked) > 0:
 		p.Outcome, p.State, p.Code, p.Detail = crm.Conflict, crm.StateConflict, CodeConflict, list(m.asked)
+	case len(m.rounds) > 0:
+		p.State, p.Code, p.Detail = crm.StateConflict, CodeLoop, list(m.rounds)
+		if p.Outcome == crm.Unchanged {
+			p.Outcome = crm.Conflict
+		}
 	case m.s.Kept(p.Base) != "":
 		p.State, p.Code, p.Detail = crm.StateConflict, CodeChangedByApp, m.s.Kept(p.Base)
 	case m.s.Troubles(p.Fields, p.Base) != "":

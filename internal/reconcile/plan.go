@@ -32,6 +32,7 @@ type Pair struct {
 	Retry   bool                   // a person asks to try again what an app refused
 	Decided map[crm.MappingID]bool // a person chose a side: what moved there travels, even a blank
 	Halted  map[crm.MappingID]bool // a mass change waits for a person: neither side is written, the base stays
+	Frozen  map[crm.MappingID]bool // written over and over in a circle: neither side is written until both are alike, or a person decides
 	Discard map[crm.MappingID]bool // a person does not want the change: the sides are left apart
 }
 
@@ -131,6 +132,7 @@ const (
 	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
 	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
 	RuleHalted          FieldRule = "halted"                  // a mass change of the field waits for a person
+	RuleFrozen          FieldRule = "frozen"                  // the field went round in a circle of connections: a person decides
 	RuleSettled         FieldRule = "settled"                 // the sides differ and are left so; Reason says why
 	RuleHeld            FieldRule = "held"                    // a field is gone: left alone until it is back
 	RuleFailed          FieldRule = "failed"                  // the value does not fit
@@ -148,6 +150,7 @@ const (
 	CodeMassChange      = "mass_change"            // very many values of the field were replaced at once: a person decides
 	CodeFieldFailed     = "field_failed"           // a value does not fit; other fields are synced
 	CodeChangedByApp    = "changed_by_app"         // the app kept its own value of a field: a person decides
+	CodeLoop            = "write_loop"             // a field was written over and over in a circle of connections: a person decides
 	CodeConflict        = "conflict"               // waits for a person
 	CodeSwitchedOff     = "switched_off"           // the global toggle or the sync is off
 	CodeGone            = "record_gone"            // deleted, or merged into another record

@@ -48,35 +48,37 @@ func (w *world) backlog() string {
 	if d, err := w.queue.Depth(w.ctx); err == nil && d.Visible+d.InFlight > 0 {
 		return "messages on the queue"
 	}
-	for kind, name := range kinds {
-		if w.holds(kind) {
-			if w.status() == crm.StatusHalted {
-				continue // only an admin can go on
-			}
-			return name
-		}
-	}
 	if w.set.erasing && w.erasing() {
 		return "an open erasure"
 	}
-	head := store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "lease"}
-	if it, err := w.store.Get(w.ctx, head); err == nil && strings.Contains(string(it.Data), `"intent"`) && w.status() != crm.StatusHalted {
+	if w.status() == crm.StatusHalted {
+		return "" // only an admin can go on
+	}
+	return w.backlogOf(connection)
+}
+
+// backlogOf names what is left to do for the sync of a connection.
+func (w *world) backlogOf(con crm.ConnectionID) string {
+	scope := "#" + string(con) + "#" + string(syncID)
+	for kind, name := range kinds {
+		if w.holds(kind + scope) {
+			return name
+		}
+	}
+	head := store.Key{Table: store.Links, Workspace: workspace, Partition: "h" + scope, Sort: "lease"}
+	if it, err := w.store.Get(w.ctx, head); err == nil && strings.Contains(string(it.Data), `"intent"`) {
 		return "an open intent"
 	}
 	head.Sort = "scan"
-	it, err := w.store.Get(w.ctx, head)
-	if err == nil && strings.Contains(string(it.Data), `"open_run"`) {
-		if w.status() == crm.StatusHalted {
-			return ""
-		}
+	if it, err := w.store.Get(w.ctx, head); err == nil && strings.Contains(string(it.Data), `"open_run"`) {
 		return "an open run" + w.openRun(it.Data)
 	}
 	return ""
 }
 
-// holds reports whether anything waits in a partition of the sync.
-func (w *world) holds(kind string) bool {
-	page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: kind + "#" + string(connection) + "#" + string(syncID), Limit: 1})
+// holds reports whether anything waits in a partition of the links.
+func (w *world) holds(partition string) bool {
+	page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: partition, Limit: 1})
 	return err == nil && len(page.Items) > 0
 }
 

@@ -136,6 +136,10 @@ func (l linkView) id(s crm.Side) crm.RecordID {
 
 // stored follows what the engine remembers as it is stored.
 func (w *world) stored(x *store.Write) {
+	if w.set.joint {
+		w.tell("stored %s %s: %s", x.Item.Partition, x.Item.Sort, x.Item.Data)
+		return
+	}
 	if x.Item.Table != store.Links || x.Op == store.Add || x.Op == store.Check {
 		return
 	}

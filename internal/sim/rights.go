@@ -80,7 +80,7 @@ func (w *world) checkRights(denied crm.Side) {
 // checkSaid holds the status to naming what waits: the code, the side, the
 // direction and since when.
 func (w *world) checkSaid(denied crm.Side) {
-	key := "w" + string(denied)
+	key := "w" + string(denied) + "#" + string(connection) + "#" + string(syncID)
 	if !w.holds(key) {
 		return
 	}

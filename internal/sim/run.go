@@ -40,6 +40,10 @@ func Seed(seed uint64, o *Options) *Report {
 				w.violated("panic", fmt.Sprintf("%v\n%s", r, debug.Stack()))
 			}
 		}()
+		if w.set.joint {
+			newJoint(w).live()
+			return
+		}
 		w.live()
 	}()
 	r := &Report{

@@ -82,6 +82,7 @@ type settings struct {
 	impatient   bool          // users edit what they have just made
 	settled     bool          // everybody is linked before anything goes wrong
 	steady      bool          // nobody comes or goes
+	joint       bool          // several connections share accounts: see joint
 	generations bool          // the connection is joined to other accounts
 }
 
@@ -135,6 +136,7 @@ func draw(c *chance, seed uint64, o *Options) settings {
 		s.apps[i].Picky = s.picky
 		s.apps[i].Blank, s.apps[i].RefuseGone = blank[i], gone[i]
 	}
+	s.drawSizes(newChance(seed^0x73697a6573), name == "")
 	if s.real {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does
 		s.skewed = false                            // what two days between two clocks add is seen without the apps' own clocks
@@ -159,6 +161,24 @@ func (s *settings) drawSchemas(c *chance) (blank [2]crm.Blank, gone [2]bool) {
 	}
 	s.archives, s.planning = c.in(100) && !s.calm, c.in(100) && !s.calm
 	return blank, gone
+}
+
+// drawSizes makes some seeds ones of many people, or, where nothing goes wrong, of
+// many pages.
+func (s *settings) drawSizes(c *chance, mixed bool) {
+	switch n := c.n(1000); {
+	case !mixed || s.real:
+	case n < 1:
+		s.people, s.changes, s.poison = c.between(1000, 3000), 20, false
+		s.tuning.ChunkSize, s.tuning.LotSize = 100, 100
+		for i := range s.apps {
+			s.apps[i].PageSize, s.apps[i].ReadBatch, s.apps[i].FindBatch, s.apps[i].WriteBatch = 100, 100, 100, 100
+		}
+	case n < 400 && s.calm:
+		for i := range s.apps {
+			s.apps[i].PageSize = c.between(1, 3)
+		}
+	}
 }
 
 func drawApp(c *chance, side int) modelapp.Options {

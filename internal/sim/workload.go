@@ -252,6 +252,14 @@ var workloads = map[string]func(s *settings){
 		s.picky, s.people, s.pause = true, 12, 8*time.Second
 		s.rate = map[string]int{"edit_between": 60, "hook_twice": 100, "delivered_twice": 60}
 	},
+	// Three accounts are joined by several connections: what one writes is news to
+	// the next.
+	"shared": func(s *settings) {
+		s.model()
+		s.joint, s.people, s.changes, s.interval, s.pause = true, 8, 60, time.Minute, 8*time.Second
+		s.tuning.DeleteFloor = 50
+		s.rate = map[string]int{"kill": 1, "kill_after": 2, "app_5xx": 10, "app_429": 5, "app_lost_reply": 30, "store_unavailable": 2, "hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "send_partial": 20, "schedule_lost": 60}
+	},
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
 		s.model()
@@ -290,7 +298,7 @@ var workloads = map[string]func(s *settings){
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "newborn", "told"}
+var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "newborn", "shared", "told"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }

@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,23 +48,24 @@ type world struct {
 	former map[store.Key]formerItem   // of links, for reads that are stale
 	serial int64
 
-	store     *memstore.Store
-	queue     *memqueue.Queue
-	apps      [2]app
-	quota     [2]time.Time      // an app refuses everything until then
-	denied    [2]denial         // an app lets us read and not write
-	acted     map[ref]time.Time // when a user last did something to a record
-	workers   []*proc
-	pullers   []*proc
-	tickers   []*proc
-	intakes   []*proc
-	admin     *proc
-	schedules int
-	rejoined  bool                 // the generation was raised
-	arriving  int                  // events on their way
-	merging   time.Time            // when the last event that tells of a merge arrives
-	box       [2][]connector.Event // events that have come together
-	boxed     [2]bool
+	store       *memstore.Store
+	queue       *memqueue.Queue
+	apps        [2]app
+	openAccount func(crm.AccountID) connector.Connector // as a process of the world meets it
+	quota       [2]time.Time                            // an app refuses everything until then
+	denied      [2]denial                               // an app lets us read and not write
+	acted       map[ref]time.Time                       // when a user last did something to a record
+	workers     []*proc
+	pullers     []*proc
+	tickers     []*proc
+	intakes     []*proc
+	admin       *proc
+	schedules   int
+	rejoined    bool                 // the generation was raised
+	arriving    int                  // events on their way
+	merging     time.Time            // when the last event that tells of a merge arrives
+	box         [2][]connector.Event // events that have come together
+	boxed       [2]bool
 
 	hostile      bool
 	steps        int64
@@ -95,6 +98,10 @@ func newWorld(seed uint64, o *Options) *world {
 	w.store.Lend() // no engine changes what it stored or read
 	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: w.receiveCap() + receiveSlack, OverlapGroups: w.set.overlap, Pick: w.rng.n})
 	w.openApps()
+	w.openAccount = func(id crm.AccountID) connector.Connector {
+		side := sideOf(slices.Index(accounts[:], id))
+		return appIO{w.apps[side.Index()].open(), w, side}
+	}
 	w.set.mappings(w.rng, w.apps[0], w.apps[1])
 	n := 0
 	procs := func(count int) (ps []*proc) {
@@ -120,13 +127,9 @@ func (w *world) engineOf(p *proc) *engine.Engine {
 	}
 	life := p.life
 	e, err := engine.New(engine.Config{
-		Store: storeIO{w}, Queue: queueIO{w}, Tuning: w.set.tuning,
+		Store: storeIO{w}, Queue: queueIO{w}, Tuning: w.set.tuning, Log: slog.New(witness{w: w}),
 		Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
-			side := crm.Left
-			if id == accounts[1] {
-				side = crm.Right
-			}
-			return appIO{w.apps[side.Index()].open(), w, side}, nil
+			return w.openAccount(id), nil
 		},
 		Now: func() time.Time { return w.now.Add(p.skew) },
 		NewID: func(prefix string) string {

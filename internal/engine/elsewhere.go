@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// shared returns the mappings, by place, whose fields on a side are written by
+// another sync of the workspace as well. Our own user wrote there for both, so
+// that nobody can tell what an app made of our write from what the other sync
+// brought: it is taken for an edit, which travels. Taken for the app's doing, what
+// somebody typed in a third app would stop half-way.
+func (s *session) shared(ctx context.Context, side crm.Side) (uint64, error) {
+	if known := s.elsewhere[side.Index()]; known != nil {
+		return *known, nil
+	}
+	account, object := s.conn.Account(side), s.conf.Object(side)
+	fields := map[string]bool{}
+	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
+		for i := range c.Syncs {
+			for _, at := range crm.Sides {
+				if c.ID == s.con && c.Syncs[i].ID == s.sync || c.Account(at) != account || c.Syncs[i].Object(at) != object {
+					continue
+				}
+				for name := range c.Syncs[i].Writes(at) {
+					fields[name] = true
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	found := map[crm.MappingID]crm.Value{}
+	for i := range s.conf.Mappings {
+		m := &s.conf.Mappings[i]
+		if slices.ContainsFunc(m.Names(side), func(name string) bool { return fields[name] }) {
+			found[m.ID] = crm.Value{}
+		}
+	}
+	places := s.set.Places(found)
+	s.elsewhere[side.Index()] = &places
+	return places, nil
+}

@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
+)
+
+// Connections that join accounts in a circle can carry two values round behind
+// each other for ever: each sees one side changed, and hands it on. Where both
+// fields of a mapping are written by other syncs, too, one that a link wrote more
+// than maxRounds times within an hour is frozen: neither side is written any more
+// until both hold the same, which they do as soon as the rest of the circle has
+// come to rest, or until a person decides.
+const (
+	maxRounds  = 6
+	roundsHour = time.Hour
+	roundsFrom = 3 // writes of a link within the hour from which its fields are counted
+)
+
+// loop counts our writes to a pair within an hour. It begins with the second
+// write of a day, so that links which are rarely written carry none.
+type loop struct {
+	At     int64                 `json:"t"` // when the hour began
+	N      int                   `json:"n"` // writes of any field
+	Fields map[crm.MappingID]int `json:"f,omitempty"`
+	Frozen []crm.MappingID       `json:"z,omitempty"`
+}
+
+func (l *loop) clone() *loop {
+	if l == nil {
+		return nil
+	}
+	c := *l
+	c.Fields, c.Frozen = maps.Clone(l.Fields), slices.Clone(l.Frozen)
+	return &c
+}
+
+func (l *loop) frozen() map[crm.MappingID]bool {
+	if l == nil || len(l.Frozen) == 0 {
+		return nil
+	}
+	out := make(map[crm.MappingID]bool, len(l.Frozen))
+	for _, id := range l.Frozen {
+		out[id] = true
+	}
+	return out
+}
+
+// countRounds counts what a unit wrote to its pair, and freezes what went round.
+func (b *books) countRounds(ctx context.Context, u *unit, old, l *link) {
+	if !old.paired() || !l.paired() {
+		l.Loop = nil
+		return
+	}
+	thaw(u, l)
+	if !u.changed() {
+		return
+	}
+	now := b.s.Now()
+	switch {
+	case l.Loop != nil && now.Sub(time.Unix(l.Loop.At, 0)) < roundsHour:
+	case l.Loop != nil && len(l.Loop.Frozen) > 0:
+		l.Loop = &loop{At: now.Unix(), Frozen: l.Loop.Frozen}
+	case len(old.Pages) > 0 && strings.HasPrefix(old.Pages[0], now.UTC().Format(time.DateOnly)):
+		l.Loop = &loop{At: now.Unix()}
+	default:
+		l.Loop = nil
+		return
+	}
+	if l.Loop.N++; l.Loop.N < roundsFrom {
+		return
+	}
+	for id := range b.rounds(ctx, u) {
+		if l.Loop.Fields == nil {
+			l.Loop.Fields = map[crm.MappingID]int{}
+		}
+		l.Loop.Fields[id]++
+		over := l.Loop.Fields[id] > b.s.roundsAllowed() && !slices.Contains(l.Loop.Frozen, id)
+		if over && b.s.on(guardLoop) {
+			b.s.Mark("field_frozen")
+			l.Loop.Frozen = append(l.Loop.Frozen, id)
+			slices.Sort(l.Loop.Frozen)
+		}
+	}
+}
+
+// roundsAllowed differs between the connections of a circle: were all to stop at
+// once, each would keep another value.
+func (s *session) roundsAllowed() int {
+	h := sha256.Sum256([]byte(s.name()))
+	return maxRounds + 2*int(h[0]%5)
+}
+
+// thaw lets go of fields that both sides hold alike by now, or that a person
+// decided about.
+func thaw(u *unit, l *link) {
+	if l.Loop == nil || len(l.Loop.Frozen) == 0 {
+		return
+	}
+	still := map[crm.MappingID]bool{}
+	for i := range u.plan.Fields {
+		still[u.plan.Fields[i].Mapping] = u.plan.Fields[i].Rule == reconcile.RuleFrozen
+	}
+	if len(still) == 0 {
+		return // nothing was decided about single fields
+	}
+	l.Loop.Frozen = slices.DeleteFunc(l.Loop.Frozen, func(id crm.MappingID) bool {
+		if still[id] {
+			return false
+		}
+		delete(l.Loop.Fields, id)
+		return true
+	})
+}
+
+// rounds are the mappings that a unit wrote and that may go round: other syncs
+// write both of their fields.
+func (b *books) rounds(ctx context.Context, u *unit) map[crm.MappingID]bool {
+	both := ^uint64(0)
+	for _, side := range crm.Sides {
+		shared, err := b.s.shared(ctx, side)
+		if err != nil {
+			return nil // counted with the next write
+		}
+		both &= shared
+	}
+	out := map[crm.MappingID]bool{}
+	for _, side := range crm.Sides {
+		if w := u.plan.Write(side); w != nil && u.written.Get(side) != nil {
+			for _, id := range b.s.set.Placed(b.s.set.Places(w.Intended) & both) {
+				out[id] = true
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,129 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// checkAll holds the world at rest to what must be true of all apps together:
+// nobody is there twice (S6), everybody is everywhere, and is the same (S1).
+func (j *joint) checkAll(when string) {
+	if j.failed() != "" {
+		return
+	}
+	people := map[string]bool{}
+	var found [3]map[string]row
+	for i, a := range j.apps {
+		found[i] = map[string]row{}
+		for _, r := range a.rows() {
+			who := j.who(i, r.fields)
+			if r.deleted {
+				continue
+			}
+			if twice, ok := found[i][who]; ok {
+				j.violated("S6", fmt.Sprintf("%s: %s and %s of account %d are one person", when, twice.id, r.id, i))
+				return
+			}
+			found[i][who], people[who] = r, true
+		}
+	}
+	for _, who := range sortedKeys(people) {
+		if j.gone[who] {
+			continue
+		}
+		for i := range j.apps {
+			if _, ok := found[i][who]; !ok {
+				j.violated("S1", fmt.Sprintf("%s: %s is not in account %d", when, who, i))
+				return
+			}
+		}
+		if j.stopped(who) {
+			j.mark("joint_stopped")
+			continue
+		}
+		first := j.shown(0, found[0][who])
+		for i := 1; i < len(j.apps); i++ {
+			if other := j.shown(i, found[i][who]); other != first {
+				j.violated("S1", fmt.Sprintf("%s: %s is %s in one account and %s in account %d", when, who, first, other, i))
+				return
+			}
+		}
+		if !j.linkedEverywhere(who) {
+			j.violated("S1", fmt.Sprintf("%s: %s is the same everywhere and not linked", when, who))
+			return
+		}
+	}
+	for who := range j.gone {
+		n := 0
+		for i := range j.apps {
+			if _, ok := found[i][who]; ok {
+				n++
+			}
+		}
+		if n == len(j.apps) {
+			j.violated("S16", fmt.Sprintf("%s: %s was deleted in one account and is in all again", when, who))
+			return
+		}
+	}
+	j.mark("joint_audited")
+}
+
+// shown is a record as all apps show it.
+func (j *joint) shown(i int, r row) string {
+	var parts []string
+	for _, name := range jointFields {
+		v := r.fields[j.apps[i].field(name)]
+		text := strings.TrimSpace(v.Text())
+		if name == modelapp.Tags {
+			text = strings.Join(slices.Compact(slices.Sorted(slices.Values(v.Items()))), ";")
+		}
+		parts = append(parts, name+"="+text)
+	}
+	return strings.ToLower(strings.Join(parts, " "))
+}
+
+// linkedEverywhere reports whether every connection has a person as a pair in step.
+func (j *joint) linkedEverywhere(who string) bool {
+	for n := range j.conns {
+		is := func(v engine.RecordView) bool { return j.pairOf(n, v, who) }
+		if !slices.ContainsFunc(j.records(n, crm.StateInSync), is) {
+			return false
+		}
+	}
+	return true
+}
+
+// stopped reports whether a field of a person went round in a circle for so long
+// that an admin is asked: then the apps differ in it, and the record says so.
+func (j *joint) stopped(who string) bool {
+	for n := range j.conns {
+		is := func(v engine.RecordView) bool { return v.Code == "write_loop" && j.pairOf(n, v, who) }
+		if slices.ContainsFunc(j.records(n, crm.StateConflict), is) {
+			return true
+		}
+	}
+	return false
+}
+
+// pairOf reports whether a record of a connection is a pair of a person.
+func (j *joint) pairOf(n int, v engine.RecordView, who string) bool {
+	i := shapes[j.shape][n][v.Side.Index()]
+	r, ok := j.apps[i].get(v.ID)
+	return ok && !r.deleted && v.Partner != "" && j.who(i, r.fields) == who
+}
+
+// records are those of a connection that stand in a state.
+func (j *joint) records(n int, state crm.State) (out []engine.RecordView) {
+	for cursor := ""; ; {
+		rs, next, err := j.engineOf(j.admin).ListRecords(j.ctx, workspace, j.conns[n].ID, syncID, state, "", 200, cursor)
+		if out = append(out, rs...); err != nil || next == "" {
+			return out
+		}
+		cursor = next
+	}
+}
