@@ -80,7 +80,7 @@ func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
 		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
 		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
-		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same) && maps.Equal(a.Awaits, b.Awaits)
+		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same) && maps.Equal(a.Awaits, b.Awaits) && a.Loop.same(b.Loop)
 }
 
 func (l *link) id(s crm.Side) crm.RecordID {

@@ -42,6 +42,13 @@ func (l *loop) clone() *loop {
 	return &c
 }
 
+func (l *loop) same(x *loop) bool {
+	if l == nil || x == nil {
+		return l == x
+	}
+	return l.At == x.At && l.N == x.N && maps.Equal(l.Fields, x.Fields) && slices.Equal(l.Frozen, x.Frozen)
+}
+
 func (l *loop) frozen() map[crm.MappingID]bool {
 	if l == nil || len(l.Frozen) == 0 {
 		return nil

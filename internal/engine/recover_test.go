@@ -58,7 +58,10 @@ func TestS35_RecoveryTellsWhatAnAppMadeOfAWrite(t *testing.T) {
 		lost  []Diff
 		by    string
 		want  bool
+
+		shared bool // another sync writes the field, too
 	}{
+		{name: "brought by another sync", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, shared: true},
 		{name: "stored in capitals", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, want: true},
 		{name: "stored in capitals over a user's value", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, want: true, lost: []Diff{{Mapping: "city", Side: crm.Right, Field: "City", Before: text("Bergen")}}},
 		{name: "refused, and the user's value stands", id: "city", left: text("Rome"), right: text("Bergen"), by: ourUser, lost: []Diff{{Mapping: "city", Side: crm.Right, Field: "City", Before: text("Bergen")}}},
@@ -93,6 +96,10 @@ func TestS35_RecoveryTellsWhatAnAppMadeOfAWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.entries.Set(crm.Right, &intentEntry{Side: crm.Right, Left: "L", Right: "R", Intended: map[crm.MappingID]string{c.id: sent.Digest()}, Lost: c.lost})
+			s.elsewhere = [2]*uint64{new(uint64), new(uint64)} // no other sync writes the fields
+			if c.shared {
+				*s.elsewhere[1] = s.set.Places(map[crm.MappingID]crm.Value{c.id: {}})
+			}
 			entry, got, err := s.landedOtherwise(t.Context(), p, crm.Right, c.id, sent.Digest())
 			if err != nil {
 				t.Fatal(err)
