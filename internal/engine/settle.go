@@ -205,6 +205,10 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		b.entries = append(b.entries, b.entry(u, len(b.entries)))
 		return
 	}
+	if u.erased() {
+		b.forgetErased(u)
+		return
+	}
 	if u.quiet || u.plan.Outcome == crm.Dropped {
 		return
 	}

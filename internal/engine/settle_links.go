@@ -208,6 +208,18 @@ func (b *books) leaveUnborn(u *unit, l *link) bool {
 	return true
 }
 
+// forgetErased takes away what was remembered of an erased person's record
+// before it was known for theirs, as of one whose keys could not be read for a
+// while.
+func (b *books) forgetErased(u *unit) {
+	l := u.link
+	if l == nil || l.paired() || l.AliasOf != "" || l.State == crm.StateDeleted {
+		return
+	}
+	w := store.Write{Op: store.Delete, Item: store.Item{Key: l.key(b.s.scope)}, If: b.cond(u.versions.Get(u.side))}
+	b.links = append(b.links, linkWrite{Write: w, from: u.before})
+}
+
 // leave takes the right record out of a deleted pair: it has another twin now.
 func (b *books) leave(p *formerPair) {
 	if p == nil {
