@@ -97,7 +97,7 @@ func TestKeyFileRefused(t *testing.T) {
 		"empty":             {"", 0o600, "key_file_malformed"},
 		"other text":        {"hello", 0o600, "key_file_malformed"},
 		"cut":               {string(line[:len(line)-5]), 0o600, "key_file_malformed"},
-		"mistyped":          {parts[0] + " " + parts[1] + " A" + parts[2][1:] + "\n", 0o600, "key_file_malformed"},
+		"mistyped":          {parts[0] + " " + parts[1] + " " + otherThan(parts[2][0]) + parts[2][1:] + "\n", 0o600, "key_file_malformed"},
 		"newer format":      {strings.Replace(string(line), "v1", "v2", 1), 0o600, "key_file_malformed"},
 		"short key":         {parts[0] + " lk_0 AAAA\n", 0o600, "key_file_malformed"},
 		"too large":         {strings.Repeat(string(line), 2000), 0o600, "key_file_malformed"},
@@ -203,4 +203,12 @@ func BenchmarkSealOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// otherThan returns a letter that c is not.
+func otherThan(c byte) string {
+	if c == 'A' {
+		return "B"
+	}
+	return "A"
 }
