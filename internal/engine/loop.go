@@ -20,7 +20,7 @@ import (
 // come to rest, or until a person decides.
 const (
 	maxRounds  = 6
-	roundsHour = time.Hour
+	roundsFor  = time.Hour
 	roundsFrom = 3 // writes of a link within the hour from which its fields are counted
 )
 
@@ -72,7 +72,7 @@ func (b *books) countRounds(ctx context.Context, u *unit, old, l *link) {
 	}
 	now := b.s.Now()
 	switch {
-	case l.Loop != nil && now.Sub(time.Unix(l.Loop.At, 0)) < roundsHour:
+	case l.Loop != nil && now.Sub(time.Unix(l.Loop.At, 0)) < roundsFor:
 	case l.Loop != nil && len(l.Loop.Frozen) > 0:
 		l.Loop = &loop{At: now.Unix(), Frozen: l.Loop.Frozen}
 	case len(old.Pages) > 0 && strings.HasPrefix(old.Pages[0], now.UTC().Format(time.DateOnly)):

@@ -77,7 +77,7 @@ func (c jointIO) BatchWrite(ctx context.Context, object string, ws []connector.W
 		for i := range out {
 			if err == nil && out[i].Err == nil {
 				c.j.writes++
-				c.j.tell("WRITE %s (created %v): %v", out[i].ID, out[i].Created, shown(ws[i].Fields)) //nolint:gosec // answers have the places of what was written
+				c.j.tell("WRITE %s (created %v): %v", out[i].ID, out[i].Created, shown(ws[i].Fields))
 				c.j.hook(c.at, connector.EventChanged, out[i].ID)
 			}
 		}
