@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
+	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
 	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
@@ -66,4 +67,11 @@ func TestAWS(t *testing.T) {
 	}
 	storetest.Run(t, func(*testing.T) (store.Store, storetest.Clock) { return s, nil })
 	t.Logf("%d cases, %+v units", storetest.Cases(), s.Units().Total())
+}
+
+// TestSameAsMemstore holds it against the store that the simulation runs on.
+func TestSameAsMemstore(t *testing.T) {
+	t.Parallel()
+	clock := testclock.New()
+	storetest.Same(t, memstore.New(clock.Now), open(t, clock.Now), clock, storetest.AllPages)
 }

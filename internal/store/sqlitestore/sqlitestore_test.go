@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
 	"github.com/lockstep-crm/lockstep/internal/testclock"
@@ -37,4 +38,11 @@ func open(t testing.TB, dir string, now func() time.Time) *sqlitestore.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestSameAsMemstore holds it against the store that the simulation runs on.
+func TestSameAsMemstore(t *testing.T) {
+	t.Parallel()
+	clock := testclock.New()
+	storetest.Same(t, memstore.New(clock.Now), open(t, t.TempDir(), clock.Now), clock, storetest.WholePages)
 }
