@@ -5,9 +5,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"os"
-
-	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
@@ -15,24 +12,15 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
-func main() {
-	calls := new(invocation.Calls)
-	log := calls.Logger()
-	h, err := wire(context.Background(), os.Getenv, calls, log)
-	if err != nil {
-		log.Error("cold start failed", "error", err)
-		os.Exit(1)
-	}
-	lambda.Start(calls.Handler(h.Handle))
-}
+func main() { cloud.Main(wire, func(h *invocation.HTTP) any { return h.Handle }) }
 
 // wire makes the handler of what the environment names.
-func wire(ctx context.Context, env func(string) string, calls *invocation.Calls, log *slog.Logger) (*invocation.HTTP, error) {
+func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*invocation.HTTP, error) {
 	c, err := cloud.Open(env, cloud.All, log, schedules.Follow, cloud.Follow(calls))
 	if err != nil {
 		return nil, err
 	}
-	h, err := restapi.New(ctx, c)
+	h, err := restapi.New(context.Background(), c)
 	if err != nil {
 		return nil, err
 	}

@@ -7,22 +7,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
 )
 
-func main() {
-	calls := new(invocation.Calls)
-	log := calls.Logger()
-	h, err := wire(os.Getenv, calls, log)
-	if err != nil {
-		log.Error("cold start failed", "error", err)
-		os.Exit(1)
-	}
-	lambda.Start(calls.Handler(h.Handle))
-}
+func main() { cloud.Main(wire, func(h *handler) any { return h.Handle }) }
 
 // wire makes the handler of what the environment names.
 func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*handler, error) {
