@@ -242,11 +242,24 @@ func TestOneWriterPerField(t *testing.T) {
 	if p.Code != CodeFieldInUse || len(p.Errors) == 0 || !strings.Contains(p.Errors[0].Detail, `"One"`) {
 		t.Errorf("%+v", p)
 	}
+	for _, text := range append([]string{p.Detail, p.Remedy}, texts(p.Errors)...) {
+		if !strings.Contains(text, `"shared": true`) || !strings.Contains(text, "later") {
+			t.Errorf("no word of the remedy: %s", text)
+		}
+	}
 	off := edit(t, w.document("Two"), `"id":"contacts",`, `"id":"contacts","direction":"off",`)
 	second := w.must(201, "POST", "/v1/connections", off).json(t)["id"].(string)
 	w.must(409, "PUT", "/v1/connections/"+second, w.document("Two"), ifMatch("*"))
 	w.must(202, "DELETE", "/v1/connections/"+id+"?confirm=One", "", ifMatch("*"))
 	w.must(200, "PUT", "/v1/connections/"+second, w.document("Two"), ifMatch("*"))
+}
+
+// texts are what each place says, and what to do about it.
+func texts(items []ProblemItem) (out []string) {
+	for _, x := range items {
+		out = append(out, x.Detail, x.Remedy)
+	}
+	return out
 }
 
 // TestSharedFields: the later of two connections that write the same field has to
@@ -276,6 +289,14 @@ func TestSharedFields(t *testing.T) {
 	if p := w.must(409, "PATCH", "/v1/connections/"+second, `{"shared":false}`, ifMatch("*")).problem(t); p.Code != CodeFieldInUse {
 		t.Errorf("refused with %s", p.Code)
 	}
+	off := edit(t, w.document("One"), `"id":"contacts",`, `"id":"contacts","direction":"off",`)
+	w.must(200, "PUT", "/v1/connections/"+first, off, ifMatch("*"))
+	w.must(200, "PATCH", "/v1/connections/"+second, `{"shared":false}`, ifMatch("*"))
+	if p := w.must(409, "PUT", "/v1/connections/"+first, w.document("One"), ifMatch("*")).problem(t); !strings.Contains(p.Errors[0].Detail, `the later of the two, "Two"`) {
+		t.Errorf("which of the two is the later one is not said: %s", p.Errors[0].Detail)
+	}
+	w.must(200, "PATCH", "/v1/connections/"+second, `{"shared":true}`, ifMatch("*"))
+	w.must(200, "PUT", "/v1/connections/"+first, w.document("One"), ifMatch("*"))
 	w.clock.Advance(time.Minute)
 	w.must(409, "POST", "/v1/connections", w.document("Three"))
 	w.must(201, "POST", "/v1/connections", edit(t, w.document("Three"), `"default_country"`, `"shared":true,"default_country"`))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -183,6 +184,9 @@ func (r reply) asProblem() (p Problem, wrong string) {
 	if _, known := meanings[p.Code]; !known {
 		return p, "the code is not in the dictionary"
 	}
+	if p.Remedy == "" || slices.ContainsFunc(p.Errors, func(e ProblemItem) bool { return e.Code != "" && e.Remedy == "" }) {
+		return p, "the answer does not say what to do"
+	}
 	return p, ""
 }
 
@@ -211,7 +215,13 @@ func (w *world) do(method, target, body string, options ...option) reply {
 	}
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, r)
-	return reply{rec.Code, rec.Header(), rec.Body.Bytes()}
+	got := reply{rec.Code, rec.Header(), rec.Body.Bytes()}
+	if got.header.Get("Content-Type") == problemType {
+		if _, wrong := got.asProblem(); wrong != "" {
+			w.t.Errorf("%s %s: answer %d: %s: %s", method, target, got.status, wrong, got.body)
+		}
+	}
+	return got
 }
 
 // on is the world as another process serves it.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -23,6 +24,7 @@ type Problem struct {
 	Status    int           `json:"status" minimum:"400" maximum:"599"`
 	Detail    string        `json:"detail"`
 	Code      string        `json:"code" doc:"A code of GET /v1/codes"`
+	Remedy    string        `json:"remedy,omitempty" doc:"What to do about it, as GET /v1/codes says of the code"`
 	Errors    []ProblemItem `json:"errors,omitempty" doc:"Every place at fault"`
 	RequestID string        `json:"request_id"`
 
@@ -36,7 +38,23 @@ type ProblemItem struct {
 	Pointer   string `json:"pointer" doc:"JSON Pointer into the body; empty for the whole body or a parameter"`
 	Detail    string `json:"detail" doc:"What is wrong, and what to do"`
 	Code      string `json:"code,omitempty"`
+	Remedy    string `json:"remedy,omitempty" doc:"What to do about it, as GET /v1/codes says of the code"`
 	Parameter string `json:"parameter,omitempty" doc:"Place and name of a parameter at fault, such as query.limit"`
+}
+
+// MarshalJSON implements json.Marshaler: no answer names a code without saying
+// what to do about it.
+func (p Problem) MarshalJSON() ([]byte, error) {
+	type plain Problem
+	p.Remedy = meanings[p.Code].Remedy
+	return json.Marshal(plain(p))
+}
+
+// MarshalJSON implements json.Marshaler.
+func (i ProblemItem) MarshalJSON() ([]byte, error) {
+	type plain ProblemItem
+	i.Remedy = meanings[i.Code].Remedy
+	return json.Marshal(plain(i))
 }
 
 // Error implements error; it says nothing that the client may not read.

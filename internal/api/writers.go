@@ -91,6 +91,11 @@ func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Co
 					warned = append(warned, ProblemItem{Pointer: pointer, Code: CodeFieldShared, Detail: detail})
 					continue
 				}
+				which := "this one"
+				if later(c, other) == other {
+					which = name
+				}
+				detail += `: set "shared": true on the later of the two, ` + which + ", or switch the mapping off here or there, or change a direction"
 				found = append(found, mapping.Problem{Pointer: pointer, Code: CodeFieldInUse, Detail: detail})
 			}
 		}
@@ -101,7 +106,11 @@ func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Co
 	if err != nil || found == nil {
 		return nil, warned, err
 	}
+	slices.SortFunc(found, func(a, b mapping.Problem) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Detail, b.Detail))
+	})
 	p := invalidDocument(found)
+	p.Detail += `: another connection writes the same fields; set "shared": true on the later connection, or switch mappings off or change a direction in one of the two`
 	p.Status, p.Title, p.Code, p.Type = 409, "Conflict", CodeFieldInUse, docsPath+"#"+CodeFieldInUse
 	return p, warned, nil
 }

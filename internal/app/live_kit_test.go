@@ -200,6 +200,9 @@ func (l *live) refused(status int, code, method, path string, body any, header .
 	if a.status != status || a.code() != code {
 		l.t.Errorf("%s: got %d %s, want %d %s: %s", a.call, a.status, a.code(), status, code, a.body)
 	}
+	if remedy, _ := a.object()["remedy"].(string); remedy == "" {
+		l.t.Errorf("%s: the refusal does not say what to do: %s", a.call, a.body)
+	}
 }
 
 // run begins a run by a call and works it to its end.
