@@ -148,13 +148,14 @@ func (j *judge) record(ctx context.Context, p *part, scratch string, args []stri
 }
 
 // notices runs what reaches a mutant with the mutant in place.
-func (j *judge) notices(ctx context.Context, number int) (noticed, asked bool) {
+func (j *judge) notices(ctx context.Context, number int, most time.Duration) (noticed, asked bool) {
 	parts := slices.DeleteFunc(slices.Clone(j.parts), func(p part) bool { return !p.reached[number] })
 	asked = len(parts) > 0
-	for _, most := range batches {
+	for _, size := range batches {
+		size = min(size, most)
 		var batch []part
 		var sum time.Duration
-		for len(parts) > 0 && (len(batch) == 0 || sum+parts[0].took <= most) {
+		for len(parts) > 0 && (len(batch) == 0 || sum+parts[0].took <= size) {
 			sum += parts[0].took
 			batch, parts = append(batch, parts[0]), parts[1:]
 		}
@@ -168,6 +169,9 @@ func (j *judge) notices(ctx context.Context, number int) (noticed, asked bool) {
 		}
 		if j.run(ctx, limit+10*time.Second, "MUTANT="+strconv.Itoa(number), args) {
 			return true, true
+		}
+		if size == most {
+			break
 		}
 	}
 	return false, asked
@@ -336,6 +340,27 @@ type bench struct {
 	sim    *judge
 	seeds  int
 	jobs   int
+	most   time.Duration // of a judge's tests that are asked
+}
+
+// passed lists the tests that came by a mutant and let it through.
+func (b *bench) passed(number int) string {
+	var out strings.Builder
+	for _, by := range b.beside[b.mutants[number].pkg] {
+		var names []string
+		for _, p := range b.tests[by].parts {
+			if p.reached[number] {
+				names = append(names, p.name)
+			}
+		}
+		if more := len(names) - 12; more > 0 {
+			names = append(names[:12], fmt.Sprintf("and %d more", more))
+		}
+		if names != nil {
+			fmt.Fprintf(&out, "  passed by %s: %s\n", b.tests[by].name, strings.Join(names, " "))
+		}
+	}
+	return out.String()
 }
 
 // compile builds the programs of all judges, by package; "" is the simulation.
@@ -413,7 +438,7 @@ func (b *bench) try(ctx context.Context, number int) (v verdict, by string) {
 	}
 	var looked []string
 	for _, j := range judges {
-		noticed, asked := j.notices(ctx, number)
+		noticed, asked := j.notices(ctx, number, b.most)
 		if noticed {
 			return caught, j.name
 		}

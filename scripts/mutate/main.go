@@ -23,6 +23,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -81,6 +82,8 @@ type options struct {
 	sim   int
 	jobs  int
 	own   bool
+	most  time.Duration
+	out   string
 	hand  bool
 	list  bool
 	again string
@@ -95,6 +98,8 @@ func main() {
 	flag.IntVar(&o.sim, "sim", 200, "seeds of the simulation for what the tests let through; 0 = none")
 	flag.IntVar(&o.jobs, "jobs", 2, "mutants at a time")
 	flag.BoolVar(&o.own, "own", false, "ask a package's own tests only, and no simulation: quick, and a lower bound")
+	flag.DurationVar(&o.most, "most", time.Hour, "of a judge's tests, ask the quick ones that take this long together: a lower bound, too")
+	flag.StringVar(&o.out, "survivors", "", "write the survivors to this `file` as they are found: the lines, and the tests that came by")
 	flag.BoolVar(&o.hand, "planted", false, "try the bugs of planted.txt, all of them")
 	flag.BoolVar(&o.list, "list", false, "list the sample, try none")
 	flag.StringVar(&o.again, "again", "", "a `file` of keys, one a line: try these and no others")
@@ -112,9 +117,9 @@ func main() {
 // gather finds the mutants to draw from.
 func gather(o *options) ([]mutant, error) {
 	if o.hand {
-		bugs, unfit := plantedBugs(plantedText)
-		for _, err := range unfit {
-			fmt.Println("has no place any more:", err)
+		bugs, err := plantedBugs(plantedText)
+		if err != nil {
+			return nil, err
 		}
 		bugs = slices.DeleteFunc(bugs, func(m mutant) bool { return !slices.Contains(o.where, m.pkg) })
 		o.n = len(bugs)
@@ -134,7 +139,7 @@ func gather(o *options) ([]mutant, error) {
 	return all, nil
 }
 
-func run(ctx context.Context, o options) error {
+func run(ctx context.Context, o options) (err error) {
 	all, err := gather(&o)
 	if err != nil {
 		return err
@@ -167,7 +172,7 @@ func run(ctx context.Context, o options) error {
 			judges[p] = by[:1]
 		}
 	}
-	b := &bench{builder: builder{dir: dir, mutants: map[int]mutant{}, alone: map[int]bool{}}, beside: judges, seeds: o.sim, jobs: max(o.jobs, 1)}
+	b := &bench{builder: builder{dir: dir, mutants: map[int]mutant{}, alone: map[int]bool{}}, beside: judges, seeds: o.sim, jobs: max(o.jobs, 1), most: o.most}
 	for i, m := range sample {
 		b.mutants[i+1] = m
 	}
@@ -181,7 +186,13 @@ func run(ctx context.Context, o options) error {
 	if err := b.open(ctx); err != nil {
 		return err
 	}
-	t := tally{bench: b, wanted: o.n, equivalent: equivalent, count: map[verdict]int{}}
+	t := tally{bench: b, wanted: o.n, equivalent: equivalent, count: map[string]map[verdict]int{}}
+	if o.out != "" {
+		if t.out, err = os.Create(o.out); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, t.out.Close()) }()
+	}
 	t.work(ctx, b.jobs)
 	return t.report(len(all), o.seed)
 }
@@ -220,13 +231,24 @@ type tally struct {
 	equivalent map[string]string
 
 	mu        sync.Mutex
-	next      int // number of the last mutant that was handed out
-	busy      int // mutants that are being tried
-	count     map[verdict]int
+	next      int                        // number of the last mutant that was handed out
+	busy      int                        // mutants that are being tried
+	count     map[string]map[verdict]int // by package
 	survivors []mutant
+	out       *os.File // of the survivors, or nil
 }
 
-func (t *tally) tried() int { return t.count[caught] + t.count[survived] + t.count[called] }
+// sum counts over all packages.
+func (t *tally) sum(vs ...verdict) (n int) {
+	for _, of := range t.count {
+		for _, v := range vs {
+			n += of[v]
+		}
+	}
+	return n
+}
+
+func (t *tally) tried() int { return t.sum(caught, survived, called) }
 
 // take hands out the next mutant; 0 when those at work would be enough.
 func (t *tally) take() int {
@@ -267,8 +289,17 @@ func (t *tally) try(ctx context.Context, n int) {
 	}
 	if v == survived {
 		t.survivors = append(t.survivors, m)
+		if t.out != nil {
+			_, err := fmt.Fprintf(t.out, "%s:%d %s\n  key: %s\n%s%s\n", m.file, m.line, m.function, m.key(), m.diff(), t.bench.passed(n))
+			if err != nil {
+				fmt.Println("the survivors are not written:", err)
+			}
+		}
 	}
-	t.count[v]++
+	if t.count[m.pkg] == nil {
+		t.count[m.pkg] = map[verdict]int{}
+	}
+	t.count[m.pkg][v]++
 	fmt.Printf("%-10s %4.0f s  %s  (%s)\n", v, time.Since(began).Seconds(), m, by)
 }
 
@@ -279,15 +310,21 @@ func (t *tally) report(all int, seed uint64) error {
 	}
 	tried := t.tried()
 	if tried == 0 {
-		return fmt.Errorf("no mutant could be tried")
+		return errors.New("no mutant could be tried")
 	}
-	score := float64(t.count[caught]) / float64(max(tried-t.count[called], 1))
+	fmt.Printf("\n%-34s %7s %7s %9s %11s %s\n", "package", "mutants", "caught", "survived", "equivalent", "share caught")
+	for _, pkg := range slices.Sorted(maps.Keys(t.count)) {
+		c := t.count[pkg]
+		n := c[caught] + c[survived] + c[called]
+		fmt.Printf("%-34s %7d %7d %9d %11d %.1f %%\n", pkg, n, c[caught], c[survived], c[called], 100*float64(c[caught])/float64(max(n-c[called], 1)))
+	}
+	score := float64(t.sum(caught)) / float64(max(tried-t.sum(called), 1))
 	fmt.Printf("seed %d: %d mutants of %d places: %d caught, %d survived, %d called equivalent, %d did not build; score %.1f %%\n",
-		seed, tried, all, t.count[caught], t.count[survived], t.count[called], t.count[unbuildable], 100*score)
+		seed, tried, all, t.sum(caught), t.sum(survived), t.sum(called), t.sum(unbuildable), 100*score)
 	if score < wantCaught {
 		return fmt.Errorf("%.1f %% caught, want %.0f %%", 100*score, 100*wantCaught)
 	}
-	if share := float64(t.count[called]) / float64(tried); share > maxEquivalent {
+	if share := float64(t.sum(called)) / float64(tried); share > maxEquivalent {
 		return fmt.Errorf("%.1f %% called equivalent, at most %.0f %% may be", 100*share, 100*maxEquivalent)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -16,19 +17,40 @@ type mutant struct {
 	pkg       string // as given to go test
 	file      string // relative to the module
 	line, end int
-	function  string
+	function  string // with its receiver's type
 	was, is   string
-	from, to  int   // byte offsets
-	weave     weave // how to have it beside the original in one program
+	before    string // what stands before it on its line
+	after     string // and behind
+	again     int    // 2 for the second mutant of a function that reads alike
+	from, to  int    // byte offsets
+	weave     weave  // how to have it beside the original in one program
 }
 
 func (m mutant) String() string {
 	return fmt.Sprintf("%s:%d %s: %s -> %s", m.file, m.line, m.function, short(m.was), short(m.is))
 }
 
-// key names the mutant in equivalent.txt; it does not move with the lines.
+// key names the mutant in equivalent.txt, and no other; it moves neither with the
+// lines nor with the file.
 func (m mutant) key() string {
-	return strings.Join([]string{m.file, m.function, short(m.was), short(m.is)}, " | ")
+	key := strings.Join([]string{m.pkg, m.function, short(m.before + "‹" + m.was + "›" + m.after), short(m.is)}, " | ")
+	if m.again > 1 {
+		key += fmt.Sprintf(" | %d", m.again)
+	}
+	return key
+}
+
+// diff shows the lines as they are and as the mutant has them.
+func (m mutant) diff() string {
+	var out strings.Builder
+	for _, side := range [][2]string{{"- ", m.was}, {"+ ", m.is}} {
+		for line := range strings.SplitSeq(m.before+side[1]+m.after, "\n") {
+			if line = strings.TrimSpace(line); line != "" {
+				out.WriteString("    " + side[0] + line + "\n")
+			}
+		}
+	}
+	return out.String()
 }
 
 // short is a text on one line.
@@ -37,8 +59,8 @@ func short(s string) string {
 	if s == "" {
 		return "(nothing)"
 	}
-	if r := []rune(s); len(r) > 70 {
-		return string(r[:69]) + "…"
+	if r := []rune(s); len(r) > 110 {
+		return string(r[:70]) + "…" + string(r[len(r)-39:])
 	}
 	return s
 }
@@ -68,7 +90,7 @@ func sites(pkg string) ([]mutant, error) {
 			if !ok || fn.Body == nil {
 				continue
 			}
-			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: fn.Name.Name, src: src, fset: fset, alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{}}
+			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: functionName(fn), src: src, fset: fset, alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{}}
 			ast.Inspect(fn.Body, p.visit)
 			out = append(out, p.found...)
 		}
@@ -76,7 +98,35 @@ func sites(pkg string) ([]mutant, error) {
 	if len(out) == 0 {
 		return nil, fmt.Errorf("nothing to plant in %s", pkg)
 	}
+	seen := map[string]int{}
+	for i := range out {
+		key := out[i].key()
+		seen[key]++
+		out[i].again = seen[key]
+	}
 	return out, nil
+}
+
+// functionName names a function within its package: Type.name, or name.
+func functionName(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return fn.Name.Name
+	}
+	of := fn.Recv.List[0].Type
+	for {
+		switch t := of.(type) {
+		case *ast.StarExpr:
+			of = t.X
+		case *ast.IndexExpr:
+			of = t.X
+		case *ast.IndexListExpr:
+			of = t.X
+		case *ast.Ident:
+			return t.Name + "." + fn.Name.Name
+		default:
+			return fn.Name.Name
+		}
+	}
 }
 
 // planter collects the mutants of one function.
@@ -94,9 +144,13 @@ func (p *planter) replace(from, to token.Pos, is string, w weave) {
 	if w.ends == nil {
 		w.ends = &[2]int{a.Offset, b.Offset}
 	}
+	before, after := p.src[:a.Offset], p.src[b.Offset:]
+	before = before[bytes.LastIndexByte(before, '\n')+1:]
+	after, _, _ = bytes.Cut(after, []byte("\n"))
 	p.found = append(p.found, mutant{
 		pkg: p.pkg, file: p.file, line: a.Line, end: b.Line, function: p.function,
-		was: string(p.src[a.Offset:b.Offset]), is: is, from: a.Offset, to: b.Offset, weave: w,
+		was: string(p.src[a.Offset:b.Offset]), is: is, before: string(before), after: string(after),
+		from: a.Offset, to: b.Offset, weave: w,
 	})
 }
 
