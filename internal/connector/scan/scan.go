@@ -24,6 +24,23 @@ const defaultRemember = 2048
 // ringSize is how many page positions a scan remembers to notice a circle.
 const ringSize = 8
 
+// ring holds the latest page positions of a scan, hashed.
+type ring []uint64
+
+// pass takes the step from one page position to the next.
+//
+// Errors: Unavailable when the scan has been there.
+func (r *ring) pass(from, next string) error {
+	h := hash(next)
+	if next == from || slices.Contains(*r, h) {
+		return malformed("scan: list page", "the app repeated a page position")
+	}
+	if *r = append(*r, h); len(*r) > ringSize {
+		*r = (*r)[1:]
+	}
+	return nil
+}
+
 // cursor is what a finished scan leaves for the next one.
 type cursor struct {
 	From     time.Time `json:"f"`           // everything modified before it is settled: listed after its lag had passed
@@ -41,7 +58,7 @@ type position struct {
 	Last  cursor    `json:"c"`          // the cursor the scan started from
 	Seen  seen      `json:"s,omitempty"`
 	Over  bool      `json:"o,omitempty"`
-	Ring  []uint64  `json:"r,omitempty"`
+	Ring  ring      `json:"r,omitempty"`
 	Total int       `json:"t,omitempty"`
 }
 
@@ -149,13 +166,8 @@ func step(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 		page.Cursor, err = encode(end)
 		return page, err
 	}
-	h := hash(res.Next)
-	if res.Next == pos.After || slices.Contains(pos.Ring, h) {
-		return connector.ChangesPage{}, fault.New("scan: list page", fault.Unavailable, connector.CodeMalformed, "the app repeated a page position")
-	}
-	pos.Ring = append(pos.Ring, h)
-	if len(pos.Ring) > ringSize {
-		pos.Ring = pos.Ring[1:]
+	if err := pos.Ring.pass(pos.After, res.Next); err != nil {
+		return connector.ChangesPage{}, err
 	}
 	pos.After = res.Next
 	page.Next, err = encode(pos)
@@ -240,12 +252,15 @@ func (s seen) add(records []crm.Record, fields []string, old seen) []crm.Record 
 	return fresh
 }
 
-func content(r crm.Record, fields []string) uint64 {
+func content(r crm.Record, fields []string) uint64 { return hash(looks(r, fields)) }
+
+// looks is what two looks at a record differ in if it changed.
+func looks(r crm.Record, fields []string) string {
 	flags := "live"
 	if r.Deleted {
 		flags = "deleted " + string(r.MergedInto)
 	}
-	return hash(r.ModifiedAt.UTC().Format(time.RFC3339Nano) + flags + r.Fields.Digest(fields))
+	return r.ModifiedAt.UTC().Format(time.RFC3339Nano) + flags + r.Fields.Digest(fields)
 }
 
 func hash(s string) uint64 {
