@@ -56,6 +56,7 @@ type crashBed struct {
 	mode  crashMode
 	dead  bool
 	gone  []string // texts that an erasure must leave nothing of
+	notes []string // what calls answered, for the story
 }
 
 func newCrashBed(t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options)) *crashBed {
