@@ -57,6 +57,7 @@ var settingsRights = map[string][]itemRight{
 		{"Secrets", readAndMove, "credential client webhook"},
 		{"Keys", "GetItem Query PutItem DeleteItem ConditionCheckItem", "key"},
 		{"KeyHashes", "GetItem PutItem DeleteItem", "/api_key"},
+		{"Sessions", "GetItem PutItem DeleteItem", "/session"},
 		{"Tokens", "GetItem PutItem UpdateItem DeleteItem", "/webhook# /oauth_state# idempotency"},
 		{"Deliveries", "GetItem PutItem DeleteItem", "delivery refused"},
 		{"ErasureKey", "GetItem PutItem ConditionCheckItem", "erasure_key"},

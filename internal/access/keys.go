@@ -100,7 +100,7 @@ func (k *Keys) Authenticate(ctx context.Context, token string) (Principal, error
 	}
 	sum := sha256.Sum256([]byte(token))
 	if k.admin != nil && subtle.ConstantTimeCompare(sum[:], k.admin[:]) == 1 {
-		return Principal{Workspace: k.home, Key: "operator", Name: "operator key", Role: Admin, Operator: true}, nil
+		return k.operator(), nil
 	}
 	if !strings.HasPrefix(token, tokenPrefix) {
 		return Principal{}, denied
@@ -123,10 +123,7 @@ func (k *Keys) Authenticate(ctx context.Context, token string) (Principal, error
 	if err != nil {
 		return Principal{}, err
 	}
-	if e := sk.Key.ExpiresAt; !e.IsZero() && !k.now().Before(e) {
-		return Principal{}, fault.New(op, fault.Denied, CodeTokenExpired, "the key has expired")
-	}
-	return Principal{Workspace: sk.Key.Workspace, Key: sk.Key.ID, Name: sk.Key.Name, Role: sk.Key.Role, User: sk.Key.User}, nil
+	return k.principal(op, sk.Key)
 }
 
 // Create stores a key and returns its token, which cannot be had again. Name,

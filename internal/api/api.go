@@ -197,6 +197,7 @@ func (s *server) registerAll() {
 	s.registerLog()
 	s.registerErasures()
 	s.registerWorkspace()
+	s.registerSession()
 }
 
 // empty is the input or output of a call without any.

@@ -128,6 +128,10 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 	const op = "api: authenticate"
 	source := sourceOf(ctx)
 	token, ok := bearerToken(r)
+	if session := s.sessionOf(r); session != "" {
+		token, ok = session, true
+		ctx = context.WithValue(ctx, sessionKey{}, session)
+	}
 	if !ok {
 		return ctx, "", s.refuseLogin(ctx, fault.New(op, fault.Denied, access.CodeUnauthorized,
 			"send Authorization: Bearer with an API key"))
@@ -140,8 +144,12 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 		refused.retryAfter(wait)
 		return ctx, "", refused
 	}
-	p, err := s.keys.Authenticate(ctx, token)
-	if s.Auth != nil && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
+	let := s.keys.Authenticate
+	if sessionToken(ctx) != "" {
+		let = s.keys.Resume
+	}
+	p, err := let(ctx, token)
+	if s.Auth != nil && sessionToken(ctx) == "" && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
 		p, err = s.Auth.Authenticate(ctx, token)
 	}
 	if err == nil {

@@ -51,7 +51,7 @@ func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.R
 	id := f.newID("req")
 	who := &requester{source: f.source(r), key: "-", code: "-"}
 	ctx := context.WithValue(withRequestID(r.Context(), id), hostKey{}, r.Host)
-	ctx = context.WithValue(ctx, requesterKey{}, who)
+	ctx = context.WithValue(context.WithValue(ctx, requesterKey{}, who), secureKey{}, f.overTLS(r))
 	wire := http.NewResponseController(w) // not every host has deadlines; then its own limits hold
 	_ = wire.SetWriteDeadline(time.Now().Add(2 * requestTime))
 	if r.ContentLength != 0 {

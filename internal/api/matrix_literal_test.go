@@ -106,6 +106,9 @@ GET    /v1/workspace                                                 401  200   
 PATCH  /v1/workspace                                                 401  403    403    403    200   200      200
 GET    /v1/keys                                                      401  403    403    403    200   200      200
 POST   /v1/keys                                                      401  403    403    403    201   201      201
+POST   /v1/session                                                   401  201    201    201    201   201      201
+GET    /v1/session                                                   401  200    200    200    200   200      200
+DELETE /v1/session                                                   401  204    204    204    204   204      204
 DELETE /v1/keys/{id}                                                 401  403    403    403    204   204      404
 GET    /v1/audit                                                     401  403    403    403    200   200      200
 GET    /v1/workspaces                                                401  403    403    403    403   200      403

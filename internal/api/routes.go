@@ -127,6 +127,9 @@ var routes = []route{
 	{id: "get-erasure", method: http.MethodGet, path: "/v1/erasures/{id}", level: admins, tag: "erasures", summary: "One receipt"},
 	{id: "lift-erasure", method: http.MethodDelete, path: "/v1/erasures/{id}/block", level: admins, tag: "erasures", summary: "Let an erased person in again, as somebody new", status: 204},
 
+	{id: "open-session", method: http.MethodPost, path: "/v1/session", level: reads, tag: "workspace", summary: "Trade an API key for the console's cookie", status: 201},
+	{id: "get-session", method: http.MethodGet, path: "/v1/session", level: reads, tag: "workspace", summary: "Who calls, and what they may do"},
+	{id: "end-session", method: http.MethodDelete, path: "/v1/session", level: reads, tag: "workspace", summary: "Sign out: end the session of the cookie", status: 204},
 	{id: "get-workspace", method: http.MethodGet, path: "/v1/workspace", level: reads, tag: "workspace", summary: "The caller's workspace"},
 	{id: "update-workspace", method: http.MethodPatch, path: "/v1/workspace", level: admins, tag: "workspace", summary: "Change the workspace (merge patch)"},
 	{id: "list-keys", method: http.MethodGet, path: "/v1/keys", level: admins, tag: "workspace", summary: "API keys"},

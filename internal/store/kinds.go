@@ -70,6 +70,7 @@ var Kinds = []Kind{
 	{"workspace", Settings, "workspaces", "", EraseNothing, "names of workspaces"},
 	{"root_key", Settings, "root_key", "", EraseNothing, "a proof of which root key seals the secrets"},
 	{"key_hash", Settings, "api_key", "", EraseNothing, "digests of API keys"},
+	{"session", Settings, "session", "", EraseNothing, "digests of the console's sessions, each with the ID of its key"},
 	{"webhook_hash", Settings, "webhook#", "", EraseNothing, "digests of webhook tokens"},
 	{"oauth_state", Settings, "oauth_state#", "", EraseNothing, "an admin's login that is under way"},
 	{"schema", Settings, "schema", "", EraseNothing, "fields of an app's objects"},
