@@ -218,6 +218,11 @@ func (f *fakeEngine) ResolveRecord(_ context.Context, ws crm.WorkspaceID, id crm
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
+func (f *fakeEngine) UnfreezeRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID, fields []crm.MappingID) (engine.Run, error) {
+	f.note("unfreeze %s %s", rec, fields)
+	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
 func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

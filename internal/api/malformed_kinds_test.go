@@ -50,7 +50,7 @@ var damages = []struct {
 func (b *breaker) next() (broken, bool) {
 	of := routes[b.rng.IntN(len(routes))]
 	d := damages[b.rng.IntN(len(damages))]
-	if d.name == "size" && b.rng.IntN(50) > 0 {
+	if d.name == "size" && b.rng.IntN(20) > 0 {
 		return broken{}, false // a megabyte each
 	}
 	r := broken{damage: d.name, method: of.method, target: b.target(of), body: b.whole(of)}

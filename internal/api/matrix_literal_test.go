@@ -88,6 +88,7 @@ POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/sync     401  4
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/link     401  403  403  202   202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unlink   401  403  403  202   202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/resolve  401  403  403  202   202   202      404
+POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unfreeze 401  403  403  202   202   202      404
 
 GET    /v1/log                                                       401  200    200    200    200   200      200
 GET    /v1/log/{id}                                                  401  200    403    200    200   200      404

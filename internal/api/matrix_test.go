@@ -125,6 +125,8 @@ func (f *fixture) body(r route) string {
 		return `{"partner":"2"}`
 	case "resolve-record":
 		return `{"fields":{"last":"left"}}`
+	case "unfreeze-record":
+		return `{"field":"last"}`
 	case "create-erasure":
 		return `{"email":"erased@example.com"}`
 	case "update-workspace":

@@ -41,6 +41,7 @@ type Engine interface {
 	LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec, partner crm.RecordID) (engine.Run, error)
 	UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Run, error)
 	ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
+	UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields []crm.MappingID) (engine.Run, error)
 
 	// ListLog lists one connection's log, newest first; it looks at a bounded
 	// number of pages a call.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,6 +23,7 @@ func (s *server) registerRecords() {
 	handle(s, "unlink-record", s.unlinkRecord)
 	resolve := s.registry().Schema(reflect.TypeFor[resolveRequest](), true, "")
 	handle(s, "resolve-record", s.resolveRecord, jsonBody(resolve, true))
+	handle(s, "unfreeze-record", s.unfreezeRecord)
 }
 
 // RecordPath names a record of a sync.
@@ -191,6 +193,47 @@ func (s *server) resolveRecord(ctx context.Context, in *RecordPath) (*runOutput,
 		fields[id] = engine.Resolution{Side: r.side, Value: r.value}
 	}
 	return answer(s.Engine.ResolveRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields))
+}
+
+func (s *server) unfreezeRecord(ctx context.Context, in *struct {
+	RecordPath
+	Body struct {
+		Field string `json:"field" minLength:"1" maxLength:"200" doc:"ID of the mapping, or the name of a mapped field of the record"`
+	} `nameHint:"UnfreezeRequest"`
+},
+) (*runOutput, error) {
+	ws, err := s.recordOf(ctx, in.RecordPath)
+	if err != nil {
+		return nil, err
+	}
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	fields := mappingsOf(c.Sync(in.Sync), in.Side, in.Body.Field)
+	if len(fields) == 0 {
+		return nil, problem(http.StatusBadRequest, CodeUnknownKey, "the sync has no such mapping",
+			ProblemItem{Pointer: "/field", Detail: "use the ID of a mapping of this sync, or a field that it maps on the " + string(in.Side) + " side", Code: CodeUnknownKey})
+	}
+	return answer(s.Engine.UnfreezeRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields))
+}
+
+// mappingsOf are the mapping that has the name as its ID, else those that map a
+// field of that name on a side.
+func mappingsOf(s *crm.Sync, side crm.Side, name string) []crm.MappingID {
+	if hasMapping(s, crm.MappingID(name)) {
+		return []crm.MappingID{crm.MappingID(name)}
+	}
+	if s == nil {
+		return nil
+	}
+	var out []crm.MappingID
+	for i := range s.Mappings {
+		if m := &s.Mappings[i]; slices.Contains(m.Names(side), name) {
+			out = append(out, m.ID)
+		}
+	}
+	return out
 }
 
 func hasMapping(s *crm.Sync, id crm.MappingID) bool {

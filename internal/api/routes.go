@@ -112,6 +112,7 @@ var routes = []route{
 	{id: "sync-record", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/sync", level: works, tag: "records", summary: "Sync one record now", status: 202, scoped: true},
 	{id: "link-records", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/link", level: works, tag: "records", summary: "Link two records by hand", status: 202, scoped: true},
 	{id: "unlink-record", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unlink", level: works, tag: "records", summary: "Take a link apart", status: 202, scoped: true},
+	{id: "unfreeze-record", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unfreeze", level: works, tag: "records", summary: "Let a field go that went round in a circle of connections", status: 202, scoped: true},
 	{id: "resolve-record", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/resolve", level: works, tag: "records", summary: "Decide a record's conflicts", status: 202, scoped: true},
 
 	{id: "list-log", method: http.MethodGet, path: "/v1/log", level: reads, tag: "log", summary: "The log, newest first", scoped: true},

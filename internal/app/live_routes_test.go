@@ -294,6 +294,10 @@ func (l *live) walkRunning() {
 	l.want(200, "GET", own+"/explain", nil)
 	l.refused(404, "record_unknown", "GET", none+"/explain", nil)
 	twin := map[string]string{"partner": l.twin(crm.Right, "a")}
+	beside := l.goesRound(a, twin["partner"])
+	l.refused(409, "not_frozen", "POST", own+"/unfreeze", map[string]string{"field": "city"})
+	l.run("POST", own+"/unfreeze", map[string]string{"field": "title"})
+	l.want(202, "DELETE", beside+"?confirm=Beside", nil, "If-Match", "*")
 	for _, call := range []struct {
 		name string
 		body any

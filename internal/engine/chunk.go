@@ -44,9 +44,10 @@ type hint struct {
 	Primary crm.RecordID                 `json:"pm,omitempty"` // of these, whose values this one has
 	Force   bool                         `json:"f,omitempty"`  // look at both sides whatever the digest says
 	Expect  string                       `json:"e,omitempty"`  // apply: digest of the planned change
-	Op      string                       `json:"o,omitempty"`  // link, unlink, resolve
+	Op      string                       `json:"o,omitempty"`  // link, unlink, resolve, unfreeze
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
+	Thaw    []crm.MappingID              `json:"th,omitempty"` // fields that are to be let go
 	Tries   int                          `json:"t,omitempty"`
 	Again   bool                         `json:"g,omitempty"`  // try again what an app refused
 	Missed  bool                         `json:"z,omitempty"`  // the app denied it when last asked

@@ -13,9 +13,10 @@ import (
 
 // What a person may ask for one record.
 const (
-	opLink    = "link"
-	opUnlink  = "unlink"
-	opResolve = "resolve"
+	opLink     = "link"
+	opUnlink   = "unlink"
+	opResolve  = "resolve"
+	opUnfreeze = "unfreeze"
 )
 
 // maxTries is how often one record's work is put off before it fails.
@@ -53,7 +54,7 @@ type batch struct {
 func (b *batch) decide(u *unit) {
 	if u.outlived() {
 		b.Mark("decision_outlived")
-		u.hint.Op, u.hint.Partner, u.hint.Resolve = "", "", nil
+		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw = "", "", nil, nil
 	}
 	switch {
 	case u.hint.Op == opUnlink:
@@ -70,7 +71,7 @@ func (b *batch) decide(u *unit) {
 // outlived reports whether a person decided about another pair than the one
 // that the record is in by now.
 func (u *unit) outlived() bool {
-	decided := u.hint.Op == opUnlink || u.hint.Op == opResolve
+	decided := u.hint.Op == opUnlink || u.hint.Op == opResolve || u.hint.Op == opUnfreeze
 	return decided && u.hint.Partner != "" && u.link.paired() && u.link.id(u.side.Other()) != u.hint.Partner
 }
 
@@ -172,6 +173,9 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 		}
 		p.Linked, p.ByHand, p.Base = true, l.ByHand, l.Base
 		p.Frozen = l.Loop.frozen()
+		for _, id := range u.hint.Thaw {
+			delete(p.Frozen, id)
+		}
 		p.ByApp, p.Was = u.byApp, u.was
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}

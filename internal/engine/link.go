@@ -174,6 +174,7 @@ type linkHead struct {
 	By      crm.RunID    `json:"by"`
 	Reasons []crm.Reason `json:"z"`
 	AliasOf crm.RecordID `json:"to"`
+	Loop    *loop        `json:"lp"`
 }
 
 // decodeHead is decodeLink for whoever goes through all links.
@@ -185,7 +186,7 @@ func decodeHead(it store.Item) (*link, error) {
 	if h.V != linkFormat {
 		return nil, errNewerLink
 	}
-	return &link{V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, Reasons: h.Reasons, AliasOf: h.AliasOf}, nil
+	return &link{V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, Reasons: h.Reasons, AliasOf: h.AliasOf, Loop: h.Loop}, nil
 }
 
 func aliasItem(sc scope, side crm.Side, id, to crm.RecordID, merged bool) (store.Item, error) {

@@ -31,6 +31,35 @@ type loop struct {
 	N      int                   `json:"n"` // writes of any field
 	Fields map[crm.MappingID]int `json:"f,omitempty"`
 	Frozen []crm.MappingID       `json:"z,omitempty"`
+	// When each of these was frozen, in Unix seconds.
+	Since map[crm.MappingID]int64 `json:"s,omitempty"`
+}
+
+// remedyFrozen says what helps a field that went round.
+const remedyFrozen = "take the field out of one of the connections that form the circle, then let it go with " +
+	"POST …/records/{side}/{id}/unfreeze, or choose its value with POST …/records/{side}/{id}/resolve"
+
+// FrozenField is a field of a pair that went round in a circle of connections, and
+// is written on neither side.
+type FrozenField struct {
+	Mapping crm.MappingID `json:"mapping"`
+	Code    string        `json:"code"`
+	Since   time.Time     `json:"since,omitzero"`
+	Remedy  string        `json:"remedy"`
+}
+
+// FrozenRecord is one of them, with the pair that it is of.
+type FrozenRecord struct {
+	Side    crm.Side     `json:"side"`
+	ID      crm.RecordID `json:"id"`
+	Partner crm.RecordID `json:"partner"`
+	FrozenField
+}
+
+// Frozen says in the status of a sync what went round in it.
+type Frozen struct {
+	Links   int64          `json:"links" doc:"Pairs with such a field"`
+	Records []FrozenRecord `json:"records" nullable:"false" doc:"The first of them, at most 20"`
 }
 
 func (l *loop) clone() *loop {
@@ -38,7 +67,7 @@ func (l *loop) clone() *loop {
 		return nil
 	}
 	c := *l
-	c.Fields, c.Frozen = maps.Clone(l.Fields), slices.Clone(l.Frozen)
+	c.Fields, c.Frozen, c.Since = maps.Clone(l.Fields), slices.Clone(l.Frozen), maps.Clone(l.Since)
 	return &c
 }
 
@@ -46,7 +75,35 @@ func (l *loop) same(x *loop) bool {
 	if l == nil || x == nil {
 		return l == x
 	}
-	return l.At == x.At && l.N == x.N && maps.Equal(l.Fields, x.Fields) && slices.Equal(l.Frozen, x.Frozen)
+	return l.At == x.At && l.N == x.N && maps.Equal(l.Fields, x.Fields) && slices.Equal(l.Frozen, x.Frozen) && maps.Equal(l.Since, x.Since)
+}
+
+// fields lists what is frozen, for whoever asks.
+func (l *loop) fields() []FrozenField {
+	if l == nil {
+		return nil
+	}
+	var out []FrozenField
+	for _, id := range l.Frozen {
+		f := FrozenField{Mapping: id, Code: reconcile.CodeLoop, Remedy: remedyFrozen}
+		if at := l.Since[id]; at != 0 {
+			f.Since = time.Unix(at, 0).UTC()
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// release lets fields go, as if they had never been written.
+func (l *loop) release(which func(crm.MappingID) bool) {
+	l.Frozen = slices.DeleteFunc(l.Frozen, func(id crm.MappingID) bool {
+		if !which(id) {
+			return false
+		}
+		delete(l.Fields, id)
+		delete(l.Since, id)
+		return true
+	})
 }
 
 func (l *loop) frozen() map[crm.MappingID]bool {
@@ -66,7 +123,6 @@ func (b *books) countRounds(ctx context.Context, u *unit, old, l *link) {
 		l.Loop = nil
 		return
 	}
-	thaw(u, l)
 	if !u.changed() {
 		return
 	}
@@ -74,7 +130,7 @@ func (b *books) countRounds(ctx context.Context, u *unit, old, l *link) {
 	switch {
 	case l.Loop != nil && now.Sub(time.Unix(l.Loop.At, 0)) < roundsFor:
 	case l.Loop != nil && len(l.Loop.Frozen) > 0:
-		l.Loop = &loop{At: now.Unix(), Frozen: l.Loop.Frozen}
+		l.Loop = &loop{At: now.Unix(), Frozen: l.Loop.Frozen, Since: l.Loop.Since}
 	case len(old.Pages) > 0 && strings.HasPrefix(old.Pages[0], now.UTC().Format(time.DateOnly)):
 		l.Loop = &loop{At: now.Unix()}
 	default:
@@ -94,6 +150,10 @@ func (b *books) countRounds(ctx context.Context, u *unit, old, l *link) {
 			b.s.Mark("field_frozen")
 			l.Loop.Frozen = append(l.Loop.Frozen, id)
 			slices.Sort(l.Loop.Frozen)
+			if l.Loop.Since == nil {
+				l.Loop.Since = map[crm.MappingID]int64{}
+			}
+			l.Loop.Since[id] = now.Unix()
 		}
 	}
 }
@@ -105,11 +165,14 @@ func (s *session) roundsAllowed() int {
 	return maxRounds + 2*int(h[0]%5)
 }
 
-// thaw lets go of fields that both sides hold alike by now, or that a person
-// decided about.
+// thaw lets go of fields that both sides hold alike by now, that a person decided
+// about, or that one asked to let go.
 func thaw(u *unit, l *link) {
 	if l.Loop == nil || len(l.Loop.Frozen) == 0 {
 		return
+	}
+	if u.hint.Op == opUnfreeze {
+		l.Loop.release(func(id crm.MappingID) bool { return slices.Contains(u.hint.Thaw, id) })
 	}
 	still := map[crm.MappingID]bool{}
 	for i := range u.plan.Fields {
@@ -118,13 +181,7 @@ func thaw(u *unit, l *link) {
 	if len(still) == 0 {
 		return // nothing was decided about single fields
 	}
-	l.Loop.Frozen = slices.DeleteFunc(l.Loop.Frozen, func(id crm.MappingID) bool {
-		if still[id] {
-			return false
-		}
-		delete(l.Loop.Fields, id)
-		return true
-	})
+	l.Loop.release(func(id crm.MappingID) bool { return !still[id] })
 }
 
 // rounds are the mappings that a unit wrote and that may go round: other syncs

@@ -3,12 +3,15 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
@@ -31,8 +34,8 @@ func (b bed) beside() {
 func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		beside, resolve bool
-	}{"alone": {}, "alike again": {beside: true}, "decided": {beside: true, resolve: true}} {
+		beside, resolve, release bool
+	}{"alone": {}, "alike again": {beside: true}, "decided": {beside: true, resolve: true}, "let go": {beside: true, release: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, 3, nil)
@@ -74,11 +77,26 @@ func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 			if got := b.get("Contact", force)["MailingCity"]; got != "Ghent" || left == right {
 				t.Errorf("the city is %q; the titles are %q and %q, want them left apart", got, left, right)
 			}
+			b.saysFrozen(hub, force)
 			want := left
-			if c.resolve {
+			switch {
+			case c.release:
+				_, err := b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, crm.RecordID(hub), []crm.MappingID{"last"})
+				if !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "not_frozen" {
+					t.Errorf("a field that is not frozen: %v", err)
+				}
+				_, err = b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, "nobody", []crm.MappingID{b.titleOf()})
+				if !fault.Is(err, fault.NotFound) || fault.CodeOf(err) != "record_unknown" {
+					t.Errorf("a record that nobody knows: %v", err)
+				}
+				b.finished(b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Right, crm.RecordID(force), []crm.MappingID{b.titleOf()}))
+				if want, _ = titles(); want != left && want != right {
+					t.Errorf("let go, the titles became %q, want %q or %q", want, left, right)
+				}
+			case c.resolve:
 				chosen := map[crm.MappingID]engine.Resolution{b.titleOf(): {Side: crm.Left}}
 				b.finished(b.Engine.ResolveRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, crm.RecordID(hub), chosen))
-			} else {
+			default:
 				want = right
 				b.editHub(hub, "jobtitle", right)
 				b.Move(2 * time.Minute)
@@ -90,6 +108,9 @@ func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 			if v := b.record(crm.Left, hub); v.State != crm.StateInSync {
 				t.Errorf("in the end the record is %s (%s)", v.State, v.Code)
 			}
+			if st := b.status(); st.Frozen != nil || slices.Contains(st.Warnings, "write_loop") {
+				t.Errorf("in the end the status says %+v, %v", st.Frozen, st.Warnings)
+			}
 			b.editForce(force, "Title", "Mayor")
 			b.Move(2 * time.Minute)
 			b.pull()
@@ -98,6 +119,34 @@ func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// saysFrozen looks whether record, explanation and status say that the title went
+// round, since when, and what helps.
+func (b bed) saysFrozen(hub, force string) {
+	b.t.Helper()
+	one := func(where string, fields []engine.FrozenField) {
+		b.t.Helper()
+		if len(fields) != 1 || fields[0].Mapping != b.titleOf() || fields[0].Code != "write_loop" ||
+			!strings.Contains(fields[0].Remedy, "/unfreeze") || b.Now().Sub(fields[0].Since) < 2*time.Hour || b.Now().Sub(fields[0].Since) > 3*time.Hour {
+			b.t.Errorf("the %s says %+v", where, fields)
+		}
+	}
+	v, err := b.Engine.GetRecord(b.t.Context(), ws, con, testbed.Contacts, crm.Right, crm.RecordID(force))
+	b.must(err)
+	one("record", v.Frozen)
+	x, err := b.Engine.Explain(b.t.Context(), ws, con, testbed.Contacts, crm.Left, crm.RecordID(hub))
+	b.must(err)
+	one("explanation", x.Frozen)
+	st := b.status()
+	if st.Frozen == nil || st.Frozen.Links != 1 || len(st.Frozen.Records) != 1 || !slices.Contains(st.Warnings, "write_loop") {
+		b.t.Fatalf("the status says %+v, %v", st.Frozen, st.Warnings)
+	}
+	r := st.Frozen.Records[0]
+	if r.Side != crm.Left || string(r.ID) != hub || string(r.Partner) != force {
+		b.t.Errorf("the status names %+v", r)
+	}
+	one("status", []engine.FrozenField{r.FrozenField})
 }
 
 // titleOf is the mapping of the job title.

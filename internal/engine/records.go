@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,28 @@ func (e *Engine) UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Co
 func (e *Engine) ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]Resolution) (Run, error) {
 	return e.decideByHand(ctx, scope{ws, id, sync}, side, hint{ID: rec, Force: true, Op: opResolve, Resolve: fields})
 }
+
+// UnfreezeRecord lets fields of a pair go that went round in a circle of
+// connections: they are decided like any others again, as both sides are by then.
+func (e *Engine) UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields []crm.MappingID) (Run, error) {
+	sc := scope{ws, id, sync}
+	u := &unit{side: side, id: rec}
+	if err := (&session{Engine: e, scope: sc}).loadLinks(ctx, []*unit{u}); err != nil {
+		return Run{}, err
+	}
+	if u.link == nil {
+		return Run{}, fault.New("engine: unfreeze", fault.NotFound, "record_unknown", "the sync has not seen this record")
+	}
+	frozen := u.link.Loop.frozen()
+	fields = slices.DeleteFunc(slices.Clone(fields), func(id crm.MappingID) bool { return !frozen[id] })
+	if len(fields) == 0 {
+		return Run{}, fault.New("engine: unfreeze", fault.Conflict, codeNotFrozen, "the field of this record is not frozen")
+	}
+	return e.decideByHand(ctx, sc, side, hint{ID: rec, Force: true, Op: opUnfreeze, Thaw: fields})
+}
+
+// codeNotFrozen answers a request to let a field go that nobody holds.
+const codeNotFrozen = "not_frozen"
 
 // decideByHand sends a person's decision about a pair. It names the pair: until
 // it is carried out, either record may have been merged or got another partner.
@@ -275,7 +298,7 @@ func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conne
 	for m, a := range u.link.Base {
 		v.Base[m] = a
 	}
-	v.Settled = settledFields(s.set.Sync().Mappings, u.link.Base)
+	v.Settled, v.Frozen = settledFields(s.set.Sync().Mappings, u.link.Base), u.link.Loop.fields()
 	v.History, err = e.recordHistory(ctx, ws, u)
 	return v, err
 }
@@ -374,6 +397,9 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 		x.Match = append(x.Match, MatchAttempt{Step: t.Step, By: string(t.By), Fields: t.Fields, Candidates: t.Candidates, Result: t.Result})
 	}
 	x.Held = heldParts(s.set, s.schemas)
+	if u.link.paired() {
+		x.Frozen = u.link.Loop.fields()
+	}
 	x.Filters = filterClauses(s.set, u, s.Now())
 	for _, f := range u.plan.Fields {
 		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail})

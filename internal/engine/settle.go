@@ -251,6 +251,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	if len(u.claims) > 0 && l.paired() {
 		l.Claims, l.Claimed = u.claims, u.side.Other()
 	}
+	thaw(u, l)
 	seen := b.seen(u, l)
 	if old != nil && wasPaired == l.paired() && sameLink(old, l) {
 		if !u.changed() && !u.keeps && !(u.hint.Audit && (seen.Left != old.SeenL || seen.Right != old.SeenR)) {

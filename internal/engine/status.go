@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -95,11 +96,50 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err := e.statusChanges(ctx, sc, conf, &st); err != nil {
 		return st, err
 	}
+	if err := e.statusFrozen(ctx, sc, &st); err != nil {
+		return st, err
+	}
 	h, _, err := e.loadHalt(ctx, sc)
 	if err == nil && conn.Status == crm.StatusHalted && !h.Halt.Since.IsZero() {
 		st.Halted = &h.Halt
 	}
 	return st, err
+}
+
+// maxFrozen is how many frozen fields the status names.
+const maxFrozen = 20
+
+// statusFrozen warns of fields that went round in a circle of connections.
+func (e *Engine) statusFrozen(ctx context.Context, sc scope, st *SyncStatus) error {
+	if st.Frozen == nil {
+		return nil
+	}
+	st.Warnings = append(st.Warnings, reconcile.CodeLoop)
+	for _, state := range []crm.State{crm.StateConflict, crm.StateFailing} {
+		q := store.Query{Table: store.Links, Workspace: sc.ws, OnIndex: true, Partition: rareStates(sc, state), Limit: 500}
+		for range 20 { // 10,000 records: the others are counted, and in the list of records
+			page, err := e.Store.Query(ctx, q)
+			if err != nil {
+				return err
+			}
+			for _, it := range page.Items {
+				l, err := decodeHead(it)
+				if err != nil {
+					return err
+				}
+				for _, f := range l.Loop.fields() {
+					if len(st.Frozen.Records) == maxFrozen {
+						return nil
+					}
+					st.Frozen.Records = append(st.Frozen.Records, FrozenRecord{crm.Left, l.Left, l.Right, f})
+				}
+			}
+			if q.Cursor = page.Next; q.Cursor == "" {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // statusSilences warns of apps that do not answer. A sync that is off asks
@@ -130,6 +170,9 @@ func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) err
 			m[s] = item.Counters[string(side)+":"+string(s)]
 		}
 		st.States.Set(side, m)
+	}
+	if n := item.Counters[countFrozen+countLinks]; n > 0 {
+		st.Frozen = &Frozen{Links: n, Records: []FrozenRecord{}}
 	}
 	st.Settled = SettledCounts{Links: item.Counters[countSettled+countLinks], Reasons: map[crm.Reason]int64{}}
 	for _, why := range crm.Reasons {

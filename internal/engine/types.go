@@ -122,6 +122,7 @@ type RecordView struct {
 	Values  crm.PerSide[crm.Fields] `json:"values"` // as read now; only on the single-record view
 	Base    map[crm.MappingID]any   `json:"base,omitempty"`
 	Settled []SettledField          `json:"settled,omitempty"` // in the order of the mappings; only on the single-record view
+	Frozen  []FrozenField           `json:"frozen,omitempty" doc:"Fields that went round in a circle of connections; only on the single-record view"`
 	History []Entry                 `json:"history,omitempty"`
 }
 
@@ -138,6 +139,7 @@ type Explanation struct {
 	Filters []FilterClause `json:"filters"`
 	Fields  []FieldVerdict `json:"fields"`
 	Held    []HeldPart     `json:"held,omitempty"` // what rests in the sync because a field is gone
+	Frozen  []FrozenField  `json:"frozen,omitempty"`
 }
 
 // MatchAttempt is one match step tried.
@@ -219,6 +221,7 @@ type SyncStatus struct {
 	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
 	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
 	Held       []HeldPart                       `json:"held,omitempty"` // with the warning field_missing
+	Frozen     *Frozen                          `json:"frozen,omitempty" doc:"With the warning write_loop: fields that went round in a circle of connections, and are written on neither side"`
 	Equality   *Equality                        `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
 }

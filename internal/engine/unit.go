@@ -74,12 +74,15 @@ type unit struct {
 }
 
 // counted is the name of a counter that a link adds one to: of one record in
-// one state, of pairs with settled fields, of those by reason.
+// one state, of pairs with settled fields, of those by reason, of pairs with
+// frozen fields.
 type counted string
 
-// The names of counters begin with the side, or with countSettled.
+// The names of counters begin with the side, or with countSettled
+// or countFrozen.
 const (
 	countSettled = "settled:"
+	countFrozen  = "frozen:"
 	countLinks   = "links" // however many fields and reasons
 )
 
@@ -228,7 +231,7 @@ func (u *unit) absorb(h hint, j *job) {
 		u.hint.Primary = h.Primary
 	}
 	if h.Op != "" {
-		u.hint.Op, u.hint.Partner, u.hint.Resolve = h.Op, h.Partner, h.Resolve
+		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw = h.Op, h.Partner, h.Resolve, h.Thaw
 	}
 	u.beside = u.beside || (h.Expect == "") != (u.hint.Expect == "")
 	if h.Expect != "" {
@@ -483,7 +486,11 @@ func (l *link) counted() []counted {
 			out = append(out, counted(string(side)+":"+string(l.State)))
 		}
 	}
-	if len(l.Reasons) > 0 && (l.State == crm.StateInSync || l.State == crm.StateConflict || l.State == crm.StateFailing) {
+	told := l.State == crm.StateInSync || l.State == crm.StateConflict || l.State == crm.StateFailing
+	if l.Loop != nil && len(l.Loop.Frozen) > 0 && told {
+		out = append(out, countFrozen+countLinks)
+	}
+	if len(l.Reasons) > 0 && told {
 		out = append(out, countSettled+countLinks)
 		for _, why := range l.Reasons {
 			out = append(out, counted(countSettled+string(why)))
