@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -108,4 +109,44 @@ func TestS31_AFilterWithoutItsField(t *testing.T) {
 		}
 		l.heldSaid(0, nil)
 	})
+}
+
+// TestS31_BroughtBackOverTheAPI: a field vanishes just after the app was asked for
+// its fields, and whoever brings it back asks for a resync at once: nobody has to
+// wait for the next look, however short ago the last one was.
+func TestS31_BroughtBackOverTheAPI(t *testing.T) {
+	t.Parallel()
+	for name, v := range vanishings {
+		if name == "Salesforce renamed" {
+			continue // standard fields, as these here, keep their names
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+				city := [2]string{"city", "MailingCity"}
+				var ids [2]string
+				ids[v.side] = l.person(crm.Sides[v.side], "ann", city[v.side], "Ghent")
+				l.connect()
+				l.start()
+				ids[1-v.side] = l.twin(crm.Sides[v.side].Other(), "ann")
+				for _, gone := range []bool{true, false, true, false} {
+					if err := v.do(l, city[v.side], gone); err != nil {
+						t.Fatal(err)
+					}
+					l.edit(crm.Sides[v.side], ids[v.side], [2]string{"lastname", "LastName"}[v.side], fmt.Sprintf("Lee %v", gone))
+					if gone {
+						l.pull()
+						l.edit(crm.Sides[1-v.side], ids[1-v.side], city[1-v.side], "Liège")
+						l.pull()
+						continue
+					}
+					l.run("POST", l.sync+"/resync", nil)
+					l.heldSaid(v.side, nil)
+					if got := l.held(crm.Sides[v.side], ids[v.side])[city[v.side]]; got != "Liège" {
+						t.Errorf("%s holds %q, want what was edited meanwhile", city[v.side], got)
+					}
+				}
+			})
+		})
+	}
 }

@@ -86,15 +86,23 @@ func heldNames(set *reconcile.Settings) []string {
 func (s *session) holds(ctx context.Context, schemas [2]cachedSchema) {
 	s.schemas, s.late = schemas, [2][]string{}
 	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
+	s.askForHeld(ctx, heldFor, fromApp)
+	s.listFields()
+}
+
+// askForHeld asks the apps for the fields of what is held, where that was not
+// done within age.
+func (s *session) askForHeld(ctx context.Context, age time.Duration, from schemaFrom) {
 	asked := false
-	for _, h := range s.set.Held() {
-		i := h.Side.Index()
-		if age := s.Now().Sub(s.schemas[i].At); age >= 0 && age < heldFor {
+	for _, side := range crm.Sides {
+		i := side.Index()
+		since := s.Now().Sub(s.schemas[i].At)
+		if since >= 0 && since < age || !slices.ContainsFunc(s.set.Held(), func(h reconcile.Held) bool { return h.Side == side }) {
 			continue
 		}
-		cs, err := s.schema(ctx, s.ws, s.conn.Account(h.Side), s.ends[i].Connector, s.ends[i].object, true)
+		cs, err := s.schema(ctx, s.ws, s.conn.Account(side), s.ends[i].Connector, s.ends[i].object, from)
 		if err != nil {
-			s.Log.Info("fields not looked at again", "connection", s.con, "sync", s.sync, "side", h.Side, "error", err)
+			s.Log.Info("fields not looked at again", "connection", s.con, "sync", s.sync, "side", side, "error", err)
 			continue
 		}
 		s.Mark("held_looked_again")
@@ -103,8 +111,8 @@ func (s *session) holds(ctx context.Context, schemas [2]cachedSchema) {
 	if asked {
 		s.rememberSchemas(s.scope, s.conn, s.schemas)
 		s.set = s.compile(s.scope, s.conn, s.conf, s.schemas)
+		s.listFields()
 	}
-	s.listFields()
 }
 
 func (s *session) listFields() {
@@ -157,18 +165,21 @@ func (s *session) missed(side crm.Side, err error) (field string, ok bool) {
 
 // without goes on without fields that an app was seen to lack: its schema is
 // read again, at most once a minute, and what looks at them is held. A field
-// that the app still lists and does not show is taken for gone a while.
+// that the app still lists and does not show is taken for gone a while: an hour
+// if it was asked just now, else until it may be asked.
 func (s *session) without(ctx context.Context, side crm.Side, names []string) error {
 	i := side.Index()
 	e := &s.ends[i]
 	cs := s.schemas[i]
 	s.Mark("field_missed")
 	key := schemaKey(s.ws, s.conn.Account(side), e.object)
-	if age := s.Now().Sub(cs.At); age < 0 || age >= schemaAgain {
-		fresh, err := s.schema(ctx, s.ws, s.conn.Account(side), e.Connector, e.object, true)
+	rests := schemaAgain // unless the app says now that it has the field
+	if age := s.Now().Sub(cs.Missed); age < 0 || age >= schemaAgain {
+		fresh, err := s.schema(ctx, s.ws, s.conn.Account(side), e.Connector, e.object, fromApp)
 		switch {
 		case err == nil:
-			cs = fresh
+			cs, rests = fresh, unseenFor
+			cs.Missed = s.Now()
 		case fault.Is(err, fault.Throttled), fault.Is(err, fault.Unavailable), fault.Is(err, fault.Denied):
 			// What was known has to do: without the fields that were missed.
 		default:
@@ -176,17 +187,14 @@ func (s *session) without(ctx context.Context, side crm.Side, names []string) er
 		}
 	}
 	cs.Unseen = cloneTimes(cs.Unseen)
-	hidden := false
 	for _, name := range names {
 		if cs.has(name) {
-			cs.Unseen[name], hidden = s.Now(), true
+			cs.Unseen[name] = s.Now().Add(rests - unseenFor)
 		}
 	}
-	if hidden {
-		var err error
-		if cs, err = s.storeSchema(ctx, key, cs, cs); err != nil {
-			return err
-		}
+	var err error
+	if cs, err = s.storeSchema(ctx, key, cs, cs); err != nil {
+		return err
 	}
 	s.putOff(i, &cs)
 	s.schemas[i] = cs

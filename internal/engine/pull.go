@@ -235,6 +235,9 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 	if err != nil {
 		return err
 	}
+	if r.Seq == 0 { // whoever asked for it may have brought a field back just now
+		s.askForHeld(ctx, 0, fromAppWhole)
+	}
 	if r.Run.Kind == RunPull && !r.Full && r.Seq == 0 {
 		if s.stoodTooLong(st) {
 			s.everything(r, codeLongPause)

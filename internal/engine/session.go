@@ -67,6 +67,7 @@ type cachedSchema struct {
 
 	Gone   map[string]time.Time `json:"gone,omitempty"`   // fields that it had, and since when they are missed
 	Unseen map[string]time.Time `json:"unseen,omitempty"` // those that the app lists but did not show, and when; not in Fields
+	Missed time.Time            `json:"missed,omitzero"`  // when the app was last asked because a record lacked a field
 }
 
 // open builds a session on a connection that was loaded already.
@@ -89,7 +90,7 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 		if known {
 			continue
 		}
-		schemas[side.Index()], err = e.schema(ctx, sc.ws, conn.Account(side), c, conf.Object(side), false)
+		schemas[side.Index()], err = e.schema(ctx, sc.ws, conn.Account(side), c, conf.Object(side), fromStore)
 		if err != nil {
 			return nil, atSide(side, "discover fields", err)
 		}
@@ -153,9 +154,20 @@ func (e *Engine) compile(sc scope, conn *crm.Connection, conf *crm.Sync, schemas
 	return set
 }
 
-// schema returns an object's fields from the store, or, when they are unknown,
-// old or fresh is set, from the app.
-func (e *Engine) schema(ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, c connector.Connector, object string, fresh bool) (cachedSchema, error) {
+// schemaFrom says where an object's fields are taken from.
+type schemaFrom int
+
+const (
+	fromStore schemaFrom = iota // as long as they are known and not old
+	fromApp
+	fromAppWhole // fields that the app did not show a while ago are asked for again
+)
+
+// schema returns an object's fields.
+func (e *Engine) schema(
+	ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, c connector.Connector, object string, from schemaFrom,
+) (cachedSchema, error) {
+	fresh := from != fromStore
 	var cs cachedSchema
 	key := schemaKey(ws, acc, object)
 	item, err := e.Store.Get(ctx, key)
@@ -174,7 +186,10 @@ func (e *Engine) schema(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 		}
 		return cs, err
 	}
-	return e.storeSchema(ctx, key, cs, cachedSchema{At: e.Now(), Fields: fields})
+	if from == fromAppWhole {
+		cs.Unseen = nil
+	}
+	return e.storeSchema(ctx, key, cs, cachedSchema{At: e.Now(), Fields: fields, Missed: cs.Missed})
 }
 
 // decodeSchema decodes a stored schema unless its bytes are those read last.
@@ -231,7 +246,11 @@ func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 	if err != nil {
 		return nil, err
 	}
-	cs, err := e.schema(ctx, ws, acc, c, object, refresh)
+	from := fromStore
+	if refresh {
+		from = fromAppWhole
+	}
+	cs, err := e.schema(ctx, ws, acc, c, object, from)
 	if refresh && err == nil {
 		e.forgetUsed(acc)
 	}
