@@ -306,7 +306,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // programs in scripts.
 var notOnTop = []string{
 	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
-	"internal/lambdarun/**", "internal/apiclient", testClock,
+	"internal/lambdarun/**", "internal/apiclient", "internal/proof/**", testClock,
 }
 
 var outer = []Rule{{
@@ -395,6 +395,12 @@ var outer = []Rule{{
 	May:      []string{"internal/**"},
 	Outside:  []string{"*"},
 	Reason:   "the simulation and the bed for measurements are proofs on top of everything",
+}, {
+	Kind:     "proof",
+	Packages: []string{"internal/proof/**"},
+	May:      []string{"internal/**"},
+	Outside:  []string{"*"},
+	Reason:   "a proof stands on top of everything, and no program on a proof",
 }, {
 	Kind:     "border test",
 	Packages: []string{"internal/arch"},

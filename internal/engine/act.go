@@ -142,7 +142,7 @@ func (s *session) writeApart(ctx context.Context, side crm.Side, rows []row, err
 // direction: what the pair's other record gets does not wait for it.
 func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 	u := r.u
-	if w.Err == nil || !s.on(guardPartialFailure) {
+	if w.Err == nil {
 		u.written.Set(side, w)
 		return
 	}

@@ -20,9 +20,6 @@ import (
 // a person's edit would pass for the app's doing, and never travel. Fields that
 // another sync writes, too, are left out: see shared.
 func (s *session) attribute(ctx context.Context, us []*unit) error {
-	if !s.on(guardStoredValues) {
-		return nil
-	}
 	for _, u := range us {
 		if u.decided || !u.link.paired() {
 			continue

@@ -56,7 +56,7 @@ type auditing struct {
 // auditDue decides how many records a pull looks at.
 func (e *Engine) auditDue(conf *crm.Sync, st *scanState) *auditing {
 	round := conf.AuditsWithin()
-	if round == 0 || st.Audit == nil || len(st.Held) > 0 || !e.on(guardAudit) {
+	if round == 0 || st.Audit == nil || len(st.Held) > 0 {
 		return nil
 	}
 	age := e.Now().Sub(time.Unix(st.Audit.At, 0))

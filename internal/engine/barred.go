@@ -165,9 +165,6 @@ func (s *session) unbar(ctx context.Context, side crm.Side) {
 // keepBarred stores the lot's records that wait for a right or a decision, before the chunks
 // that brought them count as done.
 func (b *books) keepBarred(ctx context.Context) error {
-	if !b.s.on(guardDeniedWay) {
-		b.barred = nil
-	}
 	ws := slices.Concat(b.barred, b.stopped)
 	if len(ws) == 0 {
 		return nil

@@ -93,7 +93,7 @@ func (b *batch) decideGone(u *unit) {
 		if u.link.setAside() { // it stays so, should it come back
 			u.plan.Code, u.plan.Detail, u.others = u.link.Code, u.link.Detail, u.link.Others
 		}
-	case u.hint.Confirm || !b.on(guardConfirmGone):
+	case u.hint.Confirm:
 		b.Mark("deletion_applied")
 		u.decide(crm.Deleted, crm.StateDeleted, "deleted_on_"+string(u.side), "")
 		u.plan.Link = true
@@ -113,15 +113,10 @@ const codeDeletionNoticed = "deletion_noticed"
 func (b *batch) decidePair(u *unit) {
 	other := u.side.Other()
 	if u.absent.Get(other) || u.partner() == nil {
-		if u.link.State == crm.StateDeleted && b.on(guardTombstone) {
+		if u.link.State == crm.StateDeleted {
 			b.Mark("tombstone_kept")
 			u.decide(crm.Unchanged, crm.StateDeleted, u.link.Code, "")
 			u.quiet = true
-			return
-		}
-		if u.link.State == crm.StateDeleted {
-			u.plan = b.set.Plan(b.pair(u, nil)) // the guard is off: as if it had never been linked
-			u.decided = true
 			return
 		}
 		b.Mark("partner_gone_noticed")
@@ -188,7 +183,7 @@ func (b *batch) decideSingle(u *unit) {
 		b.decideLink(u)
 		return
 	}
-	if len(u.twins) > 0 && b.on(guardOwnDuplicates) {
+	if len(u.twins) > 0 {
 		b.Mark("own_duplicate")
 		u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
 		u.others = u.twins
@@ -241,7 +236,7 @@ func (b *batch) decideFound(u *unit) {
 		u.deferFor(time.Second, codeCreateInFlight) // the deleted pair may come to life again this very moment
 		return
 	}
-	if first := b.pairs[twin]; first != nil && first != u && b.on(guardTwinTaken) {
+	if first := b.pairs[twin]; first != nil && first != u {
 		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
 			b.Mark("twins_met")
 			first.takes(u)
@@ -303,7 +298,7 @@ func (b *batch) decideCreate(u *unit) {
 		return
 	}
 	for _, k := range u.keys {
-		if first := b.creating(k, u); first != nil && b.on(guardOwnDuplicates) {
+		if first := b.creating(k, u); first != nil {
 			b.Mark("own_duplicate_in_batch")
 			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
 			u.others = []crm.RecordID{first.id}
@@ -464,7 +459,7 @@ func (s *session) checkExpected(u *unit) {
 	if u.hint.Expect == "" || !u.decided || u.wait > 0 || u.into != nil {
 		return
 	}
-	if u.hint.Expect != u.digest() && s.on(guardPlanStale) {
+	if u.hint.Expect != u.digest() {
 		s.Mark("plan_stale")
 		state := crm.State("")
 		if u.link != nil {

@@ -110,8 +110,6 @@ func def[T comparable](p *T, v T) {
 // but caches; any number may run on one store and queue.
 type Engine struct {
 	Config
-	off guard // a guard removed by a test; never set in production
-
 	mu       sync.Mutex
 	compiled map[compileKey]*reconcile.Settings
 	leases   map[scope]sighting   // of held leases
@@ -152,10 +150,3 @@ func New(c Config) (*Engine, error) {
 	c.Tuning = c.Tuning.withDefaults()
 	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]sighting{}, written: map[scope]sighting{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}, used: map[scope]usedSchemas{}}, nil
 }
-
-// guard names one safety measure that a test may remove to see that its
-// absence is caught.
-type guard string
-
-// on reports whether guard g stands; it always does outside tests.
-func (e *Engine) on(g guard) bool { return e.off != g }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -27,7 +26,7 @@ const rememberedFor = 14 * 24 * time.Hour
 // stoodTooLong reports whether a sync was last pulled so long ago that a listing
 // of changes does not tell all that happened since.
 func (e *Engine) stoodTooLong(st *scanState) bool {
-	return !st.LatestPull.IsZero() && e.Now().Sub(st.LatestPull) > rememberedFor && e.on(guardCursorExpired)
+	return !st.LatestPull.IsZero() && e.Now().Sub(st.LatestPull) > rememberedFor
 }
 
 // everything makes a run begin anew, with a listing of all records of both
@@ -95,7 +94,7 @@ func (s *session) openPull(ctx context.Context, r *storedRun, st *scanState) (bo
 
 // expired reports whether an app has forgotten where a run's listing stood.
 func (s *session) expired(r *storedRun, err error) bool {
-	return fault.CodeOf(err) == codeCursorExpired && !r.Full && s.on(guardCursorExpired)
+	return fault.CodeOf(err) == codeCursorExpired && !r.Full
 }
 
 // because is the code of a run that lists everything although nobody asked.
@@ -106,14 +105,4 @@ func (r *Run) because() string {
 		}
 	}
 	return ""
-}
-
-// unexpired asks anew, as if nothing had ever been listed, where the measure
-// against forgotten deletions is taken away.
-func (s *session) unexpired(ctx context.Context, e *end, req connector.ChangesRequest, err error) (connector.ChangesPage, error) {
-	if fault.CodeOf(err) != codeCursorExpired || s.on(guardCursorExpired) {
-		return connector.ChangesPage{}, err
-	}
-	req.Cursor, req.Full = "", true
-	return e.Changes(ctx, req)
 }

@@ -7,19 +7,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// Guards lists the names of the safety measures that can be taken away.
-func Guards() []string {
-	out := make([]string, len(guards))
-	for i, g := range guards {
-		out[i] = string(g)
-	}
-	return out
-}
-
-// WithoutGuard takes one safety measure away from an engine, to see that its
-// absence is noticed.
-func WithoutGuard(e *Engine, name string) { e.off = guard(name) }
-
 // ErasedPlaces names a partition of each kind that an erasure looks through.
 func ErasedPlaces(ctx context.Context, e *Engine, ws crm.WorkspaceID) ([]store.Key, error) {
 	w := &eraser{Engine: e, ws: ws, x: &storedErasure{Work: &erasureWork{}}, t: &tombs{}}

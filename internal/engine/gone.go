@@ -77,7 +77,7 @@ func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection,
 	if err != nil {
 		return false, err
 	}
-	if listing && e.on(guardMassDeletion) {
+	if listing {
 		return false, nil // the run may notice more
 	}
 	now := e.Now()
@@ -87,7 +87,7 @@ func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection,
 	if age := now.Sub(h.DiscardedAt); age > discardedFor {
 		h.Discarded = nil
 	}
-	if age := now.Sub(h.CountedAt); e.on(guardMassDeletion) && (h.Pending != found.all() || age >= 0 && age < e.Tuning.GoneSettle) {
+	if age := now.Sub(h.CountedAt); h.Pending != found.all() || age >= 0 && age < e.Tuning.GoneSettle {
 		if h.Pending == found.all() {
 			return true, nil
 		}
@@ -98,7 +98,7 @@ func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection,
 	if err != nil {
 		return false, err
 	}
-	if halts && e.on(guardMassDeletion) {
+	if halts {
 		h.Halt = Halt{Since: now, Deletions: found.all(), Links: links, Side: side}
 		return false, e.halt(ctx, sc, h, version)
 	}
@@ -161,9 +161,6 @@ func (e *Engine) massDeletion(ctx context.Context, sc scope, h *haltItem, g gone
 	}
 	pending := g.all()
 	again := overlap(h.Discarded, g.marks)
-	if !e.on(guardDiscarded) {
-		again = 0
-	}
 	if again > 0 {
 		pending += int64(len(h.Discarded)) - again
 	}
@@ -204,7 +201,7 @@ func overlap(a, b []uint64) (n int64) {
 // heedDiscard takes back that deletions were counted which an admin discarded
 // while they were on their way: they are noticed anew, and halt again.
 func (s *session) heedDiscard(ctx context.Context, us []*unit) error {
-	if !slices.ContainsFunc(us, func(u *unit) bool { return u.hint.Confirm }) || !s.on(guardDiscarded) {
+	if !slices.ContainsFunc(us, func(u *unit) bool { return u.hint.Confirm }) {
 		return nil
 	}
 	h, _, err := s.loadHalt(ctx, s.scope)

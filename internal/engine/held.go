@@ -126,7 +126,7 @@ func (s *session) listFields() {
 // gone, or no longer shown.
 func (s *session) lacking(side crm.Side, asked []string, records ...*crm.Record) []string {
 	e := s.end(side)
-	if !s.on(guardHeld) || e.app.BlankOf(e.object) == crm.BlankOmitted {
+	if e.app.BlankOf(e.object) == crm.BlankOmitted {
 		return nil
 	}
 	var out []string
@@ -148,7 +148,7 @@ func (s *session) lacking(side crm.Side, asked []string, records ...*crm.Record)
 func (s *session) missed(side crm.Side, err error) (field string, ok bool) {
 	var named []string
 	f, is := asFault(err)
-	if !is || f.Code != codeFieldMissing || !s.on(guardHeld) {
+	if !is || f.Code != codeFieldMissing {
 		return "", false
 	}
 	named = append(named, f.Field)

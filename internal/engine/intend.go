@@ -203,10 +203,7 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 			in.Entries = append(in.Entries, e)
 		}
 	}
-	if len(in.Entries) == 0 || !s.on(guardIntent) {
-		if len(in.Entries) > 0 {
-			l.intent = in
-		}
+	if len(in.Entries) == 0 {
 		if l.quiet() {
 			return nil
 		}
@@ -356,9 +353,6 @@ func (s *session) findLag(u *unit) time.Duration {
 // claim makes each new identity ours by conditional put. Whoever loses waits
 // for the winner's link, or takes over what a dead worker left behind.
 func (s *session) claim(ctx context.Context, l *lot) error {
-	if !s.on(guardClaim) {
-		return nil
-	}
 	type want struct {
 		u   *unit
 		key store.Key
@@ -434,7 +428,7 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 		u.deferFor(max(c.Lag, time.Second), "identity_in_flight")
 		return nil
 	}
-	if left := s.mayBeComing(&c, item); left > 0 && s.on(guardIndexLag) {
+	if left := s.mayBeComing(&c, item); left > 0 {
 		s.Mark("claim_waited_for")
 		u.deferFor(max(left, time.Second), "identity_in_flight")
 		return nil

@@ -75,7 +75,7 @@ func (s *session) pairOf(u *unit) reconcile.Pair {
 // result is what became of one side.
 func (s *session) result(u *unit, side crm.Side) reconcile.Result {
 	fields, answered := u.held(side)
-	r := reconcile.Result{Failed: u.failed(side), Fields: fields, Answered: answered && s.on(guardStoredValues)}
+	r := reconcile.Result{Failed: u.failed(side), Fields: fields, Answered: answered}
 	for _, f := range u.refused.Get(side) {
 		if f.mapping != "" {
 			if r.Refused == nil {

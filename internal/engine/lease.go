@@ -64,7 +64,7 @@ func (s *session) take(ctx context.Context) error {
 	if err := s.learnErased(ctx, held); err != nil {
 		return err
 	}
-	if held.Owner != "" && s.on(guardLease) {
+	if held.Owner != "" {
 		if left := s.heldFor(s.scope, held.version, s.Now()); left > 0 {
 			s.Mark("lease_held")
 			busy := *errLeased
@@ -114,9 +114,6 @@ func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) erro
 	if err != nil {
 		return err
 	}
-	if !s.on(guardLease) {
-		w.If = store.Always
-	}
 	mine.version, err = s.Store.Write(ctx, w)
 	if fault.Is(err, fault.Conflict) {
 		s.Mark("lease_lost_race")
@@ -134,18 +131,12 @@ func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) erro
 // needs no more than the next one may take. Nobody can have written since, for
 // whoever takes a lease over writes its item.
 func (s *session) renew(ctx context.Context) error {
-	if !s.on(guardLeaseRenewal) {
-		return nil
-	}
 	next := *s.lease
 	next.Until = s.Now().Add(s.Tuning.Lease)
 	s.tellMass(&next)
 	w, err := next.write(s.scope)
 	if err != nil {
 		return err
-	}
-	if !s.on(guardLease) {
-		w.If = store.Always
 	}
 	next.version, err = s.Store.Write(ctx, w)
 	if fault.Is(err, fault.Conflict) {
@@ -172,10 +163,7 @@ func (s *session) writesLinks() {
 // say what they say now: nobody wrote one for so long under our own eyes. As
 // with a lease, no other clock is trusted.
 func (s *session) mayReadStale() bool {
-	if s.lease == nil || !s.on(guardStaleReads) {
-		return s.lease != nil
-	}
-	return s.lease.Wrote != s.lease.Epoch && s.since(s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
+	return s.lease != nil && s.lease.Wrote != s.lease.Epoch && s.since(s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
 }
 
 // dropIntent removes the intent that the lease carries, once it is recovered.

@@ -146,7 +146,7 @@ func (b *books) countRounds(ctx context.Context, u *unit, old, l *link) {
 		}
 		l.Loop.Fields[id]++
 		over := l.Loop.Fields[id] > b.s.roundsAllowed() && !slices.Contains(l.Loop.Frozen, id)
-		if over && b.s.on(guardLoop) {
+		if over {
 			b.s.Mark("field_frozen")
 			l.Loop.Frozen = append(l.Loop.Frozen, id)
 			slices.Sort(l.Loop.Frozen)

@@ -192,9 +192,6 @@ func massPrint(v crm.Value) string {
 // stops mappings of which too much would change, and lets wait what may be part
 // of something larger.
 func (s *session) weigh(ctx context.Context, jobs []*job, us []*unit) error {
-	if !s.on(guardMassChange) {
-		return nil
-	}
 	byKind := map[massKind][]*unit{}
 	for _, u := range us {
 		u.mass = u.mass[:0]

@@ -306,9 +306,6 @@ func (s *session) keeper(g *merging) *unit {
 	if len(linked) == 0 {
 		return nil
 	}
-	if !s.on(guardMergeKeeps) {
-		return linked[len(linked)-1]
-	}
 	rank := func(u *unit) []int {
 		n := []int{0, 0, 0, 0, 0, 0}
 		if u.partnerAlive() {

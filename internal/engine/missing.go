@@ -46,7 +46,7 @@ func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
 	more := len(gone) > maxMissing
 	gone = gone[:min(len(gone), maxMissing)]
 	for _, id := range gone {
-		r.Rest = append(r.Rest, hint{ID: id, Gone: true, Confirm: !s.on(guardMissingConfirm)})
+		r.Rest = append(r.Rest, hint{ID: id, Gone: true})
 	}
 	r.RestSide = side
 	r.Listed += int64(len(gone))

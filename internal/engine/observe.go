@@ -91,7 +91,7 @@ func (s *session) readOwn(ctx context.Context, us []*unit) error {
 		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" || !s.settled(u.link) {
 			continue
 		}
-		if u.link.State == crm.StateExcluded && s.on(guardReturning) {
+		if u.link.State == crm.StateExcluded {
 			continue // what the other side did while the pair was left out was passed over then
 		}
 		if s.set.Agrees(u.side, u.own(), u.link.Base) {
@@ -154,11 +154,6 @@ func (s *session) read(ctx context.Context, side crm.Side, us []*unit, id func(*
 // off while that may help, and fails by itself otherwise.
 func (s *session) unread(u *unit, side crm.Side, err error) {
 	s.Mark("row_not_read")
-	if !s.on(guardRowUnread) {
-		u.decide(crm.Unchanged, "", "", "")
-		u.quiet = true
-		return
-	}
 	u.unread = atSide(side, "read record", err)
 	u.decided = true
 	switch fault.KindOf(err) {
@@ -227,7 +222,7 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			}
 			continue
 		}
-		if u.link.setAside() && s.on(guardSetAside) {
+		if u.link.setAside() {
 			if u.link.apart() {
 				s.Mark("kept_apart")
 			} else {
@@ -360,9 +355,6 @@ func (s *session) readBorn(ctx context.Context, us []*unit) error {
 // readTwins reads the twins that were found once more by ID: what a search
 // returns may be as old as its index.
 func (s *session) readTwins(ctx context.Context, us []*unit) error {
-	if !s.on(guardReread) {
-		return nil
-	}
 	for _, side := range crm.Sides {
 		var found []*unit
 		for _, u := range us {
@@ -405,7 +397,7 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 			return err
 		}
 		free, left := s.free(ctx, l, u)
-		if !free && s.on(guardTwinTaken) {
+		if !free {
 			s.Mark("twin_taken")
 			u.decide(crm.Duplicate, crm.StateDuplicate, codeTwinTaken, "the matching record is linked to another one")
 			u.others = []crm.RecordID{u.match.Record.ID}

@@ -192,8 +192,8 @@ func (s *session) fitting(ctx context.Context, jobs []*job, first bool) ([]*job,
 	}
 	n, sure := s.most(jobs)
 	us, err := s.gather(ctx, jobs[:n])
-	if err != nil || !s.on(guardFitting) {
-		return jobs[:n], us, err
+	if err != nil {
+		return nil, nil, err
 	}
 	if !sure {
 		kept := max(1, s.cut(jobs[:n], us))
@@ -210,9 +210,6 @@ func (s *session) fitting(ctx context.Context, jobs []*job, first bool) ([]*job,
 // most returns how many leading jobs may fit, judged without knowing which of
 // their records are linked; sure says that they do in any case.
 func (s *session) most(jobs []*job) (n int, sure bool) {
-	if !s.on(guardFitting) {
-		return len(jobs), true
-	}
 	for _, side := range crm.Sides {
 		if _, known := s.paceOf(s.paceKey(side)); !known {
 			if len(jobs) > 1 {
@@ -293,7 +290,7 @@ const maxParts = 50
 // write record by record need no more calls for that.
 func (s *session) tooLong(j *job, us []*unit) (size int, ok bool) {
 	n, lasts := len(j.chunk.Hints), s.lasts(loadOf(us))
-	if lasts <= s.Tuning.GroupFor || n < 2 || !s.on(guardFitting) {
+	if lasts <= s.Tuning.GroupFor || n < 2 {
 		return 0, false
 	}
 	s.Mark("chunk_cut_to_the_pace")

@@ -87,9 +87,6 @@ func (e *Engine) park(ctx context.Context, c *chunk, wait time.Duration) error {
 
 // toInbox keeps a chunk's hints, one item per record, until the sync is on again.
 func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
-	if !e.on(guardInbox) {
-		return nil
-	}
 	sc := c.scope()
 	if err := e.touchAgenda(ctx, sc); err != nil {
 		return err
@@ -167,11 +164,7 @@ func (e *Engine) send(ctx context.Context, cs []*chunk) error {
 		}
 		ms[i] = queue.Message{Group: group, Dedup: e.NewID("snd"), Body: b}
 	}
-	errs := e.Queue.Send(ctx, ms)
-	if !e.on(guardSendFailures) {
-		return nil
-	}
-	for _, err := range errs {
+	for _, err := range e.Queue.Send(ctx, ms) {
 		if err != nil {
 			e.Mark("send_failed")
 			return fmt.Errorf("queue changes: %w", err)

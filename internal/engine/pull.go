@@ -95,9 +95,6 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 		quiet := r.Phase.again() && len(page.Records) == 0
 		more := page.Next != "" && (!r.Phase.again() || r.Seq >= unstoredPages)
 		first := !stored && (len(page.Records) > 0 || more || s.sweepDue(st))
-		if err := s.cursorFirst(ctx, r, side, page); err != nil {
-			return err
-		}
 		s.taken(r, side, page)
 		switch {
 		case first:
@@ -161,9 +158,6 @@ func (s *session) askChanges(ctx context.Context, side crm.Side, req connector.C
 	}
 	defer done()
 	page, err := e.Changes(cctx, req)
-	if err != nil {
-		page, err = s.unexpired(cctx, e, req, err)
-	}
 	if field, missed := s.missed(side, err); missed {
 		if err := s.without(ctx, side, []string{field}); err != nil {
 			return page, err
@@ -180,16 +174,6 @@ func (s *session) askChanges(ctx context.Context, side crm.Side, req connector.C
 		}
 	}
 	return page, nil
-}
-
-// cursorFirst moves a side's cursor before what was listed is stored or queued:
-// what must not be, and is done only where guardCursorLast is taken out.
-func (s *session) cursorFirst(ctx context.Context, r *storedRun, side crm.Side, page connector.ChangesPage) error {
-	if s.on(guardCursorLast) || page.Next != "" || r.Phase.again() {
-		return nil
-	}
-	r.Cursor.Set(side, page.Cursor)
-	return s.saveCursors(ctx, r)
 }
 
 // taken moves the run past one page: its hints wait in the run to be sent.
@@ -263,9 +247,6 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		if again, err = s.saveSeen(ctx, r, side, page.Records); err != nil {
 			return err
 		}
-	}
-	if err := s.cursorFirst(ctx, r, side, page); err != nil {
-		return err
 	}
 	quiet := r.Phase.again() && len(page.Records) == 0
 	s.taken(r, side, page)

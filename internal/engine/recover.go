@@ -253,9 +253,6 @@ func (s *session) history(ctx context.Context, side crm.Side, ids []crm.RecordID
 // agreeLanded stores the base of one pair whose writes landed, unless its link
 // was settled before the crash.
 func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
-	if !s.on(guardIntentLanded) {
-		return nil
-	}
 	l := p.link.clone()
 	if l.Base == nil {
 		l.Base = crm.Base{}
@@ -336,7 +333,7 @@ func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]c
 // still holds what was sent. Then nobody typed what is there.
 func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string) (entry crm.Agreed, ok bool, err error) {
 	m, r, source := s.set.Mapping(id), p.rec.Get(side), p.rec.Get(side.Other())
-	if m == nil || source == nil || r.ModifiedBy == "" || !s.on(guardStoredValues) {
+	if m == nil || source == nil || r.ModifiedBy == "" {
 		return crm.Agreed{}, false, nil
 	}
 	sent, unfit := m.Canonical(side.Other(), source.Fields)

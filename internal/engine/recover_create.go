@@ -101,7 +101,7 @@ func (s *session) recoverCreates(ctx context.Context, in *intent, entries []inte
 			continue
 		}
 		keyless := len(e.Claims) == 0
-		waits := stood < e.Lag && s.on(guardIndexLag)
+		waits := stood < e.Lag
 		if waits && !keyless {
 			s.Mark("create_waits_for_index")
 			rest = append(rest, e) // its claim makes others wait

@@ -75,7 +75,7 @@ func again(side crm.Side, rows []row) []row {
 func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 	u, w := r.u, r.u.plan.Write(side)
 	kind := fault.KindOf(answer.Err)
-	if !s.on(guardRefusedFields) || kind != fault.Invalid && kind != fault.Conflict {
+	if kind != fault.Invalid && kind != fault.Conflict {
 		return false
 	}
 	codes := s.named(side, w.Fields, fault.FieldFaults(answer.Err))
@@ -113,7 +113,7 @@ func (s *session) leaveOut(side crm.Side, r row, answer *connector.Written, drop
 		gone = append(gone, f)
 	}
 	for _, f := range gone {
-		if f.code == codeFieldMissing && s.on(guardHeld) {
+		if f.code == codeFieldMissing {
 			s.dropped.Set(side, append(s.dropped.Get(side), f.field))
 		}
 		delete(w.Fields, f.field)

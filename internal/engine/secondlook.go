@@ -48,7 +48,7 @@ const (
 // lookAgain decides whether a pull looks once more at what is old enough.
 func (e *Engine) lookAgain(conf *crm.Sync, st *scanState) *secondLook {
 	delay := conf.LooksAgainAfter()
-	if delay == 0 || len(st.Marks) == 0 || !e.on(guardSecondLook) {
+	if delay == 0 || len(st.Marks) == 0 {
 		return nil
 	}
 	due := -1

@@ -271,7 +271,7 @@ func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, gro
 			holders[k] = append(holders[k], i)
 		}
 	}
-	if len(holders) == 0 || !s.on(guardSeenKeys) {
+	if len(holders) == 0 {
 		return hints, nil
 	}
 	for _, from := range crm.Sides {

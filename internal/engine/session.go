@@ -282,9 +282,6 @@ func (s *session) mayWrite(ctx context.Context) error {
 	if err := s.switchedOn(ctx); err != nil {
 		return err
 	}
-	if !s.on(guardLeaseDeadline) {
-		return nil
-	}
 	if err := s.beat(ctx); err != nil {
 		return err
 	}
@@ -297,9 +294,6 @@ func (s *session) mayWrite(ctx context.Context) error {
 
 // switchedOn reads the switch.
 func (s *session) switchedOn(ctx context.Context) error {
-	if !s.on(guardPauseCheck) {
-		return nil
-	}
 	conn, err := s.connection(ctx, s.ws, s.con)
 	if fault.Is(err, fault.NotFound) {
 		return errPaused

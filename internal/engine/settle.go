@@ -285,11 +285,8 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 			f = r.Fields.Clone()
 		}
 		w := u.plan.Write(side)
-		if w != nil && u.failure == nil && !u.failed(side) && b.s.on(guardSeenAfterWrite) {
+		if w != nil && u.failure == nil && !u.failed(side) {
 			f, _ = u.held(side)
-			if !b.s.on(guardStoredValues) && !b.s.set.Holds(side, f, w.Intended) {
-				f = nil
-			}
 		}
 		if f != nil {
 			out.Set(side, f.Digest(b.s.end(side).fields))

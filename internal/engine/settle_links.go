@@ -35,7 +35,7 @@ func (b *books) keep(u *unit, old, l *link) {
 	if l.paired() {
 		from = slices.Concat(from, u.absorbed)
 	}
-	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: b.cond(version)}, from: from, to: l.counted()})
+	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: store.IfVersion(version)}, from: from, to: l.counted()})
 	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
 		aside := u.aside
 		if u.side == crm.Right && old.setAside() {
@@ -43,7 +43,7 @@ func (b *books) keep(u *unit, old, l *link) {
 		}
 		alias, err := asideAlias(s.scope, l.Right, l.Left, aside)
 		if err == nil {
-			w := linkWrite{Write: store.Write{Item: alias, If: b.cond(u.versions.Right)}}
+			w := linkWrite{Write: store.Write{Item: alias, If: store.IfVersion(u.versions.Right)}}
 			if b.leaveUnborn(u, l) {
 				w.parts = u
 			}
@@ -52,13 +52,6 @@ func (b *books) keep(u *unit, old, l *link) {
 		}
 		b.leave(u.leaves)
 	}
-}
-
-func (b *books) cond(version int64) store.Condition {
-	if !b.s.on(guardLinkVersion) {
-		return store.Always
-	}
-	return store.IfVersion(version)
 }
 
 // storeLinks writes the aliases of new pairs, then links and notices side by
@@ -216,7 +209,7 @@ func (b *books) forgetErased(u *unit) {
 	if l == nil || l.paired() || l.AliasOf != "" || l.State == crm.StateDeleted {
 		return
 	}
-	w := store.Write{Op: store.Delete, Item: store.Item{Key: l.key(b.s.scope)}, If: b.cond(u.versions.Get(u.side))}
+	w := store.Write{Op: store.Delete, Item: store.Item{Key: l.key(b.s.scope)}, If: store.IfVersion(u.versions.Get(u.side))}
 	b.links = append(b.links, linkWrite{Write: w, from: u.before})
 }
 
@@ -233,7 +226,7 @@ func (b *books) leave(p *formerPair) {
 		b.s.Log.Error("link not encoded", "sync", b.s.name(), "error", err)
 		return
 	}
-	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: b.cond(p.version)}, from: p.counted(), to: l.counted()})
+	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: store.IfVersion(p.version)}, from: p.counted(), to: l.counted()})
 }
 
 // unlink makes two records of a pair, each under its own key.
@@ -249,7 +242,7 @@ func (b *books) unlink(u *unit) {
 			s.Log.Error("link not encoded", "sync", s.name(), "error", err)
 			return
 		}
-		cond := b.cond(u.versions.Left)
+		cond := store.IfVersion(u.versions.Left)
 		if side == crm.Right {
 			cond = store.Always // the alias of the pair: the link's version, stored with it, speaks for both
 		}

@@ -45,12 +45,8 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 	page, err := d.Deleted(cctx, e.object, st.Sweep.Get(side), r.Position)
 	done()
 	if fault.CodeOf(err) == codeCursorExpired {
-		if s.on(guardCursorExpired) {
-			s.everything(r, codeCursorExpired)
-			return s.saveRun(ctx, s.ws, r)
-		}
-		st.Sweep.Set(side, "")
-		return s.saveScan(ctx, s.scope, st)
+		s.everything(r, codeCursorExpired)
+		return s.saveRun(ctx, s.ws, r)
 	}
 	if err != nil {
 		return atSide(side, "list deletions", err)

@@ -86,11 +86,7 @@ func (b *books) tellJob(j *job) ([]store.Write, error) {
 		return b.tellSome(j)
 	}
 	s := b.s
-	cond := store.IfAbsent
-	if !s.on(guardDoneMarker) {
-		cond = store.Always
-	}
-	ws := []store.Write{{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(toldRetention)}, If: cond}}
+	ws := []store.Write{{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(toldRetention)}, If: store.IfAbsent}}
 	if j.told.version != 0 {
 		ws = append(ws, store.Write{Op: store.Delete, Item: store.Item{Key: s.chunkTold(j.chunk.ID)}})
 	}
@@ -113,14 +109,6 @@ func (b *books) tellJob(j *job) ([]store.Write, error) {
 // tellSome counts the records of a job that have their outcome although its
 // chunk comes again.
 func (b *books) tellSome(j *job) ([]store.Write, error) {
-	if !b.s.on(guardCountedOnce) {
-		for _, u := range b.firstOf(j) {
-			if o, ok := b.outcomes[u]; ok {
-				b.run(j.chunk.Run)["o:"+string(o)]++
-			}
-		}
-		return nil, nil
-	}
 	in := toldItem{V: 1, IDs: slices.Collect(maps.Keys(j.told.ids))}
 	for _, u := range b.firstOf(j) {
 		if o, ok := b.outcomes[u]; ok {

@@ -286,18 +286,12 @@ func (u *unit) erased() bool { return u.decided && u.plan.Code == CodeErased }
 
 // learnErased makes the session know the erased people whom its lease asks for.
 func (s *session) learnErased(ctx context.Context, l *lease) (err error) {
-	if !s.on(guardErased) {
-		return nil
-	}
 	s.tombs, err = s.tombsOf(ctx, s.ws, l.Erased, l.version == 0)
 	return err
 }
 
 // learnErasedNow is for work without a lease.
 func (s *session) learnErasedNow(ctx context.Context) (err error) {
-	if !s.on(guardErased) {
-		return nil
-	}
 	s.tombs, err = s.tombsOf(ctx, s.ws, 0, true)
 	return err
 }

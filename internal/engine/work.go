@@ -208,7 +208,7 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	}
 	e.Log.Log(ctx, level, "chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
 		"receives", j.Receives, "kind", kind, "code", fault.CodeOf(err), "error", err)
-	if kind == fault.Throttled && e.on(guardPark) {
+	if kind == fault.Throttled {
 		if wait <= 0 {
 			wait = e.Tuning.MaxRetry
 		}
@@ -240,7 +240,7 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 			return
 		}
 	}
-	if j.Receives >= e.Tuning.ReceiveCap && e.on(guardReceiveCap) {
+	if j.Receives >= e.Tuning.ReceiveCap {
 		if e.outage(ctx, j.chunk.scope(), err) {
 			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry)
 			return
@@ -273,10 +273,8 @@ func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bo
 	}
 	if err != nil {
 		e.Log.Error("chunk not parked", "chunk", j.chunk.ID, "error", err)
-		if e.on(guardParkDurable) {
-			j.retry(e.Tuning.MaxRetry)
-			return false
-		}
+		j.retry(e.Tuning.MaxRetry)
+		return false
 	}
 	j.ack()
 	return true
@@ -373,10 +371,8 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 	if err := s.take(ctx); err != nil {
 		return err
 	}
-	if s.on(guardRecover) {
-		if err := s.recoverIntents(ctx); err != nil {
-			return fmt.Errorf("finish open intents: %w", err)
-		}
+	if err := s.recoverIntents(ctx); err != nil {
+		return fmt.Errorf("finish open intents: %w", err)
 	}
 	return s.workJobs(ctx, jobs)
 }
@@ -413,7 +409,7 @@ func (e *Engine) admit(ctx context.Context, sc scope, conn *crm.Connection, jobs
 		switch {
 		case conn == nil || conn.Status == crm.StatusDeleting:
 			e.drop(j, "connection_deleted")
-		case j.chunk.Generation != conn.Generation && e.on(guardGeneration):
+		case j.chunk.Generation != conn.Generation:
 			e.drop(j, "older_generation")
 		case conn.Sync(sc.sync) == nil:
 			e.drop(j, "sync_not_found")
@@ -449,7 +445,7 @@ func (e *Engine) drop(j *job, code string) {
 
 // undone drops chunks that were finished and counted by an earlier delivery.
 func (e *Engine) undone(ctx context.Context, sc scope, jobs []*job) ([]*job, error) {
-	if len(jobs) == 0 || !e.on(guardDoneMarker) {
+	if len(jobs) == 0 {
 		return jobs, nil
 	}
 	var keys []store.Key
@@ -586,7 +582,7 @@ func (s *session) waits(err error) (wait time.Duration, ok bool) {
 	switch {
 	case err == nil:
 		return 0, false
-	case fault.Is(err, fault.Throttled) && s.on(guardPark):
+	case fault.Is(err, fault.Throttled):
 		return max(fault.RetryAfter(err), time.Second), true
 	case fault.CodeOf(err) == "paused", fault.CodeOf(err) == "lease_ending":
 		return time.Second, true

@@ -4,7 +4,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -18,8 +17,6 @@ type Options struct {
 	Verbose bool
 	Enough  int // stop after this many violations; 0 = never
 
-	// Prepare is called with every engine made; tests switch guards off here.
-	Prepare func(*engine.Engine)
 	// Touched is called for every item that a task reads, lists or writes: with the
 	// task's name, the method of the store, and the change, of which a reading has
 	// the key alone. Workers call it side by side. Optional.

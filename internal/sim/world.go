@@ -149,9 +149,6 @@ func (w *world) engineOf(p *proc) *engine.Engine {
 	if err != nil {
 		panic(err) // the configuration is complete
 	}
-	if w.opts.Prepare != nil {
-		w.opts.Prepare(e)
-	}
 	p.eng = e
 	return e
 }

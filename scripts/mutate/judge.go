@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/weave"
 )
 
 // verdict is what became of a mutant.
@@ -202,57 +203,17 @@ type builder struct {
 
 // overlay writes the woven files of what is left.
 func (b *builder) overlay() (string, error) {
-	replace, byFile, dirs := map[string]string{}, map[string]map[int]mutant{}, map[string]bool{}
+	byFile := map[string]map[int][]weave.Place{}
 	for n, m := range b.mutants {
 		if b.alone[n] {
 			continue
 		}
 		if byFile[m.file] == nil {
-			byFile[m.file] = map[int]mutant{}
+			byFile[m.file] = map[int][]weave.Place{}
 		}
-		byFile[m.file][n] = m
-		dirs[filepath.Dir(m.file)] = true
+		byFile[m.file][n] = []weave.Place{m.weave}
 	}
-	put := func(name, text string) error {
-		path, err := filepath.Abs(name)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(b.dir, planted(name))
-		replace[path] = to
-		return os.WriteFile(to, []byte(text), 0o600)
-	}
-	for name, mutants := range byFile {
-		src, err := os.ReadFile(name)
-		if err != nil {
-			return "", err
-		}
-		if err := put(name, woven(src, mutants)); err != nil {
-			return "", err
-		}
-	}
-	for dir := range dirs {
-		name, err := packageName(dir)
-		if err != nil {
-			return "", err
-		}
-		if err := put(filepath.Join(dir, helperFile), fmt.Sprintf(helpers, name)); err != nil {
-			return "", err
-		}
-	}
-	return b.write("overlay.json", replace)
-}
-
-// planted is the name of a woven file, which the compiler reports.
-func planted(file string) string { return strings.ReplaceAll(file, string(filepath.Separator), "_") }
-
-func (b *builder) write(name string, replace map[string]string) (string, error) {
-	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	name = filepath.Join(b.dir, name)
-	return name, os.WriteFile(name, text, 0o600)
+	return weave.Overlay(b.dir, byFile)
 }
 
 // complaint is where the compiler finds something wrong.
@@ -262,7 +223,7 @@ var complaint = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):\d+: `)
 func (b *builder) keepApart() {
 	for n, m := range b.mutants {
 		for k, o := range b.mutants {
-			if k < n && m.file == o.file && m.weave.whole && o.weave.whole && m.from < o.to && o.from < m.to {
+			if k < n && m.file == o.file && m.weave.Whole && o.weave.Whole && m.from < o.to && o.from < m.to {
 				b.alone[n] = true
 			}
 		}
@@ -296,7 +257,7 @@ func (b *builder) sort(out []byte) (taken int) {
 		}
 		before, found := 0, false
 		for n, m := range b.mutants {
-			if b.alone[n] || filepath.Base(string(at[1])) != planted(m.file) {
+			if b.alone[n] || filepath.Base(string(at[1])) != weave.Name(m.file) {
 				continue
 			}
 			if m.line <= line && line <= m.end {
@@ -329,7 +290,8 @@ func (b *builder) single(number int) (string, error) {
 	if err := os.WriteFile(to, []byte(string(src[:m.from])+m.is+string(src[m.to:])), 0o600); err != nil {
 		return "", err
 	}
-	return b.write(fmt.Sprintf("overlay%d.json", number), map[string]string{path: to})
+	name := filepath.Join(b.dir, fmt.Sprintf("overlay%d.json", number))
+	return name, weave.Replace(name, map[string]string{path: to})
 }
 
 // bench has all judges of a sample.

@@ -6,7 +6,7 @@
 // A mutant is one changed expression or one statement left out (sites.go); what
 // asks for an error that cannot be, of encoding our own types, is left alone. All
 // mutants of a sample are woven into one program, of which an environment
-// variable chooses one (weave.go), so that nothing is compiled again for each;
+// variable chooses one (internal/proof/weave), so that nothing is compiled again for each;
 // what cannot be woven is compiled by itself, and what fails to build is no
 // mutant. No file of the checkout changes. Judges are the package's own tests,
 // with -short, then those of the packages that stand on it (below), then the

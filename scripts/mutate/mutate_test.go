@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/weave"
 )
 
 // TestSites plants in a small package and looks at what comes out.
@@ -168,7 +170,7 @@ func say(word string) error {
 		t.Fatal(plain)
 	}
 	alone := map[int]string{}
-	woven1, numbers := map[int]mutant{}, 0
+	woven, numbers := map[int][]weave.Place{}, 0
 	for i, m := range found {
 		write("main.go", src[:m.from]+m.is+src[m.to:])
 		if out, err := output("", "go", "vet", "."); err != nil {
@@ -176,7 +178,7 @@ func say(word string) error {
 			continue
 		}
 		alone[i+1], _ = output("", "go", "run", ".") // it may fail: that is compared
-		if woven1[i+1] = m; m.weave.before == "" {
+		if woven[i+1] = []weave.Place{m.weave}; m.weave.Before == "" {
 			t.Errorf("%s cannot be woven", m)
 		}
 		numbers++
@@ -184,8 +186,8 @@ func say(word string) error {
 	if numbers < 20 {
 		t.Fatalf("%d mutants only", numbers)
 	}
-	write("main.go", woven([]byte(src), woven1))
-	write(helperFile, fmt.Sprintf(helpers, "main"))
+	write("main.go", weave.File([]byte(src), woven))
+	write(weave.HelperFile, fmt.Sprintf(weave.Helpers, "main"))
 	if out, err := output("", "go", "build", "-o", "woven"); err != nil {
 		text, _ := os.ReadFile(file)
 		t.Fatalf("%s\n%s", out, text)
@@ -201,7 +203,8 @@ func say(word string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, m := range woven1 {
+	for n := range woven {
+		m := found[n-1]
 		got, _ := output("MUTANT="+strconv.Itoa(n), "./woven")
 		if got != alone[n] {
 			t.Errorf("%s: %q, alone %q", m, got, alone[n])
@@ -248,8 +251,8 @@ func TestPlantedBugsAreWoven(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n, m := range b.mutants {
-		text, err := os.ReadFile(filepath.Join(b.dir, planted(m.file)))
-		if want := fmt.Sprintf("%s(%d)", helperIs, n); !b.alone[n] && (err != nil || !strings.Contains(string(text), want)) {
+		text, err := os.ReadFile(filepath.Join(b.dir, weave.Name(m.file)))
+		if want := fmt.Sprintf("%s(%d)", weave.Is, n); !b.alone[n] && (err != nil || !strings.Contains(string(text), want)) {
 			t.Errorf("%s is not in %s: %v", m.function, m.file, err)
 		}
 	}

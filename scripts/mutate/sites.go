@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/weave"
 )
 
 // mutant is one small bug: a piece of a file replaced by another text.
@@ -19,11 +21,11 @@ type mutant struct {
 	line, end int
 	function  string // with its receiver's type
 	was, is   string
-	before    string // what stands before it on its line
-	after     string // and behind
-	again     int    // 2 for the second mutant of a function that reads alike
-	from, to  int    // byte offsets
-	weave     weave  // how to have it beside the original in one program
+	before    string      // what stands before it on its line
+	after     string      // and behind
+	again     int         // 2 for the second mutant of a function that reads alike
+	from, to  int         // byte offsets
+	weave     weave.Place // how to have it beside the original in one program
 }
 
 func (m mutant) String() string {
@@ -90,7 +92,7 @@ func sites(pkg string) ([]mutant, error) {
 			if !ok || fn.Body == nil {
 				continue
 			}
-			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: functionName(fn), src: src, fset: fset, alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{}}
+			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: weave.Function(fn), src: src, fset: fset, alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{}}
 			ast.Inspect(fn.Body, p.visit)
 			out = append(out, p.found...)
 		}
@@ -107,28 +109,6 @@ func sites(pkg string) ([]mutant, error) {
 	return out, nil
 }
 
-// functionName names a function within its package: Type.name, or name.
-func functionName(fn *ast.FuncDecl) string {
-	if fn.Recv == nil {
-		return fn.Name.Name
-	}
-	of := fn.Recv.List[0].Type
-	for {
-		switch t := of.(type) {
-		case *ast.StarExpr:
-			of = t.X
-		case *ast.IndexExpr:
-			of = t.X
-		case *ast.IndexListExpr:
-			of = t.X
-		case *ast.Ident:
-			return t.Name + "." + fn.Name.Name
-		default:
-			return fn.Name.Name
-		}
-	}
-}
-
 // planter collects the mutants of one function.
 type planter struct {
 	pkg, file, function string
@@ -139,14 +119,15 @@ type planter struct {
 	found               []mutant
 }
 
-func (p *planter) replace(from, to token.Pos, is string, w weave) {
+func (p *planter) replace(from, to token.Pos, is string, w weave.Place) {
 	a, b := p.fset.Position(from), p.fset.Position(to)
-	if w.ends == nil {
-		w.ends = &[2]int{a.Offset, b.Offset}
+	if w.Ends == nil {
+		w.Ends = &[2]int{a.Offset, b.Offset}
 	}
 	before, after := p.src[:a.Offset], p.src[b.Offset:]
 	before = before[bytes.LastIndexByte(before, '\n')+1:]
 	after, _, _ = bytes.Cut(after, []byte("\n"))
+	w.From, w.To = a.Offset, b.Offset
 	p.found = append(p.found, mutant{
 		pkg: p.pkg, file: p.file, line: a.Line, end: b.Line, function: p.function,
 		was: string(p.src[a.Offset:b.Offset]), is: is, before: string(before), after: string(after),
@@ -156,9 +137,9 @@ func (p *planter) replace(from, to token.Pos, is string, w weave) {
 
 // leaveOut takes a statement away.
 func (p *planter) leaveOut(n ast.Stmt) {
-	w := weave{}
+	w := weave.Place{}
 	if p.alone[n] {
-		w = weave{before: "if !" + helperIs + "(%d) { ", after: " }"}
+		w = weave.Place{Before: "if !" + weave.Is + "(%d) { ", After: " }"}
 	}
 	p.replace(n.Pos(), n.End(), "", w)
 }
@@ -187,8 +168,8 @@ func (p *planter) visit(n ast.Node) bool {
 		if p.sure[n] {
 			return false
 		}
-		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")", weave{before: "((", after: ") != " + helperIs + "(%d))"})
-		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")", weave{before: "((", after: ") && !" + helperIs + "(%d))"})
+		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")", weave.Place{Before: "((", After: ") != " + weave.Is + "(%d))"})
+		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")", weave.Place{Before: "((", After: ") && !" + weave.Is + "(%d))"})
 	case *ast.ExprStmt:
 		p.leaveOut(n)
 	case *ast.AssignStmt:
@@ -207,7 +188,7 @@ func (p *planter) visit(n ast.Node) bool {
 		p.returned(n)
 	case *ast.BasicLit:
 		if v, err := strconv.Atoi(n.Value); n.Kind == token.INT && err == nil {
-			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1), weave{before: "(", after: " + " + helperOne + "(%d))"})
+			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1), weave.Place{Before: "(", After: " + " + weave.One + "(%d))"})
 		}
 	}
 	return true
@@ -251,12 +232,12 @@ func (p *planter) operator(n *ast.BinaryExpr) {
 		return
 	}
 	whole := &[2]int{p.fset.Position(n.Pos()).Offset, p.fset.Position(n.End()).Offset}
-	w := weave{ends: whole, before: chosen[n.Op] + "(%d, ", between: ", ", after: ")"}
+	w := weave.Place{Ends: whole, Before: weave.Operators[n.Op] + "(%d, ", Between: ", ", After: ")"}
 	switch n.Op {
 	case token.EQL, token.NEQ:
-		w = weave{ends: whole, before: "((", after: ") != " + helperIs + "(%d))"}
+		w = weave.Place{Ends: whole, Before: "((", After: ") != " + weave.Is + "(%d))"}
 	case token.LAND, token.LOR:
-		w.between, w.after = ", func() bool { return (", ") })"
+		w.Between, w.After = ", func() bool { return (", ") })"
 	}
 	p.replace(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other, w)
 }
@@ -284,11 +265,11 @@ func (p *planter) returned(n *ast.ReturnStmt) {
 		}
 		switch id.Name {
 		case "true":
-			p.replace(id.Pos(), id.End(), "false", weave{before: "(", after: " && !" + helperIs + "(%d))"})
+			p.replace(id.Pos(), id.End(), "false", weave.Place{Before: "(", After: " && !" + weave.Is + "(%d))"})
 		case "false":
-			p.replace(id.Pos(), id.End(), "true", weave{before: "(", after: " || " + helperIs + "(%d))"})
+			p.replace(id.Pos(), id.End(), "true", weave.Place{Before: "(", After: " || " + weave.Is + "(%d))"})
 		case "err":
-			p.replace(id.Pos(), id.End(), "nil", weave{before: helperNone + "(%d, ", after: ")"})
+			p.replace(id.Pos(), id.End(), "nil", weave.Place{Before: weave.None + "(%d, ", After: ")"})
 		}
 	}
 }

@@ -70,7 +70,7 @@ var proofs = []proof{
 			return n[0] >= 50 && n[1] == n[2] && n[1] > 1000
 		}},
 	}},
-	{command: goTest("TestGuards", "./internal/engine"), env: []string{"SEEDS=100"}, figures: []figure{
+	{command: goTest("TestGuards", "./internal/proof/guards"), env: []string{"SEEDS=100"}, figures: []figure{
 		{goal: "guards removed one by one", target: ">= 20, all caught by the short run", find: `(\d+) of (\d+) guards caught`, holds: func(n []float64) bool { return n[0] >= 20 && n[0] == n[1] }},
 		{goal: "seeds of its own workload that catch each", target: ">= 1 %", look: guardShare},
 	}},

@@ -1,44 +1,46 @@
-package main
+package weave
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// weave says how a mutant is written beside the original, so that one program
-// holds many of them and an environment variable chooses: text before and after
-// the place, which reads the number of the mutant for %d, and text in the
-// operator's stead.
-type weave struct {
-	ends          *[2]int // offsets of before and after
-	before, after string
-	between       string // "" = the operator stays
-	whole         bool   // between stands in the stead of all that was there
+// Place says how a change is written beside what it changes: text before and after
+// a piece of the source, which reads the number of the change for %d, and text in
+// the stead of a piece inside, such as an operator.
+type Place struct {
+	From, To      int     // what is changed, in bytes of the file
+	Ends          *[2]int // what Before and After stand around
+	Before, After string
+	Between       string // in the stead of From..To; "" = that stays
+	Whole         bool   // Between stands in the stead of all that was there
 }
 
 // The names of the helpers that woven code calls.
 const (
-	helperIs   = "mutantIs"
-	helperOne  = "mutantOne"
-	helperNone = "mutantNone"
+	Is   = "mutantIs"
+	One  = "mutantOne"
+	None = "mutantNone"
 )
 
-// chosen are the helpers that stand for operators.
-var chosen = map[token.Token]string{
+// Operators are the helpers that stand for operators.
+var Operators = map[token.Token]string{
 	token.LSS: "mutantLess", token.LEQ: "mutantAtMost", token.GTR: "mutantMore", token.GEQ: "mutantAtLeast",
 	token.LAND: "mutantAnd", token.LOR: "mutantOr", token.ADD: "mutantPlus", token.SUB: "mutantMinus",
 }
 
-// helpers is the file that is added to every woven package. MUTANT chooses one;
+// Helpers is the file that is added to every woven package. MUTANT chooses one;
 // with MUTANT_REACHED the numbers of those that would have made a difference on
 // the spot are written there: a judge that never comes to such a spot cannot
 // notice the mutant, and need not be asked.
-const helpers = `package %s
+const Helpers = `package %s
 
 import (
 	"cmp"
@@ -128,8 +130,8 @@ func mutantMinus[T mutantNumber](n int, a, b T) T {
 }
 `
 
-// helperFile is the name of the added file.
-const helperFile = "zz_mutants.go"
+// HelperFile is the name of the added file.
+const HelperFile = "zz_mutants.go"
 
 // edit is one insertion into a file; what stands in at..to goes.
 type edit struct {
@@ -140,37 +142,23 @@ type edit struct {
 	number int
 }
 
-// woven writes the mutants of one file into it, each under its number.
-func woven(src []byte, mutants map[int]mutant) string {
+// File writes changes into the text of a file, each under its number.
+func File(src []byte, changes map[int][]Place) string {
 	var edits []edit
-	for n, m := range mutants {
-		w := m.weave
+	for n, places := range changes {
 		number := func(s string) string { return strings.ReplaceAll(s, "%d", fmt.Sprint(n)) }
-		span := w.ends[1] - w.ends[0]
-		edits = append(edits,
-			edit{w.ends[0], w.ends[0], number(w.before), true, span, n},
-			edit{w.ends[1], w.ends[1], number(w.after), false, span, n})
-		if w.between != "" {
-			edits = append(edits, edit{m.from, m.to, number(w.between), true, 0, n})
+		for _, p := range places {
+			span := p.Ends[1] - p.Ends[0]
+			edits = append(edits,
+				edit{p.Ends[0], p.Ends[0], number(p.Before), true, span, n},
+				edit{p.Ends[1], p.Ends[1], number(p.After), false, span, n})
+			if p.Between != "" {
+				edits = append(edits, edit{p.From, p.To, number(p.Between), true, 0, n})
+			}
 		}
 	}
 	edits = slices.DeleteFunc(edits, func(e edit) bool { return e.text == "" && e.at == e.to })
-	// What closes stands before what opens; inside, the smaller place does.
-	slices.SortFunc(edits, func(a, b edit) int {
-		if a.at != b.at {
-			return cmp.Compare(a.at, b.at)
-		}
-		if a.opens != b.opens {
-			if b.opens {
-				return -1
-			}
-			return 1
-		}
-		if a.opens {
-			return cmp.Or(cmp.Compare(b.span, a.span), cmp.Compare(a.number, b.number))
-		}
-		return cmp.Or(cmp.Compare(a.span, b.span), cmp.Compare(b.number, a.number))
-	})
+	slices.SortFunc(edits, inOrder)
 	var out strings.Builder
 	at := 0
 	for _, e := range edits {
@@ -180,6 +168,70 @@ func woven(src []byte, mutants map[int]mutant) string {
 	}
 	out.Write(src[at:])
 	return out.String()
+}
+
+// inOrder puts what closes before what opens; inside, the smaller place is.
+func inOrder(a, b edit) int {
+	if a.at != b.at {
+		return cmp.Compare(a.at, b.at)
+	}
+	if a.opens != b.opens {
+		if b.opens {
+			return -1
+		}
+		return 1
+	}
+	if a.opens {
+		return cmp.Or(cmp.Compare(b.span, a.span), cmp.Compare(a.number, b.number))
+	}
+	return cmp.Or(cmp.Compare(a.span, b.span), cmp.Compare(b.number, a.number))
+}
+
+// Overlay writes the woven files into a folder, by their names below the working
+// directory, and the file that `go build -overlay` wants, whose name it returns.
+func Overlay(dir string, files map[string]map[int][]Place) (string, error) {
+	replace, dirs := map[string]string{}, map[string]bool{}
+	put := func(name, text string) error {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return err
+		}
+		replace[path] = filepath.Join(dir, Name(name))
+		return os.WriteFile(replace[path], []byte(text), 0o600)
+	}
+	for name, changes := range files {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		if err := put(name, File(src, changes)); err != nil {
+			return "", err
+		}
+		dirs[filepath.Dir(name)] = true
+	}
+	for d := range dirs {
+		name, err := packageName(d)
+		if err != nil {
+			return "", err
+		}
+		if err := put(filepath.Join(d, HelperFile), fmt.Sprintf(Helpers, name)); err != nil {
+			return "", err
+		}
+	}
+	name := filepath.Join(dir, "overlay.json")
+	return name, Replace(name, replace)
+}
+
+// Name is the name of a woven file, which the compiler reports.
+func Name(file string) string { return strings.ReplaceAll(file, string(filepath.Separator), "_") }
+
+// Replace writes what `go build -overlay` reads: which file stands for which.
+func Replace(name string, files map[string]string) error {
+	text, err := json.Marshal(map[string]map[string]string{"Replace": files})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, text, 0o600)
 }
 
 // packageName reads the name of the package in a folder.
