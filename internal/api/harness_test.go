@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -47,17 +48,45 @@ type world struct {
 	right   crm.AccountID
 }
 
-// ledger is a store that counts what is written to it.
+// ledger is a store that counts what is asked of it, and in which one request
+// may fail.
 type ledger struct {
 	*memstore.Store
-	writes atomic.Int64
-	gets   atomic.Int64
-	before atomic.Value // func(store.Write), called before each lone write
+	writes   atomic.Int64
+	gets     atomic.Int64
+	before   atomic.Value // func(store.Write), called before each lone write
+	requests atomic.Int64
+	failAt   atomic.Int64 // the number of the request that fails; 0 = none
+}
+
+// trouble is what the failing request hears.
+func (l *ledger) trouble() error {
+	if n := l.requests.Add(1); n == l.failAt.Load() {
+		return fault.New("test: store", fault.Unavailable, "", "the store does not answer")
+	}
+	return nil
 }
 
 func (l *ledger) Get(ctx context.Context, key store.Key) (store.Item, error) {
 	l.gets.Add(1)
+	if err := l.trouble(); err != nil {
+		return store.Item{}, err
+	}
 	return l.Store.Get(ctx, key)
+}
+
+func (l *ledger) BatchGet(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	if err := l.trouble(); err != nil {
+		return nil, err
+	}
+	return l.Store.BatchGet(ctx, keys)
+}
+
+func (l *ledger) Query(ctx context.Context, q store.Query) (store.Page, error) {
+	if err := l.trouble(); err != nil {
+		return store.Page{}, err
+	}
+	return l.Store.Query(ctx, q)
 }
 
 func (l *ledger) Write(ctx context.Context, w store.Write) (int64, error) {
@@ -65,16 +94,25 @@ func (l *ledger) Write(ctx context.Context, w store.Write) (int64, error) {
 	if f, ok := l.before.Load().(func(store.Write)); ok {
 		f(w)
 	}
+	if err := l.trouble(); err != nil {
+		return 0, err
+	}
 	return l.Store.Write(ctx, w)
 }
 
 func (l *ledger) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, []error) {
 	l.writes.Add(int64(len(ws)))
+	if err := l.trouble(); err != nil {
+		return make([]int64, len(ws)), slices.Repeat([]error{err}, len(ws))
+	}
 	return l.Store.BatchWrite(ctx, ws)
 }
 
 func (l *ledger) Transact(ctx context.Context, ws []store.Write) error {
 	l.writes.Add(int64(len(ws)))
+	if err := l.trouble(); err != nil {
+		return err
+	}
 	return l.Store.Transact(ctx, ws)
 }
 

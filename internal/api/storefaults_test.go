@@ -1,0 +1,66 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestEveryStoreRequestMayFailOnce lets each request that a route makes to the
+// store fail, one at a time. The answer is the trouble, or, where the request was
+// beside the matter, the very answer without it; testdata says which. Another try
+// then succeeds as the first would have.
+func TestEveryStoreRequestMayFailOnce(t *testing.T) {
+	t.Parallel()
+	for _, r := range routes {
+		if r.id == "run-events" {
+			continue
+		}
+		t.Run(r.id, func(t *testing.T) {
+			t.Parallel()
+			asWritten(t, "faults/"+r.id, oneFails(t, r))
+		})
+	}
+}
+
+// ask is a request of a route that would succeed.
+func (f *fixture) ask(r route) string {
+	body := f.whole(r)
+	if r.id == "create-connection" || r.id == "import-connection" {
+		body = f.everything()
+	}
+	options := []option{ifMatch("*")}
+	if r.method == http.MethodPost {
+		options = append(options, header("Idempotency-Key", "once"))
+	}
+	if r.id == "oauth-callback" || strings.HasPrefix(r.path, hooksPath) {
+		options = nil
+	}
+	f.store.requests.Store(0)
+	return withoutChance(told(f.do(r.method, f.target(r), body, options...), true))
+}
+
+func oneFails(t *testing.T, r route) string {
+	t.Helper()
+	f := newFixture(t)
+	want := f.ask(r)
+	requests := f.store.requests.Load()
+	var out strings.Builder
+	for n := int64(1); n <= requests; n++ {
+		if r.method != http.MethodGet || r.acts {
+			f = newFixture(t)
+		}
+		f.store.failAt.Store(n)
+		got := f.ask(r)
+		f.store.failAt.Store(0)
+		if got == want {
+			got = "the same"
+		}
+		fmt.Fprintf(&out, "%d %s\n", n, got)
+		if again := f.ask(r); again != want && r.method == http.MethodGet {
+			t.Errorf("after request %d failed: %s\nwant %s", n, again, want)
+		}
+	}
+	return out.String()
+}
