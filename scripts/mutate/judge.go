@@ -38,6 +38,7 @@ type judge struct {
 	seeds int    // of the simulation; 0 = it is a program of tests
 	flags []string
 	parts []part
+	all   []part // with those that come by no mutant
 }
 
 // part is one test of a judge, or the whole simulation.
@@ -93,11 +94,16 @@ func newTests(ctx context.Context, pkg, program, scratch string, jobs int) (*jud
 	for i, p := range all {
 		if wrong[i] != nil {
 			fmt.Printf("%s fails without a mutant and judges none\n", p.name)
-		} else if len(p.reached) > 0 {
+			continue
+		}
+		j.all = append(j.all, p)
+		if len(p.reached) > 0 {
 			j.parts = append(j.parts, p)
 		}
 	}
-	slices.SortStableFunc(j.parts, func(a, b part) int { return cmp.Compare(a.took, b.took) })
+	quick := func(a, b part) int { return cmp.Compare(a.took, b.took) }
+	slices.SortStableFunc(j.parts, quick)
+	slices.SortStableFunc(j.all, quick)
 	return j, nil
 }
 
@@ -117,7 +123,7 @@ func (j *judge) tests(parts []part, limit time.Duration) []string {
 	for i, p := range parts {
 		names[i] = p.name
 	}
-	return append([]string{"-test.short", "-test.failfast", "-test.timeout", limit.String(), "-test.run", "^(" + strings.Join(names, "|") + ")$"}, j.flags...)
+	return append([]string{"-test.short", "-test.v", "-test.failfast", "-test.timeout", limit.String(), "-test.run", "^(" + strings.Join(names, "|") + ")$"}, j.flags...)
 }
 
 func (j *judge) simulation() []string { return []string{"sim", "--seeds", strconv.Itoa(j.seeds)} }
@@ -181,17 +187,42 @@ func (j *judge) notices(ctx context.Context, number int, most time.Duration) (no
 // crashStride is how many requests the crash test of the engine leaves out.
 const crashStride = "CRASH_STRIDE=23"
 
-// run reports whether the program fails, or breaks a promise.
+// run reports whether the program fails, or breaks a promise. Tests are stopped
+// at the first line that says so.
 func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) (failed bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, j.path, args...)
 	c.Dir, c.Env, c.WaitDelay = j.dir, append(os.Environ(), env, "STORE=embedded", crashStride), time.Second
-	out, err := c.Output()
 	if j.seeds > 0 { // so few seeds do not reach every rare state, and the exit code says so
+		out, _ := c.Output() // a failure lacks the line
 		return !strings.Contains(string(out), ": 0 broken promises")
 	}
-	return err != nil
+	w := &watch{stop: cancel}
+	c.Stdout = w
+	return c.Run() != nil || w.failed
+}
+
+// watch looks for a failure in what tests print.
+type watch struct {
+	stop   func()
+	line   []byte
+	failed bool
+}
+
+func (w *watch) Write(p []byte) (int, error) {
+	for _, b := range p {
+		if b != '\n' {
+			w.line = append(w.line, b)
+			continue
+		}
+		if !w.failed && bytes.HasPrefix(bytes.TrimSpace(w.line), []byte("--- FAIL: ")) {
+			w.failed = true
+			w.stop()
+		}
+		w.line = w.line[:0]
+	}
+	return len(p), nil
 }
 
 // builder compiles woven mutants, and sorts out those that cannot be woven.
@@ -216,8 +247,31 @@ func (b *builder) overlay() (string, error) {
 	return weave.Overlay(b.dir, byFile)
 }
 
-// complaint is where the compiler finds something wrong.
-var complaint = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):\d+: `)
+// complaint is where the compiler finds something wrong, and what.
+var complaint = regexp.MustCompile(`(?m)^(\S+\.go):(\d+):\d+: (.*)$`)
+
+// wanted is the type that a literal has to have where it stands.
+var wanted = []*regexp.Regexp{
+	regexp.MustCompile(`value of type int\) as ([\w.]+) value`),
+	regexp.MustCompile(`mismatched types ([\w.]+) and int\)`),
+	regexp.MustCompile(`mismatched types int and ([\w.]+)\)`),
+}
+
+// typed gives a literal the type that the compiler misses, once.
+func (b *builder) typed(n int, message string) bool {
+	m := b.mutants[n]
+	if m.weave.After != oneMore {
+		return false
+	}
+	for _, find := range wanted {
+		if found := find.FindStringSubmatch(message); found != nil {
+			m.weave.After = " + " + found[1] + "(" + weave.One + "(%d)))"
+			b.mutants[n] = m
+			return true
+		}
+	}
+	return false
+}
 
 // keepApart takes out of the weave what replaces a place of another mutant.
 func (b *builder) keepApart() {
@@ -261,7 +315,10 @@ func (b *builder) sort(out []byte) (taken int) {
 				continue
 			}
 			if m.line <= line && line <= m.end {
-				b.alone[n], found = true, true
+				if !b.typed(n, string(at[3])) {
+					b.alone[n] = true
+				}
+				found = true
 				taken++
 			} else if m.line < line && m.line > b.mutants[before].line {
 				before = n
@@ -430,7 +487,15 @@ func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string
 			return unbuildable, "the compiler"
 		}
 		j := &judge{path: program, dir: p, flags: b.tests[p].flags}
-		noticed := j.run(ctx, 10*time.Minute, "MUTANT=0", append([]string{"-test.short", "-test.failfast", "-test.timeout=10m"}, j.flags...))
+		var quick []part
+		var sum time.Duration
+		for _, one := range b.tests[p].all { // what comes by is not known here
+			if sum += one.took; sum > b.most {
+				break
+			}
+			quick = append(quick, one)
+		}
+		noticed := j.run(ctx, 10*time.Minute, "MUTANT=0", j.tests(quick, 10*time.Minute))
 		if err := os.Remove(program); err != nil {
 			return unbuildable, err.Error()
 		}

@@ -188,11 +188,14 @@ func (p *planter) visit(n ast.Node) bool {
 		p.returned(n)
 	case *ast.BasicLit:
 		if v, err := strconv.Atoi(n.Value); n.Kind == token.INT && err == nil {
-			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1), weave.Place{Before: "(", After: " + " + weave.One + "(%d))"})
+			p.replace(n.Pos(), n.End(), strconv.Itoa(v+1), weave.Place{Before: "(", After: oneMore})
 		}
 	}
 	return true
 }
+
+// oneMore stands behind a literal.
+const oneMore = " + " + weave.One + "(%d))"
 
 func (p *planter) list(stmts []ast.Stmt) {
 	for i, s := range stmts {
