@@ -160,7 +160,7 @@ func told(r reply, whole bool) string {
 	}
 	text := string(r.body)
 	if len(text) > 3000 {
-		text = fmt.Sprintf("%s… of %d bytes", text[:1500], len(text)/100*100)
+		text = text[:1500] + "…"
 	}
 	return fmt.Sprintf("%d %s", r.status, strings.Join(strings.Fields(text), " "))
 }
