@@ -123,9 +123,7 @@ func (b *batch) decidePair(u *unit) {
 		u.decide(crm.Skipped, u.link.State, codeDeletionNoticed, "")
 		return
 	}
-	if u.link.State == crm.StateDeleted {
-		b.Mark("deleted_pair_restored")
-	}
+	b.markIf(u.link.State == crm.StateDeleted, "deleted_pair_restored")
 	p := b.pair(u, u.link)
 	if u.hint.Op == opResolve {
 		b.resolve(u, &p)

@@ -29,7 +29,8 @@ type Config struct {
 	// Trace names what is under way, so that the work that it queues can be
 	// followed; nil = a new name for each message.
 	Trace func() string
-	// Mark is told the name of every rare state reached; for proofs and metrics.
+	// Mark observes: it is told the name of every rare state reached, and nothing
+	// hangs on it. The simulation counts what it met.
 	Mark   func(name string)
 	Tuning Tuning
 	// ErasureKey returns a workspace's key of the hashes that stay of erased
@@ -149,4 +150,11 @@ func New(c Config) (*Engine, error) {
 	}
 	c.Tuning = c.Tuning.withDefaults()
 	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]sighting{}, written: map[scope]sighting{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}, used: map[scope]usedSchemas{}}, nil
+}
+
+// markIf tells of a rare state if it is one.
+func (e *Engine) markIf(is bool, name string) {
+	if is {
+		e.Mark(name)
+	}
 }

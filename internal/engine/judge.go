@@ -119,9 +119,7 @@ func (s *session) sumUp(u *unit) {
 	p := &u.plan
 	for _, x := range u.stored {
 		s.Mark("changed_by_app")
-		if x.Kept {
-			s.Mark("kept_by_app")
-		}
+		s.markIf(x.Kept, "kept_by_app")
 	}
 	for _, side := range crm.Sides {
 		if err := u.failures.Get(side); err != nil {

@@ -223,11 +223,8 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			continue
 		}
 		if u.link.setAside() {
-			if u.link.apart() {
-				s.Mark("kept_apart")
-			} else {
-				s.Mark("merged_twin_left")
-			}
+			s.markIf(u.link.apart(), "kept_apart")
+			s.markIf(!u.link.apart(), "merged_twin_left")
 			s.leaveAside(u)
 			continue
 		}
@@ -304,9 +301,7 @@ func (s *session) findTwin(u *unit, found answers, byID map[unitKey]*crm.Record)
 	}
 	u.match = s.set.DecideAmong(u.side, u.own(), answers, own, holder)
 	standing := s.set.Standing(u.side, u.own(), own)
-	if len(standing.Crowded) > 0 {
-		s.Mark("key_not_its_own")
-	}
+	s.markIf(len(standing.Crowded) > 0, "key_not_its_own")
 	u.twins, u.keys = standing.Twins, standing.Keys
 }
 

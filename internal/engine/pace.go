@@ -212,9 +212,7 @@ func (s *session) fitting(ctx context.Context, jobs []*job, first bool) ([]*job,
 func (s *session) most(jobs []*job) (n int, sure bool) {
 	for _, side := range crm.Sides {
 		if _, known := s.paceOf(s.paceKey(side)); !known {
-			if len(jobs) > 1 {
-				s.Mark("pace_unknown")
-			}
+			s.markIf(len(jobs) > 1, "pace_unknown")
 			return 1, true // it tells
 		}
 	}

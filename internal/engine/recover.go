@@ -290,9 +290,8 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 			}
 		}
 	}
-	if !landed {
-		s.Mark("intended_write_lost") // stored once more all the same: its writer may wake up and store what it agreed on
-	}
+	// Stored once more even if nothing landed: its writer may wake up and store what it agreed on.
+	s.markIf(!landed, "intended_write_lost")
 	l.SeenL, l.SeenR = "", ""
 	item, err := l.item(s.scope)
 	if err != nil {

@@ -117,9 +117,7 @@ func (s *session) listAgain(ctx context.Context, r *storedRun) (connector.Change
 	if err != nil {
 		return page, side, err
 	}
-	if r.Position == "" {
-		s.Mark("looked_again")
-	}
+	s.markIf(r.Position == "", "looked_again")
 	page.Records, err = s.unseen(ctx, side, page.Records)
 	return page, side, err
 }

@@ -91,9 +91,7 @@ func (e *Engine) later(ctx context.Context, j *job) {
 		j.retry(0)
 		return
 	}
-	if e.parkOrRetry(ctx, j, 0) {
-		e.Mark("parked_for_time")
-	}
+	e.parkOrRetry(ctx, j, 0, "parked_for_time")
 }
 
 // leasedRetry is when a message that met another worker's lease comes again; it
@@ -108,9 +106,7 @@ func (e *Engine) handBack(ctx context.Context, j *job, after time.Duration) {
 		j.retry(after)
 		return
 	}
-	if e.parkOrRetry(ctx, j, after) {
-		e.Mark("parked_before_the_cap")
-	}
+	e.parkOrRetry(ctx, j, after, "parked_before_the_cap")
 }
 
 // once hands back the second delivery of a chunk that came twice in a batch:
@@ -216,15 +212,11 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 			j.retry(wait)
 			return
 		}
-		if e.parkOrRetry(ctx, j, wait) {
-			e.Mark("parked_throttled")
-		}
+		e.parkOrRetry(ctx, j, wait, "parked_throttled")
 		return
 	}
 	if kind == fault.Denied {
-		if e.parkOrRetry(ctx, j, time.Minute) {
-			e.Mark("parked_denied")
-		}
+		e.parkOrRetry(ctx, j, time.Minute, "parked_denied")
 		return
 	}
 	if fault.CodeOf(err) == "paused" || fault.CodeOf(err) == "lease_ending" {
@@ -242,7 +234,7 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	}
 	if j.Receives >= e.Tuning.ReceiveCap {
 		if e.outage(ctx, j.chunk.scope(), err) {
-			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry)
+			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry, "parked_in_outage")
 			return
 		}
 		derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
@@ -265,7 +257,9 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 // made a dead item: after the queue's own cap nobody would come back for it.
 const lastTries = 3
 
-func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bool {
+// parkOrRetry lets a chunk wait in the store, under the name of a rare state, or
+// on the queue when it cannot be stored.
+func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration, mark string) {
 	j.chunk.Why = j.why
 	err := e.park(ctx, j.chunk, wait)
 	for tries := 1; err != nil && ctx.Err() == nil && j.Receives >= e.Tuning.ReceiveCap && tries < lastTries; tries++ {
@@ -274,10 +268,10 @@ func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration) bo
 	if err != nil {
 		e.Log.Error("chunk not parked", "chunk", j.chunk.ID, "error", err)
 		j.retry(e.Tuning.MaxRetry)
-		return false
+		return
 	}
+	e.Mark(mark)
 	j.ack()
-	return true
 }
 
 // split cuts a chunk into parts of so many records each: one that fails for a

@@ -195,6 +195,7 @@ var marksElsewhere = map[string]string{
 	"link_refused":           "likewise",
 	"joint_stopped":          "a field that stayed frozen after a circle: counted when it happens",
 	"lease_lost":             "its holder slept longer than a whole lease under the eyes of another; counted when it happens",
+	"parked_in_outage":       "an app that is out for as long as a chunk comes: counted when it happens",
 	"pace_unknown":           "a worker that has met neither app yet; counted when it happens",
 	"lease_forgotten":        "a caller’s own lease, met in tests of the engine",
 	"panic_recovered":        "there is none to recover; one here would be a finding",
