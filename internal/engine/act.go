@@ -2,41 +2,12 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
-
-// act is the fourth step: write to the apps what was intended, in batches. A
-// row's failure is its own. An error of a whole call ends the step; what was
-// not tried any more is undone, and what may have landed stays open.
-func (s *session) act(ctx context.Context, l *lot) error {
-	if l.intent == nil {
-		return nil
-	}
-	for _, side := range crm.Sides {
-		for _, op := range []connector.Op{connector.Update, connector.Create, connector.Upsert} {
-			for rows := s.rows(l, side, op); len(rows) > 0; rows = again(side, rows) {
-				for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
-					if s.bars[side.Index()] { // nothing else would come of it
-						for _, r := range part {
-							r.u.barred.Set(side, true)
-						}
-						continue
-					}
-					if err := s.write(ctx, side, part); err != nil {
-						s.abandon(l)
-						return err
-					}
-				}
-			}
-		}
-	}
-	return nil
-}
 
 // row is one write with the unit it belongs to.
 type row struct {

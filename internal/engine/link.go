@@ -221,3 +221,37 @@ func (l *link) restored(id crm.RecordID) *link {
 	}
 	return nil
 }
+
+// counted is the name of a counter that a link adds one to: of one record in
+// one state, of pairs with settled fields, of those by reason, of pairs with
+// frozen fields.
+type counted string
+
+// The names of counters begin with the side, or with countSettled
+// or countFrozen.
+const (
+	countSettled = "settled:"
+	countFrozen  = "frozen:"
+	countLinks   = "links" // however many fields and reasons
+)
+
+// counted says where the link and its records are counted.
+func (l *link) counted() []counted {
+	var out []counted
+	for _, side := range crm.Sides {
+		if l.id(side) != "" {
+			out = append(out, counted(string(side)+":"+string(l.State)))
+		}
+	}
+	told := l.State == crm.StateInSync || l.State == crm.StateConflict || l.State == crm.StateFailing
+	if l.Loop != nil && len(l.Loop.Frozen) > 0 && told {
+		out = append(out, countFrozen+countLinks)
+	}
+	if len(l.Reasons) > 0 && told {
+		out = append(out, countSettled+countLinks)
+		for _, why := range l.Reasons {
+			out = append(out, counted(countSettled+string(why)))
+		}
+	}
+	return out
+}

@@ -1,40 +1,12 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
-
-// settle is the last step: remember what both sides now agree on, tell the log,
-// then, in one transaction, clear the intent, count, and store what has to wait.
-// A chunk thus counts once, however often it is delivered.
-func (s *session) settle(ctx context.Context, l *lot) error {
-	b := &books{s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, runs: map[crm.RunID]map[string]int64{}, outcomes: map[*unit]crm.Outcome{}, day: map[string]int64{}, pairs: map[store.Key]bool{}}
-	for _, u := range l.units {
-		if err := b.unit(ctx, u); err != nil {
-			return err
-		}
-	}
-	if err := b.keepBarred(ctx); err != nil {
-		return err
-	}
-	if err := b.storeLinks(ctx); err != nil {
-		return err
-	}
-	if err := b.storePages(ctx); err != nil {
-		return err
-	}
-	return b.close(ctx)
-}
 
 // books collect what one lot changes in the store.
 type books struct {
@@ -56,6 +28,13 @@ type books struct {
 	barred   []store.Write          // records that wait for a right
 	stopped  []store.Write          // records that wait for a decision about a mass change
 	noticed  bool                   // a deletion was noticed: the tick has to look
+}
+
+func (s *session) openBooks(l *lot) *books {
+	return &books{
+		s: s, lot: l, page: s.NewID("pg"), states: map[string]int64{}, day: map[string]int64{},
+		runs: map[crm.RunID]map[string]int64{}, outcomes: map[*unit]crm.Outcome{}, pairs: map[store.Key]bool{},
+	}
 }
 
 // unit enters one unit's result.
@@ -137,66 +116,6 @@ func (b *books) entryOf(e intentEntry, u *unit) bool {
 		return e.Side == u.side.Other() && e.source() == u.id
 	}
 	return e.Left == u.leftID() && e.Right == u.rightID()
-}
-
-// putOff hands the record's hint to a later chunk of the same run.
-func (b *books) putOff(u *unit) {
-	b.s.Mark("record_put_off")
-	j := u.jobs[0].chunk
-	waitedFor := j.Counted && !u.jobs[0].told.ids[u.named]
-	key := fmt.Sprintf("%s|%t|%s|%d", j.Run, waitedFor, u.side, u.wait/(5*time.Second))
-	if b.put == nil {
-		b.put = map[string]*putOff{}
-	}
-	p := b.put[key]
-	if p == nil {
-		p = &putOff{chunk: *j}
-		p.ID, p.Side, p.Hints, p.Since = b.s.NewID("chk"), u.side, nil, b.s.Now()
-		p.Why, p.Counted = u.waitFor, waitedFor
-		b.put[key] = p
-	}
-	h := u.hint
-	h.Digest, h.Missed, h.Told = "", u.waitFor == codeRecordGone, false
-	h.Force = h.Force || u.both // the other side's change has no hint of its own any more
-	if !u.blameless {
-		h.Tries++
-	}
-	p.Hints = append(p.Hints, h)
-	p.wait = max(p.wait, u.wait, time.Second)
-}
-
-// putOffTwins hands on the hints that u took over as the twin of their records,
-// now that its own work is not done: by the time it is, the two may not be twins
-// any more. No run counts them, for they were counted with their own chunks.
-func (b *books) putOffTwins(u *unit) {
-	for _, t := range u.took {
-		b.s.Mark("twin_put_off_too")
-		key := "twins|" + string(t.side)
-		p := b.put[key]
-		if p == nil {
-			p = &putOff{twins: true, chunk: *b.s.newChunk(b.s.scope, b.s.conn, RunWebhook, b.s.webhookRun(b.s.scope), t.side, nil)}
-			if b.put == nil {
-				b.put = map[string]*putOff{}
-			}
-			b.put[key] = p
-		}
-		p.Hints = append(p.Hints, hint{ID: t.id, Force: true, Tries: u.hint.Tries})
-		p.wait = max(p.wait, u.wait, time.Second)
-	}
-}
-
-// putOff is a chunk of hints that have to wait.
-type putOff struct {
-	chunk
-	wait  time.Duration
-	twins bool // of records that others were found to be the twin of
-}
-
-func (b *books) run(id crm.RunID) map[string]int64 {
-	if b.runs[id] == nil {
-		b.runs[id] = map[string]int64{}
-	}
-	return b.runs[id]
 }
 
 // remember makes the link that follows from the unit's result, if it differs.
@@ -313,192 +232,4 @@ func (u *unit) logged(old, l *link) bool {
 		return old == nil || old.State != l.State || old.Code != l.Code || u.changed() || u.keeps
 	}
 	return true
-}
-
-// count notes the outcome. The counters of the day and of a rolling run take what
-// happened. A run that waits for its chunks counts with these, and nothing of
-// what is tried again after it was given up.
-func (b *books) count(u *unit) {
-	if u.into != nil {
-		return
-	}
-	b.outcomes[u] = u.plan.Outcome
-	if u.plan.Outcome == crm.Unchanged {
-		return
-	}
-	name := "o:" + string(u.plan.Outcome)
-	b.day[name]++
-	if c := u.jobs[0].chunk; !c.Counted && strings.HasPrefix(string(c.Run), hooksRun) {
-		b.run(c.Run)[name]++
-	}
-}
-
-// close ends a lot, in one transaction if it is more than one write.
-func (b *books) close(ctx context.Context) error {
-	s := b.s
-	ws, err := b.intentWrites()
-	if err != nil {
-		return err
-	}
-	for _, j := range b.lot.jobs {
-		told, err := b.tellJob(j)
-		if err != nil {
-			return err
-		}
-		ws = append(ws, told...)
-	}
-	parked, err := b.parkWrites(ctx)
-	if err != nil {
-		return err
-	}
-	ws = append(ws, parked...)
-	b.calls()
-	ws = append(ws, b.counterWrites()...)
-	if err := b.write(ctx, ws); err != nil {
-		return fmt.Errorf("close lot: %w", err)
-	}
-	b.lot.stored = nil
-	if b.lot.inLease {
-		s.lease = nil // given back with the intent
-	}
-	if err := b.rehintWaiting(ctx); err != nil {
-		return err
-	}
-	return s.sendRehints(ctx, b.rehint)
-}
-
-// write makes the changes that end a lot. Of a lone change these are its
-// counters and the lease: one after the other they cost half of a transaction,
-// and whoever comes in between meets a pair that is settled and counts nothing.
-func (b *books) write(ctx context.Context, ws []store.Write) error {
-	if b.lot.inLease && len(ws) == 2 && ws[1].Op == store.Add && len(b.put) == 0 {
-		ws[0], ws[1] = ws[1], ws[0]
-		for _, w := range ws {
-			if _, err := b.s.Store.Write(ctx, w); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	switch len(ws) {
-	case 0:
-		return nil
-	case 1:
-		_, err := b.s.Store.Write(ctx, ws[0])
-		return err
-	default:
-		return b.s.Store.Transact(ctx, ws)
-	}
-}
-
-// intentWrites clears the intent, or keeps what may still have landed.
-func (b *books) intentWrites() ([]store.Write, error) {
-	if len(b.lot.stored) == 0 && !b.lot.inLease {
-		return nil, nil
-	}
-	var open [][]byte
-	if len(b.open) > 0 {
-		b.s.Mark("intent_kept_open")
-		rest := *b.lot.intent
-		rest.Entries = b.open
-		var err error
-		if open, err = rest.parts(); err != nil {
-			return nil, err
-		}
-	}
-	if b.lot.inLease {
-		free := b.s.freed()
-		free.Intent = bytes.Join(open, nil) // it is small: one part or none
-		w, err := free.write(b.s.scope)
-		return []store.Write{w}, err
-	}
-	var ws []store.Write
-	for i := range max(len(open), len(b.lot.stored)) {
-		w := store.Write{Item: store.Item{Key: b.s.intentPart(b.lot, i)}, If: store.IfAbsent}
-		if i < len(b.lot.stored) {
-			w.If = store.IfVersion(b.lot.stored[i])
-		}
-		if i < len(open) {
-			w.Item.Data = open[i]
-		} else {
-			w.Op = store.Delete
-		}
-		ws = append(ws, w)
-	}
-	return ws, nil
-}
-
-// parkWrites stores the hints that were put off.
-func (b *books) parkWrites(ctx context.Context) ([]store.Write, error) {
-	if b.lot.unfinished { // its chunks come again whole, but not those that twins came from
-		maps.DeleteFunc(b.put, func(_ string, p *putOff) bool { return !p.twins })
-	}
-	if len(b.put) == 0 {
-		return nil, nil
-	}
-	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
-		return nil, err
-	}
-	keys := make([]string, 0, len(b.put))
-	for k := range b.put {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	var ws []store.Write
-	for _, k := range keys {
-		p := b.put[k]
-		w, err := b.s.parkWrite(&p.chunk, p.wait)
-		if err != nil {
-			return nil, err
-		}
-		if p.Counted {
-			b.run(p.Run)["sent"]++
-		}
-		ws = append(ws, w)
-	}
-	return ws, nil
-}
-
-// calls charges the API calls made so far to the first run of the lot.
-func (b *books) calls() {
-	run := b.lot.jobs[0].chunk.Run
-	if run == "" || len(b.runs) == 0 {
-		return
-	}
-	for _, side := range crm.Sides {
-		if n := b.s.end(side).calls; n > 0 {
-			b.run(run)["calls:"+string(side)] += n
-			b.s.end(side).calls = 0
-		}
-	}
-}
-
-// counterWrites are the additions to the counters of runs, day and states.
-func (b *books) counterWrites() []store.Write {
-	expires := b.s.Now().Add(runRetention)
-	today := b.s.day(b.s.Now())
-	day := b.day
-	var ws []store.Write
-	for _, id := range slices.Sorted(maps.Keys(b.runs)) {
-		key, prefix := b.s.tally(id)
-		adds := map[string]int64{}
-		for name, n := range b.runs[id] {
-			adds[prefix+name] = n
-		}
-		if key == today {
-			maps.Copy(day, adds)
-			continue
-		}
-		ws = addWrite(ws, key, adds, expires)
-	}
-	ws = addWrite(ws, today, day, expires)
-	return addWrite(ws, b.s.counts(), b.states, time.Time{})
-}
-
-func addWrite(ws []store.Write, key store.Key, adds map[string]int64, expires time.Time) []store.Write {
-	maps.DeleteFunc(adds, func(_ string, n int64) bool { return n == 0 })
-	if len(adds) == 0 {
-		return ws
-	}
-	return append(ws, store.Write{Op: store.Add, Item: store.Item{Key: key, Counters: adds, Expires: expires}})
 }

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+func (b *books) run(id crm.RunID) map[string]int64 {
+	if b.runs[id] == nil {
+		b.runs[id] = map[string]int64{}
+	}
+	return b.runs[id]
+}
+
+// count notes the outcome. The counters of the day and of a rolling run take what
+// happened. A run that waits for its chunks counts with these, and nothing of
+// what is tried again after it was given up.
+func (b *books) count(u *unit) {
+	if u.into != nil {
+		return
+	}
+	b.outcomes[u] = u.plan.Outcome
+	if u.plan.Outcome == crm.Unchanged {
+		return
+	}
+	name := "o:" + string(u.plan.Outcome)
+	b.day[name]++
+	if c := u.jobs[0].chunk; !c.Counted && strings.HasPrefix(string(c.Run), hooksRun) {
+		b.run(c.Run)[name]++
+	}
+}
+
+// calls charges the API calls made so far to the first run of the lot.
+func (b *books) calls() {
+	run := b.lot.jobs[0].chunk.Run
+	if run == "" || len(b.runs) == 0 {
+		return
+	}
+	for _, side := range crm.Sides {
+		if n := b.s.end(side).calls; n > 0 {
+			b.run(run)["calls:"+string(side)] += n
+			b.s.end(side).calls = 0
+		}
+	}
+}
+
+// counterWrites are the additions to the counters of runs, day and states.
+func (b *books) counterWrites() []store.Write {
+	expires := b.s.Now().Add(runRetention)
+	today := b.s.day(b.s.Now())
+	day := b.day
+	var ws []store.Write
+	for _, id := range slices.Sorted(maps.Keys(b.runs)) {
+		key, prefix := b.s.tally(id)
+		adds := map[string]int64{}
+		for name, n := range b.runs[id] {
+			adds[prefix+name] = n
+		}
+		if key == today {
+			maps.Copy(day, adds)
+			continue
+		}
+		ws = addWrite(ws, key, adds, expires)
+	}
+	ws = addWrite(ws, today, day, expires)
+	return addWrite(ws, b.s.counts(), b.states, time.Time{})
+}
+
+func addWrite(ws []store.Write, key store.Key, adds map[string]int64, expires time.Time) []store.Write {
+	maps.DeleteFunc(adds, func(_ string, n int64) bool { return n == 0 })
+	if len(adds) == 0 {
+		return ws
+	}
+	return append(ws, store.Write{Op: store.Add, Item: store.Item{Key: key, Counters: adds, Expires: expires}})
+}

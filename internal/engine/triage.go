@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// failed decides what becomes of a chunk whose work ended early: parked when
+// it has to wait, redelivered when it may help, a dead item at the cap.
+func (e *Engine) failed(ctx context.Context, j *job, err error) {
+	kind, wait := fault.KindOf(err), fault.RetryAfter(err)
+	j.why = fault.CodeOf(err)
+	if fault.CodeOf(err) == "leased" {
+		// Most holders let go long before their time is up.
+		soon := leasedRetry << min(2*max(j.Receives-1, 0), 10)
+		e.handBack(ctx, j, min(max(wait, leasedRetry), soon, e.Tuning.MaxRetry))
+		return
+	}
+	level := slog.LevelWarn
+	if kind == fault.Throttled {
+		level = slog.LevelDebug // a limit: it goes on by itself
+	}
+	e.Log.Log(ctx, level, "chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
+		"receives", j.Receives, "kind", kind, "code", fault.CodeOf(err), "error", err)
+	if kind == fault.Throttled {
+		if wait <= 0 {
+			wait = e.Tuning.MaxRetry
+		}
+		if wait <= e.Tuning.ParkAfter && j.Receives < e.Tuning.ReceiveCap {
+			j.retry(wait)
+			return
+		}
+		e.parkOrRetry(ctx, j, wait, "parked_throttled")
+		return
+	}
+	if kind == fault.Denied {
+		e.parkOrRetry(ctx, j, time.Minute, "parked_denied")
+		return
+	}
+	if fault.CodeOf(err) == "paused" || fault.CodeOf(err) == "lease_ending" {
+		if !j.begun {
+			e.later(ctx, j)
+			return
+		}
+		e.handBack(ctx, j, 0) // the next delivery sees the switch, or has time of its own
+		return
+	}
+	if j.Receives >= e.Tuning.AloneAfter && len(j.chunk.Hints) > 1 && (kind == fault.Other || fault.CodeOf(err) == "malformed_answer") {
+		if err := e.split(ctx, j, (len(j.chunk.Hints)+1)/2); err == nil {
+			return
+		}
+	}
+	if j.Receives >= e.Tuning.ReceiveCap {
+		if e.outage(ctx, j.chunk.scope(), err) {
+			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry, "parked_in_outage")
+			return
+		}
+		derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
+		for tries := 1; derr != nil && ctx.Err() == nil && tries < lastTries; tries++ {
+			derr = e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
+		}
+		if derr != nil {
+			e.Log.Error("dead item not stored", "chunk", j.chunk.ID, "error", derr)
+			j.retry(e.Tuning.MaxRetry)
+			return
+		}
+		e.Mark("dead_item")
+		j.ack()
+		return
+	}
+	j.retry(min(time.Second<<min(max(j.Receives-1, 0), 6), e.Tuning.MaxRetry))
+}
+
+// lastTries is how often a delivery whose receives are used up is parked, or
+// made a dead item: after the queue's own cap nobody would come back for it.
+const lastTries = 3
+
+// parkOrRetry lets a chunk wait in the store, under the name of a rare state, or
+// on the queue when it cannot be stored.
+func (e *Engine) parkOrRetry(ctx context.Context, j *job, wait time.Duration, mark string) {
+	j.chunk.Why = j.why
+	err := e.park(ctx, j.chunk, wait)
+	for tries := 1; err != nil && ctx.Err() == nil && j.Receives >= e.Tuning.ReceiveCap && tries < lastTries; tries++ {
+		err = e.park(ctx, j.chunk, wait)
+	}
+	if err != nil {
+		e.Log.Error("chunk not parked", "chunk", j.chunk.ID, "error", err)
+		j.retry(e.Tuning.MaxRetry)
+		return
+	}
+	e.Mark(mark)
+	j.ack()
+}
+
+// split cuts a chunk into parts of so many records each: one that fails for a
+// reason of ours or of one of its records, so that the culprit ends alone and
+// its batch mates are worked, and one that takes longer than there is time.
+func (e *Engine) split(ctx context.Context, j *job, size int) error {
+	c := j.chunk
+	counted, err := e.loadTold(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := e.touchAgenda(ctx, c.scope()); err != nil {
+		return err
+	}
+	var ws []store.Write
+	sent := int64(0)
+	for hints := range slices.Chunk(counted.mark(c.Hints), size) {
+		part := *c
+		part.ID, part.Hints = fmt.Sprintf("%s-%d", c.ID, sent), hints
+		sent++
+		w, err := e.parkWrite(&part, time.Second)
+		if err != nil {
+			return err
+		}
+		ws = append(ws, w)
+	}
+	if c.Counted {
+		ws = append(ws, store.Write{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: e.Now().Add(runRetention)}, If: store.IfAbsent},
+			store.Write{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{"chunks": 1, "sent": sent}}})
+	}
+	if err := e.Store.Transact(ctx, ws); err != nil {
+		return err
+	}
+	e.Mark("chunk_split")
+	j.ack()
+	return nil
+}
+
+// safeText is what an admin may read of an error.
+func safeText(err error) string {
+	if f, ok := asFault(err); ok && f.Message != "" {
+		return f.Message
+	}
+	return "the work could not be finished: " + fault.KindOf(err).String()
+}
+
+// waits reports whether an error only means "later", so that what was not
+// written can wait in the store by itself while the rest of its chunk is done.
+func (s *session) waits(err error) (wait time.Duration, ok bool) {
+	switch {
+	case err == nil:
+		return 0, false
+	case fault.Is(err, fault.Throttled):
+		return max(fault.RetryAfter(err), time.Second), true
+	case fault.CodeOf(err) == "paused", fault.CodeOf(err) == "lease_ending":
+		return time.Second, true
+	}
+	return 0, false
+}
+
+// needAuthorization marks the connection, once, when work failed because an
+// account's grant is gone. A connection that changed since the work began is
+// left alone: somebody may have let us in again, and nobody would a second time.
+func (e *Engine) needAuthorization(ctx context.Context, sc scope, began int64, cause error) {
+	if fault.CodeOf(cause) != codeReauthorize {
+		return
+	}
+	conn, version, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil || version != began || conn.Status != crm.StatusActive {
+		return
+	}
+	conn.Status, conn.StatusAt = crm.StatusNeedsAuth, e.Now()
+	if _, err := store.SaveConnection(ctx, e.Store, sc.ws, conn, version); err != nil {
+		e.Log.Warn("connection not marked", "connection", sc.con, "error", err)
+		return
+	}
+	var at *sideError
+	if errors.As(cause, &at) && e.Refused != nil {
+		if err := e.Refused(ctx, sc.ws, conn.Account(at.side)); err != nil {
+			e.Log.Warn("account not marked", "connection", sc.con, "account", conn.Account(at.side), "error", err)
+		}
+	}
+	e.Mark("needs_authorization")
+	e.Log.Warn("connection needs authorization", "connection", sc.con)
+}
+
+// bury stores a dead item under its connection, with the reason. Its run goes
+// on without it: one poisoned chunk must not hold up the sync.
+func (e *Engine) bury(ctx context.Context, c *chunk, receives int, code, reason string) error {
+	alone := *c
+	alone.Counted = false // when it is redriven, no run waits for it
+	body, err := json.Marshal(deadItem{V: 1, Chunk: alone, Receives: receives, Code: code, Reason: reason, At: e.Now()})
+	if err != nil {
+		return err
+	}
+	ws := []store.Write{{Item: store.Item{Key: dead(c.Workspace, c.Connection, c.ID), Data: body}}}
+	if c.Counted {
+		left, err := e.leftRun(ctx, c, crm.Failed)
+		if err != nil {
+			return err
+		}
+		ws = append(ws, left...)
+	}
+	if err = e.Store.Transact(ctx, ws); c.Counted && fault.Is(err, fault.Conflict) {
+		return nil // it was finished by an earlier delivery after all
+	}
+	return err
+}
