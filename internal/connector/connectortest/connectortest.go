@@ -49,6 +49,14 @@ type Harness struct {
 	// WriteCalls is how many requests one call of BatchWrite may take, where an app's
 	// writes need to know what they replace; 0 = one.
 	WriteCalls int
+	// WriteAt is where the write itself goes among them, as a fault's endpoint, "" = it is
+	// the first request.
+	WriteAt string
+	// WholeBatches says that a batch with a bad row is refused, and that its other rows are
+	// to be sent again.
+	WholeBatches bool
+	// NoMarks says that changes are listed by a token of the app's, and not by time.
+	NoMarks bool
 }
 
 // Fixture is one fake and the way to it.

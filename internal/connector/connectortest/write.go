@@ -17,7 +17,26 @@ func (s *suite) write(t *testing.T, writes ...connector.Write) []connector.Writt
 	t.Helper()
 	var out []connector.Written
 	for part := range slices.Chunk(writes, s.app.Limits.WriteBatch) {
-		out = append(out, s.writeOnce(t, part)...)
+		out = append(out, s.writeWhole(t, part)...)
+	}
+	return out
+}
+
+// writeWhole sends the rows again that an app refused because of others.
+func (s *suite) writeWhole(t *testing.T, writes []connector.Write) []connector.Written {
+	t.Helper()
+	out := s.writeOnce(t, writes)
+	var again []connector.Write
+	var at []int
+	for i, w := range out {
+		if s.WholeBatches && fault.CodeOf(w.Err) == connector.CodeBatch && fault.Is(w.Err, fault.Unavailable) {
+			again, at = append(again, writes[i]), append(at, i)
+		}
+	}
+	if len(again) > 0 && len(again) < len(writes) {
+		for n, w := range s.writeOnce(t, again) {
+			out[at[n]] = w
+		}
 	}
 	return out
 }
