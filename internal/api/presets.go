@@ -107,6 +107,24 @@ var objectPairs = []objectPair{
 		},
 		match: byEmail("Email", "emails"),
 	},
+	{
+		preset: "hubspot-googlecontacts-contacts", name: "HubSpot contacts and Google contacts", sync: "contacts",
+		left: "hubspot", right: "googlecontacts", leftObject: "contacts", rightObject: "contacts",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"emailAddresses"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"firstname"}, []string{"names/givenName"}, crm.TransformNone, "default"},
+			{"last_name", []string{"lastname"}, []string{"names/familyName"}, crm.TransformNone, "default"},
+			{"phone", []string{"phone"}, []string{"phoneNumbers"}, crm.TransformPhone, "default"},
+			{"company", []string{"company"}, []string{"organizations/name"}, crm.TransformNone, "default"},
+			{"title", []string{"jobtitle"}, []string{"organizations/title"}, crm.TransformNone, "default"},
+			{"street", []string{"address"}, []string{"addresses/streetAddress"}, crm.TransformNone, "default"},
+			{"city", []string{"city"}, []string{"addresses/city"}, crm.TransformNone, "default"},
+			{"state", []string{"state"}, []string{"addresses/region"}, crm.TransformNone, "default"},
+			{"postal_code", []string{"zip"}, []string{"addresses/postalCode"}, crm.TransformNone, "default"},
+			{"country", []string{"country"}, []string{"addresses/country"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "emailAddresses"),
+	},
 }
 
 func byEmail(left, right string) []crm.MatchStep {

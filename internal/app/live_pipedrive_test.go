@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -10,52 +9,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/engine"
 )
-
-// withPipedrive is the whole program with a third app and an account of it.
-func withPipedrive(t *testing.T, o Options) (*live, *fakekit.Core, crm.AccountID) {
-	t.Helper()
-	var l *live
-	pipe := pipedrivefake.New(fakekit.Config{Now: func() time.Time {
-		if l == nil {
-			return time.Now()
-		}
-		return l.now()
-	}})
-	s := httptest.NewServer(pipe)
-	t.Cleanup(s.Close)
-	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
-	l = launched(t, o, engine.Tuning{})
-	return l, pipe.Core(), l.account("pipedrive", s.URL, map[string]string{
-		"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword,
-	})
-}
-
-// TestRow18_EveryPresetIsTaken makes a connection of each preset that is listed: its
-// objects and fields are there, and all pairs of the apps have one for people.
-func TestRow18_EveryPresetIsTaken(t *testing.T) {
-	t.Parallel()
-	l, _, pipe := withPipedrive(t, Options{DataDir: t.TempDir()})
-	accounts := map[string]crm.AccountID{"hubspot": l.left, "salesforce": l.right, "pipedrive": pipe}
-	var list struct {
-		Items []struct{ ID, Left, Right string }
-	}
-	l.want(200, "GET", "/v1/presets", nil).into(&list)
-	people := 0
-	for _, p := range list.Items {
-		l.left, l.right = accounts[p.Left], accounts[p.Right]
-		l.preset(p.ID)
-		l.want(202, "DELETE", l.con+"?confirm=Preset", nil, "If-Match", "*")
-		l.drain() // two connections do not write one field
-		if strings.HasSuffix(p.ID, "-contacts") {
-			people++
-		}
-	}
-	if people != 3 {
-		t.Errorf("%d of 3 pairs of apps have a preset for people: %+v", people, list.Items)
-	}
-}
 
 // TestLive_PipedriveStaysInStep: contacts of HubSpot and persons of Pipedrive, which
 // has one name for two and lists of addresses, through the whole program: what the
@@ -64,7 +18,7 @@ func TestRow18_EveryPresetIsTaken(t *testing.T) {
 func TestLive_PipedriveStaysInStep(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, o Options) {
-		l, core, pipe := withPipedrive(t, o)
+		l, core, pipe := with(t, o, "pipedrive", func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) })
 		// by finds the living persons by e-mail.
 		by := func() map[string]*fakekit.Record {
 			out := map[string]*fakekit.Record{}

@@ -13,7 +13,7 @@ var (
 
 	// apps are the CRMs we speak to: one folder, one fake and one page in
 	// docs/apps each. A test holds them against the two lists of the code.
-	apps = []string{"hubspot", "pipedrive", "salesforce"}
+	apps = []string{"googlecontacts", "hubspot", "pipedrive", "salesforce"}
 
 	// kits serve every connector: what one port method promises and all apps
 	// need alike, written once.

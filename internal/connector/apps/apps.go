@@ -4,6 +4,7 @@ package apps
 
 import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
@@ -14,8 +15,9 @@ import (
 // its fake in package fakes.
 func Drivers() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
-		hubspot.ID:    hubspot.Driver(),
-		pipedrive.ID:  pipedrive.Driver(),
-		salesforce.ID: salesforce.Driver(),
+		googlecontacts.ID: googlecontacts.Driver(),
+		hubspot.ID:        hubspot.Driver(),
+		pipedrive.ID:      pipedrive.Driver(),
+		salesforce.ID:     salesforce.Driver(),
 	}
 }

@@ -3,6 +3,7 @@ package fakes
 
 import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts/googlecontactsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
@@ -12,7 +13,7 @@ import (
 // Kind is a fake app and how to get into it. The credentials open nothing real.
 type Kind struct {
 	Objects     string            // of the seeded people
-	Credentials map[string]string // as POST /v1/accounts takes them
+	Credentials map[string]string // as POST /v1/accounts takes them, or of the client that the app's consent page knows
 	HookSecret  string            // that webhooks are signed with, or carry; "" = neither
 	Start       func(fakekit.Config) fakekit.Fake
 }
@@ -20,6 +21,11 @@ type Kind struct {
 // All returns the fakes by app.
 func All() map[crm.AppID]Kind {
 	return map[crm.AppID]Kind{
+		"googlecontacts": {
+			Objects:     googlecontactsfake.Object,
+			Credentials: map[string]string{"kind": "oauth2", "client_id": googlecontactsfake.ClientID, "client_secret": googlecontactsfake.ClientSecret},
+			Start:       func(c fakekit.Config) fakekit.Fake { return googlecontactsfake.New(c) },
+		},
 		"hubspot": {
 			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,
 			Credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
