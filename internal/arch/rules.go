@@ -15,6 +15,9 @@ var (
 	// docs/apps each. A test holds them against the two lists of the code.
 	apps = []string{"googlecontacts", "hubspot", "pipedrive", "salesforce"}
 
+	// documents is the package that makes apps of documents; their fakes are below it.
+	documents = "internal/connector/declared"
+
 	// kits serve every connector: what one port method promises and all apps
 	// need alike, written once.
 	kits = []string{"internal/connector/rows", "internal/connector/scan", "internal/connector/hook", "internal/connector/wire"}
@@ -256,9 +259,19 @@ func adapters() []Rule {
 	list := Rule{
 		Kind:     "list of apps",
 		Packages: []string{"internal/connector/apps"},
-		May:      slices.Concat(vocabulary, []string{"internal/connector"}),
+		May:      slices.Concat(vocabulary, []string{"internal/connector", documents}),
 		Reason:   "programs take their apps from one list, which names no fake, kit or decorator",
 	}
+	rules = append(rules, Rule{
+		Kind:     "apps as documents",
+		Packages: []string{documents},
+		May:      slices.Concat(vocabulary, kits, []string{calls, "internal/connector", "internal/secret"}),
+		Outside:  []string{"go.yaml.in/yaml/v3"},
+		NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
+		NotUse:   slices.Concat(clock, processLog, ownClient),
+		NoGo:     true,
+		Reason:   "a document is carried out by the kits that every connector stands on; who reads files hands it the text",
+	})
 	for _, app := range apps {
 		list.May = append(list.May, "internal/connector/"+app)
 		rules = append(rules, Rule{

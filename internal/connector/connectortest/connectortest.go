@@ -46,6 +46,8 @@ type Harness struct {
 	// Password says that deliveries carry a secret and no signature: who does not
 	// know it is refused, and altered or old ones pass.
 	Password bool
+	// Fixed says that the credentials are a key that nothing renews.
+	Fixed bool
 	// WriteCalls is how many requests one call of BatchWrite may take, where an app's
 	// writes need to know what they replace; 0 = one.
 	WriteCalls int

@@ -233,6 +233,9 @@ func testCancelled(t *testing.T, s *suite) {
 // testTokenExpired checks that each call renews an expired token once and goes
 // through.
 func testTokenExpired(t *testing.T, s *suite) {
+	if s.Fixed {
+		t.Skip("the app's keys are renewed by nobody; that a refused one is told is checked under TokenRevoked")
+	}
 	ids := s.must(t, 0, 3)
 	s.settle()
 	all := s.calls(ids)
@@ -280,6 +283,9 @@ func testTokenRevoked(t *testing.T, s *suite) {
 
 // testTokenRefused has the app refuse new tokens too: one renewal, then an end.
 func testTokenRefused(t *testing.T, s *suite) {
+	if s.Fixed {
+		t.Skip("the app's keys are renewed by nobody; that a refused one is told is checked under TokenRevoked")
+	}
 	ids := s.must(t, 0, 3)
 	for name, c := range s.calls(ids) {
 		s.Fake.ExpireTokens()

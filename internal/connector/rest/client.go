@@ -113,7 +113,9 @@ func (c *Client) once(ctx context.Context, r Request, body []byte, token []strin
 	if c.app.Prepare != nil {
 		c.app.Prepare(r, req.Header)
 	}
-	c.auth.put(req, token)
+	if token != nil {
+		c.auth.put(req, token)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{}, Unreachable(ctx, r, c.app.Errors.Name, err)

@@ -18,6 +18,7 @@ type App struct {
 	Base      string // where the API lives; "" = every account has an address of its own
 	Example   string // of such an address
 	Auth      map[crm.AuthKind]Auth
+	Logins    map[crm.AuthKind]*Login // kinds whose fields are exchanged for a token, which Auth then sends
 	Errors    Errors
 	RequestID string // the header with the app's name of a request
 	Reset     string // the header with the seconds until a limit ends, where that is not Retry-After
@@ -100,7 +101,11 @@ func (a *App) Open(cfg connector.Config) (*Client, error) {
 	if problems = append(problems, wrong...); len(problems) > 0 {
 		return nil, fault.New(string(app.ID)+": open", fault.Invalid, connector.CodeConfig, strings.Join(problems, "; "))
 	}
-	return &Client{app: a, base: base, auth: auth, http: NoRedirects(cfg.HTTP), now: cfg.Now}, nil
+	c := &Client{app: a, base: base, auth: auth, http: NoRedirects(cfg.HTTP), now: cfg.Now}
+	if l := a.Logins[cfg.Kind]; l != nil {
+		c.auth.tokens = &session{client: c, login: l, values: auth.values}
+	}
+	return c, nil
 }
 
 func (a *App) credentials(app crm.App, cfg connector.Config) (c credentials, problems []string) {
@@ -110,7 +115,7 @@ func (a *App) credentials(app crm.App, cfg connector.Config) (c credentials, pro
 		if m.Kind != cfg.Kind {
 			continue
 		}
-		c.put = a.Auth[m.Kind]
+		c.put, c.values = a.Auth[m.Kind], []string{}
 		if m.Kind == crm.AuthOAuth2 {
 			c.tokens = cfg.Tokens
 			continue

@@ -1,0 +1,510 @@
+package declared
+
+import (
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// check finds everything that is wrong with a document that could be read, and fills in
+// what may be left out.
+func (d *Document) check() {
+	d.checkApp()
+	d.checkAuth()
+	d.checkLimits()
+	if len(d.Objects) == 0 {
+		d.bad("objects", "name the record types, such as people")
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Objects)) {
+		o := d.Objects[name]
+		o.name = name
+		d.match("objects."+name, name, identifier)
+		d.checkObject("objects."+name, o)
+	}
+	if p := d.Owners; p != nil {
+		d.checkOwners(p)
+	}
+	d.checkErrors()
+	if d.Hooks != nil {
+		d.checkHooks(d.Hooks)
+	}
+}
+
+func (d *Document) bad(path, format string, args ...any) { d.place.bad(path, format, args...) }
+
+var (
+	identifier = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,59}$`)
+	headerName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`)
+	hostName   = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$`)
+)
+
+func (d *Document) match(path, value string, want *regexp.Regexp) {
+	if !want.MatchString(value) {
+		d.bad(path, "%q does not fit %s", value, want)
+	}
+}
+
+// one checks a word against those there are; the empty one is what may be left out.
+func (d *Document) one(path, value string, of []string) {
+	if !slices.Contains(of, value) {
+		d.bad(path, "%q is none of %s", value, strings.Join(slices.DeleteFunc(slices.Clone(of), func(s string) bool { return s == "" }), ", "))
+	}
+}
+
+func (d *Document) needed(path string, there bool, what string) bool {
+	if !there {
+		d.bad(path, "it is missing: %s", what)
+	}
+	return there
+}
+
+func (d *Document) checkApp() {
+	a := d.App
+	d.match("app.id", a.ID, regexp.MustCompile(`^[a-z][a-z0-9_]{1,39}$`))
+	d.needed("app.name", strings.TrimSpace(a.Name) != "", "the app's name as people know it")
+	if address := a.Base + a.Example; d.needed("app.base", (a.Base == "") != (a.Example == ""), "give base, or example where each account has an address of its own") {
+		if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+			d.bad("app.base", "%q is not https and a host, such as https://api.example.com; paths belong to the calls", address)
+		}
+	}
+	d.needed("app.hosts", len(a.Hosts) > 0, "the hosts that an account's address may have")
+	for i, h := range a.Hosts {
+		d.match("app.hosts["+strconv.Itoa(i)+"]", h, hostName)
+	}
+	d.one("app.blank", a.Blank, slices.Sorted(maps.Keys(blanks)))
+	for name, value := range a.Headers {
+		d.match("app.headers."+name, name, headerName)
+		if slices.Contains([]string{"authorization", "host", "content-length"}, strings.ToLower(name)) || strings.ContainsAny(value, "\r\n") {
+			d.bad("app.headers."+name, "the header cannot be set here; credentials belong to auth")
+		}
+	}
+}
+
+func (d *Document) checkAuth() {
+	d.needed("auth", len(d.Auth) > 0, "how the account is authorised")
+	seen := map[string]bool{}
+	for i, w := range d.Auth {
+		at := "auth[" + strconv.Itoa(i) + "]"
+		d.one(at+".kind", w.Kind, []string{string(crm.AuthToken), string(crm.AuthAPIKey), string(crm.AuthBasic)})
+		if seen[w.Kind] {
+			d.bad(at+".kind", "the kind stands in another entry; keep one")
+		}
+		seen[w.Kind] = true
+		d.one(at+".send", w.Send, []string{"bearer", "header", "basic", "query"})
+		if w.Send == "header" || w.Send == "query" {
+			d.match(at+".name", w.Name, regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,99}$`))
+		} else if w.Name+w.Prefix != "" {
+			d.bad(at, "name and prefix go with send: header or query")
+		}
+		secrets, known := 0, []string{}
+		for j, f := range w.Fields {
+			in := at + ".fields[" + strconv.Itoa(j) + "]"
+			d.match(in+".name", f.Name, identifier)
+			d.needed(in+".label", f.Label != "", "what an admin reads beside the field")
+			if known = append(known, f.Name); f.Secret {
+				secrets++
+			}
+		}
+		switch {
+		case w.Login != nil:
+			d.checkCall(at+".login", &w.Login.call, known, nil, "POST")
+			if w.Send == "basic" {
+				d.bad(at+".send", "a token from a login goes by bearer, header or query")
+			}
+		case w.Send == "basic" && (len(w.Fields) < 2 || secrets != 1):
+			d.bad(at+".fields", "basic needs a user and then a password, of which the password is secret")
+		case len(w.Fields) == 0 || w.Send != "basic" && !w.Fields[0].Secret:
+			d.bad(at+".fields", "the first field has to be the key, with secret: true")
+		}
+		if len(w.Fields) > 0 && secrets == 0 {
+			d.bad(at+".fields", "none is secret; what opens the account has to be")
+		}
+	}
+	if a := d.Account; d.needed("account", a != nil, "the call that proves the credentials") {
+		d.checkCall("account", &a.call, d.settings(), nil, "GET", "POST")
+	}
+}
+
+// settings are the placeholders that every call may have.
+func (d *Document) settings() []string {
+	out := []string{"size"}
+	for _, w := range d.Auth {
+		for _, f := range w.Fields {
+			if !f.Secret {
+				out = append(out, "account."+f.Name)
+			}
+		}
+	}
+	return out
+}
+
+func (d *Document) checkLimits() {
+	l := d.Limits
+	if (l.Calls == 0) != (l.Per == 0) {
+		d.bad("limits", "calls and per go together, such as calls: 100, per: 60s")
+	}
+	if (l.Searches == 0) != (l.SearchPer == 0) {
+		d.bad("limits", "searches and searches_per go together")
+	}
+	if l.Read > 500 || l.Page > 1000 {
+		d.bad("limits", "a call reads 500 records at most, and a page has 1000")
+	}
+	if l.Lag > longestOverlap {
+		d.bad("limits.lag", "it is longer than %s", longestOverlap)
+	}
+}
+
+// checkCall checks a request: its method, and that its placeholders are those that it
+// may have. Those it must have stand in need.
+func (d *Document) checkCall(path string, c *call, may, need []string, methods ...string) {
+	method, target := c.method()
+	n := 0
+	for _, p := range []string{c.Get, c.Post, c.Put, c.Patch, c.Delete} {
+		if p != "" {
+			n++
+		}
+	}
+	switch {
+	case n != 1:
+		d.bad(path, "one method with its path is needed, such as %s: /v1/people", strings.ToLower(methods[0]))
+		return
+	case !slices.Contains(methods, method):
+		d.bad(path, "the method has to be one of %s", strings.ToLower(strings.Join(methods, ", ")))
+	case !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") || strings.ContainsAny(target, "?# \\") || strings.Contains(target, ".."):
+		d.bad(path, "%q is no path: it begins with one slash and has no query", target)
+	}
+	if method == "GET" && c.Body != nil {
+		d.bad(path+".body", "a get has no body")
+	}
+	used := d.placeholders(path, may, target)
+	for name, value := range c.Query {
+		used = append(used, d.placeholders(path+".query."+name, may, name, value)...)
+	}
+	used = append(used, d.inBody(path+".body", may, c.Body)...)
+	for _, name := range need {
+		if !slices.Contains(used, name) {
+			d.bad(path, "the placeholder {%s} is missing in path, query or body", name)
+		}
+	}
+}
+
+// placeholders lists those of texts, and refuses those that mean nothing there.
+func (d *Document) placeholders(path string, may []string, texts ...string) (used []string) {
+	for _, text := range texts {
+		for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
+			if used = append(used, m[1]); !slices.Contains(may, m[1]) || m[2] != "" && m[2] != ":quoted" {
+				d.bad(path, "%s means nothing here; known are {%s}, each also as {…:quoted}", m[0], strings.Join(may, "}, {"))
+			}
+		}
+		if strings.ContainsAny(placeholder.ReplaceAllString(text, ""), "{}") {
+			d.bad(path, "a brace begins a placeholder, such as {%s}; there are no expressions", may[0])
+		}
+	}
+	return used
+}
+
+func (d *Document) inBody(path string, may []string, body any) (used []string) {
+	switch body := body.(type) {
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(body)) {
+			used = append(used, d.inBody(path+"."+k, may, body[k])...)
+		}
+	case []any:
+		for i, v := range body {
+			used = append(used, d.inBody(path+"["+strconv.Itoa(i)+"]", may, v)...)
+		}
+	case string:
+		return d.placeholders(path, may, body)
+	}
+	return used
+}
+
+func (d *Document) checkObject(at string, o *object) {
+	d.needed(at+".label", o.Label != "", "what an admin reads")
+	d.one(at+".id.form", orText(o.ID.Form), slices.Sorted(maps.Keys(forms)))
+	d.needed(at+".id.at", o.ID.At != "", "where a record's ID stands, such as /id")
+	for name, t := range map[string]*timePart{"modified": o.Modified, "created": o.Created} {
+		if t != nil {
+			d.checkTime(at+"."+name, t)
+		}
+	}
+	d.one(at+".blank", o.Blank, slices.Sorted(maps.Keys(blanks)))
+	d.needed(at+".fields", len(o.Fields)+len(o.Discover) > 0, "list the fields, or say under discover who describes them")
+	for _, name := range slices.Sorted(maps.Keys(o.Fields)) {
+		d.checkField(at+".fields."+name, name, o.Fields[name])
+	}
+	for i, p := range o.Discover {
+		d.checkDiscover(at+".discover["+strconv.Itoa(i)+"]", p)
+	}
+	for i, all := range o.AnyOf {
+		for _, name := range all {
+			d.needed(at+".any_of["+strconv.Itoa(i)+"]", o.Fields[name] != nil, "a field "+name+" under fields")
+		}
+	}
+	d.checkReads(at, o)
+	for name, p := range map[string]*writePart{"create": o.Create, "update": o.Update, "delete": o.Delete} {
+		if p == nil {
+			d.needed(at+"."+name, name == "delete", "the call for it")
+			continue
+		}
+		d.checkWrite(at+"."+name, name, p)
+	}
+}
+
+func orText(form string) string {
+	if form == "" {
+		return "text"
+	}
+	return form
+}
+
+func (d *Document) checkTime(at string, t *timePart) {
+	d.needed(at+".at", t.At != "", "where the time stands, such as /updated_at")
+	if t.Format == "" {
+		t.Format = "rfc3339"
+	}
+	d.one(at+".format", t.Format, timeFormats)
+}
+
+func (d *Document) checkField(at, name string, f *field) {
+	if f.Type == "" {
+		f.Type = string(crm.TypeText)
+	}
+	d.checkType(at+".type", f.Type)
+	d.one(at+".codec", f.Codec, codecs)
+	if f.At == nil {
+		own := pointer("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+		f.At = &own
+	}
+	if f.To == nil {
+		f.To = f.At
+	}
+	if *f.To == "" || *f.To == atKey || *f.At == "" {
+		d.bad(at, "a value cannot stand in place of the record")
+	}
+	if f.Required && f.ReadOnly {
+		d.bad(at, "a field cannot be required and read_only")
+	}
+	if choice := f.Type == string(crm.TypeOption) || f.Type == string(crm.TypeOptions); !choice && len(f.Options) > 0 {
+		d.bad(at+".options", "options go with type: option or options")
+	}
+}
+
+func (d *Document) checkType(at, typ string) {
+	if !slices.Contains(crm.FieldTypes, crm.FieldType(typ)) {
+		d.bad(at, "%q is no type of a field; there are %v", typ, crm.FieldTypes)
+	}
+}
+
+func (d *Document) checkDiscover(at string, p *discoverPart) {
+	d.checkCall(at, &p.call, d.settings(), nil, "GET", "POST")
+	if p.At == "" {
+		p.At = "/{name}"
+	}
+	if p.To == "" {
+		p.To = p.At
+	}
+	for name, text := range map[string]string{"at": p.At, "to": p.To} {
+		if text[0] != '/' || strings.Count(text, "{name}") != 1 {
+			d.bad(at+"."+name, "%q is no JSON pointer with {name} in it, such as /custom/{name}", text)
+		}
+	}
+	if p.Type != nil {
+		for word, typ := range p.Type.Map {
+			d.checkType(at+".type.map."+word, typ)
+		}
+		if p.Type.Other != "" {
+			d.checkType(at+".type.other", p.Type.Other)
+		}
+	}
+}
+
+func (d *Document) checkReads(at string, o *object) {
+	may := d.settings()
+	if l := o.List; d.needed(at+".list", l != nil, "how the records are listed") {
+		d.checkList(at+".list", o, l)
+	}
+	if p := o.Read; d.needed(at+".read", p != nil, "how a record is read by its ID") {
+		need := "id"
+		if p.Items != nil {
+			need = "ids"
+		}
+		if (p.Items == nil) == (p.Record == nil) {
+			d.bad(at+".read", "give record, where one call reads one record, or items, where it reads those of {ids}")
+		}
+		d.checkCall(at+".read", &p.call, append(may, need), []string{need}, "GET", "POST")
+	}
+	seen := map[string]bool{}
+	for i, p := range o.Find {
+		in := at + ".find[" + strconv.Itoa(i) + "]"
+		d.checkCall(in, &p.call, append(may, "value", "field"), []string{"value"}, "GET", "POST")
+		d.one(in+".as", p.As, slices.Sorted(maps.Keys(finds)))
+		d.needed(in+".fields", len(p.Fields) > 0, "the fields that are looked up like this")
+		for _, name := range p.Fields {
+			if seen[name] {
+				d.bad(in+".fields", "%s is looked up in another way already", name)
+			}
+			if seen[name] = true; o.field(name) == nil {
+				d.bad(in+".fields", "there is no field %s", name)
+			}
+		}
+	}
+}
+
+func (d *Document) checkList(at string, o *object, l *listPart) {
+	may := append(d.settings(), "page")
+	var need []string
+	if p := l.Page; p != nil {
+		need = []string{"page"}
+		d.one(at+".page.kind", p.Kind, []string{"cursor", "number", "offset"})
+		if p.Kind == "cursor" && p.Next == nil {
+			d.bad(at+".page", "a cursor needs next: where the next one stands")
+		}
+	}
+	since := l.Since
+	if since != nil && since.Body != nil {
+		d.checkCall(at, &call{Get: l.Get, Post: l.Post, Query: l.Query, Body: l.Body}, may, need, "GET", "POST")
+		d.inBody(at+".since.body", append(may, "since"), since.Body)
+	} else {
+		d.checkCall(at, &l.call, may, need, "GET", "POST")
+	}
+	for name, value := range l.All {
+		d.placeholders(at+".all."+name, may, name, value)
+	}
+	if since == nil {
+		return
+	}
+	d.needed(at+".since", o.Modified != nil, "modified: a listing by time needs a time in each record")
+	if since.Format == "" {
+		since.Format = "rfc3339"
+	}
+	d.one(at+".since.format", since.Format, timeFormats)
+	if since.Order == "" {
+		since.Order = "time"
+	}
+	d.one(at+".since.order", since.Order, []string{"time", "other"})
+	if since.Grain == 0 {
+		since.Grain = time.Second
+		if since.Format == "day" {
+			since.Grain = 24 * time.Hour
+		}
+	}
+	if since.Overlap == 0 {
+		since.Overlap = max(time.Minute, since.Grain)
+	}
+	if since.Overlap > longestOverlap || since.Overlap < since.Grain || since.Grain > 24*time.Hour {
+		d.bad(at+".since", "overlap is %s at most and a grain at least, and grain a day at most", longestOverlap)
+	}
+	var used []string
+	for name, value := range since.Query {
+		used = append(used, d.placeholders(at+".since.query."+name, append(may, "since"), name, value)...)
+	}
+	if used = append(used, d.inBody(at+".since.body", append(may, "since"), since.Body)...); !slices.Contains(used, "since") {
+		d.bad(at+".since", "the placeholder {since} is missing")
+	}
+}
+
+func (d *Document) checkWrite(at, what string, p *writePart) {
+	may, need, methods := d.settings(), []string(nil), []string{"POST", "PUT", "PATCH"}
+	switch what {
+	case "create":
+		may = append(may, "random")
+		d.needed(at, p.Record != nil || p.ID != nil, "record or id: where the answer has the new record, or its ID")
+	case "delete":
+		methods = append(methods, "DELETE")
+		fallthrough
+	default:
+		may, need = append(may, "id"), []string{"id"}
+	}
+	d.checkCall(at, &p.call, may, need, methods...)
+	if p.Clear == "" {
+		p.Clear = "null"
+	}
+	d.one(at+".clear", p.Clear, []string{"null", "empty"})
+	if _, mapping := p.Body.(map[string]any); p.Body != nil && (!mapping || p.Pairs != nil && p.Into == "") {
+		d.bad(at+".body", "it has to be keys with values, which the record's own join")
+	}
+	if p.Pairs != nil {
+		d.needed(at+".pairs", p.Pairs.Name != "" && p.Pairs.Value != "", "the keys of a pair: name and value")
+	}
+}
+
+func (d *Document) checkOwners(p *ownersPart) {
+	may := d.settings()
+	if d.needed("owners.find", p.Find != nil && p.Find.Items != nil, "how a user is found by e-mail, with items") {
+		d.checkCall("owners.find", &p.Find.call, append(may, "value"), nil, "GET", "POST")
+	}
+	if d.needed("owners.read", p.Read != nil && p.Read.Record != nil, "how a user is read by ID, with record") {
+		d.checkCall("owners.read", &p.Read.call, append(may, "id"), []string{"id"}, "GET", "POST")
+	}
+	d.needed("owners", p.ID != "" && p.Email != "", "id and email: where they stand in a user")
+}
+
+func (d *Document) checkErrors() {
+	p := d.Errors
+	code := func(at, code string) { d.one(at, code, slices.Sorted(maps.Keys(kinds))) }
+	for status, c := range p.Statuses {
+		if n, err := strconv.Atoi(status); err != nil || n < 300 || n > 599 {
+			d.bad("errors.statuses."+status, "%q is no status of a refusal, from 300 to 599", status)
+		}
+		code("errors.statuses."+status, c)
+	}
+	for word, c := range p.Words {
+		code("errors.words."+word, c)
+	}
+	if len(p.Words) > 0 && p.Word == nil {
+		d.bad("errors.words", "words need word: where they stand in the body")
+	}
+	for i, t := range p.Texts {
+		at := "errors.texts[" + strconv.Itoa(i) + "]"
+		code(at+".code", t.Code)
+		d.needed(at+".has", t.Has != "", "a part of the text")
+	}
+	if p.Failed != nil {
+		d.needed("errors.failed", p.Failed.At != "" && p.Failed.Is != "", "at and is, such as {at: /success, is: false}")
+	}
+	for name, h := range map[string]string{"retry_after": p.RetryAfter, "request_id": p.RequestID} {
+		if h != "" {
+			d.match("errors."+name, h, headerName)
+		}
+	}
+}
+
+func (d *Document) checkHooks(p *hooksPart) {
+	if v := p.Verify; d.needed("hooks.verify", v != nil, "how a delivery proves itself; kind: none where it does not") {
+		d.one("hooks.verify.kind", v.Kind, []string{"hmac", "secret", "basic", "none"})
+		d.one("hooks.verify.hash", v.Hash, slices.Sorted(maps.Keys(hashes)))
+		d.one("hooks.verify.encoding", v.Encoding, slices.Sorted(maps.Keys(texts)))
+		if v.Kind == "hmac" || v.Kind == "secret" {
+			d.match("hooks.verify.header", v.Header, headerName)
+		}
+		if v.Kind == "hmac" {
+			d.needed("hooks.verify.of", slices.Contains(v.Of, "body"), "what is signed, body among it, such as [body]")
+		}
+		if v.Kind == "basic" {
+			d.needed("hooks.verify.user", v.User != "", "the user that deliveries come with")
+		}
+		if v.Timestamp != "" {
+			d.needed("hooks.verify.of", slices.Contains(v.Of, "timestamp"), "timestamp: a time that is not signed proves nothing")
+			d.one("hooks.verify.format", v.Format, timeFormats)
+		}
+	}
+	d.needed("hooks.id", p.ID != "", "where the record's ID stands in an event")
+	d.needed("hooks.word", p.Word != nil, "where an event says what happened")
+	d.needed("hooks.map", len(p.Map) > 0, "what the words of events mean, such as person.updated: {object: people, kind: changed}")
+	if p.At != nil {
+		d.checkTime("hooks.at", p.At)
+	}
+	for _, word := range slices.Sorted(maps.Keys(p.Map)) {
+		m := p.Map[word]
+		d.needed("hooks.map."+word+".object", d.Objects[m.Object] != nil, "an object of the document")
+		d.one("hooks.map."+word+".kind", m.Kind, []string{string(connector.EventChanged), string(connector.EventDeleted), string(connector.EventErased)})
+	}
+}

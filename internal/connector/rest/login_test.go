@@ -1,0 +1,122 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/testclock"
+)
+
+// gate lets users in by name and password and gives them tokens of an hour.
+type gate struct {
+	logins, calls int
+	good          string // the token that opens; "" = none
+	answer        string // in place of the login's; "" = the right one
+	status        int
+}
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != "/login" {
+		g.calls++
+		if r.Header.Get("Authorization") != "T "+g.good || g.good == "" {
+			return reply(401, `{}`), nil
+		}
+		return reply(200, `{"ok":true}`), nil
+	}
+	g.logins++
+	var in struct{ User, Password string }
+	switch err := json.NewDecoder(r.Body).Decode(&in); {
+	case r.Header.Get("Authorization") != "" || err != nil || in.User != "ann" || in.Password != "s3cret":
+		return reply(401, `{}`), nil
+	case g.status != 0:
+		return reply(g.status, g.answer), nil
+	case g.answer != "":
+		return reply(200, g.answer), nil
+	}
+	g.good = "token" + strings.Repeat("x", g.logins)
+	return reply(200, `{"token":"`+g.good+`","life":3600}`), nil
+}
+
+func reply(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// TestLogin: one login serves all calls until the token ends or is refused; a login that
+// is refused, or answered with nonsense, is told from a call that is.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	app := acme()
+	app.Auth[crm.AuthBasic] = rest.Header("Authorization", "T ")
+	app.Logins = map[crm.AuthKind]*rest.Login{crm.AuthBasic: {
+		Request: func(v []string) rest.Request {
+			return rest.Request{Op: "acme: log in", Method: http.MethodPost, Path: "/login", Body: map[string]string{"user": v[0], "password": v[1]}}
+		},
+		Token: func(body []byte) (string, time.Duration, bool) {
+			var a struct {
+				Token string
+				Life  int
+			}
+			err := json.Unmarshal(body, &a)
+			return a.Token, time.Duration(a.Life) * time.Second, err == nil
+		},
+	}}
+	clock := testclock.New()
+	open := func(g *gate, password string) *rest.Client {
+		c, err := app.Open(connector.Config{
+			Kind: crm.AuthBasic, Credentials: map[string]secret.Text{"user": secret.NewText("ann"), "password": secret.NewText(password)},
+			BaseURL: "https://acme.example", HTTP: &http.Client{Transport: g}, Now: clock.Now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	g := &gate{}
+	c := open(g, "s3cret")
+	call := func() error { _, err := c.Call(t.Context(), rest.Request{Op: "acme: test", Path: "/x"}, nil); return err }
+	for range 3 {
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g.logins != 1 || g.calls != 3 {
+		t.Errorf("three calls took %d logins and %d calls", g.logins, g.calls)
+	}
+	clock.Advance(time.Hour - 30*time.Second) // nearly ended: not used any more
+	if err := call(); err != nil || g.logins != 2 || g.calls != 4 {
+		t.Errorf("after the token's life: %d logins, %d calls, %v", g.logins, g.calls, err)
+	}
+	g.good = ""
+	if err := call(); err != nil || g.logins != 3 || g.calls != 6 {
+		t.Errorf("after it was refused: %d logins, %d calls, %v", g.logins, g.calls, err)
+	}
+	for name, x := range map[string]struct {
+		gate     gate
+		password string
+		kind     fault.Kind
+	}{
+		"wrong password": {gate{}, "other", fault.Denied},
+		"locked out":     {gate{status: 403, answer: `{}`}, "s3cret", fault.Denied},
+		"throttled":      {gate{status: 429, answer: `{}`}, "s3cret", fault.Throttled},
+		"down":           {gate{status: 503, answer: `s3cret`}, "s3cret", fault.Unavailable},
+		"no token":       {gate{answer: `{"token":""}`}, "s3cret", fault.Unavailable},
+		"nonsense":       {gate{answer: `<html>s3cret`}, "s3cret", fault.Unavailable},
+	} {
+		_, err := open(&x.gate, x.password).Call(t.Context(), rest.Request{Op: "acme: test", Path: "/x", Write: true}, nil)
+		if !fault.Is(err, x.kind) || x.gate.calls != 0 || fault.MayHaveLanded(err) {
+			t.Errorf("%s: %v after %d calls, want %s and none", name, err, x.gate.calls, x.kind)
+		}
+		if strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: the error repeats the password", name)
+		}
+	}
+}
