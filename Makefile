@@ -43,7 +43,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status lines tidy-check licences race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full rows rows-patched sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status lines tidy-check licences race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -85,6 +85,12 @@ e2e-stack: synth standins $(VENV) ## the synthesised stack, created by ministack
 
 verify-full: build lambda ## every figure of docs/invariants.md: target, measured, pass (long)
 	$(GO) run ./scripts/verifyfull
+
+rows: standins ## the feature table: each row with its tests, pass or fail; fails when a row in scope has none
+	$(GO) run ./scripts/rows
+
+rows-patched: ## take the behaviour of each row away, one at a time: its test must fail
+	$(GO) run ./scripts/rows -patched
 
 sim: build ## the short simulation: faults, crashes and users, 0 violations
 	bin/lockstep sim

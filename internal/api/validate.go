@@ -127,6 +127,11 @@ func (v *validation) syncs() {
 		if v.c.Left.Account == v.c.Right.Account && s.Left.Object == s.Right.Object {
 			v.add(at+"/right/object", CodeSameObject, "both sides are the same object of the same account: choose another on one side")
 		}
+		for _, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
+			if s.Activities.Behavior.Get(way) == crm.BehaviorNothing {
+				v.add(at+"/activities/behavior/"+string(way), CodeUnknownValue, "activities are created and updated, created only or updated only: to leave them out set activities.enabled to false")
+			}
+		}
 		v.problems = append(v.problems, prefixed(at, unsupportedIn(s))...)
 	}
 }

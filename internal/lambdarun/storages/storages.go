@@ -57,22 +57,33 @@ func Each(t *testing.T, test func(t *testing.T, on Storage)) {
 // stand-ins are not installed the test is skipped, and fails when CI=true.
 func StandIns(t *testing.T) Storage {
 	t.Helper()
-	a, err := lambdarun.OpenAccount(context.WithoutCancel(t.Context())) // outlives the test's context
+	s, stop, err := Start(context.WithoutCancel(t.Context())) // outlives the test's context
 	awslocal.Missing(t, err)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.Close)
-	s := Storage{Name: Dynamo, Env: append([]string{
+	t.Cleanup(stop)
+	return s
+}
+
+// Start is StandIns for more than one test: the caller stops it.
+// awslocal.ErrMissing when the stand-ins are not installed.
+func Start(ctx context.Context) (s Storage, stop func(), err error) {
+	a, err := lambdarun.OpenAccount(ctx)
+	if err != nil {
+		return Storage{}, nil, err
+	}
+	s = Storage{Name: Dynamo, Env: append([]string{
 		cloud.EnvRegion + "=" + awslocal.Region, cloud.EnvAccessKey + "=local", cloud.EnvSecretKey + "=local", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 	}, a.Env...)}
 	e, err := cloud.Read(s.Var, cloud.Nothing)
 	if err != nil {
-		t.Fatal(err)
+		a.Close()
+		return Storage{}, nil, err
 	}
 	s.Cloud = &e
-	return s
+	return s, a.Close, nil
 }
 
 // Var returns the value of a variable; "" = it is not set.

@@ -1,0 +1,516 @@
+package rows
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRow43_BothWaysByDefault: each side gets what the other has more of.
+func TestRow43_BothWaysByDefault(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.right.add("ann", "Title", "Judge", "LastName", "Of ann")
+		w.left.add("bob")
+		w.right.add("cyd")
+		w.connect()
+		w.want(200, "GET", w.con, nil).says(`"direction":"both"`)
+		w.start()
+		w.left.has("ann", "city", "Ghent", "jobtitle", "Judge")
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "Judge")
+		w.left.count(3)
+		w.right.count(3)
+		w.left.edit(w.left.id("cyd"), "city", "Oslo")
+		w.right.edit(w.right.id("bob"), "MailingCity", "Lund")
+		w.pull()
+		w.right.has("cyd", "MailingCity", "Oslo")
+		w.left.has("bob", "city", "Lund")
+	})
+}
+
+// TestRow44_OneWay: no write of any kind reaches the side that is only read,
+// and rules towards it are ignored.
+func TestRow44_OneWay(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.right.add("ann", "Title", "Judge", "LastName", "Of ann")
+		w.right.add("cyd")
+		w.connect("direction", "to_right", "stamp", raw(`{"to_left":{"company":"Stamped"}}`),
+			"rules", raw(`[{"id":"r","direction":"to_left","filter":{"field":"Title","op":"is_not_empty"}},{"id":"s","direction":"to_right"}]`))
+		w.start()
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "Judge")
+		w.left.has("ann", "jobtitle", "")
+		w.left.lacks("cyd")
+		w.right.edit(w.right.id("ann"), "Title", "Chief")
+		w.pull()
+		w.resync()
+		w.left.has("ann", "city", "Ghent", "jobtitle", "")
+		equal(w, "writes to the side that is read", w.left.written(), 0)
+	})
+}
+
+// TestRow45_EachDirectionHasItsOwn: filter, behaviour, defaults and blanks rule
+// go by direction, and no echo runs between them.
+func TestRow45_EachDirectionHasItsOwn(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.left.add("bob", "city", "Lund")
+		w.right.add("cyd", "Title", "Judge")
+		w.right.add("dan", "Title", "Smith")
+		w.connect(
+			"rules", raw(`[{"id":"out","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}},
+				{"id":"in","direction":"to_left","filter":{"field":"Title","op":"equals","value":"Judge"}}]`),
+			"mappings.title.default", raw(`{"to_right":"Nobody","to_left":null}`),
+			"fill_blanks_only", raw(`{"to_right":true,"to_left":false}`))
+		w.start()
+		w.right.has("ann", "Title", "Nobody")
+		w.right.lacks("bob")
+		w.left.has("cyd", "jobtitle", "Judge")
+		w.left.lacks("dan")
+		w.left.edit(w.left.id("cyd"), "lastname", "Left", "city", "Ghent")
+		w.right.edit(w.right.id("ann"), "LastName", "Right", "Title", "Judge")
+		w.pull()
+		w.right.has("cyd", "LastName", "Of cyd", "MailingCity", "Ghent")
+		w.left.has("ann", "lastname", "Right")
+		w.change("behavior", raw(`{"to_right":"update_only","to_left":"create_and_update"}`), "rules", raw(`[]`))
+		w.resync()
+		w.right.lacks("bob")
+		w.left.has("dan", "jobtitle", "Smith")
+		before := w.left.written() + w.right.written()
+		w.pull()
+		w.pull()
+		w.resync()
+		equal(w, "echoes", w.left.written()+w.right.written(), before)
+	})
+}
+
+// oneWays shows an object's direction: which way records and edits of two-way
+// mappings travel, and what one-way mappings do.
+func oneWays(w *world, direction string, right, left bool) {
+	w.Helper()
+	w.left.add("ann", "city", "A", "jobtitle", "A", "firstname", "A")
+	w.right.add("ann", "LastName", "Of ann", "MailingCity", "A", "Title", "A", "FirstName", "A")
+	w.left.add("bob")
+	w.right.add("cyd")
+	w.connect("direction", direction, "mappings.title.direction", "to_right", "mappings.first.direction", "to_left")
+	w.start()
+	for _, f := range []struct {
+		f    *fake
+		who  string
+		open bool
+	}{{w.right, "bob", right}, {w.left, "cyd", left}} {
+		if _, there := f.f.find(f.who); there != f.open {
+			w.Errorf("direction %s: %s is in %s: %v", direction, f.who, f.f.kind, there)
+		}
+	}
+	w.left.edit(w.left.id("ann"), "city", "L", "jobtitle", "L")
+	w.pull()
+	want := map[bool]string{true: "L", false: "A"}
+	w.right.has("ann", "MailingCity", want[right], "Title", want[right])
+	w.left.edit(w.left.id("ann"), "city", w.right.get(w.right.id("ann")).Fields["MailingCity"])
+	w.pull()
+	w.right.edit(w.right.id("ann"), "MailingCity", "R", "FirstName", "R")
+	w.pull()
+	want = map[bool]string{true: "R", false: "A"}
+	w.left.has("ann", "firstname", want[left])
+	if left {
+		w.left.has("ann", "city", "R")
+	}
+	if !right {
+		equal(w, "writes to the right", w.right.written(), 0)
+	}
+	if !left {
+		equal(w, "writes to the left", w.left.written(), 0)
+	}
+}
+
+// TestRow46_ObjectBothWays: one-way and two-way mappings alike.
+func TestRow46_ObjectBothWays(t *testing.T) {
+	row(t, func(w *world) { oneWays(w, "both", true, true) })
+}
+
+// TestRow47_ObjectToTheRight: two-way mappings act as one-way.
+func TestRow47_ObjectToTheRight(t *testing.T) {
+	row(t, func(w *world) { oneWays(w, "to_right", true, false) })
+}
+
+// TestRow48_ObjectToTheLeft is the mirror.
+func TestRow48_ObjectToTheLeft(t *testing.T) {
+	row(t, func(w *world) { oneWays(w, "to_left", false, true) })
+}
+
+// TestRow49_ObjectOff: nothing of it is read or written, others go on.
+func TestRow49_ObjectOff(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann")
+		w.left.make("companies", map[string]string{"name": "Acme", "domain": "acme.example"})
+		w.connect("direction", "off", "/syncs.+", companies)
+		w.left.knob("POST", "requests/reset", nil)
+		w.start()
+		w.right.lacks("ann")
+		for name := range w.left.calls() {
+			if strings.Contains(name, "/objects/contacts") {
+				w.Errorf("the object that is off is read: %s", name)
+			}
+		}
+		equal(w, "companies on the right", len(w.right.of("Account")), 1)
+	})
+}
+
+// TestRow50_MappingsDirection: two-way or one way, within what the object allows.
+func TestRow50_MappingsDirection(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "A", "jobtitle", "A", "firstname", "A")
+		w.connect("mappings.title.direction", "to_right", "mappings.first.direction", "to_left")
+		w.start()
+		ann, twin := w.left.id("ann"), w.right.id("ann")
+		w.right.has("ann", "MailingCity", "A", "Title", "A", "FirstName", "")
+		w.left.edit(ann, "city", "L", "jobtitle", "L", "firstname", "L")
+		w.pull()
+		w.right.has("ann", "MailingCity", "L", "Title", "L", "FirstName", "")
+		w.right.edit(twin, "MailingCity", "R", "FirstName", "R")
+		w.pull()
+		w.left.has("ann", "city", "R", "jobtitle", "L", "firstname", "R")
+		w.change("direction", "to_right")
+		w.right.edit(twin, "FirstName", "S", "MailingCity", "S")
+		w.pull()
+		w.left.has("ann", "city", "R", "firstname", "R")
+	})
+}
+
+// TestRow53_TwoAccountsOfOneApp: a connection joins them, and a circle of
+// connections comes to rest.
+func TestRow53_TwoAccountsOfOneApp(t *testing.T) {
+	row(t, func(w *world) {
+		w.right = w.app("hubspot")
+		third := w.app("hubspot")
+		same := []any{"match", raw(`[{"by":"any_key","pairs":[["email","email"]]}]`), "mappings", raw(`[
+			{"id":"email","left":["email"],"right":["email"],"transform":{"type":"email"}},
+			{"id":"last","left":["lastname"],"right":["lastname"]},{"id":"city","left":["city"],"right":["city"]}]`), "conflict", "left"}
+		first, second, back := *w, *w, *w
+		second.left, second.right = w.right, third
+		back.left, back.right = third, w.left
+		w.left.add("ann", "city", "Ghent")
+		for i, c := range []*world{&first, &second, &back} {
+			c.connect(append([]any{"/name", string(rune('A' + i)), "/shared", true}, same...)...)
+			c.start()
+		}
+		third.has("ann", "city", "Ghent")
+		w.left.edit(w.left.id("ann"), "city", "Lund")
+		for range 3 {
+			first.pull()
+			second.pull()
+			back.pull()
+		}
+		first.right.has("ann", "city", "Lund")
+		third.has("ann", "city", "Lund")
+		wrote := w.left.written() + w.right.written() + third.written()
+		for _, c := range []*world{&first, &second, &back} {
+			c.pull()
+			c.resync()
+		}
+		equal(w, "writes once it rests", w.left.written()+w.right.written()+third.written(), wrote)
+		w.left.count(1)
+		third.count(1)
+	})
+}
+
+// TestRow55_Row56_Row57_Schedule: a schedule pulls by itself, manual never does;
+// latest and next pull are told, and changing the schedule moves the next one.
+func TestRow55_Row56_Row57_Schedule(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect()
+		_, s := w.status()
+		equal(w, "latest pull before the first", s[0].LatestPull.IsZero(), true)
+		w.start()
+		_, s = w.status()
+		equal(w, "next pull of manual", s[0].NextPull.IsZero(), true)
+		w.left.edit(ann, "city", "B")
+		w.pull()
+		w.right.has("ann", "MailingCity", "B")
+		for _, every := range []string{"1m", "5m", "10m", "15m", "30m", "60m"} {
+			before := w.p.now()
+			w.change("schedule", every)
+			d, _ := time.ParseDuration(every)
+			_, s = w.status()
+			if next := s[0].NextPull; next.Before(s[0].LatestPull) || next.After(before.Add(d+time.Minute)) {
+				w.Errorf("%s: the next pull is at %s, now is %s", every, next, before)
+			}
+		}
+		w.invalid("unknown_schedule", "/syncs/0/schedule", "schedule", "2m")
+		w.change("schedule", "5m")
+		w.rest()
+		_, s = w.status()
+		first := s[0].LatestPull
+		w.left.edit(ann, "city", "C")
+		w.pass(6 * time.Minute)
+		w.until("a pull by schedule", func() bool { return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "C" })
+		_, s = w.status()
+		if !s[0].LatestPull.After(first) || !s[0].NextPull.After(s[0].LatestPull) {
+			w.Errorf("latest pull %s after %s, next %s", s[0].LatestPull, first, s[0].NextPull)
+		}
+		w.want(200, "GET", w.con+"/status", nil).says(`Z","next_pull"`)
+		w.change("/enabled", false)
+		_, s = w.status()
+		equal(w, "next pull while it is off", s[0].NextPull.IsZero(), true)
+	})
+}
+
+// TestRow59_ImportFieldsPreview: resync, refresh of fields and a plan that
+// writes nothing.
+func TestRow59_ImportFieldsPreview(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.right.add("bob", "MailingCity", "Lund")
+		w.connect()
+		plan := w.plan()
+		equal(w, "creations planned", plan.Totals["created"], 2)
+		changes := list[struct {
+			Action, Outcome, Record string
+			Diffs                   []struct{ Field string }
+		}](w, "/v1/plans/"+plan.ID+"/changes")
+		equal(w, "changes listed", len(changes), 2)
+		equal(w, "writes of a preview", w.left.written()+w.right.written(), 0)
+		w.left.knob("PATCH", "properties/contacts/city", raw(`{"label":"Town"}`))
+		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields?refresh=true", nil).says(`"Town"`)
+		w.start()
+		equal(w, "creations of an import", w.resync().Outcomes["created"], 0)
+		w.right.has("ann", "MailingCity", "Ghent")
+	})
+}
+
+// plan is a dry run over everything.
+type plan struct {
+	ID, Run, State string
+	Totals         map[string]int
+}
+
+func (w *world) plan() (p plan) {
+	w.Helper()
+	w.want(202, "POST", w.sync+"/plans", nil).into(&p)
+	w.until("the plan", func() bool {
+		w.get("/v1/plans/"+p.ID, &p)
+		return p.State == "done"
+	})
+	return p
+}
+
+// TestRow60_FirstImportBeforeTheSchedule: pulls by schedule begin after the
+// first sync is complete.
+func TestRow60_FirstImportBeforeTheSchedule(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		for range 3 {
+			w.left.add("p" + string(rune('a'+len(w.left.dump()))))
+		}
+		w.connect("schedule", "1m")
+		w.right.knob("POST", "fail", raw(`{"endpoint":"POST /services/data","status":503,"times":3}`))
+		w.want(202, "POST", w.con+"/start", nil)
+		w.pass(5 * time.Minute)
+		w.rest()
+		kinds := list[run](w, "/v1/runs?connection="+w.con[len("/v1/connections/"):])
+		if last := kinds[len(kinds)-1]; last.Kind != "initial" || last.State != "done" {
+			w.Errorf("the first run: %+v", last)
+		}
+		w.right.count(3)
+	})
+}
+
+// TestRow61_FirstSync: both sides are read whole, history included.
+func TestRow61_FirstSync(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		w.left.add("old", "city", "Ghent")
+		w.right.add("older", "MailingCity", "Lund")
+		w.pass(400 * 24 * time.Hour)
+		w.left.add("new", "city", "Ghent")
+		w.connect("rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Nowhere"}},{"id":"s","direction":"to_left"}]`))
+		runs := w.start()
+		equal(w, "kind", runs[0].Kind, "initial")
+		w.stands(w.left, w.left.id("old"), "excluded", "filtered_out")
+		w.stands(w.left, w.left.id("new"), "excluded", "filtered_out")
+		w.left.has("older", "city", "Lund")
+		w.right.count(1)
+	})
+}
+
+// TestRow62_ContinuousMonitoring: pulls repeat, and two of one sync never overlap.
+func TestRow62_ContinuousMonitoring(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect("schedule", "1m")
+		w.start()
+		for _, city := range []string{"B", "C"} {
+			w.left.edit(ann, "city", city)
+			w.pass(2 * time.Minute)
+			w.until("the next pull", func() bool { return w.right.get(w.right.id("ann")).Fields["MailingCity"] == city })
+		}
+		w.rest()
+		w.change("schedule", "manual")
+		w.left.knob("POST", "delay", raw(`{"endpoint":"POST /crm/v3/objects/contacts/search","delay":"400ms","times":1}`))
+		var first, second run
+		w.want(202, "POST", w.sync+"/pull", nil).into(&first)
+		w.want(202, "POST", w.sync+"/pull", nil).into(&second)
+		equal(w, "a second pull while one runs", second.ID, first.ID)
+		w.finished(first)
+		w.rest()
+	})
+}
+
+// TestRow63_SyncAgainNow: a pull by hand, any time.
+func TestRow63_SyncAgainNow(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect("schedule", "60m")
+		w.start()
+		for _, city := range []string{"B", "C", "D"} {
+			w.left.edit(ann, "city", city)
+			equal(w, "kind", w.pull().Kind, "pull")
+			w.right.has("ann", "MailingCity", city)
+		}
+	})
+}
+
+// TestRow64_ResyncAll: filters and fill-blanks-only hold, nobody is doubled, and
+// pressing twice gives one run.
+func TestRow64_ResyncAll(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent", "jobtitle", "Judge")
+		w.left.add("bob", "city", "Lund")
+		w.right.add("ann", "LastName", "Of ann", "Title", "Chief")
+		w.connect("direction", "to_right", "fill_blanks_only.to_right", true,
+			"rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
+		w.start()
+		wrote := w.right.written()
+		for range 2 {
+			var first, second run
+			w.want(202, "POST", w.sync+"/resync", nil).into(&first)
+			w.want(202, "POST", w.sync+"/resync", nil).into(&second)
+			equal(w, "pressed twice", second.ID, first.ID)
+			r := w.finished(first)
+			w.rest()
+			equal(w, "kind", r.Kind, "resync")
+		}
+		equal(w, "writes of resyncs", w.right.written(), wrote)
+		w.right.count(1)
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "Chief")
+		w.right.lacks("bob")
+	})
+}
+
+// TestRow65_EverythingOrFromNowOn: changes_only links nobody until they change.
+func TestRow65_EverythingOrFromNowOn(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent")
+		w.left.add("bob")
+		w.right.add("bob", "LastName", "Of bob")
+		w.pass(time.Hour)
+		w.connect("initial", "changes_only")
+		w.start()
+		w.right.lacks("ann")
+		w.refused(w.call("GET", w.record(w.left, ann), nil), 404, "record_unknown")
+		w.left.edit(ann, "city", "Lund")
+		w.pull()
+		w.right.has("ann", "MailingCity", "Lund")
+		w.refused(w.call("GET", w.record(w.left, w.left.id("bob")), nil), 404, "record_unknown")
+		w.resync()
+		w.stands(w.left, w.left.id("bob"), "in_sync", "")
+	})
+}
+
+// TestRow67_WebhookAddress is unguessable, stays through edits, and is replaced
+// by rotation with an overlap of a day.
+func TestRow67_WebhookAddress(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		w.connect()
+		address := func() string { return list[struct{ URL string }](w, w.con+"/webhooks")[0].URL }
+		first := address()
+		if token := first[len(w.p.url+"/hooks/"):]; len(token) < 40 {
+			w.Errorf("%s can be guessed", first)
+		}
+		w.change("/name", "Edited", "direction", "to_right")
+		w.forget(w.con, "Edited")
+		equal(w, "the address after an edit", address(), first)
+		w.want(200, "POST", w.con+"/webhooks/rotate", nil)
+		second := address()
+		if second == first {
+			w.Error("rotation keeps the address")
+		}
+		for url, want := range map[string]int{first: 200, second: 200, first + "x": 404} {
+			equal(w, "HEAD "+url, w.send(url, "", "HEAD", "", nil).status, want)
+		}
+		w.pass(25 * time.Hour)
+		equal(w, "the old address a day later", w.send(first, "", "HEAD", "", nil).status, 404)
+		equal(w, "the new one", w.send(second, "", "HEAD", "", nil).status, 200)
+	})
+}
+
+// TestRow68_AddressAnswersAtOnce: GET, HEAD and test calls, as soon as it exists.
+func TestRow68_AddressAnswersAtOnce(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		for _, h := range list[struct{ URL string }](w, w.con+"/webhooks") {
+			for _, method := range []string{"GET", "HEAD"} {
+				equal(w, method, w.send(h.URL, "", method, "", nil).status, 200)
+			}
+		}
+		w.hear(w.left)
+		w.left.add("ann")
+		w.heard(w.left)
+	})
+}
+
+// TestRow69_NothingFlowsUntilPublished: a saved draft lets nothing through; the
+// start does.
+func TestRow69_NothingFlowsUntilPublished(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		w.hear(w.left)
+		w.left.add("ann", "city", "Ghent")
+		w.heard(w.left)
+		w.refused(w.call("POST", w.sync+"/pull", nil), 409, "connection_draft")
+		equal(w, "writes before", w.right.written(), 0)
+		w.start()
+		w.right.has("ann", "MailingCity", "Ghent")
+		w.left.add("bob")
+		w.until("the webhook's record", func() bool { _, there := w.right.find("bob"); return there })
+	})
+}
+
+// TestRow66_RealTime: a change is picked up at once; double, reordered and
+// bursting calls lead to the same state.
+func TestRow66_RealTime(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		w.start()
+		w.hear(w.left)
+		ann := w.left.add("ann", "city", "A")
+		w.until("a new record", func() bool { _, there := w.right.find("ann"); return there })
+		hooks := list[struct{ URL string }](w, w.con+"/webhooks")
+		w.left.knob("PUT", "webhooks", map[string]any{"url": hooks[0].URL, "secret": kinds["hubspot"].credentials["webhook_secret"], "duplicate": 0.5, "reorder": 0.5, "even": true})
+		for i := range 30 {
+			w.left.edit(ann, "city", "V"+string(rune('A'+i)))
+		}
+		w.until("the last of a burst", func() bool { return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "V"+string(rune('A'+29)) })
+		w.heard(w.left)
+		w.rest()
+		w.right.count(1)
+		w.left.count(1)
+		equal(w, "a resync's updates", w.resync().Outcomes["updated"], 0)
+	})
+}
+
+// TestRow71_StateNotEvents: what matched a rule before it was switched on is
+// synced, too.
+func TestRow71_StateNotEvents(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.pass(48 * time.Hour)
+		w.connect("direction", "to_right", "rules", raw(`[{"id":"r","direction":"to_right","enabled":false,"filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
+		w.start()
+		w.right.lacks("ann")
+		w.pass(48 * time.Hour)
+		w.change("rules.r.enabled", true)
+		w.resync()
+		w.right.has("ann", "MailingCity", "Ghent")
+	})
+}

@@ -1,0 +1,328 @@
+package rows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRow27_GlobalToggle: off stops every object, whatever directions say, and
+// no other connection; on again restores the directions exactly.
+func TestRow27_GlobalToggle(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent")
+		w.connect("direction", "to_right", "mappings.title.direction", "to_right")
+		w.start()
+		other := *w
+		other.left, other.right = w.app("hubspot"), w.app("salesforce")
+		other.connect("/name", "Other")
+		other.start()
+		document := func() string {
+			var d struct{ Syncs raw }
+			w.get(w.con, &d)
+			return string(d.Syncs)
+		}
+		before, wrote := document(), w.right.written()
+		w.change("/enabled", false)
+		w.left.edit(ann, "city", "Lund")
+		w.refused(w.call("POST", w.sync+"/pull", nil), 409, "switched_off")
+		other.left.add("bob")
+		other.pull()
+		other.right.has("bob", "LastName", "Of bob")
+		equal(w, "writes while it is off", w.right.written(), wrote)
+		w.change("/enabled", true)
+		equal(w, "the directions afterwards", document(), before)
+		w.pull()
+		w.right.has("ann", "MailingCity", "Lund")
+	})
+}
+
+// TestRow27_OffInTheMiddle: a pull under way stops before it writes more.
+func TestRow27_OffInTheMiddle(t *testing.T) {
+	row(t, func(w *world) {
+		const people = 240
+		w.left.knob("POST", "seed", raw(`{"people":240,"slot":0}`))
+		w.right.knob("POST", "delay", raw(`{"endpoint":"POST /services/data","delay":"700ms","times":1}`))
+		w.connect("direction", "to_right")
+		w.want(202, "POST", w.con+"/start", nil)
+		w.until("the first write", func() bool { return w.right.written() > 0 })
+		w.change("/enabled", false)
+		wrote := w.right.written()
+		w.want(200, "GET", w.con, nil).says(`"enabled":false`)
+		equal(w, "writes after it was off", w.right.written(), wrote)
+		if held := len(w.right.dump()); held >= people {
+			w.Errorf("%d people are over there: it was off too late to show anything", held)
+		}
+		w.change("/enabled", true)
+		w.until("everybody", func() bool {
+			_, now := w.status()
+			left := now[0].States.Left
+			return left["in_sync"]+left["excluded"] == people && left["in_sync"] == len(w.right.dump())
+		})
+	})
+}
+
+// TestRow28_Hierarchy: toggle over object over mapping, all combinations, an
+// edit on either side each; what is written is counted in the apps.
+func TestRow28_Hierarchy(t *testing.T) {
+	row(t, func(w *world) {
+		fields := map[string][2]string{"both": {"city", "MailingCity"}, "to_right": {"jobtitle", "Title"}, "to_left": {"firstname", "FirstName"}}
+		objects := []string{"both", "to_right", "to_left", "off"}
+		who := func(on bool, object, way string) string {
+			return strings.ToLower(fmt.Sprintf("p-%v-%s-%s", on, object, way))
+		}
+		for _, on := range []bool{true, false} {
+			for _, object := range objects {
+				for _, way := range []string{"to_right", "to_left"} {
+					w.left.add(who(on, object, way), "city", "Old", "jobtitle", "Old", "firstname", "Old")
+				}
+			}
+		}
+		w.connect()
+		w.start()
+		for _, on := range []bool{true, false} {
+			for _, object := range objects {
+				w.change("/enabled", on, "direction", object, "mappings.city.direction", "both", "mappings.title.direction", "to_right", "mappings.first.direction", "to_left")
+				left, right := w.left.id(who(on, object, "to_right")), w.right.id(who(on, object, "to_left"))
+				w.left.edit(left, "city", "New", "jobtitle", "New", "firstname", "New")
+				w.right.edit(right, "MailingCity", "New", "Title", "New", "FirstName", "New")
+				before := map[string]int{"to_left": w.left.written(), "to_right": w.right.written()}
+				w.call("POST", w.sync+"/pull", nil)
+				w.rest()
+				for _, way := range []string{"to_right", "to_left"} {
+					target, side := w.right, 1
+					if way == "to_left" {
+						target, side = w.left, 0
+					}
+					got := target.get(target.id(who(on, object, way)))
+					for direction, pair := range fields {
+						open := on && (object == "both" || object == way) && (direction == "both" || direction == way)
+						if arrived := got.Fields[pair[side]] == "New"; arrived != open {
+							w.Errorf("toggle %v, object %s, mapping %s, edit %s: it arrived: %v", on, object, direction, way, arrived)
+						}
+					}
+					if open := on && (object == "both" || object == way); !open && target.written() != before[way] {
+						w.Errorf("toggle %v, object %s: %d writes %s", on, object, target.written()-before[way], way)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestRow30_EnabledSeparately: a configured connection does nothing until it is
+// started; webhooks that come before are accepted, and nothing is written.
+func TestRow30_EnabledSeparately(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent")
+		w.connect("direction", "to_right")
+		w.hear(w.left)
+		w.left.edit(ann, "city", "Lund")
+		w.heard(w.left)
+		status, _ := w.status()
+		equal(w, "status", status, "draft")
+		equal(w, "writes before the start", w.right.written(), 0)
+		w.start()
+		w.right.has("ann", "MailingCity", "Lund")
+		wrote := w.right.written()
+		w.want(200, "POST", w.con+"/pause", nil)
+		w.left.edit(ann, "city", "Oslo")
+		w.heard(w.left)
+		equal(w, "writes while it is paused", w.right.written(), wrote)
+		w.want(202, "POST", w.con+"/start", nil)
+		w.until("what came while it was paused", func() bool { return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "Oslo" })
+	})
+}
+
+// hear lets an app send its webhooks here.
+func (w *world) hear(f *fake) {
+	w.Helper()
+	i := map[*fake]int{w.left: 0, w.right: 1}[f]
+	hooks := list[struct{ URL string }](w, w.con+"/webhooks")
+	body := map[string]any{"url": hooks[i].URL}
+	if secret := kinds[f.kind].credentials["webhook_secret"]; secret != "" {
+		body["secret"] = secret
+	}
+	f.knob("PUT", "webhooks", body)
+}
+
+// deliveries are the webhooks that an app has sent, and what it was answered.
+type deliveries struct {
+	Deliveries []struct {
+		Status     string
+		HTTPStatus int `json:"http_status"`
+	}
+}
+
+// heard waits until all that an app had to tell was accepted.
+func (w *world) heard(f *fake) {
+	w.Helper()
+	w.until("the webhooks of "+f.kind, func() bool {
+		var d deliveries
+		f.knob("GET", "deliveries", nil).into(&d)
+		for _, one := range d.Deliveries {
+			if one.HTTPStatus/100 != 2 {
+				return false
+			}
+		}
+		return len(d.Deliveries) > 0
+	})
+}
+
+// TestRow31_SaveForLater: a saved draft reads and writes no record, however long
+// it lies there, and is found as it was left.
+func TestRow31_SaveForLater(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		w.left.add("ann")
+		w.connect("schedule", "1m", "mappings.title.enabled", false)
+		running := *w
+		running.left, running.right = w.app("hubspot"), w.app("salesforce")
+		running.connect("/name", "Running", "schedule", "1m")
+		running.start()
+		w.left.knob("POST", "requests/reset", nil)
+		w.right.knob("POST", "requests/reset", nil)
+		_, before := running.status()
+		w.pass(10 * time.Minute)
+		w.until("a pull of the other connection", func() bool {
+			_, now := running.status()
+			return now[0].LatestPull.After(before[0].LatestPull)
+		})
+		equal(w, "calls to both apps", len(w.left.calls())+len(w.right.calls()), 0)
+		status, _ := w.status()
+		equal(w, "status", status, "draft")
+		equal(w, "runs", len(list[run](w, "/v1/runs?connection="+strings.TrimPrefix(w.con, "/v1/connections/"))), 0)
+		w.want(200, "GET", w.con, nil).says(`"schedule":"1m"`)
+		w.right.count(0)
+	})
+}
+
+// TestRow36_RuleSwitch: a rule that is off is kept and does not match; with all
+// of a direction off everything is excluded.
+func TestRow36_RuleSwitch(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.left.add("bob", "city", "Lund")
+		w.connect("direction", "to_right", "rules", raw(`[
+			{"id":"a","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}},
+			{"id":"b","direction":"to_right","enabled":false,"filter":{"field":"city","op":"equals","value":"Lund"}}]`))
+		w.start()
+		w.right.has("ann", "MailingCity", "Ghent")
+		w.right.lacks("bob")
+		w.want(200, "GET", w.con, nil).says(`"id":"b"`)
+		w.change("rules.a.enabled", false)
+		w.left.edit(w.left.id("ann"), "jobtitle", "Judge")
+		w.resync()
+		w.stands(w.left, w.left.id("ann"), "excluded", "filtered_out")
+		w.stands(w.left, w.left.id("bob"), "excluded", "filtered_out")
+		w.right.has("ann", "Title", "")
+		w.change("rules.b.enabled", true)
+		w.resync()
+		w.right.has("bob", "MailingCity", "Lund")
+	})
+}
+
+// TestRow37_RuleDeleted: for good, and what it linked stays.
+func TestRow37_RuleDeleted(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent")
+		w.connect("direction", "to_right", "rules", raw(`[
+			{"id":"a","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}},
+			{"id":"b","direction":"to_right","filter":{"field":"city","op":"equals","value":"Lund"}}]`))
+		w.start()
+		partner := w.view(w.left, ann).Partner
+		w.change("rules", raw(`[{"id":"b","direction":"to_right","filter":{"field":"city","op":"equals","value":"Lund"}}]`))
+		w.resync()
+		w.right.count(1)
+		w.left.count(1)
+		v := w.stands(w.left, ann, "excluded", "filtered_out")
+		equal(w, "the link", v.Partner, partner)
+		w.left.edit(ann, "city", "Lund")
+		w.pull()
+		equal(w, "the link once another rule matches", w.stands(w.left, ann, "in_sync", "").Partner, partner)
+		w.right.has("ann", "MailingCity", "Lund")
+	})
+}
+
+// TestRow38_Row39_Row212_Deleting: needs the name typed back; everything of the
+// connection goes, the records in both apps stay, and nothing more is done.
+func TestRow38_Row39_Row212_Deleting(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent")
+		w.connect("/name", "To go")
+		w.start()
+		w.hear(w.left)
+		tag := w.want(200, "GET", w.con, nil).header.Get("ETag")
+		for _, wrong := range []string{"", "?confirm=", "?confirm=to%20go", "?confirm=Another"} {
+			if a := w.call("DELETE", w.con+wrong, nil, "If-Match", tag); a.status != 400 && a.status != 422 && a.status != 409 {
+				w.Errorf("DELETE %q: %d, want it refused", wrong, a.status)
+			}
+		}
+		w.want(202, "DELETE", w.con+"?confirm=To%20go", nil, "If-Match", tag)
+		w.until("the end of the connection", func() bool { return w.call("GET", w.con, nil).status == 404 })
+		wrote := w.right.written()
+		w.left.edit(ann, "city", "Lund")
+		w.right.edit(w.right.id("ann"), "Title", "Judge")
+		equal(w, "writes after it was deleted", w.right.written()+w.left.written(), wrote)
+		w.left.count(1)
+		w.right.count(1)
+		w.right.has("ann", "MailingCity", "Ghent")
+		id := strings.TrimPrefix(w.con, "/v1/connections/")
+		w.refused(w.call("GET", "/v1/log?connection="+id, nil), 404, "not_found")
+		equal(w, "log entries", len(slices.DeleteFunc(list[struct{ Connection string }](w, "/v1/log"), func(e struct{ Connection string }) bool { return e.Connection != id })), 0)
+		w.want(204, "DELETE", "/v1/accounts/"+w.left.account, nil, "If-Match", "*")
+	})
+}
+
+// TestRow40_ThreeActions: disabling keeps settings, editing changes them,
+// removing erases them.
+func TestRow40_ThreeActions(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.connect()
+		w.start()
+		var syncs struct{ Syncs raw }
+		w.get(w.con, &syncs)
+		before := string(syncs.Syncs)
+		w.change("/enabled", false)
+		w.get(w.con, &syncs)
+		equal(w, "settings after disabling", string(syncs.Syncs), before)
+		w.change("mappings.city.enabled", false)
+		w.get(w.con, &syncs)
+		if string(syncs.Syncs) == before {
+			w.Error("editing changes nothing")
+		}
+		equal(w, "links after both", w.view(w.left, w.left.id("ann")).Partner, w.right.id("ann"))
+		w.want(202, "DELETE", w.con+"?confirm="+strings.ReplaceAll(w.Name(), "/", "%2F"), nil, "If-Match", "*")
+		w.until("its removal", func() bool { return w.call("GET", w.con, nil).status == 404 })
+		w.right.has("ann", "MailingCity", "Ghent")
+	})
+}
+
+// TestRow41_Independent: what is done to one connection changes no other, on the
+// same accounts either.
+func TestRow41_Independent(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "Judge")
+		w.connect("/name", "First", "mappings.title", nil)
+		second := *w
+		second.connect("/name", "Second", "match", raw(`[{"by":"any_key","pairs":[["email","Email"]]}]`), "direction", "to_right",
+			"behavior.to_right", "update_only", "mappings", raw(`[{"id":"title","left":["jobtitle"],"right":["Title"],"direction":"to_right"}]`))
+		w.start()
+		second.start()
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "Judge")
+		before := w.want(200, "GET", w.con, nil)
+		second.change("/enabled", false)
+		w.left.edit(ann, "city", "Lund", "jobtitle", "Chief")
+		w.pull()
+		w.right.has("ann", "MailingCity", "Lund", "Title", "Judge")
+		second.want(202, "DELETE", second.con+"?confirm=Second", nil, "If-Match", "*")
+		w.until("the end of the second", func() bool { return w.call("GET", second.con, nil).status == 404 })
+		after := w.want(200, "GET", w.con, nil)
+		equal(w, "the first document", string(after.body), string(before.body))
+		w.left.edit(ann, "city", "Oslo")
+		w.pull()
+		w.right.has("ann", "MailingCity", "Oslo")
+	})
+}

@@ -1,0 +1,316 @@
+package rows
+
+import (
+	"testing"
+)
+
+// by are match steps.
+func by(steps string) raw { return raw("[" + steps + "]") }
+
+const (
+	byEmail     = `{"by":"any_key","pairs":[["email","Email"]]}`
+	byEmailIs   = `{"by":"any_key","pairs":[["email","Email"],["phone","Phone"]],"on_disagreement":`
+	byTheirID   = `{"by":"id","left":"company","right":"$id","on_missing":"error"}`
+	byTheirName = `{"by":"all_keys","pairs":[["firstname","FirstName"],["lastname","LastName"]],"verify":[["phone","Phone"]]}`
+)
+
+// TestRow93_MatchOnEmail: trimmed, without case, domains by IDNA; secondary
+// addresses count, look-alikes do not; phones are found however spelled.
+func TestRow93_MatchOnEmail(t *testing.T) {
+	row(t, func(w *world) {
+		same := [][2]string{
+			{"ann@example.com", "ANN@Example.COM"},
+			{"bob@müller.example", "bob@xn--mller-kva.example"},
+			{"cyd.two@example.com", "cyd.old@example.com"},
+		}
+		for i, pair := range same {
+			more := []string{"email", pair[0], "city", "Left"}
+			if i == 2 {
+				more = append(more, "hs_additional_emails", "cyd.old@example.com;cyd.older@example.com")
+			}
+			w.left.add("x", more...)
+			w.right.add("x", "Email", pair[1], "LastName", "Of x")
+		}
+		w.left.add("dan")
+		w.right.add("x", "Email", "d\u0430n@example.com", "LastName", "Look-alike")
+		w.left.make("contacts", map[string]string{"lastname": "Phoned", "phone": "(212) 555-0122"})
+		w.right.make("Contact", map[string]string{"LastName": "Phoned", "Phone": "+1 212 555 0122"})
+		w.connect("match", by(byEmail+`,{"by":"any_key","pairs":[["phone","Phone"]]}`))
+		w.start()
+		w.left.count(6)
+		w.right.count(6)
+		for _, r := range w.right.dump() {
+			if r.Fields["LastName"] == "Of x" && r.Fields["MailingCity"] != "Left" {
+				w.Errorf("%s met nobody", r.Fields["Email"])
+			}
+		}
+		w.right.has("dan", "LastName", "Of dan")
+		w.right.has("cyd.old", "MailingCity", "Left")
+	})
+}
+
+// TestRow94_TheLinkStays: an e-mail that changes keeps the pair; one that is
+// removed stops it both ways, and it goes on when a key is back.
+func TestRow94_TheLinkStays(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect("mappings.email.clear", raw(`{"to_right":true,"to_left":true}`))
+		w.start()
+		twin := w.right.id("ann")
+		w.left.edit(ann, "email", "ann.new@example.com")
+		w.pull()
+		equal(w, "partner after the change", w.stands(w.left, ann, "in_sync", "").Partner, twin)
+		w.right.holds(w.right.get(twin), "Email", "ann.new@example.com")
+		w.left.edit(ann, "email", "", "city", "B")
+		w.pull()
+		equal(w, "partner without a key", w.stands(w.left, ann, "excluded", "no_identity_key").Partner, twin)
+		w.right.holds(w.right.get(twin), "Email", "ann.new@example.com", "MailingCity", "A")
+		w.right.edit(twin, "Title", "Judge")
+		w.pull()
+		w.left.holds(w.left.get(ann), "email", "", "jobtitle", "")
+		w.left.edit(ann, "email", "ann.back@example.com")
+		w.pull()
+		equal(w, "partner once it is back", w.stands(w.left, ann, "in_sync", "").Partner, twin)
+		w.right.holds(w.right.get(twin), "Email", "ann.back@example.com", "MailingCity", "B")
+		w.left.holds(w.left.get(ann), "jobtitle", "Judge")
+		w.left.count(1)
+		w.right.count(1)
+	})
+}
+
+// TestRow95_AvoidDuplicates: on by default, a record without a key is left out;
+// off, it is made without a match.
+func TestRow95_AvoidDuplicates(t *testing.T) {
+	row(t, func(w *world) {
+		bare := w.left.make("contacts", map[string]string{"lastname": "Nokey"})
+		w.connect()
+		w.want(200, "GET", w.con, nil).says(`"avoid_duplicates":true`)
+		w.start()
+		w.stands(w.left, bare, "excluded", "no_identity_key")
+		w.right.count(0)
+		w.change("avoid_duplicates", false)
+		w.resync()
+		w.right.count(1)
+		w.stands(w.left, bare, "in_sync", "")
+		w.resync()
+		w.right.count(1)
+	})
+}
+
+// TestRow96_Companies: by domain, name or e-mail in the order of the steps; a
+// domain is one however it is spelled, and of several nobody is guessed.
+func TestRow96_Companies(t *testing.T) {
+	row(t, func(w *world) {
+		company := func(name, domain, city string) {
+			w.left.make("companies", map[string]string{"name": name, "domain": domain, "city": city})
+		}
+		account := func(name, website string) string {
+			return w.right.make("Account", map[string]string{"Name": name, "Website": website})
+		}
+		company("Acme", "acme.example", "Ghent")
+		acme := account("ACME Inc.", "https://www.Acme.example/about")
+		company("Bolt", "bolt.example", "Lund")
+		bolt := account("bolt", "")
+		company("Twin", "twin.example", "Oslo")
+		twins := []string{account("Twin", "twin.example"), account("TWIN", "http://twin.example")}
+		w.connect("/syncs", []any{companies})
+		w.sync = w.con + "/syncs/companies"
+		w.change("match", by(`{"by":"any_key","pairs":[["domain","Website"]]},{"by":"any_key","pairs":[["name","Name"]]}`))
+		w.start()
+		w.right.object = "Account"
+		w.right.holds(w.right.get(acme), "BillingCity", "Ghent")
+		w.right.holds(w.right.get(bolt), "BillingCity", "Lund")
+		for _, id := range twins {
+			w.right.holds(w.right.get(id), "BillingCity", "")
+		}
+		w.right.count(4)
+	})
+}
+
+// TestRow97_OneUniqueField: one that several records can share is warned of,
+// where it is set and where it is suggested.
+func TestRow97_OneUniqueField(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		w.valid("match", by(`{"by":"any_key","pairs":[["city","MailingCity"]]}`)).says("key_not_unique", `"/syncs/0/match/0/pairs/0"`)
+		a := w.valid("match", by(`{"by":"any_key","pairs":[["lockstep_key","Lockstep_Id__c"]]}`))
+		var said struct{ Warnings []struct{ Code string } }
+		a.into(&said)
+		for _, one := range said.Warnings {
+			if one.Code == "key_not_unique" {
+				w.Errorf("two unique fields are warned of: %s", a.body)
+			}
+		}
+		w.invalid("unknown_field", "/syncs/0/match/0/pairs/0/0", "match", by(`{"by":"any_key","pairs":[["nowhere","Email"]]}`))
+		w.want(200, "GET", w.con+"/suggestions", nil).says("key_not_unique")
+	})
+}
+
+// TestRow98_SecondarySearch: tried only when the primary finds nothing; if both
+// find somebody, the first one wins.
+func TestRow98_SecondarySearch(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "A", "phone", "+1 212 555 0101")
+		w.right.add("other", "Phone", "+1 212 555 0101", "LastName", "By phone")
+		w.left.add("bob", "city", "B", "phone", "+1 212 555 0102")
+		w.right.add("bob", "LastName", "By e-mail")
+		w.right.add("wrong", "Phone", "+1 212 555 0102", "LastName", "Wrong")
+		w.left.make("contacts", map[string]string{"lastname": "Only phone", "phone": "+1 212 555 0103", "city": "C"})
+		w.right.add("cyd", "Phone", "+1 212 555 0103", "LastName", "By phone alone")
+		w.connect("direction", "to_right", "match", by(byEmailIs+`"first"}`), "mappings.email.direction", "to_left", "mappings.last.direction", "to_left", "mappings.phone.direction", "to_left", "behavior.to_right", "update_only")
+		w.start()
+		w.right.has("other", "MailingCity", "A")
+		w.right.has("bob", "MailingCity", "B")
+		w.right.has("wrong", "MailingCity", "")
+		w.right.has("cyd", "MailingCity", "C")
+	})
+}
+
+// TestRow101_OurIDPresent: every field may be updated; without a match it is an
+// error, and nobody is made.
+func TestRow101_OurIDPresent(t *testing.T) {
+	row(t, func(w *world) {
+		twin := w.right.add("ann.old", "MailingCity", "Old", "Phone", "+1 212 555 0101")
+		w.left.add("ann", "company", twin, "city", "New", "phone", "+1 212 555 0102")
+		lost := w.left.add("bob", "company", "003Lk0000009999IAA")
+		w.connect("direction", "to_right", "match", by(byTheirID+","+byEmail))
+		w.start()
+		w.right.holds(w.right.get(twin), "Email", "ann@example.com", "MailingCity", "New", "LastName", "Of ann", "Phone", "+12125550102")
+		v := w.view(w.left, lost)
+		equal(w, "who has an ID that nobody has", v.State, "failing")
+		w.right.lacks("bob")
+		w.right.count(1)
+	})
+}
+
+// TestRow102_MatchByPhone updates everything but what the step protects, and a
+// phone is found however it is spelled.
+func TestRow102_MatchByPhone(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.make("contacts", map[string]string{"lastname": "Left", "phone": "(212) 555-0122", "email": "left@example.com", "city": "New"})
+		twin := w.right.make("Contact", map[string]string{"LastName": "Right", "Phone": "001 212.555.0122", "Email": "right@example.com", "MailingCity": "Old"})
+		w.connect("direction", "to_right", "match", by(`{"by":"any_key","pairs":[["phone","Phone"]],"protect":["email","phone"]}`))
+		w.start()
+		w.right.holds(w.right.get(twin), "LastName", "Left", "MailingCity", "New", "Email", "right@example.com", "Phone", "001 212.555.0122")
+		w.right.count(1)
+	})
+}
+
+// TestRow103_KeysDisagree: all given keys are looked up; different records, or
+// one that contradicts, is an error and skips the record.
+func TestRow103_KeysDisagree(t *testing.T) {
+	row(t, func(w *world) {
+		two := w.left.add("ann", "phone", "+1 212 555 0101", "city", "X")
+		w.right.add("ann", "LastName", "By e-mail")
+		w.right.add("other", "Phone", "+1 212 555 0101", "LastName", "By phone")
+		against := w.left.add("bob", "phone", "+1 212 555 0102", "city", "X")
+		w.right.add("bob", "Phone", "+1 212 555 0999", "LastName", "Other phone")
+		w.left.add("cyd", "phone", "+1 212 555 0103", "city", "X")
+		w.right.add("cyd", "LastName", "No phone")
+		w.connect("direction", "to_right", "match", by(byEmailIs+`"error"}`))
+		w.start()
+		w.stands(w.left, two, "conflict", "key_conflict")
+		w.stands(w.left, against, "conflict", "keys_disagree")
+		w.right.has("ann", "MailingCity", "", "LastName", "By e-mail")
+		w.right.has("other", "MailingCity", "", "LastName", "By phone")
+		w.right.has("bob", "MailingCity", "", "Phone", "+1 212 555 0999")
+		w.right.has("cyd", "MailingCity", "X")
+		w.right.count(4)
+	})
+}
+
+// TestRow104_OtherwiseCreate: when no step finds anybody, if the behaviour allows.
+func TestRow104_OtherwiseCreate(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "phone", "+1 212 555 0101", "firstname", "Ann")
+		w.connect("direction", "to_right", "behavior.to_right", "update_only", "match", by(`{"by":"id","left":"company","right":"$id","on_missing":"next"},`+byEmailIs+`"error"},`+byTheirName))
+		w.start()
+		w.right.count(0)
+		w.change("behavior.to_right", "create_and_update")
+		w.resync()
+		w.right.has("ann", "FirstName", "Ann")
+		w.right.count(1)
+	})
+}
+
+// TestRow105_AppIDPresent is the mirror of 101: who was deleted over there is
+// not made again.
+func TestRow105_AppIDPresent(t *testing.T) {
+	row(t, func(w *world) {
+		twin := w.left.add("ann.old", "city", "Old")
+		gone := w.left.add("gone")
+		w.left.remove(gone)
+		w.right.add("ann", "Department", twin, "MailingCity", "New")
+		lost := w.right.add("bob", "Department", gone)
+		w.connect("direction", "to_left", "match", by(`{"by":"id","left":"$id","right":"Department","on_missing":"error"},`+byEmail))
+		w.start()
+		w.left.holds(w.left.get(twin), "email", "ann@example.com", "city", "New")
+		equal(w, "who names somebody deleted", w.view(w.right, lost).State, "failing")
+		w.left.count(1)
+	})
+}
+
+// TestRow107_NameCheckedByPhone: the name finds, the phone decides; one that is
+// missing is no match, its format does not matter.
+func TestRow107_NameCheckedByPhone(t *testing.T) {
+	row(t, func(w *world) {
+		person := func(last, phone string) {
+			w.left.make("contacts", map[string]string{"firstname": "Ann", "lastname": last, "phone": phone, "city": "New"})
+		}
+		twin := func(last, phone string) string {
+			return w.right.make("Contact", map[string]string{"FirstName": "ann", "LastName": last, "Phone": phone})
+		}
+		person("Same", "(212) 555-0101")
+		same := twin("same", "+12125550101")
+		person("Other", "(212) 555-0102")
+		other := twin("Other", "(212) 555-0103")
+		person("Lacking", "(212) 555-0104")
+		lacking := twin("Lacking", "")
+		person("Without", "")
+		without := twin("Without", "(212) 555-0105")
+		w.connect("direction", "to_right", "avoid_duplicates", false, "match", by(byTheirName))
+		w.start()
+		w.right.holds(w.right.get(same), "MailingCity", "New")
+		for _, id := range []string{other, lacking, without} {
+			w.right.holds(w.right.get(id), "MailingCity", "")
+		}
+	})
+}
+
+// TestRow111_DuplicatesInOneApp: two records with one identity are both left
+// alone and listed, until a person links or merges.
+func TestRow111_DuplicatesInOneApp(t *testing.T) {
+	row(t, func(w *world) {
+		one := w.right.add("ann", "MailingCity", "One")
+		two := w.right.add("ann", "MailingCity", "Two")
+		ann := w.left.add("ann", "jobtitle", "Judge")
+		w.connect()
+		w.start()
+		for _, id := range []string{one, two} {
+			if v := w.view(w.right, id); v.State != "duplicate" {
+				w.Errorf("%s is %s", id, v.State)
+			}
+			w.right.holds(w.right.get(id), "Title", "")
+		}
+		w.left.count(1)
+		w.left.has("ann", "city", "")
+		_, s := w.status()
+		equal(w, "duplicates in the status", s[0].States.Right["duplicate"], 2)
+		listed := list[view](w, w.sync+"/records?state=duplicate")
+		if len(listed) < 2 {
+			w.Errorf("listed: %+v", listed)
+		}
+		w.finished(w.run("POST", w.record(w.left, ann)+"/link", map[string]string{"partner": one}))
+		w.rest()
+		equal(w, "partner after a person linked", w.stands(w.left, ann, "in_sync", "").Partner, one)
+		w.right.holds(w.right.get(one), "Title", "Judge")
+		w.right.holds(w.right.get(two), "Title", "")
+	})
+}
+
+// run begins a run by a call.
+func (w *world) run(method, path string, body any) (r run) {
+	w.Helper()
+	w.want(202, method, path, body).into(&r)
+	return r
+}

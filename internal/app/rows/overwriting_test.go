@@ -1,0 +1,427 @@
+package rows
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// behaving has somebody on both sides and somebody new, under a behaviour.
+func behaving(w *world, behavior string) (known, fresh string) {
+	w.Helper()
+	known = w.left.add("known", "city", "New")
+	w.right.add("known", "LastName", "Of known", "MailingCity", "Old")
+	fresh = w.left.add("fresh", "city", "New")
+	w.connect("direction", "to_right", "behavior.to_right", behavior)
+	w.start()
+	return known, fresh
+}
+
+// TestRow112_CreateAndUpdate: unknown is created, known is updated.
+func TestRow112_CreateAndUpdate(t *testing.T) {
+	row(t, func(w *world) {
+		behaving(w, "create_and_update")
+		w.right.has("known", "MailingCity", "New")
+		w.right.has("fresh", "MailingCity", "New")
+	})
+}
+
+// TestRow113_CreateOnly: known is left unchanged and logged as skipped, which is
+// no error.
+func TestRow113_CreateOnly(t *testing.T) {
+	row(t, func(w *world) {
+		known, _ := behaving(w, "create_only")
+		w.right.has("known", "MailingCity", "Old")
+		w.right.has("fresh", "MailingCity", "New")
+		w.left.edit(known, "city", "Newer")
+		w.left.edit(w.left.id("fresh"), "city", "Newer")
+		w.pull()
+		w.right.has("known", "MailingCity", "Old")
+		w.right.has("fresh", "MailingCity", "New")
+		skipped := w.log("record=" + known)
+		if len(skipped) == 0 || skipped[0].Outcome != "skipped" && skipped[0].Outcome != "linked" || skipped[0].Code != "" && skipped[0].Code != "behavior_create_only" {
+			w.Errorf("the log of a known one: %+v", skipped)
+		}
+		equal(w, "errors", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow114_UpdateOnly: unknown is not created.
+func TestRow114_UpdateOnly(t *testing.T) {
+	row(t, func(w *world) {
+		_, fresh := behaving(w, "update_only")
+		w.right.has("known", "MailingCity", "New")
+		w.right.lacks("fresh")
+		equal(w, "code", w.view(w.left, fresh).Code, "behavior_update_only")
+	})
+}
+
+// TestRow115_DoNothing: received, logged, nothing written; not for activities.
+func TestRow115_DoNothing(t *testing.T) {
+	row(t, func(w *world) {
+		known, _ := behaving(w, "nothing")
+		w.left.edit(known, "city", "Newer")
+		w.pull()
+		equal(w, "writes", w.right.written(), 0)
+		w.right.lacks("fresh")
+		if len(w.log()) == 0 {
+			w.Error("nothing is logged")
+		}
+		a := w.tryChange("activities", raw(`{"enabled":false,"behavior":{"to_right":"nothing","to_left":"create_only"}}`))
+		w.refused(a, 400, "unknown_value")
+	})
+}
+
+// TestRow117_FillBlanksOnly: on an update only blank fields of the target, what
+// becomes blank is filled again, a list is one value; a create writes all.
+func TestRow117_FillBlanksOnly(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.knob("PATCH", "properties/contacts/interests", raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
+		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "Judge", "firstname", "Ann", "interests", "Customer;Partner")
+		w.right.add("ann", "LastName", "Of ann", "MailingCity", "Lund", "Title", "   ", "Tags__c", "Lockstep")
+		w.left.add("bob", "city", "Ghent", "interests", "Customer")
+		w.connect("direction", "to_right", "fill_blanks_only.to_right", true, "mappings.+", tagMapping)
+		w.start()
+		w.right.has("ann", "MailingCity", "Lund", "Title", "Judge", "FirstName", "Ann", "Tags__c", "Lockstep")
+		w.right.has("bob", "MailingCity", "Ghent", "Tags__c", "Customer")
+		twin := w.right.id("ann")
+		w.left.edit(ann, "city", "Oslo", "jobtitle", "Chief")
+		w.pull()
+		w.right.has("ann", "MailingCity", "Lund", "Title", "Judge")
+		w.right.edit(twin, "Title", "", "Tags__c", "")
+		w.pull()
+		w.right.has("ann", "Title", "Chief", "Tags__c", "Customer;Partner")
+	})
+}
+
+var tagMapping = raw(`{"id":"tags","left":["interests"],"right":["Tags__c"],"transform":{"type":"list"}}`)
+
+// TestRow118_WriteModes: per field: only blanks, once, one way, or not at all.
+func TestRow118_WriteModes(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A", "jobtitle", "A", "firstname", "A")
+		w.connect("mappings.city.write_once", true, "mappings.title.direction", "to_right", "mappings.first.direction", "to_left")
+		w.start()
+		w.right.has("ann", "MailingCity", "A", "Title", "A", "FirstName", "")
+		w.left.edit(ann, "city", "B", "jobtitle", "B", "firstname", "B")
+		w.pull()
+		w.right.has("ann", "MailingCity", "A", "Title", "B", "FirstName", "")
+		w.change("mappings.title.enabled", false)
+		w.left.edit(ann, "jobtitle", "C")
+		w.pull()
+		w.right.has("ann", "Title", "B")
+	})
+}
+
+// TestRow119_Conflict: different fields merge; the same field goes to the
+// mapping's policy, else the sync's; a blank that wins does not erase.
+func TestRow119_Conflict(t *testing.T) {
+	row(t, func(w *world) {
+		for _, who := range []string{"ann", "bob", "cyd"} {
+			w.left.add(who, "city", "Base", "jobtitle", "Base", "firstname", "Base")
+		}
+		w.connect("conflict", "left", "mappings.title.conflict", "right", "mappings.first.conflict", "review")
+		w.start()
+		ann, bob, cyd := w.left.id("ann"), w.left.id("bob"), w.left.id("cyd")
+		w.left.edit(ann, "city", "L")
+		w.right.edit(w.right.id("ann"), "Title", "R")
+		w.left.edit(bob, "city", "L", "jobtitle", "L", "firstname", "L")
+		w.right.edit(w.right.id("bob"), "MailingCity", "R", "Title", "R", "FirstName", "R")
+		w.left.edit(cyd, "city", "")
+		w.right.edit(w.right.id("cyd"), "MailingCity", "R")
+		w.pull()
+		w.right.has("ann", "MailingCity", "L", "Title", "R")
+		w.left.has("ann", "city", "L", "jobtitle", "R")
+		w.right.has("bob", "MailingCity", "L", "Title", "R", "FirstName", "R")
+		w.left.has("bob", "city", "L", "jobtitle", "R", "firstname", "L")
+		w.stands(w.left, bob, "conflict", "conflict")
+		w.left.has("cyd", "city", "")
+		w.right.has("cyd", "MailingCity", "R")
+		w.finished(w.run("POST", w.record(w.left, bob)+"/resolve", raw(`{"fields":{"first":"left"}}`)))
+		w.rest()
+		w.right.has("bob", "FirstName", "L")
+		w.stands(w.left, bob, "in_sync", "")
+	})
+}
+
+// TestRow119_Newest takes the later record where both apps give times.
+func TestRow119_Newest(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Base")
+		w.connect("conflict", "newest")
+		w.start()
+		for _, last := range []string{"left", "right"} {
+			first, second := func() { w.right.edit(w.right.id("ann"), "MailingCity", "R "+last) }, func() { w.left.edit(ann, "city", "L "+last) }
+			want := "L " + last
+			if last == "right" {
+				first, second, want = second, first, "R "+last
+			}
+			first()
+			w.pass(3 * 60e9)
+			second()
+			w.pull()
+			w.left.has("ann", "city", want)
+			w.right.has("ann", "MailingCity", want)
+		}
+	})
+}
+
+// TestRow119_Clearing is an edit: with clear it travels, without it both sides
+// stay as their users left them.
+func TestRow119_Clearing(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A", "jobtitle", "A")
+		w.connect("mappings.city.clear", raw(`{"to_right":true,"to_left":true}`))
+		w.start()
+		w.left.edit(ann, "city", "", "jobtitle", "")
+		w.pull()
+		w.right.has("ann", "MailingCity", "", "Title", "A")
+		w.resync()
+		w.left.has("ann", "jobtitle", "")
+		w.right.edit(w.right.id("ann"), "Title", "B")
+		w.pull()
+		w.left.has("ann", "jobtitle", "B")
+	})
+}
+
+// TestRow123_Merge: the only link follows the survivor; nothing is made.
+func TestRow123_Merge(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect()
+		w.start()
+		twin := w.right.id("ann")
+		other := w.left.add("ann.two", "jobtitle", "Judge")
+		w.left.knob("POST", "records/contacts/"+ann+"/merge", map[string]string{"into": other})
+		w.pull()
+		w.pull()
+		survivor := w.left.dump()
+		equal(w, "living on the left", len(survivor), 1)
+		v := w.view(w.right, twin)
+		equal(w, "partner", v.Partner, survivor[0].ID)
+		w.right.count(1)
+	})
+}
+
+// TestRow124_RequiredToCreate: what is missing fails the create by name, and
+// blocks no update.
+func TestRow124_RequiredToCreate(t *testing.T) {
+	row(t, func(w *world) {
+		bare := w.left.make("contacts", map[string]string{"email": "bare@example.com"})
+		w.right.add("known", "LastName", "Known")
+		w.left.make("contacts", map[string]string{"email": "known@example.com", "city": "Ghent"})
+		w.connect("direction", "to_right")
+		w.start()
+		v := w.stands(w.left, bare, "failing", "required_field_missing")
+		if !strings.Contains(v.Detail, "LastName") {
+			w.Errorf("the detail does not name the field: %q", v.Detail)
+		}
+		w.right.lacks("bare")
+		w.right.has("known", "MailingCity", "Ghent", "LastName", "Known")
+		w.left.edit(bare, "lastname", "Bare")
+		w.pull()
+		w.right.has("bare", "LastName", "Bare")
+	})
+}
+
+// TestRow125_WrittenOnce: such a field is written at the create and never again.
+func TestRow125_WrittenOnce(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "company", "first secret")
+		w.connect("mappings.+", raw(`{"id":"secret","left":["company"],"right":["Company__c"],"direction":"to_right","write_once":true}`))
+		w.start()
+		w.right.has("ann", "Company__c", "first secret")
+		w.left.edit(ann, "company", "second", "city", "Ghent")
+		w.pull()
+		w.right.has("ann", "Company__c", "first secret", "MailingCity", "Ghent")
+		w.right.edit(w.right.id("ann"), "Company__c", "theirs")
+		w.resync()
+		w.right.has("ann", "Company__c", "theirs")
+		w.left.has("ann", "company", "second")
+	})
+}
+
+// TestRow126_Row128_RequiredMappings: a mapping that leaves a required field
+// open is not started and says which; an empty value fails its record by name.
+func TestRow126_Row128_RequiredMappings(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		w.invalid("required_field_unmapped", "/syncs/0/mappings", "mappings.last", nil).says("LastName")
+		w.valid("mappings.last", nil, "stamp", raw(`{"to_right":{"LastName":"Unknown"}}`))
+		w.valid("mappings.last", nil, "behavior.to_right", "update_only")
+		empty := w.left.make("contacts", map[string]string{"email": "empty@example.com", "lastname": "  "})
+		w.start()
+		v := w.stands(w.left, empty, "failing", "required_field_missing")
+		if !strings.Contains(v.Detail, "LastName") {
+			w.Errorf("the detail does not name the field: %q", v.Detail)
+		}
+	})
+}
+
+// TestRow127_EmailField: one is written from another one alone.
+func TestRow127_EmailField(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		w.invalid("incompatible_types", "/syncs/0/mappings/0/transform/type", "mappings.email.left", []string{"jobtitle"}, "mappings.title.left", []string{"email"}, "mappings.title.direction", "to_right")
+	})
+}
+
+// TestRow129_Default: used when the source sends nothing or a blank, and the
+// target is blank; written once, and it does not travel back.
+func TestRow129_Default(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann")
+		w.left.add("bob", "jobtitle", "   ")
+		w.left.add("cyd", "jobtitle", "Judge")
+		w.left.add("dan")
+		w.right.add("dan", "LastName", "Of dan", "Title", "Chief")
+		w.left.add("eva")
+		w.right.add("eva", "LastName", "Of eva")
+		w.connect("mappings.title.default", raw(`{"to_right":"Nobody","to_left":null}`))
+		w.start()
+		for who, want := range map[string]string{"ann": "Nobody", "bob": "Nobody", "cyd": "Judge", "dan": "Chief", "eva": "Nobody"} {
+			w.right.has(who, "Title", want)
+		}
+		w.left.has("ann", "jobtitle", "")
+		w.right.edit(w.right.id("ann"), "Title", "")
+		w.pull()
+		w.resync()
+		w.right.has("ann", "Title", "")
+		w.left.edit(ann, "jobtitle", "Smith")
+		w.pull()
+		w.right.has("ann", "Title", "Smith")
+	})
+}
+
+// TestRow130_DefaultCountry: only a number without a country gets it.
+func TestRow130_DefaultCountry(t *testing.T) {
+	row(t, func(w *world) {
+		numbers := map[string][2]string{
+			"plus": {"+44 20 7946 0018", "+442079460018"}, "zeros": {"0044 20 7946 0018", "+442079460018"}, "local": {"030 901820", "+4930901820"},
+			"ready": {"+4930901820", "+4930901820"}, "empty": {"", ""}, "landline": {"(089) 2180-0", "+498921800"}, "words": {"ask for Ann", "ask for Ann"},
+		}
+		for who, n := range numbers {
+			w.left.add(who, "phone", n[0])
+		}
+		w.connect("/default_country", "DE", "direction", "to_right")
+		w.start()
+		for who, n := range numbers {
+			r, _ := w.right.find(who)
+			got := r.Fields["Phone"]
+			if strings.HasPrefix(n[1], "+") {
+				got = "+" + strings.Map(func(r rune) rune {
+					if r < '0' || r > '9' {
+						return -1
+					}
+					return r
+				}, got)
+			}
+			equal(w, who, got, n[1])
+		}
+	})
+}
+
+// TestRow131_TimeZone: date-times without a zone are read in that of their side,
+// daylight saving included; dates do not move.
+func TestRow131_TimeZone(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("winter", "state", "2026-01-15 10:00:00", "birthday", "2001-02-03")
+		w.left.add("summer", "state", "2026-07-15 10:00:00")
+		w.left.add("zoned", "state", "2026-07-15T10:00:00Z")
+		w.connect("/time_zone", raw(`{"left":"Europe/Berlin","right":"UTC"}`), "mappings.+", raw(`{"id":"seen","left":["state"],"right":["Last_Seen__c"],"direction":"to_right","transform":{"type":"datetime"}}`),
+			"mappings.+", raw(`{"id":"birth","left":["birthday"],"right":["Birthdate"],"transform":{"type":"date"}}`))
+		w.start()
+		for who, want := range map[string]string{"winter": "2026-01-15T09:00:00", "summer": "2026-07-15T08:00:00", "zoned": "2026-07-15T10:00:00"} {
+			r, _ := w.right.find(who)
+			if got := r.Fields["Last_Seen__c"]; !strings.HasPrefix(got, want) {
+				w.Errorf("%s: %q, want %s in UTC", who, got, want)
+			}
+		}
+		w.right.has("winter", "Birthdate", "2001-02-03")
+	})
+}
+
+// TestRow132_Stamp: a fixed text on records that are made, and never again.
+func TestRow132_Stamp(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann")
+		w.left.add("bob")
+		w.right.add("bob", "LastName", "Of bob")
+		w.connect("stamp", raw(`{"to_right":{"LeadSource":"HubSpot"}}`))
+		w.start()
+		w.right.has("ann", "LeadSource", "HubSpot")
+		w.right.has("bob", "LeadSource", "")
+		w.right.edit(w.right.id("ann"), "LeadSource", "Web")
+		w.left.edit(ann, "city", "Ghent")
+		w.pull()
+		w.resync()
+		w.right.has("ann", "LeadSource", "Web", "MailingCity", "Ghent")
+	})
+}
+
+// TestRow134_Tags: adds and removes of both sides survive, the last one too; no
+// doubles by case.
+func TestRow134_Tags(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.knob("PATCH", "properties/contacts/interests", raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
+		ann := w.left.add("ann", "interests", "Customer;Partner")
+		w.right.add("ann", "LastName", "Of ann", "Tags__c", "Partner;Newsletter")
+		w.connect("mappings.+", tagMapping)
+		w.start()
+		tags := func(want string) {
+			w.Helper()
+			l, r := w.left.get(ann).Fields["interests"], w.right.get(w.right.id("ann")).Fields["Tags__c"]
+			if sorted(l) != want || sorted(r) != want {
+				w.Errorf("tags: %q and %q, want %q", l, r, want)
+			}
+		}
+		tags("Customer;Newsletter;Partner")
+		w.left.edit(ann, "interests", "Customer;Newsletter;Lockstep;Partner")
+		w.right.edit(w.right.id("ann"), "Tags__c", "Newsletter;Partner")
+		w.pull()
+		tags("Lockstep;Newsletter;Partner")
+		w.left.edit(ann, "interests", "Partner")
+		w.pull()
+		tags("Partner")
+		w.right.edit(w.right.id("ann"), "Tags__c", "")
+		w.pull()
+		tags("")
+	})
+}
+
+// sorted puts the items of a list in order.
+func sorted(list string) string {
+	if list == "" {
+		return ""
+	}
+	items := strings.Split(list, ";")
+	slices.Sort(items)
+	return strings.Join(items, ";")
+}
+
+// TestRow137_ExactOption: a value that differs in case becomes the exact option;
+// an unknown one fails its field and lists the valid ones.
+func TestRow137_ExactOption(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "company", "primary", "city", "Ghent")
+		bob := w.left.add("bob", "company", "Best", "city", "Ghent")
+		w.connect("mappings.+", raw(`{"id":"level","left":["company"],"right":["Level__c"],"direction":"to_right","transform":{"type":"options"}}`))
+		w.start()
+		w.right.has("ann", "Level__c", "Primary")
+		w.right.has("bob", "Level__c", "", "MailingCity", "Ghent")
+		w.stands(w.left, bob, "failing", "field_failed")
+		w.want(200, "GET", w.record(w.left, bob)+"/explain", nil).says("Primary", "Secondary", "Tertiary")
+	})
+}
+
+// TestRow138_MoreComplete: a first link fills the blanks of each side.
+func TestRow138_MoreComplete(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent", "firstname", "Ann")
+		w.right.add("ann", "LastName", "Of ann", "Title", "Judge", "Phone", "+1 212 555 0101")
+		w.connect()
+		w.start()
+		w.left.has("ann", "city", "Ghent", "firstname", "Ann", "jobtitle", "Judge", "phone", "+12125550101")
+		w.right.has("ann", "MailingCity", "Ghent", "FirstName", "Ann", "Title", "Judge", "Phone", "+1 212 555 0101")
+	})
+}
