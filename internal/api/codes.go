@@ -43,7 +43,6 @@ const (
 	CodeFieldInUse         = "field_written_by_other_connection"
 	CodeFieldShared        = "field_shared"
 	CodeFieldTwice         = "field_written_by_other_sync"
-	CodePairTwice          = "same_objects_twice"
 	CodeSameObject         = "same_object"
 	CodeUnknownAccount     = "unknown_account"
 	CodeUnknownObject      = "unknown_object"

@@ -74,7 +74,6 @@ var documentCodes = []codeRow{
 	{CodeFieldInUse, "another connection writes the same field of the same object of the same account", EffectDocument, "set \"shared\": true on the later connection, or remove the mapping here or there, or change a direction"},
 	{CodeFieldShared, "another connection writes the same field of the same object of the same account, and this one or that one says shared: what either brings is news to the other", EffectNone, "nothing; of connections that form a circle, take the field out of one"},
 	{CodeFieldTwice, "another sync of this connection writes the same field of the same object", EffectDocument, "remove one of the two mappings or change a direction"},
-	{CodePairTwice, "two syncs of the connection join the same two objects", EffectDocument, "put the mappings of both into one sync"},
 	{CodeSameObject, "both sides are the same object of the same account", EffectDocument, "choose another account or object on one side"},
 	{CodeUnknownAccount, "there is no such account", EffectDocument, "create the account first"},
 	{CodeUnknownObject, "the account has no such object", EffectDocument, "choose one of GET /v1/accounts/{id}/objects"},
@@ -122,6 +121,7 @@ var documentCodes = []codeRow{
 
 // recordCodes say what became of records and fields.
 var recordCodes = []codeRow{
+	{"taken_by_other_sync", "a record that two syncs of a connection could take goes to the first of them in the document; this one leaves it alone", EffectNone, "put filters into the syncs, or the one that is to have it first"},
 	{"direction_closed", "no open direction leads from this record", EffectNone, "change the direction of the sync or the mapping, if it should travel"},
 	{"filtered_out", "no rule lets the record through", EffectRecord, "change the rule or the record, if it should travel; explain shows the clauses"},
 	{"no_identity_key", "the record has nothing to find its twin by, so it is left out to avoid duplicates", EffectRecord, "fill in one of the match fields, or set avoid_duplicates to false"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,38 @@ func TestOneWriterPerField(t *testing.T) {
 	w.must(409, "PUT", "/v1/connections/"+second, w.document("Two"), ifMatch("*"))
 	w.must(202, "DELETE", "/v1/connections/"+id+"?confirm=One", "", ifMatch("*"))
 	w.must(200, "PUT", "/v1/connections/"+second, w.document("Two"), ifMatch("*"))
+}
+
+// TestTwoSyncsOfTheSameObjects: they are saved, with the same fields, because each
+// record goes to the first that takes it; validation warns of one that takes all.
+func TestTwoSyncsOfTheSameObjects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	document := w.document("Two")
+	at := strings.Index(document, `"syncs":[`) + len(`"syncs":[`)
+	one := strings.TrimSuffix(strings.TrimSpace(document[at:]), "]}")
+	both := func(rules string) string {
+		return document[:at] + edit(t, one, `"id":"contacts",`, `"id":"first",`+rules) + "," + one + "]}"
+	}
+	filter := `"rules":[{"id":"r","direction":"to_right","filter":{"field":"email","op":"contains","value":"@acme."}},{"id":"b","direction":"to_left","filter":{"field":"Email","op":"contains","value":"@acme."}}],`
+	id := w.must(201, "POST", "/v1/connections", both(filter)).json(t)["id"].(string)
+	warned := func(document string) (out []string) {
+		for _, x := range w.must(200, "POST", "/v1/connections/"+id+"/validate", document).json(t)["warnings"].([]any) {
+			if x := x.(map[string]any); x["code"] == "taken_by_other_sync" {
+				out = append(out, x["pointer"].(string))
+			}
+		}
+		return out
+	}
+	if got := warned(both(filter)); len(got) > 0 {
+		t.Errorf("with a filter both ways validation warns at %v", got)
+	}
+	if got := warned(both("")); !slices.Equal(got, []string{"/syncs/1/left/object", "/syncs/1/right/object"}) {
+		t.Errorf("of a sync that takes all validation warns at %v", got)
+	}
+	if got := warned(both(`"direction":"off",`)); len(got) > 0 {
+		t.Errorf("of a sync that is off validation warns at %v", got)
+	}
 }
 
 // texts are what each place says, and what to do about it.

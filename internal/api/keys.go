@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
 // weakKeys warns about match steps by fields that several records of an app can
@@ -88,5 +89,37 @@ func (s *server) keyWarnings(ctx context.Context, ws crm.WorkspaceID, c *crm.Con
 		}
 		out = append(out, weakKeys(&c.Syncs[i], "/syncs/"+strconv.Itoa(i), fields)...)
 	}
+	return append(out, leftOvers(c)...)
+}
+
+// leftOvers warns of syncs to which an earlier one leaves no record of an object:
+// both have it, and the earlier one takes all that there are.
+func leftOvers(c *crm.Connection) (out []ProblemItem) {
+	for i := range c.Syncs {
+		for n := range i {
+			for _, at := range crm.Sides {
+				for _, side := range crm.Sides {
+					late, early := &c.Syncs[i], &c.Syncs[n]
+					if c.Account(at) != c.Account(side) || early.Object(at) != late.Object(side) || !takesAll(early, at) || late.Direction == crm.DirectionOff {
+						continue
+					}
+					out = append(out, ProblemItem{
+						Pointer: "/syncs/" + strconv.Itoa(i) + "/" + string(side) + "/object", Code: reconcile.CodeTakenByOther,
+						Detail: fmt.Sprintf("the sync %q comes first and takes every record of %s that has a key: put a filter into it, or move it behind this one", early.ID, late.Object(side)),
+					})
+				}
+			}
+		}
+	}
 	return out
+}
+
+// takesAll reports whether a sync leaves no record of a side out by its rules.
+func takesAll(s *crm.Sync, side crm.Side) bool {
+	way := crm.WayTo(side.Other())
+	if !s.Direction.Allows(way) || s.Behavior.Get(way) == crm.BehaviorNothing {
+		return false
+	}
+	rules := slices.DeleteFunc(slices.Clone(s.Rules), func(r crm.Rule) bool { return !r.Direction.Allows(way) })
+	return len(rules) == 0 || slices.ContainsFunc(rules, func(r crm.Rule) bool { return r.On() && r.Filter == nil })
 }

@@ -103,7 +103,7 @@ func (v *validation) accounts() (known [2]bool, err error) {
 }
 
 func (v *validation) syncs() {
-	seen, pairs := map[crm.SyncID]bool{}, map[[2]string]bool{}
+	seen := map[crm.SyncID]bool{}
 	if len(v.c.Syncs) > maxSyncs {
 		v.add("/syncs", CodeTooMany, "at most %d syncs", maxSyncs)
 	}
@@ -116,11 +116,6 @@ func (v *validation) syncs() {
 			v.add(at+"/id", mapping.CodeDuplicateID, "the ID %q is used by an earlier sync: choose another", s.ID)
 		}
 		seen[s.ID] = true
-		if pair := [2]string{s.Left.Object, s.Right.Object}; s.Left.Object != "" && pairs[pair] {
-			v.add(at+"/right/object", CodePairTwice, "an earlier sync joins %s and %s already: put the mappings into that one", pair[0], pair[1])
-		} else {
-			pairs[pair] = true
-		}
 		if len(s.Mappings) > maxMappings {
 			v.add(at+"/mappings", CodeTooMany, "at most %d mappings", maxMappings)
 		}

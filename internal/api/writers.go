@@ -40,7 +40,8 @@ func cells(c *crm.Connection) map[cell]int {
 	return out
 }
 
-// writers refuses two syncs of one connection that write the same field.
+// writers refuses two syncs of one connection that write the same field of an
+// object, unless they join the same two objects: then no record is of both.
 func (v *validation) writers() {
 	taken := map[cell]int{}
 	for i := range v.c.Syncs {
@@ -49,7 +50,7 @@ func (v *validation) writers() {
 			for _, field := range sortedNames(s.Writes(side)) {
 				at := cell{v.c.Account(side), s.Object(side), field}
 				first, is := taken[at]
-				if is && first != i {
+				if is && first != i && !v.c.Syncs[first].Joins(s.Left.Object, s.Right.Object) {
 					v.add("/syncs/"+strconv.Itoa(i)+"/mappings", CodeFieldTwice,
 						"the sync %q writes the %s field %q too: switch one of the mappings off or change its direction", v.c.Syncs[first].ID, side, field)
 					continue

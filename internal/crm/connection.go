@@ -229,6 +229,11 @@ func (s *Sync) Object(side Side) string {
 	return s.Right.Object
 }
 
+// Joins reports whether the sync joins these two objects.
+func (s *Sync) Joins(left, right string) bool {
+	return s.Left.Object == left && s.Right.Object == right
+}
+
 // AvoidsDuplicates reports the setting with its default, true.
 func (s *Sync) AvoidsDuplicates() bool { return s.AvoidDuplicates == nil || *s.AvoidDuplicates }
 

@@ -121,7 +121,7 @@ func (b *batch) unchangedFailure(u *unit) bool {
 // pair makes the planner's input of what was observed.
 func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: b.started}
-	p.Halted = b.halted()
+	p.Halted, p.Base = b.halted(), b.agreed(u, l)
 	if l.paired() {
 		for _, id := range u.discard {
 			if p.Discard == nil {
@@ -129,7 +129,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 			}
 			p.Discard[id] = true
 		}
-		p.Linked, p.ByHand, p.Base = true, l.ByHand, l.Base
+		p.Linked, p.ByHand = true, l.ByHand
 		p.Frozen = l.Loop.frozen()
 		for _, id := range u.hint.Thaw {
 			delete(p.Frozen, id)

@@ -7,6 +7,12 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
+// sameObjects reports whether a sync of the same connection joins the same two
+// objects: it is the session's own, or shares no record with it.
+func (s *session) sameObjects(other *crm.Sync) bool {
+	return other.Joins(s.conf.Left.Object, s.conf.Right.Object)
+}
+
 // shared returns the mappings, by place, whose fields on a side are written by
 // another sync of the workspace as well. Our own user wrote there for both, so
 // that nobody can tell what an app made of our write from what the other sync
@@ -21,7 +27,7 @@ func (s *session) shared(ctx context.Context, side crm.Side) (uint64, error) {
 	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
 		for i := range c.Syncs {
 			for _, at := range crm.Sides {
-				if c.ID == s.con && c.Syncs[i].ID == s.sync || c.Account(at) != account || c.Syncs[i].Object(at) != object {
+				if c.ID == s.con && s.sameObjects(&c.Syncs[i]) || c.Account(at) != account || c.Syncs[i].Object(at) != object {
 					continue
 				}
 				for name := range c.Syncs[i].Writes(at) {

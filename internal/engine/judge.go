@@ -65,11 +65,7 @@ func (u *unit) asked() bool {
 
 // pairOf is what the unit's plan was made of.
 func (s *session) pairOf(u *unit) reconcile.Pair {
-	p := reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: s.started}
-	if u.link.paired() {
-		p.Linked, p.Base = true, u.link.Base
-	}
-	return p
+	return reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: s.started, Linked: u.link.paired(), Base: s.agreed(u, u.link)}
 }
 
 // result is what became of one side.

@@ -65,6 +65,9 @@ func (s *session) readOwn(ctx context.Context, us []*unit) error {
 		if u.link.State == crm.StateExcluded {
 			continue // what the other side did while the pair was left out was passed over then
 		}
+		if sync, held := s.set.TakenBy(u.side, u.own(), s.Now()); sync != "" || held {
+			continue
+		}
 		if s.set.Agrees(u.side, u.own(), u.link.Base) {
 			// This side still holds what both agreed on; the other side's changes come with hints of their own.
 			s.Mark("unchanged_by_base")

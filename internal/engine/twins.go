@@ -13,6 +13,9 @@ import (
 // findTwins looks for the other side's record of everything that has none, and
 // for doubles on its own side.
 func (s *session) findTwins(ctx context.Context, us []*unit) error {
+	if err := s.inherit(ctx, us); err != nil {
+		return err
+	}
 	ask := questions{}
 	var open []*unit
 	for _, u := range us {

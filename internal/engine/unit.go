@@ -65,6 +65,7 @@ type unit struct {
 	was       crm.PerSide[map[crm.MappingID]string] // what they held before that write
 	recalled  bool                                  // its link holds what is not stored yet: see recall
 	stored    []reconcile.Stored                    // what an app stored otherwise than it was sent
+	former    *link                                 // its pair in another sync that joins the same objects: see inherit
 	idle      bool                                  // failed before, and nothing changed since: not tried again
 	barred    crm.PerSide[bool]                     // its write to this side waits for a right
 	written   crm.PerSide[*connector.Written]

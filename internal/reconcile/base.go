@@ -275,3 +275,23 @@ func (one *spec) setBase(base memory, v [2]crm.Value) crm.Agreed {
 
 // same reports whether two canonical values are equal; all blanks are.
 func same(a, b crm.Value) bool { return a.Blank() && b.Blank() || a.Equal(b) }
+
+// Inherit returns a base with what was agreed on in another sync over the same
+// objects: of each mapping that means the same there, whatever its ID.
+func (s *Settings) Inherit(base, from crm.Base) crm.Base {
+	out := make(crm.Base, len(s.specs))
+	for id, e := range base {
+		out[id] = e
+	}
+	by := make(map[string]crm.Agreed, len(from))
+	for _, e := range from {
+		by[e.Revision] = e
+	}
+	for i := range s.specs {
+		one := &s.specs[i]
+		if e, ok := by[one.revision]; ok && one.m != nil {
+			out[one.id] = e
+		}
+	}
+	return out
+}

@@ -42,6 +42,10 @@ func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Plan, boo
 		p.Code = CodeFiltered
 		return p, false
 	}
+	if left, taken := s.leaves(ofSide(side, crm.Left, r), ofSide(side, crm.Right, r), now); taken {
+		left.Rules, left.Traces = p.Rules, p.Traces
+		return left, false
+	}
 	if detail, held := s.heldStep(side); held && !s.HasIdentity(side, r) {
 		return s.waits(p, detail), false
 	}
@@ -51,6 +55,14 @@ func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Plan, boo
 		return p, false
 	}
 	return Plan{Rules: p.Rules, Traces: p.Traces, Timed: s.timed}, true
+}
+
+// ofSide is a record of one side, seen from another.
+func ofSide(of, side crm.Side, r *crm.Record) *crm.Record {
+	if of != side {
+		return nil
+	}
+	return r
 }
 
 // waits is the plan of a record of which nothing can be said before a field is back.

@@ -77,6 +77,10 @@ func (s *Settings) planPair(p Pair) Plan {
 		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
 		return m.plan
 	}
+	if left, taken := s.leaves(p.Left, p.Right, p.Now); taken {
+		left.Rules, left.Traces, left.Link, left.Base = m.plan.Rules, m.plan.Traces, m.plan.Link, m.plan.Base
+		return left
+	}
 	if s.lostKeys(&p) {
 		m.plan.Outcome, m.plan.State, m.plan.Code = crm.Excluded, crm.StateExcluded, CodeNoIdentity
 		return m.plan

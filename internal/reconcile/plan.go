@@ -140,9 +140,10 @@ const (
 
 // Codes of plans; each is in the error dictionary.
 const (
-	CodeDirection       = "direction_closed" // no open way leads from this record
-	CodeFiltered        = "filtered_out"     // no rule lets it through
-	CodeNoIdentity      = "no_identity_key"  // nothing to find a twin by, and duplicates are to be avoided
+	CodeDirection       = "direction_closed"    // no open way leads from this record
+	CodeFiltered        = "filtered_out"        // no rule lets it through
+	CodeTakenByOther    = "taken_by_other_sync" // an earlier sync of the connection takes it
+	CodeNoIdentity      = "no_identity_key"     // nothing to find a twin by, and duplicates are to be avoided
 	CodeCreateOnly      = "behavior_create_only"
 	CodeUpdateOnly      = "behavior_update_only"
 	CodeNothing         = "behavior_nothing"

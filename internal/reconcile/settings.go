@@ -42,6 +42,7 @@ type Settings struct {
 	backs   []back      // fields that hold the other side's ID
 	reads   [2][]string // by side
 	timed   bool        // a filter looks at the present time
+	takers  [2][]taker  // by side: earlier syncs that have its object, too
 	held    []Held      // what rests because a field is gone
 	tie     int         // side that wins a draw of policy newest
 	digest  string
@@ -99,11 +100,27 @@ type back struct {
 // in every plan, and rules that cannot be read at all let nothing through.
 // Refusing to save is up to the caller.
 func Compile(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Settings, []mapping.Problem) {
-	s := &Settings{sync: *sync}
-	var zone [2]string
+	s, problems := compileAlone(c, sync, left, right)
+	s.compileTakers(c, left, right)
+	if len(s.takers[0])+len(s.takers[1]) > 0 {
+		s.listFields()
+		s.digest = s.fingerprint(zones(c))
+	}
+	return s, problems
+}
+
+func zones(c *crm.Connection) [2]string {
+	if c == nil {
+		return [2]string{}
+	}
+	return [2]string{c.TimeZone.Left, c.TimeZone.Right}
+}
+
+// compileAlone is Compile for a sync that stands alone in its connection.
+func compileAlone(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Settings, []mapping.Problem) {
+	s, zone := &Settings{sync: *sync}, zones(c)
 	if c != nil {
 		s.country = c.Country
-		zone = [2]string{c.TimeZone.Left, c.TimeZone.Right}
 	}
 	s.schema = [2]map[string]crm.Field{byName(left), byName(right)}
 	k := &check{s: s}
@@ -270,6 +287,9 @@ func (s *Settings) listFields() {
 		for _, st := range s.stamps[i] {
 			names = append(names, st.field)
 		}
+		for n := range s.takers[i] {
+			names = append(names, s.takers[i][n].reads()...)
+		}
 		slices.Sort(names)
 		s.reads[i] = slices.DeleteFunc(slices.Compact(names), func(n string) bool {
 			_, known := s.schema[i][n]
@@ -316,6 +336,12 @@ func (s *Settings) fingerprint(zone [2]string) string {
 	for i := range s.specs {
 		revisions[i] = s.specs[i].revision
 	}
+	var takers []string
+	for i := range s.takers {
+		for n := range s.takers[i] {
+			takers = append(takers, string(crm.Sides[i])+s.takers[i][n].name)
+		}
+	}
 	b, err := json.Marshal(struct {
 		Version   int
 		Sync      crm.Sync
@@ -324,7 +350,8 @@ func (s *Settings) fingerprint(zone [2]string) string {
 		Fields    [2][]crm.Field
 		Known     [2]bool
 		Revisions []string
-	}{plannerVersion, decides, s.country, zone, fields, [2]bool{s.schema[0] != nil, s.schema[1] != nil}, revisions})
+		Takers    []string `json:",omitempty"`
+	}{plannerVersion, decides, s.country, zone, fields, [2]bool{s.schema[0] != nil, s.schema[1] != nil}, revisions, takers})
 	if err != nil { // a Value of an unknown kind: no two such settings are the same
 		b = []byte(err.Error())
 	}

@@ -1,0 +1,129 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/testbed"
+)
+
+// ghent is a sync that comes before the bed's own and takes people of one city.
+const ghent crm.SyncID = "ghent"
+
+// twoSyncs is a bed whose connection joins people by two syncs. Where the sides
+// differ and nobody knows who changed what, the right one wins.
+func twoSyncs(t *testing.T, change func(*crm.Connection)) bed {
+	t.Helper()
+	return newBed(t, 6, func(c *crm.Connection) {
+		c.Syncs[0].Conflict = crm.ConflictRight
+		first := c.Syncs[0]
+		first.ID = ghent
+		lives := func(id, field string, d crm.Direction) crm.Rule {
+			return crm.Rule{ID: id, Direction: d, Filter: &crm.Filter{Field: field, Op: "equals", Value: crm.TextValue("Ghent")}}
+		}
+		first.Rules = []crm.Rule{lives("out", "city", crm.DirectionToRight), lives("back", "MailingCity", crm.DirectionToLeft)}
+		c.Syncs = append([]crm.Sync{first}, c.Syncs...)
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// pullEach pulls the syncs in an order.
+func (b bed) pullEach(order ...crm.SyncID) {
+	b.t.Helper()
+	b.Move(testbed.Overlap)
+	for _, id := range order {
+		b.must(b.Engine.Pull(b.t.Context(), ws, con, id))
+		b.drain()
+	}
+}
+
+// stands looks how a record of the left side stands in a sync.
+func (b bed) stands(id crm.SyncID, rec string, state crm.State, code string) {
+	b.t.Helper()
+	v, err := b.Engine.GetRecord(b.t.Context(), ws, con, id, crm.Left, crm.RecordID(rec))
+	b.must(err)
+	if v.State != state || v.Code != code {
+		b.t.Errorf("in %s the record is %s (%s), want %s (%s)", id, v.State, v.Code, state, code)
+	}
+}
+
+// TestS6_TheFirstSyncTakesTheRecord: of two syncs of one connection that could take
+// a record the first of the document does; the other leaves it alone, and says so.
+// A record that changes from one to the other keeps its twin and what was agreed
+// on, whichever of them hears of it first, and an edit made by that very moment
+// travels. A pair is the first one's as long as it takes either record.
+func TestS6_TheFirstSyncTakesTheRecord(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]crm.SyncID{"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := twoSyncs(t, nil)
+			b.start()
+			people := len(b.live("Contact"))
+			hub, force := b.twins(t.Context())
+			for _, step := range []struct{ city, title string }{{"Ghent", "Mayor"}, {"Bruges", "Baker"}, {"Ghent", "Cooper"}} {
+				_, err := b.Hub.Core().UpdateRecord("contacts", hub, map[string]string{"city": step.city, "jobtitle": step.title})
+				b.must(err)
+				if step.city != "Ghent" {
+					b.pullEach(order...)
+					b.stands(testbed.Contacts, hub, crm.StateExcluded, "taken_by_other_sync") // its twin still lives in Ghent
+				}
+				_, err = b.Force.Core().UpdateRecord("Contact", force, map[string]string{"MailingCity": step.city})
+				b.must(err)
+				b.pullEach(order...)
+				b.pullEach(order...)
+				for side, got := range map[crm.Side]string{crm.Left: b.get("contacts", hub)["jobtitle"], crm.Right: b.get("Contact", force)["Title"]} {
+					if got != step.title {
+						t.Errorf("in %s the title is %q on the %s, want %q", step.city, got, side, step.title)
+					}
+				}
+				if step.city == "Ghent" {
+					b.stands(ghent, hub, crm.StateInSync, "")
+					b.stands(testbed.Contacts, hub, crm.StateExcluded, "taken_by_other_sync")
+				} else {
+					b.stands(ghent, hub, crm.StateExcluded, "filtered_out")
+					b.stands(testbed.Contacts, hub, crm.StateInSync, "")
+				}
+			}
+			b.Move(10 * time.Minute)
+			b.editForce(force, "Title", "Miller")
+			b.pullEach(order...)
+			if got := b.get("contacts", hub)["jobtitle"]; got != "Miller" {
+				t.Errorf("an edit on the other side arrives as %q", got)
+			}
+			if now := len(b.live("Contact")); now != people {
+				t.Errorf("%d people on the right, there were %d", now, people)
+			}
+		})
+	}
+}
+
+// TestS6_ANewRecordIsMadeOnce: who is new and belongs to the first sync is made by
+// it alone, whichever sync hears of them first, from either side.
+func TestS6_ANewRecordIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]crm.SyncID{"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := twoSyncs(t, nil)
+			b.start()
+			_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "new@example.com", "lastname": "New", "city": "Ghent"})
+			b.must(err)
+			_, err = b.Force.Core().CreateRecord("Contact", map[string]string{"Email": "other@example.com", "LastName": "Other", "MailingCity": "Ghent"})
+			b.must(err)
+			left, right := len(b.live("contacts")), len(b.live("Contact"))
+			for range 3 {
+				b.pullEach(order...)
+			}
+			if l, r := len(b.live("contacts"))-left, len(b.live("Contact"))-right; l != 1 || r != 1 {
+				t.Errorf("%d were made on the left and %d on the right, want one each", l, r)
+			}
+			if st := b.status(); st.States.Left[crm.StateInSync] != 2 {
+				t.Errorf("the first sync has %d in sync, want the two", st.States.Left[crm.StateInSync])
+			}
+		})
+	}
+}
