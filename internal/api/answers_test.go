@@ -2,11 +2,9 @@ package api
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,10 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/lockstep-crm/lockstep/internal/written"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/answers: read in review what clients are told otherwise")
 
 // TestAnswersAreAsWritten asks every route as every caller, then with each part
 // of its body left out and replaced by what does not fit, and demands the answers
@@ -34,33 +30,12 @@ func TestAnswersAreAsWritten(t *testing.T) {
 		t.Run(r.id, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			asWritten(t, r.id, f.tell(r))
+			written.Check(t, "answers/"+r.id+".txt", f.tell(r))
 		})
 	}
 	found, err := filepath.Glob("testdata/answers/*.txt")
-	if err != nil || len(found) != files && !*update {
+	if err != nil || len(found) != files && !written.Updating() {
 		t.Errorf("%d files for %d routes, %v", len(found), files, err)
-	}
-}
-
-func asWritten(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", "answers", name+".txt")
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("answered otherwise; if that is meant, run with -update and read the difference (-written +answered):\n%s", diff)
 	}
 }
 

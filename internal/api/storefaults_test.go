@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/written"
 )
 
 // TestEveryStoreRequestMayFailOnce lets each request that a route makes to the
@@ -19,7 +21,7 @@ func TestEveryStoreRequestMayFailOnce(t *testing.T) {
 		}
 		t.Run(r.id, func(t *testing.T) {
 			t.Parallel()
-			asWritten(t, "faults/"+r.id, oneFails(t, r))
+			written.Check(t, "answers/faults/"+r.id+".txt", oneFails(t, r))
 		})
 	}
 }

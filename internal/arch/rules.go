@@ -43,6 +43,9 @@ var (
 	// testClock is the time that tests go by.
 	testClock = "internal/testclock"
 
+	// testText is what tests have written down.
+	testText = "internal/written"
+
 	// decorators are adapters that wrap their own port.
 	decorators = []string{"internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
 )
@@ -179,6 +182,13 @@ var edges = []Rule{{
 	NotUse:   slices.Concat(clock, processLog),
 	NoGo:     true,
 	Reason:   "a clock that only tests move looks at no other",
+}, {
+	Kind:     "texts of the tests",
+	Packages: []string{testText},
+	Outside:  []string{"github.com/google/go-cmp"},
+	NotUse:   slices.Concat(clock, processLog),
+	NoGo:     true,
+	Reason:   "what is written in testdata is the same at every time",
 }, {
 	Kind:     "calls to AWS",
 	Packages: []string{awsCalls},
@@ -319,7 +329,7 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // programs in scripts.
 var notOnTop = []string{
 	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
-	"internal/lambdarun/**", "internal/apiclient", "internal/proof/**", testClock,
+	"internal/lambdarun/**", "internal/apiclient", "internal/proof/**", testClock, testText,
 }
 
 var outer = []Rule{{

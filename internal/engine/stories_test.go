@@ -2,10 +2,8 @@ package engine_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,15 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/written"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/stories: read in review what changed of what people are told")
 
 // TestScenariosAreToldAsWritten plays every scenario and demands that the log,
 // the runs, the status and the explanations say, letter for letter, what
@@ -39,36 +34,16 @@ func TestScenariosAreToldAsWritten(t *testing.T) {
 			t.Parallel()
 			b := newCrashBed(t, -1, dieBefore, sc.change, sc.options)
 			sc.playOn(b)
-			asWritten(t, sc.name, b.story())
+			written.Check(t, "stories/"+storyFile.Replace(sc.name)+".txt", b.story())
 		})
 	}
 	files, err := filepath.Glob("testdata/stories/*.txt")
-	if err != nil || len(files) != len(names) && !*update {
+	if err != nil || len(files) != len(names) && !written.Updating() {
 		t.Errorf("%d stories of %d scenarios, %v", len(files), len(names), err)
 	}
 }
 
-// asWritten compares a story with the one that was written down.
-func asWritten(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", "stories", strings.NewReplacer(", ", "-", " ", "-", "'", "").Replace(name)+".txt")
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("it is told otherwise; if that is meant, run with -update and read the difference (-written +told):\n%s", diff)
-	}
-}
+var storyFile = strings.NewReplacer(", ", "-", " ", "-", "'", "")
 
 // story is all that an admin can see, with the values of time and the IDs as
 // they came up.
@@ -197,15 +172,15 @@ func flat(t *testing.T, v any) string {
 	if err := d.Decode(&decoded); err != nil {
 		t.Fatal(err)
 	}
-	return written(decoded)
+	return onOneLine(decoded)
 }
 
-func written(v any) string {
+func onOneLine(v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		var parts []string
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if text := written(v[k]); !slices.Contains([]string{"", "{}", "[]", `""`, "0", "false"}, text) && k != "connection" && !(k == "sync" && text == "contacts") {
+			if text := onOneLine(v[k]); !slices.Contains([]string{"", "{}", "[]", `""`, "0", "false"}, text) && k != "connection" && !(k == "sync" && text == "contacts") {
 				parts = append(parts, k+":"+text)
 			}
 		}
@@ -213,7 +188,7 @@ func written(v any) string {
 	case []any:
 		parts := make([]string, len(v))
 		for i := range v {
-			parts[i] = written(v[i])
+			parts[i] = onOneLine(v[i])
 		}
 		return "[" + strings.Join(parts, " ") + "]"
 	case string:
