@@ -298,11 +298,12 @@ func TestRow92_FiltersNeverDelete(t *testing.T) {
 		}
 		w.connect()
 		w.start()
-		for _, way := range []string{"to_right", "to_left"} {
-			field := map[string]string{"to_right": "city", "to_left": "MailingCity"}[way]
-			w.change("rules", raw(fmt.Sprintf(`[{"id":"r","direction":%q,"filter":{"field":%q,"op":"equals","value":"Nowhere"}}]`, way, field)))
+		out := `{"id":"out","direction":"to_right","filter":{"field":"city","op":"equals","value":"Nowhere"}}`
+		in := `{"id":"in","direction":"to_left","filter":{"field":"MailingCity","op":"equals","value":"Nowhere"}}`
+		for _, rules := range []string{out, in, out + "," + in} {
+			w.change("rules", raw("["+rules+"]"))
 			w.resync()
-			w.left.edit(w.left.id("ann"), "jobtitle", "Excluded "+way)
+			w.left.edit(w.left.id("ann"), "jobtitle", fmt.Sprint("Excluded ", len(rules)))
 			w.pull()
 			w.left.count(3)
 			w.right.count(3)

@@ -218,6 +218,7 @@ func TestRow124_RequiredToCreate(t *testing.T) {
 		}
 		w.right.lacks("bare")
 		w.right.has("known", "MailingCity", "Ghent", "LastName", "Known")
+		equal(w, "writes, that of the known one alone", w.right.written(), 1)
 		w.left.edit(bare, "lastname", "Bare")
 		w.pull()
 		w.right.has("bare", "LastName", "Bare")

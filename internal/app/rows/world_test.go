@@ -413,6 +413,8 @@ func (w *world) valid(settings ...any) answer {
 type run struct {
 	ID, Kind, Sync, State, Code, Detail string
 	Outcomes                            map[string]int
+	CreatedAt                           time.Time `json:"created_at"`
+	EndedAt                             time.Time `json:"ended_at"`
 	Calls                               struct{ Left, Right int }
 }
 
@@ -511,6 +513,21 @@ func (w *world) until(what string, holds func() bool) {
 			w.pass(time.Second)
 		}
 		if err := pause.For(w.Context(), min(time.Duration(n+1)*5*time.Millisecond, 50*time.Millisecond)); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// calm demands that nothing is written to an app for a while: long enough for a
+// webhook to go all the way.
+func (w *world) calm(f *fake, what string) {
+	w.Helper()
+	before, since := f.written(), time.Now()
+	for time.Since(since) < 400*time.Millisecond {
+		if n := f.written(); n != before {
+			w.Fatalf("%s: %d writes to %s", what, n-before, f.kind)
+		}
+		if err := pause.For(w.Context(), 40*time.Millisecond); err != nil {
 			w.Fatal(err)
 		}
 	}
