@@ -52,7 +52,10 @@ type crashBed struct {
 
 	live  bool // count and strike
 	count int
-	at    int // -1 = never
+	at    int            // -1 = never
+	seen  map[string]int // requests by what they are
+	what  string         // strike at a request that is this; "" = never
+	nth   int            // of those, the first is 0
 	mode  crashMode
 	dead  bool
 	gone  []string // texts that an erasure must leave nothing of
@@ -60,7 +63,7 @@ type crashBed struct {
 }
 
 func newCrashBed(t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options)) *crashBed {
-	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode}
+	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{}}
 	b.store = memstore.New(b.clock)
 	b.queue = memqueue.New(b.clock, memqueue.Options{MaxReceives: 100})
 	for i := range b.apps {
@@ -133,8 +136,9 @@ func (b *crashBed) io(what string, run func()) error {
 	}
 	strike := false
 	if b.live {
-		strike = b.count == b.at
+		strike = b.count == b.at || what == b.what && b.seen[what] == b.nth
 		b.count++
+		b.seen[what]++
 	}
 	if strike && b.mode == failOnce {
 		return failed(what)
@@ -155,10 +159,49 @@ func (b *crashBed) io(what string, run func()) error {
 }
 
 func (b *crashBed) via(_ context.Context, run func() (any, error)) (out any, err error) {
-	if e := b.io("app", func() { out, err = run() }); e != nil {
+	if e := b.io(appCall(), func() { out, err = run() }); e != nil {
 		return nil, e
 	}
 	return out, err
+}
+
+// appCall names the call to an app that is being made.
+func appCall() string {
+	callers := make([]uintptr, 12)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	for {
+		f, more := frames.Next()
+		if _, name, ok := strings.Cut(f.Function, "modelapp."); ok && !strings.Contains(name, "[") {
+			if _, method, ok := strings.Cut(name, ")."); ok {
+				name = method
+			}
+			if _, method, ok := strings.Cut(name, "."); ok && !strings.HasPrefix(method, "func") {
+				name = method
+			}
+			name, _, _ = strings.Cut(name, ".")
+			return "app " + name
+		}
+		if !more {
+			return "app"
+		}
+	}
+}
+
+// kindOf names what a request to the store is about: the first item.
+func kindOf(what string, keys ...store.Key) string {
+	if len(keys) == 0 {
+		return "store " + what + " nothing"
+	}
+	kind, _ := store.KindOf(keys[0])
+	return "store " + what + " " + kind.Name
+}
+
+func keysOf(ws []store.Write) []store.Key {
+	out := make([]store.Key, len(ws))
+	for i := range ws {
+		out[i] = ws[i].Item.Key
+	}
+	return out
 }
 
 // run calls f in a process. It reports whether the process lived to the end;
@@ -366,14 +409,14 @@ type crashStore struct {
 }
 
 func (s crashStore) Get(ctx context.Context, k store.Key) (out store.Item, err error) {
-	if e := s.b.io("store", func() { out, err = s.Store.Get(ctx, k) }); e != nil {
+	if e := s.b.io(kindOf("get", k), func() { out, err = s.Store.Get(ctx, k) }); e != nil {
 		return store.Item{}, e
 	}
 	return out, err
 }
 
 func (s crashStore) BatchGet(ctx context.Context, ks []store.Key) (out []store.Item, err error) {
-	if e := s.b.io("store", func() { out, err = s.Store.BatchGet(ctx, ks) }); e != nil {
+	if e := s.b.io(kindOf("batch get", ks...), func() { out, err = s.Store.BatchGet(ctx, ks) }); e != nil {
 		return nil, e
 	}
 	return out, err
@@ -384,28 +427,28 @@ func (s crashStore) BatchGetStale(ctx context.Context, ks []store.Key) ([]store.
 }
 
 func (s crashStore) Write(ctx context.Context, w store.Write) (v int64, err error) {
-	if e := s.b.io("store", func() { v, err = s.Store.Write(ctx, w) }); e != nil {
+	if e := s.b.io(kindOf("write", w.Item.Key), func() { v, err = s.Store.Write(ctx, w) }); e != nil {
 		return 0, e
 	}
 	return v, err
 }
 
 func (s crashStore) BatchWrite(ctx context.Context, ws []store.Write) (vs []int64, errs []error) {
-	if e := s.b.io("store", func() { vs, errs = s.Store.BatchWrite(ctx, ws) }); e != nil {
+	if e := s.b.io(kindOf("batch write", keysOf(ws)...), func() { vs, errs = s.Store.BatchWrite(ctx, ws) }); e != nil {
 		return make([]int64, len(ws)), slices.Repeat([]error{e}, len(ws))
 	}
 	return vs, errs
 }
 
 func (s crashStore) Transact(ctx context.Context, ws []store.Write) (err error) {
-	if e := s.b.io("store", func() { err = s.Store.Transact(ctx, ws) }); e != nil {
+	if e := s.b.io(kindOf("transact", keysOf(ws)...), func() { err = s.Store.Transact(ctx, ws) }); e != nil {
 		return e
 	}
 	return err
 }
 
 func (s crashStore) Query(ctx context.Context, q store.Query) (p store.Page, err error) {
-	if e := s.b.io("store", func() { p, err = s.Store.Query(ctx, q) }); e != nil {
+	if e := s.b.io(kindOf("query", store.Key{Table: q.Table, Partition: q.Partition}), func() { p, err = s.Store.Query(ctx, q) }); e != nil {
 		return store.Page{}, e
 	}
 	return p, err
@@ -418,28 +461,28 @@ type crashQueue struct {
 }
 
 func (q crashQueue) Send(ctx context.Context, ms []queue.Message) (errs []error) {
-	if e := q.b.io("queue", func() { errs = q.Queue.Send(ctx, ms) }); e != nil {
+	if e := q.b.io("queue send", func() { errs = q.Queue.Send(ctx, ms) }); e != nil {
 		return slices.Repeat([]error{e}, len(ms))
 	}
 	return errs
 }
 
 func (q crashQueue) Receive(ctx context.Context, n int, d time.Duration) (out []queue.Delivery, err error) {
-	if e := q.b.io("queue", func() { out, err = q.Queue.Receive(ctx, n, d) }); e != nil {
+	if e := q.b.io("queue receive", func() { out, err = q.Queue.Receive(ctx, n, d) }); e != nil {
 		return nil, e
 	}
 	return out, err
 }
 
 func (q crashQueue) Delete(ctx context.Context, rs []string) (errs []error) {
-	if e := q.b.io("queue", func() { errs = q.Queue.Delete(ctx, rs) }); e != nil {
+	if e := q.b.io("queue delete", func() { errs = q.Queue.Delete(ctx, rs) }); e != nil {
 		return slices.Repeat([]error{e}, len(rs))
 	}
 	return errs
 }
 
 func (q crashQueue) SetVisibility(ctx context.Context, rs []string, d time.Duration) (errs []error) {
-	if e := q.b.io("queue", func() { errs = q.Queue.SetVisibility(ctx, rs, d) }); e != nil {
+	if e := q.b.io("queue set visibility", func() { errs = q.Queue.SetVisibility(ctx, rs, d) }); e != nil {
 		return slices.Repeat([]error{e}, len(rs))
 	}
 	return errs

@@ -20,14 +20,15 @@ func deeds() []scenario {
 func (b *crashBed) plan(refs ...crm.RecordRef) crm.PlanID {
 	b.t.Helper()
 	ctx := b.t.Context()
-	p, err := b.eng.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, refs)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	var p engine.PlanView
+	b.ask(func(e *engine.Engine) (err error) {
+		p, err = e.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, refs)
+		return err
+	})
 	b.note("plan asked for", p, nil)
 	b.rest()
-	p, err = b.eng.GetPlan(ctx, testbed.Workspace, p.ID)
-	b.note("plan", p, err)
+	found, err := b.eng.GetPlan(ctx, testbed.Workspace, p.ID)
+	b.note("plan", found, err)
 	for _, c := range paged(b, func(cursor string) ([]engine.Change, string, error) {
 		return b.eng.PlanChanges(ctx, testbed.Workspace, p.ID, 2, cursor)
 	}) {
@@ -185,7 +186,7 @@ func byHandDeeds() []scenario {
 			b.note("erasures "+next, list, err)
 			b.pull()
 			b.rest()
-			lifted, err := b.eng.LiftErasure(ctx, testbed.Workspace, list[0].ID)
+			lifted, err := b.eng.LiftErasure(ctx, testbed.Workspace, fmt.Sprintf("ers_%08d", 1))
 			b.note("lifted", lifted, err)
 			b.gone = nil
 			b.resync()

@@ -99,11 +99,14 @@ func (b *crashBed) story() string {
 	return b.relative(strings.Join(out, "\n")) + "\n"
 }
 
-// paged reads a list to its end, a few at a time.
+// paged reads a list to its end, a few at a time, and again what failed.
 func paged[T any](b *crashBed, read func(cursor string) ([]T, string, error)) (all []T) {
 	b.t.Helper()
 	for cursor := ""; ; {
 		page, next, err := read(cursor)
+		if err != nil {
+			page, next, err = read(cursor)
+		}
 		if err != nil {
 			b.t.Fatal(err)
 		}
