@@ -40,6 +40,9 @@ type Errors struct {
 	Name     string // of the app, in texts
 	Statuses map[int]Meaning
 	Words    map[string]Meaning
+	// Plain says that a word which refuses something means that nothing was written, with
+	// a status of 500 too.
+	Plain bool
 	// Read finds the problems in a body, the one that decides first; none where the
 	// status says all there is.
 	Read func(status int, body []byte) []Problem
@@ -75,7 +78,8 @@ func (e Errors) Classify(r Request, a Answer) *fault.Error {
 		problems = e.Read(a.Status, a.Body)
 	}
 	f := e.of(r.Op, problems)
-	if f.Kind == fault.Other {
+	known := f.Kind != fault.Other
+	if !known {
 		m, ok := e.Statuses[a.Status]
 		if !ok {
 			m = usual(a.Status)
@@ -92,8 +96,10 @@ func (e Errors) Classify(r Request, a Answer) *fault.Error {
 	if a.Wait > 0 && (f.Kind == fault.Throttled || f.Kind == fault.Unavailable) {
 		f.RetryAfter, f.Guessed = a.Wait, false
 	}
-	// What comes with 408 or 5xx does not tell whether the write went through.
-	f.MayHaveLanded = r.Write && (a.Status < 400 || a.Status == http.StatusRequestTimeout || a.Status >= 500)
+	// What comes with 408 or 5xx does not tell whether the write went through, unless it is
+	// how the app refuses things.
+	said := known && e.Plain && (f.Kind == fault.Invalid || f.Kind == fault.Conflict || f.Kind == fault.NotFound)
+	f.MayHaveLanded = r.Write && !said && (a.Status < 400 || a.Status == http.StatusRequestTimeout || a.Status >= 500)
 	return f
 }
 

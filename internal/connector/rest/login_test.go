@@ -82,7 +82,10 @@ func TestLogin(t *testing.T) {
 	}
 	g := &gate{}
 	c := open(g, "s3cret")
-	call := func() error { _, err := c.Call(t.Context(), rest.Request{Op: "acme: test", Path: "/x"}, nil); return err }
+	call := func() error {
+		_, err := c.Call(t.Context(), rest.Request{Op: "acme: test", Path: "/x"}, nil)
+		return err
+	}
 	for range 3 {
 		if err := call(); err != nil {
 			t.Fatal(err)

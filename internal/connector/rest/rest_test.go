@@ -281,6 +281,20 @@ func TestClassification(t *testing.T) {
 	}
 }
 
+// TestPlainRefusals: of an app that refuses things with any status, what a word refuses
+// was not written; what it does not know still may have been.
+func TestPlainRefusals(t *testing.T) {
+	t.Parallel()
+	for body, kind := range map[string]fault.Kind{`[{"Words":["TAKEN"]}]`: fault.Conflict, `[{"Words":["DAY"]}]`: fault.Throttled, `[{"Words":["NEW"]}]`: fault.Unavailable} {
+		e := acme().Errors
+		e.Plain = true
+		f := e.Classify(rest.Request{Write: true}, rest.Answer{Status: 500, Body: []byte(body)})
+		if f.Kind != kind || f.MayHaveLanded != (kind != fault.Conflict) {
+			t.Errorf("%s: %s, may have landed: %t", body, f.Kind, f.MayHaveLanded)
+		}
+	}
+}
+
 // landed says after which statuses nobody knows what became of a write.
 func landed(status int) bool { return status < 400 || status == 408 || status >= 500 }
 
