@@ -136,13 +136,13 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	body, p := limitedBody(w, r)
 	if p != nil {
-		return connector.Reply{}, p
+		return refusedBy(hooks, p)
 	}
 	req := connector.WebhookRequest{Method: r.Method, URL: s.seenURL(r), Header: r.Header, Body: body}
 	if err := hooks.Verify(req, d.Trust, s.now()); err != nil {
 		if fault.Is(err, fault.Denied) || fault.Is(err, fault.Invalid) {
 			s.refuse(ctx, d, fault.CodeOf(err))
-			return connector.Reply{}, problem(http.StatusUnauthorized, CodeForgedWebhook, "")
+			return refusedBy(hooks, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
 		}
 		return connector.Reply{}, ourTrouble(err)
 	}
@@ -151,15 +151,24 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 		p := problemOf(err)
 		if fault.Is(err, fault.Invalid) {
 			s.refuse(ctx, d, fault.CodeOf(err))
-			return connector.Reply{}, p
+			return refusedBy(hooks, p)
 		}
 		return connector.Reply{}, ourTrouble(err)
 	}
 	if len(events) > maxEvents {
 		s.refuse(ctx, d, CodeTooManyEvents)
-		return connector.Reply{}, problem(http.StatusBadRequest, CodeTooManyEvents, "")
+		return refusedBy(hooks, problem(http.StatusBadRequest, CodeTooManyEvents, ""))
 	}
 	return s.queue(ctx, d, hooks, events)
+}
+
+// refusedBy is the answer to a delivery that is refused for good, in the app's own way where
+// any other one would cost us the webhook.
+func refusedBy(hooks connector.Webhooks, p *Problem) (connector.Reply, *Problem) {
+	if a, ok := hooks.(connector.Acker); ok {
+		return a.Refused(p.Code), nil
+	}
+	return connector.Reply{}, p
 }
 
 // refuse counts a delivery that was refused, by its reason, for the admin to see.
@@ -177,7 +186,7 @@ func (s *hookServer) queue(ctx context.Context, d account.Delivery, hooks connec
 	})
 	if len(own) == 0 && len(events) > 0 {
 		s.refuse(ctx, d, "foreign_delivery")
-		return connector.Reply{}, problem(http.StatusUnauthorized, CodeForgedWebhook, "")
+		return refusedBy(hooks, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
 	}
 	if len(own) > 0 {
 		if err := s.engine.Webhook(ctx, d.Workspace, d.Account, own); err != nil {

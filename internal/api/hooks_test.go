@@ -107,6 +107,43 @@ func testX1(t *testing.T, with func(*world)) {
 	}
 }
 
+// acking are hooks of an app that takes its webhook away when one is not answered with 200.
+type acking struct{ connector.Webhooks }
+
+// Refused implements connector.Acker.
+func (acking) Refused(code string) connector.Reply {
+	return connector.Reply{Status: 200, ContentType: "application/json", Body: `{"reason":"` + code + `"}`}
+}
+
+// TestHooksThatAreAlwaysAnswered: what is refused for good is answered as the app wants
+// it, counted, and not queued; our own trouble is still told.
+func TestHooksThatAreAlwaysAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, publicURL)
+	path, key := hook(w)
+	d := w.server.Drivers["hubspot"]
+	d.Webhooks = acking{d.Webhooks}
+	w.server.Drivers["hubspot"] = d
+	w.alone()
+	signed := func(body string) option {
+		return header("X-Signature", signHook(secret.NewText(key), "https://sync.example.com"+path, w.now(), []byte(body)))
+	}
+	many, _ := json.Marshal(make([]string, maxEvents+1))
+	for body, reason := range map[string]string{`["1"]`: CodeForgedWebhook, `{}`: "malformed_webhook", string(many): CodeTooManyEvents} {
+		sign := signed(body)
+		if reason == CodeForgedWebhook {
+			sign = header("X-Signature", "x")
+		}
+		if r := w.must(200, "POST", path, body, sign); !strings.Contains(string(r.body), `"reason":"`+reason) || len(w.engine.events) != 0 {
+			t.Errorf("%s: %s, %d events", reason, r.body, len(w.engine.events))
+		}
+	}
+	w.engine.hookErr = fault.New("test: queue", fault.Unavailable, "", "")
+	w.must(503, "POST", path, `["1"]`, signed(`["1"]`))
+	w.engine.hookErr = nil
+	w.must(204, "POST", path, `["1"]`, signed(`["1"]`))
+}
+
 // TestHooksAlone has the surface of deliveries refuse what is none, in the words
 // of the whole one.
 func TestHooksAlone(t *testing.T) {

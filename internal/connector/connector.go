@@ -345,3 +345,11 @@ type Webhooks interface {
 	// Reply is the answer the app takes as success.
 	Reply() Reply
 }
+
+// Acker is an extra of apps that switch a webhook off when it is not answered with
+// success: what is refused for good gets this answer, is counted, and is not queued. Our
+// own trouble is still 503, so that the app sends again.
+type Acker interface {
+	// Refused is the answer to a delivery that was refused for a reason, a code.
+	Refused(code string) Reply
+}
