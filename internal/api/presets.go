@@ -125,6 +125,37 @@ var objectPairs = []objectPair{
 		},
 		match: byEmail("email", "emailAddresses"),
 	},
+	{
+		preset: "hubspot-leadsquared-contacts", name: "HubSpot contacts and LeadSquared leads", sync: "contacts",
+		left: "hubspot", right: "leadsquared", leftObject: "contacts", rightObject: "leads",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"EmailAddress"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"firstname"}, []string{"FirstName"}, crm.TransformNone, "default"},
+			{"last_name", []string{"lastname"}, []string{"LastName"}, crm.TransformNone, "default"},
+			{"phone", []string{"phone"}, []string{"Phone"}, crm.TransformPhone, "default"},
+			{"company", []string{"company"}, []string{"Company"}, crm.TransformNone, "default"},
+			{"title", []string{"jobtitle"}, []string{"JobTitle"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "EmailAddress"),
+	},
+	{
+		preset: "leadsquared-leadsquared-leads", name: "Leads of two LeadSquared accounts", sync: "leads",
+		left: "leadsquared", right: "leadsquared", leftObject: "leads", rightObject: "leads",
+		pairs: []pairOf{
+			{"email", []string{"EmailAddress"}, []string{"EmailAddress"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"FirstName"}, []string{"FirstName"}, crm.TransformNone, "default"},
+			{"last_name", []string{"LastName"}, []string{"LastName"}, crm.TransformNone, "default"},
+			{"phone", []string{"Phone"}, []string{"Phone"}, crm.TransformPhone, "default"},
+			{"company", []string{"Company"}, []string{"Company"}, crm.TransformNone, "default"},
+			{"title", []string{"JobTitle"}, []string{"JobTitle"}, crm.TransformNone, "default"},
+			{"source", []string{"Source"}, []string{"Source"}, crm.TransformNone, "default"},
+		},
+		// The phone is asked for only where nobody is found by the e-mail.
+		match: []crm.MatchStep{
+			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"EmailAddress", "EmailAddress"}}},
+			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"Phone", "Phone"}}},
+		},
+	},
 }
 
 func byEmail(left, right string) []crm.MatchStep {

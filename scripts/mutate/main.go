@@ -55,6 +55,7 @@ var packages = map[string][]string{
 	"./internal/queue/sqsqueue":           {"./internal/queue/sqsqueue"},
 	"./internal/connector/googlecontacts": {"./internal/connector/googlecontacts", "./internal/app"},
 	"./internal/connector/hubspot":        {"./internal/connector/hubspot", "./internal/app"},
+	"./internal/connector/leadsquared":    {"./internal/connector/leadsquared", "./internal/app"},
 	"./internal/connector/salesforce":     {"./internal/connector/salesforce", "./internal/app"},
 	"./internal/connector/pipedrive":      {"./internal/connector/pipedrive", "./internal/app"},
 	"./internal/connector/paced":          {"./internal/connector/paced"},

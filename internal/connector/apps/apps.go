@@ -6,6 +6,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
+	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -17,6 +18,7 @@ func Drivers() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
 		googlecontacts.ID: googlecontacts.Driver(),
 		hubspot.ID:        hubspot.Driver(),
+		leadsquared.ID:    leadsquared.Driver(),
 		pipedrive.ID:      pipedrive.Driver(),
 		salesforce.ID:     salesforce.Driver(),
 	}

@@ -57,6 +57,8 @@ type Harness struct {
 	// WholeBatches says that a batch with a bad row is refused, and that its other rows are
 	// to be sent again.
 	WholeBatches bool
+	// Nameless says that deliveries do not name their account.
+	Nameless bool
 	// NoMarks says that changes are listed by a token of the app's, and not by time.
 	NoMarks bool
 }

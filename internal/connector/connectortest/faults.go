@@ -236,6 +236,9 @@ func testTokenExpired(t *testing.T, s *suite) {
 	if s.Fixed {
 		t.Skip("the app's keys are renewed by nobody; that a refused one is told is checked under TokenRevoked")
 	}
+	if s.Fixed {
+		t.Skip("the app's keys are renewed by nobody; that a refused one is told is checked under TokenRevoked")
+	}
 	ids := s.must(t, 0, 3)
 	s.settle()
 	all := s.calls(ids)
@@ -283,6 +286,9 @@ func testTokenRevoked(t *testing.T, s *suite) {
 
 // testTokenRefused has the app refuse new tokens too: one renewal, then an end.
 func testTokenRefused(t *testing.T, s *suite) {
+	if s.Fixed {
+		t.Skip("the app's keys are renewed by nobody; that a refused one is told is checked under TokenRevoked")
+	}
 	if s.Fixed {
 		t.Skip("the app's keys are renewed by nobody; that a refused one is told is checked under TokenRevoked")
 	}

@@ -138,7 +138,7 @@ func testArchive(t *testing.T, s *suite) {
 		{Op: connector.Archive, ID: ids[0], Ref: "b"},
 	}
 	if !s.app.Can(crm.AbilityArchive) {
-		out, err := s.conn.BatchWrite(t.Context(), s.Object, writes)
+		out, err := s.conn.BatchWrite(t.Context(), s.Object, writes[:min(len(writes), s.app.Limits.WriteBatch)])
 		if err == nil && len(out) > 0 {
 			err = out[0].Err
 		}

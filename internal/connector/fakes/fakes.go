@@ -5,6 +5,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts/googlecontactsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -30,6 +31,13 @@ func All() map[crm.AppID]Kind {
 			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,
 			Credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
 			Start:       func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
+		},
+		"leadsquared": {
+			Objects: leadsquaredfake.Object, HookSecret: leadsquaredfake.HookSecret,
+			Credentials: map[string]string{
+				"kind": "api_key", "access_key": leadsquaredfake.AccessKey, "secret_key": leadsquaredfake.SecretKey, "webhook_secret": leadsquaredfake.HookSecret,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return leadsquaredfake.New(c) },
 		},
 		"pipedrive": {
 			Objects: "persons", HookSecret: pipedrivefake.HookPassword,

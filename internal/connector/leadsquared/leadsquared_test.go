@@ -1,0 +1,56 @@
+package leadsquared_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared"
+	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// lag is how long the fake's listings take in the suite.
+const lag = 20 * time.Second
+
+func fixture(_ testing.TB, clock *connectortest.Clock) (connectortest.Fixture, *leadsquaredfake.Fake) {
+	fake := leadsquaredfake.New(fakekit.Config{Now: clock.Now, Lag: lag})
+	return connectortest.Fixture{
+		Fake:  connectortest.Kit(fake.Core()),
+		Token: func() secret.Text { return secret.NewText(leadsquaredfake.SecretKey) },
+		Open: func(t testing.TB, tools connectortest.Tools) connector.Connector {
+			t.Helper()
+			return opened(t, tools.Transport(fakekit.Transport(fake)), clock.Now)
+		},
+	}, fake
+}
+
+func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.Connector {
+	t.Helper()
+	c, err := leadsquared.Open(connector.Config{
+		Kind: crm.AuthAPIKey, Now: now, BaseURL: "https://api-in21.leadsquared.com", HTTP: &http.Client{Transport: rt},
+		Credentials: map[string]secret.Text{"access_key": secret.NewText(leadsquaredfake.AccessKey), "secret_key": secret.NewText(leadsquaredfake.SecretKey)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, connectortest.Harness{
+		Driver: leadsquared.Driver(),
+		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
+			f, _ := fixture(t, clock)
+			return f
+		},
+		Object: "leads", Email: "EmailAddress", First: "FirstName", Last: "LastName", Phone: "Phone",
+		BadField: "mx_Age", Bad: crm.TextValue("not a number"),
+		Settle: 2 * time.Minute, Password: true, Nameless: true, Fixed: true,
+	})
+}
