@@ -20,7 +20,7 @@ func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 	var out []row
 	for _, u := range l.units {
 		w := u.plan.Write(side)
-		if w == nil || u.wait > 0 || u.failure != nil || u.failed(side) || u.rests(side) {
+		if w == nil || u.fate.stopped() || u.failed(side) || u.rests(side) {
 			continue
 		}
 		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
@@ -74,7 +74,7 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		for _, r := range rows {
 			if fault.MayHaveLanded(err) {
 				s.Mark("write_unknown")
-				r.u.unknown = true
+				r.u.fate.unknown = true
 			}
 		}
 		return atSide(side, "write records", err)
@@ -119,7 +119,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 	}
 	u.request = w.Exchange
 	if fault.MayHaveLanded(w.Err) {
-		u.unknown = true
+		u.fate.unknown = true
 		return
 	}
 	if s.narrow(side, r, w) {
@@ -155,8 +155,8 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		s.Mark("row_put_off")
 		u.comesAgain(w.Err)
 	}
-	if u.wait > 0 && u.hint.Tries >= maxTries && !u.blameless {
-		u.wait = 0
+	if u.fate.wait > 0 && u.hint.Tries >= maxTries && !u.fate.blameless {
+		u.fate.wait = 0
 		u.fail(side, unfound(w.Err))
 	}
 }
@@ -191,13 +191,13 @@ func (s *session) inTheWay(side crm.Side, u *unit, w *connector.Written) {
 // abandon marks what the lot did not write any more.
 func (s *session) abandon(l *lot) {
 	for _, u := range l.units {
-		if u.wait > 0 || u.failure != nil || u.unknown {
+		if u.fate.stopped() || u.fate.unknown {
 			continue
 		}
 		for _, side := range crm.Sides {
 			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) && !u.rests(side) {
 				s.Mark("write_not_tried")
-				u.undone = true
+				u.fate.untried = true
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func (s *session) setAside(us []*unit) {
 			continue
 		}
 		for _, u := range us {
-			if w := u.plan.Write(side); w != nil && u.hint.Barred != side && u.hint.Freed != side && u.wait == 0 && u.failure == nil {
+			if w := u.plan.Write(side); w != nil && u.hint.Barred != side && u.hint.Freed != side && !u.fate.stopped() {
 				s.Mark("set_aside")
 				u.bar(side)
 			}
@@ -115,7 +115,7 @@ func (s *session) setAside(us []*unit) {
 }
 
 func (u *unit) bar(side crm.Side) {
-	u.barred.Set(side, true)
+	u.fate.barred.Set(side, true)
 	if w := u.plan.Write(side); w != nil && w.Create {
 		u.claims = nil
 	}
@@ -136,7 +136,7 @@ func (s *session) bar(ctx context.Context, side crm.Side, rows []row, err error)
 // letRowsWait makes records wait for a right, visibly.
 func (s *session) letRowsWait(ctx context.Context, side crm.Side, rows []row, err error) error {
 	for _, r := range rows {
-		r.u.barred.Set(side, true)
+		r.u.fate.barred.Set(side, true)
 	}
 	w := Waiting{Code: codePermission, Side: side, Account: s.conn.Account(side), App: s.end(side).app.ID, Direction: crm.WayTo(side), Since: s.Now(), Detail: safeText(err)}
 	if err := s.noteWaiting(ctx, s.scope, &w); err != nil && !fault.Is(err, fault.Conflict) {
@@ -184,7 +184,7 @@ func (b *books) letWait(u *unit) error {
 	h.Digest, h.Expect, h.Tries, h.Freed = "", "", 0, ""
 	add := func(side crm.Side, h hint) error {
 		for _, to := range crm.Sides {
-			if !u.barred.Get(to) {
+			if !u.fate.barred.Get(to) {
 				continue
 			}
 			h.Barred, h.Force = to, true

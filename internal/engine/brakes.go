@@ -158,7 +158,7 @@ func (s *session) brake(ctx context.Context, k massKind, all []*unit, count, lin
 	s.Log.Warn("mapping halted: very many values of a field would be replaced at once", "connection", s.con, "sync", s.sync, "mapping", k.Mapping,
 		"side", k.Side, "changes", count, "links", links)
 	for _, u := range all {
-		if u.wait == 0 && !u.weighed && u.failure == nil && u.into == nil && u.decided && u.link.paired() && u.plans(k.Mapping) {
+		if !u.fate.stopped() && !u.fate.weighed && u.into == nil && u.decided && u.link.paired() && u.plans(k.Mapping) {
 			s.replan(u)
 		}
 	}

@@ -99,7 +99,7 @@ func (s *session) claim(ctx context.Context, l *lot) error {
 	var wants []want
 	var ws []store.Write
 	for _, u := range l.units {
-		if u.wait > 0 || u.failure != nil {
+		if u.fate.stopped() {
 			continue
 		}
 		for _, c := range u.claims {

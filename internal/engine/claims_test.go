@@ -134,13 +134,13 @@ func TestS6_AContestedClaim(t *testing.T) {
 			}
 			contest := func(s *session) *unit {
 				t.Helper()
-				u := &unit{side: crm.Left, id: bobLeft, keys: keysOf(bobMail), claims: []string{bobMail, wanted}}
+				u := &unit{side: crm.Left, id: bobLeft, answered: answered{keys: keysOf(bobMail)}, decision: decision{claims: []string{bobMail, wanted}}}
 				w := store.Write{Item: store.Item{Key: key, Data: []byte(`{"intent":"` + ourLot + `"}`)}}
 				b.must(s.contest(t.Context(), &lot{id: ourLot}, u, w))
 				return u
 			}
 			if c.seen > 0 {
-				if u := contest(b.session(theLag)); u.wait == 0 {
+				if u := contest(b.session(theLag)); u.fate.wait == 0 {
 					t.Fatal("met for the first time, it is not waited for")
 				}
 				b.now = b.now.Add(c.seen)
@@ -149,8 +149,8 @@ func TestS6_AContestedClaim(t *testing.T) {
 				b.Store = &overtaken{Store: b.mem, key: key}
 			}
 			u := contest(b.session(theLag))
-			if u.waitFor != c.why || u.wait != c.wait {
-				t.Errorf("it waits %s for %q, want %s for %q", u.wait, u.waitFor, c.wait, c.why)
+			if u.fate.why != c.why || u.fate.wait != c.wait {
+				t.Errorf("it waits %s for %q, want %s for %q", u.fate.wait, u.fate.why, c.wait, c.why)
 			}
 			if data := b.get(key); data != nil {
 				now, err := fromJSON[claimed](data)
@@ -192,7 +192,7 @@ func TestS6_AClaimThatCannotBeReadStopsTheLot(t *testing.T) {
 	b := newStillBed(t, nil)
 	key := claimKey(b.sc.ws, "acc_right", "Person", wanted)
 	b.put(key, []byte("not one of ours"), nil)
-	u := &unit{side: crm.Left, id: bobLeft, claims: []string{wanted}}
+	u := &unit{side: crm.Left, id: bobLeft, decision: decision{claims: []string{wanted}}}
 	if err := b.session(0).claim(t.Context(), &lot{id: ourLot, units: []*unit{u}}); !fault.Is(err, fault.Other) {
 		t.Errorf("the lot goes on: %v", err)
 	}

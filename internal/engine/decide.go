@@ -323,7 +323,7 @@ func outcomeOf(st crm.State) crm.Outcome {
 
 // checkExpected holds a planned change against what an earlier plan listed.
 func (s *session) checkExpected(u *unit) {
-	if u.hint.Expect == "" || !u.decided || u.wait > 0 || u.into != nil {
+	if u.hint.Expect == "" || !u.decided || u.fate.wait > 0 || u.into != nil {
 		return
 	}
 	if u.hint.Expect != u.digest() {

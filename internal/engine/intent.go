@@ -115,7 +115,7 @@ func (in *intent) parts() ([][]byte, error) {
 func (s *session) intentOf(ctx context.Context, l *lot) *intent {
 	in := &intent{ID: l.id, At: s.Now()}
 	for _, u := range l.units {
-		if u.wait > 0 {
+		if u.fate.wait > 0 {
 			continue
 		}
 		if u.plan.Link && u.plan.Empty() && u.plan.Outcome == crm.Linked { // a link and its alias are two writes

@@ -156,7 +156,7 @@ func (u *unit) final() bool {
 		}
 		return false
 	}
-	return permanent(u.failure) || permanent(u.failures.Left) || permanent(u.failures.Right) || u.idle
+	return permanent(u.fate.err) || permanent(u.failures.Left) || permanent(u.failures.Right) || u.idle
 }
 
 // tell makes the log entries of a unit: one of the record, unless all that

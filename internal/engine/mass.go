@@ -162,7 +162,7 @@ func (s *session) tellMass(l *lease) {
 // replaced lists the kinds of change that a unit's plan makes. What a person
 // confirmed in a plan, asked for or decided is none.
 func (s *session) replaced(u *unit) []massKind {
-	if !u.decided || !u.link.paired() || u.wait > 0 || u.weighed || u.failure != nil || u.into != nil || u.hint.Expect != "" || u.hint.Op != "" {
+	if !u.decided || !u.link.paired() || u.fate.stopped() || u.fate.weighed || u.into != nil || u.hint.Expect != "" || u.hint.Op != "" {
 		return nil
 	}
 	var out []massKind
@@ -251,7 +251,7 @@ func (s *session) weighKind(ctx context.Context, k massKind, jobs []*job, us, al
 	}
 	s.Mark("mass_change_weighed")
 	for _, u := range us {
-		if u.weighed {
+		if u.fate.weighed {
 			continue
 		}
 		if !u.hint.Weighed {
@@ -260,7 +260,7 @@ func (s *session) weighKind(ctx context.Context, k massKind, jobs []*job, us, al
 			}
 			u.hint.Weighed = true
 		}
-		u.weighed = true
+		u.fate.weighed = true
 	}
 	return s.keepMass(ctx)
 }

@@ -135,7 +135,7 @@ func (s *session) unread(u *unit, side crm.Side, err error) {
 		u.comesAgain(err)
 	case fault.NotFound, fault.Invalid, fault.Unsupported, fault.Denied, fault.Other:
 		u.decide(crm.Failed, crm.StateFailing, fault.CodeOf(err), safeText(err))
-		u.failure = u.unread
+		u.fate.err = u.unread
 	}
 }
 

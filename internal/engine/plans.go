@@ -313,8 +313,8 @@ func (s *session) passedFromLeft(u *unit) bool {
 func (s *session) changeOf(u *unit) Change {
 	c := Change{Action: u.plan.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.plan.Code, Reason: u.plan.Detail, Diffs: s.diffs(u), Digest: u.digest()}
 	switch {
-	case u.wait > 0:
-		c.Action, c.Code, c.Digest = crm.Skipped, u.waitFor, ""
+	case u.fate.wait > 0:
+		c.Action, c.Code, c.Digest = crm.Skipped, u.fate.why, ""
 	default:
 		c.Settled = settledFields(s.set.Sync().Mappings, u.plannedBase())
 	}

@@ -42,7 +42,7 @@ func ladder(tries int) time.Duration { return time.Second << min(tries, 6) }
 func (u *unit) fail(side crm.Side, err error) {
 	u.failures.Set(side, err)
 	if w := u.plan.Write(side); w != nil && w.Create {
-		u.failure = err
+		u.fate.err = err
 	}
 }
 

@@ -39,54 +39,40 @@ func (s *session) openBooks(l *lot) *books {
 
 // unit enters one unit's result.
 func (b *books) unit(ctx context.Context, u *unit) error {
-	s := b.s
-	if u.wait > 0 && u.hint.Tries >= maxTries && !u.blameless {
-		u.wait = 0
-		u.failure = fault.New("engine: work record", fault.Invalid, u.waitFor, "the record could not be worked although it was tried again and again")
+	if u.fate.wait > 0 && u.hint.Tries >= maxTries && !u.fate.blameless {
+		u.fate.fail(fault.New("engine: work record", fault.Invalid, u.fate.why,
+			"the record could not be worked although it was tried again and again"))
 	}
-	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
-		u.barred, u.weighed = crm.PerSide[bool]{}, false // it comes again anyway
-	}
-	if u.unknown || u.undone || u.wait > 0 || u.failure != nil {
+	end := u.fate.ending()
+	if end >= endsFailed {
+		u.fate.restsNoMore()
 		b.putOffTwins(u)
 	}
-	switch {
-	case u.unknown || u.undone:
+	if end != endsDone && end != endsFailed {
+		b.keepOpen(u)
+	}
+	if end != endsDone && !u.fate.unknown {
+		b.s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+	}
+	switch end {
+	case endsOpen:
 		b.lot.unfinished = true
-		b.keepOpen(u)
-		if u.undone && !u.unknown {
-			s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
-		}
 		return nil
-	case u.wait > 0:
-		b.keepOpen(u)
-		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
+	case endsLater:
 		b.putOff(u)
 		return nil
-	case u.weighed:
-		b.keepOpen(u)
-		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
-		u.plan.Outcome, u.quiet = crm.Waiting, true
-		b.count(u)
+	case endsWeighed:
+		b.waits(u)
 		return b.letWeigh(u)
-	case u.barred.Left || u.barred.Right:
-		b.keepOpen(u)
-		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
-		u.plan.Outcome, u.quiet = crm.Waiting, true
-		b.count(u)
+	case endsBarred:
+		b.waits(u)
 		return b.letWait(u)
-	case u.failure != nil:
-		s.freeClaims(ctx, u.side.Other(), u.claims, b.lot.id)
-		s.Mark("record_failed")
-		code, detail := fault.CodeOf(u.failure), safeText(u.failure)
-		u.plan.Outcome, u.plan.State, u.plan.Code, u.plan.Detail = crm.Failed, crm.StateFailing, code, detail
-	default:
-		if u.beside && u.plan.Outcome == crm.Stale { // the plan leaves it alone, what else was heard of it does not
-			b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
-		}
-		s.judge(u)
-		s.countMass(u)
-		if err := b.letStop(u); err != nil {
+	case endsFailed:
+		b.s.Mark("record_failed")
+		u.plan.Outcome, u.plan.State = crm.Failed, crm.StateFailing
+		u.plan.Code, u.plan.Detail = fault.CodeOf(u.fate.err), safeText(u.fate.err)
+	case endsDone:
+		if err := b.done(u); err != nil {
 			return err
 		}
 	}
@@ -98,6 +84,22 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	return nil
 }
 
+// waits counts a unit whose work waits in the store.
+func (b *books) waits(u *unit) {
+	u.plan.Outcome, u.quiet = crm.Waiting, true
+	b.count(u)
+}
+
+// done judges what came of a unit that nothing came in the way of.
+func (b *books) done(u *unit) error {
+	if u.beside && u.plan.Outcome == crm.Stale { // the plan leaves it alone, what else was heard of it does not
+		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
+	}
+	b.s.judge(u)
+	b.s.countMass(u)
+	return b.letStop(u)
+}
+
 // keepOpen keeps the intent's entries that may have landed, and those that did
 // land while the other side of the same pair was not tried.
 func (b *books) keepOpen(u *unit) {
@@ -105,7 +107,7 @@ func (b *books) keepOpen(u *unit) {
 		return
 	}
 	for _, e := range b.lot.intent.Entries {
-		if b.entryOf(e, u) && (u.unknown || u.written.Get(e.Side) != nil) {
+		if b.entryOf(e, u) && (u.fate.unknown || u.written.Get(e.Side) != nil) {
 			b.open = append(b.open, e)
 		}
 	}
@@ -147,7 +149,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		l.setID(u.side, u.id)
 	}
 	wasPaired := old.paired()
-	if u.plan.Link && u.plan.Outcome != crm.Deleted && u.failure == nil {
+	if u.plan.Link && u.plan.Outcome != crm.Deleted && u.fate.err == nil {
 		for _, side := range crm.Sides {
 			l.setID(side, u.recID(side))
 		}
@@ -164,7 +166,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		b.s.Mark("link_refused")
 		l.State, l.Since, l.Code, l.Detail, l.Others, l.Once = old.State, old.Since, old.Code, old.Detail, old.Others, old.Once
 	}
-	if u.failure == nil && l.paired() && u.plan.Base != nil {
+	if u.fate.err == nil && l.paired() && u.plan.Base != nil {
 		l.Base = u.plan.Base
 	}
 	if len(u.claims) > 0 && l.paired() {
@@ -204,7 +206,7 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 			f = r.Fields.Clone()
 		}
 		w := u.plan.Write(side)
-		if w != nil && u.failure == nil && !u.failed(side) {
+		if w != nil && u.fate.err == nil && !u.failed(side) {
 			f, _ = u.held(side)
 		}
 		if f != nil {

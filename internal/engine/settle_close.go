@@ -149,7 +149,7 @@ func (b *books) putOff(u *unit) {
 	b.s.Mark("record_put_off")
 	j := u.jobs[0].chunk
 	waitedFor := j.Counted && !u.jobs[0].told.ids[u.named]
-	key := fmt.Sprintf("%s|%t|%s|%d", j.Run, waitedFor, u.side, u.wait/(5*time.Second))
+	key := fmt.Sprintf("%s|%t|%s|%d", j.Run, waitedFor, u.side, u.fate.wait/(5*time.Second))
 	if b.put == nil {
 		b.put = map[string]*putOff{}
 	}
@@ -157,17 +157,17 @@ func (b *books) putOff(u *unit) {
 	if p == nil {
 		p = &putOff{chunk: *j}
 		p.ID, p.Side, p.Hints, p.Since = b.s.NewID("chk"), u.side, nil, b.s.Now()
-		p.Why, p.Counted = u.waitFor, waitedFor
+		p.Why, p.Counted = u.fate.why, waitedFor
 		b.put[key] = p
 	}
 	h := u.hint
-	h.Digest, h.Missed, h.Told = "", u.waitFor == codeRecordGone, false
+	h.Digest, h.Missed, h.Told = "", u.fate.why == codeRecordGone, false
 	h.Force = h.Force || u.both // the other side's change has no hint of its own any more
-	if !u.blameless {
+	if !u.fate.blameless {
 		h.Tries++
 	}
 	p.Hints = append(p.Hints, h)
-	p.wait = max(p.wait, u.wait, time.Second)
+	p.wait = max(p.wait, u.fate.wait, time.Second)
 }
 
 // putOffTwins hands on the hints that u took over as the twin of their records,
@@ -186,6 +186,6 @@ func (b *books) putOffTwins(u *unit) {
 			b.put[key] = p
 		}
 		p.Hints = append(p.Hints, hint{ID: t.id, Force: true, Tries: u.hint.Tries})
-		p.wait = max(p.wait, u.wait, time.Second)
+		p.wait = max(p.wait, u.fate.wait, time.Second)
 	}
 }

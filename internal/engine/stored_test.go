@@ -164,7 +164,7 @@ func TestS38_AnEarlierStepTellsClaimsApart(t *testing.T) {
 		},
 	} {
 		claim := claimed{Keys: rankedKeys(c.theirs)}
-		if got := claim.apart(&unit{keys: c.mine}, "phone:1"); got != c.want {
+		if got := claim.apart(&unit{answered: answered{keys: c.mine}}, "phone:1"); got != c.want {
 			t.Errorf("%s: apart %t, want %t", name, got, c.want)
 		}
 	}

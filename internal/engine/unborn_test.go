@@ -24,7 +24,7 @@ func TestS6_WhoeverSleptStoresNoUnbornPair(t *testing.T) {
 			t.Run(fmt.Sprintf("remembered by herself %t, the sleeper is ahead %t", known, ahead), func(t *testing.T) {
 				t.Parallel()
 				ctx, b := t.Context(), newStillBed(t, nil)
-				u := &unit{side: crm.Right, id: shared, born: annLeft}
+				u := &unit{side: crm.Right, id: shared, remembered: remembered{born: annLeft}}
 				alone := &link{Left: annLeft, State: crm.StateExcluded, Code: "filtered"}
 				if known {
 					b.putLink(alone)

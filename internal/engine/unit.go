@@ -10,66 +10,78 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
-// unit is one record, or one pair, on its way through the five steps.
+// unit is one record, or one pair, on its way through the five steps. What a step
+// finds out stands in a struct of that step, for those after it to read.
 type unit struct {
-	side  crm.Side // whose record asked
-	id    crm.RecordID
-	hint  hint
-	jobs  []*job       // chunks that asked; the first counts it
-	named crm.RecordID // by the first of them
-	both  bool         // hints of both sides were merged: look at both whatever the digests say
-	told  []hint       // of merges on the other side: of a pair whose ends were merged, only one end leads
-	into  *unit        // merged into another unit of this batch
-	took  []*unit      // those merged into this one: found to be its twin
+	side   crm.Side // whose record asked
+	id     crm.RecordID
+	hint   hint
+	jobs   []*job       // chunks that asked; the first counts it
+	named  crm.RecordID // by the first of them
+	both   bool         // hints of both sides were merged: look at both whatever the digests say
+	told   []hint       // of merges on the other side: of a pair whose ends were merged, only one end leads
+	beside bool         // a plan's change and something else that was heard of the record
+	into   *unit        // merged into another unit of this batch
+	took   []*unit      // those merged into this one: found to be its twin
+	link   *link        // nil = never seen
 
-	link     *link                    // nil = never seen
-	born     crm.RecordID             // the record of the other side that it was about to be stored with, while the pair was not
-	unborn   *formerPair              // what is remembered of that record by itself; nil = nothing, or unknown
-	versions crm.PerSide[int64]       // item versions under the left and the right record's key
-	before   []counted                // states it was counted in before
-	absorbed []counted                // the same of a twin that it may be paired with
-	aside    string                   // why a right twin that a person joins it with was set aside
-	leaves   *formerPair              // the deleted pair that this twin still belongs to
-	rec      crm.PerSide[*crm.Record] // as read now; nil = not read or not there
-	absent   crm.PerSide[bool]        // read, and not there
-	moved    crm.PerSide[*crm.Record] // read, and merged into another record
-	keeps    bool                     // what is remembered of it stays as it is: a request to link could not be carried out
-	match    reconcile.Match          // of an unlinked record
-	lookups  []reconcile.Lookup
-	keys     []reconcile.Key // its identity keys, when unlinked
-	twins    []crm.RecordID  // others of its own side with the same identity
+	remembered
+	answered
+	decision
+	deed
+	fate fate
+}
 
-	decided bool            // plan is set
+// remembered is what the store holds of a unit beside its link.
+type remembered struct {
+	born     crm.RecordID       // the record of the other side that it was about to be stored with, while the pair was not
+	unborn   *formerPair        // what is remembered of that record by itself; nil = nothing, or unknown
+	versions crm.PerSide[int64] // item versions under the left and the right record's key
+	before   []counted          // states it was counted in before
+	absorbed []counted          // the same of a twin that it may be paired with
+	aside    string             // why a right twin that a person joins it with was set aside
+	leaves   *formerPair        // the deleted pair that this twin still belongs to
+	rival    crm.RecordID       // of its own side: the record that its twin is linked to
+	recalled bool               // its link holds what is not stored yet: see recall
+	former   *link              // its pair in another sync that joins the same objects: see inherit
+}
+
+// answered is what the apps told of its records.
+type answered struct {
+	rec     crm.PerSide[*crm.Record] // as read now; nil = not read or not there
+	absent  crm.PerSide[bool]        // read, and not there
+	moved   crm.PerSide[*crm.Record] // read, and merged into another record
+	unread  error                    // why one of its records could not be read
+	match   reconcile.Match          // of an unlinked record
+	lookups []reconcile.Lookup
+	keys    []reconcile.Key                       // its identity keys, when unlinked
+	twins   []crm.RecordID                        // others of its own side with the same identity
+	byApp   crm.PerSide[uint64]                   // the mappings of our last write to a side that nobody edited since
+	was     crm.PerSide[map[crm.MappingID]string] // what they held before that write
+}
+
+// decision is what is to be done.
+type decision struct {
+	decided bool // plan is set
+	plan    reconcile.Plan
 	quiet   bool            // nothing to do, nothing to store
-	weighed bool            // its change may be part of a larger one: it waits
+	idle    bool            // failed before, and nothing changed since: not tried again
+	keeps   bool            // what is remembered of it stays as it is: a request to link could not be carried out
+	others  []crm.RecordID  // records that the decision is about, beside its own
+	claims  []string        // identity keys to claim before the create
 	mass    []massKind      // what its plan replaces
 	discard []crm.MappingID // mappings whose change a person does not want
-	plan    reconcile.Plan
-	others  []crm.RecordID
-	rival   crm.RecordID // of its own side: the record that its twin is linked to
+}
 
-	claims    []string                              // identity keys to claim before the create
-	wait      time.Duration                         // put off: look again after this
-	waitFor   string                                // why
-	beside    bool                                  // a plan's change and something else that was heard of the record
-	blameless bool                                  // waiting does not count as a try
-	failure   error                                 // of its work as a whole
-	unread    error                                 // why one of its records could not be read
-	failures  crm.PerSide[error]                    // of its write on a side, for good
-	refused   crm.PerSide[[]refusedField]           // fields that a side's app refused, by themselves
-	narrowed  crm.PerSide[int]                      // how often the write was narrowed; negative: it is to be repeated
-	more      bool                                  // narrowed as often as it may be: what is left of the write was not tried
-	unknown   bool                                  // its write may have landed
-	undone    bool                                  // its write was not tried, or surely did not land
-	byApp     crm.PerSide[uint64]                   // the mappings of our last write to a side that nobody edited since
-	was       crm.PerSide[map[crm.MappingID]string] // what they held before that write
-	recalled  bool                                  // its link holds what is not stored yet: see recall
-	stored    []reconcile.Stored                    // what an app stored otherwise than it was sent
-	former    *link                                 // its pair in another sync that joins the same objects: see inherit
-	idle      bool                                  // failed before, and nothing changed since: not tried again
-	barred    crm.PerSide[bool]                     // its write to this side waits for a right
-	written   crm.PerSide[*connector.Written]
-	request   *connector.Exchange
+// deed is what came of the writes.
+type deed struct {
+	written  crm.PerSide[*connector.Written]
+	request  *connector.Exchange
+	failures crm.PerSide[error]          // of its write on a side, for good
+	refused  crm.PerSide[[]refusedField] // fields that a side's app refused, by themselves
+	narrowed crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
+	more     bool                        // narrowed as often as it may be: what is left of the write was not tried
+	stored   []reconcile.Stored          // what an app stored otherwise than it was sent
 }
 
 func (u *unit) own() *crm.Record { return u.rec.Get(u.side) }
@@ -83,20 +95,20 @@ func (u *unit) decide(o crm.Outcome, st crm.State, code, detail string) {
 }
 
 // rests reports whether what is planned for a side waits in the store, untried.
-func (u *unit) rests(side crm.Side) bool { return u.barred.Get(side) || u.weighed }
+func (u *unit) rests(side crm.Side) bool { return u.fate.barred.Get(side) || u.fate.weighed }
 
 // comesAgain puts a record off that an app has no answer for now: a limit is no
 // fault of the record, whatever else it is gets more time with every try.
 func (u *unit) comesAgain(err error) {
-	u.blameless = fault.Is(err, fault.Throttled)
+	u.fate.blameless = fault.Is(err, fault.Throttled)
 	wait := time.Second
-	if !u.blameless {
+	if !u.fate.blameless {
 		wait = ladder(u.hint.Tries)
 	}
 	u.deferFor(max(wait, fault.RetryAfter(err)), fault.CodeOf(err))
 }
 
-func (u *unit) deferFor(d time.Duration, why string) { u.wait, u.waitFor = d, why }
+func (u *unit) deferFor(d time.Duration, why string) { u.fate.putOff(d, why) }
 
 // lot is what is written together: whole chunks, up to Tuning.LotSize records.
 type lot struct {
@@ -122,8 +134,8 @@ func (l *lot) claims() bool {
 // putOff lets what was not written wait; it is no fault of the records.
 func (l *lot) putOff(wait time.Duration, why string) {
 	for _, u := range l.units {
-		if u.undone && !u.unknown {
-			u.undone, u.blameless = false, true
+		if u.fate.untried && !u.fate.unknown {
+			u.fate.untried, u.fate.blameless = false, true
 			u.deferFor(wait, why)
 		}
 	}

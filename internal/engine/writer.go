@@ -237,7 +237,7 @@ func (s *session) act(ctx context.Context, l *lot) error {
 				for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
 					if s.bars[side.Index()] { // nothing else would come of it
 						for _, r := range part {
-							r.u.barred.Set(side, true)
+							r.u.fate.barred.Set(side, true)
 						}
 						continue
 					}
