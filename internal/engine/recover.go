@@ -2,11 +2,8 @@ package engine
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -113,301 +110,134 @@ func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
 	return err
 }
 
-// recoverEntries returns the entries whose fate is still not known.
+// recoverEntries returns the entries of which nobody can tell yet.
 func (s *session) recoverEntries(ctx context.Context, in *intent) ([]intentEntry, error) {
 	s.Mark("intent_recovered")
 	s.writesLinks()
-	var updates, creates []intentEntry
-	for _, e := range in.Entries {
-		if e.Create {
-			creates = append(creates, e)
-		} else {
-			updates = append(updates, e)
-		}
-	}
-	if err := s.recoverUpdates(ctx, in, updates); err != nil {
+	pairs, err := s.lookAtPairs(ctx, in)
+	if err != nil {
 		return nil, err
 	}
-	return s.recoverCreates(ctx, in, creates)
-}
-
-// openPair is one link with the writes that may have landed on its sides.
-type openPair struct {
-	*unit
-	entries crm.PerSide[*intentEntry]
-	past    crm.PerSide[map[string][]crm.Value] // the apps' own history, newest first
-}
-
-// recoverUpdates takes every intended value that an app holds, or held since
-// by its own history, as agreed.
-func (s *session) recoverUpdates(ctx context.Context, in *intent, entries []intentEntry) error {
-	pairs, us := openPairs(entries)
-	if len(pairs) == 0 {
-		return nil
-	}
-	if err := s.loadLinks(ctx, us); err != nil {
-		return err
-	}
-	for _, side := range crm.Sides {
-		if err := s.readAll(ctx, side, us, func(u *unit) crm.RecordID { return u.hint.on(side) }); err != nil {
-			return err
-		}
-		if err := s.pasts(ctx, side, pairs); err != nil {
-			return err
-		}
-	}
-	if err := s.logLost(ctx, in, pairs); err != nil {
-		return fmt.Errorf("log what lost: %w", err)
-	}
 	for _, p := range pairs {
-		if !p.link.paired() {
-			if err := s.fence(ctx, crm.Left, p.id, p.hint.Partner); err != nil {
-				return err
-			}
-			if err := s.fence(ctx, crm.Right, p.hint.Partner, p.id); err != nil {
-				return err
-			}
+		if _, err := s.recoverEntry(ctx, in, p.entry(), &findings{pair: p}); err != nil {
+			return nil, err
+		}
+	}
+	return s.recoverCreates(ctx, in)
+}
+
+// recoverCreates goes through an intent's creates.
+func (s *session) recoverCreates(ctx context.Context, in *intent) ([]intentEntry, error) {
+	var rest []intentEntry
+	stood := s.stood("intent " + in.ID)
+	for i := range in.Entries {
+		e := &in.Entries[i]
+		if !e.Create {
 			continue
 		}
-		if err := s.agreeLanded(ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// openPairs groups an intent's entries by the pair they write.
-func openPairs(entries []intentEntry) (pairs []*openPair, us []*unit) {
-	at := map[crm.RecordID]*openPair{}
-	for i := range entries {
-		e := &entries[i]
-		if e.Left == "" || e.Right == "" {
-			continue
-		}
-		p := at[e.Left]
-		if p == nil {
-			p = &openPair{unit: &unit{side: crm.Left, id: e.Left, hint: hint{ID: e.Left, Partner: e.Right}}}
-			at[e.Left] = p
-			pairs, us = append(pairs, p), append(us, p.unit)
-		}
-		p.entries.Set(e.Side, e)
-	}
-	return pairs, us
-}
-
-// on returns the record on a side of a pair that is named by its left record and partner.
-func (h *hint) on(side crm.Side) crm.RecordID {
-	if side == crm.Left {
-		return h.ID
-	}
-	return h.Partner
-}
-
-// pasts reads the app's own past values of the records written on a side, where
-// it keeps them.
-func (s *session) pasts(ctx context.Context, side crm.Side, pairs []*openPair) error {
-	var ids []crm.RecordID
-	for _, p := range pairs {
-		if p.entries.Get(side) != nil && p.rec.Get(side) != nil {
-			ids = append(ids, p.hint.on(side))
-		}
-	}
-	got, err := s.history(ctx, side, ids)
-	if err != nil {
-		return err
-	}
-	for _, p := range pairs {
-		if p.entries.Get(side) != nil && p.rec.Get(side) != nil {
-			p.past.Set(side, got[p.hint.on(side)])
-		}
-	}
-	return nil
-}
-
-// history reads an app's own past values of records, where it keeps them: by
-// field, newest first.
-func (s *session) history(ctx context.Context, side crm.Side, ids []crm.RecordID) (map[crm.RecordID]map[string][]crm.Value, error) {
-	e := s.end(side)
-	h, ok := e.Connector.(connector.Historian)
-	if !ok || !e.app.Can(crm.AbilityHistory) || len(ids) == 0 {
-		return nil, nil
-	}
-	past := make(map[crm.RecordID]map[string][]crm.Value, len(ids))
-	for part := range slices.Chunk(ids, max(e.app.Limits.ReadBatch/2, 1)) {
-		cctx, done, err := s.ask(ctx, side, askOne)
+		f, err := s.lookAtCreate(ctx, e, stood)
 		if err != nil {
 			return nil, err
 		}
-		got, err := h.History(cctx, e.object, part, e.fields)
-		done()
+		open, err := s.recoverEntry(ctx, in, e, f)
 		if err != nil {
-			return nil, atSide(side, "read history", err)
+			return nil, err
 		}
-		for i := range min(len(got), len(part)) {
-			past[part[i]] = got[i]
+		if open {
+			rest = append(rest, *e)
 		}
 	}
-	return past, nil
+	if stood == 0 {
+		return rest, s.wakeFor(ctx, rest)
+	}
+	for i := range rest {
+		s.coming.wait(&rest[i])
+	}
+	return rest, nil
 }
 
-// agreeLanded stores the base of one pair whose writes landed, unless its link
-// was settled before the crash.
-func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
-	l := p.link.clone()
-	if l.Base == nil {
-		l.Base = crm.Base{}
-	}
-	values, landed := s.landedValues(p), false
-	for _, side := range crm.Sides {
-		e, r := p.entries.Get(side), p.rec.Get(side)
-		if e == nil || p.outlived(e) {
-			continue
-		}
-		for id, want := range e.Intended {
-			if r == nil || s.set.Rests(id) {
-				if e.alone(id) { // else what the other side was to get is unknown
-					l.await(id, side, want)
-				}
-				continue
-			}
-			v, ok := values.Get(side)[id]
-			if !ok {
-				entry, otherwise, err := s.landedOtherwise(ctx, p, side, id, want)
-				if err != nil {
-					return err
-				}
-				if otherwise {
-					l.Base[id] = entry
-					landed = true
-				}
-				continue
-			}
-			_, there := values.Get(side.Other())[id]
-			whole := there || e.alone(id)
-			if entry, ok := s.set.Landed(id, p.link.Base, side, v, p.rec.Get(side.Other()), whole); ok {
-				l.Base[id] = entry
-				landed = true
-			}
-		}
-	}
-	// Stored once more even if nothing landed: its writer may wake up and store what it agreed on.
-	s.markIf(!landed, "intended_write_lost")
-	l.SeenL, l.SeenR = "", ""
-	item, err := l.item(s.scope)
-	if err != nil {
-		return err
-	}
-	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
-	return err
+// findings are what recovery knows of one entry.
+type findings struct {
+	pair    *openPair     // of an update
+	stood   time.Duration // for which the intent has been open under our own eyes
+	born    *crm.Record   // the record that was made, which its source's alias names
+	blind   bool          // a field that the record would be found by is gone
+	looked  bool          // the apps and links below were asked
+	linked  bool          // its source is linked by now
+	found   *crm.Record   // what seems to be the record that was made
+	lacking bool          // the app was seen to lack a field meanwhile: that nothing was found proves nothing
 }
 
-// outlived reports whether the link was stored since a write was decided, so that
-// what the write was to bring about has been agreed on, or replaced. The first
-// time that a link is stored says nothing of the kind: whoever joined the pair
-// before, and slept, may have done so.
-func (p *openPair) outlived(e *intentEntry) bool {
-	return p.versions.Left != e.Version && (e.Version != 0 || p.versions.Left != 1)
+// landing is what became of an entry.
+type landing uint8
+
+const (
+	pairStands     landing = iota // what landed of an update is agreed on
+	pairEnded                     // of two records that are no pair: whoever was pairing them is refused
+	createLanded                  // its record is joined to its source
+	createLinked                  // somebody has joined its source
+	createLost                    // it did not land, or the normal match knows better
+	createOpen                    // it may have landed, and cannot be found yet
+	createBlind                   // it cannot be looked for while a field is gone
+	createUnlooked                // it is to be looked for
+)
+
+// fateOf tells what became of an entry from what is known of it.
+func fateOf(e *intentEntry, f *findings) landing {
+	keyless := len(e.Claims) == 0
+	waits := f.stood < e.Lag
+	switch {
+	case f.pair != nil && f.pair.link.paired():
+		return pairStands
+	case f.pair != nil:
+		return pairEnded
+	case f.born != nil:
+		return createLanded
+	case f.blind:
+		return createBlind
+	case waits && !keyless: // its claim makes others wait
+		return createOpen
+	case !f.looked:
+		return createUnlooked
+	case f.linked:
+		return createLinked
+	case f.found != nil:
+		return createLanded
+	case f.lacking:
+		return createBlind
+	case waits:
+		return createOpen
+	}
+	return createLost
 }
 
-// landedValues are the intended values of a pair that are known to have landed.
-func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]crm.Value]) {
-	for _, side := range crm.Sides {
-		e, r := p.entries.Get(side), p.rec.Get(side)
-		if e == nil || r == nil {
-			continue
+// recoverEntry does what follows from an entry's fate. open says that nobody can tell yet.
+func (s *session) recoverEntry(ctx context.Context, in *intent, e *intentEntry, f *findings) (open bool, err error) {
+	switch fateOf(e, f) {
+	case pairStands:
+		return false, s.agreeLanded(ctx, f.pair)
+	case pairEnded:
+		if err := s.fence(ctx, crm.Left, f.pair.id, f.pair.hint.Partner); err != nil {
+			return false, err
 		}
-		found := map[crm.MappingID]crm.Value{}
-		for id, want := range e.Intended {
-			if v, ok := s.landedValue(id, side, r.Fields, p.past.Get(side), p.link.Base[id], want); ok {
-				found[id] = v
-			}
+		return false, s.fence(ctx, crm.Right, f.pair.hint.Partner, f.pair.id)
+	case createLinked:
+		return false, nil
+	case createBlind:
+		s.Mark("create_waits_for_field")
+		return true, nil
+	case createOpen, createUnlooked:
+		s.markIf(!f.looked, "create_waits_for_index")
+		return true, nil
+	case createLanded:
+		if err := s.join(ctx, e, f); err != nil {
+			return false, err
 		}
-		out.Set(side, found)
-	}
-	return out
-}
-
-// landedOtherwise is for a value that landed as something else than was
-// intended: the record was last changed by our own user, and the other side
-// still holds what was sent. Then nobody typed what is there.
-func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string) (entry crm.Agreed, ok bool, err error) {
-	m, r, source := s.set.Mapping(id), p.rec.Get(side), p.rec.Get(side.Other())
-	if m == nil || source == nil || r.ModifiedBy == "" {
-		return crm.Agreed{}, false, nil
-	}
-	sent, unfit := m.Canonical(side.Other(), source.Fields)
-	if unfit != nil || sent.Digest() != want || !s.set.Moved(id, p.link.Base, side, p.rec.Left, p.rec.Right) || p.entries.Get(side).stands(id, r.Fields) {
-		return crm.Agreed{}, false, nil
-	}
-	self, err := s.self(ctx, side)
-	if err != nil || r.ModifiedBy != self {
-		return crm.Agreed{}, false, err
-	}
-	shared, err := s.shared(ctx, side)
-	if err != nil || shared&s.set.Places(map[crm.MappingID]crm.Value{id: {}}) != 0 {
-		return crm.Agreed{}, false, err
-	}
-	s.Mark("landed_otherwise")
-	entry, ok = s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
-	return entry, ok, nil
-}
-
-// stands reports whether a record still holds the user's value that this write
-// was to take the place of: the app refused that field, and took the others.
-func (e *intentEntry) stands(id crm.MappingID, now crm.Fields) bool {
-	return slices.ContainsFunc(e.Lost, func(d Diff) bool {
-		return d.Mapping == id && d.Side == e.Side && now[d.Field].Equal(d.Before)
-	})
-}
-
-// landedValue returns the intended value if the record holds it, or held it
-// since the last agreement: then our write landed, and somebody may have edited
-// it afterwards. Only mappings of one field can be told from history.
-func (s *session) landedValue(id crm.MappingID, side crm.Side, now crm.Fields, past map[string][]crm.Value, agreed crm.Agreed, want string) (crm.Value, bool) {
-	m := s.set.Mapping(id)
-	if m == nil {
-		return crm.Value{}, false
-	}
-	if v, err := m.Canonical(side, now); err == nil && v.Digest() == want {
-		s.Mark("landed_value_agreed")
-		return v, true
-	}
-	names := m.Names(side)
-	if len(names) != 1 {
-		return crm.Value{}, false
-	}
-	for _, old := range past[names[0]] {
-		f := now.Clone()
-		f[names[0]] = old
-		v, err := m.Canonical(side, f)
-		if err == nil && v.Digest() == want {
-			s.Mark("landed_value_in_history")
-			return v, true
-		}
-		if err == nil && agreed.Is(v) {
-			break // what came before the last agreement is none of ours
+	case createLost:
+		if err := s.leaveToMatch(ctx, e); err != nil {
+			return false, err
 		}
 	}
-	return crm.Value{}, false
-}
-
-// sendRehints asks for another look at records that waited for a decision on others.
-func (s *session) sendRehints(ctx context.Context, refs []crm.RecordRef) error {
-	for _, side := range crm.Sides {
-		var hints []hint
-		for _, r := range refs {
-			if r.Side == side {
-				hints = append(hints, hint{ID: r.ID, Force: true})
-			}
-		}
-		if len(hints) == 0 {
-			continue
-		}
-		s.Mark("duplicates_looked_at_again")
-		c := s.newChunk(s.scope, s.conn, RunWebhook, s.webhookRun(s.scope), side, hints)
-		if err := s.park(ctx, c, time.Second); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.freeClaims(ctx, e.Side, e.Claims, in.ID)
+	return false, nil
 }

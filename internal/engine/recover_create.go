@@ -78,83 +78,45 @@ func (s *session) wakeFor(ctx context.Context, rest []intentEntry) error {
 	return nil
 }
 
-// recoverCreates looks for records whose creation may have landed and joins
-// them to their sources. It returns the entries that cannot be decided yet.
-func (s *session) recoverCreates(ctx context.Context, in *intent, entries []intentEntry) ([]intentEntry, error) {
-	var rest []intentEntry
-	stood := s.stood("intent " + in.ID)
-	for _, e := range entries {
-		born, err := s.bornOf(ctx, &e)
-		if err != nil {
-			return nil, err
-		}
-		if born != nil {
-			if _, err := s.tie(ctx, &e, born); err != nil {
-				return nil, err
-			}
-			s.freeClaims(ctx, e.Side, e.Claims, in.ID)
-			continue
-		}
-		if s.set.Blind(e.Side.Other()) {
-			s.Mark("create_waits_for_field")
-			rest = append(rest, e) // what it may have made cannot be looked for while its key's field is gone
-			continue
-		}
-		keyless := len(e.Claims) == 0
-		waits := stood < e.Lag
-		if waits && !keyless {
-			s.Mark("create_waits_for_index")
-			rest = append(rest, e) // its claim makes others wait
-			continue
-		}
-		if linked, err := s.joined(ctx, &e, nil); err != nil {
-			return nil, err
-		} else if linked {
-			continue
-		}
-		look := s.lookByIdentity
-		if keyless {
-			look = s.lookForEqual
-		}
-		set := s.set
-		found, err := look(ctx, &e)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case found == nil && s.set != set:
-			s.Mark("create_waits_for_field")
-			rest = append(rest, e) // the app was seen to lack a field: what was found without it proves nothing
-			continue
-		case found != nil:
-			tied, err := s.tie(ctx, &e, found)
-			if err != nil {
-				return nil, err
-			}
-			if !tied {
-				s.Mark("create_left_to_match")
-				if err := s.fence(ctx, e.Side.Other(), e.source(), ""); err != nil {
-					return nil, err
-				}
-			}
-		case waits:
-			rest = append(rest, e)
-			continue
-		default:
-			s.Mark("create_left_to_match") // it did not land, or the normal match knows better
-			if err := s.fence(ctx, e.Side.Other(), e.source(), ""); err != nil {
-				return nil, err
-			}
-		}
-		s.freeClaims(ctx, e.Side, e.Claims, in.ID)
+// lookAtCreate finds out what can be known of a record that may have been created.
+func (s *session) lookAtCreate(ctx context.Context, e *intentEntry, stood time.Duration) (*findings, error) {
+	born, err := s.bornOf(ctx, e)
+	f := &findings{stood: stood, born: born, blind: s.set.Blind(e.Side.Other())}
+	if err != nil || fateOf(e, f) != createUnlooked {
+		return f, err
 	}
-	if stood == 0 {
-		return rest, s.wakeFor(ctx, rest)
+	f.looked = true
+	if f.linked, err = s.joined(ctx, e, nil); err != nil || f.linked {
+		return f, err
 	}
-	for i := range rest {
-		s.coming.wait(&rest[i])
+	look := s.lookByIdentity
+	if len(e.Claims) == 0 {
+		look = s.lookForEqual
 	}
-	return rest, nil
+	set := s.set
+	f.found, err = look(ctx, e)
+	f.lacking = s.set != set
+	return f, err
+}
+
+// join ties a created record to its source, or leaves the two to the normal match,
+// which knows better of a record that was seen by itself meanwhile.
+func (s *session) join(ctx context.Context, e *intentEntry, f *findings) error {
+	if f.born != nil {
+		_, err := s.tie(ctx, e, f.born)
+		return err
+	}
+	tied, err := s.tie(ctx, e, f.found)
+	if err != nil || tied {
+		return err
+	}
+	return s.leaveToMatch(ctx, e)
+}
+
+// leaveToMatch lets go of a create: its source is looked at as any other record.
+func (s *session) leaveToMatch(ctx context.Context, e *intentEntry) error {
+	s.Mark("create_left_to_match")
+	return s.fence(ctx, e.Side.Other(), e.source(), "")
 }
 
 // bornOf returns the record that was created on the left for a right one, where

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -188,4 +189,25 @@ func (b *books) putOffTwins(u *unit) {
 		p.Hints = append(p.Hints, hint{ID: t.id, Force: true, Tries: u.hint.Tries})
 		p.wait = max(p.wait, u.fate.wait, time.Second)
 	}
+}
+
+// sendRehints asks for another look at records that waited for a decision on others.
+func (s *session) sendRehints(ctx context.Context, refs []crm.RecordRef) error {
+	for _, side := range crm.Sides {
+		var hints []hint
+		for _, r := range refs {
+			if r.Side == side {
+				hints = append(hints, hint{ID: r.ID, Force: true})
+			}
+		}
+		if len(hints) == 0 {
+			continue
+		}
+		s.Mark("duplicates_looked_at_again")
+		c := s.newChunk(s.scope, s.conn, RunWebhook, s.webhookRun(s.scope), side, hints)
+		if err := s.park(ctx, c, time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
 }

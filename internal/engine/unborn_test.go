@@ -108,7 +108,7 @@ func TestS6_ABirthThatCannotBeReadIsNoneThatDidNotHappen(t *testing.T) {
 		s.set = recovering(t).set
 		reads := &unread{Store: b.mem, at: at}
 		b.Store = reads
-		rest, err := s.recoverCreates(t.Context(), in, in.Entries)
+		rest, err := s.recoverCreates(t.Context(), in)
 		if !fault.Is(err, fault.Unavailable) || len(rest) != 0 {
 			t.Errorf("request %d of %d failed: %d wait, %v", at, reads.asked, len(rest), err)
 		}
