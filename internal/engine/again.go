@@ -32,7 +32,7 @@ func (f failedAs) text() string { return string(f.mapping) + "#" + f.code }
 
 // refusalOver is where it is kept that a refusal ended: the next pull tries all
 // records that were refused so.
-func (s scope) refusalOver(f failedAs) store.Key { return s.key(store.Links, "h", "freed#"+f.text()) }
+func (s scope) refusalOver(f failedAs) store.Key { return s.key("sync", "freed#"+f.text()) }
 
 // failures lists what a failing link waits for, with how often it was tried.
 func (l *link) failures() map[failedAs]int {

@@ -27,7 +27,7 @@ type barredItem struct {
 
 // barred is where a record waits for the right to write to the app of side to.
 func (s scope) barred(to, side crm.Side, id crm.RecordID) store.Key {
-	return s.key(store.Links, "w"+string(to), string(side)+"#"+string(id))
+	return s.key("barred_"+string(to), string(side)+"#"+string(id))
 }
 
 // missingRight reports whether err says that the credentials may not make this

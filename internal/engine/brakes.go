@@ -46,11 +46,11 @@ type brakesItem struct {
 	version int64
 }
 
-func (s scope) brakes() store.Key { return s.key(store.Links, "h", "changes") }
+func (s scope) brakes() store.Key { return s.key("sync", "changes") }
 
 // stopped is where a record waits for the decision about a mapping.
 func (s scope) stopped(m crm.MappingID, side crm.Side, id crm.RecordID) store.Key {
-	return s.key(store.Links, "v", string(m)+"#"+string(side)+"#"+string(id))
+	return s.key("stopped", string(m)+"#"+string(side)+"#"+string(id))
 }
 
 func (e *Engine) loadBrakes(ctx context.Context, sc scope) (*brakesItem, error) {

@@ -110,9 +110,9 @@ func (w *eraser) stations(ctx context.Context) ([]station, error) {
 			w.syncStations(ctx, c, &c.Syncs[i], add)
 		}
 		add("2 d#"+string(c.ID), store.Query{Table: store.Links, Partition: dead(w.ws, c.ID, "x").Partition}, w.dead(c))
-		for d := -1; d <= days+1; d++ {
-			day := w.Now().UTC().AddDate(0, 0, -d).Format(time.DateOnly)
-			add("3 g#"+string(c.ID)+"#"+day, store.Query{Table: store.Log, Partition: logPartition(c.ID, day), Limit: 5}, w.logPage(c))
+		for _, day := range w.logDays(days, 1) {
+			q := store.Query{Table: store.Log, Partition: logPartition(c.ID, day), Limit: 5}
+			add("3 g#"+string(c.ID)+"#"+day, q, w.logPage(c))
 		}
 	}
 	for _, o := range w.objects() {
@@ -138,23 +138,29 @@ func (w *eraser) stations(ctx context.Context) ([]station, error) {
 func (w *eraser) syncStations(ctx context.Context, c *crm.Connection, conf *crm.Sync, add func(string, store.Query, func(context.Context, store.Item) error)) {
 	sc, ends := scope{w.ws, c.ID, conf.ID}, ends(c, conf)
 	set := w.settings(ctx, sc, c, conf)
-	for shard := range uint32(shards) {
-		partition := sc.shardPartition(shard)
-		add("1 "+partition, store.Query{Table: store.Links, Partition: partition, Limit: 500}, func(ctx context.Context, it store.Item) error {
+	visits := map[string]func(context.Context, store.Item) error{
+		"link": func(ctx context.Context, it store.Item) error {
 			return w.link(ctx, sc, ends, func(l *link) []string { return baseKeys(set, l) }, it)
-		})
+		},
+		"intent":       func(ctx context.Context, it store.Item) error { return w.intent(ctx, ends, it) },
+		"parked":       func(ctx context.Context, it store.Item) error { return w.parked(ctx, ends, it) },
+		"told":         func(ctx context.Context, it store.Item) error { return w.told(ctx, ends, it) },
+		"inbox":        w.waitingRecord("inbox", ends),
+		"gone":         w.waitingRecord("gone", ends),
+		"barred_left":  w.waitingRecord("barred", ends),
+		"barred_right": w.waitingRecord("barred", ends),
+		"stopped":      w.waitingRecord("stopped", ends),
 	}
-	own := func(key store.Key, visit func(context.Context, store.Item) error) {
-		add("1 "+key.Partition, store.Query{Table: store.Links, Partition: key.Partition, Limit: 500}, visit)
+	for i := range store.Kinds {
+		k := &store.Kinds[i]
+		visit := visits[k.Name]
+		if visit == nil {
+			continue // a test holds the list against this
+		}
+		for _, p := range sc.partitions(k, nil) {
+			add("1 "+p, store.Query{Table: k.Table, Partition: p, Limit: 500}, visit)
+		}
 	}
-	own(sc.intent("x"), func(ctx context.Context, it store.Item) error { return w.intent(ctx, ends, it) })
-	own(sc.inbox(crm.Left, "x"), w.waitingRecord("inbox", ends))
-	own(sc.gone(crm.Left, "x"), w.waitingRecord("gone", ends))
-	own(sc.barred(crm.Left, crm.Left, "x"), w.waitingRecord("barred", ends))
-	own(sc.barred(crm.Right, crm.Left, "x"), w.waitingRecord("barred", ends))
-	own(sc.stopped("m", crm.Left, "x"), w.waitingRecord("stopped", ends))
-	own(sc.parked(time.Time{}, "x"), func(ctx context.Context, it store.Item) error { return w.parked(ctx, ends, it) })
-	own(sc.chunkDone("x"), func(ctx context.Context, it store.Item) error { return w.told(ctx, ends, it) })
 }
 
 // objects lists what the workspace's syncs pair.

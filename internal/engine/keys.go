@@ -22,8 +22,50 @@ const shards = 16
 
 func (s scope) name() string { return string(s.con) + "#" + string(s.sync) }
 
-func (s scope) key(t store.Table, kind, sort string) store.Key {
-	return store.Key{Table: t, Workspace: s.ws, Partition: kind + "#" + s.name(), Sort: sort}
+// key is the key of an item in the sync's own partition of a kind.
+func (s scope) key(kind, sort string) store.Key {
+	k := store.KindNamed(kind)
+	return store.Key{Table: k.Table, Workspace: s.ws, Partition: k.Partition + s.name(), Sort: sort}
+}
+
+// partitions are those that hold the sync's items of a kind, or its connection's:
+// of the log those of the days given. None of a kind that belongs to neither.
+func (s scope) partitions(k *store.Kind, days []string) []string {
+	owner := s.name()
+	switch k.Owner {
+	case store.OfSync:
+	case store.OfConnection:
+		owner = string(s.con)
+	case store.OfItself:
+		return nil
+	}
+	switch k.Split {
+	case store.Whole:
+		return []string{k.Partition + owner}
+	case store.ByShard:
+		out := make([]string, shards)
+		for i := range out {
+			out[i] = s.shardPartition(uint32(i))
+		}
+		return out
+	case store.ByLogDay:
+		out := make([]string, len(days))
+		for i, day := range days {
+			out[i] = logPartition(s.con, day)
+		}
+		return out
+	}
+	return nil
+}
+
+// logDays are the days of which a log may hold pages, the latest first: none is
+// written for a day to come but by a clock that is ahead.
+func (e *Engine) logDays(kept, ahead int) []string {
+	var out []string
+	for d := -ahead; d <= kept+1; d++ {
+		out = append(out, e.Now().UTC().AddDate(0, 0, -d).Format(time.DateOnly))
+	}
+	return out
 }
 
 // group is the message group of everything that writes for the sync.
@@ -52,31 +94,31 @@ func (s scope) record(side crm.Side, id crm.RecordID) store.Key {
 	return store.Key{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shardOf(id)), Sort: prefix + string(id)}
 }
 
-func (s scope) lease() store.Key           { return s.key(store.Links, "h", "lease") }
-func (s scope) scan() store.Key            { return s.key(store.Links, "h", "scan") }
-func (s scope) halt() store.Key            { return s.key(store.Links, "h", "halt") }
-func (s scope) counts() store.Key          { return s.key(store.Links, "h", "counts") }
-func (s scope) intent(id string) store.Key { return s.key(store.Links, "i", id) }
+func (s scope) lease() store.Key           { return s.key("lease", "lease") }
+func (s scope) scan() store.Key            { return s.key("sync", "scan") }
+func (s scope) halt() store.Key            { return s.key("sync", "halt") }
+func (s scope) counts() store.Key          { return s.key("sync", "counts") }
+func (s scope) intent(id string) store.Key { return s.key("intent", id) }
 func (s scope) inbox(side crm.Side, id crm.RecordID) store.Key {
-	return s.key(store.Links, "n", string(side)+"#"+string(id))
+	return s.key("inbox", string(side)+"#"+string(id))
 }
 
 func (s scope) gone(side crm.Side, id crm.RecordID) store.Key {
-	return s.key(store.Links, "x", string(side)+"#"+string(id))
+	return s.key("gone", string(side)+"#"+string(id))
 }
 
 func (s scope) parked(at time.Time, id string) store.Key {
-	return s.key(store.Links, "p", fmt.Sprintf("%019d#%s", at.UnixNano(), id))
+	return s.key("parked", fmt.Sprintf("%019d#%s", at.UnixNano(), id))
 }
-func (s scope) chunkDone(id string) store.Key { return s.key(store.Links, "k", id) }
-func (s scope) chunkTold(id string) store.Key { return s.key(store.Links, "k", id+"#told") }
+func (s scope) chunkDone(id string) store.Key { return s.key("told", id) }
+func (s scope) chunkTold(id string) store.Key { return s.key("told", id+"#told") }
 func (s scope) seenPage(run crm.RunID, side crm.Side, seq int64) store.Key {
 	return store.Key{Table: store.Links, Workspace: s.ws, Partition: "e#" + string(run) + "#" + string(side), Sort: fmt.Sprintf("%010d", seq)}
 }
 
 // day holds a day's outcome counters of the sync.
 func (s scope) day(t time.Time) store.Key {
-	return s.key(store.Log, "day", t.UTC().Format(time.DateOnly))
+	return s.key("day", t.UTC().Format(time.DateOnly))
 }
 
 // logPage is one compressed page of entries.
@@ -152,4 +194,4 @@ func planPage(ws crm.WorkspaceID, id crm.PlanID, page string) store.Key {
 
 // openRun makes the tick go on with a run beside the sync's listing: a plan
 // that is being worked out, or records that a person asked for.
-func (s scope) openRun(id crm.RunID) store.Key { return s.key(store.Links, "y", string(id)) }
+func (s scope) openRun(id crm.RunID) store.Key { return s.key("open_run", string(id)) }

@@ -162,7 +162,7 @@ func (e *Engine) outage(ctx context.Context, sc scope, err error) bool {
 	return s != nil && e.stood(s.sight(sc)) >= longSilence
 }
 
-func (s scope) silence() store.Key { return s.key(store.Links, "h", "silence") }
+func (s scope) silence() store.Key { return s.key("sync", "silence") }
 
 func (e *Engine) loadSilence(ctx context.Context, sc scope) (silenceItem, int64, error) {
 	known := silenceItem{V: 1}

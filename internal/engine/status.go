@@ -48,19 +48,14 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err := e.statusCounts(ctx, sc, &st); err != nil {
 		return st, err
 	}
-	for kind, n := range map[string]*int64{"p": &st.Parked, "n": &st.Inbox} {
-		if *n, err = e.countSome(ctx, sc.ws, kind+"#"+sc.name()); err != nil {
-			return st, err
-		}
+	if err := e.statusWaiting(ctx, sc, &st); err != nil {
+		return st, err
 	}
 	weighed, err := e.countQuery(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#"})
 	if err != nil {
 		return st, err
 	}
 	st.Parked += weighed
-	if st.Dead, err = e.countSome(ctx, sc.ws, dead(sc.ws, sc.con, "x").Partition); err != nil {
-		return st, err
-	}
 	if scan.OpenRun != "" {
 		switch r, err := e.GetRun(ctx, sc.ws, scan.OpenRun); {
 		case err != nil && !fault.Is(err, fault.NotFound):
@@ -104,6 +99,26 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 		st.Halted = &h.Halt
 	}
 	return st, err
+}
+
+// statusWaiting counts what waits in the store, by kind.
+func (e *Engine) statusWaiting(ctx context.Context, sc scope, st *SyncStatus) error {
+	numbers := map[string]*int64{"parked": &st.Parked, "inbox": &st.Inbox, "dead": &st.Dead}
+	for i := range store.Kinds {
+		k := &store.Kinds[i]
+		n := numbers[k.Counted]
+		if n == nil {
+			continue
+		}
+		for _, p := range sc.partitions(k, nil) {
+			some, err := e.countSome(ctx, sc.ws, p)
+			if err != nil {
+				return err
+			}
+			*n += some
+		}
+	}
+	return nil
 }
 
 // maxFrozen is how many frozen fields the status names.

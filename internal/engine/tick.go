@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,13 +190,20 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 
 // waiting reports whether anything still waits in the store for the sync.
 func (e *Engine) waiting(ctx context.Context, sc scope) (bool, error) {
-	for _, kind := range []string{"p", "n", "x", "y", "wleft", "wright", "v"} {
-		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 1})
-		if err != nil || len(page.Items) > 0 {
-			return true, err
+	for i := range store.Kinds {
+		k := &store.Kinds[i]
+		if k.Tick == store.Sleeps {
+			continue
+		}
+		for _, p := range sc.partitions(k, nil) {
+			page, err := e.Store.Query(ctx, store.Query{Table: k.Table, Workspace: sc.ws, Partition: p, Limit: 1})
+			if err != nil || len(page.Items) > 0 {
+				return true, err
+			}
 		}
 	}
-	return e.intentOpen(ctx, sc)
+	l, err := e.loadLease(ctx, sc)
+	return err != nil || len(l.Intent) > 0, err
 }
 
 // sendParked queues the parked chunks that are due. Each is removed only after
@@ -330,19 +338,20 @@ func (e *Engine) erasePages(ctx context.Context, q store.Query) (more bool, err 
 }
 
 // belongings lists every partition that a sync of a connection owns.
-func (e *Engine) belongings(sc scope, days int) []store.Query {
+func (e *Engine) belongings(sc scope, kept int) []store.Query {
 	var out []store.Query
-	for shard := range uint32(shards) {
-		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(shard), Limit: 500})
-	}
-	for _, kind := range []string{"p", "n", "x", "i", "k", "h", "y", "wleft", "wright", "v"} {
-		out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: kind + "#" + sc.name(), Limit: 500})
-	}
-	out = append(out, store.Query{Table: store.Links, Workspace: sc.ws, Partition: dead(sc.ws, sc.con, "x").Partition, Limit: 500},
-		store.Query{Table: store.Log, Workspace: sc.ws, Partition: "day#" + sc.name(), Limit: 500})
-	for d := 0; d <= days+1; d++ {
-		day := e.Now().UTC().AddDate(0, 0, -d).Format(time.DateOnly)
-		out = append(out, store.Query{Table: store.Log, Workspace: sc.ws, Partition: logPartition(sc.con, day), Limit: 200})
+	days := e.logDays(kept, 0)
+	for i := range store.Kinds {
+		k, limit := &store.Kinds[i], 500
+		if k.Split == store.ByLogDay {
+			limit = 200 // pages are large
+		}
+		for _, p := range sc.partitions(k, days) {
+			q := store.Query{Table: k.Table, Workspace: sc.ws, Partition: p, Limit: limit}
+			if !slices.Contains(out, q) { // two kinds may share a partition
+				out = append(out, q)
+			}
+		}
 	}
 	return out
 }
