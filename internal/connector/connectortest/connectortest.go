@@ -7,6 +7,7 @@
 package connectortest
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -48,6 +49,14 @@ type Harness struct {
 	Password bool
 	// Fixed says that the credentials are a key that nothing renews.
 	Fixed bool
+	// OnePage says that the app lists everything in one answer.
+	OnePage bool
+	// Nameless says that people are not looked up by their last name.
+	Nameless bool
+	// PhoneOf writes the phone of person i, where the app takes numbers of its own form only.
+	PhoneOf func(i int) string
+	// Signs is what deliveries prove besides who sent them; nil = all of it.
+	Signs *Signs
 	// WriteCalls is how many requests one call of BatchWrite may take, where an app's
 	// writes need to know what they replace; 0 = one.
 	WriteCalls int
@@ -57,10 +66,15 @@ type Harness struct {
 	// WholeBatches says that a batch with a bad row is refused, and that its other rows are
 	// to be sent again.
 	WholeBatches bool
-	// Nameless says that deliveries do not name their account.
-	Nameless bool
 	// NoMarks says that changes are listed by a token of the app's, and not by time.
 	NoMarks bool
+}
+
+// Signs is what a signed delivery proves.
+type Signs struct {
+	Address bool // that it was sent to us
+	Time    bool // when it was sent
+	Account bool // it names the account that it is of
 }
 
 // Fixture is one fake and the way to it.
@@ -191,7 +205,11 @@ func (s *suite) fields() []string { return []string{s.Email, s.First, s.Last, s.
 
 // person makes the fields of a made-up person.
 func (s *suite) person(i int) map[string]string {
-	return map[string]string{s.Email: email(i), s.First: "Given" + text(i), s.Last: "Family" + text(i), s.Phone: "+1 415 555 0" + pad(i)}
+	phone := "+1 415 555 0" + pad(i)
+	if s.PhoneOf != nil {
+		phone = s.PhoneOf(i)
+	}
+	return map[string]string{s.Email: email(i), s.First: "Given" + text(i), s.Last: "Family" + text(i), s.Phone: phone}
 }
 
 // must creates people as users would, and returns their IDs in order.
@@ -210,6 +228,23 @@ func (s *suite) must(t testing.TB, from, n int) []crm.RecordID {
 
 // settle lets everything show.
 func (s *suite) settle() { s.clock.Advance(s.Settle + time.Second) }
+
+// read reads records, in as many calls as the app's limit wants. Where that is one
+// record a call, the call's failure is the record's.
+func (s *suite) read(ctx context.Context, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+	var out []connector.Read
+	for part := range slices.Chunk(ids, s.app.Limits.ReadBatch) {
+		some, err := s.conn.BatchRead(ctx, s.Object, part, fields)
+		if err != nil && s.app.Limits.ReadBatch == 1 {
+			some, err = []connector.Read{{ID: part[0], Err: err}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
 
 // values turns a fake's fields into what a connector writes.
 func values(m map[string]string) crm.Fields {

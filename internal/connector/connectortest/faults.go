@@ -55,7 +55,8 @@ func (s *suite) calls(ids []crm.RecordID) map[string]call {
 			return err
 		}},
 		"create": {write: true, do: func(ctx context.Context, c connector.Connector) error {
-			w := connector.Write{Op: connector.Create, Fields: crm.Fields{s.Last: crm.TextValue(canary)}, Ref: "r"}
+			w := connector.Write{Op: connector.Create, Fields: values(s.person(777_777)), Ref: "r"}
+			w.Fields[s.Last] = crm.TextValue(canary)
 			return whole(c.BatchWrite(ctx, s.Object, []connector.Write{w}))
 		}},
 		"update": {write: true, do: func(ctx context.Context, c connector.Connector) error {

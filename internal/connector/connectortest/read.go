@@ -20,7 +20,7 @@ func testRead(t *testing.T, s *suite) {
 	}
 	gone, unknown, odd := ids[1], missingLike(ids[0]), crm.RecordID("no' such\\id")
 	asked := []crm.RecordID{ids[3], gone, unknown, ids[0], odd, ids[2]}
-	reads, err := s.conn.BatchRead(t.Context(), s.Object, asked, s.fields())
+	reads, err := s.read(t.Context(), asked, s.fields())
 	if err != nil {
 		t.Fatalf("BatchRead: %v", err)
 	}
@@ -69,7 +69,7 @@ func testReadBroken(t *testing.T, s *suite) {
 	ids := s.must(t, 0, 5)
 	for _, broken := range [][]crm.RecordID{{ids[1]}, {ids[0], ids[4]}, ids} {
 		s.Fake.Break(broken...)
-		reads, err := s.conn.BatchRead(t.Context(), s.Object, ids, s.fields())
+		reads, err := s.read(t.Context(), ids, s.fields())
 		if err != nil || len(reads) != len(ids) {
 			t.Fatalf("with %d of %d rows broken: %d entries, %v", len(broken), len(ids), len(reads), err)
 		}
@@ -84,7 +84,7 @@ func testReadBroken(t *testing.T, s *suite) {
 		}
 	}
 	s.Fake.Break()
-	if reads, err := s.conn.BatchRead(t.Context(), s.Object, ids, s.fields()); err != nil || slices.ContainsFunc(reads, func(r connector.Read) bool { return r.Err != nil }) {
+	if reads, err := s.read(t.Context(), ids, s.fields()); err != nil || slices.ContainsFunc(reads, func(r connector.Read) bool { return r.Err != nil }) {
 		t.Errorf("with all rows whole again: %v, %v", reads, err)
 	}
 }
@@ -152,6 +152,9 @@ func testFind(t *testing.T, s *suite) {
 
 // testFindHostile looks for texts that would change a query if they were not quoted.
 func testFindHostile(t *testing.T, s *suite) {
+	if s.Nameless {
+		t.Skip("the app looks nobody up by a last name; other texts are checked under Find")
+	}
 	names := []string{
 		"O'Neil", `back\slash`, `quote"d`, `\'`, "Zoë Müller", "名前", "🙂 smile", "a,b;c", "percent%like_",
 		"') OR (Id != '", "tab\there", "new\nline", "null", "a&b=c#d+e",

@@ -97,7 +97,11 @@ func (s *suite) forged(t *testing.T, hooks connector.Webhooks, genuine connector
 			return clone(), other, now
 		},
 	}
-	if s.Nameless {
+	proves := Signs{Address: true, Time: true, Account: true}
+	if s.Signs != nil {
+		proves = *s.Signs
+	}
+	if !proves.Account {
 		delete(cases, "another account")
 		delete(cases, "no account to trust")
 	}
@@ -107,11 +111,15 @@ func (s *suite) forged(t *testing.T, hooks connector.Webhooks, genuine connector
 			d.Body[len(d.Body)/2] ^= 1
 			return d, trust, now
 		}
+	}
+	if !s.Unsigned && !s.Password && proves.Address {
 		cases["another URL"] = func() (connector.WebhookRequest, connector.WebhookTrust, time.Time) {
 			d := clone()
 			d.URL += "x"
 			return d, trust, now
 		}
+	}
+	if !s.Unsigned && !s.Password && proves.Time {
 		cases["too old"] = func() (connector.WebhookRequest, connector.WebhookTrust, time.Time) {
 			return clone(), trust, now.Add(5*time.Minute + 2*time.Second)
 		}

@@ -51,6 +51,6 @@ func TestConformance(t *testing.T) {
 		},
 		Object: "leads", Email: "EmailAddress", First: "FirstName", Last: "LastName", Phone: "Phone",
 		BadField: "mx_Age", Bad: crm.TextValue("not a number"),
-		Settle: 2 * time.Minute, Password: true, Nameless: true, Fixed: true,
+		Settle: 2 * time.Minute, Password: true, Fixed: true, Signs: &connectortest.Signs{Address: true, Time: true},
 	})
 }
