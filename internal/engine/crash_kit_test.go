@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,20 +51,26 @@ type crashBed struct {
 	apps  [2]*modelapp.App
 	eng   *engine.Engine
 
-	live  bool // count and strike
-	count int
-	at    int            // -1 = never
-	seen  map[string]int // requests by what they are
-	what  string         // strike at a request that is this; "" = never
-	nth   int            // of those, the first is 0
-	mode  crashMode
-	dead  bool
-	gone  []string // texts that an erasure must leave nothing of
-	notes []string // what calls answered, for the story
+	live    bool // count and strike
+	count   int
+	at      int            // -1 = never
+	seen    map[string]int // requests by what they are
+	what    string         // strike at a request that is this; "" = never
+	nth     int            // of those, the first is 0
+	later   map[string]int // requests after the process died
+	then    string         // one of them fails, too
+	thenNth int
+	mode    crashMode
+	dead    bool
+	died    bool     // once
+	gone    []string // texts that an erasure must leave nothing of
+	notes   []string // what calls answered, for the story
+	mu      sync.Mutex
+	marks   map[string]bool // rare states that were reached
 }
 
 func newCrashBed(t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options)) *crashBed {
-	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{}}
+	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{}, marks: map[string]bool{}, later: map[string]int{}}
 	b.store = memstore.New(b.clock)
 	b.queue = memqueue.New(b.clock, memqueue.Options{MaxReceives: 100})
 	for i := range b.apps {
@@ -104,6 +111,11 @@ func (b *crashBed) process() *engine.Engine {
 	accounts := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}
 	e, err := engine.New(engine.Config{
 		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock, Tuning: engine.Tuning{EraseAgain: 10 * time.Second},
+		Mark: func(name string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.marks[name] = true
+		},
 		NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
 		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
 			return []byte("a key of this world alone"), nil
@@ -139,6 +151,13 @@ func (b *crashBed) io(what string, run func()) error {
 		strike = b.count == b.at || what == b.what && b.seen[what] == b.nth
 		b.count++
 		b.seen[what]++
+		if b.died {
+			n := b.later[what]
+			b.later[what]++
+			if what == b.then && n == b.thenNth {
+				return failed(what)
+			}
+		}
 	}
 	if strike && b.mode == failOnce {
 		return failed(what)
@@ -215,7 +234,7 @@ func (b *crashBed) run(f func(*engine.Engine)) (lived bool) {
 	}()
 	<-done
 	if b.dead {
-		b.dead, lived = false, false
+		b.dead, b.died, lived = false, true, false
 		b.eng = b.process()
 	}
 	return lived

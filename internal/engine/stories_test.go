@@ -96,6 +96,7 @@ func (b *crashBed) story() string {
 			}
 		}
 	}
+	out = append(out, fmt.Sprintf("came by %q", sortedKeys(b.marks)))
 	return b.relative(strings.Join(out, "\n")) + "\n"
 }
 

@@ -78,9 +78,12 @@ func (sc *scenario) struck(t *testing.T, out *strings.Builder, last bool) {
 			places = append(places, n-1)
 		}
 		for _, nth := range places {
-			for _, mode := range []crashMode{failOnce, loseReply} {
-				if mode == loseReply && !landing.MatchString(what) {
+			for _, mode := range []crashMode{failOnce, loseReply, dieAfter} {
+				if mode != failOnce && !landing.MatchString(what) {
 					continue // it is no other than a failure
+				}
+				if mode == dieAfter && !last {
+					continue
 				}
 				b := newCrashBed(t, -1, mode, sc.change, sc.options)
 				b.what, b.nth = what, nth
@@ -127,6 +130,9 @@ func (b *crashBed) course() string {
 	}
 	for _, w := range status[0].Warnings {
 		words = append(words, "warning "+w)
+	}
+	for _, mark := range sortedKeys(b.marks) {
+		words = append(words, "by "+mark)
 	}
 	for _, note := range b.notes {
 		if len(note) < 60 {
