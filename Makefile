@@ -43,7 +43,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # simulation runs single-file by design and is long.
 RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
 
-.PHONY: help run demo test check verify verify-full rows rows-patched sim bench mutate fmt fmt-check lint lint-own vet arch docs-names docs-status lines tidy-check licences race build fuzz clients standins test-aws e2e e2e-stack tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full rows rows-patched sim bench mutate fmt fmt-check lint lint-own lint-console vet arch docs-names docs-status lines tidy-check licences race build fuzz clients console standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -51,15 +51,16 @@ help: ## list the targets
 run: build ## build, then keep two fake CRMs with made-up people in step, until Ctrl-C
 	bin/lockstep demo
 
-test: clients standins ## every test once, with a summary (needs Go and Node)
+test: clients console standins ## every test once, with a summary (needs Go and Node)
 	$(GO) test -json $(TESTFLAGS) $(TEST) | $(GO) run ./scripts/testsum
+	cd $(WEB) && npm run --silent test
 
 test-aws: ## the suites of the adapters on real tables and queues, which it makes and deletes (needs AWS credentials; costs cents)
 	@if [ -z "$${AWS_PROFILE:-}$${AWS_ACCESS_KEY_ID:-}$${AWS_WEB_IDENTITY_TOKEN_FILE:-}$${AWS_CONTAINER_CREDENTIALS_RELATIVE_URI:-}$${AWS_CONTAINER_CREDENTIALS_FULL_URI:-}" ]; then \
 		echo "make test-aws: no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_REGION" >&2; exit 1; fi
 	LOCKSTEP_TEST_AWS=1 $(GO) test -count=1 -v -timeout=60m -run '^TestAWS$$' ./internal/store/dynamostore ./internal/queue/sqsqueue
 
-check: fmt-check arch docs-names tidy-check licences build lint-own race ## format, borders, docs, licences, build, lint with vet, race: what a change must pass
+check: fmt-check arch docs-names tidy-check licences build lint-own lint-console race ## format, borders, docs, licences, build, lint with vet, race: what a change must pass
 
 verify: build $(VENV) fuzz ## conformance and other outside judges, then 5 s of every fuzz target
 	@export PATH="$(TOOLS)/venv/bin:$$PATH"; \
@@ -111,11 +112,36 @@ lint: lint-own ## golangci-lint with the pinned version, over both modules
 	cd infra && $(LINT) run ./...
 
 # Without the infrastructure, whose libraries take a minute to read.
+lint-console: console
+	cd $(WEB) && npm run --silent check
+
 lint-own: $(LINT)
 	$(LINT) run ./...
 
-build: ## bin/lockstep, static and reproducible
+build: console ## bin/lockstep with the console in it, static and reproducible
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/lockstep ./functions/local
+
+# The console's pages, which the program carries. Without Node it says what is missing.
+WEB := internal/console/web
+PAGES := internal/console/static/app/index.html
+
+console: ## the console's pages, for the program to carry (needs Node)
+	@if command -v npm >/dev/null; then $(MAKE) $(PAGES); else echo "no Node here: the program is built without its console"; fi
+
+$(PAGES): $(WEB)/node_modules/.package-lock.json $(WEB)/src/api/schema.d.ts $(shell git ls-files -co --exclude-standard $(WEB) 2>/dev/null)
+	cd $(WEB) && npm run --silent build
+	@touch $@
+
+$(WEB)/src/api/openapi.json: $(shell git ls-files -co --exclude-standard 'internal/api/*.go' 'internal/engine/*.go' 'internal/crm/*.go' 2>/dev/null | grep -v _test.go)
+	@$(GO) run ./scripts/openapi >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
+
+$(WEB)/src/api/schema.d.ts: $(WEB)/node_modules/.package-lock.json $(WEB)/src/api/openapi.json
+	cd $(WEB) && npm run --silent types
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 lines: $(SCC) ## lines of code of each connector and kit
 	@scripts/lines.sh
@@ -124,7 +150,7 @@ docs-status: ## bring the status column of docs/features.md up to date
 	$(GO) run ./scripts/docnames -write
 
 clean: ## remove what was built and the tools
-	rm -rf bin .tools scripts/clients/node_modules scripts/standins/node_modules
+	rm -rf bin .tools internal/console/static/app $(WEB)/node_modules scripts/clients/node_modules scripts/standins/node_modules
 
 # ---- the cloud -------------------------------------------------------------
 

@@ -394,6 +394,8 @@ func quoted(v crm.Value) string {
 // invite says how to go on.
 func (d *demo) invite(p *program) {
 	say := d.screen.say
+	key, _ := p.app.AdminKey()
+	say("\nLook at it in a browser: %s", consoleLink(p.server.url, key))
 	say("\nBoth are kept in step until Ctrl-C. Edit somebody in one app, and look at the other:")
 	say("  curl -X PATCH %s -d '{\"fields\": {\"jobtitle\": \"Pilot\"}}'", d.recordURL(0, d.pair[0]))
 	say("  curl %s", d.recordURL(1, d.pair[1]))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -121,6 +122,7 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 		screen.say("warning: %s is plain HTTP and can be reached from elsewhere: give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS", s.url)
 	}
 	sayKey(screen, a, conf)
+	sayConsole(screen, a, s.browserURL(conf))
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
 	go p.watch(watching)
@@ -140,7 +142,7 @@ func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logg
 	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
 	return app.Open(ctx, app.Options{
 		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
-		AdminKey: secret.NewText(c.AdminKey), Version: version,
+		AdminKey: secret.NewText(c.AdminKey), Version: version, TLS: c.TLSCert != "",
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})
 }
@@ -158,6 +160,20 @@ func sayKey(s *screen, a *app.App, c config.Checked) {
 	default:
 		s.say("admin key: kept in %s", path)
 	}
+}
+
+// sayConsole tells where the console is. The link that signs its reader in is
+// shown as often as the key in it: once. What stands behind "#" is sent nowhere.
+func sayConsole(s *screen, a *app.App, address string) {
+	if key, fresh := a.AdminKey(); fresh {
+		s.say("open in a browser, and be signed in: %s", consoleLink(address, key))
+		return
+	}
+	s.say("open in a browser, and sign in with the key: %s/", address)
+}
+
+func consoleLink(address string, key secret.Text) string {
+	return address + "/#key=" + url.QueryEscape(key.Reveal())
 }
 
 // server is a listening program.
@@ -201,6 +217,14 @@ func listen(ctx context.Context, a *app.App, c config.Checked) (*server, error) 
 			ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // broken clients are no news
 		},
 	}, nil
+}
+
+// browserURL is where a browser finds us: as configured, else where we listen.
+func (s *server) browserURL(c config.Checked) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	return s.url
 }
 
 // reachable is an address as a browser on this machine takes it.

@@ -274,3 +274,13 @@ func (s *server) serveDocument(w http.ResponseWriter, _ *http.Request) {
 }
 
 var _ http.Handler = (*server)(nil)
+
+// Document returns the OpenAPI document alone, for programs that make clients
+// of it; nothing is served.
+func Document(version string) ([]byte, error) {
+	s := &server{Options: Options{Version: version, Now: time.Now}, mux: newListedMux(), routes: map[string]*served{}, literal: map[string]bool{}}
+	if err := s.build(); err != nil {
+		return nil, fault.Wrap("api: document", fault.Other, err)
+	}
+	return s.document, nil
+}

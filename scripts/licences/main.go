@@ -42,10 +42,15 @@ var permissive = []string{"MIT", "MIT-0", "ISC", "0BSD", "BSD-2-Clause", "BSD-3-
 // into anything and never handed on.
 var tools = append([]string{"GPL-3.0", "GPL-3.0-or-later", "LGPL-3.0", "OFL-1.1"}, permissive...)
 
+// building is of the console: what lands in its pages is permissive; argparse,
+// by which the types of its client are made, is under Python's own licence.
+var building = append([]string{"Python-2.0"}, permissive...)
+
 var parts = []part{
 	{"the programs (go.mod)", permissive, modules(".", "-test", "./...")},
 	{"the infrastructure (infra/go.mod)", permissive, modules("infra", "-test", "./...")},
 	{"tools that are only run (scripts/tools/go.mod)", tools, modules("scripts/tools", "tool")},
+	{"the console, and what builds and tests it (internal/console/web)", building, packages("internal/console/web")},
 	{"clients of the apps' makers, for tests (scripts/clients)", permissive, packages("scripts/clients")},
 	{"stand-ins for AWS, for tests (scripts/standins)", permissive, packages("scripts/standins")},
 	{"the CDK's command line (infra/_tools)", permissive, packages("infra/_tools")},
