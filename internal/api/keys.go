@@ -78,9 +78,6 @@ func (s *server) keyWarnings(ctx context.Context, ws crm.WorkspaceID, c *crm.Con
 	for i := range c.Syncs {
 		var fields [2][]crm.Field
 		for n, side := range crm.Sides {
-			if c.Account(side) == "" || c.Syncs[i].Object(side) == "" {
-				continue
-			}
 			found, err := s.fields(ctx, ws, c.Account(side), c.Syncs[i].Object(side), false)
 			if err != nil {
 				continue

@@ -270,7 +270,7 @@ func TestMatchesAreAsWritten(t *testing.T) {
 					answers := make([][]crm.Record, len(asked))
 					for q := range asked {
 						answers[q] = world[1-k]
-						if id := asked[q].ByID; id != "" {
+						if id := asked[q].ByID; id != "" && i%3 > 0 {
 							answers[q] = slices.DeleteFunc(slices.Clone(world[1-k]), func(x crm.Record) bool { return x.ID != id })
 						}
 					}
@@ -296,6 +296,78 @@ func TestMatchesAreAsWritten(t *testing.T) {
 		}
 	}
 	written.Check(t, "matches.txt", out.String())
+}
+
+// TestGapsAreAsWritten takes each field of either schema away, and lets fields have
+// further ones beside them; the same scene is planned in each world.
+func TestGapsAreAsWritten(t *testing.T) {
+	t.Parallel()
+	c := rapid.Custom(drawScene).Example(7)
+	c.sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}, {"phone", "Phone"}}, Verify: [][2]string{{"last", "Name"}}, Protect: []string{"note"}})
+	c.sync.Rules = []crm.Rule{{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"}}, {ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: "is_true"}}}
+	c.sync.Direction, c.sync.Behavior = crm.DirectionBoth, crm.PerWay[crm.Behavior]{}
+	for i := range c.sync.Mappings {
+		c.sync.Mappings[i].Enabled = nil
+		if c.sync.Mappings[i].Transform.Type != crm.TransformStatic {
+			c.sync.Mappings[i].Direction = crm.DirectionBoth
+		}
+	}
+	var out strings.Builder
+	tell := func(name string, left, right []crm.Field) {
+		s, problems := Compile(conn(), &c.sync, left, right)
+		fmt.Fprintf(&out, "%s: problems %v\n", name, problems)
+		if s == nil {
+			return
+		}
+		c.s = s
+		p := c.p
+		p.Linked, p.Base = true, c.was.base(s, false)
+		plan := s.Plan(p)
+		fmt.Fprintf(&out, "  held %v\n  linked %s\n", s.Held(), c.told(&plan))
+		p.Linked, p.Base = false, nil
+		plan = s.Plan(p)
+		fmt.Fprintf(&out, "  met %s\n", c.told(&plan))
+		for k, side := range crm.Sides {
+			r := []*crm.Record{c.p.Left, c.p.Right}[k]
+			m := s.Decide(side, r, [][]crm.Record{{*[]*crm.Record{c.p.Right, c.p.Left}[k]}})
+			admitted, ok := s.Admit(side, r, noon)
+			fmt.Fprintf(&out, "  %s blind %t reads %q match %s %s %+v admit %t %s %s %q keys %d\n", side, s.Blind(side), s.ReadFields(side), m.Kind, m.Code, m.Tried, ok, admitted.Outcome, admitted.Code, admitted.Detail, len(s.IdentityKeys(side, r)))
+		}
+		for i := range s.specs {
+			if id := s.specs[i].id; s.Rests(id) {
+				fmt.Fprintf(&out, "  %s rests\n", id)
+			}
+		}
+	}
+	c.p.Left, c.p.Right = drawnPerson(t, "L1", leftSchema()), drawnPerson(t, "R1", rightSchema())
+	c.was = pasts{}
+	tell("all", leftSchema(), rightSchema())
+	for i, f := range leftSchema() {
+		tell("without "+f.Name, slices.Delete(leftSchema(), i, i+1), rightSchema())
+	}
+	for i, f := range rightSchema() {
+		tell("without "+f.Name, leftSchema(), slices.Delete(rightSchema(), i, i+1))
+	}
+	further := leftSchema()
+	further[0].Also, further[1].Also, further[2].With, further[4].With = []string{"twin", "none"}, []string{"origin"}, []string{"last"}, []string{"note", "age"}
+	tell("further fields", further, rightSchema())
+	for _, first := range []string{"bob@example.org", "ann@example.com", ""} {
+		for _, second := range []string{"ann@example.com", "bob@example.org; ann@example.com", ""} {
+			c.p.Left.Fields["email"], c.p.Left.Fields["twin"], c.p.Right.Fields["Email"] = crm.TextValue(first), crm.TextValue(second), crm.TextValue("ann@example.com")
+			tell(fmt.Sprintf("%q beside %q", second, first), further, rightSchema())
+		}
+	}
+	written.Check(t, "gaps.txt", out.String())
+}
+
+// drawnPerson has a value in every field.
+func drawnPerson(t *testing.T, id crm.RecordID, schema []crm.Field) *crm.Record {
+	t.Helper()
+	r := &crm.Record{ID: id, Fields: crm.Fields{}}
+	for _, f := range schema {
+		r.Fields[f.Name] = values[poolOf[f.Name]][1]
+	}
+	return r
 }
 
 // sampleKey is a key that somebody may hold, as IdentityKeys writes it.

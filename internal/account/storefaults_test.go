@@ -1,0 +1,237 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/written"
+)
+
+// unsteady is a store of which one request fails.
+type unsteady struct {
+	store.Store
+	asked  []string // what the requests were
+	failAt int      // the first is 0; -1 = never
+}
+
+func (u *unsteady) trouble(what string, k store.Key) error {
+	kind, _ := store.KindOf(k)
+	u.asked = append(u.asked, what+" "+kind.Name)
+	if len(u.asked)-1 == u.failAt {
+		return fault.New("test: store", fault.Unavailable, "", "not now")
+	}
+	return nil
+}
+
+func (u *unsteady) Get(ctx context.Context, k store.Key) (store.Item, error) {
+	if err := u.trouble("get", k); err != nil {
+		return store.Item{}, err
+	}
+	return u.Store.Get(ctx, k)
+}
+
+func (u *unsteady) BatchGet(ctx context.Context, ks []store.Key) ([]store.Item, error) {
+	if err := u.trouble("batch get", ks[0]); err != nil {
+		return nil, err
+	}
+	return u.Store.BatchGet(ctx, ks)
+}
+
+func (u *unsteady) Query(ctx context.Context, q store.Query) (store.Page, error) {
+	if err := u.trouble("query", store.Key{Table: q.Table, Partition: q.Partition}); err != nil {
+		return store.Page{}, err
+	}
+	return u.Store.Query(ctx, q)
+}
+
+func (u *unsteady) Write(ctx context.Context, w store.Write) (int64, error) {
+	if err := u.trouble("write", w.Item.Key); err != nil {
+		return 0, err
+	}
+	return u.Store.Write(ctx, w)
+}
+
+func (u *unsteady) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, []error) {
+	if err := u.trouble("batch write", ws[0].Item.Key); err != nil {
+		return make([]int64, len(ws)), slices.Repeat([]error{err}, len(ws))
+	}
+	return u.Store.BatchWrite(ctx, ws)
+}
+
+func (u *unsteady) Transact(ctx context.Context, ws []store.Write) error {
+	if err := u.trouble("transact", ws[0].Item.Key); err != nil {
+		return err
+	}
+	return u.Store.Transact(ctx, ws)
+}
+
+// deed is one call of the service, on an account that was authorised in the
+// browser or was given a token.
+type deed struct {
+	oauth bool
+	do    func(w *world, s *Service, id crm.AccountID) (any, error)
+}
+
+func deeds() map[string]deed {
+	ctx, name := context.Background(), "New name"
+	return map[string]deed{
+		"create": {do: func(_ *world, s *Service, _ crm.AccountID) (any, error) {
+			a, err := s.Create(ctx, ws, Draft{App: appID, Name: "Other", Credentials: Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("token-2")}}})
+			return a.Name, err
+		}},
+		"get": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			a, err := s.Get(ctx, ws, id)
+			return a.Name, err
+		}},
+		"list": {do: func(_ *world, s *Service, _ crm.AccountID) (any, error) {
+			all, next, err := s.List(ctx, ws, 10, "")
+			return fmt.Sprint(len(all), next), err
+		}},
+		"rename": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			a, err := s.Update(ctx, ws, id, 0, Change{Name: &name})
+			return a.Name, err
+		}},
+		"new token": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			a, err := s.Update(ctx, ws, id, 0, Change{Credentials: &Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("token-3")}}})
+			return a.Name, err
+		}},
+		"delete":        {do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) }},
+		"delete, oauth": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) }},
+		"client": {true, func(_ *world, s *Service, _ crm.AccountID) (any, error) {
+			c, err := s.Client(ctx, ws, appID)
+			return c.ID, err
+		}},
+		"erasure key": {do: func(_ *world, s *Service, _ crm.AccountID) (any, error) {
+			k, err := s.ErasureKey(ctx, ws)
+			return len(k), err
+		}},
+		"webhook": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			h, err := s.EnsureWebhook(ctx, ws, id)
+			return len(h.Token.Reveal()), err
+		}},
+		"rotate": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			h, err := s.RotateWebhook(ctx, ws, id, false)
+			return len(h.Token.Reveal()), err
+		}},
+		"revoke": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			h, err := s.RotateWebhook(ctx, ws, id, true)
+			return len(h.Token.Reveal()), err
+		}},
+		"look up": {do: func(w *world, s *Service, id crm.AccountID) (any, error) {
+			h, err := w.worker().EnsureWebhook(ctx, ws, id)
+			if err != nil {
+				return nil, err
+			}
+			d, err := s.LookupWebhook(ctx, h.Token.Reveal())
+			return d.Account == id, err
+		}},
+		"delivered": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delivered(ctx, ws, id) }},
+		"refused delivery": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			return nil, s.RefusedDelivery(ctx, ws, id, "bad_signature")
+		}},
+		"refusals": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			r, err := s.Refusals(ctx, ws, id)
+			return len(r), err
+		}},
+		"refused": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Refused(ctx, ws, id) }},
+		"open": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			_, app, err := s.Open(ctx, ws, id)
+			return app.ID, err
+		}},
+		"test": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			i, err := s.Test(ctx, ws, id)
+			return i.ExternalID, err
+		}},
+		"authorize": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			a, err := s.Authorize(ctx, ws, AuthorizeRequest{App: appID, User: "admin@example.com", Account: id})
+			return len(a.State), err
+		}},
+		"begin": {true, func(w *world, s *Service, id crm.AccountID) (any, error) {
+			a, err := w.worker().Authorize(ctx, ws, AuthorizeRequest{App: appID, User: "admin@example.com", Account: id})
+			if err != nil {
+				return nil, err
+			}
+			b, err := s.Begin(ctx, a.State)
+			return b.Redirect, err
+		}},
+		"come back": {true, func(w *world, s *Service, id crm.AccountID) (any, error) {
+			state, code := w.begin(w.worker(), AuthorizeRequest{Account: id})
+			got, err := s.Callback(ctx, CallbackRequest{Browser: w.browser(state), State: state, Code: code})
+			return got.Account.Name, err
+		}},
+		"come back, new": {true, func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			state, code := w.begin(w.worker(), AuthorizeRequest{Name: "Another"})
+			got, err := s.Callback(ctx, CallbackRequest{Browser: w.browser(state), State: state, Code: code})
+			return got.Account.Name, err
+		}},
+		"renew": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			c, _, err := s.Open(ctx, ws, id)
+			if err != nil {
+				return nil, err
+			}
+			tokens := c.(*conn).cfg.Tokens
+			old, err := tokens.Token(ctx)
+			if err != nil {
+				return nil, err
+			}
+			fresh, err := tokens.Renew(ctx, old)
+			return fresh.Reveal() != "" && fresh.Reveal() != old.Reveal(), err
+		}},
+	}
+}
+
+// TestEveryStoreRequestMayFailOnce lets each request to the store fail, one at a
+// time, in every call. The call says so, or does what it does without trouble;
+// another call then succeeds. Testdata says which request is which.
+func TestEveryStoreRequestMayFailOnce(t *testing.T) {
+	t.Parallel()
+	all := deeds()
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		_, asked := all[name].play(t, -1)
+		fmt.Fprintf(&out, "%s\n", name)
+		for at := range asked {
+			said, _ := all[name].play(t, at)
+			fmt.Fprintf(&out, "  %s: %s\n", asked[at], said)
+		}
+	}
+	written.Check(t, "faults.txt", out.String())
+}
+
+// play makes one call in a world of its own, in which one request fails, and a
+// second one.
+func (d deed) play(t *testing.T, at int) (said string, asked []string) {
+	t.Helper()
+	w, clock := newManual(t)
+	s := w.worker()
+	var a Account
+	if d.oauth {
+		a = w.oauthAccount(s)
+	} else {
+		a = w.tokenAccount(s, "token-1")
+	}
+	clock.Advance(time.Minute)
+	u := &unsteady{Store: w.store, failAt: at}
+	tell := func() string {
+		v, err := d.do(w, w.worker(func(o *Options) { o.Store = u }), a.ID)
+		var f *fault.Error
+		if errors.As(err, &f) {
+			return fmt.Sprintf("%v %s", f.Kind, f.Code)
+		}
+		return fmt.Sprint(v, err)
+	}
+	said = tell()
+	asked = slices.Clone(u.asked)
+	u.failAt = -1
+	return said + "; again " + tell(), asked
+}
