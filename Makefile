@@ -111,10 +111,10 @@ fmt: $(FUMPT) ## format the code
 lint: lint-own ## golangci-lint with the pinned version, over both modules
 	cd infra && $(LINT) run ./...
 
-# Without the infrastructure, whose libraries take a minute to read.
 lint-console: console
 	cd $(WEB) && npm run --silent check
 
+# Without the infrastructure, whose libraries take a minute to read.
 lint-own: $(LINT)
 	$(LINT) run ./...
 
