@@ -193,7 +193,7 @@ func (p objectPair) mappings(swapped bool) []crm.Mapping {
 // presets lists those whose apps are both here.
 func (s *server) presets() []preset {
 	var out []preset
-	for _, p := range objectPairs {
+	for _, p := range slices.Concat(objectPairs, documentPairs) {
 		if _, ok := s.Drivers[p.left]; !ok {
 			continue
 		}

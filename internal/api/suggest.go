@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -97,7 +98,7 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 
 // knownPair finds the two objects in the table, in either order.
 func knownPair(apps [2]crm.AppID, sync *crm.Sync) (objectPair, bool) {
-	for _, p := range objectPairs {
+	for _, p := range slices.Concat(objectPairs, documentPairs) {
 		if p.left == apps[0] && p.right == apps[1] && p.leftObject == sync.Left.Object && p.rightObject == sync.Right.Object {
 			return p, false
 		}

@@ -3,6 +3,8 @@
 package apps
 
 import (
+	"maps"
+
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
@@ -12,9 +14,9 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
-// Drivers returns the apps by ID. Adding a connector is one line here, and one for
-// its fake in package fakes.
-func Drivers() map[crm.AppID]connector.Driver {
+// written are the apps that are connectors in Go. Adding one is one line here, and one
+// for its fake in package fakes; a document is a file in the folder beside.
+func written() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
 		googlecontacts.ID: googlecontacts.Driver(),
 		hubspot.ID:        hubspot.Driver(),
@@ -22,4 +24,15 @@ func Drivers() map[crm.AppID]connector.Driver {
 		pipedrive.ID:      pipedrive.Driver(),
 		salesforce.ID:     salesforce.Driver(),
 	}
+}
+
+// Drivers returns the apps by ID: connectors in Go, and the program's documents.
+func Drivers() map[crm.AppID]connector.Driver {
+	out := written()
+	own, err := documents()
+	if err != nil {
+		panic(err) // they are part of the program, and a test reads them
+	}
+	maps.Copy(out, own)
+	return out
 }

@@ -346,6 +346,9 @@ func (d *Document) checkReads(at string, o *object) {
 		in := at + ".find[" + strconv.Itoa(i) + "]"
 		d.checkCall(in, &p.call, append(may, "value", "field"), []string{"value"}, "GET", "POST")
 		d.one(in+".as", p.As, slices.Sorted(maps.Keys(finds)))
+		if (p.Items == nil) == (p.Record == nil) {
+			d.bad(in, "give items, or record where one record comes alone")
+		}
 		d.needed(in+".fields", len(p.Fields) > 0, "the fields that are looked up like this")
 		for _, name := range p.Fields {
 			if seen[name] {
@@ -381,7 +384,6 @@ func (d *Document) checkList(at string, o *object, l *listPart) {
 	if since == nil {
 		return
 	}
-	d.needed(at+".since", o.Modified != nil, "modified: a listing by time needs a time in each record")
 	if since.Format == "" {
 		since.Format = "rfc3339"
 	}
@@ -390,6 +392,7 @@ func (d *Document) checkList(at string, o *object, l *listPart) {
 		since.Order = "time"
 	}
 	d.one(at+".since.order", since.Order, []string{"time", "other"})
+	d.needed(at+".since", o.Modified != nil || since.Order == "other", "modified: a listing in the order of times needs a time in each record")
 	if since.Grain == 0 {
 		since.Grain = time.Second
 		if since.Format == "day" {

@@ -92,6 +92,11 @@ func (d *Document) read(text []byte) bool {
 		d.place.bad("", "there is more than one document in the file, or something behind it; make a file of each")
 		return false
 	}
+	if root.Content[0].Kind != yaml.MappingNode {
+		d.place.lines[""] = root.Content[0].Line
+		d.place.bad("", "keys with values are expected, such as app: {id: acme}")
+		return false
+	}
 	d.place.decode("", root.Content[0], reflect.ValueOf(d).Elem())
 	return true
 }

@@ -205,7 +205,8 @@ type findPart struct {
 	call    `yaml:",inline"`
 	Fields  []string `yaml:"fields"`
 	As      string   `yaml:"as"`
-	Items   pointer  `yaml:"items"`
+	Items   *pointer `yaml:"items"`
+	Record  *pointer `yaml:"record"`
 	Nothing []int    `yaml:"nothing"`
 }
 
@@ -274,8 +275,9 @@ type hooksPart struct {
 }
 
 type meansPart struct {
-	Object string `yaml:"object"`
-	Kind   string `yaml:"kind"`
+	Object string   `yaml:"object"`
+	Kind   string   `yaml:"kind"`
+	ID     *pointer `yaml:"id"` // where it stands in another place
 }
 
 type verifyPart struct {

@@ -188,10 +188,16 @@ func (a *account) App() crm.App { return a.desc }
 func (a *account) call(ctx context.Context, r rest.Request, nothing []int) (any, rest.Answer, error) {
 	got, err := a.client.Call(ctx, r, nil)
 	if err != nil {
-		if slices.Contains(nothing, got.Status) && got.Status >= 300 {
-			return nil, got, nil
+		if !slices.Contains(nothing, got.Status) || got.Status < 300 {
+			return nil, got, err
 		}
-		return nil, got, err
+		// The page of a gateway says nothing about records.
+		var none map[string]any
+		if len(got.Body) > 0 && json.Unmarshal(got.Body, &none) != nil {
+			err = rest.Malformed(r, "the refusal is not what "+a.desc.Name+" documents")
+			return nil, got, err
+		}
+		return nil, got, nil
 	}
 	var out answer
 	if json.Unmarshal(got.Body, &out) != nil {

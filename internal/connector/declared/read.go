@@ -48,13 +48,7 @@ func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID
 
 // reads turns an answer into the records asked for.
 func (a *account) reads(r rest.Request, o *object, doc any, asked []crm.RecordID, fields []string) (map[crm.RecordID]connector.Read, error) {
-	list, ok := []entry(nil), false
-	if o.Read.batch() {
-		list, ok = entries(doc, *o.Read.Items)
-	} else {
-		list = make([]entry, 1)
-		list[0].v, ok = (entry{v: doc}).at(*o.Read.Record)
-	}
+	list, ok := listed(doc, o.Read.Items, o.Read.Record)
 	if !ok {
 		return nil, rest.Malformed(r, "the answer is not what "+a.desc.Name+" documents")
 	}
@@ -76,6 +70,15 @@ func (a *account) reads(r rest.Request, o *object, doc any, asked []crm.RecordID
 	return out, nil
 }
 
+// listed is the records of an answer: those at items, or the one at record.
+func listed(doc any, items, record *pointer) ([]entry, bool) {
+	if items != nil {
+		return entries(doc, *items)
+	}
+	v, ok := (entry{v: doc}).at(*record)
+	return []entry{{v: v}}, ok
+}
+
 // BatchFind implements connector.Connector, one value a call.
 func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, values []string, fields []string) ([][]crm.Record, error) {
 	op := a.op("find")
@@ -92,12 +95,20 @@ func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, value
 	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
 		return none, ctx.Err()
 	}
-	r := p.request(op, a.settings.with("value", values[0]).with("field", f.Name))
+	value := values[0]
+	if known := o.Fields[f.Name]; known != nil && known.Codec == "ten_digits" {
+		sent, err := known.write(op, f.Name, crm.TextValue(value), "")
+		if err != nil {
+			return none, ctx.Err() // the app can hold no such number
+		}
+		value, _ = sent.(string)
+	}
+	r := p.request(op, a.settings.with("value", value).with("field", f.Name))
 	doc, _, err := a.call(ctx, r, p.Nothing)
 	if err != nil || doc == nil {
 		return none, err
 	}
-	list, ok := entries(doc, p.Items)
+	list, ok := listed(doc, p.Items, p.Record)
 	if !ok {
 		return nil, rest.Malformed(r, "the answer is not what "+a.desc.Name+" documents")
 	}

@@ -2,6 +2,7 @@ package declared
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,10 @@ func (a *account) Changes(ctx context.Context, req connector.ChangesRequest) (co
 	if o.List.Since == nil {
 		return scan.ByListing(ctx, src, req, 0)
 	}
-	return scan.Next(ctx, src, req, scan.Options{Overlap: o.List.Since.Overlap, Uncounted: true}, a.client.Clock())
+	return scan.Next(ctx, src, req, scan.Options{
+		Overlap: o.List.Since.Overlap, Uncounted: true, Unordered: o.List.Since.Order != "time",
+		Moving: o.List.Since.Order != "time" && o.List.Page != nil && o.List.Page.Kind == "number",
+	}, a.client.Clock())
 }
 
 // source lists one object.
@@ -53,15 +57,18 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 		return scan.Result{}, err
 	}
 	if since.Order == "time" {
-		res.Next, err = at.Next(s.op, res.Records, res.Next != "", res.Next, since.Grain)
-	} else {
-		for _, r := range res.Records {
-			if r.ModifiedAt.Before(at.From) {
-				err = rest.Malformed(rest.Request{Op: s.op}, s.desc.Name+" lists records that were not asked for")
-			}
+		if res.Next, err = at.Next(s.op, res.Records, res.Next != "", res.Next, since.Grain); err != nil {
+			return scan.Result{}, err
 		}
 	}
-	return res, err
+	for _, r := range res.Records {
+		if s.object.Modified != nil && r.ModifiedAt.Before(at.From) {
+			return scan.Result{}, rest.Malformed(rest.Request{Op: s.op}, s.desc.Name+" lists records that were not asked for")
+		}
+	}
+	// A filter that knows days only lists the whole day.
+	res.Records = slices.DeleteFunc(res.Records, func(r crm.Record) bool { return !r.ModifiedAt.IsZero() && r.ModifiedAt.Before(q.From) })
+	return res, nil
 }
 
 // All implements scan.Source and scan.Lister.
@@ -72,11 +79,14 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 // page lists one page; Next is the app's own place of the next one.
 func (s source) page(ctx context.Context, v vars, after string, query map[string]string, body any) (scan.Result, error) {
 	l := s.object.List
-	place := after
+	place, first := after, ""
+	if l.Page != nil && l.Page.Kind != "cursor" {
+		place, first, _ = strings.Cut(after, " ")
+	}
 	if l.Page != nil && place == "" {
 		place = l.Page.start()
 	}
-	if len(place) > maxCursor || strings.ContainsFunc(place, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if len(after) > maxCursor || strings.ContainsFunc(place, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return scan.Result{}, scan.BadPosition(s.op)
 	}
 	if _, err := strconv.Atoi(place); err != nil && l.Page != nil && l.Page.Kind != "cursor" {
@@ -114,7 +124,12 @@ func (s source) page(ctx context.Context, v vars, after string, query map[string
 	if l.Page != nil {
 		res.Next = l.Page.next(entry{v: doc}, place, len(list), s.desc.Limits.PageSize)
 	}
-	if res.Next != "" && (res.Next == after || len(list) == 0 || len(res.Next) > maxCursor) {
+	again := false
+	if res.Next != "" && len(list) > 0 && l.Page.Kind != "cursor" { // numbers go on for ever: the page tells whether it is another one
+		again = first == list[0].text(&s.object.ID.At)
+		res.Next += " " + list[0].text(&s.object.ID.At)
+	}
+	if res.Next != "" && (again || res.Next == after || len(list) == 0 || len(res.Next) > maxCursor) {
 		return scan.Result{}, rest.Malformed(r, s.desc.Name+" repeats a page")
 	}
 	return res, nil

@@ -44,6 +44,9 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		if !ok {
 			return nil, rest.Malformed(r, "the description of fields is not what "+a.desc.Name+" documents")
 		}
+		if len(list) > 0 && !slices.ContainsFunc(list, func(e entry) bool { return e.text(&d.Name) != "" }) {
+			return nil, rest.Malformed(r, "the description of fields names none")
+		}
 		for _, e := range list {
 			f, ok := d.described(e)
 			if !ok || known[f.Name] {

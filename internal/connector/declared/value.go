@@ -206,6 +206,9 @@ func (f *field) read(v any) (crm.Value, bool) {
 	return crm.Value{}, false
 }
 
+// blankTexts are the types of fields that an empty text empties.
+var blankTexts = []crm.FieldType{"", crm.TypeText, crm.TypeEmail, crm.TypePhone, crm.TypeURL, crm.TypeOption, crm.TypeOptions, crm.TypeList}
+
 // write turns a value into what an app takes; clear is how it says blank.
 //
 // Errors: Invalid when the app can have no such value.
@@ -215,6 +218,8 @@ func (f *field) write(op, name string, v crm.Value, clear string) (any, error) {
 		return nil, nil
 	case v.Blank() && (f.Type == string(crm.TypeList) || f.Type == string(crm.TypeOptions)) && f.Codec != "commas" && f.Codec != "semicolons":
 		return []any{}, nil
+	case v.Blank() && !slices.Contains(blankTexts, crm.FieldType(f.Type)):
+		return nil, nil // no text is a number, a time or a reference
 	case v.Blank():
 		return "", nil
 	}

@@ -140,7 +140,11 @@ func (w webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error)
 		if p.At != nil {
 			one.At, _ = p.At.time(e)
 		}
-		ids, ok := w.ids(e, m.Object)
+		at := p.ID
+		if m.ID != nil {
+			at = *m.ID
+		}
+		ids, ok := w.ids(e, at, m.Object)
 		if !ok {
 			return nil, hook.Malformed(op, "an event names no record")
 		}
@@ -179,8 +183,8 @@ func (p *hooksPart) events(doc any) ([]entry, bool) {
 }
 
 // ids are the records of an event: one, or a list of them.
-func (w webhooks) ids(e entry, object string) (out []crm.RecordID, ok bool) {
-	v, _ := e.at(w.doc.Hooks.ID)
+func (w webhooks) ids(e entry, at pointer, object string) (out []crm.RecordID, ok bool) {
+	v, _ := e.at(at)
 	list, several := v.([]any)
 	if !several {
 		list = []any{v}

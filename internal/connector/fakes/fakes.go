@@ -2,7 +2,11 @@
 package fakes
 
 import (
+	"maps"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit/restapp"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts/googlecontactsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
@@ -19,8 +23,40 @@ type Kind struct {
 	Start       func(fakekit.Config) fakekit.Fake
 }
 
+// hookSecret is what the fakes of documents sign with, where they sign.
+const hookSecret = "fake-hook-secret"
+
+// documents are the fakes of the apps that are documents.
+func documents() map[crm.AppID]Kind {
+	table := func(objects, secret string, start func(fakekit.Config) *restapp.Fake, credentials map[string]string) Kind {
+		if secret != "" {
+			credentials["webhook_secret"] = secret
+		}
+		return Kind{Objects: objects, HookSecret: secret, Credentials: credentials, Start: func(c fakekit.Config) fakekit.Fake { return start(c) }}
+	}
+	key := func(kind, name, value string) map[string]string { return map[string]string{"kind": kind, name: value} }
+	return map[crm.AppID]Kind{
+		"clientsuccess": table("contacts", "", vendorsfake.ClientSuccess, key("token", "token", vendorsfake.ClientSuccessKey)),
+		"espocrm":       table("Contact", "", vendorsfake.EspoCRM, key("api_key", "api_key", vendorsfake.EspoCRMKey)),
+		"homestack":     table("users", "", vendorsfake.Homestack, key("token", "token", vendorsfake.HomestackKey)),
+		"mainstay":      table("contacts", "", vendorsfake.Mainstay, key("token", "token", vendorsfake.MainstayKey)),
+		"mautic": table("contacts", hookSecret, vendorsfake.Mautic, map[string]string{
+			"kind": "basic", "username": vendorsfake.MauticUser, "password": vendorsfake.MauticPassword,
+		}),
+		"sierra": table("leads", "", vendorsfake.Sierra, key("api_key", "api_key", vendorsfake.SierraKey)),
+		"twenty": table("people", hookSecret, vendorsfake.Twenty, key("token", "token", vendorsfake.TwentyKey)),
+	}
+}
+
 // All returns the fakes by app.
 func All() map[crm.AppID]Kind {
+	all := documents()
+	maps.Copy(all, written())
+	return all
+}
+
+// written are the fakes of the apps that are connectors in Go.
+func written() map[crm.AppID]Kind {
 	return map[crm.AppID]Kind{
 		"googlecontacts": {
 			Objects:     googlecontactsfake.Object,

@@ -47,6 +47,7 @@ type cursor struct {
 	Passed   time.Time `json:"p,omitzero"`  // our own clock at the last complete ascending pass; a heuristic for cost only
 	Seen     seen      `json:"s,omitempty"` // records of the window [From, …) as last listed
 	Overflow bool      `json:"o,omitempty"` // the window held more than Seen remembers
+	Again    bool      `json:"g,omitempty"` // From was listed in pages that may have moved, and is listed once more
 }
 
 // position is where a scan stands between two pages.
@@ -148,7 +149,7 @@ func step(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 		pos.Start = res.Now
 		pos.Total = max(res.Total, 0)
 	}
-	if pos.beyond(&res) {
+	if pos.beyond(&res) && !opts.Unordered {
 		res.Next = ""
 	}
 	records := res.Records
@@ -225,6 +226,9 @@ func (p *position) note(records []crm.Record, fields []string, opts Options) []c
 // app's own time at the start, less the overlap, was listed after its lag had
 // passed and is settled.
 func (p *position) finish(opts Options, now time.Time) cursor {
+	if opts.Moving && len(p.Ring) > 0 && !p.Last.Again {
+		return cursor{From: p.Last.From, Seen: p.Seen, Overflow: p.Over, Again: true}
+	}
 	if p.Start.IsZero() {
 		return p.Last // the app tells no time: list from the same place again
 	}

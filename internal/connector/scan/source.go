@@ -53,6 +53,13 @@ type Options struct {
 	// Uncounted says that the source tells no Total: then a page of the newest
 	// records proves nothing, and none is asked for.
 	Uncounted bool
+	// Unordered says that Since lists in an order that has nothing to do with times:
+	// no record of a page says that nothing older follows.
+	Unordered bool
+	// Moving says that pages are numbered, so that a record deleted meanwhile moves
+	// another one out of sight: after a scan of several pages the next one begins at
+	// the same place once more.
+	Moving bool
 	// Memory is how long the app tells of deletions in Since; 0 = it never does,
 	// or for ever. A cursor that is older has expired: what was deleted since is
 	// found by a full scan only.

@@ -85,6 +85,62 @@ func TestWalk(t *testing.T) {
 	})
 }
 
+// numbered is an app in memory whose pages have numbers and nothing else.
+type numbered struct{ *shelf }
+
+func (n numbered) Since(_ context.Context, q Query) (Result, error) {
+	n.calls++
+	ids := slices.Sorted(slices.Values(n.visible(q.From))) // not by times
+	at, _ := strconv.Atoi(q.After)
+	ids = ids[min(at*n.page, len(ids)):]
+	res := Result{Total: -1, Now: n.now}
+	if len(ids) > n.page {
+		ids, res.Next = ids[:n.page], strconv.Itoa(at+1)
+	}
+	return n.fill(res, ids), nil
+}
+
+// TestMovingPages: a record that is deleted while pages are read moves another one out of
+// sight; the next scan finds it, and the one after that is short.
+func TestMovingPages(t *testing.T) {
+	t.Parallel()
+	s := numbered{&shelf{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), page: 2, records: map[string]shelved{}}}
+	for _, id := range []string{"1", "2", "3", "4", "5"} {
+		s.put(id, "a", 0)
+	}
+	s.now = s.now.Add(time.Hour)
+	scan := func(cursor string, between func()) (known map[string]bool, next string, calls int) {
+		known, calls = map[string]bool{}, s.calls
+		req := connector.ChangesRequest{Fields: []string{"v"}, Cursor: cursor}
+		for next == "" {
+			page, err := Next(t.Context(), s, req, Options{Overlap: overlap, Uncounted: true, Unordered: true, Moving: true}, s.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range page.Records {
+				known[string(r.ID)] = true
+			}
+			if req.Position, next = page.Next, page.Cursor; next == "" {
+				between()
+			}
+		}
+		return known, next, s.calls - calls
+	}
+	first, cursor, _ := scan("", func() { delete(s.records, "1") })
+	second, cursor, _ := scan(cursor, func() {})
+	for id := range s.records {
+		if !first[id] && !second[id] {
+			t.Errorf("record %s was never listed: %v, %v", id, first, second)
+		}
+	}
+	if first["3"] {
+		t.Error("nothing was moved out of sight: the test shows nothing")
+	}
+	if third, _, calls := scan(cursor, func() {}); len(third) != 0 || calls != 1 {
+		t.Errorf("once nothing changes, %d calls list %v", calls, third)
+	}
+}
+
 // TestWalkHostile: what an app may not list, and positions of nobody's.
 func TestWalkHostile(t *testing.T) {
 	t.Parallel()

@@ -68,7 +68,7 @@ type Field struct {
 	To       string // in bodies; "" = At
 	Kind     Kind
 	Options  []string
-	Required bool
+	Required bool // of a new record
 	ReadOnly bool
 	Max      int // characters
 }
@@ -235,7 +235,7 @@ func (f *Fake) Save(o *Object, id string, values Values) (*fakekit.Record, *Refu
 		}
 	}
 	for _, d := range o.Fields {
-		if d.Required && r.Fields[d.Name] == "" {
+		if d.Required && before == nil && r.Fields[d.Name] == "" {
 			return nil, bad("required", d.Name, "is required")
 		}
 	}
