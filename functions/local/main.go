@@ -32,6 +32,7 @@ type commands struct {
 	Serve serveCommand `cmd:"" help:"Run Lockstep on a data folder, with real apps."`
 	Demo  demoCommand  `cmd:"" help:"Show it: two fake CRMs with made-up people, kept in step until Ctrl-C."`
 	Fake  fakeCommand  `cmd:"" help:"Run one fake CRM."`
+	App   appCommand   `cmd:"" help:"Documents of apps."`
 	Admin adminCommand `cmd:"" help:"What is done to the data folder of a stopped program, or to the queue of a deployment."`
 	Sim   simCommand   `cmd:"" help:"Prove it: the engine in a world of faults, crashes and users, seed by seed."`
 
@@ -79,15 +80,19 @@ func run(ctx context.Context, args []string, w *world) int {
 	return 0
 }
 
+// message is what is wrong and what to do, without the trail of the program's parts.
+func message(err error) string {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Message != "" {
+		return f.Message
+	}
+	return err.Error()
+}
+
 // failed prints an error as its reader needs it: what is wrong and what to do,
 // without the trail of the program's own parts.
 func failed(w *world, err error) int {
-	text := err.Error()
-	var f *fault.Error
-	if errors.As(err, &f) && f.Message != "" {
-		text = f.Message
-	}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(message(err)) {
 		_, _ = fmt.Fprintf(w.err, "lockstep: %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	if fault.Is(err, fault.Invalid) {

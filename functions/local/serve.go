@@ -28,6 +28,7 @@ import (
 type settings struct {
 	Addr       string   `default:"127.0.0.1:8080" env:"LOCKSTEP_ADDR" placeholder:"HOST:PORT" help:"Address to listen on (${default}); port 0 takes a free one."`
 	AllowHosts []string `name:"allow-host" env:"LOCKSTEP_ALLOW_HOSTS" placeholder:"HOST[:PORT]" help:"Host beside the apps' own that accounts may be at; repeatable, or separated by commas. With a port also http, and private addresses."`
+	Documents  string   `name:"app-documents" env:"LOCKSTEP_APP_DOCUMENTS" placeholder:"FOLDER" help:"Folder with documents of apps, <app>.yaml each, beside the program's own or in their place; read at the start."`
 	PublicURL  string   `name:"public-url" env:"LOCKSTEP_PUBLIC_URL" placeholder:"URL" help:"How apps and browsers reach this program: scheme://host[:port]. Signatures of webhooks cover it."`
 	AppTimeout string   `name:"app-timeout" default:"20s" env:"LOCKSTEP_APP_TIMEOUT" placeholder:"DURATION" help:"Longest call to an app (${default}), 1s to 1m."`
 	Proxies    []string `name:"trusted-proxy" env:"LOCKSTEP_TRUSTED_PROXIES" placeholder:"ADDRESS|CIDR" help:"Proxy whose X-Forwarded-For says who calls; repeatable, or separated by commas."`
@@ -53,7 +54,7 @@ func (s settings) check(w *world, data, level string) (config.Checked, error) {
 		formats = append(formats, string(f))
 	}
 	c, err := config.Serve{
-		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, PublicURL: s.PublicURL, AdminKey: w.env(config.AdminKeyVariable),
+		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, Documents: s.Documents, PublicURL: s.PublicURL, AdminKey: w.env(config.AdminKeyVariable),
 		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Proxies: s.Proxies,
 	}.Check(telemetry.Levels, formats)
 	if _, gerr := egress.New(egress.Options{Allow: c.AllowHosts}); gerr != nil {
@@ -141,7 +142,8 @@ func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logg
 	// work may take, and a little more.
 	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
 	return app.Open(ctx, app.Options{
-		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts, ServeHosts: c.Names(), PublicURL: c.PublicURL,
+		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts, ServeHosts: c.Names(),
+		PublicURL: c.PublicURL, AppDocuments: c.Documents,
 		AdminKey: secret.NewText(c.AdminKey), Version: version, TLS: c.TLSCert != "",
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})

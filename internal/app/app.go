@@ -15,7 +15,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/parts"
 	"github.com/lockstep-crm/lockstep/internal/connector"
-	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/console"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -38,6 +37,8 @@ type Options struct {
 	Log *slog.Logger
 	// AllowHosts are hosts beside the apps' own that accounts may be at; see egress.
 	AllowHosts []string
+	// AppDocuments is a folder with documents of apps beside the program's own; "" = none.
+	AppDocuments string
 	// ServeHosts are names, without port, under which the surface is reached
 	// beside loopback and the host of PublicURL.
 	ServeHosts []string
@@ -141,7 +142,10 @@ func (a *App) wire() error {
 		return err
 	}
 	newID := identifiers(a.now)
-	drivers := apps.Drivers()
+	drivers, err := parts.Drivers(a.opts.AppDocuments)
+	if err != nil {
+		return err
+	}
 	a.Accounts, err = account.New(account.Options{
 		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
 		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: sleep, Pace: a.pace,

@@ -150,7 +150,7 @@ var edges = []Rule{{
 }, {
 	Kind:     "list of fakes",
 	Packages: []string{"internal/connector/fakes"},
-	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit", "internal/connector/*/*fake"}),
+	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit/**", "internal/connector/*/*fake"}),
 	Reason:   "a fake is started by who proves or shows something; the list knows them and no connector",
 }, {
 	Kind:     "model app",

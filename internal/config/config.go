@@ -33,6 +33,7 @@ type Serve struct {
 	Addr       string   // host:port to listen on
 	DataDir    string   // the data folder
 	AllowHosts []string // host or host:port, also several in one, separated by commas
+	Documents  string   // folder with documents of apps; "" = the program's own only
 	PublicURL  string   // scheme://host[:port]; "" = as requests say
 	AdminKey   string   // "" = the generated one
 	AppTimeout string   // longest call to an app, such as "6s"
@@ -49,6 +50,7 @@ type Checked struct {
 	Port       uint16 // 0 = any that is free
 	DataDir    string
 	AllowHosts []string
+	Documents  string
 	PublicURL  string
 	AdminKey   string
 	AppTimeout time.Duration
@@ -84,7 +86,7 @@ func (c Checked) Names() []string {
 func (s Serve) Check(levels, formats []string) (Checked, error) {
 	p := problems{}
 	c := Checked{
-		DataDir: s.DataDir, PublicURL: strings.TrimSuffix(s.PublicURL, "/"), AdminKey: s.AdminKey,
+		DataDir: s.DataDir, Documents: s.Documents, PublicURL: strings.TrimSuffix(s.PublicURL, "/"), AdminKey: s.AdminKey,
 		LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
 	}
 	c.Host, c.Port = p.addr(s.Addr)

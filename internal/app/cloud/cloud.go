@@ -13,7 +13,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/app/parts"
 	"github.com/lockstep-crm/lockstep/internal/connector"
-	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
@@ -56,7 +55,11 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{Environment: e, Log: log, Meter: &Meter{Log: log}, Drivers: apps.Drivers(), NewID: parts.Identifiers(time.Now)}
+	drivers, err := parts.Drivers(e.AppDocuments)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cloud{Environment: e, Log: log, Meter: &Meter{Log: log}, Drivers: drivers, NewID: parts.Identifiers(time.Now)}
 	tables, err := dynamostore.New(dynamodb.NewFromConfig(e.SDK("DYNAMODB")), e.Tables, time.Now, dynamostore.Options{})
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ const (
 	EnvPublicURL     = "LOCKSTEP_PUBLIC_URL"          // scheme://host as apps and browsers call us
 	EnvAdminKey      = "LOCKSTEP_ADMIN_KEY_PARAMETER" // name of the SecureString with the operator's key
 	EnvAllowHosts    = "LOCKSTEP_ALLOW_HOSTS"         // optional: see egress; separated by commas
+	EnvAppDocuments  = "LOCKSTEP_APP_DOCUMENTS"       // optional: a folder with documents of apps beside the program's own
 	EnvVersion       = "LOCKSTEP_VERSION"             // optional: shown in the OpenAPI document
 	EnvSessionToken  = "AWS_SESSION_TOKEN"            //nolint:gosec // the name of a variable; set by Lambda
 	EnvEndpoint      = "AWS_ENDPOINT_URL_"            // optional, with DYNAMODB, SQS, KMS, SSM or SCHEDULER: a stand-in
@@ -73,9 +74,12 @@ type Environment struct {
 	PublicURL  string
 	AdminKey   string // name of the parameter
 	AllowHosts []string
-	Version    string
-	Times      Times
-	Firing     Firing
+
+	AppDocuments string // a folder; "" = none
+
+	Version string
+	Times   Times
+	Firing  Firing
 
 	shared    aws.Config
 	endpoints map[string]string // by service
@@ -89,7 +93,7 @@ type Firing struct{ Group, Role, Function, Undelivered string }
 func Read(env func(string) string, s Serves) (Environment, error) {
 	r := reader{env: env}
 	need := r.need
-	e := Environment{Region: need(EnvRegion), Storage: r.storage(), Stage: need(EnvStage), Version: env(EnvVersion)}
+	e := Environment{Region: need(EnvRegion), Storage: r.storage(), Stage: need(EnvStage), Version: env(EnvVersion), AppDocuments: env(EnvAppDocuments)}
 	keys := credentials.NewStaticCredentialsProvider(need(EnvAccessKey), need(EnvSecretKey), env(EnvSessionToken))
 	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: HTTPClient()}
 	e.endpoints = map[string]string{}

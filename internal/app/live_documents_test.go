@@ -1,0 +1,166 @@
+package app
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// withExample is the whole program with the model document in its folder of documents,
+// and an account of that app.
+func withExample(t *testing.T, o Options) (*live, *fakekit.Core, crm.AccountID) {
+	t.Helper()
+	text, err := os.ReadFile("../connector/declared/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.AppDocuments = t.TempDir()
+	if err := os.WriteFile(filepath.Join(o.AppDocuments, "example.yaml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var l *live
+	fake := vendorsfake.Example(fakekit.Config{Now: func() time.Time {
+		if l == nil {
+			return time.Now()
+		}
+		return l.now()
+	}})
+	s := httptest.NewServer(fake)
+	t.Cleanup(s.Close)
+	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
+	l = launched(t, o, engine.Tuning{})
+	return l, fake.Core(), l.account("example", s.URL, map[string]string{
+		"kind": "api_key", "api_key": vendorsfake.ExampleKey, "webhook_secret": "fake-example-secret",
+	})
+}
+
+// TestLive_DocumentStaysInStep: contacts of HubSpot and people of an app that is nothing
+// but a document in the operator's folder, through the whole program: a first sync, edits
+// on both sides, a clearing, one that comes by webhook, and a resync that finds nothing to do.
+func TestLive_DocumentStaysInStep(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, o Options) {
+		l, core, example := withExample(t, o)
+		by := func() map[string]*fakekit.Record {
+			out := map[string]*fakekit.Record{}
+			for _, r := range core.Records("people") {
+				if !r.Deleted {
+					out[strings.ToLower(r.Fields["email"])] = r
+				}
+			}
+			return out
+		}
+		for i := range 12 {
+			who := fmt.Sprintf("p%d", i)
+			if i < 8 {
+				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i))
+			}
+			if i >= 4 {
+				if _, err := core.CreateRecord("people", map[string]string{"first_name": "Ann " + who, "last_name": "Of " + who, "email": strings.ToUpper(who) + "@example.com"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		l.right = example
+		l.connect(
+			[2]string{`"object":"Contact"`, `"object":"people"`}, [2]string{`"conflict":"review"`, `"conflict":"newest"`},
+			[2]string{`["email","Email"]`, `["email","email"]`}, [2]string{`"right":["Email"]`, `"right":["email"]`},
+			[2]string{`"right":["FirstName"]`, `"right":["first_name"]`}, [2]string{`"right":["LastName"]`, `"right":["last_name"]`},
+			[2]string{`"right":["Title"]`, `"right":["level"]`},
+			[2]string{
+				`{"id":"city","left":["city"],"right":["MailingCity"]}`,
+				`{"id":"score","left":["score"],"right":["score"]},{"id":"phone","left":["phone"],"right":["phone"],"transform":{"type":"phone"},"clear":{"to_right":true,"to_left":true}}`,
+			},
+		)
+		if run := l.start(); run.Outcomes[crm.Failed] != 0 {
+			t.Errorf("the first sync: %v", run.Outcomes)
+		}
+		if people := by(); len(people) != 12 || l.living(crm.Left) != 12 {
+			t.Fatalf("%d people and %d contacts, want 12 on both sides", len(people), l.living(crm.Left))
+		}
+		if got := by()["p1@example.com"].Fields; got["first_name"] != "Ann p1" || got["last_name"] != "Of p1" {
+			t.Errorf("a new person is %v", got)
+		}
+
+		l.edit(crm.Left, l.twin(crm.Left, "p1"), "lastname", "Changed")
+		l.edit(crm.Left, l.twin(crm.Left, "p2"), "score", "12.5")
+		l.edit(crm.Left, l.twin(crm.Left, "p3"), "phone", "")
+		change := func(who string, fields map[string]string) {
+			t.Helper()
+			l.move(time.Second)
+			if _, err := core.UpdateRecord("people", by()[who+"@example.com"].ID, fields); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change("p9", map[string]string{"level": "gold"})
+		change("p10", map[string]string{"first_name": "Bea"})
+		l.pull()
+		people := by()
+		if got := people["p1@example.com"].Fields["last_name"]; got != "Changed" {
+			t.Errorf("p1 is called %q", got)
+		}
+		if got := people["p2@example.com"].Fields["score"]; got != "12.5" {
+			t.Errorf("the number of p2 is %q", got)
+		}
+		if got := people["p3@example.com"].Fields["phone"]; got != "" {
+			t.Errorf("p3's phone is %q, and was cleared on the other side", got)
+		}
+		if c := l.held(crm.Left, l.twin(crm.Left, "p9")); c["jobtitle"] != "gold" {
+			t.Errorf("p9's title is %q", c["jobtitle"])
+		}
+		if c := l.held(crm.Left, l.twin(crm.Left, "p10")); c["firstname"] != "Bea" {
+			t.Errorf("p10 is called %q", c["firstname"])
+		}
+		var hooks struct{ Items []hookView }
+		l.want(200, "GET", l.con+"/webhooks", nil).into(&hooks)
+		for _, h := range hooks.Items {
+			if h.Side == crm.Right {
+				core.SetWebhooks(fakekit.Webhooks{URL: h.URL, Secret: "fake-example-secret"})
+			}
+		}
+		change("p11", map[string]string{"level": "silver"})
+		for _, d := range core.Take() {
+			if status := l.post(d.Packed); status != 200 {
+				t.Errorf("a delivery is answered with %d", status)
+			}
+		}
+		l.drain()
+		if c := l.held(crm.Left, l.twin(crm.Left, "p11")); c["jobtitle"] != "silver" {
+			t.Errorf("p11's title is %q, want what the webhook told of", c["jobtitle"])
+		}
+		core.SetWebhooks(fakekit.Webhooks{})
+		l.move(time.Hour)
+		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+			t.Errorf("a resync: %v", run.Outcomes)
+		}
+	})
+}
+
+// TestOpen_DocumentsAreChecked: the program does not start with a folder that is not there
+// or a document that is half right, and says what to mend.
+func TestOpen_DocumentsAreChecked(t *testing.T) {
+	t.Parallel()
+	broken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(broken, "homestack.yaml"), []byte("app: {id: homestack}\nauthh: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string]string{
+		filepath.Join(broken, "nowhere"): "is no folder that can be read",
+		broken:                           "homestack.yaml:2: authh: there is no such key",
+	} {
+		a, err := Open(t.Context(), Options{DataDir: t.TempDir(), AppDocuments: folder})
+		if a != nil || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
