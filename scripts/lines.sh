@@ -18,3 +18,11 @@ for d in */; do
 	n=("$(count "${own[@]}")" "$(count "${tests[@]}")" "$(count "${fake[@]}")" "$(count "${fake_tests[@]}")")
 	printf '%-12s %6d %6d %6d %6d %7d\n' "$d" "${n[@]}" $((n[0] + n[1] + n[2] + n[3]))
 done
+
+# Apps that are documents: one file, and a table for the fake.
+printf '\n%-14s %8s %6s\n' '' document fake
+for f in declared/example.yaml apps/documents/*.yaml; do
+	id=$(basename "$f" .yaml)
+	printf '%-14s %8d %6d\n' "$id" "$(count "$f")" "$(count "declared/vendorsfake/$id.go")"
+done
+printf '%-14s %8s %6d\n' 'shared' '' "$(count declared/vendorsfake/crud.go fakekit/restapp/*.go)"

@@ -53,6 +53,7 @@ var packages = map[string][]string{
 	"./internal/queue/memqueue":           {"./internal/queue/memqueue"},
 	"./internal/queue/sqlitequeue":        {"./internal/queue/sqlitequeue"},
 	"./internal/queue/sqsqueue":           {"./internal/queue/sqsqueue"},
+	"./internal/connector/declared":       {"./internal/connector/declared", "./internal/connector/fakes"},
 	"./internal/connector/googlecontacts": {"./internal/connector/googlecontacts", "./internal/app"},
 	"./internal/connector/hubspot":        {"./internal/connector/hubspot", "./internal/app"},
 	"./internal/connector/leadsquared":    {"./internal/connector/leadsquared", "./internal/app"},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
@@ -176,7 +177,8 @@ func (o *object) body(op string, p *writePart, template any, w connector.Write) 
 			return nil, err
 		}
 		if p.Pairs != nil {
-			list = append(list, map[string]any{p.Pairs.Name: string(*f.To), p.Pairs.Value: v})
+			key := strings.NewReplacer("~1", "/", "~0", "~").Replace(strings.TrimPrefix(string(*f.To), "/"))
+			list = append(list, map[string]any{p.Pairs.Name: key, p.Pairs.Value: v})
 			continue
 		}
 		put(body, p.Into+*f.To, v)
