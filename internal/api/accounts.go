@@ -340,12 +340,35 @@ func (s *server) listFields(ctx context.Context, in *struct {
 	WholeInput
 	Refresh bool `query:"refresh" doc:"Ask the app again instead of answering what was read in the last five minutes"`
 },
-) (*listOutput[crm.Field], error) {
+) (*listOutput[FieldView], error) {
 	fields, err := s.fields(ctx, access.From(ctx).Workspace, in.ID, in.Object, in.Refresh)
 	if err != nil {
 		return nil, err
 	}
-	return paged(fields, in.WholeInput)
+	out := make([]FieldView, len(fields))
+	for i, f := range fields {
+		out[i] = FieldView{Field: f, Reason: unusable(f)}
+	}
+	return paged(out, in.WholeInput)
+}
+
+// FieldView is a field as it can be mapped.
+type FieldView struct {
+	crm.Field
+	Reason string `json:"reason,omitempty" doc:"Why the field cannot be mapped, or one way only"`
+}
+
+// unusable says why a field cannot be mapped freely; "" = it can.
+func unusable(f crm.Field) string {
+	switch {
+	case f.Type == crm.TypeReference:
+		return "it holds the ID of a record of this app, which means nothing in another"
+	case f.Type == crm.TypeOwner:
+		return "it holds a user of this app, who means nothing in another"
+	case f.ReadOnly:
+		return "the app sets it itself: it can be read and not be written"
+	}
+	return ""
 }
 
 // newField is a custom field to be made.

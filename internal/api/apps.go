@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
@@ -15,6 +16,7 @@ import (
 func (s *server) registerApps() {
 	handle(s, "list-apps", s.listApps)
 	handle(s, "get-app", s.getApp)
+	handle(s, "list-partners", s.listPartners)
 	handle(s, "set-client", s.setClient)
 }
 
@@ -51,12 +53,61 @@ type appOutput struct {
 	Body App
 }
 
-func (s *server) listApps(_ context.Context, in *WholeInput) (*listOutput[App], error) {
-	var apps []App
+func (s *server) listApps(_ context.Context, in *struct {
+	WholeInput
+	Query string `query:"q" maxLength:"100" doc:"A part of the name or the ID, whatever its case"`
+},
+) (*listOutput[App], error) {
+	apps := slices.DeleteFunc(s.apps(), func(a App) bool {
+		wanted := strings.ToLower(strings.TrimSpace(in.Query))
+		return !strings.Contains(strings.ToLower(a.Name), wanted) && !strings.Contains(string(a.ID), wanted)
+	})
+	return paged(apps, in.WholeInput)
+}
+
+// apps are all, by name.
+func (s *server) apps() []App {
+	apps := []App{}
 	for _, id := range slices.Sorted(maps.Keys(s.Drivers)) {
 		apps = append(apps, shown(s.Drivers[id].App))
 	}
-	return paged(apps, *in)
+	slices.SortStableFunc(apps, func(a, b App) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	return apps
+}
+
+// Partner is an app that can be connected with another one.
+type Partner struct {
+	App     crm.AppID `json:"app"`
+	Name    string    `json:"name"`
+	Presets []string  `json:"presets" doc:"Ready-made connections of the two"`
+}
+
+// listPartners lists what goes with a first app: an app goes with every app
+// whose records of some kind it can read or write, itself in another account
+// included.
+func (s *server) listPartners(_ context.Context, in *struct {
+	App crm.AppID `path:"app" maxLength:"100"`
+	WholeInput
+},
+) (*listOutput[Partner], error) {
+	first, ok := s.Drivers[in.App]
+	if !ok {
+		return nil, account.UnknownApp(s.Drivers)
+	}
+	out := []Partner{}
+	for _, a := range s.apps() {
+		if len(first.App.Objects) == 0 || len(a.Objects) == 0 {
+			continue // nothing of it can be synced
+		}
+		p := Partner{App: a.ID, Name: a.Name, Presets: []string{}}
+		for _, known := range s.presets() {
+			if known.Left == in.App && known.Right == a.ID || known.Left == a.ID && known.Right == in.App {
+				p.Presets = append(p.Presets, known.ID)
+			}
+		}
+		out = append(out, p)
+	}
+	return paged(out, in.WholeInput)
 }
 
 func (s *server) getApp(_ context.Context, in *appPath) (*appOutput, error) {

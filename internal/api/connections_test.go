@@ -66,7 +66,6 @@ func TestDocumentsRefused(t *testing.T) {
 		"activities":                {sync, sync + `"activities":{"enabled":true},`, 422, CodeUnsupportedSetting, "/syncs/0/activities/enabled"},
 		"delete policy":             {sync, sync + `"deletes":{"to_right":"archive"},`, 422, CodeUnsupportedSetting, "/syncs/0/deletes/to_right"},
 		"unsubscribes":              {sync, sync + `"unsubscribes":{"to_left":"tag","tag":"Gone"},`, 422, CodeUnsupportedSetting, "/syncs/0/unsubscribes/to_left"},
-		"write back":                {`{"by":"any_key","pairs":[["email","Email"]]}`, `{"by":"id","left":"firstname","right":"$id","write_back":true}`, 422, CodeUnsupportedSetting, "/syncs/0/match/0/write_back"},
 		"rule undo":                 {sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{"field":"email","op":"is_not_empty"},"undo":true}],`, 422, CodeUnsupportedSetting, "/syncs/0/rules/0/undo"},
 		"two syncs, one field": {`]}]}`, `]},{"id":"again","left":{"object":"contacts"},"right":{"object":"Account"},"match":[{"by":"any_key","pairs":[["lastname","Name"]]}],
 			"mappings":[{"id":"n","left":["lastname"],"right":["Name"]}]}]}`, 400, CodeFieldTwice, "/syncs/1/mappings"},

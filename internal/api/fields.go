@@ -92,3 +92,12 @@ func (s *server) fields(ctx context.Context, ws crm.WorkspaceID, account crm.Acc
 	s.schemas.put(place, fields)
 	return fields, nil
 }
+
+// knownFields lists an object's fields as they were last read. Whoever looks at
+// a status again and again has no app asked because of it.
+func (s *server) knownFields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string) ([]crm.Field, error) {
+	if known, ok := s.schemas.get(objectPlace{ws, account, object}); ok && s.Now().Sub(known.at) < fieldsFresh {
+		return known.fields, nil
+	}
+	return s.Engine.Fields(ctx, ws, account, object, false)
+}

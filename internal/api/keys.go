@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -69,24 +68,6 @@ func weakStep(step crm.MatchStep, at string, fields [2][]crm.Field) []ProblemIte
 		}
 	}
 	return out
-}
-
-// keyWarnings looks through the syncs of a document whose fields can be read;
-// what cannot is a problem, and said as one.
-func (s *server) keyWarnings(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) []ProblemItem {
-	out := []ProblemItem{}
-	for i := range c.Syncs {
-		var fields [2][]crm.Field
-		for n, side := range crm.Sides {
-			found, err := s.fields(ctx, ws, c.Account(side), c.Syncs[i].Object(side), false)
-			if err != nil {
-				continue
-			}
-			fields[n] = found
-		}
-		out = append(out, weakKeys(&c.Syncs[i], "/syncs/"+strconv.Itoa(i), fields)...)
-	}
-	return append(out, leftOvers(c)...)
 }
 
 // leftOvers warns of syncs to which an earlier one leaves no record of an object:

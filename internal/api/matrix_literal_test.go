@@ -30,6 +30,7 @@ GET    /v1/health                                                    200  200   
 GET    /v1/codes                                                     401  200    200    200    200   200      200
 GET    /v1/apps                                                      401  200    200    200    200   200      200
 GET    /v1/apps/{app}                                                401  200    200    200    200   200      200
+GET    /v1/apps/{app}/partners                                       401  200    200    200    200   200      200
 GET    /v1/presets                                                   401  200    200    200    200   200      200
 GET    /v1/openapi.json                                              200  200    200    200    200   200      200
 GET    /docs/errors                                                  200  200    200    200    200   200      200

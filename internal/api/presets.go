@@ -14,6 +14,8 @@ type preset struct {
 	Left        crm.AppID  `json:"left"`
 	Right       crm.AppID  `json:"right"`
 	Syncs       []crm.Sync `json:"syncs" nullable:"false"`
+
+	Warnings []ProblemItem `json:"warnings" nullable:"false" doc:"What to know of the syncs; pointers are into the preset"`
 }
 
 // pairOf is one well-known pair of fields of two objects.
@@ -207,7 +209,7 @@ func (s *server) presets() []preset {
 		normalizeSync(&one)
 		out = append(out, preset{
 			ID: p.preset, Name: p.name, Description: "The fields that both apps have by default, matched by what identifies a record",
-			Left: p.left, Right: p.right, Syncs: []crm.Sync{one},
+			Left: p.left, Right: p.right, Syncs: []crm.Sync{one}, Warnings: syncWarnings(&one, "/syncs/0", [2][]crm.Field{}),
 		})
 	}
 	return out

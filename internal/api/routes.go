@@ -60,6 +60,7 @@ var routes = []route{
 
 	{id: "list-apps", method: http.MethodGet, path: "/v1/apps", level: reads, tag: "apps", summary: "Apps that can be connected"},
 	{id: "get-app", method: http.MethodGet, path: "/v1/apps/{app}", level: reads, tag: "apps", summary: "One app"},
+	{id: "list-partners", method: http.MethodGet, path: "/v1/apps/{app}/partners", level: reads, tag: "apps", summary: "Apps that can be connected with one"},
 	{id: "set-client", method: http.MethodPut, path: "/v1/apps/{app}/client", level: admins, tag: "apps", summary: "Store our OAuth client at an app", status: 204},
 	{id: "list-accounts", method: http.MethodGet, path: "/v1/accounts", level: reads, tag: "accounts", summary: "Accounts"},
 	{id: "create-account", method: http.MethodPost, path: "/v1/accounts", level: admins, tag: "accounts", summary: "Add an account", status: 201},

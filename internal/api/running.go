@@ -28,8 +28,9 @@ func (s *server) registerRunning() {
 
 // started is the answer of start.
 type started struct {
-	Status crm.Status   `json:"status"`
-	Runs   []engine.Run `json:"runs" nullable:"false"`
+	Status   crm.Status    `json:"status"`
+	Runs     []engine.Run  `json:"runs" nullable:"false"`
+	Warnings []ProblemItem `json:"warnings" nullable:"false" doc:"What to know of the document; validate says the same before"`
 }
 
 type startedOutput struct {
@@ -56,7 +57,7 @@ func (s *server) startConnection(ctx context.Context, in *connectionPath) (*star
 		return nil, err
 	}
 	some(&runs)
-	out := &startedOutput{Body: started{Status: s.statusNow(ctx, c.ID, crm.StatusActive), Runs: runs}}
+	out := &startedOutput{Body: started{Status: s.statusNow(ctx, c.ID, crm.StatusActive), Runs: runs, Warnings: s.warnings(ctx, c)}}
 	if len(runs) > 0 {
 		out.Location = runAddress(runs[0].ID)
 	}
@@ -102,6 +103,7 @@ type connectionStatus struct {
 	Enabled    bool                `json:"enabled"`
 	Syncs      []engine.SyncStatus `json:"syncs" nullable:"false"`
 	Webhooks   []webhookTrouble    `json:"webhooks" nullable:"false" doc:"Sides whose app's deliveries were refused, by reason, with what to do about it"`
+	Warnings   []ProblemItem       `json:"warnings" nullable:"false" doc:"What to know of the document; pointers are into it"`
 }
 
 // webhookTrouble is what was refused of one side's app.
@@ -160,7 +162,7 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 		some(&syncs[i].Changes)
 		remedies(syncs[i].Waiting)
 	}
-	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs, Webhooks: hooks}}, nil
+	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs, Webhooks: hooks, Warnings: s.warnings(ctx, c)}}, nil
 }
 
 // remedies says of each cause of waiting what a person can do about it.

@@ -286,31 +286,6 @@ func TestSuggestionsOfUnknownObjects(t *testing.T) {
 	}
 }
 
-// TestUnsupportedStepsAreFoundWhereTheyStand: the pointer leads into the list
-// that the document has.
-func TestUnsupportedStepsAreFoundWhereTheyStand(t *testing.T) {
-	t.Parallel()
-	plain := crm.MatchStep{By: crm.MatchByAnyKey}
-	back := crm.MatchStep{By: crm.MatchByID, WriteBack: true}
-	for want, match := range map[string]crm.Match{
-		"/match/1/write_back":          crm.SameMatch(plain, back),
-		"/match/to_right/0/write_back": crm.SplitMatch([]crm.MatchStep{back}, []crm.MatchStep{plain}),
-		"/match/to_left/1/write_back":  crm.SplitMatch([]crm.MatchStep{plain}, []crm.MatchStep{plain, back}),
-		"":                             crm.SplitMatch([]crm.MatchStep{plain}, []crm.MatchStep{plain}),
-	} {
-		sync := &crm.Sync{Match: match}
-		sync.Deletes.ToRight, sync.Deletes.ToLeft = crm.DeleteIgnore, crm.DeleteIgnore
-		sync.Unsubscribes.ToRight, sync.Unsubscribes.ToLeft = crm.DeleteIgnore, crm.DeleteIgnore
-		var got []string
-		for _, p := range unsupportedIn(sync) {
-			got = append(got, p.Pointer)
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
-
 // TestPoliciesSayWhichFieldsAreWritten: the shorthand of a mapping decides which
 // side a mapping fills, whatever its direction says.
 func TestPoliciesSayWhichFieldsAreWritten(t *testing.T) {

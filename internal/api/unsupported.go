@@ -49,8 +49,6 @@ var unsupported = []struct {
 		"rule other way around", eachRule("/other_way_around/enabled", func(r *crm.Rule) bool { return r.OtherWayAround.Enabled }),
 		"the other way around is not carried out yet: set enabled to false",
 	},
-	{"match write-back to_right", eachStep(crm.ToRight), "writing IDs back is not carried out yet: set write_back to false"},
-	{"match write-back to_left", eachStep(crm.ToLeft), "writing IDs back is not carried out yet: set write_back to false"},
 }
 
 func eachRule(pointer string, used func(*crm.Rule) bool) func(*crm.Sync) (string, bool) {
@@ -62,28 +60,6 @@ func eachRule(pointer string, used func(*crm.Rule) bool) func(*crm.Sync) (string
 		}
 		return "", false
 	}
-}
-
-func eachStep(way crm.Way) func(*crm.Sync) (string, bool) {
-	return func(s *crm.Sync) (string, bool) {
-		if !s.Match.Split() && way == crm.ToLeft {
-			return "", false // the same list: reported once
-		}
-		for i, step := range s.Match.Get(way) {
-			if step.WriteBack {
-				return matchPointer(s, way) + "/" + strconv.Itoa(i) + "/write_back", true
-			}
-		}
-		return "", false
-	}
-}
-
-// matchPointer is where the steps of a way stand in the document.
-func matchPointer(s *crm.Sync, way crm.Way) string {
-	if s.Match.Split() {
-		return "/match/" + string(way)
-	}
-	return "/match"
 }
 
 func unsupportedIn(s *crm.Sync) []mapping.Problem {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -162,9 +163,99 @@ func (v *validation) sync(i int, known [2]bool) error {
 	}
 	for n, side := range crm.Sides {
 		v.required(s, at, side, fields[n])
+		v.stamps(s, at, side, fields[n])
 	}
+	v.identities(s, at)
 	return nil
 }
+
+// stamps asks that a fixed value is one of its field's options, to the letter:
+// nothing translates it.
+func (v *validation) stamps(s *crm.Sync, at string, side crm.Side, fields []crm.Field) {
+	values := s.Stamp.Get(crm.WayTo(side))
+	known := byName(fields)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		f := known[name]
+		if f.OpenOptions || len(f.Options) == 0 {
+			continue
+		}
+		for _, item := range mapping.Items(values[name]) {
+			if !slices.ContainsFunc(f.Options, func(o crm.Option) bool { return o.Value == item }) {
+				v.add(at+"/stamp/"+string(crm.WayTo(side))+"/"+pointerToken(name), mapping.CodeUnknownOption,
+					"the %s field %q has no option %q: use one of GET /v1/accounts/%s/objects/%s/fields", side, name, item, v.c.Account(side), s.Object(side))
+			}
+		}
+	}
+}
+
+// identities holds the match steps against the mappings: both speak of the same
+// fields. The field of a key stays mapped while records are matched by it, and
+// the field of an ID is the step's alone.
+func (v *validation) identities(s *crm.Sync, at string) {
+	for _, list := range matchLists(s.Match, at+"/match") {
+		for i, step := range list.steps {
+			here := list.at + "/" + strconv.Itoa(i)
+			if step.By == crm.MatchByID {
+				v.idStep(s, at, here, step)
+				continue
+			}
+			for _, pair := range step.Pairs {
+				v.keyMapped(s, at, pair)
+			}
+		}
+	}
+}
+
+// keyMapped refuses a mapping of a key that is switched off.
+func (v *validation) keyMapped(s *crm.Sync, at string, key [2]string) {
+	for i := range s.Mappings {
+		m := &s.Mappings[i]
+		if m.On() && m.Direction != crm.DirectionOff || !slices.Contains(m.Left, key[0]) || !slices.Contains(m.Right, key[1]) {
+			continue
+		}
+		if slices.ContainsFunc(s.Mappings, func(o crm.Mapping) bool {
+			return o.On() && o.Direction != crm.DirectionOff && slices.Contains(o.Left, key[0]) && slices.Contains(o.Right, key[1])
+		}) {
+			continue
+		}
+		p := mapping.Problem{Pointer: at + "/mappings/" + strconv.Itoa(i) + "/enabled", Code: CodeKeyOff, Detail: fmt.Sprintf(
+			"a match step goes by %q and %q, so their mapping stays on: records made without it would be nobody's twins; take the step away first", key[0], key[1])}
+		if !slices.Contains(v.problems, p) {
+			v.problems = append(v.problems, p)
+		}
+	}
+}
+
+// idStep asks that an ID is kept by its step alone, or, where both sides hold a
+// foreign one, that the two fields are mapped to each other.
+func (v *validation) idStep(s *crm.Sync, at, here string, step crm.MatchStep) {
+	fields := [2]string{step.Left, step.Right}
+	own := step.Left == idOfRecord || step.Right == idOfRecord
+	joined := false
+	for i := range s.Mappings {
+		m := &s.Mappings[i]
+		left, right := slices.Contains(m.Left, fields[0]), slices.Contains(m.Right, fields[1])
+		joined = joined || left && right && m.On() && m.Direction != crm.DirectionOff
+		if !m.On() || left == right {
+			continue
+		}
+		for n, side := range crm.Sides {
+			if [2]bool{left, right}[n] && fields[n] != idOfRecord && m.Direction.Allows(crm.WayTo(side)) {
+				v.add(at+"/mappings/"+strconv.Itoa(i)+"/"+string(side), CodeIDMapped,
+					"the %s field %q holds the ID by which records are matched, and is not mapped otherwise: choose another field", side, fields[n])
+			}
+		}
+	}
+	if !own && !joined && step.Left != "" && step.Right != "" {
+		v.add(here, CodeIDNotMapped, "%q and %q hold one ID, so they have to be mapped to each other first: add the mapping, or let one side be %q", step.Left, step.Right, idOfRecord)
+	}
+}
+
+// idOfRecord stands in a match step for a record's own ID.
+const idOfRecord = "$id"
+
+// pointerToken writes a key as a part of a JSON Pointer (RFC 6901).
+func pointerToken(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
 
 // fields lists the fields of a side's object. Where the engine has seen that one
 // is gone, its list is the newer one: it costs no call.

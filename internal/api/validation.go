@@ -68,7 +68,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	out := report(items)
 	out.Body.Held = held
 	if c != nil {
-		out.Body.Warnings = append(s.keyWarnings(ctx, access.From(ctx).Workspace, c), warnings...)
+		out.Body.Warnings = append(s.warnings(ctx, c), warnings...)
 	}
 	return out, nil
 }

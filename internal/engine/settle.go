@@ -78,7 +78,8 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	}
 	b.remember(ctx, u)
 	b.count(u)
-	if u.more {
+	// What was made has an ID now, which another look writes back.
+	if u.more || u.plan.Outcome == crm.Created && b.s.set.WritesBack(u.side) {
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
 	}
 	return nil

@@ -375,6 +375,11 @@ func (m *merger) fail(one *spec, out *FieldPlan, code, detail string) {
 // BackID names, among a plan's fields, the twin's ID that a field keeps.
 func BackID(field string) crm.MappingID { return crm.MappingID("$id." + field) }
 
+// WritesBack reports whether records of a side keep the ID of their twin.
+func (s *Settings) WritesBack(side crm.Side) bool {
+	return slices.ContainsFunc(s.backs, func(b back) bool { return b.side == side.Index() })
+}
+
 // writeBack stores the twin's ID where a match step says so. That is no user
 // data: fill blanks only does not apply to it, but every gate does.
 func (m *merger) writeBack() {

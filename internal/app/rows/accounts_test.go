@@ -96,6 +96,66 @@ func TestRow9_AccessByAttribute(t *testing.T) {
 	})
 }
 
+// TestRow10_AppsWithSearch: all apps by name, found by a part of it, each with
+// objects, ways to authorise, abilities, warnings and limits.
+func TestRow10_AppsWithSearch(t *testing.T) {
+	row(t, func(w *world) {
+		type app struct {
+			ID, Name  string
+			Objects   []struct{ ID, Label string }
+			Auth      []struct{ Kind string }
+			Abilities []string
+			Warnings  []string
+			Limits    map[string]float64
+		}
+		all := list[app](w, "/v1/apps")
+		if !slices.IsSortedFunc(all, func(a, b app) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }) {
+			w.Errorf("not by name: %v", all)
+		}
+		for _, a := range all {
+			if len(a.Objects) == 0 || len(a.Auth) == 0 || a.Abilities == nil || a.Warnings == nil || len(a.Limits) == 0 {
+				w.Errorf("%s is told of incompletely: %+v", a.ID, a)
+			}
+		}
+		for search, want := range map[string]string{"sales": "salesforce", "HUBS": "hubspot", "%20pipedrive%20": "pipedrive"} {
+			if found := list[app](w, "/v1/apps?q="+search); len(found) != 1 || found[0].ID != want {
+				w.Errorf("%s finds %v, want %s", search, found, want)
+			}
+		}
+		equal(w, "found by nonsense", len(list[app](w, "/v1/apps?q=nosuchapp")), 0)
+		equal(w, "found by nothing", len(list[app](w, "/v1/apps?q=")), len(all))
+	})
+}
+
+// TestRow11_SecondListDependsOnTheFirst: only what goes with the first app, and
+// the ready-made connections of the two.
+func TestRow11_SecondListDependsOnTheFirst(t *testing.T) {
+	row(t, func(w *world) {
+		type partner struct {
+			App, Name string
+			Presets   []string
+		}
+		of := map[string]partner{}
+		for _, p := range list[partner](w, "/v1/apps/hubspot/partners") {
+			of[p.App] = p
+		}
+		if !slices.Contains(of["salesforce"].Presets, "hubspot-salesforce-contacts") {
+			w.Errorf("partners of HubSpot: %v", of)
+		}
+		if p, ok := of["hubspot"]; !ok || p.Name == "" {
+			w.Errorf("HubSpot goes with another account of its own: %v", of)
+		}
+		for _, p := range list[partner](w, "/v1/apps/pipedrive/partners") {
+			for _, preset := range p.Presets {
+				if !strings.Contains(preset, "pipedrive") {
+					w.Errorf("%s is no preset of Pipedrive", preset)
+				}
+			}
+		}
+		w.refused(w.call("GET", "/v1/apps/nosuch/partners", nil), 404, "unknown_app")
+	})
+}
+
 // TestRow13_AccountsAreReusedAndStayApart: one account serves two connections,
 // and two accounts of one app do not meet.
 func TestRow13_AccountsAreReusedAndStayApart(t *testing.T) {

@@ -186,6 +186,58 @@ func TestRow151_RemoveAMapping(t *testing.T) {
 	})
 }
 
+// TestRow153_FieldsOfAnObject are read live, with a refresh; those that cannot be
+// used are listed with the reason.
+func TestRow153_FieldsOfAnObject(t *testing.T) {
+	row(t, func(w *world) {
+		type field struct{ Name, Type, Reason string }
+		at := "/v1/accounts/" + w.right.account + "/objects/Contact/fields"
+		reasons := map[string]string{}
+		for _, f := range list[field](w, at) {
+			reasons[f.Name] = f.Reason
+		}
+		for name, want := range map[string]bool{"LastName": false, "Name": true, "AccountId": true, "OwnerId": true, "CreatedDate": true, "Level__c": false} {
+			if got, known := reasons[name]; !known || got != "" != want {
+				w.Errorf("%s: it is there: %v, with the reason %q; want one: %v", name, known, got, want)
+			}
+		}
+		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields", nil)
+		w.left.knob("PATCH", "properties/contacts/company", raw(`{"label":"Employer","read_only":true}`))
+		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields?refresh=true", nil).says("Employer", "can be read and not be written")
+	})
+}
+
+// TestRow154_CompatibleTypes: what does not fit is refused with the reason; a
+// value that does not fit at run time fails its field, and the record only if
+// the field is required.
+func TestRow154_CompatibleTypes(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "company", "seven", "city", "Ghent")
+		w.connect()
+		for _, mapping := range []string{
+			`{"id":"x","left":["newsletter"],"right":["Score__c"]}`,
+			`{"id":"x","left":["birthday"],"right":["HasOptedOutOfEmail"]}`,
+			`{"id":"x","left":["company"],"right":["OwnerId"],"direction":"to_right"}`,
+			`{"id":"x","left":["company"],"right":["AccountId"],"direction":"to_right"}`,
+			`{"id":"x","left":["hubspot_owner_id"],"right":["OwnerId"]}`,
+			`{"id":"x","left":["birthday"],"right":["Score__c"],"transform":{"type":"number"}}`,
+		} {
+			w.invalid("incompatible_types", "/syncs/0/mappings/6/transform/type", "mappings.+", raw(mapping))
+		}
+		w.invalid("read_only_field", "/syncs/0/mappings/6/right/0", "mappings.+", raw(`{"id":"x","left":["company"],"right":["Name"],"direction":"to_right"}`))
+		w.invalid("unknown_option", "/syncs/0/stamp/to_right/Level__c", "stamp", raw(`{"to_right":{"Level__c":"Best"}}`))
+		w.valid("stamp", raw(`{"to_right":{"Level__c":"Primary"}}`))
+		w.change("mappings.+", raw(`{"id":"number","left":["company"],"right":["Score__c"],"direction":"to_right","transform":{"type":"number"}}`))
+		w.start()
+		w.right.has("ann", "MailingCity", "Ghent", "Score__c", "")
+		w.stands(w.left, ann, "failing", "field_failed")
+		w.left.edit(ann, "company", "7.5")
+		w.pull()
+		w.right.has("ann", "Score__c", "7.5")
+		w.stands(w.left, ann, "in_sync", "")
+	})
+}
+
 // TestRow155_EachFieldOnce: a target field is written by one mapping only.
 func TestRow155_EachFieldOnce(t *testing.T) {
 	row(t, func(w *world) {

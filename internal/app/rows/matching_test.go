@@ -2,6 +2,7 @@ package rows
 
 import (
 	"testing"
+	"time"
 )
 
 // by are match steps.
@@ -166,6 +167,48 @@ func TestRow98_SecondarySearch(t *testing.T) {
 	})
 }
 
+// TestRow99_Row147_KeyInTheMapping: mapping and match steps speak of the same
+// fields, so the mapping of a key cannot be switched off; another one can, and
+// is then ignored even when sent.
+func TestRow99_Row147_KeyInTheMapping(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect()
+		w.start()
+		w.invalid("match_key_off", "/syncs/0/mappings/0/enabled", "mappings.email.enabled", false)
+		w.invalid("match_key_off", "/syncs/0/mappings/0/enabled", "mappings.email.direction", "off")
+		w.refused(w.tryChange("mappings.email.enabled", false), 400, "match_key_off", "/syncs/0/mappings/0/enabled")
+		w.valid("mappings.email.enabled", false, "match", by(`{"by":"any_key","pairs":[["phone","Phone"]]}`))
+		w.change("mappings.city.enabled", false)
+		w.left.edit(ann, "city", "B")
+		w.pull()
+		w.resync()
+		w.right.has("ann", "MailingCity", "A")
+	})
+}
+
+// TestRow109_Row110_IDMapping: the field of an ID is its step's alone; two
+// fields that hold one foreign ID are mapped first; an ID that changes breaks
+// no pair.
+func TestRow109_Row110_IDMapping(t *testing.T) {
+	row(t, func(w *world) {
+		twin := w.right.add("ann", "LastName", "Of ann")
+		ann := w.left.add("ann", "company", twin)
+		w.connect("match", by(byTheirID+","+byEmail))
+		w.invalid("id_field_mapped", "/syncs/0/mappings/6/left", "mappings.+", raw(`{"id":"id","left":["company"],"right":["Company__c"]}`))
+		w.valid("mappings.+", raw(`{"id":"id","left":["company"],"right":["Company__c"],"direction":"to_right"}`))
+		foreign := by(`{"by":"id","left":"company","right":"Company__c"},` + byEmail)
+		w.invalid("id_not_mapped", "/syncs/0/match/0", "match", foreign)
+		w.valid("match", foreign, "mappings.+", raw(`{"id":"id","left":["company"],"right":["Company__c"]}`))
+		w.start()
+		equal(w, "found by the ID", w.stands(w.left, ann, "in_sync", "").Partner, twin)
+		w.left.edit(ann, "company", "003Lk0000009999IAA", "city", "Ghent")
+		w.pull()
+		equal(w, "partner after the ID changed", w.view(w.left, ann).Partner, twin)
+		w.right.count(1)
+	})
+}
+
 // TestRow101_OurIDPresent: every field may be updated; without a match it is an
 // error, and nobody is made.
 func TestRow101_OurIDPresent(t *testing.T) {
@@ -247,6 +290,55 @@ func TestRow105_AppIDPresent(t *testing.T) {
 		w.left.holds(w.left.get(twin), "email", "ann@example.com", "city", "New")
 		equal(w, "who names somebody deleted", w.view(w.right, lost).State, "failing")
 		w.left.count(1)
+	})
+}
+
+// backInto keeps the Salesforce ID in a field of HubSpot, found by e-mail.
+var backInto = by(`{"by":"id","left":"company","right":"$id","on_missing":"error","write_back":true},` + byEmail)
+
+// TestRow106_FoundByEmail: linked, and the ID is written back for the next time,
+// when it finds by itself.
+func TestRow106_FoundByEmail(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		twin := w.right.add("ann", "LastName", "Of ann")
+		w.connect("/name", "Once", "match", backInto)
+		w.start()
+		w.left.holds(w.left.get(ann), "company", twin)
+		w.right.has("ann", "MailingCity", "A")
+		wrote := w.left.written()
+		w.left.edit(ann, "city", "B")
+		w.pull()
+		equal(w, "it is written once", w.left.written(), wrote)
+		w.want(202, "DELETE", w.con+"?confirm=Once", nil, "If-Match", "*")
+		w.until("the end of the connection", func() bool { return w.call("GET", w.con, nil).status == 404 })
+		w.left.edit(ann, "email", "ann.changed@example.com")
+		w.connect("/name", "Again", "match", backInto, "conflict", "left")
+		w.start()
+		equal(w, "found by the ID", w.stands(w.left, ann, "in_sync", "").Partner, twin)
+		w.right.holds(w.right.get(twin), "Email", "ann.changed@example.com")
+		w.right.count(1)
+	})
+}
+
+// TestRow108_CreateAndWriteBack: the ID of a record that was made is written
+// back; when the answer to the create, or the write-back, is lost, nobody is
+// made twice.
+func TestRow108_CreateAndWriteBack(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect("match", backInto)
+		w.start()
+		w.until("the ID", func() bool { return w.left.get(ann).Fields["company"] == w.right.id("ann") })
+		bob := w.left.add("bob")
+		w.right.knob("POST", "lose_reply", raw(`{"endpoint":"POST /services/data","times":1}`))
+		w.left.knob("POST", "fail", raw(`{"endpoint":"POST /crm/v3/objects/contacts/batch/update","status":503,"times":1}`))
+		w.pull()
+		w.pass(2 * time.Minute)
+		w.pull()
+		w.right.count(2)
+		w.left.count(2)
+		w.left.holds(w.left.get(bob), "company", w.right.id("bob"))
 	})
 }
 

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// Codes of warnings: what is saved all the same, and worth knowing.
+const (
+	CodeBothWritten   = "both_apps_written"
+	CodeDeleteIsFinal = "deleting_is_final"
+	CodeExactOption   = "exact_option"
+	CodePresetLines   = "preset_mappings"
+	CodePasswordField = "password_field"
+	CodeInertNotes    = "system_notes_inert"
+	CodeRequired      = "required_fields"
+	CodeMayNotFit     = "values_may_not_fit"
+	CodeNewestGuess   = "newest_is_a_guess"
+)
+
+func warning(pointer, code, detail string) ProblemItem {
+	return ProblemItem{Pointer: pointer, Code: code, Detail: detail}
+}
+
+// warnings are all that is to be known of a document, wherever it is shown:
+// validate, status, start and presets. What an app's fields say is left out for
+// an object whose fields cannot be read.
+func (s *server) warnings(ctx context.Context, c *crm.Connection) []ProblemItem {
+	out := []ProblemItem{warning("", CodeDeleteIsFinal,
+		"deleting the connection is final: its mappings, links and log are lost, and nothing brings them back; to stop it for a while switch it off or pause it")}
+	if c.Status == crm.StatusDraft {
+		out = append(out, warning("", CodeBothWritten,
+			"a start writes to both apps: look at a plan first, keep a copy of both, and begin in a quiet hour with one direction or few records"))
+	}
+	for i := range c.Syncs {
+		var fields [2][]crm.Field
+		for n, side := range crm.Sides {
+			if c.Account(side) == "" || c.Syncs[i].Object(side) == "" {
+				continue
+			}
+			found, err := s.knownFields(ctx, access.From(ctx).Workspace, c.Account(side), c.Syncs[i].Object(side))
+			if err != nil {
+				continue
+			}
+			fields[n] = found
+		}
+		at := "/syncs/" + strconv.Itoa(i)
+		out = append(out, syncWarnings(&c.Syncs[i], at, fields)...)
+		out = append(out, weakKeys(&c.Syncs[i], at, fields)...)
+	}
+	return append(out, leftOvers(c)...)
+}
+
+// syncWarnings are those of one sync, whose pointers begin with at.
+func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemItem {
+	var out []ProblemItem
+	if slices.ContainsFunc(sync.Mappings, func(m crm.Mapping) bool { return m.Origin != "custom" && m.Origin != "" }) {
+		out = append(out, warning(at+"/mappings", CodePresetLines,
+			"the mappings that came with a preset or a suggestion fit these apps: leave them as they are unless you need to change them"))
+	}
+	for side, word := range crm.Sides {
+		if names := demanded(sync, word, fields[side]); len(names) > 0 {
+			out = append(out, warning(at+"/mappings", CodeRequired, fmt.Sprintf(
+				"the %s app demands %s to create a record: one that lacks a value fails by that name, others go on", word, strings.Join(names, ", "))))
+		}
+	}
+	for i := range sync.Mappings {
+		out = append(out, mappingWarnings(&sync.Mappings[i], at+"/mappings/"+strconv.Itoa(i), fields)...)
+	}
+	if sync.Activities.SystemNotes && !sync.Activities.Enabled {
+		out = append(out, warning(at+"/activities/system_notes", CodeInertNotes,
+			"it has no effect while notes do not sync: switch activities on, or leave it off"))
+	}
+	if sync.Conflict == crm.ConflictNewest {
+		out = append(out, warning(at+"/conflict", CodeNewestGuess,
+			"newest goes by the time of the whole record, not of the field, and by clocks that differ: choose a side or review where it matters"))
+	}
+	return out
+}
+
+// demanded names the fields that an app wants for a new record, where the sync makes any.
+func demanded(sync *crm.Sync, side crm.Side, fields []crm.Field) (names []string) {
+	way := crm.WayTo(side)
+	if !sync.Direction.Allows(way) || !sync.Behavior.Get(way).Creates() {
+		return nil
+	}
+	for _, f := range fields {
+		if f.Required && !f.ReadOnly {
+			names = append(names, strconv.Quote(f.Name))
+		}
+	}
+	return names
+}
+
+func mappingWarnings(m *crm.Mapping, at string, fields [2][]crm.Field) []ProblemItem {
+	if !m.On() {
+		return nil
+	}
+	var out []ProblemItem
+	var single [2]crm.Field
+	known := true
+	for i, names := range [][]string{m.Left, m.Right} {
+		for _, name := range names {
+			f, ok := byName(fields[i])[name]
+			if ok && holdsPassword(f) {
+				out = append(out, warning(at, CodePasswordField, fmt.Sprintf(
+					"%q is the person's own login password: map it one way with write_once, so that it is never overwritten", name)))
+			}
+			single[i], known = f, known && ok
+		}
+		known = known && len(names) == 1
+	}
+	if !known {
+		return out
+	}
+	for _, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
+		from, to := single[way.Source().Index()], single[way.Target().Index()]
+		if !m.Direction.Allows(way) || to.ReadOnly {
+			continue
+		}
+		switch {
+		case (to.Type == crm.TypeOption || to.Type == crm.TypeOptions) && !to.OpenOptions && len(to.Options) > 0:
+			out = append(out, warning(at, CodeExactOption, fmt.Sprintf(
+				"the %s app takes nothing but the exact name and case of an option of %q: what differs in case is mapped to it, another value fails the field", way.Target(), to.Name)))
+		case to.Type != from.Type && narrower(to.Type):
+			out = append(out, warning(at, CodeMayNotFit, fmt.Sprintf(
+				"%q (%s) into %q (%s): a value that does not fit fails its field at run time, and the record's other fields go on", from.Name, from.Type, to.Name, to.Type)))
+		}
+	}
+	return out
+}
+
+// narrower reports types that do not take every text.
+func narrower(t crm.FieldType) bool {
+	switch t {
+	case crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeEmail, crm.TypeURL, crm.TypeOption, crm.TypeOptions:
+		return true
+	case crm.TypeText, crm.TypePhone, crm.TypeList, crm.TypeReference, crm.TypeOwner:
+	}
+	return false
+}
+
+func holdsPassword(f crm.Field) bool {
+	return strings.Contains(folded(f.Name), "password") || strings.Contains(folded(f.Label), "password")
+}
