@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 // check finds everything that is wrong with a document that could be read, and fills in
@@ -244,6 +245,9 @@ func (d *Document) checkErrors() {
 			d.bad("errors.statuses."+status, "%q is no status of a refusal, from 300 to 599", status)
 		}
 		code("errors.statuses."+status, c)
+		if k := kinds[c]; status >= "500" && (k == fault.Invalid || k == fault.Conflict || k == fault.NotFound) {
+			d.bad("errors.statuses."+status, "a status of 500 and above does not tell by itself that nothing was written; match a word or a text")
+		}
 	}
 	for word, c := range p.Words {
 		code("errors.words."+word, c)

@@ -38,7 +38,9 @@ func meaning(code string) rest.Meaning {
 
 // refusals is what the app's statuses, words and texts mean.
 func (d *Document) refusals() rest.Errors {
-	out := rest.Errors{Name: d.App.Name, Statuses: map[int]rest.Meaning{}, Words: map[string]rest.Meaning{}, Read: d.Errors.read}
+	out := rest.Errors{
+		Name: d.App.Name, Plain: true, Statuses: map[int]rest.Meaning{}, Words: map[string]rest.Meaning{}, Read: d.Errors.read,
+	}
 	for status, code := range d.Errors.Statuses {
 		n, _ := strconv.Atoi(status) // it was checked
 		out.Statuses[n] = meaning(code)

@@ -48,7 +48,7 @@ objects:
     find: [{post: "/sites/{account.site}/leads/search", body: {where: ["{field}", "{value}"]}, fields: [Email], items: /rows}]
     create: {post: "/sites/{account.site}/leads", into: /attributes, pairs: {name: Attribute, value: Value}, body: {source: sync}, id: /Message/Id}
     update: {post: "/sites/{account.site}/leads/{id}", pairs: {name: Attribute, value: Value}, clear: empty}
-errors: {statuses: {500: invalid_value}}
+errors: {texts: [{at: /error, has: odd, code: invalid_value}]}
 `
 
 // TestForms: what the model document has no use for.

@@ -106,8 +106,8 @@ func TestX13_DeclaredAnswers(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	model := edited(t, "  request_id: X-Request-Id", `  problems: /errors
-  statuses: {402: missing_permission, 404: not_found, 500: invalid_value}
-  texts: [{at: /message, has: Already Exists, code: already_exists}]
+  statuses: {402: missing_permission, 404: not_found, 503: rate_limited}
+  texts: [{at: /message, has: Already Exists, code: already_exists}, {at: /message, has: no such value, code: invalid_value}]
   failed: {at: /ok, is: "false"}`, "word: /error/code", "word: /code", "field: /error/field", "field: /name")
 	for name, c := range map[string]struct {
 		status int
@@ -119,7 +119,8 @@ func TestRefusals(t *testing.T) {
 		"a word":           {400, `{"errors":[{"code":"too_long","name":"last_name"}]}`, fault.Invalid, connector.CodeTooLong, "last_name"},
 		"a text":           {400, `{"message":"The e-mail already exists."}`, fault.Conflict, connector.CodeExists, ""},
 		"a status":         {402, `{}`, fault.Denied, connector.CodePermission, ""},
-		"told by a 500":    {500, `{}`, fault.Invalid, connector.CodeValue, ""},
+		"told by a 500":    {500, `{"message":"There is no such value"}`, fault.Invalid, connector.CodeValue, ""},
+		"a limit by a 503": {503, `{}`, fault.Throttled, connector.CodeRate, ""},
 		"a flag":           {200, `{"ok":false,"errors":[{"code":"bad_option","name":"level"}]}`, fault.Invalid, connector.CodeOption, "level"},
 		"an unknown word":  {400, `{"errors":[{"code":"new","name":"last_name"}]}`, fault.Invalid, connector.CodeRejected, ""},
 		"a hostile field":  {400, `{"errors":[{"code":"too_long","name":"Ann <ann@example.com>"}]}`, fault.Invalid, connector.CodeTooLong, ""},

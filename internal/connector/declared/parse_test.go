@@ -97,6 +97,7 @@ func TestHostileDocuments(t *testing.T) {
 		"any of nothing":  {edited(t, "    label: People\n", "    label: People\n    any_of: [[nobody]]\n"), []string{"any_of[0]: it is missing: a field nobody"}},
 		"odd code":        {edited(t, "exists: already_exists", "exists: it_exists"), []string{`errors.words.exists: "it_exists" is none of`}},
 		"odd status":      {edited(t, "  request_id:", "  statuses: {200: not_found}\n  request_id:"), []string{`errors.statuses.200: "200" is no status`}},
+		"told by a 500":   {edited(t, "  request_id:", "  statuses: {500: invalid_value}\n  request_id:"), []string{"errors.statuses.500: a status of 500 and above does not tell"}},
 		"unsigned body":   {edited(t, `of: [timestamp, ".", url, ".", body]`, `of: [timestamp]`), []string{"hooks.verify.of: it is missing: what is signed"}},
 		"unsigned time":   {edited(t, `of: [timestamp, ".", url, ".", body]`, `of: [body]`), []string{"a time that is not signed proves nothing"}},
 		"odd event":       {edited(t, "{object: people, kind: deleted}", "{object: pets, kind: gone}"), []string{"hooks.map.person.delete.object", `hooks.map.person.delete.kind: "gone"`}},
