@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -132,6 +133,9 @@ func (c *Client) once(ctx context.Context, r Request, body []byte, token []strin
 	a := Answer{Status: resp.StatusCode, Header: resp.Header, Body: raw, Wait: wait(resp.Header, c.app.Reset)}
 	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		a.Now = t.UTC()
+	}
+	if at, err := strconv.ParseInt(resp.Header.Get(c.app.ResetAt), 10, 64); err == nil && a.Wait == 0 && !a.Now.IsZero() {
+		a.Wait = min(max(time.Unix(at, 0).Sub(a.Now), 0), longestWait)
 	}
 	if id := resp.Header.Get(c.app.RequestID); idPattern.MatchString(id) {
 		a.ID = id

@@ -22,6 +22,7 @@ type App struct {
 	Errors    Errors
 	RequestID string // the header with the app's name of a request
 	Reset     string // the header with the seconds until a limit ends, where that is not Retry-After
+	ResetAt   string // or the one with the Unix time at which it does
 	// Renewable says of a 401's body whether a new token may help; nil = always.
 	Renewable func(body []byte) bool
 	// Prepare adds headers to a call.

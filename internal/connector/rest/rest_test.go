@@ -281,6 +281,26 @@ func TestClassification(t *testing.T) {
 	}
 }
 
+// TestLimitsThatEndAtATime: a header tells the time, by the app's clock; a wait that is
+// named comes first.
+func TestLimitsThatEndAtATime(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]time.Duration{"1772443812": 12 * time.Second, "1772443700": 0, "soon": 0, "99999999999999": 24 * time.Hour} {
+		app := acme()
+		app.Reset, app.ResetAt = "", "X-Reset-At"
+		h := http.Header{"Date": {"Mon, 02 Mar 2026 09:30:00 GMT"}, "X-Reset-At": {at}}
+		_, err := open(t, app, &answering{status: 429, header: h, body: strings.NewReader("")}, connector.Config{}).Call(t.Context(), rest.Request{}, nil)
+		if got := fault.RetryAfter(err); got != want {
+			t.Errorf("%s: %s, want %s", at, got, want)
+		}
+		h.Set("Retry-After", "7")
+		_, err = open(t, app, &answering{status: 429, header: h, body: strings.NewReader("")}, connector.Config{}).Call(t.Context(), rest.Request{}, nil)
+		if got := fault.RetryAfter(err); got != 7*time.Second {
+			t.Errorf("%s, and 7 named: %s", at, got)
+		}
+	}
+}
+
 // TestPlainRefusals: of an app that refuses things with any status, what a word refuses
 // was not written; what it does not know still may have been.
 func TestPlainRefusals(t *testing.T) {
