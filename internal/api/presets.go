@@ -128,6 +128,16 @@ var objectPairs = []objectPair{
 		match: byEmail("email", "emailAddresses"),
 	},
 	{
+		preset: "hubspot-intercom-contacts", name: "HubSpot contacts and Intercom contacts", sync: "contacts",
+		left: "hubspot", right: "intercom", leftObject: "contacts", rightObject: "contacts",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"email"}, crm.TransformEmail, "default"},
+			{"name", []string{"firstname", "lastname"}, []string{"name"}, crm.TransformFullName, "default"},
+			{"phone", []string{"phone"}, []string{"phone"}, crm.TransformPhone, "default"},
+		},
+		match: byEmail("email", "email"),
+	},
+	{
 		preset: "hubspot-leadsquared-contacts", name: "HubSpot contacts and LeadSquared leads", sync: "contacts",
 		left: "hubspot", right: "leadsquared", leftObject: "contacts", rightObject: "leads",
 		pairs: []pairOf{

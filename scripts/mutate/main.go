@@ -56,6 +56,7 @@ var packages = map[string][]string{
 	"./internal/connector/declared":       {"./internal/connector/declared", "./internal/connector/fakes"},
 	"./internal/connector/googlecontacts": {"./internal/connector/googlecontacts", "./internal/app"},
 	"./internal/connector/hubspot":        {"./internal/connector/hubspot", "./internal/app"},
+	"./internal/connector/intercom":       {"./internal/connector/intercom", "./internal/app"},
 	"./internal/connector/leadsquared":    {"./internal/connector/leadsquared", "./internal/app"},
 	"./internal/connector/salesforce":     {"./internal/connector/salesforce", "./internal/app"},
 	"./internal/connector/pipedrive":      {"./internal/connector/pipedrive", "./internal/app"},

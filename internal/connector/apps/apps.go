@@ -8,6 +8,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
+	"github.com/lockstep-crm/lockstep/internal/connector/intercom"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
@@ -20,6 +21,7 @@ func written() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
 		googlecontacts.ID: googlecontacts.Driver(),
 		hubspot.ID:        hubspot.Driver(),
+		intercom.ID:       intercom.Driver(),
 		leadsquared.ID:    leadsquared.Driver(),
 		pipedrive.ID:      pipedrive.Driver(),
 		salesforce.ID:     salesforce.Driver(),

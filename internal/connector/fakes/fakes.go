@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit/restapp"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts/googlecontactsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/connector/intercom/intercomfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
@@ -67,6 +68,11 @@ func written() map[crm.AppID]Kind {
 			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,
 			Credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
 			Start:       func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
+		},
+		"intercom": {
+			Objects: "contacts", HookSecret: intercomfake.ClientSecret,
+			Credentials: map[string]string{"kind": "token", "token": intercomfake.AccessToken, "webhook_secret": intercomfake.ClientSecret},
+			Start:       func(c fakekit.Config) fakekit.Fake { return intercomfake.New(c) },
 		},
 		"leadsquared": {
 			Objects: leadsquaredfake.Object, HookSecret: leadsquaredfake.HookSecret,

@@ -1,0 +1,90 @@
+package intercom_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+const one = "6762f0dd1bb69f9f2193bb83"
+
+const ann = `{"type":"contact","id":"` + one + `","updated_at":1767225600,"name":"Ann","tags":{"data":[],"has_more":false},"custom_attributes":{}}`
+
+// answering returns a connector whose calls all get this answer.
+func answering(t testing.TB, status int, body string) connector.Connector {
+	t.Helper()
+	return opened(t, fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})), connectortest.NewClock().Now)
+}
+
+// TestX13_Answers gives wrong answers: each is malformed, none is an empty page.
+func TestX13_Answers(t *testing.T) {
+	t.Parallel()
+	list := func(body string) error {
+		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{Object: "contacts", Fields: []string{"name", "tags"}, Full: true})
+		return err
+	}
+	page := func(rows, next string) string { return `{"data":[` + rows + `],"pages":{"next":` + next + `}}` }
+	if err := list(page(ann, "null")); err != nil {
+		t.Fatal(err)
+	}
+	_, errSince := answering(t, 200, page(ann, "null")).Changes(t.Context(), connector.ChangesRequest{Object: "contacts", Cursor: "@1900000000000"})
+	reads, errRead := answering(t, 200, strings.Replace(ann, one, strings.ReplaceAll(one, "b", "c"), 1)).BatchRead(t.Context(), "contacts", []crm.RecordID{one}, nil)
+	if errRead == nil {
+		errRead = reads[0].Err
+	}
+	_, errFields := answering(t, 200, `{"data":[]}`).Fields(t.Context(), "contacts")
+	_, errTest := answering(t, 200, `{}`).Test(t.Context())
+	_, errWrite := answering(t, 200, `{"id":"7"}`).BatchWrite(t.Context(), "contacts", []connector.Write{{Op: connector.Update, ID: one, Fields: crm.Fields{"name": crm.TextValue("x")}}})
+	for name, err := range map[string]error{
+		"odd ID":          list(page(strings.Replace(ann, one, "7", 1), "null")),
+		"no time":         list(page(strings.Replace(ann, "updated_at", "at", 1), "null")),
+		"odd value":       list(page(strings.Replace(ann, `"Ann"`, `{"a":1}`, 1), "null")),
+		"odd tags":        list(page(strings.Replace(ann, `{"data":[],"has_more":false}`, `"x"`, 1), "null")),
+		"odd attributes":  list(page(strings.Replace(ann, `"custom_attributes":{}`, `"custom_attributes":[1]`, 1), "null")),
+		"more of nothing": list(page("", `{"starting_after":"x"}`)),
+		"odd place":       list(page(ann, `{"starting_after":"x y"}`)),
+		"not asked for":   errSince, "another record": errRead, "no fields": errFields, "no workspace": errTest, "another written": errWrite,
+	} {
+		if fault.CodeOf(err) != connector.CodeMalformed {
+			t.Errorf("%s: %v, want malformed_answer", name, err)
+		}
+	}
+}
+
+// FuzzIntercomAnswer gives arbitrary answers to every call: no panic, and either a whole
+// result or a classified error.
+func FuzzIntercomAnswer(f *testing.F) {
+	f.Add(200, `{"data":[`+ann+`],"pages":{"next":{"starting_after":"x"}}}`)
+	f.Add(200, ann)
+	f.Add(409, `{"type":"error.list","errors":[{"code":"conflict","message":"exists with id=`+one+`"}]}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		c, ctx := answering(t, status, body), t.Context()
+		reads, errRead := c.BatchRead(ctx, "contacts", []crm.RecordID{one}, []string{"name", "tags"})
+		found, errFind := c.BatchFind(ctx, "contacts", crm.Field{Name: "email"}, []string{"a@example.com"}, []string{"name"})
+		wrote, errWrite := c.BatchWrite(ctx, "contacts", []connector.Write{{Op: connector.Update, ID: one, Fields: crm.Fields{"tags": crm.ListValue("x"), "name": {}}}})
+		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "contacts"})
+		_, errCompanies := c.Changes(ctx, connector.ChangesRequest{Object: "companies"})
+		_, errFields := c.Fields(ctx, "companies")
+		_, errOwner := c.(connector.OwnerFinder).OwnerEmail(ctx, "7")
+		for _, err := range []error{errRead, errFind, errWrite, errScan, errCompanies, errFields, errOwner} {
+			if err != nil && fault.KindOf(err) == fault.Other {
+				t.Fatalf("unclassified: %v", err)
+			}
+		}
+		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 || errScan == nil && (page.Next == "") == (page.Cursor == "") {
+			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and cursor")
+		}
+	})
+}

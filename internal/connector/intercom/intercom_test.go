@@ -1,0 +1,58 @@
+package intercom_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/intercom"
+	"github.com/lockstep-crm/lockstep/internal/connector/intercom/intercomfake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// lag is how long the fake's search index takes in the suite.
+const lag = 3 * time.Minute
+
+func fixture(_ testing.TB, clock *connectortest.Clock) (connectortest.Fixture, *intercomfake.Fake) {
+	fake := intercomfake.New(fakekit.Config{Now: clock.Now, Lag: lag})
+	return connectortest.Fixture{
+		Fake:       connectortest.Kit(fake.Core()),
+		ExternalID: intercomfake.AppID,
+		OwnerEmail: "robin@example.com",
+		Token:      func() secret.Text { return secret.NewText(intercomfake.AccessToken) },
+		Open: func(t testing.TB, tools connectortest.Tools) connector.Connector {
+			t.Helper()
+			return opened(t, tools.Transport(fakekit.Transport(fake)), clock.Now)
+		},
+	}, fake
+}
+
+func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.Connector {
+	t.Helper()
+	c, err := intercom.Open(connector.Config{
+		Kind: crm.AuthToken, Now: now, HTTP: &http.Client{Transport: rt},
+		Credentials: map[string]secret.Text{"token": secret.NewText(intercomfake.AccessToken)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, connectortest.Harness{
+		Driver: intercom.Driver(),
+		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
+			f, _ := fixture(t, clock)
+			return f
+		},
+		Object: "contacts", Email: "email", First: intercomfake.Nickname, Last: "name", Phone: "phone",
+		BadField: intercomfake.Level, Bad: crm.TextValue("Bronze"),
+		Settle: 12 * time.Minute, Fixed: true, Signs: &connectortest.Signs{Account: true},
+	})
+}
