@@ -66,9 +66,7 @@ func (s *session) sameLayout(l *link, w lastWrite) bool {
 // the moment: the next try may tell.
 func (s *session) self(ctx context.Context, side crm.Side) (string, error) {
 	acc := s.conn.Account(side)
-	s.mu.Lock()
-	who, known := s.selves[acc]
-	s.mu.Unlock()
+	who, known := s.selves.get(acc)
 	if known {
 		return who, nil
 	}
@@ -90,12 +88,7 @@ func (s *session) self(ctx context.Context, side crm.Side) (string, error) {
 			return "", atSide(side, "ask for our own user", err)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.selves == nil || len(s.selves) >= maxDecoded {
-		s.selves = map[crm.AccountID]string{}
-	}
-	s.selves[acc] = who
+	s.selves.put(acc, who)
 	return who, nil
 }
 

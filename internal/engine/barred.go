@@ -72,14 +72,11 @@ func (s *session) refusedOne(ctx context.Context, side crm.Side, rows []row, got
 	if rows[0].u.hint.Freed == side {
 		return false, nil
 	}
-	key := silenceKey{s.scope, side}
-	s.mu.Lock()
-	before := s.refusals[key]
-	if s.refusals == nil || len(s.refusals) >= maxSilences {
-		s.Engine.refusals = map[silenceKey]string{}
-	}
-	s.refusals[key] = rows[0].Ref
-	s.mu.Unlock()
+	before := ""
+	s.refusals.change(silenceKey{s.scope, side}, func(ref string, _ bool) string {
+		before = ref
+		return rows[0].Ref
+	})
 	waits := !s.notedAt(waitKey{s.scope, side, "waits"}).IsZero()
 	if !waits && (before == "" || before == rows[0].Ref) {
 		return false, nil
@@ -90,10 +87,7 @@ func (s *session) refusedOne(ctx context.Context, side crm.Side, rows []row, got
 // tookWrite notes that an app took a write: whoever was refused for want of a right
 // was so for a reason of its own. It reports whether somebody waits for nothing.
 func (s *session) tookWrite(side crm.Side) (waits bool) {
-	key := silenceKey{s.scope, side}
-	s.mu.Lock()
-	delete(s.refusals, key)
-	s.mu.Unlock()
+	s.refusals.drop(silenceKey{s.scope, side})
 	return !s.notedAt(waitKey{s.scope, side, "waits"}).IsZero()
 }
 

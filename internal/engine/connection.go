@@ -14,15 +14,6 @@ type decoded struct {
 	conn *crm.Connection
 }
 
-// decodedSchema is a schema as it was last read.
-type decodedSchema struct {
-	data   []byte
-	schema cachedSchema
-}
-
-// maxDecoded bounds the connections, and the schemas, kept decoded.
-const maxDecoded = 256
-
 // connection reads a connection for somebody who does not change it. The switch
 // is looked at before every write to an app; the document is decoded only when
 // its bytes differ from those read last.
@@ -53,10 +44,7 @@ func (e *Engine) eachConnection(ctx context.Context, ws crm.WorkspaceID, f func(
 }
 
 func (e *Engine) decodeConnection(item store.Item) (*crm.Connection, error) {
-	key := item.Key
-	e.mu.Lock()
-	known, ok := e.conns[key]
-	e.mu.Unlock()
+	known, ok := e.conns.get(item.Key)
 	if ok && bytes.Equal(known.data, item.Data) {
 		return known.conn, nil
 	}
@@ -64,11 +52,6 @@ func (e *Engine) decodeConnection(item store.Item) (*crm.Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.conns) >= maxDecoded {
-		clear(e.conns)
-	}
-	e.conns[key] = decoded{item.Data, conn}
+	e.conns.put(item.Key, decoded{item.Data, conn})
 	return conn, nil
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -111,26 +110,24 @@ func def[T comparable](p *T, v T) {
 // but caches; any number may run on one store and queue.
 type Engine struct {
 	Config
-	mu       sync.Mutex
-	compiled map[compileKey]*reconcile.Settings
-	leases   map[scope]sighting   // of held leases
-	written  map[scope]sighting   // of the epoch in which links were last written
-	sights   map[string]time.Time // when we first saw what waits for time to pass
-	hookRuns map[crm.RunID]bool
-	rests    map[scope]*rest // of syncs that could not be attended to
-	kept     map[crm.WorkspaceID]keptDays
-	noted    map[waitKey]time.Time    // of causes of waiting that this process stored, and of what it tried
-	limits   map[waitKey]time.Time    // waits for limits that this process noted, and their ends
-	refusals map[silenceKey]string    // the last record that an app refused for want of a right, since it took a write
-	silences map[silenceKey]time.Time // of apps that do not answer: when we last saw to it that it is stored
-	conns    map[store.Key]decoded
-	schemas  map[store.Key]decodedSchema
-	used     map[scope]usedSchemas
-	paces    map[paceKey]pace
-	selves   map[crm.AccountID]string // our own users, as the apps name them
-	tombs    map[crm.WorkspaceID]*tombs
-	depth    int
-	depthAt  time.Time
+	conns    memo[store.Key, decoded]
+	compiled memo[compileKey, *reconcile.Settings]
+	schemas  memo[scope, usedSchemas]
+	days     memo[crm.WorkspaceID, keptDays]
+	tombs    memo[crm.WorkspaceID, *tombs]
+	selves   memo[crm.AccountID, string] // our own users, as the apps name them
+	hookRuns memo[crm.RunID, bool]
+	depth    memo[struct{}, queueDepth]
+
+	leases   memo[scope, sighting]       // of held leases
+	written  memo[scope, sighting]       // of the epoch in which links were last written
+	sights   memo[string, time.Time]     // when we first saw what waits for time to pass
+	rests    memo[scope, rest]           // of syncs that could not be attended to
+	paces    memo[paceKey, pace]         // how long calls take
+	noted    memo[waitKey, time.Time]    // of causes of waiting that this process stored, and of what it tried
+	limits   memo[waitKey, time.Time]    // waits for limits that this process noted, and their ends
+	refusals memo[silenceKey, string]    // the last record that an app refused for want of a right, since it took a write
+	silences memo[silenceKey, time.Time] // of apps that do not answer: when we last saw to it that it is stored
 }
 
 // New returns an engine. Invalid when a required part is missing.
@@ -149,7 +146,10 @@ func New(c Config) (*Engine, error) {
 		c.Mark = func(string) {}
 	}
 	c.Tuning = c.Tuning.withDefaults()
-	return &Engine{Config: c, compiled: map[compileKey]*reconcile.Settings{}, leases: map[scope]sighting{}, written: map[scope]sighting{}, sights: map[string]time.Time{}, hookRuns: map[crm.RunID]bool{}, conns: map[store.Key]decoded{}, schemas: map[store.Key]decodedSchema{}, used: map[scope]usedSchemas{}}, nil
+	e := &Engine{Config: c}
+	e.conns.most, e.schemas.most, e.days.most, e.tombs.most = memoLarge, memoLarge, memoLarge, memoLarge
+	e.compiled.most, e.hookRuns.most = 64, 1000
+	return e, nil
 }
 
 // markIf tells of a rare state if it is one.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -188,7 +189,7 @@ func (w *eraser) settings(ctx context.Context, sc scope, conn *crm.Connection, c
 	var schemas [2]cachedSchema
 	for i, end := range ends(conn, conf) {
 		item, err := w.Store.Get(ctx, schemaKey(sc.ws, end.account, end.object))
-		if err != nil || w.decodeSchema(item, &schemas[i]) != nil {
+		if err != nil || json.Unmarshal(item.Data, &schemas[i]) != nil {
 			return nil
 		}
 	}

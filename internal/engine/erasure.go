@@ -306,11 +306,7 @@ func (x *storedErasure) write(ws crm.WorkspaceID) (store.Write, error) {
 	return store.Write{Item: store.Item{Key: erasureKey(ws, x.Erasure.ID), Data: body}, If: store.IfVersion(x.version)}, err
 }
 
-func (e *Engine) forgetTombs(ws crm.WorkspaceID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.tombs, ws)
-}
+func (e *Engine) forgetTombs(ws crm.WorkspaceID) { e.tombs.drop(ws) }
 
 func (e *Engine) loadErasure(ctx context.Context, ws crm.WorkspaceID, id string) (*storedErasure, error) {
 	it, err := e.Store.Get(ctx, erasureKey(ws, id))

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -217,46 +218,6 @@ func (s *session) putOff(i int, fresh *cachedSchema) {
 	slices.Sort(s.late[i])
 }
 
-// but is the schema without some of its fields.
-func (cs *cachedSchema) but(names []string) cachedSchema {
-	out := *cs
-	if len(names) > 0 {
-		out.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool { return slices.Contains(names, f.Name) })
-		out.Digest += "-" + strings.Join(names, "-")
-	}
-	return out
-}
-
-func (cs *cachedSchema) has(name string) bool {
-	return slices.ContainsFunc(cs.Fields, func(f crm.Field) bool { return f.Name == name })
-}
-
-// follow makes a schema out of fields as an app lists them and of what was
-// known before: which fields left, and when, and which are not shown.
-func (cs *cachedSchema) follow(old cachedSchema, now time.Time) {
-	cs.Gone, cs.Unseen = map[string]time.Time{}, map[string]time.Time{}
-	for name, t := range old.Unseen {
-		if age := now.Sub(t); age >= 0 && age < unseenFor {
-			cs.Unseen[name] = t
-		}
-	}
-	cs.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool { return !cs.Unseen[f.Name].IsZero() })
-	present := make(map[string]bool, len(cs.Fields))
-	for i := range cs.Fields {
-		present[cs.Fields[i].Name] = true
-	}
-	for name, t := range old.Gone {
-		if !present[name] {
-			cs.Gone[name] = t
-		}
-	}
-	for i := range old.Fields {
-		if name := old.Fields[i].Name; !present[name] && cs.Gone[name].IsZero() && len(cs.Gone) < maxGone {
-			cs.Gone[name] = now
-		}
-	}
-}
-
 func cloneTimes(m map[string]time.Time) map[string]time.Time {
 	out := make(map[string]time.Time, len(m)+1)
 	for k, v := range m {
@@ -445,7 +406,7 @@ func (e *Engine) heldNow(ctx context.Context, sc scope, conn *crm.Connection, co
 			return nil, nil
 		}
 		if err == nil {
-			err = e.decodeSchema(item, &schemas[side.Index()])
+			err = json.Unmarshal(item.Data, &schemas[side.Index()])
 		}
 		if err != nil {
 			return nil, err

@@ -100,23 +100,24 @@ func (e *Engine) accept(ctx context.Context, sc scope, conn *crm.Connection, sid
 // backlogFor is how long a look at the queue's depth is trusted.
 const backlogFor = 2 * time.Second
 
+// queueDepth is a look at the queue.
+type queueDepth struct {
+	visible int
+	at      time.Time
+}
+
 // backlog is the queue's depth, looked at every other second.
 func (e *Engine) backlog(ctx context.Context) int {
 	now := e.Now()
-	e.mu.Lock()
-	age := now.Sub(e.depthAt)
-	depth := e.depth
-	e.mu.Unlock()
-	if age >= 0 && age < backlogFor {
-		return depth
+	known, _ := e.depth.get(struct{}{})
+	if age := now.Sub(known.at); age >= 0 && age < backlogFor {
+		return known.visible
 	}
 	d, err := e.Queue.Depth(ctx)
 	if err != nil {
-		return depth // the send will tell
+		return known.visible // the send will tell
 	}
-	e.mu.Lock()
-	e.depth, e.depthAt = d.Visible, now
-	e.mu.Unlock()
+	e.depth.put(struct{}{}, queueDepth{d.Visible, now})
 	return d.Visible
 }
 

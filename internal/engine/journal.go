@@ -357,9 +357,7 @@ type keptDays struct {
 // logDaysOf returns for how many days a workspace keeps its log.
 func (e *Engine) logDaysOf(ctx context.Context, ws crm.WorkspaceID) (int, error) {
 	now := e.Now()
-	e.mu.Lock()
-	known, ok := e.kept[ws]
-	e.mu.Unlock()
+	known, ok := e.days.get(ws)
 	if age := now.Sub(known.at); ok && age >= 0 && age < logDaysFor {
 		return known.days, nil
 	}
@@ -371,11 +369,6 @@ func (e *Engine) logDaysOf(ctx context.Context, ws crm.WorkspaceID) (int, error)
 	if w.LogDays > 0 {
 		known.days = w.LogDays
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.kept == nil || len(e.kept) >= maxDecoded {
-		e.kept = map[crm.WorkspaceID]keptDays{}
-	}
-	e.kept[ws] = known
+	e.days.put(ws, known)
 	return known.days, nil
 }

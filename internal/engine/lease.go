@@ -123,7 +123,7 @@ func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) erro
 		return err
 	}
 	s.lease = mine
-	s.since(s.written, s.scope, mine.Wrote, s.Now()) // so that the time begins to count
+	s.since(&s.written, s.scope, mine.Wrote, s.Now()) // so that the time begins to count
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (s *session) writesLinks() {
 // say what they say now: nobody wrote one for so long under our own eyes. As
 // with a lease, no other clock is trusted.
 func (s *session) mayReadStale() bool {
-	return s.lease != nil && s.lease.Wrote != s.lease.Epoch && s.since(s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
+	return s.lease != nil && s.lease.Wrote != s.lease.Epoch && s.since(&s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
 }
 
 // dropIntent removes the intent that the lease carries, once it is recovered.
@@ -228,14 +228,13 @@ type sighting struct {
 
 // since returns how long a sync has been at version under our own eyes, and
 // begins to count when it was at another one.
-func (e *Engine) since(seen map[scope]sighting, sc scope, version int64, now time.Time) time.Duration {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	first, ok := seen[sc]
-	if !ok || first.version != version || now.Before(first.at) {
-		first = sighting{version, now}
-		seen[sc] = first
-	}
+func (e *Engine) since(seen *memo[scope, sighting], sc scope, version int64, now time.Time) time.Duration {
+	first := seen.change(sc, func(s sighting, ok bool) sighting {
+		if !ok || s.version != version || now.Before(s.at) {
+			return sighting{version, now}
+		}
+		return s
+	})
 	return now.Sub(first.at)
 }
 
@@ -244,5 +243,5 @@ func (e *Engine) since(seen map[scope]sighting, sc scope, version int64, now tim
 // clock elsewhere cannot let two writers in: a dead holder's lease is taken
 // over once it stood unchanged for a whole lease under our eyes.
 func (e *Engine) heldFor(sc scope, version int64, now time.Time) time.Duration {
-	return e.Tuning.Lease - e.since(e.leases, sc, version, now)
+	return e.Tuning.Lease - e.since(&e.leases, sc, version, now)
 }

@@ -38,33 +38,24 @@ type paceKey struct {
 	acc crm.AccountID
 }
 
-// maxPaces bounds the memory of accounts.
-const maxPaces = 10_000
-
 // took notes how long a call took. A slow one counts at once, a fast one bit by
 // bit: what was planned too small costs little, what was planned too large does
 // not come to its end.
 func (e *Engine) took(k paceKey, a asking, d time.Duration) {
 	d = max(d, time.Millisecond) // known
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.paces == nil || len(e.paces) >= maxPaces {
-		e.paces = map[paceKey]pace{}
-	}
-	p := e.paces[k]
-	if d < p[a] {
-		d = (3*p[a] + d) / 4
-	}
-	p[a] = d
-	e.paces[k] = p
+	e.paces.change(k, func(p pace, _ bool) pace {
+		if d < p[a] {
+			d = (3*p[a] + d) / 4
+		}
+		p[a] = d
+		return p
+	})
 }
 
 // paceOf returns an account's pace. What was never looked for is taken to be
 // looked for as fast as it is read.
 func (e *Engine) paceOf(k paceKey) (p pace, known bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p = e.paces[k]
+	p, _ = e.paces.get(k)
 	if p[askFind] == 0 {
 		p[askFind] = p[askOne]
 	}

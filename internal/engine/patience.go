@@ -20,8 +20,6 @@ const (
 	// freeConflicts is how often in a row somebody may have been faster before
 	// that counts as trouble.
 	freeConflicts = 5
-	// maxRests bounds the memory of syncs that rest.
-	maxRests = 10_000
 )
 
 // rest is how long a sync that could not be attended to is left alone, so that
@@ -42,10 +40,8 @@ type rest struct {
 // is, or only what asks an app.
 func (e *Engine) resting(sc scope) (rests, whole bool) {
 	now := e.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r := e.rests[sc]
-	if r == nil {
+	r, ok := e.rests.get(sc)
+	if !ok {
 		return false, false
 	}
 	left := r.until.Sub(now)
@@ -64,31 +60,26 @@ func (e *Engine) tired(ctx context.Context, sc scope, err error, whole bool) (bu
 	if kind != fault.Throttled {
 		asked = min(asked, restDown)
 	}
-	e.mu.Lock()
-	r := e.rests[sc]
-	if r == nil {
-		if e.rests == nil || len(e.rests) >= maxRests {
-			e.rests = map[scope]*rest{}
+	news := false
+	told := e.rests.change(sc, func(r rest, known bool) rest {
+		if !known {
+			r.since = now
 		}
-		r = &rest{since: now}
-		e.rests[sc] = r
-	}
-	r.tries++
-	switch {
-	case kind == fault.Conflict && r.tries <= freeConflicts:
-		r.wait = 0
-	case kind == fault.Throttled && asked > 0:
-		r.wait = asked
-	default:
-		r.wait = max(min(max(2*r.wait, restFirst), restMost), asked)
-	}
-	r.until, r.whole = now.Add(r.wait), whole
-	r.usual = kind == fault.Throttled || kind == fault.Conflict
-	news := r.wait > r.told || code != r.code
-	r.told, r.code = max(r.wait, r.told), code
-	told := *r
-	e.mu.Unlock()
-
+		r.tries++
+		switch {
+		case kind == fault.Conflict && r.tries <= freeConflicts:
+			r.wait = 0
+		case kind == fault.Throttled && asked > 0:
+			r.wait = asked
+		default:
+			r.wait = max(min(max(2*r.wait, restFirst), restMost), asked)
+		}
+		r.until, r.whole = now.Add(r.wait), whole
+		r.usual = kind == fault.Throttled || kind == fault.Conflict
+		news = r.wait > r.told || code != r.code
+		r.told, r.code = max(r.wait, r.told), code
+		return r
+	})
 	if news {
 		level := slog.LevelWarn
 		if told.usual {
@@ -101,11 +92,7 @@ func (e *Engine) tired(ctx context.Context, sc scope, err error, whole bool) (bu
 
 // rested ends a sync's rest: it could be attended to.
 func (e *Engine) rested(ctx context.Context, sc scope) {
-	e.mu.Lock()
-	r := e.rests[sc]
-	delete(e.rests, sc)
-	e.mu.Unlock()
-	if r != nil {
+	if r, ok := e.rests.drop(sc); ok {
 		level := slog.LevelInfo
 		if r.usual {
 			level = slog.LevelDebug
@@ -116,13 +103,7 @@ func (e *Engine) rested(ctx context.Context, sc scope) {
 
 // forgetRests drops the rests of syncs that are no longer on the agenda.
 func (e *Engine) forgetRests(met map[scope]bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for sc := range e.rests {
-		if !met[sc] {
-			delete(e.rests, sc)
-		}
-	}
+	e.rests.dropIf(func(sc scope, _ rest) bool { return !met[sc] })
 }
 
 // Rest returns how long it is until a sync that could not be attended to is to
@@ -130,12 +111,10 @@ func (e *Engine) forgetRests(met map[scope]bool) {
 // zero or less.
 func (e *Engine) Rest() (left time.Duration, ok bool) {
 	now := e.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, r := range e.rests {
+	e.rests.each(func(_ scope, r rest) {
 		if d := r.until.Sub(now); !ok || d < left {
 			left, ok = d, true
 		}
-	}
+	})
 	return left, ok
 }

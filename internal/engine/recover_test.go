@@ -36,7 +36,8 @@ func recovering(t *testing.T) *session {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	e := &Engine{selves: map[crm.AccountID]string{recoverAcc: ourUser}}
+	e := &Engine{}
+	e.selves.put(recoverAcc, ourUser)
 	e.Mark, e.Now = func(string) {}, func() time.Time { return time.Unix(1_000_000, 0) }
 	return &session{Engine: e, conn: conn, conf: &conn.Syncs[0], set: set}
 }

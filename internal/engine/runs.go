@@ -448,10 +448,7 @@ func (e *Engine) webhookRun(sc scope) crm.RunID {
 // ensureWebhookRun stores the rolling run once a day.
 func (e *Engine) ensureWebhookRun(ctx context.Context, sc scope, conn *crm.Connection) (crm.RunID, error) {
 	id := e.webhookRun(sc)
-	e.mu.Lock()
-	known := e.hookRuns[id]
-	e.mu.Unlock()
-	if known {
+	if known, _ := e.hookRuns.get(id); known {
 		return id, nil
 	}
 	r := e.newRun(sc, conn, RunWebhook)
@@ -459,12 +456,7 @@ func (e *Engine) ensureWebhookRun(ctx context.Context, sc scope, conn *crm.Conne
 	if err := e.saveRun(ctx, sc.ws, r); err != nil && !fault.Is(err, fault.Conflict) {
 		return "", err
 	}
-	e.mu.Lock()
-	if len(e.hookRuns) > 1000 {
-		clear(e.hookRuns)
-	}
-	e.hookRuns[id] = true
-	e.mu.Unlock()
+	e.hookRuns.put(id, true)
 	return id, nil
 }
 

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,7 +9,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // end is one side of a session: its account's connector and what to read.
@@ -59,17 +56,6 @@ type compileKey struct {
 	schema  string
 }
 
-// cachedSchema is an object's fields as stored for all workers.
-type cachedSchema struct {
-	At     time.Time   `json:"at"`
-	Digest string      `json:"digest"`
-	Fields []crm.Field `json:"fields"`
-
-	Gone   map[string]time.Time `json:"gone,omitempty"`   // fields that it had, and since when they are missed
-	Unseen map[string]time.Time `json:"unseen,omitempty"` // those that the app lists but did not show, and when; not in Fields
-	Missed time.Time            `json:"missed,omitzero"`  // when the app was last asked because a record lacked a field
-}
-
 // open builds a session on a connection that was loaded already.
 func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*session, error) {
 	conf := conn.Sync(sc.sync)
@@ -102,159 +88,20 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 	return s, nil
 }
 
-// schemasFor is how long a process does not ask the store again for the fields
-// of a sync's objects: they are large and hardly ever change. Whoever maps a new
-// field saves the connection, which ends it.
-const schemasFor = time.Minute
-
-// usedSchemas are the fields of a sync's objects as a process last read them.
-type usedSchemas struct {
-	version  int64 // of the connection
-	accounts [2]crm.AccountID
-	at       time.Time
-	schemas  [2]cachedSchema
-}
-
-func (e *Engine) recentSchemas(sc scope, version int64) (schemas [2]cachedSchema, ok bool) {
-	now := e.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	used, ok := e.used[sc]
-	age := now.Sub(used.at)
-	return used.schemas, ok && used.version == version && age >= 0 && age < schemasFor
-}
-
-func (e *Engine) rememberSchemas(sc scope, conn *crm.Connection, schemas [2]cachedSchema) {
-	now := e.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.used) >= maxDecoded {
-		clear(e.used)
-	}
-	e.used[sc] = usedSchemas{conn.Version, [2]crm.AccountID{conn.Account(crm.Left), conn.Account(crm.Right)}, now, schemas}
-}
-
 // compile returns the sync's settings. Problems do not matter here: a running
 // sync outlives an app's field that went away, and that field alone fails.
 func (e *Engine) compile(sc scope, conn *crm.Connection, conf *crm.Sync, schemas [2]cachedSchema) *reconcile.Settings {
 	key := compileKey{sc, conn.Version, schemas[0].Digest + schemas[1].Digest}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if set, ok := e.compiled[key]; ok {
+	return e.compiled.change(key, func(known *reconcile.Settings, ok bool) *reconcile.Settings {
+		if ok {
+			return known
+		}
+		set, problems := reconcile.Compile(conn, conf, schemas[0].Fields, schemas[1].Fields)
+		for _, p := range problems {
+			e.Log.Warn("setting does not fit", "connection", sc.con, "sync", sc.sync, "pointer", p.Pointer, "code", p.Code)
+		}
 		return set
-	}
-	set, problems := reconcile.Compile(conn, conf, schemas[0].Fields, schemas[1].Fields)
-	for _, p := range problems {
-		e.Log.Warn("setting does not fit", "connection", sc.con, "sync", sc.sync, "pointer", p.Pointer, "code", p.Code)
-	}
-	if len(e.compiled) > 64 {
-		clear(e.compiled)
-	}
-	e.compiled[key] = set
-	return set
-}
-
-// schemaFrom says where an object's fields are taken from.
-type schemaFrom int
-
-const (
-	fromStore schemaFrom = iota // as long as they are known and not old
-	fromApp
-	fromAppWhole // fields that the app did not show a while ago are asked for again
-)
-
-// schema returns an object's fields.
-func (e *Engine) schema(
-	ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, c connector.Connector, object string, from schemaFrom,
-) (cachedSchema, error) {
-	fresh := from != fromStore
-	var cs cachedSchema
-	key := schemaKey(ws, acc, object)
-	item, err := e.Store.Get(ctx, key)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return cs, err
-	}
-	if err == nil && e.decodeSchema(item, &cs) == nil && !fresh {
-		if age := e.Now().Sub(cs.At); age < e.Tuning.SchemaFor && age > -e.Tuning.SchemaFor {
-			return cs, nil
-		}
-	}
-	fields, err := c.Fields(ctx, object)
-	if err != nil {
-		if cs.Digest != "" && !fresh && !fault.Is(err, fault.NotFound) {
-			return cs, nil // an old schema is better than none while the app is away
-		}
-		return cs, err
-	}
-	if from == fromAppWhole {
-		cs.Unseen = nil
-	}
-	return e.storeSchema(ctx, key, cs, cachedSchema{At: e.Now(), Fields: fields, Missed: cs.Missed})
-}
-
-// decodeSchema decodes a stored schema unless its bytes are those read last.
-func (e *Engine) decodeSchema(item store.Item, cs *cachedSchema) error {
-	e.mu.Lock()
-	known, ok := e.schemas[item.Key]
-	e.mu.Unlock()
-	if ok && bytes.Equal(known.data, item.Data) {
-		*cs = known.schema
-		return nil
-	}
-	if err := json.Unmarshal(item.Data, cs); err != nil {
-		return err
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if len(e.schemas) >= maxDecoded {
-		clear(e.schemas)
-	}
-	e.schemas[item.Key] = decodedSchema{item.Data, *cs}
-	return nil
-}
-
-func (e *Engine) storeSchema(ctx context.Context, key store.Key, old, cs cachedSchema) (cachedSchema, error) {
-	cs.follow(old, e.Now())
-	b, err := json.Marshal(cs.Fields)
-	if err != nil {
-		return cs, err
-	}
-	cs.Digest = crm.TextValue(string(b)).Digest()
-	if b, err = json.Marshal(cs); err != nil {
-		return cs, err
-	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: b}})
-	return cs, err
-}
-
-// forgetUsed makes this process ask the store again for the schemas of an
-// account's object: somebody has just looked at the app.
-func (e *Engine) forgetUsed(acc crm.AccountID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for sc, used := range e.used {
-		if used.accounts[0] == acc || used.accounts[1] == acc {
-			delete(e.used, sc)
-		}
-	}
-}
-
-// Fields returns an object's fields for the API and the console, from the
-// store when they are recent, from the app when refresh is set.
-func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, object string, refresh bool) ([]crm.Field, error) {
-	c, err := e.Open(ctx, ws, acc)
-	if err != nil {
-		return nil, err
-	}
-	from := fromStore
-	if refresh {
-		from = fromAppWhole
-	}
-	cs, err := e.schema(ctx, ws, acc, c, object, from)
-	if refresh && err == nil {
-		e.forgetUsed(acc)
-	}
-	return cs.Fields, err
+	})
 }
 
 // runnable reports whether the sync may write now, and why not.

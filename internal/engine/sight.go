@@ -2,9 +2,6 @@ package engine
 
 import "time"
 
-// maxSights bounds the memory of what was seen waiting.
-const maxSights = 10_000
-
 // stood returns how long something that another process stored, named by key,
 // has stood under our own eyes. Times that another host wrote are never
 // compared with our clock: one of the two may be wrong by a day. A process that
@@ -12,15 +9,11 @@ const maxSights = 10_000
 // patience and never a double.
 func (e *Engine) stood(key string) time.Duration {
 	now := e.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	first, ok := e.sights[key]
-	if !ok || now.Before(first) {
-		if len(e.sights) >= maxSights {
-			clear(e.sights)
+	first := e.sights.change(key, func(t time.Time, ok bool) time.Time {
+		if !ok || now.Before(t) {
+			return now
 		}
-		e.sights[key] = now
-		return 0
-	}
+		return t
+	})
 	return now.Sub(first)
 }

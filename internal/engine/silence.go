@@ -24,6 +24,7 @@ type sideError struct {
 func atSide(side crm.Side, doing string, err error) error { return &sideError{side, doing, err} }
 
 func (e *sideError) Error() string { return string(e.side) + ": " + e.doing + ": " + e.err.Error() }
+
 func (e *sideError) Unwrap() error { return e.err }
 
 // Silence is an app that does not answer, or not sensibly.
@@ -67,9 +68,6 @@ type silenceKey struct {
 // An app that comes and goes is thus written about once a minute at most.
 const lookSilence = time.Minute
 
-// maxSilences bounds the memory of silences that were stored.
-const maxSilences = 10_000
-
 // fellSilent stores that an app does not answer, if that is what err says and
 // it is not known yet. The tick listens for the end of it: hence the agenda.
 func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection, err error) {
@@ -78,9 +76,7 @@ func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection,
 		return
 	}
 	now, key := e.Now(), silenceKey{sc, at.side}
-	e.mu.Lock()
-	met, ok := e.silences[key]
-	e.mu.Unlock()
+	met, ok := e.silences.get(key)
 	if age := now.Sub(met); ok && age >= 0 && age < lookSilence {
 		return
 	}
@@ -94,12 +90,7 @@ func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection,
 		return
 	}
 	e.stood(s.sight(sc))
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.silences == nil || len(e.silences) >= maxSilences {
-		e.silences = map[silenceKey]time.Time{}
-	}
-	e.silences[key] = now
+	e.silences.put(key, now)
 }
 
 // saveSilence stores a silence and returns it, or the one that stands already.

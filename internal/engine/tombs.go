@@ -204,9 +204,7 @@ func (e *Engine) tombsOf(ctx context.Context, ws crm.WorkspaceID, least int64, f
 		return nil, nil //nolint:nilnil // a nil tombs knows nobody
 	}
 	now := e.Now()
-	e.mu.Lock()
-	known := e.tombs[ws]
-	e.mu.Unlock()
+	known, _ := e.tombs.get(ws)
 	if known != nil && !fresh && known.version >= least {
 		if age := now.Sub(known.at); age >= 0 && age < tombsFor {
 			return known, nil
@@ -227,12 +225,7 @@ func (e *Engine) tombsOf(ctx context.Context, ws crm.WorkspaceID, least int64, f
 			return nil, err
 		}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.tombs == nil || len(e.tombs) >= maxDecoded {
-		e.tombs = map[crm.WorkspaceID]*tombs{}
-	}
-	e.tombs[ws] = t
+	e.tombs.put(ws, t)
 	return t, nil
 }
 

@@ -97,27 +97,20 @@ func (e *Engine) waitsFor(ctx context.Context, sc scope, conn *crm.Connection, e
 	if w.denied() {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.limits == nil || len(e.limits) >= maxSilences {
-		e.limits = map[waitKey]time.Time{}
-	}
-	e.limits[key] = w.Until
+	e.limits.put(key, w.Until)
 }
 
 // goesOn ends the waits for limits whose time is over, when an app took calls
 // again that this process had seen held up.
 func (s *session) goesOn(ctx context.Context) {
-	now, met := s.Now(), false
-	s.mu.Lock()
-	for key, until := range s.limits {
-		if key.scope == s.scope && s.called[key.side.Index()] && !now.Before(until) {
-			met = true
-			delete(s.limits, key)
-			delete(s.noted, key)
+	now := s.Now()
+	met := s.limits.dropIf(func(key waitKey, until time.Time) bool {
+		over := key.scope == s.scope && s.called[key.side.Index()] && !now.Before(until)
+		if over {
+			s.noted.drop(key)
 		}
-	}
-	s.mu.Unlock()
+		return over
+	})
 	if !met {
 		return
 	}
@@ -130,20 +123,12 @@ func (s *session) goesOn(ctx context.Context) {
 }
 
 // note keeps a time in this process's memory of what it noted and tried.
-func (e *Engine) note(key waitKey, at time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.noted == nil || len(e.noted) >= maxSilences {
-		e.noted = map[waitKey]time.Time{}
-	}
-	e.noted[key] = at
-}
+func (e *Engine) note(key waitKey, at time.Time) { e.noted.put(key, at) }
 
 // notedAt is a time in that memory; zero = none.
 func (e *Engine) notedAt(key waitKey) time.Time {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.noted[key]
+	at, _ := e.noted.get(key)
+	return at
 }
 
 // noteWaiting stores a cause of waiting, unless it stands already, and logs it
