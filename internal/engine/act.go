@@ -53,7 +53,7 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	defer done()
 	got, err := e.BatchWrite(cctx, e.object, ws)
 	if err == nil && len(got) != len(rows) {
-		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app answered for other records than were written", MayHaveLanded: true}
+		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: codeMalformed, Message: "the app answered for other records than were written", MayHaveLanded: true}
 	}
 	if err == nil {
 		if done, err := s.refusedOne(ctx, side, rows, got); done || err != nil {

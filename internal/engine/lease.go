@@ -26,7 +26,7 @@ type lease struct {
 }
 
 // errLeased means another worker holds the sync.
-var errLeased = fault.New("engine: take lease", fault.Conflict, "leased", "another worker holds the sync")
+var errLeased = fault.New("engine: take lease", fault.Conflict, codeLeased, "another worker holds the sync")
 
 // loadLease reads the sync's lease, the zero lease when it was never held.
 func (e *Engine) loadLease(ctx context.Context, sc scope) (*lease, error) {

@@ -171,7 +171,7 @@ func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.Record
 		return nil, atSide(side, "read records", err)
 	}
 	if len(reads) != len(ids) {
-		return nil, fault.New("engine: read records", fault.Unavailable, "malformed_answer", "the app answered for other records than were asked")
+		return nil, fault.New("engine: read records", fault.Unavailable, codeMalformed, "the app answered for other records than were asked")
 	}
 	for i := range reads {
 		if gone := s.lacking(side, asked, reads[i].Record); len(gone) > 0 {

@@ -17,7 +17,7 @@ const readTries = 3
 const slowCall = time.Second
 
 // errTime ends a piece of work whose time is used up.
-var errTime = fault.New("engine: work", fault.Conflict, "lease_ending", "the time for this piece of work is used up")
+var errTime = fault.New("engine: work", fault.Conflict, codeLeaseEnding, "the time for this piece of work is used up")
 
 // asking is what a call to an app is for: looking for a value may take an app
 // many requests, everything else is one.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -47,7 +46,7 @@ func (e *Engine) recoverAlone(ctx context.Context, sc scope, conn *crm.Connectio
 		return err
 	}
 	if err := s.take(ctx); err != nil {
-		if fault.CodeOf(err) == fault.CodeOf(errLeased) {
+		if causeOf(err) == causeLeased {
 			return nil // its worker is at it
 		}
 		return err

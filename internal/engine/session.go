@@ -120,7 +120,7 @@ func runnable(conn *crm.Connection, id crm.SyncID) (ok bool, code string) {
 }
 
 // errPaused ends work in the middle because an admin switched the sync off.
-var errPaused = fault.New("engine: check switch", fault.Conflict, "paused", "the sync was switched off meanwhile")
+var errPaused = fault.New("engine: check switch", fault.Conflict, codePaused, "the sync was switched off meanwhile")
 
 // mayWrite is asked before every write to an app: the lease must outlast the
 // request, and the switch must still be on. A pause is thus in force within
@@ -134,7 +134,7 @@ func (s *session) mayWrite(ctx context.Context) error {
 	}
 	// The time is looked at last: what came before may have taken long.
 	if s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
-		return fault.New("engine: check lease", fault.Unavailable, "lease_ending", "the time for this piece of work is used up")
+		return fault.New("engine: check lease", fault.Unavailable, codeLeaseEnding, "the time for this piece of work is used up")
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -13,72 +12,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
-
-// failed decides what becomes of a chunk whose work ended early: parked when
-// it has to wait, redelivered when it may help, a dead item at the cap.
-func (e *Engine) failed(ctx context.Context, j *job, err error) {
-	kind, wait := fault.KindOf(err), fault.RetryAfter(err)
-	j.why = fault.CodeOf(err)
-	if fault.CodeOf(err) == "leased" {
-		// Most holders let go long before their time is up.
-		soon := leasedRetry << min(2*max(j.Receives-1, 0), 10)
-		e.handBack(ctx, j, min(max(wait, leasedRetry), soon, e.Tuning.MaxRetry))
-		return
-	}
-	level := slog.LevelWarn
-	if kind == fault.Throttled {
-		level = slog.LevelDebug // a limit: it goes on by itself
-	}
-	e.Log.Log(ctx, level, "chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
-		"receives", j.Receives, "kind", kind, "code", fault.CodeOf(err), "error", err)
-	if kind == fault.Throttled {
-		if wait <= 0 {
-			wait = e.Tuning.MaxRetry
-		}
-		if wait <= e.Tuning.ParkAfter && j.Receives < e.Tuning.ReceiveCap {
-			j.retry(wait)
-			return
-		}
-		e.parkOrRetry(ctx, j, wait, "parked_throttled")
-		return
-	}
-	if kind == fault.Denied {
-		e.parkOrRetry(ctx, j, time.Minute, "parked_denied")
-		return
-	}
-	if fault.CodeOf(err) == "paused" || fault.CodeOf(err) == "lease_ending" {
-		if !j.begun {
-			e.later(ctx, j)
-			return
-		}
-		e.handBack(ctx, j, 0) // the next delivery sees the switch, or has time of its own
-		return
-	}
-	if j.Receives >= e.Tuning.AloneAfter && len(j.chunk.Hints) > 1 && (kind == fault.Other || fault.CodeOf(err) == "malformed_answer") {
-		if err := e.split(ctx, j, (len(j.chunk.Hints)+1)/2); err == nil {
-			return
-		}
-	}
-	if j.Receives >= e.Tuning.ReceiveCap {
-		if e.outage(ctx, j.chunk.scope(), err) {
-			e.parkOrRetry(ctx, j, e.Tuning.MaxRetry, "parked_in_outage")
-			return
-		}
-		derr := e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
-		for tries := 1; derr != nil && ctx.Err() == nil && tries < lastTries; tries++ {
-			derr = e.bury(ctx, j.chunk, j.Receives, fault.CodeOf(err), safeText(err))
-		}
-		if derr != nil {
-			e.Log.Error("dead item not stored", "chunk", j.chunk.ID, "error", derr)
-			j.retry(e.Tuning.MaxRetry)
-			return
-		}
-		e.Mark("dead_item")
-		j.ack()
-		return
-	}
-	j.retry(min(time.Second<<min(max(j.Receives-1, 0), 6), e.Tuning.MaxRetry))
-}
 
 // lastTries is how often a delivery whose receives are used up is parked, or
 // made a dead item: after the queue's own cap nobody would come back for it.
@@ -143,20 +76,6 @@ func safeText(err error) string {
 		return f.Message
 	}
 	return "the work could not be finished: " + fault.KindOf(err).String()
-}
-
-// waits reports whether an error only means "later", so that what was not
-// written can wait in the store by itself while the rest of its chunk is done.
-func (s *session) waits(err error) (wait time.Duration, ok bool) {
-	switch {
-	case err == nil:
-		return 0, false
-	case fault.Is(err, fault.Throttled):
-		return max(fault.RetryAfter(err), time.Second), true
-	case fault.CodeOf(err) == "paused", fault.CodeOf(err) == "lease_ending":
-		return time.Second, true
-	}
-	return 0, false
 }
 
 // needAuthorization marks the connection, once, when work failed because an

@@ -32,7 +32,6 @@ type Waiting struct {
 const (
 	codeReauthorize = "reauthorization_required"
 	codePermission  = "missing_permission"
-	codeLeased      = "leased"
 )
 
 // same reports whether two causes are one.

@@ -140,7 +140,7 @@ func (s *session) workLot(ctx context.Context, l *lot) (finished bool, err error
 		return false, fmt.Errorf("intend: %w", err)
 	}
 	actErr := s.act(ctx, l)
-	if wait, ok := s.waits(actErr); ok {
+	if wait, ok := waits(actErr); ok {
 		l.putOff(wait, fault.CodeOf(actErr))
 	}
 	if err := s.settle(ctx, l); err != nil {
