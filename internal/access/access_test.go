@@ -103,6 +103,10 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 	if _, err := keys.Authenticate(t.Context(), "lsk_x"); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got %v", err)
 	}
+	// What cannot be a key of ours costs no look-up.
+	if _, err := keys.Authenticate(t.Context(), "eyJhbGciOiJub25lIn0.e30."); fault.CodeOf(err) != CodeUnauthorized {
+		t.Errorf("a token of somebody else's: %v", err)
+	}
 }
 
 // TestX12_AuditIsAppendOnly writes under the ID of an entry that is there.

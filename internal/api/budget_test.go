@@ -145,6 +145,9 @@ func TestBudgetsForgetIdleCallers(t *testing.T) {
 	if len(b.callers) > maxCallers {
 		t.Errorf("%d callers are kept", len(b.callers))
 	}
+	if b.callers[callerID{key: strconv.Itoa(maxCallers + 99)}] == nil || b.callers[callerID{key: strconv.Itoa(200)}] == nil || b.callers[callerID{key: "0"}] != nil {
+		t.Error("it is not the longest idle that is forgotten")
+	}
 	if b.callers[callerID{key: "busy"}] == nil {
 		t.Error("who has a stream open was forgotten")
 	}

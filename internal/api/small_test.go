@@ -378,6 +378,8 @@ func TestTheSourceIsTheLastHopOfOurOwnProxies(t *testing.T) {
 		"a forged hop before it":  {"10.0.0.1:80", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},
 		"two proxies":             {"10.0.0.1:80", []string{"192.0.2.66", "198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
 		"a proxy that says none":  {"10.0.0.1:80", nil, "10.0.0.1"},
+		"three proxies":           {"10.0.0.1:80", []string{"192.0.2.66, 198.51.100.1, 10.0.0.3, 10.0.0.2"}, "198.51.100.1"},
+		"proxies alone":           {"10.0.0.1:80", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
 		"nonsense":                {"10.0.0.1:80", []string{"unknown"}, "10.0.0.1"},
 		"an address of six bytes": {"[::ffff:10.0.0.1]:80", []string{"2001:db8::7"}, "2001:db8::7"},
 		"no address":              {"@", []string{"198.51.100.1"}, "-"},

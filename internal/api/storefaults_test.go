@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -43,6 +44,9 @@ func (f *fixture) ask(r route) string {
 	return withoutChance(told(f.do(r.method, f.target(r), body, options...), true))
 }
 
+// messages are what lines of the log say, without the line of every request.
+var messages = regexp.MustCompile(`"level":"[A-Z]+","msg":"[^"]+"`)
+
 func oneFails(t *testing.T, r route) string {
 	t.Helper()
 	f := newFixture(t)
@@ -54,12 +58,13 @@ func oneFails(t *testing.T, r route) string {
 			f = newFixture(t)
 		}
 		f.store.failAt.Store(n)
+		logged := len(f.log.String())
 		got := f.ask(r)
 		f.store.failAt.Store(0)
 		if got == want {
 			got = "the same"
 		}
-		fmt.Fprintf(&out, "%d %s\n", n, got)
+		fmt.Fprintf(&out, "%d %s; logged %q\n", n, got, messages.FindAllString(f.log.String()[logged:], -1))
 		if again := f.ask(r); again != want && r.method == http.MethodGet {
 			t.Errorf("after request %d failed: %s\nwant %s", n, again, want)
 		}

@@ -117,9 +117,6 @@ func (v *validation) syncs() {
 			v.add(at+"/id", mapping.CodeDuplicateID, "the ID %q is used by an earlier sync: choose another", s.ID)
 		}
 		seen[s.ID] = true
-		if len(s.Mappings) > maxMappings {
-			v.add(at+"/mappings", CodeTooMany, "at most %d mappings", maxMappings)
-		}
 		if v.c.Left.Account == v.c.Right.Account && s.Left.Object == s.Right.Object {
 			v.add(at+"/right/object", CodeSameObject, "both sides are the same object of the same account: choose another on one side")
 		}

@@ -218,6 +218,15 @@ func TestMappingsAreCheckedAsWritten(t *testing.T) {
 			}
 		}
 	}
+	for _, l := range types {
+		for _, r := range types {
+			for _, tr := range []crm.TransformType{crm.TransformNone, crm.TransformPhone, crm.TransformBoolean} {
+				if text := say(oneToOne(tr), pair(l, r)); !strings.HasPrefix(text, "ok") {
+					fmt.Fprintf(&out, "%s of %s and %s: %s\n", tr, l, r, text)
+				}
+			}
+		}
+	}
 	shapes := [][2][]string{{nil, nil}, {{"l"}, nil}, {nil, {"r"}}, {{"l", "l2"}, {"r"}}, {{"l"}, {"r", "r2"}}, {{"l", "l2"}, {"r", "r2"}}, {{"l", "l"}, {"r"}}, {{" "}, {"r"}}, {{"l"}, {"none"}}, {{"l", "l2", "l3"}, {"r"}}}
 	env := mapping.Env{Left: schema(field("l", "text"), crm.Field{Name: "l2", Type: "text", ReadOnly: true}, field("l3", "number")), Right: schema(crm.Field{Name: "r", Type: "text", MaxLength: 4, ReadOnly: true}, field("r2", "list"))}
 	for _, tr := range transforms {

@@ -77,7 +77,7 @@ func (c *scene) told(p *Plan) string {
 			continue
 		}
 		fmt.Fprintf(&b, " %s %s", f.Mapping, f.Rule)
-		for _, word := range []string{string(f.Winner), string(f.Reason), f.Code} {
+		for _, word := range []string{string(f.Winner), string(f.Reason), f.Code, f.Detail} {
 			if word != "" {
 				fmt.Fprintf(&b, " %s", word)
 			}
@@ -117,7 +117,7 @@ func shortBase(base crm.Base) string {
 			text += fmt.Sprint(len(e.Items))
 		}
 		if d := e.Settled; d != nil {
-			text += fmt.Sprintf("/%s %s %s %d %s", d.Reason, d.Side, d.Code, d.Tries, d.Note)
+			text += fmt.Sprintf("/%s %s %s %d %s %.6q %.6q", d.Reason, d.Side, d.Code, d.Tries, d.Note, d.Held, d.Raw)
 		}
 		parts = append(parts, text)
 	}
@@ -226,6 +226,13 @@ func ladders() map[string]crm.Match {
 		"each way its own":     crm.SplitMatch([]crm.MatchStep{step(nil)}, []crm.MatchStep{step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys })}),
 		"one by one":           crm.SameMatch(step(func(s *crm.MatchStep) { s.Pairs = keys[:1] }), step(func(s *crm.MatchStep) { s.Pairs = keys[1:] }), step(func(s *crm.MatchStep) { s.Pairs = names })),
 		"nothing":              {},
+		"id on the right":      crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "Source"}, step(nil)),
+		"what is not there": crm.SameMatch(step(func(s *crm.MatchStep) {
+			s.Pairs = [][2]string{{"none", "Email"}, {"email", "None"}}
+			s.Verify = names[:0]
+			s.Protect = []string{"none"}
+		}), crm.MatchStep{By: "guess"}, crm.MatchStep{By: crm.MatchByID, Left: "none"}),
+		"not there, one way": crm.SplitMatch([]crm.MatchStep{step(func(s *crm.MatchStep) { s.Pairs = [][2]string{{"none", "Email"}} })}, nil),
 	}
 }
 
@@ -263,6 +270,9 @@ func TestMatchesAreAsWritten(t *testing.T) {
 		}
 		for i := range 12 {
 			world := people.Example(i)
+			for n := range world[1] { // some name the same person
+				world[1][n].Fields["Source"] = crm.TextValue([]string{"L1", "L2", "L2", "", "L9"}[n])
+			}
 			for k, side := range crm.Sides {
 				for n := range world[k] {
 					r := &world[k][n]

@@ -273,9 +273,13 @@ func (b *builder) typed(n int, message string) bool {
 	return false
 }
 
-// keepApart takes out of the weave what replaces a place of another mutant.
+// keepApart takes out of the weave what replaces a place of another mutant, and
+// what cannot stand beside the original.
 func (b *builder) keepApart() {
 	for n, m := range b.mutants {
+		if m.weave.Before == "" && m.weave.Between == "" { // a statement that is in no list
+			b.alone[n] = true
+		}
 		for k, o := range b.mutants {
 			if k < n && m.file == o.file && m.weave.Whole && o.weave.Whole && m.from < o.to && o.from < m.to {
 				b.alone[n] = true

@@ -91,8 +91,7 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	for from := 0; from < len(ms); {
 		n := queue.Batch(ms[from:])
 		if err := fault.Wrap(op, fault.Unavailable, ctx.Err()); err != nil {
-			copy(errs[from:], queue.All(len(ms)-from, err))
-			return errs
+			return append(errs[:from], queue.All(len(ms[from:]), err)...)
 		}
 		q.meter.Sends.Add(1)
 		for i := from; i < from+n; i++ {
