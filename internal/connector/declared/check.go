@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
-	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
@@ -78,7 +76,7 @@ func (d *Document) checkApp() {
 	for i, h := range a.Hosts {
 		d.match("app.hosts["+strconv.Itoa(i)+"]", h, hostName)
 	}
-	d.one("app.blank", a.Blank, slices.Sorted(maps.Keys(blanks)))
+	d.one("app.blank", a.Blank, choices["appPart.blank"])
 	for name, value := range a.Headers {
 		d.match("app.headers."+name, name, headerName)
 		if slices.Contains([]string{"authorization", "host", "content-length"}, strings.ToLower(name)) || strings.ContainsAny(value, "\r\n") {
@@ -92,12 +90,12 @@ func (d *Document) checkAuth() {
 	seen := map[string]bool{}
 	for i, w := range d.Auth {
 		at := "auth[" + strconv.Itoa(i) + "]"
-		d.one(at+".kind", w.Kind, []string{string(crm.AuthToken), string(crm.AuthAPIKey), string(crm.AuthBasic)})
+		d.one(at+".kind", w.Kind, choices["authPart.kind"])
 		if seen[w.Kind] {
 			d.bad(at+".kind", "the kind stands in another entry; keep one")
 		}
 		seen[w.Kind] = true
-		d.one(at+".send", w.Send, []string{"bearer", "header", "basic", "query"})
+		d.one(at+".send", w.Send, choices["authPart.send"])
 		if w.Send == "header" || w.Send == "query" {
 			d.match(at+".name", w.Name, regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,99}$`))
 		} else if w.Name+w.Prefix != "" {
@@ -239,7 +237,7 @@ func (d *Document) checkOwners(p *ownersPart) {
 
 func (d *Document) checkErrors() {
 	p := d.Errors
-	code := func(at, code string) { d.one(at, code, slices.Sorted(maps.Keys(kinds))) }
+	code := func(at, code string) { d.one(at, code, choices["textPart.code"]) }
 	for status, c := range p.Statuses {
 		if n, err := strconv.Atoi(status); err != nil || n < 300 || n > 599 {
 			d.bad("errors.statuses."+status, "%q is no status of a refusal, from 300 to 599", status)
@@ -272,9 +270,9 @@ func (d *Document) checkErrors() {
 
 func (d *Document) checkHooks(p *hooksPart) {
 	if v := p.Verify; d.needed("hooks.verify", v != nil, "how a delivery proves itself; kind: none where it does not") {
-		d.one("hooks.verify.kind", v.Kind, []string{"hmac", "secret", "basic", "none"})
-		d.one("hooks.verify.hash", v.Hash, slices.Sorted(maps.Keys(hashes)))
-		d.one("hooks.verify.encoding", v.Encoding, slices.Sorted(maps.Keys(texts)))
+		d.one("hooks.verify.kind", v.Kind, choices["verifyPart.kind"])
+		d.one("hooks.verify.hash", v.Hash, choices["verifyPart.hash"])
+		d.one("hooks.verify.encoding", v.Encoding, choices["verifyPart.encoding"])
 		if v.Kind == "hmac" || v.Kind == "secret" {
 			d.match("hooks.verify.header", v.Header, headerName)
 		}
@@ -286,7 +284,7 @@ func (d *Document) checkHooks(p *hooksPart) {
 		}
 		if v.Timestamp != "" {
 			d.needed("hooks.verify.of", slices.Contains(v.Of, "timestamp"), "timestamp: a time that is not signed proves nothing")
-			d.one("hooks.verify.format", v.Format, timeFormats)
+			d.one("hooks.verify.format", v.Format, choices["verifyPart.format"])
 		}
 	}
 	d.needed("hooks.id", p.ID != "", "where the record's ID stands in an event")
@@ -298,6 +296,6 @@ func (d *Document) checkHooks(p *hooksPart) {
 	for _, word := range slices.Sorted(maps.Keys(p.Map)) {
 		m := p.Map[word]
 		d.needed("hooks.map."+word+".object", d.Objects[m.Object] != nil, "an object of the document")
-		d.one("hooks.map."+word+".kind", m.Kind, []string{string(connector.EventChanged), string(connector.EventDeleted), string(connector.EventErased)})
+		d.one("hooks.map."+word+".kind", m.Kind, choices["meansPart.kind"])
 	}
 }

@@ -12,14 +12,14 @@ import (
 
 func (d *Document) checkObject(at string, o *object) {
 	d.needed(at+".label", o.Label != "", "what an admin reads")
-	d.one(at+".id.form", orText(o.ID.Form), slices.Sorted(maps.Keys(forms)))
+	d.one(at+".id.form", o.ID.Form, choices["idPart.form"])
 	d.needed(at+".id.at", o.ID.At != "", "where a record's ID stands, such as /id")
 	for name, t := range map[string]*timePart{"modified": o.Modified, "created": o.Created} {
 		if t != nil {
 			d.checkTime(at+"."+name, t)
 		}
 	}
-	d.one(at+".blank", o.Blank, slices.Sorted(maps.Keys(blanks)))
+	d.one(at+".blank", o.Blank, choices["object.blank"])
 	d.needed(at+".fields", len(o.Fields)+len(o.Discover) > 0, "list the fields, or say under discover who describes them")
 	for _, name := range slices.Sorted(maps.Keys(o.Fields)) {
 		d.checkField(at+".fields."+name, name, o.Fields[name])
@@ -42,19 +42,12 @@ func (d *Document) checkObject(at string, o *object) {
 	}
 }
 
-func orText(form string) string {
-	if form == "" {
-		return "text"
-	}
-	return form
-}
-
 func (d *Document) checkTime(at string, t *timePart) {
 	d.needed(at+".at", t.At != "", "where the time stands, such as /updated_at")
 	if t.Format == "" {
 		t.Format = "rfc3339"
 	}
-	d.one(at+".format", t.Format, timeFormats)
+	d.one(at+".format", t.Format, choices["timePart.format"])
 }
 
 func (d *Document) checkField(at, name string, f *field) {
@@ -62,7 +55,7 @@ func (d *Document) checkField(at, name string, f *field) {
 		f.Type = string(crm.TypeText)
 	}
 	d.checkType(at+".type", f.Type)
-	d.one(at+".codec", f.Codec, codecs)
+	d.one(at+".codec", f.Codec, choices["field.codec"])
 	if f.At == nil {
 		own := pointer("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
 		f.At = &own
@@ -70,7 +63,7 @@ func (d *Document) checkField(at, name string, f *field) {
 	if f.To == nil {
 		f.To = f.At
 	}
-	if *f.To == "" || *f.To == atKey || *f.At == "" {
+	if *f.To == "" || *f.To == atKey || *f.At == "" || *f.At == atKey {
 		d.bad(at, "a value cannot stand in place of the record")
 	}
 	if f.Required && f.ReadOnly {
@@ -129,7 +122,7 @@ func (d *Document) checkReads(at string, o *object) {
 	for i, p := range o.Find {
 		in := at + ".find[" + strconv.Itoa(i) + "]"
 		d.checkCall(in, &p.call, append(may, "value", "field"), []string{"value"}, "GET", "POST")
-		d.one(in+".as", p.As, slices.Sorted(maps.Keys(finds)))
+		d.one(in+".as", p.As, choices["findPart.as"])
 		if (p.Items == nil) == (p.Record == nil) {
 			d.bad(in, "give items, or record where one record comes alone")
 		}
@@ -150,7 +143,7 @@ func (d *Document) checkList(at string, o *object, l *listPart) {
 	var need []string
 	if p := l.Page; p != nil {
 		need = []string{"page"}
-		d.one(at+".page.kind", p.Kind, []string{"cursor", "number", "offset"})
+		d.one(at+".page.kind", p.Kind, choices["pagePart.kind"])
 		if p.Kind == "cursor" && p.Next == nil {
 			d.bad(at+".page", "a cursor needs next: where the next one stands")
 		}
@@ -171,11 +164,11 @@ func (d *Document) checkList(at string, o *object, l *listPart) {
 	if since.Format == "" {
 		since.Format = "rfc3339"
 	}
-	d.one(at+".since.format", since.Format, timeFormats)
+	d.one(at+".since.format", since.Format, choices["sincePart.format"])
 	if since.Order == "" {
 		since.Order = "time"
 	}
-	d.one(at+".since.order", since.Order, []string{"time", "other"})
+	d.one(at+".since.order", since.Order, choices["sincePart.order"])
 	d.needed(at+".since", o.Modified != nil || since.Order == "other", "modified: a listing in the order of times needs a time in each record")
 	if since.Grain == 0 {
 		since.Grain = time.Second
@@ -214,7 +207,7 @@ func (d *Document) checkWrite(at, what string, p *writePart) {
 	if p.Clear == "" {
 		p.Clear = "null"
 	}
-	d.one(at+".clear", p.Clear, []string{"null", "empty"})
+	d.one(at+".clear", p.Clear, choices["writePart.clear"])
 	if _, mapping := p.Body.(map[string]any); p.Body != nil && (!mapping || p.Pairs != nil && p.Into == "") {
 		d.bad(at+".body", "it has to be keys with values, which the record's own join")
 	}

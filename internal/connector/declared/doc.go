@@ -1,6 +1,6 @@
 // Package declared makes an app of a document: one YAML file that says where an app's
 // records are, how they are listed, read, looked up and written, and what its refusals
-// mean. docs/app-documents.md is the grammar.
+// mean. docs/app-documents.md is the grammar, docs/app-documents.schema.json its shape.
 //
 //   - A document is data. It has named placeholders and named codecs, and no
 //     expressions; an app that needs a loop or a rule is a connector in Go.

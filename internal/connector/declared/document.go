@@ -128,6 +128,7 @@ type field struct {
 	ReadOnly  bool      `yaml:"read_only"`
 	Unique    bool      `yaml:"unique"`
 	Kept      bool      `yaml:"never_blank"`
+	Omitted   bool      `yaml:"omitted"` // left out where it is blank, whatever the object's others are
 	Options   []*option `yaml:"options"`
 	Open      bool      `yaml:"open_options"`
 	Max       int       `yaml:"max"`

@@ -37,6 +37,9 @@ objects:
     fields:
       Email: {type: email}
       Name: {at: /Name/full, to: /FullName}
+      Owner: {at: /Owner/Id}
+      Note: {omitted: true}
+      Gone: {}
       Tags: {type: list, codec: commas}
     list:
       post: "/sites/{account.site}/leads/search"
@@ -59,7 +62,7 @@ func TestForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	var calls []string
-	row := `{"Id":"a%","Stamp":"1767225600000","Email":"a@example.com","Name":{"full":"Ann"},"Tags":"x, y"}`
+	row := `{"Id":"a%","Stamp":"1767225600000","Email":"a@example.com","Name":{"full":"Ann"},"Owner":null,"Tags":"x, y"}`
 	answers := map[string]string{
 		"whoami": `{"me":true}`, "search": `{"rows":[` + strings.Replace(row, "a%", "a1", 1) + `]}`, "leads": `{"Message":{"Id":"a9"}}`, "a1": `{}`,
 	}
@@ -90,6 +93,11 @@ func TestForms(t *testing.T) {
 	if got, err := c.BatchRead(ctx, "leads", []crm.RecordID{"a1", "b2", "no such"}, nil); err != nil || got[0].Err != nil || got[1].Err == nil || got[2].Err == nil {
 		t.Errorf("read: %+v, %v", got, err)
 	}
+	if got, err := c.BatchRead(ctx, "leads", []crm.RecordID{"a1"}, []string{"Owner", "Note", "Gone", "nothing"}); err != nil || len(got[0].Record.Fields) != 2 {
+		t.Errorf("below a null, and left out: %+v, %v", got[0].Record, err)
+	} else if f := got[0].Record.Fields; f["Owner"].Kind() != crm.Null || f["Note"].Kind() != crm.Null {
+		t.Errorf("below a null, and left out: %v", f)
+	}
 	if got, err := c.BatchFind(ctx, "leads", crm.Field{Name: "Email"}, []string{`a"@example.com`}, nil); err != nil || len(got[0]) != 1 {
 		t.Errorf("found: %+v, %v", got, err)
 	}
@@ -107,6 +115,7 @@ func TestForms(t *testing.T) {
 		at + `leads/search?key=k%26y Lockstep {"paging":{"index":0,"size":2},"sort":"none"}`,
 		at + `leads/search?key=k%26y Lockstep {"after":"1767225599000","paging":{"index":0,"size":2},"sort":"Stamp"}`,
 		at + `leads/search?key=k%26y Lockstep {"ids":"a1,b2"}`,
+		at + `leads/search?key=k%26y Lockstep {"ids":"a1"}`,
 		at + `leads/search?key=k%26y Lockstep {"where":["Email","a\"@example.com"]}`,
 		at + `leads?key=k%26y Lockstep {"attributes":[{"Attribute":"Email","Value":"b@example.com"},{"Attribute":"FullName","Value":"Bo"}],"source":"sync"}`,
 		at + `leads/a1?key=k%26y Lockstep [{"Attribute":"FullName","Value":""},{"Attribute":"Tags","Value":"p,q"}]`,

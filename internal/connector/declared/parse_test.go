@@ -75,6 +75,7 @@ func TestHostileDocuments(t *testing.T) {
 		"odd type":        {edited(t, "type: email", "type: mail"), []string{`objects.people.fields.email.type: "mail" is no type`}},
 		"odd codec":       {edited(t, "codec: number", "codec: rot13"), []string{`objects.people.fields.owner.codec: "rot13"`}},
 		"whole record":    {edited(t, "at: /owner/id", `at: ""`), []string{"objects.people.fields.owner: a value cannot stand in place of the record"}},
+		"key of nothing":  {edited(t, "at: /owner/id, to: /owner_id", `at: "@key", to: /owner_id`), []string{"objects.people.fields.owner: a value cannot stand in place of the record"}},
 		"no name in at":   {edited(t, "at: /custom/{name}", "at: /custom"), []string{"discover[0].at:"}},
 		"odd placeholder": {edited(t, `sort: updated_at}`, `sort: "{order}"}`), []string{"list.since.query.sort: {order} means nothing here"}},
 		"expression":      {edited(t, `sort: updated_at}`, `sort: "{since:plus1}"}`), []string{"a brace begins a placeholder"}},

@@ -39,6 +39,16 @@ func (e entry) at(p pointer) (any, bool) {
 	return wire.At(e.v, string(p))
 }
 
+// value returns what stands at a pointer. Below a null everything is null.
+func (e entry) value(p pointer) (any, bool) {
+	for at := string(p); at != ""; at = at[:strings.LastIndexByte(at, '/')] {
+		if v, ok := wire.At(e.v, at); ok {
+			return v, at == string(p) || v == nil
+		}
+	}
+	return nil, false
+}
+
 // text returns the scalar at a pointer, "" for none.
 func (e entry) text(p *pointer) string {
 	if p == nil {
@@ -302,9 +312,9 @@ func (a *account) record(r rest.Request, o *object, e entry, wanted []string) (c
 		if f == nil {
 			continue
 		}
-		v, sent := e.at(*f.At)
-		if !sent {
-			continue
+		v, sent := e.value(*f.At)
+		if !sent && !f.Omitted {
+			continue // it says nothing of the field
 		}
 		if rec.Fields[name], ok = f.read(v); !ok {
 			return bad("the value of " + name + " is not what " + a.doc.App.Name + " documents")

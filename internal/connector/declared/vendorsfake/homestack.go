@@ -17,7 +17,7 @@ const HomestackKey = "fake-homestack-key"
 // (apination.happyfox.com/kb/article/279), webhooks as Zapier's. Nothing of it is published.
 func Homestack(cfg fakekit.Config) *restapp.Fake {
 	users := &restapp.Object{
-		Name: "users", ID: "/guid", NewID: uuids, Blank: restapp.Omitted,
+		Name: "users", ID: "/guid", NewID: uuids,
 		Fields: []restapp.Field{
 			{Name: "name", Required: true, Max: 255}, {Name: "email", Required: true}, {Name: "phone", Required: true}, {Name: "agent_guid", Max: 60},
 		},

@@ -22,7 +22,7 @@ var sierraStatuses = []string{"New", "Qualify", "Active", "Prime", "Pending", "C
 // webhooks are as public code has them: docs/apps/sierra.md.
 func Sierra(cfg fakekit.Config) *restapp.Fake {
 	leads := &restapp.Object{
-		Name: "leads", ID: "/id", NewID: numbers, ShownID: numeric, Lenient: true, Blank: restapp.Omitted,
+		Name: "leads", ID: "/id", NewID: numbers, ShownID: numeric, Lenient: true,
 		Created: "/creationDate", Modified: "/updateDate", Stamp: stampSeconds,
 		Fields: []restapp.Field{
 			{Name: "email", Required: true},
