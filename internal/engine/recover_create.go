@@ -173,7 +173,8 @@ func (s *session) joined(ctx context.Context, e *intentEntry, found []crm.Record
 }
 
 // tie joins a created record to its source. What it holds of what was intended
-// is agreed on, so that an edit of the source since then travels on. False:
+// is agreed on, so that an edit of the source since then travels on; what it held
+// before is not: another worker that slept may have written to it since. False:
 // the record was seen by itself meanwhile, and the normal match knows better.
 func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) (tied bool, err error) {
 	u := &unit{side: e.Side.Other(), id: e.source()}
@@ -187,7 +188,14 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	if err := s.loadLinks(ctx, []*unit{twin}); err != nil {
 		return false, err
 	}
-	if twin.link.paired() || twin.link != nil && !s.holdsAll(e, created) {
+	if twin.link.paired() {
+		return false, nil
+	}
+	past, err := s.bygone(ctx, e, []crm.Record{*created})
+	if err != nil {
+		return false, err
+	}
+	if twin.link != nil && !s.heldAll(e, created, past) {
 		return false, nil
 	}
 	s.Mark("created_record_found")
@@ -249,8 +257,12 @@ func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Reco
 	if born, err := s.bornAmong(ctx, e, same); err != nil || born != nil {
 		return born, err
 	}
-	if len(same) > 1 { // doubles: ours is the one that holds all we wrote
-		same = slices.DeleteFunc(same, func(r crm.Record) bool { return !s.holdsAll(e, &r) })
+	if len(same) > 1 { // doubles: ours is the one that holds all we wrote, or held it before somebody edited it
+		past, err := s.bygone(ctx, e, same)
+		if err != nil {
+			return nil, err
+		}
+		same = slices.DeleteFunc(same, func(r crm.Record) bool { return !s.heldAll(e, &r, past) })
 	}
 	if len(same) != 1 {
 		return nil, nil //nolint:nilnil // nobody, or nobody in particular
@@ -301,6 +313,33 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 		}
 		req.Position = page.Next
 	}
+}
+
+// bygone are the past values, where an app keeps them, of those records that may
+// be the one that was created and do not hold all that was written any more.
+func (s *session) bygone(ctx context.Context, e *intentEntry, found []crm.Record) (map[crm.RecordID]map[string][]crm.Value, error) {
+	var ids []crm.RecordID
+	for i := range found {
+		if !s.holdsAll(e, &found[i]) {
+			ids = append(ids, found[i].ID)
+		}
+	}
+	return s.history(ctx, e.Side, ids)
+}
+
+// heldAll is holdsAll for a record that somebody may have edited since.
+func (s *session) heldAll(e *intentEntry, r *crm.Record, past map[crm.RecordID]map[string][]crm.Value) bool {
+	compared := 0
+	for id, want := range e.Intended {
+		if s.set.Mapping(id) == nil {
+			continue
+		}
+		if _, landed := s.landedValue(id, e.Side, r.Fields, past[r.ID], crm.Agreed{}, want); !landed {
+			return false
+		}
+		compared++
+	}
+	return compared > 0
 }
 
 // holdsAll reports whether a record holds every value intended, in canonical

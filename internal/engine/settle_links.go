@@ -44,13 +44,15 @@ func (b *books) keep(u *unit, old, l *link) {
 		alias, err := asideAlias(s.scope, l.Right, l.Left, aside)
 		if err == nil {
 			w := linkWrite{Write: store.Write{Item: alias, If: store.IfVersion(u.versions.Right)}}
+			if b.leave(u) {
+				w.parts, b.links[len(b.links)-2].parts = u, u
+			}
 			if b.leaveUnborn(u, l) {
 				w.parts = u
 			}
 			b.aliases = append(b.aliases, w)
 			b.pairs[item.Key], b.pairs[alias.Key] = true, true
 		}
-		b.leave(u.leaves)
 	}
 }
 
@@ -214,9 +216,12 @@ func (b *books) forgetErased(u *unit) {
 }
 
 // leave takes the right record out of a deleted pair: it has another twin now.
-func (b *books) leave(p *formerPair) {
+// That is stored with the new pair or not at all: the deleted one may be restored
+// at any time, and whoever does not see that it was left takes the record back.
+func (b *books) leave(u *unit) bool {
+	p := u.leaves
 	if p == nil {
-		return
+		return false
 	}
 	b.s.Mark("former_pair_left")
 	l := p.clone()
@@ -224,9 +229,11 @@ func (b *books) leave(p *formerPair) {
 	item, err := l.item(b.s.scope)
 	if err != nil {
 		b.s.Log.Error("link not encoded", "sync", b.s.name(), "error", err)
-		return
+		return false
 	}
-	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: store.IfVersion(p.version)}, from: p.counted(), to: l.counted()})
+	w := linkWrite{Write: store.Write{Item: item, If: store.IfVersion(p.version)}, from: p.counted(), to: l.counted(), parts: u}
+	b.links = append(b.links, w)
+	return true
 }
 
 // unlink makes two records of a pair, each under its own key.
