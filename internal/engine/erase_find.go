@@ -69,7 +69,7 @@ func (e *Engine) workErasure(ctx context.Context, ws crm.WorkspaceID, x *storedE
 }
 
 // find looks for everything by which the person is known: in the links, and in
-// the apps of syncs that are on. Then what was asked for is not kept any longer.
+// the apps, paused or not. Then what was asked for is not kept any longer.
 func (w *eraser) find(ctx context.Context) error {
 	for range findRounds {
 		before := len(w.x.Work.Keys) + len(w.x.Work.Records)
@@ -222,10 +222,12 @@ func baseKeys(set *reconcile.Settings, l *link) []string {
 	return out
 }
 
-// findInApps asks the apps of a sync that is on for records that hold the
-// person's keys, and for the keys of the records that are known.
+// findInApps asks the apps of a sync for records that hold the person's keys, and
+// for the keys of the records that are known. One that is switched off is asked,
+// too, as long as its accounts can be: a record that was left out may be known by
+// its ID alone.
 func (w *eraser) findInApps(ctx context.Context, conn *crm.Connection, conf *crm.Sync) error {
-	if ok, _ := runnable(conn, conf.ID); !ok {
+	if conn.Status != crm.StatusActive && conn.Status != crm.StatusPaused && conn.Status != crm.StatusHalted {
 		return nil
 	}
 	err := w.askApps(ctx, conn, conf)

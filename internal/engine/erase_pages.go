@@ -22,6 +22,9 @@ func (w *eraser) logPage(c *crm.Connection) func(context.Context, store.Item) er
 		}
 		changed := false
 		for i := range entries {
+			if err := w.renamed(ctx, &entries[i]); err != nil {
+				return err
+			}
 			changed = w.cleanEntry(w.endsOf(c.ID, entries[i].Sync), &entries[i]) || changed
 		}
 		if !changed {
@@ -37,6 +40,29 @@ func (w *eraser) logPage(c *crm.Connection) func(context.Context, store.Item) er
 		w.Mark("log_page_rewritten")
 		return w.replace(ctx, "log", it, b)
 	}
+}
+
+// renamed learns from an entry whose record lost an address or a number of the
+// person after the erasure was asked for: it is theirs under another one, which
+// nothing else tells any more. What was changed before that may have been a slip.
+func (w *eraser) renamed(ctx context.Context, en *Entry) error {
+	if en.Time.Before(w.x.Erasure.CreatedAt) || !slices.ContainsFunc(en.Diffs, func(d Diff) bool { return w.inValue(d.Before) && !w.inValue(d.After) }) {
+		return nil
+	}
+	ends := w.endsOf(en.Connection, en.Sync)
+	if ends == ([2]appObject{}) {
+		return nil // of a sync that is gone, with its links
+	}
+	records := []AppRecord{ends[en.Side.Index()].record(en.Record)}
+	if en.Partner != "" {
+		records = append(records, ends[en.Side.Other().Index()].record(en.Partner))
+	}
+	if !w.bury(nil, records) {
+		return nil
+	}
+	w.Mark("erased_under_another_name")
+	w.x.Work.More = true
+	return w.saveTombs(ctx)
 }
 
 func (w *eraser) cleanEntry(ends [2]appObject, en *Entry) (changed bool) {

@@ -232,8 +232,8 @@ func (w *eraser) link(ctx context.Context, sc scope, ends [2]appObject, keysOf f
 		}
 		return w.replace(ctx, "link", it, nil)
 	}
-	if w.ofPerson(ends, l.Left, l.Right, keysOf(l)) {
-		return w.dropLink(ctx, sc, ends, it, l)
+	if keys := keysOf(l); w.ofPerson(ends, l.Left, l.Right, keys) {
+		return w.dropLink(ctx, sc, ends, it, l, keys)
 	}
 	before := len(l.Others)
 	l.Others = slices.DeleteFunc(l.Others, func(id crm.RecordID) bool {
@@ -253,9 +253,10 @@ func (w *eraser) link(ctx context.Context, sc scope, ends [2]appObject, keysOf f
 	return w.replace(ctx, "link", it, next.Data)
 }
 
-// dropLink removes a link and uncounts it, together.
-func (w *eraser) dropLink(ctx context.Context, sc scope, ends [2]appObject, it store.Item, l *link) error {
-	if w.bury(nil, named(ends, l)) {
+// dropLink removes a link and uncounts it, together. What it says of the person
+// blocks them, too.
+func (w *eraser) dropLink(ctx context.Context, sc scope, ends [2]appObject, it store.Item, l *link, keys []string) error {
+	if w.bury(keys, named(ends, l)) {
 		w.x.Work.More = true
 		if err := w.saveTombs(ctx); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -13,15 +14,24 @@ import (
 // Trace returns the first of some texts that stands in a stored item, in its key
 // or anywhere in its data, packed or not; "" when none does. For proofs that
 // nothing of somebody is left.
-func Trace(it store.Item, texts []string) string {
-	for _, plain := range plainly(it) {
-		for _, text := range texts {
-			if text != "" && holds(plain, text) {
-				return text
+func Trace(it store.Item, texts []string) string { return Tracer(texts)(it) }
+
+// Tracer is Trace for many items.
+func Tracer(texts []string) func(store.Item) string {
+	forms := make([][][]byte, len(texts))
+	for i, text := range texts {
+		forms[i] = formsOf(text)
+	}
+	return func(it store.Item) string {
+		for _, plain := range plainly(it) {
+			for i, text := range texts {
+				if slices.ContainsFunc(forms[i], func(form []byte) bool { return bytes.Contains(plain, form) }) {
+					return text
+				}
 			}
 		}
+		return ""
 	}
-	return ""
 }
 
 // plainly returns an item's texts as they were before they were packed.
@@ -44,14 +54,15 @@ func plainly(it store.Item) [][]byte {
 	return out
 }
 
-// holds reports whether a text stands in bytes, as it is, as JSON writes it, or
-// in base64 at any offset.
-func holds(b []byte, text string) bool {
-	if bytes.Contains(b, []byte(text)) {
-		return true
+// formsOf are the ways in which a text may stand in bytes: as it is, as JSON
+// writes it, or in base64 at any offset.
+func formsOf(text string) (forms [][]byte) {
+	if text == "" {
+		return nil
 	}
-	if quoted, err := json.Marshal(text); err == nil && bytes.Contains(b, quoted[1:len(quoted)-1]) {
-		return true
+	forms = append(forms, []byte(text))
+	if quoted, err := json.Marshal(text); err == nil && string(quoted[1:len(quoted)-1]) != text {
+		forms = append(forms, quoted[1:len(quoted)-1])
 	}
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for offset := range 3 {
@@ -61,10 +72,10 @@ func holds(b []byte, text string) bool {
 			if (offset+len(text))%3 == 0 {
 				to = len(code)
 			}
-			if to-from >= 8 && bytes.Contains(b, []byte(code[from:to])) {
-				return true
+			if form := []byte(code[from:to]); to-from >= 8 && !slices.ContainsFunc(forms, func(f []byte) bool { return bytes.Equal(f, form) }) {
+				forms = append(forms, form)
 			}
 		}
 	}
-	return false
+	return forms
 }

@@ -51,6 +51,14 @@ func TestX11_ErasedPeopleLeaveNothing(t *testing.T) {
 	t.Parallel()
 	for name, erase := range map[string]func(b *crashBed, l, r crm.RecordID){
 		"by e-mail": func(b *crashBed, l, r crm.RecordID) { b.erase(engine.ErasureRequest{Email: "ANN@Example.com"}, l, r) },
+		"by an address that is changed meanwhile": func(b *crashBed, l, r crm.RecordID) {
+			worker := b.eng
+			b.eng = b.process() // what it is asked no other process knows of at once
+			b.erase(engine.ErasureRequest{Email: ann}, l, r)
+			b.eng = worker
+			b.edit(crm.Left, l, "email", "other@example.com")
+			b.hook(crm.Left, connector.EventChanged, l) // and is worked before the erasure begins to look
+		},
 		"by record": func(b *crashBed, l, r crm.RecordID) {
 			b.erase(engine.ErasureRequest{Record: &engine.AppRecord{Account: testbed.RightAccount, Object: modelapp.Object, ID: r}}, l, r)
 		},

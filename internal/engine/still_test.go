@@ -38,12 +38,12 @@ func newStillBed(t *testing.T, key func(context.Context, crm.WorkspaceID) ([]byt
 		NewID: func(prefix string) string { ids++; return fmt.Sprintf("%s_%08d", prefix, ids) },
 		Sleep: func(context.Context, time.Duration) {}, Mark: func(name string) { b.marks[name]++ },
 		Open: func(context.Context, crm.WorkspaceID, crm.AccountID) (connector.Connector, error) {
-			return nil, fault.New("test: open", fault.NotFound, "not_found", "nobody asks the apps of a sync that is off")
+			return nil, fault.New("test: open", fault.NotFound, "not_found", "nobody asks apps that want to be authorised")
 		},
 	})
 	b.must(err)
 	b.conn = &crm.Connection{
-		ID: b.sc.con, Status: crm.StatusPaused, Left: crm.End{Account: "acc_left"}, Right: crm.End{Account: "acc_right"},
+		ID: b.sc.con, Status: crm.StatusNeedsAuth, Left: crm.End{Account: "acc_left"}, Right: crm.End{Account: "acc_right"},
 		Syncs: []crm.Sync{{ID: b.sc.sync, Left: crm.ObjectEnd{Object: "person"}, Right: crm.ObjectEnd{Object: "Person"}}},
 	}
 	_, err = store.SaveConnection(t.Context(), b.mem, b.sc.ws, b.conn, 0)

@@ -74,6 +74,10 @@ func (w *world) forget(rs ...ref) {
 			if !slices.Contains(rs, r) && !w.erased(r) {
 				continue
 			}
+			if _, known := w.link(r); !known && !slices.Contains(rs, r) {
+				w.forgotten.bore[r] = true // should it lose the address before it is read, nobody knew it for theirs
+				continue
+			}
 			w.forgotten.since[r] = w.now
 			w.forgotten.texts = append(w.forgotten.texts, w.forgotten.typed[r]...)
 			delete(w.forgotten.typed, r)
@@ -168,11 +172,12 @@ func (w *world) checkForgotten(when string) {
 			return
 		}
 	}
+	trace := engine.Tracer(w.forgotten.texts)
 	for _, table := range store.Tables {
 		w.store.Each(table, func(it store.Item) bool {
 			if _, ok := store.KindOf(it.Key); !ok {
 				w.violated("X11", fmt.Sprintf("%s: no erasure knows of %s %s", when, it.Partition, it.Sort))
-			} else if text := engine.Trace(it, w.forgotten.texts); text != "" {
+			} else if text := trace(it); text != "" {
 				w.violated("X11", fmt.Sprintf("%s: %s of somebody who was erased is in %s %s", when, text, it.Partition, it.Sort))
 			}
 			return w.failed() == ""
