@@ -448,8 +448,5 @@ func (s *session) stepApply(ctx context.Context, r *storedRun) error {
 	if page.Next == "" {
 		r.Phase = r.after(r.Phase)
 	}
-	if _, err := s.sendRest(ctx, r); err != nil {
-		return err
-	}
-	return s.saveRun(ctx, s.ws, r)
+	return s.saveRun(ctx, s.ws, r) // before it is sent, as in stepSend
 }

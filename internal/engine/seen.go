@@ -154,11 +154,15 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 	if len(page) > 0 {
 		pages = append(pages, page)
 	}
-	for i, data := range pages {
+	part := func(i int) store.Key {
 		key := s.seenPage(r.Run.ID, side, r.Seq)
 		if i > 0 {
 			key.Sort += string(rune('a' + i))
 		}
+		return key
+	}
+	for i, data := range pages {
+		key := part(i)
 		w := store.Write{Item: store.Item{Key: key, Data: data, Expires: s.Now().Add(7 * 24 * time.Hour)}, If: store.IfAbsent}
 		if _, err := s.Store.Write(ctx, w); err == nil {
 			continue
@@ -172,7 +176,19 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 		w.If = store.IfVersion(there.Version)
 		again = append(again, w)
 	}
-	return again, nil
+	if len(pages) > 0 && len(again) == 0 {
+		return nil, nil
+	}
+	for i := len(pages); ; i++ { // what the page held before and nobody lists there any more
+		there, err := s.Store.Get(ctx, part(i))
+		if fault.Is(err, fault.NotFound) {
+			return again, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		again = append(again, store.Write{Op: store.Delete, Item: store.Item{Key: part(i)}, If: store.IfVersion(there.Version)})
+	}
 }
 
 // saveWithSeen stores a run together with pages of its listing.
@@ -243,9 +259,8 @@ func (s *session) stepSend(ctx context.Context, r *storedRun) error {
 		r.Phase = r.after(r.Phase)
 	}
 	r.Seq++
-	if _, err := s.sendRest(ctx, r); err != nil {
-		return err
-	}
+	// Stored before it is sent: whoever overtook this process may have come to the
+	// run's end meanwhile, where the pages go, and what is read of them is less.
 	return s.saveRun(ctx, s.ws, r)
 }
 

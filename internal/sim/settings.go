@@ -174,7 +174,7 @@ func (s *settings) drawSizes(c *chance, mixed bool) {
 		for i := range s.apps {
 			s.apps[i].PageSize, s.apps[i].ReadBatch, s.apps[i].FindBatch, s.apps[i].WriteBatch = 100, 100, 100, 100
 		}
-	case n < 400 && s.calm:
+	case n < 400:
 		for i := range s.apps {
 			s.apps[i].PageSize = c.between(1, 3)
 		}
