@@ -62,7 +62,10 @@ func (c *simCommand) judge(s *screen, r *sim.Report) error {
 	for _, part := range []struct {
 		title  string
 		counts map[string]int64
-	}{{"fault", r.Faults}, {"rare state", r.Rare()}, {"met beside", r.Beside()}} {
+	}{{"fault", r.Faults}, {"rare state", r.Rare()}, {"met beside", r.Beside()}, {"seeds of a workload", r.Workloads}} {
+		if len(part.counts) == 0 {
+			continue
+		}
 		s.say("\n%-34s %s", part.title, "times")
 		for _, name := range slices.Sorted(maps.Keys(part.counts)) {
 			s.say("  %-32s %s", name, number(part.counts[name]))

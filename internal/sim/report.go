@@ -42,6 +42,7 @@ type Report struct {
 	Changes, Steps, Writes, Calls     int64
 	Races, Unprovable                 int64 // overwritten between read and write; conflicts without history
 	Faults, Marks                     map[string]int64
+	Workloads                         map[string]int64 // seeds that were asked for by name
 	Violations                        []Violation
 	Trace                             uint64 // of one seed
 	Took                              time.Duration

@@ -54,7 +54,7 @@ func Seed(seed uint64, o *Options) *Report {
 		r.Real = 1
 	}
 	if o.Workload != "" {
-		r.Named = 1
+		r.Named, r.Workloads = 1, map[string]int64{o.Workload: 1}
 	}
 	if len(w.broken) > 0 {
 		r.Violations = w.broken[:1]
@@ -72,7 +72,7 @@ func Run(o Options) *Report {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(3000)) // worlds are small and short-lived
 	start := time.Now()
-	total := &Report{Faults: map[string]int64{}, Marks: map[string]int64{}}
+	total := &Report{Faults: map[string]int64{}, Marks: map[string]int64{}, Workloads: map[string]int64{}}
 	var mu sync.Mutex
 	next := uint64(0)
 	take := func() (seed uint64, of Options, ok bool) {
@@ -137,6 +137,9 @@ func (r *Report) add(x *Report) {
 	r.Calls += x.Calls
 	r.Races += x.Races
 	r.Unprovable += x.Unprovable
+	for k, n := range x.Workloads {
+		r.Workloads[k] += n
+	}
 	for k, n := range x.Faults {
 		r.Faults[k] += n
 	}

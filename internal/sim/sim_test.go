@@ -51,3 +51,18 @@ func TestSameSeedSameTrace(t *testing.T) {
 		}
 	}
 }
+
+// TestSeedsThatBroke replays seeds of workloads that broke a promise once.
+func TestSeedsThatBroke(t *testing.T) {
+	t.Parallel()
+	for name, seeds := range map[string][]uint64{
+		"newborn":  {272, 290, 319, 354, 422, 573, 927},
+		"erasures": {50, 93},
+	} {
+		for _, seed := range seeds {
+			for _, v := range sim.Seed(seed, &sim.Options{Workload: name}).Violations {
+				t.Errorf("seed %d of %s: %s is broken: %s", seed, name, v.ID, v.Detail)
+			}
+		}
+	}
+}
