@@ -75,7 +75,7 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 	left.Fields, right.Fields = left.Fields.Clone(), right.Fields.Clone()
 	p.Base, p.Left, p.Right, p.Decided = base, &left, &right, map[crm.MappingID]bool{}
 	extra := crm.Fields{}
-	for id, r := range u.hint.Resolve {
+	for id, r := range u.decisions {
 		m := b.set.Mapping(id)
 		if m == nil {
 			continue

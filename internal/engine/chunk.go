@@ -47,6 +47,7 @@ type hint struct {
 	Op      string                       `json:"o,omitempty"`  // link, unlink, resolve, unfreeze
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
+	Kept    string                       `json:"kp,omitempty"` // resolve: where the values lie, see decided
 	Thaw    []crm.MappingID              `json:"th,omitempty"` // fields that are to be let go
 	Tries   int                          `json:"t,omitempty"`
 	Again   bool                         `json:"g,omitempty"`  // try again what an app refused

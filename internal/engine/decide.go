@@ -26,7 +26,7 @@ type batch struct {
 func (b *batch) decide(u *unit) {
 	if u.outlived() {
 		b.Mark("decision_outlived")
-		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw = "", "", nil, nil
+		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.decisions = "", "", nil, nil, nil
 	}
 	switch {
 	case u.hint.Op == opUnlink:

@@ -145,6 +145,7 @@ func (w *eraser) syncStations(ctx context.Context, c *crm.Connection, conf *crm.
 		"intent":       func(ctx context.Context, it store.Item) error { return w.intent(ctx, ends, it) },
 		"parked":       func(ctx context.Context, it store.Item) error { return w.parked(ctx, ends, it) },
 		"told":         func(ctx context.Context, it store.Item) error { return w.told(ctx, ends, it) },
+		"decided":      w.decided(ends),
 		"inbox":        w.waitingRecord("inbox", ends),
 		"gone":         w.waitingRecord("gone", ends),
 		"barred_left":  w.waitingRecord("barred", ends),

@@ -36,7 +36,8 @@ func (s *session) gather(ctx context.Context, jobs []*job) ([]*unit, error) {
 	if err := s.loadHinted(ctx, us); err != nil {
 		return nil, err
 	}
-	return s.mergeEnds(us), nil
+	us = s.mergeEnds(us)
+	return us, s.loadDecided(ctx, us)
 }
 
 // ofSurvivor turns the hint about a record that lost a merge into one about the
@@ -79,7 +80,7 @@ func (u *unit) absorb(h hint, j *job) {
 		u.hint.Primary = h.Primary
 	}
 	if h.Op != "" {
-		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw = h.Op, h.Partner, h.Resolve, h.Thaw
+		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.hint.Kept = h.Op, h.Partner, h.Resolve, h.Thaw, h.Kept
 	}
 	u.beside = u.beside || (h.Expect == "") != (u.hint.Expect == "")
 	if h.Expect != "" {

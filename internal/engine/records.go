@@ -99,13 +99,21 @@ func (e *Engine) decideByHand(ctx context.Context, sc scope, side crm.Side, h hi
 	if u.link.paired() {
 		h.Partner = u.link.id(side.Other())
 	}
-	return e.recordRun(ctx, sc, RunRecord, []crm.RecordRef{{Side: side, ID: h.ID}}, h)
+	values, ok, err := e.keepDecided(sc, side, &h)
+	if err != nil {
+		return Run{}, err
+	}
+	var with []store.Write
+	if ok {
+		with = append(with, values)
+	}
+	return e.recordRun(ctx, sc, RunRecord, []crm.RecordRef{{Side: side, ID: h.ID}}, h, with...)
 }
 
 // recordRun sends hints through the sync's group as a run of their own. It
 // does not stand in the way of a listing. What it is about is stored with the
 // run before any of it is sent: the tick sends what this process did not.
-func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint) (Run, error) {
+func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint, with ...store.Write) (Run, error) {
 	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
 	if err != nil {
 		return Run{}, err
@@ -122,7 +130,7 @@ func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []c
 		r.Run.State, r.Phase, r.Run.EndedAt = RunDone, phaseOver, e.Now()
 		return r.view(nil), e.saveRun(ctx, sc.ws, r)
 	}
-	if err := e.launch(ctx, sc, r, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}}); err != nil {
+	if err := e.launch(ctx, sc, r, append(with, store.Write{Item: store.Item{Key: sc.openRun(r.Run.ID)}})...); err != nil {
 		return Run{}, err
 	}
 	e.sendEntered(ctx, sc, conn, r.Run.ID)

@@ -21,7 +21,7 @@ var contested = []reconcile.FieldRule{
 // keeps them, so that the log can tell of them whoever finishes the work.
 func (s *session) lost(u *unit, side crm.Side) []Diff {
 	gives := func(m crm.MappingID, r reconcile.FieldRule) bool {
-		_, decided := u.hint.Resolve[m]
+		_, decided := u.decisions[m]
 		return decided || slices.Contains(contested, r)
 	}
 	if !slices.ContainsFunc(u.plan.Fields, func(f reconcile.FieldPlan) bool { return gives(f.Mapping, f.Rule) }) {

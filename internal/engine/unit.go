@@ -43,7 +43,9 @@ type remembered struct {
 	leaves   *formerPair        // the deleted pair that this twin still belongs to
 	rival    crm.RecordID       // of its own side: the record that its twin is linked to
 	recalled bool               // its link holds what is not stored yet: see recall
-	former   *link              // its pair in another sync that joins the same objects: see inherit
+	// Of hint.Resolve, with the values that lie elsewhere.
+	decisions map[crm.MappingID]Resolution
+	former    *link // its pair in another sync that joins the same objects: see inherit
 }
 
 // answered is what the apps told of its records.

@@ -271,5 +271,9 @@ func (s *session) settle(ctx context.Context, l *lot) error {
 	if err := b.storePages(ctx); err != nil {
 		return err
 	}
-	return b.close(ctx)
+	if err := b.close(ctx); err != nil {
+		return err
+	}
+	s.forgetDecided(ctx, l)
+	return nil
 }

@@ -115,6 +115,10 @@ var Kinds = []Kind{
 		"records that wait for a decision about a mass change",
 	},
 	{
+		"decided", Links, "u#", "", OfSync, Whole, Sleeps, "", EraseItems,
+		"values that a person decided on, until they are carried out",
+	},
+	{
 		"dead", Links, "d#", "", OfConnection, Whole, Sleeps, "dead", EraseInside,
 		"chunks that were given up: record IDs",
 	},
