@@ -76,9 +76,9 @@ var settingsRights = map[string][]itemRight{
 // look at what waits, and order.
 var linksRights = map[string][]itemRight{
 	webhook: {{"Hints", "PutItem UpdateItem", "n# /agenda /erasing"}},
-	pull:    {{"Links", everyAction, "l# i# h# n# x# p# k# e# y# wleft# wright# v# d# c# erased erasures /agenda /erasing"}},
+	pull:    {{"Links", everyAction, "l# i# h# n# x# p# k# e# y# wleft# wright# v# u# d# c# erased erasures /agenda /erasing"}},
 	sync: {
-		{"Links", everyAction, "l# i# h# n# x# p# k# wleft# wright# v# d# c#"},
+		{"Links", everyAction, "l# i# h# n# x# p# k# wleft# wright# v# u# d# c#"},
 		{"Erased", "GetItem Query", "erased erasures"},
 		{"Agenda", "PutItem UpdateItem", "/agenda"},
 	},
@@ -87,7 +87,7 @@ var linksRights = map[string][]itemRight{
 		{"Waiting", "Query", "n# p# wleft# wright# v#"},
 		{"GivenUp", "Query DeleteItem", "x# d#"},
 		{"Syncs", putAndRead, "h#"},
-		{"Orders", "PutItem UpdateItem", "y# /agenda /erasing"},
+		{"Orders", "PutItem UpdateItem", "y# u# /agenda /erasing"},
 		{"Erased", "GetItem Query PutItem UpdateItem", "erased erasures"},
 	},
 	keeper: {

@@ -195,7 +195,8 @@ func (b *batch) decideFound(u *unit) {
 		return
 	}
 	twin := unitKey{other, u.match.Record.ID}
-	if u.leaves != nil && (b.units[unitKey{crm.Left, u.leaves.Left}] || b.units[twin]) {
+	if u.leaves != nil && (b.units[unitKey{crm.Left, u.leaves.Left}] || b.units[twin]) ||
+		u.lapsed != nil && (b.units[unitKey{crm.Left, u.lapsed.Left}] || b.units[unitKey{crm.Right, u.lapsed.Right}]) {
 		u.deferFor(time.Second, codeCreateInFlight) // the deleted pair may come to life again this very moment
 		return
 	}

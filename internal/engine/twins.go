@@ -205,6 +205,9 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 			continue
 		}
 		u.leaves = left
+		if l.paired() && l.State == crm.StateDeleted {
+			u.lapsed = l
+		}
 		if l.AliasOf == "" {
 			u.absorbed = l.counted()
 		}

@@ -40,6 +40,7 @@ type remembered struct {
 	before   []counted          // states it was counted in before
 	absorbed []counted          // the same of a twin that it may be paired with
 	aside    string             // why a right twin that a person joins it with was set aside
+	lapsed   *link              // the deleted pair of its left twin
 	leaves   *formerPair        // the deleted pair that this twin still belongs to
 	rival    crm.RecordID       // of its own side: the record that its twin is linked to
 	recalled bool               // its link holds what is not stored yet: see recall
