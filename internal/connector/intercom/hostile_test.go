@@ -60,6 +60,17 @@ func TestX13_Answers(t *testing.T) {
 	}
 }
 
+// TestChanges_TooManyCompanies says so before a part of them is taken for all.
+func TestChanges_TooManyCompanies(t *testing.T) {
+	t.Parallel()
+	for count, want := range map[string]bool{"10000": true, "10001": false} {
+		c := answering(t, 200, `{"data":[],"total_count":`+count+`}`)
+		if _, err := c.Changes(t.Context(), connector.ChangesRequest{Object: "companies", Full: true}); (err == nil) != want || !want && !fault.Is(err, fault.Unsupported) {
+			t.Errorf("%s companies: %v", count, err)
+		}
+	}
+}
+
 // FuzzIntercomAnswer gives arbitrary answers to every call: no panic, and either a whole
 // result or a classified error.
 func FuzzIntercomAnswer(f *testing.F) {

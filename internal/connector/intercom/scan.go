@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/scan"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 func decode(b []byte, out any) error { return json.Unmarshal(b, out) }
@@ -38,6 +39,10 @@ type source struct {
 	object object
 	fields []string
 }
+
+// mostCompanies are as many as Intercom lists by page. The other way, its scroll, ends
+// when a minute passes between two pages, and there is one for all. Source: GET /companies/scroll.
+const mostCompanies = 10_000
 
 // grain is how finely Intercom tells times.
 const grain = time.Second
@@ -82,8 +87,8 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 	return res, err
 }
 
-// companies lists one page by its number; what is deleted meanwhile moves others up, so
-// each page begins with the end of the one before. Source: POST /companies/list.
+// companies lists one page by its number. What is deleted meanwhile moves others up, and
+// one of them may be passed over: the next listing brings it. Source: POST /companies/list.
 func (s source) companies(ctx context.Context, after string) (scan.Result, error) {
 	number := 1
 	if after != "" {
@@ -109,6 +114,9 @@ func (s source) page(ctx context.Context, r rest.Request) (res scan.Result, next
 	got, err := s.client.Call(ctx, r, &out)
 	if err != nil {
 		return res, "", err
+	}
+	if s.object == companies && out.Count > mostCompanies {
+		return res, "", fault.New(s.op, fault.Unsupported, connector.CodeUnsupported, "Intercom lists 10,000 companies and no more, and the workspace has more")
 	}
 	if next = out.next(); next != "" && (len(out.Data) == 0 || !placePattern.MatchString(next)) {
 		return res, "", rest.Malformed(r, "Intercom's page is empty and not the last, or names no next one")

@@ -59,6 +59,7 @@ type list struct {
 		} `json:"next"`
 		Total int `json:"total_pages"`
 	} `json:"pages"`
+	Count int `json:"total_count"`
 }
 
 // next is the app's place behind the page.

@@ -108,6 +108,7 @@ func TestListings(t *testing.T) {
 	s.wants(200, `"company_id":"acme"`, "POST /companies", `{"company_id":"acme","name":"Acme"}`)
 	s.wants(200, `"name":"Beta"`, "POST /companies", `{"company_id":"acme","name":"Beta"}`)
 	s.wants(200, `"total_count":1`, "POST /companies/list?per_page=60&page=1&order=asc", "")
+	s.wants(400, "please use scroll API", "POST /companies/list?per_page=50&page=201", "")
 	s.wants(200, `"name":"Beta"`, "GET /companies?company_id=acme", "")
 	s.wants(404, "company_not_found", "GET /companies?name=Acme", "")
 }

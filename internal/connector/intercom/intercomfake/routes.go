@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	maxPage    = 150 // [S]
-	maxCompany = 60  // [S] companies/list
-	maxFilters = 15  // [S]
+	maxPage    = 150    // [S]
+	maxCompany = 60     // [S] companies/list
+	mostListed = 10_000 // [S] companies/list; the refusal's text is observed: github.com/intercom/intercom-ruby/issues/304
+	maxFilters = 15     // [S]
 )
 
 // Routes implements fakekit.App.
@@ -275,6 +276,9 @@ func (f *space) listCompanies(w http.ResponseWriter, r *http.Request) error {
 	size, errSize := strconv.Atoi(cmp.Or(q.Get("per_page"), "15"))
 	if errors.Join(errNumber, errSize) != nil || number < 1 || size < 1 || size > maxCompany {
 		return &refusal{400, "parameter_invalid", "page or per_page is out of range", ""}
+	}
+	if (number-1)*size >= mostListed {
+		return &refusal{400, "bad_request", "page limit reached, please use scroll API", ""}
 	}
 	var all []*fakekit.Record
 	o.table.Each("", func(rec *fakekit.Record) bool {
