@@ -105,3 +105,13 @@ export function api(url, key) {
     return { data: text ? JSON.parse(text) : undefined, etag: response.headers.get('ETag') ?? '' };
   };
 }
+
+/** settled waits until nothing on the screen says that it is loading. */
+export async function settled(page) {
+  await page.locator('h1, [role="alert"], .state').first().waitFor();
+  await page.waitForFunction(
+    () => ![...document.querySelectorAll('[role="status"]')].some((e) => /^Loading /.test(e.textContent)),
+  );
+  // What was drawn last is there when two frames have passed.
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}

@@ -71,7 +71,7 @@ export function useList<P extends GetPath>(
 export function useAll<P extends GetPath>(
   path: P,
   options: Options<P, 'get'> = {},
-  more: { enabled?: boolean; fresh?: number } = {},
+  more: { enabled?: boolean; fresh?: number; passive?: boolean } = {},
 ) {
   return useQuery({
     queryKey: ['all', ...keyOf(path, options)],
@@ -91,12 +91,15 @@ export function useAll<P extends GetPath>(
     enabled: more.enabled ?? true,
     retry,
     staleTime: more.fresh ?? 30_000,
+    // What only explains something else must not start again what has just failed.
+    retryOnMount: !more.passive,
   });
 }
 
 export const useApps = () => useAll('/v1/apps', {}, { fresh: 600_000 });
 export const useAccounts = () => useAll('/v1/accounts');
 export const useCodes = () => useAll('/v1/codes', {}, { fresh: 3_600_000 });
+export const useCodeBook = () => useAll('/v1/codes', {}, { fresh: 3_600_000, passive: true });
 export const useWorkspace = (enabled = true) => useGet('/v1/workspace', {}, { fresh: 300_000, enabled });
 export const useConnection = (id: string) => useGet('/v1/connections/{id}', { path: { id } });
 export const useFields = (account: string | undefined, object: string | undefined) =>

@@ -231,7 +231,7 @@ function Collisions({ doc }: { doc: Document }) {
             value={choices[c.pointer] ?? ''}
             onChange={(v) => setChoices((all) => ({ ...all, [c.pointer]: v as 'mine' | 'theirs' }))}
           >
-            <Stack gap={4} mt={4}>
+            <Stack gap={10} mt={6}>
               <Radio size="xs" value="mine" label={<Version who="Yours" value={c.mine} />} />
               <Radio size="xs" value="theirs" label={<Version who="Theirs" value={c.theirs} />} />
             </Stack>

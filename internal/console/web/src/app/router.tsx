@@ -6,6 +6,7 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { Connections } from '../screens/connections';
 import { Failure, Loading } from '../ui/basics';
 import { Page } from '../ui/page';
 import { Shell } from './shell';
@@ -41,7 +42,7 @@ const connections = createRoute({
   path: '/connections',
   validateSearch: (s: Search): { status?: string } =>
     ({ ...(text(s.status) ? { status: text(s.status) } : {}) }) as { status?: string },
-  component: lazyRouteComponent(() => import('../screens/connections'), 'Connections'),
+  component: Connections, // the first screen comes with the first load
 });
 
 const fresh = createRoute({

@@ -18,17 +18,30 @@ const brand = [
   '#83d2c6',
   '#5ec5b6',
   '#3fb0a0',
-  '#1f8e80',
+  '#147d72',
   '#0f766e',
   '#0c615a',
   '#074c47',
+] as const;
+
+const red = [
+  '#fff1f0',
+  '#fde2e0',
+  '#f9c1bd',
+  '#f59b95',
+  '#f2766e',
+  '#e5534a',
+  '#c92a2a',
+  '#b42318',
+  '#912018',
+  '#7a271a',
 ] as const;
 
 export const theme = createTheme({
   primaryColor: 'brand',
   primaryShade: { light: 7, dark: 6 },
   autoContrast: true,
-  colors: { brand: [...brand] },
+  colors: { brand: [...brand], red: [...red] },
   fontFamily: 'ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Noto Sans", sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace',
   defaultRadius: 'sm',

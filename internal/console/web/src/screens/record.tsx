@@ -369,7 +369,7 @@ function Resolve({
               value={choices[f.mapping] ?? ''}
               onChange={(v) => setChoices((c) => ({ ...c, [f.mapping]: v as Choice }))}
             >
-              <Stack gap={5} mt={5}>
+              <Stack gap={10} mt={6}>
                 <Radio
                   size="xs"
                   value="left"

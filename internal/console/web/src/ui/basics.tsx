@@ -2,7 +2,7 @@ import { Alert, Badge, Button, Group, Loader, Text, Tooltip } from '@mantine/cor
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { problemOf } from '../api/client';
-import { useApps, useCodes } from '../api/queries';
+import { useApps, useCodeBook } from '../api/queries';
 import type { Value } from '../api/types';
 import { ago, useTime } from '../app/format';
 import { outcomeWords, runStateWords, sentence, stateWords, statusWords, words } from '../app/words';
@@ -52,7 +52,7 @@ export function Empty({
 /** Failure says what went wrong, why, and what to do; nothing typed is lost by it. */
 export function Failure({ error, again, title }: { error: unknown; again?: () => void; title?: string }) {
   const problem = problemOf(error);
-  const codes = useCodes();
+  const codes = useCodeBook();
   const code = codes.data?.find((c) => c.code === problem.code);
   if (problem.status === 403) return <NoRight detail={problem.detail} />;
   const heading =
@@ -200,7 +200,7 @@ export function useAppName() {
 
 /** Code is a code with its meaning behind it, and the dictionary one click away. */
 export function CodeLink({ code }: { code: string | undefined }) {
-  const codes = useCodes();
+  const codes = useCodeBook();
   if (!code) return null;
   const meaning = codes.data?.find((c) => c.code === code)?.meaning;
   return (
@@ -226,7 +226,7 @@ export function Remedy({
   detail?: string | undefined;
   remedy?: string | undefined;
 }) {
-  const codes = useCodes();
+  const codes = useCodeBook();
   const known = codes.data?.find((c) => c.code === code);
   return (
     <>
