@@ -268,7 +268,7 @@ func TestX16_TheTableIsWhole(t *testing.T) {
 	}
 	ast.Inspect(f, func(n ast.Node) bool {
 		lit, ok := n.(*ast.CompositeLit)
-		if !ok || len(lit.Elts) != 6 {
+		if !ok || lit.Type != nil || len(lit.Elts) < 6 { // the kinds of the list, each without its type
 			return true
 		}
 		part := func(i int) string {
