@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -162,5 +163,87 @@ func TestOpen_DocumentsAreChecked(t *testing.T) {
 		if a != nil || !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
+	}
+}
+
+// TestLive_EveryDocumentStaysInStep: contacts of HubSpot and the people of each app that
+// is a document, by its preset: a first sync, an edit on each side, and a resync that
+// finds nothing to do. What takes its time is one call a second, where that is the limit.
+func TestLive_EveryDocumentStaysInStep(t *testing.T) {
+	t.Parallel()
+	for app, x := range map[crm.AppID]struct{ object, email, last, phone string }{
+		"clientsuccess": {"contacts", "email", "lastName", "phone"},
+		"espocrm":       {"Contact", "emailAddress", "lastName", "phoneNumber"},
+		"homestack":     {"users", "email", "name", "phone"},
+		"mainstay":      {"contacts", "email", "last_name", "phone"},
+		"mautic":        {"contacts", "email", "lastname", "phone"},
+		"sierra":        {"leads", "email", "lastName", "phone"},
+		"twenty":        {"people", "emails.primaryEmail", "name.lastName", "phones.primaryPhoneNumber"},
+	} {
+		t.Run(string(app), func(t *testing.T) {
+			t.Parallel()
+			l, core, account := with(t, Options{DataDir: t.TempDir()}, app, fakes.All()[app].Start)
+			by := func() map[string]*fakekit.Record {
+				out := map[string]*fakekit.Record{}
+				for _, r := range core.Records(x.object) {
+					if !r.Deleted {
+						out[strings.ToLower(r.Fields[x.email])] = r
+					}
+				}
+				return out
+			}
+			for i := range 4 {
+				who := fmt.Sprintf("p%d", i)
+				phone := fmt.Sprintf("202555010%d", i)
+				if i < 3 {
+					l.person(crm.Left, who, "firstname", "Ann", "phone", "+1"+phone)
+				}
+				if i < 2 {
+					continue
+				}
+				fields := map[string]string{x.email: who + "@example.com", x.last: "Of " + who, x.phone: phone}
+				if app == "homestack" {
+					fields[x.last] = "Ann Of " + who
+				}
+				if app == "mainstay" {
+					fields["first_name"] = "Ann"
+				}
+				if _, err := core.CreateRecord(x.object, fields); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.right = account
+			l.preset("hubspot-" + string(app) + "-contacts")
+			sync := l.must(200, "GET", l.con, nil)["syncs"].([]any)[0].(map[string]any)
+			sync["schedule"], sync["conflict"] = "manual", "newest"
+			l.must(200, "PATCH", l.con, map[string]any{"syncs": []any{sync}}, "If-Match", "*", "Content-Type", mergePatch)
+			if run := l.start(); run.Outcomes[crm.Failed] != 0 {
+				t.Errorf("the first sync: %v", run.Outcomes)
+			}
+			if people := by(); len(people) != 4 || l.living(crm.Left) != 4 {
+				t.Fatalf("%d people and %d contacts, want 4 on both sides", len(people), l.living(crm.Left))
+			}
+			l.move(10 * time.Minute)
+			l.edit(crm.Left, l.twin(crm.Left, "p0"), "lastname", "Changed")
+			l.move(time.Second)
+			name := "Bea"
+			if app == "homestack" {
+				name = "Ann Bea"
+			}
+			if _, err := core.UpdateRecord(x.object, by()["p3@example.com"].ID, map[string]string{x.last: name}); err != nil {
+				t.Fatal(err)
+			}
+			l.pull()
+			if got := by()["p0@example.com"].Fields[x.last]; !strings.HasSuffix(got, "Changed") {
+				t.Errorf("p0 is called %q", got)
+			}
+			if c := l.held(crm.Left, l.twin(crm.Left, "p3")); c["lastname"] != "Bea" {
+				t.Errorf("p3 is called %q", c["lastname"])
+			}
+			l.move(time.Hour)
+			if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+				t.Errorf("a resync: %v", run.Outcomes)
+			}
+		})
 	}
 }

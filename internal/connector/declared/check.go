@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -147,6 +148,9 @@ func (d *Document) checkLimits() {
 	l := d.Limits
 	if (l.Calls == 0) != (l.Per == 0) {
 		d.bad("limits", "calls and per go together, such as calls: 100, per: 60s")
+	}
+	if l.Calls > 0 && l.Calls < 10 && l.Per > time.Second {
+		d.bad("limits", "a record's work takes several calls at once: say fewer than 10 by the second, such as calls: 1, per: 1s")
 	}
 	if (l.Searches == 0) != (l.SearchPer == 0) {
 		d.bad("limits", "searches and searches_per go together")
