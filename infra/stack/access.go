@@ -73,14 +73,15 @@ const secretContext = "secret"
 
 // openedBy and sealedBy are the purposes of secrets (internal/account) that a
 // function opens and seals. Who hears apps needs what they sign with; who calls
-// them, what they are logged in by; keeper calls nobody.
+// them, what they are logged in by; keeper calls no app, and signs what it tells of.
 var (
-	everyPurpose = []string{"credential", "oauth_grant", "oauth_client", "oauth_state", "webhook_token", "erasure"}
+	everyPurpose = []string{"credential", "oauth_grant", "oauth_client", "oauth_state", "webhook_token", "erasure", "alert_webhook"}
 	openedBy     = map[string][]string{
 		webhook: {"credential", "oauth_client"},
 		pull:    {"credential", "oauth_grant", "oauth_client", "erasure"},
 		sync:    {"credential", "oauth_grant", "oauth_client", "erasure"},
 		api:     everyPurpose,
+		keeper:  {"alert_webhook"},
 	}
 	sealedBy = map[string][]string{
 		pull: {"oauth_grant", "erasure"},

@@ -56,18 +56,21 @@ var settingsRights = map[string][]itemRight{
 		{"Workspaces", "GetItem Query PutItem UpdateItem", "/workspaces"},
 		{"Secrets", readAndMove, "credential client webhook"},
 		{"Keys", "GetItem Query PutItem DeleteItem ConditionCheckItem", "key"},
-		{"KeyHashes", "GetItem PutItem DeleteItem", "/api_key"},
-		{"Sessions", "GetItem PutItem DeleteItem", "/session"},
-		{"Tokens", "GetItem PutItem UpdateItem DeleteItem", "/webhook# /oauth_state# idempotency"},
-		{"Deliveries", "GetItem PutItem DeleteItem", "delivery refused"},
+		{"Hashes", "GetItem PutItem DeleteItem", "/api_key /session delivery refused"}, // one right: a role has no room for more
+		{"Tokens", "GetItem PutItem UpdateItem DeleteItem", "/webhook# /oauth_state# idempotency alert_secret"},
 		{"ErasureKey", "GetItem PutItem ConditionCheckItem", "erasure_key"},
 		{"Apps", putAndRead, "schema budget# /moves"},
 		{"Audit", "PutItem Query", "audit"},
+		{"Alerts", "Query", "alert"},
 	},
 	keeper: {
 		{"Settings", "GetItem Query UpdateItem", "workspace"},
 		{"Workspaces", "GetItem Query", "/workspaces"},
-		{"Apps", "GetItem", "schema budget#"},
+		{"Apps", "GetItem", "schema budget# refused"},
+		{"Alerts", "GetItem Query PutItem UpdateItem DeleteItem", "alert"},
+		{"AlertSecrets", "GetItem DeleteItem", "alert_secret"}, // a deleted connection's ends here
+		{"Users", "Query", "key"},                              // who may be told; no key itself is stored
+		{"Audit", "Query", "audit"},                            // who switched something off
 	},
 }
 
@@ -118,7 +121,7 @@ var logRights = map[string][]itemRight{
 	},
 	keeper: {
 		{"Counters", "GetItem BatchGetItem", "day# runcounts#"},
-		{"Runs", putAndRead, "runs runs#"},
+		{"Runs", "GetItem BatchGetItem Query PutItem UpdateItem", "runs runs#"},
 	},
 }
 

@@ -459,7 +459,7 @@ func TestP11_WhoMayWhat(t *testing.T) {
 		api: with(map[string]string{
 			"Send": send, "OpenSecrets": open, "SealSecrets": seal, "Schedules": schedules, "PassScheduleRole": pass, "AdminKey": "ssm:GetParameter",
 		}),
-		keeper: with(map[string]string{"Undelivered": undelivered, "Schedules": schedules, "PassScheduleRole": pass, "ListSchedules": "scheduler:ListSchedules"}),
+		keeper: with(map[string]string{"OpenSecrets": open, "Undelivered": undelivered, "Schedules": schedules, "PassScheduleRole": pass, "ListSchedules": "scheduler:ListSchedules"}),
 	}
 	delete(want[sync], "Depth")
 	service := regexp.MustCompile(`^[a-z]+:`)

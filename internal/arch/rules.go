@@ -322,7 +322,7 @@ func adapters() []Rule {
 }
 
 // useCases may be imported by everything that is wired on top.
-var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**"})
+var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**", "internal/alert"})
 
 // notOnTop stays out of programs: suites and references belong to tests, fakes,
 // the client of the API and the simulation to tests, functions/local and the
@@ -357,6 +357,21 @@ var outer = []Rule{{
 	NotUse:   slices.Concat(clock, processLog, httpCalls),
 	NoGo:     true,
 	Reason:   "who may do what, and with which credentials, is decided over ports like any use case; only keys and states need real chance",
+}, {
+	Kind:     "alerts",
+	Packages: []string{"internal/alert"},
+	May:      slices.Concat(vocabulary, ports, []string{"internal/engine", "internal/access", "internal/account"}),
+	NotStd:   []string{"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "crypto/rand", "flag"},
+	NotUse:   slices.Concat(clock, processLog, ownClient),
+	NoGo:     true,
+	Reason:   "what is wrong is decided from what others say, over ports like any use case; mail goes through what it is given, webhooks through the guarded client",
+}, {
+	Kind:     "mail",
+	Packages: []string{"internal/alert/smtpmail"},
+	May:      slices.Concat(vocabulary, []string{"internal/alert", "internal/secret"}),
+	Outside:  []string{"github.com/wneessen/go-mail"},
+	NotUse:   slices.Concat(clock, processLog),
+	Reason:   "it sends what it is given to the server that the operator named, and decides nothing",
 }, {
 	Kind:     "guarded client",
 	Packages: []string{"internal/egress/**"},

@@ -81,11 +81,33 @@ type Access struct {
 	Attribute string   `json:"attribute"`
 }
 
-// Notify says who hears of failures.
+// Notify says who hears of alerts.
 type Notify struct {
-	Enabled bool    `json:"enabled"`
-	User    string  `json:"user"`
-	Webhook *string `json:"webhook"`
+	Enabled    bool        `json:"enabled"`
+	User       string      `json:"user"`
+	Webhook    *string     `json:"webhook"`
+	Digest     Digest      `json:"digest,omitempty"`      // of mails; "" = each at once
+	QuietHours *QuietHours `json:"quiet_hours,omitempty"` // in which no mail is sent
+}
+
+// Digest says how often mails are put together into one.
+type Digest string
+
+// The digests.
+const (
+	DigestOff    Digest = "off"
+	DigestHourly Digest = "hourly"
+	DigestDaily  Digest = "daily"
+)
+
+// Digests lists all.
+var Digests = []Digest{DigestOff, DigestHourly, DigestDaily}
+
+// QuietHours are hours of each day.
+type QuietHours struct {
+	From     string `json:"from"`                // HH:MM
+	To       string `json:"to"`                  // HH:MM; before From = of the next day
+	TimeZone string `json:"time_zone,omitempty"` // IANA name; "" = UTC
 }
 
 // Direction says which ways a sync or mapping may travel.

@@ -258,6 +258,14 @@ var Kinds = []Kind{
 		"answers sealed under a key that only the caller's own token makes, for a day",
 	},
 	{
+		"alert", Settings, "alert", "", OfItself, Whole, Sleeps, "", EraseNothing,
+		"what is wrong with connections: names of connections, IDs and counts; messages that wait, by ID",
+	},
+	{
+		"alert_secret", Settings, "alert_secret", "", OfItself, Whole, Sleeps, "", EraseNothing,
+		"sealed secrets that webhooks about alerts are signed with",
+	},
+	{
 		"audit", Settings, "audit", "", OfItself, Whole, Sleeps, "", EraseNothing,
 		"what admins did, with values masked",
 	},
