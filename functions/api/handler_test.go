@@ -15,7 +15,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -50,8 +52,15 @@ func newFunction(t *testing.T) *invocation.HTTP {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alerts, err := alert.New(alert.Options{
+		Store: b.Store, Engine: b.Engine, Accounts: accounts, Audit: access.NewAudit(b.Store, b.Now, newID), Sealer: sealer, Rand: rand.Reader, Now: b.Now, NewID: newID,
+		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	rest, err := api.New(api.Options{
-		Engine: b.Engine, Accounts: accounts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
+		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
 		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Auth: restapi.Users{},
 		WithoutHooks: true,
 	})

@@ -18,7 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/awslocal/schedulerfake"
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -113,9 +115,16 @@ func (c *clocked) surface(b *testbed.Bed, log *slog.Logger) http.Handler {
 			c.t.Fatal(err)
 		}
 	}
+	newID := func(prefix string) string { ids++; return fmt.Sprintf("%s_%012d", prefix, ids) }
+	alerts, err := alert.New(alert.Options{
+		Store: b.Store, Engine: b.Engine, Accounts: accounts, Audit: access.NewAudit(b.Store, b.Now, newID), Sealer: sealer, Rand: rand.Reader, Now: b.Now, NewID: newID,
+		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error { return nil },
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	surface, err := api.New(api.Options{
-		Engine: b.Engine, Accounts: accounts, Store: b.Store, Drivers: drivers, Now: b.Now,
-		NewID:  func(prefix string) string { ids++; return fmt.Sprintf("%s_%012d", prefix, ids) },
+		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
 		Logger: log, PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Home: testbed.Workspace,
 	})
 	if err != nil {

@@ -38,6 +38,8 @@ type syncs interface {
 
 // handler looks over all workspaces.
 type handler struct {
+	// alerts looks what is wrong in a workspace, and tells.
+	alerts func(ctx context.Context, ws crm.WorkspaceID) error
 	store  store.Store
 	engine syncs
 	// schedules are held against the settings; nil = there are none to hold.
@@ -58,12 +60,21 @@ type findings struct {
 	budget                                  float64           // of the account that has used most
 }
 
-// Handle looks once. The event says nothing but that it is time. One
-// connection's trouble is its own; the function fails when the connections
-// cannot be listed.
-func (h *handler) Handle(ctx context.Context, _ json.RawMessage) error {
+// Handle looks once: at what is wrong where the event says so, else at
+// everything else. One connection's trouble is its own; the function fails when
+// the connections cannot be listed.
+func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 	within, cancel := invocation.Reserve(ctx, reserve)
 	defer cancel()
+	var firing struct {
+		Alerts bool `json:"alerts"`
+	}
+	if json.Unmarshal(event, &firing) == nil && firing.Alerts { // any other event says nothing but that it is time
+		if err := h.eachWorkspace(within, func(ws crm.WorkspaceID) error { return h.alerts(within, ws) }); err != nil {
+			return fmt.Errorf("keeper: alerts: %w", err)
+		}
+		return nil
+	}
 	f := &findings{unauthorized: map[string]bool{}}
 	h.listSchedules(within, f)
 	err := h.eachWorkspace(within, func(ws crm.WorkspaceID) error { return h.workspace(within, ws, f) })

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,31 @@ type down struct{ store.Store }
 // Query implements store.Store.
 func (down) Query(context.Context, store.Query) (store.Page, error) {
 	return store.Page{}, errors.New("down")
+}
+
+// TestAlerts looks at what is wrong in every workspace, and at nothing else.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked []crm.WorkspaceID
+	w.h.alerts = func(_ context.Context, ws crm.WorkspaceID) error {
+		asked = append(asked, ws)
+		return nil
+	}
+	event, err := os.ReadFile(filepath.Join("..", "..", "events", "keeper-alerts.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lambda.NewHandler(w.h.Handle).Invoke(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(asked, []crm.WorkspaceID{home, testbed.Workspace}) || w.metrics.Len() != 0 {
+		t.Errorf("looked at %v, and wrote %q", asked, w.metrics.String())
+	}
+	w.h.alerts = func(context.Context, crm.WorkspaceID) error { return errors.New("down") }
+	if err := w.h.Handle(t.Context(), event); err == nil {
+		t.Error("a store that is down is no failure")
+	}
 }
 
 // TestAnyEvent shows that what an event holds does not matter.

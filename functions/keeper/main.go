@@ -1,5 +1,6 @@
 // Command keeper is the function that looks over everything once an hour: what
-// is overdue, who has to authorise again, and what a crash left half done.
+// is overdue, who has to authorise again, and what a crash left half done; and
+// every few minutes what is wrong, to tell whoever wants to hear of it.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/alerts"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/schedules"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -29,8 +31,12 @@ func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
+	told, err := alerts.New(c)
+	if err != nil {
+		return nil, err
+	}
 	return &handler{
-		store: c.Store, engine: c.Engine, schedules: all, budget: c.BudgetUsed, account: c.Accounts.Get, now: time.Now,
+		alerts: told.Round, store: c.Store, engine: c.Engine, schedules: all, budget: c.BudgetUsed, account: c.Accounts.Get, now: time.Now,
 		stage: c.Environment.Stage, metrics: os.Stdout, log: log,
 	}, nil
 }

@@ -14,6 +14,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/alert"
+	"github.com/lockstep-crm/lockstep/internal/alert/smtpmail"
 	"github.com/lockstep-crm/lockstep/internal/app"
 	"github.com/lockstep-crm/lockstep/internal/config"
 	"github.com/lockstep-crm/lockstep/internal/egress"
@@ -34,6 +36,10 @@ type settings struct {
 	Proxies    []string `name:"trusted-proxy" env:"LOCKSTEP_TRUSTED_PROXIES" placeholder:"ADDRESS|CIDR" help:"Proxy whose X-Forwarded-For says who calls; repeatable, or separated by commas."`
 	TLSCert    string   `name:"tls-cert" env:"LOCKSTEP_TLS_CERT" placeholder:"FILE" help:"Certificate with its chain, PEM; read again when the file changes. Without it the listener is plain HTTP: keep it on loopback, behind a proxy that ends TLS."`
 	TLSKey     string   `name:"tls-key" env:"LOCKSTEP_TLS_KEY" placeholder:"FILE" help:"The certificate's private key, PEM."`
+	SMTPServer string   `name:"smtp-server" env:"LOCKSTEP_SMTP_SERVER" placeholder:"HOST:PORT" help:"Mail server for alerts. Without it no user can be chosen to hear of them; webhooks go all the same."`
+	SMTPFrom   string   `name:"smtp-from" env:"LOCKSTEP_SMTP_FROM" placeholder:"ADDRESS" help:"Sender of mails about alerts."`
+	SMTPUser   string   `name:"smtp-user" env:"LOCKSTEP_SMTP_USER" placeholder:"NAME" help:"Login at the mail server; its password comes from LOCKSTEP_SMTP_PASSWORD."`
+	SMTPTLS    string   `name:"smtp-tls" env:"LOCKSTEP_SMTP_TLS" default:"starttls" placeholder:"WAY" help:"starttls (default), tls from the first byte, or off for a server on this machine."`
 	LogLevel   string   `name:"log-level" env:"LOCKSTEP_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error; logs go to standard error."`
 	LogFormat  string   `name:"log-format" env:"LOCKSTEP_LOG_FORMAT" default:"auto" placeholder:"FORMAT" help:"plain, json, or auto: plain on a terminal."`
 }
@@ -56,6 +62,7 @@ func (s settings) check(w *world, data, level string) (config.Checked, error) {
 	c, err := config.Serve{
 		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, Documents: s.Documents, PublicURL: s.PublicURL, AdminKey: w.env(config.AdminKeyVariable),
 		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Proxies: s.Proxies,
+		SMTP: config.SMTP{Server: s.SMTPServer, TLS: s.SMTPTLS, From: s.SMTPFrom, User: s.SMTPUser, Password: w.env(config.SMTPPasswordVariable)},
 	}.Check(telemetry.Levels, formats)
 	if _, gerr := egress.New(egress.Options{Allow: c.AllowHosts}); gerr != nil {
 		err = joined(err, "--allow-host: ", gerr)
@@ -141,11 +148,29 @@ func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logg
 	// A write may start while the lease outlasts it: for as long as a piece of
 	// work may take, and a little more.
 	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
+	mailer, err := mailer(c.Mail, now)
+	if err != nil {
+		return nil, err
+	}
 	return app.Open(ctx, app.Options{
+		Mailer:  mailer,
 		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts, ServeHosts: c.Names(),
 		PublicURL: c.PublicURL, AppDocuments: c.Documents,
 		AdminKey: secret.NewText(c.AdminKey), Version: version, TLS: c.TLSCert != "",
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
+	})
+}
+
+// mailer is how mail about alerts is sent; nil where no server is named.
+func mailer(m config.Mail, now func() time.Time) (alert.Mailer, error) {
+	if m.Host == "" {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return smtpmail.New(smtpmail.Config{
+		Host: m.Host, Port: int(m.Port), TLS: smtpmail.TLS(m.TLS), From: m.From, User: m.User, Password: secret.NewText(m.Password), Now: now,
 	})
 }
 

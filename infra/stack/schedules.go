@@ -7,7 +7,7 @@ import (
 )
 
 // scheduleGroup are the group of the schedules of syncs, which keeper holds
-// against the settings, a group for the two of our own that it must not touch,
+// against the settings, a group for those of our own that it must not touch,
 // and the role by which all of them fire. The functions' names are known before the functions are, which keeps the
 // role from waiting for functions that wait for it.
 func (s *Stack) scheduleGroup() {
@@ -33,10 +33,11 @@ func (s *Stack) scheduleGroup() {
 	})
 }
 
-// schedules are the two that do not belong to a sync. Those of syncs are made
+// schedules are those that do not belong to a sync. Those of syncs are made
 // by api and rebuilt by keeper.
 func (s *Stack) schedules() {
 	s.schedule("Tick", "tick", "rate(1 minute)", pull, `{"tick":true}`)
+	s.schedule("FewMinutes", "alerts", "rate(5 minutes)", keeper, `{"alerts":true}`)
 	s.schedule("Hour", "hour", "rate(1 hour)", keeper, `{"hour":true}`)
 }
 

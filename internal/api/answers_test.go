@@ -212,6 +212,7 @@ var masks = []struct {
 	with string
 }{
 	{regexp.MustCompile(`lsk_[A-Za-z0-9_-]+`), "lsk_…"},
+	{regexp.MustCompile(`whsec_[A-Za-z0-9+/=]+`), "whsec_…"},
 	{regexp.MustCompile(`/hooks/[A-Za-z0-9_-]+`), "/hooks/…"},
 	{regexp.MustCompile(`\b(req|aud)_[A-Za-z0-9]+`), "${1}_…"},
 	{regexp.MustCompile(`"[A-Za-z0-9+/=]{40,}"`), `"…"`},

@@ -30,6 +30,7 @@ const DefaultWorkspace crm.WorkspaceID = "default"
 type Options struct {
 	Engine   Engine
 	Accounts Accounts
+	Alerts   Alerts
 	Store    store.Store
 	Drivers  map[crm.AppID]connector.Driver
 	Now      func() time.Time
@@ -95,7 +96,7 @@ func New(o Options) (http.Handler, error) {
 	const op = "api: new"
 	var wrong []string
 	for name, missing := range map[string]bool{
-		"Engine": o.Engine == nil, "Accounts": o.Accounts == nil, "Store": o.Store == nil, "Drivers": len(o.Drivers) == 0,
+		"Engine": o.Engine == nil, "Accounts": o.Accounts == nil, "Alerts": o.Alerts == nil, "Store": o.Store == nil, "Drivers": len(o.Drivers) == 0,
 		"Now": o.Now == nil, "NewID": o.NewID == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
@@ -195,6 +196,7 @@ func (s *server) registerAll() {
 	s.registerPlans()
 	s.registerRecords()
 	s.registerLog()
+	s.registerAlerts()
 	s.registerErasures()
 	s.registerWorkspace()
 	s.registerSession()

@@ -332,8 +332,11 @@ func (s *server) refuseChange(ctx context.Context, old, fresh *crm.Connection, p
 		return invalidDocument(problems)
 	}
 	if sameWork(old, fresh) {
-		v := &validation{ctx: ctx, s: s, c: fresh}
+		v := &validation{ctx: ctx, s: s, ws: access.From(ctx).Workspace, old: old, c: fresh}
 		v.head()
+		if err := v.notify(); err != nil {
+			return err
+		}
 		if problems = append(problems, v.problems...); len(problems) > 0 {
 			return invalidDocument(problems)
 		}

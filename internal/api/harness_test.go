@@ -18,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
@@ -161,8 +163,15 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	w.engine = newFakeEngine(w)
 	w.engine.open = accounts.Open
+	alerts, err := alert.New(alert.Options{
+		Store: w.store, Engine: w.engine, Accounts: accounts, Audit: access.NewAudit(w.store, w.now, w.newID), Mailer: noMail{t},
+		HTTP: guard.Client, CheckURL: guard.CheckURL, Sealer: sealer, Rand: rand.Reader, Now: w.now, NewID: w.newID,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := Options{
-		Engine: w.engine, Accounts: accounts, Store: w.store, Drivers: drivers, Now: w.now, NewID: w.newID,
+		Engine: w.engine, Accounts: accounts, Alerts: alerts, Store: w.store, Drivers: drivers, Now: w.now, NewID: w.newID,
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), AdminKey: secret.NewText(operatorKey),
 	}
 	for _, f := range change {
@@ -173,6 +182,14 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	w.server = w.handler.(*server)
 	return w
+}
+
+// noMail fails the test when a mail is sent.
+type noMail struct{ t testing.TB }
+
+func (n noMail) Send(context.Context, alert.Mail) error {
+	n.t.Error("a mail went out")
+	return nil
 }
 
 // noNetwork fails the test when anything is sent.

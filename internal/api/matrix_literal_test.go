@@ -104,6 +104,11 @@ GET    /v1/erasures                                                  401  403   
 GET    /v1/erasures/{id}                                             401  403    403    403    200   200      404
 DELETE /v1/erasures/{id}/block                                       401  403    403    403    204   204      404
 
+GET    /v1/alerts                                                    401  200    200    200    200   200      200
+POST   /v1/connections/{id}/notify/test                              401  403    403    403    409   409      404
+POST   /v1/connections/{id}/notify/secret                            401  403    403    403    201   201      404
+GET    /v1/users                                                     401  403    403    403    200   200      200
+
 GET    /v1/workspace                                                 401  200    200    200    200   200      200
 PATCH  /v1/workspace                                                 401  403    403    403    200   200      200
 GET    /v1/keys                                                      401  403    403    403    200   200      200

@@ -2,11 +2,15 @@ package api
 
 import (
 	"context"
+	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
 // Engine is what the surface asks of the sync engine. Errors are classified
@@ -112,3 +116,20 @@ var (
 	_ Engine   = (*engine.Engine)(nil)
 	_ Accounts = (*account.Service)(nil)
 )
+
+// Alerts is what the surface asks of the alerts.
+type Alerts interface {
+	List(ctx context.Context, ws crm.WorkspaceID, f alert.Filter, limit int, cursor string) ([]alert.Alert, string, error)
+	// Test sends a test message on every channel that the connection's notify wants.
+	Test(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) []alert.Tested
+	// RotateSecret answers the new secret of the webhook, and until when the one before counts.
+	RotateSecret(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (secret.Text, time.Time, error)
+	// People lists who may be told.
+	People(ctx context.Context, ws crm.WorkspaceID) ([]access.Person, error)
+	// CheckWebhook answers what is wrong with an address, or "".
+	CheckWebhook(raw string) string
+	// Mails reports whether there is a mail server.
+	Mails() bool
+}
+
+var _ Alerts = (*alert.Service)(nil)

@@ -44,15 +44,3 @@ func TestRow23_AccountIsKnownAtOnce(t *testing.T) {
 	w.must(200, "PATCH", "/v1/accounts/"+id, `{"name":"B"}`, ifMatch(before))
 	w.must(412, "PATCH", "/v1/accounts/"+id, `{"name":"C"}`, ifMatch(before))
 }
-
-// TestNotifyIsRefused does not keep a setting that has no effect.
-func TestNotifyIsRefused(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	id, tag := w.connect("One")
-	for _, body := range []string{`{"notify":{"enabled":true}}`, `{"notify":{"user":"ops@example.com"}}`, `{"notify":{"webhook":"https://hooks.example.com/x"}}`} {
-		if p := w.must(422, "PATCH", "/v1/connections/"+id, body, ifMatch(tag)).problem(t); p.Code != CodeUnsupportedSetting {
-			t.Errorf("%s: got %s", body, p.Code)
-		}
-	}
-}

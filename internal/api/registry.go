@@ -98,6 +98,7 @@ var choices = map[string]map[string][]string{
 		"conflict":  wordsOf(crm.ConflictPolicies),
 		"policy":    wordsOf(crm.MappingPolicies),
 	},
+	"Notify":    {"digest": wordsOf(crm.Digests)},
 	"Transform": {"type": each(mapping.Transforms(), func(t mapping.Transform) string { return string(t.Word) })},
 }
 
@@ -128,6 +129,7 @@ var required = map[string][]string{
 	"Transform":   {"type"},
 	"MatchStep":   {"by"},
 	"Association": {"left", "right", "sync"},
+	"QuietHours":  {"from", "to"},
 }
 
 // bounds limits lengths, by schema and property.
@@ -135,6 +137,7 @@ var bounds = map[string]map[string]int{
 	"Connection": {"name": 200, "description": 2000, "default_country": 2, "syncs": maxSyncs},
 	"Access":     {"attribute": 100, "roles": 50},
 	"Notify":     {"user": 320, "webhook": 2000},
+	"QuietHours": {"from": 5, "to": 5, "time_zone": 100},
 	"Sync":       {"id": 40, "rules": 100, "mappings": maxMappings, "associations": 50},
 	"ObjectEnd":  {"object": 200},
 	"End":        {"account": 200},

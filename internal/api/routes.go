@@ -124,6 +124,11 @@ var routes = []route{
 	{id: "list-dead", method: http.MethodGet, path: "/v1/dead-letters", level: works, tag: "log", summary: "Work that was given up", scoped: true},
 	{id: "redrive-dead", method: http.MethodPost, path: "/v1/dead-letters/redrive", level: works, tag: "log", summary: "Send given-up work again", scoped: true},
 
+	{id: "list-alerts", method: http.MethodGet, path: "/v1/alerts", level: reads, tag: "alerts", summary: "What is or was wrong with connections: open ones first, newest first", scoped: true},
+	{id: "test-notify", method: http.MethodPost, path: "/v1/connections/{id}/notify/test", level: admins, tag: "alerts", summary: "Send a test message to whoever hears of the connection's alerts", scoped: true},
+	{id: "rotate-notify-secret", method: http.MethodPost, path: "/v1/connections/{id}/notify/secret", level: admins, tag: "alerts", summary: "A new secret of the connection's outgoing webhook; it is shown once", status: 201, scoped: true},
+	{id: "list-users", method: http.MethodGet, path: "/v1/users", level: admins, tag: "alerts", summary: "Who may be chosen to hear of alerts"},
+
 	{id: "create-erasure", method: http.MethodPost, path: "/v1/erasures", level: admins, tag: "erasures", summary: "Erase a person from all that is remembered", status: 202},
 	{id: "list-erasures", method: http.MethodGet, path: "/v1/erasures", level: admins, tag: "erasures", summary: "Receipts of erasures, newest first"},
 	{id: "get-erasure", method: http.MethodGet, path: "/v1/erasures/{id}", level: admins, tag: "erasures", summary: "One receipt"},

@@ -20,6 +20,7 @@ const settings = `
 {"access":{"roles":["team-a","team-b"]}}
 {"access":{"mode":"user_attribute","attribute":"is_employee"}}
 {"notify":{"enabled":true,"user":"m@example.com"}}
+{"notify":{"quiet_hours":{"from":"22:00","to":"07:00"}}}
 {"notify":{"webhook":"https://hooks.example.com/x"}}
 {"time_zone":{"left":"Europe/Berlin"}}
 {"default_country":"DE"}
@@ -54,7 +55,7 @@ func TestX3_Row7_OnlyAdminsChangeSettings(t *testing.T) {
 			f.must(403, "PUT", target, edit(t, whole, old, fresh), ifMatch(f.tag), as(c.token)).problem(t)
 			tried[c.column]++
 		}
-		for _, call := range []string{"start", "pause", "webhooks/rotate", "syncs/contacts/deletions/confirm", "syncs/contacts/deletions/discard", "syncs/contacts/mappings/m1/changes/confirm"} {
+		for _, call := range []string{"start", "pause", "webhooks/rotate", "notify/test", "notify/secret", "syncs/contacts/deletions/confirm", "syncs/contacts/deletions/discard", "syncs/contacts/mappings/m1/changes/confirm"} {
 			f.must(403, "POST", target+"/"+call, "", as(c.token)).problem(t)
 		}
 	}
@@ -64,7 +65,7 @@ func TestX3_Row7_OnlyAdminsChangeSettings(t *testing.T) {
 	if calls := f.engine.called(); len(calls) != 1 || !strings.HasPrefix(calls[0], "plan") { // the fixture's own
 		t.Errorf("the engine was asked for %v", calls)
 	}
-	if tried["member"] != 21 || tried["viewer"] != 21 || tried["denied"] != 21 {
+	if tried["member"] != 22 || tried["viewer"] != 22 || tried["denied"] != 22 {
 		t.Errorf("tried %v", tried)
 	}
 }

@@ -50,6 +50,9 @@ func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, old, c *crm.C
 		}
 	}
 	v.head()
+	if err := v.notify(); err != nil {
+		return nil, err
+	}
 	known, err := v.accounts()
 	if err != nil {
 		return nil, err
@@ -76,9 +79,6 @@ func (v *validation) head() {
 	}
 	if c.Country != "" && !slices.Contains(countries, c.Country) {
 		v.add("/default_country", mapping.CodeUnknownCountry, "use two capital letters of ISO 3166-1, such as US")
-	}
-	if n := c.Notify; n.Enabled || n.User != "" || n.Webhook != nil && *n.Webhook != "" {
-		v.add("/notify", CodeUnsupportedSetting, "nobody is told by message yet: leave notify off and empty, and look at the status and the log")
 	}
 	if c.Access.Mode == access.ByAttribute && c.Access.Attribute == "" {
 		v.add("/access/attribute", CodeMissingKey, "name the boolean attribute that lets users in")

@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/parts"
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -54,6 +56,8 @@ type Options struct {
 	AdminKey secret.Text
 	// Tuning overrides LocalTuning field by field.
 	Tuning engine.Tuning
+	// Mailer sends mail about alerts; nil = none is sent, and no user can be chosen.
+	Mailer alert.Mailer
 	// Mark is told the name of every rare state that the engine reaches. Optional.
 	Mark func(name string)
 	// Version is shown in the OpenAPI document.
@@ -73,6 +77,7 @@ func LocalTuning() engine.Tuning {
 type App struct {
 	Engine   *engine.Engine
 	Accounts *account.Service
+	Alerts   *alert.Service
 	Store    store.Store
 	Queue    Queue
 
@@ -165,8 +170,15 @@ func (a *App) wire() error {
 	if err != nil {
 		return err
 	}
+	a.Alerts, err = alert.New(alert.Options{
+		Store: a.Store, Engine: a.Engine, Accounts: a.Accounts, Audit: access.NewAudit(a.Store, a.now, newID), Mailer: a.opts.Mailer,
+		HTTP: guard.Client, CheckURL: guard.CheckURL, Sealer: a.kept.sealer, Rand: rand.Reader, Now: a.now, NewID: newID, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
 	rest, err := api.New(api.Options{
-		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Store: a.Store, Drivers: drivers,
+		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Alerts: a.Alerts, Store: a.Store, Drivers: drivers,
 		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
 		Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 		AdminKey: a.kept.key, Version: a.opts.Version,

@@ -38,6 +38,8 @@ type live struct {
 
 	before atomic.Pointer[func()] // runs before HubSpot answers anything
 
+	told told // about alerts
+
 	left, right crm.AccountID
 	objects     [2]string // that the test is about; none = people
 	con         string    // address of the connection
@@ -79,7 +81,11 @@ func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
 		base[i] = s.URL
 		o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
 	}
-	o.Now, o.Tuning = l.now, tuning
+	receiver := httptest.NewServer(&l.told)
+	t.Cleanup(receiver.Close)
+	l.told.url = receiver.URL + "/lockstep"
+	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(receiver.URL, "http://"))
+	o.Now, o.Tuning, o.Mailer = l.now, tuning, &l.told
 	l.app = opened(t, o)
 	s := httptest.NewServer(l.app.Handler())
 	t.Cleanup(s.Close)

@@ -63,8 +63,10 @@ func TestLive_EveryOperation(t *testing.T) {
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
 		l.walkApps()
 		l.walkWorkspace()
+		l.walkSession()
 		l.walkConnection()
 		l.walkRunning()
+		l.walkAlerts()
 		l.walkHooks()
 		l.walkSurface()
 		l.walkEnd()
@@ -102,7 +104,7 @@ func (l *live) walkApps() {
 	l.refused(400, "invalid_parameter", "GET", "/v1/codes?q=x", nil)
 	l.want(200, "GET", "/v1/codes", nil)
 	l.want(200, "GET", "/v1/apps", nil)
-	l.refused(400, "invalid_parameter", "GET", "/v1/apps?q=x", nil)
+	l.refused(400, "invalid_parameter", "GET", "/v1/apps?nonsense=x", nil)
 	l.want(200, "GET", "/v1/apps/hubspot", nil)
 	l.refused(404, "unknown_app", "GET", "/v1/apps/none", nil)
 	l.want(200, "GET", "/v1/presets", nil)
@@ -139,6 +141,20 @@ func (l *live) walkApps() {
 	l.refused(400, "unknown_value", "POST", fields, `{"name":"x","label":"X","type":"magic"}`)
 	l.refused(422, "unsupported", "POST", "/v1/accounts/"+string(l.right)+"/objects/Contact/fields", `{"name":"x","label":"X","type":"text"}`)
 	l.walkOAuth()
+}
+
+// walkSession trades the key for a cookie, as a page does, and signs out.
+func (l *live) walkSession() {
+	l.t.Helper()
+	for _, method := range []string{"POST", "GET", "DELETE"} {
+		l.refused(400, "invalid_parameter", method, "/v1/session?q=x", nil)
+	}
+	cookie, _, _ := strings.Cut(l.want(201, "POST", "/v1/session", nil).header.Get("Set-Cookie"), ";")
+	if cookie == "" {
+		l.t.Error("a session without a cookie")
+	}
+	l.want(200, "GET", "/v1/session", nil)
+	l.want(204, "DELETE", "/v1/session", nil)
 }
 
 // walkOAuth authorises an account in the browser, as an admin does.

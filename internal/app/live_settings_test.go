@@ -58,13 +58,19 @@ var settings = map[string]shown{
 	"access.mode":      {at: "access.mode", a: `"roles"`, b: `"user_attribute"`, with: [][2]string{{"access.roles", `["team"]`}, {"access.attribute", `"is_employee"`}}, see: visited},
 	"access.roles[]":   {at: "access.roles", a: `["team"]`, b: `["others"]`, see: visited},
 	"access.attribute": {at: "access.attribute", a: `"is_employee"`, b: `"is_guest"`, with: [][2]string{{"access.mode", `"user_attribute"`}}, see: employed},
-	"notify.enabled":   {at: "notify.enabled", a: "true", refused: "unsupported_setting"},
-	"notify.user":      {at: "notify.user", a: `"ops@example.com"`, refused: "unsupported_setting"},
-	"notify.webhook":   {at: "notify.webhook", a: `"https://hooks.example.com/x"`, refused: "unsupported_setting"},
-	"time_zone.left":   differs("time_zone.left", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"last_visit","op":"after","value":"2026-03-01"}}]`}),
-	"time_zone.right":  differs("time_zone.right", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_left","filter":{"field":"Last_Seen__c","op":"after","value":"2026-03-01"}}]`}),
-	"shared":           {at: "shared", a: "false", b: "true", see: besideAnother},
-	"default_country":  differs("default_country", `"US"`, `"DE"`),
+	"notify.enabled":   {at: "notify.enabled", a: "true", b: "false", with: [][2]string{{"notify.user", `"ops@example.com"`}}, see: hearing},
+	"notify.user":      {at: "notify.user", a: `"ops@example.com"`, b: `"boss@example.com"`, with: [][2]string{{"notify.enabled", "true"}}, see: hearing},
+	"notify.webhook":   {at: "notify.webhook", a: "HOOKURL", b: "null", with: [][2]string{{"notify.enabled", "true"}, {"notify.user", `"ops@example.com"`}}, see: hearing},
+	"notify.digest":    {at: "notify.digest", a: `"off"`, b: `"daily"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}}, see: hearing},
+
+	"notify.quiet_hours.from":      {at: "notify.quiet_hours.from", a: `"11:00"`, b: `"13:00"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.to", `"14:00"`}}, see: hearing},
+	"notify.quiet_hours.to":        {at: "notify.quiet_hours.to", a: `"11:30"`, b: `"14:00"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.from", `"11:00"`}}, see: hearing},
+	"notify.quiet_hours.time_zone": {at: "notify.quiet_hours.time_zone", a: `"UTC"`, b: `"Asia/Tokyo"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.from", `"11:00"`}, {"notify.quiet_hours.to", `"14:00"`}}, see: hearing},
+
+	"time_zone.left":  differs("time_zone.left", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"last_visit","op":"after","value":"2026-03-01"}}]`}),
+	"time_zone.right": differs("time_zone.right", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_left","filter":{"field":"Last_Seen__c","op":"after","value":"2026-03-01"}}]`}),
+	"shared":          {at: "shared", a: "false", b: "true", see: besideAnother},
+	"default_country": differs("default_country", `"US"`, `"DE"`),
 
 	"syncs[].id":                        {at: "syncs.0.id", a: `"contacts"`, b: `"people"`, see: addressed},
 	"syncs[].left.object":               {at: "syncs.0.left.object", a: `"contacts"`, b: `"companies"`, see: saved},
@@ -303,7 +309,7 @@ func TestEverySettingMeansSomething(t *testing.T) {
 		some := testing.Short() || strings.HasSuffix(t.Name(), "/dynamo") && os.Getenv("LOCKSTEP_LONG") == ""
 		badLeft := l.account("hubspot", l.base0(crm.Left), map[string]string{"kind": "token", "token": "no-such-token-0000000000"})
 		badRight := l.account("salesforce", l.base0(crm.Right), map[string]string{"kind": "oauth2", "client_id": "no-such-client", "client_secret": "no-such-secret"})
-		names := strings.NewReplacer("BADLEFT", `"`+string(badLeft)+`"`, "BADRIGHT", `"`+string(badRight)+`"`, "LEFT", `"`+string(l.left)+`"`, "RIGHT", `"`+string(l.right)+`"`)
+		names := strings.NewReplacer("BADLEFT", `"`+string(badLeft)+`"`, "BADRIGHT", `"`+string(badRight)+`"`, "HOOKURL", `"`+l.told.url+`"`, "LEFT", `"`+string(l.left)+`"`, "RIGHT", `"`+string(l.right)+`"`)
 		for i, key := range keys {
 			name, s := entryOf(key)
 			if name == "" {

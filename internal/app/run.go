@@ -30,6 +30,8 @@ const (
 	pulls = 4
 	// Expired items are removed so many at a time.
 	purgeEvery, purgeSlice = time.Minute, 500
+	// lookAlerts is how often it is looked what is wrong, and messages that are due are sent.
+	lookAlerts = time.Minute
 	// moveEvery is how often the move of secrets is gone on with until it is done.
 	moveEvery = time.Minute
 )
@@ -54,6 +56,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { a.ticks(ctx) })
 	wg.Go(func() { a.schedule(ctx) })
+	wg.Go(func() { a.alerts(ctx) })
 	if a.kept.purge != nil {
 		wg.Go(func() { a.purge(ctx) })
 	}
@@ -161,6 +164,17 @@ func (a *App) schedule(ctx context.Context) {
 			a.log.Error("schedules not readable", "error", err)
 		}
 		pause(ctx, nil, a.kept.look)
+	}
+}
+
+// alerts looks what is wrong with connections, and tells.
+func (a *App) alerts(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := a.eachWorkspace(ctx, func(ws crm.WorkspaceID) error { return a.Alerts.Round(ctx, ws) })
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("alerts not looked after; tried again in a minute", "error", err)
+		}
+		pause(ctx, nil, lookAlerts)
 	}
 }
 

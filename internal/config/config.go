@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -19,6 +20,10 @@ import (
 // AdminKeyVariable is the environment variable with the operator's key. There
 // is no flag for it: the arguments of a process can be read by others.
 const AdminKeyVariable = "LOCKSTEP_ADMIN_KEY"
+
+// SMTPPasswordVariable is the environment variable with the password of the mail
+// server; there is no flag for it either.
+const SMTPPasswordVariable = "LOCKSTEP_SMTP_PASSWORD" //nolint:gosec // the name of a variable
 
 // Bounds of settings.
 const (
@@ -42,6 +47,23 @@ type Serve struct {
 	TLSCert    string   // file with the certificate and what leads to its root, PEM; "" = plain HTTP
 	TLSKey     string   // file with its private key, PEM
 	Proxies    []string // addresses and networks (CIDR) whose X-Forwarded-For is believed
+	SMTP       SMTP
+}
+
+// SMTP is the mail server as it was given; without Server there is none.
+type SMTP struct {
+	Server   string // host:port
+	TLS      string
+	From     string
+	User     string
+	Password string
+}
+
+// Mail is the mail server as the parts take it; without Host there is none.
+type Mail struct {
+	Host                      string
+	Port                      uint16
+	TLS, From, User, Password string
 }
 
 // Checked are the settings as the parts take them.
@@ -59,6 +81,7 @@ type Checked struct {
 	TLSCert    string
 	TLSKey     string
 	Proxies    []netip.Prefix
+	Mail       Mail
 }
 
 // Exposed tells whether others than this machine could reach the listener and
@@ -113,6 +136,7 @@ func (s Serve) Check(levels, formats []string) (Checked, error) {
 		p.add("--tls-cert, --tls-key: give both, or none and a proxy that ends TLS")
 	}
 	c.Proxies = p.proxies(s.Proxies)
+	c.Mail = p.mail(s.SMTP)
 	return c, p.err()
 }
 
@@ -137,6 +161,37 @@ func (p *problems) addr(addr string) (string, uint16) {
 		p.add("--addr: %q is not host:port, such as 127.0.0.1:8080", addr)
 	}
 	return host, uint16(n)
+}
+
+// mail checks the mail server. A login in the clear stays on this machine.
+func (p *problems) mail(s SMTP) Mail {
+	if s.Server == "" {
+		if s.From != "" || s.User != "" || s.Password != "" {
+			p.add("--smtp-server: name the mail server, host:port, or leave out --smtp-from, --smtp-user and %s", SMTPPasswordVariable)
+		}
+		return Mail{}
+	}
+	host, port, err := net.SplitHostPort(s.Server)
+	n, nerr := strconv.ParseUint(port, 10, 16)
+	if err != nil || nerr != nil || host == "" || n == 0 {
+		p.add("--smtp-server: %q is not host:port, such as smtp.example.com:587", s.Server)
+	}
+	if a, err := mail.ParseAddress(s.From); err != nil || !strings.Contains(a.Address, "@") {
+		p.add("--smtp-from: name the sender, such as lockstep@example.com")
+	}
+	if (s.User == "") != (s.Password == "") {
+		p.add("--smtp-user, %s: give both, or none where the server asks for no login", SMTPPasswordVariable)
+	}
+	switch s.TLS {
+	case "starttls", "tls":
+	case "off":
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			p.add("--smtp-tls off: only for a server on this machine; use starttls or tls")
+		}
+	default:
+		p.add("--smtp-tls: %q is none of starttls, tls, off", s.TLS)
+	}
+	return Mail{Host: host, Port: uint16(n), TLS: s.TLS, From: s.From, User: s.User, Password: s.Password}
 }
 
 func (p *problems) proxies(lists []string) []netip.Prefix {

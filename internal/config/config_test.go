@@ -63,6 +63,42 @@ func TestCheckReportsEverything(t *testing.T) {
 	}
 }
 
+// TestMailServer takes a whole mail server or none, and no login in the clear
+// over a wire.
+func TestMailServer(t *testing.T) {
+	t.Parallel()
+	whole := config.SMTP{Server: "smtp.example.com:587", TLS: "starttls", From: "Lockstep <lockstep@example.com>", User: "u", Password: "s3cr3t"}
+	s := valid()
+	s.SMTP = whole
+	got, err := s.Check(levels, formats)
+	want := config.Mail{Host: "smtp.example.com", Port: 587, TLS: "starttls", From: whole.From, User: "u", Password: "s3cr3t"}
+	if diff := cmp.Diff(want, got.Mail); diff != "" || err != nil {
+		t.Errorf("%v, mail differs (-want +got):\n%s", err, diff)
+	}
+	for flag, change := range map[string]func(*config.SMTP){
+		"--smtp-server":                 func(m *config.SMTP) { m.Server = "smtp.example.com" },
+		"--smtp-server: name":           func(m *config.SMTP) { m.Server = "" },
+		"--smtp-from":                   func(m *config.SMTP) { m.From = "nobody" },
+		"--smtp-user":                   func(m *config.SMTP) { m.Password = "" },
+		config.SMTPPasswordVariable:     func(m *config.SMTP) { m.User = "" },
+		"--smtp-tls off: only":          func(m *config.SMTP) { m.TLS = "off" },
+		`--smtp-tls: "ssl" is none`:     func(m *config.SMTP) { m.TLS = "ssl" },
+		"--smtp-server: \"h:0\" is not": func(m *config.SMTP) { m.Server = "h:0" },
+	} {
+		s := valid()
+		s.SMTP = whole
+		change(&s.SMTP)
+		_, err := s.Check(levels, formats)
+		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), flag) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("want %s named, and no password: %v", flag, err)
+		}
+	}
+	s.SMTP = config.SMTP{Server: "127.0.0.1:25", TLS: "off", From: "a@example.com"}
+	if _, err := s.Check(levels, formats); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string][]string{

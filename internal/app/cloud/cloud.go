@@ -39,6 +39,8 @@ type Cloud struct {
 	Moving      *moving.Store // the tables behind Store, while secrets move in them
 	Queue       queue.Queue
 	Drivers     map[crm.AppID]connector.Driver
+	Sealer      secret.Sealer
+	Guard       *egress.Guard // of calls to hosts that an admin named
 	NewID       func(prefix string) string
 	Log         *slog.Logger
 	Environment Environment
@@ -85,12 +87,14 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 func (c *Cloud) assemble(sealer secret.Sealer) error {
 	tuning := c.Environment.Times.Tuning()
 	c.Store = c.Meter.Store(c.Store)
-	guard, err := egress.New(egress.Options{Allow: c.Environment.AllowHosts, Strict: c.Environment.Strict(), Timeout: tuning.HTTPDeadline})
+	var err error
+	c.Guard, err = egress.New(egress.Options{Allow: c.Environment.AllowHosts, Strict: c.Environment.Strict(), Timeout: tuning.HTTPDeadline})
 	if err != nil {
 		return err
 	}
+	c.Sealer = sealer
 	c.Accounts, err = account.New(account.Options{
-		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, HTTP: c.Meter.Client(guard.Client), CheckURL: guard.CheckURL,
+		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, HTTP: c.Meter.Client(c.Guard.Client), CheckURL: c.Guard.CheckURL,
 		Now: time.Now, NewID: c.NewID, Rand: rand.Reader, Sleep: parts.Sleep, Pace: c.pace,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/app/cloud/alerts"
 	"github.com/lockstep-crm/lockstep/internal/awscall"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -32,8 +33,12 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	told, err := alerts.New(c)
+	if err != nil {
+		return nil, err
+	}
 	h, err := api.New(api.Options{
-		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
+		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Alerts: told, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
 		AdminKey: key, Version: c.Environment.Version, Auth: Users{},
 		WithoutHooks: true,                                        // another function's: this one may do far more than a delivery needs
