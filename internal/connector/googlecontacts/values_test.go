@@ -132,6 +132,9 @@ func TestWholeFields(t *testing.T) {
 	if diff := cmp.Diff(want, u.fake.Core().Records("contacts")[0].Fields); diff != "" {
 		t.Errorf("the new contact (-want +got):\n%s", diff)
 	}
+	if got := u.read(id, "birthdays").Record.Fields["birthdays"].Text(); got != "2001-02-03" {
+		t.Errorf("the birthday is read as %q", got)
+	}
 	if got := made[0].Record.Fields["memberships"]; !got.Equal(crm.ListValue("No_CRM", "VIP")) {
 		t.Errorf("its labels are %#v", got)
 	}

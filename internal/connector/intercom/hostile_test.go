@@ -71,6 +71,38 @@ func TestChanges_TooManyCompanies(t *testing.T) {
 	}
 }
 
+// TestFields: types, and what can be written.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	c := answering(t, 200, `{"data":[{"full_name":"id","data_type":"string","label":"ID"},{"full_name":"company_id","data_type":"string","api_writable":true},
+		{"full_name":"external_id","data_type":"string","api_writable":true},{"full_name":"custom_attributes.day","data_type":"date","api_writable":true},
+		{"full_name":"custom_attributes.old","archived":true},{"full_name":"tags"},{"full_name":"custom_attributes.tier","data_type":"string","api_writable":true,"options":["a","b"]}]}`)
+	const common = "external_id text unique, custom_attributes.day date, custom_attributes.tier option"
+	for object, want := range map[string]string{
+		"contacts": "id text read-only, company_id text unique, " + common + ", tags list", "companies": "id text read-only, company_id text unique required, " + common,
+	} {
+		fields, err := c.Fields(t.Context(), object)
+		var got []string
+		for _, f := range fields {
+			one := f.Name + " " + string(f.Type)
+			for _, flag := range []struct {
+				word string
+				set  bool
+			}{{" read-only", f.ReadOnly}, {" unique", f.Unique}, {" required", f.Required}} {
+				if flag.set {
+					one += flag.word
+				}
+			}
+			if got = append(got, one); f.Label == "" {
+				t.Errorf("%s has no label", f.Name)
+			}
+		}
+		if one := strings.Join(got, ", "); err != nil || one != want {
+			t.Errorf("%s are %q, %v; want %q", object, one, err, want)
+		}
+	}
+}
+
 // FuzzIntercomAnswer gives arbitrary answers to every call: no panic, and either a whole
 // result or a classified error.
 func FuzzIntercomAnswer(f *testing.F) {

@@ -294,10 +294,12 @@ func TestDeliveries(t *testing.T) {
 		"contact.user.updated": "changed contacts", "contact.lead.created": "changed contacts", "contact.deleted": "deleted contacts", "contact.archived": "deleted contacts",
 		"contact.unarchived": "changed contacts", "company.deleted": "deleted companies", "company.updated": "changed companies", "ping": "", "conversation.user.created": "",
 	} {
-		events, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{Body: []byte(`{"topic":"` + topic + `","app_id":"abc123","data":{"item":{"id":"` + id + `"}}}`)})
+		events, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{Body: []byte(`{"topic":"` + topic + `","app_id":"abc123","created_at":1772443800,"data":{"item":{"id":"` + id + `"}}}`)})
 		got := ""
 		for _, e := range events {
-			got = string(e.Kind) + " " + e.Object
+			if got = string(e.Kind) + " " + e.Object; e.At.Unix() != 1772443800 {
+				t.Errorf("%s: at %v", topic, e.At)
+			}
 		}
 		if err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", topic, got, err, want)

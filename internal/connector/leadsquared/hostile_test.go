@@ -1,6 +1,7 @@
 package leadsquared_test
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,6 +66,38 @@ func TestX13_Answers(t *testing.T) {
 	} {
 		if fault.CodeOf(err) != connector.CodeMalformed {
 			t.Errorf("%s: %v, want malformed_answer", name, err)
+		}
+	}
+}
+
+// TestFields: types, and what LeadSquared works out whether or not it says so.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	described, want := []string{}, map[string]string{
+		"ProspectID": "text read-only", "ProspectAutoId": "number read-only", "ProspectStage": "option", "CreatedOn": "datetime read-only", "ModifiedOn": "datetime read-only",
+		"CreatedBy": "text read-only", "ModifiedBy": "text read-only", "ModifiedByName": "text", "OwnerId": "text", "OwnerIdName": "text read-only",
+		"EmailAddress": "email unique", "Phone": "phone unique", "mx_Locked": "text read-only", "mx_Key": "text unique", "mx_Needed": "text required", "mx_Day": "datetime",
+	}
+	kinds := map[string]string{
+		"ProspectAutoId": `"Number"`, "ProspectStage": `"Select"`, "EmailAddress": `"Email"`, "Phone": `"Phone"`, "mx_Day": `"Date"`,
+		"mx_Locked": `"Text","IsReadOnly":true`, "mx_Key": `"Text","IsUnique":true`, "mx_Needed": `"Text","IsMandatory":true`,
+	}
+	for name := range want {
+		described = append(described, `{"SchemaName":"`+name+`","DataType":`+cmp.Or(kinds[name], `"Text"`)+`}`)
+	}
+	fields, err := answering(t, 200, "["+strings.Join(described, ",")+"]").Fields(t.Context(), "leads")
+	if err != nil || len(fields) != len(want) {
+		t.Fatalf("%d fields, %v", len(fields), err)
+	}
+	for _, f := range fields {
+		got := string(f.Type)
+		for word, set := range map[string]bool{" read-only": f.ReadOnly, " unique": f.Unique, " required": f.Required} {
+			if set {
+				got += word
+			}
+		}
+		if got != want[f.Name] || f.Label != f.Name {
+			t.Errorf("%s, %q, is %s, want %s", f.Name, f.Label, got, want[f.Name])
 		}
 	}
 }
