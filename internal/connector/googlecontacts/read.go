@@ -39,7 +39,13 @@ func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID
 		if err != nil {
 			return nil, err
 		}
-		known, err := a.labelled(ctx, op, fields)
+		var in []entry
+		for _, g := range found {
+			if g.Person != nil {
+				in = append(in, g.Person.fields[labels]...)
+			}
+		}
+		known, err := a.labelled(ctx, op, fields, in...)
 		if err != nil {
 			return nil, err
 		}

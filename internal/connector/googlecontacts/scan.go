@@ -63,7 +63,11 @@ func (s lists) From(ctx context.Context, token, after string) (scan.TokenPage, e
 	if err != nil {
 		return scan.TokenPage{}, err
 	}
-	known, err := s.labelled(ctx, s.op, s.fields)
+	var in []entry
+	for i := range out.People {
+		in = append(in, out.People[i].fields[labels]...)
+	}
+	known, err := s.labelled(ctx, s.op, s.fields, in...)
 	if err != nil {
 		return scan.TokenPage{}, err
 	}

@@ -3,6 +3,7 @@ package googlecontacts
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -107,14 +108,16 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 	return out, nil
 }
 
-// groups are a user's labels, and Google's own groups.
+// groups are a user's labels, and Google's own groups. Who adds to them makes others:
+// they are read by many at once.
 type groups struct {
-	name map[string]string // of labels, by resource name
+	name map[string]string // of labels, by resource name; empty for Google's own
 	id   map[string]string // the other way round, in lower case
 	at   time.Time
 }
 
-// fresh is how long labels are known: one that is renamed goes by its old name until then.
+// fresh is how long labels are known: one that is renamed goes by its old name until then,
+// and one that is new is asked for at once.
 const fresh = time.Minute
 
 type contactGroup struct {
@@ -124,16 +127,30 @@ type contactGroup struct {
 }
 
 func (g *groups) add(c contactGroup) {
-	if c.Kind == "USER_CONTACT_GROUP" && c.ID != "" && c.Name != "" {
-		g.name[c.ID], g.id[strings.ToLower(c.Name)] = c.Name, c.ID
+	if c.Kind != "USER_CONTACT_GROUP" || c.ID == "" || c.Name == "" {
+		g.name[c.ID] = ""
+		return
 	}
+	g.name[c.ID], g.id[strings.ToLower(c.Name)] = c.Name, c.ID
+}
+
+// with are the groups with one more label.
+func (g *groups) with(id, name string) *groups {
+	out := &groups{name: maps.Clone(g.name), id: maps.Clone(g.id), at: g.at}
+	out.add(contactGroup{ID: id, Kind: "USER_CONTACT_GROUP", Name: name})
+	return out
+}
+
+// miss reports whether one of the memberships is in a group that is newer than these.
+func (g *groups) miss(memberships []entry) bool {
+	return slices.ContainsFunc(memberships, func(e entry) bool { _, ok := g.name[groupOf(e)]; return !ok && groupOf(e) != "" })
 }
 
 // labels are the names of the labels among memberships. Google's own groups are none.
 func (g *groups) labels(list []entry) []string {
 	var out []string
 	for _, e := range list {
-		if name, ok := g.name[groupOf(e)]; ok {
+		if name := g.name[groupOf(e)]; name != "" {
 			out = append(out, name)
 		}
 	}
@@ -141,8 +158,9 @@ func (g *groups) labels(list []entry) []string {
 	return out
 }
 
-// labelled returns the labels where a record with the wanted fields needs them.
-func (a *account) labelled(ctx context.Context, op string, fields []string) (*groups, error) {
+// labelled returns the labels where a record with the wanted fields needs them, those of
+// the memberships among them.
+func (a *account) labelled(ctx context.Context, op string, fields []string, memberships ...entry) (*groups, error) {
 	if !slices.Contains(fields, labels) {
 		return &groups{}, nil
 	}
@@ -150,7 +168,7 @@ func (a *account) labelled(ctx context.Context, op string, fields []string) (*gr
 	known := a.groups
 	a.mu.Unlock()
 	if age := time.Duration(0); known != nil {
-		if age = a.client.Clock().Sub(known.at); age >= 0 && age < fresh {
+		if age = a.client.Clock().Sub(known.at); age == 0 || age > 0 && age < fresh && !known.miss(memberships) {
 			return known, nil
 		}
 	}

@@ -183,6 +183,38 @@ func TestWholeFields(t *testing.T) {
 	}
 }
 
+// TestNewLabels: one that somebody made just now is read, though the labels are known, and
+// others may read while one is made.
+func TestNewLabels(t *testing.T) {
+	t.Parallel()
+	u := opened(t)
+	id := u.create(map[string]string{"emailAddresses": "a@example.com", "memberships": "VIP"})
+	other := u.create(map[string]string{"emailAddresses": "b@example.com", "memberships": "VIP"})
+	for _, want := range []string{"VIP", "Fresh;VIP"} {
+		if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{"memberships": want}); err != nil {
+			t.Fatal(err)
+		}
+		u.clock.Advance(time.Second)
+		if got := u.read(id, "memberships").Record.Fields["memberships"].Text(); got != want {
+			t.Errorf("the labels are %q, want %q", got, want)
+		}
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for range 10 {
+			if r, err := u.BatchRead(t.Context(), "contacts", []crm.RecordID{other}, []string{"memberships"}); err != nil || r[0].Err != nil {
+				t.Errorf("read: %v, %v", r, err)
+			}
+		}
+	})
+	for i := range 10 {
+		if w := u.write(connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP", fmt.Sprint("Label ", i))}}); w[0].Err != nil {
+			t.Error(w[0].Err)
+		}
+	}
+	reading.Wait()
+}
+
 // TestFindEverywhere: whoever holds a value is found, by a further e-mail and in another
 // spelling of a phone number too, on any page.
 func TestFindEverywhere(t *testing.T) {

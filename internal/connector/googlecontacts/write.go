@@ -179,7 +179,7 @@ const myContacts = "contactGroups/myContacts"
 func (b *batch) member(ctx context.Context, list []entry, wanted []string) ([]entry, error) {
 	var out []entry
 	for _, e := range list {
-		if _, label := b.known.name[groupOf(e)]; !label {
+		if b.known.name[groupOf(e)] == "" {
 			out = append(out, entry{"contactGroupMembership": e["contactGroupMembership"]})
 		}
 	}
@@ -194,7 +194,9 @@ func (b *batch) member(ctx context.Context, list []entry, wanted []string) ([]en
 		if err != nil {
 			return nil, err
 		}
-		b.known.add(contactGroup{ID: id, Kind: "USER_CONTACT_GROUP", Name: strings.TrimSpace(label)})
+		if b.known.name[id] == "" {
+			b.known = b.known.with(id, strings.TrimSpace(label))
+		}
 		out = append(out, membership(id))
 	}
 	return out, nil

@@ -110,7 +110,8 @@ type tags struct {
 	at   time.Time
 }
 
-// fresh is how long tags are known: one that is renamed goes by its old name until then.
+// fresh is how long tags are known: one that is renamed goes by its old name until then,
+// and one that is new is asked for at once.
 const fresh = time.Minute
 
 type tag struct {
@@ -124,12 +125,16 @@ type tagList struct {
 	More bool  `json:"has_more"`
 }
 
-func (a *account) known(ctx context.Context, op string) (*tags, error) {
+// known are the workspace's tags, the wanted ones among them.
+func (a *account) known(ctx context.Context, op string, wanted ...tag) (*tags, error) {
 	a.mu.Lock()
 	t, now := a.tags, a.client.Clock()
 	a.mu.Unlock()
-	if t != nil && now.Sub(t.at) >= 0 && now.Sub(t.at) < fresh {
-		return t, nil
+	if t != nil {
+		missing := slices.ContainsFunc(wanted, func(one tag) bool { return t.name[one.ID] == "" })
+		if age := now.Sub(t.at); age == 0 || age > 0 && age < fresh && !missing {
+			return t, nil
+		}
 	}
 	var all tagList
 	if _, err := a.client.Call(ctx, rest.Request{Op: op, Path: "/tags"}, &all); err != nil {
@@ -151,7 +156,7 @@ func (a *account) tagsOf(ctx context.Context, op string, w row) ([]string, error
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	t, err := a.known(ctx, op)
+	t, err := a.known(ctx, op, all...)
 	if err != nil {
 		return nil, err
 	}

@@ -128,6 +128,14 @@ func TestTags(t *testing.T) {
 	if got := s.fields("contacts", w.ID)["tags"]; got != "VIP;New" {
 		t.Errorf("the tags are %q", got)
 	}
+	s.read("contacts", w.ID, "tags") // the tags are known
+	s.clock.Advance(time.Second)
+	if _, err := s.fake.Core().UpdateRecord("contacts", string(w.ID), map[string]string{"tags": "VIP;Just made"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.read("contacts", w.ID, "tags").Record.Fields["tags"].Text(); got != "Just made;VIP" {
+		t.Errorf("with one that was made just now they are %q", got)
+	}
 	if err := s.fake.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "POST /tags", Status: 500}); err != nil {
 		t.Fatal(err)
 	}
