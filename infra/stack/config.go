@@ -45,6 +45,7 @@ type Config struct {
 	Domain            string  // domain: a name of one's own for the HTTP API
 	CertificateARN    string  // certificateArn: its certificate, in the same region
 	AllowHosts        string  // allowHosts: hosts of apps beyond those built in, separated by commas
+	AppDocuments      string  // appDocuments: folder with documents of apps; "" = the program's own only
 	AdminKeyParameter string  // adminKeyParameter: name of the SecureString with the operator's key
 	LogDays           int     // logDays: how long function and access logs are kept
 	EncryptLogs       bool    // encryptLogs: function and access logs under the customer key, too
@@ -117,6 +118,7 @@ func newConfig(lookup func(string) any, root string) (*Config, error) {
 		Domain:            r.text("domain", ""),
 		CertificateARN:    r.text("certificateArn", ""),
 		AllowHosts:        strings.Join(r.list("allowHosts"), ","),
+		AppDocuments:      r.text("appDocuments", ""),
 		AdminKeyParameter: r.text("adminKeyParameter", ""),
 		LogDays:           int(r.number("logDays", 30, 1, 3653)),
 		EncryptLogs:       r.flag("encryptLogs", false),
@@ -127,6 +129,9 @@ func newConfig(lookup func(string) any, root string) (*Config, error) {
 	}
 	if !filepath.IsAbs(c.Assets) {
 		c.Assets = filepath.Join(root, c.Assets)
+	}
+	if c.AppDocuments != "" && !filepath.IsAbs(c.AppDocuments) {
+		c.AppDocuments = filepath.Join(root, c.AppDocuments)
 	}
 	r.check(c)
 	return c, r.err()
@@ -142,6 +147,9 @@ func (c *Config) CheckAssets() error {
 	}
 	if missing != nil {
 		return fmt.Errorf("%s holds no bootstrap for %s: run make lambda", c.Assets, strings.Join(missing, ", "))
+	}
+	if found, err := filepath.Glob(filepath.Join(c.AppDocuments, "*.yaml")); c.AppDocuments != "" && (err != nil || len(found) == 0) {
+		return fmt.Errorf("appDocuments: %s holds no document (<app>.yaml)", c.AppDocuments)
 	}
 	return nil
 }

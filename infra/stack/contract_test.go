@@ -86,7 +86,7 @@ func TestEnvironmentIsWhatTheProgramsRead(t *testing.T) {
 	}
 	always := []string{
 		"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE",
-		"LOCKSTEP_ALLOW_HOSTS", // chosen in this template
+		"LOCKSTEP_ALLOW_HOSTS", "LOCKSTEP_APP_DOCUMENTS", // chosen in this template
 	}
 	schedules := []string{"LOCKSTEP_SCHEDULE_GROUP", "LOCKSTEP_SCHEDULE_ROLE_ARN", "LOCKSTEP_PULL_FUNCTION_ARN", "LOCKSTEP_UNDELIVERED_QUEUE_ARN"}
 	must := map[string][]string{
@@ -96,6 +96,9 @@ func TestEnvironmentIsWhatTheProgramsRead(t *testing.T) {
 	for name, more := range must {
 		_, f := full.function(t, name)
 		set, _ := dig(f.Properties, "Environment", "Variables").(map[string]any)
+		if layers, _ := f.Properties["Layers"].([]any); len(layers) != 1 || len(full.of("AWS::Lambda::LayerVersion")) != 1 {
+			t.Errorf("%s has the layers %v, want the one with the documents that its environment names", name, layers)
+		}
 		want := append(slices.Clone(always), more...)
 		slices.Sort(want)
 		if got := sorted(set); !slices.Equal(got, want) {
@@ -186,6 +189,18 @@ func TestAssetsAreTheFunctions(t *testing.T) {
 	c := &Config{Assets: t.TempDir()}
 	if err := c.CheckAssets(); err == nil || !strings.Contains(err.Error(), "webhook, pull, sync, api, keeper") || !strings.Contains(err.Error(), "make lambda") {
 		t.Errorf("of missing functions: %v", err)
+	}
+	for _, f := range functionSpecs() {
+		dir := filepath.Join(c.Assets, f.name)
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("x"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for folder, good := range map[string]bool{"": true, "../../internal/connector/apps/documents": true, c.Assets: false, "/nowhere": false} {
+		c.AppDocuments = folder
+		if err := c.CheckAssets(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "appDocuments") {
+			t.Errorf("documents in %q: %v", folder, err)
+		}
 	}
 }
 

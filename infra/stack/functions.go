@@ -41,6 +41,13 @@ func functionSpecs() []functionSpec {
 // addFunctions are the five functions with their logs and roles.
 func (s *Stack) addFunctions() {
 	s.functions, s.roles = map[string]awslambda.Function{}, map[string]awsiam.Role{}
+	if s.config.AppDocuments != "" {
+		s.layers = &[]awslambda.ILayerVersion{awslambda.NewLayerVersion(s.stack, jsii.String("AppDocuments"), &awslambda.LayerVersionProps{
+			Description:             jsii.String("Lockstep " + s.config.Stage + ": documents of apps"),
+			Code:                    awslambda.Code_FromAsset(jsii.String(s.config.AppDocuments), nil),
+			CompatibleArchitectures: &[]awslambda.Architecture{awslambda.Architecture_ARM_64()},
+		})}
+	}
 	specs := functionSpecs()
 	for i := range specs {
 		s.function(&specs[i])
@@ -67,6 +74,7 @@ func (s *Stack) function(spec *functionSpec) {
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(spec.seconds)),
 		MemorySize:   jsii.Number(spec.memory),
 		Environment:  s.environment(spec.name),
+		Layers:       s.layers,
 		// A view of the role that takes no further statements: what it may do
 		// stands in access.go and nowhere else.
 		Role:          role.WithoutPolicyUpdates(nil),
@@ -113,6 +121,9 @@ func (s *Stack) environment(function string) *map[string]*string {
 	}
 	if s.config.AllowHosts != "" {
 		env["LOCKSTEP_ALLOW_HOSTS"] = jsii.String(s.config.AllowHosts)
+	}
+	if s.layers != nil {
+		env["LOCKSTEP_APP_DOCUMENTS"] = jsii.String("/opt") // where Lambda puts layers
 	}
 	switch function {
 	case webhook:

@@ -31,6 +31,7 @@ type Stack struct {
 	client                       awscognito.UserPoolClient
 	functions                    map[string]awslambda.Function
 	roles                        map[string]awsiam.Role
+	layers                       *[]awslambda.ILayerVersion // of every function; nil = none
 	alerts                       awssns.Topic
 	publicURL, apiURL, dashboard *string
 }
