@@ -184,7 +184,8 @@ func (w *eraser) ofPerson(ends [2]appObject, left, right crm.RecordID, keys []st
 }
 
 // settings compiles a sync's settings without asking its apps; nil when their
-// fields are not known.
+// fields are not known. What was agreed on tells whose it is also while a field of
+// a key is gone: then they are compiled as if every field were there.
 func (w *eraser) settings(ctx context.Context, sc scope, conn *crm.Connection, conf *crm.Sync) *reconcile.Settings {
 	var schemas [2]cachedSchema
 	for i, end := range ends(conn, conf) {
@@ -193,7 +194,11 @@ func (w *eraser) settings(ctx context.Context, sc scope, conn *crm.Connection, c
 			return nil
 		}
 	}
-	return w.compile(sc, conn, conf, schemas)
+	set := w.compile(sc, conn, conf, schemas)
+	if len(set.Held()) > 0 {
+		set, _ = reconcile.Compile(conn, conf, nil, nil)
+	}
+	return set
 }
 
 // baseKeys are the identity keys that a pair agreed on.

@@ -479,8 +479,9 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 				id = entries[i].Partner
 			}
 			won := tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.After}))
-			ours := t.at.side != d.Side && !t.shared                             // we wrote what lost
-			seen := t.instead == won && t.at.ref == ref{d.Side, id} && !t.shared // a user who saw the winner there replaced it
+			again := w.tokens[won] != nil && w.tokens[won].shared                          // and somebody typed it once more
+			ours := t.at.side != d.Side && !t.shared                                       // we wrote what lost
+			seen := t.instead == won && t.at.ref == ref{d.Side, id} && !t.shared && !again // a user who saw the winner there replaced it
 			if !ours && !seen {
 				continue
 			}

@@ -57,12 +57,17 @@ func TestSeedsThatBroke(t *testing.T) {
 	t.Parallel()
 	for name, seeds := range map[string][]uint64{
 		"newborn":  {272, 290, 319, 354, 422, 573, 927},
-		"erasures": {50, 93},
+		"erasures": {50, 93, 151, 307, 341},
 	} {
 		for _, seed := range seeds {
 			for _, v := range sim.Seed(seed, &sim.Options{Workload: name}).Violations {
 				t.Errorf("seed %d of %s: %s is broken: %s", seed, name, v.ID, v.Detail)
 			}
+		}
+	}
+	for _, seed := range []uint64{484, 60632} {
+		for _, v := range sim.Seed(seed, &sim.Options{}).Violations {
+			t.Errorf("seed %d of the mix: %s is broken: %s", seed, v.ID, v.Detail)
 		}
 	}
 }
