@@ -128,11 +128,11 @@ PAGES := internal/console/static/app/index.html
 console: ## the console's pages, for the program to carry (needs Node)
 	@if command -v npm >/dev/null; then $(MAKE) $(PAGES); else echo "no Node here: the program is built without its console"; fi
 
-$(PAGES): $(WEB)/node_modules/.package-lock.json $(WEB)/src/api/schema.d.ts $(shell git ls-files -co --exclude-standard $(WEB) 2>/dev/null)
+$(PAGES): $(WEB)/node_modules/.package-lock.json $(WEB)/src/api/schema.d.ts $(wildcard $(shell git ls-files -co --exclude-standard $(WEB) 2>/dev/null))
 	cd $(WEB) && npm run --silent build
 	@touch $@
 
-$(WEB)/src/api/openapi.json: $(shell git ls-files -co --exclude-standard 'internal/api/*.go' 'internal/engine/*.go' 'internal/crm/*.go' 2>/dev/null | grep -v _test.go)
+$(WEB)/src/api/openapi.json: $(wildcard $(shell git ls-files -co --exclude-standard 'internal/api/*.go' 'internal/engine/*.go' 'internal/crm/*.go' 2>/dev/null | grep -v _test.go))
 	@$(GO) run ./scripts/openapi >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; touch $@; else mv $@.new $@; fi
 

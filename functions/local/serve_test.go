@@ -118,10 +118,34 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 		if err := apiclient.New(url, "").Call(ctx, http.MethodGet, "/v1/apps", nil, nil); err == nil {
 			t.Error("the surface answered without a key")
 		}
+		if linked := strings.Contains(out.String(), url+"/#key="); linked != (start == 0) {
+			t.Errorf("start %d: the link that signs in is shown: %v", start+1, linked)
+		}
+		openConsole(t, url)
 		stop()
 		if code := <-ended; code != 0 {
 			t.Errorf("exit code %d", code)
 		}
+	}
+}
+
+// openConsole opens the console as a browser does: its page, or the one that
+// says that the program was built without it, under the console's policy.
+func openConsole(t *testing.T, url string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/connections", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }() // only its head is looked at
+	built := answer.StatusCode == http.StatusOK
+	if !built && answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(answer.Header.Get("Content-Security-Policy"), "script-src 'self';") {
+		t.Errorf("the console: %d, policy %q", answer.StatusCode, answer.Header.Get("Content-Security-Policy"))
 	}
 }
 

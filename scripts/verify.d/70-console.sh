@@ -22,4 +22,4 @@ make console
 [ -f internal/console/static/app/index.html ] || { echo "console: not tried: it is not built, which needs Node" >&2; exit 1; }
 go build -trimpath -o bin/lockstep ./functions/local
 cd internal/console/web
-node --test --test-concurrency=1 --test-timeout=600000 --test-reporter=spec test/*.test.mjs
+node --test --test-concurrency=2 --test-timeout=600000 --test-reporter=spec test/*.test.mjs

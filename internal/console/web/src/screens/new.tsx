@@ -117,29 +117,40 @@ export function NewConnection() {
 
 function ChooseApps({ apps, left, right }: { apps: App[]; left: string | undefined; right: string | undefined }) {
   const go = useNavigate();
-  const presets = useAll('/v1/presets', {}, { fresh: 600_000 });
-  const ready = (a: string, b: string) =>
-    (presets.data ?? []).some((p) => (p.left === a && p.right === b) || (p.left === b && p.right === a));
+  const partners = useAll(
+    '/v1/apps/{app}/partners',
+    { path: { app: left ?? '' } },
+    { enabled: !!left, fresh: 600_000 },
+  );
+  const ready = (id: string) => (partners.data?.find((p) => p.app === id)?.presets ?? []).length > 0;
+  // Ready-made ones stand first; the order is the apps' own within.
+  const others = apps
+    .filter((a) => partners.data?.some((p) => p.app === a.id))
+    .sort((a, b) => Number(ready(b.id)) - Number(ready(a.id)));
   const set = (next: { left?: string | undefined; right?: string | undefined }) =>
     void go({ to: '/new', search: Object.fromEntries(Object.entries({ left, right, ...next }).filter(([, v]) => v)) });
   return (
     <>
       <div className="columns">
         <AppList title="First app" apps={apps} chosen={left} choose={(id) => set({ left: id, right: undefined })} />
-        {left ? (
-          <AppList
-            title="Connect it with"
-            apps={[...apps].sort((a, b) => Number(ready(left, b.id)) - Number(ready(left, a.id)))}
-            chosen={right}
-            choose={(id) => set({ right: id })}
-            badge={(a) => ready(left, a.id) && <Badge color="teal">ready-made</Badge>}
-          />
-        ) : (
+        {!left ? (
           <Panel title="Connect it with">
             <Text size="sm" c="var(--soft)">
               Choose the first app: what it can be connected with is listed here.
             </Text>
           </Panel>
+        ) : partners.isPending ? (
+          <Loading what="apps that go with it" />
+        ) : partners.isError ? (
+          <Failure error={partners.error} again={() => void partners.refetch()} />
+        ) : (
+          <AppList
+            title="Connect it with"
+            apps={others}
+            chosen={right}
+            choose={(id) => set({ right: id })}
+            badge={(a) => ready(a.id) && <Badge color="teal">ready-made</Badge>}
+          />
         )}
       </div>
       <Group justify="flex-end">

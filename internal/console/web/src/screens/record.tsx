@@ -300,6 +300,9 @@ function Fields({
                         {ruleWords[verdict.rule] ?? words(verdict.rule)}
                         {verdict.reason && ` (${settledWords[verdict.reason] ?? words(verdict.reason)})`}
                         {verdict.detail && `; ${verdict.detail}`} <CodeLink code={verdict.code} />
+                        {works && verdict.rule === 'frozen' && (
+                          <Unfreeze record={record} connection={connection} sync={sync} mapping={m.id} />
+                        )}
                       </Text>
                     )}
                     {!verdict && rest && <>left different: {settledWords[rest.reason] ?? words(rest.reason)}</>}
@@ -321,6 +324,38 @@ function Fields({
         />
       )}
     </Panel>
+  );
+}
+
+/** Unfreeze lets a field go on that went round in a circle of connections. */
+function Unfreeze({
+  record,
+  connection,
+  sync,
+  mapping,
+}: {
+  record: RecordView;
+  connection: Connection;
+  sync: Sync | undefined;
+  mapping: string;
+}) {
+  const path = { id: connection.id, sync: sync?.id ?? '', side: record.side, record: record.id } as never;
+  const run = useAction(
+    (_: undefined, key) =>
+      call('post', '/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unfreeze', {
+        path,
+        key,
+        body: { field: mapping },
+      }),
+    { say: 'It goes on; if the circle is still there it freezes again' },
+  );
+  return (
+    <>
+      <Button size="compact-xs" variant="default" loading={run.isPending} onClick={() => run.mutate(undefined)}>
+        Let it go on
+      </Button>
+      {run.error != null && <Failure error={run.error} />}
+    </>
   );
 }
 
