@@ -44,7 +44,7 @@ type judge struct {
 // part is one test of a judge, or the whole simulation.
 type part struct {
 	name    string
-	took    time.Duration // without a mutant
+	took    time.Duration // of a processor, without a mutant: a busy machine makes no test slow
 	reached map[int]bool  // the mutants that it comes by
 }
 
@@ -134,11 +134,11 @@ func (j *judge) record(ctx context.Context, p *part, scratch string, args []stri
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	began := time.Now()
-	if noticed := j.run(ctx, 10*time.Minute, "MUTANT_REACHED="+file, args); noticed {
+	noticed, took := j.run(ctx, 10*time.Minute, "MUTANT_REACHED="+file, args)
+	if noticed {
 		return errors.New("it fails")
 	}
-	p.took = time.Since(began)
+	p.took = took
 	p.reached = map[int]bool{}
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -169,12 +169,12 @@ func (j *judge) notices(ctx context.Context, number int, most time.Duration) (no
 		if len(batch) == 0 {
 			break
 		}
-		limit := time.Minute + 5*sum // one that hangs is noticed
+		limit := 2*time.Minute + 20*sum // one that hangs is noticed, one that waits for a processor is not
 		args := j.tests(batch, limit)
 		if j.seeds > 0 {
 			args = j.simulation()
 		}
-		if j.run(ctx, limit+10*time.Second, "MUTANT="+strconv.Itoa(number), args) {
+		if noticed, _ := j.run(ctx, limit+10*time.Second, "MUTANT="+strconv.Itoa(number), args); noticed {
 			return true, true
 		}
 		if size == most {
@@ -187,20 +187,28 @@ func (j *judge) notices(ctx context.Context, number int, most time.Duration) (no
 // crashStride is how many requests the crash test of the engine leaves out.
 const crashStride = "CRASH_STRIDE=23"
 
-// run reports whether the program fails, or breaks a promise. Tests are stopped
-// at the first line that says so.
-func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) (failed bool) {
+// run reports whether the program fails, or breaks a promise, and how much of a
+// processor it used. Tests are stopped at the first line that says so.
+func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) (failed bool, used time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, j.path, args...)
 	c.Dir, c.Env, c.WaitDelay = j.dir, append(os.Environ(), env, "STORE=embedded", crashStride), time.Second
 	if j.seeds > 0 { // so few seeds do not reach every rare state, and the exit code says so
 		out, _ := c.Output() // a failure lacks the line
-		return !strings.Contains(string(out), ": 0 broken promises")
+		return !strings.Contains(string(out), ": 0 broken promises"), cpu(c)
 	}
 	w := &watch{stop: cancel}
 	c.Stdout = w
-	return c.Run() != nil || w.failed
+	return c.Run() != nil || w.failed, cpu(c)
+}
+
+// cpu is what a program that has ended used of the processors.
+func cpu(c *exec.Cmd) time.Duration {
+	if c.ProcessState == nil { // it never began
+		return 0
+	}
+	return c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 }
 
 // watch looks for a failure in what tests print.
@@ -499,7 +507,7 @@ func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string
 			}
 			quick = append(quick, one)
 		}
-		noticed := j.run(ctx, 10*time.Minute, "MUTANT=0", j.tests(quick, 10*time.Minute))
+		noticed, _ := j.run(ctx, 10*time.Minute, "MUTANT=0", j.tests(quick, 10*time.Minute))
 		if err := os.Remove(program); err != nil {
 			return unbuildable, err.Error()
 		}
@@ -516,7 +524,7 @@ func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string
 		return unbuildable, "the linker"
 	}
 	j := &judge{path: program, dir: ".", seeds: b.seeds}
-	if j.run(ctx, 10*time.Minute, "MUTANT=0", j.simulation()) {
+	if noticed, _ := j.run(ctx, 10*time.Minute, "MUTANT=0", j.simulation()); noticed {
 		return caught, "the simulation"
 	}
 	return survived, "nobody"
