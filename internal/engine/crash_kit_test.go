@@ -33,10 +33,11 @@ const (
 	loseReply                  // the request lands, its answer is lost, the process goes on
 	failOnce                   // the request does not land, and the process goes on
 	crashModes
+	beaten // a write finds that somebody was faster; not of every request
 )
 
 func (m crashMode) String() string {
-	return [...]string{"die before", "die after", "lose the reply", "fail once"}[m]
+	return [...]string{"die before", "die after", "lose the reply", "fail once", "", "beaten"}[m]
 }
 
 // crashBed is two model apps with an engine between them, whose every request
@@ -161,6 +162,9 @@ func (b *crashBed) io(what string, run func()) error {
 	}
 	if strike && b.mode == failOnce {
 		return failed(what)
+	}
+	if strike && b.mode == beaten {
+		return fault.New("crash: "+what, fault.Conflict, "", "somebody was faster")
 	}
 	if strike && b.mode == dieBefore {
 		b.dead = true
@@ -446,7 +450,11 @@ func (s crashStore) BatchGetStale(ctx context.Context, ks []store.Key) ([]store.
 }
 
 func (s crashStore) Write(ctx context.Context, w store.Write) (v int64, err error) {
-	if e := s.b.io(kindOf("write", w.Item.Key), func() { v, err = s.Store.Write(ctx, w) }); e != nil {
+	what := "write"
+	if w.If == store.IfAbsent {
+		what = "write new"
+	}
+	if e := s.b.io(kindOf(what, w.Item.Key), func() { v, err = s.Store.Write(ctx, w) }); e != nil {
 		return 0, e
 	}
 	return v, err

@@ -45,6 +45,19 @@ func TestScenariosAreToldAsWritten(t *testing.T) {
 
 var storyFile = strings.NewReplacer(", ", "-", " ", "-", "'", "")
 
+// TestScenariosCostAsWritten: what each scenario asks of the apps, the store and
+// the queue. A change that costs more, or less, says so here.
+func TestScenariosCostAsWritten(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	for _, sc := range slices.Concat(scenarios(), deeds()) {
+		b := newCrashBed(t, -1, dieBefore, sc.change, sc.options)
+		sc.playOn(b)
+		fmt.Fprintf(&out, "%s: calls %d+%d, requests of the changed part %v, all items %+v\n", sc.name, b.apps[0].Calls(), b.apps[1].Calls(), b.seen, b.store.Counts())
+	}
+	written.Check(t, "costs.txt", out.String())
+}
+
 // story is all that an admin can see, with the values of time and the IDs as
 // they came up.
 func (b *crashBed) story() string {

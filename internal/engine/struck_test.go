@@ -78,7 +78,10 @@ func (sc *scenario) struck(t *testing.T, out *strings.Builder, last bool) {
 			places = append(places, n-1)
 		}
 		for _, nth := range places {
-			for _, mode := range []crashMode{failOnce, loseReply, dieAfter} {
+			for _, mode := range []crashMode{failOnce, loseReply, dieAfter, beaten} {
+				if mode == beaten && (!strings.HasPrefix(what, "store write ") || strings.HasPrefix(what, "store write new ")) {
+					continue // it says that the item is there
+				}
 				if mode != failOnce && !landing.MatchString(what) {
 					continue // it is no other than a failure
 				}
