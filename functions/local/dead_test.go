@@ -53,12 +53,12 @@ func TestDeadApp(t *testing.T) {
 		}); err != nil {
 			t.Fatalf("%v\n%s", err, s.child.errs)
 		}
-		if !slices.Equal(dead.Warnings, []string{"app_unreachable"}) || len(dead.Silences) != 1 || dead.Silences[0].App != "hubspot" {
-			t.Errorf("warnings %v, unreachable %+v, want HubSpot", dead.Warnings, dead.Silences)
+		if !slices.Equal(dead.Warnings, []string{"app_unreachable"}) || len(dead.Outages) != 1 || dead.Outages[0].App != "hubspot" {
+			t.Errorf("warnings %v, unreachable %+v, want HubSpot", dead.Warnings, dead.Outages)
 		}
 		before := s.requests(t, 0).Total
 		if err := until(ctx, 30*time.Second, "five seconds more", func(context.Context) (bool, error) {
-			return time.Since(dead.Silences[0].Since) > 5*time.Second, nil
+			return time.Since(dead.Outages[0].Since) > 5*time.Second, nil
 		}); err != nil {
 			t.Fatal(err)
 		}

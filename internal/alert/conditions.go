@@ -372,8 +372,8 @@ func ofStatus(f *facts, st *engine.SyncStatus, s *syncMemory, add func(Condition
 		h := &st.Changes[i]
 		add(Condition{Kind: MassChange, Sync: st.Sync, Side: h.Side, Mapping: h.Mapping, Since: h.Since, Count: h.Count, Of: h.Links})
 	}
-	for i := range st.Silences {
-		if x := &st.Silences[i]; f.now.Sub(x.Since) >= unreachableFor {
+	for i := range st.Outages {
+		if x := &st.Outages[i]; f.now.Sub(x.Since) >= unreachableFor {
 			add(Condition{Kind: Unreachable, Sync: st.Sync, Side: x.Side, Account: x.Account, Code: x.Code, Since: x.Since, Count: 1})
 		}
 	}

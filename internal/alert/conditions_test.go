@@ -183,7 +183,7 @@ func TestEachKind(t *testing.T) {
 			f.syncs[0].Changes = []engine.ChangeHalt{{Mapping: "m1", Side: crm.Right, Since: long, Count: 70, Links: 100}}
 		},
 		"app_unreachable  left 2/0": func(f *facts) {
-			f.syncs[0].Silences, f.syncs[1].Silences = []engine.Silence{{Side: crm.Left, Since: long}}, []engine.Silence{{Side: crm.Left, Since: noon.Add(-5 * time.Minute)}}
+			f.syncs[0].Outages, f.syncs[1].Outages = []engine.Outage{{Side: crm.Left, Since: long}}, []engine.Outage{{Side: crm.Left, Since: noon.Add(-5 * time.Minute)}}
 		},
 		"missing_right people left 3/0": func(f *facts) {
 			f.syncs[0].Waiting = []engine.Waiting{{Code: codePermission, Side: crm.Left, Since: long, Records: 3}}
@@ -227,7 +227,7 @@ func TestNotYet(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]func(*facts){
 		"an app that restarts": func(f *facts) {
-			f.syncs[0].Silences = []engine.Silence{{Side: crm.Left, Since: noon.Add(-5*time.Minute + time.Second)}}
+			f.syncs[0].Outages = []engine.Outage{{Side: crm.Left, Since: noon.Add(-5*time.Minute + time.Second)}}
 		},
 		"three intervals":    func(f *facts) { f.syncs[0].LatestPull = noon.Add(-15 * time.Minute) },
 		"a sync by hand":     func(f *facts) { f.syncs[1].LatestPull = noon.Add(-24 * time.Hour) },

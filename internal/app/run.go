@@ -136,7 +136,7 @@ func (a *App) ticks(ctx context.Context) {
 			continue
 		}
 		idle := min(max(now.Sub(last)/8, tickIdle), tickIdleMost)
-		if left, ok := a.Engine.Rest(); ok {
+		if left, ok := a.Engine.Backoff(); ok {
 			idle = min(idle, max(left, tickIdle)) // a sync whose app is down is tried again when it is due
 		}
 		if pause(ctx, a.tick.heard(), idle) {

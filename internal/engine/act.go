@@ -64,7 +64,7 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	if missingRight(err) {
 		return s.bar(ctx, side, rows, err)
 	}
-	if field, missed := s.missed(side, err); missed && !fault.MayHaveLanded(err) && s.holding(rows, field) {
+	if field, missed := s.missed(side, err); missed && !fault.MayHaveLanded(err) && s.writing(rows, field) {
 		return s.writeWithout(ctx, side, rows, field, err)
 	}
 	if err != nil && !fault.MayHaveLanded(err) && (fault.Is(err, fault.Invalid) || fault.Is(err, fault.Conflict)) {
@@ -143,7 +143,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		s.Mark("row_gone")
 		u.deferFor(time.Second, "record_gone")
 	case fault.Conflict:
-		if taken(w.Err) && r.Op == connector.Update || fault.CodeOf(w.Err) == codeDuplicateRule {
+		if exists(w.Err) && r.Op == connector.Update || fault.CodeOf(w.Err) == codeDuplicateRule {
 			s.Mark("row_refused")
 			u.fail(side, w.Err)
 			break
@@ -165,7 +165,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 // again and again, and is none that the match steps find.
 func unfound(err error) error {
 	f, ok := asFault(err)
-	if !ok || !taken(err) {
+	if !ok || !exists(err) {
 		return err
 	}
 	told := *f

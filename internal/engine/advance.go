@@ -167,7 +167,7 @@ func (s *session) advance(ctx context.Context, r *storedRun) (err error) {
 		if err := s.moveCursors(ctx, r); err != nil {
 			return err
 		}
-		s.rested(r)
+		s.noteHeldParts(r)
 		full, err := s.sendRest(ctx, r)
 		if err != nil || full {
 			return err

@@ -73,7 +73,7 @@ func (s *session) refusedOne(ctx context.Context, side crm.Side, rows []row, got
 		return false, nil
 	}
 	before := ""
-	s.refusals.change(silenceKey{s.scope, side}, func(ref string, _ bool) string {
+	s.refusals.change(outageKey{s.scope, side}, func(ref string, _ bool) string {
 		before = ref
 		return rows[0].Ref
 	})
@@ -87,7 +87,7 @@ func (s *session) refusedOne(ctx context.Context, side crm.Side, rows []row, got
 // tookWrite notes that an app took a write: whoever was refused for want of a right
 // was so for a reason of its own. It reports whether somebody waits for nothing.
 func (s *session) tookWrite(side crm.Side) (waits bool) {
-	s.refusals.drop(silenceKey{s.scope, side})
+	s.refusals.drop(outageKey{s.scope, side})
 	return !s.notedAt(waitKey{s.scope, side, "waits"}).IsZero()
 }
 
@@ -208,7 +208,7 @@ func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connectio
 	if !running {
 		return false, nil
 	}
-	known, _, err := e.loadSilence(ctx, sc)
+	known, _, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return false, err
 	}

@@ -203,7 +203,7 @@ func (b *batch) decideFound(u *unit) {
 	if first := b.pairs[twin]; first != nil && first != u {
 		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
 			b.Mark("twins_met")
-			first.takes(u)
+			first.standsFor(u)
 			u.decide(crm.Unchanged, "", "", "")
 			u.quiet = true
 			return
@@ -224,8 +224,8 @@ func (b *batch) decideFound(u *unit) {
 	u.plan, u.decided = b.set.Plan(p), true
 }
 
-// takes lets u do the work of its twin too.
-func (u *unit) takes(twin *unit) {
+// standsFor lets u do the work of its twin too.
+func (u *unit) standsFor(twin *unit) {
 	twin.into = u
 	u.took = append(u.took, twin)
 }
@@ -237,7 +237,7 @@ func (b *batch) callOff(born, u *unit) {
 	}
 	delete(b.births, unitKey{born.side, born.id})
 	born.claims, born.quiet = nil, true
-	u.takes(born)
+	u.standsFor(born)
 	born.decide(crm.Unchanged, "", "", "")
 }
 
@@ -256,7 +256,7 @@ func (b *batch) decideCreate(u *unit) {
 		b.callOff(u, first)
 		return
 	}
-	if b.coming.holds(u) {
+	if b.coming.awaits(u) {
 		b.Mark("create_still_open")
 		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
 		return

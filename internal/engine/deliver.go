@@ -24,11 +24,11 @@ type job struct {
 	queue.Delivery
 	chunk   *chunk
 	verdict *Verdict
-	held    *hold  // shared by all that came together
-	begun   bool   // its records were asked for
-	done    bool   // has a verdict
-	why     string // code of what it waits for
-	told    told   // what was counted of its chunk before
+	hand    *inHand // shared by all that came together
+	begun   bool    // its records were asked for
+	done    bool    // has a verdict
+	why     string  // code of what it waits for
+	told    told    // what was counted of its chunk before
 }
 
 func (j *job) ack() { j.verdict.Ack, j.done = true, true }
@@ -47,10 +47,10 @@ func (e *Engine) Work(ctx context.Context, ds []queue.Delivery) []Verdict {
 		first := groups[d.Group]
 		if first == nil {
 			order = append(order, d.Group)
-			first = []*job{{held: &hold{since: e.Now()}}}
+			first = []*job{{hand: &inHand{since: e.Now()}}}
 		}
-		j := &job{Delivery: d, verdict: &verdicts[i], held: first[0].held}
-		j.held.receipts = append(j.held.receipts, d.Receipt)
+		j := &job{Delivery: d, verdict: &verdicts[i], hand: first[0].hand}
+		j.hand.receipts = append(j.hand.receipts, d.Receipt)
 		groups[d.Group] = append(groups[d.Group], j)
 	}
 	for _, g := range order {

@@ -61,7 +61,7 @@ type Tuning struct {
 	DeleteFloor  int64         // deletions in an hour always allowed; 50
 	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
 	AgainEvery   time.Duration // how often refused fields are tried again although nothing changed: what was wrong may have been mended where we cannot see it; 24 h
-	GoneSettle   time.Duration // how long deletions are counted before the first is applied; 10 s
+	GoneCount    time.Duration // how long deletions are counted before the first is applied; 10 s
 	ChangeFloor  int64         // values replaced alike in an hour always allowed; 50
 	ClearShare   float64       // share of links of which an hour may clear a field; 0.10
 	ChangeShare  float64       // share of links to which an hour may give one same value; 0.50
@@ -88,7 +88,7 @@ func (t Tuning) withDefaults() Tuning {
 	def(&t.SweepEvery, 24*time.Hour)
 	def(&t.DeleteFloor, 50)
 	def(&t.DeleteShare, 0.10)
-	def(&t.GoneSettle, 10*time.Second)
+	def(&t.GoneCount, 10*time.Second)
 	def(&t.ChangeFloor, 50)
 	def(&t.ClearShare, 0.10)
 	def(&t.ChangeShare, 0.50)
@@ -119,15 +119,15 @@ type Engine struct {
 	hookRuns memo[crm.RunID, bool]
 	depth    memo[struct{}, queueDepth]
 
-	leases   memo[scope, sighting]       // of held leases
-	written  memo[scope, sighting]       // of the epoch in which links were last written
-	sights   memo[string, time.Time]     // when we first saw what waits for time to pass
-	rests    memo[scope, rest]           // of syncs that could not be attended to
-	paces    memo[paceKey, pace]         // how long calls take
-	noted    memo[waitKey, time.Time]    // of causes of waiting that this process stored, and of what it tried
-	limits   memo[waitKey, time.Time]    // waits for limits that this process noted, and their ends
-	refusals memo[silenceKey, string]    // the last record that an app refused for want of a right, since it took a write
-	silences memo[silenceKey, time.Time] // of apps that do not answer: when we last saw to it that it is stored
+	leases    memo[scope, firstSeenAt]   // of held leases
+	written   memo[scope, firstSeenAt]   // of the epoch in which links were last written
+	firstSeen memo[string, time.Time]    // when we first saw what waits for time to pass
+	backoffs  memo[scope, syncBackoff]   // of syncs that could not be attended to
+	paces     memo[paceKey, pace]        // how long calls take
+	noted     memo[waitKey, time.Time]   // of causes of waiting that this process stored, and of what it tried
+	limits    memo[waitKey, time.Time]   // waits for limits that this process noted, and their ends
+	refusals  memo[outageKey, string]    // the last record that an app refused for want of a right, since it took a write
+	outages   memo[outageKey, time.Time] // of apps that do not answer: when we last saw to it that it is stored
 }
 
 // New returns an engine. Invalid when a required part is missing.

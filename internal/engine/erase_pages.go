@@ -153,10 +153,10 @@ func (w *eraser) run(ctx context.Context, it store.Item) error {
 func (w *eraser) seen(ctx context.Context, o appObject, it store.Item) error {
 	var page []byte
 	changed := false
-	err := eachSighted(it.Data, func(x *sighted) {
+	err := eachSeen(it.Data, func(x *seenRecord) {
 		if w.t.record(o.account, o.object, x.id) || w.t.record(o.account, o.object, x.into) {
 			changed = true
-			x = &sighted{id: w.nobody(o, x.id), erased: true}
+			x = &seenRecord{id: w.nobody(o, x.id), erased: true}
 		}
 		page = x.append(page)
 	})

@@ -198,7 +198,7 @@ func (s *session) same(u *unit) bool {
 	if l != nil && l.Code == reconcile.CodeUpdateOnly && u.jobs[0].chunk.Kind == RunResync {
 		return false // a twin may have come since; only a pull that looks at everything asks for it again
 	}
-	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.settled(l) || s.spent(l) && u.jobs[0].chunk.Kind != RunResync) &&
+	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.upToDate(l) || s.spent(l) && u.jobs[0].chunk.Kind != RunResync) &&
 		!u.hint.Force && !u.hint.Again && !u.hint.Gone && u.hint.Op == "" && u.hint.Expect == ""
 }
 
@@ -208,8 +208,8 @@ func (s *session) spent(l *link) bool {
 	return l.State == crm.StateFailing && l.Once && l.Settings == s.set.Digest() && !s.set.Timed()
 }
 
-// settled reports whether the link's state follows from the two records and
+// upToDate reports whether the link's state follows from the two records and
 // the present settings alone, so that unchanged records mean an unchanged state.
-func (s *session) settled(l *link) bool {
+func (s *session) upToDate(l *link) bool {
 	return l.Settings == s.set.Digest() && (l.State == crm.StateInSync && l.Code == "" || l.State == crm.StateExcluded) && !s.set.Timed()
 }

@@ -87,7 +87,7 @@ func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection,
 	if age := now.Sub(h.DiscardedAt); age > discardedFor {
 		h.Discarded = nil
 	}
-	if age := now.Sub(h.CountedAt); h.Pending != found.all() || age >= 0 && age < e.Tuning.GoneSettle {
+	if age := now.Sub(h.CountedAt); h.Pending != found.all() || age >= 0 && age < e.Tuning.GoneCount {
 		if h.Pending == found.all() {
 			return true, nil
 		}

@@ -61,8 +61,8 @@ func NewHeldPart(h *reconcile.Held) HeldPart {
 	}
 }
 
-// rested keeps in a run what rests while it goes on. It is stored with the run.
-func (s *session) rested(r *storedRun) {
+// noteHeldParts keeps in a run what rests while it goes on. It is stored with the run.
+func (s *session) noteHeldParts(r *storedRun) {
 	for _, p := range heldParts(s.set, s.schemas) {
 		if !slices.ContainsFunc(r.Run.Held, func(o HeldPart) bool {
 			return o.Kind == p.Kind && o.ID == p.ID && o.Side == p.Side && o.Field == p.Field
@@ -82,9 +82,9 @@ func heldNames(set *reconcile.Settings) []string {
 	return out
 }
 
-// holds compiles a sync's settings and, while something is held and nobody has
+// useSchemas compiles a sync's settings and, while something is held and nobody has
 // looked for a while, asks the app whether the field is back.
-func (s *session) holds(ctx context.Context, schemas [2]cachedSchema) {
+func (s *session) useSchemas(ctx context.Context, schemas [2]cachedSchema) {
 	s.schemas, s.late = schemas, [2][]string{}
 	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
 	s.askForHeld(ctx, heldFor, fromApp)
@@ -317,8 +317,8 @@ func (u *unit) stays() {
 	u.plan.Outcome = crm.Unchanged
 }
 
-// holding reports whether any of the rows is to write the field.
-func (*session) holding(rows []row, field string) bool {
+// writing reports whether any of the rows is to write the field.
+func (*session) writing(rows []row, field string) bool {
 	return slices.ContainsFunc(rows, func(r row) bool { _, ok := r.Fields[field]; return ok })
 }
 

@@ -175,9 +175,9 @@ func (s *session) storeIntent(ctx context.Context, l *lot) error {
 	if s.lease == nil && s.vacant != nil && len(whole) <= maxInLease && !l.intent.creates() {
 		l.inLease = true
 		s.Mark("intent_in_lease")
-		return s.hold(ctx, whole)
+		return s.ensureLease(ctx, whole)
 	}
-	if err := s.hold(ctx, nil); err != nil {
+	if err := s.ensureLease(ctx, nil); err != nil {
 		return err
 	}
 	items := [][]byte{whole}

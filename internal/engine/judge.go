@@ -70,7 +70,7 @@ func (s *session) pairOf(u *unit) reconcile.Pair {
 
 // result is what became of one side.
 func (s *session) result(u *unit, side crm.Side) reconcile.Result {
-	fields, answered := u.held(side)
+	fields, answered := u.content(side)
 	r := reconcile.Result{Failed: u.failed(side), Fields: fields, Answered: answered}
 	for _, f := range u.refused.Get(side) {
 		if f.mapping != "" {
@@ -83,10 +83,10 @@ func (s *session) result(u *unit, side crm.Side) reconcile.Result {
 	return r
 }
 
-// held is what a side's record holds after its write, as far as known: as it
+// content is what a side's record holds after its write, as far as known: as it
 // was read, with what was written, or with what the app answered to that.
 // What else an answer holds, somebody may have typed since we read.
-func (u *unit) held(side crm.Side) (f crm.Fields, answered bool) {
+func (u *unit) content(side crm.Side) (f crm.Fields, answered bool) {
 	if r := u.rec.Get(side); r != nil {
 		f = r.Fields.Clone()
 	}
@@ -151,7 +151,7 @@ func (u *unit) final() bool {
 		case fault.Invalid, fault.Unsupported, fault.Denied:
 			return err != nil
 		case fault.Conflict:
-			return taken(err) || fault.CodeOf(err) == codeDuplicateRule
+			return exists(err) || fault.CodeOf(err) == codeDuplicateRule
 		case fault.Other, fault.NotFound, fault.Throttled, fault.Unavailable:
 		}
 		return false

@@ -51,8 +51,9 @@ func (l *lease) write(sc scope) (store.Write, error) {
 	return store.Write{Item: store.Item{Key: sc.lease(), Data: b}, If: store.IfVersion(l.version)}, err
 }
 
-// take acquires the sync's lease or answers errLeased with the time left in RetryAfter.
-func (s *session) take(ctx context.Context) error {
+// acquire takes the sync's lease from nobody, or from one whose time is up, or
+// answers errLeased with the time left in RetryAfter.
+func (s *session) acquire(ctx context.Context) error {
 	held, err := s.loadLease(ctx, s.scope)
 	if err != nil {
 		return err
@@ -73,12 +74,12 @@ func (s *session) take(ctx context.Context) error {
 		}
 		s.Mark("lease_taken_over")
 	}
-	return s.takeFrom(ctx, held, held.Intent)
+	return s.acquireFrom(ctx, held, held.Intent)
 }
 
 // findVacant looks whether nobody holds the lease and nothing is left open, so
 // that work may begin without it: reading needs no right, and most lone hints
-// are the echo of what we wrote. hold takes the lease once there is something
+// are the echo of what we wrote. ensureLease takes it once there is something
 // to write, and only if nobody had it since.
 func (s *session) findVacant(ctx context.Context) (bool, error) {
 	l, err := s.loadLease(ctx, s.scope)
@@ -97,17 +98,17 @@ func (s *session) findVacant(ctx context.Context) (bool, error) {
 	return true, s.learnMass(ctx, l)
 }
 
-// hold takes the lease that was found vacant, with what is about to be written.
+// ensureLease takes the lease that was found vacant, with what is about to be written.
 // Once held it does nothing.
-func (s *session) hold(ctx context.Context, intent []byte) error {
+func (s *session) ensureLease(ctx context.Context, intent []byte) error {
 	if s.lease != nil || s.vacant == nil {
 		return nil
 	}
-	return s.takeFrom(ctx, s.vacant, intent)
+	return s.acquireFrom(ctx, s.vacant, intent)
 }
 
-// takeFrom takes the lease over the version that was read.
-func (s *session) takeFrom(ctx context.Context, held *lease, intent []byte) error {
+// acquireFrom takes the lease over the version that was read.
+func (s *session) acquireFrom(ctx context.Context, held *lease, intent []byte) error {
 	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, Erased: held.Erased, version: held.version}
 	s.tellMass(mine)
 	w, err := mine.write(s.scope)
@@ -220,18 +221,18 @@ func (s *session) release(ctx context.Context) {
 	s.lease = nil
 }
 
-// sighting is when this process first saw a sync at some version.
-type sighting struct {
+// firstSeenAt is when this process first saw a sync at some version.
+type firstSeenAt struct {
 	version int64
 	at      time.Time
 }
 
 // since returns how long a sync has been at version under our own eyes, and
 // begins to count when it was at another one.
-func (e *Engine) since(seen *memo[scope, sighting], sc scope, version int64, now time.Time) time.Duration {
-	first := seen.change(sc, func(s sighting, ok bool) sighting {
+func (e *Engine) since(seen *memo[scope, firstSeenAt], sc scope, version int64, now time.Time) time.Duration {
+	first := seen.change(sc, func(s firstSeenAt, ok bool) firstSeenAt {
 		if !ok || s.version != version || now.Before(s.at) {
-			return sighting{version, now}
+			return firstSeenAt{version, now}
 		}
 		return s
 	})

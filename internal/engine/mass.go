@@ -347,7 +347,7 @@ func (s *session) countMass(u *unit) {
 
 // keepMass stores the counts at once: rarely, when much depends on them.
 func (s *session) keepMass(ctx context.Context) error {
-	if err := s.hold(ctx, nil); err != nil || s.lease == nil {
+	if err := s.ensureLease(ctx, nil); err != nil || s.lease == nil {
 		return err
 	}
 	next := *s.lease

@@ -172,7 +172,7 @@ func (s *session) merge(ctx context.Context, g *merging) error {
 		s.supposeMerged(g, k)
 		return nil
 	}
-	if err := s.hold(ctx, nil); err != nil {
+	if err := s.ensureLease(ctx, nil); err != nil {
 		return err
 	}
 	s.writesLinks()

@@ -80,7 +80,7 @@ func (s *session) loadSeen(ctx context.Context, r *storedRun, side crm.Side) ([]
 		if r.Salt == "" {
 			return nil
 		}
-		return eachSighted(it.Data, func(x *sighted) {
+		return eachSeen(it.Data, func(x *seenRecord) {
 			if !x.gone {
 				out = append(out, hash64(x.id))
 			}
@@ -118,7 +118,7 @@ func (s *session) eachLink(ctx context.Context, f func(*link) error) error {
 // recount sets the state counters right: a crash between a link and its
 // counter leaves them off by a few, and a full run is the time to mend that.
 func (s *session) recount(ctx context.Context) error {
-	if !s.takeSoon(ctx) {
+	if !s.acquireSoon(ctx) {
 		return nil // the sync is busy all the time; the counters are mended after the next full run
 	}
 	defer s.release(context.WithoutCancel(ctx))
@@ -148,11 +148,11 @@ func (s *session) recount(ctx context.Context) error {
 	return err
 }
 
-// takeSoon takes the lease, waiting a few seconds for a worker that is just
+// acquireSoon takes the lease, waiting a few seconds for a worker that is just
 // letting go of it.
-func (s *session) takeSoon(ctx context.Context) bool {
+func (s *session) acquireSoon(ctx context.Context) bool {
 	for range 5 {
-		if s.take(ctx) == nil {
+		if s.acquire(ctx) == nil {
 			return true
 		}
 		s.Sleep(ctx, time.Second)

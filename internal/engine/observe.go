@@ -59,7 +59,7 @@ func (s *session) readOwn(ctx context.Context, us []*unit) error {
 		}
 	}
 	for _, u := range us {
-		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" || !s.settled(u.link) {
+		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" || !s.upToDate(u.link) {
 			continue
 		}
 		if u.link.State == crm.StateExcluded {

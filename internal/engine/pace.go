@@ -287,16 +287,16 @@ func (s *session) tooLong(j *job, us []*unit) (size int, ok bool) {
 	return max(1, parts(n, maxParts), min(n/2, size)), true
 }
 
-// hold is what one call of Work has in hand: its messages stay hidden from
+// inHand is what one call of Work has in hand: its messages stay hidden from
 // others for as long as it goes on.
-type hold struct {
+type inHand struct {
 	receipts []string
 	since    time.Time // when they were last hidden
 }
 
 // over reports whether the time for the piece of work is used up.
 func (s *session) over() bool {
-	return s.held != nil && s.Now().Sub(s.started) >= s.Tuning.Span
+	return s.hand != nil && s.Now().Sub(s.started) >= s.Tuning.Span
 }
 
 // beat keeps what the work holds while it is proven to go on: its lease, unless
@@ -308,10 +308,10 @@ func (s *session) beat(ctx context.Context) error {
 		return errTime
 	}
 	now := s.Now()
-	if s.held != nil && len(s.held.receipts) > 0 {
-		if age := now.Sub(s.held.since); age >= s.Tuning.Lease-s.margin() || age < 0 {
-			s.held.since = now
-			for _, err := range s.Queue.SetVisibility(ctx, s.held.receipts, 2*s.Tuning.Lease) {
+	if s.hand != nil && len(s.hand.receipts) > 0 {
+		if age := now.Sub(s.hand.since); age >= s.Tuning.Lease-s.margin() || age < 0 {
+			s.hand.since = now
+			for _, err := range s.Queue.SetVisibility(ctx, s.hand.receipts, 2*s.Tuning.Lease) {
 				if err != nil && !fault.Is(err, fault.NotFound) {
 					s.Log.Debug("message not hidden any longer", "sync", s.name(), "error", err)
 				}

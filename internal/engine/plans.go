@@ -304,7 +304,7 @@ func (u *unit) plannedBase() crm.Base {
 // passedFromLeft reports whether the left side's listing finds a pair unchanged
 // although its right record is not: that one tells what is planned for it.
 func (s *session) passedFromLeft(u *unit) bool {
-	if !u.link.paired() || u.rec.Left == nil || u.rec.Right == nil || !s.settled(u.link) && !s.spent(u.link) {
+	if !u.link.paired() || u.rec.Left == nil || u.rec.Right == nil || !s.upToDate(u.link) && !s.spent(u.link) {
 		return false
 	}
 	return u.rec.Left.Fields.Digest(s.end(crm.Left).fields) == u.link.seen(crm.Left)

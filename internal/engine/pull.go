@@ -95,7 +95,7 @@ func (s *session) pull(ctx context.Context, st *scanState) (err error) {
 		quiet := r.Phase.again() && len(page.Records) == 0
 		more := page.Next != "" && (!r.Phase.again() || r.Seq >= unstoredPages)
 		first := !stored && (len(page.Records) > 0 || more || s.sweepDue(st))
-		s.taken(r, side, page)
+		s.listedPage(r, side, page)
 		switch {
 		case first:
 			if ok, err := s.openPull(ctx, r, st); err != nil || !ok {
@@ -176,8 +176,8 @@ func (s *session) askChanges(ctx context.Context, side crm.Side, req connector.C
 	return page, nil
 }
 
-// taken moves the run past one page: its hints wait in the run to be sent.
-func (s *session) taken(r *storedRun, side crm.Side, page connector.ChangesPage) {
+// listedPage moves the run past one page: its hints wait in the run to be sent.
+func (s *session) listedPage(r *storedRun, side crm.Side, page connector.ChangesPage) {
 	r.Seq++
 	r.RestSide = side
 	for i := range page.Records {
@@ -249,7 +249,7 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		}
 	}
 	quiet := r.Phase.again() && len(page.Records) == 0
-	s.taken(r, side, page)
+	s.listedPage(r, side, page)
 	switch {
 	case len(again) > 0:
 		return s.saveWithSeen(ctx, r, again)

@@ -45,7 +45,7 @@ func (e *Engine) recoverAlone(ctx context.Context, sc scope, conn *crm.Connectio
 	if err != nil {
 		return err
 	}
-	if err := s.take(ctx); err != nil {
+	if err := s.acquire(ctx); err != nil {
 		if causeOf(err) == causeLeased {
 			return nil // its worker is at it
 		}

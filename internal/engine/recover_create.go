@@ -22,9 +22,9 @@ type coming struct {
 	lag     time.Duration
 }
 
-// holds reports whether u must wait for the fate of another create: one of its
+// awaits reports whether u must wait for the fate of another create: one of its
 // own twin, whatever identity it has by now, or one that may have made u itself.
-func (c *coming) holds(u *unit) bool {
+func (c *coming) awaits(u *unit) bool {
 	made := c.claims[u.side.Index()]
 	return c.sources[unitKey{u.side, u.id}] || len(u.keys) == 0 && c.keyless[u.side.Index()] ||
 		slices.ContainsFunc(u.keys, func(k reconcile.Key) bool { return made[k.Canonical] != "" })

@@ -31,7 +31,7 @@ type refusedField struct {
 	request *connector.Exchange
 }
 
-func taken(err error) bool { return fault.CodeOf(err) == codeExists }
+func exists(err error) bool { return fault.CodeOf(err) == codeExists }
 
 // ladder is how long a record waits that somebody else is changing: a second at
 // first, then longer.

@@ -19,8 +19,8 @@ import (
 // or knows by now. What is kept of a record is its ID, the digest of its fields
 // and a keyed hash of each identity key; no value of a person.
 
-// sighted is one record of a full listing.
-type sighted struct {
+// seenRecord is one record of a full listing.
+type seenRecord struct {
 	id     crm.RecordID
 	into   crm.RecordID // it lost a merge to this record
 	gone   bool
@@ -30,10 +30,10 @@ type sighted struct {
 }
 
 const (
-	sightedGone   = 1 << iota // the listing says that it is gone
-	sightedMerged             // its survivor's ID follows
-	sightedDigest             // the digest of its fields follows
-	sightedErased             // it was of a person who was erased since
+	seenGone   = 1 << iota // the listing says that it is gone
+	seenMerged             // its survivor's ID follows
+	seenDigest             // the digest of its fields follows
+	seenErased             // it was of a person who was erased since
 )
 
 // maxSeenKeys bounds what is kept of one record.
@@ -42,20 +42,20 @@ const maxSeenKeys = 32
 // digestBytes is the length of crm.Fields.Digest.
 const digestBytes = 8
 
-func (x *sighted) append(b []byte) []byte {
+func (x *seenRecord) append(b []byte) []byte {
 	flags := byte(0)
 	digest, err := hex.DecodeString(x.digest)
 	if err == nil && len(digest) == digestBytes {
-		flags |= sightedDigest
+		flags |= seenDigest
 	}
 	if x.gone {
-		flags |= sightedGone
+		flags |= seenGone
 	}
 	if x.erased {
-		flags |= sightedErased
+		flags |= seenErased
 	}
 	if x.into != "" {
-		flags |= sightedMerged
+		flags |= seenMerged
 	}
 	keys := x.keys[:min(len(x.keys), maxSeenKeys)]
 	b = append(b, flags, byte(len(keys)))
@@ -63,7 +63,7 @@ func (x *sighted) append(b []byte) []byte {
 	if x.into != "" {
 		b = appendText(b, string(x.into))
 	}
-	if flags&sightedDigest != 0 {
+	if flags&seenDigest != 0 {
 		b = append(b, digest...)
 	}
 	for _, k := range keys {
@@ -78,9 +78,9 @@ func appendText(b []byte, s string) []byte {
 
 var errSeenPage = fault.New("engine: read a seen page", fault.Other, "internal_error", "a page of a listing cannot be read")
 
-// eachSighted calls f for every record of a page; the ID is only good during
+// eachSeen calls f for every record of a page; the ID is only good during
 // the call where keep is false.
-func eachSighted(b []byte, f func(*sighted)) error {
+func eachSeen(b []byte, f func(*seenRecord)) error {
 	text := func() (string, bool) {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(len(b)-size) {
@@ -96,15 +96,15 @@ func eachSighted(b []byte, f func(*sighted)) error {
 		}
 		flags, n := b[0], int(b[1])
 		b = b[2:]
-		var x sighted
-		x.gone, x.erased = flags&sightedGone != 0, flags&sightedErased != 0
+		var x seenRecord
+		x.gone, x.erased = flags&seenGone != 0, flags&seenErased != 0
 		id, ok := text()
 		x.id = crm.RecordID(id)
-		if ok && flags&sightedMerged != 0 {
+		if ok && flags&seenMerged != 0 {
 			id, ok = text()
 			x.into = crm.RecordID(id)
 		}
-		if ok && flags&sightedDigest != 0 {
+		if ok && flags&seenDigest != 0 {
 			if ok = len(b) >= digestBytes; ok {
 				x.digest = hex.EncodeToString(b[:digestBytes])
 				b = b[digestBytes:]
@@ -140,7 +140,7 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 			}
 			continue
 		}
-		x := sighted{id: rec.ID, into: rec.MergedInto, gone: rec.Deleted || rec.MergedInto != "", digest: rec.Fields.Digest(s.end(side).fields)}
+		x := seenRecord{id: rec.ID, into: rec.MergedInto, gone: rec.Deleted || rec.MergedInto != "", digest: rec.Fields.Digest(s.end(side).fields)}
 		switch {
 		case s.isErased(side, rec):
 			x.digest = "" // the worker says what becomes of it
@@ -234,7 +234,7 @@ func (s *session) stepSend(ctx context.Context, r *storedRun) error {
 		side = crm.Right
 	}
 	r.RestSide = side
-	var group []*sighted
+	var group []*seenRecord
 	q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition, Limit: 1, Cursor: r.Position}
 	for len(group) < sendGroup {
 		page, err := s.Store.Query(ctx, q)
@@ -242,7 +242,7 @@ func (s *session) stepSend(ctx context.Context, r *storedRun) error {
 			return err
 		}
 		for _, it := range page.Items {
-			if err := eachSighted(it.Data, func(x *sighted) { group = append(group, x) }); err != nil {
+			if err := eachSeen(it.Data, func(x *seenRecord) { group = append(group, x) }); err != nil {
 				return err
 			}
 		}
@@ -266,7 +266,7 @@ func (s *session) stepSend(ctx context.Context, r *storedRun) error {
 
 // meetings makes hints of records, with the others of the whole listing that
 // share a key.
-func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, group []*sighted) ([]hint, error) {
+func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, group []*seenRecord) ([]hint, error) {
 	hints := make([]hint, len(group))
 	holders := map[uint64][]int{}
 	for i, x := range group {
@@ -290,7 +290,7 @@ func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, gro
 		return hints, nil
 	}
 	for _, from := range crm.Sides {
-		meet := func(x *sighted) {
+		meet := func(x *seenRecord) {
 			for _, k := range x.keys {
 				for _, i := range holders[k] {
 					list := &hints[i].Twins
@@ -304,7 +304,7 @@ func (s *session) meetings(ctx context.Context, r *storedRun, side crm.Side, gro
 			}
 		}
 		q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, from, 0).Partition}
-		if err := s.eachItem(ctx, q, func(it store.Item) error { return eachSighted(it.Data, meet) }); err != nil {
+		if err := s.eachItem(ctx, q, func(it store.Item) error { return eachSeen(it.Data, meet) }); err != nil {
 			return nil, err
 		}
 	}

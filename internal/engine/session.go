@@ -32,9 +32,9 @@ type session struct {
 	late    [2][]string           // fields that came back meanwhile: what was read was not asked for them
 	dropped crm.PerSide[[]string] // fields that an app refused to write because it lacks them
 	ends    [2]end
-	lease   *lease // held; nil = none
-	vacant  *lease // as it was found before the work began: nobody's, with nothing left open
-	held    *hold  // messages being worked; nil = none
+	lease   *lease  // held; nil = none
+	vacant  *lease  // as it was found before the work began: nobody's, with nothing left open
+	hand    *inHand // messages being worked; nil = none
 	started time.Time
 	mass    massCounts  // replaced values of the hour
 	brakes  *brakesItem // mass changes that wait or were decided; nil = none
@@ -84,7 +84,7 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 	if !known {
 		e.rememberSchemas(sc, conn, schemas)
 	}
-	s.holds(ctx, schemas)
+	s.useSchemas(ctx, schemas)
 	return s, nil
 }
 

@@ -208,7 +208,7 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 		}
 		w := u.plan.Write(side)
 		if w != nil && u.fate.err == nil && !u.failed(side) {
-			f, _ = u.held(side)
+			f, _ = u.content(side)
 		}
 		if f != nil {
 			out.Set(side, f.Digest(b.s.end(side).fields))

@@ -81,7 +81,7 @@ func (b *books) storeLinks(ctx context.Context) error {
 			b.states[string(c)]++
 		}
 	}
-	if err := b.takeApart(ctx, all); err != nil {
+	if err := b.storeApart(ctx, all); err != nil {
 		return err
 	}
 	whole := func(w linkWrite) bool { return w.parts != nil }
@@ -94,10 +94,10 @@ func (b *books) storeLinks(ctx context.Context) error {
 	return b.batchWrite(ctx, links)
 }
 
-// takeApart stores what belongs together, each as a whole: pairs that are taken
+// storeApart stores what belongs together, each as a whole: pairs that are taken
 // apart, where the version of the pair's link speaks for the alias too, which has
 // none that tells, and records that get another twin than was begun.
-func (b *books) takeApart(ctx context.Context, all []linkWrite) error {
+func (b *books) storeApart(ctx context.Context, all []linkWrite) error {
 	halves := map[*unit][]store.Write{}
 	var order []*unit
 	for _, w := range all {

@@ -73,7 +73,7 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err := e.statusHeld(ctx, sc, conn, conf, &st); err != nil {
 		return st, err
 	}
-	if err := e.statusSilences(ctx, sc, ok, &st); err != nil {
+	if err := e.statusOutages(ctx, sc, ok, &st); err != nil {
 		return st, err
 	}
 	if st.Waiting, err = e.waitings(ctx, sc, conn); err != nil {
@@ -157,17 +157,17 @@ func (e *Engine) statusFrozen(ctx context.Context, sc scope, st *SyncStatus) err
 	return nil
 }
 
-// statusSilences warns of apps that do not answer. A sync that is off asks
+// statusOutages warns of apps that do not answer. A sync that is off asks
 // none: what was known of them says nothing any more.
-func (e *Engine) statusSilences(ctx context.Context, sc scope, running bool, st *SyncStatus) error {
-	known, _, err := e.loadSilence(ctx, sc)
-	if err != nil || known.silent() == 0 || !running {
+func (e *Engine) statusOutages(ctx context.Context, sc scope, running bool, st *SyncStatus) error {
+	known, _, err := e.loadOutages(ctx, sc)
+	if err != nil || known.out() == 0 || !running {
 		return err
 	}
 	st.Warnings = append(st.Warnings, codeAppUnreachable)
 	for _, side := range crm.Sides {
 		if s := known.Sides.Get(side); s != nil {
-			st.Silences = append(st.Silences, *s)
+			st.Outages = append(st.Outages, *s)
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func (e *Engine) Tick(ctx context.Context, budget time.Duration) error {
 		if err != nil {
 			return err
 		}
-		left, failing := e.Rest()
+		left, failing := e.Backoff()
 		if !busy && (!failing || left > worthAwaiting) {
 			return nil
 		}
@@ -33,7 +33,7 @@ func (e *Engine) Tick(ctx context.Context, budget time.Duration) error {
 			return ctx.Err()
 		}
 		if !busy {
-			e.Sleep(ctx, max(left, restFirst))
+			e.Sleep(ctx, max(left, syncWaits.First))
 			continue
 		}
 		e.Sleep(ctx, roundPause)
@@ -72,7 +72,7 @@ func (e *Engine) round(ctx context.Context) (busy bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	e.forgetRests(met)
+	e.forgetBackoffs(met)
 	erasing, err := e.attendErasures(ctx)
 	if err != nil {
 		return false, err
@@ -83,14 +83,14 @@ func (e *Engine) round(ctx context.Context) (busy bool, err error) {
 // attend does what is due for one sync, unless it rests; what is parked goes to
 // the queue all the same.
 func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int64) (busy bool, err error) {
-	rests, whole := e.resting(sc)
+	rests, whole := e.backsOff(sc)
 	if whole {
 		return false, nil
 	}
 	conn, began, err := e.connectionAt(ctx, sc.ws, sc.con)
 	if fault.Is(err, fault.NotFound) || err == nil && conn.Status == crm.StatusDeleting {
 		if busy, err = e.erase(ctx, sc, conn); err == nil {
-			e.rested(ctx, sc)
+			e.backoffOver(ctx, sc)
 			return busy, nil
 		}
 	}
@@ -99,16 +99,16 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 		parked, err = e.sendParked(ctx, sc, conn)
 	}
 	if err != nil {
-		return e.tired(ctx, sc, err, true), err
+		return e.backOff(ctx, sc, err, true), err
 	}
 	if rests {
 		return parked, nil
 	}
 	if busy, err = e.attendRunning(ctx, sc, conn, a, version); err != nil {
 		e.stands(ctx, sc, conn, began, err)
-		return e.tired(ctx, sc, err, false) || parked, err
+		return e.backOff(ctx, sc, err, false) || parked, err
 	}
-	e.rested(ctx, sc)
+	e.backoffOver(ctx, sc)
 	return busy || parked, nil
 }
 
@@ -178,7 +178,7 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	if age := e.Now().Sub(a.Touched); age >= 0 && age < e.Tuning.AgendaFor {
 		return false, nil
 	}
-	if known, _, err := e.loadSilence(ctx, sc); err != nil || ok && !known.none() {
+	if known, _, err := e.loadOutages(ctx, sc); err != nil || ok && !known.none() {
 		return false, err // somebody has to look when it is over
 	}
 	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}, If: store.IfVersion(version)})

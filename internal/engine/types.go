@@ -218,7 +218,7 @@ type SyncStatus struct {
 	Halted     *Halt                            `json:"halted,omitempty"`
 	Changes    []ChangeHalt                     `json:"changes" nullable:"false" doc:"Mappings that a mass change halted"`
 	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
-	Silences   []Silence                        `json:"unreachable,omitempty"` // with the warning app_unreachable
+	Outages    []Outage                         `json:"unreachable,omitempty"` // with the warning app_unreachable
 	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
 	Held       []HeldPart                       `json:"held,omitempty"` // with the warning field_missing
 	Frozen     *Frozen                          `json:"frozen,omitempty" doc:"With the warning write_loop: fields that went round in a circle of connections, and are written on neither side"`

@@ -67,7 +67,7 @@ func (s *session) noteRefusal(ctx context.Context, err error) (known bool, _ err
 		return false, nil
 	}
 	w := Waiting{Code: codeListingRefused, Side: at.side, Account: s.conn.Account(at.side), Since: s.Now(), Detail: refusal(err)}
-	stored, _, lerr := s.loadSilence(ctx, s.scope)
+	stored, _, lerr := s.loadOutages(ctx, s.scope)
 	if lerr != nil {
 		return false, lerr
 	}

@@ -55,14 +55,14 @@ type waitKey struct {
 }
 
 // stands remembers why the work of a sync ended with err, if it is a reason to
-// stand still: the connection's state, an app's silence, a limit, a right.
+// stand still: the connection's state, an outage, a limit, a right.
 func (e *Engine) stands(ctx context.Context, sc scope, conn *crm.Connection, began int64, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	e.waitsFor(ctx, sc, conn, err)
 	e.needAuthorization(ctx, sc, began, err)
-	e.fellSilent(ctx, sc, conn, err)
+	e.noteOutage(ctx, sc, conn, err)
 }
 
 // longWait is the shortest wait for a limit that is worth telling of.
@@ -133,7 +133,7 @@ func (e *Engine) notedAt(key waitKey) time.Time {
 // noteWaiting stores a cause of waiting, unless it stands already, and logs it
 // once. A wait that goes on beyond its end keeps its beginning.
 func (e *Engine) noteWaiting(ctx context.Context, sc scope, w *Waiting) error {
-	known, version, err := e.loadSilence(ctx, sc)
+	known, version, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (e *Engine) noteWaiting(ctx context.Context, sc scope, w *Waiting) error {
 			return nil
 		}
 		old.Until = w.Until
-		return e.saveSilences(ctx, sc, known, version)
+		return e.saveOutages(ctx, sc, known, version)
 	}
 	if c, err := e.Open(ctx, sc.ws, w.Account); err == nil {
 		w.App = c.App().ID
@@ -153,7 +153,7 @@ func (e *Engine) noteWaiting(ctx context.Context, sc scope, w *Waiting) error {
 		return err
 	}
 	known.Waits = append(known.Waits, *w)
-	if err := e.saveSilences(ctx, sc, known, version); err != nil {
+	if err := e.saveOutages(ctx, sc, known, version); err != nil {
 		return err
 	}
 	e.Mark("waiting_noted")
@@ -169,7 +169,7 @@ func (e *Engine) toldOver(sc scope, w *Waiting) {
 // endWaits removes the causes that f finds gone, and tells.
 func (e *Engine) endWaits(ctx context.Context, sc scope, f func(*Waiting) bool) (ended bool, err error) {
 	for range 5 {
-		known, version, err := e.loadSilence(ctx, sc)
+		known, version, err := e.loadOutages(ctx, sc)
 		if err != nil {
 			return false, err
 		}
@@ -184,7 +184,7 @@ func (e *Engine) endWaits(ctx context.Context, sc scope, f func(*Waiting) bool) 
 		if len(gone) == 0 {
 			return false, nil
 		}
-		err = e.saveSilences(ctx, sc, known, version)
+		err = e.saveOutages(ctx, sc, known, version)
 		if err == nil {
 			for i := range gone {
 				e.toldOver(sc, &gone[i])
@@ -215,7 +215,7 @@ func (e *Engine) probeDue(sc scope, side crm.Side, what string) bool {
 // attendWaits looks whether what a sync waits for is there again. What it missed
 // meanwhile it looks for at once.
 func (e *Engine) attendWaits(ctx context.Context, sc scope, conn *crm.Connection, running bool) (ended bool, err error) {
-	known, version, err := e.loadSilence(ctx, sc)
+	known, version, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return false, err
 	}
@@ -224,7 +224,7 @@ func (e *Engine) attendWaits(ctx context.Context, sc scope, conn *crm.Connection
 		if _, err := e.catchUp(ctx, sc, conn); err != nil {
 			return false, err
 		}
-		return true, e.saveSilences(ctx, sc, known, version)
+		return true, e.saveOutages(ctx, sc, known, version)
 	}
 	if len(known.Waits) == 0 {
 		return false, nil
@@ -258,19 +258,19 @@ func (e *Engine) pullMissed(ctx context.Context, sc scope, err error) {
 	case fault.Other, fault.Invalid, fault.Unsupported, fault.NotFound, fault.Conflict:
 		return
 	}
-	known, version, lerr := e.loadSilence(ctx, sc)
+	known, version, lerr := e.loadOutages(ctx, sc)
 	if lerr != nil || known.Pull || known.none() {
 		return // or nothing that it would have to wait for
 	}
 	known.Pull = true
-	if err := e.saveSilences(ctx, sc, known, version); err != nil {
+	if err := e.saveOutages(ctx, sc, known, version); err != nil {
 		e.Log.Debug("missed pull not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the schedule makes up for it
 	}
 }
 
 // pullDue reports whether a missed pull can be made up for.
-func (i *silenceItem) pullDue(now time.Time) bool {
-	return i.Pull && i.silent() == 0 && !slices.ContainsFunc(i.Waits, func(w Waiting) bool {
+func (i *outageItem) pullDue(now time.Time) bool {
+	return i.Pull && i.out() == 0 && !slices.ContainsFunc(i.Waits, func(w Waiting) bool {
 		return w.Direction == "" && (w.denied() || now.Before(w.Until))
 	})
 }
@@ -345,7 +345,7 @@ func (e *Engine) waitings(ctx context.Context, sc scope, conn *crm.Connection) (
 		}
 		out = append(out, w)
 	}
-	known, _, err := e.loadSilence(ctx, sc)
+	known, _, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
@@ -407,7 +407,7 @@ func (e *Engine) standsBecause(ctx context.Context, sc scope, conn *crm.Connecti
 		}
 	case crm.StatusNeedsAuth: // any sync of the connection may have met it
 		for i := range conn.Syncs {
-			known, _, err := e.loadSilence(ctx, scope{sc.ws, sc.con, conn.Syncs[i].ID})
+			known, _, err := e.loadOutages(ctx, scope{sc.ws, sc.con, conn.Syncs[i].ID})
 			if err != nil {
 				return w, err
 			}

@@ -89,7 +89,7 @@ func TestS37_WhatIsWeighedComesAgainWhole(t *testing.T) {
 	b := newStillBed(t, nil)
 	books := &books{s: b.session(0)}
 	u := &unit{side: crm.Right, id: bobRight, hint: hint{ID: bobRight, Digest: "as it was listed", Tries: 3}, fate: fate{weighed: true}}
-	u.takes(&unit{side: crm.Left, id: bobLeft})
+	u.standsFor(&unit{side: crm.Left, id: bobLeft})
 	b.must(books.letWeigh(u))
 	for _, w := range books.stopped {
 		_, err := b.mem.Write(t.Context(), w)

@@ -35,7 +35,7 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 			s.goesOn(ctx)
 		}
 	}()
-	s.held = jobs[0].held
+	s.hand = jobs[0].hand
 	if jobs[0].chunk.Kind == RunPlan {
 		return s.planLots(ctx, jobs)
 	}
@@ -54,7 +54,7 @@ func (e *Engine) process(ctx context.Context, jobs []*job) (err error) {
 			return s.workJobs(ctx, jobs)
 		}
 	}
-	if err := s.take(ctx); err != nil {
+	if err := s.acquire(ctx); err != nil {
 		return err
 	}
 	if err := s.recoverIntents(ctx); err != nil {
@@ -206,7 +206,7 @@ func (s *session) plan(us []*unit) {
 // store what is about to be written. Without writes there is nothing to intend.
 func (s *session) intend(ctx context.Context, l *lot) error {
 	if l.claims() {
-		if err := s.hold(ctx, nil); err != nil {
+		if err := s.ensureLease(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -218,7 +218,7 @@ func (s *session) intend(ctx context.Context, l *lot) error {
 		if l.quiet() {
 			return nil
 		}
-		return s.hold(ctx, nil)
+		return s.ensureLease(ctx, nil)
 	}
 	l.intent = in
 	return s.storeIntent(ctx, l)

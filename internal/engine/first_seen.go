@@ -6,10 +6,10 @@ import "time"
 // has stood under our own eyes. Times that another host wrote are never
 // compared with our clock: one of the two may be wrong by a day. A process that
 // sees it for the first time waits the whole time once more, which costs
-// patience and never a double.
+// waiting and never a double.
 func (e *Engine) stood(key string) time.Duration {
 	now := e.Now()
-	first := e.sights.change(key, func(t time.Time, ok bool) time.Time {
+	first := e.firstSeen.change(key, func(t time.Time, ok bool) time.Time {
 		if !ok || now.Before(t) {
 			return now
 		}

@@ -27,8 +27,8 @@ func (e *sideError) Error() string { return string(e.side) + ": " + e.doing + ":
 
 func (e *sideError) Unwrap() error { return e.err }
 
-// Silence is an app that does not answer, or not sensibly.
-type Silence struct {
+// Outage is an app that does not answer, or not sensibly.
+type Outage struct {
 	Side    crm.Side      `json:"side"`
 	Account crm.AccountID `json:"account"`
 	App     crm.AppID     `json:"app,omitempty"`
@@ -37,20 +37,20 @@ type Silence struct {
 	Detail  string        `json:"detail"` // safe to show
 }
 
-// silenceItem is what is known of a sync's silent apps. It is stored when a
-// silence begins and when it ends, so that every process can tell, and not at
+// outageItem is what is known of a sync's apps that are out. It is stored when an
+// outage begins and when it ends, so that every process can tell, and not at
 // the tries between.
-type silenceItem struct {
-	V     int                   `json:"v"`
-	Sides crm.PerSide[*Silence] `json:"sides"`
-	Waits []Waiting             `json:"waits,omitempty"` // what else the sync waits for
-	Pull  bool                  `json:"pull,omitempty"`  // a pull was missed because of it
+type outageItem struct {
+	V     int                  `json:"v"`
+	Sides crm.PerSide[*Outage] `json:"sides"`
+	Waits []Waiting            `json:"waits,omitempty"` // what else the sync waits for
+	Pull  bool                 `json:"pull,omitempty"`  // a pull was missed because of it
 }
 
-func (i *silenceItem) none() bool { return i.silent() == 0 && len(i.Waits) == 0 && !i.Pull }
+func (i *outageItem) none() bool { return i.out() == 0 && len(i.Waits) == 0 && !i.Pull }
 
-// silent counts the apps that do not answer.
-func (i *silenceItem) silent() (n int) {
+// out counts the apps that do not answer.
+func (i *outageItem) out() (n int) {
 	for _, side := range crm.Sides {
 		if i.Sides.Get(side) != nil {
 			n++
@@ -59,43 +59,43 @@ func (i *silenceItem) silent() (n int) {
 	return n
 }
 
-type silenceKey struct {
+type outageKey struct {
 	scope
 	side crm.Side
 }
 
-// lookSilence is how long this process trusts that a silence it met is stored.
+// outageNotedFor is how long this process trusts that an outage it met is stored.
 // An app that comes and goes is thus written about once a minute at most.
-const lookSilence = time.Minute
+const outageNotedFor = time.Minute
 
-// fellSilent stores that an app does not answer, if that is what err says and
+// noteOutage stores that an app does not answer, if that is what err says and
 // it is not known yet. The tick listens for the end of it: hence the agenda.
-func (e *Engine) fellSilent(ctx context.Context, sc scope, conn *crm.Connection, err error) {
+func (e *Engine) noteOutage(ctx context.Context, sc scope, conn *crm.Connection, err error) {
 	var at *sideError
 	if conn == nil || ctx.Err() != nil || !fault.Is(err, fault.Unavailable) || !errors.As(err, &at) {
 		return
 	}
-	now, key := e.Now(), silenceKey{sc, at.side}
-	met, ok := e.silences.get(key)
-	if age := now.Sub(met); ok && age >= 0 && age < lookSilence {
+	now, key := e.Now(), outageKey{sc, at.side}
+	met, ok := e.outages.get(key)
+	if age := now.Sub(met); ok && age >= 0 && age < outageNotedFor {
 		return
 	}
-	s := &Silence{Side: at.side, Account: conn.Account(at.side), Since: now, Code: fault.CodeOf(err), Detail: safeText(err)}
+	s := &Outage{Side: at.side, Account: conn.Account(at.side), Since: now, Code: fault.CodeOf(err), Detail: safeText(err)}
 	if c, err := e.Open(ctx, sc.ws, s.Account); err == nil {
 		s.App = c.App().ID
 	}
-	s, err = e.saveSilence(ctx, sc, s)
+	s, err = e.saveOutage(ctx, sc, s)
 	if err != nil {
-		e.Log.Debug("silence of an app not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the next failure says it again
+		e.Log.Debug("outage not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the next failure says it again
 		return
 	}
-	e.stood(s.sight(sc))
-	e.silences.put(key, now)
+	e.stood(s.standing(sc))
+	e.outages.put(key, now)
 }
 
-// saveSilence stores a silence and returns it, or the one that stands already.
-func (e *Engine) saveSilence(ctx context.Context, sc scope, s *Silence) (*Silence, error) {
-	known, version, err := e.loadSilence(ctx, sc)
+// saveOutage stores an outage and returns it, or the one that stands already.
+func (e *Engine) saveOutage(ctx context.Context, sc scope, s *Outage) (*Outage, error) {
+	known, version, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
@@ -106,16 +106,16 @@ func (e *Engine) saveSilence(ctx context.Context, sc scope, s *Silence) (*Silenc
 		return nil, err
 	}
 	known.Sides.Set(s.Side, s)
-	if err := e.saveSilences(ctx, sc, known, version); err != nil {
+	if err := e.saveOutages(ctx, sc, known, version); err != nil {
 		return nil, err
 	}
 	e.Log.Warn("app does not answer", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "code", s.Code)
 	return s, nil
 }
 
-// saveSilences stores what a sync waits for, or removes the item that says so.
-func (e *Engine) saveSilences(ctx context.Context, sc scope, known silenceItem, version int64) error {
-	w := store.Write{Item: store.Item{Key: sc.silence()}, If: store.IfVersion(version)}
+// saveOutages stores what a sync waits for, or removes the item that says so.
+func (e *Engine) saveOutages(ctx context.Context, sc scope, known outageItem, version int64) error {
+	w := store.Write{Item: store.Item{Key: sc.outages()}, If: store.IfVersion(version)}
 	if known.none() {
 		w.Op = store.Delete
 	} else {
@@ -129,14 +129,14 @@ func (e *Engine) saveSilences(ctx context.Context, sc scope, known silenceItem, 
 	return err
 }
 
-// sight names a silence in the memory of what was seen waiting.
-func (s *Silence) sight(sc scope) string {
+// standing names an outage in the memory of what stands.
+func (s *Outage) standing(sc scope) string {
 	return "silence#" + string(sc.ws) + "#" + sc.name() + "#" + string(s.Side) + "#" + s.Since.Format(time.RFC3339Nano)
 }
 
-// longSilence is how long a silence has to stand before it is the app's: by
+// longOutage is how long an outage has to stand before it is the app's: by
 // then a tick has listened, and an app that only fails at one record answered.
-const longSilence = 90 * time.Second
+const longOutage = 90 * time.Second
 
 // outage reports whether err comes from an app that has answered nobody for
 // long. What waits for it is no poison.
@@ -145,19 +145,19 @@ func (e *Engine) outage(ctx context.Context, sc scope, err error) bool {
 	if !fault.Is(err, fault.Unavailable) || !errors.As(err, &at) {
 		return false
 	}
-	known, _, err := e.loadSilence(ctx, sc)
+	known, _, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return false
 	}
 	s := known.Sides.Get(at.side)
-	return s != nil && e.stood(s.sight(sc)) >= longSilence
+	return s != nil && e.stood(s.standing(sc)) >= longOutage
 }
 
-func (s scope) silence() store.Key { return s.key("sync", "silence") }
+func (s scope) outages() store.Key { return s.key("sync", "silence") }
 
-func (e *Engine) loadSilence(ctx context.Context, sc scope) (silenceItem, int64, error) {
-	known := silenceItem{V: 1}
-	item, err := e.Store.Get(ctx, sc.silence())
+func (e *Engine) loadOutages(ctx context.Context, sc scope) (outageItem, int64, error) {
+	known := outageItem{V: 1}
+	item, err := e.Store.Get(ctx, sc.outages())
 	if fault.Is(err, fault.NotFound) {
 		return known, 0, nil
 	}
@@ -165,20 +165,20 @@ func (e *Engine) loadSilence(ctx context.Context, sc scope) (silenceItem, int64,
 		return known, 0, err
 	}
 	if err := json.Unmarshal(item.Data, &known); err != nil {
-		return known, 0, fault.Wrap("engine: decode silence", fault.Other, err)
+		return known, 0, fault.Wrap("engine: decode outages", fault.Other, err)
 	}
 	return known, item.Version, nil
 }
 
-// listen asks the apps that are known to be silent one small question and
-// forgets the silence of those that answer, whatever they say. listening is
-// true while one is still silent; err is what it failed with.
+// listen asks the apps that are known to be out one small question and
+// ends the outage of those that answer, whatever they say. listening is
+// true while one is still out; err is what it failed with.
 func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, running bool) (listening bool, err error) {
-	known, version, err := e.loadSilence(ctx, sc)
-	if err != nil || known.silent() == 0 {
+	known, version, err := e.loadOutages(ctx, sc)
+	if err != nil || known.out() == 0 {
 		return false, err
 	}
-	var ended []*Silence
+	var ended []*Outage
 	for _, side := range crm.Sides {
 		s := known.Sides.Get(side)
 		if s == nil {
@@ -197,7 +197,7 @@ func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, run
 	if len(ended) == 0 {
 		return true, err
 	}
-	if werr := e.saveSilences(ctx, sc, known, version); werr != nil {
+	if werr := e.saveOutages(ctx, sc, known, version); werr != nil {
 		return true, errors.Join(err, werr)
 	}
 	for _, s := range ended {
@@ -205,7 +205,7 @@ func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, run
 			e.Log.Info("app answers again", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "after", e.Now().Sub(s.Since).Round(time.Second).String())
 		}
 	}
-	return known.silent() > 0, err
+	return known.out() > 0, err
 }
 
 // ask is the small question: the fields of the sync's own object. It returns an

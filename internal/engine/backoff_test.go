@@ -80,18 +80,18 @@ func TestDeadAppIsLeftAlone(t *testing.T) {
 		t.Errorf("%d lines about the app, want one", n)
 	}
 	st := b.status()
-	if len(st.Warnings) != 1 || st.Warnings[0] != "app_unreachable" || len(st.Silences) != 1 {
-		t.Fatalf("warnings %v, unreachable %v, want the one app that is dead", st.Warnings, st.Silences)
+	if len(st.Warnings) != 1 || st.Warnings[0] != "app_unreachable" || len(st.Outages) != 1 {
+		t.Fatalf("warnings %v, unreachable %v, want the one app that is dead", st.Warnings, st.Outages)
 	}
-	if s := st.Silences[0]; s.Side != crm.Left || s.App != "hubspot" || s.Account != testbed.LeftAccount || s.Since.Sub(died) > 2*time.Second || s.Code != "unavailable" || s.Detail == "" {
+	if s := st.Outages[0]; s.Side != crm.Left || s.App != "hubspot" || s.Account != testbed.LeftAccount || s.Since.Sub(died) > 2*time.Second || s.Code != "unavailable" || s.Detail == "" {
 		t.Errorf("unreachable: got %+v", s)
 	}
 
 	b.Hub.Core().ClearFaults()
 	b.serve(31*time.Second, true)
 	b.drain()
-	if st := b.status(); len(st.Warnings) != 0 || len(st.Silences) != 0 {
-		t.Errorf("after the app came back: warnings %v, unreachable %v", st.Warnings, st.Silences)
+	if st := b.status(); len(st.Warnings) != 0 || len(st.Outages) != 0 {
+		t.Errorf("after the app came back: warnings %v, unreachable %v", st.Warnings, st.Outages)
 	}
 	if log.n["INFO app answers again"] != 1 || log.n["INFO tick: sync attended again"] != 1 {
 		t.Errorf("the end of it is not in the log: %v", log.n)
@@ -116,8 +116,8 @@ func TestDeadAppMeetsWhatIsQueued(t *testing.T) {
 	b.resetCalls()
 
 	b.serve(20*time.Minute, true)
-	if st := b.status(); strings.Join(st.Warnings, " ") != "app_unreachable" || len(st.Silences) != 1 || st.Silences[0].Side != crm.Right {
-		t.Errorf("warnings %v, unreachable %+v, want the right one", st.Warnings, st.Silences)
+	if st := b.status(); strings.Join(st.Warnings, " ") != "app_unreachable" || len(st.Outages) != 1 || st.Outages[0].Side != crm.Right {
+		t.Errorf("warnings %v, unreachable %+v, want the right one", st.Warnings, st.Outages)
 	}
 	if _, force := b.calls(); force > 500 {
 		t.Errorf("%d calls to the dead app in 20 minutes", force)
