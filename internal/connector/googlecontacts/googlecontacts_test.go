@@ -1,6 +1,7 @@
 package googlecontacts_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -48,5 +49,26 @@ func TestConformance(t *testing.T) {
 		Object: "contacts", Email: "emailAddresses", First: "names/givenName", Last: "names/familyName", Phone: "phoneNumbers",
 		BadField: "birthdays", Bad: crm.TextValue("2026-02-31"),
 		Settle: 3 * time.Minute, WriteCalls: 2, WriteAt: "POST /v1/people:batch", WholeBatches: true, NoMarks: true,
+	})
+}
+
+// TestInTrouble: whatever call fails, it shows.
+func TestInTrouble(t *testing.T) {
+	t.Parallel()
+	clock := connectortest.NewClock()
+	f, fake := fixture(t, clock)
+	one, err := fake.Core().CreateRecord("contacts", map[string]string{"emailAddresses": "a@example.com", "memberships": "VIP"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := crm.RecordID(one.ID)
+
+	connectortest.InTrouble(t, f, map[string]func(context.Context, connector.Connector) error{
+		"fields": connectortest.Describing("contacts"),
+		"list":   connectortest.Listing("contacts", "memberships"),
+		"read":   connectortest.Reading("contacts", id, "memberships"),
+		"find":   connectortest.Finding("contacts", crm.Field{Name: "emailAddresses"}, "a@example.com", "memberships"),
+		"create": connectortest.Writing("contacts", connector.Write{Op: connector.Create, Fields: crm.Fields{"names/givenName": crm.TextValue("Bo")}}),
+		"update": connectortest.Writing("contacts", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP")}}),
 	})
 }

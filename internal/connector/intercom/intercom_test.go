@@ -1,6 +1,7 @@
 package intercom_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -54,5 +55,27 @@ func TestConformance(t *testing.T) {
 		Object: "contacts", Email: "email", First: intercomfake.Nickname, Last: "name", Phone: "phone",
 		BadField: intercomfake.Level, Bad: crm.TextValue("Bronze"),
 		Settle: 12 * time.Minute, Fixed: true, Signs: &connectortest.Signs{Account: true},
+	})
+}
+
+// TestInTrouble: whatever call fails, it shows.
+func TestInTrouble(t *testing.T) {
+	t.Parallel()
+	clock := connectortest.NewClock()
+	f, fake := fixture(t, clock)
+	one, err := fake.Core().CreateRecord("contacts", map[string]string{"email": "a@example.com", "tags": "VIP;Old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := crm.RecordID(one.ID)
+
+	connectortest.InTrouble(t, f, map[string]func(context.Context, connector.Connector) error{
+		"fields":    connectortest.Describing("contacts"),
+		"list":      connectortest.Listing("contacts", "tags", intercomfake.Since),
+		"companies": connectortest.Listing("companies", "name"),
+		"read":      connectortest.Reading("contacts", id, "tags", intercomfake.Since),
+		"find":      connectortest.Finding("contacts", crm.Field{Name: "email"}, "a@example.com", "tags"),
+		"create":    connectortest.Writing("contacts", connector.Write{Op: connector.Create, Fields: crm.Fields{intercomfake.Since: crm.TextValue("2026-03-02")}}),
+		"update":    connectortest.Writing("contacts", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"tags": crm.ListValue("VIP", "Two")}}),
 	})
 }

@@ -1,6 +1,7 @@
 package leadsquared_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -52,5 +53,26 @@ func TestConformance(t *testing.T) {
 		Object: "leads", Email: "EmailAddress", First: "FirstName", Last: "LastName", Phone: "Phone",
 		BadField: "mx_Age", Bad: crm.TextValue("not a number"),
 		Settle: 2 * time.Minute, Password: true, Fixed: true, Signs: &connectortest.Signs{Address: true, Time: true},
+	})
+}
+
+// TestInTrouble: whatever call fails, it shows.
+func TestInTrouble(t *testing.T) {
+	t.Parallel()
+	clock := connectortest.NewClock()
+	f, fake := fixture(t, clock)
+	one, err := fake.Core().CreateRecord("leads", map[string]string{"EmailAddress": "a@example.com", "LastName": "Doe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := crm.RecordID(one.ID)
+
+	connectortest.InTrouble(t, f, map[string]func(context.Context, connector.Connector) error{
+		"fields": connectortest.Describing("leads"),
+		"list":   connectortest.Listing("leads", "FirstName"),
+		"read":   connectortest.Reading("leads", id, "FirstName"),
+		"find":   connectortest.Finding("leads", crm.Field{Name: "EmailAddress"}, "a@example.com", "FirstName"),
+		"create": connectortest.Writing("leads", connector.Write{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("Roe")}}),
+		"update": connectortest.Writing("leads", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"LastName": crm.TextValue("Roe")}}),
 	})
 }
