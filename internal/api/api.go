@@ -191,6 +191,7 @@ func (s *server) registerAll() {
 	s.registerApps()
 	s.registerAccounts()
 	s.registerConnections()
+	s.registerSteps()
 	s.registerRunning()
 	s.registerRuns()
 	s.registerPlans()

@@ -48,7 +48,7 @@ func (b *breaker) addBehind(r *broken, _ route) bool {
 }
 
 func (b *breaker) noObject(r *broken, of route) bool {
-	if r.body == "" {
+	if r.body == "" || strings.HasPrefix(r.body, "[") { // nothing, or a list, is what it takes
 		return false
 	}
 	r.body = one(b, "[]", "null", "7", `"x"`, "true", "[{}]", "-0.5e-3")
@@ -204,7 +204,7 @@ var freeKeys = map[string]bool{"/values": true, "/fields": true, "/credentials":
 
 func (b *breaker) doubleKey(r *broken, of route) bool {
 	v, p, ok := b.somewhere(r, isObject)
-	if !ok {
+	if keys, _ := p.value.(map[string]any); !ok || len(keys) == 0 {
 		return false
 	}
 	key := one(b, sortedKeys(p.value.(map[string]any))...)

@@ -43,6 +43,7 @@ func TestMalformedHTTP(t *testing.T) {
 		n = v
 	}
 	f := newFixture(t)
+	f.target(route{path: "/v1/connections/{id}/syncs/{sync}/rules/{part}"}) // which makes the rule
 	f.endRun()
 	b := &breaker{fixture: f, rng: rand.New(rand.NewPCG(1, 2))}
 	taken, kinds := make([]time.Duration, 0, n), map[string]int{}

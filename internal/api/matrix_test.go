@@ -14,6 +14,7 @@ import (
 // fixture is one of everything that a path can name.
 type fixture struct {
 	*world
+	ruled           bool // the connection has a rule, too
 	connection, tag string
 	run             crm.RunID
 	plan            crm.PlanID
@@ -92,7 +93,11 @@ func (f *fixture) target(r route) string {
 	case strings.HasPrefix(r.path, "/v1/erasures/"):
 		id = f.erasure
 	}
-	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{mapping}", "m1", "{side}", "left", "{record}", "1").Replace(r.path)
+	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{mapping}", "m1", "{part}", "email", "{side}", "left", "{record}", "1").Replace(r.path)
+	if strings.Contains(r.path, "/rules/{part}") && !f.ruled {
+		f.ruled = true
+		f.must(200, "PUT", strings.TrimSuffix(target, "/email"), `[{"id":"email","direction":"to_right"}]`, ifMatch("*"))
+	}
 	switch r.id {
 	case "delete-connection":
 		target += "?confirm=Shared"
@@ -121,6 +126,22 @@ func (f *fixture) body(r route) string {
 		return strings.Replace(f.document("Shared"), `"syncs"`, `"access":{"mode":"roles","roles":["team-a"]},"syncs"`, 1)
 	case "patch-connection":
 		return `{"description":"changed"}`
+	case "put-sync":
+		return `{"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"match":[{"by":"any_key","pairs":[["email","Email"]]}],"mappings":` + twoMappings + `}`
+	case "put-mappings":
+		return twoMappings
+	case "put-mapping":
+		return `{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}}`
+	case "put-rules":
+		return `[{"id":"email","direction":"to_right"}]`
+	case "put-rule":
+		return `{"id":"email","direction":"to_right"}`
+	case "put-match":
+		return `[{"by":"any_key","pairs":[["email","Email"]]}]`
+	case "patch-sync":
+		return `{"schedule":"10m"}`
+	case "patch-rule", "patch-mapping":
+		return `{"enabled":true}`
 	case "link-records":
 		return `{"partner":"2"}`
 	case "resolve-record":
@@ -138,6 +159,8 @@ func (f *fixture) body(r route) string {
 	}
 	return ""
 }
+
+const twoMappings = `[{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},{"id":"last","left":["lastname"],"right":["LastName"]}]`
 
 // emptyDocument is a connection that writes nothing.
 func emptyDocument(w *world, name string) string {

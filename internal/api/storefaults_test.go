@@ -50,12 +50,14 @@ var messages = regexp.MustCompile(`"level":"[A-Z]+","msg":"[^"]+"`)
 func oneFails(t *testing.T, r route) string {
 	t.Helper()
 	f := newFixture(t)
+	f.target(r) // makes what the route is about
 	want := f.ask(r)
 	requests := f.store.requests.Load()
 	var out strings.Builder
 	for n := int64(1); n <= requests; n++ {
 		if r.method != http.MethodGet || r.acts {
 			f = newFixture(t)
+			f.target(r)
 		}
 		f.store.failAt.Store(n)
 		logged := len(f.log.String())

@@ -107,6 +107,8 @@ func (l *live) walkApps() {
 	l.refused(400, "invalid_parameter", "GET", "/v1/apps?nonsense=x", nil)
 	l.want(200, "GET", "/v1/apps/hubspot", nil)
 	l.refused(404, "unknown_app", "GET", "/v1/apps/none", nil)
+	l.want(200, "GET", "/v1/apps/hubspot/partners", nil)
+	l.refused(404, "unknown_app", "GET", "/v1/apps/none/partners", nil)
 	l.want(200, "GET", "/v1/presets", nil)
 	l.refused(400, "invalid_parameter", "GET", "/v1/presets?q=x", nil)
 
@@ -271,6 +273,24 @@ func (l *live) walkConnection() {
 		l.t.Error("the stored document is not valid")
 	}
 	l.refused(404, "not_found", "POST", "/v1/connections/con_none/validate", nil)
+	l.walkSteps()
+}
+
+// walkSteps reads every part of the document and puts it back.
+func (l *live) walkSteps() {
+	l.t.Helper()
+	l.want(200, "PUT", l.sync+"/rules", `[{"id":"r","direction":"to_right"}]`, "If-Match", "*")
+	for _, part := range []string{"", "/rules", "/rules/r", "/mappings", "/mappings/city", "/match"} {
+		a := l.want(200, "GET", l.sync+part, nil)
+		l.want(200, "PUT", l.sync+part, string(a.body), "If-Match", a.header.Get("ETag"))
+		l.refused(412, "stale_version", "PUT", l.sync+part, string(a.body), "If-Match", `"99"`)
+		l.refused(404, "not_found", "GET", l.con+"/syncs/none"+part, nil)
+		if strings.Count(part, "/") != 1 {
+			l.want(200, "PATCH", l.sync+part, `{}`, "If-Match", "*", "Content-Type", mergePatch)
+			l.refused(428, "precondition_required", "PATCH", l.sync+part, `{}`, "Content-Type", mergePatch)
+		}
+	}
+	l.want(200, "PUT", l.sync+"/rules", `[]`, "If-Match", "*")
 }
 
 // walkRunning goes through what works: runs, plans, records and the log.

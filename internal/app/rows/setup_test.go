@@ -1,0 +1,132 @@
+package rows
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRow24_StepsAreRevisited: every step is a part of the document with an
+// address and a version of its own, and changing one loses none of the others.
+func TestRow24_StepsAreRevisited(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect("rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
+		tag := func(path string) string {
+			w.Helper()
+			return w.want(200, "GET", w.sync+path, nil).header.Get("ETag")
+		}
+		before := map[string]string{}
+		for _, path := range []string{"", "/rules", "/rules/r", "/mappings", "/mappings/city", "/match"} {
+			if before[path] = tag(path); before[path] == "" {
+				w.Errorf("%s has no version", path)
+			}
+		}
+		changed := w.want(200, "PATCH", w.sync+"/rules/r", raw(`{"filter":{"field":"city","op":"equals","value":"Lund"}}`), "If-Match", before["/rules/r"])
+		changed.says(`"Lund"`)
+		equal(w, "version of the rule", tag("/rules/r"), changed.header.Get("ETag"))
+		for _, path := range []string{"/mappings", "/mappings/city", "/match"} {
+			equal(w, "version of "+path, tag(path), before[path])
+		}
+		w.refused(w.call("PATCH", w.sync+"/rules/r", raw(`{"enabled":false}`), "If-Match", before["/rules/r"]), 412, "stale_version")
+		w.refused(w.call("PUT", w.sync+"/match", raw(`[]`)), 428, "precondition_required")
+		w.want(200, "PATCH", w.sync+"/mappings/city", raw(`{"enabled":false}`), "If-Match", before["/mappings/city"])
+		w.want(200, "PUT", w.sync+"/match", by(byEmail+`,{"by":"any_key","pairs":[["phone","Phone"]]}`), "If-Match", before["/match"])
+		w.want(200, "PATCH", w.sync, raw(`{"schedule":"10m"}`), "If-Match", tag(""))
+		w.want(200, "PATCH", w.con, raw(`{"name":"Steps"}`), "If-Match", "*")
+		w.forget(w.con, "Steps")
+		w.want(200, "GET", w.con, nil).says(`"Steps"`, `"10m"`, `"Lund"`, `["phone","Phone"]`, `"MailingCity"`)
+		w.want(200, "GET", w.sync+"/mappings/city", nil).says(`"enabled":false`)
+		w.refused(w.call("PUT", w.sync+"/rules/r", raw(`{"id":"r","filter":{"field":"city","op":"resembles","value":"x"}}`), "If-Match", "*"), 400, "unknown_value")
+		w.refused(w.call("PATCH", w.sync+"/mappings/city", raw(`{"nosuch":1}`), "If-Match", "*"), 400, "unknown_key")
+		w.refused(w.call("GET", w.sync+"/rules/none", nil), 404, "not_found")
+		w.refused(w.call("GET", w.con+"/syncs/none/rules", nil), 404, "not_found")
+		w.want(200, "GET", w.sync+"/rules/r", nil).says(`"Lund"`)
+	})
+}
+
+// TestRow32_StartWithAConfirmation: before a start the warnings and a plan are
+// shown; who does not start after all has lost no edit.
+func TestRow32_StartWithAConfirmation(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.connect()
+		w.change("mappings.title.enabled", false)
+		w.warns("both_apps_written", "", "both apps", "plan")
+		equal(w, "creations planned", w.plan().Totals["created"], 1)
+		status, _ := w.status()
+		equal(w, "status after looking", status, "draft")
+		equal(w, "writes", w.right.written(), 0)
+		w.want(200, "GET", w.sync+"/mappings/title", nil).says(`"enabled":false`)
+		w.start()
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "")
+	})
+}
+
+// TestRow34_Pause: reading and writing stop, links and settings stay; what
+// changed meanwhile is caught up at once, also where nobody pulls or calls.
+func TestRow34_Pause(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		bob := w.left.add("bob", "city", "A")
+		w.connect()
+		w.start()
+		twin := w.view(w.left, ann).Partner
+		before := string(w.want(200, "GET", w.sync, nil).body)
+		w.want(200, "POST", w.con+"/pause", nil)
+		w.left.knob("POST", "requests/reset", nil)
+		w.right.knob("POST", "requests/reset", nil)
+		w.left.edit(ann, "city", "B")
+		w.right.edit(w.right.id("bob"), "Title", "Judge")
+		w.left.add("cyd")
+		w.pass(3 * time.Hour)
+		w.refused(w.call("POST", w.sync+"/pull", nil), 409, "connection_paused")
+		equal(w, "calls while it is paused", len(w.left.calls())+len(w.right.calls()), 0)
+		w.want(202, "POST", w.con+"/start", nil)
+		w.until("what changed meanwhile", func() bool {
+			_, there := w.right.find("cyd")
+			return there && w.right.get(twin).Fields["MailingCity"] == "B" && w.left.get(bob).Fields["jobtitle"] == "Judge"
+		})
+		w.rest()
+		equal(w, "the link", w.view(w.left, ann).Partner, twin)
+		equal(w, "the settings", string(w.want(200, "GET", w.sync, nil).body), before)
+		w.right.count(3)
+		status, _ := w.status()
+		equal(w, "status", status, "active")
+	})
+}
+
+// TestRow12_Authorise: the app's consent comes by the browser; refusing it, or a
+// state that was used, leaves no account behind, and an app's key works as well.
+func TestRow12_Authorise(t *testing.T) {
+	row(t, func(w *world) {
+		w.want(204, "PUT", "/v1/apps/hubspot/client", map[string]string{"client_id": "an-app", "client_secret": "its-secret", "redirect_uri": w.p.url + "/v1/oauth/callback"})
+		accounts := func() int { return len(list[struct{ ID string }](w, "/v1/accounts")) }
+		before := accounts()
+		var begun struct{ URL string }
+		w.want(201, "POST", "/v1/oauth/hubspot/authorizations", raw(`{"name":"By consent"}`)).into(&begun)
+		if !strings.HasPrefix(begun.URL, w.p.url+"/v1/oauth/begin?") {
+			w.Errorf("the address handed out is not ours: %s", begun.URL)
+		}
+		first := w.send(begun.URL, "", "GET", "", nil)
+		at := first.header.Get("Location")
+		if first.status != 302 || !strings.Contains(at, "scope=") || !strings.Contains(at, "code_challenge=") {
+			w.Errorf("it leads to %d %s, want the app's consent with what is granted", first.status, at)
+		}
+		equal(w, "the address used again", w.send(begun.URL, "", "GET", "", nil).status/100, 4)
+		consent, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cookie, _, _ := strings.Cut(first.header.Get("Set-Cookie"), ";")
+		back := "/v1/oauth/callback?error=access_denied&state=" + url.QueryEscape(consent.Query().Get("state"))
+		for range 2 { // a state counts once
+			if refused := w.send(w.p.url, "", "GET", back, nil, "Cookie", cookie); refused.status/100 != 4 {
+				w.Errorf("a refusal: %d %s", refused.status, refused.body)
+			}
+		}
+		stolen := w.send(w.p.url, "", "GET", "/v1/oauth/callback?code=x&state=nobody", nil)
+		equal(w, "a state that nobody was given", stolen.status/100, 4)
+		equal(w, "accounts after a refusal", accounts(), before)
+	})
+}
