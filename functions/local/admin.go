@@ -15,11 +15,29 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 )
 
-// adminCommand is what an operator does to a stopped program's data folder, or
-// to a deployment's queue.
+// adminCommand is what an operator does to a program's data folder, or to a
+// deployment's queue.
 type adminCommand struct {
+	Backup     backupCommand     `cmd:"" help:"Copy a data folder, keys included, into a new folder, also while the program runs; the copy is checked, and can be started on."`
 	Redrive    redriveCommand    `cmd:"" help:"Send dead letters again: messages that died without a word. Of a data folder, whose program must be stopped, or of a queue in AWS."`
 	NewRootKey newRootKeyCommand `cmd:"" name:"new-root-key" help:"Make a new root key in place of one that is lost. Credentials have to be entered again."`
+}
+
+type backupCommand struct {
+	Data string `default:"./data" env:"LOCKSTEP_DATA" placeholder:"FOLDER" help:"The data folder (${default})."`
+	To   string `required:"" placeholder:"FOLDER" help:"The folder to make; it must not be there."`
+}
+
+// Run makes the copy.
+func (c *backupCommand) Run(ctx context.Context, w *world) error {
+	if err := knownFolder(c.Data); err != nil {
+		return err
+	}
+	if err := app.Backup(ctx, c.Data, c.To); err != nil {
+		return err
+	}
+	newScreen(w).say("%s is a copy of %s, keys included, and opens: lockstep serve --data %s goes on from it", c.To, c.Data, c.To)
+	return nil
 }
 
 type newRootKeyCommand struct {

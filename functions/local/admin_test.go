@@ -139,3 +139,27 @@ func said(t *testing.T, args ...string) (string, int) {
 	code := run(t.Context(), args, &world{out: &out, err: &out, env: func(string) string { return "" }})
 	return out.String(), code
 }
+
+// TestBackupCommand copies the folder of a program that runs, and refuses what is
+// no data folder, or a copy over another.
+func TestBackupCommand(t *testing.T) { //nolint:paralleltest // as TestRedrive
+	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	a, err := app.Open(t.Context(), app.Options{DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Close() }() // nothing was written that could be lost
+	for _, c := range []struct {
+		data, want string
+		code       int
+	}{
+		{t.TempDir(), "is no data folder", 2}, {dir, "is a copy of", 0}, {dir, "is there already", 2},
+	} {
+		if out, code := said(t, "admin", "backup", "--data", c.data, "--to", to); code != c.code || !strings.Contains(out, c.want) {
+			t.Errorf("exit code %d, said %q; want %d and %q", code, out, c.code, c.want)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(to, app.RootKeyFile)); err != nil {
+		t.Error(err)
+	}
+}

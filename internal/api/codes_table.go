@@ -299,6 +299,8 @@ var innerCodes = []codeRow{
 	{"database_newer", "the data folder was written by a newer version", EffectRequest, "run the newer version"},
 	{"database_damaged", "the data folder is damaged", EffectRequest, "restore it from a backup"},
 	{"database_foreign", "the data folder belongs to another program", EffectRequest, "choose another folder"},
+	{"backup_damaged", "the copy of a data folder does not hold together", EffectRequest, "look at the disks of both folders, and copy again"},
+	{"backup_exists", "the folder that a backup was to make is there already", EffectRequest, "name a folder that is not there"},
 	{"data_folder_in_use", "another process uses the data folder", EffectRequest, "stop the other process or choose another folder"},
 	{"invalid_allow_host", "an entry of the allowed hosts cannot be read", EffectRequest, "write host or host:port"},
 	{"key_file_malformed", "the file of the root key cannot be read", EffectRequest, "restore it from a backup"},
