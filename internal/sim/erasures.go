@@ -172,7 +172,13 @@ func (w *world) checkForgotten(when string) {
 			return
 		}
 	}
-	trace := engine.Tracer(w.forgotten.texts)
+	of := map[string]bool{} // what is typed of somebody else, too: an address that both had
+	for _, texts := range w.forgotten.typed {
+		for _, text := range texts {
+			of[text] = true
+		}
+	}
+	trace := engine.Tracer(slices.DeleteFunc(slices.Clone(w.forgotten.texts), func(text string) bool { return of[text] }))
 	for _, table := range store.Tables {
 		w.store.Each(table, func(it store.Item) bool {
 			if _, ok := store.KindOf(it.Key); !ok {
