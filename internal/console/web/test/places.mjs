@@ -18,6 +18,7 @@ export const places = (connection, sync = 'contacts') => {
     { name: 'danger', path: `${c}/danger`, list: '**/webhooks', admin: true },
     { name: 'log', path: '/log', list: '**/v1/log?*' },
     { name: 'runs', path: '/runs', list: '**/v1/runs?*' },
+    { name: 'alerts', path: '/alerts', list: '**/v1/alerts?*' },
     { name: 'dead items', path: '/dead', list: '**/v1/dead-letters?*', works: true },
     { name: 'accounts', path: '/accounts', list: '**/v1/accounts?*' },
     { name: 'apps', path: '/apps', list: '**/v1/apps?*' },

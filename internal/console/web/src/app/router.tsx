@@ -162,6 +162,12 @@ const run = createRoute({
   path: '/runs/$run',
   component: lazyRouteComponent(() => import('../screens/runs'), 'RunPage'),
 });
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: '/alerts',
+  validateSearch: (s: Search) => clean({ state: oneOf(s.state, ['resolved', 'all'] as const) }),
+  component: lazyRouteComponent(() => import('../screens/alerts'), 'Alerts'),
+});
 const dead = createRoute({
   getParentRoute: () => root,
   path: '/dead',
@@ -234,6 +240,7 @@ const tree = root.addChildren([
   log,
   runs,
   run,
+  alerts,
   dead,
   accounts,
   appsPage,

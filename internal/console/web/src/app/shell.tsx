@@ -14,6 +14,7 @@ const groups: { name: string; items: { to: string; label: string; icon: IconName
       { to: '/connections', label: 'Connections', icon: 'connections', right: 'reads' },
       { to: '/log', label: 'Log', icon: 'log', right: 'reads' },
       { to: '/runs', label: 'Runs', icon: 'runs', right: 'reads' },
+      { to: '/alerts', label: 'Alerts', icon: 'bell', right: 'reads' },
       { to: '/dead', label: 'Dead items', icon: 'dead', right: 'works' },
     ],
   },
