@@ -225,7 +225,7 @@ func TestGuards(t *testing.T) {
 // asked is what to run without a measure.
 func asked(t *testing.T, g guard) order {
 	t.Helper()
-	o := order{Workload: g.workload, Seeds: 150, Workers: 2, Enough: 2}
+	o := order{Workload: g.workload, Seeds: 400, Workers: 2, Enough: 2}
 	switch w := os.Getenv("WORKLOAD"); w {
 	case "":
 	case "default": // the run of bin/lockstep sim, up to the first seed that notices
