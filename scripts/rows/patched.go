@@ -99,19 +99,19 @@ func underPatches(ctx context.Context, wanted []int, jobs int) error {
 	return errors.Join(survived...)
 }
 
-// woven builds the tests with all patches in them.
-func woven(ctx context.Context, dir string) ([]patch, error) {
+// readPatches reads all patches and finds their places in the sources. A patch
+// whose lines are not there any more is an error, as are two that replace the same.
+func readPatches() (patches []patch, files map[string]map[int][]weave.Place, err error) {
 	names, err := filepath.Glob(patchFiles)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var patches []patch
-	files := map[string]map[int][]weave.Place{}
+	files = map[string]map[int][]weave.Place{}
 	var wrong []error
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list, err := weave.Patches(string(text))
 		if err != nil {
@@ -120,7 +120,7 @@ func woven(ctx context.Context, dir string) ([]patch, error) {
 		for _, one := range list {
 			p, err := readHeading(one.Name)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
+				return nil, nil, fmt.Errorf("%s: %w", name, err)
 			}
 			p.number = len(patches) + 1
 			patches = append(patches, p)
@@ -136,7 +136,13 @@ func woven(ctx context.Context, dir string) ([]patch, error) {
 			}
 		}
 	}
-	if err := errors.Join(wrong...); err != nil {
+	return patches, files, errors.Join(wrong...)
+}
+
+// woven builds the tests with all patches in them.
+func woven(ctx context.Context, dir string) ([]patch, error) {
+	patches, files, err := readPatches()
+	if err != nil {
 		return nil, err
 	}
 	overlay, err := weave.Overlay(dir, files)
