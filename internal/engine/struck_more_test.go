@@ -22,6 +22,7 @@ import (
 // last. What is written down is the whole course; the end has to be the same.
 func TestRecoveriesMayFail(t *testing.T) {
 	t.Parallel()
+	singleFile(t)
 	for _, name := range []string{"create left", "create on both", "both, different fields", "lists on both", "another address"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,6 +79,7 @@ func (sc *scenario) recovered(t *testing.T, out *strings.Builder) {
 // request was beside the matter, the answer without it; testdata says which.
 func TestEveryLookMayFail(t *testing.T) {
 	t.Parallel()
+	singleFile(t)
 	ctx, ws, con, sync := t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts
 	b := newCrashBed(t, -1, failOnce, nil, func(_ int, o *modelapp.Options) { o.Picky = true })
 	b.begin(false)
@@ -182,6 +184,7 @@ func TestEveryLookMayFail(t *testing.T) {
 // a call that fails says so, and the next one does what it should have done.
 func TestEveryDeedMayFail(t *testing.T) {
 	t.Parallel()
+	singleFile(t)
 	ctx, ws, con, sync := context.Background(), testbed.Workspace, testbed.Connection, testbed.Contacts
 	deeds := map[string]func(b *crashBed) error{
 		"start":     func(b *crashBed) error { _, err := b.eng.StartConnection(ctx, ws, con); return err },
