@@ -191,6 +191,9 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	if twin.link.paired() {
 		return false, nil
 	}
+	if u.link.apart() || twin.link.apart() {
+		return true, nil // a person took them apart since: they are left so
+	}
 	past, err := s.bygone(ctx, e, []crm.Record{*created})
 	if err != nil {
 		return false, err
