@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/rows"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -96,9 +97,7 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 type account struct {
 	client  *rest.Client
 	writing sync.Mutex // writes of a user come one after the other
-
-	mu     sync.Mutex
-	groups *groups // as last listed
+	groups  wire.LabelCache
 }
 
 // App implements connector.Connector.

@@ -39,13 +39,7 @@ func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID
 		if err != nil {
 			return nil, err
 		}
-		var in []entry
-		for _, g := range found {
-			if g.Person != nil {
-				in = append(in, g.Person.fields[labels]...)
-			}
-		}
-		known, err := a.labelled(ctx, op, fields, in...)
+		known, err := a.labelled(ctx, op, fields, memberships(found)...)
 		if err != nil {
 			return nil, err
 		}
@@ -98,4 +92,14 @@ func (a *account) people(ctx context.Context, op string, ids []crm.RecordID) (ma
 		return nil, r, rest.Malformed(r, "the answer has no rows")
 	}
 	return out, r, nil
+}
+
+// memberships are those of everybody who was found.
+func memberships(found map[crm.RecordID]got) (all []entry) {
+	for _, g := range found {
+		if g.Person != nil {
+			all = append(all, g.Person.fields[labels]...)
+		}
+	}
+	return all
 }

@@ -3,13 +3,11 @@ package googlecontacts
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
@@ -108,102 +106,55 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 	return out, nil
 }
 
-// groups are a user's labels, and Google's own groups. Who adds to them makes others:
-// they are read by many at once.
-type groups struct {
-	name map[string]string // of labels, by resource name; empty for Google's own
-	id   map[string]string // the other way round, in lower case
-	at   time.Time
-}
-
-// fresh is how long labels are known: one that is renamed goes by its old name until then,
-// and one that is new is asked for at once.
-const fresh = time.Minute
-
 type contactGroup struct {
 	ID   string `json:"resourceName"`
 	Kind string `json:"groupType"`
 	Name string `json:"name"`
 }
 
-func (g *groups) add(c contactGroup) {
-	if c.Kind != "USER_CONTACT_GROUP" || c.ID == "" || c.Name == "" {
-		g.name[c.ID] = ""
-		return
+// label is the group's name as a label; Google's own groups are none.
+func (g contactGroup) label() string {
+	if g.Kind != "USER_CONTACT_GROUP" || g.ID == "" {
+		return ""
 	}
-	g.name[c.ID], g.id[strings.ToLower(c.Name)] = c.Name, c.ID
-}
-
-// with are the groups with one more label.
-func (g *groups) with(id, name string) *groups {
-	out := &groups{name: maps.Clone(g.name), id: maps.Clone(g.id), at: g.at}
-	out.add(contactGroup{ID: id, Kind: "USER_CONTACT_GROUP", Name: name})
-	return out
-}
-
-// miss reports whether one of the memberships is in a group that is newer than these.
-func (g *groups) miss(memberships []entry) bool {
-	return slices.ContainsFunc(memberships, func(e entry) bool { _, ok := g.name[groupOf(e)]; return !ok && groupOf(e) != "" })
-}
-
-// labels are the names of the labels among memberships. Google's own groups are none.
-func (g *groups) labels(list []entry) []string {
-	var out []string
-	for _, e := range list {
-		if name := g.name[groupOf(e)]; name != "" {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
+	return g.Name
 }
 
 // labelled returns the labels where a record with the wanted fields needs them, those of
 // the memberships among them.
-func (a *account) labelled(ctx context.Context, op string, fields []string, memberships ...entry) (*groups, error) {
+func (a *account) labelled(ctx context.Context, op string, fields []string, memberships ...entry) (*wire.Labels, error) {
 	if !slices.Contains(fields, labels) {
-		return &groups{}, nil
+		return &wire.Labels{}, nil
 	}
-	a.mu.Lock()
-	known := a.groups
-	a.mu.Unlock()
-	if age := time.Duration(0); known != nil {
-		if age = a.client.Clock().Sub(known.at); age == 0 || age > 0 && age < fresh && !known.miss(memberships) {
-			return known, nil
+	return a.groups.Get(a.client.Clock(), groupsOf(memberships), func(add func(id, name string)) error {
+		for after, seen := "", 0; ; seen++ {
+			r := rest.Request{Op: op, Path: "/v1/contactGroups", Query: url.Values{"pageSize": {strconv.Itoa(pageSize)}}}
+			if after != "" {
+				r.Query.Set("pageToken", after)
+			}
+			var out struct {
+				Groups []contactGroup `json:"contactGroups"`
+				Next   string         `json:"nextPageToken"`
+			}
+			if _, err := a.client.Call(ctx, r, &out); err != nil {
+				return err
+			}
+			for _, one := range out.Groups {
+				add(one.ID, one.label())
+			}
+			if out.Next == "" {
+				return nil
+			}
+			if after = out.Next; seen > maxPages {
+				return rest.Malformed(r, "Google's list of labels does not end")
+			}
 		}
-	}
-	g := &groups{name: map[string]string{}, id: map[string]string{}, at: a.client.Clock()}
-	for after, seen := "", 0; ; seen++ {
-		r := rest.Request{Op: op, Path: "/v1/contactGroups", Query: url.Values{"pageSize": {strconv.Itoa(pageSize)}}}
-		if after != "" {
-			r.Query.Set("pageToken", after)
-		}
-		var out struct {
-			Groups []contactGroup `json:"contactGroups"`
-			Next   string         `json:"nextPageToken"`
-		}
-		if _, err := a.client.Call(ctx, r, &out); err != nil {
-			return nil, err
-		}
-		for _, one := range out.Groups {
-			g.add(one)
-		}
-		if out.Next == "" {
-			break
-		}
-		if after = out.Next; seen > maxPages {
-			return nil, rest.Malformed(r, "Google's list of labels does not end")
-		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.groups = g
-	return g, nil
+	})
 }
 
 // group returns a label's group, which is made when there is none.
-func (a *account) group(ctx context.Context, op string, known *groups, label string) (string, error) {
-	if id, ok := known.id[strings.ToLower(label)]; ok {
+func (a *account) group(ctx context.Context, op string, known *wire.Labels, label string) (string, error) {
+	if id := known.ID(label); id != "" {
 		return id, nil
 	}
 	r := rest.Request{
@@ -211,13 +162,11 @@ func (a *account) group(ctx context.Context, op string, known *groups, label str
 		Body: map[string]any{"contactGroup": map[string]string{"name": label}},
 	}
 	var made contactGroup
-	a.mu.Lock()
-	a.groups = nil // whatever becomes of it, the labels are not what they were
-	a.mu.Unlock()
+	a.groups.Forget() // whatever becomes of it
 	_, err := a.client.Call(ctx, r, &made)
 	if fault.Is(err, fault.Conflict) { // somebody made it just now
-		if known, err = a.labelled(ctx, op, []string{labels}); err == nil && known.id[strings.ToLower(label)] != "" {
-			return known.id[strings.ToLower(label)], nil
+		if known, err = a.labelled(ctx, op, []string{labels}); err == nil && known.ID(label) != "" {
+			return known.ID(label), nil
 		}
 		return "", &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: labels, Message: "a group of Google's own has the label's name"}
 	}

@@ -183,6 +183,24 @@ func TestWholeFields(t *testing.T) {
 	}
 }
 
+// TestNewLabelsAreRemoved: a label that is younger than what is known of labels is no
+// group of Google's own: it is taken off like any other.
+func TestNewLabelsAreRemoved(t *testing.T) {
+	t.Parallel()
+	u := opened(t)
+	id := u.create(map[string]string{"emailAddresses": "a@example.com", "memberships": "VIP"})
+	u.read(id, "memberships")
+	u.clock.Advance(time.Second)
+	if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{"memberships": "VIP;Fresh"}); err != nil {
+		t.Fatal(err)
+	}
+	u.clock.Advance(time.Second)
+	w := u.write(connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP")}})
+	if got := u.fake.Core().Records("contacts")[0].Fields["memberships"]; w[0].Err != nil || got != "VIP" {
+		t.Errorf("the labels are %q, %v", got, w[0].Err)
+	}
+}
+
 // TestNewLabels: one that somebody made just now is read, though the labels are known, and
 // others may read while one is made.
 func TestNewLabels(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
@@ -127,13 +128,23 @@ func groupOf(e entry) string {
 	return name
 }
 
+// groupsOf are the groups of memberships.
+func groupsOf(list []entry) (ids []string) {
+	for _, e := range list {
+		if id := groupOf(e); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func membership(group string) entry {
 	return entry{"contactGroupMembership": map[string]any{"contactGroupResourceName": group}}
 }
 
 // record turns a person into a record with the wanted fields. known are the labels, which
 // need to be known where they are wanted. What is blank is left out.
-func (p *person) record(r rest.Request, fields []string, known *groups) (crm.Record, error) {
+func (p *person) record(r rest.Request, fields []string, known *wire.Labels) (crm.Record, error) {
 	one, ok := idOf(p.Name)
 	from, own := p.contact()
 	if !ok || !p.Meta.Deleted && (!own || from.Updated.IsZero()) {
@@ -149,7 +160,7 @@ func (p *person) record(r rest.Request, fields []string, known *groups) (crm.Rec
 		var text string
 		switch {
 		case name == labels:
-			if items := known.labels(list); len(items) > 0 {
+			if items := known.Names(groupsOf(list)...); len(items) > 0 {
 				rec.Fields[name] = crm.ListValue(items...)
 			}
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/rows"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -64,7 +65,7 @@ type batch struct {
 
 	masked []string // the fields that it replaces
 	wanted []string // what its answer is read for
-	known  *groups
+	known  *wire.Labels
 	call   rest.Request
 	got    rest.Answer
 }
@@ -103,14 +104,14 @@ func prepare(op string, w connector.Write) (d draft, one crm.RecordID, err error
 // compose makes what is sent of each row. Rows whose contacts are gone, or were changed
 // since they were looked at, have their outcome with that.
 func (b *batch) compose(ctx context.Context) (err error) {
-	if b.known, err = b.labelled(ctx, b.Op, b.wanted); err != nil {
-		return err
-	}
 	found := map[crm.RecordID]got{}
 	if ids := b.ids(); len(ids) > 0 && b.Kind != connector.Create {
 		if found, _, err = b.people(ctx, b.Op, ids); err != nil {
 			return err
 		}
+	}
+	if b.known, err = b.labelled(ctx, b.Op, b.wanted, memberships(found)...); err != nil {
+		return err
 	}
 	for _, r := range b.Rows {
 		was := &person{fields: map[string][]entry{}}
@@ -179,7 +180,7 @@ const myContacts = "contactGroups/myContacts"
 func (b *batch) member(ctx context.Context, list []entry, wanted []string) ([]entry, error) {
 	var out []entry
 	for _, e := range list {
-		if b.known.name[groupOf(e)] == "" {
+		if b.known.Name(groupOf(e)) == "" {
 			out = append(out, entry{"contactGroupMembership": e["contactGroupMembership"]})
 		}
 	}
@@ -194,8 +195,8 @@ func (b *batch) member(ctx context.Context, list []entry, wanted []string) ([]en
 		if err != nil {
 			return nil, err
 		}
-		if b.known.name[id] == "" {
-			b.known = b.known.with(id, strings.TrimSpace(label))
+		if b.known.Name(id) == "" {
+			b.known = b.known.With(id, strings.TrimSpace(label))
 		}
 		out = append(out, membership(id))
 	}

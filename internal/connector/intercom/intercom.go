@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -13,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/rows"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -119,16 +119,14 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &account{client: c, types: map[string]map[string]string{}}, nil
+	return &account{client: c}, nil
 }
 
 // account is one workspace.
 type account struct {
 	client *rest.Client
-
-	mu    sync.Mutex
-	types map[string]map[string]string // of attributes, by model and name
-	tags  *tags                        // as last listed
+	types  wire.FieldTypes // of attributes, by name
+	tags   wire.LabelCache
 }
 
 // App implements connector.Connector.

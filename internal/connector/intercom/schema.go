@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/wire"
@@ -83,36 +82,15 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 
 // typesOf is the types of an object's attributes, asked for once: they keep them.
 func (a *account) typesOf(ctx context.Context, op string, o object) (map[string]string, error) {
-	a.mu.Lock()
-	known := a.types[o.id]
-	a.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	described, err := a.describe(ctx, op, o)
-	if err != nil {
-		return nil, err
-	}
-	known = make(map[string]string, len(described))
-	for _, d := range described {
-		known[d.Full] = d.Data
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.types[o.id] = known
-	return known, nil
+	return a.types.Of(o.id, func() (map[string]string, error) {
+		described, err := a.describe(ctx, op, o)
+		types := make(map[string]string, len(described))
+		for _, d := range described {
+			types[d.Full] = d.Data
+		}
+		return types, err
+	})
 }
-
-// tags are a workspace's.
-type tags struct {
-	name map[string]string // by ID
-	id   map[string]string // by name in lower case
-	at   time.Time
-}
-
-// fresh is how long tags are known: one that is renamed goes by its old name until then,
-// and one that is new is asked for at once.
-const fresh = time.Minute
 
 type tag struct {
 	ID   string `json:"id"`
@@ -126,28 +104,15 @@ type tagList struct {
 }
 
 // known are the workspace's tags, the wanted ones among them.
-func (a *account) known(ctx context.Context, op string, wanted ...tag) (*tags, error) {
-	a.mu.Lock()
-	t, now := a.tags, a.client.Clock()
-	a.mu.Unlock()
-	if t != nil {
-		missing := slices.ContainsFunc(wanted, func(one tag) bool { return t.name[one.ID] == "" })
-		if age := now.Sub(t.at); age == 0 || age > 0 && age < fresh && !missing {
-			return t, nil
+func (a *account) known(ctx context.Context, op string, wanted ...string) (*wire.Labels, error) {
+	return a.tags.Get(a.client.Clock(), wanted, func(add func(id, name string)) error {
+		var all tagList
+		_, err := a.client.Call(ctx, rest.Request{Op: op, Path: "/tags"}, &all)
+		for _, one := range all.Data {
+			add(one.ID, one.Name)
 		}
-	}
-	var all tagList
-	if _, err := a.client.Call(ctx, rest.Request{Op: op, Path: "/tags"}, &all); err != nil {
-		return nil, err
-	}
-	t = &tags{name: map[string]string{}, id: map[string]string{}, at: now}
-	for _, one := range all.Data {
-		t.name[one.ID], t.id[strings.ToLower(one.Name)] = one.Name, one.ID
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.tags = t
-	return t, nil
+		return err
+	})
 }
 
 // tagsOf are the names of a contact's tags. It shows ten of them.
@@ -156,18 +121,15 @@ func (a *account) tagsOf(ctx context.Context, op string, w row) ([]string, error
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	t, err := a.known(ctx, op, all...)
+	ids := make([]string, len(all))
+	for i := range all {
+		ids[i] = all[i].ID
+	}
+	t, err := a.known(ctx, op, ids...)
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for _, one := range all {
-		if name := t.name[one.ID]; name != "" {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
+	return t.Names(ids...), nil
 }
 
 func (a *account) taggedWith(ctx context.Context, op string, w row) ([]tag, error) {
@@ -200,12 +162,10 @@ func (a *account) retag(ctx context.Context, op string, w row, wanted []string) 
 		if err != nil {
 			return err
 		}
-		id := t.id[strings.ToLower(strings.TrimSpace(name))]
+		id := t.ID(strings.TrimSpace(name))
 		if id == "" {
 			var made tag
-			a.mu.Lock()
-			a.tags = nil // whatever becomes of it, they are not what they were
-			a.mu.Unlock()
+			a.tags.Forget() // whatever becomes of it
 			r := rest.Request{Op: op, Method: http.MethodPost, Path: "/tags", Body: map[string]string{"name": strings.TrimSpace(name)}, Write: true}
 			if _, err := a.client.Call(ctx, r, &made); err != nil {
 				return err

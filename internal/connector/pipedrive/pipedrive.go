@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -14,6 +13,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/connector/rows"
+	"github.com/lockstep-crm/lockstep/internal/connector/wire"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -131,15 +131,13 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &account{client: c, types: map[string]map[string]string{}}, nil
+	return &account{client: c}, nil
 }
 
 // account is one company, as one of its users sees it.
 type account struct {
 	client *rest.Client
-
-	mu    sync.Mutex
-	types map[string]map[string]string // of fields, by object and code
+	types  wire.FieldTypes // of fields, by code
 }
 
 // App implements connector.Connector.

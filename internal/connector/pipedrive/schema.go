@@ -112,24 +112,14 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 
 // typesOf is the types of an object's fields, asked for once: a field keeps its type.
 func (a *account) typesOf(ctx context.Context, op string, o object) (map[string]string, error) {
-	a.mu.Lock()
-	known := a.types[o.id]
-	a.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	described, err := a.describe(ctx, op, o)
-	if err != nil {
-		return nil, err
-	}
-	known = make(map[string]string, len(described))
-	for _, d := range described {
-		known[d.Code] = d.Type
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.types[o.id] = known
-	return known, nil
+	return a.types.Of(o.id, func() (map[string]string, error) {
+		described, err := a.describe(ctx, op, o)
+		types := make(map[string]string, len(described))
+		for _, d := range described {
+			types[d.Code] = d.Type
+		}
+		return types, err
+	})
 }
 
 // typesFor is typesOf where the rows hold numbers in wanted custom fields; else it

@@ -57,7 +57,7 @@ func TestStrict(t *testing.T) {
 			`POST /leads {"password":"p"}`:                           `400 {"errorMessage":"email is required","success":false}`,
 			`POST /leads {"email":"nobody","password":"p"}`:          `400 {"errorMessage":"Invalid email address format","success":false}`,
 			`POST /leads {"email":"new@example.com","password":"p"}`: `200 {"data":{"agentUserId":234567,"leadId":1004},"success":true}`,
-			`POST /leads {"email":"new@example.com","password":"0123456789012345678901234567890"}`: `400 {"errorMessage":"Password is required"`,
+			`POST /leads {"email":"long@example.com","password":"` + strings.Repeat("p", 31) + `"}`: `400 {"errorMessage":"Password is required"`,
 		}},
 		"espocrm": {vendorsfake.EspoCRM, [2]string{"X-Api-Key", vendorsfake.EspoCRMKey}, [2]string{"X-Api-Key", "other"}, calls{
 			"GET /api/v1/Contact?maxSize=2":                      `200 {"list":[…"total":3}`,
