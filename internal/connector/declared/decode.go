@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +53,8 @@ func (p *place) bad(path, format string, args ...any) {
 	p.problems = append(p.problems, Problem{max(p.lines[at], 1), path, fmt.Sprintf(format, args...)})
 }
 
+var yamlLine = regexp.MustCompile(`^line (\d{1,6}): (.*)$`)
+
 // Parse reads a document and checks it whole. file names it in the error.
 //
 // Errors: Invalid with code "invalid_config", naming every problem with its line.
@@ -85,7 +88,13 @@ func (d *Document) read(text []byte) bool {
 		d.place.bad("", "the document is empty")
 		return false
 	case err != nil:
-		d.place.bad("", "this is no YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		// The parser names the line where what it cannot read begins.
+		what := strings.TrimPrefix(err.Error(), "yaml: ")
+		if m := yamlLine.FindStringSubmatch(what); m != nil {
+			d.place.lines[""], _ = strconv.Atoi(m[1]) // digits, and few
+			what = m[2]
+		}
+		d.place.bad("", "this is no YAML, here or in what stands below: %s", what)
 		return false
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {

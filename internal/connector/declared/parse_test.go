@@ -42,6 +42,7 @@ func TestHostileDocuments(t *testing.T) {
 		"a list":          {"- app", []string{"1: keys with values are expected"}},
 		"no YAML":         {"app: [", []string{"this is no YAML"}},
 		"tabs":            {"app:\n\tid: x", []string{"this is no YAML"}},
+		"odd indent":      {"app: {id: x}\nobjects:\n  users: {id: y}\n    bad\n", []string{"2: this is no YAML, here or in what stands below: did not find"}},
 		"two documents":   {edited(t) + "\n---\napp: {}\n", []string{"more than one document"}},
 		"too long":        {"#" + strings.Repeat("x", declared.MaxDocument), []string{"longer than"}},
 		"deep":            {strings.Repeat("[", 20_000), []string{"this is no YAML"}},
