@@ -3,7 +3,7 @@ import { Link, Outlet, useNavigate, useParams, useRouterState } from '@tanstack/
 import { useState } from 'react';
 import { call } from '../api/client';
 import { useAccounts, useConnection, useGet } from '../api/queries';
-import type { Connection, Sync } from '../api/types';
+import type { Connection, Sync, SyncStatus } from '../api/types';
 import { useMay } from '../app/session';
 import { useAction } from '../ui/action';
 import { AppMark, Failure, Loading, Note, StatusBadge, useAppName } from '../ui/basics';
@@ -27,6 +27,11 @@ export type Ends = ReturnType<typeof useEnds>;
 export function useStatus(id: string, every = 10_000) {
   return useGet('/v1/connections/{id}/status', { path: { id } }, { every });
 }
+
+type Counts = Record<string, number>;
+
+const sumOf = (syncs: SyncStatus[], count: (left: Counts, right: Counts) => number) =>
+  syncs.reduce((n, s) => n + count(s.states.left ?? {}, s.states.right ?? {}), 0);
 
 const tabs = [
   { to: '/connections/$connection', label: 'Status', exact: true },
@@ -52,12 +57,12 @@ export function ConnectionFrame() {
   const ends = useEnds(connection);
   if (query.isPending) return <Loading what="the connection" />;
   if (query.isError || !connection) return <Failure error={query.error} again={() => void query.refetch()} />;
-  const open = (status.data?.data.syncs ?? []).reduce((n, s) => {
-    const count = (state: string) => (s.states.left?.[state] ?? 0) + (s.states.right?.[state] ?? 0);
-    return n + count('conflict') + count('duplicate');
-  }, 0);
+  // A pair in conflict is one decision, and counted on both sides.
+  const syncs = status.data?.data.syncs ?? [];
+  const conflicts = sumOf(syncs, (left, right) => Math.max(left.conflict ?? 0, right.conflict ?? 0));
+  const duplicates = sumOf(syncs, (left, right) => (left.duplicate ?? 0) + (right.duplicate ?? 0));
   const troubles = troublesOf(status.data?.data).length;
-  const counts: Record<string, number> = { Status: troubles, 'Conflicts and duplicates': open };
+  const counts: Record<string, number> = { Status: troubles, 'Conflicts and duplicates': conflicts + duplicates };
   return (
     <div className="page">
       <div className="page-head">
@@ -83,6 +88,9 @@ export function ConnectionFrame() {
                 <Link
                   to={t.to}
                   params={{ connection: id }}
+                  search={
+                    t.label === 'Conflicts and duplicates' && !conflicts && duplicates ? { kind: 'duplicate' } : {}
+                  }
                   className="tab"
                   activeProps={{ 'aria-current': 'page' }}
                   activeOptions={{ exact: 'exact' in t, includeSearch: false }}
