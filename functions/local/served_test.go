@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -97,13 +96,13 @@ func spawnFake(t *testing.T, app string, people int) *fakeServer {
 	c := spawn(t, nil, "fake", app, "--seed", strconv.Itoa(people), "--latency", "10ms")
 	f := &fakeServer{kind: kindOf(crm.AppID(app))}
 	err := until(t.Context(), 30*time.Second, "the start of fake "+app, func(context.Context) (bool, error) {
-		sc := bufio.NewScanner(strings.NewReader(c.out.String()))
-		for sc.Scan() {
-			if url, ok := strings.CutPrefix(sc.Text(), "address"); ok {
+		said := c.out.String() // once: what is written between two looks would be missed by the first
+		for line := range strings.Lines(said) {
+			if url, ok := strings.CutPrefix(line, "address"); ok {
 				f.url = strings.TrimSpace(url)
 			}
 		}
-		return strings.Contains(c.out.String(), "knobs"), nil
+		return strings.Contains(said, "knobs"), nil
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, c.errs)
