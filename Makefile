@@ -33,7 +33,7 @@ SCC := $(TOOLS)/scc
 # The vendors' client libraries, for the tests that hold our fakes against them.
 CLIENTS := $(if $(wildcard scripts/clients/package-lock.json),scripts/clients/node_modules/.package-lock.json)
 
-# What stands in for AWS in the tests: see internal/awslocal.
+# What stands in for AWS in the tests: see internal/proof/awslocal.
 STANDINS := $(if $(wildcard scripts/standins/package-lock.json),scripts/standins/node_modules/.package-lock.json)
 
 # Python packages that scripts in scripts/verify.d want.
@@ -164,7 +164,7 @@ fmt-check: $(FUMPT)
 	if [ -n "$$bad" ]; then $(FUMPT) -d $$bad || :; echo "not formatted: make fmt"; exit 1; fi
 
 arch:
-	$(GO) test ./internal/arch
+	$(GO) test ./internal/proof/arch
 
 docs-names:
 	$(GO) run ./scripts/docnames

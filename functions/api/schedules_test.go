@@ -22,7 +22,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/api"
-	"github.com/lockstep-crm/lockstep/internal/awslocal/schedulerfake"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
@@ -31,13 +30,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal/schedulerfake"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/schedule"
 	"github.com/lockstep-crm/lockstep/internal/schedule/eventbridge"
 	"github.com/lockstep-crm/lockstep/internal/schedule/follow"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // clocked is the function over two fake apps and a scheduler. The bed's own

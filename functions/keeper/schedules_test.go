@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/schedule"
 	"github.com/lockstep-crm/lockstep/internal/schedule/memschedule"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 func all(t *testing.T, s schedule.Schedules) map[string]schedule.Schedule {

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
 )
 
 // settleTime is how long the echoes of our own writes may take.

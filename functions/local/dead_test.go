@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 // TestDeadApp: HubSpot hangs up on every call when the first sync is to list

@@ -11,13 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/app"
 	"github.com/lockstep-crm/lockstep/internal/config"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 )
 

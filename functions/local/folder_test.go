@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 // plain is a program without fakes on an embedded folder of its own.

@@ -13,10 +13,10 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 var contactObjects = [2]string{"contacts", "Contact"}

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 // TestServeRefuses: what cannot be used is said plainly, all of it at once, and

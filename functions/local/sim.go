@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/sim"
+	"github.com/lockstep-crm/lockstep/internal/proof/sim"
 )
 
 // The sizes of docs/invariants.md.

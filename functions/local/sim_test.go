@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/sim"
+	"github.com/lockstep-crm/lockstep/internal/proof/sim"
 )
 
 func TestSimCommand(t *testing.T) {

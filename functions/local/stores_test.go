@@ -2,7 +2,7 @@ package main
 
 import (
 	"github.com/lockstep-crm/lockstep/internal/app"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 // remoteOf is a storage in AWS as this process uses it; nil = the data folder.

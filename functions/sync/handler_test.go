@@ -20,9 +20,9 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/queue"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // event reads a sample; replace gives pairs of what stands in it and what is meant.

@@ -28,9 +28,9 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/localkey"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 const (

@@ -12,9 +12,9 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
-	"github.com/lockstep-crm/lockstep/internal/written"
 )
 
 // unsteady is a store of which one request fails.

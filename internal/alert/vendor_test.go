@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 // TestVendorVerifies has the library that receivers use check what we send, with

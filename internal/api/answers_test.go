@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/written"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 )
 
 // TestAnswersAreAsWritten asks every route as every caller, then with each part

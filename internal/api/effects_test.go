@@ -9,7 +9,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // refusing is a connector whose app refuses every row that holds a title.

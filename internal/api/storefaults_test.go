@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/written"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 )
 
 // TestEveryStoreRequestMayFailOnce lets each request that a route makes to the

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // TestS36_SetAsideOutlivesTheRecycleBin: a record that a person took apart from

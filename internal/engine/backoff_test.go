@@ -12,8 +12,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // lines counts what was logged, by level and message.

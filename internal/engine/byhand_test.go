@@ -6,8 +6,8 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // TestUnlinkedPairsStayApartWhenALinkIsRefused: a request to link that cannot

@@ -11,8 +11,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // cause is something that makes an app answer nothing of use.

@@ -16,8 +16,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // scenario is one thing that happens to two people who are in step, one who is

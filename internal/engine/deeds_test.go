@@ -8,7 +8,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // deeds are scenarios of what admins do. They are not stopped everywhere; their

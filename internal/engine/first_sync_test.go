@@ -11,7 +11,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // bed is a testbed that fails its test instead of returning errors.

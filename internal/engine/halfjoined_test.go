@@ -10,9 +10,9 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // halfStore takes the aliases of new pairs and, once, not the links.

@@ -11,7 +11,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // away takes a field of one app away as its admin would, or brings it back.

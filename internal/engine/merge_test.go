@@ -15,7 +15,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // mergeBed is a bed in which records of one app are merged.

@@ -7,7 +7,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // reticent is an app that does not say who we are there.

@@ -13,8 +13,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
-	"github.com/lockstep-crm/lockstep/internal/written"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 )
 
 // TestRecoveriesMayFail ends the process before and after its writes to an app,

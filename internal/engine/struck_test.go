@@ -11,8 +11,8 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
-	"github.com/lockstep-crm/lockstep/internal/written"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 )
 
 // The tests of what failures cost let the first and the last request of every

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // ghent is a sync that comes before the bed's own and takes people of one city.

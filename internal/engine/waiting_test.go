@@ -12,8 +12,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // grant gives HubSpot's token all scopes but those named.

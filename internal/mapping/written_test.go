@@ -10,7 +10,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
-	"github.com/lockstep-crm/lockstep/internal/written"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 )
 
 // Texts that people write, in the fields that they write them into and in others.

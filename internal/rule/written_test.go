@@ -9,8 +9,8 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/rule"
-	"github.com/lockstep-crm/lockstep/internal/written"
 )
 
 // TestFiltersAnswerAsWritten asks every operator on every type of field about

@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 )
 
 func main() {

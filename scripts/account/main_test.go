@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
 )
 
 // TestRun hands the stand-ins to a program, its exit code back, and a signal on.

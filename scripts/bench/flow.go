@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 )
 
 const (

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // looked is what a day of pulls every five minutes took.

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
 )
 
 // What the program may hold in memory at its peak.

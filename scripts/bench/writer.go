@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // writerPeople are on each side; 60 % of them are the same.

@@ -25,9 +25,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/e2e"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/e2e"
 )
 
 func main() {

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lockstep-crm/lockstep/internal/arch"
+	"github.com/lockstep-crm/lockstep/internal/proof/arch"
 )
 
 // target is one fuzz function.

@@ -17,7 +17,7 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 )
 
 func main() {

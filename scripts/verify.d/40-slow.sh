@@ -5,4 +5,4 @@
 set -euo pipefail
 
 make standins
-LATENCY=${LATENCY:-6s} CI=true go test -count=1 -timeout 10m -run 'TestS34_(ServedSlowApps|FunctionsOnSlowApps)$' ./functions/local ./internal/lambdarun/e2e
+LATENCY=${LATENCY:-6s} CI=true go test -count=1 -timeout 10m -run 'TestS34_(ServedSlowApps|FunctionsOnSlowApps)$' ./functions/local ./internal/proof/lambdarun/e2e

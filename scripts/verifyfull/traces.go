@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/lockstep-crm/lockstep/internal/sim"
+	"github.com/lockstep-crm/lockstep/internal/proof/sim"
 )
 
 // traces runs seeds twice and returns the exit code: 0 when each gave the same

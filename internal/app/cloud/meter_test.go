@@ -14,8 +14,8 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/telemetry"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
 )
 
 // answers answers each request with the next status; 0 = none.

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/app"
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/storages"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 

@@ -12,8 +12,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/rest"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/secret"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // gate lets users in by name and password and gives them tokens of an hour.

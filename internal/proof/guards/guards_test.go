@@ -14,8 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockstep-crm/lockstep/internal/proof/sim"
 	"github.com/lockstep-crm/lockstep/internal/proof/weave"
-	"github.com/lockstep-crm/lockstep/internal/sim"
 )
 
 //go:embed guards.txt

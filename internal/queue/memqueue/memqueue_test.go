@@ -9,10 +9,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
 	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what memqueue has to say as a queue.

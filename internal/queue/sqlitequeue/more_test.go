@@ -12,10 +12,10 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 func send(t *testing.T, q queue.Queue, group string, bodies ...string) {

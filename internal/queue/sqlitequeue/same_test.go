@@ -12,11 +12,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // pair drives two queues through the same calls; what the simulation proves

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what sqlitequeue has to say as a queue.

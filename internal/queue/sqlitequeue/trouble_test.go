@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
-	"github.com/lockstep-crm/lockstep/internal/written"
 )
 
 // TestEveryStatementMayFail lets whatever is read, put in, changed or taken out of

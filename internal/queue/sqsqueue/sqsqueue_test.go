@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/queuetest"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal/schedulerfake"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal/schedulerfake"
 )
 
 // fakeScheduler is a scheduler that a client reaches.

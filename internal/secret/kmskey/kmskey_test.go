@@ -10,10 +10,10 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/awscall"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/secret/kmskey"
 	"github.com/lockstep-crm/lockstep/internal/secret/secrettest"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestX5_SealedSecretsFailClosed is what kmskey has to say as a sealer: moved,

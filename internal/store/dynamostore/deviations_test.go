@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 )
 

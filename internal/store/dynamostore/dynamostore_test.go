@@ -9,12 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what dynamostore has to say as a store, over dynoxide.

@@ -3,10 +3,10 @@ package memstore_test
 import (
 	"testing"
 
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what memstore has to say as a store.

@@ -14,11 +14,11 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/moving"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const home crm.WorkspaceID = "default"

@@ -16,10 +16,10 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestSettingsSurviveARestart writes one item of every shape and reads it in a new process's place.

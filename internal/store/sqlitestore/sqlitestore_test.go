@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
 	"github.com/lockstep-crm/lockstep/internal/store/storetest"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 // TestConformance is what sqlitestore has to say as a store. One lasting store

@@ -9,11 +9,11 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
-	"github.com/lockstep-crm/lockstep/internal/written"
 )
 
 // TestEveryStatementMayFail lets whatever is read, put in, changed or taken out of

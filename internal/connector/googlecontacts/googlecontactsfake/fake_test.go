@@ -9,7 +9,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts/googlecontactsfake"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 const list = "GET /v1/people/me/connections?personFields=names,metadata"

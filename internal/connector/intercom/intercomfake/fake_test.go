@@ -9,7 +9,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/intercom/intercomfake"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 // space is a fake on a clock that tests move.

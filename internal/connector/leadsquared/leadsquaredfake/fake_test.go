@@ -9,7 +9,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 const leads = "/v2/LeadManagement.svc/"

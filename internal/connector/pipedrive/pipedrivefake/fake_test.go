@@ -9,7 +9,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 const own, persons = pipedrivefake.APIToken, "/api/v2/persons"

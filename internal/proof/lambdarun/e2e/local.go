@@ -12,7 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 

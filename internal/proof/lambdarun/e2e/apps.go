@@ -14,7 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 )
 
 // app is one of the two apps.

@@ -6,12 +6,12 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/roles"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/roles"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 	"github.com/lockstep-crm/lockstep/internal/store/moving"
-	"github.com/lockstep-crm/lockstep/internal/testclock"
 )
 
 const home crm.WorkspaceID = "default"
@@ -61,7 +61,7 @@ func (j judged) Transact(ctx context.Context, ws []store.Write) error {
 // stands in its former place.
 func TestX16_RolesSufficeWhileSecretsMove(t *testing.T) {
 	t.Parallel()
-	table, err := roles.Read("../../../infra/stack/testdata/rights.txt")
+	table, err := roles.Read("../../../../infra/stack/testdata/rights.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
 )
 
 func TestStandInsAnswerAndEnd(t *testing.T) {

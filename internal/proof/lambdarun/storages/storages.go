@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 )
 
 // The storages, as the flag --store names them.

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/roles"
-	"github.com/lockstep-crm/lockstep/internal/sim"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/roles"
+	"github.com/lockstep-crm/lockstep/internal/proof/sim"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/dynamostore"
 )
@@ -18,7 +18,7 @@ import (
 // that would make it.
 func TestX16_TheEngineStaysWithinItsRoles(t *testing.T) {
 	t.Parallel()
-	table, err := roles.Read("../../infra/stack/testdata/rights.txt")
+	table, err := roles.Read("../../../infra/stack/testdata/rights.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

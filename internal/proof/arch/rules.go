@@ -41,10 +41,10 @@ var (
 	waiting = "internal/pause"
 
 	// testClock is the time that tests go by.
-	testClock = "internal/testclock"
+	testClock = "internal/proof/testclock"
 
 	// testText is what tests have written down.
-	testText = "internal/written"
+	testText = "internal/proof/written"
 
 	// decorators are adapters that wrap their own port.
 	decorators = []string{"internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
@@ -199,7 +199,7 @@ var edges = []Rule{{
 	Reason:   "errors and repetitions are alike for every service; which service is called is the adapters' business",
 }, {
 	Kind:     "stand-ins for AWS",
-	Packages: []string{"internal/awslocal/**"},
+	Packages: []string{"internal/proof/awslocal/**"},
 	Outside:  awsSDK,
 	NotUse:   processLog,
 	Reason:   "it starts programs that others wrote; what is kept in them is the business of whoever asked",
@@ -328,13 +328,13 @@ var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/
 // the client of the API and the simulation to tests, functions/local and the
 // programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp", "internal/sim/**", "internal/testbed", "internal/arch", "internal/awslocal/**",
-	"internal/lambdarun/**", "internal/apiclient", "internal/proof/**", testClock, testText,
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp",
+	"internal/proof/**",
 }
 
 var outer = []Rule{{
 	Kind:     "client of the API",
-	Packages: []string{"internal/apiclient"},
+	Packages: []string{"internal/proof/apiclient"},
 	May:      []string{waiting},
 	NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
 	NotUse:   processLog,
@@ -400,7 +400,7 @@ var outer = []Rule{{
 	Reason:   "what surrounds an invocation is the same for every function, so it knows none of them and nothing that they do",
 }, {
 	Kind:     "functions on one machine",
-	Packages: []string{"internal/lambdarun/**"},
+	Packages: []string{"internal/proof/lambdarun/**"},
 	May:      []string{"internal/**"},
 	Outside:  []string{"*"},
 	Reason:   "it runs the programs that are deployed beside stand-ins for AWS, for tests and developers; nothing deployed imports it",
@@ -429,25 +429,25 @@ var outer = []Rule{{
 	Reason:   "app alone knows the concrete types, but what belongs to tests must not be wired into a program",
 }, {
 	Kind:     "simulation",
-	Packages: []string{"internal/sim/**", "internal/testbed"},
+	Packages: []string{"internal/proof/sim/**", "internal/proof/testbed"},
 	May:      []string{"internal/**"},
 	Outside:  []string{"*"},
 	Reason:   "the simulation and the bed for measurements are proofs on top of everything",
 }, {
 	Kind:     "proof",
-	Packages: []string{"internal/proof/**"},
+	Packages: []string{"internal/proof/guards", "internal/proof/weave"},
 	May:      []string{"internal/**"},
 	Outside:  []string{"*"},
 	Reason:   "a proof stands on top of everything, and no program on a proof",
 }, {
 	Kind:     "border test",
-	Packages: []string{"internal/arch"},
+	Packages: []string{"internal/proof/arch"},
 	Reason:   "the picture must stand on its own",
 }, {
 	Kind:     "local program",
 	Packages: []string{"functions/local/**"},
 	May:      []string{"internal/**", "./**"},
-	MayNot:   []string{"internal/*/*test", "internal/arch"},
+	MayNot:   []string{"internal/*/*test", "internal/proof/arch"},
 	Outside:  []string{"*"},
 	Reason:   "the program on one machine also starts the fakes and the simulation, but no suite of a test",
 }, {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/testclock"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 // TestOnlyAdvanceMoves: the clock stands still, and no advance is lost when

@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/e2e"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/e2e"
 )
 
 // folder is where the functions were built; "" = no test needed them.
@@ -66,7 +66,7 @@ func TestEndToEnd(t *testing.T) {
 	s := e2e.Scenario{People: 100, Edits: 30, Newcomers: 5, Poisoned: 1, Share: 0.1}
 	troubled := s
 	troubled.Trouble = e2e.Trouble{Kills: 2, Syncs: 1}
-	deployed := e2e.Cloud{Programs: programs(t), Share: s.Share, Seed: 1, Rights: "../../../infra/stack/testdata/rights.txt"}
+	deployed := e2e.Cloud{Programs: programs(t), Share: s.Share, Seed: 1, Rights: "../../../../infra/stack/testdata/rights.txt"}
 	people := map[string][2][]string{}
 	var mu sync.Mutex
 	t.Run("runs", func(t *testing.T) { // returns when both are done

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/sim"
+	"github.com/lockstep-crm/lockstep/internal/proof/sim"
 )
 
 // TestS1toS30_Seeds runs a few seeds on every test run; "bin/lockstep sim" runs

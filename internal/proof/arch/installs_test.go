@@ -17,7 +17,7 @@ func TestInstallsAreExact(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for _, pattern := range []string{"Makefile", "*/*.mk", ".ci/run", "scripts/*/*.sh", "scripts/*/*/fetch"} {
-		files, err := filepath.Glob(filepath.Join("../..", pattern))
+		files, err := filepath.Glob(filepath.Join("../../..", pattern))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,9 +14,9 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/roles"
 	"github.com/lockstep-crm/lockstep/internal/pause"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/roles"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
 )
 
 // plan takes the poisoned from the people and makes edits of the others.

@@ -129,7 +129,7 @@ func (c *checker) file(name string, src []byte) error {
 	if !ok {
 		if !c.homeless[pkg] {
 			c.homeless[pkg] = true
-			c.add(pkg, "no rule names this package: say in internal/arch/rules.go where it belongs")
+			c.add(pkg, "no rule names this package: say in internal/proof/arch/rules.go where it belongs")
 		}
 		return nil
 	}

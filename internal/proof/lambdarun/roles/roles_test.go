@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockstep-crm/lockstep/internal/lambdarun/roles"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/roles"
 )
 
 // TestGuard: what the role may do goes through, unchanged; all else, and what is
 // not understood, is refused as IAM refuses it.
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	table, err := roles.Read("../../../infra/stack/testdata/rights.txt")
+	table, err := roles.Read("../../../../infra/stack/testdata/rights.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/apiclient"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/pause"
-	"github.com/lockstep-crm/lockstep/internal/testbed"
+	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
 
 // Scenario says how much is done. What is done follows from it alone.

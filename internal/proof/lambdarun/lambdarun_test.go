@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lockstep-crm/lockstep/internal/lambdarun"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
 )

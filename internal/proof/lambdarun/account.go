@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/lockstep-crm/lockstep/internal/awslocal"
-	"github.com/lockstep-crm/lockstep/internal/awslocal/schedulerfake"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
+	"github.com/lockstep-crm/lockstep/internal/proof/awslocal/schedulerfake"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 	"github.com/lockstep-crm/lockstep/internal/store"

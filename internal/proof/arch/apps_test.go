@@ -15,7 +15,7 @@ import (
 // name the same ones, each has its page, and no folder of a connector is in none.
 func TestOneListOfApps(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join("..", "connector")
+	root := filepath.Join("..", "..", "connector")
 	imported := func(file string, app func(string) (string, bool)) []string {
 		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ImportsOnly)
 		if err != nil {
@@ -42,7 +42,7 @@ func TestOneListOfApps(t *testing.T) {
 		t.Errorf("%d folders have a fake, %d apps are listed, %v", len(folders), len(apps), err)
 	}
 	for _, app := range apps {
-		if _, err := os.Stat(filepath.Join("..", "..", "docs", "apps", app+".md")); err != nil {
+		if _, err := os.Stat(filepath.Join("..", "..", "..", "docs", "apps", app+".md")); err != nil {
 			t.Errorf("%s has no page: %v", app, err)
 		}
 	}

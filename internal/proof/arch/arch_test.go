@@ -11,7 +11,7 @@ import (
 // TestHouse holds the module against the picture.
 func TestHouse(t *testing.T) {
 	t.Parallel()
-	found, err := Check(os.DirFS("../.."), House)
+	found, err := Check(os.DirFS("../../.."), House)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,11 +24,11 @@ func TestHouse(t *testing.T) {
 // root would find no violation either.
 func TestHouseSeesTheModule(t *testing.T) {
 	t.Parallel()
-	found, err := Check(os.DirFS("../.."), Table{})
+	found, err := Check(os.DirFS("../../.."), Table{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pkg := range []string{"internal/arch", "internal/crm", "internal/fault"} {
+	for _, pkg := range []string{"internal/proof/arch", "internal/crm", "internal/fault"} {
 		if !slices.ContainsFunc(found, func(v Violation) bool { return v.Pos == pkg }) {
 			t.Errorf("the checker did not come across %s", pkg)
 		}
@@ -99,7 +99,7 @@ func TestPlantedViolations(t *testing.T) {
 		"AWS adapter reads the environment":     {"internal/secret/kmskey/x.go", imports("kmskey", "os"), "AWS adapter may not import os"},
 		"AWS adapter uses the SDK":              {"internal/secret/kmskey/x.go", imports("kmskey", "github.com/aws/aws-sdk-go-v2/service/kms"), ""},
 		"embedded adapter uses AWS":             {"internal/store/sqlitestore/x.go", imports("sqlitestore", "github.com/aws/aws-sdk-go-v2/aws"), "another module"},
-		"function starts a stand-in":            {"functions/sync/x.go", own("main", "internal/awslocal"), "forbidden by name"},
+		"function starts a stand-in":            {"functions/sync/x.go", own("main", "internal/proof/awslocal"), "forbidden by name"},
 		"connector imports another connector":   {"internal/connector/hubspot/x.go", own("hubspot", "internal/connector/salesforce"), "connector hubspot may not import"},
 		"connector imports its own fake":        {"internal/connector/hubspot/x.go", own("hubspot", "internal/connector/hubspot/hubspotfake"), "forbidden by name"},
 		"connector imports the store":           {"internal/connector/salesforce/x.go", own("salesforce", "internal/store"), "connector salesforce may not import internal/store"},
@@ -138,8 +138,8 @@ func TestPlantedViolations(t *testing.T) {
 		"function imports its sibling":          {"functions/sync/x.go", own("main", "functions/pull"), "function may not import functions/pull"},
 		"local starts a fake":                   {"functions/local/x.go", own("main", "internal/connector/hubspot/hubspotfake"), ""},
 		"local imports a suite":                 {"functions/local/x.go", own("main", "internal/store/storetest"), "forbidden by name"},
-		"simulation uses a fake":                {"internal/sim/x.go", own("sim", "internal/connector/hubspot/hubspotfake"), ""},
-		"engine imports the simulation":         {"internal/engine/x.go", own("engine", "internal/sim"), "use case may not import internal/sim"},
+		"simulation uses a fake":                {"internal/proof/sim/x.go", own("sim", "internal/connector/hubspot/hubspotfake"), ""},
+		"engine imports the simulation":         {"internal/engine/x.go", own("engine", "internal/proof/sim"), "use case may not import internal/proof/sim"},
 		"a test may import what it likes":       {"internal/engine/x_test.go", own("engine", "internal/store/memstore"), ""},
 		"a test sleeps":                         {"internal/engine/x_test.go", "package engine\n\nimport \"time\"\n\nfunc f() { time.Sleep(1) }\n", "nobody may use time.Sleep"},
 		"a test sleeps in virtual time":         {"internal/engine/x_test.go", "package engine\n\nimport (\n\t_ \"testing/synctest\"\n\t\"time\"\n)\n\nfunc f() { time.Sleep(1) }\n", ""},
