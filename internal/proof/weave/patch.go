@@ -41,7 +41,8 @@ func (h *Hunk) Place() Place {
 // Patches reads patches against the sources below the working directory. A block
 // of the text is one patch: its name on a line, then for each place package and
 // function on a line, the lines as they are behind a minus, and as they would be
-// behind a plus. The file does not matter: code that moves takes its patches along.
+// behind a plus. Neither the file nor where lines are broken matters: code that
+// moves or is wrapped takes its patches along.
 // A place whose lines do not stand in its function exactly once is an error, and
 // its patch is left out.
 func Patches(text string) ([]Patch, error) {
@@ -99,11 +100,7 @@ func (h *Hunk) find(known bodies) error {
 	if err != nil {
 		return err
 	}
-	lines := strings.Split(h.Was, "\n")
-	for i, line := range lines {
-		lines[i] = regexp.QuoteMeta(line)
-	}
-	pattern, err := regexp.Compile(strings.Join(lines, `\n[ \t]*`))
+	pattern, err := regexp.Compile(wrapped(h.Was))
 	if err != nil {
 		return err
 	}
@@ -124,9 +121,31 @@ func (h *Hunk) find(known bodies) error {
 	}
 	h.File, h.From, h.To = b.file, b.from+found[0][0], b.from+found[0][1]
 	h.Line = 1 + strings.Count(string(b.src[:h.From]), "\n")
-	h.End = h.Line + len(lines) - 1
 	h.Was = string(b.src[h.From:h.To])
+	h.End = h.Line + strings.Count(h.Was, "\n")
 	return nil
+}
+
+// wrapped is a pattern for code, however its lines are broken.
+func wrapped(code string) string {
+	var p strings.Builder
+	for i, word := range strings.Fields(code) {
+		if i > 0 {
+			p.WriteString(`\s+`)
+		}
+		for _, r := range word {
+			switch r {
+			case ')', '}', ']':
+				p.WriteString(`,?\s*`)
+			}
+			p.WriteString(regexp.QuoteMeta(string(r)))
+			switch r {
+			case '(', '{', '[':
+				p.WriteString(`\s*`)
+			}
+		}
+	}
+	return p.String()
 }
 
 // body is the text of a function.

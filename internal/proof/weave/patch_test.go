@@ -22,6 +22,13 @@ func twice(n int) int {
 	n += n
 	return n
 }
+
+func long(a, b int) int {
+	return min(
+		a, max(a,
+			b),
+	)
+}
 `
 
 // TestPatches reads patches against a small source and weaves them into it.
@@ -70,6 +77,24 @@ p twice
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
+	}
+}
+
+// TestPatchesOfWrappedLines: where the sources break their lines, patches need not.
+func TestPatchesOfWrappedLines(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("p", 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join("p", "p.go"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Patches("takes the larger\np long\n- return min(a, max(a, b))\n+ return max(a, b) + planted\n")
+	if err != nil || len(got) != 1 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if h := got[0].Hunks[0]; h.Line != 18 || h.End != 21 || !strings.HasSuffix(h.Was, ",\n\t)") {
+		t.Errorf("lines %d to %d: %q", h.Line, h.End, h.Was)
 	}
 }
 
