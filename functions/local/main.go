@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,6 +34,12 @@ type commands struct {
 	Demo  demoCommand  `cmd:"" help:"Show it: two fake CRMs with made-up people, kept in step until Ctrl-C."`
 	Fake  fakeCommand  `cmd:"" help:"Run one fake CRM."`
 	App   appCommand   `cmd:"" help:"Documents of apps."`
+
+	Validate connectionsValidate `cmd:"" help:"Check connections in files against a server: every problem with its place."`
+	Plan     connectionsPlan     `cmd:"" help:"Say what applying files would change on a server, and what that touches. Exit code 0: nothing, 2: changes, 1: failed."`
+	Apply    connectionsApply    `cmd:"" help:"Make the connections of a server like their files. Exit code 0: nothing to do, 2: changed, 1: failed."`
+	Export   connectionsExport   `cmd:"" help:"Write connections of a server as files."`
+
 	Admin adminCommand `cmd:"" help:"What is done to the data folder of a stopped program, or to the queue of a deployment."`
 	Sim   simCommand   `cmd:"" help:"Prove it: the engine in a world of faults, crashes and users, seed by seed."`
 
@@ -53,7 +60,8 @@ func main() {
 }
 
 // run carries out one command line and returns the exit code: 0, 1 for a
-// failure, 2 for a command line or setting that cannot be used.
+// failure, 2 for a command line or setting that cannot be used. For commands
+// about connections in files 2 means changes, and every failure is 1.
 func run(ctx context.Context, args []string, w *world) int {
 	var c commands
 	exit := -1
@@ -70,14 +78,25 @@ func run(ctx context.Context, args []string, w *world) int {
 	if exit >= 0 { // --help and --version have said what there is to say
 		return exit
 	}
+	files := slices.Contains(filesOnly, args[0])
 	if err != nil {
 		_, _ = fmt.Fprintf(w.err, "lockstep: %v\nlockstep --help lists commands and flags\n", err)
+		if files {
+			return exitFailed
+		}
 		return 2
 	}
-	if err := parsed.Run(); err != nil {
-		return failed(w, err)
+	err = parsed.Run()
+	switch {
+	case err == nil:
+		return exitNothing
+	case errors.Is(err, errChanges):
+		return exitChanges
+	case files:
+		_ = failed(w, err) // its code is another one here
+		return exitFailed
 	}
-	return 0
+	return failed(w, err)
 }
 
 // message is what is wrong and what to do, without the trail of the program's parts.

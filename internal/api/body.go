@@ -26,7 +26,7 @@ func (s *server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 		}
 		return body, ctx, nil
 	}
-	if sv.id == "import-connection" && isYAML(r.Header.Get("Content-Type")) {
+	if rb != nil && rb.Content[yamlMedia] != nil && isYAML(r.Header.Get("Content-Type")) {
 		if body, p = yamlToJSON(body); p != nil {
 			return nil, ctx, p
 		}

@@ -81,7 +81,8 @@ func (s *server) registerConnections() {
 	handle(s, "list-presets", func(_ context.Context, in *WholeInput) (*listOutput[preset], error) { return paged(s.presets(), *in) })
 	handle(s, "list-connections", s.listConnections)
 	handle(s, "create-connection", s.createConnection, jsonBody(draftInput(), true))
-	handle(s, "import-connection", s.importConnection, importBody)
+	handle(s, "import-connection", s.importConnection, importBody, importAnswer)
+	handle(s, "plan-import", s.planImport, importBody)
 	handle(s, "get-connection", s.getConnection)
 	handle(s, "put-connection", s.putConnection, jsonBody(documentInput(), true))
 	handle(s, "patch-connection", s.patchConnection, patchBody(anyObject("An RFC 7396 merge patch of the document")))
@@ -97,6 +98,10 @@ func importBody(op *huma.Operation) {
 		yamlMedia:          {Schema: documentInput()},
 		"application/json": {Schema: documentInput()},
 	}}
+}
+
+// importAnswer documents the other success of an import.
+func importAnswer(op *huma.Operation) {
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "The connection of that name was like that already, or was changed as If-Match allowed",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + "Connection"}}},

@@ -220,6 +220,7 @@ func (b *breaker) doubleKey(r *broken, of route) bool {
 var needed = map[string][]string{
 	"create-account": {"app", "name", "credentials"}, "set-client": {"client_id"}, "create-field": {"name", "label", "type"},
 	"create-connection": {"name", "left", "right"}, "put-connection": {"name", "left", "right", "syncs"}, "import-connection": {"name", "left", "right"},
+	"plan-import":  {"name", "left", "right"},
 	"link-records": {"partner"}, "resolve-record": {"fields"}, "unfreeze-record": {"field"}, "create-key": {"name", "role"}, "create-workspace": {"name"},
 }
 

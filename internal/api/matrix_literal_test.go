@@ -54,6 +54,7 @@ POST   /v1/accounts/{id}/objects/{object}/fields                     401  403   
 GET    /v1/connections                                               401  200    200    200    200   200      200
 POST   /v1/connections                                               401  403    403    403    201   201      400
 POST   /v1/connections/import                                        401  403    403    403    201   201      400
+POST   /v1/connections/import/plan                                   401  403    403    403    200   200      200
 GET    /v1/connections/{id}                                          401  200    403    200    200   200      404
 PUT    /v1/connections/{id}                                          401  403    403    403    200   200      404
 PATCH  /v1/connections/{id}                                          401  403    403    403    200   200      404

@@ -120,7 +120,7 @@ func (f *fixture) body(r route) string {
 		return `{"name":"New"}`
 	case "create-field":
 		return `{"name":"x","label":"X","type":"text"}`
-	case "create-connection", "import-connection":
+	case "create-connection", "import-connection", "plan-import":
 		return emptyDocument(f.world, "Fresh")
 	case "put-connection":
 		return strings.Replace(f.document("Shared"), `"syncs"`, `"access":{"mode":"roles","roles":["team-a"]},"syncs"`, 1)

@@ -79,6 +79,7 @@ var routes = []route{
 	{id: "list-connections", method: http.MethodGet, path: "/v1/connections", level: reads, tag: "connections", summary: "Connections", scoped: true},
 	{id: "create-connection", method: http.MethodPost, path: "/v1/connections", level: admins, tag: "connections", summary: "Create a connection as a draft", status: 201},
 	{id: "import-connection", method: http.MethodPost, path: "/v1/connections/import", level: admins, tag: "connections", summary: "Create or confirm a connection from YAML", status: 201},
+	{id: "plan-import", method: http.MethodPost, path: "/v1/connections/import/plan", level: admins, tag: "connections", summary: "What an import would change, and what that touches; stores nothing"},
 	{id: "get-connection", method: http.MethodGet, path: "/v1/connections/{id}", level: reads, tag: "connections", summary: "One connection", scoped: true},
 	{id: "put-connection", method: http.MethodPut, path: "/v1/connections/{id}", level: admins, tag: "connections", summary: "Replace a connection's document", scoped: true},
 	{id: "patch-connection", method: http.MethodPatch, path: "/v1/connections/{id}", level: admins, tag: "connections", summary: "Change a connection (merge patch)", scoped: true},

@@ -30,7 +30,7 @@ func TestEveryStoreRequestMayFailOnce(t *testing.T) {
 // ask is a request of a route that would succeed.
 func (f *fixture) ask(r route) string {
 	body := f.whole(r)
-	if r.id == "create-connection" || r.id == "import-connection" {
+	if r.id == "create-connection" || r.id == "import-connection" || r.id == "plan-import" {
 		body = f.everything()
 	}
 	options := []option{ifMatch("*")}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
@@ -29,8 +28,6 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	}
 	c, problems := old, []mapping.Problem(nil)
 	var items []ProblemItem
-	var held []engine.HeldPart
-	var warnings []ProblemItem
 	if body := bodyOf(ctx); len(body) > 0 {
 		value, p := strictJSON(body)
 		if p == nil {
@@ -47,30 +44,17 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 			problems = nil
 		}
 	}
-	if c != nil {
-		v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
-		if err != nil {
-			return nil, err
-		}
-		problems, held = append(problems, v.problems...), v.held
-		p, also, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
-		if err != nil {
-			return nil, err
-		}
-		if p != nil {
-			items = append(items, p.Errors...)
-		}
-		warnings = also
+	if c == nil {
+		return report(items), nil
 	}
-	for _, p := range problems {
-		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
+	out, err := s.looked(ctx, old, c, problems)
+	if err != nil {
+		return nil, err
 	}
-	out := report(items)
-	out.Body.Held = held
-	if c != nil {
-		out.Body.Warnings = append(s.warnings(ctx, c), warnings...)
-	}
-	return out, nil
+	out.Problems = append(items, out.Problems...)
+	some(&out.Problems)
+	out.Valid = len(out.Problems) == 0
+	return &validationOutput{Body: *out}, nil
 }
 
 func report(items []ProblemItem) *validationOutput {

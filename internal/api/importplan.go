@@ -1,0 +1,217 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+
+	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
+)
+
+// What an import of a document would do.
+const (
+	importNothing = "none"
+	importCreates = "create"
+	importChanges = "change"
+)
+
+// importPlan says what an import would do, and stores nothing.
+type importPlan struct {
+	Action     string           `json:"action" enum:"none,create,change"`
+	Connection crm.ConnectionID `json:"connection,omitempty" doc:"The one of that name and accounts"`
+	ETag       string           `json:"etag,omitempty" doc:"Its version: the If-Match of an import that is to find what was looked at here"`
+	Changes    []settingChange  `json:"changes" nullable:"false"`
+	Touches    []touched        `json:"touches" nullable:"false" doc:"What the changes mean for records"`
+	Valid      bool             `json:"valid"`
+	Problems   []ProblemItem    `json:"problems" nullable:"false" doc:"Why the import would be refused"`
+	Warnings   []ProblemItem    `json:"warnings" nullable:"false"`
+}
+
+type importPlanOutput struct {
+	Body importPlan
+}
+
+// planImport answers what importConnection would do with the same body.
+func (s *server) planImport(ctx context.Context, _ *struct{}) (*importPlanOutput, error) {
+	c, problems := readDocument(bodyOf(ctx), nil)
+	if c == nil || len(problems) > 0 {
+		return nil, invalidDocument(problems)
+	}
+	same, err := s.named(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	out := importPlan{Action: importCreates, Changes: []settingChange{}, Touches: []touched{}}
+	if same != nil {
+		if c, problems = readDocument(bodyOf(ctx), same); c == nil {
+			return nil, invalidDocument(problems)
+		}
+		out.Action, out.Connection, out.ETag = importChanges, same.ID, etag(same.Version)
+		if err := s.differences(ctx, &out, same, c); err != nil {
+			return nil, err
+		}
+	}
+	looked, err := s.looked(ctx, same, c, problems)
+	if err != nil {
+		return nil, err
+	}
+	out.Valid, out.Problems, out.Warnings = looked.Valid, looked.Problems, looked.Warnings
+	return &importPlanOutput{Body: out}, nil
+}
+
+// differences fills in what changes of a stored document, and what that touches.
+func (s *server) differences(ctx context.Context, out *importPlan, old, fresh *crm.Connection) error {
+	before, after := exported(old), exported(fresh)
+	if bytes.Equal(before, after) {
+		out.Action = importNothing
+		return nil
+	}
+	was, p := strictJSON(before)
+	if p != nil {
+		return p
+	}
+	is, p := strictJSON(after)
+	if p != nil {
+		return p
+	}
+	out.Changes = settingChanges(was, is)
+	var err error
+	out.Touches, err = s.touches(ctx, old, fresh)
+	return err
+}
+
+// looked is everything that there is to say of a document before it is saved.
+func (s *server) looked(ctx context.Context, old, c *crm.Connection, problems []mapping.Problem) (*validationReport, error) {
+	v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
+	if err != nil {
+		return nil, err
+	}
+	p, also, err := s.otherWriters(ctx, access.From(ctx).Workspace, c)
+	if err != nil {
+		return nil, err
+	}
+	var items []ProblemItem
+	if p != nil {
+		items = append(items, p.Errors...)
+	}
+	for _, p := range append(problems, v.problems...) {
+		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
+	}
+	out := report(items).Body
+	out.Held = v.held
+	out.Warnings = append(s.warnings(ctx, c), also...)
+	return &out, nil
+}
+
+// settingChange is one place at which two documents differ.
+type settingChange struct {
+	Pointer string `json:"pointer" doc:"JSON Pointer into the new document; into the old one where something goes"`
+	Change  string `json:"change" enum:"added,removed,changed"`
+	Before  any    `json:"before,omitempty"`
+	After   any    `json:"after,omitempty"`
+}
+
+// settingChanges lists the places at which two decoded documents differ, in the
+// order of the keys. Elements of a list that have IDs are told apart by them.
+func settingChanges(before, after any) []settingChange {
+	out := []settingChange{}
+	differ(&out, "", before, after)
+	return out
+}
+
+func differ(out *[]settingChange, at string, before, after any) {
+	switch is := after.(type) {
+	case map[string]any:
+		if was, ok := before.(map[string]any); ok {
+			differObjects(out, at, was, is)
+			return
+		}
+	case []any:
+		if was, ok := before.([]any); ok && identified(was) && identified(is) && len(was)+len(is) > 0 {
+			differLists(out, at, was, is)
+			return
+		}
+	}
+	if !sameJSON(before, after) {
+		*out = append(*out, settingChange{Pointer: at, Change: "changed", Before: before, After: after})
+	}
+}
+
+func differObjects(out *[]settingChange, at string, was, is map[string]any) {
+	keys := map[string]any{}
+	for k := range was {
+		keys[k] = nil
+	}
+	for k := range is {
+		keys[k] = nil
+	}
+	for _, key := range sortedKeys(keys) {
+		place := at + "/" + escape(key)
+		old, there := was[key]
+		now, stays := is[key]
+		switch {
+		case !there:
+			*out = append(*out, settingChange{Pointer: place, Change: "added", After: now})
+		case !stays:
+			*out = append(*out, settingChange{Pointer: place, Change: "removed", Before: old})
+		default:
+			differ(out, place, old, now)
+		}
+	}
+}
+
+// differLists compares lists whose elements have IDs. One that only changed its
+// place is told by the order of them all.
+func differLists(out *[]settingChange, at string, was, is []any) {
+	place := func(i int) string { return at + "/" + strconv.Itoa(i) }
+	var stayed, now []any // IDs of what is in both, in either order
+	for i, one := range was {
+		if indexOf(is, idOf(one)) < 0 {
+			*out = append(*out, settingChange{Pointer: place(i), Change: "removed", Before: one})
+			continue
+		}
+		stayed = append(stayed, idOf(one))
+	}
+	for i, one := range is {
+		old := indexOf(was, idOf(one))
+		if old < 0 {
+			*out = append(*out, settingChange{Pointer: place(i), Change: "added", After: one})
+			continue
+		}
+		now = append(now, idOf(one))
+		differ(out, place(i), was[old], one)
+	}
+	if !sameJSON(stayed, now) {
+		*out = append(*out, settingChange{Pointer: at, Change: "changed", Before: stayed, After: now})
+	}
+}
+
+func idOf(one any) string {
+	o, _ := one.(map[string]any)
+	id, _ := o["id"].(string)
+	return id
+}
+
+func indexOf(list []any, id string) int {
+	for i := range list {
+		if idOf(list[i]) == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// identified reports whether every element has an ID of its own.
+func identified(list []any) bool {
+	seen := map[string]bool{}
+	for _, one := range list {
+		id := idOf(one)
+		if id == "" || seen[id] {
+			return false
+		}
+		seen[id] = true
+	}
+	return true
+}
