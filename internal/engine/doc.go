@@ -17,4 +17,36 @@
 //
 // The package uses ports only: store, queue and connector. It starts no
 // goroutines, reads no clock but Config.Now and draws no chance.
+//
+// # Rooms
+//
+// Each file belongs to one; internal/proof/arch holds the list against the folder.
+//
+//   - The writer (one lot through its five steps): writer, unit, fate, act,
+//     decide, intent, observe, settle, settle_close, settle_counts, settle_links,
+//     judge
+//   - Deliveries (what the queue hands over, sorts, parks and sends again):
+//     deliver, chunk, intake, triage, causes, backoff, park, told
+//   - Records and links (what is remembered of a pair, and who holds it): link,
+//     link_load, gather, claims, stale, recall, inherit, elsewhere, attribute
+//   - Twins (which record of the other app is the same): twins, lookups, byhand,
+//     decided
+//   - Merges and what is gone (records that became one, or none): merge,
+//     merge_books, merge_find, gone, tombs
+//   - Recovery (what an ended process had begun): recover, recover_create,
+//     recover_fence, recover_log, recover_update
+//   - Refusals and brakes (what does not go on, since when and why): refuse,
+//     again, held, barred, brakes, mass, loop, unlistable, outage, waiting
+//   - Runs (asked-for work from start to end, plans included): runs, advance,
+//     missing, seen, plans
+//   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,
+//     secondlook, audit, lease, pace
+//   - The log and what is told (entries, status, counts): log, status, figures,
+//     first_seen
+//   - What an admin asks for (of a connection, a record, a failure): admin,
+//     records, retry
+//   - Privacy (a person's data leaves every place): erasure, erase_find,
+//     erase_pages, erase_scrub, erase_trace
+//   - Ground (what all rooms stand on): engine, session, connection, schemas,
+//     keys, tick, local, types, memo, pack
 package engine
