@@ -14,7 +14,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -394,14 +393,14 @@ func (s *server) createField(ctx context.Context, in *ObjectPath) (*fieldOutput,
 	if err != nil {
 		return nil, err
 	}
-	creator, ok := conn.(connector.FieldCreator)
-	if !ok || !app.Can(crm.AbilityCreateField) {
+	create := conn.Extras().CreateField
+	if create == nil || !app.Can(crm.AbilityCreateField) {
 		return nil, problem(http.StatusUnprocessableEntity, "unsupported", app.Name+" does not let us create fields: create it in the app")
 	}
 	var field crm.Field
 	err = s.audit.Do(ctx, who, requestID(ctx), "field.create", string(in.ID)+"/"+in.Object, nil, bodyOf(ctx), func() error {
 		var err error
-		field, err = creator.CreateField(ctx, in.Object, crm.Field{Name: want.Name, Label: want.Label, Type: want.Type, Options: want.Options, Unique: want.Unique})
+		field, err = create(ctx, in.Object, crm.Field{Name: want.Name, Label: want.Label, Type: want.Type, Options: want.Options, Unique: want.Unique})
 		return err
 	})
 	if err != nil {

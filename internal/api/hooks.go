@@ -127,7 +127,8 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		return connector.Reply{}, ourTrouble(err)
 	}
-	hooks := s.drivers[d.App].Webhooks
+	app := s.drivers[d.App]
+	hooks := app.Webhooks
 	if hooks == nil {
 		return connector.Reply{}, problem(http.StatusNotFound, CodeNotFound, "there is no such address")
 	}
@@ -136,13 +137,13 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	body, p := limitedBody(w, r)
 	if p != nil {
-		return refusedBy(hooks, p)
+		return refusedBy(&app, p)
 	}
 	req := connector.WebhookRequest{Method: r.Method, URL: s.seenURL(r), Header: r.Header, Body: body}
 	if err := hooks.Verify(req, d.Trust, s.now()); err != nil {
 		if fault.Is(err, fault.Denied) || fault.Is(err, fault.Invalid) {
 			s.refuse(ctx, d, fault.CodeOf(err))
-			return refusedBy(hooks, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
+			return refusedBy(&app, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
 		}
 		return connector.Reply{}, ourTrouble(err)
 	}
@@ -151,22 +152,22 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 		p := problemOf(err)
 		if fault.Is(err, fault.Invalid) {
 			s.refuse(ctx, d, fault.CodeOf(err))
-			return refusedBy(hooks, p)
+			return refusedBy(&app, p)
 		}
 		return connector.Reply{}, ourTrouble(err)
 	}
 	if len(events) > maxEvents {
 		s.refuse(ctx, d, CodeTooManyEvents)
-		return refusedBy(hooks, problem(http.StatusBadRequest, CodeTooManyEvents, ""))
+		return refusedBy(&app, problem(http.StatusBadRequest, CodeTooManyEvents, ""))
 	}
-	return s.queue(ctx, d, hooks, events)
+	return s.queue(ctx, d, &app, events)
 }
 
 // refusedBy is the answer to a delivery that is refused for good, in the app's own way where
 // any other one would cost us the webhook.
-func refusedBy(hooks connector.Webhooks, p *Problem) (connector.Reply, *Problem) {
-	if a, ok := hooks.(connector.Acker); ok {
-		return a.Refused(p.Code), nil
+func refusedBy(app *connector.Driver, p *Problem) (connector.Reply, *Problem) {
+	if app.Refused != nil {
+		return app.Refused(p.Code), nil
 	}
 	return connector.Reply{}, p
 }
@@ -180,13 +181,13 @@ func (s *hookServer) refuse(ctx context.Context, d account.Delivery, code string
 
 // queue hands the account's own events over. A delivery that holds only events
 // of other portals was not meant for this account.
-func (s *hookServer) queue(ctx context.Context, d account.Delivery, hooks connector.Webhooks, events []connector.Event) (connector.Reply, *Problem) {
+func (s *hookServer) queue(ctx context.Context, d account.Delivery, app *connector.Driver, events []connector.Event) (connector.Reply, *Problem) {
 	own := filter(events, func(e connector.Event) bool {
 		return e.ExternalID == "" || d.Trust.ExternalID == "" || e.ExternalID == d.Trust.ExternalID
 	})
 	if len(own) == 0 && len(events) > 0 {
 		s.refuse(ctx, d, "foreign_delivery")
-		return refusedBy(hooks, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
+		return refusedBy(app, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
 	}
 	if len(own) > 0 {
 		if err := s.engine.Webhook(ctx, d.Workspace, d.Account, own); err != nil {
@@ -196,7 +197,7 @@ func (s *hookServer) queue(ctx context.Context, d account.Delivery, hooks connec
 	if err := s.accounts.Delivered(ctx, d.Workspace, d.Account); err != nil { // only a display depends on it
 		s.log.WarnContext(ctx, "delivery not noted", "request_id", requestID(ctx), "error", err.Error())
 	}
-	return hooks.Reply(), nil
+	return app.Webhooks.Reply(), nil
 }
 
 // ourTrouble is 503 whatever its kind: an app gives up on a 4xx.

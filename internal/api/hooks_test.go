@@ -107,11 +107,8 @@ func testX1(t *testing.T, with func(*world)) {
 	}
 }
 
-// acking are hooks of an app that takes its webhook away when one is not answered with 200.
-type acking struct{ connector.Webhooks }
-
-// Refused implements connector.Acker.
-func (acking) Refused(code string) connector.Reply {
+// acked answers for an app that takes its webhook away when one is not answered with 200.
+func acked(code string) connector.Reply {
 	return connector.Reply{Status: 200, ContentType: "application/json", Body: `{"reason":"` + code + `"}`}
 }
 
@@ -122,7 +119,7 @@ func TestHooksThatAreAlwaysAnswered(t *testing.T) {
 	w := newWorld(t, publicURL)
 	path, key := hook(w)
 	d := w.server.Drivers["hubspot"]
-	d.Webhooks = acking{d.Webhooks}
+	d.Refused = acked
 	w.server.Drivers["hubspot"] = d
 	w.alone()
 	signed := func(body string) option {

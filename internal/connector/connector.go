@@ -56,7 +56,7 @@ type Connector interface {
 	// app searches with it, by the app's own comparison (field.Find), which may
 	// be looser than ours: callers compare again. Order as given. What the field
 	// can do is what the schema handed in says, never what was asked before. May
-	// lag behind writes by Limits.IndexLag, unless FindLag(field) says less.
+	// lag behind writes by Limits.IndexLag, unless FindLag says less of the field.
 	// Invalid with code "too_many_matches" when more records hold the values
 	// than anybody can be told by.
 	BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error)
@@ -65,6 +65,8 @@ type Connector interface {
 	// its entry; err means no row is known to have been written (see
 	// fault.MayHaveLanded).
 	BatchWrite(ctx context.Context, object string, writes []Write) ([]Written, error)
+	// Extras is what the app can do besides; no I/O, and the same every time.
+	Extras() Extras
 }
 
 // Identity says who the credentials belong to.
@@ -169,60 +171,11 @@ type Exchange struct {
 	Request, Response string
 }
 
-// Deletions is an extra of apps whose deletions come by a listing of their own
-// (AbilityArchiveSweep), asked for at most daily.
-type Deletions interface {
-	// Deleted returns one page of IDs deleted since cursor ("" = all the app
-	// still knows); next and cursor as in ChangesPage.
-	Deleted(ctx context.Context, object, cursor, position string) (DeletedPage, error)
-}
-
 // DeletedPage is one page of deletions.
 type DeletedPage struct {
 	Records []crm.Record // ID, Deleted, MergedInto; fields empty
 	Next    string
 	Cursor  string
-}
-
-// Historian is an extra of apps that keep past values (AbilityHistory).
-type Historian interface {
-	// History returns, for each of up to Limits.ReadBatch records, each wanted
-	// field's values, newest first, the present one included.
-	History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error)
-}
-
-// Selfer is an extra of apps that name who changed a record.
-type Selfer interface {
-	// Self returns our own user there, as Record.ModifiedBy names it.
-	Self(ctx context.Context) (string, error)
-}
-
-// Absorber is an extra of apps that tell of merges with the deletions only, and
-// can be asked who was merged into a record (AbilityAbsorbed).
-type Absorber interface {
-	// Absorbed returns, for each of up to Limits.ReadBatch records, those that
-	// were merged into it, as far back as the app remembers.
-	Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error)
-}
-
-// FieldCreator is an extra of apps where custom fields can be made (AbilityCreateField).
-type FieldCreator interface {
-	CreateField(ctx context.Context, object string, f crm.Field) (crm.Field, error)
-}
-
-// OwnerFinder is an extra of apps with users (AbilityOwners).
-type OwnerFinder interface {
-	// OwnerByEmail returns the app's user ID. NotFound when there is none.
-	OwnerByEmail(ctx context.Context, email string) (string, error)
-	// OwnerEmail returns a user's e-mail. NotFound when there is none.
-	OwnerEmail(ctx context.Context, id string) (string, error)
-}
-
-// FindLagger is an extra of apps where some fields are looked up without index
-// lag, such as HubSpot's batch read by a unique property.
-type FindLagger interface {
-	// FindLag follows from the field's schema alone.
-	FindLag(object string, field crm.Field) time.Duration
 }
 
 // Tokens hands out an account's access token. The implementation refreshes at
@@ -259,6 +212,11 @@ type Driver struct {
 	OAuth OAuth
 	// Webhooks is nil for apps that do not call us.
 	Webhooks Webhooks
+	// Refused is the answer to a delivery that was refused for good, for a reason, a
+	// code. It is for apps that switch a webhook off when it is not answered with
+	// success; nil = they take a refusal. Our own trouble is still 503, so that the
+	// app sends again.
+	Refused func(code string) Reply
 }
 
 // Client is our OAuth client at an app.
@@ -344,12 +302,4 @@ type Webhooks interface {
 	Parse(req WebhookRequest) ([]Event, error)
 	// Reply is the answer the app takes as success.
 	Reply() Reply
-}
-
-// Acker is an extra of apps that switch a webhook off when it is not answered with
-// success: what is refused for good gets this answer, is counted, and is not queued. Our
-// own trouble is still 503, so that the app sends again.
-type Acker interface {
-	// Refused is the answer to a delivery that was refused for a reason, a code.
-	Refused(code string) Reply
 }

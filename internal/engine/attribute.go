@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -70,13 +69,12 @@ func (s *session) self(ctx context.Context, side crm.Side) (string, error) {
 	if known {
 		return who, nil
 	}
-	asker, ok := s.end(side).Connector.(connector.Selfer)
-	if ok {
+	if say := s.end(side).Extras().Self; say != nil {
 		cctx, done, err := s.ask(ctx, side, askOne)
 		if err != nil {
 			return "", err
 		}
-		who, err = asker.Self(cctx)
+		who, err = say(cctx)
 		done()
 		switch {
 		case err == nil:

@@ -77,13 +77,9 @@ func (c *claimed) apart(u *unit, contested string) bool {
 func (s *session) findLag(u *unit) time.Duration {
 	e := s.end(u.side.Other())
 	lag := e.app.Limits.IndexLag
-	f, ok := e.Connector.(connector.FindLagger)
-	if !ok {
-		return lag
-	}
 	for _, l := range u.lookups {
 		for _, k := range l.Keys {
-			lag = min(lag, f.FindLag(e.object, s.set.Field(k.Side, k.Field)))
+			lag = min(lag, connector.FindLag(e, e.object, s.set.Field(k.Side, k.Field)))
 		}
 	}
 	return lag

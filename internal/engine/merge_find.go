@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
@@ -136,8 +135,8 @@ const longAgo = 72 * time.Hour
 func (s *session) askAbsorbed(ctx context.Context, us []*unit) error {
 	for _, side := range crm.Sides {
 		e := s.end(side)
-		a, ok := e.Connector.(connector.Absorber)
-		if !ok || !e.app.Can(crm.AbilityAbsorbed) {
+		ask := e.Extras().Absorbed
+		if ask == nil || !e.app.Can(crm.AbilityAbsorbed) {
 			continue
 		}
 		var asked []*unit
@@ -155,7 +154,7 @@ func (s *session) askAbsorbed(ctx context.Context, us []*unit) error {
 			if err != nil {
 				return err
 			}
-			got, err := a.Absorbed(cctx, e.object, ids)
+			got, err := ask(cctx, e.object, ids)
 			done()
 			if err != nil {
 				return atSide(side, "ask for merged records", err)

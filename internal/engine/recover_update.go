@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -101,8 +100,8 @@ func (s *session) pasts(ctx context.Context, side crm.Side, pairs []*openPair) e
 // field, newest first.
 func (s *session) history(ctx context.Context, side crm.Side, ids []crm.RecordID) (map[crm.RecordID]map[string][]crm.Value, error) {
 	e := s.end(side)
-	h, ok := e.Connector.(connector.Historian)
-	if !ok || !e.app.Can(crm.AbilityHistory) || len(ids) == 0 {
+	read := e.Extras().History
+	if read == nil || !e.app.Can(crm.AbilityHistory) || len(ids) == 0 {
 		return nil, nil
 	}
 	past := make(map[crm.RecordID]map[string][]crm.Value, len(ids))
@@ -111,7 +110,7 @@ func (s *session) history(ctx context.Context, side crm.Side, ids []crm.RecordID
 		if err != nil {
 			return nil, err
 		}
-		got, err := h.History(cctx, e.object, part, e.fields)
+		got, err := read(cctx, e.object, part, e.fields)
 		done()
 		if err != nil {
 			return nil, atSide(side, "read history", err)

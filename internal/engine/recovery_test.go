@@ -14,7 +14,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
@@ -30,35 +29,6 @@ func (m *mortal) BatchWrite(ctx context.Context, object string, writes []connect
 	out, err := m.Connector.BatchWrite(ctx, object, writes)
 	m.landed()
 	return out, err
-}
-
-// FindLag, History, Absorbed and Deleted are the extras that the engine asks for.
-func (m *mortal) FindLag(object string, field crm.Field) time.Duration {
-	if f, ok := m.Connector.(connector.FindLagger); ok {
-		return f.FindLag(object, field)
-	}
-	return m.App().Limits.IndexLag
-}
-
-func (m *mortal) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
-	if h, ok := m.Connector.(connector.Historian); ok {
-		return h.History(ctx, object, ids, fields)
-	}
-	return nil, fault.New("mortal: history", fault.Unsupported, "unsupported", "the app has no history")
-}
-
-func (m *mortal) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
-	if a, ok := m.Connector.(connector.Absorber); ok {
-		return a.Absorbed(ctx, object, ids)
-	}
-	return nil, fault.New("mortal: absorbed", fault.Unsupported, "unsupported", "the app tells of no merges")
-}
-
-func (m *mortal) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
-	if d, ok := m.Connector.(connector.Deletions); ok {
-		return d.Deleted(ctx, object, cursor, position)
-	}
-	return connector.DeletedPage{}, fault.New("mortal: list deletions", fault.Unsupported, "unsupported", "the app has no such listing")
 }
 
 // TestS8_EverythingStopsWithThousandsInFlight ends all processes while changes

@@ -16,8 +16,12 @@ type reticent struct {
 	self func() (string, error)
 }
 
-// Self implements connector.Selfer.
-func (r reticent) Self(context.Context) (string, error) { return r.self() }
+// Extras implements connector.Connector.
+func (r reticent) Extras() connector.Extras {
+	x := r.mortal.Extras()
+	x.Self = func(context.Context) (string, error) { return r.self() }
+	return x
+}
 
 // TestS35_AnEditWaitsUntilTheAppSaysWhoWeAre: a person edits what we wrote, in
 // the moment that we wrote it. Whether that is an edit hangs on our own user
@@ -37,7 +41,7 @@ func TestS35_AnEditWaitsUntilTheAppSaysWhoWeAre(t *testing.T) {
 							silent--
 							return "", fault.New("reticent: self", kind, "no_answer", "it does not say")
 						}
-						return c.(connector.Selfer).Self(t.Context())
+						return c.Extras().Self(t.Context())
 					}}
 				},
 			}, nil)

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -28,12 +27,12 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 		side = crm.Right
 	}
 	e := s.end(side)
-	d, ok := e.Connector.(connector.Deletions)
+	list := e.Extras().Deleted
 	st, err := s.loadScan(ctx, s.scope)
 	if err != nil {
 		return err
 	}
-	if !ok || !e.app.Can(crm.AbilityArchiveSweep) || !r.Swept && !s.sweepDue(st) {
+	if list == nil || !e.app.Can(crm.AbilityArchiveSweep) || !r.Swept && !s.sweepDue(st) {
 		r.Phase, r.Position = r.after(r.Phase), ""
 		return s.saveRun(ctx, s.ws, r)
 	}
@@ -42,7 +41,7 @@ func (s *session) stepSweep(ctx context.Context, r *storedRun) error {
 	if err != nil {
 		return err
 	}
-	page, err := d.Deleted(cctx, e.object, st.Sweep.Get(side), r.Position)
+	page, err := list(cctx, e.object, st.Sweep.Get(side), r.Position)
 	done()
 	if fault.CodeOf(err) == codeCursorExpired {
 		s.everything(r, codeCursorExpired)

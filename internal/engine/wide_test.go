@@ -35,7 +35,7 @@ func TestS34_WideMappings(t *testing.T) {
 			c, err := b.Open(t.Context(), testbed.Workspace, testbed.LeftAccount)
 			b.must(err)
 			for i := range wide {
-				_, err := c.(connector.FieldCreator).CreateField(t.Context(), "contacts", crm.Field{Name: property(i), Label: property(i), Type: crm.TypeText})
+				_, err := c.Extras().CreateField(t.Context(), "contacts", crm.Field{Name: property(i), Label: property(i), Type: crm.TypeText})
 				b.must(err)
 			}
 			if run := b.start(); run.State != engine.RunDone || run.Done != run.Total {
@@ -156,7 +156,7 @@ func TestS34_WideRecordsOfManyPeople(t *testing.T) {
 	c, err := b.Open(t.Context(), testbed.Workspace, testbed.LeftAccount)
 	b.must(err)
 	for i := range wide {
-		_, err := c.(connector.FieldCreator).CreateField(t.Context(), "contacts", crm.Field{Name: property(i), Label: property(i), Type: crm.TypeText})
+		_, err := c.Extras().CreateField(t.Context(), "contacts", crm.Field{Name: property(i), Label: property(i), Type: crm.TypeText})
 		b.must(err)
 	}
 	run := b.start()

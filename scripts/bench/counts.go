@@ -8,7 +8,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/queue/memqueue"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
@@ -62,7 +61,7 @@ func (b *bench) countRows(_ crm.AccountID, c connector.Connector) connector.Conn
 	return &rowCounter{Connector: c, b: b}
 }
 
-// rowCounter passes everything through, the extras that the engine asks for included.
+// rowCounter counts the records written.
 type rowCounter struct {
 	connector.Connector
 	b *bench
@@ -71,21 +70,6 @@ type rowCounter struct {
 func (r *rowCounter) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
 	r.b.rows += len(writes)
 	return r.Connector.BatchWrite(ctx, object, writes)
-}
-
-func (r *rowCounter) FindLag(object string, field crm.Field) time.Duration {
-	if f, ok := r.Connector.(connector.FindLagger); ok {
-		return f.FindLag(object, field)
-	}
-	return r.App().Limits.IndexLag
-}
-
-func (r *rowCounter) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
-	d, ok := r.Connector.(connector.Deletions)
-	if !ok {
-		return connector.DeletedPage{}, fault.New("bench: list deletions", fault.Unsupported, "unsupported", "the app has no such listing")
-	}
-	return d.Deleted(ctx, object, cursor, position)
 }
 
 // pairs lists n linked pairs.

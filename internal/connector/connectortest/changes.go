@@ -365,7 +365,7 @@ func testDeletions(t *testing.T, s *suite) {
 	sweep := func(cursor string) (map[crm.RecordID]bool, string) {
 		got, position := map[crm.RecordID]bool{}, ""
 		for range 100 {
-			page, err := s.open(t).(connector.Deletions).Deleted(t.Context(), s.Object, cursor, position)
+			page, err := s.open(t).Extras().Deleted(t.Context(), s.Object, cursor, position)
 			if err != nil {
 				t.Fatalf("Deleted: %v", err)
 			}

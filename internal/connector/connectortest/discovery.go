@@ -39,27 +39,16 @@ func testApp(t *testing.T, s *suite) {
 }
 
 func testAbilities(t *testing.T, s *suite) {
-	_, creator := s.conn.(connector.FieldCreator)
-	_, owners := s.conn.(connector.OwnerFinder)
-	_, historian := s.conn.(connector.Historian)
-	_, deletions := s.conn.(connector.Deletions)
-	for ability, has := range map[crm.Ability]bool{
-		crm.AbilityCreateField:  creator,
-		crm.AbilityOwners:       owners,
-		crm.AbilityHistory:      historian,
-		crm.AbilityArchiveSweep: deletions,
-		crm.AbilityWebhooks:     s.Driver.Webhooks != nil,
-	} {
-		if claimed := s.app.Can(ability); claimed != has {
-			t.Errorf("ability %s: claimed %v, implemented %v", ability, claimed, has)
-		}
+	for _, problem := range Unfounded(s.app, s.conn.Extras()) {
+		t.Error(problem)
 	}
-	if lagger, ok := s.conn.(connector.FindLagger); ok {
-		for _, name := range s.fields() {
-			f := s.field(t, name)
-			if lag := lagger.FindLag(s.Object, f); lag < 0 || lag > s.app.Limits.IndexLag {
-				t.Errorf("FindLag(%s) = %s, more than the index lag %s", name, lag, s.app.Limits.IndexLag)
-			}
+	if claimed, has := s.app.Can(crm.AbilityWebhooks), s.Driver.Webhooks != nil; claimed != has {
+		t.Errorf("ability %s: claimed %v, implemented %v", crm.AbilityWebhooks, claimed, has)
+	}
+	for _, name := range s.fields() {
+		f := s.field(t, name)
+		if lag := connector.FindLag(s.conn, s.Object, f); lag < 0 || lag > s.app.Limits.IndexLag {
+			t.Errorf("FindLag(%s) = %s, more than the index lag %s", name, lag, s.app.Limits.IndexLag)
 		}
 	}
 }

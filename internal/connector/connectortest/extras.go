@@ -10,8 +10,8 @@ import (
 )
 
 func testOwners(t *testing.T, s *suite) {
-	finder, ok := s.conn.(connector.OwnerFinder)
-	if !ok {
+	finder := s.conn.Extras()
+	if finder.OwnerByEmail == nil {
 		t.Skip("the app has no users to look up; that it does not claim them is checked under Abilities")
 	}
 	id, err := finder.OwnerByEmail(t.Context(), s.OwnerEmail)
@@ -34,12 +34,12 @@ func testOwners(t *testing.T, s *suite) {
 }
 
 func testCreateField(t *testing.T, s *suite) {
-	creator, ok := s.conn.(connector.FieldCreator)
-	if !ok {
+	create := s.conn.Extras().CreateField
+	if create == nil {
 		t.Skip("fields cannot be made through the app's API; that it does not claim them is checked under Abilities")
 	}
 	want := crm.Field{Name: "lockstep_extra", Label: "Lockstep extra", Type: crm.TypeText}
-	made, err := creator.CreateField(t.Context(), s.Object, want)
+	made, err := create(t.Context(), s.Object, want)
 	if err != nil || made.Name == "" || made.Type != crm.TypeText {
 		t.Fatalf("CreateField: %+v, %v", made, err)
 	}
@@ -54,7 +54,7 @@ func testCreateField(t *testing.T, s *suite) {
 	if !found {
 		t.Errorf("the new field %q is not among the object's fields", made.Name)
 	}
-	if _, err := creator.CreateField(t.Context(), s.Object, want); !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "already_exists" {
+	if _, err := create(t.Context(), s.Object, want); !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "already_exists" {
 		t.Errorf("creating it again: %v, want conflict, already_exists", err)
 	}
 	id := s.must(t, 0, 1)[0]
@@ -65,8 +65,8 @@ func testCreateField(t *testing.T, s *suite) {
 }
 
 func testHistory(t *testing.T, s *suite) {
-	historian, ok := s.conn.(connector.Historian)
-	if !ok {
+	history := s.conn.Extras().History
+	if history == nil {
 		t.Skip("the app keeps no past values; that it does not claim them is checked under Abilities")
 	}
 	ids := s.must(t, 0, 2)
@@ -77,7 +77,7 @@ func testHistory(t *testing.T, s *suite) {
 		}
 	}
 	s.clock.Advance(time.Second)
-	got, err := historian.History(t.Context(), s.Object, ids, []string{s.First})
+	got, err := history(t.Context(), s.Object, ids, []string{s.First})
 	if err != nil || len(got) != len(ids) {
 		t.Fatalf("History: %d entries, %v", len(got), err)
 	}

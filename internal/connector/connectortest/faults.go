@@ -73,7 +73,7 @@ func (s *suite) calls(ids []crm.RecordID) map[string]call {
 	}
 	if s.app.Can(crm.AbilityOwners) {
 		all["owner"] = call{do: func(ctx context.Context, c connector.Connector) error {
-			_, err := c.(connector.OwnerFinder).OwnerByEmail(ctx, canary+"@example.com")
+			_, err := c.Extras().OwnerByEmail(ctx, canary+"@example.com")
 			return err
 		}}
 	}

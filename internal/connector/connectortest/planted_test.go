@@ -25,7 +25,6 @@ import (
 // spoiled is a connector with a bug.
 type spoiled struct {
 	connector.Connector
-	connector.OwnerFinder
 	test    func(connector.Identity) connector.Identity
 	fields  func([]crm.Field, error) ([]crm.Field, error)
 	changes func(*connector.ChangesRequest)
@@ -255,7 +254,7 @@ func TestSuiteUnderPlant(t *testing.T) {
 						t.Fatal(err)
 					}
 					bug := bug
-					bug.Connector, bug.OwnerFinder = c, c.(connector.OwnerFinder)
+					bug.Connector = c
 					return bug
 				},
 			}

@@ -165,9 +165,6 @@ func (a *app) open(cfg connector.Config) (connector.Connector, error) {
 			}
 		}
 	}
-	if a.doc.Owners != nil {
-		return withOwners{one}, nil
-	}
 	return one, nil
 }
 
@@ -177,9 +174,6 @@ type account struct {
 	client   *rest.Client
 	settings vars
 }
-
-// withOwners is an account of an app that has users.
-type withOwners struct{ *account }
 
 // App implements connector.Connector.
 func (a *account) App() crm.App { return a.desc }
@@ -253,7 +247,12 @@ func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
 	return a.desc.Objects, nil
 }
 
-var (
-	_ connector.Connector   = (*account)(nil)
-	_ connector.OwnerFinder = withOwners{}
-)
+// Extras implements connector.Connector.
+func (a *account) Extras() connector.Extras {
+	if a.doc.Owners == nil {
+		return connector.Extras{}
+	}
+	return connector.Extras{OwnerByEmail: a.ownerByEmail, OwnerEmail: a.ownerEmail}
+}
+
+var _ connector.Connector = (*account)(nil)

@@ -266,7 +266,7 @@ func FuzzDeclaredAnswer(f *testing.F) {
 		wrote, errWrite := c.BatchWrite(ctx, "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"email": crm.NullValue()}}})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "people"})
 		_, errFields := c.Fields(ctx, "people")
-		_, errOwner := c.(connector.OwnerFinder).OwnerEmail(ctx, "7")
+		_, errOwner := c.Extras().OwnerEmail(ctx, "7")
 		_, errTest := c.Test(ctx)
 		for _, err := range []error{errRead, errFind, errWrite, errScan, errFields, errOwner, errTest} {
 			if err != nil && fault.KindOf(err) == fault.Other {

@@ -134,8 +134,8 @@ func (o *object) finder(name string) *findPart {
 	return nil
 }
 
-// OwnerByEmail implements connector.OwnerFinder.
-func (a withOwners) OwnerByEmail(ctx context.Context, email string) (string, error) {
+// ownerByEmail is one of connector.Extras, of an app that has users.
+func (a *account) ownerByEmail(ctx context.Context, email string) (string, error) {
 	op, p := a.op("find user"), a.doc.Owners
 	missing := fault.New(op, fault.NotFound, "", a.desc.Name+" has no such user")
 	if strings.TrimSpace(email) == "" {
@@ -158,8 +158,8 @@ func (a withOwners) OwnerByEmail(ctx context.Context, email string) (string, err
 	return "", missing
 }
 
-// OwnerEmail implements connector.OwnerFinder.
-func (a withOwners) OwnerEmail(ctx context.Context, who string) (string, error) {
+// ownerEmail is one of connector.Extras, of an app that has users.
+func (a *account) ownerEmail(ctx context.Context, who string) (string, error) {
 	op, p := a.op("read user"), a.doc.Owners
 	missing := fault.New(op, fault.NotFound, "", a.desc.Name+" has no such user")
 	one, ok := idPart{}.parse(who)

@@ -156,4 +156,7 @@ func idOf(name string) (crm.RecordID, bool) {
 
 func resource(id crm.RecordID) string { return "people/" + string(id) }
 
+// Extras implements connector.Connector: there are none.
+func (a *account) Extras() connector.Extras { return connector.Extras{} }
+
 var _ connector.Connector = (*account)(nil)

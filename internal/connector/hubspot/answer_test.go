@@ -27,7 +27,7 @@ func TestX13_Answers(t *testing.T) {
 			return err
 		},
 		"sweep": func(c connector.Connector) error {
-			_, err := c.(connector.Deletions).Deleted(t.Context(), "contacts", "", "")
+			_, err := c.Extras().Deleted(t.Context(), "contacts", "", "")
 			return err
 		},
 		"fields": func(c connector.Connector) error { _, err := c.Fields(t.Context(), "contacts"); return err },

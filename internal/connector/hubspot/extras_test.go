@@ -35,19 +35,19 @@ func outbounds(id crm.RecordID, code string, refresh secret.Text) map[string]out
 			return err
 		}},
 		"history": {do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
-			_, err := c.(connector.Historian).History(ctx, "contacts", []crm.RecordID{id}, []string{"lastname"})
+			_, err := c.Extras().History(ctx, "contacts", []crm.RecordID{id}, []string{"lastname"})
 			return err
 		}},
 		"deleted": {do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
-			_, err := c.(connector.Deletions).Deleted(ctx, "contacts", "", "")
+			_, err := c.Extras().Deleted(ctx, "contacts", "", "")
 			return err
 		}},
 		"create field": {write: true, do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
-			_, err := c.(connector.FieldCreator).CreateField(ctx, "contacts", crm.Field{Label: "Made", Type: crm.TypeText})
+			_, err := c.Extras().CreateField(ctx, "contacts", crm.Field{Label: "Made", Type: crm.TypeText})
 			return err
 		}},
 		"owner's e-mail": {do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
-			_, err := c.(connector.OwnerFinder).OwnerEmail(ctx, "7001")
+			_, err := c.Extras().OwnerEmail(ctx, "7001")
 			return err
 		}},
 		"find by search": {do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {

@@ -39,7 +39,7 @@ func unique(object string, f crm.Field) bool {
 	return f.Unique || f.Name == emailProperty && object == contacts
 }
 
-// FindLag implements connector.FindLagger: none for unique properties, which
+// FindLag is one of connector.Extras: none for unique properties, which
 // are read by batch; the search index's for all others.
 func (*account) FindLag(object string, field crm.Field) time.Duration {
 	if unique(object, field) {

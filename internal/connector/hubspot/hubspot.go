@@ -206,11 +206,12 @@ func records(op, object string, n int) (string, error) {
 	return path(op, objectsPath, object)
 }
 
-var (
-	_ connector.Connector    = (*account)(nil)
-	_ connector.Deletions    = (*account)(nil)
-	_ connector.Historian    = (*account)(nil)
-	_ connector.FieldCreator = (*account)(nil)
-	_ connector.OwnerFinder  = (*account)(nil)
-	_ connector.FindLagger   = (*account)(nil)
-)
+// Extras implements connector.Connector.
+func (a *account) Extras() connector.Extras {
+	return connector.Extras{
+		Deleted: a.Deleted, History: a.History, CreateField: a.CreateField,
+		OwnerByEmail: a.OwnerByEmail, OwnerEmail: a.OwnerEmail, FindLag: a.FindLag,
+	}
+}
+
+var _ connector.Connector = (*account)(nil)

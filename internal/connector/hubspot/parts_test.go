@@ -43,7 +43,7 @@ func TestX13_EveryPartOfACall(t *testing.T) {
 	}
 	for len(every) < 400 { // more than a search has room for
 		name := fmt.Sprintf("made_up_property_%d", len(every))
-		if _, err := open(func(rt http.RoundTripper) http.RoundTripper { return rt }).(connector.FieldCreator).CreateField(t.Context(), "contacts", crm.Field{Name: name, Label: name, Type: crm.TypeText}); err != nil {
+		if _, err := open(func(rt http.RoundTripper) http.RoundTripper { return rt }).Extras().CreateField(t.Context(), "contacts", crm.Field{Name: name, Label: name, Type: crm.TypeText}); err != nil {
 			t.Fatal(err)
 		}
 		every = append(every, name)

@@ -201,7 +201,7 @@ func merged(id crm.RecordID, survivor *row) *crm.Record {
 	return &crm.Record{ID: id, Deleted: true, MergedInto: rec.ID, Merged: rec.Merged, ModifiedAt: rec.ModifiedAt}
 }
 
-// History implements connector.Historian.
+// History is one of connector.Extras.
 func (a *account) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
 	op := "hubspot: history of " + object
 	base, err := records(op, object, len(ids))

@@ -27,7 +27,6 @@ func ids(rs []crm.Record) []string {
 func TestUniquePropertiesAreFoundWithoutLag(t *testing.T) {
 	t.Parallel()
 	c, core, _ := open(t)
-	lagger := c.(connector.FindLagger) //nolint:forcetypeassert // the suite checks it
 	a, err := core.CreateRecord("contacts", map[string]string{"email": "new@example.com", hubspotfake.UniqueProperty: "K-1", "phone": "1"})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +43,7 @@ func TestUniquePropertiesAreFoundWithoutLag(t *testing.T) {
 		"another's e-mail":  {"companies", crm.Field{Name: "email"}, false},
 		"unknown uniquely?": {"contacts", crm.Field{Name: hubspotfake.UniqueProperty}, false},
 	} {
-		if lag := lagger.FindLag(x.object, x.field); (lag == 0) != x.now {
+		if lag := connector.FindLag(c, x.object, x.field); (lag == 0) != x.now {
 			t.Errorf("%s: found after %s", name, lag)
 		}
 	}
@@ -256,7 +255,7 @@ func TestFieldTypes(t *testing.T) {
 func TestCreateFieldsOfEveryType(t *testing.T) {
 	t.Parallel()
 	c, _, _ := open(t)
-	creator := c.(connector.FieldCreator) //nolint:forcetypeassert // the suite checks it
+	creator := c.Extras()
 	options := []crm.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}}
 	for _, typ := range []crm.FieldType{
 		crm.TypeText, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption, crm.TypeOptions,

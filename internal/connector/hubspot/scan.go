@@ -180,7 +180,7 @@ func (s source) list(ctx context.Context, after string, archived bool) (page, re
 	return out, a, whole(r, out.Results)
 }
 
-// Deleted implements connector.Deletions: a sweep through the archived records.
+// Deleted is one of connector.Extras: a sweep through the archived records.
 // HubSpot lists all it still has, in no order that is promised; those archived
 // before the last sweep began are left out. Merged records come without their
 // survivor, which a read by their ID answers.

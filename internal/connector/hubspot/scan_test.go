@@ -178,7 +178,7 @@ func TestX13_HostileListings(t *testing.T) {
 func TestDeletedRefusesForeignPositions(t *testing.T) {
 	t.Parallel()
 	c, _, _ := open(t)
-	d := c.(connector.Deletions) //nolint:forcetypeassert // the suite checks it
+	d := c.Extras()
 	for name, in := range map[string][2]string{
 		"cursor": {"yesterday", ""}, "position": {"", "abc/1"}, "position without key": {"", "1767225600000"},
 	} {

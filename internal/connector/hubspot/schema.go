@@ -151,7 +151,7 @@ func (p property) fieldType(object string) crm.FieldType {
 	return types.Of(crm.TypeText, p.Type+":"+p.Reference, p.Type+"."+p.Name, p.Type+"/"+p.FieldType, p.Type, "/"+p.FieldType, object+"."+p.Name, "."+p.Name)
 }
 
-// CreateField implements connector.FieldCreator. The name may be left out: it
+// CreateField is one of connector.Extras. The name may be left out: it
 // is made of the label. External makes a property with unique values, of which
 // an object may have ten, and which cannot be made unique later.
 //
@@ -214,7 +214,7 @@ func nameOf(label string) string {
 	return strings.TrimSuffix(b.String(), "_")
 }
 
-// OwnerByEmail implements connector.OwnerFinder.
+// OwnerByEmail is one of connector.Extras.
 // Source: GET /crm/owners/2026-03?email=.
 func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error) {
 	op := "hubspot: find owner"
@@ -234,7 +234,7 @@ func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error
 	return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
 }
 
-// OwnerEmail implements connector.OwnerFinder.
+// OwnerEmail is one of connector.Extras.
 func (a *account) OwnerEmail(ctx context.Context, id string) (string, error) {
 	op := "hubspot: read owner"
 	if !recordID(id) {
@@ -249,5 +249,3 @@ func (a *account) OwnerEmail(ctx context.Context, id string) (string, error) {
 	}
 	return out.Email, nil
 }
-
-var _ connector.OwnerFinder = (*account)(nil)

@@ -120,7 +120,7 @@ func FuzzIntercomAnswer(f *testing.F) {
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "contacts"})
 		_, errCompanies := c.Changes(ctx, connector.ChangesRequest{Object: "companies"})
 		_, errFields := c.Fields(ctx, "companies")
-		_, errOwner := c.(connector.OwnerFinder).OwnerEmail(ctx, "7")
+		_, errOwner := c.Extras().OwnerEmail(ctx, "7")
 		for _, err := range []error{errRead, errFind, errWrite, errScan, errCompanies, errFields, errOwner} {
 			if err != nil && fault.KindOf(err) == fault.Other {
 				t.Fatalf("unclassified: %v", err)

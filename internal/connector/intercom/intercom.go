@@ -169,7 +169,9 @@ var idPattern = regexp.MustCompile(`^[0-9a-f]{24}$`)
 // id is a record's ID.
 func id(s string) (crm.RecordID, bool) { return crm.RecordID(s), idPattern.MatchString(s) }
 
-var (
-	_ connector.Connector   = (*account)(nil)
-	_ connector.OwnerFinder = (*account)(nil)
-)
+// Extras implements connector.Connector.
+func (a *account) Extras() connector.Extras {
+	return connector.Extras{OwnerByEmail: a.OwnerByEmail, OwnerEmail: a.OwnerEmail}
+}
+
+var _ connector.Connector = (*account)(nil)

@@ -198,7 +198,7 @@ type admin struct {
 	Email string `json:"email"`
 }
 
-// OwnerByEmail implements connector.OwnerFinder: owners are admins, who are listed at once.
+// OwnerByEmail is one of connector.Extras: owners are admins, who are listed at once.
 func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error) {
 	const op = "intercom: find admin"
 	missing := fault.New(op, fault.NotFound, "", "Intercom has no such admin")
@@ -219,7 +219,7 @@ func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error
 	return "", missing
 }
 
-// OwnerEmail implements connector.OwnerFinder.
+// OwnerEmail is one of connector.Extras.
 func (a *account) OwnerEmail(ctx context.Context, who string) (string, error) {
 	const op = "intercom: read admin"
 	missing := fault.New(op, fault.NotFound, "", "Intercom has no such admin")

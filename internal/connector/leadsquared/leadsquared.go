@@ -29,7 +29,7 @@ const (
 
 // Driver returns the LeadSquared driver.
 func Driver() connector.Driver {
-	return connector.Driver{App: app(), Open: Open, Webhooks: webhooks{}}
+	return connector.Driver{App: app(), Open: Open, Webhooks: webhooks{}, Refused: refused}
 }
 
 func app() crm.App {
@@ -133,7 +133,7 @@ func check(op, name string, n, limit int) error {
 	return rows.Limit(op, n, limit)
 }
 
-var (
-	_ connector.Connector    = (*account)(nil)
-	_ connector.FieldCreator = (*account)(nil)
-)
+// Extras implements connector.Connector.
+func (a *account) Extras() connector.Extras { return connector.Extras{CreateField: a.CreateField} }
+
+var _ connector.Connector = (*account)(nil)

@@ -98,7 +98,7 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 
 var labelPattern = regexp.MustCompile(`^[A-Za-z0-9 _]{1,60}$`)
 
-// CreateField implements connector.FieldCreator. The name comes from the label.
+// CreateField is one of connector.Extras. The name comes from the label.
 func (a *account) CreateField(ctx context.Context, name string, f crm.Field) (crm.Field, error) {
 	const op = "leadsquared: create field"
 	if err := check(op, name, 0, 0); err != nil {

@@ -223,7 +223,7 @@ func TestDeliveries(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %s", name, got, err, c.want)
 		}
 	}
-	r := hooks.(connector.Acker).Refused("forged_webhook")
+	r := leadsquared.Driver().Refused("forged_webhook")
 	if r.Status != 200 || r.Body != `{"Status":"Error","StatusReason":"forged_webhook"}` {
 		t.Errorf("a refusal is answered with %+v", r)
 	}

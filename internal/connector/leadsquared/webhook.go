@@ -102,14 +102,11 @@ func (webhooks) Reply() connector.Reply {
 	return connector.Reply{Status: http.StatusOK, ContentType: "application/json", Body: `{"Status":"Success"}`}
 }
 
-// Refused implements connector.Acker: anything but 200 may switch the webhook off.
+// refused answers a delivery that was refused: anything but 200 may switch the webhook off.
 // Source: apidocs.leadsquared.com/webhook-best-practices.
-func (webhooks) Refused(code string) connector.Reply {
+func refused(code string) connector.Reply {
 	body, _ := json.Marshal(map[string]string{"Status": "Error", "StatusReason": code}) // texts can be written
 	return connector.Reply{Status: http.StatusOK, ContentType: "application/json", Body: string(body)}
 }
 
-var (
-	_ connector.Webhooks = webhooks{}
-	_ connector.Acker    = webhooks{}
-)
+var _ connector.Webhooks = webhooks{}

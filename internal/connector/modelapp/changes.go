@@ -186,9 +186,9 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 	return page
 }
 
-// Deleted implements connector.Deletions.
-func (w sweeper) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
-	return ask(ctx, w.c, false, func(a *App) (connector.DeletedPage, error) {
+// Deleted is one of connector.Extras.
+func (c *client) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
+	return ask(ctx, c, false, func(a *App) (connector.DeletedPage, error) {
 		s, err := begin('d', cursor, position, a.opts.Now())
 		if err != nil {
 			return connector.DeletedPage{}, err

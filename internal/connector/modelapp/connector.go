@@ -19,16 +19,7 @@ type Via func(ctx context.Context, run func() (any, error)) (any, error)
 // Open returns a connector to the app. Tokens may be nil: then none is asked
 // for. Via may be nil.
 func (a *App) Open(tokens connector.Tokens, via Via) connector.Connector {
-	c := &client{app: a, tokens: tokens, via: via}
-	switch {
-	case a.opts.History && a.opts.Sweep:
-		return both{c, historian{c}, sweeper{c}}
-	case a.opts.History:
-		return withHistory{c, historian{c}}
-	case a.opts.Sweep:
-		return withSweep{c, sweeper{c}}
-	}
-	return c
+	return &client{app: a, tokens: tokens, via: via}
 }
 
 // client is the connector of an app.
@@ -37,24 +28,6 @@ type client struct {
 	tokens connector.Tokens
 	via    Via
 }
-
-type (
-	historian   struct{ c *client }
-	sweeper     struct{ c *client }
-	withHistory struct {
-		*client
-		historian
-	}
-	withSweep struct {
-		*client
-		sweeper
-	}
-	both struct {
-		*client
-		historian
-		sweeper
-	}
-)
 
 var errToken = fault.New("model: call", fault.Denied, "token_refused", "the token is not valid")
 
@@ -123,7 +96,7 @@ func (c *client) Test(ctx context.Context) (connector.Identity, error) {
 	})
 }
 
-// Self implements connector.Selfer.
+// Self is one of connector.Extras.
 func (c *client) Self(ctx context.Context) (string, error) {
 	return ask(ctx, c, false, func(*App) (string, error) { return ourUser, nil })
 }
@@ -190,7 +163,7 @@ func (a *App) mergedAway(r *row) *crm.Record {
 	return out
 }
 
-// Absorbed implements connector.Absorber.
+// Absorbed is one of connector.Extras.
 func (c *client) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
 	return ask(ctx, c, false, func(a *App) ([][]crm.RecordID, error) {
 		out := make([][]crm.RecordID, len(ids))
@@ -263,7 +236,7 @@ func (a *App) find(field string, values, fields []string) [][]crm.Record {
 	return out
 }
 
-// FindLag implements connector.FindLagger.
+// FindLag is one of connector.Extras.
 func (c *client) FindLag(string, crm.Field) time.Duration {
 	if c.app.opts.FindNow {
 		return 0
@@ -271,9 +244,9 @@ func (c *client) FindLag(string, crm.Field) time.Duration {
 	return c.app.opts.Lag
 }
 
-// History implements connector.Historian.
-func (h historian) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
-	return ask(ctx, h.c, false, func(a *App) ([]map[string][]crm.Value, error) {
+// History is one of connector.Extras.
+func (c *client) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
+	return ask(ctx, c, false, func(a *App) ([]map[string][]crm.Value, error) {
 		out := make([]map[string][]crm.Value, len(ids))
 		for i, id := range ids {
 			r := a.rows[id]
@@ -312,10 +285,20 @@ func (v *view) record(r *row, fields []string) crm.Record {
 	return out
 }
 
-var (
-	_ connector.Connector  = (*client)(nil)
-	_ connector.FindLagger = (*client)(nil)
-	_ connector.Historian  = both{}
-	_ connector.Absorber   = (*client)(nil)
-	_ connector.Deletions  = both{}
-)
+// Extras implements connector.Connector.
+func (c *client) Extras() connector.Extras {
+	x := connector.Extras{Self: c.Self, FindLag: c.FindLag}
+	can := c.App().Can
+	if can(crm.AbilityHistory) {
+		x.History = c.History
+	}
+	if can(crm.AbilityArchiveSweep) {
+		x.Deleted = c.Deleted
+	}
+	if can(crm.AbilityAbsorbed) {
+		x.Absorbed = c.Absorbed
+	}
+	return x
+}
+
+var _ connector.Connector = (*client)(nil)

@@ -23,6 +23,5 @@
 // second's worth while it is used up. An app that publishes no limits costs no
 // write but those of its Retry-After, and one read a second.
 //
-// The wrapped connector answers all extras. One that the inner connector does
-// not have answers Unsupported, so ask App().Can before using it.
+// The wrapped connector has the extras of the inner one, within the same budget.
 package paced

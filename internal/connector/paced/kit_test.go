@@ -99,6 +99,8 @@ type bare struct {
 
 func (b bare) App() crm.App { return crm.App{ID: "fakecrm", Limits: b.app.limits} }
 
+func (b bare) Extras() connector.Extras { return connector.Extras{} }
+
 func (b bare) Test(context.Context) (connector.Identity, error) {
 	return connector.Identity{}, b.app.note(laneCall)
 }
@@ -133,31 +135,27 @@ func (b bare) BatchWrite(_ context.Context, _ string, writes []connector.Write) 
 // full has every extra; its look-ups by "id" do not lag.
 type full struct{ bare }
 
-func (f full) Deleted(context.Context, string, string, string) (connector.DeletedPage, error) {
-	return connector.DeletedPage{Cursor: "c"}, f.app.note(laneBoth)
-}
-
-func (f full) History(context.Context, string, []crm.RecordID, []string) ([]map[string][]crm.Value, error) {
-	return []map[string][]crm.Value{{}}, f.app.note(laneCall)
-}
-
-func (f full) CreateField(_ context.Context, _ string, x crm.Field) (crm.Field, error) {
-	return x, f.app.note(laneCall)
-}
-
-func (f full) OwnerByEmail(context.Context, string) (string, error) {
-	return "u1", f.app.note(laneCall)
-}
-
-func (f full) OwnerEmail(context.Context, string) (string, error) {
-	return "a@example.com", f.app.note(laneCall)
-}
-
-func (f full) FindLag(_ string, field crm.Field) time.Duration {
-	if field.Name == "id" {
-		return 0
+// Extras implements connector.Connector.
+func (f full) Extras() connector.Extras {
+	return connector.Extras{
+		Deleted: func(context.Context, string, string, string) (connector.DeletedPage, error) {
+			return connector.DeletedPage{Cursor: "c"}, f.app.note(laneBoth)
+		},
+		History: func(context.Context, string, []crm.RecordID, []string) ([]map[string][]crm.Value, error) {
+			return []map[string][]crm.Value{{}}, f.app.note(laneCall)
+		},
+		CreateField: func(_ context.Context, _ string, x crm.Field) (crm.Field, error) {
+			return x, f.app.note(laneCall)
+		},
+		OwnerByEmail: func(context.Context, string) (string, error) { return "u1", f.app.note(laneCall) },
+		OwnerEmail:   func(context.Context, string) (string, error) { return "a@example.com", f.app.note(laneCall) },
+		FindLag: func(_ string, field crm.Field) time.Duration {
+			if field.Name == "id" {
+				return 0
+			}
+			return f.app.limits.IndexLag
+		},
 	}
-	return f.app.limits.IndexLag
 }
 
 func (f full) BatchFind(_ context.Context, _ string, field crm.Field, _, _ []string) ([][]crm.Record, error) {

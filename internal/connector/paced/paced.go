@@ -3,7 +3,6 @@ package paced
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -18,19 +17,10 @@ func Wrap(c connector.Connector, b Budget) connector.Connector {
 	return &conn{inner: c, pacer: newPacer(b, c.App().Limits)}
 }
 
-// conn is a paced connector. It has every extra; see the package's doc.
+// conn is a paced connector.
 type conn struct {
 	inner connector.Connector
 	pacer *pacer
-}
-
-// Self implements connector.Selfer where the app does.
-func (c *conn) Self(ctx context.Context) (string, error) {
-	s, ok := c.inner.(connector.Selfer)
-	if !ok {
-		return "", unsupported("name its users")
-	}
-	return call(ctx, c, laneCall, "self", func() (string, error) { return s.Self(ctx) })
 }
 
 // Unwrap returns the connector inside.
@@ -127,7 +117,7 @@ func (c *conn) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 // not go through the search index, so it is no search.
 func (c *conn) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
 	x := laneSearch
-	if c.FindLag(object, field) < c.inner.App().Limits.IndexLag {
+	if connector.FindLag(c.inner, object, field) < c.inner.App().Limits.IndexLag {
 		x = laneCall
 	}
 	return call(ctx, c, x, "batch_find", func() ([][]crm.Record, error) {
@@ -157,83 +147,17 @@ func longer(a, b error) error {
 	return b
 }
 
-// Deleted implements connector.Deletions.
-func (c *conn) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
-	in, ok := c.inner.(connector.Deletions)
-	if !ok {
-		return connector.DeletedPage{}, unsupported("list deletions")
-	}
-	return call(ctx, c, laneBoth, "deleted", func() (connector.DeletedPage, error) {
-		return in.Deleted(ctx, object, cursor, position)
+// Extras implements connector.Connector. Listing deletions counts as a call and
+// as a search, as a full scan does.
+func (c *conn) Extras() connector.Extras {
+	return c.inner.Extras().Around(func(ctx context.Context, method string, do func() error) error {
+		x := laneCall
+		if method == "deleted" {
+			x = laneBoth
+		}
+		_, err := call(ctx, c, x, method, func() (struct{}, error) { return struct{}{}, do() })
+		return err
 	})
 }
 
-// History implements connector.Historian.
-func (c *conn) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
-	in, ok := c.inner.(connector.Historian)
-	if !ok {
-		return nil, unsupported("read history")
-	}
-	return call(ctx, c, laneCall, "history", func() ([]map[string][]crm.Value, error) {
-		return in.History(ctx, object, ids, fields)
-	})
-}
-
-// Absorbed implements connector.Absorber.
-func (c *conn) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
-	in, ok := c.inner.(connector.Absorber)
-	if !ok {
-		return nil, unsupported("ask for merged records")
-	}
-	return call(ctx, c, laneCall, "absorbed", func() ([][]crm.RecordID, error) { return in.Absorbed(ctx, object, ids) })
-}
-
-// CreateField implements connector.FieldCreator.
-func (c *conn) CreateField(ctx context.Context, object string, f crm.Field) (crm.Field, error) {
-	in, ok := c.inner.(connector.FieldCreator)
-	if !ok {
-		return crm.Field{}, unsupported("create a field")
-	}
-	return call(ctx, c, laneCall, "create_field", func() (crm.Field, error) { return in.CreateField(ctx, object, f) })
-}
-
-// OwnerByEmail implements connector.OwnerFinder.
-func (c *conn) OwnerByEmail(ctx context.Context, email string) (string, error) {
-	in, ok := c.inner.(connector.OwnerFinder)
-	if !ok {
-		return "", unsupported("look up users")
-	}
-	return call(ctx, c, laneCall, "owner_by_email", func() (string, error) { return in.OwnerByEmail(ctx, email) })
-}
-
-// OwnerEmail implements connector.OwnerFinder.
-func (c *conn) OwnerEmail(ctx context.Context, id string) (string, error) {
-	in, ok := c.inner.(connector.OwnerFinder)
-	if !ok {
-		return "", unsupported("look up users")
-	}
-	return call(ctx, c, laneCall, "owner_email", func() (string, error) { return in.OwnerEmail(ctx, id) })
-}
-
-// FindLag implements connector.FindLagger: without that extra inside, every
-// look-up may lag as far as the app says.
-func (c *conn) FindLag(object string, field crm.Field) time.Duration {
-	if in, ok := c.inner.(connector.FindLagger); ok {
-		return in.FindLag(object, field)
-	}
-	return c.inner.App().Limits.IndexLag
-}
-
-func unsupported(what string) error {
-	return fault.New("paced: "+what, fault.Unsupported, connector.CodeUnsupported, "the app cannot do this")
-}
-
-var (
-	_ connector.Connector    = (*conn)(nil)
-	_ connector.Deletions    = (*conn)(nil)
-	_ connector.Historian    = (*conn)(nil)
-	_ connector.Absorber     = (*conn)(nil)
-	_ connector.FieldCreator = (*conn)(nil)
-	_ connector.OwnerFinder  = (*conn)(nil)
-	_ connector.FindLagger   = (*conn)(nil)
-)
+var _ connector.Connector = (*conn)(nil)

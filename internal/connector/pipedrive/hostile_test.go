@@ -92,7 +92,7 @@ func FuzzPipedriveAnswer(f *testing.F) {
 		wrote, errWrite := c.BatchWrite(ctx, "persons", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"emails": crm.NullValue(), "name": {}}}})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "persons"})
 		_, errFields := c.Fields(ctx, "persons")
-		_, errOwner := c.(connector.OwnerFinder).OwnerEmail(ctx, "7")
+		_, errOwner := c.Extras().OwnerEmail(ctx, "7")
 		for _, err := range []error{errRead, errFind, errWrite, errScan, errFields, errOwner} {
 			if err != nil && fault.KindOf(err) == fault.Other {
 				t.Fatalf("unclassified: %v", err)

@@ -168,7 +168,9 @@ func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
 	return app().Objects, nil
 }
 
-var (
-	_ connector.Connector   = (*account)(nil)
-	_ connector.OwnerFinder = (*account)(nil)
-)
+// Extras implements connector.Connector.
+func (a *account) Extras() connector.Extras {
+	return connector.Extras{OwnerByEmail: a.OwnerByEmail, OwnerEmail: a.OwnerEmail}
+}
+
+var _ connector.Connector = (*account)(nil)

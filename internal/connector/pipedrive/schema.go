@@ -135,7 +135,7 @@ func (a *account) typesFor(ctx context.Context, op string, o object, rows []row,
 	return none, nil
 }
 
-// OwnerByEmail implements connector.OwnerFinder. Version 1 lists all users at once.
+// OwnerByEmail is one of connector.Extras. Version 1 lists all users at once.
 func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error) {
 	const op = "pipedrive: find user"
 	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such user")
@@ -154,7 +154,7 @@ func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error
 	return "", missing
 }
 
-// OwnerEmail implements connector.OwnerFinder.
+// OwnerEmail is one of connector.Extras.
 func (a *account) OwnerEmail(ctx context.Context, who string) (string, error) {
 	const op = "pipedrive: read user"
 	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such user")

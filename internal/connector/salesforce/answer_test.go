@@ -210,8 +210,8 @@ func FuzzSalesforceAnswer(f *testing.F) {
 		_, errFields := c.Fields(ctx, "Contact")
 		_, errObjects := c.Objects(ctx)
 		_, errTest := c.Test(ctx)
-		_, errGone := c.(connector.Deletions).Deleted(ctx, "Contact", "", "")
-		_, errOwner := c.(connector.OwnerFinder).OwnerByEmail(ctx, "a@example.com")
+		_, errGone := c.Extras().Deleted(ctx, "Contact", "", "")
+		_, errOwner := c.Extras().OwnerByEmail(ctx, "a@example.com")
 		for _, err := range []error{errRead, errFind, errWrite, errScan, errAll, errFields, errObjects, errTest, errGone, errOwner} {
 			if err != nil && fault.KindOf(err) == fault.Other {
 				t.Fatalf("unclassified: %v", err)

@@ -64,7 +64,7 @@ func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, 
 	})
 }
 
-// Absorbed implements connector.Absorber by the recycle bin.
+// Absorbed is one of connector.Extras, by the recycle bin.
 func (o *org) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
 	op := "salesforce: merged into " + label(object)
 	if err := begin(op, object, len(ids), readBatch); err != nil {

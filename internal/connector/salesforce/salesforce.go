@@ -236,7 +236,7 @@ func (o *org) Test(ctx context.Context) (connector.Identity, error) {
 	return connector.Identity{ExternalID: string(id), Name: w.text("Name"), Detail: detail}, nil
 }
 
-// Self implements connector.Selfer: the user that the token stands for.
+// Self is one of connector.Extras: the user that the token stands for.
 // Source: help.salesforce.com, remoteaccess_using_userinfo_endpoint.
 func (o *org) Self(ctx context.Context) (string, error) {
 	r := rest.Request{Op: "salesforce: read own user", Path: "/services/oauth2/userinfo"}
@@ -253,10 +253,11 @@ func (o *org) Self(ctx context.Context) (string, error) {
 	return string(id), nil
 }
 
-var (
-	_ connector.Connector   = (*org)(nil)
-	_ connector.Deletions   = (*org)(nil)
-	_ connector.OwnerFinder = (*org)(nil)
-	_ connector.Selfer      = (*org)(nil)
-	_ connector.Absorber    = (*org)(nil)
-)
+// Extras implements connector.Connector.
+func (o *org) Extras() connector.Extras {
+	return connector.Extras{
+		Deleted: o.Deleted, Absorbed: o.Absorbed, Self: o.Self, OwnerByEmail: o.OwnerByEmail, OwnerEmail: o.OwnerEmail,
+	}
+}
+
+var _ connector.Connector = (*org)(nil)

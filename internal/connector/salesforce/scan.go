@@ -145,7 +145,7 @@ const (
 	deletedSpan = time.Minute // end must be at least so long after start
 )
 
-// Deleted implements connector.Deletions by getDeleted, in one page. It also
+// Deleted is one of connector.Extras, by getDeleted, in one page. It also
 // lists what left the recycle bin, but not the survivors of merges: those come
 // with Changes.
 //

@@ -183,7 +183,7 @@ func TestS22_Clock(t *testing.T) {
 				t.Errorf("the scan says deleted: %v and %v, want true and false", seen[gone].Deleted, seen[kept].Deleted)
 			}
 			// A fresh instance has not seen the app's clock yet.
-			fresh := w.Open(t, connectortest.Tools{Tokens: connectortest.NewTokens(w.Token)}).(connector.Deletions)
+			fresh := w.Open(t, connectortest.Tools{Tokens: connectortest.NewTokens(w.Token)}).Extras()
 			var last connector.DeletedPage
 			for range 3 { // the first look may cover only what our clock knows of
 				page, err := fresh.Deleted(t.Context(), "Contact", last.Cursor, "")
@@ -203,7 +203,7 @@ func TestS16_DeletionsForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.person(t, "Somebody")
-	sweep := w.conn.(connector.Deletions)
+	sweep := w.conn.Extras()
 	page, err := sweep.Deleted(t.Context(), "Contact", "", "")
 	if err != nil || page.Next != "" || page.Cursor == "" {
 		t.Fatalf("Deleted: %+v, %v", page, err)
@@ -215,12 +215,12 @@ func TestS16_DeletionsForgotten(t *testing.T) {
 		forget()
 		// The session has ended meanwhile; a fresh one does not matter here.
 		conn := w.Open(t, connectortest.Tools{Tokens: connectortest.NewTokens(w.Token)})
-		_, err := conn.(connector.Deletions).Deleted(t.Context(), "Contact", page.Cursor, "")
+		_, err := conn.Extras().Deleted(t.Context(), "Contact", page.Cursor, "")
 		if !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "cursor_expired" {
 			t.Errorf("%s: %v, want invalid, cursor_expired", name, err)
 		}
 		// From nothing, it is simply what the app still knows.
-		if _, err := conn.(connector.Deletions).Deleted(t.Context(), "Contact", "", ""); err != nil {
+		if _, err := conn.Extras().Deleted(t.Context(), "Contact", "", ""); err != nil {
 			t.Errorf("%s: starting anew: %v", name, err)
 		}
 	}
@@ -242,7 +242,7 @@ func TestS16_EmptiedBin(t *testing.T) {
 	if seen, _, _ := w.scan(t, cursor, false); seen[gone].Deleted {
 		t.Error("the emptied bin is listed all the same: this test tests nothing")
 	}
-	page, err := w.conn.(connector.Deletions).Deleted(t.Context(), "Contact", "", "")
+	page, err := w.conn.Extras().Deleted(t.Context(), "Contact", "", "")
 	if err != nil || len(page.Records) != 1 || page.Records[0].ID != gone {
 		t.Errorf("Deleted: %+v, %v, want the one deletion", page.Records, err)
 	}

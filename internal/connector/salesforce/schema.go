@@ -140,7 +140,7 @@ func (f field) translate(t crm.FieldType) crm.Field {
 	return out
 }
 
-// OwnerByEmail implements connector.OwnerFinder for active users. Where several
+// OwnerByEmail is one of connector.Extras, for active users. Where several
 // share an address, the one with the lowest ID answers, always the same.
 func (o *org) OwnerByEmail(ctx context.Context, email string) (string, error) {
 	const op = "salesforce: find user"
@@ -158,7 +158,7 @@ func (o *org) OwnerByEmail(ctx context.Context, email string) (string, error) {
 	return string(id), nil
 }
 
-// OwnerEmail implements connector.OwnerFinder, for inactive users too.
+// OwnerEmail is one of connector.Extras, for inactive users too.
 func (o *org) OwnerEmail(ctx context.Context, id string) (string, error) {
 	const op = "salesforce: read user"
 	full, ok := long(id)

@@ -268,48 +268,18 @@ func (w *world) lastOf(a app, id crm.RecordID) (row, bool) {
 	return r, ok
 }
 
-// History implements connector.Historian.
-func (c appIO) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
-	return call(c, opHistory, false, func() ([]map[string][]crm.Value, error) {
-		return c.Connector.(connector.Historian).History(ctx, object, ids, fields)
+// extraOps are the marks of the extras' calls.
+var extraOps = map[string]uint64{
+	"history": opHistory, "absorbed": opAbsorbed, "deleted": opDeleted, "self": opSelf,
+	"create_field": opCreateField, "owner_by_email": opOwnerByEmail, "owner_email": opOwnerEmail,
+}
+
+// Extras implements connector.Connector.
+func (c appIO) Extras() connector.Extras {
+	return c.Connector.Extras().Around(func(_ context.Context, method string, do func() error) error {
+		_, err := call(c, extraOps[method], false, func() (struct{}, error) { return struct{}{}, do() })
+		return err
 	})
 }
 
-// Deleted implements connector.Deletions.
-func (c appIO) Deleted(ctx context.Context, object, cursor, position string) (connector.DeletedPage, error) {
-	return call(c, opDeleted, false, func() (connector.DeletedPage, error) {
-		return c.Connector.(connector.Deletions).Deleted(ctx, object, cursor, position)
-	})
-}
-
-// Absorbed implements connector.Absorber.
-func (c appIO) Absorbed(ctx context.Context, object string, ids []crm.RecordID) ([][]crm.RecordID, error) {
-	return call(c, opAbsorbed, false, func() ([][]crm.RecordID, error) {
-		return c.Connector.(connector.Absorber).Absorbed(ctx, object, ids)
-	})
-}
-
-// FindLag implements connector.FindLagger.
-func (c appIO) FindLag(object string, field crm.Field) time.Duration {
-	if f, ok := c.Connector.(connector.FindLagger); ok {
-		return f.FindLag(object, field)
-	}
-	return c.Connector.App().Limits.IndexLag
-}
-
-// Self implements connector.Selfer.
-func (c appIO) Self(ctx context.Context) (string, error) {
-	s, ok := c.Connector.(connector.Selfer)
-	if !ok {
-		return "", fault.New("sim: self", fault.Unsupported, "", "the app does not name its users")
-	}
-	return call(c, opSelf, false, func() (string, error) { return s.Self(ctx) })
-}
-
-var (
-	_ connector.Selfer     = appIO{}
-	_ connector.Connector  = appIO{}
-	_ connector.Historian  = appIO{}
-	_ connector.Deletions  = appIO{}
-	_ connector.FindLagger = appIO{}
-)
+var _ connector.Connector = appIO{}

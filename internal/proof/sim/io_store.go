@@ -31,6 +31,9 @@ const (
 	opAbsorbed
 	opDeleted
 	opSelf
+	opCreateField
+	opOwnerByEmail
+	opOwnerEmail
 )
 
 // storeIO is the store as a process of the world meets it.

@@ -85,21 +85,12 @@ func (c jointIO) BatchWrite(ctx context.Context, object string, ws []connector.W
 	})
 }
 
-// FindLag implements connector.FindLagger.
-func (c jointIO) FindLag(object string, field crm.Field) time.Duration {
-	if f, ok := c.Connector.(connector.FindLagger); ok {
-		return f.FindLag(object, field)
-	}
-	return c.Connector.App().Limits.IndexLag
+// Extras implements connector.Connector.
+func (c jointIO) Extras() connector.Extras {
+	return c.Connector.Extras().Around(func(_ context.Context, method string, do func() error) error {
+		_, err := jointCall(c, extraOps[method], false, func() (struct{}, error) { return struct{}{}, do() })
+		return err
+	})
 }
 
-// Self implements connector.Selfer.
-func (c jointIO) Self(ctx context.Context) (string, error) {
-	return jointCall(c, opSelf, false, func() (string, error) { return c.Connector.(connector.Selfer).Self(ctx) })
-}
-
-var (
-	_ connector.Selfer     = jointIO{}
-	_ connector.Connector  = jointIO{}
-	_ connector.FindLagger = jointIO{}
-)
+var _ connector.Connector = jointIO{}

@@ -76,10 +76,7 @@ func (a *realApp) traits(o *modelapp.Options) {
 	app := a.conn.App()
 	o.History, o.Conditional, o.Unique = app.Can(crm.AbilityHistory), false, false
 	o.Trim, o.Phones = false, false
-	o.Lag = app.Limits.IndexLag
-	if f, ok := a.conn.(connector.FindLagger); ok {
-		o.Lag = f.FindLag(a.name, crm.Field{Name: a.fields[modelapp.Email], Type: crm.TypeEmail})
-	}
+	o.Lag = connector.FindLag(a.conn, a.name, crm.Field{Name: a.fields[modelapp.Email], Type: crm.TypeEmail})
 	o.FindNow = o.Lag == 0
 }
 
