@@ -63,48 +63,84 @@ func TestRow27_OffInTheMiddle(t *testing.T) {
 	})
 }
 
-// TestRow28_Hierarchy: toggle over object over mapping, all combinations, an
-// edit on either side each; what is written is counted in the apps.
+// TestRow28_Hierarchy: toggle over object over mapping, with the switches of rules and
+// of mappings, all combinations, an edit on either side each; what is written is
+// counted in the apps.
 func TestRow28_Hierarchy(t *testing.T) {
 	row(t, func(w *world) {
-		fields := map[string][2]string{"both": {"city", "MailingCity"}, "to_right": {"jobtitle", "Title"}, "to_left": {"firstname", "FirstName"}}
-		objects := []string{"both", "to_right", "to_left", "off"}
-		who := func(on bool, object, way string) string {
-			return strings.ToLower(fmt.Sprintf("p-%v-%s-%s", on, object, way))
+		type field struct {
+			id, direction string
+			enabled       bool
+			names         [2]string // left and right
 		}
+		fields := []field{
+			{"city", "both", true, [2]string{"city", "MailingCity"}},
+			{"title", "to_right", true, [2]string{"jobtitle", "Title"}},
+			{"first", "to_left", true, [2]string{"firstname", "FirstName"}},
+			{"street", "both", false, [2]string{"address", "MailingStreet"}},
+			{"state", "to_right", false, [2]string{"state", "MailingState"}},
+			{"zip", "to_left", false, [2]string{"zip", "MailingPostalCode"}},
+		}
+		ways := []string{"to_right", "to_left"}
+		with := func(side int, value string) (out []string) {
+			for _, f := range fields {
+				out = append(out, f.names[side], value)
+			}
+			return out
+		}
+		who := func(on bool, object string, ruled bool, way string) string {
+			return strings.ToLower(fmt.Sprintf("p-%v-%s-%v-%s", on, object, ruled, way))
+		}
+		type setting struct {
+			on     bool
+			object string
+			ruled  bool
+		}
+		var all []setting
 		for _, on := range []bool{true, false} {
-			for _, object := range objects {
-				for _, way := range []string{"to_right", "to_left"} {
-					w.left.add(who(on, object, way), "city", "Old", "jobtitle", "Old", "firstname", "Old")
+			for _, object := range []string{"both", "to_right", "to_left", "off"} {
+				for _, ruled := range []bool{true, false} {
+					all = append(all, setting{on, object, ruled})
+					for _, way := range ways {
+						w.left.add(who(on, object, ruled, way), with(0, "Old")...)
+					}
 				}
 			}
 		}
-		w.connect()
+		var more []any
+		for _, f := range fields[3:] {
+			more = append(more, "mappings.+", map[string]any{"id": f.id, "left": f.names[:1], "right": f.names[1:]})
+		}
+		w.connect(append(more, "rules", raw(`[
+			{"id":"out","direction":"to_right","filter":{"field":"email","op":"is_not_empty"}},
+			{"id":"in","direction":"to_left","filter":{"field":"Email","op":"is_not_empty"}}]`))...)
 		w.start()
-		for _, on := range []bool{true, false} {
-			for _, object := range objects {
-				w.change("/enabled", on, "direction", object, "mappings.city.direction", "both", "mappings.title.direction", "to_right", "mappings.first.direction", "to_left")
-				left, right := w.left.id(who(on, object, "to_right")), w.right.id(who(on, object, "to_left"))
-				w.left.edit(left, "city", "New", "jobtitle", "New", "firstname", "New")
-				w.right.edit(right, "MailingCity", "New", "Title", "New", "FirstName", "New")
-				before := map[string]int{"to_left": w.left.written(), "to_right": w.right.written()}
-				w.call("POST", w.sync+"/pull", nil)
-				w.rest()
-				for _, way := range []string{"to_right", "to_left"} {
-					target, side := w.right, 1
-					if way == "to_left" {
-						target, side = w.left, 0
+		for _, x := range all {
+			change := []any{"/enabled", x.on, "direction", x.object, "rules.out.enabled", x.ruled, "rules.in.enabled", x.ruled}
+			for _, f := range fields {
+				change = append(change, "mappings."+f.id+".direction", f.direction, "mappings."+f.id+".enabled", f.enabled)
+			}
+			w.change(change...)
+			w.left.edit(w.left.id(who(x.on, x.object, x.ruled, "to_right")), with(0, "New")...)
+			w.right.edit(w.right.id(who(x.on, x.object, x.ruled, "to_left")), with(1, "New")...)
+			before := map[string]int{"to_left": w.left.written(), "to_right": w.right.written()}
+			w.call("POST", w.sync+"/pull", nil)
+			w.rest()
+			for _, way := range ways {
+				target, side := w.right, 1
+				if way == "to_left" {
+					target, side = w.left, 0
+				}
+				open := x.on && x.ruled && (x.object == "both" || x.object == way)
+				got := target.get(target.id(who(x.on, x.object, x.ruled, way)))
+				for _, f := range fields {
+					may := open && f.enabled && (f.direction == "both" || f.direction == way)
+					if arrived := got.Fields[f.names[side]] == "New"; arrived != may {
+						w.Errorf("%+v, mapping %s switched on %v, edit %s: it arrived: %v", x, f.direction, f.enabled, way, arrived)
 					}
-					got := target.get(target.id(who(on, object, way)))
-					for direction, pair := range fields {
-						open := on && (object == "both" || object == way) && (direction == "both" || direction == way)
-						if arrived := got.Fields[pair[side]] == "New"; arrived != open {
-							w.Errorf("toggle %v, object %s, mapping %s, edit %s: it arrived: %v", on, object, direction, way, arrived)
-						}
-					}
-					if open := on && (object == "both" || object == way); !open && target.written() != before[way] {
-						w.Errorf("toggle %v, object %s: %d writes %s", on, object, target.written()-before[way], way)
-					}
+				}
+				if !open && target.written() != before[way] {
+					w.Errorf("%+v: %d writes %s", x, target.written()-before[way], way)
 				}
 			}
 		}
