@@ -41,7 +41,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 
 # Packages without goroutines gain nothing from the race detector; the
 # simulation runs single-file by design and is long.
-RACE_SKIPS := /internal/(arch|crm|fault|mapping|rule|reconcile|sim)$$
+RACE_SKIPS := /internal/(crm|fault|mapping|rule|reconcile|proof/(arch|guards|sim|weave))$$
 
 .PHONY: help run demo test check verify verify-full rows rows-patched sim bench mutate fmt fmt-check lint lint-own lint-console vet arch docs-names docs-status lines tidy-check licences race build fuzz clients console standins test-aws e2e e2e-stack tools clean lambda invoke
 
