@@ -19,7 +19,7 @@ type row struct {
 func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 	var out []row
 	for _, u := range l.units {
-		w := u.plan.Write(side)
+		w := u.decision.Write(side)
 		if w == nil || u.fate.stopped() || u.failed(side) || u.rests(side) {
 			continue
 		}
@@ -127,7 +127,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 	}
 	if field, missed := s.missed(side, w.Err); missed {
 		s.dropped.Set(side, append(s.dropped.Get(side), field))
-		u.deferFor(time.Second, codeFieldMissing) // it is planned anew without the field
+		u.deferFor(time.Second, codeFieldMissing) // it is decided anew without the field
 		return
 	}
 	switch kind := fault.KindOf(w.Err); kind {
@@ -177,8 +177,8 @@ func unfound(err error) error {
 // it is looked at as a twin next, under the usual rules. Where the app names a
 // field that is none of the ladder's, the value is taken, not the identity.
 func (s *session) inTheWay(side crm.Side, u *unit, w *connector.Written) {
-	plan := u.plan.Write(side)
-	if plan == nil || !plan.Create || w.Existing == "" || fault.CodeOf(w.Err) != "already_exists" {
+	want := u.decision.Write(side)
+	if want == nil || !want.Create || w.Existing == "" || fault.CodeOf(w.Err) != "already_exists" {
 		return
 	}
 	if f, ok := asFault(w.Err); ok && f.Field != "" && !s.set.Identifies(side, f.Field) {
@@ -195,7 +195,7 @@ func (s *session) abandon(l *lot) {
 			continue
 		}
 		for _, side := range crm.Sides {
-			if u.plan.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) && !u.rests(side) {
+			if u.decision.Write(side) != nil && u.written.Get(side) == nil && !u.failed(side) && !u.rests(side) {
 				s.Mark("write_not_tried")
 				u.fate.untried = true
 			}

@@ -143,12 +143,12 @@ func (s *session) heldBefore(l *link, side crm.Side, fields uint64) map[crm.Mapp
 // held before.
 func (s *session) wrote(u *unit, side crm.Side, write, was string) (nowWrite, nowWas string) {
 	switch w := u.written.Get(side); {
-	case w == nil || u.plan.Write(side) == nil:
+	case w == nil || u.decision.Write(side) == nil:
 		return write, was
 	case w.Record != nil || w.At.IsZero():
 		return "", ""
 	default:
-		fields := s.set.Places(u.plan.Write(side).Intended)
+		fields := s.set.Places(u.decision.Write(side).Intended)
 		var traces []string
 		for _, id := range s.set.Placed(fields) {
 			traces = append(traces, reconcile.Trace(u.observed(side, id)))
@@ -157,10 +157,10 @@ func (s *session) wrote(u *unit, side crm.Side, write, was string) (nowWrite, no
 	}
 }
 
-// observed is the canonical value that a mapping was planned with on a side.
+// observed is the canonical value that a mapping was decided with on a side.
 func (u *unit) observed(side crm.Side, id crm.MappingID) crm.Value {
-	for i := range u.plan.Fields {
-		if f := &u.plan.Fields[i]; f.Mapping == id {
+	for i := range u.decision.Fields {
+		if f := &u.decision.Fields[i]; f.Mapping == id {
 			if side == crm.Left {
 				return f.Left
 			}

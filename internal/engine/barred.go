@@ -100,7 +100,7 @@ func (s *session) setAside(us []*unit) {
 			continue
 		}
 		for _, u := range us {
-			if w := u.plan.Write(side); w != nil && u.hint.Barred != side && u.hint.Freed != side && !u.fate.stopped() {
+			if w := u.decision.Write(side); w != nil && u.hint.Barred != side && u.hint.Freed != side && !u.fate.stopped() {
 				s.Mark("set_aside")
 				u.bar(side)
 			}
@@ -110,7 +110,7 @@ func (s *session) setAside(us []*unit) {
 
 func (u *unit) bar(side crm.Side) {
 	u.fate.barred.Set(side, true)
-	if w := u.plan.Write(side); w != nil && w.Create {
+	if w := u.decision.Write(side); w != nil && w.Create {
 		u.claims = nil
 	}
 }

@@ -158,16 +158,16 @@ func (s *session) brake(ctx context.Context, k massKind, all []*unit, count, lin
 	s.Log.Warn("mapping halted: very many values of a field would be replaced at once", "connection", s.con, "sync", s.sync, "mapping", k.Mapping,
 		"side", k.Side, "changes", count, "links", links)
 	for _, u := range all {
-		if !u.fate.stopped() && !u.fate.weighed && u.into == nil && u.decided && u.link.paired() && u.plans(k.Mapping) {
-			s.replan(u)
+		if !u.fate.stopped() && !u.fate.weighed && u.into == nil && u.decided && u.link.paired() && u.decidesAbout(k.Mapping) {
+			s.decideAnew(u)
 		}
 	}
 	return nil
 }
 
-// plans reports whether a unit's plan decides about a mapping.
-func (u *unit) plans(id crm.MappingID) bool {
-	return slices.ContainsFunc(u.plan.Fields, func(f reconcile.FieldPlan) bool { return f.Mapping == id })
+// decidesAbout reports whether a unit's decision has to do with a mapping.
+func (u *unit) decidesAbout(id crm.MappingID) bool {
+	return slices.ContainsFunc(u.decision.Fields, func(f reconcile.FieldDecision) bool { return f.Mapping == id })
 }
 
 // letStop enters the mappings of a unit that wait for a person.

@@ -35,8 +35,8 @@ func (b *batch) decideLink(u *unit) {
 		}
 	}
 	b.pairs[own], b.pairs[twin] = u, u
-	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
-	u.plan.Link = true
+	u.decision, u.decided = b.set.Reconcile(b.pair(u, nil)), true
+	u.decision.Link = true
 }
 
 // refuseLink ends a request to link that cannot be carried out any more. What
@@ -75,7 +75,7 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 	left.Fields, right.Fields = left.Fields.Clone(), right.Fields.Clone()
 	p.Base, p.Left, p.Right, p.Decided = base, &left, &right, map[crm.MappingID]bool{}
 	extra := crm.Fields{}
-	for id, r := range u.decisions {
+	for id, r := range u.resolutions {
 		m := b.set.Mapping(id)
 		if m == nil {
 			continue
@@ -104,14 +104,14 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 		p.Decided[id] = true
 		delete(p.Frozen, id)
 	}
-	u.plan, u.decided = b.set.Plan(*p), true
+	u.decision, u.decided = b.set.Reconcile(*p), true
 	if len(extra) > 0 {
-		if u.plan.Left == nil {
-			u.plan.Left = &reconcile.Write{Fields: crm.Fields{}, Intended: map[crm.MappingID]crm.Value{}}
-			u.plan.Outcome = crm.Updated
+		if u.decision.Left == nil {
+			u.decision.Left = &reconcile.Write{Fields: crm.Fields{}, Intended: map[crm.MappingID]crm.Value{}}
+			u.decision.Outcome = crm.Updated
 		}
 		for f, v := range extra {
-			u.plan.Left.Fields[f] = v
+			u.decision.Left.Fields[f] = v
 		}
 	}
 }

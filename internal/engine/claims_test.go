@@ -134,7 +134,7 @@ func TestS6_AContestedClaim(t *testing.T) {
 			}
 			contest := func(s *session) *unit {
 				t.Helper()
-				u := &unit{side: crm.Left, id: bobLeft, answered: answered{keys: keysOf(bobMail)}, decision: decision{claims: []string{bobMail, wanted}}}
+				u := &unit{side: crm.Left, id: bobLeft, answered: answered{keys: keysOf(bobMail)}, verdict: verdict{claims: []string{bobMail, wanted}}}
 				w := store.Write{Item: store.Item{Key: key, Data: []byte(`{"intent":"` + ourLot + `"}`)}}
 				b.must(s.contest(t.Context(), &lot{id: ourLot}, u, w))
 				return u
@@ -192,7 +192,7 @@ func TestS6_AClaimThatCannotBeReadStopsTheLot(t *testing.T) {
 	b := newStillBed(t, nil)
 	key := claimKey(b.sc.ws, "acc_right", "Person", wanted)
 	b.put(key, []byte("not one of ours"), nil)
-	u := &unit{side: crm.Left, id: bobLeft, decision: decision{claims: []string{wanted}}}
+	u := &unit{side: crm.Left, id: bobLeft, verdict: verdict{claims: []string{wanted}}}
 	if err := b.session(0).claim(t.Context(), &lot{id: ourLot, units: []*unit{u}}); !fault.Is(err, fault.Other) {
 		t.Errorf("the lot goes on: %v", err)
 	}

@@ -23,10 +23,10 @@ type batch struct {
 	births  map[unitKey]*unit  // records whose twin is being created
 }
 
-func (b *batch) decide(u *unit) {
+func (b *batch) decideOne(u *unit) {
 	if u.outlived() {
 		b.Mark("decision_outlived")
-		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.decisions = "", "", nil, nil, nil
+		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.resolutions = "", "", nil, nil, nil
 	}
 	switch {
 	case u.hint.Op == opUnlink:
@@ -56,12 +56,12 @@ func (b *batch) decideGone(u *unit) {
 		b.Mark("single_deleted")
 		u.decide(crm.Deleted, crm.StateDeleted, "record_deleted", "")
 		if u.link.setAside() { // it stays so, should it come back
-			u.plan.Code, u.plan.Detail, u.others = u.link.Code, u.link.Detail, u.link.Others
+			u.decision.Code, u.decision.Detail, u.others = u.link.Code, u.link.Detail, u.link.Others
 		}
 	case u.hint.Confirm:
 		b.Mark("deletion_applied")
 		u.decide(crm.Deleted, crm.StateDeleted, "deleted_on_"+string(u.side), "")
-		u.plan.Link = true
+		u.decision.Link = true
 	default:
 		b.Mark("deletion_noticed")
 		u.decide(crm.Skipped, u.link.State, codeDeletionNoticed, "")
@@ -97,7 +97,7 @@ func (b *batch) decidePair(u *unit) {
 	if b.unchangedFailure(u) {
 		return
 	}
-	u.plan, u.decided = b.set.Plan(p), true
+	u.decision, u.decided = b.set.Reconcile(p), true
 }
 
 // unchangedFailure leaves a record alone that failed for good, as long as both
@@ -172,7 +172,7 @@ func (b *batch) decideSingle(u *unit) {
 		u.decide(crm.Excluded, crm.StateExcluded, u.match.Code, "its keys are held by more than two records of one app, and identify nobody")
 	case reconcile.MatchHeld:
 		b.Mark("match_held")
-		u.plan = b.set.Plan(b.pair(u, nil)) // which makes nobody
+		u.decision = b.set.Reconcile(b.pair(u, nil)) // which makes nobody
 		u.decided = true
 	case reconcile.MatchMissing:
 		u.decide(crm.Failed, crm.StateFailing, u.match.Code, "the record names a twin that does not exist")
@@ -221,7 +221,7 @@ func (b *batch) decideFound(u *unit) {
 	b.pairs[twin], b.pairs[unitKey{u.side, u.id}] = u, u
 	p := b.pair(u, nil)
 	p.MatchedBy = u.match.Step
-	u.plan, u.decided = b.set.Plan(p), true
+	u.decision, u.decided = b.set.Reconcile(p), true
 }
 
 // standsFor lets u do the work of its twin too.
@@ -241,13 +241,13 @@ func (b *batch) callOff(born, u *unit) {
 	born.decide(crm.Unchanged, "", "", "")
 }
 
-// decideCreate plans a record's birth on the other side.
+// decideCreate decides on a record's birth on the other side.
 func (b *batch) decideCreate(u *unit) {
 	if b.unchangedFailure(u) {
 		return
 	}
-	u.plan, u.decided = b.set.Plan(b.pair(u, nil)), true
-	w := u.plan.Write(u.side.Other())
+	u.decision, u.decided = b.set.Reconcile(b.pair(u, nil)), true
+	w := u.decision.Write(u.side.Other())
 	if w == nil || !w.Create {
 		return
 	}
@@ -338,12 +338,12 @@ func (s *session) checkExpected(u *unit) {
 	}
 }
 
-// digest is a fingerprint of all that the plan would do.
+// digest is a fingerprint of all that the decision would do.
 func (u *unit) digest() string {
 	h := sha256.New()
-	fmt.Fprintln(h, u.plan.Outcome, u.plan.Code, u.plan.Link, u.leftID(), u.rightID())
+	fmt.Fprintln(h, u.decision.Outcome, u.decision.Code, u.decision.Link, u.leftID(), u.rightID())
 	for _, side := range crm.Sides {
-		w := u.plan.Write(side)
+		w := u.decision.Write(side)
 		if w == nil {
 			continue
 		}

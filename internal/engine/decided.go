@@ -52,7 +52,7 @@ func (s *session) loadDecided(ctx context.Context, us []*unit) error {
 	var kept []*unit
 	var keys []store.Key
 	for _, u := range us {
-		u.decisions = u.hint.Resolve
+		u.resolutions = u.hint.Resolve
 		if u.hint.Kept != "" {
 			kept, keys = append(kept, u), append(keys, s.decided(u.hint.Kept))
 		}
@@ -73,11 +73,11 @@ func (s *session) loadDecided(ctx context.Context, us []*unit) error {
 		} else {
 			s.Mark("decision_gone")
 		}
-		u.decisions = maps.Clone(u.hint.Resolve)
-		if u.decisions == nil {
-			u.decisions = map[crm.MappingID]Resolution{}
+		u.resolutions = maps.Clone(u.hint.Resolve)
+		if u.resolutions == nil {
+			u.resolutions = map[crm.MappingID]Resolution{}
 		}
-		maps.Copy(u.decisions, d.Hint.Resolve)
+		maps.Copy(u.resolutions, d.Hint.Resolve)
 	}
 	return nil
 }

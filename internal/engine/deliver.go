@@ -203,7 +203,7 @@ func lone(jobs []*job) bool {
 		return false
 	}
 	h := &jobs[0].chunk.Hints[0]
-	return h.Into == "" && h.Op == "" // a merge and a person's wish write before they are planned
+	return h.Into == "" && h.Op == "" // a merge and a person's wish write before anything is decided
 }
 
 // admit gives a verdict to every job that must not run: those of deleted

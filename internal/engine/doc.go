@@ -1,9 +1,9 @@
 // Package engine is the matcher and writer and everything around it: intake of
-// webhooks, pulls and full listings, matching, planning, writing, retry, dead
+// webhooks, pulls and full listings, matching, deciding, writing, retry, dead
 // items, plans and what an admin may ask for.
 //
 // The heart is Work, which takes chunks of record IDs from the queue through
-// five steps: observe (read both sides as they are now), plan (decide, purely),
+// five steps: observe (read both sides as they are now), decide (purely),
 // intend (store what is about to be written), act (write in batches), settle
 // (remember the agreement, count, log).
 //

@@ -44,7 +44,7 @@ type Config struct {
 // Tuning holds sizes and times. The zero value of each field means its default.
 type Tuning struct {
 	ChunkSize    int           // records per message; 100
-	LotSize      int           // records planned and written together; 100
+	LotSize      int           // records decided on and written together; 100
 	Window       int           // chunks of one bulk run in the queue; 10
 	InboxAfter   int           // messages in the queue beyond which webhook hints go to the inbox; 50
 	ReceiveCap   int           // receives after which a chunk becomes a dead item; 10
@@ -55,7 +55,7 @@ type Tuning struct {
 	HTTPDeadline time.Duration // longest request to an app; 20 s
 	Budget       time.Duration // time after which Work and a run begin nothing new; 50 s
 	Span         time.Duration // time after which Work asks the apps for nothing more; 275 s
-	GroupFor     time.Duration // longest that chunks are read, planned and written together; 215 s
+	GroupFor     time.Duration // longest that chunks are read, decided on and written together; 215 s
 	SchemaFor    time.Duration // how long a discovered schema is trusted; 24 h
 	SweepEvery   time.Duration // listing of deletions by archive sweep; 24 h
 	DeleteFloor  int64         // deletions in an hour always allowed; 50

@@ -309,12 +309,12 @@ func (s *session) letLoose(ctx context.Context, st *scanState) error {
 
 // stays leaves a record or pair as it stands of which nothing could be decided.
 func (u *unit) stays() {
-	if !u.plan.Held || u.link == nil {
+	if !u.decision.Held || u.link == nil {
 		return
 	}
-	u.plan.State, u.plan.Code, u.plan.Detail = u.link.State, u.link.Code, u.link.Detail
+	u.decision.State, u.decision.Code, u.decision.Detail = u.link.State, u.link.Code, u.link.Detail
 	u.others = u.link.Others
-	u.plan.Outcome = crm.Unchanged
+	u.decision.Outcome = crm.Unchanged
 }
 
 // writing reports whether any of the rows is to write the field.
@@ -340,7 +340,7 @@ func (s *session) writeWithout(ctx context.Context, side crm.Side, rows []row, f
 }
 
 // goWithout looks at the schema again after an app refused to write fields that
-// it lacks. What was planned is settled by then.
+// it lacks. What was decided is settled by then.
 func (s *session) goWithout(ctx context.Context) error {
 	for _, side := range crm.Sides {
 		names := s.dropped.Get(side)

@@ -38,7 +38,7 @@ type intentEntry struct {
 	Create   bool                     `json:"c,omitempty"`
 	Left     crm.RecordID             `json:"l,omitempty"`
 	Right    crm.RecordID             `json:"r,omitempty"`
-	Version  int64                    `json:"n,omitempty"` // of the link when the plan was made
+	Version  int64                    `json:"n,omitempty"` // of the link when it was decided
 	Intended map[crm.MappingID]string `json:"i,omitempty"` // digest of each canonical value about to be written
 	Claims   []string                 `json:"k,omitempty"`
 	Look     []reconcile.Key          `json:"q,omitempty"` // how to find such a create by its identity
@@ -118,11 +118,11 @@ func (s *session) intentOf(ctx context.Context, l *lot) *intent {
 		if u.fate.wait > 0 {
 			continue
 		}
-		if u.plan.Link && u.plan.Empty() && u.plan.Outcome == crm.Linked { // a link and its alias are two writes
+		if u.decision.Link && u.decision.Empty() && u.decision.Outcome == crm.Linked { // a link and its alias are two writes
 			in.Entries = append(in.Entries, intentEntry{Side: crm.Right, Left: u.leftID(), Right: u.rightID()})
 		}
 		for _, side := range crm.Sides {
-			if w := u.plan.Write(side); w != nil && !u.rests(side) {
+			if w := u.decision.Write(side); w != nil && !u.rests(side) {
 				in.Entries = append(in.Entries, s.entryFor(ctx, u, side, w))
 			}
 		}
@@ -141,7 +141,7 @@ func (s *session) entryFor(ctx context.Context, u *unit, side crm.Side, w *recon
 	}
 	for id, v := range w.Intended {
 		e.Intended[id] = v.Digest()
-		if other := u.plan.Write(side.Other()); other != nil {
+		if other := u.decision.Write(side.Other()); other != nil {
 			if _, both := other.Intended[id]; both {
 				e.Both = append(e.Both, id)
 			}

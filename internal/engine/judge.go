@@ -22,16 +22,16 @@ const (
 // What follows from it is remembered and told; the other fields are agreed.
 func (s *session) judge(u *unit) {
 	u.stored = s.found(u)
-	if slices.ContainsFunc(u.stored, func(x reconcile.Stored) bool { return x.Kept }) && u.plan.Outcome == crm.Unchanged {
+	if slices.ContainsFunc(u.stored, func(x reconcile.Stored) bool { return x.Kept }) && u.decision.Outcome == crm.Unchanged {
 		s.Mark("kept_by_app")
-		u.plan.Outcome = crm.Conflict
+		u.decision.Outcome = crm.Conflict
 	}
-	if len(u.plan.Fields) == 0 || !u.asked() {
+	if len(u.decision.Fields) == 0 || !u.asked() {
 		return
 	}
 	results := crm.PerSide[reconcile.Result]{Left: s.result(u, crm.Left), Right: s.result(u, crm.Right)}
-	base, stored := s.set.Settle(s.pairOf(u), &u.plan, results)
-	u.plan.Base = base
+	base, stored := s.set.Settle(s.pairOf(u), &u.decision, results)
+	u.decision.Base = base
 	u.stored = append(u.stored, stored...)
 	s.sumUp(u)
 }
@@ -39,13 +39,13 @@ func (s *session) judge(u *unit) {
 // found lists what an app turns out to have stored otherwise than it was sent
 // by an earlier write, whose answer held no values.
 func (s *session) found(u *unit) []reconcile.Stored {
-	if u.byApp == (crm.PerSide[uint64]{}) || !u.plan.Rebase {
+	if u.byApp == (crm.PerSide[uint64]{}) || !u.decision.Rebase {
 		return nil
 	}
 	var out []reconcile.Stored
-	for i := range u.plan.Fields {
-		f := &u.plan.Fields[i]
-		d, old := u.plan.Base[f.Mapping].Settled, u.link.Base[f.Mapping].Settled
+	for i := range u.decision.Fields {
+		f := &u.decision.Fields[i]
+		d, old := u.decision.Base[f.Mapping].Settled, u.link.Base[f.Mapping].Settled
 		if f.Reason != crm.ReasonChangedByApp || d == nil || old != nil && old.Reason == d.Reason && old.Since.Equal(d.Since) {
 			continue
 		}
@@ -63,7 +63,7 @@ func (u *unit) asked() bool {
 	return u.changed() || u.failed(crm.Left) || u.failed(crm.Right) || len(u.refused.Left)+len(u.refused.Right) > 0
 }
 
-// pairOf is what the unit's plan was made of.
+// pairOf is what the unit's decision was made of.
 func (s *session) pairOf(u *unit) reconcile.Pair {
 	return reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: s.started, Linked: u.link.paired(), Base: s.agreed(u, u.link)}
 }
@@ -93,7 +93,7 @@ func (u *unit) content(side crm.Side) (f crm.Fields, answered bool) {
 	if f == nil {
 		f = crm.Fields{}
 	}
-	w := u.plan.Write(side)
+	w := u.decision.Write(side)
 	if w == nil || u.failed(side) {
 		return f, false
 	}
@@ -112,7 +112,7 @@ func (u *unit) content(side crm.Side) (f crm.Fields, answered bool) {
 // direction that failed comes before a value that needs a person, and that
 // before fields that failed by themselves.
 func (s *session) sumUp(u *unit) {
-	p := &u.plan
+	p := &u.decision
 	for _, x := range u.stored {
 		s.Mark("changed_by_app")
 		s.markIf(x.Kept, "kept_by_app")
@@ -143,7 +143,7 @@ func (s *session) sumUp(u *unit) {
 // final reports whether the record failed for a reason that another try cannot
 // change: it is tried once, and again when something changes or somebody asks.
 func (u *unit) final() bool {
-	if u.plan.State != crm.StateFailing {
+	if u.decision.State != crm.StateFailing {
 		return false
 	}
 	permanent := func(err error) bool {
@@ -164,7 +164,7 @@ func (u *unit) final() bool {
 func (b *books) tell(u *unit, old, l *link) []Entry {
 	var out []Entry
 	fields := b.fieldEntries(u, old)
-	alone := u.plan.Outcome == crm.Failed && u.plan.Code == reconcile.CodeFieldFailed && len(fields) > 0
+	alone := u.decision.Outcome == crm.Failed && u.decision.Code == reconcile.CodeFieldFailed && len(fields) > 0
 	if (u.logged(old, l) || len(u.stored) > 0) && !alone {
 		out = append(out, b.entry(u, len(b.entries)))
 	}
@@ -201,8 +201,8 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 			}
 		}
 	}
-	for i := range u.plan.Fields {
-		fp := &u.plan.Fields[i]
+	for i := range u.decision.Fields {
+		fp := &u.decision.Fields[i]
 		if fp.Rule != reconcile.RuleFailed || old != nil && old.State == crm.StateFailing && strings.Contains(old.Detail, b.s.set.Label(fp.Mapping)) && !u.asks() {
 			continue
 		}

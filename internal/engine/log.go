@@ -26,10 +26,10 @@ func (b *books) entry(u *unit, index int) Entry {
 	s := b.s
 	e := Entry{
 		ID: strconv.Itoa(index), Time: s.Now(), Run: u.jobs[0].chunk.Run, Connection: s.con, Sync: s.sync, Side: u.side,
-		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.plan.Outcome, Code: u.plan.Code, Message: u.plan.Detail,
+		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.decision.Outcome, Code: u.decision.Code, Message: u.decision.Detail,
 	}
 	way := crm.WayTo(u.side.Other())
-	if u.plan.Write(u.side.Other()) == nil && u.plan.Write(u.side) != nil {
+	if u.decision.Write(u.side.Other()) == nil && u.decision.Write(u.side) != nil {
 		way = crm.WayTo(u.side)
 	}
 	e.Way, e.Behavior = way, s.conf.Behavior.Get(way)
@@ -46,12 +46,12 @@ func (b *books) entry(u *unit, index int) Entry {
 	return e
 }
 
-// diffs lists what a unit's plan changes, field by field, with the rule that decided.
+// diffs lists what a unit's decision changes, field by field, with the rule that decided.
 func (s *session) diffs(u *unit) []Diff {
-	rules := map[crm.Side]map[string]*reconcile.FieldPlan{crm.Left: {}, crm.Right: {}}
+	rules := map[crm.Side]map[string]*reconcile.FieldDecision{crm.Left: {}, crm.Right: {}}
 	var out []Diff
-	for i := range u.plan.Fields {
-		fp := &u.plan.Fields[i]
+	for i := range u.decision.Fields {
+		fp := &u.decision.Fields[i]
 		m := s.set.Mapping(fp.Mapping)
 		if m == nil {
 			continue
@@ -66,7 +66,7 @@ func (s *session) diffs(u *unit) []Diff {
 		}
 	}
 	for _, side := range crm.Sides {
-		w := u.plan.Write(side)
+		w := u.decision.Write(side)
 		if w == nil {
 			continue
 		}

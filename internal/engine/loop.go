@@ -175,8 +175,8 @@ func thaw(u *unit, l *link) {
 		l.Loop.release(func(id crm.MappingID) bool { return slices.Contains(u.hint.Thaw, id) })
 	}
 	still := map[crm.MappingID]bool{}
-	for i := range u.plan.Fields {
-		still[u.plan.Fields[i].Mapping] = u.plan.Fields[i].Rule == reconcile.RuleFrozen
+	for i := range u.decision.Fields {
+		still[u.decision.Fields[i].Mapping] = u.decision.Fields[i].Rule == reconcile.RuleFrozen
 	}
 	if len(still) == 0 {
 		return // nothing was decided about single fields
@@ -197,7 +197,7 @@ func (b *books) rounds(ctx context.Context, u *unit) map[crm.MappingID]bool {
 	}
 	out := map[crm.MappingID]bool{}
 	for _, side := range crm.Sides {
-		if w := u.plan.Write(side); w != nil && u.written.Get(side) != nil {
+		if w := u.decision.Write(side); w != nil && u.written.Get(side) != nil {
 			for _, id := range b.s.set.Placed(b.s.set.Places(w.Intended) & both) {
 				out[id] = true
 			}

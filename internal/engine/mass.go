@@ -159,17 +159,17 @@ func (s *session) tellMass(l *lease) {
 	l.Mass, l.Brakes = s.mass.kept(), s.brakes != nil && len(s.brakes.List) > 0
 }
 
-// replaced lists the kinds of change that a unit's plan makes. What a person
+// replaced lists the kinds of change that a unit's decision makes. What a person
 // confirmed in a plan, asked for or decided is none.
 func (s *session) replaced(u *unit) []massKind {
 	if !u.decided || !u.link.paired() || u.fate.stopped() || u.fate.weighed || u.into != nil || u.hint.Expect != "" || u.hint.Op != "" {
 		return nil
 	}
 	var out []massKind
-	for i := range u.plan.Fields {
-		f := &u.plan.Fields[i]
+	for i := range u.decision.Fields {
+		f := &u.decision.Fields[i]
 		for side, word := range crm.Sides {
-			if w := u.plan.Write(word); f.Replaces[side] && w != nil {
+			if w := u.decision.Write(word); f.Replaces[side] && w != nil {
 				if v, ok := w.Intended[f.Mapping]; ok {
 					out = append(out, massKind{f.Mapping, word, massPrint(v)})
 				}
@@ -188,7 +188,7 @@ func massPrint(v crm.Value) string {
 	return v.Digest()[:8]
 }
 
-// weigh is asked after the plans are made and before anything is written. It
+// weigh is asked after the decisions and before anything is written. It
 // stops mappings of which too much would change, and lets wait what may be part
 // of something larger.
 func (s *session) weigh(ctx context.Context, jobs []*job, us []*unit) error {
@@ -208,7 +208,7 @@ func (s *session) weigh(ctx context.Context, jobs []*job, us []*unit) error {
 		}
 		if len(u.discard) > 0 {
 			s.Mark("mass_change_discarded")
-			s.replan(u)
+			s.decideAnew(u)
 		}
 	}
 	kinds := make([]massKind, 0, len(byKind))
@@ -320,8 +320,8 @@ func (s *session) listing(ctx context.Context, jobs []*job) (*storedRun, error) 
 	return nil, nil //nolint:nilnil // no run is no error
 }
 
-// replan plans a unit anew, now that one of its mappings is stopped or discarded.
-func (s *session) replan(u *unit) {
+// decideAnew decides on a unit anew, now that one of its mappings is stopped or discarded.
+func (s *session) decideAnew(u *unit) {
 	u.mass = u.mass[:0]
 	b := batch{session: s}
 	u.decided = false
@@ -379,12 +379,12 @@ func (s *session) halted() map[crm.MappingID]bool {
 	return out
 }
 
-// stopped lists the mappings of a unit's plan that a mass change keeps waiting.
+// stopped lists the mappings of a unit's decision that a mass change keeps waiting.
 func (u *unit) stopped() []crm.MappingID {
 	var out []crm.MappingID
-	for i := range u.plan.Fields {
-		if u.plan.Fields[i].Rule == reconcile.RuleHalted {
-			out = append(out, u.plan.Fields[i].Mapping)
+	for i := range u.decision.Fields {
+		if u.decision.Fields[i].Rule == reconcile.RuleHalted {
+			out = append(out, u.decision.Fields[i].Mapping)
 		}
 	}
 	return out

@@ -182,7 +182,7 @@ func decodeChanges(it store.Item) ([]Change, crm.Side, error) {
 	return p.Changes, p.Side, nil
 }
 
-// planLots is the dry run of chunks: observe and plan, and store the plan.
+// planLots is the dry run of chunks: observe and decide, and store that as the plan.
 func (s *session) planLots(ctx context.Context, jobs []*job) (err error) {
 	if s.brakes, err = s.loadBrakes(ctx, s.scope); err != nil {
 		return err
@@ -208,7 +208,7 @@ func (s *session) planLots(ctx context.Context, jobs []*job) (err error) {
 		if us, err = s.observe(ctx, us); err != nil {
 			return fmt.Errorf("observe: %w", err)
 		}
-		s.plan(us)
+		s.decide(us)
 		if err := s.storePlanned(ctx, j, us); err != nil {
 			return err
 		}
@@ -293,9 +293,9 @@ func (s *session) listedFromLeft(u *unit) bool {
 // where nothing was to be decided.
 func (u *unit) plannedBase() crm.Base {
 	switch {
-	case u.plan.Base != nil:
-		return u.plan.Base
-	case u.link.paired() && u.plan.Outcome == crm.Unchanged:
+	case u.decision.Base != nil:
+		return u.decision.Base
+	case u.link.paired() && u.decision.Outcome == crm.Unchanged:
 		return u.link.Base
 	}
 	return nil
@@ -311,7 +311,7 @@ func (s *session) passedFromLeft(u *unit) bool {
 }
 
 func (s *session) changeOf(u *unit) Change {
-	c := Change{Action: u.plan.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.plan.Code, Reason: u.plan.Detail, Diffs: s.diffs(u), Digest: u.digest()}
+	c := Change{Action: u.decision.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.decision.Code, Reason: u.decision.Detail, Diffs: s.diffs(u), Digest: u.digest()}
 	switch {
 	case u.fate.wait > 0:
 		c.Action, c.Code, c.Digest = crm.Skipped, u.fate.why, ""

@@ -396,9 +396,9 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	if u.own() == nil && u.link == nil && !u.erased() {
 		return Explanation{}, fault.New("engine: explain", fault.NotFound, "record_unknown", "the app has no such record")
 	}
-	s.plan([]*unit{u})
+	s.decide([]*unit{u})
 	x := Explanation{
-		Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.plan.Outcome, State: u.plan.State, Code: u.plan.Code, Detail: u.plan.Detail,
+		Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.decision.Outcome, State: u.decision.State, Code: u.decision.Code, Detail: u.decision.Detail,
 		Match: []MatchAttempt{}, Filters: []FilterClause{}, Fields: []FieldVerdict{},
 	}
 	for _, t := range u.match.Tried {
@@ -409,7 +409,7 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 		x.Frozen = u.link.Loop.fields()
 	}
 	x.Filters = filterClauses(s.set, u, s.Now())
-	for _, f := range u.plan.Fields {
+	for _, f := range u.decision.Fields {
 		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail})
 	}
 	return x, nil

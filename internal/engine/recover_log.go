@@ -21,10 +21,10 @@ var contested = []reconcile.FieldRule{
 // keeps them, so that the log can tell of them whoever finishes the work.
 func (s *session) lost(u *unit, side crm.Side) []Diff {
 	gives := func(m crm.MappingID, r reconcile.FieldRule) bool {
-		_, decided := u.decisions[m]
+		_, decided := u.resolutions[m]
 		return decided || slices.Contains(contested, r)
 	}
-	if !slices.ContainsFunc(u.plan.Fields, func(f reconcile.FieldPlan) bool { return gives(f.Mapping, f.Rule) }) {
+	if !slices.ContainsFunc(u.decision.Fields, func(f reconcile.FieldDecision) bool { return gives(f.Mapping, f.Rule) }) {
 		return nil
 	}
 	return slices.DeleteFunc(s.diffs(u), func(d Diff) bool {

@@ -41,7 +41,7 @@ func ladder(tries int) time.Duration { return time.Second << min(tries, 6) }
 // be created has no other direction.
 func (u *unit) fail(side crm.Side, err error) {
 	u.failures.Set(side, err)
-	if w := u.plan.Write(side); w != nil && w.Create {
+	if w := u.decision.Write(side); w != nil && w.Create {
 		u.fate.err = err
 	}
 }
@@ -58,9 +58,9 @@ func again(side crm.Side, rows []row) []row {
 			continue
 		}
 		r.u.narrowed.Set(side, -n)
-		w := r.u.plan.Write(side)
+		w := r.u.decision.Write(side)
 		if len(w.Fields) == 0 {
-			r.u.plan.Drop(side)
+			r.u.decision.Drop(side)
 			continue
 		}
 		r.Fields = w.Fields
@@ -73,7 +73,7 @@ func again(side crm.Side, rows []row) []row {
 // mean something only together with them. False: it names none, or the write
 // makes no sense without them, so that the row fails whole.
 func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
-	u, w := r.u, r.u.plan.Write(side)
+	u, w := r.u, r.u.decision.Write(side)
 	kind := fault.KindOf(answer.Err)
 	if kind != fault.Invalid && kind != fault.Conflict {
 		return false
@@ -99,7 +99,7 @@ func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 
 // leaveOut takes refused fields out of a write, and remembers them as such.
 func (s *session) leaveOut(side crm.Side, r row, answer *connector.Written, drop map[string]string) {
-	u, w := r.u, r.u.plan.Write(side)
+	u, w := r.u, r.u.decision.Write(side)
 	var gone []refusedField
 	for _, field := range sortedFields(drop) {
 		m, ok := s.set.MappingOf(side, field)

@@ -69,8 +69,8 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 		return b.letWait(u)
 	case endsFailed:
 		b.s.Mark("record_failed")
-		u.plan.Outcome, u.plan.State = crm.Failed, crm.StateFailing
-		u.plan.Code, u.plan.Detail = fault.CodeOf(u.fate.err), safeText(u.fate.err)
+		u.decision.Outcome, u.decision.State = crm.Failed, crm.StateFailing
+		u.decision.Code, u.decision.Detail = fault.CodeOf(u.fate.err), safeText(u.fate.err)
 	case endsDone:
 		if err := b.done(u); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	b.remember(ctx, u)
 	b.count(u)
 	// What was made has an ID now, which another look writes back.
-	if u.more || u.plan.Outcome == crm.Created && b.s.set.WritesBack(u.side) {
+	if u.more || u.decision.Outcome == crm.Created && b.s.set.WritesBack(u.side) {
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
 	}
 	return nil
@@ -87,13 +87,13 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 
 // waits counts a unit whose work waits in the store.
 func (b *books) waits(u *unit) {
-	u.plan.Outcome, u.quiet = crm.Waiting, true
+	u.decision.Outcome, u.quiet = crm.Waiting, true
 	b.count(u)
 }
 
 // done judges what came of a unit that nothing came in the way of.
 func (b *books) done(u *unit) error {
-	if u.beside && u.plan.Outcome == crm.Stale { // the plan leaves it alone, what else was heard of it does not
+	if u.beside && u.decision.Outcome == crm.Stale { // the plan leaves it alone, what else was heard of it does not
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
 	}
 	b.s.judge(u)
@@ -123,7 +123,7 @@ func (b *books) entryOf(e intentEntry, u *unit) bool {
 
 // remember makes the link that follows from the unit's result, if it differs.
 func (b *books) remember(ctx context.Context, u *unit) {
-	if u.plan.Outcome == crm.Stale { // nothing is remembered; who applied the plan is told
+	if u.decision.Outcome == crm.Stale { // nothing is remembered; who applied the plan is told
 		b.entries = append(b.entries, b.entry(u, len(b.entries)))
 		return
 	}
@@ -131,10 +131,10 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		b.forgetErased(u)
 		return
 	}
-	if u.quiet || u.plan.Outcome == crm.Dropped {
+	if u.quiet || u.decision.Outcome == crm.Dropped {
 		return
 	}
-	if u.plan.Code == codeDeletionNoticed {
+	if u.decision.Code == codeDeletionNoticed {
 		b.noticeGone(u)
 		return
 	}
@@ -150,7 +150,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		l.setID(u.side, u.id)
 	}
 	wasPaired := old.paired()
-	if u.plan.Link && u.plan.Outcome != crm.Deleted && u.fate.err == nil {
+	if u.decision.Link && u.decision.Outcome != crm.Deleted && u.fate.err == nil {
 		for _, side := range crm.Sides {
 			l.setID(side, u.recID(side))
 		}
@@ -158,17 +158,17 @@ func (b *books) remember(ctx context.Context, u *unit) {
 			l.Made, l.By, l.ByHand = now, u.jobs[0].chunk.Run, u.hint.Op == opLink
 		}
 	}
-	if l.State != u.plan.State {
-		l.State, l.Since = u.plan.State, now
+	if l.State != u.decision.State {
+		l.State, l.Since = u.decision.State, now
 	}
-	l.Code, l.Detail, l.Others, l.Settings = u.plan.Code, u.plan.Detail, u.others, s.set.Digest()
+	l.Code, l.Detail, l.Others, l.Settings = u.decision.Code, u.decision.Detail, u.others, s.set.Digest()
 	l.Once = u.final()
 	if u.keeps {
 		b.s.Mark("link_refused")
 		l.State, l.Since, l.Code, l.Detail, l.Others, l.Once = old.State, old.Since, old.Code, old.Detail, old.Others, old.Once
 	}
-	if u.fate.err == nil && l.paired() && u.plan.Base != nil {
-		l.Base = u.plan.Base
+	if u.fate.err == nil && l.paired() && u.decision.Base != nil {
+		l.Base = u.decision.Base
 	}
 	if len(u.claims) > 0 && l.paired() {
 		l.Claims, l.Claimed = u.claims, u.side.Other()
@@ -190,7 +190,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	l.WroteR, l.WasR = s.wrote(u, crm.Right, l.WroteR, l.WasR)
 	b.keep(u, old, l)
 	s.noteFreed(ctx, u, l)
-	if u.plan.Outcome == crm.Deleted {
+	if u.decision.Outcome == crm.Deleted {
 		b.rehintOthers(u, old)
 	}
 	if u.rival != "" && (old == nil || old.Code != codeTwinTaken) { // it may be gone, and nobody has told us yet
@@ -206,7 +206,7 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 		if r := u.rec.Get(side); r != nil {
 			f = r.Fields.Clone()
 		}
-		w := u.plan.Write(side)
+		w := u.decision.Write(side)
 		if w != nil && u.fate.err == nil && !u.failed(side) {
 			f, _ = u.content(side)
 		}
@@ -226,7 +226,7 @@ func (u *unit) changed() bool {
 
 // logged reports whether the log should tell of it: everything but "as before".
 func (u *unit) logged(old, l *link) bool {
-	switch u.plan.Outcome {
+	switch u.decision.Outcome {
 	case crm.Unchanged, crm.Waiting:
 		return false
 	case crm.Created, crm.Updated, crm.Linked, crm.Deleted, crm.Stale, crm.Dropped:

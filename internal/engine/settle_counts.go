@@ -24,11 +24,11 @@ func (b *books) count(u *unit) {
 	if u.into != nil {
 		return
 	}
-	b.outcomes[u] = u.plan.Outcome
-	if u.plan.Outcome == crm.Unchanged {
+	b.outcomes[u] = u.decision.Outcome
+	if u.decision.Outcome == crm.Unchanged {
 		return
 	}
-	name := "o:" + string(u.plan.Outcome)
+	name := "o:" + string(u.decision.Outcome)
 	b.day[name]++
 	if c := u.jobs[0].chunk; !c.Counted && strings.HasPrefix(string(c.Run), hooksRun) {
 		b.run(c.Run)[name]++

@@ -275,7 +275,7 @@ func (s *session) leaveErased(u *unit) {
 }
 
 // erased reports whether the unit was left alone because of an erasure.
-func (u *unit) erased() bool { return u.decided && u.plan.Code == CodeErased }
+func (u *unit) erased() bool { return u.decided && u.decision.Code == CodeErased }
 
 // learnErased makes the session know the erased people whom its lease asks for.
 func (s *session) learnErased(ctx context.Context, l *lease) (err error) {

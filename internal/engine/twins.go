@@ -35,7 +35,7 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			continue
 		}
 		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok && u.born == "" { // of what we made ourselves nobody asks any more
-			u.plan, u.decided = p, true
+			u.decision, u.decided = p, true
 			continue
 		}
 		u.lookups = s.set.Lookups(u.side, u.own())

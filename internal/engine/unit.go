@@ -27,7 +27,7 @@ type unit struct {
 
 	remembered
 	answered
-	decision
+	verdict
 	deed
 	fate fate
 }
@@ -45,8 +45,8 @@ type remembered struct {
 	rival    crm.RecordID       // of its own side: the record that its twin is linked to
 	recalled bool               // its link holds what is not stored yet: see recall
 	// Of hint.Resolve, with the values that lie elsewhere.
-	decisions map[crm.MappingID]Resolution
-	former    *link // its pair in another sync that joins the same objects: see inherit
+	resolutions map[crm.MappingID]Resolution
+	former      *link // its pair in another sync that joins the same objects: see inherit
 }
 
 // answered is what the apps told of its records.
@@ -63,17 +63,17 @@ type answered struct {
 	was     crm.PerSide[map[crm.MappingID]string] // what they held before that write
 }
 
-// decision is what is to be done.
-type decision struct {
-	decided bool // plan is set
-	plan    reconcile.Plan
-	quiet   bool            // nothing to do, nothing to store
-	idle    bool            // failed before, and nothing changed since: not tried again
-	keeps   bool            // what is remembered of it stays as it is: a request to link could not be carried out
-	others  []crm.RecordID  // records that the decision is about, beside its own
-	claims  []string        // identity keys to claim before the create
-	mass    []massKind      // what its plan replaces
-	discard []crm.MappingID // mappings whose change a person does not want
+// verdict is what the second step made of it.
+type verdict struct {
+	decided  bool // decision is set
+	decision reconcile.Decision
+	quiet    bool            // nothing to do, nothing to store
+	idle     bool            // failed before, and nothing changed since: not tried again
+	keeps    bool            // what is remembered of it stays as it is: a request to link could not be carried out
+	others   []crm.RecordID  // records that the decision is about, beside its own
+	claims   []string        // identity keys to claim before the create
+	mass     []massKind      // what its decision replaces
+	discard  []crm.MappingID // mappings whose change a person does not want
 }
 
 // deed is what came of the writes.
@@ -91,13 +91,13 @@ func (u *unit) own() *crm.Record { return u.rec.Get(u.side) }
 
 func (u *unit) partner() *crm.Record { return u.rec.Get(u.side.Other()) }
 
-// decide sets a plan that came from elsewhere than the planner.
+// decide sets a decision that came from elsewhere than reconcile.
 func (u *unit) decide(o crm.Outcome, st crm.State, code, detail string) {
-	u.plan = reconcile.Plan{Outcome: o, State: st, Code: code, Detail: detail}
+	u.decision = reconcile.Decision{Outcome: o, State: st, Code: code, Detail: detail}
 	u.decided = true
 }
 
-// rests reports whether what is planned for a side waits in the store, untried.
+// rests reports whether what was decided for a side waits in the store, untried.
 func (u *unit) rests(side crm.Side) bool { return u.fate.barred.Get(side) || u.fate.weighed }
 
 // comesAgain puts a record off that an app has no answer for now: a limit is no

@@ -105,7 +105,7 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 	if err := s.heedDiscard(ctx, us); err != nil {
 		return err
 	}
-	s.plan(us)
+	s.decide(us)
 	if err := s.weigh(ctx, jobs, us); err != nil {
 		return fmt.Errorf("weigh changes: %w", err)
 	}
@@ -179,9 +179,9 @@ func (s *session) observe(ctx context.Context, us []*unit) ([]*unit, error) {
 	return us, fault.New("engine: observe", fault.Unavailable, "merges_unsettled", "the app tells of one merge after the other")
 }
 
-// plan is the second step: decide for every unit what is to be done. Nothing
+// decide is the second step: for every unit, what is to be done. Nothing
 // is asked or written here.
-func (s *session) plan(us []*unit) {
+func (s *session) decide(us []*unit) {
 	b := batch{
 		session: s, units: map[unitKey]bool{}, creates: map[string][]*unit{},
 		pairs: map[unitKey]*unit{}, births: map[unitKey]*unit{},
@@ -194,7 +194,7 @@ func (s *session) plan(us []*unit) {
 			u.stays()
 			continue
 		}
-		if err := s.guarded(func() error { b.decide(u); return nil }); err != nil {
+		if err := s.guarded(func() error { b.decideOne(u); return nil }); err != nil {
 			u.decide(crm.Failed, crm.StateFailing, "internal_error", "an internal check failed on this record")
 		}
 		u.stays()

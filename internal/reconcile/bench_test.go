@@ -6,13 +6,13 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
-// BenchmarkPlan plans a linked pair of twelve mappings: with nothing changed,
-// which is what most plans find, and with one edit. Reading phone numbers costs
+// BenchmarkReconcile decides on a linked pair of twelve mappings: with nothing changed,
+// which is what most decisions find, and with one edit. Reading phone numbers costs
 // several times all the rest together, so there is a line without.
-func BenchmarkPlan(b *testing.B) {
+func BenchmarkReconcile(b *testing.B) {
 	s := compile(baseSync(twelve()...))
 	p := Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon}
-	p = apply(p, s.Plan(p))
+	p = apply(p, s.Reconcile(p))
 	edited := p
 	edited.Left = &crm.Record{ID: "L1", Fields: p.Left.Fields.Clone()}
 	edited.Left.Fields["title"] = crm.TextValue("CEO")
@@ -20,7 +20,7 @@ func BenchmarkPlan(b *testing.B) {
 	b.Run("without phone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if plan := plain.Plan(p); plan.Outcome == "" {
+			if decision := plain.Reconcile(p); decision.Outcome == "" {
 				b.Fatal("no outcome")
 			}
 		}
@@ -29,7 +29,7 @@ func BenchmarkPlan(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if plan := s.Plan(pair); plan.Outcome == "" {
+				if decision := s.Reconcile(pair); decision.Outcome == "" {
 					b.Fatal("no outcome")
 				}
 			}

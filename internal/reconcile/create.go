@@ -17,11 +17,11 @@ func (s *Settings) decide(way crm.Way, f crm.Fields, now time.Time) rule.Decisio
 }
 
 // Admit says whether a record without a link may be looked at: direction,
-// behaviour, rules and identity, in this order. When not, the plan says why.
-// When it may, the plan holds the rules that let it through, and nothing else.
-func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Plan, bool) {
+// behaviour, rules and identity, in this order. When not, the decision says why.
+// When it may, the decision holds the rules that let it through, and nothing else.
+func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Decision, bool) {
 	way := crm.WayTo(side.Other())
-	p := Plan{Outcome: crm.Excluded, State: crm.StateExcluded, Timed: s.timed}
+	p := Decision{Outcome: crm.Excluded, State: crm.StateExcluded, Timed: s.timed}
 	switch {
 	case r == nil || r.Deleted || r.MergedInto != "":
 		p.Outcome, p.State, p.Code = crm.Skipped, crm.StateDeleted, CodeGone
@@ -54,7 +54,7 @@ func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Plan, boo
 		p.Code = CodeNoIdentity
 		return p, false
 	}
-	return Plan{Rules: p.Rules, Traces: p.Traces, Timed: s.timed}, true
+	return Decision{Rules: p.Rules, Traces: p.Traces, Timed: s.timed}, true
 }
 
 // ofSide is a record of one side, seen from another.
@@ -65,16 +65,16 @@ func ofSide(of, side crm.Side, r *crm.Record) *crm.Record {
 	return r
 }
 
-// waits is the plan of a record of which nothing can be said before a field is back.
-func (*Settings) waits(p Plan, detail string) Plan {
+// waits is the decision of a record of which nothing can be said before a field is back.
+func (*Settings) waits(p Decision, detail string) Decision {
 	p.Outcome, p.State, p.Code, p.Detail, p.Held = crm.Skipped, crm.StateWaiting, CodeFieldMissing, detail, true
 	return p
 }
 
-// planCreate makes the twin of a record. First everything that travels towards
+// decideCreate makes the twin of a record. First everything that travels towards
 // the new record is rendered; then the pair of the record and the one to be is
-// planned like any pair, so that what would flow back does so at once.
-func (s *Settings) planCreate(p Pair, source int) Plan {
+// decided like any pair, so that what would flow back does so at once.
+func (s *Settings) decideCreate(p Pair, source int) Decision {
 	target := 1 - source
 	record := p.Left
 	if source == 1 {
@@ -92,9 +92,9 @@ func (s *Settings) planCreate(p Pair, source int) Plan {
 	if detail, held := s.heldBirth(source); held {
 		return s.waits(admitted, detail)
 	}
-	m := &merger{s: s, later: source, plan: admitted, at: p.occasion()}
+	m := &merger{s: s, later: source, decision: admitted, at: p.occasion()}
 	m.records[source], m.records[target] = record, &crm.Record{Fields: crm.Fields{}}
-	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.stamps[target]))
+	m.decision.Fields = make([]FieldDecision, len(s.specs), len(s.specs)+len(s.stamps[target]))
 	w := m.writing(target)
 	w.Create = true
 	stuck := m.forward(source)
@@ -106,7 +106,7 @@ func (s *Settings) planCreate(p Pair, source int) Plan {
 		}
 	}
 	m.concludeCreate(target, stuck)
-	return m.plan
+	return m.decision
 }
 
 // heldBirth reports whether a record must not be made now: a step by which its
@@ -128,7 +128,7 @@ func (s *Settings) heldBirth(source int) (detail string, held bool) {
 func (m *merger) forward(source int) (stuck []string) {
 	target := 1 - source
 	for i := range m.s.specs {
-		one, out := &m.s.specs[i], &m.plan.Fields[i]
+		one, out := &m.s.specs[i], &m.decision.Fields[i]
 		out.Mapping, out.Rule = one.id, RuleClosed
 		failures := len(m.failed)
 		switch {
@@ -146,7 +146,7 @@ func (m *merger) forward(source int) (stuck []string) {
 	return stuck
 }
 
-func (m *merger) forwardField(one *spec, out *FieldPlan, source int) {
+func (m *merger) forwardField(one *spec, out *FieldDecision, source int) {
 	target := 1 - source
 	v, err := one.m.Canonical(crm.Sides[source], m.records[source].Fields)
 	if err != nil {
@@ -196,13 +196,13 @@ func (m *merger) stamp(target int) {
 	for _, st := range m.s.stamps[target] {
 		m.writing(target).Fields[st.field] = st.value
 		m.records[target].Fields[st.field] = st.value
-		m.plan.Fields = append(m.plan.Fields, FieldPlan{
+		m.decision.Fields = append(m.decision.Fields, FieldDecision{
 			Mapping: crm.MappingID("$stamp." + st.field), Winner: crm.Sides[1-target], After: st.value, Rule: RuleStamp,
 		})
 	}
 }
 
-// backward plans the record against the one to be. Whatever the behaviour is
+// backward decides on the record against the one to be. Whatever the behaviour is
 // towards known records, the new one is still being made.
 func (m *merger) backward(source int, now time.Time) {
 	way := crm.WayTo(crm.Sides[source])
@@ -213,7 +213,7 @@ func (m *merger) backward(source int, now time.Time) {
 		m.gates[source], _ = m.filter(way, m.records[1-source].Fields, now)
 	}
 	for i := range m.s.specs {
-		out := &m.plan.Fields[i]
+		out := &m.decision.Fields[i]
 		if m.s.specs[i].m == nil || out.Rule == RuleFailed {
 			continue
 		}
@@ -221,7 +221,7 @@ func (m *merger) backward(source int, now time.Time) {
 		if out.Rule == RuleDefault { // it does not travel back
 			continue
 		}
-		var again FieldPlan
+		var again FieldDecision
 		m.field(one, &again, nil, false, false)
 		if again.Rule != RuleAgreed && again.Rule != RuleClosed || out.Rule == RuleClosed {
 			*out = again
@@ -231,7 +231,7 @@ func (m *merger) backward(source int, now time.Time) {
 
 // concludeCreate checks what the app demands and names the outcome.
 func (m *merger) concludeCreate(target int, stuck []string) {
-	p := &m.plan
+	p := &m.decision
 	var missing []string
 	for name, f := range m.s.schema[target] {
 		if f.Required && !f.ReadOnly && m.writing(target).Fields[name].Blank() {

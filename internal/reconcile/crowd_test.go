@@ -135,7 +135,7 @@ func TestRow130_TextInAPhoneFieldIsFlagged(t *testing.T) {
 	s := compile(baseSync(twelve()[:2]...))
 	left := rec("L1", "email", "a@example.com", "phone", "call Ann: 415-555-0132")
 	for name, right := range map[string]*crm.Record{"a new record": nil, "a blank": {ID: "R1", Fields: crm.Fields{"Email": crm.TextValue("a@example.com")}}} {
-		p := s.Plan(Pair{Left: &left, Right: right, Linked: right != nil})
+		p := s.Reconcile(Pair{Left: &left, Right: right, Linked: right != nil})
 		w := p.Write(crm.Right)
 		if w == nil || w.Fields["Phone"].Text() != "call Ann: 415-555-0132" {
 			t.Fatalf("%s: %+v is written", name, w)
@@ -149,7 +149,7 @@ func TestRow130_TextInAPhoneFieldIsFlagged(t *testing.T) {
 		}
 	}
 	right := rec("R1", "Email", "a@example.com", "Phone", "Ann (415) 555 0132")
-	if p := s.Plan(Pair{Left: &left, Right: &right, Linked: true}); !p.Empty() {
+	if p := s.Reconcile(Pair{Left: &left, Right: &right, Linked: true}); !p.Empty() {
 		t.Errorf("the same digits are written: %+v %+v", p.Left, p.Right)
 	}
 }

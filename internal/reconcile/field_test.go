@@ -19,7 +19,7 @@ type fieldCase struct {
 	first       bool     // not linked yet
 
 	rule      FieldRule
-	wantLeft  string // after the plan
+	wantLeft  string // after the decision
 	wantRight string
 }
 
@@ -82,14 +82,14 @@ func (f fieldCase) run(t *testing.T) {
 	if f.was != "-" {
 		p.Base = crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue(f.was))}
 	}
-	plan := s.Plan(p)
-	after := apply(p, plan)
-	got := []string{string(ruleOf(&plan, "note").Rule), after.Left.Fields["note"].Text(), after.Right.Fields["Note"].Text()}
+	decision := s.Reconcile(p)
+	after := apply(p, decision)
+	got := []string{string(ruleOf(&decision, "note").Rule), after.Left.Fields["note"].Text(), after.Right.Fields["Note"].Text()}
 	if diff := cmp.Diff([]string{string(f.rule), f.wantLeft, f.wantRight}, got); diff != "" {
 		t.Errorf("rule and values (-want +got):\n%s", diff)
 	}
-	if second := s.Plan(after); !second.Empty() || second.Rebase {
-		t.Errorf("the second plan is not empty: %#v", second)
+	if second := s.Reconcile(after); !second.Empty() || second.Rebase {
+		t.Errorf("the second decision is not empty: %#v", second)
 	}
 }
 
@@ -200,13 +200,13 @@ func TestRow28_HierarchyOfControl(t *testing.T) {
 					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true, Now: noon,
 				}
 				p.Base = crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue("old"))}
-				plan := s.Plan(p)
+				decision := s.Reconcile(p)
 				open := outer.Allows(way) && inner.Allows(way)
-				if wrote := plan.Write(way.Target()) != nil; wrote != open {
+				if wrote := decision.Write(way.Target()) != nil; wrote != open {
 					t.Errorf("sync %q, mapping %q: an edit travels %s: %t, want %t", outer, inner, way, wrote, open)
 				}
-				if outer == crm.DirectionOff && (plan.Outcome != crm.Skipped || plan.Code != CodeDirection || !plan.Link) {
-					t.Errorf("a sync that is off gives %s %s", plan.Outcome, plan.Code)
+				if outer == crm.DirectionOff && (decision.Outcome != crm.Skipped || decision.Code != CodeDirection || !decision.Link) {
+					t.Errorf("a sync that is off gives %s %s", decision.Outcome, decision.Code)
 				}
 				if s.Open(way) != outer.Allows(way) {
 					t.Errorf("Open(%s) under %q is %t", way, outer, s.Open(way))
@@ -267,24 +267,24 @@ func TestRow117_DeclinedEditIsNoConflictForEver(t *testing.T) {
 		if step.right != "" {
 			p.Right.Fields["Note"] = crm.TextValue(step.right)
 		}
-		plan := s.Plan(p)
-		p = apply(p, plan)
-		got := []string{string(plan.Fields[0].Rule), p.Left.Fields["note"].Text(), p.Right.Fields["Note"].Text()}
+		decision := s.Reconcile(p)
+		p = apply(p, decision)
+		got := []string{string(decision.Fields[0].Rule), p.Left.Fields["note"].Text(), p.Right.Fields["Note"].Text()}
 		if diff := cmp.Diff([]string{string(step.rule), step.wantLeft, step.wantRight}, got); diff != "" {
 			t.Fatalf("step %d (-want +got):\n%s", i, diff)
 		}
-		if again := s.Plan(p); !again.Empty() || again.Rebase {
+		if again := s.Reconcile(p); !again.Empty() || again.Rebase {
 			t.Fatalf("step %d: the pair is not at rest", i)
 		}
 	}
 	// Switched off, the setting's differences are looked at anew, from what was
 	// agreed on before: the left's edit was declined and travels now.
 	p.Left.Fields["note"] = crm.TextValue("q")
-	p = apply(p, s.Plan(p))
+	p = apply(p, s.Reconcile(p))
 	sync.FillBlanksOnly.ToRight = false
-	plan := compile(sync).Plan(p)
-	if got := apply(p, plan).Right.Fields["Note"].Text(); plan.Fields[0].Rule != RuleLeftChanged || got != "q" {
-		t.Errorf("after fill blanks only is switched off the rule is %s and the right holds %q", plan.Fields[0].Rule, got)
+	decision := compile(sync).Reconcile(p)
+	if got := apply(p, decision).Right.Fields["Note"].Text(); decision.Fields[0].Rule != RuleLeftChanged || got != "q" {
+		t.Errorf("after fill blanks only is switched off the rule is %s and the right holds %q", decision.Fields[0].Rule, got)
 	}
 }
 
@@ -296,11 +296,11 @@ func TestRow119_ApartAndReview(t *testing.T) {
 	sync.Conflict, sync.FillBlanksOnly.ToRight = crm.ConflictReview, true
 	s := compile(sync)
 	p := linked(s, "a", "b", "a")
-	p = apply(p, s.Plan(p)) // declined
+	p = apply(p, s.Reconcile(p)) // declined
 	p.Right.Fields["Note"] = crm.TextValue("z")
-	plan := s.Plan(p)
-	if f := plan.Fields[0]; f.Rule != RuleConflictReview || !plan.Empty() || plan.Outcome != crm.Conflict || plan.Detail != "note ↔ Note" {
-		t.Errorf("the rule is %s, the outcome %s (%s)", f.Rule, plan.Outcome, plan.Detail)
+	decision := s.Reconcile(p)
+	if f := decision.Fields[0]; f.Rule != RuleConflictReview || !decision.Empty() || decision.Outcome != crm.Conflict || decision.Detail != "note ↔ Note" {
+		t.Errorf("the rule is %s, the outcome %s (%s)", f.Rule, decision.Outcome, decision.Detail)
 	}
 }
 
@@ -346,12 +346,12 @@ func TestRow137_OptionsByName(t *testing.T) {
 	t.Parallel()
 	s := compile(baseSync(twelve()[8]))
 	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "stage": crm.TextValue("CUSTOMER")}}, Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}, Linked: true}
-	if plan := s.Plan(p); plan.Right == nil || plan.Right.Fields["Stage"].Text() != "Won" {
-		t.Errorf("an option in another case gives %#v", plan.Right)
+	if decision := s.Reconcile(p); decision.Right == nil || decision.Right.Fields["Stage"].Text() != "Won" {
+		t.Errorf("an option in another case gives %#v", decision.Right)
 	}
 	p.Left.Fields["stage"] = crm.TextValue("other")
-	plan := s.Plan(p)
-	if f := plan.Fields[0]; f.Rule != RuleFailed || f.Code == "" || plan.Code != CodeFieldFailed || !plan.Empty() {
+	decision := s.Reconcile(p)
+	if f := decision.Fields[0]; f.Rule != RuleFailed || f.Code == "" || decision.Code != CodeFieldFailed || !decision.Empty() {
 		t.Errorf("an option that the target lacks gives %#v", f)
 	}
 }
@@ -369,16 +369,16 @@ func TestRow143_FullName(t *testing.T) {
 				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "first": crm.TextValue(c.first), "last": crm.TextValue(c.last)}},
 				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Name": crm.TextValue(c.full)}}, Linked: true,
 			}
-			plan := s.Plan(p)
-			after := apply(p, plan)
+			decision := s.Reconcile(p)
+			after := apply(p, decision)
 			if got := after.Right.Fields["Name"].Text(); got != c.wantFull {
 				t.Errorf("the name is %q, want %q", got, c.wantFull)
 			}
-			if plan.Left != nil {
-				t.Errorf("the parts drift: %#v", plan.Left.Fields)
+			if decision.Left != nil {
+				t.Errorf("the parts drift: %#v", decision.Left.Fields)
 			}
-			if again := s.Plan(after); !again.Empty() {
-				t.Errorf("the second plan writes %#v %#v", again.Left, again.Right)
+			if again := s.Reconcile(after); !again.Empty() {
+				t.Errorf("the second decision writes %#v %#v", again.Left, again.Right)
 			}
 		})
 	}
@@ -429,17 +429,17 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 			if !c.first {
 				p.Base = crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue(c.was...))}
 			}
-			plan := s.Plan(p)
-			after := apply(p, plan)
-			if plan.Fields[0].Rule != c.rule {
-				t.Errorf("the rule is %s, want %s", plan.Fields[0].Rule, c.rule)
+			decision := s.Reconcile(p)
+			after := apply(p, decision)
+			if decision.Fields[0].Rule != c.rule {
+				t.Errorf("the rule is %s, want %s", decision.Fields[0].Rule, c.rule)
 			}
 			got := [2][]string{after.Left.Fields["tags"].Items(), after.Right.Fields["Tags"].Items()}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("lists (-want +got):\n%s", diff)
 			}
-			if again := s.Plan(after); !again.Empty() || again.Rebase {
-				t.Errorf("the second plan is not empty: %#v %#v", again.Left, again.Right)
+			if again := s.Reconcile(after); !again.Empty() || again.Rebase {
+				t.Errorf("the second decision is not empty: %#v %#v", again.Left, again.Right)
 			}
 		})
 	}
@@ -457,16 +457,16 @@ func TestRow134_WithheldListChangesKeepTheirStory(t *testing.T) {
 		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue("b", "r")}}, Linked: true,
 		Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "b"))},
 	}
-	plan := s.Plan(p)
-	p = apply(p, plan)
-	if diff := cmp.Diff([]string{"b", "l", "r"}, p.Right.Fields["Tags"].Items()); diff != "" || plan.Left != nil {
-		t.Fatalf("while the left is closed (-want +got):\n%s%#v", diff, plan.Left)
+	decision := s.Reconcile(p)
+	p = apply(p, decision)
+	if diff := cmp.Diff([]string{"b", "l", "r"}, p.Right.Fields["Tags"].Items()); diff != "" || decision.Left != nil {
+		t.Fatalf("while the left is closed (-want +got):\n%s%#v", diff, decision.Left)
 	}
-	if again := s.Plan(p); !again.Empty() || again.Rebase {
+	if again := s.Reconcile(p); !again.Empty() || again.Rebase {
 		t.Fatalf("not at rest: %#v %#v", again.Left, again.Right)
 	}
 	p.Right.Fields["OK"] = crm.BoolValue(true)
-	p = apply(p, s.Plan(p))
+	p = apply(p, s.Reconcile(p))
 	if diff := cmp.Diff([]string{"b", "l", "r"}, p.Left.Fields["tags"].Items()); diff != "" {
 		t.Errorf("once the left is open (-want +got):\n%s", diff)
 	}
@@ -480,15 +480,15 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 	left := &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "l")}}
 	right := &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue("a", "gone", "r")}}
 	p := Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "gone"))}}
-	plan := s.Plan(p)
-	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": plan.Right.Fields["Tags"]}} // this write landed, the left one did not
-	entry, ok := s.Landed("tags", p.Base, crm.Right, plan.Right.Intended["tags"], left, false)
+	decision := s.Reconcile(p)
+	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": decision.Right.Fields["Tags"]}} // this write landed, the left one did not
+	entry, ok := s.Landed("tags", p.Base, crm.Right, decision.Right.Intended["tags"], left, false)
 	if !ok {
 		t.Fatal("nothing to remember")
 	}
 	p.Base = crm.Base{"tags": entry}
 	p.Right.Fields["Tags"] = crm.ListValue("a", "gone", "l", "r") // and somebody puts one back
-	p = apply(p, s.Plan(p))
+	p = apply(p, s.Reconcile(p))
 	want := []string{"a", "gone", "l", "r"}
 	if diff := cmp.Diff([2][]string{want, want}, [2][]string{p.Left.Fields["tags"].Items(), p.Right.Fields["Tags"].Items()}); diff != "" {
 		t.Errorf("after recovery (-want +got):\n%s", diff)
@@ -526,11 +526,11 @@ func TestS2_AClearingOverWhatWasNeverAgreedIsTold(t *testing.T) {
 			t.Fatal("nothing to settle")
 		}
 		right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}
-		plan := s.Plan(Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"note": entry}})
-		if got := plan.Fields[0].Rule; got != want {
+		decision := s.Reconcile(Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"note": entry}})
+		if got := decision.Fields[0].Rule; got != want {
 			t.Errorf("%s: decided as %s, want %s", policy, got, want)
 		}
-		if erased := plan.Left != nil && plan.Left.Fields["note"].Blank(); erased != (policy == crm.ConflictLeft) {
+		if erased := decision.Left != nil && decision.Left.Fields["note"].Blank(); erased != (policy == crm.ConflictLeft) {
 			t.Errorf("%s: erased %v", policy, erased)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // FuzzPlan turns bytes into settings and records: whatever they are, there is
-// a plan, its outcome is a known one, and the plan after it is empty.
+// a decision, its outcome is a known one, and the decision after it is empty.
 func FuzzPlan(f *testing.F) {
 	// Enough bytes for every draw: rapid gives a shorter input up.
 	f.Add(make([]byte, 64<<10))
@@ -20,19 +20,19 @@ func FuzzPlan(f *testing.F) {
 		c := drawScene(t)
 		known := false
 		for _, o := range crm.Outcomes {
-			known = known || c.plan.Outcome == o
+			known = known || c.decision.Outcome == o
 		}
-		if !known || c.plan.State == "" {
-			t.Fatalf("outcome %q, state %q", c.plan.Outcome, c.plan.State)
+		if !known || c.decision.State == "" {
+			t.Fatalf("outcome %q, state %q", c.decision.Outcome, c.decision.State)
 		}
-		if second := c.s.Plan(c.after); !second.Empty() {
-			t.Fatalf("the second plan is not empty\n%s", story(&c, &second))
+		if second := c.s.Reconcile(c.after); !second.Empty() {
+			t.Fatalf("the second decision is not empty\n%s", story(&c, &second))
 		}
 	}))
 }
 
 // FuzzSettings reads documents as an admin may send them: compiling and
-// planning never panic, whatever is in there.
+// deciding never panic, whatever is in there.
 func FuzzSettings(f *testing.F) {
 	sync := baseSync(twelve()...)
 	sync.Match, sync.Rules = ladder(), vipOnly()
@@ -62,9 +62,9 @@ func FuzzSettings(f *testing.F) {
 				s.IdentityKeys(side, r)
 				s.Decide(side, r, [][]crm.Record{{*p.Left, *p.Right}, {*p.Right}})
 			}
-			s.Plan(p)
-			s.Plan(Pair{Left: p.Left, Now: noon})
-			s.Plan(Pair{Right: p.Right, MatchedBy: &crm.MatchStep{}, Now: noon})
+			s.Reconcile(p)
+			s.Reconcile(Pair{Left: p.Left, Now: noon})
+			s.Reconcile(Pair{Right: p.Right, MatchedBy: &crm.MatchStep{}, Now: noon})
 			s.Digest()
 		}
 	})

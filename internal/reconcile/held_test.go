@@ -30,7 +30,7 @@ func lose(p Pair, side int, name string) Pair {
 
 // TestS31_AFieldThatIsGoneSaysNothing: whatever the settings and the pair, when
 // a field leaves an app nothing is written for it, nobody is left out or made for
-// want of it, what was agreed on is kept, and when it is back the plan is what it
+// want of it, what was agreed on is kept, and when it is back the decision is what it
 // would have been.
 func TestS31_AFieldThatIsGoneSaysNothing(t *testing.T) {
 	t.Parallel()
@@ -42,7 +42,7 @@ func TestS31_AFieldThatIsGoneSaysNothing(t *testing.T) {
 		schemas[side] = without(schemas[side], name)
 		s, _ := Compile(conn(), &c.sync, schemas[0], schemas[1])
 		p := lose(c.p, side, name)
-		plan := s.Plan(p)
+		decision := s.Reconcile(p)
 		holds := map[HeldKind]bool{}
 		for _, h := range s.Held() {
 			holds[h.Kind] = true
@@ -55,45 +55,45 @@ func TestS31_AFieldThatIsGoneSaysNothing(t *testing.T) {
 			if !slices.Contains([][]string{m.Left, m.Right}[side], name) || !m.On() {
 				continue
 			}
-			checkHeldMapping(t, s, m, p, plan)
+			checkHeldMapping(t, s, m, p, decision)
 		}
-		if w := plan.Write(crm.Sides[side]); w != nil {
+		if w := decision.Write(crm.Sides[side]); w != nil {
 			if _, written := w.Fields[name]; written {
 				t.Fatalf("%s is written although it is gone", name)
 			}
 		}
 		ruled := c.sync.Rules != nil && slices.ContainsFunc(s.Held(), func(h Held) bool { return h.Kind == HeldRule })
-		if ruled && plan.Code == CodeFiltered && c.plan.Code != CodeFiltered && plan.Outcome == crm.Excluded {
-			t.Fatalf("left out by a rule that rests: %+v", plan)
+		if ruled && decision.Code == CodeFiltered && c.decision.Code != CodeFiltered && decision.Outcome == crm.Excluded {
+			t.Fatalf("left out by a rule that rests: %+v", decision)
 		}
 		if holds[HeldMatch] {
-			for _, w := range []*Write{plan.Left, plan.Right} {
+			for _, w := range []*Write{decision.Left, decision.Right} {
 				if w != nil && w.Create {
 					t.Fatalf("somebody is made although a match step rests")
 				}
 			}
-			if plan.Code == CodeNoIdentity {
+			if decision.Code == CodeNoIdentity {
 				t.Fatal("left out for want of a key that is only hidden")
 			}
 		}
-		if slices.ContainsFunc(plan.Fields, func(f FieldPlan) bool { return f.Rule == RuleFailed && f.Code == "unknown_field" }) {
+		if slices.ContainsFunc(decision.Fields, func(f FieldDecision) bool { return f.Rule == RuleFailed && f.Code == "unknown_field" }) {
 			t.Fatal("a field that is gone fails instead of resting")
 		}
 		// Back again: from the base that was kept and the values as they are.
 		back := p
 		back.Left, back.Right, back.Base = c.p.Left, c.p.Right, c.p.Base
-		if diff := cmp.Diff(shape(c.plan, false), shape(c.s.Plan(back), false)); diff != "" {
+		if diff := cmp.Diff(shape(c.decision, false), shape(c.s.Reconcile(back), false)); diff != "" {
 			t.Fatalf("when it is back (-want +got):\n%s", diff)
 		}
 	})
 }
 
 // checkHeldMapping holds one mapping of a field that is gone to its promises.
-func checkHeldMapping(t *rapid.T, s *Settings, m *crm.Mapping, p Pair, plan Plan) {
-	if f := ruleOf(&plan, m.ID); len(plan.Fields) > 0 && (f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Winner != "") {
+func checkHeldMapping(t *rapid.T, s *Settings, m *crm.Mapping, p Pair, decision Decision) {
+	if f := ruleOf(&decision, m.ID); len(decision.Fields) > 0 && (f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Winner != "") {
 		t.Fatalf("the mapping %s says %+v", m.ID, f)
 	}
-	for i, w := range []*Write{plan.Left, plan.Right} {
+	for i, w := range []*Write{decision.Left, decision.Right} {
 		if w == nil {
 			continue
 		}
@@ -101,8 +101,8 @@ func checkHeldMapping(t *rapid.T, s *Settings, m *crm.Mapping, p Pair, plan Plan
 			t.Fatalf("the mapping %s writes the %s", m.ID, crm.Sides[i])
 		}
 	}
-	if p.Linked && !cmp.Equal(plan.Base[m.ID], p.Base[m.ID]) {
-		t.Fatalf("the agreement on %s was %#v and is %#v", m.ID, p.Base[m.ID], plan.Base[m.ID])
+	if p.Linked && !cmp.Equal(decision.Base[m.ID], p.Base[m.ID]) {
+		t.Fatalf("the agreement on %s was %#v and is %#v", m.ID, p.Base[m.ID], decision.Base[m.ID])
 	}
 	if !slices.ContainsFunc(s.Held(), func(h Held) bool { return h.Kind == HeldMapping && h.ID == string(m.ID) }) {
 		t.Fatalf("the mapping %s is not listed as held", m.ID)
@@ -126,7 +126,7 @@ func TestS31_AFilterOnAFieldThatIsGoneMovesNobody(t *testing.T) {
 			sync := baseSync(one("first", "first", "Name"))
 			sync.Rules = []crm.Rule{{ID: "r", Direction: crm.DirectionToRight, Filter: f}}
 			s, _ := Compile(conn(), &sync, without(leftSchema(), "title"), rightSchema())
-			alone := s.Plan(Pair{Left: ann(), Origin: crm.Left, Now: noon})
+			alone := s.Reconcile(Pair{Left: ann(), Origin: crm.Left, Now: noon})
 			if !alone.Held || !alone.Empty() || alone.Outcome == crm.Excluded || alone.Code != CodeFieldMissing {
 				t.Errorf("%s (not: %t): a new record is %s %s", op, negated, alone.Outcome, alone.Code)
 			}
@@ -134,7 +134,7 @@ func TestS31_AFilterOnAFieldThatIsGoneMovesNobody(t *testing.T) {
 			p.Left.Fields["first"] = crm.TextValue("Anna")
 			base := crm.Base{"first": crm.Agree(s.Mapping("first").Revision(), crm.TextValue("Ann"))}
 			p.Right.Fields["Name"], p.Base = crm.TextValue("Ann"), base
-			linked := s.Plan(p)
+			linked := s.Reconcile(p)
 			if !linked.Held || !linked.Empty() || !cmp.Equal(linked.Base["first"], base["first"]) {
 				t.Errorf("%s (not: %t): a linked pair is %s %s, held %t, writes %+v", op, negated, linked.Outcome, linked.Code, linked.Held, linked.Right)
 			}
@@ -165,8 +165,8 @@ func TestS31_AMatchStepThatRestsMakesNobody(t *testing.T) {
 	if held.Kind != MatchHeld || held.Code != CodeFieldMissing || held.Record != nil {
 		t.Errorf("with nobody before it: %+v", held)
 	}
-	if plan := s.Plan(Pair{Left: left, Origin: crm.Left, Now: noon}); !plan.Held || !plan.Empty() {
-		t.Errorf("made all the same: %s %s", plan.Outcome, plan.Code)
+	if decision := s.Reconcile(Pair{Left: left, Origin: crm.Left, Now: noon}); !decision.Held || !decision.Empty() {
+		t.Errorf("made all the same: %s %s", decision.Outcome, decision.Code)
 	}
 	if q := s.Lookups(crm.Left, left); slices.ContainsFunc(q, func(l Lookup) bool { return l.Step == 1 }) {
 		t.Error("the step that rests is asked")
@@ -181,8 +181,8 @@ func TestS31_WhatTheAppDemandsIsHeldTogether(t *testing.T) {
 	schema[3].Required = true // Title
 	sync := baseSync(twelve()[:6]...)
 	s, _ := Compile(conn(), &sync, without(leftSchema(), "title"), schema)
-	plan := s.Plan(Pair{Left: ann(), Origin: crm.Left, Now: noon})
-	if !plan.Held || !plan.Empty() || plan.State != crm.StateWaiting || plan.Code != CodeFieldMissing {
-		t.Errorf("the plan is %s %s %s", plan.Outcome, plan.State, plan.Code)
+	decision := s.Reconcile(Pair{Left: ann(), Origin: crm.Left, Now: noon})
+	if !decision.Held || !decision.Empty() || decision.State != crm.StateWaiting || decision.Code != CodeFieldMissing {
+		t.Errorf("the decision is %s %s %s", decision.Outcome, decision.State, decision.Code)
 	}
 }

@@ -13,89 +13,89 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
-// Plan decides what to do with a pair. It is total: any input gives a plan.
+// Reconcile decides what to do with a pair. It is total: any input gives a decision.
 //
 // Both records there: each mapping is decided by itself (see the table in
-// field.go), and one plan reaches rest: when its writes have been made and
-// nobody edits, the next plan is empty. Two things take another pass: a value
+// field.go), and one decision reaches rest: when its writes have been made and
+// nobody edits, the next decision is empty. Two things take another pass: a value
 // that travels on through a second mapping or opens a filter by being written,
 // and the ID of a record that has yet to be created.
 //
 // One record there and no link: the other is created, with everything that
-// the new record gives back to the first in the same plan.
+// the new record gives back to the first in the same decision.
 //
 // A linked pair with a record missing is the caller's to handle, by OnDelete.
-func (s *Settings) Plan(p Pair) Plan {
+func (s *Settings) Reconcile(p Pair) Decision {
 	gone := func(r *crm.Record) bool { return r != nil && (r.Deleted || r.MergedInto != "") }
 	switch {
 	case p.Left != nil && p.Right != nil && !gone(p.Left) && !gone(p.Right):
-		return s.planPair(p)
+		return s.decidePair(p)
 	case p.Linked || gone(p.Left) || gone(p.Right) || p.Left == nil && p.Right == nil:
-		return Plan{Outcome: crm.Skipped, State: crm.StateDeleted, Code: CodeGone, Link: p.Linked, Base: p.Base, Timed: s.timed}
+		return Decision{Outcome: crm.Skipped, State: crm.StateDeleted, Code: CodeGone, Link: p.Linked, Base: p.Base, Timed: s.timed}
 	case p.Left != nil:
-		return s.planCreate(p, 0)
+		return s.decideCreate(p, 0)
 	default:
-		return s.planCreate(p, 1)
+		return s.decideCreate(p, 1)
 	}
 }
 
-// merger is one pair while it is planned.
+// merger is one pair while it is decided.
 type merger struct {
-	s       *Settings
-	records [2]*crm.Record
-	gates   [2]gate
-	later   int
-	at      occasion
-	byApp   [2]uint64
-	was     [2]map[crm.MappingID]string
-	halted  map[crm.MappingID]bool
-	frozen  map[crm.MappingID]bool
-	discard map[crm.MappingID]bool
-	roused  map[crm.MappingID]bool // refused fields that are tried again with another one
-	cell    cell
-	plan    Plan
-	writes  [2]*Write
-	asked   []string // labels of fields that wait for a person
-	failed  []string // labels of fields that failed
-	stopped []string // labels of fields that wait for a person because of a mass change
-	rounds  []string // labels of fields that wait for a person because they went round in a circle
-	base    crm.Base // copied on first change
-	changed bool
-	hidden  bool // something differs and a filter withholds it
+	s        *Settings
+	records  [2]*crm.Record
+	gates    [2]gate
+	later    int
+	at       occasion
+	byApp    [2]uint64
+	was      [2]map[crm.MappingID]string
+	halted   map[crm.MappingID]bool
+	frozen   map[crm.MappingID]bool
+	discard  map[crm.MappingID]bool
+	roused   map[crm.MappingID]bool // refused fields that are tried again with another one
+	cell     cell
+	decision Decision
+	writes   [2]*Write
+	asked    []string // labels of fields that wait for a person
+	failed   []string // labels of fields that failed
+	stopped  []string // labels of fields that wait for a person because of a mass change
+	rounds   []string // labels of fields that wait for a person because they went round in a circle
+	base     crm.Base // copied on first change
+	changed  bool
+	hidden   bool // something differs and a filter withholds it
 }
 
-func (s *Settings) planPair(p Pair) Plan {
+func (s *Settings) decidePair(p Pair) Decision {
 	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right), at: p.occasion()}
-	m.plan = Plan{Link: p.Linked, Base: p.Base, Timed: s.timed}
+	m.decision = Decision{Link: p.Linked, Base: p.Base, Timed: s.timed}
 	closed := m.openGates(p.Now)
 	if closed == CodeFieldMissing {
-		m.plan.Outcome, m.plan.State, m.plan.Code, m.plan.Detail = crm.Skipped, crm.StateWaiting, closed, s.heldFields(HeldRule, "")
-		m.plan.Held = true
-		return m.plan
+		m.decision.Outcome, m.decision.State, m.decision.Code, m.decision.Detail = crm.Skipped, crm.StateWaiting, closed, s.heldFields(HeldRule, "")
+		m.decision.Held = true
+		return m.decision
 	}
 	if closed != "" && closed != CodeCreateOnly {
-		m.plan.Outcome, m.plan.State, m.plan.Code = closedOutcome(closed, p.Linked)
-		return m.plan
+		m.decision.Outcome, m.decision.State, m.decision.Code = closedOutcome(closed, p.Linked)
+		return m.decision
 	}
 	if left, taken := s.leaves(p.Left, p.Right, p.Now); taken {
-		left.Rules, left.Traces, left.Link, left.Base = m.plan.Rules, m.plan.Traces, m.plan.Link, m.plan.Base
+		left.Rules, left.Traces, left.Link, left.Base = m.decision.Rules, m.decision.Traces, m.decision.Link, m.decision.Base
 		return left
 	}
 	if s.lostKeys(&p) {
-		m.plan.Outcome, m.plan.State, m.plan.Code = crm.Excluded, crm.StateExcluded, CodeNoIdentity
-		return m.plan
+		m.decision.Outcome, m.decision.State, m.decision.Code = crm.Excluded, crm.StateExcluded, CodeNoIdentity
+		return m.decision
 	}
 	m.rouse(p.Base)
 	m.byApp, m.was, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, [2]map[crm.MappingID]string{p.Was.Left, p.Was.Right}, p.Halted, p.Discard
 	m.frozen = p.Frozen
-	m.plan.Fields = make([]FieldPlan, len(s.specs), len(s.specs)+len(s.backs))
+	m.decision.Fields = make([]FieldDecision, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
-		m.field(&s.specs[i], &m.plan.Fields[i], p.Base, protected, p.Decided[s.specs[i].id])
+		m.field(&s.specs[i], &m.decision.Fields[i], p.Base, protected, p.Decided[s.specs[i].id])
 	}
 	m.writeBack()
 	m.conclude(p.Linked)
-	return m.plan
+	return m.decision
 }
 
 // later returns the side of the record that was modified last. Without two
@@ -140,7 +140,7 @@ func (m *merger) openGates(now time.Time) (closed string) {
 // filter asks the rules of a way.
 func (m *merger) filter(way crm.Way, f crm.Fields, now time.Time) (g gate, code string) {
 	d := m.s.decide(way, f, now)
-	m.plan.note(way, d)
+	m.decision.note(way, d)
 	switch {
 	case d.Pass:
 		return gateOpen, ""
@@ -150,7 +150,7 @@ func (m *merger) filter(way crm.Way, f crm.Fields, now time.Time) (g gate, code 
 	return gateFilter, CodeFiltered
 }
 
-func (p *Plan) note(way crm.Way, d rule.Decision) {
+func (p *Decision) note(way crm.Way, d rule.Decision) {
 	for _, id := range d.Rules {
 		if !slices.Contains(p.Rules, id) {
 			p.Rules = append(p.Rules, id)
@@ -185,7 +185,7 @@ func closedOutcome(code string, linked bool) (crm.Outcome, crm.State, string) {
 
 // field decides one mapping and takes its writes, or fails it whole: a value
 // that fits one side only must not leave the sides with two stories.
-func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forced bool) {
+func (m *merger) field(one *spec, out *FieldDecision, base crm.Base, protected, forced bool) {
 	out.Mapping = one.id
 	if one.m == nil {
 		out.Rule = RuleClosed
@@ -223,7 +223,7 @@ func (m *merger) field(one *spec, out *FieldPlan, base crm.Base, protected, forc
 // brake keeps a field from being written while a mass change of it, or a circle
 // in which it went round, waits for a person, and for good once the person does not want the change. What both
 // sides hold alike, or are left apart in already, is no change.
-func (m *merger) brake(c *cell, out *FieldPlan) {
+func (m *merger) brake(c *cell, out *FieldDecision) {
 	if same(c.v[0], c.v[1]) || !c.write[0] && !c.write[1] && c.keep {
 		return
 	}
@@ -247,7 +247,7 @@ func (m *merger) brake(c *cell, out *FieldPlan) {
 }
 
 // rest leaves a mapping alone whose field is gone.
-func (one *spec) rest(out *FieldPlan) {
+func (one *spec) rest(out *FieldDecision) {
 	out.Rule, out.Code, out.Detail = RuleHeld, CodeFieldMissing, "the app does not have the field "+list(one.held)
 }
 
@@ -276,8 +276,8 @@ func (m *merger) render(c *cell) (raw [2]crm.Fields, err error) {
 	return raw, nil
 }
 
-// take adds a decided field to the plan.
-func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
+// take adds a decided field to the decision.
+func (m *merger) take(c *cell, out *FieldDecision, raw [2]crm.Fields) {
 	out.Rule, out.Reason, out.After, out.Merged = c.rule, c.settled, c.after, c.merged
 	if c.winner >= 0 {
 		out.Winner = crm.Sides[c.winner]
@@ -307,7 +307,7 @@ func (m *merger) take(c *cell, out *FieldPlan, raw [2]crm.Fields) {
 }
 
 // flag says of a decided field that a side holds what is no valid phone number.
-func (one *spec) flag(out *FieldPlan) {
+func (one *spec) flag(out *FieldDecision) {
 	for side, v := range [2]crm.Value{out.Left, out.Right} {
 		if one.m.InvalidPhone(v) {
 			out.Code = mapping.CodeInvalidPhone
@@ -358,7 +358,7 @@ func (m *merger) settle(id crm.MappingID, entry crm.Agreed) {
 	m.base[id] = entry
 }
 
-func (m *merger) failBy(one *spec, out *FieldPlan, err error) {
+func (m *merger) failBy(one *spec, out *FieldDecision, err error) {
 	detail := one.label
 	var f *fault.Error
 	if errors.As(err, &f) && f.Message != "" {
@@ -367,12 +367,12 @@ func (m *merger) failBy(one *spec, out *FieldPlan, err error) {
 	m.fail(one, out, fault.CodeOf(err), detail)
 }
 
-func (m *merger) fail(one *spec, out *FieldPlan, code, detail string) {
+func (m *merger) fail(one *spec, out *FieldDecision, code, detail string) {
 	out.Rule, out.Code, out.Detail = RuleFailed, code, detail
 	m.failed = append(m.failed, one.label)
 }
 
-// BackID names, among a plan's fields, the twin's ID that a field keeps.
+// BackID names, among a decision's fields, the twin's ID that a field keeps.
 func BackID(field string) crm.MappingID { return crm.MappingID("$id." + field) }
 
 // WritesBack reports whether records of a side keep the ID of their twin.
@@ -390,20 +390,20 @@ func (m *merger) writeBack() {
 		}
 		after := crm.TextValue(string(want))
 		m.writing(b.side).Fields[b.field] = after
-		f := FieldPlan{Mapping: BackID(b.field), Winner: crm.Sides[1-b.side], After: after, Rule: RuleWriteBack}
+		f := FieldDecision{Mapping: BackID(b.field), Winner: crm.Sides[1-b.side], After: after, Rule: RuleWriteBack}
 		if b.side == 0 {
 			f.Left, f.Right = held, after
 		} else {
 			f.Left, f.Right = after, held
 		}
-		m.plan.Fields = append(m.plan.Fields, f)
+		m.decision.Fields = append(m.decision.Fields, f)
 	}
 }
 
 // conclude names the outcome of a pair. What a person has to decide comes
 // before what failed, and that before what a filter withholds.
 func (m *merger) conclude(linked bool) {
-	p := &m.plan
+	p := &m.decision
 	p.Left, p.Right, p.Base, p.Rebase = m.writes[0], m.writes[1], m.base, m.changed
 	p.State, p.Link = crm.StateInSync, true
 	if m.gates[0] != gateOpen && m.gates[1] != gateOpen {

@@ -13,14 +13,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
-// scene is one random situation, planned and carried out once.
+// scene is one random situation, decided and carried out once.
 type scene struct {
-	sync  crm.Sync
-	s     *Settings
-	p     Pair
-	was   pasts
-	plan  Plan
-	after Pair
+	sync     crm.Sync
+	s        *Settings
+	p        Pair
+	was      pasts
+	decision Decision
+	after    Pair
 }
 
 func drawScene(t *rapid.T) scene {
@@ -30,13 +30,13 @@ func drawScene(t *rapid.T) scene {
 	if c.p.Linked {
 		c.p.Base = c.was.base(c.s, false)
 	}
-	c.plan = c.s.Plan(c.p)
-	c.after = apply(c.p, c.plan)
+	c.decision = c.s.Reconcile(c.p)
+	c.after = apply(c.p, c.decision)
 	return c
 }
 
 // way reports whether a side of a pair may be written by behaviour and rules;
-// it repeats the specification, not the planner.
+// it repeats the specification, not the code.
 func (c *scene) way(side int) bool {
 	way := crm.WayTo(crm.Sides[side])
 	b := c.sync.Behavior.Get(way)
@@ -82,31 +82,31 @@ func (c *scene) writer(side int, field string) *spec {
 	return nil
 }
 
-// TestS5_SecondPlanIsEmpty: one plan reaches rest, whatever the settings.
-func TestS5_SecondPlanIsEmpty(t *testing.T) {
+// TestS5_SecondDecisionIsEmpty: one decision reaches rest, whatever the settings.
+func TestS5_SecondDecisionIsEmpty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawScene(t)
-		second := c.s.Plan(c.after)
+		second := c.s.Reconcile(c.after)
 		if !second.Empty() || second.Rebase {
-			t.Fatalf("the second plan is not empty\n%s", story(&c, &second))
+			t.Fatalf("the second decision is not empty\n%s", story(&c, &second))
 		}
 	})
 }
 
-// story tells what a plan and its successor did.
-func story(c *scene, second *Plan) string {
+// story tells what a decision and its successor did.
+func story(c *scene, second *Decision) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "first %s %s, second %s %s, rebase %t\n", c.plan.Outcome, c.plan.Code, second.Outcome, second.Code, second.Rebase)
+	fmt.Fprintf(&b, "first %s %s, second %s %s, rebase %t\n", c.decision.Outcome, c.decision.Code, second.Outcome, second.Code, second.Rebase)
 	for i := range second.Fields {
-		f, g := second.Fields[i], ruleOf(&c.plan, second.Fields[i].Mapping)
-		was, is, next := c.p.Base[f.Mapping], c.plan.Base[f.Mapping], second.Base[f.Mapping]
+		f, g := second.Fields[i], ruleOf(&c.decision, second.Fields[i].Mapping)
+		was, is, next := c.p.Base[f.Mapping], c.decision.Base[f.Mapping], second.Base[f.Mapping]
 		quiet := (f.Rule == RuleAgreed || f.Rule == RuleClosed) && is.Same(next)
 		if !quiet {
 			fmt.Fprintf(&b, "%s\n  first  %#v\n  second %#v\n  base %#v\n    -> %#v\n    -> %#v\n", f.Mapping, g, f, was, is, next)
 		}
 	}
-	for i, w := range []*Write{c.plan.Left, c.plan.Right, second.Left, second.Right} {
+	for i, w := range []*Write{c.decision.Left, c.decision.Right, second.Left, second.Right} {
 		if w != nil {
 			fmt.Fprintf(&b, "write %d %#v\n", i, w.Fields)
 		}
@@ -115,7 +115,7 @@ func story(c *scene, second *Plan) string {
 }
 
 // TestS1_OnePlanMakesSidesEqual: where both ways are open and nobody has to be
-// asked, both sides hold the same after one plan; a one-way target holds what
+// asked, both sides hold the same after one decision; a one-way target holds what
 // its source holds.
 func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 	t.Parallel()
@@ -126,8 +126,8 @@ func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 		}
 		for i := range c.s.specs {
 			sp := &c.s.specs[i]
-			f := ruleOf(&c.plan, sp.id)
-			if sp.m == nil || f.Rule == RuleFailed || f.Rule == RuleProtected || len(c.plan.Fields) == 0 || c.plan.Outcome == crm.Failed {
+			f := ruleOf(&c.decision, sp.id)
+			if sp.m == nil || f.Rule == RuleFailed || f.Rule == RuleProtected || len(c.decision.Fields) == 0 || c.decision.Outcome == crm.Failed {
 				continue
 			}
 			v, ok := canonical(sp, c.after)
@@ -159,8 +159,8 @@ func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 // checkSettled holds a settled field to S1: it is remembered with its reason,
 // and each side holds what its own user left there, but for a default value and
 // for the items that one side of a list may be given.
-func (c *scene) checkSettled(t *rapid.T, sp *spec, f FieldPlan, v [2]crm.Value) {
-	d := c.plan.Base[sp.id].Settled
+func (c *scene) checkSettled(t *rapid.T, sp *spec, f FieldDecision, v [2]crm.Value) {
+	d := c.decision.Base[sp.id].Settled
 	if d == nil && c.p.Base[sp.id].Revision != sp.revision { // of an earlier release
 		d = sp.leftApart(c.p.Base[sp.id])
 	}
@@ -176,7 +176,7 @@ func (c *scene) checkSettled(t *rapid.T, sp *spec, f FieldPlan, v [2]crm.Value) 
 }
 
 // TestS32_ClearedStaysCleared: a side that a person emptied is blank after the
-// plan, unless blanks are filled there, the mapping has another master, or the
+// decision, unless blanks are filled there, the mapping has another master, or the
 // other side was edited as well. The other side is emptied only with clear, or
 // where it is a list.
 func TestS32_ClearedStaysCleared(t *testing.T) {
@@ -188,7 +188,7 @@ func TestS32_ClearedStaysCleared(t *testing.T) {
 		}
 		for i := range c.s.specs {
 			sp := &c.s.specs[i]
-			f := ruleOf(&c.plan, sp.id)
+			f := ruleOf(&c.decision, sp.id)
 			if sp.m == nil || f.Mapping == "" || f.Rule == RuleFailed {
 				continue
 			}
@@ -222,7 +222,7 @@ func TestS14_ClosedWaysAreNeverWritten(t *testing.T) {
 		c := drawScene(t)
 		before := c.p.records()
 		for side, word := range crm.Sides {
-			w := c.plan.Write(word)
+			w := c.decision.Write(word)
 			if w == nil {
 				continue
 			}
@@ -247,7 +247,7 @@ func TestS14_ClosedWaysAreNeverWritten(t *testing.T) {
 	})
 }
 
-// TestS2_LosersAreListed: a value that is overwritten stands in the plan with
+// TestS2_LosersAreListed: a value that is overwritten stands in the decision with
 // the rule that overwrote it.
 func TestS2_LosersAreListed(t *testing.T) {
 	t.Parallel()
@@ -258,7 +258,7 @@ func TestS2_LosersAreListed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawScene(t)
 		for side, word := range crm.Sides {
-			w := c.plan.Write(word)
+			w := c.decision.Write(word)
 			if w == nil {
 				continue
 			}
@@ -268,14 +268,14 @@ func TestS2_LosersAreListed(t *testing.T) {
 					continue
 				}
 				sp := c.writer(side, field)
-				f := ruleOf(&c.plan, sp.id)
+				f := ruleOf(&c.decision, sp.id)
 				listed := f.Left
 				if word == crm.Right {
 					listed = f.Right
 				}
 				want, err := sp.m.Canonical(word, c.p.records()[side].Fields)
 				if err != nil || !same(listed, want) || !slices.Contains(overwriting, f.Rule) || !same(f.After, w.Intended[sp.id]) {
-					t.Fatalf("%s: %#v is overwritten, but the plan says %#v", field, old, f)
+					t.Fatalf("%s: %#v is overwritten, but the decision says %#v", field, old, f)
 				}
 			}
 		}
@@ -292,7 +292,7 @@ func TestS2_ConflictsAreRealAndNamed(t *testing.T) {
 		c := drawScene(t)
 		for i := range c.s.specs {
 			sp := &c.s.specs[i]
-			f := ruleOf(&c.plan, sp.id)
+			f := ruleOf(&c.decision, sp.id)
 			if sp.m == nil || !sp.open[0] || !sp.open[1] || sp.set || f.Rule == RuleFailed {
 				continue
 			}
@@ -303,7 +303,7 @@ func TestS2_ConflictsAreRealAndNamed(t *testing.T) {
 			}
 			for side, word := range crm.Sides {
 				lost := []crm.Value{f.Left, f.Right}[side]
-				w := c.plan.Write(word)
+				w := c.decision.Write(word)
 				if w == nil || lost.Blank() || mem.kind != agreed || !moved[side] {
 					continue
 				}
@@ -322,12 +322,12 @@ func TestRow119_BlanksNeverEraseWithoutClear(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawScene(t)
 		for side, word := range crm.Sides {
-			w := c.plan.Write(word)
+			w := c.decision.Write(word)
 			if w == nil {
 				continue
 			}
 			for id, after := range w.Intended {
-				f := ruleOf(&c.plan, id)
+				f := ruleOf(&c.decision, id)
 				held, other := f.Left, f.Right
 				if word == crm.Right {
 					held, other = other, held
@@ -367,8 +367,8 @@ func TestRow134_SetMergeKeepsAddsAndRemoves(t *testing.T) {
 			Left: &crm.Record{ID: "L1", Fields: raw(left)}, Right: &crm.Record{ID: "R1", Fields: raw(right)},
 			Linked: true, Base: crm.Base{"tags": crm.Agree(sp.revision, was)}, Now: noon,
 		}
-		plan := s.Plan(p)
-		after := apply(p, plan)
+		decision := s.Reconcile(p)
+		after := apply(p, decision)
 		v, _ := canonical(sp, after)
 		if !same(v[0], v[1]) {
 			t.Fatalf("sides differ: %#v %#v", v[0], v[1])
@@ -377,19 +377,19 @@ func TestRow134_SetMergeKeepsAddsAndRemoves(t *testing.T) {
 			in := func(list []string) bool { return slices.Contains(list, x) }
 			want := in(left) && in(right) || in(left) != in(right) && !in(base)
 			if got := in(v[0].Items()); got != want {
-				t.Fatalf("%s: base %v left %v right %v gives %v (%s)", x, base, left, right, v[0].Items(), plan.Fields[0].Rule)
+				t.Fatalf("%s: base %v left %v right %v gives %v (%s)", x, base, left, right, v[0].Items(), decision.Fields[0].Rule)
 			}
 		}
 	})
 }
 
 // TestS5_ReformattingIsNoEdit: an app that writes values in its own way after
-// the sync does not set off another plan.
+// the sync does not set off another decision.
 func TestS5_ReformattingIsNoEdit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawScene(t)
-		if c.plan.Outcome == crm.Failed {
+		if c.decision.Outcome == crm.Failed {
 			return
 		}
 		for _, r := range []*crm.Record{c.after.Left, c.after.Right} {
@@ -401,7 +401,7 @@ func TestS5_ReformattingIsNoEdit(t *testing.T) {
 				r.Fields[name] = reformat(name, v)
 			}
 		}
-		if second := c.s.Plan(c.after); !second.Empty() || second.Rebase {
+		if second := c.s.Reconcile(c.after); !second.Empty() || second.Rebase {
 			t.Fatalf("reformatted values count as edits: left %#v right %#v", second.Left, second.Right)
 		}
 	})
@@ -429,7 +429,7 @@ func reformat(name string, v crm.Value) crm.Value {
 }
 
 // TestRow45_MirroredSidesMirrorThePlan: swapping the sides of every input
-// swaps the plan. Two settings one way each thus behave as one two-way sync.
+// swaps the decision. Two settings one way each thus behave as one two-way sync.
 func TestRow45_MirroredSidesMirrorThePlan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -444,16 +444,16 @@ func TestRow45_MirroredSidesMirrorThePlan(t *testing.T) {
 		if c.p.MatchedBy != nil {
 			p.MatchedBy = &crm.MatchStep{Protect: []string{"Email", "Name", "Tags", "Note"}}
 		}
-		got := m.Plan(p)
-		if diff := cmp.Diff(shape(c.plan, false), shape(got, true)); diff != "" {
-			t.Fatalf("the mirrored plan differs (-plan +mirrored):\n%s", diff)
+		got := m.Reconcile(p)
+		if diff := cmp.Diff(shape(c.decision, false), shape(got, true)); diff != "" {
+			t.Fatalf("the mirrored decision differs (-decision +mirrored):\n%s", diff)
 		}
 	})
 }
 
-// planShape is what must mirror: everything but canonical values, which have
+// decisionShape is what must mirror: everything but canonical values, which have
 // the right side's names for options.
-type planShape struct {
+type decisionShape struct {
 	Outcome     crm.Outcome
 	State       crm.State
 	Code        string
@@ -470,8 +470,8 @@ type fieldShape struct {
 	Merged bool
 }
 
-func shape(p Plan, mirrored bool) planShape {
-	out := planShape{Outcome: p.Outcome, State: p.State, Code: p.Code, Link: p.Link}
+func shape(p Decision, mirrored bool) decisionShape {
+	out := decisionShape{Outcome: p.Outcome, State: p.State, Code: p.Code, Link: p.Link}
 	left, right := p.Left, p.Right
 	if mirrored {
 		left, right = right, left
@@ -570,8 +570,8 @@ func mirrorPolicy(p crm.ConflictPolicy) crm.ConflictPolicy {
 }
 
 // TestS5_AtRestAfterEveryStep follows pairs through edits and filters that open
-// and close: after each step one plan brings them to rest again, from a base
-// that earlier plans made.
+// and close: after each step one decision brings them to rest again, from a base
+// that earlier decisions made.
 func TestS5_AtRestAfterEveryStep(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -584,10 +584,10 @@ func TestS5_AtRestAfterEveryStep(t *testing.T) {
 		for step := range rapid.IntRange(1, 6).Draw(t, "steps") {
 			before := p
 			p.Left, p.Right = edit(t, p.Left, leftSchema()), edit(t, p.Right, rightSchema())
-			plan := c.s.Plan(p)
-			rest := apply(p, plan)
-			if second := c.s.Plan(rest); !second.Empty() || second.Rebase {
-				c.p, c.plan = p, plan
+			decision := c.s.Reconcile(p)
+			rest := apply(p, decision)
+			if second := c.s.Reconcile(rest); !second.Empty() || second.Rebase {
+				c.p, c.decision = p, decision
 				t.Fatalf("step %d from %#v: not at rest\n%s", step, before.Base, story(&c, &second))
 			}
 			p = rest

@@ -15,7 +15,7 @@ import (
 )
 
 // plannerVersion is part of Settings.Digest; raise it when the same input may
-// give another plan than before.
+// give another decision than before.
 const plannerVersion = 2
 
 // Settings is one sync of one connection version, compiled once. It is
@@ -27,7 +27,7 @@ const plannerVersion = 2
 // to one side without making the other side the master, so that an edit which
 // may not travel is left alone and never overwritten by the value it replaced.
 //
-// The global toggle is not in here; whoever executes plans asks it.
+// The global toggle is not in here; whoever executes decisions asks it.
 type Settings struct {
 	sync    crm.Sync
 	country string
@@ -56,7 +56,7 @@ type spec struct {
 	m        *mapping.Compiled // nil when off, held or broken
 	problem  *mapping.Problem  // why it is broken
 	held     []string          // fields that are gone, with their sides: it rests
-	label    string            // the field names of both sides, for Plan.Detail
+	label    string            // the field names of both sides, for Decision.Detail
 	names    [2][]string       // by side
 	revision string            // of an agreement
 	fields   string            // fingerprint of the fields of both sides
@@ -97,7 +97,7 @@ type back struct {
 // Settings is never nil and can be used even when there are problems, because
 // a running sync must outlive what changes in an app: a part whose field is gone
 // is held (see Held), a mapping that does not compile otherwise fails by itself
-// in every plan, and rules that cannot be read at all let nothing through.
+// in every decision, and rules that cannot be read at all let nothing through.
 // Refusing to save is up to the caller.
 func Compile(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*Settings, []mapping.Problem) {
 	s, problems := compileAlone(c, sync, left, right)
@@ -319,7 +319,7 @@ func anyTimed(rules []crm.Rule) bool {
 	return slices.ContainsFunc(rules, func(r crm.Rule) bool { return r.On() && rule.Timed(r.Filter) })
 }
 
-// fingerprint hashes all that plans depend on.
+// fingerprint hashes all that decisions depend on.
 func (s *Settings) fingerprint(zone [2]string) string {
 	decides := s.sync
 	decides.ID, decides.Schedule, decides.Initial, decides.SecondLook, decides.AuditHours = "", "", "", nil, nil
@@ -373,7 +373,7 @@ func (s *Settings) Field(side crm.Side, name string) crm.Field {
 }
 
 // Digest fingerprints everything in the settings that decides outcomes: the
-// same digest, records and base give the same plan (at the same Pair.Now, if
+// same digest, records and base give the same decision (at the same Pair.Now, if
 // Timed).
 func (s *Settings) Digest() string { return s.digest }
 

@@ -87,7 +87,7 @@ func TestCompileReportsEveryProblem(t *testing.T) {
 			if s == nil {
 				t.Fatal("there are no settings")
 			}
-			s.Plan(Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon})
+			s.Reconcile(Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon})
 		})
 	}
 }
@@ -100,8 +100,8 @@ func TestCompileWithoutSchema(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("unknown schemas are no problem: %v", problems)
 	}
-	if plan := s.Plan(Pair{Left: ann(), Now: noon}); plan.Outcome != crm.Created {
-		t.Errorf("the record is %s %s %s", plan.Outcome, plan.Code, plan.Detail)
+	if decision := s.Reconcile(Pair{Left: ann(), Now: noon}); decision.Outcome != crm.Created {
+		t.Errorf("the record is %s %s %s", decision.Outcome, decision.Code, decision.Detail)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestTimed(t *testing.T) {
 			c.rule.Direction = crm.DirectionToRight
 			sync.Rules = []crm.Rule{c.rule}
 			s := compile(sync)
-			if s.Timed() != c.want || s.Plan(Pair{Left: ann(), Now: noon}).Timed != c.want {
+			if s.Timed() != c.want || s.Reconcile(Pair{Left: ann(), Now: noon}).Timed != c.want {
 				t.Errorf("Timed = %t, want %t", s.Timed(), c.want)
 			}
 		})

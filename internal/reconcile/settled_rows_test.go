@@ -191,17 +191,17 @@ func (row *settledRow) play(t *testing.T, left, right string) {
 	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail}}, Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}, Now: noon}
 	if !row.first {
 		p.Left.Fields[left], p.Right.Fields[right], p.Linked = row.was, row.was, true
-		p = apply(p, s.Plan(p))
+		p = apply(p, s.Reconcile(p))
 	}
 	for i, a := range row.acts {
 		p.Left.Fields[left], p.Right.Fields[right] = typed(left, a.left, p.Left.Fields[left]), typed(left, a.right, p.Right.Fields[right])
-		plan := s.Plan(p)
-		p = apply(p, plan)
+		decision := s.Reconcile(p)
+		p = apply(p, decision)
 		got := [2]string{p.Left.Fields[left].Text(), p.Right.Fields[right].Text()}
-		if f := plan.Fields[0]; got != a.want || f.Reason != a.reason {
+		if f := decision.Fields[0]; got != a.want || f.Reason != a.reason {
 			t.Fatalf("act %d: %q under %s (%q), want %q (%q)", i+1, got, f.Rule, f.Reason, a.want, a.reason)
 		}
-		if again := s.Plan(p); !again.Empty() || again.Rebase || again.Fields[0].Reason != a.reason {
+		if again := s.Reconcile(p); !again.Empty() || again.Rebase || again.Fields[0].Reason != a.reason {
 			t.Fatalf("act %d: not at rest: %#v %#v %s", i+1, again.Left, again.Right, again.Fields[0].Rule)
 		}
 		if d := p.Base["f"].Settled; (d != nil) != (a.reason != "") {
@@ -210,9 +210,9 @@ func (row *settledRow) play(t *testing.T, left, right string) {
 		// Another revision of the mapping keeps what is settled, and fights nothing.
 		if a.reason != "" && a.reason != crm.ReasonInvalidPhone {
 			p.Base["f"] = otherRevision(p.Base["f"])
-			plan = s.Plan(p)
-			if p = apply(p, plan); !plan.Empty() || plan.Fields[0].Reason != a.reason {
-				t.Fatalf("act %d: under another revision %s (%q)", i+1, plan.Fields[0].Rule, plan.Fields[0].Reason)
+			decision = s.Reconcile(p)
+			if p = apply(p, decision); !decision.Empty() || decision.Fields[0].Reason != a.reason {
+				t.Fatalf("act %d: under another revision %s (%q)", i+1, decision.Fields[0].Rule, decision.Fields[0].Reason)
 			}
 		}
 	}
@@ -282,20 +282,20 @@ func TestRow94_LostKeys(t *testing.T) {
 			s := compile(sync)
 			p := Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon}
 			p.Left.Fields["twin"] = crm.TextValue("R1")
-			p = apply(p, s.Plan(p))
+			p = apply(p, s.Reconcile(p))
 			base := p.Base
 			keys := [2]crm.Fields{p.Left.Fields.Clone(), p.Right.Fields.Clone()}
 			c.pair(&p)
 			p.Left.Fields["title"] = crm.TextValue("CTO")
-			plan := s.Plan(p)
+			decision := s.Reconcile(p)
 			if !c.excluded {
-				if plan.State == crm.StateExcluded || plan.Right == nil {
-					t.Fatalf("it is %s (%s)", plan.State, plan.Code)
+				if decision.State == crm.StateExcluded || decision.Right == nil {
+					t.Fatalf("it is %s (%s)", decision.State, decision.Code)
 				}
 				return
 			}
-			if plan.State != crm.StateExcluded || plan.Code != CodeNoIdentity || !plan.Link || !plan.Empty() || plan.Rebase {
-				t.Fatalf("it is %s (%s), link %t, left %#v right %#v", plan.State, plan.Code, plan.Link, plan.Left, plan.Right)
+			if decision.State != crm.StateExcluded || decision.Code != CodeNoIdentity || !decision.Link || !decision.Empty() || decision.Rebase {
+				t.Fatalf("it is %s (%s), link %t, left %#v right %#v", decision.State, decision.Code, decision.Link, decision.Left, decision.Right)
 			}
 			for _, k := range []string{"email", "phone"} {
 				p.Left.Fields[k] = keys[0][k]
@@ -304,8 +304,8 @@ func TestRow94_LostKeys(t *testing.T) {
 				p.Right.Fields[k] = keys[1][k]
 			}
 			p.Base = base
-			if plan = s.Plan(p); plan.Right == nil || plan.Right.Fields["Title"].Text() != "CTO" {
-				t.Errorf("with its keys back it is %s, right %#v", plan.State, plan.Right)
+			if decision = s.Reconcile(p); decision.Right == nil || decision.Right.Fields["Title"].Text() != "CTO" {
+				t.Errorf("with its keys back it is %s, right %#v", decision.State, decision.Right)
 			}
 		})
 	}

@@ -45,13 +45,13 @@ func TestS33_ARefusedValueRests(t *testing.T) {
 			if c.then != nil {
 				c.then(&p)
 			}
-			plan := s.Plan(p)
-			after := apply(p, plan)
-			if f := plan.Fields[0]; f.Rule != c.rule || after.Right.Fields["Note"].Text() != c.right {
+			decision := s.Reconcile(p)
+			after := apply(p, decision)
+			if f := decision.Fields[0]; f.Rule != c.rule || after.Right.Fields["Note"].Text() != c.right {
 				t.Errorf("the rule is %s and the right holds %q", f.Rule, after.Right.Fields["Note"].Text())
 			}
-			if f := plan.Fields[0]; c.rule == RuleSettled && (f.Reason != crm.ReasonRefused || plan.Rebase || !plan.Empty()) {
-				t.Errorf("not at rest: %#v", plan)
+			if f := decision.Fields[0]; c.rule == RuleSettled && (f.Reason != crm.ReasonRefused || decision.Rebase || !decision.Empty()) {
+				t.Errorf("not at rest: %#v", decision)
 			}
 		})
 	}
@@ -78,13 +78,13 @@ func TestS32_EntriesOfEarlierReleasesAreRead(t *testing.T) {
 				Revision: s.specs[0].revision + "~" + c.terms,
 				Items:    []string{crm.Fingerprint(crm.TextValue("b")), crm.Fingerprint(crm.TextValue("z"))},
 			}
-			plan := s.Plan(p)
-			if f := plan.Fields[0]; f.Reason != c.reason || plan.Rebase || !plan.Empty() {
-				t.Errorf("it is %#v, rebase %t", f, plan.Rebase)
+			decision := s.Reconcile(p)
+			if f := decision.Fields[0]; f.Reason != c.reason || decision.Rebase || !decision.Empty() {
+				t.Errorf("it is %#v, rebase %t", f, decision.Rebase)
 			}
 			p.Right.Fields["Note"] = crm.TextValue("y")
-			if plan := s.Plan(p); plan.Fields[0].Rule != RuleConflictRight {
-				t.Errorf("an edit is decided by %s", plan.Fields[0].Rule)
+			if decision := s.Reconcile(p); decision.Fields[0].Rule != RuleConflictRight {
+				t.Errorf("an edit is decided by %s", decision.Fields[0].Rule)
 			}
 		})
 	}

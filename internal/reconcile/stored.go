@@ -6,7 +6,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
-// Result is what became of one side when a plan was carried out.
+// Result is what became of one side when a decision was carried out.
 type Result struct {
 	Refused  map[crm.MappingID]string // mappings that the app refused, with the code of each
 	Failed   bool                     // the app refused the write whole
@@ -23,19 +23,19 @@ type Stored struct {
 	Kept    bool      // the app kept what it had
 }
 
-// Settle returns what is to be remembered of a pair once a plan's writes have
-// been answered: the plan's base as far as they succeeded, a difference where
+// Settle returns what is to be remembered of a pair once a decision's writes have
+// been answered: the decision's base as far as they succeeded, a difference where
 // an app refused a field or stored something else, and what was remembered
 // before where a whole write was refused.
-func (s *Settings) Settle(p Pair, plan *Plan, results crm.PerSide[Result]) (crm.Base, []Stored) {
-	m := &merger{s: s, base: plan.Base}
+func (s *Settings) Settle(p Pair, decision *Decision, results crm.PerSide[Result]) (crm.Base, []Stored) {
+	m := &merger{s: s, base: decision.Base}
 	var stored []Stored
 	for i := range s.specs {
 		one := &s.specs[i]
-		if one.m == nil || i >= len(plan.Fields) {
+		if one.m == nil || i >= len(decision.Fields) {
 			continue
 		}
-		if found := m.settleField(one, &plan.Fields[i], p, plan, results); found != nil {
+		if found := m.settleField(one, &decision.Fields[i], p, decision, results); found != nil {
 			stored = append(stored, *found)
 		}
 	}
@@ -43,7 +43,7 @@ func (s *Settings) Settle(p Pair, plan *Plan, results crm.PerSide[Result]) (crm.
 }
 
 // settleField is Settle for one mapping.
-func (m *merger) settleField(one *spec, f *FieldPlan, p Pair, plan *Plan, results crm.PerSide[Result]) (found *Stored) {
+func (m *merger) settleField(one *spec, f *FieldDecision, p Pair, decision *Decision, results crm.PerSide[Result]) (found *Stored) {
 	observed := [2]crm.Value{f.Left, f.Right}
 	failed := false
 	var why *crm.Difference
@@ -60,7 +60,7 @@ func (m *merger) settleField(one *spec, f *FieldPlan, p Pair, plan *Plan, result
 			}
 			continue
 		}
-		w := plan.Write(side)
+		w := decision.Write(side)
 		if w == nil {
 			continue
 		}
@@ -99,7 +99,7 @@ func (m *merger) settleField(one *spec, f *FieldPlan, p Pair, plan *Plan, result
 // NoteKept marks a difference whose app answered success and kept its old value.
 const NoteKept = "kept"
 
-// restore puts back what was remembered of a mapping before the plan.
+// restore puts back what was remembered of a mapping before the decision.
 func (m *merger) restore(id crm.MappingID, before crm.Base) {
 	if old, found := before[id]; found {
 		m.settle(id, old)
@@ -194,9 +194,9 @@ func (s *Settings) Target(id crm.MappingID, from crm.Side) crm.Side {
 	return from.Other()
 }
 
-// Troubles lists the fields that do not get across, for Plan.Detail: those
+// Troubles lists the fields that do not get across, for Decision.Detail: those
 // that do not fit, and those that an app refused, with the code.
-func (s *Settings) Troubles(fields []FieldPlan, base crm.Base) string {
+func (s *Settings) Troubles(fields []FieldDecision, base crm.Base) string {
 	var out []string
 	for i := range s.specs {
 		one := &s.specs[i]

@@ -91,15 +91,15 @@ func (s *Settings) TakenBy(side crm.Side, r *crm.Record, now time.Time) (sync cr
 	return "", held
 }
 
-// leaves is the plan for a pair, or for one record, that an earlier sync takes.
-func (s *Settings) leaves(left, right *crm.Record, now time.Time) (p Plan, taken bool) {
+// leaves is the decision for a pair, or for one record, that an earlier sync takes.
+func (s *Settings) leaves(left, right *crm.Record, now time.Time) (p Decision, taken bool) {
 	for i, r := range [2]*crm.Record{left, right} {
 		sync, held := s.TakenBy(crm.Sides[i], r, now)
 		if held {
 			return s.waits(p, "a field is gone by which an earlier sync tells whether it takes the record"), true
 		}
 		if sync != "" {
-			return Plan{
+			return Decision{
 				Outcome: crm.Excluded, State: crm.StateExcluded, Code: CodeTakenByOther, Timed: s.timed,
 				Detail: "the sync " + strconv.Quote(string(sync)) + " takes the record on the " + string(crm.Sides[i]) + " side, and comes first",
 			}, true

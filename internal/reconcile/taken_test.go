@@ -73,14 +73,14 @@ func TestTakenBy(t *testing.T) {
 				t.Fatalf("taken by %q, held %t; want %q, %t", taken, held, c.taken, c.held)
 			}
 			right := &crm.Record{ID: "9", Fields: crm.Fields{"Email": c.rec.Fields["email"]}}
-			plan := s.Plan(Pair{Left: c.rec, Right: right, Linked: true})
+			decision := s.Reconcile(Pair{Left: c.rec, Right: right, Linked: true})
 			switch {
-			case c.taken != "" && (plan.Code != CodeTakenByOther || plan.State != crm.StateExcluded || !plan.Empty() || !plan.Link):
-				t.Errorf("the pair is %s (%s)", plan.State, plan.Code)
-			case c.held && (plan.State != crm.StateWaiting || !plan.Empty()):
-				t.Errorf("the pair is %s (%s)", plan.State, plan.Code)
-			case c.taken == "" && plan.Code == CodeTakenByOther:
-				t.Errorf("the pair is left to %s", plan.Detail)
+			case c.taken != "" && (decision.Code != CodeTakenByOther || decision.State != crm.StateExcluded || !decision.Empty() || !decision.Link):
+				t.Errorf("the pair is %s (%s)", decision.State, decision.Code)
+			case c.held && (decision.State != crm.StateWaiting || !decision.Empty()):
+				t.Errorf("the pair is %s (%s)", decision.State, decision.Code)
+			case c.taken == "" && decision.Code == CodeTakenByOther:
+				t.Errorf("the pair is left to %s", decision.Detail)
 			}
 			asks := slices.Contains(s.ReadFields(crm.Left), "kind")
 			if is := len(s.takers[0]) > 0; asks != (is && !c.gone) || (s.Digest() != alone.Digest()) != (is || len(s.takers[1]) > 0) {

@@ -291,17 +291,17 @@ func drawPair(t *rapid.T) (Pair, pasts) {
 	return p, was
 }
 
-// apply carries a plan out as apps that store what they are told.
-func apply(p Pair, plan Plan) Pair {
+// apply carries a decision out as apps that store what they are told.
+func apply(p Pair, decision Decision) Pair {
 	next := p
 	next.MatchedBy = nil
-	next.Base, next.Linked = plan.Base, p.Linked || plan.Link
+	next.Base, next.Linked = decision.Base, p.Linked || decision.Link
 	for i, word := range crm.Sides {
 		old := p.Left
 		if word == crm.Right {
 			old = p.Right
 		}
-		w := plan.Write(word)
+		w := decision.Write(word)
 		if w == nil {
 			continue
 		}
@@ -338,10 +338,10 @@ func canonical(sp *spec, p Pair) (v [2]crm.Value, ok bool) {
 	return v, true
 }
 
-func ruleOf(plan *Plan, id crm.MappingID) FieldPlan {
-	i := slices.IndexFunc(plan.Fields, func(f FieldPlan) bool { return f.Mapping == id })
+func ruleOf(decision *Decision, id crm.MappingID) FieldDecision {
+	i := slices.IndexFunc(decision.Fields, func(f FieldDecision) bool { return f.Mapping == id })
 	if i < 0 {
-		return FieldPlan{}
+		return FieldDecision{}
 	}
-	return plan.Fields[i]
+	return decision.Fields[i]
 }

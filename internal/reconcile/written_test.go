@@ -14,9 +14,9 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/proof/written"
 )
 
-// TestPlansAreAsWritten plans many drawn scenes, each in a plain way and in one
-// more, carries the plans out with what apps may answer, and writes down all that
-// comes of it. The properties say what must hold of every plan; here a change of
+// TestPlansAreAsWritten decisions many drawn scenes, each in a plain way and in one
+// more, carries the decisions out with what apps may answer, and writes down all that
+// comes of it. The properties say what must hold of every decision; here a change of
 // any decision shows, and its review says whether it is meant.
 func TestPlansAreAsWritten(t *testing.T) {
 	t.Parallel()
@@ -24,15 +24,15 @@ func TestPlansAreAsWritten(t *testing.T) {
 	var out strings.Builder
 	for i := range 400 {
 		c := scenes.Example(i)
-		fmt.Fprintf(&out, "%d %s\n", i, c.told(&c.plan))
+		fmt.Fprintf(&out, "%d %s\n", i, c.told(&c.decision))
 		c.vary(&out, i)
 		c.settle(&out, i)
 		c.look(&out)
 	}
-	written.Check(t, "plans.txt", out.String())
+	written.Check(t, "decisions.txt", out.String())
 }
 
-// vary plans the scene again with something special about the pair.
+// vary decisions the scene again with something special about the pair.
 func (c *scene) vary(out *strings.Builder, i int) {
 	p, one := c.p, c.s.specs[i%len(c.s.specs)].id
 	only := map[crm.MappingID]bool{one: true}
@@ -62,14 +62,14 @@ func (c *scene) vary(out *strings.Builder, i int) {
 			p.Was.Right[c.s.specs[k].id] = "-"
 		}
 	}
-	plan := c.s.Plan(p)
-	if text := c.told(&plan); text != c.told(&c.plan) {
+	decision := c.s.Reconcile(p)
+	if text := c.told(&decision); text != c.told(&c.decision) {
 		fmt.Fprintf(out, "  %s %s: %s\n", name, one, text)
 	}
 }
 
-// told is a plan on one line, without what stays as it is.
-func (c *scene) told(p *Plan) string {
+// told is a decision on one line, without what stays as it is.
+func (c *scene) told(p *Decision) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s %q link %t held %t rebase %t timed %t rules %q empty %t;", p.Outcome, p.State, p.Code, p.Detail, p.Link, p.Held, p.Rebase, p.Timed, p.Rules, p.Empty())
 	for _, f := range p.Fields {
@@ -124,7 +124,7 @@ func shortBase(base crm.Base) string {
 	return strings.Join(parts, " ")
 }
 
-// settle answers a plan's writes as apps may: one field refused, one bent, one
+// settle answers a decision's writes as apps may: one field refused, one bent, one
 // kept as it was, or the whole write refused.
 func (c *scene) settle(out *strings.Builder, i int) {
 	var results crm.PerSide[Result]
@@ -134,7 +134,7 @@ func (c *scene) settle(out *strings.Builder, i int) {
 			held = r.Fields.Clone()
 		}
 		r := Result{Fields: held, Answered: i%2 == 0, Refused: map[crm.MappingID]string{}}
-		if w := c.plan.Write(side); w != nil {
+		if w := c.decision.Write(side); w != nil {
 			ids := slices.Sorted(maps.Keys(w.Intended))
 			if len(ids) > 0 {
 				one := ids[i%len(ids)]
@@ -169,7 +169,7 @@ func (c *scene) settle(out *strings.Builder, i int) {
 			results.Right = r
 		}
 	}
-	base, stored := c.s.Settle(c.p, &c.plan, results)
+	base, stored := c.s.Settle(c.p, &c.decision, results)
 	fmt.Fprintf(out, "  settled %s", shortBase(base))
 	for _, s := range stored {
 		fmt.Fprintf(out, "; %s %s sent %s held %s kept %t", s.Mapping, s.Side, asJSON(s.Sent), asJSON(s.Held), s.Kept)
@@ -191,8 +191,8 @@ func (c *scene) look(out *strings.Builder) {
 		if r == nil {
 			continue
 		}
-		plan, admitted := c.s.Admit(side, r, noon)
-		fmt.Fprintf(out, "  %s agrees %t strays %t identity %t admitted %t %s %s", side, c.s.Agrees(side, r, c.plan.Base), c.s.Strays(side, r, c.plan.Base), c.s.HasIdentity(side, r), admitted, plan.Outcome, plan.Code)
+		decision, admitted := c.s.Admit(side, r, noon)
+		fmt.Fprintf(out, "  %s agrees %t strays %t identity %t admitted %t %s %s", side, c.s.Agrees(side, r, c.decision.Base), c.s.Strays(side, r, c.decision.Base), c.s.HasIdentity(side, r), admitted, decision.Outcome, decision.Code)
 		var moved []string
 		for i := range c.s.specs {
 			if id := c.s.specs[i].id; c.s.Moved(id, c.p.Base, side, c.after.Left, c.after.Right) {
@@ -309,7 +309,7 @@ func TestMatchesAreAsWritten(t *testing.T) {
 }
 
 // TestGapsAreAsWritten takes each field of either schema away, and lets fields have
-// further ones beside them; the same scene is planned in each world.
+// further ones beside them; the same scene is decided in each world.
 func TestGapsAreAsWritten(t *testing.T) {
 	t.Parallel()
 	c := rapid.Custom(drawScene).Example(7)
@@ -332,11 +332,11 @@ func TestGapsAreAsWritten(t *testing.T) {
 		c.s = s
 		p := c.p
 		p.Linked, p.Base = true, c.was.base(s, false)
-		plan := s.Plan(p)
-		fmt.Fprintf(&out, "  held %v\n  linked %s\n", s.Held(), c.told(&plan))
+		decision := s.Reconcile(p)
+		fmt.Fprintf(&out, "  held %v\n  linked %s\n", s.Held(), c.told(&decision))
 		p.Linked, p.Base = false, nil
-		plan = s.Plan(p)
-		fmt.Fprintf(&out, "  met %s\n", c.told(&plan))
+		decision = s.Reconcile(p)
+		fmt.Fprintf(&out, "  met %s\n", c.told(&decision))
 		for k, side := range crm.Sides {
 			r := []*crm.Record{c.p.Left, c.p.Right}[k]
 			m := s.Decide(side, r, [][]crm.Record{{*[]*crm.Record{c.p.Right, c.p.Left}[k]}})

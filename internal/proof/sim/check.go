@@ -273,7 +273,7 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 		return
 	}
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
-	p := w.compiled.Plan(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
+	p := w.compiled.Reconcile(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
 	if !p.Empty() {
 		w.violated("S1", fmt.Sprintf("%s: the pair %s, %s is %s and there is still something to write: %s", when, left.id, right.id, l.State, ruleNames(p)))
 		return
@@ -375,7 +375,7 @@ func (w *world) addresses(side crm.Side, f crm.Fields) []string {
 	return out
 }
 
-func ruleNames(p reconcile.Plan) string {
+func ruleNames(p reconcile.Decision) string {
 	var out []string
 	for _, f := range p.Fields {
 		if f.Rule != reconcile.RuleAgreed {

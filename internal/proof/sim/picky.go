@@ -35,7 +35,7 @@ func (w *world) refusalStands(r ref, x row, l linkView) bool {
 // a refusal that names none that direction.
 func (w *world) checkRefused(when string, l linkView, left, right row) {
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
-	p := w.compiled.Plan(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
+	p := w.compiled.Reconcile(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
 	for _, side := range crm.Sides {
 		source := lr
 		if side == crm.Left {

@@ -69,7 +69,7 @@ func (w *world) checkRights(denied crm.Side) {
 		if denied == crm.Right {
 			pair.Left, pair.Right = &partner, &own
 		}
-		p := w.compiled.Plan(pair)
+		p := w.compiled.Reconcile(pair)
 		if p.Write(other) != nil {
 			w.violated("S34", fmt.Sprintf("%s may not be written, and what comes from its record %s does not travel either: %s", denied, r.id, ruleNames(p)))
 			return

@@ -22,7 +22,7 @@ func annRight() *crm.Record {
 	}}
 }
 
-// verdict is what most tests ask of a plan.
+// verdict is what most tests ask of a decision.
 type verdict struct {
 	Outcome crm.Outcome
 	State   crm.State
@@ -32,7 +32,7 @@ type verdict struct {
 	Right   bool
 }
 
-func verdictOf(p Plan) verdict {
+func verdictOf(p Decision) verdict {
 	return verdict{p.Outcome, p.State, p.Code, p.Link, p.Left != nil, p.Right != nil}
 }
 
@@ -157,19 +157,19 @@ func TestRow112_Outcomes(t *testing.T) {
 				t.Fatal(problems)
 			}
 			p := Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon}
-			p.Base = compile(baseSync(twelve()[:11]...)).Plan(p).Base
+			p.Base = compile(baseSync(twelve()[:11]...)).Reconcile(p).Base
 			for _, f := range c.pair {
 				f(&p)
 			}
-			plan := s.Plan(p)
-			if diff := cmp.Diff(c.want, verdictOf(plan)); diff != "" {
-				t.Errorf("the plan (-want +got):\n%s", diff)
+			decision := s.Reconcile(p)
+			if diff := cmp.Diff(c.want, verdictOf(decision)); diff != "" {
+				t.Errorf("the decision (-want +got):\n%s", diff)
 			}
-			if plan.Outcome == crm.Failed || plan.Outcome == crm.Excluded {
+			if decision.Outcome == crm.Failed || decision.Outcome == crm.Excluded {
 				return
 			}
-			if again := s.Plan(apply(p, plan)); !again.Empty() {
-				t.Errorf("the second plan writes %#v %#v", again.Left, again.Right)
+			if again := s.Reconcile(apply(p, decision)); !again.Empty() {
+				t.Errorf("the second decision writes %#v %#v", again.Left, again.Right)
 			}
 		})
 	}
@@ -183,38 +183,38 @@ func TestS13_LeavingAFilterExcludesAndReturningResumes(t *testing.T) {
 	sync.Rules = vipOnly()
 	s := compile(sync)
 	p := Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon}
-	p = apply(p, s.Plan(p))
+	p = apply(p, s.Reconcile(p))
 	agreedBase := p.Base
 
 	p.Left.Fields["vip"], p.Right.Fields["OK"] = crm.BoolValue(false), crm.BoolValue(false)
 	p.Left.Fields["last"] = crm.TextValue("Li")
-	plan := s.Plan(p)
-	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false}, verdictOf(plan)); diff != "" {
+	decision := s.Reconcile(p)
+	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false}, verdictOf(decision)); diff != "" {
 		t.Fatalf("outside the filter (-want +got):\n%s", diff)
 	}
-	if plan.Rebase || !cmp.Equal(agreedBase, plan.Base) {
+	if decision.Rebase || !cmp.Equal(agreedBase, decision.Base) {
 		t.Errorf("the base moved while the pair is excluded")
 	}
-	if len(plan.Traces.ToRight) != 1 || plan.Traces.ToRight[0].Pass || len(plan.Traces.ToLeft) != 1 {
-		t.Errorf("the traces do not explain it: %#v", plan.Traces)
+	if len(decision.Traces.ToRight) != 1 || decision.Traces.ToRight[0].Pass || len(decision.Traces.ToLeft) != 1 {
+		t.Errorf("the traces do not explain it: %#v", decision.Traces)
 	}
 
 	// One way only: what may not travel is left alone, and nothing is undone.
 	p.Right.Fields["OK"] = crm.BoolValue(true)
-	plan = s.Plan(p)
-	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false}, verdictOf(plan)); diff != "" {
+	decision = s.Reconcile(p)
+	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false}, verdictOf(decision)); diff != "" {
 		t.Fatalf("with one way outside (-want +got):\n%s", diff)
 	}
-	if f := ruleOf(&plan, "name"); f.Rule != RuleClosed {
+	if f := ruleOf(&decision, "name"); f.Rule != RuleClosed {
 		t.Errorf("the withheld field has rule %s", f.Rule)
 	}
 
 	p.Left.Fields["vip"] = crm.BoolValue(true)
-	plan = s.Plan(p)
-	if plan.Outcome != crm.Updated || plan.Right.Fields["Name"].Text() != "Ann Li" || plan.Left != nil {
-		t.Errorf("back in the filter: %s %#v %#v", plan.Outcome, plan.Left, plan.Right)
+	decision = s.Reconcile(p)
+	if decision.Outcome != crm.Updated || decision.Right.Fields["Name"].Text() != "Ann Li" || decision.Left != nil {
+		t.Errorf("back in the filter: %s %#v %#v", decision.Outcome, decision.Left, decision.Right)
 	}
-	if diff := cmp.Diff([]string{"ok", "vip"}, plan.Rules); diff != "" {
+	if diff := cmp.Diff([]string{"ok", "vip"}, decision.Rules); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
 }
@@ -229,16 +229,16 @@ func TestRow85_RulesThatCannotBeReadLetNothingThrough(t *testing.T) {
 	if len(problems) == 0 {
 		t.Error("an unknown operator is no problem")
 	}
-	if plan := s.Plan(Pair{Left: ann(), Now: noon}); plan.Outcome != crm.Excluded || plan.Code != CodeFiltered {
-		t.Errorf("the record is %s %s", plan.Outcome, plan.Code)
+	if decision := s.Reconcile(Pair{Left: ann(), Now: noon}); decision.Outcome != crm.Excluded || decision.Code != CodeFiltered {
+		t.Errorf("the record is %s %s", decision.Outcome, decision.Code)
 	}
 	// A field that is gone is no open door for the filter, and no verdict either.
 	sync.Rules = vipOnly()
 	schema := leftSchema()
 	schema[12].Name = "renamed"
 	s, _ = Compile(conn(), &sync, schema, rightSchema())
-	if plan := s.Plan(Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}, Now: noon}); plan.Code != CodeFieldMissing || !plan.Held || !plan.Empty() {
-		t.Errorf("with the filter's field gone the record is %s %s", plan.Outcome, plan.Code)
+	if decision := s.Reconcile(Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}, Now: noon}); decision.Code != CodeFieldMissing || !decision.Held || !decision.Empty() {
+		t.Errorf("with the filter's field gone the record is %s %s", decision.Outcome, decision.Code)
 	}
 }
 
@@ -251,20 +251,20 @@ func TestRow124_RequiredFields(t *testing.T) {
 
 	nameless := ann()
 	nameless.Fields["first"], nameless.Fields["last"] = crm.NullValue(), crm.NullValue()
-	plan := s.Plan(Pair{Left: nameless, Now: noon})
-	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeRequiredMissing, false, false, false}, verdictOf(plan)); diff != "" {
+	decision := s.Reconcile(Pair{Left: nameless, Now: noon})
+	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeRequiredMissing, false, false, false}, verdictOf(decision)); diff != "" {
 		t.Errorf("without a name (-want +got):\n%s", diff)
 	}
-	if plan.Detail != "Name" {
-		t.Errorf("the detail is %q", plan.Detail)
+	if decision.Detail != "Name" {
+		t.Errorf("the detail is %q", decision.Detail)
 	}
 
 	schema[5].Required = true // Age
 	s, _ = Compile(conn(), &sync, leftSchema(), schema)
 	ageless := ann()
 	ageless.Fields["age"] = crm.TextValue("old")
-	plan = s.Plan(Pair{Left: ageless, Now: noon})
-	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeFieldFailed, false, false, false}, verdictOf(plan)); diff != "" {
+	decision = s.Reconcile(Pair{Left: ageless, Now: noon})
+	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeFieldFailed, false, false, false}, verdictOf(decision)); diff != "" {
 		t.Errorf("with a required field that does not fit (-want +got):\n%s", diff)
 	}
 
@@ -275,9 +275,9 @@ func TestRow124_RequiredFields(t *testing.T) {
 		Left: nameless, Right: annRight(), Linked: true, Now: noon,
 		Base: crm.Base{"name": crm.Agree(s.specs[2].revision, crm.TextValue("Ann Lee"))},
 	}
-	plan = s.Plan(p)
-	if f := ruleOf(&plan, "name"); f.Rule != RuleSettled || f.Reason != crm.ReasonNotClearable || plan.Left != nil {
-		t.Errorf("the required name is decided by %s (%s), left %#v", f.Rule, f.Reason, plan.Left)
+	decision = s.Reconcile(p)
+	if f := ruleOf(&decision, "name"); f.Rule != RuleSettled || f.Reason != crm.ReasonNotClearable || decision.Left != nil {
+		t.Errorf("the required name is decided by %s (%s), left %#v", f.Rule, f.Reason, decision.Left)
 	}
 }
 
@@ -290,13 +290,13 @@ func TestRow132_StampOnCreateOnly(t *testing.T) {
 		t.Fatal(problems)
 	}
 	p := Pair{Left: ann(), Now: noon}
-	plan := s.Plan(p)
-	if plan.Right.Fields["Source"].Text() != "HubSpot" || ruleOf(&plan, "$stamp.Source").Rule != RuleStamp {
-		t.Errorf("the new record is not stamped: %#v", plan.Right.Fields)
+	decision := s.Reconcile(p)
+	if decision.Right.Fields["Source"].Text() != "HubSpot" || ruleOf(&decision, "$stamp.Source").Rule != RuleStamp {
+		t.Errorf("the new record is not stamped: %#v", decision.Right.Fields)
 	}
-	p = apply(p, plan)
+	p = apply(p, decision)
 	p.Right.Fields["Source"] = crm.TextValue("by hand")
-	if again := s.Plan(p); !again.Empty() {
+	if again := s.Reconcile(p); !again.Empty() {
 		t.Errorf("the stamp is written again: %#v", again.Right)
 	}
 	sync.Mappings = append(sync.Mappings, one("src", "source", "Source"))
@@ -315,16 +315,16 @@ func TestRow117_CreateSendsEverything(t *testing.T) {
 	for i := range sync.Mappings {
 		sync.Mappings[i].WriteOnce = true
 	}
-	plan := compile(sync).Plan(Pair{Left: ann(), Now: noon})
+	decision := compile(sync).Reconcile(Pair{Left: ann(), Now: noon})
 	want := crm.Fields{
 		"Email": crm.TextValue("ann@example.com"), "Phone": crm.TextValue("+14155550132"), "Name": crm.TextValue("Ann Lee"),
 		"Tags": crm.ListValue("a", "b"), "Source": crm.TextValue("Lockstep"),
 	}
-	if diff := cmp.Diff(want, plan.Right.Fields); diff != "" {
+	if diff := cmp.Diff(want, decision.Right.Fields); diff != "" {
 		t.Errorf("fields of the new record (-want +got):\n%s", diff)
 	}
-	if !plan.Right.Create || plan.Left != nil {
-		t.Errorf("create %t, left %#v", plan.Right.Create, plan.Left)
+	if !decision.Right.Create || decision.Left != nil {
+		t.Errorf("create %t, left %#v", decision.Right.Create, decision.Left)
 	}
 }
 
@@ -336,27 +336,27 @@ func TestRow129_DefaultsDoNotFlowBackAtBirth(t *testing.T) {
 	m.Default.ToRight = crm.TextValue("new")
 	s := compile(baseSync(one("email", "email", "Email"), m))
 	p := Pair{Left: ann(), Now: noon}
-	plan := s.Plan(p)
-	if plan.Right.Fields["Note"].Text() != "new" || plan.Left != nil {
-		t.Errorf("left %#v right %#v", plan.Left, plan.Right)
+	decision := s.Reconcile(p)
+	if decision.Right.Fields["Note"].Text() != "new" || decision.Left != nil {
+		t.Errorf("left %#v right %#v", decision.Left, decision.Right)
 	}
-	if f := ruleOf(&plan, "note"); f.Rule != RuleDefault || f.Reason != crm.ReasonDefault {
+	if f := ruleOf(&decision, "note"); f.Rule != RuleDefault || f.Reason != crm.ReasonDefault {
 		t.Errorf("the rule is %s (%s)", f.Rule, f.Reason)
 	}
-	p = apply(p, plan)
-	if again := s.Plan(p); !again.Empty() || again.Rebase {
+	p = apply(p, decision)
+	if again := s.Reconcile(p); !again.Empty() || again.Rebase {
 		t.Errorf("not at rest: %#v %#v", again.Left, again.Right)
 	}
 	p.Left.Fields["note"] = crm.TextValue("typed")
-	if plan = s.Plan(p); plan.Right == nil || ruleOf(&plan, "note").Rule != RuleLeftChanged {
-		t.Errorf("what is typed at the source is decided by %s", ruleOf(&plan, "note").Rule)
+	if decision = s.Reconcile(p); decision.Right == nil || ruleOf(&decision, "note").Rule != RuleLeftChanged {
+		t.Errorf("what is typed at the source is decided by %s", ruleOf(&decision, "note").Rule)
 	}
 	p.Left.Fields["note"], p.Right.Fields["Note"] = crm.NullValue(), crm.TextValue("edited")
-	if plan = s.Plan(p); plan.Left == nil || plan.Left.Fields["note"].Text() != "edited" {
-		t.Errorf("an edit of the default does not travel: %#v", plan.Left)
+	if decision = s.Reconcile(p); decision.Left == nil || decision.Left.Fields["note"].Text() != "edited" {
+		t.Errorf("an edit of the default does not travel: %#v", decision.Left)
 	}
 	p.Right.Fields["Note"] = crm.NullValue()
-	if p = apply(p, s.Plan(p)); !p.Right.Fields["Note"].Blank() {
+	if p = apply(p, s.Reconcile(p)); !p.Right.Fields["Note"].Blank() {
 		t.Error("a default that was cleared comes back")
 	}
 }
@@ -376,13 +376,13 @@ func TestRow129_ADefaultNeverErasesAnEdit(t *testing.T) {
 			sync := baseSync(one("email", "email", "Email"), m)
 			sync.Behavior.ToLeft = crm.BehaviorNothing
 			s := compile(sync)
-			p := apply(start, s.Plan(start))
+			p := apply(start, s.Reconcile(start))
 			if got := p.Right.Fields["Note"].Text(); got != "d" {
 				t.Fatalf("the default is %q", got)
 			}
 			p.Right.Fields["Note"] = crm.TextValue("typed")
-			if plan := s.Plan(p); !plan.Empty() {
-				t.Errorf("the edit is overwritten: %#v under %s", plan.Right, ruleOf(&plan, "note").Rule)
+			if decision := s.Reconcile(p); !decision.Empty() {
+				t.Errorf("the edit is overwritten: %#v under %s", decision.Right, ruleOf(&decision, "note").Rule)
 			}
 		})
 	}
@@ -394,21 +394,21 @@ func TestRow102_ProtectedFieldsStayOnTheFirstMatch(t *testing.T) {
 	s := compile(baseSync(twelve()[:6]...))
 	p := Pair{Left: ann(), Right: annRight(), MatchedBy: &crm.MatchStep{Protect: []string{"phone", "email"}}, Now: noon}
 	p.Left.Fields["phone"], p.Left.Fields["last"] = crm.TextValue("415-555-0199"), crm.TextValue("Li")
-	plan := s.Plan(p)
-	if diff := cmp.Diff(crm.Fields{"Name": crm.TextValue("Ann Li")}, plan.Right.Fields); diff != "" {
+	decision := s.Reconcile(p)
+	if diff := cmp.Diff(crm.Fields{"Name": crm.TextValue("Ann Li")}, decision.Right.Fields); diff != "" {
 		t.Errorf("written on the right (-want +got):\n%s", diff)
 	}
-	if f := ruleOf(&plan, "phone"); f.Rule != RuleProtected {
+	if f := ruleOf(&decision, "phone"); f.Rule != RuleProtected {
 		t.Errorf("the phone is decided by %s", f.Rule)
 	}
-	p = apply(p, plan)
-	if again := s.Plan(p); !again.Empty() || again.Rebase || ruleOf(&again, "phone").Rule != RuleProtected {
+	p = apply(p, decision)
+	if again := s.Reconcile(p); !again.Empty() || again.Rebase || ruleOf(&again, "phone").Rule != RuleProtected {
 		t.Fatalf("not at rest: %#v %#v", again.Left, again.Right)
 	}
 	p.Right.Fields["Phone"] = crm.TextValue("415 555 0100")
-	plan = s.Plan(p)
-	if plan.Left == nil || plan.Left.Fields["phone"].Text() != "+14155550100" {
-		t.Errorf("a later edit does not travel: %#v", plan.Left)
+	decision = s.Reconcile(p)
+	if decision.Left == nil || decision.Left.Fields["phone"].Text() != "+14155550100" {
+		t.Errorf("a later edit does not travel: %#v", decision.Left)
 	}
 }
 
@@ -423,24 +423,24 @@ func TestRow106_TwinsIDIsWrittenBack(t *testing.T) {
 	}
 	p := Pair{Left: ann(), Right: annRight(), Now: noon}
 	p.Left.Fields["twin"] = crm.TextValue("R0")
-	plan := s.Plan(p)
-	if plan.Left == nil || plan.Left.Fields["twin"].Text() != "R1" || ruleOf(&plan, "$id.twin").Rule != RuleWriteBack {
-		t.Fatalf("the ID is not written back: %#v", plan.Left)
+	decision := s.Reconcile(p)
+	if decision.Left == nil || decision.Left.Fields["twin"].Text() != "R1" || ruleOf(&decision, "$id.twin").Rule != RuleWriteBack {
+		t.Fatalf("the ID is not written back: %#v", decision.Left)
 	}
-	if again := s.Plan(apply(p, plan)); !again.Empty() {
+	if again := s.Reconcile(apply(p, decision)); !again.Empty() {
 		t.Errorf("written again: %#v", again.Left)
 	}
 	// A new record's ID is known after its creation: the next pass writes it.
 	p = Pair{Left: ann(), Now: noon}
-	p = apply(p, s.Plan(p))
-	if plan = s.Plan(p); plan.Left == nil || plan.Left.Fields["twin"].Text() != "R1" || plan.Right != nil {
-		t.Errorf("after a creation: %#v %#v", plan.Left, plan.Right)
+	p = apply(p, s.Reconcile(p))
+	if decision = s.Reconcile(p); decision.Left == nil || decision.Left.Fields["twin"].Text() != "R1" || decision.Right != nil {
+		t.Errorf("after a creation: %#v %#v", decision.Left, decision.Right)
 	}
 	// Row 44: not even an ID reaches a side that is only read.
 	sync.Direction = crm.DirectionToRight
 	s, _ = Compile(conn(), &sync, leftSchema(), rightSchema())
-	if plan = s.Plan(p); plan.Left != nil {
-		t.Errorf("the read-only side is written: %#v", plan.Left.Fields)
+	if decision = s.Reconcile(p); decision.Left != nil {
+		t.Errorf("the read-only side is written: %#v", decision.Left.Fields)
 	}
 }
 
@@ -452,7 +452,7 @@ func TestS20_AFieldThatIsGoneIsHeldAlone(t *testing.T) {
 	s := compile(sync)
 	p := Pair{Left: ann(), Right: annRight(), Linked: true, Now: noon}
 	p.Left.Fields["note"], p.Right.Fields["Note"] = crm.TextValue("keep"), crm.TextValue("keep")
-	p = apply(p, s.Plan(p))
+	p = apply(p, s.Reconcile(p))
 
 	schema := rightSchema()
 	schema = append(schema[:4], schema[5:]...) // Note is gone
@@ -462,17 +462,17 @@ func TestS20_AFieldThatIsGoneIsHeldAlone(t *testing.T) {
 	}
 	delete(p.Right.Fields, "Note")
 	p.Left.Fields["last"] = crm.TextValue("Li")
-	plan := s.Plan(p)
-	if diff := cmp.Diff(verdict{crm.Updated, crm.StateInSync, "", true, false, true}, verdictOf(plan)); diff != "" {
-		t.Errorf("the plan (-want +got):\n%s", diff)
+	decision := s.Reconcile(p)
+	if diff := cmp.Diff(verdict{crm.Updated, crm.StateInSync, "", true, false, true}, verdictOf(decision)); diff != "" {
+		t.Errorf("the decision (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(crm.Fields{"Name": crm.TextValue("Ann Li")}, plan.Right.Fields); diff != "" {
+	if diff := cmp.Diff(crm.Fields{"Name": crm.TextValue("Ann Li")}, decision.Right.Fields); diff != "" {
 		t.Errorf("written (-want +got):\n%s", diff)
 	}
-	if f := ruleOf(&plan, "note"); f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Detail == "" {
+	if f := ruleOf(&decision, "note"); f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Detail == "" {
 		t.Errorf("the lost field says %#v", f)
 	}
-	if !cmp.Equal(p.Base["note"], plan.Base["note"]) {
+	if !cmp.Equal(p.Base["note"], decision.Base["note"]) {
 		t.Error("the lost field's agreement is forgotten")
 	}
 	for _, name := range s.ReadFields(crm.Right) {
@@ -495,9 +495,9 @@ func TestRow45_TwoOneWayMappingsDoNotEcho(t *testing.T) {
 	}
 	p := linked(s, "a", "a", "b")
 	for range 4 {
-		p = apply(p, s.Plan(p))
+		p = apply(p, s.Reconcile(p))
 	}
-	if again := s.Plan(p); !again.Empty() {
+	if again := s.Reconcile(p); !again.Empty() {
 		t.Errorf("the values go round: %#v %#v", again.Left, again.Right)
 	}
 	// A chain that ends is none.

@@ -5,7 +5,7 @@
 //
 // It is pure: no I/O, no clock, no chance. What depends on time (filters such
 // as in_last_days) takes it from Pair.Now. Swapping the two sides of every
-// input swaps the plan.
+// input swaps the decision.
 package reconcile
 
 import (
@@ -38,8 +38,8 @@ type Pair struct {
 
 func (p *Pair) occasion() occasion { return occasion{now: p.Now, retry: p.Retry} }
 
-// Plan is what to do with a pair, and why.
-type Plan struct {
+// Decision is what to do with a pair, and why.
+type Decision struct {
 	Outcome crm.Outcome // if everything in Writes succeeds
 	State   crm.State   // in which the record (or pair) then stands
 	Code    string      // why, when Outcome is not created, updated, unchanged or linked: a code of the error dictionary
@@ -51,7 +51,7 @@ type Plan struct {
 	// Fields has one entry per mapping, in mapping order, for the log and for
 	// explain; then one per fixed value stamped ("$stamp.<field>") and per ID
 	// written back ("$id.<field>").
-	Fields []FieldPlan
+	Fields []FieldDecision
 	Base   crm.Base                     // what is remembered once Writes have succeeded: the whole new base
 	Rebase bool                         // Base differs from Pair.Base; when false and Empty there is nothing to store
 	Rules  []string                     // IDs of the rules that let the record through, both ways
@@ -61,15 +61,15 @@ type Plan struct {
 }
 
 // Write returns what to write on side s.
-func (p *Plan) Write(s crm.Side) *Write {
+func (p *Decision) Write(s crm.Side) *Write {
 	if s == crm.Left {
 		return p.Left
 	}
 	return p.Right
 }
 
-// Drop takes the write to side s out of the plan.
-func (p *Plan) Drop(s crm.Side) {
+// Drop takes the write to side s out of the decision.
+func (p *Decision) Drop(s crm.Side) {
 	if s == crm.Left {
 		p.Left = nil
 	} else {
@@ -78,7 +78,7 @@ func (p *Plan) Drop(s crm.Side) {
 }
 
 // Empty reports whether nothing is to be written on either side.
-func (p *Plan) Empty() bool { return p.Left == nil && p.Right == nil }
+func (p *Decision) Empty() bool { return p.Left == nil && p.Right == nil }
 
 // Write is what one side is to become.
 type Write struct {
@@ -87,8 +87,8 @@ type Write struct {
 	Intended map[crm.MappingID]crm.Value // canonical values the side will then hold, for the mappings written
 }
 
-// FieldPlan is the decision on one mapping.
-type FieldPlan struct {
+// FieldDecision is the decision on one mapping.
+type FieldDecision struct {
 	Mapping crm.MappingID
 	Left    crm.Value // canonical, as observed
 	Right   crm.Value
@@ -138,7 +138,7 @@ const (
 	RuleFailed          FieldRule = "failed"                  // the value does not fit
 )
 
-// Codes of plans; each is in the error dictionary.
+// Codes of decisions; each is in the error dictionary.
 const (
 	CodeDirection       = "direction_closed"    // no open way leads from this record
 	CodeFiltered        = "filtered_out"        // no rule lets it through
