@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"sort"
@@ -61,6 +62,8 @@ type crashBed struct {
 	later   map[string]int // requests after the process died
 	then    string         // one of them fails, too
 	thenNth int
+	trailed bool // keep where each request came from
+	trail   []request
 	mode    crashMode
 	dead    bool
 	died    bool     // once
@@ -68,10 +71,11 @@ type crashBed struct {
 	notes   []string // what calls answered, for the story
 	mu      sync.Mutex
 	marks   map[string]bool // rare states that were reached
+	said    map[string]int  // what was logged, how often
 }
 
 func newCrashBed(t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options)) *crashBed {
-	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{}, marks: map[string]bool{}, later: map[string]int{}}
+	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{}, marks: map[string]bool{}, later: map[string]int{}, said: map[string]int{}}
 	b.store = memstore.New(b.clock)
 	b.queue = memqueue.New(b.clock, memqueue.Options{MaxReceives: 100})
 	for i := range b.apps {
@@ -117,6 +121,7 @@ func (b *crashBed) process() *engine.Engine {
 			defer b.mu.Unlock()
 			b.marks[name] = true
 		},
+		Log:   slog.New(&diary{b}),
 		NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
 		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
 			return []byte("a key of this world alone"), nil
@@ -150,6 +155,9 @@ func (b *crashBed) io(what string, run func()) error {
 	strike := false
 	if b.live {
 		strike = b.count == b.at || what == b.what && b.seen[what] == b.nth
+		if b.trailed {
+			b.trail = append(b.trail, request{what, b.seen[what], engineFrames()})
+		}
 		b.count++
 		b.seen[what]++
 		if b.died {
