@@ -62,11 +62,13 @@ type crashBed struct {
 	later   map[string]int // requests after the process died
 	then    string         // one of them fails, too
 	thenNth int
-	trailed bool // keep where each request came from
+	rule    func(side crm.Side, call string) error // what an app says instead of an answer; nil = nothing
+	trailed bool                                   // keep where each request came from
 	trail   []request
 	mode    crashMode
 	dead    bool
 	died    bool     // once
+	lot     int      // records planned together; 0 = as it comes
 	gone    []string // texts that an erasure must leave nothing of
 	notes   []string // what calls answered, for the story
 	mu      sync.Mutex
@@ -115,7 +117,7 @@ func (b *crashBed) clock() time.Time { return b.now }
 func (b *crashBed) process() *engine.Engine {
 	accounts := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}
 	e, err := engine.New(engine.Config{
-		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock, Tuning: engine.Tuning{EraseAgain: 10 * time.Second},
+		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock, Tuning: engine.Tuning{EraseAgain: 10 * time.Second, LotSize: b.lot},
 		Mark: func(name string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -128,7 +130,7 @@ func (b *crashBed) process() *engine.Engine {
 		},
 		Sleep: func(_ context.Context, d time.Duration) { b.now = b.now.Add(d) },
 		Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
-			return b.apps[accounts[id]].Open(nil, b.via), nil
+			return b.apps[accounts[id]].Open(nil, b.via(crm.Sides[accounts[id]])), nil
 		},
 	})
 	if err != nil {
@@ -189,11 +191,22 @@ func (b *crashBed) io(what string, run func()) error {
 	return nil
 }
 
-func (b *crashBed) via(_ context.Context, run func() (any, error)) (out any, err error) {
-	if e := b.io(appCall(), func() { out, err = run() }); e != nil {
-		return nil, e
+func (b *crashBed) via(side crm.Side) modelapp.Via {
+	return func(_ context.Context, run func() (any, error)) (out any, err error) {
+		what := appCall()
+		e := b.io(what, func() {
+			if b.rule != nil {
+				err = b.rule(side, strings.TrimPrefix(what, "app "))
+			}
+			if err == nil {
+				out, err = run()
+			}
+		})
+		if e != nil {
+			return nil, e
+		}
+		return out, err
 	}
-	return out, err
 }
 
 // appCall names the call to an app that is being made.
@@ -267,27 +280,9 @@ func (b *crashBed) ask(f func(*engine.Engine) error) {
 
 // rest lets the system come to rest.
 func (b *crashBed) rest() {
-	ctx := b.t.Context()
 	quiet := 0
 	for range 2000 {
-		worked, busy := 0, false
-		b.run(func(e *engine.Engine) {
-			ds, err := crashQueue{b.queue, b}.Receive(ctx, 10, 2*time.Minute)
-			if err != nil {
-				return
-			}
-			worked = len(ds)
-			for _, v := range e.Work(ctx, ds) {
-				if v.Ack {
-					crashQueue{b.queue, b}.Delete(ctx, []string{v.Receipt})
-				} else {
-					crashQueue{b.queue, b}.SetVisibility(ctx, []string{v.Receipt}, v.Retry)
-				}
-			}
-		})
-		b.run(func(e *engine.Engine) { busy, _ = e.Round(ctx) })
-		b.now = b.now.Add(5 * time.Second)
-		if worked > 0 || busy || !b.idle() {
+		if b.turn() || !b.idle() {
 			quiet = 0
 			continue
 		}
@@ -296,6 +291,30 @@ func (b *crashBed) rest() {
 		}
 	}
 	b.t.Fatal("the system does not come to rest")
+}
+
+// turn lets the system do what it can now, and five seconds pass. It reports
+// whether there was something to do.
+func (b *crashBed) turn() bool {
+	ctx := b.t.Context()
+	worked, busy := 0, false
+	b.run(func(e *engine.Engine) {
+		ds, err := crashQueue{b.queue, b}.Receive(ctx, 10, 2*time.Minute)
+		if err != nil {
+			return
+		}
+		worked = len(ds)
+		for _, v := range e.Work(ctx, ds) {
+			if v.Ack {
+				crashQueue{b.queue, b}.Delete(ctx, []string{v.Receipt})
+			} else {
+				crashQueue{b.queue, b}.SetVisibility(ctx, []string{v.Receipt}, v.Retry)
+			}
+		}
+	})
+	b.run(func(e *engine.Engine) { busy, _ = e.Round(ctx) })
+	b.now = b.now.Add(5 * time.Second)
+	return worked > 0 || busy
 }
 
 func (b *crashBed) idle() bool {

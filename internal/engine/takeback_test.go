@@ -226,7 +226,7 @@ func TestS3_NothingIsWrittenOverAnEditUnread(t *testing.T) {
 				NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
 				Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 					i := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}[id]
-					app := &mortal{b.apps[i].Open(nil, b.via), func() {}}
+					app := &mortal{b.apps[i].Open(nil, b.via(crm.Sides[i])), func() {}}
 					if crm.Sides[i] != side {
 						return app, nil
 					}

@@ -298,14 +298,27 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 	if busy {
 		return true, nil
 	}
-	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}})
-	if err != nil || conn == nil || conn.Status != crm.StatusDeleting {
-		return false, err
+	if conn != nil && conn.Status == crm.StatusDeleting {
+		if stays, err := e.eraseDocument(ctx, sc); err != nil || stays {
+			return false, err
+		}
 	}
-	// The document goes once no sync of it is on the agenda any more.
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Partition: "agenda", Prefix: string(sc.ws) + "#" + string(sc.con) + "#", Limit: 1})
-	if err != nil || len(page.Items) > 0 {
-		return false, err
+	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}})
+	return false, err
+}
+
+// eraseDocument removes a connection once no other sync of it is on the agenda any
+// more. That is for the sync whose entry sorts last, which stays for it: its entry
+// goes after the document, so that whoever stops in between comes back.
+func (e *Engine) eraseDocument(ctx context.Context, sc scope) (stays bool, err error) {
+	own, last := agendaKey(sc).Sort, true
+	q := store.Query{Table: store.Links, Partition: "agenda", Prefix: string(sc.ws) + "#" + string(sc.con) + "#", Limit: 10}
+	err = e.eachItem(ctx, q, func(it store.Item) error {
+		last, stays = last && it.Key.Sort <= own, stays || it.Key.Sort < own
+		return nil
+	})
+	if err != nil || !last || stays {
+		return last && stays, err
 	}
 	e.Mark("connection_erased")
 	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(sc.ws, sc.con)}})
