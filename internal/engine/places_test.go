@@ -25,11 +25,16 @@ func TestEveryPlaceMayFail_Rest(t *testing.T)    { t.Parallel(); placed(t, "spec
 func TestEveryPlaceMayFail_Plans(t *testing.T)   { t.Parallel(); placed(t, "plans") }
 func TestEveryPlaceMayFail_ByHand(t *testing.T)  { t.Parallel(); placed(t, "by-hand") }
 func TestEveryPlaceMayFail_Away(t *testing.T)    { t.Parallel(); placed(t, "away") }
+func TestEveryPlaceMayFail_Rights(t *testing.T)  { t.Parallel(); placed(t, "rights") }
+func TestEveryPlaceMayFail_Outages(t *testing.T) { t.Parallel(); placed(t, "outages") }
+func TestEveryPlaceMayFail_Left(t *testing.T)    { t.Parallel(); placed(t, "left-overs") }
 
 func placed(t *testing.T, name string) {
 	t.Helper()
 	singleFile(t)
-	group := struckGroups()[name]
+	groups := struckGroups()
+	groups["rights"], groups["outages"], groups["left-overs"] = rightTroubles(), outageTroubles(), leftTroubles()
+	group := groups[name]
 	if len(group) == 0 {
 		t.Fatalf("there is no group %q", name)
 	}
