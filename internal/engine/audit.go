@@ -165,7 +165,7 @@ func (s *session) auditLinks(ctx context.Context, a *auditState, n int) ([]*link
 			}
 			for _, it := range page.Items {
 				from = it.Sort + "\x00"
-				l, err := decodeLink(it)
+				l, err := s.linkOf(it)
 				if errors.Is(err, errNewerLink) {
 					continue
 				}

@@ -1,18 +1,11 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
-
-// decoded is a connection as it was last read.
-type decoded struct {
-	data []byte
-	conn *crm.Connection
-}
 
 // connection reads a connection for somebody who does not change it. The switch
 // is looked at before every write to an app; the document is decoded only when
@@ -44,14 +37,5 @@ func (e *Engine) eachConnection(ctx context.Context, ws crm.WorkspaceID, f func(
 }
 
 func (e *Engine) decodeConnection(item store.Item) (*crm.Connection, error) {
-	known, ok := e.conns.get(item.Key)
-	if ok && bytes.Equal(known.data, item.Data) {
-		return known.conn, nil
-	}
-	conn, err := store.DecodeConnection(item)
-	if err != nil {
-		return nil, err
-	}
-	e.conns.put(item.Key, decoded{item.Data, conn})
-	return conn, nil
+	return recall(&e.Decoded.conns, item, store.DecodeConnection)
 }

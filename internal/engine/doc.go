@@ -48,5 +48,5 @@
 //   - Privacy (a person's data leaves every place): erasure, erase_find,
 //     erase_pages, erase_scrub, erase_trace
 //   - Ground (what all rooms stand on): engine, session, connection, schemas,
-//     keys, tick, local, types, memo, pack
+//     keys, tick, local, types, memo, decoded, pack
 package engine

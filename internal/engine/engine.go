@@ -9,7 +9,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
-	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -35,6 +34,9 @@ type Config struct {
 	// ErasureKey returns a workspace's key of the hashes that stay of erased
 	// people, the same for ever. Nil = nobody can be erased.
 	ErasureKey func(ctx context.Context, ws crm.WorkspaceID) ([]byte, error)
+	// Decoded is what was decoded already. Engines that share a store may share it;
+	// nil = the engine has its own.
+	Decoded *Decoded
 	// Audited keeps what was done without a caller; after is JSON or nil. Optional.
 	Audited func(ctx context.Context, ws crm.WorkspaceID, action, target string, after []byte) error
 	// Refused is told once that an app refuses an account's credentials. Optional.
@@ -110,8 +112,6 @@ func def[T comparable](p *T, v T) {
 // but caches; any number may run on one store and queue.
 type Engine struct {
 	Config
-	conns    memo[store.Key, decoded]
-	compiled memo[compileKey, *reconcile.Settings]
 	schemas  memo[scope, usedSchemas]
 	days     memo[crm.WorkspaceID, keptDays]
 	tombs    memo[crm.WorkspaceID, *tombs]
@@ -145,10 +145,13 @@ func New(c Config) (*Engine, error) {
 	if c.Mark == nil {
 		c.Mark = func(string) {}
 	}
+	if c.Decoded == nil {
+		c.Decoded = NewDecoded()
+	}
 	c.Tuning = c.Tuning.withDefaults()
 	e := &Engine{Config: c}
-	e.conns.most, e.schemas.most, e.days.most, e.tombs.most = memoLarge, memoLarge, memoLarge, memoLarge
-	e.compiled.most, e.hookRuns.most = 64, 1000
+	e.schemas.most, e.days.most, e.tombs.most = memoLarge, memoLarge, memoLarge
+	e.hookRuns.most = 1000
 	return e, nil
 }
 

@@ -37,11 +37,20 @@ func (e *Engine) loadLease(ctx context.Context, sc scope) (*lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := recall(&e.Decoded.leases, item, decodeLease)
+	if err != nil {
+		return nil, err
+	}
+	l := *known // what it points to is replaced, never changed
+	l.version = item.Version
+	return &l, nil
+}
+
+func decodeLease(item store.Item) (*lease, error) {
 	var l lease
 	if err := json.Unmarshal(item.Data, &l); err != nil {
 		return nil, fault.Wrap("engine: decode lease", fault.Other, err)
 	}
-	l.version = item.Version
 	return &l, nil
 }
 

@@ -44,7 +44,7 @@ func (s *session) loadLinksBy(ctx context.Context, us []*unit, get batchGet) err
 				u.born = followed[u] // only the alias was stored, not the pair's link any more
 				continue
 			}
-			l, err := decodeLink(it)
+			l, err := s.linkOf(it)
 			if err != nil {
 				return err
 			}

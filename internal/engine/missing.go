@@ -102,7 +102,7 @@ func (s *session) eachLink(ctx context.Context, f func(*link) error) error {
 	for shard := range uint32(shards) {
 		q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shard), Limit: 500}
 		err := s.eachItem(ctx, q, func(it store.Item) error {
-			l, err := decodeHead(it)
+			l, err := s.headOf(it)
 			if err != nil || l.AliasOf != "" {
 				return err
 			}

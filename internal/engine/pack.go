@@ -13,11 +13,18 @@ var packers sync.Pool
 // packFrom is the length from which compressing pays.
 const packFrom = 512
 
+// packAloneFrom is the same for what is an item of its own and hardly ever read
+// or kept in numbers: whatever fits into one write unit costs the same unpacked.
+const packAloneFrom = 900
+
 // pack compresses what is stored in bulk. What is short stays the JSON it is,
 // which is told by its first byte: a brace or bracket is odd, and the streams
 // begin with a block that is not their last, an even byte (RFC 1951, 3.2.3).
-func pack(b []byte) ([]byte, error) {
-	if len(b) < packFrom && len(b) > 0 && b[0]&1 == 1 {
+func pack(b []byte) ([]byte, error) { return packOver(packFrom, b) }
+
+// packOver is pack for what pays from another length.
+func packOver(least int, b []byte) ([]byte, error) {
+	if len(b) < least && len(b) > 0 && b[0]&1 == 1 {
 		return b, nil
 	}
 	var buf bytes.Buffer

@@ -109,11 +109,24 @@ func (e *Engine) loadScan(ctx context.Context, sc scope) (*scanState, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := recall(&e.Decoded.scans, item, decodeScan)
+	if err != nil {
+		return nil, err
+	}
+	st := *known
+	st.Held, st.Marks = slices.Clone(known.Held), slices.Clone(known.Marks)
+	if known.Audit != nil {
+		st.Audit = new(*known.Audit)
+	}
+	st.version = item.Version
+	return &st, nil
+}
+
+func decodeScan(item store.Item) (*scanState, error) {
 	var st scanState
 	if err := json.Unmarshal(item.Data, &st); err != nil {
 		return nil, fault.Wrap("engine: decode scan", fault.Other, err)
 	}
-	st.version = item.Version
 	return &st, nil
 }
 
@@ -180,7 +193,7 @@ func (e *Engine) runWrite(ws crm.WorkspaceID, r *storedRun) (store.Write, error)
 	if err != nil {
 		return store.Write{}, err
 	}
-	if b, err = pack(b); err != nil {
+	if b, err = packOver(packAloneFrom, b); err != nil {
 		return store.Write{}, err
 	}
 	return store.Write{Item: store.Item{Key: runKey(ws, r.Run.ID), Data: b, Expires: e.Now().Add(runRetention)}, If: store.IfVersion(r.version)}, nil

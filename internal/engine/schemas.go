@@ -69,7 +69,12 @@ func (e *Engine) schema(
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return cs, err
 	}
-	if err == nil && json.Unmarshal(item.Data, &cs) == nil && !fresh {
+	if err == nil {
+		if known, err := recall(&e.Decoded.schemas, item, decodeSchema); err == nil {
+			cs = *known
+		}
+	}
+	if cs.Digest != "" && !fresh {
 		if age := e.Now().Sub(cs.At); age < e.Tuning.SchemaFor && age > -e.Tuning.SchemaFor {
 			return cs, nil
 		}
@@ -85,6 +90,14 @@ func (e *Engine) schema(
 		cs.Unseen = nil
 	}
 	return e.storeSchema(ctx, key, cs, cachedSchema{At: e.Now(), Fields: fields, Missed: cs.Missed})
+}
+
+func decodeSchema(item store.Item) (*cachedSchema, error) {
+	var cs cachedSchema
+	if err := json.Unmarshal(item.Data, &cs); err != nil {
+		return nil, fault.Wrap("engine: decode schema", fault.Other, err)
+	}
+	return &cs, nil
 }
 
 func (e *Engine) storeSchema(ctx context.Context, key store.Key, old, cs cachedSchema) (cachedSchema, error) {

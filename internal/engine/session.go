@@ -92,7 +92,7 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 // sync outlives an app's field that went away, and that field alone fails.
 func (e *Engine) compile(sc scope, conn *crm.Connection, conf *crm.Sync, schemas [2]cachedSchema) *reconcile.Settings {
 	key := compileKey{sc, conn.Version, schemas[0].Digest + schemas[1].Digest}
-	return e.compiled.change(key, func(known *reconcile.Settings, ok bool) *reconcile.Settings {
+	return e.Decoded.compiled.change(key, func(known *reconcile.Settings, ok bool) *reconcile.Settings {
 		if ok {
 			return known
 		}

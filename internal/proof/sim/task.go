@@ -26,8 +26,7 @@ type task struct {
 	proc *proc
 	wake time.Time // not before
 	dead bool      // its process ended: nothing it does has an effect
-	next func() (struct{}, bool)
-	hold func(struct{}) bool
+	coro *coroutine
 
 	seen    map[ref]moment    // when it first read a record since it looked at the lease
 	found   [2]moment         // when it first looked records up since then, by side
@@ -38,6 +37,28 @@ type task struct {
 	rowsOn  crm.Side
 	orders  map[ref]bool // what it works is a plan's, and nothing else: these records
 	idle    bool         // it found nothing to do
+}
+
+// coroutine runs one task after another: a new one for each would have to grow
+// its stack anew.
+type coroutine struct {
+	next func() (struct{}, bool)
+	stop func()
+	hold func(struct{}) bool
+	run  func() // what it is at; nil = nothing
+}
+
+// newCoroutine returns one that has nothing to do.
+func newCoroutine() *coroutine {
+	c := &coroutine{}
+	c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
+		c.hold = yield
+		for more := true; more; more = yield(struct{}{}) {
+			c.run()
+			c.run = nil
+		}
+	})
+	return c
 }
 
 // ref names a record of one side.
@@ -62,10 +83,12 @@ func (w *world) spawn(p *proc, name string, run func(ctx context.Context, e *eng
 	w.taskID++
 	t := &task{id: w.taskID, name: name, proc: p, wake: w.now, seen: map[ref]moment{}}
 	p.busy++
-	t.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		t.hold = yield
-		run(w.ctx, w.engineOf(p))
-	})
+	if n := len(w.rested); n > 0 {
+		t.coro, w.rested = w.rested[n-1], w.rested[:n-1]
+	} else {
+		t.coro = newCoroutine()
+	}
+	t.coro.run = func() { run(w.ctx, w.engineOf(p)) }
 	w.tasks = append(w.tasks, t)
 	return t
 }
@@ -74,9 +97,10 @@ func (w *world) spawn(p *proc, name string, run func(ctx context.Context, e *eng
 func (w *world) resume(t *task) {
 	before := w.cur
 	w.cur = t
-	_, more := t.next()
+	t.coro.next()
 	w.cur = before
-	if !more {
+	if t.coro.run == nil {
+		w.rested = append(w.rested, t.coro)
 		for i, x := range w.tasks {
 			if x == t {
 				w.tasks = append(w.tasks[:i], w.tasks[i+1:]...)
@@ -119,7 +143,7 @@ func (w *world) sleep(d time.Duration) {
 		}
 		return
 	}
-	t.hold(struct{}{})
+	t.coro.hold(struct{}{})
 }
 
 // othersBefore reports whether anything else can happen before t goes on.
@@ -139,6 +163,6 @@ func (w *world) othersBefore(t *task) bool {
 func (w *world) yield() {
 	if t := w.cur; t != nil && !t.dead && len(w.tasks) > 1 {
 		t.wake = w.now
-		t.hold(struct{}{})
+		t.coro.hold(struct{}{})
 	}
 }

@@ -39,6 +39,7 @@ type world struct {
 	seq    int64
 	timers timers
 	tasks  []*task
+	rested []*coroutine // that have nothing to do
 	taskID int
 	cur    *task
 	poked  time.Time
@@ -49,6 +50,7 @@ type world struct {
 	serial int64
 
 	store       *memstore.Store
+	decoded     *engine.Decoded // of all processes: it tells nothing that their store does not
 	queue       *memqueue.Queue
 	apps        [2]app
 	openAccount func(crm.AccountID) connector.Connector // as a process of the world meets it
@@ -96,6 +98,7 @@ func newWorld(seed uint64, o *Options) *world {
 	w.hands = newHands(seed)
 	w.store = memstore.New(func() time.Time { return w.now })
 	w.store.Lend() // no engine changes what it stored or read
+	w.decoded = engine.NewDecoded()
 	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: w.receiveCap() + receiveSlack, OverlapGroups: w.set.overlap, Pick: w.rng.n})
 	w.openApps()
 	w.openAccount = func(id crm.AccountID) connector.Connector {
@@ -136,7 +139,8 @@ func (w *world) engineOf(p *proc) *engine.Engine {
 			w.serial++
 			return fmt.Sprintf("%s_%08d", prefix, w.serial)
 		},
-		Sleep: func(_ context.Context, d time.Duration) { w.sleep(d) },
+		Sleep:   func(_ context.Context, d time.Duration) { w.sleep(d) },
+		Decoded: w.decoded,
 		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
 			return []byte("a key of this world alone"), nil
 		},
@@ -202,6 +206,10 @@ func (w *world) shut() {
 	for n := 0; len(w.tasks) > 0 && n < 1_000_000; n++ {
 		w.resume(w.tasks[0])
 	}
+	for _, c := range w.rested {
+		c.stop()
+	}
+	w.rested = nil
 }
 
 func sideOf(i int) crm.Side { return crm.Sides[i] }
