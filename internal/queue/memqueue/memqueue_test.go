@@ -193,3 +193,80 @@ func TestReadyCountsWhatReceiveWouldFind(t *testing.T) {
 		}
 	}
 }
+
+// TestEachShowsAllThatIsHeld: in the order of sending, dead letters last, without
+// what has vanished; and no further than is wanted.
+func TestEachShowsAllThatIsHeld(t *testing.T) {
+	t.Parallel()
+	clock := testclock.New()
+	start := clock.Now()
+	q := memqueue.New(clock.Now, memqueue.Options{MaxReceives: 1})
+	send(t, q, "dies", "1")
+	send(t, q, "waits", "2")
+	send(t, q, "held", "3")
+	for range 2 { // the second look takes 1 for dead
+		if _, err := q.Receive(t.Context(), 1, 0); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(time.Second)
+	}
+	send(t, q, "waits", "4")
+	receive(t, q, 10) // takes 2 for dead, and hides 3 and 4
+	send(t, q, "idle", "5")
+	held := func(id, group string, sent, receives int, inFlight, dead bool) memqueue.Held {
+		return memqueue.Held{
+			ID: "m" + id, Group: group, Body: []byte(id), SentAt: start.Add(time.Duration(sent) * time.Second),
+			Receives: receives, InFlight: inFlight, Dead: dead,
+		}
+	}
+	want := []memqueue.Held{
+		held("3", "held", 0, 1, true, false), held("4", "waits", 2, 1, true, false), held("5", "idle", 2, 0, false, false),
+		held("1", "dies", 0, 1, false, true), held("2", "waits", 0, 1, false, true),
+	}
+	check := func(when string, want ...memqueue.Held) {
+		t.Helper()
+		var got []memqueue.Held
+		q.Each(func(h memqueue.Held) bool {
+			got = append(got, h)
+			return true
+		})
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", when, d)
+		}
+	}
+	check("at first", want...)
+	if d := cmp.Diff([]string{"m1", "m2"}, q.DeadIDs()); d != "" {
+		t.Errorf("dead (-want +got):\n%s", d)
+	}
+	seen := 0
+	q.Each(func(memqueue.Held) bool {
+		seen++
+		return seen < 2
+	})
+	if seen != 2 {
+		t.Errorf("%d were shown to who wanted two", seen)
+	}
+	want[0].InFlight, want[1].InFlight = false, false
+	clock.Advance(queue.Retention - 2*time.Second - 1)
+	check("before the retention ends", want...)
+	clock.Advance(1)
+	check("when the first one's ends", want[1:]...)
+	clock.Advance(2 * time.Second)
+	check("when all others' do", want[3:]...)
+	clock.Advance(queue.DeadRetention - queue.Retention - 2*time.Second)
+	check("before the dead one's ends", want[3:]...)
+	clock.Advance(time.Second)
+	check("when the first dead one's ends", want[4:]...)
+	clock.Advance(time.Second)
+	check("in the end")
+}
+
+// TestDefaultsOfNonsense: a cap below one is none.
+func TestDefaultsOfNonsense(t *testing.T) {
+	t.Parallel()
+	q := memqueue.New(testclock.New().Now, memqueue.Options{MaxReceives: -1})
+	send(t, q, "g", "1")
+	if got := receive(t, q, 1); len(got) != 1 {
+		t.Errorf("received %v", got)
+	}
+}

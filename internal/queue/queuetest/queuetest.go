@@ -70,7 +70,7 @@ func cases() []testCase {
 	var all []testCase
 	for _, part := range [][]testCase{
 		sendCases, orderCases, visibilityCases, receiptCases, dedupCases,
-		deadCases, limitCases, contentionCases, contextCases,
+		deadCases, limitCases, contentionCases, contextCases, edgeCases,
 	} {
 		all = append(all, part...)
 	}

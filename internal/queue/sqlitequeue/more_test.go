@@ -134,6 +134,117 @@ func TestNotifyTellsWhatMayBeReceived(t *testing.T) {
 	want(true, "a redrive")
 	q.Delete(t.Context(), []string{"unknown"})
 	want(false, "a delete of nothing")
+	q.SetVisibility(t.Context(), []string{"unknown"}, 0)
+	want(false, "visibility of nothing")
+	send(t, q, "h", "1")
+	want(true, "a send")
+	d = receive(t, q, 1, time.Hour)[0]
+	q.Delete(t.Context(), []string{d.Receipt})
+	want(true, "a delete")
+	if n, err := q.RedriveDead(t.Context(), 1); err != nil || n != 0 {
+		t.Fatalf("redriven %d, %v", n, err)
+	}
+	want(false, "a redrive of nothing")
+	if _, err := q.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(true, "a release")
+}
+
+// TestMoreThanOneSlice: what is done in slices is done to its end, and no further
+// than was asked.
+func TestMoreThanOneSlice(t *testing.T) {
+	t.Parallel()
+	clock := testclock.New()
+	q := open(t, t.TempDir(), clock.Now, 1)
+	const many = 250 // more than the slices of a redrive and of what a receive removes
+	ms := make([]queue.Message, many)
+	for i := range ms {
+		ms[i] = queue.Message{Group: fmt.Sprintf("g%03d", i), Dedup: "d", Body: []byte("x")}
+	}
+	if errs := q.Send(t.Context(), ms); errs != nil {
+		t.Fatal(errs)
+	}
+	for range many/queue.MaxBatch - 1 {
+		receive(t, q, 10, time.Second)
+	}
+	clock.Advance(time.Second)
+	for _, d := range receive(t, q, 10, time.Hour) { // past all that die meanwhile
+		q.Delete(t.Context(), []string{d.Receipt})
+	}
+	want := func(want queue.Depth) {
+		t.Helper()
+		if got, err := q.Depth(t.Context()); err != nil || got != want {
+			t.Fatalf("depth %+v, %v; want %+v", got, err, want)
+		}
+	}
+	want(queue.Depth{Dead: many - 10})
+	for _, c := range []struct{ ask, get int }{{101, 101}, {100, 100}, {many, many - 10 - 201}, {1, 0}} {
+		if n, err := q.RedriveDead(t.Context(), c.ask); err != nil || n != c.get {
+			t.Errorf("redriven %d, %v; want %d", n, err, c.get)
+		}
+	}
+	want(queue.Depth{Visible: many - 10})
+	clock.Advance(queue.Retention)
+	send(t, q, "new", "1")
+	if ds := receive(t, q, 10, time.Hour); len(ds) != 1 || ds[0].Group != "new" {
+		t.Errorf("received %+v, want the new one past all that vanish", ds)
+	}
+	want(queue.Depth{InFlight: 1})
+}
+
+// TestDedupIsForgottenWithoutNews: a call forgets more than it adds, so that the
+// list shrinks when less is sent.
+func TestDedupIsForgottenWithoutNews(t *testing.T) {
+	t.Parallel()
+	clock := testclock.New()
+	dir := t.TempDir()
+	q := open(t, dir, clock.Now, 10)
+	var ms []queue.Message
+	for i := range 300 {
+		ms = append(ms, queue.Message{Group: "g", Dedup: fmt.Sprint(i), Body: []byte("x")})
+	}
+	if errs := q.Send(t.Context(), ms); errs != nil {
+		t.Fatal(errs)
+	}
+	clock.Advance(queue.DedupWindow)
+	for i, want := range []int{200, 100, 3} { // each call adds one and forgets 101
+		send(t, q, "h", fmt.Sprint(i))
+		if n := number(t, dir, "SELECT count(*) FROM dedup"); n != want {
+			t.Errorf("%d deduplication IDs are kept, want %d", n, want)
+		}
+	}
+}
+
+// TestReadsAreNotWrites: who asks an empty queue, or how much there is, takes no
+// turn among those who write.
+func TestReadsAreNotWrites(t *testing.T) {
+	t.Parallel()
+	db, err := sqlitedb.Open(context.Background(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() }) // the folder goes, too
+	q, err := sqlitequeue.Open(t.Context(), db, testclock.New().Now, sqlitequeue.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, q, "g", "1")
+	receive(t, q, 1, time.Hour)
+	err = db.Update(t.Context(), func(*sqlitedb.Tx) error { // nobody else writes meanwhile
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if ds, err := q.Receive(ctx, 1, time.Hour); err != nil || len(ds) != 0 {
+			t.Errorf("received %v, %v", ds, err)
+		}
+		if d, err := q.Depth(ctx); err != nil || d.InFlight != 1 {
+			t.Errorf("depth %+v, %v", d, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestOneReceiveTakesTheNextOfAGroup(t *testing.T) {

@@ -22,7 +22,8 @@ import (
 // pair drives two queues through the same calls; what the simulation proves
 // over memqueue holds over sqlitequeue only as far as they answer alike.
 type pair struct {
-	mem, sql queue.Queue
+	mem      *memqueue.Queue
+	sql      *sqlitequeue.Queue
 	clock    *testclock.Clock
 	receipts [][2]string // of the same delivery by either queue
 }
@@ -52,7 +53,15 @@ func TestSameAsMemqueue(t *testing.T) {
 			"visibility": p.visibility,
 			"redrive":    p.redrive,
 			"depth":      p.depth,
-			"seconds":    func(t *rapid.T) { p.clock.Advance(time.Duration(rapid.IntRange(0, 30).Draw(t, "s")) * time.Second) },
+			"":           func(t *rapid.T) { same(t, "counts", p.mem.Counts(), p.sql.Counts()) },
+			"to an edge": func(t *rapid.T) {
+				if rapid.IntRange(0, 4).Draw(t, "rarely") == 0 {
+					p.clock.Advance(rapid.SampledFrom([]time.Duration{
+						queue.DedupWindow, queue.DedupWindow - 1, queue.Retention, queue.Retention - 1, queue.DeadRetention, queue.DeadRetention - 1,
+					}).Draw(t, "by"))
+				}
+			},
+			"seconds": func(t *rapid.T) { p.clock.Advance(time.Duration(rapid.IntRange(0, 30).Draw(t, "s")) * time.Second) },
 			"days": func(t *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(t, "rarely") == 0 {
 					p.clock.Advance(time.Duration(rapid.IntRange(1, 10).Draw(t, "d")) * 24 * time.Hour)
