@@ -76,7 +76,7 @@ type server struct {
 	huma     huma.API
 	routes   map[string]*served // by pattern
 	literal  map[string]bool    // paths of routes without placeholders
-	document []byte             // the OpenAPI document
+	document func() []byte      // the OpenAPI document, written when it is asked for first
 	patterns sync.Map           // compiled patterns of schemas
 	schemas  *schemaCache
 	logins   *logins
@@ -164,11 +164,10 @@ func (s *server) build() error {
 		s.literal[routes[i].path] = true
 	}
 	finishSchemas(s.registry())
-	document, err := json.Marshal(s.huma.OpenAPI())
-	if err != nil {
-		return err
-	}
-	s.document = document
+	s.document = sync.OnceValue(func() []byte {
+		document, _ := json.Marshal(s.huma.OpenAPI()) // it holds nothing that cannot be encoded
+		return document
+	})
 	s.mux.HandleFunc("GET "+openAPIPath, s.serveDocument)
 	s.mux.HandleFunc("GET "+docsPath, s.serveErrorPage)
 	if !s.WithoutHooks {
@@ -273,7 +272,7 @@ func (s *server) registered(method, path string) *huma.Operation {
 
 func (s *server) serveDocument(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(s.document) // the client is gone: nobody to tell
+	_, _ = w.Write(s.document()) // the client is gone: nobody to tell
 }
 
 var _ http.Handler = (*server)(nil)
@@ -285,5 +284,5 @@ func Document(version string) ([]byte, error) {
 	if err := s.build(); err != nil {
 		return nil, fault.Wrap("api: document", fault.Other, err)
 	}
-	return s.document, nil
+	return s.document(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -35,6 +36,18 @@ type fakeEngine struct {
 	authorized error                       // of AccountAuthorized
 	startOK    func(context.Context) error // runs inside StartConnection
 	open       func(context.Context, crm.WorkspaceID, crm.AccountID) (connector.Connector, crm.App, error)
+
+	requests atomic.Int64
+	failAt   int64 // the number of the request that fails; 0 = none
+	fails    error // what it hears
+}
+
+// trouble is what the failing request hears.
+func (f *fakeEngine) trouble() error {
+	if f.requests.Add(1) == f.failAt {
+		return f.fails
+	}
+	return nil
 }
 
 func newFakeEngine(w *world) *fakeEngine {
@@ -73,6 +86,9 @@ func (f *fakeEngine) setStatus(ctx context.Context, ws crm.WorkspaceID, id crm.C
 }
 
 func (f *fakeEngine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return nil, err
+	}
 	f.note("start %s", id)
 	if f.startOK != nil {
 		if err := f.startOK(ctx); err != nil {
@@ -83,38 +99,62 @@ func (f *fakeEngine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id
 }
 
 func (f *fakeEngine) PauseConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("pause %s", id)
 	return f.setStatus(ctx, ws, id, crm.StatusPaused)
 }
 
 func (f *fakeEngine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("delete %s", id)
 	return f.setStatus(ctx, ws, id, crm.StatusDeleting)
 }
 
 func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) ([]engine.SyncStatus, error) {
+	if err := f.trouble(); err != nil {
+		return nil, err
+	}
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
 func (f *fakeEngine) Held(context.Context, crm.WorkspaceID, crm.ConnectionID) (map[crm.SyncID][]engine.HeldPart, error) {
+	if err := f.trouble(); err != nil {
+		return nil, err
+	}
 	return map[crm.SyncID][]engine.HeldPart{}, nil
 }
 
 func (f *fakeEngine) AccountWaits(context.Context, crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error) {
+	if err := f.trouble(); err != nil {
+		return nil, err
+	}
 	return map[crm.AccountID][]engine.Waiting{}, nil
 }
 
 func (f *fakeEngine) CatchUp(_ context.Context, _ crm.WorkspaceID, id crm.ConnectionID, syncs []crm.SyncID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("catch up %s %v", id, syncs)
 	return nil
 }
 
 func (f *fakeEngine) StartRun(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("%s %s", kind, sync)
 	return f.run(ws, id, sync, kind), nil
 }
 
 func (f *fakeEngine) GetRun(_ context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r, ok := f.runs[run]
@@ -125,6 +165,9 @@ func (f *fakeEngine) GetRun(_ context.Context, ws crm.WorkspaceID, run crm.RunID
 }
 
 func (f *fakeEngine) ListRuns(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.Run, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []engine.Run
@@ -138,6 +181,9 @@ func (f *fakeEngine) ListRuns(_ context.Context, ws crm.WorkspaceID, con crm.Con
 }
 
 func (f *fakeEngine) CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	r, err := f.GetRun(ctx, ws, run)
 	if err != nil {
 		return r, err
@@ -150,6 +196,9 @@ func (f *fakeEngine) CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.
 }
 
 func (f *fakeEngine) CreatePlan(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (engine.PlanView, error) {
+	if err := f.trouble(); err != nil {
+		return engine.PlanView{}, err
+	}
 	f.note("plan %s %v", sync, records)
 	r := f.run(ws, id, sync, engine.RunPlan)
 	f.mu.Lock()
@@ -160,6 +209,9 @@ func (f *fakeEngine) CreatePlan(_ context.Context, ws crm.WorkspaceID, id crm.Co
 }
 
 func (f *fakeEngine) GetPlan(_ context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.PlanView, error) {
+	if err := f.trouble(); err != nil {
+		return engine.PlanView{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p, ok := f.plans[plan]
@@ -170,19 +222,31 @@ func (f *fakeEngine) GetPlan(_ context.Context, ws crm.WorkspaceID, plan crm.Pla
 }
 
 func (f *fakeEngine) PlanChanges(context.Context, crm.WorkspaceID, crm.PlanID, int, string) ([]engine.Change, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
 	return []engine.Change{{Action: crm.Updated, Side: crm.Left, Record: "1", Diffs: canaryDiffs(), Digest: "d"}}, "", nil
 }
 
 func (f *fakeEngine) ApplyPlan(_ context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("apply %s", plan)
 	return f.run(ws, f.plans[plan].Connection, "contacts", engine.RunApply), nil
 }
 
 func (f *fakeEngine) ListRecords(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string) ([]engine.RecordView, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
 	return []engine.RecordView{{Side: crm.Left, ID: "1", State: crm.StateInSync, Values: canaryFields()}}, "", nil
 }
 
 func (f *fakeEngine) GetRecord(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.RecordView, error) {
+	if err := f.trouble(); err != nil {
+		return engine.RecordView{}, err
+	}
 	if rec == "missing" {
 		return engine.RecordView{}, fault.New("test: record", fault.NotFound, "", "there is no such record")
 	}
@@ -190,6 +254,9 @@ func (f *fakeEngine) GetRecord(_ context.Context, _ crm.WorkspaceID, _ crm.Conne
 }
 
 func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Explanation{}, err
+	}
 	v := crm.TextValue(canary)
 	return engine.Explanation{
 		Side: side, ID: rec, Filters: []engine.FilterClause{{Rule: "r", Field: "f", Value: v, Wanted: crm.TextValue("x")}},
@@ -198,32 +265,50 @@ func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.Connect
 }
 
 func (f *fakeEngine) SyncRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("sync %s", rec)
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
 func (f *fakeEngine) LinkRecords(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec, partner crm.RecordID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("link %s %s", rec, partner)
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
 func (f *fakeEngine) UnlinkRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("unlink %s", rec)
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
 func (f *fakeEngine) ResolveRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("resolve %s", rec)
 	f.resolve = fields
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
 func (f *fakeEngine) UnfreezeRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID, fields []crm.MappingID) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("unfreeze %s %s", rec, fields)
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
 func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.filters = append(f.filters, filter)
@@ -248,6 +333,9 @@ func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engin
 }
 
 func (f *fakeEngine) GetEntry(_ context.Context, ws crm.WorkspaceID, id string) (engine.Entry, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Entry{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.entries {
@@ -259,12 +347,18 @@ func (f *fakeEngine) GetEntry(_ context.Context, ws crm.WorkspaceID, id string) 
 }
 
 func (f *fakeEngine) RetryEntry(_ context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	f.note("retry %s", id)
 	f.values = values
 	return f.run(ws, "con_x", "contacts", engine.RunRetry), nil
 }
 
 func (f *fakeEngine) RetryFailed(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
 	if filter.Connection == "" || filter.Sync == "" {
 		return engine.Run{}, fault.New("test: retry", fault.Invalid, "sync_required", "name a sync")
 	}
@@ -273,6 +367,9 @@ func (f *fakeEngine) RetryFailed(_ context.Context, ws crm.WorkspaceID, filter e
 }
 
 func (f *fakeEngine) ListDead(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.DeadItem, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
 	if ws != DefaultWorkspace {
 		return nil, "", nil
 	}
@@ -283,15 +380,24 @@ func (f *fakeEngine) ListDead(_ context.Context, ws crm.WorkspaceID, con crm.Con
 }
 
 func (f *fakeEngine) RedriveDead(_ context.Context, _ crm.WorkspaceID, con crm.ConnectionID) (int, error) {
+	if err := f.trouble(); err != nil {
+		return 0, err
+	}
 	f.note("redrive %s", con)
 	return 1, nil
 }
 
 func (f *fakeEngine) FindErasure(context.Context, crm.WorkspaceID, engine.ErasureRequest) (engine.Erasure, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Erasure{}, err
+	}
 	return engine.Erasure{}, fault.New("fake: find erasure", fault.NotFound, "not_found", "nobody was erased under this name")
 }
 
 func (f *fakeEngine) Erase(_ context.Context, ws crm.WorkspaceID, id string, _ engine.ErasureRequest) (engine.Erasure, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Erasure{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := engine.Erasure{ID: string(ws) + "." + id, State: engine.ErasureDone, By: "request", Blocked: true, CreatedAt: f.w.now(), Removed: map[string]int64{}, Kept: []engine.KeptRecords{}, Backups: []engine.ErasedBackup{}}
@@ -300,6 +406,9 @@ func (f *fakeEngine) Erase(_ context.Context, ws crm.WorkspaceID, id string, _ e
 }
 
 func (f *fakeEngine) GetErasure(_ context.Context, ws crm.WorkspaceID, id string) (engine.Erasure, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Erasure{}, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.erased {
@@ -311,31 +420,49 @@ func (f *fakeEngine) GetErasure(_ context.Context, ws crm.WorkspaceID, id string
 }
 
 func (f *fakeEngine) ListErasures(context.Context, crm.WorkspaceID, int, string) ([]engine.Erasure, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.erased), "", nil
 }
 
 func (f *fakeEngine) LiftErasure(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Erasure, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Erasure{}, err
+	}
 	return f.GetErasure(ctx, ws, id)
 }
 
 func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("confirm %s", sync)
 	return nil
 }
 
 func (f *fakeEngine) ConfirmChanges(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("confirm %s %s", sync, mapping)
 	return nil
 }
 
 func (f *fakeEngine) DiscardChanges(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("discard %s %s", sync, mapping)
 	return nil
 }
 
 func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, _ bool) ([]crm.Field, error) {
+	if err := f.trouble(); err != nil {
+		return nil, err
+	}
 	c, _, err := f.open(ctx, ws, account)
 	if err != nil {
 		return nil, err
@@ -344,16 +471,25 @@ func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm
 }
 
 func (f *fakeEngine) AccountAuthorized(_ context.Context, _ crm.WorkspaceID, account crm.AccountID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("authorized %s", account)
 	return f.authorized
 }
 
 func (f *fakeEngine) DiscardDeletions(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.note("discard %s", sync)
 	return nil
 }
 
 func (f *fakeEngine) Webhook(_ context.Context, _ crm.WorkspaceID, _ crm.AccountID, events []connector.Event) error {
+	if err := f.trouble(); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.hookErr != nil {
