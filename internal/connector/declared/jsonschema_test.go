@@ -1,14 +1,13 @@
 package declared
 
 import (
-	"flag"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "rewrite docs/app-documents.schema.json")
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
+)
 
 // TestSchemaIsPublished: the file in docs is the grammar of today, and every list of words
 // is of a key that there is.
@@ -20,7 +19,7 @@ func TestSchemaIsPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	got = append(got, '\n')
-	if *update {
+	if written.Updating() {
 		if err := os.WriteFile(file, got, 0o600); err != nil {
 			t.Fatal(err)
 		}

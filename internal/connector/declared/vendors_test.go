@@ -77,6 +77,7 @@ func TestVendors(t *testing.T) {
 				return f
 			}
 			connectortest.Run(t, v.h)
+			connectortest.Answers(t, v.h, name)
 		})
 	}
 }

@@ -38,9 +38,8 @@ func fixture(_ testing.TB, clock *connectortest.Clock) (connectortest.Fixture, *
 	}, fake
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	connectortest.Run(t, connectortest.Harness{
+func harness() connectortest.Harness {
+	return connectortest.Harness{
 		Driver: googlecontacts.Driver(),
 		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 			f, _ := fixture(t, clock)
@@ -49,7 +48,12 @@ func TestConformance(t *testing.T) {
 		Object: "contacts", Email: "emailAddresses", First: "names/givenName", Last: "names/familyName", Phone: "phoneNumbers",
 		BadField: "birthdays", Bad: crm.TextValue("2026-02-31"),
 		Settle: 3 * time.Minute, WriteCalls: 2, WriteAt: "POST /v1/people:batch", WholeBatches: true, NoMarks: true,
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, harness())
 }
 
 // TestInTrouble: whatever call fails, it shows.
@@ -71,4 +75,11 @@ func TestInTrouble(t *testing.T) {
 		"create": connectortest.Writing("contacts", connector.Write{Op: connector.Create, Fields: crm.Fields{"names/givenName": crm.TextValue("Bo")}}),
 		"update": connectortest.Writing("contacts", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP")}}),
 	})
+}
+
+// TestAnswersAreAsWritten: what is made of each answer, as it is meant to be and
+// otherwise, is in testdata.
+func TestAnswersAreAsWritten(t *testing.T) {
+	t.Parallel()
+	connectortest.Answers(t, harness(), "")
 }

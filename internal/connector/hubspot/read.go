@@ -123,8 +123,12 @@ func (a *account) rows(ctx context.Context, op, base string, body batchReadBody)
 	return out.Results, bad, whole(r, out.Results)
 }
 
-// whole refuses rows that name no record.
+// whole refuses an answer without rows, which is not one that found nobody, and rows
+// that name no record.
 func whole(r rest.Request, rows []row) error {
+	if rows == nil {
+		return rest.Malformed(r, "HubSpot's answer has no list of records")
+	}
 	for i := range rows {
 		if !recordID(rows[i].ID) {
 			return rest.Malformed(r, "HubSpot's answer has a record without an ID")

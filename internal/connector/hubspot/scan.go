@@ -106,13 +106,13 @@ func (s source) query(at scan.Instant, fields []string) searchBody {
 
 // records turns rows into records, each with its time.
 func (s source) records(r rest.Request, rows []row) ([]crm.Record, error) {
+	if err := whole(r, rows); err != nil {
+		return nil, err
+	}
 	modified := modifiedProperty(s.object)
 	out := make([]crm.Record, 0, len(rows))
 	for i := range rows {
-		rec, ok := rows[i].record()
-		if !ok {
-			return nil, rest.Malformed(r, "HubSpot's answer has a record without an ID")
-		}
+		rec, _ := rows[i].record()
 		// The property is what the search sorts by; updatedAt is the same time.
 		if v, err := time.Parse(time.RFC3339Nano, rec.Fields[modified].Text()); err == nil {
 			rec.ModifiedAt = v.UTC()

@@ -43,6 +43,9 @@ func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, value
 	if out.next() != "" || out.Pages.Total > 1 {
 		return nil, fault.New(op, fault.Invalid, connector.CodeMatches, "the value is held by more records than a page has")
 	}
+	if out.Data == nil {
+		return nil, rest.Malformed(r, "Intercom's page has no list of records")
+	}
 	all := make([]rows.Found, len(out.Data))
 	for i, w := range out.Data {
 		if all[i].Record, err = a.record(ctx, r, o, w, fields); err != nil {

@@ -44,9 +44,8 @@ func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.
 	return c
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	connectortest.Run(t, connectortest.Harness{
+func harness() connectortest.Harness {
+	return connectortest.Harness{
 		Driver: intercom.Driver(),
 		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 			f, _ := fixture(t, clock)
@@ -55,7 +54,12 @@ func TestConformance(t *testing.T) {
 		Object: "contacts", Email: "email", First: intercomfake.Nickname, Last: "name", Phone: "phone",
 		BadField: intercomfake.Level, Bad: crm.TextValue("Bronze"),
 		Settle: 12 * time.Minute, Fixed: true, Signs: &connectortest.Signs{Account: true},
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, harness())
 }
 
 // TestInTrouble: whatever call fails, it shows.
@@ -78,4 +82,11 @@ func TestInTrouble(t *testing.T) {
 		"create":    connectortest.Writing("contacts", connector.Write{Op: connector.Create, Fields: crm.Fields{intercomfake.Since: crm.TextValue("2026-03-02")}}),
 		"update":    connectortest.Writing("contacts", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"tags": crm.ListValue("VIP", "Two")}}),
 	})
+}
+
+// TestAnswersAreAsWritten: what is made of each answer, as it is meant to be and
+// otherwise, is in testdata.
+func TestAnswersAreAsWritten(t *testing.T) {
+	t.Parallel()
+	connectortest.Answers(t, harness(), "")
 }

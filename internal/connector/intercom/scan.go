@@ -121,6 +121,9 @@ func (s source) page(ctx context.Context, r rest.Request) (res scan.Result, next
 	if next = out.next(); next != "" && (len(out.Data) == 0 || !placePattern.MatchString(next)) {
 		return res, "", rest.Malformed(r, "Intercom's page is empty and not the last, or names no next one")
 	}
+	if out.Data == nil {
+		return res, "", rest.Malformed(r, "Intercom's page has no list of records")
+	}
 	res = scan.Result{Records: make([]crm.Record, 0, len(out.Data)), Total: -1, Now: got.Now}
 	for _, w := range out.Data {
 		rec, err := s.record(ctx, r, s.object, w, s.fields)

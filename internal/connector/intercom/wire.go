@@ -47,7 +47,10 @@ func (w row) text(name string) string {
 // second is a time: seconds, as a number or as a text of digits.
 func second(raw json.RawMessage) (time.Time, bool) {
 	n, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
-	return time.Unix(n, 0).UTC(), err == nil && n > 0
+	if err != nil || n <= 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(n, 0).UTC(), true
 }
 
 // list is a page of records.

@@ -42,9 +42,8 @@ func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.
 	return c
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	connectortest.Run(t, connectortest.Harness{
+func harness() connectortest.Harness {
+	return connectortest.Harness{
 		Driver: leadsquared.Driver(),
 		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 			f, _ := fixture(t, clock)
@@ -53,7 +52,12 @@ func TestConformance(t *testing.T) {
 		Object: "leads", Email: "EmailAddress", First: "FirstName", Last: "LastName", Phone: "Phone",
 		BadField: "mx_Age", Bad: crm.TextValue("not a number"),
 		Settle: 2 * time.Minute, Password: true, Fixed: true, Signs: &connectortest.Signs{Address: true, Time: true},
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, harness())
 }
 
 // TestInTrouble: whatever call fails, it shows.
@@ -75,4 +79,11 @@ func TestInTrouble(t *testing.T) {
 		"create": connectortest.Writing("leads", connector.Write{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("Roe")}}),
 		"update": connectortest.Writing("leads", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"LastName": crm.TextValue("Roe")}}),
 	})
+}
+
+// TestAnswersAreAsWritten: what is made of each answer, as it is meant to be and
+// otherwise, is in testdata.
+func TestAnswersAreAsWritten(t *testing.T) {
+	t.Parallel()
+	connectortest.Answers(t, harness(), "")
 }

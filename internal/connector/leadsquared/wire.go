@@ -2,7 +2,9 @@ package leadsquared
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +106,8 @@ func (l lead) record(r rest.Request, fields []string) (crm.Record, error) {
 // attributes makes what is sent of the fields: texts all of them, and empty to clear.
 func attributes(fields crm.Fields) []pair {
 	out := []pair{}
-	for name, v := range fields {
+	for _, name := range slices.Sorted(maps.Keys(fields)) { // the same write is the same request
+		v := fields[name]
 		text := v.Text()
 		switch on, isBool := v.Bool(); {
 		case v.Kind() == crm.Absent:

@@ -39,9 +39,8 @@ func fixture(_ testing.TB, clock *connectortest.Clock) (connectortest.Fixture, *
 	}, fake
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	connectortest.Run(t, connectortest.Harness{
+func harness() connectortest.Harness {
+	return connectortest.Harness{
 		Driver: pipedrive.Driver(),
 		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 			f, _ := fixture(t, clock)
@@ -50,5 +49,17 @@ func TestConformance(t *testing.T) {
 		Object: "persons", Email: "emails", First: pipedrivefake.Nickname, Last: "name", Phone: "phones",
 		BadField: pipedrivefake.Score, Bad: crm.TextValue("not a number"),
 		Settle: 2 * time.Minute, Password: true, WriteCalls: 2,
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, harness())
+}
+
+// TestAnswersAreAsWritten: what is made of each answer, as it is meant to be and
+// otherwise, is in testdata.
+func TestAnswersAreAsWritten(t *testing.T) {
+	t.Parallel()
+	connectortest.Answers(t, harness(), "")
 }

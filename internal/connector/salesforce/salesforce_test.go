@@ -59,3 +59,10 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	connectortest.Run(t, harness("Contact"))
 }
+
+// TestAnswersAreAsWritten: what is made of each answer, as it is meant to be and
+// otherwise, is in testdata.
+func TestAnswersAreAsWritten(t *testing.T) {
+	t.Parallel()
+	connectortest.Answers(t, harness("Contact"), "")
+}

@@ -191,8 +191,8 @@ func (o *org) deleted(ctx context.Context, op, object string, start time.Time, r
 	}
 	earliest, errE := time.Parse(outLayout, got.Earliest)
 	latest, errL := time.Parse(outLayout, got.Latest)
-	if errors.Join(errE, errL) != nil {
-		return connector.DeletedPage{}, rest.Malformed(r, "the dates of the listing are missing or not valid")
+	if errors.Join(errE, errL) != nil || got.Records == nil {
+		return connector.DeletedPage{}, rest.Malformed(r, "the listing, or one of its dates, is missing or not valid")
 	}
 	if resumed && start.Before(earliest.Truncate(time.Minute)) {
 		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodeExpired, "Salesforce has purged its log of deletions since the last look; a full scan is needed")

@@ -85,7 +85,7 @@ func (o *org) more(ctx context.Context, op, next string) (queryPage, error) {
 func (o *org) page(ctx context.Context, r rest.Request) (queryPage, time.Time, error) {
 	var p queryPage
 	a, err := o.client.Call(ctx, r, &p)
-	if err == nil && (p.TotalSize == nil || p.Done == nil || len(p.Records) > pageSize) {
+	if err == nil && (p.TotalSize == nil || p.Done == nil || p.Records == nil || len(p.Records) > pageSize) {
 		err = rest.Malformed(r, "the query's answer lacks a part or holds too many rows")
 	}
 	return p, a.Now, err
