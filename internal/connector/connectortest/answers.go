@@ -152,43 +152,45 @@ func (s *suite) things(t *testing.T) map[string]Thing {
 // extras are the things that only some connectors can do.
 func (s *suite) extras(t *testing.T, out map[string]Thing, ids []crm.RecordID) {
 	t.Helper()
-	if finder, ok := s.conn.(connector.OwnerFinder); ok && s.OwnerEmail != "" {
-		owner, err := finder.OwnerByEmail(t.Context(), s.OwnerEmail)
+	can := s.conn.Extras()
+	if can.OwnerByEmail != nil && s.OwnerEmail != "" {
+		owner, err := can.OwnerByEmail(t.Context(), s.OwnerEmail)
 		if err != nil {
 			t.Fatal(err)
 		}
 		out["owner"] = func(ctx context.Context, c connector.Connector) (any, error) {
-			return c.(connector.OwnerFinder).OwnerByEmail(ctx, s.OwnerEmail)
+			return c.Extras().OwnerByEmail(ctx, s.OwnerEmail)
 		}
 		out["owner-email"] = func(ctx context.Context, c connector.Connector) (any, error) {
-			return c.(connector.OwnerFinder).OwnerEmail(ctx, owner)
+			return c.Extras().OwnerEmail(ctx, owner)
 		}
 	}
-	if _, ok := s.conn.(connector.FieldCreator); ok {
+	if can.CreateField != nil {
 		out["create-field"] = func(ctx context.Context, c connector.Connector) (any, error) {
-			return c.(connector.FieldCreator).CreateField(ctx, s.Object, crm.Field{Name: "lockstep_new", Label: "New", Type: crm.TypeText})
+			f := crm.Field{Name: "lockstep_new", Label: "New", Type: crm.TypeText}
+			return c.Extras().CreateField(ctx, s.Object, f)
 		}
 	}
-	if _, ok := s.conn.(connector.Historian); ok {
+	if can.History != nil {
 		out["history"] = func(ctx context.Context, c connector.Connector) (any, error) {
-			return c.(connector.Historian).History(ctx, s.Object, ids, []string{s.First, s.Last})
+			return c.Extras().History(ctx, s.Object, ids, []string{s.First, s.Last})
 		}
 	}
-	if _, ok := s.conn.(connector.Selfer); ok {
-		out["self"] = func(ctx context.Context, c connector.Connector) (any, error) { return c.(connector.Selfer).Self(ctx) }
+	if can.Self != nil {
+		out["self"] = func(ctx context.Context, c connector.Connector) (any, error) { return c.Extras().Self(ctx) }
 	}
-	if _, ok := s.conn.(connector.Absorber); ok {
+	if can.Absorbed != nil {
 		out["absorbed"] = func(ctx context.Context, c connector.Connector) (any, error) {
-			return c.(connector.Absorber).Absorbed(ctx, s.Object, ids)
+			return c.Extras().Absorbed(ctx, s.Object, ids)
 		}
 	}
-	if _, ok := s.conn.(connector.Deletions); ok {
+	if can.Deleted != nil {
 		if err := s.Fake.Delete(s.Object, s.must(t, 6, 1)[0]); err != nil {
 			t.Fatal(err)
 		}
 		s.settle()
 		out["deleted"] = func(ctx context.Context, c connector.Connector) (any, error) {
-			return c.(connector.Deletions).Deleted(ctx, s.Object, "", "")
+			return c.Extras().Deleted(ctx, s.Object, "", "")
 		}
 	}
 }
@@ -237,14 +239,14 @@ type replay struct {
 func (r *replay) tell() string {
 	var out strings.Builder
 	got, err := r.thing(r.t.Context(), r.s.Open(r.t, Tools{Tokens: r.s.tokens, Wrap: r.record}))
-	r.base = lines(got, err)
+	r.base = r.lines(got, err)
 	for i := range r.kept {
 		k := &r.kept[i]
 		fmt.Fprintf(&out, "asked: %s\nanswered: %d %s\n", k.asked, k.status, cut(r.hide(string(k.body)), 1500))
 	}
 	fmt.Fprintf(&out, "came:\n")
 	for _, line := range r.base {
-		fmt.Fprintf(&out, "  %s\n", cut(r.hide(line), 400))
+		fmt.Fprintf(&out, "  %s\n", cut(line, 400))
 	}
 	for i := range r.kept {
 		r.spoil(&out, i)
@@ -258,6 +260,15 @@ func (r *replay) hide(text string) string {
 		text = strings.ReplaceAll(text, token, "…")
 	}
 	return chance.ReplaceAllString(text, "…")
+}
+
+// lines are what came, without the token.
+func (r *replay) lines(v any, err error) []string {
+	out := lines(v, err)
+	for i := range out {
+		out[i] = r.hide(out[i])
+	}
+	return out
 }
 
 // chance is a text of crypto/rand.
@@ -296,7 +307,7 @@ func (r *replay) asked(req *http.Request) string {
 	if req.Body != nil {
 		body, _ := io.ReadAll(req.Body) // a buffer
 		req.Body = io.NopCloser(bytes.NewReader(body))
-		fmt.Fprintf(&out, "  %s\n", cut(string(body), 3000))
+		fmt.Fprintf(&out, "  %s\n", cut(r.hide(string(body)), 3000))
 	}
 	return strings.TrimSuffix(r.hide(out.String()), "\n")
 }
@@ -338,11 +349,11 @@ func (r *replay) with(at int, other kept) string {
 	tokens := &Tokens{current: r.s.tokens.current, mint: r.s.Token}
 	tokens.End()
 	got, err := r.thing(r.t.Context(), r.s.Open(r.t, Tools{Tokens: tokens, Wrap: wrap}))
-	text := difference(r.base, lines(got, err))
+	text := difference(r.base, r.lines(got, err))
 	if len(strange) > 0 {
 		text += "; asked for " + strings.Join(strange, ", ")
 	}
-	return r.hide(text)
+	return text
 }
 
 // spoil tells what comes of other answers to one request.
