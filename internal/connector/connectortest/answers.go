@@ -19,7 +19,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -30,19 +29,21 @@ type Thing func(ctx context.Context, c connector.Connector) (any, error)
 // or a folder there, what it asked its app for, and what it made of the answers. Then the app says the same
 // again with one place of one answer left out, or with something there that is not
 // meant to be, or with another status; what comes of it is written down, too.
-func Answers(t *testing.T, h Harness, folder string) {
+//
+// check holds what is said against what is written of it, by the name of a file.
+func Answers(t *testing.T, h Harness, folder string, check func(t testing.TB, name, said string)) {
 	t.Helper()
 	s := newSuite(t, h)
 	things := s.things(t)
 	for _, name := range slices.Sorted(maps.Keys(things)) {
 		t.Run(name, func(t *testing.T) { //nolint:paralleltest // they share the fake
 			r := &replay{s: s, t: t, thing: things[name]}
-			written.Check(t, path.Join("answers", folder, name+".txt"), r.tell())
+			check(t, path.Join("answers", folder, name+".txt"), r.tell())
 		})
 	}
 	if h.Driver.Webhooks != nil {
 		t.Run("webhook", func(t *testing.T) { //nolint:paralleltest // they share the fake
-			written.Check(t, path.Join("answers", folder, "webhook.txt"), s.delivered(t))
+			check(t, path.Join("answers", folder, "webhook.txt"), s.delivered(t))
 		})
 	}
 }

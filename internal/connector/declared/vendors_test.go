@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit/restapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -77,7 +78,7 @@ func TestVendors(t *testing.T) {
 				return f
 			}
 			connectortest.Run(t, v.h)
-			connectortest.Answers(t, v.h, name)
+			connectortest.Answers(t, v.h, name, written.Check)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -61,5 +62,5 @@ func TestConformance(t *testing.T) {
 // otherwise, is in testdata.
 func TestAnswersAreAsWritten(t *testing.T) {
 	t.Parallel()
-	connectortest.Answers(t, harness(), "")
+	connectortest.Answers(t, harness(), "", written.Check)
 }

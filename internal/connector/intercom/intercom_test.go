@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/intercom"
 	"github.com/lockstep-crm/lockstep/internal/connector/intercom/intercomfake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -88,5 +89,5 @@ func TestInTrouble(t *testing.T) {
 // otherwise, is in testdata.
 func TestAnswersAreAsWritten(t *testing.T) {
 	t.Parallel()
-	connectortest.Answers(t, harness(), "")
+	connectortest.Answers(t, harness(), "", written.Check)
 }

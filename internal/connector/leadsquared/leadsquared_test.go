@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -85,5 +86,5 @@ func TestInTrouble(t *testing.T) {
 // otherwise, is in testdata.
 func TestAnswersAreAsWritten(t *testing.T) {
 	t.Parallel()
-	connectortest.Answers(t, harness(), "")
+	connectortest.Answers(t, harness(), "", written.Check)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -64,5 +65,5 @@ func TestConformance(t *testing.T) {
 // otherwise, is in testdata.
 func TestAnswersAreAsWritten(t *testing.T) {
 	t.Parallel()
-	connectortest.Answers(t, harness("Contact"), "")
+	connectortest.Answers(t, harness("Contact"), "", written.Check)
 }
