@@ -191,6 +191,7 @@ func (s *server) registerAll() {
 	s.registerAccounts()
 	s.registerConnections()
 	s.registerSteps()
+	s.registerPreviews()
 	s.registerRunning()
 	s.registerRuns()
 	s.registerPlans()

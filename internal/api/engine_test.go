@@ -264,6 +264,20 @@ func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.Connect
 	}, nil
 }
 
+func (f *fakeEngine) PreviewRules(context.Context, crm.WorkspaceID, *crm.Connection, crm.SyncID) (engine.RulesPreview, error) {
+	f.note("preview rules")
+	one := engine.PreviewRecord{Side: crm.Left, ID: "1", Fields: crm.Fields{"f": crm.TextValue(canary)}, Clauses: []engine.FilterClause{}}
+	way := engine.WayPreview{Open: true, Passes: 1, Passing: []engine.PreviewRecord{one}, Failing: []engine.PreviewRecord{}}
+	return engine.RulesPreview{Sample: engine.PreviewSample{From: "sample"}, ToRight: way, ToLeft: way}, nil
+}
+
+func (f *fakeEngine) PreviewMappings(_ context.Context, _ crm.WorkspaceID, _ *crm.Connection, _ crm.SyncID, records []crm.RecordRef) (engine.MappingsPreview, error) {
+	f.note("preview mappings %v", records)
+	return engine.MappingsPreview{Sample: engine.PreviewSample{From: "records"}, Records: []engine.PreviewedPair{{
+		Side: crm.Left, ID: "1", Outcome: crm.Created, Fields: []engine.FieldVerdict{{Mapping: "last", Left: crm.TextValue(canary)}}, Writes: []engine.Diff{},
+	}}}, nil
+}
+
 func (f *fakeEngine) SyncRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err

@@ -89,6 +89,8 @@ GET    /v1/connections/{id}/syncs/{sync}/match                       401  200   
 PUT    /v1/connections/{id}/syncs/{sync}/match                       401  403    403    403    200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/confirm 401  403    403    403    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/discard 401  403    403    403    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/rules/preview               401  403    403    200    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/mappings/preview            401  403    403    200    200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/plans                       401  403    403    202    202   202      404
 GET    /v1/plans/{id}                                                401  200    403    200    200   200      404
 GET    /v1/plans/{id}/changes                                        401  200    403    200    200   200      404

@@ -38,6 +38,11 @@ type Engine interface {
 	PlanChanges(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID, limit int, cursor string) ([]engine.Change, string, error)
 	ApplyPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.Run, error)
 
+	// PreviewRules and PreviewMappings try a document that need not be stored on
+	// some records that are there; they write and store nothing.
+	PreviewRules(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID) (engine.RulesPreview, error)
+	PreviewMappings(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID, records []crm.RecordRef) (engine.MappingsPreview, error)
+
 	ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int, cursor string) ([]engine.RecordView, string, error)
 	GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.RecordView, error)
 	Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error)

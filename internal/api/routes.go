@@ -109,6 +109,9 @@ var routes = []route{
 	{id: "get-match", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/match", level: reads, tag: "connections", summary: "Read the match steps of a sync", scoped: true},
 	{id: "put-match", method: http.MethodPut, path: "/v1/connections/{id}/syncs/{sync}/match", level: admins, tag: "connections", summary: "Replace the match steps of a sync", scoped: true},
 
+	{id: "preview-rules", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/rules/preview", level: works, tag: "connections", summary: "What rules would let through, on records that are there", scoped: true},
+	{id: "preview-mappings", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/mappings/preview", level: works, tag: "connections", summary: "What records would become, on some that are there", scoped: true},
+
 	{id: "pull-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/pull", level: works, tag: "runs", summary: "Pull changes now", status: 202, scoped: true},
 	{id: "resync-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/resync", level: works, tag: "runs", summary: "Compare everything again", status: 202, scoped: true},
 	{id: "create-plan", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/plans", level: works, tag: "plans", summary: "Dry run: writes nothing to either app", status: 202, scoped: true},

@@ -38,7 +38,7 @@
 //   - Refusals and brakes (what does not go on, since when and why): refuse,
 //     again, held, barred, brakes, mass, loop, unlistable, outage, waiting
 //   - Runs (asked-for work from start to end, plans included): runs, advance,
-//     missing, seen, plans
+//     missing, seen, plans, preview
 //   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,
 //     secondlook, audit, lease, pace
 //   - The log and what is told (entries, status, counts): log, status, figures,
