@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
 	"github.com/lockstep-crm/lockstep/internal/connector/declared"
 	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
@@ -32,14 +33,6 @@ func opened(t testing.TB, document string, h http.Handler) connector.Connector {
 	return c
 }
 
-// answering answers every call alike.
-func answering(status int, body string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	})
-}
-
 const person = `{"id":7,"email":"a@example.com","last_name":"Ann","created_at":"2026-01-01T10:00:00Z","updated_at":"2026-01-02T10:00:00Z","custom":{"score":5}}`
 
 func rowsOf(rows, next string) string { return `{"data":[` + rows + `],"next":` + next + `}` }
@@ -49,7 +42,9 @@ func rowsOf(rows, next string) string { return `{"data":[` + rows + `],"next":` 
 func TestX13_DeclaredAnswers(t *testing.T) {
 	t.Parallel()
 	model := edited(t)
-	at := func(status int, body string) connector.Connector { return opened(t, model, answering(status, body)) }
+	at := func(status int, body string) connector.Connector {
+		return opened(t, model, connectortest.Says(status, body))
+	}
 	list := func(body string) error {
 		_, err := at(200, body).Changes(t.Context(), connector.ChangesRequest{Object: "people", Fields: []string{"last_name", "score"}, Full: true})
 		return err
@@ -127,7 +122,7 @@ func TestRefusals(t *testing.T) {
 		"no JSON":          {400, `<html>`, fault.Invalid, connector.CodeRejected, ""},
 		"nothing is there": {404, `{}`, fault.NotFound, "not_found", ""},
 	} {
-		out, err := opened(t, model, answering(c.status, c.body)).BatchWrite(t.Context(), "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"last_name": crm.TextValue("B")}}})
+		out, err := opened(t, model, connectortest.Says(c.status, c.body)).BatchWrite(t.Context(), "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"last_name": crm.TextValue("B")}}})
 		if err == nil {
 			err = out[0].Err
 		}
@@ -260,7 +255,7 @@ func FuzzDeclaredAnswer(f *testing.F) {
 		if status < 200 || status > 599 {
 			return
 		}
-		c, ctx := opened(t, model, answering(status, body)), t.Context()
+		c, ctx := opened(t, model, connectortest.Says(status, body)), t.Context()
 		reads, errRead := c.BatchRead(ctx, "people", []crm.RecordID{"7"}, []string{"email", "score", "owner"})
 		found, errFind := c.BatchFind(ctx, "people", crm.Field{Name: "email"}, []string{"a@example.com"}, []string{"tags"})
 		wrote, errWrite := c.BatchWrite(ctx, "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"email": crm.NullValue()}}})

@@ -1,7 +1,6 @@
 package googlecontacts_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -23,11 +22,7 @@ func answering(t testing.TB, status int, bodies ...string) connector.Connector {
 	c, err := googlecontacts.Open(connector.Config{
 		Kind: crm.AuthOAuth2, Now: connectortest.NewClock().Now,
 		Tokens: connectortest.NewTokens(func() secret.Text { return secret.NewText("t") }),
-		HTTP: fakekit.Client(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(status)
-			_, _ = w.Write([]byte(bodies[0]))
-			bodies = bodies[min(1, len(bodies)-1):]
-		})),
+		HTTP:   fakekit.Client(connectortest.Says(status, bodies...)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package intercom_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -19,10 +18,7 @@ const ann = `{"type":"contact","id":"` + one + `","updated_at":1767225600,"name"
 // answering returns a connector whose calls all get this answer.
 func answering(t testing.TB, status int, body string) connector.Connector {
 	t.Helper()
-	return opened(t, fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	})), connectortest.NewClock().Now)
+	return opened(t, fakekit.Transport(connectortest.Says(status, body)), connectortest.NewClock().Now)
 }
 
 // TestX13_Answers gives wrong answers: each is malformed, none is an empty page.

@@ -2,7 +2,6 @@ package leadsquared_test
 
 import (
 	"cmp"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -20,10 +19,7 @@ const ann = `{"ProspectID":"` + one + `","ModifiedOn":"2026-01-02 10:00:00.000",
 // answering returns a connector whose calls all get this answer.
 func answering(t testing.TB, status int, body string) connector.Connector {
 	t.Helper()
-	return opened(t, fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	})), connectortest.NewClock().Now)
+	return opened(t, fakekit.Transport(connectortest.Says(status, body)), connectortest.NewClock().Now)
 }
 
 // TestX13_Answers gives wrong answers: each is malformed, none is an empty page.

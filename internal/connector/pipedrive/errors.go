@@ -17,12 +17,17 @@ import (
 var refusals = rest.Errors{
 	Name: "Pipedrive",
 	Statuses: map[int]rest.Meaning{
-		http.StatusPaymentRequired: {Kind: fault.Denied, Code: connector.CodePermission, Text: "Pipedrive has closed the company, or wants to be paid"},
+		http.StatusPaymentRequired: {
+			Kind: fault.Denied, Code: connector.CodePermission, Text: "Pipedrive has closed the company, or wants to be paid",
+		},
 		http.StatusTooManyRequests: {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 2 * time.Second},
 	},
 	Words: map[string]rest.Meaning{
-		"page@":    {Kind: fault.Throttled, Code: connector.CodeRate, Wait: time.Minute, Guessed: true, Text: "Pipedrive keeps us out for too many calls"},
-		"capping@": {Kind: fault.Invalid, Code: connector.CodeStorage, Text: "the plan of the company allows no more of these records"},
+		"page@": {
+			Kind: fault.Throttled, Code: connector.CodeRate, Wait: time.Minute, Guessed: true,
+			Text: "Pipedrive keeps us out for too many calls",
+		},
+		"capping@": {Kind: fault.Invalid, Code: connector.CodeStorage, Text: "the company's plan allows no more records"},
 	},
 	Read: func(status int, body []byte) []rest.Problem {
 		var p struct {

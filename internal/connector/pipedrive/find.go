@@ -18,19 +18,23 @@ import (
 // ignores case, and a read of what it found: a search shows a part of a record only.
 // Of custom fields it does not say which one it looked into, and so who holds the
 // value elsewhere is left out here. Source: openapi v2, searchPersons.
-func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(
+	ctx context.Context, name string, f crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	op := "pipedrive: find"
 	o, err := find(op, name, len(values), 1)
 	if err != nil {
 		return nil, err
 	}
 	op += " " + o.id
-	in := o.searched[f.Name]
+	in := searched[f.Name]
 	if isHash(f.Name) {
 		in = "custom_fields"
 	}
 	if in == "" {
-		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Pipedrive does not search this field"}
+		return nil, &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Pipedrive does not search this field",
+		}
 	}
 	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
 		return make([][]crm.Record, len(values)), ctx.Err()
@@ -84,7 +88,7 @@ func (a *account) search(ctx context.Context, op string, o object, in, value str
 		return nil, err
 	}
 	if out.More.Next != "" {
-		return nil, fault.New(op, fault.Invalid, connector.CodeMatches, "the value is held by more than "+strconv.Itoa(readBatch)+" records")
+		return nil, fault.New(op, fault.Invalid, connector.CodeMatches, "more records hold the value than a read takes")
 	}
 	var ids []crm.RecordID
 	for _, i := range out.Data.Items {

@@ -1,11 +1,11 @@
 package pipedrive_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -15,11 +15,7 @@ const person = `{"id":7,"name":"Ann","emails":[{"value":"a@example.com"}],"add_t
 // answering returns a connector whose calls get these answers by turns, the last one for ever.
 func answering(t testing.TB, status int, bodies ...string) connector.Connector {
 	t.Helper()
-	return opened(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(bodies[0]))
-		bodies = bodies[min(1, len(bodies)-1):]
-	}))
+	return opened(t, connectortest.Says(status, bodies...))
 }
 
 func rowsOf(rows, next string) string {
@@ -31,10 +27,12 @@ func rowsOf(rows, next string) string {
 func TestX13_Answers(t *testing.T) {
 	t.Parallel()
 	list := func(c connector.Connector) error {
-		_, err := c.Changes(t.Context(), connector.ChangesRequest{Object: "persons", Fields: []string{"name", "emails"}, Full: true})
+		full := connector.ChangesRequest{Object: "persons", Fields: []string{"name", "emails"}, Full: true}
+		_, err := c.Changes(t.Context(), full)
 		return err
 	}
-	since := func(c connector.Connector) error { // the app ignores parameters that it does not know, and would list everything
+	// the app ignores parameters that it does not know, and would list everything
+	since := func(c connector.Connector) error {
 		_, err := c.Changes(t.Context(), connector.ChangesRequest{Object: "persons", Cursor: "@1900000000000"})
 		return err
 	}
@@ -49,7 +47,9 @@ func TestX13_Answers(t *testing.T) {
 	if err := list(answering(t, 200, rowsOf(person, "null"))); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := answering(t, 200, rowsOf(field, `"a"`), rowsOf(strings.ReplaceAll(field, `:"n`, `:"m`), "null")).Fields(t.Context(), "persons"); err != nil || len(got) != 2 {
+	last := rowsOf(strings.ReplaceAll(field, `:"n`, `:"m`), "null")
+	got, err := answering(t, 200, rowsOf(field, `"a"`), last).Fields(t.Context(), "persons")
+	if err != nil || len(got) != 2 {
 		t.Errorf("fields on two pages: %+v, %v", got, err)
 	}
 	for name, err := range map[string]error{
@@ -89,7 +89,8 @@ func FuzzPipedriveAnswer(f *testing.F) {
 		c, ctx := answering(t, status, body), t.Context()
 		reads, errRead := c.BatchRead(ctx, "persons", []crm.RecordID{"7"}, []string{"name", "emails"})
 		found, errFind := c.BatchFind(ctx, "persons", crm.Field{Name: "emails"}, []string{"a@example.com"}, []string{"name"})
-		wrote, errWrite := c.BatchWrite(ctx, "persons", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"emails": crm.NullValue(), "name": {}}}})
+		change := connector.Write{Op: connector.Update, ID: "7", Fields: crm.Fields{"emails": crm.NullValue(), "name": {}}}
+		wrote, errWrite := c.BatchWrite(ctx, "persons", []connector.Write{change})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "persons"})
 		_, errFields := c.Fields(ctx, "persons")
 		_, errOwner := c.Extras().OwnerEmail(ctx, "7")
@@ -98,8 +99,9 @@ func FuzzPipedriveAnswer(f *testing.F) {
 				t.Fatalf("unclassified: %v", err)
 			}
 		}
-		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 || errScan == nil && (page.Next == "") == (page.Cursor == "") {
-			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and cursor")
+		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 ||
+			errScan == nil && (page.Next == "") == (page.Cursor == "") {
+			t.Fatal("not one entry for each that was asked for, or a page with neither or both of position and cursor")
 		}
 	})
 }

@@ -32,16 +32,18 @@ const (
 // object is what differs between the record types.
 type object struct {
 	id, label string
-	fields    string            // path of their description
-	required  string            // the one field that a create must have
-	searched  map[string]string // what a search calls a field; custom ones have one name for all
+	fields    string // path of their description
+	required  string // the one field that a create must have
 }
+
+// searched is what a search calls the fields that it looks into.
+var searched = map[string]string{"name": "name", "title": "title", "emails": "email", "phones": "phone"}
 
 // The record types. Leads, activities and notes are not synced.
 var objects = []object{
-	{"persons", "Persons", "/api/v2/personFields", "name", map[string]string{"name": "name", "emails": "email", "phones": "phone"}},
-	{"organizations", "Organizations", "/api/v2/organizationFields", "name", map[string]string{"name": "name"}},
-	{"deals", "Deals", "/api/v2/dealFields", "title", map[string]string{"title": "title"}},
+	{"persons", "Persons", "/api/v2/personFields", "name"},
+	{"organizations", "Organizations", "/api/v2/organizationFields", "name"},
+	{"deals", "Deals", "/api/v2/dealFields", "title"},
 }
 
 func (o object) path() string { return "/api/v2/" + o.id }
@@ -50,7 +52,7 @@ func (o object) path() string { return "/api/v2/" + o.id }
 func find(op, id string, n, limit int) (object, error) {
 	i := slices.IndexFunc(objects, func(o object) bool { return o.id == id })
 	if i < 0 {
-		return object{}, fault.New(op, fault.NotFound, connector.CodeObject, "Pipedrive has no such object, or it is not synced")
+		return object{}, fault.New(op, fault.NotFound, connector.CodeObject, "Pipedrive has no such object that is synced")
 	}
 	return objects[i], rows.Limit(op, n, limit)
 }
@@ -71,7 +73,8 @@ func app() crm.App {
 			{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "API token", Secret: true, Required: true}}},
 		},
 		Abilities: []crm.Ability{
-			crm.AbilityWebhooks, crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityAnswerValues, crm.AbilityMerges,
+			crm.AbilityWebhooks, crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityAnswerValues,
+			crm.AbilityMerges,
 		},
 		Warnings: []string{
 			"Pipedrive's daily budget is shared with every other app of the company.",
@@ -172,5 +175,3 @@ func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
 func (a *account) Extras() connector.Extras {
 	return connector.Extras{OwnerByEmail: a.OwnerByEmail, OwnerEmail: a.OwnerEmail}
 }
-
-var _ connector.Connector = (*account)(nil)

@@ -15,7 +15,9 @@ import (
 
 // BatchRead implements connector.Connector by a listing of IDs, which leaves out
 // those that are not there. Source: openapi v2, getPersons.
-func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (a *account) BatchRead(
+	ctx context.Context, name string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	op := "pipedrive: read"
 	o, err := find(op, name, len(ids), readBatch)
 	if err != nil {
@@ -55,7 +57,8 @@ func (a *account) rows(ctx context.Context, op string, o object, ids []crm.Recor
 	for i, id := range ids {
 		texts[i] = string(id)
 	}
-	r := rest.Request{Op: op, Path: o.path(), Query: url.Values{"ids": {strings.Join(texts, ",")}, "limit": {strconv.Itoa(readBatch)}}}
+	q := url.Values{"ids": {strings.Join(texts, ",")}, "limit": {strconv.Itoa(readBatch)}}
+	r := rest.Request{Op: op, Path: o.path(), Query: q}
 	out, _, err := call[[]row](ctx, a, r)
 	return out.Data, r, err
 }

@@ -104,5 +104,3 @@ func (s source) page(ctx context.Context, v url.Values, after string) (scan.Resu
 	}
 	return res, nil
 }
-
-var _ scan.Source = source{}

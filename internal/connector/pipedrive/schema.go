@@ -3,6 +3,7 @@ package pipedrive
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,12 +36,13 @@ type part struct {
 
 // types are Pipedrive's, by the field's name first; all others are texts.
 var types = wire.Types{
-	"emails": crm.TypeEmail, "phones": crm.TypePhone, "owner_id": crm.TypeOwner, "label_ids": crm.TypeOptions,
-	"phone": crm.TypePhone, "user": crm.TypeOwner, "int": crm.TypeNumber, "double": crm.TypeNumber, "monetary": crm.TypeNumber,
-	"boolean": crm.TypeBoolean, "date": crm.TypeDate, "time": crm.TypeText, "enum": crm.TypeOption, "status": crm.TypeOption,
-	"visible_to": crm.TypeOption, "set": crm.TypeOptions, "org": crm.TypeReference, "people": crm.TypeReference,
-	"deal": crm.TypeReference, "stage": crm.TypeReference, "pipeline": crm.TypeReference,
-	"add_time": crm.TypeDateTime, "update_time": crm.TypeDateTime, "won_time": crm.TypeDateTime, "lost_time": crm.TypeDateTime, "close_time": crm.TypeDateTime,
+	"emails": crm.TypeEmail, "phones": crm.TypePhone, "phone": crm.TypePhone, "owner_id": crm.TypeOwner,
+	"user": crm.TypeOwner, "int": crm.TypeNumber, "double": crm.TypeNumber, "monetary": crm.TypeNumber,
+	"boolean": crm.TypeBoolean, "date": crm.TypeDate, "time": crm.TypeText, "enum": crm.TypeOption,
+	"status": crm.TypeOption, "visible_to": crm.TypeOption, "set": crm.TypeOptions, "label_ids": crm.TypeOptions,
+	"org": crm.TypeReference, "people": crm.TypeReference, "deal": crm.TypeReference, "stage": crm.TypeReference,
+	"pipeline": crm.TypeReference, "add_time": crm.TypeDateTime, "update_time": crm.TypeDateTime,
+	"won_time": crm.TypeDateTime, "lost_time": crm.TypeDateTime, "close_time": crm.TypeDateTime,
 }
 
 var together = wire.Groups{"deals": {{"pipeline_id", "stage_id"}, {"value", "currency"}}}
@@ -48,7 +50,7 @@ var together = wire.Groups{"deals": {{"pipeline_id", "stage_id"}, {"value", "cur
 // given are the fields that Pipedrive works out, which it does not mark: IDs, times,
 // counts, and what belongs to something else. A person's names are parts of name.
 func given(code string) bool {
-	return code == "id" || code == "is_deleted" || code == "first_name" || code == "last_name" || code == "creator_user_id" ||
+	return slices.Contains([]string{"id", "is_deleted", "first_name", "last_name", "creator_user_id"}, code) ||
 		strings.HasSuffix(code, "_time") || strings.HasSuffix(code, "_count") || strings.HasSuffix(code, "_name")
 }
 
@@ -93,7 +95,8 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 			continue
 		}
 		for _, p := range d.Parts {
-			out = append(out, crm.Field{Name: d.Code + "/" + p.Code, Label: d.Name + ": " + p.Name, Type: types.Of(crm.TypeText, p.Type), ReadOnly: true})
+			t := types.Of(crm.TypeText, p.Type)
+			out = append(out, crm.Field{Name: d.Code + "/" + p.Code, Label: d.Name + ": " + p.Name, Type: t, ReadOnly: true})
 		}
 		if len(d.Parts) > 0 {
 			continue
@@ -124,23 +127,22 @@ func (a *account) typesOf(ctx context.Context, op string, o object) (map[string]
 
 // typesFor is typesOf where the rows hold numbers in wanted custom fields; else it
 // needs to know none.
-func (a *account) typesFor(ctx context.Context, op string, o object, rows []row, fields []string) (none map[string]string, err error) {
-	for _, w := range rows {
-		for _, f := range fields {
+func (a *account) typesFor(ctx context.Context, op string, o object, ws []row, of []string) (map[string]string, error) {
+	for _, w := range ws {
+		for _, f := range of {
 			if isHash(f) && w.numeric(f) {
 				return a.typesOf(ctx, op, o)
 			}
 		}
 	}
-	return none, nil
+	return map[string]string{}, nil
 }
 
 // OwnerByEmail is one of connector.Extras. Version 1 lists all users at once.
 func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error) {
 	const op = "pipedrive: find user"
-	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such user")
 	if strings.TrimSpace(email) == "" {
-		return "", missing
+		return "", noUser(op)
 	}
 	out, _, err := call[[]user](ctx, a, rest.Request{Op: op, Path: "/v1/users"})
 	if err != nil {
@@ -151,20 +153,21 @@ func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error
 			return strconv.FormatInt(u.ID, 10), nil
 		}
 	}
-	return "", missing
+	return "", noUser(op)
 }
+
+func noUser(op string) error { return fault.New(op, fault.NotFound, "", "Pipedrive has no such user") }
 
 // OwnerEmail is one of connector.Extras.
 func (a *account) OwnerEmail(ctx context.Context, who string) (string, error) {
 	const op = "pipedrive: read user"
-	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such user")
 	one, ok := id(who)
 	if !ok {
-		return "", missing
+		return "", noUser(op)
 	}
 	out, _, err := call[user](ctx, a, rest.Request{Op: op, Path: "/v1/users/" + string(one)})
 	if err == nil && out.Data.Email == "" {
-		err = missing
+		err = noUser(op)
 	}
 	return out.Data.Email, err
 }

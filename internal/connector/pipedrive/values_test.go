@@ -30,31 +30,13 @@ func open(t *testing.T) (connector.Connector, *fakekit.Core) {
 // opened returns a connector by an API token on what h answers.
 func opened(t testing.TB, h http.Handler) connector.Connector {
 	t.Helper()
-	c, err := pipedrive.Open(connector.Config{
-		Kind: crm.AuthToken, Credentials: map[string]secret.Text{"token": secret.NewText(pipedrivefake.APIToken)}, HTTP: fakekit.Client(h), Now: time.Now,
-	})
+	key := map[string]secret.Text{"token": secret.NewText(pipedrivefake.APIToken)}
+	cfg := connector.Config{Kind: crm.AuthToken, Credentials: key, HTTP: fakekit.Client(h), Now: time.Now}
+	c, err := pipedrive.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func write(t *testing.T, c connector.Connector, object string, w connector.Write) connector.Written {
-	t.Helper()
-	out, err := c.BatchWrite(t.Context(), object, []connector.Write{w})
-	if err != nil || out[0].Err != nil {
-		t.Fatalf("%+v: %v, %+v", w, err, out)
-	}
-	return out[0]
-}
-
-func read(t *testing.T, c connector.Connector, object string, id crm.RecordID, fields ...string) crm.Fields {
-	t.Helper()
-	got, err := c.BatchRead(t.Context(), object, []crm.RecordID{id}, fields)
-	if err != nil || got[0].Err != nil {
-		t.Fatalf("read: %v, %+v", err, got)
-	}
-	return got[0].Record.Fields
 }
 
 // TestTheOtherAddressesAreKept: a write replaces the primary entry of a list, and the
@@ -62,10 +44,8 @@ func read(t *testing.T, c connector.Connector, object string, id crm.RecordID, f
 func TestTheOtherAddressesAreKept(t *testing.T) {
 	t.Parallel()
 	c, core := open(t)
-	r, err := core.CreateRecord("persons", map[string]string{"name": "Ann Roe", "emails": "ann@example.com;ann@example.org", "phones": ""})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ann := map[string]string{"name": "Ann Roe", "emails": "ann@example.com;ann@example.org", "phones": ""}
+	id := connectortest.Made(t, core, "persons", ann)
 	for _, step := range []struct {
 		field string
 		value crm.Value
@@ -79,9 +59,9 @@ func TestTheOtherAddressesAreKept(t *testing.T) {
 		{"phones", crm.NullValue(), "", crm.NullValue()},
 		{"phones", crm.NullValue(), "", crm.NullValue()},
 	} {
-		w := write(t, c, "persons", connector.Write{Op: connector.Update, ID: crm.RecordID(r.ID), Fields: crm.Fields{step.field: step.value}})
-		if got := core.Records("persons")[0].Fields[step.field]; got != step.want || !w.Record.Fields[step.field].Equal(step.shown) {
-			t.Errorf("after %v: %q is kept and %q shown, want %q", step.value.Text(), got, w.Record.Fields[step.field].Text(), step.want)
+		shown := connectortest.Save(t, c, "persons", id, crm.Fields{step.field: step.value}).Record.Fields[step.field]
+		if got := core.Records("persons")[0].Fields[step.field]; got != step.want || !shown.Equal(step.shown) {
+			t.Errorf("after %v: %q is kept and %q shown, want %q", step.value.Text(), got, shown.Text(), step.want)
 		}
 	}
 }
@@ -97,18 +77,19 @@ func TestValuesHaveTheTypesOfTheirFields(t *testing.T) {
 		pipedrivefake.Level: crm.TextValue("13"), pipedrivefake.Tags: crm.ListValue("21"),
 	}
 	before := core.Requests().Total
-	w := write(t, c, "persons", connector.Write{Op: connector.Create, Fields: fields})
-	again := write(t, c, "persons", connector.Write{Op: connector.Create, Fields: fields})
+	w, again := connectortest.Save(t, c, "persons", "", fields), connectortest.Save(t, c, "persons", "", fields)
 	if n := core.Requests().Total - before; n != 3 {
 		t.Errorf("two writes took %d calls, want one more for the types of fields", n)
 	}
 	want := map[string]string{
-		"name": "12", "first_name": "12", "owner_id": "4", "label_ids": "1;2", pipedrivefake.Nickname: "007", pipedrivefake.Score: "12.50", pipedrivefake.Level: "13", pipedrivefake.Tags: "21",
+		"name": "12", "first_name": "12", "owner_id": "4", "label_ids": "1;2", pipedrivefake.Nickname: "007",
+		pipedrivefake.Score: "12.50", pipedrivefake.Level: "13", pipedrivefake.Tags: "21",
 	}
 	if diff := cmp.Diff(want, core.Records("persons")[0].Fields); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)
 	}
-	for how, got := range map[string]crm.Fields{"answered": w.Record.Fields, "read": read(t, c, "persons", again.ID, slices.Collect(maps.Keys(fields))...)} {
+	reread := connectortest.Held(t, c, "persons", again.ID, slices.Collect(maps.Keys(fields))...)
+	for how, got := range map[string]crm.Fields{"answered": w.Record.Fields, "read": reread} {
 		for name, v := range fields {
 			kind := v.Kind()
 			if name == pipedrivefake.Score {
@@ -119,9 +100,10 @@ func TestValuesHaveTheTypesOfTheirFields(t *testing.T) {
 			}
 		}
 	}
-	write(t, c, "persons", connector.Write{Op: connector.Update, ID: w.ID, Fields: crm.Fields{pipedrivefake.Tags: crm.NullValue(), pipedrivefake.Level: crm.NullValue()}})
-	if got := read(t, c, "persons", w.ID, pipedrivefake.Tags, pipedrivefake.Level); got[pipedrivefake.Tags].Kind() != crm.Null || got[pipedrivefake.Level].Kind() != crm.Null {
-		t.Errorf("after clearing: %#v", got)
+	none := crm.Fields{pipedrivefake.Tags: crm.NullValue(), pipedrivefake.Level: crm.NullValue()}
+	connectortest.Save(t, c, "persons", w.ID, none)
+	if diff := cmp.Diff(none, connectortest.Held(t, c, "persons", w.ID, pipedrivefake.Tags, pipedrivefake.Level)); diff != "" {
+		t.Errorf("after clearing (-want +got):\n%s", diff)
 	}
 }
 
@@ -129,23 +111,19 @@ func TestValuesHaveTheTypesOfTheirFields(t *testing.T) {
 func TestPartsOfAFieldAreRead(t *testing.T) {
 	t.Parallel()
 	c, core := open(t)
-	r, err := core.CreateRecord("deals", map[string]string{"title": "Big"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := connectortest.Made(t, core, "deals", map[string]string{"title": "Big"})
+	with := core.Records("deals")[0].Clone()
+	with.Set(pipedrivefake.Budget, "12.5 EUR")
 	core.Lock()
 	table, _ := core.Table("deals")
-	with := r.Clone()
-	with.Set(pipedrivefake.Budget, "12.5 EUR")
 	table.Put(with)
 	core.Unlock()
 	amount, currency := pipedrivefake.Budget+"/value", pipedrivefake.Budget+"/currency"
-	got := read(t, c, "deals", crm.RecordID(r.ID), amount, currency, "title", "value")
-	want := crm.Fields{amount: crm.NumberValue("12.5"), currency: crm.TextValue("EUR"), "title": crm.TextValue("Big"), "value": crm.NullValue()}
-	for name, v := range want {
-		if !got[name].Equal(v) {
-			t.Errorf("%s is %#v, want %#v", name, got[name], v)
-		}
+	got := connectortest.Held(t, c, "deals", id, amount, currency, "title", "value")
+	want := crm.Fields{amount: crm.NumberValue("12.5"), currency: crm.TextValue("EUR")}
+	want["title"], want["value"] = crm.TextValue("Big"), crm.NullValue()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	fields, err := c.Fields(t.Context(), "deals")
 	if err != nil {
@@ -156,8 +134,10 @@ func TestPartsOfAFieldAreRead(t *testing.T) {
 		about[f.Name] = f
 	}
 	part, v := about[amount], about["value"]
-	if !part.ReadOnly || part.Type != crm.TypeNumber || part.Label != "Budget: Amount" || v.ReadOnly || v.Type != crm.TypeNumber || !slices.Equal(v.With, []string{"currency"}) ||
-		!about["title"].Required || !about["update_time"].ReadOnly || about["owner_id"].Type != crm.TypeOwner || len(about[pipedrivefake.Level].Options) != 2 {
+	if !part.ReadOnly || part.Type != crm.TypeNumber || part.Label != "Budget: Amount" || v.ReadOnly ||
+		v.Type != crm.TypeNumber || !slices.Equal(v.With, []string{"currency"}) ||
+		!about["title"].Required || !about["update_time"].ReadOnly || about["owner_id"].Type != crm.TypeOwner ||
+		len(about[pipedrivefake.Level].Options) != 2 {
 		t.Errorf("%+v", about)
 	}
 }
@@ -166,28 +146,28 @@ func TestTooManyMatches(t *testing.T) {
 	t.Parallel()
 	c, core := open(t)
 	for range 101 {
-		if _, err := core.CreateRecord("organizations", map[string]string{"name": "Acme"}); err != nil {
-			t.Fatal(err)
+		connectortest.Made(t, core, "organizations", map[string]string{"name": "Acme"})
+	}
+	// The second is not searched at all.
+	for field, want := range map[string]string{"name": connector.CodeMatches, "owner_id": connector.CodeKey} {
+		_, err := c.BatchFind(t.Context(), "organizations", crm.Field{Name: field}, []string{"acme"}, nil)
+		if fault.CodeOf(err) != want {
+			t.Errorf("%s: %v, want %s", field, err, want)
 		}
-	}
-	if _, err := c.BatchFind(t.Context(), "organizations", crm.Field{Name: "name"}, []string{"acme"}, nil); fault.CodeOf(err) != connector.CodeMatches {
-		t.Errorf("101 of a name: %v", err)
-	}
-	if _, err := c.BatchFind(t.Context(), "organizations", crm.Field{Name: "owner_id"}, []string{"3"}, nil); fault.CodeOf(err) != connector.CodeKey {
-		t.Errorf("a field that is not searched: %v", err)
 	}
 }
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
+	const capped = `{"success":false,"error":"x","code":"feature_capping_deals_limit"}`
 	for name, c := range map[string]struct {
 		fault fakekit.Fault
 		kind  fault.Kind
 		code  string
 		wait  time.Duration
 	}{
-		"kept out":       {fakekit.Fault{Status: 403, Body: "<html>Attention Required!"}, fault.Throttled, connector.CodeRate, time.Minute},
-		"cap of a plan":  {fakekit.Fault{Status: 403, Body: `{"success":false,"error":"x","code":"feature_capping_deals_limit"}`}, fault.Invalid, connector.CodeStorage, 0},
+		"kept out":       {fakekit.Fault{Status: 403, Body: "<html>"}, fault.Throttled, connector.CodeRate, time.Minute},
+		"cap of a plan":  {fakekit.Fault{Status: 403, Body: capped}, fault.Invalid, connector.CodeStorage, 0},
 		"not paid":       {fakekit.Fault{Status: 402}, fault.Denied, connector.CodePermission, 0},
 		"a limit":        {fakekit.Fault{Status: 429}, fault.Throttled, connector.CodeRate, 2 * time.Second},
 		"token withdrew": {fakekit.Fault{Status: 401}, fault.Denied, connector.CodeReauthorize, 0},
@@ -217,7 +197,8 @@ func TestOAuthRound(t *testing.T) {
 	fake := pipedrivefake.New(fakekit.Config{Now: connectortest.NewClock().Now})
 	h, auth := fakekit.Client(fake), pipedrive.Driver().OAuth
 	const base = "https://made-up.pipedrive.com"
-	client := connector.Client{ID: pipedrivefake.ClientID, Secret: secret.NewText(pipedrivefake.ClientSecret), RedirectURI: "https://lockstep.example/back"}
+	key := secret.NewText(pipedrivefake.ClientSecret)
+	client := connector.Client{ID: pipedrivefake.ClientID, Secret: key, RedirectURI: "https://lockstep.example/back"}
 	resp, err := h.Get(auth.AuthorizeURL(base, client, "st&te", ""))
 	if err != nil {
 		t.Fatal(err)
@@ -244,9 +225,7 @@ func TestDeliveries(t *testing.T) {
 	core, hooks := fake.Core(), pipedrive.Driver().Webhooks
 	core.SetWebhooks(fakekit.Webhooks{URL: "https://lockstep.example/hooks/x"})
 	for _, name := range []string{"Ann", "Anne"} {
-		if _, err := core.CreateRecord("persons", map[string]string{"name": name}); err != nil {
-			t.Fatal(err)
-		}
+		connectortest.Made(t, core, "persons", map[string]string{"name": name})
 	}
 	if _, err := core.MergeRecord("persons", "2", "1"); err != nil {
 		t.Fatal(err)
@@ -271,7 +250,8 @@ func TestDeliveries(t *testing.T) {
 		`{"data":{"id":7}}`: -1,
 	} {
 		events, err := hooks.Parse(connector.WebhookRequest{Method: "POST", Body: []byte(body)})
-		if (err != nil) != (want < 0) || err == nil && len(events) != want || err != nil && fault.CodeOf(err) != connector.CodeDelivery {
+		if (err != nil) != (want < 0) || err == nil && len(events) != want ||
+			err != nil && fault.CodeOf(err) != connector.CodeDelivery {
 			t.Errorf("%s: %+v, %v", body, events, err)
 		}
 	}

@@ -79,5 +79,3 @@ func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 
 // Reply implements connector.Webhooks: anything below 300 will do.
 func (webhooks) Reply() connector.Reply { return connector.Reply{Status: http.StatusOK} }
-
-var _ connector.Webhooks = webhooks{}

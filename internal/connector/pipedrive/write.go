@@ -61,10 +61,14 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 }
 
 // methods are the writes that there are: no upserts.
-var methods = map[connector.Op]string{connector.Create: http.MethodPost, connector.Update: http.MethodPatch, connector.Archive: http.MethodDelete}
+var methods = map[connector.Op]string{
+	connector.Create: http.MethodPost, connector.Update: http.MethodPatch, connector.Archive: http.MethodDelete,
+}
 
 // request makes the call of a write. One that Pipedrive could only refuse is refused here.
-func (a *account) request(ctx context.Context, op string, o object, w connector.Write) (r rest.Request, one crm.RecordID, err error) {
+func (a *account) request(
+	ctx context.Context, op string, o object, w connector.Write,
+) (r rest.Request, one crm.RecordID, err error) {
 	method, ok := methods[w.Op]
 	if !ok {
 		return r, "", fault.New(op, fault.Unsupported, connector.CodeUnsupported, "Pipedrive has no such write")

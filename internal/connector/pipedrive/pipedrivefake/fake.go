@@ -33,7 +33,9 @@ const (
 
 // OwnLimits are those of an API token on the smallest plan with one seat; the day's
 // are tokens [L].
-var OwnLimits = fakekit.Limits{Calls: 20, Window: 2 * time.Second, SearchCalls: 10, SearchWindow: 2 * time.Second, Daily: 30_000}
+var OwnLimits = fakekit.Limits{
+	Calls: 20, Window: 2 * time.Second, SearchCalls: 10, SearchWindow: 2 * time.Second, Daily: 30_000,
+}
 
 // Fake is a Pipedrive company. Its HTTP surface includes the knobs of fakekit.
 type Fake struct{ company *company }
@@ -83,6 +85,8 @@ type option struct {
 	Label string `json:"label"`
 }
 
+func text(name, code string) field { return field{Name: name, Code: code, Type: "varchar"} }
+
 func fieldsOf(own ...field) []field {
 	return slices.Concat([]field{
 		{Name: "ID", Code: "id", Type: "int", fixed: true},
@@ -111,14 +115,13 @@ func New(cfg fakekit.Config) *Fake {
 	}}
 	f.objects = []*object{
 		{name: "persons", singular: "person", title: "name", fields: fieldsOf(
-			field{Name: "Name", Code: "name", Type: "varchar"}, field{Name: "First name", Code: "first_name", Type: "varchar", fixed: true},
-			field{Name: "Last name", Code: "last_name", Type: "varchar", fixed: true},
-			field{Name: "Email", Code: "emails", Type: "varchar"}, field{Name: "Phone", Code: "phones", Type: "phone"},
-			field{Name: "Organization", Code: "org_id", Type: "org"})},
-		{name: "organizations", singular: "organization", title: "name", fields: fieldsOf(field{Name: "Name", Code: "name", Type: "varchar"})},
+			text("Name", "name"), field{Name: "First name", Code: "first_name", Type: "varchar", fixed: true},
+			field{Name: "Last name", Code: "last_name", Type: "varchar", fixed: true}, text("Email", "emails"),
+			field{Name: "Phone", Code: "phones", Type: "phone"}, field{Name: "Organization", Code: "org_id", Type: "org"})},
+		{name: "organizations", singular: "organization", title: "name", fields: fieldsOf(text("Name", "name"))},
 		{name: "deals", singular: "deal", title: "title", fields: fieldsOf(
-			field{Name: "Title", Code: "title", Type: "varchar"}, field{Name: "Value", Code: "value", Type: "double"},
-			field{Name: "Currency", Code: "currency", Type: "varchar"}, field{Name: "Person", Code: "person_id", Type: "people"})},
+			text("Title", "title"), field{Name: "Value", Code: "value", Type: "double"}, text("Currency", "currency"),
+			field{Name: "Person", Code: "person_id", Type: "people"})},
 	}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
@@ -151,10 +154,10 @@ func (*company) Slot() int { return 1 }
 // Seed implements fakekit.App: each person is a person.
 func (f *company) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
-		r := &fakekit.Record{ID: f.newID(), Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
-		r.Modified = r.Created
+		at := at.Add(time.Duration(i) * time.Second)
+		r := &fakekit.Record{ID: f.newID(), Fields: map[string]string{"owner_id": "3"}, Created: at, Modified: at}
 		for code, v := range map[string]string{
-			"name": p.First + " " + p.Last, "first_name": p.First, "last_name": p.Last, "emails": p.Email, "phones": p.Phone, "owner_id": "3",
+			"name": p.First + " " + p.Last, "first_name": p.First, "last_name": p.Last, "emails": p.Email, "phones": p.Phone,
 		} {
 			r.Set(code, v)
 		}
@@ -337,8 +340,3 @@ func (f *company) Merge(name, id, into string) (*fakekit.Record, error) {
 	f.put(o, r, "change", map[string]any{"merged_from_id": id})
 	return r, nil
 }
-
-var (
-	_ fakekit.App  = (*company)(nil)
-	_ fakekit.Fake = (*Fake)(nil)
-)

@@ -54,17 +54,23 @@ func TestCalls(t *testing.T) {
 	c.wants(200, `"company_id":31`, "GET /v1/users/me?api_token="+own, "", "Accept", "*/*")
 	c.wants(404, `"success":false`, "GET /v1/persons", "")
 	c.Core().SetLimits(fakekit.Limits{Daily: 20 + 10 + 1 + 5 + 3 + 2})
-	for _, call := range []string{"GET P/search?term=ann", "GET P", "GET P/1", "PATCH P/1", "DELETE P/1", "GET /v1/users/me"} {
+	for _, call := range []string{
+		"GET P/search?term=ann", "GET P", "GET P/1", "PATCH P/1", "DELETE P/1", "GET /v1/users/me",
+	} {
 		c.wants(200, "", strings.Replace(call, " P", " "+persons, 1), `{}`)
 	}
-	c.wants(429, "GMT] X-Ratelimit-Limit:[0] X-Ratelimit-Remaining:[0] X-Ratelimit-Reset:[43200.0]", "GET "+persons+"/1", "") // it is noon
+	// it is noon
+	c.wants(429, "GMT] X-Ratelimit-Limit:[0] X-Ratelimit-Remaining:[0] X-Ratelimit-Reset:[43200.0]", "GET "+persons+"/1",
+		"")
 	c.Core().SetLimits(pipedrivefake.OwnLimits)
 	for i := range 21 {
-		c.wants(200+229*(i/20), fmt.Sprintf("Limit:[20] X-Ratelimit-Remaining:[%d] X-Ratelimit-Reset:[2.0]", max(0, 19-i)), "GET /v1/users/me", "")
+		c.wants(200+229*(i/20), fmt.Sprintf("Limit:[20] X-Ratelimit-Remaining:[%d] X-Ratelimit-Reset:[2.0]", max(0, 19-i)),
+			"GET /v1/users/me", "")
 	}
 }
 
-// TestRecords: cursors lead to each person once; a page is bounded; deleted persons are left out without an error. Types
+// TestRecords: cursors lead to each person once; a page is bounded; deleted persons are left out without an error.
+// Types
 // are strict, null clears, lists are replaced whole, and a search knows of a change after its lag.
 func TestRecords(t *testing.T) {
 	t.Parallel()
@@ -81,8 +87,10 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s: %d of 20 persons", order, seen)
 		}
 	}
-	c.wants(200, `"data":[{"`, "GET "+persons+"?updated_since="+c.clock.Now().Add(-time.Second).Format(time.RFC3339), "")   // from it on
-	c.wants(200, `"data":[]`, "GET "+persons+"?updated_until="+c.clock.Now().Add(-20*time.Second).Format(time.RFC3339), "") // not with it
+	// from it on
+	c.wants(200, `"data":[{"`, "GET "+persons+"?updated_since="+c.clock.Now().Add(-time.Second).Format(time.RFC3339), "")
+	// not with it
+	c.wants(200, `"data":[]`, "GET "+persons+"?updated_until="+c.clock.Now().Add(-20*time.Second).Format(time.RFC3339), "")
 	c.wants(400, "limit", "GET "+persons+"?limit=501", "")
 	c.wants(400, "ids", "GET "+persons+"?ids=1"+strings.Repeat(",1", 100), "")
 	c.wants(200, `"data":{"id":1}`, "DELETE "+persons+"/1", "")
@@ -97,17 +105,21 @@ func TestRecords(t *testing.T) {
 	c.wants(200, `"name":"Ann Roe"`, find, "")
 	c.wants(200, `"items":[]`, strings.TrimSuffix(find, ".org"), "") // exact is the whole address
 	for body, part := range map[string]string{
-		`{"owner_id":"3"}`: "owner_id", `{"first_name":"Bea"}`: "first_name", `{"name":null}`: "name", `{"emails":"a@example.org"}`: "emails",
-		custom(pipedrivefake.Level, `99`): pipedrivefake.Level, custom(pipedrivefake.Tags, `[]`): pipedrivefake.Tags, custom("name", `"Bea"`): "name",
+		`{"owner_id":"3"}`: "owner_id", `{"first_name":"Bea"}`: "first_name", `{"name":null}`: "name",
+		`{"emails":"a@example.org"}`:      "emails",
+		custom(pipedrivefake.Level, `99`): pipedrivefake.Level, custom(pipedrivefake.Tags, `[]`): pipedrivefake.Tags,
+		custom("name", `"Bea"`): "name",
 	} {
 		c.wants(400, "arameter '"+part, one, body)
 	}
 	c.wants(200, `"owner_id":null`, one, `{"owner_id":null}`) // it was the caller's
-	c.wants(200, `"emails":[{"value":"c@example.org","primary":true,"label":"work"}]`, one, `{"emails":[{"value":"c@example.org"}]}`)
+	c.wants(200, `"emails":[{"value":"c@example.org","primary":true,"label":"work"}]`, one,
+		`{"emails":[{"value":"c@example.org"}]}`)
 	c.wants(200, `"first_name":"Cher","id":21,"is_deleted":false,"label_ids":[],"last_name":null`, one, `{"name":"Cher"}`)
 }
 
-// TestWebhooks: they carry a user and a password, who changed what, and both records of a merge; a receiver that fails ten
+// TestWebhooks: they carry a user and a password, who changed what, and both records of a merge; a receiver that fails
+// ten
 // times misses half an hour.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
@@ -118,10 +130,12 @@ func TestWebhooks(t *testing.T) {
 	told := c.Core().Take()
 	for i, parts := range []string{
 		`"entity":"person" "entity_id":"1" "company_id":"31" "change_source":"api" "attempt":1 "previous":{"custom_fields":{"` + pipedrivefake.Nickname + `":null},"update`,
-		`"action":"delete" "merged_to_id":"1" "change_source":"app" "data":null "is_deleted":false`, `"action":"change" "merged_from_id":"2" "entity_id":"1"`,
+		`"action":"delete" "merged_to_id":"1" "change_source":"app" "data":null "is_deleted":false`,
+		`"action":"change" "merged_from_id":"2" "entity_id":"1"`,
 	} {
 		for part := range strings.SplitSeq(parts+" bG9ja3N0ZXA6cGFzcw==", " ") { // lockstep:pass
-			if said := fmt.Sprintf("%s %s", told[i].Packed.Header, told[i].Packed.Body); err != nil || !strings.Contains(said, part) {
+			if said := fmt.Sprintf("%s %s", told[i].Packed.Header, told[i].Packed.Body); err != nil ||
+				!strings.Contains(said, part) {
 				t.Errorf("%s lacks %s (%v)", said, part, err)
 			}
 		}

@@ -27,30 +27,33 @@ func (f *company) Routes() []fakekit.Route {
 	out := []fakekit.Route{
 		{Pattern: "GET /oauth/authorize", Handler: f.authorize, Free: true},
 		{Pattern: "POST /oauth/token", Handler: f.token, Write: true, Free: true},
-		{Pattern: "GET /v1/users/me", Cost: 2, Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users[0], "") })},
-		{Pattern: "GET /v1/users", Cost: 20, Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users, "") })},
-		{Pattern: "GET /v1/users/{id}", Cost: 2, Handler: f.known(f.user)},
 	}
+	on := func(pattern string, cost int, h http.HandlerFunc) {
+		writes, search := !strings.HasPrefix(pattern, "GET"), strings.HasSuffix(pattern, "/search")
+		out = append(out, fakekit.Route{Pattern: pattern, Cost: cost, Write: writes, Search: search, Handler: f.known(h)})
+	}
+	on("GET /v1/users/me", 2, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users[0], "") })
+	on("GET /v1/users", 20, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, f.users, "") })
+	on("GET /v1/users/{id}", 2, f.user)
 	for _, o := range f.objects {
-		path := "/api/v2/" + o.name
-		out = append(out,
-			fakekit.Route{Pattern: "GET /api/v2/" + o.singular + "Fields", Cost: 10, Handler: f.known(func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, o.fields, "") })},
-			fakekit.Route{Pattern: "GET " + path, Cost: 10, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.list(w, r, o) })},
-			fakekit.Route{Pattern: "GET " + path + "/search", Search: true, Cost: 20, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.search(w, r, o) })},
-			fakekit.Route{Pattern: "GET " + path + "/{id}", Handler: f.known(func(w http.ResponseWriter, r *http.Request) {
-				rec, err := o.live(r.PathValue("id"))
-				f.shown(w, o, rec, err)
-			})},
-			fakekit.Route{Pattern: "POST " + path, Write: true, Cost: 5, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, "") })},
-			fakekit.Route{Pattern: "PATCH " + path + "/{id}", Write: true, Cost: 5, Handler: f.known(func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, r.PathValue("id")) })},
-			fakekit.Route{Pattern: "DELETE " + path + "/{id}", Write: true, Cost: 3, Handler: f.known(func(w http.ResponseWriter, r *http.Request) {
-				if err := f.Delete(o.name, r.PathValue("id")); err != nil {
-					f.shown(w, o, nil, err)
-					return
-				}
-				n, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-				answer(w, 200, map[string]int64{"id": n}, "")
-			})})
+		path, described := "/api/v2/"+o.name, "/api/v2/"+o.singular+"Fields"
+		on("GET "+described, 10, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, o.fields, "") })
+		on("GET "+path, 10, func(w http.ResponseWriter, r *http.Request) { f.list(w, r, o) })
+		on("GET "+path+"/search", 20, func(w http.ResponseWriter, r *http.Request) { f.search(w, r, o) })
+		on("GET "+path+"/{id}", 0, func(w http.ResponseWriter, r *http.Request) {
+			rec, err := o.live(r.PathValue("id"))
+			f.shown(w, o, rec, err)
+		})
+		on("POST "+path, 5, func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, "") })
+		on("PATCH "+path+"/{id}", 5, func(w http.ResponseWriter, r *http.Request) { f.saved(w, r, o, r.PathValue("id")) })
+		on("DELETE "+path+"/{id}", 3, func(w http.ResponseWriter, r *http.Request) {
+			if err := f.Delete(o.name, r.PathValue("id")); err != nil {
+				f.shown(w, o, nil, err)
+				return
+			}
+			n, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
+			answer(w, 200, map[string]int64{"id": n}, "")
+		})
 	}
 	return out
 }
@@ -104,10 +107,7 @@ func (f *company) saved(w http.ResponseWriter, r *http.Request, o *object, id st
 }
 
 // place is where a page ended: a cursor says no more than that.
-type place struct {
-	key int64
-	id  int64
-}
+type place struct{ key, id int64 }
 
 func (p place) cursor() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(fmt.Sprint(p.key, " ", p.id)))
@@ -161,7 +161,10 @@ func (f *company) list(w http.ResponseWriter, r *http.Request, o *object) {
 }
 
 // page answers with one page of records in the order that was asked for.
-func (f *company) page(w http.ResponseWriter, q url.Values, found []*fakekit.Record, most int, show func(*fakekit.Record) any, done func([]any, string)) {
+func (f *company) page(
+	w http.ResponseWriter, q url.Values, found []*fakekit.Record, most int, show func(*fakekit.Record) any,
+	done func([]any, string),
+) {
 	limit, err := strconv.Atoi(cmp.Or(q.Get("limit"), "100"))
 	if err != nil || limit < 1 || limit > most {
 		fail(w, http.StatusBadRequest, "Parameter 'limit' is out of range")
@@ -221,7 +224,8 @@ func (f *company) search(w http.ResponseWriter, r *http.Request, o *object) {
 	})
 	f.page(w, q, found, maxFound, func(rec *fakekit.Record) any {
 		shown := f.show(o, rec)
-		return map[string]any{"result_score": 1, "item": map[string]any{"id": shown["id"], "name": shown["name"], "title": shown["title"]}}
+		item := map[string]any{"id": shown["id"], "name": shown["name"], "title": shown["title"]}
+		return map[string]any{"result_score": 1, "item": item}
 	}, func(data []any, next string) {
 		answer(w, http.StatusOK, map[string]any{"items": data}, next)
 	})
@@ -256,10 +260,9 @@ func (f *company) authorize(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "invalid client or redirect_uri")
 		return
 	}
-	back.RawQuery = url.Values{
-		"code": {f.Tokens().Code(ClientID, back.String(), "", nil)}, "state": {q.Get("state")},
-	}.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // the caller names the address: that is what the endpoint is for
+	code := f.Tokens().Code(ClientID, back.String(), "", nil)
+	back.RawQuery = url.Values{"code": {code}, "state": {q.Get("state")}}.Encode()
+	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // where the caller says: what this is for
 }
 
 // token gives and renews grants, to a client that names itself by Basic [A1].
@@ -294,7 +297,7 @@ func (f *company) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	write(w, http.StatusOK, map[string]any{
-		"access_token": t.Access, "token_type": "Bearer", "refresh_token": t.Refresh, "scope": "base contacts:full deals:full",
-		"expires_in": int(tokenLife/time.Second) - 1, "api_domain": f.BaseURL(r),
+		"access_token": t.Access, "token_type": "Bearer", "refresh_token": t.Refresh, "api_domain": f.BaseURL(r),
+		"scope": "base contacts:full deals:full", "expires_in": int(tokenLife/time.Second) - 1,
 	})
 }

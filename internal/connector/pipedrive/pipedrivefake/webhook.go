@@ -22,10 +22,10 @@ func (f *company) tell(o *object, old, r *fakekit.Record, action string, more ma
 	}
 	f.events++
 	meta := map[string]any{
-		"action": action, "entity": o.singular, "entity_id": r.ID, "company_id": strconv.Itoa(CompanyID),
-		"id": "fake-event-" + strconv.FormatInt(f.events, 10), "timestamp": r.Modified.UTC().Format("2006-01-02T15:04:05.000Z"),
-		"type": "general", "user_id": "3", "version": "2.0", "webhook_id": "5", "change_source": f.source, "is_bulk_edit": false,
-		"permitted_user_ids": []string{"3"},
+		"action": action, "entity": o.singular, "entity_id": r.ID, "company_id": strconv.Itoa(CompanyID), "type": "general",
+		"id": "fake-event-" + strconv.FormatInt(f.events, 10), "user_id": "3", "version": "2.0", "webhook_id": "5",
+		"timestamp": r.Modified.UTC().Format("2006-01-02T15:04:05.000Z"), "change_source": f.source,
+		"is_bulk_edit": false, "permitted_user_ids": []string{"3"},
 	}
 	maps.Copy(meta, more)
 	data := map[string]any{"meta": meta, "data": f.show(o, r)}
@@ -57,7 +57,8 @@ func (*company) Pack(hook fakekit.Webhooks, events []fakekit.Event, attempt int,
 	meta, _ := data["meta"].(map[string]any)
 	meta = maps.Clone(meta)
 	meta["attempt"] = attempt + 1
-	body, _ := json.Marshal(map[string]any{"meta": meta, "data": data["data"], "previous": data["previous"]}) // made of JSON's own types
+	// made of JSON's own types
+	body, _ := json.Marshal(map[string]any{"meta": meta, "data": data["data"], "previous": data["previous"]})
 	req := http.Request{Header: http.Header{"Content-Type": {"application/json"}}}
 	req.SetBasicAuth(HookUser, cmp.Or(hook.Secret, HookPassword))
 	return fakekit.Packed{Method: http.MethodPost, URL: hook.URL, Header: req.Header, Body: body}
