@@ -9,7 +9,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // suggestion is what fits the two objects of one sync.
@@ -20,6 +19,10 @@ type suggestion struct {
 	Required crm.PerSide[[]crm.Field] `json:"required" doc:"What each app demands on creation"`
 	Missing  crm.PerSide[[]string]    `json:"missing" doc:"Required fields that neither the document nor the suggested mappings fill"`
 	Warnings []ProblemItem            `json:"warnings" nullable:"false" doc:"What to know of the suggested match steps; pointers are into the suggestion"`
+
+	Reasons    []suggestedFor `json:"reasons" nullable:"false" doc:"Why each of the mappings is suggested"`
+	Candidates []candidate    `json:"candidates" nullable:"false" doc:"Fields that may be the same: for a person to decide"`
+	Options    []optionFit    `json:"options" nullable:"false" doc:"How the options of mapped fields fit, of the document's mappings and the suggested ones"`
 }
 
 type suggestionsOutput struct {
@@ -59,9 +62,12 @@ func (s *server) getSuggestions(ctx context.Context, in *connectionPath) (*sugge
 func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestion {
 	left, right := byName(fields[0]), byName(fields[1])
 	known, swapped := knownPair(apps, sync)
-	out := suggestion{Sync: sync.ID, Mappings: []crm.Mapping{}, Match: []crm.MatchStep{}}
+	out := suggestion{
+		Sync: sync.ID, Mappings: []crm.Mapping{}, Match: []crm.MatchStep{},
+		Reasons: []suggestedFor{}, Candidates: []candidate{}, Options: []optionFit{},
+	}
 	used := [2]map[string]bool{{}, {}}
-	take := func(m crm.Mapping) {
+	take := func(m crm.Mapping, confidence float64, reason string) {
 		if !have(left, m.Left) || !have(right, m.Right) || anyUsed(used[0], m.Left) || anyUsed(used[1], m.Right) {
 			return
 		}
@@ -73,15 +79,21 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 				used[i][n] = true
 			}
 		}
+		if confidence < sureEnough {
+			out.Candidates = append(out.Candidates, candidate{m, confidence, reason})
+			return
+		}
 		out.Mappings = append(out.Mappings, m)
+		out.Reasons = append(out.Reasons, suggestedFor{m.ID, confidence, reason})
 	}
 	for _, m := range known.mappings(swapped) {
-		take(m)
+		take(m, 1, "known to be the same in these two apps")
 	}
-	for i, m := range sameNames(fields) {
-		m.ID = crm.MappingID("suggested_" + strconv.Itoa(i+1))
-		take(m)
+	for i, c := range candidates(fields) {
+		c.Mapping.ID = crm.MappingID("suggested_" + strconv.Itoa(i+1))
+		take(c.Mapping, c.Confidence, c.Reason)
 	}
+	out.Options = optionFits(sync, &out, left, right)
 	for _, step := range known.steps(swapped) {
 		if usable(step, left, right) {
 			out.Match = append(out.Match, step)
@@ -146,33 +158,6 @@ func anyUsed(used map[string]bool, names []string) bool {
 		}
 	}
 	return false
-}
-
-// sameNames pairs fields whose names or labels are the same but for case and
-// punctuation, and whose type is the same.
-func sameNames(fields [2][]crm.Field) []crm.Mapping {
-	right := map[string]crm.Field{}
-	for _, f := range fields[1] {
-		if !f.ReadOnly {
-			right[folded(f.Name)] = f
-		}
-	}
-	var out []crm.Mapping
-	for _, l := range fields[0] {
-		transform, plain := mapping.TransformFor(l.Type)
-		r, ok := right[folded(l.Name)]
-		if !ok {
-			r, ok = right[folded(l.Label)]
-		}
-		if !ok || !plain || l.ReadOnly || r.Type != l.Type || folded(l.Name) == "" {
-			continue
-		}
-		m := crm.Mapping{Left: []string{l.Name}, Right: []string{r.Name}, Origin: "default"}
-		m.Transform.Type = transform
-		normalizeMapping(&m)
-		out = append(out, m)
-	}
-	return out
 }
 
 func folded(s string) string {

@@ -76,6 +76,64 @@ func TestTablesInTheDocs(t *testing.T) {
 	}
 }
 
+// TestFieldTypesInTheDocs holds the page on types against the compiler of
+// mappings, pair by pair. LOCKSTEP_UPDATE=1 writes the page.
+func TestFieldTypesInTheDocs(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("# Which types of fields fit\n\nMade from `internal/mapping/fits.go`, which compiles a mapping of every pair of types under every\n" +
+		"transform: what stands here is what a save takes. `none` is without a transform. A field of another type is refused with the reason.\n\n" +
+		"| from | to | one way | both ways | why |\n|---|---|---|---|---|\n")
+	words := func(list []crm.TransformType) string {
+		if len(list) == 0 {
+			return "no"
+		}
+		out := make([]string, len(list))
+		for i, w := range list {
+			out[i] = "`" + string(w) + "`"
+		}
+		return strings.Join(out, " ")
+	}
+	fits := mapping.Fits()
+	if len(fits) != len(crm.FieldTypes)*len(crm.FieldTypes) {
+		t.Errorf("%d pairs", len(fits))
+	}
+	back := map[[2]crm.FieldType]string{}
+	for _, f := range fits {
+		back[[2]crm.FieldType{f.From, f.To}] = words(f.BothWays)
+		if f.Reason == "" {
+			t.Errorf("%s to %s has no reason", f.From, f.To)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", f.From, f.To, words(f.OneWay), words(f.BothWays), f.Reason)
+	}
+	for pair, both := range back {
+		if other := back[[2]crm.FieldType{pair[1], pair[0]}]; other != both {
+			t.Errorf("both ways between %v: %s, seen from the other end %s", pair, both, other)
+		}
+	}
+	for _, none := range [][2]crm.FieldType{{crm.TypeText, crm.TypeEmail}, {crm.TypeOwner, crm.TypeOwner}, {crm.TypeReference, crm.TypeReference}} {
+		if f := mapping.FitOf(none[0], none[1]); len(f.OneWay) > 0 {
+			t.Errorf("%v fits: %+v", none, f)
+		}
+	}
+	if f := mapping.FitOf(crm.TypeDateTime, crm.TypeDate); len(f.OneWay) == 0 || len(f.BothWays) > 0 {
+		t.Errorf("a moment and a day: %+v", f)
+	}
+	path := filepath.Join("..", "..", "docs", "field-types.md")
+	if os.Getenv("LOCKSTEP_UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b.String(), string(page)); diff != "" {
+		t.Errorf("the page is not what the compiler does: run LOCKSTEP_UPDATE=1 go test ./internal/api -run TestFieldTypesInTheDocs\n%s", diff)
+	}
+}
+
 func typesText(types []crm.FieldType) string {
 	if len(types) == len(crm.FieldTypes) {
 		return "every type"
