@@ -136,7 +136,12 @@ var documentCodes = []codeRow{
 	{"wrong_value", "the filter's value is missing or of the wrong kind", EffectDocument, "see errors[].detail"},
 	{"ambiguous_filter", "a filter node is empty or several things at once", EffectDocument, "use exactly one of all, any, not, or field with op"},
 	{"filter_too_large", "the filter is too deep or has too many clauses", EffectDocument, "split it into several rules"},
-	{"unknown_action", "there is no such rule action", EffectDocument, "use add_tag"},
+	{"unknown_action", "there is no such rule action", EffectDocument, "use add_tag, remove_tag, add_to_list or set_field"},
+	{
+		"rule_incomplete", "a rule's undo or other way around lacks what it builds on", EffectDocument,
+		"undo needs a filter and an action; the other way around a rule of one way with a filter, a tag that it adds, an exclusion " +
+			"mark that the filter leaves out with not_contains, and a sync that writes both apps",
+	},
 }
 
 // recordCodes say what became of records and fields.

@@ -90,8 +90,9 @@ var choices = map[string]map[string][]string{
 		"on_missing":      crm.MissingChoices,
 		"on_disagreement": crm.DisagreementChoices,
 	},
-	"Rule":   {"direction": without(wordsOf(crm.Directions), string(crm.DirectionOff))}, // a rule has a switch
-	"Filter": {"op": each(rule.Operators(), func(o rule.Operator) string { return string(o.Word) })},
+	"Rule":       {"direction": without(wordsOf(crm.Directions), string(crm.DirectionOff))}, // a rule has a switch
+	"RuleAction": {"type": rule.Actions},
+	"Filter":     {"op": each(rule.Operators(), func(o rule.Operator) string { return string(o.Word) })},
 	"Mapping": {
 		"direction": wordsOf(crm.Directions),
 		"origin":    crm.Origins,

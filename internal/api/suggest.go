@@ -201,7 +201,7 @@ func emailStep(fields [2][]crm.Field) []crm.MatchStep {
 func demand(out *suggestion, sync *crm.Sync, fields [2][]crm.Field) {
 	for i, side := range crm.Sides {
 		required, missing := []crm.Field{}, []string{}
-		filled := sync.Writes(side)
+		filled := sync.Fills(side)
 		for n := range out.Mappings {
 			if out.Mappings[n].Direction.Allows(crm.WayTo(side)) {
 				for _, name := range out.Mappings[n].Names(side) {

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"strconv"
-
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
@@ -37,29 +35,6 @@ var unsupported = []struct {
 	{"unsubscribes to_left", func(s *crm.Sync) (string, bool) {
 		return "/unsubscribes/to_left", s.Unsubscribes.ToLeft != crm.DeleteIgnore
 	}, "unsubscribes are not carried out yet: set it to ignore"},
-	{
-		"rule actions", eachRule("/actions", func(r *crm.Rule) bool { return len(r.Actions) > 0 }),
-		"rule actions are not carried out yet: leave the list empty",
-	},
-	{
-		"rule undo", eachRule("/undo", func(r *crm.Rule) bool { return r.Undo }),
-		"undoing rule actions is not carried out yet: set undo to false",
-	},
-	{
-		"rule other way around", eachRule("/other_way_around/enabled", func(r *crm.Rule) bool { return r.OtherWayAround.Enabled }),
-		"the other way around is not carried out yet: set enabled to false",
-	},
-}
-
-func eachRule(pointer string, used func(*crm.Rule) bool) func(*crm.Sync) (string, bool) {
-	return func(s *crm.Sync) (string, bool) {
-		for i := range s.Rules {
-			if used(&s.Rules[i]) {
-				return "/rules/" + strconv.Itoa(i) + pointer, true
-			}
-		}
-		return "", false
-	}
 }
 
 func unsupportedIn(s *crm.Sync) []mapping.Problem {

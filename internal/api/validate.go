@@ -270,7 +270,7 @@ func (v *validation) required(s *crm.Sync, at string, side crm.Side, fields []cr
 	if !s.Direction.Allows(way) || !s.Behavior.Get(way).Creates() {
 		return
 	}
-	filled := s.Writes(side)
+	filled := s.Fills(side)
 	for name, value := range s.Stamp.Get(way) {
 		filled[name] = filled[name] || !value.Blank()
 	}

@@ -418,7 +418,7 @@ func (r *Rule) On() bool { return r.Enabled == nil || *r.Enabled }
 
 // RuleAction is what a rule does to the target of a record it lets through.
 type RuleAction struct {
-	Type  string `json:"type"` // add_tag
+	Type  string `json:"type"` // add_tag, remove_tag, add_to_list or set_field
 	Field string `json:"field"`
 	Value string `json:"value"`
 }

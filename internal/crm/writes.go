@@ -18,8 +18,8 @@ func (m *Mapping) Way() Direction {
 	return m.Direction
 }
 
-// Writes names the fields that a sync may write on a side.
-func (s *Sync) Writes(side Side) map[string]bool {
+// Fills names the fields that the mappings of a sync write on a side.
+func (s *Sync) Fills(side Side) map[string]bool {
 	way := WayTo(side)
 	out := map[string]bool{}
 	if !s.Direction.Allows(way) || s.Behavior.Get(way) == BehaviorNothing {
@@ -32,6 +32,30 @@ func (s *Sync) Writes(side Side) map[string]bool {
 		}
 		for _, name := range m.Names(side) {
 			out[name] = true
+		}
+	}
+	return out
+}
+
+// Writes names all fields that a sync may write on a side: those of mappings, and
+// those of the rules' actions and marks.
+func (s *Sync) Writes(side Side) map[string]bool {
+	way, out := WayTo(side), s.Fills(side)
+	if !s.Direction.Allows(way) || s.Behavior.Get(way) == BehaviorNothing {
+		return out
+	}
+	for i := range s.Rules {
+		r := &s.Rules[i]
+		if !r.On() {
+			continue
+		}
+		for _, a := range r.Actions {
+			if r.Direction.Allows(way) {
+				out[a.Field] = true
+			}
+		}
+		if o := r.OtherWayAround; o.Enabled && o.Exclude != nil && r.Direction.Allows(WayTo(side.Other())) {
+			out[o.Exclude.Field] = true
 		}
 	}
 	return out

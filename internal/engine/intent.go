@@ -34,18 +34,19 @@ type intent struct {
 
 // intentEntry is one write of one record.
 type intentEntry struct {
-	Side     crm.Side                 `json:"s"` // written
-	Create   bool                     `json:"c,omitempty"`
-	Left     crm.RecordID             `json:"l,omitempty"`
-	Right    crm.RecordID             `json:"r,omitempty"`
-	Version  int64                    `json:"n,omitempty"` // of the link when it was decided
-	Intended map[crm.MappingID]string `json:"i,omitempty"` // digest of each canonical value about to be written
-	Claims   []string                 `json:"k,omitempty"`
-	Look     []reconcile.Key          `json:"q,omitempty"` // how to find such a create by its identity
-	Cursor   string                   `json:"u,omitempty"` // where to look for a create without identity
-	Lost     []Diff                   `json:"x,omitempty"` // users' values that a conflict takes the place of
-	Lag      time.Duration            `json:"w,omitempty"` // until a create that landed can be found by its identity
-	Both     []crm.MappingID          `json:"b,omitempty"` // mappings that were to be written to the other side, too, whatever became of that
+	Side     crm.Side                     `json:"s"` // written
+	Create   bool                         `json:"c,omitempty"`
+	Left     crm.RecordID                 `json:"l,omitempty"`
+	Right    crm.RecordID                 `json:"r,omitempty"`
+	Version  int64                        `json:"n,omitempty"` // of the link when it was decided
+	Intended map[crm.MappingID]string     `json:"i,omitempty"` // digest of each canonical value about to be written
+	Acts     map[crm.MappingID]crm.Agreed `json:"d,omitempty"` // of rules' actions: what is remembered once they landed
+	Claims   []string                     `json:"k,omitempty"`
+	Look     []reconcile.Key              `json:"q,omitempty"` // how to find such a create by its identity
+	Cursor   string                       `json:"u,omitempty"` // where to look for a create without identity
+	Lost     []Diff                       `json:"x,omitempty"` // users' values that a conflict takes the place of
+	Lag      time.Duration                `json:"w,omitempty"` // until a create that landed can be found by its identity
+	Both     []crm.MappingID              `json:"b,omitempty"` // mappings that were to be written to the other side, too, whatever became of that
 }
 
 // alone reports whether only the entry's side had to be written to bring the
@@ -148,6 +149,7 @@ func (s *session) entryFor(ctx context.Context, u *unit, side crm.Side, w *recon
 		}
 	}
 	slices.Sort(e.Both)
+	e.Acts = w.Acts
 	if u.link.paired() {
 		e.Version = u.versions.Left
 	}

@@ -73,6 +73,13 @@ func (s *session) result(u *unit, side crm.Side) reconcile.Result {
 	fields, answered := u.content(side)
 	r := reconcile.Result{Failed: u.failed(side), Fields: fields, Answered: answered}
 	for _, f := range u.refused.Get(side) {
+		if reconcile.IsAct(f.mapping) {
+			if r.Acts == nil {
+				r.Acts = map[string]string{}
+			}
+			r.Acts[f.field] = f.code
+			continue
+		}
 		if f.mapping != "" {
 			if r.Refused == nil {
 				r.Refused = map[crm.MappingID]string{}

@@ -53,6 +53,9 @@ func (s *session) diffs(u *unit) []Diff {
 	for i := range u.decision.Fields {
 		fp := &u.decision.Fields[i]
 		m := s.set.Mapping(fp.Mapping)
+		if fp.Act != nil {
+			rules[fp.Act.Side][fp.Act.Field] = fp
+		}
 		if m == nil {
 			continue
 		}
@@ -82,6 +85,9 @@ func (s *session) diffs(u *unit) []Diff {
 			}
 			if fp := rules[side][n]; fp != nil {
 				d.Mapping, d.Rule, d.Code = fp.Mapping, string(fp.Rule), fp.Code
+				if fp.Act != nil {
+					d.Mapping = ""
+				}
 			}
 			out = append(out, d)
 		}

@@ -68,7 +68,7 @@ func (s *session) readOwn(ctx context.Context, us []*unit) error {
 		if sync, held := s.set.TakenBy(u.side, u.own(), s.Now()); sync != "" || held {
 			continue
 		}
-		if s.set.Agrees(u.side, u.own(), u.link.Base) {
+		if s.set.Agrees(u.side, u.own(), u.link.Base) && s.set.Acted(u.side, u.own(), u.link.Base, s.Now()) {
 			// This side still holds what both agreed on; the other side's changes come with hints of their own.
 			s.Mark("unchanged_by_base")
 			u.quiet = true

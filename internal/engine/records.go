@@ -304,8 +304,11 @@ func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conne
 	}
 	v.Base = map[crm.MappingID]any{}
 	for m, a := range u.link.Base {
-		v.Base[m] = a
+		if !reconcile.IsAct(m) {
+			v.Base[m] = a
+		}
 	}
+	v.Actions = s.set.Done(u.link.Base)
 	v.Settled, v.Frozen = settledFields(s.set.Sync().Mappings, u.link.Base), u.link.Loop.fields()
 	v.History, err = e.recordHistory(ctx, ws, u)
 	return v, err

@@ -221,6 +221,7 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 			}
 		}
 	}
+	s.actsLanded(e, created, l.Base)
 	item, err := l.item(s.scope)
 	if err != nil {
 		return false, err

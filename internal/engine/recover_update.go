@@ -162,6 +162,11 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 			}
 		}
 	}
+	for _, side := range crm.Sides {
+		if e := p.entries.Get(side); e != nil && !p.outlived(e) {
+			landed = s.actsLanded(e, p.rec.Get(side), l.Base) || landed
+		}
+	}
 	// Stored once more even if nothing landed: its writer may wake up and store what it agreed on.
 	s.markIf(!landed, "intended_write_lost")
 	l.SeenL, l.SeenR = "", ""
@@ -171,6 +176,23 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	}
 	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
 	return err
+}
+
+// actsLanded notes in a base which actions of rules a write has carried out.
+func (s *session) actsLanded(e *intentEntry, r *crm.Record, base crm.Base) (landed bool) {
+	for id, entry := range e.Acts {
+		if r == nil || !s.set.ActLanded(id, entry, r.Fields) {
+			continue
+		}
+		s.Mark("action_landed")
+		landed = true
+		if entry.Revision == "" {
+			delete(base, id)
+		} else {
+			base[id] = entry
+		}
+	}
+	return landed
 }
 
 // outlived reports whether the link was stored since a write was decided, so that

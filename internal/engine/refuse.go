@@ -106,6 +106,9 @@ func (s *session) leaveOut(side crm.Side, r row, answer *connector.Written, drop
 		if !ok && !w.Create {
 			m = reconcile.BackID(field) // the twin's ID: the record's own values do not wait for it
 		}
+		if act := u.decision.ActOn(side, field); act != "" {
+			m = act
+		}
 		f := refusedField{mapping: m, field: field, code: drop[field], value: w.Fields[field], request: answer.Exchange}
 		if rec := u.rec.Get(side); rec != nil {
 			f.before = rec.Fields[field]

@@ -159,5 +159,6 @@ func (s *session) differs(l *link, side crm.Side, rec *crm.Record) bool {
 	if rec.Fields.Digest(s.end(side).fields) == l.seen(side) {
 		return false
 	}
-	return l.State != crm.StateInSync || l.Code != "" || !s.set.Agrees(side, rec, l.Base)
+	return l.State != crm.StateInSync || l.Code != "" || !s.set.Agrees(side, rec, l.Base) ||
+		!s.set.Acted(side, rec, l.Base, s.Now())
 }

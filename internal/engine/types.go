@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
 // RunKind says what started a run.
@@ -123,6 +124,7 @@ type RecordView struct {
 	Base    map[crm.MappingID]any   `json:"base,omitempty"`
 	Settled []SettledField          `json:"settled,omitempty"` // in the order of the mappings; only on the single-record view
 	Frozen  []FrozenField           `json:"frozen,omitempty" doc:"Fields that went round in a circle of connections; only on the single-record view"`
+	Actions []reconcile.Done        `json:"actions,omitempty" doc:"What actions of rules did to the pair; only on the single-record view"`
 	History []Entry                 `json:"history,omitempty"`
 }
 

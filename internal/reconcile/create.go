@@ -99,7 +99,10 @@ func (s *Settings) decideCreate(p Pair, source int) Decision {
 	w.Create = true
 	stuck := m.forward(source)
 	m.stamp(target)
+	back := crm.WayTo(crm.Sides[source])
+	m.runActs(pairOf(target, true, s.Open(back) && s.sync.Behavior.Get(back).Updates()), false, p.Now)
 	m.backward(source, p.Now)
+	m.takeActs()
 	for name, v := range w.Fields {
 		if v.Blank() { // there is nothing yet to empty
 			delete(w.Fields, name)
@@ -210,7 +213,7 @@ func (m *merger) backward(source int, now time.Time) {
 	case !m.s.Open(way) || !m.s.sync.Behavior.Get(way).Updates():
 		m.gates[source] = gateBehavior
 	default:
-		m.gates[source], _ = m.filter(way, m.records[1-source].Fields, now)
+		m.gates[source], _ = m.filter(way, m.seen(1-source), now)
 	}
 	for i := range m.s.specs {
 		out := &m.decision.Fields[i]

@@ -49,8 +49,8 @@ type Decision struct {
 	Left    *Write      // what to write on the left; nil = nothing
 	Right   *Write
 	// Fields has one entry per mapping, in mapping order, for the log and for
-	// explain; then one per fixed value stamped ("$stamp.<field>") and per ID
-	// written back ("$id.<field>").
+	// explain; then one per fixed value stamped ("$stamp.<field>"), per ID
+	// written back ("$id.<field>") and per action of a rule (see Act).
 	Fields []FieldDecision
 	Base   crm.Base                     // what is remembered once Writes have succeeded: the whole new base
 	Rebase bool                         // Base differs from Pair.Base; when false and Empty there is nothing to store
@@ -77,6 +77,16 @@ func (p *Decision) Drop(s crm.Side) {
 	}
 }
 
+// ActOn names the action of a rule that writes a field of a side; "" = none does.
+func (p *Decision) ActOn(s crm.Side, field string) crm.MappingID {
+	for i := range p.Fields {
+		if a := p.Fields[i].Act; a != nil && a.Side == s && a.Field == field {
+			return p.Fields[i].Mapping
+		}
+	}
+	return ""
+}
+
 // Empty reports whether nothing is to be written on either side.
 func (p *Decision) Empty() bool { return p.Left == nil && p.Right == nil }
 
@@ -85,6 +95,9 @@ type Write struct {
 	Create   bool
 	Fields   crm.Fields                  // raw values, only what changes
 	Intended map[crm.MappingID]crm.Value // canonical values the side will then hold, for the mappings written
+	// Acts are what is remembered of the rules' actions that are in Fields once they
+	// have been written; a zero entry forgets one.
+	Acts map[crm.MappingID]crm.Agreed
 }
 
 // FieldDecision is the decision on one mapping.
@@ -103,6 +116,7 @@ type FieldDecision struct {
 	Reason   crm.Reason // the two sides differ and are left so: why
 	Code     string     // for Failed: the error code
 	Detail   string     // for Failed: field, remedy, valid options; no values
+	Act      *ActPlan   // an action of a rule, no mapping
 }
 
 // FieldRule says why a field was decided as it was.
@@ -131,6 +145,9 @@ const (
 	RuleProtected       FieldRule = "protected"               // the match step protects the field
 	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
 	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
+	RuleAction          FieldRule = "rule_action"             // an action of a rule that lets the record through
+	RuleUndo            FieldRule = "rule_undo"               // what an action did is taken back
+	RuleExclusion       FieldRule = "other_way_around"        // the exclusion mark of a rule
 	RuleHalted          FieldRule = "halted"                  // a mass change of the field waits for a person
 	RuleFrozen          FieldRule = "frozen"                  // the field went round in a circle of connections: a person decides
 	RuleSettled         FieldRule = "settled"                 // the sides differ and are left so; Reason says why

@@ -59,6 +59,7 @@ type merger struct {
 	failed   []string // labels of fields that failed
 	stopped  []string // labels of fields that wait for a person because of a mass change
 	rounds   []string // labels of fields that wait for a person because they went round in a circle
+	deeds    deeds
 	base     crm.Base // copied on first change
 	changed  bool
 	hidden   bool // something differs and a filter withholds it
@@ -67,7 +68,7 @@ type merger struct {
 func (s *Settings) decidePair(p Pair) Decision {
 	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right), at: p.occasion()}
 	m.decision = Decision{Link: p.Linked, Base: p.Base, Timed: s.timed}
-	closed := m.openGates(p.Now)
+	closed := m.openGates(p.Now, p.Linked)
 	if closed == CodeFieldMissing {
 		m.decision.Outcome, m.decision.State, m.decision.Code, m.decision.Detail = crm.Skipped, crm.StateWaiting, closed, s.heldFields(HeldRule, "")
 		m.decision.Held = true
@@ -75,6 +76,7 @@ func (s *Settings) decidePair(p Pair) Decision {
 	}
 	if closed != "" && closed != CodeCreateOnly {
 		m.decision.Outcome, m.decision.State, m.decision.Code = closedOutcome(closed, p.Linked)
+		m.concludeClosed(&p, closed)
 		return m.decision
 	}
 	if left, taken := s.leaves(p.Left, p.Right, p.Now); taken {
@@ -94,8 +96,29 @@ func (s *Settings) decidePair(p Pair) Decision {
 		m.field(&s.specs[i], &m.decision.Fields[i], p.Base, protected, p.Decided[s.specs[i].id])
 	}
 	m.writeBack()
+	m.takeActs()
 	m.conclude(p.Linked)
 	return m.decision
+}
+
+// concludeClosed is for a pair that no rule lets through any more: nothing is
+// written but what rules themselves did and take back.
+func (m *merger) concludeClosed(p *Pair, closed string) {
+	if !m.changed || closed != CodeFiltered || !p.Linked || m.s.lostKeys(p) {
+		return
+	}
+	if _, taken := m.s.leaves(p.Left, p.Right, p.Now); taken {
+		return
+	}
+	m.decision.Fields = make([]FieldDecision, len(m.s.specs), len(m.s.specs)+len(m.deeds.plans))
+	for i := range m.s.specs {
+		m.decision.Fields[i] = FieldDecision{Mapping: m.s.specs[i].id, Rule: RuleClosed}
+	}
+	m.takeActs()
+	m.decision.Left, m.decision.Right, m.decision.Base, m.decision.Rebase = m.writes[0], m.writes[1], m.base, true
+	if !m.decision.Empty() {
+		m.decision.Outcome = crm.Updated
+	}
 }
 
 // later returns the side of the record that was modified last. Without two
@@ -113,8 +136,14 @@ func (s *Settings) later(left, right *crm.Record) int {
 
 // openGates decides which sides may be written by behaviour and rules. When
 // neither may, it returns why: the code of the way that got furthest.
-func (m *merger) openGates(now time.Time) (closed string) {
+func (m *merger) openGates(now time.Time, linked bool) (closed string) {
 	var codes [2]string
+	var allowed [2]bool
+	for side, word := range crm.Sides {
+		way := crm.WayTo(word)
+		allowed[side] = m.s.Open(way) && m.s.sync.Behavior.Get(way).Updates()
+	}
+	m.runActs(allowed, linked, now)
 	for side, word := range crm.Sides {
 		way := crm.WayTo(word)
 		switch {
@@ -123,7 +152,7 @@ func (m *merger) openGates(now time.Time) (closed string) {
 		case !m.s.sync.Behavior.Get(way).Updates():
 			m.gates[side], codes[side] = gateBehavior, behaviorCode(m.s.sync.Behavior.Get(way))
 		default:
-			m.gates[side], codes[side] = m.filter(way, m.records[1-side].Fields, now)
+			m.gates[side], codes[side] = m.filter(way, m.seen(1-side), now)
 		}
 	}
 	if codes[0] == "" || codes[1] == "" {
@@ -351,6 +380,11 @@ func (m *merger) settle(id crm.MappingID, entry crm.Agreed) {
 		for i := range m.s.specs {
 			if old, found := m.base[m.s.specs[i].id]; found {
 				fresh[m.s.specs[i].id] = old
+			}
+		}
+		for id, old := range m.base {
+			if IsAct(id) {
+				fresh[id] = old
 			}
 		}
 		m.base, m.changed = fresh, true

@@ -44,6 +44,8 @@ type Settings struct {
 	timed   bool        // a filter looks at the present time
 	takers  [2][]taker  // by side: earlier syncs that have its object, too
 	held    []Held      // what rests because a field is gone
+	acts    []action    // all that rules may do
+	acting  bool        // there are any
 	tie     int         // side that wins a draw of policy newest
 	digest  string
 	layout  string // of the mappings: see Layout
@@ -137,6 +139,7 @@ func compileAlone(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*
 	s.compileSteps(k)
 	k.cycles()
 	s.compileExtras(k)
+	s.compileActs(k)
 	s.listFields()
 	s.timed = anyTimed(sync.Rules)
 	s.digest, s.layout = s.fingerprint(zone), layoutOf(s.specs)

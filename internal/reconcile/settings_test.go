@@ -110,7 +110,10 @@ func TestReadFields(t *testing.T) {
 	sync := baseSync(twelve()[:1]...)
 	sync.Match = ladder()
 	sync.Rules = []crm.Rule{{
-		ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"},
+		ID: "r", Direction: crm.DirectionToRight,
+		Filter: &crm.Filter{All: []crm.Filter{
+			{Field: "vip", Op: "is_true"}, {Field: "tags", Op: "not_contains", Value: crm.TextValue("No")},
+		}},
 		Actions:        []crm.RuleAction{{Type: "add_tag", Field: "Tags", Value: "x"}},
 		OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No"}},
 	}}

@@ -12,6 +12,7 @@ type Result struct {
 	Failed   bool                     // the app refused the write whole
 	Fields   crm.Fields               // what the record holds now, as far as known
 	Answered bool                     // the app said so: what was written is in Fields as it was stored
+	Acts     map[string]string        // fields of rules' actions that the app refused, with the code of each
 }
 
 // Stored is one mapping of which the app holds something else than was written.
@@ -39,6 +40,7 @@ func (s *Settings) Settle(p Pair, decision *Decision, results crm.PerSide[Result
 			stored = append(stored, *found)
 		}
 	}
+	m.settleActs(p, decision, results)
 	return m.base, stored
 }
 
@@ -207,7 +209,7 @@ func (s *Settings) Troubles(fields []FieldDecision, base crm.Base) string {
 			out = append(out, one.label+" ("+d.Code+")")
 		}
 	}
-	return list(out)
+	return list(append(out, s.refusedActs(base)...))
 }
 
 // Kept lists the fields of which an app kept its own value although it said yes

@@ -20,6 +20,7 @@ const (
 	CodeBadNode         = "ambiguous_filter"      // a node that is empty or several things at once
 	CodeTooLarge        = "filter_too_large"
 	CodeUnknownAction   = "unknown_action"
+	CodeIncomplete      = "rule_incomplete" // undo or other way around lacks what it builds on
 )
 
 // maxProblems bounds the answer to a filter of nothing but mistakes.

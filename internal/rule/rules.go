@@ -3,15 +3,11 @@ package rule
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
-
-// ActionAddTag is the one action of rules: a tag in a field of the target.
-const ActionAddTag = "add_tag"
 
 // Env is what rules need to know besides themselves.
 type Env struct {
@@ -40,6 +36,8 @@ type compiled struct {
 	on      bool
 	filter  *Filter
 	actions []crm.RuleAction
+	undo    bool
+	mark    *crm.Exclude // of other way around
 }
 
 // Rules are the rules of one sync, immutable and safe for use by several
@@ -54,7 +52,17 @@ type Decision struct {
 	Held    bool             // no rule lets it through, and one that might looks at a field that is gone: nothing is known
 	Rules   []string         // IDs of the rules that matched, in order
 	Actions []crm.RuleAction // of all of them, each once
+	Undo    []crm.RuleAction // of rules that do not let it through and take back what they did
+	Mirrors []Mirror         // of rules with an other way around
 	Traces  []RuleTrace      // of every rule of the way, in order
+}
+
+// Mirror is a rule whose tags on the target say, the other way around, whether
+// the source record stays in.
+type Mirror struct {
+	Pass bool             // the rule lets the source record through
+	Tags []crm.RuleAction // the tags that it adds to the target
+	Mark crm.Exclude      // what the source record gets when a tag was taken off
 }
 
 // RuleTrace is what one rule said.
@@ -121,11 +129,16 @@ func (c *ruleCompiler) rule(r *crm.Rule, at string) {
 			c.add(at+"/filter"+p.Pointer, p.Code, p.Detail+" ("+string(source)+" side)")
 		}
 		c.actions(r.Actions, way.Target(), at)
-		c.exclusion(r, source, at)
-		actions := slices.DeleteFunc(slices.Clone(r.Actions), func(a crm.RuleAction) bool {
+		c.extras(r, source, at)
+		one := compiled{id: r.ID, on: r.On(), filter: filter, undo: r.Undo && r.Filter != nil}
+		one.actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a crm.RuleAction) bool {
 			return c.gone(way.Target(), a.Field)
 		})
-		c.out.ways[i] = append(c.out.ways[i], compiled{id: r.ID, on: r.On(), filter: filter, actions: actions})
+		if o := r.OtherWayAround; o.Enabled && o.Exclude != nil && !c.gone(source, o.Exclude.Field) {
+			one.mark = o.Exclude
+		}
+		c.out.ways[i] = append(c.out.ways[i], one)
+		c.mirror(r, way, 1-i)
 	}
 }
 
@@ -143,55 +156,6 @@ func (c *ruleCompiler) filter(f *crm.Filter, source crm.Side) (*Filter, []mappin
 func (c *ruleCompiler) gone(side crm.Side, name string) bool {
 	exists := c.env.Exists.Get(side)
 	return c.env.Hold && exists != nil && !has(exists, name)
-}
-
-// actions checks that each action exists and can be carried out on a side.
-func (c *ruleCompiler) actions(actions []crm.RuleAction, side crm.Side, at string) {
-	for i, a := range actions {
-		at := at + "/actions/" + strconv.Itoa(i)
-		if a.Type != ActionAddTag {
-			c.add(at+"/type", CodeUnknownAction, "there is no action "+strconv.Quote(a.Type)+": use add_tag")
-		}
-		if strings.TrimSpace(a.Value) == "" {
-			c.add(at+"/value", CodeWrongValue, "give the tag to add")
-		}
-		c.writable(a.Field, side, at+"/field")
-	}
-}
-
-// exclusion checks the mark that "other way around" would leave on the source.
-func (c *ruleCompiler) exclusion(r *crm.Rule, side crm.Side, at string) {
-	if o := r.OtherWayAround; o.Enabled && o.Exclude != nil {
-		c.writable(o.Exclude.Field, side, at+"/other_way_around/exclude/field")
-	}
-}
-
-func (c *ruleCompiler) writable(name string, side crm.Side, at string) {
-	fields := c.env.fields(side)
-	field, found := fields[name]
-	quoted := "the " + string(side) + " field " + strconv.Quote(name)
-	switch {
-	case name == "":
-		c.add(at, mapping.CodeMissingField, "name the field of the "+string(side)+" object that takes the tag")
-	case fields == nil, c.gone(side, name):
-	case !found:
-		c.add(at, mapping.CodeUnknownField, quoted+" does not exist: choose one of the object's fields")
-	case field.ReadOnly:
-		c.add(at, mapping.CodeReadOnlyField, quoted+" is read-only in the app: choose another field for the tag")
-	case !takesTag(field.Type):
-		c.add(at, mapping.CodeIncompatible, quoted+" ("+string(field.Type)+
-			") cannot take a tag: choose a list, option or text field")
-	}
-}
-
-func takesTag(t crm.FieldType) bool {
-	switch t {
-	case crm.TypeText, crm.TypeOption, crm.TypeOptions, crm.TypeList, "":
-		return true
-	case crm.TypeEmail, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime,
-		crm.TypeReference, crm.TypeURL, crm.TypeOwner:
-	}
-	return false
 }
 
 // Decide asks the rules of a way about a record of its source side. Without
@@ -212,6 +176,7 @@ func (r *Rules) Decide(way crm.Way, fields crm.Fields, now time.Time) Decision {
 			t.Pass, d.Held = false, true
 		}
 		d.Traces = append(d.Traces, t)
+		c.react(&d, &t)
 		if !t.Pass {
 			continue
 		}

@@ -54,6 +54,22 @@ func named(id string, d crm.Direction, value string, tags ...string) crm.Rule {
 	return r
 }
 
+// mirrored is a rule that leaves out what has the mark x in a field.
+func mirrored(d crm.Direction, field string, mark *crm.Exclude) crm.Rule {
+	r := named("a", d, "", "tag")
+	r.Filter = &crm.Filter{All: []crm.Filter{{Field: field, Op: "not_contains", Value: text("x")}}}
+	if field == "tags" {
+		r.Filter = &crm.Filter{Field: field, Op: "not_contains", Value: text("x")}
+	}
+	r.OtherWayAround = crm.OtherWayAround{Enabled: true, Exclude: mark}
+	return r
+}
+
+func undone(r crm.Rule) crm.Rule {
+	r.Undo = true
+	return r
+}
+
 func disabled(r crm.Rule) crm.Rule {
 	off := false
 	r.Enabled = &off
@@ -143,19 +159,54 @@ func TestCompileRules_ProblemsAtTheirPlace(t *testing.T) {
 		rules []crm.Rule
 		want  []string
 	}{
-		"fine":              {[]crm.Rule{named("a", "to_right", "web", "x")}, nil},
-		"IDs":               {[]crm.Rule{named("", "to_right", ""), named("a", "to_right", ""), named("a", "to_right", "")}, []string{"/rules/0/id missing_id", "/rules/2/id duplicate_id"}},
-		"direction":         {[]crm.Rule{named("a", "off", "")}, []string{"/rules/0/direction unknown_direction"}},
-		"filter":            {[]crm.Rule{named("a", "to_left", "web")}, []string{"/rules/0/filter/field unknown_field"}},
-		"off is checked":    {[]crm.Rule{disabled(named("a", "to_left", "web"))}, []string{"/rules/0/filter/field unknown_field"}},
-		"action":            {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("email", "tags", " ")}}, []string{"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/value wrong_value"}},
-		"no such field":     {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "labels", "x")}}, []string{"/rules/0/actions/0/field unknown_field"}},
-		"read-only field":   {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Id", "x")}}, []string{"/rules/0/actions/0/field read_only_field"}},
-		"number field":      {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Age", "x")}}, []string{"/rules/0/actions/0/field incompatible_types"}},
-		"no field":          {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "", "x")}}, []string{"/rules/0/actions/0/field missing_field"}},
-		"reported once":     {[]crm.Rule{{ID: "a", Direction: "both", Actions: tag("email", "tags", "x")}}, []string{"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/field unknown_field"}},
-		"exclusion mark":    {[]crm.Rule{{ID: "a", Direction: "to_right", OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "x"}}}}, []string{"/rules/0/other_way_around/exclude/field unknown_field"}},
-		"exclusion mark ok": {[]crm.Rule{{ID: "a", Direction: "to_right", OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "labels", Value: "x"}}}}, nil},
+		"fine":            {[]crm.Rule{named("a", "to_right", "web", "x")}, nil},
+		"IDs":             {[]crm.Rule{named("", "to_right", ""), named("a", "to_right", ""), named("a", "to_right", "")}, []string{"/rules/0/id missing_id", "/rules/2/id duplicate_id"}},
+		"direction":       {[]crm.Rule{named("a", "off", "")}, []string{"/rules/0/direction unknown_direction"}},
+		"filter":          {[]crm.Rule{named("a", "to_left", "web")}, []string{"/rules/0/filter/field unknown_field"}},
+		"off is checked":  {[]crm.Rule{disabled(named("a", "to_left", "web"))}, []string{"/rules/0/filter/field unknown_field"}},
+		"action":          {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("email", "tags", " ")}}, []string{"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/value wrong_value"}},
+		"no such field":   {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "labels", "x")}}, []string{"/rules/0/actions/0/field unknown_field"}},
+		"read-only field": {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Id", "x")}}, []string{"/rules/0/actions/0/field read_only_field"}},
+		"number field":    {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Age", "x")}}, []string{"/rules/0/actions/0/field incompatible_types"}},
+		"no field":        {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "", "x")}}, []string{"/rules/0/actions/0/field missing_field"}},
+		"reported once":   {[]crm.Rule{{ID: "a", Direction: "both", Actions: tag("email", "tags", "x")}}, []string{"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/field unknown_field"}},
+		"to set":          {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("set_field", "Age", "old")}}, []string{"/rules/0/actions/0/value wrong_value"}},
+		"to set a list": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("set_field", "tags", "x")}},
+			[]string{"/rules/0/actions/0/field incompatible_types"},
+		},
+		"no list": {
+			[]crm.Rule{{ID: "a", Direction: "to_left", Actions: tag("add_to_list", "source", "x")}},
+			[]string{"/rules/0/actions/0/field incompatible_types"},
+		},
+		"undo of nothing": {[]crm.Rule{{ID: "a", Undo: true}}, []string{"/rules/0/undo rule_incomplete"}},
+		"undo": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Undo: true, Filter: named("", "", "web").Filter}},
+			[]string{"/rules/0/undo rule_incomplete"},
+		},
+		"mirror without a mark": {
+			[]crm.Rule{mirrored("to_right", "labels", nil)}, []string{"/rules/0/other_way_around/exclude rule_incomplete"},
+		},
+		"mirror of both ways": {
+			[]crm.Rule{mirrored("both", "labels", &crm.Exclude{Field: "labels", Value: "x"})},
+			[]string{
+				"/rules/0/other_way_around/enabled rule_incomplete", "/rules/0/filter/all/0/field unknown_field",
+				"/rules/0/actions/0/field unknown_field", "/rules/0/other_way_around/exclude/field unknown_field",
+			},
+		},
+		"mirror with another mark": {
+			[]crm.Rule{mirrored("to_right", "labels", &crm.Exclude{Field: "labels", Value: "y"})},
+			[]string{"/rules/0/other_way_around/exclude rule_incomplete"},
+		},
+		"mirror without a tag": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", OtherWayAround: crm.OtherWayAround{Enabled: true}}},
+			[]string{"/rules/0/other_way_around/enabled rule_incomplete"},
+		},
+		"mirror with a mark of no field": {
+			[]crm.Rule{mirrored("to_right", "tags", &crm.Exclude{Field: "tags", Value: "x"})},
+			[]string{"/rules/0/filter/field unknown_field", "/rules/0/other_way_around/exclude/field unknown_field"},
+		},
+		"mirror": {[]crm.Rule{mirrored("to_right", "labels", &crm.Exclude{Field: "labels", Value: "x"})}, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

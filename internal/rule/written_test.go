@@ -150,6 +150,12 @@ func TestRulesDecideAsWritten(t *testing.T) {
 		{{ID: "a", Direction: "up", Actions: []crm.RuleAction{{Type: "dance"}, {Type: rule.ActionAddTag}, {Type: rule.ActionAddTag, Field: "gone", Value: "x"}, {Type: rule.ActionAddTag, Field: "source", Value: "x"}}}},
 		{{ID: "a", Direction: crm.DirectionBoth, Filter: &crm.Filter{Field: "gone", Op: "is_empty"}}},
 		{{ID: "a", Direction: crm.DirectionToRight, Undo: true, Filter: &crm.Filter{Field: "source", Op: "in_last_days", Value: number("3")}}},
+		{undone(named("a", crm.DirectionToRight, "web", "x")), named("b", crm.DirectionToRight, "fair", "y")},
+		{{
+			ID: "a", Direction: crm.DirectionToRight, Actions: named("", "", "", "x").Actions,
+			Filter:         &crm.Filter{Field: "tags", Op: "not_contains", Value: text("No_CRM")},
+			OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No_CRM"}},
+		}},
 	}
 	fields := map[string]crm.Field{"source": {Name: "source", Type: crm.TypeText}, "tags": {Name: "tags", Type: crm.TypeList}}
 	both := crm.PerSide[map[string]crm.Field]{Left: fields, Right: fields}
