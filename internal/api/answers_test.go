@@ -173,6 +173,13 @@ func variants(doc any) (out []part) {
 		}
 		switch v := v.(type) {
 		case map[string]any:
+			more := part{at: at + "/ and one key more"}
+			for _, extra := range []string{"null", "7"} {
+				v["no/such"] = others[extra]
+				more.variants = append(more.variants, variant{extra, render()})
+			}
+			delete(v, "no/such")
+			out = append(out, more)
 			for _, k := range slices.Sorted(maps.Keys(v)) {
 				walk(at+"/"+k, v[k], func(x any) { v[k] = x }, func() func() {
 					old := v[k]

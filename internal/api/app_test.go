@@ -77,6 +77,9 @@ type tableConnector struct {
 
 func (c *tableConnector) App() crm.App { return c.app }
 
+// Extras are none.
+func (c *tableConnector) Extras() connector.Extras { return connector.Extras{} }
+
 func (c *tableConnector) reach() error {
 	if c.w.down.Load() {
 		return fault.New("test: call", fault.Unavailable, "", "the app does not answer")

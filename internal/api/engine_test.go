@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -132,7 +133,9 @@ func (f *fakeEngine) AccountWaits(context.Context, crm.WorkspaceID) (map[crm.Acc
 	if err := f.trouble(); err != nil {
 		return nil, err
 	}
-	return map[crm.AccountID][]engine.Waiting{}, nil
+	return map[crm.AccountID][]engine.Waiting{f.w.left: {{
+		Code: "missing_permission", Side: crm.Left, Account: f.w.left, App: "hubspot", Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
+	}}}, nil
 }
 
 func (f *fakeEngine) CatchUp(_ context.Context, _ crm.WorkspaceID, id crm.ConnectionID, syncs []crm.SyncID) error {
