@@ -117,15 +117,19 @@ func deeds() map[string]deed {
 		}},
 		"webhook": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
 			h, err := s.EnsureWebhook(ctx, ws, id)
-			return len(h.Token.Reveal()), err
+			return fmt.Sprint(len(h.Token.Reveal()), ", secret ", h.Secret), err
+		}},
+		"webhook, oauth": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			h, err := s.EnsureWebhook(ctx, ws, id)
+			return fmt.Sprint(len(h.Token.Reveal()), ", secret ", h.Secret), err
 		}},
 		"rotate": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
 			h, err := s.RotateWebhook(ctx, ws, id, false)
-			return len(h.Token.Reveal()), err
+			return fmt.Sprint(len(h.Token.Reveal()), ", secret ", h.Secret), err
 		}},
 		"revoke": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
 			h, err := s.RotateWebhook(ctx, ws, id, true)
-			return len(h.Token.Reveal()), err
+			return fmt.Sprint(len(h.Token.Reveal()), ", secret ", h.Secret), err
 		}},
 		"look up": {do: func(w *world, s *Service, id crm.AccountID) (any, error) {
 			h, err := w.worker().EnsureWebhook(ctx, ws, id)
@@ -142,6 +146,36 @@ func deeds() map[string]deed {
 		"refusals": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
 			r, err := s.Refusals(ctx, ws, id)
 			return len(r), err
+		}},
+		"try credential": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			return TryCredential(ctx, s.o.Store, s.o.Sealer, ws)
+		}},
+		"look for a credential": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			return TryCredential(ctx, s.o.Store, nil, ws)
+		}},
+		"refused twice": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			if err := s.Refused(ctx, ws, id); err != nil {
+				return nil, err
+			}
+			before, err := s.Get(ctx, ws, id)
+			if err == nil {
+				err = s.Refused(ctx, ws, id)
+			}
+			if err != nil {
+				return nil, err
+			}
+			after, err := s.Get(ctx, ws, id)
+			return fmt.Sprint(after.Status, ", written again ", after.Revision != before.Revision), err
+		}},
+		"refused, then tested": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
+			if err := s.Refused(ctx, ws, id); err != nil {
+				return nil, err
+			}
+			if _, err := s.Test(ctx, ws, id); err != nil {
+				return nil, err
+			}
+			a, err := s.Get(ctx, ws, id)
+			return fmt.Sprint(a.Status, " ", a.ExternalID), err
 		}},
 		"refused": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Refused(ctx, ws, id) }},
 		"open": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) {
@@ -234,4 +268,34 @@ func (d deed) play(t *testing.T, at int) (said string, asked []string) {
 	asked = slices.Clone(u.asked)
 	u.failAt = -1
 	return said + "; again " + tell(), asked
+}
+
+// noChance is a source of chance that has run dry.
+type noChance struct{}
+
+func (noChance) Read([]byte) (int, error) { return 0, errors.New("no chance") }
+
+// TestChanceMayFail: whoever needs chance and gets none says so; nothing that could
+// be guessed is made instead.
+func TestChanceMayFail(t *testing.T) {
+	t.Parallel()
+	all := deeds()
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		w, clock := newManual(t)
+		s := w.worker()
+		var a Account
+		if all[name].oauth {
+			a = w.oauthAccount(s)
+		} else {
+			a = w.tokenAccount(s, "token-1")
+		}
+		clock.Advance(time.Minute)
+		v, err := all[name].do(w, w.worker(func(o *Options) { o.Rand = noChance{} }), a.ID)
+		if err != nil {
+			v = fmt.Sprintf("%v %s", fault.KindOf(err), fault.CodeOf(err))
+		}
+		fmt.Fprintf(&out, "%s: %v\n", name, v)
+	}
+	written.Check(t, "chance.txt", out.String())
 }
