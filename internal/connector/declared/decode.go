@@ -67,7 +67,9 @@ func Parse(file string, text []byte) (*Document, error) {
 	if len(problems) == 0 {
 		return d, nil
 	}
-	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortFunc(problems, func(a, b Problem) int { // the same document is told the same
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.String(), b.String()))
+	})
 	lines := make([]string, len(problems))
 	for i, p := range problems {
 		lines[i] = file + ":" + p.String()
