@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
@@ -142,16 +143,59 @@ func (s *session) lasts(l load) time.Duration {
 	var total time.Duration
 	asked := s.questions()
 	for _, side := range crm.Sides {
-		mine, other := side.Index(), side.Other().Index()
-		lim := s.end(side).app.Limits
 		p, _ := s.paceOf(s.paceKey(side))
-		rows := min(max(lim.WriteBatch, 1), s.lotSize())
-		one := parts(l.own[mine], lim.ReadBatch) + parts(l.own[other], lim.ReadBatch) + // itself, its twin
-			parts(l.own[mine]+l.own[other], rows) + parts(l.fresh[other], rows) // updates, creates
-		find := asked * (parts(l.fresh[other], lim.FindBatch) + parts(l.fresh[mine], lim.FindBatch)) // twins, doubles
-		total += time.Duration(one)*p[askOne] + time.Duration(find)*p[askFind]
+		n := s.calls(l, side, asked)
+		total += time.Duration(n.one)*p[askOne] + time.Duration(n.find)*p[askFind]
 	}
 	return total
+}
+
+// calls is how many calls to a side something takes.
+type calls struct{ one, find int }
+
+// calls estimates how many calls to a side a load takes.
+func (s *session) calls(l load, side crm.Side, asked int) calls {
+	mine, other := side.Index(), side.Other().Index()
+	lim := s.end(side).app.Limits
+	rows := min(max(lim.WriteBatch, 1), s.lotSize())
+	return calls{
+		one: parts(l.own[mine], lim.ReadBatch) + parts(l.own[other], lim.ReadBatch) + // itself, its twin
+			parts(l.own[mine]+l.own[other], rows) + parts(l.fresh[other], rows), // updates, creates
+		find: asked * (parts(l.fresh[other], lim.FindBatch) + parts(l.fresh[mine], lim.FindBatch)), // twins, doubles
+	}
+}
+
+// strain is how many windows of calls to a side a load takes, where a window is
+// too long to be waited for in the middle of work: what needs more than one would
+// be refused there, and begin anew, for ever. A quarter of a window is left for
+// what shows only then, such as a merge to follow.
+func (s *session) strain(l load, side crm.Side, asked int) (windows float64) {
+	lim, n := s.end(side).app.Limits, s.calls(l, side, asked)
+	if lim.SearchCalls == 0 || lim.SearchWindow == 0 {
+		n.one, n.find = n.one+n.find, 0
+	}
+	for _, w := range []struct {
+		calls, of int
+		in        time.Duration
+	}{{n.one, lim.BurstCalls, lim.BurstWindow}, {n.find, lim.SearchCalls, lim.SearchWindow}} {
+		if w.of > 0 && w.in > connector.LongestTurn {
+			windows = max(windows, 4*float64(w.calls)/float64(3*connector.ForBulk(w.of)))
+		}
+	}
+	return windows
+}
+
+// fits reports whether a load comes to its end in one piece: in the time for it,
+// and within one window of each app's calls.
+func (s *session) fits(l load) bool { return s.pieces(l) <= 1 }
+
+// pieces is how many pieces of work a load takes.
+func (s *session) pieces(l load) float64 {
+	n, asked := float64(s.lasts(l))/float64(s.Tuning.GroupFor), s.questions()
+	for _, side := range crm.Sides {
+		n = max(n, s.strain(l, side, asked))
+	}
+	return n
 }
 
 // questions is how many values of a record are looked for.
@@ -211,12 +255,12 @@ func (s *session) most(jobs []*job) (n int, sure bool) {
 	for i, j := range jobs {
 		linked.add(j.chunk.Side, len(j.chunk.Hints), false)
 		fresh.add(j.chunk.Side, len(j.chunk.Hints), true)
-		if i > 0 && s.lasts(linked) > s.Tuning.GroupFor {
+		if i > 0 && !s.fits(linked) {
 			s.Mark("group_cut_to_the_pace")
 			return i, false
 		}
 	}
-	return len(jobs), s.lasts(fresh) <= s.Tuning.GroupFor
+	return len(jobs), s.fits(fresh)
 }
 
 // cut returns how many of the jobs fit, now that their links are known.
@@ -238,7 +282,7 @@ func (s *session) cut(jobs []*job, us []*unit) int {
 				sum.fresh[side] += l.fresh[side]
 			}
 		}
-		if s.lasts(sum) > s.Tuning.GroupFor {
+		if !s.fits(sum) {
 			s.Mark("group_cut_to_the_pace")
 			return i
 		}
@@ -274,16 +318,16 @@ func only(jobs []*job, us []*unit) []*unit {
 // transaction.
 const maxParts = 50
 
-// tooLong reports whether a chunk alone lasts longer than a piece of work may,
+// tooLong reports whether a chunk alone is more than a piece of work may be,
 // and into parts of how many records it has to be cut then. Apps that read and
 // write record by record need no more calls for that.
 func (s *session) tooLong(j *job, us []*unit) (size int, ok bool) {
-	n, lasts := len(j.chunk.Hints), s.lasts(loadOf(us))
-	if lasts <= s.Tuning.GroupFor || n < 2 {
+	n, pieces := len(j.chunk.Hints), s.pieces(loadOf(us))
+	if pieces <= 1 || n < 2 {
 		return 0, false
 	}
 	s.Mark("chunk_cut_to_the_pace")
-	size = int(int64(n) * int64(s.Tuning.GroupFor) / int64(lasts))
+	size = int(float64(n) / pieces)
 	return max(1, parts(n, maxParts), min(n/2, size)), true
 }
 

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
@@ -144,13 +144,18 @@ func (d *Document) settings() []string {
 	return out
 }
 
+// leastCalls is how many calls a window has to hold that is too long to be waited
+// for: a record is looked for by up to three values, and made or read, and written.
+const leastCalls = 5
+
 func (d *Document) checkLimits() {
 	l := d.Limits
 	if (l.Calls == 0) != (l.Per == 0) {
 		d.bad("limits", "calls and per go together, such as calls: 100, per: 60s")
 	}
-	if l.Calls > 0 && l.Calls < 10 && l.Per > time.Second {
-		d.bad("limits", "a record's work takes several calls at once: say fewer than 10 by the second, such as calls: 1, per: 1s")
+	if l.Calls > 0 && l.Calls < leastCalls && l.Per > connector.LongestTurn {
+		d.bad("limits", "a record's work takes several calls, and no window longer than 3s is waited for in its middle: "+
+			"where it holds fewer than 5, say them by a shorter one, such as calls: 1, per: 3s")
 	}
 	if (l.Searches == 0) != (l.SearchPer == 0) {
 		d.bad("limits", "searches and searches_per go together")

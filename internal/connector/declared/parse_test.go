@@ -59,7 +59,7 @@ func TestHostileDocuments(t *testing.T) {
 		"text of a list":  {edited(t, "  name: Example CRM", "  name: [Example]"), []string{"4: app.name: a single value is expected"}},
 		"odd duration":    {edited(t, "per: 10s", "per: ten"), []string{`18: limits.per: "ten" is no duration`}},
 		"negative":        {edited(t, "calls: 100", "calls: -1"), []string{`limits.calls: "-1" is no whole number`}},
-		"few calls":       {edited(t, "calls: 100, per: 10s", "calls: 2, per: 3s"), []string{"limits: a record's work takes several calls"}},
+		"few calls":       {edited(t, "calls: 100, per: 10s", "calls: 4, per: 4s"), []string{"limits: a record's work takes several calls"}},
 		"odd truth":       {edited(t, "secret: true", "secret: yes please"), []string{"is neither true nor false"}},
 		"odd pointer":     {edited(t, "id: {at: /id, form: number}", "id: {at: id, form: number}"), []string{`objects.people.id.at: "id" is no JSON pointer`}},
 		"odd ID":          {edited(t, "  id: example", "  id: Example CRM"), []string{"3: app.id:"}},

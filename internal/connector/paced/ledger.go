@@ -20,9 +20,6 @@ const (
 	sliceFor = time.Second
 	// quotaSliceFor is the same for apps with nothing but a daily quota.
 	quotaSliceFor = time.Minute
-	// reserve is the part of a window that bulk work leaves to people: a tenth,
-	// so that a change somebody waits for does not wait for the window.
-	reserve = 10
 	// skew is how far in the future a time may be before it is taken for a wrong clock's.
 	skew = 5 * time.Second
 	// maxPause bounds what an app may ask for.
@@ -93,10 +90,6 @@ func (l limits) most(x lane) (n int, valid time.Duration) {
 	return max(1, min(64, l.daily/2000)), quotaSliceFor
 }
 
-// longestTurn is the longest window that a call waits for whatever it is told: who
-// waits for a longer one is parked.
-const longestTurn = 3 * time.Second
-
 // turn is how long it takes until the shortest window of lane x has room again, with
 // the slices that others hold. A piece of work may need more calls than the window
 // holds: if each call after them were refused instead of waiting, the work would begin
@@ -108,7 +101,7 @@ func (l limits) turn(x lane) time.Duration {
 			d = w.length()
 		}
 	}
-	if d == 0 || d > longestTurn {
+	if d == 0 || d > (window{in: connector.LongestTurn}).length() {
 		return 0
 	}
 	return d + sliceFor
@@ -277,7 +270,7 @@ func (l *ledger) room(now time.Time, lim limits, x lane, foreground bool) (int, 
 		}
 		most := w.calls
 		if !foreground {
-			most -= w.calls / reserve
+			most = connector.ForBulk(w.calls)
 		}
 		free, wait := l.inWindow(now, w, most)
 		room = min(room, free)
@@ -315,7 +308,7 @@ func (l *ledger) tight(now time.Time, lim limits, x lane) *blocked {
 		if !w.has(x) {
 			continue
 		}
-		if free, wait := l.inWindow(now, w, (w.calls-w.calls/reserve)/spare); free <= 0 {
+		if free, wait := l.inWindow(now, w, connector.ForBulk(w.calls)/spare); free <= 0 {
 			return &blocked{wait: wait, code: connector.CodeRate}
 		}
 	}
