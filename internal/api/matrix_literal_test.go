@@ -64,6 +64,7 @@ GET    /v1/connections/{id}/suggestions                              401  200   
 POST   /v1/connections/{id}/validate                                 401  403    403    200    200   200      404
 POST   /v1/connections/{id}/start                                    401  403    403    403    202   202      404
 POST   /v1/connections/{id}/pause                                    401  403    403    403    200   200      404
+GET    /v1/connections/{id}/readiness                                401  403    403    200    200   200      404
 GET    /v1/connections/{id}/status                                   401  200    403    200    200   200      404
 GET    /v1/connections/{id}/webhooks                                 401  403    403    403    200   200      404
 POST   /v1/connections/{id}/webhooks/rotate                          401  403    403    403    200   200      404

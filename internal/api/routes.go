@@ -87,6 +87,7 @@ var routes = []route{
 	{id: "export-connection", method: http.MethodGet, path: "/v1/connections/{id}/export", level: reads, tag: "connections", summary: "The document as YAML", scoped: true},
 	{id: "get-suggestions", method: http.MethodGet, path: "/v1/connections/{id}/suggestions", level: reads, tag: "connections", summary: "Default mappings, match steps and required fields", scoped: true},
 	{id: "validate-connection", method: http.MethodPost, path: "/v1/connections/{id}/validate", level: works, tag: "connections", summary: "Every problem of a document at once", scoped: true},
+	{id: "get-readiness", method: http.MethodGet, path: "/v1/connections/{id}/readiness", level: works, tag: "connections", summary: "What a start needs, and which of it is there", scoped: true},
 	{id: "start-connection", method: http.MethodPost, path: "/v1/connections/{id}/start", level: admins, tag: "connections", summary: "Start or resume", status: 202, scoped: true},
 	{id: "pause-connection", method: http.MethodPost, path: "/v1/connections/{id}/pause", level: admins, tag: "connections", summary: "Pause; nothing is written once this is answered", scoped: true},
 	{id: "get-status", method: http.MethodGet, path: "/v1/connections/{id}/status", level: reads, tag: "connections", summary: "Where every sync stands", scoped: true},

@@ -16,6 +16,7 @@ func (s *server) registerRunning() {
 	handle(s, "start-connection", s.startConnection)
 	handle(s, "pause-connection", s.pauseConnection)
 	handle(s, "get-status", s.getStatus)
+	handle(s, "get-readiness", s.getReadiness)
 	handle(s, "get-webhooks", s.getWebhooks)
 	handle(s, "rotate-webhooks", s.rotateWebhooks)
 	handle(s, "pull-sync", s.startRun(engine.RunPull))
