@@ -64,6 +64,7 @@ type crashBed struct {
 	thenNth int
 	rule    func(side crm.Side, call string) error // what an app says instead of an answer; nil = nothing
 	trailed bool                                   // keep where each request came from
+	hooked  bool                                   // what the engine asks of its surroundings may fail, too
 	trail   []request
 	mode    crashMode
 	dead    bool
@@ -126,17 +127,39 @@ func (b *crashBed) process() *engine.Engine {
 		Log:   slog.New(&diary{b}),
 		NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
 		ErasureKey: func(context.Context, crm.WorkspaceID) ([]byte, error) {
-			return []byte("a key of this world alone"), nil
+			return []byte("a key of this world alone"), b.around("erasure key")
+		},
+		Audited: func(_ context.Context, _ crm.WorkspaceID, action, target string, after []byte) error {
+			b.tells(fmt.Sprintf("audited %s %s, %d bytes", action, target, len(after)))
+			return b.around("audited")
+		},
+		Refused: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) error {
+			b.tells("refused by " + string(id))
+			return b.around("refused")
 		},
 		Sleep: func(_ context.Context, d time.Duration) { b.now = b.now.Add(d) },
 		Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
-			return b.apps[accounts[id]].Open(nil, b.via(crm.Sides[accounts[id]])), nil
+			return b.apps[accounts[id]].Open(nil, b.via(crm.Sides[accounts[id]])), b.around("open")
 		},
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return e
+}
+
+// around is a request to the engine's surroundings.
+func (b *crashBed) around(what string) error {
+	if !b.hooked {
+		return nil
+	}
+	return b.io("hook "+what, func() {})
+}
+
+func (b *crashBed) tells(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.said[what]++
 }
 
 var errDead = errors.New("the process is dead")

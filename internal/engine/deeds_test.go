@@ -14,7 +14,7 @@ import (
 // deeds are scenarios of what admins do. They are not stopped everywhere; their
 // stories alone are of interest here.
 func deeds() []scenario {
-	return slices.Concat(planDeeds(), byHandDeeds(), massDeeds(), awayDeeds(), rightTroubles(), outageTroubles(), leftTroubles())
+	return slices.Concat(planDeeds(), byHandDeeds(), massDeeds(), awayDeeds(), rightTroubles(), outageTroubles(), leftTroubles(), otherSettings())
 }
 
 func (b *crashBed) plan(refs ...crm.RecordRef) crm.PlanID {

@@ -17,23 +17,25 @@ import (
 // leads to, wherever it stands among its kind, and write down what differs from
 // the undisturbed course: what was asked in all, what was logged, and what people
 // are told. An error that somebody on its way up takes for none shows here.
-func TestEveryPlaceMayFail_Edits(t *testing.T)   { t.Parallel(); placed(t, "edits") }
-func TestEveryPlaceMayFail_Refused(t *testing.T) { t.Parallel(); placed(t, "specials-0") }
-func TestEveryPlaceMayFail_Begin(t *testing.T)   { t.Parallel(); placed(t, "specials-1") }
-func TestEveryPlaceMayFail_Gone(t *testing.T)    { t.Parallel(); placed(t, "specials-2") }
-func TestEveryPlaceMayFail_Rest(t *testing.T)    { t.Parallel(); placed(t, "specials-3") }
-func TestEveryPlaceMayFail_Plans(t *testing.T)   { t.Parallel(); placed(t, "plans") }
-func TestEveryPlaceMayFail_ByHand(t *testing.T)  { t.Parallel(); placed(t, "by-hand") }
-func TestEveryPlaceMayFail_Away(t *testing.T)    { t.Parallel(); placed(t, "away") }
-func TestEveryPlaceMayFail_Rights(t *testing.T)  { t.Parallel(); placed(t, "rights") }
-func TestEveryPlaceMayFail_Outages(t *testing.T) { t.Parallel(); placed(t, "outages") }
-func TestEveryPlaceMayFail_Left(t *testing.T)    { t.Parallel(); placed(t, "left-overs") }
+func TestEveryPlaceMayFail_Edits(t *testing.T)    { t.Parallel(); placed(t, "edits") }
+func TestEveryPlaceMayFail_Refused(t *testing.T)  { t.Parallel(); placed(t, "specials-0") }
+func TestEveryPlaceMayFail_Begin(t *testing.T)    { t.Parallel(); placed(t, "specials-1") }
+func TestEveryPlaceMayFail_Gone(t *testing.T)     { t.Parallel(); placed(t, "specials-2") }
+func TestEveryPlaceMayFail_Rest(t *testing.T)     { t.Parallel(); placed(t, "specials-3") }
+func TestEveryPlaceMayFail_Plans(t *testing.T)    { t.Parallel(); placed(t, "plans") }
+func TestEveryPlaceMayFail_ByHand(t *testing.T)   { t.Parallel(); placed(t, "by-hand") }
+func TestEveryPlaceMayFail_Away(t *testing.T)     { t.Parallel(); placed(t, "away") }
+func TestEveryPlaceMayFail_Rights(t *testing.T)   { t.Parallel(); placed(t, "rights") }
+func TestEveryPlaceMayFail_Outages(t *testing.T)  { t.Parallel(); placed(t, "outages") }
+func TestEveryPlaceMayFail_Left(t *testing.T)     { t.Parallel(); placed(t, "left-overs") }
+func TestEveryPlaceMayFail_Settings(t *testing.T) { t.Parallel(); placed(t, "settings") }
 
 func placed(t *testing.T, name string) {
 	t.Helper()
 	singleFile(t)
 	groups := struckGroups()
 	groups["rights"], groups["outages"], groups["left-overs"] = rightTroubles(), outageTroubles(), leftTroubles()
+	groups["settings"] = otherSettings()
 	group := groups[name]
 	if len(group) == 0 {
 		t.Fatalf("there is no group %q", name)
@@ -49,7 +51,7 @@ func placed(t *testing.T, name string) {
 func (sc *scenario) placed(t *testing.T, out *strings.Builder, met map[[2]frame]bool) {
 	t.Helper()
 	plain := newCrashBed(t, -1, failOnce, sc.change, sc.options)
-	plain.trailed = true
+	plain.trailed, plain.hooked = true, true
 	sc.playOn(plain)
 	want := plain.wholeCourse()
 	fmt.Fprintf(out, "%s: %s\n", sc.name, want)
@@ -60,7 +62,7 @@ func (sc *scenario) placed(t *testing.T, out *strings.Builder, met map[[2]frame]
 			continue
 		}
 		b := newCrashBed(t, -1, failOnce, sc.change, sc.options)
-		b.what, b.nth = r.what, r.nth
+		b.what, b.nth, b.hooked = r.what, r.nth, true
 		sc.playOn(b)
 		name := r.what + " by " + r.by()
 		if named[name]++; named[name] > 1 {

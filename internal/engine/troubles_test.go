@@ -325,7 +325,7 @@ func leftTroubles() []scenario {
 			b.says(crm.Left, 0, &fault.Error{Kind: fault.Other, Code: "internal_error", Message: "never thought of"}, "BatchRead")
 			b.hook(crm.Left, "changed", left)
 			b.stand(6 * time.Minute)
-			b.says(crm.Right, 0, limited("quota_exhausted", time.Hour), "BatchRead", "BatchWrite")
+			b.says(crm.Right, 0, limited("quota_exhausted", 3*time.Minute), "BatchRead", "BatchWrite")
 			b.edit(crm.Left, left, "last", "Loe")
 			b.hook(crm.Left, "changed", left)
 			b.hook(crm.Right, "changed", right)
