@@ -185,7 +185,6 @@ type suite struct {
 	clock  *Clock
 	tokens *Tokens
 	conn   connector.Connector
-	first  crm.RecordID // of those whose answers are written down
 }
 
 func newSuite(t testing.TB, h Harness) *suite {

@@ -17,6 +17,8 @@ import (
 // little and too much. It tells what is said, and what the app was asked.
 func (s *suite) odd(t *testing.T) string {
 	t.Helper()
+	ids := s.must(t, 0, 2)
+	s.settle()
 	email := crm.Field{Name: s.Email, Type: crm.TypeEmail}
 	things := map[string]Thing{}
 	for _, object := range []string{"nonsense", "no such/object?", ""} {
@@ -115,7 +117,7 @@ func (s *suite) odd(t *testing.T) string {
 		"no fields": {}, "an absent value": {s.Last: {}}, "a field that no app has": {"no such field": crm.TextValue("x")},
 	} {
 		things["write "+name] = func(ctx context.Context, c connector.Connector) (any, error) {
-			w := connector.Write{Op: connector.Update, ID: s.first, Fields: fields, Ref: "r"}
+			w := connector.Write{Op: connector.Update, ID: ids[0], Fields: fields, Ref: "r"}
 			return c.BatchWrite(ctx, s.Object, []connector.Write{w})
 		}
 	}
