@@ -14,6 +14,7 @@ import (
 // appCommand is for documents of apps.
 type appCommand struct {
 	Validate validateCommand `cmd:"" help:"Check documents of apps: every problem with its line."`
+	Test     appTestCommand  `cmd:"" help:"Try a document on a real account: list, create, read, change, clear, find and delete a record of its own."`
 }
 
 type validateCommand struct {

@@ -65,7 +65,7 @@ func main() {
 func run(ctx context.Context, args []string, w *world) int {
 	var c commands
 	exit := -1
-	parser, err := kong.New(&c, kong.Name("lockstep"), kong.Description(description), kong.Vars{"version": version, "apps": appNames()},
+	parser, err := kong.New(&c, kong.Name("lockstep"), kong.Description(description), kong.Vars{"version": version, "apps": appNames(), "credentials": credentialsHelp},
 		kong.Writers(w.out, w.err), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(w))
 	if err != nil {
