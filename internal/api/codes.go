@@ -11,6 +11,8 @@ const (
 	CodeInvalidParameter   = "invalid_parameter"
 	CodeInvalidDocument    = "invalid_document"
 	CodeUnsupportedSetting = "unsupported_setting"
+	CodeSettingLocked      = "setting_locked"
+	CodeLockedSettings     = "locked_settings"
 	CodeMalformedJSON      = "malformed_json"
 	CodeMalformedYAML      = "malformed_yaml"
 	CodeBadUTF8            = "bad_utf8"

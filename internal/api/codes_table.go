@@ -76,6 +76,8 @@ var requestCodes = []codeRow{
 var documentCodes = []codeRow{
 	{CodeInvalidDocument, "the document has problems", EffectDocument, "see errors[]; POST …/validate lists all of them without saving"},
 	{CodeUnsupportedSetting, "the setting is known but not carried out by this release", EffectDocument, "set it as errors[].detail says; it is refused so that nobody relies on it"},
+	{CodeSettingLocked, "the app fixes this setting", EffectDocument, "leave it as GET …/suggestions lists it under locked"},
+	{CodeLockedSettings, "a setting cannot be changed, because an app fixes it", EffectNone, "a warning: GET …/suggestions lists it under locked, with the reason"},
 	{CodeFieldInUse, "another connection writes the same field of the same object of the same account", EffectDocument, "set \"shared\": true on the later connection, or remove the mapping here or there, or change a direction"},
 	{CodeFieldShared, "another connection writes the same field of the same object of the same account, and this one or that one says shared: what either brings is news to the other", EffectNone, "nothing; of connections that form a circle, take the field out of one"},
 	{CodeFieldTwice, "another sync of this connection writes the same field of the same object", EffectDocument, "remove one of the two mappings or change a direction"},

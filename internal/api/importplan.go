@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
@@ -101,7 +102,7 @@ func (s *server) looked(ctx context.Context, old, c *crm.Connection, problems []
 	}
 	out := report(items).Body
 	out.Held = v.held
-	out.Warnings = append(s.warnings(ctx, c), also...)
+	out.Warnings = slices.Concat(s.warnings(ctx, c), also, v.fixed)
 	return &out, nil
 }
 

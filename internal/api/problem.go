@@ -150,12 +150,16 @@ func (p *Problem) withHeader(name, value string) *Problem {
 }
 
 // invalidDocument is the refusal of a document that has problems: 422 when all
-// it asks for is what this release cannot do, else 400.
+// it asks for is what this release or an app cannot do, else 400.
 func invalidDocument(list []mapping.Problem) *Problem {
 	status, code := http.StatusUnprocessableEntity, CodeUnsupportedSetting
 	items := make([]ProblemItem, 0, min(len(list), maxItems))
 	for _, x := range list {
-		if x.Code != CodeUnsupportedSetting {
+		switch {
+		case x.Code == CodeUnsupportedSetting && status == http.StatusUnprocessableEntity:
+		case x.Code == CodeSettingLocked && status == http.StatusUnprocessableEntity:
+			code = CodeSettingLocked
+		default:
 			status, code = http.StatusBadRequest, CodeInvalidDocument
 		}
 		if len(items) < maxItems {

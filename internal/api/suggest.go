@@ -20,9 +20,10 @@ type suggestion struct {
 	Missing  crm.PerSide[[]string]    `json:"missing" doc:"Required fields that neither the document nor the suggested mappings fill"`
 	Warnings []ProblemItem            `json:"warnings" nullable:"false" doc:"What to know of the suggested match steps; pointers are into the suggestion"`
 
-	Reasons    []suggestedFor `json:"reasons" nullable:"false" doc:"Why each of the mappings is suggested"`
-	Candidates []candidate    `json:"candidates" nullable:"false" doc:"Fields that may be the same: for a person to decide"`
-	Options    []optionFit    `json:"options" nullable:"false" doc:"How the options of mapped fields fit, of the document's mappings and the suggested ones"`
+	Reasons    []suggestedFor  `json:"reasons" nullable:"false" doc:"Why each of the mappings is suggested"`
+	Candidates []candidate     `json:"candidates" nullable:"false" doc:"Fields that may be the same: for a person to decide"`
+	Locked     []lockedSetting `json:"locked" nullable:"false" doc:"Settings that an app fixes: they cannot be changed"`
+	Options    []optionFit     `json:"options" nullable:"false" doc:"How the options of mapped fields fit, of the document's mappings and the suggested ones"`
 }
 
 type suggestionsOutput struct {
@@ -64,7 +65,7 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 	known, swapped := knownPair(apps, sync)
 	out := suggestion{
 		Sync: sync.ID, Mappings: []crm.Mapping{}, Match: []crm.MatchStep{},
-		Reasons: []suggestedFor{}, Candidates: []candidate{}, Options: []optionFit{},
+		Locked: lockedIn(sync, apps), Reasons: []suggestedFor{}, Candidates: []candidate{}, Options: []optionFit{},
 	}
 	used := [2]map[string]bool{{}, {}}
 	take := func(m crm.Mapping, confidence float64, reason string) {

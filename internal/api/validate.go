@@ -31,6 +31,8 @@ type validation struct {
 	known    map[crm.SyncID][]engine.HeldPart // what rests in the stored one
 	problems []mapping.Problem
 	held     []engine.HeldPart // what is no problem because it only rests
+	apps     [2]crm.AppID      // of the two accounts; "" = unknown
+	fixed    []ProblemItem     // warnings of settings that an app fixes
 }
 
 func (v *validation) add(pointer, code, format string, args ...any) {
@@ -90,11 +92,12 @@ func (v *validation) accounts() (known [2]bool, err error) {
 	for i, side := range crm.Sides {
 		id := v.c.Account(side)
 		if id != "" {
-			_, err := v.s.Accounts.Get(v.ctx, v.ws, id)
+			a, err := v.s.Accounts.Get(v.ctx, v.ws, id)
 			if err != nil && !fault.Is(err, fault.NotFound) {
 				return known, err
 			}
 			known[i] = err == nil
+			v.apps[i] = a.App
 		}
 		if !known[i] {
 			v.add("/"+string(side)+"/account", CodeUnknownAccount, "there is no such account: create it first, or choose one of GET /v1/accounts")
@@ -163,6 +166,7 @@ func (v *validation) sync(i int, known [2]bool) error {
 		v.stamps(s, at, side, fields[n])
 	}
 	v.identities(s, at)
+	v.locked(i)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
@@ -32,6 +33,11 @@ var kinds = map[string]struct {
 		func(c fakekit.Config) fakekit.Fake { return salesforcefake.New(c) },
 		map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
 		"Contact", "Email", "LastName",
+	},
+	"mautic": {
+		func(c fakekit.Config) fakekit.Fake { return vendorsfake.Mautic(c) },
+		map[string]string{"kind": "basic", "username": vendorsfake.MauticUser, "password": vendorsfake.MauticPassword},
+		"contacts", "email", "lastname",
 	},
 	"pipedrive": {
 		func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
