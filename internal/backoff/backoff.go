@@ -17,3 +17,13 @@ func (p Policy) Next(last time.Duration) time.Duration {
 	}
 	return min(max(2*last, p.First), p.Most)
 }
+
+// After returns the wait after so many failures in a row, where nobody keeps the
+// wait before; less than one counts as one.
+func (p Policy) After(failures int) time.Duration {
+	wait := p.Next(0)
+	for ; failures > 1 && wait < p.Most; failures-- {
+		wait = p.Next(wait)
+	}
+	return wait
+}

@@ -38,3 +38,22 @@ func TestWaitsStayInBounds(t *testing.T) {
 		}
 	})
 }
+
+// TestAfterIsSoManyWaits: what counts its failures waits as who remembers its waits.
+func TestAfterIsSoManyWaits(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		first := time.Duration(rapid.Int64Range(1, math.MaxInt64).Draw(rt, "first"))
+		p := backoff.Policy{First: first, Most: time.Duration(rapid.Int64Range(1, math.MaxInt64).Draw(rt, "most"))}
+		n, want := rapid.IntRange(-1, 70).Draw(rt, "failures"), p.Next(0)
+		for range n - 1 {
+			want = p.Next(want)
+		}
+		if got := p.After(n); got != want {
+			rt.Fatalf("after %d: %d, want %d", n, got, want)
+		}
+	})
+	if got := (backoff.Policy{First: 1, Most: 64}).After(math.MaxInt); got != 64 {
+		t.Errorf("after very many: %d", got)
+	}
+}

@@ -150,7 +150,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		}
 		s.Mark("row_conflict")
 		s.inTheWay(side, u, w)
-		u.deferFor(max(ladder(u.hint.Tries), fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
+		u.deferFor(max(recordWaits.After(u.hint.Tries+1), fault.RetryAfter(w.Err)), fault.CodeOf(w.Err))
 	case fault.Throttled, fault.Unavailable:
 		s.Mark("row_put_off")
 		u.comesAgain(w.Err)

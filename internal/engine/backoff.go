@@ -14,6 +14,15 @@ import (
 // mended it need not wait.
 var syncWaits = backoff.Policy{First: time.Second, Most: 30 * time.Second}
 
+// recordWaits is how long a record waits that somebody else is changing, and
+// chunkWaits how long a chunk whose work failed; leaseWaits is how long a message
+// waits that met another worker's lease: its tries count double.
+var (
+	recordWaits = backoff.Policy{First: time.Second, Most: 64 * time.Second}
+	chunkWaits  = backoff.Policy{First: time.Second, Most: 64 * time.Second}
+	leaseWaits  = backoff.Policy{First: leasedRetry, Most: 1024 * leasedRetry}
+)
+
 const (
 	// backoffAsked bounds a wait for a limit that the app itself asked for; backoffDown
 	// one for an app that is down: it may be back sooner than it said.

@@ -94,7 +94,7 @@ func waits(err error) (wait time.Duration, ok bool) {
 
 // awaitLease hands back what met another worker: most let go long before their time is up.
 func (e *Engine) awaitLease(ctx context.Context, j *job, err error) {
-	soon := leasedRetry << min(2*max(j.Receives-1, 0), 10)
+	soon := leaseWaits.After(2*j.Receives - 1)
 	e.handBack(ctx, j, min(max(fault.RetryAfter(err), leasedRetry), soon, e.Tuning.MaxRetry))
 }
 
@@ -141,7 +141,7 @@ func (e *Engine) tryAgain(ctx context.Context, j *job, err error) {
 		e.giveUp(ctx, j, err)
 		return
 	}
-	j.retry(min(time.Second<<min(max(j.Receives-1, 0), 6), e.Tuning.MaxRetry))
+	j.retry(min(chunkWaits.After(j.Receives), e.Tuning.MaxRetry))
 }
 
 // giveUp makes a chunk a dead item.

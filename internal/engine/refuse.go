@@ -3,7 +3,6 @@ package engine
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -32,10 +31,6 @@ type refusedField struct {
 }
 
 func exists(err error) bool { return fault.CodeOf(err) == codeExists }
-
-// ladder is how long a record waits that somebody else is changing: a second at
-// first, then longer.
-func ladder(tries int) time.Duration { return time.Second << min(tries, 6) }
 
 // fail notes that a side's write was refused for good. A record that could not
 // be created has no other direction.

@@ -106,7 +106,7 @@ func (u *unit) comesAgain(err error) {
 	u.fate.blameless = fault.Is(err, fault.Throttled)
 	wait := time.Second
 	if !u.fate.blameless {
-		wait = ladder(u.hint.Tries)
+		wait = recordWaits.After(u.hint.Tries + 1)
 	}
 	u.deferFor(max(wait, fault.RetryAfter(err)), fault.CodeOf(err))
 }
