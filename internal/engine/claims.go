@@ -94,6 +94,9 @@ func (s *session) claim(ctx context.Context, l *lot) error {
 	}
 	var wants []want
 	var ws []store.Write
+	if err := s.awaitMakers(ctx, l); err != nil {
+		return err
+	}
 	for _, u := range l.units {
 		if u.fate.stopped() {
 			continue
@@ -126,6 +129,55 @@ func (s *session) claim(ctx context.Context, l *lot) error {
 	}
 	return nil
 }
+
+// awaitMakers puts off the births of records that were made just now themselves, by
+// another sync that shares the account: whose twin they are is the record that they
+// were made for, which searches find once the app's index knows it. The claim that
+// their maker left says so.
+func (s *session) awaitMakers(ctx context.Context, l *lot) error {
+	if !s.conn.Shared && len(s.siblings()) == 0 {
+		return nil
+	}
+	var us []*unit
+	var keys []store.Key
+	for _, u := range l.units {
+		if u.fate.stopped() {
+			continue
+		}
+		for _, c := range u.claims {
+			us = append(us, u)
+			keys = append(keys, claimKey(s.ws, s.conn.Account(u.side), s.end(u.side).object, c))
+		}
+	}
+	items, err := batchGet(s.Store.BatchGet).inParts(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		if it.Version == 0 {
+			continue
+		}
+		var c claimed
+		if err := json.Unmarshal(it.Data, &c); err != nil {
+			return fault.Wrap("engine: decode claim", fault.Other, err)
+		}
+		if c.Scope == s.name() {
+			continue // its pair is stored, or its create is waited for
+		}
+		if age := s.Now().Sub(c.At); age > makerFor || age < -makerFor {
+			continue
+		}
+		if left := s.findLag(us[i]) - s.stood(fmt.Sprintf("claim %s@%d of %s", it.Sort, it.Version, us[i].side)); left > 0 {
+			s.Mark("maker_waited_for")
+			us[i].deferFor(max(left, time.Second), "identity_in_flight")
+		}
+	}
+	return nil
+}
+
+// makerFor is the age from which a claim says nothing of its record's being new,
+// whatever day the clock of its maker showed.
+const makerFor = 48 * time.Hour
 
 // contest looks at a claim that somebody else holds.
 func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) error {

@@ -189,9 +189,10 @@ func (b *batch) decideFound(u *unit) {
 		u.decided = true
 		return
 	}
-	if b.coming.promised(other, b.set.IdentityKeys(other, u.partner()), u.id) || b.coming.promised(u.side, b.set.IdentityKeys(u.side, u.own()), u.match.Record.ID) {
-		b.Mark("create_still_open")
-		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
+	if b.awaits(u, func(c *coming) bool {
+		return c.promised(other, b.set.IdentityKeys(other, u.partner()), u.id) ||
+			c.promised(u.side, b.set.IdentityKeys(u.side, u.own()), u.match.Record.ID)
+	}) {
 		return
 	}
 	twin := unitKey{other, u.match.Record.ID}
@@ -224,6 +225,26 @@ func (b *batch) decideFound(u *unit) {
 	u.decision, u.decided = b.set.Reconcile(p), true
 }
 
+// awaits puts u off if one of the open creates concerns it, of this sync or of
+// another one of the connection.
+func (b *batch) awaits(u *unit, concerns func(*coming) bool) bool {
+	switch {
+	case concerns(&b.coming):
+		b.Mark("create_still_open")
+		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
+	case concerns(&b.beside):
+		b.Mark("create_open_in_sibling")
+		u.deferFor(besideWait, codeCreateInFlight)
+		u.fate.blameless = true // the other sync's next worker settles it
+	default:
+		return false
+	}
+	return true
+}
+
+// besideWait is how long a record waits for what another sync is creating.
+const besideWait = 10 * time.Second
+
 // standsFor lets u do the work of its twin too.
 func (u *unit) standsFor(twin *unit) {
 	twin.into = u
@@ -241,8 +262,28 @@ func (b *batch) callOff(born, u *unit) {
 	born.decide(crm.Unchanged, "", "", "")
 }
 
+// decideEnded is for a record that another sync of the connection has, or had, as
+// one of a pair, and whose twin is not there: nobody is made in its place.
+func (b *batch) decideEnded(u *unit) {
+	code := "deleted_on_" + string(u.side.Other())
+	switch {
+	case u.ended != nil:
+		code = u.ended.Code
+	case u.hint.Tries == 0: // one 404 proves nothing
+		b.Mark("twin_vanished")
+		u.deferFor(5*time.Second, "twin_vanished")
+		return
+	}
+	b.Mark("ended_in_sibling")
+	u.decide(crm.Excluded, crm.StateDeleted, code, "its twin was deleted when another sync of the connection had the pair")
+}
+
 // decideCreate decides on a record's birth on the other side.
 func (b *batch) decideCreate(u *unit) {
+	if u.former != nil || u.ended != nil {
+		b.decideEnded(u)
+		return
+	}
 	if b.unchangedFailure(u) {
 		return
 	}
@@ -256,9 +297,7 @@ func (b *batch) decideCreate(u *unit) {
 		b.callOff(u, first)
 		return
 	}
-	if b.coming.awaits(u) {
-		b.Mark("create_still_open")
-		u.deferFor(max(b.coming.lag, time.Second), codeCreateInFlight)
+	if b.awaits(u, func(c *coming) bool { return c.awaits(u) }) {
 		return
 	}
 	for _, k := range u.keys {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // Several syncs of one connection may join the same two objects, each some of the
@@ -36,8 +37,12 @@ func (s *session) inherit(ctx context.Context, us []*unit) error {
 	if len(mine) == 0 {
 		return nil
 	}
+	s.beside = coming{}
 	for _, id := range s.siblings() {
 		there := &session{Engine: s.Engine, scope: scope{s.ws, s.con, id}}
+		if err := s.awaitThere(ctx, there.scope); err != nil { // before its pairs are read: an intent ends when they are stored
+			return err
+		}
 		theirs := make([]*unit, len(mine))
 		for i, u := range mine {
 			theirs[i] = &unit{side: u.side, id: u.id, hint: hint{ID: u.id}}
@@ -47,10 +52,16 @@ func (s *session) inherit(ctx context.Context, us []*unit) error {
 		}
 		for i, x := range theirs {
 			u, l := mine[i], x.link
-			if !l.paired() || l.State == crm.StateDeleted || l.id(u.side) != u.id || u.former.laterThan(l) {
+			if !l.paired() || l.id(u.side) != u.id || u.former.laterThan(l) {
 				continue
 			}
 			twin := l.id(u.side.Other())
+			if l.State == crm.StateDeleted {
+				if !u.link.paired() { // unless the twin is back, nobody is made in its place
+					u.hint.Twins, u.ended = join(u.hint.Twins, []crm.RecordID{twin}), l
+				}
+				continue
+			}
 			switch {
 			case !u.link.paired():
 				u.hint.Twins = join(u.hint.Twins, []crm.RecordID{twin})
@@ -62,6 +73,24 @@ func (s *session) inherit(ctx context.Context, us []*unit) error {
 		}
 	}
 	return nil
+}
+
+// awaitThere notes the creates that are open in another sync of the connection: of
+// the twins of this one's records, and of these themselves.
+func (s *session) awaitThere(ctx context.Context, there scope) error {
+	q := store.Query{Table: store.Links, Workspace: s.ws, Partition: there.intent("x").Partition, Limit: 500}
+	return s.eachItem(ctx, q, func(it store.Item) error {
+		in, err := decodeIntent(it.Data)
+		if err != nil {
+			return err
+		}
+		for i := range in.Entries {
+			if e := &in.Entries[i]; e.Create {
+				s.beside.wait(e)
+			}
+		}
+		return nil
+	})
 }
 
 // laterThan reports whether a pair was worked later than the same one of another

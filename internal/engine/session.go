@@ -41,6 +41,7 @@ type session struct {
 	bars    [2]bool     // sides that may not be written, as found just now
 	called  [2]bool     // an app was asked for something, by side
 	coming  coming      // creates whose fate is not known yet
+	beside  coming      // those that are open in other syncs of the connection
 	tombs   *tombs      // erased people; nil = none
 
 	elsewhere [2]*uint64 // see shared

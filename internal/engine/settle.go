@@ -198,6 +198,12 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 }
 
+// admits reports whether the filters let a record of these fields through.
+func (b *books) admits(side crm.Side, id crm.RecordID, f crm.Fields) bool {
+	_, ok := b.s.set.Admit(side, &crm.Record{ID: id, Fields: f}, b.s.Now())
+	return ok
+}
+
 // seen returns the digests of both records as they now are, as far as known.
 func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 	out := crm.PerSide[string]{Left: l.SeenL, Right: l.SeenR}
@@ -209,6 +215,10 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 		w := u.decision.Write(side)
 		if w != nil && u.fate.err == nil && !u.failed(side) {
 			f, _ = u.content(side)
+			if l.State == crm.StateExcluded && b.admits(side, u.recID(side), f) {
+				out.Set(side, "") // what we wrote lets it in: whoever hears of it looks
+				continue
+			}
 		}
 		if f != nil {
 			out.Set(side, f.Digest(b.s.end(side).fields))

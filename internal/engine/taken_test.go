@@ -127,3 +127,64 @@ func TestS6_ANewRecordIsMadeOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestS16_APairThatEndedInOneSyncIsNotMadeAnewByAnother: of a pair of the first sync
+// one record is deleted, and the other one changes to the second sync, which has
+// never heard of the deletion, or not yet.
+func TestS16_APairThatEndedInOneSyncIsNotMadeAnewByAnother(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]crm.SyncID{"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := twoSyncs(t, nil)
+			b.start()
+			made, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "new@example.com", "lastname": "New", "city": "Ghent"})
+			b.must(err)
+			b.pullEach(order...)
+			b.pullEach(order...)
+			pair, err := b.Engine.GetRecord(t.Context(), ws, con, ghent, crm.Left, crm.RecordID(made.ID))
+			b.must(err)
+			b.must(b.Force.Core().DeleteRecord("Contact", string(pair.Partner)))
+			_, err = b.Hub.Core().UpdateRecord("contacts", made.ID, map[string]string{"city": "Bruges"})
+			b.must(err)
+			people := len(b.live("Contact"))
+			for range 3 {
+				b.pullEach(order...)
+			}
+			if now := len(b.live("Contact")); now != people {
+				t.Errorf("%d people on the right, want the %d that were left", now, people)
+			}
+			b.stands(testbed.Contacts, made.ID, crm.StateDeleted, "deleted_on_right")
+		})
+	}
+}
+
+// lives lets both records of a person name a city.
+func (b bed) lives(hub, force, city string) {
+	b.t.Helper()
+	_, err := b.Hub.Core().UpdateRecord("contacts", hub, map[string]string{"city": city})
+	b.must(err)
+	_, err = b.Force.Core().UpdateRecord("Contact", force, map[string]string{"MailingCity": city})
+	b.must(err)
+}
+
+// TestS13_WhatWeWriteMayLetARecordIn: the filter of one way lets a record through
+// only since we wrote to it. What it holds then travels, without anybody's edit.
+func TestS13_WhatWeWriteMayLetARecordIn(t *testing.T) {
+	t.Parallel()
+	b := twoSyncs(t, nil)
+	b.start()
+	hub, force := b.twins(t.Context())
+	b.lives(hub, force, "Bruges")
+	b.pullEach(ghent, testbed.Contacts)
+	_, err := b.Hub.Core().UpdateRecord("contacts", hub, map[string]string{"jobtitle": "Miller"})
+	b.must(err)
+	_, err = b.Force.Core().UpdateRecord("Contact", force, map[string]string{"MailingCity": "Ghent"})
+	b.must(err)
+	for range 3 {
+		b.pullEach(ghent, testbed.Contacts)
+	}
+	if city, title := b.get("contacts", hub)["city"], b.get("Contact", force)["Title"]; city != "Ghent" || title != "Miller" {
+		t.Errorf("the left lives in %q and the right is a %q, want Ghent and Miller", city, title)
+	}
+}

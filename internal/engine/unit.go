@@ -47,6 +47,7 @@ type remembered struct {
 	// Of hint.Resolve, with the values that lie elsewhere.
 	resolutions map[crm.MappingID]Resolution
 	former      *link // its pair in another sync that joins the same objects: see inherit
+	ended       *link // one of another sync whose other record was deleted
 }
 
 // answered is what the apps told of its records.

@@ -54,12 +54,12 @@ func (w *world) backlog() string {
 	if w.status() == crm.StatusHalted {
 		return "" // only an admin can go on
 	}
-	return w.backlogOf(connection)
+	return w.backlogOf(connection, syncID)
 }
 
-// backlogOf names what is left to do for the sync of a connection.
-func (w *world) backlogOf(con crm.ConnectionID) string {
-	scope := "#" + string(con) + "#" + string(syncID)
+// backlogOf names what is left to do for a sync of a connection.
+func (w *world) backlogOf(con crm.ConnectionID, sync crm.SyncID) string {
+	scope := "#" + string(con) + "#" + string(sync)
 	for kind, name := range kinds {
 		if w.holds(kind + scope) {
 			return name

@@ -23,6 +23,8 @@ type joint struct {
 	shape string
 	apps  []*model
 	conns []crm.Connection
+	syncs []jointSync     // of all of them
+	parts bool            // a sync or a connection takes some of the people alone: see golden
 	bare  bool            // nothing is matched by a key: who is new is made, and known by its IDs alone
 	gone  map[string]bool // people of whom a user deleted a record, by address
 }
@@ -30,14 +32,30 @@ type joint struct {
 // shapes are the ways in which three accounts are joined: each pair of numbers
 // is the left and the right of a connection.
 var shapes = map[string][][2]int{
-	"star":   {{0, 1}, {0, 2}},
-	"chain":  {{0, 1}, {1, 2}},
-	"circle": {{0, 1}, {1, 2}, {2, 0}},
+	"star":     {{0, 1}, {0, 2}},
+	"chain":    {{0, 1}, {1, 2}},
+	"circle":   {{0, 1}, {1, 2}, {2, 0}},
+	"siblings": {{0, 1}},         // two syncs over the same objects: the first takes golden people
+	"double":   {{0, 1}, {0, 1}}, // two connections, likewise; the second takes everybody
 }
+
+// jointSync is a sync of a joint world.
+type jointSync struct {
+	conn int // the connection's place
+	id   crm.SyncID
+}
+
+// goldenID is the sync of golden people, where a connection has one beside its own.
+const goldenID crm.SyncID = "golden"
 
 func newJoint(w *world) *joint {
 	c := w.user
-	j := &joint{world: w, shape: pick(c, "star", "chain", "circle", "circle"), gone: map[string]bool{}}
+	j := &joint{world: w, parts: w.set.parts, gone: map[string]bool{}}
+	if j.parts {
+		j.shape = pick(c, "siblings", "siblings", "double")
+	} else {
+		j.shape = pick(c, "star", "chain", "circle", "circle")
+	}
 	unique, lag := c.in(300), time.Duration(pick(c, 0, 0, 5))*time.Second
 	for i := range 3 {
 		o := drawApp(c, 0)
@@ -48,6 +66,8 @@ func newJoint(w *world) *joint {
 		j.apps = append(j.apps, newModel(w, o))
 	}
 	switch {
+	case j.parts:
+		j.apps = j.apps[:2]
 	case j.shape != "circle":
 		j.bare = c.in(200)
 	case c.in(600): // pulls alone, at the same moments of each minute: what goes round is not parted by chance
@@ -61,6 +81,9 @@ func newJoint(w *world) *joint {
 	}
 	for n, ends := range shapes[j.shape] {
 		j.conns = append(j.conns, j.connection(n, ends))
+		for i := range j.conns[n].Syncs {
+			j.syncs = append(j.syncs, jointSync{n, j.conns[n].Syncs[i].ID})
+		}
 	}
 	w.openAccount = func(id crm.AccountID) connector.Connector {
 		for i := range j.apps {
@@ -88,7 +111,7 @@ func (j *joint) connection(n int, ends [2]int) crm.Connection {
 	if j.bare {
 		sync.Match, sync.AvoidDuplicates = crm.Match{}, ptr(false)
 	}
-	for _, name := range jointFields {
+	for _, name := range j.fields() {
 		m := crm.Mapping{
 			ID: crm.MappingID(name), Left: []string{left.field(name)}, Right: []string{right.field(name)},
 			Direction: crm.DirectionBoth, Clear: crm.PerWay[bool]{ToRight: true, ToLeft: true},
@@ -103,14 +126,41 @@ func (j *joint) connection(n int, ends [2]int) crm.Connection {
 		}
 		sync.Mappings = append(sync.Mappings, m)
 	}
+	syncs := []crm.Sync{sync}
+	golden := []crm.Rule{golden("out", left, crm.DirectionToRight), golden("back", right, crm.DirectionToLeft)}
+	switch {
+	case j.shape == "siblings":
+		first := sync
+		first.ID, first.Rules = goldenID, golden
+		syncs = []crm.Sync{first, sync}
+	case j.shape == "double" && n == 0:
+		syncs[0].Rules = golden
+	}
 	return crm.Connection{
 		ID: crm.ConnectionID(fmt.Sprintf("con_%d", n+1)), Name: fmt.Sprint("sim ", n+1), Enabled: true,
 		Left: crm.End{Account: account(ends[0])}, Right: crm.End{Account: account(ends[1])}, Shared: true,
-		Status: crm.StatusDraft, Country: "US", Syncs: []crm.Sync{sync}, Generation: 1, Version: 1,
+		Status: crm.StatusDraft, Country: "US", Syncs: syncs, Generation: 1, Version: 1,
 	}
 }
 
 var jointFields = []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.City, modelapp.Tags, modelapp.Score}
+
+// fields names the fields that are mapped.
+func (j *joint) fields() []string {
+	if j.parts {
+		return append(slices.Clone(jointFields), modelapp.Rank)
+	}
+	return jointFields
+}
+
+// gold is the rank of golden people.
+const gold = "gold"
+
+// golden lets golden people alone through.
+func golden(id string, from *model, d crm.Direction) crm.Rule {
+	f := &crm.Filter{Field: from.field(modelapp.Rank), Op: "equals", Value: crm.TextValue(gold)}
+	return crm.Rule{ID: id, Direction: d, Filter: f}
+}
 
 // live is one seed from beginning to end.
 func (j *joint) live() {
@@ -141,7 +191,7 @@ func (j *joint) live() {
 	for j.changes < int64(j.set.changes) && j.failed() == "" {
 		j.userDoes()
 		if j.set.resyncs && j.rng.in(60) {
-			j.resync(&j.conns[j.rng.n(len(j.conns))])
+			j.resync(j.syncs[j.rng.n(len(j.syncs))])
 		}
 		j.run(j.now.Add(time.Second + j.user.upTo(2*j.set.pause)))
 	}
@@ -153,8 +203,8 @@ func (j *joint) live() {
 		j.round()
 	}
 	j.checkAll("after four rounds")
-	for i := range j.conns {
-		j.resync(&j.conns[i])
+	for _, s := range j.syncs {
+		j.resync(s)
 		j.settle()
 	}
 	j.checkAll("after a resync of each")
@@ -171,40 +221,40 @@ func (j *joint) begin() {
 			j.tick()
 		}
 	})
-	for i := range j.conns {
+	for _, s := range j.syncs {
 		j.every(j.set.interval, func() {
 			if !j.strike("schedule_lost") {
-				j.pull(&j.conns[i])
+				j.pull(s)
 			}
 		})
 	}
 }
 
-func (j *joint) pull(c *crm.Connection) {
+func (j *joint) pull(s jointSync) {
 	if p := j.idle(j.pullers); p != nil {
-		j.spawn(p, "pull", func(ctx context.Context, e *engine.Engine) { _ = e.Pull(ctx, workspace, c.ID, syncID) })
+		j.spawn(p, "pull", func(ctx context.Context, e *engine.Engine) { _ = e.Pull(ctx, workspace, j.conns[s.conn].ID, s.id) })
 	}
 }
 
-func (j *joint) resync(c *crm.Connection) {
+func (j *joint) resync(s jointSync) {
 	j.aside(func(ctx context.Context, e *engine.Engine) {
-		_, _ = e.StartRun(ctx, workspace, c.ID, syncID, engine.RunResync)
+		_, _ = e.StartRun(ctx, workspace, j.conns[s.conn].ID, s.id, engine.RunResync)
 	})
 }
 
-// round is one pull of each connection, one after the other.
+// round is one pull of each sync, one after the other.
 func (j *joint) round() {
 	for _, n := range j.order() {
 		j.run(j.now.Add(time.Minute)) // the index lag is over
-		j.pull(&j.conns[n])
+		j.pull(j.syncs[n])
 		j.settle()
 	}
 }
 
-// order is the connections in an order of chance.
+// order is the syncs in an order of chance.
 func (j *joint) order() []int {
 	var out []int
-	for n := range j.conns {
+	for n := range j.syncs {
 		out = slices.Insert(out, j.rng.n(len(out)+1), n)
 	}
 	return out
@@ -239,8 +289,8 @@ func (j *joint) backlog() string {
 	if d, err := j.queue.Depth(j.ctx); err == nil && d.Visible+d.InFlight > 0 {
 		return "messages on the queue"
 	}
-	for i := range j.conns {
-		if what := j.backlogOf(j.conns[i].ID); what != "" {
+	for _, s := range j.syncs {
+		if what := j.backlogOf(j.conns[s.conn].ID, s.id); what != "" {
 			return what
 		}
 	}
@@ -263,7 +313,7 @@ func (j *joint) quiet() {
 // same value to one account at once.)
 func (j *joint) peace() {
 	for i, a := range j.apps {
-		id := j.anyLive(i, func(who string) bool { return !j.gone[who] && !j.stopped(who) })
+		id := j.anyLive(i, func(who string) bool { return !j.gone[who] && !j.stopped(who) && !j.parted(who) })
 		if id == "" || j.failed() != "" {
 			continue
 		}

@@ -46,6 +46,10 @@ func (j *joint) checkAll(when string) {
 			j.mark("joint_stopped")
 			continue
 		}
+		if j.parted(who) {
+			j.mark("joint_parted")
+			continue
+		}
 		first := j.shown(0, found[0][who])
 		for i := 1; i < len(j.apps); i++ {
 			if other := j.shown(i, found[i][who]); other != first {
@@ -76,7 +80,7 @@ func (j *joint) checkAll(when string) {
 // shown is a record as all apps show it.
 func (j *joint) shown(i int, r row) string {
 	var parts []string
-	for _, name := range jointFields {
+	for _, name := range j.fields() {
 		v := r.fields[j.apps[i].field(name)]
 		text := strings.TrimSpace(v.Text())
 		if name == modelapp.Tags {
@@ -87,11 +91,14 @@ func (j *joint) shown(i int, r row) string {
 	return strings.ToLower(strings.Join(parts, " "))
 }
 
-// linkedEverywhere reports whether every connection has a person as a pair in step.
+// linkedEverywhere reports whether every connection that takes a person has them as
+// a pair in step.
 func (j *joint) linkedEverywhere(who string) bool {
 	for n := range j.conns {
-		is := func(v engine.RecordView) bool { return j.pairOf(n, v, who) }
-		if !slices.ContainsFunc(j.records(n, crm.StateInSync), is) {
+		if j.shape == "double" && n == 0 && !j.goldIn(0, who) {
+			continue
+		}
+		if !j.among(n, who, crm.StateInSync, "") {
 			return false
 		}
 	}
@@ -102,12 +109,32 @@ func (j *joint) linkedEverywhere(who string) bool {
 // that an admin is asked: then the apps differ in it, and the record says so.
 func (j *joint) stopped(who string) bool {
 	for n := range j.conns {
-		is := func(v engine.RecordView) bool { return v.Code == "write_loop" && j.pairOf(n, v, who) }
-		if slices.ContainsFunc(j.records(n, crm.StateConflict), is) {
+		if j.among(n, who, crm.StateConflict, "write_loop") {
 			return true
 		}
 	}
 	return false
+}
+
+// among reports whether a sync of a connection has a person as a pair in a state.
+func (j *joint) among(n int, who string, state crm.State, code string) bool {
+	is := func(v engine.RecordView) bool { return v.Code == code && j.pairOf(n, v, who) }
+	return slices.ContainsFunc(j.syncs, func(s jointSync) bool {
+		return s.conn == n && slices.ContainsFunc(j.records(s, state), is)
+	})
+}
+
+// parted reports whether a person is golden in one account and not in another:
+// then no sync, or only one way of it, takes the pair, which is left as it is.
+func (j *joint) parted(who string) bool {
+	return j.parts && j.goldIn(0, who) != j.goldIn(1, who)
+}
+
+// goldIn reports whether a person is golden in an account.
+func (j *joint) goldIn(i int, who string) bool {
+	return slices.ContainsFunc(j.apps[i].rows(), func(r row) bool {
+		return !r.deleted && j.who(i, r.fields) == who && r.fields[j.apps[i].field(modelapp.Rank)].Text() == gold
+	})
 }
 
 // pairOf reports whether a record of a connection is a pair of a person.
@@ -117,10 +144,10 @@ func (j *joint) pairOf(n int, v engine.RecordView, who string) bool {
 	return ok && !r.deleted && v.Partner != "" && j.who(i, r.fields) == who
 }
 
-// records are those of a connection that stand in a state.
-func (j *joint) records(n int, state crm.State) (out []engine.RecordView) {
+// records are those of a sync that stand in a state.
+func (j *joint) records(s jointSync, state crm.State) (out []engine.RecordView) {
 	for cursor := ""; ; {
-		rs, next, err := j.engineOf(j.admin).ListRecords(j.ctx, workspace, j.conns[n].ID, syncID, state, "", 200, cursor)
+		rs, next, err := j.engineOf(j.admin).ListRecords(j.ctx, workspace, j.conns[s.conn].ID, s.id, state, "", 200, cursor)
 		if out = append(out, rs...); err != nil || next == "" {
 			return out
 		}

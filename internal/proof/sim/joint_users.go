@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -22,7 +23,7 @@ func (j *joint) settler() {
 
 func (j *joint) create(i int, email crm.Value) {
 	a, f := j.apps[i], crm.Fields{}
-	for _, name := range jointFields {
+	for _, name := range j.fields() {
 		switch {
 		case name == modelapp.Email:
 			f[a.field(name)] = email
@@ -38,6 +39,9 @@ func (j *joint) create(i int, email crm.Value) {
 	j.changes++
 	j.tell("USER creates %s: %v", id, shown(f))
 	j.hook(i, connector.EventChanged, id)
+	if j.parts && j.schedules >= 0 && j.user.in(600) { // while the twin is being made
+		j.after(j.user.upTo(20*time.Second), func() { j.rerank(email) })
+	}
 }
 
 func (j *joint) edit(i int, id crm.RecordID, name string, v crm.Value) {
@@ -69,7 +73,12 @@ func (j *joint) anyLive(i int, fits func(who string) bool) crm.RecordID {
 func (j *joint) userDoes() {
 	i := j.user.n(len(j.apps))
 	id := j.anyLive(i, func(string) bool { return true })
-	name := jointFields[1+j.user.n(len(jointFields)-1)]
+	name := j.fields()[1+j.user.n(len(j.fields())-1)]
+	if j.parts && id != "" && j.user.in(250) {
+		r, _ := j.apps[i].get(id)
+		j.rerank(r.fields[j.apps[i].field(modelapp.Email)])
+		return
+	}
 	switch n := j.user.n(100); {
 	case n < 15 || id == "":
 		j.create(i, j.value(modelapp.Email))
@@ -90,10 +99,24 @@ func (j *joint) userDoes() {
 	}
 }
 
+// rerank gives a person another rank in every account where they are: another sync
+// takes them from then on.
+func (j *joint) rerank(email crm.Value) {
+	rank := j.value(modelapp.Rank)
+	for i := range j.apps {
+		id := j.anyLive(i, func(who string) bool { return who == strings.ToLower(email.Text()) })
+		if id != "" {
+			j.edit(i, id, modelapp.Rank, rank)
+		}
+	}
+}
+
 // userDeletes deletes the record of somebody whom every connection has linked:
-// nothing of them is made again.
+// nothing of them is made again. (One that takes them later only never had them.)
 func (j *joint) userDeletes(i int) {
-	id := j.anyLive(i, func(who string) bool { return !j.gone[who] && j.linkedEverywhere(who) })
+	id := j.anyLive(i, func(who string) bool {
+		return !j.gone[who] && j.linkedEverywhere(who) && (j.shape != "double" || j.goldIn(0, who))
+	})
 	if id == "" {
 		return
 	}

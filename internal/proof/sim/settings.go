@@ -83,6 +83,7 @@ type settings struct {
 	settled     bool          // everybody is linked before anything goes wrong
 	steady      bool          // nobody comes or goes
 	joint       bool          // several connections share accounts: see joint
+	parts       bool          // several syncs share people: see joint
 	generations bool          // the connection is joined to other accounts
 }
 

@@ -254,11 +254,12 @@ var workloads = map[string]func(s *settings){
 	},
 	// Three accounts are joined by several connections: what one writes is news to
 	// the next.
-	"shared": func(s *settings) {
-		s.model()
-		s.joint, s.people, s.changes, s.interval, s.pause = true, 8, 60, time.Minute, 8*time.Second
-		s.tuning.DeleteFloor = 50
-		s.rate = map[string]int{"kill": 1, "kill_after": 2, "app_5xx": 10, "app_429": 5, "app_lost_reply": 30, "store_unavailable": 2, "hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "send_partial": 20, "schedule_lost": 60}
+	"shared": (*settings).sharing,
+	// Two syncs of one connection, or of two, share the people of two accounts, who
+	// change from one to the other while they are being made.
+	"siblings": func(s *settings) {
+		s.sharing()
+		s.parts, s.resyncs = true, true
 	},
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
@@ -298,7 +299,7 @@ var workloads = map[string]func(s *settings){
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "newborn", "shared", "told"}
+var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "newborn", "shared", "siblings", "told"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }
@@ -319,6 +320,14 @@ func (s *settings) unhealed() {
 	for _, lost := range []string{"hook_lost", "hook_delayed", "schedule_lost", "app_quota", "stall", "stall_before_links"} {
 		delete(s.rate, lost)
 	}
+}
+
+// sharing is a small world of several connections.
+func (s *settings) sharing() {
+	s.model()
+	s.joint, s.people, s.changes, s.interval, s.pause = true, 8, 60, time.Minute, 8*time.Second
+	s.tuning.DeleteFloor = 50
+	s.rate = map[string]int{"kill": 1, "kill_after": 2, "app_5xx": 10, "app_429": 5, "app_lost_reply": 30, "store_unavailable": 2, "hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "send_partial": 20, "schedule_lost": 60}
 }
 
 func (s *settings) asleep() {
