@@ -72,12 +72,12 @@ func (s *Stack) tableKey() awsiam.PolicyStatement {
 const secretContext = "secret"
 
 // openedBy and sealedBy are the purposes of secrets (internal/account) that a
-// function opens and seals. Who hears apps needs what they sign with; who calls
+// function opens and seals. Who hears apps needs what they sign with, and knows whom it must not keep; who calls
 // them, what they are logged in by; keeper calls no app, and signs what it tells of.
 var (
 	everyPurpose = []string{"credential", "oauth_grant", "oauth_client", "oauth_state", "webhook_token", "erasure", "alert_webhook"}
 	openedBy     = map[string][]string{
-		webhook: {"credential", "oauth_client"},
+		webhook: {"credential", "oauth_client", "erasure"},
 		pull:    {"credential", "oauth_grant", "oauth_client", "erasure"},
 		sync:    {"credential", "oauth_grant", "oauth_client", "erasure"},
 		api:     everyPurpose,

@@ -35,6 +35,7 @@ var settingsRights = map[string][]itemRight{
 		{"Settings", "GetItem Query", "workspace"},
 		{"Secrets", "GetItem", "credential client /webhook# /moves"},
 		{"Deliveries", putAndRead, "delivery refused"},
+		{"ErasureKey", "GetItem", "erasure_key"}, // nothing is kept of erased people
 	},
 	pull: {
 		{"Settings", "GetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem", "workspace"}, // a deleted connection ends here
@@ -78,17 +79,21 @@ var settingsRights = map[string][]itemRight{
 // belongs to a sync, pull also on what is listed, erased and deleted; the others
 // look at what waits, and order.
 var linksRights = map[string][]itemRight{
-	webhook: {{"Hints", "PutItem UpdateItem", "n# /agenda /erasing"}},
-	pull:    {{"Links", everyAction, "l# i# h# n# x# p# k# e# y# wleft# wright# v# u# d# c# erased erasures /agenda /erasing"}},
+	webhook: {
+		{"Hints", "PutItem UpdateItem", "n# /agenda /erasing"},
+		{"Kept", "GetItem PutItem UpdateItem DeleteItem", "o#"}, // what apps tell that cannot be asked
+		{"Erased", "GetItem Query", "erased erasures"},
+	},
+	pull: {{"Links", everyAction, "l# i# h# n# x# p# k# o# e# y# wleft# wright# v# u# d# c# erased erasures /agenda /erasing"}},
 	sync: {
-		{"Links", everyAction, "l# i# h# n# x# p# k# wleft# wright# v# u# d# c#"},
+		{"Links", everyAction, "l# i# h# n# x# p# k# o# wleft# wright# v# u# d# c#"},
 		{"Erased", "GetItem Query", "erased erasures"},
 		{"Agenda", "PutItem UpdateItem", "/agenda"},
 	},
 	api: {
-		{"Links", "GetItem BatchGetItem Query", "l#"},
+		{"Links", "GetItem BatchGetItem Query", "l# o#"},
 		{"Waiting", "Query", "n# p# wleft# wright# v#"},
-		{"GivenUp", "Query DeleteItem", "x# d#"},
+		{"GivenUp", "Query DeleteItem", "x# d# o#"}, // o#: of a draft that is deleted
 		{"Syncs", putAndRead, "h#"},
 		{"Orders", "PutItem UpdateItem", "y# u# /agenda /erasing"},
 		{"Erased", "GetItem Query PutItem UpdateItem", "erased erasures"},

@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
 
@@ -169,6 +170,12 @@ var recordCodes = []codeRow{
 	{"keys_disagree", "the only record that fits by one key holds another key otherwise", EffectRecord, "correct the keys, or link by hand"},
 	{"crowded_key", "more than two records of one side hold the record's phone, domain or name, so it identifies nobody, and there is no other key", EffectRecord, "fill in another match field, link by hand, or set avoid_duplicates to false"},
 	{"match_missing", "the record names a twin that does not exist", EffectRecord, "correct the ID, or set on_missing to next"},
+	{
+		engine.CodeToldOnly, "the app cannot be asked for its records: what it told since its webhook was set up, and what was written to it, is all that is known", EffectNone,
+		"nothing; what was there before comes when it is next changed in the app, and what is deleted there is not noticed",
+	},
+	{CodeNothingTold, "the app cannot be asked for its records, and has told nothing yet", EffectWaits, "set the webhook up in the app with the address of GET /v1/connections/{id}/webhooks, and change a record there"},
+	{connector.CodeNotTold, "the app cannot be asked for its records, and has told nothing of this one", EffectRecord, "change the record in the app, so that it tells of it"},
 	{"long_pause", "the sync stood still for longer than apps remember what was deleted", EffectWaits, "nothing: everything is listed once"},
 	{"merged_twin", "the record it was linked to was merged into another one that has a partner of its own", EffectRecord, "merge this record into the survivor's partner in its app, or link it by hand; until then it is left as it is"},
 	{"merge_followed", "records were merged in an app and the link followed the survivor", EffectRecord, "nothing"},

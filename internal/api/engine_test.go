@@ -22,6 +22,8 @@ import (
 type fakeEngine struct {
 	w *world
 
+	toldSince time.Time
+
 	mu      sync.Mutex
 	calls   []string
 	runs    map[crm.RunID]engine.Run
@@ -501,6 +503,10 @@ func (f *fakeEngine) DiscardDeletions(_ context.Context, _ crm.WorkspaceID, _ cr
 	}
 	f.note("discard %s", sync)
 	return nil
+}
+
+func (f *fakeEngine) ToldSince(context.Context, crm.WorkspaceID, crm.AccountID, string) (time.Time, error) {
+	return f.toldSince, f.trouble()
 }
 
 func (f *fakeEngine) Webhook(_ context.Context, _ crm.WorkspaceID, _ crm.AccountID, events []connector.Event) error {

@@ -159,6 +159,9 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 		if lately {
 			syncs[i].Warnings = append(syncs[i].Warnings, CodeHooksRefused)
 		}
+		if err := s.toldOnly(ctx, c, &syncs[i]); err != nil {
+			return nil, err
+		}
 		some(&syncs[i].Waiting)
 		some(&syncs[i].Changes)
 		remedies(syncs[i].Waiting)

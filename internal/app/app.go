@@ -165,7 +165,7 @@ func (a *App) wire() error {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
 			return c, err
 		},
-		Refused: a.Accounts.Refused, ErasureKey: a.Accounts.ErasureKey, Audited: parts.Audited(a.Store, a.now, newID),
+		Refused: a.Accounts.Refused, Keeper: parts.Keeper(a.Store, a.now), ErasureKey: a.Accounts.ErasureKey, Audited: parts.Audited(a.Store, a.now, newID),
 	})
 	if err != nil {
 		return err
@@ -194,9 +194,10 @@ func (a *App) wire() error {
 // what has to wait longer is parked.
 const maxWait = time.Second
 
-// pace keeps an account's connector within its limits.
+// pace keeps an account's connector within its limits, and answers for one whose app
+// cannot be asked.
 func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
-	return paced.Wrap(c, paced.Budget{Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait})
+	return parts.Connector(c, paced.Budget{Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait})
 }
 
 // takeOver frees what the folder's former process held when it died. Nothing

@@ -45,6 +45,7 @@ const (
 	CodeStorage   = "storage_full"
 	CodeKey       = "invalid_key" // of an upsert
 	CodeName      = "invalid_name"
+	CodeNotTold   = "not_told" // of an app that cannot be asked: nothing was told of it
 
 	// Of webhooks.
 	CodeNoSecret = "no_secret"

@@ -18,6 +18,10 @@
 //   - Unavailable: time-out, 5xx, malformed or oversized answer. A write whose
 //     request may have reached the app has MayHaveLanded set.
 //
+// An app that only pushes (AbilityPush) answers Changes, BatchRead and BatchFind with
+// Unsupported. Its deliveries carry the record (Event.Record), and package kept answers
+// these calls from what was told.
+//
 // Answers of an app are hostile input: sizes are bounded (MaxResponse), types
 // checked, repeating page positions refused (Unavailable, code "malformed_answer").
 package connector
@@ -275,7 +279,8 @@ const (
 	EventErased  EventKind = "erased" // the app's user asked to forget the person
 )
 
-// Event is one hint out of a delivery. Its payload values are never merged.
+// Event is one hint out of a delivery. Its payload values are never merged, but for
+// those of apps that only push.
 type Event struct {
 	Kind       EventKind
 	Object     string
@@ -284,6 +289,10 @@ type Event struct {
 	Primary    crm.RecordID // merged: whose values the survivor has, where that is another record
 	At         time.Time    // by the app's clock
 	ExternalID string       // portal or org it belongs to
+	// Record is what an app that only pushes (AbilityPush) tells of the record as it was
+	// at At: nobody can ask for it again. A field that it leaves out is one of which the
+	// delivery says nothing, Null one that was unset.
+	Record *crm.Record
 }
 
 // Reply is what to answer when all events are safe.

@@ -116,6 +116,7 @@ const (
 	AbilityConditional  Ability = "conditional"   // a write can be made conditional on Record.Etag
 	AbilityMerges       Ability = "merges"        // merges are reported
 	AbilityAbsorbed     Ability = "absorbed"      // who was merged into a record can be asked for
+	AbilityPush         Ability = "push"          // records cannot be asked for: deliveries carry them
 
 	AbilitySaveDuplicates Ability = "save_duplicates" // an account can be told to save past the app's duplicate rules
 )

@@ -158,6 +158,11 @@ func (e *Engine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id cr
 		return err
 	}
 	if len(conn.Syncs) == 0 {
+		for more := true; more; { // of syncs that it had before
+			if more, err = e.forgetTold(ctx, ws, conn); err != nil {
+				return err
+			}
+		}
 		_, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(ws, id)}})
 		return err
 	}

@@ -26,7 +26,7 @@
 //     decide, intent, observe, settle, settle_close, settle_counts, settle_links,
 //     judge
 //   - Deliveries (what the queue hands over, sorts, parks and sends again):
-//     deliver, chunk, intake, triage, causes, backoff, park, told
+//     deliver, chunk, intake, kept, triage, causes, backoff, park, told
 //   - Records and links (what is remembered of a pair, and who holds it): link,
 //     link_load, gather, claims, stale, recall, inherit, elsewhere, attribute
 //   - Twins (which record of the other app is the same): twins, lookups, byhand,

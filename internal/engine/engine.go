@@ -37,6 +37,9 @@ type Config struct {
 	// Decoded is what was decoded already. Engines that share a store may share it;
 	// nil = the engine has its own.
 	Decoded *Decoded
+	// Keeper keeps what apps tell that cannot be asked for their records. Nil = nothing is
+	// kept, and their connectors have to answer by themselves.
+	Keeper Keeper
 	// Audited keeps what was done without a caller; after is JSON or nil. Optional.
 	Audited func(ctx context.Context, ws crm.WorkspaceID, action, target string, after []byte) error
 	// Refused is told once that an app refuses an account's credentials. Optional.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -286,7 +287,7 @@ func (w *eraser) askApps(ctx context.Context, conn *crm.Connection, conf *crm.Sy
 				return err
 			}
 			for _, r := range reads {
-				if r.Err != nil && !fault.Is(r.Err, fault.NotFound) {
+				if r.Err != nil && !fault.Is(r.Err, fault.NotFound) && fault.CodeOf(r.Err) != connector.CodeNotTold {
 					return atSide(side, "read record", r.Err)
 				}
 				w.meet(s, side, r.Record)

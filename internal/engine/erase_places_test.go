@@ -255,6 +255,24 @@ var erasedPlaces = map[string]erasedPlace{
 			}
 		},
 	},
+	"what an app told": {
+		func(b *stillBed) {
+			b.tell(annLeft, map[string]string{"name": "Ann"})
+			b.tell("l_ann2", map[string]string{"name": "A.", "mail": "Ann@Example.com", "phone": "+1 212 555 0122"})
+			b.tell(bobLeft, map[string]string{"name": "Bob", "mail": "bob@example.com", "phone": "+1 212 555 0122"})
+		},
+		func(b *stillBed) {
+			key := func(id crm.RecordID) store.Key { return store.KeptKey(b.sc.ws, "acc_left", "person", id) }
+			b.gone(key(annLeft), key("l_ann2"))
+			k := remains(b, key(bobLeft), fromJSON[store.Kept])
+			if k.Fields["mail"].Text() != "bob@example.com" || len(k.Found) != 2 {
+				b.t.Errorf("of Bob is kept: %+v", k)
+			}
+			if left := b.left("l_ann2"); len(left) > 0 {
+				b.t.Errorf("left: %v", left)
+			}
+		},
+	},
 	"claims": {
 		func(b *stillBed) {
 			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", annMail), claimed{V: 1, Scope: "other#sync", Side: crm.Left, Source: "l_else"})

@@ -121,6 +121,7 @@ func (w *eraser) stations(ctx context.Context) ([]station, error) {
 			add("2 "+key.Partition, store.Query{Table: store.Links, Partition: key.Partition, Limit: 500}, w.claim)
 		}
 	}
+	w.keptStations(add)
 	add("2 runs", store.Query{Table: store.Log, Partition: runKey(w.ws, "x").Partition}, w.run)
 	err = w.eachItem(ctx, store.Query{Table: store.Log, Workspace: w.ws, Partition: planKey(w.ws, "x").Partition}, func(it store.Item) error {
 		var p storedPlan

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -100,7 +101,7 @@ func (s *session) expired(r *storedRun, err error) bool {
 // because is the code of a run that lists everything although nobody asked.
 func (r *Run) because() string {
 	for code, text := range everythingBecause {
-		if r.Detail == text {
+		if strings.HasPrefix(r.Detail, text) {
 			return code
 		}
 	}

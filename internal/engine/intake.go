@@ -13,14 +13,22 @@ import (
 
 // Webhook takes the verified events of one delivery. When it returns nil every
 // event is on the queue or in an inbox, for each sync that uses the account and
-// object; the app may then hear "success". An error means: send it again.
+// object, and the record that it carries is kept; the app may then hear "success". An error means: send it again.
 func (e *Engine) Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error {
 	if err := e.askErasures(ctx, ws, account, events); err != nil {
 		return err
 	}
-	return e.eachConnection(ctx, ws, func(conn *crm.Connection) error {
+	events, kept, err := e.keep(ctx, ws, account, events)
+	if err != nil {
+		return err
+	}
+	err = e.eachConnection(ctx, ws, func(conn *crm.Connection) error {
 		return e.fanOut(ctx, ws, conn, account, events)
 	})
+	if err != nil {
+		return err
+	}
+	return e.unkeep(ctx, ws, account, kept)
 }
 
 // fanOut queues the events for every sync of one connection that they concern.

@@ -28,9 +28,10 @@ func (s *session) stepMissing(ctx context.Context, r *storedRun) error {
 		return err
 	}
 	var gone []crm.RecordID
+	tells := s.end(side).app.Can(crm.AbilityPush) // what such an app never told is not gone
 	err = s.eachLink(ctx, func(l *link) error {
 		id := l.id(side)
-		if id == "" || string(id) <= after || l.State == crm.StateDeleted || l.By == r.Run.ID {
+		if tells || id == "" || string(id) <= after || l.State == crm.StateDeleted || l.By == r.Run.ID {
 			return nil
 		}
 		if _, ok := slices.BinarySearch(seen, hash64(id)); !ok {

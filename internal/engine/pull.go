@@ -145,6 +145,7 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	if r.Run.Kind == RunPlan {
 		req.Cursor = ""
 	}
+	r.Told.Set(side, req.Full && e.app.Can(crm.AbilityPush))
 	page, err := s.askChanges(ctx, side, req)
 	return page, side, err
 }

@@ -62,6 +62,7 @@ type storedRun struct {
 	Mark       crm.PerSide[string] `json:"mark,omitzero"`   // of each side's listing, with Cursor
 	Again      *secondLook         `json:"again,omitempty"` // what it lists once more; nil = nothing
 	Audit      *auditing           `json:"audit,omitempty"` // what it reads to see whether it is as known; nil = nothing
+	Told       crm.PerSide[bool]   `json:"told,omitzero"`   // sides of which a listing of everything is of what is kept
 	From       *listedTo           `json:"from,omitempty"`  // where the listing began; nil = it lists nothing, or is of an older release
 	version    int64
 	unsaved    bool // something was sent since it was stored
@@ -243,6 +244,11 @@ func (r *storedRun) view(counters map[string]int64) Run {
 	}
 	if v.Detail == "" {
 		v.Detail = everythingBecause[r.Because]
+		for _, side := range crm.Sides {
+			if r.Told.Get(side) {
+				v.Detail = strings.TrimPrefix(v.Detail+"; "+fromToldOnly(side), "; ")
+			}
+		}
 	}
 	v.Calls = crm.PerSide[int64]{Left: counters["calls:left"], Right: counters["calls:right"]}
 	return v

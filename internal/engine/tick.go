@@ -298,6 +298,9 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 	if busy {
 		return true, nil
 	}
+	if more, err := e.forgetTold(ctx, sc.ws, conn); err != nil || more {
+		return true, err
+	}
 	if conn != nil && conn.Status == crm.StatusDeleting {
 		if stays, err := e.eraseDocument(ctx, sc); err != nil || stays {
 			return false, err

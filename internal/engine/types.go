@@ -225,6 +225,7 @@ type SyncStatus struct {
 	Held       []HeldPart                       `json:"held,omitempty"` // with the warning field_missing
 	Frozen     *Frozen                          `json:"frozen,omitempty" doc:"With the warning write_loop: fields that went round in a circle of connections, and are written on neither side"`
 	Equality   *Equality                        `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
+	Told       []Told                           `json:"told,omitempty" doc:"With the warning told_only: sides whose app cannot be asked for its records, so that only what it told is known"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
 }
 

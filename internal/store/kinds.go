@@ -140,6 +140,10 @@ var Kinds = []Kind{
 		"identity keys in the making, in clear",
 	},
 	{
+		"kept", Links, "o#", "", OfItself, Whole, Sleeps, "", EraseItems,
+		"records of apps that only push, as they were told, and where to find them by address or number; gone with the last connection of the account",
+	},
+	{
 		"agenda", Links, "agenda", "", OfItself, Whole, Sleeps, "", EraseNothing,
 		"names of syncs that have something waiting",
 	},

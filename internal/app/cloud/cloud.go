@@ -107,7 +107,7 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 			conn, _, err := c.Accounts.Open(ctx, ws, id)
 			return conn, err
 		},
-		Refused: c.Accounts.Refused, ErasureKey: c.Accounts.ErasureKey, Audited: parts.Audited(c.Store, time.Now, c.NewID),
+		Refused: c.Accounts.Refused, Keeper: parts.Keeper(c.Store, time.Now), ErasureKey: c.Accounts.ErasureKey, Audited: parts.Audited(c.Store, time.Now, c.NewID),
 	})
 	return err
 }
@@ -136,7 +136,8 @@ func Follow(calls *invocation.Calls) func(*Cloud) error {
 	}
 }
 
-// pace keeps an account's connector within its limits, across all functions.
+// pace keeps an account's connector within its limits, across all functions, and answers
+// for one whose app cannot be asked.
 func (c *Cloud) pace(conn connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
-	return paced.Wrap(conn, paced.Budget{Store: c.Store, Workspace: ws, Account: id, Now: time.Now, Sleep: parts.Sleep, MaxWait: maxWait})
+	return parts.Connector(conn, paced.Budget{Store: c.Store, Workspace: ws, Account: id, Now: time.Now, Sleep: parts.Sleep, MaxWait: maxWait})
 }

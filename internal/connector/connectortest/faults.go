@@ -66,6 +66,11 @@ func (s *suite) calls(ids []crm.RecordID) map[string]call {
 			return whole(c.BatchWrite(ctx, s.Object, []connector.Write{w}))
 		}},
 	}
+	if s.app.Can(crm.AbilityPush) { // it makes no call to be asked: see Push
+		maps.DeleteFunc(all, func(name string, c call) bool {
+			return !c.write && name != "fields" && name != "objects" && name != "test"
+		})
+	}
 	if s.app.Can(crm.AbilityArchive) {
 		all["archive"] = call{write: true, do: func(ctx context.Context, c connector.Connector) error {
 			return whole(c.BatchWrite(ctx, s.Object, []connector.Write{{Op: connector.Archive, ID: ids[1], Ref: "r"}}))

@@ -47,7 +47,7 @@ var (
 	testText = "internal/proof/written"
 
 	// decorators are adapters that wrap their own port.
-	decorators = []string{"internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
+	decorators = []string{"internal/connector/kept", "internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
 )
 
 // Standard packages that reach out of the process, or bring chance into it.
