@@ -151,6 +151,46 @@ var objectPairs = []objectPair{
 		match: byEmail("email", "EmailAddress"),
 	},
 	{
+		preset: "hubspot-realgeeks-contacts", name: "HubSpot contacts and Real Geeks leads", sync: "contacts",
+		left: "hubspot", right: "realgeeks", leftObject: "contacts", rightObject: "leads",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"email"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"firstname"}, []string{"first_name"}, crm.TransformNone, "default"},
+			{"last_name", []string{"lastname"}, []string{"last_name"}, crm.TransformNone, "default"},
+			{"phone", []string{"phone"}, []string{"phone"}, crm.TransformPhone, "default"},
+			{"street", []string{"address"}, []string{"street_address"}, crm.TransformNone, "default"},
+			{"city", []string{"city"}, []string{"city"}, crm.TransformNone, "default"},
+			{"state", []string{"state"}, []string{"state"}, crm.TransformNone, "default"},
+			{"postal_code", []string{"zip"}, []string{"zip"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "email"),
+	},
+	{
+		preset: "realgeeks-googlecontacts-contacts", name: "Real Geeks leads and Google contacts", sync: "contacts",
+		left: "realgeeks", right: "googlecontacts", leftObject: "leads", rightObject: "contacts",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"emailAddresses"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"first_name"}, []string{"names/givenName"}, crm.TransformNone, "default"},
+			{"last_name", []string{"last_name"}, []string{"names/familyName"}, crm.TransformNone, "default"},
+			{"phone", []string{"phone"}, []string{"phoneNumbers"}, crm.TransformPhone, "default"},
+			{"street", []string{"street_address"}, []string{"addresses/streetAddress"}, crm.TransformNone, "default"},
+			{"city", []string{"city"}, []string{"addresses/city"}, crm.TransformNone, "default"},
+			{"state", []string{"state"}, []string{"addresses/region"}, crm.TransformNone, "default"},
+			{"postal_code", []string{"zip"}, []string{"addresses/postalCode"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "emailAddresses"),
+	},
+	{
+		preset: "realgeeks-intercom-contacts", name: "Real Geeks leads and Intercom contacts", sync: "contacts",
+		left: "realgeeks", right: "intercom", leftObject: "leads", rightObject: "contacts",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"email"}, crm.TransformEmail, "default"},
+			{"name", []string{"first_name", "last_name"}, []string{"name"}, crm.TransformFullName, "default"},
+			{"phone", []string{"phone"}, []string{"phone"}, crm.TransformPhone, "default"},
+		},
+		match: byEmail("email", "email"),
+	},
+	{
 		preset: "leadsquared-leadsquared-leads", name: "Leads of two LeadSquared accounts", sync: "leads",
 		left: "leadsquared", right: "leadsquared", leftObject: "leads", rightObject: "leads",
 		pairs: []pairOf{

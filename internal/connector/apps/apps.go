@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/intercom"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
+	"github.com/lockstep-crm/lockstep/internal/connector/realgeeks"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
@@ -24,6 +25,7 @@ func written() map[crm.AppID]connector.Driver {
 		intercom.ID:       intercom.Driver(),
 		leadsquared.ID:    leadsquared.Driver(),
 		pipedrive.ID:      pipedrive.Driver(),
+		realgeeks.ID:      realgeeks.Driver(),
 		salesforce.ID:     salesforce.Driver(),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/intercom/intercomfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/leadsquared/leadsquaredfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
+	"github.com/lockstep-crm/lockstep/internal/connector/realgeeks/realgeeksfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
@@ -85,6 +86,14 @@ func written() map[crm.AppID]Kind {
 			Objects: "persons", HookSecret: pipedrivefake.HookPassword,
 			Credentials: map[string]string{"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword},
 			Start:       func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
+		},
+		"realgeeks": {
+			Objects: realgeeksfake.Object, HookSecret: realgeeksfake.HookSecret,
+			Credentials: map[string]string{
+				"kind": "basic", "username": realgeeksfake.Username, "password": realgeeksfake.Password,
+				"site_uuid": realgeeksfake.Site, "webhook_secret": realgeeksfake.HookSecret,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return realgeeksfake.New(c) },
 		},
 		"salesforce": {
 			Objects:     "Contact",

@@ -13,7 +13,7 @@ var (
 
 	// apps are the CRMs we speak to: one folder, one fake and one page in
 	// docs/apps each. A test holds them against the two lists of the code.
-	apps = []string{"googlecontacts", "hubspot", "intercom", "leadsquared", "pipedrive", "salesforce"}
+	apps = []string{"googlecontacts", "hubspot", "intercom", "leadsquared", "pipedrive", "realgeeks", "salesforce"}
 
 	// documents is the package that makes apps of documents; their fakes are below it.
 	documents = "internal/connector/declared"

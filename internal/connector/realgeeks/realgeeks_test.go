@@ -1,0 +1,194 @@
+package realgeeks_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/connectortest"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/realgeeks"
+	"github.com/lockstep-crm/lockstep/internal/connector/realgeeks/realgeeksfake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
+)
+
+// site is the account's ID as deliveries are held against it.
+var site = strings.ReplaceAll(realgeeksfake.Site, "-", "")
+
+func fixture(_ testing.TB, clock *connectortest.Clock) (connectortest.Fixture, *realgeeksfake.Fake) {
+	fake := realgeeksfake.New(fakekit.Config{Now: clock.Now})
+	return connectortest.Fixture{
+		Fake: connectortest.Kit(fake.Core()), ExternalID: site,
+		Token: func() secret.Text { return secret.NewText(realgeeksfake.Password) },
+		Open: func(t testing.TB, tools connectortest.Tools) connector.Connector {
+			t.Helper()
+			return opened(t, tools.Transport(fakekit.Transport(fake)), clock.Now)
+		},
+	}, fake
+}
+
+func config(rt http.RoundTripper, now func() time.Time, uuid string) connector.Config {
+	return connector.Config{
+		Kind: crm.AuthBasic, Now: now, HTTP: &http.Client{Transport: rt},
+		Credentials: map[string]secret.Text{
+			"username": secret.NewText(
+				realgeeksfake.Username,
+			), "password": secret.NewText(realgeeksfake.Password), "site_uuid": secret.NewText(uuid),
+		},
+	}
+}
+
+func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.Connector {
+	t.Helper()
+	c, err := realgeeks.Open(config(rt, now, strings.ToUpper(site)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, connectortest.Harness{
+		Driver: realgeeks.Driver(),
+		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
+			f, _ := fixture(t, clock)
+			return f
+		},
+		Object: "leads", Email: "email", First: "first_name", Last: "last_name", Phone: "phone",
+		PhoneOf:  func(i int) string { return fmt.Sprintf("808-555-%04d", i) },
+		BadField: "role", Bad: crm.TextValue("Astronaut"),
+		Fixed: true, Signs: &connectortest.Signs{Account: true},
+	})
+}
+
+// TestInTrouble: whatever call fails, it shows.
+func TestInTrouble(t *testing.T) {
+	t.Parallel()
+	f, fake := fixture(t, connectortest.NewClock())
+	one, err := fake.Core().CreateRecord("leads", map[string]string{"email": "a@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := connector.Write{
+		Op:     connector.Update,
+		ID:     crm.RecordID(one.ID),
+		Fields: crm.Fields{"last_name": crm.TextValue("Roe")},
+	}
+	connectortest.InTrouble(t, f, map[string]func(context.Context, connector.Connector) error{
+		"test":   func(ctx context.Context, c connector.Connector) error { _, err := c.Test(ctx); return err },
+		"fields": connectortest.Describing("leads"),
+		"create": connectortest.Writing(
+			"leads",
+			connector.Write{Op: connector.Create, Fields: crm.Fields{"last_name": crm.TextValue("Roe")}},
+		),
+		"update": connectortest.Writing("leads", update),
+	})
+}
+
+// TestWrites: a new lead has an ID of ours and a source; a blank clears; numbers are
+// written as the site writes them; what is refused names its field.
+func TestWrites(t *testing.T) {
+	t.Parallel()
+	f, fake := fixture(t, connectortest.NewClock())
+	c := f.Open(t, connectortest.Tools{})
+	write := func(op connector.Op, id crm.RecordID, fields crm.Fields) connector.Written {
+		t.Helper()
+		out, err := c.BatchWrite(t.Context(), "leads", []connector.Write{{Op: op, ID: id, Fields: fields}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out[0]
+	}
+	made := write(
+		connector.Create,
+		"",
+		crm.Fields{
+			"email": crm.TextValue("a@example.com"),
+			"phone": crm.TextValue("+18085550147"),
+			"city":  {},
+			"zip":   crm.NullValue(),
+		},
+	)
+	again := write(
+		connector.Create,
+		"",
+		crm.Fields{
+			"email":  crm.TextValue("b@example.com"),
+			"phone":  crm.TextValue("+49 30 901820"),
+			"source": crm.TextValue("Fair"),
+		},
+	)
+	if made.Err != nil || len(made.ID) != 32 || !made.Created || made.ID == again.ID {
+		t.Fatalf("%+v and %+v", made, again)
+	}
+	live := f.Fake.Live("leads")
+	if got := live[made.ID]; got["phone"] != "808-555-0147" || got["source"] != "Lockstep" || len(got) != 3 {
+		t.Errorf("the lead holds %v", got)
+	}
+	if got := live[again.ID]; got["phone"] != "+49 30 901820" || got["source"] != "Fair" {
+		t.Errorf("the lead holds %v", got)
+	}
+	dashed := crm.RecordID(
+		string(
+			made.ID[:8],
+		) + "-" + string(
+			made.ID[8:12],
+		) + "-" + string(
+			made.ID[12:16],
+		) + "-" + string(
+			made.ID[16:20],
+		) + "-" + string(
+			made.ID[20:],
+		),
+	)
+	if w := write(connector.Update, dashed, crm.Fields{"phone": crm.TextValue(" "), "city": crm.TextValue("Hilo")}); w.Err != nil ||
+		w.ID != made.ID ||
+		w.At.IsZero() {
+		t.Errorf("%+v", w)
+	}
+	if got := f.Fake.Live("leads")[made.ID]; got["phone"] != "" || got["city"] != "Hilo" ||
+		got["email"] != "a@example.com" {
+		t.Errorf("after clearing the lead holds %v", got)
+	}
+	if w := write(connector.Update, made.ID, crm.Fields{"role": crm.TextValue("Astronaut")}); fault.CodeOf(
+		w.Err,
+	) != connector.CodeValue ||
+		!strings.Contains(fmt.Sprint(fault.FieldFaults(w.Err)), "role") {
+		t.Errorf("a role that is none: %v", w.Err)
+	}
+	if err := fake.Core().DeleteRecord("leads", string(made.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if w := write(connector.Update, made.ID, crm.Fields{"city": crm.TextValue("Kona")}); !fault.Is(w.Err, fault.NotFound) {
+		t.Errorf("a lead that is gone: %v", w.Err)
+	}
+}
+
+// TestOpen: a site that is none is told before any call; one that the integration may not
+// touch by the first.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	clock := connectortest.NewClock()
+	_, fake := fixture(t, clock)
+	if _, err := realgeeks.Open(config(fakekit.Transport(fake), clock.Now, "www.example.com")); fault.CodeOf(
+		err,
+	) != connector.CodeConfig {
+		t.Errorf("a site that is none: %v", err)
+	}
+	c, err := realgeeks.Open(
+		config(fakekit.Transport(fake), clock.Now, strings.Replace(realgeeksfake.Site, "0b5e", "0b5f", 1)),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Test(t.Context()); !fault.Is(err, fault.Denied) || fault.CodeOf(err) != connector.CodePermission {
+		t.Errorf("another site: %v", err)
+	}
+}
