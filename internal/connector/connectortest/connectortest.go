@@ -11,13 +11,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -275,26 +275,7 @@ func only(m map[string]string, names []string) map[string]string {
 }
 
 // Clock is a clock that only tests move.
-type Clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+type Clock = testclock.Clock
 
 // NewClock returns a clock at a fixed time.
-func NewClock() *Clock {
-	return &Clock{now: time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)}
-}
-
-// Now returns the time.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Advance moves the clock.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func NewClock() *Clock { return testclock.At(time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)) }

@@ -31,7 +31,7 @@ func TestS18_NoWindowHoldsMoreThanTheLimit(t *testing.T) {
 			l.SearchCalls, l.SearchWindow = rapid.IntRange(1, 6).Draw(t, "searches"), time.Second
 		}
 		c := newClock()
-		a, s := newApp(l, c.now), newStore(c.now)
+		a, s := newApp(l, c.Now), newStore(c.Now)
 		flaky := rapid.Bool().Draw(t, "answers are lost")
 		s.after = func(n int) error {
 			if flaky && n%5 == 0 {
@@ -41,7 +41,7 @@ func TestS18_NoWindowHoldsMoreThanTheLimit(t *testing.T) {
 		}
 		workers := make([]connector.Connector, rapid.IntRange(1, 6).Draw(t, "workers"))
 		for i := range workers {
-			workers[i] = Wrap(bare{app: a}, budget(s, c.now))
+			workers[i] = Wrap(bare{app: a}, budget(s, c.Now))
 		}
 		ctxs := []context.Context{context.Background(), connector.Foreground(context.Background())}
 		for range rapid.IntRange(50, 200).Draw(t, "steps") {
@@ -61,7 +61,7 @@ func TestS18_NoWindowHoldsMoreThanTheLimit(t *testing.T) {
 			if err != nil && !fault.Is(err, fault.Throttled) {
 				t.Fatalf("unexpected: %v", err)
 			}
-			c.add(time.Duration(rapid.IntRange(0, 400).Draw(t, "pause")) * time.Millisecond)
+			c.Advance(time.Duration(rapid.IntRange(0, 400).Draw(t, "pause")) * time.Millisecond)
 		}
 		burst := []lane{laneCall, laneBoth}
 		if l.SearchCalls == 0 {
@@ -145,8 +145,8 @@ func TestS18_DailyQuotaKeepsAReserveForPeople(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	l := crm.Limits{DailyCalls: 100}
-	a, s := newApp(l, c.now), newStore(c.now)
-	bulk, second := Wrap(bare{app: a}, budget(s, c.now)), Wrap(bare{app: a}, budget(s, c.now))
+	a, s := newApp(l, c.Now), newStore(c.Now)
+	bulk, second := Wrap(bare{app: a}, budget(s, c.Now)), Wrap(bare{app: a}, budget(s, c.Now))
 	until := func(ctx context.Context, w connector.Connector) (n int, err error) {
 		for ; n < 1000; n++ {
 			if _, err = w.BatchRead(ctx, "contacts", nil, nil); err != nil {
@@ -167,10 +167,10 @@ func TestS18_DailyQuotaKeepsAReserveForPeople(t *testing.T) {
 	}
 	_, err = bulk.Test(t.Context())
 	wantThrottled(t, err, connector.CodeQuota)
-	c.add(23 * time.Hour)
+	c.Advance(23 * time.Hour)
 	_, err = bulk.Test(t.Context())
 	wantThrottled(t, err, connector.CodeQuota)
-	c.add(wait - 23*time.Hour)
+	c.Advance(wait - 23*time.Hour)
 	if _, err := bulk.Test(t.Context()); err != nil {
 		t.Errorf("after the wait it named, %s: %v", wait, err)
 	}
@@ -182,8 +182,8 @@ func TestS18_DailyQuotaKeepsAReserveForPeople(t *testing.T) {
 func TestS18_WindowKeepsAReserveForPeople(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	a, s := newApp(crm.Limits{BurstCalls: 100, BurstWindow: 10 * time.Second}, c.now), newStore(c.now)
-	w := Wrap(bare{app: a}, budget(s, c.now))
+	a, s := newApp(crm.Limits{BurstCalls: 100, BurstWindow: 10 * time.Second}, c.Now), newStore(c.Now)
+	w := Wrap(bare{app: a}, budget(s, c.Now))
 	until := func(ctx context.Context) (n int) {
 		for {
 			if _, err := w.BatchRead(ctx, "contacts", nil, nil); err != nil {
@@ -208,18 +208,18 @@ func TestS18_UnusedCallsComeBack(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	l := crm.Limits{DailyCalls: 200_000} // slices of up to 64
-	a, s := newApp(l, c.now), newStore(c.now)
-	w := Wrap(bare{app: a}, budget(s, c.now))
+	a, s := newApp(l, c.Now), newStore(c.Now)
+	w := Wrap(bare{app: a}, budget(s, c.Now))
 	for range 300 {
 		for range 3 {
 			if _, err := w.Test(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c.add(2 * time.Minute)
+		c.Advance(2 * time.Minute)
 	}
 	for range 12 { // settle the last slice
-		c.add(2 * time.Minute)
+		c.Advance(2 * time.Minute)
 		if _, err := w.Test(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -251,15 +251,15 @@ func TestS18_RetryAfterHoldsForAllWorkers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
-			a, s := newApp(l, c.now), newStore(c.now)
+			a, s := newApp(l, c.Now), newStore(c.Now)
 			workers := make([]connector.Connector, 5)
 			for i := range workers {
-				workers[i] = Wrap(bare{app: a}, budget(s, c.now))
+				workers[i] = Wrap(bare{app: a}, budget(s, c.Now))
 				if _, err := workers[i].Test(t.Context()); err != nil { // all hold a slice and a view
 					t.Fatal(err)
 				}
 			}
-			neighbour := budget(s, c.now)
+			neighbour := budget(s, c.Now)
 			neighbour.Account = "acc_2"
 			free := Wrap(bare{app: a}, neighbour)
 
@@ -270,25 +270,25 @@ func TestS18_RetryAfterHoldsForAllWorkers(t *testing.T) {
 				t.Fatalf("%v, want the app's own answer", err)
 			}
 			a.respond(nil)
-			c.add(time.Second) // Budget.Look
+			c.Advance(time.Second) // Budget.Look
 			before := a.count(laneCall)
-			for c.now().Before(newClock().now().Add(30 * time.Second)) {
+			for c.Now().Before(newClock().Now().Add(30 * time.Second)) {
 				for i, w := range workers {
 					_, err := w.Test(connector.Foreground(t.Context()))
 					wait := wantThrottled(t, err, "rate_limited")
-					if left := newClock().now().Add(30 * time.Second).Sub(c.now()); wait < left {
+					if left := newClock().Now().Add(30 * time.Second).Sub(c.Now()); wait < left {
 						t.Errorf("worker %d is told to wait %s, the app asks for %s more", i, wait, left)
 					}
 				}
 				if _, err := free.Test(t.Context()); err != nil {
 					t.Errorf("another account is kept waiting: %v", err)
 				}
-				c.add(time.Second)
+				c.Advance(time.Second)
 			}
 			if n := a.count(laneCall) - before; n != 29 {
 				t.Errorf("%d calls went out, want the 29 of the other account", n)
 			}
-			c.add(2 * time.Second)
+			c.Advance(2 * time.Second)
 			for i, w := range workers {
 				if _, err := w.Test(t.Context()); err != nil {
 					t.Errorf("worker %d after the wait: %v", i, err)
@@ -311,15 +311,15 @@ func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 			t.Run(name+", "+answer, func(t *testing.T) {
 				t.Parallel()
 				c := newClock()
-				a, s := newApp(l, c.now), newStore(c.now)
+				a, s := newApp(l, c.Now), newStore(c.Now)
 				workers := make([]connector.Connector, 5)
 				for i := range workers {
-					workers[i] = Wrap(bare{app: a}, budget(s, c.now))
+					workers[i] = Wrap(bare{app: a}, budget(s, c.Now))
 					if _, err := workers[i].Test(t.Context()); err != nil { // all hold a slice and a view
 						t.Fatal(err)
 					}
 				}
-				c.add(2 * time.Second)
+				c.Advance(2 * time.Second)
 				a.respond(&fault.Error{Op: "app", Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: time.Minute, Guessed: true})
 				before := a.count(laneCall)
 				for second := range 600 {
@@ -335,14 +335,14 @@ func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 							t.Errorf("worker %d is told to wait %s", i, wait)
 						}
 					}
-					c.add(time.Second)
+					c.Advance(time.Second)
 				}
 				if n := a.count(laneCall) - before; n < 10 || n > 11 {
 					t.Errorf("%d calls in ten minutes, want one a minute", n)
 				}
 				a.respond(nil)
-				c.add(time.Minute - time.Second)
-				for i := 0; i < len(workers); c.add(time.Second) {
+				c.Advance(time.Minute - time.Second)
+				for i := 0; i < len(workers); c.Advance(time.Second) {
 					_, err := workers[i].Test(t.Context())
 					if err == nil {
 						i++
@@ -358,8 +358,8 @@ func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 func TestS18_RetryAfterIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	a, s := newApp(crm.Limits{}, c.now), newStore(c.now)
-	w := Wrap(bare{app: a}, budget(s, c.now)).(*conn)
+	a, s := newApp(crm.Limits{}, c.Now), newStore(c.Now)
+	w := Wrap(bare{app: a}, budget(s, c.Now)).(*conn)
 	for range 100 {
 		if _, err := w.Test(t.Context()); err != nil {
 			t.Fatal(err)
@@ -368,17 +368,17 @@ func TestS18_RetryAfterIsWrittenOnce(t *testing.T) {
 	if writes, reads := s.counts(); writes != 0 || reads != 1 {
 		t.Errorf("%d writes and %d reads for an app without limits, want 0 and 1 a second", writes, reads)
 	}
-	c.add(100 * time.Millisecond)
+	c.Advance(100 * time.Millisecond)
 	// Ten calls that were on the wire together are all answered with 429.
 	for range 10 {
 		w.pacer.heedErr(t.Context(), &fault.Error{Kind: fault.Throttled, RetryAfter: 10 * time.Second})
-		c.add(7 * time.Millisecond)
+		c.Advance(7 * time.Millisecond)
 	}
 	if writes, _ := s.counts(); writes != 1 {
 		t.Errorf("%d writes, want 1", writes)
 	}
 	// Without a Retry-After there is nothing to keep; other errors keep nothing.
-	second := Wrap(bare{app: a}, Budget{Store: s, Workspace: "ws_1", Account: "acc_2", Now: c.now})
+	second := Wrap(bare{app: a}, Budget{Store: s, Workspace: "ws_1", Account: "acc_2", Now: c.Now})
 	for _, err := range []error{&fault.Error{Kind: fault.Throttled}, &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Minute}, errors.New("x")} {
 		a.respond(err)
 		if _, got := second.Test(t.Context()); !errors.Is(got, err) {
@@ -404,9 +404,9 @@ func TestS18_ThrottledRowsCountToo(t *testing.T) {
 	}
 	for name, call := range calls {
 		c := newClock()
-		a, s := newApp(crm.Limits{}, c.now), newStore(c.now)
+		a, s := newApp(crm.Limits{}, c.Now), newStore(c.Now)
 		a.rows = &fault.Error{Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: time.Hour}
-		w := Wrap(bare{app: a}, budget(s, c.now))
+		w := Wrap(bare{app: a}, budget(s, c.Now))
 		if err := call(t.Context(), w); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -419,17 +419,17 @@ func TestS18_ThrottledRowsCountToo(t *testing.T) {
 func TestS18_SliceCostsOneWrite(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	a, s := newApp(crm.Limits{BurstCalls: 190, BurstWindow: 10 * time.Second, DailyCalls: 500_000}, c.now), newStore(c.now)
-	w := Wrap(bare{app: a}, budget(s, c.now))
+	a, s := newApp(crm.Limits{BurstCalls: 190, BurstWindow: 10 * time.Second, DailyCalls: 500_000}, c.Now), newStore(c.Now)
+	w := Wrap(bare{app: a}, budget(s, c.Now))
 	made := 0
 	for made < 1000 {
 		_, err := w.BatchRead(t.Context(), "contacts", nil, nil)
 		if err != nil {
-			c.add(wantThrottled(t, err, connector.CodeRate))
+			c.Advance(wantThrottled(t, err, connector.CodeRate))
 			continue
 		}
 		made++
-		c.add(25 * time.Millisecond)
+		c.Advance(25 * time.Millisecond)
 	}
 	writes, _ := s.counts()
 	if writes > made/12 {
@@ -445,24 +445,24 @@ func TestS22_WrongClocksCostPaceOnly(t *testing.T) {
 			t.Run(fmt.Sprint(name, skew), func(t *testing.T) {
 				t.Parallel()
 				c := newClock()
-				wrong := func() time.Time { return c.now().Add(skew) }
-				a, s := newApp(l, c.now), newStore(func() time.Time { return c.now().Add(-48 * time.Hour) }) // nothing expires here
-				w, odd := Wrap(bare{app: a}, budget(s, c.now)), Wrap(bare{app: a}, budget(s, wrong))
+				wrong := func() time.Time { return c.Now().Add(skew) }
+				a, s := newApp(l, c.Now), newStore(func() time.Time { return c.Now().Add(-48 * time.Hour) }) // nothing expires here
+				w, odd := Wrap(bare{app: a}, budget(s, c.Now)), Wrap(bare{app: a}, budget(s, wrong))
 				a.respond(&fault.Error{Kind: fault.Throttled, RetryAfter: 20 * time.Second})
 				_, _ = odd.Test(t.Context())
 				a.respond(nil)
-				last := c.now()
+				last := c.Now()
 				worked := 0
 				for range 2000 {
 					if _, err := w.Test(t.Context()); err == nil {
 						worked++
-						last = c.now()
+						last = c.Now()
 					} else if !fault.Is(err, fault.Throttled) {
 						t.Fatal(err)
 					}
 					_, _ = odd.Test(t.Context())
-					c.add(100 * time.Millisecond)
-					if c.now().Sub(last) > time.Minute {
+					c.Advance(100 * time.Millisecond)
+					if c.Now().Sub(last) > time.Minute {
 						t.Fatalf("blocked for a minute after %d calls", worked)
 					}
 				}
@@ -478,10 +478,10 @@ func TestWaitsNoLongerThanAllowed(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	l := crm.Limits{BurstCalls: 1, BurstWindow: 4 * time.Second}
-	a, s := newApp(l, c.now), newStore(c.now)
+	a, s := newApp(l, c.Now), newStore(c.Now)
 	var slept time.Duration
-	b := budget(s, c.now)
-	b.Sleep = func(_ context.Context, d time.Duration) { slept += d; c.add(d) }
+	b := budget(s, c.Now)
+	b.Sleep = func(_ context.Context, d time.Duration) { slept += d; c.Advance(d) }
 	b.MaxWait = time.Second
 	w := Wrap(bare{app: a}, b)
 	if _, err := w.Test(t.Context()); err != nil {
@@ -492,7 +492,7 @@ func TestWaitsNoLongerThanAllowed(t *testing.T) {
 	if slept != 0 {
 		t.Errorf("slept %s for nothing", slept)
 	}
-	c.add(wait - time.Second)
+	c.Advance(wait - time.Second)
 	if _, err := w.Test(t.Context()); err != nil || slept == 0 || slept > time.Second {
 		t.Errorf("slept %s, %v; want the second that was left", slept, err)
 	}
@@ -515,9 +515,9 @@ func TestWorkLongerThanAWindowComesToItsEnd(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	l := crm.Limits{BurstCalls: 4, BurstWindow: 2 * time.Second, SearchCalls: 2, SearchWindow: 2 * time.Second}
-	a, s := newApp(l, c.now), newStore(c.now)
-	b := budget(s, c.now)
-	b.Sleep = func(_ context.Context, d time.Duration) { c.add(d) }
+	a, s := newApp(l, c.Now), newStore(c.Now)
+	b := budget(s, c.Now)
+	b.Sleep = func(_ context.Context, d time.Duration) { c.Advance(d) }
 	b.MaxWait = time.Second
 	w := Wrap(bare{app: a}, b)
 	for i := range 20 {
@@ -539,9 +539,9 @@ func TestWorkLongerThanAWindowComesToItsEnd(t *testing.T) {
 func TestStoreOutageSendsNothing(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	a := newApp(crm.Limits{BurstCalls: 10, BurstWindow: time.Second}, c.now)
-	for name, s := range map[string]store.Store{"reads fail": down{readFails: true, Store: newStore(c.now)}, "writes fail": down{Store: newStore(c.now)}} {
-		w := Wrap(bare{app: a}, budget(s, c.now))
+	a := newApp(crm.Limits{BurstCalls: 10, BurstWindow: time.Second}, c.Now)
+	for name, s := range map[string]store.Store{"reads fail": down{readFails: true, Store: newStore(c.Now)}, "writes fail": down{Store: newStore(c.Now)}} {
+		w := Wrap(bare{app: a}, budget(s, c.Now))
 		_, err := w.BatchWrite(t.Context(), "contacts", nil)
 		if !fault.Is(err, fault.Unavailable) || fault.MayHaveLanded(err) {
 			t.Errorf("%s: %v, want Unavailable and nothing landed", name, err)
@@ -598,20 +598,20 @@ func TestExtrasStayVisible(t *testing.T) {
 	}
 	for name, call := range calls {
 		var seen []string
-		b := budget(newStore(c.now), c.now)
+		b := budget(newStore(c.Now), c.Now)
 		b.OnCall = func(id crm.AccountID, method string) { seen = append(seen, string(id)+" "+method) }
-		if err := call(Wrap(full{bare{app: newApp(l, c.now)}}, b)); err != nil {
+		if err := call(Wrap(full{bare{app: newApp(l, c.Now)}}, b)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if fmt.Sprint(seen) != "[acc_1 "+name+"]" {
 			t.Errorf("%s: counted as %v", name, seen)
 		}
 	}
-	inner := bare{app: newApp(l, c.now)}
+	inner := bare{app: newApp(l, c.Now)}
 	connectortest.Forwards(t, inner, func(in connector.Connector) connector.Connector {
-		return Wrap(in, budget(newStore(c.now), c.now))
+		return Wrap(in, budget(newStore(c.Now), c.Now))
 	})
-	withLag, without := Wrap(full{bare{app: newApp(l, c.now)}}, budget(newStore(c.now), c.now)), Wrap(bare{app: newApp(l, c.now)}, budget(newStore(c.now), c.now))
+	withLag, without := Wrap(full{bare{app: newApp(l, c.Now)}}, budget(newStore(c.Now), c.Now)), Wrap(bare{app: newApp(l, c.Now)}, budget(newStore(c.Now), c.Now))
 	for _, x := range []struct {
 		c     connector.Connector
 		field string
@@ -629,8 +629,8 @@ func TestLanesMatchTheApp(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	l := crm.Limits{IndexLag: 5 * time.Second, BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 2, SearchWindow: time.Second}
-	a := newApp(l, c.now)
-	w := Wrap(full{bare{app: a}}, budget(newStore(c.now), c.now))
+	a := newApp(l, c.Now)
+	w := Wrap(full{bare{app: a}}, budget(newStore(c.Now), c.Now))
 	find := func(field string) error {
 		_, err := w.BatchFind(t.Context(), "contacts", crm.Field{Name: field}, nil, nil)
 		return err
@@ -663,24 +663,24 @@ func TestS18_TheAuditLeavesTheReserve(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
-			a, s := newApp(l, c.now), newStore(c.now)
-			b := budget(s, c.now)
-			b.Sleep = func(_ context.Context, d time.Duration) { c.add(d) }
+			a, s := newApp(l, c.Now), newStore(c.Now)
+			b := budget(s, c.Now)
+			b.Sleep = func(_ context.Context, d time.Duration) { c.Advance(d) }
 			b.MaxWait = time.Hour
 			w := Wrap(bare{app: a}, b)
 			read := func(ctx context.Context) error {
 				_, err := w.BatchRead(ctx, "contacts", nil, nil)
 				return err
 			}
-			at, made := c.now(), 0
+			at, made := c.Now(), 0
 			for made < 1000 && read(connector.Spare(t.Context())) == nil {
 				made++
 			}
 			if least, most := 35, 50; made < least || made > most {
 				t.Errorf("%d of 100 calls were made that nobody needs, want %d to %d", made, least, most)
 			}
-			if !c.now().Equal(at) || a.count(laneCall) != made {
-				t.Errorf("a call that nobody needs waited for %s, or was sent: %d of %d", c.now().Sub(at), a.count(laneCall), made)
+			if !c.Now().Equal(at) || a.count(laneCall) != made {
+				t.Errorf("a call that nobody needs waited for %s, or was sent: %d of %d", c.Now().Sub(at), a.count(laneCall), made)
 			}
 			if err := read(t.Context()); err != nil {
 				t.Errorf("bulk work: %v", err)

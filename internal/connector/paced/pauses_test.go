@@ -83,10 +83,10 @@ func TestS18_EveryPairOfPauses(t *testing.T) {
 func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duration, gap time.Duration, troubles [2]string, same bool) {
 	t.Helper()
 	c := newClock()
-	a, s := newApp(l, c.now), &rough{counting: newStore(c.now)}
+	a, s := newApp(l, c.Now), &rough{counting: newStore(c.Now)}
 	workers := [3]connector.Connector{}
 	for i := range workers {
-		workers[i] = Wrap(bare{app: a}, budget(s, c.now))
+		workers[i] = Wrap(bare{app: a}, budget(s, c.Now))
 		if _, err := workers[i].Test(t.Context()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -98,7 +98,7 @@ func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duratio
 		err := &fault.Error{Op: "app", Kind: fault.Throttled, Code: connector.CodeRate, RetryAfter: waits[n]}
 		workers[i].(*conn).pacer.heedErr(t.Context(), err)
 		s.how = smooth
-		until := c.now().Add(waits[n])
+		until := c.Now().Add(waits[n])
 		if until.After(told[i]) {
 			told[i] = until
 		}
@@ -107,9 +107,9 @@ func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duratio
 		}
 	}
 	tell(0, 0)
-	began, second := c.now(), false
+	began, second := c.Now(), false
 	for range 80 {
-		if !second && c.now().Sub(began) >= gap {
+		if !second && c.Now().Sub(began) >= gap {
 			second = true
 			if same {
 				tell(0, 1)
@@ -121,7 +121,7 @@ func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duratio
 			before := a.count(laneCall)
 			_, err := w.Test(t.Context())
 			out := a.count(laneCall) > before
-			now := c.now()
+			now := c.Now()
 			switch {
 			case out && now.Before(told[i]):
 				t.Errorf("%s: worker %d called %s before the app's time", name, i, told[i].Sub(now))
@@ -134,7 +134,7 @@ func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duratio
 				return
 			}
 		}
-		c.add(250 * time.Millisecond)
+		c.Advance(250 * time.Millisecond)
 	}
 }
 

@@ -47,8 +47,8 @@ func TestS18_TheLongestWaitOfTheRowsHolds(t *testing.T) {
 	} {
 		for _, op := range []string{"read", "write"} {
 			c := newClock()
-			a, s := newApp(crm.Limits{}, c.now), newStore(c.now)
-			one, other := Wrap(rowed{bare{app: a}, rows}, budget(s, c.now)), Wrap(bare{app: a}, budget(s, c.now))
+			a, s := newApp(crm.Limits{}, c.Now), newStore(c.Now)
+			one, other := Wrap(rowed{bare{app: a}, rows}, budget(s, c.Now)), Wrap(bare{app: a}, budget(s, c.Now))
 			var err error
 			if op == "read" {
 				_, err = one.BatchRead(t.Context(), "contacts", make([]crm.RecordID, 3), nil)
@@ -73,8 +73,8 @@ func TestS18_TheLongestWaitOfTheRowsHolds(t *testing.T) {
 func TestS18_WhatPeopleTookIsNotForBulkWork(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	a, s := newApp(crm.Limits{BurstCalls: 100, BurstWindow: 10 * time.Second}, c.now), newStore(c.now)
-	other, w := Wrap(bare{app: a}, budget(s, c.now)), Wrap(bare{app: a}, budget(s, c.now))
+	a, s := newApp(crm.Limits{BurstCalls: 100, BurstWindow: 10 * time.Second}, c.Now), newStore(c.Now)
+	other, w := Wrap(bare{app: a}, budget(s, c.Now)), Wrap(bare{app: a}, budget(s, c.Now))
 	bulk := 0
 	for ; bulk < 1000; bulk++ {
 		if _, err := other.BatchRead(t.Context(), "contacts", nil, nil); err != nil {

@@ -134,7 +134,7 @@ var inner = []Rule{{
 var edges = []Rule{{
 	Kind:     "conformance suite",
 	Packages: []string{"internal/connector/connectortest"},
-	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret", "internal/connector/fakekit"}),
+	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret", "internal/connector/fakekit", testClock}),
 	Outside:  testLibraries,
 	Reason:   "the suite knows the port and the knobs that every fake has; one that knows an app would let it off",
 }, {
