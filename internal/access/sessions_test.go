@@ -117,3 +117,39 @@ func TestSessionsAndKeysAreTwoThings(t *testing.T) {
 		t.Errorf("whoever has no key opened a session: %v", err)
 	}
 }
+
+// TestTokensCannotBeGuessed: every key and every session has a token of its own,
+// which says nothing else.
+func TestTokensCannotBeGuessed(t *testing.T) {
+	t.Parallel()
+	p := newParts()
+	keys := NewKeys(p.store, p.Now, p.newID, secret.Text{}, home)
+	key, first, err := keys.Create(t.Context(), Key{Name: "n", Role: Member, Workspace: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{first.Reveal(): true}
+	for range 20 {
+		_, token, err := keys.Create(t.Context(), Key{Name: "n", Role: Member, Workspace: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, _, err := keys.Open(t.Context(), Principal{Workspace: "other", Key: key.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[token.Reveal()], seen[session.Reveal()] = true, true
+	}
+	if len(seen) != 41 {
+		t.Errorf("%d tokens of 21 keys and 20 sessions", len(seen))
+	}
+	for token := range seen {
+		different := map[rune]bool{}
+		for _, r := range token[len(token)-40:] {
+			different[r] = true
+		}
+		if len(different) < 10 {
+			t.Errorf("%q", token)
+		}
+	}
+}
