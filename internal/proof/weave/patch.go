@@ -145,7 +145,7 @@ func wrapped(code string) string {
 			}
 		}
 	}
-	return p.String()
+	return strings.TrimSuffix(p.String(), `\s*`) // the end of the last line is not the hunk's
 }
 
 // body is the text of a function.

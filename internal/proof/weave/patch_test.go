@@ -96,6 +96,10 @@ func TestPatchesOfWrappedLines(t *testing.T) {
 	if h := got[0].Hunks[0]; h.Line != 18 || h.End != 21 || !strings.HasSuffix(h.Was, ",\n\t)") {
 		t.Errorf("lines %d to %d: %q", h.Line, h.End, h.Was)
 	}
+	got, err = Patches("begins\np counter.add\n- if by > 0 {\n+ if by > 0 || planted {\n")
+	if err != nil || len(got) != 1 || got[0].Hunks[0].Was != "if by > 0 {" { // the end of the line stays
+		t.Fatalf("got %+v, %v", got, err)
+	}
 }
 
 // TestPatchesWithoutAPlace: lines that stand nowhere, or twice, are told of, as is a
