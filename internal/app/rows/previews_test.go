@@ -98,7 +98,7 @@ func TestRow59_MappingsPreviewed(t *testing.T) {
 			{"id":"title","left":["jobtitle"],"right":["Title"],"write_once":true}]}`)).into(&seen)
 		equal(w, "from", seen.Sample.From, "sample")
 		equal(w, "records, of either side", len(seen.Records), 4)
-		outcomes := map[string]int{}
+		outcomes, written := map[string]int{}, 0
 		for _, r := range seen.Records {
 			outcomes[r.Side+" "+r.Outcome]++
 			for _, x := range r.Writes {
@@ -106,6 +106,7 @@ func TestRow59_MappingsPreviewed(t *testing.T) {
 					equal(w, "a value that is written once", x.After, "(not shown)")
 				}
 				if r.ID == ann && x.Field == "MailingCity" {
+					written++
 					equal(w, "what would be written", x.After, "Ghent")
 					if x.Mapping != "city" {
 						w.Errorf("no mapping is named: %+v", x)
@@ -118,6 +119,7 @@ func TestRow59_MappingsPreviewed(t *testing.T) {
 				}
 			}
 		}
+		equal(w, "writes of the field shown", written, 1)
 		for what, want := range map[string]int{"left created": 1, "right created": 1} {
 			equal(w, what, outcomes[what], want)
 		}
