@@ -107,9 +107,8 @@ func normalizeSync(s *crm.Sync) {
 	or(&s.Conflict, crm.ConflictLeft)
 	orBehavior(&s.Behavior)
 	orBehavior(&s.Activities.Behavior)
-	for _, d := range []*crm.Deletes{&s.Deletes, &s.Unsubscribes} {
-		or(&d.ToRight, crm.DeleteIgnore)
-		or(&d.ToLeft, crm.DeleteIgnore)
+	for _, d := range []*crm.Deletion{&s.Deletes.ToRight, &s.Deletes.ToLeft, &s.Unsubscribes.ToRight, &s.Unsubscribes.ToLeft} {
+		or(d, crm.DeleteIgnore)
 	}
 	yes(&s.AvoidDuplicates)
 	normalizeLooks(s)

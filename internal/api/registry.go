@@ -85,6 +85,10 @@ var choices = map[string]map[string][]string{
 	},
 	"PerWayBehavior": {"to_right": wordsOf(crm.Behaviors), "to_left": wordsOf(crm.Behaviors)},
 	"Deletes":        {"to_right": wordsOf(crm.Deletions), "to_left": wordsOf(crm.Deletions)},
+	"Unsubscribes": {
+		"to_right": {string(crm.DeleteIgnore), string(crm.DeleteTag)},
+		"to_left":  {string(crm.DeleteIgnore), string(crm.DeleteTag)},
+	},
 	"MatchStep": {
 		"by":              wordsOf(crm.MatchBys),
 		"on_missing":      crm.MissingChoices,
@@ -148,6 +152,8 @@ var bounds = map[string]map[string]int{
 	"Filter":     {"all": 100, "any": 100, "field": 200},
 	"Transform":  {"options": 1000},
 	"Deletes":    {"tag": 200},
+
+	"Unsubscribes": {"tag": 200},
 }
 
 // ranges limits numbers of a sync; the least is 0.

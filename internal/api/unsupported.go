@@ -21,20 +21,6 @@ var unsupported = []struct {
 		"activities", func(s *crm.Sync) (string, bool) { return "/activities/enabled", s.Activities.Enabled },
 		"activities are not synced yet: set enabled to false",
 	},
-	{
-		"deletes to_right", func(s *crm.Sync) (string, bool) { return "/deletes/to_right", s.Deletes.ToRight != crm.DeleteIgnore },
-		"only the delete policy ignore is carried out yet: set it to ignore",
-	},
-	{
-		"deletes to_left", func(s *crm.Sync) (string, bool) { return "/deletes/to_left", s.Deletes.ToLeft != crm.DeleteIgnore },
-		"only the delete policy ignore is carried out yet: set it to ignore",
-	},
-	{"unsubscribes to_right", func(s *crm.Sync) (string, bool) {
-		return "/unsubscribes/to_right", s.Unsubscribes.ToRight != crm.DeleteIgnore
-	}, "unsubscribes are not carried out yet: set it to ignore"},
-	{"unsubscribes to_left", func(s *crm.Sync) (string, bool) {
-		return "/unsubscribes/to_left", s.Unsubscribes.ToLeft != crm.DeleteIgnore
-	}, "unsubscribes are not carried out yet: set it to ignore"},
 }
 
 func unsupportedIn(s *crm.Sync) []mapping.Problem {

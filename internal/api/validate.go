@@ -167,6 +167,27 @@ func (v *validation) sync(i int, known [2]bool) error {
 	}
 	v.identities(s, at)
 	v.locked(i)
+	return v.archives(s, at)
+}
+
+// archives refuses to archive records in an app that has no way to.
+func (v *validation) archives(s *crm.Sync, at string) error {
+	for _, side := range crm.Sides {
+		way := crm.WayTo(side)
+		if s.Deletes.Get(way) != crm.DeleteArchive {
+			continue
+		}
+		a, err := v.s.Accounts.Get(v.ctx, v.ws, v.c.Account(side))
+		if fault.Is(err, fault.NotFound) {
+			continue // said of the account
+		}
+		if err != nil {
+			return fmt.Errorf("account of the %s side: %w", side, err)
+		}
+		if app := v.s.Drivers[a.App].App; !app.Can(crm.AbilityArchive) {
+			v.add(at+"/deletes/"+string(way), "unsupported", "%s has no way to archive a record: use tag or ignore", app.Name)
+		}
+	}
 	return nil
 }
 

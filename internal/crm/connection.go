@@ -190,11 +190,30 @@ const (
 // Deletions lists all.
 var Deletions = []Deletion{DeleteIgnore, DeleteTag, DeleteArchive}
 
-// Deletes is the delete (or unsubscribe) policy of a sync.
+// Deletes is the delete policy of a sync.
 type Deletes struct {
-	ToRight Deletion `json:"to_right"`
-	ToLeft  Deletion `json:"to_left"`
-	Tag     string   `json:"tag"`
+	ToRight Deletion        `json:"to_right"`
+	ToLeft  Deletion        `json:"to_left"`
+	Tag     string          `json:"tag"`
+	Field   PerSide[string] `json:"field"` // that takes the tag
+}
+
+// Unsubscribes is what a sync does to the twin of somebody who unsubscribed.
+// Nobody is ever unsubscribed by it: it ignores, or it tags.
+type Unsubscribes struct {
+	ToRight Deletion        `json:"to_right"`
+	ToLeft  Deletion        `json:"to_left"`
+	Tag     string          `json:"tag"`
+	Field   PerSide[string] `json:"field"` // that takes the tag
+	When    PerSide[string] `json:"when"`  // the checkbox that says of a side's record that it is unsubscribed
+}
+
+// Get returns the policy for w.
+func (u Unsubscribes) Get(w Way) Deletion {
+	if w == ToRight {
+		return u.ToRight
+	}
+	return u.ToLeft
 }
 
 // Get returns the policy for w.
@@ -228,7 +247,7 @@ type Sync struct {
 	FillBlanksOnly  PerWay[bool]     `json:"fill_blanks_only"`
 	Conflict        ConflictPolicy   `json:"conflict"`
 	Deletes         Deletes          `json:"deletes"`
-	Unsubscribes    Deletes          `json:"unsubscribes"`
+	Unsubscribes    Unsubscribes     `json:"unsubscribes"`
 	AvoidDuplicates *bool            `json:"avoid_duplicates"` // nil = true: a record without identity key is excluded
 	Match           Match            `json:"match"`
 	Rules           []Rule           `json:"rules"`

@@ -24,6 +24,9 @@ func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 			continue
 		}
 		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
+		if w.Archive {
+			one.Op, one.Fields = connector.Archive, nil
+		}
 		if w.Create {
 			one.Op, one.ID = connector.Create, ""
 			if field, ok := s.set.KeyField(side); ok && s.end(side).app.Can(crm.AbilityUpsert) {

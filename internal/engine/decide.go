@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -49,7 +50,7 @@ func (b *batch) decideGone(u *unit) {
 	case u.link == nil:
 		u.decide(crm.Dropped, "", codeRecordGone, "")
 		u.quiet = true
-	case u.link.State == crm.StateDeleted:
+	case u.link.State == crm.StateDeleted && !u.confirmed():
 		u.decide(crm.Unchanged, crm.StateDeleted, u.link.Code, "")
 		u.quiet = true
 	case !u.link.paired():
@@ -58,14 +59,46 @@ func (b *batch) decideGone(u *unit) {
 		if u.link.setAside() { // it stays so, should it come back
 			u.decision.Code, u.decision.Detail, u.others = u.link.Code, u.link.Detail, u.link.Others
 		}
-	case u.hint.Confirm:
+	case u.confirmed():
 		b.Mark("deletion_applied")
-		u.decide(crm.Deleted, crm.StateDeleted, "deleted_on_"+string(u.side), "")
+		u.decide(crm.Deleted, crm.StateDeleted, deletedOn+string(u.side), "")
 		u.decision.Link = true
+		b.carryDeletion(u)
 	default:
 		b.Mark("deletion_noticed")
 		u.decide(crm.Skipped, u.link.State, codeDeletionNoticed, "")
 	}
+}
+
+// deletedOn begins the codes of pairs that a deletion on a side has ended.
+const deletedOn = "deleted_on_"
+
+// confirmed reports whether a deletion is to be applied: the guard let it
+// through, or a person asks once more for what an app refused then.
+func (u *unit) confirmed() bool {
+	again := u.link.paired() && u.link.State == crm.StateDeleted && u.asks() && !strings.HasPrefix(u.link.Code, deletedOn)
+	return u.hint.Confirm && (u.link == nil || u.link.State != crm.StateDeleted) || again
+}
+
+// carryDeletion plans what the policy does to the record on the other side.
+func (b *batch) carryDeletion(u *unit) {
+	other := u.side.Other()
+	w, fields, base, why := b.set.Deleted(u.side, u.partner(), b.pair(u, u.link))
+	if w != nil && w.Archive && !b.end(other).app.Can(crm.AbilityArchive) {
+		w, why = nil, "the app has no way to archive a record: choose another policy"
+	}
+	u.decision.Detail, u.decision.Fields, u.decision.Base = why, fields, base
+	b.markIf(why != "", "deletion_kept")
+	if w == nil {
+		return
+	}
+	if other == crm.Left {
+		u.decision.Left = w
+	} else {
+		u.decision.Right = w
+	}
+	b.markIf(w.Archive, "twin_archived")
+	b.markIf(!w.Archive, "twin_tagged")
 }
 
 // codeRecordGone marks a record that the app denies and nobody linked.

@@ -26,6 +26,10 @@ func (s *session) judge(u *unit) {
 		s.Mark("kept_by_app")
 		u.decision.Outcome = crm.Conflict
 	}
+	if u.decision.Outcome == crm.Deleted {
+		s.judgeDeletion(u)
+		return
+	}
 	if len(u.decision.Fields) == 0 || !u.asked() {
 		return
 	}
@@ -34,6 +38,26 @@ func (s *session) judge(u *unit) {
 	u.decision.Base = base
 	u.stored = append(u.stored, stored...)
 	s.sumUp(u)
+}
+
+// judgeDeletion says of a deletion what its app did not do to the other record.
+// The pair has ended all the same.
+func (s *session) judgeDeletion(u *unit) {
+	other := u.side.Other()
+	if len(u.decision.Fields) > 0 && u.asked() {
+		results := crm.PerSide[reconcile.Result]{Left: s.result(u, crm.Left), Right: s.result(u, crm.Right)}
+		u.decision.Base, _ = s.set.Settle(s.pairOf(u), &u.decision, results)
+	}
+	p := &u.decision
+	if err := u.failures.Get(other); err != nil {
+		s.Mark("deletion_failed")
+		p.Outcome, p.Code = crm.Failed, fault.CodeOf(err)
+		p.Detail = "the deletion could not be carried out on the other record: " + safeText(err)
+	}
+	for _, f := range u.refused.Get(other) {
+		s.Mark("deletion_failed")
+		p.Outcome, p.Code, p.Detail = crm.Failed, f.code, "the other record could not be tagged: the app refused "+f.field
+	}
 }
 
 // found lists what an app turns out to have stored otherwise than it was sent

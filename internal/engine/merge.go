@@ -115,7 +115,7 @@ func (s *session) keeper(g *merging) *unit {
 // partnerAlive reports whether the unit's pair has not ended, or has only
 // because its own record, which lives on in another one, was taken for deleted.
 func (u *unit) partnerAlive() bool {
-	return u.link.State != crm.StateDeleted || u.link.Code == "deleted_on_"+string(u.side)
+	return u.link.State != crm.StateDeleted || u.link.Code == deletedOn+string(u.side)
 }
 
 // telling counts the values by which the survivor of a merge shows that it has

@@ -83,7 +83,8 @@ func (s *session) readPartners(ctx context.Context, us []*unit) error {
 	for _, side := range crm.Sides {
 		var theirs []*unit
 		for _, u := range us {
-			if !u.decided && u.side == side.Other() && u.link.paired() && u.own() != nil {
+			asked := u.own() != nil || u.confirmed() && s.set.OnDelete(u.side) != crm.DeleteIgnore
+			if !u.decided && u.side == side.Other() && u.link.paired() && asked {
 				theirs = append(theirs, u)
 			}
 		}

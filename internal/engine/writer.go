@@ -232,7 +232,7 @@ func (s *session) act(ctx context.Context, l *lot) error {
 		return nil
 	}
 	for _, side := range crm.Sides {
-		for _, op := range []connector.Op{connector.Update, connector.Create, connector.Upsert} {
+		for _, op := range []connector.Op{connector.Update, connector.Create, connector.Upsert, connector.Archive} {
 			for rows := s.rows(l, side, op); len(rows) > 0; rows = again(side, rows) {
 				for part := range slices.Chunk(rows, max(s.end(side).app.Limits.WriteBatch, 1)) {
 					if s.bars[side.Index()] { // nothing else would come of it

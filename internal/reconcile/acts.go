@@ -140,7 +140,9 @@ func (m *merger) runActs(allowed [2]bool, linked bool, now time.Time) {
 		moved := false
 		for side, word := range crm.Sides {
 			if allowed[side] {
-				moved = m.actsTo(side, m.s.decide(crm.WayTo(word), m.seen(1-side), now)) || moved
+				d := m.s.decide(crm.WayTo(word), m.seen(1-side), now)
+				moved = m.actsTo(side, d) || moved
+				moved = m.policiesTo(side, d.Pass) || moved
 			}
 		}
 		if !moved {
@@ -395,20 +397,10 @@ func (s *Settings) compileActs(k *check) {
 			s.checkBack(k, r, at)
 		}
 	}
-	s.acting = len(s.acts) > 0
 }
 
 func (s *Settings) compileAct(k *check, at string, r *crm.Rule, a action) {
-	word := crm.Sides[a.side]
-	switch {
-	case s.mapped(a.side, a.field):
-		k.add(at, CodeFieldTaken, "the %s field %q is mapped, and what a rule writes there would travel: "+
-			"choose a field that no mapping uses, or remove the mapping", word, a.field)
-	case s.matches(a.side, a.field):
-		k.add(at, CodeFieldTaken, "records are found by the %s field %q: choose one that no match step uses", word, a.field)
-	case slices.ContainsFunc(s.backs, func(b back) bool { return b.side == a.side && b.field == a.field }):
-		k.add(at, CodeFieldTaken, "the %s field %q keeps the ID of the twin: choose another", word, a.field)
-	}
+	s.checkOwn(k, at, a.side, a.field)
 	if r.On() && !s.lacks(a.side, a.field) {
 		s.acts = append(s.acts, a)
 	}
@@ -451,6 +443,9 @@ func (s *Settings) Acted(side crm.Side, r *crm.Record, base crm.Base, now time.T
 		if _, met := base[a.id]; met {
 			return false
 		}
+	}
+	if s.unsubscribes(target, r, base) {
+		return false
 	}
 	for i := range s.acts {
 		a := &s.acts[i]
@@ -523,7 +518,7 @@ func (m *merger) settleActs(p Pair, plan *Decision, results crm.PerSide[Result])
 type Done struct {
 	Side   crm.Side `json:"side"`
 	Field  string   `json:"field"`
-	Action string   `json:"action" enum:"add_tag,remove_tag,set_field,mark" doc:"mark is that of the other way around"`
+	Action string   `json:"action" enum:"add_tag,remove_tag,set_field,mark,deleted,unsubscribed" doc:"mark is that of the other way around, the last two are tags of policies"`
 	Value  string   `json:"value"`
 	Did    string   `json:"did" enum:"added,removed,set,was,refused" doc:"was: it was so already, or a person changed it since, and undo leaves it alone"`
 	Code   string   `json:"code,omitempty" doc:"refused: why"`

@@ -73,14 +73,6 @@ func (k *check) enums() {
 		oneOf(k, "/deletes"+at, CodeUnknownDeletion, s.Deletes.Get(way), crm.Deletions...)
 		oneOf(k, "/unsubscribes"+at, CodeUnknownDeletion, s.Unsubscribes.Get(way), crm.DeleteIgnore, crm.DeleteTag)
 	}
-	k.tag("/deletes", s.Deletes)
-	k.tag("/unsubscribes", s.Unsubscribes)
-}
-
-func (k *check) tag(at string, d crm.Deletes) {
-	if (d.ToRight == crm.DeleteTag || d.ToLeft == crm.DeleteTag) && strings.TrimSpace(d.Tag) == "" {
-		k.add(at+"/tag", CodeMissingTag, "name the tag to add, for example \"Deleted opposite\"")
-	}
 }
 
 // field checks that a side has a field, and where it is to be written that the

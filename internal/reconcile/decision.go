@@ -93,6 +93,7 @@ func (p *Decision) Empty() bool { return p.Left == nil && p.Right == nil }
 // Write is what one side is to become.
 type Write struct {
 	Create   bool
+	Archive  bool
 	Fields   crm.Fields                  // raw values, only what changes
 	Intended map[crm.MappingID]crm.Value // canonical values the side will then hold, for the mappings written
 	// Acts are what is remembered of the rules' actions that are in Fields once they

@@ -110,14 +110,19 @@ func (m *merger) concludeClosed(p *Pair, closed string) {
 	if _, taken := m.s.leaves(p.Left, p.Right, p.Now); taken {
 		return
 	}
-	m.decision.Fields = make([]FieldDecision, len(m.s.specs), len(m.s.specs)+len(m.deeds.plans))
-	for i := range m.s.specs {
-		m.decision.Fields[i] = FieldDecision{Mapping: m.s.specs[i].id, Rule: RuleClosed}
-	}
+	m.leaveFields()
 	m.takeActs()
 	m.decision.Left, m.decision.Right, m.decision.Base, m.decision.Rebase = m.writes[0], m.writes[1], m.base, true
 	if !m.decision.Empty() {
 		m.decision.Outcome = crm.Updated
+	}
+}
+
+// leaveFields lists every mapping as one that is left alone.
+func (m *merger) leaveFields() {
+	m.decision.Fields = make([]FieldDecision, len(m.s.specs), len(m.s.specs)+len(m.deeds.plans))
+	for i := range m.s.specs {
+		m.decision.Fields[i] = FieldDecision{Mapping: m.s.specs[i].id, Rule: RuleClosed}
 	}
 }
 

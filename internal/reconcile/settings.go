@@ -29,26 +29,28 @@ const plannerVersion = 2
 //
 // The global toggle is not in here; whoever executes decisions asks it.
 type Settings struct {
-	sync    crm.Sync
-	country string
-	schema  [2]map[string]crm.Field // by side; nil = unknown
-	specs   []spec                  // one per mapping, in the order of the document
-	rules   *rule.Rules
-	shut    bool        // the rules cannot be read: nothing passes
-	steps   [2][]step   // by the side that is searched
-	keys    []identity  // of all any_key steps, each pair once
-	rungs   []int       // of keys: the step that each belongs to
-	stamps  [2][]stamp  // by the side written
-	backs   []back      // fields that hold the other side's ID
-	reads   [2][]string // by side
-	timed   bool        // a filter looks at the present time
-	takers  [2][]taker  // by side: earlier syncs that have its object, too
-	held    []Held      // what rests because a field is gone
-	acts    []action    // all that rules may do
-	acting  bool        // there are any
-	tie     int         // side that wins a draw of policy newest
-	digest  string
-	layout  string // of the mappings: see Layout
+	sync         crm.Sync
+	country      string
+	schema       [2]map[string]crm.Field // by side; nil = unknown
+	specs        []spec                  // one per mapping, in the order of the document
+	rules        *rule.Rules
+	shut         bool          // the rules cannot be read: nothing passes
+	steps        [2][]step     // by the side that is searched
+	keys         []identity    // of all any_key steps, each pair once
+	rungs        []int         // of keys: the step that each belongs to
+	stamps       [2][]stamp    // by the side written
+	backs        []back        // fields that hold the other side's ID
+	reads        [2][]string   // by side
+	timed        bool          // a filter looks at the present time
+	takers       [2][]taker    // by side: earlier syncs that have its object, too
+	held         []Held        // what rests because a field is gone
+	acts         []action      // all that rules may do
+	acting       bool          // there are any
+	trash        [2]*tagPolicy // by the side tagged
+	unsubscribed [2]*tagPolicy // by the side tagged
+	tie          int           // side that wins a draw of policy newest
+	digest       string
+	layout       string // of the mappings: see Layout
 }
 
 // spec is one mapping with all that is decided before any record is seen. In
@@ -140,6 +142,7 @@ func compileAlone(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*
 	k.cycles()
 	s.compileExtras(k)
 	s.compileActs(k)
+	s.compilePolicies(k, env)
 	s.listFields()
 	s.timed = anyTimed(sync.Rules)
 	s.digest, s.layout = s.fingerprint(zone), layoutOf(s.specs)
@@ -277,6 +280,7 @@ func (s *Settings) listFields() {
 		for _, r := range s.sync.Rules {
 			names = append(names, actionFields(&r, side)...)
 		}
+		names = append(names, s.tagFields(i)...)
 		for _, steps := range s.steps {
 			for n := range steps {
 				names = append(names, steps[n].fields(i)...)
@@ -326,7 +330,7 @@ func anyTimed(rules []crm.Rule) bool {
 func (s *Settings) fingerprint(zone [2]string) string {
 	decides := s.sync
 	decides.ID, decides.Schedule, decides.Initial, decides.SecondLook, decides.AuditHours = "", "", "", nil, nil
-	decides.Associations, decides.Activities, decides.Unsubscribes = nil, crm.Activities{}, crm.Deletes{}
+	decides.Associations, decides.Activities = nil, crm.Activities{}
 	fields := [2][]crm.Field{}
 	for i := range s.schema {
 		for _, f := range s.schema[i] {

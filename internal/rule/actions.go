@@ -111,6 +111,14 @@ func (c *ruleCompiler) taggable(name, tag string, side crm.Side, at, atValue str
 	}
 }
 
+// CheckTag checks that a field of a side takes a tag. Problems of the field have
+// the pointer "", those of the tag "/tag".
+func CheckTag(field, tag string, side crm.Side, env Env) []mapping.Problem {
+	c := &ruleCompiler{env: env}
+	c.taggable(field, tag, side, "", "/tag")
+	return c.problems
+}
+
 // remedy names the fields of a side that take tags, if there are any.
 func (c *ruleCompiler) remedy(side crm.Side) string {
 	var names []string
