@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -119,6 +120,9 @@ func example(t *testing.T, o Options, name string, text []byte) {
 		s.(map[string]any)["schedule"] = "manual"
 	}
 	main := syncs[len(syncs)-1].(map[string]any) //nolint:forcetypeassert // people stand last
+	l.con = "/v1/connections/" + l.must(http.StatusCreated, "POST", "/v1/connections", doc)["id"].(string)
+	l.sync = l.con + "/syncs/" + main["id"].(string)
+	deliver := l.pushed(thirds)
 	onlyLeft := main["behavior"] == nil || main["behavior"].(map[string]any)["to_right"] != "update_only"
 	if onlyLeft {
 		sides[0].person(t, "Ann", "2025550101")
@@ -127,9 +131,7 @@ func example(t *testing.T, o Options, name string, text []byte) {
 	for _, s := range sides {
 		s.person(t, "Cay", "2025550103")
 	}
-
-	l.con = "/v1/connections/" + l.must(http.StatusCreated, "POST", "/v1/connections", doc)["id"].(string)
-	l.sync = l.con + "/syncs/" + main["id"].(string)
+	deliver()
 	l.want(http.StatusAccepted, "POST", l.con+"/start", nil)
 	l.drain()
 	people := []string{"Bea", "Cay"}
@@ -154,9 +156,36 @@ func example(t *testing.T, o Options, name string, text []byte) {
 		if _, err := s.UpdateRecord(s.object, s.find(t, who).ID, map[string]string{field: value}); err != nil {
 			t.Fatal(err)
 		}
+		deliver()
 		l.pull()
 		if got := sides[1-i].name(t, who); got != who+" Changed" {
 			t.Errorf("%s was changed on side %d and is %q on the other", who, i, got)
 		}
+	}
+}
+
+// pushed lets apps that cannot be asked call, and returns what hands in their calls.
+func (l *live) pushed(sides [2]*third) func() {
+	l.t.Helper()
+	var hooks struct{ Items []hookView }
+	l.want(200, "GET", l.con+"/webhooks", nil).into(&hooks)
+	var push []*fakekit.Core
+	for _, h := range hooks.Items {
+		x := sides[h.Side.Index()]
+		if app := apps.Drivers()[x.app].App; app.Can(crm.AbilityPush) {
+			x.Core().SetWebhooks(fakekit.Webhooks{URL: h.URL, Secret: fakes.All()[x.app].HookSecret})
+			push = append(push, x.Core())
+		}
+	}
+	return func() {
+		l.t.Helper()
+		for _, core := range push {
+			for _, d := range core.Take() {
+				if status := l.post(d.Packed); status != http.StatusOK {
+					l.t.Errorf("a delivery is answered with %d", status)
+				}
+			}
+		}
+		l.drain()
 	}
 }
