@@ -47,21 +47,27 @@ func newFunction(t *testing.T) *invocation.HTTP {
 	drivers := map[crm.AppID]connector.Driver{hubspot.ID: hubspot.Driver(), salesforce.ID: salesforce.Driver()}
 	accounts, err := account.New(account.Options{
 		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: newID, Rand: rand.Reader,
-		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error { return nil },
+		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error {
+			return nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	alerts, err := alert.New(alert.Options{
-		Store: b.Store, Engine: b.Engine, Accounts: accounts, Audit: access.NewAudit(b.Store, b.Now, newID), Sealer: sealer, Rand: rand.Reader, Now: b.Now, NewID: newID,
-		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error { return nil },
+		Store: b.Store, Engine: b.Engine, Accounts: accounts, Audit: access.NewAudit(b.Store, b.Now, newID), Sealer: sealer,
+		Rand: rand.Reader, Now: b.Now, NewID: newID,
+		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error {
+			return nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rest, err := api.New(api.Options{
 		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
-		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Auth: restapi.Users{},
+		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"},
+		AdminKey: secret.NewText(operatorKey), Auth: restapi.Users{},
 		WithoutHooks: true,
 	})
 	if err != nil {
@@ -70,7 +76,9 @@ func newFunction(t *testing.T) *invocation.HTTP {
 	return newHandler(rest, slog.New(slog.DiscardHandler))
 }
 
-func send(t *testing.T, h *invocation.HTTP, name string, change ...func(event string) string) events.APIGatewayV2HTTPResponse {
+func send(
+	t *testing.T, h *invocation.HTTP, name string, change ...func(event string) string,
+) events.APIGatewayV2HTTPResponse {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "events", name+".json"))
 	if err != nil {
@@ -144,25 +152,45 @@ func TestUsers(t *testing.T) {
 		code   string
 	}{
 		"viewer reads": {"api-user", func(e string) string { return e }, http.StatusOK, ""},
-		"viewer makes": {"api-user", func(e string) string { return strings.ReplaceAll(e, `"GET"`, `"POST"`) }, http.StatusForbidden, "role_too_low"},
+		"viewer makes": {
+			"api-user", func(e string) string { return strings.ReplaceAll(e, `"GET"`, `"POST"`) }, http.StatusForbidden,
+			"role_too_low",
+		},
 		"admin makes": {"api-user", func(e string) string {
 			return strings.ReplaceAll(strings.ReplaceAll(e, claim, `"custom:lockstep_role": "admin"`), `"GET"`, `"POST"`)
 		}, http.StatusBadRequest, "body_required"},
 		"no operator": {"api-user", func(e string) string {
-			return strings.ReplaceAll(strings.ReplaceAll(e, claim, `"custom:lockstep_role": "admin"`), "/v1/connections", "/v1/workspaces")
+			return strings.ReplaceAll(strings.ReplaceAll(e, claim, `"custom:lockstep_role": "admin"`), "/v1/connections",
+				"/v1/workspaces")
 		}, http.StatusForbidden, "role_too_low"},
-		"unknown role":     {"api-user", func(e string) string { return strings.ReplaceAll(e, claim, `"custom:lockstep_role": "operator"`) }, http.StatusForbidden, "user_without_access"},
-		"no workspace":     {"api-user-without-workspace", func(e string) string { return e }, http.StatusForbidden, "user_without_access"},
-		"token, no claims": {"api-user", func(e string) string { return strings.ReplaceAll(e, `"authorizer"`, `"unverified"`) }, http.StatusUnauthorized, "unauthorized"},
+		"unknown role": {
+			"api-user", func(e string) string { return strings.ReplaceAll(e, claim, `"custom:lockstep_role": "operator"`) },
+			http.StatusForbidden, "user_without_access",
+		},
+		"no workspace": {
+			"api-user-without-workspace", func(e string) string { return e }, http.StatusForbidden,
+			"user_without_access",
+		},
+		"token, no claims": {
+			"api-user", func(e string) string { return strings.ReplaceAll(e, `"authorizer"`, `"unverified"`) },
+			http.StatusUnauthorized, "unauthorized",
+		},
 		"claims by header": {"api-unauthorized", func(e string) string {
-			return strings.ReplaceAll(e, `"accept"`, `"custom:lockstep_workspace": "default", "sub": "x", "custom:lockstep_role": "admin", "accept"`)
+			return strings.ReplaceAll(e, `"accept"`,
+				`"custom:lockstep_workspace": "default", "sub": "x", "custom:lockstep_role": "admin", "accept"`)
 		}, http.StatusUnauthorized, "unauthorized"},
-		"claims, no bearer": {"api-user", func(e string) string { return strings.ReplaceAll(e, "Bearer ", "Basic ") }, http.StatusUnauthorized, "unauthorized"},
+		"claims, no bearer": {
+			"api-user", func(e string) string { return strings.ReplaceAll(e, "Bearer ", "Basic ") },
+			http.StatusUnauthorized, "unauthorized",
+		},
 		"key beside claims": {"api-user", func(e string) string {
 			at := strings.Index(e, "Bearer ")
 			return e[:at] + "Bearer " + operatorKey + e[at+strings.Index(e[at:], `"`):]
 		}, http.StatusOK, ""},
-		"claims no map": {"api-user", func(e string) string { return strings.ReplaceAll(e, `"claims": {`, `"claims": 7, "other": {`) }, http.StatusBadRequest, "malformed_request"},
+		"claims no map": {
+			"api-user", func(e string) string { return strings.ReplaceAll(e, `"claims": {`, `"claims": 7, "other": {`) },
+			http.StatusBadRequest, "malformed_request",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -67,13 +67,17 @@ func newClocked(t *testing.T) *clocked {
 			return aws.Credentials{AccessKeyID: "fake", SecretAccessKey: "fake"}, nil
 		}),
 	})
-	schedules, err := eventbridge.New(client, eventbridge.Config{Group: "syncs", TargetARN: "arn:pull", RoleARN: "arn:role", DeadARN: "arn:undelivered"})
+	schedules, err := eventbridge.New(client, eventbridge.Config{
+		Group: "syncs", TargetARN: "arn:pull", RoleARN: "arn:role", DeadARN: "arn:undelivered",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	clock := testbed.NewClock()
-	b, err := testbed.New(t.Context(), testbed.Options{Clock: clock, Store: &follow.Store{Store: memstore.New(clock.Now), Schedules: schedules, Log: log}}, func(c *crm.Connection) {
+	b, err := testbed.New(t.Context(), testbed.Options{
+		Clock: clock, Store: &follow.Store{Store: memstore.New(clock.Now), Schedules: schedules, Log: log},
+	}, func(c *crm.Connection) {
 		c.ID, c.Left.Account, c.Right.Account = "con_other", "acc_other", "acc_another"
 	})
 	if err != nil {
@@ -95,7 +99,8 @@ func (c *clocked) surface(b *testbed.Bed, log *slog.Logger) http.Handler {
 	next := ""
 	ids := 0
 	accounts, err := account.New(account.Options{
-		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: func(string) string { return next }, Rand: rand.Reader,
+		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: func(string) string { return next },
+		Rand:     rand.Reader,
 		HTTP:     func(app crm.App, _ string) *http.Client { return fakekit.Client(apps[app.ID]) },
 		CheckURL: func(crm.App, string) error { return nil },
 	})
@@ -103,12 +108,18 @@ func (c *clocked) surface(b *testbed.Bed, log *slog.Logger) http.Handler {
 		c.t.Fatal(err)
 	}
 	for id, draft := range map[crm.AccountID]account.Draft{
-		testbed.LeftAccount: {App: hubspot.ID, Name: "left", Credentials: account.Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{
-			"token": secret.NewText(hubspotfake.PrivateToken),
-		}}},
-		testbed.RightAccount: {App: salesforce.ID, Name: "right", BaseURL: "https://fake.my.salesforce.com", Credentials: account.Credentials{Kind: crm.AuthOAuth2, Fields: map[string]secret.Text{
-			"client_id": secret.NewText(salesforcefake.ClientID), "client_secret": secret.NewText(salesforcefake.ClientSecret),
-		}}},
+		testbed.LeftAccount: {App: hubspot.ID, Name: "left", Credentials: account.Credentials{
+			Kind: crm.AuthToken,
+			Fields: map[string]secret.Text{
+				"token": secret.NewText(hubspotfake.PrivateToken),
+			},
+		}},
+		testbed.RightAccount: {
+			App: salesforce.ID, Name: "right", BaseURL: "https://fake.my.salesforce.com",
+			Credentials: account.Credentials{Kind: crm.AuthOAuth2, Fields: map[string]secret.Text{
+				"client_id": secret.NewText(salesforcefake.ClientID), "client_secret": secret.NewText(salesforcefake.ClientSecret),
+			}},
+		},
 	} {
 		next = string(id)
 		if _, err := accounts.Create(c.t.Context(), testbed.Workspace, draft); err != nil {
@@ -117,15 +128,19 @@ func (c *clocked) surface(b *testbed.Bed, log *slog.Logger) http.Handler {
 	}
 	newID := func(prefix string) string { ids++; return fmt.Sprintf("%s_%012d", prefix, ids) }
 	alerts, err := alert.New(alert.Options{
-		Store: b.Store, Engine: b.Engine, Accounts: accounts, Audit: access.NewAudit(b.Store, b.Now, newID), Sealer: sealer, Rand: rand.Reader, Now: b.Now, NewID: newID,
-		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error { return nil },
+		Store: b.Store, Engine: b.Engine, Accounts: accounts, Audit: access.NewAudit(b.Store, b.Now, newID), Sealer: sealer,
+		Rand: rand.Reader, Now: b.Now, NewID: newID,
+		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error {
+			return nil
+		},
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	surface, err := api.New(api.Options{
 		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
-		Logger: log, PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey), Home: testbed.Workspace,
+		Logger: log, PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey),
+		Home: testbed.Workspace,
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -179,9 +194,14 @@ func (c *clocked) send(e events.APIGatewayV2HTTPRequest, method, path string) ev
 // contacts are syncs of one object.
 func contacts(schedule string) []any {
 	return []any{map[string]any{
-		"id": "contacts", "left": map[string]any{"object": "contacts"}, "right": map[string]any{"object": "Contact"}, "direction": "both", "schedule": schedule,
-		"match":    []any{map[string]any{"by": "any_key", "pairs": []any{[]any{"email", "Email"}}}},
-		"mappings": []any{map[string]any{"id": "m1", "left": []any{"email"}, "right": []any{"Email"}}, map[string]any{"id": "m2", "left": []any{"lastname"}, "right": []any{"LastName"}}},
+		"id": "contacts", "left": map[string]any{"object": "contacts"}, "right": map[string]any{"object": "Contact"},
+		"direction": "both", "schedule": schedule,
+		"match": []any{map[string]any{"by": "any_key", "pairs": []any{[]any{"email", "Email"}}}},
+		"mappings": []any{
+			map[string]any{"id": "m1", "left": []any{"email"}, "right": []any{"Email"}}, map[string]any{
+				"id": "m2", "left": []any{"lastname"}, "right": []any{"LastName"},
+			},
+		},
 	}}
 }
 
@@ -189,7 +209,9 @@ func contacts(schedule string) []any {
 func (c *clocked) draft() string {
 	c.t.Helper()
 	text, err := json.Marshal(map[string]any{
-		"name": "one", "left": map[string]any{"account": testbed.LeftAccount}, "right": map[string]any{"account": testbed.RightAccount}, "syncs": contacts("5m"),
+		"name": "one", "left": map[string]any{"account": testbed.LeftAccount}, "right": map[string]any{
+			"account": testbed.RightAccount,
+		}, "syncs": contacts("5m"),
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -234,7 +256,8 @@ func TestSchedulesFollowTheAPI(t *testing.T) {
 		got := ""
 		if f := c.scheduler.Schedule(name); f != nil {
 			got = fmt.Sprint(f["ScheduleExpression"], " ", f["State"])
-			if target := f["Target"].(map[string]any); target["Arn"] != "arn:pull" || target["RoleArn"] != "arn:role" || target["DeadLetterConfig"] == nil || target["RetryPolicy"] == nil {
+			if target := f["Target"].(map[string]any); target["Arn"] != "arn:pull" || target["RoleArn"] != "arn:role" ||
+				target["DeadLetterConfig"] == nil || target["RetryPolicy"] == nil {
 				t.Errorf("%s: the target is %v, want all of its fields", step.name, target)
 			}
 		}

@@ -44,12 +44,13 @@ type handler struct {
 	engine syncs
 	// schedules are held against the settings; nil = there are none to hold.
 	schedules schedule.Schedules
-	budget    func(context.Context, crm.WorkspaceID, account.Account) (float64, error) // part of its daily calls that is used
-	account   func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
-	now       func() time.Time
-	stage     string    // of the metrics
-	metrics   io.Writer // takes lines in embedded metric format
-	log       *slog.Logger
+	// part of its daily calls that is used
+	budget  func(context.Context, crm.WorkspaceID, account.Account) (float64, error)
+	account func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Account, error)
+	now     func() time.Time
+	stage   string    // of the metrics
+	metrics io.Writer // takes lines in embedded metric format
+	log     *slog.Logger
 }
 
 // findings are what one look has found.

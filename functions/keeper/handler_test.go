@@ -45,12 +45,18 @@ func newWorld(t *testing.T) *world {
 	if err := b.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.SaveWorkspace(t.Context(), b.Store, store.Workspace{ID: testbed.Workspace, Name: "bed"}, 0); err != nil {
+	if _, err := store.SaveWorkspace(t.Context(), b.Store, store.Workspace{ID: testbed.Workspace, Name: "bed"},
+		0); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Bed: b, accounts: map[crm.AccountID]account.Status{testbed.LeftAccount: account.StatusOK, testbed.RightAccount: account.StatusOK}}
+	w := &world{
+		Bed: b, accounts: map[crm.AccountID]account.Status{
+			testbed.LeftAccount: account.StatusOK, testbed.RightAccount: account.StatusOK,
+		},
+	}
 	w.h = &handler{
-		store: b.Store, engine: b.Engine, now: b.Now, stage: "test", metrics: &w.metrics, log: slog.New(slog.NewTextHandler(&w.said, nil)),
+		store: b.Store, engine: b.Engine, now: b.Now, stage: "test", metrics: &w.metrics,
+		log: slog.New(slog.NewTextHandler(&w.said, nil)),
 		budget: func(_ context.Context, _ crm.WorkspaceID, a account.Account) (float64, error) {
 			return map[crm.AccountID]float64{testbed.LeftAccount: 0.1234, testbed.RightAccount: 0.05}[a.ID], nil
 		},
@@ -92,7 +98,8 @@ func (w *world) look(t *testing.T) (overdue, unauthorized int) {
 	if err := json.Unmarshal(w.metrics.Bytes(), &m); err != nil {
 		t.Fatalf("%q: %v", w.metrics.String(), err)
 	}
-	if len(m.Meta.CloudWatchMetrics) != 1 || len(m.Meta.CloudWatchMetrics[0].Metrics) != 3 || m.Stage != "test" || m.Meta.Timestamp != w.Now().UnixMilli() {
+	if len(m.Meta.CloudWatchMetrics) != 1 || len(m.Meta.CloudWatchMetrics[0].Metrics) != 3 || m.Stage != "test" ||
+		m.Meta.Timestamp != w.Now().UnixMilli() {
 		t.Errorf("the line is %s, want three metrics of the stage", w.metrics.String())
 	}
 	w.budget = m.APIBudgetUsed

@@ -36,7 +36,8 @@ func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*
 		return nil, err
 	}
 	return &handler{
-		alerts: told.Round, store: c.Store, engine: c.Engine, schedules: all, budget: c.BudgetUsed, account: c.Accounts.Get, now: time.Now,
+		alerts: told.Round, store: c.Store, engine: c.Engine, schedules: all, budget: c.BudgetUsed, account: c.Accounts.Get,
+		now:   time.Now,
 		stage: c.Environment.Stage, metrics: os.Stdout, log: log,
 	}, nil
 }

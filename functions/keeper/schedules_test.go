@@ -33,13 +33,18 @@ func all(t *testing.T, s schedule.Schedules) map[string]schedule.Schedule {
 func TestHealsSchedules(t *testing.T) {
 	t.Parallel()
 	name := schedule.Name(testbed.Workspace, testbed.Connection, testbed.Contacts)
-	right := schedule.Schedule{Name: name, Workspace: testbed.Workspace, Connection: testbed.Connection, Sync: testbed.Contacts, Every: 5 * time.Minute}
+	right := schedule.Schedule{
+		Name: name, Workspace: testbed.Workspace, Connection: testbed.Connection, Sync: testbed.Contacts,
+		Every: 5 * time.Minute,
+	}
 	stale, orphan := right, right
 	stale.Every, stale.Paused = time.Hour, true
 	orphan.Connection = "con_gone"
 	orphan.Name = schedule.Name(orphan.Workspace, orphan.Connection, orphan.Sync)
 	for what, there := range map[string][]schedule.Schedule{
-		"missing": nil, "stale": {stale}, "orphaned": {right, orphan}, "by other hands": {right, {Name: "hand", Workspace: "x", Connection: "y", Sync: "z", Every: time.Minute}},
+		"missing": nil, "stale": {stale}, "orphaned": {right, orphan}, "by other hands": {
+			right, {Name: "hand", Workspace: "x", Connection: "y", Sync: "z", Every: time.Minute},
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -36,7 +36,8 @@ func (c *backupCommand) Run(ctx context.Context, w *world) error {
 	if err := app.Backup(ctx, c.Data, c.To); err != nil {
 		return err
 	}
-	newScreen(w).say("%s is a copy of %s, keys included, and opens: lockstep serve --data %s goes on from it", c.To, c.Data, c.To)
+	newScreen(w).say("%s is a copy of %s, keys included, and opens: lockstep serve --data %s goes on from it", c.To,
+		c.Data, c.To)
 	return nil
 }
 
@@ -103,7 +104,8 @@ func (c *redriveCommand) folder(ctx context.Context) (queue.Queue, func() error,
 func (c *redriveCommand) deployed(ctx context.Context) (queue.Queue, func() error, error) {
 	const op = "admin: open the queue"
 	if c.Queue == "" || c.Dead == "" {
-		return nil, nil, fault.New(op, fault.Invalid, "invalid_config", "--queue and --dead-queue go together: the URLs of the change queue and of its dead-letter queue")
+		return nil, nil, fault.New(op, fault.Invalid, "invalid_config",
+			"--queue and --dead-queue go together: the URLs of the change queue and of its dead-letter queue")
 	}
 	cfg, err := sdkConfig(ctx, op)
 	if err != nil {
@@ -117,7 +119,8 @@ func (c *redriveCommand) deployed(ctx context.Context) (queue.Queue, func() erro
 // make a new one.
 func knownFolder(folder string) error {
 	if _, err := os.Stat(filepath.Join(folder, sqlitedb.FileName)); err != nil {
-		return fault.New("admin: data folder", fault.Invalid, "no_data", folder+" is no data folder of Lockstep; name one with --data")
+		return fault.New("admin: data folder", fault.Invalid, "no_data",
+			folder+" is no data folder of Lockstep; name one with --data")
 	}
 	return nil
 }

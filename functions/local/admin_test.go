@@ -31,7 +31,9 @@ func TestRedrive(t *testing.T) { //nolint:paralleltest // see above
 	if err != nil {
 		t.Fatal(err)
 	}
-	if errs := a.Queue.Send(t.Context(), []queue.Message{{Group: "g", Dedup: "d", Body: []byte("not one of ours")}}); errs != nil {
+	if errs := a.Queue.Send(t.Context(), []queue.Message{
+		{Group: "g", Dedup: "d", Body: []byte("not one of ours")},
+	}); errs != nil {
 		t.Fatal(errs)
 	}
 	for range queue.DefaultMaxReceives + 1 {
@@ -53,7 +55,8 @@ func TestRedrive(t *testing.T) { //nolint:paralleltest // see above
 		}
 	}
 	missing := filepath.Join(dir, "missing")
-	if out, code := said(t, "admin", "redrive", "--data", missing); code != 2 || !strings.Contains(out, "is no data folder") {
+	if out, code := said(t, "admin", "redrive", "--data", missing); code != 2 ||
+		!strings.Contains(out, "is no data folder") {
 		t.Errorf("code %d, said %q about a folder that is not there", code, out)
 	}
 	if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +89,9 @@ func TestRedriveDeployed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if errs := q.Send(t.Context(), []queue.Message{{Group: "g", Dedup: "d", Body: []byte("not one of ours")}}); errs != nil {
+		if errs := q.Send(t.Context(), []queue.Message{
+			{Group: "g", Dedup: "d", Body: []byte("not one of ours")},
+		}); errs != nil {
 			t.Fatal(errs)
 		}
 		for range 2 { // the second look finds that it was received often enough
@@ -114,7 +119,8 @@ func TestRedriveDeployed(t *testing.T) {
 		}
 		t.Setenv("AWS_REGION", "")
 		t.Setenv("AWS_DEFAULT_REGION", "")
-		if out, code := said(t, "admin", "redrive", "--queue", url, "--dead-queue", dead); code != 2 || !strings.Contains(out, "AWS_REGION") {
+		if out, code := said(t, "admin", "redrive", "--queue", url, "--dead-queue", dead); code != 2 ||
+			!strings.Contains(out, "AWS_REGION") {
 			t.Errorf("code %d, said %q without a region", code, out)
 		}
 	}
@@ -123,7 +129,9 @@ func TestRedriveDeployed(t *testing.T) {
 // movedByTask reports whether a move task moved one dead letter.
 func movedByTask(t *testing.T, client *sqs.Client, dead string) bool {
 	t.Helper()
-	q, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &dead, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn}})
+	q, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: &dead, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +163,8 @@ func TestBackupCommand(t *testing.T) { //nolint:paralleltest // as TestRedrive
 	}{
 		{t.TempDir(), "is no data folder", 2}, {dir, "is a copy of", 0}, {dir, "is there already", 2},
 	} {
-		if out, code := said(t, "admin", "backup", "--data", c.data, "--to", to); code != c.code || !strings.Contains(out, c.want) {
+		if out, code := said(t, "admin", "backup", "--data", c.data, "--to", to); code != c.code ||
+			!strings.Contains(out, c.want) {
 			t.Errorf("exit code %d, said %q; want %d and %q", code, out, c.code, c.want)
 		}
 	}

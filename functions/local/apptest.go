@@ -48,12 +48,8 @@ func (c *appTestCommand) Run(ctx context.Context, w *world) error {
 	}
 	t.run()
 	if t.failed > 0 {
-		return fault.New(
-			"app: test",
-			fault.Other,
-			"app_test_failed",
-			fmt.Sprintf("%d of %d checks failed", t.failed, t.checks),
-		)
+		return fault.New("app: test", fault.Other, "app_test_failed", fmt.Sprintf("%d of %d checks failed", t.failed,
+			t.checks))
 	}
 	t.screen.say("%d checks passed, %d not made", t.checks, t.skipped)
 	return nil

@@ -35,7 +35,8 @@ func (r remoteServer) caller(w *world) (*caller, error) {
 	const op = "client: server"
 	u, err := url.Parse(r.Server)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-		return nil, fault.New(op, fault.Invalid, "invalid_config", "--server: use an address such as https://sync.example.com")
+		return nil, fault.New(op, fault.Invalid, "invalid_config",
+			"--server: use an address such as https://sync.example.com")
 	}
 	key := w.env(keyVariable)
 	if key == "" {
@@ -43,7 +44,8 @@ func (r remoteServer) caller(w *world) (*caller, error) {
 	}
 	if key == "" {
 		return nil, fault.New(op, fault.Invalid, "invalid_config",
-			keyVariable+" is not set: put an API key of the server into it, one with the role admin; there is no flag, because others can read those")
+			keyVariable+" is not set: put an API key of the server into it, one with the role admin; there is no flag, "+
+				"because others can read those")
 	}
 	return &caller{base: strings.TrimSuffix(r.Server, "/"), key: key, http: http.Client{Timeout: time.Minute}}, nil
 }
@@ -93,7 +95,8 @@ func (c *caller) call(ctx context.Context, method, path, media string, body []by
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fault.New("client: call", fault.Unavailable, "server_unreachable", "the server does not answer: "+err.Error()+"; is --server right?")
+		return fault.New("client: call", fault.Unavailable, "server_unreachable", "the server does not answer: "+err.Error()+
+			"; is --server right?")
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end or given up
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 8<<20))
@@ -103,7 +106,10 @@ func (c *caller) call(ctx context.Context, method, path, media string, body []by
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		r := &refusal{}
 		if json.Unmarshal(text, r) != nil || r.Code == "" {
-			r = &refusal{Detail: fmt.Sprintf("%s %s answered %d, and not as this API does; is --server right?", method, path, resp.StatusCode), Code: "server_unknown"}
+			r = &refusal{
+				Detail: fmt.Sprintf("%s %s answered %d, and not as this API does; is --server right?", method, path,
+					resp.StatusCode), Code: "server_unknown",
+			}
 		}
 		r.Status = resp.StatusCode
 		return r

@@ -65,8 +65,10 @@ func (d *demo) verify(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	d.screen.say("Checked against both apps' own dumps: the counts add up; %s linked pairs agree in all %d fields;", number(int64(len(pairs))), len(d.sync.Mappings))
-	d.screen.say("everybody with an e-mail address who is nobody's double is in both; %s others were not written.", number(int64(left)))
+	d.screen.say("Checked against both apps' own dumps: the counts add up; %s linked pairs agree in all %d fields;",
+		number(int64(len(pairs))), len(d.sync.Mappings))
+	d.screen.say("everybody with an e-mail address who is nobody's double is in both; %s others were not written.",
+		number(int64(left)))
 	return nil
 }
 
@@ -90,7 +92,9 @@ func (d *demo) checkCounts(status engine.SyncStatus, now [2]people) error {
 	e := fakekit.Expected(d.people)
 	var errs []error
 	for i, side := range crm.Sides {
-		want := map[crm.State]int64{crm.StateInSync: int64(e.Linked), crm.StateExcluded: int64(e.NoEmail[i]), crm.StateDuplicate: 0}
+		want := map[crm.State]int64{
+			crm.StateInSync: int64(e.Linked), crm.StateExcluded: int64(e.NoEmail[i]), crm.StateDuplicate: 0,
+		}
 		if side == crm.Right {
 			want[crm.StateDuplicate] = int64(e.DuplicateMembers)
 		}
@@ -103,7 +107,8 @@ func (d *demo) checkCounts(status engine.SyncStatus, now [2]people) error {
 			}
 		}
 		if sum != int64(len(now[i])) || len(now[i]) != e.After[i] {
-			errs = append(errs, fmt.Errorf("%s: the states sum up to %d, the app holds %d, it should hold %d", side, sum, len(now[i]), e.After[i]))
+			errs = append(errs, fmt.Errorf("%s: the states sum up to %d, the app holds %d, it should hold %d", side, sum,
+				len(now[i]), e.After[i]))
 		}
 	}
 	return errors.Join(errs...)
@@ -232,7 +237,8 @@ func (d *demo) edits(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.screen.say("%s changed in %s: in %s %d ms later, by webhook.", edit.field, d.fakes[i].kind.name, d.fakes[1-i].kind.name, took.Milliseconds())
+		d.screen.say("%s changed in %s: in %s %d ms later, by webhook.", edit.field, d.fakes[i].kind.name,
+			d.fakes[1-i].kind.name, took.Milliseconds())
 	}
 	return nil
 }
@@ -244,11 +250,12 @@ func (d *demo) edit(ctx context.Context, i int, field, there, value string) (tim
 	if err := apiclient.New("", "").Call(ctx, http.MethodPatch, d.recordURL(i, d.pair[i]), knob, nil); err != nil {
 		return 0, err
 	}
-	err := until(ctx, editTime, "the change of "+field+" in "+d.fakes[i].kind.name, func(ctx context.Context) (bool, error) {
-		var line fakekit.RecordLine
-		err := apiclient.New("", "").Call(ctx, http.MethodGet, d.recordURL(1-i, d.pair[1-i]), nil, &line)
-		return line.Fields[there] == value, err
-	})
+	err := until(ctx, editTime, "the change of "+field+" in "+d.fakes[i].kind.name,
+		func(ctx context.Context) (bool, error) {
+			var line fakekit.RecordLine
+			err := apiclient.New("", "").Call(ctx, http.MethodGet, d.recordURL(1-i, d.pair[1-i]), nil, &line)
+			return line.Fields[there] == value, err
+		})
 	return time.Since(started), err
 }
 

@@ -44,7 +44,8 @@ func TestRow119_ClearedOverTheAPI(t *testing.T) {
 		a.edit(0, "key@example.com", mails[0], "")
 		a.edit(1, "key@example.com", titles[1], "CTO")
 		want := map[string][2]string{
-			"left@example.com": {"", "CEO"}, "right@example.com": {"CEO", ""}, "key@example.com": {"CEO", "CTO"}, "new@example.com": {"", "Boss"},
+			"left@example.com": {"", "CEO"}, "right@example.com": {"CEO", ""}, "key@example.com": {"CEO", "CTO"},
+			"new@example.com": {"", "Boss"},
 		}
 		for _, clear := range []bool{false, false, true} {
 			if clear { // what is settled is not fought over by a mapping that clears from now on
@@ -60,7 +61,8 @@ func TestRow119_ClearedOverTheAPI(t *testing.T) {
 		a.edit(1, "right@example.com", titles[1], "CIO")
 		a.resync()
 		want = map[string][2]string{
-			"left@example.com": {"CFO", "CFO"}, "right@example.com": {"CIO", "CIO"}, "key@example.com": {"CTO", "CTO"}, "new@example.com": {"Chair", "Chair"},
+			"left@example.com": {"CFO", "CFO"}, "right@example.com": {"CIO", "CIO"}, "key@example.com": {"CTO", "CTO"},
+			"new@example.com": {"Chair", "Chair"},
 		}
 		a.titlesAre(want)
 		a.edit(0, "left@example.com", titles[0], "")
@@ -85,7 +87,8 @@ func (a *titled) remap(change func(*crm.Mapping)) {
 			change(m)
 		}
 	}
-	if _, err := a.api.Do(a.t.Context(), http.MethodPatch, a.path(""), map[string]any{"syncs": now.Syncs}, nil, "If-Match", head.Get("ETag")); err != nil {
+	if _, err := a.api.Do(a.t.Context(), http.MethodPatch, a.path(""), map[string]any{"syncs": now.Syncs}, nil, "If-Match",
+		head.Get("ETag")); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -146,7 +149,9 @@ func (a *titled) shown() {
 	if n.Reasons[crm.ReasonCleared] != 2 || n.Reasons[crm.ReasonDefault] < 1 || n.Links < 3 {
 		a.t.Errorf("status counts %+v", n)
 	}
-	for mail, want := range map[string]crm.Reason{"left@example.com": crm.ReasonCleared, "new@example.com": crm.ReasonDefault} {
+	for mail, want := range map[string]crm.Reason{
+		"left@example.com": crm.ReasonCleared, "new@example.com": crm.ReasonDefault,
+	} {
 		at := a.syncPath("/records/left/" + a.ids[0][mail])
 		var rec engine.RecordView
 		var why engine.Explanation
@@ -172,10 +177,12 @@ func (a *titled) shown() {
 		}
 	}
 	var gone engine.RecordView
-	if err := a.api.Call(a.t.Context(), http.MethodGet, a.syncPath("/records/left/"+a.ids[0]["key@example.com"]), nil, &gone); err != nil {
+	if err := a.api.Call(a.t.Context(), http.MethodGet, a.syncPath("/records/left/"+a.ids[0]["key@example.com"]), nil,
+		&gone); err != nil {
 		a.t.Fatal(err)
 	}
-	if gone.State != crm.StateExcluded || gone.Code != "no_identity_key" || string(gone.Partner) != a.ids[1]["key@example.com"] {
+	if gone.State != crm.StateExcluded || gone.Code != "no_identity_key" ||
+		string(gone.Partner) != a.ids[1]["key@example.com"] {
 		a.t.Errorf("without its key the pair is %s (%s), its partner %q", gone.State, gone.Code, gone.Partner)
 	}
 }

@@ -73,7 +73,8 @@ func (a companyApps) addTo(side int, object string, fields map[string]string) {
 		}
 	}
 	app := apiclient.New(a.fakes[side].url, "")
-	if err := app.Call(a.t.Context(), http.MethodPost, "/_fake/records/"+object, map[string]any{"fields": fields}, nil); err != nil {
+	if err := app.Call(a.t.Context(), http.MethodPost, "/_fake/records/"+object, map[string]any{"fields": fields},
+		nil); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -86,7 +87,8 @@ func (a companyApps) all(side int) map[string]map[string]string {
 
 func (a companyApps) allOf(side int, object string) map[string]map[string]string {
 	a.t.Helper()
-	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, a.fakes[side].url+"/_fake/records/"+object, http.NoBody)
+	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, a.fakes[side].url+"/_fake/records/"+object,
+		http.NoBody)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -143,7 +145,8 @@ func TestRow96_CompaniesAreNotDoubled(t *testing.T) {
 		}
 		a.connectPreset("hubspot-salesforce-companies")
 		run := a.run(a.path("/start"))
-		if run.State != engine.RunDone || run.Outcomes[crm.Created] != 0 || run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Conflict]+run.Outcomes[crm.Failed] != 0 {
+		if run.State != engine.RunDone || run.Outcomes[crm.Created] != 0 ||
+			run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Conflict]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
 		}
 		first := a.settled()
@@ -209,7 +212,9 @@ func (a companyApps) connectPreset(preset string) {
 		accounts[i] = made.ID
 	}
 	in := map[string]any{
-		"name": preset, "default_country": "US", "left": map[string]any{"account": accounts[0]}, "right": map[string]any{"account": accounts[1]},
+		"name": preset, "default_country": "US", "left": map[string]any{"account": accounts[0]}, "right": map[string]any{
+			"account": accounts[1],
+		},
 	}
 	if err := a.api.Call(ctx, http.MethodPost, "/v1/connections?preset="+preset, in, &a.conn); err != nil {
 		a.t.Fatal(err)

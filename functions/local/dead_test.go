@@ -53,7 +53,8 @@ func TestDeadApp(t *testing.T) {
 		}); err != nil {
 			t.Fatalf("%v\n%s", err, s.child.errs)
 		}
-		if !slices.Equal(dead.Warnings, []string{"app_unreachable"}) || len(dead.Outages) != 1 || dead.Outages[0].App != "hubspot" {
+		if !slices.Equal(dead.Warnings, []string{"app_unreachable"}) || len(dead.Outages) != 1 ||
+			dead.Outages[0].App != "hubspot" {
 			t.Errorf("warnings %v, unreachable %+v, want HubSpot", dead.Warnings, dead.Outages)
 		}
 		before := s.requests(t, 0).Total

@@ -61,7 +61,8 @@ func (c *demoCommand) Run(ctx context.Context, w *world) (err error) {
 func (c *demoCommand) folder() (string, func() error, error) {
 	if c.Data != "" {
 		if _, err := os.Stat(filepath.Join(c.Data, sqlitedb.FileName)); err == nil {
-			return "", nil, fault.New("demo: data folder", fault.Invalid, "folder_not_new", c.Data+" has been used; name a new folder, or go on with it by: lockstep serve --data "+c.Data)
+			return "", nil, fault.New("demo: data folder", fault.Invalid, "folder_not_new",
+				c.Data+" has been used; name a new folder, or go on with it by: lockstep serve --data "+c.Data)
 		}
 		return c.Data, func() error { return nil }, nil
 	}
@@ -184,8 +185,10 @@ func (d *demo) steps(ctx context.Context) error {
 	for i, f := range d.fakes {
 		d.screen.say("  %-10s  %s  %s people", f.kind.name, f.url, number(int64(n.Records[i])))
 	}
-	d.screen.say("%s of them are in both, %s with a field that differs; %s have no e-mail address; %s are %s people entered twice or more.",
-		number(int64(n.Shared)), number(int64(n.Conflicting)), number(int64(n.NoEmail[0]+n.NoEmail[1])), number(int64(n.DuplicateMembers)), number(int64(n.DuplicateGroups)))
+	d.screen.say("%s of them are in both, %s with a field that differs; %s have no e-mail address; %s are %s people "+
+		"entered twice or more.",
+		number(int64(n.Shared)), number(int64(n.Conflicting)), number(int64(n.NoEmail[0]+n.NoEmail[1])),
+		number(int64(n.DuplicateMembers)), number(int64(n.DuplicateGroups)))
 	for i, f := range d.fakes {
 		var err error
 		if d.before[i], err = dump(ctx, f.url, f.kind.Objects); err != nil {
@@ -253,14 +256,17 @@ func (d *demo) suggested(ctx context.Context, etag string) error {
 	s := &d.conn.Syncs[0]
 	s.Schedule, s.Conflict = d.schedule, crm.ConflictLeft
 	s.Mappings = append(suggestions.Items[0].Mappings, crm.Mapping{
-		ID: "birthday", Left: []string{"birthday"}, Right: []string{"Birthdate"}, Direction: crm.DirectionBoth, Origin: "custom",
+		ID: "birthday", Left: []string{"birthday"}, Right: []string{"Birthdate"}, Direction: crm.DirectionBoth,
+		Origin:    "custom",
 		Transform: crm.Transform{Type: crm.TransformDate},
 	})
-	if _, err := d.api.Do(ctx, http.MethodPatch, d.path(""), map[string]any{"syncs": d.conn.Syncs}, &d.conn, "If-Match", etag); err != nil {
+	if _, err := d.api.Do(ctx, http.MethodPatch, d.path(""), map[string]any{"syncs": d.conn.Syncs}, &d.conn, "If-Match",
+		etag); err != nil {
 		return err
 	}
 	d.sync = d.conn.Syncs[0]
-	d.screen.say("\nConnected: contacts <-> Contact, %d fields, both ways, matched by e-mail; where both sides differ at first, HubSpot wins.", len(d.sync.Mappings))
+	d.screen.say("\nConnected: contacts <-> Contact, %d fields, both ways, matched by e-mail; where both sides differ "+
+		"at first, HubSpot wins.", len(d.sync.Mappings))
 	return nil
 }
 
@@ -402,7 +408,8 @@ func (d *demo) invite(p *program) {
 	say("Lockstep's own API is described at %s/v1/openapi.json; the key is %s:", p.server.url, d.api.Key)
 	say("  curl -H 'Authorization: Bearer %s' %s%s/status", d.api.Key, p.server.url, d.path(""))
 	for _, f := range d.fakes {
-		say("What else can be done to %s, such as failing calls or dropping webhooks: %s/_fake/openapi.json", f.kind.name, f.url)
+		say("What else can be done to %s, such as failing calls or dropping webhooks: %s/_fake/openapi.json", f.kind.name,
+			f.url)
 	}
 }
 

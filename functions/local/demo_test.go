@@ -38,7 +38,10 @@ func newShow(t *testing.T, n int, on storages.Storage) *show {
 	if err := s.startFakes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	conf := config.Checked{Host: "127.0.0.1", DataDir: t.TempDir(), AdminKey: testKey, AppTimeout: 6 * time.Second, LogLevel: "warn", LogFormat: "plain"}
+	conf := config.Checked{
+		Host: "127.0.0.1", DataDir: t.TempDir(), AdminKey: testKey, AppTimeout: 6 * time.Second,
+		LogLevel: "warn", LogFormat: "plain",
+	}
 	for _, f := range s.fakes {
 		conf.AllowHosts = append(conf.AllowHosts, f.host)
 	}
@@ -121,7 +124,8 @@ func TestS11_DroppedWebhooks(t *testing.T) {
 		}
 		s.ahead.Add(int64(61 * time.Second)) // one schedule later
 		err = until(ctx, 20*time.Second, "the changes", func(context.Context) (bool, error) {
-			return s.fakes[1].record(t, ids[1])["Title"] == "Navigator" && s.fakes[0].record(t, ids[0])["city"] == "Tórshavn", nil
+			return s.fakes[1].record(t, ids[1])["Title"] == "Navigator" && s.fakes[0].record(t, ids[0])["city"] == "Tórshavn",
+				nil
 		})
 		if err != nil {
 			t.Error(err)
@@ -158,7 +162,8 @@ func TestS19_AuthorizedAgain(t *testing.T) {
 		var test struct {
 			OK bool `json:"ok"`
 		}
-		if err := s.api.Call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil, &test); err != nil || !test.OK {
+		if err := s.api.Call(ctx, http.MethodPost, "/v1/accounts/"+string(s.conn.Left.Account)+"/test", nil,
+			&test); err != nil || !test.OK {
 			t.Fatalf("the test of the account: %v, %v", test.OK, err)
 		}
 		status(crm.StatusActive)
@@ -351,13 +356,15 @@ func writes(endpoint string) bool {
 		return true
 	}
 	return method == http.MethodPost && (strings.HasSuffix(path, "/create") || strings.HasSuffix(path, "/update") ||
-		strings.HasSuffix(path, "/upsert") || strings.HasSuffix(path, "/archive") || strings.HasSuffix(path, "/composite/sobjects"))
+		strings.HasSuffix(path, "/upsert") || strings.HasSuffix(path, "/archive") ||
+		strings.HasSuffix(path, "/composite/sobjects"))
 }
 
 func (d *demo) requests(t *testing.T, side int) fakekit.Requests {
 	t.Helper()
 	var out fakekit.Requests
-	if err := apiclient.New(d.fakes[side].url, "").Call(t.Context(), http.MethodGet, "/_fake/requests", nil, &out); err != nil {
+	if err := apiclient.New(d.fakes[side].url, "").Call(t.Context(), http.MethodGet, "/_fake/requests", nil,
+		&out); err != nil {
 		t.Fatal(err)
 	}
 	return out

@@ -50,7 +50,8 @@ func (c *connectionsExport) Run(ctx context.Context, w *world) error {
 	files := map[string]string{}
 	for _, one := range chosen {
 		var text []byte
-		if err := server.call(ctx, http.MethodGet, "/v1/connections/"+url.PathEscape(one.ID)+"/export", "", nil, &text); err != nil {
+		if err := server.call(ctx, http.MethodGet, "/v1/connections/"+url.PathEscape(one.ID)+"/export", "", nil,
+			&text); err != nil {
 			return err
 		}
 		if c.To == "" {

@@ -30,7 +30,8 @@ type fakeCommand struct {
 // Run serves one fake until ctx ends.
 func (c *fakeCommand) Run(ctx context.Context, w *world) error {
 	if c.Seed < 0 || c.Seed > 1_000_000 || c.Latency < 0 || c.Lag < 0 {
-		return fault.New("fake: settings", fault.Invalid, "invalid_config", "--seed is 0 to 1000000; --latency and --lag cannot be negative")
+		return fault.New("fake: settings", fault.Invalid, "invalid_config",
+			"--seed is 0 to 1000000; --latency and --lag cannot be negative")
 	}
 	f, err := startFake(ctx, c.App, c.Addr, fakekit.Config{Seed: c.Seed, Latency: c.Latency, Lag: c.Lag})
 	if err != nil {
@@ -81,13 +82,16 @@ type fakeServer struct {
 func startFake(ctx context.Context, app, addr string, c fakekit.Config) (*fakeServer, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fault.New("fake: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", addr, errors.Unwrap(err)))
+		return nil, fault.New("fake: listen", fault.Unavailable, "address_in_use",
+			fmt.Sprintf("cannot listen on %s: %v; choose another --addr", addr, errors.Unwrap(err)))
 	}
 	kind := kindOf(crm.AppID(app))
 	f := &fakeServer{kind: kind, host: reachable(l.Addr().String()), done: make(chan error, 2)}
 	f.url = "http://" + f.host
 	f.fake = kind.Start(c)
-	f.http = &http.Server{Handler: f.fake, ReadHeaderTimeout: headTime, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	f.http = &http.Server{
+		Handler: f.fake, ReadHeaderTimeout: headTime, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
 	ctx, f.quit = context.WithCancel(context.WithoutCancel(ctx))
 	go func() { f.done <- f.http.Serve(l) }()
 	go func() { f.done <- f.fake.Core().Run(ctx, &http.Client{Timeout: fakekit.HookTimeout}) }()

@@ -56,7 +56,8 @@ func (f connectionFile) digest() string {
 func (a aboutFiles) read() (out []connectionFile, err error) {
 	const op = "client: files"
 	if len(a.Files) == 0 {
-		return nil, fault.New(op, fault.Invalid, "invalid_config", "name files or folders with connections; lockstep export writes such files")
+		return nil, fault.New(op, fault.Invalid, "invalid_config",
+			"name files or folders with connections; lockstep export writes such files")
 	}
 	for _, name := range a.Files {
 		paths := []string{name}
@@ -204,7 +205,9 @@ func (c *connectionsValidate) Run(ctx context.Context, w *world) error {
 }
 
 // plans looks at every file and has each told.
-func (a aboutFiles) plans(ctx context.Context, w *world, tell func(*screen, connectionFile, filePlan)) ([]filePlan, []connectionFile, error) {
+func (a aboutFiles) plans(
+	ctx context.Context, w *world, tell func(*screen, connectionFile, filePlan),
+) ([]filePlan, []connectionFile, error) {
 	files, err := a.read()
 	if err != nil {
 		return nil, nil, err
@@ -235,7 +238,8 @@ func refuseInvalid(plans []filePlan) error {
 	if n == 0 {
 		return nil
 	}
-	return fault.New("client: validate", fault.Invalid, "invalid_document", fmt.Sprintf("%d of %d files have problems: nothing was changed", n, len(plans)))
+	return fault.New("client: validate", fault.Invalid, "invalid_document",
+		fmt.Sprintf("%d of %d files have problems: nothing was changed", n, len(plans)))
 }
 
 // connectionsPlan is lockstep plan.
@@ -293,14 +297,16 @@ func (c *connectionsApply) Run(ctx context.Context, w *world) error {
 	var list []kept
 	if c.Plan != "" {
 		if len(c.Files) > 0 {
-			return fault.New("client: apply", fault.Invalid, "invalid_config", "--plan names its files itself: leave the others out")
+			return fault.New("client: apply", fault.Invalid, "invalid_config",
+				"--plan names its files itself: leave the others out")
 		}
 		text, err := os.ReadFile(filepath.Clean(c.Plan))
 		if err == nil {
 			err = json.Unmarshal(text, &list)
 		}
 		if err != nil {
-			return fault.New("client: apply", fault.Invalid, "invalid_config", c.Plan+": this is no plan; make one with lockstep plan --out")
+			return fault.New("client: apply", fault.Invalid, "invalid_config",
+				c.Plan+": this is no plan; make one with lockstep plan --out")
 		}
 		for _, k := range list {
 			c.Files = append(c.Files, k.File)
@@ -314,7 +320,8 @@ func (c *connectionsApply) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	for i, k := range list {
-		if k.Digest != files[i].digest() || k.Action != plans[i].Action || k.Connection != plans[i].Connection || k.ETag != plans[i].ETag {
+		if k.Digest != files[i].digest() || k.Action != plans[i].Action || k.Connection != plans[i].Connection ||
+			k.ETag != plans[i].ETag {
 			return fault.New("client: apply", fault.Conflict, "stale_version",
 				k.File+": the file or its connection was changed since the plan was made: nothing was applied; plan again")
 		}
@@ -349,7 +356,8 @@ func (c *caller) apply(ctx context.Context, screen *screen, f connectionFile, p 
 	err := c.call(ctx, http.MethodPost, "/v1/connections/import", yamlMedia, f.text, &done, header...)
 	var r *refusal
 	if errors.As(err, &r) && (r.Status == http.StatusPreconditionFailed || r.Status == http.StatusPreconditionRequired) {
-		return fault.New("client: apply", fault.Conflict, "stale_version", f.path+": somebody changed the connection meanwhile, and nothing of theirs was overwritten; plan again")
+		return fault.New("client: apply", fault.Conflict, "stale_version",
+			f.path+": somebody changed the connection meanwhile, and nothing of theirs was overwritten; plan again")
 	}
 	if err != nil {
 		return err

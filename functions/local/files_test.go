@@ -76,7 +76,8 @@ func TestConnectionsAsFiles(t *testing.T) {
 
 		second := f.write("people.yaml", first, `schedule: "5m"`, `schedule: "10m"`, "conflict: left", "conflict: review")
 		plan := f.lockstep(exitChanges, "plan", second)
-		f.says(plan, `~ /syncs/0/schedule  "5m" -> "10m"`, `~ /syncs/0/conflict  "left" -> "review"`, "touches timing (contacts)", "touches writing (contacts)")
+		f.says(plan, `~ /syncs/0/schedule  "5m" -> "10m"`, `~ /syncs/0/conflict  "left" -> "review"`,
+			"touches timing (contacts)", "touches writing (contacts)")
 		if now := f.lockstep(exitNothing, "export"); now != first {
 			t.Error("a plan changes the connection")
 		}
@@ -111,7 +112,8 @@ func (f filed) concurrent(first string) {
 		f.t.Fatal(err)
 	}
 	f.describe("later")
-	if err := server.apply(f.t.Context(), newScreen(&world{out: f.t.Output(), err: f.t.Output()}), file, p); err == nil || !strings.Contains(err.Error(), "stale_version") {
+	if err := server.apply(f.t.Context(), newScreen(&world{out: f.t.Output(), err: f.t.Output()}), file, p); err == nil ||
+		!strings.Contains(err.Error(), "stale_version") {
 		f.t.Errorf("a change between the look and the write: %v", err)
 	}
 	f.says(f.lockstep(exitNothing, "export"), "description: later", `schedule: "10m"`)
@@ -132,8 +134,10 @@ func (f filed) describe(text string) {
 // created: a name that the server does not have is made, as a draft, once.
 func (f filed) created(first string) {
 	f.t.Helper()
-	path := f.write("other.yaml", first, "name: ", "shared: true # it writes what another connection writes, too\nname: Other ", "shared: false\n", "")
-	f.says(f.lockstep(exitChanges, "plan", f.dir), "other.yaml: a connection to create", "people.yaml: "+string(f.conn.ID)+" is like that")
+	path := f.write("other.yaml", first, "name: ",
+		"shared: true # it writes what another connection writes, too\nname: Other ", "shared: false\n", "")
+	f.says(f.lockstep(exitChanges, "plan", f.dir), "other.yaml: a connection to create", "people.yaml: "+string(f.conn.ID)+
+		" is like that")
 	f.says(f.lockstep(exitChanges, "apply", path), "it is a draft until")
 	f.lockstep(exitNothing, "apply", f.dir)
 	folder := filepath.Join(f.dir, "all")
@@ -153,7 +157,8 @@ func (f filed) refused(first string) {
 	for _, command := range []string{"validate", "plan", "apply"} {
 		f.says(f.lockstep(exitFailed, command, bad), "/syncs/0/sometimes", "/syncs/0/conflict")
 	}
-	worse := f.write("bad.yaml", first, "description: \"\"", "description: new", "default_country: US", "default_country: XX")
+	worse := f.write("bad.yaml", first, "description: \"\"", "description: new", "default_country: US",
+		"default_country: XX")
 	f.says(f.lockstep(exitFailed, "apply", f.dir), "/default_country", "1 of 2 files have problems: nothing was changed")
 	f.says(f.lockstep(exitFailed, "plan", f.write("broken.yaml", "name: [")), "malformed_yaml")
 	f.says(f.lockstep(exitFailed, "plan", worse+".none"), "there is no such file")
@@ -165,7 +170,8 @@ func (f filed) refused(first string) {
 		f.t.Errorf("without a key: %d %s", code, out)
 	}
 	var c crm.Connection
-	if err := f.api.Call(f.t.Context(), http.MethodGet, f.path(""), nil, &c); err != nil || c.Country != "US" || c.Description != "" {
+	if err := f.api.Call(f.t.Context(), http.MethodGet, f.path(""), nil, &c); err != nil || c.Country != "US" ||
+		c.Description != "" {
 		f.t.Errorf("something was changed: %+v, %v", c, err)
 	}
 }

@@ -101,7 +101,8 @@ func TestX17_RootKey(t *testing.T) {
 	refused := func(name, says string) {
 		t.Helper()
 		c := spawn(t, nil, "serve", "--addr", "127.0.0.1:0", "--data", dir)
-		if code := c.exit(t); code != 2 || !strings.Contains(c.errs.String(), says) || !strings.Contains(c.errs.String(), "backup") {
+		if code := c.exit(t); code != 2 || !strings.Contains(c.errs.String(), says) ||
+			!strings.Contains(c.errs.String(), "backup") {
 			t.Errorf("%s: code %d, said %q", name, code, c.errs)
 		}
 	}
@@ -122,7 +123,8 @@ func TestX17_RootKey(t *testing.T) {
 	s := plain(t, dir)
 	s.begin(t)
 	s.stop(t)
-	if c := spawn(t, nil, "admin", "new-root-key", "--data", dir); c.exit(t) == 0 || !strings.Contains(c.errs.String(), "nothing was changed") {
+	if c := spawn(t, nil, "admin", "new-root-key", "--data", dir); c.exit(t) == 0 ||
+		!strings.Contains(c.errs.String(), "nothing was changed") {
 		t.Errorf("a root key that fits was replaced: %s%s", c.out, c.errs)
 	}
 	if err := os.Remove(path); err != nil {

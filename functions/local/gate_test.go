@@ -33,7 +33,8 @@ func slowBody(ctx context.Context, source, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = fmt.Fprintf(c, "POST /v1/connections HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", addr, testKey)
+	_, err = fmt.Fprintf(c, "POST /v1/connections HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: "+
+		"application/json\r\nContent-Length: 1000\r\n\r\n{", addr, testKey)
 	return c, err
 }
 
@@ -95,7 +96,8 @@ func TestX15_SlowBodies(t *testing.T) { //nolint:paralleltest // opens more conn
 			slowest := time.Duration(0)
 			for range 20 {
 				begin := time.Now()
-				client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second} // the figure asks for 100 ms
+				// the figure asks for 100 ms
+				client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 				resp, err := client.Get("http://" + s.addr + "/v1/health")
 				if err != nil {
 					t.Fatal(err)
@@ -107,7 +109,8 @@ func TestX15_SlowBodies(t *testing.T) { //nolint:paralleltest // opens more conn
 				}
 				slowest = max(slowest, time.Since(begin))
 			}
-			t.Logf("5,000 slow bodies %s: %d held, slowest of 20 answers %.1f ms", name, held, float64(slowest.Microseconds())/1000)
+			t.Logf("5,000 slow bodies %s: %d held, slowest of 20 answers %.1f ms", name, held,
+				float64(slowest.Microseconds())/1000)
 			if os.Getenv("LOCKSTEP_LONG") == "" {
 				return
 			}
@@ -135,7 +138,8 @@ func TestX15_UnreadBodies(t *testing.T) {
 	s := plain(t, t.TempDir())
 	s.begin(t)
 	for name, head := range map[string]string{
-		"no key":       "POST /v1/connections HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+		"no key": "POST /v1/connections HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: " +
+			"1000\r\n\r\n{",
 		"no route":     "POST /v1/nothing HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n{",
 		"unknown hook": "POST /hooks/nobody HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n{",
 		"a GET":        "GET /v1/health HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n{",
@@ -362,7 +366,8 @@ func writePair(t *testing.T, certFile, keyFile string, serial int64) []byte {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -374,7 +379,9 @@ func writePair(t *testing.T, certFile, keyFile string, serial int64) []byte {
 		t.Fatal(err)
 	}
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	for name, content := range map[string][]byte{certFile: cert, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})} {
+	for name, content := range map[string][]byte{
+		certFile: cert, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}),
+	} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)
 		}

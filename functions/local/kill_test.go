@@ -173,9 +173,10 @@ func baseText(b any) (string, error) {
 
 func (s *served) noDeadLetters(t *testing.T) {
 	t.Helper()
-	err := apiclient.Each(t.Context(), s.api, "/v1/dead-letters?connection="+string(s.conn.ID), func(d engine.DeadItem) error {
-		return fmt.Errorf("work on %d records was given up: %s", len(d.Records), d.Code)
-	})
+	err := apiclient.Each(t.Context(), s.api, "/v1/dead-letters?connection="+string(s.conn.ID),
+		func(d engine.DeadItem) error {
+			return fmt.Errorf("work on %d records was given up: %s", len(d.Records), d.Code)
+		})
 	if err != nil {
 		t.Error(err)
 	}
@@ -221,7 +222,8 @@ func (s *served) refusesSecond(t *testing.T) {
 	if code := second.exit(t); code != 1 {
 		t.Errorf("the second process ended with code %d, want 1", code)
 	}
-	if said := second.errs.String(); !strings.Contains(said, "another process works in the data folder") || strings.Count(said, "\n") != 1 {
+	if said := second.errs.String(); !strings.Contains(said, "another process works in the data folder") ||
+		strings.Count(said, "\n") != 1 {
 		t.Errorf("the second process said %q", said)
 	}
 }

@@ -64,7 +64,8 @@ func spellings(n *phonenumbers.PhoneNumber) []string {
 	if phonenumbers.GetRegionCodeForNumber(n) == home {
 		national := phonenumbers.Format(n, phonenumbers.NATIONAL)
 		digits := phonenumbers.GetNationalSignificantNumber(n)
-		out = append(out[:5], national, digits, "1"+digits, strings.ReplaceAll(national, " ", ""), digits[:3]+"."+digits[3:6]+"."+digits[6:], "1 ("+digits[:3]+") "+digits[3:6]+" - "+digits[6:])
+		out = append(out[:5], national, digits, "1"+digits, strings.ReplaceAll(national, " ", ""), digits[:3]+"."+digits[3:6]+
+			"."+digits[6:], "1 ("+digits[:3]+") "+digits[3:6]+" - "+digits[6:])
 	}
 	return slices.DeleteFunc(out, func(s string) bool { // what is no spelling of it is not meant
 		read, err := phonenumbers.Parse(s, home)
@@ -100,7 +101,8 @@ func TestS38_NobodyIsDoubledByASpelling(t *testing.T) {
 		}
 		a.connectContacts(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "Phone"}}})
 		run := a.run(a.path("/start"))
-		if run.State != engine.RunDone || run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed] != 0 {
+		if run.State != engine.RunDone ||
+			run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
 		}
 		// From here on one app at a time tells, of people that nobody has listed.
@@ -165,7 +167,8 @@ func (a companyApps) connectContacts(ladder ...crm.MatchStep) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	if _, err := a.api.Do(ctx, http.MethodPatch, a.path(""), map[string]any{"syncs": []crm.Sync{a.sync}}, &a.conn, "If-Match", head.Get("ETag")); err != nil {
+	if _, err := a.api.Do(ctx, http.MethodPatch, a.path(""), map[string]any{"syncs": []crm.Sync{a.sync}}, &a.conn,
+		"If-Match", head.Get("ETag")); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -179,7 +182,10 @@ func TestS38_SecondaryAddressesAreTheSamePerson(t *testing.T) {
 	storages.Each(t, func(t *testing.T, on storages.Storage) {
 		a := companyApps{newServed(t, 0, on), t, contactObjects}
 		hub := func(n string) map[string]string {
-			return map[string]string{"lastname": n, "email": n + ".main@example.com", "hs_additional_emails": n + ".old@example.com;" + n + ".work@example.com"}
+			return map[string]string{
+				"lastname": n, "email": n + ".main@example.com", "hs_additional_emails": n + ".old@example.com;" + n +
+					".work@example.com",
+			}
 		}
 		force := func(n string) map[string]string {
 			return map[string]string{"LastName": n, "Email": n + ".Work@Example.com"}
@@ -190,7 +196,8 @@ func TestS38_SecondaryAddressesAreTheSamePerson(t *testing.T) {
 		}
 		a.connectContacts(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}})
 		run := a.run(a.path("/start"))
-		if run.State != engine.RunDone || run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed]+run.Outcomes[crm.Conflict] != 0 {
+		if run.State != engine.RunDone ||
+			run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed]+run.Outcomes[crm.Conflict] != 0 {
 			t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
 		}
 		a.add(1, force("cid"))
@@ -227,7 +234,9 @@ func TestS38_SecondaryAddressesAreTheSamePerson(t *testing.T) {
 			}
 		}
 		app := apiclient.New(a.fakes[1].url, "")
-		if err := app.Call(t.Context(), http.MethodPatch, "/_fake/records/Contact/"+ann, map[string]any{"fields": map[string]string{"Email": "ann.new@example.com"}}, nil); err != nil {
+		if err := app.Call(t.Context(), http.MethodPatch, "/_fake/records/Contact/"+ann, map[string]any{
+			"fields": map[string]string{"Email": "ann.new@example.com"},
+		}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := until(t.Context(), time.Minute, "the edit on the other side", func(context.Context) (bool, error) {

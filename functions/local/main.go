@@ -25,8 +25,8 @@ var version = "dev"
 const description = `Keeps the people of two CRM accounts in step, both ways, and can say why it did what it did.
 
 Start with "lockstep demo". Settings are flags or, where named, environment variables; LOCKSTEP_ADMIN_KEY holds the
-admin's API key (16 to 512 characters) and has no flag, because the arguments of a process can be read by others. Without
-it a key is generated at the first start, printed once, and kept in the data folder.`
+admin's API key (16 to 512 characters) and has no flag, because the arguments of a process can be read by others.
+Without it a key is generated at the first start, printed once, and kept in the data folder.`
 
 // commands is the command line.
 type commands struct {
@@ -65,8 +65,11 @@ func main() {
 func run(ctx context.Context, args []string, w *world) int {
 	var c commands
 	exit := -1
-	parser, err := kong.New(&c, kong.Name("lockstep"), kong.Description(description), kong.Vars{"version": version, "apps": appNames(), "credentials": credentialsHelp},
-		kong.Writers(w.out, w.err), kong.Exit(func(code int) { exit = code }), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	parser, err := kong.New(&c, kong.Name("lockstep"), kong.Description(description), kong.Vars{
+		"version": version, "apps": appNames(), "credentials": credentialsHelp,
+	},
+		kong.Writers(w.out, w.err), kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(w))
 	if err != nil {
 		return failed(w, err)

@@ -44,7 +44,8 @@ func TestRow130_PhonesOverTheAPI(t *testing.T) {
 		}
 		a.connectPreset("hubspot-salesforce-contacts")
 		run := a.run(a.path("/start"))
-		if run.State != engine.RunDone || run.Outcomes[crm.Created]+run.Outcomes[crm.Failed]+run.Outcomes[crm.Conflict]+run.Outcomes[crm.Duplicate] != 0 {
+		if run.State != engine.RunDone ||
+			run.Outcomes[crm.Created]+run.Outcomes[crm.Failed]+run.Outcomes[crm.Conflict]+run.Outcomes[crm.Duplicate] != 0 {
 			t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
 		}
 		for range 2 {
@@ -88,7 +89,10 @@ func (a companyApps) phonesAre(side int, field string) {
 // noTextForAddresses maps HubSpot's e-mail to a text of Salesforce, which is refused.
 func (a companyApps) noTextForAddresses() {
 	a.t.Helper()
-	m := crm.Mapping{ID: "address", Left: []string{"email"}, Right: []string{"Title"}, Direction: crm.DirectionBoth, Origin: "custom", Transform: crm.Transform{Type: crm.TransformNone}}
+	m := crm.Mapping{
+		ID: "address", Left: []string{"email"}, Right: []string{"Title"}, Direction: crm.DirectionBoth,
+		Origin: "custom", Transform: crm.Transform{Type: crm.TransformNone},
+	}
 	syncs := []crm.Sync{a.sync}
 	syncs[0].Mappings = []crm.Mapping{m}
 	var now crm.Connection
@@ -96,9 +100,11 @@ func (a companyApps) noTextForAddresses() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	_, err = a.api.Do(a.t.Context(), http.MethodPatch, a.path(""), map[string]any{"syncs": syncs}, nil, "If-Match", head.Get("ETag"))
+	_, err = a.api.Do(a.t.Context(), http.MethodPatch, a.path(""), map[string]any{"syncs": syncs}, nil, "If-Match",
+		head.Get("ETag"))
 	var refused *apiclient.Refusal
-	if !errors.As(err, &refused) || refused.Status != http.StatusBadRequest || !strings.Contains(refused.Body, "map an e-mail field") {
+	if !errors.As(err, &refused) || refused.Status != http.StatusBadRequest ||
+		!strings.Contains(refused.Body, "map an e-mail field") {
 		a.t.Errorf("an e-mail from a text: %v", err)
 	}
 }

@@ -33,7 +33,10 @@ type progress struct {
 
 func newProgress(s *screen, runs func(context.Context, time.Time) ([]engine.Run, error)) *progress {
 	now := time.Now()
-	return &progress{screen: s, runs: runs, now: time.Now, every: drawEvery, open: map[crm.RunID]bool{}, since: now, printed: now}
+	return &progress{
+		screen: s, runs: runs, now: time.Now, every: drawEvery, open: map[crm.RunID]bool{}, since: now,
+		printed: now,
+	}
 }
 
 // watch looks until ctx ends.

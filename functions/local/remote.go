@@ -25,7 +25,8 @@ func remote(ctx context.Context, w *world) (*app.Remote, error) {
 	const op = "serve: storage"
 	names, err := cloud.ReadStorage(w.env)
 	if w.env(config.AdminKeyVariable) == "" {
-		err = joined(err, "", fault.New(op, fault.Invalid, "invalid_config", config.AdminKeyVariable+" is not set: without a data folder no key is generated and kept"))
+		err = joined(err, "", fault.New(op, fault.Invalid, "invalid_config", config.AdminKeyVariable+
+			" is not set: without a data folder no key is generated and kept"))
 	}
 	c, cerr := sdkConfig(ctx, op)
 	if cerr != nil {
@@ -35,7 +36,9 @@ func remote(ctx context.Context, w *world) (*app.Remote, error) {
 		return nil, joined(nil, "--store "+storeDynamo+": ", err)
 	}
 	if _, err := c.Credentials.Retrieve(ctx); err != nil {
-		return nil, fault.New(op, fault.Invalid, "invalid_config", "--store "+storeDynamo+": no AWS credentials are found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role")
+		return nil, fault.New(op, fault.Invalid, "invalid_config",
+			"--store "+storeDynamo+": no AWS credentials are found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "+
+				"AWS_SECRET_ACCESS_KEY, or give the machine a role")
 	}
 	return &app.Remote{Storage: names, SDK: func(string) aws.Config { return c }}, nil
 }

@@ -60,9 +60,14 @@ func (s settings) check(w *world, data, level string) (config.Checked, error) {
 		formats = append(formats, string(f))
 	}
 	c, err := config.Serve{
-		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, Documents: s.Documents, PublicURL: s.PublicURL, AdminKey: w.env(config.AdminKeyVariable),
-		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey, Proxies: s.Proxies,
-		SMTP: config.SMTP{Server: s.SMTPServer, TLS: s.SMTPTLS, From: s.SMTPFrom, User: s.SMTPUser, Password: w.env(config.SMTPPasswordVariable)},
+		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, Documents: s.Documents, PublicURL: s.PublicURL,
+		AdminKey:   w.env(config.AdminKeyVariable),
+		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
+		Proxies: s.Proxies,
+		SMTP: config.SMTP{
+			Server: s.SMTPServer, TLS: s.SMTPTLS, From: s.SMTPFrom, User: s.SMTPUser,
+			Password: w.env(config.SMTPPasswordVariable),
+		},
 	}.Check(telemetry.Levels, formats)
 	if _, gerr := egress.New(egress.Options{Allow: c.AllowHosts}); gerr != nil {
 		err = joined(err, "--allow-host: ", gerr)
@@ -123,11 +128,13 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	if rem == nil {
 		screen.say("Lockstep listens on %s, with its data in %s", s.url, conf.DataDir)
 	} else {
-		screen.say("Lockstep listens on %s, with its data in DynamoDB: %s, %s, %s", s.url, rem.Tables[store.Settings], rem.Tables[store.Links], rem.Tables[store.Log])
+		screen.say("Lockstep listens on %s, with its data in DynamoDB: %s, %s, %s", s.url, rem.Tables[store.Settings],
+			rem.Tables[store.Links], rem.Tables[store.Log])
 		p.every = printEvery // a look costs
 	}
 	if conf.Exposed() && len(conf.Proxies) == 0 {
-		screen.say("warning: %s is plain HTTP and can be reached from elsewhere: give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS", s.url)
+		screen.say("warning: %s is plain HTTP and can be reached from elsewhere: give --tls-cert and --tls-key, or listen "+
+			"on 127.0.0.1 behind a proxy that ends TLS", s.url)
 	}
 	sayKey(screen, a, conf)
 	sayConsole(screen, a, s.browserURL(conf))
@@ -144,7 +151,9 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 
 // open opens the data folder, or rem if given, with settings that were checked;
 // now tells the time, nil = time.Now.
-func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logger, now func() time.Time) (*app.App, error) {
+func open(
+	ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logger, now func() time.Time,
+) (*app.App, error) {
 	// A write may start while the lease outlasts it: for as long as a piece of
 	// work may take, and a little more.
 	lease := c.AppTimeout + app.LocalTuning().Budget + time.Second
@@ -154,8 +163,9 @@ func open(ctx context.Context, c config.Checked, rem *app.Remote, log *slog.Logg
 	}
 	return app.Open(ctx, app.Options{
 		Mailer:  mailer,
-		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts, ServeHosts: c.Names(),
-		PublicURL: c.PublicURL, AppDocuments: c.Documents,
+		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts,
+		ServeHosts: c.Names(),
+		PublicURL:  c.PublicURL, AppDocuments: c.Documents,
 		AdminKey: secret.NewText(c.AdminKey), Version: version, TLS: c.TLSCert != "",
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})
@@ -170,7 +180,8 @@ func mailer(m config.Mail, now func() time.Time) (alert.Mailer, error) {
 		now = time.Now
 	}
 	return smtpmail.New(smtpmail.Config{
-		Host: m.Host, Port: int(m.Port), TLS: smtpmail.TLS(m.TLS), From: m.From, User: m.User, Password: secret.NewText(m.Password), Now: now,
+		Host: m.Host, Port: int(m.Port), TLS: smtpmail.TLS(m.TLS), From: m.From, User: m.User,
+		Password: secret.NewText(m.Password), Now: now,
 	})
 }
 
@@ -223,7 +234,8 @@ const (
 func listen(ctx context.Context, a *app.App, c config.Checked) (*server, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Addr())
 	if err != nil {
-		return nil, fault.New("serve: listen", fault.Unavailable, "address_in_use", fmt.Sprintf("cannot listen on %s: %v; choose another --addr", c.Addr(), errors.Unwrap(err)))
+		return nil, fault.New("serve: listen", fault.Unavailable, "address_in_use",
+			fmt.Sprintf("cannot listen on %s: %v; choose another --addr", c.Addr(), errors.Unwrap(err)))
 	}
 	gated := net.Listener(newGate(l, min(maxConns, descriptors()/2), maxConnsSource, c.Proxies))
 	scheme := "http://"
@@ -232,7 +244,9 @@ func listen(ctx context.Context, a *app.App, c config.Checked) (*server, error) 
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
-		gated, scheme = tls.NewListener(gated, &tls.Config{GetCertificate: cert.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}), "https://"
+		gated, scheme = tls.NewListener(gated, &tls.Config{
+			GetCertificate: cert.get, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12,
+		}), "https://"
 	}
 	base, hang := context.WithCancel(context.Background())
 	return &server{

@@ -39,10 +39,14 @@ func TestServeRefuses(t *testing.T) {
 		code int
 	}{
 		"a database that is none": {
-			args: []string{"--data", folder(t, "lockstep.db", garbage)}, want: []string{"is no database", "choose another data folder"}, code: 2,
+			args: []string{"--data", folder(t, "lockstep.db", garbage)}, want: []string{
+				"is no database", "choose another data folder",
+			}, code: 2,
 		},
 		"a key file that is none": {
-			args: []string{"--data", folder(t, "root.key", "not a key")}, want: []string{"is not a key file of Lockstep", "backup"}, code: 2,
+			args: []string{"--data", folder(t, "root.key", "not a key")}, want: []string{
+				"is not a key file of Lockstep", "backup",
+			}, code: 2,
 		},
 		"an admin key file that is none": {
 			args: []string{"--data", folder(t, "admin.key", "short")}, want: []string{"is not an admin key"}, code: 2,
@@ -57,13 +61,16 @@ func TestServeRefuses(t *testing.T) {
 		"no names of a storage": {
 			args: []string{"--store", "dynamo"},
 			want: []string{
-				"LOCKSTEP_SETTINGS_TABLE is not set", "LOCKSTEP_LINKS_TABLE is not set", "LOCKSTEP_LOG_TABLE is not set", "LOCKSTEP_QUEUE_URL is not set",
+				"LOCKSTEP_SETTINGS_TABLE is not set", "LOCKSTEP_LINKS_TABLE is not set", "LOCKSTEP_LOG_TABLE is not set",
+				"LOCKSTEP_QUEUE_URL is not set",
 				"LOCKSTEP_DEAD_QUEUE_URL is not set", "LOCKSTEP_KEY_ID is not set", "LOCKSTEP_ADMIN_KEY is not set",
 			}, code: 2,
 		},
 		"an unknown storage": {args: []string{"--store", "memory"}, want: []string{"--store", "embedded", "dynamo"}, code: 2},
 		"an unknown flag":    {args: []string{"--loud"}, want: []string{"unknown flag --loud"}, code: 2},
-		"a short key":        {args: []string{"--data", t.TempDir()}, env: "short", want: []string{"LOCKSTEP_ADMIN_KEY", "16 to 512"}, code: 2},
+		"a short key": {
+			args: []string{"--data", t.TempDir()}, env: "short", want: []string{"LOCKSTEP_ADMIN_KEY", "16 to 512"}, code: 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,7 +103,9 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 			w := &world{out: out, err: t.Output(), env: func(string) string { return "" }}
 			ended <- run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--data", data}, w)
 		}()
-		err := until(ctx, 10*time.Second, "the start", func(context.Context) (bool, error) { return strings.Contains(out.String(), "admin key"), nil })
+		err := until(ctx, 10*time.Second, "the start", func(context.Context) (bool, error) {
+			return strings.Contains(out.String(), "admin key"), nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +121,8 @@ func TestGeneratedKey(t *testing.T) { //nolint:paralleltest // see above
 			t.Errorf("start %d: the key is shown: %v", start+1, shown)
 		}
 		url := regexp.MustCompile(`http://[0-9.:]+`).FindString(out.String())
-		if err := apiclient.New(url, strings.TrimSpace(string(key))).Call(ctx, http.MethodGet, "/v1/apps", nil, nil); err != nil {
+		if err := apiclient.New(url, strings.TrimSpace(string(key))).Call(ctx, http.MethodGet, "/v1/apps", nil,
+			nil); err != nil {
 			t.Error(err)
 		}
 		if err := apiclient.New(url, "").Call(ctx, http.MethodGet, "/v1/apps", nil, nil); err == nil {
@@ -144,7 +154,8 @@ func openConsole(t *testing.T, url string) {
 	}
 	defer func() { _ = answer.Body.Close() }() // only its head is looked at
 	built := answer.StatusCode == http.StatusOK
-	if !built && answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(answer.Header.Get("Content-Security-Policy"), "script-src 'self';") {
+	if !built && answer.StatusCode != http.StatusServiceUnavailable ||
+		!strings.Contains(answer.Header.Get("Content-Security-Policy"), "script-src 'self';") {
 		t.Errorf("the console: %d, policy %q", answer.StatusCode, answer.Header.Get("Content-Security-Policy"))
 	}
 }
@@ -183,16 +194,25 @@ func TestServeWithoutStorage(t *testing.T) {
 		want   string
 		code   int
 	}{
-		"a table":     {[]string{cloud.EnvLinksTable + "=lockstep-none"}, "the links table lockstep-none cannot be used", 1},
-		"a queue":     {[]string{cloud.EnvDeadQueueURL + "=" + on.Var(cloud.EnvQueueURL) + "-none"}, "-none cannot be used", 1},
-		"a key":       {[]string{cloud.EnvKeyID + "=arn:aws:kms:us-east-1:000000000000:key/none"}, "key/none cannot be used", 1},
+		"a table": {[]string{cloud.EnvLinksTable + "=lockstep-none"}, "the links table lockstep-none cannot be used", 1},
+		"a queue": {
+			[]string{cloud.EnvDeadQueueURL + "=" + on.Var(cloud.EnvQueueURL) + "-none"},
+			"-none cannot be used",
+			1,
+		},
+		"a key": {
+			[]string{cloud.EnvKeyID + "=arn:aws:kms:us-east-1:000000000000:key/none"},
+			"key/none cannot be used",
+			1,
+		},
 		"no key":      {[]string{cloud.EnvKeyID + "=alias/lockstep"}, "named by its key ARN", 2},
 		"credentials": {[]string{cloud.EnvAccessKey + "=", cloud.EnvSecretKey + "="}, "AWS_ACCESS_KEY_ID", 2},
 		"region":      {[]string{cloud.EnvRegion + "=", "AWS_DEFAULT_REGION="}, "AWS_REGION", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := spawn(t, slices.Concat(on.Env, c.change), "serve", "--addr", "127.0.0.1:0", "--store", storeDynamo, "--data", filepath.Join(t.TempDir(), "data"))
+			p := spawn(t, slices.Concat(on.Env, c.change), "serve", "--addr", "127.0.0.1:0", "--store", storeDynamo, "--data",
+				filepath.Join(t.TempDir(), "data"))
 			if code := p.exit(t); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}

@@ -131,7 +131,11 @@ func newServed(t *testing.T, people int, on storages.Storage) *served {
 // readyServed is newServed before the program's start.
 func readyServed(t *testing.T, people int, on storages.Storage) *served {
 	t.Helper()
-	s := &served{on: on, timeout: appTimeout(on), demo: &demo{screen: newScreen(&world{out: t.Output(), err: t.Output()}), people: people, schedule: "manual"}}
+	s := &served{
+		on: on, timeout: appTimeout(on), demo: &demo{
+			screen: newScreen(&world{out: t.Output(), err: t.Output()}), people: people, schedule: "manual",
+		},
+	}
 	s.addr, s.data = freeAddress(t), filepath.Join(t.TempDir(), "data")
 	for i, app := range demoApps {
 		s.fakes[i] = spawnFake(t, app, people)
@@ -151,7 +155,10 @@ func freeAddress(t *testing.T) string {
 }
 
 func (s *served) args() []string {
-	return append([]string{"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", s.timeout, "--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn"}, s.more...)
+	return append([]string{
+		"serve", "--addr", s.addr, "--data", s.data, "--store", s.on.Name, "--app-timeout", s.timeout,
+		"--allow-host", s.fakes[0].host, "--allow-host", s.fakes[1].host, "--log-level", "warn",
+	}, s.more...)
 }
 
 // start starts the program and waits until it answers.

@@ -33,7 +33,8 @@ func (c *simCommand) Run(ctx context.Context, w *world) error {
 	o := sim.Options{Seeds: c.Seeds, From: c.From, Workers: runtime.GOMAXPROCS(0), Workload: c.Workload, Out: w.out}
 	switch {
 	case c.Workload != "" && !slices.Contains(sim.Workloads(), c.Workload):
-		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--workload is one of "+strings.Join(sim.Workloads(), ", "))
+		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--workload is one of "+
+			strings.Join(sim.Workloads(), ", "))
 	case c.Seeds < 0 || c.Each < 0:
 		return fault.New("sim: settings", fault.Invalid, "invalid_config", "--seeds and --each cannot be negative")
 	case c.Seed != nil:
@@ -71,8 +72,10 @@ func (c *simCommand) judge(s *screen, r *sim.Report) error {
 			s.say("  %-32s %s", name, number(part.counts[name]))
 		}
 	}
-	s.say("\n%s seeds (%s of workloads, %s with the real connectors), %s changes, %s steps, %s writes, %s calls in %.1f s: %d broken promises",
-		number(r.Seeds), number(r.Named), number(r.Real), number(r.Changes), number(r.Steps), number(r.Writes), number(r.Calls), r.Took.Seconds(), len(r.Violations))
+	s.say("\n%s seeds (%s of workloads, %s with the real connectors), %s changes, %s steps, %s writes, %s calls in "+
+		"%.1f s: %d broken promises",
+		number(r.Seeds), number(r.Named), number(r.Real), number(r.Changes), number(r.Steps), number(r.Writes),
+		number(r.Calls), r.Took.Seconds(), len(r.Violations))
 	for _, v := range r.Violations {
 		s.say("  %s: replay with: %s", v.ID, v.Replay())
 	}

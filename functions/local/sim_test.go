@@ -25,7 +25,9 @@ func TestSimCommand(t *testing.T) {
 func TestSimJudge(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*sim.Report{
-		"broken":  {Seeds: 3, Violations: []sim.Violation{{Seed: 77, ID: "S1", Detail: "somebody is lost", Workload: "crowd"}}},
+		"broken": {
+			Seeds: 3, Violations: []sim.Violation{{Seed: 77, ID: "S1", Detail: "somebody is lost", Workload: "crowd"}},
+		},
 		"not met": {Seeds: 3, Unreached: []string{"reply_lost"}},
 	} {
 		var out bytes.Buffer

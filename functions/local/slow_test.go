@@ -46,7 +46,9 @@ func TestS34_ServedSlowApps(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range s.fakes {
-			if err := s.knob(ctx, i, http.MethodPut, "/_fake/latency", map[string]string{"latency": latency.String()}); err != nil {
+			if err := s.knob(ctx, i, http.MethodPut, "/_fake/latency", map[string]string{
+				"latency": latency.String(),
+			}); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.knob(ctx, i, http.MethodPost, "/_fake/requests/reset", nil); err != nil {

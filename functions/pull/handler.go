@@ -66,7 +66,8 @@ func (h *handler) Handle(ctx context.Context, event json.RawMessage) error {
 
 // outcome says what came of a firing.
 func (h *handler) outcome(ctx, within context.Context, f firing, err error) error {
-	log := h.log.With("tick", f.Tick, "connection", f.Connection, "sync", f.Sync, "kind", fault.KindOf(err), "code", fault.CodeOf(err))
+	log := h.log.With("tick", f.Tick, "connection", f.Connection, "sync", f.Sync, "kind", fault.KindOf(err), "code",
+		fault.CodeOf(err))
 	switch {
 	case err == nil:
 		return nil

@@ -108,7 +108,8 @@ func TestFiringsOfWhatIsGone(t *testing.T) {
 func TestMalformedFirings(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string][]byte{
-		"foreign event": event(t, "pull-malformed"), "nothing": []byte(`{}`), "an array": []byte(`[]`), "a number": []byte(`1`), "half": []byte(`{"workspace":"w"}`),
+		"foreign event": event(t, "pull-malformed"), "nothing": []byte(`{}`), "an array": []byte(`[]`),
+		"a number": []byte(`1`), "half": []byte(`{"workspace":"w"}`),
 		"both": []byte(`{"tick":true,"workspace":"w","connection":"c","sync":"s"}`),
 	} {
 		var said bytes.Buffer
@@ -143,7 +144,8 @@ func TestOutcomes(t *testing.T) {
 	} {
 		h := &handler{
 			pull: func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error { return tt.err },
-			tick: func(context.Context, time.Duration) error { return tt.err }, now: time.Now, log: slog.New(slog.DiscardHandler),
+			tick: func(context.Context, time.Duration) error { return tt.err }, now: time.Now,
+			log: slog.New(slog.DiscardHandler),
 		}
 		for _, e := range []string{"pull-sync", "pull-tick"} {
 			if err := fire(t, h, event(t, e)); (err != nil) != tt.want {

@@ -115,7 +115,8 @@ func TestWorksTheQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st[0].States.Left[crm.StateInSync] == 0 || st[0].States.Left[crm.StateInSync] != st[0].States.Right[crm.StateInSync] {
+	if st[0].States.Left[crm.StateInSync] == 0 ||
+		st[0].States.Left[crm.StateInSync] != st[0].States.Right[crm.StateInSync] {
 		t.Errorf("states %+v, want as many in sync on both sides", st[0].States)
 	}
 	left, right := b.Hub.Core().Records("contacts")[0].ID, b.Force.Core().Records("Contact")[0].ID
@@ -139,7 +140,10 @@ func TestUnreadableMessages(t *testing.T) {
 	if diff := cmp.Diff(want, failures(got)); diff != "" {
 		t.Errorf("failures (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]time.Duration{"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a0001": 30 * time.Second, "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a0002": 30 * time.Second}, hid.wait); diff != "" {
+	if diff := cmp.Diff(map[string]time.Duration{
+		"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a0001": 30 * time.Second,
+		"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a0002": 30 * time.Second,
+	}, hid.wait); diff != "" {
 		t.Errorf("hidden (-want +got):\n%s", diff)
 	}
 }
@@ -153,7 +157,8 @@ func TestMalformedEvents(t *testing.T) {
 		return nil
 	})
 	for name, e := range map[string][]byte{
-		"foreign record": event(t, "sync-malformed"), "no records": []byte(`{}`), "an array": []byte(`[]`), "null records": []byte(`{"Records":null}`), "a number": []byte(`1`),
+		"foreign record": event(t, "sync-malformed"), "no records": []byte(`{}`), "an array": []byte(`[]`),
+		"null records": []byte(`{"Records":null}`), "a number": []byte(`1`),
 	} {
 		if _, err := lambda.NewHandler(h.Handle).Invoke(t.Context(), e); err == nil {
 			t.Errorf("%s: no error; the queue would remove the messages", name)
@@ -172,11 +177,19 @@ func TestOrderOfGroups(t *testing.T) {
 		want     []string
 		hidden   map[string]time.Duration
 	}{
-		"all worked":              {"xa xa ya", nil, map[string]time.Duration{}},
-		"one fails":               {"xa x9 ya", []string{"1"}, map[string]time.Duration{"r1": 9 * time.Second}},
-		"later ones stay":         {"x9 xa x0 ya", []string{"0", "1", "2"}, map[string]time.Duration{"r0": 9 * time.Second, "r1": 9 * time.Second, "r2": 9 * time.Second}},
-		"earlier ones go":         {"xa xa x0", []string{"2"}, map[string]time.Duration{"r2": 0}},
-		"groups are on their own": {"x0 ya x0 y9 ya", []string{"0", "2", "3", "4"}, map[string]time.Duration{"r0": 0, "r2": 0, "r3": 9 * time.Second, "r4": 9 * time.Second}},
+		"all worked": {"xa xa ya", nil, map[string]time.Duration{}},
+		"one fails":  {"xa x9 ya", []string{"1"}, map[string]time.Duration{"r1": 9 * time.Second}},
+		"later ones stay": {
+			"x9 xa x0 ya", []string{"0", "1", "2"}, map[string]time.Duration{
+				"r0": 9 * time.Second, "r1": 9 * time.Second, "r2": 9 * time.Second,
+			},
+		},
+		"earlier ones go": {"xa xa x0", []string{"2"}, map[string]time.Duration{"r2": 0}},
+		"groups are on their own": {
+			"x0 ya x0 y9 ya", []string{"0", "2", "3", "4"}, map[string]time.Duration{
+				"r0": 0, "r2": 0, "r3": 9 * time.Second, "r4": 9 * time.Second,
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,14 +199,18 @@ func TestOrderOfGroups(t *testing.T) {
 					if d.Group != ds[0].Group || d.Receives != 3 {
 						t.Errorf("a call has messages of groups %s and %s, received %d times", d.Group, ds[0].Group, d.Receives)
 					}
-					out = append(out, engine.Verdict{Receipt: d.Receipt, Ack: d.Body[0] == 'a', Retry: time.Duration(d.Body[0]-'0') % 10 * time.Second})
+					out = append(out, engine.Verdict{
+						Receipt: d.Receipt, Ack: d.Body[0] == 'a', Retry: time.Duration(d.Body[0]-'0') % 10 * time.Second,
+					})
 				}
 				return out
 			})
 			var ds []queue.Delivery
 			for i, m := range strings.Fields(tt.messages) {
 				n := string(rune('0' + i))
-				ds = append(ds, queue.Delivery{ID: n, Receipt: "r" + n, Group: m[:1], Body: []byte(m[1:]), Receives: 3, SentAt: time.UnixMilli(1)})
+				ds = append(ds, queue.Delivery{
+					ID: n, Receipt: "r" + n, Group: m[:1], Body: []byte(m[1:]), Receives: 3, SentAt: time.UnixMilli(1),
+				})
 			}
 			e, err := json.Marshal(lambdarun.QueueEvent(ds))
 			if err != nil {
@@ -246,7 +263,9 @@ func TestStopsBeforeTheDeadline(t *testing.T) {
 func TestHidingIsAHelp(t *testing.T) {
 	t.Parallel()
 	for _, trouble := range []error{errors.New("down"), fault.New("x", fault.NotFound, "receipt_stale", "")} {
-		h, hid := plain(func(_ context.Context, ds []queue.Delivery) []engine.Verdict { return make([]engine.Verdict, len(ds)) })
+		h, hid := plain(func(_ context.Context, ds []queue.Delivery) []engine.Verdict {
+			return make([]engine.Verdict, len(ds))
+		})
 		hid.err = trouble
 		if got, err := h.Handle(t.Context(), event(t, "sync-batch")); err != nil || len(got.BatchItemFailures) != 2 {
 			t.Errorf("%v: %+v, %v; want both failed", trouble, got, err)

@@ -35,7 +35,8 @@ func (w writer) BatchWrite(ctx context.Context, object string, writes []connecto
 // invoke runs f as an invocation with a trace.
 func invoke(t *testing.T, calls *invocation.Calls, trace string, f func(context.Context) error) {
 	t.Helper()
-	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", "Root="+trace+";Sampled=1") //nolint:staticcheck,revive // the runtime's own key
+	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", //nolint:staticcheck,revive // the runtime's own key
+		"Root="+trace+";Sampled=1")
 	if _, err := calls.Handler(f).Invoke(ctx, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +50,10 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 	var said bytes.Buffer
 	var log *slog.Logger
 	webhook, sync := new(invocation.Calls), new(invocation.Calls)
-	b, err := testbed.New(t.Context(), testbed.Options{People: 3, Wrap: func(_ crm.AccountID, c connector.Connector) connector.Connector {
-		return writer{c, func() *slog.Logger { return log }}
-	}}, nil)
+	b, err := testbed.New(t.Context(),
+		testbed.Options{People: 3, Wrap: func(_ crm.AccountID, c connector.Connector) connector.Connector {
+			return writer{c, func() *slog.Logger { return log }}
+		}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,10 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 	if err := b.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	taking, err := engine.New(engine.Config{Store: b.Store, Queue: b.Queue, Open: b.Open, Now: b.Now, NewID: func(p string) string { return p + "_x1" }, Sleep: b.Engine.Sleep, Trace: webhook.Trace})
+	taking, err := engine.New(engine.Config{
+		Store: b.Store, Queue: b.Queue, Open: b.Open, Now: b.Now, NewID: func(p string) string { return p + "_x1" },
+		Sleep: b.Engine.Sleep, Trace: webhook.Trace,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +76,9 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	invoke(t, webhook, "1-webhook", func(ctx context.Context) error {
-		return taking.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Object: "contacts", ID: crm.RecordID(id), Kind: connector.EventChanged}})
+		return taking.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+			{Object: "contacts", ID: crm.RecordID(id), Kind: connector.EventChanged},
+		})
 	})
 	ds, err := b.Queue.Receive(t.Context(), 10, 0)
 	if err != nil || len(ds) != 1 {
@@ -85,9 +92,14 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 	var metrics bytes.Buffer
 	h, _ := plain(b.Engine.Work)
 	h.log, h.now = log, b.Now
-	h.report = cloud.Report{Take: func() cloud.Work { return cloud.Work{Calls: map[crm.AppID]int64{"hubspot": 1}} }, To: &metrics, Stage: "test"}
+	h.report = cloud.Report{
+		Take: func() cloud.Work { return cloud.Work{Calls: map[crm.AppID]int64{"hubspot": 1}} },
+		To:   &metrics, Stage: "test",
+	}
 	batch, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{{
-		MessageId: ds[0].ID, ReceiptHandle: ds[0].Receipt, Body: string(ds[0].Body), Attributes: map[string]string{"MessageGroupId": ds[0].Group, "ApproximateReceiveCount": "1"},
+		MessageId: ds[0].ID, ReceiptHandle: ds[0].Receipt, Body: string(ds[0].Body), Attributes: map[string]string{
+			"MessageGroupId": ds[0].Group, "ApproximateReceiveCount": "1",
+		},
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -112,12 +124,14 @@ func TestOneTraceFromWebhookToWrite(t *testing.T) {
 		switch {
 		case l.TraceID != "1-sync":
 			t.Errorf("%s does not name its invocation", line)
-		case l.Msg == "app called" && slices.Equal(l.Origins, []string{"1-webhook"}), l.Msg == "message worked" && l.Origin == "1-webhook" && l.Done:
+		case l.Msg == "app called" && slices.Equal(l.Origins, []string{"1-webhook"}), l.Msg == "message worked" &&
+			l.Origin == "1-webhook" && l.Done:
 			lines = append(lines, l.Msg)
 		}
 	}
 	if !slices.Contains(lines, "app called") || !slices.Contains(lines, "message worked") {
-		t.Errorf("lines with the trace of the delivery: %v; want the write and the message's end in\n%s", lines, said.String())
+		t.Errorf("lines with the trace of the delivery: %v; want the write and the message's end in\n%s", lines,
+			said.String())
 	}
 	if !strings.Contains(metrics.String(), `"ChangeLag":0`) || !strings.Contains(metrics.String(), `"AppCalls":1`) {
 		t.Errorf("the metrics are %s", metrics.String())

@@ -65,7 +65,8 @@ func newWorld(t *testing.T) *world {
 	drivers := map[crm.AppID]connector.Driver{hubspot.ID: hubspot.Driver(), salesforce.ID: salesforce.Driver()}
 	apps := map[crm.AppID]http.Handler{hubspot.ID: b.Hub, salesforce.ID: b.Force}
 	accounts, err := account.New(account.Options{
-		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: func(string) string { return string(next) }, Rand: rand.Reader,
+		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: func(string) string { return string(next) },
+		Rand:     rand.Reader,
 		HTTP:     func(app crm.App, _ string) *http.Client { return fakekit.Client(apps[app.ID]) },
 		CheckURL: func(crm.App, string) error { return nil },
 	})
@@ -74,12 +75,18 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{Bed: b, tokens: map[crm.AccountID]string{}}
 	for id, draft := range map[crm.AccountID]account.Draft{
-		testbed.LeftAccount: {App: hubspot.ID, Name: "left", Credentials: account.Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{
-			"token": secret.NewText(hubspotfake.PrivateToken), "webhook_secret": secret.NewText(hubspotfake.ClientSecret),
-		}}},
-		testbed.RightAccount: {App: salesforce.ID, Name: "right", BaseURL: "https://fake.my.salesforce.com", Credentials: account.Credentials{Kind: crm.AuthOAuth2, Fields: map[string]secret.Text{
-			"client_id": secret.NewText(salesforcefake.ClientID), "client_secret": secret.NewText(salesforcefake.ClientSecret),
-		}}},
+		testbed.LeftAccount: {App: hubspot.ID, Name: "left", Credentials: account.Credentials{
+			Kind: crm.AuthToken,
+			Fields: map[string]secret.Text{
+				"token": secret.NewText(hubspotfake.PrivateToken), "webhook_secret": secret.NewText(hubspotfake.ClientSecret),
+			},
+		}},
+		testbed.RightAccount: {
+			App: salesforce.ID, Name: "right", BaseURL: "https://fake.my.salesforce.com",
+			Credentials: account.Credentials{Kind: crm.AuthOAuth2, Fields: map[string]secret.Text{
+				"client_id": secret.NewText(salesforcefake.ClientID), "client_secret": secret.NewText(salesforcefake.ClientSecret),
+			}},
+		},
 	} {
 		next = id
 		if _, err := accounts.Create(t.Context(), testbed.Workspace, draft); err != nil {
@@ -132,7 +139,8 @@ func (w *world) send(t *testing.T, event []byte) events.APIGatewayV2HTTPResponse
 func (w *world) signed(t *testing.T, change ...func(*events.APIGatewayV2HTTPRequest)) []byte {
 	t.Helper()
 	var e events.APIGatewayV2HTTPRequest
-	if err := json.Unmarshal(sample(t, "webhook-hubspot-propertychange", sampleToken, w.tokens[testbed.LeftAccount]), &e); err != nil {
+	if err := json.Unmarshal(sample(t, "webhook-hubspot-propertychange", sampleToken, w.tokens[testbed.LeftAccount]),
+		&e); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range change {
@@ -214,7 +222,8 @@ func TestDeliveryOfSalesforce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.send(t, sample(t, "webhook-salesforce-outbound", sampleToken, w.tokens[testbed.RightAccount]))
-	if r.StatusCode != http.StatusOK || !strings.Contains(r.Body, "<Ack>true</Ack>") || !strings.HasPrefix(r.Headers["Content-Type"], "text/xml") {
+	if r.StatusCode != http.StatusOK || !strings.Contains(r.Body, "<Ack>true</Ack>") ||
+		!strings.HasPrefix(r.Headers["Content-Type"], "text/xml") {
 		t.Errorf("answer %+v, want the acknowledgement that Salesforce asks for", r)
 	}
 	if n := w.queued(t); n != 1 {
@@ -225,7 +234,8 @@ func TestDeliveryOfSalesforce(t *testing.T) {
 func TestCheckOfTheAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if r := w.send(t, sample(t, "webhook-check", sampleToken, w.tokens[testbed.LeftAccount])); r.StatusCode != http.StatusOK || r.Body != "" {
+	if r := w.send(t, sample(t, "webhook-check", sampleToken,
+		w.tokens[testbed.LeftAccount])); r.StatusCode != http.StatusOK || r.Body != "" {
 		t.Errorf("HEAD of an address: %+v, want 200 without a body", r)
 	}
 }
@@ -244,9 +254,10 @@ func TestMalformedEvents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, event := range map[string][]byte{
-		"headers": sample(t, "webhook-malformed"), "another event": sample(t, "sync-batch"), "an array": []byte(`[]`), "a number": []byte(`1`),
-		"base64": []byte(`{"rawPath":"/hooks/x","body":"*","isBase64Encoded":true,"requestContext":{"http":{"method":"POST"}}}`),
-		"method": []byte(`{"rawPath":"/hooks/x","requestContext":{"http":{"method":"P O"}}}`),
+		"headers": sample(t, "webhook-malformed"), "another event": sample(t, "sync-batch"), "an array": []byte(`[]`),
+		"a number": []byte(`1`),
+		"base64":   []byte(`{"rawPath":"/hooks/x","body":"*","isBase64Encoded":true,"requestContext":{"http":{"method":"POST"}}}`),
+		"method":   []byte(`{"rawPath":"/hooks/x","requestContext":{"http":{"method":"P O"}}}`),
 	} {
 		if r := w.send(t, event); r.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d, want 400", name, r.StatusCode)

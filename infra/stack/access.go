@@ -12,7 +12,8 @@ import (
 // role is the one role of a function, with all that it may do.
 func (s *Stack) role(spec *functionSpec, group awslogs.LogGroup) awsiam.Role {
 	statements := []awsiam.PolicyStatement{
-		allow("Logs", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, group.LogGroupArn()), // the ARN ends in ":*", its streams
+		// the ARN ends in ":*", its streams
+		allow("Logs", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, group.LogGroupArn()),
 		// X-Ray knows no resources.
 		allow("Traces", []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, jsii.String("*")),
 		s.tableKey(),
@@ -27,7 +28,9 @@ func (s *Stack) role(spec *functionSpec, group awslogs.LogGroup) awsiam.Role {
 	case webhook, pull:
 		more(s.send(), s.depth())
 	case sync: // never sends to the queue that triggers it (P6)
-		more(allow("Work", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}, s.changes.QueueArn()))
+		more(allow("Work", []string{
+			"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes",
+		}, s.changes.QueueArn()))
 	case api:
 		more(s.send(), s.depth())
 		more(s.changeSchedules()...)
@@ -55,15 +58,20 @@ func allow(sid string, actions []string, resources ...*string) awsiam.PolicyStat
 
 // arn is an address in this account and region.
 func (s *Stack) arn(service, resource string) *string {
-	return jsii.String("arn:" + *awscdk.Aws_PARTITION() + ":" + service + ":" + *s.stack.Region() + ":" + *s.stack.Account() + ":" + resource)
+	return jsii.String("arn:" + *awscdk.Aws_PARTITION() + ":" + service + ":" + *s.stack.Region() + ":" +
+		*s.stack.Account() + ":" + resource)
 }
 
 func indexARN(t awsdynamodb.Table) *string { return jsii.String(*t.TableArn() + "/index/" + indexName) }
 
 // tableKey lets DynamoDB use the key on behalf of the function, and nobody else.
 func (s *Stack) tableKey() awsiam.PolicyStatement {
-	st := allow("TableKey", []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"}, s.key.KeyArn())
-	st.AddCondition(jsii.String("StringEquals"), map[string]any{"kms:ViaService": "dynamodb." + *s.stack.Region() + ".amazonaws.com"})
+	st := allow("TableKey", []string{
+		"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey",
+	}, s.key.KeyArn())
+	st.AddCondition(jsii.String("StringEquals"), map[string]any{
+		"kms:ViaService": "dynamodb." + *s.stack.Region() + ".amazonaws.com",
+	})
 	return st
 }
 
@@ -75,8 +83,11 @@ const secretContext = "secret"
 // function opens and seals. Who hears apps needs what they sign with, and knows whom it must not keep; who calls
 // them, what they are logged in by; keeper calls no app, and signs what it tells of.
 var (
-	everyPurpose = []string{"credential", "oauth_grant", "oauth_client", "oauth_state", "webhook_token", "erasure", "alert_webhook"}
-	openedBy     = map[string][]string{
+	everyPurpose = []string{
+		"credential", "oauth_grant", "oauth_client", "oauth_state", "webhook_token", "erasure",
+		"alert_webhook",
+	}
+	openedBy = map[string][]string{
 		webhook: {"credential", "oauth_client", "erasure"},
 		pull:    {"credential", "oauth_grant", "oauth_client", "erasure"},
 		sync:    {"credential", "oauth_grant", "oauth_client", "erasure"},
@@ -131,7 +142,10 @@ func (s *Stack) changeSchedules() []awsiam.PolicyStatement {
 	pass := allow("PassScheduleRole", []string{"iam:PassRole"}, s.scheduleRole.RoleArn())
 	pass.AddCondition(jsii.String("StringEquals"), map[string]any{"iam:PassedToService": "scheduler.amazonaws.com"})
 	return []awsiam.PolicyStatement{
-		allow("Schedules", []string{"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule", "scheduler:GetSchedule"},
+		allow("Schedules", []string{
+			"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule",
+			"scheduler:GetSchedule",
+		},
 			s.arn("scheduler", "schedule/"+s.config.Name("syncs")+"/*")),
 		pass,
 	}

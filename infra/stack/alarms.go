@@ -70,24 +70,46 @@ func (s *Stack) alarms() {
 
 func (s *Stack) alarmList() []alarm {
 	all := []alarm{
-		{id: "DeadLetters", why: "changes died without a word; see the dead-letter queue, then lockstep admin redrive", metric: visible(s.dead), periods: 1},
-		{id: "Undelivered", why: "a schedule or an asynchronous call could not be delivered", metric: visible(s.undelivered), periods: 1},
-		{id: "OldestChange", why: "changes wait too long in the queue", above: oldestSeconds, periods: 3, metric: s.changes.MetricApproximateAgeOfOldestMessage(options(maximum, fiveMinutes))},
+		{
+			id: "DeadLetters", why: "changes died without a word; see the dead-letter queue, then lockstep admin redrive",
+			metric: visible(s.dead), periods: 1,
+		},
+		{
+			id: "Undelivered", why: "a schedule or an asynchronous call could not be delivered", metric: visible(s.undelivered),
+			periods: 1,
+		},
+		{
+			id: "OldestChange", why: "changes wait too long in the queue", above: oldestSeconds, periods: 3,
+			metric: s.changes.MetricApproximateAgeOfOldestMessage(options(maximum, fiveMinutes)),
+		},
 		{id: "SyncsOverdue", why: "pulls are more than three intervals late", metric: s.own(metricOverdue), periods: 1},
-		{id: "AccountsToAuthorize", why: "an account needs to be authorised again", metric: s.own(metricUnauthorized), periods: 1},
-		{id: "NoTick", why: "the tick has not fired for fifteen minutes: nothing that waits is woken", above: 1, below: true, noDataBad: true, periods: 3, metric: s.functions[pull].MetricInvocations(options(sum, fiveMinutes))},
+		{
+			id: "AccountsToAuthorize", why: "an account needs to be authorised again", metric: s.own(metricUnauthorized),
+			periods: 1,
+		},
+		{
+			id: "NoTick", why: "the tick has not fired for fifteen minutes: nothing that waits is woken", above: 1, below: true,
+			noDataBad: true, periods: 3, metric: s.functions[pull].MetricInvocations(options(sum, fiveMinutes)),
+		},
 	}
 	for _, spec := range functionSpecs() {
 		f := s.functions[spec.name]
 		all = append(all,
-			alarm{id: spec.id + "Errors", why: spec.name + " fails", metric: f.MetricErrors(options(sum, fiveMinutes)), periods: 1},
-			alarm{id: spec.id + "Throttles", why: spec.name + " is throttled: raise the account's concurrency", metric: f.MetricThrottles(options(sum, fiveMinutes)), periods: 1})
+			alarm{
+				id: spec.id + "Errors", why: spec.name + " fails", metric: f.MetricErrors(options(sum, fiveMinutes)),
+				periods: 1,
+			},
+			alarm{
+				id: spec.id + "Throttles", why: spec.name + " is throttled: raise the account's concurrency",
+				metric: f.MetricThrottles(options(sum, fiveMinutes)), periods: 1,
+			})
 	}
 	return all
 }
 
 func (s *Stack) alarm(a alarm) {
-	compare, missing := awscloudwatch.ComparisonOperator_GREATER_THAN_THRESHOLD, awscloudwatch.TreatMissingData_NOT_BREACHING
+	compare, missing := awscloudwatch.ComparisonOperator_GREATER_THAN_THRESHOLD,
+		awscloudwatch.TreatMissingData_NOT_BREACHING
 	if a.below {
 		compare = awscloudwatch.ComparisonOperator_LESS_THAN_THRESHOLD
 	}
@@ -104,7 +126,9 @@ func (s *Stack) alarm(a alarm) {
 }
 
 func options(statistic string, seconds float64) *awscloudwatch.MetricOptions {
-	return &awscloudwatch.MetricOptions{Statistic: jsii.String(statistic), Period: awscdk.Duration_Seconds(jsii.Number(seconds))}
+	return &awscloudwatch.MetricOptions{
+		Statistic: jsii.String(statistic), Period: awscdk.Duration_Seconds(jsii.Number(seconds)),
+	}
 }
 
 func visible(q awssqs.Queue) awscloudwatch.Metric {
@@ -118,14 +142,18 @@ func (s *Stack) own(name string) awscloudwatch.Metric { return s.figure(name, ma
 func (s *Stack) figure(name, statistic string, seconds float64) awscloudwatch.Metric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String(namespace), MetricName: jsii.String(name), Statistic: jsii.String(statistic),
-		Period: awscdk.Duration_Seconds(jsii.Number(seconds)), DimensionsMap: &map[string]*string{"Stage": jsii.String(s.config.Stage)},
+		Period: awscdk.Duration_Seconds(jsii.Number(seconds)), DimensionsMap: &map[string]*string{
+			"Stage": jsii.String(s.config.Stage),
+		},
 	})
 }
 
 // board is the dashboard: what comes in, what waits, what fails.
 func (s *Stack) board() {
 	graph := func(title string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
-		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{Title: jsii.String(title), Width: jsii.Number(8), Left: &metrics})
+		return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+			Title: jsii.String(title), Width: jsii.Number(8), Left: &metrics,
+		})
 	}
 	each := func(metric func(awslambda.Function) awscloudwatch.Metric) []awscloudwatch.IMetric {
 		var all []awscloudwatch.IMetric
@@ -150,8 +178,12 @@ func (s *Stack) board() {
 				graph("Dead and undelivered", visible(s.dead), visible(s.undelivered)),
 			},
 			{
-				graph("Invocations", each(func(f awslambda.Function) awscloudwatch.Metric { return f.MetricInvocations(options(sum, fiveMinutes)) })...),
-				graph("Errors", each(func(f awslambda.Function) awscloudwatch.Metric { return f.MetricErrors(options(sum, fiveMinutes)) })...),
+				graph("Invocations", each(func(f awslambda.Function) awscloudwatch.Metric {
+					return f.MetricInvocations(options(sum, fiveMinutes))
+				})...),
+				graph("Errors", each(func(f awslambda.Function) awscloudwatch.Metric {
+					return f.MetricErrors(options(sum, fiveMinutes))
+				})...),
 				graph("Duration, ms", each(func(f awslambda.Function) awscloudwatch.Metric {
 					return f.MetricDuration(options(maximum, fiveMinutes))
 				})...),
@@ -167,5 +199,6 @@ func (s *Stack) board() {
 			},
 		},
 	})
-	s.dashboard = jsii.String("https://" + *s.stack.Region() + ".console.aws.amazon.com/cloudwatch/home?region=" + *s.stack.Region() + "#dashboards/dashboard/" + *d.DashboardName())
+	s.dashboard = jsii.String("https://" + *s.stack.Region() + ".console.aws.amazon.com/cloudwatch/home?region=" +
+		*s.stack.Region() + "#dashboards/dashboard/" + *d.DashboardName())
 }

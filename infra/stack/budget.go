@@ -10,7 +10,9 @@ import (
 // nothing before somebody activates the tag for billing, and a guard that is
 // silently blind is worse than one that sees too much.
 func (s *Stack) budget() {
-	subscribers := []awsbudgets.CfnBudget_SubscriberProperty{{SubscriptionType: jsii.String("SNS"), Address: s.alerts.TopicArn()}}
+	subscribers := []awsbudgets.CfnBudget_SubscriberProperty{
+		{SubscriptionType: jsii.String("SNS"), Address: s.alerts.TopicArn()},
+	}
 	warning := func(kind string, percent float64) awsbudgets.CfnBudget_NotificationWithSubscribersProperty {
 		return awsbudgets.CfnBudget_NotificationWithSubscribersProperty{
 			Notification: &awsbudgets.CfnBudget_NotificationProperty{

@@ -148,7 +148,8 @@ func (c *Config) CheckAssets() error {
 	if missing != nil {
 		return fmt.Errorf("%s holds no bootstrap for %s: run make lambda", c.Assets, strings.Join(missing, ", "))
 	}
-	if found, err := filepath.Glob(filepath.Join(c.AppDocuments, "*.yaml")); c.AppDocuments != "" && (err != nil || len(found) == 0) {
+	if found, err := filepath.Glob(filepath.Join(c.AppDocuments, "*.yaml")); c.AppDocuments != "" &&
+		(err != nil || len(found) == 0) {
 		return fmt.Errorf("appDocuments: %s holds no document (<app>.yaml)", c.AppDocuments)
 	}
 	return nil

@@ -85,10 +85,14 @@ func TestEnvironmentIsWhatTheProgramsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	always := []string{
-		"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE",
+		"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL",
+		"LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE",
 		"LOCKSTEP_ALLOW_HOSTS", "LOCKSTEP_APP_DOCUMENTS", // chosen in this template
 	}
-	schedules := []string{"LOCKSTEP_SCHEDULE_GROUP", "LOCKSTEP_SCHEDULE_ROLE_ARN", "LOCKSTEP_PULL_FUNCTION_ARN", "LOCKSTEP_UNDELIVERED_QUEUE_ARN"}
+	schedules := []string{
+		"LOCKSTEP_SCHEDULE_GROUP", "LOCKSTEP_SCHEDULE_ROLE_ARN", "LOCKSTEP_PULL_FUNCTION_ARN",
+		"LOCKSTEP_UNDELIVERED_QUEUE_ARN",
+	}
 	must := map[string][]string{
 		webhook: {"LOCKSTEP_PUBLIC_URL"}, pull: nil, sync: nil, keeper: schedules,
 		api: append([]string{"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"}, schedules...),
@@ -187,16 +191,21 @@ func TestAssetsAreTheFunctions(t *testing.T) {
 		t.Errorf("%d different assets for 5 functions", len(keys))
 	}
 	c := &Config{Assets: t.TempDir()}
-	if err := c.CheckAssets(); err == nil || !strings.Contains(err.Error(), "webhook, pull, sync, api, keeper") || !strings.Contains(err.Error(), "make lambda") {
+	if err := c.CheckAssets(); err == nil || !strings.Contains(err.Error(), "webhook, pull, sync, api, keeper") ||
+		!strings.Contains(err.Error(), "make lambda") {
 		t.Errorf("of missing functions: %v", err)
 	}
 	for _, f := range functionSpecs() {
 		dir := filepath.Join(c.Assets, f.name)
-		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("x"), 0o600)); err != nil {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("x"),
+			0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for folder, good := range map[string]bool{"": true, "../../internal/connector/apps/documents": true, c.Assets: false, "/nowhere": false} {
+	for folder, good := range map[string]bool{
+		"": true, "../../internal/connector/apps/documents": true, c.Assets: false,
+		"/nowhere": false,
+	} {
 		c.AppDocuments = folder
 		if err := c.CheckAssets(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "appDocuments") {
 			t.Errorf("documents in %q: %v", folder, err)
@@ -207,7 +216,8 @@ func TestAssetsAreTheFunctions(t *testing.T) {
 func TestTemplateIsTheSameEachTime(t *testing.T) {
 	assets := t.TempDir()
 	for _, f := range functionSpecs() {
-		if err := errors.Join(os.Mkdir(c(assets, f.name), 0o700), os.WriteFile(c(assets, f.name, "bootstrap"), []byte("x"), 0o600)); err != nil {
+		if err := errors.Join(os.Mkdir(c(assets, f.name), 0o700), os.WriteFile(c(assets, f.name, "bootstrap"), []byte("x"),
+			0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -229,21 +239,36 @@ func TestConfig(t *testing.T) {
 		"numbers":      {map[string]any{"budgetUsd": 12.5, "syncConcurrency": 2.0, "users": true}, nil},
 		"stage":        {map[string]any{"stage": "production"}, []string{"stage"}},
 		"all at once": {
-			map[string]any{"stage": "x", "budgetUsd": "much", "syncConcurrency": "1", "users": "perhaps", "alertEmail": "nobody", "domain": "sync.example.com"},
+			map[string]any{
+				"stage": "x", "budgetUsd": "much", "syncConcurrency": "1", "users": "perhaps", "alertEmail": "nobody",
+				"domain": "sync.example.com",
+			},
 			[]string{"stage", "budgetUsd", "syncConcurrency", "users", "alertEmail", "domain and certificateArn"},
 		},
-		"not a number":              {map[string]any{"budgetUsd": "NaN"}, []string{"budgetUsd"}},
-		"a list":                    {map[string]any{"allowHosts": []any{"a"}}, []string{"allowHosts"}},
-		"provider without login":    {map[string]any{"googleClient": "x", "googleSecret": "y"}, []string{"loginDomain"}},
-		"provider without secret":   {map[string]any{"facebookClient": "x", "loginDomain": "x", "callbackUrls": "https://x"}, []string{"facebookClient and facebookSecret"}},
-		"login without callback":    {map[string]any{"loginDomain": "x"}, []string{"callbackUrls"}},
-		"local callback in dev":     {map[string]any{"loginDomain": "x", "callbackUrls": "http://localhost:8080/"}, nil},
-		"local callback in prod":    {map[string]any{"stage": "prod", "loginDomain": "x", "callbackUrls": "http://localhost:8080/"}, []string{"not https"}},
-		"hosts in dev":              {map[string]any{"allowHosts": "127.0.0.1:8080, http://10.0.0.1"}, nil},
-		"hosts in prod":             {map[string]any{"stage": "prod", "allowHosts": "crm.example.com,crm.example.org:8443"}, nil},
-		"a bad parameter":           {map[string]any{"adminKeyParameter": "key*"}, []string{"adminKeyParameter"}},
-		"a prefix with a dot":       {map[string]any{"loginDomain": "a.b", "callbackUrls": "https://x"}, []string{"loginDomain"}},
-		"a certificate of no place": {map[string]any{"domain": "a.example.com", "certificateArn": "arn:aws:acm"}, []string{"certificateArn"}},
+		"not a number":           {map[string]any{"budgetUsd": "NaN"}, []string{"budgetUsd"}},
+		"a list":                 {map[string]any{"allowHosts": []any{"a"}}, []string{"allowHosts"}},
+		"provider without login": {map[string]any{"googleClient": "x", "googleSecret": "y"}, []string{"loginDomain"}},
+		"provider without secret": {
+			map[string]any{"facebookClient": "x", "loginDomain": "x", "callbackUrls": "https://x"},
+			[]string{"facebookClient and facebookSecret"},
+		},
+		"login without callback": {map[string]any{"loginDomain": "x"}, []string{"callbackUrls"}},
+		"local callback in dev":  {map[string]any{"loginDomain": "x", "callbackUrls": "http://localhost:8080/"}, nil},
+		"local callback in prod": {
+			map[string]any{"stage": "prod", "loginDomain": "x", "callbackUrls": "http://localhost:8080/"}, []string{"not https"},
+		},
+		"hosts in dev": {map[string]any{"allowHosts": "127.0.0.1:8080, http://10.0.0.1"}, nil},
+		"hosts in prod": {
+			map[string]any{"stage": "prod", "allowHosts": "crm.example.com,crm.example.org:8443"},
+			nil,
+		},
+		"a bad parameter": {map[string]any{"adminKeyParameter": "key*"}, []string{"adminKeyParameter"}},
+		"a prefix with a dot": {
+			map[string]any{"loginDomain": "a.b", "callbackUrls": "https://x"}, []string{"loginDomain"},
+		},
+		"a certificate of no place": {
+			map[string]any{"domain": "a.example.com", "certificateArn": "arn:aws:acm"}, []string{"certificateArn"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := newConfig(func(n string) any { return tc.context[n] }, "/root")
@@ -260,8 +285,13 @@ func TestConfig(t *testing.T) {
 }
 
 func TestX4_ProdRefusesItsOwnMachine(t *testing.T) {
-	for _, host := range []string{"localhost", "localhost:8080", "x.localhost", "127.0.0.1", "127.0.0.1:80", "127.9.9.9", "[::1]:8080", "::1", "0.0.0.0", "http://crm.example.com", "LOCALHOST:1"} {
-		_, err := newConfig(func(n string) any { return map[string]any{"stage": "prod", "allowHosts": "crm.example.com," + host}[n] }, "/root")
+	for _, host := range []string{
+		"localhost", "localhost:8080", "x.localhost", "127.0.0.1", "127.0.0.1:80", "127.9.9.9",
+		"[::1]:8080", "::1", "0.0.0.0", "http://crm.example.com", "LOCALHOST:1",
+	} {
+		_, err := newConfig(func(n string) any {
+			return map[string]any{"stage": "prod", "allowHosts": "crm.example.com," + host}[n]
+		}, "/root")
 		if err == nil || !strings.Contains(err.Error(), "allowHosts") {
 			t.Errorf("%s: %v", host, err)
 		}

@@ -51,10 +51,12 @@ func (s *Stack) data() {
 		s.key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Sid:        jsii.String("Logs"),
 			Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("logs.amazonaws.com"), nil)},
-			Actions:    jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"),
-			Resources:  jsii.Strings("*"), // in the policy of a key this is the key
+			Actions: jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey",
+				"kms:DescribeKey"),
+			Resources: jsii.Strings("*"), // in the policy of a key this is the key
 			Conditions: &map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []*string{
-				s.arn("logs", "log-group:/aws/lambda/"+s.config.Name("*")), s.arn("logs", "log-group:/lockstep/"+s.config.Stage+"/access/*"),
+				s.arn("logs", "log-group:/aws/lambda/"+s.config.Name("*")),
+				s.arn("logs", "log-group:/lockstep/"+s.config.Stage+"/access/*"),
 			}}},
 		}), nil)
 	}

@@ -42,23 +42,25 @@ func functionSpecs() []functionSpec {
 func (s *Stack) addFunctions() {
 	s.functions, s.roles = map[string]awslambda.Function{}, map[string]awsiam.Role{}
 	if s.config.AppDocuments != "" {
-		s.layers = &[]awslambda.ILayerVersion{awslambda.NewLayerVersion(s.stack, jsii.String("AppDocuments"), &awslambda.LayerVersionProps{
-			Description:             jsii.String("Lockstep " + s.config.Stage + ": documents of apps"),
-			Code:                    awslambda.Code_FromAsset(jsii.String(s.config.AppDocuments), nil),
-			CompatibleArchitectures: &[]awslambda.Architecture{awslambda.Architecture_ARM_64()},
-		})}
+		s.layers = &[]awslambda.ILayerVersion{awslambda.NewLayerVersion(s.stack, jsii.String("AppDocuments"),
+			&awslambda.LayerVersionProps{
+				Description:             jsii.String("Lockstep " + s.config.Stage + ": documents of apps"),
+				Code:                    awslambda.Code_FromAsset(jsii.String(s.config.AppDocuments), nil),
+				CompatibleArchitectures: &[]awslambda.Architecture{awslambda.Architecture_ARM_64()},
+			})}
 	}
 	specs := functionSpecs()
 	for i := range specs {
 		s.function(&specs[i])
 	}
-	s.functions[sync].AddEventSource(awslambdaeventsources.NewSqsEventSource(s.changes, &awslambdaeventsources.SqsEventSourceProps{
-		BatchSize:               jsii.Number(10),
-		ReportBatchItemFailures: jsii.Bool(true),
-		// A cap of the source and no reserved concurrency below it: a reserve
-		// would throttle deliveries, and those count as receives (P4).
-		MaxConcurrency: jsii.Number(float64(s.config.SyncConcurrency)),
-	}))
+	s.functions[sync].AddEventSource(awslambdaeventsources.NewSqsEventSource(s.changes,
+		&awslambdaeventsources.SqsEventSourceProps{
+			BatchSize:               jsii.Number(10),
+			ReportBatchItemFailures: jsii.Bool(true),
+			// A cap of the source and no reserved concurrency below it: a reserve
+			// would throttle deliveries, and those count as receives (P4).
+			MaxConcurrency: jsii.Number(float64(s.config.SyncConcurrency)),
+		}))
 }
 
 func (s *Stack) function(spec *functionSpec) {

@@ -38,7 +38,8 @@ var settingsRights = map[string][]itemRight{
 		{"ErasureKey", "GetItem", "erasure_key"}, // nothing is kept of erased people
 	},
 	pull: {
-		{"Settings", "GetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem", "workspace"}, // a deleted connection ends here
+		// a deleted connection ends here
+		{"Settings", "GetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem", "workspace"},
 		{"Secrets", "GetItem", "client /workspaces /moves"},
 		{"Tokens", "GetItem UpdateItem", "credential"},
 		{"ErasureKey", "GetItem PutItem ConditionCheckItem", "erasure_key"},
@@ -57,7 +58,8 @@ var settingsRights = map[string][]itemRight{
 		{"Workspaces", "GetItem Query PutItem UpdateItem", "/workspaces"},
 		{"Secrets", readAndMove, "credential client webhook"},
 		{"Keys", "GetItem Query PutItem DeleteItem ConditionCheckItem", "key"},
-		{"Hashes", "GetItem PutItem DeleteItem", "/api_key /session delivery refused"}, // one right: a role has no room for more
+		// one right: a role has no room for more
+		{"Hashes", "GetItem PutItem DeleteItem", "/api_key /session delivery refused"},
 		{"Tokens", "GetItem PutItem UpdateItem DeleteItem", "/webhook# /oauth_state# idempotency alert_secret"},
 		{"ErasureKey", "GetItem PutItem ConditionCheckItem", "erasure_key"},
 		{"Apps", putAndRead, "schema budget# /moves"},
@@ -84,7 +86,9 @@ var linksRights = map[string][]itemRight{
 		{"Kept", "GetItem PutItem UpdateItem DeleteItem", "o#"}, // what apps tell that cannot be asked
 		{"Erased", "GetItem Query", "erased erasures"},
 	},
-	pull: {{"Links", everyAction, "l# i# h# n# x# p# k# o# e# y# wleft# wright# v# u# d# c# erased erasures /agenda /erasing"}},
+	pull: {
+		{"Links", everyAction, "l# i# h# n# x# p# k# o# e# y# wleft# wright# v# u# d# c# erased erasures /agenda /erasing"},
+	},
 	sync: {
 		{"Links", everyAction, "l# i# h# n# x# p# k# o# wleft# wright# v# u# d# c#"},
 		{"Erased", "GetItem Query", "erased erasures"},
@@ -140,7 +144,11 @@ func (s *Stack) items(function string) []awsiam.PolicyStatement {
 	for _, t := range []struct {
 		sid, table string
 		rights     []itemRight
-	}{{"Settings", settings, settingsRights[function]}, {"Links", links, linksRights[function]}, {"Log", logs, logRights[function]}} {
+	}{
+		{"Settings", settings, settingsRights[function]},
+		{"Links", links, linksRights[function]},
+		{"Log", logs, logRights[function]},
+	} {
 		for _, r := range t.rights {
 			out = append(out, s.allowItems(t.sid+r.sid, t.table, r))
 		}

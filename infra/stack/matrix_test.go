@@ -16,7 +16,8 @@ import (
 // actionOf is what a letter of testdata/rights.txt stands for.
 var actionOf = map[rune]string{
 	'g': "dynamodb:GetItem", 'b': "dynamodb:BatchGetItem", 'q': "dynamodb:Query", 'p': "dynamodb:PutItem",
-	'u': "dynamodb:UpdateItem", 'd': "dynamodb:DeleteItem", 'w': "dynamodb:BatchWriteItem", 'c': "dynamodb:ConditionCheckItem",
+	'u': "dynamodb:UpdateItem", 'd': "dynamodb:DeleteItem", 'w': "dynamodb:BatchWriteItem",
+	'c': "dynamodb:ConditionCheckItem",
 	'o': "kms:Decrypt", 's': "kms:GenerateDataKey",
 }
 
@@ -78,7 +79,8 @@ func allowed(t *testing.T, statements []map[string]any, r request) bool {
 			}
 		}
 		if !slices.ContainsFunc(list(st["Action"]), func(a any) bool { return like(a.(string), r.action) }) ||
-			!slices.ContainsFunc(list(st["Resource"]), func(x any) bool { return like(resourceName(x), r.resource) }) || !holds(t, st, r) {
+			!slices.ContainsFunc(list(st["Resource"]), func(x any) bool { return like(resourceName(x), r.resource) }) ||
+			!holds(t, st, r) {
 			continue
 		}
 		if st["Effect"] != "Allow" {
@@ -204,7 +206,8 @@ func TestX16_EachFunctionTouchesWhatItNeeds(t *testing.T) {
 				for _, letter := range letters(row) {
 					want := strings.ContainsRune(row.may[name], letter)
 					if n[want]++; allowed(t, statements(role), ask(t, tm, row, letter)) != want {
-						t.Errorf("%s, %s (%s %s), %s: allowed is %v, the table says %v", name, row.kind, row.table, row.key, actionOf[letter], !want, want)
+						t.Errorf("%s, %s (%s %s), %s: allowed is %v, the table says %v", name, row.kind, row.table, row.key,
+							actionOf[letter], !want, want)
 					}
 				}
 			}
@@ -238,9 +241,17 @@ func TestX16_NoWayRound(t *testing.T) {
 		"a trail, named longer":               {"dynamodb:UpdateItem", table, keys("acme|audit#1")},
 		"the index of settings":               {"dynamodb:Query", table + "/index/" + indexName, keys("acme|workspace")},
 		"hashes under a workspace":            {"dynamodb:PutItem", table, keys("acme|api_key")},
-		"a secret of others":                  {"kms:Decrypt", key, map[string][]string{"kms:EncryptionContext:purpose": {"credential"}}},
-		"a secret for nothing":                {"kms:Decrypt", key, map[string][]string{"kms:EncryptionContext:lockstep": {"secret"}}},
-		"another use of the key":              {"kms:CreateGrant", key, map[string][]string{"kms:EncryptionContext:lockstep": {"secret"}, "kms:EncryptionContext:purpose": {"credential"}}},
+		"a secret of others": {
+			"kms:Decrypt", key, map[string][]string{"kms:EncryptionContext:purpose": {"credential"}},
+		},
+		"a secret for nothing": {
+			"kms:Decrypt", key, map[string][]string{"kms:EncryptionContext:lockstep": {"secret"}},
+		},
+		"another use of the key": {
+			"kms:CreateGrant", key, map[string][]string{
+				"kms:EncryptionContext:lockstep": {"secret"}, "kms:EncryptionContext:purpose": {"credential"},
+			},
+		},
 	} {
 		for function, role := range rolesOf(t, prod) {
 			if allowed(t, statements(role), r) {

@@ -36,7 +36,8 @@ func TestP2_DeadLettersEverywhereAndLonger(t *testing.T) {
 			if n := dig(q.Properties, "RedrivePolicy", "maxReceiveCount").(float64); n <= 10 {
 				t.Errorf("%s: receive cap %v: the engine buries at its tenth receive, the queue must leave it that", id, n)
 			}
-			if own, its := q.Properties["MessageRetentionPeriod"].(float64), tm.Resources[target].Properties["MessageRetentionPeriod"].(float64); own >= its {
+			if own, its := q.Properties["MessageRetentionPeriod"].(float64),
+				tm.Resources[target].Properties["MessageRetentionPeriod"].(float64); own >= its {
 				t.Errorf("%s: kept %v s, its dead letters only %v s", id, own, its)
 			}
 			if q.Properties["FifoQueue"] != tm.Resources[target].Properties["FifoQueue"] {
@@ -83,8 +84,9 @@ func TestQueuesAreAsTheAdapterMakesThem(t *testing.T) {
 	for name, days := range map[string]float64{"changes": 4, "dead": 14} {
 		_, q := prod.named(t, "AWS::SQS::Queue", "QueueName", "lockstep-prod-"+name+".fifo")
 		for property, want := range map[string]any{
-			"FifoQueue": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "SqsManagedSseEnabled": true,
-			"VisibilityTimeout": 1800.0, "MaximumMessageSize": 1048576.0, "MessageRetentionPeriod": days * 86400,
+			"FifoQueue": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId",
+			"SqsManagedSseEnabled": true,
+			"VisibilityTimeout":    1800.0, "MaximumMessageSize": 1048576.0, "MessageRetentionPeriod": days * 86400,
 		} {
 			if q.Properties[property] != want {
 				t.Errorf("%s: %s = %v, want %v", name, property, q.Properties[property], want)
@@ -145,8 +147,10 @@ func TestFunctionsAreAsTheDesignSays(t *testing.T) {
 		for name, seconds := range want {
 			_, f := tm.function(t, name)
 			p := f.Properties
-			if p["Timeout"] != seconds || p["Runtime"] != "provided.al2023" || fmt.Sprint(p["Architectures"]) != "[arm64]" || p["Handler"] != "bootstrap" || p["MemorySize"] == nil {
-				t.Errorf("%s: %v s, %v, %v, %v, %v MB", name, p["Timeout"], p["Runtime"], p["Architectures"], p["Handler"], p["MemorySize"])
+			if p["Timeout"] != seconds || p["Runtime"] != "provided.al2023" || fmt.Sprint(p["Architectures"]) != "[arm64]" ||
+				p["Handler"] != "bootstrap" || p["MemorySize"] == nil {
+				t.Errorf("%s: %v s, %v, %v, %v, %v MB", name, p["Timeout"], p["Runtime"], p["Architectures"], p["Handler"],
+					p["MemorySize"])
 			}
 			if dig(p, "TracingConfig", "Mode") != "Active" || dig(p, "LoggingConfig", "LogFormat") != "JSON" {
 				t.Errorf("%s: tracing %v, logging %v", name, p["TracingConfig"], p["LoggingConfig"])
@@ -223,7 +227,8 @@ func TestP7_TablesAreRecoverableSealedAndKept(t *testing.T) {
 			}
 			kept := r.DeletionPolicy == "Retain" && r.UpdateReplacePolicy == "Retain" && p["DeletionProtectionEnabled"] == true
 			if strings.Contains(tm.text, "lockstep-prod-") != kept {
-				t.Errorf("%s: deletion %s, replacement %s, protected %v", id, r.DeletionPolicy, r.UpdateReplacePolicy, p["DeletionProtectionEnabled"])
+				t.Errorf("%s: deletion %s, replacement %s, protected %v", id, r.DeletionPolicy, r.UpdateReplacePolicy,
+					p["DeletionProtectionEnabled"])
 			}
 		}
 		for id, k := range tm.of("AWS::KMS::Key") {
@@ -266,8 +271,10 @@ func TestP8_LogsEndAndAccessLogsAreStructured(t *testing.T) {
 
 // harmless are the parts of an access log that hold no token and no field value.
 var harmless = []string{
-	"$context.requestTime", "$context.requestId", "$context.routeKey", "$context.identity.sourceIp", "$context.status", "$context.responseLength",
-	"$context.responseLatency", "$context.integrationLatency", "$context.integrationErrorMessage", "$context.authorizer.error",
+	"$context.requestTime", "$context.requestId", "$context.routeKey", "$context.identity.sourceIp", "$context.status",
+	"$context.responseLength",
+	"$context.responseLatency", "$context.integrationLatency", "$context.integrationErrorMessage",
+	"$context.authorizer.error",
 }
 
 func TestP9_EveryRouteIsThrottled(t *testing.T) {
@@ -308,7 +315,10 @@ func TestRoutesAskForALogin(t *testing.T) {
 		}
 		return out
 	}
-	open := []string{"POST /hooks/{token}", "GET /hooks/{token}", "HEAD /hooks/{token}", "GET /", "GET /docs/{page+}", "GET /v1/health", "GET /v1/openapi.json", "GET /v1/oauth/begin", "GET /v1/oauth/callback"}
+	open := []string{
+		"POST /hooks/{token}", "GET /hooks/{token}", "HEAD /hooks/{token}", "GET /", "GET /docs/{page+}",
+		"GET /v1/health", "GET /v1/openapi.json", "GET /v1/oauth/begin", "GET /v1/oauth/callback",
+	}
 	for name, tc := range map[string]struct {
 		tm    template
 		login []string
@@ -360,7 +370,8 @@ func TestP10_Alarms(t *testing.T) {
 		for name, dead := range map[string]string{"DeadLetters": "dead.fifo", "Undelivered": "undelivered"} {
 			id, a := tm.alarm(t, name)
 			q := tm.Resources[fmt.Sprint(dig(a.Properties, "Dimensions", "0", "Value", "Fn::GetAtt", "0"))]
-			if !strings.HasSuffix(fmt.Sprint(q.Properties["QueueName"]), dead) || a.Properties["Threshold"] != 0.0 || a.Properties["ComparisonOperator"] != "GreaterThanThreshold" {
+			if !strings.HasSuffix(fmt.Sprint(q.Properties["QueueName"]), dead) || a.Properties["Threshold"] != 0.0 ||
+				a.Properties["ComparisonOperator"] != "GreaterThanThreshold" {
 				t.Errorf("%s: %v", id, a.Properties)
 			}
 		}
@@ -437,7 +448,8 @@ func TestP11_OneRoleEachWithoutWildcards(t *testing.T) {
 func TestP11_WhoMayWhat(t *testing.T) {
 	base := map[string]string{
 		"Logs": "logs:CreateLogStream PutLogEvents", "Traces": "xray:PutTelemetryRecords PutTraceSegments",
-		"TableKey": "kms:Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo", "Depth": "sqs:GetQueueAttributes",
+		"TableKey": "kms:Decrypt DescribeKey Encrypt GenerateDataKey ReEncryptFrom ReEncryptTo",
+		"Depth":    "sqs:GetQueueAttributes",
 	}
 	with := func(more map[string]string) map[string]string {
 		out := map[string]string{}
@@ -454,12 +466,17 @@ func TestP11_WhoMayWhat(t *testing.T) {
 		webhook: with(map[string]string{"Send": send, "OpenSecrets": open}),
 		pull:    with(map[string]string{"Send": send, "OpenSecrets": open, "SealSecrets": seal, "Undelivered": undelivered}),
 		sync: with(map[string]string{
-			"OpenSecrets": open, "SealSecrets": seal, "Work": "sqs:ChangeMessageVisibility DeleteMessage GetQueueAttributes ReceiveMessage",
+			"OpenSecrets": open, "SealSecrets": seal,
+			"Work": "sqs:ChangeMessageVisibility DeleteMessage GetQueueAttributes ReceiveMessage",
 		}),
 		api: with(map[string]string{
-			"Send": send, "OpenSecrets": open, "SealSecrets": seal, "Schedules": schedules, "PassScheduleRole": pass, "AdminKey": "ssm:GetParameter",
+			"Send": send, "OpenSecrets": open, "SealSecrets": seal, "Schedules": schedules, "PassScheduleRole": pass,
+			"AdminKey": "ssm:GetParameter",
 		}),
-		keeper: with(map[string]string{"OpenSecrets": open, "Undelivered": undelivered, "Schedules": schedules, "PassScheduleRole": pass, "ListSchedules": "scheduler:ListSchedules"}),
+		keeper: with(map[string]string{
+			"OpenSecrets": open, "Undelivered": undelivered, "Schedules": schedules, "PassScheduleRole": pass,
+			"ListSchedules": "scheduler:ListSchedules",
+		}),
 	}
 	delete(want[sync], "Depth")
 	service := regexp.MustCompile(`^[a-z]+:`)
@@ -498,7 +515,8 @@ func TestP11_TheKeyIsForTablesAndSecretsOnly(t *testing.T) {
 	}
 	bound := slices.ContainsFunc(files, func(file string) bool {
 		src, err := os.ReadFile(file)
-		return err == nil && !strings.HasSuffix(file, "_test.go") && strings.Contains(string(src), `"lockstep": "`+secretContext+`"`)
+		return err == nil && !strings.HasSuffix(file, "_test.go") &&
+			strings.Contains(string(src), `"lockstep": "`+secretContext+`"`)
 	})
 	if !bound {
 		t.Error("internal/secret/kmskey binds secrets to another context")
@@ -524,7 +542,8 @@ func TestP12_NoSecretAnywhere(t *testing.T) {
 		for _, reference := range []string{ // what may look like one
 			`"client_secret":"{{resolve:secretsmanager:lockstep/google:SecretString:::}}"`,
 			`"client_secret":"{{resolve:secretsmanager:lockstep/facebook:SecretString}}"`,
-			`"LOCKSTEP_ADMIN_KEY_PARAMETER":"/lockstep/dev/admin-key"`, `"LOCKSTEP_ADMIN_KEY_PARAMETER":"/lockstep/prod/admin-key"`,
+			`"LOCKSTEP_ADMIN_KEY_PARAMETER":"/lockstep/dev/admin-key"`,
+			`"LOCKSTEP_ADMIN_KEY_PARAMETER":"/lockstep/prod/admin-key"`,
 			`"AccessToken":"minutes"`, `"IdToken":"minutes"`, `"RefreshToken":"minutes"`,
 		} {
 			text = strings.ReplaceAll(text, reference, "")
@@ -546,7 +565,8 @@ func TestP12_NoSecretAnywhere(t *testing.T) {
 		}
 	})
 	for name, planted := range map[string]string{
-		"key of AWS": `{"x":"AKIAABCDEFGHIJKLMNOP"}`, "password": `{"AdminPassword":"hunter22"}`, "API key": `{"x":"lsk_0123456789"}`, "client secret": `{"client_secret":"abcdef"}`,
+		"key of AWS": `{"x":"AKIAABCDEFGHIJKLMNOP"}`, "password": `{"AdminPassword":"hunter22"}`,
+		"API key": `{"x":"lsk_0123456789"}`, "client secret": `{"client_secret":"abcdef"}`,
 	} {
 		if !looks.MatchString(planted) {
 			t.Errorf("the check does not see a planted %s", name)
@@ -624,7 +644,9 @@ func TestLogsUnderTheCustomersKey(t *testing.T) {
 	}
 	for id, g := range full.of("AWS::Logs::LogGroup") {
 		name, _ := g.Properties["LogGroupName"].(string)
-		if !slices.ContainsFunc(forNames, func(pattern string) bool { return strings.HasPrefix(name, strings.TrimSuffix(pattern, "*")) }) {
+		if !slices.ContainsFunc(forNames, func(pattern string) bool {
+			return strings.HasPrefix(name, strings.TrimSuffix(pattern, "*"))
+		}) {
 			t.Errorf("%s: CloudWatch may not use the key for %s, but for %v", id, name, forNames)
 		}
 	}

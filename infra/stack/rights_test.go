@@ -27,7 +27,9 @@ var adapters = map[string]string{
 
 // needs are the rights that a call takes where they are not called like it.
 var needs = map[string][]string{
-	"dynamodb:TransactWriteItems":      {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"},
+	"dynamodb:TransactWriteItems": {
+		"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem",
+	},
 	"sqs:SendMessageBatch":             {"sqs:SendMessage"},
 	"sqs:DeleteMessageBatch":           {"sqs:DeleteMessage"},
 	"sqs:ChangeMessageVisibilityBatch": {"sqs:ChangeMessageVisibility"},
@@ -152,12 +154,16 @@ func TestP11_EveryRightIsUsed(t *testing.T) {
 
 // TestUnusedRightsAreSeen: the reading of the sources finds no call that is not there.
 func TestUnusedRightsAreSeen(t *testing.T) {
-	for service, absent := range map[string]string{"dynamodb": "dynamodb:Scan", "sqs": "sqs:PurgeQueue", "kms": "kms:Sign", "scheduler": "scheduler:TagResource", "ssm": "ssm:PutParameter"} {
+	for service, absent := range map[string]string{
+		"dynamodb": "dynamodb:Scan", "sqs": "sqs:PurgeQueue", "kms": "kms:Sign",
+		"scheduler": "scheduler:TagResource", "ssm": "ssm:PutParameter",
+	} {
 		if calls(t, service, adapters[service])[absent] {
 			t.Errorf("%s is called", absent)
 		}
 	}
-	if parts := linked(t, webhook); parts[adapters["scheduler"]] || parts[adapters["ssm"]] || !parts[adapters["dynamodb"]] {
+	if parts := linked(t, webhook); parts[adapters["scheduler"]] || parts[adapters["ssm"]] ||
+		!parts[adapters["dynamodb"]] {
 		t.Error("webhook is linked with what it must not have, or without its store")
 	}
 }

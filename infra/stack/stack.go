@@ -64,11 +64,14 @@ func New(scope constructs.Construct, c *Config) *Stack {
 // outputs name addresses and identifiers, never a secret.
 func (s *Stack) outputs() {
 	out := func(id, description string, value *string) {
-		awscdk.NewCfnOutput(s.stack, jsii.String(id), &awscdk.CfnOutputProps{Value: value, Description: jsii.String(description)})
+		awscdk.NewCfnOutput(s.stack, jsii.String(id), &awscdk.CfnOutputProps{
+			Value: value, Description: jsii.String(description),
+		})
 	}
 	out("PublicUrl", "Where apps send webhooks (/hooks/…) and browsers come back to (/v1/oauth/callback)", s.publicURL)
 	out("ApiUrl", "The REST surface for API keys", s.apiURL)
-	out("AdminKeyParameter", "The SecureString that has to hold the operator's key", jsii.String(s.config.AdminKeyParameter))
+	out("AdminKeyParameter", "The SecureString that has to hold the operator's key",
+		jsii.String(s.config.AdminKeyParameter))
 	out("ChangeQueueUrl", "The change queue", s.changes.QueueUrl())
 	out("DeadLetterQueueUrl", "Its dead-letter queue", s.dead.QueueUrl())
 	out("ScheduleGroup", "The group that holds one schedule per sync", s.group.Ref())

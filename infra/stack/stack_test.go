@@ -111,7 +111,8 @@ func synthesiseWith(assets string, chosen map[string]any, suppressed []suppressi
 		panic(err)
 	}
 	for _, f := range *assertions.Annotations_FromStack(s.stack).FindError(jsii.String("*"), assertions.Match_AnyValue()) {
-		t.errors = append(t.errors, fmt.Sprintf("%s: %v", *f.Id, f.Entry.Data)) //nolint:staticcheck // the assertions of the CDK return this type, which has no successor in Go
+		t.errors = append(t.errors, fmt.Sprintf("%s: %v", *f.Id,
+			f.Entry.Data)) //nolint:staticcheck // the assertions of the CDK return this type, which has no successor in Go
 	}
 	return t
 }

@@ -11,16 +11,22 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata: only for new resources, or with a plan for the data of old ones")
+var update = flag.Bool("update", false,
+	"rewrite testdata: only for new resources, or with a plan for the data of old ones")
 
 // fixed are, per type that holds data or an address which others know, the
 // properties that cannot change without another resource taking its place.
 var fixed = map[string][]string{
-	"AWS::DynamoDB::Table":          {"TableName", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "DeletionPolicy", "UpdateReplacePolicy"},
-	"AWS::KMS::Key":                 {"KeySpec", "KeyUsage", "MultiRegion", "DeletionPolicy", "UpdateReplacePolicy"},
-	"AWS::KMS::Alias":               {"AliasName"},
-	"AWS::SQS::Queue":               {"QueueName", "FifoQueue", "DeletionPolicy"},
-	"AWS::Cognito::UserPool":        {"UserPoolName", "UsernameAttributes", "AliasAttributes", "Schema", "UsernameConfiguration", "DeletionPolicy", "UpdateReplacePolicy"},
+	"AWS::DynamoDB::Table": {
+		"TableName", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "DeletionPolicy", "UpdateReplacePolicy",
+	},
+	"AWS::KMS::Key":   {"KeySpec", "KeyUsage", "MultiRegion", "DeletionPolicy", "UpdateReplacePolicy"},
+	"AWS::KMS::Alias": {"AliasName"},
+	"AWS::SQS::Queue": {"QueueName", "FifoQueue", "DeletionPolicy"},
+	"AWS::Cognito::UserPool": {
+		"UserPoolName", "UsernameAttributes", "AliasAttributes", "Schema", "UsernameConfiguration", "DeletionPolicy",
+		"UpdateReplacePolicy",
+	},
 	"AWS::Cognito::UserPoolClient":  {"GenerateSecret"},
 	"AWS::Cognito::UserPoolDomain":  {"Domain"},
 	"AWS::ApiGatewayV2::Api":        {"ProtocolType"},
@@ -68,7 +74,8 @@ func replaced(old, now map[string]map[string]any) []string {
 			maps.Copy(names, now[id])
 			for _, p := range sorted(names) {
 				if text(old[id][p]) != text(now[id][p]) && !grown(p, old[id][p], now[id][p]) {
-					out = append(out, fmt.Sprintf("%s (%v): %s was %s, is %s", id, old[id]["Type"], p, text(old[id][p]), text(now[id][p])))
+					out = append(out, fmt.Sprintf("%s (%v): %s was %s, is %s", id, old[id]["Type"], p, text(old[id][p]),
+						text(now[id][p])))
 				}
 			}
 		}
@@ -147,9 +154,14 @@ func TestReplacementsAreSeen(t *testing.T) {
 		now  map[string]map[string]any
 		want string
 	}{
-		"the same":             {table(nil), ""},
-		"one more":             {map[string]map[string]any{"Links": table(nil)["Links"], "More": {"Type": "AWS::SQS::Queue"}}, ""},
-		"another logical ID":   {map[string]map[string]any{"Links2": table(nil)["Links"]}, "Links (AWS::DynamoDB::Table) is gone"},
+		"the same": {table(nil), ""},
+		"one more": {
+			map[string]map[string]any{"Links": table(nil)["Links"], "More": {"Type": "AWS::SQS::Queue"}},
+			"",
+		},
+		"another logical ID": {
+			map[string]map[string]any{"Links2": table(nil)["Links"]}, "Links (AWS::DynamoDB::Table) is gone",
+		},
 		"another name":         {table(func(m map[string]any) { m["TableName"] = "b" }), "TableName was \"a\", is \"b\""},
 		"another key":          {table(func(m map[string]any) { m["KeySchema"] = []any{"pk"} }), "KeySchema was"},
 		"a property that went": {table(func(m map[string]any) { delete(m, "TableName") }), "is null"},
@@ -173,7 +185,8 @@ func TestAttributesAreAdded(t *testing.T) {
 		now    map[string]map[string]any
 		losses int
 	}{
-		"added": {users("c", "a", "b"), 0}, "changed": {users("a", "x"), 1}, "taken away": {users("a"), 1}, "all gone": {map[string]map[string]any{"Users": {"Type": "AWS::Cognito::UserPool"}}, 1},
+		"added": {users("c", "a", "b"), 0}, "changed": {users("a", "x"), 1}, "taken away": {users("a"), 1},
+		"all gone": {map[string]map[string]any{"Users": {"Type": "AWS::Cognito::UserPool"}}, 1},
 	} {
 		if got := replaced(users("a", "b"), tc.now); len(got) != tc.losses {
 			t.Errorf("%s: losses %q, want %d", name, got, tc.losses)
@@ -195,7 +208,8 @@ func TestDevLeavesNothingBehind(t *testing.T) {
 	var lost []string
 	for _, id := range sorted(prod.Resources) {
 		r := prod.Resources[id]
-		holds := slices.Contains([]string{"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Cognito::UserPool"}, r.Type) || id == "Changes510ED4B0"
+		holds := slices.Contains([]string{"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Cognito::UserPool"}, r.Type) ||
+			id == "Changes510ED4B0"
 		if holds && r.DeletionPolicy != "Retain" {
 			lost = append(lost, id)
 		}
@@ -210,12 +224,18 @@ func TestDevLeavesNothingBehind(t *testing.T) {
 func TestNothingRunsWhenNothingHappens(t *testing.T) {
 	each(t, func(t *testing.T, tm template) {
 		for id, r := range tm.Resources {
-			for _, never := range []string{"AWS::EC2::", "AWS::RDS::", "AWS::ECS::", "AWS::ElastiCache::", "AWS::ApplicationAutoScaling::", "AWS::Lambda::Version", "AWS::Lambda::Alias"} {
+			for _, never := range []string{
+				"AWS::EC2::", "AWS::RDS::", "AWS::ECS::", "AWS::ElastiCache::", "AWS::ApplicationAutoScaling::",
+				"AWS::Lambda::Version", "AWS::Lambda::Alias",
+			} {
 				if strings.HasPrefix(r.Type, never) {
 					t.Errorf("%s is a %s", id, r.Type)
 				}
 			}
-			for _, p := range []string{"ProvisionedThroughput", "ProvisionedConcurrencyConfig", "ProvisionedPollerConfig", "VpcConfig", "SnapStart"} {
+			for _, p := range []string{
+				"ProvisionedThroughput", "ProvisionedConcurrencyConfig", "ProvisionedPollerConfig",
+				"VpcConfig", "SnapStart",
+			} {
 				if r.Properties[p] != nil {
 					t.Errorf("%s has %s", id, p)
 				}

@@ -40,7 +40,8 @@ func (s *Stack) userPool() {
 		},
 		PasswordPolicy: &awscognito.PasswordPolicy{
 			MinLength: jsii.Number(12), RequireLowercase: jsii.Bool(true), RequireUppercase: jsii.Bool(true),
-			RequireDigits: jsii.Bool(true), RequireSymbols: jsii.Bool(true), TempPasswordValidity: awscdk.Duration_Days(jsii.Number(3)),
+			RequireDigits: jsii.Bool(true), RequireSymbols: jsii.Bool(true),
+			TempPasswordValidity: awscdk.Duration_Days(jsii.Number(3)),
 		},
 		Mfa:             awscognito.Mfa_REQUIRED,
 		MfaSecondFactor: &awscognito.MfaSecondFactor{Otp: jsii.Bool(true), Sms: jsii.Bool(false)},
@@ -62,9 +63,10 @@ func (s *Stack) userPool() {
 		IdTokenValidity:            awscdk.Duration_Hours(jsii.Number(1)),
 		RefreshTokenValidity:       awscdk.Duration_Days(jsii.Number(30)),
 		SupportedIdentityProviders: &providers,
-		ReadAttributes:             clientAttributes().WithCustomAttributes(jsii.String(workspaceAttribute), jsii.String(roleAttribute)),
-		WriteAttributes:            clientAttributes(),
-		DisableOAuth:               jsii.Bool(s.config.LoginDomain == ""),
+		ReadAttributes: clientAttributes().WithCustomAttributes(jsii.String(workspaceAttribute),
+			jsii.String(roleAttribute)),
+		WriteAttributes: clientAttributes(),
+		DisableOAuth:    jsii.Bool(s.config.LoginDomain == ""),
 	}
 	if s.config.LoginDomain != "" {
 		s.users.AddDomain(jsii.String("Login"), &awscognito.UserPoolDomainOptions{
@@ -72,8 +74,10 @@ func (s *Stack) userPool() {
 		})
 		callbacks := jsii.Strings(s.config.CallbackURLs...)
 		props.OAuth = &awscognito.OAuthSettings{
-			Flows:        &awscognito.OAuthFlows{AuthorizationCodeGrant: jsii.Bool(true)},
-			Scopes:       &[]awscognito.OAuthScope{awscognito.OAuthScope_OPENID(), awscognito.OAuthScope_EMAIL(), awscognito.OAuthScope_PROFILE()},
+			Flows: &awscognito.OAuthFlows{AuthorizationCodeGrant: jsii.Bool(true)},
+			Scopes: &[]awscognito.OAuthScope{
+				awscognito.OAuthScope_OPENID(), awscognito.OAuthScope_EMAIL(), awscognito.OAuthScope_PROFILE(),
+			},
 			CallbackUrls: callbacks, LogoutUrls: callbacks,
 		}
 	}
@@ -92,24 +96,26 @@ func (s *Stack) identityProviders() []awscognito.UserPoolClientIdentityProvider 
 	all := []awscognito.UserPoolClientIdentityProvider{awscognito.UserPoolClientIdentityProvider_COGNITO()}
 	email := &awscognito.AttributeMapping{Email: awscognito.ProviderAttribute_GOOGLE_EMAIL()}
 	if s.config.GoogleClient != "" {
-		awscognito.NewUserPoolIdentityProviderGoogle(s.stack, jsii.String("Google"), &awscognito.UserPoolIdentityProviderGoogleProps{
-			UserPool: s.users, ClientId: jsii.String(s.config.GoogleClient),
-			ClientSecretValue: awscdk.SecretValue_SecretsManager(jsii.String(s.config.GoogleSecret), nil),
-			Scopes:            jsii.Strings("openid", "email", "profile"), AttributeMapping: email,
-		})
+		awscognito.NewUserPoolIdentityProviderGoogle(s.stack, jsii.String("Google"),
+			&awscognito.UserPoolIdentityProviderGoogleProps{
+				UserPool: s.users, ClientId: jsii.String(s.config.GoogleClient),
+				ClientSecretValue: awscdk.SecretValue_SecretsManager(jsii.String(s.config.GoogleSecret), nil),
+				Scopes:            jsii.Strings("openid", "email", "profile"), AttributeMapping: email,
+			})
 		all = append(all, awscognito.UserPoolClientIdentityProvider_GOOGLE())
 	}
 	if s.config.FacebookClient != "" {
 		// The construct for Facebook takes its secret as a text only.
-		awscognito.NewCfnUserPoolIdentityProvider(s.stack, jsii.String("Facebook"), &awscognito.CfnUserPoolIdentityProviderProps{
-			UserPoolId: s.users.UserPoolId(), ProviderName: jsii.String("Facebook"), ProviderType: jsii.String("Facebook"),
-			ProviderDetails: map[string]any{
-				"client_id":        s.config.FacebookClient,
-				"client_secret":    "{{resolve:secretsmanager:" + s.config.FacebookSecret + ":SecretString}}",
-				"authorize_scopes": "public_profile,email",
-			},
-			AttributeMapping: map[string]any{"email": "email"},
-		})
+		awscognito.NewCfnUserPoolIdentityProvider(s.stack, jsii.String("Facebook"),
+			&awscognito.CfnUserPoolIdentityProviderProps{
+				UserPoolId: s.users.UserPoolId(), ProviderName: jsii.String("Facebook"), ProviderType: jsii.String("Facebook"),
+				ProviderDetails: map[string]any{
+					"client_id":        s.config.FacebookClient,
+					"client_secret":    "{{resolve:secretsmanager:" + s.config.FacebookSecret + ":SecretString}}",
+					"authorize_scopes": "public_profile,email",
+				},
+				AttributeMapping: map[string]any{"email": "email"},
+			})
 		all = append(all, awscognito.UserPoolClientIdentityProvider_FACEBOOK())
 	}
 	return all

@@ -101,13 +101,16 @@ func (s *Stack) routes() {
 }
 
 // serve adds the routes of an address and the stage that opens it.
-func (s *Stack) serve(id string, on awsapigatewayv2.HttpApi, routes []httpRoute, login awsapigatewayv2.IHttpRouteAuthorizer) awsapigatewayv2.CfnStage {
+func (s *Stack) serve(
+	id string, on awsapigatewayv2.HttpApi, routes []httpRoute, login awsapigatewayv2.IHttpRouteAuthorizer,
+) awsapigatewayv2.CfnStage {
 	integrations := map[string]awsapigatewayv2.HttpRouteIntegration{}
 	limits := map[string]any{}
 	var added []awsapigatewayv2.HttpRoute
 	for _, r := range routes {
 		if integrations[r.function] == nil {
-			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String(r.function), s.functions[r.function],
+			integrations[r.function] = awsapigatewayv2integrations.NewHttpLambdaIntegration(jsii.String(r.function),
+				s.functions[r.function],
 				&awsapigatewayv2integrations.HttpLambdaIntegrationProps{ScopePermissionToRoute: jsii.Bool(false)})
 		}
 		options := &awsapigatewayv2.AddRoutesOptions{
@@ -118,7 +121,9 @@ func (s *Stack) serve(id string, on awsapigatewayv2.HttpApi, routes []httpRoute,
 		}
 		added = append(added, *on.AddRoutes(options)...)
 		// The template takes this map as it is, so names are spelled as it wants them.
-		limits[string(r.method)+" "+r.path] = map[string]any{"ThrottlingRateLimit": r.limit.rate, "ThrottlingBurstLimit": r.limit.burst}
+		limits[string(r.method)+" "+r.path] = map[string]any{
+			"ThrottlingRateLimit": r.limit.rate, "ThrottlingBurstLimit": r.limit.burst,
+		}
 	}
 	stage := awsapigatewayv2.NewCfnStage(s.stack, jsii.String(id+"Stage"), &awsapigatewayv2.CfnStageProps{
 		ApiId:                on.ApiId(),
@@ -139,12 +144,15 @@ func (s *Stack) serve(id string, on awsapigatewayv2.HttpApi, routes []httpRoute,
 
 func limit(t throttle) *awsapigatewayv2.CfnStage_RouteSettingsProperty {
 	return &awsapigatewayv2.CfnStage_RouteSettingsProperty{
-		ThrottlingRateLimit: jsii.Number(t.rate), ThrottlingBurstLimit: jsii.Number(t.burst), DetailedMetricsEnabled: jsii.Bool(false),
+		ThrottlingRateLimit: jsii.Number(t.rate), ThrottlingBurstLimit: jsii.Number(t.burst),
+		DetailedMetricsEnabled: jsii.Bool(false),
 	}
 }
 
 func (s *Stack) accessLog(id string) awslogs.LogGroup {
-	return s.logGroup(id+"AccessLogs", "/lockstep/"+s.config.Stage+"/access/"+map[string]string{"Web": "web", "Keys": "keys"}[id])
+	return s.logGroup(id+"AccessLogs", "/lockstep/"+s.config.Stage+"/access/"+map[string]string{
+		"Web": "web", "Keys": "keys",
+	}[id])
 }
 
 // accessLogFormat is one JSON object a request. It names the route and never
@@ -167,8 +175,9 @@ func accessLogFormat() string {
 // host is the operator's: an alias to the output.
 func (s *Stack) domain(stage awsapigatewayv2.CfnStage) {
 	name := awsapigatewayv2.NewDomainName(s.stack, jsii.String("Domain"), &awsapigatewayv2.DomainNameProps{
-		DomainName:  jsii.String(s.config.Domain),
-		Certificate: awscertificatemanager.Certificate_FromCertificateArn(s.stack, jsii.String("Certificate"), jsii.String(s.config.CertificateARN)),
+		DomainName: jsii.String(s.config.Domain),
+		Certificate: awscertificatemanager.Certificate_FromCertificateArn(s.stack, jsii.String("Certificate"),
+			jsii.String(s.config.CertificateARN)),
 	})
 	mapping := awsapigatewayv2.NewCfnApiMapping(s.stack, jsii.String("DomainMapping"), &awsapigatewayv2.CfnApiMappingProps{
 		ApiId: s.web.ApiId(), DomainName: name.Name(), Stage: jsii.String("$default"),

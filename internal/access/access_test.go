@@ -48,7 +48,9 @@ func TestKeysAuthenticate(t *testing.T) {
 	if err != nil || !got.Operator || got.Role != Admin || got.Workspace != home {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	key, token, err := keys.Create(ctx, Key{Name: "n", Role: Member, Workspace: "other", User: User{Roles: []string{"sales"}}, ExpiresAt: p.Now().Add(time.Hour)})
+	key, token, err := keys.Create(ctx, Key{
+		Name: "n", Role: Member, Workspace: "other", User: User{Roles: []string{"sales"}}, ExpiresAt: p.Now().Add(time.Hour),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,8 @@ func TestKeysAuthenticate(t *testing.T) {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
 	for name, bad := range map[string]string{
-		"none": "", "foreign": "xyz", "altered": token.Reveal() + "A", "shorter": token.Reveal()[:40], "huge": strings.Repeat("x", 5000), "near the operator's": "operator-keyy",
+		"none": "", "foreign": "xyz", "altered": token.Reveal() + "A", "shorter": token.Reveal()[:40],
+		"huge": strings.Repeat("x", 5000), "near the operator's": "operator-keyy",
 	} {
 		if _, err := keys.Authenticate(ctx, bad); fault.CodeOf(err) != CodeUnauthorized || !fault.Is(err, fault.Denied) {
 			t.Errorf("%s: %v", name, err)
@@ -122,11 +125,15 @@ func TestX12_AuditIsAppendOnly(t *testing.T) {
 		t.Errorf("an entry was written over: %v", err)
 	}
 	done := false
-	if err := audit.Do(t.Context(), who, "req", "third", "x", nil, nil, func() error { done = true; return nil }); err == nil || done {
+	if err := audit.Do(t.Context(), who, "req", "third", "x", nil, nil, func() error {
+		done = true
+		return nil
+	}); err == nil || done {
 		t.Errorf("a change was made without a record: %v", err)
 	}
 	entries, next, err := audit.List(t.Context(), home, 10, "")
-	if err != nil || next != "" || len(entries) != 1 || entries[0].Action != "first" || entries[0].Actor.Email != "a…@example.com" {
+	if err != nil || next != "" || len(entries) != 1 || entries[0].Action != "first" ||
+		entries[0].Actor.Email != "a…@example.com" {
 		t.Errorf("%+v %q %v", entries, next, err)
 	}
 }
@@ -138,14 +145,20 @@ func TestX12_DiffsAreMasked(t *testing.T) {
 		before, after string
 		want          []AuditChange
 	}{
-		"nothing":     {`{"a":[1,{"b":"c"}]}`, `{"a":[1,{"b":"c"}]}`, nil},
-		"a value":     {`{"a":1}`, `{"a":2}`, changes("/a", `1`, `2`)},
-		"kept exact":  {`{"a":1.10}`, `{"a":1.1}`, changes("/a", `1.10`, `1.1`)},
-		"added":       {`{}`, `{"a/b":{"~":true}}`, changes("/a~1b/~0", `null`, `true`)},
-		"removed":     {`{"l":[1,2]}`, `{"l":[1]}`, changes("/l/1", `2`, `null`)},
-		"secret":      {`{"client_secret":"s3cret"}`, `{"client_secret":"t0ken"}`, changes("/client_secret", `"[redacted]"`, `"[redacted]"`)},
-		"under one":   {`{"credentials":{"x":{"y":["p"]}}}`, `{"credentials":null}`, changes("/credentials/x/y/0", `"[redacted]"`, `null`)},
-		"e-mail":      {`{"to":"anna@example.com"}`, `{"to":"bob@example.org"}`, changes("/to", `"a…@example.com"`, `"b…@example.org"`)},
+		"nothing":    {`{"a":[1,{"b":"c"}]}`, `{"a":[1,{"b":"c"}]}`, nil},
+		"a value":    {`{"a":1}`, `{"a":2}`, changes("/a", `1`, `2`)},
+		"kept exact": {`{"a":1.10}`, `{"a":1.1}`, changes("/a", `1.10`, `1.1`)},
+		"added":      {`{}`, `{"a/b":{"~":true}}`, changes("/a~1b/~0", `null`, `true`)},
+		"removed":    {`{"l":[1,2]}`, `{"l":[1]}`, changes("/l/1", `2`, `null`)},
+		"secret": {
+			`{"client_secret":"s3cret"}`, `{"client_secret":"t0ken"}`, changes("/client_secret", `"[redacted]"`, `"[redacted]"`),
+		},
+		"under one": {
+			`{"credentials":{"x":{"y":["p"]}}}`, `{"credentials":null}`, changes("/credentials/x/y/0", `"[redacted]"`, `null`),
+		},
+		"e-mail": {
+			`{"to":"anna@example.com"}`, `{"to":"bob@example.org"}`, changes("/to", `"a…@example.com"`, `"b…@example.org"`),
+		},
 		"created":     {``, `{"a":"x"}`, changes("/a", `null`, `"x"`)},
 		"other kinds": {`{"a":{"b":1}}`, `{"a":[1]}`, changes("/a", `{"b":1}`, `[1]`)},
 	} {
@@ -175,7 +188,8 @@ func TestX12_HugeChangesAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := audit.Do(t.Context(), Principal{Workspace: home}, "req", "big", "x", nil, after, func() error { return nil }); err != nil {
+	if err := audit.Do(t.Context(), Principal{Workspace: home}, "req", "big", "x", nil, after,
+		func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	entries, _, err := audit.List(t.Context(), home, 1, "")
@@ -187,20 +201,31 @@ func TestX12_HugeChangesAreCounted(t *testing.T) {
 // TestLettingIn checks who is let in by an access rule, whoever asks.
 func TestRow8_Row9_LettingIn(t *testing.T) {
 	t.Parallel()
-	member := Principal{Role: Member, User: User{Roles: []string{"sales"}, Attributes: map[string]crm.Value{"yes": crm.BoolValue(true), "no": crm.BoolValue(false), "word": crm.TextValue("true")}}}
+	member := Principal{
+		Role: Member, User: User{
+			Roles: []string{"sales"}, Attributes: map[string]crm.Value{
+				"yes": crm.BoolValue(true), "no": crm.BoolValue(false), "word": crm.TextValue("true"),
+			},
+		},
+	}
 	for name, c := range map[string]struct {
 		who            Principal
 		rule           crm.Access
 		reads, changes bool
 	}{
-		"admin":             {Principal{Role: Admin}, crm.Access{Mode: ByRoles}, true, true},
-		"viewer":            {Principal{Role: Viewer}, crm.Access{Mode: ByRoles}, true, false},
-		"nobody":            {Principal{}, crm.Access{Mode: ByRoles, Roles: []string{""}}, false, false},
-		"by role of key":    {member, crm.Access{Mode: ByRoles, Roles: []string{"member"}}, true, true},
-		"by role of user":   {member, crm.Access{Mode: ByRoles, Roles: []string{"sales"}}, true, true},
-		"no role":           {member, crm.Access{Mode: ByRoles, Attribute: "yes"}, false, false},
-		"by attribute":      {member, crm.Access{Mode: ByAttribute, Attribute: "yes"}, true, true},
-		"attribute false":   {member, crm.Access{Mode: ByAttribute, Attribute: "no", Roles: []string{"member"}}, false, false},
+		"admin":           {Principal{Role: Admin}, crm.Access{Mode: ByRoles}, true, true},
+		"viewer":          {Principal{Role: Viewer}, crm.Access{Mode: ByRoles}, true, false},
+		"nobody":          {Principal{}, crm.Access{Mode: ByRoles, Roles: []string{""}}, false, false},
+		"by role of key":  {member, crm.Access{Mode: ByRoles, Roles: []string{"member"}}, true, true},
+		"by role of user": {member, crm.Access{Mode: ByRoles, Roles: []string{"sales"}}, true, true},
+		"no role":         {member, crm.Access{Mode: ByRoles, Attribute: "yes"}, false, false},
+		"by attribute":    {member, crm.Access{Mode: ByAttribute, Attribute: "yes"}, true, true},
+		"attribute false": {
+			member,
+			crm.Access{Mode: ByAttribute, Attribute: "no", Roles: []string{"member"}},
+			false,
+			false,
+		},
 		"attribute a word":  {member, crm.Access{Mode: ByAttribute, Attribute: "word"}, false, false},
 		"attribute absent":  {member, crm.Access{Mode: ByAttribute, Attribute: "none"}, false, false},
 		"attribute unnamed": {member, crm.Access{Mode: ByAttribute}, false, false},

@@ -65,7 +65,9 @@ func NewAudit(s store.Store, now func() time.Time, newID func(prefix string) str
 // Do records that p changes target from before to after (both JSON, nil for
 // "not there"), and then lets change do it. The entry is written first, so
 // that no change goes unrecorded; when change fails, a second entry says so.
-func (a *Audit) Do(ctx context.Context, p Principal, request, action, target string, before, after []byte, change func() error) error {
+func (a *Audit) Do(
+	ctx context.Context, p Principal, request, action, target string, before, after []byte, change func() error,
+) error {
 	e := AuditEntry{Action: action, Target: target, Request: request}
 	e.Changes, e.More = Diff(before, after, maxAuditChanges)
 	id, err := a.Record(ctx, p, e)
@@ -78,7 +80,9 @@ func (a *Audit) Do(ctx context.Context, p Principal, request, action, target str
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	_, err = a.Record(ctx, p, AuditEntry{Action: action, Target: target, Request: request, Failed: true, Refers: id, Comment: fault.CodeOf(failed)})
+	_, err = a.Record(ctx, p, AuditEntry{
+		Action: action, Target: target, Request: request, Failed: true, Refers: id, Comment: fault.CodeOf(failed),
+	})
 	if err != nil {
 		return fault.Wrap("access: audit a failed change", fault.KindOf(failed), failed)
 	}
@@ -111,7 +115,9 @@ func (a *Audit) Record(ctx context.Context, p Principal, e AuditEntry) (string, 
 
 // List returns one page, newest first.
 func (a *Audit) List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]AuditEntry, string, error) {
-	page, err := a.store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: auditPartition, Reverse: true, Limit: limit, Cursor: cursor})
+	page, err := a.store.Query(ctx, store.Query{
+		Table: store.Settings, Workspace: ws, Partition: auditPartition, Reverse: true, Limit: limit, Cursor: cursor,
+	})
 	if err != nil {
 		return nil, "", err
 	}

@@ -38,7 +38,10 @@ func FromClaims(claims map[string]string) (Principal, error) {
 	if subject == "" {
 		return Principal{}, fault.New(op, fault.Denied, CodeUnauthorized, "the token names no user")
 	}
-	p := Principal{Workspace: crm.WorkspaceID(claims[ClaimWorkspace]), Key: "user:" + subject, Name: subject, Role: Role(claims[ClaimRole])}
+	p := Principal{
+		Workspace: crm.WorkspaceID(claims[ClaimWorkspace]), Key: "user:" + subject, Name: subject,
+		Role: Role(claims[ClaimRole]),
+	}
 	if !validWorkspace(string(p.Workspace)) {
 		return Principal{}, fault.New(op, fault.Denied, CodeNoAccess, "the user belongs to no workspace")
 	}

@@ -10,7 +10,10 @@ import (
 )
 
 // secretNames are the keys whose values never enter the audit trail.
-var secretNames = []string{"secret", "password", "token", "credentials", "api_key", "private_key", "client_secret", "refresh", "authorization", "webhook"}
+var secretNames = []string{
+	"secret", "password", "token", "credentials", "api_key", "private_key", "client_secret",
+	"refresh", "authorization", "webhook",
+}
 
 const (
 	redacted   = `"[redacted]"` // as JSON

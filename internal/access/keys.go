@@ -75,7 +75,9 @@ type Keys struct {
 
 // NewKeys returns the keys in s. adminKey, when not empty, is an admin of
 // workspace home and operator; it is compared, never stored.
-func NewKeys(s store.Store, now func() time.Time, newID func(prefix string) string, adminKey secret.Text, home crm.WorkspaceID) *Keys {
+func NewKeys(
+	s store.Store, now func() time.Time, newID func(prefix string) string, adminKey secret.Text, home crm.WorkspaceID,
+) *Keys {
 	k := &Keys{store: s, now: now, newID: newID, home: home}
 	if !adminKey.Empty() {
 		sum := sha256.Sum256([]byte(adminKey.Reveal()))
@@ -160,7 +162,10 @@ func (k *Keys) Get(ctx context.Context, ws crm.WorkspaceID, id string) (Key, err
 
 // List returns one page of a workspace's keys, oldest first.
 func (k *Keys) List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]Key, string, error) {
-	page, err := k.store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: keyItem(ws, "").Partition, Prefix: keyPrefix, Limit: limit, Cursor: cursor})
+	page, err := k.store.Query(ctx, store.Query{
+		Table: store.Settings, Workspace: ws, Partition: keyItem(ws, "").Partition,
+		Prefix: keyPrefix, Limit: limit, Cursor: cursor,
+	})
 	if err != nil {
 		return nil, "", err
 	}

@@ -47,7 +47,8 @@ func TestDiffStopsAtItsLimit(t *testing.T) {
 		if n := min(limit, len(all)); len(got) != n || more != len(all)-n {
 			t.Errorf("limit %d: %d places, %d more, of %d", limit, len(got), more, len(all))
 		}
-		if diff := cmp.Diff(all[:len(got)], got, cmpopts.EquateEmpty(), cmp.Transformer("", func(m json.RawMessage) string { return string(m) })); diff != "" {
+		if diff := cmp.Diff(all[:len(got)], got, cmpopts.EquateEmpty(),
+			cmp.Transformer("", func(m json.RawMessage) string { return string(m) })); diff != "" {
 			t.Errorf("limit %d (-all +some)\n%s", limit, diff)
 		}
 	}
@@ -55,7 +56,8 @@ func TestDiffStopsAtItsLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := string(text); strings.Contains(s, "t1") || strings.Contains(s, "t2") || !strings.Contains(s, "/new~1one") || !strings.Contains(s, "/token") {
+	if s := string(text); strings.Contains(s, "t1") || strings.Contains(s, "t2") || !strings.Contains(s, "/new~1one") ||
+		!strings.Contains(s, "/token") {
 		t.Errorf("%s", s)
 	}
 	if same, more := Diff(before, before, 100); len(same) != 0 || more != 0 {

@@ -57,7 +57,9 @@ func (k *Keys) Open(ctx context.Context, who Principal) (token secret.Text, unti
 	if err != nil {
 		return secret.Text{}, time.Time{}, fault.Wrap(op, fault.Other, err)
 	}
-	_, err = k.store.Write(ctx, store.Write{Item: store.Item{Key: sessionKey(token.Reveal()), Data: data, Expires: s.Until}, If: store.IfAbsent})
+	_, err = k.store.Write(ctx, store.Write{
+		Item: store.Item{Key: sessionKey(token.Reveal()), Data: data, Expires: s.Until}, If: store.IfAbsent,
+	})
 	return token, s.Until, err
 }
 

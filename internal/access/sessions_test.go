@@ -19,18 +19,31 @@ func TestSessionsStandForTheirKey(t *testing.T) {
 		end  func(p *parts, k *Keys, id, session string) error // what ends it
 		code string                                            // "" = it goes on
 	}{
-		"nothing happens":  {func(*parts, *Keys, string, string) error { return nil }, ""},
-		"an hour":          {func(p *parts, _ *Keys, _, _ string) error { p.Advance(time.Hour); return nil }, ""},
-		"its time is over": {func(p *parts, _ *Keys, _, _ string) error { p.Advance(SessionFor); return nil }, CodeUnauthorized},
-		"the key expires":  {func(p *parts, _ *Keys, _, _ string) error { p.Advance(2 * time.Hour); return nil }, CodeTokenExpired},
-		"the key is ended": {func(_ *parts, k *Keys, id, _ string) error { return k.Delete(t.Context(), "other", id) }, CodeUnauthorized},
-		"signing out":      {func(_ *parts, k *Keys, _, session string) error { return k.End(t.Context(), session) }, CodeUnauthorized},
+		"nothing happens": {func(*parts, *Keys, string, string) error { return nil }, ""},
+		"an hour":         {func(p *parts, _ *Keys, _, _ string) error { p.Advance(time.Hour); return nil }, ""},
+		"its time is over": {
+			func(p *parts, _ *Keys, _, _ string) error { p.Advance(SessionFor); return nil }, CodeUnauthorized,
+		},
+		"the key expires": {
+			func(p *parts, _ *Keys, _, _ string) error { p.Advance(2 * time.Hour); return nil }, CodeTokenExpired,
+		},
+		"the key is ended": {
+			func(_ *parts, k *Keys, id, _ string) error { return k.Delete(t.Context(), "other", id) },
+			CodeUnauthorized,
+		},
+		"signing out": {
+			func(_ *parts, k *Keys, _, session string) error { return k.End(t.Context(), session) },
+			CodeUnauthorized,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newParts()
 			keys := NewKeys(p.store, p.Now, p.newID, secret.Text{}, home)
-			key, token, err := keys.Create(t.Context(), Key{Name: "n", Role: Member, Workspace: "other", User: User{Roles: []string{"sales"}}, ExpiresAt: p.Now().Add(2 * time.Hour)})
+			key, token, err := keys.Create(t.Context(), Key{
+				Name: "n", Role: Member, Workspace: "other", User: User{Roles: []string{"sales"}},
+				ExpiresAt: p.Now().Add(2 * time.Hour),
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,17 +116,21 @@ func TestSessionsAndKeysAreTwoThings(t *testing.T) {
 		t.Errorf("a session passed for a key: %v", err)
 	}
 	for name, text := range map[string]string{
-		"a key": token.Reveal(), "the operator's key": "operator-key", "none": "", "altered": session.Reveal() + "A", "huge": sessionPrefix + strings.Repeat("x", 5000),
+		"a key": token.Reveal(), "the operator's key": "operator-key", "none": "", "altered": session.Reveal() + "A",
+		"huge": sessionPrefix + strings.Repeat("x", 5000),
 	} {
 		if _, err := keys.Resume(t.Context(), text); fault.CodeOf(err) != CodeUnauthorized {
 			t.Errorf("%s passed for a session: %v", name, err)
 		}
 	}
 	item, err := p.store.Get(t.Context(), sessionKey(session.Reveal()))
-	if err != nil || strings.Contains(string(item.Data), session.Reveal()) || strings.Contains(string(item.Data), token.Reveal()) || item.Expires.IsZero() {
+	if err != nil || strings.Contains(string(item.Data), session.Reveal()) ||
+		strings.Contains(string(item.Data), token.Reveal()) || item.Expires.IsZero() {
 		t.Errorf("%s, expires %v, %v", item.Data, item.Expires, err)
 	}
-	if _, _, err := keys.Open(t.Context(), Principal{Workspace: home, Key: "somebody@example.com", Role: Admin}); !fault.Is(err, fault.Denied) {
+	if _, _, err := keys.Open(t.Context(), Principal{
+		Workspace: home, Key: "somebody@example.com", Role: Admin,
+	}); !fault.Is(err, fault.Denied) {
 		t.Errorf("whoever has no key opened a session: %v", err)
 	}
 }

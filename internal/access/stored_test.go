@@ -32,7 +32,10 @@ func TestX12_IncompressibleChangesAreCounted(t *testing.T) {
 	}
 	done := false
 	who := Principal{Workspace: home, Key: "key_1", Name: "n", Role: Admin}
-	if err := audit.Do(t.Context(), who, "req", "big", "x", nil, after, func() error { done = true; return nil }); err != nil || !done {
+	if err := audit.Do(t.Context(), who, "req", "big", "x", nil, after, func() error {
+		done = true
+		return nil
+	}); err != nil || !done {
 		t.Fatalf("done %t, %v", done, err)
 	}
 	entries, _, err := audit.List(t.Context(), home, 10, "")
@@ -60,10 +63,13 @@ func TestKeysOfAnotherFormatAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.store.Write(t.Context(), store.Write{Item: store.Item{Key: keyItem(home, key.ID), Data: []byte(c.data)}}); err != nil {
+			if _, err := p.store.Write(t.Context(), store.Write{
+				Item: store.Item{Key: keyItem(home, key.ID), Data: []byte(c.data)},
+			}); err != nil {
 				t.Fatal(err)
 			}
-			if who, err := keys.Authenticate(t.Context(), token.Reveal()); !fault.Is(err, fault.Other) || fault.CodeOf(err) != c.code && c.code != "" || who.Role != "" {
+			if who, err := keys.Authenticate(t.Context(), token.Reveal()); !fault.Is(err, fault.Other) ||
+				fault.CodeOf(err) != c.code && c.code != "" || who.Role != "" {
 				t.Errorf("authenticate: %+v, %v", who, err)
 			}
 			if _, err := keys.Get(t.Context(), home, key.ID); !fault.Is(err, fault.Other) {

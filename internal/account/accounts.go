@@ -77,7 +77,10 @@ func (s *Service) storeBoth(ctx context.Context, ws crm.WorkspaceID, a Account, 
 func checkName(name string) error {
 	n := utf8.RuneCountInString(strings.TrimSpace(name))
 	if n == 0 || n > 200 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return &fault.Error{Op: "account: name", Kind: fault.Invalid, Code: "invalid_name", Field: "name", Message: "the name must have 1 to 200 printable characters"}
+		return &fault.Error{
+			Op: "account: name", Kind: fault.Invalid, Code: "invalid_name", Field: "name",
+			Message: "the name must have 1 to 200 printable characters",
+		}
 	}
 	return nil
 }
@@ -95,9 +98,12 @@ func (s *Service) Get(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID)
 }
 
 // List returns one page of a workspace's accounts, by ID; next is "" at the end.
-func (s *Service) List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) (accounts []Account, next string, err error) {
+func (s *Service) List(
+	ctx context.Context, ws crm.WorkspaceID, limit int, cursor string,
+) (accounts []Account, next string, err error) {
 	page, err := s.o.Store.Query(ctx, store.Query{
-		Table: store.Settings, Workspace: ws, Partition: accountKey(ws, "").Partition, Prefix: accountPrefix, Limit: limit, Cursor: cursor,
+		Table: store.Settings, Workspace: ws, Partition: accountKey(ws, "").Partition, Prefix: accountPrefix, Limit: limit,
+		Cursor: cursor,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("account: list: %w", err)
@@ -130,14 +136,17 @@ type Change struct {
 //
 // Errors: NotFound; Invalid with Field; Conflict when it was changed meanwhile
 // (code "stale_version") or for another portal (code "different_account"); what the trial call answers.
-func (s *Service) Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change Change) (Account, error) {
+func (s *Service) Update(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change Change,
+) (Account, error) {
 	for range maxTries {
 		a, err := s.load(ctx, ws, id)
 		if err != nil {
 			return Account{}, err
 		}
 		if seen != 0 && a.Revision != seen {
-			return Account{}, fault.New("account: update", fault.Conflict, "stale_version", "the account was changed meanwhile; read it again")
+			return Account{}, fault.New("account: update", fault.Conflict, "stale_version",
+				"the account was changed meanwhile; read it again")
 		}
 		fresh, c, err := s.changed(ctx, ws, a, change) // c is nil when the credentials stay
 		if err != nil {
@@ -153,7 +162,9 @@ func (s *Service) Update(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 }
 
 // storeChange writes the account and, when c is given, its credential.
-func (s *Service) storeChange(ctx context.Context, ws crm.WorkspaceID, a Account, c *storedCredential) (Account, error) {
+func (s *Service) storeChange(
+	ctx context.Context, ws crm.WorkspaceID, a Account, c *storedCredential,
+) (Account, error) {
 	if c != nil {
 		return s.storeBoth(ctx, ws, a, *c)
 	}
@@ -168,7 +179,9 @@ func (s *Service) storeChange(ctx context.Context, ws crm.WorkspaceID, a Account
 }
 
 // changed works out the items after change; the credential is nil when it stays.
-func (s *Service) changed(ctx context.Context, ws crm.WorkspaceID, a Account, change Change) (Account, *storedCredential, error) {
+func (s *Service) changed(
+	ctx context.Context, ws crm.WorkspaceID, a Account, change Change,
+) (Account, *storedCredential, error) {
 	d, err := s.driver(a.App)
 	if err != nil {
 		return a, nil, err
@@ -181,13 +194,17 @@ func (s *Service) changed(ctx context.Context, ws crm.WorkspaceID, a Account, ch
 	}
 	if change.SaveDuplicates != nil {
 		if *change.SaveDuplicates && !d.App.Can(crm.AbilitySaveDuplicates) {
-			return a, nil, &fault.Error{Op: "account: update", Kind: fault.Invalid, Code: "save_duplicates_unsupported", Field: "save_duplicates", Message: d.App.Name + " has no duplicate rules that an account may save past"}
+			return a, nil, &fault.Error{
+				Op: "account: update", Kind: fault.Invalid, Code: "save_duplicates_unsupported", Field: "save_duplicates",
+				Message: d.App.Name + " has no duplicate rules that an account may save past",
+			}
 		}
 		a.SaveDuplicates = *change.SaveDuplicates
 	}
 	if change.BaseURL != nil && *change.BaseURL != a.BaseURL {
 		if change.Credentials == nil {
-			return a, nil, badBase("changing the address needs the credentials again; an account authorised in the browser gets its address from the app")
+			return a, nil, badBase("changing the address needs the credentials again; an account authorised in the browser " +
+				"gets its address from the app")
 		}
 		if err := s.checkBase(d.App, *change.BaseURL); err != nil {
 			return a, nil, err
@@ -201,11 +218,16 @@ func (s *Service) changed(ctx context.Context, ws crm.WorkspaceID, a Account, ch
 }
 
 func badBase(message string) error {
-	return &fault.Error{Op: "account: base URL", Kind: fault.Invalid, Code: "base_url_fixed", Field: "base_url", Message: message}
+	return &fault.Error{
+		Op: "account: base URL", Kind: fault.Invalid, Code: "base_url_fixed", Field: "base_url",
+		Message: message,
+	}
 }
 
 // withCredentials puts new credentials into place; the grant of the old ones goes.
-func (s *Service) withCredentials(ctx context.Context, ws crm.WorkspaceID, d connector.Driver, a Account, change Change) (Account, *storedCredential, error) {
+func (s *Service) withCredentials(
+	ctx context.Context, ws crm.WorkspaceID, d connector.Driver, a Account, change Change,
+) (Account, *storedCredential, error) {
 	fields, err := change.Credentials.check(d)
 	if err != nil {
 		return a, nil, err
@@ -250,7 +272,8 @@ func checkPortal(a Account, externalID string) error {
 		return nil
 	}
 	return fault.New("account: check portal", fault.Conflict, "different_account",
-		"these credentials belong to another account of the app; create a new account for them, because what is stored names records of the old one")
+		"these credentials belong to another account of the app; create a new account for them, because what is stored "+
+			"names records of the old one")
 }
 
 // Delete removes an account with its credentials and hooks. Seen is the
@@ -265,7 +288,8 @@ func (s *Service) Delete(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 			return err
 		}
 		if seen != 0 && a.Version != seen {
-			return fault.New("account: delete", fault.Conflict, "stale_version", "the account was changed meanwhile; read it again")
+			return fault.New("account: delete", fault.Conflict, "stale_version",
+				"the account was changed meanwhile; read it again")
 		}
 		if err := s.unused(ctx, ws, id); err != nil {
 			return err
@@ -310,7 +334,8 @@ func (s *Service) unused(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 		}
 		for i := range page {
 			if page[i].Left.Account == id || page[i].Right.Account == id {
-				return fault.New("account: delete", fault.Conflict, "account_in_use", "a connection uses the account; delete the connection first")
+				return fault.New("account: delete", fault.Conflict, "account_in_use",
+					"a connection uses the account; delete the connection first")
 			}
 		}
 		if next == "" {

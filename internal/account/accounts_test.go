@@ -28,27 +28,59 @@ func texts(kv ...string) map[string]secret.Text {
 
 func TestCreateRefusesWithTheFieldAtFault(t *testing.T) {
 	t.Parallel()
-	good := Draft{App: appID, Name: "Sales", Credentials: Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345")}}
+	good := Draft{
+		App: appID, Name: "Sales", Credentials: Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345")},
+	}
 	cases := map[string]struct {
 		change func(*Draft)
 		kind   fault.Kind
 		code   string
 		field  string
 	}{
-		"unknown app":        {func(d *Draft) { d.App = "nosuch" }, fault.NotFound, "unknown_app", ""},
-		"no name":            {func(d *Draft) { d.Name = "  " }, fault.Invalid, "invalid_name", "name"},
-		"long name":          {func(d *Draft) { d.Name = strings.Repeat("\u00e4", 201) }, fault.Invalid, "invalid_name", "name"},
-		"control character":  {func(d *Draft) { d.Name = "a\x00b" }, fault.Invalid, "invalid_name", "name"},
-		"refused host":       {func(d *Draft) { d.BaseURL = "http://127.0.0.1" }, fault.Invalid, codeBaseURL, "base_url"},
-		"kind not offered":   {func(d *Draft) { d.Credentials.Kind = crm.AuthBasic }, fault.Invalid, "unknown_auth_kind", "credentials.kind"},
-		"missing field":      {func(d *Draft) { d.Credentials.Fields = texts("note", "x") }, fault.Invalid, "missing_credential", "credentials.token"},
-		"blank field":        {func(d *Draft) { d.Credentials.Fields = texts("token", " \t") }, fault.Invalid, "missing_credential", "credentials.token"},
-		"unknown field":      {func(d *Draft) { d.Credentials.Fields = texts("token", "x", "password-canary", "x") }, fault.Invalid, "unknown_credential", "credentials"},
-		"too long":           {func(d *Draft) { d.Credentials.Fields = texts("token", strings.Repeat("x", maxSecret+1)) }, fault.Invalid, "invalid_credential", "credentials.token"},
-		"no text":            {func(d *Draft) { d.Credentials.Fields = texts("token", "\xff") }, fault.Invalid, "invalid_credential", "credentials.token"},
-		"oauth by hand":      {func(d *Draft) { d.Credentials = Credentials{Kind: crm.AuthOAuth2} }, fault.Invalid, "needs_consent", "credentials.kind"},
-		"client without key": {func(d *Draft) { d.Credentials = Credentials{Kind: crm.AuthOAuth2, Fields: texts("client_id", "x")} }, fault.Invalid, "missing_credential", "credentials.client_secret"},
-		"key without client": {func(d *Draft) { d.Credentials = Credentials{Kind: crm.AuthOAuth2, Fields: texts("client_secret", "x")} }, fault.Invalid, "missing_credential", "credentials.client_id"},
+		"unknown app": {func(d *Draft) { d.App = "nosuch" }, fault.NotFound, "unknown_app", ""},
+		"no name":     {func(d *Draft) { d.Name = "  " }, fault.Invalid, "invalid_name", "name"},
+		"long name": {
+			func(d *Draft) { d.Name = strings.Repeat("\u00e4", 201) }, fault.Invalid, "invalid_name",
+			"name",
+		},
+		"control character": {func(d *Draft) { d.Name = "a\x00b" }, fault.Invalid, "invalid_name", "name"},
+		"refused host":      {func(d *Draft) { d.BaseURL = "http://127.0.0.1" }, fault.Invalid, codeBaseURL, "base_url"},
+		"kind not offered": {
+			func(d *Draft) { d.Credentials.Kind = crm.AuthBasic }, fault.Invalid, "unknown_auth_kind",
+			"credentials.kind",
+		},
+		"missing field": {
+			func(d *Draft) { d.Credentials.Fields = texts("note", "x") }, fault.Invalid, "missing_credential",
+			"credentials.token",
+		},
+		"blank field": {
+			func(d *Draft) { d.Credentials.Fields = texts("token", " \t") }, fault.Invalid, "missing_credential",
+			"credentials.token",
+		},
+		"unknown field": {
+			func(d *Draft) { d.Credentials.Fields = texts("token", "x", "password-canary", "x") },
+			fault.Invalid, "unknown_credential", "credentials",
+		},
+		"too long": {
+			func(d *Draft) { d.Credentials.Fields = texts("token", strings.Repeat("x", maxSecret+1)) },
+			fault.Invalid, "invalid_credential", "credentials.token",
+		},
+		"no text": {
+			func(d *Draft) { d.Credentials.Fields = texts("token", "\xff") }, fault.Invalid, "invalid_credential",
+			"credentials.token",
+		},
+		"oauth by hand": {
+			func(d *Draft) { d.Credentials = Credentials{Kind: crm.AuthOAuth2} }, fault.Invalid, "needs_consent",
+			"credentials.kind",
+		},
+		"client without key": {
+			func(d *Draft) { d.Credentials = Credentials{Kind: crm.AuthOAuth2, Fields: texts("client_id", "x")} }, fault.Invalid,
+			"missing_credential", "credentials.client_secret",
+		},
+		"key without client": {
+			func(d *Draft) { d.Credentials = Credentials{Kind: crm.AuthOAuth2, Fields: texts("client_secret", "x")} },
+			fault.Invalid, "missing_credential", "credentials.client_id",
+		},
 		"hook secret, no hooks": {func(d *Draft) {
 			d.App = plain
 			d.Credentials = Credentials{Kind: crm.AuthAPIKey, Fields: texts("key", "x", "webhook_secret", "y")}
@@ -279,25 +311,31 @@ func TestUpdate(t *testing.T) {
 	wantKind(t, err, fault.Conflict, "stale_version")
 	_, err = s.Update(ctx, ws, a.ID, 0, Change{BaseURL: &base})
 	wantKind(t, err, fault.Invalid, "base_url_fixed") // the old token must not go to a new host
-	_, err = s.Update(ctx, ws, a.ID, 0, Change{BaseURL: &bad, Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "x")}})
+	_, err = s.Update(ctx, ws, a.ID, 0, Change{
+		BaseURL: &bad, Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "x")},
+	})
 	wantKind(t, err, fault.Invalid, codeBaseURL)
 
 	c, _, err := s.Open(ctx, ws, a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err = s.Update(ctx, ws, a.ID, 0, Change{BaseURL: &base, Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345-new")}})
+	got, err = s.Update(ctx, ws, a.ID, 0, Change{
+		BaseURL: &base, Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345-new")},
+	})
 	if err != nil || got.BaseURL != base {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	fresh, _, err := s.Open(ctx, ws, a.ID)
-	if err != nil || fresh == c || fresh.(*conn).cfg.Credentials["token"].Reveal() != "12345-new" || fresh.(*conn).cfg.BaseURL != base {
+	if err != nil || fresh == c || fresh.(*conn).cfg.Credentials["token"].Reveal() != "12345-new" ||
+		fresh.(*conn).cfg.BaseURL != base {
 		t.Errorf("the connector in use is the old one: %v", err)
 	}
 	if again, _, _ := s.Open(ctx, ws, a.ID); again != fresh {
 		t.Error("opened twice for one version")
 	}
-	if elsewhere, _, err := w.worker().Open(ctx, ws, a.ID); err != nil || elsewhere.(*conn).cfg.Credentials["token"].Reveal() != "12345-new" {
+	if elsewhere, _, err := w.worker().Open(ctx, ws, a.ID); err != nil ||
+		elsewhere.(*conn).cfg.Credentials["token"].Reveal() != "12345-new" {
 		t.Errorf("another process opens the old one: %v", err)
 	}
 }
@@ -315,16 +353,22 @@ func TestUpdateRefusesAnotherPortal(t *testing.T) {
 		kind fault.Kind
 		code string
 	}{"99999-x": {fault.Conflict, "different_account"}, "revoked": {fault.Denied, codeReauthorize}} {
-		_, err := s.Update(t.Context(), ws, a.ID, 0, Change{Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", token)}})
+		_, err := s.Update(t.Context(), ws, a.ID, 0, Change{
+			Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", token)},
+		})
 		wantKind(t, err, want.kind, want.code)
 	}
 	if diff := cmp.Diff(before, w.contents()); diff != "" {
 		t.Errorf("refused credentials changed something (-before +after):\n%s", diff)
 	}
-	if _, err := s.Update(t.Context(), ws, a.ID, 0, Change{Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345-new")}}); err != nil {
+	if _, err := s.Update(t.Context(), ws, a.ID, 0, Change{
+		Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345-new")},
+	}); err != nil {
 		t.Errorf("the same portal's new token: %v", err)
 	}
-	own := Credentials{Kind: crm.AuthOAuth2, Fields: texts("client_id", "own-client", "client_secret", "own-secret-canary")}
+	own := Credentials{
+		Kind: crm.AuthOAuth2, Fields: texts("client_id", "own-client", "client_secret", "own-secret-canary"),
+	}
 	w.auth.portal = "portal of 12345"
 	if _, err := s.Update(t.Context(), ws, a.ID, 0, Change{Credentials: &own}); err != nil {
 		t.Errorf("another kind for the same portal: %v", err)
@@ -408,7 +452,9 @@ func TestDelete(t *testing.T) {
 	if err := s.Delete(t.Context(), ws, b.ID, 0); err != nil {
 		t.Errorf("an account that nobody uses: %v", err)
 	}
-	if _, err := w.store.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(ws, con.ID)}}); err != nil {
+	if _, err := w.store.Write(t.Context(), store.Write{
+		Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(ws, con.ID)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Delete(t.Context(), ws, a.ID, 0); err != nil {

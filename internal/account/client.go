@@ -47,7 +47,9 @@ func (s *Service) SetClient(ctx context.Context, ws crm.WorkspaceID, app crm.App
 	if err := checkClient(c); err != nil {
 		return err
 	}
-	sealed, err := s.sealJSON(ctx, clientBinding(ws, app), clientForm{ID: c.ID, Secret: c.Secret.Reveal(), RedirectURI: c.RedirectURI})
+	sealed, err := s.sealJSON(ctx, clientBinding(ws, app), clientForm{
+		ID: c.ID, Secret: c.Secret.Reveal(), RedirectURI: c.RedirectURI,
+	})
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,9 @@ func (s *Service) SetClient(ctx context.Context, ws crm.WorkspaceID, app crm.App
 
 func checkClient(c connector.Client) error {
 	bad := func(field, message string) error {
-		return &fault.Error{Op: "account: set client", Kind: fault.Invalid, Code: "invalid_client", Field: field, Message: message}
+		return &fault.Error{
+			Op: "account: set client", Kind: fault.Invalid, Code: "invalid_client", Field: field, Message: message,
+		}
 	}
 	switch {
 	case !printable(c.ID, 500):
@@ -72,13 +76,15 @@ func checkClient(c connector.Client) error {
 	case !printable(c.Secret.Reveal(), 4096):
 		return bad("client_secret", "the client's secret is required: printable characters without blanks")
 	case !redirect(c.RedirectURI):
-		return bad("redirect_uri", "the redirect address must be https, or http on this machine, without user name or fragment")
+		return bad("redirect_uri", "the redirect address must be https, or http on this machine, without user name or "+
+			"fragment")
 	}
 	return nil
 }
 
 func printable(s string, limit int) bool {
-	return s != "" && len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) })
+	return s != "" && len(s) <= limit &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) })
 }
 
 // redirect accepts what RFC 8252 and common practice allow: https anywhere,
@@ -106,7 +112,9 @@ func (s *Service) Client(ctx context.Context, ws crm.WorkspaceID, app crm.AppID)
 	return s.decodeClient(ctx, ws, app, item)
 }
 
-func (s *Service) decodeClient(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, item store.Item) (connector.Client, error) {
+func (s *Service) decodeClient(
+	ctx context.Context, ws crm.WorkspaceID, app crm.AppID, item store.Item,
+) (connector.Client, error) {
 	const op = "account: decode client"
 	var c storedClient
 	if err := decode(op, item.Data, &c); err != nil {

@@ -101,7 +101,9 @@ func TestAnAccountWithoutItsSecretIsUnknown(t *testing.T) {
 	down := w.worker(func(o *Options) { o.Store = &secretsDown{w.store} })
 	_, _, err := down.Open(t.Context(), ws, a.ID)
 	wantKind(t, err, fault.Unavailable, "")
-	if _, err := w.store.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: credentialKey(ws, a.ID)}}); err != nil {
+	if _, err := w.store.Write(t.Context(), store.Write{
+		Op: store.Delete, Item: store.Item{Key: credentialKey(ws, a.ID)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = s.Open(t.Context(), ws, a.ID)
@@ -162,9 +164,15 @@ func TestX6_WhatTheTokenEndpointSaysIsJudged(t *testing.T) {
 		kind  fault.Kind
 		code  string
 	}{
-		"outage":    {err: fault.New("test: exchange", fault.Unavailable, "unavailable", ""), kind: fault.Unavailable, code: "unavailable"},
-		"throttled": {err: fault.New("test: exchange", fault.Throttled, "rate_limited", ""), kind: fault.Throttled, code: "rate_limited"},
-		"no token":  {kind: fault.Unavailable, code: "malformed_answer"},
+		"outage": {
+			err: fault.New("test: exchange", fault.Unavailable, "unavailable", ""), kind: fault.Unavailable,
+			code: "unavailable",
+		},
+		"throttled": {
+			err: fault.New("test: exchange", fault.Throttled, "rate_limited", ""), kind: fault.Throttled,
+			code: "rate_limited",
+		},
+		"no token": {kind: fault.Unavailable, code: "malformed_answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,7 +47,8 @@ func ownClient(fields map[string]secret.Text) (connector.Client, bool) {
 func (c Credentials) check(d connector.Driver) (map[string]secret.Text, error) {
 	i := slices.IndexFunc(d.App.Auth, func(m crm.AuthMethod) bool { return m.Kind == c.Kind })
 	if i < 0 {
-		return nil, badCredential("credentials.kind", "unknown_auth_kind", fmt.Sprintf("%s does not offer this kind; it offers: %s", d.App.Name, kinds(d.App)))
+		return nil, badCredential("credentials.kind", "unknown_auth_kind",
+			fmt.Sprintf("%s does not offer this kind; it offers: %s", d.App.Name, kinds(d.App)))
 	}
 	known := map[string]bool{FieldWebhookSecret: d.Webhooks != nil}
 	fields := map[string]secret.Text{}
@@ -62,9 +63,11 @@ func (c Credentials) check(d connector.Driver) (map[string]secret.Text, error) {
 		v := c.Fields[name].Reveal()
 		switch {
 		case !known[name]:
-			return nil, badCredential("credentials", "unknown_credential", "a field is given that this kind of authorisation does not have")
+			return nil, badCredential("credentials", "unknown_credential",
+				"a field is given that this kind of authorisation does not have")
 		case len(v) > maxSecret || !utf8.ValidString(v) || strings.ContainsRune(v, 0):
-			return nil, badCredential("credentials."+name, "invalid_credential", "the value is longer than 16 KiB or is not text")
+			return nil, badCredential("credentials."+name, "invalid_credential",
+				"the value is longer than 16 KiB or is not text")
 		case strings.TrimSpace(v) != "":
 			fields[name] = secret.NewText(v)
 		}
@@ -89,7 +92,8 @@ func complete(app crm.App, kind crm.AuthKind, fields map[string]secret.Text) err
 }
 
 func unreadable() error {
-	return fault.New("account: unseal", fault.Denied, "credentials_unreadable", "the stored secret cannot be opened; enter or authorise it again")
+	return fault.New("account: unseal", fault.Denied, "credentials_unreadable",
+		"the stored secret cannot be opened; enter or authorise it again")
 }
 
 // checkOwnClient refuses OAuth accounts that could not get a token: those come
@@ -100,11 +104,14 @@ func checkOwnClient(fields map[string]secret.Text) error {
 	}
 	switch {
 	case !fields[fieldClientID].Empty():
-		return badCredential("credentials."+fieldClientSecret, "missing_credential", "the client's secret is required with its ID")
+		return badCredential("credentials."+fieldClientSecret, "missing_credential",
+			"the client's secret is required with its ID")
 	case !fields[fieldClientSecret].Empty():
-		return badCredential("credentials."+fieldClientID, "missing_credential", "the client's ID is required with its secret")
+		return badCredential("credentials."+fieldClientID, "missing_credential",
+			"the client's ID is required with its secret")
 	}
-	return badCredential("credentials.kind", "needs_consent", "this kind is authorised in the browser: start an authorisation for the app instead")
+	return badCredential("credentials.kind", "needs_consent",
+		"this kind is authorised in the browser: start an authorisation for the app instead")
 }
 
 func badCredential(field, code, message string) error {
@@ -172,7 +179,9 @@ func (s *Service) openJSON(ctx context.Context, b secret.Binding, blob []byte, v
 	return nil
 }
 
-func (s *Service) sealFields(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, fields map[string]secret.Text) ([]byte, error) {
+func (s *Service) sealFields(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, fields map[string]secret.Text,
+) ([]byte, error) {
 	if len(fields) == 0 {
 		return nil, nil
 	}
@@ -183,7 +192,9 @@ func (s *Service) sealFields(ctx context.Context, ws crm.WorkspaceID, id crm.Acc
 	return s.sealJSON(ctx, credentialBinding(ws, id, purposeCredential), plain)
 }
 
-func (s *Service) openFields(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, c storedCredential) (map[string]secret.Text, error) {
+func (s *Service) openFields(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, c storedCredential,
+) (map[string]secret.Text, error) {
 	fields := map[string]secret.Text{}
 	if c.Fields == nil {
 		return fields, nil
@@ -203,7 +214,9 @@ func (s *Service) sealGrant(ctx context.Context, ws crm.WorkspaceID, id crm.Acco
 }
 
 // openGrant returns the zero grant when none is stored.
-func (s *Service) openGrant(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, c storedCredential) (grant, error) {
+func (s *Service) openGrant(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, c storedCredential,
+) (grant, error) {
 	var g grant
 	if c.Grant == nil {
 		return g, nil

@@ -83,7 +83,9 @@ func (s *Service) makeErasureKey(ctx context.Context, ws crm.WorkspaceID, bound 
 	if err != nil {
 		return fault.Wrap(op, fault.Other, err)
 	}
-	_, err = s.o.Store.Write(ctx, store.Write{Item: store.Item{Key: settingsKey(ws, erasureKeySort), Data: b}, If: store.IfAbsent})
+	_, err = s.o.Store.Write(ctx, store.Write{
+		Item: store.Item{Key: settingsKey(ws, erasureKeySort), Data: b}, If: store.IfAbsent,
+	})
 	if fault.Is(err, fault.Conflict) {
 		return nil
 	}

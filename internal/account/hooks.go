@@ -140,13 +140,16 @@ func (s *Service) hookOf(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 		return storedHook{}, err
 	}
 	if d.Webhooks == nil {
-		return storedHook{}, fault.New("account: hook", fault.Unsupported, "unsupported", d.App.Name+" does not send webhooks")
+		return storedHook{}, fault.New("account: hook", fault.Unsupported, "unsupported",
+			d.App.Name+" does not send webhooks")
 	}
 	return s.loadHook(ctx, ws, id)
 }
 
 // renewHook puts a new token in front of h's, or with revoke in their place.
-func (s *Service) renewHook(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, h storedHook, revoke bool) error {
+func (s *Service) renewHook(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, h storedHook, revoke bool,
+) error {
 	token, err := s.randomText()
 	if err != nil {
 		return err
@@ -170,7 +173,9 @@ func (s *Service) renewHook(ctx context.Context, ws crm.WorkspaceID, id crm.Acco
 	case h.Hash != "":
 		until := now.Add(overlap)
 		fresh.Old = append(fresh.Old, oldHook{h.Hash, until})
-		writes = append(writes, store.Write{Item: store.Item{Key: hookKey(h.Hash), Data: target, Expires: until}, If: store.IfExists})
+		writes = append(writes, store.Write{
+			Item: store.Item{Key: hookKey(h.Hash), Data: target, Expires: until}, If: store.IfExists,
+		})
 	}
 	for _, o := range h.Old {
 		if now.Before(o.Until) {
@@ -178,7 +183,8 @@ func (s *Service) renewHook(ctx context.Context, ws crm.WorkspaceID, id crm.Acco
 		}
 	}
 	if len(fresh.Old) > maxOld {
-		return fault.New("account: rotate hook", fault.Conflict, codeTooManyHooks, "the address was changed too often today; old ones still work")
+		return fault.New("account: rotate hook", fault.Conflict, codeTooManyHooks,
+			"the address was changed too often today; old ones still work")
 	}
 	b, err := encode(fresh)
 	if err != nil {
@@ -272,7 +278,10 @@ func (s *Service) LookupWebhook(ctx context.Context, token string) (Delivery, er
 }
 
 func noTrust(err error) error {
-	return &fault.Error{Op: "account: hook", Kind: fault.Unavailable, Code: "webhook_secret_unavailable", Message: "the delivery could not be checked; send it again", Err: err}
+	return &fault.Error{
+		Op: "account: hook", Kind: fault.Unavailable, Code: "webhook_secret_unavailable",
+		Message: "the delivery could not be checked; send it again", Err: err,
+	}
 }
 
 // signingSecret is the account's own, else that of the workspace's OAuth

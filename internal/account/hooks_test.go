@@ -81,7 +81,8 @@ func TestX2_UnknownRevokedAndForeignLookAlike(t *testing.T) {
 	answers := map[string]bool{}
 	for _, token := range []string{
 		old.Token.Reveal(), hook.Token.Reveal(), foreign, strings.Repeat("x", 43), "", "x", strings.Repeat("x", 100000),
-		hashOf(old.Token.Reveal()), old.Token.Reveal() + "\x00", "../" + old.Token.Reveal()[3:], strings.ToLower(old.Token.Reveal()),
+		hashOf(old.Token.Reveal()), old.Token.Reveal() + "\x00", "../" + old.Token.Reveal()[3:],
+		strings.ToLower(old.Token.Reveal()),
 	} {
 		_, err := s.LookupWebhook(t.Context(), token)
 		wantKind(t, err, fault.NotFound, "")
@@ -202,7 +203,9 @@ func TestX1_TrustOfADelivery(t *testing.T) {
 	if key, portal := trust(o.ID); key != "our-client-secret" || portal != "portal-1" {
 		t.Errorf("an OAuth account trusts %q %q", key, portal)
 	}
-	if _, err := s.Update(t.Context(), ws, a.ID, 0, Change{Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345", "webhook_secret", "own-key")}}); err != nil {
+	if _, err := s.Update(t.Context(), ws, a.ID, 0, Change{
+		Credentials: &Credentials{Kind: crm.AuthToken, Fields: texts("token", "12345", "webhook_secret", "own-key")},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if key, portal := trust(a.ID); key != "own-key" || portal != "portal of 12345" {
@@ -220,7 +223,9 @@ func TestX1_TrustOfADelivery(t *testing.T) {
 
 func mustPlain(t *testing.T, w *world, s *Service) Account {
 	t.Helper()
-	a, err := s.Create(t.Context(), ws, Draft{App: plain, Name: "Plain", Credentials: Credentials{Kind: crm.AuthAPIKey, Fields: texts("key", "x")}})
+	a, err := s.Create(t.Context(), ws, Draft{
+		App: plain, Name: "Plain", Credentials: Credentials{Kind: crm.AuthAPIKey, Fields: texts("key", "x")},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,10 @@ func newWorld(t *testing.T, now func() time.Time) *world {
 	}
 	return &world{
 		t: t, now: now, store: memstore.New(now), sealer: sealer,
-		auth:  &authServer{now: now, lifetime: 30 * time.Minute, codes: map[string]consent{}, live: map[string]string{}, access: map[string]bool{}, portal: "portal-1"},
+		auth: &authServer{
+			now: now, lifetime: 30 * time.Minute, codes: map[string]consent{}, live: map[string]string{},
+			access: map[string]bool{}, portal: "portal-1",
+		},
 		hosts: []string{"https://crm.example.com", "https://eu1.crm.example.com"},
 	}
 }
@@ -97,13 +100,21 @@ func (w *world) drivers() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
 		appID: {
 			App: crm.App{ID: appID, Name: "Fake CRM", Auth: []crm.AuthMethod{
-				{Kind: crm.AuthOAuth2, Fields: []crm.AuthField{{Name: "client_id", Label: "Client ID"}, {Name: "client_secret", Label: "Client secret", Secret: true}}},
-				{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "Token", Secret: true, Required: true}, {Name: "note", Label: "Note"}}},
+				{Kind: crm.AuthOAuth2, Fields: []crm.AuthField{
+					{Name: "client_id", Label: "Client ID"}, {Name: "client_secret", Label: "Client secret", Secret: true},
+				}},
+				{Kind: crm.AuthToken, Fields: []crm.AuthField{
+					{Name: "token", Label: "Token", Secret: true, Required: true}, {Name: "note", Label: "Note"},
+				}},
 			}},
 			Open: w.auth.open, OAuth: w.auth, Webhooks: hooks{},
 		},
 		plain: {
-			App:  crm.App{ID: plain, Name: "Plain CRM", Auth: []crm.AuthMethod{{Kind: crm.AuthAPIKey, Fields: []crm.AuthField{{Name: "key", Label: "API key", Secret: true, Required: true}}}}},
+			App: crm.App{
+				ID: plain, Name: "Plain CRM", Auth: []crm.AuthMethod{
+					{Kind: crm.AuthAPIKey, Fields: []crm.AuthField{{Name: "key", Label: "API key", Secret: true, Required: true}}},
+				},
+			},
 			Open: w.auth.open,
 		},
 	}
@@ -147,7 +158,8 @@ func (w *world) tokenAccount(s *Service, token string) Account {
 func (w *world) setClient(s *Service) {
 	w.t.Helper()
 	err := s.SetClient(w.t.Context(), ws, appID, connector.Client{
-		ID: "our-client", Secret: secret.NewText("our-client-secret"), RedirectURI: "https://sync.example.com/v1/oauth/callback",
+		ID: "our-client", Secret: secret.NewText("our-client-secret"),
+		RedirectURI: "https://sync.example.com/v1/oauth/callback",
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -256,7 +268,9 @@ func invalidGrant() error {
 	return fault.New("fakecrm: token", fault.Denied, codeReauthorize, "invalid_grant")
 }
 
-func (p *authServer) Exchange(_ context.Context, _ *http.Client, _ string, c connector.Client, code, verifier string) (connector.Grant, error) {
+func (p *authServer) Exchange(
+	_ context.Context, _ *http.Client, _ string, c connector.Client, code, verifier string,
+) (connector.Grant, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.exchange != nil {
@@ -265,7 +279,8 @@ func (p *authServer) Exchange(_ context.Context, _ *http.Client, _ string, c con
 	k, ok := p.codes[code]
 	delete(p.codes, code)
 	sum := sha256.Sum256([]byte(verifier))
-	if !ok || k.client != c.ID || k.redirect != c.RedirectURI || k.challenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
+	if !ok || k.client != c.ID || k.redirect != c.RedirectURI ||
+		k.challenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
 		return connector.Grant{}, invalidGrant()
 	}
 	return p.grant(c.ID), nil
@@ -276,10 +291,15 @@ func (p *authServer) grant(client string) connector.Grant {
 	p.serial++
 	access, refresh := fmt.Sprintf("access-canary-%d", p.serial), fmt.Sprintf("refresh-canary-%d", p.serial)
 	p.live[refresh], p.access[access] = client, true
-	return connector.Grant{AccessToken: secret.NewText(access), RefreshToken: secret.NewText(refresh), ExpiresIn: p.lifetime, BaseURL: p.base, ExternalID: p.portal}
+	return connector.Grant{
+		AccessToken: secret.NewText(access), RefreshToken: secret.NewText(refresh), ExpiresIn: p.lifetime, BaseURL: p.base,
+		ExternalID: p.portal,
+	}
 }
 
-func (p *authServer) Refresh(ctx context.Context, _ *http.Client, _ string, c connector.Client, refresh secret.Text) (connector.Grant, error) {
+func (p *authServer) Refresh(
+	ctx context.Context, _ *http.Client, _ string, c connector.Client, refresh secret.Text,
+) (connector.Grant, error) {
 	p.mu.Lock()
 	p.asked++
 	during := p.during

@@ -89,7 +89,9 @@ func (s *Service) Authorize(ctx context.Context, ws crm.WorkspaceID, req Authori
 	if d.OAuth == nil {
 		return none, fault.New(op, fault.Unsupported, "unsupported", d.App.Name+" has no OAuth")
 	}
-	f := flow{V: formatVersion, WS: ws, App: req.App, Account: req.Account, User: req.User, Name: req.Name, Login: req.BaseURL}
+	f := flow{
+		V: formatVersion, WS: ws, App: req.App, Account: req.Account, User: req.User, Name: req.Name, Login: req.BaseURL,
+	}
 	if err := s.checkFlow(ctx, d, &f); err != nil {
 		return none, err
 	}
@@ -154,7 +156,9 @@ func (s *Service) Begin(ctx context.Context, state string) (Begun, error) {
 	if err != nil {
 		return Begun{}, err
 	}
-	_, err = s.o.Store.Write(ctx, store.Write{Item: store.Item{Key: f.key, Data: b, Expires: f.Until}, If: store.IfVersion(f.version)})
+	_, err = s.o.Store.Write(ctx, store.Write{
+		Item: store.Item{Key: f.key, Data: b, Expires: f.Until}, If: store.IfVersion(f.version),
+	})
 	if fault.Is(err, fault.Conflict) {
 		return Begun{}, badState()
 	}
@@ -210,7 +214,8 @@ func (s *Service) storeFlow(ctx context.Context, f flow, state, verifier string)
 
 // badState is the one answer to a state that is unknown, used, expired or another's.
 func badState() error {
-	return fault.New("account: callback", fault.Invalid, "invalid_state", "this authorisation is unknown, used or expired; start it again")
+	return fault.New("account: callback", fault.Invalid, "invalid_state",
+		"this authorisation is unknown, used or expired; start it again")
 }
 
 // loadFlow reads an authorisation that is still open.
@@ -272,7 +277,9 @@ func (s *Service) Callback(ctx context.Context, req CallbackRequest) (Authorized
 	if got := hashOf(req.Browser); f.Browser == "" || subtle.ConstantTimeCompare([]byte(got), []byte(f.Browser)) != 1 {
 		return Authorized{}, badState() // and left as it is: another browser cannot use it up
 	}
-	_, err = s.o.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: f.key}, If: store.IfVersion(f.version)})
+	_, err = s.o.Store.Write(ctx, store.Write{
+		Op: store.Delete, Item: store.Item{Key: f.key}, If: store.IfVersion(f.version),
+	})
 	if fault.Is(err, fault.Conflict) {
 		return Authorized{}, badState()
 	}

@@ -100,7 +100,9 @@ func TestX6_RefusedFlowsChangeNothing(t *testing.T) {
 			return CallbackRequest{Browser: w.browser(state), State: state, Code: foreign}
 		}, fault.Denied, "authorization_refused", false},
 		"client replaced meanwhile": {func(w *world, _ *testclock.Clock, s *Service, state, code string) CallbackRequest {
-			err := s.SetClient(w.t.Context(), ws, appID, connector.Client{ID: "other", Secret: secret.NewText("x"), RedirectURI: "https://sync.example.com/cb"})
+			err := s.SetClient(w.t.Context(), ws, appID, connector.Client{
+				ID: "other", Secret: secret.NewText("x"), RedirectURI: "https://sync.example.com/cb",
+			})
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -155,7 +157,9 @@ func TestRow12_RefusalLeavesTheOldAuthorisation(t *testing.T) {
 		}
 		return nil
 	}, nil)
-	if _, err := broken.Callback(t.Context(), CallbackRequest{Browser: w.browser(state), State: state, Code: code}); !fault.Is(err, fault.Unavailable) {
+	if _, err := broken.Callback(t.Context(), CallbackRequest{
+		Browser: w.browser(state), State: state, Code: code,
+	}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v, want Unavailable", err)
 	}
 	if diff := cmp.Diff(before, w.contents()); diff != "" {
@@ -188,7 +192,8 @@ func TestX6_AuthorizeURLBindsPKCEAndRedirect(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := u.Query()
-		if len(q.Get("state")) != 43 || len(q.Get("challenge")) != 43 || q.Get("redirect_uri") != "https://sync.example.com/v1/oauth/callback" {
+		if len(q.Get("state")) != 43 || len(q.Get("challenge")) != 43 ||
+			q.Get("redirect_uri") != "https://sync.example.com/v1/oauth/callback" {
 			t.Fatalf("%s", b.URL)
 		}
 		seen[q.Get("state")], seen[q.Get("challenge")] = true, true
@@ -263,7 +268,9 @@ func TestSetClientRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
 	w, _ := newManual(t)
 	s := w.worker()
-	good := connector.Client{ID: "id", Secret: secret.NewText("canary-client"), RedirectURI: "http://localhost:8080/v1/oauth/callback"}
+	good := connector.Client{
+		ID: "id", Secret: secret.NewText("canary-client"), RedirectURI: "http://localhost:8080/v1/oauth/callback",
+	}
 	cases := map[string]struct {
 		change func(*connector.Client)
 		field  string
@@ -296,7 +303,8 @@ func TestSetClientRefusesWhatCannotWork(t *testing.T) {
 	if err != nil || got != good {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if b, err := json.Marshal(got); err != nil || strings.Contains(string(b), "canary") || strings.Contains(w.contents(), "canary") {
+	if b, err := json.Marshal(got); err != nil || strings.Contains(string(b), "canary") ||
+		strings.Contains(w.contents(), "canary") {
 		t.Error("the secret shows")
 	}
 	wantKind(t, s.SetClient(t.Context(), ws, plain, good), fault.Unsupported, "")

@@ -26,7 +26,9 @@ type opened struct {
 //
 // Errors: NotFound; Denied with code "credentials_unreadable" when the stored
 // secret was altered or moved; Invalid when the account's address is no longer allowed.
-func (s *Service) Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, crm.App, error) {
+func (s *Service) Open(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID,
+) (connector.Connector, crm.App, error) {
 	a, err := s.load(ctx, ws, id)
 	if err != nil {
 		return nil, crm.App{}, err
@@ -62,7 +64,9 @@ func (s *Service) Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID
 }
 
 // connect opens a connector with the given credentials.
-func (s *Service) connect(d connector.Driver, a Account, fields map[string]secret.Text, tokens connector.Tokens) (connector.Connector, error) {
+func (s *Service) connect(
+	d connector.Driver, a Account, fields map[string]secret.Text, tokens connector.Tokens,
+) (connector.Connector, error) {
 	// The operator may have withdrawn a host since the account was made.
 	for _, base := range []string{a.BaseURL, a.LoginURL} {
 		if err := s.checkBase(d.App, base); err != nil {

@@ -14,7 +14,10 @@ import (
 // only looks. Invalid when k is not what the secret was sealed by.
 func TryCredential(ctx context.Context, s store.Store, k secret.Sealer, ws crm.WorkspaceID) (found bool, err error) {
 	for cursor := ""; ; {
-		q := store.Query{Table: store.Settings, Workspace: ws, Partition: credentialKey(ws, "").Partition, Prefix: credentialPrefix, Cursor: cursor}
+		q := store.Query{
+			Table: store.Settings, Workspace: ws, Partition: credentialKey(ws, "").Partition, Prefix: credentialPrefix,
+			Cursor: cursor,
+		}
 		page, err := s.Query(ctx, q)
 		if err != nil {
 			return false, err

@@ -75,7 +75,10 @@ func (s *Service) RefusedDelivery(ctx context.Context, ws crm.WorkspaceID, id cr
 		if err != nil {
 			return err
 		}
-		_, err = s.o.Store.Write(ctx, store.Write{Item: store.Item{Key: settingsKey(ws, refusedPrefix+string(id)), Data: b}, If: store.IfVersion(version)})
+		_, err = s.o.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: settingsKey(ws, refusedPrefix+string(id)), Data: b},
+			If:   store.IfVersion(version),
+		})
 		if !fault.Is(err, fault.Conflict) {
 			return err
 		}

@@ -214,7 +214,9 @@ func (s *Service) accountWrite(ws crm.WorkspaceID, a *Account) (store.Write, err
 }
 
 // amend changes an account's own fields; change reports whether anything is to be written.
-func (s *Service) amend(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, change func(*Account) bool) (Account, error) {
+func (s *Service) amend(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, change func(*Account) bool,
+) (Account, error) {
 	for range maxTries {
 		a, err := s.load(ctx, ws, id)
 		if err != nil || !change(&a) {

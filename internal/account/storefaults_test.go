@@ -86,7 +86,11 @@ func deeds() map[string]deed {
 	ctx, name := context.Background(), "New name"
 	return map[string]deed{
 		"create": {do: func(_ *world, s *Service, _ crm.AccountID) (any, error) {
-			a, err := s.Create(ctx, ws, Draft{App: appID, Name: "Other", Credentials: Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("token-2")}}})
+			a, err := s.Create(ctx, ws, Draft{
+				App: appID, Name: "Other", Credentials: Credentials{
+					Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("token-2")},
+				},
+			})
 			return a.Name, err
 		}},
 		"get": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
@@ -102,11 +106,17 @@ func deeds() map[string]deed {
 			return a.Name, err
 		}},
 		"new token": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
-			a, err := s.Update(ctx, ws, id, 0, Change{Credentials: &Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("token-3")}}})
+			a, err := s.Update(ctx, ws, id, 0, Change{
+				Credentials: &Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("token-3")}},
+			})
 			return a.Name, err
 		}},
-		"delete":        {do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) }},
-		"delete, oauth": {true, func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) }},
+		"delete": {
+			do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) },
+		},
+		"delete, oauth": {
+			true, func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) },
+		},
 		"client": {true, func(_ *world, s *Service, _ crm.AccountID) (any, error) {
 			c, err := s.Client(ctx, ws, appID)
 			return c.ID, err

@@ -56,7 +56,9 @@ type lease struct {
 }
 
 // sharedTokens returns the account's token source, or nil when it needs none.
-func (s *Service) sharedTokens(d connector.Driver, ws crm.WorkspaceID, a Account, fields map[string]secret.Text) connector.Tokens {
+func (s *Service) sharedTokens(
+	d connector.Driver, ws crm.WorkspaceID, a Account, fields map[string]secret.Text,
+) connector.Tokens {
 	own, ok := ownClient(fields)
 	if d.OAuth == nil || a.Kind != crm.AuthOAuth2 && !ok {
 		return nil
@@ -258,7 +260,8 @@ func (a *attempt) client(ctx context.Context) (connector.Client, error) {
 	}
 	c, err := a.s.Client(ctx, a.at.ws, a.d.App.ID)
 	if fault.Is(err, fault.NotFound) {
-		return c, fault.New("account: refresh", fault.Denied, codeNoClient, "the OAuth client of this app is gone; set it again")
+		return c, fault.New("account: refresh", fault.Denied, codeNoClient,
+			"the OAuth client of this app is gone; set it again")
 	}
 	return c, err
 }
@@ -286,7 +289,8 @@ func busy(after time.Duration) error {
 
 // gone is the answer while a grant is dead.
 func gone() error {
-	return fault.New("account: token", fault.Denied, codeReauthorize, "the app no longer accepts this account's authorisation; authorise the account again")
+	return fault.New("account: token", fault.Denied, codeReauthorize,
+		"the app no longer accepts this account's authorisation; authorise the account again")
 }
 
 // notSent returns err as the failure of a call that was never made.

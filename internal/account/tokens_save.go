@@ -88,7 +88,10 @@ func (a *attempt) failed(ctx context.Context, cause error) error {
 		}
 	case fault.Is(cause, fault.Conflict), fault.Is(cause, fault.Other), fault.Is(cause, fault.NotFound):
 		// Not what a token endpoint answers; never to be taken for our own conflict.
-		cause = &fault.Error{Op: "account: refresh", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app gave no usable answer", Err: cause}
+		cause = &fault.Error{
+			Op: "account: refresh", Kind: fault.Unavailable, Code: "malformed_answer", Message: "the app gave no usable answer",
+			Err: cause,
+		}
 	}
 	a.c.Owner = ""
 	if err := a.put(ctx); err != nil {

@@ -321,7 +321,10 @@ func TestS19_FailuresOfTheTokenEndpoint(t *testing.T) {
 		kind fault.Kind
 		code string
 	}{
-		"throttled":      {&fault.Error{Kind: fault.Throttled, Code: "rate_limited", RetryAfter: 7 * time.Second}, fault.Throttled, "rate_limited"},
+		"throttled": {
+			&fault.Error{Kind: fault.Throttled, Code: "rate_limited", RetryAfter: 7 * time.Second}, fault.Throttled,
+			"rate_limited",
+		},
 		"down":           {&fault.Error{Kind: fault.Unavailable, MayHaveLanded: true}, fault.Unavailable, ""},
 		"client refused": {&fault.Error{Kind: fault.Invalid, Code: "invalid_client"}, fault.Denied, codeClientRefused},
 		"cannot refresh": {&fault.Error{Kind: fault.Unsupported}, fault.Denied, codeReauthorize},
@@ -366,9 +369,14 @@ func TestClientCredentialsNeedNoRefreshToken(t *testing.T) {
 	w, c := newManual(t)
 	w.auth.base = "https://eu1.crm.example.com"
 	s := w.worker()
-	a, err := s.Create(t.Context(), ws, Draft{App: appID, Name: "Org", BaseURL: "https://crm.example.com", Credentials: Credentials{
-		Kind: crm.AuthOAuth2, Fields: map[string]secret.Text{"client_id": secret.NewText("own-client"), "client_secret": secret.NewText("own-secret-canary")},
-	}})
+	a, err := s.Create(t.Context(), ws, Draft{
+		App: appID, Name: "Org", BaseURL: "https://crm.example.com",
+		Credentials: Credentials{
+			Kind: crm.AuthOAuth2, Fields: map[string]secret.Text{
+				"client_id": secret.NewText("own-client"), "client_secret": secret.NewText("own-secret-canary"),
+			},
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +390,8 @@ func TestClientCredentialsNeedNoRefreshToken(t *testing.T) {
 		c.Advance(w.auth.lifetime)
 	}
 	got, err := s.Get(t.Context(), ws, a.ID)
-	if err != nil || got.ExternalID != "portal-1" || got.BaseURL != w.auth.base || got.LoginURL != "https://crm.example.com" {
+	if err != nil || got.ExternalID != "portal-1" || got.BaseURL != w.auth.base ||
+		got.LoginURL != "https://crm.example.com" {
 		t.Errorf("%+v, %v: want the portal, the host of the data and that of the login", got, err)
 	}
 	w.auth.base = "https://evil.example"

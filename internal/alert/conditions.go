@@ -353,7 +353,9 @@ func (s *syncMemory) runs(id crm.SyncID, now time.Time, add func(Condition)) {
 	}
 	switch {
 	case s.Share != nil:
-		add(Condition{Kind: ManyErrors, Sync: id, Run: s.Share.Run, Since: s.Share.Since, Count: s.Share.Failed, Of: s.Share.All})
+		add(Condition{
+			Kind: ManyErrors, Sync: id, Run: s.Share.Run, Since: s.Share.Since, Count: s.Share.Failed, Of: s.Share.All,
+		})
 	case !s.HourAt.IsZero():
 		add(Condition{Kind: ManyErrors, Sync: id, Since: s.HourAt, Count: failed, Of: all})
 	}
@@ -370,11 +372,17 @@ func ofStatus(f *facts, st *engine.SyncStatus, s *syncMemory, add func(Condition
 	}
 	for i := range st.Changes {
 		h := &st.Changes[i]
-		add(Condition{Kind: MassChange, Sync: st.Sync, Side: h.Side, Mapping: h.Mapping, Since: h.Since, Count: h.Count, Of: h.Links})
+		add(Condition{
+			Kind: MassChange, Sync: st.Sync, Side: h.Side, Mapping: h.Mapping, Since: h.Since, Count: h.Count,
+			Of: h.Links,
+		})
 	}
 	for i := range st.Outages {
 		if x := &st.Outages[i]; f.now.Sub(x.Since) >= unreachableFor {
-			add(Condition{Kind: Unreachable, Sync: st.Sync, Side: x.Side, Account: x.Account, Code: x.Code, Since: x.Since, Count: 1})
+			add(Condition{
+				Kind: Unreachable, Sync: st.Sync, Side: x.Side, Account: x.Account, Code: x.Code, Since: x.Since,
+				Count: 1,
+			})
 		}
 	}
 	ofWaits(st, add)
@@ -408,7 +416,10 @@ func ofWaits(st *engine.SyncStatus, add func(Condition)) {
 		default:
 			continue
 		}
-		if c := (Condition{Kind: kind, Sync: st.Sync, Side: w.Side, Account: w.Account, Code: w.Code, Since: w.Since, Count: max(w.Records, 1)}); !said[c.key()] {
+		if c := (Condition{
+			Kind: kind, Sync: st.Sync, Side: w.Side, Account: w.Account, Code: w.Code, Since: w.Since,
+			Count: max(w.Records, 1),
+		}); !said[c.key()] {
 			said[c.key()] = true
 			add(c)
 		}

@@ -17,7 +17,8 @@ var noon = time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
 // connection is one with two syncs that runs.
 func connection() *crm.Connection {
 	return &crm.Connection{
-		ID: "con_1", Name: "Shop", Enabled: true, Status: crm.StatusActive, Left: crm.End{Account: "acc_l"}, Right: crm.End{Account: "acc_r"},
+		ID: "con_1", Name: "Shop", Enabled: true, Status: crm.StatusActive, Left: crm.End{Account: "acc_l"},
+		Right: crm.End{Account: "acc_r"},
 		Syncs: []crm.Sync{{ID: "people", Schedule: "5m"}, {ID: "companies", Schedule: "manual"}},
 	}
 }
@@ -150,7 +151,9 @@ func TestRow162_FifthAttempt(t *testing.T) {
 func TestRunsThatPeopleAskFor(t *testing.T) {
 	t.Parallel()
 	m, f := &memory{}, seen(connection())
-	f.ended = []engine.Run{run("run_1", engine.RunApply, engine.RunFailed, 0, 0), run("run_2", engine.RunPull, engine.RunDone, 0, 3)}
+	f.ended = []engine.Run{
+		run("run_1", engine.RunApply, engine.RunFailed, 0, 0), run("run_2", engine.RunPull, engine.RunDone, 0, 3),
+	}
 	if got := short(conditions(f, m)); got != "run_failed people  1/0" {
 		t.Errorf("after a pull that went well: %q, want the failed apply", got)
 	}
@@ -183,19 +186,24 @@ func TestEachKind(t *testing.T) {
 			f.syncs[0].Changes = []engine.ChangeHalt{{Mapping: "m1", Side: crm.Right, Since: long, Count: 70, Links: 100}}
 		},
 		"app_unreachable  left 2/0": func(f *facts) {
-			f.syncs[0].Outages, f.syncs[1].Outages = []engine.Outage{{Side: crm.Left, Since: long}}, []engine.Outage{{Side: crm.Left, Since: noon.Add(-5 * time.Minute)}}
+			f.syncs[0].Outages, f.syncs[1].Outages = []engine.Outage{{Side: crm.Left, Since: long}},
+				[]engine.Outage{{Side: crm.Left, Since: noon.Add(-5 * time.Minute)}}
 		},
 		"missing_right people left 3/0": func(f *facts) {
 			f.syncs[0].Waiting = []engine.Waiting{{Code: codePermission, Side: crm.Left, Since: long, Records: 3}}
 		},
-		"quota_used_up  right 1/0":    func(f *facts) { f.syncs[1].Waiting = []engine.Waiting{{Code: codeQuota, Side: crm.Right, Since: long}} },
+		"quota_used_up  right 1/0": func(f *facts) {
+			f.syncs[1].Waiting = []engine.Waiting{{Code: codeQuota, Side: crm.Right, Since: long}}
+		},
 		"schema_drift companies  2/0": func(f *facts) { f.syncs[1].Held = make([]engine.HeldPart, 2) },
 		"write_loop people  4/0":      func(f *facts) { f.syncs[0].Frozen = &engine.Frozen{Links: 4} },
 		"dead_letters   9/0":          func(f *facts) { f.syncs[0].Dead, f.syncs[1].Dead = 9, 9 },
 		"silence people  1/0":         func(f *facts) { f.syncs[0].LatestPull = noon.Add(-15*time.Minute - time.Second) },
 		"switched_off   2/0":          func(f *facts) { f.conn.Enabled = false },
 		"switched_off people  1/0":    func(f *facts) { f.conn.Syncs[0].Direction = crm.DirectionOff },
-		"run_failed people  1/0":      func(f *facts) { f.ended = []engine.Run{run("r", engine.RunPull, engine.RunFailed, 0, 0)} },
+		"run_failed people  1/0": func(f *facts) {
+			f.ended = []engine.Run{run("r", engine.RunPull, engine.RunFailed, 0, 0)}
+		},
 		"switched_off   2/0; switched_off people  1/0": func(f *facts) {
 			f.conn.Status, f.conn.Syncs[0].Direction = crm.StatusPaused, crm.DirectionOff
 		},
@@ -229,15 +237,19 @@ func TestNotYet(t *testing.T) {
 		"an app that restarts": func(f *facts) {
 			f.syncs[0].Outages = []engine.Outage{{Side: crm.Left, Since: noon.Add(-5*time.Minute + time.Second)}}
 		},
-		"three intervals":    func(f *facts) { f.syncs[0].LatestPull = noon.Add(-15 * time.Minute) },
-		"a sync by hand":     func(f *facts) { f.syncs[1].LatestPull = noon.Add(-24 * time.Hour) },
-		"an open run":        func(f *facts) { f.syncs[0].LatestPull, f.syncs[0].OpenRun = noon.Add(-time.Hour), "run_1" },
-		"an old refusal":     func(f *facts) { f.accounts.Left.refusals = []account.Refusal{{Count: 7, Last: noon.Add(-time.Hour)}} },
+		"three intervals": func(f *facts) { f.syncs[0].LatestPull = noon.Add(-15 * time.Minute) },
+		"a sync by hand":  func(f *facts) { f.syncs[1].LatestPull = noon.Add(-24 * time.Hour) },
+		"an open run":     func(f *facts) { f.syncs[0].LatestPull, f.syncs[0].OpenRun = noon.Add(-time.Hour), "run_1" },
+		"an old refusal": func(f *facts) {
+			f.accounts.Left.refusals = []account.Refusal{{Count: 7, Last: noon.Add(-time.Hour)}}
+		},
 		"off from the start": func(f *facts) { f.conn.Enabled, f.conn.Syncs[0].Direction = false, crm.DirectionOff },
 		"a sync that is gone": func(f *facts) {
 			f.syncs = append(f.syncs, engine.SyncStatus{Sync: "old", Frozen: &engine.Frozen{Links: 1}})
 		},
-		"a limit of a minute": func(f *facts) { f.syncs[0].Waiting = []engine.Waiting{{Code: "rate_limited", Side: crm.Left}} },
+		"a limit of a minute": func(f *facts) {
+			f.syncs[0].Waiting = []engine.Waiting{{Code: "rate_limited", Side: crm.Left}}
+		},
 	} {
 		f := seen(connection())
 		c(f)
@@ -271,7 +283,10 @@ func TestWordsOfEveryKind(t *testing.T) {
 		t.Errorf("%d kinds have words, of %d", len(dictionary), len(Kinds))
 	}
 	for _, k := range Kinds {
-		a := describe("alt_1", connection(), &Condition{Kind: k, Sync: "people", Side: crm.Left, Account: "acc_l", Count: 4, Of: 9, Code: "some_code", Run: "run_1", Mapping: "m1", Since: noon})
+		a := describe("alt_1", connection(), &Condition{
+			Kind: k, Sync: "people", Side: crm.Left, Account: "acc_l", Count: 4, Of: 9, Code: "some_code", Run: "run_1",
+			Mapping: "m1", Since: noon,
+		})
 		if a.Summary == "" || a.Consequence == "" || a.Action == "" || strings.Contains(a.Summary, "%!") {
 			t.Errorf("%s: %q, %q, %q", k, a.Summary, a.Consequence, a.Action)
 		}

@@ -52,8 +52,11 @@ func TestCostOfALook(t *testing.T) {
 	ids := 0
 	newID := func(prefix string) string { ids++; return fmt.Sprintf("%s_%06d", prefix, ids) }
 	s, err := alert.New(alert.Options{
-		Store: mem, Engine: b.Engine, Accounts: fine{}, Audit: access.NewAudit(mem, clock.Now, newID), Sealer: sealer, Rand: rand.Reader, Now: clock.Now, NewID: newID,
-		HTTP: func(crm.App, string) *http.Client { return http.DefaultClient }, CheckURL: func(crm.App, string) error { return nil },
+		Store: mem, Engine: b.Engine, Accounts: fine{}, Audit: access.NewAudit(mem, clock.Now, newID), Sealer: sealer,
+		Rand: rand.Reader, Now: clock.Now, NewID: newID,
+		HTTP: func(crm.App, string) *http.Client { return http.DefaultClient }, CheckURL: func(crm.App, string) error {
+			return nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +76,7 @@ func TestCostOfALook(t *testing.T) {
 	}
 	t.Logf("a quiet look: %d items read, %d pages, %d written", quiet.Read(), queries, quiet.Written())
 	if quiet.Read() > 70 || queries > 20 || quiet.Written() != 0 {
-		t.Errorf("a quiet look reads %d items and %d pages and writes %d, want at most 70, 20 and 0", quiet.Read(), queries, quiet.Written())
+		t.Errorf("a quiet look reads %d items and %d pages and writes %d, want at most 70, 20 and 0", quiet.Read(), queries,
+			quiet.Written())
 	}
 }

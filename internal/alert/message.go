@@ -108,5 +108,8 @@ func (e *event) text(b *strings.Builder) {
 }
 
 func testMail(id string, c *crm.Connection) Mail {
-	return Mail{ID: id, Subject: "[Lockstep] " + c.Name + ": a test", Text: "This is a test. Alerts of the connection " + c.Name + " (" + string(c.ID) + ") come to this address.\n"}
+	return Mail{
+		ID: id, Subject: "[Lockstep] " + c.Name + ": a test", Text: "This is a test. Alerts of the connection " + c.Name +
+			" (" + string(c.ID) + ") come to this address.\n",
+	}
 }

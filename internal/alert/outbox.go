@@ -173,7 +173,10 @@ func (s *Service) mail(ctx context.Context, ws crm.WorkspaceID, c *crm.Connectio
 		return failed(err)
 	}
 	if len(to) == 0 {
-		return result{state: DeliveryPending, err: "the user chosen is not active, and no admin has an address: give a key one, or choose another user"}
+		return result{
+			state: DeliveryPending, err: "the user chosen is not active, and no admin has an address: give a key one, or " +
+				"choose another user",
+		}
 	}
 	mail.To = to
 	if err := s.o.Mailer.Send(ctx, mail); err != nil {
@@ -186,7 +189,9 @@ func (s *Service) mail(ctx context.Context, ws crm.WorkspaceID, c *crm.Connectio
 
 // Recipients are the addresses that a mail for a chosen user goes to: the
 // user's own, or with fallback those of the admins.
-func (s *Service) Recipients(ctx context.Context, ws crm.WorkspaceID, user string) (to []string, fallback bool, err error) {
+func (s *Service) Recipients(
+	ctx context.Context, ws crm.WorkspaceID, user string,
+) (to []string, fallback bool, err error) {
 	all, err := s.o.Users(ctx, ws)
 	if err != nil {
 		return nil, false, err
@@ -205,7 +210,9 @@ func (s *Service) Recipients(ctx context.Context, ws crm.WorkspaceID, user strin
 }
 
 // settle stores what came of an attempt, with the alerts and in the outbox.
-func (s *Service) settle(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, batch []message, r result) error {
+func (s *Service) settle(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, batch []message, r result,
+) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // it was sent: that must be known
 	defer cancel()
 	var err error
@@ -217,7 +224,9 @@ func (s *Service) settle(ctx context.Context, ws crm.WorkspaceID, con crm.Connec
 	return err
 }
 
-func (s *Service) settleOnce(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, batch []message, r result) error {
+func (s *Service) settleOnce(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, batch []message, r result,
+) error {
 	m, item, err := s.load(ctx, ws, con)
 	if err != nil {
 		return err
@@ -226,7 +235,10 @@ func (s *Service) settleOnce(ctx context.Context, ws crm.WorkspaceID, con crm.Co
 	alerts, versions := map[string]*Alert{}, map[string]int64{}
 	for i := range batch {
 		x := batch[i]
-		d := Delivery{ID: x.ID, Channel: x.Channel, Event: x.Event, State: r.state, Attempts: x.Attempts, Next: x.Next, Error: r.err, Fallback: r.fallback}
+		d := Delivery{
+			ID: x.ID, Channel: x.Channel, Event: x.Event, State: r.state, Attempts: x.Attempts, Next: x.Next,
+			Error: r.err, Fallback: r.fallback,
+		}
 		if r.state == DeliveryPending && now.Sub(x.Made) >= giveUpAfter {
 			d.State = DeliveryFailed
 		}

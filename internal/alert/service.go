@@ -25,7 +25,8 @@ import (
 // Engine is what alerts ask of the engine; they change nothing in it.
 type Engine interface {
 	Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error)
-	ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.Run, string, error)
+	ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.Run,
+		string, error)
 	GetRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error)
 }
 
@@ -126,7 +127,8 @@ func (s *Service) load(ctx context.Context, ws crm.WorkspaceID, con crm.Connecti
 		return nil, item, fault.Wrap("alert: read memory", fault.Other, err)
 	}
 	if m.V != formatVersion {
-		return nil, item, fault.New("alert: read memory", fault.Invalid, "unknown_format", "the alerts were written by a newer version of Lockstep")
+		return nil, item, fault.New("alert: read memory", fault.Invalid, "unknown_format",
+			"the alerts were written by a newer version of Lockstep")
 	}
 	return m, item, nil
 }
@@ -268,7 +270,9 @@ func (s *Service) runs(ctx context.Context, ws crm.WorkspaceID, con crm.Connecti
 			m.Runs = append(m.Runs, openRun{r.ID, seen.Failed, seen.All})
 		}
 	}
-	slices.SortStableFunc(f.ended, func(a, b engine.Run) int { return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.ID, b.ID)) })
+	slices.SortStableFunc(f.ended, func(a, b engine.Run) int {
+		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.ID, b.ID))
+	})
 	slices.SortFunc(m.Runs, func(a, b openRun) int { return cmp.Compare(a.ID, b.ID) })
 	return nil
 }
@@ -308,12 +312,15 @@ func switchesOff(e *access.AuditEntry, sync crm.SyncID) bool {
 		if sync == "" {
 			return ch.Pointer == "/enabled" && string(ch.After) == "false"
 		}
-		return strings.HasPrefix(ch.Pointer, "/syncs/") && strings.HasSuffix(ch.Pointer, "/direction") && string(ch.After) == `"off"`
+		return strings.HasPrefix(ch.Pointer, "/syncs/") && strings.HasSuffix(ch.Pointer, "/direction") &&
+			string(ch.After) == `"off"`
 	})
 }
 
 // changes brings the open alerts to what is wrong now.
-func (s *Service) changes(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, m *memory, conds []Condition) ([]store.Write, error) {
+func (s *Service) changes(
+	ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, m *memory, conds []Condition,
+) ([]store.Write, error) {
 	var writes []store.Write
 	now := map[string]*Condition{}
 	for i := range conds {
@@ -343,7 +350,8 @@ func (s *Service) changes(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 			continue
 		}
 		left = append(left, k)
-		if a.Count == cond.Count && a.Of == cond.Of && a.Run == cond.Run && a.ConnectionName == c.Name || len(writes) >= maxChanges {
+		if a.Count == cond.Count && a.Of == cond.Of && a.Run == cond.Run && a.ConnectionName == c.Name ||
+			len(writes) >= maxChanges {
 			continue
 		}
 		a.update(c, cond)
@@ -372,7 +380,9 @@ func (s *Service) changes(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 }
 
 // resolve ends an alert.
-func (s *Service) resolve(ws crm.WorkspaceID, c *crm.Connection, m *memory, a *Alert, seen int64) ([]store.Write, error) {
+func (s *Service) resolve(
+	ws crm.WorkspaceID, c *crm.Connection, m *memory, a *Alert, seen int64,
+) ([]store.Write, error) {
 	a.State, a.Until = Resolved, s.o.Now().UTC()
 	if c.Status != crm.StatusDeleting { // who deletes a connection knows
 		s.tell(c, m, a, EventResolved)
@@ -381,7 +391,9 @@ func (s *Service) resolve(ws crm.WorkspaceID, c *crm.Connection, m *memory, a *A
 	if err != nil {
 		return nil, err
 	}
-	return []store.Write{w, {Op: store.Delete, Item: store.Item{Key: key(ws, prefixOpen+a.ID)}, If: store.IfVersion(seen)}}, nil
+	return []store.Write{
+		w, {Op: store.Delete, Item: store.Item{Key: key(ws, prefixOpen+a.ID)}, If: store.IfVersion(seen)},
+	}, nil
 }
 
 // alert reads an alert, open or over, and the version of its item.
@@ -414,7 +426,9 @@ func decode(item store.Item) (*Alert, error) {
 // Forget removes what is remembered of connections that are gone, of those
 // whose memory is in one page, and answers the next page's cursor.
 func (s *Service) Forget(ctx context.Context, ws crm.WorkspaceID, cursor string) (next string, err error) {
-	page, err := s.o.Store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: partition, Prefix: prefixState, Limit: 100, Cursor: cursor})
+	page, err := s.o.Store.Query(ctx, store.Query{
+		Table: store.Settings, Workspace: ws, Partition: partition, Prefix: prefixState, Limit: 100, Cursor: cursor,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -449,7 +463,9 @@ func (s *Service) forget(ctx context.Context, ws crm.WorkspaceID, con crm.Connec
 		return s.o.Store.Transact(ctx, append(writes, w))
 	}
 	writes = append(writes,
-		store.Write{Op: store.Delete, Item: store.Item{Key: key(ws, prefixState+string(con))}, If: store.IfVersion(item.Version)},
+		store.Write{
+			Op: store.Delete, Item: store.Item{Key: key(ws, prefixState+string(con))}, If: store.IfVersion(item.Version),
+		},
 		store.Write{Op: store.Delete, Item: store.Item{Key: secretKey(ws, con)}})
 	return s.o.Store.Transact(ctx, writes)
 }
@@ -471,7 +487,8 @@ func (s *Service) Round(ctx context.Context, ws crm.WorkspaceID) error {
 				return ctx.Err()
 			}
 			if err != nil {
-				s.o.Log.WarnContext(ctx, "alerts of a connection not looked after; the next round does it", "workspace", ws, "connection", conns[i].ID, "error", err)
+				s.o.Log.WarnContext(ctx, "alerts of a connection not looked after; the next round does it", "workspace", ws,
+					"connection", conns[i].ID, "error", err)
 			}
 		}
 		if cursor = next; cursor == "" {
@@ -500,7 +517,9 @@ const listPages = 5
 
 // List returns one page: the open ones first, then those that are over, each
 // newest first. A filtered page may hold few or none and still have a next.
-func (s *Service) List(ctx context.Context, ws crm.WorkspaceID, f Filter, limit int, cursor string) (items []Alert, next string, err error) {
+func (s *Service) List(
+	ctx context.Context, ws crm.WorkspaceID, f Filter, limit int, cursor string,
+) (items []Alert, next string, err error) {
 	prefix := prefixOpen
 	if f.State == Resolved {
 		prefix = prefixPast
@@ -513,13 +532,15 @@ func (s *Service) List(ctx context.Context, ws crm.WorkspaceID, f Filter, limit 
 		case ok && part == "r" && f.State != Open:
 			prefix = prefixPast
 		default:
-			return nil, "", fault.New("alert: list", fault.Invalid, "cursor_malformed", "the cursor does not belong to this query")
+			return nil, "", fault.New("alert: list", fault.Invalid, "cursor_malformed",
+				"the cursor does not belong to this query")
 		}
 		cursor = rest
 	}
 	for range listPages {
 		page, err := s.o.Store.Query(ctx, store.Query{
-			Table: store.Settings, Workspace: ws, Partition: partition, Prefix: prefix, Reverse: true, Limit: limit - len(items), Cursor: cursor,
+			Table: store.Settings, Workspace: ws, Partition: partition, Prefix: prefix, Reverse: true, Limit: limit - len(items),
+			Cursor: cursor,
 		})
 		if err != nil {
 			return nil, "", err
@@ -552,5 +573,6 @@ func (s *Service) List(ctx context.Context, ws crm.WorkspaceID, f Filter, limit 
 }
 
 func (f *Filter) takes(a *Alert) bool {
-	return (f.Connection == "" || a.Connection == f.Connection) && (f.Kind == "" || a.Kind == f.Kind) && (f.Sees == nil || f.Sees(a.Connection))
+	return (f.Connection == "" || a.Connection == f.Connection) && (f.Kind == "" || a.Kind == f.Kind) &&
+		(f.Sees == nil || f.Sees(a.Connection))
 }

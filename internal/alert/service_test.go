@@ -79,7 +79,9 @@ func (b *bed) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) ([]engi
 	return b.status, nil
 }
 
-func (b *bed) ListRuns(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, limit int, cursor string) ([]engine.Run, string, error) {
+func (b *bed) ListRuns(
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, limit int, cursor string,
+) ([]engine.Run, string, error) {
 	at := 0
 	if cursor != "" {
 		_, _ = fmt.Sscan(cursor, &at) // our own
@@ -110,8 +112,12 @@ func (b *bed) Refusals(context.Context, crm.WorkspaceID, crm.AccountID) ([]accou
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{
-		t: t, clock: testclock.At(noon), con: connection(), mailer: &mailbox{}, hooks: &hookbox{status: 204}, logins: map[crm.AccountID]account.Status{},
-		people: []access.Person{{Email: "ops@example.com", Roles: []string{"member"}, Active: true}, {Email: "boss@example.com", Roles: []string{"admin"}, Active: true}},
+		t: t, clock: testclock.At(noon), con: connection(), mailer: &mailbox{}, hooks: &hookbox{status: 204},
+		logins: map[crm.AccountID]account.Status{},
+		people: []access.Person{
+			{Email: "ops@example.com", Roles: []string{"member"}, Active: true},
+			{Email: "boss@example.com", Roles: []string{"admin"}, Active: true},
+		},
 		status: []engine.SyncStatus{{Sync: "people"}, {Sync: "companies"}},
 	}
 	server := httptest.NewServer(b.hooks)
@@ -233,7 +239,8 @@ func TestOneMessagePerChangeOfState(t *testing.T) {
 		t.Fatalf("%d mails and %d webhooks of one beginning", len(b.mailer.sent), len(b.hooks.got))
 	}
 	a := b.one()
-	if a.State != Open || !a.Since.Equal(noon) || states(a) != "mail opened delivered, webhook opened delivered" || a.Deliveries[0].Attempts != 1 {
+	if a.State != Open || !a.Since.Equal(noon) || states(a) != "mail opened delivered, webhook opened delivered" ||
+		a.Deliveries[0].Attempts != 1 {
 		t.Errorf("%+v", a)
 	}
 	b.wrong(false)
@@ -245,11 +252,13 @@ func TestOneMessagePerChangeOfState(t *testing.T) {
 		t.Fatalf("%d mails and %d webhooks after it ended", len(b.mailer.sent), len(b.hooks.got))
 	}
 	a = b.one()
-	if a.State != Resolved || !a.Until.Equal(noon.Add(5*time.Minute)) || !strings.HasSuffix(states(a), "mail resolved delivered, webhook resolved delivered") {
+	if a.State != Resolved || !a.Until.Equal(noon.Add(5*time.Minute)) ||
+		!strings.HasSuffix(states(a), "mail resolved delivered, webhook resolved delivered") {
 		t.Errorf("%+v", a)
 	}
 	mail := b.mailer.sent[0]
-	if !slices.Equal(mail.To, []string{"ops@example.com"}) || !strings.Contains(mail.Subject, "Shop") || !strings.Contains(mail.Text, a.ID) || !strings.Contains(mail.Text, a.Action) {
+	if !slices.Equal(mail.To, []string{"ops@example.com"}) || !strings.Contains(mail.Subject, "Shop") ||
+		!strings.Contains(mail.Text, a.ID) || !strings.Contains(mail.Text, a.Action) {
 		t.Errorf("%+v", mail)
 	}
 	if end := b.mailer.sent[1]; !strings.Contains(end.Subject, "over") || end.ID == mail.ID {
@@ -259,7 +268,8 @@ func TestOneMessagePerChangeOfState(t *testing.T) {
 		Type string
 		Data Alert
 	}
-	if err := json.Unmarshal([]byte(b.hooks.bodies[1]), &told); err != nil || told.Type != "alert.resolved" || told.Data.ID != a.ID || told.Data.Kind != NeedsAuth {
+	if err := json.Unmarshal([]byte(b.hooks.bodies[1]), &told); err != nil || told.Type != "alert.resolved" ||
+		told.Data.ID != a.ID || told.Data.Kind != NeedsAuth {
 		t.Errorf("%s: %v", b.hooks.bodies[1], err)
 	}
 	b.wrong(true)
@@ -309,7 +319,8 @@ func TestRow161_OnlyIfTicked(t *testing.T) {
 	b.con.Notify.Enabled = true
 	b.mailer.err, b.hooks.status = fault.New("test", fault.Unavailable, "", "the mail server is away"), 500
 	b.round()
-	if a := b.one(); states(a) != "mail resolved pending, webhook resolved pending" || a.Deliveries[0].Error != "the mail server is away" || a.Deliveries[1].Error != "the receiver answered 500" {
+	if a := b.one(); states(a) != "mail resolved pending, webhook resolved pending" ||
+		a.Deliveries[0].Error != "the mail server is away" || a.Deliveries[1].Error != "the receiver answered 500" {
 		t.Errorf("%+v", a)
 	}
 	b.con.Notify.Enabled = false
@@ -332,13 +343,15 @@ func TestRow160_UserDeactivatedLater(t *testing.T) {
 	b.people[0].Active = false
 	b.wrong(true)
 	b.round()
-	if a := b.one(); !a.Deliveries[0].Fallback || len(b.mailer.sent) != 1 || !slices.Equal(b.mailer.sent[0].To, []string{"boss@example.com"}) {
+	if a := b.one(); !a.Deliveries[0].Fallback || len(b.mailer.sent) != 1 ||
+		!slices.Equal(b.mailer.sent[0].To, []string{"boss@example.com"}) {
 		t.Errorf("%+v, sent %+v", a, b.mailer.sent)
 	}
 	b.people = nil
 	b.wrong(false)
 	b.round()
-	if a := b.one(); states(a) != "mail opened delivered, mail resolved pending" || !strings.Contains(a.Deliveries[1].Error, "no admin") {
+	if a := b.one(); states(a) != "mail opened delivered, mail resolved pending" ||
+		!strings.Contains(a.Deliveries[1].Error, "no admin") {
 		t.Errorf("%+v", a)
 	}
 }
@@ -384,7 +397,8 @@ func TestRetriesUntilDelivered(t *testing.T) {
 		b.clock.Advance(time.Hour)
 	}
 	a = b.one()
-	if states(a) != "webhook opened delivered, webhook resolved failed" || a.Deliveries[1].Error != "the receiver answered 410" || !a.Deliveries[1].Next.IsZero() {
+	if states(a) != "webhook opened delivered, webhook resolved failed" ||
+		a.Deliveries[1].Error != "the receiver answered 410" || !a.Deliveries[1].Next.IsZero() {
 		t.Errorf("%+v", a)
 	}
 	m, _, err := b.load(t.Context(), ws, b.con.ID)
@@ -453,7 +467,8 @@ func TestQuietHoursAndDigest(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	b.secret()
-	b.con.Notify.QuietHours = &crm.QuietHours{From: "13:00", To: "15:00", TimeZone: "Europe/Berlin"} // noon UTC is 14:00 there
+	// noon UTC is 14:00 there
+	b.con.Notify.QuietHours = &crm.QuietHours{From: "13:00", To: "15:00", TimeZone: "Europe/Berlin"}
 	b.wrong(true)
 	b.round()
 	b.status[0].Frozen = &engine.Frozen{Links: 2}
@@ -468,7 +483,8 @@ func TestQuietHoursAndDigest(t *testing.T) {
 		t.Fatalf("after them: %+v", b.mailer.sent)
 	}
 	for _, a := range b.list(Filter{}) {
-		if states(a) != "mail opened delivered, webhook opened delivered" && states(a) != "mail opened delivered, webhook opened delivered, mail resolved delivered" {
+		if states(a) != "mail opened delivered, webhook opened delivered" &&
+			states(a) != "mail opened delivered, webhook opened delivered, mail resolved delivered" {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -491,17 +507,33 @@ func TestDue(t *testing.T) {
 		want string
 		held bool
 	}{
-		"at once":                  {crm.Notify{}, "2026-03-31T12:00:00Z", "2026-03-31T12:00:00Z", false},
-		"hourly":                   {crm.Notify{Digest: crm.DigestHourly}, "2026-03-31T12:00:00Z", "2026-03-31T13:00:00Z", true},
-		"daily":                    {crm.Notify{Digest: crm.DigestDaily}, "2026-03-31T12:00:00Z", "2026-04-01T08:00:00Z", true},
-		"daily, early":             {crm.Notify{Digest: crm.DigestDaily}, "2026-03-31T07:59:59Z", "2026-03-31T08:00:00Z", true},
-		"daily with quiet hours":   {crm.Notify{Digest: crm.DigestDaily, QuietHours: night}, "2026-03-31T12:00:00Z", "2026-04-01T11:00:00Z", true},
+		"at once": {crm.Notify{}, "2026-03-31T12:00:00Z", "2026-03-31T12:00:00Z", false},
+		"hourly": {
+			crm.Notify{Digest: crm.DigestHourly},
+			"2026-03-31T12:00:00Z", "2026-03-31T13:00:00Z",
+			true,
+		},
+		"daily": {
+			crm.Notify{Digest: crm.DigestDaily},
+			"2026-03-31T12:00:00Z", "2026-04-01T08:00:00Z",
+			true,
+		},
+		"daily, early": {
+			crm.Notify{Digest: crm.DigestDaily},
+			"2026-03-31T07:59:59Z", "2026-03-31T08:00:00Z",
+			true,
+		},
+		"daily with quiet hours": {
+			crm.Notify{Digest: crm.DigestDaily, QuietHours: night}, "2026-03-31T12:00:00Z", "2026-04-01T11:00:00Z", true,
+		},
 		"before quiet hours":       {crm.Notify{QuietHours: night}, "2026-04-01T01:59:00Z", "2026-04-01T01:59:00Z", false},
 		"in them, before midnight": {crm.Notify{QuietHours: night}, "2026-04-01T02:00:00Z", "2026-04-01T11:00:00Z", true},
 		"in them, after midnight":  {crm.Notify{QuietHours: night}, "2026-04-01T05:00:00Z", "2026-04-01T11:00:00Z", true},
 		"at their end":             {crm.Notify{QuietHours: night}, "2026-04-01T11:00:00Z", "2026-04-01T11:00:00Z", false},
-		"an hour into them":        {crm.Notify{Digest: crm.DigestHourly, QuietHours: night}, "2026-04-01T01:30:00Z", "2026-04-01T11:00:00Z", true},
-		"over a change of clocks":  {crm.Notify{QuietHours: night}, "2026-03-08T04:00:00Z", "2026-03-08T11:00:00Z", true},
+		"an hour into them": {
+			crm.Notify{Digest: crm.DigestHourly, QuietHours: night}, "2026-04-01T01:30:00Z", "2026-04-01T11:00:00Z", true,
+		},
+		"over a change of clocks": {crm.Notify{QuietHours: night}, "2026-03-08T04:00:00Z", "2026-03-08T11:00:00Z", true},
 	} {
 		if got, held := due(&c.n, at(c.now)); !got.Equal(at(c.want)) || held != c.held {
 			t.Errorf("%s: %s, held %v; want %s, %v", name, got.Format(time.RFC3339), held, c.want, c.held)
@@ -537,8 +569,11 @@ func TestWebhookAddresses(t *testing.T) {
 	b := newBed(t)
 	for raw, ok := range map[string]bool{
 		"https://hooks.example.com/services/T0/B0/x": true, b.hooks.url: true,
-		"http://hooks.example.com/": false, "https://10.0.0.1/x": false, "https://127.0.0.1/": false, "https://hooks.example.com:8443/x": false,
-		"https://user:pw@hooks.example.com/": false, "ftp://hooks.example.com/": false, "nonsense": false, "https://localhost/x": true, // refused when it is resolved
+		"http://hooks.example.com/": false, "https://10.0.0.1/x": false, "https://127.0.0.1/": false,
+		"https://hooks.example.com:8443/x": false,
+		// refused when it is resolved
+		"https://user:pw@hooks.example.com/": false, "ftp://hooks.example.com/": false, "nonsense": false,
+		"https://localhost/x": true,
 	} {
 		if problem := b.CheckWebhook(raw); (problem == "") != ok {
 			t.Errorf("%s: %q", raw, problem)
@@ -603,7 +638,12 @@ func TestDeletedConnections(t *testing.T) {
 	if a := b.one(); a.State != Resolved || len(b.mailer.sent) != told {
 		t.Errorf("%+v", a)
 	}
-	for _, k := range []store.Key{secretKey(ws, b.con.ID), {Table: store.Settings, Workspace: ws, Partition: partition, Sort: prefixState + string(b.con.ID)}} {
+	for _, k := range []store.Key{
+		secretKey(ws, b.con.ID), {
+			Table: store.Settings, Workspace: ws, Partition: partition,
+			Sort: prefixState + string(b.con.ID),
+		},
+	} {
 		if _, err := b.o.Store.Get(t.Context(), k); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s is left: %v", k.Partition, err)
 		}
@@ -619,7 +659,9 @@ func TestWhoSwitchedOff(t *testing.T) {
 		if pointer != "" {
 			e.Changes = []access.AuditChange{{Pointer: pointer, Before: json.RawMessage(`true`), After: json.RawMessage(after)}}
 		}
-		if _, err := b.o.Audit.Record(t.Context(), access.Principal{Workspace: ws, Key: who, Name: "Somebody Important", Role: access.Admin}, e); err != nil {
+		if _, err := b.o.Audit.Record(t.Context(), access.Principal{
+			Workspace: ws, Key: who, Name: "Somebody Important", Role: access.Admin,
+		}, e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -55,7 +55,9 @@ func binding(ws crm.WorkspaceID, con crm.ConnectionID) secret.Binding {
 	return secret.Binding{Workspace: string(ws), Subject: string(con), Purpose: secretPurpose}
 }
 
-func (s *Service) loadSecret(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (storedSecret, int64, error) {
+func (s *Service) loadSecret(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID,
+) (storedSecret, int64, error) {
 	st := storedSecret{V: formatVersion}
 	item, err := s.o.Store.Get(ctx, secretKey(ws, con))
 	if err != nil {
@@ -65,7 +67,8 @@ func (s *Service) loadSecret(ctx context.Context, ws crm.WorkspaceID, con crm.Co
 		return st, 0, fault.Wrap("alert: read secret", fault.Other, err)
 	}
 	if st.V != formatVersion {
-		return st, 0, fault.New("alert: read secret", fault.Invalid, "unknown_format", "the secret was written by a newer version of Lockstep")
+		return st, 0, fault.New("alert: read secret", fault.Invalid, "unknown_format",
+			"the secret was written by a newer version of Lockstep")
 	}
 	return st, item.Version, nil
 }
@@ -73,7 +76,9 @@ func (s *Service) loadSecret(ctx context.Context, ws crm.WorkspaceID, con crm.Co
 // RotateSecret gives a connection's webhook a new secret and returns it; it
 // cannot be had again. For a day messages are signed with the one before, too;
 // until is the end of that, zero when there was none.
-func (s *Service) RotateSecret(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (text secret.Text, until time.Time, err error) {
+func (s *Service) RotateSecret(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID,
+) (text secret.Text, until time.Time, err error) {
 	const op = "alert: make secret"
 	old, version, err := s.loadSecret(ctx, ws, con)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -94,7 +99,9 @@ func (s *Service) RotateSecret(ctx context.Context, ws crm.WorkspaceID, con crm.
 	if err != nil {
 		return text, until, fault.Wrap(op, fault.Other, err)
 	}
-	_, err = s.o.Store.Write(ctx, store.Write{Item: store.Item{Key: secretKey(ws, con), Data: data}, If: store.IfVersion(version)})
+	_, err = s.o.Store.Write(ctx, store.Write{
+		Item: store.Item{Key: secretKey(ws, con), Data: data}, If: store.IfVersion(version),
+	})
 	return secret.NewText(secretPrefix + base64.StdEncoding.EncodeToString(raw)), fresh.Until, err
 }
 

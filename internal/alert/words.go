@@ -48,7 +48,8 @@ var dictionary = map[Kind]words{
 			return fmt.Sprintf("the app of the %s side refuses the credentials of account %s", c.Side, c.Account)
 		},
 		"nothing is synced; what came meanwhile is done afterwards",
-		"authorise the account again: POST /v1/oauth/{app}/authorizations with the account, or PATCH /v1/accounts/{id} with new credentials",
+		"authorise the account again: POST /v1/oauth/{app}/authorizations with the account, or PATCH /v1/accounts/{id} " +
+			"with new credentials",
 	},
 	MissingRight: {
 		func(c *Condition) string {
@@ -66,7 +67,8 @@ var dictionary = map[Kind]words{
 	},
 	MassChange: {
 		func(c *Condition) string {
-			return fmt.Sprintf("%d of %d values that mapping %s writes to the %s side would be replaced alike", c.Count, c.Of, c.Mapping, c.Side)
+			return fmt.Sprintf("%d of %d values that mapping %s writes to the %s side would be replaced alike", c.Count, c.Of,
+				c.Mapping, c.Side)
 		},
 		"the mapping is halted; the others go on",
 		"look at the field in both apps, then POST …/mappings/{mapping}/changes/confirm or …/changes/discard",

@@ -45,8 +45,10 @@ type credentials map[string]string
 func (credentials) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{
 		Type: huma.TypeObject, Description: "kind and the app's fields for that kind; never shown again",
-		Properties: map[string]*huma.Schema{"kind": {Type: huma.TypeString, Enum: []any{"oauth2", "token", "api_key", "basic", "key_pair"}}},
-		Required:   []string{"kind"}, MaxProperties: bound(30), WriteOnly: true,
+		Properties: map[string]*huma.Schema{
+			"kind": {Type: huma.TypeString, Enum: []any{"oauth2", "token", "api_key", "basic", "key_pair"}},
+		},
+		Required: []string{"kind"}, MaxProperties: bound(30), WriteOnly: true,
 		AdditionalProperties: &huma.Schema{Type: huma.TypeString, MaxLength: bound(16 << 10)},
 	}
 }
@@ -139,7 +141,9 @@ func (s *server) getAccount(ctx context.Context, in *AccountPath) (*accountOutpu
 
 func (s *server) createAccount(ctx context.Context, in *accountInput) (*accountOutput, error) {
 	who := access.From(ctx)
-	after, err := json.Marshal(map[string]any{"app": in.Body.App, "name": in.Body.Name, "base_url": in.Body.BaseURL, "credentials": "[redacted]"})
+	after, err := json.Marshal(map[string]any{
+		"app": in.Body.App, "name": in.Body.Name, "base_url": in.Body.BaseURL, "credentials": "[redacted]",
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -224,12 +228,15 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 // stored whatever comes of it: a connection that still waits can be started.
 func (s *server) resume(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) {
 	if err := s.Engine.AccountAuthorized(ctx, ws, id); err != nil {
-		s.Logger.ErrorContext(ctx, "connections not resumed", "request_id", requestID(ctx), "account", string(id), "error", err.Error())
+		s.Logger.ErrorContext(ctx, "connections not resumed", "request_id", requestID(ctx), "account", string(id), "error",
+			err.Error())
 	}
 }
 
 func accountAudit(a account.Account, patch accountPatch) []byte {
-	doc := map[string]any{"name": a.Name, "base_url": a.BaseURL, "credentials": "unchanged", "save_duplicates": a.SaveDuplicates}
+	doc := map[string]any{
+		"name": a.Name, "base_url": a.BaseURL, "credentials": "unchanged", "save_duplicates": a.SaveDuplicates,
+	}
 	if patch.SaveDuplicates != nil {
 		doc["save_duplicates"] = *patch.SaveDuplicates
 	}
@@ -267,9 +274,10 @@ func (s *server) deleteAccount(ctx context.Context, in *struct {
 		return nil, err
 	}
 	defer unlock()
-	err = s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil, func() error {
-		return s.Accounts.Delete(ctx, who.Workspace, in.ID, a.Version)
-	})
+	err = s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil,
+		func() error {
+			return s.Accounts.Delete(ctx, who.Workspace, in.ID, a.Version)
+		})
 	s.schemas.forget(who.Workspace, a.ID, "")
 	if fault.CodeOf(err) == CodeStaleVersion {
 		return nil, problem(http.StatusPreconditionFailed, CodeStaleVersion, "")
@@ -395,14 +403,18 @@ func (s *server) createField(ctx context.Context, in *ObjectPath) (*fieldOutput,
 	}
 	create := conn.Extras().CreateField
 	if create == nil || !app.Can(crm.AbilityCreateField) {
-		return nil, problem(http.StatusUnprocessableEntity, "unsupported", app.Name+" does not let us create fields: create it in the app")
+		return nil, problem(http.StatusUnprocessableEntity, "unsupported",
+			app.Name+" does not let us create fields: create it in the app")
 	}
 	var field crm.Field
-	err = s.audit.Do(ctx, who, requestID(ctx), "field.create", string(in.ID)+"/"+in.Object, nil, bodyOf(ctx), func() error {
-		var err error
-		field, err = create(ctx, in.Object, crm.Field{Name: want.Name, Label: want.Label, Type: want.Type, Options: want.Options, Unique: want.Unique})
-		return err
-	})
+	err = s.audit.Do(ctx, who, requestID(ctx), "field.create", string(in.ID)+"/"+in.Object, nil, bodyOf(ctx),
+		func() error {
+			var err error
+			field, err = create(ctx, in.Object, crm.Field{
+				Name: want.Name, Label: want.Label, Type: want.Type, Options: want.Options, Unique: want.Unique,
+			})
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -508,7 +520,9 @@ func (s *server) oauthCallback(ctx context.Context, in *callbackInput) (*account
 		return nil, err
 	}
 	who := access.Principal{Workspace: done.Workspace, Key: done.User, Role: access.Admin}
-	_, err = s.audit.Record(ctx, who, access.AuditEntry{Action: "account.authorize", Target: string(done.ID), Request: requestID(ctx)})
+	_, err = s.audit.Record(ctx, who, access.AuditEntry{
+		Action: "account.authorize", Target: string(done.ID), Request: requestID(ctx),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -129,7 +129,8 @@ func (v *validation) notify() error {
 			}
 		}
 		if q.From == q.To {
-			v.add("/notify/quiet_hours/to", CodeUnknownValue, "quiet hours that end when they begin would be none or all: choose another time, or leave quiet_hours out")
+			v.add("/notify/quiet_hours/to", CodeUnknownValue,
+				"quiet hours that end when they begin would be none or all: choose another time, or leave quiet_hours out")
 		}
 		if _, err := time.LoadLocation(q.TimeZone); err != nil || q.TimeZone == "Local" {
 			v.add("/notify/quiet_hours/time_zone", reconcile.CodeUnknownZone, "use an IANA name such as \"America/New_York\"")
@@ -139,7 +140,9 @@ func (v *validation) notify() error {
 		return nil
 	}
 	if !v.s.Alerts.Mails() {
-		v.add("/notify/user", CodeUnsupportedSetting, "no mail can be sent: the operator has to name a mail server (--smtp-server); until then leave user empty and set a webhook")
+		v.add("/notify/user", CodeUnsupportedSetting,
+			"no mail can be sent: the operator has to name a mail server (--smtp-server); until then leave user empty and "+
+				"set a webhook")
 	}
 	people, err := v.s.Alerts.People(v.ctx, v.ws)
 	if err != nil {
@@ -150,6 +153,7 @@ func (v *validation) notify() error {
 			return nil
 		}
 	}
-	v.add("/notify/user", CodeUnknownUser, "choose an active one of GET /v1/users; a key with user.email makes one: POST /v1/keys")
+	v.add("/notify/user", CodeUnknownUser,
+		"choose an active one of GET /v1/users; a key with user.email makes one: POST /v1/keys")
 	return nil
 }

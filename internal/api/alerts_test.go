@@ -34,7 +34,10 @@ func TestRow160_UsersToChoose(t *testing.T) {
 	var got []string
 	for _, u := range w.must(200, "GET", "/v1/users", "").json(t)["items"].([]any) {
 		m := u.(map[string]any)
-		got = append(got, strings.Join([]string{m["email"].(string), joinedWords(m["roles"]), joinedWords(m["attributes"]), map[any]string{true: "active", false: "not active"}[m["active"]]}, " "))
+		got = append(got, strings.Join([]string{
+			m["email"].(string), joinedWords(m["roles"]), joinedWords(m["attributes"]),
+			map[any]string{true: "active", false: "not active"}[m["active"]],
+		}, " "))
 	}
 	want := "gone@example.com   not active; Ops@example.com member,team-a,viewer is_employee active"
 	if strings.Join(got, "; ") != want {
@@ -48,7 +51,8 @@ func TestRow160_UsersToChoose(t *testing.T) {
 	set(200, "ops@example.com")
 	for _, user := range []string{"gone@example.com", "nobody@example.com", "ops"} {
 		p := set(400, user).problem(t)
-		if len(p.Errors) != 1 || p.Errors[0].Pointer != "/notify/user" || p.Errors[0].Code != CodeUnknownUser || !strings.Contains(p.Errors[0].Detail, "GET /v1/users") {
+		if len(p.Errors) != 1 || p.Errors[0].Pointer != "/notify/user" || p.Errors[0].Code != CodeUnknownUser ||
+			!strings.Contains(p.Errors[0].Detail, "GET /v1/users") {
 			t.Errorf("%s: %+v", user, p)
 		}
 	}
@@ -105,11 +109,13 @@ func TestNoMailServer(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Alerts = unmailed{o.Alerts} })
 	w.tellers()
 	id, _ := w.connect("One")
-	p := w.must(422, "PATCH", "/v1/connections/"+id, `{"notify":{"enabled":true,"user":"ops@example.com"}}`, ifMatch("*")).problem(t)
+	p := w.must(422, "PATCH", "/v1/connections/"+id, `{"notify":{"enabled":true,"user":"ops@example.com"}}`,
+		ifMatch("*")).problem(t)
 	if p.Code != CodeUnsupportedSetting || !strings.Contains(p.Errors[0].Detail, "--smtp-server") {
 		t.Errorf("%+v", p)
 	}
-	w.must(200, "PATCH", "/v1/connections/"+id, `{"notify":{"enabled":true,"webhook":"https://hooks.example.com/x"}}`, ifMatch("*"))
+	w.must(200, "PATCH", "/v1/connections/"+id, `{"notify":{"enabled":true,"webhook":"https://hooks.example.com/x"}}`,
+		ifMatch("*"))
 }
 
 type unmailed struct{ Alerts }
@@ -143,12 +149,15 @@ func TestAlertsAreListed(t *testing.T) {
 		}
 		if want == 1 {
 			a := items[0].(map[string]any)
-			if a["kind"] != "switched_off" || a["connection"] != f.connection || a["summary"] == "" || a["consequence"] == "" || a["action"] == "" || len(a["deliveries"].([]any)) != 0 {
+			if a["kind"] != "switched_off" || a["connection"] != f.connection || a["summary"] == "" || a["consequence"] == "" ||
+				a["action"] == "" || len(a["deliveries"].([]any)) != 0 {
 				t.Errorf("%v", a)
 			}
 		}
 	}
-	for query, want := range map[string]int{"state=resolved": 0, "kind=switched_off": 1, "kind=silence": 0, "connection=" + f.connection: 1} {
+	for query, want := range map[string]int{
+		"state=resolved": 0, "kind=switched_off": 1, "kind=silence": 0, "connection=" + f.connection: 1,
+	} {
 		if n := len(f.must(200, "GET", "/v1/alerts?"+query, "").json(t)["items"].([]any)); n != want {
 			t.Errorf("%s: %d alerts, want %d", query, n, want)
 		}
@@ -176,7 +185,10 @@ func TestNotifySecretIsShownOnce(t *testing.T) {
 		t.Errorf("%d secrets, or none", len(all))
 	}
 	stored := w.stored() + w.log.String()
-	for _, path := range []string{"/v1/connections/" + id, "/v1/connections/" + id + "/export", "/v1/audit?limit=200", "/v1/alerts"} {
+	for _, path := range []string{
+		"/v1/connections/" + id, "/v1/connections/" + id + "/export", "/v1/audit?limit=200",
+		"/v1/alerts",
+	} {
 		stored += string(w.must(200, "GET", path, "").body)
 	}
 	for _, s := range all {

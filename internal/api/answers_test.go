@@ -79,7 +79,11 @@ func (f *fixture) tell(r route) string {
 			}
 		}
 	}
-	for _, q := range []string{"limit=1", "limit=0", "limit=201", "cursor=bm9uc2Vuc2U", "connection=" + f.connection, "connection=con_none", "sync=contacts", "sync=none", "side=left", "side=up", "q=1", "state=in_sync", "event=failed", "from=2026-03-01", "to=2026-13-01"} {
+	for _, q := range []string{
+		"limit=1", "limit=0", "limit=201", "cursor=bm9uc2Vuc2U", "connection=" + f.connection, "connection=con_none",
+		"sync=contacts", "sync=none", "side=left", "side=up", "q=1", "state=in_sync", "event=failed", "from=2026-03-01",
+		"to=2026-13-01",
+	} {
 		if r.method == http.MethodGet {
 			target := f.target(r) + "?" + q
 			if strings.Contains(f.target(r), "?") {
@@ -94,7 +98,9 @@ func (f *fixture) tell(r route) string {
 	for _, entry := range changes[:min(len(changes), 8)] {
 		say("audit %s", entry)
 	}
-	after := slices.DeleteFunc(strings.Split(f.stored(), "\n"), func(line string) bool { return slices.Contains(before, line) })
+	after := slices.DeleteFunc(strings.Split(f.stored(), "\n"), func(line string) bool {
+		return slices.Contains(before, line)
+	})
 	for i := range after {
 		after[i] = withoutChance(after[i])
 	}
@@ -151,7 +157,10 @@ type variant struct{ name, body string }
 
 // variants are those of every place of a document.
 func variants(doc any) (out []part) {
-	others := map[string]any{"null": nil, "7": 7, "words": "no such", "a list": []any{"x"}, "an object": map[string]any{"x": 1}, "yes": true, "empty": ""}
+	others := map[string]any{
+		"null": nil, "7": 7, "words": "no such", "a list": []any{"x"}, "an object": map[string]any{"x": 1}, "yes": true,
+		"empty": "",
+	}
 	render := func() string {
 		text, _ := json.Marshal(doc) // it came from JSON
 		return string(text)
@@ -200,17 +209,27 @@ func variants(doc any) (out []part) {
 // everything is a document that uses all there is.
 func (f *fixture) everything() string {
 	return fmt.Sprintf(`{"name":"All","description":"of it","enabled":true,"left":{"account":%q},"right":{"account":%q},"default_country":"US",
-	"access":{"mode":"user_attribute","attribute":"is_employee","roles":["team-a"]},"time_zone":{"left":"Europe/Berlin","right":"UTC"},"shared":true,
-	"syncs":[{"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"direction":"both","schedule":"15m","initial":"all","second_look":30,"audit_hours":48,
-	"behavior":{"to_right":"create_and_update","to_left":"update_only"},"fill_blanks_only":{"to_right":false,"to_left":true},"conflict":"newest",
+	"access":{"mode":"user_attribute","attribute":"is_employee","roles":["team-a"]},
+		"time_zone":{"left":"Europe/Berlin","right":"UTC"},"shared":true,
+	"syncs":[{"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"direction":"both",
+		"schedule":"15m","initial":"all","second_look":30,"audit_hours":48,
+	"behavior":{"to_right":"create_and_update","to_left":"update_only"},"fill_blanks_only":{"to_right":false,
+		"to_left":true},"conflict":"newest",
 	"deletes":{"to_right":"ignore","to_left":"ignore","tag":""},"avoid_duplicates":true,
-	"match":[{"by":"any_key","pairs":[["email","Email"],["phone","Phone"]],"verify":[["lastname","LastName"]],"on_disagreement":"error","protect":["score"]},{"by":"all_keys","pairs":[["firstname","FirstName"],["lastname","LastName"]]}],
-	"rules":[{"id":"vips","direction":"to_right","enabled":true,"filter":{"all":[{"field":"vip","op":"is_true"},{"any":[{"field":"lastname","op":"contains","value":"a"},{"not":{"field":"score","op":"greater_than","value":3}}]}]}}],
-	"mappings":[{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"},"direction":"both","conflict":"left","clear":{"to_right":true,"to_left":false}},
-		{"id":"last","left":["lastname"],"right":["LastName"],"write_once":true,"policy":null,"enabled":true,"origin":"custom"},
+	"match":[{"by":"any_key","pairs":[["email","Email"],["phone","Phone"]],"verify":[["lastname","LastName"]],
+		"on_disagreement":"error","protect":["score"]},{"by":"all_keys","pairs":[["firstname","FirstName"],["lastname",
+		"LastName"]]}],
+	"rules":[{"id":"vips","direction":"to_right","enabled":true,"filter":{"all":[{"field":"vip","op":"is_true"},
+		{"any":[{"field":"lastname","op":"contains","value":"a"},{"not":{"field":"score","op":"greater_than",
+		"value":3}}]}]}}],
+	"mappings":[{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"},"direction":"both",
+		"conflict":"left","clear":{"to_right":true,"to_left":false}},
+		{"id":"last","left":["lastname"],"right":["LastName"],"write_once":true,"policy":null,"enabled":true,
+			"origin":"custom"},
 		{"id":"first","left":["firstname"],"right":["FirstName"],"policy":"prefer_left_unless_blank"},
 		{"id":"phone","left":["phone"],"right":["Phone"],"transform":{"type":"phone"}},
-		{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,"to_left":null}},
+		{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,
+			"to_left":null}},
 		{"id":"vip","left":["vip"],"right":["VIP__c"],"transform":{"type":"boolean"},"direction":"to_right"}]}]}`, f.left, f.right)
 }
 

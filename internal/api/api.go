@@ -96,8 +96,9 @@ func New(o Options) (http.Handler, error) {
 	const op = "api: new"
 	var wrong []string
 	for name, missing := range map[string]bool{
-		"Engine": o.Engine == nil, "Accounts": o.Accounts == nil, "Alerts": o.Alerts == nil, "Store": o.Store == nil, "Drivers": len(o.Drivers) == 0,
-		"Now": o.Now == nil, "NewID": o.NewID == nil, "Logger": o.Logger == nil,
+		"Engine": o.Engine == nil, "Accounts": o.Accounts == nil, "Alerts": o.Alerts == nil, "Store": o.Store == nil,
+		"Drivers": len(o.Drivers) == 0,
+		"Now":     o.Now == nil, "NewID": o.NewID == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
 			wrong = append(wrong, name+" is missing")
@@ -151,7 +152,9 @@ func (s *server) build() error {
 			},
 			Security: []map[string][]string{{bearer: {}}},
 		},
-		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		Formats: map[string]huma.Format{
+			"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat,
+		},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	}
@@ -249,8 +252,12 @@ func handle[I, O any](s *server, id string, h func(context.Context, *I) (*O, err
 		return out, nil
 	})
 	sv.op = s.registered(op.Method, op.Path)
-	sv.op.Responses["431"] = &huma.Response{Description: "Request Header Fields Too Large: answered before anything was read", // by net/http
-		Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	// by net/http
+	sv.op.Responses["431"] = &huma.Response{
+		Description: "Request Header Fields Too Large: answered before anything " +
+			"was read",
+		Content: map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
 	s.routes[op.Method+" "+op.Path] = sv
 }
 
@@ -281,7 +288,10 @@ var _ http.Handler = (*server)(nil)
 // Document returns the OpenAPI document alone, for programs that make clients
 // of it; nothing is served.
 func Document(version string) ([]byte, error) {
-	s := &server{Options: Options{Version: version, Now: time.Now}, mux: newListedMux(), routes: map[string]*served{}, literal: map[string]bool{}}
+	s := &server{
+		Options: Options{Version: version, Now: time.Now}, mux: newListedMux(), routes: map[string]*served{},
+		literal: map[string]bool{},
+	}
 	if err := s.build(); err != nil {
 		return nil, fault.Wrap("api: document", fault.Other, err)
 	}

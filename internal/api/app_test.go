@@ -36,7 +36,9 @@ var (
 			{Name: "vip", Label: "VIP", Type: crm.TypeBoolean},
 			{Name: "createdate", Label: "Created", Type: crm.TypeDateTime, ReadOnly: true},
 		},
-		"companies": {{Name: "name", Label: "Name", Type: crm.TypeText}, {Name: "domain", Label: "Domain", Type: crm.TypeText}},
+		"companies": {
+			{Name: "name", Label: "Name", Type: crm.TypeText}, {Name: "domain", Label: "Domain", Type: crm.TypeText},
+		},
 	}}
 	salesforceLike = appTable{id: "salesforce", host: "login.salesforce.example.com", objects: map[string][]crm.Field{
 		"Contact": {
@@ -48,14 +50,20 @@ var (
 			{Name: "VIP__c", Label: "VIP", Type: crm.TypeBoolean},
 			{Name: "Id", Label: "ID", Type: crm.TypeText, ReadOnly: true},
 		},
-		"Account": {{Name: "Name", Label: "Name", Type: crm.TypeText, Required: true}, {Name: "Website", Label: "Website", Type: crm.TypeURL}},
+		"Account": {
+			{Name: "Name", Label: "Name", Type: crm.TypeText, Required: true},
+			{Name: "Website", Label: "Website", Type: crm.TypeURL},
+		},
 	}}
 )
 
 func (w *world) driver(a appTable) connector.Driver {
 	app := crm.App{
 		ID: a.id, Name: string(a.id), Hosts: []string{a.host},
-		Auth:      []crm.AuthMethod{{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "Token", Secret: true, Required: true}}}, {Kind: crm.AuthOAuth2}},
+		Auth: []crm.AuthMethod{
+			{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "Token", Secret: true, Required: true}}},
+			{Kind: crm.AuthOAuth2},
+		},
 		Abilities: []crm.Ability{crm.AbilityWebhooks},
 	}
 	return connector.Driver{
@@ -128,7 +136,8 @@ func (testHooks) Verify(req connector.WebhookRequest, trust connector.WebhookTru
 	if err != nil || now.Sub(time.Unix(sec, 0)).Abs() > 5*time.Minute {
 		return denied
 	}
-	if !hmac.Equal([]byte(req.Header.Get("X-Signature")), []byte(signHook(trust.Secret, req.URL, time.Unix(sec, 0), req.Body))) {
+	if !hmac.Equal([]byte(req.Header.Get("X-Signature")),
+		[]byte(signHook(trust.Secret, req.URL, time.Unix(sec, 0), req.Body))) {
 		return denied
 	}
 	return nil

@@ -71,7 +71,9 @@ func (s *server) apps() []App {
 	for _, id := range slices.Sorted(maps.Keys(s.Drivers)) {
 		apps = append(apps, shown(s.Drivers[id].App))
 	}
-	slices.SortStableFunc(apps, func(a, b App) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	slices.SortStableFunc(apps, func(a, b App) int {
+		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
 	return apps
 }
 
@@ -126,7 +128,9 @@ func shown(a crm.App) App {
 	for i := range a.Auth {
 		some(&a.Auth[i].Fields)
 		if a.SignsWebhooks {
-			a.Auth[i].Fields = append(slices.Clone(a.Auth[i].Fields), crm.AuthField{Name: account.FieldWebhookSecret, Label: "Client secret, to check webhooks with", Secret: true})
+			a.Auth[i].Fields = append(slices.Clone(a.Auth[i].Fields), crm.AuthField{
+				Name: account.FieldWebhookSecret, Label: "Client secret, to check webhooks with", Secret: true,
+			})
 		}
 	}
 	some(&a.Abilities)

@@ -19,7 +19,10 @@ func TestUnknownAppNamesTheKnown(t *testing.T) {
 	}{
 		{400, "POST", "/v1/accounts", `{"app":"nosuch","name":"x","credentials":{"kind":"token","token":"t"}}`, true},
 		{404, "GET", "/v1/apps/nosuch", "", false},
-		{404, "PUT", "/v1/apps/nosuch/client", `{"client_id":"i","client_secret":"s","redirect_uri":"https://app.example.com/cb"}`, false},
+		{
+			404, "PUT", "/v1/apps/nosuch/client",
+			`{"client_id":"i","client_secret":"s","redirect_uri":"https://app.example.com/cb"}`, false,
+		},
 		{404, "POST", "/v1/oauth/nosuch/authorizations", `{"name":"x"}`, false},
 	} {
 		p := w.must(c.status, c.method, c.target, c.body).problem(t)

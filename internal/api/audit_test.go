@@ -20,12 +20,15 @@ func TestX12_ChangesAreAudited(t *testing.T) {
 	w := newWorld(t)
 	id, tag := w.connect("One")
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"description":"quiet"}`, ifMatch(tag))
-	w.must(400, "PATCH", "/v1/connections/"+id, `{"description":"loud","notify":{"enabled":true,"user":"anna.schmidt@example.com","webhook":"https://hooks.example.com/T0PSECRET"}}`, ifMatch("*"))
+	w.must(400, "PATCH", "/v1/connections/"+id,
+		`{"description":"loud","notify":{"enabled":true,"user":"anna.schmidt@example.com","webhook":"https://hooks.example.com/T0PSECRET"}}`, ifMatch("*"))
 	w.must(202, "POST", "/v1/connections/"+id+"/start", "")
 	w.must(200, "POST", "/v1/connections/"+id+"/pause", "")
-	w.must(200, "PATCH", "/v1/accounts/"+string(w.left), `{"name":"Renamed","credentials":{"kind":"token","token":"N3WSECRET"}}`, ifMatch("*"))
+	w.must(200, "PATCH", "/v1/accounts/"+string(w.left),
+		`{"name":"Renamed","credentials":{"kind":"token","token":"N3WSECRET"}}`, ifMatch("*"))
 	w.must(200, "PATCH", "/v1/workspace", `{"log_days":100}`, ifMatch("*"))
-	key := w.must(201, "POST", "/v1/keys", `{"name":"robot","role":"member","user":{"email":"bob.meier@example.com"}}`).json(t)
+	key := w.must(201, "POST", "/v1/keys",
+		`{"name":"robot","role":"member","user":{"email":"bob.meier@example.com"}}`).json(t)
 	w.must(204, "DELETE", "/v1/keys/"+key["id"].(string), "")
 	w.must(201, "POST", "/v1/workspaces", `{"name":"W"}`)
 	w.must(202, "DELETE", "/v1/connections/"+id+"?confirm=One", "", ifMatch("*"))
@@ -39,7 +42,8 @@ func TestX12_ChangesAreAudited(t *testing.T) {
 		}
 		actions = append(actions, e.Action)
 	}
-	want := "account.create account.create connection.create connection.update connection.start connection.pause account.update workspace.update key.create key.delete workspace.create connection.delete"
+	want := "account.create account.create connection.create connection.update connection.start connection.pause " +
+		"account.update workspace.update key.create key.delete workspace.create connection.delete"
 	if got := strings.Join(actions, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -103,14 +107,16 @@ func TestIdempotency(t *testing.T) {
 	body := `{"name":"robot","role":"viewer"}`
 	first := w.must(201, "POST", "/v1/keys", body, once)
 	again := w.must(201, "POST", "/v1/keys", body, once)
-	if string(first.body) != string(again.body) || again.header.Get("Idempotent-Replayed") != "true" || again.header.Get("Content-Type") != first.header.Get("Content-Type") {
+	if string(first.body) != string(again.body) || again.header.Get("Idempotent-Replayed") != "true" ||
+		again.header.Get("Content-Type") != first.header.Get("Content-Type") {
 		t.Errorf("the answers differ:\n%s\n%s", first.body, again.body)
 	}
 	keys := w.must(200, "GET", "/v1/keys", "").json(t)["items"].([]any)
 	if len(keys) != 1 {
 		t.Errorf("%d keys, want 1", len(keys))
 	}
-	if p := w.must(422, "POST", "/v1/keys", `{"name":"other","role":"viewer"}`, once).problem(t); p.Code != idempotency.CodeMismatch {
+	if p := w.must(422, "POST", "/v1/keys", `{"name":"other","role":"viewer"}`,
+		once).problem(t); p.Code != idempotency.CodeMismatch {
 		t.Errorf("%+v", p)
 	}
 	w.must(422, "POST", "/v1/workspaces", `{"name":"x"}`, once)
@@ -119,7 +125,9 @@ func TestIdempotency(t *testing.T) {
 	w.must(400, "POST", "/v1/keys", body, header("Idempotency-Key", strings.Repeat("x", 256)))
 	w.must(400, "POST", "/v1/keys", body, header("Idempotency-Key", "ü"))
 
-	page, err := w.store.Query(t.Context(), store.Query{Table: store.Settings, Workspace: DefaultWorkspace, Partition: "idempotency"})
+	page, err := w.store.Query(t.Context(), store.Query{
+		Table: store.Settings, Workspace: DefaultWorkspace, Partition: "idempotency",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +161,8 @@ func TestIdempotencyWhileRunning(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); start(503) }()
 	<-entered
-	if p := w.must(409, "POST", "/v1/connections/"+id+"/start", "", header("Idempotency-Key", "s")).problem(t); p.Code != idempotency.CodeRunning {
+	if p := w.must(409, "POST", "/v1/connections/"+id+"/start", "",
+		header("Idempotency-Key", "s")).problem(t); p.Code != idempotency.CodeRunning {
 		t.Errorf("%+v", p)
 	}
 	close(leave)

@@ -12,7 +12,9 @@ import (
 )
 
 // readBody takes the body in, checks it and puts it back for the handler.
-func (s *server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Request, sv *served) ([]byte, context.Context, *Problem) {
+func (s *server) readBody(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, sv *served,
+) ([]byte, context.Context, *Problem) {
 	body, p := limitedBody(w, r)
 	if p != nil {
 		return nil, ctx, p
@@ -22,7 +24,9 @@ func (s *server) readBody(ctx context.Context, w http.ResponseWriter, r *http.Re
 	rb := sv.op.RequestBody
 	if len(body) == 0 {
 		if rb != nil && rb.Required {
-			return nil, ctx, problem(http.StatusBadRequest, CodeBodyRequired, "", ProblemItem{Detail: meaning(CodeBodyRequired), Code: CodeBodyRequired})
+			return nil, ctx, problem(http.StatusBadRequest, CodeBodyRequired, "", ProblemItem{
+				Detail: meaning(CodeBodyRequired), Code: CodeBodyRequired,
+			})
 		}
 		return body, ctx, nil
 	}

@@ -27,32 +27,56 @@ func TestX7_StrictBodies(t *testing.T) {
 		pointer string
 		options []option
 	}{
-		"empty":                     {"", 400, CodeBodyRequired, "", nil},
-		"no JSON":                   {"hello", 400, CodeMalformedJSON, "", nil},
-		"cut off":                   {`{"name":"x","syncs":[1`, 400, CodeMalformedJSON, "/syncs/1", nil},
-		"trailing":                  {`{"name":"x"} {}`, 400, CodeTrailingData, "", nil},
-		"trailing comma":            {`{"name":"x",}`, 400, CodeMalformedJSON, "", nil},
-		"comment":                   {`{"name":"x"/*y*/}`, 400, CodeMalformedJSON, "", nil},
-		"NaN":                       {`{"name":NaN}`, 400, CodeMalformedJSON, "/name", nil},
-		"list":                      {`[]`, 400, CodeWrongType, "", nil},
-		"null":                      {`null`, 400, CodeWrongType, "", nil},
-		"duplicate key":             {`{"name":"x","name":"y"}`, 400, CodeDuplicateKey, "/name", nil},
-		"duplicate key inside":      {`{"name":"x","syncs":[{"id":"a"},{"id":"a","id":"b"}]}`, 400, CodeDuplicateKey, "/syncs/1/id", nil},
+		"empty":          {"", 400, CodeBodyRequired, "", nil},
+		"no JSON":        {"hello", 400, CodeMalformedJSON, "", nil},
+		"cut off":        {`{"name":"x","syncs":[1`, 400, CodeMalformedJSON, "/syncs/1", nil},
+		"trailing":       {`{"name":"x"} {}`, 400, CodeTrailingData, "", nil},
+		"trailing comma": {`{"name":"x",}`, 400, CodeMalformedJSON, "", nil},
+		"comment":        {`{"name":"x"/*y*/}`, 400, CodeMalformedJSON, "", nil},
+		"NaN":            {`{"name":NaN}`, 400, CodeMalformedJSON, "/name", nil},
+		"list":           {`[]`, 400, CodeWrongType, "", nil},
+		"null":           {`null`, 400, CodeWrongType, "", nil},
+		"duplicate key":  {`{"name":"x","name":"y"}`, 400, CodeDuplicateKey, "/name", nil},
+		"duplicate key inside": {
+			`{"name":"x","syncs":[{"id":"a"},{"id":"a","id":"b"}]}`, 400, CodeDuplicateKey, "/syncs/1/id", nil,
+		},
 		"duplicate through escapes": {`{"name":"x","n\u0061me":"y"}`, 400, CodeDuplicateKey, "/name", nil},
-		"unknown key":               {strings.Replace(w.document("x"), `{"name"`, `{"title":1,"name"`, 1), 400, CodeUnknownKey, "/title", nil},
-		"unknown key inside":        {strings.Replace(w.document("x"), `{"id":"email"`, `{"colour":1,"id":"email"`, 1), 400, CodeUnknownKey, "/syncs/0/mappings/0/colour", nil},
-		"key of another case":       {strings.Replace(w.document("x"), `{"name"`, `{"Name":"y","name"`, 1), 400, CodeUnknownKey, "/Name", nil},
-		"bad UTF-8":                 {"{\"name\":\"\xff\"}", 400, CodeBadUTF8, "", nil},
-		"half a character":          {`{"name":"\ud800"}`, 400, CodeBadUTF8, "", nil},
-		"half a character, other":   {`{"name":"\udc00\ud800"}`, 400, CodeBadUTF8, "", nil},
-		"too deep":                  {`{"name":"x","syncs":[{"rules":[{"filter":` + deep + `}]}]}`, 400, CodeTooDeep, "", nil},
-		"wrong type":                {strings.Replace(w.document("x"), `"name":"x"`, `"name":7`, 1), 400, CodeWrongType, "/name", nil},
-		"text for a boolean":        {strings.Replace(w.document("x"), `{"name"`, `{"enabled":"yes","name"`, 1), 400, CodeWrongType, "/enabled", nil},
-		"object for a value":        {strings.Replace(w.document("x"), `1.10`, `{"a":1}`, 1), 400, CodeWrongType, "/syncs/0/mappings/2/default/to_right", nil},
-		"too large":                 {`{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, CodeBodyTooLarge, "", nil},
-		"form":                      {`name=x`, 415, CodeBadMediaType, "", []option{header("Content-Type", "application/x-www-form-urlencoded")}},
-		"other charset":             {`{}`, 415, CodeBadMediaType, "", []option{header("Content-Type", "application/json; charset=latin1")}},
-		"compressed":                {`{}`, 415, CodeBadMediaType, "", []option{header("Content-Encoding", "gzip")}},
+		"unknown key": {
+			strings.Replace(w.document("x"), `{"name"`, `{"title":1,"name"`, 1), 400, CodeUnknownKey, "/title", nil,
+		},
+		"unknown key inside": {
+			strings.Replace(w.document("x"), `{"id":"email"`, `{"colour":1,"id":"email"`, 1), 400,
+			CodeUnknownKey, "/syncs/0/mappings/0/colour", nil,
+		},
+		"key of another case": {
+			strings.Replace(w.document("x"), `{"name"`, `{"Name":"y","name"`, 1), 400, CodeUnknownKey, "/Name", nil,
+		},
+		"bad UTF-8":               {"{\"name\":\"\xff\"}", 400, CodeBadUTF8, "", nil},
+		"half a character":        {`{"name":"\ud800"}`, 400, CodeBadUTF8, "", nil},
+		"half a character, other": {`{"name":"\udc00\ud800"}`, 400, CodeBadUTF8, "", nil},
+		"too deep": {
+			`{"name":"x","syncs":[{"rules":[{"filter":` + deep + `}]}]}`, 400, CodeTooDeep, "",
+			nil,
+		},
+		"wrong type": {
+			strings.Replace(w.document("x"), `"name":"x"`, `"name":7`, 1), 400, CodeWrongType,
+			"/name", nil,
+		},
+		"text for a boolean": {
+			strings.Replace(w.document("x"), `{"name"`, `{"enabled":"yes","name"`, 1), 400, CodeWrongType, "/enabled", nil,
+		},
+		"object for a value": {
+			strings.Replace(w.document("x"), `1.10`, `{"a":1}`, 1), 400, CodeWrongType, "/syncs/0/mappings/2/default/to_right",
+			nil,
+		},
+		"too large": {`{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, CodeBodyTooLarge, "", nil},
+		"form": {
+			`name=x`, 415, CodeBadMediaType, "", []option{header("Content-Type", "application/x-www-form-urlencoded")},
+		},
+		"other charset": {
+			`{}`, 415, CodeBadMediaType, "", []option{header("Content-Type", "application/json; charset=latin1")},
+		},
+		"compressed": {`{}`, 415, CodeBadMediaType, "", []option{header("Content-Encoding", "gzip")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := w.must(c.status, "POST", "/v1/connections", c.body, c.options...).problem(t)
@@ -141,9 +165,12 @@ func TestX7_NumbersStayExact(t *testing.T) {
 
 func TestHostsAndAddresses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.PublicURL, o.AllowHosts = "https://sync.example.com", []string{"lan.example.org"} })
+	w := newWorld(t, func(o *Options) {
+		o.PublicURL, o.AllowHosts = "https://sync.example.com", []string{"lan.example.org"}
+	})
 	for host, want := range map[string]int{
-		"localhost": 200, "localhost:8080": 200, "127.0.0.1:1": 200, "[::1]:80": 200, "sync.example.com": 200, "SYNC.example.com.": 200, "lan.example.org:9": 200,
+		"localhost": 200, "localhost:8080": 200, "127.0.0.1:1": 200, "[::1]:80": 200, "sync.example.com": 200,
+		"SYNC.example.com.": 200, "lan.example.org:9": 200,
 		"evil.example.net": 421, "localhost.evil.example.net": 421, "127.0.0.1.evil.example.net:80": 421, "192.168.1.4": 421,
 	} {
 		if got := w.do("GET", "/v1/health", "", func(r *http.Request) { r.Host = host }); got.status != want {
@@ -151,10 +178,22 @@ func TestHostsAndAddresses(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]int{
-		"/v1/none": 404, "/v1/apps/": 404, "/v1//apps": 404, "/v1/../v1/apps": 404, "/v1/apps/%ff": 400, "/v1/apps?limit=%zz": 400, "/v1/apps?nope=1": 400,
-		"/v1/connections?limit=0": 400, "/v1/connections?limit=201": 400, "/v1/connections?limit=x": 400, "/v1/connections?limit=1&limit=2": 400,
-		"/v1/connections?cursor=garbage": 400, "/v1/keys?cursor=AAAA": 400, "/v1/connections/con_none": 404, "/v1/connections/" + strings.Repeat("x", 300): 404,
-		"/v1/accounts/%00": 400,
+		"/v1/none":                                    404,
+		"/v1/apps/":                                   404,
+		"/v1//apps":                                   404,
+		"/v1/../v1/apps":                              404,
+		"/v1/apps/%ff":                                400,
+		"/v1/apps?limit=%zz":                          400,
+		"/v1/apps?nope=1":                             400,
+		"/v1/connections?limit=0":                     400,
+		"/v1/connections?limit=201":                   400,
+		"/v1/connections?limit=x":                     400,
+		"/v1/connections?limit=1&limit=2":             400,
+		"/v1/connections?cursor=garbage":              400,
+		"/v1/keys?cursor=AAAA":                        400,
+		"/v1/connections/con_none":                    404,
+		"/v1/connections/" + strings.Repeat("x", 300): 404,
+		"/v1/accounts/%00":                            400,
 	} {
 		r := w.do("GET", target, "")
 		if r.status != want {
@@ -171,7 +210,10 @@ func TestHostsAndAddresses(t *testing.T) {
 // FuzzStrictJSON holds the strict reader against the standard one: what it
 // accepts is valid JSON that reads back as the same value, and it never panics.
 func FuzzStrictJSON(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `"\ud83d\ude00"`, `"\ud83d"`, `[[[[]]]]`, `1e999`, ` 1 `, `1 2`, `{"a" 1}`, "\xff", `"\\ud800"`} {
+	for _, s := range []string{
+		`{}`, `{"a":[1,{"b":null}]}`, `{"a":1,"a":2}`, `"\ud83d\ude00"`, `"\ud83d"`, `[[[[]]]]`,
+		`1e999`, ` 1 `, `1 2`, `{"a" 1}`, "\xff", `"\\ud800"`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

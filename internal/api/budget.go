@@ -16,7 +16,8 @@ func (s *server) spend(who access.Principal, what Spending) *Problem {
 	if wait <= 0 {
 		return nil
 	}
-	p := problem(http.StatusTooManyRequests, CodeShareSpent, "this caller's share of "+what.String()+" is spent for the moment")
+	p := problem(http.StatusTooManyRequests, CodeShareSpent, "this caller's share of "+what.String()+
+		" is spent for the moment")
 	p.retryAfter(wait)
 	return p
 }
@@ -26,7 +27,8 @@ func (s *server) spend(who access.Principal, what Spending) *Problem {
 func (s *server) spending(ctx context.Context, who access.Principal) context.Context {
 	const op = "api: call an app"
 	if who.Role == access.Viewer {
-		refused := fault.New(op, fault.Unavailable, CodeViewerAsks, "viewers are answered from what is stored: a member or an admin can have the app asked")
+		refused := fault.New(op, fault.Unavailable, CodeViewerAsks,
+			"viewers are answered from what is stored: a member or an admin can have the app asked")
 		return connector.WithAllowance(ctx, func() error { return refused })
 	}
 	return connector.Foreground(connector.WithAllowance(ctx, func() error {
@@ -56,7 +58,8 @@ func (s *server) share(who access.Principal, sv *served) (release func(), p *Pro
 	}
 	release, ok := s.Budgets.Hold(who, held)
 	if !ok {
-		p := problem(http.StatusTooManyRequests, CodeShareSpent, "this caller has its share of "+held.String()+" open: close one")
+		p := problem(http.StatusTooManyRequests, CodeShareSpent, "this caller has its share of "+held.String()+
+			" open: close one")
 		p.retryAfter(retryOpen)
 		return nil, p
 	}

@@ -75,7 +75,8 @@ func TestX15_AppCallsOfCallers(t *testing.T) {
 		if (err == nil) != want {
 			t.Errorf("call %d of a member: %v", i+1, err)
 		}
-		if err != nil && (problemOf(err).Status != http.StatusTooManyRequests || problemOf(err).header.Get("Retry-After") != "60") {
+		if err != nil && (problemOf(err).Status != http.StatusTooManyRequests ||
+			problemOf(err).header.Get("Retry-After") != "60") {
 			t.Errorf("%+v", problemOf(err))
 		}
 	}
@@ -145,7 +146,8 @@ func TestBudgetsForgetIdleCallers(t *testing.T) {
 	if len(b.callers) > maxCallers {
 		t.Errorf("%d callers are kept", len(b.callers))
 	}
-	if b.callers[callerID{key: strconv.Itoa(maxCallers + 99)}] == nil || b.callers[callerID{key: strconv.Itoa(200)}] == nil || b.callers[callerID{key: "0"}] != nil {
+	if b.callers[callerID{key: strconv.Itoa(maxCallers + 99)}] == nil ||
+		b.callers[callerID{key: strconv.Itoa(200)}] == nil || b.callers[callerID{key: "0"}] != nil {
 		t.Error("it is not the longest idle that is forgotten")
 	}
 	if b.callers[callerID{key: "busy"}] == nil {
@@ -181,7 +183,8 @@ func TestX15_FailedLogins(t *testing.T) {
 	if refused != 100-failBurst {
 		t.Errorf("%d of 100 were asked to wait, want %d", refused, 100-failBurst)
 	}
-	if n := strings.Count(w.log.String(), `"msg":"login refused"`); n != failBurst || !strings.Contains(w.log.String(), `"source":"192.0.2.1"`) {
+	if n := strings.Count(w.log.String(), `"msg":"login refused"`); n != failBurst ||
+		!strings.Contains(w.log.String(), `"source":"192.0.2.1"`) {
 		t.Errorf("%d are in the log with their source, want %d", n, failBurst)
 	}
 	if strings.Contains(w.log.String(), "lsk_wrong") {

@@ -9,7 +9,9 @@ import (
 const canary = "Zuzana Kanárik"
 
 func canaryDiffs() []engine.Diff {
-	return []engine.Diff{{Side: crm.Right, Field: "LastName", Before: crm.NullValue(), After: crm.TextValue(canary), Rule: "left_changed"}}
+	return []engine.Diff{
+		{Side: crm.Right, Field: "LastName", Before: crm.NullValue(), After: crm.TextValue(canary), Rule: "left_changed"},
+	}
 }
 
 func canaryFields() crm.PerSide[crm.Fields] {
@@ -19,7 +21,8 @@ func canaryFields() crm.PerSide[crm.Fields] {
 
 func canaryEntry() engine.Entry {
 	return engine.Entry{
-		ID: "log_1", Connection: "con_x", Run: "run_x", Side: crm.Left, Record: "1", Outcome: crm.Failed, Code: "invalid_value",
+		ID: "log_1", Connection: "con_x", Run: "run_x", Side: crm.Left, Record: "1", Outcome: crm.Failed,
+		Code:  "invalid_value",
 		Diffs: canaryDiffs(), URL: "https://api.example.com/x?q=" + canary, Request: canary, Response: canary,
 	}
 }

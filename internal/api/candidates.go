@@ -132,7 +132,8 @@ func joinedFields(env mapping.Env, l, r crm.Field, sure float64, why string) (ca
 		words []crm.TransformType
 		way   crm.Direction
 	}{{there.BothWays, crm.DirectionBoth}, {there.OneWay, crm.DirectionToRight}, {back.OneWay, crm.DirectionToLeft}} {
-		if !m.Direction.Allows(crm.ToRight) && try.way != crm.DirectionToLeft || !m.Direction.Allows(crm.ToLeft) && try.way != crm.DirectionToRight {
+		if !m.Direction.Allows(crm.ToRight) && try.way != crm.DirectionToLeft ||
+			!m.Direction.Allows(crm.ToLeft) && try.way != crm.DirectionToRight {
 			continue
 		}
 		for _, word := range try.words {

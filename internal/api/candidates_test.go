@@ -45,12 +45,14 @@ func TestCandidates(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"city": "City__c none both", "x1": "Colour none both", "mobilephone": "cell phone both", "budget": "Budget number both",
+		"city": "City__c none both", "x1": "Colour none both", "mobilephone": "cell phone both",
+		"budget": "Budget number both",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if sure["city"] < sureEnough || sure["x1"] < sureEnough || sure["mobilephone"] >= sureEnough || sure["budget"] >= sureEnough {
+	if sure["city"] < sureEnough || sure["x1"] < sureEnough || sure["mobilephone"] >= sureEnough ||
+		sure["budget"] >= sureEnough {
 		t.Errorf("confidences %v", sure)
 	}
 }
@@ -59,11 +61,27 @@ func TestCandidates(t *testing.T) {
 // by value, then by label, and what is left is listed.
 func TestOptionFits(t *testing.T) {
 	t.Parallel()
-	l := crm.Field{Name: "stage", Options: []crm.Option{{Value: "lead", Label: "Lead"}, {Value: "cust", Label: "Customer"}, {Value: "lost", Label: "Lost"}, {Value: "vip", Label: "V.I.P."}}}
-	r := crm.Field{Name: "Status", Options: []crm.Option{{Value: "Lead", Label: "Lead"}, {Value: "10", Label: "customer"}, {Value: "Gone", Label: "Gone"}, {Value: "VIP", Label: "Special"}, {Value: "New", Label: "New"}}}
+	l := crm.Field{
+		Name: "stage", Options: []crm.Option{
+			{Value: "lead", Label: "Lead"},
+			{Value: "cust", Label: "Customer"},
+			{Value: "lost", Label: "Lost"},
+			{Value: "vip", Label: "V.I.P."},
+		},
+	}
+	r := crm.Field{
+		Name: "Status", Options: []crm.Option{
+			{Value: "Lead", Label: "Lead"},
+			{Value: "10", Label: "customer"},
+			{Value: "Gone", Label: "Gone"},
+			{Value: "VIP", Label: "Special"},
+			{Value: "New", Label: "New"},
+		},
+	}
 	m := crm.Mapping{ID: "s", Transform: crm.Transform{Options: map[string]string{"lost": "Gone"}}}
 	got := fitOptions(&m, l, r)
-	if diff := cmp.Diff(map[string]string{"lead": "Lead", "cust": "10", "lost": "Gone", "vip": "VIP"}, got.Suggested); diff != "" {
+	if diff := cmp.Diff(map[string]string{"lead": "Lead", "cust": "10", "lost": "Gone", "vip": "VIP"},
+		got.Suggested); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff(crm.PerSide[[]string]{Left: []string{}, Right: []string{"New"}}, got.Unmapped); diff != "" {

@@ -149,7 +149,8 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (context.Con
 		let = s.keys.Resume
 	}
 	p, err := let(ctx, token)
-	if s.Auth != nil && sessionToken(ctx) == "" && fault.Is(err, fault.Denied) && fault.CodeOf(err) == access.CodeUnauthorized {
+	if s.Auth != nil && sessionToken(ctx) == "" && fault.Is(err, fault.Denied) &&
+		fault.CodeOf(err) == access.CodeUnauthorized {
 		p, err = s.Auth.Authenticate(ctx, token)
 	}
 	if err == nil {

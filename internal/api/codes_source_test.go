@@ -101,7 +101,8 @@ func TestConnectorsAddNoCodes(t *testing.T) {
 			case *ast.BasicLit:
 				// RFC 6749 has the word of one of our codes for the same fact.
 				word, _ := strconv.Unquote(n.Value)
-				if n.Kind == token.STRING && strings.Contains(word, "_") && codes[word] && word != "invalid_client" && word != "invalid_request" {
+				if n.Kind == token.STRING && strings.Contains(word, "_") && codes[word] && word != "invalid_client" &&
+					word != "invalid_request" {
 					t.Errorf("%s writes out %q: codes are constants of the port", fset.Position(n.Pos()), word)
 				}
 			}

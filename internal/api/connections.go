@@ -78,7 +78,9 @@ func connectionAnswer(c *crm.Connection) *connectionOutput {
 }
 
 func (s *server) registerConnections() {
-	handle(s, "list-presets", func(_ context.Context, in *WholeInput) (*listOutput[preset], error) { return paged(s.presets(), *in) })
+	handle(s, "list-presets", func(_ context.Context, in *WholeInput) (*listOutput[preset], error) {
+		return paged(s.presets(), *in)
+	})
 	handle(s, "list-connections", s.listConnections)
 	handle(s, "create-connection", s.createConnection, jsonBody(draftInput(), true))
 	handle(s, "import-connection", s.importConnection, importBody, importAnswer)
@@ -89,7 +91,8 @@ func (s *server) registerConnections() {
 	handle(s, "delete-connection", s.deleteConnection)
 	handle(s, "export-connection", s.exportConnection, mediaAnswer(yamlMedia, documentInput()))
 	handle(s, "get-suggestions", s.getSuggestions)
-	handle(s, "validate-connection", s.validateConnection, jsonBody(anyObject("A connection document; none checks the one that is stored"), false))
+	handle(s, "validate-connection", s.validateConnection,
+		jsonBody(anyObject("A connection document; none checks the one that is stored"), false))
 }
 
 // importBody documents the two forms that import reads.
@@ -119,7 +122,9 @@ func (s *server) changeable(ctx context.Context, id crm.ConnectionID) (*crm.Conn
 	return s.connectionFor(ctx, id, access.Principal.Changes)
 }
 
-func (s *server) connectionFor(ctx context.Context, id crm.ConnectionID, may func(access.Principal, crm.Access) bool) (*crm.Connection, int64, error) {
+func (s *server) connectionFor(
+	ctx context.Context, id crm.ConnectionID, may func(access.Principal, crm.Access) bool,
+) (*crm.Connection, int64, error) {
 	who := access.From(ctx)
 	c, seen, err := store.LoadConnection(ctx, s.Store, who.Workspace, id)
 	if fault.Is(err, fault.NotFound) {
@@ -163,12 +168,16 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 ) (*connectionOutput, error) {
 	c, problems := readDocument(bodyOf(ctx), nil)
 	if in.Preset == "" && !hasKey(bodyOf(ctx), "syncs") {
-		problems = append(problems, mapping.Problem{Code: CodeMissingKey, Detail: "the key syncs is missing; give the syncs, or ?preset= to take those of a preset"})
+		problems = append(problems, mapping.Problem{
+			Code: CodeMissingKey, Detail: "the key syncs is missing; give the syncs, or ?preset= to take those of a preset",
+		})
 	}
 	if c != nil && in.Preset != "" {
 		p, ok := s.preset(in.Preset)
 		if !ok {
-			return nil, problem(http.StatusBadRequest, CodeUnknownPreset, "", ProblemItem{Parameter: "query.preset", Detail: meaning(CodeUnknownPreset), Code: CodeUnknownPreset})
+			return nil, problem(http.StatusBadRequest, CodeUnknownPreset, "", ProblemItem{
+				Parameter: "query.preset", Detail: meaning(CodeUnknownPreset), Code: CodeUnknownPreset,
+			})
 		}
 		if len(c.Syncs) == 0 {
 			c.Syncs = p.Syncs
@@ -258,7 +267,9 @@ func (s *server) patchConnection(ctx context.Context, in *ChangeInput) (*connect
 // change replaces what clients own of a connection. The engine writes the same
 // item for what it owns, so a lost race is repeated while the client's version
 // still holds.
-func (s *server) change(ctx context.Context, in *ChangeInput, body func(old *crm.Connection) ([]byte, error)) (*connectionOutput, error) {
+func (s *server) change(
+	ctx context.Context, in *ChangeInput, body func(old *crm.Connection) ([]byte, error),
+) (*connectionOutput, error) {
 	old, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -307,7 +318,8 @@ func (s *server) caughtUp(ctx context.Context, old, fresh *crm.Connection) {
 	var on []crm.SyncID
 	for i := range fresh.Syncs {
 		was := old.Sync(fresh.Syncs[i].ID)
-		if was != nil && fresh.Enabled && fresh.Syncs[i].Direction != crm.DirectionOff && (!old.Enabled || was.Direction == crm.DirectionOff) {
+		if was != nil && fresh.Enabled && fresh.Syncs[i].Direction != crm.DirectionOff &&
+			(!old.Enabled || was.Direction == crm.DirectionOff) {
 			on = append(on, was.ID)
 		}
 	}
@@ -315,7 +327,8 @@ func (s *server) caughtUp(ctx context.Context, old, fresh *crm.Connection) {
 		return
 	}
 	if err := s.Engine.CatchUp(ctx, access.From(ctx).Workspace, old.ID, on); err != nil {
-		s.Logger.ErrorContext(ctx, "syncs do not catch up yet", "request_id", requestID(ctx), "connection", string(old.ID), "error", err.Error())
+		s.Logger.ErrorContext(ctx, "syncs do not catch up yet", "request_id", requestID(ctx), "connection", string(old.ID),
+			"error", err.Error())
 	}
 }
 
@@ -351,7 +364,8 @@ func (s *server) refuseChange(ctx context.Context, old, fresh *crm.Connection, p
 }
 
 func sameWork(a, b *crm.Connection) bool {
-	return a.Left == b.Left && a.Right == b.Right && a.Country == b.Country && a.TimeZone == b.TimeZone && sameJSON(a.Syncs, b.Syncs)
+	return a.Left == b.Left && a.Right == b.Right && a.Country == b.Country && a.TimeZone == b.TimeZone &&
+		sameJSON(a.Syncs, b.Syncs)
 }
 
 func sameJSON(a, b any) bool {
@@ -364,7 +378,8 @@ func sameJSON(a, b any) bool {
 // says the same is no change.
 func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen int64) (*connectionOutput, error) {
 	next := *fresh
-	next.Status, next.Version, next.Generation, next.CreatedAt, next.UpdatedAt = now.Status, now.Version, now.Generation, now.CreatedAt, now.UpdatedAt
+	next.Status, next.Version, next.Generation, next.CreatedAt, next.UpdatedAt = now.Status, now.Version, now.Generation,
+		now.CreatedAt, now.UpdatedAt
 	before, after := encodeDocument(now), encodeDocument(&next)
 	if string(before) == string(after) {
 		return connectionAnswer(now), nil
@@ -398,7 +413,9 @@ func (s *server) deleteConnection(ctx context.Context, in *struct {
 		return nil, p
 	}
 	if in.Confirm != c.Name {
-		return nil, problem(http.StatusBadRequest, CodeConfirmName, "", ProblemItem{Parameter: "query.confirm", Detail: meaning(CodeConfirmName), Code: CodeConfirmName})
+		return nil, problem(http.StatusBadRequest, CodeConfirmName, "", ProblemItem{
+			Parameter: "query.confirm", Detail: meaning(CodeConfirmName), Code: CodeConfirmName,
+		})
 	}
 	who := access.From(ctx)
 	unlock, err := s.saveLock(ctx, who.Workspace)

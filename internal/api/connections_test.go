@@ -40,43 +40,93 @@ func TestDocumentsRefused(t *testing.T) {
 		code       string
 		pointer    string
 	}{
-		"no name":                   {`"name":"Good"`, `"name":"  "`, 400, CodeWrongLength, "/name"},
-		"control in name":           {`"name":"Good"`, `"name":"a\u0007"`, 400, CodeUnknownValue, "/name"},
-		"unknown account":           {string(w.left), "acc_none", 400, CodeUnknownAccount, "/left/account"},
-		"unknown object":            {`"object":"Contact"`, `"object":"Contract"`, 400, CodeUnknownObject, "/syncs/0/right/object"},
-		"unknown country":           {`"US"`, `"XX"`, 400, "unknown_country", "/default_country"},
-		"unknown zone":              {`{"name"`, `{"time_zone":{"left":"Mars/Base","right":"UTC"},"name"`, 400, "unknown_time_zone", "/time_zone/left"},
-		"bad sync ID":               {`"id":"contacts"`, `"id":"Con tacts"`, 400, CodeUnknownValue, "/syncs/0/id"},
-		"unknown schedule":          {sync, sync + `"schedule":"7m",`, 400, CodeUnknownValue, "/syncs/0/schedule"},
-		"unknown direction":         {sync, sync + `"direction":"sideways",`, 400, CodeUnknownValue, "/syncs/0/direction"},
-		"unknown field":             {`"left":["lastname"]`, `"left":["last_name"]`, 400, "unknown_field", "/syncs/0/mappings/1/left/0"},
-		"read-only field":           {`"left":["lastname"]`, `"left":["createdate"]`, 400, "", "/syncs/0/mappings/1"},
-		"incompatible types":        {`"left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,"to_left":null}`, `"left":["vip"],"right":["Score__c"],"transform":{"type":"date"}`, 400, "incompatible_types", "/syncs/0/mappings/2"},
+		"no name":         {`"name":"Good"`, `"name":"  "`, 400, CodeWrongLength, "/name"},
+		"control in name": {`"name":"Good"`, `"name":"a\u0007"`, 400, CodeUnknownValue, "/name"},
+		"unknown account": {string(w.left), "acc_none", 400, CodeUnknownAccount, "/left/account"},
+		"unknown object": {
+			`"object":"Contact"`, `"object":"Contract"`, 400, CodeUnknownObject, "/syncs/0/right/object",
+		},
+		"unknown country": {`"US"`, `"XX"`, 400, "unknown_country", "/default_country"},
+		"unknown zone": {
+			`{"name"`, `{"time_zone":{"left":"Mars/Base","right":"UTC"},"name"`, 400, "unknown_time_zone", "/time_zone/left",
+		},
+		"bad sync ID":       {`"id":"contacts"`, `"id":"Con tacts"`, 400, CodeUnknownValue, "/syncs/0/id"},
+		"unknown schedule":  {sync, sync + `"schedule":"7m",`, 400, CodeUnknownValue, "/syncs/0/schedule"},
+		"unknown direction": {sync, sync + `"direction":"sideways",`, 400, CodeUnknownValue, "/syncs/0/direction"},
+		"unknown field": {
+			`"left":["lastname"]`, `"left":["last_name"]`, 400, "unknown_field", "/syncs/0/mappings/1/left/0",
+		},
+		"read-only field": {`"left":["lastname"]`, `"left":["createdate"]`, 400, "", "/syncs/0/mappings/1"},
+		"incompatible types": {
+			`"left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,"to_left":null}`,
+			`"left":["vip"],"right":["Score__c"],"transform":{"type":"date"}`, 400, "incompatible_types", "/syncs/0/mappings/2",
+		},
 		"default that does not fit": {`1.10`, `"many"`, 400, "default_does_not_fit", "/syncs/0/mappings/2"},
 		"mapping twice":             {`"id":"score"`, `"id":"last"`, 400, "duplicate_id", "/syncs/0/mappings/2/id"},
 		"mapping without fields":    {`"left":["lastname"],`, ``, 400, "", "/syncs/0/mappings/1"},
-		"required not mapped":       {`{"id":"last","left":["lastname"],"right":["LastName"]},`, ``, 400, CodeRequiredUnmapped, "/syncs/0/mappings"},
-		"unknown match field":       {`["email","Email"]`, `["mail","Email"]`, 400, "unknown_field", "/syncs/0/match/0/pairs/0"},
-		"unknown match step":        {`"by":"any_key"`, `"by":"magic"`, 400, CodeUnknownValue, "/syncs/0/match/0/by"},
-		"unknown operator":          {sync, sync + `"rules":[{"id":"r","filter":{"field":"email","op":"resembles","value":"x"}}],`, 400, CodeUnknownValue, "/syncs/0/rules/0/filter/op"},
-		"unknown filter field":      {sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{"field":"colour","op":"is_empty"}}],`, 400, "unknown_field", "/syncs/0/rules/0/filter"},
-		"empty filter":              {sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{}}],`, 400, "ambiguous_filter", "/syncs/0/rules/0/filter"},
-		"unknown stamp field":       {sync, sync + `"stamp":{"to_right":{"Colour":"red"}},`, 400, "unknown_field", "/syncs/0/stamp/to_right/Colour"},
-		"associations":              {sync, sync + `"associations":[{"left":"company","right":"AccountId","sync":"companies"}],`, 422, CodeUnsupportedSetting, "/syncs/0/associations"},
-		"activities":                {sync, sync + `"activities":{"enabled":true},`, 422, CodeUnsupportedSetting, "/syncs/0/activities/enabled"},
-		"delete policy":             {sync, sync + `"deletes":{"to_right":"tag"},`, 400, "missing_tag", "/syncs/0/deletes/tag"},
-		"unsubscribes":              {sync, sync + `"unsubscribes":{"to_left":"archive"},`, 400, CodeUnknownValue, "/syncs/0/unsubscribes/to_left"},
-		"rule undo":                 {sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{"field":"email","op":"is_not_empty"},"undo":true}],`, 400, "rule_incomplete", "/syncs/0/rules/0/undo"},
-		"rule action":               {sync, sync + `"rules":[{"id":"r","direction":"to_right","actions":[{"type":"dance","field":"Title","value":"x"}]}],`, 400, CodeUnknownValue, "/syncs/0/rules/0/actions/0/type"},
+		"required not mapped": {
+			`{"id":"last","left":["lastname"],"right":["LastName"]},`, ``, 400, CodeRequiredUnmapped, "/syncs/0/mappings",
+		},
+		"unknown match field": {
+			`["email","Email"]`, `["mail","Email"]`, 400, "unknown_field", "/syncs/0/match/0/pairs/0",
+		},
+		"unknown match step": {`"by":"any_key"`, `"by":"magic"`, 400, CodeUnknownValue, "/syncs/0/match/0/by"},
+		"unknown operator": {
+			sync, sync + `"rules":[{"id":"r","filter":{"field":"email","op":"resembles","value":"x"}}],`, 400, CodeUnknownValue,
+			"/syncs/0/rules/0/filter/op",
+		},
+		"unknown filter field": {
+			sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{"field":"colour","op":"is_empty"}}],`, 400,
+			"unknown_field", "/syncs/0/rules/0/filter",
+		},
+		"empty filter": {
+			sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{}}],`, 400, "ambiguous_filter",
+			"/syncs/0/rules/0/filter",
+		},
+		"unknown stamp field": {
+			sync, sync + `"stamp":{"to_right":{"Colour":"red"}},`, 400, "unknown_field", "/syncs/0/stamp/to_right/Colour",
+		},
+		"associations": {
+			sync, sync + `"associations":[{"left":"company","right":"AccountId","sync":"companies"}],`, 422,
+			CodeUnsupportedSetting, "/syncs/0/associations",
+		},
+		"activities": {
+			sync, sync + `"activities":{"enabled":true},`, 422, CodeUnsupportedSetting, "/syncs/0/activities/enabled",
+		},
+		"delete policy": {
+			sync, sync + `"deletes":{"to_right":"tag"},`, 400, "missing_tag", "/syncs/0/deletes/tag",
+		},
+		"unsubscribes": {
+			sync, sync + `"unsubscribes":{"to_left":"archive"},`, 400, CodeUnknownValue, "/syncs/0/unsubscribes/to_left",
+		},
+		"rule undo": {
+			sync, sync + `"rules":[{"id":"r","direction":"to_right","filter":{"field":"email","op":"is_not_empty"},"undo":true}],`, 400, "rule_incomplete", "/syncs/0/rules/0/undo",
+		},
+		"rule action": {
+			sync, sync + `"rules":[{"id":"r","direction":"to_right","actions":[{"type":"dance","field":"Title","value":"x"}]}],`,
+			400, CodeUnknownValue, "/syncs/0/rules/0/actions/0/type",
+		},
 		"two syncs, one field": {`]}]}`, `]},{"id":"again","left":{"object":"contacts"},"right":{"object":"Account"},"match":[{"by":"any_key","pairs":[["lastname","Name"]]}],
 			"mappings":[{"id":"n","left":["lastname"],"right":["Name"]}]}]}`, 400, CodeFieldTwice, "/syncs/1/mappings"},
-		"sync ID twice":  {`]}]}`, `]},{"id":"contacts","direction":"off","left":{"object":"companies"},"right":{"object":"Account"}}]}`, 400, "duplicate_id", "/syncs/1/id"},
-		"same object":    {string(w.right) + `"},"default_country":"US","syncs":[{` + "\n\t\t" + sync + `"left":{"object":"contacts"},"right":{"object":"Contact"}`, string(w.left) + `"},"syncs":[{` + sync + `"left":{"object":"contacts"},"right":{"object":"contacts"}`, 400, CodeSameObject, "/syncs/0/right/object"},
-		"too many syncs": {`]}]}`, `]}` + strings.Repeat(`,{"id":"x","left":{"object":"companies"},"right":{"object":"Account"}}`, 20) + `]}`, 400, CodeWrongLength, "/syncs"},
+		"sync ID twice": {
+			`]}]}`, `]},{"id":"contacts","direction":"off","left":{"object":"companies"},"right":{"object":"Account"}}]}`, 400,
+			"duplicate_id", "/syncs/1/id",
+		},
+		"same object": {
+			string(w.right) + `"},"default_country":"US","syncs":[{` + "\n\t\t" + sync +
+				`"left":{"object":"contacts"},"right":{"object":"Contact"}`, string(w.left) + `"},"syncs":[{` + sync +
+				`"left":{"object":"contacts"},"right":{"object":"contacts"}`, 400, CodeSameObject, "/syncs/0/right/object",
+		},
+		"too many syncs": {
+			`]}]}`, `]}` + strings.Repeat(`,{"id":"x","left":{"object":"companies"},"right":{"object":"Account"}}`, 20) + `]}`,
+			400, CodeWrongLength, "/syncs",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			document := edit(t, w.document("Good"), c.old, c.fresh)
-			for _, try := range []struct{ method, target string }{{"POST", "/v1/connections"}, {"PUT", "/v1/connections/" + id}} {
+			for _, try := range []struct{ method, target string }{
+				{"POST", "/v1/connections"}, {"PUT", "/v1/connections/" + id},
+			} {
 				p := w.must(c.status, try.method, try.target, document, ifMatch("*")).problem(t)
 				found := false
 				for _, e := range p.Errors {
@@ -108,10 +158,14 @@ func TestX4_HostileBaseURLsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	before := w.stored()
 	for _, base := range []string{
-		"http://169.254.169.254/latest", "https://127.0.0.1", "https://localhost", "https://[::1]", "file:///etc/passwd", "https://api.hubspot.example.com.evil.net",
-		"https://api.hubspot.example.com:8443", "https://user@api.hubspot.example.com", "https://evil.net#api.hubspot.example.com", "gopher://x", "//x", "https://2130706433", "https://0x7f.1",
+		"http://169.254.169.254/latest", "https://127.0.0.1", "https://localhost", "https://[::1]", "file:///etc/passwd",
+		"https://api.hubspot.example.com.evil.net",
+		"https://api.hubspot.example.com:8443", "https://user@api.hubspot.example.com",
+		"https://evil.net#api.hubspot.example.com", "gopher://x", "//x", "https://2130706433", "https://0x7f.1",
 	} {
-		p := w.must(400, "POST", "/v1/accounts", fmt.Sprintf(`{"app":"hubspot","name":"x","base_url":%q,"credentials":{"kind":"token","token":"t"}}`, base)).problem(t)
+		p := w.must(400, "POST", "/v1/accounts",
+			fmt.Sprintf(`{"app":"hubspot","name":"x","base_url":%q,"credentials":{"kind":"token","token":"t"}}`,
+				base)).problem(t)
 		if len(p.Errors) != 1 || p.Errors[0].Pointer != "/base_url" {
 			t.Errorf("%s: %+v", base, p)
 		}
@@ -176,7 +230,10 @@ func TestVersions(t *testing.T) {
 	first := w.must(200, "GET", "/v1/workspace", "").header.Get("ETag")
 	w.must(200, "PATCH", "/v1/workspace", `{"name":"x","time_zone":"Europe/Berlin","log_days":62}`, ifMatch(first))
 	w.must(412, "PATCH", "/v1/workspace", `{"name":"y"}`, ifMatch(first))
-	for _, bad := range []string{`{"time_zone":"Mars"}`, `{"time_zone":"Local"}`, `{"log_days":61}`, `{"id":"x"}`, `{"name":""}`, `{"name":null}`} {
+	for _, bad := range []string{
+		`{"time_zone":"Mars"}`, `{"time_zone":"Local"}`, `{"log_days":61}`, `{"id":"x"}`,
+		`{"name":""}`, `{"name":null}`,
+	} {
 		w.must(400, "PATCH", "/v1/workspace", bad, ifMatch("*"))
 	}
 }
@@ -222,7 +279,8 @@ func TestGenerationFollowsAccountsAndObjects(t *testing.T) {
 	if generation() != first {
 		t.Error("a description raised the generation")
 	}
-	other := w.must(201, "POST", "/v1/accounts", `{"app":"hubspot","name":"Second","credentials":{"kind":"token","token":"p"}}`).json(t)["id"].(string)
+	other := w.must(201, "POST", "/v1/accounts",
+		`{"app":"hubspot","name":"Second","credentials":{"kind":"token","token":"p"}}`).json(t)["id"].(string)
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"left":{"account":"`+other+`"}}`, ifMatch("*"))
 	if generation() != first+1 {
 		t.Error("another account did not raise the generation")
@@ -313,26 +371,30 @@ func TestSharedFields(t *testing.T) {
 		found := false
 		for _, x := range got["warnings"].([]any) {
 			x := x.(map[string]any)
-			found = found || x["code"] == CodeFieldShared && x["pointer"] == "/syncs/0/mappings" && strings.Contains(x["detail"].(string), c.other)
+			found = found || x["code"] == CodeFieldShared && x["pointer"] == "/syncs/0/mappings" &&
+				strings.Contains(x["detail"].(string), c.other)
 		}
 		if got["valid"] != true || !found {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if p := w.must(409, "PATCH", "/v1/connections/"+second, `{"shared":false}`, ifMatch("*")).problem(t); p.Code != CodeFieldInUse {
+	if p := w.must(409, "PATCH", "/v1/connections/"+second, `{"shared":false}`,
+		ifMatch("*")).problem(t); p.Code != CodeFieldInUse {
 		t.Errorf("refused with %s", p.Code)
 	}
 	off := edit(t, w.document("One"), `"id":"contacts",`, `"id":"contacts","direction":"off",`)
 	w.must(200, "PUT", "/v1/connections/"+first, off, ifMatch("*"))
 	w.must(200, "PATCH", "/v1/connections/"+second, `{"shared":false}`, ifMatch("*"))
-	if p := w.must(409, "PUT", "/v1/connections/"+first, w.document("One"), ifMatch("*")).problem(t); !strings.Contains(p.Errors[0].Detail, `the later of the two, "Two"`) {
+	if p := w.must(409, "PUT", "/v1/connections/"+first, w.document("One"),
+		ifMatch("*")).problem(t); !strings.Contains(p.Errors[0].Detail, `the later of the two, "Two"`) {
 		t.Errorf("which of the two is the later one is not said: %s", p.Errors[0].Detail)
 	}
 	w.must(200, "PATCH", "/v1/connections/"+second, `{"shared":true}`, ifMatch("*"))
 	w.must(200, "PUT", "/v1/connections/"+first, w.document("One"), ifMatch("*"))
 	w.clock.Advance(time.Minute)
 	w.must(409, "POST", "/v1/connections", w.document("Three"))
-	w.must(201, "POST", "/v1/connections", edit(t, w.document("Three"), `"default_country"`, `"shared":true,"default_country"`))
+	w.must(201, "POST", "/v1/connections", edit(t, w.document("Three"), `"default_country"`,
+		`"shared":true,"default_country"`))
 }
 
 // TestAppsAway saves what needs no app while the apps do not answer, and
@@ -371,7 +433,8 @@ func TestPresets(t *testing.T) {
 	if p := w.must(400, "POST", "/v1/connections", without).problem(t); p.Errors[0].Code != "missing_key" {
 		t.Errorf("a document with neither syncs nor preset: %+v", p)
 	}
-	if p := w.must(400, "POST", "/v1/connections?preset=hubspot-salesforce-contacts", without).problem(t); p.Errors[0].Code == "missing_key" {
+	if p := w.must(400, "POST", "/v1/connections?preset=hubspot-salesforce-contacts",
+		without).problem(t); p.Errors[0].Code == "missing_key" {
 		t.Errorf("a preset did not bring the syncs: %+v", p)
 	}
 	p := w.must(400, "POST", "/v1/connections?preset=hubspot-salesforce-contacts", empty).problem(t)
@@ -406,7 +469,9 @@ func TestSuggestions(t *testing.T) {
 			}
 			mappings, _ := json.Marshal(got["mappings"])
 			match, _ := json.Marshal(got["match"])
-			w.must(200, "PATCH", "/v1/connections/"+id, fmt.Sprintf(`{"syncs":[{"id":"contacts","left":{"object":%q},"right":{"object":%q},"match":%s,"mappings":%s}]}`, lo, ro, match, mappings), ifMatch("*"))
+			w.must(200, "PATCH", "/v1/connections/"+id,
+				fmt.Sprintf(`{"syncs":[{"id":"contacts","left":{"object":%q},"right":{"object":%q},"match":%s,"mappings":%s}]}`, lo,
+					ro, match, mappings), ifMatch("*"))
 		})
 	}
 }
@@ -466,7 +531,10 @@ func TestYAMLRoundTrip(t *testing.T) {
 // TestYAMLHoldsAnyJSON writes documents of any content and reads them back.
 func TestYAMLHoldsAnyJSON(t *testing.T) {
 	t.Parallel()
-	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "yes", "null", "~", "1e3", "0x1", "- a", "a: b", "# x", "'", `"`, "\n", " x ", "\u2028", "\u0085", "2026-01-01", "a\r\nb", "\x00", "\ufeff", "|", ">", "%", "@", "`", "<<", "..."}))
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+		"", "yes", "null", "~", "1e3", "0x1", "- a", "a: b", "# x", "'", `"`, "\n", " x ", "\u2028", "\u0085", "2026-01-01",
+		"a\r\nb", "\x00", "\ufeff", "|", ">", "%", "@", "`", "<<", "...",
+	}))
 	rapid.Check(t, func(rt *rapid.T) {
 		var value func(depth int) any
 		value = func(depth int) any {
@@ -476,7 +544,8 @@ func TestYAMLHoldsAnyJSON(t *testing.T) {
 			case n == 1:
 				return rapid.Bool().Draw(rt, "bool")
 			case n == 2:
-				return json.Number(rapid.SampledFrom([]string{"0", "-1", "1.10", "12345678901234567890.5", "1e5", "-0.25"}).Draw(rt, "number"))
+				return json.Number(rapid.SampledFrom([]string{"0", "-1", "1.10", "12345678901234567890.5", "1e5", "-0.25"}).Draw(rt,
+					"number"))
 			case n <= 4 || depth == 0:
 				return text.Draw(rt, "text")
 			case n == 5:
@@ -519,8 +588,10 @@ func FuzzConnectionDocument(f *testing.F) {
 	w := newWorld(f)
 	w.accounts()
 	f.Add([]byte(w.document("x")))
-	f.Add([]byte(`{"name":"x","left":{"account":"` + string(w.left) + `"},"right":{"account":"` + string(w.right) + `"},"syncs":[]}`))
-	f.Add([]byte(edit(f, w.document("x"), `"id":"contacts",`, `"id":"contacts","match":{"to_right":[],"to_left":[]},"rules":[{"id":"r","filter":{"not":{"field":"email","op":"in","value":["a","b"]}}}],`)))
+	f.Add([]byte(`{"name":"x","left":{"account":"` + string(w.left) + `"},"right":{"account":"` + string(w.right) +
+		`"},"syncs":[]}`))
+	f.Add([]byte(edit(f, w.document("x"), `"id":"contacts",`,
+		`"id":"contacts","match":{"to_right":[],"to_left":[]},"rules":[{"id":"r","filter":{"not":{"field":"email","op":"in","value":["a","b"]}}}],`)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		w.t = t
 		r := w.do("POST", "/v1/connections", string(body))
@@ -543,7 +614,8 @@ func FuzzConnectionDocument(f *testing.F) {
 			t.Fatalf("the answer is not accepted as it is: %d %s", again.status, again.body)
 		}
 		yaml := w.must(200, "GET", "/v1/connections/"+id+"/export", "").body
-		if imported := w.do("POST", "/v1/connections/import", string(yaml), header("Content-Type", yamlMedia)); imported.status != 200 {
+		if imported := w.do("POST", "/v1/connections/import", string(yaml),
+			header("Content-Type", yamlMedia)); imported.status != 200 {
 			t.Fatalf("the export is not accepted: %d %s\n%s", imported.status, imported.body, yaml)
 		}
 	})
@@ -551,7 +623,14 @@ func FuzzConnectionDocument(f *testing.F) {
 
 // FuzzMergePatch holds merge patches against the laws of RFC 7396.
 func FuzzMergePatch(f *testing.F) {
-	for _, s := range [][2]string{{`{"a":"b"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"a":null}`}, {`{"a":[1]}`, `{"a":{"b":null}}`}, {`[1]`, `{"a":1}`}, {`{}`, `{"a":{"bb":{"ccc":null}}}`}, {`{"e":null}`, `{"a":1}`}} {
+	for _, s := range [][2]string{
+		{`{"a":"b"}`, `{"a":"c"}`},
+		{`{"a":"b"}`, `{"a":null}`},
+		{`{"a":[1]}`, `{"a":{"b":null}}`},
+		{`[1]`, `{"a":1}`},
+		{`{}`, `{"a":{"bb":{"ccc":null}}}`},
+		{`{"e":null}`, `{"a":1}`},
+	} {
 		f.Add([]byte(s[0]), []byte(s[1]))
 	}
 	f.Fuzz(func(t *testing.T, doc, patch []byte) {

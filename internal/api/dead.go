@@ -59,7 +59,9 @@ func (s *server) redriveDead(ctx context.Context, in *struct {
 ) (*redrivenOutput, error) {
 	who := access.From(ctx)
 	if in.Connection == "" && who.Role == access.Member {
-		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})
+		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{
+			Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded),
+		})
 	}
 	among, err := s.among(ctx, in.Connection, access.Principal.Changes)
 	if err != nil {

@@ -30,7 +30,8 @@ func TestBoundsAreAsWritten(t *testing.T) {
 	if err := json.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
-	bounds := strings.Fields("maxItems minItems maxLength minLength minimum maximum maxProperties minProperties pattern enum required additionalProperties format")
+	bounds := strings.Fields("maxItems minItems maxLength minLength minimum maximum maxProperties minProperties " +
+		"pattern enum required additionalProperties format")
 	var out strings.Builder
 	var walk func(at string, v any)
 	walk = func(at string, v any) {
@@ -69,7 +70,8 @@ func combinations(lists [][]string, do func(picked []string)) {
 }
 
 var directions = map[string]crm.Direction{
-	"both ways": crm.DirectionBoth, "to the right": crm.DirectionToRight, "to the left": crm.DirectionToLeft, "off": crm.DirectionOff,
+	"both ways": crm.DirectionBoth, "to the right": crm.DirectionToRight, "to the left": crm.DirectionToLeft,
+	"off": crm.DirectionOff,
 }
 
 var switches = map[string]*bool{"on": nil, "switched on": new(true), "switched off": new(false)}
@@ -95,7 +97,11 @@ func TestWarningsOfMappings(t *testing.T) {
 	}
 	names := append(slices.Sorted(maps.Keys(fields)), "unknown", "text and number")
 	var out strings.Builder
-	combinations([][]string{{"on", "switched on", "switched off"}, {"both ways", "to the right", "to the left", "off"}, names, names}, func(p []string) {
+	combinations([][]string{
+		{"on", "switched on", "switched off"},
+		{"both ways", "to the right", "to the left", "off"},
+		names, names,
+	}, func(p []string) {
 		m := crm.Mapping{
 			ID: "m", Enabled: switches[p[0]], Direction: directions[p[1]],
 			Left: strings.Split(p[2], " and "), Right: strings.Split(p[3], " and "),
@@ -124,7 +130,8 @@ func TestIdentitiesAgainstMappings(t *testing.T) {
 		"by a key and its opposite": {By: crm.MatchByAllKeys, Pairs: [][2]string{{"l", "R"}, {"x", "Y"}}},
 	}
 	sides := map[string][2][]string{
-		"of the pair": {{"l"}, {"R"}}, "of the left one": {{"l", "m"}, {"Q"}}, "of the right one": {{"q"}, {"M", "R"}}, "of others": {{"q"}, {"Q"}},
+		"of the pair": {{"l"}, {"R"}}, "of the left one": {{"l", "m"}, {"Q"}}, "of the right one": {{"q"}, {"M", "R"}},
+		"of others": {{"q"}, {"Q"}},
 	}
 	second := map[string]*crm.Mapping{
 		"alone":                        nil,
@@ -139,7 +146,9 @@ func TestIdentitiesAgainstMappings(t *testing.T) {
 		slices.Sorted(maps.Keys(sides)), slices.Sorted(maps.Keys(second)),
 	}
 	combinations(lists, func(p []string) {
-		m := crm.Mapping{ID: "1", Enabled: switches[p[1]], Direction: directions[p[2]], Left: sides[p[3]][0], Right: sides[p[3]][1]}
+		m := crm.Mapping{
+			ID: "1", Enabled: switches[p[1]], Direction: directions[p[2]], Left: sides[p[3]][0], Right: sides[p[3]][1],
+		}
 		s := &crm.Sync{ID: "s", Match: crm.SameMatch(steps[p[0]]), Mappings: []crm.Mapping{m}}
 		if other := second[p[4]]; other != nil {
 			s.Mappings = append(s.Mappings, *other)
@@ -162,7 +171,10 @@ func TestIdentitiesAgainstMappings(t *testing.T) {
 func TestKeysThatAPatchRemoves(t *testing.T) {
 	t.Parallel()
 	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	leaf := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"x": {Type: huma.TypeString}}, AdditionalProperties: false}
+	leaf := &huma.Schema{
+		Type: huma.TypeObject, Properties: map[string]*huma.Schema{"x": {Type: huma.TypeString}},
+		AdditionalProperties: false,
+	}
 	root := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: false, Properties: map[string]*huma.Schema{
 		"leaf":   leaf,
 		"either": {AnyOf: []*huma.Schema{{Type: huma.TypeArray}, leaf}},
@@ -258,7 +270,10 @@ func TestFieldsWhileTheAppIsAway(t *testing.T) {
 		}
 		return w.engine.requests.Load()
 	}
-	got := []int64{asked(0, false), asked(0, false), asked(0, true), asked(fieldsFresh-1, false), asked(1, false), asked(0, false)}
+	got := []int64{
+		asked(0, false), asked(0, false), asked(0, true), asked(fieldsFresh-1, false), asked(1, false),
+		asked(0, false),
+	}
 	if diff := cmp.Diff([]int64{1, 0, 1, 0, 1, 0}, got); diff != "" {
 		t.Errorf("requests to the engine (-want +got)\n%s", diff)
 	}

@@ -50,7 +50,9 @@ func foreignKeys(body []byte, old *crm.Connection) []mapping.Problem {
 	var problems []mapping.Problem
 	for _, key := range serverOwned {
 		if v, ok := sent[key]; ok && !bytes.Equal(bytes.TrimSpace(v), have[key]) {
-			problems = append(problems, mapping.Problem{Pointer: "/" + key, Code: CodeServerOwned, Detail: "the server sets " + key + ": leave it out"})
+			problems = append(problems, mapping.Problem{
+				Pointer: "/" + key, Code: CodeServerOwned, Detail: "the server sets " + key + ": leave it out",
+			})
 		}
 	}
 	return problems
@@ -107,7 +109,9 @@ func normalizeSync(s *crm.Sync) {
 	or(&s.Conflict, crm.ConflictLeft)
 	orBehavior(&s.Behavior)
 	orBehavior(&s.Activities.Behavior)
-	for _, d := range []*crm.Deletion{&s.Deletes.ToRight, &s.Deletes.ToLeft, &s.Unsubscribes.ToRight, &s.Unsubscribes.ToLeft} {
+	for _, d := range []*crm.Deletion{
+		&s.Deletes.ToRight, &s.Deletes.ToLeft, &s.Unsubscribes.ToRight, &s.Unsubscribes.ToLeft,
+	} {
 		or(d, crm.DeleteIgnore)
 	}
 	yes(&s.AvoidDuplicates)
@@ -232,7 +236,9 @@ func patchDocument(schemas huma.Registry, c *crm.Connection, patch []byte) (any,
 	if m, ok := change.(map[string]any); ok {
 		for _, key := range serverOwned {
 			if v, sent := m[key]; sent && v == nil {
-				return nil, nil, problem(400, CodeServerOwned, "", ProblemItem{Pointer: "/" + key, Detail: "the server sets " + key, Code: CodeServerOwned})
+				return nil, nil, problem(400, CodeServerOwned, "", ProblemItem{
+					Pointer: "/" + key, Detail: "the server sets " + key, Code: CodeServerOwned,
+				})
 			}
 		}
 	}

@@ -27,7 +27,8 @@ func TestPlacesInMergedListsAreOurs(t *testing.T) {
 	} {
 		got, err := decodeSpots(base64.RawURLEncoding.EncodeToString([]byte(text)), among)
 		if want < 0 {
-			if p, ok := err.(*Problem); !ok || p.Code != "cursor_malformed" { //nolint:errorlint // it is the surface's own, not wrapped
+			if p, ok := err.(*Problem); !ok || //nolint:errorlint // it is the surface's own, not wrapped
+				p.Code != "cursor_malformed" {
 				t.Errorf("%s is read as %v, %v", text, got, err)
 			}
 			continue

@@ -83,17 +83,20 @@ func TestCodesDoWhatTheySay(t *testing.T) {
 			}
 			asked := 0
 			app := &refusing{asked: &asked}
-			b, err := testbed.New(t.Context(), testbed.Options{People: 20, Wrap: func(id crm.AccountID, inner connector.Connector) connector.Connector {
-				if id != testbed.RightAccount {
-					return inner
-				}
-				app.Connector = inner
-				return app
-			}}, nil)
+			b, err := testbed.New(t.Context(),
+				testbed.Options{People: 20, Wrap: func(id crm.AccountID, inner connector.Connector) connector.Connector {
+					if id != testbed.RightAccount {
+						return inner
+					}
+					app.Connector = inner
+					return app
+				}}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			effect := effectOn(t, b, app, &fault.Error{Op: "test", Kind: c.kind, Code: c.code, Field: map[bool]string{true: "Title"}[c.name]}, c.want == EffectWaits)
+			effect := effectOn(t, b, app, &fault.Error{
+				Op: "test", Kind: c.kind, Code: c.code, Field: map[bool]string{true: "Title"}[c.name],
+			}, c.want == EffectWaits)
 			if effect != c.want {
 				t.Errorf("the effect is %q, want %q", effect, c.want)
 			}
@@ -120,7 +123,8 @@ func effectOn(t *testing.T, b *testbed.Bed, app *refusing, say *fault.Error, pas
 	_, err := b.Engine.StartConnection(ctx, testbed.Workspace, testbed.Connection)
 	must(err)
 	must(b.Drain(ctx))
-	linked, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 10, "")
+	linked, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync,
+		"", 10, "")
 	must(err)
 	hub, force := string(linked[0].ID), string(linked[0].Partner)
 	app.say = say
@@ -134,7 +138,8 @@ func effectOn(t *testing.T, b *testbed.Bed, app *refusing, say *fault.Error, pas
 	for range 2 {
 		pull()
 	}
-	v, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Right, crm.RecordID(force))
+	v, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Right,
+		crm.RecordID(force))
 	must(err)
 	title, city := v.Values.Right["Title"].Text() == "Cooper", v.Values.Right["MailingCity"].Text() == "Ghent"
 	if title && city {
@@ -143,7 +148,9 @@ func effectOn(t *testing.T, b *testbed.Bed, app *refusing, say *fault.Error, pas
 	if *app.asked != tried {
 		t.Errorf("a permanent refusal was tried %d times", *app.asked)
 	}
-	entries, _, err := b.Engine.ListLog(ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}, Code: say.Code}, 10, "")
+	entries, _, err := b.Engine.ListLog(ctx, testbed.Workspace, engine.LogFilter{
+		Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}, Code: say.Code,
+	}, 10, "")
 	must(err)
 	if len(entries) == 0 {
 		t.Errorf("no failed entry says %s", say.Code)

@@ -72,7 +72,10 @@ func (f *fakeEngine) called() []string {
 func (f *fakeEngine) run(ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) engine.Run {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r := engine.Run{ID: crm.RunID(f.w.newID("run")), Kind: kind, Connection: id, Sync: sync, State: engine.RunQueued, CreatedAt: f.w.now(), Outcomes: map[crm.Outcome]int64{}}
+	r := engine.Run{
+		ID: crm.RunID(f.w.newID("run")), Kind: kind, Connection: id, Sync: sync, State: engine.RunQueued,
+		CreatedAt: f.w.now(), Outcomes: map[crm.Outcome]int64{},
+	}
 	f.runs[r.ID] = r
 	_ = ws
 	return r
@@ -88,7 +91,9 @@ func (f *fakeEngine) setStatus(ctx context.Context, ws crm.WorkspaceID, id crm.C
 	return err
 }
 
-func (f *fakeEngine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.Run, error) {
+func (f *fakeEngine) StartConnection(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID,
+) ([]engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return nil, err
 	}
@@ -124,7 +129,9 @@ func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) 
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
-func (f *fakeEngine) Held(context.Context, crm.WorkspaceID, crm.ConnectionID) (map[crm.SyncID][]engine.HeldPart, error) {
+func (f *fakeEngine) Held(
+	context.Context, crm.WorkspaceID, crm.ConnectionID,
+) (map[crm.SyncID][]engine.HeldPart, error) {
 	if err := f.trouble(); err != nil {
 		return nil, err
 	}
@@ -136,7 +143,8 @@ func (f *fakeEngine) AccountWaits(context.Context, crm.WorkspaceID) (map[crm.Acc
 		return nil, err
 	}
 	return map[crm.AccountID][]engine.Waiting{f.w.left: {{
-		Code: "missing_permission", Side: crm.Left, Account: f.w.left, App: "hubspot", Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
+		Code: "missing_permission", Side: crm.Left, Account: f.w.left, App: "hubspot",
+		Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 	}}}, nil
 }
 
@@ -148,7 +156,9 @@ func (f *fakeEngine) CatchUp(_ context.Context, _ crm.WorkspaceID, id crm.Connec
 	return nil
 }
 
-func (f *fakeEngine) StartRun(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error) {
+func (f *fakeEngine) StartRun(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -169,7 +179,9 @@ func (f *fakeEngine) GetRun(_ context.Context, ws crm.WorkspaceID, run crm.RunID
 	return r, nil
 }
 
-func (f *fakeEngine) ListRuns(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.Run, string, error) {
+func (f *fakeEngine) ListRuns(
+	_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string,
+) ([]engine.Run, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
 	}
@@ -200,7 +212,9 @@ func (f *fakeEngine) CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.
 	return r, nil
 }
 
-func (f *fakeEngine) CreatePlan(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (engine.PlanView, error) {
+func (f *fakeEngine) CreatePlan(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef,
+) (engine.PlanView, error) {
 	if err := f.trouble(); err != nil {
 		return engine.PlanView{}, err
 	}
@@ -208,7 +222,10 @@ func (f *fakeEngine) CreatePlan(_ context.Context, ws crm.WorkspaceID, id crm.Co
 	r := f.run(ws, id, sync, engine.RunPlan)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := engine.PlanView{ID: crm.PlanID(f.w.newID("pln")), Kind: "dry_run", Run: r.ID, Connection: id, Sync: sync, State: engine.RunQueued, CreatedAt: f.w.now()}
+	p := engine.PlanView{
+		ID: crm.PlanID(f.w.newID("pln")), Kind: "dry_run", Run: r.ID, Connection: id, Sync: sync,
+		State: engine.RunQueued, CreatedAt: f.w.now(),
+	}
 	f.plans[p.ID] = p
 	return p, nil
 }
@@ -226,7 +243,9 @@ func (f *fakeEngine) GetPlan(_ context.Context, ws crm.WorkspaceID, plan crm.Pla
 	return p, nil
 }
 
-func (f *fakeEngine) PlanChanges(context.Context, crm.WorkspaceID, crm.PlanID, int, string) ([]engine.Change, string, error) {
+func (f *fakeEngine) PlanChanges(
+	context.Context, crm.WorkspaceID, crm.PlanID, int, string,
+) ([]engine.Change, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
 	}
@@ -241,24 +260,33 @@ func (f *fakeEngine) ApplyPlan(_ context.Context, ws crm.WorkspaceID, plan crm.P
 	return f.run(ws, f.plans[plan].Connection, "contacts", engine.RunApply), nil
 }
 
-func (f *fakeEngine) ListRecords(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string) ([]engine.RecordView, string, error) {
+func (f *fakeEngine) ListRecords(
+	context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string,
+) ([]engine.RecordView, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
 	}
 	return []engine.RecordView{{Side: crm.Left, ID: "1", State: crm.StateInSync, Values: canaryFields()}}, "", nil
 }
 
-func (f *fakeEngine) GetRecord(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.RecordView, error) {
+func (f *fakeEngine) GetRecord(
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID,
+) (engine.RecordView, error) {
 	if err := f.trouble(); err != nil {
 		return engine.RecordView{}, err
 	}
 	if rec == "missing" {
 		return engine.RecordView{}, fault.New("test: record", fault.NotFound, "", "there is no such record")
 	}
-	return engine.RecordView{Side: side, ID: rec, State: crm.StateInSync, Values: canaryFields(), Base: map[crm.MappingID]any{"last": canary}, History: []engine.Entry{canaryEntry()}}, nil
+	return engine.RecordView{
+		Side: side, ID: rec, State: crm.StateInSync, Values: canaryFields(), Base: map[crm.MappingID]any{"last": canary},
+		History: []engine.Entry{canaryEntry()},
+	}, nil
 }
 
-func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error) {
+func (f *fakeEngine) Explain(
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID,
+) (engine.Explanation, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Explanation{}, err
 	}
@@ -269,21 +297,33 @@ func (f *fakeEngine) Explain(_ context.Context, _ crm.WorkspaceID, _ crm.Connect
 	}, nil
 }
 
-func (f *fakeEngine) PreviewRules(context.Context, crm.WorkspaceID, *crm.Connection, crm.SyncID) (engine.RulesPreview, error) {
+func (f *fakeEngine) PreviewRules(
+	context.Context, crm.WorkspaceID, *crm.Connection, crm.SyncID,
+) (engine.RulesPreview, error) {
 	f.note("preview rules")
-	one := engine.PreviewRecord{Side: crm.Left, ID: "1", Fields: crm.Fields{"f": crm.TextValue(canary)}, Clauses: []engine.FilterClause{}}
-	way := engine.WayPreview{Open: true, Passes: 1, Passing: []engine.PreviewRecord{one}, Failing: []engine.PreviewRecord{}}
+	one := engine.PreviewRecord{
+		Side: crm.Left, ID: "1", Fields: crm.Fields{"f": crm.TextValue(canary)}, Clauses: []engine.FilterClause{},
+	}
+	way := engine.WayPreview{
+		Open: true, Passes: 1, Passing: []engine.PreviewRecord{one}, Failing: []engine.PreviewRecord{},
+	}
 	return engine.RulesPreview{Sample: engine.PreviewSample{From: "sample"}, ToRight: way, ToLeft: way}, nil
 }
 
-func (f *fakeEngine) PreviewMappings(_ context.Context, _ crm.WorkspaceID, _ *crm.Connection, _ crm.SyncID, records []crm.RecordRef) (engine.MappingsPreview, error) {
+func (f *fakeEngine) PreviewMappings(
+	_ context.Context, _ crm.WorkspaceID, _ *crm.Connection, _ crm.SyncID, records []crm.RecordRef,
+) (engine.MappingsPreview, error) {
 	f.note("preview mappings %v", records)
 	return engine.MappingsPreview{Sample: engine.PreviewSample{From: "records"}, Records: []engine.PreviewedPair{{
-		Side: crm.Left, ID: "1", Outcome: crm.Created, Fields: []engine.FieldVerdict{{Mapping: "last", Left: crm.TextValue(canary)}}, Writes: []engine.Diff{},
+		Side: crm.Left, ID: "1", Outcome: crm.Created, Fields: []engine.FieldVerdict{
+			{Mapping: "last", Left: crm.TextValue(canary)},
+		}, Writes: []engine.Diff{},
 	}}}, nil
 }
 
-func (f *fakeEngine) SyncRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
+func (f *fakeEngine) SyncRecord(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -291,7 +331,9 @@ func (f *fakeEngine) SyncRecord(_ context.Context, ws crm.WorkspaceID, id crm.Co
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
-func (f *fakeEngine) LinkRecords(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec, partner crm.RecordID) (engine.Run, error) {
+func (f *fakeEngine) LinkRecords(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec, partner crm.RecordID,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -299,7 +341,9 @@ func (f *fakeEngine) LinkRecords(_ context.Context, ws crm.WorkspaceID, id crm.C
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
-func (f *fakeEngine) UnlinkRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID) (engine.Run, error) {
+func (f *fakeEngine) UnlinkRecord(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -307,7 +351,10 @@ func (f *fakeEngine) UnlinkRecord(_ context.Context, ws crm.WorkspaceID, id crm.
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
-func (f *fakeEngine) ResolveRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error) {
+func (f *fakeEngine) ResolveRecord(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID,
+	fields map[crm.MappingID]engine.Resolution,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -316,7 +363,10 @@ func (f *fakeEngine) ResolveRecord(_ context.Context, ws crm.WorkspaceID, id crm
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
-func (f *fakeEngine) UnfreezeRecord(_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID, fields []crm.MappingID) (engine.Run, error) {
+func (f *fakeEngine) UnfreezeRecord(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID,
+	fields []crm.MappingID,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -324,7 +374,9 @@ func (f *fakeEngine) UnfreezeRecord(_ context.Context, ws crm.WorkspaceID, id cr
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
-func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error) {
+func (f *fakeEngine) ListLog(
+	_ context.Context, ws crm.WorkspaceID, filter engine.LogFilter, limit int, cursor string,
+) ([]engine.Entry, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
 	}
@@ -341,7 +393,8 @@ func (f *fakeEngine) ListLog(_ context.Context, ws crm.WorkspaceID, filter engin
 	end := min(len(f.entries), start+limit)
 	var out []engine.Entry
 	for _, e := range f.entries[start:end] {
-		if (filter.Outcomes == nil || slices.Contains(filter.Outcomes, e.Outcome)) && (filter.Connection == "" || filter.Connection == e.Connection) {
+		if (filter.Outcomes == nil || slices.Contains(filter.Outcomes, e.Outcome)) &&
+			(filter.Connection == "" || filter.Connection == e.Connection) {
 			out = append(out, e)
 		}
 	}
@@ -365,7 +418,9 @@ func (f *fakeEngine) GetEntry(_ context.Context, ws crm.WorkspaceID, id string) 
 	return engine.Entry{}, fault.New("test: entry", fault.NotFound, "", "there is no such entry")
 }
 
-func (f *fakeEngine) RetryEntry(_ context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (engine.Run, error) {
+func (f *fakeEngine) RetryEntry(
+	_ context.Context, ws crm.WorkspaceID, id string, values crm.Fields,
+) (engine.Run, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Run{}, err
 	}
@@ -385,7 +440,9 @@ func (f *fakeEngine) RetryFailed(_ context.Context, ws crm.WorkspaceID, filter e
 	return f.run(ws, filter.Connection, "contacts", engine.RunRetry), nil
 }
 
-func (f *fakeEngine) ListDead(_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string) ([]engine.DeadItem, string, error) {
+func (f *fakeEngine) ListDead(
+	_ context.Context, ws crm.WorkspaceID, con crm.ConnectionID, _ int, _ string,
+) ([]engine.DeadItem, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
 	}
@@ -410,16 +467,22 @@ func (f *fakeEngine) FindErasure(context.Context, crm.WorkspaceID, engine.Erasur
 	if err := f.trouble(); err != nil {
 		return engine.Erasure{}, err
 	}
-	return engine.Erasure{}, fault.New("fake: find erasure", fault.NotFound, "not_found", "nobody was erased under this name")
+	return engine.Erasure{}, fault.New("fake: find erasure", fault.NotFound, "not_found",
+		"nobody was erased under this name")
 }
 
-func (f *fakeEngine) Erase(_ context.Context, ws crm.WorkspaceID, id string, _ engine.ErasureRequest) (engine.Erasure, error) {
+func (f *fakeEngine) Erase(
+	_ context.Context, ws crm.WorkspaceID, id string, _ engine.ErasureRequest,
+) (engine.Erasure, error) {
 	if err := f.trouble(); err != nil {
 		return engine.Erasure{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := engine.Erasure{ID: string(ws) + "." + id, State: engine.ErasureDone, By: "request", Blocked: true, CreatedAt: f.w.now(), Removed: map[string]int64{}, Kept: []engine.KeptRecords{}, Backups: []engine.ErasedBackup{}}
+	e := engine.Erasure{
+		ID: string(ws) + "." + id, State: engine.ErasureDone, By: "request", Blocked: true, CreatedAt: f.w.now(),
+		Removed: map[string]int64{}, Kept: []engine.KeptRecords{}, Backups: []engine.ErasedBackup{},
+	}
 	f.erased = append(f.erased, e)
 	return e, nil
 }
@@ -462,7 +525,9 @@ func (f *fakeEngine) ConfirmDeletions(_ context.Context, _ crm.WorkspaceID, _ cr
 	return nil
 }
 
-func (f *fakeEngine) ConfirmChanges(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+func (f *fakeEngine) ConfirmChanges(
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
+) error {
 	if err := f.trouble(); err != nil {
 		return err
 	}
@@ -470,7 +535,9 @@ func (f *fakeEngine) ConfirmChanges(_ context.Context, _ crm.WorkspaceID, _ crm.
 	return nil
 }
 
-func (f *fakeEngine) DiscardChanges(_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+func (f *fakeEngine) DiscardChanges(
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
+) error {
 	if err := f.trouble(); err != nil {
 		return err
 	}
@@ -478,7 +545,9 @@ func (f *fakeEngine) DiscardChanges(_ context.Context, _ crm.WorkspaceID, _ crm.
 	return nil
 }
 
-func (f *fakeEngine) Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, _ bool) ([]crm.Field, error) {
+func (f *fakeEngine) Fields(
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, _ bool,
+) ([]crm.Field, error) {
 	if err := f.trouble(); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,9 @@ func TestEveryEngineRequestMayFailOnce(t *testing.T) {
 		{"away", fault.New("test: engine", fault.Unavailable, "", "the engine does not answer")},
 		{"missing", fault.New("test: engine", fault.NotFound, "", "there is no such thing")},
 		{"invalid", fault.New("test: engine", fault.Invalid, "invalid_value", "it does not fit")},
-		{"invalid field", &fault.Error{Op: "test: engine", Kind: fault.Invalid, Code: "invalid_value", Message: "it does not fit", Field: "email"}},
+		{"invalid field", &fault.Error{
+			Op: "test: engine", Kind: fault.Invalid, Code: "invalid_value", Message: "it does not fit", Field: "email",
+		}},
 	}
 	for _, r := range routes {
 		if r.id == "run-events" {
@@ -55,7 +57,8 @@ func TestEveryEngineRequestMayFailOnce(t *testing.T) {
 					if got == want {
 						got = "the same"
 					}
-					fmt.Fprintf(&out, "%d %s: %s; logged %q", n, trouble.name, got, messages.FindAllString(f.log.String()[logged:], -1))
+					fmt.Fprintf(&out, "%d %s: %s; logged %q", n, trouble.name, got, messages.FindAllString(f.log.String()[logged:],
+						-1))
 					if more := f.audited()[audited:]; len(more) > 0 {
 						fmt.Fprintf(&out, "; audited %s", withoutChance(strings.Join(more, " ")))
 					}

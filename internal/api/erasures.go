@@ -84,11 +84,12 @@ func (s *server) createErasure(ctx context.Context, in *struct {
 		return nil, atPart(err)
 	}
 	id := s.NewID("ers")
-	err = s.audit.Do(ctx, who, requestID(ctx), "erasure.create", id, nil, plain(map[string]any{"by": in.Body.by()}), func() error {
-		var err error
-		e, err = s.Engine.Erase(ctx, who.Workspace, id, in.Body.request())
-		return err
-	})
+	err = s.audit.Do(ctx, who, requestID(ctx), "erasure.create", id, nil, plain(map[string]any{"by": in.Body.by()}),
+		func() error {
+			var err error
+			e, err = s.Engine.Erase(ctx, who.Workspace, id, in.Body.request())
+			return err
+		})
 	if err != nil {
 		return nil, atPart(err)
 	}
@@ -105,7 +106,9 @@ func atPart(err error) error {
 	if f.Field != "" {
 		pointer = "/" + f.Field
 	}
-	return problem(http.StatusBadRequest, f.Code, f.Message, ProblemItem{Pointer: pointer, Detail: f.Message, Code: f.Code})
+	return problem(http.StatusBadRequest, f.Code, f.Message, ProblemItem{
+		Pointer: pointer, Detail: f.Message, Code: f.Code,
+	})
 }
 
 func (s *server) listErasures(ctx context.Context, in *ListInput) (*listOutput[engine.Erasure], error) {
@@ -136,8 +139,9 @@ func (s *server) liftErasure(ctx context.Context, in *erasurePath) (*struct{}, e
 	if err != nil || !e.Blocked {
 		return nil, err
 	}
-	return nil, s.audit.Do(ctx, who, requestID(ctx), "erasure.lift", e.ID, plain(map[string]any{"blocked": true}), plain(map[string]any{"blocked": false}), func() error {
-		_, err := s.Engine.LiftErasure(ctx, who.Workspace, e.ID)
-		return err
-	})
+	return nil, s.audit.Do(ctx, who, requestID(ctx), "erasure.lift", e.ID, plain(map[string]any{"blocked": true}),
+		plain(map[string]any{"blocked": false}), func() error {
+			_, err := s.Engine.LiftErasure(ctx, who.Workspace, e.ID)
+			return err
+		})
 }

@@ -47,24 +47,55 @@ func TestFailedRequestsAreFoundInTheLog(t *testing.T) {
 		status                             int
 		caller, route, code                string
 	}{
-		"no token":        {"GET", "/v1/codes", "", "", "", nil, 401, "-", "GET /v1/codes", access.CodeUnauthorized},
-		"wrong token":     {"GET", "/v1/codes", "lsk_wrong", "", "", nil, 401, "-", "GET /v1/codes", access.CodeUnauthorized},
-		"role":            {"GET", "/v1/keys", viewerToken, "", "", nil, 403, viewer, "GET /v1/keys", CodeRoleTooLow},
-		"share spent":     {"GET", "/v1/codes", spentToken, "", "", nil, 429, spent, "GET /v1/codes", CodeShareSpent},
-		"unknown ID":      {"GET", "/v1/connections/con_0", viewerToken, "", "", nil, 404, viewer, "GET /v1/connections/{id}", CodeNotFound},
-		"nonsense ID":     {"GET", "/v1/connections/" + strings.Repeat("x", 3000), viewerToken, "", "", nil, 404, viewer, "GET /v1/connections/{id}", CodeNotFound},
-		"no route":        {"GET", "/v1/nothing", viewerToken, "", "", nil, 404, "-", "-", CodeNotFound},
-		"method":          {"DELETE", "/v1/codes", viewerToken, "", "", nil, 405, "-", "-", CodeMethodNotAllowed},
-		"address":         {"GET", "/v1/log?limit=1&limit=2", viewerToken, "", "", nil, 400, "-", "GET /v1/log", CodeBadAddress},
-		"parameter":       {"GET", "/v1/log?limit=x", viewerToken, "", "", nil, 400, viewer, "GET /v1/log", CodeInvalidParameter},
-		"document":        {"POST", "/v1/connections", operatorKey, jsonMedia, `{"name":"x"}`, nil, 400, "operator", "POST /v1/connections", CodeMissingKey},
-		"media type":      {"POST", "/v1/connections", operatorKey, "text/plain", `{}`, nil, 415, "operator", "POST /v1/connections", CodeBadMediaType},
-		"too large":       {"POST", "/v1/connections", operatorKey, jsonMedia, strings.Repeat(" ", maxBody+1), nil, 413, "operator", "POST /v1/connections", CodeBodyTooLarge},
-		"precondition":    {"DELETE", "/v1/connections/" + id + "?confirm=One", operatorKey, "", "", nil, 428, "operator", "DELETE /v1/connections/{id}", CodePrecondition},
-		"unknown hook":    {"POST", "/hooks/nobody", "", jsonMedia, `[]`, nil, 404, "-", "POST /hooks/{token}", CodeNotFound},
-		"an app is away":  {"POST", "/v1/connections/" + id + "/start", operatorKey, "", "", fails(fault.Unavailable), 503, "operator", start, "unavailable"},
-		"a mistake of us": {"POST", "/v1/connections/" + id + "/start", operatorKey, "", "", fails(fault.Other), 500, "operator", start, "other"},
-		"a panic":         {"POST", "/v1/connections/" + id + "/start", operatorKey, "", "", func(context.Context) error { panic(planted) }, 500, "operator", start, CodeInternal},
+		"no token":    {"GET", "/v1/codes", "", "", "", nil, 401, "-", "GET /v1/codes", access.CodeUnauthorized},
+		"wrong token": {"GET", "/v1/codes", "lsk_wrong", "", "", nil, 401, "-", "GET /v1/codes", access.CodeUnauthorized},
+		"role":        {"GET", "/v1/keys", viewerToken, "", "", nil, 403, viewer, "GET /v1/keys", CodeRoleTooLow},
+		"share spent": {"GET", "/v1/codes", spentToken, "", "", nil, 429, spent, "GET /v1/codes", CodeShareSpent},
+		"unknown ID": {
+			"GET", "/v1/connections/con_0", viewerToken, "", "", nil, 404, viewer, "GET /v1/connections/{id}",
+			CodeNotFound,
+		},
+		"nonsense ID": {
+			"GET", "/v1/connections/" + strings.Repeat("x", 3000), viewerToken, "", "", nil, 404, viewer,
+			"GET /v1/connections/{id}", CodeNotFound,
+		},
+		"no route": {"GET", "/v1/nothing", viewerToken, "", "", nil, 404, "-", "-", CodeNotFound},
+		"method":   {"DELETE", "/v1/codes", viewerToken, "", "", nil, 405, "-", "-", CodeMethodNotAllowed},
+		"address": {
+			"GET", "/v1/log?limit=1&limit=2", viewerToken, "", "", nil, 400, "-", "GET /v1/log", CodeBadAddress,
+		},
+		"parameter": {
+			"GET", "/v1/log?limit=x", viewerToken, "", "", nil, 400, viewer, "GET /v1/log", CodeInvalidParameter,
+		},
+		"document": {
+			"POST", "/v1/connections", operatorKey, jsonMedia, `{"name":"x"}`, nil, 400, "operator",
+			"POST /v1/connections", CodeMissingKey,
+		},
+		"media type": {
+			"POST", "/v1/connections", operatorKey, "text/plain", `{}`, nil, 415, "operator", "POST /v1/connections",
+			CodeBadMediaType,
+		},
+		"too large": {
+			"POST", "/v1/connections", operatorKey, jsonMedia, strings.Repeat(" ", maxBody+1), nil, 413,
+			"operator", "POST /v1/connections", CodeBodyTooLarge,
+		},
+		"precondition": {
+			"DELETE", "/v1/connections/" + id + "?confirm=One", operatorKey, "", "", nil, 428, "operator",
+			"DELETE /v1/connections/{id}", CodePrecondition,
+		},
+		"unknown hook": {"POST", "/hooks/nobody", "", jsonMedia, `[]`, nil, 404, "-", "POST /hooks/{token}", CodeNotFound},
+		"an app is away": {
+			"POST", "/v1/connections/" + id + "/start", operatorKey, "", "", fails(fault.Unavailable), 503,
+			"operator", start, "unavailable",
+		},
+		"a mistake of us": {
+			"POST", "/v1/connections/" + id + "/start", operatorKey, "", "", fails(fault.Other), 500,
+			"operator", start, "other",
+		},
+		"a panic": {
+			"POST", "/v1/connections/" + id + "/start", operatorKey, "", "", func(context.Context) error { panic(planted) }, 500,
+			"operator", start, CodeInternal,
+		},
 	} {
 		t.Run(name, func(t *testing.T) { //nolint:paralleltest // one trouble at a time
 			w.engine.startOK = c.trouble
@@ -90,7 +121,8 @@ func TestFailedRequestsAreFoundInTheLog(t *testing.T) {
 				t.Errorf("the body names %q, the header %q", p.RequestID, resp.Header.Get("X-Request-Id"))
 			}
 			wanted[p.RequestID] = map[string]any{
-				"source": "127.0.0.1", "caller": c.caller, "route": c.route, "method": c.method, "status": float64(c.status), "code": c.code,
+				"source": "127.0.0.1", "caller": c.caller, "route": c.route, "method": c.method, "status": float64(c.status),
+				"code": c.code,
 			}
 		})
 	}

@@ -68,7 +68,9 @@ func (c *schemaCache) forget(ws crm.WorkspaceID, account crm.AccountID, object s
 // fields lists an object's fields, at most five minutes old unless the app
 // cannot be reached just now. What was read anew is what the engine plans with
 // from then on. The answer is shared and must not be changed.
-func (s *server) fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error) {
+func (s *server) fields(
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool,
+) ([]crm.Field, error) {
 	place := objectPlace{ws, account, object}
 	known, ok := s.schemas.get(place)
 	if ok && !refresh && s.Now().Sub(known.at) < fieldsFresh {
@@ -95,7 +97,9 @@ func (s *server) fields(ctx context.Context, ws crm.WorkspaceID, account crm.Acc
 
 // knownFields lists an object's fields as they were last read. Whoever looks at
 // a status again and again has no app asked because of it.
-func (s *server) knownFields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string) ([]crm.Field, error) {
+func (s *server) knownFields(
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string,
+) ([]crm.Field, error) {
 	if known, ok := s.schemas.get(objectPlace{ws, account, object}); ok && s.Now().Sub(known.at) < fieldsFresh {
 		return known.fields, nil
 	}

@@ -46,7 +46,9 @@ func (f *front) address(text string) (wrong string) {
 
 // meet names the request, and logs it under the pattern of its route, never
 // under its path. What serve returns is answered as a problem.
-func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem) {
+func (f *front) meet(
+	w http.ResponseWriter, r *http.Request, serve func(w http.ResponseWriter, r *http.Request, pattern *string) *Problem,
+) {
 	started := f.now()
 	id := f.newID("req")
 	who := &requester{source: f.source(r), key: "-", code: "-"}
@@ -62,12 +64,14 @@ func (f *front) meet(w http.ResponseWriter, r *http.Request, serve func(w http.R
 	pattern := "-"
 	defer func() {
 		if v := recover(); v != nil {
-			f.log.ErrorContext(ctx, "handler panicked", "request_id", id, "route", pattern, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			f.log.ErrorContext(ctx, "handler panicked", "request_id", id, "route", pattern, "panic", fmt.Sprintf("%T", v),
+				"stack", string(debug.Stack()))
 			if rec.status == 0 {
 				f.write(ctx, rec, problem(http.StatusInternalServerError, CodeInternal, ""))
 			}
 		}
-		f.log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", cmp.Or(pattern, "-"), "status", rec.status, "code", who.code,
+		f.log.InfoContext(ctx, "request", "request_id", id, "method", r.Method, "route", cmp.Or(pattern, "-"), "status",
+			rec.status, "code", who.code,
 			"duration_ms", f.now().Sub(started).Milliseconds(), "source", who.source, "caller", who.key)
 	}()
 	body := &watched{ReadCloser: r.Body}
@@ -147,7 +151,9 @@ func (f *front) source(r *http.Request) string {
 	}
 	addr := at.Addr().Unmap()
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && slices.ContainsFunc(f.proxies, func(p netip.Prefix) bool { return p.Contains(addr) }); i-- {
+	for i := len(hops) - 1; i >= 0 && slices.ContainsFunc(f.proxies, func(p netip.Prefix) bool {
+		return p.Contains(addr)
+	}); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
 			break
@@ -212,7 +218,10 @@ func (f *front) knownHost(hostPort string) bool {
 // match a path only by mistake.
 func noRoute(mux *listedMux, r *http.Request, hidden func(pattern string) bool) *Problem {
 	var allow []string
-	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+	for _, m := range []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete,
+	} {
 		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
 		if _, pattern := mux.Handler(other); pattern != "" && !hidden(pattern) {
 			allow = append(allow, m)
@@ -254,7 +263,8 @@ func (f *front) refusal(ctx context.Context, err error) *Problem {
 	case p.Status == http.StatusServiceUnavailable: // an app's limit or absence: nobody has to act
 		f.log.WarnContext(ctx, "request not served now", "request_id", p.RequestID, "code", p.Code, "error", causeOf(&p))
 	case p.Status >= http.StatusInternalServerError:
-		f.log.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "status", p.Status, "code", p.Code, "error", causeOf(&p))
+		f.log.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "status", p.Status, "code", p.Code, "error",
+			causeOf(&p))
 	}
 	return &p
 }

@@ -164,15 +164,17 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	w.engine = newFakeEngine(w)
 	w.engine.open = accounts.Open
 	alerts, err := alert.New(alert.Options{
-		Store: w.store, Engine: w.engine, Accounts: accounts, Audit: access.NewAudit(w.store, w.now, w.newID), Mailer: noMail{t},
-		HTTP: guard.Client, CheckURL: guard.CheckURL, Sealer: sealer, Rand: rand.Reader, Now: w.now, NewID: w.newID,
+		Store: w.store, Engine: w.engine, Accounts: accounts, Audit: access.NewAudit(w.store, w.now, w.newID),
+		Mailer: noMail{t},
+		HTTP:   guard.Client, CheckURL: guard.CheckURL, Sealer: sealer, Rand: rand.Reader, Now: w.now, NewID: w.newID,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := Options{
 		Engine: w.engine, Accounts: accounts, Alerts: alerts, Store: w.store, Drivers: drivers, Now: w.now, NewID: w.newID,
-		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), AdminKey: secret.NewText(operatorKey),
+		Logger:   slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		AdminKey: secret.NewText(operatorKey),
 	}
 	for _, f := range change {
 		f(&o)
@@ -233,13 +235,16 @@ func (r reply) asProblem() (p Problem, wrong string) {
 	if err := json.Unmarshal(r.body, &p); err != nil {
 		return p, err.Error()
 	}
-	if p.Status != r.status || p.Code == "" || p.Title == "" || p.Detail == "" || p.RequestID == "" || p.Type != docsPath+"#"+p.Code {
+	if p.Status != r.status || p.Code == "" || p.Title == "" || p.Detail == "" || p.RequestID == "" ||
+		p.Type != docsPath+"#"+p.Code {
 		return p, "the problem is not complete"
 	}
 	if _, known := meanings[p.Code]; !known {
 		return p, "the code is not in the dictionary"
 	}
-	if p.Remedy == "" || slices.ContainsFunc(p.Errors, func(e ProblemItem) bool { return e.Code != "" && e.Remedy == "" }) {
+	if p.Remedy == "" || slices.ContainsFunc(p.Errors, func(e ProblemItem) bool {
+		return e.Code != "" && e.Remedy == ""
+	}) {
 		return p, "the answer does not say what to do"
 	}
 	return p, ""
@@ -300,8 +305,10 @@ func (w *world) accounts() {
 	if w.left != "" {
 		return
 	}
-	w.left = crm.AccountID(w.must(201, "POST", "/v1/accounts", `{"app":"hubspot","name":"Left","credentials":{"kind":"token","token":"pat-1"}}`).json(w.t)["id"].(string))
-	w.right = crm.AccountID(w.must(201, "POST", "/v1/accounts", `{"app":"salesforce","name":"Right","credentials":{"kind":"token","token":"pat-2"}}`).json(w.t)["id"].(string))
+	w.left = crm.AccountID(w.must(201, "POST", "/v1/accounts",
+		`{"app":"hubspot","name":"Left","credentials":{"kind":"token","token":"pat-1"}}`).json(w.t)["id"].(string))
+	w.right = crm.AccountID(w.must(201, "POST", "/v1/accounts",
+		`{"app":"salesforce","name":"Right","credentials":{"kind":"token","token":"pat-2"}}`).json(w.t)["id"].(string))
 }
 
 // document is a complete, valid connection of the two accounts.
@@ -314,7 +321,8 @@ func (w *world) document(name string) string {
 		"mappings":[
 			{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},
 			{"id":"last","left":["lastname"],"right":["LastName"]},
-			{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,"to_left":null}}
+			{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,
+				"to_left":null}}
 		]}]}`, name, w.left, w.right)
 }
 
@@ -338,7 +346,9 @@ func (w *world) stored() string {
 	var b strings.Builder
 	for _, ws := range []crm.WorkspaceID{"", DefaultWorkspace} {
 		for _, partition := range []string{"workspace", "workspaces", "api_key", "key", "credential", "client", "webhook"} {
-			page, err := w.store.Query(ctx, store.Query{Table: store.Settings, Workspace: ws, Partition: partition, Limit: store.MaxLimit})
+			page, err := w.store.Query(ctx, store.Query{
+				Table: store.Settings, Workspace: ws, Partition: partition, Limit: store.MaxLimit,
+			})
 			if err != nil {
 				w.t.Fatal(err)
 			}

@@ -175,13 +175,16 @@ func refusedBy(app *connector.Driver, p *Problem) (connector.Reply, *Problem) {
 // refuse counts a delivery that was refused, by its reason, for the admin to see.
 func (s *hookServer) refuse(ctx context.Context, d account.Delivery, code string) {
 	if err := s.accounts.RefusedDelivery(ctx, d.Workspace, d.Account, code); err != nil {
-		s.log.WarnContext(ctx, "refused delivery not counted", "request_id", requestID(ctx), "account", string(d.Account), "code", code, "error", err.Error())
+		s.log.WarnContext(ctx, "refused delivery not counted", "request_id", requestID(ctx), "account", string(d.Account),
+			"code", code, "error", err.Error())
 	}
 }
 
 // queue hands the account's own events over. A delivery that holds only events
 // of other portals was not meant for this account.
-func (s *hookServer) queue(ctx context.Context, d account.Delivery, app *connector.Driver, events []connector.Event) (connector.Reply, *Problem) {
+func (s *hookServer) queue(
+	ctx context.Context, d account.Delivery, app *connector.Driver, events []connector.Event,
+) (connector.Reply, *Problem) {
 	own := filter(events, func(e connector.Event) bool {
 		return e.ExternalID == "" || d.Trust.ExternalID == "" || e.ExternalID == d.Trust.ExternalID
 	})

@@ -18,8 +18,11 @@ import (
 func hook(w *world) (path, secretText string) {
 	w.t.Helper()
 	const key = "signing-secret"
-	w.left = crm.AccountID(w.must(201, "POST", "/v1/accounts", `{"app":"hubspot","name":"Left","credentials":{"kind":"token","token":"p","webhook_secret":"`+key+`"}}`).json(w.t)["id"].(string))
-	w.right = crm.AccountID(w.must(201, "POST", "/v1/accounts", `{"app":"salesforce","name":"Right","credentials":{"kind":"token","token":"p"}}`).json(w.t)["id"].(string))
+	w.left = crm.AccountID(w.must(201, "POST", "/v1/accounts",
+		`{"app":"hubspot","name":"Left","credentials":{"kind":"token","token":"p","webhook_secret":"`+key+
+			`"}}`).json(w.t)["id"].(string))
+	w.right = crm.AccountID(w.must(201, "POST", "/v1/accounts",
+		`{"app":"salesforce","name":"Right","credentials":{"kind":"token","token":"p"}}`).json(w.t)["id"].(string))
 	id, _ := w.connect("One")
 	views := w.must(200, "GET", "/v1/connections/"+id+"/webhooks", "").json(w.t)["items"].([]any)
 	url := views[0].(map[string]any)["url"].(string)
@@ -34,7 +37,8 @@ func (w *world) alone() {
 	o := w.server.Options
 	var err error
 	w.handler, err = NewHooks(HookOptions{
-		Engine: o.Engine, Accounts: o.Accounts, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger, PublicURL: o.PublicURL, AllowHosts: o.AllowHosts,
+		Engine: o.Engine, Accounts: o.Accounts, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
+		PublicURL: o.PublicURL, AllowHosts: o.AllowHosts,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -86,14 +90,18 @@ func testX1(t *testing.T, with func(*world)) {
 			w.engine.events = nil
 			r := w.do("POST", path, c.body, c.sign, header("Authorization", ""))
 			if r.status != c.status || len(w.engine.events) != c.queued {
-				t.Errorf("got %d with %d events queued, want %d with %d: %s", r.status, len(w.engine.events), c.status, c.queued, r.body)
+				t.Errorf("got %d with %d events queued, want %d with %d: %s", r.status, len(w.engine.events), c.status, c.queued,
+					r.body)
 			}
 			if r.status >= 400 {
 				r.problem(t)
 			}
 		})
 	}
-	for _, kind := range []fault.Kind{fault.Throttled, fault.Unavailable, fault.Invalid, fault.NotFound, fault.Denied, fault.Conflict, fault.Other} {
+	for _, kind := range []fault.Kind{
+		fault.Throttled, fault.Unavailable, fault.Invalid, fault.NotFound, fault.Denied,
+		fault.Conflict, fault.Other,
+	} {
 		w.engine.hookErr = fault.New("test: queue", kind, "", "")
 		r := w.must(503, "POST", path, body, signed(key, url, w.now(), body))
 		if r.header.Get("Retry-After") == "" {
@@ -126,12 +134,15 @@ func TestHooksThatAreAlwaysAnswered(t *testing.T) {
 		return header("X-Signature", signHook(secret.NewText(key), "https://sync.example.com"+path, w.now(), []byte(body)))
 	}
 	many, _ := json.Marshal(make([]string, maxEvents+1))
-	for body, reason := range map[string]string{`["1"]`: CodeForgedWebhook, `{}`: "malformed_webhook", string(many): CodeTooManyEvents} {
+	for body, reason := range map[string]string{
+		`["1"]`: CodeForgedWebhook, `{}`: "malformed_webhook", string(many): CodeTooManyEvents,
+	} {
 		sign := signed(body)
 		if reason == CodeForgedWebhook {
 			sign = header("X-Signature", "x")
 		}
-		if r := w.must(200, "POST", path, body, sign); !strings.Contains(string(r.body), `"reason":"`+reason) || len(w.engine.events) != 0 {
+		if r := w.must(200, "POST", path, body, sign); !strings.Contains(string(r.body), `"reason":"`+reason) ||
+			len(w.engine.events) != 0 {
 			t.Errorf("%s: %s, %d events", reason, r.body, len(w.engine.events))
 		}
 	}
@@ -176,7 +187,8 @@ func TestHooksAlone(t *testing.T) {
 		})
 	}
 	_, err := NewHooks(HookOptions{PublicURL: "sync.example.com"})
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Accounts") || !strings.Contains(err.Error(), "PublicURL") {
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Accounts") ||
+		!strings.Contains(err.Error(), "PublicURL") {
 		t.Errorf("NewHooks without anything = %v, want all of it named", err)
 	}
 }
@@ -188,7 +200,10 @@ func TestX2_WebhookTokensLookAlike(t *testing.T) {
 	path, key := hook(w)
 	id := "con_" + fmt.Sprint(1)
 	var bodies []string
-	for _, token := range []string{"x", strings.Repeat("A", 43), strings.Repeat("A", 300), path[len(hooksPath):] + "A", id} {
+	for _, token := range []string{
+		"x", strings.Repeat("A", 43), strings.Repeat("A", 300), path[len(hooksPath):] + "A",
+		id,
+	} {
 		for _, method := range []string{"GET", "POST"} {
 			r := w.must(404, method, hooksPath+token, map[string]string{"POST": "[]"}[method])
 			p := r.problem(t)
@@ -233,7 +248,8 @@ func TestX1_EventsOfAnotherPortalAreNotOurs(t *testing.T) {
 			deliver := func(status int, body string) []connector.Event {
 				t.Helper()
 				w.engine.events = nil
-				w.must(status, "POST", path, body, header("X-Signature", signHook(secret.NewText(key), "https://sync.example.com"+path, w.now(), []byte(body))))
+				w.must(status, "POST", path, body,
+					header("X-Signature", signHook(secret.NewText(key), "https://sync.example.com"+path, w.now(), []byte(body))))
 				return w.engine.events
 			}
 			if got := deliver(401, `["portal-2/7","portal-3/8"]`); len(got) != 0 {

@@ -101,19 +101,27 @@ var hostile = map[string]func(n int) string{
 	"json exponent":           within(`{"name":1e`, "9", "}"),
 	"json blanks":             within(`{"name":`, " ", `"a"}`),
 	"json behind":             within(`{"name":"a"}`, " {}", ""),
-	"json mappings":           wrapped(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x"}`, `,{"id":"m%d","left":["a"],"right":["b"]}`, "]}]}"),
-	"json same mapping":       within(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x"}`, `,{"id":"x","left":["a"],"right":["b"]}`, "]}]}"),
-	"json fields of one":      wrapped(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x","left":["a"`, `,"f%d"`, `],"right":["b"]}]}]}`),
-	"json value map":          wrapped(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x","transform":{"type":"map","map":{"a":"b"`, `,"k%d":"v"`, "}}}]}]}"),
-	"json syncs":              wrapped(`{"name":"a","syncs":[{"id":"x"}`, `,{"id":"s%d"}`, "]}"),
-	"json rules":              wrapped(`{"name":"a","syncs":[{"id":"c","rules":[{"id":"x"}`, `,{"id":"r%d","filter":{"all":[]}}`, "]}]}"),
-	"json filters":            within(`{"name":"a","syncs":[{"id":"c","rules":[{"id":"x","filter":{"all":[{"any":[]}`, `,{"any":[]}`, "]}}]}]}"),
-	"json pairs":              within(`{"name":"a","syncs":[{"id":"c","match":[{"by":"any_key","pairs":[["a","b"]`, `,["a","b"]`, "]}]}]}"),
-	"json steps":              within(`{"name":"a","syncs":[{"id":"c","match":[{"by":"id"}`, `,{"by":"id"}`, "]}]}"),
-	"json records":            wrapped(`{"records":[{"side":"left","id":"x"}`, `,{"side":"left","id":"%d"}`, "]}"),
-	"json roles":              within(`{"name":"a","roles":["x"`, `,"x"`, "]}"),
-	"json nulls":              within(`{"name":"a","syncs":[null`, ",null", "]}"),
-	"json zeros":              repeated("\x00"),
+	"json mappings": wrapped(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x"}`,
+		`,{"id":"m%d","left":["a"],"right":["b"]}`, "]}]}"),
+	"json same mapping": within(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x"}`,
+		`,{"id":"x","left":["a"],"right":["b"]}`, "]}]}"),
+	"json fields of one": wrapped(`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x","left":["a"`, `,"f%d"`,
+		`],"right":["b"]}]}]}`),
+	"json value map": wrapped(
+		`{"name":"a","syncs":[{"id":"c","mappings":[{"id":"x","transform":{"type":"map","map":{"a":"b"`, `,"k%d":"v"`,
+		"}}}]}]}"),
+	"json syncs": wrapped(`{"name":"a","syncs":[{"id":"x"}`, `,{"id":"s%d"}`, "]}"),
+	"json rules": wrapped(`{"name":"a","syncs":[{"id":"c","rules":[{"id":"x"}`,
+		`,{"id":"r%d","filter":{"all":[]}}`, "]}]}"),
+	"json filters": within(`{"name":"a","syncs":[{"id":"c","rules":[{"id":"x","filter":{"all":[{"any":[]}`,
+		`,{"any":[]}`, "]}}]}]}"),
+	"json pairs": within(`{"name":"a","syncs":[{"id":"c","match":[{"by":"any_key","pairs":[["a","b"]`,
+		`,["a","b"]`, "]}]}]}"),
+	"json steps":   within(`{"name":"a","syncs":[{"id":"c","match":[{"by":"id"}`, `,{"by":"id"}`, "]}]}"),
+	"json records": wrapped(`{"records":[{"side":"left","id":"x"}`, `,{"side":"left","id":"%d"}`, "]}"),
+	"json roles":   within(`{"name":"a","roles":["x"`, `,"x"`, "]}"),
+	"json nulls":   within(`{"name":"a","syncs":[null`, ",null", "]}"),
+	"json zeros":   repeated("\x00"),
 }
 
 func repeated(s string) func(int) string { return within("", s, "") }
@@ -161,7 +169,8 @@ func aims(kind string) []string {
 		return []string{"POST /v1/connections/import"}
 	}
 	return []string{
-		"POST /v1/connections", "POST /v1/connections/import", "PUT {connection}", "PATCH {connection}", "POST {connection}/validate",
+		"POST /v1/connections", "POST /v1/connections/import", "PUT {connection}", "PATCH {connection}",
+		"POST {connection}/validate",
 		"POST {connection}/syncs/contacts/plans", "POST /v1/accounts", "POST /v1/keys", "PATCH /v1/workspace",
 	}
 }
@@ -270,7 +279,8 @@ func hostileRequests(t *testing.T, family string) {
 			}
 			var p Problem
 			_ = json.Unmarshal(r.body, &p) // what is none has no code
-			if refused := r.status >= 400 && r.status < 500 && p.Code != ""; !refused && r.status != http.StatusOK || len(r.body) > 1<<20 {
+			if refused := r.status >= 400 && r.status < 500 && p.Code != ""; !refused && r.status != http.StatusOK ||
+				len(r.body) > 1<<20 {
 				t.Errorf("%s at %d bytes to %s: %d with %d bytes: %.200s", family, len(body), aim, r.status, len(r.body), r.body)
 			}
 			if testing.Verbose() {

@@ -84,7 +84,9 @@ func (s *server) differences(ctx context.Context, out *importPlan, old, fresh *c
 }
 
 // looked is everything that there is to say of a document before it is saved.
-func (s *server) looked(ctx context.Context, old, c *crm.Connection, problems []mapping.Problem) (*validationReport, error) {
+func (s *server) looked(
+	ctx context.Context, old, c *crm.Connection, problems []mapping.Problem,
+) (*validationReport, error) {
 	v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
 	if err != nil {
 		return nil, err

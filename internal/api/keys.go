@@ -78,12 +78,14 @@ func leftOvers(c *crm.Connection) (out []ProblemItem) {
 			for _, at := range crm.Sides {
 				for _, side := range crm.Sides {
 					late, early := &c.Syncs[i], &c.Syncs[n]
-					if c.Account(at) != c.Account(side) || early.Object(at) != late.Object(side) || !takesAll(early, at) || late.Direction == crm.DirectionOff {
+					if c.Account(at) != c.Account(side) || early.Object(at) != late.Object(side) || !takesAll(early, at) ||
+						late.Direction == crm.DirectionOff {
 						continue
 					}
 					out = append(out, ProblemItem{
 						Pointer: "/syncs/" + strconv.Itoa(i) + "/" + string(side) + "/object", Code: reconcile.CodeTakenByOther,
-						Detail: fmt.Sprintf("the sync %q comes first and takes every record of %s that has a key: put a filter into it, or move it behind this one", early.ID, late.Object(side)),
+						Detail: fmt.Sprintf("the sync %q comes first and takes every record of %s that has a key: put a filter into "+
+							"it, or move it behind this one", early.ID, late.Object(side)),
 					})
 				}
 			}

@@ -22,11 +22,24 @@ func TestRow97_KeysThatAreNotUniqueAreWarnedOf(t *testing.T) {
 		match string
 		want  []string // pointer, side and field
 	}{
-		"unique on one side":    {step, []string{"/syncs/0/match/0/pairs/0 right Email"}},
-		"on neither":            {`"match":[{"by":"any_key","pairs":[["phone","Phone"],["email","Email"]]}]`, []string{"/syncs/0/match/0/pairs/0 left phone", "/syncs/0/match/0/pairs/0 right Phone", "/syncs/0/match/0/pairs/1 right Email"}},
-		"all keys, one unique":  {`"match":[{"by":"all_keys","pairs":[["email","Email"],["lastname","LastName"]]}]`, []string{"/syncs/0/match/0/pairs right Email"}},
-		"an ID":                 {`"match":[{"by":"id","left":"firstname","right":"$id"}]`, []string{"/syncs/0/match/0/left left firstname"}},
-		"two lists":             {`"match":{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":[{"by":"any_key","pairs":[["lastname","LastName"]]}]}`, []string{"/syncs/0/match/to_right/0/pairs/0 right Email", "/syncs/0/match/to_left/0/pairs/0 left lastname", "/syncs/0/match/to_left/0/pairs/0 right LastName"}},
+		"unique on one side": {step, []string{"/syncs/0/match/0/pairs/0 right Email"}},
+		"on neither": {
+			`"match":[{"by":"any_key","pairs":[["phone","Phone"],["email","Email"]]}]`, []string{
+				"/syncs/0/match/0/pairs/0 left phone", "/syncs/0/match/0/pairs/0 right Phone",
+				"/syncs/0/match/0/pairs/1 right Email",
+			},
+		},
+		"all keys, one unique": {
+			`"match":[{"by":"all_keys","pairs":[["email","Email"],["lastname","LastName"]]}]`, []string{
+				"/syncs/0/match/0/pairs right Email",
+			},
+		},
+		"an ID": {
+			`"match":[{"by":"id","left":"firstname","right":"$id"}]`, []string{"/syncs/0/match/0/left left firstname"},
+		},
+		"two lists": {
+			`"match":{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":[{"by":"any_key","pairs":[["lastname","LastName"]]}]}`, []string{"/syncs/0/match/to_right/0/pairs/0 right Email", "/syncs/0/match/to_left/0/pairs/0 left lastname", "/syncs/0/match/to_left/0/pairs/0 right LastName"},
+		},
 		"what is not there":     {`"match":[{"by":"any_key","pairs":[["colour","Hue"]]}]`, nil},
 		"the one that is saved": {"", []string{"/syncs/0/match/0/pairs/0 right Email"}},
 	} {

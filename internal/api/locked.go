@@ -17,7 +17,8 @@ var locks = []struct {
 }{
 	{"mautic", "contacts", lockedSetting{
 		Path: "/avoid_duplicates", Locked: true, Value: true,
-		Reason: "Mautic joins a new contact with the one that has its e-mail address, without a word: records have to be told apart before they are written",
+		Reason: "Mautic joins a new contact with the one that has its e-mail address, without a word: records have to be " +
+			"told apart before they are written",
 	}},
 }
 
@@ -76,7 +77,9 @@ func (v *validation) locked(i int) {
 	at := "/syncs/" + strconv.Itoa(i)
 	for _, l := range found {
 		if !sameJSON(valueAt(doc, at+l.Path), l.Value) {
-			v.problems = append(v.problems, mapping.Problem{Pointer: at + l.Path, Code: CodeSettingLocked, Detail: l.Reason + "; leave it as it was"})
+			v.problems = append(v.problems, mapping.Problem{
+				Pointer: at + l.Path, Code: CodeSettingLocked, Detail: l.Reason + "; leave it as it was",
+			})
 		}
 		v.fixed = append(v.fixed, warning(at+l.Path, CodeLockedSettings, "this setting cannot be changed here: "+l.Reason))
 	}

@@ -19,7 +19,9 @@ import (
 )
 
 func (s *server) registerLog() {
-	handle(s, "list-codes", func(_ context.Context, in *WholeInput) (*listOutput[Code], error) { return paged(Dictionary(), *in) })
+	handle(s, "list-codes", func(_ context.Context, in *WholeInput) (*listOutput[Code], error) {
+		return paged(Dictionary(), *in)
+	})
 	handle(s, "list-log", s.listLog)
 	handle(s, "get-entry", s.getEntry)
 	retry := s.registry().Schema(reflect.TypeFor[retryRequest](), true, "")
@@ -50,8 +52,11 @@ type LogQuery struct {
 // The groups of outcomes behind the filters.
 var (
 	problemOutcomes = []crm.Outcome{crm.Failed, crm.Conflict, crm.Duplicate}
-	successOutcomes = []crm.Outcome{crm.Created, crm.Updated, crm.Unchanged, crm.Linked, crm.Excluded, crm.Skipped, crm.Deleted, crm.Stale, crm.Dropped, crm.Waiting}
-	byEvent         = map[string][]crm.Outcome{
+	successOutcomes = []crm.Outcome{
+		crm.Created, crm.Updated, crm.Unchanged, crm.Linked, crm.Excluded, crm.Skipped, crm.Deleted, crm.Stale, crm.Dropped,
+		crm.Waiting,
+	}
+	byEvent = map[string][]crm.Outcome{
 		"new":     {crm.Created},
 		"updated": {crm.Updated, crm.Linked},
 		"failed":  problemOutcomes,
@@ -78,7 +83,8 @@ func (s *server) search(ctx context.Context, q LogQuery) (*logSearch, error) {
 		return nil, err
 	}
 	out := &logSearch{among: among, filter: engine.LogFilter{
-		Connection: q.Connection, Sync: q.Sync, From: from, To: to, Side: q.Side, Record: q.Record, Run: q.Run, Code: q.Code, Mapping: q.Mapping,
+		Connection: q.Connection, Sync: q.Sync, From: from, To: to, Side: q.Side, Record: q.Record, Run: q.Run, Code: q.Code,
+		Mapping: q.Mapping,
 	}}
 	out.filter.Outcomes, out.nothing = outcomes(q)
 	out.keep = func(ctx context.Context, e engine.Entry) (bool, error) {
@@ -241,7 +247,9 @@ type entryOutput struct {
 	Body engine.Entry
 }
 
-func (s *server) entry(ctx context.Context, id string, may func(access.Principal, crm.Access) bool) (engine.Entry, error) {
+func (s *server) entry(
+	ctx context.Context, id string, may func(access.Principal, crm.Access) bool,
+) (engine.Entry, error) {
 	e, err := s.Engine.GetEntry(ctx, access.From(ctx).Workspace, id)
 	if err != nil {
 		return e, err
@@ -296,7 +304,9 @@ type retriedOutput struct {
 func (s *server) retryLog(ctx context.Context, in *LogQuery) (*retriedOutput, error) {
 	who := access.From(ctx)
 	if in.Connection == "" && who.Role == access.Member {
-		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded)})
+		return nil, problem(http.StatusBadRequest, CodeConnectionNeeded, "", ProblemItem{
+			Parameter: "query.connection", Detail: meaning(CodeConnectionNeeded),
+		})
 	}
 	among, err := s.among(ctx, in.Connection, access.Principal.Changes)
 	if err != nil {
@@ -312,7 +322,9 @@ func (s *server) retryLog(ctx context.Context, in *LogQuery) (*retriedOutput, er
 	if q.filter.Outcomes == nil {
 		q.filter.Outcomes = slices.Clone(problemOutcomes)
 	}
-	q.filter.Outcomes = slices.DeleteFunc(q.filter.Outcomes, func(o crm.Outcome) bool { return !slices.Contains(problemOutcomes, o) })
+	q.filter.Outcomes = slices.DeleteFunc(q.filter.Outcomes, func(o crm.Outcome) bool {
+		return !slices.Contains(problemOutcomes, o)
+	})
 	if q.nothing || len(q.filter.Outcomes) == 0 {
 		return nil, parameter("query.event", "these filters exclude everything that can be retried")
 	}
@@ -391,7 +403,10 @@ func (s *server) exportLog(ctx context.Context, in *struct {
 			break
 		}
 	}
-	out := &csvOutput{ContentType: "text/csv; charset=utf-8", Disposition: `attachment; filename="lockstep-log.csv"`, Body: b.Bytes()}
+	out := &csvOutput{
+		ContentType: "text/csv; charset=utf-8", Disposition: `attachment; filename="lockstep-log.csv"`,
+		Body: b.Bytes(),
+	}
 	if cursor != "" {
 		out.Link = `<` + nextPart(in.LogQuery, cursor) + `>; rel="next"`
 	}

@@ -25,19 +25,46 @@ func TestRow175_DateRanges(t *testing.T) {
 		now, zone, word string
 		from, to        string
 	}{
-		"today":                        {"2026-03-31T12:00:00Z", "UTC", "today", "2026-03-31T00:00:00Z", "2026-04-01T00:00:00Z"},
-		"today, already tomorrow":      {"2026-03-31T23:30:00Z", "Europe/Berlin", "today", "2026-03-31T22:00:00Z", "2026-04-01T22:00:00Z"},
-		"today, still yesterday":       {"2026-03-31T03:00:00Z", "America/New_York", "today", "2026-03-30T04:00:00Z", "2026-03-31T04:00:00Z"},
-		"first instant of the day":     {"2026-03-31T00:00:00Z", "UTC", "today", "2026-03-31T00:00:00Z", "2026-04-01T00:00:00Z"},
-		"day of 23 hours":              {"2026-03-29T12:00:00Z", "Europe/Berlin", "today", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"},
-		"day of 25 hours":              {"2026-10-25T12:00:00Z", "Europe/Berlin", "today", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"},
-		"seven days over a month end":  {"2026-03-03T12:00:00Z", "UTC", "last_7_days", "2026-02-25T00:00:00Z", "2026-03-04T00:00:00Z"},
-		"seven days over a time shift": {"2026-03-30T12:00:00Z", "Europe/Berlin", "last_7_days", "2026-03-23T23:00:00Z", "2026-03-30T22:00:00Z"},
-		"this month":                   {"2026-02-10T12:00:00Z", "UTC", "this_month", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"},
-		"this month, last day":         {"2026-12-31T23:59:59Z", "UTC", "this_month", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"},
-		"this month, other zone":       {"2026-12-31T23:59:59Z", "Asia/Tokyo", "this_month", "2026-12-31T15:00:00Z", "2027-01-31T15:00:00Z"},
-		"last month of January":        {"2026-01-31T12:00:00Z", "UTC", "last_month", "2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z"},
-		"last month after a long one":  {"2026-03-31T12:00:00Z", "UTC", "last_month", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"},
+		"today": {
+			"2026-03-31T12:00:00Z", "UTC", "today", "2026-03-31T00:00:00Z", "2026-04-01T00:00:00Z",
+		},
+		"today, already tomorrow": {
+			"2026-03-31T23:30:00Z", "Europe/Berlin", "today", "2026-03-31T22:00:00Z", "2026-04-01T22:00:00Z",
+		},
+		"today, still yesterday": {
+			"2026-03-31T03:00:00Z", "America/New_York", "today", "2026-03-30T04:00:00Z", "2026-03-31T04:00:00Z",
+		},
+		"first instant of the day": {
+			"2026-03-31T00:00:00Z", "UTC", "today", "2026-03-31T00:00:00Z", "2026-04-01T00:00:00Z",
+		},
+		"day of 23 hours": {
+			"2026-03-29T12:00:00Z", "Europe/Berlin", "today", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z",
+		},
+		"day of 25 hours": {
+			"2026-10-25T12:00:00Z", "Europe/Berlin", "today", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z",
+		},
+		"seven days over a month end": {
+			"2026-03-03T12:00:00Z", "UTC", "last_7_days", "2026-02-25T00:00:00Z", "2026-03-04T00:00:00Z",
+		},
+		"seven days over a time shift": {
+			"2026-03-30T12:00:00Z", "Europe/Berlin", "last_7_days", "2026-03-23T23:00:00Z",
+			"2026-03-30T22:00:00Z",
+		},
+		"this month": {
+			"2026-02-10T12:00:00Z", "UTC", "this_month", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z",
+		},
+		"this month, last day": {
+			"2026-12-31T23:59:59Z", "UTC", "this_month", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z",
+		},
+		"this month, other zone": {
+			"2026-12-31T23:59:59Z", "Asia/Tokyo", "this_month", "2026-12-31T15:00:00Z", "2027-01-31T15:00:00Z",
+		},
+		"last month of January": {
+			"2026-01-31T12:00:00Z", "UTC", "last_month", "2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z",
+		},
+		"last month after a long one": {
+			"2026-03-31T12:00:00Z", "UTC", "last_month", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -60,7 +87,8 @@ func TestRow175_DateRanges(t *testing.T) {
 
 // entriesOf is one entry of every outcome, in two runs, one of which failed.
 func entriesOf(w *world, con crm.ConnectionID) {
-	good, bad := w.engine.run(DefaultWorkspace, con, "contacts", engine.RunPull), w.engine.run(DefaultWorkspace, con, "contacts", engine.RunPull)
+	good, bad := w.engine.run(DefaultWorkspace, con, "contacts", engine.RunPull),
+		w.engine.run(DefaultWorkspace, con, "contacts", engine.RunPull)
 	good.State, bad.State = engine.RunDone, engine.RunFailed
 	w.engine.runs[good.ID], w.engine.runs[bad.ID] = good, bad
 	for i, o := range crm.Outcomes {
@@ -68,9 +96,13 @@ func entriesOf(w *world, con crm.ConnectionID) {
 		if i%2 == 1 {
 			run = bad.ID
 		}
-		w.engine.entries = append(w.engine.entries, engine.Entry{ID: "log_" + string(o), Connection: con, Run: run, Outcome: o, Side: crm.Left, Time: w.now()})
+		w.engine.entries = append(w.engine.entries, engine.Entry{
+			ID: "log_" + string(o), Connection: con, Run: run, Outcome: o, Side: crm.Left, Time: w.now(),
+		})
 	}
-	w.engine.entries = append(w.engine.entries, engine.Entry{ID: "log_resolved", Connection: con, Run: good.ID, Outcome: crm.Failed, Resolved: true})
+	w.engine.entries = append(w.engine.entries, engine.Entry{
+		ID: "log_resolved", Connection: con, Run: good.ID, Outcome: crm.Failed, Resolved: true,
+	})
 }
 
 // TestRow176_Row177_Row178_Row179_Row180_LogFilters checks tabs and statuses of the log.
@@ -80,12 +112,14 @@ func TestRow176_Row177_Row178_Row179_Row180_LogFilters(t *testing.T) {
 	con, _ := w.connect("One")
 	entriesOf(w, crm.ConnectionID(con))
 	for query, want := range map[string]string{
-		"event=new":                           "created",
-		"event=updated":                       "updated linked",
-		"event=failed":                        "duplicate conflict failed",
-		"sync_status=error":                   "duplicate conflict failed resolved",
-		"sync_status=success":                 "created updated unchanged linked excluded skipped deleted stale dropped waiting",
-		"sync_status=all&job_status=all":      "created updated unchanged linked excluded skipped duplicate conflict failed deleted stale dropped waiting resolved",
+		"event=new":         "created",
+		"event=updated":     "updated linked",
+		"event=failed":      "duplicate conflict failed",
+		"sync_status=error": "duplicate conflict failed resolved",
+		"sync_status=success": "created updated unchanged linked excluded skipped deleted stale dropped " +
+			"waiting",
+		"sync_status=all&job_status=all": "created updated unchanged linked excluded skipped duplicate conflict " +
+			"failed deleted stale dropped waiting resolved",
 		"job_status=failure":                  "updated linked skipped conflict deleted dropped",
 		"job_status=success":                  "created unchanged excluded duplicate failed stale waiting resolved",
 		"job_status=failure&event=failed":     "conflict",
@@ -109,7 +143,8 @@ func TestRow176_Row177_Row178_Row179_Row180_LogFilters(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"range=yesterday", "event=x", "job_status=x", "sync_status=x", "side=top", "from=now", "range=today&from=2026-01-01T00:00:00Z",
+		"range=yesterday", "event=x", "job_status=x", "sync_status=x", "side=top", "from=now",
+		"range=today&from=2026-01-01T00:00:00Z",
 		"from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "limit=0", "colour=red", "cursor=x",
 	} {
 		r := w.do("GET", "/v1/log?"+bad, "")
@@ -144,7 +179,8 @@ func TestRow185_Retry(t *testing.T) {
 	w.must(400, "POST", "/v1/log/retry", "", member)
 	w.must(400, "POST", "/v1/dead-letters/redrive", "", member)
 	calls := strings.Join(w.engine.called(), "\n")
-	if strings.Count(calls, "retry all [failed conflict duplicate]") != 2 || strings.Count(calls, "retry log_failed") != 2 {
+	if strings.Count(calls, "retry all [failed conflict duplicate]") != 2 ||
+		strings.Count(calls, "retry log_failed") != 2 {
 		t.Errorf("calls:\n%s", calls)
 	}
 }
@@ -155,9 +191,15 @@ func TestRow195_X10_CSV(t *testing.T) {
 	w := newWorld(t)
 	id, _ := w.connect("One")
 	con := crm.ConnectionID(id)
-	hostile := []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\x00=1", "＝1", "＋1", "－1", "＠x", `"quoted"`, "a,b", "a\r\nb", "a\nb", " x ", "", "Ünï 😀", "'=1"}
+	hostile := []string{
+		"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\x00=1", "＝1", "＋1", "－1", "＠x",
+		`"quoted"`, "a,b", "a\r\nb", "a\nb", " x ", "", "Ünï 😀", "'=1",
+	}
 	for i, s := range hostile {
-		w.engine.entries = append(w.engine.entries, engine.Entry{ID: fmt.Sprintf("log_%03d", i), Connection: con, Message: s, Record: crm.RecordID(s), Outcome: crm.Failed, Time: w.now()})
+		w.engine.entries = append(w.engine.entries, engine.Entry{
+			ID: fmt.Sprintf("log_%03d", i), Connection: con, Message: s, Record: crm.RecordID(s), Outcome: crm.Failed,
+			Time: w.now(),
+		})
 	}
 	r := w.must(200, "GET", "/v1/log.csv", "")
 	if ct := r.header.Get("Content-Type"); ct != "text/csv; charset=utf-8" {
@@ -177,7 +219,9 @@ func TestRow195_X10_CSV(t *testing.T) {
 		}
 	}
 	for range 25_000 {
-		w.engine.entries = append(w.engine.entries, engine.Entry{ID: "log_more", Connection: con, Outcome: crm.Updated, Time: w.now()})
+		w.engine.entries = append(w.engine.entries, engine.Entry{
+			ID: "log_more", Connection: con, Outcome: crm.Updated, Time: w.now(),
+		})
 	}
 	total, target := 0, "/v1/log.csv?sync_status=all&side=left"
 	for target != "" {
@@ -190,7 +234,8 @@ func TestRow195_X10_CSV(t *testing.T) {
 		target = ""
 		if link := r.header.Get("Link"); link != "" {
 			target = strings.TrimSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`)
-			if u, err := url.Parse(target); err != nil || u.Query().Get("side") != "left" || u.Query().Get("sync_status") != "all" {
+			if u, err := url.Parse(target); err != nil || u.Query().Get("side") != "left" ||
+				u.Query().Get("sync_status") != "all" {
 				t.Fatalf("the filters are lost: %s", link)
 			}
 		}
@@ -198,7 +243,8 @@ func TestRow195_X10_CSV(t *testing.T) {
 	if total != len(hostile)+25_000 {
 		t.Errorf("%d rows in all", total)
 	}
-	if rows := parseCSV(t, string(w.must(200, "GET", "/v1/log.csv?event=new&sync_status=error", "").body)); len(rows) != 1 {
+	if rows := parseCSV(t, string(w.must(200, "GET", "/v1/log.csv?event=new&sync_status=error",
+		"").body)); len(rows) != 1 {
 		t.Errorf("an empty range has %d rows", len(rows))
 	}
 }
@@ -261,7 +307,8 @@ func TestLogOfAllConnections(t *testing.T) {
 		for i := range n {
 			e := engine.Entry{
 				ID: fmt.Sprintf("log_%02d", i), Connection: rapid.SampledFrom(cons).Draw(rt, "connection"),
-				Outcome: rapid.SampledFrom([]crm.Outcome{crm.Created, crm.Failed}).Draw(rt, "outcome"), Time: w.now().Add(-time.Duration(i) * time.Second),
+				Outcome: rapid.SampledFrom([]crm.Outcome{crm.Created, crm.Failed}).Draw(rt, "outcome"),
+				Time:    w.now().Add(-time.Duration(i) * time.Second),
 			}
 			w.engine.entries = append(w.engine.entries, e)
 			if e.Outcome == crm.Failed {
@@ -289,7 +336,8 @@ func TestLogOfAllConnections(t *testing.T) {
 			rt.Fatalf("(-want +got)\n%s", diff)
 		}
 	})
-	if items := w.must(200, "GET", "/v1/dead-letters?limit=3", "").json(t); len(items["items"].([]any)) != 3 || items["next"] == nil {
+	if items := w.must(200, "GET", "/v1/dead-letters?limit=3", "").json(t); len(items["items"].([]any)) != 3 ||
+		items["next"] == nil {
 		t.Errorf("dead items: %v", items)
 	}
 	if sent := w.must(200, "POST", "/v1/dead-letters/redrive", "").json(t)["sent"]; sent != 4.0 {

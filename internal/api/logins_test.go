@@ -29,7 +29,8 @@ func TestTokensRememberedAreBounded(t *testing.T) {
 			}
 			l.was(good, "192.0.2.1", "one more")
 			if len(remembered) != 1 || l.known(first) || l.known("one more") == good {
-				t.Errorf("then %d are remembered; known to be wrong: the first %t, the one more %t", len(remembered), l.known(first), l.known("one more"))
+				t.Errorf("then %d are remembered; known to be wrong: the first %t, the one more %t", len(remembered),
+					l.known(first), l.known("one more"))
 			}
 			if good && l.wait("192.0.2.1", first) != 0 {
 				t.Error("a good token that was forgotten has to wait although its source sent nothing wrong")

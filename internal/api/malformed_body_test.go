@@ -209,7 +209,8 @@ func (b *breaker) doubleKey(r *broken, of route) bool {
 	}
 	key := one(b, sortedKeys(p.value.(map[string]any))...)
 	r.body = rendered(v, "", p.pointer, func(text string) string {
-		return `{` + one(b, strconv.Quote(key), `"\u00`+strconv.FormatInt(int64(key[0]), 16)+key[1:]+`"`) + `:null,` + text[1:]
+		return `{` + one(b, strconv.Quote(key), `"\u00`+strconv.FormatInt(int64(key[0]), 16)+key[1:]+`"`) + `:null,` +
+			text[1:]
 	})
 	r.want = bad(CodeDuplicateKey)
 	r.want.pointers = []string{p.pointer + "/" + escape(key)}
@@ -218,10 +219,15 @@ func (b *breaker) doubleKey(r *broken, of route) bool {
 
 // needed are the keys that bodies cannot do without.
 var needed = map[string][]string{
-	"create-account": {"app", "name", "credentials"}, "set-client": {"client_id"}, "create-field": {"name", "label", "type"},
-	"create-connection": {"name", "left", "right"}, "put-connection": {"name", "left", "right", "syncs"}, "import-connection": {"name", "left", "right"},
-	"plan-import":  {"name", "left", "right"},
-	"link-records": {"partner"}, "resolve-record": {"fields"}, "unfreeze-record": {"field"}, "create-key": {"name", "role"}, "create-workspace": {"name"},
+	"create-account": {"app", "name", "credentials"}, "set-client": {"client_id"}, "create-field": {
+		"name", "label", "type",
+	},
+	"create-connection": {"name", "left", "right"}, "put-connection": {"name", "left", "right", "syncs"},
+	"import-connection": {"name", "left", "right"},
+	"plan-import":       {"name", "left", "right"},
+	"link-records":      {"partner"}, "resolve-record": {"fields"}, "unfreeze-record": {"field"}, "create-key": {
+		"name", "role",
+	}, "create-workspace": {"name"},
 }
 
 func (b *breaker) missingKey(r *broken, of route) bool {
@@ -255,7 +261,9 @@ func (b *breaker) tooDeep(r *broken, _ route) bool {
 		open, end = `{"a":`, "}"
 	}
 	n := maxDepth + 1 + b.rng.IntN(2000)
-	r.body = rendered(v, "", p.pointer, func(string) string { return strings.Repeat(open, n) + "1" + strings.Repeat(end, n) })
+	r.body = rendered(v, "", p.pointer, func(string) string {
+		return strings.Repeat(open, n) + "1" + strings.Repeat(end, n)
+	})
 	r.want = bad(CodeTooDeep)
 	return true
 }

@@ -71,19 +71,25 @@ func (b *breaker) breakMethod(r *broken, _ route) bool {
 			header = append(header, m)
 		}
 	}
-	r.want = refusal{status: []int{http.StatusMethodNotAllowed}, codes: []string{CodeMethodNotAllowed}, header: map[string]string{"Allow": strings.Join(header, ", ")}}
+	r.want = refusal{
+		status: []int{http.StatusMethodNotAllowed}, codes: []string{CodeMethodNotAllowed}, header: map[string]string{
+			"Allow": strings.Join(header, ", "),
+		},
+	}
 	return !slices.Contains(allowed, r.method)
 }
 
 func (b *breaker) breakQuery(r *broken, of route) bool {
-	q := one(b, "limit=-1", "limit=x", "limit=1e3", "limit=", "cursor=%00", "a=%zz", "colour=1", "limit=1&limit=2", "%ff=1", "cursor=%c3%28", strings.Repeat("x", 9000))
+	q := one(b, "limit=-1", "limit=x", "limit=1e3", "limit=", "cursor=%00", "a=%zz", "colour=1", "limit=1&limit=2",
+		"%ff=1", "cursor=%c3%28", strings.Repeat("x", 9000))
 	if strings.Contains(r.target, "?") {
 		r.target += "&" + q
 	} else {
 		r.target += "?" + q
 	}
 	name, value, _ := strings.Cut(q, "=")
-	if _, err := url.QueryUnescape(value); err != nil || len(q) > maxURL || strings.Contains(q, "&") || strings.ContainsAny(q, "%") {
+	if _, err := url.QueryUnescape(value); err != nil || len(q) > maxURL || strings.Contains(q, "&") ||
+		strings.ContainsAny(q, "%") {
 		r.want = bad(CodeBadAddress)
 		return true
 	}
@@ -124,7 +130,9 @@ func (b *breaker) breakPath(r *broken, of route) bool {
 	case len(others) > 0 && !slices.Contains(others, r.method): // a word became a name
 		r.want = refusal{status: []int{http.StatusMethodNotAllowed}, codes: []string{CodeMethodNotAllowed}}
 	default:
-		r.want = refusal{status: []int{http.StatusBadRequest, http.StatusNotFound}, codes: []string{CodeBadAddress, CodeNotFound}}
+		r.want = refusal{
+			status: []int{http.StatusBadRequest, http.StatusNotFound}, codes: []string{CodeBadAddress, CodeNotFound},
+		}
 	}
 	return true
 }
@@ -133,7 +141,10 @@ func (b *breaker) breakMedia(r *broken, of route) bool {
 	if r.body == "" {
 		return false
 	}
-	r.options = []option{header("Content-Type", one(b, "text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=latin1", "json", ";", "application/vnd.api+json"))}
+	r.options = []option{
+		header("Content-Type", one(b, "text/plain", "application/xml", "application/x-www-form-urlencoded",
+			"application/json; charset=latin1", "json", ";", "application/vnd.api+json")),
+	}
 	if b.rng.IntN(3) == 0 {
 		r.options = []option{header("Content-Encoding", one(b, "gzip", "br", "zstd", "identity, gzip"))}
 	}
@@ -142,7 +153,8 @@ func (b *breaker) breakMedia(r *broken, of route) bool {
 }
 
 func (b *breaker) breakAuthorization(r *broken, of route) bool {
-	value := one(b, "", "Bearer", "Bearer ", "bearer", "Basic Z29vZDpnb29k", "Bearer "+operatorKey+"x", "Bearer lsk_\x80", "Token "+operatorKey, operatorKey, "twice")
+	value := one(b, "", "Bearer", "Bearer ", "bearer", "Basic Z29vZDpnb29k", "Bearer "+operatorKey+"x", "Bearer lsk_\x80",
+		"Token "+operatorKey, operatorKey, "twice")
 	if value == "twice" {
 		r.options = []option{func(r *http.Request) {
 			r.Header["Authorization"] = []string{"Bearer " + operatorKey, "Bearer " + operatorKey}
@@ -150,13 +162,18 @@ func (b *breaker) breakAuthorization(r *broken, of route) bool {
 	} else {
 		r.options = []option{header("Authorization", value)}
 	}
-	r.want = refusal{status: []int{http.StatusUnauthorized}, codes: []string{"unauthorized"}, header: map[string]string{"WWW-Authenticate": `Bearer realm="lockstep"`}}
+	r.want = refusal{
+		status: []int{http.StatusUnauthorized}, codes: []string{"unauthorized"}, header: map[string]string{
+			"WWW-Authenticate": `Bearer realm="lockstep"`,
+		},
+	}
 	return of.level != public
 }
 
 // conditional are the routes that change what has a version.
 var conditional = map[string]bool{
-	"update-account": true, "delete-account": true, "put-connection": true, "patch-connection": true, "delete-connection": true,
+	"update-account": true, "delete-account": true, "put-connection": true, "patch-connection": true,
+	"delete-connection": true,
 }
 
 func (b *breaker) breakCondition(r *broken, of route) bool {
@@ -169,14 +186,17 @@ func (b *breaker) breakCondition(r *broken, of route) bool {
 }
 
 func (b *breaker) breakIdempotency(r *broken, of route) bool {
-	r.options = []option{header("Idempotency-Key", one(b, strings.Repeat("k", 256), "a\x00b", "a\tb", "schlüssel", "\x7f"))}
+	r.options = []option{
+		header("Idempotency-Key", one(b, strings.Repeat("k", 256), "a\x00b", "a\tb", "schlüssel", "\x7f")),
+	}
 	r.want = bad(CodeInvalidParameter)
 	r.want.parameter = "header.Idempotency-Key"
 	return of.method == http.MethodPost
 }
 
 func (b *breaker) breakHost(r *broken, _ route) bool {
-	host := one(b, "", "evil.example.net", "localhost.evil.example.net", "127.0.0.1.evil.example.net:80", "192.0.2.1", "[", "a b")
+	host := one(b, "", "evil.example.net", "localhost.evil.example.net", "127.0.0.1.evil.example.net:80", "192.0.2.1", "[",
+		"a b")
 	r.options = []option{func(r *http.Request) { r.Host = host }}
 	r.want = refusal{status: []int{http.StatusMisdirectedRequest}, codes: []string{CodeHostNotAllowed}}
 	return true

@@ -61,7 +61,8 @@ func TestMalformedHTTP(t *testing.T) {
 			t.Errorf("%s: %s %.300q with %.300q: %s: %d %s", r.damage, r.method, r.target, r.body, wrong, got.status, got.body)
 		}
 		if w, c := f.store.writes.Load(), len(f.engine.called()); w != writes || c != calls {
-			t.Errorf("%s: %s %.300q with %.300q: %d writes and %d calls of the engine, want none", r.damage, r.method, r.target, r.body, w-writes, c-calls)
+			t.Errorf("%s: %s %.300q with %.300q: %d writes and %d calls of the engine, want none", r.damage, r.method, r.target,
+				r.body, w-writes, c-calls)
 			writes, calls = w, c
 		}
 		if t.Failed() && len(taken) > 100 {
@@ -76,7 +77,8 @@ func TestMalformedHTTP(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&mem)
 		slices.Sort(taken)
-		t.Logf("%d requests, %d clean 4xx, 0 x 5xx, p99 %s, heap %d MiB", len(taken), len(taken), taken[len(taken)*99/100], mem.HeapAlloc>>20)
+		t.Logf("%d requests, %d clean 4xx, 0 x 5xx, p99 %s, heap %d MiB", len(taken), len(taken), taken[len(taken)*99/100],
+			mem.HeapAlloc>>20)
 	}
 }
 
@@ -114,7 +116,9 @@ func (want refusal) unlike(got reply) string {
 			return "a place without a detail"
 		}
 	}
-	if want.parameter != "" && !slices.ContainsFunc(p.Errors, func(e ProblemItem) bool { return e.Parameter == want.parameter && e.Code == p.Code }) {
+	if want.parameter != "" && !slices.ContainsFunc(p.Errors, func(e ProblemItem) bool {
+		return e.Parameter == want.parameter && e.Code == p.Code
+	}) {
 		return "the parameter " + want.parameter + " is not blamed"
 	}
 	if want.pointers != nil && !slices.ContainsFunc(p.Errors, func(e ProblemItem) bool {

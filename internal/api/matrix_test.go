@@ -51,7 +51,8 @@ func newFixture(t *testing.T) *fixture {
 
 	f.erasure = f.must(202, "POST", "/v1/erasures", `{"email":"erased@example.com"}`).json(t)["id"].(string)
 
-	address, err := url.Parse(f.must(200, "GET", "/v1/connections/"+f.connection+"/webhooks", "").json(t)["items"].([]any)[0].(map[string]any)["url"].(string))
+	address, err := url.Parse(f.must(200, "GET", "/v1/connections/"+f.connection+"/webhooks",
+		"").json(t)["items"].([]any)[0].(map[string]any)["url"].(string))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,8 @@ func (f *fixture) target(r route) string {
 	case strings.HasPrefix(r.path, "/v1/erasures/"):
 		id = f.erasure
 	}
-	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts", "{mapping}", "m1", "{part}", "email", "{side}", "left", "{record}", "1").Replace(r.path)
+	target := strings.NewReplacer("{id}", id, "{app}", "hubspot", "{object}", "contacts", "{sync}", "contacts",
+		"{mapping}", "m1", "{part}", "email", "{side}", "left", "{record}", "1").Replace(r.path)
 	if strings.Contains(r.path, "/rules/{part}") && !f.ruled {
 		f.ruled = true
 		f.must(200, "PUT", strings.TrimSuffix(target, "/email"), `[{"id":"email","direction":"to_right"}]`, ifMatch("*"))
@@ -245,8 +247,10 @@ func TestRow8_Row9_AccessRules(t *testing.T) {
 		})
 	}
 	w.must(400, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"user_attribute","attribute":null}}`, ifMatch("*"))
-	w.must(200, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"user_attribute","attribute":"is_employee"}}`, ifMatch("*"))
-	w.must(403, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"roles","roles":["member"]}}`, ifMatch("*"), as(tokens["yes"]))
+	w.must(200, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"user_attribute","attribute":"is_employee"}}`,
+		ifMatch("*"))
+	w.must(403, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"roles","roles":["member"]}}`, ifMatch("*"),
+		as(tokens["yes"]))
 }
 
 // TestX9_ViewersAndLogsSeeNoValues looks for a planted value in what viewers

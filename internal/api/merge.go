@@ -20,7 +20,9 @@ const maxMerged = 30
 
 // among lists the connections that a request is about: the one named, or all
 // that the caller may use.
-func (s *server) among(ctx context.Context, named crm.ConnectionID, may func(access.Principal, crm.Access) bool) ([]crm.ConnectionID, error) {
+func (s *server) among(
+	ctx context.Context, named crm.ConnectionID, may func(access.Principal, crm.Access) bool,
+) ([]crm.ConnectionID, error) {
 	if named != "" {
 		_, _, err := s.connectionFor(ctx, named, may)
 		return []crm.ConnectionID{named}, err

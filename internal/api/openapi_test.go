@@ -156,7 +156,8 @@ func TestEveryCodeIsInTheDictionary(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (strings.HasSuffix(d.Name(), "fake") || d.Name() == "testdata" || d.Name() == "fakekit" || slices.Contains([]string{"arch", "sim", "modelapp", "testbed"}, d.Name()) || strings.HasSuffix(d.Name(), "test")) {
+		if d.IsDir() && (strings.HasSuffix(d.Name(), "fake") || d.Name() == "testdata" || d.Name() == "fakekit" ||
+			slices.Contains([]string{"arch", "sim", "modelapp", "testbed"}, d.Name()) || strings.HasSuffix(d.Name(), "test")) {
 			return filepath.SkipDir
 		}
 		if d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
@@ -206,7 +207,8 @@ func codesOf(file *ast.File) []string {
 				}
 			}
 		case *ast.CallExpr:
-			if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "New" && fmt.Sprint(sel.X) == "fault" && len(x.Args) == 4 {
+			if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "New" && fmt.Sprint(sel.X) == "fault" &&
+				len(x.Args) == 4 {
 				add(x.Args[2])
 			}
 			if sel, ok := x.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "decide" && len(x.Args) == 4 {
@@ -248,7 +250,8 @@ func TestDictionaryIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("docs/errors.md is not what the table says: run LOCKSTEP_UPDATE=1 go test ./internal/api -run TestDictionaryIsComplete")
+		t.Error("docs/errors.md is not what the table says: run LOCKSTEP_UPDATE=1 go test ./internal/api -run " +
+			"TestDictionaryIsComplete")
 	}
 	w := newWorld(t)
 	page := string(w.must(200, "GET", docsPath, "", header("Authorization", "")).body)
@@ -261,16 +264,19 @@ func TestDictionaryIsComplete(t *testing.T) {
 
 func errorsMarkdown() string {
 	var b strings.Builder
-	b.WriteString("# Error dictionary\n\nEvery problem that the API answers and every entry of the log carries a code. `GET /v1/codes` lists them too, and the\n" +
+	b.WriteString("# Error dictionary\n\nEvery problem that the API answers and every entry of the log carries a code. " +
+		"`GET /v1/codes` lists them too, and the\n" +
 		"running program serves this page at `/docs/errors`, where the `type` of a problem points.\n\n" +
-		"Effects: `request_refused` and `not_saved` change nothing; `record_skipped` leaves one record alone; `field_skipped` one field;\n" +
+		"Effects: `request_refused` and `not_saved` change nothing; `record_skipped` leaves one record alone; " +
+		"`field_skipped` one field;\n" +
 		"`retried` waits and goes on by itself; `connection_waits` needs a person; `none` is a statement.\n")
 	for _, c := range Dictionary() {
 		also := ""
 		if c.Also != "" {
 			also = " or `" + string(c.Also) + "`"
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n- Effect: `%s`%s\n- Remedy: %s\n", c.Code, upper(c.Meaning), c.Effect, also, c.Remedy)
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n- Effect: `%s`%s\n- Remedy: %s\n", c.Code, upper(c.Meaning), c.Effect, also,
+			c.Remedy)
 	}
 	return b.String()
 }

@@ -30,8 +30,10 @@ func TestKnownPairsAreKnownAsTheyAre(t *testing.T) {
 				return knownPair(apps, s)
 			}
 			got, turned := ask(apps, objects)
-			if got.left != p.left || got.right != p.right || got.leftObject != p.leftObject || got.rightObject != p.rightObject || turned != (swapped && !alike) {
-				t.Errorf("%v %v: %v %v %v %v, turned %t", apps, objects, got.left, got.leftObject, got.right, got.rightObject, turned)
+			if got.left != p.left || got.right != p.right || got.leftObject != p.leftObject ||
+				got.rightObject != p.rightObject || turned != (swapped && !alike) {
+				t.Errorf("%v %v: %v %v %v %v, turned %t", apps, objects, got.left, got.leftObject, got.right, got.rightObject,
+					turned)
 			}
 			for n := range 2 {
 				otherApps, otherObjects := apps, objects

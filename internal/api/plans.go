@@ -62,7 +62,9 @@ func (s *server) createPlan(ctx context.Context, in *SyncPath) (*planOutput, err
 }
 
 // plan loads a plan whose connection the caller may use.
-func (s *server) plan(ctx context.Context, id crm.PlanID, may func(access.Principal, crm.Access) bool) (engine.PlanView, error) {
+func (s *server) plan(
+	ctx context.Context, id crm.PlanID, may func(access.Principal, crm.Access) bool,
+) (engine.PlanView, error) {
 	p, err := s.Engine.GetPlan(ctx, access.From(ctx).Workspace, id)
 	if err != nil {
 		return p, err

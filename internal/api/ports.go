@@ -27,48 +27,66 @@ type Engine interface {
 	ToldSince(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string) (time.Time, error)
 
 	// StartRun answers the open run of that kind when there is one.
-	StartRun(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error)
+	StartRun(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
+		kind engine.RunKind) (engine.Run, error)
 	GetRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error)
 	// ListRuns lists newest first; con "" lists all connections'.
-	ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.Run, string, error)
+	ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.Run,
+		string, error)
 	CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error)
 
 	// CreatePlan plans the records, or everything when there are none.
-	CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (engine.PlanView, error)
+	CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
+		records []crm.RecordRef) (engine.PlanView, error)
 	GetPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.PlanView, error)
-	PlanChanges(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID, limit int, cursor string) ([]engine.Change, string, error)
+	PlanChanges(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID, limit int, cursor string) ([]engine.Change,
+		string, error)
 	ApplyPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.PlanID) (engine.Run, error)
 
 	// PreviewRules and PreviewMappings try a document that need not be stored on
 	// some records that are there; they write and store nothing.
-	PreviewRules(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID) (engine.RulesPreview, error)
-	PreviewMappings(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID, records []crm.RecordRef) (engine.MappingsPreview, error)
+	PreviewRules(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID) (engine.RulesPreview,
+		error)
+	PreviewMappings(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID,
+		records []crm.RecordRef) (engine.MappingsPreview, error)
 
-	ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int, cursor string) ([]engine.RecordView, string, error)
-	GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.RecordView, error)
-	Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Explanation, error)
-	SyncRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Run, error)
-	LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec, partner crm.RecordID) (engine.Run, error)
-	UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (engine.Run, error)
-	ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
-	UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields []crm.MappingID) (engine.Run, error)
+	ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string,
+		limit int, cursor string) ([]engine.RecordView, string, error)
+	GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID) (engine.RecordView, error)
+	Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID) (engine.Explanation, error)
+	SyncRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID) (engine.Run, error)
+	LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec,
+		partner crm.RecordID) (engine.Run, error)
+	UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID) (engine.Run, error)
+	ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
+	UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID, fields []crm.MappingID) (engine.Run, error)
 
 	// ListLog lists one connection's log, newest first; it looks at a bounded
 	// number of pages a call.
-	ListLog(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter, limit int, cursor string) ([]engine.Entry, string, error)
+	ListLog(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter, limit int, cursor string) ([]engine.Entry, string,
+		error)
 	GetEntry(ctx context.Context, ws crm.WorkspaceID, id string) (engine.Entry, error)
 	RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (engine.Run, error)
 	// RetryFailed needs the filter's connection and sync.
 	RetryFailed(ctx context.Context, ws crm.WorkspaceID, f engine.LogFilter) (engine.Run, error)
 
 	// ListDead lists one connection's dead items.
-	ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.DeadItem, string, error)
+	ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.DeadItem,
+		string, error)
 	// RedriveDead sends dead items again and says how many.
 	RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (int, error)
 	ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
 	// ConfirmChanges and DiscardChanges decide about a mass change that halted a mapping.
-	ConfirmChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error
-	DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error
+	ConfirmChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
+		mapping crm.MappingID) error
+	DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
+		mapping crm.MappingID) error
 	DiscardDeletions(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID) error
 
 	// FindErasure answers the erasure that blocks somebody already, else NotFound.
@@ -82,7 +100,8 @@ type Engine interface {
 
 	// Fields lists an object's fields as the engine plans with them; refresh asks
 	// the app, and lets the engine plan with the answer.
-	Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field, error)
+	Fields(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, refresh bool) ([]crm.Field,
+		error)
 	// Held lists, by sync, what rests because a field is gone; it asks no app.
 	Held(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (map[crm.SyncID][]engine.HeldPart, error)
 	// AccountWaits lists, by account, what stands still because of it.
@@ -102,7 +121,8 @@ type Accounts interface {
 	Create(ctx context.Context, ws crm.WorkspaceID, draft account.Draft) (account.Account, error)
 	Get(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Account, error)
 	List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]account.Account, string, error)
-	Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account, error)
+	Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account,
+		error)
 	Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64) error
 	Test(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Identity, error)
 	Open(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, crm.App, error)

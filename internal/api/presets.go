@@ -233,7 +233,10 @@ func (p objectPair) steps(swapped bool) []crm.MatchStep {
 func (p objectPair) mappings(swapped bool) []crm.Mapping {
 	out := make([]crm.Mapping, len(p.pairs))
 	for i, x := range p.pairs {
-		out[i] = crm.Mapping{ID: crm.MappingID(x.id), Left: slices.Clone(x.left), Right: slices.Clone(x.right), Origin: x.origin, Transform: crm.Transform{Type: x.transform}}
+		out[i] = crm.Mapping{
+			ID: crm.MappingID(x.id), Left: slices.Clone(x.left), Right: slices.Clone(x.right), Origin: x.origin,
+			Transform: crm.Transform{Type: x.transform},
+		}
 		if swapped {
 			out[i].Left, out[i].Right = out[i].Right, out[i].Left
 		}
@@ -258,7 +261,8 @@ func (s *server) presets() []preset {
 		}
 		normalizeSync(&one)
 		out = append(out, preset{
-			ID: p.preset, Name: p.name, Description: "The fields that both apps have by default, matched by what identifies a record",
+			ID: p.preset, Name: p.name, Description: "The fields that both apps have by default, matched by what identifies " +
+				"a record",
 			Left: p.left, Right: p.right, Syncs: []crm.Sync{one}, Warnings: syncWarnings(&one, "/syncs/0", [2][]crm.Field{}),
 		})
 	}

@@ -5,7 +5,8 @@ import "github.com/lockstep-crm/lockstep/internal/crm"
 // documentPairs are those of HubSpot and the apps that are documents.
 var documentPairs = []objectPair{
 	withHubSpot("clientsuccess", "HubSpot contacts and ClientSuccess contacts", "contacts", byEmail("email", "email"),
-		alike("email", "email", "email", "default"), alike("first_name", "firstname", "firstName", "default"), alike("last_name", "lastname", "lastName", "default"),
+		alike("email", "email", "email", "default"), alike("first_name", "firstname", "firstName", "default"),
+		alike("last_name", "lastname", "lastName", "default"),
 		alike("phone", "phone", "phone", "default"), alike("title", "jobtitle", "title", "default")),
 	withHubSpot("espocrm", "HubSpot contacts and EspoCRM contacts", "Contact", byEmail("email", "emailAddress"),
 		alike("email", "email", "emailAddress", "default"), alike("first_name", "firstname", "firstName", "default"),
@@ -15,19 +16,25 @@ var documentPairs = []objectPair{
 		pairOf{"name", []string{"firstname", "lastname"}, []string{"name"}, crm.TransformFullName, "required"},
 		alike("phone", "phone", "phone", "required")),
 	// Nobody is looked up by an e-mail there.
-	withHubSpot("mainstay", "HubSpot contacts and Mainstay contacts", "contacts", []crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "phone"}}}},
+	withHubSpot("mainstay", "HubSpot contacts and Mainstay contacts", "contacts", []crm.MatchStep{
+		{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "phone"}}},
+	},
 		alike("email", "email", "email", "default"), alike("first_name", "firstname", "first_name", "required"),
 		alike("last_name", "lastname", "last_name", "required"), alike("phone", "phone", "phone", "required")),
 	withHubSpot("mautic", "HubSpot contacts and Mautic contacts", "contacts", byEmail("email", "email"),
 		alike("email", "email", "email", "default"), alike("first_name", "firstname", "firstname", "default"),
 		alike("last_name", "lastname", "lastname", "default"), alike("phone", "phone", "phone", "default")),
 	withHubSpot("sierra", "HubSpot contacts and Sierra Interactive leads", "leads", byEmail("email", "email"),
-		alike("email", "email", "email", "required"), alike("first_name", "firstname", "firstName", "default"), alike("last_name", "lastname", "lastName", "default"),
-		alike("phone", "phone", "phone", "default"), alike("street", "address", "streetAddress", "default"), alike("city", "city", "city", "default"),
+		alike("email", "email", "email", "required"), alike("first_name", "firstname", "firstName", "default"),
+		alike("last_name", "lastname", "lastName", "default"),
+		alike("phone", "phone", "phone", "default"), alike("street", "address", "streetAddress", "default"),
+		alike("city", "city", "city", "default"),
 		alike("state", "state", "state", "default"), alike("postal_code", "zip", "zip", "default")),
 	withHubSpot("twenty", "HubSpot contacts and Twenty people", "people", byEmail("email", "emails.primaryEmail"),
-		alike("email", "email", "emails.primaryEmail", "default"), alike("first_name", "firstname", "name.firstName", "default"),
-		alike("last_name", "lastname", "name.lastName", "default"), alike("phone", "phone", "phones.primaryPhoneNumber", "default"),
+		alike("email", "email", "emails.primaryEmail", "default"), alike("first_name", "firstname", "name.firstName",
+			"default"),
+		alike("last_name", "lastname", "name.lastName", "default"), alike("phone", "phone", "phones.primaryPhoneNumber",
+			"default"),
 		alike("title", "jobtitle", "jobTitle", "default"), alike("city", "city", "city", "default")),
 }
 

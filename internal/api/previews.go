@@ -25,7 +25,8 @@ func (s *server) registerPreviews() {
 	records := s.registry().Schema(reflect.TypeFor[[]plannedRecord](), true, "records")
 	records.MaxItems = bound(maxPreviewed)
 	handle(s, "preview-rules", s.previewRules, jsonBody(partsObject(map[string]*huma.Schema{"rules": rules}), false))
-	handle(s, "preview-mappings", s.previewMappings, jsonBody(partsObject(map[string]*huma.Schema{"mappings": mappings, "records": records}), false))
+	handle(s, "preview-mappings", s.previewMappings,
+		jsonBody(partsObject(map[string]*huma.Schema{"mappings": mappings, "records": records}), false))
 }
 
 // maxPreviewed bounds the records that a preview may name.
@@ -62,7 +63,8 @@ func (s *server) previewMappings(ctx context.Context, in *StepPath) (*mappingsPr
 		return nil, err
 	}
 	var want planRequest
-	if text, err := json.Marshal(map[string]any{"records": body["records"]}); err != nil || json.Unmarshal(text, &want) != nil {
+	if text, err := json.Marshal(map[string]any{"records": body["records"]}); err != nil ||
+		json.Unmarshal(text, &want) != nil {
 		return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 	}
 	refs := make([]crm.RecordRef, len(want.Records))
@@ -126,7 +128,8 @@ func inList(problems []mapping.Problem, c *crm.Connection, sync crm.SyncID, list
 		}
 		at := "/syncs/" + strconv.Itoa(i)
 		for _, p := range problems {
-			if strings.HasPrefix(p.Pointer, at+"/"+list+"/") || p.Pointer == at+"/left/object" || p.Pointer == at+"/right/object" ||
+			if strings.HasPrefix(p.Pointer, at+"/"+list+"/") || p.Pointer == at+"/left/object" ||
+				p.Pointer == at+"/right/object" ||
 				strings.HasSuffix(p.Pointer, "/account") {
 				p.Pointer = strings.TrimPrefix(p.Pointer, at)
 				mine = append(mine, p)

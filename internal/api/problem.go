@@ -79,7 +79,10 @@ func problem(status int, code, detail string, items ...ProblemItem) *Problem {
 	if detail == "" {
 		detail = meaning(code)
 	}
-	return &Problem{Type: docsPath + "#" + code, Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Errors: items}
+	return &Problem{
+		Type: docsPath + "#" + code, Title: http.StatusText(status), Status: status, Detail: detail,
+		Code: code, Errors: items,
+	}
 }
 
 // statusOf is the one table from kinds of errors to HTTP. What is our own
@@ -219,7 +222,9 @@ func humaProblem(status int, msg string, errs []error) *Problem {
 
 // parameter is the refusal of one query or path parameter.
 func parameter(name, detail string) *Problem {
-	return problem(http.StatusBadRequest, CodeInvalidParameter, detail, ProblemItem{Parameter: name, Detail: detail, Code: CodeInvalidParameter})
+	return problem(http.StatusBadRequest, CodeInvalidParameter, detail, ProblemItem{
+		Parameter: name, Detail: detail, Code: CodeInvalidParameter,
+	})
 }
 
 // prefixed puts list's pointers under a place of the document.

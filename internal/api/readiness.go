@@ -64,7 +64,10 @@ func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readine
 		return nil, err
 	}
 	for _, p := range looked.Problems {
-		out.add(need{What: "settings", Required: true, Pointer: p.Pointer, Code: p.Code, Detail: p.Detail, Remedy: meanings[p.Code].Remedy})
+		out.add(need{
+			What: "settings", Required: true, Pointer: p.Pointer, Code: p.Code, Detail: p.Detail,
+			Remedy: meanings[p.Code].Remedy,
+		})
 	}
 	if len(looked.Problems) == 0 {
 		out.add(need{What: "settings", Required: true, Met: true, Detail: "the document has no problem"})
@@ -78,7 +81,10 @@ func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readine
 		})
 	}
 	if len(c.Syncs) == 0 {
-		out.add(need{What: "direction", Required: true, Pointer: "/syncs", Detail: "there is no sync", Remedy: "add one: two objects, how they match, and mappings"})
+		out.add(need{
+			What: "direction", Required: true, Pointer: "/syncs", Detail: "there is no sync",
+			Remedy: "add one: two objects, how they match, and mappings",
+		})
 	}
 	plans, err := s.latestPlans(ctx, c)
 	if err != nil {
@@ -136,19 +142,27 @@ func (r *readiness) syncNeeds(s *crm.Sync, at string, plan *planFigures) {
 		})
 		return
 	}
-	match := need{What: "match", Required: s.AvoidsDuplicates(), Met: true, Sync: s.ID, Pointer: at + "/match", Detail: "records are told apart by match steps"}
+	match := need{
+		What: "match", Required: s.AvoidsDuplicates(), Met: true, Sync: s.ID, Pointer: at + "/match",
+		Detail: "records are told apart by match steps",
+	}
 	if len(s.Match.Get(crm.ToRight)) == 0 && len(s.Match.Get(crm.ToLeft)) == 0 {
-		match.Met, match.Detail, match.Remedy = false, "no match step says which records are the same", "add one of GET …/suggestions"
+		match.Met, match.Detail, match.Remedy = false, "no match step says which records are the same",
+			"add one of GET …/suggestions"
 	}
 	r.add(match)
-	mapped := need{What: "mappings", Required: true, Met: true, Sync: s.ID, Pointer: at + "/mappings", Detail: "there are mappings"}
+	mapped := need{
+		What: "mappings", Required: true, Met: true, Sync: s.ID, Pointer: at + "/mappings", Detail: "there are mappings",
+	}
 	if !slices.ContainsFunc(s.Mappings, func(m crm.Mapping) bool { return m.On() && m.Direction != crm.DirectionOff }) {
-		mapped.Met, mapped.Detail, mapped.Remedy = false, "no mapping is on, so that no value would travel", "add some of GET …/suggestions"
+		mapped.Met, mapped.Detail, mapped.Remedy = false, "no mapping is on, so that no value would travel",
+			"add some of GET …/suggestions"
 	}
 	r.add(mapped)
 	looked := need{What: "plan", Met: plan != nil, Sync: s.ID, Pointer: at, Detail: "a dry run was made"}
 	if plan == nil {
-		looked.Detail, looked.Remedy = "nobody has looked at a dry run yet", "POST …/syncs/"+string(s.ID)+"/plans, and look at what it lists"
+		looked.Detail, looked.Remedy = "nobody has looked at a dry run yet", "POST …/syncs/"+string(s.ID)+
+			"/plans, and look at what it lists"
 	}
 	r.add(looked)
 }

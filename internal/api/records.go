@@ -188,7 +188,9 @@ func (s *server) resolveRecord(ctx context.Context, in *RecordPath) (*runOutput,
 	for id, r := range want.Fields {
 		if !hasMapping(c.Sync(in.Sync), id) {
 			return nil, problem(http.StatusBadRequest, CodeUnknownKey, "the sync has no such mapping",
-				ProblemItem{Pointer: "/fields/" + escape(string(id)), Detail: "use the ID of a mapping of this sync", Code: CodeUnknownKey})
+				ProblemItem{
+					Pointer: "/fields/" + escape(string(id)), Detail: "use the ID of a mapping of this sync", Code: CodeUnknownKey,
+				})
 		}
 		fields[id] = engine.Resolution{Side: r.side, Value: r.value}
 	}
@@ -213,7 +215,10 @@ func (s *server) unfreezeRecord(ctx context.Context, in *struct {
 	fields := mappingsOf(c.Sync(in.Sync), in.Side, in.Body.Field)
 	if len(fields) == 0 {
 		return nil, problem(http.StatusBadRequest, CodeUnknownKey, "the sync has no such mapping",
-			ProblemItem{Pointer: "/field", Detail: "use the ID of a mapping of this sync, or a field that it maps on the " + string(in.Side) + " side", Code: CodeUnknownKey})
+			ProblemItem{
+				Pointer: "/field", Detail: "use the ID of a mapping of this sync, or a field that it maps on the " +
+					string(in.Side) + " side", Code: CodeUnknownKey,
+			})
 	}
 	return answer(s.Engine.UnfreezeRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields))
 }

@@ -68,7 +68,8 @@ func (v *validation) heldPart(i int, h *reconcile.Held) engine.HeldPart {
 func partOf(pointer string) string {
 	at := strings.Split(pointer, "/") // "", "mappings", index, …
 	n := 3
-	if len(at) > 2 && (at[1] == "stamp" || at[1] == "match" && (at[2] == string(crm.ToRight) || at[2] == string(crm.ToLeft))) {
+	if len(at) > 2 && (at[1] == "stamp" || at[1] == "match" && (at[2] == string(crm.ToRight) ||
+		at[2] == string(crm.ToLeft))) {
 		n = 4
 	}
 	return strings.Join(at[:min(n, len(at))], "/")
@@ -93,7 +94,9 @@ func samePart(was, now *crm.Sync, h *reconcile.Held) bool {
 			}
 			steps := now.Match.Get(way)
 			for n := range steps {
-				if strconv.Itoa(n) == h.ID && !slices.ContainsFunc(was.Match.Get(way), func(m crm.MatchStep) bool { return sameJSON(m, steps[n]) }) {
+				if strconv.Itoa(n) == h.ID && !slices.ContainsFunc(was.Match.Get(way), func(m crm.MatchStep) bool {
+					return sameJSON(m, steps[n])
+				}) {
 					return false
 				}
 			}

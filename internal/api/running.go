@@ -49,16 +49,19 @@ func (s *server) startConnection(ctx context.Context, in *connectionPath) (*star
 	}
 	who := access.From(ctx)
 	var runs []engine.Run
-	err = s.audit.Do(ctx, who, requestID(ctx), "connection.start", string(c.ID), statusJSON(c.Status), statusJSON(crm.StatusActive), func() error {
-		var err error
-		runs, err = s.Engine.StartConnection(ctx, who.Workspace, c.ID)
-		return err
-	})
+	err = s.audit.Do(ctx, who, requestID(ctx), "connection.start", string(c.ID), statusJSON(c.Status),
+		statusJSON(crm.StatusActive), func() error {
+			var err error
+			runs, err = s.Engine.StartConnection(ctx, who.Workspace, c.ID)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
 	some(&runs)
-	out := &startedOutput{Body: started{Status: s.statusNow(ctx, c.ID, crm.StatusActive), Runs: runs, Warnings: s.warnings(ctx, c)}}
+	out := &startedOutput{
+		Body: started{Status: s.statusNow(ctx, c.ID, crm.StatusActive), Runs: runs, Warnings: s.warnings(ctx, c)},
+	}
 	if len(runs) > 0 {
 		out.Location = runAddress(runs[0].ID)
 	}
@@ -85,9 +88,10 @@ func (s *server) pauseConnection(ctx context.Context, in *connectionPath) (*conn
 		return nil, problem(http.StatusConflict, CodeDeleting, "")
 	}
 	who := access.From(ctx)
-	err = s.audit.Do(ctx, who, requestID(ctx), "connection.pause", string(c.ID), statusJSON(c.Status), statusJSON(crm.StatusPaused), func() error {
-		return s.Engine.PauseConnection(ctx, who.Workspace, c.ID)
-	})
+	err = s.audit.Do(ctx, who, requestID(ctx), "connection.pause", string(c.ID), statusJSON(c.Status),
+		statusJSON(crm.StatusPaused), func() error {
+			return s.Engine.PauseConnection(ctx, who.Workspace, c.ID)
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +123,9 @@ const refusedFor = 24 * time.Hour
 
 // webhookTroubles lists what was refused of the apps of a connection; lately
 // says that some of it is new.
-func (s *server) webhookTroubles(ctx context.Context, c *crm.Connection) (out []webhookTrouble, lately bool, err error) {
+func (s *server) webhookTroubles(
+	ctx context.Context, c *crm.Connection,
+) (out []webhookTrouble, lately bool, err error) {
 	out = []webhookTrouble{}
 	for _, side := range crm.Sides {
 		refused, err := s.Accounts.Refusals(ctx, access.From(ctx).Workspace, c.Account(side))
@@ -166,7 +172,12 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 		some(&syncs[i].Changes)
 		remedies(syncs[i].Waiting)
 	}
-	return &statusOutput{Body: connectionStatus{Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs, Webhooks: hooks, Warnings: s.warnings(ctx, c)}}, nil
+	return &statusOutput{
+		Body: connectionStatus{
+			Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs, Webhooks: hooks,
+			Warnings: s.warnings(ctx, c),
+		},
+	}, nil
 }
 
 // remedies says of each cause of waiting what a person can do about it.
@@ -247,7 +258,10 @@ func (s *server) rotateWebhooks(ctx context.Context, in *struct {
 	return out, err
 }
 
-func (s *server) webhooks(ctx context.Context, c *crm.Connection, hook func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Hook, error)) (*listOutput[webhookView], error) {
+func (s *server) webhooks(
+	ctx context.Context, c *crm.Connection, hook func(context.Context, crm.WorkspaceID, crm.AccountID) (account.Hook,
+		error),
+) (*listOutput[webhookView], error) {
 	ws := access.From(ctx).Workspace
 	var views []webhookView
 	for i, side := range crm.Sides {
@@ -273,10 +287,14 @@ func (s *server) webhooks(ctx context.Context, c *crm.Connection, hook func(cont
 			}
 			signed := s.Drivers[a.App].App.SignsWebhooks
 			if signed && !h.Secret {
-				view.Problems = append(view.Problems, ProblemItem{Code: "no_secret", Detail: meanings["no_secret"].Meaning + ": " + meanings["no_secret"].Remedy})
+				view.Problems = append(view.Problems, ProblemItem{
+					Code: "no_secret", Detail: meanings["no_secret"].Meaning + ": " + meanings["no_secret"].Remedy,
+				})
 			}
 			if a.ExternalID == "" {
-				view.Problems = append(view.Problems, ProblemItem{Code: "foreign_delivery", Detail: "the app has not told yet whose account this is: test the account"})
+				view.Problems = append(view.Problems, ProblemItem{
+					Code: "foreign_delivery", Detail: "the app has not told yet whose account this is: test the account",
+				})
 			}
 			view.Verification = "the secret address"
 			if signed {
@@ -300,7 +318,8 @@ func (s *server) learn(ctx context.Context, ws crm.WorkspaceID, a account.Accoun
 	cctx, cancel := context.WithTimeout(ctx, learnTime)
 	defer cancel()
 	if _, err := s.Accounts.Test(cctx, ws, a.ID); err != nil {
-		s.Logger.WarnContext(ctx, "account not known yet", "request_id", requestID(ctx), "account", string(a.ID), "code", fault.CodeOf(err))
+		s.Logger.WarnContext(ctx, "account not known yet", "request_id", requestID(ctx), "account", string(a.ID), "code",
+			fault.CodeOf(err))
 	}
 	if fresh, err := s.Accounts.Get(ctx, ws, a.ID); err == nil {
 		return fresh
@@ -341,7 +360,9 @@ func answer(r engine.Run, err error) (*runOutput, error) {
 
 // syncOf loads the connection of a sync, which must have that sync. May is
 // what the caller must be allowed to do.
-func (s *server) syncOf(ctx context.Context, in SyncPath, may func(access.Principal, crm.Access) bool) (crm.WorkspaceID, error) {
+func (s *server) syncOf(
+	ctx context.Context, in SyncPath, may func(access.Principal, crm.Access) bool,
+) (crm.WorkspaceID, error) {
 	c, _, err := s.connectionFor(ctx, in.ID, may)
 	if err != nil {
 		return "", err
@@ -390,7 +411,9 @@ func (s *server) discardChanges(ctx context.Context, in *MappingPath) (*connecti
 
 // decideHalt carries out what a person decided about a sync, or a mapping of it,
 // that halted, and writes it down.
-func (s *server) decideHalt(ctx context.Context, in SyncPath, action string, mapping crm.MappingID, decide func(crm.WorkspaceID) error) (*connectionOutput, error) {
+func (s *server) decideHalt(
+	ctx context.Context, in SyncPath, action string, mapping crm.MappingID, decide func(crm.WorkspaceID) error,
+) (*connectionOutput, error) {
 	ws, err := s.syncOf(ctx, in, access.Principal.Changes)
 	if err != nil {
 		return nil, err

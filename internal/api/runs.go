@@ -79,7 +79,9 @@ func filter[T any](list []T, keep func(T) bool) []T {
 
 // run loads a run whose connection the caller may use. A run outlives its
 // connection's document; then only admins and viewers may look at it.
-func (s *server) run(ctx context.Context, id crm.RunID, may func(access.Principal, crm.Access) bool) (engine.Run, error) {
+func (s *server) run(
+	ctx context.Context, id crm.RunID, may func(access.Principal, crm.Access) bool,
+) (engine.Run, error) {
 	r, err := s.Engine.GetRun(ctx, access.From(ctx).Workspace, id)
 	if err != nil {
 		return r, err
@@ -92,7 +94,9 @@ func (s *server) run(ctx context.Context, id crm.RunID, may func(access.Principa
 // mayUse checks the access rule of the connection that something belongs to.
 func (s *server) mayUse(ctx context.Context, id crm.ConnectionID, may func(access.Principal, crm.Access) bool) error {
 	_, _, err := s.connectionFor(ctx, id, may)
-	if p, ok := err.(*Problem); ok && p.Status == http.StatusNotFound && access.From(ctx).Role != access.Member { //nolint:errorlint // connectionFor returns it unwrapped
+	//nolint:errorlint // connectionFor returns it unwrapped
+	if p, ok := err.(*Problem); ok && p.Status == http.StatusNotFound &&
+		access.From(ctx).Role != access.Member {
 		return nil
 	}
 	return err
@@ -117,7 +121,9 @@ func (s *server) cancelRun(ctx context.Context, in *runPath) (*runOutput, error)
 // runEvent is one event of a stream.
 var runEvent = &huma.Schema{
 	Type: huma.TypeObject, Required: []string{"event", "data"}, AdditionalProperties: true,
-	Properties: map[string]*huma.Schema{"event": {Type: huma.TypeString, Enum: []any{"run"}}, "data": {Type: huma.TypeString, Description: "The run as JSON"}},
+	Properties: map[string]*huma.Schema{
+		"event": {Type: huma.TypeString, Enum: []any{"run"}}, "data": {Type: huma.TypeString, Description: "The run as JSON"},
+	},
 }
 
 const (

@@ -93,7 +93,9 @@ func TestAnotherAuthenticator(t *testing.T) {
 	w.must(403, "GET", "/v1/keys", "", as("good"))
 	w.must(401, "GET", "/v1/apps", "", as("bad"))
 	w.must(503, "GET", "/v1/apps", "", as("trouble"))
-	w.must(401, "GET", "/v1/apps", "", func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer good", "Bearer good"} })
+	w.must(401, "GET", "/v1/apps", "", func(r *http.Request) {
+		r.Header["Authorization"] = []string{"Bearer good", "Bearer good"}
+	})
 	w.must(401, "GET", "/v1/apps", "", header("Authorization", "Basic Z29vZDpnb29k"))
 }
 
@@ -120,7 +122,8 @@ func TestHeadersForBrowsers(t *testing.T) {
 		h := w.do("GET", target, "").header
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "X-Frame-Options": "DENY",
-			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Strict-Transport-Security": "max-age=31536000",
+			"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
+			"Strict-Transport-Security": "max-age=31536000",
 		} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %s is %q", target, name, got)

@@ -38,21 +38,27 @@ type sessionEnded struct {
 }
 
 func viewOf(p access.Principal) sessionView {
-	return sessionView{Workspace: p.Workspace, Name: p.Name, Role: p.Role, Operator: p.Operator, Masked: p.Masked(), Email: p.User.Email}
+	return sessionView{
+		Workspace: p.Workspace, Name: p.Name, Role: p.Role, Operator: p.Operator, Masked: p.Masked(),
+		Email: p.User.Email,
+	}
 }
 
 // openSession trades an API key for a cookie, so that a page need not keep the
 // key. A session opens no other one: it would never end.
 func (s *server) openSession(ctx context.Context, _ *empty) (*sessionOutput, error) {
 	if sessionToken(ctx) != "" {
-		return nil, problem(http.StatusUnauthorized, access.CodeUnauthorized, "a session is opened with an API key: send Authorization: Bearer")
+		return nil, problem(http.StatusUnauthorized, access.CodeUnauthorized,
+			"a session is opened with an API key: send Authorization: Bearer")
 	}
 	who := access.From(ctx)
 	token, until, err := s.keys.Open(ctx, who)
 	if err != nil {
 		return nil, err
 	}
-	out := &sessionOutput{Cookie: s.sessionCookie(ctx, token.Reveal(), int(access.SessionFor.Seconds())), Body: viewOf(who)}
+	out := &sessionOutput{
+		Cookie: s.sessionCookie(ctx, token.Reveal(), int(access.SessionFor.Seconds())), Body: viewOf(who),
+	}
 	out.Body.Until = until
 	return out, nil
 }
@@ -72,7 +78,7 @@ func (s *server) endSession(ctx context.Context, _ *empty) (*sessionEnded, error
 func (f *front) sessionCookie(ctx context.Context, value string, maxAge int) string {
 	host, _ := ctx.Value(hostKey{}).(string)
 	secure, _ := ctx.Value(secureKey{}).(bool)
-	c := http.Cookie{ //nolint:gosec // not Secure only over plain HTTP, which is this machine or behind a proxy that is not named
+	c := http.Cookie{ //nolint:gosec // not Secure only over plain HTTP: this machine, or behind a proxy
 		Name: sessionCookieName(host, secure), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
 	}

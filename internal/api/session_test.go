@@ -30,14 +30,17 @@ func TestSessionIsItsKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.session(w.key(`{"name":"v","role":"viewer","user":{"email":"v@example.com"}}`))
-	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.MaxAge != int(access.SessionFor.Seconds()) {
+	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" ||
+		c.MaxAge != int(access.SessionFor.Seconds()) {
 		t.Errorf("cookie %s", c)
 	}
 	who := w.must(200, "GET", "/v1/session", "", with(c)).json(t)
-	if who["role"] != "viewer" || who["masked"] != true || who["operator"] != false || who["email"] != "v@example.com" || who["name"] != "v" {
+	if who["role"] != "viewer" || who["masked"] != true || who["operator"] != false || who["email"] != "v@example.com" ||
+		who["name"] != "v" {
 		t.Errorf("%v", who)
 	}
-	if got := w.do("POST", "/v1/keys", `{"name":"n","role":"admin"}`, with(c)); got.status != 403 || got.problem(t).Code != CodeRoleTooLow {
+	if got := w.do("POST", "/v1/keys", `{"name":"n","role":"admin"}`, with(c)); got.status != 403 ||
+		got.problem(t).Code != CodeRoleTooLow {
 		t.Errorf("a viewer's session made a key: %d %s", got.status, got.body)
 	}
 	if got := w.do("POST", "/v1/session", "", with(c)); got.status != 401 {

@@ -49,13 +49,18 @@ func TestX3_Row7_OnlyAdminsChangeSettings(t *testing.T) {
 			tried[c.column]++
 		}
 		for old, fresh := range map[string]string{
-			string(f.left): string(f.right), `"Shared"`: `"Mine"`, `"conflict":"newest"`: `"conflict":"left"`, `"team-a"`: `"team-b"`,
-			`"id":"contacts",`: `"id":"contacts","direction":"to_left",`, `"right":["LastName"]`: `"right":["LastName"],"enabled":false`,
+			string(f.left): string(f.right), `"Shared"`: `"Mine"`, `"conflict":"newest"`: `"conflict":"left"`,
+			`"team-a"`:             `"team-b"`,
+			`"id":"contacts",`:     `"id":"contacts","direction":"to_left",`,
+			`"right":["LastName"]`: `"right":["LastName"],"enabled":false`,
 		} {
 			f.must(403, "PUT", target, edit(t, whole, old, fresh), ifMatch(f.tag), as(c.token)).problem(t)
 			tried[c.column]++
 		}
-		for _, call := range []string{"start", "pause", "webhooks/rotate", "notify/test", "notify/secret", "syncs/contacts/deletions/confirm", "syncs/contacts/deletions/discard", "syncs/contacts/mappings/m1/changes/confirm"} {
+		for _, call := range []string{
+			"start", "pause", "webhooks/rotate", "notify/test", "notify/secret", "syncs/contacts/deletions/confirm",
+			"syncs/contacts/deletions/discard", "syncs/contacts/mappings/m1/changes/confirm",
+		} {
 			f.must(403, "POST", target+"/"+call, "", as(c.token)).problem(t)
 		}
 	}

@@ -30,7 +30,10 @@ func TestWholeListsAreWholeAtEveryPageSize(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.accounts()
-	for _, list := range []string{"/v1/apps", "/v1/presets", "/v1/codes", "/v1/accounts/" + string(w.left) + "/objects", "/v1/accounts/" + string(w.left) + "/objects/contacts/fields"} {
+	for _, list := range []string{
+		"/v1/apps", "/v1/presets", "/v1/codes", "/v1/accounts/" + string(w.left) + "/objects",
+		"/v1/accounts/" + string(w.left) + "/objects/contacts/fields",
+	} {
 		all := w.must(200, "GET", list, "").json(t)
 		items := all["items"].([]any)
 		if len(items) < 2 || all["next"] != nil {
@@ -80,7 +83,8 @@ func TestProblemsHideTheirCause(t *testing.T) {
 	if !strings.HasPrefix(p.Error(), p.Code+": ") {
 		t.Errorf("%q does not name its code %q", p.Error(), p.Code)
 	}
-	if got := problemOf(fault.New("test: x", fault.Conflict, "brand_new", "")); got.Status != 409 || got.Code != "brand_new" || got.Detail != "the request could not be carried out" {
+	if got := problemOf(fault.New("test: x", fault.Conflict, "brand_new", "")); got.Status != 409 ||
+		got.Code != "brand_new" || got.Detail != "the request could not be carried out" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -107,7 +111,8 @@ func TestARefusalThatCannotBeCountedIsOne(t *testing.T) {
 	o := w.server.Options
 	var err error
 	w.handler, err = NewHooks(HookOptions{
-		Engine: o.Engine, Accounts: uncounted{o.Accounts}, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger, PublicURL: o.PublicURL,
+		Engine: o.Engine, Accounts: uncounted{o.Accounts}, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
+		PublicURL: o.PublicURL,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +140,9 @@ func TestSavesWaitForEachOther(t *testing.T) {
 	w := newWorld(t)
 	id, _ := w.connect("One")
 	key := store.Key{Table: store.Settings, Workspace: DefaultWorkspace, Partition: "workspace", Sort: "lock#connections"}
-	if _, err := w.store.Store.Write(t.Context(), store.Write{Item: store.Item{Key: key, Expires: w.now().Add(saveLockFor)}}); err != nil {
+	if _, err := w.store.Store.Write(t.Context(), store.Write{
+		Item: store.Item{Key: key, Expires: w.now().Add(saveLockFor)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	before := w.must(200, "GET", "/v1/connections/"+id, "").body
@@ -161,7 +168,8 @@ func TestCSVPartsKeepTheRange(t *testing.T) {
 	}
 	q := u.Query()
 	back, err := time.Parse(time.RFC3339Nano, q.Get("from"))
-	if err != nil || !back.Equal(from) || !strings.HasSuffix(q.Get("from"), "Z") || q.Has("to") || q.Get("cursor") != "c/1" || u.Path != "/v1/log.csv" {
+	if err != nil || !back.Equal(from) || !strings.HasSuffix(q.Get("from"), "Z") || q.Has("to") ||
+		q.Get("cursor") != "c/1" || u.Path != "/v1/log.csv" {
 		t.Errorf("%s: %v", u, err)
 	}
 }
@@ -184,9 +192,11 @@ func TestS31_OnlyWhatIsAsItWasSavedRests(t *testing.T) {
 		return crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{left, "Email"}}}
 	}
 	was := &crm.Sync{
-		Mappings: []crm.Mapping{{ID: "m1", Left: []string{"a"}, Right: []string{"A"}}, {ID: "m2", Left: []string{"b"}, Right: []string{"B"}}},
-		Rules:    []crm.Rule{{ID: "r1", Direction: crm.DirectionToRight}},
-		Match:    crm.SplitMatch([]crm.MatchStep{step("email"), step("mail")}, []crm.MatchStep{step("post")}),
+		Mappings: []crm.Mapping{
+			{ID: "m1", Left: []string{"a"}, Right: []string{"A"}}, {ID: "m2", Left: []string{"b"}, Right: []string{"B"}},
+		},
+		Rules: []crm.Rule{{ID: "r1", Direction: crm.DirectionToRight}},
+		Match: crm.SplitMatch([]crm.MatchStep{step("email"), step("mail")}, []crm.MatchStep{step("post")}),
 	}
 	was.Stamp.ToRight = map[string]crm.Value{"Source": crm.TextValue("x")}
 	for name, c := range map[string]struct {
@@ -194,33 +204,73 @@ func TestS31_OnlyWhatIsAsItWasSavedRests(t *testing.T) {
 		edit func(*crm.Sync)
 		want bool
 	}{
-		"mapping":                 {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, nil, true},
-		"mapping, moved":          {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, func(s *crm.Sync) { slices.Reverse(s.Mappings) }, true},
-		"mapping, changed":        {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, func(s *crm.Sync) { s.Mappings[0].Right = []string{"B"} }, false},
-		"another mapping changed": {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, func(s *crm.Sync) { s.Mappings[1].Right = []string{"C"} }, true},
-		"mapping, new":            {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m3"}, func(s *crm.Sync) { s.Mappings[0].ID = "m3" }, false},
-		"mapping, gone":           {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, func(s *crm.Sync) { s.Mappings = s.Mappings[1:] }, false},
-		"rule":                    {reconcile.Held{Kind: reconcile.HeldRule, ID: "r1"}, nil, true},
-		"rule, changed":           {reconcile.Held{Kind: reconcile.HeldRule, ID: "r1"}, func(s *crm.Sync) { s.Rules[0].Direction = crm.DirectionBoth }, false},
-		"action of a rule":        {reconcile.Held{Kind: reconcile.HeldAction, ID: "r1"}, nil, true},
-		"action, rule changed":    {reconcile.Held{Kind: reconcile.HeldAction, ID: "r1"}, func(s *crm.Sync) { s.Rules[0].Undo = true }, false},
-		"stamp":                   {reconcile.Held{Kind: reconcile.HeldStamp, ID: "Source", Side: crm.Right}, nil, true},
-		"stamp, other value":      {reconcile.Held{Kind: reconcile.HeldStamp, ID: "Source", Side: crm.Right}, func(s *crm.Sync) { s.Stamp.ToRight["Source"] = crm.TextValue("y") }, false},
-		"stamp, new":              {reconcile.Held{Kind: reconcile.HeldStamp, ID: "Other", Side: crm.Right}, func(s *crm.Sync) { s.Stamp.ToRight["Other"] = crm.TextValue("x") }, false},
+		"mapping": {reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, nil, true},
+		"mapping, moved": {
+			reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, func(s *crm.Sync) { slices.Reverse(s.Mappings) }, true,
+		},
+		"mapping, changed": {
+			reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"},
+			func(s *crm.Sync) { s.Mappings[0].Right = []string{"B"} },
+			false,
+		},
+		"another mapping changed": {
+			reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"},
+			func(s *crm.Sync) { s.Mappings[1].Right = []string{"C"} },
+			true,
+		},
+		"mapping, new": {
+			reconcile.Held{Kind: reconcile.HeldMapping, ID: "m3"}, func(s *crm.Sync) { s.Mappings[0].ID = "m3" }, false,
+		},
+		"mapping, gone": {
+			reconcile.Held{Kind: reconcile.HeldMapping, ID: "m1"}, func(s *crm.Sync) { s.Mappings = s.Mappings[1:] }, false,
+		},
+		"rule": {reconcile.Held{Kind: reconcile.HeldRule, ID: "r1"}, nil, true},
+		"rule, changed": {
+			reconcile.Held{Kind: reconcile.HeldRule, ID: "r1"},
+			func(s *crm.Sync) { s.Rules[0].Direction = crm.DirectionBoth },
+			false,
+		},
+		"action of a rule": {reconcile.Held{Kind: reconcile.HeldAction, ID: "r1"}, nil, true},
+		"action, rule changed": {
+			reconcile.Held{Kind: reconcile.HeldAction, ID: "r1"}, func(s *crm.Sync) { s.Rules[0].Undo = true }, false,
+		},
+		"stamp": {reconcile.Held{Kind: reconcile.HeldStamp, ID: "Source", Side: crm.Right}, nil, true},
+		"stamp, other value": {
+			reconcile.Held{Kind: reconcile.HeldStamp, ID: "Source", Side: crm.Right}, func(s *crm.Sync) {
+				s.Stamp.ToRight["Source"] = crm.TextValue("y")
+			}, false,
+		},
+		"stamp, new": {
+			reconcile.Held{Kind: reconcile.HeldStamp, ID: "Other", Side: crm.Right}, func(s *crm.Sync) {
+				s.Stamp.ToRight["Other"] = crm.TextValue("x")
+			}, false,
+		},
 		"stamp of the other side": {reconcile.Held{Kind: reconcile.HeldStamp, ID: "Source", Side: crm.Left}, nil, false},
-		"step":                    {reconcile.Held{Kind: reconcile.HeldMatch, ID: "1", Pointer: "/match/to_right/1/pairs/0/0"}, nil, true},
-		"step, changed": {reconcile.Held{Kind: reconcile.HeldMatch, ID: "1", Pointer: "/match/to_right/1/pairs/0/0"}, func(s *crm.Sync) {
-			s.Match = crm.SplitMatch([]crm.MatchStep{step("email"), step("other")}, s.Match.ToLeft)
-		}, false},
-		"step, the other way changed": {reconcile.Held{Kind: reconcile.HeldMatch, ID: "0", Pointer: "/match/to_right/0/pairs/0/0"}, func(s *crm.Sync) {
+		"step": {
+			reconcile.Held{Kind: reconcile.HeldMatch, ID: "1", Pointer: "/match/to_right/1/pairs/0/0"}, nil, true,
+		},
+		"step, changed": {
+			reconcile.Held{Kind: reconcile.HeldMatch, ID: "1", Pointer: "/match/to_right/1/pairs/0/0"},
+			func(s *crm.Sync) {
+				s.Match = crm.SplitMatch([]crm.MatchStep{step("email"), step("other")}, s.Match.ToLeft)
+			}, false,
+		},
+		"step, the other way changed": {reconcile.Held{
+			Kind: reconcile.HeldMatch, ID: "0", Pointer: "/match/to_right/0/pairs/0/0",
+		}, func(s *crm.Sync) {
 			s.Match = crm.SplitMatch(s.Match.ToRight, []crm.MatchStep{step("other")})
 		}, true},
-		"step that stood in the other way only": {reconcile.Held{Kind: reconcile.HeldMatch, ID: "0", Pointer: "/match/to_right/0/pairs/0/0"}, func(s *crm.Sync) {
+		"step that stood in the other way only": {reconcile.Held{
+			Kind: reconcile.HeldMatch, ID: "0", Pointer: "/match/to_right/0/pairs/0/0",
+		}, func(s *crm.Sync) {
 			s.Match = crm.SplitMatch(s.Match.ToLeft, s.Match.ToRight)
 		}, false},
-		"one list, now for both ways": {reconcile.Held{Kind: reconcile.HeldMatch, ID: "0", Pointer: "/match/0/pairs/0/0"}, func(s *crm.Sync) {
-			s.Match = crm.SameMatch(step("email"))
-		}, false}, // nothing of the way left was like that
+		"one list, now for both ways": {
+			reconcile.Held{Kind: reconcile.HeldMatch, ID: "0", Pointer: "/match/0/pairs/0/0"},
+			func(s *crm.Sync) {
+				s.Match = crm.SameMatch(step("email"))
+			}, false,
+		}, // nothing of the way left was like that
 		"what nobody knows": {reconcile.Held{Kind: "other", ID: "m1"}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,7 +304,9 @@ func TestSuggestionsOfUnknownObjects(t *testing.T) {
 		return out
 	}
 	got := suggest(sync, apps, [2][]crm.Field{mail("owner", "vet"), mail("Owner_Mail__c", "Vet_Mail__c")})
-	want := []crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{"owner", "Owner_Mail__c"}}, OnDisagreement: got.Match[0].OnDisagreement}}
+	want := []crm.MatchStep{
+		{By: crm.MatchByAnyKey, Pairs: [][2]string{{"owner", "Owner_Mail__c"}}, OnDisagreement: got.Match[0].OnDisagreement},
+	}
 	if diff := cmp.Diff(want, got.Match); diff != "" {
 		t.Errorf("steps (-want +got)\n%s", diff)
 	}
@@ -272,7 +324,8 @@ func TestSuggestionsOfUnknownObjects(t *testing.T) {
 		"right read-only": {false, true, crm.DirectionToLeft}, "both read-only": {true, true, ""},
 	} {
 		got := suggest(sync, apps, [2][]crm.Field{
-			{{Name: "firstname", Type: crm.TypeText, ReadOnly: c.left}}, {{Name: "FirstName", Type: crm.TypeText, ReadOnly: c.right}},
+			{{Name: "firstname", Type: crm.TypeText, ReadOnly: c.left}},
+			{{Name: "FirstName", Type: crm.TypeText, ReadOnly: c.right}},
 		})
 		var direction crm.Direction
 		for _, m := range got.Mappings {
@@ -329,7 +382,8 @@ func TestX3_KeysOfOtherWorkspacesAreTheOperators(t *testing.T) {
 	if after := w.stored(); after != before {
 		t.Errorf("something was stored:\n%s\nbefore:\n%s", after, before)
 	}
-	own := w.must(201, "POST", "/v1/keys", `{"name":"k","role":"viewer","workspace":"`+string(DefaultWorkspace)+`"}`, admin).json(t)
+	own := w.must(201, "POST", "/v1/keys", `{"name":"k","role":"viewer","workspace":"`+string(DefaultWorkspace)+`"}`,
+		admin).json(t)
 	theirs := w.must(201, "POST", "/v1/keys", `{"name":"k","role":"viewer","workspace":"`+other+`"}`).json(t)
 	if own["workspace"] != string(DefaultWorkspace) || theirs["workspace"] != other {
 		t.Errorf("keys of %v and %v", own["workspace"], theirs["workspace"])
@@ -344,8 +398,10 @@ func TestX3_KeysOfOtherWorkspacesAreTheOperators(t *testing.T) {
 func TestCSVPartsKeepEveryFilter(t *testing.T) {
 	t.Parallel()
 	want := url.Values{
-		"connection": {"con_1"}, "sync": {"contacts"}, "range": {"today"}, "event": {"failed"}, "job_status": {"failure"}, "sync_status": {"error"},
-		"side": {"left"}, "record": {"7"}, "run": {"run_1"}, "code": {"rejected"}, "mapping": {"title"}, "cursor": {"c"},
+		"connection": {"con_1"}, "sync": {"contacts"}, "range": {"today"}, "event": {"failed"}, "job_status": {"failure"},
+		"sync_status": {"error"},
+		"side":        {"left"}, "record": {"7"}, "run": {"run_1"}, "code": {"rejected"}, "mapping": {"title"},
+		"cursor": {"c"},
 	}
 	u, err := url.Parse(nextPart(LogQuery{
 		Connection: "con_1", Sync: "contacts", Range: "today", Event: "failed", JobStatus: "failure", SyncStatus: "error",

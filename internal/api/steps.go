@@ -84,7 +84,9 @@ func (s *server) registerSteps() {
 			}, patchBody(anyObject("An RFC 7396 merge patch of the part")))
 			continue
 		}
-		handle(s, "get-"+one.name, func(ctx context.Context, in *StepPath) (*stepOutput, error) { return s.getStep(ctx, in.ID, at(in)) })
+		handle(s, "get-"+one.name, func(ctx context.Context, in *StepPath) (*stepOutput, error) {
+			return s.getStep(ctx, in.ID, at(in))
+		})
 		handle(s, "put-"+one.name, func(ctx context.Context, in *stepChange) (*stepOutput, error) {
 			return s.changeStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, replacePart)
 		}, jsonBody(schema, true))
@@ -174,7 +176,9 @@ func (s *server) getStep(ctx context.Context, id crm.ConnectionID, at stepPlace)
 
 // changeStep puts what join makes of a part and the body in the part's place.
 // Whoever changes another part meanwhile is no hindrance.
-func (s *server) changeStep(ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch string, join func(part, body any) any) (*stepOutput, error) {
+func (s *server) changeStep(
+	ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch string, join func(part, body any) any,
+) (*stepOutput, error) {
 	change, p := strictJSON(bodyOf(ctx))
 	if p == nil {
 		p = checkRemovals(s.registry(), at.schema, change)
@@ -190,21 +194,22 @@ func (s *server) changeStep(ctx context.Context, id crm.ConnectionID, at stepPla
 		if p := checkPart(ifMatch, old, at); p != nil {
 			return nil, p
 		}
-		out, err := s.change(ctx, &ChangeInput{ID: id, IfMatch: etag(old.Version)}, func(old *crm.Connection) ([]byte, error) {
-			doc, part, put, p := stepOf(old, at)
-			if p != nil {
-				return nil, p
-			}
-			fresh := join(part, change)
-			if p := checkBody(s.registry(), &s.patterns, at.schema, fresh); p != nil {
-				return nil, p
-			}
-			put(fresh)
-			if p := checkBody(s.registry(), &s.patterns, documentInput(), doc); p != nil {
-				return nil, p
-			}
-			return json.Marshal(doc)
-		})
+		out, err := s.change(ctx, &ChangeInput{ID: id, IfMatch: etag(old.Version)},
+			func(old *crm.Connection) ([]byte, error) {
+				doc, part, put, p := stepOf(old, at)
+				if p != nil {
+					return nil, p
+				}
+				fresh := join(part, change)
+				if p := checkBody(s.registry(), &s.patterns, at.schema, fresh); p != nil {
+					return nil, p
+				}
+				put(fresh)
+				if p := checkBody(s.registry(), &s.patterns, documentInput(), doc); p != nil {
+					return nil, p
+				}
+				return json.Marshal(doc)
+			})
 		switch {
 		case err != nil && problemOf(err).Code == CodeStaleVersion:
 			continue // the document changed: the part may be as it was
@@ -212,7 +217,8 @@ func (s *server) changeStep(ctx context.Context, id crm.ConnectionID, at stepPla
 			return nil, err
 		}
 		at := at
-		if one, ok := join(map[string]any{}, change).(map[string]any); ok && one["id"] != nil { // it may have another name now
+		// it may have another name now
+		if one, ok := join(map[string]any{}, change).(map[string]any); ok && one["id"] != nil {
 			at = at.renamed(fmt.Sprint(one["id"]))
 		}
 		_, part, _, p := stepOf(&out.Body, at)

@@ -68,7 +68,8 @@ func strictTokens(body []byte) *Problem {
 			return nil
 		}
 		if err != nil {
-			return malformed(CodeMalformedJSON, at(open), "the body is not JSON: broken near byte "+strconv.FormatInt(dec.InputOffset(), 10))
+			return malformed(CodeMalformedJSON, at(open), "the body is not JSON: broken near byte "+
+				strconv.FormatInt(dec.InputOffset(), 10))
 		}
 		if len(open) == 0 && values == 1 {
 			return malformed(CodeTrailingData, "", "there is more after the JSON value")

@@ -36,7 +36,8 @@ func TestTablesInTheDocs(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", o.Word, o.Means, o.Value, typesText(o.Fields), passes)
 	}
 	b.WriteString("\n## Transforms of a mapping\n\nA transform says what two fields have in common, " +
-		"so that a value is the same on both sides however each app writes it.\n\n| type | what travels | fields | options |\n|---|---|---|---|\n")
+		"so that a value is the same on both sides however each app writes it.\n\n| type | what travels | fields | " +
+		"options |\n|---|---|---|---|\n")
 	for _, r := range mapping.Transforms() {
 		transforms = append(transforms, string(r.Word))
 		fields, options := typesText(r.Fields), r.Options
@@ -81,8 +82,10 @@ func TestTablesInTheDocs(t *testing.T) {
 func TestFieldTypesInTheDocs(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	b.WriteString("# Which types of fields fit\n\nMade from `internal/mapping/fits.go`, which compiles a mapping of every pair of types under every\n" +
-		"transform: what stands here is what a save takes. `none` is without a transform. A field of another type is refused with the reason.\n\n" +
+	b.WriteString("# Which types of fields fit\n\nMade from `internal/mapping/fits.go`, which compiles a mapping of " +
+		"every pair of types under every\n" +
+		"transform: what stands here is what a save takes. `none` is without a transform. A field of another type is " +
+		"refused with the reason.\n\n" +
 		"| from | to | one way | both ways | why |\n|---|---|---|---|---|\n")
 	words := func(list []crm.TransformType) string {
 		if len(list) == 0 {
@@ -111,7 +114,9 @@ func TestFieldTypesInTheDocs(t *testing.T) {
 			t.Errorf("both ways between %v: %s, seen from the other end %s", pair, both, other)
 		}
 	}
-	for _, none := range [][2]crm.FieldType{{crm.TypeText, crm.TypeEmail}, {crm.TypeOwner, crm.TypeOwner}, {crm.TypeReference, crm.TypeReference}} {
+	for _, none := range [][2]crm.FieldType{
+		{crm.TypeText, crm.TypeEmail}, {crm.TypeOwner, crm.TypeOwner}, {crm.TypeReference, crm.TypeReference},
+	} {
 		if f := mapping.FitOf(none[0], none[1]); len(f.OneWay) > 0 {
 			t.Errorf("%v fits: %+v", none, f)
 		}
@@ -130,7 +135,8 @@ func TestFieldTypesInTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(b.String(), string(page)); diff != "" {
-		t.Errorf("the page is not what the compiler does: run LOCKSTEP_UPDATE=1 go test ./internal/api -run TestFieldTypesInTheDocs\n%s", diff)
+		t.Errorf("the page is not what the compiler does: run LOCKSTEP_UPDATE=1 go test ./internal/api -run "+
+			"TestFieldTypesInTheDocs\n%s", diff)
 	}
 }
 

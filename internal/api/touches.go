@@ -69,7 +69,9 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 	case old.Enabled != fresh.Enabled && !fresh.Enabled:
 		out = append(out, touched{What: "switch", Records: all, Detail: "everything stops before the next write"})
 	case old.Enabled != fresh.Enabled:
-		out = append(out, touched{What: "switch", Records: all, Detail: "everything goes on, and what was missed is caught up"})
+		out = append(out, touched{
+			What: "switch", Records: all, Detail: "everything goes on, and what was missed is caught up",
+		})
 	}
 	if old.TimeZone != fresh.TimeZone || old.Country != fresh.Country {
 		out = append(out, touched{
@@ -77,7 +79,9 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 			Detail: "times and phone numbers are read anew when a record changes next, and all with a resync",
 		})
 	}
-	if !sameJSON([]any{old.Description, old.Access, old.Notify, old.Shared}, []any{fresh.Description, fresh.Access, fresh.Notify, fresh.Shared}) {
+	if !sameJSON([]any{old.Description, old.Access, old.Notify, old.Shared}, []any{
+		fresh.Description, fresh.Access, fresh.Notify, fresh.Shared,
+	}) {
 		out = append(out, touched{What: "people", Detail: "no record is written for it"})
 	}
 	for i := range old.Syncs {

@@ -100,7 +100,8 @@ func (v *validation) accounts() (known [2]bool, err error) {
 			v.apps[i] = a.App
 		}
 		if !known[i] {
-			v.add("/"+string(side)+"/account", CodeUnknownAccount, "there is no such account: create it first, or choose one of GET /v1/accounts")
+			v.add("/"+string(side)+"/account", CodeUnknownAccount,
+				"there is no such account: create it first, or choose one of GET /v1/accounts")
 		}
 	}
 	return known, nil
@@ -121,11 +122,14 @@ func (v *validation) syncs() {
 		}
 		seen[s.ID] = true
 		if v.c.Left.Account == v.c.Right.Account && s.Left.Object == s.Right.Object {
-			v.add(at+"/right/object", CodeSameObject, "both sides are the same object of the same account: choose another on one side")
+			v.add(at+"/right/object", CodeSameObject,
+				"both sides are the same object of the same account: choose another on one side")
 		}
 		for _, way := range []crm.Way{crm.ToRight, crm.ToLeft} {
 			if s.Activities.Behavior.Get(way) == crm.BehaviorNothing {
-				v.add(at+"/activities/behavior/"+string(way), CodeUnknownValue, "activities are created and updated, created only or updated only: to leave them out set activities.enabled to false")
+				v.add(at+"/activities/behavior/"+string(way), CodeUnknownValue,
+					"activities are created and updated, created only or updated only: to leave them out set activities.enabled to "+
+						"false")
 			}
 		}
 		v.problems = append(v.problems, prefixed(at, unsupportedIn(s))...)
@@ -149,7 +153,8 @@ func (v *validation) sync(i int, known [2]bool) error {
 		fields[n], err = v.fields(s, side)
 		switch {
 		case fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Unsupported):
-			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "the %s account has no such object: choose one of GET /v1/accounts/%s/objects", side, v.c.Account(side))
+			v.add(at+"/"+string(side)+"/object", CodeUnknownObject,
+				"the %s account has no such object: choose one of GET /v1/accounts/%s/objects", side, v.c.Account(side))
 		case err != nil:
 			return fmt.Errorf("fields of the %s side: %w", side, err)
 		}
@@ -204,7 +209,8 @@ func (v *validation) stamps(s *crm.Sync, at string, side crm.Side, fields []crm.
 		for _, item := range mapping.Items(values[name]) {
 			if !slices.ContainsFunc(f.Options, func(o crm.Option) bool { return o.Value == item }) {
 				v.add(at+"/stamp/"+string(crm.WayTo(side))+"/"+pointerToken(name), mapping.CodeUnknownOption,
-					"the %s field %q has no option %q: use one of GET /v1/accounts/%s/objects/%s/fields", side, name, item, v.c.Account(side), s.Object(side))
+					"the %s field %q has no option %q: use one of GET /v1/accounts/%s/objects/%s/fields", side, name, item,
+					v.c.Account(side), s.Object(side))
 			}
 		}
 	}
@@ -232,16 +238,19 @@ func (v *validation) identities(s *crm.Sync, at string) {
 func (v *validation) keyMapped(s *crm.Sync, at string, key [2]string) {
 	for i := range s.Mappings {
 		m := &s.Mappings[i]
-		if m.On() && m.Direction != crm.DirectionOff || !slices.Contains(m.Left, key[0]) || !slices.Contains(m.Right, key[1]) {
+		if m.On() && m.Direction != crm.DirectionOff || !slices.Contains(m.Left, key[0]) ||
+			!slices.Contains(m.Right, key[1]) {
 			continue
 		}
 		if slices.ContainsFunc(s.Mappings, func(o crm.Mapping) bool {
-			return o.On() && o.Direction != crm.DirectionOff && slices.Contains(o.Left, key[0]) && slices.Contains(o.Right, key[1])
+			return o.On() && o.Direction != crm.DirectionOff && slices.Contains(o.Left, key[0]) &&
+				slices.Contains(o.Right, key[1])
 		}) {
 			continue
 		}
 		p := mapping.Problem{Pointer: at + "/mappings/" + strconv.Itoa(i) + "/enabled", Code: CodeKeyOff, Detail: fmt.Sprintf(
-			"a match step goes by %q and %q, so their mapping stays on: records made without it would be nobody's twins; take the step away first", key[0], key[1])}
+			"a match step goes by %q and %q, so their mapping stays on: records made without it would be nobody's twins; "+
+				"take the step away first", key[0], key[1])}
 		if !slices.Contains(v.problems, p) {
 			v.problems = append(v.problems, p)
 		}
@@ -264,12 +273,14 @@ func (v *validation) idStep(s *crm.Sync, at, here string, step crm.MatchStep) {
 		for n, side := range crm.Sides {
 			if [2]bool{left, right}[n] && fields[n] != idOfRecord && m.Direction.Allows(crm.WayTo(side)) {
 				v.add(at+"/mappings/"+strconv.Itoa(i)+"/"+string(side), CodeIDMapped,
-					"the %s field %q holds the ID by which records are matched, and is not mapped otherwise: choose another field", side, fields[n])
+					"the %s field %q holds the ID by which records are matched, and is not mapped otherwise: choose another field",
+					side, fields[n])
 			}
 		}
 	}
 	if !own && !joined && step.Left != "" && step.Right != "" {
-		v.add(here, CodeIDNotMapped, "%q and %q hold one ID, so they have to be mapped to each other first: add the mapping, or let one side be %q", step.Left, step.Right, idOfRecord)
+		v.add(here, CodeIDNotMapped, "%q and %q hold one ID, so they have to be mapped to each other first: add the "+
+			"mapping, or let one side be %q", step.Left, step.Right, idOfRecord)
 	}
 }
 
@@ -282,7 +293,9 @@ func pointerToken(key string) string { return strings.NewReplacer("~", "~0", "/"
 // fields lists the fields of a side's object. Where the engine has seen that one
 // is gone, its list is the newer one: it costs no call.
 func (v *validation) fields(s *crm.Sync, side crm.Side) ([]crm.Field, error) {
-	if v.savedSync(s) != nil && slices.ContainsFunc(v.known[s.ID], func(h engine.HeldPart) bool { return h.Side == side }) {
+	if v.savedSync(s) != nil && slices.ContainsFunc(v.known[s.ID], func(h engine.HeldPart) bool {
+		return h.Side == side
+	}) {
 		return v.s.Engine.Fields(v.ctx, v.ws, v.c.Account(side), s.Object(side), false)
 	}
 	return v.s.fields(v.ctx, v.ws, v.c.Account(side), s.Object(side), false)
@@ -301,15 +314,20 @@ func (v *validation) required(s *crm.Sync, at string, side crm.Side, fields []cr
 	}
 	for _, f := range fields {
 		if f.Required && !f.ReadOnly && !filled[f.Name] {
-			v.add(at+"/mappings", CodeRequiredUnmapped, "the %s app demands the field %q on creation: map it, stamp it, or set behavior.%s to update_only", side, f.Name, way)
+			v.add(at+"/mappings", CodeRequiredUnmapped,
+				"the %s app demands the field %q on creation: map it, stamp it, or set behavior.%s to update_only", side, f.Name,
+				way)
 		}
 	}
 }
 
 // countries are the codes of ISO 3166-1 alpha-2.
-var countries = strings.Fields(`AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ
-CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL
-GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR
-LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK
-PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR
-TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW`)
+var countries = strings.Fields(`
+AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ
+CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO
+FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE
+JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO
+MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW
+PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM
+TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
+`)

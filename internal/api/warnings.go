@@ -33,10 +33,12 @@ func warning(pointer, code, detail string) ProblemItem {
 // an object whose fields cannot be read.
 func (s *server) warnings(ctx context.Context, c *crm.Connection) []ProblemItem {
 	out := []ProblemItem{warning("", CodeDeleteIsFinal,
-		"deleting the connection is final: its mappings, links and log are lost, and nothing brings them back; to stop it for a while switch it off or pause it")}
+		"deleting the connection is final: its mappings, links and log are lost, and nothing brings them back; to stop it "+
+			"for a while switch it off or pause it")}
 	if c.Status == crm.StatusDraft {
 		out = append(out, warning("", CodeBothWritten,
-			"a start writes to both apps: look at a plan first, keep a copy of both, and begin in a quiet hour with one direction or few records"))
+			"a start writes to both apps: look at a plan first, keep a copy of both, and begin in a quiet hour with one "+
+				"direction or few records"))
 	}
 	for i := range c.Syncs {
 		var fields [2][]crm.Field
@@ -62,12 +64,14 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 	var out []ProblemItem
 	if slices.ContainsFunc(sync.Mappings, func(m crm.Mapping) bool { return m.Origin != "custom" && m.Origin != "" }) {
 		out = append(out, warning(at+"/mappings", CodePresetLines,
-			"the mappings that came with a preset or a suggestion fit these apps: leave them as they are unless you need to change them"))
+			"the mappings that came with a preset or a suggestion fit these apps: leave them as they are unless you need to "+
+				"change them"))
 	}
 	for side, word := range crm.Sides {
 		if names := demanded(sync, word, fields[side]); len(names) > 0 {
 			out = append(out, warning(at+"/mappings", CodeRequired, fmt.Sprintf(
-				"the %s app demands %s to create a record: one that lacks a value fails by that name, others go on", word, strings.Join(names, ", "))))
+				"the %s app demands %s to create a record: one that lacks a value fails by that name, others go on", word,
+				strings.Join(names, ", "))))
 		}
 	}
 	for i := range sync.Mappings {
@@ -79,7 +83,8 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 	}
 	if sync.Conflict == crm.ConflictNewest {
 		out = append(out, warning(at+"/conflict", CodeNewestGuess,
-			"newest goes by the time of the whole record, not of the field, and by clocks that differ: choose a side or review where it matters"))
+			"newest goes by the time of the whole record, not of the field, and by clocks that differ: choose a side or "+
+				"review where it matters"))
 	}
 	return out
 }
@@ -127,10 +132,12 @@ func mappingWarnings(m *crm.Mapping, at string, fields [2][]crm.Field) []Problem
 		switch {
 		case (to.Type == crm.TypeOption || to.Type == crm.TypeOptions) && !to.OpenOptions && len(to.Options) > 0:
 			out = append(out, warning(at, CodeExactOption, fmt.Sprintf(
-				"the %s app takes nothing but the exact name and case of an option of %q: what differs in case is mapped to it, another value fails the field", way.Target(), to.Name)))
+				"the %s app takes nothing but the exact name and case of an option of %q: what differs in case is mapped to it, "+
+					"another value fails the field", way.Target(), to.Name)))
 		case to.Type != from.Type && narrower(to.Type):
 			out = append(out, warning(at, CodeMayNotFit, fmt.Sprintf(
-				"%q (%s) into %q (%s): a value that does not fit fails its field at run time, and the record's other fields go on", from.Name, from.Type, to.Name, to.Type)))
+				"%q (%s) into %q (%s): a value that does not fit fails its field at run time, and the record's other fields go on",
+				from.Name, from.Type, to.Name, to.Type)))
 		}
 	}
 	return out
@@ -139,7 +146,8 @@ func mappingWarnings(m *crm.Mapping, at string, fields [2][]crm.Field) []Problem
 // narrower reports types that do not take every text.
 func narrower(t crm.FieldType) bool {
 	switch t {
-	case crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeEmail, crm.TypeURL, crm.TypeOption, crm.TypeOptions:
+	case crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeEmail, crm.TypeURL, crm.TypeOption,
+		crm.TypeOptions:
 		return true
 	case crm.TypeText, crm.TypePhone, crm.TypeList, crm.TypeReference, crm.TypeOwner:
 	}

@@ -104,7 +104,9 @@ func (s *server) updateWorkspace(ctx context.Context, in *struct {
 	if patch.TimeZone != nil {
 		if _, err := time.LoadLocation(*patch.TimeZone); err != nil || *patch.TimeZone == "Local" {
 			return nil, problem(http.StatusBadRequest, reconcile.CodeUnknownZone, "",
-				ProblemItem{Pointer: "/time_zone", Detail: "use an IANA name such as \"America/New_York\"", Code: reconcile.CodeUnknownZone})
+				ProblemItem{
+					Pointer: "/time_zone", Detail: "use an IANA name such as \"America/New_York\"", Code: reconcile.CodeUnknownZone,
+				})
 		}
 		next.TimeZone = *patch.TimeZone
 	}
@@ -150,21 +152,27 @@ func (s *server) createWorkspace(ctx context.Context, in *struct {
 	} `nameHint:"NewWorkspace"`
 },
 ) (*workspaceOutput, error) {
-	w := store.Workspace{ID: crm.WorkspaceID(s.NewID("wsp")), Name: in.Body.Name, TimeZone: in.Body.TimeZone, LogDays: in.Body.LogDays, CreatedAt: s.Now().UTC()}
+	w := store.Workspace{
+		ID: crm.WorkspaceID(s.NewID("wsp")), Name: in.Body.Name, TimeZone: in.Body.TimeZone, LogDays: in.Body.LogDays,
+		CreatedAt: s.Now().UTC(),
+	}
 	or(&w.TimeZone, "UTC")
 	if w.LogDays == 0 {
 		w.LogDays = logDaysDefault
 	}
 	if _, err := time.LoadLocation(w.TimeZone); err != nil || w.TimeZone == "Local" {
 		return nil, problem(http.StatusBadRequest, reconcile.CodeUnknownZone, "",
-			ProblemItem{Pointer: "/time_zone", Detail: "use an IANA name such as \"America/New_York\"", Code: reconcile.CodeUnknownZone})
+			ProblemItem{
+				Pointer: "/time_zone", Detail: "use an IANA name such as \"America/New_York\"", Code: reconcile.CodeUnknownZone,
+			})
 	}
 	var version int64
-	err := s.audit.Do(ctx, access.From(ctx), requestID(ctx), "workspace.create", string(w.ID), nil, plain(w), func() error {
-		var err error
-		version, err = store.SaveWorkspace(ctx, s.Store, w, 0)
-		return err
-	})
+	err := s.audit.Do(ctx, access.From(ctx), requestID(ctx), "workspace.create", string(w.ID), nil, plain(w),
+		func() error {
+			var err error
+			version, err = store.SaveWorkspace(ctx, s.Store, w, 0)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +220,10 @@ func (s *server) createKey(ctx context.Context, in *struct {
 },
 ) (*keyOutput, error) {
 	who := access.From(ctx)
-	want := access.Key{Name: in.Body.Name, Role: in.Body.Role, Workspace: who.Workspace, CreatedBy: who.Key, User: fullUser(in.Body.User.user())}
+	want := access.Key{
+		Name: in.Body.Name, Role: in.Body.Role, Workspace: who.Workspace, CreatedBy: who.Key,
+		User: fullUser(in.Body.User.user()),
+	}
 	if ws := in.Body.Workspace; ws != "" && ws != who.Workspace {
 		if !who.Operator {
 			return nil, problem(http.StatusForbidden, CodeRoleTooLow, "only the operator makes keys for other workspaces",

@@ -52,7 +52,8 @@ func (v *validation) writers() {
 				first, is := taken[at]
 				if is && first != i && !v.c.Syncs[first].Joins(s.Left.Object, s.Right.Object) {
 					v.add("/syncs/"+strconv.Itoa(i)+"/mappings", CodeFieldTwice,
-						"the sync %q writes the %s field %q too: switch one of the mappings off or change its direction", v.c.Syncs[first].ID, side, field)
+						"the sync %q writes the %s field %q too: switch one of the mappings off or change its direction",
+						v.c.Syncs[first].ID, side, field)
 					continue
 				}
 				taken[at] = i
@@ -72,7 +73,9 @@ func sortedNames(m map[string]bool) []string {
 // otherWriters refuses a connection that writes a field which another one
 // writes already (design 3.16), unless the later of the two says that it may:
 // that is worth a warning. The caller holds saveLock.
-func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection) (*Problem, []ProblemItem, error) {
+func (s *server) otherWriters(
+	ctx context.Context, ws crm.WorkspaceID, c *crm.Connection,
+) (*Problem, []ProblemItem, error) {
 	mine := cells(c)
 	var found []mapping.Problem
 	var warned []ProblemItem
@@ -96,7 +99,8 @@ func (s *server) otherWriters(ctx context.Context, ws crm.WorkspaceID, c *crm.Co
 				if later(c, other) == other {
 					which = name
 				}
-				detail += `: set "shared": true on the later of the two, ` + which + ", or switch the mapping off here or there, or change a direction"
+				detail += `: set "shared": true on the later of the two, ` + which +
+					", or switch the mapping off here or there, or change a direction"
 				found = append(found, mapping.Problem{Pointer: pointer, Code: CodeFieldInUse, Detail: detail})
 			}
 		}
@@ -150,7 +154,9 @@ func (s *server) saveLock(ctx context.Context, ws crm.WorkspaceID) (unlock func(
 	s.saving.Lock()
 	key := store.SettingsKey(ws, "lock#connections")
 	for range 50 {
-		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Expires: s.Now().Add(saveLockFor)}, If: store.IfAbsent})
+		_, err = s.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: key, Expires: s.Now().Add(saveLockFor)}, If: store.IfAbsent,
+		})
 		if err == nil {
 			return func() {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

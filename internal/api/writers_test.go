@@ -45,16 +45,28 @@ func TestConcurrentWriters(t *testing.T) {
 		second        string // a merge patch
 		wanted, shown string // a part of the resource afterwards
 	}{
-		"connection: PUT":      {"connection", "PUT", "", `{"description":"second"}`, `"description":"second"`, ""},
-		"connection: PATCH":    {"connection", "PATCH", `{"description":"first"}`, `{"description":"second"}`, `"description":"second"`, ""},
-		"connection: toggle":   {"connection", "PATCH", `{"enabled":false}`, `{"description":"second"}`, `"enabled":true`, ""},
-		"connection: accounts": {"connection", "PATCH", `{"default_country":"DE"}`, `{"name":"Second"}`, `"default_country":"US"`, ""},
-		"connection: DELETE":   {"connection", "DELETE", "", `{"description":"second"}`, `"status":"draft"`, confirmed},
-		"account: PATCH":       {"account", "PATCH", `{"name":"First"}`, `{"name":"Second"}`, `"name":"Second"`, ""},
-		"account: credentials": {"account", "PATCH", `{"credentials":{"kind":"token","token":"pat-9"}}`, `{"name":"Second"}`, `"name":"Second"`, ""},
-		"account: DELETE":      {"account", "DELETE", "", `{"name":"Second"}`, `"name":"Second"`, ""},
-		"workspace: PATCH":     {"/v1/workspace", "PATCH", `{"name":"First"}`, `{"name":"Second"}`, `"name":"Second"`, ""},
-		"workspace: other key": {"/v1/workspace", "PATCH", `{"log_days":70}`, `{"time_zone":"Europe/Berlin"}`, `"time_zone":"Europe/Berlin"`, ""},
+		"connection: PUT": {"connection", "PUT", "", `{"description":"second"}`, `"description":"second"`, ""},
+		"connection: PATCH": {
+			"connection", "PATCH", `{"description":"first"}`, `{"description":"second"}`, `"description":"second"`, "",
+		},
+		"connection: toggle": {
+			"connection", "PATCH", `{"enabled":false}`, `{"description":"second"}`, `"enabled":true`,
+			"",
+		},
+		"connection: accounts": {
+			"connection", "PATCH", `{"default_country":"DE"}`, `{"name":"Second"}`, `"default_country":"US"`, "",
+		},
+		"connection: DELETE": {"connection", "DELETE", "", `{"description":"second"}`, `"status":"draft"`, confirmed},
+		"account: PATCH":     {"account", "PATCH", `{"name":"First"}`, `{"name":"Second"}`, `"name":"Second"`, ""},
+		"account: credentials": {
+			"account", "PATCH", `{"credentials":{"kind":"token","token":"pat-9"}}`, `{"name":"Second"}`,
+			`"name":"Second"`, "",
+		},
+		"account: DELETE":  {"account", "DELETE", "", `{"name":"Second"}`, `"name":"Second"`, ""},
+		"workspace: PATCH": {"/v1/workspace", "PATCH", `{"name":"First"}`, `{"name":"Second"}`, `"name":"Second"`, ""},
+		"workspace: other key": {
+			"/v1/workspace", "PATCH", `{"log_days":70}`, `{"time_zone":"Europe/Berlin"}`, `"time_zone":"Europe/Berlin"`, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +75,8 @@ func TestConcurrentWriters(t *testing.T) {
 			target := map[string]string{"connection": "/v1/connections/" + id}[c.target]
 			switch c.target {
 			case "account":
-				free := w.must(201, "POST", "/v1/accounts", `{"app":"hubspot","name":"Free","credentials":{"kind":"token","token":"pat-3"}}`).json(t)
+				free := w.must(201, "POST", "/v1/accounts",
+					`{"app":"hubspot","name":"Free","credentials":{"kind":"token","token":"pat-3"}}`).json(t)
 				target = "/v1/accounts/" + free["id"].(string)
 			case "/v1/workspace":
 				target = c.target
@@ -124,7 +137,8 @@ func TestAccountsAreNotDeletedUnderAConnection(t *testing.T) {
 		func() reply { return w.do("DELETE", account, "", ifMatch("*")) },
 		func(h http.Handler) reply { return w.on(h).do("POST", "/v1/connections", document) },
 	)
-	if second.status != http.StatusCreated || first.status != http.StatusConflict || first.problem(t).Code != "account_in_use" {
+	if second.status != http.StatusCreated || first.status != http.StatusConflict ||
+		first.problem(t).Code != "account_in_use" {
 		t.Errorf("got %d and %d: %s", first.status, second.status, first.body)
 	}
 	w.must(200, "GET", account, "")
@@ -168,7 +182,8 @@ func TestIdempotencyTellsRequestsApart(t *testing.T) {
 	for _, name := range []string{"first", "second"} { // the same key, no POST
 		w.must(200, "PATCH", "/v1/connections/"+one, `{"description":"`+name+`"}`, ifMatch("*"), once)
 	}
-	if got := w.must(200, "GET", "/v1/connections/"+one, "", once); !bytes.Contains(got.body, []byte(`"description":"second"`)) {
+	if got := w.must(200, "GET", "/v1/connections/"+one, "", once); !bytes.Contains(got.body,
+		[]byte(`"description":"second"`)) {
 		t.Errorf("a change was not carried out: %s", got.body)
 	}
 	if r := redrive("?connection=" + one); r.header.Get("Idempotent-Replayed") != "true" {

@@ -14,7 +14,8 @@ const yamlMedia = "application/yaml" // RFC 9512
 
 func isYAML(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == yamlMedia || media == "application/x-yaml" || media == "text/yaml" || media == "text/x-yaml")
+	return err == nil && (media == yamlMedia || media == "application/x-yaml" || media == "text/yaml" ||
+		media == "text/x-yaml")
 }
 
 type exportOutput struct {
@@ -71,7 +72,9 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 	if bytes.Equal(exported(same), exported(c)) {
 		return &importOutput{http.StatusOK, etag(same.Version), "", *same}, nil
 	}
-	out, err := s.change(ctx, &ChangeInput{ID: same.ID, IfMatch: in.IfMatch}, func(*crm.Connection) ([]byte, error) { return bodyOf(ctx), nil })
+	out, err := s.change(ctx, &ChangeInput{ID: same.ID, IfMatch: in.IfMatch}, func(*crm.Connection) ([]byte, error) {
+		return bodyOf(ctx), nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +85,8 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 func (s *server) named(ctx context.Context, c *crm.Connection) (*crm.Connection, error) {
 	var found *crm.Connection
 	err := s.eachConnection(ctx, access.From(ctx).Workspace, func(other *crm.Connection) {
-		if other.Name == c.Name && other.Left == c.Left && other.Right == c.Right && other.Status != crm.StatusDeleting && found == nil {
+		if other.Name == c.Name && other.Left == c.Left && other.Right == c.Right && other.Status != crm.StatusDeleting &&
+			found == nil {
 			found = other
 		}
 	})

@@ -79,7 +79,10 @@ var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9
 // plainYAML are texts that no YAML reader takes for anything else.
 var (
 	plainYAML = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./ -]*[A-Za-z0-9_]$|^[A-Za-z_]$`)
-	words     = map[string]bool{"true": true, "false": true, "null": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "nan": true, "inf": true}
+	words     = map[string]bool{
+		"true": true, "false": true, "null": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true,
+		"nan": true, "inf": true,
+	}
 )
 
 func yamlText(s string) *yaml.Node {
@@ -138,7 +141,8 @@ func yamlBounds(body []byte) *Problem {
 		case '\n', '\r', ',', '?':
 			values++
 		case ':', '-':
-			if i+1 == len(body) || strings.IndexByte(" \t\r\n,[]{}\"'", body[i+1]) >= 0 || i > 0 && strings.IndexByte("\"']}", body[i-1]) >= 0 {
+			if i+1 == len(body) || strings.IndexByte(" \t\r\n,[]{}\"'", body[i+1]) >= 0 ||
+				i > 0 && strings.IndexByte("\"']}", body[i-1]) >= 0 {
 				values++
 			}
 		}

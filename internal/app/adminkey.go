@@ -57,7 +57,8 @@ func readAdminKey(op, path string) (secret.Text, error) {
 		return secret.Text{}, err
 	}
 	text := strings.TrimSpace(string(b))
-	if len(text) < minAdminKey || len(text) > maxAdminKey || strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }) {
+	if len(text) < minAdminKey || len(text) > maxAdminKey ||
+		strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }) {
 		return secret.Text{}, fault.New(op, fault.Invalid, "key_file_malformed",
 			path+" is not an admin key; delete it to have a new one made, or set LOCKSTEP_ADMIN_KEY")
 	}

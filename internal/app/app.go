@@ -142,7 +142,9 @@ func merge(t, def engine.Tuning) engine.Tuning {
 
 // wire makes the parts, from the inside out.
 func (a *App) wire() error {
-	guard, err := egress.New(egress.Options{Allow: a.opts.AllowHosts, Timeout: a.tuning.HTTPDeadline, HeaderTimeout: a.tuning.HTTPDeadline})
+	guard, err := egress.New(egress.Options{
+		Allow: a.opts.AllowHosts, Timeout: a.tuning.HTTPDeadline, HeaderTimeout: a.tuning.HTTPDeadline,
+	})
 	if err != nil {
 		return err
 	}
@@ -165,21 +167,25 @@ func (a *App) wire() error {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
 			return c, err
 		},
-		Refused: a.Accounts.Refused, Keeper: parts.Keeper(a.Store, a.now), ErasureKey: a.Accounts.ErasureKey, Audited: parts.Audited(a.Store, a.now, newID),
+		Refused: a.Accounts.Refused, Keeper: parts.Keeper(a.Store, a.now), ErasureKey: a.Accounts.ErasureKey,
+		Audited: parts.Audited(a.Store, a.now, newID),
 	})
 	if err != nil {
 		return err
 	}
 	a.Alerts, err = alert.New(alert.Options{
-		Store: a.Store, Engine: a.Engine, Accounts: a.Accounts, Audit: access.NewAudit(a.Store, a.now, newID), Mailer: a.opts.Mailer,
-		HTTP: guard.Client, CheckURL: guard.CheckURL, Sealer: a.kept.sealer, Rand: rand.Reader, Now: a.now, NewID: newID, Log: a.log,
+		Store: a.Store, Engine: a.Engine, Accounts: a.Accounts, Audit: access.NewAudit(a.Store, a.now, newID),
+		Mailer: a.opts.Mailer,
+		HTTP:   guard.Client, CheckURL: guard.CheckURL, Sealer: a.kept.sealer, Rand: rand.Reader, Now: a.now, NewID: newID,
+		Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
 	rest, err := api.New(api.Options{
-		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Alerts: a.Alerts, Store: a.Store, Drivers: drivers,
-		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
+		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Alerts: a.Alerts, Store: a.Store,
+		Drivers: drivers,
+		Now:     a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
 		Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 		AdminKey: a.kept.key, Version: a.opts.Version,
 	})
@@ -197,7 +203,9 @@ const maxWait = time.Second
 // pace keeps an account's connector within its limits, and answers for one whose app
 // cannot be asked.
 func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
-	return parts.Connector(c, paced.Budget{Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait})
+	return parts.Connector(c, paced.Budget{
+		Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait,
+	})
 }
 
 // takeOver frees what the folder's former process held when it died. Nothing

@@ -29,7 +29,8 @@ import (
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
 		// Connections to AWS are kept for the next call.
-		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
+		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
 }
 
 func opened(t *testing.T, o Options) *App {
@@ -153,7 +154,12 @@ func connection(t *testing.T, a *App, schedule string) engine.SyncRef {
 	c := &crm.Connection{
 		ID: "con_1", Name: "x", Enabled: true, Status: crm.StatusActive, Version: 1, Generation: 1,
 		Left: crm.End{Account: "acc_l"}, Right: crm.End{Account: "acc_r"},
-		Syncs: []crm.Sync{{ID: "contacts", Left: crm.ObjectEnd{Object: "a"}, Right: crm.ObjectEnd{Object: "b"}, Direction: crm.DirectionBoth, Schedule: schedule}},
+		Syncs: []crm.Sync{
+			{
+				ID: "contacts", Left: crm.ObjectEnd{Object: "a"}, Right: crm.ObjectEnd{Object: "b"}, Direction: crm.DirectionBoth,
+				Schedule: schedule,
+			},
+		},
 	}
 	if _, err := store.SaveConnection(t.Context(), a.Store, api.DefaultWorkspace, c, 0); err != nil {
 		t.Fatal(err)
@@ -185,7 +191,8 @@ func TestDuePulls(t *testing.T) {
 				if err := a.Engine.PauseConnection(t.Context(), ref.Workspace, ref.Connection); err != nil {
 					t.Fatal(err)
 				}
-				if due, err = a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now().Add(time.Hour)); err != nil || due != nil {
+				if due, err = a.Engine.DuePulls(t.Context(), api.DefaultWorkspace, time.Now().Add(time.Hour)); err != nil ||
+					due != nil {
 					t.Errorf("schedule %s: due while paused: %v, %v", schedule, due, err)
 				}
 			})
@@ -203,7 +210,9 @@ func TestScheduleBacksOff(t *testing.T) {
 		answer.Store(error(fault.New("x", fault.Unavailable, "", "")))
 		hold := make(chan struct{})
 		a := &App{now: time.Now, tick: newBell(), log: slog.New(slog.DiscardHandler)}
-		s := &schedule{app: a, running: map[engine.SyncRef]bool{}, waits: map[engine.SyncRef]pullWait{}, slots: make(chan struct{}, 1)}
+		s := &schedule{
+			app: a, running: map[engine.SyncRef]bool{}, waits: map[engine.SyncRef]pullWait{}, slots: make(chan struct{}, 1),
+		}
 		s.pull = func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error {
 			calls.Add(1)
 			<-hold

@@ -25,7 +25,9 @@ func TestBackupWhileRunning(t *testing.T) {
 	dir := t.TempDir()
 	a := opened(t, Options{DataDir: dir})
 	login, err := a.Accounts.Create(t.Context(), api.DefaultWorkspace, account.Draft{
-		App: hubspot.ID, Name: "left", Credentials: account.Credentials{Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("t0p")}},
+		App: hubspot.ID, Name: "left", Credentials: account.Credentials{
+			Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("t0p")},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +36,9 @@ func TestBackupWhileRunning(t *testing.T) {
 		return store.Key{Table: store.Links, Workspace: "ws", Partition: "pairs", Sort: fmt.Sprintf("%s%06d", sort, n)}
 	}
 	write := func(n int) {
-		err := a.Store.Transact(t.Context(), []store.Write{{Item: store.Item{Key: at("a", n), Data: make([]byte, 2000)}}, {Item: store.Item{Key: at("b", n)}}})
+		err := a.Store.Transact(t.Context(), []store.Write{
+			{Item: store.Item{Key: at("a", n), Data: make([]byte, 2000)}}, {Item: store.Item{Key: at("b", n)}},
+		})
 		if err != nil {
 			t.Error(err)
 		}
@@ -90,7 +94,8 @@ func TestBackupWhileRunning(t *testing.T) {
 	if got, err := b.Accounts.Get(t.Context(), api.DefaultWorkspace, login.ID); err != nil || got.Name != "left" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if found, err := account.TryCredential(t.Context(), b.Store, b.kept.sealer, api.DefaultWorkspace); !found || err != nil {
+	if found, err := account.TryCredential(t.Context(), b.Store, b.kept.sealer, api.DefaultWorkspace); !found ||
+		err != nil {
 		t.Errorf("the copy's secrets do not open: %v, %v", found, err)
 	}
 	for _, name := range []string{sqlitedb.FileName, RootKeyFile, AdminKeyFile} {

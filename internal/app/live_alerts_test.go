@@ -91,7 +91,8 @@ func hearing(w *shop) string {
 		to = append(to, strings.Join(m.To, "+"))
 	}
 	waiting := 0
-	for _, a := range each[alert.Alert](w.live, "/v1/alerts?state=open&connection="+strings.TrimPrefix(w.con, "/v1/connections/")) {
+	for _, a := range each[alert.Alert](w.live, "/v1/alerts?state=open&connection="+strings.TrimPrefix(w.con,
+		"/v1/connections/")) {
 		for _, d := range a.Deliveries {
 			if d.State == alert.DeliveryPending && d.Attempts == 0 {
 				waiting++
@@ -157,7 +158,8 @@ func TestRow42_SwitchedOffIsTold(t *testing.T) {
 			l.tell()
 			l.tell()
 			mails, _ := l.told.take()
-			if len(mails) != 1 || !slices.Equal(mails[0].To, []string{"ops@example.com"}) || !strings.Contains(mails[0].Text, "switched off by "+id) {
+			if len(mails) != 1 || !slices.Equal(mails[0].To, []string{"ops@example.com"}) ||
+				!strings.Contains(mails[0].Text, "switched off by "+id) {
 				t.Fatalf("switched off: %+v", mails)
 			}
 			if strings.Contains(mails[0].Text+mails[0].Subject, "Jane") || strings.Contains(mails[0].Text, "jane@") {
@@ -201,13 +203,15 @@ func TestRow163_BrokenCredentialsAreTold(t *testing.T) {
 		}
 		l.tell()
 		mails, hooks := l.told.take()
-		if len(mails) != 1 || len(hooks) != 1 || !strings.Contains(hooks[0], `"kind":"needs_authorization"`) || !strings.Contains(mails[0].Text, string(l.left)) {
+		if len(mails) != 1 || len(hooks) != 1 || !strings.Contains(hooks[0], `"kind":"needs_authorization"`) ||
+			!strings.Contains(mails[0].Text, string(l.left)) {
 			t.Fatalf("%+v %v", mails, hooks)
 		}
 		l.hub.Core().AllowTokens()
 		l.want(200, "POST", "/v1/accounts/"+string(l.left)+"/test", nil)
 		l.tell()
-		if mails, hooks = l.told.take(); len(mails) != 1 || len(hooks) != 1 || !strings.Contains(hooks[0], `"alert.resolved"`) {
+		if mails, hooks = l.told.take(); len(mails) != 1 || len(hooks) != 1 ||
+			!strings.Contains(hooks[0], `"alert.resolved"`) {
 			t.Fatalf("%+v %v", mails, hooks)
 		}
 	})

@@ -49,9 +49,14 @@ func (x *third) account(l *live) crm.AccountID {
 	if kind.Credentials["kind"] != string(crm.AuthOAuth2) || x.app == "salesforce" {
 		return l.account(string(x.app), x.url, kind.Credentials)
 	}
-	client := map[string]string{"client_id": kind.Credentials["client_id"], "client_secret": kind.Credentials["client_secret"], "redirect_uri": l.url + "/v1/oauth/callback"}
+	client := map[string]string{
+		"client_id": kind.Credentials["client_id"], "client_secret": kind.Credentials["client_secret"],
+		"redirect_uri": l.url + "/v1/oauth/callback",
+	}
 	l.want(204, "PUT", "/v1/apps/"+string(x.app)+"/client", client)
-	begin := l.must(201, "POST", "/v1/oauth/"+string(x.app)+"/authorizations", map[string]any{"name": driver.App.Name, "base_url": x.url})["url"].(string)
+	begin := l.must(201, "POST", "/v1/oauth/"+string(x.app)+"/authorizations", map[string]any{
+		"name": driver.App.Name, "base_url": x.url,
+	})["url"].(string)
 	begun := l.want(302, "GET", strings.TrimPrefix(begin, l.url), nil)
 	cookie, _, _ := strings.Cut(begun.header.Get("Set-Cookie"), "; ")
 	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, begun.header.Get("Location"), http.NoBody)
@@ -80,7 +85,9 @@ func (x *third) account(l *live) crm.AccountID {
 }
 
 // with is the whole program with a third app and an account of it.
-func with(t *testing.T, o Options, app crm.AppID, start func(fakekit.Config) fakekit.Fake) (*live, *fakekit.Core, crm.AccountID) {
+func with(
+	t *testing.T, o Options, app crm.AppID, start func(fakekit.Config) fakekit.Fake,
+) (*live, *fakekit.Core, crm.AccountID) {
 	t.Helper()
 	x := thirdOf(t, app, start)
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(x.url, "http://"))
@@ -102,7 +109,9 @@ func TestRow18_EveryPresetIsTaken(t *testing.T) {
 		}
 	}
 	l := launched(t, o, engine.Tuning{})
-	accounts, lacking := map[string]crm.AccountID{"hubspot": l.left, "salesforce": l.right}, map[string]bool{"salesforce": true}
+	accounts, lacking := map[string]crm.AccountID{"hubspot": l.left, "salesforce": l.right}, map[string]bool{
+		"salesforce": true,
+	}
 	twins := map[string]crm.AccountID{} // second accounts
 	for _, x := range more {
 		accounts[string(x.app)], lacking[string(x.app)] = x.account(l), true

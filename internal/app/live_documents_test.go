@@ -67,7 +67,9 @@ func TestLive_DocumentStaysInStep(t *testing.T) {
 				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i))
 			}
 			if i >= 4 {
-				if _, err := core.CreateRecord("people", map[string]string{"first_name": "Ann " + who, "last_name": "Of " + who, "email": strings.ToUpper(who) + "@example.com"}); err != nil {
+				if _, err := core.CreateRecord("people", map[string]string{
+					"first_name": "Ann " + who, "last_name": "Of " + who, "email": strings.ToUpper(who) + "@example.com",
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -76,7 +78,9 @@ func TestLive_DocumentStaysInStep(t *testing.T) {
 		l.connect(
 			[2]string{`"object":"Contact"`, `"object":"people"`}, [2]string{`"conflict":"review"`, `"conflict":"newest"`},
 			[2]string{`["email","Email"]`, `["email","email"]`}, [2]string{`"right":["Email"]`, `"right":["email"]`},
-			[2]string{`"right":["FirstName"]`, `"right":["first_name"]`}, [2]string{`"right":["LastName"]`, `"right":["last_name"]`},
+			[2]string{`"right":["FirstName"]`, `"right":["first_name"]`}, [2]string{
+				`"right":["LastName"]`, `"right":["last_name"]`,
+			},
 			[2]string{`"right":["Title"]`, `"right":["level"]`},
 			[2]string{
 				`{"id":"city","left":["city"],"right":["MailingCity"]}`,
@@ -141,7 +145,8 @@ func TestLive_DocumentStaysInStep(t *testing.T) {
 		}
 		core.SetWebhooks(fakekit.Webhooks{})
 		l.move(time.Hour)
-		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+		if run := l.run("POST", l.sync+"/resync",
+			nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("a resync: %v", run.Outcomes)
 		}
 	})
@@ -152,7 +157,8 @@ func TestLive_DocumentStaysInStep(t *testing.T) {
 func TestOpen_DocumentsAreChecked(t *testing.T) {
 	t.Parallel()
 	broken := t.TempDir()
-	if err := os.WriteFile(filepath.Join(broken, "homestack.yaml"), []byte("app: {id: homestack}\nauthh: []\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(broken, "homestack.yaml"), []byte("app: {id: homestack}\nauthh: []\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for folder, want := range map[string]string{
@@ -241,7 +247,8 @@ func TestLive_EveryDocumentStaysInStep(t *testing.T) {
 				t.Errorf("p3 is called %q", c["lastname"])
 			}
 			l.move(time.Hour)
-			if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+			if run := l.run("POST", l.sync+"/resync",
+				nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 				t.Errorf("a resync: %v", run.Outcomes)
 			}
 		})

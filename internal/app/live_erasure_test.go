@@ -40,7 +40,8 @@ func (l *live) items() []store.Item {
 	defer func() { _ = db.Close() }() // it only read
 	var out []store.Item
 	for _, t := range store.Tables {
-		rows, err := db.QueryContext(l.t.Context(), "SELECT ws, part, sort, coalesce(idx, ''), coalesce(idxsort, ''), coalesce(data, x'') FROM "+string(t))
+		rows, err := db.QueryContext(l.t.Context(),
+			"SELECT ws, part, sort, coalesce(idx, ''), coalesce(idxsort, ''), coalesce(data, x'') FROM "+string(t))
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -78,7 +79,10 @@ func (l *live) scanned(r *Remote) []store.Item {
 					}
 					return v.Value
 				}
-				it := store.Item{Key: store.Key{Table: t, Sort: text(dynamostore.SortKey)}, Index: text(dynamostore.IndexPartitionKey), IndexSort: text(dynamostore.IndexSortKey)}
+				it := store.Item{
+					Key: store.Key{Table: t, Sort: text(dynamostore.SortKey)}, Index: text(dynamostore.IndexPartitionKey),
+					IndexSort: text(dynamostore.IndexSortKey),
+				}
 				ws, partition, _ := strings.Cut(text(dynamostore.PartitionKey), "|")
 				it.Workspace, it.Partition = crm.WorkspaceID(ws), partition
 				if d, ok := a["d"].(*types.AttributeValueMemberB); ok {
@@ -125,7 +129,9 @@ func (l *live) inFiles(texts ...string) (files []string) {
 			if err != nil {
 				return err
 			}
-			for _, form := range []string{text, string(quoted[1 : len(quoted)-1]), base64.StdEncoding.EncodeToString([]byte(text))[:len(text)]} {
+			for _, form := range []string{
+				text, string(quoted[1 : len(quoted)-1]), base64.StdEncoding.EncodeToString([]byte(text))[:len(text)],
+			} {
 				if bytes.Contains(b, []byte(form)) {
 					files = append(files, filepath.Base(path)+": "+form)
 				}
@@ -197,7 +203,9 @@ func TestX11_ErasureOverHTTP(t *testing.T) {
 		l.refused(400, "invalid_identity", "POST", "/v1/erasures", `{"email":"nobody"}`)
 		l.refused(400, "invalid_identity", "POST", "/v1/erasures", `{"phone":"12345"}`)
 		l.refused(400, "unknown_key", "POST", "/v1/erasures", `{"name":"Ada"}`)
-		l.refused(400, "unknown_value", "POST", "/v1/erasures", map[string]any{"record": map[string]string{"account": "acc_none", "object": "contacts", "id": "1"}})
+		l.refused(400, "unknown_value", "POST", "/v1/erasures", map[string]any{
+			"record": map[string]string{"account": "acc_none", "object": "contacts", "id": "1"},
+		})
 
 		a := l.want(202, "POST", "/v1/erasures", `{"email":"Ada.Erased@example.com"}`, "Idempotency-Key", "one")
 		id := a.object()["id"].(string)
@@ -210,10 +218,12 @@ func TestX11_ErasureOverHTTP(t *testing.T) {
 		l.refused(409, "erasure_running", "DELETE", "/v1/erasures/"+id+"/block", nil)
 		l.want(202, "POST", l.con+"/start", nil)
 		e := l.erased(id)
-		if e.State != engine.ErasureDone || !e.Blocked || e.By != "request" || e.Removed["link"] == 0 || e.Removed["log"] == 0 || e.Removed["plan"] == 0 {
+		if e.State != engine.ErasureDone || !e.Blocked || e.By != "request" || e.Removed["link"] == 0 ||
+			e.Removed["log"] == 0 || e.Removed["plan"] == 0 {
 			t.Errorf("the receipt: %+v", e)
 		}
-		if remote := l.app.opts.Remote != nil; remote != (len(e.Backups) == 3) || remote && e.Backups[0].Until.Sub(e.EndedAt) != 35*24*time.Hour {
+		if remote := l.app.opts.Remote != nil; remote != (len(e.Backups) == 3) ||
+			remote && e.Backups[0].Until.Sub(e.EndedAt) != 35*24*time.Hour {
 			t.Errorf("backups: %+v", e.Backups)
 		}
 		if left := l.traces(append(who, left, right)...); len(left) > 0 {
@@ -259,10 +269,13 @@ func (l *live) comesLate(left, right string, who []string) {
 	if x.Outcome != crm.Excluded || x.Code != engine.CodeErased || bytes.Contains(a.body, []byte(who[0])) {
 		l.t.Errorf("explain: %s", a.body)
 	}
-	if v := l.view(crm.Right, right); v.State != crm.StateExcluded || v.Code != engine.CodeErased || len(v.Values.Right)+len(v.Base) > 0 {
+	if v := l.view(crm.Right, right); v.State != crm.StateExcluded || v.Code != engine.CodeErased ||
+		len(v.Values.Right)+len(v.Base) > 0 {
 		l.t.Errorf("the record: %+v", v)
 	}
-	l.refused(409, engine.CodeErased, "POST", l.record(crm.Left, left)+"/link", map[string]string{"partner": l.twin(crm.Right, "bystander")})
+	l.refused(409, engine.CodeErased, "POST", l.record(crm.Left, left)+"/link", map[string]string{
+		"partner": l.twin(crm.Right, "bystander"),
+	})
 	if left := l.traces(append(who, "Latetown", "Latertown")...); len(left) > 0 {
 		l.t.Errorf("what came late is in %v", left)
 	}
@@ -309,7 +322,8 @@ func TestX11_HubSpotTellsOfAPrivacyDeletion(t *testing.T) {
 		was := l.held(crm.Right, right)
 		l.move(time.Minute)
 		base := l.must(200, "GET", "/v1/accounts/"+string(l.left), nil)["base_url"].(string)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/crm/v3/objects/contacts/gdpr-delete", strings.NewReader(`{"objectId":"ada.erased@example.com","idProperty":"email"}`))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/crm/v3/objects/contacts/gdpr-delete",
+			strings.NewReader(`{"objectId":"ada.erased@example.com","idProperty":"email"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +350,10 @@ func TestX11_HubSpotTellsOfAPrivacyDeletion(t *testing.T) {
 		if len(e.Kept) != 1 || e.Kept[0] != (engine.KeptRecords{Account: l.right, Object: "Contact", Records: 1}) {
 			t.Errorf("what stays in the apps: %+v", e.Kept)
 		}
-		who := []string{"ada.erased@example.com", "Zoë-Adalberta", "Lovelace", "Countess", "Duchess", "Quuxville", "Quuxtown", left, right}
+		who := []string{
+			"ada.erased@example.com", "Zoë-Adalberta", "Lovelace", "Countess", "Duchess", "Quuxville", "Quuxtown",
+			left, right,
+		}
 		if left := l.traces(who...); len(left) > 0 {
 			t.Errorf("after, the person is in %v", left)
 		}

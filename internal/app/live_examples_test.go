@@ -143,7 +143,8 @@ func example(t *testing.T, o Options, name string, text []byte) {
 			t.Errorf("%s is %q on the left and %q on the right", who, a, b)
 		}
 	}
-	for _, e := range each[engine.Entry](l, "/v1/log?event=failed&connection="+strings.TrimPrefix(l.con, "/v1/connections/")) {
+	for _, e := range each[engine.Entry](l, "/v1/log?event=failed&connection="+strings.TrimPrefix(l.con,
+		"/v1/connections/")) {
 		t.Errorf("failed: %+v", e)
 	}
 

@@ -44,21 +44,27 @@ func TestLive_WhatWentRoundIsLetGo(t *testing.T) {
 		l.connect([2]string{`"conflict":"review"`, `"conflict":"right"`})
 		l.start()
 		ra := l.twin(crm.Right, "a")
-		unfreeze, field := l.record(crm.Left, a)+"/unfreeze", func(name string) map[string]string { return map[string]string{"field": name} }
+		unfreeze, field := l.record(crm.Left, a)+"/unfreeze", func(name string) map[string]string {
+			return map[string]string{"field": name}
+		}
 		l.refused(409, "not_frozen", "POST", unfreeze, field("title"))
 		beside := l.goesRound(a, ra)
 
 		var x engine.Explanation
 		l.want(200, "GET", l.record(crm.Right, ra)+"/explain", nil).into(&x)
 		_, st := l.standing()
-		if st.Frozen == nil || st.Frozen.Links != 1 || len(st.Frozen.Records) != 1 || !slices.Contains(st.Warnings, "write_loop") {
+		if st.Frozen == nil || st.Frozen.Links != 1 || len(st.Frozen.Records) != 1 ||
+			!slices.Contains(st.Warnings, "write_loop") {
 			t.Fatalf("the status says %+v, %v", st.Frozen, st.Warnings)
 		}
 		if r := st.Frozen.Records[0]; string(r.ID) != a || string(r.Partner) != ra {
 			t.Errorf("the status names %+v", r)
 		}
-		for where, said := range map[string][]engine.FrozenField{"record": l.view(crm.Left, a).Frozen, "explanation": x.Frozen, "status": {st.Frozen.Records[0].FrozenField}} {
-			if len(said) != 1 || said[0].Mapping != "title" || said[0].Code != "write_loop" || said[0].Since.IsZero() || !strings.Contains(said[0].Remedy, "unfreeze") {
+		for where, said := range map[string][]engine.FrozenField{
+			"record": l.view(crm.Left, a).Frozen, "explanation": x.Frozen, "status": {st.Frozen.Records[0].FrozenField},
+		} {
+			if len(said) != 1 || said[0].Mapping != "title" || said[0].Code != "write_loop" || said[0].Since.IsZero() ||
+				!strings.Contains(said[0].Remedy, "unfreeze") {
 				t.Errorf("the %s says %+v", where, said)
 			}
 		}

@@ -35,11 +35,13 @@ func TestLive_GoogleContactsStaysInStep(t *testing.T) {
 		for i := range 12 {
 			who := fmt.Sprintf("p%d", i)
 			if i < 8 {
-				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i), "city", "Lund", "interests", "sailing;chess")
+				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i), "city", "Lund",
+					"interests", "sailing;chess")
 			}
 			if i >= 4 {
 				if _, err := core.CreateRecord("contacts", map[string]string{
-					"names/givenName": "Ann " + who, "names/familyName": "Of " + who, "emailAddresses": strings.ToUpper(who) + "@example.com;" + who + "@example.net", "memberships": "tea",
+					"names/givenName": "Ann " + who, "names/familyName": "Of " + who, "emailAddresses": strings.ToUpper(who) +
+						"@example.com;" + who + "@example.net", "memberships": "tea",
 				}); err != nil {
 					t.Fatal(err)
 				}
@@ -59,7 +61,8 @@ func TestLive_GoogleContactsStaysInStep(t *testing.T) {
 		if people := by(); len(people) != 12 || l.living(crm.Left) != 12 {
 			t.Fatalf("%d Google contacts and %d of HubSpot, want 12 on both sides", len(people), l.living(crm.Left))
 		}
-		if p := by()["p1@example.com"]; p.Fields["names/familyName"] != "Of p1" || p.Fields["addresses/city"] != "Lund" || p.Fields["memberships"] != "chess;sailing" && p.Fields["memberships"] != "sailing;chess" {
+		if p := by()["p1@example.com"]; p.Fields["names/familyName"] != "Of p1" || p.Fields["addresses/city"] != "Lund" ||
+			p.Fields["memberships"] != "chess;sailing" && p.Fields["memberships"] != "sailing;chess" {
 			t.Errorf("a new contact holds %v", p.Fields)
 		}
 		change := func(who string, fields map[string]string) {
@@ -82,7 +85,8 @@ func TestLive_GoogleContactsStaysInStep(t *testing.T) {
 		if p := people["p1@example.com"]; p.Fields["names/familyName"] != "Changed" {
 			t.Errorf("p1 is called %q", p.Fields["names/familyName"])
 		}
-		if p := people["p5@example.org"]; p == nil || p.Fields["emailAddresses"] != "p5@example.org;p5@example.net" || !strings.Contains(p.Fields["memberships"], "tea") {
+		if p := people["p5@example.org"]; p == nil || p.Fields["emailAddresses"] != "p5@example.org;p5@example.net" ||
+			!strings.Contains(p.Fields["memberships"], "tea") {
 			t.Errorf("p5 is %+v", p)
 		}
 		if c := l.held(crm.Left, l.twin(crm.Left, "p9")); c["jobtitle"] != "Nurse" || c["interests"] != "tea" {
@@ -107,7 +111,8 @@ func TestLive_GoogleContactsStaysInStep(t *testing.T) {
 			t.Errorf("p11's title is %q after the token expired", c["jobtitle"])
 		}
 		l.move(time.Hour)
-		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+		if run := l.run("POST", l.sync+"/resync",
+			nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("a resync: %v", run.Outcomes)
 		}
 	})

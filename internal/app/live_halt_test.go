@@ -173,7 +173,8 @@ func TestLive_S37_MassChangeHalts(t *testing.T) {
 		l.titled(names, "")
 		st := expect("one title for all", 0, 1)
 		h := st.Changes[0]
-		if h.Mapping != "title" || h.Kind != "one_value" || h.Side != crm.Right || h.Field != "Title" || h.Waiting != 12 || h.Count != 12 || h.Links != 12 || h.Since.IsZero() || h.Remedy == "" {
+		if h.Mapping != "title" || h.Kind != "one_value" || h.Side != crm.Right || h.Field != "Title" || h.Waiting != 12 ||
+			h.Count != 12 || h.Links != 12 || h.Since.IsZero() || h.Remedy == "" {
 			t.Errorf("the halt says %+v", h)
 		}
 		if got := l.held(crm.Right, l.twin(crm.Right, "p3"))["MailingCity"]; got != "Ghent" {
@@ -182,7 +183,8 @@ func TestLive_S37_MassChangeHalts(t *testing.T) {
 		if v := l.view(crm.Left, l.twin(crm.Left, "p3")); v.State != crm.StateWaiting || v.Code != "mass_change" {
 			t.Errorf("a record of it: %s, %s", v.State, v.Code)
 		}
-		if got := fmt.Sprint(l.must(200, "GET", l.record(crm.Left, l.twin(crm.Left, "p3"))+"/explain", nil)); !strings.Contains(got, "mass_change") {
+		if got := fmt.Sprint(l.must(200, "GET", l.record(crm.Left, l.twin(crm.Left, "p3"))+"/explain",
+			nil)); !strings.Contains(got, "mass_change") {
 			t.Errorf("explain does not name it: %s", got)
 		}
 		l.want(200, "POST", changes+"discard", nil)

@@ -140,7 +140,9 @@ func (l *live) heldSaid(side int, names []string) {
 	if !report.Valid || len(report.Problems) > 0 {
 		l.t.Errorf("validate: %v %s", report.Valid, report.Problems)
 	}
-	waits := slices.IndexFunc(st.Waiting, func(w engine.Waiting) bool { return w.Code == "field_missing" && w.Side == crm.Sides[side] })
+	waits := slices.IndexFunc(st.Waiting, func(w engine.Waiting) bool {
+		return w.Code == "field_missing" && w.Side == crm.Sides[side]
+	})
 	if (waits >= 0) != (len(names) > 0) || slices.Contains(st.Warnings, "field_missing") != (len(names) > 0) {
 		l.t.Errorf("with %v gone the status warns of %v and waits for %+v", names, st.Warnings, st.Waiting)
 		return
@@ -148,14 +150,17 @@ func (l *live) heldSaid(side int, names []string) {
 	if waits < 0 {
 		return
 	}
-	if w := st.Waiting[waits]; w.Account == "" || w.Since.IsZero() || w.Remedy == "" || !strings.Contains(w.Detail, names[0]) {
+	if w := st.Waiting[waits]; w.Account == "" || w.Since.IsZero() || w.Remedy == "" ||
+		!strings.Contains(w.Detail, names[0]) {
 		l.t.Errorf("waiting says %+v", w)
 	}
 	var acc struct {
 		Problems []engine.Waiting `json:"problems"`
 	}
 	l.want(200, "GET", "/v1/accounts/"+string([]crm.AccountID{l.left, l.right}[side]), nil).into(&acc)
-	if !slices.ContainsFunc(acc.Problems, func(w engine.Waiting) bool { return w.Code == "field_missing" && w.Sync == "contacts" }) {
+	if !slices.ContainsFunc(acc.Problems, func(w engine.Waiting) bool {
+		return w.Code == "field_missing" && w.Sync == "contacts"
+	}) {
 		l.t.Errorf("the account says %+v", acc.Problems)
 	}
 }
@@ -163,7 +168,9 @@ func (l *live) heldSaid(side int, names []string) {
 // refreshed reads the fields of a side anew, as the console's button does.
 func (l *live) refreshed(side int) {
 	l.t.Helper()
-	at := "/v1/accounts/" + string([]crm.AccountID{l.left, l.right}[side]) + "/objects/" + [2]string{"contacts", "Contact"}[side]
+	at := "/v1/accounts/" + string([]crm.AccountID{l.left, l.right}[side]) + "/objects/" + [2]string{
+		"contacts", "Contact",
+	}[side]
 	l.want(200, "GET", at+"/fields?refresh=true", nil)
 }
 
@@ -314,14 +321,18 @@ func (l *live) savedMeanwhile(side int, gone []string) {
 		return string(b)
 	}
 	mappings := doc.Syncs[0]["mappings"].([]any)
-	at := slices.IndexFunc(mappings, func(m any) bool { return m.(map[string]any)[string(crm.Sides[side])].([]any)[0] == gone[0] })
+	at := slices.IndexFunc(mappings, func(m any) bool {
+		return m.(map[string]any)[string(crm.Sides[side])].([]any)[0] == gone[0]
+	})
 	held := mappings[at].(map[string]any)
 	changed := maps.Clone(held)
 	changed["write_once"] = true
 	mappings[at] = changed
 	l.refused(400, "invalid_document", "PATCH", l.con, syncs(), tag...)
 	mappings[at] = held
-	doc.Syncs[0]["mappings"] = append([]any{map[string]any{"id": "extra", "left": []string{"state"}, "right": []string{"MailingState"}}}, mappings...)
+	doc.Syncs[0]["mappings"] = append([]any{
+		map[string]any{"id": "extra", "left": []string{"state"}, "right": []string{"MailingState"}},
+	}, mappings...)
 	doc.Syncs[0]["conflict"] = "newest"
 	l.want(200, "PATCH", l.con, syncs(), tag...)
 	l.heldSaid(side, gone)

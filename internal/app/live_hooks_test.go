@@ -52,10 +52,12 @@ func TestLive_Row66_RefusedWebhooksAreShown(t *testing.T) {
 			t.Errorf("without a secret a delivery is answered with %d", status)
 		}
 		l.refusedOnce("no_secret")
-		if p := l.shownHook().Problems; len(p) != 1 || p[0].Code != "no_secret" || !strings.Contains(p[0].Detail, "webhook_secret") {
+		if p := l.shownHook().Problems; len(p) != 1 || p[0].Code != "no_secret" ||
+			!strings.Contains(p[0].Detail, "webhook_secret") {
 			t.Errorf("problems: %+v, want the missing secret", p)
 		}
-		l.want(200, "PATCH", "/v1/accounts/"+string(bare), `{"credentials":{"kind":"token","token":"`+hubspotfake.PrivateToken+`","webhook_secret":"`+hubspotfake.ClientSecret+`"}}`,
+		l.want(200, "PATCH", "/v1/accounts/"+string(bare), `{"credentials":{"kind":"token","token":"`+
+			hubspotfake.PrivateToken+`","webhook_secret":"`+hubspotfake.ClientSecret+`"}}`,
 			"If-Match", "*", "Content-Type", "application/merge-patch+json")
 		if status := deliver("of somebody else", "Two"); status != http.StatusUnauthorized {
 			t.Errorf("a forged delivery is answered with %d", status)
@@ -109,7 +111,8 @@ func (l *live) refusedOnce(codes ...string) {
 		Webhooks []hookView          `json:"webhooks"`
 	}
 	l.want(200, "GET", l.con+"/status", nil).into(&st)
-	if len(st.Webhooks) != 1 || st.Webhooks[0].Side != crm.Left || !slices.Contains(st.Syncs[0].Warnings, "webhooks_refused") {
+	if len(st.Webhooks) != 1 || st.Webhooks[0].Side != crm.Left ||
+		!slices.Contains(st.Syncs[0].Warnings, "webhooks_refused") {
 		l.t.Fatalf("status says %+v, warnings %v", st.Webhooks, st.Syncs[0].Warnings)
 	}
 	for _, shown := range [][]refusedHooks{st.Webhooks[0].Refused, l.shownHook().Refused} {

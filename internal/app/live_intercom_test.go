@@ -32,10 +32,13 @@ func TestLive_IntercomStaysInStep(t *testing.T) {
 		for i := range 8 {
 			who := fmt.Sprintf("p%d", i)
 			if i < 5 {
-				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i), "interests", "sailing;chess")
+				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i), "interests",
+					"sailing;chess")
 			}
 			if i >= 3 {
-				if _, err := core.CreateRecord("contacts", map[string]string{"name": "Ann " + who + " Of " + who, "email": strings.ToUpper(who) + "@example.com", "tags": "tea"}); err != nil {
+				if _, err := core.CreateRecord("contacts", map[string]string{
+					"name": "Ann " + who + " Of " + who, "email": strings.ToUpper(who) + "@example.com", "tags": "tea",
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -56,7 +59,8 @@ func TestLive_IntercomStaysInStep(t *testing.T) {
 		if people := by(); len(people) != 8 || l.living(crm.Left) != 8 {
 			t.Fatalf("%d contacts of Intercom and %d of HubSpot, want 8 on both sides", len(people), l.living(crm.Left))
 		}
-		if p := by()["p1@example.com"]; p.Fields["name"] != "Ann p1 Of p1" || p.Fields["tags"] != "sailing;chess" && p.Fields["tags"] != "chess;sailing" {
+		if p := by()["p1@example.com"]; p.Fields["name"] != "Ann p1 Of p1" ||
+			p.Fields["tags"] != "sailing;chess" && p.Fields["tags"] != "chess;sailing" {
 			t.Errorf("a new contact holds %v", p.Fields)
 		}
 		change := func(who string, fields map[string]string) {
@@ -70,7 +74,8 @@ func TestLive_IntercomStaysInStep(t *testing.T) {
 		l.edit(crm.Left, l.twin(crm.Left, "p2"), "score", "12")
 		change("p6", map[string]string{intercomfake.Nickname: "Nan", "tags": "music"})
 		l.pull()
-		if p := by(); p["p1@example.com"].Fields["name"] != "Ann p1 Changed" || p["p2@example.com"].Fields[intercomfake.Score] != "12" {
+		if p := by(); p["p1@example.com"].Fields["name"] != "Ann p1 Changed" ||
+			p["p2@example.com"].Fields[intercomfake.Score] != "12" {
 			t.Errorf("p1 is %v, p2 is %v", p["p1@example.com"].Fields, p["p2@example.com"].Fields)
 		}
 		if c := l.held(crm.Left, l.twin(crm.Left, "p6")); c["jobtitle"] != "Nan" || c["interests"] != "music" {
@@ -104,7 +109,8 @@ func TestLive_IntercomStaysInStep(t *testing.T) {
 		}
 		core.SetWebhooks(fakekit.Webhooks{})
 		l.move(time.Hour)
-		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+		if run := l.run("POST", l.sync+"/resync",
+			nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("a resync: %v", run.Outcomes)
 		}
 	})

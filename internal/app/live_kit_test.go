@@ -91,8 +91,12 @@ func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
 	t.Cleanup(s.Close)
 	key, _ := l.app.AdminKey()
 	l.url, l.token = s.URL, key.Reveal()
-	l.left = l.account("hubspot", base[0], map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret})
-	l.right = l.account("salesforce", base[1], map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret})
+	l.left = l.account("hubspot", base[0], map[string]string{
+		"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret,
+	})
+	l.right = l.account("salesforce", base[1], map[string]string{
+		"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret,
+	})
 	return l
 }
 

@@ -84,16 +84,19 @@ func TestS11_SecondLookIsASetting(t *testing.T) {
 		l.want(200, "PUT", l.con, whole, "If-Match", etag)
 		l.run("POST", l.sync+"/pull", nil)
 		l.edit(crm.Left, ann, "jobtitle", "Wright")
-		if after, arrived := l.pulls(crm.Right, twin, "Title", "Wright", time.Hour); !arrived || after < 20*time.Minute || after > 35*time.Minute {
+		if after, arrived := l.pulls(crm.Right, twin, "Title", "Wright", time.Hour); !arrived || after < 20*time.Minute ||
+			after > 35*time.Minute {
 			t.Errorf("after %s the change has arrived: %t; it should between 20 and 35 minutes", after, arrived)
 		}
 		for _, bad := range []string{"-1", "1441", "1.5", `"60"`} {
 			body := strings.Replace(whole, `"second_look":20`, `"second_look":`+bad, 1)
-			if a := l.do("PUT", l.con, body, "If-Match", "*"); a.status != 400 || !strings.Contains(string(a.body), "/syncs/0/second_look") {
+			if a := l.do("PUT", l.con, body, "If-Match", "*"); a.status != 400 ||
+				!strings.Contains(string(a.body), "/syncs/0/second_look") {
 				t.Errorf("second_look %s: %d %s", bad, a.status, a.body)
 			}
 			body = strings.Replace(whole, `"audit_hours":0`, `"audit_hours":`+strings.ReplaceAll(bad, "1441", "721"), 1)
-			if a := l.do("PUT", l.con, body, "If-Match", "*"); a.status != 400 || !strings.Contains(string(a.body), "/syncs/0/audit_hours") {
+			if a := l.do("PUT", l.con, body, "If-Match", "*"); a.status != 400 ||
+				!strings.Contains(string(a.body), "/syncs/0/audit_hours") {
 				t.Errorf("audit_hours %s: %d %s", bad, a.status, a.body)
 			}
 		}
@@ -112,7 +115,10 @@ func TestS11_SecondLookIsASetting(t *testing.T) {
 func TestS11_AuditFindsWhatNoListingShows(t *testing.T) {
 	t.Parallel()
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
-		ids := []string{l.person(crm.Left, "ann", "jobtitle", "Cooper"), l.person(crm.Left, "bob"), l.person(crm.Left, "eve"), l.person(crm.Left, "kim")}
+		ids := []string{
+			l.person(crm.Left, "ann", "jobtitle", "Cooper"), l.person(crm.Left, "bob"), l.person(crm.Left, "eve"),
+			l.person(crm.Left, "kim"),
+		}
 		l.connect(looks("60", "24"))
 		l.start()
 		if e := l.equality(); e != nil {
@@ -126,7 +132,8 @@ func TestS11_AuditFindsWhatNoListingShows(t *testing.T) {
 			t.Fatalf("after %s the change has arrived: %t; it should with the first look at everything", after, arrived)
 		}
 		e := l.equality()
-		if e == nil || e.LastRound == nil || e.LastRound.Looked != 4 || e.LastRound.Equal != 3 || e.LastRound.Different != 1 || e.Share == nil || *e.Share != 0.75 {
+		if e == nil || e.LastRound == nil || e.LastRound.Looked != 4 || e.LastRound.Equal != 3 ||
+			e.LastRound.Different != 1 || e.Share == nil || *e.Share != 0.75 {
 			t.Errorf("status says %+v, want that 3 of 4 were equal", e)
 		}
 		if err := l.hub.Core().DeleteRecord("contacts", ids[3]); err != nil {

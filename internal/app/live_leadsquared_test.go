@@ -38,7 +38,9 @@ func TestLive_LeadSquaredStaysInStep(t *testing.T) {
 				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i))
 			}
 			if i >= 2 {
-				if _, err := core.CreateRecord("leads", map[string]string{"FirstName": "Ann " + who, "LastName": "Of " + who, "EmailAddress": strings.ToUpper(who) + "@example.com"}); err != nil {
+				if _, err := core.CreateRecord("leads", map[string]string{
+					"FirstName": "Ann " + who, "LastName": "Of " + who, "EmailAddress": strings.ToUpper(who) + "@example.com",
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -47,7 +49,9 @@ func TestLive_LeadSquaredStaysInStep(t *testing.T) {
 		l.preset("hubspot-leadsquared-contacts")
 		sync := l.must(200, "GET", l.con, nil)["syncs"].([]any)[0].(map[string]any)
 		sync["schedule"], sync["conflict"] = "manual", "newest"
-		sync["mappings"] = append(sync["mappings"].([]any), map[string]any{"id": "age", "left": []string{"score"}, "right": []string{"mx_Age"}})
+		sync["mappings"] = append(sync["mappings"].([]any), map[string]any{
+			"id": "age", "left": []string{"score"}, "right": []string{"mx_Age"},
+		})
 		l.must(200, "PATCH", l.con, map[string]any{"syncs": []any{sync}}, "If-Match", "*", "Content-Type", mergePatch)
 		if run := l.start(); run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("the first sync: %v", run.Outcomes)
@@ -67,7 +71,8 @@ func TestLive_LeadSquaredStaysInStep(t *testing.T) {
 		}
 		change("p3", map[string]string{"JobTitle": "Nurse"})
 		l.pull()
-		if p := leadsOf(core); p["p0@example.com"].Fields["LastName"] != "Changed" || p["p1@example.com"].Fields["mx_Age"] != "12.5" {
+		if p := leadsOf(core); p["p0@example.com"].Fields["LastName"] != "Changed" ||
+			p["p1@example.com"].Fields["mx_Age"] != "12.5" {
 			t.Errorf("p0 is %v, p1 is %v", p["p0@example.com"].Fields, p["p1@example.com"].Fields)
 		}
 		if c := l.held(crm.Left, l.twin(crm.Left, "p3")); c["jobtitle"] != "Nurse" {
@@ -99,7 +104,8 @@ func TestLive_LeadSquaredStaysInStep(t *testing.T) {
 		}
 		core.SetWebhooks(fakekit.Webhooks{})
 		l.move(time.Hour)
-		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+		if run := l.run("POST", l.sync+"/resync",
+			nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("a resync: %v", run.Outcomes)
 		}
 	})
@@ -146,13 +152,16 @@ func TestLive_TwoAccountsOfOneApp(t *testing.T) {
 			for _, r := range core.Records("leads") {
 				by[r.Fields["FirstName"]] = r.Fields
 			}
-			if len(core.Records("leads")) != 3 || by["Ann"]["Source"] != "Fair" || by["Bea"]["LastName"] != "Roe" || by["Cay"]["EmailAddress"] != "c@example.com" {
+			if len(core.Records("leads")) != 3 || by["Ann"]["Source"] != "Fair" || by["Bea"]["LastName"] != "Roe" ||
+				by["Cay"]["EmailAddress"] != "c@example.com" {
 				t.Errorf("account %d holds %v", i, by)
 			}
 		}
 		for i, core := range []*fakekit.Core{left, right} {
 			l.move(2 * time.Second)
-			if _, err := core.UpdateRecord("leads", leadsOf(core)["c@example.com"].ID, map[string]string{"Company": fmt.Sprint("Of ", i)}); err != nil {
+			if _, err := core.UpdateRecord("leads", leadsOf(core)["c@example.com"].ID, map[string]string{
+				"Company": fmt.Sprint("Of ", i),
+			}); err != nil {
 				t.Fatal(err)
 			}
 			l.pull()
@@ -163,7 +172,8 @@ func TestLive_TwoAccountsOfOneApp(t *testing.T) {
 			}
 		}
 		l.move(time.Hour)
-		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+		if run := l.run("POST", l.sync+"/resync",
+			nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("a resync: %v", run.Outcomes)
 		}
 	})

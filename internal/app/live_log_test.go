@@ -72,7 +72,10 @@ func theLogIsWhole(t *testing.T, l *live) {
 			t.Errorf("by pages of %d: %d entries, want the %d of the whole in their order", limit, len(got), len(want))
 		}
 	}
-	for filter, n := range map[string]int{"event=new": 55, "event=failed": 1, "sync_status=success": 55, "sync_status=error": 1, "side=right": 0, "code=nothing": 0, "job_status=success": 56} {
+	for filter, n := range map[string]int{
+		"event=new": 55, "event=failed": 1, "sync_status=success": 55, "sync_status=error": 1, "side=right": 0,
+		"code=nothing": 0, "job_status=success": 56,
+	} {
 		for _, limit := range []int{1, 3, 200} {
 			got := each[engine.Entry](l, fmt.Sprintf("%s&%s&limit=%d", list, filter, limit))
 			unique := map[string]bool{}
@@ -87,7 +90,8 @@ func theLogIsWhole(t *testing.T, l *live) {
 	// The days of both ends belong to a range, which is half-open.
 	oldest, newest := whole[len(whole)-1].Time, whole[0].Time
 	for span, n := range map[string]int{
-		"from=" + stamp(oldest): 56, "from=" + stamp(oldest.Add(time.Second)): 55, "to=" + stamp(oldest): 0, "to=" + stamp(oldest.Add(time.Second)): 1,
+		"from=" + stamp(oldest): 56, "from=" + stamp(oldest.Add(time.Second)): 55, "to=" + stamp(oldest): 0,
+		"to=" + stamp(oldest.Add(time.Second)):                            1,
 		"from=" + stamp(oldest) + "&to=" + stamp(newest.Add(time.Second)): 56, "from=" + stamp(newest.Add(time.Second)): 0,
 	} {
 		if got := each[engine.Entry](l, list+"&"+span); len(got) != n {
@@ -101,7 +105,8 @@ func theLogIsWhole(t *testing.T, l *live) {
 			t.Errorf("alone: %+v, in the list: %+v", one, e)
 		}
 	}
-	rows, err := csv.NewReader(strings.NewReader(string(l.want(200, "GET", "/v1/log.csv?connection="+l.id(), nil).body))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(string(l.want(200, "GET", "/v1/log.csv?connection="+l.id(),
+		nil).body))).ReadAll()
 	if err != nil || len(rows) != len(want)+1 {
 		t.Errorf("the CSV has %d rows (%v), want a head and %d", len(rows), err, len(want))
 	}
@@ -109,7 +114,9 @@ func theLogIsWhole(t *testing.T, l *live) {
 	l.refused(404, "not_found", "GET", "/v1/log/log_none", nil)
 	l.bothLogs(whole)
 	last := whole[len(whole)-1].ID
-	for _, none := range []string{last + "9", strings.Replace(last, "log_", "log_x", 1), last[:strings.LastIndex(last, "~")] + "~-1"} {
+	for _, none := range []string{
+		last + "9", strings.Replace(last, "log_", "log_x", 1), last[:strings.LastIndex(last, "~")] + "~-1",
+	} {
 		l.refused(404, "not_found", "GET", "/v1/log/"+none, nil)
 	}
 }
@@ -146,8 +153,10 @@ func TestLive_TheLogOfARecordHasBothSides(t *testing.T) {
 func (l *live) bothLogs(first []engine.Entry) {
 	l.t.Helper()
 	one := l.con
-	text := strings.NewReplacer(`"contacts","left"`, `"leads","left"`, `"object":"Contact"`, `"object":"Lead"`, `"schedule"`, `"direction":"to_right","schedule"`,
-		`{"id":"city","left":["city"],"right":["MailingCity"]}`, `{"id":"city","left":["city"],"right":["City"]},{"id":"company","left":["company"],"right":["Company"],"default":{"to_right":"None"}}`).Replace(l.document("Leads"))
+	text := strings.NewReplacer(`"contacts","left"`, `"leads","left"`, `"object":"Contact"`, `"object":"Lead"`,
+		`"schedule"`, `"direction":"to_right","schedule"`,
+		`{"id":"city","left":["city"],"right":["MailingCity"]}`,
+		`{"id":"city","left":["city"],"right":["City"]},{"id":"company","left":["company"],"right":["Company"],"default":{"to_right":"None"}}`).Replace(l.document("Leads"))
 	l.con = "/v1/connections/" + l.must(201, "POST", "/v1/connections", text)["id"].(string)
 	l.start()
 	second := each[engine.Entry](l, "/v1/log?connection="+l.id())
@@ -253,7 +262,8 @@ func TestLive_RetryGoesThroughTheWholeLog(t *testing.T) {
 			t.Fatalf("outcomes: %v, want 50 failed", first.Outcomes)
 		}
 		l.refuse("")
-		if r := l.run("POST", "/v1/log/retry?connection="+l.id(), nil); r.Outcomes[crm.Created] != 50 || l.living(crm.Right) != 50 {
+		if r := l.run("POST", "/v1/log/retry?connection="+l.id(), nil); r.Outcomes[crm.Created] != 50 ||
+			l.living(crm.Right) != 50 {
 			t.Errorf("retried: %v, %d people; want 50", r.Outcomes, l.living(crm.Right))
 		}
 	})
@@ -274,7 +284,9 @@ func TestLive_DeadItemsAreListedAndSentAgain(t *testing.T) {
 			l.edit(crm.Left, p, "jobtitle", "Cooper")
 		}
 		// Whatever is about records fails over there, so often that it is given up.
-		fault := fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "/services/data/v67.0/composite", Status: 503, Times: 1_000_000}
+		fault := fakekit.Fault{
+			Kind: fakekit.FaultFail, Endpoint: "/services/data/v67.0/composite", Status: 503, Times: 1_000_000,
+		}
 		if err := l.force.Core().Inject(fault); err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +314,8 @@ func TestLive_DeadItemsAreListedAndSentAgain(t *testing.T) {
 			t.Errorf("%d dead items of all connections, want %d", len(all), len(dead))
 		}
 		l.force.Core().ClearFaults()
-		if sent := l.must(200, "POST", "/v1/dead-letters/redrive?connection="+l.id(), nil)["sent"]; sent != float64(len(dead)) {
+		if sent := l.must(200, "POST", "/v1/dead-letters/redrive?connection="+l.id(),
+			nil)["sent"]; sent != float64(len(dead)) {
 			t.Errorf("sent %v, want %d", sent, len(dead))
 		}
 		l.drain()

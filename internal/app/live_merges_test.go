@@ -163,7 +163,8 @@ func TestS36_LinkedMergedOverTheAPI(t *testing.T) {
 		if got := l.held(side.Other(), lost); fmt.Sprint(got) != fmt.Sprint(before) || l.living(side.Other()) != n {
 			l.t.Errorf("the loser's partner is %v, was %v; %d of %d records", got, before, l.living(side.Other()), n)
 		}
-		if v := l.view(side.Other(), lost); v.State != crm.StateDuplicate || !slices.Equal(v.Others, []crm.RecordID{crm.RecordID(twin)}) {
+		if v := l.view(side.Other(), lost); v.State != crm.StateDuplicate ||
+			!slices.Equal(v.Others, []crm.RecordID{crm.RecordID(twin)}) {
 			l.t.Errorf("the loser's partner is %s (%s) of %v, want a duplicate of %s", v.State, v.Code, v.Others, twin)
 		}
 		for _, id := range []string{loser, primary} {
@@ -239,8 +240,10 @@ func TestS36_ChainsOverTheAPI(t *testing.T) {
 					if got := l.held(side.Other(), id)[l.note[side.Other().Index()]]; got != note {
 						l.t.Errorf("the partner %s of a loser has the note %q, want %q", id, got, note)
 					}
-					if v := l.view(side.Other(), id); v.State != crm.StateDuplicate || !slices.Equal(v.Others, []crm.RecordID{crm.RecordID(twin)}) {
-						l.t.Errorf("the partner %s of a loser is %s (%s) of %v, want a duplicate of %s", id, v.State, v.Code, v.Others, twin)
+					if v := l.view(side.Other(), id); v.State != crm.StateDuplicate ||
+						!slices.Equal(v.Others, []crm.RecordID{crm.RecordID(twin)}) {
+						l.t.Errorf("the partner %s of a loser is %s (%s) of %v, want a duplicate of %s", id, v.State, v.Code, v.Others,
+							twin)
 					}
 				}
 				for _, id := range []string{a, b, c} {

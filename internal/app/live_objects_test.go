@@ -54,7 +54,8 @@ var things = map[string]thing{
 		objects: [2]string{"deals", "Opportunity"}, key: [2]string{"dealname", "Name"}, name: [2]string{"dealname", "Name"},
 		note: [2]string{"description", "Description"}, more: [2]string{"amount", "Amount"},
 		fixed: [2]map[string]string{
-			{"dealstage": "qualifiedtobuy", "closedate": "2026-12-24T00:00:00Z"}, {"StageName": "Prospecting", "CloseDate": "2026-12-24"},
+			{"dealstage": "qualifiedtobuy", "closedate": "2026-12-24T00:00:00Z"},
+			{"StageName": "Prospecting", "CloseDate": "2026-12-24"},
 		},
 		keyOf: func(who string) string { return "Deal " + who },
 		sync: `"match":[{"by":"any_key","pairs":[["dealname","Name"]]}],

@@ -33,8 +33,10 @@ func TestS2_ValuesAsPeopleTypeThem(t *testing.T) {
 	t.Parallel()
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
 		values := []string{
-			"01234", "007", "+1e5", "1,234.50", "🦄 Cook 👩‍👩‍👧", "مدير \u200fتسويق", "<b>Boss</b> &amp; <i>x</i>", `O'Neil "x" \ y`, "=1+1", "100% %20",
-			"null", "undefined", "N/A", "-", "true", "0", "Ünïcödé GmbH & Co. KG", "日本語 テスト", "a  b", "A\u00a0B", "line\nbreak", "𝔘𝔫𝔦", "İstanbul", "ß",
+			"01234", "007", "+1e5", "1,234.50", "🦄 Cook 👩‍👩‍👧", "مدير \u200fتسويق", "<b>Boss</b> &amp; <i>x</i>",
+			`O'Neil "x" \ y`, "=1+1", "100% %20",
+			"null", "undefined", "N/A", "-", "true", "0", "Ünïcödé GmbH & Co. KG", "日本語 テスト", "a  b", "A\u00a0B", "line\nbreak",
+			"𝔘𝔫𝔦", "İstanbul", "ß",
 		}
 		ids := map[string][2]string{}
 		for i, v := range values {
@@ -70,7 +72,8 @@ func TestS2_ValuesAsPeopleTypeThem(t *testing.T) {
 		l.pull()
 		for _, id := range ids {
 			if l.held(crm.Right, id[1])[texts[1][1]] != l.held(crm.Left, id[0])[texts[0][3]] {
-				t.Errorf("%q arrived as %q by an update", l.held(crm.Left, id[0])[texts[0][3]], l.held(crm.Right, id[1])[texts[1][1]])
+				t.Errorf("%q arrived as %q by an update", l.held(crm.Left, id[0])[texts[0][3]],
+					l.held(crm.Right, id[1])[texts[1][1]])
 			}
 		}
 		l.rests()
@@ -84,8 +87,15 @@ func TestS35_AppsRoundAndCutOverTheAPI(t *testing.T) {
 	t.Parallel()
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
 		l.person(crm.Left, "a", "score", "10.4")
-		l.connect(withTexts, [2]string{`"mappings":[`, `"mappings":[{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"}},`})
-		rules := []fakekit.Rewrite{{Object: "Contact", Field: "Score__c", How: "round"}, {Object: "Contact", Field: "Description", How: "cut", Value: "10"}}
+		l.connect(withTexts, [2]string{
+			`"mappings":[`, `"mappings":[{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"}},`,
+		})
+		rules := []fakekit.Rewrite{
+			{Object: "Contact", Field: "Score__c", How: "round"}, {
+				Object: "Contact", Field: "Description", How: "cut",
+				Value: "10",
+			},
+		}
 		if err := l.force.Core().SetRewrites(rules); err != nil {
 			t.Fatal(err)
 		}
@@ -124,14 +134,17 @@ func TestS35_KeptValuesAreAskedAbout(t *testing.T) {
 					ids, source := l.ids("a"), side.Other()
 					core, object := l.core(side)
 					from, to := texts[source.Index()][0], texts[side.Index()][0]
-					if err := core.SetRewrites([]fakekit.Rewrite{{Object: object, Field: to, How: "keep", APIOnly: true}}); err != nil {
+					if err := core.SetRewrites([]fakekit.Rewrite{
+						{Object: object, Field: to, How: "keep", APIOnly: true},
+					}); err != nil {
 						t.Fatal(err)
 					}
 					l.edit(source, ids[source.Index()], from, "New")
 					l.pull()
 					l.pull() // what Salesforce stored shows in its next listing
 					v := l.view(source, ids[source.Index()])
-					if v.State != crm.StateConflict || v.Code != "changed_by_app" || l.settledAs(source, ids[source.Index()], "title") != crm.ReasonChangedByApp {
+					if v.State != crm.StateConflict || v.Code != "changed_by_app" ||
+						l.settledAs(source, ids[source.Index()], "title") != crm.ReasonChangedByApp {
 						t.Errorf("the pair is %s, %s: %+v; want a conflict about what the app kept", v.State, v.Code, v.Settled)
 					}
 					l.is(source, ids[source.Index()], from, "New")
@@ -145,7 +158,9 @@ func TestS35_KeptValuesAreAskedAbout(t *testing.T) {
 					if l.writes(side) != before {
 						t.Error("it is written again")
 					}
-					l.run("POST", l.record(source, ids[source.Index()])+"/resolve", map[string]any{"fields": map[string]string{"title": string(side)}})
+					l.run("POST", l.record(source, ids[source.Index()])+"/resolve", map[string]any{
+						"fields": map[string]string{"title": string(side)},
+					})
 					l.is(source, ids[source.Index()], from, old)
 					if v := l.view(source, ids[source.Index()]); v.State != crm.StateInSync {
 						t.Errorf("resolved, the pair is %s, %s", v.State, v.Code)

@@ -35,7 +35,9 @@ func TestLive_PipedriveStaysInStep(t *testing.T) {
 				l.person(crm.Left, who, "firstname", "Ann "+who, "phone", fmt.Sprintf("(202) 555-01%02d", i))
 			}
 			if i >= 4 {
-				if _, err := core.CreateRecord("persons", map[string]string{"name": "Ann " + who + " Of " + who, "emails": strings.ToUpper(who) + "@example.com;" + who + "@example.net"}); err != nil {
+				if _, err := core.CreateRecord("persons", map[string]string{
+					"name": "Ann " + who + " Of " + who, "emails": strings.ToUpper(who) + "@example.com;" + who + "@example.net",
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -54,7 +56,8 @@ func TestLive_PipedriveStaysInStep(t *testing.T) {
 		if people := by(); len(people) != 12 || l.living(crm.Left) != 12 {
 			t.Fatalf("%d persons and %d contacts, want 12 on both sides", len(people), l.living(crm.Left))
 		}
-		if got := by()["p5@example.com"].Fields["emails"]; got != "P5@example.com;p5@example.net" && got != "P5@EXAMPLE.COM;p5@example.net" {
+		if got := by()["p5@example.com"].Fields["emails"]; got != "P5@example.com;p5@example.net" &&
+			got != "P5@EXAMPLE.COM;p5@example.net" {
 			t.Errorf("the other address of a person is gone: %q", got)
 		}
 		if got := by()["p1@example.com"].Fields["name"]; got != "Ann p1 Of p1" {
@@ -109,7 +112,8 @@ func TestLive_PipedriveStaysInStep(t *testing.T) {
 		}
 		core.SetWebhooks(fakekit.Webhooks{})
 		l.move(time.Hour)
-		if run := l.run("POST", l.sync+"/resync", nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
+		if run := l.run("POST", l.sync+"/resync",
+			nil); run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+run.Outcomes[crm.Failed] != 0 {
 			t.Errorf("a resync: %v", run.Outcomes)
 		}
 	})

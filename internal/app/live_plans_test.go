@@ -41,7 +41,8 @@ func TestLive_PlansAreAppliedAsTheyAreOrNotAtAll(t *testing.T) {
 		l.connect()
 		p := l.planned(nil)
 		if p.Totals[crm.Created] != 5 || l.living(crm.Left) != 6 || l.living(crm.Right) != 3 {
-			t.Fatalf("totals %v, %d and %d people; want 5 creates planned and nothing done", p.Totals, l.living(crm.Left), l.living(crm.Right))
+			t.Fatalf("totals %v, %d and %d people; want 5 creates planned and nothing done", p.Totals, l.living(crm.Left),
+				l.living(crm.Right))
 		}
 		list := "/v1/plans/" + string(p.ID) + "/changes"
 		whole := each[engine.Change](l, list+"?limit=200")
@@ -116,7 +117,8 @@ func TestLive_PlansOfSomeRecords(t *testing.T) {
 			t.Error("a plan wrote")
 		}
 		changes := each[engine.Change](l, "/v1/plans/"+string(open.ID)+"/changes")
-		if len(changes) != 1 || string(changes[0].Record) != a || changes[0].Action != crm.Updated || len(changes[0].Diffs) != 1 || changes[0].Diffs[0].After.Text() != "Antwerp" {
+		if len(changes) != 1 || string(changes[0].Record) != a || changes[0].Action != crm.Updated ||
+			len(changes[0].Diffs) != 1 || changes[0].Diffs[0].After.Text() != "Antwerp" {
 			t.Errorf("changes: %+v", changes)
 		}
 		l.want(200, "POST", l.con+"/pause", nil)

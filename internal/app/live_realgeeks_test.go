@@ -95,16 +95,8 @@ func TestLive_RealGeeksStaysInStep(t *testing.T) {
 		l.preset("hubspot-realgeeks-contacts")
 		sync := l.must(200, "GET", l.con, nil)["syncs"].([]any)[0].(map[string]any)
 		sync["schedule"], sync["conflict"] = "manual", "newest"
-		l.must(
-			200,
-			"PATCH",
-			l.con,
-			map[string]any{"default_country": "US", "syncs": []any{sync}},
-			"If-Match",
-			"*",
-			"Content-Type",
-			mergePatch,
-		)
+		l.must(200, "PATCH", l.con, map[string]any{"default_country": "US", "syncs": []any{sync}}, "If-Match", "*",
+			"Content-Type", mergePatch)
 		make := func(who string, more ...string) {
 			t.Helper()
 			in := map[string]string{

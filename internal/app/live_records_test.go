@@ -34,7 +34,8 @@ func TestLive_LinkAndUnlink(t *testing.T) {
 		l.pull()
 		l.run("POST", l.sync+"/resync", nil)
 		if l.held(crm.Right, ra)["MailingCity"] != "Ghent" || l.living(crm.Right) != 2 || l.living(crm.Left) != 2 {
-			t.Errorf("a pair that was taken apart is synced, linked or made anew: %v, %d and %d", l.held(crm.Right, ra), l.living(crm.Left), l.living(crm.Right))
+			t.Errorf("a pair that was taken apart is synced, linked or made anew: %v, %d and %d", l.held(crm.Right, ra),
+				l.living(crm.Left), l.living(crm.Right))
 		}
 		l.run("POST", l.record(crm.Right, ra)+"/link", link(a))
 		v := l.view(crm.Left, a)
@@ -84,14 +85,18 @@ func TestLive_ResolveDecidesConflicts(t *testing.T) {
 			t.Errorf("no field: %d", a.status)
 		}
 		l.run("POST", resolve, map[string]any{"fields": map[string]any{"city": "right"}})
-		if l.held(crm.Left, a)["city"] != "Liège" || l.held(crm.Left, a)["jobtitle"] != "Baker" || l.held(crm.Right, ra)["Title"] != "Miller" {
+		if l.held(crm.Left, a)["city"] != "Liège" || l.held(crm.Left, a)["jobtitle"] != "Baker" ||
+			l.held(crm.Right, ra)["Title"] != "Miller" {
 			t.Errorf("one field was decided: %v, %v", l.held(crm.Left, a), l.held(crm.Right, ra))
 		}
 		if v := l.view(crm.Left, a); v.State != crm.StateConflict {
 			t.Errorf("state %s, want a conflict about the title", v.State)
 		}
-		l.run("POST", l.record(crm.Right, ra)+"/resolve", map[string]any{"fields": map[string]any{"title": map[string]string{"value": "Fisher"}}})
-		if l.held(crm.Left, a)["jobtitle"] != "Fisher" || l.held(crm.Right, ra)["Title"] != "Fisher" || l.view(crm.Left, a).State != crm.StateInSync {
+		l.run("POST", l.record(crm.Right, ra)+"/resolve", map[string]any{
+			"fields": map[string]any{"title": map[string]string{"value": "Fisher"}},
+		})
+		if l.held(crm.Left, a)["jobtitle"] != "Fisher" || l.held(crm.Right, ra)["Title"] != "Fisher" ||
+			l.view(crm.Left, a).State != crm.StateInSync {
 			t.Errorf("a value of one's own: %v, %v", l.held(crm.Left, a), l.held(crm.Right, ra))
 		}
 		l.want(200, "POST", l.con+"/pause", nil)
@@ -129,8 +134,11 @@ func TestLive_RecordsAreListedOnceAtEveryPageSize(t *testing.T) {
 					t.Errorf("by pages of %d: %s is listed %d times", limit, id, n)
 				}
 			}
-			for state, want := range map[crm.State]int{crm.StateInSync: 40, crm.StateExcluded: 1, crm.StateDuplicate: 2, crm.StateFailing: 0} {
-				if got := each[engine.RecordView](l, fmt.Sprintf("%s/records?limit=%d&state=%s", l.sync, limit, state)); len(got) != want {
+			for state, want := range map[crm.State]int{
+				crm.StateInSync: 40, crm.StateExcluded: 1, crm.StateDuplicate: 2, crm.StateFailing: 0,
+			} {
+				if got := each[engine.RecordView](l, fmt.Sprintf("%s/records?limit=%d&state=%s", l.sync, limit,
+					state)); len(got) != want {
 					t.Errorf("%s by pages of %d: %d, want %d", state, limit, len(got), want)
 				}
 			}
@@ -158,10 +166,12 @@ func TestLive_RecordsAreListedOnceAtEveryPageSize(t *testing.T) {
 		l.edit(crm.Left, p, "city", "Ghent")
 		l.edit(crm.Left, l.twin(crm.Left, "p8"), "city", "Bruges")
 		l.move(time.Minute)
-		if r := l.run("POST", l.record(crm.Left, p)+"/sync", nil); r.Kind != engine.RunRecord || r.Done != 1 || r.Outcomes[crm.Updated] != 1 {
+		if r := l.run("POST", l.record(crm.Left, p)+"/sync", nil); r.Kind != engine.RunRecord || r.Done != 1 ||
+			r.Outcomes[crm.Updated] != 1 {
 			t.Errorf("one record: %+v", r)
 		}
-		if l.held(crm.Right, right)["MailingCity"] != "Ghent" || l.held(crm.Right, l.twin(crm.Right, "p8"))["MailingCity"] != "" {
+		if l.held(crm.Right, right)["MailingCity"] != "Ghent" ||
+			l.held(crm.Right, l.twin(crm.Right, "p8"))["MailingCity"] != "" {
 			t.Error("not that record alone was synced")
 		}
 		if v := l.view(crm.Left, p); len(v.History) < 2 || v.Values.Left == nil || v.Values.Right == nil || v.Base == nil {

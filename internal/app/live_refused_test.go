@@ -11,7 +11,12 @@ import (
 )
 
 // texts are mapped texts, by side, in the order of the mappings below.
-var texts = [2][]string{{"jobtitle", "company", "zip", "notes_text", "city"}, {"Title", "Company__c", "MailingPostalCode", "Description", "MailingCity"}}
+var texts = [2][]string{
+	{"jobtitle", "company", "zip", "notes_text", "city"}, {
+		"Title", "Company__c", "MailingPostalCode", "Description",
+		"MailingCity",
+	},
+}
 
 // withTexts adds mappings of some more texts to the document.
 var withTexts = [2]string{`"mappings":[`, `"mappings":[

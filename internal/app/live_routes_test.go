@@ -45,7 +45,9 @@ func (l *live) operations() []operation {
 		address := part.ReplaceAllString(regexp.QuoteMeta(path), "[^/]+")
 		for method := range methods {
 			if method != "parameters" {
-				out = append(out, operation{strings.ToUpper(method) + " " + path, regexp.MustCompile("^" + strings.ToUpper(method) + " " + address + "$")})
+				out = append(out, operation{
+					strings.ToUpper(method) + " " + path, regexp.MustCompile("^" + strings.ToUpper(method) + " " + address + "$"),
+				})
 			}
 		}
 	}
@@ -123,10 +125,16 @@ func (l *live) walkApps() {
 	l.hub.Core().RevokeTokens()
 	l.hub.Core().AllowTokens()
 	l.refused(404, "not_found", "POST", "/v1/accounts/acc_none/test", nil)
-	l.refused(400, "unknown_app", "POST", "/v1/accounts", map[string]any{"app": "none", "name": "x", "credentials": map[string]string{"kind": "token"}})
+	l.refused(400, "unknown_app", "POST", "/v1/accounts", map[string]any{
+		"app": "none", "name": "x", "credentials": map[string]string{"kind": "token"},
+	})
 	l.refused(428, "precondition_required", "PATCH", left, `{"name":"x"}`, "Content-Type", mergePatch)
 	l.patch(left, `{"name":"Renamed"}`)
-	fresh, err := json.Marshal(map[string]any{"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret}})
+	fresh, err := json.Marshal(map[string]any{
+		"credentials": map[string]string{
+			"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret,
+		},
+	})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -141,7 +149,8 @@ func (l *live) walkApps() {
 		l.t.Errorf("a custom field: %v", made)
 	}
 	l.refused(400, "unknown_value", "POST", fields, `{"name":"x","label":"X","type":"magic"}`)
-	l.refused(422, "unsupported", "POST", "/v1/accounts/"+string(l.right)+"/objects/Contact/fields", `{"name":"x","label":"X","type":"text"}`)
+	l.refused(422, "unsupported", "POST", "/v1/accounts/"+string(l.right)+"/objects/Contact/fields",
+		`{"name":"x","label":"X","type":"text"}`)
 	l.walkOAuth()
 }
 
@@ -165,7 +174,8 @@ func (l *live) walkOAuth() {
 	base := l.must(200, "GET", "/v1/accounts/"+string(l.left), nil)["base_url"].(string)
 	begin := "/v1/oauth/hubspot/authorizations"
 	l.refused(400, "oauth_client_missing", "POST", begin, map[string]any{"name": "By browser"})
-	l.refused(400, "invalid_client", "PUT", "/v1/apps/hubspot/client", `{"client_id":"a b","client_secret":"s","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
+	l.refused(400, "invalid_client", "PUT", "/v1/apps/hubspot/client",
+		`{"client_id":"a b","client_secret":"s","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
 	// The browser begins at the host that it is sent back to, so that its cookie
 	// comes along; where an address of the admin's own stands before ours, at ours.
 	for redirect, want := range map[string]string{
@@ -173,11 +183,13 @@ func (l *live) walkOAuth() {
 		"https://crm.example.org/back":                   l.url + "/v1/oauth/begin?state=",
 	} {
 		l.want(204, "PUT", "/v1/apps/hubspot/client", `{"client_id":"i","client_secret":"s","redirect_uri":"`+redirect+`"}`)
-		if got := l.must(201, "POST", begin, map[string]any{"name": "By browser"})["url"].(string); !strings.HasPrefix(got, want) || len(got) == len(want) {
+		if got := l.must(201, "POST", begin, map[string]any{"name": "By browser"})["url"].(string); !strings.HasPrefix(got,
+			want) || len(got) == len(want) {
 			l.t.Errorf("sent back to %s, it begins at %q, want %s…", redirect, got, want)
 		}
 	}
-	l.want(204, "PUT", "/v1/apps/hubspot/client", `{"client_id":"`+hubspotfake.ClientID+`","client_secret":"`+hubspotfake.ClientSecret+`","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
+	l.want(204, "PUT", "/v1/apps/hubspot/client", `{"client_id":"`+hubspotfake.ClientID+`","client_secret":"`+
+		hubspotfake.ClientSecret+`","redirect_uri":"`+l.url+`/v1/oauth/callback"}`)
 	address := l.must(201, "POST", begin, map[string]any{"name": "By browser", "base_url": base})["url"].(string)
 	l.refused(400, "invalid_state", "GET", "/v1/oauth/callback?state=none&code=x", nil)
 	l.refused(400, "invalid_state", "GET", "/v1/oauth/begin?state=none", nil)
@@ -253,7 +265,8 @@ func (l *live) walkConnection() {
 	l.t.Helper()
 	l.connect([2]string{`"review"`, `"left"`})
 	l.refused(409, "field_written_by_other_connection", "POST", "/v1/connections", l.document("Two"))
-	l.refused(400, "unknown_preset", "POST", "/v1/connections?preset=none", `{"name":"x","left":{"account":"`+string(l.left)+`"},"right":{"account":"`+string(l.right)+`"}}`)
+	l.refused(400, "unknown_preset", "POST", "/v1/connections?preset=none", `{"name":"x","left":{"account":"`+
+		string(l.left)+`"},"right":{"account":"`+string(l.right)+`"}}`)
 	l.want(200, "GET", "/v1/connections", nil)
 	l.refused(400, "cursor_malformed", "GET", "/v1/connections?cursor=AAAA", nil)
 	a := l.want(200, "GET", l.con, nil)
@@ -261,12 +274,15 @@ func (l *live) walkConnection() {
 	l.want(200, "PUT", l.con, string(a.body), "If-Match", a.header.Get("ETag"))
 	l.refused(412, "stale_version", "PUT", l.con, string(a.body), "If-Match", `"99"`)
 	l.patch(l.con, `{"description":"new"}`)
-	l.refused(412, "stale_version", "PATCH", l.con, `{"description":"newer"}`, "If-Match", a.header.Get("ETag"), "Content-Type", mergePatch)
+	l.refused(412, "stale_version", "PATCH", l.con, `{"description":"newer"}`, "If-Match", a.header.Get("ETag"),
+		"Content-Type", mergePatch)
 	file := l.want(200, "GET", l.con+"/export", nil)
 	l.refused(404, "not_found", "GET", "/v1/connections/con_none/export", nil)
 	l.want(200, "POST", "/v1/connections/import", string(file.body), "Content-Type", file.header.Get("Content-Type"))
-	l.refused(428, "precondition_required", "POST", "/v1/connections/import", strings.Replace(string(file.body), "new", "old", 1), "Content-Type", file.header.Get("Content-Type"))
-	l.want(201, "POST", "/v1/connections/import", `{"name":"Imported","left":{"account":"`+string(l.left)+`"},"right":{"account":"`+string(l.right)+`"},"syncs":[]}`)
+	l.refused(428, "precondition_required", "POST", "/v1/connections/import",
+		strings.Replace(string(file.body), "new", "old", 1), "Content-Type", file.header.Get("Content-Type"))
+	l.want(201, "POST", "/v1/connections/import", `{"name":"Imported","left":{"account":"`+string(l.left)+
+		`"},"right":{"account":"`+string(l.right)+`"},"syncs":[]}`)
 	l.want(200, "GET", l.con+"/suggestions", nil)
 	l.refused(404, "not_found", "GET", "/v1/connections/con_none/suggestions", nil)
 	if ok := l.must(200, "POST", l.con+"/validate", nil)["valid"]; ok != true {
@@ -337,7 +353,12 @@ func (l *live) walkRunning() {
 	for _, call := range []struct {
 		name string
 		body any
-	}{{"sync", nil}, {"unlink", nil}, {"link", twin}, {"resolve", map[string]any{"fields": map[string]string{"city": "left"}}}} {
+	}{
+		{"sync", nil},
+		{"unlink", nil},
+		{"link", twin},
+		{"resolve", map[string]any{"fields": map[string]string{"city": "left"}}},
+	} {
 		l.run("POST", own+"/"+call.name, call.body)
 		l.refused(404, "not_found", "POST", l.con+"/syncs/none/records/left/"+a+"/"+call.name, call.body)
 	}

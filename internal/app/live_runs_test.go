@@ -72,7 +72,8 @@ func TestLive_CancelInTheMiddle(t *testing.T) {
 			t.Errorf("a run that was done is %s", r.State)
 		}
 		stream := l.want(200, "GET", run+"/events", nil)
-		if !strings.HasPrefix(string(stream.body), "event: run\ndata: {") || !strings.Contains(string(stream.body), `"cancelled"`) {
+		if !strings.HasPrefix(string(stream.body), "event: run\ndata: {") ||
+			!strings.Contains(string(stream.body), `"cancelled"`) {
 			t.Errorf("events: %s", stream.body)
 		}
 	})
@@ -116,7 +117,8 @@ func TestLive_CancelledPullLosesNothing(t *testing.T) {
 			l.want(200, "POST", "/v1/runs/"+string(r.ID)+"/cancel", nil).into(&r)
 			l.drain()
 			if n := arrived(); r.State != engine.RunCancelled || n > 10 {
-				t.Fatalf("the run is %s, and %d changes have travelled from the %s: it was not cancelled in the middle", r.State, n, side)
+				t.Fatalf("the run is %s, and %d changes have travelled from the %s: it was not cancelled in the middle", r.State, n,
+					side)
 			}
 			l.move(30 * time.Minute) // past what a listing shows again, before the later look at what was indexed late
 			l.pull()
@@ -184,7 +186,9 @@ func TestLive_OneOfManyWritersWins(t *testing.T) {
 		for _, c := range []struct {
 			target, field string
 			method        string
-		}{{l.con, "description", "PUT"}, {l.con, "description", "PATCH"}, {account, "name", "PATCH"}, {key, "name", "PATCH"}} {
+		}{
+			{l.con, "description", "PUT"}, {l.con, "description", "PATCH"}, {account, "name", "PATCH"}, {key, "name", "PATCH"},
+		} {
 			tag := l.want(200, "GET", c.target, nil).header.Get("ETag")
 			var answers [6]answer
 			var wg sync.WaitGroup
@@ -223,7 +227,8 @@ func TestLive_OneOfManyWritersWins(t *testing.T) {
 		}
 		tag := l.want(200, "GET", l.con, nil).header.Get("ETag")
 		l.want(200, "POST", l.con+"/pause", nil)
-		got := l.must(200, "PATCH", l.con, `{"description":"paused"}`, "If-Match", tag, "Content-Type", "application/merge-patch+json")
+		got := l.must(200, "PATCH", l.con, `{"description":"paused"}`, "If-Match", tag, "Content-Type",
+			"application/merge-patch+json")
 		if got["status"] != "paused" || got["description"] != "paused" {
 			t.Errorf("a change beside the engine's: %v", got)
 		}

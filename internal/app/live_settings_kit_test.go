@@ -46,7 +46,8 @@ func (l *live) base() map[string]any {
 	text := fmt.Sprintf(`{"name":"Shop","description":"","enabled":true,"left":{"account":%q},"right":{"account":%q},
 		"access":{"mode":"roles","roles":[],"attribute":""},"notify":{"enabled":false,"user":"","webhook":null},
 		"time_zone":{"left":"UTC","right":"UTC"},"default_country":"US","syncs":[{
-		"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"direction":"both","schedule":"manual","initial":"all",
+		"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"direction":"both","schedule":"manual",
+			"initial":"all",
 		"match":[{"by":"any_key","pairs":[["email","Email"]]}],"rules":[],"stamp":{"to_right":{},"to_left":{}},
 		"mappings":[
 			{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},
@@ -105,13 +106,16 @@ func (w *shop) open() {
 	}
 	w.con = "/v1/connections/" + a.object()["id"].(string)
 	w.sync = w.con + "/syncs/contacts"
-	w.person(crm.Left, "ann", "jobtitle", "Cooper", "city", "Ghent", "lastname", "Roe", "phone", "(212) 555-0122", "company", "Acme", "last_visit", "2026-03-01T23:30:00Z")
+	w.person(crm.Left, "ann", "jobtitle", "Cooper", "city", "Ghent", "lastname", "Roe", "phone", "(212) 555-0122",
+		"company", "Acme", "last_visit", "2026-03-01T23:30:00Z")
 	w.person(crm.Right, "ann", "Title", "", "MailingCity", "Lund", "LastName", "Roe")
 	w.person(crm.Left, "bob", "jobtitle", "Smith", "phone", "030 901820")
 	w.person(crm.Right, "cyd", "Title", "Judge", "Salutation", "Dr.", "Last_Seen__c", "2026-03-01T23:30:00.000+0000")
 	w.person(crm.Left, "hal", "lastname", "Twin", "jobtitle", "Mason", "city", "Rome")
 	w.person(crm.Right, "ida", "LastName", "Twin", "Title", "Mason", "MailingCity", "Oslo")
-	if _, err := w.hub.Core().CreateRecord("contacts", map[string]string{"lastname": "Nokey", "city": "Bonn"}); err != nil {
+	if _, err := w.hub.Core().CreateRecord("contacts", map[string]string{
+		"lastname": "Nokey", "city": "Bonn",
+	}); err != nil {
 		w.t.Fatal(err)
 	}
 }

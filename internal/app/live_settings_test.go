@@ -23,7 +23,8 @@ import (
 func mapping(parts string) [2]string {
 	return [2]string{"syncs.0.mappings", `[{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},
 		{"id":"last","left":["lastname"],"right":["LastName"]},{"id":"city","left":["city"],"right":["MailingCity"]},
-		{"id":"title","left":["jobtitle"],"right":["Title"]},{"id":"phone","left":["phone"],"right":["Phone"],"transform":{"type":"phone"}},
+		{"id":"title","left":["jobtitle"],"right":["Title"]},{"id":"phone","left":["phone"],"right":["Phone"],
+			"transform":{"type":"phone"}},
 		{` + parts + `}]`}
 }
 
@@ -36,48 +37,100 @@ const (
 )
 
 var (
-	filtered  = [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_right","enabled":true,"filter":{"field":"city","op":"equals","value":"Bonn"}}]`}
-	byNames   = [2]string{"syncs.0.match", `[{"by":"all_keys","pairs":[["lastname","LastName"]],"verify":[["jobtitle","Title"]]}]`}
-	twoKeys   = [2]string{"syncs.0.match", `[{"by":"any_key","pairs":[["email","Email"],["phone","Phone"]],"on_disagreement":"first"}]`}
-	byTheirID = [2]string{"syncs.0.match", `[{"by":"id","left":"company","right":"$id","on_missing":"next"},{"by":"any_key","pairs":[["email","Email"]]}]`}
-	byOurID   = [2]string{"syncs.0.match", `[{"by":"id","left":"$id","right":"Department","on_missing":"next"},{"by":"any_key","pairs":[["email","Email"]]}]`}
-	joined    = mapping(`"id":"line","left":["company","city"],"right":["Company__c"],"direction":"to_right"`)
-	dept      = mapping(`"id":"dept","left":["company"],"right":["Department"],"direction":"both","enabled":true,"conflict":null,"write_once":false,"policy":null`)
-	tags      = mapping(`"id":"tags","left":["interests"],"right":["Tags__c"],"transform":{"type":"list"}`)
-	options   = mapping(`"id":"salute","left":["company"],"right":["Salutation"],"transform":{"type":"options","options":{"doctor":"Dr."}}`)
+	filtered = [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_right","enabled":true,"filter":{"field":"city","op":"equals","value":"Bonn"}}]`,
+	}
+	byNames = [2]string{
+		"syncs.0.match", `[{"by":"all_keys","pairs":[["lastname","LastName"]],"verify":[["jobtitle","Title"]]}]`,
+	}
+	twoKeys = [2]string{
+		"syncs.0.match", `[{"by":"any_key","pairs":[["email","Email"],["phone","Phone"]],"on_disagreement":"first"}]`,
+	}
+	byTheirID = [2]string{
+		"syncs.0.match", `[{"by":"id","left":"company","right":"$id","on_missing":"next"},{"by":"any_key","pairs":[["email","Email"]]}]`,
+	}
+	byOurID = [2]string{
+		"syncs.0.match", `[{"by":"id","left":"$id","right":"Department","on_missing":"next"},{"by":"any_key","pairs":[["email","Email"]]}]`,
+	}
+	joined  = mapping(`"id":"line","left":["company","city"],"right":["Company__c"],"direction":"to_right"`)
+	dept    = mapping(`"id":"dept","left":["company"],"right":["Department"],"direction":"both","enabled":true,"conflict":null,"write_once":false,"policy":null`)
+	tags    = mapping(`"id":"tags","left":["interests"],"right":["Tags__c"],"transform":{"type":"list"}`)
+	options = mapping(`"id":"salute","left":["company"],"right":["Salutation"],"transform":{"type":"options","options":{"doctor":"Dr."}}`)
 )
 
 // settings is the whole document, key by key.
 var settings = map[string]shown{
 	"id": {owned: true}, "status": {owned: true}, "created_at": {owned: true}, "updated_at": {owned: true},
-	"name":             {at: "name", a: `"Shop"`, b: `"Store"`, see: confirmed},
-	"description":      {inert: "a note for people"},
-	"enabled":          differs("enabled", "true", "false"),
-	"left.account":     {at: "left.account", a: "LEFT", b: "BADLEFT", see: saved},
-	"right.account":    {at: "right.account", a: "RIGHT", b: "BADRIGHT", see: saved},
-	"access.mode":      {at: "access.mode", a: `"roles"`, b: `"user_attribute"`, with: [][2]string{{"access.roles", `["team"]`}, {"access.attribute", `"is_employee"`}}, see: visited},
-	"access.roles[]":   {at: "access.roles", a: `["team"]`, b: `["others"]`, see: visited},
-	"access.attribute": {at: "access.attribute", a: `"is_employee"`, b: `"is_guest"`, with: [][2]string{{"access.mode", `"user_attribute"`}}, see: employed},
-	"notify.enabled":   {at: "notify.enabled", a: "true", b: "false", with: [][2]string{{"notify.user", `"ops@example.com"`}}, see: hearing},
-	"notify.user":      {at: "notify.user", a: `"ops@example.com"`, b: `"boss@example.com"`, with: [][2]string{{"notify.enabled", "true"}}, see: hearing},
-	"notify.webhook":   {at: "notify.webhook", a: "HOOKURL", b: "null", with: [][2]string{{"notify.enabled", "true"}, {"notify.user", `"ops@example.com"`}}, see: hearing},
-	"notify.digest":    {at: "notify.digest", a: `"off"`, b: `"daily"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}}, see: hearing},
+	"name":          {at: "name", a: `"Shop"`, b: `"Store"`, see: confirmed},
+	"description":   {inert: "a note for people"},
+	"enabled":       differs("enabled", "true", "false"),
+	"left.account":  {at: "left.account", a: "LEFT", b: "BADLEFT", see: saved},
+	"right.account": {at: "right.account", a: "RIGHT", b: "BADRIGHT", see: saved},
+	"access.mode": {
+		at: "access.mode", a: `"roles"`, b: `"user_attribute"`, with: [][2]string{
+			{"access.roles", `["team"]`}, {"access.attribute", `"is_employee"`},
+		}, see: visited,
+	},
+	"access.roles[]": {at: "access.roles", a: `["team"]`, b: `["others"]`, see: visited},
+	"access.attribute": {
+		at: "access.attribute", a: `"is_employee"`, b: `"is_guest"`, with: [][2]string{{"access.mode", `"user_attribute"`}},
+		see: employed,
+	},
+	"notify.enabled": {
+		at: "notify.enabled", a: "true", b: "false", with: [][2]string{{"notify.user", `"ops@example.com"`}}, see: hearing,
+	},
+	"notify.user": {
+		at: "notify.user", a: `"ops@example.com"`, b: `"boss@example.com"`, with: [][2]string{{"notify.enabled", "true"}},
+		see: hearing,
+	},
+	"notify.webhook": {
+		at: "notify.webhook", a: "HOOKURL", b: "null", with: [][2]string{
+			{"notify.enabled", "true"}, {"notify.user", `"ops@example.com"`},
+		}, see: hearing,
+	},
+	"notify.digest": {
+		at: "notify.digest", a: `"off"`, b: `"daily"`, with: [][2]string{
+			{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`},
+		}, see: hearing,
+	},
 
-	"notify.quiet_hours.from":      {at: "notify.quiet_hours.from", a: `"11:00"`, b: `"13:00"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.to", `"14:00"`}}, see: hearing},
-	"notify.quiet_hours.to":        {at: "notify.quiet_hours.to", a: `"11:30"`, b: `"14:00"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.from", `"11:00"`}}, see: hearing},
-	"notify.quiet_hours.time_zone": {at: "notify.quiet_hours.time_zone", a: `"UTC"`, b: `"Asia/Tokyo"`, with: [][2]string{{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.from", `"11:00"`}, {"notify.quiet_hours.to", `"14:00"`}}, see: hearing},
+	"notify.quiet_hours.from": {
+		at: "notify.quiet_hours.from", a: `"11:00"`, b: `"13:00"`, with: [][2]string{
+			{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.to", `"14:00"`},
+		}, see: hearing,
+	},
+	"notify.quiet_hours.to": {
+		at: "notify.quiet_hours.to", a: `"11:30"`, b: `"14:00"`, with: [][2]string{
+			{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`}, {"notify.quiet_hours.from", `"11:00"`},
+		}, see: hearing,
+	},
+	"notify.quiet_hours.time_zone": {
+		at: "notify.quiet_hours.time_zone", a: `"UTC"`, b: `"Asia/Tokyo"`, with: [][2]string{
+			{"notify", `{"enabled":true,"user":"ops@example.com","webhook":null}`},
+			{"notify.quiet_hours.from", `"11:00"`},
+			{"notify.quiet_hours.to", `"14:00"`},
+		}, see: hearing,
+	},
 
-	"time_zone.left":  differs("time_zone.left", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"last_visit","op":"after","value":"2026-03-01"}}]`}),
-	"time_zone.right": differs("time_zone.right", `"UTC"`, `"Asia/Tokyo"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_left","filter":{"field":"Last_Seen__c","op":"after","value":"2026-03-01"}}]`}),
+	"time_zone.left": differs("time_zone.left", `"UTC"`, `"Asia/Tokyo"`, [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"last_visit","op":"after","value":"2026-03-01"}}]`,
+	}),
+	"time_zone.right": differs("time_zone.right", `"UTC"`, `"Asia/Tokyo"`, [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_left","filter":{"field":"Last_Seen__c","op":"after","value":"2026-03-01"}}]`,
+	}),
 	"shared":          {at: "shared", a: "false", b: "true", see: besideAnother},
 	"default_country": differs("default_country", `"US"`, `"DE"`),
 
-	"syncs[].id":                        {at: "syncs.0.id", a: `"contacts"`, b: `"people"`, see: addressed},
-	"syncs[].left.object":               {at: "syncs.0.left.object", a: `"contacts"`, b: `"companies"`, see: saved},
-	"syncs[].right.object":              {at: "syncs.0.right.object", a: `"Contact"`, b: `"Lead"`, see: saved},
-	"syncs[].direction":                 differs("syncs.0.direction", `"both"`, `"to_left"`),
-	"syncs[].second_look":               {at: "syncs.0.second_look", a: "60", b: "0", with: [][2]string{{"syncs.0.audit_hours", "0"}}, see: looked},
-	"syncs[].audit_hours":               {at: "syncs.0.audit_hours", a: "1", b: "0", with: [][2]string{{"syncs.0.second_look", "0"}}, see: looked},
+	"syncs[].id":           {at: "syncs.0.id", a: `"contacts"`, b: `"people"`, see: addressed},
+	"syncs[].left.object":  {at: "syncs.0.left.object", a: `"contacts"`, b: `"companies"`, see: saved},
+	"syncs[].right.object": {at: "syncs.0.right.object", a: `"Contact"`, b: `"Lead"`, see: saved},
+	"syncs[].direction":    differs("syncs.0.direction", `"both"`, `"to_left"`),
+	"syncs[].second_look": {
+		at: "syncs.0.second_look", a: "60", b: "0", with: [][2]string{{"syncs.0.audit_hours", "0"}}, see: looked,
+	},
+	"syncs[].audit_hours": {
+		at: "syncs.0.audit_hours", a: "1", b: "0", with: [][2]string{{"syncs.0.second_look", "0"}}, see: looked,
+	},
 	"syncs[].schedule":                  {at: "syncs.0.schedule", a: `"manual"`, b: `"5m"`, see: scheduled},
 	"syncs[].initial":                   {at: "syncs.0.initial", a: `"all"`, b: `"changes_only"`, see: later},
 	"syncs[].behavior.to_right":         differs("syncs.0.behavior.to_right", `"create_and_update"`, `"update_only"`),
@@ -92,68 +145,128 @@ var settings = map[string]shown{
 	"syncs[].unsubscribes.to_left":      {at: "syncs.0.unsubscribes.to_left", a: `"tag"`, refused: "unsupported_setting"},
 	"syncs[].unsubscribes.tag":          {inert: "belongs to the policy `tag`, which is refused"},
 	"syncs[].avoid_duplicates":          differs("syncs.0.avoid_duplicates", "true", "false"),
-	"syncs[].match[].by":                differs(step+"by", `"all_keys"`, `"any_key"`, twoKeys, [2]string{step + "on_disagreement", ""}),
-	"syncs[].match[].left":              {at: step + "left", a: `"company"`, b: `"website"`, with: [][2]string{byTheirID}, see: named},
-	"syncs[].match[].right":             {at: step + "right", a: `"Department"`, b: `"HubSpot_Id__c"`, with: [][2]string{byOurID}, see: named},
-	"syncs[].match[].on_missing":        {at: step + "on_missing", a: `"next"`, b: `"error"`, with: [][2]string{byTheirID}, see: named},
-	"syncs[].match[].write_back":        differs(step+"write_back", "true", "false", byOurID),
+	"syncs[].match[].by": differs(step+"by", `"all_keys"`, `"any_key"`, twoKeys,
+		[2]string{step + "on_disagreement", ""}),
+	"syncs[].match[].left": {
+		at: step + "left", a: `"company"`, b: `"website"`, with: [][2]string{byTheirID},
+		see: named,
+	},
+	"syncs[].match[].right": {
+		at: step + "right", a: `"Department"`, b: `"HubSpot_Id__c"`, with: [][2]string{byOurID}, see: named,
+	},
+	"syncs[].match[].on_missing": {
+		at: step + "on_missing", a: `"next"`, b: `"error"`, with: [][2]string{byTheirID},
+		see: named,
+	},
+	"syncs[].match[].write_back": differs(step+"write_back", "true", "false", byOurID),
 	"syncs[].match.to_left[].write_back": differs("syncs.0.match.to_left.0.write_back", "true", "false",
-		[2]string{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byTheirID[1] + `}`}, [2]string{"syncs.0.direction", `"to_left"`}),
-	"syncs[].match[].pairs[][]":          differs(step+"pairs", `[["email","Email"]]`, `[["lastname","LastName"]]`),
-	"syncs[].match[].verify[][]":         differs(step+"verify", `[["jobtitle","Title"]]`, `[["city","MailingCity"]]`, byNames),
-	"syncs[].match[].on_disagreement":    {at: step + "on_disagreement", a: `"first"`, b: `"error"`, with: [][2]string{twoKeys}, see: disagreeing},
-	"syncs[].match[].protect[]":          {at: step + "protect", a: `[]`, b: `["city"]`, with: [][2]string{{"syncs.0.conflict", `"right"`}}, see: met},
-	"syncs[].match.to_left[].on_missing": {at: "syncs.0.match.to_left.0.on_missing", a: `"next"`, b: `"error"`, with: [][2]string{{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byOurID[1] + `}`}, {"syncs.0.direction", `"to_left"`}}, see: named},
+		[2]string{
+			"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byTheirID[1] + `}`,
+		}, [2]string{"syncs.0.direction", `"to_left"`}),
+	"syncs[].match[].pairs[][]": differs(step+"pairs", `[["email","Email"]]`, `[["lastname","LastName"]]`),
+	"syncs[].match[].verify[][]": differs(step+"verify", `[["jobtitle","Title"]]`, `[["city","MailingCity"]]`,
+		byNames),
+	"syncs[].match[].on_disagreement": {
+		at: step + "on_disagreement", a: `"first"`, b: `"error"`, with: [][2]string{twoKeys}, see: disagreeing,
+	},
+	"syncs[].match[].protect[]": {
+		at: step + "protect", a: `[]`, b: `["city"]`, with: [][2]string{{"syncs.0.conflict", `"right"`}}, see: met,
+	},
+	"syncs[].match.to_left[].on_missing": {
+		at: "syncs.0.match.to_left.0.on_missing", a: `"next"`, b: `"error"`, with: [][2]string{
+			{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":` + byOurID[1] + `}`},
+			{"syncs.0.direction", `"to_left"`},
+		}, see: named,
+	},
 	"syncs[].match.to_left[].protect[]": {at: "syncs.0.match.to_left.0.protect", a: `[]`, b: `["city"]`, with: [][2]string{
 		{"syncs.0.match", `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}],"to_left":[{"by":"any_key","pairs":[["email","Email"]]}]}`},
 		{"syncs.0.conflict", `"right"`},
 		{"syncs.0.direction", `"to_left"`},
 	}, see: met},
-	"syncs[].rules[].id":                             {at: rule1 + "id", a: `"r"`, b: `"s"`, with: [][2]string{filtered}, see: ruled},
-	"syncs[].rules[].direction":                      differs("syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"city","op":"is_not_empty"}}]`, `[{"id":"r","direction":"to_left","filter":{"field":"MailingCity","op":"is_not_empty"}}]`),
-	"syncs[].rules[].enabled":                        differs(rule1+"enabled", "true", "false", filtered),
-	"syncs[].rules[].filter":                         differs(rule1+"filter", "null", `{"field":"city","op":"equals","value":"Bonn"}`, filtered),
-	"syncs[].rules[].filter.field":                   differs(rule1+"filter.field", `"city"`, `"jobtitle"`, [2]string{"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Smith"}}]`}),
-	"syncs[].rules[].filter.op":                      differs(rule1+"filter.op", `"equals"`, `"not_equals"`, filtered),
-	"syncs[].rules[].filter.value":                   differs(rule1+"filter.value", `"Bonn"`, `"Ghent"`, filtered),
-	"syncs[].rules[].filter.value[]":                 differs(rule1+"filter.value", `["Bonn"]`, `["Ghent"]`, filtered, [2]string{rule1 + "filter.op", `"in"`}),
-	"syncs[].rules[].filter.all[]":                   differs(rule1+"filter", `{"all":[{"field":"city","op":"is_empty"}]}`, `{"all":[{"field":"city","op":"is_not_empty"}]}`, filtered),
-	"syncs[].rules[].filter.any[]":                   differs(rule1+"filter", `{"any":[{"field":"city","op":"is_empty"}]}`, `{"any":[{"field":"city","op":"is_not_empty"}]}`, filtered),
-	"syncs[].rules[].filter.not":                     differs(rule1+"filter", `{"not":{"field":"city","op":"is_empty"}}`, `{"not":{"field":"city","op":"is_not_empty"}}`, filtered),
-	"syncs[].rules[].actions[].type":                 {at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered}, refused: "unsupported_setting"},
-	"syncs[].rules[].actions[].field":                {at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered}, refused: "unsupported_setting"},
-	"syncs[].rules[].actions[].value":                {at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered}, refused: "unsupported_setting"},
-	"syncs[].rules[].undo":                           {at: rule1 + "undo", a: "true", with: [][2]string{filtered}, refused: "unsupported_setting"},
-	"syncs[].rules[].other_way_around.enabled":       {at: rule1 + "other_way_around.enabled", a: "true", with: [][2]string{filtered}, refused: "unsupported_setting"},
+	"syncs[].rules[].id": {
+		at: rule1 + "id", a: `"r"`, b: `"s"`, with: [][2]string{filtered}, see: ruled,
+	},
+	"syncs[].rules[].direction": differs("syncs.0.rules",
+		`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"is_not_empty"}}]`,
+		`[{"id":"r","direction":"to_left","filter":{"field":"MailingCity","op":"is_not_empty"}}]`),
+	"syncs[].rules[].enabled": differs(rule1+"enabled", "true", "false", filtered),
+	"syncs[].rules[].filter": differs(rule1+"filter", "null",
+		`{"field":"city","op":"equals","value":"Bonn"}`, filtered),
+	"syncs[].rules[].filter.field": differs(rule1+"filter.field", `"city"`, `"jobtitle"`, [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Smith"}}]`,
+	}),
+	"syncs[].rules[].filter.op":    differs(rule1+"filter.op", `"equals"`, `"not_equals"`, filtered),
+	"syncs[].rules[].filter.value": differs(rule1+"filter.value", `"Bonn"`, `"Ghent"`, filtered),
+	"syncs[].rules[].filter.value[]": differs(rule1+"filter.value", `["Bonn"]`, `["Ghent"]`, filtered,
+		[2]string{rule1 + "filter.op", `"in"`}),
+	"syncs[].rules[].filter.all[]": differs(rule1+"filter", `{"all":[{"field":"city","op":"is_empty"}]}`,
+		`{"all":[{"field":"city","op":"is_not_empty"}]}`, filtered),
+	"syncs[].rules[].filter.any[]": differs(rule1+"filter", `{"any":[{"field":"city","op":"is_empty"}]}`,
+		`{"any":[{"field":"city","op":"is_not_empty"}]}`, filtered),
+	"syncs[].rules[].filter.not": differs(rule1+"filter", `{"not":{"field":"city","op":"is_empty"}}`,
+		`{"not":{"field":"city","op":"is_not_empty"}}`, filtered),
+	"syncs[].rules[].actions[].type": {
+		at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered},
+		refused: "unsupported_setting",
+	},
+	"syncs[].rules[].actions[].field": {
+		at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered},
+		refused: "unsupported_setting",
+	},
+	"syncs[].rules[].actions[].value": {
+		at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered},
+		refused: "unsupported_setting",
+	},
+	"syncs[].rules[].undo": {
+		at: rule1 + "undo", a: "true", with: [][2]string{filtered}, refused: "unsupported_setting",
+	},
+	"syncs[].rules[].other_way_around.enabled": {
+		at: rule1 + "other_way_around.enabled", a: "true", with: [][2]string{filtered}, refused: "unsupported_setting",
+	},
 	"syncs[].rules[].other_way_around.exclude":       {inert: "belongs to `other_way_around.enabled`, which is refused"},
 	"syncs[].rules[].other_way_around.exclude.field": {inert: "belongs to `other_way_around.enabled`, which is refused"},
 	"syncs[].rules[].other_way_around.exclude.value": {inert: "belongs to `other_way_around.enabled`, which is refused"},
 
-	"syncs[].mappings[].id":                  {at: "syncs.0.mappings.3.id", a: `"title"`, b: `"role"`, see: mapped},
-	"syncs[].mappings[].left[]":              differs(sixth+"left", `["company","city"]`, `["city","company"]`, joined),
-	"syncs[].mappings[].right[]":             differs(sixth+"right", `["Company__c"]`, `["Department"]`, joined),
-	"syncs[].mappings[].direction":           differs(title+"direction", `"both"`, `"to_left"`),
-	"syncs[].mappings[].enabled":             differs(title+"enabled", "true", "false"),
-	"syncs[].mappings[].origin":              {inert: "says where the line came from, for whoever shows it"},
-	"syncs[].mappings[].transform.type":      differs("syncs.0.mappings.4.transform.type", `"phone"`, `"none"`),
-	"syncs[].mappings[].transform.options.*": {at: sixth + "transform.options.doctor", a: `"Dr."`, b: `"Prof."`, with: [][2]string{options}},
-	"syncs[].mappings[].default.to_right":    differs(sixth+"default.to_right", `null`, `"Sales"`, dept),
-	"syncs[].mappings[].default.to_left":     differs(sixth+"default.to_left", `null`, `"Sales"`, dept),
-	"syncs[].mappings[].default.to_right[]":  differs(sixth+"default.to_right", `null`, `["Partner"]`, tags),
-	"syncs[].mappings[].default.to_left[]":   differs(sixth+"default.to_left", `null`, `["tea"]`, tags),
-	"syncs[].mappings[].conflict":            differs(city+"conflict", `"left"`, `"right"`),
-	"syncs[].mappings[].clear.to_right":      differs(title+"clear", `{"to_right":false,"to_left":false}`, `{"to_right":true,"to_left":false}`),
-	"syncs[].mappings[].clear.to_left":       {at: title + "clear", a: `{"to_right":false,"to_left":false}`, b: `{"to_right":false,"to_left":true}`, see: clearedRight},
-	"syncs[].mappings[].write_once":          differs(title+"write_once", "false", "true"),
-	"syncs[].mappings[].policy":              differs(city+"policy", `"always_left"`, `"always_right"`),
-	"syncs[].stamp.to_right.*":               differs("syncs.0.stamp.to_right", `{}`, `{"Department":"Stamped"}`),
-	"syncs[].stamp.to_left.*":                differs("syncs.0.stamp.to_left", `{}`, `{"company":"Stamped"}`),
-	"syncs[].stamp.to_right.*[]":             differs("syncs.0.stamp.to_right", `{}`, `{"Tags__c":["Partner"]}`),
-	"syncs[].stamp.to_left.*[]":              differs("syncs.0.stamp.to_left", `{}`, `{"interests":["tea"]}`),
+	"syncs[].mappings[].id":             {at: "syncs.0.mappings.3.id", a: `"title"`, b: `"role"`, see: mapped},
+	"syncs[].mappings[].left[]":         differs(sixth+"left", `["company","city"]`, `["city","company"]`, joined),
+	"syncs[].mappings[].right[]":        differs(sixth+"right", `["Company__c"]`, `["Department"]`, joined),
+	"syncs[].mappings[].direction":      differs(title+"direction", `"both"`, `"to_left"`),
+	"syncs[].mappings[].enabled":        differs(title+"enabled", "true", "false"),
+	"syncs[].mappings[].origin":         {inert: "says where the line came from, for whoever shows it"},
+	"syncs[].mappings[].transform.type": differs("syncs.0.mappings.4.transform.type", `"phone"`, `"none"`),
+	"syncs[].mappings[].transform.options.*": {
+		at: sixth + "transform.options.doctor", a: `"Dr."`, b: `"Prof."`, with: [][2]string{options},
+	},
+	"syncs[].mappings[].default.to_right":   differs(sixth+"default.to_right", `null`, `"Sales"`, dept),
+	"syncs[].mappings[].default.to_left":    differs(sixth+"default.to_left", `null`, `"Sales"`, dept),
+	"syncs[].mappings[].default.to_right[]": differs(sixth+"default.to_right", `null`, `["Partner"]`, tags),
+	"syncs[].mappings[].default.to_left[]":  differs(sixth+"default.to_left", `null`, `["tea"]`, tags),
+	"syncs[].mappings[].conflict":           differs(city+"conflict", `"left"`, `"right"`),
+	"syncs[].mappings[].clear.to_right": differs(title+"clear", `{"to_right":false,"to_left":false}`,
+		`{"to_right":true,"to_left":false}`),
+	"syncs[].mappings[].clear.to_left": {
+		at: title + "clear", a: `{"to_right":false,"to_left":false}`, b: `{"to_right":false,"to_left":true}`,
+		see: clearedRight,
+	},
+	"syncs[].mappings[].write_once": differs(title+"write_once", "false", "true"),
+	"syncs[].mappings[].policy":     differs(city+"policy", `"always_left"`, `"always_right"`),
+	"syncs[].stamp.to_right.*":      differs("syncs.0.stamp.to_right", `{}`, `{"Department":"Stamped"}`),
+	"syncs[].stamp.to_left.*":       differs("syncs.0.stamp.to_left", `{}`, `{"company":"Stamped"}`),
+	"syncs[].stamp.to_right.*[]":    differs("syncs.0.stamp.to_right", `{}`, `{"Tags__c":["Partner"]}`),
+	"syncs[].stamp.to_left.*[]":     differs("syncs.0.stamp.to_left", `{}`, `{"interests":["tea"]}`),
 
-	"syncs[].associations[].left":     {at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`, refused: "unsupported_setting"},
-	"syncs[].associations[].right":    {at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`, refused: "unsupported_setting"},
-	"syncs[].associations[].sync":     {at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`, refused: "unsupported_setting"},
+	"syncs[].associations[].left": {
+		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`,
+		refused: "unsupported_setting",
+	},
+	"syncs[].associations[].right": {
+		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`,
+		refused: "unsupported_setting",
+	},
+	"syncs[].associations[].sync": {
+		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`,
+		refused: "unsupported_setting",
+	},
 	"syncs[].activities.enabled":      {at: "syncs.0.activities.enabled", a: "true", refused: "unsupported_setting"},
 	"syncs[].activities.behavior.":    {inert: "belongs to `activities.enabled`, which is refused"},
 	"syncs[].activities.mappings[].":  {inert: "belongs to `activities.enabled`, which is refused"},
@@ -164,7 +277,8 @@ var settings = map[string]shown{
 func confirmed(w *shop) string {
 	w.open()
 	tag := w.want(200, "GET", w.con, nil).header.Get("ETag")
-	return fmt.Sprint(w.do("DELETE", w.con+"?confirm=Nobody", nil, "If-Match", tag).status, w.do("GET", "/v1/connections", nil).object()["items"].([]any)[0].(map[string]any)["name"])
+	return fmt.Sprint(w.do("DELETE", w.con+"?confirm=Nobody", nil, "If-Match", tag).status,
+		w.do("GET", "/v1/connections", nil).object()["items"].([]any)[0].(map[string]any)["name"])
 }
 
 // visited reads the connection as a member with a role.
@@ -313,9 +427,14 @@ func TestEverySettingMeansSomething(t *testing.T) {
 		// What a key means does not hang on the storage: stand-ins for AWS, which are
 		// slow, show a part of them, unless the long form is asked for.
 		some := testing.Short() || strings.HasSuffix(t.Name(), "/dynamo") && os.Getenv("LOCKSTEP_LONG") == ""
-		badLeft := l.account("hubspot", l.base0(crm.Left), map[string]string{"kind": "token", "token": "no-such-token-0000000000"})
-		badRight := l.account("salesforce", l.base0(crm.Right), map[string]string{"kind": "oauth2", "client_id": "no-such-client", "client_secret": "no-such-secret"})
-		names := strings.NewReplacer("BADLEFT", `"`+string(badLeft)+`"`, "BADRIGHT", `"`+string(badRight)+`"`, "HOOKURL", `"`+l.told.url+`"`, "LEFT", `"`+string(l.left)+`"`, "RIGHT", `"`+string(l.right)+`"`)
+		badLeft := l.account("hubspot", l.base0(crm.Left), map[string]string{
+			"kind": "token", "token": "no-such-token-0000000000",
+		})
+		badRight := l.account("salesforce", l.base0(crm.Right), map[string]string{
+			"kind": "oauth2", "client_id": "no-such-client", "client_secret": "no-such-secret",
+		})
+		names := strings.NewReplacer("BADLEFT", `"`+string(badLeft)+`"`, "BADRIGHT", `"`+string(badRight)+`"`, "HOOKURL",
+			`"`+l.told.url+`"`, "LEFT", `"`+string(l.left)+`"`, "RIGHT", `"`+string(l.right)+`"`)
 		for i, key := range keys {
 			name, s := entryOf(key)
 			if name == "" {
@@ -345,10 +464,12 @@ func TestEverySettingMeansSomething(t *testing.T) {
 // beside is what else can be set: of an account and of the workspace.
 var beside = map[string]map[string]shown{
 	"/v1/accounts/{id}": {
-		"name":             {inert: "a name for people"},
-		"base_url":         {a: "LEFTURL", b: "RIGHTURL", see: tested(`{"base_url":%s}`)},
-		"credentials.kind": {a: `"token"`, b: `"basic"`, see: tested(`{"credentials":{"kind":%s,"token":"` + hubspotfake.PrivateToken + `"}}`)},
-		"save_duplicates":  {a: "false", b: "true", see: doubled},
+		"name":     {inert: "a name for people"},
+		"base_url": {a: "LEFTURL", b: "RIGHTURL", see: tested(`{"base_url":%s}`)},
+		"credentials.kind": {
+			a: `"token"`, b: `"basic"`, see: tested(`{"credentials":{"kind":%s,"token":"` + hubspotfake.PrivateToken + `"}}`),
+		},
+		"save_duplicates": {a: "false", b: "true", see: doubled},
 	},
 	"/v1/workspace": {
 		"name":      {inert: "a name for people"},
@@ -360,7 +481,9 @@ var beside = map[string]map[string]shown{
 // tested changes an account and tests it.
 func tested(patch string) func(w *shop) string {
 	return func(w *shop) string {
-		at := "/v1/accounts/" + string(w.account("hubspot", w.base0(crm.Left), map[string]string{"kind": "token", "token": hubspotfake.PrivateToken}))
+		at := "/v1/accounts/" + string(w.account("hubspot", w.base0(crm.Left), map[string]string{
+			"kind": "token", "token": hubspotfake.PrivateToken,
+		}))
 		a := w.do("PATCH", at, fmt.Sprintf(patch, w.value), "If-Match", "*", "Content-Type", "application/merge-patch+json")
 		if a.status != 200 {
 			return a.code()
@@ -371,7 +494,8 @@ func tested(patch string) func(w *shop) string {
 
 // doubled makes somebody whom a rule of the org takes for a double.
 func doubled(w *shop) string {
-	w.want(200, "PATCH", "/v1/accounts/"+string(w.right), `{"save_duplicates":`+w.value+`}`, "If-Match", "*", "Content-Type", "application/merge-patch+json")
+	w.want(200, "PATCH", "/v1/accounts/"+string(w.right), `{"save_duplicates":`+w.value+`}`, "If-Match", "*",
+		"Content-Type", "application/merge-patch+json")
 	w.ruled("alert")
 	defer w.ruled("off")
 	put(w.t, w.doc, "syncs.0.match", `[{"by":"all_keys","pairs":[["lastname","LastName"],["email","Email"]]}]`)
@@ -386,7 +510,8 @@ func doubled(w *shop) string {
 // ruled sets the org's rule about doubles.
 func (w *shop) ruled(rule string) {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), "PUT", w.base0(crm.Right)+"/_fake/duplicate_rule", strings.NewReader(`{"rule":"`+rule+`"}`))
+	req, err := http.NewRequestWithContext(w.t.Context(), "PUT", w.base0(crm.Right)+"/_fake/duplicate_rule",
+		strings.NewReader(`{"rule":"`+rule+`"}`))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -407,13 +532,15 @@ func dated(w *shop) string {
 	w.open()
 	w.start()
 	w.move(6 * time.Hour)
-	w.want(200, "PATCH", "/v1/workspace", `{"time_zone":`+w.value+`}`, "If-Match", "*", "Content-Type", "application/merge-patch+json")
+	w.want(200, "PATCH", "/v1/workspace", `{"time_zone":`+w.value+`}`, "If-Match", "*", "Content-Type",
+		"application/merge-patch+json")
 	return fmt.Sprint(len(each[engine.Entry](w.live, "/v1/log?range=today&connection="+w.id())) > 0)
 }
 
 // keptLog asks for a log of 70 days ago.
 func keptLog(w *shop) string {
-	w.want(200, "PATCH", "/v1/workspace", `{"log_days":`+w.value+`}`, "If-Match", "*", "Content-Type", "application/merge-patch+json")
+	w.want(200, "PATCH", "/v1/workspace", `{"log_days":`+w.value+`}`, "If-Match", "*", "Content-Type",
+		"application/merge-patch+json")
 	w.move(time.Hour) // the program knows it by then
 	w.open()
 	w.start()
@@ -488,7 +615,9 @@ func oneWay(s shown, way string) shown {
 		}
 		with = append(with, [2]string{strings.Replace(x[0], "syncs.0.match.", "syncs.0.match."+way+".", 1), x[1]})
 	}
-	s.with = append([][2]string{{"syncs.0.match", fmt.Sprintf(`{%q:%s,%q:%s}`, way, steps, other, email)}, {"syncs.0.direction", strconv.Quote(way)}}, with...)
+	s.with = append([][2]string{
+		{"syncs.0.match", fmt.Sprintf(`{%q:%s,%q:%s}`, way, steps, other, email)}, {"syncs.0.direction", strconv.Quote(way)},
+	}, with...)
 	s.at = strings.Replace(s.at, "syncs.0.match.", "syncs.0.match."+way+".", 1)
 	return s
 }
@@ -507,12 +636,16 @@ func (l *live) proved(s shown) {
 		for _, x := range s.with {
 			put(l.t, w.doc, x[0], x[1])
 		}
-		if a := l.do("POST", "/v1/connections/validate", w.doc); a.status == 200 && strings.Contains(string(a.body), s.refused) {
+		if a := l.do("POST", "/v1/connections/validate", w.doc); a.status == 200 &&
+			strings.Contains(string(a.body), s.refused) {
 			l.t.Error("the document is refused without the setting, too")
 		}
 		put(l.t, w.doc, s.at, s.a)
 		a := l.do("POST", "/v1/connections", w.doc)
-		if a.status != 422 && a.status != 400 || !strings.Contains(string(a.body), s.refused) || !strings.Contains(string(a.body), `"/`+strings.ReplaceAll(s.at, ".", "/")) && !strings.Contains(string(a.body), `"/`+strings.ReplaceAll(s.at[:max(strings.LastIndex(s.at, "."), 0)], ".", "/")) || !strings.Contains(string(a.body), "set ") && !strings.Contains(string(a.body), "leave ") {
+		if a.status != 422 && a.status != 400 || !strings.Contains(string(a.body), s.refused) ||
+			!strings.Contains(string(a.body), `"/`+strings.ReplaceAll(s.at, ".", "/")) && !strings.Contains(string(a.body),
+				`"/`+strings.ReplaceAll(s.at[:max(strings.LastIndex(s.at, "."), 0)], ".", "/")) ||
+			!strings.Contains(string(a.body), "set ") && !strings.Contains(string(a.body), "leave ") {
 			l.t.Errorf("%d %s, want %s at %s with a remedy", a.status, a.body, s.refused, s.at)
 		}
 	default:
@@ -524,7 +657,8 @@ func (l *live) proved(s shown) {
 			return
 		}
 		if again := s.seen(l, s.a); again != one {
-			l.t.Errorf("%s is seen to differ from itself, so that nothing is shown (-one +again):\n%s", s.a, cmp.Diff(one, again))
+			l.t.Errorf("%s is seen to differ from itself, so that nothing is shown (-one +again):\n%s", s.a,
+				cmp.Diff(one, again))
 		}
 	}
 }
@@ -560,7 +694,9 @@ func (l *live) keys(path, method string) []string {
 }
 
 // walk notes the leaves of a schema. A schema inside itself is a leaf.
-func walk(t *testing.T, all map[string]json.RawMessage, raw json.RawMessage, at string, within []string, found map[string]bool) {
+func walk(
+	t *testing.T, all map[string]json.RawMessage, raw json.RawMessage, at string, within []string, found map[string]bool,
+) {
 	t.Helper()
 	var s struct {
 		Ref        string                     `json:"$ref"`

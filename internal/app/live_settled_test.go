@@ -41,8 +41,14 @@ type settledCase struct {
 }
 
 var settledCases = map[crm.Reason]settledCase{
-	crm.ReasonCleared:      {"title", [2]string{"jobtitle", "Title"}, [2]string{"", "CEO"}, "", true, true},
-	crm.ReasonChangedByApp: {"company", [2]string{"company", "Company__c"}, [2]string{"Beta", "BETA"}, "Beta", true, false},
+	crm.ReasonCleared: {"title", [2]string{"jobtitle", "Title"}, [2]string{"", "CEO"}, "", true, true},
+	crm.ReasonChangedByApp: {
+		"company",
+		[2]string{"company", "Company__c"},
+		[2]string{"Beta", "BETA"},
+		"Beta", true,
+		false,
+	},
 	crm.ReasonRefused:      {"title", [2]string{"jobtitle", "Title"}, [2]string{"Nope", "CEO"}, "Nope", true, false},
 	crm.ReasonInvalidPhone: {"phone", [2]string{"phone", "Phone"}, [2]string{"ask", "+12125550122"}, "ask", true, true},
 	crm.ReasonNotClearable: {"last", [2]string{"lastname", "LastName"}, [2]string{"", "Of "}, "", true, false},
@@ -67,10 +73,14 @@ func TestS32_SettledOverTheAPI(t *testing.T) {
 		for why := range settledCases {
 			of[why] = l.ids(string(why))
 		}
-		if err := l.force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}); err != nil {
+		if err := l.force.Core().SetValidations([]fakekit.Validation{
+			{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}},
+		}); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.force.Core().SetRewrites([]fakekit.Rewrite{{Object: "Contact", Field: "Company__c", How: "upper", APIOnly: true}}); err != nil {
+		if err := l.force.Core().SetRewrites([]fakekit.Rewrite{
+			{Object: "Contact", Field: "Company__c", How: "upper", APIOnly: true},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		for why, c := range settledCases {
@@ -87,7 +97,8 @@ func TestS32_SettledOverTheAPI(t *testing.T) {
 					t.Errorf("%s: %s is settled as %q, want %q", when, c.mapping, got, why)
 				}
 				for side, field := range c.fields {
-					if got := l.held(crm.Sides[side], of[why][side])[field]; !strings.HasPrefix(got, c.values[side]) || c.values[side] == "" && got != "" {
+					if got := l.held(crm.Sides[side], of[why][side])[field]; !strings.HasPrefix(got, c.values[side]) ||
+						c.values[side] == "" && got != "" {
 						t.Errorf("%s, %s: %s is %q, want %q", when, why, field, got, c.values[side])
 					}
 				}
@@ -95,13 +106,15 @@ func TestS32_SettledOverTheAPI(t *testing.T) {
 					t.Errorf("%s: explain does not say %s of %s", when, why, c.mapping)
 				}
 			}
-			if _, st := l.standing(); len(st.Settled.Reasons) != len(settledCases) || st.Settled.Links != int64(len(settledCases)) {
+			if _, st := l.standing(); len(st.Settled.Reasons) != len(settledCases) ||
+				st.Settled.Links != int64(len(settledCases)) {
 				t.Errorf("%s: the status counts %+v", when, st.Settled)
 			}
 		}
 		stand("settled")
 		p := l.planned(nil)
-		if len(p.Settled.Reasons) != len(settledCases) || p.Settled.Links != int64(len(settledCases)) || p.Totals[crm.Updated] != 0 {
+		if len(p.Settled.Reasons) != len(settledCases) || p.Settled.Links != int64(len(settledCases)) ||
+			p.Totals[crm.Updated] != 0 {
 			t.Errorf("the plan counts %+v, totals %v", p.Settled, p.Totals)
 		}
 		l.settledPlans(of)
@@ -154,7 +167,9 @@ func (l *live) decided(why crm.Reason, c settledCase, ids [2]string) {
 	l.t.Helper()
 	resolve := func(side string, values [2]string) {
 		l.t.Helper()
-		l.run("POST", l.record(crm.Left, ids[0])+"/resolve", map[string]any{"fields": map[crm.MappingID]string{c.mapping: side}})
+		l.run("POST", l.record(crm.Left, ids[0])+"/resolve", map[string]any{
+			"fields": map[crm.MappingID]string{c.mapping: side},
+		})
 		for i, field := range c.fields {
 			if got := l.held(crm.Sides[i], ids[i])[field]; !strings.HasPrefix(got, values[i]) || values[i] == "" && got != "" {
 				l.t.Errorf("%s resolved for the %s: %s is %q, want %q", why, side, field, got, values[i])
@@ -185,7 +200,8 @@ func TestRow96_PageAddressesStay(t *testing.T) {
 				l.objects = things["companies"].objects
 				l.knob(crm.Left, http.MethodPut, "/_fake/domains", `{"keep":"`+keep+`"}`)
 				sites := map[string]string{
-					"New": "https://facebook.com/new", "Both": "https://www.facebook.com/both/", "Bare": "http://bare.github.io/x", "Deep": "https://linkedin.com/company/deep?trk=1",
+					"New": "https://facebook.com/new", "Both": "https://www.facebook.com/both/", "Bare": "http://bare.github.io/x",
+					"Deep": "https://linkedin.com/company/deep?trk=1",
 				}
 				accounts := map[string]string{}
 				for name, site := range sites {

@@ -28,14 +28,16 @@ func TestX15_ViewersCauseNoCalls(t *testing.T) {
 		before, requests := asked(), 0
 		for range 3 {
 			for _, path := range []string{
-				l.con, l.con + "/status", l.con + "/export", l.con + "/suggestions", l.record(crm.Left, id), l.con + "/syncs/contacts/records", "/v1/log", "/v1/runs",
+				l.con, l.con + "/status", l.con + "/export", l.con + "/suggestions", l.record(crm.Left, id),
+				l.con + "/syncs/contacts/records", "/v1/log", "/v1/runs",
 				"/v1/accounts", "/v1/accounts/" + string(l.left), "/v1/accounts/" + string(l.left) + "/objects/contacts/fields",
 			} {
 				l.want(200, "GET", path, nil, as...)
 				requests++
 			}
 			for _, path := range []string{
-				l.record(crm.Left, id) + "/explain", "/v1/accounts/" + string(l.left) + "/objects/contacts/fields?refresh=true", "/v1/accounts/" + string(l.left) + "/objects",
+				l.record(crm.Left, id) + "/explain", "/v1/accounts/" + string(l.left) + "/objects/contacts/fields?refresh=true",
+				"/v1/accounts/" + string(l.left) + "/objects",
 			} {
 				l.refused(403, "viewer_asks_no_app", "GET", path, nil, as...)
 				requests++

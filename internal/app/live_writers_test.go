@@ -68,14 +68,18 @@ func everyWriter() map[string][]writer {
 	all := maps.Clone(writers)
 	for kind, path := range steps {
 		// An element of a list is named in the path.
-		operation := "/v1/connections/{id}/syncs/{sync}" + strings.NewReplacer("/in", "/{part}", "/title", "/{part}").Replace(path)
+		operation := "/v1/connections/{id}/syncs/{sync}" + strings.NewReplacer("/in", "/{part}", "/title",
+			"/{part}").Replace(path)
 		all[kind] = append(all[kind], writer{"PUT " + operation, "put", func(l *live, at resource, tag, mark string) answer {
 			return l.do("PUT", at.url, stepWith(kind, mark), "If-Match", tag)
 		}})
 		if patch := patches[kind]; patch != "" {
-			all[kind] = append(all[kind], writer{"PATCH " + operation, "patch", func(l *live, at resource, tag, mark string) answer {
-				return l.do("PATCH", at.url, strings.ReplaceAll(patch, "MARK", mark), "If-Match", tag, "Content-Type", mergePatch)
-			}})
+			all[kind] = append(all[kind], writer{
+				"PATCH " + operation, "patch",
+				func(l *live, at resource, tag, mark string) answer {
+					return l.do("PATCH", at.url, strings.ReplaceAll(patch, "MARK", mark), "If-Match", tag, "Content-Type", mergePatch)
+				},
+			})
 		}
 	}
 	return all
@@ -83,7 +87,8 @@ func everyWriter() map[string][]writer {
 
 // steps are the parts of a sync that have an address: what follows the sync's own.
 var steps = map[string]string{
-	"sync": "", "rules": "/rules", "rule": "/rules/in", "mappings": "/mappings", "mapping": "/mappings/title", "match": "/match",
+	"sync": "", "rules": "/rules", "rule": "/rules/in", "mappings": "/mappings", "mapping": "/mappings/title",
+	"match": "/match",
 }
 
 // needed are mappings without which no contact can be made.
@@ -92,7 +97,8 @@ const needed = `{"id":"email","left":["email"],"right":["Email"],"transform":{"t
 
 // patches are what a merge patch puts its mark into, where the part takes one.
 var patches = map[string]string{
-	"sync":    `{"mappings":[` + needed + `{"id":"title","left":["jobtitle"],"right":["Title"],"default":{"to_right":"MARK"}}]}`,
+	"sync": `{"mappings":[` + needed +
+		`{"id":"title","left":["jobtitle"],"right":["Title"],"default":{"to_right":"MARK"}}]}`,
 	"rule":    `{"filter":{"field":"state","op":"equals","value":"MARK"}}`,
 	"mapping": `{"default":{"to_right":"MARK"}}`,
 }
@@ -102,7 +108,10 @@ var patches = map[string]string{
 func stepWith(kind, mark string) string {
 	rule := fmt.Sprintf(`{"id":"in","direction":"to_right","filter":{"field":"state","op":"equals","value":%q}}`, mark)
 	mapping := fmt.Sprintf(`{"id":"title","left":["jobtitle"],"right":["Title"],"default":{"to_right":%q}}`, mark)
-	pair := map[string]string{"0": `["email","Email"]`, "1": `["phone","Phone"]`, "2": `["mobilephone","MobilePhone"]`, "3": `["jobtitle","Title"]`, "4": `["city","MailingCity"]`}
+	pair := map[string]string{
+		"0": `["email","Email"]`, "1": `["phone","Phone"]`, "2": `["mobilephone","MobilePhone"]`,
+		"3": `["jobtitle","Title"]`, "4": `["city","MailingCity"]`,
+	}
 	match := `[{"by":"any_key","pairs":[` + pair[mark[len(mark)-1:]] + `,["firstname","FirstName"]]}]`
 	switch kind {
 	case "rule":
@@ -122,7 +131,8 @@ func stepWith(kind, mark string) string {
 
 // bare is a connection that syncs nothing.
 func (l *live) bare(name, description string) string {
-	return fmt.Sprintf(`{"name":%q,"description":%q,"left":{"account":%q},"right":{"account":%q},"syncs":[]}`, name, description, l.left, l.right)
+	return fmt.Sprintf(`{"name":%q,"description":%q,"left":{"account":%q},"right":{"account":%q},"syncs":[]}`, name,
+		description, l.left, l.right)
 }
 
 // fresh makes a resource of a kind.
@@ -130,7 +140,10 @@ func (l *live) fresh(kind, name string) resource {
 	l.t.Helper()
 	switch kind {
 	case "connection":
-		return resource{name, "/v1/connections/" + l.must(201, "POST", "/v1/connections", l.bare(name, "first"))["id"].(string), "description"}
+		return resource{
+			name, "/v1/connections/" + l.must(201, "POST", "/v1/connections", l.bare(name, "first"))["id"].(string),
+			"description",
+		}
 	case "account":
 		base := l.must(200, "GET", "/v1/accounts/"+string(l.left), nil)["base_url"].(string)
 		id := l.account("hubspot", base, map[string]string{"kind": "token", "token": hubspotfake.PrivateToken})
@@ -238,12 +251,14 @@ func (l *live) meet(at resource, a, b writer) {
 		return
 	}
 	want := fmt.Sprintf("%s %d", with[winner].mark, winner)
-	stored := at.mark == "" && bytes.Equal(now.body, answers[winner].body) || at.mark != "" && now.object()[at.mark] == want
+	stored := at.mark == "" && bytes.Equal(now.body, answers[winner].body) ||
+		at.mark != "" && now.object()[at.mark] == want
 	if now.status != http.StatusOK || !stored {
 		l.t.Errorf("%s: %q was served, stored is %s", pair, want, now.body)
 	}
 	if now.header.Get("ETag") == tag || now.header.Get("ETag") != answers[winner].header.Get("ETag") {
-		l.t.Errorf("%s: the version was %s, the winner's is %s, now it is %s", pair, tag, answers[winner].header.Get("ETag"), now.header.Get("ETag"))
+		l.t.Errorf("%s: the version was %s, the winner's is %s, now it is %s", pair, tag, answers[winner].header.Get("ETag"),
+			now.header.Get("ETag"))
 	}
 }
 
@@ -287,13 +302,15 @@ func TestLive_AnIdempotencyKeyStandsForOneRequest(t *testing.T) {
 			t.Errorf("the replay: %s", again.body)
 		}
 		l.refused(422, "idempotency_mismatch", "POST", "/v1/connections", l.bare("Once", "other"), once...)
-		l.refused(422, "idempotency_mismatch", "POST", "/v1/connections?preset=hubspot-salesforce-contacts", l.bare("Once", ""), once...)
+		l.refused(422, "idempotency_mismatch", "POST", "/v1/connections?preset=hubspot-salesforce-contacts",
+			l.bare("Once", ""), once...)
 		l.refused(422, "idempotency_mismatch", "POST", "/v1/connections/import", l.bare("Once", ""), once...)
 		if n := l.named("Once"); n != 1 {
 			t.Errorf("%d connections after what was refused", n)
 		}
 		other := l.must(201, "POST", "/v1/keys", `{"name":"o","role":"admin"}`)["key"].(string)
-		own := l.want(201, "POST", "/v1/connections", l.bare("Twice", ""), append([]string{"Authorization", "Bearer " + other}, once...)...)
+		own := l.want(201, "POST", "/v1/connections", l.bare("Twice", ""),
+			append([]string{"Authorization", "Bearer " + other}, once...)...)
 		if own.header.Get("Idempotent-Replayed") != "" || l.named("Twice") != 1 {
 			t.Errorf("another caller's key is the first's: %s", own.body)
 		}
@@ -301,7 +318,8 @@ func TestLive_AnIdempotencyKeyStandsForOneRequest(t *testing.T) {
 		con := l.must(200, "GET", "/v1/connections", nil)["items"].([]any)[0].(map[string]any)["id"].(string)
 		for i := range 2 { // what is no POST takes no notice of the key
 			mark := fmt.Sprint("change ", i)
-			got := l.must(200, "PATCH", "/v1/connections/"+con, map[string]string{"description": mark}, append([]string{"If-Match", "*", "Content-Type", mergePatch}, once...)...)
+			got := l.must(200, "PATCH", "/v1/connections/"+con, map[string]string{"description": mark},
+				append([]string{"If-Match", "*", "Content-Type", mergePatch}, once...)...)
 			if got["description"] != mark {
 				t.Errorf("a change was not carried out: %v", got["description"])
 			}
@@ -330,7 +348,11 @@ func TestLive_WhoComesWhileTheFirstIsAtWorkIsToldSo(t *testing.T) {
 		hold := func() { held.Do(func() { close(reached); <-goOn }) }
 		base := l.must(200, "GET", "/v1/accounts/"+string(l.left), nil)["base_url"]
 		l.before.Store(&hold)
-		body := map[string]any{"app": "hubspot", "name": "Slow", "base_url": base, "credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken}}
+		body := map[string]any{
+			"app": "hubspot", "name": "Slow", "base_url": base, "credentials": map[string]string{
+				"kind": "token", "token": hubspotfake.PrivateToken,
+			},
+		}
 		once := []string{"Idempotency-Key", "slow"}
 		first := make(chan answer, 1)
 		go func() { first <- l.do("POST", "/v1/accounts", body, once...) }()
@@ -343,7 +365,8 @@ func TestLive_WhoComesWhileTheFirstIsAtWorkIsToldSo(t *testing.T) {
 		if got.status != http.StatusCreated {
 			t.Fatalf("the first: %d: %s", got.status, got.body)
 		}
-		if again := l.want(201, "POST", "/v1/accounts", body, once...); string(again.body) != string(got.body) || again.header.Get("Idempotent-Replayed") != "true" {
+		if again := l.want(201, "POST", "/v1/accounts", body, once...); string(again.body) != string(got.body) ||
+			again.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("afterwards: %s", again.body)
 		}
 		if n := len(each[map[string]any](l, "/v1/accounts")); n != 3 {

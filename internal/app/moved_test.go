@@ -45,7 +45,8 @@ func TestX16_StoredSecretsMove(t *testing.T) {
 				t.Fatalf("%s %s: %d: %s", method, path, rec.Code, rec.Body)
 			}
 		}
-		call(a, operator, "POST", "/v1/accounts", `{"app":"hubspot","name":"H","credentials":{"kind":"token","token":"pat-1"}}`, http.StatusCreated)
+		call(a, operator, "POST", "/v1/accounts",
+			`{"app":"hubspot","name":"H","credentials":{"kind":"token","token":"pat-1"}}`, http.StatusCreated)
 		list, _, err := a.Accounts.List(t.Context(), api.DefaultWorkspace, 10, "")
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
@@ -56,8 +57,11 @@ func TestX16_StoredSecretsMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, err := range []error{
-			a.Accounts.Delivered(t.Context(), api.DefaultWorkspace, id), a.Accounts.RefusedDelivery(t.Context(), api.DefaultWorkspace, id, "signature_wrong"),
-			a.Accounts.SetClient(t.Context(), api.DefaultWorkspace, "hubspot", connector.Client{ID: "c", Secret: secret.NewText("s"), RedirectURI: "https://example.com/v1/oauth/callback"}),
+			a.Accounts.Delivered(t.Context(), api.DefaultWorkspace, id),
+			a.Accounts.RefusedDelivery(t.Context(), api.DefaultWorkspace, id, "signature_wrong"),
+			a.Accounts.SetClient(t.Context(), api.DefaultWorkspace, "hubspot", connector.Client{
+				ID: "c", Secret: secret.NewText("s"), RedirectURI: "https://example.com/v1/oauth/callback",
+			}),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -67,7 +71,8 @@ func TestX16_StoredSecretsMove(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, token, err := access.NewKeys(a.Store, time.Now, identifiers(time.Now), secret.Text{}, "").Create(t.Context(), access.Key{Role: access.Admin, Workspace: api.DefaultWorkspace})
+		_, token, err := access.NewKeys(a.Store, time.Now, identifiers(time.Now), secret.Text{}, "").Create(t.Context(),
+			access.Key{Role: access.Admin, Workspace: api.DefaultWorkspace})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +82,8 @@ func TestX16_StoredSecretsMove(t *testing.T) {
 		used := func(when string) {
 			t.Helper()
 			call(b, token.Reveal(), "GET", "/v1/keys", "", http.StatusOK)
-			if found, err := account.TryCredential(t.Context(), b.Store, b.kept.sealer, api.DefaultWorkspace); !found || err != nil {
+			if found, err := account.TryCredential(t.Context(), b.Store, b.kept.sealer, api.DefaultWorkspace); !found ||
+				err != nil {
 				t.Errorf("%s: credential: %v, %v", when, found, err)
 			}
 			if d, err := b.Accounts.LookupWebhook(t.Context(), hook.Token.Reveal()); err != nil || d.Account != id {
@@ -111,7 +117,9 @@ func TestX16_StoredSecretsMove(t *testing.T) {
 		if w, ok := below.(store.Wrapped); ok {
 			below = w.Unwrap()
 		}
-		page, err := below.Query(t.Context(), store.Query{Table: store.Settings, Workspace: api.DefaultWorkspace, Partition: "workspace"})
+		page, err := below.Query(t.Context(), store.Query{
+			Table: store.Settings, Workspace: api.DefaultWorkspace, Partition: "workspace",
+		})
 		if err != nil || len(page.Items) != 1 || page.Items[0].Sort != "account#"+string(id) {
 			t.Errorf("in the partition of all settings: %+v, %v; want the account alone", page.Items, err)
 		}
@@ -119,7 +127,8 @@ func TestX16_StoredSecretsMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, q := range store.Apart(api.DefaultWorkspace) {
-			if page, err := below.Query(t.Context(), q); err != nil || len(page.Items) > 0 && q.Partition != "key" && q.Partition != "client" && q.Partition != "erasure_key" {
+			if page, err := below.Query(t.Context(), q); err != nil ||
+				len(page.Items) > 0 && q.Partition != "key" && q.Partition != "client" && q.Partition != "erasure_key" {
 				t.Errorf("left of the account: %+v, %v", page.Items, err)
 			}
 		}
@@ -147,7 +156,9 @@ func toFormer(t *testing.T, a *App, o Options) {
 	if n != 7 {
 		t.Fatalf("%d secrets and notes of deliveries are stored, want one of each kind", n)
 	}
-	_, err := a.Store.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: store.Key{Table: store.Settings, Partition: "moves", Sort: "secrets"}}})
+	_, err := a.Store.Write(t.Context(), store.Write{
+		Op: store.Delete, Item: store.Item{Key: store.Key{Table: store.Settings, Partition: "moves", Sort: "secrets"}},
+	})
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		t.Fatal(err)
 	}

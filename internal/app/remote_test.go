@@ -24,7 +24,9 @@ func optionsOf(t *testing.T, on storages.Storage) Options {
 	if on.Cloud == nil {
 		return Options{DataDir: t.TempDir()}
 	}
-	return Options{Remote: &Remote{Storage: on.Cloud.Storage, SDK: on.Cloud.SDK}, AdminKey: secret.NewText("the-operator's-own-key")}
+	return Options{
+		Remote: &Remote{Storage: on.Cloud.Storage, SDK: on.Cloud.SDK}, AdminKey: secret.NewText("the-operator's-own-key"),
+	}
 }
 
 // TestRemoteRefuses: each part of a remote storage is asked at the start, and
@@ -39,7 +41,9 @@ func TestRemoteRefuses(t *testing.T) {
 		want   string
 	}{
 		"no admin key": {func(o *Options) { o.AdminKey = secret.Text{} }, fault.Invalid, "LOCKSTEP_ADMIN_KEY"},
-		"no table":     {func(o *Options) { o.Remote.Tables[store.Log] = "lockstep-none" }, fault.Unavailable, "the log table lockstep-none"},
+		"no table": {
+			func(o *Options) { o.Remote.Tables[store.Log] = "lockstep-none" }, fault.Unavailable, "the log table lockstep-none",
+		},
 		"no queue":     {func(o *Options) { o.Remote.Queue += "-none" }, fault.Unavailable, "-none or its dead-letter queue"},
 		"no key":       {func(o *Options) { o.Remote.Key += "0" }, fault.Unavailable, "the key arn:"},
 		"no key ARN":   {func(o *Options) { o.Remote.Key = "alias/lockstep" }, fault.Invalid, "ARN"},

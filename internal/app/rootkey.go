@@ -41,8 +41,9 @@ func openRootKey(ctx context.Context, folder string, s store.Store) (*localkey.S
 			return nil, err
 		}
 		if proven || sealed {
-			return nil, fault.New(op, fault.Invalid, "root_key_missing", path+" is missing, and the database beside it holds secrets sealed under it: restore it from the backup; "+
-				`if it is lost for good, run "lockstep admin new-root-key" and enter the accounts' credentials again`)
+			return nil, fault.New(op, fault.Invalid, "root_key_missing",
+				path+" is missing, and the database beside it holds secrets sealed under it: restore it from the backup; "+
+					`if it is lost for good, run "lockstep admin new-root-key" and enter the accounts' credentials again`)
 		}
 	}
 	k, err := localkey.Open(path)
@@ -55,8 +56,10 @@ func openRootKey(ctx context.Context, folder string, s store.Store) (*localkey.S
 		_, err = anySealed(ctx, s, k) // a folder from before there was a proof
 	}
 	if fault.Is(err, fault.Invalid) {
-		return nil, fault.New(op, fault.Invalid, "root_key_wrong", path+" is another root key than the one that the secrets in the database were sealed under: restore the right one from the backup; "+
-			`if it is lost for good, run "lockstep admin new-root-key" and enter the accounts' credentials again`)
+		return nil, fault.New(op, fault.Invalid, "root_key_wrong",
+			path+" is another root key than the one that the secrets in the database were sealed under: restore the right "+
+				"one from the backup; "+
+				`if it is lost for good, run "lockstep admin new-root-key" and enter the accounts' credentials again`)
 	}
 	if err != nil || proven {
 		return k, err

@@ -30,7 +30,8 @@ func TestX17_RootKeyOfOlderFolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/v1/accounts", strings.NewReader(`{"app":"hubspot","name":"H","credentials":{"kind":"token","token":"pat-1"}}`))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/v1/accounts",
+		strings.NewReader(`{"app":"hubspot","name":"H","credentials":{"kind":"token","token":"pat-1"}}`))
 	r.Header.Set("Authorization", "Bearer "+key)
 	rec := httptest.NewRecorder()
 	if a.Handler().ServeHTTP(rec, r); rec.Code != http.StatusCreated {
@@ -38,7 +39,9 @@ func TestX17_RootKeyOfOlderFolders(t *testing.T) {
 	}
 	forget := func(a *App) {
 		t.Helper()
-		if _, err := a.Store.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: rootKeyProof}}); err != nil {
+		if _, err := a.Store.Write(t.Context(), store.Write{
+			Op: store.Delete, Item: store.Item{Key: rootKeyProof},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Close(); err != nil {
@@ -58,7 +61,8 @@ func TestX17_RootKeyOfOlderFolders(t *testing.T) {
 		t.Errorf("without its root key: %v", err)
 	}
 	other := t.TempDir()
-	if b, err := Open(t.Context(), Options{DataDir: other, AdminKey: secret.NewText(key)}); err != nil || b.Close() != nil {
+	if b, err := Open(t.Context(), Options{DataDir: other, AdminKey: secret.NewText(key)}); err != nil ||
+		b.Close() != nil {
 		t.Fatal(err)
 	}
 	foreign, err := os.ReadFile(filepath.Join(other, RootKeyFile))

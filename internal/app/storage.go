@@ -80,7 +80,10 @@ func openFolder(ctx context.Context, o Options, now func() time.Time) (_ kept, e
 	if err != nil {
 		return kept{}, err
 	}
-	k := kept{store: s, queue: q, key: o.AdminKey, look: lookSchedule, news: q.Notify(), release: q.Release, purge: s.Purge, close: db.Close}
+	k := kept{
+		store: s, queue: q, key: o.AdminKey, look: lookSchedule, news: q.Notify(), release: q.Release,
+		purge: s.Purge, close: db.Close,
+	}
 	if k.sealer, err = openRootKey(ctx, o.DataDir, s); err != nil {
 		return kept{}, err
 	}
@@ -116,7 +119,8 @@ const (
 // a wrong name is told now, and not to the first user.
 func openRemote(ctx context.Context, o Options, now func() time.Time) (kept, error) {
 	if o.AdminKey.Empty() {
-		return kept{}, fault.New("app: open", fault.Invalid, "invalid_config", config.AdminKeyVariable+" is not set: without a data folder no admin key is generated and kept; set one of 16 to 512 characters")
+		return kept{}, fault.New("app: open", fault.Invalid, "invalid_config", config.AdminKeyVariable+
+			" is not set: without a data folder no admin key is generated and kept; set one of 16 to 512 characters")
 	}
 	r := o.Remote
 	calls := cloud.HTTPClient()
@@ -161,7 +165,8 @@ func answers(ctx context.Context, names cloud.Storage, s store.Store, q queue.Qu
 	if _, err := q.Depth(ctx); err != nil {
 		return unusable("the queue "+names.Queue+" or its dead-letter queue "+names.DeadQueue, err)
 	}
-	if _, err := sealer.Seal(ctx, secret.Binding{Workspace: nobody, Subject: nobody, Purpose: nobody}, []byte(nobody)); err != nil {
+	if _, err := sealer.Seal(ctx, secret.Binding{Workspace: nobody, Subject: nobody, Purpose: nobody},
+		[]byte(nobody)); err != nil {
 		return unusable("the key "+names.Key, err)
 	}
 	return nil

@@ -30,13 +30,17 @@ func (s surface) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id cr
 }
 
 // StartRun implements api.Engine.
-func (s surface) StartRun(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind) (engine.Run, error) {
+func (s surface) StartRun(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, kind engine.RunKind,
+) (engine.Run, error) {
 	defer s.tick.ring()
 	return s.Engine.StartRun(ctx, ws, id, sync, kind)
 }
 
 // CreatePlan implements api.Engine.
-func (s surface) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (engine.PlanView, error) {
+func (s surface) CreatePlan(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef,
+) (engine.PlanView, error) {
 	defer s.tick.ring()
 	return s.Engine.CreatePlan(ctx, ws, id, sync, records)
 }
@@ -48,7 +52,9 @@ func (s surface) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, plan crm.Pla
 }
 
 // Erase implements api.Engine.
-func (s surface) Erase(ctx context.Context, ws crm.WorkspaceID, id string, r engine.ErasureRequest) (engine.Erasure, error) {
+func (s surface) Erase(
+	ctx context.Context, ws crm.WorkspaceID, id string, r engine.ErasureRequest,
+) (engine.Erasure, error) {
 	defer s.tick.ring()
 	return s.Engine.Erase(ctx, ws, id, r)
 }
@@ -66,13 +72,17 @@ func (s surface) ConfirmDeletions(ctx context.Context, ws crm.WorkspaceID, id cr
 }
 
 // ConfirmChanges implements api.Engine.
-func (s surface) ConfirmChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+func (s surface) ConfirmChanges(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
+) error {
 	defer s.tick.ring()
 	return s.Engine.ConfirmChanges(ctx, ws, id, sync, mapping)
 }
 
 // DiscardChanges implements api.Engine.
-func (s surface) DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+func (s surface) DiscardChanges(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
+) error {
 	defer s.tick.ring()
 	return s.Engine.DiscardChanges(ctx, ws, id, sync, mapping)
 }
@@ -85,7 +95,9 @@ type logins struct {
 }
 
 // Update implements api.Accounts.
-func (l logins) Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account, error) {
+func (l logins) Update(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change,
+) (account.Account, error) {
 	a, err := l.Service.Update(ctx, ws, id, seen, change)
 	if err == nil && change.Credentials != nil {
 		l.app.authorized(ctx, ws, id)

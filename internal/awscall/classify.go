@@ -39,8 +39,10 @@ var throttles = map[string]bool{
 // workspace can either.
 var denials = map[string]bool{
 	"AccessDenied": true, "AccessDeniedException": true, "UnrecognizedClientException": true, "InvalidClientTokenId": true,
-	"ExpiredToken": true, "ExpiredTokenException": true, "MissingAuthenticationToken": true, "MissingAuthenticationTokenException": true,
-	"IncompleteSignature": true, "InvalidSignatureException": true, "SignatureDoesNotMatch": true, "NotAuthorized": true,
+	"ExpiredToken": true, "ExpiredTokenException": true, "MissingAuthenticationToken": true,
+	"MissingAuthenticationTokenException": true,
+	"IncompleteSignature":                 true, "InvalidSignatureException": true, "SignatureDoesNotMatch": true,
+	"NotAuthorized": true,
 	"OptInRequired": true, "KmsAccessDenied": true, "KMSAccessDeniedException": true,
 }
 

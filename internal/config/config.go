@@ -167,7 +167,8 @@ func (p *problems) addr(addr string) (string, uint16) {
 func (p *problems) mail(s SMTP) Mail {
 	if s.Server == "" {
 		if s.From != "" || s.User != "" || s.Password != "" {
-			p.add("--smtp-server: name the mail server, host:port, or leave out --smtp-from, --smtp-user and %s", SMTPPasswordVariable)
+			p.add("--smtp-server: name the mail server, host:port, or leave out --smtp-from, --smtp-user and %s",
+				SMTPPasswordVariable)
 		}
 		return Mail{}
 	}
@@ -220,7 +221,8 @@ func (p *problems) publicURL(raw string) {
 		return
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" ||
+		u.Fragment != "" || u.User != nil {
 		p.add("--public-url: %q is not scheme://host[:port], such as https://sync.example.com", raw)
 	}
 }

@@ -31,7 +31,8 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Checked{
-		Host: "127.0.0.1", Port: 8080, DataDir: "./data", PublicURL: "https://sync.example.com", AdminKey: "a-key-of-enough-length",
+		Host: "127.0.0.1", Port: 8080, DataDir: "./data", PublicURL: "https://sync.example.com",
+		AdminKey:   "a-key-of-enough-length",
 		AllowHosts: []string{"127.0.0.1:9001", "127.0.0.1:9002", "crm.example.com"}, AppTimeout: 6 * time.Second,
 		LogLevel: "info", LogFormat: "plain",
 	}
@@ -47,13 +48,16 @@ func TestCheck(t *testing.T) {
 func TestCheckReportsEverything(t *testing.T) {
 	t.Parallel()
 	s := config.Serve{
-		Addr: "8080", PublicURL: "sync.example.com/path", AdminKey: "short", AppTimeout: "soon", LogLevel: "loud", LogFormat: "xml",
+		Addr: "8080", PublicURL: "sync.example.com/path", AdminKey: "short", AppTimeout: "soon", LogLevel: "loud",
+		LogFormat: "xml",
 	}
 	_, err := s.Check(levels, formats)
 	if !fault.Is(err, fault.Invalid) {
 		t.Fatalf("got %v, want an invalid configuration", err)
 	}
-	for _, want := range []string{"--addr", "--data", "--public-url", config.AdminKeyVariable, "--app-timeout", "--log-level", "--log-format"} {
+	for _, want := range []string{
+		"--addr", "--data", "--public-url", config.AdminKeyVariable, "--app-timeout", "--log-level", "--log-format",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
 		}
@@ -67,11 +71,16 @@ func TestCheckReportsEverything(t *testing.T) {
 // over a wire.
 func TestMailServer(t *testing.T) {
 	t.Parallel()
-	whole := config.SMTP{Server: "smtp.example.com:587", TLS: "starttls", From: "Lockstep <lockstep@example.com>", User: "u", Password: "s3cr3t"}
+	whole := config.SMTP{
+		Server: "smtp.example.com:587", TLS: "starttls", From: "Lockstep <lockstep@example.com>",
+		User: "u", Password: "s3cr3t",
+	}
 	s := valid()
 	s.SMTP = whole
 	got, err := s.Check(levels, formats)
-	want := config.Mail{Host: "smtp.example.com", Port: 587, TLS: "starttls", From: whole.From, User: "u", Password: "s3cr3t"}
+	want := config.Mail{
+		Host: "smtp.example.com", Port: 587, TLS: "starttls", From: whole.From, User: "u", Password: "s3cr3t",
+	}
 	if diff := cmp.Diff(want, got.Mail); diff != "" || err != nil {
 		t.Errorf("%v, mail differs (-want +got):\n%s", err, diff)
 	}
@@ -102,7 +111,9 @@ func TestMailServer(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string][]string{
-		":8080": nil, "0.0.0.0:80": nil, "[::]:80": nil, "192.0.2.7:80": {"192.0.2.7"}, "sync.example.com:80": {"sync.example.com"},
+		":8080": nil, "0.0.0.0:80": nil, "[::]:80": nil, "192.0.2.7:80": {"192.0.2.7"}, "sync.example.com:80": {
+			"sync.example.com",
+		},
 	} {
 		s := valid()
 		s.Addr = addr

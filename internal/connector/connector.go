@@ -63,7 +63,8 @@ type Connector interface {
 	// lag behind writes by Limits.IndexLag, unless FindLag says less of the field.
 	// Invalid with code "too_many_matches" when more records hold the values
 	// than anybody can be told by.
-	BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error)
+	BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record,
+		error)
 	// BatchWrite makes up to Limits.WriteBatch writes, all of one Op, in one
 	// request, and answers one entry per write, in order. A row's failure is in
 	// its entry; err means no row is known to have been written (see

@@ -89,8 +89,10 @@ func isPage(r *http.Request) bool {
 // policy lets a page load its own files and talk to its own address. Styles that
 // the library makes bear the nonce. What is written into the document passes a
 // policy that knows no markup: see web/src/app/trusted.ts.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-%s'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-	"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-%s'; img-src 'self' data:; font-src " +
+	"'self'; connect-src 'self'; " +
+	"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for " +
+	"'script'; trusted-types default"
 
 func (s *server) headers(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -167,7 +169,7 @@ func (s *server) asset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) //nolint:gosec // a file that was built in, as it was compressed; when the client is gone there is nobody to tell
+		_, _ = w.Write(body) //nolint:gosec // a file that was built in; a client that is gone is not told
 	}
 }
 
@@ -180,7 +182,8 @@ func (s *server) absent(w http.ResponseWriter) {
 
 // mediaTypes are of the files that vite makes; the machine's own list may differ.
 var mediaTypes = map[string]string{
-	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png",
+	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
+	".png":   "image/png",
 	".woff2": "font/woff2", ".ico": "image/x-icon", ".webmanifest": "application/manifest+json",
 }
 
@@ -218,8 +221,8 @@ const missing = `<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Lockstep: the console is not built</title>
 <h1>The console is not part of this program</h1>
-<p>It was built with Go alone. The console's pages are made with Node 20 or later: install it, run <code>make build</code>, and start
-<code>bin/lockstep</code> again.</p>
+<p>It was built with Go alone. The console's pages are made with Node 20 or later: install it,
+run <code>make build</code>, and start <code>bin/lockstep</code> again.</p>
 <p>Everything else works: the API is described at <a href="/v1/openapi.json">/v1/openapi.json</a>.</p>
 </html>
 `

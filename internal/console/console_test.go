@@ -105,7 +105,10 @@ func TestThePageIsStrict(t *testing.T) {
 		if text := body(t, got); !strings.Contains(text, `nonce="`+m[1]+`"`) || strings.Contains(text, nonceMark) {
 			t.Errorf("the page does not bear the nonce: %s", text)
 		}
-		for _, part := range []string{"default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'"} {
+		for _, part := range []string{
+			"default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "base-uri 'none'",
+			"form-action 'none'", "require-trusted-types-for 'script'",
+		} {
 			if !strings.Contains(policy, part) {
 				t.Errorf("the policy lacks %q", part)
 			}
@@ -114,7 +117,8 @@ func TestThePageIsStrict(t *testing.T) {
 			t.Errorf("the policy lets too much through: %s", policy)
 		}
 		for name, want := range map[string]string{
-			"Cache-Control": "no-store", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"Cache-Control": "no-store", "X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff",
+			"Referrer-Policy":            "no-referrer",
 			"Cross-Origin-Opener-Policy": "same-origin", "Strict-Transport-Security": "max-age=31536000",
 		} {
 			if got.Header.Get(name) != want {
@@ -138,7 +142,8 @@ func TestFilesAreCompressedAheadAndKept(t *testing.T) {
 		if got.Header.Get("Content-Encoding") != c.encoding || body(t, got) != c.body {
 			t.Errorf("%s: encoded as %q", name, got.Header.Get("Content-Encoding"))
 		}
-		if got.Header.Get("Cache-Control") != forever || got.Header.Get("Content-Type") != "text/javascript; charset=utf-8" || got.Header.Get("Vary") != "Accept-Encoding" {
+		if got.Header.Get("Cache-Control") != forever || got.Header.Get("Content-Type") != "text/javascript; charset=utf-8" ||
+			got.Header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s: %v", name, got.Header)
 		}
 	}
@@ -149,7 +154,8 @@ func TestWithoutNode(t *testing.T) {
 	t.Parallel()
 	h := Over(teapot, fstest.MapFS{}, false)
 	got := get(t, h, "GET", "/", "Accept", browser)
-	if text := body(t, got); got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "make build") || strings.Contains(text, "<script") {
+	if text := body(t, got); got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "make build") ||
+		strings.Contains(text, "<script") {
 		t.Errorf("%d %s", got.StatusCode, text)
 	}
 	if got := get(t, h, "GET", "/v1/health", "Accept", browser); got.StatusCode != http.StatusTeapot {

@@ -30,7 +30,8 @@ func TestFirstLoad(t *testing.T) {
 	}
 	t.Logf("%d bytes in %d requests", total, requests)
 	if total > maxFirstLoad || requests > maxFirstRequests || requests < 3 {
-		t.Errorf("the first page loads %d bytes in %d requests, want at most %d in 3 to %d", total, requests, maxFirstLoad, maxFirstRequests)
+		t.Errorf("the first page loads %d bytes in %d requests, want at most %d in 3 to %d", total, requests, maxFirstLoad,
+			maxFirstRequests)
 	}
 }
 
@@ -43,7 +44,8 @@ func TestNothingFromElsewhere(t *testing.T) {
 		t.Skip("the console is not built: make build, which needs Node")
 	}
 	text := string(index)
-	if strings.Contains(text, "http:") || strings.Contains(text, "https:") || strings.Contains(text, "<style") || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(text) {
+	if strings.Contains(text, "http:") || strings.Contains(text, "https:") || strings.Contains(text, "<style") ||
+		regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(text) {
 		t.Errorf("index.html: %s", text)
 	}
 }

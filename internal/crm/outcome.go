@@ -21,7 +21,10 @@ const (
 )
 
 // Outcomes lists all, in the order of tables shown to people.
-var Outcomes = []Outcome{Created, Updated, Unchanged, Linked, Excluded, Skipped, Duplicate, Conflict, Failed, Deleted, Stale, Dropped, Waiting}
+var Outcomes = []Outcome{
+	Created, Updated, Unchanged, Linked, Excluded, Skipped, Duplicate, Conflict, Failed, Deleted,
+	Stale, Dropped, Waiting,
+}
 
 // State is where a known record stands between runs; each is in exactly one.
 type State string
@@ -38,4 +41,6 @@ const (
 )
 
 // States lists all, in the order of tables shown to people.
-var States = []State{StateInSync, StateExcluded, StateDuplicate, StateConflict, StateFailing, StateWaiting, StateDeleted}
+var States = []State{
+	StateInSync, StateExcluded, StateDuplicate, StateConflict, StateFailing, StateWaiting, StateDeleted,
+}

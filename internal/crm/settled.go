@@ -17,8 +17,9 @@ const (
 	ReasonInvalidPhone Reason = "invalid_phone"  // text that is no phone number may not overwrite one
 	ReasonNotClearable Reason = "not_clearable"  // the app demands a value, so a blank cannot travel there
 	ReasonProtected    Reason = "protected"      // the match step protects the field
-	ReasonSecondary    Reason = "secondary"      // one side's value is another one of the other record's, such as a secondary e-mail
-	ReasonRestrained   Reason = "restrained"     // fill blanks only, write once or a behaviour forbids to write
+	// one side's value is another one of the other record's, such as a secondary e-mail
+	ReasonSecondary  Reason = "secondary"
+	ReasonRestrained Reason = "restrained" // fill blanks only, write once or a behaviour forbids to write
 )
 
 // Reasons lists all, in the order of tables shown to people.
@@ -50,7 +51,8 @@ func (d *Difference) same(e *Difference) bool {
 		return d == e
 	}
 	return d.Reason == e.Reason && d.Fields == e.Fields && d.Terms == e.Terms && d.Held == e.Held && d.Raw == e.Raw &&
-		d.Side == e.Side && d.Code == e.Code && d.Since.Equal(e.Since) && d.Again.Equal(e.Again) && d.Tries == e.Tries && d.Note == e.Note
+		d.Side == e.Side && d.Code == e.Code && d.Since.Equal(e.Since) && d.Again.Equal(e.Again) && d.Tries == e.Tries &&
+		d.Note == e.Note
 }
 
 // Settle returns what to remember of a difference: d, and beside it before, the

@@ -50,7 +50,8 @@ func TestS32_TheAgreementBeforeStaysKnown(t *testing.T) {
 	if e := crm.Settle("r", crm.Agree("r", a), crm.Difference{Reason: crm.ReasonCleared}); !e.Is(a) || e.Settled == nil {
 		t.Errorf("the agreement is lost: %#v", e)
 	}
-	if e := crm.Settle("r2", crm.Agree("r", a), crm.Difference{Reason: crm.ReasonCleared}); e.Kind != crm.Absent || e.Revision != "r2" {
+	if e := crm.Settle("r2", crm.Agree("r", a), crm.Difference{Reason: crm.ReasonCleared}); e.Kind != crm.Absent ||
+		e.Revision != "r2" {
 		t.Errorf("an agreement of another revision is kept: %#v", e)
 	}
 	base := crm.Base{

@@ -31,7 +31,9 @@ func (g *Guard) CheckURL(app crm.App, raw string) error {
 }
 
 func refuse(message string) error {
-	return &fault.Error{Op: "egress: check address", Kind: fault.Invalid, Code: CodeRefused, Field: "base_url", Message: message}
+	return &fault.Error{
+		Op: "egress: check address", Kind: fault.Invalid, Code: CodeRefused, Field: "base_url", Message: message,
+	}
 }
 
 func example(app crm.App) string {

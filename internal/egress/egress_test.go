@@ -60,22 +60,35 @@ func counted(t *testing.T, o Options, n names) (*Guard, *atomic.Int64) {
 func hostile() []string {
 	hosts := []string{
 		// Addresses, in every spelling that some parser takes for one.
-		"127.0.0.1", "127.1", "127.0.1", "127.000.000.001", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "017700000001",
-		"0.0.0.0", "0", "00", "10.0.0.1", "10.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.1", "3232235521", "169.254.169.254", "0xa9fea9fe",
-		"2852039166", "0251.0376.0251.0376", "100.64.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "93.184.216.34", "8.8.8.8", "1.1.1.1",
-		"[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:169.254.169.254]", "[::127.0.0.1]", "[fe80::1]", "[fe80::1%25eth0]",
-		"[fd00::1]", "[fd00:ec2::254]", "[fc00::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::]", "[2001::1]",
+		"127.0.0.1", "127.1", "127.0.1", "127.000.000.001", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433",
+		"017700000001",
+		"0.0.0.0", "0", "00", "10.0.0.1", "10.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.1", "3232235521",
+		"169.254.169.254", "0xa9fea9fe",
+		"2852039166", "0251.0376.0251.0376", "100.64.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+		"93.184.216.34", "8.8.8.8", "1.1.1.1",
+		"[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:169.254.169.254]",
+		"[::127.0.0.1]", "[fe80::1]", "[fe80::1%25eth0]",
+		"[fd00::1]", "[fd00:ec2::254]", "[fc00::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]",
+		"[2002:7f00:1::]", "[2002:a9fe:a9fe::]", "[2001::1]",
 		"[2001:db8::1]", "[fec0::1]", "[2606:4700:4700::1111]", "[::1", "::1", "[127.0.0.1]", "[crm.example.com]",
 		// Names of this machine and its neighbourhood.
-		"localhost", "LOCALHOST", "localhost.", "foo.localhost", "localhost.localdomain", "ip6-localhost", "metadata", "metadata.google.internal", "instance-data",
-		"kubernetes.default.svc", "host.docker.internal", "router", "intranet", "127.0.0.1.nip.io", "169.254.169.254.nip.io", "localtest.me",
+		"localhost", "LOCALHOST", "localhost.", "foo.localhost", "localhost.localdomain", "ip6-localhost", "metadata",
+		"metadata.google.internal", "instance-data",
+		"kubernetes.default.svc", "host.docker.internal", "router", "intranet", "127.0.0.1.nip.io", "169.254.169.254.nip.io",
+		"localtest.me",
 		// Look-alikes of the app's own names.
-		"crm.example.com.evil.example", "evilcrm.example.com", "evil-crm.example.com", "crm.example.com-evil.example", "crm.example.co", "rm.example.com", "example.com", "com",
-		"crm-example.com", "crm.example.com.", "crm.example.com..", ".crm.example.com", "crm..example.com", "a..crm.example.com", "-a.crm.example.com", "a-.crm.example.com",
-		"crm.example.com%00.evil.example", "crm.example.com%2eevil.example", "crm.example.com%23.evil.example", "evil.example%2fcrm.example.com", "crm%2eexample%2ecom",
-		"crm.example.com\u3002evil.example", "crm\u3002example\u3002com", "\u0441rm.example.com", "crm.ex\u00e4mple.com", "xn--rm-mlc.example.com", "xn--crm.crm.example.com", "crm.example.com\u200b",
-		"\uff43\uff52\uff4d.example.com", "crm.example.com\u2044evil.example", "\u2488evil.example", "crm_x.crm.example.com", "*.crm.example.com", "a b.crm.example.com", "a,b.crm.example.com",
-		"crm.example.com;evil.example", "crm.example.com,evil.example", "crm.example.com|evil.example", "crm.example.com&evil.example", "crm.example.com\\.evil.example", "evil.example\\@crm.example.com",
+		"crm.example.com.evil.example", "evilcrm.example.com", "evil-crm.example.com", "crm.example.com-evil.example",
+		"crm.example.co", "rm.example.com", "example.com", "com",
+		"crm-example.com", "crm.example.com.", "crm.example.com..", ".crm.example.com", "crm..example.com",
+		"a..crm.example.com", "-a.crm.example.com", "a-.crm.example.com",
+		"crm.example.com%00.evil.example", "crm.example.com%2eevil.example", "crm.example.com%23.evil.example",
+		"evil.example%2fcrm.example.com", "crm%2eexample%2ecom",
+		"crm.example.com\u3002evil.example", "crm\u3002example\u3002com", "\u0441rm.example.com", "crm.ex\u00e4mple.com",
+		"xn--rm-mlc.example.com", "xn--crm.crm.example.com", "crm.example.com\u200b",
+		"\uff43\uff52\uff4d.example.com", "crm.example.com\u2044evil.example", "\u2488evil.example", "crm_x.crm.example.com",
+		"*.crm.example.com", "a b.crm.example.com", "a,b.crm.example.com",
+		"crm.example.com;evil.example", "crm.example.com,evil.example", "crm.example.com|evil.example",
+		"crm.example.com&evil.example", "crm.example.com\\.evil.example", "evil.example\\@crm.example.com",
 		"evil.example", strings.Repeat("a", 64) + ".crm.example.com", strings.Repeat("a.", 125) + "crm.example.com", "",
 	}
 	var out []string
@@ -84,20 +97,38 @@ func hostile() []string {
 	}
 	own := []string{
 		// The right host in the wrong way.
-		"http://crm.example.com", "http://crm.example.com:443", "http://crm.example.com:80", "https://crm.example.com:80", "https://crm.example.com:8443", "https://crm.example.com:22",
-		"https://crm.example.com:0", "https://crm.example.com:", "https://crm.example.com:65536", "https://crm.example.com:-1", "https://crm.example.com:443443", "https://crm.example.com:0443",
-		"https://crm.example.com:+443", "https://crm.example.com:443:443", "https://crm.example.com:https", "https://crm.example.com: 443", "https://user@crm.example.com", "https://user:pass@crm.example.com",
-		"https://@crm.example.com", "https://:@crm.example.com", "https://crm.example.com@evil.example", "https://crm.example.com:443@evil.example", "https://crm.example.com%40evil.example", "https://evil.example#crm.example.com",
-		"https://evil.example#@crm.example.com", "https://evil.example?crm.example.com", "https://evil.example?@crm.example.com", "https://evil.example/crm.example.com", "https://crm.example.com?x=1", "https://crm.example.com/?",
-		"https://crm.example.com#x", "https://crm.example.com/#", "https://crm.example.com/a?b", "https://crm.example.com/..", "https://crm.example.com/../x", "https://crm.example.com/a/../../b", "https://crm.example.com//evil.example",
-		"https://crm.example.com/./x", "https://crm.example.com/%2e%2e/", "https://crm.example.com/%2f%2fevil.example", "https://crm.example.com/@evil.example", "https://crm.example.com/http://evil.example", "https://crm.example.com/a b",
-		"https://crm.example.com/\tx", "https://crm.example.com\t", "https://crm.example.com\n", "https://crm.example.com\r\nHost: evil.example", "https://crm.example.com\x00", " https://crm.example.com", "https://crm.example.com ",
-		"https:/crm.example.com", "https:crm.example.com", "https:///crm.example.com", "https:////crm.example.com", "https:\\\\crm.example.com", "https:/\\crm.example.com", "https://\\crm.example.com", "//crm.example.com", "/crm.example.com",
-		"crm.example.com", "crm.example.com:443", "https//crm.example.com", "https:://crm.example.com", "hxxps://crm.example.com", "httpss://crm.example.com", "https ://crm.example.com",
+		"http://crm.example.com", "http://crm.example.com:443", "http://crm.example.com:80", "https://crm.example.com:80",
+		"https://crm.example.com:8443", "https://crm.example.com:22",
+		"https://crm.example.com:0", "https://crm.example.com:", "https://crm.example.com:65536",
+		"https://crm.example.com:-1", "https://crm.example.com:443443", "https://crm.example.com:0443",
+		"https://crm.example.com:+443", "https://crm.example.com:443:443", "https://crm.example.com:https",
+		"https://crm.example.com: 443", "https://user@crm.example.com", "https://user:pass@crm.example.com",
+		"https://@crm.example.com", "https://:@crm.example.com", "https://crm.example.com@evil.example",
+		"https://crm.example.com:443@evil.example", "https://crm.example.com%40evil.example",
+		"https://evil.example#crm.example.com",
+		"https://evil.example#@crm.example.com", "https://evil.example?crm.example.com",
+		"https://evil.example?@crm.example.com", "https://evil.example/crm.example.com", "https://crm.example.com?x=1",
+		"https://crm.example.com/?",
+		"https://crm.example.com#x", "https://crm.example.com/#", "https://crm.example.com/a?b", "https://crm.example.com/..",
+		"https://crm.example.com/../x", "https://crm.example.com/a/../../b", "https://crm.example.com//evil.example",
+		"https://crm.example.com/./x", "https://crm.example.com/%2e%2e/", "https://crm.example.com/%2f%2fevil.example",
+		"https://crm.example.com/@evil.example", "https://crm.example.com/http://evil.example", "https://crm.example.com/a b",
+		"https://crm.example.com/\tx", "https://crm.example.com\t", "https://crm.example.com\n",
+		"https://crm.example.com\r\nHost: evil.example", "https://crm.example.com\x00", " https://crm.example.com",
+		"https://crm.example.com ",
+		"https:/crm.example.com", "https:crm.example.com", "https:///crm.example.com", "https:////crm.example.com",
+		"https:\\\\crm.example.com", "https:/\\crm.example.com", "https://\\crm.example.com", "//crm.example.com",
+		"/crm.example.com",
+		"crm.example.com", "crm.example.com:443", "https//crm.example.com", "https:://crm.example.com",
+		"hxxps://crm.example.com", "httpss://crm.example.com", "https ://crm.example.com",
 		// Other schemes.
-		"file:///etc/passwd", "file://crm.example.com/etc/passwd", "ftp://crm.example.com", "gopher://crm.example.com:70/_x", "dict://crm.example.com:11211/", "ldap://crm.example.com", "jar:https://crm.example.com!/", "data:text/plain,x",
-		"javascript:alert(1)", "ws://crm.example.com", "wss://crm.example.com", "unix:///var/run/docker.sock", "tftp://crm.example.com", "ssh://crm.example.com", "about:blank", "view-source:https://crm.example.com", "blob:https://crm.example.com/x",
-		"https://" + strings.Repeat("a/", 1200), "https://crm.example.com/" + strings.Repeat("a", maxURL), "\x00", "https://", "https://?", "https://#", "https://:443", "https://@", "::", "%", "https://%",
+		"file:///etc/passwd", "file://crm.example.com/etc/passwd", "ftp://crm.example.com", "gopher://crm.example.com:70/_x",
+		"dict://crm.example.com:11211/", "ldap://crm.example.com", "jar:https://crm.example.com!/", "data:text/plain,x",
+		"javascript:alert(1)", "ws://crm.example.com", "wss://crm.example.com", "unix:///var/run/docker.sock",
+		"tftp://crm.example.com", "ssh://crm.example.com", "about:blank", "view-source:https://crm.example.com",
+		"blob:https://crm.example.com/x",
+		"https://" + strings.Repeat("a/", 1200), "https://crm.example.com/" + strings.Repeat("a", maxURL), "\x00", "https://",
+		"https://?", "https://#", "https://:443", "https://@", "::", "%", "https://%",
 	}
 	return append(out, own...)
 }
@@ -106,8 +137,10 @@ func TestX4_HostileURLsOpenNoSocket(t *testing.T) {
 	t.Parallel()
 	entries := map[string]Options{
 		"without entries": {},
-		"with entries":    {Allow: []string{"127.0.0.1:18099", "localhost:18099", "[::1]:18099", "partner.example", "intranet.example:8443"}},
-		"strict":          {Strict: true, Allow: []string{"partner.example"}},
+		"with entries": {
+			Allow: []string{"127.0.0.1:18099", "localhost:18099", "[::1]:18099", "partner.example", "intranet.example:8443"},
+		},
+		"strict": {Strict: true, Allow: []string{"partner.example"}},
 	}
 	urls := hostile()
 	if len(urls) < 200 {
@@ -157,7 +190,8 @@ func call(t *testing.T, c *http.Client, raw string) {
 	}
 	// A write that never left us must not be taken for one that may have landed.
 	var dial *net.OpError
-	if strings.HasPrefix(raw, "https://") && !errors.Is(err, errNoSocket) && (!errors.As(err, &dial) || dial.Op != "dial") {
+	if strings.HasPrefix(raw, "https://") && !errors.Is(err, errNoSocket) &&
+		(!errors.As(err, &dial) || dial.Op != "dial") {
 		t.Errorf("%q: %v does not say that nothing was sent", raw, err)
 	}
 }
@@ -165,14 +199,19 @@ func call(t *testing.T, c *http.Client, raw string) {
 func TestX4_AddressesAreCheckedWhenDialled(t *testing.T) {
 	t.Parallel()
 	private := []string{
-		"127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.0.1", "192.168.0.1", "169.254.169.254", "169.254.170.2", "100.64.0.1", "100.127.0.1", "192.0.0.1",
-		"192.0.2.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "192.88.99.1",
-		"::1", "::", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "fe80::1", "fd00:ec2::254", "fc00::1", "ff02::1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1",
+		"127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.0.1", "192.168.0.1", "169.254.169.254",
+		"169.254.170.2", "100.64.0.1", "100.127.0.1", "192.0.0.1",
+		"192.0.2.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250",
+		"240.0.0.1", "255.255.255.255", "192.88.99.1",
+		"::1", "::", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "fe80::1", "fd00:ec2::254", "fc00::1",
+		"ff02::1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1",
 		"100::1", "2001::1", "2001:10::1", "2001:db8::1", "2002:7f00:1::1", "3fff::1", "fec0::1", "fe80::1%eth0",
 	}
 	for _, addr := range private {
 		n := names{"a.crm.example.com": {addr}, "intranet.example": {addr}}
-		for name, o := range map[string]Options{"no entries": {}, "a name without port": {Allow: []string{"intranet.example", "127.0.0.1:443"}}} {
+		for name, o := range map[string]Options{
+			"no entries": {}, "a name without port": {Allow: []string{"intranet.example", "127.0.0.1:443"}},
+		} {
 			g, sockets := counted(t, o, n)
 			for _, raw := range []string{"https://a.crm.example.com/x", "https://intranet.example/x"} {
 				call(t, g.Client(app, ""), raw)
@@ -183,7 +222,9 @@ func TestX4_AddressesAreCheckedWhenDialled(t *testing.T) {
 		}
 	}
 	// The same names at public addresses are called: the guard does look.
-	g, sockets := counted(t, Options{}, names{"a.crm.example.com": {"127.0.0.1", "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"}})
+	g, sockets := counted(t, Options{}, names{
+		"a.crm.example.com": {"127.0.0.1", "93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"},
+	})
 	call(t, g.Client(app, ""), "https://a.crm.example.com/x")
 	if got := sockets.Load(); got != 2 {
 		t.Errorf("one private and two public addresses: %d sockets, want 2", got)
@@ -247,13 +288,18 @@ func TestX4_EntriesOfTheOperator(t *testing.T) {
 
 func TestX4_EntriesAreChecked(t *testing.T) {
 	t.Parallel()
-	bad := []string{"", ":80", "host:", "host:0", "host:65536", "host:080", "host:x", "https://host", "host/path", "127.0.0.1", "[::1]", "::1", "*.example.com", "user@host", "h\u00f6st", "xn--a", "host:1:2", "127.1:80", "a b"}
+	bad := []string{
+		"", ":80", "host:", "host:0", "host:65536", "host:080", "host:x", "https://host", "host/path",
+		"127.0.0.1", "[::1]", "::1", "*.example.com", "user@host", "h\u00f6st", "xn--a", "host:1:2", "127.1:80", "a b",
+	}
 	for _, entry := range bad {
 		if _, err := New(Options{Allow: []string{entry}}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("entry %q: %v, want Invalid", entry, err)
 		}
 	}
-	for _, entry := range []string{"127.0.0.1:8080", "[::1]:8080", "localhost:8080", "a.localhost:1", "localhost", "127.9.9.9:1"} {
+	for _, entry := range []string{
+		"127.0.0.1:8080", "[::1]:8080", "localhost:8080", "a.localhost:1", "localhost", "127.9.9.9:1",
+	} {
 		if _, err := New(Options{Strict: true, Allow: []string{entry}}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("strict: entry %q: %v, want Invalid", entry, err)
 		}
@@ -275,8 +321,11 @@ func TestX4_EntriesAreChecked(t *testing.T) {
 // now opens no socket; one of a private network, which an operator allowed, does.
 func TestX4_StrictJudgesWhereNamesPoint(t *testing.T) {
 	t.Parallel()
-	for address, want := range map[string]bool{"127.0.0.1": false, "127.8.8.8": false, "::1": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "10.0.0.7": true} {
-		g, sockets := counted(t, Options{Strict: true, Allow: []string{"partner.example:8443"}}, names{"partner.example": {address}})
+	for address, want := range map[string]bool{
+		"127.0.0.1": false, "127.8.8.8": false, "::1": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "10.0.0.7": true,
+	} {
+		g, sockets := counted(t, Options{Strict: true, Allow: []string{"partner.example:8443"}},
+			names{"partner.example": {address}})
 		call(t, g.Client(app, "https://partner.example:8443"), "https://partner.example:8443/")
 		if got := sockets.Load() > 0; got != want {
 			t.Errorf("%s: dialled %t, want %t", address, got, want)
@@ -428,7 +477,10 @@ func FuzzBaseURL(f *testing.F) {
 	for _, raw := range hostile() {
 		f.Add(raw)
 	}
-	for _, raw := range []string{"https://crm.example.com", "https://a.b.crm.example.com:443/x/", "http://127.0.0.1:8080", "https://partner.example"} {
+	for _, raw := range []string{
+		"https://crm.example.com", "https://a.b.crm.example.com:443/x/", "http://127.0.0.1:8080",
+		"https://partner.example",
+	} {
 		f.Add(raw)
 	}
 	g, err := New(Options{Allow: []string{"127.0.0.1:8080", "partner.example"}})

@@ -199,9 +199,13 @@ func (g *Guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	exact := g.exact[address]
 	addrs, err := g.resolve(ctx, host)
 	if err != nil {
-		return nil, unsent(&fault.Error{Op: "egress: resolve", Kind: fault.Unavailable, Code: "host_not_found", Message: "the host could not be found", Err: err})
+		return nil, unsent(&fault.Error{
+			Op: "egress: resolve", Kind: fault.Unavailable, Code: "host_not_found", Message: "the host could not be found",
+			Err: err,
+		})
 	}
-	err = unsent(refuse("the host points to an address of a private network; have the operator allow it with --allow-host host:port (LOCKSTEP_ALLOW_HOSTS)"))
+	err = unsent(refuse("the host points to an address of a private network; have the operator allow it with " +
+		"--allow-host host:port (LOCKSTEP_ALLOW_HOSTS)"))
 	for _, addr := range addrs {
 		addr = addr.Unmap()
 		if !mayDial(addr, host, exact) || g.strict && (addr.IsLoopback() || addr.IsUnspecified()) {

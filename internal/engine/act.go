@@ -23,7 +23,9 @@ func (s *session) rows(l *lot, side crm.Side, op connector.Op) []row {
 		if w == nil || u.fate.stopped() || u.failed(side) || u.rests(side) {
 			continue
 		}
-		one := connector.Write{Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id)}
+		one := connector.Write{
+			Op: connector.Update, ID: u.recID(side), Fields: w.Fields, Ref: string(u.side) + ":" + string(u.id),
+		}
 		if w.Archive {
 			one.Op, one.Fields = connector.Archive, nil
 		}
@@ -56,7 +58,10 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	defer done()
 	got, err := e.BatchWrite(cctx, e.object, ws)
 	if err == nil && len(got) != len(rows) {
-		err = &fault.Error{Op: "engine: write records", Kind: fault.Unavailable, Code: codeMalformed, Message: "the app answered for other records than were written", MayHaveLanded: true}
+		err = &fault.Error{
+			Op: "engine: write records", Kind: fault.Unavailable, Code: codeMalformed,
+			Message: "the app answered for other records than were written", MayHaveLanded: true,
+		}
 	}
 	if err == nil {
 		if done, err := s.refusedOne(ctx, side, rows, got); done || err != nil {
@@ -172,7 +177,8 @@ func unfound(err error) error {
 		return err
 	}
 	told := *f
-	told.Message = "the app has another record with this unique value, which the match steps do not find: correct the value in one of the two, or merge them in the app, then retry"
+	told.Message = "the app has another record with this unique value, which the match steps do not find: correct the " +
+		"value in one of the two, or merge them in the app, then retry"
 	return &told
 }
 

@@ -12,7 +12,9 @@ import (
 )
 
 // change loads a connection, lets f change it, and stores it, again if somebody was faster.
-func (e *Engine) change(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, f func(*crm.Connection) error) (*crm.Connection, error) {
+func (e *Engine) change(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, f func(*crm.Connection) error,
+) (*crm.Connection, error) {
 	for range 8 {
 		conn, version, err := store.LoadConnection(ctx, e.Store, ws, id)
 		if err != nil {
@@ -33,7 +35,8 @@ func (e *Engine) change(ctx context.Context, ws crm.WorkspaceID, id crm.Connecti
 			return nil, err
 		}
 	}
-	return nil, fault.New("engine: change connection", fault.Conflict, "busy", "the connection is being changed; try again")
+	return nil, fault.New("engine: change connection", fault.Conflict, "busy",
+		"the connection is being changed; try again")
 }
 
 // StartConnection makes a connection active. A draft begins with its initial
@@ -43,13 +46,16 @@ func (e *Engine) change(ctx context.Context, ws crm.WorkspaceID, id crm.Connecti
 func (e *Engine) StartConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]Run, error) {
 	return e.startConnection(ctx, ws, id, func(c *crm.Connection) error {
 		if !c.Enabled {
-			return fault.New("engine: start", fault.Conflict, reconcile.CodeSwitchedOff, "the connection is switched off: set enabled to true first")
+			return fault.New("engine: start", fault.Conflict, reconcile.CodeSwitchedOff,
+				"the connection is switched off: set enabled to true first")
 		}
 		return nil
 	})
 }
 
-func (e *Engine) startConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, may func(*crm.Connection) error) ([]Run, error) {
+func (e *Engine) startConnection(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, may func(*crm.Connection) error,
+) ([]Run, error) {
 	var was crm.Status
 	conn, err := e.change(ctx, ws, id, func(c *crm.Connection) error {
 		was = c.Status
@@ -287,10 +293,11 @@ func (e *Engine) decideHalt(ctx context.Context, sc scope, apply bool) error {
 		if version, err = e.saveHaltAt(ctx, sc, h, version); err != nil {
 			return err
 		}
-		err := e.eachItem(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.gone(crm.Left, "x").Partition}, func(it store.Item) error {
-			_, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}})
-			return err
-		})
+		err := e.eachItem(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.gone(crm.Left, "x").Partition},
+			func(it store.Item) error {
+				_, err := e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}})
+				return err
+			})
 		if err != nil {
 			return err
 		}

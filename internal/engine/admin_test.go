@@ -56,13 +56,16 @@ func TestRow119_ReviewWaitsForAPersonAndOtherFieldsTravel(t *testing.T) {
 	b.Move(5 * time.Minute)
 	b.pull()
 	v := b.record(crm.Left, hub)
-	if v.State != crm.StateConflict || b.get("Contact", force)["Title"] != "Weaver" || b.get("contacts", hub)["jobtitle"] != "Cooper" {
-		t.Fatalf("state %s, titles %q and %q; want a conflict with both values kept", v.State, b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"])
+	if v.State != crm.StateConflict || b.get("Contact", force)["Title"] != "Weaver" ||
+		b.get("contacts", hub)["jobtitle"] != "Cooper" {
+		t.Fatalf("state %s, titles %q and %q; want a conflict with both values kept", v.State,
+			b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"])
 	}
 	if got := b.get("Contact", force)["MailingCity"]; got != "Ghent" {
 		t.Errorf("the other field: got %q, want Ghent", got)
 	}
-	b.finished(b.Engine.ResolveRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub),
+	b.finished(b.Engine.ResolveRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub),
 		map[crm.MappingID]engine.Resolution{"title": {Side: crm.Right}}))
 	if got := b.get("contacts", hub)["jobtitle"]; got != "Weaver" {
 		t.Errorf("after the right side was chosen the left holds %q, want Weaver", got)
@@ -75,7 +78,8 @@ func TestRow119_ReviewWaitsForAPersonAndOtherFieldsTravel(t *testing.T) {
 	b.Move(5 * time.Minute)
 	b.pull()
 	own := crm.TextValue("Fisher")
-	b.finished(b.Engine.ResolveRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Right, crm.RecordID(force),
+	b.finished(b.Engine.ResolveRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Right,
+		crm.RecordID(force),
 		map[crm.MappingID]engine.Resolution{"title": {Value: &own}}))
 	if l, r := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; l != "Fisher" || r != "Fisher" {
 		t.Errorf("after a value of the admin's own: left %q, right %q, want Fisher on both", l, r)
@@ -95,7 +99,8 @@ func TestS2_TheLoserOfAConflictIsInTheLog(t *testing.T) {
 	v := b.record(crm.Left, hub)
 	for _, e := range v.History {
 		for _, d := range e.Diffs {
-			if d.Side == crm.Left && d.Field == "jobtitle" && d.Before.Text() == "Cooper" && d.After.Text() == "Weaver" && d.Rule == "conflict_right" {
+			if d.Side == crm.Left && d.Field == "jobtitle" && d.Before.Text() == "Cooper" && d.After.Text() == "Weaver" &&
+				d.Rule == "conflict_right" {
 				return
 			}
 		}
@@ -109,7 +114,8 @@ func TestUnlinkedPairsStayApartUntilLinkedByHand(t *testing.T) {
 	b.start()
 	ctx := t.Context()
 	hub, force := b.twins(ctx)
-	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub)))
+	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub)))
 	b.editHub(hub, "jobtitle", "Cooper")
 	b.Move(5 * time.Minute)
 	b.pull()
@@ -119,7 +125,8 @@ func TestUnlinkedPairsStayApartUntilLinkedByHand(t *testing.T) {
 	if n := len(b.live("Contact")); n != len(b.Force.Core().Records("Contact")) {
 		t.Errorf("Salesforce holds %d live people of %d", n, len(b.Force.Core().Records("Contact")))
 	}
-	b.finished(b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub), crm.RecordID(force)))
+	b.finished(b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub), crm.RecordID(force)))
 	if got := b.get("Contact", force)["Title"]; got != "Cooper" {
 		t.Errorf("after linking by hand the title is %q, want Cooper", got)
 	}
@@ -130,7 +137,8 @@ func TestRow111_DuplicatesAreFreedWhenTheirDoubleGoes(t *testing.T) {
 	b := newBed(t, 200, nil)
 	b.start()
 	ctx := t.Context()
-	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateDuplicate, "", 50, "")
+	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateDuplicate,
+		"", 50, "")
 	b.must(err)
 	if len(rs) == 0 {
 		t.Fatal("no duplicates to begin with")
@@ -159,7 +167,8 @@ func TestS17_LinksFollowTheSurvivorOfAMerge(t *testing.T) {
 	b.start()
 	ctx := t.Context()
 	var pairs []engine.RecordView
-	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, "")
+	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "",
+		200, "")
 	b.must(err)
 	for _, r := range rs {
 		if r.Partner != "" && r.Side == crm.Left {
@@ -215,7 +224,9 @@ func TestS23_RedriveTwiceDoesNothingMore(t *testing.T) {
 	b.editHub(hub, "jobtitle", "Cooper")
 	b.Force.Core().SetClock(0)
 	b.breakForce(true)
-	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)}}))
+	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+		{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)},
+	}))
 	for range 40 {
 		_, err := b.Work(ctx)
 		b.must(err)
@@ -248,21 +259,28 @@ func (b bed) breakForce(on bool) {
 		b.Force.Core().ClearFaults()
 		return
 	}
-	b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "/services/data/v67.0/composite", Status: 503, Times: 1_000_000}))
+	b.must(b.Force.Core().Inject(fakekit.Fault{
+		Kind: fakekit.FaultFail, Endpoint: "/services/data/v67.0/composite", Status: 503, Times: 1_000_000,
+	}))
 }
 
 func TestExplainNamesStepsFiltersAndFields(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 30, func(c *crm.Connection) {
 		c.Syncs[0].Rules = []crm.Rule{
-			{ID: "no-cooks", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "jobtitle", Op: "not_contains", Value: crm.TextValue("cook")}},
+			{ID: "no-cooks", Direction: crm.DirectionToRight, Filter: &crm.Filter{
+				Field: "jobtitle", Op: "not_contains", Value: crm.TextValue("cook"),
+			}},
 		}
 	})
 	b.start()
 	ctx := t.Context()
-	made, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "cook@example.net", "lastname": "Pan", "jobtitle": "Head cook"})
+	made, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+		"email": "cook@example.net", "lastname": "Pan", "jobtitle": "Head cook",
+	})
 	b.must(err)
-	x, err := b.Engine.Explain(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(made.ID))
+	x, err := b.Engine.Explain(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(made.ID))
 	b.must(err)
 	if x.Outcome != crm.Excluded || x.Code != "filtered_out" || len(x.Filters) == 0 || x.Filters[0].Holds {
 		t.Errorf("explain: %+v, want excluded by the filter with its clause", x)
@@ -282,7 +300,9 @@ func TestS25_DeletedConnectionWritesNothingAndLeavesNothing(t *testing.T) {
 	ctx := t.Context()
 	hub, force := b.twins(ctx)
 	b.editHub(hub, "jobtitle", "Cooper")
-	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)}}))
+	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+		{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)},
+	}))
 	b.must(b.Engine.DeleteConnection(ctx, testbed.Workspace, testbed.Connection))
 	_, err := b.Work(ctx)
 	b.must(err)

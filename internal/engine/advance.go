@@ -126,9 +126,11 @@ func (e *Engine) Advance(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 	}
 	sc := scope{ws, r.Run.Connection, r.Run.Sync}
 	conn, err := e.connection(ctx, ws, r.Run.Connection)
-	if fault.Is(err, fault.NotFound) || err == nil && (conn.Generation != r.Generation || conn.Status == crm.StatusDeleting) {
+	if fault.Is(err, fault.NotFound) ||
+		err == nil && (conn.Generation != r.Generation || conn.Status == crm.StatusDeleting) {
 		r.From = nil // a place in another account's list
-		return true, e.finish(ctx, sc, r, RunCancelled, "connection_changed", "the connection was deleted or joined to other accounts")
+		return true, e.finish(ctx, sc, r, RunCancelled, "connection_changed",
+			"the connection was deleted or joined to other accounts")
 	}
 	if err != nil {
 		return false, err

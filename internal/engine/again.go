@@ -56,7 +56,9 @@ func (l *link) failures() map[failedAs]int {
 // sample of those that were refused, and at all that were refused for a reason
 // that turned out to be gone.
 func (s *session) tryAgain(ctx context.Context, st *scanState) error {
-	first, err := s.Store.Query(ctx, store.Query{Table: store.Links, Workspace: s.ws, OnIndex: true, Partition: rareStates(s.scope, crm.StateFailing), Limit: 1})
+	first, err := s.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: s.ws, OnIndex: true, Partition: rareStates(s.scope, crm.StateFailing), Limit: 1,
+	})
 	if err != nil || len(first.Items) == 0 {
 		return err
 	}
@@ -90,7 +92,10 @@ func (s *session) tryAgain(ctx context.Context, st *scanState) error {
 // freedReasons lists the refusals that ended since the last pull.
 func (s *session) freedReasons(ctx context.Context) (map[string]store.Key, error) {
 	out := map[string]store.Key{}
-	q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.refusalOver(failedAs{}).Partition, Prefix: "freed#", Limit: 200}
+	q := store.Query{
+		Table: store.Links, Workspace: s.ws, Partition: s.refusalOver(failedAs{}).Partition, Prefix: "freed#",
+		Limit: 200,
+	}
 	err := s.eachItem(ctx, q, func(it store.Item) error {
 		out[strings.TrimPrefix(it.Key.Sort, "freed#")] = it.Key
 		return nil
@@ -106,7 +111,10 @@ func (s *session) failing(ctx context.Context, freed map[string]store.Key, sampl
 	}
 	samples := map[failedAs][]candidate{}
 	var out []crm.RecordRef
-	q := store.Query{Table: store.Links, Workspace: s.ws, OnIndex: true, Partition: rareStates(s.scope, crm.StateFailing), Limit: 500}
+	q := store.Query{
+		Table: store.Links, Workspace: s.ws, OnIndex: true, Partition: rareStates(s.scope, crm.StateFailing),
+		Limit: 500,
+	}
 	err := s.eachItem(ctx, q, func(it store.Item) error {
 		l, err := decodeLink(it)
 		if err != nil || len(out) >= againMost {
@@ -138,7 +146,9 @@ func (s *session) failing(ctx context.Context, freed map[string]store.Key, sampl
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b crm.RecordRef) int { return cmp.Or(cmp.Compare(a.Side, b.Side), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(out, func(a, b crm.RecordRef) int {
+		return cmp.Or(cmp.Compare(a.Side, b.Side), cmp.Compare(a.ID, b.ID))
+	})
 	return out, err
 }
 

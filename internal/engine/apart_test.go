@@ -34,7 +34,9 @@ func (w *wilful) BatchWrite(ctx context.Context, object string, writes []connect
 	return w.Connector.BatchWrite(ctx, object, writes)
 }
 
-func (w *wilful) BatchFind(ctx context.Context, object string, f crm.Field, values, fields []string) ([][]crm.Record, error) {
+func (w *wilful) BatchFind(
+	ctx context.Context, object string, f crm.Field, values, fields []string,
+) ([][]crm.Record, error) {
 	if w.find != nil {
 		if err := w.find(values); err != nil {
 			return nil, err
@@ -43,7 +45,9 @@ func (w *wilful) BatchFind(ctx context.Context, object string, f crm.Field, valu
 	return w.Connector.BatchFind(ctx, object, f, values, fields)
 }
 
-func (w *wilful) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (w *wilful) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	if w.read != nil {
 		w.read()
 	}
@@ -95,14 +99,18 @@ func TestS10_AWholeCallRefusedCostsTheRecordToBlame(t *testing.T) {
 			calls := 0
 			app.write = func(writes []connector.Write) error {
 				calls++
-				if slices.ContainsFunc(writes, func(w connector.Write) bool { return w.Fields["LastName"].Text() == fmt.Sprintf("P%d", bad) }) {
+				if slices.ContainsFunc(writes, func(w connector.Write) bool {
+					return w.Fields["LastName"].Text() == fmt.Sprintf("P%d", bad)
+				}) {
 					return fault.New("wilful: write", fault.Invalid, "rejected", "one of the records is not to my liking")
 				}
 				return nil
 			}
 			var ids []string
 			for i := range people {
-				ids = append(ids, b.newPerson("contacts", map[string]string{"email": fmt.Sprintf("p%d@example.com", i), "lastname": fmt.Sprintf("P%d", i)}))
+				ids = append(ids, b.newPerson("contacts", map[string]string{
+					"email": fmt.Sprintf("p%d@example.com", i), "lastname": fmt.Sprintf("P%d", i),
+				}))
 			}
 			b.start()
 			got := map[string]int{}
@@ -143,7 +151,9 @@ func TestS31_AWholeCallRefusedForAField(t *testing.T) {
 		n := len(writes)
 		if slices.ContainsFunc(writes, titled) {
 			first = append(first, -n)
-			return &fault.Error{Op: "wilful: write", Kind: fault.Invalid, Code: "field_missing", Field: "Title", Message: "there is no such field"}
+			return &fault.Error{
+				Op: "wilful: write", Kind: fault.Invalid, Code: "field_missing", Field: "Title", Message: "there is no such field",
+			}
 		}
 		first = append(first, n)
 		return nil
@@ -199,12 +209,17 @@ func TestS38_AValueThatTooManyHoldFailsAlone(t *testing.T) {
 	}
 	b.Move(time.Hour) // what is there is not listed with what follows
 	for i := range people {
-		b.newPerson("contacts", map[string]string{"email": fmt.Sprintf("p%d@example.com", i), "lastname": fmt.Sprintf("P%d", i), "city": "Ghent"})
+		b.newPerson("contacts", map[string]string{
+			"email": fmt.Sprintf("p%d@example.com", i), "lastname": fmt.Sprintf("P%d", i), "city": "Ghent",
+		})
 	}
 	ctx := t.Context()
 	var events []connector.Event
 	for _, r := range b.Hub.Core().Records("contacts") {
-		events = append(events, connector.Event{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(r.ID), At: b.Now()})
+		events = append(events, connector.Event{
+			Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(r.ID),
+			At: b.Now(),
+		})
 	}
 	b.Move(time.Minute)
 	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, events))
@@ -327,7 +342,8 @@ func TestForgottenLeasesAreFree(t *testing.T) {
 		})
 		b.live = false
 		it, err := b.store.Get(t.Context(), store.Key{
-			Table: store.Links, Workspace: testbed.Workspace, Partition: "h#" + string(testbed.Connection) + "#" + string(testbed.Contacts), Sort: "lease",
+			Table: store.Links, Workspace: testbed.Workspace, Partition: "h#" + string(testbed.Connection) + "#" +
+				string(testbed.Contacts), Sort: "lease",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -418,7 +434,8 @@ func TestCancelMeetsAMovingRun(t *testing.T) {
 			if c.code != "" {
 				want = engine.RunQueued
 			}
-			if got, err = b.Engine.GetRun(t.Context(), testbed.Workspace, runs[0].ID); err != nil || got.State != want && (want == engine.RunCancelled || got.State == engine.RunCancelled) {
+			if got, err = b.Engine.GetRun(t.Context(), testbed.Workspace, runs[0].ID); err != nil ||
+				got.State != want && (want == engine.RunCancelled || got.State == engine.RunCancelled) {
 				t.Errorf("the run is %s, %v; want %s", got.State, err, want)
 			}
 		})
@@ -434,10 +451,12 @@ func TestUnlinkingNobodyChangesNothing(t *testing.T) {
 	id := b.newPerson("contacts", map[string]string{"email": "solo@example.com", "lastname": "Solo"})
 	b.pullLate()
 	before := b.record(crm.Left, id)
-	run := b.finished(b.Engine.UnlinkRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(id)))
+	run := b.finished(b.Engine.UnlinkRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(id)))
 	after := b.record(crm.Left, id)
 	if after.State != before.State || after.Code != before.Code || len(after.History) != len(before.History) {
-		t.Errorf("it was %s %s with %d entries, and is %s %s with %d", before.State, before.Code, len(before.History), after.State, after.Code, len(after.History))
+		t.Errorf("it was %s %s with %d entries, and is %s %s with %d", before.State, before.Code, len(before.History),
+			after.State, after.Code, len(after.History))
 	}
 	if run.Outcomes[crm.Unchanged] != 1 || run.Total != 1 {
 		t.Errorf("the run counts %v of %d", run.Outcomes, run.Total)

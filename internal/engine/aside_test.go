@@ -16,7 +16,8 @@ func TestS36_SetAsideOutlivesTheRecycleBin(t *testing.T) {
 	b.start()
 	ctx := t.Context()
 	hub, force := b.twins(ctx)
-	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub)))
+	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub)))
 	people := len(b.live("Contact"))
 	b.must(b.Hub.Core().DeleteRecord("contacts", hub))
 	b.settle(20 * time.Minute)
@@ -33,7 +34,8 @@ func TestS36_SetAsideOutlivesTheRecycleBin(t *testing.T) {
 	if got := b.get("Contact", force)["Title"]; got == "Cooper" || len(b.live("Contact")) != people {
 		t.Errorf("its former twin is a %q, and there are %d people, want %d", got, len(b.live("Contact")), people)
 	}
-	b.finished(b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub), crm.RecordID(force)))
+	b.finished(b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub), crm.RecordID(force)))
 	if got := b.get("Contact", force)["Title"]; got != "Cooper" {
 		t.Errorf("after linking by hand the title is %q, want Cooper", got)
 	}

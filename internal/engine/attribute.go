@@ -26,7 +26,8 @@ func (s *session) attribute(ctx context.Context, us []*unit) error {
 		for _, side := range crm.Sides {
 			w, ok := u.link.lastWrite(side)
 			r := u.rec.Get(side)
-			if !ok || r == nil || r.ModifiedAt.IsZero() || r.ModifiedAt.After(w.at) || !s.sameLayout(u.link, w) || s.set.Agrees(side, r, u.link.Base) {
+			if !ok || r == nil || r.ModifiedAt.IsZero() || r.ModifiedAt.After(w.at) || !s.sameLayout(u.link, w) ||
+				s.set.Agrees(side, r, u.link.Base) {
 				continue
 			}
 			if r.ModifiedBy != "" {

@@ -158,7 +158,10 @@ func (s *session) auditLinks(ctx context.Context, a *auditState, n int) ([]*link
 	var out []*link
 	for ; shard < shards; shard, from = shard+1, "" {
 		for more := true; more; {
-			q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(uint32(shard)), From: from, Limit: min(n-len(out), 500)}
+			q := store.Query{
+				Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(uint32(shard)), From: from,
+				Limit: min(n-len(out), 500),
+			}
 			page, err := s.Store.Query(ctx, q)
 			if err != nil {
 				return nil, err
@@ -316,7 +319,9 @@ func (a *auditState) equality() *Equality {
 }
 
 func (r auditRound) view() EqualityRound {
-	out := EqualityRound{Since: time.Unix(r.Since, 0).UTC(), Looked: r.Looked, Equal: r.Equal, Different: r.Looked - r.Equal}
+	out := EqualityRound{
+		Since: time.Unix(r.Since, 0).UTC(), Looked: r.Looked, Equal: r.Equal, Different: r.Looked - r.Equal,
+	}
 	if r.Until != 0 {
 		out.Until = time.Unix(r.Until, 0).UTC()
 	}

@@ -63,7 +63,9 @@ func TestDeadAppIsLeftAlone(t *testing.T) {
 	log := b.listenToLog()
 	ctx := t.Context()
 	died := b.Now()
-	b.must(b.Hub.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 1 << 30}))
+	b.must(b.Hub.Core().Inject(fakekit.Fault{
+		Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 1 << 30,
+	}))
 	runs, err := b.Engine.StartConnection(ctx, testbed.Workspace, testbed.Connection)
 	b.must(err)
 	b.resetCalls()
@@ -83,7 +85,8 @@ func TestDeadAppIsLeftAlone(t *testing.T) {
 	if len(st.Warnings) != 1 || st.Warnings[0] != "app_unreachable" || len(st.Outages) != 1 {
 		t.Fatalf("warnings %v, unreachable %v, want the one app that is dead", st.Warnings, st.Outages)
 	}
-	if s := st.Outages[0]; s.Side != crm.Left || s.App != "hubspot" || s.Account != testbed.LeftAccount || s.Since.Sub(died) > 2*time.Second || s.Code != "unavailable" || s.Detail == "" {
+	if s := st.Outages[0]; s.Side != crm.Left || s.App != "hubspot" || s.Account != testbed.LeftAccount ||
+		s.Since.Sub(died) > 2*time.Second || s.Code != "unavailable" || s.Detail == "" {
 		t.Errorf("unreachable: got %+v", s)
 	}
 
@@ -98,7 +101,8 @@ func TestDeadAppIsLeftAlone(t *testing.T) {
 	}
 	run, err := b.Engine.GetRun(ctx, testbed.Workspace, runs[0].ID)
 	b.must(err)
-	if want := int64(fakekit.Expected(250).Linked); run.State != engine.RunDone || b.status().States.Left[crm.StateInSync] != want {
+	if want := int64(fakekit.Expected(250).Linked); run.State != engine.RunDone ||
+		b.status().States.Left[crm.StateInSync] != want {
 		t.Errorf("run %s with %d pairs, want it done with %d", run.State, b.status().States.Left[crm.StateInSync], want)
 	}
 }
@@ -112,11 +116,14 @@ func TestDeadAppMeetsWhatIsQueued(t *testing.T) {
 	_, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
 	b.must(err)
 	b.serve(2*time.Second, false)
-	b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 1 << 30}))
+	b.must(b.Force.Core().Inject(fakekit.Fault{
+		Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 1 << 30,
+	}))
 	b.resetCalls()
 
 	b.serve(20*time.Minute, true)
-	if st := b.status(); strings.Join(st.Warnings, " ") != "app_unreachable" || len(st.Outages) != 1 || st.Outages[0].Side != crm.Right {
+	if st := b.status(); strings.Join(st.Warnings, " ") != "app_unreachable" || len(st.Outages) != 1 ||
+		st.Outages[0].Side != crm.Right {
 		t.Errorf("warnings %v, unreachable %+v, want the right one", st.Warnings, st.Outages)
 	}
 	if _, force := b.calls(); force > 500 {
@@ -126,8 +133,10 @@ func TestDeadAppMeetsWhatIsQueued(t *testing.T) {
 	b.serve(2*time.Minute, true)
 	b.drain()
 	st := b.status()
-	if want := int64(fakekit.Expected(250).Linked); len(st.Warnings) != 0 || st.States.Left[crm.StateInSync] != want || st.Dead != 0 {
-		t.Errorf("after the app came back: warnings %v, %d pairs of %d, %d dead items; log %v", st.Warnings, st.States.Left[crm.StateInSync], want, st.Dead, log.n)
+	if want := int64(fakekit.Expected(250).Linked); len(st.Warnings) != 0 || st.States.Left[crm.StateInSync] != want ||
+		st.Dead != 0 {
+		t.Errorf("after the app came back: warnings %v, %d pairs of %d, %d dead items; log %v", st.Warnings,
+			st.States.Left[crm.StateInSync], want, st.Dead, log.n)
 	}
 }
 

@@ -59,7 +59,9 @@ func refusedWhole(side crm.Side, rows []row, got []connector.Written) error {
 // as long as no other one is refused, and two make a direction wait. One that is
 // tried in order to see whether a right is back goes on waiting, and nobody else
 // waits because of it. done says that the row is dealt with.
-func (s *session) refusedOne(ctx context.Context, side crm.Side, rows []row, got []connector.Written) (done bool, err error) {
+func (s *session) refusedOne(
+	ctx context.Context, side crm.Side, rows []row, got []connector.Written,
+) (done bool, err error) {
 	var f *fault.Error
 	if len(rows) != 1 || !missingRight(got[0].Err) || errors.As(got[0].Err, &f) && f.Field != "" {
 		return false, nil
@@ -132,7 +134,10 @@ func (s *session) letRowsWait(ctx context.Context, side crm.Side, rows []row, er
 	for _, r := range rows {
 		r.u.fate.barred.Set(side, true)
 	}
-	w := Waiting{Code: codePermission, Side: side, Account: s.conn.Account(side), App: s.end(side).app.ID, Direction: crm.WayTo(side), Since: s.Now(), Detail: safeText(err)}
+	w := Waiting{
+		Code: codePermission, Side: side, Account: s.conn.Account(side), App: s.end(side).app.ID, Direction: crm.WayTo(side),
+		Since: s.Now(), Detail: safeText(err),
+	}
 	if err := s.noteWaiting(ctx, s.scope, &w); err != nil && !fault.Is(err, fault.Conflict) {
 		return err
 	}
@@ -152,7 +157,8 @@ func (s *session) unbar(ctx context.Context, side crm.Side) {
 		_, err = s.replay(ctx, s.scope, s.conn, side, s.Tuning.Window*s.Tuning.ChunkSize)
 	}
 	if err != nil {
-		s.Log.Debug("what waited for a right is not replayed yet", "connection", s.con, "sync", s.sync, "error", err) // the tick does it
+		// the tick does it
+		s.Log.Debug("what waited for a right is not replayed yet", "connection", s.con, "sync", s.sync, "error", err)
 	}
 }
 
@@ -204,7 +210,9 @@ const probeSample = 10
 
 // attendBarred tries a few records of each direction that lacks a right, about
 // once a minute, and sends all of them when the right is back.
-func (e *Engine) attendBarred(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
+func (e *Engine) attendBarred(
+	ctx context.Context, sc scope, conn *crm.Connection, running bool,
+) (more bool, err error) {
 	if !running {
 		return false, nil
 	}
@@ -252,7 +260,9 @@ func (e *Engine) replay(ctx context.Context, sc scope, conn *crm.Connection, to 
 // to a side, and returns how many.
 func (e *Engine) probeWrite(ctx context.Context, sc scope, conn *crm.Connection, to crm.Side) (int, error) {
 	e.Mark("right_probed")
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.barred(to, "", "").Partition, Limit: e.Tuning.ChunkSize})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.barred(to, "", "").Partition, Limit: e.Tuning.ChunkSize,
+	})
 	if err != nil || len(page.Items) == 0 {
 		return 0, err
 	}
@@ -265,7 +275,9 @@ func (e *Engine) probeWrite(ctx context.Context, sc scope, conn *crm.Connection,
 
 // replayFrom sends up to limit records that wait in a partition, under sort
 // texts that begin with prefix, and returns how many.
-func (e *Engine) replayFrom(ctx context.Context, sc scope, conn *crm.Connection, in store.Key, prefix string, limit int, mark func(*hint)) (int, error) {
+func (e *Engine) replayFrom(
+	ctx context.Context, sc scope, conn *crm.Connection, in store.Key, prefix string, limit int, mark func(*hint),
+) (int, error) {
 	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: in.Partition, Prefix: prefix}
 	total := 0
 	for total < limit {
@@ -285,7 +297,9 @@ func (e *Engine) replayFrom(ctx context.Context, sc scope, conn *crm.Connection,
 }
 
 // sendWaiting sends records that waited. Each is removed only after it is queued.
-func (e *Engine) sendWaiting(ctx context.Context, sc scope, conn *crm.Connection, prefix string, items []store.Item, mark func(*hint)) error {
+func (e *Engine) sendWaiting(
+	ctx context.Context, sc scope, conn *crm.Connection, prefix string, items []store.Item, mark func(*hint),
+) error {
 	run, err := e.ensureWebhookRun(ctx, sc, conn)
 	if err != nil {
 		return err
@@ -300,7 +314,9 @@ func (e *Engine) sendWaiting(ctx context.Context, sc scope, conn *crm.Connection
 		side, _, _ := strings.Cut(strings.TrimPrefix(it.Sort, prefix), "#")
 		mark(&in.Hint)
 		hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
-		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+		deletes = append(deletes, store.Write{
+			Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version),
+		})
 	}
 	for _, side := range crm.Sides {
 		if len(hints[side]) == 0 {

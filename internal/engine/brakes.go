@@ -71,7 +71,9 @@ func (e *Engine) loadBrakes(ctx context.Context, sc scope) (*brakesItem, error) 
 
 // changeBrakes alters what is stored; change says whether there is anything to
 // store.
-func (e *Engine) changeBrakes(ctx context.Context, sc scope, change func(*brakesItem) (bool, error)) (*brakesItem, error) {
+func (e *Engine) changeBrakes(
+	ctx context.Context, sc scope, change func(*brakesItem) (bool, error),
+) (*brakesItem, error) {
 	for range 5 {
 		b, err := e.loadBrakes(ctx, sc)
 		if err != nil {
@@ -84,7 +86,9 @@ func (e *Engine) changeBrakes(ctx context.Context, sc scope, change func(*brakes
 		if err != nil {
 			return nil, err
 		}
-		b.version, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: sc.brakes(), Data: data}, If: store.IfVersion(b.version)})
+		b.version, err = e.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: sc.brakes(), Data: data}, If: store.IfVersion(b.version),
+		})
 		if err == nil || !fault.Is(err, fault.Conflict) {
 			return b, err
 		}
@@ -135,7 +139,10 @@ func (s *session) brake(ctx context.Context, k massKind, all []*unit, count, lin
 		return nil
 	}
 	now := s.Now()
-	halt := brake{Mapping: k.Mapping, Side: k.Side, Value: k.Value, Since: now, From: now.Add(-massSlots * massSlot), Count: count, Links: links}
+	halt := brake{
+		Mapping: k.Mapping, Side: k.Side, Value: k.Value, Since: now, From: now.Add(-massSlots * massSlot),
+		Count: count, Links: links,
+	}
 	s.brakes = &brakesItem{V: 1, List: []brake{halt}}
 	if err := s.keepMass(ctx); err != nil {
 		return err
@@ -155,10 +162,12 @@ func (s *session) brake(ctx context.Context, k massKind, all []*unit, count, lin
 	}
 	s.brakes = stored
 	s.Mark("mass_change_halted")
-	s.Log.Warn("mapping halted: very many values of a field would be replaced at once", "connection", s.con, "sync", s.sync, "mapping", k.Mapping,
+	s.Log.Warn("mapping halted: very many values of a field would be replaced at once", "connection", s.con, "sync",
+		s.sync, "mapping", k.Mapping,
 		"side", k.Side, "changes", count, "links", links)
 	for _, u := range all {
-		if !u.fate.stopped() && !u.fate.weighed && u.into == nil && u.decided && u.link.paired() && u.decidesAbout(k.Mapping) {
+		if !u.fate.stopped() && !u.fate.weighed && u.into == nil && u.decided && u.link.paired() &&
+			u.decidesAbout(k.Mapping) {
 			s.decideAnew(u)
 		}
 	}
@@ -193,12 +202,16 @@ func (b *books) letWeigh(u *unit) error {
 	if err != nil {
 		return err
 	}
-	b.stopped = append(b.stopped, store.Write{Item: store.Item{Key: b.s.scope.stopped(weighing, u.side, u.id), Data: body}})
+	b.stopped = append(b.stopped, store.Write{
+		Item: store.Item{Key: b.s.scope.stopped(weighing, u.side, u.id), Data: body},
+	})
 	for _, t := range u.took {
 		if body, err = json.Marshal(barredItem{V: 1, Hint: hint{ID: t.id, Force: true}, At: b.s.Now()}); err != nil {
 			return err
 		}
-		b.stopped = append(b.stopped, store.Write{Item: store.Item{Key: b.s.scope.stopped(weighing, t.side, t.id), Data: body}})
+		b.stopped = append(b.stopped, store.Write{
+			Item: store.Item{Key: b.s.scope.stopped(weighing, t.side, t.id), Data: body},
+		})
 	}
 	return nil
 }
@@ -207,7 +220,10 @@ func (b *books) letWeigh(u *unit) error {
 // about to be counted: no run lists, and no inbox holds anything. Messages of a
 // sync are worked in order, so what is queued already is counted before them.
 func (e *Engine) attendWeighed(ctx context.Context, sc scope, conn *crm.Connection) (more bool, err error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#", Limit: 1000})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#",
+		Limit: 1000,
+	})
 	if err != nil || len(page.Items) == 0 {
 		return false, err
 	}
@@ -251,18 +267,24 @@ func (e *Engine) growing(ctx context.Context, sc scope) (bool, error) {
 			return true, nil
 		}
 	}
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.inbox(crm.Left, "x").Partition, Limit: 1})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.inbox(crm.Left, "x").Partition, Limit: 1,
+	})
 	return len(page.Items) > 0, err
 }
 
 // ConfirmChanges lets the mass change that halted a mapping be carried out.
-func (e *Engine) ConfirmChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+func (e *Engine) ConfirmChanges(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
+) error {
 	return e.decideChanges(ctx, scope{ws, id, sync}, mapping, decisionConfirmed)
 }
 
 // DiscardChanges forgets the mass change that halted a mapping: both sides keep
 // what they hold, and are left apart until somebody edits one of them.
-func (e *Engine) DiscardChanges(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID) error {
+func (e *Engine) DiscardChanges(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, mapping crm.MappingID,
+) error {
 	return e.decideChanges(ctx, scope{ws, id, sync}, mapping, decisionDiscarded)
 }
 
@@ -281,7 +303,8 @@ func (e *Engine) decideChanges(ctx context.Context, sc scope, mapping crm.Mappin
 	_, err = e.changeBrakes(ctx, sc, func(b *brakesItem) (bool, error) {
 		x := b.waitsFor(mapping)
 		if x == nil {
-			return false, fault.New("engine: decide changes", fault.Conflict, "not_halted", "no mass change of the mapping waits for a decision")
+			return false, fault.New("engine: decide changes", fault.Conflict, "not_halted",
+				"no mass change of the mapping waits for a decision")
 		}
 		x.Decision, x.Decided = decision, e.Now()
 		return true, nil
@@ -302,7 +325,9 @@ const decidedFor = time.Hour
 
 // attendBrakes sends the records that waited for a decision, and forgets what
 // was decided long ago or is of a mapping that is no more.
-func (e *Engine) attendBrakes(ctx context.Context, sc scope, conn *crm.Connection, running bool) (more bool, err error) {
+func (e *Engine) attendBrakes(
+	ctx context.Context, sc scope, conn *crm.Connection, running bool,
+) (more bool, err error) {
 	if !running {
 		return false, nil
 	}
@@ -320,7 +345,8 @@ func (e *Engine) attendBrakes(ctx context.Context, sc scope, conn *crm.Connectio
 		if known.waitsFor(id) != nil && mapped(conf, id) {
 			continue
 		}
-		n, err := e.replayFrom(ctx, sc, conn, sc.stopped(id, "", ""), string(id)+"#", e.Tuning.Window*e.Tuning.ChunkSize, func(h *hint) { h.Decided = id })
+		n, err := e.replayFrom(ctx, sc, conn, sc.stopped(id, "", ""), string(id)+"#", e.Tuning.Window*e.Tuning.ChunkSize,
+			func(h *hint) { h.Decided = id })
 		if err != nil {
 			return false, err
 		}
@@ -351,14 +377,17 @@ func (e *Engine) statusChanges(ctx context.Context, sc scope, conf *crm.Sync, st
 			continue
 		}
 		h := ChangeHalt{
-			Mapping: b.Mapping, Since: b.Since, From: b.From, Count: b.Count, Links: b.Links, Side: b.Side, Kind: changeBlank, Value: b.Value,
+			Mapping: b.Mapping, Since: b.Since, From: b.From, Count: b.Count, Links: b.Links, Side: b.Side, Kind: changeBlank,
+			Value:  b.Value,
 			Field:  strings.Join(conf.Mappings[at].Names(b.Side), "+"),
 			Remedy: "look at the field in both apps, then confirm or discard the changes of the mapping",
 		}
 		if b.Value != "" {
 			h.Kind = changeOneValue
 		}
-		page := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(b.Mapping) + "#"}
+		page := store.Query{
+			Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(b.Mapping) + "#",
+		}
 		if h.Waiting, err = e.countQuery(ctx, page); err != nil {
 			return err
 		}

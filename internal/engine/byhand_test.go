@@ -18,8 +18,10 @@ func TestUnlinkedPairsStayApartWhenALinkIsRefused(t *testing.T) {
 	b.start()
 	ctx := t.Context()
 	hub, force := b.twins(ctx)
-	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub)))
-	run, err := b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub), crm.RecordID(force))
+	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub)))
+	run, err := b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub), crm.RecordID(force))
 	b.must(err)
 	b.must(b.Force.Core().DeleteRecord("Contact", force))
 	people := len(b.live("Contact"))
@@ -37,7 +39,9 @@ func TestUnlinkedPairsStayApartWhenALinkIsRefused(t *testing.T) {
 	if n := len(b.live("Contact")); n != people {
 		t.Errorf("Salesforce holds %d live people of %d: somebody who was taken apart was made anew", n, people)
 	}
-	entries, _, err := b.Engine.ListLog(ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}}, 10, "")
+	entries, _, err := b.Engine.ListLog(ctx, testbed.Workspace, engine.LogFilter{
+		Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed},
+	}, 10, "")
 	b.must(err)
 	if len(entries) != 1 || entries[0].Code != "partner_not_found" {
 		t.Errorf("the log tells of %+v, want one failure: partner_not_found", entries)

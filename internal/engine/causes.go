@@ -48,8 +48,9 @@ func causeOf(err error) cause {
 
 // response is what follows from a cause.
 type response struct {
-	level slog.Level                                  // at which it is logged
-	waits time.Duration                               // least time that what was not written waits in the store by itself; 0 = it does not
+	level slog.Level // at which it is logged
+	// least time that what was not written waits in the store by itself; 0 = it does not
+	waits time.Duration
 	chunk func(*Engine, context.Context, *job, error) // what becomes of the chunk
 }
 
@@ -71,7 +72,8 @@ func (e *Engine) failed(ctx context.Context, j *job, err error) {
 	j.why = fault.CodeOf(err)
 	r := &responses[causeOf(err)]
 	if r.level != levelNever {
-		e.Log.Log(ctx, r.level, "chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID,
+		e.Log.Log(ctx, r.level, "chunk not finished", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk",
+			j.chunk.ID,
 			"receives", j.Receives, "kind", fault.KindOf(err), "code", j.why, "error", err)
 	}
 	r.chunk(e, ctx, j, err)

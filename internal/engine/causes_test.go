@@ -41,19 +41,23 @@ var causes = map[string]cause{
 		`{"status":"error","message":"You have reached your daily limit.","errorType":"RATE_LIMIT","policyName":"DAILY"}`,
 		`[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]`, 0))},
 	"a limit with an end": {code: "rate_limited", most: 25, fault: statuses(429, 403, failing(0, "",
-		`[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded."}]`, 30*time.Second))},
+		`[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded."}]`,
+		30*time.Second))},
 	"an outage": {code: "app_unreachable", most: 150, fault: failing(http.StatusServiceUnavailable, "", "", 0)},
 	"silence":   {code: "app_unreachable", most: 150, fault: crm.PerSide[fakekit.Fault]{Left: dropped, Right: dropped}},
 	"an app's own work": {code: "app_unreachable", most: 150, fault: statuses(477, 503, failing(0, "",
 		`[{"errorCode":"SERVER_UNAVAILABLE","message":"Server is down for maintenance"}]`, 10*time.Minute))},
-	"a revoked grant": {code: "reauthorization_required", most: 25, fault: failing(http.StatusUnauthorized, "",
-		`[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]`, 0), mended: func(b bed, side crm.Side) {
-		account := testbed.LeftAccount
-		if side == crm.Right {
-			account = testbed.RightAccount
-		}
-		b.must(b.Engine.AccountAuthorized(b.t.Context(), testbed.Workspace, account))
-	}},
+	"a revoked grant": {
+		code: "reauthorization_required", most: 25, fault: failing(http.StatusUnauthorized, "",
+			`[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]`, 0),
+		mended: func(b bed, side crm.Side) {
+			account := testbed.LeftAccount
+			if side == crm.Right {
+				account = testbed.RightAccount
+			}
+			b.must(b.Engine.AccountAuthorized(b.t.Context(), testbed.Workspace, account))
+		},
+	},
 	"a right lost": {code: "missing_permission", most: 60, fault: failing(http.StatusForbidden,
 		`{"status":"error","message":"This app hasn't been granted all required scopes to make this call.","category":"MISSING_SCOPES","errors":[{"context":{"requiredGranularScopes":["crm.objects.contacts.read"]}}]}`,
 		`[{"errorCode":"API_DISABLED_FOR_ORG","message":"The REST API is not enabled for this Organization."}]`, 0)},
@@ -157,7 +161,8 @@ func TestS34_WhateverItWaitsFor(t *testing.T) {
 						if got := b.get("Contact", forces[i])["MailingCity"]; got != "Ghent" {
 							t.Errorf("Salesforce holds %q a minute after the end", got)
 						}
-						if hub, force := b.get("contacts", hubs[i+4])["city"], b.get("Contact", forces[i+4])["MailingCity"]; hub != force || hub != "Lund" && what != "a first sync" {
+						if hub, force := b.get("contacts", hubs[i+4])["city"],
+							b.get("Contact", forces[i+4])["MailingCity"]; hub != force || hub != "Lund" && what != "a first sync" {
 							t.Errorf("HubSpot holds %q, Salesforce %q a minute after the end", hub, force)
 						}
 					}

@@ -35,10 +35,12 @@ type chunk struct {
 
 // hint says that one record deserves a look.
 type hint struct {
-	ID      crm.RecordID                 `json:"id"`
-	Digest  string                       `json:"d,omitempty"`  // of the mapped fields as a pull saw them; equal to the link's = nothing to do
-	Gone    bool                         `json:"x,omitempty"`  // somebody says it was deleted
-	Confirm bool                         `json:"c,omitempty"`  // the deletion was counted; apply it if the record is still gone
+	ID crm.RecordID `json:"id"`
+	// of the mapped fields as a pull saw them; equal to the link's = nothing to do
+	Digest string `json:"d,omitempty"`
+	Gone   bool   `json:"x,omitempty"` // somebody says it was deleted
+	// the deletion was counted; apply it if the record is still gone
+	Confirm bool                         `json:"c,omitempty"`
 	Into    crm.RecordID                 `json:"m,omitempty"`  // it lost a merge to this record
 	Merged  []crm.RecordID               `json:"ml,omitempty"` // records that were merged into this one
 	Primary crm.RecordID                 `json:"pm,omitempty"` // of these, whose values this one has
@@ -54,14 +56,18 @@ type hint struct {
 	Missed  bool                         `json:"z,omitempty"`  // the app denied it when last asked
 	Weighed bool                         `json:"g1,omitempty"` // what it replaces was counted already
 	Decided crm.MappingID                `json:"g2,omitempty"` // it waited for a person's decision about this mapping
-	Told    bool                         `json:"k,omitempty"`  // its outcome was counted with the chunk that this one was cut from
-	Barred  crm.Side                     `json:"b,omitempty"`  // it waited for the right to write to this side
-	Freed   crm.Side                     `json:"fr,omitempty"` // it waited so until the app took a write of another record
-	Holder  crm.RecordID                 `json:"h,omitempty"`  // of the other side: the app named it as the one in the way of a second one
-	Twins   []crm.RecordID               `json:"w,omitempty"`  // of the other side: a full listing found them by the record's keys
-	Doubles []crm.RecordID               `json:"u,omitempty"`  // of its own side, likewise
-	Audit   bool                         `json:"y,omitempty"`  // it was not as it was last seen: remember how it is, whatever comes of it
-	Erased  bool                         `json:"er,omitempty"` // it was about an erased person: the ID is nobody's
+	// its outcome was counted with the chunk that this one was cut from
+	Told   bool     `json:"k,omitempty"`
+	Barred crm.Side `json:"b,omitempty"`  // it waited for the right to write to this side
+	Freed  crm.Side `json:"fr,omitempty"` // it waited so until the app took a write of another record
+	// of the other side: the app named it as the one in the way of a second one
+	Holder crm.RecordID `json:"h,omitempty"`
+	// of the other side: a full listing found them by the record's keys
+	Twins   []crm.RecordID `json:"w,omitempty"`
+	Doubles []crm.RecordID `json:"u,omitempty"` // of its own side, likewise
+	// it was not as it was last seen: remember how it is, whatever comes of it
+	Audit  bool `json:"y,omitempty"`
+	Erased bool `json:"er,omitempty"` // it was about an erased person: the ID is nobody's
 }
 
 func (c *chunk) scope() scope { return scope{c.Workspace, c.Connection, c.Sync} }
@@ -74,7 +80,8 @@ func decodeChunk(b []byte) (*chunk, error) {
 		return nil, fault.New("engine: read message", fault.Invalid, "unreadable_message", "the message is not one of ours")
 	}
 	if c.V < 1 || c.V > chunkFormat {
-		return nil, fault.New("engine: read message", fault.Invalid, "unknown_format", "the message was written by a newer version of Lockstep")
+		return nil, fault.New("engine: read message", fault.Invalid, "unknown_format",
+			"the message was written by a newer version of Lockstep")
 	}
 	if c.Workspace == "" || c.Connection == "" || c.Sync == "" || !c.Side.Valid() || len(c.Hints) == 0 || c.ID == "" {
 		return nil, fault.New("engine: read message", fault.Invalid, "unreadable_message", "the message lacks a part")

@@ -104,7 +104,10 @@ func (s *session) claim(ctx context.Context, l *lot) error {
 		for _, c := range u.claims {
 			target := u.side.Other()
 			key := claimKey(s.ws, s.conn.Account(target), s.end(target).object, c)
-			b, err := json.Marshal(claimed{V: 1, Scope: s.name(), Intent: l.id, Side: u.side, Source: u.id, At: s.Now(), Lag: s.findLag(u), Keys: rankedKeys(u.keys)})
+			b, err := json.Marshal(claimed{
+				V: 1, Scope: s.name(), Intent: l.id, Side: u.side, Source: u.id, At: s.Now(), Lag: s.findLag(u),
+				Keys: rankedKeys(u.keys),
+			})
 			if err != nil {
 				return err
 			}
@@ -193,7 +196,8 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 	if err := json.Unmarshal(item.Data, &c); err != nil {
 		return fault.Wrap("engine: decode claim", fault.Other, err)
 	}
-	if c.Scope == s.name() && c.apart(u, w.Item.Key.Sort) { // of another sync, whose ladder is another one, it says nothing
+	// of another sync, whose ladder is another one, it says nothing
+	if c.Scope == s.name() && c.apart(u, w.Item.Key.Sort) {
 		s.Mark("claim_told_apart")
 		u.claims = slices.DeleteFunc(u.claims, func(k string) bool { return k == w.Item.Key.Sort })
 		return nil
@@ -208,7 +212,8 @@ func (s *session) contest(ctx context.Context, l *lot, u *unit, w store.Write) e
 		return nil
 	case live == claimLinked && !mine && s.mayBeHeld(item):
 		s.Mark("claim_held_by_link")
-		u.deferFor(max(s.end(crm.Left).app.Limits.IndexLag, s.end(crm.Right).app.Limits.IndexLag, time.Second), "identity_taken")
+		u.deferFor(max(s.end(crm.Left).app.Limits.IndexLag, s.end(crm.Right).app.Limits.IndexLag, time.Second),
+			"identity_taken")
 		return nil
 	case live == claimInFlight:
 		s.Mark("claim_waited_for")
@@ -257,7 +262,9 @@ func (s *session) claimLives(ctx context.Context, c claimed) (claimLife, error) 
 	con, sync, _ := bytes.Cut([]byte(c.Scope), []byte("#"))
 	sc := scope{s.ws, crm.ConnectionID(con), crm.SyncID(sync)}
 	key := sc.intent(c.Intent)
-	page, err := s.Store.Query(ctx, store.Query{Table: key.Table, Workspace: key.Workspace, Partition: key.Partition, Prefix: key.Sort, Limit: 1})
+	page, err := s.Store.Query(ctx, store.Query{
+		Table: key.Table, Workspace: key.Workspace, Partition: key.Partition, Prefix: key.Sort, Limit: 1,
+	})
 	if err != nil {
 		return claimDead, err
 	}
@@ -287,7 +294,9 @@ func (s *session) freeClaims(ctx context.Context, side crm.Side, claims []string
 		if json.Unmarshal(item.Data, &held) != nil || held.Intent != intentID {
 			continue
 		}
-		if _, err := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: key}, If: store.IfVersion(item.Version)}); err != nil {
+		if _, err := s.Store.Write(ctx, store.Write{
+			Op: store.Delete, Item: store.Item{Key: key}, If: store.IfVersion(item.Version),
+		}); err != nil {
 			s.Log.Debug("claim not freed", "sync", s.name(), "error", err)
 		}
 	}

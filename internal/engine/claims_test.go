@@ -77,29 +77,38 @@ var contests = map[string]contestedClaim{
 		why:   "identity_in_flight", wait: 20 * time.Second,
 	},
 	"another sync's, whose app lags longer than a request may last": {
-		claim: &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else", Lag: time.Minute}, seen: 15 * time.Second,
-		why: "identity_in_flight", wait: 45 * time.Second,
+		claim: &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else", Lag: time.Minute},
+		seen:  15 * time.Second,
+		why:   "identity_in_flight", wait: 45 * time.Second,
 	},
 	"another sync's, without an intent for longer than that": {
-		claim: &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else"}, seen: 20 * time.Second, taken: true,
+		claim: &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else"}, seen: 20 * time.Second,
+		taken: true,
 	},
 	"another sync's open intent": {
-		claim: &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else", Lag: 3 * time.Second}, seen: time.Hour,
+		claim:  &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else", Lag: 3 * time.Second},
+		seen:   time.Hour,
 		before: func(b *stillBed) { b.put(scope{"ws", "other", "sync"}.intent("int_theirs"), []byte("{}"), nil) },
 		why:    "identity_in_flight", wait: 3 * time.Second,
 	},
 	"one whose earlier key tells the two apart": {
-		claim: &claimed{Scope: ownScope, Intent: "int_open", Side: crm.Left, Source: annLeft, Keys: rankedKeys(keysOf(annMail))}, apart: true,
+		claim: &claimed{
+			Scope: ownScope, Intent: "int_open", Side: crm.Left, Source: annLeft, Keys: rankedKeys(keysOf(annMail)),
+		}, apart: true,
 		before: func(b *stillBed) { b.put(b.sc.intent("int_open"), []byte("{}"), nil) },
 	},
 	"one with the same earlier key": {
-		claim:  &claimed{Scope: ownScope, Intent: "int_open", Side: crm.Left, Source: annLeft, Keys: rankedKeys(keysOf(bobMail))},
+		claim: &claimed{
+			Scope: ownScope, Intent: "int_open", Side: crm.Left, Source: annLeft, Keys: rankedKeys(keysOf(bobMail)),
+		},
 		before: func(b *stillBed) { b.put(b.sc.intent("int_open"), []byte("{}"), nil) },
 		why:    "identity_in_flight", wait: time.Second,
 	},
 	"another sync's, whose ladder is another one": {
-		claim: &claimed{Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else", Keys: rankedKeys(keysOf(annMail))},
-		why:   "identity_in_flight", wait: 20 * time.Second,
+		claim: &claimed{
+			Scope: strange, Intent: "int_theirs", Side: crm.Left, Source: "l_else", Keys: rankedKeys(keysOf(annMail)),
+		},
+		why: "identity_in_flight", wait: 20 * time.Second,
 	},
 	"dead, and somebody else is faster": {
 		claim: &claimed{Scope: ownScope, Intent: "int_old", Side: crm.Left, Source: annLeft}, raced: true,
@@ -134,7 +143,11 @@ func TestS6_AContestedClaim(t *testing.T) {
 			}
 			contest := func(s *session) *unit {
 				t.Helper()
-				u := &unit{side: crm.Left, id: bobLeft, answered: answered{keys: keysOf(bobMail)}, verdict: verdict{claims: []string{bobMail, wanted}}}
+				u := &unit{
+					side: crm.Left, id: bobLeft, answered: answered{keys: keysOf(bobMail)}, verdict: verdict{
+						claims: []string{bobMail, wanted},
+					},
+				}
 				w := store.Write{Item: store.Item{Key: key, Data: []byte(`{"intent":"` + ourLot + `"}`)}}
 				b.must(s.contest(t.Context(), &lot{id: ourLot}, u, w))
 				return u
@@ -178,7 +191,9 @@ type overtaken struct {
 
 func (o *overtaken) Write(ctx context.Context, w store.Write) (int64, error) {
 	if w.Item.Key == o.key {
-		if _, err := o.Store.Write(ctx, store.Write{Item: store.Item{Key: o.key, Data: []byte(`{"intent":"int_faster"}`)}}); err != nil {
+		if _, err := o.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: o.key, Data: []byte(`{"intent":"int_faster"}`)},
+		}); err != nil {
 			return 0, err
 		}
 	}

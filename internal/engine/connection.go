@@ -16,7 +16,9 @@ func (e *Engine) connection(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 }
 
 // connectionAt also returns the version of the item that was read.
-func (e *Engine) connectionAt(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, int64, error) {
+func (e *Engine) connectionAt(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID,
+) (*crm.Connection, int64, error) {
 	item, err := e.Store.Get(ctx, store.ConnectionKey(ws, id))
 	if err != nil {
 		return nil, 0, err

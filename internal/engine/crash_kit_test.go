@@ -77,12 +77,20 @@ type crashBed struct {
 	said    map[string]int  // what was logged, how often
 }
 
-func newCrashBed(t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options)) *crashBed {
-	b := &crashBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{}, marks: map[string]bool{}, later: map[string]int{}, said: map[string]int{}}
+func newCrashBed(
+	t *testing.T, at int, mode crashMode, change func(*crm.Connection), options func(side int, o *modelapp.Options),
+) *crashBed {
+	b := &crashBed{
+		t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), at: at, mode: mode, seen: map[string]int{},
+		marks: map[string]bool{}, later: map[string]int{}, said: map[string]int{},
+	}
 	b.store = memstore.New(b.clock)
 	b.queue = memqueue.New(b.clock, memqueue.Options{MaxReceives: 100})
 	for i := range b.apps {
-		o := modelapp.Options{Now: b.clock, Prefix: []string{"l_", "r_"}[i], DeletedFeed: true, Merges: true, Archive: true, History: true, AnswerValues: i == 0, ID: crm.AppID([]string{"one", "two"}[i])}
+		o := modelapp.Options{
+			Now: b.clock, Prefix: []string{"l_", "r_"}[i], DeletedFeed: true, Merges: true, Archive: true,
+			History: true, AnswerValues: i == 0, ID: crm.AppID([]string{"one", "two"}[i]),
+		}
 		if options != nil {
 			options(i, &o)
 		}
@@ -108,7 +116,9 @@ func crashDocument() *crm.Connection {
 	c.Syncs[0].Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"l_email", "r_email"}}})
 	tags := pair(modelapp.Tags)
 	tags.Transform.Type = crm.TransformList
-	c.Syncs[0].Mappings = []crm.Mapping{pair(modelapp.Email), pair(modelapp.First), pair(modelapp.Last), pair(modelapp.City), tags}
+	c.Syncs[0].Mappings = []crm.Mapping{
+		pair(modelapp.Email), pair(modelapp.First), pair(modelapp.Last), pair(modelapp.City), tags,
+	}
 	return c
 }
 
@@ -118,7 +128,9 @@ func (b *crashBed) clock() time.Time { return b.now }
 func (b *crashBed) process() *engine.Engine {
 	accounts := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}
 	e, err := engine.New(engine.Config{
-		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock, Tuning: engine.Tuning{EraseAgain: 10 * time.Second, LotSize: b.lot},
+		Store: crashStore{b.store, b}, Queue: crashQueue{b.queue, b}, Now: b.clock, Tuning: engine.Tuning{
+			EraseAgain: 10 * time.Second, LotSize: b.lot,
+		},
 		Mark: func(name string) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -374,7 +386,9 @@ func (b *crashBed) hook(side crm.Side, kind connector.EventKind, id crm.RecordID
 		account = testbed.RightAccount
 	}
 	b.ask(func(e *engine.Engine) error {
-		return e.Webhook(b.t.Context(), testbed.Workspace, account, []connector.Event{{Kind: kind, Object: modelapp.Object, ID: id}})
+		return e.Webhook(b.t.Context(), testbed.Workspace, account, []connector.Event{
+			{Kind: kind, Object: modelapp.Object, ID: id},
+		})
 	})
 }
 
@@ -432,7 +446,8 @@ func (b *crashBed) unbalanced() (lines []string) {
 			lines = append(lines, fmt.Sprintf("run %s is %s for ever", r.Kind, r.State))
 		}
 		if r.Kind != engine.RunWebhook && (sum != r.Done || r.State == engine.RunDone && r.Done != r.Total) {
-			lines = append(lines, fmt.Sprintf("run %s, %s: %d entered, %d done, outcomes %v", r.Kind, r.State, r.Total, r.Done, r.Outcomes))
+			lines = append(lines, fmt.Sprintf("run %s, %s: %d entered, %d done, outcomes %v", r.Kind, r.State, r.Total, r.Done,
+				r.Outcomes))
 		}
 	}
 	return lines
@@ -525,7 +540,9 @@ func (s crashStore) Transact(ctx context.Context, ws []store.Write) (err error) 
 }
 
 func (s crashStore) Query(ctx context.Context, q store.Query) (p store.Page, err error) {
-	if e := s.b.io(kindOf("query", store.Key{Table: q.Table, Partition: q.Partition}), func() { p, err = s.Store.Query(ctx, q) }); e != nil {
+	if e := s.b.io(kindOf("query", store.Key{Table: q.Table, Partition: q.Partition}), func() {
+		p, err = s.Store.Query(ctx, q)
+	}); e != nil {
 		return store.Page{}, e
 	}
 	return p, err

@@ -165,16 +165,23 @@ func specials() []scenario {
 	}
 	unique := func(_ int, o *modelapp.Options) { o.Unique, o.FindNow = true, true }
 	return []scenario{
-		{name: "a field refused on the right", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "last", "Loe")},
-		{name: "a field refused on the left", options: picky, act: types(crm.Right, "city", modelapp.MarkRefused, "last", "Loe")},
-		{name: "two fields refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "first", modelapp.MarkRefused, "last", "Loe")},
-		{name: "the winner of a conflict refused", always: true, options: picky, change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictLeft }, act: func(b *crashBed) {
+		{name: "a field refused on the right", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "last",
+			"Loe")},
+		{name: "a field refused on the left", options: picky, act: types(crm.Right, "city", modelapp.MarkRefused, "last",
+			"Loe")},
+		{name: "two fields refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRefused, "first",
+			modelapp.MarkRefused, "last", "Loe")},
+		{name: "the winner of a conflict refused", always: true, options: picky, change: func(c *crm.Connection) {
+			c.Syncs[0].Conflict = crm.ConflictLeft
+		}, act: func(b *crashBed) {
 			b.edit(crm.Right, b.byEmail(crm.Right, ann), "city", "Lund", "first", "Anna")
 			types(crm.Left, "city", modelapp.MarkRefused, "first", "Anne")(b)
 		}},
 		{name: "a record refused", options: picky, act: types(crm.Left, "city", modelapp.MarkRule, "last", "Loe")},
-		{name: "a value changed, and answered", options: picky, act: types(crm.Right, "city", modelapp.MarkBent, "last", "Loe")},
-		{name: "a value changed, and not answered", options: picky, act: types(crm.Left, "city", modelapp.MarkBent, "last", "Loe")},
+		{name: "a value changed, and answered", options: picky, act: types(crm.Right, "city", modelapp.MarkBent, "last",
+			"Loe")},
+		{name: "a value changed, and not answered", options: picky, act: types(crm.Left, "city", modelapp.MarkBent, "last",
+			"Loe")},
 		{name: "a value not kept", options: picky, act: types(crm.Right, "city", modelapp.MarkKept, "last", "Loe")},
 		{name: "a newcomer with a refused field", options: picky, act: func(b *crashBed) {
 			id := b.create(crm.Left, "email", "cyd@example.com", "first", "Cyd", "city", modelapp.MarkRefused)
@@ -182,7 +189,10 @@ func specials() []scenario {
 		}},
 		{name: "first sync", first: true, act: func(*crashBed) {}},
 		{name: "first sync, unique addresses", first: true, options: unique, act: func(*crashBed) {}},
-		{name: "first sync, slow index", first: true, options: func(_ int, o *modelapp.Options) { o.Lag = 5e9 }, act: func(*crashBed) {}},
+		{
+			name: "first sync, slow index", first: true, options: func(_ int, o *modelapp.Options) { o.Lag = 5e9 },
+			act: func(*crashBed) {},
+		},
 		{name: "delete left by webhook", act: gone(crm.Left)},
 		{name: "delete right by webhook", act: gone(crm.Right)},
 		{name: "delete seen by a pull", always: true, act: func(b *crashBed) {
@@ -207,14 +217,20 @@ func specials() []scenario {
 		{name: "merge of two linked", act: mergeLinked("pull")},
 		{name: "merge of two linked, told by a read", act: mergeLinked("webhook of the twin")},
 		{name: "merge of two linked into a new record", options: anew, act: mergeLinked("pull")},
-		{name: "merge of two linked into a new record, told by a read", options: anew, act: mergeLinked("webhook of the twin")},
-		{name: "delete that the app has forgotten", options: func(_ int, o *modelapp.Options) { o.Memory = time.Hour }, act: func(b *crashBed) {
-			if err := b.apps[1].Delete(b.byEmail(crm.Right, bob)); err != nil {
-				b.t.Fatal(err)
-			}
-			b.now = b.now.Add(3 * time.Hour)
-			b.pull()
-		}},
+		{
+			name: "merge of two linked into a new record, told by a read", options: anew,
+			act: mergeLinked("webhook of the twin"),
+		},
+		{
+			name: "delete that the app has forgotten", options: func(_ int, o *modelapp.Options) { o.Memory = time.Hour },
+			act: func(b *crashBed) {
+				if err := b.apps[1].Delete(b.byEmail(crm.Right, bob)); err != nil {
+					b.t.Fatal(err)
+				}
+				b.now = b.now.Add(3 * time.Hour)
+				b.pull()
+			},
+		},
 		{name: "delete that the sweep has forgotten", options: func(_ int, o *modelapp.Options) {
 			o.Memory, o.DeletedFeed, o.Sweep = time.Hour, false, true
 		}, act: func(b *crashBed) {
@@ -227,10 +243,13 @@ func specials() []scenario {
 			b.now = b.now.Add(2 * time.Hour) // what the audit puts off because an app is away comes an hour later
 			b.pull()
 		}},
-		{name: "create without identity", always: true, options: func(_ int, o *modelapp.Options) { o.PageSize = 1 }, change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
-			id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
-			b.hook(crm.Left, connector.EventChanged, id)
-		}},
+		{
+			name: "create without identity", always: true, options: func(_ int, o *modelapp.Options) { o.PageSize = 1 },
+			change: func(c *crm.Connection) { no := false; c.Syncs[0].AvoidDuplicates = &no }, act: func(b *crashBed) {
+				id := b.create(crm.Left, "first", "Anon", "city", "Ghent")
+				b.hook(crm.Left, connector.EventChanged, id)
+			},
+		},
 		{name: "erased by request", stride: 7, act: func(b *crashBed) {
 			b.erase(engine.ErasureRequest{Email: ann}, b.byEmail(crm.Left, ann), b.byEmail(crm.Right, ann))
 		}},
@@ -243,14 +262,20 @@ func specials() []scenario {
 			b.hook(crm.Left, connector.EventErased, id)
 			b.hook(crm.Left, connector.EventDeleted, id)
 		}},
-		{name: "review", change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview }, act: func(b *crashBed) {
-			_, id := edits["both, same field"](b)
-			b.hook(crm.Left, connector.EventChanged, id)
-		}},
-		{name: "one way", change: func(c *crm.Connection) { c.Syncs[0].Direction = crm.DirectionToRight }, act: func(b *crashBed) {
-			_, id := edits["edit left"](b)
-			b.hook(crm.Left, connector.EventChanged, id)
-		}},
+		{
+			name: "review", change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview },
+			act: func(b *crashBed) {
+				_, id := edits["both, same field"](b)
+				b.hook(crm.Left, connector.EventChanged, id)
+			},
+		},
+		{
+			name: "one way", change: func(c *crm.Connection) { c.Syncs[0].Direction = crm.DirectionToRight },
+			act: func(b *crashBed) {
+				_, id := edits["edit left"](b)
+				b.hook(crm.Left, connector.EventChanged, id)
+			},
+		},
 		{name: "pause and resume", act: func(b *crashBed) {
 			b.ask(func(e *engine.Engine) error {
 				return e.PauseConnection(b.t.Context(), testbed.Workspace, testbed.Connection)
@@ -342,7 +367,9 @@ func TestS8_NoPlanIsLeftRunning(t *testing.T) {
 	t.Parallel()
 	plans := scenario{act: func(b *crashBed) {
 		_, id := edits["edit left"](b)
-		for _, refs := range [][]crm.RecordRef{nil, {{Side: crm.Left, ID: id}, {Side: crm.Right, ID: b.byEmail(crm.Right, bob)}}} {
+		for _, refs := range [][]crm.RecordRef{
+			nil, {{Side: crm.Left, ID: id}, {Side: crm.Right, ID: b.byEmail(crm.Right, bob)}},
+		} {
 			b.ask(func(e *engine.Engine) error {
 				_, err := e.CreatePlan(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, refs)
 				return err
@@ -364,7 +391,8 @@ func TestS8_NoPlanIsLeftRunning(t *testing.T) {
 				}
 				return true
 			})
-			if end := b.final(); strings.Contains(end, "for ever") || !strings.Contains(end, "run plan, done: 2 entered, 2 done") {
+			if end := b.final(); strings.Contains(end, "for ever") ||
+				!strings.Contains(end, "run plan, done: 2 entered, 2 done") {
 				t.Errorf("%s at request %d of %d ends with:\n%s", mode, at, requests, end)
 			}
 		}

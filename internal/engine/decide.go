@@ -137,11 +137,13 @@ func (b *batch) decidePair(u *unit) {
 // sides are as they were and nobody asks: what is permanent is tried once.
 func (b *batch) unchangedFailure(u *unit) bool {
 	l := u.link
-	if l == nil || !b.spent(l) || u.hint.Force || u.hint.Again || u.asks() || u.jobs[0].chunk.Kind == RunResync || u.hint.Expect != "" || u.hint.Op != "" {
+	if l == nil || !b.spent(l) || u.hint.Force || u.hint.Again || u.asks() || u.jobs[0].chunk.Kind == RunResync ||
+		u.hint.Expect != "" || u.hint.Op != "" {
 		return false
 	}
 	for _, side := range crm.Sides {
-		if r := u.rec.Get(side); r == nil && l.id(side) != "" || r != nil && (l.id(side) == "" || r.Fields.Digest(b.end(side).fields) != l.seen(side)) {
+		if r := u.rec.Get(side); r == nil && l.id(side) != "" ||
+			r != nil && (l.id(side) == "" || r.Fields.Digest(b.end(side).fields) != l.seen(side)) {
 			return false
 		}
 	}
@@ -181,7 +183,8 @@ func (b *batch) decideSingle(u *unit) {
 	}
 	if len(u.twins) > 0 {
 		b.Mark("own_duplicate")
-		u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
+		u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app",
+			"other records of the same app have the same identity")
 		u.others = u.twins
 		return
 	}
@@ -202,7 +205,8 @@ func (b *batch) decideSingle(u *unit) {
 		u.others = u.match.Others
 	case reconcile.MatchCrowded:
 		b.Mark("crowded_key")
-		u.decide(crm.Excluded, crm.StateExcluded, u.match.Code, "its keys are held by more than two records of one app, and identify nobody")
+		u.decide(crm.Excluded, crm.StateExcluded, u.match.Code,
+			"its keys are held by more than two records of one app, and identify nobody")
 	case reconcile.MatchHeld:
 		b.Mark("match_held")
 		u.decision = b.set.Reconcile(b.pair(u, nil)) // which makes nobody
@@ -235,7 +239,8 @@ func (b *batch) decideFound(u *unit) {
 		return
 	}
 	if first := b.pairs[twin]; first != nil && first != u {
-		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil && first.partner().ID == u.id {
+		if first.id == u.id || first.side == other && first.id == twin.id && first.partner() != nil &&
+			first.partner().ID == u.id {
 			b.Mark("twins_met")
 			first.standsFor(u)
 			u.decide(crm.Unchanged, "", "", "")
@@ -336,9 +341,11 @@ func (b *batch) decideCreate(u *unit) {
 	for _, k := range u.keys {
 		if first := b.creating(k, u); first != nil {
 			b.Mark("own_duplicate_in_batch")
-			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
+			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app",
+				"other records of the same app have the same identity")
 			u.others = []crm.RecordID{first.id}
-			first.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app", "other records of the same app have the same identity")
+			first.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app",
+				"other records of the same app have the same identity")
 			first.others = append(first.others, u.id)
 			first.claims = nil
 			return

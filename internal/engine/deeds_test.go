@@ -14,7 +14,8 @@ import (
 // deeds are scenarios of what admins do. They are not stopped everywhere; their
 // stories alone are of interest here.
 func deeds() []scenario {
-	return slices.Concat(planDeeds(), byHandDeeds(), massDeeds(), awayDeeds(), rightTroubles(), outageTroubles(), leftTroubles(), otherSettings())
+	return slices.Concat(planDeeds(), byHandDeeds(), massDeeds(), awayDeeds(), rightTroubles(), outageTroubles(),
+		leftTroubles(), otherSettings())
 }
 
 func (b *crashBed) plan(refs ...crm.RecordRef) crm.PlanID {
@@ -56,7 +57,9 @@ func planDeeds() []scenario {
 	return []scenario{
 		{name: "plan", act: func(b *crashBed) { b.busy(); b.plan() }},
 		{name: "plan and apply", act: func(b *crashBed) { b.busy(); b.applied(b.plan()) }},
-		{name: "plan in small pages", options: func(_ int, o *modelapp.Options) { o.PageSize, o.ReadBatch, o.FindBatch, o.WriteBatch = 1, 1, 1, 1 }, act: func(b *crashBed) {
+		{name: "plan in small pages", options: func(_ int, o *modelapp.Options) {
+			o.PageSize, o.ReadBatch, o.FindBatch, o.WriteBatch = 1, 1, 1, 1
+		}, act: func(b *crashBed) {
 			b.busy()
 			b.applied(b.plan())
 		}},
@@ -68,20 +71,26 @@ func planDeeds() []scenario {
 			b.applied(id)
 			b.applied(id)
 		}},
-		{name: "a plan of two records", options: func(side int, o *modelapp.Options) { o.Picky, o.AnswerValues = true, side == 0 }, act: func(b *crashBed) {
+		{name: "a plan of two records", options: func(side int, o *modelapp.Options) {
+			o.Picky, o.AnswerValues = true, side == 0
+		}, act: func(b *crashBed) {
 			id := b.byEmail(crm.Left, ann)
 			b.edit(crm.Left, id, "city", modelapp.MarkRefused, "last", "")
 			b.pull()
 			b.rest()
 			b.edit(crm.Right, b.byEmail(crm.Right, bob), "last", "Loe")
-			b.applied(b.plan(crm.RecordRef{Side: crm.Left, ID: id}, crm.RecordRef{Side: crm.Right, ID: b.byEmail(crm.Right, bob)}, crm.RecordRef{Side: crm.Left, ID: "nobody"}))
+			b.applied(b.plan(crm.RecordRef{Side: crm.Left, ID: id}, crm.RecordRef{
+				Side: crm.Right, ID: b.byEmail(crm.Right, bob),
+			}, crm.RecordRef{Side: crm.Left, ID: "nobody"}))
 		}},
 		{name: "a plan with clears", change: clearing, act: func(b *crashBed) {
 			b.edit(crm.Left, b.byEmail(crm.Left, ann), "last", "", "tags", "")
 			b.edit(crm.Right, b.byEmail(crm.Right, bob), "first", "")
 			b.applied(b.plan())
 		}},
-		{name: "a plan before the start of a review", change: func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview }, act: func(b *crashBed) {
+		{name: "a plan before the start of a review", change: func(c *crm.Connection) {
+			c.Syncs[0].Conflict = crm.ConflictReview
+		}, act: func(b *crashBed) {
 			b.busy()
 			b.applied(b.plan())
 		}},
@@ -109,15 +118,22 @@ func byHandDeeds() []scenario {
 		return id
 	}
 	resolve := func(b *crashBed, id crm.RecordID, how engine.Resolution) {
-		r, err := b.eng.ResolveRecord(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, id, map[crm.MappingID]engine.Resolution{"city": how})
+		r, err := b.eng.ResolveRecord(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, id,
+			map[crm.MappingID]engine.Resolution{"city": how})
 		b.note("resolve", r, err)
 		b.rest()
 	}
 	own := crm.TextValue("Bergen")
 	return []scenario{
-		{name: "resolved for the left", change: review, act: func(b *crashBed) { resolve(b, contested(b), engine.Resolution{Side: crm.Left}) }},
-		{name: "resolved for the right", change: review, act: func(b *crashBed) { resolve(b, contested(b), engine.Resolution{Side: crm.Right}) }},
-		{name: "resolved by another value", change: review, act: func(b *crashBed) { resolve(b, contested(b), engine.Resolution{Value: &own}) }},
+		{name: "resolved for the left", change: review, act: func(b *crashBed) {
+			resolve(b, contested(b), engine.Resolution{Side: crm.Left})
+		}},
+		{name: "resolved for the right", change: review, act: func(b *crashBed) {
+			resolve(b, contested(b), engine.Resolution{Side: crm.Right})
+		}},
+		{name: "resolved by another value", change: review, act: func(b *crashBed) {
+			resolve(b, contested(b), engine.Resolution{Value: &own})
+		}},
 		{name: "resolved where there is no conflict", act: func(b *crashBed) {
 			resolve(b, b.byEmail(crm.Left, bob), engine.Resolution{Side: crm.Right})
 			resolve(b, "nobody", engine.Resolution{Side: crm.Right})
@@ -126,7 +142,8 @@ func byHandDeeds() []scenario {
 			ctx := b.t.Context()
 			fresh := b.create(crm.Right, "first", "Nobody", "last", "Else")
 			for _, pair := range [][2]crm.RecordID{{"l_p000002", fresh}, {b.byEmail(crm.Left, ann), fresh}, {"nobody", fresh}} {
-				r, err := b.eng.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, pair[0], pair[1])
+				r, err := b.eng.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, pair[0],
+					pair[1])
 				b.note("link", r, err)
 				b.rest()
 			}
@@ -167,7 +184,8 @@ func byHandDeeds() []scenario {
 			b.busy()
 			r, err := b.eng.StartRun(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
 			b.note("resync", r, err)
-			again, err := b.eng.StartRun(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
+			again, err := b.eng.StartRun(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+				engine.RunResync)
 			b.note("resync again", again, err)
 			b.run(func(e *engine.Engine) { _, _ = e.Round(b.t.Context()) })
 			r, err = b.eng.CancelRun(b.t.Context(), testbed.Workspace, r.ID)
@@ -203,12 +221,20 @@ func (b *crashBed) narrowed() {
 		b.t.Fatal(err)
 	}
 	filters := map[string]engine.LogFilter{
-		"nothing": {}, "another connection": {Connection: "con_other"}, "sync": {Connection: testbed.Connection, Sync: testbed.Contacts},
-		"another sync": {Connection: testbed.Connection, Sync: "deals"}, "from": {From: b.now.Add(-3 * time.Minute)}, "to": {To: b.now.Add(-3 * time.Minute)},
-		"created": {Outcomes: []crm.Outcome{crm.Created}}, "created or updated": {Outcomes: []crm.Outcome{crm.Created, crm.Updated}},
-		"left": {Side: crm.Left}, "right": {Side: crm.Right}, "record": {Record: id}, "record of a side": {Side: crm.Left, Record: id},
-		"twin": {Record: b.byEmail(crm.Right, ann)}, "code": {Code: "no_key"}, "run": {Run: runs[0].ID}, "first run": {Run: runs[len(runs)-1].ID},
-		"mapping": {Mapping: "city"}, "mapping and outcome": {Mapping: "first", Outcomes: []crm.Outcome{crm.Created}},
+		"nothing": {}, "another connection": {Connection: "con_other"}, "sync": {
+			Connection: testbed.Connection, Sync: testbed.Contacts,
+		},
+		"another sync": {Connection: testbed.Connection, Sync: "deals"}, "from": {From: b.now.Add(-3 * time.Minute)},
+		"to":      {To: b.now.Add(-3 * time.Minute)},
+		"created": {Outcomes: []crm.Outcome{crm.Created}}, "created or updated": {
+			Outcomes: []crm.Outcome{crm.Created, crm.Updated},
+		},
+		"left": {Side: crm.Left}, "right": {Side: crm.Right}, "record": {Record: id}, "record of a side": {
+			Side: crm.Left, Record: id,
+		},
+		"twin": {Record: b.byEmail(crm.Right, ann)}, "code": {Code: "no_key"}, "run": {Run: runs[0].ID},
+		"first run": {Run: runs[len(runs)-1].ID},
+		"mapping":   {Mapping: "city"}, "mapping and outcome": {Mapping: "first", Outcomes: []crm.Outcome{crm.Created}},
 	}
 	for _, name := range sortedKeys(filters) {
 		f := filters[name]
@@ -228,7 +254,9 @@ func (b *crashBed) narrowed() {
 			b.note(fmt.Sprintf("log by %s, %d at a time", name, size), whose, nil)
 		}
 	}
-	for _, state := range []crm.State{"", crm.StateInSync, crm.StateExcluded, crm.StateConflict, crm.StateFailing, crm.StateDeleted} {
+	for _, state := range []crm.State{
+		"", crm.StateInSync, crm.StateExcluded, crm.StateConflict, crm.StateFailing, crm.StateDeleted,
+	} {
 		for _, q := range []string{"", string(id), "r_p", "nobody"} {
 			var whose []string
 			for _, r := range paged(b, func(cursor string) ([]engine.RecordView, string, error) {
@@ -244,7 +272,9 @@ func (b *crashBed) narrowed() {
 // crowd makes so many people who are in step.
 func (b *crashBed) crowd(n int) (ids [][2]crm.RecordID) {
 	for i := range n {
-		who := []string{"email", fmt.Sprintf("p%03d@example.com", i), "first", fmt.Sprintf("P%d", i), "last", fmt.Sprintf("Q%d", i)}
+		who := []string{
+			"email", fmt.Sprintf("p%03d@example.com", i), "first", fmt.Sprintf("P%d", i), "last", fmt.Sprintf("Q%d", i),
+		}
 		ids = append(ids, [2]crm.RecordID{b.create(crm.Left, who...), b.create(crm.Right, who...)})
 	}
 	b.now = b.now.Add(time.Second)
@@ -298,22 +328,26 @@ func massDeeds() []scenario {
 	return []scenario{
 		{name: "a mass deletion confirmed", act: func(b *crashBed) {
 			vanish(b)
-			b.note("confirm", nil, b.eng.ConfirmDeletions(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts))
+			b.note("confirm", nil, b.eng.ConfirmDeletions(b.t.Context(), testbed.Workspace, testbed.Connection,
+				testbed.Contacts))
 			b.rest()
 		}},
 		{name: "a mass deletion discarded", act: func(b *crashBed) {
 			vanish(b)
-			b.note("discard", nil, b.eng.DiscardDeletions(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts))
+			b.note("discard", nil, b.eng.DiscardDeletions(b.t.Context(), testbed.Workspace, testbed.Connection,
+				testbed.Contacts))
 			b.rest()
 		}},
 		{name: "a mass clearing confirmed", change: clearing, act: func(b *crashBed) {
 			blanked(b)
-			b.note("confirm", nil, b.eng.ConfirmChanges(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, "last"))
+			b.note("confirm", nil, b.eng.ConfirmChanges(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+				"last"))
 			b.rest()
 		}},
 		{name: "a mass clearing discarded", change: clearing, act: func(b *crashBed) {
 			blanked(b)
-			b.note("discard", nil, b.eng.DiscardChanges(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, "last"))
+			b.note("discard", nil, b.eng.DiscardChanges(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+				"last"))
 			b.rest()
 		}},
 	}
@@ -340,7 +374,10 @@ func awayDeeds() []scenario {
 	return []scenario{
 		{name: "a field gone", act: field(false)},
 		{name: "a field gone and back", act: field(true)},
-		{name: "a field gone that calls name", options: func(_ int, o *modelapp.Options) { o.RefuseGone = true }, act: field(true)},
+		{
+			name: "a field gone that calls name", options: func(_ int, o *modelapp.Options) { o.RefuseGone = true },
+			act: field(true),
+		},
 		{name: "records that cannot be read", act: func(b *crashBed) {
 			id := b.byEmail(crm.Left, ann)
 			b.apps[0].Break(id)

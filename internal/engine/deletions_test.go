@@ -36,7 +36,9 @@ func TestS16_WhatWasConfirmedIsCountedOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newStillBed(t, nil)
-			b.must(b.mem.Transact(t.Context(), addWrite(nil, b.sc.counts(), map[string]int64{"left:in_sync": c.links, "right:in_sync": c.links}, time.Time{})))
+			b.must(b.mem.Transact(t.Context(), addWrite(nil, b.sc.counts(), map[string]int64{
+				"left:in_sync": c.links, "right:in_sync": c.links,
+			}, time.Time{})))
 			h := haltItem{Confirmed: c.confirmed > 0, Left: c.confirmed, Applied: c.applied}
 			side, links, halts, err := b.massDeletion(t.Context(), b.sc, &h, goneCount{on: crm.PerSide[int64]{Right: c.pending}})
 			if err != nil || halts != c.want || side != crm.Right || links != c.links {

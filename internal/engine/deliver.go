@@ -244,7 +244,8 @@ func (e *Engine) admit(ctx context.Context, sc scope, conn *crm.Connection, jobs
 }
 
 func (e *Engine) drop(j *job, code string) {
-	e.Log.Info("chunk dropped", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID, "records", len(j.chunk.Hints), "code", code)
+	e.Log.Info("chunk dropped", "connection", j.chunk.Connection, "sync", j.chunk.Sync, "chunk", j.chunk.ID, "records",
+		len(j.chunk.Hints), "code", code)
 	e.Mark("dropped_" + code)
 	j.ack()
 }

@@ -35,7 +35,11 @@ func TestS16_ADiscardTakesBackWhatIsOnItsWay(t *testing.T) {
 			if err := s.saveHalt(t.Context(), s.scope, haltItem{Discarded: []uint64{mark}, DiscardedAt: now}, 0); err != nil {
 				t.Fatal(err)
 			}
-			u := &unit{side: crm.Right, id: c.id, hint: hint{ID: c.id, Gone: true, Confirm: true}, jobs: []*job{{chunk: &chunk{Since: c.sent}}}}
+			u := &unit{
+				side: crm.Right, id: c.id, hint: hint{ID: c.id, Gone: true, Confirm: true}, jobs: []*job{
+					{chunk: &chunk{Since: c.sent}},
+				},
+			}
 			if err := s.heedDiscard(t.Context(), []*unit{u}); err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +56,11 @@ func TestS16_NothingGoesThroughAPauseAsConfirmed(t *testing.T) {
 	t.Parallel()
 	s := recovering(t)
 	s.Store, s.scope = memstore.New(s.Now), scope{"ws", "con", "people"}
-	c := &chunk{Workspace: "ws", Connection: "con", Sync: "people", Side: crm.Right, Hints: []hint{{ID: "R", Gone: true, Confirm: true, Force: true}}}
+	c := &chunk{
+		Workspace: "ws", Connection: "con", Sync: "people", Side: crm.Right, Hints: []hint{
+			{ID: "R", Gone: true, Confirm: true, Force: true},
+		},
+	}
 	if err := s.toInbox(t.Context(), c, "paused"); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,9 @@ func TestS25_ASecondLookIsDueOnTheSecond(t *testing.T) {
 func TestX11_KnownInPartIsNotKnown(t *testing.T) {
 	t.Parallel()
 	b := newStillBed(t, aKey)
-	for i, r := range []ErasureRequest{{Email: "ann@example.com"}, {Phone: "+12125550122"}, {Record: &AppRecord{"acc_left", "person", bobLeft}}} {
+	for i, r := range []ErasureRequest{
+		{Email: "ann@example.com"}, {Phone: "+12125550122"}, {Record: &AppRecord{"acc_left", "person", bobLeft}},
+	} {
 		_, err := b.Erase(t.Context(), b.sc.ws, []string{"ers_mail", "ers_phone", "ers_record"}[i], r)
 		b.must(err)
 	}
@@ -60,7 +62,8 @@ func TestX11_KnownInPartIsNotKnown(t *testing.T) {
 			t.Errorf("%s: covered by %s, %v", name, x.ID, err)
 		}
 	}
-	if x, err := b.FindErasure(t.Context(), b.sc.ws, ErasureRequest{Phone: "+12125550122"}); err != nil || x.ID != "ers_phone" {
+	if x, err := b.FindErasure(t.Context(), b.sc.ws, ErasureRequest{Phone: "+12125550122"}); err != nil ||
+		x.ID != "ers_phone" {
 		t.Errorf("the number alone: %s, %v", x.ID, err)
 	}
 }
@@ -114,7 +117,8 @@ func TestS31_ReleasedIsSaidOrTold(t *testing.T) {
 			}}
 			err = s.letLoose(t.Context(), st)
 			b.Store = b.mem
-			if kind == fault.Unavailable && (!fault.Is(err, kind) || asked != 1) || kind == fault.Conflict && (err != nil || asked < 2) {
+			if kind == fault.Unavailable && (!fault.Is(err, kind) || asked != 1) ||
+				kind == fault.Conflict && (err != nil || asked < 2) {
 				t.Errorf("asked %d times, it says %v", asked, err)
 			}
 			after, err := b.loadScan(t.Context(), b.sc)

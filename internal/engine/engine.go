@@ -65,14 +65,17 @@ type Tuning struct {
 	SweepEvery   time.Duration // listing of deletions by archive sweep; 24 h
 	DeleteFloor  int64         // deletions in an hour always allowed; 50
 	DeleteShare  float64       // share of links that may vanish in an hour; 0.10
-	AgainEvery   time.Duration // how often refused fields are tried again although nothing changed: what was wrong may have been mended where we cannot see it; 24 h
-	GoneCount    time.Duration // how long deletions are counted before the first is applied; 10 s
-	ChangeFloor  int64         // values replaced alike in an hour always allowed; 50
-	ClearShare   float64       // share of links of which an hour may clear a field; 0.10
-	ChangeShare  float64       // share of links to which an hour may give one same value; 0.50
-	AgendaFor    time.Duration // how long an empty agenda entry is kept; 10 min
-	EraseAgain   time.Duration // after which an erasure looks through everything once more: longer than any piece of work lasts; 15 min
-	StaleFor     time.Duration // longest that an eventually consistent read may lag behind; 1 min
+	// how often refused fields are tried again although nothing changed: what was wrong may have been mended where we
+	// cannot see it; 24 h
+	AgainEvery  time.Duration
+	GoneCount   time.Duration // how long deletions are counted before the first is applied; 10 s
+	ChangeFloor int64         // values replaced alike in an hour always allowed; 50
+	ClearShare  float64       // share of links of which an hour may clear a field; 0.10
+	ChangeShare float64       // share of links to which an hour may give one same value; 0.50
+	AgendaFor   time.Duration // how long an empty agenda entry is kept; 10 min
+	// after which an erasure looks through everything once more: longer than any piece of work lasts; 15 min
+	EraseAgain time.Duration
+	StaleFor   time.Duration // longest that an eventually consistent read may lag behind; 1 min
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -136,7 +139,8 @@ type Engine struct {
 // New returns an engine. Invalid when a required part is missing.
 func New(c Config) (*Engine, error) {
 	if c.Store == nil || c.Queue == nil || c.Open == nil || c.Now == nil || c.NewID == nil || c.Sleep == nil {
-		return nil, fault.New("engine: new", fault.Invalid, "incomplete_configuration", "Store, Queue, Open, Now, NewID and Sleep are required")
+		return nil, fault.New("engine: new", fault.Invalid, "incomplete_configuration",
+			"Store, Queue, Open, Now, NewID and Sleep are required")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -98,7 +98,9 @@ func (w *eraser) find(ctx context.Context) error {
 
 // keep counts a record that stays in its app as it is.
 func (x *storedErasure) keep(r AppRecord) {
-	i := slices.IndexFunc(x.Erasure.Kept, func(k KeptRecords) bool { return k.Account == r.Account && k.Object == r.Object })
+	i := slices.IndexFunc(x.Erasure.Kept, func(k KeptRecords) bool {
+		return k.Account == r.Account && k.Object == r.Object
+	})
 	if i < 0 {
 		x.Erasure.Kept = append(x.Erasure.Kept, KeptRecords{Account: r.Account, Object: r.Object})
 		i = len(x.Erasure.Kept) - 1
@@ -181,7 +183,8 @@ func (o appObject) record(id crm.RecordID) AppRecord { return AppRecord{o.accoun
 
 // ofPerson reports whether a pair is of an erased person.
 func (w *eraser) ofPerson(ends [2]appObject, left, right crm.RecordID, keys []string) bool {
-	return w.t.record(ends[0].account, ends[0].object, left) || w.t.record(ends[1].account, ends[1].object, right) || w.t.keys(keys)
+	return w.t.record(ends[0].account, ends[0].object, left) || w.t.record(ends[1].account, ends[1].object, right) ||
+		w.t.keys(keys)
 }
 
 // settings compiles a sync's settings without asking its apps; nil when their

@@ -46,7 +46,8 @@ func (w *eraser) logPage(c *crm.Connection) func(context.Context, store.Item) er
 // person after the erasure was asked for: it is theirs under another one, which
 // nothing else tells any more. What was changed before that may have been a slip.
 func (w *eraser) renamed(ctx context.Context, en *Entry) error {
-	if en.Time.Before(w.x.Erasure.CreatedAt) || !slices.ContainsFunc(en.Diffs, func(d Diff) bool { return w.inValue(d.Before) && !w.inValue(d.After) }) {
+	if en.Time.Before(w.x.Erasure.CreatedAt) ||
+		!slices.ContainsFunc(en.Diffs, func(d Diff) bool { return w.inValue(d.Before) && !w.inValue(d.After) }) {
 		return nil
 	}
 	ends := w.endsOf(en.Connection, en.Sync)

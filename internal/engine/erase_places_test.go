@@ -89,13 +89,17 @@ func bothHints() []hint {
 // cleanHints demands that Ann's hint is about nobody and Bob's as it was.
 func (b *stillBed) cleanHints(got []hint) {
 	b.t.Helper()
-	if len(got) != 2 || !got[0].Erased || !got[0].Told || got[0].Gone || got[1].ID != bobLeft || got[1].Digest != bobsDigest || got[1].Erased {
+	if len(got) != 2 || !got[0].Erased || !got[0].Told || got[0].Gone || got[1].ID != bobLeft ||
+		got[1].Digest != bobsDigest || got[1].Erased {
 		b.t.Errorf("hints %+v", got)
 	}
 }
 
 func aChunk(hints ...hint) *chunk {
-	return &chunk{V: chunkFormat, ID: "chk", Workspace: "ws", Connection: "con", Sync: "people", Kind: RunPull, Side: crm.Left, Hints: hints}
+	return &chunk{
+		V: chunkFormat, ID: "chk", Workspace: "ws", Connection: "con", Sync: "people", Kind: RunPull,
+		Side: crm.Left, Hints: hints,
+	}
 }
 
 var erasedPlaces = map[string]erasedPlace{
@@ -139,7 +143,9 @@ var erasedPlaces = map[string]erasedPlace{
 	},
 	"another's candidates": {
 		func(b *stillBed) {
-			b.putLink(&link{Left: bobLeft, State: crm.StateDuplicate, Others: []crm.RecordID{annRight, bobRight}, Detail: "two would do"})
+			b.putLink(&link{
+				Left: bobLeft, State: crm.StateDuplicate, Others: []crm.RecordID{annRight, bobRight}, Detail: "two would do",
+			})
 		},
 		func(b *stillBed) {
 			l := remains(b, b.sc.record(crm.Left, bobLeft), fromJSON[link])
@@ -150,7 +156,10 @@ var erasedPlaces = map[string]erasedPlace{
 	},
 	"an app's words about another": {
 		func(b *stillBed) {
-			b.putLink(&link{Left: bobLeft, State: crm.StateFailing, Code: "duplicate", Detail: `the address is that of "r_ann"`, Others: []crm.RecordID{bobRight}})
+			b.putLink(&link{
+				Left: bobLeft, State: crm.StateFailing, Code: "duplicate", Detail: `the address is that of "r_ann"`,
+				Others: []crm.RecordID{bobRight},
+			})
 		},
 		func(b *stillBed) {
 			l := remains(b, b.sc.record(crm.Left, bobLeft), fromJSON[link])
@@ -167,7 +176,11 @@ var erasedPlaces = map[string]erasedPlace{
 				{Side: crm.Right, Create: true, Left: "l_new2", Look: []reconcile.Key{{Canonical: annMail}}},
 				{Side: crm.Left, Left: "l_new3", Lost: []Diff{{Mapping: "email", Before: crm.TextValue("Ann@Example.com")}}},
 			}
-			mixed := &intent{ID: "mixed", Entries: append(slices.Clone(hers), intentEntry{Side: crm.Left, Left: bobLeft, Right: bobRight, Version: 7})}
+			mixed := &intent{
+				ID: "mixed", Entries: append(slices.Clone(hers), intentEntry{
+					Side: crm.Left, Left: bobLeft, Right: bobRight, Version: 7,
+				}),
+			}
 			data, err := mixed.encode()
 			b.put(b.sc.intent("mixed"), data, err)
 			data, err = (&intent{ID: "hers", Entries: hers}).encode()
@@ -233,14 +246,16 @@ var erasedPlaces = map[string]erasedPlace{
 			b.putJSON(b.sc.stopped("title", crm.Left, annLeft), barredItem{V: 1, Hint: hint{ID: annLeft}})
 		},
 		func(b *stillBed) {
-			b.gone(b.sc.inbox(crm.Left, annLeft), b.sc.gone(crm.Right, annRight), b.sc.barred(crm.Right, crm.Left, annLeft), b.sc.stopped("title", crm.Left, annLeft))
+			b.gone(b.sc.inbox(crm.Left, annLeft), b.sc.gone(crm.Right, annRight), b.sc.barred(crm.Right, crm.Left, annLeft),
+				b.sc.stopped("title", crm.Left, annLeft))
 		},
 	},
 	"what waits, of another": {
 		func(b *stillBed) {
 			h := hint{
-				ID: bobLeft, Digest: bobsDigest, Merged: []crm.RecordID{annLeft, "l_bobby"}, Primary: annLeft, Doubles: []crm.RecordID{annLeft},
-				Twins: []crm.RecordID{annRight, bobRight}, Holder: annRight, Op: opLink, Partner: annRight,
+				ID: bobLeft, Digest: bobsDigest, Merged: []crm.RecordID{annLeft, "l_bobby"}, Primary: annLeft,
+				Doubles: []crm.RecordID{annLeft},
+				Twins:   []crm.RecordID{annRight, bobRight}, Holder: annRight, Op: opLink, Partner: annRight,
 			}
 			b.putJSON(b.sc.inbox(crm.Left, bobLeft), inboxItem{V: 1, Hint: h})
 			b.putJSON(b.sc.barred(crm.Right, crm.Left, bobLeft), barredItem{V: 1, Hint: h})
@@ -248,7 +263,9 @@ var erasedPlaces = map[string]erasedPlace{
 		},
 		func(b *stillBed) {
 			want := hint{ID: bobLeft, Digest: bobsDigest, Merged: []crm.RecordID{"l_bobby"}, Twins: []crm.RecordID{bobRight}}
-			for _, k := range []store.Key{b.sc.inbox(crm.Left, bobLeft), b.sc.barred(crm.Right, crm.Left, bobLeft), b.sc.stopped("title", crm.Left, bobLeft)} {
+			for _, k := range []store.Key{
+				b.sc.inbox(crm.Left, bobLeft), b.sc.barred(crm.Right, crm.Left, bobLeft), b.sc.stopped("title", crm.Left, bobLeft),
+			} {
 				if d := cmp.Diff(want, remains(b, k, fromJSON[inboxItem]).Hint); d != "" {
 					b.t.Errorf("%s %s (-want +got):\n%s", k.Partition, k.Sort, d)
 				}
@@ -275,12 +292,19 @@ var erasedPlaces = map[string]erasedPlace{
 	},
 	"claims": {
 		func(b *stillBed) {
-			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", annMail), claimed{V: 1, Scope: "other#sync", Side: crm.Left, Source: "l_else"})
-			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", "phone:+12125550122"), claimed{V: 1, Scope: b.sc.name(), Side: crm.Left, Source: annLeft})
-			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", bobMail), claimed{V: 1, Scope: b.sc.name(), Side: crm.Left, Source: bobLeft})
+			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", annMail), claimed{
+				V: 1, Scope: "other#sync", Side: crm.Left, Source: "l_else",
+			})
+			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", "phone:+12125550122"), claimed{
+				V: 1, Scope: b.sc.name(), Side: crm.Left, Source: annLeft,
+			})
+			b.putJSON(claimKey(b.sc.ws, "acc_right", "Person", bobMail), claimed{
+				V: 1, Scope: b.sc.name(), Side: crm.Left, Source: bobLeft,
+			})
 		},
 		func(b *stillBed) {
-			b.gone(claimKey(b.sc.ws, "acc_right", "Person", annMail), claimKey(b.sc.ws, "acc_right", "Person", "phone:+12125550122"))
+			b.gone(claimKey(b.sc.ws, "acc_right", "Person", annMail),
+				claimKey(b.sc.ws, "acc_right", "Person", "phone:+12125550122"))
 			if c := remains(b, claimKey(b.sc.ws, "acc_right", "Person", bobMail), fromJSON[claimed]); c.Source != bobLeft {
 				b.t.Errorf("Bob's claim is %+v", c)
 			}
@@ -318,7 +342,9 @@ func TestX11_OnlyTheErasedPersonIsTakenOut(t *testing.T) {
 // eraseAnn begins the erasure of a person who is known by an address and both records.
 func (b *stillBed) eraseAnn(id string) {
 	b.t.Helper()
-	_, err := b.erasePerson(b.t.Context(), b.sc.ws, id, "request", []string{annMail}, []AppRecord{{"acc_left", "person", annLeft}, {"acc_right", "Person", annRight}})
+	_, err := b.erasePerson(b.t.Context(), b.sc.ws, id, "request", []string{annMail}, []AppRecord{
+		{"acc_left", "person", annLeft}, {"acc_right", "Person", annRight},
+	})
 	b.must(err)
 }
 
@@ -373,15 +399,21 @@ func TestX11_AnErasureIsBegunOnce(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	b := newStillBed(t, aKey)
-	first, err := b.Erase(ctx, b.sc.ws, "ers_1", ErasureRequest{Email: "Ann@Example.com", Record: &AppRecord{"acc_left", "person", annLeft}})
+	first, err := b.Erase(ctx, b.sc.ws, "ers_1", ErasureRequest{
+		Email: "Ann@Example.com", Record: &AppRecord{"acc_left", "person", annLeft},
+	})
 	b.must(err)
-	for _, again := range []ErasureRequest{{Email: "ann@example.com"}, {Record: &AppRecord{"acc_left", "person", annLeft}}} {
+	for _, again := range []ErasureRequest{
+		{Email: "ann@example.com"}, {Record: &AppRecord{"acc_left", "person", annLeft}},
+	} {
 		x, err := b.Erase(ctx, b.sc.ws, "ers_2", again)
 		if err != nil || x.ID != first.ID {
 			t.Errorf("%+v: the receipt is %s, %v; want the first one's", again, x.ID, err)
 		}
 	}
-	if x, err := b.Erase(ctx, b.sc.ws, "ers_3", ErasureRequest{Email: "ann@example.com", Phone: "+12125550122"}); err != nil || x.ID != "ers_3" {
+	if x, err := b.Erase(ctx, b.sc.ws, "ers_3", ErasureRequest{
+		Email: "ann@example.com", Phone: "+12125550122",
+	}); err != nil || x.ID != "ers_3" {
 		t.Errorf("a number that nobody was erased under: receipt %s, %v", x.ID, err)
 	}
 	// Somebody else's erasure is stored between the look and the write.
@@ -395,7 +427,8 @@ func TestX11_AnErasureIsBegunOnce(t *testing.T) {
 			b.must(err)
 		}
 	}}
-	if x, err := b.Erase(ctx, b.sc.ws, "ers_cyd", ErasureRequest{Email: "cyd@example.com"}); err != nil || x.ID != "ers_cyd" || !raced {
+	if x, err := b.Erase(ctx, b.sc.ws, "ers_cyd", ErasureRequest{Email: "cyd@example.com"}); err != nil ||
+		x.ID != "ers_cyd" || !raced {
 		t.Errorf("the receipt is %s, %v; somebody was ahead: %t", x.ID, err, raced)
 	}
 	for id, mail := range map[string]string{"ers_bob": "bob@example.com", "ers_cyd": "cyd@example.com"} {
@@ -404,7 +437,8 @@ func TestX11_AnErasureIsBegunOnce(t *testing.T) {
 		}
 	}
 	keyless := newStillBed(t, nil)
-	if _, err := keyless.Erase(ctx, b.sc.ws, "ers_1", ErasureRequest{Email: "ann@example.com"}); !fault.Is(err, fault.Unsupported) {
+	if _, err := keyless.Erase(ctx, b.sc.ws, "ers_1", ErasureRequest{Email: "ann@example.com"}); !fault.Is(err,
+		fault.Unsupported) {
 		t.Errorf("without a key: %v", err)
 	}
 	if n := len(keyless.left("erasing", "ann@example.com")); n != 0 {

@@ -123,20 +123,25 @@ func (w *eraser) stations(ctx context.Context) ([]station, error) {
 	}
 	w.keptStations(add)
 	add("2 runs", store.Query{Table: store.Log, Partition: runKey(w.ws, "x").Partition}, w.run)
-	err = w.eachItem(ctx, store.Query{Table: store.Log, Workspace: w.ws, Partition: planKey(w.ws, "x").Partition}, func(it store.Item) error {
-		var p storedPlan
-		if err := json.Unmarshal(it.Data, &p); err != nil {
-			return fault.Wrap("engine: decode plan", fault.Other, err)
-		}
-		add("2 plan#"+it.Sort, store.Query{Table: store.Log, Partition: planPage(w.ws, p.Plan.ID, "x").Partition, Limit: 5}, w.planPage(w.endsOf(p.Plan.Connection, p.Plan.Sync)))
-		return nil
-	})
+	err = w.eachItem(ctx, store.Query{Table: store.Log, Workspace: w.ws, Partition: planKey(w.ws, "x").Partition},
+		func(it store.Item) error {
+			var p storedPlan
+			if err := json.Unmarshal(it.Data, &p); err != nil {
+				return fault.Wrap("engine: decode plan", fault.Other, err)
+			}
+			add("2 plan#"+it.Sort, store.Query{Table: store.Log, Partition: planPage(w.ws, p.Plan.ID, "x").Partition, Limit: 5},
+				w.planPage(w.endsOf(p.Plan.Connection, p.Plan.Sync)))
+			return nil
+		})
 	slices.SortFunc(out, func(a, b station) int { return strings.Compare(a.name, b.name) })
 	return out, err
 }
 
 // syncStations are the partitions of one sync.
-func (w *eraser) syncStations(ctx context.Context, c *crm.Connection, conf *crm.Sync, add func(string, store.Query, func(context.Context, store.Item) error)) {
+func (w *eraser) syncStations(
+	ctx context.Context, c *crm.Connection, conf *crm.Sync,
+	add func(string, store.Query, func(context.Context, store.Item) error),
+) {
 	sc, ends := scope{w.ws, c.ID, conf.ID}, ends(c, conf)
 	set := w.settings(ctx, sc, c, conf)
 	visits := map[string]func(context.Context, store.Item) error{
@@ -207,7 +212,9 @@ func (w *eraser) replace(ctx context.Context, kind string, it store.Item, data [
 
 // link takes a pair or a record of the person away, with its aliases, and the
 // person's IDs out of those of others.
-func (w *eraser) link(ctx context.Context, sc scope, ends [2]appObject, keysOf func(*link) []string, it store.Item) error {
+func (w *eraser) link(
+	ctx context.Context, sc scope, ends [2]appObject, keysOf func(*link) []string, it store.Item,
+) error {
 	l, err := decodeLink(it)
 	if err != nil {
 		return err
@@ -257,7 +264,9 @@ func (w *eraser) link(ctx context.Context, sc scope, ends [2]appObject, keysOf f
 
 // dropLink removes a link and uncounts it, together. What it says of the person
 // blocks them, too.
-func (w *eraser) dropLink(ctx context.Context, sc scope, ends [2]appObject, it store.Item, l *link, keys []string) error {
+func (w *eraser) dropLink(
+	ctx context.Context, sc scope, ends [2]appObject, it store.Item, l *link, keys []string,
+) error {
 	if w.bury(keys, named(ends, l)) {
 		w.x.Work.More = true
 		if err := w.saveTombs(ctx); err != nil {
@@ -268,7 +277,8 @@ func (w *eraser) dropLink(ctx context.Context, sc scope, ends [2]appObject, it s
 	for _, c := range l.counted() {
 		states[string(c)]--
 	}
-	ws := addWrite([]store.Write{{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)}}, sc.counts(), states, time.Time{})
+	ws := addWrite([]store.Write{{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)}},
+		sc.counts(), states, time.Time{})
 	if err := w.Store.Transact(ctx, ws); err != nil {
 		return err
 	}

@@ -72,7 +72,8 @@ func formsOf(text string) (forms [][]byte) {
 			if (offset+len(text))%3 == 0 {
 				to = len(code)
 			}
-			if form := []byte(code[from:to]); to-from >= 8 && !slices.ContainsFunc(forms, func(f []byte) bool { return bytes.Equal(f, form) }) {
+			if form := []byte(code[from:to]); to-from >= 8 &&
+				!slices.ContainsFunc(forms, func(f []byte) bool { return bytes.Equal(f, form) }) {
 				forms = append(forms, form)
 			}
 		}

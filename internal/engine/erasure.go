@@ -205,7 +205,9 @@ func (e *Engine) Erase(ctx context.Context, ws crm.WorkspaceID, id string, r Era
 }
 
 // erasePerson stores the tombstones of a person with the work that there is to do.
-func (e *Engine) erasePerson(ctx context.Context, ws crm.WorkspaceID, id, by string, keys []string, records []AppRecord) (*storedErasure, error) {
+func (e *Engine) erasePerson(
+	ctx context.Context, ws crm.WorkspaceID, id, by string, keys []string, records []AppRecord,
+) (*storedErasure, error) {
 	if e.ErasureKey == nil {
 		return nil, errNoErasure
 	}
@@ -239,7 +241,8 @@ func (e *Engine) erasePerson(ctx context.Context, ws crm.WorkspaceID, id, by str
 			return nil, err
 		}
 	}
-	return nil, fault.New("engine: erase", fault.Unavailable, "busy", "others are changing the same thing right now; try again")
+	return nil, fault.New("engine: erase", fault.Unavailable, "busy",
+		"others are changing the same thing right now; try again")
 }
 
 // bury adds to what is known of the person and reports whether it was news.
@@ -303,7 +306,8 @@ func (e *Engine) storeErasure(ctx context.Context, ws crm.WorkspaceID, x *stored
 
 func (x *storedErasure) write(ws crm.WorkspaceID) (store.Write, error) {
 	body, err := json.Marshal(x)
-	return store.Write{Item: store.Item{Key: erasureKey(ws, x.Erasure.ID), Data: body}, If: store.IfVersion(x.version)}, err
+	return store.Write{Item: store.Item{Key: erasureKey(ws, x.Erasure.ID), Data: body}, If: store.IfVersion(x.version)},
+		err
 }
 
 func (e *Engine) forgetTombs(ws crm.WorkspaceID) { e.tombs.drop(ws) }
@@ -325,7 +329,8 @@ func decodeErasure(it store.Item) (*storedErasure, error) {
 		return nil, fault.Wrap("engine: decode erasure", fault.Other, err)
 	}
 	if x.V != erasureFormat {
-		return nil, fault.New("engine: decode erasure", fault.Invalid, "unknown_format", "the erasure was written by a newer version of Lockstep")
+		return nil, fault.New("engine: decode erasure", fault.Invalid, "unknown_format",
+			"the erasure was written by a newer version of Lockstep")
 	}
 	x.version = it.Version
 	return &x, nil
@@ -341,8 +346,13 @@ func (e *Engine) GetErasure(ctx context.Context, ws crm.WorkspaceID, id string) 
 }
 
 // ListErasures returns one page of receipts, newest first.
-func (e *Engine) ListErasures(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]Erasure, string, error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: erasureKey(ws, "x").Partition, Reverse: true, Limit: limit, Cursor: cursor})
+func (e *Engine) ListErasures(
+	ctx context.Context, ws crm.WorkspaceID, limit int, cursor string,
+) ([]Erasure, string, error) {
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: ws, Partition: erasureKey(ws, "x").Partition, Reverse: true, Limit: limit,
+		Cursor: cursor,
+	})
 	if err != nil {
 		return nil, "", err
 	}
@@ -370,7 +380,8 @@ func (e *Engine) LiftErasure(ctx context.Context, ws crm.WorkspaceID, id string)
 			return erasureOrNone(x), err
 		}
 		if x.Erasure.State != ErasureDone {
-			return Erasure{}, fault.New("engine: lift erasure", fault.Conflict, CodeErasureRunning, "the erasure is under way; wait until it is done")
+			return Erasure{}, fault.New("engine: lift erasure", fault.Conflict, CodeErasureRunning,
+				"the erasure is under way; wait until it is done")
 		}
 		x.Erasure.Blocked, x.Erasure.LiftedAt, x.Hashes, x.Mail = false, e.Now().UTC(), nil, false
 		err = e.saveErasure(ctx, ws, x, t)
@@ -382,7 +393,8 @@ func (e *Engine) LiftErasure(ctx context.Context, ws crm.WorkspaceID, id string)
 			return Erasure{}, err
 		}
 	}
-	return Erasure{}, fault.New("engine: lift erasure", fault.Unavailable, "busy", "others are changing the same thing right now; try again")
+	return Erasure{}, fault.New("engine: lift erasure", fault.Unavailable, "busy",
+		"others are changing the same thing right now; try again")
 }
 
 func erasureOrNone(x *storedErasure) Erasure {
@@ -394,7 +406,9 @@ func erasureOrNone(x *storedErasure) Erasure {
 
 // askErasures stores the privacy deletions that an app tells of; the tick
 // begins them, whether or not a sync is on.
-func (e *Engine) askErasures(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error {
+func (e *Engine) askErasures(
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event,
+) error {
 	if e.ErasureKey == nil {
 		return nil
 	}
@@ -416,28 +430,30 @@ func (e *Engine) attendErasures(ctx context.Context) (busy bool, err error) {
 	if e.ErasureKey == nil {
 		return false, nil
 	}
-	err = e.eachItem(ctx, store.Query{Table: store.Links, Partition: erasingPartition, Limit: 50}, func(it store.Item) error {
-		var in erasingItem
-		if err := json.Unmarshal(it.Data, &in); err != nil {
-			return fault.Wrap("engine: decode open erasure", fault.Other, err)
-		}
-		if e.Now().Before(in.After) {
-			return nil
-		}
-		more, err := e.attendErasure(ctx, it, in)
-		switch {
-		case fault.Is(err, fault.Conflict): // somebody is at work on the same thing
-			more = true
-		case err != nil:
-			e.Log.Warn("erasure goes on later", "workspace", in.Workspace, "erasure", in.Erasure, "code", fault.CodeOf(err), "error", err)
-			in.After = e.Now().Add(erasureRest)
-			if err := e.listErasing(ctx, in); err != nil {
-				return err
+	err = e.eachItem(ctx, store.Query{Table: store.Links, Partition: erasingPartition, Limit: 50},
+		func(it store.Item) error {
+			var in erasingItem
+			if err := json.Unmarshal(it.Data, &in); err != nil {
+				return fault.Wrap("engine: decode open erasure", fault.Other, err)
 			}
-		}
-		busy = busy || more
-		return nil
-	})
+			if e.Now().Before(in.After) {
+				return nil
+			}
+			more, err := e.attendErasure(ctx, it, in)
+			switch {
+			case fault.Is(err, fault.Conflict): // somebody is at work on the same thing
+				more = true
+			case err != nil:
+				e.Log.Warn("erasure goes on later", "workspace", in.Workspace, "erasure", in.Erasure, "code", fault.CodeOf(err),
+					"error", err)
+				in.After = e.Now().Add(erasureRest)
+				if err := e.listErasing(ctx, in); err != nil {
+					return err
+				}
+			}
+			busy = busy || more
+			return nil
+		})
 	return busy, err
 }
 

@@ -60,7 +60,9 @@ func TestX11_ErasedPeopleLeaveNothing(t *testing.T) {
 			b.hook(crm.Left, connector.EventChanged, l) // and is worked before the erasure begins to look
 		},
 		"by record": func(b *crashBed, l, r crm.RecordID) {
-			b.erase(engine.ErasureRequest{Record: &engine.AppRecord{Account: testbed.RightAccount, Object: modelapp.Object, ID: r}}, l, r)
+			b.erase(engine.ErasureRequest{
+				Record: &engine.AppRecord{Account: testbed.RightAccount, Object: modelapp.Object, ID: r},
+			}, l, r)
 		},
 		"by app": func(b *crashBed, l, _ crm.RecordID) {
 			if err := b.apps[0].Delete(l); err != nil {
@@ -116,7 +118,8 @@ func (b *crashBed) late(l, r crm.RecordID, gone bool) {
 		b.t.Errorf("%v records, want %v: somebody was made", got, people)
 	}
 	x, err := b.eng.Explain(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, again)
-	if err != nil || x.Outcome != crm.Excluded || x.Code != engine.CodeErased || len(x.Fields)+len(x.Match)+len(x.Filters) > 0 {
+	if err != nil || x.Outcome != crm.Excluded || x.Code != engine.CodeErased ||
+		len(x.Fields)+len(x.Match)+len(x.Filters) > 0 {
 		b.t.Errorf("explain: %+v, %v", x, err)
 	}
 	if bad := b.unbalanced(); len(bad) > 0 {
@@ -167,7 +170,8 @@ func TestX11_EveryKindIsLookedThrough(t *testing.T) {
 	for _, k := range places {
 		kind, ok := store.KindOf(k)
 		if !ok || kind.Erasing == store.EraseNothing {
-			t.Errorf("%s %s is looked through and is of kind %q, of which it is said that nothing is erased", k.Table, k.Partition, kind.Name)
+			t.Errorf("%s %s is looked through and is of kind %q, of which it is said that nothing is erased", k.Table,
+				k.Partition, kind.Name)
 		}
 		looked[kind.Name] = true
 	}
@@ -263,7 +267,8 @@ func TestX11_AnAppThatIsAway(t *testing.T) {
 	if e := look(time.Hour); e.State != engine.ErasureRunning {
 		t.Errorf("an hour later: %+v", e)
 	}
-	if e := look(24 * time.Hour); e.State != engine.ErasureDone || len(e.Unasked) != 1 || e.Unasked[0] != testbed.LeftAccount {
+	if e := look(24 * time.Hour); e.State != engine.ErasureDone || len(e.Unasked) != 1 ||
+		e.Unasked[0] != testbed.LeftAccount {
 		t.Errorf("a day later: %+v", e)
 	}
 }

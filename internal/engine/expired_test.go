@@ -107,7 +107,8 @@ type forgetting struct {
 // Changes implements connector.Connector.
 func (f forgetting) Changes(ctx context.Context, req connector.ChangesRequest) (connector.ChangesPage, error) {
 	if *f.forgot && !req.Full {
-		return connector.ChangesPage{}, fault.New("forgetting: list changes", fault.Invalid, "cursor_expired", "it has forgotten")
+		return connector.ChangesPage{}, fault.New("forgetting: list changes", fault.Invalid, "cursor_expired",
+			"it has forgotten")
 	}
 	return f.mortal.Changes(ctx, req)
 }
@@ -121,12 +122,13 @@ func TestS16_AnAppForgetsBesideNews(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			forgot := false
-			made, err := testbed.New(t.Context(), testbed.Options{People: 30, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
-				if id != testbed.RightAccount {
-					return c
-				}
-				return forgetting{&mortal{c, func() {}}, &forgot}
-			}}, nil)
+			made, err := testbed.New(t.Context(),
+				testbed.Options{People: 30, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
+					if id != testbed.RightAccount {
+						return c
+					}
+					return forgetting{&mortal{c, func() {}}, &forgot}
+				}}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

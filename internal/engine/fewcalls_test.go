@@ -75,7 +75,8 @@ func TestFewCallsInALongWindow(t *testing.T) {
 			took := clock.Now().Sub(began)
 			b.must(b.Quiet(t.Context()))
 			st := b.status()
-			t.Logf("%s to the end, %d and %d calls; states %v", took, len(called[testbed.LeftAccount]), len(called[testbed.RightAccount]), st.States)
+			t.Logf("%s to the end, %d and %d calls; states %v", took, len(called[testbed.LeftAccount]),
+				len(called[testbed.RightAccount]), st.States)
 			paired := st.States.Left[crm.StateInSync]
 			if n := st.States.Right[crm.StateInSync]; n != paired || paired < 20 {
 				t.Errorf("%d records are in sync on the left, %d on the right", paired, n)

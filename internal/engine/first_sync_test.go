@@ -89,8 +89,14 @@ func TestS1_FirstSyncOfTwoApps(t *testing.T) {
 		t.Errorf("run: got %s with %d of %d, want done with all", run.State, run.Done, run.Total)
 	}
 	got := b.status().States
-	wantLeft := map[crm.State]int64{"in_sync": int64(want.Linked), "excluded": int64(want.NoEmail[0]), "duplicate": 0, "conflict": 0, "failing": 0, "waiting": 0, "deleted": 0}
-	wantRight := map[crm.State]int64{"in_sync": int64(want.Linked), "excluded": int64(want.NoEmail[1]), "duplicate": int64(want.DuplicateMembers), "conflict": 0, "failing": 0, "waiting": 0, "deleted": 0}
+	wantLeft := map[crm.State]int64{
+		"in_sync": int64(want.Linked), "excluded": int64(want.NoEmail[0]), "duplicate": 0,
+		"conflict": 0, "failing": 0, "waiting": 0, "deleted": 0,
+	}
+	wantRight := map[crm.State]int64{
+		"in_sync": int64(want.Linked), "excluded": int64(want.NoEmail[1]), "duplicate": int64(want.DuplicateMembers),
+		"conflict": 0, "failing": 0, "waiting": 0, "deleted": 0,
+	}
 	if d := cmp.Diff(crm.PerSide[map[crm.State]int64]{Left: wantLeft, Right: wantRight}, got); d != "" {
 		t.Errorf("states (-want +got):\n%s", d)
 	}
@@ -114,7 +120,8 @@ func TestS5_QuietPullIsTwoCalls(t *testing.T) {
 		b.pull()
 		hub, force := b.calls()
 		if hub != 1 || force != 1 {
-			t.Errorf("%d people: a pull with nothing changed made %d + %d calls, want 1 + 1: %v %v", people, hub, force, b.Hub.Core().Requests(), b.Force.Core().Requests())
+			t.Errorf("%d people: a pull with nothing changed made %d + %d calls, want 1 + 1: %v %v", people, hub, force,
+				b.Hub.Core().Requests(), b.Force.Core().Requests())
 		}
 	}
 }
@@ -154,7 +161,9 @@ func TestS24_WebhooksOfAPausedSyncWaitAndAreCaughtUp(t *testing.T) {
 	b.must(b.Engine.PauseConnection(ctx, testbed.Workspace, testbed.Connection))
 	_, err := b.Hub.Core().UpdateRecord("contacts", hub, map[string]string{"jobtitle": "Cooper"})
 	b.must(err)
-	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)}}))
+	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+		{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)},
+	}))
 	_, err = b.Work(ctx)
 	b.must(err)
 	if got := b.get("Contact", force)["Title"]; got == "Cooper" {
@@ -176,7 +185,9 @@ func TestS16_DeletionIsRememberedAndNeverUndone(t *testing.T) {
 	ctx := t.Context()
 	hub, force := b.twins(ctx)
 	b.must(b.Hub.Core().DeleteRecord("contacts", hub))
-	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Kind: connector.EventDeleted, Object: "contacts", ID: crm.RecordID(hub)}}))
+	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+		{Kind: connector.EventDeleted, Object: "contacts", ID: crm.RecordID(hub)},
+	}))
 	b.drain()
 	if v := b.record(crm.Right, force); v.State != crm.StateDeleted {
 		t.Errorf("state of the twin: got %s, want deleted", v.State)
@@ -213,7 +224,8 @@ func TestS16_SuddenEmptinessHalts(t *testing.T) {
 	b.drain()
 	st := b.status()
 	if st.Halted == nil || st.States.Right[crm.StateDeleted] != 0 {
-		t.Fatalf("80 of %d deletions at once: halted %v, %d applied; want a halt with none applied", len(b.live("contacts")), st.Halted, st.States.Right[crm.StateDeleted])
+		t.Fatalf("80 of %d deletions at once: halted %v, %d applied; want a halt with none applied", len(b.live("contacts")),
+			st.Halted, st.States.Right[crm.StateDeleted])
 	}
 	b.must(b.Engine.ConfirmDeletions(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
 	b.drain()
@@ -288,7 +300,8 @@ func (b bed) drainPlan(id crm.PlanID) {
 // twins returns the IDs of one linked pair.
 func (b bed) twins(ctx context.Context) (hub, force string) {
 	b.t.Helper()
-	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 50, "")
+	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "",
+		50, "")
 	b.must(err)
 	for _, r := range rs {
 		if r.Partner != "" {
@@ -301,7 +314,8 @@ func (b bed) twins(ctx context.Context) (hub, force string) {
 
 func (b bed) record(side crm.Side, id string) engine.RecordView {
 	b.t.Helper()
-	v, err := b.Engine.GetRecord(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, side, crm.RecordID(id))
+	v, err := b.Engine.GetRecord(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, side,
+		crm.RecordID(id))
 	b.must(err)
 	return v
 }

@@ -39,7 +39,9 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 		fmt.Fprintf(&out, "%s, %d of them: %s\n", kind, n, strings.Join(said, ", "))
 		b.eng = b.process()
 		clear(b.said)
-		err := b.eng.Webhook(t.Context(), ws, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: modelapp.Object, ID: a.left}})
+		err := b.eng.Webhook(t.Context(), ws, testbed.LeftAccount, []connector.Event{
+			{Kind: connector.EventChanged, Object: modelapp.Object, ID: a.left},
+		})
 		b.heard(&out, "Webhook", err)
 		b.now = b.now.Add(5 * time.Minute)
 		b.heard(&out, "Pull", b.eng.Pull(t.Context(), ws, con, testbed.Contacts))

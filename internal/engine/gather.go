@@ -146,7 +146,8 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 				first.jobs = append(first.jobs, j)
 			}
 		}
-		if u.hint.Gone || u.hint.Confirm || u.hint.Op != "" || len(u.hint.Merged) > 0 && first.hint.Op == "" && !first.hint.Gone && !first.hint.Confirm {
+		if u.hint.Gone || u.hint.Confirm || u.hint.Op != "" || len(u.hint.Merged) > 0 && first.hint.Op == "" &&
+			!first.hint.Gone && !first.hint.Confirm {
 			// A deletion, a merge or a person's wish keeps its own side: it goes first, the other end is looked at with it.
 			first.side, first.id, first.hint, first.told = u.side, u.id, u.hint, u.told
 			first.both = true
@@ -198,7 +199,8 @@ func (s *session) same(u *unit) bool {
 	if l != nil && l.Code == reconcile.CodeUpdateOnly && u.jobs[0].chunk.Kind == RunResync {
 		return false // a twin may have come since; only a pull that looks at everything asks for it again
 	}
-	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) && (s.upToDate(l) || s.spent(l) && u.jobs[0].chunk.Kind != RunResync) &&
+	return l != nil && u.hint.Digest != "" && u.hint.Digest == l.seen(u.side) &&
+		(s.upToDate(l) || s.spent(l) && u.jobs[0].chunk.Kind != RunResync) &&
 		!u.hint.Force && !u.hint.Again && !u.hint.Gone && u.hint.Op == "" && u.hint.Expect == ""
 }
 
@@ -211,5 +213,6 @@ func (s *session) spent(l *link) bool {
 // upToDate reports whether the link's state follows from the two records and
 // the present settings alone, so that unchanged records mean an unchanged state.
 func (s *session) upToDate(l *link) bool {
-	return l.Settings == s.set.Digest() && (l.State == crm.StateInSync && l.Code == "" || l.State == crm.StateExcluded) && !s.set.Timed()
+	return l.Settings == s.set.Digest() && (l.State == crm.StateInSync && l.Code == "" || l.State == crm.StateExcluded) &&
+		!s.set.Timed()
 }

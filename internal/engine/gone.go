@@ -149,7 +149,9 @@ const allGone = 5
 // every record of a side that had a few. What was discarded before halts as soon
 // as any of it is noticed again, however little it is without what the hour it
 // came in brought besides.
-func (e *Engine) massDeletion(ctx context.Context, sc scope, h *haltItem, g goneCount) (side crm.Side, links int64, halts bool, err error) {
+func (e *Engine) massDeletion(
+	ctx context.Context, sc scope, h *haltItem, g goneCount,
+) (side crm.Side, links int64, halts bool, err error) {
 	alive, err := e.liveCounts(ctx, sc)
 	if err != nil {
 		return "", 0, false, err
@@ -230,8 +232,12 @@ func (e *Engine) sendGone(ctx context.Context, sc scope, conn *crm.Connection, i
 	var deletes []store.Write
 	for _, it := range items {
 		side, id, _ := strings.Cut(it.Sort, "#")
-		hints[crm.Side(side)] = append(hints[crm.Side(side)], hint{ID: crm.RecordID(id), Gone: true, Confirm: true, Force: true})
-		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+		hints[crm.Side(side)] = append(hints[crm.Side(side)], hint{
+			ID: crm.RecordID(id), Gone: true, Confirm: true, Force: true,
+		})
+		deletes = append(deletes, store.Write{
+			Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version),
+		})
 	}
 	for _, side := range crm.Sides {
 		for len(hints[side]) > 0 {
@@ -265,7 +271,8 @@ func (e *Engine) halt(ctx context.Context, sc scope, h haltItem, version int64) 
 		return err
 	}
 	e.Mark("halted")
-	e.Log.Warn("connection halted: too many records vanished at once", "connection", sc.con, "sync", sc.sync, "deletions", h.Halt.Deletions, "links", h.Halt.Links)
+	e.Log.Warn("connection halted: too many records vanished at once", "connection", sc.con, "sync", sc.sync, "deletions",
+		h.Halt.Deletions, "links", h.Halt.Links)
 	return nil
 }
 

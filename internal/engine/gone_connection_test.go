@@ -32,7 +32,8 @@ func TestADeletedConnectionGoesWhateverFails(t *testing.T) {
 			b.turn()
 		}
 		b.live = false
-		if _, _, err := store.LoadConnection(t.Context(), b.store, testbed.Workspace, testbed.Connection); !fault.Is(err, fault.NotFound) {
+		if _, _, err := store.LoadConnection(t.Context(), b.store, testbed.Workspace, testbed.Connection); !fault.Is(err,
+			fault.NotFound) {
 			t.Errorf("%s at %s %d: the connection is still there, %v", mode, what, nth, err)
 		}
 		b.store.Each(store.Links, func(it store.Item) bool {

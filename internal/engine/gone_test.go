@@ -29,7 +29,9 @@ func newGoneBed(t *testing.T, people int) *goneBed {
 	}
 	g := &goneBed{Bed: b, t: t, ctx: t.Context()}
 	for i := range people {
-		r, err := b.Force.Core().CreateRecord("Contact", map[string]string{"LastName": fmt.Sprintf("Roe %d", i), "Email": fmt.Sprintf("roe%d@example.com", i)})
+		r, err := b.Force.Core().CreateRecord("Contact", map[string]string{
+			"LastName": fmt.Sprintf("Roe %d", i), "Email": fmt.Sprintf("roe%d@example.com", i),
+		})
 		g.must(err)
 		g.ids = append(g.ids, r.ID)
 	}

@@ -33,7 +33,8 @@ func (s *halfStore) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, 
 	}
 	s.torn()
 	s.torn, s.alias = nil, false
-	return make([]int64, len(ws)), slices.Repeat([]error{fault.New("half: write", fault.Unavailable, "unavailable", "the process ended")}, len(ws))
+	return make([]int64, len(ws)),
+		slices.Repeat([]error{fault.New("half: write", fault.Unavailable, "unavailable", "the process ended")}, len(ws))
 }
 
 // TestS16_HalfAJoinLeavesRecordsApart: of two records that were taken apart and
@@ -62,7 +63,8 @@ func halfJoin(b bed, half *halfStore, from crm.Side, gone bool) {
 	t, ctx := b.t, b.t.Context()
 	b.start()
 	hub, force := b.twins(ctx)
-	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub)))
+	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub)))
 	ids := map[crm.Side]string{crm.Left: hub, crm.Right: force}
 	torn := false
 	half.torn = func() {
@@ -72,7 +74,8 @@ func halfJoin(b bed, half *halfStore, from crm.Side, gone bool) {
 	}
 	before := b.status().States.Right
 	people := len(b.live("contacts"))
-	run, err := b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, from, crm.RecordID(ids[from]), crm.RecordID(ids[from.Other()]))
+	run, err := b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, from,
+		crm.RecordID(ids[from]), crm.RecordID(ids[from.Other()]))
 	b.must(err)
 	b.finished(run, nil)
 	if !torn {
@@ -88,7 +91,8 @@ func halfJoin(b bed, half *halfStore, from crm.Side, gone bool) {
 		if v.State != crm.StateInSync || v.Partner != crm.RecordID(hub) {
 			t.Errorf("the record is %s (%s) with %q, want in_sync with %s: it was asked for", v.State, v.Code, v.Partner, hub)
 		}
-		if st := b.status().States.Right; st[crm.StateExcluded] != before[crm.StateExcluded]-1 || st[crm.StateInSync] != before[crm.StateInSync]+1 {
+		if st := b.status().States.Right; st[crm.StateExcluded] != before[crm.StateExcluded]-1 ||
+			st[crm.StateInSync] != before[crm.StateInSync]+1 {
 			t.Errorf("states %v after %v", st, before)
 		}
 		return
@@ -143,7 +147,8 @@ func TestS16_AnAliasWithoutItsPair(t *testing.T) {
 	if w := b.record(crm.Right, string(v.Partner)); w.Partner != crm.RecordID(second) {
 		t.Errorf("the record that was made is linked to %q, want %q", w.Partner, second)
 	}
-	if got, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(first)); err != nil || got.State != crm.StateDeleted || got.Partner != "" {
+	if got, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(first)); err != nil || got.State != crm.StateDeleted || got.Partner != "" {
 		t.Errorf("the first newcomer is %s with %q, %v; want its place closed", got.State, got.Partner, err)
 	}
 	if n := len(b.pairs()); n != before+1 {
@@ -176,7 +181,9 @@ func (s *racedStore) race(ctx context.Context, ws []store.Write) func(refused bo
 	s.raced = nil
 	it, err := s.Store.Get(ctx, w.Item.Key)
 	if err == nil {
-		_, err = s.Store.Write(ctx, store.Write{Item: store.Item{Key: it.Key, Data: it.Data, Index: it.Index, IndexSort: it.IndexSort}})
+		_, err = s.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: it.Key, Data: it.Data, Index: it.Index, IndexSort: it.IndexSort},
+		})
 	}
 	if err != nil {
 		return func(bool) { told(false) }
@@ -224,7 +231,8 @@ func TestS16_APairIsTakenApartAsAWhole(t *testing.T) {
 			t.Errorf("refused, the right record is %s (%s) with %q, want in_sync with %s", v.State, v.Code, v.Partner, hub)
 		}
 	}
-	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub)))
+	b.finished(b.Engine.UnlinkRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub)))
 	if met != 1 {
 		t.Fatalf("somebody was ahead %d times, want once", met)
 	}
@@ -235,7 +243,8 @@ func TestS16_APairIsTakenApartAsAWhole(t *testing.T) {
 	}
 	st := b.status().States
 	for _, side := range crm.Sides {
-		if st.Get(side)[crm.StateExcluded] != before.Get(side)[crm.StateExcluded]+1 || st.Get(side)[crm.StateInSync] != before.Get(side)[crm.StateInSync]-1 {
+		if st.Get(side)[crm.StateExcluded] != before.Get(side)[crm.StateExcluded]+1 ||
+			st.Get(side)[crm.StateInSync] != before.Get(side)[crm.StateInSync]-1 {
 			t.Errorf("%s: states %v after %v", side, st.Get(side), before.Get(side))
 		}
 	}

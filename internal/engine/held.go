@@ -98,7 +98,8 @@ func (s *session) askForHeld(ctx context.Context, age time.Duration, from schema
 	for _, side := range crm.Sides {
 		i := side.Index()
 		since := s.Now().Sub(s.schemas[i].At)
-		if since >= 0 && since < age || !slices.ContainsFunc(s.set.Held(), func(h reconcile.Held) bool { return h.Side == side }) {
+		if since >= 0 && since < age ||
+			!slices.ContainsFunc(s.set.Held(), func(h reconcile.Held) bool { return h.Side == side }) {
 			continue
 		}
 		cs, err := s.schema(ctx, s.ws, s.conn.Account(side), s.ends[i].Connector, s.ends[i].object, from)
@@ -202,7 +203,8 @@ func (s *session) without(ctx context.Context, side crm.Side, names []string) er
 	s.rememberSchemas(s.scope, s.conn, s.schemas)
 	s.set = s.compile(s.scope, s.conn, s.conf, [2]cachedSchema{s.schemas[0].but(s.late[0]), s.schemas[1].but(s.late[1])})
 	s.listFields()
-	s.Log.Warn("the app no longer shows fields: what uses them is held", "connection", s.con, "sync", s.sync, "side", side, "fields", names)
+	s.Log.Warn("the app no longer shows fields: what uses them is held", "connection", s.con, "sync", s.sync, "side", side,
+		"fields", names)
 	return nil
 }
 

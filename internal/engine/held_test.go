@@ -105,13 +105,15 @@ func TestS31_AFieldThatVanishesErasesNothing(t *testing.T) {
 				t.Errorf("%d people's other fields came across, want most of 60", touched)
 			}
 			st := b.status()
-			if !slices.Contains(st.Warnings, "field_missing") || len(st.Held) != 1 || st.Held[0].Field != a.field[a.side] || st.Held[0].Since.IsZero() || st.Held[0].Remedy == "" {
+			if !slices.Contains(st.Warnings, "field_missing") || len(st.Held) != 1 || st.Held[0].Field != a.field[a.side] ||
+				st.Held[0].Since.IsZero() || st.Held[0].Remedy == "" {
 				t.Errorf("the status says %v %+v", st.Warnings, st.Held)
 			}
 			// A user edits the other side meanwhile.
 			var who string
 			for id, v := range before {
-				l, err := b.Engine.GetRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Sides[1-a.side], crm.RecordID(id))
+				l, err := b.Engine.GetRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+					crm.Sides[1-a.side], crm.RecordID(id))
 				if err == nil && v != "" && l.Partner != "" {
 					who = id
 					break
@@ -120,15 +122,19 @@ func TestS31_AFieldThatVanishesErasesNothing(t *testing.T) {
 			want := "+14155550123"
 			b.edit(1-a.side, who, map[string]string{a.field[1-a.side]: want})
 			b.settle(12 * time.Minute)
-			x, err := b.Engine.Explain(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Sides[1-a.side], crm.RecordID(who))
+			x, err := b.Engine.Explain(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Sides[1-a.side],
+				crm.RecordID(who))
 			b.must(err)
-			i := slices.IndexFunc(x.Fields, func(f engine.FieldVerdict) bool { return f.Rule == "held" && f.Code == "field_missing" })
+			i := slices.IndexFunc(x.Fields, func(f engine.FieldVerdict) bool {
+				return f.Rule == "held" && f.Code == "field_missing"
+			})
 			if i < 0 || len(x.Held) != 1 {
 				t.Errorf("explain says %+v %+v", x.Fields, x.Held)
 			}
 			b.must(a.do(b, false))
 			b.settle(40 * time.Minute)
-			if st := b.status(); slices.Contains(st.Warnings, "field_missing") || len(st.Held) > 0 || st.States.Left[crm.StateFailing] > 0 {
+			if st := b.status(); slices.Contains(st.Warnings, "field_missing") || len(st.Held) > 0 ||
+				st.States.Left[crm.StateFailing] > 0 {
 				t.Errorf("when it is back the status says %v %+v %v", st.Warnings, st.Held, st.States.Left)
 			}
 			partner := x.Partner

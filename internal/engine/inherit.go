@@ -30,7 +30,8 @@ func (s *session) siblings() []crm.SyncID {
 func (s *session) inherit(ctx context.Context, us []*unit) error {
 	var mine []*unit
 	for _, u := range us {
-		if !u.decided && u.own() != nil && u.hint.Op == "" && !u.link.setAside() && (!u.link.paired() || u.link.State == crm.StateExcluded) {
+		if !u.decided && u.own() != nil && u.hint.Op == "" && !u.link.setAside() &&
+			(!u.link.paired() || u.link.State == crm.StateExcluded) {
 			mine = append(mine, u)
 		}
 	}
@@ -40,7 +41,8 @@ func (s *session) inherit(ctx context.Context, us []*unit) error {
 	s.beside = coming{}
 	for _, id := range s.siblings() {
 		there := &session{Engine: s.Engine, scope: scope{s.ws, s.con, id}}
-		if err := s.awaitThere(ctx, there.scope); err != nil { // before its pairs are read: an intent ends when they are stored
+		// before its pairs are read: an intent ends when they are stored
+		if err := s.awaitThere(ctx, there.scope); err != nil {
 			return err
 		}
 		theirs := make([]*unit, len(mine))

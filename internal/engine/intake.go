@@ -14,7 +14,9 @@ import (
 // Webhook takes the verified events of one delivery. When it returns nil every
 // event is on the queue or in an inbox, for each sync that uses the account and
 // object, and the record that it carries is kept; the app may then hear "success". An error means: send it again.
-func (e *Engine) Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event) error {
+func (e *Engine) Webhook(
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event,
+) error {
 	if err := e.askErasures(ctx, ws, account, events); err != nil {
 		return err
 	}
@@ -32,7 +34,9 @@ func (e *Engine) Webhook(ctx context.Context, ws crm.WorkspaceID, account crm.Ac
 }
 
 // fanOut queues the events for every sync of one connection that they concern.
-func (e *Engine) fanOut(ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, account crm.AccountID, events []connector.Event) error {
+func (e *Engine) fanOut(
+	ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, account crm.AccountID, events []connector.Event,
+) error {
 	if conn.Status == crm.StatusDraft || conn.Status == crm.StatusDeleting {
 		return nil
 	}
@@ -134,7 +138,8 @@ func encodeText(b []byte) string { return base64.RawURLEncoding.EncodeToString(b
 func decodeText(s string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return nil, fault.New("engine: read cursor", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
+		return nil, fault.New("engine: read cursor", fault.Invalid, "cursor_malformed",
+			"the cursor is not one that this list returned")
 	}
 	return b, nil
 }

@@ -46,7 +46,8 @@ type intentEntry struct {
 	Cursor   string                       `json:"u,omitempty"` // where to look for a create without identity
 	Lost     []Diff                       `json:"x,omitempty"` // users' values that a conflict takes the place of
 	Lag      time.Duration                `json:"w,omitempty"` // until a create that landed can be found by its identity
-	Both     []crm.MappingID              `json:"b,omitempty"` // mappings that were to be written to the other side, too, whatever became of that
+	// mappings that were to be written to the other side, too, whatever became of that
+	Both []crm.MappingID `json:"b,omitempty"`
 }
 
 // alone reports whether only the entry's side had to be written to bring the
@@ -85,7 +86,8 @@ func decodeIntent(data []byte) (*intent, error) {
 		return nil, fault.Wrap("engine: decode intent", fault.Other, err)
 	}
 	if in.V != intentFormat {
-		return nil, fault.New("engine: decode intent", fault.Invalid, "unknown_format", "the intent was written by a newer version of Lockstep")
+		return nil, fault.New("engine: decode intent", fault.Invalid, "unknown_format",
+			"the intent was written by a newer version of Lockstep")
 	}
 	return &in, nil
 }
@@ -190,7 +192,9 @@ func (s *session) storeIntent(ctx context.Context, l *lot) error {
 		}
 	}
 	for i, b := range items {
-		version, err := s.Store.Write(ctx, store.Write{Item: store.Item{Key: s.intentPart(l, i), Data: b}, If: store.IfAbsent})
+		version, err := s.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: s.intentPart(l, i), Data: b}, If: store.IfAbsent,
+		})
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,8 @@ const (
 // What follows from it is remembered and told; the other fields are agreed.
 func (s *session) judge(u *unit) {
 	u.stored = s.found(u)
-	if slices.ContainsFunc(u.stored, func(x reconcile.Stored) bool { return x.Kept }) && u.decision.Outcome == crm.Unchanged {
+	if slices.ContainsFunc(u.stored, func(x reconcile.Stored) bool { return x.Kept }) &&
+		u.decision.Outcome == crm.Unchanged {
 		s.Mark("kept_by_app")
 		u.decision.Outcome = crm.Conflict
 	}
@@ -70,10 +71,13 @@ func (s *session) found(u *unit) []reconcile.Stored {
 	for i := range u.decision.Fields {
 		f := &u.decision.Fields[i]
 		d, old := u.decision.Base[f.Mapping].Settled, u.link.Base[f.Mapping].Settled
-		if f.Reason != crm.ReasonChangedByApp || d == nil || old != nil && old.Reason == d.Reason && old.Since.Equal(d.Since) {
+		if f.Reason != crm.ReasonChangedByApp || d == nil ||
+			old != nil && old.Reason == d.Reason && old.Since.Equal(d.Since) {
 			continue
 		}
-		x := reconcile.Stored{Mapping: f.Mapping, Side: d.Side, Sent: f.Right, Held: f.Left, Kept: d.Note == reconcile.NoteKept}
+		x := reconcile.Stored{
+			Mapping: f.Mapping, Side: d.Side, Sent: f.Right, Held: f.Left, Kept: d.Note == reconcile.NoteKept,
+		}
 		if d.Side == crm.Right {
 			x.Sent, x.Held = f.Left, f.Right
 		}
@@ -89,7 +93,10 @@ func (u *unit) asked() bool {
 
 // pairOf is what the unit's decision was made of.
 func (s *session) pairOf(u *unit) reconcile.Pair {
-	return reconcile.Pair{Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: s.started, Linked: u.link.paired(), Base: s.agreed(u, u.link)}
+	return reconcile.Pair{
+		Left: u.rec.Left, Right: u.rec.Right, Origin: u.side, Now: s.started, Linked: u.link.paired(),
+		Base: s.agreed(u, u.link),
+	}
 }
 
 // result is what became of one side.
@@ -225,7 +232,8 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 			if f.code == codeFieldMissing {
 				continue // it is held: said in the status, once
 			}
-			one(side, Diff{Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused}, f.code,
+			one(side, Diff{Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused},
+				f.code,
 				"the app refused "+f.field+"; the record's other fields are synced")
 			if x, e := f.request, &out[len(out)-1]; x != nil {
 				e.Status, e.URL, e.Request, e.Response = x.Status, x.URL, x.Request, x.Response
@@ -234,11 +242,15 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 	}
 	for i := range u.decision.Fields {
 		fp := &u.decision.Fields[i]
-		if fp.Rule != reconcile.RuleFailed || old != nil && old.State == crm.StateFailing && strings.Contains(old.Detail, b.s.set.Label(fp.Mapping)) && !u.asks() {
+		if fp.Rule != reconcile.RuleFailed || old != nil && old.State == crm.StateFailing && strings.Contains(old.Detail,
+			b.s.set.Label(fp.Mapping)) && !u.asks() {
 			continue
 		}
 		side := b.s.set.Target(fp.Mapping, u.side)
-		one(side, Diff{Mapping: fp.Mapping, Side: side, Field: b.s.set.Label(fp.Mapping), Before: fp.Left, After: fp.Right, Rule: string(fp.Rule)}, fp.Code, fp.Detail)
+		one(side, Diff{
+			Mapping: fp.Mapping, Side: side, Field: b.s.set.Label(fp.Mapping), Before: fp.Left, After: fp.Right,
+			Rule: string(fp.Rule),
+		}, fp.Code, fp.Detail)
 	}
 	return out
 }
@@ -256,7 +268,10 @@ func (u *unit) storedDiffs(s *session) []Diff {
 		if m == nil {
 			continue
 		}
-		out = append(out, Diff{Mapping: x.Mapping, Side: x.Side, Field: strings.Join(m.Names(x.Side), "+"), Before: x.Sent, After: x.Held, Rule: ruleChangedByApp})
+		out = append(out, Diff{
+			Mapping: x.Mapping, Side: x.Side, Field: strings.Join(m.Names(x.Side), "+"), Before: x.Sent,
+			After: x.Held, Rule: ruleChangedByApp,
+		})
 	}
 	return out
 }

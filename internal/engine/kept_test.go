@@ -64,12 +64,9 @@ func TestWebhook_KeepsWhatIsTold(t *testing.T) {
 	other := said("l_firm", nil)
 	other.Object = "firm"
 	b.must(
-		b.Webhook(
-			t.Context(),
-			b.sc.ws,
-			"acc_left",
-			[]connector.Event{said(bobLeft, map[string]string{"name": "Bob"}), other},
-		),
+		b.Webhook(t.Context(), b.sc.ws, "acc_left", []connector.Event{
+			said(bobLeft, map[string]string{"name": "Bob"}), other,
+		}),
 	)
 	if !b.isKept("person", bobLeft) || b.isKept("firm", "l_firm") || b.get(b.sc.inbox(crm.Left, bobLeft)) == nil {
 		t.Error("a person is kept and queued, a firm is of no account")
@@ -124,20 +121,15 @@ func TestX11_NothingIsKeptOfTheErased(t *testing.T) {
 	t.Parallel()
 	b := newStillBed(t, aKey).keeps()
 	b.change(func(c *crm.Connection) { c.Country = "US" })
-	_, err := b.erasePerson(
-		t.Context(),
-		b.sc.ws,
-		"ers_1",
-		"request",
-		[]string{annMail, "phone:+12125550122"},
-		[]AppRecord{{"acc_left", "person", annLeft}},
-	)
+	_, err := b.erasePerson(t.Context(), b.sc.ws, "ers_1", "request", []string{annMail, "phone:+12125550122"},
+		[]AppRecord{{"acc_left", "person", annLeft}})
 	b.must(err)
 	b.must(b.Webhook(t.Context(), b.sc.ws, "acc_left", []connector.Event{
 		said(
 			annLeft,
 			map[string]string{"name": "A."},
-		), said("l_new", map[string]string{"second": "ANN@example.com"}), said("l_num", map[string]string{"phone": "(212) 555-0122"}),
+		), said("l_new", map[string]string{"second": "ANN@example.com"}),
+		said("l_num", map[string]string{"phone": "(212) 555-0122"}),
 		said(bobLeft, map[string]string{"mail": "bob@example.com", "phone": "212-555-0122"}),
 	}))
 	if b.isKept("person", annLeft) || b.isKept("person", "l_new") || b.isKept("person", "l_num") ||
@@ -199,12 +191,9 @@ func TestDeleted_NothingIsKept(t *testing.T) {
 			}
 		}}
 		b.must(
-			b.Webhook(
-				t.Context(),
-				b.sc.ws,
-				"acc_left",
-				[]connector.Event{said(bobLeft, map[string]string{"mail": "bob@example.com"})},
-			),
+			b.Webhook(t.Context(), b.sc.ws, "acc_left", []connector.Event{
+				said(bobLeft, map[string]string{"mail": "bob@example.com"}),
+			}),
 		)
 		if b.isKept("person", bobLeft) || b.marks["kept_too_late"] != 1 {
 			t.Error("what came too late is kept")

@@ -91,7 +91,9 @@ func (s scope) record(side crm.Side, id crm.RecordID) store.Key {
 	if side == crm.Right {
 		prefix = "R#"
 	}
-	return store.Key{Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shardOf(id)), Sort: prefix + string(id)}
+	return store.Key{
+		Table: store.Links, Workspace: s.ws, Partition: s.shardPartition(shardOf(id)), Sort: prefix + string(id),
+	}
 }
 
 func (s scope) lease() store.Key           { return s.key("lease", "lease") }
@@ -113,7 +115,10 @@ func (s scope) parked(at time.Time, id string) store.Key {
 func (s scope) chunkDone(id string) store.Key { return s.key("told", id) }
 func (s scope) chunkTold(id string) store.Key { return s.key("told", id+"#told") }
 func (s scope) seenPage(run crm.RunID, side crm.Side, seq int64) store.Key {
-	return store.Key{Table: store.Links, Workspace: s.ws, Partition: "e#" + string(run) + "#" + string(side), Sort: fmt.Sprintf("%010d", seq)}
+	return store.Key{
+		Table: store.Links, Workspace: s.ws, Partition: "e#" + string(run) + "#" + string(side),
+		Sort: fmt.Sprintf("%010d", seq),
+	}
 }
 
 // day holds a day's outcome counters of the sync.
@@ -123,7 +128,10 @@ func (s scope) day(t time.Time) store.Key {
 
 // logPage is one compressed page of entries.
 func (s scope) logPage(id string, t time.Time) store.Key {
-	return store.Key{Table: store.Log, Workspace: s.ws, Partition: logPartition(s.con, t.UTC().Format(time.DateOnly)), Sort: id}
+	return store.Key{
+		Table: store.Log, Workspace: s.ws, Partition: logPartition(s.con, t.UTC().Format(time.DateOnly)),
+		Sort: id,
+	}
 }
 
 func logPartition(con crm.ConnectionID, day string) string { return "g#" + string(con) + "#" + day }
@@ -172,7 +180,10 @@ func claimKey(ws crm.WorkspaceID, acc crm.AccountID, object, identity string) st
 }
 
 func claimShard(ws crm.WorkspaceID, acc crm.AccountID, object string, shard uint32) store.Key {
-	return store.Key{Table: store.Links, Workspace: ws, Partition: fmt.Sprintf("c#%s#%s#%02d", acc, object, shard), Sort: "x"}
+	return store.Key{
+		Table: store.Links, Workspace: ws, Partition: fmt.Sprintf("c#%s#%s#%02d", acc, object, shard),
+		Sort: "x",
+	}
 }
 
 func agendaKey(s scope) store.Key {

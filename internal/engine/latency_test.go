@@ -55,9 +55,13 @@ func TestS34_FirstSyncOfSlowApps(t *testing.T) {
 	const people = 1000
 	fast := syncSlowly(t, people, crm.PerSide[time.Duration]{Left: 200 * time.Millisecond, Right: 200 * time.Millisecond})
 	t.Logf("at 200ms: %d calls, %s, longest %s", fast.calls, fast.took, fast.longest)
-	for _, d := range []time.Duration{time.Second, 1500 * time.Millisecond, 2 * time.Second, 6 * time.Second, 15 * time.Second, 19 * time.Second} {
+	for _, d := range []time.Duration{
+		time.Second, 1500 * time.Millisecond, 2 * time.Second, 6 * time.Second, 15 * time.Second, 19 * time.Second,
+	} {
 		for name, latency := range map[string]crm.PerSide[time.Duration]{
-			"both": {Left: d, Right: d}, "left": {Left: d, Right: 200 * time.Millisecond}, "right": {Left: 200 * time.Millisecond, Right: d},
+			"both": {Left: d, Right: d}, "left": {Left: d, Right: 200 * time.Millisecond}, "right": {
+				Left: 200 * time.Millisecond, Right: d,
+			},
 		} {
 			t.Run(fmt.Sprintf("%s/%s", d, name), func(t *testing.T) {
 				t.Parallel()

@@ -118,7 +118,10 @@ func (s *session) ensureLease(ctx context.Context, intent []byte) error {
 
 // acquireFrom takes the lease over the version that was read.
 func (s *session) acquireFrom(ctx context.Context, held *lease, intent []byte) error {
-	mine := &lease{Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(), Intent: intent, Wrote: held.wrote(), Pace: held.Pace, Erased: held.Erased, version: held.version}
+	mine := &lease{
+		Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(),
+		Intent: intent, Wrote: held.wrote(), Pace: held.Pace, Erased: held.Erased, version: held.version,
+	}
 	s.tellMass(mine)
 	w, err := mine.write(s.scope)
 	if err != nil {
@@ -173,7 +176,8 @@ func (s *session) writesLinks() {
 // say what they say now: nobody wrote one for so long under our own eyes. As
 // with a lease, no other clock is trusted.
 func (s *session) mayReadStale() bool {
-	return s.lease != nil && s.lease.Wrote != s.lease.Epoch && s.since(&s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
+	return s.lease != nil && s.lease.Wrote != s.lease.Epoch &&
+		s.since(&s.written, s.scope, s.lease.Wrote, s.Now()) >= s.Tuning.StaleFor
 }
 
 // dropIntent removes the intent that the lease carries, once it is recovered.
@@ -193,7 +197,10 @@ func (s *session) dropIntent(ctx context.Context) error {
 
 // freed is the lease with nobody holding it. An intent that it still carries stays.
 func (l *lease) freed() *lease {
-	return &lease{Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, Mass: l.Mass, Brakes: l.Brakes, Erased: l.Erased, version: l.version}
+	return &lease{
+		Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, Mass: l.Mass, Brakes: l.Brakes,
+		Erased: l.Erased, version: l.version,
+	}
 }
 
 // freed is the session's lease with nobody holding it and what it learned.

@@ -16,7 +16,8 @@ import (
 func (b bed) leaseItem() store.Item {
 	b.t.Helper()
 	it, err := b.Store.Get(b.t.Context(), store.Key{
-		Table: store.Links, Workspace: testbed.Workspace, Partition: "h#" + string(testbed.Connection) + "#" + string(testbed.Contacts), Sort: "lease",
+		Table: store.Links, Workspace: testbed.Workspace, Partition: "h#" + string(testbed.Connection) + "#" +
+			string(testbed.Contacts), Sort: "lease",
 	})
 	b.must(err)
 	return it
@@ -27,7 +28,9 @@ func (b bed) hear(id string) engine.Verdict {
 	b.t.Helper()
 	ctx := b.t.Context()
 	b.Move(time.Second)
-	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(id), At: b.Now()}}))
+	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+		{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(id), At: b.Now()},
+	}))
 	ds, err := b.Queue.Receive(ctx, queue.MaxBatch, time.Minute)
 	b.must(err)
 	if len(ds) != 1 {

@@ -15,17 +15,18 @@ const linkFormat = 1
 
 // link is what is remembered of a pair, or of one record without a twin.
 type link struct {
-	V        int            `json:"v"`
-	Left     crm.RecordID   `json:"l,omitempty"`
-	Right    crm.RecordID   `json:"r,omitempty"`
-	State    crm.State      `json:"s"`
-	Code     string         `json:"c,omitempty"`
-	Detail   string         `json:"d,omitempty"`
-	Base     crm.Base       `json:"b,omitempty"`
-	Reasons  []crm.Reason   `json:"z,omitempty"`  // why fields of the base are settled, for whoever counts: see item
-	SeenL    string         `json:"sl,omitempty"` // digest of the mapped fields as last read or written
-	SeenR    string         `json:"sr,omitempty"`
-	WroteL   string         `json:"wl,omitempty"` // our last write to a side whose app did not answer with values: see lastWrite
+	V       int          `json:"v"`
+	Left    crm.RecordID `json:"l,omitempty"`
+	Right   crm.RecordID `json:"r,omitempty"`
+	State   crm.State    `json:"s"`
+	Code    string       `json:"c,omitempty"`
+	Detail  string       `json:"d,omitempty"`
+	Base    crm.Base     `json:"b,omitempty"`
+	Reasons []crm.Reason `json:"z,omitempty"`  // why fields of the base are settled, for whoever counts: see item
+	SeenL   string       `json:"sl,omitempty"` // digest of the mapped fields as last read or written
+	SeenR   string       `json:"sr,omitempty"`
+	// our last write to a side whose app did not answer with values: see lastWrite
+	WroteL   string         `json:"wl,omitempty"`
 	WroteR   string         `json:"wr,omitempty"`
 	WasL     string         `json:"hl,omitempty"` // what the mappings of that write held before it, one trace each
 	WasR     string         `json:"hr,omitempty"`
@@ -38,9 +39,10 @@ type link struct {
 	Since    time.Time      `json:"t"`              // when the state last changed
 	Pages    []string       `json:"p,omitempty"`    // the last log pages that mention it, newest first
 	ByHand   bool           `json:"hand,omitempty"` // a person joined the two
-	AliasOf  crm.RecordID   `json:"to,omitempty"`   // an alias: look at this left record (or, for a merged right one, right record)
-	Once     bool           `json:"on,omitempty"`   // it failed for good: tried again when something changes, or daily
-	Merged   bool           `json:"mg,omitempty"`   // the alias is a merge's loser on the same side
+	// an alias: look at this left record (or, for a merged right one, right record)
+	AliasOf crm.RecordID `json:"to,omitempty"`
+	Once    bool         `json:"on,omitempty"` // it failed for good: tried again when something changes, or daily
+	Merged  bool         `json:"mg,omitempty"` // the alias is a merge's loser on the same side
 
 	Loop *loop `json:"lp,omitempty"` // how often it was written within the hour
 
@@ -68,7 +70,8 @@ func (l *link) clone() *link {
 		return &link{}
 	}
 	c := *l
-	c.Base, c.Others, c.Claims, c.Pages = maps.Clone(l.Base), slices.Clone(l.Others), slices.Clone(l.Claims), slices.Clone(l.Pages)
+	c.Base, c.Others, c.Claims, c.Pages = maps.Clone(l.Base), slices.Clone(l.Others), slices.Clone(l.Claims),
+		slices.Clone(l.Pages)
 	c.Awaits = maps.Clone(l.Awaits)
 	c.Loop = l.Loop.clone()
 	return &c
@@ -78,8 +81,10 @@ func (l *link) clone() *link {
 // seen, which costs a read at most, and what follows from the base.
 func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
-		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand && a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
-		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) && slices.Equal(a.Claims, b.Claims) &&
+		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand &&
+		a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
+		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) &&
+		slices.Equal(a.Claims, b.Claims) &&
 		maps.EqualFunc(a.Base, b.Base, crm.Agreed.Same) && maps.Equal(a.Awaits, b.Awaits) && a.Loop.same(b.Loop)
 }
 
@@ -152,7 +157,8 @@ func (l *link) item(sc scope) (store.Item, error) {
 	return it, nil
 }
 
-var errNewerLink = fault.New("engine: decode link", fault.Invalid, "unknown_format", "the link was written by a newer version of Lockstep")
+var errNewerLink = fault.New("engine: decode link", fault.Invalid, "unknown_format",
+	"the link was written by a newer version of Lockstep")
 
 func decodeLink(it store.Item) (*link, error) {
 	var l link
@@ -186,7 +192,10 @@ func decodeHead(it store.Item) (*link, error) {
 	if h.V != linkFormat {
 		return nil, errNewerLink
 	}
-	return &link{V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, Reasons: h.Reasons, AliasOf: h.AliasOf, Loop: h.Loop}, nil
+	return &link{
+		V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, Reasons: h.Reasons, AliasOf: h.AliasOf,
+		Loop: h.Loop,
+	}, nil
 }
 
 func aliasItem(sc scope, side crm.Side, id, to crm.RecordID, merged bool) (store.Item, error) {

@@ -13,8 +13,11 @@ import (
 
 func filledLink() *link {
 	return &link{
-		V: 1, Left: "l", Right: "r", State: crm.StateInSync, Code: "c", Detail: "d", Base: crm.Base{"m": crm.Agreed{Revision: "1", Items: []string{"i"}}},
-		Reasons: []crm.Reason{"y"}, SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", WasL: "-", WasR: "-", Settings: "s", Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
+		V: 1, Left: "l", Right: "r", State: crm.StateInSync, Code: "c", Detail: "d", Base: crm.Base{
+			"m": crm.Agreed{Revision: "1", Items: []string{"i"}},
+		},
+		Reasons: []crm.Reason{"y"}, SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", WasL: "-", WasR: "-", Settings: "s",
+		Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
 		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true, ByHand: true,
 		Awaits: map[crm.MappingID]awaited{"m": {crm.Left, "d"}},
 		Loop:   &loop{At: 3, N: 4, Fields: map[crm.MappingID]int{"m": 5}, Frozen: []crm.MappingID{"m"}},
@@ -36,7 +39,8 @@ func TestLinkComparesAndClonesWhole(t *testing.T) {
 		}
 		other := full.clone()
 		reflect.ValueOf(other).Elem().Field(i).SetZero()
-		if seen := slices.Contains([]string{"V", "Reasons", "SeenL", "SeenR", "WroteL", "WroteR", "WasL", "WasR", "Pages"}, name); sameLink(full, other) != seen {
+		if seen := slices.Contains([]string{"V", "Reasons", "SeenL", "SeenR", "WroteL", "WroteR", "WasL", "WasR", "Pages"},
+			name); sameLink(full, other) != seen {
 			t.Errorf("a link without %s is taken for the same: %t", name, !seen)
 		}
 	}

@@ -26,7 +26,8 @@ func (b *books) entry(u *unit, index int) Entry {
 	s := b.s
 	e := Entry{
 		ID: strconv.Itoa(index), Time: s.Now(), Run: u.jobs[0].chunk.Run, Connection: s.con, Sync: s.sync, Side: u.side,
-		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.decision.Outcome, Code: u.decision.Code, Message: u.decision.Detail,
+		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.decision.Outcome, Code: u.decision.Code,
+		Message: u.decision.Detail,
 	}
 	way := crm.WayTo(u.side.Other())
 	if u.decision.Write(u.side.Other()) == nil && u.decision.Write(u.side) != nil {
@@ -65,7 +66,10 @@ func (s *session) diffs(u *unit) []Diff {
 			}
 		}
 		if fp.Rule == reconcile.RuleConflictReview || fp.Rule == reconcile.RuleFirstReview {
-			out = append(out, Diff{Mapping: fp.Mapping, Side: crm.Right, Field: strings.Join(m.Names(crm.Right), "+"), Before: fp.Left, After: fp.Right, Rule: string(fp.Rule)})
+			out = append(out, Diff{
+				Mapping: fp.Mapping, Side: crm.Right, Field: strings.Join(m.Names(crm.Right), "+"), Before: fp.Left,
+				After: fp.Right, Rule: string(fp.Rule),
+			})
 		}
 	}
 	for _, side := range crm.Sides {
@@ -123,14 +127,17 @@ func (s *session) logPages(page string, entries []Entry, days int) ([]store.Writ
 		}
 		k := key
 		k.Sort = fmt.Sprintf("%s.%02d", page, part)
-		ws = append(ws, store.Write{Item: store.Item{Key: k, Data: data, Expires: now.AddDate(0, 0, days)}, If: store.IfAbsent})
+		ws = append(ws, store.Write{
+			Item: store.Item{Key: k, Data: data, Expires: now.AddDate(0, 0, days)}, If: store.IfAbsent,
+		})
 		entries = entries[n:]
 	}
 	return ws, nil
 }
 
 func entryID(con crm.ConnectionID, t time.Time, page string, i int) string {
-	return fmt.Sprintf("log_%s~%s~%s~%d", strings.TrimPrefix(string(con), "con_"), t.UTC().Format("20060102"), strings.TrimPrefix(page, "pg_"), i)
+	return fmt.Sprintf("log_%s~%s~%s~%d", strings.TrimPrefix(string(con), "con_"), t.UTC().Format("20060102"),
+		strings.TrimPrefix(page, "pg_"), i)
 }
 
 // entryRef is an entry ID taken apart.
@@ -175,7 +182,10 @@ func (e *Engine) GetEntry(ctx context.Context, ws crm.WorkspaceID, id string) (E
 	if err != nil {
 		return Entry{}, err
 	}
-	item, err := e.Store.Get(ctx, store.Key{Table: store.Log, Workspace: ws, Partition: logPartition(ref.con, ref.day), Sort: ref.page})
+	item, err := e.Store.Get(ctx, store.Key{
+		Table: store.Log, Workspace: ws, Partition: logPartition(ref.con, ref.day),
+		Sort: ref.page,
+	})
 	if err != nil {
 		return Entry{}, err
 	}
@@ -212,7 +222,8 @@ func (e *Engine) markResolved(ctx context.Context, ws crm.WorkspaceID, entries [
 		}
 		for _, u := range us {
 			for _, i := range owner[u] {
-				entries[i].Resolved = u.link != nil && u.link.State == crm.StateInSync && u.link.Since.After(entries[i].Time) || entries[i].repaired(u.link)
+				entries[i].Resolved = u.link != nil && u.link.State == crm.StateInSync && u.link.Since.After(entries[i].Time) ||
+					entries[i].repaired(u.link)
 			}
 		}
 	}
@@ -243,9 +254,12 @@ const maxLogPages = 40
 // ListLog returns one page of the log, newest first. A filtered listing looks
 // at a bounded number of log pages a call, so it may answer few or no entries
 // together with a next cursor.
-func (e *Engine) ListLog(ctx context.Context, ws crm.WorkspaceID, f LogFilter, limit int, cursor string) ([]Entry, string, error) {
+func (e *Engine) ListLog(
+	ctx context.Context, ws crm.WorkspaceID, f LogFilter, limit int, cursor string,
+) ([]Entry, string, error) {
 	if f.Connection == "" {
-		return nil, "", fault.New("engine: list log", fault.Invalid, "connection_required", "name the connection whose log is wanted")
+		return nil, "", fault.New("engine: list log", fault.Invalid, "connection_required",
+			"name the connection whose log is wanted")
 	}
 	days, err := e.logDaysOf(ctx, ws)
 	if err != nil {
@@ -260,7 +274,10 @@ func (e *Engine) ListLog(ctx context.Context, ws crm.WorkspaceID, f LogFilter, l
 		if cur.Day < last {
 			return out, "", e.markResolved(ctx, ws, out)
 		}
-		page, err := e.Store.Query(ctx, store.Query{Table: store.Log, Workspace: ws, Partition: logPartition(f.Connection, cur.Day), Reverse: true, Limit: 1, Cursor: cur.Next})
+		page, err := e.Store.Query(ctx, store.Query{
+			Table: store.Log, Workspace: ws, Partition: logPartition(f.Connection, cur.Day), Reverse: true, Limit: 1,
+			Cursor: cur.Next,
+		})
 		if err != nil {
 			return nil, "", err
 		}
@@ -299,7 +316,9 @@ func (e *Engine) ListLog(ctx context.Context, ws crm.WorkspaceID, f LogFilter, l
 	}
 }
 
-func (e *Engine) logPageDone(ctx context.Context, ws crm.WorkspaceID, out []Entry, cur logCursor) ([]Entry, string, error) {
+func (e *Engine) logPageDone(
+	ctx context.Context, ws crm.WorkspaceID, out []Entry, cur logCursor,
+) ([]Entry, string, error) {
 	b, err := json.Marshal(cur)
 	if err != nil {
 		return nil, "", err
@@ -330,7 +349,8 @@ func (e *Engine) logStart(f LogFilter, days int, cursor string) (logCursor, stri
 		_, err = time.Parse(time.DateOnly, cur.Day)
 	}
 	if err != nil || cur.Skip < 0 {
-		return cur, "", fault.New("engine: list log", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
+		return cur, "", fault.New("engine: list log", fault.Invalid, "cursor_malformed",
+			"the cursor is not one that this list returned")
 	}
 	return cur, last, nil
 }

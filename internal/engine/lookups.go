@@ -102,7 +102,8 @@ func (s *session) batchFind(parent context.Context, k questionKey, values []stri
 		return nil, atSide(k.side, "find records", err)
 	}
 	if len(got) != len(values) {
-		return nil, fault.New("engine: find records", fault.Unavailable, codeMalformed, "the app answered for other values than were asked")
+		return nil, fault.New("engine: find records", fault.Unavailable, codeMalformed,
+			"the app answered for other values than were asked")
 	}
 	for i := range got {
 		for n := range got[i] {

@@ -19,14 +19,18 @@ type dim struct {
 	unread func(crm.RecordID, string) error // by ID and last name: why it cannot be read
 }
 
-func (d dim) BatchFind(ctx context.Context, object string, f crm.Field, values, fields []string) ([][]crm.Record, error) {
+func (d dim) BatchFind(
+	ctx context.Context, object string, f crm.Field, values, fields []string,
+) ([][]crm.Record, error) {
 	if d.blind {
 		return make([][]crm.Record, len(values)), nil
 	}
 	return d.Connector.BatchFind(ctx, object, f, values, fields)
 }
 
-func (d dim) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (d dim) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	out, err := d.Connector.BatchRead(ctx, object, ids, fields)
 	for i := range out {
 		if d.unread == nil || out[i].Record == nil {
@@ -42,14 +46,15 @@ func (d dim) BatchRead(ctx context.Context, object string, ids []crm.RecordID, f
 // newDimBed is a testbed whose left connector is dim.
 func newDimBed(t *testing.T, people int, d dim, change func(*crm.Connection)) bed {
 	t.Helper()
-	b, err := testbed.New(t.Context(), testbed.Options{People: people, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
-		if id != testbed.LeftAccount {
-			return c
-		}
-		left := d
-		left.Connector = c
-		return left
-	}}, change)
+	b, err := testbed.New(t.Context(),
+		testbed.Options{People: people, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
+			if id != testbed.LeftAccount {
+				return c
+			}
+			left := d
+			left.Connector = c
+			return left
+		}}, change)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +81,9 @@ func (b bed) living() (hub, force int) {
 // under a first or another e-mail, and not where it is taken.
 func TestS38_TheHolderIsTheTwin(t *testing.T) {
 	t.Parallel()
-	b := newDimBed(t, 0, dim{blind: true}, func(c *crm.Connection) { c.Sync(testbed.Contacts).Direction = crm.DirectionToLeft })
+	b := newDimBed(t, 0, dim{blind: true}, func(c *crm.Connection) {
+		c.Sync(testbed.Contacts).Direction = crm.DirectionToLeft
+	})
 	for _, f := range []map[string]string{
 		{"lastname": "First", "email": "first@example.com"},
 		{"lastname": "Further", "email": "main@example.com", "hs_additional_emails": "old@example.com;further@example.com"},
@@ -121,9 +128,10 @@ func TestS38_AListingNeedsNoSearch(t *testing.T) {
 			crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "Phone"}}},
 		)
 	}
-	b, err := testbed.New(t.Context(), testbed.Options{Wrap: func(_ crm.AccountID, c connector.Connector) connector.Connector {
-		return dim{Connector: c, blind: true}
-	}}, ladder)
+	b, err := testbed.New(t.Context(),
+		testbed.Options{Wrap: func(_ crm.AccountID, c connector.Connector) connector.Connector {
+			return dim{Connector: c, blind: true}
+		}}, ladder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +142,8 @@ func TestS38_AListingNeedsNoSearch(t *testing.T) {
 			hub := map[string]string{"lastname": number, "phone": "(" + number[:3] + ") " + number[3:6] + "-" + number[6:]}
 			force := map[string]string{"LastName": number, "Phone": "+1 " + number[:3] + "." + number[3:6] + "." + number[6:]}
 			if i%2 == 0 {
-				hub["email"], hub["hs_additional_emails"], force["Email"] = number+"@example.com", number+".old@example.com", number+".Old@Example.com"
+				hub["email"], hub["hs_additional_emails"], force["Email"] = number+"@example.com", number+".old@example.com",
+					number+".Old@Example.com"
 				delete(force, "Phone")
 			}
 			_, err := w.Hub.Core().CreateRecord("contacts", hub)
@@ -150,19 +159,22 @@ func TestS38_AListingNeedsNoSearch(t *testing.T) {
 		w.drain()
 		p, err = w.Engine.GetPlan(t.Context(), testbed.Workspace, p.ID)
 		w.must(err)
-		if n := p.Totals; p.State != engine.RunDone || n[crm.Created] != create || n[crm.Linked]+n[crm.Updated] < 100 || n[crm.Duplicate]+n[crm.Failed] > 0 {
+		if n := p.Totals; p.State != engine.RunDone || n[crm.Created] != create || n[crm.Linked]+n[crm.Updated] < 100 ||
+			n[crm.Duplicate]+n[crm.Failed] > 0 {
 			t.Errorf("the plan is %s, totals %v; want everybody linked", p.State, n)
 		}
 		return p.ID
 	}
 	add(1)
 	planned(0)
-	if run := w.start(); run.State != engine.RunDone || run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed] > 0 {
+	if run := w.start(); run.State != engine.RunDone ||
+		run.Outcomes[crm.Created]+run.Outcomes[crm.Duplicate]+run.Outcomes[crm.Failed] > 0 {
 		t.Errorf("the first sync: %s, %v", run.State, run.Outcomes)
 	}
 	add(2)
 	plan := planned(0)
-	if apply := w.finished(w.Engine.ApplyPlan(t.Context(), testbed.Workspace, plan)); apply.Outcomes[crm.Stale]+apply.Outcomes[crm.Created] > 0 {
+	if apply := w.finished(w.Engine.ApplyPlan(t.Context(), testbed.Workspace,
+		plan)); apply.Outcomes[crm.Stale]+apply.Outcomes[crm.Created] > 0 {
 		t.Errorf("the plan applied: %v", apply.Outcomes)
 	}
 	if st := w.status(); st.States.Left[crm.StateInSync] != 200 {
@@ -204,7 +216,9 @@ func TestS10_AnUnreadableRowFailsAlone(t *testing.T) {
 			}}, nil)
 			var ids []crm.RecordID
 			for i := range 20 {
-				r, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"lastname": fmt.Sprintf("N%d", i), "email": fmt.Sprintf("n%d@example.com", i)})
+				r, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+					"lastname": fmt.Sprintf("N%d", i), "email": fmt.Sprintf("n%d@example.com", i),
+				})
 				b.must(err)
 				ids = append(ids, crm.RecordID(r.ID))
 			}
@@ -250,7 +264,9 @@ func TestS6_ALaterKeyDoublesNobody(t *testing.T) {
 	}
 	b := newDimBed(t, 0, dim{}, ladder)
 	family := func(n string) {
-		_, err := b.Force.Core().CreateRecord("Contact", map[string]string{"LastName": n, "Email": n + "@example.com", "Phone": "(212) 555-0122"})
+		_, err := b.Force.Core().CreateRecord("Contact", map[string]string{
+			"LastName": n, "Email": n + "@example.com", "Phone": "(212) 555-0122",
+		})
 		b.must(err)
 	}
 	family("ann")

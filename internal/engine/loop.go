@@ -75,7 +75,8 @@ func (l *loop) same(x *loop) bool {
 	if l == nil || x == nil {
 		return l == x
 	}
-	return l.At == x.At && l.N == x.N && maps.Equal(l.Fields, x.Fields) && slices.Equal(l.Frozen, x.Frozen) && maps.Equal(l.Since, x.Since)
+	return l.At == x.At && l.N == x.N && maps.Equal(l.Fields, x.Fields) && slices.Equal(l.Frozen, x.Frozen) &&
+		maps.Equal(l.Since, x.Since)
 }
 
 // fields lists what is frozen, for whoever asks.

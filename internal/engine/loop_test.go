@@ -35,7 +35,11 @@ func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		beside, resolve, release bool
-	}{"alone": {}, "alike again": {beside: true}, "decided": {beside: true, resolve: true}, "let go": {beside: true, release: true}} {
+	}{
+		"alone": {}, "alike again": {beside: true}, "decided": {beside: true, resolve: true}, "let go": {
+			beside: true, release: true,
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, 3, nil)
@@ -67,7 +71,8 @@ func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 				}
 				return
 			}
-			if v := b.record(crm.Left, hub); rounds <= 7 || rounds > 20 || v.State != crm.StateConflict || v.Code != "write_loop" {
+			if v := b.record(crm.Left, hub); rounds <= 7 || rounds > 20 || v.State != crm.StateConflict ||
+				v.Code != "write_loop" {
 				t.Fatalf("after %d rounds the record is %s (%s), want it stopped after the seventh", rounds, v.State, v.Code)
 			}
 			b.editHub(hub, "city", "Ghent")
@@ -81,15 +86,18 @@ func TestS5_WhatGoesRoundIsStopped(t *testing.T) {
 			want := left
 			switch {
 			case c.release:
-				_, err := b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, crm.RecordID(hub), []crm.MappingID{"last"})
+				_, err := b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, crm.RecordID(hub),
+					[]crm.MappingID{"last"})
 				if !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "not_frozen" {
 					t.Errorf("a field that is not frozen: %v", err)
 				}
-				_, err = b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, "nobody", []crm.MappingID{b.titleOf()})
+				_, err = b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, "nobody",
+					[]crm.MappingID{b.titleOf()})
 				if !fault.Is(err, fault.NotFound) || fault.CodeOf(err) != "record_unknown" {
 					t.Errorf("a record that nobody knows: %v", err)
 				}
-				b.finished(b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Right, crm.RecordID(force), []crm.MappingID{b.titleOf()}))
+				b.finished(b.Engine.UnfreezeRecord(t.Context(), ws, con, testbed.Contacts, crm.Right, crm.RecordID(force),
+					[]crm.MappingID{b.titleOf()}))
 				if want, _ = titles(); want != left && want != right {
 					t.Errorf("let go, the titles became %q, want %q or %q", want, left, right)
 				}
@@ -128,7 +136,8 @@ func (b bed) saysFrozen(hub, force string) {
 	one := func(where string, fields []engine.FrozenField) {
 		b.t.Helper()
 		if len(fields) != 1 || fields[0].Mapping != b.titleOf() || fields[0].Code != "write_loop" ||
-			!strings.Contains(fields[0].Remedy, "/unfreeze") || b.Now().Sub(fields[0].Since) < 2*time.Hour || b.Now().Sub(fields[0].Since) > 3*time.Hour {
+			!strings.Contains(fields[0].Remedy, "/unfreeze") || b.Now().Sub(fields[0].Since) < 2*time.Hour ||
+			b.Now().Sub(fields[0].Since) > 3*time.Hour {
 			b.t.Errorf("the %s says %+v", where, fields)
 		}
 	}
@@ -139,7 +148,8 @@ func (b bed) saysFrozen(hub, force string) {
 	b.must(err)
 	one("explanation", x.Frozen)
 	st := b.status()
-	if st.Frozen == nil || st.Frozen.Links != 1 || len(st.Frozen.Records) != 1 || !slices.Contains(st.Warnings, "write_loop") {
+	if st.Frozen == nil || st.Frozen.Links != 1 || len(st.Frozen.Records) != 1 ||
+		!slices.Contains(st.Warnings, "write_loop") {
 		b.t.Fatalf("the status says %+v, %v", st.Frozen, st.Warnings)
 	}
 	r := st.Frozen.Records[0]
@@ -170,7 +180,9 @@ type visited struct {
 	visit func(ctx context.Context, c connector.Connector, writes []connector.Write)
 }
 
-func (v *visited) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
+func (v *visited) BatchWrite(
+	ctx context.Context, object string, writes []connector.Write,
+) ([]connector.Written, error) {
 	out, err := v.Connector.BatchWrite(ctx, object, writes)
 	if v.visit != nil {
 		v.visit(ctx, v.Connector, writes)

@@ -162,7 +162,8 @@ func (s *session) tellMass(l *lease) {
 // replaced lists the kinds of change that a unit's decision makes. What a person
 // confirmed in a plan, asked for or decided is none.
 func (s *session) replaced(u *unit) []massKind {
-	if !u.decided || !u.link.paired() || u.fate.stopped() || u.fate.weighed || u.into != nil || u.hint.Expect != "" || u.hint.Op != "" {
+	if !u.decided || !u.link.paired() || u.fate.stopped() || u.fate.weighed || u.into != nil || u.hint.Expect != "" ||
+		u.hint.Op != "" {
 		return nil
 	}
 	var out []massKind

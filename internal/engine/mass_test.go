@@ -45,7 +45,8 @@ func (b bed) pairs() [][2]string {
 	var out [][2]string
 	cursor := ""
 	for {
-		rs, next, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 100, cursor)
+		rs, next, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+			crm.StateInSync, "", 100, cursor)
 		b.must(err)
 		for _, r := range rs {
 			if r.Side == crm.Left && r.Partner != "" {
@@ -79,7 +80,9 @@ func (b bed) tell(side int, ids []string, size int) {
 func (b bed) massEdit(side int, pairs [][2]string, title string) (ids []string) {
 	b.t.Helper()
 	for i, p := range pairs {
-		b.edit(side, p[side], map[string]string{massFields[side].title: title, massFields[side].city: fmt.Sprintf("Town %d", i)})
+		b.edit(side, p[side], map[string]string{
+			massFields[side].title: title, massFields[side].city: fmt.Sprintf("Town %d", i),
+		})
 		ids = append(ids, p[side])
 	}
 	return ids
@@ -135,7 +138,8 @@ func TestS37_AMassChangeHaltsItsMapping(t *testing.T) {
 					if n := b.titles(other, pairs, title); n != 0 {
 						t.Fatalf("%d titles were replaced before anybody was asked", n)
 					}
-					if held := b.values(other, massFields[other].city); held[pairs[3][other]] != "Town 3" || held[pairs[69][other]] != "Town 69" {
+					if held := b.values(other, massFields[other].city); held[pairs[3][other]] != "Town 3" ||
+						held[pairs[69][other]] != "Town 69" {
 						t.Error("another mapping does not go on")
 					}
 					st := b.status()
@@ -147,7 +151,8 @@ func TestS37_AMassChangeHaltsItsMapping(t *testing.T) {
 					if kind == "" {
 						kind = "one_value"
 					}
-					if h.Mapping != titleMapping || h.Side != crm.Sides[other] || h.Kind != kind || h.Field != massFields[other].title || h.Count <= 50 || h.Waiting != 70 || h.Links < 70 || h.Remedy == "" {
+					if h.Mapping != titleMapping || h.Side != crm.Sides[other] || h.Kind != kind ||
+						h.Field != massFields[other].title || h.Count <= 50 || h.Waiting != 70 || h.Links < 70 || h.Remedy == "" {
 						t.Errorf("the halt says %+v", h)
 					}
 					if v := b.record(crm.Sides[side], pairs[0][side]); v.State != crm.StateWaiting || v.Code != "mass_change" {
@@ -171,7 +176,8 @@ func TestS37_ConfirmedOrDiscarded(t *testing.T) {
 				b := massBed(t, 160, engine.Tuning{ChangeShare: 0.1})
 				pairs, other := b.pairs()[:60], 1-side
 				decide := func(f func() error) { b.must(f()); b.settle(20 * time.Minute) }
-				if err := b.Engine.ConfirmChanges(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, titleMapping); err == nil {
+				if err := b.Engine.ConfirmChanges(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+					titleMapping); err == nil {
 					t.Error("a confirmation of nothing was taken")
 				}
 				b.massEdit(side, pairs, title)
@@ -184,8 +190,10 @@ func TestS37_ConfirmedOrDiscarded(t *testing.T) {
 				b.drain()
 				b.settle(2 * time.Hour)
 				st := b.status()
-				if n := b.titles(other, pairs, title); n != 0 || b.titles(side, pairs, title) != 60 || len(st.Changes) != 0 || st.Settled.Reasons[crm.ReasonUndone] != 60 {
-					t.Fatalf("discarded: %d of the other side replaced, %d stand, halts %v, settled %v", n, b.titles(side, pairs, title), st.Changes, st.Settled)
+				if n := b.titles(other, pairs, title); n != 0 || b.titles(side, pairs, title) != 60 || len(st.Changes) != 0 ||
+					st.Settled.Reasons[crm.ReasonUndone] != 60 {
+					t.Fatalf("discarded: %d of the other side replaced, %d stand, halts %v, settled %v", n,
+						b.titles(side, pairs, title), st.Changes, st.Settled)
 				}
 				for i, p := range pairs {
 					b.edit(side, p[side], map[string]string{massFields[side].title: fmt.Sprintf("Back %d", i)})
@@ -234,7 +242,8 @@ func TestS37_TrickledEditsHaltOnCrossing(t *testing.T) {
 				b.tell(0, ids, 1)
 				b.drain()
 				b.Move(30 * time.Second)
-				b.edit(0, pairs[100+i%20][0], map[string]string{"jobtitle": fmt.Sprintf("Other %d", i)}) // edits in between push nothing out
+				// edits in between push nothing out
+				b.edit(0, pairs[100+i%20][0], map[string]string{"jobtitle": fmt.Sprintf("Other %d", i)})
 				b.tell(0, []string{pairs[100+i%20][0]}, 1)
 				b.drain()
 			}
@@ -242,7 +251,10 @@ func TestS37_TrickledEditsHaltOnCrossing(t *testing.T) {
 			if n := b.titles(1, pairs, title); n != 50 || len(st.Changes) != 1 {
 				t.Fatalf("%d of 60 written, halts %+v; want 50 and a halt", n, st.Changes)
 			}
-			f := engine.LogFilter{Connection: testbed.Connection, Mapping: titleMapping, From: st.Changes[0].From, To: st.Changes[0].Since.Add(time.Second)}
+			f := engine.LogFilter{
+				Connection: testbed.Connection, Mapping: titleMapping, From: st.Changes[0].From,
+				To: st.Changes[0].Since.Add(time.Second),
+			}
 			written := 0
 			for cursor, more := "", true; more; more = cursor != "" {
 				es, next, err := b.Engine.ListLog(t.Context(), testbed.Workspace, f, 200, cursor)
@@ -294,7 +306,9 @@ func TestS37_WhatIsNoMassChange(t *testing.T) {
 		}
 		b.settle(20 * time.Minute)
 		b.change(func(c *crm.Connection) {
-			c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{ID: "country", Left: []string{"country"}, Right: []string{"MailingCountry"}})
+			c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{
+				ID: "country", Left: []string{"country"}, Right: []string{"MailingCountry"},
+			})
 		})
 		_, err := b.Engine.StartRun(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
 		b.must(err)
@@ -372,7 +386,8 @@ func TestS37_TwoWhoMeetWhileItIsHalted(t *testing.T) {
 	}
 	b.must(b.Engine.ConfirmChanges(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, titleMapping))
 	b.settle(20 * time.Minute)
-	if a, c := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; a != c || b.record(crm.Left, hub).State != crm.StateInSync {
+	if a, c := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; a != c ||
+		b.record(crm.Left, hub).State != crm.StateInSync {
 		t.Errorf("decided, they are %s, with the titles %q and %q", b.record(crm.Left, hub).State, a, c)
 	}
 }

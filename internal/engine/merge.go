@@ -46,7 +46,10 @@ func (s *session) followMerges(ctx context.Context, us []*unit) (again bool, err
 			}
 		}
 		if r := u.moved.Get(u.side); r != nil { // from now on it is about the survivor
-			u.hint = hint{ID: r.MergedInto, Merged: append([]crm.RecordID{r.ID}, u.hint.Merged...), Force: true, Expect: u.hint.Expect, Tries: u.hint.Tries}
+			u.hint = hint{
+				ID: r.MergedInto, Merged: append([]crm.RecordID{r.ID}, u.hint.Merged...), Force: true, Expect: u.hint.Expect,
+				Tries: u.hint.Tries,
+			}
 			again = true
 		}
 	}

@@ -58,7 +58,10 @@ func (b *mergeBooks) setAside(u *unit) error {
 	b.ws = append(b.ws, w)
 	b.count(l.counted(), 1)
 	if l.Code == codeMergedTwin {
-		b.log(Entry{Side: u.side.Other(), Record: u.link.id(u.side.Other()), Partner: u.id, Outcome: crm.Duplicate, Code: codeMergedTwin, Message: l.Detail})
+		b.log(Entry{
+			Side: u.side.Other(), Record: u.link.id(u.side.Other()), Partner: u.id, Outcome: crm.Duplicate,
+			Code: codeMergedTwin, Message: l.Detail,
+		})
 	}
 	return nil
 }
@@ -66,7 +69,10 @@ func (b *mergeBooks) setAside(u *unit) error {
 // leftOver is what is remembered of the partner of a pair that a merge ends.
 func (b *mergeBooks) leftOver(u *unit) *link {
 	other, now := u.side.Other(), b.Now()
-	l := &link{State: crm.StateDuplicate, Code: codeMergedTwin, Made: now, Since: now, Claims: slices.Clone(u.link.Claims), Claimed: u.link.Claimed}
+	l := &link{
+		State: crm.StateDuplicate, Code: codeMergedTwin, Made: now, Since: now, Claims: slices.Clone(u.link.Claims),
+		Claimed: u.link.Claimed,
+	}
 	l.Detail = "the record it was linked to was merged into another one, which is linked to " + string(b.kept)
 	l.Others = []crm.RecordID{b.kept}
 	if !u.partnerAlive() {
@@ -102,9 +108,14 @@ func (b *mergeBooks) follow(u *unit) error {
 	if u.side == crm.Left {
 		b.ws = append(b.ws, store.Write{Item: item, If: store.IfVersion(s.versions.Left)}, store.Write{Item: alias})
 	} else {
-		b.ws = append(b.ws, store.Write{Item: item, If: store.IfVersion(u.versions.Left)}, store.Write{Item: alias, If: store.IfVersion(s.versions.Right)})
+		b.ws = append(b.ws, store.Write{Item: item, If: store.IfVersion(u.versions.Left)}, store.Write{
+			Item: alias, If: store.IfVersion(s.versions.Right),
+		})
 	}
-	b.log(Entry{Side: u.side, Record: s.id, Partner: b.kept, Outcome: crm.Linked, Code: codeMergeFollowed, Message: "the link followed a merge of " + string(u.id)})
+	b.log(Entry{
+		Side: u.side, Record: s.id, Partner: b.kept, Outcome: crm.Linked, Code: codeMergeFollowed,
+		Message: "the link followed a merge of " + string(u.id),
+	})
 	if !own.paired() {
 		return nil
 	}

@@ -58,9 +58,13 @@ func (m *mergeBed) must(err error) {
 
 func (m *mergeBed) core(side crm.Side) (core *fakekit.Core, object string, names map[string]string) {
 	if side == crm.Left {
-		return m.Hub.Core(), "contacts", map[string]string{"email": "email", "last": "lastname", "city": "city", "title": "jobtitle"}
+		return m.Hub.Core(), "contacts", map[string]string{
+			"email": "email", "last": "lastname", "city": "city", "title": "jobtitle",
+		}
 	}
-	return m.Force.Core(), "Contact", map[string]string{"email": "Email", "last": "LastName", "city": "MailingCity", "title": "Title"}
+	return m.Force.Core(), "Contact", map[string]string{
+		"email": "Email", "last": "LastName", "city": "MailingCity", "title": "Title",
+	}
 }
 
 func (m *mergeBed) raw(side crm.Side, kv ...string) map[string]string {
@@ -203,8 +207,10 @@ var mergeNews = map[string]func(m *mergeBed, events []connector.Event){
 // mergeForms are the sides and forms in which records are merged.
 var mergeForms = map[string]func(t *testing.T) *mergeBed{
 	"HubSpot, new record": func(t *testing.T) *mergeBed { return newMergeBed(t, crm.Left, hubspotfake.Merges{}) },
-	"HubSpot, same ID":    func(t *testing.T) *mergeBed { return newMergeBed(t, crm.Left, hubspotfake.Merges{KeepID: true}) },
-	"Salesforce":          func(t *testing.T) *mergeBed { return newMergeBed(t, crm.Right, hubspotfake.Merges{}) },
+	"HubSpot, same ID": func(t *testing.T) *mergeBed {
+		return newMergeBed(t, crm.Left, hubspotfake.Merges{KeepID: true})
+	},
+	"Salesforce": func(t *testing.T) *mergeBed { return newMergeBed(t, crm.Right, hubspotfake.Merges{}) },
 }
 
 // eachMerge runs f for every form of a merge and every way to hear of it.
@@ -245,7 +251,8 @@ func (m *mergeBed) logged(code string, want map[crm.RecordID]crm.RecordID) {
 	m.t.Helper()
 	got := map[crm.RecordID]crm.RecordID{}
 	for cursor, more := "", true; more; more = cursor != "" {
-		es, next, err := m.Engine.ListLog(m.ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection}, 200, cursor)
+		es, next, err := m.Engine.ListLog(m.ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection}, 200,
+			cursor)
 		m.must(err)
 		for _, e := range es {
 			if e.Code != code {
@@ -301,7 +308,8 @@ func TestS36_TwoLinkedRecordsMerged(t *testing.T) {
 		m.edit(m.side.Other(), twin, "title", "CEO")
 		m.must(m.Quiet(m.ctx))
 		m.follows(survivor, twin, map[string]string{"city": "Bern", "title": "CEO"})
-		if got := m.values(m.side.Other(), lostTwin); got["city"] != "Lima" || got["last"] != "loser" || m.count(m.side.Other()) != people {
+		if got := m.values(m.side.Other(), lostTwin); got["city"] != "Lima" || got["last"] != "loser" ||
+			m.count(m.side.Other()) != people {
 			m.t.Errorf("the loser's partner: %v; %d records, want %d", got, m.count(m.side.Other()), people)
 		}
 		for _, id := range []crm.RecordID{loser, primary} {
@@ -349,7 +357,9 @@ func TestS36_OneLinkFollowsTheSurvivor(t *testing.T) {
 				tell(m, events)
 				m.must(m.Quiet(m.ctx))
 				m.must(m.Quiet(m.ctx))
-				m.follows(survivor, twin, map[string]string{"city": city, "last": last, "title": "Edited between", "email": last + "@example.com"})
+				m.follows(survivor, twin, map[string]string{
+					"city": city, "last": last, "title": "Edited between", "email": last + "@example.com",
+				})
 				if n := m.count(m.side.Other()); n != people {
 					m.t.Errorf("%d records on the other side, want %d", n, people)
 				}
@@ -382,14 +392,17 @@ func TestS36_EditOfTheTwinTellsOfTheMerge(t *testing.T) {
 				if m.side == crm.Right {
 					account, object = testbed.LeftAccount, "contacts"
 				}
-				m.must(m.Engine.Webhook(m.ctx, testbed.Workspace, account, []connector.Event{{Kind: connector.EventChanged, Object: object, ID: id}}))
+				m.must(m.Engine.Webhook(m.ctx, testbed.Workspace, account, []connector.Event{
+					{Kind: connector.EventChanged, Object: object, ID: id},
+				}))
 				m.must(m.Drain(m.ctx))
 				if id == twin {
 					m.follows(survivor, twin, map[string]string{"title": "CEO", "city": "Paris"})
 				}
 				m.must(m.Quiet(m.ctx))
 				m.follows(survivor, twin, map[string]string{"city": "Paris", "last": "primary"})
-				if v := m.view(m.side.Other(), lostTwin); v.State != crm.StateDuplicate || m.values(m.side.Other(), lostTwin)["last"] != "loser" {
+				if v := m.view(m.side.Other(), lostTwin); v.State != crm.StateDuplicate ||
+					m.values(m.side.Other(), lostTwin)["last"] != "loser" {
 					t.Errorf("the loser's partner is %s with %v", v.State, m.values(m.side.Other(), lostTwin))
 				}
 			})
@@ -435,7 +448,8 @@ func TestS36_Chains(t *testing.T) {
 					m.must(m.Quiet(m.ctx))
 					m.follows(last, twinC, map[string]string{"city": "Cork", "last": "cleo"})
 					for twin, city := range map[crm.RecordID]string{twinA: "Aarhus", twinB: "Bonn"} {
-						if v := m.view(m.side.Other(), twin); v.State != crm.StateDuplicate || m.values(m.side.Other(), twin)["city"] != city {
+						if v := m.view(m.side.Other(), twin); v.State != crm.StateDuplicate ||
+							m.values(m.side.Other(), twin)["city"] != city {
 							t.Errorf("a loser's partner is %s (%s) with %v", v.State, v.Code, m.values(m.side.Other(), twin))
 						}
 					}
@@ -602,12 +616,15 @@ func TestS36_AWebhookAloneTellsOfTheMerge(t *testing.T) {
 	}
 	people := len(b.apps[0].Rows())
 	b.ask(func(e *engine.Engine) error {
-		return e.Webhook(t.Context(), ws, testbed.RightAccount, []connector.Event{{Kind: connector.EventMerged, Object: modelapp.Object, ID: loser, MergedInto: survivor, Primary: primary}})
+		return e.Webhook(t.Context(), ws, testbed.RightAccount, []connector.Event{
+			{Kind: connector.EventMerged, Object: modelapp.Object, ID: loser, MergedInto: survivor, Primary: primary},
+		})
 	})
 	b.rest()
 	b.pull()
 	b.rest()
-	if v, err := b.eng.GetRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, twin); err != nil || v.Partner != survivor || v.State != crm.StateInSync {
+	if v, err := b.eng.GetRecord(t.Context(), ws, con, testbed.Contacts, crm.Left, twin); err != nil ||
+		v.Partner != survivor || v.State != crm.StateInSync {
 		t.Errorf("the loser's twin is %s (%s) with %q, %v; want in_sync with %s", v.State, v.Code, v.Partner, err, survivor)
 	}
 	if n := len(b.apps[0].Rows()); n != people {

@@ -74,7 +74,9 @@ const onTheRight = "right\x00"
 
 func (s *session) loadSeen(ctx context.Context, r *storedRun, side crm.Side) ([]uint64, error) {
 	var out []uint64
-	err := s.eachItem(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition}, func(it store.Item) error {
+	err := s.eachItem(ctx, store.Query{
+		Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition,
+	}, func(it store.Item) error {
 		for b := it.Data; r.Salt == "" && len(b) >= 8; b = b[8:] {
 			out = append(out, binary.BigEndian.Uint64(b))
 		}
@@ -92,7 +94,9 @@ func (s *session) loadSeen(ctx context.Context, r *storedRun, side crm.Side) ([]
 }
 
 func (s *session) dropSeen(ctx context.Context, r *storedRun, side crm.Side) error {
-	return s.eachItem(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition}, func(it store.Item) error {
+	return s.eachItem(ctx, store.Query{
+		Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition,
+	}, func(it store.Item) error {
 		_, err := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}})
 		return err
 	})

@@ -59,7 +59,8 @@ func (s *session) readOwn(ctx context.Context, us []*unit) error {
 		}
 	}
 	for _, u := range us {
-		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" || !s.upToDate(u.link) {
+		if u.own() == nil || !u.link.paired() || u.both || u.hint.Force || u.hint.Op != "" || u.hint.Expect != "" ||
+			!s.upToDate(u.link) {
 			continue
 		}
 		if u.link.State == crm.StateExcluded {
@@ -172,7 +173,8 @@ func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.Record
 		return nil, atSide(side, "read records", err)
 	}
 	if len(reads) != len(ids) {
-		return nil, fault.New("engine: read records", fault.Unavailable, codeMalformed, "the app answered for other records than were asked")
+		return nil, fault.New("engine: read records", fault.Unavailable, codeMalformed,
+			"the app answered for other records than were asked")
 	}
 	for i := range reads {
 		if gone := s.lacking(side, asked, reads[i].Record); len(gone) > 0 {

@@ -49,16 +49,23 @@ func otherSettings() []scenario {
 			b.create(crm.Left, "key", "r_nobody", "email", "hal@example.com")
 			b.pull()
 		}},
-		{name: "matched by an ID that must be there", change: matched(crm.MatchStep{By: crm.MatchByID, Left: "l_key", Right: "$id", OnMissing: "error"}, email), act: day},
+		{
+			name:   "matched by an ID that must be there",
+			change: matched(crm.MatchStep{By: crm.MatchByID, Left: "l_key", Right: "$id", OnMissing: "error"}, email), act: day,
+		},
 		{name: "matched by all keys, verified", change: matched(
-			crm.MatchStep{By: crm.MatchByAllKeys, Pairs: [][2]string{{"l_first", "r_first"}, {"l_last", "r_last"}}, Verify: [][2]string{{"l_city", "r_city"}}}, email), act: func(b *crashBed) {
+			crm.MatchStep{
+				By: crm.MatchByAllKeys, Pairs: [][2]string{{"l_first", "r_first"}, {"l_last", "r_last"}},
+				Verify: [][2]string{{"l_city", "r_city"}},
+			}, email), act: func(b *crashBed) {
 			b.create(crm.Left, "first", "Ivy", "last", "Poe", "city", "Ghent")
 			b.create(crm.Right, "first", "Ivy", "last", "Poe", "city", "Ghent")
 			b.create(crm.Right, "first", "Ivy", "last", "Poe", "city", "Lund")
 			day(b)
 		}},
 		{name: "keys that disagree", change: matched(crm.MatchStep{
-			By: crm.MatchByAnyKey, Pairs: [][2]string{{"l_email", "r_email"}, {"l_phone", "r_phone"}}, OnDisagreement: "error", Protect: []string{"l_email"},
+			By: crm.MatchByAnyKey, Pairs: [][2]string{{"l_email", "r_email"}, {"l_phone", "r_phone"}}, OnDisagreement: "error",
+			Protect: []string{"l_email"},
 		}), act: func(b *crashBed) {
 			b.create(crm.Right, "email", "jo@example.com", "first", "Jo")
 			b.create(crm.Right, "phone", "+12125550100", "first", "Joe")
@@ -76,7 +83,11 @@ func otherSettings() []scenario {
 			c.Syncs[0].Behavior = crm.PerWay[crm.Behavior]{ToRight: crm.BehaviorUpdateOnly, ToLeft: crm.BehaviorCreateOnly}
 		}, act: day},
 		{name: "a rule that takes back", change: func(c *crm.Connection) {
-			c.Syncs[0].Rules = []crm.Rule{{ID: "gold", Direction: crm.DirectionToRight, Filter: gold, Undo: true, Actions: []crm.RuleAction{{Type: "add_tag", Field: "r_tags", Value: "gold"}}}}
+			c.Syncs[0].Rules = []crm.Rule{
+				{ID: "gold", Direction: crm.DirectionToRight, Filter: gold, Undo: true, Actions: []crm.RuleAction{
+					{Type: "add_tag", Field: "r_tags", Value: "gold"},
+				}},
+			}
 		}, act: ranked},
 		{name: "a rule for one way", change: func(c *crm.Connection) {
 			c.Syncs[0].Rules = []crm.Rule{{ID: "gold", Direction: crm.DirectionToRight, Filter: gold}}

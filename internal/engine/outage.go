@@ -86,7 +86,8 @@ func (e *Engine) noteOutage(ctx context.Context, sc scope, conn *crm.Connection,
 	}
 	s, err = e.saveOutage(ctx, sc, s)
 	if err != nil {
-		e.Log.Debug("outage not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the next failure says it again
+		// the next failure says it again
+		e.Log.Debug("outage not stored", "connection", sc.con, "sync", sc.sync, "error", err)
 		return
 	}
 	e.stood(s.standing(sc))
@@ -109,7 +110,8 @@ func (e *Engine) saveOutage(ctx context.Context, sc scope, s *Outage) (*Outage, 
 	if err := e.saveOutages(ctx, sc, known, version); err != nil {
 		return nil, err
 	}
-	e.Log.Warn("app does not answer", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "code", s.Code)
+	e.Log.Warn("app does not answer", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account",
+		s.Account, "code", s.Code)
 	return s, nil
 }
 
@@ -202,7 +204,8 @@ func (e *Engine) listen(ctx context.Context, sc scope, conn *crm.Connection, run
 	}
 	for _, s := range ended {
 		if running {
-			e.Log.Info("app answers again", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account", s.Account, "after", e.Now().Sub(s.Since).Round(time.Second).String())
+			e.Log.Info("app answers again", "connection", sc.con, "sync", sc.sync, "side", s.Side, "app", s.App, "account",
+				s.Account, "after", e.Now().Sub(s.Since).Round(time.Second).String())
 		}
 	}
 	return known.out() > 0, err

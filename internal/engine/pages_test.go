@@ -55,7 +55,8 @@ func TestPagesOfTheStoreMayBeTiny(t *testing.T) {
 	records := func(state crm.State) (all []engine.RecordView) {
 		t.Helper()
 		for cursor := ""; ; {
-			page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, state, "", 50, cursor)
+			page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, state, "", 50,
+				cursor)
 			b.must(err)
 			all = append(all, page...)
 			if cursor = next; cursor == "" {
@@ -84,7 +85,8 @@ func TestPagesOfTheStoreMayBeTiny(t *testing.T) {
 	b.Move(time.Minute)
 	b.drain()
 	for _, id := range gone {
-		if v, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Right, crm.RecordID(id)); err == nil && v.State != crm.StateDeleted {
+		if v, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Right,
+			crm.RecordID(id)); err == nil && v.State != crm.StateDeleted {
 			t.Errorf("%s is gone, and %s", id, v.State)
 		}
 	}
@@ -116,13 +118,17 @@ func TestEverySyncHearsADelivery(t *testing.T) {
 	b := newBed(t, 0, func(c *crm.Connection) {
 		second := c.Syncs[0]
 		second.ID, second.Right.Object, second.Direction = "leads", "Lead", crm.DirectionToRight
-		second.Mappings = slices.DeleteFunc(slices.Clone(second.Mappings), func(m crm.Mapping) bool { return m.ID == "title" || m.ID == "city" || m.ID == "phone" })
+		second.Mappings = slices.DeleteFunc(slices.Clone(second.Mappings), func(m crm.Mapping) bool {
+			return m.ID == "title" || m.ID == "city" || m.ID == "phone"
+		})
 		company := crm.TextValue("None")
 		m := crm.Mapping{ID: "company", Left: []string{"company"}, Right: []string{"Company"}}
 		m.Default.ToRight = company
 		second.Mappings = append(second.Mappings, m)
 		c.Syncs = append(c.Syncs, second)
-		known := crm.Rule{ID: "known", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "company", Op: "is_not_empty"}}
+		known := crm.Rule{
+			ID: "known", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "company", Op: "is_not_empty"},
+		}
 		c.Syncs[0].Rules = []crm.Rule{known}
 	})
 	ctx := t.Context()
@@ -131,10 +137,13 @@ func TestEverySyncHearsADelivery(t *testing.T) {
 	b.drain()
 	var told []connector.Event
 	for _, who := range []map[string]string{
-		{"email": "contact@example.com", "lastname": "Contact", "company": "Acme"}, {"email": "lead@example.com", "lastname": "Lead"},
+		{"email": "contact@example.com", "lastname": "Contact", "company": "Acme"},
+		{"email": "lead@example.com", "lastname": "Lead"},
 	} {
 		id := b.newPerson("contacts", who)
-		told = append(told, connector.Event{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(id), At: b.Now()})
+		told = append(told, connector.Event{
+			Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(id), At: b.Now(),
+		})
 	}
 	b.Move(time.Second)
 	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, told))
@@ -203,7 +212,9 @@ func TestS24_AnInboxThatTakesNothingIsSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 		n, err := b.strike(at, func(ctx context.Context, e *engine.Engine, _ asked) error {
-			return e.Webhook(ctx, ws, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: modelapp.Object, ID: id}})
+			return e.Webhook(ctx, ws, testbed.LeftAccount, []connector.Event{
+				{Kind: connector.EventChanged, Object: modelapp.Object, ID: id},
+			})
 		}, asked{})
 		if n <= at {
 			break

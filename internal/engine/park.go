@@ -115,7 +115,8 @@ func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
 	if fault.Is(err, fault.Conflict) {
 		return nil // counted by an earlier delivery
 	}
-	e.Log.Debug("hints kept in the inbox", "connection", c.Connection, "sync", c.Sync, "records", len(c.Hints), "code", why)
+	e.Log.Debug("hints kept in the inbox", "connection", c.Connection, "sync", c.Sync, "records", len(c.Hints), "code",
+		why)
 	return err
 }
 
@@ -143,7 +144,9 @@ type inboxItem struct {
 }
 
 // newChunk makes a chunk under the connection's present generation.
-func (e *Engine) newChunk(sc scope, conn *crm.Connection, kind RunKind, run crm.RunID, side crm.Side, hints []hint) *chunk {
+func (e *Engine) newChunk(
+	sc scope, conn *crm.Connection, kind RunKind, run crm.RunID, side crm.Side, hints []hint,
+) *chunk {
 	return &chunk{
 		V: chunkFormat, ID: e.NewID("chk"), Workspace: sc.ws, Connection: sc.con, Sync: sc.sync, Generation: conn.Generation,
 		Config: conn.Version, Kind: kind, Run: run, Side: side, Hints: hints, Trace: e.Trace(), Since: e.Now(),

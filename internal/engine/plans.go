@@ -30,7 +30,9 @@ type storedPlan struct {
 
 // CreatePlan works out what a sync would do, for everything or for the named
 // records, and writes nothing to either app. It works on a draft, too.
-func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef) (PlanView, error) {
+func (e *Engine) CreatePlan(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef,
+) (PlanView, error) {
 	sc := scope{ws, id, sync}
 	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
 	if err != nil {
@@ -44,7 +46,9 @@ func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 	r.Run.Plan = crm.PlanID(e.NewID("pln"))
 	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{
 		ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
-		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}, Settled: SettledCounts{Reasons: map[crm.Reason]int64{}},
+		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}, Settled: SettledCounts{
+			Reasons: map[crm.Reason]int64{},
+		},
 	}}
 	if !r.Full {
 		r.enter(records, hint{Force: true})
@@ -65,7 +69,10 @@ func (e *Engine) CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.Conn
 // planWrite is the write that stores a plan over the version it was read in.
 func (e *Engine) planWrite(ws crm.WorkspaceID, p *storedPlan, version int64) (store.Write, error) {
 	b, err := json.Marshal(p)
-	return store.Write{Item: store.Item{Key: planKey(ws, p.Plan.ID), Data: b, Expires: e.Now().Add(planRetention)}, If: store.IfVersion(version)}, err
+	return store.Write{
+		Item: store.Item{Key: planKey(ws, p.Plan.ID), Data: b, Expires: e.Now().Add(planRetention)},
+		If:   store.IfVersion(version),
+	}, err
 }
 
 func (e *Engine) savePlan(ctx context.Context, ws crm.WorkspaceID, p *storedPlan, version int64) error {
@@ -120,7 +127,9 @@ func (e *Engine) GetPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID)
 }
 
 // PlanChanges returns one page of a plan's changes.
-func (e *Engine) PlanChanges(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID, limit int, cursor string) ([]Change, string, error) {
+func (e *Engine) PlanChanges(
+	ctx context.Context, ws crm.WorkspaceID, id crm.PlanID, limit int, cursor string,
+) ([]Change, string, error) {
 	if _, _, err := e.loadPlan(ctx, ws, id); err != nil {
 		return nil, "", err
 	}
@@ -134,12 +143,15 @@ func (e *Engine) PlanChanges(ctx context.Context, ws crm.WorkspaceID, id crm.Pla
 			err = json.Unmarshal(b, &at)
 		}
 		if err != nil || at.Skip < 0 {
-			return nil, "", fault.New("engine: list changes", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
+			return nil, "", fault.New("engine: list changes", fault.Invalid, "cursor_malformed",
+				"the cursor is not one that this list returned")
 		}
 	}
 	out := []Change{}
 	for {
-		page, err := e.Store.Query(ctx, store.Query{Table: store.Log, Workspace: ws, Partition: planPage(ws, id, "x").Partition, Limit: 1, Cursor: at.Next})
+		page, err := e.Store.Query(ctx, store.Query{
+			Table: store.Log, Workspace: ws, Partition: planPage(ws, id, "x").Partition, Limit: 1, Cursor: at.Next,
+		})
 		if err != nil {
 			return nil, "", err
 		}
@@ -261,10 +273,14 @@ func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
 	}
 	ws := []store.Write{
 		{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(runRetention)}, If: store.IfAbsent},
-		{Op: store.Add, Item: store.Item{Key: runCounts(s.ws, j.chunk.Run), Counters: counts, Expires: s.Now().Add(runRetention)}},
+		{Op: store.Add, Item: store.Item{
+			Key: runCounts(s.ws, j.chunk.Run), Counters: counts, Expires: s.Now().Add(runRetention),
+		}},
 	}
 	if len(page.Changes) > 0 {
-		ws = append(ws, store.Write{Item: store.Item{Key: planPage(s.ws, j.chunk.Plan, j.chunk.ID), Data: b, Expires: s.Now().Add(planRetention)}})
+		ws = append(ws, store.Write{
+			Item: store.Item{Key: planPage(s.ws, j.chunk.Plan, j.chunk.ID), Data: b, Expires: s.Now().Add(planRetention)},
+		})
 	}
 	err = s.Store.Transact(ctx, ws)
 	if fault.Is(err, fault.Conflict) {
@@ -311,7 +327,10 @@ func (s *session) passedFromLeft(u *unit) bool {
 }
 
 func (s *session) changeOf(u *unit) Change {
-	c := Change{Action: u.decision.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.decision.Code, Reason: u.decision.Detail, Diffs: s.diffs(u), Digest: u.digest()}
+	c := Change{
+		Action: u.decision.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.decision.Code,
+		Reason: u.decision.Detail, Diffs: s.diffs(u), Digest: u.digest(),
+	}
 	switch {
 	case u.fate.wait > 0:
 		c.Action, c.Code, c.Digest = crm.Skipped, u.fate.why, ""
@@ -326,7 +345,10 @@ func (s *session) changeOf(u *unit) Change {
 
 // advanceOpen goes on with the runs beside the sync's listing.
 func (e *Engine) advanceOpen(ctx context.Context, sc scope) (busy bool, err error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.openRun("x").Partition, Limit: 20})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.openRun("x").Partition,
+		Limit: 20,
+	})
 	if err != nil {
 		return false, err
 	}
@@ -377,7 +399,8 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 		return Run{}, err
 	}
 	if p.Plan.State != RunDone {
-		return Run{}, fault.New("engine: apply plan", fault.Conflict, "plan_not_ready", "the plan is still being worked out, or failed")
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, "plan_not_ready",
+			"the plan is still being worked out, or failed")
 	}
 	sc := scope{ws, p.Plan.Connection, p.Plan.Sync}
 	conn, _, err := store.LoadConnection(ctx, e.Store, ws, sc.con)
@@ -390,7 +413,8 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 		}
 	}
 	if ok, code := runnable(conn, sc.sync); !ok {
-		return Run{}, fault.New("engine: apply plan", fault.Conflict, code, "the sync is not running; start the connection first")
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, code,
+			"the sync is not running; start the connection first")
 	}
 	return e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) { r.Phase, r.Run.Plan = phaseApply, id })
 }
@@ -421,7 +445,9 @@ func (e *Engine) adopt(ctx context.Context, sc scope, p *storedPlan) (*crm.Conne
 
 // stepApply reads one page of the plan.
 func (s *session) stepApply(ctx context.Context, r *storedRun) error {
-	page, err := s.Store.Query(ctx, store.Query{Table: store.Log, Workspace: s.ws, Partition: planPage(s.ws, r.Run.Plan, "x").Partition, Limit: 1, Cursor: r.Position})
+	page, err := s.Store.Query(ctx, store.Query{
+		Table: store.Log, Workspace: s.ws, Partition: planPage(s.ws, r.Run.Plan, "x").Partition, Limit: 1, Cursor: r.Position,
+	})
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,9 @@ type PreviewedPair struct {
 const notShown = "(not shown)"
 
 // preview opens a session under a document that is not stored.
-func (e *Engine) preview(ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, sync crm.SyncID) (*session, error) {
+func (e *Engine) preview(
+	ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, sync crm.SyncID,
+) (*session, error) {
 	b, err := json.Marshal(conn)
 	if err != nil {
 		return nil, fault.Wrap("engine: preview", fault.Other, err)
@@ -99,7 +101,9 @@ func (e *Engine) preview(ctx context.Context, ws crm.WorkspaceID, conn *crm.Conn
 }
 
 // sample lists the first records of a side, those of erased people left out.
-func (s *session) sample(ctx context.Context, side crm.Side, most, pages int) (out []crm.Record, complete bool, err error) {
+func (s *session) sample(
+	ctx context.Context, side crm.Side, most, pages int,
+) (out []crm.Record, complete bool, err error) {
 	req := connector.ChangesRequest{Object: s.end(side).object, Full: true}
 	for range pages {
 		req.Fields = s.end(side).fields
@@ -126,7 +130,9 @@ func (s *session) sample(ctx context.Context, side crm.Side, most, pages int) (o
 
 // PreviewRules tries the rules of a document that need not be stored on some
 // records of each side. It writes nothing.
-func (e *Engine) PreviewRules(ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, sync crm.SyncID) (RulesPreview, error) {
+func (e *Engine) PreviewRules(
+	ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, sync crm.SyncID,
+) (RulesPreview, error) {
 	ctx = connector.Foreground(ctx)
 	s, err := e.preview(ctx, ws, conn, sync)
 	if err != nil {
@@ -182,7 +188,9 @@ func (s *session) previewWay(way crm.Way, side crm.Side, records []crm.Record) W
 }
 
 // example shows what rules and match steps look at in a record.
-func (s *session) example(way crm.Way, side crm.Side, r *crm.Record, traces []rule.RuleTrace, hidden map[string]bool) PreviewRecord {
+func (s *session) example(
+	way crm.Way, side crm.Side, r *crm.Record, traces []rule.RuleTrace, hidden map[string]bool,
+) PreviewRecord {
 	out := PreviewRecord{Side: side, ID: r.ID, Fields: crm.Fields{}, Clauses: []FilterClause{}}
 	show := func(name string) {
 		if v, ok := r.Fields[name]; ok {
@@ -250,7 +258,9 @@ func IsPassword(f crm.Field) bool {
 // PreviewMappings works out what records would become under a document that
 // need not be stored: those named, else the first few of each side. It writes
 // nothing.
-func (e *Engine) PreviewMappings(ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, sync crm.SyncID, records []crm.RecordRef) (MappingsPreview, error) {
+func (e *Engine) PreviewMappings(
+	ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection, sync crm.SyncID, records []crm.RecordRef,
+) (MappingsPreview, error) {
 	ctx = connector.Foreground(ctx)
 	s, err := e.preview(ctx, ws, conn, sync)
 	if err != nil {
@@ -301,7 +311,8 @@ func (s *session) previewPair(ctx context.Context, u *unit) (PreviewedPair, erro
 		return out, nil
 	}
 	s.decide([]*unit{u})
-	out.Partner, out.Outcome, out.Code, out.Detail = u.recID(u.side.Other()), u.decision.Outcome, u.decision.Code, u.decision.Detail
+	out.Partner, out.Outcome, out.Code, out.Detail = u.recID(u.side.Other()), u.decision.Outcome, u.decision.Code,
+		u.decision.Detail
 	if u.erased() {
 		return out, nil
 	}
@@ -325,7 +336,8 @@ func (s *session) hiddenVerdict(f *reconcile.FieldDecision, hidden crm.PerSide[m
 		}
 	}
 	return FieldVerdict{
-		Mapping: f.Mapping, Left: hide(f.Left, secret), Right: hide(f.Right, secret), Winner: f.Winner, After: hide(f.After, secret),
-		Rule: string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail,
+		Mapping: f.Mapping, Left: hide(f.Left, secret), Right: hide(f.Right, secret), Winner: f.Winner,
+		After: hide(f.After, secret),
+		Rule:  string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail,
 	}
 }

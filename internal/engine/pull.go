@@ -138,7 +138,10 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 	}
 	side := r.Phase.side()
 	e := s.end(side)
-	req := connector.ChangesRequest{Object: e.object, Fields: e.fields, Cursor: st.Cursor.Get(side), Position: r.Position, Full: r.Full}
+	req := connector.ChangesRequest{
+		Object: e.object, Fields: e.fields, Cursor: st.Cursor.Get(side), Position: r.Position,
+		Full: r.Full,
+	}
 	if req.Cursor == "" && req.Position == "" {
 		req.Full = true // never listed before: begin with everything there is
 	}
@@ -151,7 +154,9 @@ func (s *session) listPage(ctx context.Context, r *storedRun, st *scanState) (co
 }
 
 // askChanges asks an app for a page, without the fields that it turns out to lack.
-func (s *session) askChanges(ctx context.Context, side crm.Side, req connector.ChangesRequest) (connector.ChangesPage, error) {
+func (s *session) askChanges(
+	ctx context.Context, side crm.Side, req connector.ChangesRequest,
+) (connector.ChangesPage, error) {
 	e := s.end(side)
 	cctx, done, err := s.ask(ctx, side, askOne)
 	if err != nil {
@@ -265,7 +270,8 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 // then every hint is queued or stored with the run.
 func (s *session) moveCursors(ctx context.Context, r *storedRun) error {
 	switch r.Phase {
-	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight, phaseAgainLeft, phaseAgainRight, phaseAudit, phaseAuditRight:
+	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight, phaseAgainLeft, phaseAgainRight, phaseAudit,
+		phaseAuditRight:
 		return nil
 	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
 	}

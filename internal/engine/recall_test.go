@@ -17,8 +17,11 @@ func TestS8_WhatLandedIsRecalledWhenItsFieldIsBack(t *testing.T) {
 		past []crm.Value
 		want bool
 	}{
-		"held still":               {held: text("Rome"), want: true},
-		"replaced by a person":     {held: text("Bergen"), past: []crm.Value{text("Bergen"), text("Rome"), text("Oslo")}, want: true},
+		"held still": {held: text("Rome"), want: true},
+		"replaced by a person": {
+			held: text("Bergen"), past: []crm.Value{text("Bergen"), text("Rome"), text("Oslo")},
+			want: true,
+		},
 		"replaced, without memory": {held: text("Bergen")},
 		"never landed":             {held: text("Oslo"), past: []crm.Value{text("Oslo")}},
 		"held before the last agreement": {

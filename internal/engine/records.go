@@ -16,17 +16,24 @@ import (
 )
 
 // SyncRecord looks at one record at once, whatever was seen of it before.
-func (e *Engine) SyncRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Run, error) {
-	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true})
+func (e *Engine) SyncRecord(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID,
+) (Run, error) {
+	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}},
+		hint{ID: rec, Force: true})
 }
 
 // LinkRecords pairs two records because a person says so. Invalid when one of
 // them is not there; Conflict when the partner is linked to another record.
-func (e *Engine) LinkRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec, partner crm.RecordID) (Run, error) {
+func (e *Engine) LinkRecords(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec,
+	partner crm.RecordID,
+) (Run, error) {
 	if err := e.mayLink(ctx, scope{ws, id, sync}, side, rec, partner); err != nil {
 		return Run{}, err
 	}
-	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}}, hint{ID: rec, Force: true, Op: opLink, Partner: partner})
+	return e.recordRun(ctx, scope{ws, id, sync}, RunRecord, []crm.RecordRef{{Side: side, ID: rec}},
+		hint{ID: rec, Force: true, Op: opLink, Partner: partner})
 }
 
 // mayLink looks whether two records can be paired. The worker looks once more.
@@ -58,18 +65,26 @@ func (e *Engine) mayLink(ctx context.Context, sc scope, side crm.Side, rec, part
 }
 
 // UnlinkRecord takes a pair apart; both records stay.
-func (e *Engine) UnlinkRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Run, error) {
+func (e *Engine) UnlinkRecord(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID,
+) (Run, error) {
 	return e.decideByHand(ctx, scope{ws, id, sync}, side, hint{ID: rec, Force: true, Op: opUnlink})
 }
 
 // ResolveRecord carries out a person's decision on fields in conflict.
-func (e *Engine) ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields map[crm.MappingID]Resolution) (Run, error) {
+func (e *Engine) ResolveRecord(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID,
+	fields map[crm.MappingID]Resolution,
+) (Run, error) {
 	return e.decideByHand(ctx, scope{ws, id, sync}, side, hint{ID: rec, Force: true, Op: opResolve, Resolve: fields})
 }
 
 // UnfreezeRecord lets fields of a pair go that went round in a circle of
 // connections: they are decided like any others again, as both sides are by then.
-func (e *Engine) UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID, fields []crm.MappingID) (Run, error) {
+func (e *Engine) UnfreezeRecord(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID,
+	fields []crm.MappingID,
+) (Run, error) {
 	sc := scope{ws, id, sync}
 	u := &unit{side: side, id: rec}
 	if err := (&session{Engine: e, scope: sc}).loadLinks(ctx, []*unit{u}); err != nil {
@@ -113,7 +128,9 @@ func (e *Engine) decideByHand(ctx context.Context, sc scope, side crm.Side, h hi
 // recordRun sends hints through the sync's group as a run of their own. It
 // does not stand in the way of a listing. What it is about is stored with the
 // run before any of it is sent: the tick sends what this process did not.
-func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint, with ...store.Write) (Run, error) {
+func (e *Engine) recordRun(
+	ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint, with ...store.Write,
+) (Run, error) {
 	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
 	if err != nil {
 		return Run{}, err
@@ -122,7 +139,8 @@ func (e *Engine) recordRun(ctx context.Context, sc scope, kind RunKind, refs []c
 		return Run{}, fault.New("engine: work record", fault.NotFound, "sync_not_found", "the connection has no such sync")
 	}
 	if ok, code := runnable(conn, sc.sync); !ok {
-		return Run{}, fault.New("engine: work record", fault.Conflict, code, "the sync is not running; start the connection first")
+		return Run{}, fault.New("engine: work record", fault.Conflict, code,
+			"the sync is not running; start the connection first")
 	}
 	r := e.newRun(sc, conn, kind)
 	r.enter(refs, like)
@@ -190,7 +208,10 @@ func (e *Engine) sendEntered(ctx context.Context, sc scope, conn *crm.Connection
 
 // ListRecords returns one page of the sync's records, or the one that q names
 // by ID on either side.
-func (e *Engine) ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int, cursor string) ([]RecordView, string, error) {
+func (e *Engine) ListRecords(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int,
+	cursor string,
+) ([]RecordView, string, error) {
 	sc := scope{ws, id, sync}
 	s := &session{Engine: e, scope: sc}
 	if q != "" {
@@ -207,7 +228,9 @@ func (e *Engine) ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.Con
 		return out, "", nil
 	}
 	if state != "" && rare(state) {
-		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: ws, OnIndex: true, Partition: rareStates(sc, state), Limit: limit, Cursor: cursor})
+		page, err := e.Store.Query(ctx, store.Query{
+			Table: store.Links, Workspace: ws, OnIndex: true, Partition: rareStates(sc, state), Limit: limit, Cursor: cursor,
+		})
 		if err != nil {
 			return nil, "", err
 		}
@@ -218,7 +241,9 @@ func (e *Engine) ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.Con
 }
 
 // listShards walks the sync's partitions one after the other.
-func (e *Engine) listShards(ctx context.Context, sc scope, state crm.State, limit int, cursor string) ([]RecordView, string, error) {
+func (e *Engine) listShards(
+	ctx context.Context, sc scope, state crm.State, limit int, cursor string,
+) ([]RecordView, string, error) {
 	at := struct {
 		Shard uint32 `json:"s"`
 		Next  string `json:"n"`
@@ -229,12 +254,16 @@ func (e *Engine) listShards(ctx context.Context, sc scope, state crm.State, limi
 			err = json.Unmarshal(b, &at)
 		}
 		if err != nil || at.Shard >= shards {
-			return nil, "", fault.New("engine: list records", fault.Invalid, "cursor_malformed", "the cursor is not one that this list returned")
+			return nil, "", fault.New("engine: list records", fault.Invalid, "cursor_malformed",
+				"the cursor is not one that this list returned")
 		}
 	}
 	out := []RecordView{}
 	for len(out) < limit {
-		page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(at.Shard), Limit: limit - len(out), Cursor: at.Next})
+		page, err := e.Store.Query(ctx, store.Query{
+			Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(at.Shard), Limit: limit - len(out),
+			Cursor: at.Next,
+		})
 		if err != nil {
 			return nil, "", err
 		}
@@ -273,12 +302,17 @@ func viewsOf(items []store.Item, state crm.State) ([]RecordView, error) {
 }
 
 func viewOf(side crm.Side, id crm.RecordID, l *link) RecordView {
-	return RecordView{Side: side, ID: id, State: l.State, Code: l.Code, Detail: l.Detail, Partner: l.id(side.Other()), Others: l.Others, Since: l.Since}
+	return RecordView{
+		Side: side, ID: id, State: l.State, Code: l.Code, Detail: l.Detail, Partner: l.id(side.Other()),
+		Others: l.Others, Since: l.Since,
+	}
 }
 
 // GetRecord returns all that is known of one record: both sides as read now,
 // the agreement, and its history. NotFound for a record never seen.
-func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (RecordView, error) {
+func (e *Engine) GetRecord(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID,
+) (RecordView, error) {
 	s, u, err := e.look(ctx, scope{ws, id, sync}, side, rec)
 	if err != nil {
 		return RecordView{}, err
@@ -287,7 +321,8 @@ func (e *Engine) GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.Conne
 		return RecordView{Side: side, ID: u.id, State: crm.StateExcluded, Code: CodeErased, Detail: erasedDetail}, nil
 	}
 	if u.link == nil {
-		return RecordView{}, fault.New("engine: get record", fault.NotFound, "record_unknown", "the sync has not seen this record")
+		return RecordView{}, fault.New("engine: get record", fault.NotFound, "record_unknown",
+			"the sync has not seen this record")
 	}
 	v := viewOf(side, u.id, u.link)
 	if err := s.readBoth(ctx, u); err != nil { // what is stored here can be shown all the same
@@ -334,7 +369,9 @@ func (e *Engine) recordHistory(ctx context.Context, ws crm.WorkspaceID, u *unit)
 			continue
 		}
 		con, page, _ := strings.Cut(page, "/")
-		err := e.eachItem(ctx, store.Query{Table: store.Log, Workspace: ws, Partition: logPartition(crm.ConnectionID(con), day), Prefix: page + "."}, func(it store.Item) error {
+		err := e.eachItem(ctx, store.Query{
+			Table: store.Log, Workspace: ws, Partition: logPartition(crm.ConnectionID(con), day), Prefix: page + ".",
+		}, func(it store.Item) error {
 			entries, err := decodePage(it)
 			for _, en := range entries {
 				if en.Side == u.side && en.Record == u.id || en.Side != u.side && en.Partner == u.id {
@@ -383,7 +420,9 @@ func (s *session) readBoth(ctx context.Context, u *unit) error {
 }
 
 // Explain works out, without writing, what would be done with a record now and why.
-func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID) (Explanation, error) {
+func (e *Engine) Explain(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side, rec crm.RecordID,
+) (Explanation, error) {
 	s, u, err := e.look(ctx, scope{ws, id, sync}, side, rec)
 	if err != nil {
 		return Explanation{}, err
@@ -401,11 +440,15 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	}
 	s.decide([]*unit{u})
 	x := Explanation{
-		Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.decision.Outcome, State: u.decision.State, Code: u.decision.Code, Detail: u.decision.Detail,
+		Side: side, ID: u.id, Partner: u.recID(side.Other()), Outcome: u.decision.Outcome, State: u.decision.State,
+		Code: u.decision.Code, Detail: u.decision.Detail,
 		Match: []MatchAttempt{}, Filters: []FilterClause{}, Fields: []FieldVerdict{},
 	}
 	for _, t := range u.match.Tried {
-		x.Match = append(x.Match, MatchAttempt{Step: t.Step, By: string(t.By), Fields: t.Fields, Candidates: t.Candidates, Result: t.Result})
+		x.Match = append(x.Match, MatchAttempt{
+			Step: t.Step, By: string(t.By), Fields: t.Fields, Candidates: t.Candidates,
+			Result: t.Result,
+		})
 	}
 	x.Held = heldParts(s.set, s.schemas)
 	if u.link.paired() {
@@ -413,7 +456,10 @@ func (e *Engine) Explain(ctx context.Context, ws crm.WorkspaceID, id crm.Connect
 	}
 	x.Filters = filterClauses(s.set, u, s.Now())
 	for _, f := range u.decision.Fields {
-		x.Fields = append(x.Fields, FieldVerdict{Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule), Reason: f.Reason, Code: f.Code, Detail: f.Detail})
+		x.Fields = append(x.Fields, FieldVerdict{
+			Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule),
+			Reason: f.Reason, Code: f.Code, Detail: f.Detail,
+		})
 	}
 	return x, nil
 }
@@ -429,7 +475,9 @@ func filterClauses(set *reconcile.Settings, u *unit, now time.Time) []FilterClau
 		way := crm.WayTo(side.Other())
 		for _, t := range set.FilterTraces(way, r, now) {
 			for _, c := range t.Clauses {
-				out = append(out, FilterClause{Rule: t.Rule, Way: way, Field: c.Field, Op: string(c.Op), Wanted: c.Wanted, Value: c.Value, Holds: c.Result})
+				out = append(out, FilterClause{
+					Rule: t.Rule, Way: way, Field: c.Field, Op: string(c.Op), Wanted: c.Wanted, Value: c.Value, Holds: c.Result,
+				})
 			}
 		}
 	}

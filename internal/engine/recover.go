@@ -19,7 +19,9 @@ func (s *session) recoverIntents(ctx context.Context) error {
 	}
 	cursor := ""
 	for {
-		page, err := s.Store.Query(ctx, store.Query{Table: store.Links, Workspace: s.ws, Partition: s.scope.intent("x").Partition, Cursor: cursor})
+		page, err := s.Store.Query(ctx, store.Query{
+			Table: store.Links, Workspace: s.ws, Partition: s.scope.intent("x").Partition, Cursor: cursor,
+		})
 		if err != nil {
 			return err
 		}
@@ -67,7 +69,10 @@ func (e *Engine) intentOpen(ctx context.Context, sc scope) (bool, error) {
 
 // intentStored is intentOpen for intents that are items of their own.
 func (e *Engine) intentStored(ctx context.Context, sc scope) (bool, error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.intent("x").Partition, Limit: 1})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.intent("x").Partition,
+		Limit: 1,
+	})
 	return err == nil && len(page.Items) > 0, err
 }
 
@@ -97,7 +102,9 @@ func (s *session) recoverIntent(ctx context.Context, it store.Item) error {
 		return err
 	}
 	if len(rest) == 0 {
-		_, err = s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+		_, err = s.Store.Write(ctx, store.Write{
+			Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version),
+		})
 	} else if len(rest) < len(in.Entries) {
 		in.Entries = rest
 		var data []byte

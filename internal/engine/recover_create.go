@@ -233,7 +233,9 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	// Either record may have had an item of its own before.
 	versions := u.versions
 	versions.Set(e.Side, twin.versions.Get(e.Side))
-	ws := []store.Write{{Item: item, If: store.IfVersion(versions.Left)}, {Item: alias, If: store.IfVersion(versions.Right)}}
+	ws := []store.Write{
+		{Item: item, If: store.IfVersion(versions.Left)}, {Item: alias, If: store.IfVersion(versions.Right)},
+	}
 	if err := s.Store.Transact(ctx, ws); err != nil {
 		return false, fmt.Errorf("join a created record: %w", err)
 	}
@@ -251,7 +253,9 @@ func (s *session) lookByIdentity(ctx context.Context, e *intentEntry) (*crm.Reco
 	}
 	var same []crm.Record
 	for _, r := range found.all(e.Look) {
-		if slices.ContainsFunc(s.set.IdentityKeys(e.Side, &r), func(k reconcile.Key) bool { return slices.Contains(e.Claims, k.Canonical) }) {
+		if slices.ContainsFunc(s.set.IdentityKeys(e.Side, &r), func(k reconcile.Key) bool {
+			return slices.Contains(e.Claims, k.Canonical)
+		}) {
 			same = append(same, r)
 		}
 	}
@@ -321,7 +325,9 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 
 // bygone are the past values, where an app keeps them, of those records that may
 // be the one that was created and do not hold all that was written any more.
-func (s *session) bygone(ctx context.Context, e *intentEntry, found []crm.Record) (map[crm.RecordID]map[string][]crm.Value, error) {
+func (s *session) bygone(
+	ctx context.Context, e *intentEntry, found []crm.Record,
+) (map[crm.RecordID]map[string][]crm.Value, error) {
 	var ids []crm.RecordID
 	for i := range found {
 		if !s.holdsAll(e, &found[i]) {

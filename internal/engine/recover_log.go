@@ -44,7 +44,9 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 				continue
 			}
 			// Of a record that is gone since nobody can tell; better one entry too many.
-			diffs := slices.DeleteFunc(slices.Clone(e.Lost), func(d Diff) bool { return r != nil && r.Fields[d.Field].Equal(d.Before) })
+			diffs := slices.DeleteFunc(slices.Clone(e.Lost), func(d Diff) bool {
+				return r != nil && r.Fields[d.Field].Equal(d.Before)
+			})
 			if len(diffs) == 0 {
 				continue
 			}

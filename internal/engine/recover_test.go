@@ -20,17 +20,29 @@ func recovering(t *testing.T) *session {
 	conn := &crm.Connection{
 		ID: "con", Status: crm.StatusActive, Left: crm.End{Account: "acc_left"}, Right: crm.End{Account: recoverAcc},
 		Syncs: []crm.Sync{{
-			ID: "people", Left: crm.ObjectEnd{Object: "person"}, Right: crm.ObjectEnd{Object: "Person"}, Direction: crm.DirectionBoth,
-			Match: crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}}),
+			ID: "people", Left: crm.ObjectEnd{Object: "person"}, Right: crm.ObjectEnd{Object: "Person"},
+			Direction: crm.DirectionBoth,
+			Match:     crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}}),
 			Mappings: []crm.Mapping{
 				{ID: "city", Left: []string{"city"}, Right: []string{"City"}, Direction: crm.DirectionBoth},
-				{ID: "tags", Left: []string{"tags"}, Right: []string{"Tags"}, Direction: crm.DirectionBoth, Transform: crm.Transform{Type: crm.TransformList}},
+				{
+					ID: "tags", Left: []string{"tags"}, Right: []string{"Tags"}, Direction: crm.DirectionBoth,
+					Transform: crm.Transform{Type: crm.TransformList},
+				},
 			},
 		}},
 	}
 	fields := [2][]crm.Field{
-		{{Name: "email", Type: crm.TypeEmail}, {Name: "city", Type: crm.TypeText}, {Name: "tags", Type: crm.TypeList, Multiple: true}},
-		{{Name: "Email", Type: crm.TypeEmail}, {Name: "City", Type: crm.TypeText}, {Name: "Tags", Type: crm.TypeList, Multiple: true}},
+		{
+			{Name: "email", Type: crm.TypeEmail},
+			{Name: "city", Type: crm.TypeText},
+			{Name: "tags", Type: crm.TypeList, Multiple: true},
+		},
+		{
+			{Name: "Email", Type: crm.TypeEmail},
+			{Name: "City", Type: crm.TypeText},
+			{Name: "Tags", Type: crm.TypeList, Multiple: true},
+		},
 	}
 	set, problems := reconcile.Compile(conn, &conn.Syncs[0], fields[0], fields[1])
 	if len(problems) > 0 {
@@ -64,27 +76,44 @@ func TestS35_RecoveryTellsWhatAnAppMadeOfAWrite(t *testing.T) {
 	}{
 		{name: "brought by another sync", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, shared: true},
 		{name: "stored in capitals", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, want: true},
-		{name: "stored in capitals over a user's value", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, want: true, lost: []Diff{{Mapping: "city", Side: crm.Right, Field: "City", Before: text("Bergen")}}},
-		{name: "refused, and the user's value stands", id: "city", left: text("Rome"), right: text("Bergen"), by: ourUser, lost: []Diff{{Mapping: "city", Side: crm.Right, Field: "City", Before: text("Bergen")}}},
-		{name: "a loser of the other side says nothing", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser, want: true, lost: []Diff{{Mapping: "city", Side: crm.Left, Field: "City", Before: text("ROME")}}},
+		{
+			name: "stored in capitals over a user's value", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser,
+			want: true, lost: []Diff{{Mapping: "city", Side: crm.Right, Field: "City", Before: text("Bergen")}},
+		},
+		{
+			name: "refused, and the user's value stands", id: "city", left: text("Rome"), right: text("Bergen"), by: ourUser,
+			lost: []Diff{{Mapping: "city", Side: crm.Right, Field: "City", Before: text("Bergen")}},
+		},
+		{
+			name: "a loser of the other side says nothing", id: "city", left: text("Rome"), right: text("ROME"), by: ourUser,
+			want: true, lost: []Diff{{Mapping: "city", Side: crm.Left, Field: "City", Before: text("ROME")}},
+		},
 		{name: "not written, as agreed before", id: "city", left: text("Rome"), right: text("Oslo"), by: ourUser},
-		{name: "not written, as settled before", id: "city", left: text("Rome"), right: crm.NullValue(), by: ourUser, base: func(s *session) crm.Agreed {
-			before := crm.Base{"city": crm.Agree(revision(s, "city"), text("Oslo"))}
-			left, right := &crm.Record{Fields: crm.Fields{"city": text("Oslo")}}, &crm.Record{Fields: crm.Fields{}}
-			entry, ok := s.set.Settled("city", before, left, right, crm.Difference{Reason: crm.ReasonCleared})
-			if !ok {
-				t.Fatal("nothing to settle")
-			}
-			return entry
-		}},
-		{name: "a list, of which less is remembered than was held", id: "tags", left: crm.ListValue("a", "b"), right: crm.ListValue("c"), by: ourUser},
+		{
+			name: "not written, as settled before", id: "city", left: text("Rome"), right: crm.NullValue(), by: ourUser,
+			base: func(s *session) crm.Agreed {
+				before := crm.Base{"city": crm.Agree(revision(s, "city"), text("Oslo"))}
+				left, right := &crm.Record{Fields: crm.Fields{"city": text("Oslo")}}, &crm.Record{Fields: crm.Fields{}}
+				entry, ok := s.set.Settled("city", before, left, right, crm.Difference{Reason: crm.ReasonCleared})
+				if !ok {
+					t.Fatal("nothing to settle")
+				}
+				return entry
+			},
+		},
+		{
+			name: "a list, of which less is remembered than was held", id: "tags", left: crm.ListValue("a", "b"),
+			right: crm.ListValue("c"), by: ourUser,
+		},
 		{name: "saved by a person since", id: "city", left: text("Rome"), right: text("ROME"), by: "a person"},
 		{name: "saved by nobody knows whom", id: "city", left: text("Rome"), right: text("ROME")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := recovering(t)
-			base := crm.Base{"city": crm.Agree(revision(s, "city"), text("Oslo")), "tags": crm.Agree(revision(s, "tags"), crm.ListValue("a"))}
+			base := crm.Base{
+				"city": crm.Agree(revision(s, "city"), text("Oslo")), "tags": crm.Agree(revision(s, "tags"), crm.ListValue("a")),
+			}
 			if c.base != nil {
 				base[c.id] = c.base(s)
 			}
@@ -96,7 +125,9 @@ func TestS35_RecoveryTellsWhatAnAppMadeOfAWrite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.entries.Set(crm.Right, &intentEntry{Side: crm.Right, Left: "L", Right: "R", Intended: map[crm.MappingID]string{c.id: sent.Digest()}, Lost: c.lost})
+			p.entries.Set(crm.Right, &intentEntry{
+				Side: crm.Right, Left: "L", Right: "R", Intended: map[crm.MappingID]string{c.id: sent.Digest()}, Lost: c.lost,
+			})
 			s.elsewhere = [2]*uint64{new(uint64), new(uint64)} // no other sync writes the fields
 			if c.shared {
 				*s.elsewhere[1] = s.set.Places(map[crm.MappingID]crm.Value{c.id: {}})
@@ -108,7 +139,8 @@ func TestS35_RecoveryTellsWhatAnAppMadeOfAWrite(t *testing.T) {
 			if got != c.want {
 				t.Errorf("taken for the app's doing: %v, want %v", got, c.want)
 			}
-			if got && (entry.Settled == nil || entry.Settled.Reason != crm.ReasonChangedByApp || entry.Settled.Side != crm.Right) {
+			if got && (entry.Settled == nil || entry.Settled.Reason != crm.ReasonChangedByApp ||
+				entry.Settled.Side != crm.Right) {
 				t.Errorf("settled as %+v", entry.Settled)
 			}
 		})

@@ -98,7 +98,9 @@ func (s *session) pasts(ctx context.Context, side crm.Side, pairs []*openPair) e
 
 // history reads an app's own past values of records, where it keeps them: by
 // field, newest first.
-func (s *session) history(ctx context.Context, side crm.Side, ids []crm.RecordID) (map[crm.RecordID]map[string][]crm.Value, error) {
+func (s *session) history(
+	ctx context.Context, side crm.Side, ids []crm.RecordID,
+) (map[crm.RecordID]map[string][]crm.Value, error) {
 	e := s.end(side)
 	read := e.Extras().History
 	if read == nil || !e.app.Can(crm.AbilityHistory) || len(ids) == 0 {
@@ -224,13 +226,16 @@ func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]c
 // landedOtherwise is for a value that landed as something else than was
 // intended: the record was last changed by our own user, and the other side
 // still holds what was sent. Then nobody typed what is there.
-func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string) (entry crm.Agreed, ok bool, err error) {
+func (s *session) landedOtherwise(
+	ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string,
+) (entry crm.Agreed, ok bool, err error) {
 	m, r, source := s.set.Mapping(id), p.rec.Get(side), p.rec.Get(side.Other())
 	if m == nil || source == nil || r.ModifiedBy == "" {
 		return crm.Agreed{}, false, nil
 	}
 	sent, unfit := m.Canonical(side.Other(), source.Fields)
-	if unfit != nil || sent.Digest() != want || !s.set.Moved(id, p.link.Base, side, p.rec.Left, p.rec.Right) || p.entries.Get(side).stands(id, r.Fields) {
+	if unfit != nil || sent.Digest() != want || !s.set.Moved(id, p.link.Base, side, p.rec.Left, p.rec.Right) ||
+		p.entries.Get(side).stands(id, r.Fields) {
 		return crm.Agreed{}, false, nil
 	}
 	self, err := s.self(ctx, side)
@@ -242,7 +247,9 @@ func (s *session) landedOtherwise(ctx context.Context, p *openPair, side crm.Sid
 		return crm.Agreed{}, false, err
 	}
 	s.Mark("landed_otherwise")
-	entry, ok = s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now()})
+	entry, ok = s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{
+		Reason: crm.ReasonChangedByApp, Side: side, Since: s.Now(),
+	})
 	return entry, ok, nil
 }
 
@@ -257,7 +264,9 @@ func (e *intentEntry) stands(id crm.MappingID, now crm.Fields) bool {
 // landedValue returns the intended value if the record holds it, or held it
 // since the last agreement: then our write landed, and somebody may have edited
 // it afterwards. Only mappings of one field can be told from history.
-func (s *session) landedValue(id crm.MappingID, side crm.Side, now crm.Fields, past map[string][]crm.Value, agreed crm.Agreed, want string) (crm.Value, bool) {
+func (s *session) landedValue(
+	id crm.MappingID, side crm.Side, now crm.Fields, past map[string][]crm.Value, agreed crm.Agreed, want string,
+) (crm.Value, bool) {
 	m := s.set.Mapping(id)
 	if m == nil {
 		return crm.Value{}, false

@@ -136,7 +136,8 @@ func TestS8_EverythingStopsWithThousandsInFlight(t *testing.T) {
 			t.Errorf("%s: %d records, want %d and %d new ones", crm.Sides[i], now, before[i], created)
 		}
 	}
-	t.Logf("%d in flight: %d lost, %d doubled, drained in %.0f simulated seconds; %d open writes were taken up", waiting, lost(), doubled, took.Seconds(), recovered)
+	t.Logf("%d in flight: %d lost, %d doubled, drained in %.0f simulated seconds; %d open writes were taken up", waiting,
+		lost(), doubled, took.Seconds(), recovered)
 	if waiting < inFlight || recovered == 0 {
 		t.Error("the end came too late or between two batches: nothing is shown")
 	}
@@ -146,7 +147,10 @@ func TestS8_EverythingStopsWithThousandsInFlight(t *testing.T) {
 }
 
 // The times of the program on one machine.
-var restartTuning = engine.Tuning{HTTPDeadline: 20 * time.Second, Budget: 5 * time.Second, Lease: 26 * time.Second, ParkAfter: time.Second}
+var restartTuning = engine.Tuning{
+	HTTPDeadline: 20 * time.Second, Budget: 5 * time.Second, Lease: 26 * time.Second,
+	ParkAfter: time.Second,
+}
 
 const restartVisibility = 28 * time.Second
 
@@ -173,7 +177,8 @@ func tell(t *testing.T, bed *testbed.Bed, edited, created int) (edits []told) {
 	t.Helper()
 	var events [2][]connector.Event
 	for cursor := ""; len(edits) < edited; {
-		page, next, err := bed.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, cursor)
+		page, next, err := bed.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+			crm.StateInSync, "", 200, cursor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,9 +208,13 @@ func tell(t *testing.T, bed *testbed.Bed, edited, created int) (edits []told) {
 		var err error
 		side := crm.Sides[i%2]
 		if side == crm.Left {
-			r, err = bed.Hub.Core().CreateRecord("contacts", map[string]string{"email": newcomer(i), "lastname": fmt.Sprint("New ", i)})
+			r, err = bed.Hub.Core().CreateRecord("contacts", map[string]string{
+				"email": newcomer(i), "lastname": fmt.Sprint("New ", i),
+			})
 		} else {
-			r, err = bed.Force.Core().CreateRecord("Contact", map[string]string{"Email": newcomer(i), "LastName": fmt.Sprint("New ", i)})
+			r, err = bed.Force.Core().CreateRecord("Contact", map[string]string{
+				"Email": newcomer(i), "LastName": fmt.Sprint("New ", i),
+			})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -79,7 +79,9 @@ func TestS33_ARefusedFieldCostsOneField(t *testing.T) {
 			id := map[crm.Side]string{crm.Left: hub, crm.Right: force}
 			was := b.get(d.object, id[d.target])[d.title]
 			app := b.core(d.object)
-			b.must(app.SetValidations([]fakekit.Validation{{Object: d.object, Field: d.title, Contains: "Nope", Names: []string{d.title}}}))
+			b.must(app.SetValidations([]fakekit.Validation{
+				{Object: d.object, Field: d.title, Contains: "Nope", Names: []string{d.title}},
+			}))
 			d.edit(b, d.from["title"], "Nope")
 			d.edit(b, d.from["city"], "Ghent")
 			b.pullLate()
@@ -92,7 +94,8 @@ func TestS33_ARefusedFieldCostsOneField(t *testing.T) {
 				t.Errorf("the record is %s, %s, %q; want failing for its title", v.State, v.Code, v.Detail)
 			}
 			entries := b.problems(d.source, id[d.source])
-			if len(entries) != 1 || entries[0].Diffs[0].Field != d.title || entries[0].Diffs[0].Rule != "refused" || strings.Contains(entries[0].Message, "Nope") || entries[0].Request == "" {
+			if len(entries) != 1 || entries[0].Diffs[0].Field != d.title || entries[0].Diffs[0].Rule != "refused" ||
+				strings.Contains(entries[0].Message, "Nope") || entries[0].Request == "" {
 				t.Fatalf("the log tells %+v, want the title, refused, with what was said", entries)
 			}
 			writes := b.writesTo(app)
@@ -103,7 +106,8 @@ func TestS33_ARefusedFieldCostsOneField(t *testing.T) {
 			}
 			d.mirror(b, map[string]string{"Contact": "FirstName", "contacts": "firstname"}[d.object], "Mirrored")
 			b.pullLate()
-			if f := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source]); f["firstname"] != "Mirrored" && f["FirstName"] != "Mirrored" {
+			if f := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object],
+				id[d.source]); f["firstname"] != "Mirrored" && f["FirstName"] != "Mirrored" {
 				t.Errorf("the other direction stands: %v", f)
 			}
 			b.must(app.SetValidations(nil))
@@ -129,7 +133,9 @@ func TestS33_ARefusedFieldIsTriedAgainWhenItChanges(t *testing.T) {
 		b := newBed(t, 30, nil)
 		b.start()
 		hub, force := b.twins(t.Context())
-		b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}))
+		b.must(b.Force.Core().SetValidations([]fakekit.Validation{
+			{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}},
+		}))
 		b.editHub(hub, "jobtitle", "Nope")
 		b.pullLate()
 		if side == crm.Left {
@@ -203,7 +209,8 @@ func TestS33_ExchangedAddressesFreezeNothing(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, 30, nil)
 			b.start()
-			pairs, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, "")
+			pairs, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+				crm.StateInSync, "", 200, "")
 			b.must(err)
 			pairs = slices.DeleteFunc(pairs, func(v engine.RecordView) bool { return v.Partner == "" })
 			x, y := string(pairs[0].Partner), string(pairs[1].Partner)
@@ -221,7 +228,8 @@ func TestS33_ExchangedAddressesFreezeNothing(t *testing.T) {
 					t.Errorf("person %d has the title %q, want %q", i, got, want)
 				}
 				v := b.record(crm.Left, hub)
-				if stays := share && i == 1; !stays && (v.State != crm.StateFailing || !strings.Contains(v.Detail, "already_exists")) {
+				if stays := share && i == 1; !stays &&
+					(v.State != crm.StateFailing || !strings.Contains(v.Detail, "already_exists")) {
 					t.Errorf("person %d is %s, %s, %q; want failing for a taken address", i, v.State, v.Code, v.Detail)
 				}
 			}
@@ -239,19 +247,24 @@ func TestS33_ExchangedAddressesFreezeNothing(t *testing.T) {
 func TestS33_WhatBelongsTogetherIsHeldWhole(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 30, func(c *crm.Connection) {
-		c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{ID: "country", Left: []string{"country"}, Right: []string{"MailingCountry"}})
+		c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{
+			ID: "country", Left: []string{"country"}, Right: []string{"MailingCountry"},
+		})
 	})
 	b.start()
 	hub, force := b.twins(t.Context())
 	was := b.get("Contact", force)["MailingCity"]
-	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "MailingCountry", Contains: "Atlantis", Names: []string{"MailingCountry"}}}))
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{
+		{Object: "Contact", Field: "MailingCountry", Contains: "Atlantis", Names: []string{"MailingCountry"}},
+	}))
 	b.editHub(hub, "country", "Atlantis")
 	b.editHub(hub, "city", "Poseidonis")
 	b.editHub(hub, "jobtitle", "Cooper")
 	b.pullLate()
 	got := b.get("Contact", force)
 	if got["MailingCity"] != was || got["MailingCountry"] != "" || got["Title"] != "Cooper" {
-		t.Errorf("Salesforce holds %q, %q, %q; want the address held whole", got["MailingCity"], got["MailingCountry"], got["Title"])
+		t.Errorf("Salesforce holds %q, %q, %q; want the address held whole", got["MailingCity"], got["MailingCountry"],
+			got["Title"])
 	}
 	b.editHub(hub, "country", "Belgium")
 	b.pullLate()
@@ -266,16 +279,23 @@ func TestS33_WhatBelongsTogetherIsHeldWhole(t *testing.T) {
 func TestS33_ManyRefusedRowsShareTheirRepeat(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 0, nil)
-	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}))
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{
+		{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}},
+	}))
 	for i := range 60 {
 		title := "Nope"
 		if i%3 == 0 {
 			title = "Cooper"
 		}
-		_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.com", "lastname": "Roe", "jobtitle": title})
+		_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+			"email": "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.com", "lastname": "Roe",
+			"jobtitle": title,
+		})
 		b.must(err)
 	}
-	_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "nolast@example.com", "firstname": "Nobody"})
+	_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+		"email": "nolast@example.com", "firstname": "Nobody",
+	})
 	b.must(err)
 	b.start()
 	if n := len(b.live("Contact")); n != 60 {
@@ -291,10 +311,12 @@ func TestS33_ManyRefusedRowsShareTheirRepeat(t *testing.T) {
 	if n > 4 {
 		t.Errorf("%d calls to create 60 people of whom 40 have a refused title", n)
 	}
-	failing, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateFailing, "", 200, "")
+	failing, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+		crm.StateFailing, "", 200, "")
 	b.must(err)
 	unnamed := slices.DeleteFunc(failing, func(v engine.RecordView) bool { return v.Code == "field_failed" })
-	if len(unnamed) != 1 || unnamed[0].Code != "required_field_missing" || !strings.Contains(unnamed[0].Detail, "LastName") {
+	if len(unnamed) != 1 || unnamed[0].Code != "required_field_missing" ||
+		!strings.Contains(unnamed[0].Detail, "LastName") {
 		t.Errorf("failing whole: %+v, want the one without a last name", unnamed)
 	}
 }
@@ -302,7 +324,9 @@ func TestS33_ManyRefusedRowsShareTheirRepeat(t *testing.T) {
 // told returns the entry about a value that an app stored otherwise.
 func (b bed) told(id string) *engine.Entry {
 	b.t.Helper()
-	all, _, err := b.Engine.ListLog(b.t.Context(), testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Record: crm.RecordID(id), Code: "changed_by_app"}, 100, "")
+	all, _, err := b.Engine.ListLog(b.t.Context(), testbed.Workspace, engine.LogFilter{
+		Connection: testbed.Connection, Record: crm.RecordID(id), Code: "changed_by_app",
+	}, 100, "")
 	b.must(err)
 	if len(all) == 0 {
 		return nil
@@ -326,7 +350,12 @@ func TestS35_WhatTheAppStoredCounts(t *testing.T) {
 				d := directions(hub, force)[name]
 				id := map[crm.Side]string{crm.Left: hub, crm.Right: force}
 				app := b.core(d.object)
-				b.must(app.SetRewrites([]fakekit.Rewrite{{Object: d.object, Field: d.title, How: how, Value: map[string]string{"cut": "6", "set": "By workflow"}[how], APIOnly: true}}))
+				b.must(app.SetRewrites([]fakekit.Rewrite{
+					{
+						Object: d.object, Field: d.title, How: how, Value: map[string]string{"cut": "6", "set": "By workflow"}[how],
+						APIOnly: true,
+					},
+				}))
 				before := b.writesTo(app)
 				other := b.core(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object])
 				back := b.writesTo(other)
@@ -334,7 +363,8 @@ func TestS35_WhatTheAppStoredCounts(t *testing.T) {
 				for range 4 {
 					b.pullLate()
 				}
-				source := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source])[d.from["title"]]
+				source := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object],
+					id[d.source])[d.from["title"]]
 				if target := b.get(d.object, id[d.target])[d.title]; target != want || source != "Master cooper" {
 					t.Errorf("source %q, target %q, want what the user typed and %q", source, target, want)
 				}
@@ -357,7 +387,8 @@ func TestS35_WhatTheAppStoredCounts(t *testing.T) {
 				// A later edit of a person in the app is one, and travels.
 				d.mirror(b, d.title, "Weaver")
 				b.pullLate()
-				if got := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object], id[d.source])[d.from["title"]]; got != "Weaver" {
+				if got := b.get(map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object],
+					id[d.source])[d.from["title"]]; got != "Weaver" {
 					t.Errorf("after a person's edit the source holds %q", got)
 				}
 			})
@@ -371,7 +402,9 @@ func TestS35_WhatTheAppStoredCounts(t *testing.T) {
 func TestS35_ASilentRefusalIsShown(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 30, func(c *crm.Connection) {
-		c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{ID: "stage", Left: []string{"lifecyclestage"}, Right: []string{"Department"}})
+		c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{
+			ID: "stage", Left: []string{"lifecyclestage"}, Right: []string{"Department"},
+		})
 	})
 	hubs := b.live("contacts")
 	for _, r := range hubs {
@@ -384,7 +417,8 @@ func TestS35_ASilentRefusalIsShown(t *testing.T) {
 	for range 3 {
 		b.pullLate()
 	}
-	if l, r := b.get("contacts", hub)["lifecyclestage"], b.get("Contact", force)["Department"]; l != "customer" || r != "lead" {
+	if l, r := b.get("contacts", hub)["lifecyclestage"], b.get("Contact", force)["Department"]; l != "customer" ||
+		r != "lead" {
 		t.Fatalf("left %q, right %q; want each side's own", l, r)
 	}
 	v := b.record(crm.Left, hub)
@@ -399,7 +433,8 @@ func TestS35_ASilentRefusalIsShown(t *testing.T) {
 	if got := b.get("contacts", hub)["jobtitle"]; got != "Cooper" {
 		t.Errorf("other fields stand: %q", got)
 	}
-	b.finished(b.Engine.ResolveRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(hub),
+	b.finished(b.Engine.ResolveRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(hub),
 		map[crm.MappingID]engine.Resolution{"stage": {Side: crm.Left}}))
 	if got := b.get("Contact", force)["Department"]; got != "customer" {
 		t.Errorf("after the decision the right holds %q", got)
@@ -412,7 +447,8 @@ func TestS35_ASilentRefusalIsShown(t *testing.T) {
 // failingLeft lists the HubSpot contacts whose title Salesforce refused.
 func (b bed) failingLeft() []engine.RecordView {
 	b.t.Helper()
-	vs, _, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateFailing, "", 500, "")
+	vs, _, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+		crm.StateFailing, "", 500, "")
 	b.must(err)
 	return vs
 }
@@ -426,7 +462,10 @@ func TestS33_RefusedFieldsAreTriedDaily(t *testing.T) {
 	b.Engine.Tuning.AgainEvery = 8 * time.Hour // the bed's only session lasts a day
 	b.must(b.Force.Core().SetValidations(rule))
 	for i := range 40 {
-		_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.com", "lastname": "Roe", "jobtitle": "Nope"})
+		_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+			"email": "p" + string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.com", "lastname": "Roe",
+			"jobtitle": "Nope",
+		})
 		b.must(err)
 	}
 	b.start()
@@ -463,7 +502,9 @@ func TestS33_RefusedFieldsAreTriedWhenTheSettingsChange(t *testing.T) {
 	b := newBed(t, 30, nil)
 	b.start()
 	hub, force := b.twins(t.Context())
-	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}}}))
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{
+		{Object: "Contact", Field: "Title", Contains: "Nope", Names: []string{"Title"}},
+	}))
 	b.editHub(hub, "jobtitle", "Nope")
 	b.pullLate()
 	b.pullLate()
@@ -489,7 +530,10 @@ func TestLockedRecordsAreTriedOnTheLadderAndWithEveryPull(t *testing.T) {
 	hub, force := b.twins(t.Context())
 	locked := `[{"success":false,"errors":[{"statusCode":"UNABLE_TO_LOCK_ROW","message":"unable to obtain exclusive access to this record","fields":[]}]}]`
 	lock := func(times int) {
-		b.must(b.Force.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "PATCH /services/data/v67.0/composite/sobjects", Status: 200, Body: locked, Times: times}))
+		b.must(b.Force.Core().Inject(fakekit.Fault{
+			Kind: fakekit.FaultFail, Endpoint: "PATCH /services/data/v67.0/composite/sobjects", Status: 200, Body: locked,
+			Times: times,
+		}))
 	}
 	lock(3)
 	b.editHub(hub, "jobtitle", "Cooper")
@@ -521,7 +565,9 @@ func TestS33_ARefusedIDCostsNothingElse(t *testing.T) {
 		back := crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "Department", WriteBack: true}
 		c.Syncs[0].Match = crm.SameMatch(append([]crm.MatchStep{back}, c.Syncs[0].Match.Get(crm.ToRight)...)...)
 	})
-	b.must(b.Force.Core().SetValidations([]fakekit.Validation{{Object: "Contact", Field: "Department", Contains: "1", Names: []string{"Department"}}}))
+	b.must(b.Force.Core().SetValidations([]fakekit.Validation{
+		{Object: "Contact", Field: "Department", Contains: "1", Names: []string{"Department"}},
+	}))
 	b.start()
 	hub, force := b.twins(t.Context())
 	b.editHub(hub, "city", "Ghent")

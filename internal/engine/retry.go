@@ -10,8 +10,13 @@ import (
 )
 
 // ListDead returns one page of a connection's dead items.
-func (e *Engine) ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]DeadItem, string, error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: dead(ws, con, "x").Partition, Limit: limit, Cursor: cursor})
+func (e *Engine) ListDead(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string,
+) ([]DeadItem, string, error) {
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: ws, Partition: dead(ws, con, "x").Partition,
+		Limit: limit, Cursor: cursor,
+	})
 	if err != nil {
 		return nil, "", err
 	}
@@ -21,7 +26,10 @@ func (e *Engine) ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.Conne
 		if err := json.Unmarshal(it.Data, &d); err != nil {
 			return nil, "", fault.Wrap("engine: decode dead item", fault.Other, err)
 		}
-		item := DeadItem{ID: d.Chunk.ID, Connection: con, Sync: d.Chunk.Sync, Side: d.Chunk.Side, Code: d.Code, Reason: d.Reason, Receives: d.Receives, Since: d.At, Run: d.Chunk.Run}
+		item := DeadItem{
+			ID: d.Chunk.ID, Connection: con, Sync: d.Chunk.Sync, Side: d.Chunk.Side, Code: d.Code, Reason: d.Reason,
+			Receives: d.Receives, Since: d.At, Run: d.Chunk.Run,
+		}
 		for _, h := range d.Chunk.Hints {
 			item.Records = append(item.Records, h.ID)
 		}
@@ -34,7 +42,9 @@ func (e *Engine) ListDead(ctx context.Context, ws crm.WorkspaceID, con crm.Conne
 // records are read anew, so nothing newer is rolled back.
 func (e *Engine) RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (int, error) {
 	n := 0
-	err := e.eachItem(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: dead(ws, con, "x").Partition, Limit: 100}, func(it store.Item) error {
+	err := e.eachItem(ctx, store.Query{
+		Table: store.Links, Workspace: ws, Partition: dead(ws, con, "x").Partition, Limit: 100,
+	}, func(it store.Item) error {
 		var d deadItem
 		if err := json.Unmarshal(it.Data, &d); err != nil {
 			return fault.Wrap("engine: decode dead item", fault.Other, err)
@@ -64,12 +74,15 @@ func (e *Engine) RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, 
 		return Run{}, err
 	}
 	if !en.Problem() {
-		return Run{}, fault.New("engine: retry", fault.Invalid, "not_retryable", "only failed, conflicting and duplicate entries can be retried")
+		return Run{}, fault.New("engine: retry", fault.Invalid, "not_retryable",
+			"only failed, conflicting and duplicate entries can be retried")
 	}
 	if len(values) > 0 {
-		return Run{}, fault.New("engine: retry", fault.Unsupported, "values_unsupported", "correct the value in the app, or resolve the record's fields, then retry without values")
+		return Run{}, fault.New("engine: retry", fault.Unsupported, "values_unsupported",
+			"correct the value in the app, or resolve the record's fields, then retry without values")
 	}
-	return e.recordRun(ctx, scope{ws, en.Connection, en.Sync}, RunRetry, []crm.RecordRef{{Side: en.Side, ID: en.Record}}, hint{Force: true})
+	return e.recordRun(ctx, scope{ws, en.Connection, en.Sync}, RunRetry, []crm.RecordRef{{Side: en.Side, ID: en.Record}},
+		hint{Force: true})
 }
 
 // maxRetried bounds the records of one retry by filter.
@@ -78,7 +91,8 @@ const maxRetried = 5000
 // RetryFailed works the records of all problem entries that fit the filter again.
 func (e *Engine) RetryFailed(ctx context.Context, ws crm.WorkspaceID, f LogFilter) (Run, error) {
 	if f.Sync == "" {
-		return Run{}, fault.New("engine: retry", fault.Invalid, "sync_required", "name the sync whose failures are to be retried")
+		return Run{}, fault.New("engine: retry", fault.Invalid, "sync_required",
+			"name the sync whose failures are to be retried")
 	}
 	if len(f.Outcomes) == 0 {
 		f.Outcomes = []crm.Outcome{crm.Failed}

@@ -57,7 +57,9 @@ func TestS34_ARecordThatMayNotBeEditedIsItsOwn(t *testing.T) {
 		"two among others":              {[]int{0, 3}, [][]int{{0, 1, 2, 3}}},
 		"two together, then another":    {[]int{0, 1}, [][]int{{0, 1}, {2}}},
 		"one after the other, then two": {[]int{0, 1}, [][]int{{0}, {1}, {2, 3}}},
-		"twelve together, then another": {[]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, {12}}},
+		"twelve together, then another": {
+			[]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, {12}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +160,9 @@ func TestS34_LostRightsOfSalesforce(t *testing.T) {
 		b.start()
 		b.must(b.Quiet(t.Context()))
 		hubs, forces := b.firstPairs(2)
-		b.must(b.Force.TakeRights(salesforcefake.Rights{Fields: []salesforcefake.FieldRights{{Object: "Contact", Field: "Title"}}}))
+		b.must(b.Force.TakeRights(salesforcefake.Rights{
+			Fields: []salesforcefake.FieldRights{{Object: "Contact", Field: "Title"}},
+		}))
 		for i := range 2 {
 			b.editHub(hubs[i], "city", "Ghent")
 			b.editHub(hubs[i], "jobtitle", "Cooper")
@@ -211,7 +215,8 @@ func TestPlansListBothSides(t *testing.T) {
 		t.Errorf("the totals are %v, want 3 updated and %d unchanged", got.Totals, linked-3)
 	}
 	b.finished(b.Engine.ApplyPlan(t.Context(), testbed.Workspace, p.ID))
-	if b.get("Contact", forces[0])["MailingCity"] != "Ghent" || b.get("contacts", hubs[1])["city"] != "Lund" || b.get("contacts", hubs[2])["firstname"] != "Ferdinand" {
+	if b.get("Contact", forces[0])["MailingCity"] != "Ghent" || b.get("contacts", hubs[1])["city"] != "Lund" ||
+		b.get("contacts", hubs[2])["firstname"] != "Ferdinand" {
 		t.Error("the plan was not carried out on both sides")
 	}
 }
@@ -242,8 +247,10 @@ func TestS33_ARowThatCannotBeRead(t *testing.T) {
 				got, v := b.get("Contact", forces[i])["MailingCity"], b.record(crm.Left, hubs[i])
 				if broken := i == 1 || i == 4; !broken && got != "Ghent" {
 					t.Errorf("record %d holds %q: it failed with its batch mates", i, got)
-				} else if broken && (v.State != crm.StateFailing || v.Code != "malformed_answer" || len(b.problems(crm.Left, hubs[i])) != 1) {
-					t.Errorf("record %d is %s, %s with %d entries; want failing, told once", i, v.State, v.Code, len(b.problems(crm.Left, hubs[i])))
+				} else if broken && (v.State != crm.StateFailing || v.Code != "malformed_answer" ||
+					len(b.problems(crm.Left, hubs[i])) != 1) {
+					t.Errorf("record %d is %s, %s with %d entries; want failing, told once", i, v.State, v.Code,
+						len(b.problems(crm.Left, hubs[i])))
 				}
 			}
 			if st := b.status(); st.Dead != 0 || len(st.Waiting) != 0 {
@@ -295,12 +302,13 @@ func (c taken) BatchWrite(ctx context.Context, object string, ws []connector.Wri
 func TestS33_ATakenValueOfNobody(t *testing.T) {
 	t.Parallel()
 	tried := 0
-	b, err := testbed.New(t.Context(), testbed.Options{People: 10, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
-		if id == testbed.RightAccount {
-			return taken{c, "hub1@new.example", &tried}
-		}
-		return c
-	}}, nil)
+	b, err := testbed.New(t.Context(),
+		testbed.Options{People: 10, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
+			if id == testbed.RightAccount {
+				return taken{c, "hub1@new.example", &tried}
+			}
+			return c
+		}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +326,8 @@ func TestS33_ATakenValueOfNobody(t *testing.T) {
 	}
 	v := x.record(crm.Left, id)
 	entries := x.problems(crm.Left, id)
-	if tried > 9 || v.State != crm.StateFailing || v.Code != "already_exists" || len(entries) != 1 || entries[0].Outcome != crm.Failed || !strings.Contains(entries[0].Message, "merge them in the app") {
+	if tried > 9 || v.State != crm.StateFailing || v.Code != "already_exists" || len(entries) != 1 ||
+		entries[0].Outcome != crm.Failed || !strings.Contains(entries[0].Message, "merge them in the app") {
 		t.Fatalf("after %d tries it is %s, %s, told as %+v", tried, v.State, v.Code, entries)
 	}
 	tried = -1

@@ -56,16 +56,18 @@ type storedRun struct {
 	RestSide   crm.Side            `json:"rest_side,omitempty"`
 	Then       []hint              `json:"then,omitempty"`     // of the other side, to be sent after them
 	NoHints    bool                `json:"no_hints,omitempty"` // only find out where changes start
-	Salt       string              `json:"salt,omitempty"`     // of the keys that a full listing saw; "" = its records are worked as they are listed
-	Swept      bool                `json:"swept,omitempty"`
-	Moved      bool                `json:"moved,omitempty"` // the sync's cursors were moved
-	Mark       crm.PerSide[string] `json:"mark,omitzero"`   // of each side's listing, with Cursor
-	Again      *secondLook         `json:"again,omitempty"` // what it lists once more; nil = nothing
-	Audit      *auditing           `json:"audit,omitempty"` // what it reads to see whether it is as known; nil = nothing
-	Told       crm.PerSide[bool]   `json:"told,omitzero"`   // sides of which a listing of everything is of what is kept
-	From       *listedTo           `json:"from,omitempty"`  // where the listing began; nil = it lists nothing, or is of an older release
-	version    int64
-	unsaved    bool // something was sent since it was stored
+	// of the keys that a full listing saw; "" = its records are worked as they are listed
+	Salt  string              `json:"salt,omitempty"`
+	Swept bool                `json:"swept,omitempty"`
+	Moved bool                `json:"moved,omitempty"` // the sync's cursors were moved
+	Mark  crm.PerSide[string] `json:"mark,omitzero"`   // of each side's listing, with Cursor
+	Again *secondLook         `json:"again,omitempty"` // what it lists once more; nil = nothing
+	Audit *auditing           `json:"audit,omitempty"` // what it reads to see whether it is as known; nil = nothing
+	Told  crm.PerSide[bool]   `json:"told,omitzero"`   // sides of which a listing of everything is of what is kept
+	// where the listing began; nil = it lists nothing, or is of an older release
+	From    *listedTo `json:"from,omitempty"`
+	version int64
+	unsaved bool // something was sent since it was stored
 }
 
 func (r *storedRun) open() bool { return r.Run.State == RunQueued || r.Run.State == RunRunning }
@@ -81,9 +83,10 @@ type scanState struct {
 	Held       []string            `json:"held,omitempty"`      // what rested when it was last looked at
 	AgainAt    time.Time           `json:"again_at,omitzero"`   // when refused fields were last tried again
 	AgainSet   string              `json:"again_set,omitempty"` // digest of the settings then
-	Marks      []lookMark          `json:"marks,omitempty"`     // oldest first: what was modified after the first one is looked at once more
-	Audit      *auditState         `json:"audit,omitempty"`
-	version    int64
+	// oldest first: what was modified after the first one is looked at once more
+	Marks   []lookMark  `json:"marks,omitempty"`
+	Audit   *auditState `json:"audit,omitempty"`
+	version int64
 }
 
 // listedTo is how far a sync's changes and deletions have been listed.
@@ -176,7 +179,9 @@ func (e *Engine) saveRun(ctx context.Context, ws crm.WorkspaceID, r *storedRun) 
 		return err
 	}
 	if r.version == 0 {
-		if _, err := e.Store.Write(ctx, store.Write{Item: store.Item{Key: runOf(ws, r.Run.Connection, r.Run.ID), Expires: w.Item.Expires}}); err != nil {
+		if _, err := e.Store.Write(ctx, store.Write{
+			Item: store.Item{Key: runOf(ws, r.Run.Connection, r.Run.ID), Expires: w.Item.Expires},
+		}); err != nil {
 			return err
 		}
 	}
@@ -197,7 +202,10 @@ func (e *Engine) runWrite(ws crm.WorkspaceID, r *storedRun) (store.Write, error)
 	if b, err = packOver(packAloneFrom, b); err != nil {
 		return store.Write{}, err
 	}
-	return store.Write{Item: store.Item{Key: runKey(ws, r.Run.ID), Data: b, Expires: e.Now().Add(runRetention)}, If: store.IfVersion(r.version)}, nil
+	return store.Write{
+		Item: store.Item{Key: runKey(ws, r.Run.ID), Data: b, Expires: e.Now().Add(runRetention)},
+		If:   store.IfVersion(r.version),
+	}, nil
 }
 
 // keep stores what a stored run has sent, when whoever goes on with it stops for
@@ -284,7 +292,9 @@ func (e *Engine) runWaits(ctx context.Context, ws crm.WorkspaceID, r *Run) error
 }
 
 // ListRuns returns one page of runs, newest first; con narrows it to one connection.
-func (e *Engine) ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]Run, string, error) {
+func (e *Engine) ListRuns(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string,
+) ([]Run, string, error) {
 	q := store.Query{Table: store.Log, Workspace: ws, Partition: "runs", Reverse: true, Limit: limit, Cursor: cursor}
 	if con != "" {
 		q.Partition = runOf(ws, con, "").Partition
@@ -355,7 +365,9 @@ func (e *Engine) CancelRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID
 
 // StartRun starts a pull or a resync of one sync, or returns the one that is
 // open already. Conflict when the sync is off.
-func (e *Engine) StartRun(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID, kind RunKind) (Run, error) {
+func (e *Engine) StartRun(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID, kind RunKind,
+) (Run, error) {
 	sc := scope{ws, con, sync}
 	conn, _, err := store.LoadConnection(ctx, e.Store, ws, con)
 	if err != nil {
@@ -365,7 +377,8 @@ func (e *Engine) StartRun(ctx context.Context, ws crm.WorkspaceID, con crm.Conne
 		if conn.Sync(sync) == nil {
 			return Run{}, fault.New("engine: start run", fault.NotFound, code, "the connection has no such sync")
 		}
-		return Run{}, fault.New("engine: start run", fault.Conflict, code, "the sync is not running; start the connection first")
+		return Run{}, fault.New("engine: start run", fault.Conflict, code,
+			"the sync is not running; start the connection first")
 	}
 	return e.startRun(ctx, sc, conn, kind, func(r *storedRun) {
 		r.Full = kind != RunPull
@@ -373,7 +386,9 @@ func (e *Engine) StartRun(ctx context.Context, ws crm.WorkspaceID, con crm.Conne
 }
 
 // startRun stores a new run and makes it the sync's open one, unless one is open already.
-func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, kind RunKind, set func(*storedRun)) (Run, error) {
+func (e *Engine) startRun(
+	ctx context.Context, sc scope, conn *crm.Connection, kind RunKind, set func(*storedRun),
+) (Run, error) {
 	for range 5 {
 		st, err := e.loadScan(ctx, sc)
 		if err != nil {
@@ -414,7 +429,10 @@ func (e *Engine) startRun(ctx context.Context, sc scope, conn *crm.Connection, k
 func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun {
 	return &storedRun{
 		V: 1, Generation: conn.Generation, Phase: phaseLeft,
-		Run: Run{ID: crm.RunID(e.NewID("run")), Kind: kind, Connection: sc.con, Sync: sc.sync, State: RunRunning, CreatedAt: e.Now()},
+		Run: Run{
+			ID: crm.RunID(e.NewID("run")), Kind: kind, Connection: sc.con, Sync: sc.sync, State: RunRunning,
+			CreatedAt: e.Now(),
+		},
 	}
 }
 
@@ -461,7 +479,8 @@ const hooksRun = "run_hooks_"
 
 // webhookRun is the rolling run that collects a day's webhook hints of a sync.
 func (e *Engine) webhookRun(sc scope) crm.RunID {
-	return crm.RunID(fmt.Sprintf(hooksRun+"%s_%s_%s", e.Now().UTC().Format("20060102"), strings.TrimPrefix(string(sc.con), "con_"), sc.sync))
+	return crm.RunID(fmt.Sprintf(hooksRun+"%s_%s_%s", e.Now().UTC().Format("20060102"),
+		strings.TrimPrefix(string(sc.con), "con_"), sc.sync))
 }
 
 // ensureWebhookRun stores the rolling run once a day.

@@ -19,9 +19,10 @@ type cachedSchema struct {
 	Digest string      `json:"digest"`
 	Fields []crm.Field `json:"fields"`
 
-	Gone   map[string]time.Time `json:"gone,omitempty"`   // fields that it had, and since when they are missed
-	Unseen map[string]time.Time `json:"unseen,omitempty"` // those that the app lists but did not show, and when; not in Fields
-	Missed time.Time            `json:"missed,omitzero"`  // when the app was last asked because a record lacked a field
+	Gone map[string]time.Time `json:"gone,omitempty"` // fields that it had, and since when they are missed
+	// those that the app lists but did not show, and when; not in Fields
+	Unseen map[string]time.Time `json:"unseen,omitempty"`
+	Missed time.Time            `json:"missed,omitzero"` // when the app was last asked because a record lacked a field
 }
 
 // schemasFor is how long a process does not ask the store again for the fields
@@ -122,7 +123,9 @@ func (e *Engine) forgetUsed(acc crm.AccountID) {
 
 // Fields returns an object's fields for the API and the console, from the
 // store when they are recent, from the app when refresh is set.
-func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, object string, refresh bool) ([]crm.Field, error) {
+func (e *Engine) Fields(
+	ctx context.Context, ws crm.WorkspaceID, acc crm.AccountID, object string, refresh bool,
+) ([]crm.Field, error) {
 	c, err := e.Open(ctx, ws, acc)
 	if err != nil {
 		return nil, err
@@ -142,7 +145,9 @@ func (e *Engine) Fields(ctx context.Context, ws crm.WorkspaceID, acc crm.Account
 func (cs *cachedSchema) but(names []string) cachedSchema {
 	out := *cs
 	if len(names) > 0 {
-		out.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool { return slices.Contains(names, f.Name) })
+		out.Fields = slices.DeleteFunc(slices.Clone(cs.Fields), func(f crm.Field) bool {
+			return slices.Contains(names, f.Name)
+		})
 		out.Digest += "-" + strings.Join(names, "-")
 	}
 	return out

@@ -43,13 +43,16 @@ func TestS11_ALateCommitArrivesByTheSecondLook(t *testing.T) {
 	ctx, clock := t.Context(), testbed.NewClock()
 	app := &tardy{until: map[crm.RecordID]time.Time{}, now: clock.Now}
 	never := 0
-	b, err := testbed.New(ctx, testbed.Options{People: 30, Clock: clock, Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
-		if id != testbed.RightAccount {
-			return c
-		}
-		app.Connector = c
-		return app
-	}}, func(c *crm.Connection) { c.Syncs[0].AuditHours = &never })
+	b, err := testbed.New(ctx, testbed.Options{
+		People: 30, Clock: clock,
+		Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
+			if id != testbed.RightAccount {
+				return c
+			}
+			app.Connector = c
+			return app
+		},
+	}, func(c *crm.Connection) { c.Syncs[0].AuditHours = &never })
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -61,7 +64,8 @@ func TestS11_ALateCommitArrivesByTheSecondLook(t *testing.T) {
 	must(err)
 	must(b.Drain(ctx))
 	must(b.Quiet(ctx))
-	records, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, "")
+	records, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync,
+		"", 200, "")
 	must(err)
 	var pairs [][2]crm.RecordID
 	for _, r := range records {
@@ -93,7 +97,8 @@ func TestS11_ALateCommitArrivesByTheSecondLook(t *testing.T) {
 		}
 	}
 	if arrived[1] != 5*time.Minute || arrived[0] < time.Hour || arrived[0] > 90*time.Minute {
-		t.Errorf("the changes arrived after %s and %s, want an hour to an hour and a half, and five minutes", arrived[0], arrived[1])
+		t.Errorf("the changes arrived after %s and %s, want an hour to an hour and a half, and five minutes", arrived[0],
+			arrived[1])
 	}
 	if n := b.Marks["seen_late"]; n != 1 {
 		t.Errorf("%d records were sent by the second look, want the one that nobody had seen", n)
@@ -127,7 +132,10 @@ func TestS5_LookingAgainWritesNothing(t *testing.T) {
 		for i := 0; i < 2*24*12 && err == nil; i++ {
 			b.Move(5 * time.Minute)
 			err = b.Pull(ctx)
-			key := store.Key{Table: store.Links, Workspace: testbed.Workspace, Partition: fmt.Sprintf("h#%s#%s", testbed.Connection, testbed.Contacts), Sort: "scan"}
+			key := store.Key{
+				Table: store.Links, Workspace: testbed.Workspace, Partition: fmt.Sprintf("h#%s#%s", testbed.Connection,
+					testbed.Contacts), Sort: "scan",
+			}
 			if it, gerr := st.Get(ctx, key); gerr == nil {
 				largest = max(largest, len(it.Data))
 			}

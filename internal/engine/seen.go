@@ -76,7 +76,8 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-var errSeenPage = fault.New("engine: read a seen page", fault.Other, "internal_error", "a page of a listing cannot be read")
+var errSeenPage = fault.New("engine: read a seen page", fault.Other, "internal_error",
+	"a page of a listing cannot be read")
 
 // eachSeen calls f for every record of a page; the ID is only good during
 // the call where keep is false.
@@ -129,7 +130,9 @@ const maxSeenPage = 250_000
 // stored by a worker that ended before it stored the run, or by one that
 // overtook this one: it may be replaced together with the run alone, by the
 // writes returned.
-func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, records []crm.Record) (again []store.Write, err error) {
+func (s *session) saveSeen(
+	ctx context.Context, r *storedRun, side crm.Side, records []crm.Record,
+) (again []store.Write, err error) {
 	var pages [][]byte
 	var page []byte
 	for i := range records {
@@ -140,7 +143,10 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 			}
 			continue
 		}
-		x := seenRecord{id: rec.ID, into: rec.MergedInto, gone: rec.Deleted || rec.MergedInto != "", digest: rec.Fields.Digest(s.end(side).fields)}
+		x := seenRecord{
+			id: rec.ID, into: rec.MergedInto, gone: rec.Deleted ||
+				rec.MergedInto != "", digest: rec.Fields.Digest(s.end(side).fields),
+		}
 		switch {
 		case s.isErased(side, rec):
 			x.digest = "" // the worker says what becomes of it
@@ -187,7 +193,9 @@ func (s *session) saveSeen(ctx context.Context, r *storedRun, side crm.Side, rec
 		if err != nil {
 			return nil, err
 		}
-		again = append(again, store.Write{Op: store.Delete, Item: store.Item{Key: part(i)}, If: store.IfVersion(there.Version)})
+		again = append(again, store.Write{
+			Op: store.Delete, Item: store.Item{Key: part(i)}, If: store.IfVersion(there.Version),
+		})
 	}
 }
 
@@ -235,7 +243,10 @@ func (s *session) stepSend(ctx context.Context, r *storedRun) error {
 	}
 	r.RestSide = side
 	var group []*seenRecord
-	q := store.Query{Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition, Limit: 1, Cursor: r.Position}
+	q := store.Query{
+		Table: store.Links, Workspace: s.ws, Partition: s.seenPage(r.Run.ID, side, 0).Partition, Limit: 1,
+		Cursor: r.Position,
+	}
 	for len(group) < sendGroup {
 		page, err := s.Store.Query(ctx, q)
 		if err != nil {

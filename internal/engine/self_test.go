@@ -62,7 +62,8 @@ func TestS35_AnEditWaitsUntilTheAppSaysWhoWeAre(t *testing.T) {
 			for range 3 {
 				b.pullLate()
 			}
-			if left, right := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; left != "Weaver" || right != "Weaver" {
+			if left, right := b.get("contacts", hub)["jobtitle"], b.get("Contact", force)["Title"]; left != "Weaver" ||
+				right != "Weaver" {
 				t.Errorf("left %q, right %q; want the person's edit on both", left, right)
 			}
 			if asked < 2 || silent != 0 {

@@ -61,7 +61,8 @@ type compileKey struct {
 func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*session, error) {
 	conf := conn.Sync(sc.sync)
 	if conf == nil {
-		return nil, fault.New("engine: open sync", fault.NotFound, "sync_not_found", "the connection has no sync "+string(sc.sync))
+		return nil, fault.New("engine: open sync", fault.NotFound, "sync_not_found", "the connection has no sync "+
+			string(sc.sync))
 	}
 	s := &session{Engine: e, scope: sc, conn: conn, conf: conf, started: e.Now()}
 	schemas, known := e.recentSchemas(sc, conn.Version)
@@ -135,7 +136,8 @@ func (s *session) mayWrite(ctx context.Context) error {
 	}
 	// The time is looked at last: what came before may have taken long.
 	if s.lease != nil && s.Now().Add(s.Tuning.HTTPDeadline).After(s.lease.Until) {
-		return fault.New("engine: check lease", fault.Unavailable, codeLeaseEnding, "the time for this piece of work is used up")
+		return fault.New("engine: check lease", fault.Unavailable, codeLeaseEnding,
+			"the time for this piece of work is used up")
 	}
 	return nil
 }

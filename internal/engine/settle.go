@@ -165,7 +165,8 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	l.Once = u.final()
 	if u.keeps {
 		b.s.Mark("link_refused")
-		l.State, l.Since, l.Code, l.Detail, l.Others, l.Once = old.State, old.Since, old.Code, old.Detail, old.Others, old.Once
+		l.State, l.Since, l.Code, l.Detail, l.Others, l.Once = old.State, old.Since, old.Code, old.Detail, old.Others,
+			old.Once
 	}
 	if u.fate.err == nil && l.paired() && u.decision.Base != nil {
 		l.Base = u.decision.Base

@@ -180,7 +180,9 @@ func (b *books) putOffTwins(u *unit) {
 		key := "twins|" + string(t.side)
 		p := b.put[key]
 		if p == nil {
-			p = &putOff{twins: true, chunk: *b.s.newChunk(b.s.scope, b.s.conn, RunWebhook, b.s.webhookRun(b.s.scope), t.side, nil)}
+			p = &putOff{
+				twins: true, chunk: *b.s.newChunk(b.s.scope, b.s.conn, RunWebhook, b.s.webhookRun(b.s.scope), t.side, nil),
+			}
 			if b.put == nil {
 				b.put = map[string]*putOff{}
 			}

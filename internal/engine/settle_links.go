@@ -35,7 +35,9 @@ func (b *books) keep(u *unit, old, l *link) {
 	if l.paired() {
 		from = slices.Concat(from, u.absorbed)
 	}
-	b.links = append(b.links, linkWrite{Write: store.Write{Item: item, If: store.IfVersion(version)}, from: from, to: l.counted()})
+	b.links = append(b.links, linkWrite{
+		Write: store.Write{Item: item, If: store.IfVersion(version)}, from: from, to: l.counted(),
+	})
 	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
 		aside := u.aside
 		if u.side == crm.Right && old.setAside() {
@@ -187,7 +189,9 @@ func (b *books) leaveUnborn(u *unit, l *link) bool {
 	}
 	p := u.unborn
 	if p == nil {
-		p = &formerPair{link: &link{Left: u.born, State: crm.StateDeleted, Code: "record_deleted", Made: b.s.Now(), Since: b.s.Now()}}
+		p = &formerPair{
+			link: &link{Left: u.born, State: crm.StateDeleted, Code: "record_deleted", Made: b.s.Now(), Since: b.s.Now()},
+		}
 	}
 	item, err := p.item(b.s.scope)
 	if err != nil {
@@ -211,7 +215,9 @@ func (b *books) forgetErased(u *unit) {
 	if l == nil || l.paired() || l.AliasOf != "" || l.State == crm.StateDeleted {
 		return
 	}
-	w := store.Write{Op: store.Delete, Item: store.Item{Key: l.key(b.s.scope)}, If: store.IfVersion(u.versions.Get(u.side))}
+	w := store.Write{
+		Op: store.Delete, Item: store.Item{Key: l.key(b.s.scope)}, If: store.IfVersion(u.versions.Get(u.side)),
+	}
 	b.links = append(b.links, linkWrite{Write: w, from: u.before})
 }
 
@@ -231,7 +237,10 @@ func (b *books) leave(u *unit) bool {
 		b.s.Log.Error("link not encoded", "sync", b.s.name(), "error", err)
 		return false
 	}
-	w := linkWrite{Write: store.Write{Item: item, If: store.IfVersion(p.version)}, from: p.counted(), to: l.counted(), parts: u}
+	w := linkWrite{
+		Write: store.Write{Item: item, If: store.IfVersion(p.version)}, from: p.counted(), to: l.counted(),
+		parts: u,
+	}
 	b.links = append(b.links, w)
 	return true
 }
@@ -242,7 +251,10 @@ func (b *books) unlink(u *unit) {
 	page := pageRef(s.con, now, b.page)
 	b.entries = append(b.entries, b.entry(u, len(b.entries)))
 	for _, side := range crm.Sides {
-		l := &link{State: crm.StateExcluded, Code: codeUnlinked, Settings: s.set.Digest(), Made: now, Since: now, Pages: []string{page}}
+		l := &link{
+			State: crm.StateExcluded, Code: codeUnlinked, Settings: s.set.Digest(), Made: now, Since: now,
+			Pages: []string{page},
+		}
 		l.setID(side, u.link.id(side))
 		item, err := l.item(s.scope)
 		if err != nil {
@@ -278,7 +290,9 @@ func (b *books) noticeGone(u *unit) {
 // rehintOthers looks again at records that waited for this one: duplicates of
 // a deleted record may be alone now.
 func (b *books) rehintOthers(u *unit, old *link) {
-	b.links = append(b.links, linkWrite{Write: store.Write{Op: store.Delete, Item: store.Item{Key: b.s.gone(u.side, u.id)}}})
+	b.links = append(b.links, linkWrite{
+		Write: store.Write{Op: store.Delete, Item: store.Item{Key: b.s.gone(u.side, u.id)}},
+	})
 	if old == nil {
 		return
 	}
@@ -300,14 +314,19 @@ func (b *books) rehintWaiting(ctx context.Context) error {
 	if len(b.freed) == 0 {
 		return nil
 	}
-	q := store.Query{Table: store.Links, Workspace: b.s.ws, OnIndex: true, Partition: rareStates(b.s.scope, crm.StateDuplicate), Limit: 500}
+	q := store.Query{
+		Table: store.Links, Workspace: b.s.ws, OnIndex: true, Partition: rareStates(b.s.scope, crm.StateDuplicate),
+		Limit: 500,
+	}
 	return b.s.eachItem(ctx, q, func(it store.Item) error {
 		l, err := decodeLink(it)
 		if err != nil || l.Code != codeTwinTaken {
 			return err
 		}
 		for _, side := range crm.Sides {
-			if id := l.id(side); id != "" && slices.ContainsFunc(l.Others, func(o crm.RecordID) bool { return b.freed[crm.RecordRef{Side: side.Other(), ID: o}] }) {
+			if id := l.id(side); id != "" && slices.ContainsFunc(l.Others, func(o crm.RecordID) bool {
+				return b.freed[crm.RecordRef{Side: side.Other(), ID: o}]
+			}) {
 				b.s.Mark("twin_free_again")
 				b.rehint = append(b.rehint, crm.RecordRef{Side: side, ID: id})
 			}

@@ -24,7 +24,8 @@ func TestTheSoonestTryIsWaitedFor(t *testing.T) {
 		return &fault.Error{Op: "test", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: wait}
 	}
 	waits := map[scope]time.Duration{
-		{"ws", "con", "deals"}: 20 * time.Second, {"ws", "con", "people"}: 3 * time.Second, {"ws", "con", "firms"}: 9 * time.Second,
+		{"ws", "con", "deals"}: 20 * time.Second, {"ws", "con", "people"}: 3 * time.Second,
+		{"ws", "con", "firms"}: 9 * time.Second,
 	}
 	for sc, wait := range waits {
 		if busy := b.backOff(t.Context(), sc, limit(wait), false); busy {

@@ -51,7 +51,9 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err := e.statusWaiting(ctx, sc, &st); err != nil {
 		return st, err
 	}
-	weighed, err := e.countQuery(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#"})
+	weighed, err := e.countQuery(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#",
+	})
 	if err != nil {
 		return st, err
 	}

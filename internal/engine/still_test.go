@@ -29,7 +29,10 @@ type stillBed struct {
 
 func newStillBed(t *testing.T, key func(context.Context, crm.WorkspaceID) ([]byte, error)) *stillBed {
 	t.Helper()
-	b := &stillBed{t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), sc: scope{"ws", "con", "people"}, marks: map[string]int{}}
+	b := &stillBed{
+		t: t, now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), sc: scope{"ws", "con", "people"},
+		marks: map[string]int{},
+	}
 	clock, ids := func() time.Time { return b.now }, 0
 	b.mem = memstore.New(clock)
 	var err error

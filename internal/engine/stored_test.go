@@ -22,7 +22,10 @@ func TestWhatANewerReleaseWroteIsRefused(t *testing.T) {
 		"head of a link": func(b []byte) error { _, err := decodeHead(store.Item{Data: b}); return err },
 		"intent":         func(b []byte) error { _, err := decodeIntent(b); return err },
 	} {
-		for data, ok := range map[string]bool{`{"v":1}`: true, `{"v":2}`: false, `{"v":99,"l":"x"}`: false, `{"v":`: false, ``: false, `[]`: false} {
+		for data, ok := range map[string]bool{
+			`{"v":1}`: true, `{"v":2}`: false, `{"v":99,"l":"x"}`: false, `{"v":`: false,
+			``: false, `[]`: false,
+		} {
 			if err := read([]byte(data)); (err == nil) != ok {
 				t.Errorf("%s: %q: %v", name, data, err)
 			}
@@ -54,7 +57,14 @@ func TestOlderIDsComeFirst(t *testing.T) {
 func TestCompaniesStartBeforePeopleBeforeDeals(t *testing.T) {
 	t.Parallel()
 	conn := &crm.Connection{}
-	for _, o := range [][2]string{{"deals", "Opportunity"}, {"contacts", "Lead"}, {"companies", "Account"}, {"contacts", "Contact"}, {"p_pets", "Pet__c"}, {"2-1", "Account"}} {
+	for _, o := range [][2]string{
+		{"deals", "Opportunity"},
+		{"contacts", "Lead"},
+		{"companies", "Account"},
+		{"contacts", "Contact"},
+		{"p_pets", "Pet__c"},
+		{"2-1", "Account"},
+	} {
 		var s crm.Sync
 		s.Left.Object, s.Right.Object = o[0], o[1]
 		conn.Syncs = append(conn.Syncs, s)
@@ -68,13 +78,20 @@ func TestCompaniesStartBeforePeopleBeforeDeals(t *testing.T) {
 // and writes.
 func TestOriginsAndOutcomesAreRead(t *testing.T) {
 	t.Parallel()
-	if o := OriginOf([]byte(`{"id":"chk_1","con":"con_1","sync":"contacts","trace":"t"}`)); o.Chunk != "chk_1" || o.Connection != "con_1" || o.Sync != "contacts" || o.Trace != "t" {
+	if o := OriginOf([]byte(`{"id":"chk_1","con":"con_1","sync":"contacts","trace":"t"}`)); o.Chunk != "chk_1" ||
+		o.Connection != "con_1" || o.Sync != "contacts" || o.Trace != "t" {
 		t.Errorf("%+v", o)
 	}
 	if o := OriginOf([]byte(`{"id":7}`)); o != (Origin{}) {
 		t.Errorf("of a foreign message: %+v", o)
 	}
-	day := store.Write{Op: store.Add, Item: store.Item{Key: store.Key{Table: store.Log, Partition: "day#2026-03-01"}, Counters: map[string]int64{"o:created": 2, "o:failed": 1, "n": 9}}}
+	day := store.Write{
+		Op: store.Add, Item: store.Item{
+			Key: store.Key{Table: store.Log, Partition: "day#2026-03-01"}, Counters: map[string]int64{
+				"o:created": 2, "o:failed": 1, "n": 9,
+			},
+		},
+	}
 	if got := DayOutcomes(&day); fmt.Sprint(got) != "map[created:2 failed:1]" {
 		t.Errorf("%v", got)
 	}
@@ -149,18 +166,34 @@ func TestS38_AnEarlierStepTellsClaimsApart(t *testing.T) {
 		theirs, mine []reconcile.Key
 		want         bool
 	}{
-		"other addresses":           {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{key(0, "mail:b"), phone}, true},
-		"the same address":          {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{key(0, "mail:a"), phone}, false},
-		"one address in common":     {[]reconcile.Key{key(0, "mail:a"), key(0, "mail:c"), phone}, []reconcile.Key{key(0, "mail:b"), key(0, "mail:c"), phone}, false},
-		"they have no address":      {[]reconcile.Key{phone}, []reconcile.Key{key(0, "mail:b"), phone}, false},
-		"I have no address":         {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{phone}, false},
-		"the first step itself":     {[]reconcile.Key{key(0, "phone:1"), key(1, "mail:a")}, []reconcile.Key{key(0, "phone:1"), key(1, "mail:b")}, false},
+		"other addresses": {
+			[]reconcile.Key{key(0, "mail:a"), phone},
+			[]reconcile.Key{key(0, "mail:b"), phone},
+			true,
+		},
+		"the same address": {
+			[]reconcile.Key{key(0, "mail:a"), phone},
+			[]reconcile.Key{key(0, "mail:a"), phone},
+			false,
+		},
+		"one address in common": {
+			[]reconcile.Key{key(0, "mail:a"), key(0, "mail:c"), phone}, []reconcile.Key{
+				key(0, "mail:b"), key(0, "mail:c"), phone,
+			}, false,
+		},
+		"they have no address": {[]reconcile.Key{phone}, []reconcile.Key{key(0, "mail:b"), phone}, false},
+		"I have no address":    {[]reconcile.Key{key(0, "mail:a"), phone}, []reconcile.Key{phone}, false},
+		"the first step itself": {
+			[]reconcile.Key{key(0, "phone:1"), key(1, "mail:a")}, []reconcile.Key{key(0, "phone:1"), key(1, "mail:b")}, false,
+		},
 		"a ladder of one step only": {[]reconcile.Key{key(0, "phone:1")}, []reconcile.Key{key(0, "phone:1")}, false},
 		"the middle one decides": {
 			[]reconcile.Key{key(1, "mail:a"), key(2, "phone:1")}, []reconcile.Key{key(1, "mail:b"), key(2, "phone:1")}, true,
 		},
 		"the first both hold decides": {
-			[]reconcile.Key{key(0, "id:1"), key(1, "mail:a"), key(2, "phone:1")}, []reconcile.Key{key(0, "id:1"), key(1, "mail:b"), key(2, "phone:1")}, false,
+			[]reconcile.Key{key(0, "id:1"), key(1, "mail:a"), key(2, "phone:1")}, []reconcile.Key{
+				key(0, "id:1"), key(1, "mail:b"), key(2, "phone:1"),
+			}, false,
 		},
 	} {
 		claim := claimed{Keys: rankedKeys(c.theirs)}
@@ -175,7 +208,8 @@ func TestS34_ARefusalIsToldWithItsCode(t *testing.T) {
 	t.Parallel()
 	coded := refusal(fault.New("x: y", fault.Invalid, "rejected", "too many fields"))
 	bare := refusal(&fault.Error{Op: "x: y", Kind: fault.Invalid, Message: "too many fields"})
-	if coded != "rejected: too many fields" || strings.Contains(bare, "rejected") || !strings.Contains(bare, "too many fields") {
+	if coded != "rejected: too many fields" || strings.Contains(bare, "rejected") ||
+		!strings.Contains(bare, "too many fields") {
 		t.Errorf("%q and %q", coded, bare)
 	}
 }

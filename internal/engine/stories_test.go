@@ -53,7 +53,8 @@ func TestScenariosCostAsWritten(t *testing.T) {
 	for _, sc := range slices.Concat(scenarios(), deeds()) {
 		b := newCrashBed(t, -1, dieBefore, sc.change, sc.options)
 		sc.playOn(b)
-		fmt.Fprintf(&out, "%s: calls %d+%d, requests of the changed part %v, all items %+v\n", sc.name, b.apps[0].Calls(), b.apps[1].Calls(), b.seen, b.store.Counts())
+		fmt.Fprintf(&out, "%s: calls %d+%d, requests of the changed part %v, all items %+v\n", sc.name, b.apps[0].Calls(),
+			b.apps[1].Calls(), b.seen, b.store.Counts())
 	}
 	written.Check(t, "costs.txt", out.String())
 }
@@ -197,7 +198,8 @@ func onOneLine(v any) string {
 	case map[string]any:
 		var parts []string
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if text := onOneLine(v[k]); !slices.Contains([]string{"", "{}", "[]", `""`, "0", "false"}, text) && k != "connection" && !(k == "sync" && text == "contacts") {
+			if text := onOneLine(v[k]); !slices.Contains([]string{"", "{}", "[]", `""`, "0", "false"}, text) &&
+				k != "connection" && !(k == "sync" && text == "contacts") {
 				parts = append(parts, k+":"+text)
 			}
 		}

@@ -23,7 +23,9 @@ import (
 func TestRecoveriesMayFail(t *testing.T) {
 	t.Parallel()
 	singleFile(t)
-	for _, name := range []string{"create left", "create on both", "both, different fields", "lists on both", "another address"} {
+	for _, name := range []string{
+		"create left", "create on both", "both, different fields", "lists on both", "another address",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sc := scenario{name: name, act: func(b *crashBed) {
@@ -67,7 +69,8 @@ func (sc *scenario) recovered(t *testing.T, out *strings.Builder) {
 					if got := b.final(); got != end {
 						t.Errorf("%s at %s, then %s %d fails: ends with\n%s\nwant\n%s", mode, death, what, nth, got, end)
 					}
-					fmt.Fprintf(out, "  then %s %s: %s\n", map[bool]string{true: "first", false: "last"}[nth == 0], what, differ(want, b.course()))
+					fmt.Fprintf(out, "  then %s %s: %s\n", map[bool]string{true: "first", false: "last"}[nth == 0], what,
+						differ(want, b.course()))
 				}
 			}
 		}
@@ -115,7 +118,9 @@ func TestEveryLookMayFail(t *testing.T) {
 		"fields, fresh": func(e *engine.Engine) (any, error) {
 			return e.Fields(ctx, ws, testbed.LeftAccount, modelapp.Object, true)
 		},
-		"find erasure": func(e *engine.Engine) (any, error) { return e.FindErasure(ctx, ws, engine.ErasureRequest{Email: ann}) },
+		"find erasure": func(e *engine.Engine) (any, error) {
+			return e.FindErasure(ctx, ws, engine.ErasureRequest{Email: ann})
+		},
 		"runs": func(e *engine.Engine) (any, error) {
 			a, n, err := e.ListRuns(ctx, ws, con, 2, "")
 			return two(a, n, err)

@@ -56,7 +56,8 @@ func struck(t *testing.T, name string) {
 // one for each way to hear of it.
 func struckGroups() map[string][]scenario {
 	out := map[string][]scenario{"plans": planDeeds(), "by-hand": byHandDeeds(), "away": awayDeeds()}
-	out["by-hand"] = slices.DeleteFunc(out["by-hand"], func(sc scenario) bool { return sc.name == "the log, narrowed" }) // reads alone
+	// reads alone
+	out["by-hand"] = slices.DeleteFunc(out["by-hand"], func(sc scenario) bool { return sc.name == "the log, narrowed" })
 	for i, sc := range specials() {
 		name := fmt.Sprintf("specials-%d", min(i/8, 3))
 		out[name] = append(out[name], sc)
@@ -102,7 +103,8 @@ func (sc *scenario) struck(t *testing.T, out *strings.Builder, last bool) {
 				b.what, b.nth = what, nth
 				sc.playOn(b)
 				if got := b.course(); got != want {
-					fmt.Fprintf(out, "  %s, %s %s: %s\n", mode, map[bool]string{true: "first", false: "last"}[nth == 0], what, differ(want, got))
+					fmt.Fprintf(out, "  %s, %s %s: %s\n", mode, map[bool]string{true: "first", false: "last"}[nth == 0], what,
+						differ(want, got))
 				}
 			}
 		}
@@ -119,7 +121,10 @@ func differ(want, got string) string {
 // course is how long everything took and what came of it, in short.
 func (b *crashBed) course() string {
 	ctx := b.t.Context()
-	words := []string{"took " + b.now.Sub(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)).String(), fmt.Sprintf("calls %d+%d", b.apps[0].Calls(), b.apps[1].Calls())}
+	words := []string{
+		"took " + b.now.Sub(time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)).String(),
+		fmt.Sprintf("calls %d+%d", b.apps[0].Calls(), b.apps[1].Calls()),
+	}
 	for _, r := range paged(b, func(cursor string) ([]engine.Run, string, error) {
 		return b.eng.ListRuns(ctx, testbed.Workspace, testbed.Connection, 100, cursor)
 	}) {

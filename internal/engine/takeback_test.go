@@ -28,7 +28,9 @@ func TestS24_ACancelledPullLosesNothing(t *testing.T) {
 	for side, name := range []string{"HubSpot", "Salesforce"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			made, err := testbed.New(t.Context(), testbed.Options{People: 60, Tuning: engine.Tuning{ChunkSize: 5, LotSize: 5, Window: 1}}, nil)
+			made, err := testbed.New(t.Context(), testbed.Options{
+				People: 60, Tuning: engine.Tuning{ChunkSize: 5, LotSize: 5, Window: 1},
+			}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,7 +114,8 @@ func TestS28_APlanCountsOnce(t *testing.T) {
 	clock := testbed.NewClock()
 	s := &twice{Store: memstore.New(clock.Now)}
 	once, got := plan(testbed.Options{People: 30}), plan(testbed.Options{People: 30, Store: s, Clock: clock})
-	if d := cmp.Diff(once.Totals, got.Totals); d != "" || got.State != engine.RunDone || len(once.Totals) < 2 || s.plans == 0 {
+	if d := cmp.Diff(once.Totals, got.Totals); d != "" || got.State != engine.RunDone || len(once.Totals) < 2 ||
+		s.plans == 0 {
 		t.Errorf("%d chunks came twice, the plan is %s, totals (-once +twice):\n%s", s.plans, got.State, d)
 	}
 }
@@ -132,10 +135,12 @@ func TestS24_ADraftsPlanIsItsFirstListing(t *testing.T) {
 	run, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID)
 	b.must(err)
 	b.drain()
-	if run, err = b.Engine.GetRun(ctx, testbed.Workspace, run.ID); err != nil || run.Kind != engine.RunApply || run.State != engine.RunDone {
+	if run, err = b.Engine.GetRun(ctx, testbed.Workspace, run.ID); err != nil || run.Kind != engine.RunApply ||
+		run.State != engine.RunDone {
 		t.Fatalf("the %s is %s, %v", run.Kind, run.State, err)
 	}
-	if _, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, crm.RecordID(later)); !fault.Is(err, fault.NotFound) {
+	if _, err := b.Engine.GetRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		crm.RecordID(later)); !fault.Is(err, fault.NotFound) {
 		t.Errorf("somebody whom the plan did not list was carried over: %v", err)
 	}
 	b.pull()
@@ -148,7 +153,8 @@ func TestS24_ADraftsPlanIsItsFirstListing(t *testing.T) {
 		t.Error("everything was listed a second time")
 	}
 	// Of the people it lists those alone that the plan made or changed.
-	if i := slices.IndexFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunPull }); i < 0 || runs[i].Total > run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+1 {
+	if i := slices.IndexFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunPull }); i < 0 ||
+		runs[i].Total > run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+1 {
 		t.Errorf("the first pull is %+v after %v, want one that looks at what is new", runs[max(i, 0)], run.Outcomes)
 	}
 }
@@ -162,19 +168,23 @@ func TestS6_OfSeveralAlikeNoneIsTaken(t *testing.T) {
 	const mail = "cyd@example.com"
 	lose := false
 	var b bed
-	made, err := testbed.New(t.Context(), testbed.Options{People: 30, Wrap: func(id crm.AccountID, app connector.Connector) connector.Connector {
-		if id != testbed.RightAccount {
-			return app
-		}
-		return &lossy{mortal{Connector: app}, func([]connector.Write, []connector.Written) error {
-			if !lose {
-				return nil
+	made, err := testbed.New(t.Context(),
+		testbed.Options{People: 30, Wrap: func(id crm.AccountID, app connector.Connector) connector.Connector {
+			if id != testbed.RightAccount {
+				return app
 			}
-			lose = false
-			b.newPerson("Contact", map[string]string{"Email": mail, "LastName": "Cyd"})
-			return &fault.Error{Op: "lossy: write", Kind: fault.Unavailable, Code: "no_answer", Message: "the answer was lost", MayHaveLanded: true}
-		}}
-	}}, nil)
+			return &lossy{mortal{Connector: app}, func([]connector.Write, []connector.Written) error {
+				if !lose {
+					return nil
+				}
+				lose = false
+				b.newPerson("Contact", map[string]string{"Email": mail, "LastName": "Cyd"})
+				return &fault.Error{
+					Op: "lossy: write", Kind: fault.Unavailable, Code: "no_answer", Message: "the answer was lost",
+					MayHaveLanded: true,
+				}
+			}}
+		}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +206,8 @@ func TestS6_OfSeveralAlikeNoneIsTaken(t *testing.T) {
 	}
 	v := b.record(crm.Left, newcomer)
 	if v.State != crm.StateDuplicate || v.Partner != "" || len(v.Others) != 2 {
-		t.Errorf("the newcomer is %s (%s) with %q, others %v; want a duplicate that names both", v.State, v.Code, v.Partner, v.Others)
+		t.Errorf("the newcomer is %s (%s) with %q, others %v; want a duplicate that names both", v.State, v.Code, v.Partner,
+			v.Others)
 	}
 }
 
@@ -219,10 +230,13 @@ func TestS3_NothingIsWrittenOverAnEditUnread(t *testing.T) {
 	for _, side := range crm.Sides {
 		t.Run("written on the "+string(side), func(t *testing.T) {
 			t.Parallel()
-			b := newCrashBed(t, -1, dieBefore, func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictNewest }, func(_ int, o *modelapp.Options) { o.Conditional = true })
+			b := newCrashBed(t, -1, dieBefore, func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictNewest },
+				func(_ int, o *modelapp.Options) { o.Conditional = true })
 			types := func() {}
 			e, err := engine.New(engine.Config{
-				Store: b.store, Queue: b.queue, Now: b.clock, Sleep: func(_ context.Context, d time.Duration) { b.now = b.now.Add(d) },
+				Store: b.store, Queue: b.queue, Now: b.clock, Sleep: func(_ context.Context, d time.Duration) {
+					b.now = b.now.Add(d)
+				},
 				NewID: func(prefix string) string { b.ids++; return fmt.Sprintf("%s_%08d", prefix, b.ids) },
 				Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 					i := map[crm.AccountID]int{testbed.LeftAccount: 0, testbed.RightAccount: 1}[id]
@@ -265,7 +279,8 @@ func TestS24_APlanIsAppliedOnceItIsThere(t *testing.T) {
 	plan, err := b.Engine.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
 	b.must(err)
 	people := [2]int{len(b.live("contacts")), len(b.live("Contact"))}
-	if _, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID); fault.CodeOf(err) != "plan_not_ready" || !fault.Is(err, fault.Conflict) {
+	if _, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID); fault.CodeOf(err) != "plan_not_ready" ||
+		!fault.Is(err, fault.Conflict) {
 		t.Errorf("applied before it is there: %v", err)
 	}
 	b.drainPlan(plan.ID)

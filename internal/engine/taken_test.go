@@ -22,7 +22,9 @@ func twoSyncs(t *testing.T, change func(*crm.Connection)) bed {
 		lives := func(id, field string, d crm.Direction) crm.Rule {
 			return crm.Rule{ID: id, Direction: d, Filter: &crm.Filter{Field: field, Op: "equals", Value: crm.TextValue("Ghent")}}
 		}
-		first.Rules = []crm.Rule{lives("out", "city", crm.DirectionToRight), lives("back", "MailingCity", crm.DirectionToLeft)}
+		first.Rules = []crm.Rule{
+			lives("out", "city", crm.DirectionToRight), lives("back", "MailingCity", crm.DirectionToLeft),
+		}
 		c.Syncs = append([]crm.Sync{first}, c.Syncs...)
 		if change != nil {
 			change(c)
@@ -57,7 +59,9 @@ func (b bed) stands(id crm.SyncID, rec string, state crm.State, code string) {
 // travels. A pair is the first one's as long as it takes either record.
 func TestS6_TheFirstSyncTakesTheRecord(t *testing.T) {
 	t.Parallel()
-	for name, order := range map[string][]crm.SyncID{"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent}} {
+	for name, order := range map[string][]crm.SyncID{
+		"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := twoSyncs(t, nil)
@@ -75,7 +79,9 @@ func TestS6_TheFirstSyncTakesTheRecord(t *testing.T) {
 				b.must(err)
 				b.pullEach(order...)
 				b.pullEach(order...)
-				for side, got := range map[crm.Side]string{crm.Left: b.get("contacts", hub)["jobtitle"], crm.Right: b.get("Contact", force)["Title"]} {
+				for side, got := range map[crm.Side]string{
+					crm.Left: b.get("contacts", hub)["jobtitle"], crm.Right: b.get("Contact", force)["Title"],
+				} {
 					if got != step.title {
 						t.Errorf("in %s the title is %q on the %s, want %q", step.city, got, side, step.title)
 					}
@@ -105,14 +111,20 @@ func TestS6_TheFirstSyncTakesTheRecord(t *testing.T) {
 // it alone, whichever sync hears of them first, from either side.
 func TestS6_ANewRecordIsMadeOnce(t *testing.T) {
 	t.Parallel()
-	for name, order := range map[string][]crm.SyncID{"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent}} {
+	for name, order := range map[string][]crm.SyncID{
+		"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := twoSyncs(t, nil)
 			b.start()
-			_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "new@example.com", "lastname": "New", "city": "Ghent"})
+			_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+				"email": "new@example.com", "lastname": "New", "city": "Ghent",
+			})
 			b.must(err)
-			_, err = b.Force.Core().CreateRecord("Contact", map[string]string{"Email": "other@example.com", "LastName": "Other", "MailingCity": "Ghent"})
+			_, err = b.Force.Core().CreateRecord("Contact", map[string]string{
+				"Email": "other@example.com", "LastName": "Other", "MailingCity": "Ghent",
+			})
 			b.must(err)
 			left, right := len(b.live("contacts")), len(b.live("Contact"))
 			for range 3 {
@@ -133,12 +145,16 @@ func TestS6_ANewRecordIsMadeOnce(t *testing.T) {
 // never heard of the deletion, or not yet.
 func TestS16_APairThatEndedInOneSyncIsNotMadeAnewByAnother(t *testing.T) {
 	t.Parallel()
-	for name, order := range map[string][]crm.SyncID{"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent}} {
+	for name, order := range map[string][]crm.SyncID{
+		"first first": {ghent, testbed.Contacts}, "second first": {testbed.Contacts, ghent},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := twoSyncs(t, nil)
 			b.start()
-			made, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": "new@example.com", "lastname": "New", "city": "Ghent"})
+			made, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+				"email": "new@example.com", "lastname": "New", "city": "Ghent",
+			})
 			b.must(err)
 			b.pullEach(order...)
 			b.pullEach(order...)
@@ -184,7 +200,8 @@ func TestS13_WhatWeWriteMayLetARecordIn(t *testing.T) {
 	for range 3 {
 		b.pullEach(ghent, testbed.Contacts)
 	}
-	if city, title := b.get("contacts", hub)["city"], b.get("Contact", force)["Title"]; city != "Ghent" || title != "Miller" {
+	if city, title := b.get("contacts", hub)["city"], b.get("Contact", force)["Title"]; city != "Ghent" ||
+		title != "Miller" {
 		t.Errorf("the left lives in %q and the right is a %q, want Ghent and Miller", city, title)
 	}
 }

@@ -113,7 +113,9 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 }
 
 // attendRunning does what is due for a sync that may have to ask its apps.
-func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connection, a agendaItem, version int64) (busy bool, err error) {
+func (e *Engine) attendRunning(
+	ctx context.Context, sc scope, conn *crm.Connection, a agendaItem, version int64,
+) (busy bool, err error) {
 	st, err := e.loadScan(ctx, sc)
 	if err != nil {
 		return false, err
@@ -181,7 +183,9 @@ func (e *Engine) attendRunning(ctx context.Context, sc scope, conn *crm.Connecti
 	if known, _, err := e.loadOutages(ctx, sc); err != nil || ok && !known.none() {
 		return false, err // somebody has to look when it is over
 	}
-	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}, If: store.IfVersion(version)})
+	_, err = e.Store.Write(ctx, store.Write{
+		Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}, If: store.IfVersion(version),
+	})
 	if fault.Is(err, fault.Conflict) {
 		return false, nil // touched meanwhile
 	}
@@ -212,7 +216,10 @@ func (e *Engine) sendParked(ctx context.Context, sc scope, conn *crm.Connection)
 	off, _ := runnable(conn, sc.sync)
 	off = !off && conn.Sync(sc.sync) != nil // what a run sent waits until its sync is on again
 	now := fmt.Sprintf("%019d", e.Now().UnixNano())
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.parked(time.Time{}, "").Partition, To: now, Limit: e.Tuning.Window})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.parked(time.Time{}, "").Partition, To: now,
+		Limit: e.Tuning.Window,
+	})
 	if err != nil {
 		return false, err
 	}
@@ -242,7 +249,9 @@ func (e *Engine) drainInbox(ctx context.Context, sc scope, conn *crm.Connection,
 	if !running || e.backlog(ctx) > e.Tuning.InboxAfter/2 {
 		return false, nil
 	}
-	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.inbox(crm.Left, "x").Partition, Limit: e.Tuning.ChunkSize}
+	q := store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.inbox(crm.Left, "x").Partition, Limit: e.Tuning.ChunkSize,
+	}
 	page, err := e.Store.Query(ctx, q)
 	if err != nil || len(page.Items) == 0 {
 		return false, err
@@ -261,7 +270,9 @@ func (e *Engine) drainInbox(ctx context.Context, sc scope, conn *crm.Connection,
 		side, _, _ := strings.Cut(it.Sort, "#")
 		hints[crm.Side(side)] = append(hints[crm.Side(side)], in.Hint)
 		// A newer hint for the same record, stored meanwhile, stays.
-		deletes = append(deletes, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+		deletes = append(deletes, store.Write{
+			Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version),
+		})
 	}
 	for _, side := range crm.Sides {
 		if len(hints[side]) == 0 {
@@ -315,7 +326,10 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 // goes after the document, so that whoever stops in between comes back.
 func (e *Engine) eraseDocument(ctx context.Context, sc scope) (stays bool, err error) {
 	own, last := agendaKey(sc).Sort, true
-	q := store.Query{Table: store.Links, Partition: "agenda", Prefix: string(sc.ws) + "#" + string(sc.con) + "#", Limit: 10}
+	q := store.Query{
+		Table: store.Links, Partition: "agenda", Prefix: string(sc.ws) + "#" + string(sc.con) + "#",
+		Limit: 10,
+	}
 	err = e.eachItem(ctx, q, func(it store.Item) error {
 		last, stays = last && it.Key.Sort <= own, stays || it.Key.Sort < own
 		return nil

@@ -86,7 +86,9 @@ func (b *books) tellJob(j *job) ([]store.Write, error) {
 		return b.tellSome(j)
 	}
 	s := b.s
-	ws := []store.Write{{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(toldRetention)}, If: store.IfAbsent}}
+	ws := []store.Write{
+		{Item: store.Item{Key: s.chunkDone(j.chunk.ID), Expires: s.Now().Add(toldRetention)}, If: store.IfAbsent},
+	}
 	if j.told.version != 0 {
 		ws = append(ws, store.Write{Op: store.Delete, Item: store.Item{Key: s.chunkTold(j.chunk.ID)}})
 	}

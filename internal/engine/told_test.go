@@ -31,7 +31,10 @@ func (c *lossy) BatchWrite(ctx context.Context, object string, writes []connecto
 func TestS28_ARecordHasOneOutcome(t *testing.T) {
 	t.Parallel()
 	unknown := func() error {
-		return &fault.Error{Op: "lossy: write", Kind: fault.Unavailable, Code: "no_answer", Message: "the answer was lost", MayHaveLanded: true}
+		return &fault.Error{
+			Op: "lossy: write", Kind: fault.Unavailable, Code: "no_answer", Message: "the answer was lost",
+			MayHaveLanded: true,
+		}
 	}
 	cases := map[string]struct {
 		calls int // to the right side whose answers are lost
@@ -87,7 +90,8 @@ func TestS28_ARecordHasOneOutcome(t *testing.T) {
 				sum += n
 			}
 			if run.State != engine.RunDone || run.Total == 0 || run.Done != run.Total || sum != run.Total {
-				t.Errorf("the run is %s: %d records entered, %d are done, %d have an outcome: %v", run.State, run.Total, run.Done, sum, run.Outcomes)
+				t.Errorf("the run is %s: %d records entered, %d are done, %d have an outcome: %v", run.State, run.Total, run.Done,
+					sum, run.Outcomes)
 			}
 			if left >= 0 {
 				t.Errorf("%d answers were not lost", left+1)

@@ -159,7 +159,8 @@ func (t *tombs) within(text string, ends [2]appObject) bool {
 		return false
 	}
 	hit := func(s string) bool {
-		return t.text(s) || len(s) <= maxIDLength && (t.record(ends[0].account, ends[0].object, crm.RecordID(s)) || t.record(ends[1].account, ends[1].object, crm.RecordID(s)))
+		return t.text(s) || len(s) <= maxIDLength && (t.record(ends[0].account, ends[0].object, crm.RecordID(s)) ||
+			t.record(ends[1].account, ends[1].object, crm.RecordID(s)))
 	}
 	for quoted := range strings.SplitSeq(text, `"`) {
 		if len(quoted) <= maxQuoted && hit(strings.TrimSpace(quoted)) {
@@ -167,7 +168,8 @@ func (t *tombs) within(text string, ends [2]appObject) bool {
 		}
 	}
 	words := strings.FieldsFunc(text, func(r rune) bool {
-		return !strings.ContainsRune("@.+-_", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r < 0x80
+		return !strings.ContainsRune("@.+-_", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') &&
+			r < 0x80
 	})
 	for _, w := range words {
 		if hit(strings.Trim(w, ".-")) {
@@ -234,7 +236,9 @@ func (e *Engine) loadTombs(ctx context.Context, ws crm.WorkspaceID, t *tombs) (e
 		return err
 	}
 	t.of = map[tombHash]grave{}
-	return e.eachItem(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: erasureKey(ws, "x").Partition, Limit: 1000}, func(it store.Item) error {
+	return e.eachItem(ctx, store.Query{
+		Table: store.Links, Workspace: ws, Partition: erasureKey(ws, "x").Partition, Limit: 1000,
+	}, func(it store.Item) error {
 		var x storedErasure
 		if err := json.Unmarshal(it.Data, &x); err != nil {
 			return fault.Wrap("engine: decode erasure", fault.Other, err)
@@ -294,7 +298,8 @@ func (s *session) sparesNamed(us []*unit) {
 	for _, u := range us {
 		other := u.side.Other()
 		if u.hint.Erased || !u.decided && !s.tombs.none() &&
-			(s.buried(u.side, u.id) || u.link.paired() && s.buried(other, u.link.id(other)) || u.hint.Op == opLink && s.buried(other, u.hint.Partner)) {
+			(s.buried(u.side, u.id) || u.link.paired() && s.buried(other, u.link.id(other)) ||
+				u.hint.Op == opLink && s.buried(other, u.hint.Partner)) {
 			s.leaveErased(u)
 		}
 	}

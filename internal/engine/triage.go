@@ -59,8 +59,17 @@ func (e *Engine) split(ctx context.Context, j *job, size int) error {
 		ws = append(ws, w)
 	}
 	if c.Counted {
-		ws = append(ws, store.Write{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: e.Now().Add(runRetention)}, If: store.IfAbsent},
-			store.Write{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{"chunks": 1, "sent": sent}}})
+		ws = append(ws, store.Write{
+			Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: e.Now().Add(runRetention)},
+			If:   store.IfAbsent,
+		},
+			store.Write{
+				Op: store.Add, Item: store.Item{
+					Key: runCounts(c.Workspace, c.Run), Expires: e.Now().Add(runRetention), Counters: map[string]int64{
+						"chunks": 1, "sent": sent,
+					},
+				},
+			})
 	}
 	if err := e.Store.Transact(ctx, ws); err != nil {
 		return err

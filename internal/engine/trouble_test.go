@@ -34,7 +34,8 @@ type asked struct {
 // works out a plan.
 func bitOfEverything(t *testing.T) (*crashBed, asked) {
 	t.Helper()
-	b := newCrashBed(t, -1, failOnce, func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview }, func(_ int, o *modelapp.Options) { o.Picky = true })
+	b := newCrashBed(t, -1, failOnce, func(c *crm.Connection) { c.Syncs[0].Conflict = crm.ConflictReview },
+		func(_ int, o *modelapp.Options) { o.Picky = true })
 	b.begin(false)
 	b.live = false
 	ctx := t.Context()
@@ -52,7 +53,9 @@ func bitOfEverything(t *testing.T) (*crashBed, asked) {
 	a.plan = plan.ID
 	b.edit(crm.Left, a.left, "city", "Ghent")
 	b.buried(a.left)
-	entries, _, err := b.eng.ListLog(ctx, testbed.Workspace, engine.LogFilter{Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed}}, 10, "")
+	entries, _, err := b.eng.ListLog(ctx, testbed.Workspace, engine.LogFilter{
+		Connection: testbed.Connection, Outcomes: []crm.Outcome{crm.Failed},
+	}, 10, "")
 	if err != nil || len(entries) == 0 {
 		t.Fatalf("%d failed entries, %v", len(entries), err)
 	}
@@ -219,18 +222,24 @@ var changes = map[string]func(ctx context.Context, e *engine.Engine, a asked) er
 		return err
 	},
 	"ResolveRecord": func(ctx context.Context, e *engine.Engine, a asked) error {
-		_, err := e.ResolveRecord(ctx, ws, con, testbed.Contacts, crm.Left, a.left, map[crm.MappingID]engine.Resolution{"city": {Side: crm.Left}})
+		_, err := e.ResolveRecord(ctx, ws, con, testbed.Contacts, crm.Left, a.left, map[crm.MappingID]engine.Resolution{
+			"city": {Side: crm.Left},
+		})
 		return err
 	},
 	"Webhook": func(ctx context.Context, e *engine.Engine, a asked) error {
-		return e.Webhook(ctx, ws, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: modelapp.Object, ID: a.left}})
+		return e.Webhook(ctx, ws, testbed.LeftAccount, []connector.Event{
+			{Kind: connector.EventChanged, Object: modelapp.Object, ID: a.left},
+		})
 	},
 	"ForgetLeases": func(ctx context.Context, e *engine.Engine, _ asked) error { return e.ForgetLeases(ctx, ws) },
 }
 
 // strike makes one call of which one request fails; -1 = none. It reports how
 // many requests there were and what the call said.
-func (b *crashBed) strike(at int, call func(context.Context, *engine.Engine, asked) error, a asked) (requests int, err error) {
+func (b *crashBed) strike(
+	at int, call func(context.Context, *engine.Engine, asked) error, a asked,
+) (requests int, err error) {
 	b.t.Helper()
 	b.eng = b.process() // nothing is remembered
 	b.mode, b.at, b.count, b.live = failOnce, at, 0, true
@@ -292,7 +301,8 @@ func TestNoChangeHidesWhatFailed(t *testing.T) {
 					}
 				}
 				if got := b.ended(name); got != want {
-					t.Errorf("request %d of %d failed, said %v, and it ends otherwise (-want +got):\n%s", at, n, err, cmp.Diff(want, got))
+					t.Errorf("request %d of %d failed, said %v, and it ends otherwise (-want +got):\n%s", at, n, err,
+						cmp.Diff(want, got))
 				}
 			}
 		})
@@ -420,7 +430,9 @@ func TestS21_TheLastReceiveMakesADeadItem(t *testing.T) {
 	hub, _ := b.twins(t.Context())
 	b.editHub(hub, "jobtitle", "Cooper")
 	b.breakForce(true)
-	b.must(b.Engine.Webhook(t.Context(), ws, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)}}))
+	b.must(b.Engine.Webhook(t.Context(), ws, testbed.LeftAccount, []connector.Event{
+		{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)},
+	}))
 	for range 40 {
 		_, err := b.Work(t.Context())
 		b.must(err)

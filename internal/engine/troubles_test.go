@@ -69,7 +69,9 @@ func denied(code string) *fault.Error {
 }
 
 func limited(code string, wait time.Duration) *fault.Error {
-	return &fault.Error{Kind: fault.Throttled, Code: code, RetryAfter: wait, Guessed: wait == time.Minute, Message: "too much"}
+	return &fault.Error{
+		Kind: fault.Throttled, Code: code, RetryAfter: wait, Guessed: wait == time.Minute, Message: "too much",
+	}
 }
 
 func rightTroubles() []scenario {
@@ -88,7 +90,8 @@ func rightTroubles() []scenario {
 		}
 	}
 	return []scenario{
-		{name: "no right to write, then it is back", act: all(time.Minute, crm.Right, denied("missing_permission"), "BatchWrite")},
+		{name: "no right to write, then it is back", act: all(time.Minute, crm.Right, denied("missing_permission"),
+			"BatchWrite")},
 		{name: "no right to write to both", act: func(b *crashBed) {
 			b.rule = func(_ crm.Side, call string) error {
 				if call == "BatchWrite" {
@@ -104,7 +107,8 @@ func rightTroubles() []scenario {
 			b.stand(2 * time.Minute)
 			b.over(2 * time.Minute)
 		}},
-		{name: "no right to read, then it is back", act: all(2*time.Minute, crm.Left, denied("missing_permission"), "Changes", "BatchRead", "BatchFind")},
+		{name: "no right to read, then it is back", act: all(2*time.Minute, crm.Left, denied("missing_permission"), "Changes",
+			"BatchRead", "BatchFind")},
 		{name: "no right to look up", act: all(time.Minute, crm.Right, denied("missing_permission"), "BatchFind")},
 		{name: "rights given, and told", act: func(b *crashBed) {
 			b.says(crm.Right, 0, denied("missing_permission"), "BatchWrite")
@@ -142,7 +146,10 @@ func rightTroubles() []scenario {
 			b.over(2 * time.Minute)
 		}},
 		{name: "a quota used up", act: all(time.Minute, crm.Right, limited("quota_exhausted", 3*time.Minute), "BatchWrite")},
-		{name: "a quota of everything, nobody knows how long", act: all(3*time.Minute, crm.Left, limited("quota_exhausted", time.Minute))},
+		{
+			name: "a quota of everything, nobody knows how long",
+			act:  all(3*time.Minute, crm.Left, limited("quota_exhausted", time.Minute)),
+		},
 		{name: "short limits", act: func(b *crashBed) {
 			b.says(crm.Right, 4, limited("rate_limited", 2*time.Second), "BatchWrite", "BatchRead")
 			b.busy()
@@ -202,7 +209,8 @@ func outageTroubles() []scenario {
 			b.note("redriven", n, err)
 		}},
 		{name: "locked records", act: func(b *crashBed) {
-			b.says(crm.Right, 12, &fault.Error{Kind: fault.Conflict, Code: "record_locked", Message: "somebody is at it"}, "BatchWrite")
+			b.says(crm.Right, 12, &fault.Error{Kind: fault.Conflict, Code: "record_locked", Message: "somebody is at it"},
+				"BatchWrite")
 			some(b)
 			b.pull()
 			b.stand(8 * time.Minute)
@@ -216,19 +224,24 @@ func outageTroubles() []scenario {
 			b.pull()
 			b.stand(time.Minute)
 		}},
-		{name: "slow apps", options: func(_ int, o *modelapp.Options) { o.ReadBatch, o.WriteBatch, o.FindBatch = 3, 3, 3 }, act: func(b *crashBed) {
-			b.lot, b.eng = 4, nil
-			b.eng = b.process()
-			b.rule = func(crm.Side, string) error { b.now = b.now.Add(8 * time.Second); return nil }
-			for i := range 9 {
-				b.create(crm.Left, "email", fmt.Sprintf("n%d@example.com", i), "first", "N", "city", "Ghent")
-			}
-			b.busy()
-			b.pull()
-			b.stand(10 * time.Minute)
-			b.over(0)
-		}},
-		{name: "a unique address that the index does not show yet", options: func(_ int, o *modelapp.Options) { o.Unique, o.Lag = true, 10*time.Minute }, act: func(b *crashBed) {
+		{
+			name: "slow apps", options: func(_ int, o *modelapp.Options) { o.ReadBatch, o.WriteBatch, o.FindBatch = 3, 3, 3 },
+			act: func(b *crashBed) {
+				b.lot, b.eng = 4, nil
+				b.eng = b.process()
+				b.rule = func(crm.Side, string) error { b.now = b.now.Add(8 * time.Second); return nil }
+				for i := range 9 {
+					b.create(crm.Left, "email", fmt.Sprintf("n%d@example.com", i), "first", "N", "city", "Ghent")
+				}
+				b.busy()
+				b.pull()
+				b.stand(10 * time.Minute)
+				b.over(0)
+			},
+		},
+		{name: "a unique address that the index does not show yet", options: func(_ int, o *modelapp.Options) {
+			o.Unique, o.Lag = true, 10*time.Minute
+		}, act: func(b *crashBed) {
 			id := b.create(crm.Left, "email", "cyd@example.com", "first", "Cyd")
 			b.create(crm.Right, "email", "cyd@example.com", "last", "Loe")
 			b.hook(crm.Left, "changed", id)
@@ -236,12 +249,16 @@ func outageTroubles() []scenario {
 			b.standing("meanwhile")
 			b.stand(15 * time.Minute)
 		}},
-		{name: "a double that is never found", options: func(_ int, o *modelapp.Options) { o.Lag = time.Minute }, act: func(b *crashBed) {
-			b.says(crm.Right, 0, &fault.Error{Kind: fault.Conflict, Code: "already_exists", Message: "there is one"}, "BatchWrite")
-			b.hook(crm.Left, "changed", b.create(crm.Left, "email", "cyd@example.com", "first", "Cyd"))
-			b.stand(20 * time.Minute)
-			b.over(0)
-		}},
+		{
+			name: "a double that is never found", options: func(_ int, o *modelapp.Options) { o.Lag = time.Minute },
+			act: func(b *crashBed) {
+				b.says(crm.Right, 0, &fault.Error{Kind: fault.Conflict, Code: "already_exists", Message: "there is one"},
+					"BatchWrite")
+				b.hook(crm.Left, "changed", b.create(crm.Left, "email", "cyd@example.com", "first", "Cyd"))
+				b.stand(20 * time.Minute)
+				b.over(0)
+			},
+		},
 	}
 }
 
@@ -267,15 +284,18 @@ func leftTroubles() []scenario {
 			b.pull()
 			b.rest()
 		}},
-		{name: "refused, and other settings", options: func(_ int, o *modelapp.Options) { o.Picky = true }, act: func(b *crashBed) {
-			b.edit(crm.Left, b.byEmail(crm.Left, ann), "city", modelapp.MarkRefused)
-			b.edit(crm.Right, b.byEmail(crm.Right, bob), "city", modelapp.MarkRule)
-			b.pull()
-			b.rest()
-			b.document(func(c *crm.Connection) { c.Syncs[0].Mappings = c.Syncs[0].Mappings[:4] })
-			b.pull()
-			b.rest()
-		}},
+		{
+			name: "refused, and other settings", options: func(_ int, o *modelapp.Options) { o.Picky = true },
+			act: func(b *crashBed) {
+				b.edit(crm.Left, b.byEmail(crm.Left, ann), "city", modelapp.MarkRefused)
+				b.edit(crm.Right, b.byEmail(crm.Right, bob), "city", modelapp.MarkRule)
+				b.pull()
+				b.rest()
+				b.document(func(c *crm.Connection) { c.Syncs[0].Mappings = c.Syncs[0].Mappings[:4] })
+				b.pull()
+				b.rest()
+			},
+		},
 		{name: "other accounts with work queued", act: func(b *crashBed) {
 			b.hook(crm.Left, "changed", b.byEmail(crm.Left, ann))
 			b.pull()
@@ -315,30 +335,34 @@ func leftTroubles() []scenario {
 			}
 			b.start()
 		}},
-		{name: "erased with everything around", options: func(_ int, o *modelapp.Options) { o.Picky = true }, act: func(b *crashBed) {
-			ctx, left, right := b.t.Context(), b.byEmail(crm.Left, ann), b.byEmail(crm.Right, ann)
-			b.busy()
-			b.plan()
-			b.edit(crm.Left, left, "city", modelapp.MarkRefused)
-			b.pull()
-			b.rest()
-			b.says(crm.Left, 0, &fault.Error{Kind: fault.Other, Code: "internal_error", Message: "never thought of"}, "BatchRead")
-			b.hook(crm.Left, "changed", left)
-			b.stand(6 * time.Minute)
-			b.says(crm.Right, 0, limited("quota_exhausted", 3*time.Minute), "BatchRead", "BatchWrite")
-			b.edit(crm.Left, left, "last", "Loe")
-			b.hook(crm.Left, "changed", left)
-			b.hook(crm.Right, "changed", right)
-			b.stand(time.Minute)
-			b.erase(engine.ErasureRequest{Email: ann}, left, right)
-			got, err := b.eng.GetErasure(ctx, testbed.Workspace, "ers_00000001")
-			b.note("erasure", got, err)
-			b.over(time.Minute)
-			b.rest()
-			got, err = b.eng.GetErasure(ctx, testbed.Workspace, "ers_00000001")
-			b.note("erasure", got, err)
-			b.now = b.now.Add(time.Hour)
-		}},
+		{
+			name: "erased with everything around", options: func(_ int, o *modelapp.Options) { o.Picky = true },
+			act: func(b *crashBed) {
+				ctx, left, right := b.t.Context(), b.byEmail(crm.Left, ann), b.byEmail(crm.Right, ann)
+				b.busy()
+				b.plan()
+				b.edit(crm.Left, left, "city", modelapp.MarkRefused)
+				b.pull()
+				b.rest()
+				b.says(crm.Left, 0, &fault.Error{Kind: fault.Other, Code: "internal_error", Message: "never thought of"},
+					"BatchRead")
+				b.hook(crm.Left, "changed", left)
+				b.stand(6 * time.Minute)
+				b.says(crm.Right, 0, limited("quota_exhausted", 3*time.Minute), "BatchRead", "BatchWrite")
+				b.edit(crm.Left, left, "last", "Loe")
+				b.hook(crm.Left, "changed", left)
+				b.hook(crm.Right, "changed", right)
+				b.stand(time.Minute)
+				b.erase(engine.ErasureRequest{Email: ann}, left, right)
+				got, err := b.eng.GetErasure(ctx, testbed.Workspace, "ers_00000001")
+				b.note("erasure", got, err)
+				b.over(time.Minute)
+				b.rest()
+				got, err = b.eng.GetErasure(ctx, testbed.Workspace, "ers_00000001")
+				b.note("erasure", got, err)
+				b.now = b.now.Add(time.Hour)
+			},
+		},
 		{name: "a field that goes round", act: func(b *crashBed) {
 			ctx := b.t.Context()
 			c := crashDocument()
@@ -360,7 +384,8 @@ func leftTroubles() []scenario {
 			}
 			b.standing("gone round")
 			for _, id := range []crm.MappingID{"last", "city"} {
-				r, err := b.eng.UnfreezeRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, left, []crm.MappingID{id})
+				r, err := b.eng.UnfreezeRecord(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, left,
+					[]crm.MappingID{id})
 				b.note("unfreeze", r, err)
 				b.rest()
 			}

@@ -34,7 +34,8 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 			s.leaveAside(u)
 			continue
 		}
-		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok && u.born == "" { // of what we made ourselves nobody asks any more
+		// of what we made ourselves nobody asks any more
+		if p, ok := s.set.Admit(u.side, u.own(), s.Now()); !ok && u.born == "" {
 			u.decision, u.decided = p, true
 			continue
 		}
@@ -257,7 +258,9 @@ type formerPair struct {
 
 // readByID reads the records that others name by ID: twins, holders of an
 // identity, and what a full listing found, unless a look-up found it too.
-func (s *session) readByID(ctx context.Context, us []*unit, found answers) (out map[unitKey]*crm.Record, unread map[unitKey]error, err error) {
+func (s *session) readByID(
+	ctx context.Context, us []*unit, found answers,
+) (out map[unitKey]*crm.Record, unread map[unitKey]error, err error) {
 	var ids [2][]crm.RecordID
 	want := func(side crm.Side, id crm.RecordID) {
 		if id != "" {

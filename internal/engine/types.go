@@ -122,10 +122,11 @@ type RecordView struct {
 	Unread  *Waiting                `json:"unread,omitempty" doc:"Why the values could not be read now"`
 	Values  crm.PerSide[crm.Fields] `json:"values"` // as read now; only on the single-record view
 	Base    map[crm.MappingID]any   `json:"base,omitempty"`
-	Settled []SettledField          `json:"settled,omitempty"` // in the order of the mappings; only on the single-record view
-	Frozen  []FrozenField           `json:"frozen,omitempty" doc:"Fields that went round in a circle of connections; only on the single-record view"`
-	Actions []reconcile.Done        `json:"actions,omitempty" doc:"What actions of rules did to the pair; only on the single-record view"`
-	History []Entry                 `json:"history,omitempty"`
+	// in the order of the mappings; only on the single-record view
+	Settled []SettledField   `json:"settled,omitempty"`
+	Frozen  []FrozenField    `json:"frozen,omitempty" doc:"Fields that went round in a circle of connections; only on the single-record view"`
+	Actions []reconcile.Done `json:"actions,omitempty" doc:"What actions of rules did to the pair; only on the single-record view"`
+	History []Entry          `json:"history,omitempty"`
 }
 
 // Explanation is why a record is where it is, worked out now without writing.

@@ -65,10 +65,12 @@ func TestS6_WhoeverSleptStoresNoUnbornPair(t *testing.T) {
 				if known {
 					want, code, new = alone.State, alone.Code, 0
 				}
-				if l := remains(b, b.sc.record(crm.Left, annLeft), fromJSON[link]); l.State != want || l.Code != code || l.Right != "" {
+				if l := remains(b, b.sc.record(crm.Left, annLeft), fromJSON[link]); l.State != want || l.Code != code ||
+					l.Right != "" {
 					t.Errorf("Ann's place is %+v, want %s (%s)", l, want, code)
 				}
-				if n := books.states["left:deleted"]; n != new || books.states["right:in_sync"] != 1 || books.states["left:excluded"] != 0 {
+				if n := books.states["left:deleted"]; n != new || books.states["right:in_sync"] != 1 ||
+					books.states["left:excluded"] != 0 {
 					t.Errorf("counted %v", books.states)
 				}
 			})
@@ -102,7 +104,11 @@ func TestS6_ABirthThatCannotBeReadIsNoneThatDidNotHappen(t *testing.T) {
 	b := newStillBed(t, nil)
 	alias, err := aliasItem(b.sc, crm.Right, bobRight, bobLeft, false)
 	b.put(alias.Key, alias.Data, err)
-	in := &intent{ID: "int", Entries: []intentEntry{{Side: crm.Left, Create: true, Right: bobRight, Claims: []string{bobMail}, Lag: time.Minute}}}
+	in := &intent{
+		ID: "int", Entries: []intentEntry{
+			{Side: crm.Left, Create: true, Right: bobRight, Claims: []string{bobMail}, Lag: time.Minute},
+		},
+	}
 	for at := range 2 {
 		s := b.session(0)
 		s.set = recovering(t).set

@@ -154,7 +154,8 @@ func (s *session) lots(jobs []*job, us []*unit) []*lot {
 	var out []*lot
 	for _, j := range jobs {
 		last := len(out) - 1
-		if last < 0 || len(out[last].units)+len(byJob[j]) > s.lotSize() && len(out[last].units) > 0 || len(out[last].jobs) >= 20 {
+		if last < 0 || len(out[last].units)+len(byJob[j]) > s.lotSize() && len(out[last].units) > 0 ||
+			len(out[last].jobs) >= 20 {
 			out = append(out, &lot{id: s.NewID("int")})
 			last++
 		}

@@ -30,7 +30,8 @@ func refusedForGood(err error) bool {
 func (s *session) refused(ctx context.Context, r *storedRun, err error) error {
 	switch r.Phase {
 	case phaseLeft, phaseRight, phaseAgainLeft, phaseAgainRight, phaseSweepLeft, phaseSweepRight:
-	case phaseAudit, phaseAuditRight, phaseSendLeft, phaseSendRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
+	case phaseAudit, phaseAuditRight, phaseSendLeft, phaseSendRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm,
+		phaseOver:
 		return err
 	}
 	if !refusedForGood(err) {
@@ -66,7 +67,9 @@ func (s *session) noteRefusal(ctx context.Context, err error) (known bool, _ err
 	if !errors.As(err, &at) {
 		return false, nil
 	}
-	w := Waiting{Code: codeListingRefused, Side: at.side, Account: s.conn.Account(at.side), Since: s.Now(), Detail: refusal(err)}
+	w := Waiting{
+		Code: codeListingRefused, Side: at.side, Account: s.conn.Account(at.side), Since: s.Now(), Detail: refusal(err),
+	}
 	stored, _, lerr := s.loadOutages(ctx, s.scope)
 	if lerr != nil {
 		return false, lerr

@@ -25,11 +25,15 @@ func TestS34_RefusedListingsAreSaid(t *testing.T) {
 			b := newBed(t, 20, nil)
 			ctx := t.Context()
 			refuse := func(endpoint string) {
-				b.must(b.Hub.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: status, Endpoint: endpoint, Times: 1_000_000, Body: "<html>no</html>"}))
+				b.must(b.Hub.Core().Inject(fakekit.Fault{
+					Kind: fakekit.FaultFail, Status: status, Endpoint: endpoint, Times: 1_000_000, Body: "<html>no</html>",
+				}))
 			}
 			refuse("GET /crm/v3/objects/contacts")
 			run := b.start()
-			if run.State != engine.RunFailed || run.Code != "listing_refused" || !strings.Contains(run.Detail, "left: list changes: rejected") || !strings.Contains(run.Detail, strconv.Itoa(status)) {
+			if run.State != engine.RunFailed || run.Code != "listing_refused" ||
+				!strings.Contains(run.Detail, "left: list changes: rejected") ||
+				!strings.Contains(run.Detail, strconv.Itoa(status)) {
 				t.Fatalf("the first sync is %s, %q, %q", run.State, run.Code, run.Detail)
 			}
 			b.waitsToList()

@@ -52,9 +52,13 @@ func TestVerdictsAreAsWritten(t *testing.T) {
 	t.Parallel()
 	errs := map[string]error{
 		"a bug": errors.New("nil map"), "leased": errLeased, "switched off": errPaused, "time used up": errTime,
-		"leased for long":  &fault.Error{Op: "test", Kind: fault.Conflict, Code: codeLeased, RetryAfter: time.Minute},
-		"a short limit":    &fault.Error{Op: "test", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: 5 * time.Second},
-		"a limit":          &fault.Error{Op: "test", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: 5001 * time.Millisecond},
+		"leased for long": &fault.Error{Op: "test", Kind: fault.Conflict, Code: codeLeased, RetryAfter: time.Minute},
+		"a short limit": &fault.Error{
+			Op: "test", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: 5 * time.Second,
+		},
+		"a limit": &fault.Error{
+			Op: "test", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: 5001 * time.Millisecond,
+		},
 		"an endless limit": fault.New("test", fault.Throttled, "rate_limited", ""),
 		"a right":          fault.New("test", fault.Denied, codePermission, "you may not"),
 		"an outage":        fault.New("test", fault.Unavailable, "unavailable", ""),
@@ -68,7 +72,8 @@ func TestVerdictsAreAsWritten(t *testing.T) {
 					for receives := 1; receives <= 13; receives++ {
 						said := verdictOf(t, errs[name], size, receives, times, begun)
 						if said != last {
-							fmt.Fprintf(&out, "%s, %d records, begun %t, %d writes fail, from receive %d: %s\n", name, size, begun, times, receives, said)
+							fmt.Fprintf(&out, "%s, %d records, begun %t, %d writes fail, from receive %d: %s\n", name, size, begun, times,
+								receives, said)
 						}
 						last = said
 					}
@@ -101,7 +106,8 @@ func verdictOf(t *testing.T, cause error, size, receives, times int, begun bool)
 			return true
 		})
 	}
-	return fmt.Sprintf("ack %t, again in %s, done %t, why %s, %d writes, %v, %v", j.verdict.Ack, j.verdict.Retry, j.done, j.why, d.writes, lies, b.marks)
+	return fmt.Sprintf("ack %t, again in %s, done %t, why %s, %d writes, %v, %v", j.verdict.Ack, j.verdict.Retry, j.done,
+		j.why, d.writes, lies, b.marks)
 }
 
 // TestWhoIsWorkedTogether: which of a group's deliveries are worked side by side,
@@ -126,22 +132,32 @@ func TestWhoIsWorkedTogether(t *testing.T) {
 		waitedFor bool
 		lone      bool
 	}{
-		"one":                          {[]*job{one(nil)}, 1, false, true},
-		"two alike":                    {[]*job{one(nil), one(nil)}, 2, false, false},
-		"kinds of real work":           {[]*job{one(kind(RunWebhook)), one(kind(RunPull)), one(kind(RunRecord))}, 3, false, false},
-		"work, then a plan":            {[]*job{one(nil), one(kind(RunPlan)), one(nil)}, 1, false, false},
-		"a plan, then work":            {[]*job{one(kind(RunPlan)), one(kind(RunPlan)), one(nil)}, 2, false, false},
-		"another sync":                 {[]*job{one(nil), one(func(j *job) { j.chunk.Sync = "deals" })}, 1, false, false},
-		"another workspace":            {[]*job{one(nil), one(nil), one(func(j *job) { j.chunk.Workspace = "other" })}, 2, false, false},
+		"one":       {[]*job{one(nil)}, 1, false, true},
+		"two alike": {[]*job{one(nil), one(nil)}, 2, false, false},
+		"kinds of real work": {
+			[]*job{one(kind(RunWebhook)), one(kind(RunPull)), one(kind(RunRecord))},
+			3, false,
+			false,
+		},
+		"work, then a plan": {[]*job{one(nil), one(kind(RunPlan)), one(nil)}, 1, false, false},
+		"a plan, then work": {[]*job{one(kind(RunPlan)), one(kind(RunPlan)), one(nil)}, 2, false, false},
+		"another sync":      {[]*job{one(nil), one(func(j *job) { j.chunk.Sync = "deals" })}, 1, false, false},
+		"another workspace": {
+			[]*job{one(nil), one(nil), one(func(j *job) { j.chunk.Workspace = "other" })},
+			2,
+			false, false,
+		},
 		"received twice before, first": {[]*job{one(func(j *job) { j.Receives = 3 }), one(nil)}, 1, false, false},
-		"received twice before, third": {[]*job{one(nil), one(func(j *job) { j.Receives = 2 }), one(func(j *job) { j.Receives = 3 })}, 2, false, false},
-		"a few changes":                {[]*job{one(hints(RunWebhook, 9)), one(kind(RunRecord))}, 2, true, false},
-		"a flood":                      {[]*job{one(hints(RunWebhook, 10)), one(kind(RunRecord))}, 2, false, false},
-		"ten of a pull":                {[]*job{one(hints(RunPull, 1))}, 1, false, true},
-		"a run's":                      {[]*job{one(func(j *job) { j.chunk.Counted = true })}, 1, false, false},
-		"two records":                  {[]*job{one(hints(RunWebhook, 2))}, 1, true, false},
-		"a merge":                      {[]*job{one(asked(func(h *hint) { h.Into = "l_2" }))}, 1, false, false},
-		"a wish":                       {[]*job{one(asked(func(h *hint) { h.Op = opLink }))}, 1, false, false},
+		"received twice before, third": {
+			[]*job{one(nil), one(func(j *job) { j.Receives = 2 }), one(func(j *job) { j.Receives = 3 })}, 2, false, false,
+		},
+		"a few changes": {[]*job{one(hints(RunWebhook, 9)), one(kind(RunRecord))}, 2, true, false},
+		"a flood":       {[]*job{one(hints(RunWebhook, 10)), one(kind(RunRecord))}, 2, false, false},
+		"ten of a pull": {[]*job{one(hints(RunPull, 1))}, 1, false, true},
+		"a run's":       {[]*job{one(func(j *job) { j.chunk.Counted = true })}, 1, false, false},
+		"two records":   {[]*job{one(hints(RunWebhook, 2))}, 1, true, false},
+		"a merge":       {[]*job{one(asked(func(h *hint) { h.Into = "l_2" }))}, 1, false, false},
+		"a wish":        {[]*job{one(asked(func(h *hint) { h.Op = opLink }))}, 1, false, false},
 	} {
 		e := newStillBed(t, nil).Engine
 		if got := len(e.together(c.jobs)); got != c.together {

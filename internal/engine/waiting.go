@@ -89,7 +89,8 @@ func (e *Engine) waitsFor(ctx context.Context, sc scope, conn *crm.Connection, e
 		return // stored already, by this process
 	}
 	if err := e.noteWaiting(ctx, sc, &w); err != nil {
-		e.Log.Debug("cause of waiting not stored", "connection", sc.con, "sync", sc.sync, "code", w.Code, "error", err) // the next failure says it again
+		// the next failure says it again
+		e.Log.Debug("cause of waiting not stored", "connection", sc.con, "sync", sc.sync, "code", w.Code, "error", err)
 		return
 	}
 	e.note(key, w.Until)
@@ -157,13 +158,15 @@ func (e *Engine) noteWaiting(ctx context.Context, sc scope, w *Waiting) error {
 		return err
 	}
 	e.Mark("waiting_noted")
-	e.Log.Warn("sync waits", "connection", sc.con, "sync", sc.sync, "code", w.Code, "side", w.Side, "app", w.App, "account", w.Account, "direction", w.Direction, "until", w.Until)
+	e.Log.Warn("sync waits", "connection", sc.con, "sync", sc.sync, "code", w.Code, "side", w.Side, "app", w.App,
+		"account", w.Account, "direction", w.Direction, "until", w.Until)
 	return nil
 }
 
 // toldOver logs the end of a wait, once.
 func (e *Engine) toldOver(sc scope, w *Waiting) {
-	e.Log.Warn("sync waits no longer", "connection", sc.con, "sync", sc.sync, "code", w.Code, "side", w.Side, "app", w.App, "account", w.Account, "direction", w.Direction, "after", e.Now().Sub(w.Since).Round(time.Second).String())
+	e.Log.Warn("sync waits no longer", "connection", sc.con, "sync", sc.sync, "code", w.Code, "side", w.Side, "app", w.App,
+		"account", w.Account, "direction", w.Direction, "after", e.Now().Sub(w.Since).Round(time.Second).String())
 }
 
 // endWaits removes the causes that f finds gone, and tells.
@@ -214,7 +217,9 @@ func (e *Engine) probeDue(sc scope, side crm.Side, what string) bool {
 
 // attendWaits looks whether what a sync waits for is there again. What it missed
 // meanwhile it looks for at once.
-func (e *Engine) attendWaits(ctx context.Context, sc scope, conn *crm.Connection, running bool) (ended bool, err error) {
+func (e *Engine) attendWaits(
+	ctx context.Context, sc scope, conn *crm.Connection, running bool,
+) (ended bool, err error) {
 	known, version, err := e.loadOutages(ctx, sc)
 	if err != nil {
 		return false, err
@@ -243,7 +248,9 @@ func (e *Engine) attendWaits(ctx context.Context, sc scope, conn *crm.Connection
 		return false, nil
 	}
 	ended, err = e.endWaits(ctx, sc, func(w *Waiting) bool { return e.waitGone(w, conn, running, readable) })
-	if err != nil || !ended || !running || !slices.ContainsFunc(known.Waits, func(w Waiting) bool { return w.denied() && e.waitGone(&w, conn, running, readable) }) {
+	if err != nil || !ended || !running || !slices.ContainsFunc(known.Waits, func(w Waiting) bool {
+		return w.denied() && e.waitGone(&w, conn, running, readable)
+	}) {
 		return ended, err
 	}
 	_, err = e.catchUp(ctx, sc, conn)
@@ -264,7 +271,8 @@ func (e *Engine) pullMissed(ctx context.Context, sc scope, err error) {
 	}
 	known.Pull = true
 	if err := e.saveOutages(ctx, sc, known, version); err != nil {
-		e.Log.Debug("missed pull not stored", "connection", sc.con, "sync", sc.sync, "error", err) // the schedule makes up for it
+		// the schedule makes up for it
+		e.Log.Debug("missed pull not stored", "connection", sc.con, "sync", sc.sync, "error", err)
 	}
 }
 
@@ -366,7 +374,10 @@ func (e *Engine) waitings(ctx context.Context, sc scope, conn *crm.Connection) (
 	}
 	for _, side := range crm.Sides {
 		if s := known.Sides.Get(side); s != nil {
-			out = append(out, Waiting{Code: codeAppUnreachable, Side: side, Account: s.Account, App: s.App, Since: s.Since, Detail: s.Detail})
+			out = append(out, Waiting{
+				Code: codeAppUnreachable, Side: side, Account: s.Account, App: s.App, Since: s.Since,
+				Detail: s.Detail,
+			})
 		}
 	}
 	parked, err := e.parkedFor(ctx, sc, out)
@@ -388,7 +399,9 @@ func (e *Engine) leasedLong(ctx context.Context, sc scope) ([]Waiting, error) {
 	if err != nil || l.Owner == "" || l.Since.IsZero() || e.Now().Sub(l.Since) <= longLease || !e.Now().Before(l.Until) {
 		return nil, err
 	}
-	return []Waiting{{Code: codeLeased, Since: l.Since, Until: l.Until, Detail: "one piece of work has had the sync since then"}}, nil
+	return []Waiting{
+		{Code: codeLeased, Since: l.Since, Until: l.Until, Detail: "one piece of work has had the sync since then"},
+	}, nil
 }
 
 // standsBecause says why a sync may not run.
@@ -428,7 +441,9 @@ func (e *Engine) standsBecause(ctx context.Context, sc scope, conn *crm.Connecti
 // parkedFor tells what the next parked work waits for, if that takes longer
 // than a moment and is not said already.
 func (e *Engine) parkedFor(ctx context.Context, sc scope, said []Waiting) ([]Waiting, error) {
-	page, err := e.Store.Query(ctx, store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.parked(time.Time{}, "").Partition, Limit: 20})
+	page, err := e.Store.Query(ctx, store.Query{
+		Table: store.Links, Workspace: sc.ws, Partition: sc.parked(time.Time{}, "").Partition, Limit: 20,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -440,7 +455,8 @@ func (e *Engine) parkedFor(ctx context.Context, sc scope, said []Waiting) ([]Wai
 		}
 		w := Waiting{Code: c.Why, Since: c.Parked, Until: parkedUntil(it.Sort), Records: int64(len(c.Hints))}
 		known := func(o Waiting) bool { return o.Code == w.Code }
-		if w.Until.Sub(w.Since) <= e.Tuning.ParkAfter || w.Until.Before(e.Now()) || slices.ContainsFunc(said, known) || slices.ContainsFunc(out, known) {
+		if w.Until.Sub(w.Since) <= e.Tuning.ParkAfter || w.Until.Before(e.Now()) || slices.ContainsFunc(said, known) ||
+			slices.ContainsFunc(out, known) {
 			continue
 		}
 		out = append(out, w)

@@ -35,11 +35,15 @@ func (b bed) rounds(minutes int) {
 
 // createBoth makes one new person in each app.
 func createBoth(b bed, i int) error {
-	_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("hub%d@new.example", i), "lastname": fmt.Sprintf("New%d", i)})
+	_, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+		"email": fmt.Sprintf("hub%d@new.example", i), "lastname": fmt.Sprintf("New%d", i),
+	})
 	if err != nil {
 		return err
 	}
-	_, err = b.Force.Core().CreateRecord("Contact", map[string]string{"Email": fmt.Sprintf("force%d@new.example", i), "LastName": fmt.Sprintf("New%d", i)})
+	_, err = b.Force.Core().CreateRecord("Contact", map[string]string{
+		"Email": fmt.Sprintf("force%d@new.example", i), "LastName": fmt.Sprintf("New%d", i),
+	})
 	return err
 }
 
@@ -79,11 +83,13 @@ func TestS34_MissingRightStopsOneDirection(t *testing.T) {
 		t.Fatalf("waiting: got %+v, want one cause", st.Waiting)
 	}
 	w := st.Waiting[0]
-	if w.Code != "missing_permission" || w.Side != crm.Left || w.Account != testbed.LeftAccount || w.Direction != crm.ToLeft || w.App != "hubspot" ||
+	if w.Code != "missing_permission" || w.Side != crm.Left || w.Account != testbed.LeftAccount ||
+		w.Direction != crm.ToLeft || w.App != "hubspot" ||
 		w.Since.Before(denied) || !strings.Contains(w.Detail, "crm.objects.contacts.write") || w.Records != 12 {
 		t.Errorf("waiting: got %+v, want the write scope of HubSpot, with 12 records", w)
 	}
-	if !slices.Contains(st.Warnings, "missing_permission") || st.Dead != 0 || st.States.Left[crm.StateFailing]+st.States.Right[crm.StateFailing] != 0 {
+	if !slices.Contains(st.Warnings, "missing_permission") || st.Dead != 0 ||
+		st.States.Left[crm.StateFailing]+st.States.Right[crm.StateFailing] != 0 {
 		t.Errorf("warnings %v, %d dead items, states %v: want a warning and nobody failing", st.Warnings, st.Dead, st.States)
 	}
 	if n := countNew(b, "Contact", "LastName"); n != 24 {
@@ -119,7 +125,8 @@ func TestS34_MissingRightToRead(t *testing.T) {
 		t.Fatal("a pull without the right to read succeeds")
 	}
 	st := b.status()
-	if len(st.Waiting) != 1 || st.Waiting[0].Code != "missing_permission" || st.Waiting[0].Side != crm.Left || st.Waiting[0].Direction != "" || !strings.Contains(st.Waiting[0].Detail, "contacts.read") {
+	if len(st.Waiting) != 1 || st.Waiting[0].Code != "missing_permission" || st.Waiting[0].Side != crm.Left ||
+		st.Waiting[0].Direction != "" || !strings.Contains(st.Waiting[0].Detail, "contacts.read") {
 		t.Fatalf("waiting: got %+v, want the read scope of HubSpot", st.Waiting)
 	}
 	b.rounds(3)
@@ -147,12 +154,14 @@ func TestRow163_RevokedGrantNamesItsAccount(t *testing.T) {
 		t.Fatal("a pull with a revoked grant succeeds")
 	}
 	st := b.status()
-	if len(st.Waiting) != 1 || st.Waiting[0].Code != "reauthorization_required" || st.Waiting[0].Account != testbed.LeftAccount || st.Waiting[0].Side != crm.Left || st.Waiting[0].Since.IsZero() {
+	if len(st.Waiting) != 1 || st.Waiting[0].Code != "reauthorization_required" ||
+		st.Waiting[0].Account != testbed.LeftAccount || st.Waiting[0].Side != crm.Left || st.Waiting[0].Since.IsZero() {
 		t.Fatalf("waiting: got %+v, want the grant of the left account", st.Waiting)
 	}
 	waits, err := b.Engine.AccountWaits(t.Context(), testbed.Workspace)
 	b.must(err)
-	if len(waits[testbed.LeftAccount]) != 1 || len(waits[testbed.RightAccount]) != 0 || waits[testbed.LeftAccount][0].Connection != testbed.Connection {
+	if len(waits[testbed.LeftAccount]) != 1 || len(waits[testbed.RightAccount]) != 0 ||
+		waits[testbed.LeftAccount][0].Connection != testbed.Connection {
 		t.Errorf("by account: got %+v", waits)
 	}
 	b.grant()
@@ -171,13 +180,16 @@ func TestRow163_RevokedGrantNamesItsAccount(t *testing.T) {
 func TestS34_RunSaysWhatItWaitsFor(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 50, nil)
-	b.must(b.Hub.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second, Times: 1000}))
+	b.must(b.Hub.Core().Inject(fakekit.Fault{
+		Kind: fakekit.FaultFail, Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second, Times: 1000,
+	}))
 	runs, err := b.Engine.StartConnection(t.Context(), testbed.Workspace, testbed.Connection)
 	b.must(err)
 	b.rounds(1)
 	run, err := b.Engine.GetRun(t.Context(), testbed.Workspace, runs[0].ID)
 	b.must(err)
-	if run.State != engine.RunRunning || len(run.Waiting) != 1 || run.Waiting[0].Code != "rate_limited" || run.Waiting[0].Side != crm.Left ||
+	if run.State != engine.RunRunning || len(run.Waiting) != 1 || run.Waiting[0].Code != "rate_limited" ||
+		run.Waiting[0].Side != crm.Left ||
 		run.Waiting[0].Since.IsZero() || run.Waiting[0].Until.Sub(run.Waiting[0].Since) != 40*time.Second {
 		t.Errorf("run: got %s waiting for %+v, want the limit with its end", run.State, run.Waiting)
 	}
@@ -191,7 +203,8 @@ func TestRow34_ResumeLooksAtOnce(t *testing.T) {
 	b.must(b.Engine.PauseConnection(t.Context(), testbed.Workspace, testbed.Connection))
 	b.Move(time.Hour)
 	b.must(createBoth(b, 1))
-	if st := b.status(); len(st.Waiting) != 1 || st.Waiting[0].Code != "connection_paused" || b.Now().Sub(st.Waiting[0].Since) != time.Hour {
+	if st := b.status(); len(st.Waiting) != 1 || st.Waiting[0].Code != "connection_paused" ||
+		b.Now().Sub(st.Waiting[0].Since) != time.Hour {
 		t.Errorf("paused: got %+v, want the pause and its beginning", st.Waiting)
 	}
 	b.Move(time.Minute)
@@ -240,7 +253,8 @@ func TestS24_RunGoesOnAfterOffAndOn(t *testing.T) {
 func TestLogDaysAreKept(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 20, nil)
-	_, err := store.SaveWorkspace(t.Context(), b.Store, store.Workspace{ID: testbed.Workspace, Name: "bed", LogDays: 120}, 0)
+	_, err := store.SaveWorkspace(t.Context(), b.Store, store.Workspace{ID: testbed.Workspace, Name: "bed", LogDays: 120},
+		0)
 	b.must(err)
 	b.start()
 	f := engine.LogFilter{Connection: testbed.Connection}
@@ -271,11 +285,14 @@ func TestRecordsAreShownWhileAnAppIsDown(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 20, nil)
 	b.start()
-	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 1, "")
+	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+		crm.StateInSync, "", 1, "")
 	b.must(err)
 	b.must(b.Hub.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 10}))
-	v, err := b.Engine.GetRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, views[0].ID)
-	if err != nil || v.State != crm.StateInSync || len(v.History) == 0 || v.Unread == nil || v.Unread.Side != crm.Left || v.Unread.Account != testbed.LeftAccount {
+	v, err := b.Engine.GetRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
+		views[0].ID)
+	if err != nil || v.State != crm.StateInSync || len(v.History) == 0 || v.Unread == nil || v.Unread.Side != crm.Left ||
+		v.Unread.Account != testbed.LeftAccount {
 		t.Errorf("got %+v, %v; want state and history, and why there are no values", v, err)
 	}
 }
@@ -285,10 +302,12 @@ func TestLinkIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, 20, nil)
 	b.start()
-	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 2, "")
+	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+		crm.StateInSync, "", 2, "")
 	b.must(err)
 	link := func(rec, partner crm.RecordID) string {
-		_, err := b.Engine.LinkRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, rec, partner)
+		_, err := b.Engine.LinkRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, rec,
+			partner)
 		return fault.CodeOf(err)
 	}
 	if got := link(views[0].ID, "003000000000000AAA"); got != "partner_unknown" {

@@ -27,24 +27,38 @@ func listed(n int64, p phase) *storedRun {
 
 // The bed has 1,000 pairs: an hour may clear 100 values, or make 500 alike.
 var growths = map[string]growth{
-	"cleared, and the run is still listing":             {fresh: 1, among: 1, run: listed(1, phaseLeft), want: true},
-	"cleared, and the run lists the other side":         {fresh: 1, among: 1, run: listed(1, phaseRight), want: true},
-	"cleared, and the run has listed more":              {fresh: 1, among: 10, run: listed(90, phaseDrain), want: true},
-	"cleared, and all that was listed is here":          {fresh: 60, among: 90, run: listed(90, phaseDrain)},
-	"cleared, and all that was listed is few":           {fresh: 1, among: 10, run: listed(50, phaseDrain)},
-	"cleared, few were listed, many came before":        {fresh: 1, among: 10, counts: 1, run: listed(50, phaseDrain), want: true},
-	"cleared, and all of them have waited":              {fresh: 0, among: 10, run: listed(90, phaseDrain)},
-	"cleared, told one by one":                          {fresh: 1, among: 1},
-	"cleared, told one by one, and the queue is long":   {fresh: 1, among: 1, queued: massQueued, want: true},
-	"cleared, several told at once":                     {fresh: 2, among: 2, want: true},
-	"alike, a few of them":                              {value: "d", fresh: massAlike - 1, among: 100, queued: massQueued},
-	"alike, a few more, told at once":                   {value: "d", fresh: massAlike, among: massAlike, want: true},
-	"alike, half of what is here, of a thousand listed": {value: "d", fresh: 50, among: 100, run: listed(1000, phaseDrain), want: true},
-	"alike, a quarter of what is here":                  {value: "d", fresh: 25, among: 100, run: listed(1000, phaseDrain)},
-	"alike, a quarter, and the hour brought some":       {value: "d", fresh: 25, among: 100, counts: 1, run: listed(1000, phaseDrain), want: true},
-	"alike, and nothing else was listed":                {value: "d", fresh: 100, among: 100, run: listed(100, phaseDrain)},
-	"alike, and more is being listed":                   {value: "d", fresh: 260, among: 260, run: listed(100, phaseLeft), want: true},
-	"alike, and all of them have waited":                {value: "d", fresh: 0, among: 100, run: listed(1000, phaseDrain)},
+	"cleared, and the run is still listing":     {fresh: 1, among: 1, run: listed(1, phaseLeft), want: true},
+	"cleared, and the run lists the other side": {fresh: 1, among: 1, run: listed(1, phaseRight), want: true},
+	"cleared, and the run has listed more":      {fresh: 1, among: 10, run: listed(90, phaseDrain), want: true},
+	"cleared, and all that was listed is here":  {fresh: 60, among: 90, run: listed(90, phaseDrain)},
+	"cleared, and all that was listed is few":   {fresh: 1, among: 10, run: listed(50, phaseDrain)},
+	"cleared, few were listed, many came before": {
+		fresh: 1, among: 10, counts: 1, run: listed(50, phaseDrain), want: true,
+	},
+	"cleared, and all of them have waited":            {fresh: 0, among: 10, run: listed(90, phaseDrain)},
+	"cleared, told one by one":                        {fresh: 1, among: 1},
+	"cleared, told one by one, and the queue is long": {fresh: 1, among: 1, queued: massQueued, want: true},
+	"cleared, several told at once":                   {fresh: 2, among: 2, want: true},
+	"alike, a few of them": {
+		value: "d", fresh: massAlike - 1, among: 100, queued: massQueued,
+	},
+	"alike, a few more, told at once": {value: "d", fresh: massAlike, among: massAlike, want: true},
+	"alike, half of what is here, of a thousand listed": {
+		value: "d", fresh: 50, among: 100, run: listed(1000, phaseDrain), want: true,
+	},
+	"alike, a quarter of what is here": {
+		value: "d", fresh: 25, among: 100, run: listed(1000, phaseDrain),
+	},
+	"alike, a quarter, and the hour brought some": {
+		value: "d", fresh: 25, among: 100, counts: 1, run: listed(1000, phaseDrain), want: true,
+	},
+	"alike, and nothing else was listed": {
+		value: "d", fresh: 100, among: 100, run: listed(100, phaseDrain),
+	},
+	"alike, and more is being listed": {
+		value: "d", fresh: 260, among: 260, run: listed(100, phaseLeft), want: true,
+	},
+	"alike, and all of them have waited": {value: "d", fresh: 0, among: 100, run: listed(1000, phaseDrain)},
 }
 
 // TestS37_WhatMayBePartOfMoreIsWeighed: values replaced alike wait until what
@@ -56,9 +70,13 @@ func TestS37_WhatMayBePartOfMoreIsWeighed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newStillBed(t, nil)
-			b.must(b.mem.Transact(t.Context(), addWrite(nil, b.sc.counts(), map[string]int64{"left:in_sync": 1000, "right:in_sync": 1000}, time.Time{})))
+			b.must(b.mem.Transact(t.Context(), addWrite(nil, b.sc.counts(), map[string]int64{
+				"left:in_sync": 1000, "right:in_sync": 1000,
+			}, time.Time{})))
 			for i := range g.queued {
-				for _, err := range b.Queue.Send(t.Context(), []queue.Message{{Group: "g", Dedup: fmt.Sprint(i), Body: []byte("{}")}}) {
+				for _, err := range b.Queue.Send(t.Context(), []queue.Message{
+					{Group: "g", Dedup: fmt.Sprint(i), Body: []byte("{}")},
+				}) {
 					b.must(err)
 				}
 			}
@@ -67,7 +85,9 @@ func TestS37_WhatMayBePartOfMoreIsWeighed(t *testing.T) {
 				r := *g.run
 				r.Run.Connection = b.sc.con
 				b.must(b.saveRun(t.Context(), b.sc.ws, &r))
-				jobs = []*job{{chunk: &chunk{}}, {chunk: &chunk{Run: "run_gone", Counted: true}}, {chunk: &chunk{Run: "run", Counted: true}}}
+				jobs = []*job{
+					{chunk: &chunk{}}, {chunk: &chunk{Run: "run_gone", Counted: true}}, {chunk: &chunk{Run: "run", Counted: true}},
+				}
 			}
 			s, k := b.session(0), massKind{"title", crm.Right, g.value}
 			s.mass.turn(b.now)
@@ -88,7 +108,10 @@ func TestS37_WhatIsWeighedComesAgainWhole(t *testing.T) {
 	t.Parallel()
 	b := newStillBed(t, nil)
 	books := &books{s: b.session(0)}
-	u := &unit{side: crm.Right, id: bobRight, hint: hint{ID: bobRight, Digest: "as it was listed", Tries: 3}, fate: fate{weighed: true}}
+	u := &unit{
+		side: crm.Right, id: bobRight, hint: hint{ID: bobRight, Digest: "as it was listed", Tries: 3},
+		fate: fate{weighed: true},
+	}
 	u.standsFor(&unit{side: crm.Left, id: bobLeft})
 	b.must(books.letWeigh(u))
 	for _, w := range books.stopped {

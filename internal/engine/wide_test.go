@@ -25,17 +25,22 @@ func TestS34_WideMappings(t *testing.T) {
 			property := func(i int) string { return fmt.Sprintf("custom_property_%03d%s", i, long) }
 			b := newBed(t, 20, func(c *crm.Connection) {
 				sync := &c.Syncs[0]
-				sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}, {"phone", "Phone"}}})
+				sync.Match = crm.SameMatch(crm.MatchStep{
+					By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}, {"phone", "Phone"}},
+				})
 				for i := range wide {
 					sync.Mappings = append(sync.Mappings, crm.Mapping{
-						ID: crm.MappingID(fmt.Sprint("wide", i)), Left: []string{property(i)}, Right: []string{"Department"}, Direction: crm.DirectionToLeft,
+						ID: crm.MappingID(fmt.Sprint("wide", i)), Left: []string{property(i)}, Right: []string{"Department"},
+						Direction: crm.DirectionToLeft,
 					})
 				}
 			})
 			c, err := b.Open(t.Context(), testbed.Workspace, testbed.LeftAccount)
 			b.must(err)
 			for i := range wide {
-				_, err := c.Extras().CreateField(t.Context(), "contacts", crm.Field{Name: property(i), Label: property(i), Type: crm.TypeText})
+				_, err := c.Extras().CreateField(t.Context(), "contacts", crm.Field{
+					Name: property(i), Label: property(i), Type: crm.TypeText,
+				})
 				b.must(err)
 			}
 			if run := b.start(); run.State != engine.RunDone || run.Done != run.Total {
@@ -109,7 +114,9 @@ func (w wideForce) Changes(ctx context.Context, req connector.ChangesRequest) (c
 	return page, err
 }
 
-func (w wideForce) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (w wideForce) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	reads, err := w.Connector.BatchRead(ctx, object, ids, w.known(fields))
 	for i := range reads {
 		if reads[i].Record != nil {
@@ -119,7 +126,9 @@ func (w wideForce) BatchRead(ctx context.Context, object string, ids []crm.Recor
 	return reads, err
 }
 
-func (w wideForce) BatchFind(ctx context.Context, object string, field crm.Field, values, fields []string) ([][]crm.Record, error) {
+func (w wideForce) BatchFind(
+	ctx context.Context, object string, field crm.Field, values, fields []string,
+) ([][]crm.Record, error) {
 	found, err := w.Connector.BatchFind(ctx, object, field, values, w.known(fields))
 	for _, records := range found {
 		for i := range records {
@@ -145,7 +154,8 @@ func TestS34_WideRecordsOfManyPeople(t *testing.T) {
 	}, func(c *crm.Connection) {
 		for i := range wide {
 			c.Syncs[0].Mappings = append(c.Syncs[0].Mappings, crm.Mapping{
-				ID: crm.MappingID(fmt.Sprint("wide", i)), Left: []string{property(i)}, Right: []string{wideName(i)}, Direction: crm.DirectionToLeft,
+				ID: crm.MappingID(fmt.Sprint("wide", i)), Left: []string{property(i)}, Right: []string{wideName(i)},
+				Direction: crm.DirectionToLeft,
 			})
 		}
 	})
@@ -156,7 +166,9 @@ func TestS34_WideRecordsOfManyPeople(t *testing.T) {
 	c, err := b.Open(t.Context(), testbed.Workspace, testbed.LeftAccount)
 	b.must(err)
 	for i := range wide {
-		_, err := c.Extras().CreateField(t.Context(), "contacts", crm.Field{Name: property(i), Label: property(i), Type: crm.TypeText})
+		_, err := c.Extras().CreateField(t.Context(), "contacts", crm.Field{
+			Name: property(i), Label: property(i), Type: crm.TypeText,
+		})
 		b.must(err)
 	}
 	run := b.start()

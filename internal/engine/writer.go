@@ -176,7 +176,8 @@ func (s *session) observe(ctx context.Context, us []*unit) ([]*unit, error) {
 			return us, err
 		}
 	}
-	return us, fault.New("engine: observe", fault.Unavailable, "merges_unsettled", "the app tells of one merge after the other")
+	return us, fault.New("engine: observe", fault.Unavailable, "merges_unsettled",
+		"the app tells of one merge after the other")
 }
 
 // decide is the second step: for every unit, what is to be done. Nothing

@@ -36,7 +36,9 @@ const (
 	Unavailable
 )
 
-var kindNames = [...]string{"other", "invalid", "unsupported", "not_found", "conflict", "denied", "throttled", "unavailable"}
+var kindNames = [...]string{
+	"other", "invalid", "unsupported", "not_found", "conflict", "denied", "throttled", "unavailable",
+}
 
 // String returns the kind as the word used in logs and answers.
 func (k Kind) String() string {
@@ -62,16 +64,17 @@ func (k *Kind) UnmarshalText(b []byte) error {
 
 // Error is a classified error. The zero Kind is Other.
 type Error struct {
-	Op            string        // what was tried, for example "hubspot: read contacts"
-	Kind          Kind          // what it means
-	Code          string        // stable snake_case code of the error dictionary; may be empty
-	Field         string        // the field at fault, in the app's own naming; may be empty
-	Fields        []FieldFault  // all fields at fault, where the other side names several; Field is the first of them
-	Message       string        // safe to show to an admin: no secrets, no personal data
-	RetryAfter    time.Duration // how long the other side asked us to wait; zero when it did not say
-	Guessed       bool          // RetryAfter is ours: the other side does not say when the limit ends, so that asking is the only way to know
-	MayHaveLanded bool          // a write whose answer was lost: the effect is unknown
-	Err           error         // cause; may be nil
+	Op         string        // what was tried, for example "hubspot: read contacts"
+	Kind       Kind          // what it means
+	Code       string        // stable snake_case code of the error dictionary; may be empty
+	Field      string        // the field at fault, in the app's own naming; may be empty
+	Fields     []FieldFault  // all fields at fault, where the other side names several; Field is the first of them
+	Message    string        // safe to show to an admin: no secrets, no personal data
+	RetryAfter time.Duration // how long the other side asked us to wait; zero when it did not say
+	// RetryAfter is ours: the other side does not say when the limit ends, so that asking is the only way to know
+	Guessed       bool
+	MayHaveLanded bool  // a write whose answer was lost: the effect is unknown
+	Err           error // cause; may be nil
 }
 
 // FieldFault is one field at fault, with what is wrong with it.

@@ -29,7 +29,8 @@ func TestLogNamesTheInvocation(t *testing.T) {
 		return nil
 	})
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "req-1"})
-	ctx = context.WithValue(ctx, "x-amzn-trace-id", "Self=1-2;Root=1-65f1c0de-0123;Sampled=1") //nolint:staticcheck,revive // the runtime's own key
+	ctx = context.WithValue(ctx, "x-amzn-trace-id", //nolint:staticcheck,revive // the runtime's own key
+		"Self=1-2;Root=1-65f1c0de-0123;Sampled=1")
 	if _, err := h.Invoke(ctx, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -90,11 +91,12 @@ func handle(t *testing.T, event string, f http.HandlerFunc) events.APIGatewayV2H
 func TestSourceOfARequest(t *testing.T) {
 	t.Parallel()
 	for _, source := range []string{"198.51.100.7", "2001:db8::7"} {
-		handle(t, `{"rawPath":"/","requestContext":{"http":{"method":"GET","sourceIp":"`+source+`"}}}`, func(_ http.ResponseWriter, r *http.Request) {
-			if at, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || at.Addr().String() != source {
-				t.Errorf("%s is %s: %v", source, r.RemoteAddr, err)
-			}
-		})
+		handle(t, `{"rawPath":"/","requestContext":{"http":{"method":"GET","sourceIp":"`+source+`"}}}`,
+			func(_ http.ResponseWriter, r *http.Request) {
+				if at, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || at.Addr().String() != source {
+					t.Errorf("%s is %s: %v", source, r.RemoteAddr, err)
+				}
+			})
 	}
 }
 
@@ -112,8 +114,12 @@ func TestRequestAsItWasSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			event, err := json.Marshal(events.APIGatewayV2HTTPRequest{
-				RawPath: tt.rawPath, RawQueryString: tt.query, Headers: map[string]string{"host": "api.example.com", "x-one": "a,b"}, Cookies: []string{"a=b", "c=d"},
-				Body: "hé", RequestContext: events.APIGatewayV2HTTPRequestContext{HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: "PUT", SourceIP: "198.51.100.7"}},
+				RawPath: tt.rawPath, RawQueryString: tt.query, Headers: map[string]string{
+					"host": "api.example.com", "x-one": "a,b",
+				}, Cookies: []string{"a=b", "c=d"},
+				Body: "hé", RequestContext: events.APIGatewayV2HTTPRequestContext{
+					HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{Method: "PUT", SourceIP: "198.51.100.7"},
+				},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -123,7 +129,10 @@ func TestRequestAsItWasSent(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				got := []string{r.Method, r.RequestURI, r.URL.Path, r.Host, r.Header.Get("X-One"), r.Header.Get("Cookie"), string(b), r.RemoteAddr}
+				got := []string{
+					r.Method, r.RequestURI, r.URL.Path, r.Host, r.Header.Get("X-One"), r.Header.Get("Cookie"),
+					string(b), r.RemoteAddr,
+				}
 				want := []string{"PUT", tt.uri, tt.path, "api.example.com", "a,b", "a=b; c=d", "hé", "198.51.100.7:0"}
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("request (-want +got):\n%s", diff)
@@ -158,7 +167,9 @@ func TestResponse(t *testing.T) {
 		_, _ = w.Write([]byte{0xff, 0x00})
 	})
 	want := events.APIGatewayV2HTTPResponse{
-		StatusCode: http.StatusTeapot, Headers: map[string]string{"Vary": "a, b", "Content-Type": "text/plain; charset=utf-8"}, Cookies: []string{"a=b", "c=d"}, Body: "/wA=", IsBase64Encoded: true,
+		StatusCode: http.StatusTeapot, Headers: map[string]string{
+			"Vary": "a, b", "Content-Type": "text/plain; charset=utf-8",
+		}, Cookies: []string{"a=b", "c=d"}, Body: "/wA=", IsBase64Encoded: true,
 	}
 	want.Headers["Content-Type"] = http.DetectContentType([]byte{0xff, 0x00})
 	if diff := cmp.Diff(want, r); diff != "" {
@@ -169,7 +180,9 @@ func TestResponse(t *testing.T) {
 // TestNoValuesInErrors logs where an event is broken, and not what it holds.
 func TestNoValuesInErrors(t *testing.T) {
 	t.Parallel()
-	for _, event := range []string{`{"rawPath":1234567}`, `{"body":"someone@example.com`, `"someone@example.com"`, `{"rawPath":"someone@example.com"}`} {
+	for _, event := range []string{
+		`{"rawPath":1234567}`, `{"body":"someone@example.com`, `"someone@example.com"`, `{"rawPath":"someone@example.com"}`,
+	} {
 		var said bytes.Buffer
 		h := &HTTP{Surface: http.NotFoundHandler(), Log: slog.New(slog.NewTextHandler(&said, nil))}
 		r, err := h.Handle(t.Context(), []byte(event))

@@ -38,8 +38,10 @@ func sortedNames[T any](m map[string]T) []string {
 func TestPhonesInEveryScript(t *testing.T) {
 	t.Parallel()
 	for name, zero := range map[string]rune{
-		"ASCII": '0', "Arabic-Indic": '\u0660', "Persian": '\u06f0', "Devanagari": '\u0966', "Thai": '\u0e50', "full width": '\uff10',
-		"Osmanya": '\U000104a0', "mathematical bold": '\U0001d7ce', "mathematical monospace": '\U0001d7f6', "Adlam": '\U0001e950',
+		"ASCII": '0', "Arabic-Indic": '\u0660', "Persian": '\u06f0', "Devanagari": '\u0966', "Thai": '\u0e50',
+		"full width": '\uff10',
+		"Osmanya":    '\U000104a0', "mathematical bold": '\U0001d7ce', "mathematical monospace": '\U0001d7f6',
+		"Adlam": '\U0001e950',
 	} {
 		var s strings.Builder
 		for _, r := range "2125550198" {
@@ -116,9 +118,11 @@ func TestTheBoundsOfTexts(t *testing.T) {
 	}
 	zoneless := time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC)
 	for s, want := range map[string]time.Time{
-		"2026-07-01T10:00": zoneless, "2026-07-01t10:00": zoneless, "2026-07-01 10:00": zoneless, "2026-07-01T10:00:00z": zoneless,
-		"2026-07-01T12:00:00+02:00": zoneless, "2026-07-01T10:0": {}, "2026-07-01_10:00": {}, "2026-07-01T10:00:00.000000000Z" + strings.Repeat(" ", 30): zoneless,
-		"2026-07-01T10:00:00.00000000000000000000": zoneless, "2026-07-01T10:00:00.000000000000000000000": {},
+		"2026-07-01T10:00": zoneless, "2026-07-01t10:00": zoneless, "2026-07-01 10:00": zoneless,
+		"2026-07-01T10:00:00z":      zoneless,
+		"2026-07-01T12:00:00+02:00": zoneless, "2026-07-01T10:0": {}, "2026-07-01_10:00": {},
+		"2026-07-01T10:00:00.000000000Z" + strings.Repeat(" ", 30): zoneless,
+		"2026-07-01T10:00:00.00000000000000000000":                 zoneless, "2026-07-01T10:00:00.000000000000000000000": {},
 	} {
 		m, ok := mapping.ParseMoment(crm.TextValue(s), nil, false)
 		if ok == want.IsZero() || ok && (!m.Time.Equal(want) || m.DateOnly) {
@@ -197,7 +201,10 @@ func TestTwinsOfEitherEndAreNotGuessed(t *testing.T) {
 func TestOneAndSeveralItems(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	types := []crm.FieldType{crm.TypeText, crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeBoolean, crm.TypeNumber, crm.TypeEmail, crm.TypeDate}
+	types := []crm.FieldType{
+		crm.TypeText, crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeBoolean, crm.TypeNumber,
+		crm.TypeEmail, crm.TypeDate,
+	}
 	for _, left := range types {
 		for _, right := range types {
 			for _, direction := range []crm.Direction{"", crm.DirectionToRight, crm.DirectionToLeft} {

@@ -106,46 +106,108 @@ func TestRow154_TypesAreCheckedAtSetUp(t *testing.T) {
 func TestCompile_EveryProblemAtItsPlace(t *testing.T) {
 	t.Parallel()
 	env := mapping.Env{
-		Left:  schema(field("first", crm.TypeText), field("last", crm.TypeText), field("n", crm.TypeNumber), withOptions(field("stage", crm.TypeOption), "lead", "a/b~c")),
-		Right: schema(field("Name", crm.TypeText), crm.Field{Name: "Id", Type: crm.TypeText, ReadOnly: true}, withOptions(field("Status", crm.TypeOption), "Open", "Closed")),
+		Left: schema(field("first", crm.TypeText), field("last", crm.TypeText), field("n", crm.TypeNumber),
+			withOptions(field("stage", crm.TypeOption), "lead", "a/b~c")),
+		Right: schema(field("Name", crm.TypeText), crm.Field{Name: "Id", Type: crm.TypeText, ReadOnly: true},
+			withOptions(field("Status", crm.TypeOption), "Open", "Closed")),
 	}
 	review, wrong := crm.MappingPolicy("sometimes"), crm.ConflictPolicy("coin")
 	m := func(left, right []string, d crm.Direction, t crm.TransformType, options map[string]string) crm.Mapping {
-		return crm.Mapping{ID: "m", Left: left, Right: right, Direction: d, Transform: crm.Transform{Type: t, Options: options}}
+		return crm.Mapping{
+			ID: "m", Left: left, Right: right, Direction: d, Transform: crm.Transform{Type: t, Options: options},
+		}
 	}
 	one := func(s string) []string { return []string{s} }
 	tests := map[string]struct {
 		mapping crm.Mapping
 		want    []string
 	}{
-		"nothing given":           {crm.Mapping{}, []string{"/id missing_id", "/left missing_field"}},
-		"unknown fields":          {m(one("frist"), one("name"), "", "", nil), []string{"/left/0 unknown_field", "/right/0 unknown_field"}},
-		"read-only target":        {m(one("first"), one("Id"), "both", "", nil), []string{"/right/0 read_only_field"}},
-		"read-only source":        {m(one("first"), one("Id"), "to_left", "", nil), nil},
-		"named twice":             {m([]string{"first", "first"}, one("Name"), "", "full_name", nil), []string{"/left/1 field_mapped_twice"}},
-		"no field name":           {m(one(" "), one("Name"), "", "", nil), []string{"/left/0 missing_field"}},
-		"unknown words":           {crm.Mapping{ID: "m", Left: one("first"), Right: one("Name"), Direction: "up", Conflict: &wrong, Transform: crm.Transform{Type: "rot13"}}, []string{"/direction unknown_direction", "/conflict unknown_conflict", "/transform/type unknown_transform"}},
-		"unknown policy":          {crm.Mapping{ID: "m", Left: one("first"), Right: one("Name"), Policy: &review}, []string{"/policy unknown_policy"}},
-		"join, both ways":         {m([]string{"first", "last"}, one("Name"), "", "none", nil), []string{"/transform/type not_round_trip"}},
-		"join, to the right":      {m([]string{"first", "last", "n"}, one("Name"), "to_right", "none", nil), nil},
-		"split without full_name": {m([]string{"first", "last"}, one("Name"), "to_left", "none", nil), []string{"/left wrong_number_of_fields"}},
-		"many to many":            {m([]string{"first", "last"}, []string{"Name", "Status"}, "to_right", "none", nil), []string{"/right wrong_number_of_fields"}},
-		"full_name of one":        {m(one("first"), one("Name"), "", "full_name", nil), []string{"/transform/type wrong_number_of_fields"}},
-		"full_name of a number":   {m([]string{"first", "n"}, one("Name"), "", "full_name", nil), []string{"/left/1 incompatible_types"}},
-		"e-mail of two":           {m([]string{"first", "last"}, one("Name"), "", "email", nil), []string{"/transform/type wrong_number_of_fields"}},
-		"static, both ways":       {m(nil, one("Name"), "", "static", map[string]string{"value": "x"}), []string{"/transform/type not_round_trip"}},
-		"static, to the right":    {m(nil, one("Name"), "to_right", "static", map[string]string{"value": "x"}), nil},
-		"static, no text":         {m(nil, one("Name"), "to_right", "static", nil), []string{"/transform/options transform_options"}},
-		"static, no such option":  {m(nil, one("Status"), "to_right", "static", map[string]string{"value": "Won"}), []string{"/transform/options/value transform_options"}},
-		"static, case":            {m(nil, one("Status"), "to_right", "static", map[string]string{"value": "open"}), nil},
-		"static to two":           {m(nil, []string{"Name", "Status"}, "to_right", "static", map[string]string{"value": "x"}), []string{"/right wrong_number_of_fields"}},
-		"needless options":        {m(one("first"), one("Name"), "", "none", map[string]string{"a": "b"}), []string{"/transform/options transform_options"}},
-		"options, unknown ones":   {m(one("stage"), one("Status"), "", "options", map[string]string{"lad": "Opn", "a/b~c": "Closed"}), []string{"/transform/options/lad unknown_option", "/transform/options/lad unknown_option"}},
-		"options, escaped":        {m(one("stage"), one("Status"), "", "options", map[string]string{"a/b~c": "Won"}), []string{"/transform/options/a~1b~0c unknown_option"}},
-		"options, two to one":     {m(one("stage"), one("Status"), "both", "options", map[string]string{"lead": "Open", "a/b~c": "open"}), []string{"/transform/options not_round_trip"}},
-		"options, two to one ok":  {m(one("stage"), one("Status"), "to_right", "options", map[string]string{"lead": "Open", "a/b~c": "open"}), nil},
-		"options, one to two":     {m(one("stage"), one("Status"), "to_left", "options", map[string]string{"lead": "Open", "a/b~c": "open"}), []string{"/transform/options transform_options"}},
-		"options, empty":          {m(one("stage"), one("Status"), "", "options", map[string]string{"lead": " "}), []string{"/transform/options/lead transform_options"}},
+		"nothing given": {crm.Mapping{}, []string{"/id missing_id", "/left missing_field"}},
+		"unknown fields": {
+			m(one("frist"), one("name"), "", "", nil), []string{"/left/0 unknown_field", "/right/0 unknown_field"},
+		},
+		"read-only target": {m(one("first"), one("Id"), "both", "", nil), []string{"/right/0 read_only_field"}},
+		"read-only source": {m(one("first"), one("Id"), "to_left", "", nil), nil},
+		"named twice": {
+			m([]string{"first", "first"}, one("Name"), "", "full_name", nil), []string{"/left/1 field_mapped_twice"},
+		},
+		"no field name": {m(one(" "), one("Name"), "", "", nil), []string{"/left/0 missing_field"}},
+		"unknown words": {
+			crm.Mapping{
+				ID: "m", Left: one("first"), Right: one("Name"), Direction: "up", Conflict: &wrong, Transform: crm.Transform{
+					Type: "rot13",
+				},
+			}, []string{"/direction unknown_direction", "/conflict unknown_conflict", "/transform/type unknown_transform"},
+		},
+		"unknown policy": {
+			crm.Mapping{ID: "m", Left: one("first"), Right: one("Name"), Policy: &review}, []string{"/policy unknown_policy"},
+		},
+		"join, both ways": {
+			m([]string{"first", "last"}, one("Name"), "", "none", nil), []string{"/transform/type not_round_trip"},
+		},
+		"join, to the right": {m([]string{"first", "last", "n"}, one("Name"), "to_right", "none", nil), nil},
+		"split without full_name": {
+			m([]string{"first", "last"}, one("Name"), "to_left", "none", nil), []string{"/left wrong_number_of_fields"},
+		},
+		"many to many": {
+			m([]string{"first", "last"}, []string{"Name", "Status"}, "to_right", "none", nil),
+			[]string{"/right wrong_number_of_fields"},
+		},
+		"full_name of one": {
+			m(one("first"), one("Name"), "", "full_name", nil), []string{"/transform/type wrong_number_of_fields"},
+		},
+		"full_name of a number": {
+			m([]string{"first", "n"}, one("Name"), "", "full_name", nil), []string{"/left/1 incompatible_types"},
+		},
+		"e-mail of two": {
+			m([]string{"first", "last"}, one("Name"), "", "email", nil), []string{"/transform/type wrong_number_of_fields"},
+		},
+		"static, both ways": {
+			m(nil, one("Name"), "", "static", map[string]string{"value": "x"}), []string{"/transform/type not_round_trip"},
+		},
+		"static, to the right": {m(nil, one("Name"), "to_right", "static", map[string]string{"value": "x"}), nil},
+		"static, no text": {
+			m(nil, one("Name"), "to_right", "static", nil), []string{"/transform/options transform_options"},
+		},
+		"static, no such option": {
+			m(nil, one("Status"), "to_right", "static", map[string]string{"value": "Won"}), []string{
+				"/transform/options/value transform_options",
+			},
+		},
+		"static, case": {m(nil, one("Status"), "to_right", "static", map[string]string{"value": "open"}), nil},
+		"static to two": {
+			m(nil, []string{"Name", "Status"}, "to_right", "static", map[string]string{"value": "x"}),
+			[]string{"/right wrong_number_of_fields"},
+		},
+		"needless options": {
+			m(one("first"), one("Name"), "", "none", map[string]string{"a": "b"}), []string{
+				"/transform/options transform_options",
+			},
+		},
+		"options, unknown ones": {
+			m(one("stage"), one("Status"), "", "options", map[string]string{"lad": "Opn", "a/b~c": "Closed"}),
+			[]string{"/transform/options/lad unknown_option", "/transform/options/lad unknown_option"},
+		},
+		"options, escaped": {
+			m(one("stage"), one("Status"), "", "options", map[string]string{"a/b~c": "Won"}),
+			[]string{"/transform/options/a~1b~0c unknown_option"},
+		},
+		"options, two to one": {
+			m(one("stage"), one("Status"), "both", "options", map[string]string{"lead": "Open", "a/b~c": "open"}),
+			[]string{"/transform/options not_round_trip"},
+		},
+		"options, two to one ok": {
+			m(one("stage"), one("Status"), "to_right", "options", map[string]string{"lead": "Open", "a/b~c": "open"}), nil,
+		},
+		"options, one to two": {
+			m(one("stage"), one("Status"), "to_left", "options", map[string]string{"lead": "Open", "a/b~c": "open"}),
+			[]string{"/transform/options transform_options"},
+		},
+		"options, empty": {
+			m(one("stage"), one("Status"), "", "options", map[string]string{"lead": " "}), []string{
+				"/transform/options/lead transform_options",
+			},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -181,14 +243,28 @@ func TestRow155_EachFieldMappedOncePerWay(t *testing.T) {
 		mappings []crm.Mapping
 		want     []string
 	}{
-		"apart":              {[]crm.Mapping{m("a", "x", "X", "both"), m("b", "y", "Y", "both")}, nil},
-		"one source, twice":  {[]crm.Mapping{m("a", "x", "X", "to_right"), m("b", "x", "Y", "to_right")}, nil},
-		"one target, twice":  {[]crm.Mapping{m("a", "x", "X", "to_right"), m("b", "y", "X", "to_right")}, []string{"/mappings/1/right/0 field_mapped_twice"}},
-		"each way its own":   {[]crm.Mapping{m("a", "x", "X", "to_right"), m("b", "x", "X", "to_left")}, nil},
-		"both against one":   {[]crm.Mapping{m("a", "x", "X", "both"), m("b", "x", "Y", "to_left")}, []string{"/mappings/1/left/0 field_mapped_twice"}},
-		"the other is off":   {[]crm.Mapping{{ID: "a", Left: []string{"x"}, Right: []string{"X"}, Enabled: &off}, m("b", "y", "X", "both")}, nil},
-		"the same ID":        {[]crm.Mapping{m("a", "x", "X", "both"), m("a", "y", "Y", "both")}, []string{"/mappings/1/id duplicate_id"}},
-		"problems keep home": {[]crm.Mapping{m("a", "x", "X", "both"), m("b", "", "Y", "both")}, []string{"/mappings/1/left/0 missing_field"}},
+		"apart":             {[]crm.Mapping{m("a", "x", "X", "both"), m("b", "y", "Y", "both")}, nil},
+		"one source, twice": {[]crm.Mapping{m("a", "x", "X", "to_right"), m("b", "x", "Y", "to_right")}, nil},
+		"one target, twice": {
+			[]crm.Mapping{m("a", "x", "X", "to_right"), m("b", "y", "X", "to_right")}, []string{
+				"/mappings/1/right/0 field_mapped_twice",
+			},
+		},
+		"each way its own": {[]crm.Mapping{m("a", "x", "X", "to_right"), m("b", "x", "X", "to_left")}, nil},
+		"both against one": {
+			[]crm.Mapping{m("a", "x", "X", "both"), m("b", "x", "Y", "to_left")}, []string{
+				"/mappings/1/left/0 field_mapped_twice",
+			},
+		},
+		"the other is off": {
+			[]crm.Mapping{{ID: "a", Left: []string{"x"}, Right: []string{"X"}, Enabled: &off}, m("b", "y", "X", "both")}, nil,
+		},
+		"the same ID": {
+			[]crm.Mapping{m("a", "x", "X", "both"), m("a", "y", "Y", "both")}, []string{"/mappings/1/id duplicate_id"},
+		},
+		"problems keep home": {
+			[]crm.Mapping{m("a", "x", "X", "both"), m("b", "", "Y", "both")}, []string{"/mappings/1/left/0 missing_field"},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -251,7 +327,8 @@ func TestPolicy_StandsForDirectionConflictAndClear(t *testing.T) {
 		})
 	}
 	none := crm.PolicyNone
-	c, problems := mapping.Compile(crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"r"}, Policy: &none}, mapping.Env{})
+	c, problems := mapping.Compile(crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"r"}, Policy: &none},
+		mapping.Env{})
 	if problems != nil || c.Allows(crm.ToRight) || c.Allows(crm.ToLeft) {
 		t.Errorf("policy none must close both ways (problems %v)", problems)
 	}
@@ -277,7 +354,10 @@ func TestRevision_ChangesWithTheCanonicalForm(t *testing.T) {
 		"country": {revision(oneToOne("phone"), phones), revision(oneToOne("phone"), german)},
 		"zone":    {revision(oneToOne("datetime"), times), revision(oneToOne("datetime"), eastern)},
 		"type":    {revision(oneToOne("none"), phones), revision(oneToOne("none"), times)},
-		"fields":  {revision(crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"q"}}, mapping.Env{}), revision(oneToOne("none"), mapping.Env{})},
+		"fields": {
+			revision(crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"q"}}, mapping.Env{}),
+			revision(oneToOne("none"), mapping.Env{}),
+		},
 	} {
 		if pair[0] == pair[1] {
 			t.Errorf("%s: the revision stays %s", name, pair[0])
@@ -302,8 +382,10 @@ func TestRow127_AnAddressWantsAnEmailField(t *testing.T) {
 				m := oneToOne(transform)
 				m.Direction = direction
 				_, problems := mapping.Compile(m, pair(types[0], types[1]))
-				into := types[1] == crm.TypeEmail && direction.Allows(crm.ToRight) || types[0] == crm.TypeEmail && direction.Allows(crm.ToLeft)
-				refused := len(problems) == 1 && problems[0].Code == mapping.CodeIncompatible && strings.Contains(problems[0].Detail, "e-mail field")
+				into := types[1] == crm.TypeEmail && direction.Allows(crm.ToRight) ||
+					types[0] == crm.TypeEmail && direction.Allows(crm.ToLeft)
+				refused := len(problems) == 1 && problems[0].Code == mapping.CodeIncompatible &&
+					strings.Contains(problems[0].Detail, "e-mail field")
 				if refused != into || !into && len(problems) > 0 {
 					t.Errorf("%s, %v, %s: %v", transform, types, direction, problems)
 				}

@@ -76,7 +76,9 @@ func (f *Fit) reason(lossy bool) string {
 // compiles answers the code of what is wrong with a mapping of two types; "" =
 // nothing.
 func compiles(from, to crm.FieldType, word crm.TransformType, way crm.Direction) string {
-	m := crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"r"}, Direction: way, Transform: crm.Transform{Type: word}}
+	m := crm.Mapping{
+		ID: "m", Left: []string{"l"}, Right: []string{"r"}, Direction: way, Transform: crm.Transform{Type: word},
+	}
 	_, problems := Compile(m, Env{
 		Left: map[string]crm.Field{"l": {Name: "l", Type: from}}, Right: map[string]crm.Field{"r": {Name: "r", Type: to}},
 	})

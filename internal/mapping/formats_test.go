@@ -13,7 +13,8 @@ import (
 
 // lands are countries of every continent, with plans of every kind: with a
 // trunk prefix and without, with a zero that stays, with codes that are shared.
-var lands = strings.Fields("US CA MX BR AR CL CO PE GB IE FR DE AT CH IT ES PT NL BE LU DK SE NO FI PL CZ SK HU RO BG GR TR RU UA IL AE SA EG ZA NG KE IN CN JP KR SG AU NZ TH ID")
+var lands = strings.Fields("US CA MX BR AR CL CO PE GB IE FR DE AT CH IT ES PT NL BE LU DK SE NO FI PL CZ SK HU RO " +
+	"BG GR TR RU UA IL AE SA EG ZA NG KE IN CN JP KR SG AU NZ TH ID")
 
 // format is a valid number as somebody in a country writes it.
 type format struct{ country, kind, text, want string }
@@ -34,7 +35,8 @@ func formats(t *testing.T) []format {
 			want := phonenumbers.Format(n, phonenumbers.E164)
 			code := fmt.Sprint(n.GetCountryCode())
 			rest := strings.TrimPrefix(want, "+"+code)
-			national, international := phonenumbers.Format(n, phonenumbers.NATIONAL), phonenumbers.Format(n, phonenumbers.INTERNATIONAL)
+			national, international := phonenumbers.Format(n, phonenumbers.NATIONAL),
+				phonenumbers.Format(n, phonenumbers.INTERNATIONAL)
 			for style, text := range map[string]string{
 				"E.164": want, "national": national, "international": international,
 				"RFC 3966": phonenumbers.Format(n, phonenumbers.RFC3966),
@@ -45,7 +47,8 @@ func formats(t *testing.T) []format {
 				"abroad":   phonenumbers.FormatOutOfCountryCallingNumber(n, land),
 			} {
 				ours := style == "(0)" || style == "00"
-				if back, err := phonenumbers.Parse(text, land); !ours && (err != nil || phonenumbers.Format(back, phonenumbers.E164) != want) {
+				if back, err := phonenumbers.Parse(text, land); !ours &&
+					(err != nil || phonenumbers.Format(back, phonenumbers.E164) != want) {
 					continue // the library cannot read what it wrote (mobiles of Argentina)
 				}
 				if style == "(0)" && (strings.HasPrefix(rest, "0") || land == "IT") {
@@ -127,10 +130,13 @@ func TestRow130_WhatIsNoNumberStays(t *testing.T) {
 		env.Country = f.country
 		c := compile(t, oneToOne("phone"), env)
 		number := crm.TextValue(f.want)
-		for _, text := range []string{f.text + " / " + f.want, "call Ann: " + f.text, f.text + " or " + f.want, f.want + "99999999999", "ask Ann"} {
+		for _, text := range []string{
+			f.text + " / " + f.want, "call Ann: " + f.text, f.text + " or " + f.want, f.want + "99999999999", "ask Ann",
+		} {
 			own := crm.Fields{"l": crm.TextValue(text)}
 			v, err := c.Canonical(crm.Left, own)
-			if err != nil || !c.InvalidPhone(v) || c.MayReplace(v, number) || !c.MayReplace(number, v) || !c.MayReplace(v, crm.NullValue()) {
+			if err != nil || !c.InvalidPhone(v) || c.MayReplace(v, number) || !c.MayReplace(number, v) ||
+				!c.MayReplace(v, crm.NullValue()) {
 				t.Fatalf("%s: %q is %#v, %v: valid, or replaces a number", f.country, text, v, err)
 			}
 			if key, ok := mapping.IdentityKey(crm.TypePhone, crm.TextValue(text), f.country); ok {
@@ -141,7 +147,8 @@ func TestRow130_WhatIsNoNumberStays(t *testing.T) {
 				t.Errorf("%s: %q is written as %#v, %v", f.country, text, out, err)
 			}
 			other := crm.Fields{"r": crm.TextValue(strings.NewReplacer(" ", "\u00a0", "-", " ").Replace(text))}
-			if out, err := c.RenderFrom(crm.Right, v, other, own); text != "ask Ann" && (err != nil || len(out) != 0) { // it has no digits
+			// it has no digits
+			if out, err := c.RenderFrom(crm.Right, v, other, own); text != "ask Ann" && (err != nil || len(out) != 0) {
 				t.Errorf("%s: %q against %q writes %#v, %v", f.country, text, other["r"].Text(), out, err)
 			}
 		}

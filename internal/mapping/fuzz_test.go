@@ -9,7 +9,10 @@ import (
 )
 
 func FuzzPhone(f *testing.F) {
-	for _, s := range []string{"(212) 555-0100", "+1 212 555 0100 ext. 5", "0049 (0)30/123 456", "+", "１２３", "tel:+33 1 23 45 67 89", "1-800-FLOWERS", "x5", "+54 9 11 1234 5678"} {
+	for _, s := range []string{
+		"(212) 555-0100", "+1 212 555 0100 ext. 5", "0049 (0)30/123 456", "+", "１２３", "tel:+33 1 23 45 67 89",
+		"1-800-FLOWERS", "x5", "+54 9 11 1234 5678",
+	} {
 		for _, c := range []string{"", "US", "DE", "IT", "AR", "zz"} {
 			f.Add(s, c)
 		}
@@ -30,7 +33,10 @@ func FuzzPhone(f *testing.F) {
 }
 
 func FuzzIdentityEmail(f *testing.F) {
-	for _, s := range []string{"Ann@Example.COM", " zoe\u0308@b\u00fccher.example ", "\u212a@x.org", "a@b@c", "a@xn--bcher-kva.example", "a@\u3002", "a@.b", "\u0130@\u0130.org", "a@ｅx．org"} {
+	for _, s := range []string{
+		"Ann@Example.COM", " zoe\u0308@b\u00fccher.example ", "\u212a@x.org", "a@b@c", "a@xn--bcher-kva.example", "a@\u3002",
+		"a@.b", "\u0130@\u0130.org", "a@ｅx．org",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -41,10 +47,16 @@ func FuzzIdentityEmail(f *testing.F) {
 }
 
 func FuzzDateTime(f *testing.F) {
-	for _, s := range []string{"2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000+0000", "2026-03-08 02:30", "1767323045678", "-62135596800000", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "2011-12-30", "1e3"} {
+	for _, s := range []string{
+		"2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000+0000", "2026-03-08 02:30",
+		"1767323045678", "-62135596800000", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "2011-12-30", "1e3",
+	} {
 		f.Add(s)
 	}
-	zones := []*time.Location{time.UTC, zone(f, "America/New_York"), zone(f, "Pacific/Apia"), zone(f, "Asia/Kathmandu"), zone(f, "America/Sao_Paulo")}
+	zones := []*time.Location{
+		time.UTC, zone(f, "America/New_York"), zone(f, "Pacific/Apia"), zone(f, "Asia/Kathmandu"),
+		zone(f, "America/Sao_Paulo"),
+	}
 	type lens struct {
 		name string
 		c    *mapping.Compiled
@@ -58,7 +70,9 @@ func FuzzDateTime(f *testing.F) {
 		}
 		env := pair(crm.TypeDate, crm.TypeDateTime)
 		env.TimeZone.Left = z
-		lenses = append(lenses, lens{z.String() + " date to datetime", compile(f, oneWay(oneToOne("date"), crm.DirectionToRight), env)})
+		lenses = append(lenses, lens{
+			z.String() + " date to datetime", compile(f, oneWay(oneToOne("date"), crm.DirectionToRight), env),
+		})
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, l := range lenses {

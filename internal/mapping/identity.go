@@ -60,7 +60,8 @@ func plainDomain(s string) bool {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "xn--") || label[0] == '-' || label[len(label)-1] == '-' {
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "xn--") || label[0] == '-' ||
+			label[len(label)-1] == '-' {
 			return false
 		}
 		for i := range len(label) {

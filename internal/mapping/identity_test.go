@@ -58,10 +58,13 @@ func TestX8_IdentityKeys(t *testing.T) {
 
 func TestX8_ListsAndBlanks(t *testing.T) {
 	t.Parallel()
-	if key, ok := mapping.IdentityKey(crm.TypeEmail, crm.ListValue("", "A@example.org"), ""); !ok || key != "a@example.org" {
+	if key, ok := mapping.IdentityKey(crm.TypeEmail, crm.ListValue("", "A@example.org"), ""); !ok ||
+		key != "a@example.org" {
 		t.Errorf("a list of one: %q, %v", key, ok)
 	}
-	for _, v := range []crm.Value{{}, crm.NullValue(), crm.TextValue(""), crm.ListValue(), crm.ListValue("a@example.org", "b@example.org")} {
+	for _, v := range []crm.Value{
+		{}, crm.NullValue(), crm.TextValue(""), crm.ListValue(), crm.ListValue("a@example.org", "b@example.org"),
+	} {
 		if key, ok := mapping.IdentityKey(crm.TypeEmail, v, ""); ok {
 			t.Errorf("%#v has the key %q", v, key)
 		}
@@ -72,7 +75,10 @@ func TestX8_ListsAndBlanks(t *testing.T) {
 // one that folds or looks like it; the key must differ or be refused.
 func TestX8_LookAlikesNeverMatch(t *testing.T) {
 	t.Parallel()
-	alike := map[rune][]rune{'a': {'\u0430', '\uff41', '\u00e0'}, 'k': {'\u212a', '\u03ba'}, 's': {'\u017f', '\u0455'}, 'i': {'\u0131', '\u0130', '\u0456'}, 'o': {'\u043e', '0', '\u03bf'}}
+	alike := map[rune][]rune{
+		'a': {'\u0430', '\uff41', '\u00e0'}, 'k': {'\u212a', '\u03ba'}, 's': {'\u017f', '\u0455'},
+		'i': {'\u0131', '\u0130', '\u0456'}, 'o': {'\u043e', '0', '\u03bf'},
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		local := rapid.StringMatching(`[aksio]{1,8}`).Draw(t, "local")
 		runes := []rune(local)
@@ -82,7 +88,8 @@ func TestX8_LookAlikesNeverMatch(t *testing.T) {
 		if !ok {
 			t.Fatalf("%q has no key", local)
 		}
-		if twin, ok := mapping.IdentityKey(crm.TypeEmail, crm.TextValue(string(runes)+"@example.org"), ""); ok && twin == real {
+		if twin, ok := mapping.IdentityKey(crm.TypeEmail, crm.TextValue(string(runes)+"@example.org"), ""); ok &&
+			twin == real {
 			t.Fatalf("%q and %q share the key %q", local, string(runes), real)
 		}
 	})

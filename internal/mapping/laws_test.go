@@ -81,30 +81,43 @@ var (
 	messyText = rapid.OneOf(
 		rapid.String(),
 		rapid.StringMatching(`[ \t\r\n]{0,2}[A-Za-zäöü' ]{0,12}[ \r\n]{0,2}`),
-		rapid.SampledFrom([]string{"", " ", "e\u0301", "\u00e9", "\u2000a\u2003", "a\r\nb\rc", "Zoë\u00a0", "\u212b", "a;b", ";", "null", "0"}),
+		rapid.SampledFrom([]string{
+			"", " ", "e\u0301", "\u00e9", "\u2000a\u2003", "a\r\nb\rc", "Zoë\u00a0", "\u212b", "a;b",
+			";", "null", "0",
+		}),
 	)
 	phoneText = rapid.OneOf(
 		rapid.StringMatching(`(\+|00|\+49 ?|\+1[ -]?|0|\(0\))?[0-9]{1,4}[ ./()-]{0,2}[0-9]{2,8}( ?(x|ext\.?|#) ?[0-9]{1,4})?`),
-		rapid.SampledFrom([]string{"(212) 555-0100", "+12125550100", "0049 30 123456", "+49 (0)30 123456", "+39 06 1234567", "+", "ask", "１２３ ４５６", "+54 9 11 1234-5678", "+52 1 55 1234 5678"}),
+		rapid.SampledFrom([]string{
+			"(212) 555-0100", "+12125550100", "0049 30 123456", "+49 (0)30 123456", "+39 06 1234567",
+			"+", "ask", "１２３ ４５６", "+54 9 11 1234-5678", "+52 1 55 1234 5678",
+		}),
 		messyText,
 	)
 	emailText = rapid.OneOf(
 		rapid.StringMatching(`[ ]?[A-Za-z0-9._+äéſ'-]{1,8}@[A-Za-z0-9üß-]{1,8}\.(com|DE|xn--p1ai)[ ]?`),
-		rapid.SampledFrom([]string{"Ann@Example.com", "a@b@c", "@", "x@BÜCHER.de", "\u212a@x.org", "İ@x.org", "a@ｅxample.org"}),
+		rapid.SampledFrom([]string{
+			"Ann@Example.com", "a@b@c", "@", "x@BÜCHER.de", "\u212a@x.org", "İ@x.org", "a@ｅxample.org",
+		}),
 		messyText,
 	)
 	webText = rapid.OneOf(
 		rapid.StringMatching(`[ ]?((https?|HTTP|ftp)://|//|https:/?)?(u(:p)?@)?(www\.|WWW\.)?([a-zA-Z0-9üß-]{1,8}\.){1,3}(com|DE|co\.uk|example|xn--p1ai|рф)\.?(:80|:8443)?(/|/de|/a/b/|\?q=1|#top|\\x)?[ ]?`),
 		rapid.StringMatching(`(https?://)?(www\.|de\.)?(linkedin\.com|facebook\.com|gmail\.com|acme\.github\.io|yahoo\.co\.uk|wixsite\.com)(:80)?(/[a-z/]{0,9}|\?id=[0-9]{1,3}|#[a-z]{0,3}|/ +[a-z]|/\?|//)?`),
 		rapid.SampledFrom([]string{
-			"acme.com", "https://www.acme.com/", "http://ACME.com/de", "bücher.example", "xn--bcher-kva.example", "www.com", "www.www.acme.com", "www.co.uk",
-			"co.uk", "http://", "https:acme.com", "localhost", "10.0.0.1", "http://[::1]/", "info@acme.com", "n/a", "acme。com", "ａcme.com", "\u212aite.com", "a_b.com", "github.io",
+			"acme.com", "https://www.acme.com/", "http://ACME.com/de", "bücher.example", "xn--bcher-kva.example", "www.com",
+			"www.www.acme.com", "www.co.uk",
+			"co.uk", "http://", "https:acme.com", "localhost", "10.0.0.1", "http://[::1]/", "info@acme.com", "n/a", "acme。com",
+			"ａcme.com", "\u212aite.com", "a_b.com", "github.io",
 		}),
 		messyText,
 	)
 	numberText = rapid.OneOf(
 		rapid.StringMatching(`[+-]?[0-9]{0,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,2})?`),
-		rapid.SampledFrom([]string{"0", "-0", "0.10", "1e3", "1E-2", "00012", ".5", "5.", "9007199254740993", "1,000", "NaN", "abc"}),
+		rapid.SampledFrom([]string{
+			"0", "-0", "0.10", "1e3", "1E-2", "00012", ".5", "5.", "9007199254740993", "1,000", "NaN",
+			"abc",
+		}),
 	)
 	momentText = rapid.OneOf(
 		rapid.Custom(func(t *rapid.T) string {
@@ -116,12 +129,17 @@ var (
 			return at.Format(layout)
 		}),
 		rapid.Map(rapid.Int64Range(-2_000_000_000_000, 4_000_000_000_000), func(ms int64) string { return fmt.Sprint(ms) }),
-		rapid.SampledFrom([]string{"2026-03-08T02:30:00", "2026-11-01 01:30", "2018-11-04", "2011-12-30", "0001-01-01", "9999-12-31T23:59:59Z", "2024-02-29", "2023-02-29", "1/2/2026"}),
+		rapid.SampledFrom([]string{
+			"2026-03-08T02:30:00", "2026-11-01 01:30", "2018-11-04", "2011-12-30", "0001-01-01",
+			"9999-12-31T23:59:59Z", "2024-02-29", "2023-02-29", "1/2/2026",
+		}),
 	)
 )
 
 func blankOr(g *rapid.Generator[crm.Value]) *rapid.Generator[crm.Value] {
-	return rapid.OneOf(g, g, g, rapid.SampledFrom([]crm.Value{{}, crm.NullValue(), crm.TextValue(""), crm.TextValue(" \t"), crm.ListValue()}))
+	return rapid.OneOf(g, g, g, rapid.SampledFrom([]crm.Value{
+		{}, crm.NullValue(), crm.TextValue(""), crm.TextValue(" \t"), crm.ListValue(),
+	}))
 }
 
 func texts(g *rapid.Generator[string]) func(*rapid.T, crm.Field) crm.Value {
@@ -163,14 +181,23 @@ func trimmed(v crm.Value) crm.Value {
 func words(list ...string) *rapid.Generator[string] { return rapid.SampledFrom(list) }
 
 func joined(list ...string) *rapid.Generator[string] {
-	return rapid.Map(rapid.SliceOfN(rapid.SampledFrom(list), 0, 5), func(s []string) string { return strings.Join(s, ";") })
+	return rapid.Map(rapid.SliceOfN(rapid.SampledFrom(list), 0, 5), func(s []string) string {
+		return strings.Join(s, ";")
+	})
 }
 
 func laws() map[string]law {
 	text, phone, email := crm.TypeText, crm.TypePhone, crm.TypeEmail
 	status := []string{"lead", "open deal", "Customer", "LOST", "lost "}
 	return map[string]law{
-		"none": {oneToOne("none"), []crm.Field{field("l", text)}, []crm.Field{field("r", text)}, "", [2]string{}, texts(messyText), trimmed},
+		"none": {
+			oneToOne("none"),
+			[]crm.Field{field("l", text)},
+			[]crm.Field{field("r", text)},
+			"",
+			[2]string{},
+			texts(messyText), trimmed,
+		},
 		"none, long": {
 			oneToOne(""),
 			[]crm.Field{field("l", text)},
@@ -221,8 +248,22 @@ func laws() map[string]law {
 			[2]string{},
 			texts(messyText), trimmed,
 		},
-		"phone, US": {oneToOne("phone"), []crm.Field{field("l", phone)}, []crm.Field{field("r", phone)}, "US", [2]string{}, texts(phoneText), formatted},
-		"phone, DE": {oneToOne("phone"), []crm.Field{field("l", text)}, []crm.Field{field("r", phone)}, "DE", [2]string{}, texts(phoneText), formatted},
+		"phone, US": {
+			oneToOne("phone"),
+			[]crm.Field{field("l", phone)},
+			[]crm.Field{field("r", phone)},
+			"US",
+			[2]string{},
+			texts(phoneText), formatted,
+		},
+		"phone, DE": {
+			oneToOne("phone"),
+			[]crm.Field{field("l", text)},
+			[]crm.Field{field("r", phone)},
+			"DE",
+			[2]string{},
+			texts(phoneText), formatted,
+		},
 		"phone, no country": {
 			oneToOne("phone"),
 			[]crm.Field{field("l", phone)},
@@ -231,9 +272,30 @@ func laws() map[string]law {
 			[2]string{},
 			texts(phoneText), same,
 		},
-		"email":          {oneToOne("email"), []crm.Field{field("l", email)}, []crm.Field{field("r", email)}, "", [2]string{}, texts(emailText), lowered},
-		"email as text":  {oneToOne("email"), []crm.Field{field("l", text)}, []crm.Field{field("r", text)}, "", [2]string{}, texts(emailText), lowered},
-		"domain":         {oneToOne("domain"), []crm.Field{field("l", text)}, []crm.Field{field("r", crm.TypeURL)}, "", [2]string{}, texts(webText), dressed},
+		"email": {
+			oneToOne("email"),
+			[]crm.Field{field("l", email)},
+			[]crm.Field{field("r", email)},
+			"",
+			[2]string{},
+			texts(emailText), lowered,
+		},
+		"email as text": {
+			oneToOne("email"),
+			[]crm.Field{field("l", text)},
+			[]crm.Field{field("r", text)},
+			"",
+			[2]string{},
+			texts(emailText), lowered,
+		},
+		"domain": {
+			oneToOne("domain"),
+			[]crm.Field{field("l", text)},
+			[]crm.Field{field("r", crm.TypeURL)},
+			"",
+			[2]string{},
+			texts(webText), dressed,
+		},
 		"domain, unread": {oneToOne("domain"), nil, nil, "", [2]string{}, texts(webText), same},
 		"date": {
 			oneToOne("date"),
@@ -243,7 +305,14 @@ func laws() map[string]law {
 			[2]string{"UTC", "America/New_York"},
 			texts(momentText), midnight,
 		},
-		"date as text": {oneToOne("date"), []crm.Field{field("l", crm.TypeDate)}, []crm.Field{field("r", text)}, "", [2]string{}, texts(momentText), same},
+		"date as text": {
+			oneToOne("date"),
+			[]crm.Field{field("l", crm.TypeDate)},
+			[]crm.Field{field("r", text)},
+			"",
+			[2]string{},
+			texts(momentText), same,
+		},
 		"datetime": {
 			oneToOne("datetime"),
 			[]crm.Field{field("l", crm.TypeDateTime)},
@@ -268,7 +337,14 @@ func laws() map[string]law {
 			[2]string{"", "Australia/Lord_Howe"},
 			texts(momentText), salesforceTime,
 		},
-		"number": {oneToOne("number"), []crm.Field{field("l", crm.TypeNumber)}, []crm.Field{field("r", text)}, "", [2]string{}, ofType(numberText), same},
+		"number": {
+			oneToOne("number"),
+			[]crm.Field{field("l", crm.TypeNumber)},
+			[]crm.Field{field("r", text)},
+			"",
+			[2]string{},
+			ofType(numberText), same,
+		},
 		"boolean": {
 			oneToOne("boolean"),
 			[]crm.Field{field("l", crm.TypeBoolean)},

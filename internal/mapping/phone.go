@@ -13,8 +13,9 @@ import (
 // A phone is digits and the marks people put between them, with an extension
 // at the end at most. Anything else ("mobile 0151… after six") is a note, which
 // must not be cut down to a number.
-var phoneShape = regexp.MustCompile(`(?i)^(?:tel:)?\s*([+\x{FF0B}]?[\p{Nd}\s()\[\]./\-\x{2010}-\x{2015}\x{2212}\x{FF0D}\x{00A0}\x{3000}]*)` +
-	`(?:[\s,;]*(?:e?xt(?:n|ensi(?:o|o\x{0301}|\x{F3})n)?|int|anexo|\x{0434}\x{043E}\x{0431}|x|#)\s*[.:=]?\s*([0-9]{1,9})#?\s*)?$`)
+var phoneShape = regexp.MustCompile(
+	`(?i)^(?:tel:)?\s*([+\x{FF0B}]?[\p{Nd}\s()\[\]./\-\x{2010}-\x{2015}\x{2212}\x{FF0D}\x{00A0}\x{3000}]*)` +
+		`(?:[\s,;]*(?:e?xt(?:n|ensi(?:o|o\x{0301}|\x{F3})n)?|int|anexo|\x{0434}\x{043E}\x{0431}|x|#)\s*[.:=]?\s*([0-9]{1,9})#?\s*)?$`)
 
 // CanonicalPhone returns a phone number in the form in which it is compared,
 // and whether it is a valid number. A valid number, one that the numbering plan

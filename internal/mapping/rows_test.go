@@ -33,29 +33,51 @@ func render(c *mapping.Compiled, s crm.Side, v crm.Value, current crm.Fields) (c
 func TestRow143_FullName(t *testing.T) {
 	t.Parallel()
 	text := func(s string) crm.Value { return crm.TextValue(s) }
-	m := crm.Mapping{ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{Type: crm.TransformFullName}}
+	m := crm.Mapping{
+		ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{
+			Type: crm.TransformFullName,
+		},
+	}
 	tests := map[string]struct {
 		full     string
 		current  crm.Fields
 		required bool
 		want     crm.Fields
 	}{
-		"two words":            {"Ann Lee", nil, false, crm.Fields{"first": text("Ann"), "last": text("Lee")}},
-		"three words":          {"Ann Marie Lee", nil, false, crm.Fields{"first": text("Ann Marie"), "last": text("Lee")}},
-		"a prefix":             {"Vincent van der Berg", nil, false, crm.Fields{"first": text("Vincent van der"), "last": text("Berg")}},
-		"one word":             {"Ann", nil, false, crm.Fields{"first": text("Ann")}},
-		"one word, required":   {"Ann", nil, true, crm.Fields{"last": text("Ann")}},
-		"one word over two":    {"Ann", crm.Fields{"first": text("Bob"), "last": text("Lee")}, false, crm.Fields{"first": text("Ann"), "last": crm.NullValue()}},
-		"white space":          {" Ann\t  Lee ", nil, false, crm.Fields{"first": text("Ann"), "last": text("Lee")}},
-		"no drift":             {"Ann van der Berg", crm.Fields{"first": text("Ann"), "last": text("van der Berg")}, false, crm.Fields{}},
-		"only a last name":     {"Lee", crm.Fields{"first": crm.NullValue(), "last": text("Lee")}, false, crm.Fields{}},
-		"only the first moves": {"Anna Lee", crm.Fields{"first": text("Ann"), "last": text("Lee ")}, false, crm.Fields{"first": text("Anna")}},
-		"blank":                {" ", crm.Fields{"first": text("Ann"), "last": text("")}, false, crm.Fields{"first": crm.NullValue()}},
+		"two words":   {"Ann Lee", nil, false, crm.Fields{"first": text("Ann"), "last": text("Lee")}},
+		"three words": {"Ann Marie Lee", nil, false, crm.Fields{"first": text("Ann Marie"), "last": text("Lee")}},
+		"a prefix": {
+			"Vincent van der Berg", nil, false, crm.Fields{"first": text("Vincent van der"), "last": text("Berg")},
+		},
+		"one word":           {"Ann", nil, false, crm.Fields{"first": text("Ann")}},
+		"one word, required": {"Ann", nil, true, crm.Fields{"last": text("Ann")}},
+		"one word over two": {
+			"Ann", crm.Fields{"first": text("Bob"), "last": text("Lee")}, false, crm.Fields{
+				"first": text("Ann"), "last": crm.NullValue(),
+			},
+		},
+		"white space": {" Ann\t  Lee ", nil, false, crm.Fields{"first": text("Ann"), "last": text("Lee")}},
+		"no drift": {
+			"Ann van der Berg",
+			crm.Fields{"first": text("Ann"), "last": text("van der Berg")},
+			false,
+			crm.Fields{},
+		},
+		"only a last name": {"Lee", crm.Fields{"first": crm.NullValue(), "last": text("Lee")}, false, crm.Fields{}},
+		"only the first moves": {
+			"Anna Lee", crm.Fields{"first": text("Ann"), "last": text("Lee ")}, false, crm.Fields{"first": text("Anna")},
+		},
+		"blank": {
+			" ", crm.Fields{"first": text("Ann"), "last": text("")}, false, crm.Fields{"first": crm.NullValue()},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			env := mapping.Env{Left: schema(field("first", crm.TypeText), crm.Field{Name: "last", Type: crm.TypeText, Required: tt.required}), Right: schema(field("Name", crm.TypeText))}
+			env := mapping.Env{
+				Left:  schema(field("first", crm.TypeText), crm.Field{Name: "last", Type: crm.TypeText, Required: tt.required}),
+				Right: schema(field("Name", crm.TypeText)),
+			}
 			c := compile(t, m, env)
 			v, err := c.Canonical(crm.Right, crm.Fields{"Name": text(tt.full)})
 			if err != nil {
@@ -141,10 +163,12 @@ func TestRow137_TargetOptions(t *testing.T) {
 			t.Errorf("%q, code %q (-want +got):\n%s", raw, code, diff)
 		}
 	}
-	if got, code := render(c, crm.Left, crm.TextValue("Open"), crm.Fields{"l": crm.TextValue("active")}); code != "" || got["l"].Text() != "lead" {
+	if got, code := render(c, crm.Left, crm.TextValue("Open"), crm.Fields{"l": crm.TextValue("active")}); code != "" ||
+		got["l"].Text() != "lead" {
 		t.Errorf("back: %#v, %q", got, code)
 	}
-	if got, code := render(c, crm.Right, crm.TextValue("active"), crm.Fields{"r": crm.TextValue("ACTIVE")}); code != "" || len(got) != 0 {
+	if got, code := render(c, crm.Right, crm.TextValue("active"), crm.Fields{"r": crm.TextValue("ACTIVE")}); code != "" ||
+		len(got) != 0 {
 		t.Errorf("a difference in case alone is written: %#v, %q", got, code)
 	}
 	_, err := c.Render(crm.Right, crm.TextValue("churned"), nil)
@@ -166,7 +190,9 @@ func TestOptions_NameWithAnotherMeaningOnTheOtherSide(t *testing.T) {
 	t.Parallel()
 	c := compile(t, oneToOne("options", "lead", "Open"), mapping.Env{})
 	// The left side's own "Open" would come back as "lead", the right side's own "lead" as "Open".
-	for side, raw := range map[crm.Side]crm.Fields{crm.Left: {"l": crm.TextValue("open")}, crm.Right: {"r": crm.TextValue("lead")}} {
+	for side, raw := range map[crm.Side]crm.Fields{
+		crm.Left: {"l": crm.TextValue("open")}, crm.Right: {"r": crm.TextValue("lead")},
+	} {
 		if _, err := c.Canonical(side, raw); fault.CodeOf(err) != mapping.CodeUnmapped {
 			t.Errorf("%s: %v, want %s", side, err, mapping.CodeUnmapped)
 		}
@@ -196,10 +222,17 @@ func TestOptions_TwinsDifferInCaseOnly(t *testing.T) {
 
 func TestRow156_JoinAndStaticText(t *testing.T) {
 	t.Parallel()
-	m := crm.Mapping{ID: "m", Left: []string{"street", "zip", "city"}, Right: []string{"Address"}, Direction: crm.DirectionToRight}
-	env := mapping.Env{Left: schema(field("street", crm.TypeText), field("zip", crm.TypeNumber), field("city", crm.TypeText)), Right: schema(field("Address", crm.TypeText))}
+	m := crm.Mapping{
+		ID: "m", Left: []string{"street", "zip", "city"}, Right: []string{"Address"}, Direction: crm.DirectionToRight,
+	}
+	env := mapping.Env{
+		Left:  schema(field("street", crm.TypeText), field("zip", crm.TypeNumber), field("city", crm.TypeText)),
+		Right: schema(field("Address", crm.TypeText)),
+	}
 	c := compile(t, m, env)
-	v, err := c.Canonical(crm.Left, crm.Fields{"city": crm.TextValue(" Berlin"), "street": crm.TextValue("Unter den Linden 1"), "zip": crm.NumberValue("10117.0")})
+	v, err := c.Canonical(crm.Left, crm.Fields{
+		"city": crm.TextValue(" Berlin"), "street": crm.TextValue("Unter den Linden 1"), "zip": crm.NumberValue("10117.0"),
+	})
 	if err != nil || v.Text() != "Unter den Linden 1 10117 Berlin" {
 		t.Errorf("joined %#v, %v", v, err)
 	}
@@ -216,7 +249,8 @@ func TestRow156_JoinAndStaticText(t *testing.T) {
 	if err != nil || !v.Equal(crm.NumberValue("5")) {
 		t.Errorf("static %#v, %v", v, err)
 	}
-	if got, code := render(c, crm.Right, v, crm.Fields{"r": crm.NumberValue("4")}); code != "" || !got["r"].Equal(crm.NumberValue("5")) {
+	if got, code := render(c, crm.Right, v, crm.Fields{"r": crm.NumberValue("4")}); code != "" ||
+		!got["r"].Equal(crm.NumberValue("5")) {
 		t.Errorf("rendered %#v, %q", got, code)
 	}
 	if got, _ := render(c, crm.Right, v, crm.Fields{"r": crm.NumberValue("5.00")}); len(got) != 0 {
@@ -283,7 +317,9 @@ func TestRow131_TimeZones(t *testing.T) {
 		}
 	}
 	for _, raw := range []string{"1/2/2026", "2026-02-30", "tomorrow", "2026-01-02T25:00:00Z", "99999999999999999999"} {
-		if _, err := c.Canonical(crm.Right, crm.Fields{"r": crm.TextValue(raw)}); fault.CodeOf(err) != mapping.CodeNotADateTime {
+		if _, err := c.Canonical(crm.Right, crm.Fields{
+			"r": crm.TextValue(raw),
+		}); fault.CodeOf(err) != mapping.CodeNotADateTime {
 			t.Errorf("%s: %v", raw, err)
 		}
 	}
@@ -294,7 +330,10 @@ func TestRow131_DatesHaveNoTime(t *testing.T) {
 	env := pair(crm.TypeDate, crm.TypeDate)
 	env.TimeZone.Left, env.TimeZone.Right = zone(t, "America/Los_Angeles"), zone(t, "Asia/Tokyo")
 	c := compile(t, oneToOne("none"), env)
-	for _, raw := range []crm.Value{crm.TextValue("2026-01-02"), crm.TextValue("1767312000000"), crm.NumberValue("1767312000000"), crm.TextValue("2026-01-02T00:00:00Z")} {
+	for _, raw := range []crm.Value{
+		crm.TextValue("2026-01-02"), crm.TextValue("1767312000000"), crm.NumberValue("1767312000000"),
+		crm.TextValue("2026-01-02T00:00:00Z"),
+	} {
 		for _, side := range crm.Sides {
 			f := crm.Fields{"l": raw, "r": raw}
 			if v, err := c.Canonical(side, f); err != nil || v.Text() != "2026-01-02" {
@@ -307,7 +346,8 @@ func TestRow131_DatesHaveNoTime(t *testing.T) {
 	env = pair(crm.TypeDateTime, crm.TypeDate)
 	env.TimeZone.Right = zone(t, "America/New_York")
 	c = compile(t, oneWay(oneToOne("date"), crm.DirectionToRight), env)
-	if v, err := c.Canonical(crm.Left, crm.Fields{"l": crm.TextValue("2026-01-02T02:00:00Z")}); err != nil || v.Text() != "2026-01-01" {
+	if v, err := c.Canonical(crm.Left, crm.Fields{"l": crm.TextValue("2026-01-02T02:00:00Z")}); err != nil ||
+		v.Text() != "2026-01-01" {
 		t.Errorf("the day in New York is %#v, %v", v, err)
 	}
 	env = pair(crm.TypeDate, crm.TypeDateTime)
@@ -328,7 +368,9 @@ func TestRow129_Defaults(t *testing.T) {
 	t.Parallel()
 	m := oneToOne("none")
 	m.Default = crm.PerWay[crm.Value]{ToRight: crm.TextValue("web"), ToLeft: crm.TextValue("x")}
-	env := mapping.Env{Left: schema(field("l", crm.TypeText)), Right: schema(withOptions(field("r", crm.TypeOption), "Web"))}
+	env := mapping.Env{
+		Left: schema(field("l", crm.TypeText)), Right: schema(withOptions(field("r", crm.TypeOption), "Web")),
+	}
 	if v := compile(t, m, env).Default(crm.ToRight); !v.Equal(crm.TextValue("Web")) {
 		t.Errorf("default %#v", v)
 	}
@@ -358,7 +400,8 @@ func TestRow154_ValueThatDoesNotFitFailsItsField(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := compile(t, oneToOne(tt.transform), pair(tt.types[0], tt.types[1])).Canonical(crm.Left, crm.Fields{"l": crm.TextValue(tt.raw)})
+			_, err := compile(t, oneToOne(tt.transform), pair(tt.types[0], tt.types[1])).Canonical(crm.Left,
+				crm.Fields{"l": crm.TextValue(tt.raw)})
 			var f *fault.Error
 			if !errors.As(err, &f) || f.Kind != fault.Invalid || f.Code != tt.code || f.Field != "l" || f.Message == "" {
 				t.Fatalf("error %#v, want Invalid, %s, field l", err, tt.code)
@@ -368,7 +411,9 @@ func TestRow154_ValueThatDoesNotFitFailsItsField(t *testing.T) {
 			}
 		})
 	}
-	long := mapping.Env{Left: schema(field("l", crm.TypeText)), Right: schema(crm.Field{Name: "r", Type: crm.TypeText, MaxLength: 3})}
+	long := mapping.Env{
+		Left: schema(field("l", crm.TypeText)), Right: schema(crm.Field{Name: "r", Type: crm.TypeText, MaxLength: 3}),
+	}
 	c := compile(t, oneToOne("none"), long)
 	if _, code := render(c, crm.Right, crm.TextValue("äöüß"), nil); code != mapping.CodeTooLong {
 		t.Errorf("four characters into three: %q", code)
@@ -388,7 +433,9 @@ func TestS15_BlanksAreOneCanonicalForm(t *testing.T) {
 			for _, n := range names {
 				full[n] = crm.TextValue("true")
 			}
-			for _, blank := range []crm.Fields{nil, {names[0]: crm.NullValue()}, {names[0]: crm.TextValue(" \r\n")}, {names[0]: crm.ListValue(" ")}} {
+			for _, blank := range []crm.Fields{
+				nil, {names[0]: crm.NullValue()}, {names[0]: crm.TextValue(" \r\n")}, {names[0]: crm.ListValue(" ")},
+			} {
 				v, err := c.Canonical(side, blank)
 				if err != nil || v.Kind() != crm.Null {
 					t.Errorf("%s: %#v reads as %#v, %v", name, blank, v, err)
@@ -416,15 +463,17 @@ func TestNone_TypedFieldsCompareByMeaning(t *testing.T) {
 		typ         crm.FieldType
 		left, right crm.Value
 	}{
-		"numbers":   {crm.TypeNumber, crm.TextValue("5"), crm.NumberValue("5.00")},
-		"big":       {crm.TypeNumber, crm.TextValue("9007199254740993"), crm.NumberValue("9007199254740993.0")},
-		"booleans":  {crm.TypeBoolean, crm.TextValue("true"), crm.BoolValue(true)},
-		"dates":     {crm.TypeDate, crm.TextValue("1767312000000"), crm.TextValue("2026-01-02")},
-		"datetimes": {crm.TypeDateTime, crm.TextValue("2026-01-02T03:04:05.123Z"), crm.TextValue("2026-01-02T03:04:05.000+0000")},
-		"emails":    {crm.TypeEmail, crm.TextValue("Ann@Example.org"), crm.TextValue("ann@example.org")},
-		"texts":     {crm.TypeText, crm.TextValue("Zoe\u0308\r\nx "), crm.TextValue("Zo\u00eb\nx")},
-		"options":   {crm.TypeOption, crm.TextValue("web"), crm.TextValue("web ")},
-		"sets":      {crm.TypeOptions, crm.TextValue("b;a"), crm.TextValue("a;b;a")},
+		"numbers":  {crm.TypeNumber, crm.TextValue("5"), crm.NumberValue("5.00")},
+		"big":      {crm.TypeNumber, crm.TextValue("9007199254740993"), crm.NumberValue("9007199254740993.0")},
+		"booleans": {crm.TypeBoolean, crm.TextValue("true"), crm.BoolValue(true)},
+		"dates":    {crm.TypeDate, crm.TextValue("1767312000000"), crm.TextValue("2026-01-02")},
+		"datetimes": {
+			crm.TypeDateTime, crm.TextValue("2026-01-02T03:04:05.123Z"), crm.TextValue("2026-01-02T03:04:05.000+0000"),
+		},
+		"emails":  {crm.TypeEmail, crm.TextValue("Ann@Example.org"), crm.TextValue("ann@example.org")},
+		"texts":   {crm.TypeText, crm.TextValue("Zoe\u0308\r\nx "), crm.TextValue("Zo\u00eb\nx")},
+		"options": {crm.TypeOption, crm.TextValue("web"), crm.TextValue("web ")},
+		"sets":    {crm.TypeOptions, crm.TextValue("b;a"), crm.TextValue("a;b;a")},
 	}
 	for name, tt := range tests {
 		c := compile(t, oneToOne("none"), pair(tt.typ, tt.typ))
@@ -439,9 +488,11 @@ func TestNone_TypedFieldsCompareByMeaning(t *testing.T) {
 func TestNumber_Canonical(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"0": "0", "-0.00": "0", "+5": "5", "005.50": "5.5", ".5": "0.5", "5.": "5", "1e3": "1000", "1.25E-2": "0.0125", "-1.5e1": "-15",
+		"0": "0", "-0.00": "0", "+5": "5", "005.50": "5.5", ".5": "0.5", "5.": "5", "1e3": "1000", "1.25E-2": "0.0125",
+		"-1.5e1": "-15",
 		"123456789012345678901234567890.123456789": "123456789012345678901234567890.123456789", " 7 ": "7",
-		"": "", "-": "", ".": "", "1,000": "", "1e": "", "0x10": "", "1e101": "", "1e-102": "", "٣": "", "1 000": "", "--1": "", "Infinity": "",
+		"": "", "-": "", ".": "", "1,000": "", "1e": "", "0x10": "", "1e101": "", "1e-102": "", "٣": "", "1 000": "",
+		"--1": "", "Infinity": "",
 		"1e99999999999": "",
 	} {
 		got, ok := mapping.CanonicalNumber(in)
@@ -449,8 +500,11 @@ func TestNumber_Canonical(t *testing.T) {
 			t.Errorf("%q is %q, %v, want %q", in, got, ok, want)
 		}
 	}
-	for _, pair := range [][2]string{{"2", "10"}, {"-10", "-2"}, {"0.1", "0.11"}, {"9007199254740992", "9007199254740993"}} {
-		if mapping.CompareNumbers(pair[0], pair[1]) != -1 || mapping.CompareNumbers(pair[1], pair[0]) != 1 || mapping.CompareNumbers(pair[0], pair[0]) != 0 {
+	for _, pair := range [][2]string{
+		{"2", "10"}, {"-10", "-2"}, {"0.1", "0.11"}, {"9007199254740992", "9007199254740993"},
+	} {
+		if mapping.CompareNumbers(pair[0], pair[1]) != -1 || mapping.CompareNumbers(pair[1], pair[0]) != 1 ||
+			mapping.CompareNumbers(pair[0], pair[0]) != 0 {
 			t.Errorf("order of %v", pair)
 		}
 	}

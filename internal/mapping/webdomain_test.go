@@ -14,22 +14,35 @@ import (
 func TestRow96_DomainsAreIdentities(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{ // "" = no identity
-		"acme.com": "acme.com", "https://www.acme.com/": "acme.com", "http://ACME.com/de": "acme.com", "  Acme.COM. ": "acme.com",
-		"//acme.com": "acme.com", "http:acme.com": "acme.com", "https:/acme.com": "acme.com", "www.acme.com:8080/?a=b#c": "acme.com",
-		"https://user:secret@acme.com/": "acme.com", "user:secret@acme.com": "acme.com", "acme.com?x": "acme.com", "acme.com#x": "acme.com",
+		"acme.com": "acme.com", "https://www.acme.com/": "acme.com", "http://ACME.com/de": "acme.com",
+		"  Acme.COM. ": "acme.com",
+		"//acme.com":   "acme.com", "http:acme.com": "acme.com", "https:/acme.com": "acme.com",
+		"www.acme.com:8080/?a=b#c":      "acme.com",
+		"https://user:secret@acme.com/": "acme.com", "user:secret@acme.com": "acme.com", "acme.com?x": "acme.com",
+		"acme.com#x": "acme.com",
 		`acme.com\x`: "acme.com", "WWW.WWW.acme.com": "acme.com", "ftp://acme.com": "acme.com",
-		"shop.acme.com": "shop.acme.com", "www2.acme.com": "www2.acme.com", "acme.co.uk": "acme.co.uk", "acme.uk.com": "acme.uk.com",
-		"www.com": "www.com", "www.co.uk": "www.co.uk", "bücher.example": "xn--bcher-kva.example", "http://XN--BCHER-KVA.example/": "xn--bcher-kva.example",
-		"acme。com": "acme.com", "пример.рф": "xn--e1afmkfd.xn--p1ai", "straße.example": "xn--strae-oqa.example", "strasse.example": "strasse.example",
+		"shop.acme.com": "shop.acme.com", "www2.acme.com": "www2.acme.com", "acme.co.uk": "acme.co.uk",
+		"acme.uk.com": "acme.uk.com",
+		"www.com":     "www.com", "www.co.uk": "www.co.uk", "bücher.example": "xn--bcher-kva.example",
+		"http://XN--BCHER-KVA.example/": "xn--bcher-kva.example",
+		"acme。com":                      "acme.com", "пример.рф": "xn--e1afmkfd.xn--p1ai",
+		"straße.example":        "xn--strae-oqa.example",
+		"strasse.example":       "strasse.example",
 		"acme.internal.example": "acme.internal.example",
 
-		"": "", "acme": "", "localhost:8080": "", "n/a": "", "info@acme.com": "", "mailto:info@acme.com": "", "10.0.0.1": "", "http://[2001:db8::1]/": "",
-		"acme .com": "", "acme..com": "", ".com": "", "com": "", "co.uk": "", "http://": "", "\u212aite.com": "", "a\xff.com": "",
-		"gmail.com": "", "www.gmail.com": "", "yahoo.co.uk": "", "mail.yahoo.co.jp": "", "gmx.net": "", "web.de": "", "proton.me": "",
-		"https://www.facebook.com/acme": "", "de.linkedin.com/company/acme": "", "sites.google.com/view/acme": "", "instagram.com": "",
-		"acme.wixsite.com": "", "acme.github.io": "", "github.io": "", "acme.myshopify.com": "", "acme.blogspot.co.uk": "", "acme.wordpress.com": "",
-		"uk.com": "", "blogspot.com": "", "s3.amazonaws.com": "",
-		"notgmail.com": "notgmail.com", "myfacebook.com": "myfacebook.com", "yahoo.acme.com": "yahoo.acme.com", "yahoo.com.acme.de": "yahoo.com.acme.de",
+		"": "", "acme": "", "localhost:8080": "", "n/a": "", "info@acme.com": "", "mailto:info@acme.com": "", "10.0.0.1": "",
+		"http://[2001:db8::1]/": "",
+		"acme .com":             "", "acme..com": "", ".com": "", "com": "", "co.uk": "", "http://": "", "\u212aite.com": "",
+		"a\xff.com": "",
+		"gmail.com": "", "www.gmail.com": "", "yahoo.co.uk": "", "mail.yahoo.co.jp": "", "gmx.net": "", "web.de": "",
+		"proton.me":                     "",
+		"https://www.facebook.com/acme": "", "de.linkedin.com/company/acme": "", "sites.google.com/view/acme": "",
+		"instagram.com":    "",
+		"acme.wixsite.com": "", "acme.github.io": "", "github.io": "", "acme.myshopify.com": "", "acme.blogspot.co.uk": "",
+		"acme.wordpress.com": "",
+		"uk.com":             "", "blogspot.com": "", "s3.amazonaws.com": "",
+		"notgmail.com": "notgmail.com", "myfacebook.com": "myfacebook.com", "yahoo.acme.com": "yahoo.acme.com",
+		"yahoo.com.acme.de": "yahoo.com.acme.de",
 	}
 	for raw, want := range tests {
 		if got, ok := mapping.FormDomain.Key(crm.TextValue(raw), ""); got != want || ok != (want != "") {
@@ -43,8 +56,10 @@ func TestRow96_DomainsAreIdentities(t *testing.T) {
 func TestX8_WebAddressesAreIdentitiesToo(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
-		"https://www.linkedin.com/in/Ada/": "linkedin.com/in/Ada", "linkedin.com/in/Ada": "linkedin.com/in/Ada", "http://LinkedIn.com:80/in/Ada#top": "linkedin.com/in/Ada",
-		"https://linkedin.com/": "", "https://acme.com/?": "acme.com", "acme.com/a?b=c": "acme.com/a?b=c", "words": "",
+		"https://www.linkedin.com/in/Ada/": "linkedin.com/in/Ada", "linkedin.com/in/Ada": "linkedin.com/in/Ada",
+		"http://LinkedIn.com:80/in/Ada#top": "linkedin.com/in/Ada",
+		"https://linkedin.com/":             "", "https://acme.com/?": "acme.com", "acme.com/a?b=c": "acme.com/a?b=c",
+		"words": "",
 	} {
 		if got, ok := mapping.FormURL.Key(crm.TextValue(raw), ""); got != want || ok != (want != "") {
 			t.Errorf("%q is %q, %v, want %q", raw, got, ok, want)
@@ -56,7 +71,10 @@ func TestX8_WebAddressesAreIdentitiesToo(t *testing.T) {
 // another script that looks like it.
 func TestX8_DomainLookAlikesNeverMatch(t *testing.T) {
 	t.Parallel()
-	alike := map[rune][]rune{'a': {'\u0430', '\u03b1', '\u00e0'}, 'k': {'\u212a', '\u03ba'}, 's': {'\u017f', '\u0455'}, 'i': {'\u0131', '\u0456', '1'}, 'o': {'\u043e', '0', '\u03bf'}, 'l': {'1', '\u04cf', 'i'}}
+	alike := map[rune][]rune{
+		'a': {'\u0430', '\u03b1', '\u00e0'}, 'k': {'\u212a', '\u03ba'}, 's': {'\u017f', '\u0455'},
+		'i': {'\u0131', '\u0456', '1'}, 'o': {'\u043e', '0', '\u03bf'}, 'l': {'1', '\u04cf', 'i'},
+	}
 	told := 0
 	rapid.Check(t, func(t *rapid.T) {
 		label := rapid.StringMatching(`[aksiol]{2,10}`).Draw(t, "label")

@@ -31,7 +31,8 @@ func CheckMessage(op string, m *Message) error {
 		return invalid(op, "body_empty", "the body is empty")
 	}
 	if len(m.Body) > MaxBodyBytes {
-		return invalid(op, "body_too_large", fmt.Sprintf("the body has %d bytes, at most %d are allowed", len(m.Body), MaxBodyBytes))
+		return invalid(op, "body_too_large", fmt.Sprintf("the body has %d bytes, at most %d are allowed", len(m.Body),
+			MaxBodyBytes))
 	}
 	if !sendable(m.Body) {
 		return invalid(op, "body_malformed", "the body is not UTF-8 text without control characters")

@@ -157,7 +157,8 @@ func (m *merger) disown() {
 	for i := range m.s.acts {
 		a := &m.s.acts[i]
 		e, met := m.base[a.id]
-		if met && a.kind != markKind && e.Revision != didNone && e.Revision != didRefuse && !a.holds(m.records[a.side].Fields[a.field]) {
+		if met && a.kind != markKind && e.Revision != didNone && e.Revision != didRefuse &&
+			!a.holds(m.records[a.side].Fields[a.field]) {
 			m.settle(a.id, crm.Agreed{Revision: didNone})
 		}
 	}
@@ -532,7 +533,9 @@ func (s *Settings) Done(base crm.Base) (out []Done) {
 		if !met || slices.ContainsFunc(s.acts[:i], func(x action) bool { return x.id == a.id }) {
 			continue
 		}
-		d := Done{Side: crm.Sides[a.side], Field: a.field, Action: a.kind, Value: a.text, Did: strings.TrimPrefix(e.Revision, "$")}
+		d := Done{
+			Side: crm.Sides[a.side], Field: a.field, Action: a.kind, Value: a.text, Did: strings.TrimPrefix(e.Revision, "$"),
+		}
 		if e.Settled != nil {
 			d.Code = e.Settled.Code
 		}

@@ -62,7 +62,8 @@ func (one *spec) recall(base crm.Base, raw [2]crm.Fields, at occasion) memory {
 		}
 	default:
 		m.kind, m.diff = settled, d
-		m.again = d.Reason == crm.ReasonRefused && (at.retry || !d.Again.IsZero() && !at.now.IsZero() && !at.now.Before(d.Again))
+		m.again = d.Reason == crm.ReasonRefused &&
+			(at.retry || !d.Again.IsZero() && !at.now.IsZero() && !at.now.Before(d.Again))
 		for side := range m.raw {
 			if m.stale {
 				m.raw[side] = one.rawPrint(side, raw[side])
@@ -176,7 +177,9 @@ func (one *spec) rawPrint(side int, f crm.Fields) string {
 // link remembers, whose agreement is kept beside the difference. ok is false
 // where there is no such mapping that works, or a value does not fit it, or the
 // sides are equal: then there is nothing to settle.
-func (s *Settings) Settled(id crm.MappingID, base crm.Base, left, right *crm.Record, d crm.Difference) (entry crm.Agreed, ok bool) {
+func (s *Settings) Settled(
+	id crm.MappingID, base crm.Base, left, right *crm.Record, d crm.Difference,
+) (entry crm.Agreed, ok bool) {
 	one := s.spec(id)
 	if one == nil || one.m == nil || left == nil || right == nil {
 		return crm.Agreed{}, false

@@ -20,12 +20,18 @@ func TestKeysAreComparedAsWritten(t *testing.T) {
 	off := false
 	mappings := map[string]func(m *crm.Mapping){
 		"none": nil, "of domains": func(m *crm.Mapping) { m.Transform.Type = crm.TransformDomain },
-		"of domains, off":          func(m *crm.Mapping) { m.Transform.Type, m.Enabled = crm.TransformDomain, &off },
-		"of domains, other fields": func(m *crm.Mapping) { m.Transform.Type, m.Right = crm.TransformDomain, []string{"Other"} },
-		"of other fields, domains": func(m *crm.Mapping) { m.Transform.Type, m.Left = crm.TransformDomain, []string{"other"} },
+		"of domains, off": func(m *crm.Mapping) { m.Transform.Type, m.Enabled = crm.TransformDomain, &off },
+		"of domains, other fields": func(m *crm.Mapping) {
+			m.Transform.Type, m.Right = crm.TransformDomain, []string{"Other"}
+		},
+		"of other fields, domains": func(m *crm.Mapping) {
+			m.Transform.Type, m.Left = crm.TransformDomain, []string{"other"}
+		},
 	}
 	var out strings.Builder
-	for _, name := range []string{"none", "of domains", "of domains, off", "of domains, other fields", "of other fields, domains"} {
+	for _, name := range []string{
+		"none", "of domains", "of domains, off", "of domains, other fields", "of other fields, domains",
+	} {
 		for _, fields := range [][2]string{{"f", "F"}, {"website", "F"}, {"f", "MobilePhone"}, {"f", "E-Mail"}} {
 			for _, left := range types {
 				for _, right := range types {
@@ -97,7 +103,10 @@ func TestRingsAreFound(t *testing.T) {
 // TestMergedListsAreAsWritten: every merge of small lists with every memory.
 func TestMergedListsAreAsWritten(t *testing.T) {
 	t.Parallel()
-	lists := []crm.Value{crm.NullValue(), crm.ListValue("a"), crm.ListValue("b"), crm.ListValue("a", "b"), crm.ListValue("a", "c"), crm.ListValue("b", "c", "d")}
+	lists := []crm.Value{
+		crm.NullValue(), crm.ListValue("a"), crm.ListValue("b"), crm.ListValue("a", "b"), crm.ListValue("a", "c"),
+		crm.ListValue("b", "c", "d"),
+	}
 	var out strings.Builder
 	for _, base := range lists {
 		for _, had := range []bool{false, true} {
@@ -116,9 +125,17 @@ func TestMergedListsAreAsWritten(t *testing.T) {
 // TestWhatIsWrittenTogether: the fields that go with one, whichever of them is asked.
 func TestWhatIsWrittenTogether(t *testing.T) {
 	t.Parallel()
-	name := crm.Mapping{ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{Type: crm.TransformFullName}}
+	name := crm.Mapping{
+		ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{
+			Type: crm.TransformFullName,
+		},
+	}
 	sync := baseSync(name, one("city", "city", "City"))
-	left := []crm.Field{{Name: "first", Type: crm.TypeText}, {Name: "last", Type: crm.TypeText}, {Name: "city", Type: crm.TypeText, With: []string{"zip"}}, {Name: "zip", Type: crm.TypeText}, {Name: "street", Type: crm.TypeText, With: []string{"city"}}}
+	left := []crm.Field{
+		{Name: "first", Type: crm.TypeText}, {Name: "last", Type: crm.TypeText}, {
+			Name: "city", Type: crm.TypeText, With: []string{"zip"},
+		}, {Name: "zip", Type: crm.TypeText}, {Name: "street", Type: crm.TypeText, With: []string{"city"}},
+	}
 	right := []crm.Field{{Name: "Name", Type: crm.TypeText}, {Name: "City", Type: crm.TypeText}}
 	s, _ := Compile(conn(), &sync, left, right)
 	for field, want := range map[string][]string{

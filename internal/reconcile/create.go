@@ -176,7 +176,8 @@ func (m *merger) forwardField(one *spec, out *FieldDecision, source int) {
 		m.failBy(one, out, err)
 		if !m.s.sync.Behavior.Get(crm.WayTo(crm.Sides[target])).Updates() { // nor will it be written later
 			raw := pairOf(source, m.records[source].Fields, nil)
-			m.settle(one.id, one.settle(memory{}, crm.Difference{Reason: crm.ReasonRestrained}, pairOf(source, v, crm.NullValue()), raw))
+			m.settle(one.id, one.settle(memory{}, crm.Difference{Reason: crm.ReasonRestrained},
+				pairOf(source, v, crm.NullValue()), raw))
 		}
 		return
 	}
@@ -189,7 +190,8 @@ func (m *merger) forwardField(one *spec, out *FieldDecision, source int) {
 	if out.Rule == RuleDefault {
 		out.Reason = crm.ReasonDefault
 		after := overlaid([2]crm.Fields{}, pairOf(target, raw, nil))
-		entry = one.settle(one.beforeDefault(v), crm.Difference{Reason: crm.ReasonDefault}, pairOf(target, v, crm.NullValue()), after)
+		entry = one.settle(one.beforeDefault(v), crm.Difference{Reason: crm.ReasonDefault},
+			pairOf(target, v, crm.NullValue()), after)
 	}
 	m.settle(one.id, entry)
 }

@@ -90,7 +90,8 @@ func (s *Settings) crowds(k Key) bool {
 // keyAt is the place of a key's pair in the ladder.
 func (s *Settings) keyAt(k Key) int {
 	return slices.IndexFunc(s.keys, func(p identity) bool {
-		return p.names[k.Side.Index()] == k.Field && len(k.Canonical) >= len(p.prefix) && k.Canonical[:len(p.prefix)] == p.prefix
+		return p.names[k.Side.Index()] == k.Field && len(k.Canonical) >= len(p.prefix) &&
+			k.Canonical[:len(p.prefix)] == p.prefix
 	})
 }
 

@@ -47,21 +47,29 @@ func TestRow96_CompaniesByDomain(t *testing.T) {
 		keys   int // its own
 	}{
 		"spellings": {
-			own: []crm.Record{firm("L1", "acme.com", "Acme")}, answer: []crm.Record{account("R1", "http://www.ACME.com/de", "ACME Inc.")},
+			own: []crm.Record{firm("L1", "acme.com", "Acme")}, answer: []crm.Record{
+				account("R1", "http://www.ACME.com/de", "ACME Inc."),
+			},
 			kind: MatchFound, id: "R1", keys: 2,
 		},
 		"an IDN": {
-			own: []crm.Record{firm("L1", "bücher.example", "B")}, answer: []crm.Record{account("R1", "https://xn--bcher-kva.example/", "Books")},
+			own: []crm.Record{firm("L1", "bücher.example", "B")}, answer: []crm.Record{
+				account("R1", "https://xn--bcher-kva.example/", "Books"),
+			},
 			kind: MatchFound, id: "R1", keys: 2,
 		},
 		"a subdomain is another": {
-			own: []crm.Record{firm("L1", "shop.acme.com", "Shop")}, answer: []crm.Record{account("R1", "acme.com", "Acme")}, kind: MatchNone, keys: 2,
+			own: []crm.Record{firm("L1", "shop.acme.com", "Shop")}, answer: []crm.Record{account("R1", "acme.com", "Acme")},
+			kind: MatchNone, keys: 2,
 		},
 		"a host of everybody, another name": {
-			own: []crm.Record{firm("L1", "facebook.com/acme", "Acme")}, answer: []crm.Record{account("R1", "https://facebook.com/acme", "Bolt")}, kind: MatchNone, keys: 1,
+			own: []crm.Record{firm("L1", "facebook.com/acme", "Acme")}, answer: []crm.Record{
+				account("R1", "https://facebook.com/acme", "Bolt"),
+			}, kind: MatchNone, keys: 1,
 		},
 		"no domain, by name": {
-			own: []crm.Record{firm("L1", "", "Acme")}, answer: []crm.Record{account("R1", "acme.com", "ACME")}, kind: MatchFound, id: "R1", keys: 1,
+			own: []crm.Record{firm("L1", "", "Acme")}, answer: []crm.Record{account("R1", "acme.com", "ACME")}, kind: MatchFound,
+			id: "R1", keys: 1,
 		},
 		"the name of another domain": {
 			own: []crm.Record{firm("L1", "acme.com", "Acme")}, answer: []crm.Record{account("R1", "acme.org", "Acme")},
@@ -78,22 +86,28 @@ func TestRow96_CompaniesByDomain(t *testing.T) {
 		},
 		"two on the domain there, none of the name": {
 			own:    []crm.Record{firm("L1", "acme.com", "Acme")},
-			answer: []crm.Record{account("R1", "acme.com", "Acme US"), account("R2", "acme.com", "Acme DE")}, kind: MatchNone, keys: 2,
+			answer: []crm.Record{account("R1", "acme.com", "Acme US"), account("R2", "acme.com", "Acme DE")}, kind: MatchNone,
+			keys: 2,
 		},
 		"two on the domain there, nothing tells them apart": {
 			own:    []crm.Record{firm("L1", "acme.com", "Acme")},
-			answer: []crm.Record{account("R1", "acme.com", "Acme"), account("R2", "acme.com", "ACME")}, kind: MatchAmbiguous, code: CodeAmbiguous, keys: 2,
+			answer: []crm.Record{account("R1", "acme.com", "Acme"), account("R2", "acme.com", "ACME")}, kind: MatchAmbiguous,
+			code: CodeAmbiguous, keys: 2,
 		},
 		"two on the domain here, nothing tells them apart": {
 			own:    []crm.Record{firm("L1", "acme.com", "Acme"), firm("L2", "acme.com", "acme")},
-			answer: []crm.Record{account("R1", "acme.com", "Acme")}, kind: MatchFound, id: "R1", twins: []crm.RecordID{"L2"}, keys: 2,
+			answer: []crm.Record{account("R1", "acme.com", "Acme")}, kind: MatchFound, id: "R1", twins: []crm.RecordID{"L2"},
+			keys: 2,
 		},
 		"one name, two domains": {
 			own: []crm.Record{firm("L1", "acme.com", "Acme"), firm("L2", "acme.org", "Acme")}, kind: MatchNone, keys: 1,
 		},
 		"three on the domain": {
-			own:    []crm.Record{firm("L1", "group.com", "North"), firm("L2", "group.com", "South"), firm("L3", "group.com", "East")},
-			answer: []crm.Record{account("R1", "group.com", "South"), account("R2", "group.com", "North")}, kind: MatchFound, id: "R2", keys: 1,
+			own: []crm.Record{
+				firm("L1", "group.com", "North"), firm("L2", "group.com", "South"), firm("L3", "group.com", "East"),
+			},
+			answer: []crm.Record{account("R1", "group.com", "South"), account("R2", "group.com", "North")}, kind: MatchFound,
+			id: "R2", keys: 1,
 		},
 		"three on the domain, no name": {
 			own:  []crm.Record{firm("L1", "group.com", ""), firm("L2", "group.com", "South"), firm("L3", "group.com", "East")},
@@ -101,7 +115,8 @@ func TestRow96_CompaniesByDomain(t *testing.T) {
 		},
 		"three of the name there": {
 			own:    []crm.Record{firm("L1", "", "Acme")},
-			answer: []crm.Record{account("R1", "a.com", "Acme"), account("R2", "b.com", "Acme"), account("R3", "c.com", "Acme")}, kind: MatchCrowded, code: CodeCrowded, keys: 1,
+			answer: []crm.Record{account("R1", "a.com", "Acme"), account("R2", "b.com", "Acme"), account("R3", "c.com", "Acme")},
+			kind:   MatchCrowded, code: CodeCrowded, keys: 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +134,8 @@ func TestRow96_CompaniesByDomain(t *testing.T) {
 			}
 			standing := s.Standing(crm.Left, &r, c.own)
 			if m.Kind != c.kind || m.Code != c.code || id != c.id || len(standing.Keys) != c.keys {
-				t.Errorf("%s %s %s with %d keys of its own, want %s %s %s and %d; tried %v", m.Kind, m.Code, id, len(standing.Keys), c.kind, c.code, c.id, c.keys, m.Tried)
+				t.Errorf("%s %s %s with %d keys of its own, want %s %s %s and %d; tried %v", m.Kind, m.Code, id, len(standing.Keys),
+					c.kind, c.code, c.id, c.keys, m.Tried)
 			}
 			if diff := cmp.Diff(c.twins, standing.Twins); diff != "" {
 				t.Errorf("twins (-want +got):\n%s", diff)
@@ -134,7 +150,9 @@ func TestRow130_TextInAPhoneFieldIsFlagged(t *testing.T) {
 	t.Parallel()
 	s := compile(baseSync(twelve()[:2]...))
 	left := rec("L1", "email", "a@example.com", "phone", "call Ann: 415-555-0132")
-	for name, right := range map[string]*crm.Record{"a new record": nil, "a blank": {ID: "R1", Fields: crm.Fields{"Email": crm.TextValue("a@example.com")}}} {
+	for name, right := range map[string]*crm.Record{
+		"a new record": nil, "a blank": {ID: "R1", Fields: crm.Fields{"Email": crm.TextValue("a@example.com")}},
+	} {
 		p := s.Reconcile(Pair{Left: &left, Right: right, Linked: right != nil})
 		w := p.Write(crm.Right)
 		if w == nil || w.Fields["Phone"].Text() != "call Ann: 415-555-0132" {
@@ -159,7 +177,8 @@ func TestRow130_TextInAPhoneFieldIsFlagged(t *testing.T) {
 func TestS38_AnAddressOfManyIsStillADuplicate(t *testing.T) {
 	t.Parallel()
 	sync := baseSync(twelve()[:2]...)
-	sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}}, crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "Phone"}}})
+	sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}},
+		crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"phone", "Phone"}}})
 	s := compile(sync)
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 6).Draw(t, "people")
@@ -181,7 +200,8 @@ func TestS38_AnAddressOfManyIsStillADuplicate(t *testing.T) {
 			want = n - 1
 		}
 		if len(standing.Twins) != want || (len(standing.Crowded) == 1) != (n > 2) {
-			t.Fatalf("%d at one number, one mail %v, mails of their own %v: twins %v, crowded %v", n, mail, different, standing.Twins, standing.Crowded)
+			t.Fatalf("%d at one number, one mail %v, mails of their own %v: twins %v, crowded %v", n, mail, different,
+				standing.Twins, standing.Crowded)
 		}
 		for i := range own { // the order in which they are asked does not matter
 			if got := s.Standing(crm.Left, &own[i], own); len(got.Twins) != want {
@@ -195,7 +215,9 @@ func TestS38_AnAddressOfManyIsStillADuplicate(t *testing.T) {
 // nothing of two records.
 func TestAKeyOfNoStepTellsNobodyApart(t *testing.T) {
 	t.Parallel()
-	a, b := &crm.Record{Fields: crm.Fields{"x": crm.TextValue("one")}}, &crm.Record{Fields: crm.Fields{"x": crm.TextValue("two")}}
+	a, b := &crm.Record{Fields: crm.Fields{"x": crm.TextValue("one")}}, &crm.Record{
+		Fields: crm.Fields{"x": crm.TextValue("two")},
+	}
 	if (&Settings{}).toldApart(crm.Left, Key{Side: crm.Left, Field: "x", Canonical: "text:one"}, a, b) {
 		t.Error("told apart by nothing")
 	}

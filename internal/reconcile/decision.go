@@ -32,7 +32,8 @@ type Pair struct {
 	Retry   bool                   // a person asks to try again what an app refused
 	Decided map[crm.MappingID]bool // a person chose a side: what moved there travels, even a blank
 	Halted  map[crm.MappingID]bool // a mass change waits for a person: neither side is written, the base stays
-	Frozen  map[crm.MappingID]bool // written over and over in a circle: neither side is written until both are alike, or a person decides
+	// written over and over in a circle: neither side is written until both are alike, or a person decides
+	Frozen  map[crm.MappingID]bool
 	Discard map[crm.MappingID]bool // a person does not want the change: the sides are left apart
 }
 
@@ -138,22 +139,24 @@ const (
 	RuleFillBlank       FieldRule = "fill_blank"              // one side blank, the other not
 	RuleBlankKept       FieldRule = "blank_kept"              // a blank never erases unless the mapping says so
 	RuleBlankErased     FieldRule = "blank_erased"            // the mapping lets a blank erase
-	RuleOneWay          FieldRule = "one_way"                 // the mapping (or the sync) travels one way: the target follows the source
-	RuleFillOnly        FieldRule = "fill_blanks_only"        // the target has a value already
-	RuleClosed          FieldRule = "closed"                  // direction, behaviour or filter closes the way: left alone
-	RuleDefault         FieldRule = "default"                 // source and target blank: the default value
-	RuleWriteOnce       FieldRule = "write_once"              // only written at creation or into a blank
-	RuleProtected       FieldRule = "protected"               // the match step protects the field
-	RuleStamp           FieldRule = "stamp"                   // fixed value on creation
-	RuleWriteBack       FieldRule = "write_back"              // the twin's ID, where the match step keeps it
-	RuleAction          FieldRule = "rule_action"             // an action of a rule that lets the record through
-	RuleUndo            FieldRule = "rule_undo"               // what an action did is taken back
-	RuleExclusion       FieldRule = "other_way_around"        // the exclusion mark of a rule
-	RuleHalted          FieldRule = "halted"                  // a mass change of the field waits for a person
-	RuleFrozen          FieldRule = "frozen"                  // the field went round in a circle of connections: a person decides
-	RuleSettled         FieldRule = "settled"                 // the sides differ and are left so; Reason says why
-	RuleHeld            FieldRule = "held"                    // a field is gone: left alone until it is back
-	RuleFailed          FieldRule = "failed"                  // the value does not fit
+	// the mapping (or the sync) travels one way: the target follows the source
+	RuleOneWay    FieldRule = "one_way"
+	RuleFillOnly  FieldRule = "fill_blanks_only" // the target has a value already
+	RuleClosed    FieldRule = "closed"           // direction, behaviour or filter closes the way: left alone
+	RuleDefault   FieldRule = "default"          // source and target blank: the default value
+	RuleWriteOnce FieldRule = "write_once"       // only written at creation or into a blank
+	RuleProtected FieldRule = "protected"        // the match step protects the field
+	RuleStamp     FieldRule = "stamp"            // fixed value on creation
+	RuleWriteBack FieldRule = "write_back"       // the twin's ID, where the match step keeps it
+	RuleAction    FieldRule = "rule_action"      // an action of a rule that lets the record through
+	RuleUndo      FieldRule = "rule_undo"        // what an action did is taken back
+	RuleExclusion FieldRule = "other_way_around" // the exclusion mark of a rule
+	RuleHalted    FieldRule = "halted"           // a mass change of the field waits for a person
+	// the field went round in a circle of connections: a person decides
+	RuleFrozen  FieldRule = "frozen"
+	RuleSettled FieldRule = "settled" // the sides differ and are left so; Reason says why
+	RuleHeld    FieldRule = "held"    // a field is gone: left alone until it is back
+	RuleFailed  FieldRule = "failed"  // the value does not fit
 )
 
 // Codes of decisions; each is in the error dictionary.
@@ -169,8 +172,9 @@ const (
 	CodeMassChange      = "mass_change"            // very many values of the field were replaced at once: a person decides
 	CodeFieldFailed     = "field_failed"           // a value does not fit; other fields are synced
 	CodeChangedByApp    = "changed_by_app"         // the app kept its own value of a field: a person decides
-	CodeLoop            = "write_loop"             // a field was written over and over in a circle of connections: a person decides
-	CodeConflict        = "conflict"               // waits for a person
-	CodeSwitchedOff     = "switched_off"           // the global toggle or the sync is off
-	CodeGone            = "record_gone"            // deleted, or merged into another record
+	// a field was written over and over in a circle of connections: a person decides
+	CodeLoop        = "write_loop"
+	CodeConflict    = "conflict"     // waits for a person
+	CodeSwitchedOff = "switched_off" // the global toggle or the sync is off
+	CodeGone        = "record_gone"  // deleted, or merged into another record
 )

@@ -11,7 +11,8 @@ import (
 func ann() *crm.Record {
 	return &crm.Record{ID: "L1", Fields: crm.Fields{
 		"email": crm.TextValue("ann@example.com"), "first": crm.TextValue("Ann"),
-		"last": crm.TextValue("Lee"), "phone": crm.TextValue("(415) 555-0132"), "tags": crm.ListValue("b", "a"), "vip": crm.BoolValue(true),
+		"last": crm.TextValue("Lee"), "phone": crm.TextValue("(415) 555-0132"), "tags": crm.ListValue("b", "a"),
+		"vip": crm.BoolValue(true),
 	}}
 }
 
@@ -103,16 +104,22 @@ func TestRow112_Outcomes(t *testing.T) {
 			want: verdict{crm.Excluded, crm.StateExcluded, CodeDirection, false, false, false},
 		},
 		"filtered out": {
-			sync: func(s *crm.Sync) { s.Rules = vipOnly() }, pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["vip"] = crm.BoolValue(false) }},
+			sync: func(s *crm.Sync) { s.Rules = vipOnly() }, pair: []func(*Pair){
+				newcomer, func(p *Pair) { p.Left.Fields["vip"] = crm.BoolValue(false) },
+			},
 			want: verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, false, false, false},
 		},
 		"no identity": {
-			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") }},
+			pair: []func(*Pair){
+				newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") },
+			},
 			want: verdict{crm.Excluded, crm.StateExcluded, CodeNoIdentity, false, false, false},
 		},
 		"no identity, duplicates allowed": {
 			sync: func(s *crm.Sync) { s.AvoidDuplicates = new(bool) },
-			pair: []func(*Pair){newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") }},
+			pair: []func(*Pair){
+				newcomer, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = crm.NullValue(), crm.TextValue(" ") },
+			},
 			want: verdict{crm.Created, crm.StateInSync, "", true, false, true},
 		},
 		"twin deleted": {
@@ -189,7 +196,8 @@ func TestS13_LeavingAFilterExcludesAndReturningResumes(t *testing.T) {
 	p.Left.Fields["vip"], p.Right.Fields["OK"] = crm.BoolValue(false), crm.BoolValue(false)
 	p.Left.Fields["last"] = crm.TextValue("Li")
 	decision := s.Reconcile(p)
-	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false}, verdictOf(decision)); diff != "" {
+	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false},
+		verdictOf(decision)); diff != "" {
 		t.Fatalf("outside the filter (-want +got):\n%s", diff)
 	}
 	if decision.Rebase || !cmp.Equal(agreedBase, decision.Base) {
@@ -202,7 +210,8 @@ func TestS13_LeavingAFilterExcludesAndReturningResumes(t *testing.T) {
 	// One way only: what may not travel is left alone, and nothing is undone.
 	p.Right.Fields["OK"] = crm.BoolValue(true)
 	decision = s.Reconcile(p)
-	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false}, verdictOf(decision)); diff != "" {
+	if diff := cmp.Diff(verdict{crm.Excluded, crm.StateExcluded, CodeFiltered, true, false, false},
+		verdictOf(decision)); diff != "" {
 		t.Fatalf("with one way outside (-want +got):\n%s", diff)
 	}
 	if f := ruleOf(&decision, "name"); f.Rule != RuleClosed {
@@ -229,7 +238,8 @@ func TestRow85_RulesThatCannotBeReadLetNothingThrough(t *testing.T) {
 	if len(problems) == 0 {
 		t.Error("an unknown operator is no problem")
 	}
-	if decision := s.Reconcile(Pair{Left: ann(), Now: noon}); decision.Outcome != crm.Excluded || decision.Code != CodeFiltered {
+	if decision := s.Reconcile(Pair{Left: ann(), Now: noon}); decision.Outcome != crm.Excluded ||
+		decision.Code != CodeFiltered {
 		t.Errorf("the record is %s %s", decision.Outcome, decision.Code)
 	}
 	// A field that is gone is no open door for the filter, and no verdict either.
@@ -237,7 +247,9 @@ func TestRow85_RulesThatCannotBeReadLetNothingThrough(t *testing.T) {
 	schema := leftSchema()
 	schema[12].Name = "renamed"
 	s, _ = Compile(conn(), &sync, schema, rightSchema())
-	if decision := s.Reconcile(Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}, Now: noon}); decision.Code != CodeFieldMissing || !decision.Held || !decision.Empty() {
+	if decision := s.Reconcile(Pair{
+		Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}, Now: noon,
+	}); decision.Code != CodeFieldMissing || !decision.Held || !decision.Empty() {
 		t.Errorf("with the filter's field gone the record is %s %s", decision.Outcome, decision.Code)
 	}
 }
@@ -252,7 +264,8 @@ func TestRow124_RequiredFields(t *testing.T) {
 	nameless := ann()
 	nameless.Fields["first"], nameless.Fields["last"] = crm.NullValue(), crm.NullValue()
 	decision := s.Reconcile(Pair{Left: nameless, Now: noon})
-	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeRequiredMissing, false, false, false}, verdictOf(decision)); diff != "" {
+	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeRequiredMissing, false, false, false},
+		verdictOf(decision)); diff != "" {
 		t.Errorf("without a name (-want +got):\n%s", diff)
 	}
 	if decision.Detail != "Name" {
@@ -264,7 +277,8 @@ func TestRow124_RequiredFields(t *testing.T) {
 	ageless := ann()
 	ageless.Fields["age"] = crm.TextValue("old")
 	decision = s.Reconcile(Pair{Left: ageless, Now: noon})
-	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeFieldFailed, false, false, false}, verdictOf(decision)); diff != "" {
+	if diff := cmp.Diff(verdict{crm.Failed, crm.StateFailing, CodeFieldFailed, false, false, false},
+		verdictOf(decision)); diff != "" {
 		t.Errorf("with a required field that does not fit (-want +got):\n%s", diff)
 	}
 
@@ -276,7 +290,8 @@ func TestRow124_RequiredFields(t *testing.T) {
 		Base: crm.Base{"name": crm.Agree(s.specs[2].revision, crm.TextValue("Ann Lee"))},
 	}
 	decision = s.Reconcile(p)
-	if f := ruleOf(&decision, "name"); f.Rule != RuleSettled || f.Reason != crm.ReasonNotClearable || decision.Left != nil {
+	if f := ruleOf(&decision, "name"); f.Rule != RuleSettled || f.Reason != crm.ReasonNotClearable ||
+		decision.Left != nil {
 		t.Errorf("the required name is decided by %s (%s), left %#v", f.Rule, f.Reason, decision.Left)
 	}
 }
@@ -415,7 +430,8 @@ func TestRow102_ProtectedFieldsStayOnTheFirstMatch(t *testing.T) {
 func TestRow106_TwinsIDIsWrittenBack(t *testing.T) {
 	t.Parallel()
 	sync := baseSync(twelve()[:3]...)
-	sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id", WriteBack: true}, byEmail().ToRight[0])
+	sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id", WriteBack: true},
+		byEmail().ToRight[0])
 	sync.FillBlanksOnly.ToLeft = true // not applied to the link ID
 	s, problems := Compile(conn(), &sync, leftSchema(), rightSchema())
 	if len(problems) > 0 {
@@ -424,7 +440,8 @@ func TestRow106_TwinsIDIsWrittenBack(t *testing.T) {
 	p := Pair{Left: ann(), Right: annRight(), Now: noon}
 	p.Left.Fields["twin"] = crm.TextValue("R0")
 	decision := s.Reconcile(p)
-	if decision.Left == nil || decision.Left.Fields["twin"].Text() != "R1" || ruleOf(&decision, "$id.twin").Rule != RuleWriteBack {
+	if decision.Left == nil || decision.Left.Fields["twin"].Text() != "R1" ||
+		ruleOf(&decision, "$id.twin").Rule != RuleWriteBack {
 		t.Fatalf("the ID is not written back: %#v", decision.Left)
 	}
 	if again := s.Reconcile(apply(p, decision)); !again.Empty() {
@@ -433,7 +450,8 @@ func TestRow106_TwinsIDIsWrittenBack(t *testing.T) {
 	// A new record's ID is known after its creation: the next pass writes it.
 	p = Pair{Left: ann(), Now: noon}
 	p = apply(p, s.Reconcile(p))
-	if decision = s.Reconcile(p); decision.Left == nil || decision.Left.Fields["twin"].Text() != "R1" || decision.Right != nil {
+	if decision = s.Reconcile(p); decision.Left == nil || decision.Left.Fields["twin"].Text() != "R1" ||
+		decision.Right != nil {
 		t.Errorf("after a creation: %#v %#v", decision.Left, decision.Right)
 	}
 	// Row 44: not even an ID reaches a side that is only read.

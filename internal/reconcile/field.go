@@ -224,7 +224,8 @@ func (c *cell) shortened() bool {
 			continue
 		}
 		c.rule, c.settled = RuleSettled, crm.ReasonChangedByApp
-		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now}, c.v, c.raw)
+		c.remember = c.settle(c.base, crm.Difference{Reason: crm.ReasonChangedByApp, Side: crm.Sides[side], Since: c.now},
+			c.v, c.raw)
 		return true
 	}
 	return false
@@ -343,7 +344,8 @@ func (c *cell) oneBlank() bool {
 // and a blank of the other side would erase it: that is a conflict, as between
 // two values, and not an edit of what both had.
 func (c *cell) unagreed(full int) bool {
-	return c.base.kind == settled && c.clear[full] && !c.demanded[full] && !c.set && !c.forced && !(c.base.had && c.base.entry.Is(c.v[full]))
+	return c.base.kind == settled && c.clear[full] && !c.demanded[full] && !c.set && !c.forced &&
+		!(c.base.had && c.base.entry.Is(c.v[full]))
 }
 
 // erase lets a clearing travel over such a value: see oneMoved.

@@ -70,8 +70,9 @@ func (f fieldCase) run(t *testing.T) {
 		t.Fatalf("problems: %v", problems)
 	}
 	p := Pair{
-		Left:  &crm.Record{ID: "L1", ModifiedAt: noon, Fields: crm.Fields{"email": mail, "note": crm.TextValue(f.left)}},
-		Right: &crm.Record{ID: "R1", ModifiedAt: noon, Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(f.right)}}, Linked: !f.first, Now: noon,
+		Left:   &crm.Record{ID: "L1", ModifiedAt: noon, Fields: crm.Fields{"email": mail, "note": crm.TextValue(f.left)}},
+		Right:  &crm.Record{ID: "R1", ModifiedAt: noon, Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(f.right)}},
+		Linked: !f.first, Now: noon,
 	}
 	if f.newer == crm.Left {
 		p.Left.ModifiedAt = noon.Add(time.Second)
@@ -84,7 +85,9 @@ func (f fieldCase) run(t *testing.T) {
 	}
 	decision := s.Reconcile(p)
 	after := apply(p, decision)
-	got := []string{string(ruleOf(&decision, "note").Rule), after.Left.Fields["note"].Text(), after.Right.Fields["Note"].Text()}
+	got := []string{
+		string(ruleOf(&decision, "note").Rule), after.Left.Fields["note"].Text(), after.Right.Fields["Note"].Text(),
+	}
 	if diff := cmp.Diff([]string{string(f.rule), f.wantLeft, f.wantRight}, got); diff != "" {
 		t.Errorf("rule and values (-want +got):\n%s", diff)
 	}
@@ -117,60 +120,145 @@ func TestRow138_BothSidesBecomeMoreComplete(t *testing.T) {
 	runFields(t, map[string]fieldCase{
 		"left fills right": {was: "-", left: "a", first: true, rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
 		"right fills left": {was: "-", right: "a", first: true, rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
-		"spaces are blank": {was: "-", left: " \t ", right: "a", first: true, rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
+		"spaces are blank": {
+			was: "-", left: " \t ", right: "a", first: true, rule: RuleFillBlank, wantLeft: "a", wantRight: "a",
+		},
 	})
 }
 
 func TestRow119_ConflictPolicies(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"left by default":  {was: "a", left: "b", right: "c", rule: RuleConflictLeft, wantLeft: "b", wantRight: "b"},
-		"right":            {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictRight), rule: RuleConflictRight, wantLeft: "c", wantRight: "c"},
-		"newest left":      {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), newer: crm.Left, rule: RuleConflictNewest, wantLeft: "b", wantRight: "b"},
-		"newest right":     {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), newer: crm.Right, rule: RuleConflictNewest, wantLeft: "c", wantRight: "c"},
-		"newest, a draw":   {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), rule: RuleConflictNewest, wantLeft: "b", wantRight: "b"},
-		"draw under right": {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), sync: func(s *crm.Sync) { s.Conflict = crm.ConflictRight }, rule: RuleConflictNewest, wantLeft: "c", wantRight: "c"},
-		"review":           {was: "a", left: "b", right: "c", mapping: policy(crm.ConflictReview), rule: RuleConflictReview, wantLeft: "b", wantRight: "c"},
+		"left by default": {was: "a", left: "b", right: "c", rule: RuleConflictLeft, wantLeft: "b", wantRight: "b"},
+		"right": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictRight), rule: RuleConflictRight,
+			wantLeft: "c", wantRight: "c",
+		},
+		"newest left": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), newer: crm.Left,
+			rule: RuleConflictNewest, wantLeft: "b", wantRight: "b",
+		},
+		"newest right": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), newer: crm.Right,
+			rule: RuleConflictNewest, wantLeft: "c", wantRight: "c",
+		},
+		"newest, a draw": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), rule: RuleConflictNewest,
+			wantLeft: "b", wantRight: "b",
+		},
+		"draw under right": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictNewest), sync: func(s *crm.Sync) {
+				s.Conflict = crm.ConflictRight
+			}, rule: RuleConflictNewest, wantLeft: "c", wantRight: "c",
+		},
+		"review": {
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictReview), rule: RuleConflictReview,
+			wantLeft: "b", wantRight: "c",
+		},
 		"mapping over sync": {
-			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictLeft), sync: func(s *crm.Sync) { s.Conflict = crm.ConflictRight },
+			was: "a", left: "b", right: "c", mapping: policy(crm.ConflictLeft), sync: func(s *crm.Sync) {
+				s.Conflict = crm.ConflictRight
+			},
 			rule: RuleConflictLeft, wantLeft: "b", wantRight: "b",
 		},
-		"first difference":        {was: "-", left: "b", right: "c", first: true, rule: RuleFirstDifference, wantLeft: "b", wantRight: "b"},
-		"first difference right":  {was: "-", left: "b", right: "c", first: true, mapping: policy(crm.ConflictRight), rule: RuleFirstDifference, wantLeft: "c", wantRight: "c"},
-		"first difference review": {was: "-", left: "b", right: "c", first: true, mapping: policy(crm.ConflictReview), rule: RuleFirstReview, wantLeft: "b", wantRight: "c"},
+		"first difference": {
+			was: "-", left: "b", right: "c", first: true, rule: RuleFirstDifference, wantLeft: "b",
+			wantRight: "b",
+		},
+		"first difference right": {
+			was: "-", left: "b", right: "c", first: true, mapping: policy(crm.ConflictRight),
+			rule: RuleFirstDifference, wantLeft: "c", wantRight: "c",
+		},
+		"first difference review": {
+			was: "-", left: "b", right: "c", first: true, mapping: policy(crm.ConflictReview),
+			rule: RuleFirstReview, wantLeft: "b", wantRight: "c",
+		},
 	})
 }
 
 func TestRow119_Blanks(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"blanked without clear stays blank": {was: "a", left: "", right: "a", rule: RuleBlankKept, wantLeft: "", wantRight: "a"},
-		"winner's blank does not erase":     {was: "a", left: "", right: "c", rule: RuleBlankKept, wantLeft: "", wantRight: "c"},
-		"loser's blank is filled":           {was: "a", left: "", right: "c", mapping: policy(crm.ConflictRight), rule: RuleConflictRight, wantLeft: "c", wantRight: "c"},
-		"blank against an edit, review":     {was: "a", left: "", right: "c", mapping: policy(crm.ConflictReview), rule: RuleConflictReview, wantLeft: "", wantRight: "c"},
-		"blanked with clear erases":         {was: "a", left: "", right: "a", mapping: clears, rule: RuleBlankErased, wantLeft: "", wantRight: ""},
+		"blanked without clear stays blank": {
+			was: "a", left: "", right: "a", rule: RuleBlankKept, wantLeft: "", wantRight: "a",
+		},
+		"winner's blank does not erase": {
+			was: "a", left: "", right: "c", rule: RuleBlankKept, wantLeft: "", wantRight: "c",
+		},
+		"loser's blank is filled": {
+			was: "a", left: "", right: "c", mapping: policy(crm.ConflictRight), rule: RuleConflictRight, wantLeft: "c",
+			wantRight: "c",
+		},
+		"blank against an edit, review": {
+			was: "a", left: "", right: "c", mapping: policy(crm.ConflictReview), rule: RuleConflictReview, wantLeft: "",
+			wantRight: "c",
+		},
+		"blanked with clear erases": {
+			was: "a", left: "", right: "a", mapping: clears, rule: RuleBlankErased, wantLeft: "", wantRight: "",
+		},
 		"clear only the other way": {
 			was: "a", left: "", right: "a", mapping: func(m *crm.Mapping) { m.Clear.ToLeft = true },
 			rule: RuleBlankKept, wantLeft: "", wantRight: "a",
 		},
-		"clear against an edit, left":   {was: "a", left: "", right: "c", mapping: clears, rule: RuleConflictLeft, wantLeft: "", wantRight: ""},
-		"clear against an edit, right":  {was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictRight)), rule: RuleConflictRight, wantLeft: "c", wantRight: "c"},
-		"clear against an edit, review": {was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictReview)), rule: RuleConflictReview, wantLeft: "", wantRight: "c"},
-		"clear never on first meeting":  {was: "-", left: "", right: "c", first: true, mapping: clears, rule: RuleFillBlank, wantLeft: "c", wantRight: "c"},
-		"one way keeps":                 {was: "a", left: "", right: "a", mapping: toRight, rule: RuleBlankKept, wantLeft: "", wantRight: "a"},
-		"one way with clear erases":     {was: "a", left: "", right: "a", mapping: both(toRight, clears), rule: RuleBlankErased, wantLeft: "", wantRight: ""},
-		"one way, clear, first meeting": {was: "-", left: "", right: "a", first: true, mapping: both(toRight, clears), rule: RuleBlankKept, wantLeft: "", wantRight: "a"},
-		"one way, clear, target typed":  {was: "", left: "", right: "a", mapping: both(toRight, clears), rule: RuleBlankErased, wantLeft: "", wantRight: ""},
+		"clear against an edit, left": {
+			was: "a", left: "", right: "c", mapping: clears, rule: RuleConflictLeft, wantLeft: "", wantRight: "",
+		},
+		"clear against an edit, right": {
+			was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictRight)),
+			rule: RuleConflictRight, wantLeft: "c", wantRight: "c",
+		},
+		"clear against an edit, review": {
+			was: "a", left: "", right: "c", mapping: both(clears, policy(crm.ConflictReview)),
+			rule: RuleConflictReview, wantLeft: "", wantRight: "c",
+		},
+		"clear never on first meeting": {
+			was: "-", left: "", right: "c", first: true, mapping: clears, rule: RuleFillBlank,
+			wantLeft: "c", wantRight: "c",
+		},
+		"one way keeps": {
+			was: "a", left: "", right: "a", mapping: toRight, rule: RuleBlankKept, wantLeft: "",
+			wantRight: "a",
+		},
+		"one way with clear erases": {
+			was: "a", left: "", right: "a", mapping: both(toRight, clears), rule: RuleBlankErased, wantLeft: "", wantRight: "",
+		},
+		"one way, clear, first meeting": {
+			was: "-", left: "", right: "a", first: true, mapping: both(toRight, clears), rule: RuleBlankKept, wantLeft: "",
+			wantRight: "a",
+		},
+		"one way, clear, target typed": {
+			was: "", left: "", right: "a", mapping: both(toRight, clears), rule: RuleBlankErased, wantLeft: "", wantRight: "",
+		},
 	})
 }
 
 func TestRow44_OneWay(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"source edited":         {was: "a", left: "b", right: "a", mapping: toRight, rule: RuleLeftChanged, wantLeft: "b", wantRight: "b"},
-		"target edited":         {was: "a", left: "a", right: "b", mapping: toRight, rule: RuleOneWay, wantLeft: "a", wantRight: "a"},
-		"both edited":           {was: "a", left: "b", right: "c", mapping: both(toRight, policy(crm.ConflictRight)), rule: RuleOneWay, wantLeft: "b", wantRight: "b"},
-		"first meeting":         {was: "-", left: "b", right: "c", first: true, mapping: both(toRight, policy(crm.ConflictRight)), rule: RuleOneWay, wantLeft: "b", wantRight: "b"},
-		"first meeting, review": {was: "-", left: "b", right: "c", first: true, mapping: both(toRight, policy(crm.ConflictReview)), rule: RuleOneWay, wantLeft: "b", wantRight: "b"},
-		"target has more":       {was: "-", left: "", right: "c", first: true, mapping: toRight, rule: RuleBlankKept, wantLeft: "", wantRight: "c"},
-		"to the left":           {was: "a", left: "b", right: "a", mapping: toLeft, rule: RuleOneWay, wantLeft: "a", wantRight: "a"},
+		"source edited": {
+			was: "a", left: "b", right: "a", mapping: toRight, rule: RuleLeftChanged, wantLeft: "b",
+			wantRight: "b",
+		},
+		"target edited": {
+			was: "a", left: "a", right: "b", mapping: toRight, rule: RuleOneWay, wantLeft: "a",
+			wantRight: "a",
+		},
+		"both edited": {
+			was: "a", left: "b", right: "c", mapping: both(toRight, policy(crm.ConflictRight)),
+			rule: RuleOneWay, wantLeft: "b", wantRight: "b",
+		},
+		"first meeting": {
+			was: "-", left: "b", right: "c", first: true, mapping: both(toRight, policy(crm.ConflictRight)), rule: RuleOneWay,
+			wantLeft: "b", wantRight: "b",
+		},
+		"first meeting, review": {
+			was: "-", left: "b", right: "c", first: true, mapping: both(toRight, policy(crm.ConflictReview)), rule: RuleOneWay,
+			wantLeft: "b", wantRight: "b",
+		},
+		"target has more": {
+			was: "-", left: "", right: "c", first: true, mapping: toRight, rule: RuleBlankKept,
+			wantLeft: "", wantRight: "c",
+		},
+		"to the left": {
+			was: "a", left: "b", right: "a", mapping: toLeft, rule: RuleOneWay, wantLeft: "a", wantRight: "a",
+		},
 		"a one-way sync": {
 			was: "a", left: "a", right: "b", sync: func(s *crm.Sync) { s.Direction = crm.DirectionToRight },
 			rule: RuleOneWay, wantLeft: "a", wantRight: "a",
@@ -197,7 +285,8 @@ func TestRow28_HierarchyOfControl(t *testing.T) {
 				}
 				p := Pair{
 					Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "note": crm.TextValue(left)}},
-					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true, Now: noon,
+					Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true,
+					Now: noon,
 				}
 				p.Base = crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue("old"))}
 				decision := s.Reconcile(p)
@@ -205,7 +294,8 @@ func TestRow28_HierarchyOfControl(t *testing.T) {
 				if wrote := decision.Write(way.Target()) != nil; wrote != open {
 					t.Errorf("sync %q, mapping %q: an edit travels %s: %t, want %t", outer, inner, way, wrote, open)
 				}
-				if outer == crm.DirectionOff && (decision.Outcome != crm.Skipped || decision.Code != CodeDirection || !decision.Link) {
+				if outer == crm.DirectionOff && (decision.Outcome != crm.Skipped || decision.Code != CodeDirection ||
+					!decision.Link) {
 					t.Errorf("a sync that is off gives %s %s", decision.Outcome, decision.Code)
 				}
 				if s.Open(way) != outer.Allows(way) {
@@ -218,25 +308,65 @@ func TestRow28_HierarchyOfControl(t *testing.T) {
 
 func TestRow50_MappingsOwnDirection(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"off":               {was: "a", left: "b", right: "a", mapping: func(m *crm.Mapping) { m.Direction = crm.DirectionOff }, rule: RuleClosed, wantLeft: "b", wantRight: "a"},
-		"switched off":      {was: "a", left: "b", right: "a", mapping: func(m *crm.Mapping) { m.Enabled = new(bool) }, rule: RuleClosed, wantLeft: "b", wantRight: "a"},
-		"push under a pull": {was: "a", left: "b", right: "a", mapping: toRight, sync: func(s *crm.Sync) { s.Direction = crm.DirectionToLeft }, rule: RuleClosed, wantLeft: "b", wantRight: "a"},
-		"both under a pull": {was: "a", left: "b", right: "a", sync: func(s *crm.Sync) { s.Direction = crm.DirectionToLeft }, rule: RuleOneWay, wantLeft: "a", wantRight: "a"},
+		"off": {
+			was: "a", left: "b", right: "a", mapping: func(m *crm.Mapping) { m.Direction = crm.DirectionOff }, rule: RuleClosed,
+			wantLeft: "b", wantRight: "a",
+		},
+		"switched off": {
+			was: "a", left: "b", right: "a", mapping: func(m *crm.Mapping) { m.Enabled = new(bool) },
+			rule: RuleClosed, wantLeft: "b", wantRight: "a",
+		},
+		"push under a pull": {
+			was: "a", left: "b", right: "a", mapping: toRight, sync: func(s *crm.Sync) { s.Direction = crm.DirectionToLeft },
+			rule: RuleClosed, wantLeft: "b", wantRight: "a",
+		},
+		"both under a pull": {
+			was: "a", left: "b", right: "a", sync: func(s *crm.Sync) { s.Direction = crm.DirectionToLeft },
+			rule: RuleOneWay, wantLeft: "a", wantRight: "a",
+		},
 	})
 }
 
 func TestRow117_FillBlanksOnly(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"target has a value":         {was: "a", left: "b", right: "a", sync: fillRight, rule: RuleFillOnly, wantLeft: "b", wantRight: "a"},
-		"target blank":               {was: "-", left: "b", first: true, sync: fillRight, rule: RuleFillBlank, wantLeft: "b", wantRight: "b"},
-		"target of spaces":           {was: "-", left: "b", right: "  ", first: true, sync: fillRight, rule: RuleFillBlank, wantLeft: "b", wantRight: "b"},
-		"blanked later":              {was: "a", left: "a", right: "", sync: fillRight, rule: RuleFillBlank, wantLeft: "a", wantRight: "a"},
-		"target edited flows back":   {was: "a", left: "a", right: "b", sync: fillRight, rule: RuleRightChanged, wantLeft: "b", wantRight: "b"},
-		"first difference stays":     {was: "-", left: "a", right: "b", first: true, sync: fillRight, rule: RuleFillOnly, wantLeft: "a", wantRight: "b"},
-		"one way, target edited":     {was: "a", left: "a", right: "b", sync: fillRight, mapping: toRight, rule: RuleFillOnly, wantLeft: "a", wantRight: "b"},
-		"clear does not erase there": {was: "a", left: "", right: "a", sync: fillRight, mapping: clears, rule: RuleFillOnly, wantLeft: "", wantRight: "a"},
-		"write once has a value":     {was: "a", left: "b", right: "a", mapping: writeOnce, rule: RuleWriteOnce, wantLeft: "b", wantRight: "a"},
-		"write once into a blank":    {was: "", left: "b", right: "", mapping: writeOnce, rule: RuleFillBlank, wantLeft: "b", wantRight: "b"},
+		"target has a value": {
+			was: "a", left: "b", right: "a", sync: fillRight, rule: RuleFillOnly, wantLeft: "b",
+			wantRight: "a",
+		},
+		"target blank": {
+			was: "-", left: "b", first: true, sync: fillRight, rule: RuleFillBlank, wantLeft: "b",
+			wantRight: "b",
+		},
+		"target of spaces": {
+			was: "-", left: "b", right: "  ", first: true, sync: fillRight, rule: RuleFillBlank,
+			wantLeft: "b", wantRight: "b",
+		},
+		"blanked later": {
+			was: "a", left: "a", right: "", sync: fillRight, rule: RuleFillBlank, wantLeft: "a",
+			wantRight: "a",
+		},
+		"target edited flows back": {
+			was: "a", left: "a", right: "b", sync: fillRight, rule: RuleRightChanged, wantLeft: "b", wantRight: "b",
+		},
+		"first difference stays": {
+			was: "-", left: "a", right: "b", first: true, sync: fillRight, rule: RuleFillOnly,
+			wantLeft: "a", wantRight: "b",
+		},
+		"one way, target edited": {
+			was: "a", left: "a", right: "b", sync: fillRight, mapping: toRight, rule: RuleFillOnly,
+			wantLeft: "a", wantRight: "b",
+		},
+		"clear does not erase there": {
+			was: "a", left: "", right: "a", sync: fillRight, mapping: clears, rule: RuleFillOnly,
+			wantLeft: "", wantRight: "a",
+		},
+		"write once has a value": {
+			was: "a", left: "b", right: "a", mapping: writeOnce, rule: RuleWriteOnce, wantLeft: "b", wantRight: "a",
+		},
+		"write once into a blank": {
+			was: "", left: "b", right: "", mapping: writeOnce, rule: RuleFillBlank, wantLeft: "b",
+			wantRight: "b",
+		},
 	})
 }
 
@@ -299,7 +429,8 @@ func TestRow119_ApartAndReview(t *testing.T) {
 	p = apply(p, s.Reconcile(p)) // declined
 	p.Right.Fields["Note"] = crm.TextValue("z")
 	decision := s.Reconcile(p)
-	if f := decision.Fields[0]; f.Rule != RuleConflictReview || !decision.Empty() || decision.Outcome != crm.Conflict || decision.Detail != "note ↔ Note" {
+	if f := decision.Fields[0]; f.Rule != RuleConflictReview || !decision.Empty() || decision.Outcome != crm.Conflict ||
+		decision.Detail != "note ↔ Note" {
 		t.Errorf("the rule is %s, the outcome %s (%s)", f.Rule, decision.Outcome, decision.Detail)
 	}
 }
@@ -308,50 +439,98 @@ func TestRow119_ApartAndReview(t *testing.T) {
 func linked(s *Settings, was, left, right string) Pair {
 	return Pair{
 		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "note": crm.TextValue(left)}},
-		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true, Now: noon,
+		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(right)}}, Linked: true,
+		Now:  noon,
 		Base: crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue(was))},
 	}
 }
 
 func TestRow129_DefaultValue(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"first meeting":                  {was: "-", first: true, mapping: both(toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d"},
-		"met before":                     {was: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleAgreed},
-		"it does not travel back":        {was: "-", first: true, mapping: defaultTo("d", ""), rule: RuleDefault, wantRight: "d"},
+		"first meeting": {
+			was: "-", first: true, mapping: both(toRight, defaultTo("d", "")), rule: RuleDefault, wantRight: "d",
+		},
+		"met before": {was: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleAgreed},
+		"it does not travel back": {
+			was: "-", first: true, mapping: defaultTo("d", ""), rule: RuleDefault, wantRight: "d",
+		},
 		"a new mapping of a linked pair": {was: "-", mapping: defaultTo("d", ""), rule: RuleDefault, wantRight: "d"},
-		"target has a value":             {was: "-", right: "x", first: true, mapping: both(toRight, defaultTo("d", "")), rule: RuleBlankKept, wantRight: "x"},
-		"source has a value":             {was: "-", left: "x", first: true, mapping: defaultTo("d", ""), rule: RuleFillBlank, wantLeft: "x", wantRight: "x"},
-		"a default each way, left":       {was: "-", first: true, mapping: defaultTo("r", "l"), rule: RuleDefault, wantRight: "r"},
-		"a default each way, right":      {was: "-", first: true, mapping: both(defaultTo("r", "l"), policy(crm.ConflictRight)), rule: RuleDefault, wantLeft: "l"},
-		"cleared is no default":          {was: "a", left: "", right: "a", mapping: both(clears, defaultTo("d", "")), rule: RuleBlankErased},
-		"cleared by both":                {was: "a", mapping: both(clears, defaultTo("d", "l")), rule: RuleAgreed},
-		"source may not be filled":       {was: "-", first: true, mapping: both(clears, defaultTo("d", "")), sync: behave("", crm.BehaviorNothing), rule: RuleDefault, wantRight: "d"},
-		"one way cleared":                {was: "a", left: "", right: "a", mapping: both(clears, toRight, defaultTo("d", "")), rule: RuleBlankErased},
-		"one way, target cleared":        {was: "d", left: "d", right: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleFillBlank, wantLeft: "d", wantRight: "d"},
+		"target has a value": {
+			was: "-", right: "x", first: true, mapping: both(toRight, defaultTo("d", "")),
+			rule: RuleBlankKept, wantRight: "x",
+		},
+		"source has a value": {
+			was: "-", left: "x", first: true, mapping: defaultTo("d", ""), rule: RuleFillBlank,
+			wantLeft: "x", wantRight: "x",
+		},
+		"a default each way, left": {
+			was: "-", first: true, mapping: defaultTo("r", "l"), rule: RuleDefault, wantRight: "r",
+		},
+		"a default each way, right": {
+			was: "-", first: true, mapping: both(defaultTo("r", "l"), policy(crm.ConflictRight)), rule: RuleDefault,
+			wantLeft: "l",
+		},
+		"cleared is no default": {
+			was: "a", left: "", right: "a", mapping: both(clears, defaultTo("d", "")), rule: RuleBlankErased,
+		},
+		"cleared by both": {was: "a", mapping: both(clears, defaultTo("d", "l")), rule: RuleAgreed},
+		"source may not be filled": {
+			was: "-", first: true, mapping: both(clears, defaultTo("d", "")), sync: behave("", crm.BehaviorNothing),
+			rule: RuleDefault, wantRight: "d",
+		},
+		"one way cleared": {
+			was: "a", left: "", right: "a", mapping: both(clears, toRight, defaultTo("d", "")),
+			rule: RuleBlankErased,
+		},
+		"one way, target cleared": {
+			was: "d", left: "d", right: "", mapping: both(toRight, defaultTo("d", "")), rule: RuleFillBlank, wantLeft: "d",
+			wantRight: "d",
+		},
 	})
 }
 
 func TestRow113_Behaviors(t *testing.T) {
 	runFields(t, map[string]fieldCase{
-		"create only":                 {was: "a", left: "b", right: "a", sync: behave(crm.BehaviorCreateOnly, ""), rule: RuleClosed, wantLeft: "b", wantRight: "a"},
-		"create only, other way open": {was: "a", left: "a", right: "b", sync: behave(crm.BehaviorCreateOnly, ""), rule: RuleRightChanged, wantLeft: "b", wantRight: "b"},
-		"do nothing":                  {was: "a", left: "a", right: "b", sync: behave("", crm.BehaviorNothing), rule: RuleClosed, wantLeft: "a", wantRight: "b"},
-		"update only":                 {was: "a", left: "b", right: "a", sync: behave(crm.BehaviorUpdateOnly, ""), rule: RuleLeftChanged, wantLeft: "b", wantRight: "b"},
-		"refill is closed":            {was: "a", left: "", right: "a", sync: behave("", crm.BehaviorNothing), rule: RuleBlankKept, wantLeft: "", wantRight: "a"},
-		"fill is closed":              {was: "", left: "", right: "a", sync: behave("", crm.BehaviorNothing), rule: RuleClosed, wantLeft: "", wantRight: "a"},
+		"create only": {
+			was: "a", left: "b", right: "a", sync: behave(crm.BehaviorCreateOnly, ""), rule: RuleClosed, wantLeft: "b",
+			wantRight: "a",
+		},
+		"create only, other way open": {
+			was: "a", left: "a", right: "b", sync: behave(crm.BehaviorCreateOnly, ""), rule: RuleRightChanged, wantLeft: "b",
+			wantRight: "b",
+		},
+		"do nothing": {
+			was: "a", left: "a", right: "b", sync: behave("", crm.BehaviorNothing), rule: RuleClosed, wantLeft: "a",
+			wantRight: "b",
+		},
+		"update only": {
+			was: "a", left: "b", right: "a", sync: behave(crm.BehaviorUpdateOnly, ""), rule: RuleLeftChanged, wantLeft: "b",
+			wantRight: "b",
+		},
+		"refill is closed": {
+			was: "a", left: "", right: "a", sync: behave("", crm.BehaviorNothing), rule: RuleBlankKept, wantLeft: "",
+			wantRight: "a",
+		},
+		"fill is closed": {
+			was: "", left: "", right: "a", sync: behave("", crm.BehaviorNothing), rule: RuleClosed, wantLeft: "", wantRight: "a",
+		},
 	})
 }
 
 func TestRow137_OptionsByName(t *testing.T) {
 	t.Parallel()
 	s := compile(baseSync(twelve()[8]))
-	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "stage": crm.TextValue("CUSTOMER")}}, Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}, Linked: true}
+	p := Pair{
+		Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "stage": crm.TextValue("CUSTOMER")}},
+		Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}, Linked: true,
+	}
 	if decision := s.Reconcile(p); decision.Right == nil || decision.Right.Fields["Stage"].Text() != "Won" {
 		t.Errorf("an option in another case gives %#v", decision.Right)
 	}
 	p.Left.Fields["stage"] = crm.TextValue("other")
 	decision := s.Reconcile(p)
-	if f := decision.Fields[0]; f.Rule != RuleFailed || f.Code == "" || decision.Code != CodeFieldFailed || !decision.Empty() {
+	if f := decision.Fields[0]; f.Rule != RuleFailed || f.Code == "" || decision.Code != CodeFieldFailed ||
+		!decision.Empty() {
 		t.Errorf("an option that the target lacks gives %#v", f)
 	}
 }
@@ -366,7 +545,9 @@ func TestRow143_FullName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Pair{
-				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "first": crm.TextValue(c.first), "last": crm.TextValue(c.last)}},
+				Left: &crm.Record{
+					ID: "L1", Fields: crm.Fields{"email": mail, "first": crm.TextValue(c.first), "last": crm.TextValue(c.last)},
+				},
 				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Name": crm.TextValue(c.full)}}, Linked: true,
 			}
 			decision := s.Reconcile(p)
@@ -396,21 +577,64 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 	}
 	list := func(s ...string) []string { return s }
 	for name, c := range map[string]tagCase{
-		"adds of both":                  {was: list("a"), left: list("a", "b"), right: list("a", "c"), rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "b", "c"}}},
-		"add and remove":                {was: list("a", "b"), left: list("a", "b", "c"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"b", "c"}, {"b", "c"}}},
-		"removed on left":               {was: list("a", "b"), left: list("a"), right: list("a", "b"), rule: RuleLeftChanged, want: [2][]string{{"a"}, {"a"}}},
-		"union at first":                {first: true, left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"a", "b"}, {"a", "b"}}},
-		"order says nothing":            {was: list("a", "b"), left: list("b", "a"), right: list("a", "b", "a"), rule: RuleAgreed, want: [2][]string{{"b", "a"}, {"a", "b", "a"}}},
-		"emptied is emptied":            {was: list("a"), left: nil, right: list("a"), rule: RuleLeftChanged, want: [2][]string{nil, nil}},
-		"emptied against an addition":   {was: list("a"), left: nil, right: list("a", "b"), rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}}},
-		"emptied, blanks are filled":    {was: list("a"), left: list("a"), right: nil, sync: fillRight, rule: RuleFillBlank, want: [2][]string{{"a"}, {"a"}}},
-		"one way emptied":               {was: list("a"), left: nil, right: list("a"), mapping: toRight, rule: RuleBlankErased, want: [2][]string{nil, nil}},
-		"one way, target's own":         {was: nil, left: nil, right: list("x"), mapping: toRight, rule: RuleBlankKept, want: [2][]string{nil, {"x"}}},
-		"emptied with clear":            {was: list("a"), left: nil, right: list("a", "b"), mapping: clears, rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}}},
-		"each removed one":              {was: list("a", "b"), left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{nil, nil}},
-		"fill blanks only":              {was: list("a"), left: list("a", "b"), right: list("a", "c"), sync: fillRight, rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "c"}}},
-		"each removed one, half closed": {was: list("a", "b"), left: list("a"), right: list("b"), sync: fillRight, rule: RuleFillOnly, want: [2][]string{{"a"}, {"b"}}},
-		"one way follows":               {was: list("a"), left: list("a"), right: list("a", "x"), mapping: toRight, rule: RuleOneWay, want: [2][]string{{"a"}, {"a"}}},
+		"adds of both": {
+			was: list("a"), left: list("a", "b"), right: list("a", "c"), rule: RuleSetMerge,
+			want: [2][]string{{"a", "b", "c"}, {"a", "b", "c"}},
+		},
+		"add and remove": {
+			was: list("a", "b"), left: list("a", "b", "c"), right: list("b"), rule: RuleSetMerge, want: [2][]string{
+				{"b", "c"}, {"b", "c"},
+			},
+		},
+		"removed on left": {
+			was: list("a", "b"), left: list("a"), right: list("a", "b"), rule: RuleLeftChanged,
+			want: [2][]string{{"a"}, {"a"}},
+		},
+		"union at first": {
+			first: true, left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"a", "b"}, {"a", "b"}},
+		},
+		"order says nothing": {
+			was: list("a", "b"), left: list("b", "a"), right: list("a", "b", "a"), rule: RuleAgreed, want: [2][]string{
+				{"b", "a"}, {"a", "b", "a"},
+			},
+		},
+		"emptied is emptied": {
+			was: list("a"), left: nil, right: list("a"), rule: RuleLeftChanged, want: [2][]string{nil, nil},
+		},
+		"emptied against an addition": {
+			was: list("a"), left: nil, right: list("a", "b"), rule: RuleSetMerge, want: [2][]string{{"b"}, {"b"}},
+		},
+		"emptied, blanks are filled": {
+			was: list("a"), left: list("a"), right: nil, sync: fillRight, rule: RuleFillBlank,
+			want: [2][]string{{"a"}, {"a"}},
+		},
+		"one way emptied": {
+			was: list("a"), left: nil, right: list("a"), mapping: toRight, rule: RuleBlankErased, want: [2][]string{nil, nil},
+		},
+		"one way, target's own": {
+			was: nil, left: nil, right: list("x"), mapping: toRight, rule: RuleBlankKept,
+			want: [2][]string{nil, {"x"}},
+		},
+		"emptied with clear": {
+			was: list("a"), left: nil, right: list("a", "b"), mapping: clears, rule: RuleSetMerge, want: [2][]string{
+				{"b"}, {"b"},
+			},
+		},
+		"each removed one": {
+			was: list("a", "b"), left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{nil, nil},
+		},
+		"fill blanks only": {
+			was: list("a"), left: list("a", "b"), right: list("a", "c"), sync: fillRight,
+			rule: RuleSetMerge, want: [2][]string{{"a", "b", "c"}, {"a", "c"}},
+		},
+		"each removed one, half closed": {
+			was: list("a", "b"), left: list("a"), right: list("b"), sync: fillRight, rule: RuleFillOnly,
+			want: [2][]string{{"a"}, {"b"}},
+		},
+		"one way follows": {
+			was: list("a"), left: list("a"), right: list("a", "x"), mapping: toRight, rule: RuleOneWay,
+			want: [2][]string{{"a"}, {"a"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := one("tags", "tags", "Tags")
@@ -423,8 +647,9 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 			}
 			s := compile(sync)
 			p := Pair{
-				Left:  &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue(c.left...)}},
-				Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue(c.right...)}}, Linked: !c.first,
+				Left:   &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue(c.left...)}},
+				Right:  &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue(c.right...)}},
+				Linked: !c.first,
 			}
 			if !c.first {
 				p.Base = crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue(c.was...))}
@@ -479,9 +704,14 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 	s := compile(baseSync(one("tags", "tags", "Tags"), one("note", "note", "Note")))
 	left := &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "l")}}
 	right := &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": crm.ListValue("a", "gone", "r")}}
-	p := Pair{Left: left, Right: right, Linked: true, Base: crm.Base{"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "gone"))}}
+	p := Pair{
+		Left: left, Right: right, Linked: true, Base: crm.Base{
+			"tags": crm.Agree(s.specs[0].revision, crm.ListValue("a", "gone")),
+		},
+	}
 	decision := s.Reconcile(p)
-	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": decision.Right.Fields["Tags"]}} // this write landed, the left one did not
+	// this write landed, the left one did not
+	p.Right = &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail, "Tags": decision.Right.Fields["Tags"]}}
 	entry, ok := s.Landed("tags", p.Base, crm.Right, decision.Right.Intended["tags"], left, false)
 	if !ok {
 		t.Fatal("nothing to remember")
@@ -490,15 +720,19 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 	p.Right.Fields["Tags"] = crm.ListValue("a", "gone", "l", "r") // and somebody puts one back
 	p = apply(p, s.Reconcile(p))
 	want := []string{"a", "gone", "l", "r"}
-	if diff := cmp.Diff([2][]string{want, want}, [2][]string{p.Left.Fields["tags"].Items(), p.Right.Fields["Tags"].Items()}); diff != "" {
+	if diff := cmp.Diff([2][]string{want, want}, [2][]string{
+		p.Left.Fields["tags"].Items(), p.Right.Fields["Tags"].Items(),
+	}); diff != "" {
 		t.Errorf("after recovery (-want +got):\n%s", diff)
 	}
 	if _, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a"), nil, false); ok {
 		t.Error("a set is agreed on without a look at the other side")
 	}
 	edited := &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail, "tags": crm.ListValue("a", "new")}}
-	if e, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a", "b"), edited, true); !ok || !e.Is(crm.ListValue("a", "b")) {
-		t.Errorf("a list that was all on the other side is remembered as %#v: what is taken out there since would come back", e)
+	if e, ok := s.Landed("tags", p.Base, crm.Right, crm.ListValue("a", "b"), edited, true); !ok ||
+		!e.Is(crm.ListValue("a", "b")) {
+		t.Errorf("a list that was all on the other side is remembered as %#v: what is taken out there since would come back",
+			e)
 	}
 	if e, ok := s.Landed("note", nil, crm.Right, crm.TextValue("x"), nil, false); !ok || !e.Is(crm.TextValue("x")) {
 		t.Errorf("a text that landed is remembered as %#v", e)
@@ -513,7 +747,9 @@ func TestS8_AMergeThatLandedOnOneSideLosesNothing(t *testing.T) {
 // where the mapping clears, as a conflict, or leaves it to a person.
 func TestS2_AClearingOverWhatWasNeverAgreedIsTold(t *testing.T) {
 	t.Parallel()
-	for policy, want := range map[crm.ConflictPolicy]FieldRule{crm.ConflictLeft: RuleConflictRight, crm.ConflictReview: RuleConflictReview} {
+	for policy, want := range map[crm.ConflictPolicy]FieldRule{
+		crm.ConflictLeft: RuleConflictRight, crm.ConflictReview: RuleConflictReview,
+	} {
 		m := one("note", "note", "Note")
 		m.Clear = crm.PerWay[bool]{ToRight: true, ToLeft: true}
 		sync := baseSync(m)

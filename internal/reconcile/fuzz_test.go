@@ -40,8 +40,10 @@ func FuzzSettings(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(seed, `{"email":"ann@example.com","tags":["a"]}`, `{"Email":"ann@example.com"}`, `{"email":{"r":"x","i":["1","2"]}}`)
-	f.Add([]byte(`{"mappings":[{"id":"","left":[],"right":["x","x"]}],"match":[{"by":"id"}],"rules":[{"filter":{}}]}`), `{}`, `{}`, `{}`)
+	f.Add(seed, `{"email":"ann@example.com","tags":["a"]}`, `{"Email":"ann@example.com"}`,
+		`{"email":{"r":"x","i":["1","2"]}}`)
+	f.Add([]byte(`{"mappings":[{"id":"","left":[],"right":["x","x"]}],"match":[{"by":"id"}],"rules":[{"filter":{}}]}`),
+		`{}`, `{}`, `{}`)
 	f.Fuzz(func(t *testing.T, doc []byte, left, right, base string) {
 		var sync crm.Sync
 		if json.Unmarshal(doc, &sync) != nil {

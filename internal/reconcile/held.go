@@ -175,7 +175,8 @@ func (s *Settings) heldNames(kind HeldKind, id string) []string {
 func (s *Settings) heldFields(kind HeldKind, id string) string {
 	var names []string
 	for _, h := range s.held {
-		if name := string(h.Side) + " " + h.Field; h.Kind == kind && (id == "" || h.ID == id) && !slices.Contains(names, name) {
+		if name := string(h.Side) + " " + h.Field; h.Kind == kind && (id == "" || h.ID == id) &&
+			!slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

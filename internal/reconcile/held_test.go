@@ -76,7 +76,9 @@ func TestS31_AFieldThatIsGoneSaysNothing(t *testing.T) {
 				t.Fatal("left out for want of a key that is only hidden")
 			}
 		}
-		if slices.ContainsFunc(decision.Fields, func(f FieldDecision) bool { return f.Rule == RuleFailed && f.Code == "unknown_field" }) {
+		if slices.ContainsFunc(decision.Fields, func(f FieldDecision) bool {
+			return f.Rule == RuleFailed && f.Code == "unknown_field"
+		}) {
 			t.Fatal("a field that is gone fails instead of resting")
 		}
 		// Back again: from the base that was kept and the values as they are.
@@ -90,7 +92,8 @@ func TestS31_AFieldThatIsGoneSaysNothing(t *testing.T) {
 
 // checkHeldMapping holds one mapping of a field that is gone to its promises.
 func checkHeldMapping(t *rapid.T, s *Settings, m *crm.Mapping, p Pair, decision Decision) {
-	if f := ruleOf(&decision, m.ID); len(decision.Fields) > 0 && (f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Winner != "") {
+	if f := ruleOf(&decision, m.ID); len(decision.Fields) > 0 &&
+		(f.Rule != RuleHeld || f.Code != CodeFieldMissing || f.Winner != "") {
 		t.Fatalf("the mapping %s says %+v", m.ID, f)
 	}
 	for i, w := range []*Write{decision.Left, decision.Right} {
@@ -136,7 +139,8 @@ func TestS31_AFilterOnAFieldThatIsGoneMovesNobody(t *testing.T) {
 			p.Right.Fields["Name"], p.Base = crm.TextValue("Ann"), base
 			linked := s.Reconcile(p)
 			if !linked.Held || !linked.Empty() || !cmp.Equal(linked.Base["first"], base["first"]) {
-				t.Errorf("%s (not: %t): a linked pair is %s %s, held %t, writes %+v", op, negated, linked.Outcome, linked.Code, linked.Held, linked.Right)
+				t.Errorf("%s (not: %t): a linked pair is %s %s, held %t, writes %+v", op, negated, linked.Outcome, linked.Code,
+					linked.Held, linked.Right)
 			}
 		}
 	}

@@ -12,7 +12,9 @@ import (
 // too: agreeing on all of it would make the items that it was yet to get look
 // removed there. Other is the other side's record as it is now; ok is false when
 // the entry must stay as it is.
-func (s *Settings) Landed(id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record, whole bool) (entry crm.Agreed, ok bool) {
+func (s *Settings) Landed(
+	id crm.MappingID, base crm.Base, side crm.Side, landed crm.Value, other *crm.Record, whole bool,
+) (entry crm.Agreed, ok bool) {
 	one := s.spec(id)
 	switch {
 	case one == nil || one.m == nil:
@@ -59,7 +61,8 @@ func (one *spec) defaulted(side crm.Side, d crm.Value) crm.Agreed {
 	if f, err := one.m.Render(side, d, nil); err == nil {
 		raw[side.Index()] = f
 	}
-	return one.settle(one.beforeDefault(d), crm.Difference{Reason: crm.ReasonDefault}, pairOf(side.Index(), d, crm.NullValue()), raw)
+	return one.settle(one.beforeDefault(d), crm.Difference{Reason: crm.ReasonDefault},
+		pairOf(side.Index(), d, crm.NullValue()), raw)
 }
 
 // beforeDefault is the agreement that stays known beside a default value: to

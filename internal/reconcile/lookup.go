@@ -89,7 +89,9 @@ func (s *Settings) askByID(q Lookup, st *step, side crm.Side, r *crm.Record) (Lo
 		q.Keys = s.ask(&st.pairs[0], side, r)
 		return q, len(q.Keys) > 0
 	case st.idSide == side.Index(): // the other side may hold this record's ID
-		q.Keys = []Key{{Side: side.Other(), Field: st.idField, Canonical: "id:" + string(r.ID), Spellings: []string{string(r.ID)}}}
+		q.Keys = []Key{
+			{Side: side.Other(), Field: st.idField, Canonical: "id:" + string(r.ID), Spellings: []string{string(r.ID)}},
+		}
 		return q, r.ID != ""
 	default: // this record may hold the other side's ID
 		q.ByID = heldID(r, st.idField)
@@ -122,7 +124,9 @@ func (s *Settings) Decide(side crm.Side, r *crm.Record, answers [][]crm.Record) 
 // record all of whose keys were passed over has none (MatchCrowded). Holder is
 // the record, among the answers, that the app itself named as the one in the way
 // of a second one; its word stands for the comparison of an any_key step.
-func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Record, own []crm.Record, holder crm.RecordID) Match {
+func (s *Settings) DecideAmong(
+	side crm.Side, r *crm.Record, answers [][]crm.Record, own []crm.Record, holder crm.RecordID,
+) Match {
 	m := Match{Kind: MatchNone}
 	if r == nil {
 		return m
@@ -132,7 +136,9 @@ func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Rec
 	asked, usable := 0, false
 	for i := range steps {
 		st := &steps[i]
-		tried := TriedStep{Step: st.index, By: st.spec.By, Fields: unique(st.fields(side.Other().Index())), Result: triedBlank}
+		tried := TriedStep{
+			Step: st.index, By: st.spec.By, Fields: unique(st.fields(side.Other().Index())), Result: triedBlank,
+		}
 		if st.held {
 			tried.Result, tried.Fields = triedHeld, s.heldNames(HeldMatch, strconv.Itoa(st.index))
 			m.Tried = append(m.Tried, tried)
@@ -164,7 +170,8 @@ func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Rec
 			break
 		}
 	}
-	if m.Kind == MatchNone && asked > 0 && !usable && s.sync.AvoidsDuplicates() && slices.ContainsFunc(m.Tried, func(t TriedStep) bool { return t.Result == triedCrowded }) {
+	if m.Kind == MatchNone && asked > 0 && !usable && s.sync.AvoidsDuplicates() &&
+		slices.ContainsFunc(m.Tried, func(t TriedStep) bool { return t.Result == triedCrowded }) {
 		m.Kind, m.Code = MatchCrowded, CodeCrowded
 	}
 	return m
@@ -173,7 +180,8 @@ func (s *Settings) DecideAmong(side crm.Side, r *crm.Record, answers [][]crm.Rec
 // judge lets one step decide; it leaves MatchNone when the next one may try.
 func (j *judged) judge(m *Match, tried *TriedStep, st *step, q *Lookup, answer []crm.Record) {
 	hits, crowded := j.candidates(st, q, live(answer))
-	if i := slices.IndexFunc(answer, j.named); i >= 0 && st.spec.By == crm.MatchByAnyKey && !slices.Contains(ids(hits), j.holder) {
+	if i := slices.IndexFunc(answer, j.named); i >= 0 && st.spec.By == crm.MatchByAnyKey &&
+		!slices.Contains(ids(hits), j.holder) {
 		if st.spec.OnDisagreement != "error" {
 			hits, crowded = nil, false
 		}
@@ -181,7 +189,9 @@ func (j *judged) judge(m *Match, tried *TriedStep, st *step, q *Lookup, answer [
 	}
 	tried.Candidates = len(hits)
 	verified := slices.DeleteFunc(slices.Clone(hits), func(c *crm.Record) bool {
-		return slices.ContainsFunc(st.verify, func(p identity) bool { return !p.agree(j.side.Index(), j.r.Fields, c.Fields, j.s.country) })
+		return slices.ContainsFunc(st.verify, func(p identity) bool {
+			return !p.agree(j.side.Index(), j.r.Fields, c.Fields, j.s.country)
+		})
 	})
 	switch {
 	case len(hits) == 0 && st.mustExist(j.side):
@@ -218,9 +228,10 @@ func (st *step) mustExist(side crm.Side) bool {
 func (j *judged) contradicted(st *step, c *crm.Record) bool {
 	return st.spec.By == crm.MatchByAnyKey && st.spec.OnDisagreement == "error" &&
 		slices.ContainsFunc(st.pairs, func(p identity) bool {
-			passed := p.form.Crowds() && slices.ContainsFunc(p.keys(j.side.Index(), j.r.Fields, j.s.country), func(key string) bool {
-				return len(j.holders[key]) >= crowd
-			})
+			passed := p.form.Crowds() && slices.ContainsFunc(p.keys(j.side.Index(), j.r.Fields, j.s.country),
+				func(key string) bool {
+					return len(j.holders[key]) >= crowd
+				})
 			return !passed && p.differ(j.side.Index(), j.r.Fields, c.Fields, j.s.country)
 		})
 }

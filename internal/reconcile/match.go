@@ -18,7 +18,9 @@ type Lookup struct {
 	Step int // index in the way's list of steps
 	Spec crm.MatchStep
 	ByID crm.RecordID // by id, when this record's field holds the twin's ID: read it
-	Keys []Key        // questions to the other side (any_key: each by itself; all_keys: the first key is asked, the rest verified; by id with the field on the other side)
+	// questions to the other side (any_key: each by itself; all_keys: the first key is asked, the rest verified; by id
+	// with the field on the other side)
+	Keys []Key
 }
 
 // Match is the verdict on the candidates of a record.
@@ -27,8 +29,10 @@ type Match struct {
 	Record *crm.Record    // Found
 	Step   *crm.MatchStep // Found: the step that decided
 	Others []crm.RecordID // Ambiguous, KeyConflict: all candidates
-	Code   string         // Ambiguous: "ambiguous_match"; KeyConflict: "key_conflict", "keys_disagree"; Crowded: "crowded_key"; Missing: "match_missing"
-	Tried  []TriedStep    // for explain
+	// Ambiguous: "ambiguous_match"; KeyConflict: "key_conflict", "keys_disagree"; Crowded: "crowded_key"; Missing:
+	// "match_missing"
+	Code  string
+	Tried []TriedStep // for explain
 }
 
 // MatchKind is how a search for a twin ended.
@@ -51,5 +55,6 @@ type TriedStep struct {
 	By         crm.MatchBy
 	Fields     []string
 	Candidates int
-	Result     string // found, none, ambiguous, key_conflict, keys_disagree, verify_failed, skipped_blank, crowded_key, held
+	// found, none, ambiguous, key_conflict, keys_disagree, verify_failed, skipped_blank, crowded_key, held
+	Result string
 }

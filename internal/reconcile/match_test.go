@@ -16,11 +16,16 @@ func ladder() crm.Match {
 		[]crm.MatchStep{ // outgoing
 			{By: crm.MatchByID, Left: "twin", Right: "$id", OnMissing: "error", WriteBack: true},
 			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}},
-			{By: crm.MatchByAllKeys, Pairs: [][2]string{{"first", "Title"}, {"last", "Note"}}, Verify: [][2]string{{"phone", "Phone"}}},
+			{By: crm.MatchByAllKeys, Pairs: [][2]string{{"first", "Title"}, {"last", "Note"}}, Verify: [][2]string{
+				{"phone", "Phone"},
+			}},
 		},
 		[]crm.MatchStep{ // incoming
 			{By: crm.MatchByID, Left: "twin", Right: "$id"},
-			{By: crm.MatchByAnyKey, Pairs: [][2]string{{"origin", "Origin"}, {"phone", "Phone"}}, OnDisagreement: "error", Protect: []string{"origin", "phone"}},
+			{
+				By: crm.MatchByAnyKey, Pairs: [][2]string{{"origin", "Origin"}, {"phone", "Phone"}}, OnDisagreement: "error",
+				Protect: []string{"origin", "phone"},
+			},
 		})
 }
 
@@ -104,8 +109,13 @@ func TestRow101_MatchLadder(t *testing.T) {
 		},
 		"row 107: by name, verified by phone": {
 			crm.Left, rec("L1", "first", "Ann", "last", "Lee", "phone", "415 555 0132"),
-			[]crm.Record{rec("R1", "Title", "ANN", "Note", " lee", "Phone", "+1 (415) 555-0132"), rec("R2", "Title", "Ann", "Note", "Lee", "Phone", "+14155550199"), rec("R3", "Title", "Ann", "Note", "Lo", "Phone", "4155550132")},
-			decided{Kind: MatchFound, ID: "R1", Step: crm.MatchByAllKeys, Tried: []string{"skipped_blank", "skipped_blank", "found"}},
+			[]crm.Record{
+				rec("R1", "Title", "ANN", "Note", " lee", "Phone", "+1 (415) 555-0132"), rec("R2", "Title", "Ann", "Note", "Lee",
+					"Phone", "+14155550199"), rec("R3", "Title", "Ann", "Note", "Lo", "Phone", "4155550132"),
+			},
+			decided{
+				Kind: MatchFound, ID: "R1", Step: crm.MatchByAllKeys, Tried: []string{"skipped_blank", "skipped_blank", "found"},
+			},
 		},
 		"row 107: no phone over there": {
 			crm.Left, rec("L1", "first", "Ann", "last", "Lee", "phone", "415 555 0132"),
@@ -119,8 +129,15 @@ func TestRow101_MatchLadder(t *testing.T) {
 		},
 		"row 107: two of the name and phone": {
 			crm.Left, rec("L1", "first", "Ann", "last", "Lee", "phone", "4155550132"),
-			[]crm.Record{rec("R2", "Title", "Ann", "Note", "Lee", "Phone", "+14155550132"), rec("R1", "Title", "Ann", "Note", "Lee", "Phone", "(415) 555-0132")},
-			decided{Kind: MatchAmbiguous, Code: CodeAmbiguous, Others: []crm.RecordID{"R1", "R2"}, Tried: []string{"skipped_blank", "skipped_blank", "ambiguous"}},
+			[]crm.Record{
+				rec("R2", "Title", "Ann", "Note", "Lee", "Phone", "+14155550132"), rec("R1", "Title", "Ann", "Note", "Lee", "Phone",
+					"(415) 555-0132"),
+			},
+			decided{
+				Kind: MatchAmbiguous, Code: CodeAmbiguous, Others: []crm.RecordID{"R1", "R2"}, Tried: []string{
+					"skipped_blank", "skipped_blank", "ambiguous",
+				},
+			},
 		},
 		"row 108: nobody": {
 			crm.Left, rec("L1", "email", "x@example.com"), nil,
@@ -154,17 +171,25 @@ func TestRow101_MatchLadder(t *testing.T) {
 		"row 103: same ID, another phone": {
 			crm.Right, rec("R7", "Phone", "+14155550132", "Origin", "77"),
 			[]crm.Record{rec("L2", "origin", "77", "phone", "4155550199")},
-			decided{Kind: MatchConflict, Code: CodeDisagree, Others: []crm.RecordID{"L2"}, Tried: []string{"none", "keys_disagree"}},
+			decided{
+				Kind: MatchConflict, Code: CodeDisagree, Others: []crm.RecordID{"L2"}, Tried: []string{"none", "keys_disagree"},
+			},
 		},
 		"row 103: ID says A, phone says B": {
 			crm.Right, rec("R7", "Phone", "+14155550132", "Origin", "77"),
 			[]crm.Record{rec("L3", "phone", "4155550132"), rec("L2", "origin", "77")},
-			decided{Kind: MatchConflict, Code: CodeKeyConflict, Others: []crm.RecordID{"L2", "L3"}, Tried: []string{"none", "key_conflict"}},
+			decided{
+				Kind: MatchConflict, Code: CodeKeyConflict, Others: []crm.RecordID{"L2", "L3"}, Tried: []string{
+					"none", "key_conflict",
+				},
+			},
 		},
 		"row 103: two of one phone": {
 			crm.Right, rec("R7", "Phone", "+14155550132"),
 			[]crm.Record{rec("L3", "phone", "4155550132"), rec("L2", "phone", "4155550132")},
-			decided{Kind: MatchAmbiguous, Code: CodeAmbiguous, Others: []crm.RecordID{"L2", "L3"}, Tried: []string{"none", "ambiguous"}},
+			decided{
+				Kind: MatchAmbiguous, Code: CodeAmbiguous, Others: []crm.RecordID{"L2", "L3"}, Tried: []string{"none", "ambiguous"},
+			},
 		},
 		"row 104: nobody": {
 			crm.Right, rec("R7", "Phone", "+14155550132"), nil,
@@ -198,16 +223,30 @@ func TestRow98_SecondaryKeyOnlyIfPrimaryFindsNothing(t *testing.T) {
 		others []crm.Record
 		want   decided
 	}{
-		"primary wins":          {me, []crm.Record{b, a}, decided{Kind: MatchFound, ID: "R1", Step: crm.MatchByAnyKey, Tried: []string{"found"}}},
-		"primary finds nothing": {me, []crm.Record{b}, decided{Kind: MatchFound, ID: "R2", Step: crm.MatchByAnyKey, Tried: []string{"found"}}},
-		"primary blank":         {phoneOnly, []crm.Record{a, b}, decided{Kind: MatchFound, ID: "R2", Step: crm.MatchByAnyKey, Tried: []string{"found"}}},
+		"primary wins": {
+			me, []crm.Record{b, a}, decided{Kind: MatchFound, ID: "R1", Step: crm.MatchByAnyKey, Tried: []string{"found"}},
+		},
+		"primary finds nothing": {
+			me, []crm.Record{b}, decided{Kind: MatchFound, ID: "R2", Step: crm.MatchByAnyKey, Tried: []string{"found"}},
+		},
+		"primary blank": {
+			phoneOnly, []crm.Record{a, b}, decided{
+				Kind: MatchFound, ID: "R2", Step: crm.MatchByAnyKey, Tried: []string{"found"},
+			},
+		},
 		"row 111: two of one primary": {
 			me,
 			[]crm.Record{a, rec("R3", "Email", "X@example.com"), b},
 			decided{Kind: MatchAmbiguous, Code: CodeAmbiguous, Others: []crm.RecordID{"R1", "R3"}, Tried: []string{"ambiguous"}},
 		},
-		"one person twice in the answer": {me, []crm.Record{a, a}, decided{Kind: MatchFound, ID: "R1", Step: crm.MatchByAnyKey, Tried: []string{"found"}}},
-		"merged away":                    {me, []crm.Record{{ID: "R0", MergedInto: "R1", Fields: a.Fields}, a}, decided{Kind: MatchFound, ID: "R1", Step: crm.MatchByAnyKey, Tried: []string{"found"}}},
+		"one person twice in the answer": {
+			me, []crm.Record{a, a}, decided{Kind: MatchFound, ID: "R1", Step: crm.MatchByAnyKey, Tried: []string{"found"}},
+		},
+		"merged away": {
+			me, []crm.Record{{ID: "R0", MergedInto: "R1", Fields: a.Fields}, a}, decided{
+				Kind: MatchFound, ID: "R1", Step: crm.MatchByAnyKey, Tried: []string{"found"},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.Decide(crm.Left, &c.me, app(s, crm.Left, &c.me, c.others...))
@@ -246,7 +285,11 @@ func TestRow93_EmailIsComparedInIdentityForm(t *testing.T) {
 		})
 	}
 	lookups := s.Lookups(crm.Left, &me)
-	want := []Key{{Side: crm.Right, Field: "Email", Canonical: "email:ann@example.com", Spellings: []string{"Ann@EXAMPLE.com", "ann@example.com"}}}
+	want := []Key{
+		{Side: crm.Right, Field: "Email", Canonical: "email:ann@example.com", Spellings: []string{
+			"Ann@EXAMPLE.com", "ann@example.com",
+		}},
+	}
 	if len(lookups) != 1 || !cmp.Equal(want, lookups[0].Keys) {
 		t.Errorf("the question is %#v", lookups)
 	}
@@ -263,14 +306,22 @@ func TestRow95_Identity(t *testing.T) {
 		has  bool
 		keys []string
 	}{
-		"e-mail":                       {crm.Left, rec("L1", "email", "A@example.com"), true, []string{"email:a@example.com"}},
+		"e-mail": {
+			crm.Left, rec("L1", "email", "A@example.com"), true, []string{"email:a@example.com"},
+		},
 		"phone is for the way in only": {crm.Left, rec("L1", "phone", "4155550132"), false, []string{"phone:+14155550132"}},
 		"an ID it holds":               {crm.Left, rec("L1", "twin", "R1"), true, nil},
-		"name and phone":               {crm.Left, rec("L1", "first", "A", "last", "B", "phone", "4155550132"), true, []string{"phone:+14155550132"}},
-		"name alone":                   {crm.Left, rec("L1", "first", "A", "last", "B"), false, nil},
-		"nothing":                      {crm.Left, rec("L1"), false, nil},
-		"its own ID is none":           {crm.Right, rec("R1"), false, nil},
-		"same key, other side":         {crm.Right, rec("R1", "Email", "a@EXAMPLE.com", "Origin", "Web"), true, []string{"email:a@example.com", "text/origin:web"}},
+		"name and phone": {
+			crm.Left, rec("L1", "first", "A", "last", "B", "phone", "4155550132"), true, []string{"phone:+14155550132"},
+		},
+		"name alone":         {crm.Left, rec("L1", "first", "A", "last", "B"), false, nil},
+		"nothing":            {crm.Left, rec("L1"), false, nil},
+		"its own ID is none": {crm.Right, rec("R1"), false, nil},
+		"same key, other side": {
+			crm.Right, rec("R1", "Email", "a@EXAMPLE.com", "Origin", "Web"), true, []string{
+				"email:a@example.com", "text/origin:web",
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := s.HasIdentity(c.side, &c.r); got != c.has {
@@ -307,12 +358,16 @@ func TestRow107_PhonesAreAskedAsPeopleTypeThem(t *testing.T) {
 	t.Parallel()
 	s := compile(baseSync(twelve()[:2]...))
 	me := rec("L1", "phone", "1-415-555-0132")
-	want := []string{"1-415-555-0132", "+14155550132", "14155550132", "4155550132", "(415) 555-0132", "415-555-0132", "415.555.0132", "+1 415-555-0132"}
+	want := []string{
+		"1-415-555-0132", "+14155550132", "14155550132", "4155550132", "(415) 555-0132", "415-555-0132",
+		"415.555.0132", "+1 415-555-0132",
+	}
 	if diff := cmp.Diff(want, s.Lookups(crm.Left, &me)[0].Keys[0].Spellings); diff != "" {
 		t.Errorf("spellings (-want +got):\n%s", diff)
 	}
 	abroad := rec("L1", "phone", "+49 30 901820")
-	if diff := cmp.Diff([]string{"+49 30 901820", "+4930901820", "4930901820"}, s.Lookups(crm.Left, &abroad)[0].Keys[0].Spellings); diff != "" {
+	if diff := cmp.Diff([]string{"+49 30 901820", "+4930901820", "4930901820"},
+		s.Lookups(crm.Left, &abroad)[0].Keys[0].Spellings); diff != "" {
 		t.Errorf("spellings (-want +got):\n%s", diff)
 	}
 }
@@ -369,7 +424,8 @@ func TestRow101_TwoFieldsThatHoldOneForeignID(t *testing.T) {
 		t.Fatal(problems)
 	}
 	me := rec("L1", "origin", "E-7")
-	if got := s.Decide(crm.Left, &me, app(s, crm.Left, &me, rec("R1", "Origin", "e-7"), rec("R2", "Origin", "E-8"))); got.Kind != MatchFound || got.Record.ID != "R1" {
+	if got := s.Decide(crm.Left, &me, app(s, crm.Left, &me, rec("R1", "Origin", "e-7"),
+		rec("R2", "Origin", "E-8"))); got.Kind != MatchFound || got.Record.ID != "R1" {
 		t.Errorf("the foreign ID gives %s", got.Kind)
 	}
 	if got := s.Decide(crm.Left, &me, nil); got.Kind != MatchMissing {

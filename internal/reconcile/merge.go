@@ -31,7 +31,10 @@ func (s *Settings) Reconcile(p Pair) Decision {
 	case p.Left != nil && p.Right != nil && !gone(p.Left) && !gone(p.Right):
 		return s.decidePair(p)
 	case p.Linked || gone(p.Left) || gone(p.Right) || p.Left == nil && p.Right == nil:
-		return Decision{Outcome: crm.Skipped, State: crm.StateDeleted, Code: CodeGone, Link: p.Linked, Base: p.Base, Timed: s.timed}
+		return Decision{
+			Outcome: crm.Skipped, State: crm.StateDeleted, Code: CodeGone, Link: p.Linked, Base: p.Base,
+			Timed: s.timed,
+		}
 	case p.Left != nil:
 		return s.decideCreate(p, 0)
 	default:
@@ -66,11 +69,15 @@ type merger struct {
 }
 
 func (s *Settings) decidePair(p Pair) Decision {
-	m := &merger{s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right), at: p.occasion()}
+	m := &merger{
+		s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right),
+		at: p.occasion(),
+	}
 	m.decision = Decision{Link: p.Linked, Base: p.Base, Timed: s.timed}
 	closed := m.openGates(p.Now, p.Linked)
 	if closed == CodeFieldMissing {
-		m.decision.Outcome, m.decision.State, m.decision.Code, m.decision.Detail = crm.Skipped, crm.StateWaiting, closed, s.heldFields(HeldRule, "")
+		m.decision.Outcome, m.decision.State, m.decision.Code, m.decision.Detail = crm.Skipped, crm.StateWaiting, closed,
+			s.heldFields(HeldRule, "")
 		m.decision.Held = true
 		return m.decision
 	}
@@ -88,7 +95,9 @@ func (s *Settings) decidePair(p Pair) Decision {
 		return m.decision
 	}
 	m.rouse(p.Base)
-	m.byApp, m.was, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, [2]map[crm.MappingID]string{p.Was.Left, p.Was.Right}, p.Halted, p.Discard
+	m.byApp, m.was, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, [2]map[crm.MappingID]string{
+		p.Was.Left, p.Was.Right,
+	}, p.Halted, p.Discard
 	m.frozen = p.Frozen
 	m.decision.Fields = make([]FieldDecision, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
@@ -233,7 +242,11 @@ func (m *merger) field(one *spec, out *FieldDecision, base crm.Base, protected, 
 		return
 	}
 	c := &m.cell
-	*c = cell{spec: one, gates: m.gates, protected: protected, forced: forced, later: m.later, byApp: [2]bool{m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0}, was: m.was, now: m.at.now}
+	*c = cell{
+		spec: one, gates: m.gates, protected: protected, forced: forced, later: m.later, byApp: [2]bool{
+			m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0,
+		}, was: m.was, now: m.at.now,
+	}
 	c.raw = [2]crm.Fields{m.records[0].Fields, m.records[1].Fields}
 	at := m.at
 	at.retry = at.retry || m.roused[one.id]

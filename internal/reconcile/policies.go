@@ -125,7 +125,9 @@ func (s *Settings) unsubscribes(target int, r *crm.Record, base crm.Base) bool {
 // Deleted plans what the deletion of a pair's record on one side does to the
 // record on the other: nothing, a tag, or the same. A record that was edited
 // since the last agreement is not archived. Detail says why nothing is done.
-func (s *Settings) Deleted(side crm.Side, partner *crm.Record, p Pair) (w *Write, fields []FieldDecision, base crm.Base, detail string) {
+func (s *Settings) Deleted(
+	side crm.Side, partner *crm.Record, p Pair,
+) (w *Write, fields []FieldDecision, base crm.Base, detail string) {
 	other := side.Other()
 	target := other.Index()
 	switch policy := s.OnDelete(side); {

@@ -97,13 +97,15 @@ func TestS5_SecondDecisionIsEmpty(t *testing.T) {
 // story tells what a decision and its successor did.
 func story(c *scene, second *Decision) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "first %s %s, second %s %s, rebase %t\n", c.decision.Outcome, c.decision.Code, second.Outcome, second.Code, second.Rebase)
+	fmt.Fprintf(&b, "first %s %s, second %s %s, rebase %t\n", c.decision.Outcome, c.decision.Code, second.Outcome,
+		second.Code, second.Rebase)
 	for i := range second.Fields {
 		f, g := second.Fields[i], ruleOf(&c.decision, second.Fields[i].Mapping)
 		was, is, next := c.p.Base[f.Mapping], c.decision.Base[f.Mapping], second.Base[f.Mapping]
 		quiet := (f.Rule == RuleAgreed || f.Rule == RuleClosed) && is.Same(next)
 		if !quiet {
-			fmt.Fprintf(&b, "%s\n  first  %#v\n  second %#v\n  base %#v\n    -> %#v\n    -> %#v\n", f.Mapping, g, f, was, is, next)
+			fmt.Fprintf(&b, "%s\n  first  %#v\n  second %#v\n  base %#v\n    -> %#v\n    -> %#v\n", f.Mapping, g, f, was, is,
+				next)
 		}
 	}
 	for i, w := range []*Write{c.decision.Left, c.decision.Right, second.Left, second.Right} {
@@ -127,7 +129,8 @@ func TestS1_OnePlanMakesSidesEqual(t *testing.T) {
 		for i := range c.s.specs {
 			sp := &c.s.specs[i]
 			f := ruleOf(&c.decision, sp.id)
-			if sp.m == nil || f.Rule == RuleFailed || f.Rule == RuleProtected || len(c.decision.Fields) == 0 || c.decision.Outcome == crm.Failed {
+			if sp.m == nil || f.Rule == RuleFailed || f.Rule == RuleProtected || len(c.decision.Fields) == 0 ||
+				c.decision.Outcome == crm.Failed {
 				continue
 			}
 			v, ok := canonical(sp, c.after)
@@ -197,7 +200,8 @@ func TestS32_ClearedStaysCleared(t *testing.T) {
 			was := [2]crm.Value{f.Left, f.Right}
 			for side := range was {
 				other := 1 - side
-				if !ok || mem.kind == unknown || !was[side].Blank() || was[other].Blank() || !mem.moved(side, was[side]) || mem.moved(other, was[other]) {
+				if !ok || mem.kind == unknown || !was[side].Blank() || was[other].Blank() || !mem.moved(side, was[side]) ||
+					mem.moved(other, was[other]) {
 					continue
 				}
 				if !sp.open[other] && sp.open[side] {
@@ -415,7 +419,8 @@ func reformat(name string, v crm.Value) crm.Value {
 	case strings.EqualFold(name, "email") && strings.Contains(v.Text(), "@"):
 		return crm.TextValue(" " + strings.ToUpper(v.Text()))
 	case strings.EqualFold(name, "phone"):
-		return crm.TextValue(strings.NewReplacer("+14155550132", "1 (415) 555 0132", "+14155550199", "415-555-0199").Replace(v.Text()))
+		return crm.TextValue(strings.NewReplacer("+14155550132", "1 (415) 555 0132", "+14155550199",
+			"415-555-0199").Replace(v.Text()))
 	case strings.EqualFold(name, "tags"):
 		items := mapping.Items(v)
 		slices.Reverse(items)

@@ -358,7 +358,12 @@ func (s *Settings) fingerprint(zone [2]string) string {
 		Known     [2]bool
 		Revisions []string
 		Takers    []string `json:",omitempty"`
-	}{plannerVersion, decides, s.country, zone, fields, [2]bool{s.schema[0] != nil, s.schema[1] != nil}, revisions, takers})
+	}{
+		plannerVersion, decides, s.country, zone, fields,
+		[2]bool{s.schema[0] != nil, s.schema[1] != nil},
+		revisions,
+		takers,
+	})
 	if err != nil { // a Value of an unknown kind: no two such settings are the same
 		b = []byte(err.Error())
 	}

@@ -20,13 +20,19 @@ func TestCompileReportsEveryProblem(t *testing.T) {
 	}{
 		"none":          {change: func(*crm.Sync) {}},
 		"no connection": {change: func(*crm.Sync) {}, conn: nil},
-		"time zone":     {change: func(*crm.Sync) {}, conn: &crm.Connection{TimeZone: crm.PerSide[string]{Left: "Mars/Olympus", Right: "Local"}}, want: []string{" unknown_time_zone", " unknown_time_zone"}},
+		"time zone": {
+			change: func(*crm.Sync) {}, conn: &crm.Connection{
+				TimeZone: crm.PerSide[string]{Left: "Mars/Olympus", Right: "Local"},
+			}, want: []string{" unknown_time_zone", " unknown_time_zone"},
+		},
 		"enumerations": {change: func(s *crm.Sync) {
 			s.Direction, s.Conflict, s.Schedule, s.Initial = "sideways", "loudest", "2m", "some"
 			s.Behavior.ToLeft, s.Deletes.ToRight, s.Unsubscribes.ToLeft = "destroy", "explode", crm.DeleteArchive
 		}, want: []string{
-			"/direction unknown_direction", "/conflict unknown_conflict", "/schedule unknown_schedule", "/initial unknown_initial",
-			"/deletes/to_right unknown_delete_policy", "/behavior/to_left unknown_behavior", "/unsubscribes/to_left unknown_delete_policy",
+			"/direction unknown_direction", "/conflict unknown_conflict", "/schedule unknown_schedule",
+			"/initial unknown_initial",
+			"/deletes/to_right unknown_delete_policy", "/behavior/to_left unknown_behavior",
+			"/unsubscribes/to_left unknown_delete_policy",
 		}},
 		"tag": {change: func(s *crm.Sync) { s.Deletes.ToLeft = crm.DeleteTag }, want: []string{"/deletes/tag missing_tag"}},
 		"mapping": {
@@ -44,16 +50,24 @@ func TestCompileReportsEveryProblem(t *testing.T) {
 		"no match steps on the closed way": {change: func(s *crm.Sync) {
 			s.Direction, s.Match = crm.DirectionToRight, crm.SplitMatch([]crm.MatchStep{word}, nil)
 		}},
-		"no match steps, duplicates allowed": {change: func(s *crm.Sync) { s.Match, s.AvoidDuplicates = crm.Match{}, new(bool) }},
+		"no match steps, duplicates allowed": {
+			change: func(s *crm.Sync) { s.Match, s.AvoidDuplicates = crm.Match{}, new(bool) },
+		},
 		"pairs": {change: func(s *crm.Sync) {
-			s.Match = crm.SplitMatch([]crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "gone"}, {"", "Email"}}}}, []crm.MatchStep{{By: crm.MatchByAllKeys, Verify: [][2]string{{"gone", "Phone"}}}})
+			s.Match = crm.SplitMatch([]crm.MatchStep{
+				{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "gone"}, {"", "Email"}}},
+			}, []crm.MatchStep{{By: crm.MatchByAllKeys, Verify: [][2]string{{"gone", "Phone"}}}})
 		}, want: []string{
 			"/match/to_left/0/pairs missing_pairs", "/match/to_left/0/verify/0/0 unknown_field",
 			"/match/to_right/0/pairs/0/1 unknown_field", "/match/to_right/0/pairs/1/0 missing_field",
 		}},
 		"steps for both ways are reported once": {change: func(s *crm.Sync) {
-			s.Match = crm.SameMatch(crm.MatchStep{By: "smell", OnMissing: "cry"}, crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "$id"},
-				crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "Origin", WriteBack: true}, crm.MatchStep{By: crm.MatchByAnyKey, Pairs: word.Pairs, Protect: []string{"Email"}, OnDisagreement: "fight"})
+			s.Match = crm.SameMatch(crm.MatchStep{By: "smell", OnMissing: "cry"}, crm.MatchStep{
+				By: crm.MatchByID, Left: "$id", Right: "$id",
+			},
+				crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "Origin", WriteBack: true}, crm.MatchStep{
+					By: crm.MatchByAnyKey, Pairs: word.Pairs, Protect: []string{"Email"}, OnDisagreement: "fight",
+				})
 		}, want: []string{
 			"/match/0/on_missing unknown_choice", "/match/0/by unknown_match_step", "/match/1/left wrong_id_step",
 			"/match/2/write_back wrong_id_step", "/match/3/on_disagreement unknown_choice", "/match/3/protect/0 unknown_field",
@@ -122,10 +136,12 @@ func TestReadFields(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if diff := cmp.Diff([]string{"email", "first", "last", "origin", "phone", "tags", "twin", "vip"}, s.ReadFields(crm.Left)); diff != "" {
+	if diff := cmp.Diff([]string{"email", "first", "last", "origin", "phone", "tags", "twin", "vip"},
+		s.ReadFields(crm.Left)); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"Email", "Note", "Origin", "Phone", "Source", "Tags", "Title"}, s.ReadFields(crm.Right)); diff != "" {
+	if diff := cmp.Diff([]string{"Email", "Note", "Origin", "Phone", "Source", "Tags", "Title"},
+		s.ReadFields(crm.Right)); diff != "" {
 		t.Errorf("right (-want +got):\n%s", diff)
 	}
 	own := s.ReadFields(crm.Left)
@@ -159,8 +175,9 @@ func TestDigest(t *testing.T) {
 	shorter := rightSchema()
 	shorter[3].MaxLength = 3
 	for name, got := range map[string]string{
-		"country":   digest(&crm.Connection{Country: "DE"}, none, rightSchema()),
-		"time zone": digest(&crm.Connection{Country: "US", TimeZone: crm.PerSide[string]{Left: "Europe/Berlin"}}, none, rightSchema()),
+		"country": digest(&crm.Connection{Country: "DE"}, none, rightSchema()),
+		"time zone": digest(&crm.Connection{Country: "US", TimeZone: crm.PerSide[string]{Left: "Europe/Berlin"}}, none,
+			rightSchema()),
 		"conflict":  digest(conn(), func(s *crm.Sync) { s.Conflict = crm.ConflictRight }, rightSchema()),
 		"mapping":   digest(conn(), func(s *crm.Sync) { s.Mappings[0].Clear.ToLeft = true }, rightSchema()),
 		"match":     digest(conn(), func(s *crm.Sync) { s.Match = ladder() }, rightSchema()),
@@ -183,7 +200,10 @@ func TestTimed(t *testing.T) {
 	}{
 		"plain":        {crm.Rule{ID: "r", Filter: &crm.Filter{Field: "vip", Op: "is_true"}}, false},
 		"in last days": {crm.Rule{ID: "r", Filter: &recent}, true},
-		"deep inside":  {crm.Rule{ID: "r", Filter: &crm.Filter{All: []crm.Filter{{Any: []crm.Filter{{Not: &recent}}}}}}, true},
+		"deep inside": {
+			crm.Rule{ID: "r", Filter: &crm.Filter{All: []crm.Filter{{Any: []crm.Filter{{Not: &recent}}}}}},
+			true,
+		},
 		"switched off": {crm.Rule{ID: "r", Enabled: new(bool), Filter: &recent}, false},
 		"no filter":    {crm.Rule{ID: "r"}, false},
 	} {
@@ -208,10 +228,15 @@ func TestS16_OnDelete(t *testing.T) {
 		change []func(*crm.Sync)
 		want   [2]crm.Deletion // when the left, the right record was deleted
 	}{
-		"by default":            {nil, [2]crm.Deletion{crm.DeleteIgnore, crm.DeleteIgnore}},
-		"each way its own":      {[]func(*crm.Sync){tagLeft}, [2]crm.Deletion{crm.DeleteArchive, crm.DeleteTag}},
-		"a closed way":          {[]func(*crm.Sync){tagLeft, func(s *crm.Sync) { s.Direction = crm.DirectionToRight }}, [2]crm.Deletion{crm.DeleteArchive, crm.DeleteIgnore}},
-		"a way without updates": {[]func(*crm.Sync){tagLeft, behave(crm.BehaviorCreateOnly, "")}, [2]crm.Deletion{crm.DeleteIgnore, crm.DeleteTag}},
+		"by default":       {nil, [2]crm.Deletion{crm.DeleteIgnore, crm.DeleteIgnore}},
+		"each way its own": {[]func(*crm.Sync){tagLeft}, [2]crm.Deletion{crm.DeleteArchive, crm.DeleteTag}},
+		"a closed way": {
+			[]func(*crm.Sync){tagLeft, func(s *crm.Sync) { s.Direction = crm.DirectionToRight }},
+			[2]crm.Deletion{crm.DeleteArchive, crm.DeleteIgnore},
+		},
+		"a way without updates": {
+			[]func(*crm.Sync){tagLeft, behave(crm.BehaviorCreateOnly, "")}, [2]crm.Deletion{crm.DeleteIgnore, crm.DeleteTag},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sync := baseSync(twelve()[:1]...)

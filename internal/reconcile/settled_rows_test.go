@@ -59,34 +59,50 @@ var settledRows = []settledRow{
 	{no: "1.2-3", title: "both changed: the policy", mapping: policy(crm.ConflictRight), acts: []act{
 		does("-", "=", "", "a", cleared), does("b", "c", "c", "c", ""),
 	}},
-	{no: "1.2-4", title: "both changed to the same", acts: []act{does("-", "=", "", "a", cleared), does("b", "b", "b", "b", "")}},
+	{no: "1.2-4", title: "both changed to the same", acts: []act{
+		does("-", "=", "", "a", cleared), does("b", "b", "b", "b", ""),
+	}},
 	{no: "1.2-5", title: "nothing changed, however often it is looked at", acts: []act{
 		does("-", "=", "", "a", cleared), does("=", "=", "", "a", cleared), does("=", "=", "", "a", cleared),
 	}},
 	{no: "1.2-6", title: "the other side is cleared too", acts: []act{
 		does("-", "=", "", "a", cleared), does("=", "-", "", "", ""), does("b", "=", "b", "b", ""),
 	}},
-	{no: "1.2-7", title: "typed again what was there", acts: []act{does("-", "=", "", "a", cleared), does("a", "=", "a", "a", "")}},
+	{no: "1.2-7", title: "typed again what was there", acts: []act{
+		does("-", "=", "", "a", cleared), does("a", "=", "a", "a", ""),
+	}},
 	{no: "1.8-1", title: "an app keeps the host of everybody alone", first: true, mapping: addresses, acts: []act{
 		does("facebook.com", "https://facebook.com/a", "facebook.com", "https://facebook.com/a", byApp),
-		does("=", "=", "facebook.com", "https://facebook.com/a", byApp), does("=", "facebook.com/b", "facebook.com/b", "facebook.com/b", ""),
+		does("=", "=", "facebook.com", "https://facebook.com/a", byApp), does("=", "facebook.com/b", "facebook.com/b",
+			"facebook.com/b", ""),
 	}},
 	{no: "1.8-2", title: "shortened to the host of everybody, and then another host", mapping: addresses, acts: []act{
-		does("=", "facebook.com/a", "facebook.com/a", "facebook.com/a", ""), does("facebook.com", "=", "facebook.com", "facebook.com/a", byApp),
+		does("=", "facebook.com/a", "facebook.com/a", "facebook.com/a", ""),
+		does("facebook.com", "=", "facebook.com", "facebook.com/a", byApp),
 		does("instagram.com", "=", "instagram.com", "instagram.com", ""),
 	}},
-	{no: "1.8-3", title: "one way, the target follows", first: true, mapping: func(m *crm.Mapping) { addresses(m); m.Direction = crm.DirectionToRight }, acts: []act{
+	{no: "1.8-3", title: "one way, the target follows", first: true, mapping: func(m *crm.Mapping) {
+		addresses(m)
+		m.Direction = crm.DirectionToRight
+	}, acts: []act{
 		does("facebook.com", "facebook.com/a", "facebook.com", "facebook.com", ""),
 	}},
-	{no: "1.3-1", title: "cleared on the right", acts: []act{does("=", "-", "a", "", cleared), does("b", "=", "b", "b", "")}},
-	{no: "1.3-2", title: "cleared with clear", mapping: clears, acts: []act{does("-", "=", "", "", ""), does("=", "b", "b", "b", "")}},
+	{no: "1.3-1", title: "cleared on the right", acts: []act{
+		does("=", "-", "a", "", cleared), does("b", "=", "b", "b", ""),
+	}},
+	{no: "1.3-2", title: "cleared with clear", mapping: clears, acts: []act{
+		does("-", "=", "", "", ""), does("=", "b", "b", "b", ""),
+	}},
 	{no: "1.3-3", title: "clear the other way only", mapping: func(m *crm.Mapping) { m.Clear.ToLeft = true }, acts: []act{
 		does("-", "=", "", "a", cleared), does("=", "-", "", "", ""),
 	}},
 	{no: "1.3-4", title: "cleared and edited, the clearing's side wins", acts: []act{
 		does("-", "b", "", "b", cleared), does("=", "c", "c", "c", ""),
 	}},
-	{no: "1.3-5", title: "cleared and edited, the other side wins", mapping: policy(crm.ConflictRight), acts: []act{does("-", "b", "b", "b", "")}},
+	{
+		no: "1.3-5", title: "cleared and edited, the other side wins", mapping: policy(crm.ConflictRight),
+		acts: []act{does("-", "b", "b", "b", "")},
+	},
 	{no: "1.3-6", title: "cleared and edited, with clear", mapping: clears, acts: []act{does("-", "b", "", "", "")}},
 	{no: "1.3-7", title: "blanks are all that may be written: filled again", sync: fillBoth, acts: []act{
 		does("-", "=", "a", "a", ""), does("=", "-", "a", "a", ""),
@@ -95,30 +111,68 @@ var settledRows = []settledRow{
 		does("-", "=", "", "a", cleared), does("=", "b", "", "b", cleared), does("c", "=", "c", "c", ""),
 	}},
 	{no: "1.3-9", title: "a target of one way is cleared", mapping: toRight, acts: []act{does("=", "-", "a", "a", "")}},
-	{no: "1.3-10", title: "write once, cleared", mapping: writeOnce, acts: []act{does("=", "-", "a", "", cleared), does("b", "=", "b", "b", "")}},
-	{no: "1.3-11", title: "write once, the other side keeps", mapping: both(writeOnce, clears), acts: []act{does("-", "=", "", "a", byRule)}},
-	{no: "1.3-12", title: "the last item of a list", field: "tags", was: crm.ListValue("a"), acts: []act{does("-", "=", "", "", "")}},
-	{no: "1.3-13", title: "the last item, while another comes", field: "tags", was: crm.ListValue("a"), acts: []act{does("-", "a;b", "b", "b", "")}},
-	{no: "1.3-14", title: "the last item, on both sides", field: "tags", was: crm.ListValue("a"), acts: []act{does("-", "-", "", "", ""), does("=", "c", "c", "c", "")}},
-	{no: "1.3-15", title: "the last item of a source of one way", field: "tags", was: crm.ListValue("a"), mapping: toRight, acts: []act{does("-", "=", "", "", "")}},
-	{no: "1.3-16", title: "a list where blanks are filled", field: "tags", was: crm.ListValue("a"), sync: fillBoth, acts: []act{does("-", "=", "a", "a", "")}},
-	{no: "1.4-1", title: "two_way clears to the right", mapping: named(crm.PolicyTwoWay), acts: []act{does("-", "=", "", "", "")}},
-	{no: "1.4-2", title: "two_way clears to the left", mapping: named(crm.PolicyTwoWay), acts: []act{does("=", "-", "", "", "")}},
-	{no: "1.4-3", title: "prefer_left clears from the left, and is filled later", mapping: named(crm.PolicyPreferLeftUnless), acts: []act{
-		does("-", "=", "", "", ""), does("=", "b", "b", "b", ""),
+	{no: "1.3-10", title: "write once, cleared", mapping: writeOnce, acts: []act{
+		does("=", "-", "a", "", cleared), does("b", "=", "b", "b", ""),
 	}},
-	{no: "1.4-4", title: "prefer_left does not clear from the right", mapping: named(crm.PolicyPreferLeftUnless), acts: []act{does("=", "-", "a", "", cleared)}},
-	{no: "1.4-5", title: "prefer_left, unless blank", mapping: named(crm.PolicyPreferLeftUnless), acts: []act{does("-", "b", "b", "b", "")}},
+	{
+		no: "1.3-11", title: "write once, the other side keeps", mapping: both(writeOnce, clears),
+		acts: []act{does("-", "=", "", "a", byRule)},
+	},
+	{
+		no: "1.3-12", title: "the last item of a list", field: "tags", was: crm.ListValue("a"),
+		acts: []act{does("-", "=", "", "", "")},
+	},
+	{
+		no: "1.3-13", title: "the last item, while another comes", field: "tags", was: crm.ListValue("a"),
+		acts: []act{does("-", "a;b", "b", "b", "")},
+	},
+	{
+		no: "1.3-14", title: "the last item, on both sides", field: "tags", was: crm.ListValue("a"),
+		acts: []act{does("-", "-", "", "", ""), does("=", "c", "c", "c", "")},
+	},
+	{
+		no: "1.3-15", title: "the last item of a source of one way", field: "tags", was: crm.ListValue("a"), mapping: toRight,
+		acts: []act{does("-", "=", "", "", "")},
+	},
+	{
+		no: "1.3-16", title: "a list where blanks are filled", field: "tags", was: crm.ListValue("a"), sync: fillBoth,
+		acts: []act{does("-", "=", "a", "a", "")},
+	},
+	{no: "1.4-1", title: "two_way clears to the right", mapping: named(crm.PolicyTwoWay), acts: []act{
+		does("-", "=", "", "", ""),
+	}},
+	{no: "1.4-2", title: "two_way clears to the left", mapping: named(crm.PolicyTwoWay), acts: []act{
+		does("=", "-", "", "", ""),
+	}},
+	{
+		no: "1.4-3", title: "prefer_left clears from the left, and is filled later",
+		mapping: named(crm.PolicyPreferLeftUnless), acts: []act{
+			does("-", "=", "", "", ""), does("=", "b", "b", "b", ""),
+		},
+	},
+	{
+		no: "1.4-4", title: "prefer_left does not clear from the right", mapping: named(crm.PolicyPreferLeftUnless),
+		acts: []act{does("=", "-", "a", "", cleared)},
+	},
+	{
+		no: "1.4-5", title: "prefer_left, unless blank", mapping: named(crm.PolicyPreferLeftUnless),
+		acts: []act{does("-", "b", "b", "b", "")},
+	},
 	{no: "1.4-6", title: "prefer_right, unless blank", mapping: named(crm.PolicyPreferRightUnless), acts: []act{
 		does("=", "-", "", "", ""), does("b", "=", "b", "b", ""), does("c", "-", "c", "c", ""), does("c1", "d", "d", "d", ""),
 	}},
 	{no: "1.4-7", title: "always_left", mapping: named(crm.PolicyAlwaysLeft), acts: []act{
 		does("=", "b", "a", "a", ""), does("=", "-", "a", "a", ""), does("-", "=", "", "", ""), does("=", "c", "", "", ""),
 	}},
-	{no: "1.4-8", title: "always_right", mapping: named(crm.PolicyAlwaysRight), acts: []act{does("b", "=", "a", "a", ""), does("=", "-", "", "", "")}},
-	{no: "1.5-1", title: "a default stays, and is no answer to a blank", first: true, mapping: defaultTo("d", ""), acts: []act{
-		does("=", "=", "", "d", aDef), does("=", "=", "", "d", aDef),
+	{no: "1.4-8", title: "always_right", mapping: named(crm.PolicyAlwaysRight), acts: []act{
+		does("b", "=", "a", "a", ""), does("=", "-", "", "", ""),
 	}},
+	{
+		no: "1.5-1", title: "a default stays, and is no answer to a blank", first: true, mapping: defaultTo("d", ""),
+		acts: []act{
+			does("=", "=", "", "d", aDef), does("=", "=", "", "d", aDef),
+		},
+	},
 	{no: "1.5-2", title: "a default is cleared", first: true, mapping: defaultTo("d", ""), acts: []act{
 		does("=", "=", "", "d", aDef), does("=", "-", "", "", ""), does("=", "=", "", "", ""),
 	}},
@@ -129,28 +183,47 @@ var settledRows = []settledRow{
 		does("=", "=", "", "d", aDef), does("=", "e", "e", "e", ""), does("-", "=", "", "", ""),
 	}},
 	{no: "1.5-5", title: "one way", first: true, mapping: both(toRight, clears, defaultTo("d", "")), acts: []act{
-		does("=", "=", "", "d", aDef), does("=", "e", "", "e", aDef), does("b", "=", "b", "b", ""), does("-", "=", "", "", ""),
+		does("=", "=", "", "d", aDef), does("=", "e", "", "e", aDef), does("b", "=", "b", "b", ""),
+		does("-", "=", "", "", ""),
 	}},
-	{no: "1.5-6", title: "a target that had its own value, and loses it", first: true, mapping: both(toRight, defaultTo("d", "")), acts: []act{
-		does("=", "x", "", "x", aDef), does("=", "-", "", "", ""),
-	}},
-	{no: "1.5-7", title: "a list", first: true, field: "tags", mapping: func(m *crm.Mapping) { m.Default.ToRight = crm.ListValue("d") }, acts: []act{
+	{
+		no: "1.5-6", title: "a target that had its own value, and loses it", first: true,
+		mapping: both(toRight, defaultTo("d", "")), acts: []act{
+			does("=", "x", "", "x", aDef), does("=", "-", "", "", ""),
+		},
+	},
+	{no: "1.5-7", title: "a list", first: true, field: "tags", mapping: func(m *crm.Mapping) {
+		m.Default.ToRight = crm.ListValue("d")
+	}, acts: []act{
 		does("=", "=", "", "d", aDef), does("b", "=", "b;d", "b;d", ""),
 	}},
 	{no: "1.8-1", title: "a checkbox unknown on one side is no No", first: true, field: "optin", acts: []act{
-		does("=", "false", "", "false", aDef), does("=", "true", "true", "true", ""), does("=", "false", "false", "false", ""),
+		does("=", "false", "", "false", aDef), does("=", "true", "true", "true", ""),
+		does("=", "false", "false", "false", ""),
 	}},
 	{no: "1.8-2", title: "the app ticks No by itself after a birth", field: "optin", was: crm.NullValue(), acts: []act{
 		does("=", "false", "", "false", aDef), does("true", "=", "true", "true", ""),
 	}},
-	{no: "1.8-3", title: "a Yes fills what is unknown", first: true, field: "optin", acts: []act{does("true", "=", "true", "true", "")}},
-	{no: "1.8-4", title: "a No after a Yes is an edit, also against a cleared box", field: "optin", was: crm.BoolValue(true), acts: []act{
-		does("-", "=", "", "true", cleared), does("=", "false", "false", "false", ""),
+	{no: "1.8-3", title: "a Yes fills what is unknown", first: true, field: "optin", acts: []act{
+		does("true", "=", "true", "true", ""),
 	}},
-	{no: "1.10-1", title: "no phone number stands against one", field: "phone", was: crm.TextValue("+14155550132"), acts: []act{
-		does("12", "=", "12", "+14155550132", crm.ReasonInvalidPhone), does("=", "+14155550199", "+14155550199", "+14155550199", ""),
-	}},
-	{no: "1.10-2", title: "one way it is written", field: "phone", was: crm.TextValue("+14155550132"), mapping: toRight, acts: []act{does("12", "=", "12", "12", "")}},
+	{
+		no: "1.8-4", title: "a No after a Yes is an edit, also against a cleared box", field: "optin",
+		was: crm.BoolValue(true), acts: []act{
+			does("-", "=", "", "true", cleared), does("=", "false", "false", "false", ""),
+		},
+	},
+	{
+		no: "1.10-1", title: "no phone number stands against one", field: "phone", was: crm.TextValue("+14155550132"),
+		acts: []act{
+			does("12", "=", "12", "+14155550132", crm.ReasonInvalidPhone),
+			does("=", "+14155550199", "+14155550199", "+14155550199", ""),
+		},
+	},
+	{
+		no: "1.10-2", title: "one way it is written", field: "phone", was: crm.TextValue("+14155550132"), mapping: toRight,
+		acts: []act{does("12", "=", "12", "12", "")},
+	},
 	{no: "1.10-3", title: "it fills a blank", first: true, field: "phone", acts: []act{does("12", "=", "12", "12", "")}},
 }
 
@@ -188,13 +261,18 @@ func (row *settledRow) play(t *testing.T, left, right string) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	p := Pair{Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail}}, Right: &crm.Record{ID: "R1", Fields: crm.Fields{"Email": mail}}, Now: noon}
+	p := Pair{
+		Left: &crm.Record{ID: "L1", Fields: crm.Fields{"email": mail}}, Right: &crm.Record{
+			ID: "R1", Fields: crm.Fields{"Email": mail},
+		}, Now: noon,
+	}
 	if !row.first {
 		p.Left.Fields[left], p.Right.Fields[right], p.Linked = row.was, row.was, true
 		p = apply(p, s.Reconcile(p))
 	}
 	for i, a := range row.acts {
-		p.Left.Fields[left], p.Right.Fields[right] = typed(left, a.left, p.Left.Fields[left]), typed(left, a.right, p.Right.Fields[right])
+		p.Left.Fields[left], p.Right.Fields[right] = typed(left, a.left, p.Left.Fields[left]),
+			typed(left, a.right, p.Right.Fields[right])
 		decision := s.Reconcile(p)
 		p = apply(p, decision)
 		got := [2]string{p.Left.Fields[left].Text(), p.Right.Fields[right].Text()}
@@ -253,11 +331,21 @@ func TestRow94_LostKeys(t *testing.T) {
 		{"both keys there", none, func(*Pair) {}, false},
 		{"the e-mail gone, the phone there", none, func(p *Pair) { p.Left.Fields["email"] = gone }, false},
 		{"both gone on the left", none, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = gone, gone }, true},
-		{"both gone on the right", none, func(p *Pair) { p.Right.Fields["Email"], p.Right.Fields["Phone"] = gone, gone }, true},
+		{
+			"both gone on the right", none, func(p *Pair) { p.Right.Fields["Email"], p.Right.Fields["Phone"] = gone, gone },
+			true,
+		},
 		{"one on each side", none, func(p *Pair) { p.Left.Fields["email"], p.Right.Fields["Phone"] = gone, gone }, false},
-		{"duplicates allowed", func(s *crm.Sync) { s.AvoidDuplicates = new(bool) }, func(p *Pair) { p.Left.Fields["email"], p.Left.Fields["phone"] = gone, gone }, false},
-		{"one way", func(s *crm.Sync) { s.Direction = crm.DirectionToRight }, func(p *Pair) { p.Right.Fields["Email"], p.Right.Fields["Phone"] = gone, gone }, true},
-		{"joined by a person", none, func(p *Pair) { p.ByHand, p.Left.Fields["email"], p.Left.Fields["phone"] = true, gone, gone }, false},
+		{"duplicates allowed", func(s *crm.Sync) { s.AvoidDuplicates = new(bool) }, func(p *Pair) {
+			p.Left.Fields["email"], p.Left.Fields["phone"] = gone, gone
+		}, false},
+		{"one way", func(s *crm.Sync) { s.Direction = crm.DirectionToRight }, func(p *Pair) {
+			p.Right.Fields["Email"], p.Right.Fields["Phone"] = gone, gone
+		}, true},
+		{"joined by a person", none, func(p *Pair) {
+			p.ByHand, p.Left.Fields["email"], p.Left.Fields["phone"] = true, gone,
+				gone
+		}, false},
 		{"an ID step holds", func(s *crm.Sync) {
 			s.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id"}, byEmail().ToRight[0])
 		}, func(p *Pair) {
@@ -294,8 +382,10 @@ func TestRow94_LostKeys(t *testing.T) {
 				}
 				return
 			}
-			if decision.State != crm.StateExcluded || decision.Code != CodeNoIdentity || !decision.Link || !decision.Empty() || decision.Rebase {
-				t.Fatalf("it is %s (%s), link %t, left %#v right %#v", decision.State, decision.Code, decision.Link, decision.Left, decision.Right)
+			if decision.State != crm.StateExcluded || decision.Code != CodeNoIdentity || !decision.Link || !decision.Empty() ||
+				decision.Rebase {
+				t.Fatalf("it is %s (%s), link %t, left %#v right %#v", decision.State, decision.Code, decision.Link, decision.Left,
+					decision.Right)
 			}
 			for _, k := range []string{"email", "phone"} {
 				p.Left.Fields[k] = keys[0][k]

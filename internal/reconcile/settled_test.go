@@ -25,19 +25,30 @@ func settledPair(t *testing.T, s *Settings, left, right string, d crm.Difference
 // asks, when the mapping is another one, or when its user types anew.
 func TestS33_ARefusedValueRests(t *testing.T) {
 	t.Parallel()
-	refused := crm.Difference{Reason: crm.ReasonRefused, Side: crm.Right, Code: "unknown_option", Since: noon, Again: noon.Add(time.Hour)}
+	refused := crm.Difference{
+		Reason: crm.ReasonRefused, Side: crm.Right, Code: "unknown_option", Since: noon, Again: noon.Add(time.Hour),
+	}
 	for name, c := range map[string]struct {
 		then  func(*Pair)
 		sync  func(*crm.Sync)
 		rule  FieldRule
 		right string
 	}{
-		"nobody moved":     {rule: RuleSettled, right: "a"},
-		"due":              {then: func(p *Pair) { p.Now = noon.Add(time.Hour) }, rule: RuleLeftChanged, right: "b"},
-		"asked for":        {then: func(p *Pair) { p.Retry = true }, rule: RuleLeftChanged, right: "b"},
-		"typed anew":       {then: func(p *Pair) { p.Left.Fields["note"] = crm.TextValue("c") }, rule: RuleLeftChanged, right: "c"},
-		"another spelling": {then: func(p *Pair) { p.Left.Fields["note"] = crm.TextValue(" b ") }, rule: RuleSettled, right: "a"},
-		"the refuser's":    {then: func(p *Pair) { p.Right.Fields["Note"] = crm.TextValue("z") }, rule: RuleConflictRight, right: "z"},
+		"nobody moved": {rule: RuleSettled, right: "a"},
+		"due":          {then: func(p *Pair) { p.Now = noon.Add(time.Hour) }, rule: RuleLeftChanged, right: "b"},
+		"asked for":    {then: func(p *Pair) { p.Retry = true }, rule: RuleLeftChanged, right: "b"},
+		"typed anew": {
+			then: func(p *Pair) { p.Left.Fields["note"] = crm.TextValue("c") }, rule: RuleLeftChanged,
+			right: "c",
+		},
+		"another spelling": {
+			then: func(p *Pair) { p.Left.Fields["note"] = crm.TextValue(" b ") }, rule: RuleSettled,
+			right: "a",
+		},
+		"the refuser's": {
+			then: func(p *Pair) { p.Right.Fields["Note"] = crm.TextValue("z") }, rule: RuleConflictRight,
+			right: "z",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := compile(baseSync(one("note", "note", "Note")))
@@ -50,7 +61,8 @@ func TestS33_ARefusedValueRests(t *testing.T) {
 			if f := decision.Fields[0]; f.Rule != c.rule || after.Right.Fields["Note"].Text() != c.right {
 				t.Errorf("the rule is %s and the right holds %q", f.Rule, after.Right.Fields["Note"].Text())
 			}
-			if f := decision.Fields[0]; c.rule == RuleSettled && (f.Reason != crm.ReasonRefused || decision.Rebase || !decision.Empty()) {
+			if f := decision.Fields[0]; c.rule == RuleSettled &&
+				(f.Reason != crm.ReasonRefused || decision.Rebase || !decision.Empty()) {
 				t.Errorf("not at rest: %#v", decision)
 			}
 		})

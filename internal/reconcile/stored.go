@@ -45,7 +45,9 @@ func (s *Settings) Settle(p Pair, decision *Decision, results crm.PerSide[Result
 }
 
 // settleField is Settle for one mapping.
-func (m *merger) settleField(one *spec, f *FieldDecision, p Pair, decision *Decision, results crm.PerSide[Result]) (found *Stored) {
+func (m *merger) settleField(
+	one *spec, f *FieldDecision, p Pair, decision *Decision, results crm.PerSide[Result],
+) (found *Stored) {
 	observed := [2]crm.Value{f.Left, f.Right}
 	failed := false
 	var why *crm.Difference
@@ -57,7 +59,8 @@ func (m *merger) settleField(one *spec, f *FieldDecision, p Pair, decision *Deci
 				continue
 			}
 			why = &crm.Difference{Reason: crm.ReasonRefused, Side: side, Code: code, Since: p.Now, Tries: 1}
-			if old := p.Base[one.id].Settled; old != nil && old.Reason == crm.ReasonRefused && old.Code == code && old.Side == side {
+			if old := p.Base[one.id].Settled; old != nil && old.Reason == crm.ReasonRefused && old.Code == code &&
+				old.Side == side {
 				why.Since, why.Tries = old.Since, old.Tries+1
 			}
 			continue
@@ -217,7 +220,8 @@ func (s *Settings) Troubles(fields []FieldDecision, base crm.Base) string {
 func (s *Settings) Kept(base crm.Base) string {
 	var out []string
 	for i := range s.specs {
-		if d := base[s.specs[i].id].Settled; s.specs[i].m != nil && d != nil && d.Reason == crm.ReasonChangedByApp && d.Note == NoteKept {
+		if d := base[s.specs[i].id].Settled; s.specs[i].m != nil && d != nil && d.Reason == crm.ReasonChangedByApp &&
+			d.Note == NoteKept {
 			out = append(out, s.specs[i].label)
 		}
 	}

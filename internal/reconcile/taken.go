@@ -47,7 +47,8 @@ func (s *Settings) compileTakers(c *crm.Connection, left, right []crm.Field) {
 					continue
 				}
 				if set == nil {
-					set, _ = compileAlone(c, earlier, known(crm.Left, earlier.Object(crm.Left)), known(crm.Right, earlier.Object(crm.Right)))
+					set, _ = compileAlone(c, earlier, known(crm.Left, earlier.Object(crm.Left)),
+						known(crm.Right, earlier.Object(crm.Right)))
 				}
 				s.takers[n] = append(s.takers[n], taker{earlier.ID, set, at, takes(earlier, at)})
 				s.timed = s.timed || set.timed
@@ -101,7 +102,8 @@ func (s *Settings) leaves(left, right *crm.Record, now time.Time) (p Decision, t
 		if sync != "" {
 			return Decision{
 				Outcome: crm.Excluded, State: crm.StateExcluded, Code: CodeTakenByOther, Timed: s.timed,
-				Detail: "the sync " + strconv.Quote(string(sync)) + " takes the record on the " + string(crm.Sides[i]) + " side, and comes first",
+				Detail: "the sync " + strconv.Quote(string(sync)) + " takes the record on the " + string(crm.Sides[i]) +
+					" side, and comes first",
 			}, true
 		}
 	}

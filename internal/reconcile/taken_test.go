@@ -21,14 +21,22 @@ func TestTakenBy(t *testing.T) {
 	}
 	mapped := []crm.Mapping{{ID: "m", Left: []string{"email"}, Right: []string{"Email"}}}
 	keys := crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}})
-	late := crm.Sync{ID: "late", Direction: crm.DirectionBoth, Left: crm.ObjectEnd{Object: "person"}, Right: crm.ObjectEnd{Object: "Contact"}, Mappings: mapped, Match: keys}
+	late := crm.Sync{
+		ID: "late", Direction: crm.DirectionBoth, Left: crm.ObjectEnd{Object: "person"}, Right: crm.ObjectEnd{
+			Object: "Contact",
+		}, Mappings: mapped, Match: keys,
+	}
 	rules := []crm.Rule{
-		{ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "kind", Op: "equals", Value: crm.TextValue("lead")}},
+		{ID: "r", Direction: crm.DirectionToRight, Filter: &crm.Filter{
+			Field: "kind", Op: "equals", Value: crm.TextValue("lead"),
+		}},
 		{ID: "b", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "Email", Op: "is_empty"}},
 	}
 	early := late
 	early.ID, early.Rules = "early", rules
-	lead := &crm.Record{ID: "1", Fields: crm.Fields{"email": crm.TextValue("a@example.com"), "kind": crm.TextValue("lead")}}
+	lead := &crm.Record{
+		ID: "1", Fields: crm.Fields{"email": crm.TextValue("a@example.com"), "kind": crm.TextValue("lead")},
+	}
 	with := func(change func(*crm.Sync)) crm.Sync {
 		s := early
 		change(&s)
@@ -43,10 +51,16 @@ func TestTakenBy(t *testing.T) {
 		held  bool
 	}{
 		"passes its filter": {early: early, rec: lead, taken: "early"},
-		"does not":          {early: early, rec: &crm.Record{ID: "2", Fields: crm.Fields{"email": crm.TextValue("b@example.com"), "kind": crm.TextValue("user")}}},
-		"has no key":        {early: early, rec: &crm.Record{ID: "3", Fields: crm.Fields{"kind": crm.TextValue("lead")}}},
+		"does not": {
+			early: early, rec: &crm.Record{
+				ID: "2", Fields: crm.Fields{"email": crm.TextValue("b@example.com"), "kind": crm.TextValue("user")},
+			},
+		},
+		"has no key": {early: early, rec: &crm.Record{ID: "3", Fields: crm.Fields{"kind": crm.TextValue("lead")}}},
 		"has no key and needs none": {
-			early: with(func(s *crm.Sync) { s.AvoidDuplicates = new(bool) }), rec: &crm.Record{ID: "3", Fields: crm.Fields{"kind": crm.TextValue("lead")}}, taken: "early",
+			early: with(func(s *crm.Sync) { s.AvoidDuplicates = new(bool) }), rec: &crm.Record{
+				ID: "3", Fields: crm.Fields{"kind": crm.TextValue("lead")},
+			}, taken: "early",
 		},
 		"comes later":       {early: early, rec: lead, order: true},
 		"another object":    {early: with(func(s *crm.Sync) { s.Left.Object = "company" }), rec: lead},
@@ -75,7 +89,8 @@ func TestTakenBy(t *testing.T) {
 			right := &crm.Record{ID: "9", Fields: crm.Fields{"Email": c.rec.Fields["email"]}}
 			decision := s.Reconcile(Pair{Left: c.rec, Right: right, Linked: true})
 			switch {
-			case c.taken != "" && (decision.Code != CodeTakenByOther || decision.State != crm.StateExcluded || !decision.Empty() || !decision.Link):
+			case c.taken != "" && (decision.Code != CodeTakenByOther || decision.State != crm.StateExcluded ||
+				!decision.Empty() || !decision.Link):
 				t.Errorf("the pair is %s (%s)", decision.State, decision.Code)
 			case c.held && (decision.State != crm.StateWaiting || !decision.Empty()):
 				t.Errorf("the pair is %s (%s)", decision.State, decision.Code)
@@ -83,7 +98,8 @@ func TestTakenBy(t *testing.T) {
 				t.Errorf("the pair is left to %s", decision.Detail)
 			}
 			asks := slices.Contains(s.ReadFields(crm.Left), "kind")
-			if is := len(s.takers[0]) > 0; asks != (is && !c.gone) || (s.Digest() != alone.Digest()) != (is || len(s.takers[1]) > 0) {
+			if is := len(s.takers[0]) > 0; asks != (is && !c.gone) ||
+				(s.Digest() != alone.Digest()) != (is || len(s.takers[1]) > 0) {
 				t.Errorf("takers: %t; reads their field: %t; its digest differs: %t", is, asks, s.Digest() != alone.Digest())
 			}
 		})

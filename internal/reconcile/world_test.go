@@ -59,16 +59,23 @@ func one(id, left, right string) crm.Mapping {
 func twelve() []crm.Mapping {
 	phone := one("phone", "phone", "Phone")
 	phone.Transform.Type = crm.TransformPhone
-	name := crm.Mapping{ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{Type: crm.TransformFullName}}
+	name := crm.Mapping{
+		ID: "name", Left: []string{"first", "last"}, Right: []string{"Name"}, Transform: crm.Transform{
+			Type: crm.TransformFullName,
+		},
+	}
 	stage := one("stage", "stage", "Stage")
-	stage.Transform = crm.Transform{Type: crm.TransformOptions, Options: map[string]string{"lead": "Open", "customer": "Won"}}
+	stage.Transform = crm.Transform{
+		Type: crm.TransformOptions, Options: map[string]string{"lead": "Open", "customer": "Won"},
+	}
 	static := crm.Mapping{
 		ID: "source", Right: []string{"Source"}, Direction: crm.DirectionToRight,
 		Transform: crm.Transform{Type: crm.TransformStatic, Options: map[string]string{"value": "Lockstep"}},
 	}
 	return []crm.Mapping{
 		one("email", "email", "Email"), phone, name, one("title", "title", "Title"), one("note", "note", "Note"),
-		one("age", "age", "Age"), one("optin", "optin", "OptIn"), one("born", "born", "Born"), stage, one("tags", "tags", "Tags"),
+		one("age", "age", "Age"), one("optin", "optin", "OptIn"), one("born", "born", "Born"), stage,
+		one("tags", "tags", "Tags"),
 		one("origin", "origin", "Origin"), static,
 	}
 }
@@ -91,18 +98,23 @@ func compile(sync crm.Sync) *Settings {
 // values are what the apps may hold, in several spellings, with blanks and
 // with what does not fit.
 var values = map[string][]crm.Value{
-	"email":  texts("", "ann@example.com", " ANN@Example.COM ", "bob@example.org", "no address"),
-	"phone":  texts("", "(415) 555-0132", "+1 415 555 0132", "415.555.0199", "call me"),
-	"name":   texts("", "Ann", "Ann Lee", "Ann  Lee", "Ann van Lee", "Bo"),
-	"word":   texts("", "Ann", "Lee", "van Lee", "Bo"),
-	"title":  texts("", "CEO", " CEO", "CTO", "too long a title"),
-	"note":   append(texts("", " ", "a", "b", "c\r\nd", "c\nd"), crm.NullValue(), crm.NumberValue("5")),
-	"age":    {crm.NullValue(), crm.NumberValue("5"), crm.TextValue("5.0"), crm.NumberValue("7"), crm.TextValue("old")},
-	"optin":  {crm.NullValue(), crm.BoolValue(true), crm.TextValue("true"), crm.BoolValue(false), crm.TextValue("perhaps")},
-	"born":   texts("", "2001-02-03", "1999-12-31", "soon"),
-	"stage":  texts("", "lead", "customer", "other", "LEAD"),
-	"Stage":  texts("", "Open", "Won", "open"),
-	"tags":   {crm.NullValue(), crm.ListValue(), crm.ListValue("a"), crm.ListValue("b", "a"), crm.ListValue("a", "b", "b"), crm.ListValue("c"), crm.TextValue("a;c")},
+	"email": texts("", "ann@example.com", " ANN@Example.COM ", "bob@example.org", "no address"),
+	"phone": texts("", "(415) 555-0132", "+1 415 555 0132", "415.555.0199", "call me"),
+	"name":  texts("", "Ann", "Ann Lee", "Ann  Lee", "Ann van Lee", "Bo"),
+	"word":  texts("", "Ann", "Lee", "van Lee", "Bo"),
+	"title": texts("", "CEO", " CEO", "CTO", "too long a title"),
+	"note":  append(texts("", " ", "a", "b", "c\r\nd", "c\nd"), crm.NullValue(), crm.NumberValue("5")),
+	"age":   {crm.NullValue(), crm.NumberValue("5"), crm.TextValue("5.0"), crm.NumberValue("7"), crm.TextValue("old")},
+	"optin": {
+		crm.NullValue(), crm.BoolValue(true), crm.TextValue("true"), crm.BoolValue(false), crm.TextValue("perhaps"),
+	},
+	"born":  texts("", "2001-02-03", "1999-12-31", "soon"),
+	"stage": texts("", "lead", "customer", "other", "LEAD"),
+	"Stage": texts("", "Open", "Won", "open"),
+	"tags": {
+		crm.NullValue(), crm.ListValue(), crm.ListValue("a"), crm.ListValue("b", "a"), crm.ListValue("a", "b", "b"),
+		crm.ListValue("c"), crm.TextValue("a;c"),
+	},
 	"vip":    {crm.NullValue(), crm.BoolValue(true), crm.BoolValue(false)},
 	"twin":   texts("", "R1", "R2"),
 	"origin": texts("", "web", "fair"),
@@ -118,9 +130,12 @@ func texts(list ...string) []crm.Value {
 
 // poolOf names the pool of values of each field.
 var poolOf = map[string]string{
-	"email": "email", "Email": "email", "phone": "phone", "Phone": "phone", "first": "word", "last": "word", "Name": "name",
-	"title": "title", "Title": "title", "note": "note", "Note": "note", "age": "age", "Age": "age", "optin": "optin", "OptIn": "optin",
-	"born": "born", "Born": "born", "stage": "stage", "Stage": "Stage", "tags": "tags", "Tags": "tags", "vip": "vip", "OK": "vip",
+	"email": "email", "Email": "email", "phone": "phone", "Phone": "phone", "first": "word", "last": "word",
+	"Name":  "name",
+	"title": "title", "Title": "title", "note": "note", "Note": "note", "age": "age", "Age": "age", "optin": "optin",
+	"OptIn": "optin",
+	"born":  "born", "Born": "born", "stage": "stage", "Stage": "Stage", "tags": "tags", "Tags": "tags", "vip": "vip",
+	"OK":   "vip",
 	"twin": "twin", "origin": "origin", "Origin": "origin", "source": "origin", "Source": "origin",
 }
 
@@ -151,7 +166,8 @@ func pick[T any](t *rapid.T, label string, from ...T) T {
 }
 
 func drawDirection(t *rapid.T, label string) crm.Direction {
-	return pick(t, label, crm.DirectionBoth, crm.DirectionBoth, crm.DirectionBoth, "", crm.DirectionToRight, crm.DirectionToLeft, crm.DirectionOff)
+	return pick(t, label, crm.DirectionBoth, crm.DirectionBoth, crm.DirectionBoth, "", crm.DirectionToRight,
+		crm.DirectionToLeft, crm.DirectionOff)
 }
 
 func drawPolicy(t *rapid.T, label string) crm.ConflictPolicy {
@@ -159,7 +175,8 @@ func drawPolicy(t *rapid.T, label string) crm.ConflictPolicy {
 }
 
 func drawBehavior(t *rapid.T, label string) crm.Behavior {
-	return pick(t, label, "", "", "", crm.BehaviorCreateAndUpdate, crm.BehaviorCreateOnly, crm.BehaviorUpdateOnly, crm.BehaviorNothing)
+	return pick(t, label, "", "", "", crm.BehaviorCreateAndUpdate, crm.BehaviorCreateOnly, crm.BehaviorUpdateOnly,
+		crm.BehaviorNothing)
 }
 
 // defaults are raw default values by mapping, one per way.
@@ -176,7 +193,9 @@ var defaults = map[crm.MappingID]crm.PerWay[crm.Value]{
 func drawSync(t *rapid.T) crm.Sync {
 	sync := crm.Sync{
 		ID: "people", Direction: drawDirection(t, "direction"), Conflict: drawPolicy(t, "conflict"),
-		Behavior:       crm.PerWay[crm.Behavior]{ToRight: drawBehavior(t, "behavior.right"), ToLeft: drawBehavior(t, "behavior.left")},
+		Behavior: crm.PerWay[crm.Behavior]{
+			ToRight: drawBehavior(t, "behavior.right"), ToLeft: drawBehavior(t, "behavior.left"),
+		},
 		FillBlanksOnly: crm.PerWay[bool]{ToRight: rare(t, "fill.right"), ToLeft: rare(t, "fill.left")},
 		Match:          byEmail(),
 	}
@@ -188,10 +207,14 @@ func drawSync(t *rapid.T) crm.Sync {
 		sync.Mappings = append(sync.Mappings, drawMapping(t, m))
 	}
 	if rare(t, "rule.right") {
-		sync.Rules = append(sync.Rules, crm.Rule{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"}})
+		sync.Rules = append(sync.Rules, crm.Rule{
+			ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"},
+		})
 	}
 	if rare(t, "rule.left") {
-		sync.Rules = append(sync.Rules, crm.Rule{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Not: &crm.Filter{Field: "OK", Op: "is_false"}}})
+		sync.Rules = append(sync.Rules, crm.Rule{
+			ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Not: &crm.Filter{Field: "OK", Op: "is_false"}},
+		})
 	}
 	return sync
 }
@@ -203,7 +226,9 @@ func drawMapping(t *rapid.T, m crm.Mapping) crm.Mapping {
 	if m.Transform.Type != crm.TransformStatic {
 		m.Direction = drawDirection(t, id+".direction")
 	}
-	m.Clear = crm.PerWay[bool]{ToRight: rapid.Bool().Draw(t, id+".clear.right"), ToLeft: rapid.Bool().Draw(t, id+".clear.left")}
+	m.Clear = crm.PerWay[bool]{
+		ToRight: rapid.Bool().Draw(t, id+".clear.right"), ToLeft: rapid.Bool().Draw(t, id+".clear.left"),
+	}
 	m.WriteOnce = rare(t, id+".once")
 	if rapid.Bool().Draw(t, id+".own policy") {
 		p := drawPolicy(t, id+".policy")
@@ -235,7 +260,8 @@ func drawPasts(t *rapid.T, now crm.Fields) pasts {
 	p := pasts{}
 	for _, m := range twelve() {
 		one := past{kind: pick(t, string(m.ID)+".past", agreed, agreed, agreed, unknown, settled)}
-		one.left, one.right = drawFields(t, leftSchema(), string(m.ID)+".was"), drawFields(t, rightSchema(), string(m.ID)+".Was")
+		one.left, one.right = drawFields(t, leftSchema(), string(m.ID)+".was"),
+			drawFields(t, rightSchema(), string(m.ID)+".Was")
 		if rapid.Bool().Draw(t, string(m.ID)+".left unmoved") {
 			one.left = now
 		}
@@ -276,7 +302,10 @@ func (p pasts) base(s *Settings, mirrored bool) crm.Base {
 
 // drawPair draws a pair that is linked, freshly matched, or lacks a record.
 func drawPair(t *rapid.T) (Pair, pasts) {
-	p := Pair{Left: drawRecord(t, "L1", leftSchema()), Right: drawRecord(t, "R1", rightSchema()), Origin: crm.Left, Now: noon}
+	p := Pair{
+		Left: drawRecord(t, "L1", leftSchema()), Right: drawRecord(t, "R1", rightSchema()), Origin: crm.Left,
+		Now: noon,
+	}
 	var was pasts
 	switch pick(t, "pair", "linked", "linked", "linked", "matched", "protected", "left only", "right only") {
 	case "linked":

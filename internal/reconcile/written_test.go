@@ -71,7 +71,8 @@ func (c *scene) vary(out *strings.Builder, i int) {
 // told is a decision on one line, without what stays as it is.
 func (c *scene) told(p *Decision) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s %q link %t held %t rebase %t timed %t rules %q empty %t;", p.Outcome, p.State, p.Code, p.Detail, p.Link, p.Held, p.Rebase, p.Timed, p.Rules, p.Empty())
+	fmt.Fprintf(&b, "%s %s %s %q link %t held %t rebase %t timed %t rules %q empty %t;", p.Outcome, p.State, p.Code,
+		p.Detail, p.Link, p.Held, p.Rebase, p.Timed, p.Rules, p.Empty())
 	for _, f := range p.Fields {
 		if f.Rule == RuleAgreed && f.Winner == "" {
 			continue
@@ -157,7 +158,8 @@ func (c *scene) settle(out *strings.Builder, i int) {
 			for _, id := range ids {
 				entry, ok := c.s.Landed(id, c.p.Base, side, w.Intended[id], c.other(side), i%3 == 0)
 				born, too := c.s.Born(id, side, w.Intended[id])
-				fmt.Fprintf(out, "  %s landed %s %t born %s %t", id, shortBase(crm.Base{id: entry}), ok, shortBase(crm.Base{id: born}), too)
+				fmt.Fprintf(out, "  %s landed %s %t born %s %t", id, shortBase(crm.Base{id: entry}), ok,
+					shortBase(crm.Base{id: born}), too)
 			}
 			if len(ids) > 0 {
 				fmt.Fprintln(out)
@@ -192,7 +194,8 @@ func (c *scene) look(out *strings.Builder) {
 			continue
 		}
 		decision, admitted := c.s.Admit(side, r, noon)
-		fmt.Fprintf(out, "  %s agrees %t strays %t identity %t admitted %t %s %s", side, c.s.Agrees(side, r, c.decision.Base), c.s.Strays(side, r, c.decision.Base), c.s.HasIdentity(side, r), admitted, decision.Outcome, decision.Code)
+		fmt.Fprintf(out, "  %s agrees %t strays %t identity %t admitted %t %s %s", side, c.s.Agrees(side, r, c.decision.Base),
+			c.s.Strays(side, r, c.decision.Base), c.s.HasIdentity(side, r), admitted, decision.Outcome, decision.Code)
 		var moved []string
 		for i := range c.s.specs {
 			if id := c.s.specs[i].id; c.s.Moved(id, c.p.Base, side, c.after.Left, c.after.Right) {
@@ -215,24 +218,33 @@ func ladders() map[string]crm.Match {
 		return st
 	}
 	return map[string]crm.Match{
-		"any key":              crm.SameMatch(step(nil)),
-		"any key, error":       crm.SameMatch(step(func(s *crm.MatchStep) { s.OnDisagreement = "error" })),
-		"any key, verified":    crm.SameMatch(step(func(s *crm.MatchStep) { s.Verify = names })),
-		"all keys":             crm.SameMatch(step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys })),
-		"all keys, then any":   crm.SameMatch(step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys }), step(func(s *crm.MatchStep) { s.Pairs = keys[:1] })),
-		"id":                   crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id"}),
-		"id, missing is bad":   crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id", OnMissing: "error", WriteBack: true}, step(nil)),
+		"any key":           crm.SameMatch(step(nil)),
+		"any key, error":    crm.SameMatch(step(func(s *crm.MatchStep) { s.OnDisagreement = "error" })),
+		"any key, verified": crm.SameMatch(step(func(s *crm.MatchStep) { s.Verify = names })),
+		"all keys":          crm.SameMatch(step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys })),
+		"all keys, then any": crm.SameMatch(step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys }),
+			step(func(s *crm.MatchStep) { s.Pairs = keys[:1] })),
+		"id": crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id"}),
+		"id, missing is bad": crm.SameMatch(crm.MatchStep{
+			By: crm.MatchByID, Left: "twin", Right: "$id", OnMissing: "error",
+			WriteBack: true,
+		}, step(nil)),
 		"id on both, then key": crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "Source"}, step(nil)),
-		"each way its own":     crm.SplitMatch([]crm.MatchStep{step(nil)}, []crm.MatchStep{step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys })}),
-		"one by one":           crm.SameMatch(step(func(s *crm.MatchStep) { s.Pairs = keys[:1] }), step(func(s *crm.MatchStep) { s.Pairs = keys[1:] }), step(func(s *crm.MatchStep) { s.Pairs = names })),
-		"nothing":              {},
-		"id on the right":      crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "Source"}, step(nil)),
+		"each way its own": crm.SplitMatch([]crm.MatchStep{step(nil)}, []crm.MatchStep{
+			step(func(s *crm.MatchStep) { s.By = crm.MatchByAllKeys }),
+		}),
+		"one by one": crm.SameMatch(step(func(s *crm.MatchStep) { s.Pairs = keys[:1] }),
+			step(func(s *crm.MatchStep) { s.Pairs = keys[1:] }), step(func(s *crm.MatchStep) { s.Pairs = names })),
+		"nothing":         {},
+		"id on the right": crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "$id", Right: "Source"}, step(nil)),
 		"what is not there": crm.SameMatch(step(func(s *crm.MatchStep) {
 			s.Pairs = [][2]string{{"none", "Email"}, {"email", "None"}}
 			s.Verify = names[:0]
 			s.Protect = []string{"none"}
 		}), crm.MatchStep{By: "guess"}, crm.MatchStep{By: crm.MatchByID, Left: "none"}),
-		"not there, one way": crm.SplitMatch([]crm.MatchStep{step(func(s *crm.MatchStep) { s.Pairs = [][2]string{{"none", "Email"}} })}, nil),
+		"not there, one way": crm.SplitMatch([]crm.MatchStep{
+			step(func(s *crm.MatchStep) { s.Pairs = [][2]string{{"none", "Email"}} }),
+		}, nil),
 	}
 }
 
@@ -262,7 +274,8 @@ func TestMatchesAreAsWritten(t *testing.T) {
 		}
 		for _, side := range crm.Sides {
 			field, ok := s.KeyField(side)
-			fmt.Fprintf(&out, "  %s key field %q %t reads %q blind %t for %+v\n", side, field, ok, s.ReadFields(side), s.Blind(side), s.KeysFor(side, s.sampleKey()))
+			fmt.Fprintf(&out, "  %s key field %q %t reads %q blind %t for %+v\n", side, field, ok, s.ReadFields(side),
+				s.Blind(side), s.KeysFor(side, s.sampleKey()))
 			for _, f := range append(leftSchema(), rightSchema()...) {
 				fmt.Fprintf(&out, " %s %t %t %q", f.Name, s.IsKey(side, f.Name), s.Identifies(side, f.Name), s.Mates(side, f.Name))
 			}
@@ -294,7 +307,8 @@ func TestMatchesAreAsWritten(t *testing.T) {
 						found = m.Record.ID
 					}
 					standing := s.Standing(side, r, world[k])
-					fmt.Fprintf(&out, "  %d %s %s %s %s %v %+v; twins %v own %d crowded %d", i, r.ID, m.Kind, found, m.Code, m.Others, m.Tried, standing.Twins, len(standing.Keys), len(standing.Crowded))
+					fmt.Fprintf(&out, "  %d %s %s %s %s %v %+v; twins %v own %d crowded %d", i, r.ID, m.Kind, found, m.Code, m.Others,
+						m.Tried, standing.Twins, len(standing.Keys), len(standing.Crowded))
 					for _, q := range asked {
 						for _, key := range q.Keys {
 							fmt.Fprintf(&out, " %s?%q", key.Field, key.Spellings)
@@ -313,8 +327,15 @@ func TestMatchesAreAsWritten(t *testing.T) {
 func TestGapsAreAsWritten(t *testing.T) {
 	t.Parallel()
 	c := rapid.Custom(drawScene).Example(7)
-	c.sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}, {"phone", "Phone"}}, Verify: [][2]string{{"last", "Name"}}, Protect: []string{"note"}})
-	c.sync.Rules = []crm.Rule{{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"}}, {ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: "is_true"}}}
+	c.sync.Match = crm.SameMatch(crm.MatchStep{
+		By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}, {"phone", "Phone"}}, Verify: [][2]string{
+			{"last", "Name"},
+		}, Protect: []string{"note"},
+	})
+	c.sync.Rules = []crm.Rule{
+		{ID: "vip", Direction: crm.DirectionToRight, Filter: &crm.Filter{Field: "vip", Op: "is_true"}},
+		{ID: "ok", Direction: crm.DirectionToLeft, Filter: &crm.Filter{Field: "OK", Op: "is_true"}},
+	}
 	c.sync.Direction, c.sync.Behavior = crm.DirectionBoth, crm.PerWay[crm.Behavior]{}
 	for i := range c.sync.Mappings {
 		c.sync.Mappings[i].Enabled = nil
@@ -341,7 +362,9 @@ func TestGapsAreAsWritten(t *testing.T) {
 			r := []*crm.Record{c.p.Left, c.p.Right}[k]
 			m := s.Decide(side, r, [][]crm.Record{{*[]*crm.Record{c.p.Right, c.p.Left}[k]}})
 			admitted, ok := s.Admit(side, r, noon)
-			fmt.Fprintf(&out, "  %s blind %t reads %q match %s %s %+v admit %t %s %s %q keys %d\n", side, s.Blind(side), s.ReadFields(side), m.Kind, m.Code, m.Tried, ok, admitted.Outcome, admitted.Code, admitted.Detail, len(s.IdentityKeys(side, r)))
+			fmt.Fprintf(&out, "  %s blind %t reads %q match %s %s %+v admit %t %s %s %q keys %d\n", side, s.Blind(side),
+				s.ReadFields(side), m.Kind, m.Code, m.Tried, ok, admitted.Outcome, admitted.Code, admitted.Detail,
+				len(s.IdentityKeys(side, r)))
 		}
 		for i := range s.specs {
 			if id := s.specs[i].id; s.Rests(id) {
@@ -359,11 +382,13 @@ func TestGapsAreAsWritten(t *testing.T) {
 		tell("without "+f.Name, leftSchema(), slices.Delete(rightSchema(), i, i+1))
 	}
 	further := leftSchema()
-	further[0].Also, further[1].Also, further[2].With, further[4].With = []string{"twin", "none"}, []string{"origin"}, []string{"last"}, []string{"note", "age"}
+	further[0].Also, further[1].Also, further[2].With, further[4].With = []string{"twin", "none"}, []string{"origin"},
+		[]string{"last"}, []string{"note", "age"}
 	tell("further fields", further, rightSchema())
 	for _, first := range []string{"bob@example.org", "ann@example.com", ""} {
 		for _, second := range []string{"ann@example.com", "bob@example.org; ann@example.com", ""} {
-			c.p.Left.Fields["email"], c.p.Left.Fields["twin"], c.p.Right.Fields["Email"] = crm.TextValue(first), crm.TextValue(second), crm.TextValue("ann@example.com")
+			c.p.Left.Fields["email"], c.p.Left.Fields["twin"], c.p.Right.Fields["Email"] = crm.TextValue(first),
+				crm.TextValue(second), crm.TextValue("ann@example.com")
 			tell(fmt.Sprintf("%q beside %q", second, first), further, rightSchema())
 		}
 	}
@@ -382,7 +407,9 @@ func drawnPerson(t *testing.T, id crm.RecordID, schema []crm.Field) *crm.Record 
 
 // sampleKey is a key that somebody may hold, as IdentityKeys writes it.
 func (s *Settings) sampleKey() string {
-	r := &crm.Record{ID: "L1", Fields: crm.Fields{"email": crm.TextValue("ann@example.com"), "phone": crm.TextValue("+1 415 555 0132")}}
+	r := &crm.Record{
+		ID: "L1", Fields: crm.Fields{"email": crm.TextValue("ann@example.com"), "phone": crm.TextValue("+1 415 555 0132")},
+	}
 	for _, k := range s.IdentityKeys(crm.Left, r) {
 		return k.Canonical
 	}

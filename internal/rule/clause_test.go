@@ -21,7 +21,9 @@ var (
 	spaces = crm.ListValue("", " ")
 )
 
-var blanks = map[string]crm.Value{"absent": absent, "null": null, "blank text": blank, "empty list": nobody, "list of blanks": spaces}
+var blanks = map[string]crm.Value{
+	"absent": absent, "null": null, "blank text": blank, "empty list": nobody, "list of blanks": spaces,
+}
 
 func text(s string) crm.Value        { return crm.TextValue(s) }
 func number(s string) crm.Value      { return crm.NumberValue(s) }
@@ -131,15 +133,17 @@ func TestRow77_Equals(t *testing.T) {
 		"date":                        {crm.TypeDate, text("2026-03-10"), text("1773100800000"), true},
 		"date, instant of midnight":   {crm.TypeDate, text("2026-03-10"), text("2026-03-10T00:00:00Z"), true},
 		"day of an instant":           {crm.TypeDateTime, text("2026-03-10"), text("2026-03-10T23:59:59Z"), true},
-		"instants":                    {crm.TypeDateTime, text("2026-03-10T13:00:00+01:00"), text("2026-03-10T12:00:00.000+0000"), true},
-		"other instant":               {crm.TypeDateTime, text("2026-03-10T13:00:00Z"), text("2026-03-10T12:00:00Z"), false},
-		"an item of a list":           {crm.TypeList, text("no_crm"), list("Friends", "No_CRM "), true},
-		"no item of a list":           {"", text("No"), list("No_CRM"), false},
-		"a list as text":              {crm.TypeOptions, text("b"), text("a;B"), true},
-		"text with a semicolon":       {crm.TypeText, text("b"), text("a;b"), false},
-		"the same set":                {crm.TypeOptions, list("b", "A"), text("a;b;a"), true},
-		"a smaller set":               {crm.TypeList, list("a"), list("a", "b"), false},
-		"a larger set":                {crm.TypeList, list("a", "b"), list("a"), false},
+		"instants": {
+			crm.TypeDateTime, text("2026-03-10T13:00:00+01:00"), text("2026-03-10T12:00:00.000+0000"), true,
+		},
+		"other instant":         {crm.TypeDateTime, text("2026-03-10T13:00:00Z"), text("2026-03-10T12:00:00Z"), false},
+		"an item of a list":     {crm.TypeList, text("no_crm"), list("Friends", "No_CRM "), true},
+		"no item of a list":     {"", text("No"), list("No_CRM"), false},
+		"a list as text":        {crm.TypeOptions, text("b"), text("a;B"), true},
+		"text with a semicolon": {crm.TypeText, text("b"), text("a;b"), false},
+		"the same set":          {crm.TypeOptions, list("b", "A"), text("a;b;a"), true},
+		"a smaller set":         {crm.TypeList, list("a"), list("a", "b"), false},
+		"a larger set":          {crm.TypeList, list("a", "b"), list("a"), false},
 	})
 }
 
@@ -238,15 +242,22 @@ func TestRow81_BeforeAndAfter(t *testing.T) {
 		loc            *time.Location
 		before, after  bool
 	}{
-		"dates":                          {crm.TypeDate, "2026-03-10", "2026-03-09", nil, true, false},
-		"same day":                       {crm.TypeDate, "2026-03-10", "2026-03-10", nil, false, false},
-		"instant on the day":             {crm.TypeDateTime, "2026-03-10", "2026-03-10T23:00:00Z", nil, false, false},
-		"the day after":                  {crm.TypeDateTime, "2026-03-10", "2026-03-11T00:00:00Z", nil, false, true},
-		"still the day before there":     {crm.TypeDateTime, "2026-03-10", "2026-03-10T03:00:00Z", york, true, false},
-		"on the day there":               {crm.TypeDateTime, "2026-03-10", "2026-03-11T03:00:00Z", york, false, false},
-		"instants":                       {crm.TypeDateTime, "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z", nil, false, true},
-		"same second":                    {crm.TypeDateTime, "2026-03-10T10:00:00Z", "2026-03-10T10:00:00.900Z", nil, false, false},
-		"wanted without offset":          {crm.TypeDateTime, "2026-03-10T10:00:00", "2026-03-10T13:30:00Z", york, true, false},
+		"dates":                      {crm.TypeDate, "2026-03-10", "2026-03-09", nil, true, false},
+		"same day":                   {crm.TypeDate, "2026-03-10", "2026-03-10", nil, false, false},
+		"instant on the day":         {crm.TypeDateTime, "2026-03-10", "2026-03-10T23:00:00Z", nil, false, false},
+		"the day after":              {crm.TypeDateTime, "2026-03-10", "2026-03-11T00:00:00Z", nil, false, true},
+		"still the day before there": {crm.TypeDateTime, "2026-03-10", "2026-03-10T03:00:00Z", york, true, false},
+		"on the day there":           {crm.TypeDateTime, "2026-03-10", "2026-03-11T03:00:00Z", york, false, false},
+		"instants": {
+			crm.TypeDateTime, "2026-03-10T10:00:00Z", "2026-03-10T10:00:01Z", nil, false, true,
+		},
+		"same second": {
+			crm.TypeDateTime, "2026-03-10T10:00:00Z", "2026-03-10T10:00:00.900Z", nil, false,
+			false,
+		},
+		"wanted without offset": {
+			crm.TypeDateTime, "2026-03-10T10:00:00", "2026-03-10T13:30:00Z", york, true, false,
+		},
 		"epoch":                          {crm.TypeDateTime, "2026-03-10", "1773014400000", nil, true, false},
 		"date as midnight in UTC, there": {crm.TypeDate, "2026-03-10", "2026-03-10T00:00:00Z", york, false, false},
 		"text":                           {crm.TypeText, "2026-03-10", "2026-03-09", nil, true, false},
@@ -304,7 +315,9 @@ func TestRow84_TrueAndFalse(t *testing.T) {
 		record          crm.Value
 		isTrue, isFalse bool
 	}{
-		"true": {crm.BoolValue(true), true, false}, "text true": {text(" TRUE"), true, false}, "yes": {text("Yes"), true, false}, "one": {number("1"), true, false},
+		"true": {crm.BoolValue(true), true, false}, "text true": {text(" TRUE"), true, false}, "yes": {
+			text("Yes"), true, false,
+		}, "one": {number("1"), true, false},
 		"false": {crm.BoolValue(false), false, true}, "no": {text("no"), false, true}, "zero": {text("0"), false, true},
 		"other": {text("maybe"), false, false}, "two": {number("2"), false, false},
 	} {
@@ -387,9 +400,18 @@ func TestRow75_NestedFilters(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 		want := rule.Trace{
-			{Pointer: "/all/0", Field: "a", Op: "equals", Value: tt.record["a"], Wanted: text("1"), Result: tt.record["a"].Text() == "1"},
-			{Pointer: "/all/1/any/0", Field: "b", Op: "equals", Value: tt.record["b"], Wanted: text("1"), Result: tt.record["b"].Text() == "1"},
-			{Pointer: "/all/1/any/1/not", Field: "c", Op: "equals", Value: tt.record["c"], Wanted: text("1"), Result: tt.record["c"].Text() == "1"},
+			{
+				Pointer: "/all/0", Field: "a", Op: "equals", Value: tt.record["a"], Wanted: text("1"),
+				Result: tt.record["a"].Text() == "1",
+			},
+			{
+				Pointer: "/all/1/any/0", Field: "b", Op: "equals", Value: tt.record["b"], Wanted: text("1"),
+				Result: tt.record["b"].Text() == "1",
+			},
+			{
+				Pointer: "/all/1/any/1/not", Field: "c", Op: "equals", Value: tt.record["c"], Wanted: text("1"),
+				Result: tt.record["c"].Text() == "1",
+			},
 		}
 		if diff := cmp.Diff(want, trace); diff != "" {
 			t.Errorf("%s: trace (-want +got):\n%s", name, diff)

@@ -23,7 +23,10 @@ func codes(problems []mapping.Problem) []string {
 
 func everyType() map[string]crm.Field {
 	fields := map[string]crm.Field{}
-	for _, t := range []crm.FieldType{crm.TypeText, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption, crm.TypeOptions, crm.TypeList} {
+	for _, t := range []crm.FieldType{
+		crm.TypeText, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime,
+		crm.TypeOption, crm.TypeOptions, crm.TypeList,
+	} {
 		fields[string(t)] = crm.Field{Name: string(t), Type: t}
 	}
 	return fields
@@ -35,32 +38,43 @@ func TestCompile_ProblemsAtTheirPlace(t *testing.T) {
 		filter string
 		want   []string
 	}{
-		"fine":                    {`{"field":"text","op":"equals","value":"a"}`, nil},
-		"no value needed":         {`{"field":"text","op":"is_empty"}`, nil},
-		"value box ignored":       {`{"field":"boolean","op":"is_true","value":"whatever"}`, nil},
-		"nothing":                 {`{}`, []string{" ambiguous_filter"}},
-		"empty all":               {`{"all":[]}`, []string{" ambiguous_filter"}},
-		"two forms":               {`{"all":[{"field":"text","op":"is_empty"}],"field":"text","op":"is_empty"}`, []string{" ambiguous_filter"}},
-		"unknown field and op":    {`{"all":[{"field":"txt","op":"equals","value":"a"},{"not":{"field":"text","op":"like","value":"a"}}]}`, []string{"/all/0/field unknown_field", "/all/1/not/op unknown_operator"}},
-		"no field":                {`{"op":"equals","value":"a"}`, []string{"/field missing_field"}},
-		"no op":                   {`{"field":"text","value":"a"}`, []string{"/op unknown_operator"}},
-		"no value":                {`{"field":"text","op":"equals"}`, []string{"/value wrong_value"}},
-		"blank value":             {`{"field":"text","op":"contains","value":" "}`, []string{"/value wrong_value"}},
-		"null value":              {`{"field":"text","op":"not_equals","value":null}`, []string{"/value wrong_value"}},
-		"in without list":         {`{"field":"text","op":"in","value":"a;b"}`, []string{"/value wrong_value"}},
-		"in with nothing":         {`{"field":"text","op":"in","value":[]}`, []string{"/value wrong_value"}},
-		"in with a blank":         {`{"field":"text","op":"not_in","value":["a"," "]}`, []string{"/value/1 wrong_value"}},
-		"list for one":            {`{"field":"text","op":"starts_with","value":["a"]}`, []string{"/value wrong_value"}},
-		"list equals text field":  {`{"field":"text","op":"equals","value":["a"]}`, []string{"/value wrong_value"}},
-		"list equals list field":  {`{"field":"options","op":"equals","value":["a"]}`, nil},
-		"greater, words":          {`{"field":"text","op":"greater_than","value":"ten"}`, []string{"/value wrong_value"}},
-		"greater on a boolean":    {`{"field":"boolean","op":"greater_than","value":1}`, []string{"/op operator_does_not_fit"}},
-		"greater on a date":       {`{"field":"date","op":"greater_than","value":"2026-01-01"}`, nil},
-		"greater on a date, 5":    {`{"field":"date","op":"greater_than","value":5}`, []string{"/value wrong_value"}},
-		"before, words":           {`{"field":"date","op":"before","value":"tomorrow"}`, []string{"/value wrong_value"}},
-		"before on a number":      {`{"field":"number","op":"before","value":"2026-01-01"}`, []string{"/op operator_does_not_fit"}},
-		"number equals words":     {`{"field":"number","op":"equals","value":"many"}`, []string{"/value wrong_value"}},
-		"boolean equals words":    {`{"field":"boolean","op":"in","value":["true","maybe"]}`, []string{"/value/1 wrong_value"}},
+		"fine":              {`{"field":"text","op":"equals","value":"a"}`, nil},
+		"no value needed":   {`{"field":"text","op":"is_empty"}`, nil},
+		"value box ignored": {`{"field":"boolean","op":"is_true","value":"whatever"}`, nil},
+		"nothing":           {`{}`, []string{" ambiguous_filter"}},
+		"empty all":         {`{"all":[]}`, []string{" ambiguous_filter"}},
+		"two forms": {
+			`{"all":[{"field":"text","op":"is_empty"}],"field":"text","op":"is_empty"}`, []string{" ambiguous_filter"},
+		},
+		"unknown field and op": {
+			`{"all":[{"field":"txt","op":"equals","value":"a"},{"not":{"field":"text","op":"like","value":"a"}}]}`,
+			[]string{"/all/0/field unknown_field", "/all/1/not/op unknown_operator"},
+		},
+		"no field":               {`{"op":"equals","value":"a"}`, []string{"/field missing_field"}},
+		"no op":                  {`{"field":"text","value":"a"}`, []string{"/op unknown_operator"}},
+		"no value":               {`{"field":"text","op":"equals"}`, []string{"/value wrong_value"}},
+		"blank value":            {`{"field":"text","op":"contains","value":" "}`, []string{"/value wrong_value"}},
+		"null value":             {`{"field":"text","op":"not_equals","value":null}`, []string{"/value wrong_value"}},
+		"in without list":        {`{"field":"text","op":"in","value":"a;b"}`, []string{"/value wrong_value"}},
+		"in with nothing":        {`{"field":"text","op":"in","value":[]}`, []string{"/value wrong_value"}},
+		"in with a blank":        {`{"field":"text","op":"not_in","value":["a"," "]}`, []string{"/value/1 wrong_value"}},
+		"list for one":           {`{"field":"text","op":"starts_with","value":["a"]}`, []string{"/value wrong_value"}},
+		"list equals text field": {`{"field":"text","op":"equals","value":["a"]}`, []string{"/value wrong_value"}},
+		"list equals list field": {`{"field":"options","op":"equals","value":["a"]}`, nil},
+		"greater, words":         {`{"field":"text","op":"greater_than","value":"ten"}`, []string{"/value wrong_value"}},
+		"greater on a boolean": {
+			`{"field":"boolean","op":"greater_than","value":1}`, []string{"/op operator_does_not_fit"},
+		},
+		"greater on a date":    {`{"field":"date","op":"greater_than","value":"2026-01-01"}`, nil},
+		"greater on a date, 5": {`{"field":"date","op":"greater_than","value":5}`, []string{"/value wrong_value"}},
+		"before, words":        {`{"field":"date","op":"before","value":"tomorrow"}`, []string{"/value wrong_value"}},
+		"before on a number": {
+			`{"field":"number","op":"before","value":"2026-01-01"}`, []string{"/op operator_does_not_fit"},
+		},
+		"number equals words": {`{"field":"number","op":"equals","value":"many"}`, []string{"/value wrong_value"}},
+		"boolean equals words": {
+			`{"field":"boolean","op":"in","value":["true","maybe"]}`, []string{"/value/1 wrong_value"},
+		},
 		"date equals words":       {`{"field":"datetime","op":"equals","value":"1/2/2026"}`, []string{"/value wrong_value"}},
 		"is_true on a date":       {`{"field":"date","op":"is_true"}`, []string{"/op operator_does_not_fit"}},
 		"last days, none":         {`{"field":"date","op":"in_last_days","value":0}`, []string{"/value wrong_value"}},
@@ -133,7 +147,8 @@ func TestCompile_Limits(t *testing.T) {
 	if _, problems := rule.Compile(deep, nil, nil); len(problems) != 1 {
 		t.Errorf("very deep: %v", problems)
 	}
-	if _, problems := rule.Compile(&crm.Filter{All: make([]crm.Filter, 100_000)}, nil, nil); len(problems) == 0 || len(problems) > 200 {
+	if _, problems := rule.Compile(&crm.Filter{All: make([]crm.Filter, 100_000)}, nil, nil); len(problems) == 0 ||
+		len(problems) > 200 {
 		t.Errorf("very wide and empty: %d problems", len(problems))
 	}
 }
@@ -150,7 +165,8 @@ func FuzzFilter(f *testing.F) {
 	for _, s := range []string{
 		`{"all":[{"field":"tags","op":"not_contains","value":"No_CRM"}]}`,
 		`{"not":{"any":[{"field":"n","op":"greater_than","value":5},{"field":"d","op":"in_last_days","value":"7"}]}}`,
-		`{"field":"f","op":"in","value":["a","b"]}`, `{}`, `{"all":[]}`, `{"not":{"not":{"not":{}}}}`, `{"field":"f","op":"before","value":"2026-01-01"}`,
+		`{"field":"f","op":"in","value":["a","b"]}`, `{}`, `{"all":[]}`, `{"not":{"not":{"not":{}}}}`,
+		`{"field":"f","op":"before","value":"2026-01-01"}`,
 		`{"field":"b","op":"equals","value":true}`,
 	} {
 		f.Add([]byte(s), "value;b", int64(1773144000))

@@ -22,7 +22,9 @@ func checkFilter(t *testing.T, filter *crm.Filter, schema map[string]crm.Field, 
 	}
 	now := time.Unix(unix%4_000_000_000, 0)
 	negated, problems := rule.Compile(&crm.Filter{Not: filter}, schema, time.FixedZone("x", 5*3600))
-	for _, v := range []crm.Value{{}, crm.NullValue(), crm.TextValue(value), crm.ListValue(value, "b"), crm.BoolValue(true), crm.NumberValue("5")} {
+	for _, v := range []crm.Value{
+		{}, crm.NullValue(), crm.TextValue(value), crm.ListValue(value, "b"), crm.BoolValue(true), crm.NumberValue("5"),
+	} {
 		r := crm.Fields{}
 		for _, n := range compiled.Fields() {
 			r[n] = v
@@ -85,14 +87,32 @@ func TestRow73_AnyRuleSuffices(t *testing.T) {
 		ids   []string
 		tags  []string
 	}{
-		"no rules":                     {nil, true, nil, nil},
-		"rules of the other way":       {[]crm.Rule{named("a", "to_left", "phone")}, true, nil, nil},
-		"no filter":                    {[]crm.Rule{named("a", "to_right", "")}, true, []string{"a"}, nil},
-		"one of two":                   {[]crm.Rule{named("a", "to_right", "phone", "A"), named("b", "both", "web", "B")}, true, []string{"b"}, []string{"B"}},
-		"both, actions united":         {[]crm.Rule{named("a", "to_right", "web", "A", "B"), named("b", "to_right", "", "B", "C")}, true, []string{"a", "b"}, []string{"A", "B", "C"}},
-		"none":                         {[]crm.Rule{named("a", "to_right", "phone", "A")}, false, nil, nil},
-		"the one that matches is off":  {[]crm.Rule{named("a", "to_right", "phone"), disabled(named("b", "to_right", "web"))}, false, nil, nil},
-		"one off does not stop others": {[]crm.Rule{disabled(named("a", "to_right", "")), named("b", "to_right", "web")}, true, []string{"b"}, nil},
+		"no rules":               {nil, true, nil, nil},
+		"rules of the other way": {[]crm.Rule{named("a", "to_left", "phone")}, true, nil, nil},
+		"no filter":              {[]crm.Rule{named("a", "to_right", "")}, true, []string{"a"}, nil},
+		"one of two": {
+			[]crm.Rule{named("a", "to_right", "phone", "A"), named("b", "both", "web", "B")},
+			true,
+			[]string{"b"},
+			[]string{"B"},
+		},
+		"both, actions united": {
+			[]crm.Rule{named("a", "to_right", "web", "A", "B"), named("b", "to_right", "", "B", "C")},
+			true,
+			[]string{"a", "b"},
+			[]string{"A", "B", "C"},
+		},
+		"none": {[]crm.Rule{named("a", "to_right", "phone", "A")}, false, nil, nil},
+		"the one that matches is off": {
+			[]crm.Rule{named("a", "to_right", "phone"), disabled(named("b", "to_right", "web"))},
+			false, nil, nil,
+		},
+		"one off does not stop others": {
+			[]crm.Rule{disabled(named("a", "to_right", "")), named("b", "to_right", "web")},
+			true,
+			[]string{"b"},
+			nil,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +141,9 @@ func TestRow73_AnyRuleSuffices(t *testing.T) {
 
 func TestRow36_AllRulesOffExcludesEverything(t *testing.T) {
 	t.Parallel()
-	rules, problems := rule.CompileRules([]crm.Rule{disabled(named("a", "to_right", "")), disabled(named("b", "both", "web"))}, rule.Env{})
+	rules, problems := rule.CompileRules([]crm.Rule{
+		disabled(named("a", "to_right", "")), disabled(named("b", "both", "web")),
+	}, rule.Env{})
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -146,7 +168,9 @@ func TestRow72_NilRulesLetEverythingThrough(t *testing.T) {
 func TestCompileRules_ProblemsAtTheirPlace(t *testing.T) {
 	t.Parallel()
 	env := rule.Env{
-		Left: map[string]crm.Field{"source": {Name: "source", Type: crm.TypeText}, "labels": {Name: "labels", Type: crm.TypeList}},
+		Left: map[string]crm.Field{
+			"source": {Name: "source", Type: crm.TypeText}, "labels": {Name: "labels", Type: crm.TypeList},
+		},
 		Right: map[string]crm.Field{
 			"tags": {Name: "tags", Type: crm.TypeOptions}, "Id": {Name: "Id", Type: crm.TypeText, ReadOnly: true},
 			"Age": {Name: "Age", Type: crm.TypeNumber},
@@ -159,18 +183,50 @@ func TestCompileRules_ProblemsAtTheirPlace(t *testing.T) {
 		rules []crm.Rule
 		want  []string
 	}{
-		"fine":            {[]crm.Rule{named("a", "to_right", "web", "x")}, nil},
-		"IDs":             {[]crm.Rule{named("", "to_right", ""), named("a", "to_right", ""), named("a", "to_right", "")}, []string{"/rules/0/id missing_id", "/rules/2/id duplicate_id"}},
-		"direction":       {[]crm.Rule{named("a", "off", "")}, []string{"/rules/0/direction unknown_direction"}},
-		"filter":          {[]crm.Rule{named("a", "to_left", "web")}, []string{"/rules/0/filter/field unknown_field"}},
-		"off is checked":  {[]crm.Rule{disabled(named("a", "to_left", "web"))}, []string{"/rules/0/filter/field unknown_field"}},
-		"action":          {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("email", "tags", " ")}}, []string{"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/value wrong_value"}},
-		"no such field":   {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "labels", "x")}}, []string{"/rules/0/actions/0/field unknown_field"}},
-		"read-only field": {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Id", "x")}}, []string{"/rules/0/actions/0/field read_only_field"}},
-		"number field":    {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Age", "x")}}, []string{"/rules/0/actions/0/field incompatible_types"}},
-		"no field":        {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "", "x")}}, []string{"/rules/0/actions/0/field missing_field"}},
-		"reported once":   {[]crm.Rule{{ID: "a", Direction: "both", Actions: tag("email", "tags", "x")}}, []string{"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/field unknown_field"}},
-		"to set":          {[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("set_field", "Age", "old")}}, []string{"/rules/0/actions/0/value wrong_value"}},
+		"fine": {[]crm.Rule{named("a", "to_right", "web", "x")}, nil},
+		"IDs": {
+			[]crm.Rule{named("", "to_right", ""), named("a", "to_right", ""), named("a", "to_right", "")},
+			[]string{"/rules/0/id missing_id", "/rules/2/id duplicate_id"},
+		},
+		"direction": {[]crm.Rule{named("a", "off", "")}, []string{"/rules/0/direction unknown_direction"}},
+		"filter":    {[]crm.Rule{named("a", "to_left", "web")}, []string{"/rules/0/filter/field unknown_field"}},
+		"off is checked": {
+			[]crm.Rule{disabled(named("a", "to_left", "web"))}, []string{"/rules/0/filter/field unknown_field"},
+		},
+		"action": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("email", "tags", " ")}}, []string{
+				"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/value wrong_value",
+			},
+		},
+		"no such field": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "labels", "x")}}, []string{
+				"/rules/0/actions/0/field unknown_field",
+			},
+		},
+		"read-only field": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Id", "x")}}, []string{
+				"/rules/0/actions/0/field read_only_field",
+			},
+		},
+		"number field": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "Age", "x")}}, []string{
+				"/rules/0/actions/0/field incompatible_types",
+			},
+		},
+		"no field": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("add_tag", "", "x")}}, []string{
+				"/rules/0/actions/0/field missing_field",
+			},
+		},
+		"reported once": {
+			[]crm.Rule{{ID: "a", Direction: "both", Actions: tag("email", "tags", "x")}}, []string{
+				"/rules/0/actions/0/type unknown_action", "/rules/0/actions/0/field unknown_field",
+			},
+		},
+		"to set": {
+			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("set_field", "Age", "old")}},
+			[]string{"/rules/0/actions/0/value wrong_value"},
+		},
 		"to set a list": {
 			[]crm.Rule{{ID: "a", Direction: "to_right", Actions: tag("set_field", "tags", "x")}},
 			[]string{"/rules/0/actions/0/field incompatible_types"},

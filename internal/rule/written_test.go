@@ -18,16 +18,21 @@ import (
 func TestFiltersAnswerAsWritten(t *testing.T) {
 	t.Parallel()
 	values := []crm.Value{
-		absent, null, blank, nobody, spaces, text("Ann"), text("ann lee"), text("LEE"), text("5"), text("5.0"), text("12"), text("true"), text("no"), text("2026-03-10"), text("2026-03-09"), text("2026-03-10T11:59:59Z"),
-		text("2026-03-10T12:00:01Z"), text("2026-03-03T12:00:00Z"), text("2026-03-03T11:59:59Z"), text("1773144000000"), number("5"), number("-5.50"), number("1773144000000"), crm.BoolValue(true), crm.BoolValue(false),
-		list("Ann"), list("ann", "Lee"), list("5", "12"), list("Lee", "Ann"), text("+1 (212) 555-0100"), text("ANN@Example.com"),
+		absent, null, blank, nobody, spaces, text("Ann"), text("ann lee"), text("LEE"), text("5"), text("5.0"), text("12"),
+		text("true"), text("no"), text("2026-03-10"), text("2026-03-09"), text("2026-03-10T11:59:59Z"),
+		text("2026-03-10T12:00:01Z"), text("2026-03-03T12:00:00Z"), text("2026-03-03T11:59:59Z"), text("1773144000000"),
+		number("5"), number("-5.50"), number("1773144000000"), crm.BoolValue(true), crm.BoolValue(false),
+		list("Ann"), list("ann", "Lee"), list("5", "12"), list("Lee", "Ann"), text("+1 (212) 555-0100"),
+		text("ANN@Example.com"),
 	}
 	wanted := []crm.Value{
-		absent, null, blank, text("ann"), text("Lee"), text("5"), number("5"), number("7"), number("0"), number("1.5"), number("-1"), number("4000"), crm.BoolValue(true), text("2026-03-10"), text("2026-03-10T12:00:00Z"),
+		absent, null, blank, text("ann"), text("Lee"), text("5"), number("5"), number("7"), number("0"), number("1.5"),
+		number("-1"), number("4000"), crm.BoolValue(true), text("2026-03-10"), text("2026-03-10T12:00:00Z"),
 		list("ann", "lee"), list("5"), list("Ann"), nobody, text("+12125550100"), text("ann@example.com"),
 	}
 	types := []crm.FieldType{
-		"", crm.TypeText, crm.TypeEmail, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeReference, crm.TypeURL, crm.TypeOwner,
+		"", crm.TypeText, crm.TypeEmail, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime,
+		crm.TypeOption, crm.TypeOptions, crm.TypeList, crm.TypeReference, crm.TypeURL, crm.TypeOwner,
 	}
 	var out strings.Builder
 	for _, op := range rule.Operators() {
@@ -115,7 +120,9 @@ func TestTreesAreCheckedAsWritten(t *testing.T) {
 	records := []crm.Fields{{}, {"f": text("a")}, {"g": text("b")}, {"f": text("a"), "g": text("b")}}
 	var out strings.Builder
 	for i := range trees {
-		f, problems := rule.Compile(&trees[i], map[string]crm.Field{"f": {Name: "f", Type: crm.TypeText}, "g": {Name: "g", Type: crm.TypeText}}, nil)
+		f, problems := rule.Compile(&trees[i], map[string]crm.Field{
+			"f": {Name: "f", Type: crm.TypeText}, "g": {Name: "g", Type: crm.TypeText},
+		}, nil)
 		fmt.Fprintf(&out, "%d %s\n", i, told(problems))
 		if problems != nil {
 			continue
@@ -147,9 +154,16 @@ func TestRulesDecideAsWritten(t *testing.T) {
 		{disabled(named("a", crm.DirectionBoth, "web"))},
 		{disabled(named("a", crm.DirectionToRight, "web")), named("b", crm.DirectionToRight, "")},
 		{named("", crm.DirectionOff, "web")},
-		{{ID: "a", Direction: "up", Actions: []crm.RuleAction{{Type: "dance"}, {Type: rule.ActionAddTag}, {Type: rule.ActionAddTag, Field: "gone", Value: "x"}, {Type: rule.ActionAddTag, Field: "source", Value: "x"}}}},
+		{{ID: "a", Direction: "up", Actions: []crm.RuleAction{
+			{Type: "dance"},
+			{Type: rule.ActionAddTag},
+			{Type: rule.ActionAddTag, Field: "gone", Value: "x"},
+			{Type: rule.ActionAddTag, Field: "source", Value: "x"},
+		}}},
 		{{ID: "a", Direction: crm.DirectionBoth, Filter: &crm.Filter{Field: "gone", Op: "is_empty"}}},
-		{{ID: "a", Direction: crm.DirectionToRight, Undo: true, Filter: &crm.Filter{Field: "source", Op: "in_last_days", Value: number("3")}}},
+		{{ID: "a", Direction: crm.DirectionToRight, Undo: true, Filter: &crm.Filter{
+			Field: "source", Op: "in_last_days", Value: number("3"),
+		}}},
 		{undone(named("a", crm.DirectionToRight, "web", "x")), named("b", crm.DirectionToRight, "fair", "y")},
 		{{
 			ID: "a", Direction: crm.DirectionToRight, Actions: named("", "", "", "x").Actions,
@@ -157,10 +171,14 @@ func TestRulesDecideAsWritten(t *testing.T) {
 			OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No_CRM"}},
 		}},
 	}
-	fields := map[string]crm.Field{"source": {Name: "source", Type: crm.TypeText}, "tags": {Name: "tags", Type: crm.TypeList}}
+	fields := map[string]crm.Field{
+		"source": {Name: "source", Type: crm.TypeText}, "tags": {Name: "tags", Type: crm.TypeList},
+	}
 	both := crm.PerSide[map[string]crm.Field]{Left: fields, Right: fields}
 	envs := map[string]rule.Env{
-		"checked": {Left: fields, Right: fields}, "unknown": {}, "left known": {Left: fields}, "working": {Left: fields, Right: fields, Hold: true, Exists: both}, "working blind": {Hold: true},
+		"checked": {Left: fields, Right: fields}, "unknown": {}, "left known": {Left: fields}, "working": {
+			Left: fields, Right: fields, Hold: true, Exists: both,
+		}, "working blind": {Hold: true},
 	}
 	var out strings.Builder
 	for i, set := range sets {

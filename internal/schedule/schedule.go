@@ -101,7 +101,8 @@ func CheckName(op, name string) error {
 		}
 	}
 	if bad {
-		return fault.New(op, fault.Invalid, "schedule_malformed", "the name of a schedule is 1 to 64 letters, digits, dots, dashes and underscores")
+		return fault.New(op, fault.Invalid, "schedule_malformed",
+			"the name of a schedule is 1 to 64 letters, digits, dots, dashes and underscores")
 	}
 	return nil
 }

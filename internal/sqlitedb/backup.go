@@ -37,7 +37,8 @@ func Backup(ctx context.Context, from, to string) error {
 		return Classify(op, err)
 	}
 	if found != "ok" {
-		return fault.New(op, fault.Other, "backup_damaged", "the copy does not hold together; look at the disks of both folders, and try again")
+		return fault.New(op, fault.Other, "backup_damaged",
+			"the copy does not hold together; look at the disks of both folders, and try again")
 	}
 	return nil
 }
@@ -45,7 +46,11 @@ func Backup(ctx context.Context, from, to string) error {
 // one opens a file that is there, runs one statement on it and reads its first
 // value, if into is not nil.
 func one(ctx context.Context, path, query string, into *string, args ...any) (err error) {
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(5000)", "trusted_schema(OFF)"}}.Encode()}
+	u := url.URL{
+		Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{
+			"mode": {"rw"}, "_pragma": {"busy_timeout(5000)", "trusted_schema(OFF)"},
+		}.Encode(),
+	}
 	pool, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return err

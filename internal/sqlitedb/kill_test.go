@@ -207,7 +207,9 @@ func inspect(t *testing.T, dir string, said, got []int) {
 			t.Errorf("writer %d: %d pairs counted, %d were said to be stored", w, n, said[w])
 		}
 		said[w] = n // it may have been stored without a word
-		for _, q := range []store.Query{{Partition: "left-" + name(w)}, {Partition: "right-" + name(w)}, {Partition: "i" + name(w), OnIndex: true}} {
+		for _, q := range []store.Query{
+			{Partition: "left-" + name(w)}, {Partition: "right-" + name(w)}, {Partition: "i" + name(w), OnIndex: true},
+		} {
 			if got := h.complete(t, q); got != n {
 				t.Errorf("writer %d: %d items of %s, %d were counted", w, got, q.Partition, n)
 			}

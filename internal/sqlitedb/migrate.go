@@ -46,7 +46,8 @@ func (tx *Tx) step(component string, version int, script string) error {
 			Message: fmt.Sprintf("step %d of %s failed; the database is as before", version, component),
 		}
 	}
-	_, err := tx.Exec("INSERT INTO component (name, version) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+	_, err := tx.Exec("INSERT INTO component (name, version) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET version = "+
+		"excluded.version",
 		component, version)
 	return err
 }

@@ -153,7 +153,8 @@ const (
 // lockFolder keeps other processes out until the file is closed, also by the
 // death of this one.
 func lockFolder(op, dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's own folder
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, //nolint:gosec // the operator's own folder
+		0o600)
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Unavailable, err)
 	}
@@ -222,7 +223,8 @@ func (db *DB) identify(op string) error {
 	}
 	switch fresh := id == 0 && version == 0 && tables == 0; {
 	case !fresh && id != applicationID:
-		return fault.New(op, fault.Invalid, "database_foreign", db.path+" is a database of another program; choose another data folder")
+		return fault.New(op, fault.Invalid, "database_foreign",
+			db.path+" is a database of another program; choose another data folder")
 	case version > fileFormat:
 		return newer(op, db.path)
 	}
@@ -231,7 +233,8 @@ func (db *DB) identify(op string) error {
 		return explain(op, db.path, err)
 	}
 	if mode != "wal" {
-		return fault.New(op, fault.Unavailable, "", db.path+" lies on a file system without shared memory; choose a local one")
+		return fault.New(op, fault.Unavailable, "",
+			db.path+" lies on a file system without shared memory; choose a local one")
 	}
 	if id == applicationID {
 		return nil

@@ -18,7 +18,9 @@ func TestX11_ScrubLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, sqlitedb.FileName)
 	db := open(t, dir)
-	if err := db.Migrate(t.Context(), "test", []string{"CREATE TABLE s (k INTEGER PRIMARY KEY, v TEXT NOT NULL)"}); err != nil {
+	if err := db.Migrate(t.Context(), "test", []string{
+		"CREATE TABLE s (k INTEGER PRIMARY KEY, v TEXT NOT NULL)",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {

@@ -96,7 +96,9 @@ func TestFolderNamesOfAnyKind(t *testing.T) {
 func TestPragmas(t *testing.T) {
 	t.Parallel()
 	db := open(t, t.TempDir())
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "mmap_size": "0", "temp_store": "1", "cache_size": "-1024"}
+	want := map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "mmap_size": "0", "temp_store": "1", "cache_size": "-1024",
+	}
 	for name, want := range want {
 		var got string
 		if err := db.Read(t.Context(), func(c *sqlitedb.Conn) error {
@@ -149,7 +151,11 @@ func held(t *testing.T, test func(t *testing.T, db *sqlitedb.DB, free func())) {
 		db := withTable(t, t.TempDir())
 		begun, gate := make(chan struct{}), make(chan struct{})
 		go func() {
-			if err := db.Update(context.Background(), func(*sqlitedb.Tx) error { close(begun); <-gate; return nil }); err != nil {
+			if err := db.Update(context.Background(), func(*sqlitedb.Tx) error {
+				close(begun)
+				<-gate
+				return nil
+			}); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -259,10 +265,13 @@ func TestClosedDatabaseAnswers(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 { // some of them before, some after
 		wg.Go(func() {
-			if err := db.Update(context.Background(), func(tx *sqlitedb.Tx) error { return insert(tx, fmt.Sprint(i), i) }); err != nil && !fault.Is(err, fault.Unavailable) {
+			if err := db.Update(context.Background(), func(tx *sqlitedb.Tx) error {
+				return insert(tx, fmt.Sprint(i), i)
+			}); err != nil && !fault.Is(err, fault.Unavailable) {
 				t.Errorf("update: %v", err)
 			}
-			if err := db.Read(context.Background(), func(*sqlitedb.Conn) error { return nil }); err != nil && !fault.Is(err, fault.Unavailable) {
+			if err := db.Read(context.Background(), func(*sqlitedb.Conn) error { return nil }); err != nil &&
+				!fault.Is(err, fault.Unavailable) {
 				t.Errorf("read: %v", err)
 			}
 		})
@@ -283,7 +292,9 @@ func TestClosedDatabaseAnswers(t *testing.T) {
 func TestMigrateTakesMissingStepsOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	steps := []string{table, "INSERT INTO t VALUES ('old', 1)", "ALTER TABLE t ADD COLUMN w TEXT; INSERT INTO t VALUES ('new', 2, 'x')"}
+	steps := []string{
+		table, "INSERT INTO t VALUES ('old', 1)", "ALTER TABLE t ADD COLUMN w TEXT; INSERT INTO t VALUES ('new', 2, 'x')",
+	}
 	for _, known := range []int{1, 2, 3, 3} {
 		db := open(t, dir)
 		if err := db.Migrate(t.Context(), "test", steps[:known]); err != nil {
@@ -415,7 +426,9 @@ func TestLogStaysBounded(t *testing.T) {
 }
 
 // overlap reads again and again; it leaves each time only when the other reader has come.
-func overlap(t *testing.T, db *sqlitedb.DB, stop <-chan struct{}, mine <-chan struct{}, other chan<- struct{}, announce bool) {
+func overlap(
+	t *testing.T, db *sqlitedb.DB, stop <-chan struct{}, mine <-chan struct{}, other chan<- struct{}, announce bool,
+) {
 	for open := true; open; announce = true {
 		err := db.View(context.Background(), func(c *sqlitedb.Conn) error {
 			var n int

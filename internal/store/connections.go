@@ -30,7 +30,9 @@ const connectionPrefix = "connection#"
 
 // LoadConnection reads a connection. It returns the item's own version too,
 // for SaveConnection. Errors: NotFound; Invalid for an unknown format.
-func LoadConnection(ctx context.Context, s Store, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, int64, error) {
+func LoadConnection(
+	ctx context.Context, s Store, ws crm.WorkspaceID, id crm.ConnectionID,
+) (*crm.Connection, int64, error) {
 	item, err := s.Get(ctx, ConnectionKey(ws, id))
 	if err != nil {
 		return nil, 0, err
@@ -42,7 +44,9 @@ func LoadConnection(ctx context.Context, s Store, ws crm.WorkspaceID, id crm.Con
 // SaveConnection stores c if the item is still at version seen (0 = new) and
 // returns the new item version. Conflict when somebody else was faster.
 func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Connection, seen int64) (int64, error) {
-	b, err := json.Marshal(storedConnection{V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c})
+	b, err := json.Marshal(storedConnection{
+		V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c,
+	})
 	if err != nil {
 		return 0, fault.Wrap("store: encode connection", fault.Invalid, err)
 	}
@@ -55,7 +59,9 @@ func ConnectionsQuery(ws crm.WorkspaceID) Query {
 }
 
 // ListConnections returns one page of a workspace's connections, by ID.
-func ListConnections(ctx context.Context, s Store, ws crm.WorkspaceID, limit int, cursor string) ([]crm.Connection, string, error) {
+func ListConnections(
+	ctx context.Context, s Store, ws crm.WorkspaceID, limit int, cursor string,
+) ([]crm.Connection, string, error) {
 	q := ConnectionsQuery(ws)
 	q.Limit, q.Cursor = limit, cursor
 	page, err := s.Query(ctx, q)
@@ -80,7 +86,8 @@ func DecodeConnection(item Item) (*crm.Connection, error) {
 		return nil, fault.Wrap("store: decode connection", fault.Other, err)
 	}
 	if sc.V != connectionFormat {
-		return nil, fault.New("store: decode connection", fault.Invalid, "unknown_format", "the connection was written by a newer version of Lockstep")
+		return nil, fault.New("store: decode connection", fault.Invalid, "unknown_format",
+			"the connection was written by a newer version of Lockstep")
 	}
 	c := sc.Document
 	c.Generation, c.Version, c.StatusAt = sc.Generation, sc.Version, sc.StatusAt

@@ -43,7 +43,8 @@ func TestCursorCannotLeaveTheRange(t *testing.T) {
 	} {
 		c.q.Table, c.q.Partition = store.Log, "p"
 		c.q.Cursor = store.EncodeCursor(&c.q, store.Position{Sort: c.at})
-		if _, _, err := store.DecodeCursor("test", &c.q); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "cursor_malformed" {
+		if _, _, err := store.DecodeCursor("test", &c.q); !fault.Is(err, fault.Invalid) ||
+			fault.CodeOf(err) != "cursor_malformed" {
 			t.Errorf("%s: %v, want cursor_malformed", name, err)
 		}
 	}
@@ -91,7 +92,8 @@ func TestMeterSince(t *testing.T) {
 	m.Read(store.Log, 3)
 	m.Queried(store.Settings, 2)
 	d := m.Counts().Since(none)
-	if d.Written() != 1 || d.Written(store.Links) != 0 || d.Read(store.Log) != 3 || d.Read() != 5 || d.Queries[store.Settings] != 1 {
+	if d.Written() != 1 || d.Written(store.Links) != 0 || d.Read(store.Log) != 3 || d.Read() != 5 ||
+		d.Queries[store.Settings] != 1 {
 		t.Errorf("counts = %+v", d)
 	}
 	if d := m.Counts().Since(store.Counts{}); d.Written() != 1 {

@@ -143,12 +143,8 @@ func DecodeKept(it Item) (k Kept, ok bool, err error) {
 		return k, false, fault.Wrap("store: decode kept record", fault.Other, err)
 	}
 	if k.V != keptFormat {
-		return k, false, fault.New(
-			"store: decode kept record",
-			fault.Invalid,
-			"unknown_format",
-			"the record was kept by a newer version of Lockstep",
-		)
+		return k, false, fault.New("store: decode kept record", fault.Invalid, "unknown_format",
+			"the record was kept by a newer version of Lockstep")
 	}
 	return k, true, nil
 }

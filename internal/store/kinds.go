@@ -141,7 +141,8 @@ var Kinds = []Kind{
 	},
 	{
 		"kept", Links, "o#", "", OfItself, Whole, Sleeps, "", EraseItems,
-		"records of apps that only push, as they were told, and where to find them by address or number; gone with the last connection of the account",
+		"records of apps that only push, as they were told, and where to find them by address or number; gone with the " +
+			"last connection of the account",
 	},
 	{
 		"agenda", Links, "agenda", "", OfItself, Whole, Sleeps, "", EraseNothing,

@@ -19,7 +19,9 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), nil); err == nil {
 		t.Error("nothing was run, and nothing said of it")
 	}
-	err := run(t.Context(), []string{"sh", "-c", `test -n "$LOCKSTEP_SETTINGS_TABLE" && test -n "$AWS_ENDPOINT_URL_SQS" && exit 7`})
+	err := run(t.Context(), []string{
+		"sh", "-c", `test -n "$LOCKSTEP_SETTINGS_TABLE" && test -n "$AWS_ENDPOINT_URL_SQS" && exit 7`,
+	})
 	awslocal.Missing(t, err)
 	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != 7 {
@@ -29,7 +31,9 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"sh", "-c", `trap 'echo ended >>"$0"; exit 0' TERM; echo started >>"$0"; while :; do sleep 0.05; done`, said})
+		ended <- run(ctx, []string{
+			"sh", "-c", `trap 'echo ended >>"$0"; exit 0' TERM; echo started >>"$0"; while :; do sleep 0.05; done`, said,
+		})
 	}()
 	text := func() string { b, _ := os.ReadFile(said); return string(b) }
 	look, limit := time.NewTicker(10*time.Millisecond), time.After(time.Minute)

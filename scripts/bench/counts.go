@@ -30,7 +30,9 @@ func newBenchOf(ctx context.Context, people int, change func(*crm.Connection)) (
 	b.tally = newTally(memstore.New(clock.Now))
 	b.queue = memqueue.New(clock.Now, memqueue.Options{})
 	var err error
-	b.Bed, err = testbed.New(ctx, testbed.Options{People: people, Clock: clock, Store: b.tally, Queue: b.queue, Wrap: b.countRows}, change)
+	b.Bed, err = testbed.New(ctx, testbed.Options{
+		People: people, Clock: clock, Store: b.tally, Queue: b.queue, Wrap: b.countRows,
+	}, change)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +69,9 @@ type rowCounter struct {
 	b *bench
 }
 
-func (r *rowCounter) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
+func (r *rowCounter) BatchWrite(
+	ctx context.Context, object string, writes []connector.Write,
+) ([]connector.Written, error) {
 	r.b.rows += len(writes)
 	return r.Connector.BatchWrite(ctx, object, writes)
 }
@@ -81,7 +85,8 @@ func (b *bench) pairs(ctx context.Context, n int) ([]engine.RecordView, error) {
 func linked(ctx context.Context, e *engine.Engine, n int) ([]engine.RecordView, error) {
 	var out []engine.RecordView
 	for cursor := ""; len(out) < n; {
-		page, next, err := e.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, cursor)
+		page, next, err := e.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "",
+			200, cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +105,9 @@ func linked(ctx context.Context, e *engine.Engine, n int) ([]engine.RecordView, 
 // measure takes all counts.
 func measure(ctx context.Context) ([]figure, error) {
 	var out []figure
-	for _, f := range []func(context.Context) ([]figure, error){measureChanges, measureLone, measureCreates, measureQuiet, measureResync, measureLooks} {
+	for _, f := range []func(context.Context) ([]figure, error){
+		measureChanges, measureLone, measureCreates, measureQuiet, measureResync, measureLooks,
+	} {
 		fs, err := f(ctx)
 		if err != nil {
 			return out, err
@@ -132,9 +139,13 @@ func measureChanges(ctx context.Context) ([]figure, error) {
 		for i, p := range pairs {
 			b.Move(5 * time.Millisecond)
 			if side == crm.Left {
-				_, err = b.Hub.Core().UpdateRecord("contacts", string(p.ID), map[string]string{"jobtitle": fmt.Sprintf("Cooper %d", i)})
+				_, err = b.Hub.Core().UpdateRecord("contacts", string(p.ID), map[string]string{
+					"jobtitle": fmt.Sprintf("Cooper %d", i),
+				})
 			} else {
-				_, err = b.Force.Core().UpdateRecord("Contact", string(p.Partner), map[string]string{"Title": fmt.Sprintf("Cooper %d", i)})
+				_, err = b.Force.Core().UpdateRecord("Contact", string(p.Partner), map[string]string{
+					"Title": fmt.Sprintf("Cooper %d", i),
+				})
 			}
 			if err != nil {
 				return nil, err
@@ -178,19 +189,26 @@ func measureLone(ctx context.Context) ([]figure, error) {
 		return nil, err
 	}
 	for i, p := range pairs { // the first also makes the day's run
-		if _, err := b.Hub.Core().UpdateRecord("contacts", string(p.ID), map[string]string{"jobtitle": "Cooper"}); err != nil {
+		if _, err := b.Hub.Core().UpdateRecord("contacts", string(p.ID), map[string]string{
+			"jobtitle": "Cooper",
+		}); err != nil {
 			return nil, err
 		}
 		b.Move(time.Second)
 		b.reset()
-		if err := b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{{Kind: connector.EventChanged, Object: "contacts", ID: p.ID}}); err != nil {
+		if err := b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
+			{Kind: connector.EventChanged, Object: "contacts", ID: p.ID},
+		}); err != nil {
 			return nil, err
 		}
 		if err := b.Drain(ctx); err != nil {
 			return nil, err
 		}
 		if i == 1 {
-			return []figure{shown("store writes of a lone change by webhook", float64(b.tally.total()), "%.0f"), shown("calls of a lone change by webhook", float64(b.calls()), "%.0f")}, nil
+			return []figure{
+				shown("store writes of a lone change by webhook", float64(b.tally.total()), "%.0f"),
+				shown("calls of a lone change by webhook", float64(b.calls()), "%.0f"),
+			}, nil
 		}
 	}
 	return nil, nil
@@ -207,7 +225,9 @@ func measureCreates(ctx context.Context) ([]figure, error) {
 	}
 	for i := range changed {
 		b.Move(5 * time.Millisecond)
-		if _, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("new.%d@example.net", i), "firstname": "New", "lastname": fmt.Sprintf("Person %d", i)}); err != nil {
+		if _, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+			"email": fmt.Sprintf("new.%d@example.net", i), "firstname": "New", "lastname": fmt.Sprintf("Person %d", i),
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -236,7 +256,8 @@ func measureQuiet(ctx context.Context) ([]figure, error) {
 		if err := b.Pull(ctx); err != nil {
 			return nil, err
 		}
-		out = append(out, exactly(fmt.Sprintf("calls of a pull with nothing changed, %d people", n), 2, float64(b.calls()), "%.0f"))
+		out = append(out, exactly(fmt.Sprintf("calls of a pull with nothing changed, %d people", n), 2, float64(b.calls()),
+			"%.0f"))
 	}
 	return out, nil
 }
@@ -250,7 +271,8 @@ func measureResync(ctx context.Context) ([]figure, error) {
 	if err := b.quiet(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := b.Engine.StartRun(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync); err != nil {
+	if _, err := b.Engine.StartRun(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RunResync); err != nil {
 		return nil, err
 	}
 	if err := b.Drain(ctx); err != nil {

@@ -123,7 +123,8 @@ func delivery(ids []string, serial int) ([]byte, error) {
 		n := serial*eventsEach + i
 		events[i] = map[string]any{
 			"eventId": n, "subscriptionId": 100, "portalId": hubspotfake.PortalID, "appId": hubspotfake.AppID, "occurredAt": now,
-			"subscriptionType": "contact.propertyChange", "propertyName": "jobtitle", "propertyValue": "Cooper", "changeSource": "CRM_UI",
+			"subscriptionType": "contact.propertyChange", "propertyName": "jobtitle", "propertyValue": "Cooper",
+			"changeSource":  "CRM_UI",
 			"attemptNumber": 0, "objectId": json.Number(ids[n%len(ids)]),
 		}
 	}
@@ -139,7 +140,8 @@ func deliver(ctx context.Context, hook string, body []byte) (ms float64, err err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-HubSpot-Request-Timestamp", stamp)
-	req.Header.Set("X-HubSpot-Signature-v3", hubspotfake.Sign(hubspotfake.ClientSecret, http.MethodPost, hook, body, stamp))
+	req.Header.Set("X-HubSpot-Signature-v3", hubspotfake.Sign(hubspotfake.ClientSecret, http.MethodPost, hook, body,
+		stamp))
 	began := time.Now()
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

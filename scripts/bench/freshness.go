@@ -70,10 +70,14 @@ func freshBulk(ctx context.Context) ([]figure, error) {
 		return nil, err
 	}
 	for i := range fresh {
-		if _, err := w.Hub.Core().CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("left.%d@example.net", i), "lastname": fmt.Sprint("Left ", i)}); err != nil {
+		if _, err := w.Hub.Core().CreateRecord("contacts", map[string]string{
+			"email": fmt.Sprintf("left.%d@example.net", i), "lastname": fmt.Sprint("Left ", i),
+		}); err != nil {
 			return nil, err
 		}
-		if _, err := w.Force.Core().CreateRecord("Contact", map[string]string{"Email": fmt.Sprintf("right.%d@example.net", i), "LastName": fmt.Sprint("Right ", i)}); err != nil {
+		if _, err := w.Force.Core().CreateRecord("Contact", map[string]string{
+			"Email": fmt.Sprintf("right.%d@example.net", i), "LastName": fmt.Sprint("Right ", i),
+		}); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +142,8 @@ func freshPull(ctx context.Context, interval time.Duration) ([]figure, error) {
 		return nil, err
 	}
 	days := w.Now().Sub(began).Hours() / 24
-	share := 100 * max(float64(w.Hub.Core().Requests().Total)/(days*hubDaily), float64(w.Force.Core().Requests().Total)/(days*forceDaily))
+	share := 100 * max(float64(w.Hub.Core().Requests().Total)/(days*hubDaily),
+		float64(w.Force.Core().Requests().Total)/(days*forceDaily))
 	p50, p95, most, err := w.ages()
 	name := fmt.Sprintf("edit to write by pull every %.0f min, ", interval.Minutes())
 	return []figure{
@@ -174,7 +179,9 @@ func (w *wires) schedule(ctx context.Context, every time.Duration) error {
 	}
 	at := w.Now().Add(5 * time.Second)
 	for i, p := range pairs {
-		w.plan = append(w.plan, &edit{side: crm.Sides[i%2], ids: [2]string{string(p.ID), string(p.Partner)}, text: fmt.Sprint("Fresh ", i), at: at})
+		w.plan = append(w.plan, &edit{
+			side: crm.Sides[i%2], ids: [2]string{string(p.ID), string(p.Partner)}, text: fmt.Sprint("Fresh ", i), at: at,
+		})
 		at = at.Add(every)
 	}
 	return nil

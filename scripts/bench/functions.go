@@ -28,7 +28,9 @@ var startLimits = map[string]float64{"webhook": 50, "pull": 50, "sync": 50, "api
 var sizeLimits = map[string]float64{"webhook": 15, "pull": 15, "sync": 15, "keeper": 15, "api": 20}
 
 // firstEvents need the store, and no app: what a cold start itself costs.
-var firstEvents = map[string]string{"webhook": "webhook-check", "pull": "pull-gone", "sync": "sync-batch", "api": "api-unauthorized"}
+var firstEvents = map[string]string{
+	"webhook": "webhook-check", "pull": "pull-gone", "sync": "sync-batch", "api": "api-unauthorized",
+}
 
 // measureFunctions looks at the built functions in dist.
 func measureFunctions(ctx context.Context, dist string) ([]figure, error) {
@@ -50,7 +52,8 @@ func measureFunctions(ctx context.Context, dist string) ([]figure, error) {
 		if err != nil {
 			return all, err
 		}
-		all = append(all, atMost("start of "+name+" to its first answer, "+runtime.GOARCH+", ms (middle of 11)", startLimits[name], took, "%.0f"))
+		all = append(all, atMost("start of "+name+" to its first answer, "+runtime.GOARCH+", ms (middle of 11)",
+			startLimits[name], took, "%.0f"))
 	}
 	return all, nil
 }
@@ -65,7 +68,8 @@ func firstAnswers(ctx context.Context, dist, name string, env []string) (float64
 	for range starts {
 		var said bytes.Buffer
 		f := lambdarun.New(lambdarun.Options{
-			Name: name, Program: filepath.Join(dist, runtime.GOARCH, name, "bootstrap"), Timeout: 10 * time.Second, Log: io.Writer(&said),
+			Name: name, Program: filepath.Join(dist, runtime.GOARCH, name, "bootstrap"), Timeout: 10 * time.Second,
+			Log: io.Writer(&said),
 			Env: append(slices.Clone(env), "LOCKSTEP_PUBLIC_URL=https://hooks.example.com"),
 		})
 		began := time.Now()

@@ -20,7 +20,9 @@ type looked struct {
 // dayOf pulls for a day, with so many minutes until the second look and hours of
 // an audit's round, after so many records were edited on the left side.
 func dayOf(ctx context.Context, people, edits, again, audit int) (looked, error) {
-	b, err := newBenchOf(ctx, people, func(c *crm.Connection) { c.Syncs[0].SecondLook, c.Syncs[0].AuditHours = &again, &audit })
+	b, err := newBenchOf(ctx, people, func(c *crm.Connection) {
+		c.Syncs[0].SecondLook, c.Syncs[0].AuditHours = &again, &audit
+	})
 	if err != nil {
 		return looked{}, err
 	}
@@ -33,7 +35,9 @@ func dayOf(ctx context.Context, people, edits, again, audit int) (looked, error)
 	}
 	for i, p := range pairs {
 		b.Move(5 * time.Millisecond)
-		if _, err := b.Hub.Core().UpdateRecord("contacts", string(p.ID), map[string]string{"jobtitle": fmt.Sprintf("Cooper %d", i)}); err != nil {
+		if _, err := b.Hub.Core().UpdateRecord("contacts", string(p.ID), map[string]string{
+			"jobtitle": fmt.Sprintf("Cooper %d", i),
+		}); err != nil {
 			return looked{}, err
 		}
 	}
@@ -87,13 +91,16 @@ func measureLooks(ctx context.Context) ([]figure, error) {
 	over := func(name, plain string) float64 { return float64(at[name].calls - at[plain].calls) }
 	many := at["many, audit"]
 	return []figure{
-		shown("calls of a day of pulls every 5 min, nothing changed, without looking again", float64(at["plain"].calls), "%.0f"),
+		shown("calls of a day of pulls every 5 min, nothing changed, without looking again", float64(at["plain"].calls),
+			"%.0f"),
 		atMost("calls of the second look in it", 200, over("again", "plain"), "%.0f"),
 		atMost("calls of the audit in it, a sync of some 1,000 links", 50, over("audit", "plain"), "%.0f"),
-		atMost("calls of the audit a day per 1,000 links, a sync of some 8,000", 25, 1000*over("many, audit", "many, plain")/many.links, "%.1f"),
+		atMost("calls of the audit a day per 1,000 links, a sync of some 8,000", 25,
+			1000*over("many, audit", "many, plain")/many.links, "%.1f"),
 		exactly("share of them found equal by a full round", 1, many.share, "%.2f"),
 		exactly("store writes of both beyond the pulls' own", 0, float64(at["both"].writes-at["plain"].writes), "%.0f"),
-		atMost("calls of the second look at 1,000 changed records", 15, float64(at["edited, again"].later-at["edited, plain"].later), "%.0f"),
+		atMost("calls of the second look at 1,000 changed records", 15,
+			float64(at["edited, again"].later-at["edited, plain"].later), "%.0f"),
 		exactly("store writes of it", 0, float64(at["edited, again"].writes-at["edited, plain"].writes), "%.0f"),
 	}, nil
 }

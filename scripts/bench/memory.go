@@ -62,7 +62,9 @@ func peak(ctx context.Context, binary string, people int) (mb float64, err error
 
 // serve runs the program on a new data folder, beside two fakes with people
 // each, until stop is called, which also removes the folder.
-func serve(ctx context.Context, binary string, people int) (program *exec.Cmd, c *client, stop func() error, err error) {
+func serve(
+	ctx context.Context, binary string, people int,
+) (program *exec.Cmd, c *client, stop func() error, err error) {
 	dir, err := os.MkdirTemp("", "lockstep-bench-")
 	if err != nil {
 		return nil, nil, nil, err
@@ -95,7 +97,9 @@ func serve(ctx context.Context, binary string, people int) (program *exec.Cmd, c
 		}
 		program, stops = cmd, append(stops, end)
 	}
-	return program, &client{Client: apiclient.New("http://"+address, benchKey), hub: "http://" + hub, force: "http://" + force}, stop, nil
+	return program, &client{
+		Client: apiclient.New("http://"+address, benchKey), hub: "http://" + hub, force: "http://" + force,
+	}, stop, nil
 }
 
 func firstOf(a, b error) error {
@@ -173,13 +177,17 @@ func (c *client) firstSync(ctx context.Context) (connection string, err error) {
 	var left, right, con id
 	if err := c.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
 		"app": "hubspot", "name": "left", "base_url": c.hub,
-		"credentials": map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
+		"credentials": map[string]string{
+			"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret,
+		},
 	}, &left); err != nil {
 		return "", err
 	}
 	if err := c.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
 		"app": "salesforce", "name": "right", "base_url": c.force,
-		"credentials": map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
+		"credentials": map[string]string{
+			"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret,
+		},
 	}, &right); err != nil {
 		return "", err
 	}

@@ -73,7 +73,8 @@ func newWires(ctx context.Context, people int) (*wires, error) {
 		People: people, Clock: clock, Store: store, Tuning: app.LocalTuning(),
 		Wrap: func(id crm.AccountID, c connector.Connector) connector.Connector {
 			return paced.Wrap(c, paced.Budget{
-				Store: store, Workspace: testbed.Workspace, Account: id, Now: clock.Now, Sleep: wait, MaxWait: maxWait, Holder: "bench",
+				Store: store, Workspace: testbed.Workspace, Account: id, Now: clock.Now, Sleep: wait, MaxWait: maxWait,
+				Holder: "bench",
 				OnCall: func(crm.AccountID, string) { w.pass(onTheWire) },
 			})
 		},
@@ -145,7 +146,8 @@ func (w *wires) happen() error {
 	if len(w.plan) > 0 {
 		for due := int(now.Sub(w.started).Seconds() * float64(w.each)); w.turn < due; w.turn++ {
 			p := w.others[w.turn%len(w.others)]
-			if err := w.change(crm.Sides[w.turn%2], [2]string{string(p.ID), string(p.Partner)}, fmt.Sprint("Other ", w.turn)); err != nil {
+			if err := w.change(crm.Sides[w.turn%2], [2]string{string(p.ID), string(p.Partner)},
+				fmt.Sprint("Other ", w.turn)); err != nil {
 				return err
 			}
 		}
@@ -158,7 +160,8 @@ func (w *wires) happen() error {
 	if !w.hooks {
 		return nil
 	}
-	if err := w.takeIn(hubspot.Driver().Webhooks, w.Hub.Core(), testbed.LeftAccount, fmt.Sprint(hubspotfake.PortalID)); err != nil {
+	if err := w.takeIn(hubspot.Driver().Webhooks, w.Hub.Core(), testbed.LeftAccount,
+		fmt.Sprint(hubspotfake.PortalID)); err != nil {
 		return err
 	}
 	return w.takeIn(salesforce.Driver().Webhooks, w.Force.Core(), testbed.RightAccount, w.Force.OrgID())
@@ -194,8 +197,12 @@ func (w *wires) shows(e *edit) bool {
 // takeIn takes an app's deliveries in, checks included.
 func (w *wires) takeIn(hooks connector.Webhooks, core *fakekit.Core, account crm.AccountID, external string) error {
 	for _, d := range core.Take() {
-		req := connector.WebhookRequest{Method: d.Packed.Method, URL: d.Packed.URL, Header: d.Packed.Header, Body: d.Packed.Body}
-		if err := hooks.Verify(req, connector.WebhookTrust{Secret: secret.NewText(hubspotfake.ClientSecret), ExternalID: external}, w.Now()); err != nil {
+		req := connector.WebhookRequest{
+			Method: d.Packed.Method, URL: d.Packed.URL, Header: d.Packed.Header, Body: d.Packed.Body,
+		}
+		if err := hooks.Verify(req, connector.WebhookTrust{
+			Secret: secret.NewText(hubspotfake.ClientSecret), ExternalID: external,
+		}, w.Now()); err != nil {
 			return err
 		}
 		events, err := hooks.Parse(req)

@@ -75,7 +75,8 @@ func run(seeds int) error {
 	for _, line := range wrong {
 		fmt.Println(line)
 	}
-	fmt.Printf("%d functions, %d of them below %d %% with a reason, %d problems\n", len(found), len(allowed), floor, len(wrong))
+	fmt.Printf("%d functions, %d of them below %d %% with a reason, %d problems\n", len(found), len(allowed), floor,
+		len(wrong))
 	if len(wrong) > 0 {
 		return errors.New("see above: write the test, or give the reason in scripts/coverage/exceptions.txt")
 	}
@@ -87,7 +88,8 @@ func measure(dir, profile string, seeds int) error {
 	pkgs := strings.Join(measured, ",")
 	tests := filepath.Join(dir, "tests.out")
 	// What runs on either storage runs on one: the code above it is the same.
-	test := command("STORE=embedded", "go", slices.Concat([]string{"test", "-short", "-covermode=set", "-coverpkg=" + pkgs, "-coverprofile=" + tests}, tested)...)
+	test := command("STORE=embedded", "go",
+		slices.Concat([]string{"test", "-short", "-covermode=set", "-coverpkg=" + pkgs, "-coverprofile=" + tests}, tested)...)
 	test.Stdout, test.Stderr = os.Stderr, os.Stderr
 	if err := test.Run(); err != nil {
 		return fmt.Errorf("the tests: %w", err)
@@ -97,19 +99,22 @@ func measure(dir, profile string, seeds int) error {
 		return err
 	}
 	// The counters are written by the main package: it is measured along.
-	build := command("CGO_ENABLED=0", "go", "build", "-cover", "-covermode=set", "-coverpkg="+pkgs+",./functions/local", "-o", program, "./functions/local")
+	build := command("CGO_ENABLED=0", "go", "build", "-cover", "-covermode=set", "-coverpkg="+pkgs+",./functions/local",
+		"-o", program, "./functions/local")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	out, err := command("GOCOVERDIR="+counters, program, "sim", "--seeds", strconv.Itoa(seeds), "--each", strconv.Itoa(each)).CombinedOutput()
+	out, err := command("GOCOVERDIR="+counters, program, "sim", "--seeds", strconv.Itoa(seeds), "--each",
+		strconv.Itoa(each)).CombinedOutput()
 	// So few seeds do not reach every rare state, which is an error of its own;
 	// a broken promise is one here, too.
 	if !strings.Contains(string(out), ": 0 broken promises") {
 		return fmt.Errorf("the simulation: %w\n%s", err, out)
 	}
 	sim := filepath.Join(dir, "sim.out")
-	if out, err := command("", "go", "tool", "covdata", "textfmt", "-i="+counters, "-o", sim).CombinedOutput(); err != nil {
+	if out, err := command("", "go", "tool", "covdata", "textfmt", "-i="+counters, "-o",
+		sim).CombinedOutput(); err != nil {
 		return fmt.Errorf("read the counters: %w\n%s", err, out)
 	}
 	return join(profile, tests, sim)

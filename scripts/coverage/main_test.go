@@ -21,8 +21,10 @@ func TestJudge(t *testing.T) {
 	for text, want := range map[string][]string{
 		"": {" 12.5 %  engine/plans.go Get", "  0.0 %  api/log.go String"},
 		"# why\nengine/plans.go Get: reads a damaged item\napi/log.go String: for people\n": nil,
-		"engine/plans.go Get: x\napi/log.go String: y\nengine/plans.go Apply: z\n":          {"engine/plans.go Apply: stands"},
-		"engine/plans.go Get: x\napi/log.go String: y\nengine/none.go Apply: z\n":           {"engine/none.go Apply: stands"},
+		"engine/plans.go Get: x\napi/log.go String: y\nengine/plans.go Apply: z\n": {
+			"engine/plans.go Apply: stands",
+		},
+		"engine/plans.go Get: x\napi/log.go String: y\nengine/none.go Apply: z\n": {"engine/none.go Apply: stands"},
 	} {
 		allowed, err := readExceptions(text)
 		if err != nil {
@@ -43,7 +45,10 @@ func TestJudge(t *testing.T) {
 
 func TestExceptionsHaveReasons(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"engine/plans.go Get", "engine/plans.go Get: ", "Get: x", "a.go F: x\na.go F: y", strings.Repeat("a.go F: x\n", most+1)} {
+	for _, bad := range []string{
+		"engine/plans.go Get", "engine/plans.go Get: ", "Get: x", "a.go F: x\na.go F: y",
+		strings.Repeat("a.go F: x\n", most+1),
+	} {
 		if _, err := readExceptions(bad); err == nil {
 			t.Errorf("%q was read", bad)
 		}

@@ -29,7 +29,8 @@ func check(fsys fs.FS, files []string) (problems []string, stats string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	problems = slices.Concat(c.problems, c.features.problems, c.unknown(files), c.status(), c.brokenLinks(files), c.glossary(files))
+	problems = slices.Concat(c.problems, c.features.problems, c.unknown(files), c.status(), c.brokenLinks(files),
+		c.glossary(files))
 	slices.SortStableFunc(problems, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
 	stats = fmt.Sprintf("%d files, %d names used, %d rows named by tests, %d pages",
 		len(files), len(c.names.uses), len(c.names.rows), len(c.pages))
@@ -43,7 +44,8 @@ func place(problem string) string {
 
 func collect(fsys fs.FS, files []string) (*collected, error) {
 	c := &collected{
-		names: names{rows: map[int]string{}}, known: map[string]bool{}, pages: map[string][]byte{}, sources: map[string][]byte{},
+		names: names{rows: map[int]string{}}, known: map[string]bool{}, pages: map[string][]byte{},
+		sources: map[string][]byte{},
 	}
 	for _, name := range files {
 		src, err := fs.ReadFile(fsys, name)
@@ -110,9 +112,11 @@ func (c *collected) status() []string {
 		test := c.names.rows[row]
 		switch {
 		case test == "" && r.status != planned:
-			problems = append(problems, fmt.Sprintf("%s:%d: row %d is %s, but no test named TestRow%d_… shows it", featuresPage, r.line+1, row, r.status, row))
+			problems = append(problems, fmt.Sprintf("%s:%d: row %d is %s, but no test named TestRow%d_… shows it", featuresPage,
+				r.line+1, row, r.status, row))
 		case test != "" && r.status == planned:
-			problems = append(problems, fmt.Sprintf("%s:%d: row %d is planned, but tested by %s (make docs-status)", featuresPage, r.line+1, row, test))
+			problems = append(problems, fmt.Sprintf("%s:%d: row %d is planned, but tested by %s (make docs-status)",
+				featuresPage, r.line+1, row, test))
 		}
 	}
 	return problems
@@ -139,7 +143,9 @@ func (c *collected) broken(files []string, from, target string) string {
 	if file != "" {
 		to = path.Join(path.Dir(from), file)
 	}
-	exists := slices.ContainsFunc(files, func(f string) bool { return f == to || strings.HasPrefix(f, strings.TrimSuffix(to, "/")+"/") })
+	exists := slices.ContainsFunc(files, func(f string) bool {
+		return f == to || strings.HasPrefix(f, strings.TrimSuffix(to, "/")+"/")
+	})
 	if !exists && to != "." {
 		return "there is no " + to
 	}
@@ -156,12 +162,21 @@ var forbidden = []struct {
 	why string
 }{
 	{regexp.MustCompile(`/wor` + `k/(?:main|shared|\.library)\b`), "a path of one machine"},
-	{regexp.MustCompile(`/tmp/` + `brief\b|\bshared/` + `(?:[A-Z]+\.md|connectors/|dependencies)`), "a path of one machine"},
+	{
+		regexp.MustCompile(`/tmp/` + `brief\b|\bshared/` + `(?:[A-Z]+\.md|connectors/|dependencies)`),
+		"a path of one machine",
+	},
 	{regexp.MustCompile(`\b(?:proxy|sum)\.` + `golang\.org\b`), "the host of a package registry"},
-	{regexp.MustCompile(`\bregistry\.` + `(?:npmjs\.org|yarnpkg\.com)\b|\bregistry-1\.` + `docker\.io\b`), "the host of a package registry"},
+	{
+		regexp.MustCompile(`\bregistry\.` + `(?:npmjs\.org|yarnpkg\.com)\b|\bregistry-1\.` + `docker\.io\b`),
+		"the host of a package registry",
+	},
 	{regexp.MustCompile(`\b(?:files\.` + `pythonhosted\.org|pypi` + `\.org)\b`), "the host of a package registry"},
 	{regexp.MustCompile(`\brepo1?\.` + `maven\.(?:org|apache\.org)\b`), "the host of a package registry"},
-	{regexp.MustCompile(`^\s*"resol` + `ved": "http`), "a resolved address in a lock file (omit-lockfile-registry-resolved=true)"},
+	{
+		regexp.MustCompile(`^\s*"resol` + `ved": "http`),
+		"a resolved address in a lock file (omit-lockfile-registry-resolved=true)",
+	},
 }
 
 func foreign(name string, src []byte) []string {

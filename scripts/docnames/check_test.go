@@ -45,40 +45,96 @@ func TestS1_X8_Both() {}
 func TestSomething() {}
 func FuzzX8_Key() {}
 `}},
-		"unknown invariant in a test":      {files: map[string]string{"a/a_test.go": "package a\nfunc TestS12_X() {}\n"}, want: "a/a_test.go:2: names S12"},
-		"second name of a test":            {files: map[string]string{"a/a_test.go": "package a\nfunc TestS1_S12_X() {}\n"}, want: "names S12"},
-		"a test outside a test file":       {files: map[string]string{"a/a.go": "package a\nfunc TestS12_X() {}\n"}},
-		"unknown fuzz target":              {files: map[string]string{"a/a_test.go": "package a\nfunc FuzzX9_X() {}\n"}, want: "names X9"},
-		"unknown invariant in brackets":    {files: map[string]string{"a/a.go": "package a // as promised (S1, S99)\n"}, want: "names S99"},
-		"unknown invariant after the word": {files: map[string]string{"a/a.go": "// INVARIANTS\n// S98\npackage a\n"}, want: "names S98"},
-		"other words in brackets":          {files: map[string]string{"a/a.go": "package a // a bucket (S3 or GCS), key (P5x), f(S99x)\n"}},
-		"unknown design rule":              {files: map[string]string{"a/a.go": "package a // INVARIANTS section 1 point 6\n"}, want: "names 1.6"},
-		"unknown decision":                 {files: map[string]string{"a/a.go": "package a // DESIGN 3.5\n"}, want: "names design 3.5"},
-		"unknown row in a comment":         {files: map[string]string{"a/a.go": "package a // FEATURES row 214\n"}, want: "names row 214"},
-		"unknown row in brackets":          {files: map[string]string{"a/a.go": "package a // x (rows 1, 300)\n"}, want: "names row 300"},
+		"unknown invariant in a test": {
+			files: map[string]string{"a/a_test.go": "package a\nfunc TestS12_X() {}\n"},
+			want:  "a/a_test.go:2: names S12",
+		},
+		"second name of a test": {
+			files: map[string]string{"a/a_test.go": "package a\nfunc TestS1_S12_X() {}\n"},
+			want:  "names S12",
+		},
+		"a test outside a test file": {files: map[string]string{"a/a.go": "package a\nfunc TestS12_X() {}\n"}},
+		"unknown fuzz target": {
+			files: map[string]string{"a/a_test.go": "package a\nfunc FuzzX9_X() {}\n"}, want: "names X9",
+		},
+		"unknown invariant in brackets": {
+			files: map[string]string{"a/a.go": "package a // as promised (S1, S99)\n"}, want: "names S99",
+		},
+		"unknown invariant after the word": {
+			files: map[string]string{"a/a.go": "// INVARIANTS\n// S98\npackage a\n"}, want: "names S98",
+		},
+		"other words in brackets": {
+			files: map[string]string{"a/a.go": "package a // a bucket (S3 or GCS), key (P5x), f(S99x)\n"},
+		},
+		"unknown design rule": {
+			files: map[string]string{"a/a.go": "package a // INVARIANTS section 1 point 6\n"}, want: "names 1.6",
+		},
+		"unknown decision": {
+			files: map[string]string{"a/a.go": "package a // DESIGN 3.5\n"}, want: "names design 3.5",
+		},
+		"unknown row in a comment": {
+			files: map[string]string{"a/a.go": "package a // FEATURES row 214\n"}, want: "names row 214",
+		},
+		"unknown row in brackets": {
+			files: map[string]string{"a/a.go": "package a // x (rows 1, 300)\n"}, want: "names row 300",
+		},
 		"a glossary that holds": {files: map[string]string{
-			glossaryPage: "| known | here | in |\n|---|---|---|\n| a | b | `a` `Word` |\n", "a/a.go": "package a\n\ntype Word int\n",
+			glossaryPage: "| known | here | in |\n|---|---|---|\n| a | b | `a` `Word` |\n",
+			"a/a.go":     "package a\n\ntype Word int\n",
 		}},
 		"a glossary of a lost word": {files: map[string]string{
 			glossaryPage: "| a | b | `a` `Word` |\n", "a/a.go": "package a // Words\n", "a/a_test.go": "package a // Word\n",
 		}, want: "docs/glossary.md:1: no source of a has the word Word"},
-		"a glossary of a lost place":    {files: map[string]string{glossaryPage: "| a | b | `b/c` |\n"}, want: "there is no b/c"},
-		"a glossary of nothing":         {files: map[string]string{glossaryPage: "# Glossary\n"}, want: "no row names a place"},
-		"unknown page":                  {files: map[string]string{"a/a.go": "package a // see bar.md\n"}, want: "no page bar.md"},
+		"a glossary of a lost place": {
+			files: map[string]string{glossaryPage: "| a | b | `b/c` |\n"}, want: "there is no b/c",
+		},
+		"a glossary of nothing": {
+			files: map[string]string{glossaryPage: "# Glossary\n"}, want: "no row names a place",
+		},
+		"unknown page": {
+			files: map[string]string{"a/a.go": "package a // see bar.md\n"}, want: "no page bar.md",
+		},
 		"a page elsewhere in the world": {files: map[string]string{"a/a.go": "package a // https://example.com/bar.md\n"}},
-		"a planned row with a test":     {files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"}, want: "row 119 is planned, but tested by a/a_test.go:2 TestRow119_X"},
-		"a partly done row with a test": {status: map[int]string{119: partly}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"}},
-		"a done row with a test":        {status: map[int]string{119: done}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"}},
-		"a done row without a test":     {status: map[int]string{119: done}, want: "row 119 is done, but no test"},
-		"an unknown status":             {status: map[int]string{5: "perhaps"}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow5_X() {}\n"}, want: `unknown status "perhaps"`},
-		"a good link":                   {files: map[string]string{"README.md": "[a](docs/design.md) [b](docs/design.md#34-one-writer) [c](docs) [d](#top) [e](https://example.com)\n\n# Top\n"}},
-		"a broken link":                 {files: map[string]string{"README.md": "[a](docs/nothing.md)\n"}, want: "README.md:1: link docs/nothing.md: there is no docs/nothing.md"},
-		"a broken anchor":               {files: map[string]string{"README.md": "\n[a](docs/design.md#99-x)\n"}, want: "README.md:2: link docs/design.md#99-x"},
-		"a link in code":                {files: map[string]string{"README.md": "```\n[a](nothing.md)\n```\n`[b](nothing.md)`\n"}},
-		"a path of a machine":           {files: map[string]string{"x.sh": "cd /wor" + "k/main\n"}, want: "a path of one machine"},
-		"the host of a registry":        {files: map[string]string{"x.txt": "\n" + reg + "\n"}, want: "x.txt:2: holds"},
-		"a resolved address":            {files: map[string]string{"package-lock.json": `  "resol` + `ved": "https://example.com/x.tgz"`}, want: "a resolved address"},
-		"a file that is not text":       {files: map[string]string{"x.bin": "\x00" + reg}},
+		"a planned row with a test": {
+			files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"},
+			want:  "row 119 is planned, but tested by a/a_test.go:2 TestRow119_X",
+		},
+		"a partly done row with a test": {
+			status: map[int]string{119: partly}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"},
+		},
+		"a done row with a test": {
+			status: map[int]string{119: done}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"},
+		},
+		"a done row without a test": {status: map[int]string{119: done}, want: "row 119 is done, but no test"},
+		"an unknown status": {
+			status: map[int]string{5: "perhaps"}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow5_X() {}\n"},
+			want: `unknown status "perhaps"`,
+		},
+		"a good link": {
+			files: map[string]string{
+				"README.md": "[a](docs/design.md) [b](docs/design.md#34-one-writer) [c](docs) [d](#top) " +
+					"[e](https://example.com)\n\n# Top\n",
+			},
+		},
+		"a broken link": {
+			files: map[string]string{"README.md": "[a](docs/nothing.md)\n"},
+			want:  "README.md:1: link docs/nothing.md: there is no docs/nothing.md",
+		},
+		"a broken anchor": {
+			files: map[string]string{"README.md": "\n[a](docs/design.md#99-x)\n"}, want: "README.md:2: link docs/design.md#99-x",
+		},
+		"a link in code": {
+			files: map[string]string{"README.md": "```\n[a](nothing.md)\n```\n`[b](nothing.md)`\n"},
+		},
+		"a path of a machine": {
+			files: map[string]string{"x.sh": "cd /wor" + "k/main\n"}, want: "a path of one machine",
+		},
+		"the host of a registry": {files: map[string]string{"x.txt": "\n" + reg + "\n"}, want: "x.txt:2: holds"},
+		"a resolved address": {
+			files: map[string]string{"package-lock.json": `  "resol` + `ved": "https://example.com/x.tgz"`},
+			want:  "a resolved address",
+		},
+		"a file that is not text": {files: map[string]string{"x.bin": "\x00" + reg}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

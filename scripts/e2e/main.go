@@ -60,7 +60,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 	f := flag.NewFlagSet("e2e", flag.ContinueOnError)
 	f.SetOutput(log)
 	programs := f.String("programs", "dist/amd64", "folder with <function>/bootstrap")
-	rights := f.String("rights", "infra/stack/testdata/rights.txt", "file that says what each function's role may do; empty = everything")
+	rights := f.String("rights", "infra/stack/testdata/rights.txt",
+		"file that says what each function's role may do; empty = everything")
 	seed := f.Uint64("seed", 1, "of the chance of kills and repetitions")
 	var s e2e.Scenario
 	f.IntVar(&s.People, "people", 2000, "people in each CRM at first")
@@ -72,13 +73,17 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 	f.IntVar(&s.Trouble.Syncs, "sync-kills", 7, "of them, of the function that writes: each holds the run up for 17 s")
 	f.IntVar(&s.Trouble.Stalls, "stalls", 1, "instances of it stalled until their time limit")
 	service := f.String("queue", "fauxqs", "what stands in for SQS: fauxqs or elasticmq")
-	binary := f.String("redrive", "", "path of lockstep: after the edits sync has an outage, and lockstep admin redrive brings back what died")
-	stack := f.String("stack", "", "folder that synth wrote: its template is deployed to ministack instead of running the functions ourselves; nothing is killed then")
+	binary := f.String("redrive", "",
+		"path of lockstep: after the edits sync has an outage, and lockstep admin redrive brings back what died")
+	stack := f.String("stack", "",
+		"folder that synth wrote: its template is deployed to ministack instead of running the functions ourselves; "+
+			"nothing is killed then")
 	if err := f.Parse(args); err != nil {
 		return 0, err
 	}
 	if *stack != "" && (s.Trouble != e2e.Trouble{} || s.Poisoned > 0) {
-		return 0, errors.New("-stack goes with -kills 0 -sync-kills 0 -stalls 0 -poisoned 0: the deployed times would make it last for hours")
+		return 0, errors.New("-stack goes with -kills 0 -sync-kills 0 -stalls 0 -poisoned 0: the deployed times would " +
+			"make it last for hours")
 	}
 	var account lambdarun.AccountOptions
 	switch *service {
@@ -108,7 +113,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 		mine.Say = say(o.name)
 		if *binary != "" {
 			mine.Outage = func(ctx context.Context, r *e2e.Run) error {
-				return running.Outage(func(ctx context.Context) (int, error) { return redrive(ctx, *binary, running.Account) })(ctx, r)
+				return running.Outage(func(ctx context.Context) (int, error) { return redrive(ctx, *binary, running.Account) })(ctx,
+					r)
 			}
 		}
 		o.result, o.err = mine.Play(ctx, func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
@@ -116,7 +122,10 @@ func run(ctx context.Context, args []string, out, log io.Writer) (missed int, er
 				return e2e.Stack{Cloud: *stack, Programs: *programs, AllowHosts: hosts}.Open(ctx)
 			}
 			var err error
-			running, err = e2e.Cloud{Programs: *programs, AllowHosts: hosts, Account: account, Share: s.Share, Seed: *seed, Rights: *rights}.Open(ctx)
+			running, err = e2e.Cloud{
+				Programs: *programs, AllowHosts: hosts, Account: account, Share: s.Share, Seed: *seed,
+				Rights: *rights,
+			}.Open(ctx)
 			return running, err
 		})
 	})
@@ -154,7 +163,8 @@ var said = regexp.MustCompile(`(?m)^([0-9,]+) dead letters are queued again`)
 // queue, and returns how many it says there were.
 func redrive(ctx context.Context, binary string, a *lambdarun.Account) (int, error) {
 	cmd := exec.CommandContext(ctx, binary, "admin", "redrive", "--queue", a.QueueURL, "--dead-queue", a.DeadURL)
-	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SQS="+a.SQS, "AWS_REGION="+awslocal.Region, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_CONFIG_FILE="+os.DevNull)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SQS="+a.SQS, "AWS_REGION="+awslocal.Region, "AWS_ACCESS_KEY_ID=local",
+		"AWS_SECRET_ACCESS_KEY=local", "AWS_CONFIG_FILE="+os.DevNull)
 	text, err := cmd.CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("lockstep admin redrive: %w: %s", err, text)
@@ -195,7 +205,10 @@ func report(out io.Writer, all []*outcome, took time.Duration) (missed int, err 
 		}
 		a, b := all[0].result.People[i], all[1].result.People[i]
 		n := differing(a, b)
-		line("both", e2e.Figure{Goal: side + ": records of one run that the other has not", Target: "0", Measured: fmt.Sprintf("%d of %d", n, len(a)), Pass: n == 0 && len(a) > 0})
+		line("both", e2e.Figure{
+			Goal: side + ": records of one run that the other has not", Target: "0",
+			Measured: fmt.Sprintf("%d of %d", n, len(a)), Pass: n == 0 && len(a) > 0,
+		})
 	}
 	_, _ = fmt.Fprintf(w, "\n%.0f s in all, %d targets missed\n", took.Seconds(), missed)
 	return missed, w.Flush()

@@ -63,8 +63,14 @@ func TestCutOff(t *testing.T) {
 		out  string
 		want bool
 	}{
-		"time was up":       {"fuzz: elapsed: 5s, execs: 9 (2/sec)\n--- FAIL: FuzzX (5.01s)\n    context deadline exceeded\n", true},
-		"a failing input":   {"--- FAIL: FuzzX (5.01s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzX/1\n", false},
+		"time was up": {
+			"fuzz: elapsed: 5s, execs: 9 (2/sec)\n--- FAIL: FuzzX (5.01s)\n    context deadline exceeded\n",
+			true,
+		},
+		"a failing input": {
+			"--- FAIL: FuzzX (5.01s)\n    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzX/1\n",
+			false,
+		},
 		"the target's own":  {"--- FAIL: FuzzX (0.01s)\n    x_test.go:3: context deadline exceeded\n", false},
 		"a failure at once": {"--- FAIL: FuzzX (0.00s)\n", false},
 	}

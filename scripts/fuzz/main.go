@@ -60,7 +60,8 @@ func run(ctx context.Context, each time.Duration, only string, least int, list b
 			failed++
 			fmt.Printf("--- FAIL  %s %s\n%s\n", t.Package, t.Name, r.output)
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%.0fs\t%s\n", t.Package, t.Name, r.execs, r.interesting, r.took.Seconds(), word(r.ok))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%.0fs\t%s\n", t.Package, t.Name, r.execs, r.interesting, r.took.Seconds(),
+			word(r.ok))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -90,7 +91,8 @@ type result struct {
 func fuzz(ctx context.Context, t target, each time.Duration) result {
 	start := time.Now()
 	// The packages and names come from the module's own source.
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.Name+"$", "-fuzztime="+each.String(), "./"+t.Package)
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.Name+"$", "-fuzztime="+each.String(),
+		"./"+t.Package)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()

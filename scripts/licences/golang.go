@@ -50,11 +50,15 @@ func modules(dir string, args ...string) func(context.Context) ([]dependency, er
 // told are files that the scanner does not know, with what a person read there:
 // the start of their SHA-256, so that another text has to be read again.
 var told = map[string]struct{ sum, licence string }{
-	"github.com/aws/aws-lambda-go/LICENSE-SUMMARY":   {"00c31061d11a", "Apache-2.0"},           // says which of the two other files is for what
-	"modernc.org/libc/LICENSE-3RD-PARTY.md":          {"f597097efe3d", "BSD-3-Clause AND MIT"}, // Go (BSD-3-Clause), musl, go-netdb, nixpkgs (MIT)
-	"modernc.org/memory/LICENSE-LOGO":                {"5ae5bee3072a", "Apache-2.0"},           // where the picture of the page comes from
-	"modernc.org/sqlite/LICENSE-SQLITE":              {"8438c9c89b84", "Unlicense"},            // public domain
-	"github.com/alecthomas/go-check-sumtype/COPYING": {"01c266bced4a", "MIT"},                  // or Unlicense: both are beside it
+	// says which of the two other files is for what
+	"github.com/aws/aws-lambda-go/LICENSE-SUMMARY": {"00c31061d11a", "Apache-2.0"},
+	// Go (BSD-3-Clause), musl, go-netdb, nixpkgs (MIT)
+	"modernc.org/libc/LICENSE-3RD-PARTY.md": {"f597097efe3d", "BSD-3-Clause AND MIT"},
+	// where the picture of the page comes from
+	"modernc.org/memory/LICENSE-LOGO":   {"5ae5bee3072a", "Apache-2.0"},
+	"modernc.org/sqlite/LICENSE-SQLITE": {"8438c9c89b84", "Unlicense"}, // public domain
+	// or Unlicense: both are beside it
+	"github.com/alecthomas/go-check-sumtype/COPYING": {"01c266bced4a", "MIT"},
 }
 
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-._].*)?$`)

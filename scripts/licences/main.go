@@ -36,7 +36,10 @@ type dependency struct {
 
 // permissive may be in what we hand on: they ask for a notice at most. MPL asks
 // for the sources of its own files when those are changed, and we change none.
-var permissive = []string{"MIT", "MIT-0", "ISC", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "MPL-2.0", "BlueOak-1.0.0", "Unlicense", "CC0-1.0", "Zlib"}
+var permissive = []string{
+	"MIT", "MIT-0", "ISC", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "MPL-2.0",
+	"BlueOak-1.0.0", "Unlicense", "CC0-1.0", "Zlib",
+}
 
 // tools may also be under these: they are run beside the sources, never linked
 // into anything and never handed on.
@@ -67,7 +70,8 @@ func main() {
 		os.Exit(1)
 	}
 	if wrong > 0 {
-		fmt.Fprintf(os.Stderr, "licences: %d are not allowed or cannot be told: leave the dependency out, or say in scripts/licences why it may stay\n", wrong)
+		fmt.Fprintf(os.Stderr, "licences: %d are not allowed or cannot be told: leave the dependency out, or say in "+
+			"scripts/licences why it may stay\n", wrong)
 		os.Exit(1)
 	}
 }
@@ -124,7 +128,8 @@ func after(s string) string { _, licence, _ := strings.Cut(s, " "); return licen
 // alternatives one is enough, of what holds together each has to be allowed.
 func allowed(expression string, list []string) bool {
 	expression = strings.TrimSpace(expression)
-	for strings.HasPrefix(expression, "(") && strings.HasSuffix(expression, ")") && !strings.Contains(expression[1:len(expression)-1], "(") {
+	for strings.HasPrefix(expression, "(") && strings.HasSuffix(expression, ")") &&
+		!strings.Contains(expression[1:len(expression)-1], "(") {
 		expression = strings.TrimSpace(expression[1 : len(expression)-1])
 	}
 	if strings.ContainsAny(expression, "()") { // nested: nobody here writes that

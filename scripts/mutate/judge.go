@@ -123,7 +123,10 @@ func (j *judge) tests(parts []part, limit time.Duration) []string {
 	for i, p := range parts {
 		names[i] = p.name
 	}
-	return append([]string{"-test.short", "-test.v", "-test.failfast", "-test.timeout", limit.String(), "-test.run", "^(" + strings.Join(names, "|") + ")$"}, j.flags...)
+	return append([]string{
+		"-test.short", "-test.v", "-test.failfast", "-test.timeout", limit.String(), "-test.run",
+		"^(" + strings.Join(names, "|") + ")$",
+	}, j.flags...)
 }
 
 func (j *judge) simulation() []string { return []string{"sim", "--seeds", strconv.Itoa(j.seeds)} }
@@ -189,7 +192,9 @@ const crashStride = "CRASH_STRIDE=23"
 
 // run reports whether the program fails, or breaks a promise, and how much of a
 // processor it used. Tests are stopped at the first line that says so.
-func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) (failed bool, used time.Duration) {
+func (j *judge) run(
+	ctx context.Context, limit time.Duration, env string, args []string,
+) (failed bool, used time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, j.path, args...)
@@ -303,7 +308,8 @@ func (b *builder) settle(ctx context.Context, pkgs []string) error {
 		if err != nil {
 			return err
 		}
-		out, err := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-overlay", overlay, "-gcflags=-e", "-o", os.DevNull}, pkgs)...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "go",
+			slices.Concat([]string{"build", "-overlay", overlay, "-gcflags=-e", "-o", os.DevNull}, pkgs)...).CombinedOutput()
 		if err == nil {
 			return nil
 		}
@@ -417,14 +423,16 @@ func (b *bench) compile(ctx context.Context) (map[string]string, error) {
 				continue
 			}
 			programs[by] = filepath.Join(b.dir, strings.NewReplacer("./", "", "/", "_").Replace(by)+".test")
-			if out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", programs[by], by).CombinedOutput(); err != nil {
+			if out, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", programs[by],
+				by).CombinedOutput(); err != nil {
 				return nil, fmt.Errorf("build the tests of %s: %w\n%s", by, err, out)
 			}
 		}
 	}
 	if b.seeds > 0 {
 		programs[""] = filepath.Join(b.dir, "lockstep")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", programs[""], "./functions/local").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", programs[""],
+			"./functions/local").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build the simulation: %w\n%s", err, out)
 		}
 	}
@@ -446,7 +454,8 @@ func (b *bench) open(ctx context.Context) error {
 		if b.tests[by], err = newTests(ctx, by, programs[by], b.dir, b.jobs); err != nil {
 			return err
 		}
-		fmt.Printf("%s: %d of them come by a mutant, %.0f s\n", b.tests[by].name, len(b.tests[by].parts), time.Since(began).Seconds())
+		fmt.Printf("%s: %d of them come by a mutant, %.0f s\n", b.tests[by].name, len(b.tests[by].parts),
+			time.Since(began).Seconds())
 	}
 	if programs[""] != "" {
 		b.sim, err = newSimulation(ctx, programs[""], b.dir, b.seeds)
@@ -495,7 +504,8 @@ func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string
 	}
 	for _, p := range b.beside[m.pkg] {
 		program := filepath.Join(b.dir, fmt.Sprintf("single%d.test", number))
-		if err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", program, p).Run(); err != nil {
+		if err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", program,
+			p).Run(); err != nil {
 			return unbuildable, "the compiler"
 		}
 		j := &judge{path: program, dir: p, flags: b.tests[p].flags}
@@ -520,7 +530,8 @@ func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string
 	}
 	program := filepath.Join(b.dir, fmt.Sprintf("single%d", number))
 	defer func() { _ = os.Remove(program) }()
-	if err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "./functions/local").Run(); err != nil {
+	if err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program,
+		"./functions/local").Run(); err != nil {
 		return unbuildable, "the linker"
 	}
 	j := &judge{path: program, dir: ".", seeds: b.seeds}

@@ -63,15 +63,23 @@ var packages = map[string][]string{
 	"./internal/connector/pipedrive":      {"./internal/connector/pipedrive", "./internal/app"},
 	"./internal/connector/kept":           {"./internal/connector/kept", "./internal/app"},
 	"./internal/connector/paced":          {"./internal/connector/paced"},
-	"./internal/connector/hook":           {"./internal/connector/hook", "./internal/connector/hubspot", "./internal/connector/salesforce"},
-	"./internal/connector/rest":           {"./internal/connector/rest", "./internal/connector/hubspot", "./internal/connector/salesforce"},
-	"./internal/connector/rows":           {"./internal/connector/rows", "./internal/connector/hubspot", "./internal/connector/salesforce"},
-	"./internal/connector/scan":           {"./internal/connector/scan", "./internal/connector/hubspot", "./internal/connector/salesforce"},
-	"./functions/api":                     {"./functions/api"},
-	"./functions/keeper":                  {"./functions/keeper"},
-	"./functions/pull":                    {"./functions/pull"},
-	"./functions/sync":                    {"./functions/sync"},
-	"./functions/webhook":                 {"./functions/webhook"},
+	"./internal/connector/hook": {
+		"./internal/connector/hook", "./internal/connector/hubspot", "./internal/connector/salesforce",
+	},
+	"./internal/connector/rest": {
+		"./internal/connector/rest", "./internal/connector/hubspot", "./internal/connector/salesforce",
+	},
+	"./internal/connector/rows": {
+		"./internal/connector/rows", "./internal/connector/hubspot", "./internal/connector/salesforce",
+	},
+	"./internal/connector/scan": {
+		"./internal/connector/scan", "./internal/connector/hubspot", "./internal/connector/salesforce",
+	},
+	"./functions/api":     {"./functions/api"},
+	"./functions/keeper":  {"./functions/keeper"},
+	"./functions/pull":    {"./functions/pull"},
+	"./functions/sync":    {"./functions/sync"},
+	"./functions/webhook": {"./functions/webhook"},
 }
 
 // The shares that the figure demands.
@@ -104,12 +112,15 @@ func main() {
 	flag.IntVar(&o.sim, "sim", 200, "seeds of the simulation for what the tests let through; 0 = none")
 	flag.IntVar(&o.jobs, "jobs", 2, "mutants at a time")
 	flag.BoolVar(&o.own, "own", false, "ask a package's own tests only, and no simulation: quick, and a lower bound")
-	flag.DurationVar(&o.most, "most", time.Hour, "of a judge's tests, ask the quick ones that take this long together: a lower bound, too")
-	flag.StringVar(&o.out, "survivors", "", "write the survivors to this `file` as they are found: the lines, and the tests that came by")
+	flag.DurationVar(&o.most, "most", time.Hour,
+		"of a judge's tests, ask the quick ones that take this long together: a lower bound, too")
+	flag.StringVar(&o.out, "survivors", "",
+		"write the survivors to this `file` as they are found: the lines, and the tests that came by")
 	flag.BoolVar(&o.hand, "planted", false, "try the bugs of planted.txt, all of them")
 	flag.BoolVar(&o.list, "list", false, "list the sample, try none")
 	flag.StringVar(&o.again, "again", "", "a `file` of keys, one a line: try these and no others")
-	flag.StringVar(&o.build, "build", "", "leave the woven programs in this `folder`, print the numbers to choose by MUTANT, try none")
+	flag.StringVar(&o.build, "build", "",
+		"leave the woven programs in this `folder`, print the numbers to choose by MUTANT, try none")
 	flag.Parse()
 	o.where = strings.Split(*only, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -178,7 +189,10 @@ func run(ctx context.Context, o options) (err error) {
 			judges[p] = by[:1]
 		}
 	}
-	b := &bench{builder: builder{dir: dir, mutants: map[int]mutant{}, alone: map[int]bool{}}, beside: judges, seeds: o.sim, jobs: max(o.jobs, 1), most: o.most}
+	b := &bench{
+		builder: builder{dir: dir, mutants: map[int]mutant{}, alone: map[int]bool{}}, beside: judges, seeds: o.sim,
+		jobs: max(o.jobs, 1), most: o.most,
+	}
 	for i, m := range sample {
 		b.mutants[i+1] = m
 	}
@@ -296,7 +310,8 @@ func (t *tally) try(ctx context.Context, n int) {
 	if v == survived {
 		t.survivors = append(t.survivors, m)
 		if t.out != nil {
-			_, err := fmt.Fprintf(t.out, "%s:%d %s\n  key: %s\n%s%s\n", m.file, m.line, m.function, m.key(), m.diff(), t.bench.passed(n))
+			_, err := fmt.Fprintf(t.out, "%s:%d %s\n  key: %s\n%s%s\n", m.file, m.line, m.function, m.key(), m.diff(),
+				t.bench.passed(n))
 			if err != nil {
 				fmt.Println("the survivors are not written:", err)
 			}
@@ -322,10 +337,12 @@ func (t *tally) report(all int, seed uint64) error {
 	for _, pkg := range slices.Sorted(maps.Keys(t.count)) {
 		c := t.count[pkg]
 		n := c[caught] + c[survived] + c[called]
-		fmt.Printf("%-34s %7d %7d %9d %11d %.1f %%\n", pkg, n, c[caught], c[survived], c[called], 100*float64(c[caught])/float64(max(n-c[called], 1)))
+		fmt.Printf("%-34s %7d %7d %9d %11d %.1f %%\n", pkg, n, c[caught], c[survived], c[called],
+			100*float64(c[caught])/float64(max(n-c[called], 1)))
 	}
 	score := float64(t.sum(caught)) / float64(max(tried-t.sum(called), 1))
-	fmt.Printf("seed %d: %d mutants of %d places: %d caught, %d survived, %d called equivalent, %d did not build; score %.1f %%\n",
+	fmt.Printf("seed %d: %d mutants of %d places: %d caught, %d survived, %d called equivalent, %d did not build; "+
+		"score %.1f %%\n",
 		seed, tried, all, t.sum(caught), t.sum(survived), t.sum(called), t.sum(unbuildable), 100*score)
 	if score < wantCaught {
 		return fmt.Errorf("%.1f %% caught, want %.0f %%", 100*score, 100*wantCaught)

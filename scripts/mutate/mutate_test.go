@@ -41,7 +41,8 @@ func g(int) {}
 		t.Fatal(err)
 	}
 	want := []string{
-		"a < b && b > 10 -> !(a < b && b > 10)", "a < b && b > 10 -> false && (a < b && b > 10)", "&& -> ||", "< -> <=", "> -> >=",
+		"a < b && b > 10 -> !(a < b && b > 10)", "a < b && b > 10 -> false && (a < b && b > 10)", "&& -> ||", "< -> <=",
+		"> -> >=",
 		"10 -> 11", "true -> false", "err -> nil", "a = b -> (nothing)", "g(a) -> (nothing)", "false -> true",
 	}
 	var lines []string

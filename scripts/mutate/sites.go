@@ -92,7 +92,10 @@ func sites(pkg string) ([]mutant, error) {
 			if !ok || fn.Body == nil {
 				continue
 			}
-			p := planter{pkg: pkg, file: filepath.ToSlash(name), function: weave.Function(fn), src: src, fset: fset, alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{}}
+			p := planter{
+				pkg: pkg, file: filepath.ToSlash(name), function: weave.Function(fn), src: src, fset: fset,
+				alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{},
+			}
 			ast.Inspect(fn.Body, p.visit)
 			out = append(out, p.found...)
 		}
@@ -168,8 +171,12 @@ func (p *planter) visit(n ast.Node) bool {
 		if p.sure[n] {
 			return false
 		}
-		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")", weave.Place{Before: "((", After: ") != " + weave.Is + "(%d))"})
-		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")", weave.Place{Before: "((", After: ") && !" + weave.Is + "(%d))"})
+		p.replace(n.Cond.Pos(), n.Cond.End(), "!("+p.text(n.Cond)+")", weave.Place{
+			Before: "((", After: ") != " + weave.Is + "(%d))",
+		})
+		p.replace(n.Cond.Pos(), n.Cond.End(), "false && ("+p.text(n.Cond)+")", weave.Place{
+			Before: "((", After: ") && !" + weave.Is + "(%d))",
+		})
 	case *ast.ExprStmt:
 		p.leaveOut(n)
 	case *ast.AssignStmt:
@@ -200,7 +207,8 @@ const oneMore = " + " + weave.One + "(%d))"
 func (p *planter) list(stmts []ast.Stmt) {
 	for i, s := range stmts {
 		p.alone[s] = true
-		if check, ok := s.(*ast.IfStmt); ok && p.text(check.Cond) == "err != nil" && (check.Init != nil && encodes(check.Init) || check.Init == nil && i > 0 && encodes(stmts[i-1])) {
+		if check, ok := s.(*ast.IfStmt); ok && p.text(check.Cond) == "err != nil" &&
+			(check.Init != nil && encodes(check.Init) || check.Init == nil && i > 0 && encodes(stmts[i-1])) {
 			p.sure[check] = true
 		}
 	}

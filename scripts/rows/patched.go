@@ -127,7 +127,9 @@ func readPatches() (patches []patch, files map[string]map[int][]weave.Place, err
 			for i := range one.Hunks {
 				h := &one.Hunks[i]
 				if other := taken(files[h.File], h); other != 0 {
-					wrong = append(wrong, fmt.Errorf("%s: %s replaces what %q replaces: let them share a patch, or choose another place", name, one.Name, patches[other-1].what))
+					wrong = append(wrong, fmt.Errorf(
+						"%s: %s replaces what %q replaces: let them share a patch, or choose another place", name, one.Name,
+						patches[other-1].what))
 				}
 				if files[h.File] == nil {
 					files[h.File] = map[int][]weave.Place{}
@@ -149,7 +151,8 @@ func woven(ctx context.Context, dir string) ([]patch, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", filepath.Join(dir, "rows.test"), tests)
+	c := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o",
+		filepath.Join(dir, "rows.test"), tests)
 	if out, err := c.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("the patches do not build: %w\n%s", err, out)
 	}

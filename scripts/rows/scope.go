@@ -29,7 +29,9 @@ var beside = []struct{ why, rows string }{
 var pending = map[int][]crm.AppID{
 	10: {"real-geeks"}, 64: {"homestack", "sierra-interactive"}, 101: {"mainstay"}, 102: {"mainstay"}, 106: {"mainstay"},
 	124: {"homestack"}, 125: {"sierra-interactive"}, 126: {"mainstay"}, 133: {"homestack", "sierra-interactive"},
-	135: {"homestack"}, 137: {"clientsuccess"}, 144: {"homestack", "sierra-interactive"}, 145: {"homestack", "sierra-interactive"},
+	135: {"homestack"}, 137: {"clientsuccess"}, 144: {"homestack", "sierra-interactive"}, 145: {
+		"homestack", "sierra-interactive",
+	},
 }
 
 // waitsFor lists the apps that a row names and that do not exist.

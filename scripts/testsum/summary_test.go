@@ -21,7 +21,10 @@ func TestSummarize(t *testing.T) {
 		hides  []string
 		errors bool
 	}{
-		"all pass": {in: ok, want: Summary{Passed: 1}, ok: true, shows: []string{"ok    p", "\n1 passed, 0 failed, 0 skipped\n"}, hides: []string{"quiet"}},
+		"all pass": {
+			in: ok, want: Summary{Passed: 1}, ok: true, shows: []string{"ok    p", "\n1 passed, 0 failed, 0 skipped\n"},
+			hides: []string{"quiet"},
+		},
 		"a failing subtest is shown in full": {
 			in: `{"Action":"output","Package":"q","Test":"TestB/x","Output":"    b_test.go:3: got 1\n"}
 {"Action":"output","Package":"q","Test":"TestB/x","Output":"    b_test.go:4: want 2\n"}
@@ -39,7 +42,9 @@ func TestSummarize(t *testing.T) {
 {"Action":"skip","Package":"q","Test":"TestB"}
 {"Action":"pass","Package":"q"}
 ` + ok,
-			want: Summary{Passed: 1, Skipped: 1}, ok: true, shows: []string{"q TestB: needs Java", "1 passed, 0 failed, 1 skipped"},
+			want: Summary{Passed: 1, Skipped: 1}, ok: true, shows: []string{
+				"q TestB: needs Java", "1 passed, 0 failed, 1 skipped",
+			},
 		},
 		"a skip without a reason fails": {
 			in: `{"Action":"output","Package":"q","Test":"TestB","Output":"=== RUN   TestB\n"}
@@ -69,9 +74,14 @@ func TestSummarize(t *testing.T) {
 			in:   ok + `{"Action":"run","Package":"q","Test":"TestB"}` + "\n",
 			want: Summary{Passed: 1, Failed: 1}, shows: []string{"FAIL  q: the output ended"},
 		},
-		"packages without tests count nothing": {in: `{"Action":"skip","Package":"q"}` + "\n" + ok, want: Summary{Passed: 1}, ok: true},
-		"words outside the protocol are kept":  {in: "go: downloading x\n" + ok, want: Summary{Passed: 1}, ok: true, shows: []string{"go: downloading x"}},
-		"nothing ran":                          {in: "", errors: true, shows: []string{"0 passed, 0 failed, 0 skipped"}},
+		"packages without tests count nothing": {
+			in: `{"Action":"skip","Package":"q"}` + "\n" + ok, want: Summary{Passed: 1},
+			ok: true,
+		},
+		"words outside the protocol are kept": {
+			in: "go: downloading x\n" + ok, want: Summary{Passed: 1}, ok: true, shows: []string{"go: downloading x"},
+		},
+		"nothing ran": {in: "", errors: true, shows: []string{"0 passed, 0 failed, 0 skipped"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

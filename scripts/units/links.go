@@ -26,7 +26,9 @@ func (l *linkReads) BatchGetStale(ctx context.Context, keys []store.Key) ([]stor
 	return l.account(ctx, keys, l.Store.BatchGetStale)
 }
 
-func (l *linkReads) account(ctx context.Context, keys []store.Key, get func(context.Context, []store.Key) ([]store.Item, error)) ([]store.Item, error) {
+func (l *linkReads) account(
+	ctx context.Context, keys []store.Key, get func(context.Context, []store.Key) ([]store.Item, error),
+) ([]store.Item, error) {
 	before := l.Units().Total().Read
 	items, err := get(ctx, keys)
 	if len(keys) == 0 || !strings.HasPrefix(keys[0].Partition, "l#") {

@@ -68,7 +68,8 @@ func (b *bench) count(name string, n, limit float64, f func() error) error {
 	}
 	after := b.store.Units().Total()
 	b.lines = append(b.lines, line{
-		name: name, read: (after.Read - before.Read) / n, write: (after.Write + after.Refused - before.Write - before.Refused) / n, limit: limit,
+		name: name, read: (after.Read - before.Read) / n,
+		write: (after.Write + after.Refused - before.Write - before.Refused) / n, limit: limit,
 	})
 	return nil
 }
@@ -86,7 +87,8 @@ func (b *bench) firstSync(ctx context.Context) error {
 func (b *bench) edit(ctx context.Context, side crm.Side, n int, job string) ([]crm.RecordID, error) {
 	var ids []crm.RecordID
 	for cursor := ""; len(ids) < n; {
-		page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "", 200, cursor)
+		page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync,
+			"", 200, cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +121,9 @@ func (b *bench) changes(ctx context.Context) error {
 		if _, err := b.edit(ctx, side, changed, "Cooper of "+string(side)); err != nil {
 			return err
 		}
-		if err := b.count("changed record in full chunks, from the "+string(side), changed, 1.5, func() error { return b.Pull(ctx) }); err != nil {
+		if err := b.count("changed record in full chunks, from the "+string(side), changed, 1.5, func() error {
+			return b.Pull(ctx)
+		}); err != nil {
 			return err
 		}
 		if err := b.Quiet(ctx); err != nil {
@@ -132,12 +136,15 @@ func (b *bench) changes(ctx context.Context) error {
 func (b *bench) creates(ctx context.Context) error {
 	for i := range created {
 		b.Move(5 * time.Millisecond)
-		if _, err := b.Hub.Core().CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("new.%d@example.net", i), "firstname": "New", "lastname": fmt.Sprintf("Person %d", i)}); err != nil {
+		if _, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+			"email": fmt.Sprintf("new.%d@example.net", i), "firstname": "New", "lastname": fmt.Sprintf("Person %d", i),
+		}); err != nil {
 			return err
 		}
 	}
 	b.Move(time.Second)
-	return errors.Join(b.count("created record in full chunks", created, 4.5, func() error { return b.Pull(ctx) }), b.Quiet(ctx))
+	return errors.Join(b.count("created record in full chunks", created, 4.5, func() error { return b.Pull(ctx) }),
+		b.Quiet(ctx))
 }
 
 func (b *bench) loneChanges(ctx context.Context) error {
@@ -174,7 +181,9 @@ func (b *bench) resync(ctx context.Context) error {
 	if err := b.Quiet(ctx); err != nil {
 		return err
 	}
-	n := crm.PerSide[float64]{Left: float64(len(b.Hub.Core().Records("contacts"))), Right: float64(len(b.Force.Core().Records("Contact")))}
+	n := crm.PerSide[float64]{
+		Left: float64(len(b.Hub.Core().Records("contacts"))), Right: float64(len(b.Force.Core().Records("Contact"))),
+	}
 	b.store.units = crm.PerSide[float64]{}
 	err := b.count("unchanged record of a resync", n.Left+n.Right, 0, func() error {
 		_, err := b.Engine.StartRun(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, engine.RunResync)
@@ -185,7 +194,9 @@ func (b *bench) resync(ctx context.Context) error {
 		if side == crm.Right {
 			most = 1
 		}
-		b.lines = append(b.lines, line{name: "its link, from the " + string(side), read: b.store.units.Get(side) / n.Get(side), readLimit: most})
+		b.lines = append(b.lines, line{
+			name: "its link, from the " + string(side), read: b.store.units.Get(side) / n.Get(side), readLimit: most,
+		})
 	}
 	return err
 }

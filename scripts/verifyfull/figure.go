@@ -118,7 +118,8 @@ func invariant(id string) func(string) (string, bool) {
 			}
 			failed, skipped = failed+of(r["FAIL"]), skipped+of(r["SKIP"])
 		}
-		return fmt.Sprintf("%d cases in %d packages, %d failed, %d skipped", cases, packages, failed, skipped), cases > 0 && failed+skipped == 0
+		return fmt.Sprintf("%d cases in %d packages, %d failed, %d skipped", cases, packages, failed, skipped), cases > 0 &&
+			failed+skipped == 0
 	}
 }
 
@@ -211,7 +212,8 @@ func laws(each int) func(string) (string, bool) {
 			}
 		}
 		broken := strings.Count(out, "[rapid] failed")
-		return fmt.Sprintf("%d transforms, at least %d values each, %d in all: %d law breaks", len(all), least, sum, broken), len(all) >= 20 && least >= each && broken == 0
+		return fmt.Sprintf("%d transforms, at least %d values each, %d in all: %d law breaks", len(all), least, sum, broken),
+			len(all) >= 20 && least >= each && broken == 0
 	}
 }
 
@@ -263,7 +265,8 @@ func guardShare(out string) (string, bool) {
 		}
 		least = min(least, 100*caught/seeds)
 	}
-	return fmt.Sprintf("%d guards, the rarest by %.1f %% of %s seeds", len(all), least, all[0][2]), least >= 1 && len(all) >= 20
+	return fmt.Sprintf("%d guards, the rarest by %.1f %% of %s seeds", len(all), least, all[0][2]), least >= 1 &&
+		len(all) >= 20
 }
 
 // vulnerabilities tells one that was found from a database that is out of reach.

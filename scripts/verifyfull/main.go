@@ -87,7 +87,8 @@ func (p *proof) run(ctx context.Context, t *table) {
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), p.env...)
 	if here, err := os.Getwd(); err == nil { // as make verify does
-		cmd.Env = append(cmd.Env, "PATH="+filepath.Join(here, ".tools", "venv", "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
+		cmd.Env = append(cmd.Env, "PATH="+filepath.Join(here, ".tools", "venv",
+			"bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -49,7 +49,8 @@ type Mailer struct{ c Config }
 func New(c Config) (*Mailer, error) {
 	m := &Mailer{c}
 	if err := mail.NewMsg().From(c.From); err != nil {
-		return nil, fault.New("smtpmail: new", fault.Invalid, "invalid_config", "the sender is not an address such as lockstep@example.com")
+		return nil, fault.New("smtpmail: new", fault.Invalid, "invalid_config",
+			"the sender is not an address such as lockstep@example.com")
 	}
 	_, err := m.client()
 	return m, err
@@ -70,11 +71,13 @@ func (m *Mailer) client() (*mail.Client, error) {
 		if m.c.TLS == Plain {
 			auth = mail.SMTPAuthPlainNoEnc // of this machine: it goes through no wire
 		}
-		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(m.c.User), mail.WithPassword(m.c.Password.Reveal()))
+		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(m.c.User),
+			mail.WithPassword(m.c.Password.Reveal()))
 	}
 	c, err := mail.NewClient(m.c.Host, options...)
 	if err != nil {
-		return nil, fault.New("smtpmail: new", fault.Invalid, "invalid_config", "the mail server cannot be used: name a host and a port")
+		return nil, fault.New("smtpmail: new", fault.Invalid, "invalid_config",
+			"the mail server cannot be used: name a host and a port")
 	}
 	return c, nil
 }
@@ -105,9 +108,15 @@ func (m *Mailer) Send(ctx context.Context, x alert.Mail) error {
 func failure(op string, err error) error {
 	var refused *mail.SendError
 	if errors.As(err, &refused) && refused.ErrorCode() != 0 {
-		return &fault.Error{Op: op, Kind: fault.Unavailable, Code: "mail_refused", Message: fmt.Sprintf("the mail server answered %d", refused.ErrorCode()), Err: err}
+		return &fault.Error{
+			Op: op, Kind: fault.Unavailable, Code: "mail_refused", Message: fmt.Sprintf("the mail server answered %d",
+				refused.ErrorCode()), Err: err,
+		}
 	}
-	return &fault.Error{Op: op, Kind: fault.Unavailable, Code: "mail_unreachable", Message: "the mail server cannot be reached, or does not let us in", Err: err}
+	return &fault.Error{
+		Op: op, Kind: fault.Unavailable, Code: "mail_unreachable",
+		Message: "the mail server cannot be reached, or does not let us in", Err: err,
+	}
 }
 
 var _ alert.Mailer = (*Mailer)(nil)

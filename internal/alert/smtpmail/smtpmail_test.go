@@ -115,7 +115,10 @@ func (s *server) mailer(t *testing.T, change func(*Config)) *Mailer {
 	return m
 }
 
-var message = alert.Mail{ID: "msg_1", To: []string{"ops@example.com", "boss@example.com"}, Subject: "[Lockstep] Größe: 4 of 9", Text: "What:  4 of 9\n.\nend\n"}
+var message = alert.Mail{
+	ID: "msg_1", To: []string{"ops@example.com", "boss@example.com"}, Subject: "[Lockstep] Größe: 4 of 9",
+	Text: "What:  4 of 9\n.\nend\n",
+}
 
 func TestSend(t *testing.T) {
 	t.Parallel()
@@ -136,7 +139,9 @@ func TestSend(t *testing.T) {
 		}
 	}
 	said := strings.Join(s.commands, "\n")
-	for _, want := range []string{"AUTH PLAIN", "MAIL FROM:<lockstep@example.com>", "RCPT TO:<ops@example.com>", "RCPT TO:<boss@example.com>"} {
+	for _, want := range []string{
+		"AUTH PLAIN", "MAIL FROM:<lockstep@example.com>", "RCPT TO:<ops@example.com>", "RCPT TO:<boss@example.com>",
+	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it was not told %q:\n%s", want, said)
 		}
@@ -149,7 +154,8 @@ func TestRefusals(t *testing.T) {
 	s := newServer(t)
 	s.refuse = "550 ops@example.com is unknown here"
 	err := s.mailer(t, func(*Config) {}).Send(t.Context(), message)
-	if fault.CodeOf(err) != "mail_refused" || !strings.Contains(message550(err), "550") || strings.Contains(message550(err), "ops@") {
+	if fault.CodeOf(err) != "mail_refused" || !strings.Contains(message550(err), "550") ||
+		strings.Contains(message550(err), "ops@") {
 		t.Errorf("%v", err)
 	}
 	gone := newServer(t)
@@ -163,10 +169,14 @@ func TestRefusals(t *testing.T) {
 	if !fault.Is(err, fault.Unavailable) || len(s.mails) != 0 {
 		t.Errorf("%v, %d mails", err, len(s.mails))
 	}
-	if err := s.mailer(t, func(*Config) {}).Send(t.Context(), alert.Mail{To: []string{"nobody"}}); fault.CodeOf(err) != "mail_address" {
+	if err := s.mailer(t, func(*Config) {}).Send(t.Context(), alert.Mail{
+		To: []string{"nobody"},
+	}); fault.CodeOf(err) != "mail_address" {
 		t.Errorf("%v", err)
 	}
-	for _, c := range []Config{{Host: "h", Port: 25, TLS: Plain, From: "nobody"}, {Port: 25, TLS: Plain, From: "a@example.com"}} {
+	for _, c := range []Config{
+		{Host: "h", Port: 25, TLS: Plain, From: "nobody"}, {Port: 25, TLS: Plain, From: "a@example.com"},
+	} {
 		if _, err := New(c); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", c, err)
 		}

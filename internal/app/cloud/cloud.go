@@ -68,7 +68,9 @@ func Open(env func(string) string, serves Serves, log *slog.Logger, with ...func
 	}
 	c.Moving = moving.New(tables, time.Now)
 	c.Store = c.Moving
-	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{Trace: invocation.TraceHeader}); err != nil {
+	if c.Queue, err = sqsqueue.New(sqs.NewFromConfig(e.SDK("SQS")), e.Queue, e.DeadQueue, sqsqueue.Options{
+		Trace: invocation.TraceHeader,
+	}); err != nil {
 		return nil, err
 	}
 	for _, change := range with {
@@ -88,7 +90,9 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 	tuning := c.Environment.Times.Tuning()
 	c.Store = c.Meter.Store(c.Store)
 	var err error
-	c.Guard, err = egress.New(egress.Options{Allow: c.Environment.AllowHosts, Strict: c.Environment.Strict(), Timeout: tuning.HTTPDeadline})
+	c.Guard, err = egress.New(egress.Options{
+		Allow: c.Environment.AllowHosts, Strict: c.Environment.Strict(), Timeout: tuning.HTTPDeadline,
+	})
 	if err != nil {
 		return err
 	}
@@ -107,14 +111,16 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 			conn, _, err := c.Accounts.Open(ctx, ws, id)
 			return conn, err
 		},
-		Refused: c.Accounts.Refused, Keeper: parts.Keeper(c.Store, time.Now), ErasureKey: c.Accounts.ErasureKey, Audited: parts.Audited(c.Store, time.Now, c.NewID),
+		Refused: c.Accounts.Refused, Keeper: parts.Keeper(c.Store, time.Now), ErasureKey: c.Accounts.ErasureKey,
+		Audited: parts.Audited(c.Store, time.Now, c.NewID),
 	})
 	return err
 }
 
 // BudgetUsed is the part of its daily calls that an account has used.
 func (c *Cloud) BudgetUsed(ctx context.Context, ws crm.WorkspaceID, a account.Account) (float64, error) {
-	return paced.Used(ctx, paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now}, c.Drivers[a.App].App.Limits)
+	return paced.Used(ctx, paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now},
+		c.Drivers[a.App].App.Limits)
 }
 
 // messageTrace names the invocation that queues a message, so that the log of
@@ -139,5 +145,7 @@ func Follow(calls *invocation.Calls) func(*Cloud) error {
 // pace keeps an account's connector within its limits, across all functions, and answers
 // for one whose app cannot be asked.
 func (c *Cloud) pace(conn connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
-	return parts.Connector(conn, paced.Budget{Store: c.Store, Workspace: ws, Account: id, Now: time.Now, Sleep: parts.Sleep, MaxWait: maxWait})
+	return parts.Connector(conn, paced.Budget{
+		Store: c.Store, Workspace: ws, Account: id, Now: time.Now, Sleep: parts.Sleep, MaxWait: maxWait,
+	})
 }

@@ -93,7 +93,10 @@ type Firing struct{ Group, Role, Function, Undelivered string }
 func Read(env func(string) string, s Serves) (Environment, error) {
 	r := reader{env: env}
 	need := r.need
-	e := Environment{Region: need(EnvRegion), Storage: r.storage(), Stage: need(EnvStage), Version: env(EnvVersion), AppDocuments: env(EnvAppDocuments)}
+	e := Environment{
+		Region: need(EnvRegion), Storage: r.storage(), Stage: need(EnvStage), Version: env(EnvVersion),
+		AppDocuments: env(EnvAppDocuments),
+	}
 	keys := credentials.NewStaticCredentialsProvider(need(EnvAccessKey), need(EnvSecretKey), env(EnvSessionToken))
 	e.shared = aws.Config{Region: e.Region, Credentials: aws.NewCredentialsCache(keys), HTTPClient: HTTPClient()}
 	e.endpoints = map[string]string{}
@@ -102,7 +105,8 @@ func Read(env func(string) string, s Serves) (Environment, error) {
 	}
 	if s&Hooks != 0 {
 		e.PublicURL = need(EnvPublicURL)
-		if u, err := url.Parse(e.PublicURL); e.PublicURL != "" && (err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "") {
+		if u, err := url.Parse(e.PublicURL); e.PublicURL != "" &&
+			(err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "") {
 			r.wrong = append(r.wrong, EnvPublicURL+" is not scheme://host[:port]")
 		} else if e.PublicURL != "" && e.Strict() && u.Scheme != "https" {
 			r.wrong = append(r.wrong, EnvPublicURL+" is not https, which the stage "+StageProd+" asks for")

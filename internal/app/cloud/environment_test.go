@@ -16,11 +16,14 @@ import (
 
 func variables() map[string]string {
 	return map[string]string{
-		cloud.EnvRegion: "eu-central-1", cloud.EnvAccessKey: "a", cloud.EnvSecretKey: "b", cloud.EnvSettingsTable: "settings", cloud.EnvLinksTable: "links",
-		cloud.EnvLogTable: "log", cloud.EnvQueueURL: "https://q", cloud.EnvDeadQueueURL: "https://d", cloud.EnvStage: "dev",
-		cloud.EnvKeyID: "arn:aws:kms:eu-central-1:000000000000:key/1", cloud.EnvPublicURL: "https://api.example.com", cloud.EnvAdminKey: "/lockstep/dev/admin-key",
-		cloud.EnvScheduleGroup: "lockstep-dev-syncs", cloud.EnvScheduleRole: "arn:aws:iam::000000000000:role/r", cloud.EnvPullFunction: "arn:aws:lambda:eu-central-1:000000000000:function:pull",
-		cloud.EnvUndelivered: "arn:aws:sqs:eu-central-1:000000000000:undelivered",
+		cloud.EnvRegion: "eu-central-1", cloud.EnvAccessKey: "a", cloud.EnvSecretKey: "b", cloud.EnvSettingsTable: "settings",
+		cloud.EnvLinksTable: "links",
+		cloud.EnvLogTable:   "log", cloud.EnvQueueURL: "https://q", cloud.EnvDeadQueueURL: "https://d", cloud.EnvStage: "dev",
+		cloud.EnvKeyID: "arn:aws:kms:eu-central-1:000000000000:key/1", cloud.EnvPublicURL: "https://api.example.com",
+		cloud.EnvAdminKey:      "/lockstep/dev/admin-key",
+		cloud.EnvScheduleGroup: "lockstep-dev-syncs", cloud.EnvScheduleRole: "arn:aws:iam::000000000000:role/r",
+		cloud.EnvPullFunction: "arn:aws:lambda:eu-central-1:000000000000:function:pull",
+		cloud.EnvUndelivered:  "arn:aws:sqs:eu-central-1:000000000000:undelivered",
 	}
 }
 
@@ -71,17 +74,21 @@ func TestReadAsksForNoMore(t *testing.T) {
 	env := variables()
 	env[cloud.EnvStage] = cloud.StageLocal
 	delete(env, cloud.EnvScheduleRole)
-	if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.Schedules); err == nil || !strings.Contains(err.Error(), cloud.EnvScheduleRole) {
+	if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.Schedules); err == nil ||
+		!strings.Contains(err.Error(), cloud.EnvScheduleRole) {
 		t.Errorf("half a setting: %v", err)
 	}
 }
 
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
-	for name, value := range map[string]string{cloud.EnvPublicURL: "api.example.com/path", cloud.EnvAllowHosts: "http://x"} {
+	for name, value := range map[string]string{
+		cloud.EnvPublicURL: "api.example.com/path", cloud.EnvAllowHosts: "http://x",
+	} {
 		env := variables()
 		env[name] = value
-		if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.All); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), name) {
+		if _, err := cloud.Read(func(n string) string { return env[n] }, cloud.All); !fault.Is(err, fault.Invalid) ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s=%s: %v, want it refused and named", name, value, err)
 		}
 	}
@@ -116,10 +123,15 @@ func TestX4_ProdAtRunTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, base := range []string{"http://crm.example.com:8080", "http://127.0.0.1:8080", "https://127.0.0.1", "https://localhost"} {
-		_, err := c.Accounts.Create(t.Context(), "default", account.Draft{App: "hubspot", Name: "x", BaseURL: base, Credentials: account.Credentials{
-			Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("t")},
-		}})
+	for _, base := range []string{
+		"http://crm.example.com:8080", "http://127.0.0.1:8080", "https://127.0.0.1", "https://localhost",
+	} {
+		_, err := c.Accounts.Create(t.Context(), "default", account.Draft{
+			App: "hubspot", Name: "x", BaseURL: base,
+			Credentials: account.Credentials{
+				Kind: crm.AuthToken, Fields: map[string]secret.Text{"token": secret.NewText("t")},
+			},
+		})
 		if fault.CodeOf(err) != egress.CodeRefused {
 			t.Errorf("an account at %s: %v", base, err)
 		}
@@ -145,7 +157,8 @@ func TestOpen(t *testing.T) {
 	}
 	env[cloud.EnvEndpoints] = "http://127.0.0.1:2"
 	both, err := cloud.Read(func(n string) string { return env[n] }, cloud.Nothing)
-	if err != nil || *both.SDK("SQS").BaseEndpoint != "http://127.0.0.1:1" || *both.SDK("KMS").BaseEndpoint != "http://127.0.0.1:2" {
+	if err != nil || *both.SDK("SQS").BaseEndpoint != "http://127.0.0.1:1" ||
+		*both.SDK("KMS").BaseEndpoint != "http://127.0.0.1:2" {
 		t.Errorf("an endpoint for all is not that of those without their own: %v", err)
 	}
 }
@@ -159,11 +172,23 @@ func TestTimes(t *testing.T) {
 		want             cloud.Times
 		wrong            []string // names; nil = the times are taken
 	}{
-		"usual":        {want: cloud.Times{Sync: 5 * time.Minute, App: 20 * time.Second, Retry: 30 * time.Second}},
-		"short":        {sync: "8s", app: "1s", retry: "2s", want: cloud.Times{Sync: 8 * time.Second, App: time.Second, Retry: 2 * time.Second}},
-		"long":         {sync: "15m", app: "1m", retry: "15m", want: cloud.Times{Sync: 15 * time.Minute, App: time.Minute, Retry: 15 * time.Minute}},
-		"no durations": {sync: "60", app: "soon", retry: "-1s", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry}},
-		"out of range": {sync: "7s", app: "61s", retry: "16m", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry}},
+		"usual": {want: cloud.Times{Sync: 5 * time.Minute, App: 20 * time.Second, Retry: 30 * time.Second}},
+		"short": {
+			sync: "8s", app: "1s", retry: "2s", want: cloud.Times{
+				Sync: 8 * time.Second, App: time.Second, Retry: 2 * time.Second,
+			},
+		},
+		"long": {
+			sync: "15m", app: "1m", retry: "15m", want: cloud.Times{
+				Sync: 15 * time.Minute, App: time.Minute, Retry: 15 * time.Minute,
+			},
+		},
+		"no durations": {
+			sync: "60", app: "soon", retry: "-1s", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry},
+		},
+		"out of range": {
+			sync: "7s", app: "61s", retry: "16m", wrong: []string{cloud.EnvSyncTimeout, cloud.EnvAppTimeout, cloud.EnvMaxRetry},
+		},
 		"no time left": {sync: "30s", app: "20s", wrong: []string{cloud.EnvAppTimeout}},
 	} {
 		env := variables()
@@ -182,7 +207,8 @@ func TestTimes(t *testing.T) {
 			continue
 		}
 		tune := e.Times.Tuning()
-		if e.Times != tt.want || tune.Budget <= 0 || tune.Budget > tune.Span || tune.GroupFor <= 0 || tune.GroupFor >= tune.Span ||
+		if e.Times != tt.want || tune.Budget <= 0 || tune.Budget > tune.Span || tune.GroupFor <= 0 ||
+			tune.GroupFor >= tune.Span ||
 			tune.Span+tune.HTTPDeadline >= e.Times.Sync || tune.Lease < 2*tune.HTTPDeadline || tune.MaxRetry != e.Times.Retry {
 			t.Errorf("%s: times %+v give %+v", name, e.Times, tune)
 		}

@@ -35,9 +35,12 @@ func TestCallsAreCounted(t *testing.T) {
 	t.Parallel()
 	var said bytes.Buffer
 	m := &cloud.Meter{Log: slog.New(slog.NewTextHandler(&said, nil))}
-	client := m.Client(func(crm.App, string) *http.Client { return &http.Client{Transport: &answers{[]int{200, 429, 0, 500}}} })(crm.App{ID: "hubspot"}, "https://x")
+	client := m.Client(func(crm.App, string) *http.Client {
+		return &http.Client{Transport: &answers{[]int{200, 429, 0, 500}}}
+	})(crm.App{ID: "hubspot"}, "https://x")
 	for range 4 {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://x.example.com/contacts/ada@example.com?q=ada", http.NoBody)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			"https://x.example.com/contacts/ada@example.com?q=ada", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,13 +48,16 @@ func TestCallsAreCounted(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 	}
-	if diff := cmp.Diff(cloud.Work{Calls: map[crm.AppID]int64{"hubspot": 4}, Throttled: 1, Outcomes: map[crm.Outcome]int64{}}, m.Take()); diff != "" {
+	if diff := cmp.Diff(cloud.Work{
+		Calls: map[crm.AppID]int64{"hubspot": 4}, Throttled: 1, Outcomes: map[crm.Outcome]int64{},
+	}, m.Take()); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(cloud.Work{}, m.Take()); diff != "" {
 		t.Errorf("taken twice (-want +got):\n%s", diff)
 	}
-	if strings.Contains(said.String(), "ada") || strings.Count(said.String(), "app called") != 4 || !strings.Contains(said.String(), "status=429") {
+	if strings.Contains(said.String(), "ada") || strings.Count(said.String(), "app called") != 4 ||
+		!strings.Contains(said.String(), "status=429") {
 		t.Errorf("the log says %s", said.String())
 	}
 }
@@ -65,7 +71,9 @@ func TestOutcomesAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := testbed.New(t.Context(), testbed.Options{People: 20, Store: m.Store(bed.Store)}, func(c *crm.Connection) { c.ID = "con_two" })
+	b, err := testbed.New(t.Context(), testbed.Options{People: 20, Store: m.Store(bed.Store)}, func(c *crm.Connection) {
+		c.ID = "con_two"
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +105,18 @@ func TestReport(t *testing.T) {
 	if err := r.Tell(now); err != nil || b.Len() > 0 {
 		t.Errorf("%v; %q: a metric is paid for by the hour in which it is written", err, b.String())
 	}
-	metrics = cloud.Work{Calls: map[crm.AppID]int64{"a": 2, "b": 3}, Throttled: 1, Outcomes: map[crm.Outcome]int64{crm.Created: 1, crm.Updated: 2, crm.Failed: 4, crm.Skipped: 8}}
+	metrics = cloud.Work{
+		Calls: map[crm.AppID]int64{"a": 2, "b": 3}, Throttled: 1, Outcomes: map[crm.Outcome]int64{
+			crm.Created: 1, crm.Updated: 2, crm.Failed: 4, crm.Skipped: 8,
+		},
+	}
 	if err := r.Tell(now, telemetry.Metric{Name: telemetry.MetricLag, Unit: telemetry.Seconds, Value: 7}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"AppCalls":5`, `"AppCallsThrottled":1`, `"Records":15`, `"RecordsWritten":3`, `"RecordsFailed":4`, `"RecordsInConflict":0`, `"ChangeLag":7`, `"skipped":8`, `"Stage":"dev"`} {
+	for _, want := range []string{
+		`"AppCalls":5`, `"AppCallsThrottled":1`, `"Records":15`, `"RecordsWritten":3`, `"RecordsFailed":4`,
+		`"RecordsInConflict":0`, `"ChangeLag":7`, `"skipped":8`, `"Stage":"dev"`,
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the line lacks %s: %s", want, b.String())
 		}

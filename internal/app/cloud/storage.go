@@ -39,8 +39,10 @@ func (r *reader) need(name string) string {
 
 func (r *reader) storage() Storage {
 	return Storage{
-		Tables: map[store.Table]string{store.Settings: r.need(EnvSettingsTable), store.Links: r.need(EnvLinksTable), store.Log: r.need(EnvLogTable)},
-		Queue:  r.need(EnvQueueURL), DeadQueue: r.need(EnvDeadQueueURL), Key: r.need(EnvKeyID),
+		Tables: map[store.Table]string{
+			store.Settings: r.need(EnvSettingsTable), store.Links: r.need(EnvLinksTable), store.Log: r.need(EnvLogTable),
+		},
+		Queue: r.need(EnvQueueURL), DeadQueue: r.need(EnvDeadQueueURL), Key: r.need(EnvKeyID),
 	}
 }
 

@@ -65,7 +65,8 @@ func readTimes(env func(string) string) (t Times, wrong []string) {
 		*v.to = d
 	}
 	if wrong == nil && t.App > (t.Sync-handBack)/2 {
-		wrong = append(wrong, fmt.Sprintf("%s is more than half of what %s leaves after %s", EnvAppTimeout, EnvSyncTimeout, handBack))
+		wrong = append(wrong, fmt.Sprintf("%s is more than half of what %s leaves after %s", EnvAppTimeout, EnvSyncTimeout,
+			handBack))
 	}
 	return t, wrong
 }

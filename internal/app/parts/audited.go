@@ -10,7 +10,9 @@ import (
 )
 
 // Audited returns a way to keep what the engine did by itself in the audit trail.
-func Audited(s store.Store, now func() time.Time, newID func(prefix string) string) func(context.Context, crm.WorkspaceID, string, string, []byte) error {
+func Audited(
+	s store.Store, now func() time.Time, newID func(prefix string) string,
+) func(context.Context, crm.WorkspaceID, string, string, []byte) error {
 	audit := access.NewAudit(s, now, newID)
 	return func(ctx context.Context, ws crm.WorkspaceID, action, target string, after []byte) error {
 		e := access.AuditEntry{Action: action, Target: target}

@@ -19,7 +19,8 @@ func Drivers(folder string) (map[crm.AppID]connector.Driver, error) {
 		return apps.Drivers(), nil
 	}
 	if at, err := os.Stat(folder); err != nil || !at.IsDir() {
-		return nil, fault.New("read app documents", fault.Invalid, connector.CodeConfig, "LOCKSTEP_APP_DOCUMENTS: "+folder+" is no folder that can be read")
+		return nil, fault.New("read app documents", fault.Invalid, connector.CodeConfig, "LOCKSTEP_APP_DOCUMENTS: "+folder+
+			" is no folder that can be read")
 	}
 	return apps.With(os.DirFS(folder))
 }

@@ -27,7 +27,8 @@ func (b *byKey) note(ws ...store.Write) {
 			continue
 		}
 		key := k.Partition
-		if strings.HasPrefix(key, "runcounts#") || strings.Contains(key, string(testbed.Connection)) { // IDs repeat from bed to bed
+		// IDs repeat from bed to bed
+		if strings.HasPrefix(key, "runcounts#") || strings.Contains(key, string(testbed.Connection)) {
 			key += fmt.Sprint(" of bed ", b.bed)
 		}
 		b.writes[string(k.Workspace)+"|"+key]++
@@ -109,11 +110,15 @@ func share(writes map[string]int) (all, most int, key string) {
 func loneChanges(t *testing.T, b *testbed.Bed, n int) {
 	t.Helper()
 	for i, r := range b.Hub.Core().Records("contacts")[:n] {
-		if _, err := b.Hub.Core().UpdateRecord("contacts", r.ID, map[string]string{"lastname": fmt.Sprintf("Changed%d", i)}); err != nil {
+		if _, err := b.Hub.Core().UpdateRecord("contacts", r.ID, map[string]string{
+			"lastname": fmt.Sprintf("Changed%d", i),
+		}); err != nil {
 			t.Fatal(err)
 		}
 		event := connector.Event{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(r.ID), At: b.Now()}
-		if err := b.Engine.Webhook(t.Context(), testbed.Workspace, testbed.LeftAccount, []connector.Event{event}); err != nil {
+		if err := b.Engine.Webhook(t.Context(), testbed.Workspace, testbed.LeftAccount, []connector.Event{
+			event,
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Drain(t.Context()); err != nil {

@@ -20,7 +20,9 @@ func (w *world) as(role string, user string) *world {
 // sees reports whether a connection is in the list of somebody.
 func (w *world) sees(con string) bool {
 	w.Helper()
-	return slices.ContainsFunc(list[struct{ ID string }](w, "/v1/connections"), func(c struct{ ID string }) bool { return strings.HasSuffix(con, c.ID) })
+	return slices.ContainsFunc(list[struct{ ID string }](w, "/v1/connections"), func(c struct{ ID string }) bool {
+		return strings.HasSuffix(con, c.ID)
+	})
 }
 
 // TestRow7_OnlyAdminsConfigure: who is no admin changes no setting.
@@ -91,7 +93,8 @@ func TestRow9_AccessByAttribute(t *testing.T) {
 		}
 		w.change("/access.mode", "roles")
 		w.as("member", `{"email":"d@example.com","roles":["team"]}`).want(200, "GET", w.con, nil)
-		w.refused(w.as("member", `{"email":"a@example.com","attributes":{"is_employee":true}}`).call("GET", w.con, nil), 403, "access_denied")
+		w.refused(w.as("member", `{"email":"a@example.com","attributes":{"is_employee":true}}`).call("GET", w.con, nil), 403,
+			"access_denied")
 		w.invalid("missing_key", "/access/attribute", "/access", raw(`{"mode":"user_attribute","roles":[],"attribute":""}`))
 	})
 }
@@ -109,7 +112,9 @@ func TestRow10_AppsWithSearch(t *testing.T) {
 			Limits    map[string]float64
 		}
 		all := list[app](w, "/v1/apps")
-		if !slices.IsSortedFunc(all, func(a, b app) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }) {
+		if !slices.IsSortedFunc(all, func(a, b app) int {
+			return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+		}) {
 			w.Errorf("not by name: %v", all)
 		}
 		for _, a := range all {
@@ -117,7 +122,9 @@ func TestRow10_AppsWithSearch(t *testing.T) {
 				w.Errorf("%s is told of incompletely: %+v", a.ID, a)
 			}
 		}
-		for search, want := range map[string]string{"sales": "salesforce", "HUBS": "hubspot", "%20pipedrive%20": "pipedrive"} {
+		for search, want := range map[string]string{
+			"sales": "salesforce", "HUBS": "hubspot", "%20pipedrive%20": "pipedrive",
+		} {
 			if found := list[app](w, "/v1/apps?q="+search); len(found) != 1 || found[0].ID != want {
 				w.Errorf("%s finds %v, want %s", search, found, want)
 			}
@@ -187,7 +194,9 @@ func TestRow13_AccountsAreReusedAndStayApart(t *testing.T) {
 // the app does not have is refused with where to look.
 func TestRow16_RecordTypes(t *testing.T) {
 	row(t, func(w *world) {
-		for f, want := range map[*fake][]string{w.left: {"companies", "contacts", "deals"}, w.right: {"Account", "Contact", "Lead", "Opportunity"}} {
+		for f, want := range map[*fake][]string{
+			w.left: {"companies", "contacts", "deals"}, w.right: {"Account", "Contact", "Lead", "Opportunity"},
+		} {
 			var ids []string
 			for _, o := range list[struct{ ID, Label string }](w, "/v1/accounts/"+f.account+"/objects") {
 				ids = append(ids, o.ID)
@@ -200,7 +209,9 @@ func TestRow16_RecordTypes(t *testing.T) {
 		}
 		w.right.object = "Lead"
 		w.left.add("ann", "company", "Acme")
-		w.connect("mappings.city.right", []string{"City"}, "mappings.+", raw(`{"id":"company","left":["company"],"right":["Company"]}`))
+		w.connect("mappings.city.right", []string{
+			"City",
+		}, "mappings.+", raw(`{"id":"company","left":["company"],"right":["Company"]}`))
 		w.invalid("unknown_object", "/syncs/0/left/object", "left.object", "tickets").says("/objects")
 		w.start()
 		w.right.has("ann", "Company", "Acme")
@@ -212,13 +223,19 @@ func TestRow16_RecordTypes(t *testing.T) {
 func TestRow17_OptionalKeysStayEmpty(t *testing.T) {
 	row(t, func(w *world) {
 		token := kinds["hubspot"].credentials["token"]
-		for _, c := range []map[string]string{{"kind": "token", "token": token}, {"kind": "token", "token": token, "webhook_secret": ""}} {
+		for _, c := range []map[string]string{
+			{"kind": "token", "token": token}, {"kind": "token", "token": token, "webhook_secret": ""},
+		} {
 			at := "/v1/accounts/" + w.accountAt(w.left, c)
 			var test struct{ OK bool }
 			w.want(200, "POST", at+"/test", nil).into(&test)
 			equal(w, "the account works", test.OK, true)
 		}
-		a := w.call("POST", "/v1/accounts", map[string]any{"app": "hubspot", "name": "x", "base_url": w.left.url, "credentials": map[string]string{"kind": "token", "token": ""}})
+		a := w.call("POST", "/v1/accounts", map[string]any{
+			"app": "hubspot", "name": "x", "base_url": w.left.url, "credentials": map[string]string{
+				"kind": "token", "token": "",
+			},
+		})
 		if a.status != 422 && a.status != 400 {
 			w.Errorf("an empty token: %d, want it refused: %s", a.status, a.body)
 		}

@@ -34,7 +34,8 @@ func TestRow86_ActionsOfARule(t *testing.T) {
 		w.left.add("bob", "city", "Ghent")
 		w.left.add("cyd", "city", "Lund")
 		bob := w.right.add("bob", "Tags__c", "Partner;Customer")
-		w.connect("direction", "to_right", "rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
+		w.connect("direction", "to_right", "rules",
+			raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
 		w.start()
 		w.tagged(w.right, w.right.id("ann"), "Tags__c")
 		w.change("rules", raw(tagRule+"}]"))
@@ -78,11 +79,13 @@ func TestRow86_OtherActions(t *testing.T) {
 		w.pull()
 		w.right.has("ann", "Level__c", "Secondary", "MailingCity", "Ghent")
 		one := func(kind, field, value string) raw {
-			return raw(`[{"id":"r","direction":"to_right","actions":[{"type":"` + kind + `","field":"` + field + `","value":"` + value + `"}]}]`)
+			return raw(`[{"id":"r","direction":"to_right","actions":[{"type":"` + kind + `","field":"` + field + `","value":"` +
+				value + `"}]}]`)
 		}
 		at := "/syncs/0/rules/0/actions/0/"
 		w.invalid("incompatible_types", at+"field", "rules", one("add_tag", "Department", "x")).says("Tags__c")
-		w.invalid("unknown_option", at+"value", "rules", raw(`[{"id":"r","direction":"to_left","actions":[{"type":"add_tag","field":"interests","value":"nonsense"}]}]`))
+		w.invalid("unknown_option", at+"value", "rules",
+			raw(`[{"id":"r","direction":"to_left","actions":[{"type":"add_tag","field":"interests","value":"nonsense"}]}]`))
 		w.invalid("unknown_option", at+"value", "rules", one("set_field", "Level__c", "Nonsense"))
 		w.invalid("wrong_value", at+"value", "rules", one("set_field", "Score__c", "many"))
 		w.invalid("field_is_mapped", at+"field", "rules", one("set_field", "Title", "Judge"))
@@ -98,10 +101,12 @@ func TestRow87_FiltersAndActionsPerRule(t *testing.T) {
 		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "Judge")
 		bob := w.left.add("bob", "city", "Lund", "jobtitle", "Judge")
 		rule := func(id, field, value, tag string) string {
-			return `{"id":"` + id + `","direction":"to_right","filter":{"field":"` + field + `","op":"equals","value":"` + value +
+			return `{"id":"` + id + `","direction":"to_right","filter":{"field":"` + field + `","op":"equals","value":"` +
+				value +
 				`"},"actions":[{"type":"add_tag","field":"Tags__c","value":"` + tag + `"}]}`
 		}
-		w.connect("direction", "to_right", "rules", raw("["+rule("a", "city", "Ghent", "Partner")+","+rule("b", "jobtitle", "Judge", "Customer")+"]"))
+		w.connect("direction", "to_right", "rules",
+			raw("["+rule("a", "city", "Ghent", "Partner")+","+rule("b", "jobtitle", "Judge", "Customer")+"]"))
 		w.start()
 		w.tagged(w.right, w.view(w.left, ann).Partner, "Tags__c", "Customer", "Partner")
 		w.tagged(w.right, w.view(w.left, bob).Partner, "Tags__c", "Customer")

@@ -31,7 +31,9 @@ var kinds = map[string]struct {
 	},
 	"salesforce": {
 		func(c fakekit.Config) fakekit.Fake { return salesforcefake.New(c) },
-		map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
+		map[string]string{
+			"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret,
+		},
 		"Contact", "Email", "LastName",
 	},
 	"mautic": {
@@ -81,7 +83,9 @@ func (w *world) app(kind string) *fake {
 func (w *world) accountAt(f *fake, credentials map[string]string) string {
 	w.Helper()
 	var a struct{ ID string }
-	w.want(201, "POST", "/v1/accounts", map[string]any{"app": f.kind, "name": f.kind, "base_url": f.url, "credentials": credentials}).into(&a)
+	w.want(201, "POST", "/v1/accounts", map[string]any{
+		"app": f.kind, "name": f.kind, "base_url": f.url, "credentials": credentials,
+	}).into(&a)
 	return a.ID
 }
 
@@ -163,7 +167,9 @@ func (f *fake) find(who string) (record, bool) {
 	f.w.Helper()
 	all := f.dump()
 	i := slices.IndexFunc(all, func(r record) bool {
-		return slices.ContainsFunc(strings.Split(r.Fields[f.email], ";"), func(s string) bool { return strings.EqualFold(s, who+"@example.com") })
+		return slices.ContainsFunc(strings.Split(r.Fields[f.email], ";"), func(s string) bool {
+			return strings.EqualFold(s, who+"@example.com")
+		})
 	})
 	if i < 0 {
 		return record{}, false
@@ -241,7 +247,9 @@ func (f *fake) calls() map[string]int {
 func (f *fake) written() (n int) {
 	f.w.Helper()
 	for name, calls := range f.calls() {
-		reads := []string{"GET ", "HEAD ", "oauth", "/search", "/batch/read", "POST /services/data/{version}/composite/sobjects/{object}"}
+		reads := []string{
+			"GET ", "HEAD ", "oauth", "/search", "/batch/read", "POST /services/data/{version}/composite/sobjects/{object}",
+		}
 		if !slices.ContainsFunc(reads, func(part string) bool { return strings.Contains(name, part) }) {
 			n += calls
 		}

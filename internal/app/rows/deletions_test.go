@@ -67,22 +67,26 @@ func TestRow121_DeletionsStayWhereTheyHappen(t *testing.T) {
 			return status == "halted" && slices.ContainsFunc(syncs, func(s standing) bool { return s.Halted != nil })
 		})
 		for _, r := range w.left.dump() {
-			if who := r.Fields["email"]; who != "ann@example.com" && who != "bob@example.com" && r.Fields["interests"] != "chess" {
+			if who := r.Fields["email"]; who != "ann@example.com" && who != "bob@example.com" &&
+				r.Fields["interests"] != "chess" {
 				w.Errorf("%s was touched before anybody decided: %v", who, r.Fields["interests"])
 			}
 		}
 		w.want(202, "POST", w.sync+"/deletions/confirm", nil)
 		w.until("the tags", func() bool {
 			return !slices.ContainsFunc(w.left.dump(), func(r record) bool {
-				return r.Fields["email"] != "ann@example.com" && !slices.Contains([]string{"chess;tea", "tea;chess"}, r.Fields["interests"])
+				return r.Fields["email"] != "ann@example.com" && !slices.Contains([]string{"chess;tea", "tea;chess"},
+					r.Fields["interests"])
 			})
 		})
 		w.right.count(0)
 		at := "/syncs/0/deletes/"
 		w.invalid("missing_tag", at+"tag", "deletes", raw(`{"to_left":"tag","field":{"left":"interests"}}`))
 		w.invalid("missing_field", at+"field/left", "deletes", raw(`{"to_left":"tag","tag":"tea"}`))
-		w.invalid("incompatible_types", at+"field/left", "deletes", raw(`{"to_left":"tag","tag":"tea","field":{"left":"company"}}`))
-		w.invalid("unknown_option", at+"tag", "deletes", raw(`{"to_left":"tag","tag":"nonsense","field":{"left":"interests"}}`))
+		w.invalid("incompatible_types", at+"field/left", "deletes",
+			raw(`{"to_left":"tag","tag":"tea","field":{"left":"company"}}`))
+		w.invalid("unknown_option", at+"tag", "deletes",
+			raw(`{"to_left":"tag","tag":"nonsense","field":{"left":"interests"}}`))
 	})
 }
 
@@ -112,9 +116,11 @@ func TestRow122_UnsubscribesStay(t *testing.T) {
 		w.left.has("bob", "interests", "chess")
 		w.calm(w.left, "everybody is tagged")
 		at := "/syncs/0/unsubscribes/"
-		w.invalid("missing_field", at+"when/right", "unsubscribes", raw(`{"to_left":"tag","tag":"chess","field":{"left":"interests"}}`))
+		w.invalid("missing_field", at+"when/right", "unsubscribes",
+			raw(`{"to_left":"tag","tag":"chess","field":{"left":"interests"}}`))
 		w.invalid("incompatible_types", at+"when/right", "unsubscribes",
 			raw(`{"to_left":"tag","tag":"chess","field":{"left":"interests"},"when":{"right":"Title"}}`))
-		w.refused(w.tryChange("unsubscribes", raw(`{"to_left":"archive"}`)), 400, "unknown_value", "/syncs/0/unsubscribes/to_left")
+		w.refused(w.tryChange("unsubscribes", raw(`{"to_left":"archive"}`)), 400, "unknown_value",
+			"/syncs/0/unsubscribes/to_left")
 	})
 }

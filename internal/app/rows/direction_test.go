@@ -491,11 +491,16 @@ func TestRow66_RealTime(t *testing.T) {
 		ann := w.left.add("ann", "city", "A")
 		w.until("a new record", func() bool { _, there := w.right.find("ann"); return there })
 		hooks := list[struct{ URL string }](w, w.con+"/webhooks")
-		w.left.knob("PUT", "webhooks", map[string]any{"url": hooks[0].URL, "secret": kinds["hubspot"].credentials["webhook_secret"], "duplicate": 0.5, "reorder": 0.5, "even": true})
+		w.left.knob("PUT", "webhooks", map[string]any{
+			"url": hooks[0].URL, "secret": kinds["hubspot"].credentials["webhook_secret"], "duplicate": 0.5, "reorder": 0.5,
+			"even": true,
+		})
 		for i := range 30 {
 			w.left.edit(ann, "city", "V"+string(rune('A'+i)))
 		}
-		w.until("the last of a burst", func() bool { return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "V"+string(rune('A'+29)) })
+		w.until("the last of a burst", func() bool {
+			return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "V"+string(rune('A'+29))
+		})
 		w.heard(w.left)
 		w.rest()
 		w.right.count(1)
@@ -510,7 +515,8 @@ func TestRow71_StateNotEvents(t *testing.T) {
 	rowAlone(t, func(w *world) {
 		w.left.add("ann", "city", "Ghent")
 		w.pass(48 * time.Hour)
-		w.connect("direction", "to_right", "rules", raw(`[{"id":"r","direction":"to_right","enabled":false,"filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
+		w.connect("direction", "to_right", "rules",
+			raw(`[{"id":"r","direction":"to_right","enabled":false,"filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
 		w.start()
 		w.right.lacks("ann")
 		w.pass(48 * time.Hour)

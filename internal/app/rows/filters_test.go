@@ -30,7 +30,9 @@ func (w *world) judged(all ...clause) {
 	var rules []string
 	for i, c := range all {
 		company := fmt.Sprintf("Case %d", i)
-		rules = append(rules, fmt.Sprintf(`{"id":"r%d","direction":"to_right","filter":{"all":[{"field":"company","op":"equals","value":%q},%s]}}`, i, company, c.filter))
+		rules = append(rules, fmt.Sprintf(
+			`{"id":"r%d","direction":"to_right","filter":{"all":[{"field":"company","op":"equals","value":%q},%s]}}`, i, company,
+			c.filter))
 		for n, value := range append(append([]string{}, c.passes...), c.fails...) {
 			p := person{fmt.Sprintf("p%d-%d", i, n), fmt.Sprintf("%s %s with %q", c.field, c.filter, value), n < len(c.passes)}
 			fields := []string{"company", company}
@@ -108,9 +110,17 @@ func TestRow74_FilterOnALabel(t *testing.T) {
 func TestRow75_AllMustHold(t *testing.T) {
 	row(t, func(w *world) {
 		w.judged(
-			clause{"city", `{"all":[{"field":"city","op":"starts_with","value":"G"},{"field":"city","op":"ends_with","value":"t"}]}`, values("Ghent"), values("Graz", "Sint", "")},
-			clause{"city", `{"any":[{"field":"city","op":"equals","value":"Ghent"},{"all":[{"field":"city","op":"contains","value":"u"},{"not":{"field":"city","op":"equals","value":"Lund"}}]}]}`, values("Ghent", "Turku"), values("Lund", "Oslo", "")},
-			clause{"city", `{"not":{"any":[{"field":"city","op":"equals","value":"Ghent"},{"field":"city","op":"is_empty"}]}}`, values("Oslo"), values("Ghent", "")},
+			clause{
+				"city", `{"all":[{"field":"city","op":"starts_with","value":"G"},{"field":"city","op":"ends_with","value":"t"}]}`,
+				values("Ghent"), values("Graz", "Sint", ""),
+			},
+			clause{
+				"city", `{"any":[{"field":"city","op":"equals","value":"Ghent"},{"all":[{"field":"city","op":"contains","value":"u"},{"not":{"field":"city","op":"equals","value":"Lund"}}]}]}`, values("Ghent", "Turku"), values("Lund", "Oslo", ""),
+			},
+			clause{
+				"city", `{"not":{"any":[{"field":"city","op":"equals","value":"Ghent"},{"field":"city","op":"is_empty"}]}}`,
+				values("Oslo"), values("Ghent", ""),
+			},
 		)
 	})
 }
@@ -125,11 +135,13 @@ func TestRow76_FieldOperatorValue(t *testing.T) {
 			is("city", "equals", `O'Fallon, "IL" *%_\`, values(`O'Fallon, "IL" *%_\`), values("O'Fallon")),
 		)
 		rule := func(op, value string) raw {
-			return raw(fmt.Sprintf(`[{"id":"r","direction":"to_right","filter":{"field":"score","op":%q,"value":%s}}]`, op, value))
+			return raw(fmt.Sprintf(`[{"id":"r","direction":"to_right","filter":{"field":"score","op":%q,"value":%s}}]`, op,
+				value))
 		}
 		w.invalid("unknown_operator", "/syncs/0/rules/0/filter/op", "rules", rule("resembles", `"x"`))
 		w.invalid("wrong_value", "/syncs/0/rules/0/filter/value", "rules", rule("greater_than", `"many"`))
-		w.invalid("unknown_field", "/syncs/0/rules/0/filter/field", "rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"nowhere","op":"is_empty"}}]`))
+		w.invalid("unknown_field", "/syncs/0/rules/0/filter/field", "rules",
+			raw(`[{"id":"r","direction":"to_right","filter":{"field":"nowhere","op":"is_empty"}}]`))
 	})
 }
 
@@ -197,7 +209,8 @@ func TestRow81_OtherOperators(t *testing.T) {
 			is("score", "less_than", 7, values("6.99", "-8"), values("7", "")),
 			is("birthday", "before", "2001-02-03", values("2001-02-02"), values("2001-02-03", "")),
 			is("birthday", "after", "2001-02-03", values("2001-02-04"), values("2001-02-03", "")),
-			is("last_visit", "before", "2026-03-01T12:00:00Z", values("2026-03-01T11:59:59Z"), values("2026-03-01T12:00:00Z", "")),
+			is("last_visit", "before", "2026-03-01T12:00:00Z", values("2026-03-01T11:59:59Z"),
+				values("2026-03-01T12:00:00Z", "")),
 			is("birthday", "in_last_days", 3, values(day(1), day(3)), values(day(5), "")),
 			clause{"newsletter", `{"field":"newsletter","op":"is_true"}`, values("true"), values("false", "")},
 			clause{"newsletter", `{"field":"newsletter","op":"is_false"}`, values("false"), values("true", "")},
@@ -214,7 +227,8 @@ func TestRow82_RequiredValues(t *testing.T) {
 		w.right.add("cyd", "MailingCity", "Lund")
 		w.right.add("dan", "MailingCity", "Ghent", "Title", "Judge")
 		w.connect("rules", raw(`[
-			{"id":"out","direction":"to_right","filter":{"all":[{"field":"city","op":"equals","value":"Ghent"},{"field":"jobtitle","op":"equals","value":"Judge"}]}},
+			{"id":"out","direction":"to_right","filter":{"all":[{"field":"city","op":"equals","value":"Ghent"},
+				{"field":"jobtitle","op":"equals","value":"Judge"}]}},
 			{"id":"in","direction":"to_left","filter":{"all":[{"field":"MailingCity","op":"equals","value":"Lund"}]}}]`))
 		w.start()
 		w.right.has("ann", "Title", "Judge")
@@ -237,8 +251,10 @@ func TestRow83_FilterPerObject(t *testing.T) {
 		for _, city := range []string{"Ghent", "Lund"} {
 			w.left.make("companies", map[string]string{"name": city, "domain": strings.ToLower(city) + ".example", "city": city})
 		}
-		w.connect("rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`), "/syncs.+", companies)
-		w.change("/syncs.1.rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Lund"}}]`))
+		w.connect("rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`),
+			"/syncs.+", companies)
+		w.change("/syncs.1.rules", raw(
+			`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Lund"}}]`))
 		w.start()
 		w.right.has("ann", "MailingCity", "Ghent")
 		w.right.lacks("bob")
@@ -255,7 +271,8 @@ func TestRow84_ACheckboxDecides(t *testing.T) {
 		ann := w.left.add("ann", "newsletter", "true")
 		bob := w.left.add("bob", "newsletter", "false")
 		w.left.add("cyd")
-		w.connect("direction", "to_right", "rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"newsletter","op":"is_true"}}]`))
+		w.connect("direction", "to_right", "rules",
+			raw(`[{"id":"r","direction":"to_right","filter":{"field":"newsletter","op":"is_true"}}]`))
 		w.start()
 		w.right.has("ann", "LastName", "Of ann")
 		w.right.lacks("bob", "cyd")
@@ -272,7 +289,8 @@ func TestRow84_ACheckboxDecides(t *testing.T) {
 func TestRow85_JudgedAnew(t *testing.T) {
 	row(t, func(w *world) {
 		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "A")
-		w.connect("direction", "to_right", "mappings.city.enabled", false, "rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
+		w.connect("direction", "to_right", "mappings.city.enabled", false, "rules",
+			raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
 		w.start()
 		twin := w.stands(w.left, ann, "in_sync", "").Partner
 		w.left.edit(ann, "city", "Lund", "jobtitle", "B")

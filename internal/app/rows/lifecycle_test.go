@@ -168,7 +168,9 @@ func TestRow30_EnabledSeparately(t *testing.T) {
 		w.calm(w.right, "while it is paused")
 		w.right.has("ann", "MailingCity", "Lund")
 		w.want(202, "POST", w.con+"/start", nil)
-		w.until("what came while it was paused", func() bool { return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "Oslo" })
+		w.until("what came while it was paused", func() bool {
+			return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "Oslo"
+		})
 	})
 }
 
@@ -317,7 +319,8 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 		w.right.has("ann", "MailingCity", "Ghent")
 		id := strings.TrimPrefix(w.con, "/v1/connections/")
 		w.refused(w.call("GET", "/v1/log?connection="+id, nil), 404, "not_found")
-		equal(w, "log entries", len(slices.DeleteFunc(list[struct{ Connection string }](w, "/v1/log"), func(e struct{ Connection string }) bool { return e.Connection != id })), 0)
+		equal(w, "log entries", len(slices.DeleteFunc(list[struct{ Connection string }](w, "/v1/log"),
+			func(e struct{ Connection string }) bool { return e.Connection != id })), 0)
 		w.want(204, "DELETE", "/v1/accounts/"+w.left.account, nil, "If-Match", "*")
 	})
 }
@@ -354,8 +357,10 @@ func TestRow41_Independent(t *testing.T) {
 		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "Judge")
 		w.connect("/name", "First", "mappings.title", nil)
 		second := *w
-		second.connect("/name", "Second", "match", raw(`[{"by":"any_key","pairs":[["email","Email"]]}]`), "direction", "to_right",
-			"behavior.to_right", "update_only", "mappings", raw(`[{"id":"title","left":["jobtitle"],"right":["Title"],"direction":"to_right"}]`))
+		second.connect("/name", "Second", "match", raw(`[{"by":"any_key","pairs":[["email","Email"]]}]`), "direction",
+			"to_right",
+			"behavior.to_right", "update_only", "mappings",
+			raw(`[{"id":"title","left":["jobtitle"],"right":["Title"],"direction":"to_right"}]`))
 		w.start()
 		second.start()
 		w.right.has("ann", "MailingCity", "Ghent", "Title", "Judge")

@@ -28,7 +28,8 @@ func TestRow120_Row209_LockedSettings(t *testing.T) {
 		}
 		w.valid().says(`"locked_settings"`)
 		w.refused(w.tryChange("avoid_duplicates", false), 422, "setting_locked", "/syncs/0/avoid_duplicates")
-		w.refused(w.call("PATCH", w.sync, raw(`{"avoid_duplicates":false}`), "If-Match", "*"), 422, "setting_locked", "/syncs/0/avoid_duplicates")
+		w.refused(w.call("PATCH", w.sync, raw(`{"avoid_duplicates":false}`), "If-Match", "*"), 422, "setting_locked",
+			"/syncs/0/avoid_duplicates")
 		w.invalid("setting_locked", "/syncs/0/avoid_duplicates", "avoid_duplicates", false)
 		w.want(200, "GET", w.sync, nil).says(`"avoid_duplicates":true`)
 		w.change("avoid_duplicates", true, "schedule", "10m") // said as it is, it is no change

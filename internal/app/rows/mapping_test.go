@@ -27,7 +27,15 @@ func TestRow139_DefaultMappings(t *testing.T) {
 		w.connect()
 		all := list[struct{ Mappings raw }](w, w.con+"/suggestions")
 		mappings := w.suggested()
-		for _, want := range [][2]string{{"email", "Email"}, {"firstname", "FirstName"}, {"lastname", "LastName"}, {"phone", "Phone"}, {"mobilephone", "MobilePhone"}, {"jobtitle", "Title"}, {"city", "MailingCity"}} {
+		for _, want := range [][2]string{
+			{"email", "Email"},
+			{"firstname", "FirstName"},
+			{"lastname", "LastName"},
+			{"phone", "Phone"},
+			{"mobilephone", "MobilePhone"},
+			{"jobtitle", "Title"},
+			{"city", "MailingCity"},
+		} {
 			if !slices.ContainsFunc(mappings, func(m line) bool {
 				return slices.Equal(m.Left, want[:1]) && slices.Equal(m.Right, want[1:]) && m.Enabled && m.Origin != "custom"
 			}) {
@@ -48,13 +56,15 @@ func TestRow140_DefaultMappingOff(t *testing.T) {
 		ann := w.left.add("ann", "jobtitle", "A", "company", "Acme")
 		w.connect()
 		w.start()
-		w.invalid("field_mapped_twice", "/syncs/0/mappings/6/right/0", "mappings.+", raw(`{"id":"own","left":["company"],"right":["Title"],"direction":"to_right"}`))
+		w.invalid("field_mapped_twice", "/syncs/0/mappings/6/right/0", "mappings.+",
+			raw(`{"id":"own","left":["company"],"right":["Title"],"direction":"to_right"}`))
 		w.change("mappings.title.enabled", false)
 		w.left.edit(ann, "jobtitle", "B")
 		w.pull()
 		w.resync()
 		w.right.has("ann", "Title", "A")
-		w.change("mappings.+", raw(`{"id":"own","left":["company"],"right":["Title"],"direction":"to_right"}`), "conflict", "left")
+		w.change("mappings.+", raw(`{"id":"own","left":["company"],"right":["Title"],"direction":"to_right"}`), "conflict",
+			"left")
 		w.resync()
 		w.right.has("ann", "Title", "Acme")
 		w.left.has("ann", "jobtitle", "B")
@@ -110,14 +120,18 @@ func TestRow142_CustomMappingSettings(t *testing.T) {
 func TestRow143_FullName(t *testing.T) {
 	row(t, func(w *world) {
 		people := map[string][3]string{ // first, last, together
-			"plain": {"Ann", "Roe", "Ann Roe"}, "three": {"Ann Lee", "Roe", "Ann Lee Roe"}, "prefix": {"Dr. Ann", "Roe", "Dr. Ann Roe"}, "last": {"", "Roe", "Roe"},
+			"plain": {"Ann", "Roe", "Ann Roe"}, "three": {"Ann Lee", "Roe", "Ann Lee Roe"}, "prefix": {
+				"Dr. Ann", "Roe", "Dr. Ann Roe",
+			}, "last": {"", "Roe", "Roe"},
 		}
 		for who, n := range people {
 			w.left.add(who, "firstname", n[0], "lastname", n[1])
 		}
 		w.right.add("single", "Company__c", "Cher", "LastName", "x")
 		w.right.add("split", "Company__c", "Ann Lee Roe", "LastName", "x")
-		w.connect("mappings.first", nil, "mappings.last", raw(`{"id":"last","left":["firstname","lastname"],"right":["Company__c"],"transform":{"type":"full_name"}}`), "stamp", raw(`{"to_right":{"LastName":"x"}}`))
+		w.connect("mappings.first", nil, "mappings.last",
+			raw(`{"id":"last","left":["firstname","lastname"],"right":["Company__c"],"transform":{"type":"full_name"}}`),
+			"stamp", raw(`{"to_right":{"LastName":"x"}}`))
 		w.start()
 		for who, n := range people {
 			w.right.has(who, "Company__c", n[2])
@@ -158,10 +172,14 @@ func TestRow146_DefaultInTheMapping(t *testing.T) {
 func TestRow150_AllFieldsOnOffer(t *testing.T) {
 	row(t, func(w *world) {
 		type field struct{ Name, Label, Type string }
-		for f, want := range map[*fake][]string{w.left: {"email", "firstname", "interests", "last_visit", "hs_object_id"}, w.right: {"Email", "LastName", "Tags__c", "Level__c"}} {
+		for f, want := range map[*fake][]string{
+			w.left:  {"email", "firstname", "interests", "last_visit", "hs_object_id"},
+			w.right: {"Email", "LastName", "Tags__c", "Level__c"},
+		} {
 			all := list[field](w, "/v1/accounts/"+f.account+"/objects/"+f.object+"/fields")
 			for _, name := range want {
-				if i := slices.IndexFunc(all, func(x field) bool { return x.Name == name }); i < 0 || all[i].Label == "" || all[i].Type == "" {
+				if i := slices.IndexFunc(all, func(x field) bool { return x.Name == name }); i < 0 || all[i].Label == "" ||
+					all[i].Type == "" {
 					w.Errorf("%s offers no %s", f.kind, name)
 				}
 			}
@@ -196,14 +214,17 @@ func TestRow153_FieldsOfAnObject(t *testing.T) {
 		for _, f := range list[field](w, at) {
 			reasons[f.Name] = f.Reason
 		}
-		for name, want := range map[string]bool{"LastName": false, "Name": true, "AccountId": true, "OwnerId": true, "CreatedDate": true, "Level__c": false} {
+		for name, want := range map[string]bool{
+			"LastName": false, "Name": true, "AccountId": true, "OwnerId": true, "CreatedDate": true, "Level__c": false,
+		} {
 			if got, known := reasons[name]; !known || got != "" != want {
 				w.Errorf("%s: it is there: %v, with the reason %q; want one: %v", name, known, got, want)
 			}
 		}
 		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields", nil)
 		w.left.knob("PATCH", "properties/contacts/company", raw(`{"label":"Employer","read_only":true}`))
-		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields?refresh=true", nil).says("Employer", "can be read and not be written")
+		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields?refresh=true", nil).says("Employer",
+			"can be read and not be written")
 	})
 }
 
@@ -224,7 +245,8 @@ func TestRow154_CompatibleTypes(t *testing.T) {
 		} {
 			w.invalid("incompatible_types", "/syncs/0/mappings/6/transform/type", "mappings.+", raw(mapping))
 		}
-		w.invalid("read_only_field", "/syncs/0/mappings/6/right/0", "mappings.+", raw(`{"id":"x","left":["company"],"right":["Name"],"direction":"to_right"}`))
+		w.invalid("read_only_field", "/syncs/0/mappings/6/right/0", "mappings.+",
+			raw(`{"id":"x","left":["company"],"right":["Name"],"direction":"to_right"}`))
 		w.invalid("unknown_option", "/syncs/0/stamp/to_right/Level__c", "stamp", raw(`{"to_right":{"Level__c":"Best"}}`))
 		w.valid("stamp", raw(`{"to_right":{"Level__c":"Primary"}}`))
 		w.change("mappings.+", raw(`{"id":"number","left":["company"],"right":["Score__c"],"direction":"to_right","transform":{"type":"number"}}`))
@@ -286,7 +308,8 @@ func TestRow157_FirstOfSeveral(t *testing.T) {
 // TestRow159_TagsByAMapping: a list field maps like any other, with set merge.
 func TestRow159_TagsByAMapping(t *testing.T) {
 	row(t, func(w *world) {
-		w.left.knob("PATCH", "properties/contacts/interests", raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
+		w.left.knob("PATCH", "properties/contacts/interests",
+			raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
 		ann := w.left.add("ann", "interests", "Customer")
 		w.connect()
 		w.start()

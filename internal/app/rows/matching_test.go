@@ -133,7 +133,8 @@ func TestRow96_Companies(t *testing.T) {
 func TestRow97_OneUniqueField(t *testing.T) {
 	row(t, func(w *world) {
 		w.connect()
-		w.valid("match", by(`{"by":"any_key","pairs":[["city","MailingCity"]]}`)).says("key_not_unique", `"/syncs/0/match/0/pairs/0"`)
+		w.valid("match", by(`{"by":"any_key","pairs":[["city","MailingCity"]]}`)).says("key_not_unique",
+			`"/syncs/0/match/0/pairs/0"`)
 		a := w.valid("match", by(`{"by":"any_key","pairs":[["lockstep_key","Lockstep_Id__c"]]}`))
 		var said struct{ Warnings []struct{ Code string } }
 		a.into(&said)
@@ -142,7 +143,8 @@ func TestRow97_OneUniqueField(t *testing.T) {
 				w.Errorf("two unique fields are warned of: %s", a.body)
 			}
 		}
-		w.invalid("unknown_field", "/syncs/0/match/0/pairs/0/0", "match", by(`{"by":"any_key","pairs":[["nowhere","Email"]]}`))
+		w.invalid("unknown_field", "/syncs/0/match/0/pairs/0/0", "match",
+			by(`{"by":"any_key","pairs":[["nowhere","Email"]]}`))
 		w.want(200, "GET", w.con+"/suggestions", nil).says("key_not_unique")
 	})
 }
@@ -158,7 +160,8 @@ func TestRow98_SecondarySearch(t *testing.T) {
 		w.right.add("wrong", "Phone", "+1 212 555 0102", "LastName", "Wrong")
 		w.left.make("contacts", map[string]string{"lastname": "Only phone", "phone": "+1 212 555 0103", "city": "C"})
 		w.right.add("cyd", "Phone", "+1 212 555 0103", "LastName", "By phone alone")
-		w.connect("direction", "to_right", "match", by(byEmailIs+`"first"}`), "mappings.email.direction", "to_left", "mappings.last.direction", "to_left", "mappings.phone.direction", "to_left", "behavior.to_right", "update_only")
+		w.connect("direction", "to_right", "match", by(byEmailIs+`"first"}`), "mappings.email.direction", "to_left",
+			"mappings.last.direction", "to_left", "mappings.phone.direction", "to_left", "behavior.to_right", "update_only")
 		w.start()
 		w.right.has("other", "MailingCity", "A")
 		w.right.has("bob", "MailingCity", "B")
@@ -195,7 +198,8 @@ func TestRow109_Row110_IDMapping(t *testing.T) {
 		twin := w.right.add("ann", "LastName", "Of ann")
 		ann := w.left.add("ann", "company", twin)
 		w.connect("match", by(byTheirID+","+byEmail))
-		w.invalid("id_field_mapped", "/syncs/0/mappings/6/left", "mappings.+", raw(`{"id":"id","left":["company"],"right":["Company__c"]}`))
+		w.invalid("id_field_mapped", "/syncs/0/mappings/6/left", "mappings.+",
+			raw(`{"id":"id","left":["company"],"right":["Company__c"]}`))
 		w.valid("mappings.+", raw(`{"id":"id","left":["company"],"right":["Company__c"],"direction":"to_right"}`))
 		foreign := by(`{"by":"id","left":"company","right":"Company__c"},` + byEmail)
 		w.invalid("id_not_mapped", "/syncs/0/match/0", "match", foreign)
@@ -218,7 +222,8 @@ func TestRow101_OurIDPresent(t *testing.T) {
 		lost := w.left.add("bob", "company", "003Lk0000009999IAA")
 		w.connect("direction", "to_right", "match", by(byTheirID+","+byEmail))
 		w.start()
-		w.right.holds(w.right.get(twin), "Email", "ann@example.com", "MailingCity", "New", "LastName", "Of ann", "Phone", "+12125550102")
+		w.right.holds(w.right.get(twin), "Email", "ann@example.com", "MailingCity", "New", "LastName", "Of ann", "Phone",
+			"+12125550102")
 		v := w.view(w.left, lost)
 		equal(w, "who has an ID that nobody has", v.State, "failing")
 		w.right.lacks("bob")
@@ -230,11 +235,18 @@ func TestRow101_OurIDPresent(t *testing.T) {
 // phone is found however it is spelled.
 func TestRow102_MatchByPhone(t *testing.T) {
 	row(t, func(w *world) {
-		w.left.make("contacts", map[string]string{"lastname": "Left", "phone": "(212) 555-0122", "email": "left@example.com", "city": "New"})
-		twin := w.right.make("Contact", map[string]string{"LastName": "Right", "Phone": "001 212.555.0122", "Email": "right@example.com", "MailingCity": "Old"})
-		w.connect("direction", "to_right", "match", by(`{"by":"any_key","pairs":[["phone","Phone"]],"protect":["email","phone"]}`))
+		w.left.make("contacts", map[string]string{
+			"lastname": "Left", "phone": "(212) 555-0122", "email": "left@example.com",
+			"city": "New",
+		})
+		twin := w.right.make("Contact", map[string]string{
+			"LastName": "Right", "Phone": "001 212.555.0122", "Email": "right@example.com", "MailingCity": "Old",
+		})
+		w.connect("direction", "to_right", "match",
+			by(`{"by":"any_key","pairs":[["phone","Phone"]],"protect":["email","phone"]}`))
 		w.start()
-		w.right.holds(w.right.get(twin), "LastName", "Left", "MailingCity", "New", "Email", "right@example.com", "Phone", "001 212.555.0122")
+		w.right.holds(w.right.get(twin), "LastName", "Left", "MailingCity", "New", "Email", "right@example.com", "Phone",
+			"001 212.555.0122")
 		w.right.count(1)
 	})
 }
@@ -266,7 +278,8 @@ func TestRow103_KeysDisagree(t *testing.T) {
 func TestRow104_OtherwiseCreate(t *testing.T) {
 	row(t, func(w *world) {
 		w.left.add("ann", "phone", "+1 212 555 0101", "firstname", "Ann")
-		w.connect("direction", "to_right", "behavior.to_right", "update_only", "match", by(`{"by":"id","left":"company","right":"$id","on_missing":"next"},`+byEmailIs+`"error"},`+byTheirName))
+		w.connect("direction", "to_right", "behavior.to_right", "update_only", "match",
+			by(`{"by":"id","left":"company","right":"$id","on_missing":"next"},`+byEmailIs+`"error"},`+byTheirName))
 		w.start()
 		w.right.count(0)
 		w.change("behavior.to_right", "create_and_update")
@@ -285,7 +298,8 @@ func TestRow105_AppIDPresent(t *testing.T) {
 		w.left.remove(gone)
 		w.right.add("ann", "Department", twin, "MailingCity", "New")
 		lost := w.right.add("bob", "Department", gone)
-		w.connect("direction", "to_left", "match", by(`{"by":"id","left":"$id","right":"Department","on_missing":"error"},`+byEmail))
+		w.connect("direction", "to_left", "match", by(`{"by":"id","left":"$id","right":"Department","on_missing":"error"},`+
+			byEmail))
 		w.start()
 		w.left.holds(w.left.get(twin), "email", "ann@example.com", "city", "New")
 		equal(w, "who names somebody deleted", w.view(w.right, lost).State, "failing")

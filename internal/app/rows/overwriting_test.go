@@ -39,7 +39,8 @@ func TestRow113_CreateOnly(t *testing.T) {
 		w.right.has("known", "MailingCity", "Old")
 		w.right.has("fresh", "MailingCity", "New")
 		skipped := w.log("record=" + known)
-		if len(skipped) == 0 || skipped[0].Outcome != "skipped" && skipped[0].Outcome != "linked" || skipped[0].Code != "" && skipped[0].Code != "behavior_create_only" {
+		if len(skipped) == 0 || skipped[0].Outcome != "skipped" && skipped[0].Outcome != "linked" ||
+			skipped[0].Code != "" && skipped[0].Code != "behavior_create_only" {
 			w.Errorf("the log of a known one: %+v", skipped)
 		}
 		equal(w, "errors", len(w.log("event=failed")), 0)
@@ -76,7 +77,8 @@ func TestRow115_DoNothing(t *testing.T) {
 // becomes blank is filled again, a list is one value; a create writes all.
 func TestRow117_FillBlanksOnly(t *testing.T) {
 	row(t, func(w *world) {
-		w.left.knob("PATCH", "properties/contacts/interests", raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
+		w.left.knob("PATCH", "properties/contacts/interests",
+			raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
 		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "Judge", "firstname", "Ann", "interests", "Customer;Partner")
 		w.right.add("ann", "LastName", "Of ann", "MailingCity", "Lund", "Title", "   ", "Tags__c", "Lockstep")
 		w.left.add("bob", "city", "Ghent", "interests", "Customer")
@@ -100,7 +102,8 @@ var tagMapping = raw(`{"id":"tags","left":["interests"],"right":["Tags__c"],"tra
 func TestRow118_WriteModes(t *testing.T) {
 	row(t, func(w *world) {
 		ann := w.left.add("ann", "city", "A", "jobtitle", "A", "firstname", "A")
-		w.connect("mappings.city.write_once", true, "mappings.title.direction", "to_right", "mappings.first.direction", "to_left")
+		w.connect("mappings.city.write_once", true, "mappings.title.direction", "to_right", "mappings.first.direction",
+			"to_left")
 		w.start()
 		w.right.has("ann", "MailingCity", "A", "Title", "A", "FirstName", "")
 		w.left.edit(ann, "city", "B", "jobtitle", "B", "firstname", "B")
@@ -151,7 +154,8 @@ func TestRow119_Newest(t *testing.T) {
 		w.connect("conflict", "newest")
 		w.start()
 		for _, last := range []string{"left", "right"} {
-			first, second := func() { w.right.edit(w.right.id("ann"), "MailingCity", "R "+last) }, func() { w.left.edit(ann, "city", "L "+last) }
+			first, second := func() { w.right.edit(w.right.id("ann"), "MailingCity", "R "+last) },
+				func() { w.left.edit(ann, "city", "L "+last) }
 			want := "L " + last
 			if last == "right" {
 				first, second, want = second, first, "R "+last
@@ -263,7 +267,8 @@ func TestRow126_Row128_RequiredMappings(t *testing.T) {
 func TestRow127_EmailField(t *testing.T) {
 	row(t, func(w *world) {
 		w.connect()
-		w.invalid("incompatible_types", "/syncs/0/mappings/0/transform/type", "mappings.email.left", []string{"jobtitle"}, "mappings.title.left", []string{"email"}, "mappings.title.direction", "to_right")
+		w.invalid("incompatible_types", "/syncs/0/mappings/0/transform/type", "mappings.email.left", []string{"jobtitle"},
+			"mappings.title.left", []string{"email"}, "mappings.title.direction", "to_right")
 	})
 }
 
@@ -280,7 +285,9 @@ func TestRow129_Default(t *testing.T) {
 		w.right.add("eva", "LastName", "Of eva")
 		w.connect("mappings.title.default", raw(`{"to_right":"Nobody","to_left":null}`))
 		w.start()
-		for who, want := range map[string]string{"ann": "Nobody", "bob": "Nobody", "cyd": "Judge", "dan": "Chief", "eva": "Nobody"} {
+		for who, want := range map[string]string{
+			"ann": "Nobody", "bob": "Nobody", "cyd": "Judge", "dan": "Chief", "eva": "Nobody",
+		} {
 			w.right.has(who, "Title", want)
 		}
 		w.left.has("ann", "jobtitle", "")
@@ -298,8 +305,10 @@ func TestRow129_Default(t *testing.T) {
 func TestRow130_DefaultCountry(t *testing.T) {
 	row(t, func(w *world) {
 		numbers := map[string][2]string{
-			"plus": {"+44 20 7946 0018", "+442079460018"}, "zeros": {"0044 20 7946 0018", "+442079460018"}, "local": {"030 901820", "+4930901820"},
-			"ready": {"+4930901820", "+4930901820"}, "empty": {"", ""}, "landline": {"(089) 2180-0", "+498921800"}, "words": {"ask for Ann", "ask for Ann"},
+			"plus": {"+44 20 7946 0018", "+442079460018"}, "zeros": {"0044 20 7946 0018", "+442079460018"},
+			"local": {"030 901820", "+4930901820"},
+			"ready": {"+4930901820", "+4930901820"}, "empty": {"", ""}, "landline": {"(089) 2180-0", "+498921800"},
+			"words": {"ask for Ann", "ask for Ann"},
 		}
 		for who, n := range numbers {
 			w.left.add(who, "phone", n[0])
@@ -329,10 +338,13 @@ func TestRow131_TimeZone(t *testing.T) {
 		w.left.add("winter", "state", "2026-01-15 10:00:00", "birthday", "2001-02-03")
 		w.left.add("summer", "state", "2026-07-15 10:00:00")
 		w.left.add("zoned", "state", "2026-07-15T10:00:00Z")
-		w.connect("/time_zone", raw(`{"left":"Europe/Berlin","right":"UTC"}`), "mappings.+", raw(`{"id":"seen","left":["state"],"right":["Last_Seen__c"],"direction":"to_right","transform":{"type":"datetime"}}`),
+		w.connect("/time_zone", raw(`{"left":"Europe/Berlin","right":"UTC"}`), "mappings.+",
+			raw(`{"id":"seen","left":["state"],"right":["Last_Seen__c"],"direction":"to_right","transform":{"type":"datetime"}}`),
 			"mappings.+", raw(`{"id":"birth","left":["birthday"],"right":["Birthdate"],"transform":{"type":"date"}}`))
 		w.start()
-		for who, want := range map[string]string{"winter": "2026-01-15T09:00:00", "summer": "2026-07-15T08:00:00", "zoned": "2026-07-15T10:00:00"} {
+		for who, want := range map[string]string{
+			"winter": "2026-01-15T09:00:00", "summer": "2026-07-15T08:00:00", "zoned": "2026-07-15T10:00:00",
+		} {
 			r, _ := w.right.find(who)
 			if got := r.Fields["Last_Seen__c"]; !strings.HasPrefix(got, want) {
 				w.Errorf("%s: %q, want %s in UTC", who, got, want)
@@ -364,7 +376,8 @@ func TestRow132_Stamp(t *testing.T) {
 // doubles by case.
 func TestRow134_Tags(t *testing.T) {
 	row(t, func(w *world) {
-		w.left.knob("PATCH", "properties/contacts/interests", raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
+		w.left.knob("PATCH", "properties/contacts/interests",
+			raw(`{"options":["Customer","Newsletter","Partner","Lockstep"]}`))
 		ann := w.left.add("ann", "interests", "Customer;Partner")
 		w.right.add("ann", "LastName", "Of ann", "Tags__c", "Partner;Newsletter")
 		w.connect("mappings.+", tagMapping)

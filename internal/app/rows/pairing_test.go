@@ -16,7 +16,9 @@ func TestRow51_ARecordPairsOnce(t *testing.T) {
 	row(t, func(w *world) {
 		ann := w.left.add("ann", "city", "Ghent", "company", "Acme")
 		bob := w.left.add("bob", "city", "Lund", "company", "Acme")
-		w.connect("direction", "to_right", "rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`), "/syncs.+", leads)
+		w.connect("direction", "to_right", "rules",
+			raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`), "/syncs.+",
+			leads)
 		w.start()
 		w.rest()
 		w.right.has("ann", "MailingCity", "Ghent")
@@ -30,6 +32,7 @@ func TestRow51_ARecordPairsOnce(t *testing.T) {
 		w.sync = w.con + "/syncs/leads"
 		w.stands(w.left, ann, "excluded", "taken_by_other_sync")
 		w.stands(w.left, bob, "in_sync", "")
-		w.invalid("field_written_by_other_sync", "/syncs/1/mappings", "/syncs.1.direction", "both", "/syncs.0.direction", "both")
+		w.invalid("field_written_by_other_sync", "/syncs/1/mappings", "/syncs.1.direction", "both", "/syncs.0.direction",
+			"both")
 	})
 }

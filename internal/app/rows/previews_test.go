@@ -58,11 +58,15 @@ func TestRow74_RulesPreviewed(t *testing.T) {
 		if seen.Sample.Calls.Left < 1 || seen.Sample.Calls.Left > 2 {
 			w.Errorf("it took %d calls of the left app", seen.Sample.Calls.Left)
 		}
-		w.refused(w.call("POST", w.sync+"/rules/preview", raw(`{"rules":[{"id":"r","filter":{"field":"nosuch","op":"is_empty"}}]}`)), 400, "unknown_field", "/rules/0/filter/field")
-		secret := w.want(200, "POST", w.sync+"/rules/preview", raw(`{"rules":[{"id":"r","direction":"to_right","filter":{"field":"jobtitle","op":"is_empty"}}]}`))
+		w.refused(w.call("POST", w.sync+"/rules/preview",
+			raw(`{"rules":[{"id":"r","filter":{"field":"nosuch","op":"is_empty"}}]}`)), 400, "unknown_field",
+			"/rules/0/filter/field")
+		secret := w.want(200, "POST", w.sync+"/rules/preview",
+			raw(`{"rules":[{"id":"r","direction":"to_right","filter":{"field":"jobtitle","op":"is_empty"}}]}`))
 		secret.says(`"jobtitle"`)
 		w.left.edit(w.left.id("ann"), "jobtitle", "Hush")
-		hidden := w.want(200, "POST", w.sync+"/rules/preview", raw(`{"rules":[{"id":"r","direction":"to_right","filter":{"field":"jobtitle","op":"is_not_empty"}}]}`))
+		hidden := w.want(200, "POST", w.sync+"/rules/preview",
+			raw(`{"rules":[{"id":"r","direction":"to_right","filter":{"field":"jobtitle","op":"is_not_empty"}}]}`))
 		if hidden.says(`(not shown)`); strings.Contains(string(hidden.body), "Hush") {
 			w.Errorf("a value that is written once is shown: %s", hidden.body)
 		}
@@ -124,13 +128,16 @@ func TestRow59_MappingsPreviewed(t *testing.T) {
 			equal(w, what, outcomes[what], want)
 		}
 		var named preview
-		a := w.want(200, "POST", w.sync+"/mappings/preview", map[string]any{"records": []map[string]string{{"side": "left", "id": ann}}})
+		a := w.want(200, "POST", w.sync+"/mappings/preview", map[string]any{
+			"records": []map[string]string{{"side": "left", "id": ann}},
+		})
 		a.into(&named)
 		equal(w, "from", named.Sample.From, "records")
 		if len(named.Records) != 1 || named.Records[0].ID != ann {
 			w.Errorf("want just the record that was named: %s", a.body)
 		}
-		w.refused(w.call("POST", w.sync+"/mappings/preview", raw(`{"mappings":[{"id":"x","left":["city"],"right":["Nowhere"]}]}`)), 400, "unknown_field", "/mappings/0/right/0")
+		w.refused(w.call("POST", w.sync+"/mappings/preview",
+			raw(`{"mappings":[{"id":"x","left":["city"],"right":["Nowhere"]}]}`)), 400, "unknown_field", "/mappings/0/right/0")
 		w.refused(w.call("POST", w.sync+"/mappings/preview", raw(`{"settings":{}}`)), 400, "unknown_key", "/settings")
 		equal(w, "writes", w.left.written()+w.right.written(), 0)
 		w.want(200, "GET", w.sync+"/mappings", nil).says(`"phone"`)

@@ -22,22 +22,26 @@ func TestRow24_StepsAreRevisited(t *testing.T) {
 				w.Errorf("%s has no version", path)
 			}
 		}
-		changed := w.want(200, "PATCH", w.sync+"/rules/r", raw(`{"filter":{"field":"city","op":"equals","value":"Lund"}}`), "If-Match", before["/rules/r"])
+		changed := w.want(200, "PATCH", w.sync+"/rules/r", raw(`{"filter":{"field":"city","op":"equals","value":"Lund"}}`),
+			"If-Match", before["/rules/r"])
 		changed.says(`"Lund"`)
 		equal(w, "version of the rule", tag("/rules/r"), changed.header.Get("ETag"))
 		for _, path := range []string{"/mappings", "/mappings/city", "/match"} {
 			equal(w, "version of "+path, tag(path), before[path])
 		}
-		w.refused(w.call("PATCH", w.sync+"/rules/r", raw(`{"enabled":false}`), "If-Match", before["/rules/r"]), 412, "stale_version")
+		w.refused(w.call("PATCH", w.sync+"/rules/r", raw(`{"enabled":false}`), "If-Match", before["/rules/r"]), 412,
+			"stale_version")
 		w.refused(w.call("PUT", w.sync+"/match", raw(`[]`)), 428, "precondition_required")
 		w.want(200, "PATCH", w.sync+"/mappings/city", raw(`{"enabled":false}`), "If-Match", before["/mappings/city"])
-		w.want(200, "PUT", w.sync+"/match", by(byEmail+`,{"by":"any_key","pairs":[["phone","Phone"]]}`), "If-Match", before["/match"])
+		w.want(200, "PUT", w.sync+"/match", by(byEmail+`,{"by":"any_key","pairs":[["phone","Phone"]]}`), "If-Match",
+			before["/match"])
 		w.want(200, "PATCH", w.sync, raw(`{"schedule":"10m"}`), "If-Match", tag(""))
 		w.want(200, "PATCH", w.con, raw(`{"name":"Steps"}`), "If-Match", "*")
 		w.forget(w.con, "Steps")
 		w.want(200, "GET", w.con, nil).says(`"Steps"`, `"10m"`, `"Lund"`, `["phone","Phone"]`, `"MailingCity"`)
 		w.want(200, "GET", w.sync+"/mappings/city", nil).says(`"enabled":false`)
-		w.refused(w.call("PUT", w.sync+"/rules/r", raw(`{"id":"r","filter":{"field":"city","op":"resembles","value":"x"}}`), "If-Match", "*"), 400, "unknown_value")
+		w.refused(w.call("PUT", w.sync+"/rules/r", raw(`{"id":"r","filter":{"field":"city","op":"resembles","value":"x"}}`),
+			"If-Match", "*"), 400, "unknown_value")
 		w.refused(w.call("PATCH", w.sync+"/mappings/city", raw(`{"nosuch":1}`), "If-Match", "*"), 400, "unknown_key")
 		w.refused(w.call("GET", w.sync+"/rules/none", nil), 404, "not_found")
 		w.refused(w.call("GET", w.con+"/syncs/none/rules", nil), 404, "not_found")
@@ -100,7 +104,9 @@ func TestRow34_Pause(t *testing.T) {
 // state that was used, leaves no account behind, and an app's key works as well.
 func TestRow12_Authorise(t *testing.T) {
 	row(t, func(w *world) {
-		w.want(204, "PUT", "/v1/apps/hubspot/client", map[string]string{"client_id": "an-app", "client_secret": "its-secret", "redirect_uri": w.p.url + "/v1/oauth/callback"})
+		w.want(204, "PUT", "/v1/apps/hubspot/client", map[string]string{
+			"client_id": "an-app", "client_secret": "its-secret", "redirect_uri": w.p.url + "/v1/oauth/callback",
+		})
 		name := "By consent of " + w.Name()
 		var begun struct{ URL string }
 		w.want(201, "POST", "/v1/oauth/hubspot/authorizations", map[string]string{"name": name}).into(&begun)

@@ -7,7 +7,8 @@ import "testing"
 // listed; whatever is suggested can be saved.
 func TestRow139_SuggestionsSayWhy(t *testing.T) {
 	row(t, func(w *world) {
-		w.connect("direction", "to_right", "mappings.+", raw(`{"id":"stage","left":["lifecyclestage"],"right":["LeadSource"],"direction":"to_right"}`))
+		w.connect("direction", "to_right", "mappings.+",
+			raw(`{"id":"stage","left":["lifecyclestage"],"right":["LeadSource"],"direction":"to_right"}`))
 		var s struct {
 			Items []struct {
 				Mappings []raw

@@ -11,7 +11,9 @@ type warned struct{ Pointer, Code, Detail string }
 // warns demands a warning in all places that tell of the stored document.
 func (w *world) warns(code, at string, parts ...string) {
 	w.Helper()
-	for place, a := range map[string]answer{"validate": w.want(200, "POST", w.con+"/validate", nil), "status": w.want(200, "GET", w.con+"/status", nil)} {
+	for place, a := range map[string]answer{
+		"validate": w.want(200, "POST", w.con+"/validate", nil), "status": w.want(200, "GET", w.con+"/status", nil),
+	} {
 		var said struct{ Warnings []warned }
 		a.into(&said)
 		i := slices.IndexFunc(said.Warnings, func(one warned) bool { return one.Code == code && one.Pointer == at })
@@ -95,7 +97,8 @@ func TestRow203_PresetMappings(t *testing.T) {
 // TestRow204_PasswordField: it is the person's own login password.
 func TestRow204_PasswordField(t *testing.T) {
 	row(t, func(w *world) {
-		w.want(201, "POST", "/v1/accounts/"+w.left.account+"/objects/contacts/fields", raw(`{"name":"site_password","label":"Site password","type":"text"}`))
+		w.want(201, "POST", "/v1/accounts/"+w.left.account+"/objects/contacts/fields",
+			raw(`{"name":"site_password","label":"Site password","type":"text"}`))
 		w.connect("mappings.+", raw(`{"id":"secret","left":["site_password"],"right":["Company__c"],"direction":"to_right","write_once":true}`))
 		w.warns("password_field", "/syncs/0/mappings/6", "login password")
 	})
@@ -130,7 +133,8 @@ func TestRow206_RequiredFields(t *testing.T) {
 			Missing  struct{ Left, Right []string }
 		}
 		s := list[suggestion](w, w.con+"/suggestions")[0]
-		if !slices.ContainsFunc(s.Required.Right, func(f field) bool { return f.Name == "LastName" }) || len(s.Missing.Right) != 0 {
+		if !slices.ContainsFunc(s.Required.Right, func(f field) bool { return f.Name == "LastName" }) ||
+			len(s.Missing.Right) != 0 {
 			w.Errorf("required: %+v", s)
 		}
 		w.change("behavior.to_right", "update_only")

@@ -163,7 +163,9 @@ func (w *world) refused(a answer, status int, code string, at ...string) answer 
 		w.Errorf("%s: refused with %v, want %s: %s", a.call, codes, code, a.body)
 	}
 	for _, pointer := range at {
-		if !slices.ContainsFunc(p.Errors, func(e struct{ Pointer, Detail, Code string }) bool { return e.Pointer == pointer }) {
+		if !slices.ContainsFunc(p.Errors, func(e struct{ Pointer, Detail, Code string }) bool {
+			return e.Pointer == pointer
+		}) {
 			w.Errorf("%s: no problem at %s: %s", a.call, pointer, a.body)
 		}
 	}

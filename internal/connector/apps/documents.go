@@ -43,7 +43,8 @@ func With(folder fs.FS) (map[crm.AppID]connector.Driver, error) {
 	out, program := Drivers(), written()
 	for id, d := range own {
 		if _, ok := program[id]; ok {
-			return nil, fault.New("read app documents", fault.Invalid, connector.CodeConfig, string(id)+".yaml: "+string(id)+" is a connector of the program, and no document can take its place; give the app another id")
+			return nil, fault.New("read app documents", fault.Invalid, connector.CodeConfig, string(id)+".yaml: "+string(id)+
+				" is a connector of the program, and no document can take its place; give the app another id")
 		}
 		out[id] = d
 	}

@@ -30,14 +30,27 @@ func TestWith(t *testing.T) {
 		more   int
 		wants  []string
 	}{
-		"empty":               {fstest.MapFS{}, 0, nil},
-		"other files":         {fstest.MapFS{"readme.md": file("x"), "example.yaml.bak": file("x"), "sub/x.yaml": file("x")}, 0, nil},
-		"one":                 {fstest.MapFS{"example.yaml": as("example")}, 1, nil},
-		"two":                 {fstest.MapFS{"example.yaml": as("example"), "other.yaml": as("other")}, 2, nil},
-		"no folder":           {os.DirFS("/nowhere/at/all"), 0, nil},
-		"of another name":     {fstest.MapFS{"x.yaml": as("example")}, 0, []string{"x.yaml: the file of the app example has to be called example.yaml"}},
-		"of a connector":      {fstest.MapFS{"hubspot.yaml": as("hubspot")}, 0, []string{"hubspot is a connector of the program"}},
-		"two that are broken": {fstest.MapFS{"a.yaml": file("a: b"), "b.yaml": file("[")}, 0, []string{"a.yaml:1: a: there is no such key", "b.yaml:1: this is no YAML"}},
+		"empty": {fstest.MapFS{}, 0, nil},
+		"other files": {
+			fstest.MapFS{"readme.md": file("x"), "example.yaml.bak": file("x"), "sub/x.yaml": file("x")},
+			0, nil,
+		},
+		"one":       {fstest.MapFS{"example.yaml": as("example")}, 1, nil},
+		"two":       {fstest.MapFS{"example.yaml": as("example"), "other.yaml": as("other")}, 2, nil},
+		"no folder": {os.DirFS("/nowhere/at/all"), 0, nil},
+		"of another name": {
+			fstest.MapFS{"x.yaml": as("example")}, 0, []string{
+				"x.yaml: the file of the app example has to be called example.yaml",
+			},
+		},
+		"of a connector": {
+			fstest.MapFS{"hubspot.yaml": as("hubspot")}, 0, []string{"hubspot is a connector of the program"},
+		},
+		"two that are broken": {
+			fstest.MapFS{"a.yaml": file("a: b"), "b.yaml": file("[")}, 0, []string{
+				"a.yaml:1: a: there is no such key", "b.yaml:1: this is no YAML",
+			},
+		},
 	} {
 		drivers, err := apps.With(c.folder)
 		if c.wants == nil {

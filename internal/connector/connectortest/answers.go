@@ -141,7 +141,10 @@ func (s *suite) things(t *testing.T) map[string]Thing {
 		),
 		"update": writes(
 			connector.Write{Op: connector.Update, ID: ids[0], Fields: full, Ref: "a"},
-			connector.Write{Op: connector.Update, ID: missingLike(ids[0]), Fields: crm.Fields{s.Last: crm.TextValue("None")}, Ref: "b"},
+			connector.Write{
+				Op: connector.Update, ID: missingLike(ids[0]), Fields: crm.Fields{s.Last: crm.TextValue("None")},
+				Ref: "b",
+			},
 			connector.Write{Op: connector.Update, ID: ids[1], Fields: crm.Fields{s.BadField: s.Bad}, Ref: "c"},
 		),
 		"clear": writes(connector.Write{Op: connector.Update, ID: ids[0], Fields: blank, Ref: "a"}),
@@ -216,7 +219,10 @@ func (s *suite) readable(t *testing.T, id crm.RecordID, name string) bool {
 
 // sample are texts that a field of that type may take.
 func sample(f crm.Field) []string {
-	out := []string{"Some text", "12.5", "7", "true", "2026-02-28", "2026-02-28T09:30:00Z", "https://example.com/a", "12:30", "00Q000000000001AAA"}
+	out := []string{
+		"Some text", "12.5", "7", "true", "2026-02-28", "2026-02-28T09:30:00Z", "https://example.com/a",
+		"12:30", "00Q000000000001AAA",
+	}
 	if len(f.Options) > 0 {
 		last := f.Options[len(f.Options)-1].Value
 		return append([]string{f.Options[0].Value + ";" + last, f.Options[0].Value}, out...)
@@ -326,7 +332,8 @@ func (r *replay) asked(req *http.Request) string {
 
 func (k *kept) response(req *http.Request) *http.Response {
 	return &http.Response{
-		Status: http.StatusText(k.status), StatusCode: k.status, Header: k.header.Clone(), Body: io.NopCloser(bytes.NewReader(k.body)),
+		Status: http.StatusText(k.status), StatusCode: k.status, Header: k.header.Clone(),
+		Body:          io.NopCloser(bytes.NewReader(k.body)),
 		ContentLength: int64(len(k.body)), Request: req, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 }
@@ -380,7 +387,9 @@ func (r *replay) spoil(out *strings.Builder, at int) {
 	}
 	alike := map[string][]string{}
 	for _, status := range []int{204, 301, 400, 401, 403, 404, 409, 410, 413, 414, 422, 423, 429, 500, 503} {
-		text := r.with(at, kept{status: status, header: http.Header{"Retry-After": {"7"}, "Content-Type": {"application/json"}}})
+		text := r.with(at, kept{
+			status: status, header: http.Header{"Retry-After": {"7"}, "Content-Type": {"application/json"}},
+		})
 		alike[text] = append(alike[text], fmt.Sprint(status))
 	}
 	say("status", alike)
@@ -425,7 +434,8 @@ func (s *suite) delivered(t *testing.T) string {
 		verified := func(d connector.WebhookRequest) string {
 			return strings.Join(lines(nil, hooks.Verify(d, trust, s.clock.Now())), " ")
 		}
-		fmt.Fprintf(&out, "delivery %d: %s %s\n  %s\nverified: %s\n", i+1, d.Method, d.URL, cut(string(d.Body), 1500), verified(d))
+		fmt.Fprintf(&out, "delivery %d: %s %s\n  %s\nverified: %s\n", i+1, d.Method, d.URL, cut(string(d.Body), 1500),
+			verified(d))
 		for _, name := range slices.Sorted(maps.Keys(d.Header)) {
 			for _, c := range []struct {
 				how    string

@@ -17,7 +17,8 @@ func testChangesBetween(t *testing.T, s *suite) {
 		t.Skip("the app tells no times")
 	}
 	if s.NoMarks {
-		if page, err := s.conn.Changes(t.Context(), connector.ChangesRequest{Object: s.Object}); err != nil || page.Mark != "" {
+		if page, err := s.conn.Changes(t.Context(), connector.ChangesRequest{Object: s.Object}); err != nil ||
+			page.Mark != "" {
 			t.Errorf("a listing by tokens leaves the mark %q, %v", page.Mark, err)
 		}
 		return

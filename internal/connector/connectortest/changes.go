@@ -147,7 +147,9 @@ func (s *suite) edit(t *testing.T, rng *rand.Rand, ids *[]crm.RecordID) {
 			*ids = slices.Delete(*ids, i, i+1)
 		}
 	default:
-		if err := s.Fake.Update(s.Object, (*ids)[rng.IntN(len(*ids))], map[string]string{s.First: "Edit" + text(n)}); err != nil {
+		if err := s.Fake.Update(s.Object, (*ids)[rng.IntN(len(*ids))], map[string]string{
+			s.First: "Edit" + text(n),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

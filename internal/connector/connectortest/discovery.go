@@ -108,7 +108,9 @@ func testDiscovery(t *testing.T, s *suite) {
 		}
 		byName[f.Name] = f
 	}
-	want := map[string]crm.FieldType{s.Email: crm.TypeEmail, s.First: crm.TypeText, s.Last: crm.TypeText, s.Phone: crm.TypePhone}
+	want := map[string]crm.FieldType{
+		s.Email: crm.TypeEmail, s.First: crm.TypeText, s.Last: crm.TypeText, s.Phone: crm.TypePhone,
+	}
 	for name, typ := range want {
 		if f, ok := byName[name]; !ok || f.ReadOnly {
 			t.Errorf("field %s: found %v, read-only %v", name, ok, f.ReadOnly)

@@ -54,11 +54,15 @@ func testCreateField(t *testing.T, s *suite) {
 	if !found {
 		t.Errorf("the new field %q is not among the object's fields", made.Name)
 	}
-	if _, err := create(t.Context(), s.Object, want); !fault.Is(err, fault.Conflict) || fault.CodeOf(err) != "already_exists" {
+	if _, err := create(t.Context(), s.Object, want); !fault.Is(err, fault.Conflict) ||
+		fault.CodeOf(err) != "already_exists" {
 		t.Errorf("creating it again: %v, want conflict, already_exists", err)
 	}
 	id := s.must(t, 0, 1)[0]
-	out := s.write(t, connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{made.Name: crm.TextValue("kept")}, Ref: "r"})
+	out := s.write(t, connector.Write{
+		Op: connector.Update, ID: id, Fields: crm.Fields{made.Name: crm.TextValue("kept")},
+		Ref: "r",
+	})
 	if out[0].Err != nil || s.Fake.Live(s.Object)[id][made.Name] != "kept" {
 		t.Errorf("the new field does not take a value: %v", out[0].Err)
 	}

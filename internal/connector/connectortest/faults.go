@@ -38,7 +38,9 @@ func (s *suite) calls(ids []crm.RecordID) map[string]call {
 	all := map[string]call{
 		"test":    {do: func(ctx context.Context, c connector.Connector) error { _, err := c.Test(ctx); return err }},
 		"objects": {do: func(ctx context.Context, c connector.Connector) error { _, err := c.Objects(ctx); return err }},
-		"fields":  {do: func(ctx context.Context, c connector.Connector) error { _, err := c.Fields(ctx, s.Object); return err }},
+		"fields": {
+			do: func(ctx context.Context, c connector.Connector) error { _, err := c.Fields(ctx, s.Object); return err },
+		},
 		"changes": {do: func(ctx context.Context, c connector.Connector) error {
 			_, err := c.Changes(ctx, connector.ChangesRequest{Object: s.Object, Fields: s.fields()})
 			return err
@@ -52,7 +54,9 @@ func (s *suite) calls(ids []crm.RecordID) map[string]call {
 			return err
 		}},
 		"find": {do: func(ctx context.Context, c connector.Connector) error {
-			_, err := c.BatchFind(ctx, s.Object, crm.Field{Name: s.Email, Type: crm.TypeEmail}, []string{canary + "@example.com"}, s.fields())
+			_, err := c.BatchFind(ctx, s.Object, crm.Field{Name: s.Email, Type: crm.TypeEmail}, []string{
+				canary + "@example.com",
+			}, s.fields())
 			return err
 		}},
 		"create": {write: true, do: func(ctx context.Context, c connector.Connector) error {
@@ -96,18 +100,36 @@ func testFaults(t *testing.T, s *suite) {
 		landed   bool // a write's effect is unknown afterwards
 		patience time.Duration
 	}{
-		"429":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 429, RetryAfter: 7 * time.Second}, kind: fault.Throttled, retry: 7 * time.Second},
-		"403":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 403}, kind: fault.Denied},
-		"500":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 500}, kind: fault.Unavailable, landed: true},
-		"502 html":   {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 502, Body: "<html>" + canary + "</html>"}, kind: fault.Unavailable, landed: true},
-		"503 landed": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 503, After: true}, kind: fault.Unavailable, landed: true},
-		"302":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 302, Body: "{}"}, kind: fault.Unavailable, landed: true},
+		"429": {
+			fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 429, RetryAfter: 7 * time.Second}, kind: fault.Throttled,
+			retry: 7 * time.Second,
+		},
+		"403": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 403}, kind: fault.Denied},
+		"500": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 500}, kind: fault.Unavailable, landed: true},
+		"502 html": {
+			fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 502, Body: "<html>" + canary + "</html>"},
+			kind:  fault.Unavailable, landed: true,
+		},
+		"503 landed": {
+			fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 503, After: true}, kind: fault.Unavailable,
+			landed: true,
+		},
+		"302": {
+			fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 302, Body: "{}"}, kind: fault.Unavailable,
+			landed: true,
+		},
 		"malformed":  {fault: fakekit.Fault{Kind: fakekit.FaultMalformed}, kind: fault.Unavailable, landed: true},
 		"wrong type": {fault: fakekit.Fault{Kind: fakekit.FaultWrongType}, kind: fault.Unavailable, landed: true},
 		"huge":       {fault: fakekit.Fault{Kind: fakekit.FaultHuge}, kind: fault.Unavailable, landed: true},
 		"dropped":    {fault: fakekit.Fault{Kind: fakekit.FaultDrop}, kind: fault.Unavailable, landed: true},
-		"timeout":    {fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: never}, kind: fault.Unavailable, landed: true, patience: 5 * time.Millisecond},
-		"stalled":    {fault: fakekit.Fault{Kind: fakekit.FaultSlow, Delay: never}, kind: fault.Unavailable, landed: true, patience: 5 * time.Millisecond},
+		"timeout": {
+			fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: never}, kind: fault.Unavailable, landed: true,
+			patience: 5 * time.Millisecond,
+		},
+		"stalled": {
+			fault: fakekit.Fault{Kind: fakekit.FaultSlow, Delay: never}, kind: fault.Unavailable, landed: true,
+			patience: 5 * time.Millisecond,
+		},
 	}
 	ids := s.must(t, 0, 3)
 	s.settle()

@@ -72,7 +72,9 @@ func (k kit) Hook(url, secret string) {
 func (k kit) Deliveries() []connector.WebhookRequest {
 	var out []connector.WebhookRequest
 	for _, d := range k.core.Take() {
-		out = append(out, connector.WebhookRequest{Method: d.Packed.Method, URL: d.Packed.URL, Header: d.Packed.Header, Body: d.Packed.Body})
+		out = append(out, connector.WebhookRequest{
+			Method: d.Packed.Method, URL: d.Packed.URL, Header: d.Packed.Header, Body: d.Packed.Body,
+		})
 	}
 	return out
 }

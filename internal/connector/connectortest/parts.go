@@ -16,7 +16,10 @@ import (
 // fail in turn, in several ways: the call fails with it, and hands out nothing of
 // what the others brought. open opens a connector whose requests go through
 // what it is given; call reports how much it was handed.
-func Parts(t *testing.T, least int, open func(through func(http.RoundTripper) http.RoundTripper) connector.Connector, call func(ctx context.Context, c connector.Connector) (handed int, err error)) {
+func Parts(
+	t *testing.T, least int, open func(through func(http.RoundTripper) http.RoundTripper) connector.Connector,
+	call func(ctx context.Context, c connector.Connector) (handed int, err error),
+) {
 	t.Helper()
 	var seen atomic.Int64
 	count := func(rt http.RoundTripper) http.RoundTripper { return &partly{RoundTripper: rt, seen: &seen, at: -1} }
@@ -27,9 +30,11 @@ func Parts(t *testing.T, least int, open func(through func(http.RoundTripper) ht
 	}
 	for at := range n {
 		for name, answer := range map[string]func(*http.Request) (*http.Response, error){
-			"unavailable": status(http.StatusServiceUnavailable), "throttled": status(http.StatusTooManyRequests), //nolint:bodyclose // makers of answers, which the connector closes
-			"refused": status(http.StatusForbidden), "malformed": status(http.StatusOK), //nolint:bodyclose // see above
-			"lost": func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+			"unavailable": status(http.StatusServiceUnavailable), //nolint:bodyclose // the connector closes it
+			"throttled":   status(http.StatusTooManyRequests),    //nolint:bodyclose // the connector closes them
+			"refused":     status(http.StatusForbidden),          //nolint:bodyclose // likewise
+			"malformed":   status(http.StatusOK),                 //nolint:bodyclose // likewise
+			"lost":        func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
 		} {
 			seen.Store(0)
 			got, err := call(t.Context(), open(func(rt http.RoundTripper) http.RoundTripper {
@@ -44,7 +49,10 @@ func Parts(t *testing.T, least int, open func(through func(http.RoundTripper) ht
 
 func status(code int) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(`"?"`)), Request: r}, nil
+		return &http.Response{
+			StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(`"?"`)), Request: r,
+		}, nil
 	}
 }
 

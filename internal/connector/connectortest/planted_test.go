@@ -64,7 +64,9 @@ func (s spoiled) Changes(ctx context.Context, req connector.ChangesRequest) (con
 	return p, err
 }
 
-func (s spoiled) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (s spoiled) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	out, err := s.Connector.BatchRead(ctx, object, ids, fields)
 	if s.reads != nil {
 		return s.reads(out, err)
@@ -72,7 +74,9 @@ func (s spoiled) BatchRead(ctx context.Context, object string, ids []crm.RecordI
 	return out, err
 }
 
-func (s spoiled) BatchFind(ctx context.Context, object string, field crm.Field, values, fields []string) ([][]crm.Record, error) {
+func (s spoiled) BatchFind(
+	ctx context.Context, object string, field crm.Field, values, fields []string,
+) ([][]crm.Record, error) {
 	out, err := s.Connector.BatchFind(ctx, object, field, values, fields)
 	if s.found != nil {
 		s.found(out)
@@ -107,10 +111,18 @@ var plants = map[string]struct {
 	test string
 	bug  spoiled
 }{
-	"the end of a scan is passed over": {"ChangesBetweenMarks", spoiled{changes: func(r *connector.ChangesRequest) { r.Until = "" }}},
-	"no mark":                          {"ChangesBetweenMarks", spoiled{page: func(p *connector.ChangesPage) { p.Mark = "" }}},
-	"anonymous account":                {"Account", spoiled{test: func(connector.Identity) connector.Identity { return connector.Identity{} }}},
-	"no unknown object":                {"Discovery", spoiled{fields: func(f []crm.Field, _ error) ([]crm.Field, error) { return f, nil }}},
+	"the end of a scan is passed over": {
+		"ChangesBetweenMarks", spoiled{changes: func(r *connector.ChangesRequest) { r.Until = "" }},
+	},
+	"no mark": {
+		"ChangesBetweenMarks", spoiled{page: func(p *connector.ChangesPage) { p.Mark = "" }},
+	},
+	"anonymous account": {
+		"Account", spoiled{test: func(connector.Identity) connector.Identity { return connector.Identity{} }},
+	},
+	"no unknown object": {
+		"Discovery", spoiled{fields: func(f []crm.Field, _ error) ([]crm.Field, error) { return f, nil }},
+	},
 	"reads in another order": {"Read", spoiled{reads: func(r []connector.Read, err error) ([]connector.Read, error) {
 		slices.Reverse(r)
 		return r, err
@@ -143,22 +155,28 @@ var plants = map[string]struct {
 			withoutBlanks(&p.Records[i])
 		}
 	}}},
-	"takes what does not exist for blank": {"Blank", spoiled{reads: func(r []connector.Read, err error) ([]connector.Read, error) {
-		if fault.CodeOf(err) != "field_missing" {
-			return r, err
-		}
-		return []connector.Read{{Record: &crm.Record{Fields: crm.Fields{"lockstep_no_such_field": crm.Value{}}}}}, nil
-	}}},
+	"takes what does not exist for blank": {
+		"Blank",
+		spoiled{reads: func(r []connector.Read, err error) ([]connector.Read, error) {
+			if fault.CodeOf(err) != "field_missing" {
+				return r, err
+			}
+			return []connector.Read{{Record: &crm.Record{Fields: crm.Fields{"lockstep_no_such_field": crm.Value{}}}}}, nil
+		}},
+	},
 	"finds in another order": {"Find", spoiled{found: func(f [][]crm.Record) { slices.Reverse(f) }}},
 	"finds one of two": {"Find", spoiled{found: func(f [][]crm.Record) {
 		for i := range f {
 			f[i] = f[i][:min(1, len(f[i]))]
 		}
 	}}},
-	"answers in another order": {"Create", spoiled{written: func(w []connector.Written, err error) ([]connector.Written, error) {
-		slices.Reverse(w)
-		return w, err
-	}}},
+	"answers in another order": {
+		"Create",
+		spoiled{written: func(w []connector.Written, err error) ([]connector.Written, error) {
+			slices.Reverse(w)
+			return w, err
+		}},
+	},
 	"bad row fails all": {"Create", spoiled{written: func(w []connector.Written, err error) ([]connector.Written, error) {
 		for _, x := range w {
 			if x.Err != nil {
@@ -186,12 +204,15 @@ var plants = map[string]struct {
 	}}},
 	"writes although cancelled": {"Cancelled", spoiled{context: context.WithoutCancel}},
 	"tries again itself":        {"Faults", spoiled{again: true}},
-	"forgets that it may have landed": {"LostReply", spoiled{written: func(w []connector.Written, err error) ([]connector.Written, error) {
-		if err != nil {
-			return nil, fault.Wrap("write", fault.KindOf(err), fmt.Errorf("lost"))
-		}
-		return w, nil
-	}}},
+	"forgets that it may have landed": {
+		"LostReply",
+		spoiled{written: func(w []connector.Written, err error) ([]connector.Written, error) {
+			if err != nil {
+				return nil, fault.Wrap("write", fault.KindOf(err), fmt.Errorf("lost"))
+			}
+			return w, nil
+		}},
+	},
 	"errors that tell too much": {"Faults", spoiled{
 		writes: func(w []connector.Write) []connector.Write { told = fmt.Sprintf("%#v", w[0].Fields); return w },
 		written: func(w []connector.Written, err error) ([]connector.Written, error) {
@@ -201,8 +222,12 @@ var plants = map[string]struct {
 			return w, err
 		},
 	}},
-	"page without its last record": {"ChangesFull", spoiled{page: func(p *connector.ChangesPage) { p.Records = p.Records[:max(0, len(p.Records)-1)] }}},
-	"starts over with each page":   {"ChangesTies", spoiled{changes: func(r *connector.ChangesRequest) { r.Position = "" }}},
+	"page without its last record": {
+		"ChangesFull", spoiled{page: func(p *connector.ChangesPage) { p.Records = p.Records[:max(0, len(p.Records)-1)] }},
+	},
+	"starts over with each page": {
+		"ChangesTies", spoiled{changes: func(r *connector.ChangesRequest) { r.Position = "" }},
+	},
 	"ends after the first page": {"ChangesTies", spoiled{page: func(p *connector.ChangesPage) {
 		if p.Next != "" {
 			p.Next, p.Cursor = "", "x"
@@ -236,7 +261,8 @@ func TestSuiteUnderPlant(t *testing.T) {
 	bug := plants[os.Getenv(plantEnv)].bug
 	connectortest.Run(t, connectortest.Harness{
 		Driver: salesforce.Driver(), Object: "Contact", Email: "Email", First: "FirstName", Last: "LastName", Phone: "Phone",
-		External: "Lockstep_Id__c", BadField: "Level__c", Bad: crm.TextValue("No such level"), Settle: 2 * time.Minute, Unsigned: true,
+		External: "Lockstep_Id__c", BadField: "Level__c", Bad: crm.TextValue("No such level"), Settle: 2 * time.Minute,
+		Unsigned: true,
 		New: func(_ testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 			fake := salesforcefake.New(fakekit.Config{Now: clock.Now, BaseURL: instance})
 			return connectortest.Fixture{
@@ -279,7 +305,8 @@ func TestPlantedBugs(t *testing.T) {
 			if err == nil {
 				t.Fatalf("%s did not catch it:\n%s", p.test, out)
 			}
-			if !strings.Contains(string(out), "--- FAIL: TestSuiteUnderPlant/"+p.test) || strings.Contains(string(out), "panic:") {
+			if !strings.Contains(string(out), "--- FAIL: TestSuiteUnderPlant/"+p.test) ||
+				strings.Contains(string(out), "panic:") {
 				t.Errorf("the child failed otherwise:\n%.4000s", out)
 			}
 		})

@@ -54,10 +54,12 @@ func testRead(t *testing.T, s *suite) {
 		}
 	}
 	calls := s.Fake.Calls()
-	if none, err := s.conn.BatchRead(t.Context(), s.Object, nil, s.fields()); err != nil || len(none) != 0 || s.Fake.Calls() != calls {
+	if none, err := s.conn.BatchRead(t.Context(), s.Object, nil, s.fields()); err != nil || len(none) != 0 ||
+		s.Fake.Calls() != calls {
 		t.Errorf("reading nothing: %v, %v, %d calls", none, err, s.Fake.Calls()-calls)
 	}
-	if _, err := s.conn.BatchRead(t.Context(), "no_such_object", ids[:1], s.fields()); fault.KindOf(err) != fault.NotFound && fault.KindOf(err) != fault.Invalid {
+	if _, err := s.conn.BatchRead(t.Context(), "no_such_object", ids[:1],
+		s.fields()); fault.KindOf(err) != fault.NotFound && fault.KindOf(err) != fault.Invalid {
 		t.Errorf("an unknown object: %v, want not_found or invalid", err)
 	}
 }
@@ -84,7 +86,8 @@ func testReadBroken(t *testing.T, s *suite) {
 		}
 	}
 	s.Fake.Break()
-	if reads, err := s.read(t.Context(), ids, s.fields()); err != nil || slices.ContainsFunc(reads, func(r connector.Read) bool { return r.Err != nil }) {
+	if reads, err := s.read(t.Context(), ids, s.fields()); err != nil ||
+		slices.ContainsFunc(reads, func(r connector.Read) bool { return r.Err != nil }) {
 		t.Errorf("with all rows whole again: %v, %v", reads, err)
 	}
 }
@@ -207,7 +210,8 @@ func testLimits(t *testing.T, s *suite) {
 		writes[i] = connector.Write{Op: connector.Create, Fields: crm.Fields{s.Last: crm.TextValue(text(i))}, Ref: pad(i)}
 	}
 	_, errRead := s.conn.BatchRead(t.Context(), s.Object, ids, s.fields())
-	_, errFind := s.conn.BatchFind(t.Context(), s.Object, crm.Field{Name: s.Email, Type: crm.TypeEmail}, values, s.fields())
+	_, errFind := s.conn.BatchFind(t.Context(), s.Object, crm.Field{Name: s.Email, Type: crm.TypeEmail}, values,
+		s.fields())
 	_, errWrite := s.conn.BatchWrite(t.Context(), s.Object, writes)
 	all := map[string]error{"read": errRead, "find": errFind, "write": errWrite}
 	if s.app.Can(crm.AbilityPush) {
@@ -229,7 +233,10 @@ func testConcurrent(t *testing.T, s *suite) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			w := connector.Write{Op: connector.Update, ID: ids[i], Fields: crm.Fields{s.First: crm.TextValue("New" + text(i))}, Ref: pad(i)}
+			w := connector.Write{
+				Op: connector.Update, ID: ids[i], Fields: crm.Fields{s.First: crm.TextValue("New" + text(i))},
+				Ref: pad(i),
+			}
 			if _, err := s.conn.BatchWrite(t.Context(), s.Object, []connector.Write{w}); err != nil {
 				t.Errorf("write %d: %v", i, err)
 			}

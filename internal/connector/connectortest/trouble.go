@@ -24,7 +24,9 @@ func InTrouble(t *testing.T, f Fixture, things map[string]func(context.Context, 
 			tools.Wrap = func(rt http.RoundTripper) http.RoundTripper {
 				return through(func(r *http.Request) (*http.Response, error) {
 					if calls++; calls == n {
-						return &http.Response{Status: "503", StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+						return &http.Response{
+							Status: "503", StatusCode: http.StatusServiceUnavailable, Header: http.Header{}, Body: http.NoBody, Request: r,
+						}, nil
 					}
 					return rt.RoundTrip(r)
 				})
@@ -88,7 +90,9 @@ func Listing(object string, fields ...string) func(context.Context, connector.Co
 }
 
 // Finding is a thing to do: it looks for one value.
-func Finding(object string, f crm.Field, value string, fields ...string) func(context.Context, connector.Connector) error {
+func Finding(
+	object string, f crm.Field, value string, fields ...string,
+) func(context.Context, connector.Connector) error {
 	return func(ctx context.Context, c connector.Connector) error {
 		_, err := c.BatchFind(ctx, object, f, []string{value}, fields)
 		return err

@@ -63,7 +63,9 @@ func testWebhooks(t *testing.T, s *suite) {
 
 // forged tries what must not get in: each must fail in Verify, or for what only
 // the content tells, in Parse or by the account that the events name.
-func (s *suite) forged(t *testing.T, hooks connector.Webhooks, genuine connector.WebhookRequest, trust connector.WebhookTrust) {
+func (s *suite) forged(
+	t *testing.T, hooks connector.Webhooks, genuine connector.WebhookRequest, trust connector.WebhookTrust,
+) {
 	now := s.clock.Now()
 	clone := func() connector.WebhookRequest {
 		d := genuine
@@ -158,7 +160,8 @@ func (s *suite) forged(t *testing.T, hooks connector.Webhooks, genuine connector
 		}
 	}
 	for name, body := range map[string]string{
-		"empty": "", "garbage": "\x00\xff garbage", "json of another shape": `{"a":[1,2`, "deep": string(bytes.Repeat([]byte("["), 100_000)),
+		"empty": "", "garbage": "\x00\xff garbage", "json of another shape": `{"a":[1,2`,
+		"deep":     string(bytes.Repeat([]byte("["), 100_000)),
 		"deep xml": string(bytes.Repeat([]byte("<a>"), 100_000)),
 		"entities": `<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>`,
 	} {

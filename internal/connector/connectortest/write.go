@@ -58,7 +58,8 @@ func (s *suite) writeOnce(t *testing.T, writes []connector.Write) []connector.Wr
 		if w.Err == nil && w.ID == "" {
 			t.Errorf("entry %d names no record", i)
 		}
-		if w.Err != nil && w.Exchange != nil && (len(w.Exchange.Request) > 64<<10 || len(w.Exchange.Response) > 64<<10 || w.Exchange.Status == 0) {
+		if w.Err != nil && w.Exchange != nil && (len(w.Exchange.Request) > 64<<10 || len(w.Exchange.Response) > 64<<10 ||
+			w.Exchange.Status == 0) {
 			t.Errorf("entry %d: the exchange is too large or has no status", i)
 		}
 		if w.Err == nil && s.app.Can(crm.AbilityAnswerValues) && w.Record == nil && writes[i].Op != connector.Archive {
@@ -95,7 +96,8 @@ func testCreate(t *testing.T, s *suite) {
 		t.Errorf("%d records exist, want 2", len(live))
 	}
 	calls := s.Fake.Calls()
-	if none, err := s.conn.BatchWrite(t.Context(), s.Object, nil); err != nil || len(none) != 0 || s.Fake.Calls() != calls {
+	if none, err := s.conn.BatchWrite(t.Context(), s.Object, nil); err != nil || len(none) != 0 ||
+		s.Fake.Calls() != calls {
 		t.Errorf("writing nothing: %v, %v", none, err)
 	}
 }
@@ -103,8 +105,15 @@ func testCreate(t *testing.T, s *suite) {
 func testUpdate(t *testing.T, s *suite) {
 	ids := s.must(t, 0, 3)
 	out := s.write(t,
-		connector.Write{Op: connector.Update, ID: ids[0], Fields: crm.Fields{s.First: crm.TextValue("Neu'n \\ ü 🙂"), s.Phone: crm.NullValue()}, Ref: "a"},
-		connector.Write{Op: connector.Update, ID: missingLike(ids[0]), Fields: crm.Fields{s.First: crm.TextValue("X")}, Ref: "b"},
+		connector.Write{
+			Op: connector.Update, ID: ids[0], Fields: crm.Fields{
+				s.First: crm.TextValue("Neu'n \\ ü 🙂"), s.Phone: crm.NullValue(),
+			}, Ref: "a",
+		},
+		connector.Write{
+			Op: connector.Update, ID: missingLike(ids[0]), Fields: crm.Fields{s.First: crm.TextValue("X")},
+			Ref: "b",
+		},
 		connector.Write{Op: connector.Update, ID: ids[1], Fields: crm.Fields{s.BadField: s.Bad}, Ref: "c"},
 		connector.Write{Op: connector.Update, ID: ids[2], Fields: crm.Fields{s.Last: crm.TextValue("Changed")}, Ref: "d"},
 	)
@@ -160,7 +169,9 @@ func testArchive(t *testing.T, s *suite) {
 
 func testUpsert(t *testing.T, s *suite) {
 	upsert := func(key string, i int) connector.Write {
-		return connector.Write{Op: connector.Upsert, Key: connector.Key{Field: s.External, Value: key}, Fields: values(s.person(i)), Ref: key}
+		return connector.Write{
+			Op: connector.Upsert, Key: connector.Key{Field: s.External, Value: key}, Fields: values(s.person(i)), Ref: key,
+		}
 	}
 	if !s.app.Can(crm.AbilityUpsert) {
 		w := upsert("k", 0)

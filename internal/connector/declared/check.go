@@ -53,7 +53,8 @@ func (d *Document) match(path, value string, want *regexp.Regexp) {
 // one checks a word against those there are; the empty one is what may be left out.
 func (d *Document) one(path, value string, of []string) {
 	if !slices.Contains(of, value) {
-		d.bad(path, "%q is none of %s", value, strings.Join(slices.DeleteFunc(slices.Clone(of), func(s string) bool { return s == "" }), ", "))
+		d.bad(path, "%q is none of %s", value,
+			strings.Join(slices.DeleteFunc(slices.Clone(of), func(s string) bool { return s == "" }), ", "))
 	}
 }
 
@@ -68,8 +69,10 @@ func (d *Document) checkApp() {
 	a := d.App
 	d.match("app.id", a.ID, regexp.MustCompile(`^[a-z][a-z0-9_]{1,39}$`))
 	d.needed("app.name", strings.TrimSpace(a.Name) != "", "the app's name as people know it")
-	if address := a.Base + a.Example; d.needed("app.base", (a.Base == "") != (a.Example == ""), "give base, or example where each account has an address of its own") {
-		if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+	if address := a.Base + a.Example; d.needed("app.base", (a.Base == "") != (a.Example == ""),
+		"give base, or example where each account has an address of its own") {
+		if u, err := url.Parse(address); err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" ||
+			u.RawQuery != "" || u.User != nil {
 			d.bad("app.base", "%q is not https and a host, such as https://api.example.com; paths belong to the calls", address)
 		}
 	}
@@ -80,7 +83,8 @@ func (d *Document) checkApp() {
 	d.one("app.blank", a.Blank, choices["appPart.blank"])
 	for name, value := range a.Headers {
 		d.match("app.headers."+name, name, headerName)
-		if slices.Contains([]string{"authorization", "host", "content-length"}, strings.ToLower(name)) || strings.ContainsAny(value, "\r\n") {
+		if slices.Contains([]string{"authorization", "host", "content-length"}, strings.ToLower(name)) ||
+			strings.ContainsAny(value, "\r\n") {
 			d.bad("app.headers."+name, "the header cannot be set here; credentials belong to auth")
 		}
 	}
@@ -184,7 +188,8 @@ func (d *Document) checkCall(path string, c *call, may, need []string, methods .
 		return
 	case !slices.Contains(methods, method):
 		d.bad(path, "the method has to be one of %s", strings.ToLower(strings.Join(methods, ", ")))
-	case !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") || strings.ContainsAny(target, "?# \\") || strings.Contains(target, ".."):
+	case !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") || strings.ContainsAny(target, "?# \\") ||
+		strings.Contains(target, ".."):
 		d.bad(path, "%q is no path: it begins with one slash and has no query", target)
 	}
 	if method == "GET" && c.Body != nil {
@@ -253,7 +258,8 @@ func (d *Document) checkErrors() {
 		}
 		code("errors.statuses."+status, c)
 		if k := kinds[c]; status >= "500" && (k == fault.Invalid || k == fault.Conflict || k == fault.NotFound) {
-			d.bad("errors.statuses."+status, "a status of 500 and above does not tell by itself that nothing was written; match a word or a text")
+			d.bad("errors.statuses."+status,
+				"a status of 500 and above does not tell by itself that nothing was written; match a word or a text")
 		}
 	}
 	for word, c := range p.Words {
@@ -292,13 +298,15 @@ func (d *Document) checkHooks(p *hooksPart) {
 			d.needed("hooks.verify.user", v.User != "", "the user that deliveries come with")
 		}
 		if v.Timestamp != "" {
-			d.needed("hooks.verify.of", slices.Contains(v.Of, "timestamp"), "timestamp: a time that is not signed proves nothing")
+			d.needed("hooks.verify.of", slices.Contains(v.Of, "timestamp"),
+				"timestamp: a time that is not signed proves nothing")
 			d.one("hooks.verify.format", v.Format, choices["verifyPart.format"])
 		}
 	}
 	d.needed("hooks.id", p.ID != "", "where the record's ID stands in an event")
 	d.needed("hooks.word", p.Word != nil, "where an event says what happened")
-	d.needed("hooks.map", len(p.Map) > 0, "what the words of events mean, such as person.updated: {object: people, kind: changed}")
+	d.needed("hooks.map", len(p.Map) > 0,
+		"what the words of events mean, such as person.updated: {object: people, kind: changed}")
 	if p.At != nil {
 		d.checkTime("hooks.at", p.At)
 	}

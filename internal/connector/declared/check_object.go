@@ -169,7 +169,8 @@ func (d *Document) checkList(at string, o *object, l *listPart) {
 		since.Order = "time"
 	}
 	d.one(at+".since.order", since.Order, choices["sincePart.order"])
-	d.needed(at+".since", o.Modified != nil || since.Order == "other", "modified: a listing in the order of times needs a time in each record")
+	d.needed(at+".since", o.Modified != nil || since.Order == "other",
+		"modified: a listing in the order of times needs a time in each record")
 	if since.Grain == 0 {
 		since.Grain = time.Second
 		if since.Format == "day" {
@@ -186,7 +187,8 @@ func (d *Document) checkList(at string, o *object, l *listPart) {
 	for name, value := range since.Query {
 		used = append(used, d.placeholders(at+".since.query."+name, append(may, "since"), name, value)...)
 	}
-	if used = append(used, d.inBody(at+".since.body", append(may, "since"), since.Body)...); !slices.Contains(used, "since") {
+	if used = append(used, d.inBody(at+".since.body", append(may, "since"), since.Body)...); !slices.Contains(used,
+		"since") {
 		d.bad(at+".since", "the placeholder {since} is missing")
 	}
 }

@@ -34,7 +34,9 @@ func driver(t testing.TB, file string) connector.Driver {
 const lag = 20 * time.Second
 
 // fixture opens accounts of a fake by a key.
-func fixture(d connector.Driver, cfg connector.Config, key string, start func(fakekit.Config) *restapp.Fake) func(testing.TB, *connectortest.Clock) connectortest.Fixture {
+func fixture(
+	d connector.Driver, cfg connector.Config, key string, start func(fakekit.Config) *restapp.Fake,
+) func(testing.TB, *connectortest.Clock) connectortest.Fixture {
 	return func(_ testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 		fake := start(fakekit.Config{Now: clock.Now, Lag: lag})
 		return connectortest.Fixture{
@@ -61,7 +63,8 @@ func keyed(kind crm.AuthKind, name, key string) connector.Config {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	d := driver(t, "example.yaml")
-	open := fixture(d, keyed(crm.AuthAPIKey, "api_key", vendorsfake.ExampleKey), vendorsfake.ExampleKey, vendorsfake.Example)
+	open := fixture(d, keyed(crm.AuthAPIKey, "api_key", vendorsfake.ExampleKey), vendorsfake.ExampleKey,
+		vendorsfake.Example)
 	connectortest.Run(t, connectortest.Harness{
 		Driver: d,
 		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {

@@ -140,7 +140,9 @@ func (d *Document) describe() crm.App {
 }
 
 // blanks are the ways to say blank, as documents name them.
-var blanks = map[string]crm.Blank{"": crm.BlankOmitted, "omitted": crm.BlankOmitted, "null": crm.BlankNull, "empty": crm.BlankEmpty}
+var blanks = map[string]crm.Blank{
+	"": crm.BlankOmitted, "omitted": crm.BlankOmitted, "null": crm.BlankNull, "empty": crm.BlankEmpty,
+}
 
 func orElse(n, otherwise int) int {
 	if n > 0 {
@@ -208,7 +210,8 @@ func (a *account) call(ctx context.Context, r rest.Request, nothing []int) (any,
 func (a *account) find(op, name string, n, limit int) (*object, error) {
 	o := a.doc.Objects[name]
 	if o == nil {
-		return nil, fault.New(op, fault.NotFound, connector.CodeObject, a.desc.Name+" has no such object, or it is not synced")
+		return nil, fault.New(op, fault.NotFound, connector.CodeObject,
+			a.desc.Name+" has no such object, or it is not synced")
 	}
 	return o, rows.Limit(op, n, limit)
 }

@@ -39,7 +39,8 @@ func meaning(code string) rest.Meaning {
 // refusals is what the app's statuses, words and texts mean.
 func (d *Document) refusals() rest.Errors {
 	out := rest.Errors{
-		Name: d.App.Name, Plain: true, Statuses: map[int]rest.Meaning{}, Words: map[string]rest.Meaning{}, Read: d.Errors.read,
+		Name: d.App.Name, Plain: true, Statuses: map[int]rest.Meaning{}, Words: map[string]rest.Meaning{},
+		Read: d.Errors.read,
 	}
 	for status, code := range d.Errors.Statuses {
 		n, _ := strconv.Atoi(status) // it was checked

@@ -64,7 +64,8 @@ func TestForms(t *testing.T) {
 	var calls []string
 	row := `{"Id":"a%","Stamp":"1767225600000","Email":"a@example.com","Name":{"full":"Ann"},"Owner":null,"Tags":"x, y"}`
 	answers := map[string]string{
-		"whoami": `{"me":true}`, "search": `{"rows":[` + strings.Replace(row, "a%", "a1", 1) + `]}`, "leads": `{"Message":{"Id":"a9"}}`, "a1": `{}`,
+		"whoami": `{"me":true}`, "search": `{"rows":[` + strings.Replace(row, "a%", "a1", 1) + `]}`,
+		"leads": `{"Message":{"Id":"a9"}}`, "a1": `{}`,
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -73,7 +74,9 @@ func TestForms(t *testing.T) {
 		_, _ = w.Write([]byte(answers[parts[len(parts)-1]]))
 	})
 	c, err := d.Driver().Open(connector.Config{
-		Kind: crm.AuthToken, BaseURL: "https://one.odd.example", Now: time.Now, HTTP: &http.Client{Transport: fakekit.Transport(h)},
+		Kind: crm.AuthToken, BaseURL: "https://one.odd.example", Now: time.Now, HTTP: &http.Client{
+			Transport: fakekit.Transport(h),
+		},
 		Credentials: map[string]secret.Text{"token": secret.NewText("k&y"), "site": secret.NewText("s/1")},
 	})
 	if err != nil {
@@ -84,25 +87,32 @@ func TestForms(t *testing.T) {
 		t.Error(err)
 	}
 	page, err := c.Changes(ctx, connector.ChangesRequest{Object: "leads", Fields: []string{"Name", "Tags"}, Full: true})
-	if err != nil || len(page.Records) != 1 || page.Records[0].Fields["Name"].Text() != "Ann" || !slices.Equal(page.Records[0].Fields["Tags"].Items(), []string{"x", "y"}) {
+	if err != nil || len(page.Records) != 1 || page.Records[0].Fields["Name"].Text() != "Ann" ||
+		!slices.Equal(page.Records[0].Fields["Tags"].Items(), []string{"x", "y"}) {
 		t.Errorf("listed: %+v, %v", page, err)
 	}
 	if _, err := c.Changes(ctx, connector.ChangesRequest{Object: "leads", Cursor: "@1767225599000"}); err != nil {
 		t.Error(err)
 	}
-	if got, err := c.BatchRead(ctx, "leads", []crm.RecordID{"a1", "b2", "no such"}, nil); err != nil || got[0].Err != nil || got[1].Err == nil || got[2].Err == nil {
+	if got, err := c.BatchRead(ctx, "leads", []crm.RecordID{"a1", "b2", "no such"}, nil); err != nil ||
+		got[0].Err != nil || got[1].Err == nil || got[2].Err == nil {
 		t.Errorf("read: %+v, %v", got, err)
 	}
-	if got, err := c.BatchRead(ctx, "leads", []crm.RecordID{"a1"}, []string{"Owner", "Note", "Gone", "nothing"}); err != nil || len(got[0].Record.Fields) != 2 {
+	if got, err := c.BatchRead(ctx, "leads", []crm.RecordID{"a1"}, []string{
+		"Owner", "Note", "Gone", "nothing",
+	}); err != nil || len(got[0].Record.Fields) != 2 {
 		t.Errorf("below a null, and left out: %+v, %v", got[0].Record, err)
 	} else if f := got[0].Record.Fields; f["Owner"].Kind() != crm.Null || f["Note"].Kind() != crm.Null {
 		t.Errorf("below a null, and left out: %v", f)
 	}
-	if got, err := c.BatchFind(ctx, "leads", crm.Field{Name: "Email"}, []string{`a"@example.com`}, nil); err != nil || len(got[0]) != 1 {
+	if got, err := c.BatchFind(ctx, "leads", crm.Field{Name: "Email"}, []string{`a"@example.com`}, nil); err != nil ||
+		len(got[0]) != 1 {
 		t.Errorf("found: %+v, %v", got, err)
 	}
 	for _, w := range []connector.Write{
-		{Op: connector.Create, Fields: crm.Fields{"Email": crm.TextValue("b@example.com"), "Name": crm.TextValue("Bo"), "Tags": crm.NullValue()}},
+		{Op: connector.Create, Fields: crm.Fields{
+			"Email": crm.TextValue("b@example.com"), "Name": crm.TextValue("Bo"), "Tags": crm.NullValue(),
+		}},
 		{Op: connector.Update, ID: "a1", Fields: crm.Fields{"Name": crm.NullValue(), "Tags": crm.ListValue("p", "q")}},
 	} {
 		if out, err := c.BatchWrite(ctx, "leads", []connector.Write{w}); err != nil || out[0].Err != nil {
@@ -140,24 +150,41 @@ func TestEvents(t *testing.T) {
 	event := func(kind connector.EventKind, id crm.RecordID) connector.Event {
 		return connector.Event{Kind: kind, Object: "people", ID: id}
 	}
-	one := "  word: /what\n  id: /ids\n  map: {made: {object: people, kind: changed}, gone: {object: people, kind: deleted, id: /old}}\n"
+	one := "  word: /what\n  id: /ids\n  map: {made: {object: people, kind: changed}, gone: {object: people, kind: " +
+		"deleted, id: /old}}\n"
 	keyed := "  events: \"\"\n  word: \"@key\"\n  id: /p/id\n  map: {made: {object: people, kind: changed}}\n"
 	for name, c := range map[string]struct {
 		hooks, body string
 		want        []connector.Event
 		bad         bool
 	}{
-		"a list of records":    {one, `{"what":"made","ids":[7,8,7]}`, []connector.Event{event(connector.EventChanged, "7"), event(connector.EventChanged, "8")}, false},
-		"one record":           {one, `{"what":"made","ids":"7"}`, []connector.Event{event(connector.EventChanged, "7")}, false},
-		"at another place":     {one, `{"what":"gone","old":9}`, []connector.Event{event(connector.EventDeleted, "9")}, false},
+		"a list of records": {
+			one, `{"what":"made","ids":[7,8,7]}`, []connector.Event{
+				event(connector.EventChanged, "7"), event(connector.EventChanged, "8"),
+			}, false,
+		},
+		"one record": {
+			one, `{"what":"made","ids":"7"}`,
+			[]connector.Event{event(connector.EventChanged, "7")},
+			false,
+		},
+		"at another place": {
+			one, `{"what":"gone","old":9}`,
+			[]connector.Event{event(connector.EventDeleted, "9")},
+			false,
+		},
 		"an unknown word":      {one, `{"what":"seen","ids":[7]}`, nil, false},
 		"no word":              {one, `{"ids":[7]}`, nil, true},
 		"no record":            {one, `{"what":"made"}`, nil, true},
 		"an odd record":        {one, `{"what":"made","ids":[7,{}]}`, nil, true},
 		"a list of deliveries": {one, `[{"what":"made","ids":[7]}]`, nil, true},
-		"by word":              {keyed, `{"made":[{"p":{"id":7}},{"p":{"id":8}}],"seen":[{"p":{"id":9}}],"at":"now"}`, []connector.Event{event(connector.EventChanged, "7"), event(connector.EventChanged, "8")}, false},
-		"by word, nothing":     {keyed, `{}`, nil, false},
-		"by word, odd":         {keyed, `{"made":[7]}`, nil, true},
+		"by word": {
+			keyed, `{"made":[{"p":{"id":7}},{"p":{"id":8}}],"seen":[{"p":{"id":9}}],"at":"now"}`,
+			[]connector.Event{event(connector.EventChanged, "7"), event(connector.EventChanged, "8")},
+			false,
+		},
+		"by word, nothing": {keyed, `{}`, nil, false},
+		"by word, odd":     {keyed, `{"made":[7]}`, nil, true},
 	} {
 		got, err := parse(c.hooks, c.body)
 		if (err != nil) != c.bad {

@@ -25,7 +25,9 @@ func opened(t testing.TB, document string, h http.Handler) connector.Connector {
 		t.Fatal(err)
 	}
 	cfg := keyed(crm.AuthAPIKey, "api_key", vendorsfake.ExampleKey)
-	cfg.HTTP, cfg.Now = &http.Client{Transport: fakekit.Transport(h)}, func() time.Time { return time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC) }
+	cfg.HTTP, cfg.Now = &http.Client{Transport: fakekit.Transport(h)}, func() time.Time {
+		return time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
+	}
 	c, err := d.Driver().Open(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +48,9 @@ func TestX13_DeclaredAnswers(t *testing.T) {
 		return opened(t, model, connectortest.Says(status, body))
 	}
 	list := func(body string) error {
-		_, err := at(200, body).Changes(t.Context(), connector.ChangesRequest{Object: "people", Fields: []string{"last_name", "score"}, Full: true})
+		_, err := at(200, body).Changes(t.Context(), connector.ChangesRequest{
+			Object: "people", Fields: []string{"last_name", "score"}, Full: true,
+		})
 		return err
 	}
 	read := func(body string) error {
@@ -54,15 +58,20 @@ func TestX13_DeclaredAnswers(t *testing.T) {
 		return err
 	}
 	write := func(op connector.Op, body string) error {
-		_, err := at(200, body).BatchWrite(t.Context(), "people", []connector.Write{{Op: op, ID: "7", Fields: crm.Fields{"last_name": crm.TextValue("B")}}})
+		_, err := at(200, body).BatchWrite(t.Context(), "people", []connector.Write{
+			{Op: op, ID: "7", Fields: crm.Fields{"last_name": crm.TextValue("B")}},
+		})
 		return err
 	}
 	swap := func(old, with string) string { return rowsOf(strings.Replace(person, old, with, 1), "null") }
 	if err := list(rowsOf(person, "null")); err != nil {
 		t.Fatal(err)
 	}
-	_, since := at(200, rowsOf(person, "null")).Changes(t.Context(), connector.ChangesRequest{Object: "people", Cursor: "@1900000000000"})
-	_, find := at(200, `{"data":7}`).BatchFind(t.Context(), "people", crm.Field{Name: "email"}, []string{"a@example.com"}, nil)
+	_, since := at(200, rowsOf(person, "null")).Changes(t.Context(), connector.ChangesRequest{
+		Object: "people", Cursor: "@1900000000000",
+	})
+	_, find := at(200, `{"data":7}`).BatchFind(t.Context(), "people", crm.Field{Name: "email"}, []string{"a@example.com"},
+		nil)
 	_, fields := at(200, `{"fields":null}`).Fields(t.Context(), "people")
 	_, test := at(200, `{"workspace":{}}`).Test(t.Context())
 	for name, err := range map[string]error{
@@ -92,7 +101,8 @@ func TestX13_DeclaredAnswers(t *testing.T) {
 		}
 	}
 	other := strings.Replace(person, `"id":7`, `"id":8`, 1)
-	if got, err := at(200, rowsOf(other, "null")).BatchRead(t.Context(), "people", []crm.RecordID{"7"}, nil); err != nil || !fault.Is(got[0].Err, fault.NotFound) {
+	if got, err := at(200, rowsOf(other, "null")).BatchRead(t.Context(), "people", []crm.RecordID{"7"}, nil); err != nil ||
+		!fault.Is(got[0].Err, fault.NotFound) {
 		t.Errorf("another record than was asked for: %v, %v", got, err)
 	}
 }
@@ -111,18 +121,30 @@ func TestRefusals(t *testing.T) {
 		code   string
 		field  string
 	}{
-		"a word":           {400, `{"errors":[{"code":"too_long","name":"last_name"}]}`, fault.Invalid, connector.CodeTooLong, "last_name"},
+		"a word": {
+			400, `{"errors":[{"code":"too_long","name":"last_name"}]}`, fault.Invalid, connector.CodeTooLong,
+			"last_name",
+		},
 		"a text":           {400, `{"message":"The e-mail already exists."}`, fault.Conflict, connector.CodeExists, ""},
 		"a status":         {402, `{}`, fault.Denied, connector.CodePermission, ""},
 		"told by a 500":    {500, `{"message":"There is no such value"}`, fault.Invalid, connector.CodeValue, ""},
 		"a limit by a 503": {503, `{}`, fault.Throttled, connector.CodeRate, ""},
-		"a flag":           {200, `{"ok":false,"errors":[{"code":"bad_option","name":"level"}]}`, fault.Invalid, connector.CodeOption, "level"},
-		"an unknown word":  {400, `{"errors":[{"code":"new","name":"last_name"}]}`, fault.Invalid, connector.CodeRejected, ""},
-		"a hostile field":  {400, `{"errors":[{"code":"too_long","name":"Ann <ann@example.com>"}]}`, fault.Invalid, connector.CodeTooLong, ""},
+		"a flag": {
+			200, `{"ok":false,"errors":[{"code":"bad_option","name":"level"}]}`, fault.Invalid, connector.CodeOption, "level",
+		},
+		"an unknown word": {
+			400, `{"errors":[{"code":"new","name":"last_name"}]}`, fault.Invalid, connector.CodeRejected,
+			"",
+		},
+		"a hostile field": {
+			400, `{"errors":[{"code":"too_long","name":"Ann <ann@example.com>"}]}`, fault.Invalid,
+			connector.CodeTooLong, "",
+		},
 		"no JSON":          {400, `<html>`, fault.Invalid, connector.CodeRejected, ""},
 		"nothing is there": {404, `{}`, fault.NotFound, "not_found", ""},
 	} {
-		out, err := opened(t, model, connectortest.Says(c.status, c.body)).BatchWrite(t.Context(), "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"last_name": crm.TextValue("B")}}})
+		out, err := opened(t, model, connectortest.Says(c.status, c.body)).BatchWrite(t.Context(), "people",
+			[]connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"last_name": crm.TextValue("B")}}})
 		if err == nil {
 			err = out[0].Err
 		}
@@ -131,7 +153,8 @@ func TestRefusals(t *testing.T) {
 			named = f[0].Field
 		}
 		if fault.KindOf(err) != c.kind || fault.CodeOf(err) != c.code || named != c.field {
-			t.Errorf("%s: %s %s about %q, want %s %s about %q", name, fault.KindOf(err), fault.CodeOf(err), named, c.kind, c.code, c.field)
+			t.Errorf("%s: %s %s about %q, want %s %s about %q", name, fault.KindOf(err), fault.CodeOf(err), named, c.kind,
+				c.code, c.field)
 		}
 	}
 }
@@ -141,8 +164,10 @@ func TestCodecs(t *testing.T) {
 	t.Parallel()
 	types := ""
 	for _, f := range []string{
-		"epoch_s: {type: datetime, codec: epoch_s}", "epoch_ms: {type: datetime, codec: epoch_ms}", "sql: {type: datetime, codec: sql}", "day: {type: date, codec: day}",
-		"ten: {type: phone, codec: ten_digits}", "commas: {type: list, codec: commas}", "semis: {type: list, codec: semicolons}", "names: {type: list, codec: names}",
+		"epoch_s: {type: datetime, codec: epoch_s}", "epoch_ms: {type: datetime, codec: epoch_ms}",
+		"sql: {type: datetime, codec: sql}", "day: {type: date, codec: day}",
+		"ten: {type: phone, codec: ten_digits}", "commas: {type: list, codec: commas}",
+		"semis: {type: list, codec: semicolons}", "names: {type: list, codec: names}",
 		"number: {type: option, codec: number}", "list: {type: list}", "nested: {at: /name/first, to: /first}",
 	} {
 		types += "      " + f + "\n"
@@ -202,7 +227,9 @@ func TestCodecs(t *testing.T) {
 			t.Errorf("%s is not sent as %s in %s", name, w.sent, sent)
 		}
 	}
-	out, err = c.BatchWrite(t.Context(), "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"ten": crm.TextValue("+49 30 123456789")}}})
+	out, err = c.BatchWrite(t.Context(), "people", []connector.Write{
+		{Op: connector.Update, ID: "7", Fields: crm.Fields{"ten": crm.TextValue("+49 30 123456789")}},
+	})
 	if err != nil || fault.CodeOf(out[0].Err) != connector.CodeValue || fault.FieldFaults(out[0].Err)[0].Field != "ten" {
 		t.Errorf("a number of other length: %v, %v", out, err)
 	}
@@ -216,12 +243,19 @@ func TestNeededToCreate(t *testing.T) {
 		fields crm.Fields
 		field  string
 	}{
-		"no last name":    {crm.Fields{"email": crm.TextValue("a@example.com")}, "last_name"},
-		"blank last name": {crm.Fields{"email": crm.TextValue("a@example.com"), "last_name": crm.TextValue(" ")}, "last_name"},
-		"neither":         {crm.Fields{"last_name": crm.TextValue("A"), "phone": crm.TextValue("1")}, "email"},
-		"one of the two":  {crm.Fields{"last_name": crm.TextValue("A"), "email": crm.TextValue("a@example.com")}, ""},
-		"the other one":   {crm.Fields{"last_name": crm.TextValue("A"), "first_name": crm.TextValue("B"), "phone": crm.TextValue("1")}, ""},
-		"what cannot be":  {crm.Fields{"last_name": crm.TextValue("A"), "email": crm.TextValue("a@example.com"), "owner/x": crm.TextValue("1")}, ""},
+		"no last name": {crm.Fields{"email": crm.TextValue("a@example.com")}, "last_name"},
+		"blank last name": {
+			crm.Fields{"email": crm.TextValue("a@example.com"), "last_name": crm.TextValue(" ")}, "last_name",
+		},
+		"neither":        {crm.Fields{"last_name": crm.TextValue("A"), "phone": crm.TextValue("1")}, "email"},
+		"one of the two": {crm.Fields{"last_name": crm.TextValue("A"), "email": crm.TextValue("a@example.com")}, ""},
+		"the other one": {
+			crm.Fields{"last_name": crm.TextValue("A"), "first_name": crm.TextValue("B"), "phone": crm.TextValue("1")}, "",
+		},
+		"what cannot be": {
+			crm.Fields{"last_name": crm.TextValue("A"), "email": crm.TextValue("a@example.com"), "owner/x": crm.TextValue("1")},
+			"",
+		},
 	} {
 		calls := 0
 		out, err := opened(t, model, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -237,7 +271,8 @@ func TestNeededToCreate(t *testing.T) {
 			}
 			continue
 		}
-		if f := fault.FieldFaults(out[0].Err); fault.CodeOf(out[0].Err) != connector.CodeRequired || len(f) != 1 || f[0].Field != c.field || calls != 0 {
+		if f := fault.FieldFaults(out[0].Err); fault.CodeOf(out[0].Err) != connector.CodeRequired || len(f) != 1 ||
+			f[0].Field != c.field || calls != 0 {
 			t.Errorf("%s: %v after %d calls, want %s", name, out[0].Err, calls, c.field)
 		}
 	}
@@ -258,7 +293,9 @@ func FuzzDeclaredAnswer(f *testing.F) {
 		c, ctx := opened(t, model, connectortest.Says(status, body)), t.Context()
 		reads, errRead := c.BatchRead(ctx, "people", []crm.RecordID{"7"}, []string{"email", "score", "owner"})
 		found, errFind := c.BatchFind(ctx, "people", crm.Field{Name: "email"}, []string{"a@example.com"}, []string{"tags"})
-		wrote, errWrite := c.BatchWrite(ctx, "people", []connector.Write{{Op: connector.Update, ID: "7", Fields: crm.Fields{"email": crm.NullValue()}}})
+		wrote, errWrite := c.BatchWrite(ctx, "people", []connector.Write{
+			{Op: connector.Update, ID: "7", Fields: crm.Fields{"email": crm.NullValue()}},
+		})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "people"})
 		_, errFields := c.Fields(ctx, "people")
 		_, errOwner := c.Extras().OwnerEmail(ctx, "7")
@@ -268,8 +305,10 @@ func FuzzDeclaredAnswer(f *testing.F) {
 				t.Fatalf("unclassified: %v", err)
 			}
 		}
-		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 || errScan == nil && (page.Next == "") == (page.Cursor == "") {
-			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and cursor")
+		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 ||
+			errScan == nil && (page.Next == "") == (page.Cursor == "") {
+			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and " +
+				"cursor")
 		}
 	})
 }
@@ -288,11 +327,12 @@ func TestExampleFakeIsStrict(t *testing.T) {
 		"POST /v1/people []":                                     `400 {"error":{"code":"bad_body"`,
 		`POST /v1/people {"person":{}}`:                          `400 {"error":{"code":"required","field":"last_name"`,
 		`POST /v1/people {"person":{"last_name":"A","pet":"x"}}`: `400 {"error":{"code":"unknown_field","field":"pet"`,
-		`POST /v1/people {"person":{"last_name":"A","custom":{"score":"x"}}}`:        `400 {"error":{"code":"bad_value","field":"score"`,
-		`POST /v1/people {"person":{"last_name":"A","custom":{"level":"brass"}}}`:    `400 {"error":{"code":"bad_option","field":"level"`,
-		`POST /v1/people {"person":{"last_name":"A","custom":{"visits":1}}}`:         `400 {"error":{"code":"read_only","field":"visits"`,
-		`POST /v1/people {"person":{"last_name":"` + strings.Repeat("x", 81) + `"}}`: `400 {"error":{"code":"too_long","field":"last_name"`,
-		`PATCH /v1/people/9 {"person":{"last_name":"A"}}`:                            `404 {"error":{"code":"not_found"`,
+		`POST /v1/people {"person":{"last_name":"A","custom":{"score":"x"}}}`:     `400 {"error":{"code":"bad_value","field":"score"`,
+		`POST /v1/people {"person":{"last_name":"A","custom":{"level":"brass"}}}`: `400 {"error":{"code":"bad_option","field":"level"`,
+		`POST /v1/people {"person":{"last_name":"A","custom":{"visits":1}}}`:      `400 {"error":{"code":"read_only","field":"visits"`,
+		`POST /v1/people {"person":{"last_name":"` + strings.Repeat("x", 81) +
+			`"}}`: `400 {"error":{"code":"too_long","field":"last_name"`,
+		`PATCH /v1/people/9 {"person":{"last_name":"A"}}`: `404 {"error":{"code":"not_found"`,
 	} {
 		method, rest, _ := strings.Cut(call, " ")
 		path, body, _ := strings.Cut(rest, " ")

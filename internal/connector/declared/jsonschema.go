@@ -98,7 +98,9 @@ func describe(t reflect.Type, keys, defs map[string]any) {
 		case "", "-":
 		default:
 			keys[tag] = define(f.Type, defs)
-			if of := slices.DeleteFunc(slices.Clone(choices[t.Name()+"."+tag]), func(s string) bool { return s == "" }); len(of) > 0 {
+			if of := slices.DeleteFunc(slices.Clone(choices[t.Name()+"."+tag]), func(s string) bool {
+				return s == ""
+			}); len(of) > 0 {
 				keys[tag] = map[string]any{"enum": of}
 			}
 		}

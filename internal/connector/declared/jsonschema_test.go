@@ -25,7 +25,8 @@ func TestSchemaIsPublished(t *testing.T) {
 		}
 	}
 	if want, err := os.ReadFile(file); err != nil || string(want) != string(got) {
-		t.Errorf("docs/app-documents.schema.json is of another grammar: run go test ./internal/connector/declared -run Schema -update (%v)", err)
+		t.Errorf("docs/app-documents.schema.json is of another grammar: run go test ./internal/connector/declared -run "+
+			"Schema -update (%v)", err)
 	}
 	structures := map[string]reflect.Type{}
 	var walk func(reflect.Type)

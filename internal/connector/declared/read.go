@@ -15,7 +15,9 @@ import (
 func (p *readPart) batch() bool { return p.Items != nil }
 
 // BatchRead implements connector.Connector, by one call.
-func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (a *account) BatchRead(
+	ctx context.Context, name string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	op := a.op("read")
 	o, err := a.find(op, name, len(ids), a.desc.Limits.ReadBatch)
 	if err != nil {
@@ -47,7 +49,9 @@ func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID
 }
 
 // reads turns an answer into the records asked for.
-func (a *account) reads(r rest.Request, o *object, doc any, asked []crm.RecordID, fields []string) (map[crm.RecordID]connector.Read, error) {
+func (a *account) reads(
+	r rest.Request, o *object, doc any, asked []crm.RecordID, fields []string,
+) (map[crm.RecordID]connector.Read, error) {
 	list, ok := listed(doc, o.Read.Items, o.Read.Record)
 	if !ok {
 		return nil, rest.Malformed(r, "the answer is not what "+a.desc.Name+" documents")
@@ -80,7 +84,9 @@ func listed(doc any, items, record *pointer) ([]entry, bool) {
 }
 
 // BatchFind implements connector.Connector, one value a call.
-func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(
+	ctx context.Context, name string, f crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	op := a.op("find")
 	o, err := a.find(op, name, len(values), 1)
 	if err != nil {
@@ -89,7 +95,10 @@ func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, value
 	op += " " + o.name
 	p := o.finder(f.Name)
 	if p == nil {
-		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: a.desc.Name + " does not search this field"}
+		return nil, &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name,
+			Message: a.desc.Name + " does not search this field",
+		}
 	}
 	none := make([][]crm.Record, len(values))
 	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
@@ -113,7 +122,8 @@ func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, value
 		return nil, rest.Malformed(r, "the answer is not what "+a.desc.Name+" documents")
 	}
 	if len(list) >= a.desc.Limits.PageSize {
-		return nil, fault.New(op, fault.Invalid, connector.CodeMatches, "the value is held by more records than one page shows")
+		return nil, fault.New(op, fault.Invalid, connector.CodeMatches,
+			"the value is held by more records than one page shows")
 	}
 	for _, e := range list {
 		rec, err := a.record(r, o, e, fields)

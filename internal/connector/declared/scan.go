@@ -67,7 +67,9 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 		}
 	}
 	// A filter that knows days only lists the whole day.
-	res.Records = slices.DeleteFunc(res.Records, func(r crm.Record) bool { return !r.ModifiedAt.IsZero() && r.ModifiedAt.Before(q.From) })
+	res.Records = slices.DeleteFunc(res.Records, func(r crm.Record) bool {
+		return !r.ModifiedAt.IsZero() && r.ModifiedAt.Before(q.From)
+	})
 	return res, nil
 }
 
@@ -77,7 +79,9 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 }
 
 // page lists one page; Next is the app's own place of the next one.
-func (s source) page(ctx context.Context, v vars, after string, query map[string]string, body any) (scan.Result, error) {
+func (s source) page(
+	ctx context.Context, v vars, after string, query map[string]string, body any,
+) (scan.Result, error) {
 	l := s.object.List
 	place, first := after, ""
 	if l.Page != nil && l.Page.Kind != "cursor" {
@@ -125,7 +129,8 @@ func (s source) page(ctx context.Context, v vars, after string, query map[string
 		res.Next = l.Page.next(entry{v: doc}, place, len(list), s.desc.Limits.PageSize)
 	}
 	again := false
-	if res.Next != "" && len(list) > 0 && l.Page.Kind != "cursor" { // numbers go on for ever: the page tells whether it is another one
+	// numbers go on for ever: the page tells whether it is another one
+	if res.Next != "" && len(list) > 0 && l.Page.Kind != "cursor" {
 		again = first == list[0].text(&s.object.ID.At)
 		res.Next += " " + list[0].text(&s.object.ID.At)
 	}

@@ -65,7 +65,8 @@ func (o *object) listed(name string) crm.Field {
 	f := o.Fields[name]
 	out := crm.Field{
 		Name: name, Label: f.Label, Type: crm.FieldType(f.Type), Required: f.Required, ReadOnly: f.ReadOnly, Unique: f.Unique,
-		NeverBlank: f.Kept, OpenOptions: f.Open, MaxLength: f.Max, ReferenceTo: f.Reference, With: f.With, Find: o.searched(name),
+		NeverBlank: f.Kept, OpenOptions: f.Open, MaxLength: f.Max, ReferenceTo: f.Reference, With: f.With,
+		Find: o.searched(name),
 	}
 	if out.Label == "" {
 		out.Label = name
@@ -81,7 +82,10 @@ func (o *object) listed(name string) crm.Field {
 
 // described is a field as the account describes it; false for one that is left out.
 func (d *discoverPart) described(e entry) (crm.Field, bool) {
-	f := crm.Field{Name: e.text(&d.Name), Label: e.text(d.Label), Type: crm.TypeText, Required: e.is(d.Required), ReadOnly: e.is(d.ReadOnly)}
+	f := crm.Field{
+		Name: e.text(&d.Name), Label: e.text(d.Label), Type: crm.TypeText, Required: e.is(d.Required),
+		ReadOnly: e.is(d.ReadOnly),
+	}
 	if f.Label == "" {
 		f.Label = f.Name
 	}
@@ -122,7 +126,9 @@ func (o *object) searched(name string) crm.Find {
 }
 
 // finds are the ways that an app compares, as documents name them.
-var finds = map[string]crm.Find{"": crm.FindText, "text": crm.FindText, "digits": crm.FindDigits, "within": crm.FindWithin, "part": crm.FindPart}
+var finds = map[string]crm.Find{
+	"": crm.FindText, "text": crm.FindText, "digits": crm.FindDigits, "within": crm.FindWithin, "part": crm.FindPart,
+}
 
 // finder is the look-up by a field; nil where there is none.
 func (o *object) finder(name string) *findPart {

@@ -53,7 +53,11 @@ func (v vars) with(name string, values ...string) vars {
 // method is the call's method and path.
 func (c *call) method() (method, path string) {
 	for _, m := range []struct{ method, path string }{
-		{http.MethodGet, c.Get}, {http.MethodPost, c.Post}, {http.MethodPut, c.Put}, {http.MethodPatch, c.Patch}, {http.MethodDelete, c.Delete},
+		{http.MethodGet, c.Get},
+		{http.MethodPost, c.Post},
+		{http.MethodPut, c.Put},
+		{http.MethodPatch, c.Patch},
+		{http.MethodDelete, c.Delete},
 	} {
 		if m.path != "" {
 			return m.method, m.path

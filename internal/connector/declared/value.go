@@ -163,7 +163,9 @@ func (p *timePart) time(e entry) (time.Time, bool) {
 var codecs = []string{"", "number", "epoch_s", "epoch_ms", "sql", "day", "ten_digits", "commas", "semicolons", "names"}
 
 // words are the types of fields whose numbers name something.
-var words = []crm.FieldType{crm.TypeOption, crm.TypeOptions, crm.TypeReference, crm.TypeOwner, crm.TypeText, crm.TypePhone}
+var words = []crm.FieldType{
+	crm.TypeOption, crm.TypeOptions, crm.TypeReference, crm.TypeOwner, crm.TypeText, crm.TypePhone,
+}
 
 // read turns what an app wrote into a value; false when a field holds no such thing.
 func (f *field) read(v any) (crm.Value, bool) {
@@ -217,7 +219,9 @@ func (f *field) read(v any) (crm.Value, bool) {
 }
 
 // blankTexts are the types of fields that an empty text empties.
-var blankTexts = []crm.FieldType{"", crm.TypeText, crm.TypeEmail, crm.TypePhone, crm.TypeURL, crm.TypeOption, crm.TypeOptions, crm.TypeList}
+var blankTexts = []crm.FieldType{
+	"", crm.TypeText, crm.TypeEmail, crm.TypePhone, crm.TypeURL, crm.TypeOption, crm.TypeOptions, crm.TypeList,
+}
 
 // write turns a value into what an app takes; clear is how it says blank.
 //
@@ -226,7 +230,8 @@ func (f *field) write(op, name string, v crm.Value, clear string) (any, error) {
 	switch {
 	case v.Blank() && clear == "null":
 		return nil, nil
-	case v.Blank() && (f.Type == string(crm.TypeList) || f.Type == string(crm.TypeOptions)) && f.Codec != "commas" && f.Codec != "semicolons":
+	case v.Blank() && (f.Type == string(crm.TypeList) || f.Type == string(crm.TypeOptions)) && f.Codec != "commas" &&
+		f.Codec != "semicolons":
 		return []any{}, nil
 	case v.Blank() && !slices.Contains(blankTexts, crm.FieldType(f.Type)):
 		return nil, nil // no text is a number, a time or a reference
@@ -263,7 +268,10 @@ func (f *field) write(op, name string, v crm.Value, clear string) (any, error) {
 			digits = strings.TrimPrefix(digits, "1")
 		}
 		if len(digits) != 10 {
-			return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: name, Message: "the app takes phone numbers of ten digits only"}
+			return nil, &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: name,
+				Message: "the app takes phone numbers of ten digits only",
+			}
 		}
 		return digits, nil
 	}

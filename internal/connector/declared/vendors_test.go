@@ -27,9 +27,12 @@ func tenDigits(i int) string { return fmt.Sprintf("4155%06d", i%1_000_000) }
 // its fake.
 func TestVendors(t *testing.T) {
 	t.Parallel()
-	mautic := connector.Config{Kind: crm.AuthBasic, BaseURL: "https://mautic.example.com", Credentials: map[string]secret.Text{
-		"username": secret.NewText(vendorsfake.MauticUser), "password": secret.NewText(vendorsfake.MauticPassword),
-	}}
+	mautic := connector.Config{
+		Kind: crm.AuthBasic, BaseURL: "https://mautic.example.com",
+		Credentials: map[string]secret.Text{
+			"username": secret.NewText(vendorsfake.MauticUser), "password": secret.NewText(vendorsfake.MauticPassword),
+		},
+	}
 	espo := keyed(crm.AuthAPIKey, "api_key", vendorsfake.EspoCRMKey)
 	espo.BaseURL = "https://crm.example.com"
 	for name, v := range map[string]struct {
@@ -39,32 +42,57 @@ func TestVendors(t *testing.T) {
 		start   func(fakekit.Config) *restapp.Fake
 		h       connectortest.Harness
 	}{
-		"homestack": {keyed(crm.AuthToken, "token", vendorsfake.HomestackKey), vendorsfake.HomestackKey, "", vendorsfake.Homestack, connectortest.Harness{
-			Object: "users", Email: "email", First: "agent_guid", Last: "name", Phone: "phone", BadField: "agent_guid", Bad: long(61),
-			Unsigned: true, OnePage: true, Signs: &connectortest.Signs{},
-		}},
-		"mainstay": {keyed(crm.AuthToken, "token", vendorsfake.MainstayKey), vendorsfake.MainstayKey, vendorsfake.MainstayOrg, vendorsfake.Mainstay, connectortest.Harness{
-			Object: "contacts", Email: "crm_id", First: "first_name", Last: "last_name", Phone: "phone", BadField: "preferred_name", Bad: long(65),
-			Nameless: true, PhoneOf: tenDigits, Settle: 10 * time.Minute,
-		}},
-		"clientsuccess": {keyed(crm.AuthToken, "token", vendorsfake.ClientSuccessKey), vendorsfake.ClientSuccessKey, "", vendorsfake.ClientSuccess, connectortest.Harness{
-			Object: "contacts", Email: "email", First: "firstName", Last: "lastName", Phone: "phone", BadField: "city", Bad: long(101),
-			Nameless: true, Settle: 49 * time.Hour,
-		}},
-		"sierra": {keyed(crm.AuthAPIKey, "api_key", vendorsfake.SierraKey), vendorsfake.SierraKey, "", vendorsfake.Sierra, connectortest.Harness{
-			Object: "leads", Email: "email", First: "firstName", Last: "lastName", Phone: "phone", BadField: "leadStatus", Bad: crm.TextValue("Nonsense"),
-			Nameless: true, Unsigned: true, Signs: &connectortest.Signs{},
-		}},
+		"homestack": {
+			keyed(crm.AuthToken, "token", vendorsfake.HomestackKey), vendorsfake.HomestackKey, "",
+			vendorsfake.Homestack,
+			connectortest.Harness{
+				Object: "users", Email: "email", First: "agent_guid", Last: "name", Phone: "phone", BadField: "agent_guid",
+				Bad:      long(61),
+				Unsigned: true, OnePage: true, Signs: &connectortest.Signs{},
+			},
+		},
+		"mainstay": {
+			keyed(crm.AuthToken, "token", vendorsfake.MainstayKey), vendorsfake.MainstayKey, vendorsfake.MainstayOrg,
+			vendorsfake.Mainstay,
+			connectortest.Harness{
+				Object: "contacts", Email: "crm_id", First: "first_name", Last: "last_name", Phone: "phone",
+				BadField: "preferred_name", Bad: long(65),
+				Nameless: true, PhoneOf: tenDigits, Settle: 10 * time.Minute,
+			},
+		},
+		"clientsuccess": {
+			keyed(crm.AuthToken, "token", vendorsfake.ClientSuccessKey), vendorsfake.ClientSuccessKey, "",
+			vendorsfake.ClientSuccess,
+			connectortest.Harness{
+				Object: "contacts", Email: "email", First: "firstName", Last: "lastName", Phone: "phone", BadField: "city",
+				Bad:      long(101),
+				Nameless: true, Settle: 49 * time.Hour,
+			},
+		},
+		"sierra": {
+			keyed(crm.AuthAPIKey, "api_key", vendorsfake.SierraKey), vendorsfake.SierraKey, "", vendorsfake.Sierra,
+			connectortest.Harness{
+				Object: "leads", Email: "email", First: "firstName", Last: "lastName", Phone: "phone", BadField: "leadStatus",
+				Bad:      crm.TextValue("Nonsense"),
+				Nameless: true, Unsigned: true, Signs: &connectortest.Signs{},
+			},
+		},
 		"espocrm": {espo, vendorsfake.EspoCRMKey, "", vendorsfake.EspoCRM, connectortest.Harness{
-			Object: "Contact", Email: "emailAddress", First: "firstName", Last: "lastName", Phone: "phoneNumber", BadField: "cLevel", Bad: crm.TextValue("Brass"),
+			Object: "Contact", Email: "emailAddress", First: "firstName", Last: "lastName", Phone: "phoneNumber",
+			BadField: "cLevel", Bad: crm.TextValue("Brass"),
 			Settle: 2 * time.Minute,
 		}},
-		"twenty": {keyed(crm.AuthToken, "token", vendorsfake.TwentyKey), vendorsfake.TwentyKey, "", vendorsfake.Twenty, connectortest.Harness{
-			Object: "people", Email: "emails.primaryEmail", First: "name.firstName", Last: "name.lastName", Phone: "phones.primaryPhoneNumber", BadField: "jobTitle", Bad: long(301),
-			Settle: 2 * time.Minute, Signs: &connectortest.Signs{Time: true},
-		}},
+		"twenty": {
+			keyed(crm.AuthToken, "token", vendorsfake.TwentyKey), vendorsfake.TwentyKey, "", vendorsfake.Twenty,
+			connectortest.Harness{
+				Object: "people", Email: "emails.primaryEmail", First: "name.firstName", Last: "name.lastName",
+				Phone: "phones.primaryPhoneNumber", BadField: "jobTitle", Bad: long(301),
+				Settle: 2 * time.Minute, Signs: &connectortest.Signs{Time: true},
+			},
+		},
 		"mautic": {mautic, vendorsfake.MauticPassword, "", vendorsfake.Mautic, connectortest.Harness{
-			Object: "contacts", Email: "email", First: "firstname", Last: "lastname", Phone: "phone", BadField: "score", Bad: crm.TextValue("many"),
+			Object: "contacts", Email: "email", First: "firstname", Last: "lastname", Phone: "phone", BadField: "score",
+			Bad:    crm.TextValue("many"),
 			Settle: 10 * time.Minute, Signs: &connectortest.Signs{},
 		}},
 	} {
@@ -95,7 +123,9 @@ func TestClientSuccessLogin(t *testing.T) {
 	for password, want := range map[string]bool{vendorsfake.ClientSuccessPassword: true, "other": false} {
 		c, err := driver(t, "../apps/documents/clientsuccess.yaml").Open(connector.Config{
 			Kind: crm.AuthBasic, Now: time.Now, HTTP: &http.Client{Transport: fakekit.Transport(fake)},
-			Credentials: map[string]secret.Text{"username": secret.NewText(vendorsfake.ClientSuccessUser), "password": secret.NewText(password)},
+			Credentials: map[string]secret.Text{
+				"username": secret.NewText(vendorsfake.ClientSuccessUser), "password": secret.NewText(password),
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -113,7 +143,9 @@ func TestSierraLead(t *testing.T) {
 	var sent []string
 	d := driver(t, "../apps/documents/sierra.yaml")
 	cfg := keyed(crm.AuthAPIKey, "api_key", vendorsfake.SierraKey)
-	cfg.Now, cfg.HTTP = time.Now, &http.Client{Transport: fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	cfg.Now, cfg.HTTP = time.Now, &http.Client{Transport: fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request,
+	) {
 		body, _ := io.ReadAll(r.Body)
 		sent = append(sent, r.Header.Get("Sierra-OriginatingSystemName")+string(body))
 		_, _ = w.Write([]byte(`{"success":true,"data":{"leadId":7,"agentUserId":1}}`))
@@ -123,7 +155,9 @@ func TestSierraLead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		out, err := c.BatchWrite(t.Context(), "leads", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}})
+		out, err := c.BatchWrite(t.Context(), "leads", []connector.Write{
+			{Op: connector.Create, Fields: crm.Fields{"email": crm.TextValue("a@example.com")}},
+		})
 		if err != nil || out[0].ID != "7" {
 			t.Fatal(err, out)
 		}

@@ -41,7 +41,8 @@ func (w webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTr
 	if w.doc.Hooks.Account == nil {
 		return nil // deliveries name no account; the address does, and the secret
 	}
-	if named := (entry{v: doc.v}).text(w.doc.Hooks.Account); trust.ExternalID == "" || !hook.Same(named, trust.ExternalID) {
+	if named := (entry{v: doc.v}).text(w.doc.Hooks.Account); trust.ExternalID == "" ||
+		!hook.Same(named, trust.ExternalID) {
 		return hook.Denied(op, connector.CodeForeign, "the delivery is for another account")
 	}
 	return nil

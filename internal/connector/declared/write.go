@@ -76,7 +76,9 @@ func (a *account) existing(o *object, body []byte) crm.RecordID {
 }
 
 // written reads the answer to a write: the record as it is stored, or its ID.
-func (a *account) written(o *object, p *writePart, kind connector.Op, sent *rows.Row[rest.Request], doc any, fields []string) (connector.Written, error) {
+func (a *account) written(
+	o *object, p *writePart, kind connector.Op, sent *rows.Row[rest.Request], doc any, fields []string,
+) (connector.Written, error) {
 	bad := func(why string) (connector.Written, error) {
 		return connector.Written{}, rest.Malformed(sent.Body, why)
 	}
@@ -144,14 +146,19 @@ func (a *account) request(op string, o *object, w connector.Write) (r rest.Reque
 func (o *object) demanded(op string, fields crm.Fields) error {
 	lacks := func(name string) bool { return fields[name].Blank() }
 	refuse := func(name string) error {
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeRequired, Field: name, Message: "a new record needs a value for " + name}
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeRequired, Field: name, Message: "a new record needs a value for " +
+				name,
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Fields)) {
 		if o.Fields[name].Required && lacks(name) {
 			return refuse(name)
 		}
 	}
-	if len(o.AnyOf) > 0 && !slices.ContainsFunc(o.AnyOf, func(all []string) bool { return !slices.ContainsFunc(all, lacks) }) {
+	if len(o.AnyOf) > 0 && !slices.ContainsFunc(o.AnyOf, func(all []string) bool {
+		return !slices.ContainsFunc(all, lacks)
+	}) {
 		return refuse(o.AnyOf[0][0])
 	}
 	return nil
@@ -170,7 +177,9 @@ func (o *object) body(op string, p *writePart, template any, w connector.Write) 
 		case value.Kind() == crm.Absent || value.Blank() && w.Op == connector.Create:
 			continue
 		case f == nil || f.ReadOnly:
-			return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeReadOnly, Field: name, Message: "the field cannot be written"}
+			return nil, &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: connector.CodeReadOnly, Field: name, Message: "the field cannot be written",
+			}
 		}
 		v, err := f.write(op, name, value, p.Clear)
 		if err != nil {

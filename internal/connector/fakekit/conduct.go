@@ -154,15 +154,18 @@ type validationsIn struct {
 
 func (c *Core) conductKnobs() []Knob {
 	return []Knob{
-		NewKnob("PUT", "/_fake/rewrites", "Let the app change values that are written: workflows, rounding, silent refusals.", func(_ *http.Request, in rewritesIn) (Done, error) {
-			return Done{true}, c.SetRewrites(in.Rules)
-		}),
-		NewKnob("PUT", "/_fake/broken_rows", "Let batch reads fail at single records.", func(_ *http.Request, in brokenIn) (Done, error) {
-			c.Break(in.IDs...)
-			return Done{true}, nil
-		}),
-		NewKnob("PUT", "/_fake/validations", "Let the app refuse records by rules of the account's admins.", func(_ *http.Request, in validationsIn) (Done, error) {
-			return Done{true}, c.SetValidations(in.Rules)
-		}),
+		NewKnob("PUT", "/_fake/rewrites", "Let the app change values that are written: workflows, rounding, silent refusals.",
+			func(_ *http.Request, in rewritesIn) (Done, error) {
+				return Done{true}, c.SetRewrites(in.Rules)
+			}),
+		NewKnob("PUT", "/_fake/broken_rows", "Let batch reads fail at single records.",
+			func(_ *http.Request, in brokenIn) (Done, error) {
+				c.Break(in.IDs...)
+				return Done{true}, nil
+			}),
+		NewKnob("PUT", "/_fake/validations", "Let the app refuse records by rules of the account's admins.",
+			func(_ *http.Request, in validationsIn) (Done, error) {
+				return Done{true}, c.SetValidations(in.Rules)
+			}),
 	}
 }

@@ -9,7 +9,9 @@ import (
 func TestUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	d := newDiary(Config{})
-	for path, want := range map[string]int{"GET /nothing": 404, "PUT /notes": 405, "DELETE /notes/1": 405, "GET /_fake/nothing": 404, "PUT /_fake/seed": 405} {
+	for path, want := range map[string]int{
+		"GET /nothing": 404, "PUT /notes": 405, "DELETE /notes/1": 405, "GET /_fake/nothing": 404, "PUT /_fake/seed": 405,
+	} {
 		m, p, _ := strings.Cut(path, " ")
 		if got, _, _ := call(t, d, m, p, ""); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)

@@ -122,7 +122,9 @@ func (d *diary) Pack(hook Webhooks, events []Event, attempt int, now time.Time) 
 		ids = append(ids, e.ID)
 	}
 	return Packed{
-		Method: "POST", URL: hook.URL, Header: http.Header{"X-Attempt": {fmt.Sprint(attempt)}, "X-At": {now.Format(time.RFC3339)}},
+		Method: "POST", URL: hook.URL, Header: http.Header{
+			"X-Attempt": {fmt.Sprint(attempt)}, "X-At": {now.Format(time.RFC3339)},
+		},
 		Body: []byte(strings.Join(ids, ",")),
 	}
 }

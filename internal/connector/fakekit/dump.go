@@ -203,21 +203,28 @@ func (c *Core) recordKnobs() []Knob {
 			}
 			return line(rec), nil
 		}),
-		NewKnob("POST", "/_fake/records/{object}", "Create a record as a user would.", func(r *http.Request, in fieldsIn) (RecordLine, error) {
-			return lineOf(c.CreateRecord(r.PathValue("object"), in.Fields))
-		}),
-		NewKnob("PATCH", "/_fake/records/{object}/{id}", "Edit a record as a user would.", func(r *http.Request, in fieldsIn) (RecordLine, error) {
-			return lineOf(c.UpdateRecord(r.PathValue("object"), r.PathValue("id"), in.Fields))
-		}),
-		NewKnob("DELETE", "/_fake/records/{object}/{id}", "Delete a record as a user would.", func(r *http.Request, _ None) (Done, error) {
-			return Done{true}, c.DeleteRecord(r.PathValue("object"), r.PathValue("id"))
-		}),
-		NewKnob("POST", "/_fake/records/{object}/{id}/merge", "Merge a record into another as a user would; answers the survivor.", func(r *http.Request, in mergeIn) (RecordLine, error) {
-			return lineOf(c.MergeRecord(r.PathValue("object"), r.PathValue("id"), in.Into))
-		}),
-		NewKnob("POST", "/_fake/records/{object}/{id}/restore", "Take a record back from the recycle bin.", func(r *http.Request, _ None) (RecordLine, error) {
-			return lineOf(c.RestoreRecord(r.PathValue("object"), r.PathValue("id")))
-		}),
+		NewKnob("POST", "/_fake/records/{object}", "Create a record as a user would.",
+			func(r *http.Request, in fieldsIn) (RecordLine, error) {
+				return lineOf(c.CreateRecord(r.PathValue("object"), in.Fields))
+			}),
+		NewKnob("PATCH", "/_fake/records/{object}/{id}", "Edit a record as a user would.",
+			func(r *http.Request, in fieldsIn) (RecordLine, error) {
+				return lineOf(c.UpdateRecord(r.PathValue("object"), r.PathValue("id"), in.Fields))
+			}),
+		NewKnob("DELETE", "/_fake/records/{object}/{id}", "Delete a record as a user would.",
+			func(r *http.Request, _ None) (Done, error) {
+				return Done{true}, c.DeleteRecord(r.PathValue("object"), r.PathValue("id"))
+			}),
+		NewKnob("POST", "/_fake/records/{object}/{id}/merge",
+			"Merge a record into another as a user would; answers the survivor.", func(r *http.Request, in mergeIn) (RecordLine,
+				error,
+			) {
+				return lineOf(c.MergeRecord(r.PathValue("object"), r.PathValue("id"), in.Into))
+			}),
+		NewKnob("POST", "/_fake/records/{object}/{id}/restore", "Take a record back from the recycle bin.",
+			func(r *http.Request, _ None) (RecordLine, error) {
+				return lineOf(c.RestoreRecord(r.PathValue("object"), r.PathValue("id")))
+			}),
 	}
 }
 

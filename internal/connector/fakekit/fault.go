@@ -34,7 +34,9 @@ const (
 )
 
 // FaultKinds lists all.
-var FaultKinds = []FaultKind{FaultFail, FaultDelay, FaultLoseReply, FaultDrop, FaultMalformed, FaultWrongType, FaultHuge, FaultSlow}
+var FaultKinds = []FaultKind{
+	FaultFail, FaultDelay, FaultLoseReply, FaultDrop, FaultMalformed, FaultWrongType, FaultHuge, FaultSlow,
+}
 
 // Fault spoils the next Times calls that match it.
 type Fault struct {

@@ -20,19 +20,31 @@ func TestFaultsSpoilCallsInOrder(t *testing.T) {
 		dropped bool
 		landed  int
 	}{
-		"fail":               {fault: Fault{Kind: FaultFail, Status: 503}, status: 503, body: "refused with 503"},
-		"fail with body":     {fault: Fault{Kind: FaultFail, Status: 429, Body: "slow down"}, status: 429, body: "slow down"},
-		"fail after landing": {fault: Fault{Kind: FaultFail, Status: 502, After: true}, status: 502, body: "refused with 502", landed: 1},
-		"lose reply":         {fault: Fault{Kind: FaultLoseReply}, dropped: true, landed: 1},
-		"drop":               {fault: Fault{Kind: FaultDrop}, dropped: true},
-		"malformed":          {fault: Fault{Kind: FaultMalformed}, status: 200, body: "mad", landed: 1},
-		"wrong type":         {fault: Fault{Kind: FaultWrongType}, status: 200, body: `[[1,"two",{"results":3}]]`, landed: 1},
-		"slow":               {fault: Fault{Kind: FaultSlow}, dropped: true, landed: 1},
-		"delay":              {fault: Fault{Kind: FaultDelay, Delay: time.Hour}, status: 200, body: "made 1", landed: 1},
-		"by method and path": {fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "POST /no"}, status: 500, body: "refused with 500"},
-		"by path":            {fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "/notes"}, status: 500, body: "refused with 500"},
-		"of another method":  {fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "GET /notes"}, status: 200, body: "made 1", landed: 1},
-		"of another path":    {fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "/find"}, status: 200, body: "made 1", landed: 1},
+		"fail":           {fault: Fault{Kind: FaultFail, Status: 503}, status: 503, body: "refused with 503"},
+		"fail with body": {fault: Fault{Kind: FaultFail, Status: 429, Body: "slow down"}, status: 429, body: "slow down"},
+		"fail after landing": {
+			fault: Fault{Kind: FaultFail, Status: 502, After: true}, status: 502, body: "refused with 502",
+			landed: 1,
+		},
+		"lose reply": {fault: Fault{Kind: FaultLoseReply}, dropped: true, landed: 1},
+		"drop":       {fault: Fault{Kind: FaultDrop}, dropped: true},
+		"malformed":  {fault: Fault{Kind: FaultMalformed}, status: 200, body: "mad", landed: 1},
+		"wrong type": {fault: Fault{Kind: FaultWrongType}, status: 200, body: `[[1,"two",{"results":3}]]`, landed: 1},
+		"slow":       {fault: Fault{Kind: FaultSlow}, dropped: true, landed: 1},
+		"delay":      {fault: Fault{Kind: FaultDelay, Delay: time.Hour}, status: 200, body: "made 1", landed: 1},
+		"by method and path": {
+			fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "POST /no"}, status: 500, body: "refused with 500",
+		},
+		"by path": {
+			fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "/notes"}, status: 500, body: "refused with 500",
+		},
+		"of another method": {
+			fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "GET /notes"}, status: 200, body: "made 1", landed: 1,
+		},
+		"of another path": {
+			fault: Fault{Kind: FaultFail, Status: 500, Endpoint: "/find"}, status: 200, body: "made 1",
+			landed: 1,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

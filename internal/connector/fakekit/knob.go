@@ -191,29 +191,38 @@ type faultOut struct {
 func (c *Core) faultKnobs() []Knob {
 	inject := func(f Fault) (Done, error) { return Done{true}, c.Inject(f) }
 	return []Knob{
-		NewKnob("POST", "/_fake/fail", "Answer the next calls with a status.", func(_ *http.Request, in failIn) (Done, error) {
+		NewKnob("POST", "/_fake/fail", "Answer the next calls with a status.",
+			func(_ *http.Request, in failIn) (Done, error) {
+				return inject(Fault{
+					Kind: FaultFail, Endpoint: in.Endpoint, Status: in.Status, Times: in.Times, Body: in.Body, After: in.After,
+					RetryAfter: time.Duration(in.RetryAfter) * time.Second,
+				})
+			}),
+		NewKnob("POST", "/_fake/delay", "Delay the next calls.", func(_ *http.Request, in delayIn) (Done, error) {
 			return inject(Fault{
-				Kind: FaultFail, Endpoint: in.Endpoint, Status: in.Status, Times: in.Times, Body: in.Body, After: in.After,
-				RetryAfter: time.Duration(in.RetryAfter) * time.Second,
+				Kind: FaultDelay, Endpoint: in.Endpoint, Times: in.Times, Delay: time.Duration(in.Delay),
+				After: in.After,
 			})
 		}),
-		NewKnob("POST", "/_fake/delay", "Delay the next calls.", func(_ *http.Request, in delayIn) (Done, error) {
-			return inject(Fault{Kind: FaultDelay, Endpoint: in.Endpoint, Times: in.Times, Delay: time.Duration(in.Delay), After: in.After})
-		}),
-		NewKnob("POST", "/_fake/lose_reply", "Let the next writes land and drop the connection.", func(_ *http.Request, in dropIn) (Done, error) {
-			return inject(Fault{Kind: FaultLoseReply, Endpoint: in.Endpoint, Times: in.Times})
-		}),
-		NewKnob("POST", "/_fake/drop", "Drop the connection of the next calls before anything happens.", func(_ *http.Request, in dropIn) (Done, error) {
-			return inject(Fault{Kind: FaultDrop, Endpoint: in.Endpoint, Times: in.Times})
-		}),
-		NewKnob("POST", "/_fake/answer", "Spoil the answers of the next calls, after their effect.", func(_ *http.Request, in answerIn) (Done, error) {
-			switch in.Kind {
-			case FaultMalformed, FaultWrongType, FaultHuge, FaultSlow:
-			default:
-				return Done{}, errors.New("kind must be one of malformed, wrong_type, huge, slow")
-			}
-			return inject(Fault{Kind: in.Kind, Endpoint: in.Endpoint, Times: in.Times, Bytes: in.Bytes, Delay: time.Duration(in.Delay)})
-		}),
+		NewKnob("POST", "/_fake/lose_reply", "Let the next writes land and drop the connection.",
+			func(_ *http.Request, in dropIn) (Done, error) {
+				return inject(Fault{Kind: FaultLoseReply, Endpoint: in.Endpoint, Times: in.Times})
+			}),
+		NewKnob("POST", "/_fake/drop", "Drop the connection of the next calls before anything happens.",
+			func(_ *http.Request, in dropIn) (Done, error) {
+				return inject(Fault{Kind: FaultDrop, Endpoint: in.Endpoint, Times: in.Times})
+			}),
+		NewKnob("POST", "/_fake/answer", "Spoil the answers of the next calls, after their effect.",
+			func(_ *http.Request, in answerIn) (Done, error) {
+				switch in.Kind {
+				case FaultMalformed, FaultWrongType, FaultHuge, FaultSlow:
+				default:
+					return Done{}, errors.New("kind must be one of malformed, wrong_type, huge, slow")
+				}
+				return inject(Fault{
+					Kind: in.Kind, Endpoint: in.Endpoint, Times: in.Times, Bytes: in.Bytes, Delay: time.Duration(in.Delay),
+				})
+			}),
 		NewKnob("GET", "/_fake/faults", "List the faults that are waiting.", func(*http.Request, None) ([]faultOut, error) {
 			out := []faultOut{}
 			for _, f := range c.Faults() {
@@ -267,10 +276,11 @@ func (c *Core) stateKnobs() []Knob {
 			c.Seed(in.People, in.Slot)
 			return Done{true}, nil
 		}),
-		NewKnob("PUT", "/_fake/latency", "Set the latency of every answer.", func(_ *http.Request, in latencyIn) (Done, error) {
-			c.SetLatency(time.Duration(in.Latency))
-			return Done{true}, nil
-		}),
+		NewKnob("PUT", "/_fake/latency", "Set the latency of every answer.",
+			func(_ *http.Request, in latencyIn) (Done, error) {
+				c.SetLatency(time.Duration(in.Latency))
+				return Done{true}, nil
+			}),
 		NewKnob("PUT", "/_fake/lag", "Set the lag of the search index.", func(_ *http.Request, in lagIn) (Done, error) {
 			if in.Lag < 0 {
 				return Done{}, errors.New("lag cannot be negative")
@@ -278,16 +288,18 @@ func (c *Core) stateKnobs() []Knob {
 			c.SetLag(time.Duration(in.Lag), in.Jitter)
 			return Done{true}, nil
 		}),
-		NewKnob("PUT", "/_fake/limits", "Set the limits on calls and forget what was used.", func(_ *http.Request, in limitsIn) (Done, error) {
-			if in.Calls < 0 || in.SearchCalls < 0 || in.Daily < 0 || in.Calls > 0 && in.Window <= 0 || in.SearchCalls > 0 && in.SearchWindow <= 0 {
-				return Done{}, errors.New("limits cannot be negative, and calls need a window")
-			}
-			c.SetLimits(Limits{
-				in.Calls, time.Duration(in.Window), in.SearchCalls, time.Duration(in.SearchWindow),
-				in.Daily, time.Duration(in.RetryAfter),
-			})
-			return Done{true}, nil
-		}),
+		NewKnob("PUT", "/_fake/limits", "Set the limits on calls and forget what was used.",
+			func(_ *http.Request, in limitsIn) (Done, error) {
+				if in.Calls < 0 || in.SearchCalls < 0 || in.Daily < 0 || in.Calls > 0 && in.Window <= 0 ||
+					in.SearchCalls > 0 && in.SearchWindow <= 0 {
+					return Done{}, errors.New("limits cannot be negative, and calls need a window")
+				}
+				c.SetLimits(Limits{
+					in.Calls, time.Duration(in.Window), in.SearchCalls, time.Duration(in.SearchWindow),
+					in.Daily, time.Duration(in.RetryAfter),
+				})
+				return Done{true}, nil
+			}),
 		NewKnob("POST", "/_fake/clock", "Set the app's clock.", func(_ *http.Request, in clockIn) (Done, error) {
 			c.SetClock(time.Duration(in.Offset))
 			return Done{true}, nil
@@ -296,16 +308,19 @@ func (c *Core) stateKnobs() []Knob {
 			c.RotateRefresh(in.Rotate)
 			return Done{true}, nil
 		}),
-		NewKnob("POST", "/_fake/tokens/expire", "Let all access tokens expire now.", func(*http.Request, None) (countOut, error) {
-			return countOut{c.ExpireTokens()}, nil
-		}),
-		NewKnob("POST", "/_fake/tokens/revoke", "Revoke all grants and static tokens.", func(*http.Request, None) (countOut, error) {
-			return countOut{c.RevokeTokens()}, nil
-		}),
-		NewKnob("POST", "/_fake/tokens/allow", "Take the revocation of static tokens back.", func(*http.Request, None) (Done, error) {
-			c.AllowTokens()
-			return Done{true}, nil
-		}),
+		NewKnob("POST", "/_fake/tokens/expire", "Let all access tokens expire now.",
+			func(*http.Request, None) (countOut, error) {
+				return countOut{c.ExpireTokens()}, nil
+			}),
+		NewKnob("POST", "/_fake/tokens/revoke", "Revoke all grants and static tokens.",
+			func(*http.Request, None) (countOut, error) {
+				return countOut{c.RevokeTokens()}, nil
+			}),
+		NewKnob("POST", "/_fake/tokens/allow", "Take the revocation of static tokens back.",
+			func(*http.Request, None) (Done, error) {
+				c.AllowTokens()
+				return Done{true}, nil
+			}),
 		NewKnob("GET", "/_fake/requests", "Count the app's calls by endpoint.", func(*http.Request, None) (Requests, error) {
 			return c.Requests(), nil
 		}),
@@ -344,29 +359,36 @@ type deliveriesOut struct {
 
 func (c *Core) hookKnobs() []Knob {
 	return []Knob{
-		NewKnob("PUT", "/_fake/webhooks", "Set where webhooks go, and how badly.", func(_ *http.Request, in hooksIn) (Done, error) {
-			for _, rate := range []float64{in.Drop, in.Duplicate, in.Reorder} {
-				if rate < 0 || rate > 1 {
-					return Done{}, errors.New("drop, duplicate and reorder are rates between 0 and 1")
+		NewKnob("PUT", "/_fake/webhooks", "Set where webhooks go, and how badly.",
+			func(_ *http.Request, in hooksIn) (Done, error) {
+				for _, rate := range []float64{in.Drop, in.Duplicate, in.Reorder} {
+					if rate < 0 || rate > 1 {
+						return Done{}, errors.New("drop, duplicate and reorder are rates between 0 and 1")
+					}
 				}
-			}
-			if in.URL != "" && !strings.HasPrefix(in.URL, "http://") && !strings.HasPrefix(in.URL, "https://") {
-				return Done{}, errors.New("url must be an http or https address")
-			}
-			c.SetWebhooks(Webhooks{in.URL, in.Secret, in.Events, in.Drop, in.Duplicate, in.Reorder, in.Even, time.Duration(in.Delay)})
-			return Done{true}, nil
-		}),
-		NewKnob("GET", "/_fake/webhooks", "Show the webhook settings, without the secret.", func(*http.Request, None) (hooksIn, error) {
-			w := c.Webhooks()
-			return hooksIn{w.URL, "", w.Events, w.Drop, w.Duplicate, w.Reorder, w.Even, Duration(w.Delay)}, nil
-		}),
-		NewKnob("GET", "/_fake/deliveries", "List deliveries and what became of them.", func(*http.Request, None) (deliveriesOut, error) {
-			all, dropped := c.Deliveries()
-			out := deliveriesOut{Deliveries: []deliveryOut{}, Dropped: dropped}
-			for _, d := range all {
-				out.Deliveries = append(out.Deliveries, deliveryOut{d.ID, d.Status, len(d.Events), d.Attempt, d.HTTPStatus, d.Error, d.Due})
-			}
-			return out, nil
-		}),
+				if in.URL != "" && !strings.HasPrefix(in.URL, "http://") && !strings.HasPrefix(in.URL, "https://") {
+					return Done{}, errors.New("url must be an http or https address")
+				}
+				c.SetWebhooks(Webhooks{
+					in.URL, in.Secret, in.Events, in.Drop, in.Duplicate, in.Reorder, in.Even, time.Duration(in.Delay),
+				})
+				return Done{true}, nil
+			}),
+		NewKnob("GET", "/_fake/webhooks", "Show the webhook settings, without the secret.",
+			func(*http.Request, None) (hooksIn, error) {
+				w := c.Webhooks()
+				return hooksIn{w.URL, "", w.Events, w.Drop, w.Duplicate, w.Reorder, w.Even, Duration(w.Delay)}, nil
+			}),
+		NewKnob("GET", "/_fake/deliveries", "List deliveries and what became of them.",
+			func(*http.Request, None) (deliveriesOut, error) {
+				all, dropped := c.Deliveries()
+				out := deliveriesOut{Deliveries: []deliveryOut{}, Dropped: dropped}
+				for _, d := range all {
+					out.Deliveries = append(out.Deliveries, deliveryOut{
+						d.ID, d.Status, len(d.Events), d.Attempt, d.HTTPStatus, d.Error, d.Due,
+					})
+				}
+				return out, nil
+			}),
 	}
 }

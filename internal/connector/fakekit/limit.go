@@ -52,7 +52,9 @@ func (c *Core) SetLimits(l Limits) {
 func (c *Core) Usage() Usage {
 	l := &c.limits
 	l.roll(c.now())
-	return Usage{Limits: l.limits, Remaining: max(0, l.limits.Calls-len(l.calls)), DailyRemaining: max(0, l.limits.Daily-l.today)}
+	return Usage{
+		Limits: l.limits, Remaining: max(0, l.limits.Calls-len(l.calls)), DailyRemaining: max(0, l.limits.Daily-l.today),
+	}
 }
 
 func (l *limiter) roll(now time.Time) {

@@ -45,7 +45,9 @@ type Numbers struct {
 // Expected returns the numbers for n people a side.
 func Expected(n int) Numbers {
 	start := n * 4 / 10
-	e := Numbers{Shared: n - start, OnlyIn: [2]int{start, start}, Conflicting: min(n*40/1000, n-start), Duplicates: n * 15 / 1000}
+	e := Numbers{
+		Shared: n - start, OnlyIn: [2]int{start, start}, Conflicting: min(n*40/1000, n-start), Duplicates: n * 15 / 1000,
+	}
 	e.CityMissing = n * 30 / 1000
 	noEmail := n * 25 / 1000
 	e.NoEmail = [2]int{noEmail - noEmail/2, noEmail / 2}
@@ -186,11 +188,16 @@ var family = []name{
 }
 
 var (
-	titles    = []string{"Engineer", "Head of Joy 🎉", "Buyer", "Chef d’équipe", "Owner", "Sales Lead", "Geschäftsführer", "Nurse", "Analyst 📈", "Teacher", "営業部長"}
-	companies = []string{"Example Works", "Sample & Sons", "Beispiel GmbH", "Exemple SARL", "Placeholder Ltd", "Demo \"Quoted\" Inc", "見本株式会社"}
-	cities    = []string{"Springfield", "Köln", "San José", "Zürich", "Reykjavík", "Łódź", "東京", "Portland", "Malmö"}
-	domains   = []string{"example.com", "example.org", "example.net"}
-	areas     = []string{"202", "212", "303", "312", "404", "415", "503", "512", "602", "617", "702", "713", "808", "907"}
+	titles = []string{
+		"Engineer", "Head of Joy 🎉", "Buyer", "Chef d’équipe", "Owner", "Sales Lead", "Geschäftsführer",
+		"Nurse", "Analyst 📈", "Teacher", "営業部長",
+	}
+	companies = []string{
+		"Example Works", "Sample & Sons", "Beispiel GmbH", "Exemple SARL", "Placeholder Ltd", "Demo \"Quoted\" Inc", "見本株式会社",
+	}
+	cities  = []string{"Springfield", "Köln", "San José", "Zürich", "Reykjavík", "Łódź", "東京", "Portland", "Malmö"}
+	domains = []string{"example.com", "example.org", "example.net"}
+	areas   = []string{"202", "212", "303", "312", "404", "415", "503", "512", "602", "617", "702", "713", "808", "907"}
 )
 
 // person returns person i with no difference between the sides but in the
@@ -227,7 +234,10 @@ func phone(i, style int) string {
 	case 5: // 020 7946 0000–0999 likewise in the United Kingdom
 		n := fmt.Sprintf("7946 0%03d", i%1000)
 		j := strings.ReplaceAll(n, " ", "")
-		return [5]string{"+4420" + j, "+44 (20) " + n, "+44.20." + strings.ReplaceAll(n, " ", "."), "+44-20-" + strings.ReplaceAll(n, " ", "-"), "+44 20 " + n}[style]
+		return [5]string{
+			"+4420" + j, "+44 (20) " + n, "+44.20." + strings.ReplaceAll(n, " ", "."),
+			"+44-20-" + strings.ReplaceAll(n, " ", "-"), "+44 20 " + n,
+		}[style]
 	}
 	area, line := areas[i/100%len(areas)], fmt.Sprintf("01%02d", i%100)
 	return [5]string{

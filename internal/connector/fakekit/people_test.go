@@ -118,7 +118,8 @@ func TestPeopleHaveTheAwkwardNames(t *testing.T) {
 			}
 			return r
 		}, p.Phone)] = true
-		if p.Email != "" && !strings.HasSuffix(p.Email, "@example.com") && !strings.HasSuffix(p.Email, "@example.org") && !strings.HasSuffix(p.Email, "@example.net") {
+		if p.Email != "" && !strings.HasSuffix(p.Email, "@example.com") && !strings.HasSuffix(p.Email, "@example.org") &&
+			!strings.HasSuffix(p.Email, "@example.net") {
 			t.Fatalf("person %d has an e-mail outside the domains for examples", p.Number)
 		}
 	}

@@ -50,7 +50,9 @@ type View struct {
 }
 
 func newView() *View {
-	return &View{byID: map[string]*Record{}, fields: map[string]map[string][]string{}, fold: map[string]func(string) []string{}}
+	return &View{
+		byID: map[string]*Record{}, fields: map[string]map[string][]string{}, fold: map[string]func(string) []string{},
+	}
 }
 
 func timeKey(r *Record) key { return key{r.Modified.UnixMilli(), r.ID} }

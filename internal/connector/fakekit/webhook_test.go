@@ -122,7 +122,9 @@ func TestEvenRatesHitFewEvents(t *testing.T) {
 		for _, n := range []int{7, 40, 100} {
 			c := newClock()
 			d := newDiary(Config{Now: c.now, Rand: seed})
-			d.SetWebhooks(Webhooks{URL: "http://r", Drop: rate, Duplicate: rate, Reorder: rate, Even: true, Delay: 100 * time.Millisecond})
+			d.SetWebhooks(Webhooks{
+				URL: "http://r", Drop: rate, Duplicate: rate, Reorder: rate, Even: true, Delay: 100 * time.Millisecond,
+			})
 			twice, late, newest := 0, 0, int64(0)
 			seen := map[int64]bool{}
 			look := func() {

@@ -34,14 +34,19 @@ func documents() map[crm.AppID]Kind {
 		if secret != "" {
 			credentials["webhook_secret"] = secret
 		}
-		return Kind{Objects: objects, HookSecret: secret, Credentials: credentials, Start: func(c fakekit.Config) fakekit.Fake { return start(c) }}
+		return Kind{
+			Objects: objects, HookSecret: secret, Credentials: credentials, Start: func(c fakekit.Config) fakekit.Fake {
+				return start(c)
+			},
+		}
 	}
 	key := func(kind, name, value string) map[string]string { return map[string]string{"kind": kind, name: value} }
 	return map[crm.AppID]Kind{
-		"clientsuccess": table("contacts", "", vendorsfake.ClientSuccess, key("token", "token", vendorsfake.ClientSuccessKey)),
-		"espocrm":       table("Contact", "", vendorsfake.EspoCRM, key("api_key", "api_key", vendorsfake.EspoCRMKey)),
-		"homestack":     table("users", "", vendorsfake.Homestack, key("token", "token", vendorsfake.HomestackKey)),
-		"mainstay":      table("contacts", "", vendorsfake.Mainstay, key("token", "token", vendorsfake.MainstayKey)),
+		"clientsuccess": table("contacts", "", vendorsfake.ClientSuccess,
+			key("token", "token", vendorsfake.ClientSuccessKey)),
+		"espocrm":   table("Contact", "", vendorsfake.EspoCRM, key("api_key", "api_key", vendorsfake.EspoCRMKey)),
+		"homestack": table("users", "", vendorsfake.Homestack, key("token", "token", vendorsfake.HomestackKey)),
+		"mainstay":  table("contacts", "", vendorsfake.Mainstay, key("token", "token", vendorsfake.MainstayKey)),
 		"mautic": table("contacts", hookSecret, vendorsfake.Mautic, map[string]string{
 			"kind": "basic", "username": vendorsfake.MauticUser, "password": vendorsfake.MauticPassword,
 		}),
@@ -61,31 +66,40 @@ func All() map[crm.AppID]Kind {
 func written() map[crm.AppID]Kind {
 	return map[crm.AppID]Kind{
 		"googlecontacts": {
-			Objects:     googlecontactsfake.Object,
-			Credentials: map[string]string{"kind": "oauth2", "client_id": googlecontactsfake.ClientID, "client_secret": googlecontactsfake.ClientSecret},
-			Start:       func(c fakekit.Config) fakekit.Fake { return googlecontactsfake.New(c) },
+			Objects: googlecontactsfake.Object,
+			Credentials: map[string]string{
+				"kind": "oauth2", "client_id": googlecontactsfake.ClientID, "client_secret": googlecontactsfake.ClientSecret,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return googlecontactsfake.New(c) },
 		},
 		"hubspot": {
 			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,
-			Credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
-			Start:       func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
+			Credentials: map[string]string{
+				"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
 		},
 		"intercom": {
 			Objects: "contacts", HookSecret: intercomfake.ClientSecret,
-			Credentials: map[string]string{"kind": "token", "token": intercomfake.AccessToken, "webhook_secret": intercomfake.ClientSecret},
-			Start:       func(c fakekit.Config) fakekit.Fake { return intercomfake.New(c) },
+			Credentials: map[string]string{
+				"kind": "token", "token": intercomfake.AccessToken, "webhook_secret": intercomfake.ClientSecret,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return intercomfake.New(c) },
 		},
 		"leadsquared": {
 			Objects: leadsquaredfake.Object, HookSecret: leadsquaredfake.HookSecret,
 			Credentials: map[string]string{
-				"kind": "api_key", "access_key": leadsquaredfake.AccessKey, "secret_key": leadsquaredfake.SecretKey, "webhook_secret": leadsquaredfake.HookSecret,
+				"kind": "api_key", "access_key": leadsquaredfake.AccessKey, "secret_key": leadsquaredfake.SecretKey,
+				"webhook_secret": leadsquaredfake.HookSecret,
 			},
 			Start: func(c fakekit.Config) fakekit.Fake { return leadsquaredfake.New(c) },
 		},
 		"pipedrive": {
 			Objects: "persons", HookSecret: pipedrivefake.HookPassword,
-			Credentials: map[string]string{"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword},
-			Start:       func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
+			Credentials: map[string]string{
+				"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
 		},
 		"realgeeks": {
 			Objects: realgeeksfake.Object, HookSecret: realgeeksfake.HookSecret,
@@ -96,9 +110,11 @@ func written() map[crm.AppID]Kind {
 			Start: func(c fakekit.Config) fakekit.Fake { return realgeeksfake.New(c) },
 		},
 		"salesforce": {
-			Objects:     "Contact",
-			Credentials: map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
-			Start:       func(c fakekit.Config) fakekit.Fake { return salesforcefake.New(c) },
+			Objects: "Contact",
+			Credentials: map[string]string{
+				"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return salesforcefake.New(c) },
 		},
 	}
 }

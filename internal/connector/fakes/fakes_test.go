@@ -59,7 +59,8 @@ func TestEveryAppHasAFake(t *testing.T) {
 			}
 			continue
 		}
-		if page, err := c.Changes(t.Context(), connector.ChangesRequest{Object: kind.Objects, Full: true}); err != nil || len(page.Records) != 3 {
+		if page, err := c.Changes(t.Context(), connector.ChangesRequest{Object: kind.Objects, Full: true}); err != nil ||
+			len(page.Records) != 3 {
 			t.Errorf("%s: %d of 3 made-up people, %v", id, len(page.Records), err)
 		}
 	}

@@ -36,7 +36,9 @@ func refusalOf(body []byte) refusal {
 	return r
 }
 
-var changed = rest.Meaning{Kind: fault.Conflict, Code: connector.CodeLocked, Text: "somebody changed the contact meanwhile"}
+var changed = rest.Meaning{
+	Kind: fault.Conflict, Code: connector.CodeLocked, Text: "somebody changed the contact meanwhile",
+}
 
 // refusals is what Google's statuses and words mean. An expired sync token is told by its
 // reason; older documents have 410, and some saw a text alone.
@@ -44,16 +46,23 @@ var changed = rest.Meaning{Kind: fault.Conflict, Code: connector.CodeLocked, Tex
 var refusals = rest.Errors{
 	Name: "Google",
 	Statuses: map[int]rest.Meaning{
-		http.StatusGone: {Kind: fault.Invalid, Code: connector.CodeExpired, Text: "Google has forgotten where the last listing stood"},
+		http.StatusGone: {
+			Kind: fault.Invalid, Code: connector.CodeExpired, Text: "Google has forgotten where the last listing stood",
+		},
 	},
 	Words: map[string]rest.Meaning{
-		"EXPIRED_SYNC_TOKEN":              {Kind: fault.Invalid, Code: connector.CodeExpired, Text: "Google has forgotten where the last listing stood"},
-		"ACCESS_TOKEN_SCOPE_INSUFFICIENT": {Kind: fault.Denied, Code: connector.CodePermission, Text: "the user did not allow access to the contacts: authorise again and tick the box"},
-		"FAILED_PRECONDITION":             changed,
-		"rpc@5":                           {Kind: fault.NotFound},
-		"rpc@9":                           changed,
-		"rpc@13":                          {Kind: fault.Unavailable, Text: "Google failed at this contact"},
-		"rpc@14":                          {Kind: fault.Unavailable, Text: "Google failed at this contact"},
+		"EXPIRED_SYNC_TOKEN": {
+			Kind: fault.Invalid, Code: connector.CodeExpired, Text: "Google has forgotten where the last listing stood",
+		},
+		"ACCESS_TOKEN_SCOPE_INSUFFICIENT": {
+			Kind: fault.Denied, Code: connector.CodePermission,
+			Text: "the user did not allow access to the contacts: authorise again and tick the box",
+		},
+		"FAILED_PRECONDITION": changed,
+		"rpc@5":               {Kind: fault.NotFound},
+		"rpc@9":               changed,
+		"rpc@13":              {Kind: fault.Unavailable, Text: "Google failed at this contact"},
+		"rpc@14":              {Kind: fault.Unavailable, Text: "Google failed at this contact"},
 	},
 	Read: func(code int, body []byte) []rest.Problem {
 		e := refusalOf(body).Error

@@ -13,7 +13,9 @@ import (
 // BatchFind implements connector.Connector by a listing of all contacts, the last changed
 // ones first: Google's search finds beginnings of words, thirty of them, in a cache that is
 // as old as the last search. Source: people.searchContacts, people.connections.list.
-func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(
+	ctx context.Context, name string, f crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	const op = "googlecontacts: find"
 	if err := check(op, name, len(values)); err != nil {
 		return nil, err

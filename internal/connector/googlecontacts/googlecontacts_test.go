@@ -46,7 +46,8 @@ func harness() connectortest.Harness {
 			f, _ := fixture(t, clock)
 			return f
 		},
-		Object: "contacts", Email: "emailAddresses", First: "names/givenName", Last: "names/familyName", Phone: "phoneNumbers",
+		Object: "contacts", Email: "emailAddresses", First: "names/givenName", Last: "names/familyName",
+		Phone:    "phoneNumbers",
 		BadField: "birthdays", Bad: crm.TextValue("2026-02-31"),
 		Settle: 3 * time.Minute, WriteCalls: 2, WriteAt: "POST /v1/people:batch", WholeBatches: true, NoMarks: true,
 	}
@@ -62,7 +63,9 @@ func TestInTrouble(t *testing.T) {
 	t.Parallel()
 	clock := connectortest.NewClock()
 	f, fake := fixture(t, clock)
-	one, err := fake.Core().CreateRecord("contacts", map[string]string{"emailAddresses": "a@example.com", "memberships": "VIP"})
+	one, err := fake.Core().CreateRecord("contacts", map[string]string{
+		"emailAddresses": "a@example.com", "memberships": "VIP",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +76,12 @@ func TestInTrouble(t *testing.T) {
 		"list":   connectortest.Listing("contacts", "memberships"),
 		"read":   connectortest.Reading("contacts", id, "memberships"),
 		"find":   connectortest.Finding("contacts", crm.Field{Name: "emailAddresses"}, "a@example.com", "memberships"),
-		"create": connectortest.Writing("contacts", connector.Write{Op: connector.Create, Fields: crm.Fields{"names/givenName": crm.TextValue("Bo")}}),
-		"update": connectortest.Writing("contacts", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP")}}),
+		"create": connectortest.Writing("contacts", connector.Write{
+			Op: connector.Create, Fields: crm.Fields{"names/givenName": crm.TextValue("Bo")},
+		}),
+		"update": connectortest.Writing("contacts", connector.Write{
+			Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP")},
+		}),
 	})
 }
 

@@ -34,7 +34,9 @@ func answering(t testing.TB, status int, bodies ...string) connector.Connector {
 func TestX13_Answers(t *testing.T) {
 	t.Parallel()
 	list := func(body string) error {
-		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{Object: "contacts", Fields: []string{"names/givenName"}, Full: true})
+		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{
+			Object: "contacts", Fields: []string{"names/givenName"}, Full: true,
+		})
 		return err
 	}
 	page := func(person, more string) string { return `{"connections":[` + person + `],` + more + `}` }
@@ -42,18 +44,22 @@ func TestX13_Answers(t *testing.T) {
 		t.Fatal(err)
 	}
 	find := func(body string) error {
-		_, err := answering(t, 200, body).BatchFind(t.Context(), "contacts", crm.Field{Name: "emailAddresses"}, []string{"a@example.com"}, nil)
+		_, err := answering(t, 200, body).BatchFind(t.Context(), "contacts", crm.Field{Name: "emailAddresses"},
+			[]string{"a@example.com"}, nil)
 		return err
 	}
 	read := func(body string) error {
-		out, err := answering(t, 200, body).BatchRead(t.Context(), "contacts", []crm.RecordID{"c7"}, []string{"names/givenName"})
+		out, err := answering(t, 200, body).BatchRead(t.Context(), "contacts", []crm.RecordID{"c7"},
+			[]string{"names/givenName"})
 		if err == nil {
 			err = out[0].Err
 		}
 		return err
 	}
 	write := func(bodies ...string) error {
-		out, err := answering(t, 200, bodies...).BatchWrite(t.Context(), "contacts", []connector.Write{{Op: connector.Update, ID: "c7", Fields: crm.Fields{"nicknames": crm.TextValue("x")}}})
+		out, err := answering(t, 200, bodies...).BatchWrite(t.Context(), "contacts", []connector.Write{
+			{Op: connector.Update, ID: "c7", Fields: crm.Fields{"nicknames": crm.TextValue("x")}},
+		})
 		if err == nil {
 			err = out[0].Err
 		}
@@ -61,21 +67,24 @@ func TestX13_Answers(t *testing.T) {
 	}
 	row := `{"responses":[{"requestedResourceName":"people/c7","person":` + ann + `}]}`
 	for name, err := range map[string]error{
-		"no token at the end":   list(page(ann, `"totalItems":1`)),
-		"more of nothing":       list(page("", `"nextPageToken":"x"`)),
-		"no name":               list(page(strings.Replace(ann, "people/c7", "c7", 1), `"nextSyncToken":"x"`)),
-		"no time":               list(page(strings.Replace(ann, "updateTime", "at", 1), `"nextSyncToken":"x"`)),
-		"no source":             list(page(strings.Replace(ann, "CONTACT", "PROFILE", 1), `"nextSyncToken":"x"`)),
-		"odd field":             list(page(strings.Replace(ann, `[{"givenName":"Ann"}]`, `"Ann"`, 1), `"nextSyncToken":"x"`)),
-		"null in a field":       list(page(strings.Replace(ann, `[{"givenName":"Ann"}]`, `[null]`, 1), `"nextSyncToken":"x"`)),
-		"found on a same page":  find(page(ann, `"nextPageToken":"x"`)),
-		"no rows":               read(`{}`),
-		"a row about nothing":   read(`{"responses":[{"requestedResourceName":"people/c7"}]}`),
-		"a row of another":      read(strings.Replace(row, `"requestedResourceName":"people/c7"`, `"requestedResourceName":"c7"`, 1)),
-		"a row without a time":  read(strings.Replace(row, "updateTime", "at", 1)),
-		"a write of nothing":    write(row, `{}`),
-		"a write of another":    write(row, `{"updateResult":{"people/c8":{"person":`+ann+`}}}`),
-		"a write under a name ": write(row, `{"updateResult":{"people/c7":{"person":`+strings.Replace(ann, "c7", "c8", 1)+`}}}`),
+		"no token at the end": list(page(ann, `"totalItems":1`)),
+		"more of nothing":     list(page("", `"nextPageToken":"x"`)),
+		"no name":             list(page(strings.Replace(ann, "people/c7", "c7", 1), `"nextSyncToken":"x"`)),
+		"no time":             list(page(strings.Replace(ann, "updateTime", "at", 1), `"nextSyncToken":"x"`)),
+		"no source":           list(page(strings.Replace(ann, "CONTACT", "PROFILE", 1), `"nextSyncToken":"x"`)),
+		"odd field":           list(page(strings.Replace(ann, `[{"givenName":"Ann"}]`, `"Ann"`, 1), `"nextSyncToken":"x"`)),
+		"null in a field": list(page(strings.Replace(ann, `[{"givenName":"Ann"}]`, `[null]`, 1),
+			`"nextSyncToken":"x"`)),
+		"found on a same page": find(page(ann, `"nextPageToken":"x"`)),
+		"no rows":              read(`{}`),
+		"a row about nothing":  read(`{"responses":[{"requestedResourceName":"people/c7"}]}`),
+		"a row of another": read(strings.Replace(row, `"requestedResourceName":"people/c7"`,
+			`"requestedResourceName":"c7"`, 1)),
+		"a row without a time": read(strings.Replace(row, "updateTime", "at", 1)),
+		"a write of nothing":   write(row, `{}`),
+		"a write of another":   write(row, `{"updateResult":{"people/c8":{"person":`+ann+`}}}`),
+		"a write under a name ": write(row, `{"updateResult":{"people/c7":{"person":`+strings.Replace(ann, "c7", "c8", 1)+
+			`}}}`),
 	} {
 		if fault.CodeOf(err) != connector.CodeMalformed {
 			t.Errorf("%s: %v, want malformed_answer", name, err)
@@ -94,10 +103,17 @@ func FuzzGoogleAnswer(f *testing.F) {
 			return
 		}
 		c, ctx := answering(t, status, body), t.Context()
-		reads, errRead := c.BatchRead(ctx, "contacts", []crm.RecordID{"c7"}, []string{"names/givenName", "memberships", "birthdays"})
-		found, errFind := c.BatchFind(ctx, "contacts", crm.Field{Name: "emailAddresses"}, []string{"a@example.com"}, []string{"urls"})
-		wrote, errWrite := c.BatchWrite(ctx, "contacts", []connector.Write{{Op: connector.Update, ID: "c7", Fields: crm.Fields{"memberships": crm.ListValue("x"), "names/givenName": {}}}})
-		made, errMade := c.BatchWrite(ctx, "contacts", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"urls": crm.TextValue("x")}}})
+		reads, errRead := c.BatchRead(ctx, "contacts", []crm.RecordID{"c7"}, []string{
+			"names/givenName", "memberships", "birthdays",
+		})
+		found, errFind := c.BatchFind(ctx, "contacts", crm.Field{Name: "emailAddresses"}, []string{"a@example.com"},
+			[]string{"urls"})
+		wrote, errWrite := c.BatchWrite(ctx, "contacts", []connector.Write{
+			{Op: connector.Update, ID: "c7", Fields: crm.Fields{"memberships": crm.ListValue("x"), "names/givenName": {}}},
+		})
+		made, errMade := c.BatchWrite(ctx, "contacts", []connector.Write{
+			{Op: connector.Create, Fields: crm.Fields{"urls": crm.TextValue("x")}},
+		})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "contacts"})
 		_, errTest := c.Test(ctx)
 		for _, err := range []error{errRead, errFind, errWrite, errMade, errScan, errTest} {
@@ -105,9 +121,11 @@ func FuzzGoogleAnswer(f *testing.F) {
 				t.Fatalf("unclassified: %v", err)
 			}
 		}
-		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 || errMade == nil && len(made) != 1 ||
+		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 ||
+			errMade == nil && len(made) != 1 ||
 			errScan == nil && (page.Next == "") == (page.Cursor == "") {
-			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and cursor")
+			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and " +
+				"cursor")
 		}
 	})
 }

@@ -29,7 +29,9 @@ func gone(op string) error {
 
 // BatchRead implements connector.Connector by batchGet, whose rows have a status each and
 // may come under another name than was asked for. Source: people.getBatchGet.
-func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (a *account) BatchRead(
+	ctx context.Context, name string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	const op = "googlecontacts: read"
 	if err := check(op, name, len(ids)); err != nil {
 		return nil, err
@@ -68,7 +70,9 @@ func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID
 }
 
 // people reads contacts by name.
-func (a *account) people(ctx context.Context, op string, ids []crm.RecordID) (map[crm.RecordID]got, rest.Request, error) {
+func (a *account) people(
+	ctx context.Context, op string, ids []crm.RecordID,
+) (map[crm.RecordID]got, rest.Request, error) {
 	q := url.Values{"personFields": {mask}, "sources": {contactSource}}
 	for _, id := range ids {
 		q.Add("resourceNames", resource(id))

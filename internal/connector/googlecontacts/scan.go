@@ -37,7 +37,9 @@ type listed struct {
 }
 
 // list lists one page.
-func (a *account) list(ctx context.Context, op string, q url.Values, after string) (out listed, r rest.Request, err error) {
+func (a *account) list(
+	ctx context.Context, op string, q url.Values, after string,
+) (out listed, r rest.Request, err error) {
 	q.Set("personFields", mask)
 	q.Set("sources", contactSource)
 	q.Set("pageSize", strconv.Itoa(pageSize))

@@ -38,8 +38,11 @@ var parts = map[string][]string{
 // synced are their names, and mask is what every call asks for: with the same mask for
 // all, no change of settings makes a sync token worthless.
 var (
-	synced = []string{"addresses", "biographies", "birthdays", "emailAddresses", labels, "names", "nicknames", "organizations", "phoneNumbers", "urls"}
-	mask   = strings.Join(synced, ",") + ",metadata"
+	synced = []string{
+		"addresses", "biographies", "birthdays", "emailAddresses", labels, "names", "nicknames", "organizations",
+		"phoneNumbers", "urls",
+	}
+	mask = strings.Join(synced, ",") + ",metadata"
 )
 
 // top is the field of the API that a field of ours is a part of, and part that part.
@@ -57,7 +60,8 @@ func part(name string) string {
 
 // together are fields that mean something only with each other.
 var together = wire.Groups{object: {{
-	"addresses/streetAddress", "addresses/extendedAddress", "addresses/city", "addresses/region", "addresses/postalCode", "addresses/country",
+	"addresses/streetAddress", "addresses/extendedAddress", "addresses/city", "addresses/region", "addresses/postalCode",
+	"addresses/country",
 }}}
 
 // Fields implements connector.Connector. The API describes no fields: this is what a
@@ -81,7 +85,9 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		{Name: "nicknames", Label: "Nickname"},
 		{Name: "emailAddresses", Label: "E-mail", Type: crm.TypeEmail, Also: []string{"emailAddresses/" + further}},
 		{Name: "emailAddresses/" + further, Label: "Further e-mails", ReadOnly: true},
-		{Name: "phoneNumbers", Label: "Phone", Type: crm.TypePhone, Find: crm.FindWithin, Also: []string{"phoneNumbers/" + further}},
+		{Name: "phoneNumbers", Label: "Phone", Type: crm.TypePhone, Find: crm.FindWithin, Also: []string{
+			"phoneNumbers/" + further,
+		}},
 		{Name: "phoneNumbers/" + further, Label: "Further phones", ReadOnly: true},
 		{Name: "birthdays", Label: "Birthday", Type: crm.TypeDate},
 		{Name: "organizations/name", Label: "Company"},
@@ -122,7 +128,9 @@ func (g contactGroup) label() string {
 
 // labelled returns the labels where a record with the wanted fields needs them, those of
 // the memberships among them.
-func (a *account) labelled(ctx context.Context, op string, fields []string, memberships ...entry) (*wire.Labels, error) {
+func (a *account) labelled(
+	ctx context.Context, op string, fields []string, memberships ...entry,
+) (*wire.Labels, error) {
 	if !slices.Contains(fields, labels) {
 		return &wire.Labels{}, nil
 	}
@@ -168,7 +176,10 @@ func (a *account) group(ctx context.Context, op string, known *wire.Labels, labe
 		if known, err = a.labelled(ctx, op, []string{labels}); err == nil && known.ID(label) != "" {
 			return known.ID(label), nil
 		}
-		return "", &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: labels, Message: "a group of Google's own has the label's name"}
+		return "", &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: labels,
+			Message: "a group of Google's own has the label's name",
+		}
 	}
 	if err == nil && made.ID == "" {
 		err = rest.Malformed(r, "the new label has no name")

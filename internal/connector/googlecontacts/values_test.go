@@ -43,19 +43,22 @@ func opened(t *testing.T) *user {
 	clock := connectortest.NewClock()
 	f, fake := fixture(t, clock)
 	u := &user{t: t, fake: fake, clock: clock}
-	u.Connector = f.Open(t, connectortest.Tools{Tokens: connectortest.NewTokens(f.Token), Wrap: func(rt http.RoundTripper) http.RoundTripper {
-		return through(func(r *http.Request) (*http.Response, error) {
-			if see := u.via.Load(); see != nil {
-				(*see)(r)
-			}
-			if r.Method == http.MethodPost {
-				u.most.Store(max(u.most.Load(), u.inside.Add(1)))
-				defer u.inside.Add(-1)
-				runtime.Gosched()
-			}
-			return rt.RoundTrip(r)
-		})
-	}})
+	u.Connector = f.Open(t, connectortest.Tools{
+		Tokens: connectortest.NewTokens(f.Token),
+		Wrap: func(rt http.RoundTripper) http.RoundTripper {
+			return through(func(r *http.Request) (*http.Response, error) {
+				if see := u.via.Load(); see != nil {
+					(*see)(r)
+				}
+				if r.Method == http.MethodPost {
+					u.most.Store(max(u.most.Load(), u.inside.Add(1)))
+					defer u.inside.Add(-1)
+					runtime.Gosched()
+				}
+				return rt.RoundTrip(r)
+			})
+		},
+	})
 	return u
 }
 
@@ -117,9 +120,11 @@ func TestWholeFields(t *testing.T) {
 	t.Parallel()
 	u := opened(t)
 	made := u.write(connector.Write{Op: connector.Create, Fields: crm.Fields{
-		"names/givenName": crm.TextValue("Ann"), "emailAddresses": crm.TextValue("a@example.com"), "nicknames": crm.TextValue("Nan"),
-		"birthdays": crm.TextValue("2001-02-03"), "addresses/city": crm.TextValue("Köln"), "addresses/postalCode": crm.TextValue("50667"),
-		"memberships": crm.ListValue("VIP", "No_CRM"),
+		"names/givenName": crm.TextValue("Ann"), "emailAddresses": crm.TextValue("a@example.com"),
+		"nicknames": crm.TextValue("Nan"),
+		"birthdays": crm.TextValue("2001-02-03"), "addresses/city": crm.TextValue("Köln"),
+		"addresses/postalCode": crm.TextValue("50667"),
+		"memberships":          crm.ListValue("VIP", "No_CRM"),
 	}})
 	if made[0].Err != nil {
 		t.Fatal(made[0].Err)
@@ -138,7 +143,9 @@ func TestWholeFields(t *testing.T) {
 	if got := made[0].Record.Fields["memberships"]; !got.Equal(crm.ListValue("No_CRM", "VIP")) {
 		t.Errorf("its labels are %#v", got)
 	}
-	if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{"emailAddresses": "a@example.com;b@example.com", "phoneNumbers": "030 1;030 2"}); err != nil {
+	if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{
+		"emailAddresses": "a@example.com;b@example.com", "phoneNumbers": "030 1;030 2",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := u.read(id, "emailAddresses/others").Record.Fields["emailAddresses/others"].Text(); got != "b@example.com" {
@@ -148,12 +155,19 @@ func TestWholeFields(t *testing.T) {
 		fields crm.Fields
 		shown  map[string]string
 	}{
-		{crm.Fields{"emailAddresses": crm.TextValue("c@example.com"), "names/familyName": crm.TextValue("Roe")}, map[string]string{
-			"emailAddresses": `[{"value":"c@example.com"},{"value":"b@example.com"}]`, "names": `[{"displayName":"Ann Roe","familyName":"Roe","givenName":"Ann"}]`,
-		}},
-		{crm.Fields{"emailAddresses": crm.NullValue(), "birthdays": crm.NullValue(), "phoneNumbers": crm.NullValue()}, map[string]string{
-			"emailAddresses": `[{"value":"b@example.com"}]`, "birthdays": "null", "phoneNumbers": `[{"value":"030 2"}]`,
-		}},
+		{
+			crm.Fields{"emailAddresses": crm.TextValue("c@example.com"), "names/familyName": crm.TextValue("Roe")},
+			map[string]string{
+				"emailAddresses": `[{"value":"c@example.com"},{"value":"b@example.com"}]`,
+				"names":          `[{"displayName":"Ann Roe","familyName":"Roe","givenName":"Ann"}]`,
+			},
+		},
+		{
+			crm.Fields{"emailAddresses": crm.NullValue(), "birthdays": crm.NullValue(), "phoneNumbers": crm.NullValue()},
+			map[string]string{
+				"emailAddresses": `[{"value":"b@example.com"}]`, "birthdays": "null", "phoneNumbers": `[{"value":"030 2"}]`,
+			},
+		},
 		{crm.Fields{"addresses/city": crm.NullValue()}, map[string]string{"addresses": `[{"postalCode":"50667"}]`}},
 		{crm.Fields{"addresses/postalCode": crm.NullValue(), "memberships": crm.ListValue("vip", " ")}, map[string]string{
 			"addresses":   "null",
@@ -172,13 +186,18 @@ func TestWholeFields(t *testing.T) {
 			}
 		}
 	}
-	for field, v := range map[string]string{"birthdays": "3.2.2001", "names/displayName": "Ann", "emailAddresses/others": "x@example.com", "photos": "x", "metadata": "x"} {
+	for field, v := range map[string]string{
+		"birthdays": "3.2.2001", "names/displayName": "Ann", "emailAddresses/others": "x@example.com", "photos": "x",
+		"metadata": "x",
+	} {
 		w := u.write(connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{field: crm.TextValue(v)}})
 		if !fault.Is(w[0].Err, fault.Invalid) {
 			t.Errorf("%s = %q: %v, want invalid", field, v, w[0].Err)
 		}
 	}
-	if w := u.write(connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("starred")}}); !fault.Is(w[0].Err, fault.Invalid) {
+	if w := u.write(connector.Write{
+		Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("starred")},
+	}); !fault.Is(w[0].Err, fault.Invalid) {
 		t.Errorf("a label with the name of a group of Google's: %v", w[0].Err)
 	}
 }
@@ -191,7 +210,9 @@ func TestNewLabelsAreRemoved(t *testing.T) {
 	id := u.create(map[string]string{"emailAddresses": "a@example.com", "memberships": "VIP"})
 	u.read(id, "memberships")
 	u.clock.Advance(time.Second)
-	if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{"memberships": "VIP;Fresh"}); err != nil {
+	if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{
+		"memberships": "VIP;Fresh",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	u.clock.Advance(time.Second)
@@ -220,13 +241,16 @@ func TestNewLabels(t *testing.T) {
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		for range 10 {
-			if r, err := u.BatchRead(t.Context(), "contacts", []crm.RecordID{other}, []string{"memberships"}); err != nil || r[0].Err != nil {
+			if r, err := u.BatchRead(t.Context(), "contacts", []crm.RecordID{other}, []string{"memberships"}); err != nil ||
+				r[0].Err != nil {
 				t.Errorf("read: %v, %v", r, err)
 			}
 		}
 	})
 	for i := range 10 {
-		if w := u.write(connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP", fmt.Sprint("Label ", i))}}); w[0].Err != nil {
+		if w := u.write(connector.Write{
+			Op: connector.Update, ID: id, Fields: crm.Fields{"memberships": crm.ListValue("VIP", fmt.Sprint("Label ", i))},
+		}); w[0].Err != nil {
 			t.Error(w[0].Err)
 		}
 	}
@@ -238,7 +262,9 @@ func TestNewLabels(t *testing.T) {
 func TestFindEverywhere(t *testing.T) {
 	t.Parallel()
 	u := opened(t)
-	id := u.create(map[string]string{"emailAddresses": "a@example.com;Second@example.com", "phoneNumbers": "(202) 555-0147"})
+	id := u.create(map[string]string{
+		"emailAddresses": "a@example.com;Second@example.com", "phoneNumbers": "(202) 555-0147",
+	})
 	for i := range 1000 {
 		u.create(map[string]string{"names/givenName": fmt.Sprint("Ann", i)})
 	}
@@ -247,7 +273,9 @@ func TestFindEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range map[string]string{"emailAddresses": "second@example.com", "phoneNumbers": "2025550147", "names/givenName": ""} {
+	for name, value := range map[string]string{
+		"emailAddresses": "second@example.com", "phoneNumbers": "2025550147", "names/givenName": "",
+	} {
 		for _, f := range fields {
 			if f.Name != name {
 				continue
@@ -268,25 +296,31 @@ func TestTokensExpire(t *testing.T) {
 	id := u.create(map[string]string{"names/givenName": "Ann"})
 	u.clock.Advance(lag)
 	ask := func(cursor string) (connector.ChangesPage, error) {
-		return u.Changes(t.Context(), connector.ChangesRequest{Object: "contacts", Fields: []string{"names/givenName", "memberships"}, Cursor: cursor})
+		return u.Changes(t.Context(), connector.ChangesRequest{
+			Object: "contacts", Fields: []string{"names/givenName", "memberships"}, Cursor: cursor,
+		})
 	}
 	first, err := ask("")
 	if err != nil || len(first.Records) != 1 {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	var renamed struct{ ID crm.RecordID }
-	if err := json.Unmarshal([]byte(u.knob("POST", "/_fake/google/rename", fmt.Sprintf(`{"id":%q}`, id))), &renamed); err != nil {
+	if err := json.Unmarshal([]byte(u.knob("POST", "/_fake/google/rename", fmt.Sprintf(`{"id":%q}`, id))),
+		&renamed); err != nil {
 		t.Fatal(err)
 	}
 	u.clock.Advance(lag)
 	page, err := ask(first.Cursor)
-	if err != nil || len(page.Records) != 2 || page.Records[0].ID != id || page.Records[0].MergedInto != renamed.ID || page.Records[1].ID != renamed.ID {
+	if err != nil || len(page.Records) != 2 || page.Records[0].ID != id || page.Records[0].MergedInto != renamed.ID ||
+		page.Records[1].ID != renamed.ID {
 		t.Errorf("another name: %+v, %v", page.Records, err)
 	}
 	if r := u.read(id, "names/givenName"); r.Record == nil || r.Record.MergedInto != renamed.ID {
 		t.Errorf("read by its old name: %+v", r)
 	}
-	if w := u.write(connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"nicknames": crm.TextValue("Nan")}}); !fault.Is(w[0].Err, fault.NotFound) {
+	if w := u.write(connector.Write{
+		Op: connector.Update, ID: id, Fields: crm.Fields{"nicknames": crm.TextValue("Nan")},
+	}); !fault.Is(w[0].Err, fault.NotFound) {
 		t.Errorf("written by its old name: %v", w[0].Err)
 	}
 	u.clock.Advance(7 * 24 * time.Hour)
@@ -310,7 +344,9 @@ func TestWritesOfAUser(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			out, err := u.BatchWrite(context.WithoutCancel(t.Context()), "contacts", []connector.Write{{Op: connector.Update, ID: id, Fields: crm.Fields{"nicknames": crm.TextValue(fmt.Sprint(i))}}})
+			out, err := u.BatchWrite(context.WithoutCancel(t.Context()), "contacts", []connector.Write{
+				{Op: connector.Update, ID: id, Fields: crm.Fields{"nicknames": crm.TextValue(fmt.Sprint(i))}},
+			})
 			if err != nil || out[0].Err != nil {
 				t.Errorf("%v %+v", err, out)
 			}
@@ -323,7 +359,9 @@ func TestWritesOfAUser(t *testing.T) {
 	stale := u.read(id, "nicknames").Record.Etag
 	u.clock.Advance(time.Second)
 	meddle := func(*http.Request) {
-		if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{"names/givenName": "Bea"}); err != nil {
+		if _, err := u.fake.Core().UpdateRecord("contacts", string(id), map[string]string{
+			"names/givenName": "Bea",
+		}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -337,7 +375,9 @@ func TestWritesOfAUser(t *testing.T) {
 		if name == "in between" {
 			stale = ""
 		}
-		w := u.write(connector.Write{Op: connector.Update, ID: id, Etag: stale, Fields: crm.Fields{"names/givenName": crm.TextValue("Cay")}})
+		w := u.write(connector.Write{
+			Op: connector.Update, ID: id, Etag: stale, Fields: crm.Fields{"names/givenName": crm.TextValue("Cay")},
+		})
 		if !fault.Is(w[0].Err, fault.Conflict) || fault.CodeOf(w[0].Err) != connector.CodeLocked {
 			t.Errorf("changed %s: %v, want conflict, record_locked", name, w[0].Err)
 		}
@@ -357,7 +397,8 @@ func TestBatchOfWhichSomeWereSaved(t *testing.T) {
 		connector.Write{Op: connector.Create, Fields: crm.Fields{"names/givenName": crm.TextValue("Ann")}},
 		connector.Write{Op: connector.Create, Fields: crm.Fields{"birthdays": crm.TextValue("2001-02-31")}},
 	)
-	if !fault.Is(w[0].Err, fault.Unavailable) || !fault.MayHaveLanded(w[0].Err) || !fault.Is(w[1].Err, fault.Invalid) || fault.MayHaveLanded(w[1].Err) {
+	if !fault.Is(w[0].Err, fault.Unavailable) || !fault.MayHaveLanded(w[0].Err) || !fault.Is(w[1].Err, fault.Invalid) ||
+		fault.MayHaveLanded(w[1].Err) {
 		t.Errorf("%v, %v", w[0].Err, w[1].Err)
 	}
 	if n := len(u.fake.Core().Records("contacts")); n != 1 {
@@ -372,7 +413,10 @@ func TestConsent(t *testing.T) {
 	clock := connectortest.NewClock()
 	_, fake := fixture(t, clock)
 	const base = "https://google.example.com"
-	client := connector.Client{ID: googlecontactsfake.ClientID, Secret: secret.NewText(googlecontactsfake.ClientSecret), RedirectURI: "https://lockstep.example/v1/oauth/callback"}
+	client := connector.Client{
+		ID: googlecontactsfake.ClientID, Secret: secret.NewText(googlecontactsfake.ClientSecret),
+		RedirectURI: "https://lockstep.example/v1/oauth/callback",
+	}
 	oauth, h := googlecontacts.Driver().OAuth, fakekit.Client(fake)
 	agreed := func(unticked string) (connector.Grant, error) {
 		page := strings.Replace(oauth.AuthorizeURL(base, client, "state", ""), url.QueryEscape(unticked), "", 1)
@@ -410,11 +454,14 @@ func TestConsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Changes(t.Context(), connector.ChangesRequest{Object: "contacts"}); fault.CodeOf(err) != connector.CodePermission {
+	if _, err := c.Changes(t.Context(), connector.ChangesRequest{
+		Object: "contacts",
+	}); fault.CodeOf(err) != connector.CodePermission {
 		t.Errorf("without the box ticked: %v", err)
 	}
 	fake.Core().RevokeTokens()
-	if _, err := oauth.Refresh(t.Context(), h, base, client, g.RefreshToken); fault.CodeOf(err) != connector.CodeReauthorize {
+	if _, err := oauth.Refresh(t.Context(), h, base, client,
+		g.RefreshToken); fault.CodeOf(err) != connector.CodeReauthorize {
 		t.Errorf("a grant that is gone: %v", err)
 	}
 	if _, err := oauth.Refresh(t.Context(), h, base, client, secret.Text{}); !fault.Is(err, fault.Unsupported) {

@@ -180,7 +180,8 @@ func (p *person) record(r rest.Request, fields []string, known *wire.Labels) (cr
 
 // derived are the parts that Google works out of the others, and that would win over them.
 var derived = []string{
-	"metadata", "displayName", "displayNameLastFirst", "unstructuredName", "formattedValue", "formattedType", "canonicalForm",
+	"metadata", "displayName", "displayNameLastFirst", "unstructuredName", "formattedValue", "formattedType",
+	"canonicalForm",
 }
 
 // changedEntries are a field's entries with a part of the primary one set. An entry that

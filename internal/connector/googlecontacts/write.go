@@ -25,7 +25,9 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 	}
 	b := batch{account: a, wanted: []string{}}
 	var err error
-	b.Batch, err = rows.Prepare(op, writes, batchSize, func(w connector.Write) (draft, crm.RecordID, error) { return prepare(op, w) })
+	b.Batch, err = rows.Prepare(op, writes, batchSize, func(w connector.Write) (draft, crm.RecordID, error) {
+		return prepare(op, w)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +207,8 @@ func (b *batch) member(ctx context.Context, list []entry, wanted []string) ([]en
 
 // paths are the batches of the writes that there are.
 var paths = map[connector.Op]string{
-	connector.Create: "/v1/people:batchCreateContacts", connector.Update: "/v1/people:batchUpdateContacts", connector.Archive: "/v1/people:batchDeleteContacts",
+	connector.Create: "/v1/people:batchCreateContacts", connector.Update: "/v1/people:batchUpdateContacts",
+	connector.Archive: "/v1/people:batchDeleteContacts",
 }
 
 // send makes the call and gives every row its answer.
@@ -224,7 +227,9 @@ func (b *batch) send(ctx context.Context) ([]connector.Written, error) {
 	case connector.Create:
 		b.call.Body = map[string]any{"contacts": people, "readMask": mask, "sources": []string{contactSource}}
 	case connector.Update:
-		b.call.Body = map[string]any{"contacts": byName, "updateMask": strings.Join(b.masked, ","), "readMask": mask, "sources": []string{contactSource}}
+		b.call.Body = map[string]any{
+			"contacts": byName, "updateMask": strings.Join(b.masked, ","), "readMask": mask, "sources": []string{contactSource},
+		}
 	case connector.Archive:
 		b.call.Body = map[string]any{"resourceNames": names}
 	case connector.Upsert: // refused before
@@ -292,7 +297,9 @@ func (b *batch) refused(err error) ([]connector.Written, error) {
 		s, bad := wrong[name]
 		switch {
 		case bad:
-			b.Settle(r, connector.Written{ID: r.ID, Err: refusals.Row(b.Op, b.Kind, s.problems()), Exchange: b.exchange(r, b.got.Body)})
+			b.Settle(r, connector.Written{
+				ID: r.ID, Err: refusals.Row(b.Op, b.Kind, s.problems()), Exchange: b.exchange(r, b.got.Body),
+			})
 		case alone:
 			b.Settle(r, connector.Written{ID: r.ID, Err: e, Exchange: b.exchange(r, b.got.Body)})
 		default:

@@ -83,7 +83,10 @@ func TestOneHintForARecord(t *testing.T) {
 		return connector.Event{Kind: connector.EventChanged, Object: "o", ID: crm.RecordID(strconv.Itoa(id)), At: now.Add(d)}
 	}
 	var h hook.Hints
-	for _, e := range []connector.Event{event(1, 0), event(2, 0), event(1, time.Second), event(1, -time.Second), {Object: "o", ID: "1", Kind: connector.EventDeleted}} {
+	for _, e := range []connector.Event{
+		event(1, 0), event(2, 0), event(1, time.Second), event(1, -time.Second),
+		{Object: "o", ID: "1", Kind: connector.EventDeleted},
+	} {
 		h.Add(e)
 	}
 	got, err := h.Events("acme")

@@ -43,7 +43,9 @@ func TestX13_Answers(t *testing.T) {
 		{"fields", `{"results":[{"name":"x","archived":true}]}`, connector.CodeMalformed},
 	} {
 		for _, call := range strings.Fields(tc.calls) {
-			c := opened(fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(tc.body)) })))
+			c := opened(fakekit.Transport(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(tc.body))
+			})))
 			if err := calls[call](c); fault.CodeOf(err) != tc.code {
 				t.Errorf("%s of %s: %v, want %s", call, tc.body, err, tc.code)
 			}

@@ -24,31 +24,48 @@ var refusals = rest.Errors{
 		http.StatusConflict:        {Kind: fault.Conflict, Code: connector.CodeExists},
 		http.StatusLocked:          {Kind: fault.Conflict, Code: connector.CodeLocked, Wait: 2 * time.Second},
 		http.StatusTooManyRequests: {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 10 * time.Second},
-		477:                        {Kind: fault.Unavailable, Code: connector.CodeMoving, Wait: time.Minute}, // between data centres
+		// between data centres
+		477: {Kind: fault.Unavailable, Code: connector.CodeMoving, Wait: time.Minute},
 	},
 	Words: map[string]rest.Meaning{
-		"CONFLICT":                              {Kind: fault.Conflict, Code: connector.CodeExists, Text: "HubSpot has a record with this key already"},
-		"OBJECT_ALREADY_EXISTS":                 {Kind: fault.Conflict, Code: connector.CodeExists, Text: "HubSpot has one of that name already"},
-		"OBJECT_NOT_FOUND":                      {Kind: fault.NotFound, Text: "HubSpot has no such record"},
-		"UNKNOWN_TYPE@":                         {Kind: fault.NotFound, Code: connector.CodeObject, Text: "HubSpot has no such object"},
-		"MISSING_SCOPES":                        {Kind: fault.Denied, Code: connector.CodePermission, Text: "HubSpot wants another scope"},
-		"DAILY@limit":                           {Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true},
-		"SECONDLY@limit":                        {Kind: fault.Throttled, Code: connector.CodeRate, Wait: time.Second},
-		"RATE_LIMITS":                           {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 10 * time.Second},
-		"CONFLICTING_UNIQUE_VALUE":              {Kind: fault.Conflict, Code: connector.CodeExists, Text: "HubSpot has another record with this unique value"},
-		"PROPERTY_DOESNT_EXIST":                 {Kind: fault.Invalid, Code: connector.CodeField},
-		"READ_ONLY_VALUE":                       {Kind: fault.Invalid, Code: connector.CodeReadOnly},
-		"INVALID_OPTION":                        {Kind: fault.Invalid, Code: connector.CodeOption},
-		"MISSING_REQUIRED_PROPERTY":             {Kind: fault.Invalid, Code: connector.CodeRequired},
-		"REQUIRED_FIELD":                        {Kind: fault.Invalid, Code: connector.CodeRequired},
-		"INVALID_EMAIL":                         {Kind: fault.Invalid, Code: connector.CodeValue},
-		"INVALID_DATE":                          {Kind: fault.Invalid, Code: connector.CodeValue},
-		"INVALID_NUMBER":                        {Kind: fault.Invalid, Code: connector.CodeValue},
-		"INVALID_INTEGER":                       {Kind: fault.Invalid, Code: connector.CodeValue},
-		"INVALID_PHONE_NUMBER":                  {Kind: fault.Invalid, Code: connector.CodeValue},
-		"INVALID_LIFECYCLE_STAGE":               {Kind: fault.Invalid, Code: connector.CodeValue},
-		"VALIDATION_ERROR@field":                {Kind: fault.Invalid, Code: connector.CodeValue, Text: "HubSpot refuses the request as not valid"},
-		"VALIDATION_ERROR":                      {Kind: fault.Invalid, Code: connector.CodeRejected, Text: "HubSpot refuses the request as not valid"},
+		"CONFLICT": {
+			Kind: fault.Conflict, Code: connector.CodeExists, Text: "HubSpot has a record with this key already",
+		},
+		"OBJECT_ALREADY_EXISTS": {
+			Kind: fault.Conflict, Code: connector.CodeExists, Text: "HubSpot has one of that name already",
+		},
+		"OBJECT_NOT_FOUND": {Kind: fault.NotFound, Text: "HubSpot has no such record"},
+		"UNKNOWN_TYPE@": {
+			Kind: fault.NotFound, Code: connector.CodeObject, Text: "HubSpot has no such object",
+		},
+		"MISSING_SCOPES": {
+			Kind: fault.Denied, Code: connector.CodePermission, Text: "HubSpot wants another scope",
+		},
+		"DAILY@limit": {
+			Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true,
+		},
+		"SECONDLY@limit": {Kind: fault.Throttled, Code: connector.CodeRate, Wait: time.Second},
+		"RATE_LIMITS":    {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 10 * time.Second},
+		"CONFLICTING_UNIQUE_VALUE": {
+			Kind: fault.Conflict, Code: connector.CodeExists, Text: "HubSpot has another record with this unique value",
+		},
+		"PROPERTY_DOESNT_EXIST":     {Kind: fault.Invalid, Code: connector.CodeField},
+		"READ_ONLY_VALUE":           {Kind: fault.Invalid, Code: connector.CodeReadOnly},
+		"INVALID_OPTION":            {Kind: fault.Invalid, Code: connector.CodeOption},
+		"MISSING_REQUIRED_PROPERTY": {Kind: fault.Invalid, Code: connector.CodeRequired},
+		"REQUIRED_FIELD":            {Kind: fault.Invalid, Code: connector.CodeRequired},
+		"INVALID_EMAIL":             {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_DATE":              {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_NUMBER":            {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_INTEGER":           {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_PHONE_NUMBER":      {Kind: fault.Invalid, Code: connector.CodeValue},
+		"INVALID_LIFECYCLE_STAGE":   {Kind: fault.Invalid, Code: connector.CodeValue},
+		"VALIDATION_ERROR@field": {
+			Kind: fault.Invalid, Code: connector.CodeValue, Text: "HubSpot refuses the request as not valid",
+		},
+		"VALIDATION_ERROR": {
+			Kind: fault.Invalid, Code: connector.CodeRejected, Text: "HubSpot refuses the request as not valid",
+		},
 		"MISSING_CONDITIONAL_REQUIRED_PROPERTY": {Kind: fault.Invalid, Code: connector.CodeRequired},
 	},
 	Read: func(status int, body []byte) []rest.Problem {
@@ -172,7 +189,8 @@ func (p problem) limit() string {
 	switch {
 	case p.PolicyName == "DAILY" || strings.Contains(p.Message, "daily limit"):
 		return "DAILY@limit"
-	case p.PolicyName == "SECONDLY" || strings.Contains(p.Message, "secondly limit.") && !strings.Contains(p.Message, "ten_"):
+	case p.PolicyName == "SECONDLY" || strings.Contains(p.Message, "secondly limit.") && !strings.Contains(p.Message,
+		"ten_"):
 		return "SECONDLY@limit"
 	}
 	return ""
@@ -182,7 +200,9 @@ func (p problem) limit() string {
 func (p problem) scopes() string {
 	for _, d := range p.Errors {
 		for _, name := range []string{"requiredGranularScopes", "requiredScopes", "missingScopes"} {
-			known := slices.DeleteFunc(slices.Clone(d.Context[name]), func(s string) bool { return !scopePattern.MatchString(s) })
+			known := slices.DeleteFunc(slices.Clone(d.Context[name]), func(s string) bool {
+				return !scopePattern.MatchString(s)
+			})
 			if len(known) > 0 {
 				return "HubSpot wants the scope " + strings.Join(known, " or ")
 			}

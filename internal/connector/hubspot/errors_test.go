@@ -44,33 +44,92 @@ func TestClassification(t *testing.T) {
 		body   string
 		want   want
 	}{
-		"token refused":         {status: 401, body: `{"status":"error","category":"INVALID_AUTHENTICATION"}`, want: want{fault.Denied, "reauthorization_required", 0, false, ""}},
-		"scope missing":         {status: 403, body: `{"category":"MISSING_SCOPES","errors":[{"context":{"requiredGranularScopes":["crm.objects.contacts.read"]}}]}`, want: want{fault.Denied, "missing_permission", 0, false, ""}},
-		"forbidden page":        {status: 403, body: `<html>`, want: want{fault.Denied, "missing_permission", 0, false, ""}},
-		"unknown object":        {status: 400, body: `{"category":"VALIDATION_ERROR","message":"Unable to infer object type from: x"}`, want: want{fault.NotFound, "unknown_object", 0, false, ""}},
-		"conflict":              {status: 409, body: `{"category":"CONFLICT","message":"Contact already exists. Existing ID: 7"}`, want: want{fault.Conflict, "already_exists", 0, false, ""}},
-		"conflict, no body":     {status: 409, want: want{fault.Conflict, "already_exists", 0, false, ""}},
-		"locked":                {status: 423, body: `{}`, want: want{fault.Conflict, "record_locked", 2 * time.Second, false, ""}},
-		"ten seconds":           {status: 429, body: `{"policyName":"TEN_SECONDLY_ROLLING","message":"You have reached your ten_secondly_rolling limit."}`, want: want{fault.Throttled, "rate_limited", 10 * time.Second, false, ""}},
-		"a second":              {status: 429, body: `{"policyName":"SECONDLY"}`, want: want{fault.Throttled, "rate_limited", time.Second, false, ""}},
-		"a second, by text":     {status: 429, body: `{"message":"You have reached your secondly limit."}`, want: want{fault.Throttled, "rate_limited", time.Second, false, ""}},
-		"a day":                 {status: 429, body: `{"policyName":"DAILY"}`, want: want{fault.Throttled, "quota_exhausted", time.Minute, false, ""}},
-		"429 with a header":     {status: 429, header: http.Header{"Retry-After": {"3"}}, want: want{fault.Throttled, "rate_limited", 3 * time.Second, false, ""}},
-		"429 for too long":      {status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: want{fault.Throttled, "rate_limited", 24 * time.Hour, false, ""}},
-		"429, header no number": {status: 429, header: http.Header{"Retry-After": {"-7"}}, want: want{fault.Throttled, "rate_limited", 10 * time.Second, false, ""}},
-		"account moving":        {status: 477, header: http.Header{"Retry-After": {"600"}}, want: want{fault.Unavailable, "account_moving", 10 * time.Minute, false, ""}},
-		"unknown property":      {status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"PROPERTY_DOESNT_EXIST","context":{"propertyName":["colour"]}}]}`, want: want{fault.Invalid, "field_missing", 0, false, "colour"}},
-		"in the message":        {status: 400, body: `{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"secret-value\",\"error\":\"INVALID_OPTION\",\"name\":\"hs_lead_status\"}]"}`, want: want{fault.Invalid, "option_not_allowed", 0, false, "hs_lead_status"}},
-		"required":              {status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"MISSING_REQUIRED_PROPERTY","in":"lastname"}]}`, want: want{fault.Invalid, "required_field_missing", 0, false, "lastname"}},
-		"odd context":           {status: 400, body: `{"category":"VALIDATION_ERROR","context":"{missingScopes=[x]}","errors":[{"code":"INVALID_EMAIL","context":{"propertyName":"email"}}]}`, want: want{fault.Invalid, "invalid_value", 0, false, "email"}},
-		"400 without words":     {status: 400, want: want{fault.Invalid, "rejected", 0, false, ""}},
-		"415":                   {status: 415, want: want{fault.Invalid, "rejected", 0, false, ""}},
-		"500":                   {status: 500, body: `{"category":"VALIDATION_ERROR"}`, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
-		"502 page":              {status: 502, body: `<html>`, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
-		"503 later":             {status: 503, header: http.Header{"Retry-After": {"5"}}, want: want{fault.Unavailable, "unavailable", 5 * time.Second, true, ""}},
-		"524":                   {status: 524, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
-		"408":                   {status: 408, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
-		"redirect":              {status: 302, header: http.Header{"Location": {"https://elsewhere.example"}}, want: want{fault.Unavailable, "malformed_answer", 0, true, ""}},
+		"token refused": {
+			status: 401, body: `{"status":"error","category":"INVALID_AUTHENTICATION"}`, want: want{
+				fault.Denied, "reauthorization_required", 0, false, "",
+			},
+		},
+		"scope missing": {
+			status: 403, body: `{"category":"MISSING_SCOPES","errors":[{"context":{"requiredGranularScopes":["crm.objects.contacts.read"]}}]}`, want: want{fault.Denied, "missing_permission", 0, false, ""},
+		},
+		"forbidden page": {status: 403, body: `<html>`, want: want{fault.Denied, "missing_permission", 0, false, ""}},
+		"unknown object": {
+			status: 400, body: `{"category":"VALIDATION_ERROR","message":"Unable to infer object type from: x"}`,
+			want: want{fault.NotFound, "unknown_object", 0, false, ""},
+		},
+		"conflict": {
+			status: 409, body: `{"category":"CONFLICT","message":"Contact already exists. Existing ID: 7"}`,
+			want: want{fault.Conflict, "already_exists", 0, false, ""},
+		},
+		"conflict, no body": {status: 409, want: want{fault.Conflict, "already_exists", 0, false, ""}},
+		"locked": {
+			status: 423, body: `{}`, want: want{fault.Conflict, "record_locked", 2 * time.Second, false, ""},
+		},
+		"ten seconds": {
+			status: 429, body: `{"policyName":"TEN_SECONDLY_ROLLING","message":"You have reached your ten_secondly_rolling limit."}`, want: want{fault.Throttled, "rate_limited", 10 * time.Second, false, ""},
+		},
+		"a second": {
+			status: 429, body: `{"policyName":"SECONDLY"}`, want: want{fault.Throttled, "rate_limited", time.Second, false, ""},
+		},
+		"a second, by text": {
+			status: 429, body: `{"message":"You have reached your secondly limit."}`, want: want{
+				fault.Throttled, "rate_limited", time.Second, false, "",
+			},
+		},
+		"a day": {
+			status: 429, body: `{"policyName":"DAILY"}`, want: want{fault.Throttled, "quota_exhausted", time.Minute, false, ""},
+		},
+		"429 with a header": {
+			status: 429, header: http.Header{"Retry-After": {"3"}}, want: want{
+				fault.Throttled, "rate_limited", 3 * time.Second, false, "",
+			},
+		},
+		"429 for too long": {
+			status: 429, header: http.Header{"Retry-After": {"99999999999"}}, want: want{
+				fault.Throttled, "rate_limited", 24 * time.Hour, false, "",
+			},
+		},
+		"429, header no number": {
+			status: 429, header: http.Header{"Retry-After": {"-7"}}, want: want{
+				fault.Throttled, "rate_limited", 10 * time.Second, false, "",
+			},
+		},
+		"account moving": {
+			status: 477, header: http.Header{"Retry-After": {"600"}}, want: want{
+				fault.Unavailable, "account_moving", 10 * time.Minute, false, "",
+			},
+		},
+		"unknown property": {
+			status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"PROPERTY_DOESNT_EXIST","context":{"propertyName":["colour"]}}]}`, want: want{fault.Invalid, "field_missing", 0, false, "colour"},
+		},
+		"in the message": {
+			status: 400, body: `{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"secret-value\",\"error\":\"INVALID_OPTION\",\"name\":\"hs_lead_status\"}]"}`, want: want{fault.Invalid, "option_not_allowed", 0, false, "hs_lead_status"},
+		},
+		"required": {
+			status: 400, body: `{"category":"VALIDATION_ERROR","errors":[{"code":"MISSING_REQUIRED_PROPERTY","in":"lastname"}]}`,
+			want: want{fault.Invalid, "required_field_missing", 0, false, "lastname"},
+		},
+		"odd context": {
+			status: 400, body: `{"category":"VALIDATION_ERROR","context":"{missingScopes=[x]}","errors":[{"code":"INVALID_EMAIL","context":{"propertyName":"email"}}]}`, want: want{fault.Invalid, "invalid_value", 0, false, "email"},
+		},
+		"400 without words": {status: 400, want: want{fault.Invalid, "rejected", 0, false, ""}},
+		"415":               {status: 415, want: want{fault.Invalid, "rejected", 0, false, ""}},
+		"500": {
+			status: 500, body: `{"category":"VALIDATION_ERROR"}`, want: want{fault.Unavailable, "unavailable", 0, true, ""},
+		},
+		"502 page": {status: 502, body: `<html>`, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
+		"503 later": {
+			status: 503, header: http.Header{"Retry-After": {"5"}}, want: want{
+				fault.Unavailable, "unavailable", 5 * time.Second, true, "",
+			},
+		},
+		"524": {status: 524, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
+		"408": {status: 408, want: want{fault.Unavailable, "unavailable", 0, true, ""}},
+		"redirect": {
+			status: 302, header: http.Header{"Location": {"https://elsewhere.example"}}, want: want{
+				fault.Unavailable, "malformed_answer", 0, true, "",
+			},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -140,12 +199,18 @@ func TestOpenNamesEveryProblem(t *testing.T) {
 		cfg  connector.Config
 		want []string
 	}{
-		"nothing":        {connector.Config{}, []string{"HTTP client", "clock", "only oauth2 and token"}},
-		"no token":       {connector.Config{Kind: crm.AuthToken, HTTP: h, Now: now}, []string{"access token is required"}},
-		"no tokens":      {connector.Config{Kind: crm.AuthOAuth2, HTTP: h, Now: now}, []string{"tokens are required"}},
-		"base with path": {connector.Config{Kind: crm.AuthToken, Credentials: token, HTTP: h, Now: now, BaseURL: "https://api.hubapi.com/x"}, []string{"base URL"}},
-		"base no host":   {connector.Config{Kind: crm.AuthToken, Credentials: token, HTTP: h, Now: now, BaseURL: "api"}, []string{"base URL"}},
-		"fine":           {connector.Config{Kind: crm.AuthToken, Credentials: token, HTTP: h, Now: now}, nil},
+		"nothing":   {connector.Config{}, []string{"HTTP client", "clock", "only oauth2 and token"}},
+		"no token":  {connector.Config{Kind: crm.AuthToken, HTTP: h, Now: now}, []string{"access token is required"}},
+		"no tokens": {connector.Config{Kind: crm.AuthOAuth2, HTTP: h, Now: now}, []string{"tokens are required"}},
+		"base with path": {
+			connector.Config{Kind: crm.AuthToken, Credentials: token, HTTP: h, Now: now, BaseURL: "https://api.hubapi.com/x"},
+			[]string{"base URL"},
+		},
+		"base no host": {
+			connector.Config{Kind: crm.AuthToken, Credentials: token, HTTP: h, Now: now, BaseURL: "api"},
+			[]string{"base URL"},
+		},
+		"fine": {connector.Config{Kind: crm.AuthToken, Credentials: token, HTTP: h, Now: now}, nil},
 	} {
 		_, err := hubspot.Open(tc.cfg)
 		if (err == nil) != (tc.want == nil) || err != nil && !fault.Is(err, fault.Invalid) {
@@ -169,14 +234,22 @@ func TestRefusalsNameEveryProperty(t *testing.T) {
 	}{
 		"details": {
 			`{"category":"VALIDATION_ERROR","errors":[{"code":"INVALID_OPTION","in":"rank"},{"code":"READ_ONLY_VALUE","context":{"propertyName":["made","by"]}}]}`,
-			[]fault.FieldFault{{Field: "rank", Code: "option_not_allowed"}, {Field: "made", Code: "read_only_field"}, {Field: "by", Code: "read_only_field"}},
+			[]fault.FieldFault{
+				{Field: "rank", Code: "option_not_allowed"},
+				{Field: "made", Code: "read_only_field"},
+				{Field: "by", Code: "read_only_field"},
+			},
 		},
 		"message": {
 			`{"category":"VALIDATION_ERROR","message":"Property values were not valid: [{\"isValid\":false,\"message\":\"x\",\"error\":\"INVALID_OPTION\",\"name\":\"rank\"},{\"isValid\":false,\"message\":\"y\",\"error\":\"PROPERTY_DOESNT_EXIST\",\"name\":\"gone\"}]"}`,
 			[]fault.FieldFault{{Field: "rank", Code: "option_not_allowed"}, {Field: "gone", Code: "field_missing"}},
 		},
-		"e-mail taken": {`{"category":"CONFLICT","message":"Contact already exists. Existing ID: 7"}`, []fault.FieldFault{{Field: "email", Code: "already_exists"}}},
-		"none":         {`{"category":"VALIDATION_ERROR","message":"no"}`, nil},
+		"e-mail taken": {
+			`{"category":"CONFLICT","message":"Contact already exists. Existing ID: 7"}`, []fault.FieldFault{
+				{Field: "email", Code: "already_exists"},
+			},
+		},
+		"none": {`{"category":"VALIDATION_ERROR","message":"no"}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +257,9 @@ func TestRefusalsNameEveryProperty(t *testing.T) {
 				w.WriteHeader(http.StatusBadRequest)
 				_, _ = w.Write([]byte(c.body))
 			})))
-			out, err := conn.BatchWrite(t.Context(), "contacts", []connector.Write{{Op: connector.Update, ID: "1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}}})
+			out, err := conn.BatchWrite(t.Context(), "contacts", []connector.Write{
+				{Op: connector.Update, ID: "1", Fields: crm.Fields{"email": crm.TextValue("a@example.com")}},
+			})
 			if err != nil || len(out) != 1 {
 				t.Fatalf("%v, %v", out, err)
 			}

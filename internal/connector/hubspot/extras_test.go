@@ -28,7 +28,9 @@ func outbounds(id crm.RecordID, code string, refresh secret.Text) map[string]out
 	return map[string]outbound{
 		"upsert": {write: true, do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
 			key := connector.Key{Field: hubspotfake.UniqueProperty, Value: "k"}
-			out, err := c.BatchWrite(ctx, "contacts", []connector.Write{{Op: connector.Upsert, Key: key, Fields: crm.Fields{"lastname": crm.TextValue("x")}}})
+			out, err := c.BatchWrite(ctx, "contacts", []connector.Write{
+				{Op: connector.Upsert, Key: key, Fields: crm.Fields{"lastname": crm.TextValue("x")}},
+			})
 			if err == nil {
 				err = out[0].Err
 			}
@@ -75,14 +77,20 @@ func TestX13_EveryOtherCallTimesEveryFault(t *testing.T) {
 		landed bool
 		hang   bool
 	}{
-		"429":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 429}, kind: fault.Throttled},
-		"400":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 400}, kind: fault.Invalid},
-		"500":        {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 500}, kind: fault.Unavailable, landed: true},
-		"504 landed": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 504, After: true}, kind: fault.Unavailable, landed: true},
+		"429": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 429}, kind: fault.Throttled},
+		"400": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 400}, kind: fault.Invalid},
+		"500": {fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 500}, kind: fault.Unavailable, landed: true},
+		"504 landed": {
+			fault: fakekit.Fault{Kind: fakekit.FaultFail, Status: 504, After: true}, kind: fault.Unavailable,
+			landed: true,
+		},
 		"malformed":  {fault: fakekit.Fault{Kind: fakekit.FaultMalformed}, kind: fault.Unavailable, landed: true},
 		"wrong type": {fault: fakekit.Fault{Kind: fakekit.FaultWrongType}, kind: fault.Unavailable, landed: true},
 		"dropped":    {fault: fakekit.Fault{Kind: fakekit.FaultDrop}, kind: fault.Unavailable, landed: true},
-		"timeout":    {fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: time.Hour}, kind: fault.Unavailable, landed: true, hang: true},
+		"timeout": {
+			fault: fakekit.Fault{Kind: fakekit.FaultDelay, Delay: time.Hour}, kind: fault.Unavailable,
+			landed: true, hang: true,
+		},
 		"stalled":    {fault: fakekit.Fault{Kind: fakekit.FaultSlow}, kind: fault.Unavailable, landed: true, hang: true},
 		"lost reply": {fault: fakekit.Fault{Kind: fakekit.FaultLoseReply}, kind: fault.Unavailable, landed: true},
 	}

@@ -51,7 +51,9 @@ func (*account) FindLag(object string, field crm.Field) time.Duration {
 // BatchFind implements connector.Connector. Unique properties are looked up by
 // one batch read; for others it is one search, or a few where a search would
 // outgrow HubSpot's 3,000 characters or 200 results a page.
-func (a *account) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(
+	ctx context.Context, object string, field crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	op := "hubspot: find " + object
 	base, err := records(op, object, len(values))
 	if err != nil {
@@ -116,7 +118,9 @@ func distinct(values []string) []string {
 func fold(s string) string { return strings.ToLower(s) }
 
 // readBy reads records by a unique property.
-func (a *account) readBy(ctx context.Context, op, base string, field crm.Field, values, _, asked []string) ([]row, error) {
+func (a *account) readBy(
+	ctx context.Context, op, base string, field crm.Field, values, _, asked []string,
+) ([]row, error) {
 	body := batchReadBody{IDProperty: field.Name, Properties: asked}
 	for _, v := range values {
 		body.Inputs = append(body.Inputs, idBody{v})
@@ -130,7 +134,9 @@ func (a *account) readBy(ctx context.Context, op, base string, field crm.Field, 
 
 // search finds the records whose property is one of values. Where the properties
 // wanted leave too little room for the values, they are read afterwards.
-func (a *account) search(ctx context.Context, op, base string, field crm.Field, values, holding, asked []string) ([]row, error) {
+func (a *account) search(
+	ctx context.Context, op, base string, field crm.Field, values, holding, asked []string,
+) ([]row, error) {
 	wide := len(strings.Join(asked, `","`)) > maxSearchBody/2
 	shown := asked
 	if wide {
@@ -157,7 +163,9 @@ func (a *account) search(ctx context.Context, op, base string, field crm.Field, 
 }
 
 // searchPages reads all pages of a search; another one after room records is too many.
-func (a *account) searchPages(ctx context.Context, op, base string, field crm.Field, body searchBody, room int) (all []row, err error) {
+func (a *account) searchPages(
+	ctx context.Context, op, base string, field crm.Field, body searchBody, room int,
+) (all []row, err error) {
 	for {
 		var out page
 		r := rest.Request{Op: op, Method: http.MethodPost, Path: base + "/search", Body: body}
@@ -173,7 +181,10 @@ func (a *account) searchPages(ctx context.Context, op, base string, field crm.Fi
 		case next == "" || len(out.Results) == 0:
 			return all, nil
 		case len(all) >= room:
-			return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeMatches, Field: field.Name, Message: "too many records share the values looked for"}
+			return nil, &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: connector.CodeMatches, Field: field.Name,
+				Message: "too many records share the values looked for",
+			}
 		case next == body.After:
 			return nil, rest.Malformed(r, "HubSpot repeats a page")
 		}
@@ -198,7 +209,9 @@ func valuesSearch(field crm.Field, values, asked []string) searchBody {
 			in[by] = append(in[by], v)
 		}
 	}
-	out := searchBody{Sorts: []sortBody{{Property: "hs_object_id", Direction: "ASCENDING"}}, Properties: asked, Limit: pageSize}
+	out := searchBody{
+		Sorts: []sortBody{{Property: "hs_object_id", Direction: "ASCENDING"}}, Properties: asked, Limit: pageSize,
+	}
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		out.Groups = append(out.Groups, groupBody{Filters: []filterBody{{Property: name, Operator: "IN", Values: in[name]}}})
 	}

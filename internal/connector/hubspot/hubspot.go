@@ -184,7 +184,8 @@ func (a *account) Test(ctx context.Context) (connector.Identity, error) {
 // app, so which of the objects the token may use shows when they are used; the
 // one call makes sure that it may do anything at all.
 func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
-	if _, err := a.client.Call(ctx, rest.Request{Op: "hubspot: list objects", Path: accountPath}, new(accountDetails)); err != nil {
+	if _, err := a.client.Call(ctx, rest.Request{Op: "hubspot: list objects", Path: accountPath},
+		new(accountDetails)); err != nil {
 		return nil, err
 	}
 	return app().Objects, nil

@@ -23,7 +23,8 @@ const fakeBase = "https://hubspot.example.com"
 
 func client() connector.Client {
 	return connector.Client{
-		ID: hubspotfake.ClientID, Secret: secret.NewText(hubspotfake.ClientSecret), RedirectURI: "https://lockstep.example/v1/oauth/callback",
+		ID: hubspotfake.ClientID, Secret: secret.NewText(hubspotfake.ClientSecret),
+		RedirectURI: "https://lockstep.example/v1/oauth/callback",
 	}
 }
 
@@ -62,21 +63,26 @@ func TestOAuthRound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.ExpiresIn != 30*time.Minute || g.ExternalID != strconv.Itoa(hubspotfake.PortalID) || g.RefreshToken.Empty() || len(g.Scopes) == 0 || g.BaseURL != "" {
+	if g.ExpiresIn != 30*time.Minute || g.ExternalID != strconv.Itoa(hubspotfake.PortalID) || g.RefreshToken.Empty() ||
+		len(g.Scopes) == 0 || g.BaseURL != "" {
 		t.Errorf("grant %+v", g)
 	}
 	fake.Core().RotateRefresh(true)
 	next, err := oauth.Refresh(t.Context(), h, fakeBase, client(), g.RefreshToken)
-	if err != nil || next.AccessToken.Reveal() == g.AccessToken.Reveal() || next.RefreshToken.Reveal() == g.RefreshToken.Reveal() {
+	if err != nil || next.AccessToken.Reveal() == g.AccessToken.Reveal() ||
+		next.RefreshToken.Reveal() == g.RefreshToken.Reveal() {
 		t.Errorf("refreshed: %v", err)
 	}
-	if _, err := oauth.Refresh(t.Context(), h, fakeBase, client(), g.RefreshToken); !fault.Is(err, fault.Denied) || fault.CodeOf(err) != "reauthorization_required" {
+	if _, err := oauth.Refresh(t.Context(), h, fakeBase, client(), g.RefreshToken); !fault.Is(err, fault.Denied) ||
+		fault.CodeOf(err) != "reauthorization_required" {
 		t.Errorf("the rotated token: %v, want reauthorization_required", err)
 	}
-	if _, err := oauth.Exchange(t.Context(), h, fakeBase, client(), back.Get("code"), verifier); !fault.Is(err, fault.Denied) {
+	if _, err := oauth.Exchange(t.Context(), h, fakeBase, client(), back.Get("code"), verifier); !fault.Is(err,
+		fault.Denied) {
 		t.Errorf("a code used twice: %v, want denied", err)
 	}
-	if _, err := oauth.Exchange(t.Context(), h, fakeBase, client(), code(t, fake, verifier).Get("code"), "another"); !fault.Is(err, fault.Denied) {
+	if _, err := oauth.Exchange(t.Context(), h, fakeBase, client(), code(t, fake, verifier).Get("code"),
+		"another"); !fault.Is(err, fault.Denied) {
 		t.Errorf("another verifier: %v, want denied", err)
 	}
 	if _, err := oauth.Refresh(t.Context(), h, fakeBase, client(), secret.Text{}); !fault.Is(err, fault.Unsupported) {
@@ -84,7 +90,8 @@ func TestOAuthRound(t *testing.T) {
 	}
 	wrong := client()
 	wrong.Secret = secret.NewText("other")
-	if _, err := oauth.Refresh(t.Context(), h, fakeBase, wrong, next.RefreshToken); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "invalid_client" {
+	if _, err := oauth.Refresh(t.Context(), h, fakeBase, wrong, next.RefreshToken); !fault.Is(err, fault.Invalid) ||
+		fault.CodeOf(err) != "invalid_client" {
 		t.Errorf("another client: %v, want invalid_client", err)
 	}
 }
@@ -96,8 +103,10 @@ func TestAuthorizeURL(t *testing.T) {
 		t.Fatalf("%v, %v", u, err)
 	}
 	q := u.Query()
-	if q.Get("code_challenge_method") != "S256" || q.Get("code_challenge") != "c" || q.Get("state") != "s" || q.Get("redirect_uri") != client().RedirectURI ||
-		!strings.Contains(q.Get("scope"), "crm.objects.contacts.write") || strings.Contains(u.String(), hubspotfake.ClientSecret) {
+	if q.Get("code_challenge_method") != "S256" || q.Get("code_challenge") != "c" || q.Get("state") != "s" ||
+		q.Get("redirect_uri") != client().RedirectURI ||
+		!strings.Contains(q.Get("scope"), "crm.objects.contacts.write") ||
+		strings.Contains(u.String(), hubspotfake.ClientSecret) {
 		t.Errorf("query %v", q)
 	}
 }

@@ -21,7 +21,9 @@ func TestX13_EveryPartOfACall(t *testing.T) {
 	var values []string
 	for i := range 60 {
 		values = append(values, fmt.Sprintf("%s %d", strings.Repeat("long street name ", 6), i))
-		if _, err := fake.Core().CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("p%d@example.com", i), "address": values[i]}); err != nil {
+		if _, err := fake.Core().CreateRecord("contacts", map[string]string{
+			"email": fmt.Sprintf("p%d@example.com", i), "address": values[i],
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,7 +45,8 @@ func TestX13_EveryPartOfACall(t *testing.T) {
 	}
 	for len(every) < 400 { // more than a search has room for
 		name := fmt.Sprintf("made_up_property_%d", len(every))
-		if _, err := open(func(rt http.RoundTripper) http.RoundTripper { return rt }).Extras().CreateField(t.Context(), "contacts", crm.Field{Name: name, Label: name, Type: crm.TypeText}); err != nil {
+		if _, err := open(func(rt http.RoundTripper) http.RoundTripper { return rt }).Extras().CreateField(t.Context(),
+			"contacts", crm.Field{Name: name, Label: name, Type: crm.TypeText}); err != nil {
 			t.Fatal(err)
 		}
 		every = append(every, name)
@@ -58,7 +61,9 @@ func TestX13_EveryPartOfACall(t *testing.T) {
 		}
 	}
 	t.Run("a look-up in several searches", func(t *testing.T) { connectortest.Parts(t, 3, open, find(nil)) })
-	t.Run("a look-up of more fields than a search takes", func(t *testing.T) { connectortest.Parts(t, 4, open, find(every)) })
+	t.Run("a look-up of more fields than a search takes", func(t *testing.T) {
+		connectortest.Parts(t, 4, open, find(every))
+	})
 	t.Run("a read", func(t *testing.T) {
 		connectortest.Parts(t, 1, open, func(ctx context.Context, c connector.Connector) (n int, err error) {
 			got, err := c.BatchRead(ctx, "contacts", []crm.RecordID{crm.RecordID(gone.ID)}, []string{"email"})

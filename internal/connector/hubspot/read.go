@@ -21,7 +21,9 @@ var objectPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,99}$`)
 
 // BatchRead implements connector.Connector.
 // Source: POST …/batch/read, api-reference/…/objects/contacts/guide.
-func (a *account) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (a *account) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	op := "hubspot: read " + object
 	base, err := records(op, object, len(ids))
 	if err != nil {
@@ -57,7 +59,9 @@ func (a *account) BatchRead(ctx context.Context, object string, ids []crm.Record
 // readRows reads records by ID. IDs that cannot be one are left out: HubSpot
 // refuses the whole batch for them. strange are rows that it answered under
 // other IDs: survivors of merges. bad are records that it could not show, by ID.
-func (a *account) readRows(ctx context.Context, op, base string, ids []crm.RecordID, body batchReadBody) (found map[crm.RecordID]row, strange []row, bad map[crm.RecordID]error, err error) {
+func (a *account) readRows(
+	ctx context.Context, op, base string, ids []crm.RecordID, body batchReadBody,
+) (found map[crm.RecordID]row, strange []row, bad map[crm.RecordID]error, err error) {
 	asked := map[crm.RecordID]bool{}
 	for _, id := range ids {
 		if recordID(string(id)) && !asked[id] {
@@ -93,7 +97,9 @@ func (a *account) readRows(ctx context.Context, op, base string, ids []crm.Recor
 // rows makes a batch read. Records that are not there are no error of the call:
 // HubSpot answers 207, or 404 when none of them is. bad are errors about single
 // ones, by what was asked for; an error that names none is the call's.
-func (a *account) rows(ctx context.Context, op, base string, body batchReadBody) (rows []row, bad map[crm.RecordID]error, err error) {
+func (a *account) rows(
+	ctx context.Context, op, base string, body batchReadBody,
+) (rows []row, bad map[crm.RecordID]error, err error) {
 	r := rest.Request{Op: op, Method: http.MethodPost, Path: base + "/batch/read", Body: body.filled()}
 	var out batchAnswer
 	if _, err := a.client.Call(ctx, r, &out); err != nil {
@@ -206,7 +212,9 @@ func merged(id crm.RecordID, survivor *row) *crm.Record {
 }
 
 // History is one of connector.Extras.
-func (a *account) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
+func (a *account) History(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]map[string][]crm.Value, error) {
 	op := "hubspot: history of " + object
 	base, err := records(op, object, len(ids))
 	if err != nil {

@@ -27,7 +27,9 @@ func ids(rs []crm.Record) []string {
 func TestUniquePropertiesAreFoundWithoutLag(t *testing.T) {
 	t.Parallel()
 	c, core, _ := open(t)
-	a, err := core.CreateRecord("contacts", map[string]string{"email": "new@example.com", hubspotfake.UniqueProperty: "K-1", "phone": "1"})
+	a, err := core.CreateRecord("contacts", map[string]string{
+		"email": "new@example.com", hubspotfake.UniqueProperty: "K-1", "phone": "1",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +79,12 @@ func TestUniquePropertiesAreFoundWithoutLag(t *testing.T) {
 func TestContactsAnswerToOtherAddresses(t *testing.T) {
 	t.Parallel()
 	c, core, _ := open(t)
-	a, _ := core.CreateRecord("contacts", map[string]string{"email": "main@example.com", "hs_additional_emails": "other@example.com"})
-	got, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"other@example.com", "main@example.com"}, []string{"email"})
+	a, _ := core.CreateRecord("contacts", map[string]string{
+		"email": "main@example.com", "hs_additional_emails": "other@example.com",
+	})
+	got, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{
+		"other@example.com", "main@example.com",
+	}, []string{"email"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +117,9 @@ func TestS38_PhonesAreFoundByTheirDigits(t *testing.T) {
 	var asked []string
 	want := [][]string{}
 	for i, x := range cases {
-		r, err := core.CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("p%d@example.com", i), "phone": x.held})
+		r, err := core.CreateRecord("contacts", map[string]string{
+			"email": fmt.Sprintf("p%d@example.com", i), "phone": x.held,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +162,9 @@ func TestLongLookupsAreCut(t *testing.T) {
 		v := fmt.Sprintf("%s %d", strings.Repeat("long street name ", 5), i)
 		values = append(values, v)
 		for n := range 3 {
-			r, err := core.CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("p%d.%d@example.com", i, n), "address": v})
+			r, err := core.CreateRecord("contacts", map[string]string{
+				"email": fmt.Sprintf("p%d.%d@example.com", i, n), "address": v,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,15 +187,19 @@ func TestUselessKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	c, core, clock := open(t)
 	for i := range 1201 {
-		if _, err := core.CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("p%d@example.com", i), "city": "Springfield"}); err != nil {
+		if _, err := core.CreateRecord("contacts", map[string]string{
+			"email": fmt.Sprintf("p%d@example.com", i), "city": "Springfield",
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	clock.Advance(lag)
-	if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "city"}, []string{"springfield"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
+	if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "city"}, []string{"springfield"},
+		nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
 		t.Errorf("%v, want invalid, too_many_matches", err)
 	}
-	if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "no such field"}, []string{"x"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "field_missing" {
+	if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "no such field"}, []string{"x"}, nil); !fault.Is(err,
+		fault.Invalid) || fault.CodeOf(err) != "field_missing" {
 		t.Errorf("%v, want invalid, field_missing", err)
 	}
 }
@@ -205,13 +219,15 @@ func TestX13_HostileReads(t *testing.T) {
 			if _, err := c.BatchRead(t.Context(), "contacts", []crm.RecordID{"1"}, nil); !fault.Is(err, fault.Unavailable) {
 				t.Errorf("read: %v, want unavailable", err)
 			}
-			if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"a@example.com"}, nil); !fault.Is(err, fault.Unavailable) {
+			if _, err := c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"a@example.com"},
+				nil); !fault.Is(err, fault.Unavailable) {
 				t.Errorf("find: %v, want unavailable", err)
 			}
 		})
 	}
 	// A record that was not asked for is nobody's answer.
-	reads, err := hostile(200, `{"results":[{"id":"2","properties":{}}]}`).BatchRead(t.Context(), "contacts", []crm.RecordID{"1"}, nil)
+	reads, err := hostile(200, `{"results":[{"id":"2","properties":{}}]}`).BatchRead(t.Context(), "contacts",
+		[]crm.RecordID{"1"}, nil)
 	if err != nil || !fault.Is(reads[0].Err, fault.NotFound) {
 		t.Errorf("another record: %v %v, want not_found", err, reads)
 	}
@@ -229,16 +245,20 @@ func TestFieldTypes(t *testing.T) {
 		by[f.Name] = f
 	}
 	for name, want := range map[string]crm.FieldType{
-		"email": crm.TypeEmail, "phone": crm.TypePhone, "birthday": crm.TypeDate, "last_visit": crm.TypeDateTime, "newsletter": crm.TypeBoolean,
-		"score": crm.TypeNumber, "interests": crm.TypeOptions, "lifecyclestage": crm.TypeOption, "hubspot_owner_id": crm.TypeOwner,
-		"website": crm.TypeURL, "notes_text": crm.TypeText, "createdate": crm.TypeDateTime, "hs_object_id": crm.TypeNumber,
+		"email": crm.TypeEmail, "phone": crm.TypePhone, "birthday": crm.TypeDate, "last_visit": crm.TypeDateTime,
+		"newsletter": crm.TypeBoolean,
+		"score":      crm.TypeNumber, "interests": crm.TypeOptions, "lifecyclestage": crm.TypeOption,
+		"hubspot_owner_id": crm.TypeOwner,
+		"website":          crm.TypeURL, "notes_text": crm.TypeText, "createdate": crm.TypeDateTime,
+		"hs_object_id": crm.TypeNumber,
 	} {
 		if by[name].Type != want {
 			t.Errorf("%s is %q, want %q", name, by[name].Type, want)
 		}
 	}
 	key, mail, id := by[hubspotfake.UniqueProperty], by["email"], by["hs_object_id"]
-	if !key.External || !key.Unique || mail.External || !mail.Unique || !id.ReadOnly || id.External || !by["interests"].Multiple || len(by["interests"].Options) != 4 {
+	if !key.External || !key.Unique || mail.External || !mail.Unique || !id.ReadOnly || id.External ||
+		!by["interests"].Multiple || len(by["interests"].Options) != 4 {
 		t.Errorf("flags: key %+v, e-mail %+v, ID %+v", key, mail, id)
 	}
 	deals, err := c.Fields(t.Context(), "deals")
@@ -258,7 +278,8 @@ func TestCreateFieldsOfEveryType(t *testing.T) {
 	creator := c.Extras()
 	options := []crm.Option{{Value: "a", Label: "A"}, {Value: "b", Label: "B"}}
 	for _, typ := range []crm.FieldType{
-		crm.TypeText, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption, crm.TypeOptions,
+		crm.TypeText, crm.TypePhone, crm.TypeNumber, crm.TypeBoolean, crm.TypeDate, crm.TypeDateTime, crm.TypeOption,
+		crm.TypeOptions,
 	} {
 		f := crm.Field{Label: "Made as " + string(typ), Type: typ}
 		if typ == crm.TypeOption || typ == crm.TypeOptions {
@@ -277,10 +298,13 @@ func TestCreateFieldsOfEveryType(t *testing.T) {
 	if err != nil || !made.External || !made.Unique {
 		t.Errorf("external: %+v, %v", made, err)
 	}
-	if _, err := creator.CreateField(t.Context(), "contacts", crm.Field{Label: "日本", Type: crm.TypeText}); !fault.Is(err, fault.Invalid) {
+	if _, err := creator.CreateField(t.Context(), "contacts", crm.Field{Label: "日本", Type: crm.TypeText}); !fault.Is(err,
+		fault.Invalid) {
 		t.Errorf("a label without letters: %v, want invalid", err)
 	}
-	if _, err := creator.CreateField(t.Context(), "contacts", crm.Field{Label: "Ref", Type: crm.TypeReference}); !fault.Is(err, fault.Unsupported) {
+	if _, err := creator.CreateField(t.Context(), "contacts", crm.Field{
+		Label: "Ref", Type: crm.TypeReference,
+	}); !fault.Is(err, fault.Unsupported) {
 		t.Errorf("a reference: %v, want unsupported", err)
 	}
 }

@@ -206,7 +206,8 @@ func (a *account) Deleted(ctx context.Context, object, cursor, position string) 
 		start = ans.Now
 	}
 	if !since.IsZero() && start.Sub(since) > archiveDays-overlap {
-		return connector.DeletedPage{}, fault.New(src.op, fault.Invalid, connector.CodeExpired, "HubSpot has forgotten archived records since the last sweep; a full scan is needed")
+		return connector.DeletedPage{}, fault.New(src.op, fault.Invalid, connector.CodeExpired,
+			"HubSpot has forgotten archived records since the last sweep; a full scan is needed")
 	}
 	result := connector.DeletedPage{}
 	for i := range out.Results {
@@ -214,7 +215,9 @@ func (a *account) Deleted(ctx context.Context, object, cursor, position string) 
 		if !since.IsZero() && !at.IsZero() && at.Before(since.Add(-overlap)) {
 			continue
 		}
-		result.Records = append(result.Records, crm.Record{ID: crm.RecordID(out.Results[i].ID), Deleted: true, ModifiedAt: at.UTC()})
+		result.Records = append(result.Records, crm.Record{
+			ID: crm.RecordID(out.Results[i].ID), Deleted: true, ModifiedAt: at.UTC(),
+		})
 	}
 	if next := out.Paging.Next.After; next != "" {
 		result.Next = milliseconds(start) + "/" + next

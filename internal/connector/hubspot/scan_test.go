@@ -86,7 +86,9 @@ func TestS11_EqualTimestampsBeyondSearchCap(t *testing.T) {
 		t.Errorf("%d pages for %d records, want at most %d", pages, len(want), most)
 	}
 	clock.Advance(time.Minute)
-	again, _, pages := scanAll(t, c, connector.ChangesRequest{Object: "contacts", Fields: []string{"email"}, Cursor: cursor})
+	again, _, pages := scanAll(t, c, connector.ChangesRequest{
+		Object: "contacts", Fields: []string{"email"}, Cursor: cursor,
+	})
 	if len(again) != 0 || pages != 1 {
 		t.Errorf("the next scan lists %d records on %d pages, want none on one", len(again), pages)
 	}
@@ -122,7 +124,9 @@ func TestS11_TiesGrowWhileTheyAreListed(t *testing.T) {
 		}
 		req.Position = page.Next
 		clock.Advance(time.Second)
-		if _, err := core.UpdateRecord("contacts", ids[899-n], map[string]string{"firstname": fmt.Sprint("Edit ", n)}); err != nil {
+		if _, err := core.UpdateRecord("contacts", ids[899-n], map[string]string{
+			"firstname": fmt.Sprint("Edit ", n),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -122,7 +122,8 @@ func relate(object string, f *crm.Field, known map[string]bool) {
 
 func (p property) field(object string) crm.Field {
 	f := crm.Field{
-		Name: p.Name, Label: p.Label, Type: p.fieldType(object), ReadOnly: p.Metadata.ReadOnlyValue || p.Calculated, Unique: p.Unique,
+		Name: p.Name, Label: p.Label, Type: p.fieldType(object), ReadOnly: p.Metadata.ReadOnlyValue ||
+			p.Calculated, Unique: p.Unique,
 		With: together.With(object, p.Name), Required: slices.Contains(needed[object], p.Name),
 	}
 	if f.Label == "" {
@@ -133,7 +134,9 @@ func (p property) field(object string) crm.Field {
 	} else {
 		f.External = p.Unique && !f.ReadOnly
 	}
-	wire.Choice(&f, p.Options, func(o propertyOption) (crm.Option, bool) { return crm.Option{Value: o.Value, Label: o.Label}, true })
+	wire.Choice(&f, p.Options, func(o propertyOption) (crm.Option, bool) {
+		return crm.Option{Value: o.Value, Label: o.Label}, true
+	})
 	return f
 }
 
@@ -148,7 +151,8 @@ var types = wire.Types{
 }
 
 func (p property) fieldType(object string) crm.FieldType {
-	return types.Of(crm.TypeText, p.Type+":"+p.Reference, p.Type+"."+p.Name, p.Type+"/"+p.FieldType, p.Type, "/"+p.FieldType, object+"."+p.Name, "."+p.Name)
+	return types.Of(crm.TypeText, p.Type+":"+p.Reference, p.Type+"."+p.Name, p.Type+"/"+p.FieldType, p.Type,
+		"/"+p.FieldType, object+"."+p.Name, "."+p.Name)
 }
 
 // CreateField is one of connector.Extras. The name may be left out: it
@@ -162,7 +166,9 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 	if err != nil {
 		return crm.Field{}, err
 	}
-	body := newProperty{Name: f.Name, Label: f.Label, Unique: f.External || f.Unique, Group: groups[object], Options: []propertyOption{}}
+	body := newProperty{
+		Name: f.Name, Label: f.Label, Unique: f.External || f.Unique, Group: groups[object], Options: []propertyOption{},
+	}
 	if body.Name == "" {
 		body.Name = nameOf(f.Label)
 	}
@@ -170,7 +176,8 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 		body.Label = body.Name
 	}
 	if body.Group == "" || !propertyPattern.MatchString(body.Name) {
-		return crm.Field{}, fault.New(op, fault.Invalid, connector.CodeName, "a HubSpot property is named in lower case letters, digits and underscores, on contacts, companies or deals")
+		return crm.Field{}, fault.New(op, fault.Invalid, connector.CodeName,
+			"a HubSpot property is named in lower case letters, digits and underscores, on contacts, companies or deals")
 	}
 	kind, ok := newTypes[f.Type]
 	if !ok {
@@ -184,7 +191,8 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 		body.Options = []propertyOption{{Label: "Yes", Value: "true"}, {Label: "No", Value: "false", Order: 1}}
 	}
 	var made property
-	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodPost, Path: p, Body: body, Write: true}, &made); err != nil {
+	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodPost, Path: p, Body: body, Write: true},
+		&made); err != nil {
 		return crm.Field{}, err
 	}
 	if made.Name == "" {
@@ -195,7 +203,9 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 
 var newTypes = map[crm.FieldType][2]string{
 	crm.TypeText: {"string", "text"}, crm.TypeEmail: {"string", "text"}, crm.TypeURL: {"string", "text"},
-	crm.TypePhone: {"string", "phonenumber"}, crm.TypeNumber: {"number", "number"}, crm.TypeBoolean: {"bool", "booleancheckbox"},
+	crm.TypePhone: {"string", "phonenumber"}, crm.TypeNumber: {"number", "number"}, crm.TypeBoolean: {
+		"bool", "booleancheckbox",
+	},
 	crm.TypeDate: {"date", "date"}, crm.TypeDateTime: {"datetime", "date"}, crm.TypeOption: {"enumeration", "select"},
 	crm.TypeOptions: {"enumeration", "checkbox"},
 }
@@ -241,7 +251,8 @@ func (a *account) OwnerEmail(ctx context.Context, id string) (string, error) {
 		return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
 	}
 	var out ownerRow
-	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodGet, Path: ownersPath + "/" + id}, &out); err != nil {
+	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodGet, Path: ownersPath + "/" + id},
+		&out); err != nil {
 		return "", err
 	}
 	if out.Email == "" {

@@ -99,7 +99,8 @@ var hookObjects = map[string]string{
 // hookKinds are the verbs that say something about one record.
 var hookKinds = map[string]connector.EventKind{
 	"creation": connector.EventChanged, "propertyChange": connector.EventChanged, "restore": connector.EventChanged,
-	"associationChange": connector.EventChanged, "deletion": connector.EventDeleted, "privacyDeletion": connector.EventErased,
+	"associationChange": connector.EventChanged, "deletion": connector.EventDeleted,
+	"privacyDeletion": connector.EventErased,
 }
 
 // events is what an event says; false means that it is malformed.
@@ -111,7 +112,9 @@ func (e *hookEvent) events() ([]connector.Event, bool) {
 	if noun == "object" {
 		noun = e.ObjectType
 	}
-	out := connector.Event{Kind: hookKinds[verb], Object: hookObjects[noun], ID: crm.RecordID(e.ObjectID), ExternalID: e.PortalID.String()}
+	out := connector.Event{
+		Kind: hookKinds[verb], Object: hookObjects[noun], ID: crm.RecordID(e.ObjectID), ExternalID: e.PortalID.String(),
+	}
 	if ms, err := e.OccurredAt.Int64(); err == nil && ms > 0 {
 		out.At = time.UnixMilli(ms).UTC()
 	}

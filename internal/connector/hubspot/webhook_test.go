@@ -114,7 +114,10 @@ func TestParse(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1767225600000).UTC()
 	ev := func(kind connector.EventKind, object, id, into string) connector.Event {
-		return connector.Event{Kind: kind, Object: object, ID: crm.RecordID(id), MergedInto: crm.RecordID(into), At: at, ExternalID: "33"}
+		return connector.Event{
+			Kind: kind, Object: object, ID: crm.RecordID(id), MergedInto: crm.RecordID(into), At: at,
+			ExternalID: "33",
+		}
 	}
 	lost := func(id, into, primary string) connector.Event {
 		e := ev("merged", "contacts", id, into)
@@ -129,35 +132,94 @@ func TestParse(t *testing.T) {
 		want []connector.Event
 		bad  bool
 	}{
-		"creation":                              {body: one(`"subscriptionType":"contact.creation","objectId":1`), want: []connector.Event{ev("changed", "contacts", "1", "")}},
-		"change":                                {body: one(`"subscriptionType":"company.propertyChange","objectId":1,"propertyName":"name","propertyValue":"x"`), want: []connector.Event{ev("changed", "companies", "1", "")}},
-		"restore":                               {body: one(`"subscriptionType":"deal.restore","objectId":1`), want: []connector.Event{ev("changed", "deals", "1", "")}},
-		"deletion":                              {body: one(`"subscriptionType":"contact.deletion","objectId":1`), want: []connector.Event{ev("deleted", "contacts", "1", "")}},
-		"privacy":                               {body: one(`"subscriptionType":"contact.privacyDeletion","objectId":1`), want: []connector.Event{ev("erased", "contacts", "1", "")}},
-		"generic":                               {body: one(`"subscriptionType":"object.creation","objectTypeId":"0-3","objectId":1`), want: []connector.Event{ev("changed", "deals", "1", "")}},
-		"association":                           {body: one(`"subscriptionType":"contact.associationChange","fromObjectId":1,"toObjectId":2`), want: []connector.Event{ev("changed", "contacts", "1", "")}},
-		"merge, new ID":                         {body: one(`"subscriptionType":"contact.merge","objectId":3,"primaryObjectId":1,"mergedObjectIds":[2],"newObjectId":3`), want: []connector.Event{lost("2", "3", "1"), lost("1", "3", "1"), ev("changed", "contacts", "3", "")}},
-		"merge, primary named among the merged": {body: one(`"subscriptionType":"contact.merge","objectId":3,"primaryObjectId":1,"mergedObjectIds":[1,2],"newObjectId":3`), want: []connector.Event{lost("1", "3", "1"), lost("2", "3", "1"), ev("changed", "contacts", "3", "")}},
-		"merge, the other ID is kept":           {body: one(`"subscriptionType":"contact.merge","objectId":2,"primaryObjectId":1,"mergedObjectIds":[2],"newObjectId":2`), want: []connector.Event{lost("1", "2", "1"), ev("changed", "contacts", "2", "")}},
-		"merge of three":                        {body: one(`"subscriptionType":"company.merge","objectId":1,"primaryObjectId":1,"mergedObjectIds":[2,3],"newObjectId":1`), want: []connector.Event{ev("merged", "companies", "2", "1"), ev("merged", "companies", "3", "1"), ev("changed", "companies", "1", "")}},
-		"merge, old ID":                         {body: one(`"subscriptionType":"contact.merge","objectId":1,"primaryObjectId":1,"mergedObjectIds":[2]`), want: []connector.Event{ev("merged", "contacts", "2", "1"), ev("changed", "contacts", "1", "")}},
-		"other object":                          {body: one(`"subscriptionType":"ticket.creation","objectId":1`)},
-		"custom object":                         {body: one(`"subscriptionType":"object.creation","objectTypeId":"2-77","objectId":1`)},
-		"new verb":                              {body: one(`"subscriptionType":"contact.applauded","objectId":1`)},
-		"nothing":                               {body: `[]`},
-		"huge ID":                               {body: one(`"subscriptionType":"contact.creation","objectId":9007199254740993`), want: []connector.Event{ev("changed", "contacts", "9007199254740993", "")}},
-		"no time":                               {body: `[{"portalId":33,"subscriptionType":"contact.creation","objectId":1}]`, want: []connector.Event{{Kind: "changed", Object: "contacts", ID: "1", ExternalID: "33"}}},
-		"object":                                {body: `{"portalId":33}`, bad: true},
-		"trailing data":                         {body: `[] []`, bad: true},
-		"no record":                             {body: one(`"subscriptionType":"contact.creation"`), bad: true},
-		"odd record":                            {body: one(`"subscriptionType":"contact.creation","objectId":"../1"`), bad: true},
-		"negative":                              {body: one(`"subscriptionType":"contact.creation","objectId":-1`), bad: true},
-		"fraction":                              {body: one(`"subscriptionType":"contact.creation","objectId":1.5`), bad: true},
-		"no portal":                             {body: `[{"subscriptionType":"contact.creation","objectId":1}]`, bad: true},
-		"no type":                               {body: one(`"objectId":1`), bad: true},
-		"merge of whom":                         {body: one(`"subscriptionType":"contact.merge","objectId":1`), bad: true},
-		"too many":                              {body: "[" + strings.Repeat(`{"portalId":33,"subscriptionType":"contact.creation","objectId":1},`, 1000) + `{"portalId":33,"subscriptionType":"contact.creation","objectId":1}]`, bad: true},
-		"too many merged":                       {body: one(`"subscriptionType":"contact.merge","newObjectId":3,"mergedObjectIds":[` + strings.Repeat("1,", 1000) + `2]`), bad: true},
+		"creation": {
+			body: one(`"subscriptionType":"contact.creation","objectId":1`), want: []connector.Event{
+				ev("changed", "contacts", "1", ""),
+			},
+		},
+		"change": {
+			body: one(`"subscriptionType":"company.propertyChange","objectId":1,"propertyName":"name","propertyValue":"x"`),
+			want: []connector.Event{ev("changed", "companies", "1", "")},
+		},
+		"restore": {
+			body: one(`"subscriptionType":"deal.restore","objectId":1`), want: []connector.Event{
+				ev("changed", "deals", "1", ""),
+			},
+		},
+		"deletion": {
+			body: one(`"subscriptionType":"contact.deletion","objectId":1`), want: []connector.Event{
+				ev("deleted", "contacts", "1", ""),
+			},
+		},
+		"privacy": {
+			body: one(`"subscriptionType":"contact.privacyDeletion","objectId":1`), want: []connector.Event{
+				ev("erased", "contacts", "1", ""),
+			},
+		},
+		"generic": {
+			body: one(`"subscriptionType":"object.creation","objectTypeId":"0-3","objectId":1`), want: []connector.Event{
+				ev("changed", "deals", "1", ""),
+			},
+		},
+		"association": {
+			body: one(`"subscriptionType":"contact.associationChange","fromObjectId":1,"toObjectId":2`),
+			want: []connector.Event{ev("changed", "contacts", "1", "")},
+		},
+		"merge, new ID": {
+			body: one(`"subscriptionType":"contact.merge","objectId":3,"primaryObjectId":1,"mergedObjectIds":[2],"newObjectId":3`), want: []connector.Event{lost("2", "3", "1"), lost("1", "3", "1"), ev("changed", "contacts", "3", "")},
+		},
+		"merge, primary named among the merged": {
+			body: one(`"subscriptionType":"contact.merge","objectId":3,"primaryObjectId":1,"mergedObjectIds":[1,2],"newObjectId":3`), want: []connector.Event{lost("1", "3", "1"), lost("2", "3", "1"), ev("changed", "contacts", "3", "")},
+		},
+		"merge, the other ID is kept": {
+			body: one(`"subscriptionType":"contact.merge","objectId":2,"primaryObjectId":1,"mergedObjectIds":[2],"newObjectId":2`), want: []connector.Event{lost("1", "2", "1"), ev("changed", "contacts", "2", "")},
+		},
+		"merge of three": {
+			body: one(`"subscriptionType":"company.merge","objectId":1,"primaryObjectId":1,"mergedObjectIds":[2,3],"newObjectId":1`), want: []connector.Event{ev("merged", "companies", "2", "1"), ev("merged", "companies", "3", "1"), ev("changed", "companies", "1", "")},
+		},
+		"merge, old ID": {
+			body: one(`"subscriptionType":"contact.merge","objectId":1,"primaryObjectId":1,"mergedObjectIds":[2]`),
+			want: []connector.Event{ev("merged", "contacts", "2", "1"), ev("changed", "contacts", "1", "")},
+		},
+		"other object": {body: one(`"subscriptionType":"ticket.creation","objectId":1`)},
+		"custom object": {
+			body: one(`"subscriptionType":"object.creation","objectTypeId":"2-77","objectId":1`),
+		},
+		"new verb": {body: one(`"subscriptionType":"contact.applauded","objectId":1`)},
+		"nothing":  {body: `[]`},
+		"huge ID": {
+			body: one(`"subscriptionType":"contact.creation","objectId":9007199254740993`), want: []connector.Event{
+				ev("changed", "contacts", "9007199254740993", ""),
+			},
+		},
+		"no time": {
+			body: `[{"portalId":33,"subscriptionType":"contact.creation","objectId":1}]`, want: []connector.Event{
+				{Kind: "changed", Object: "contacts", ID: "1", ExternalID: "33"},
+			},
+		},
+		"object":        {body: `{"portalId":33}`, bad: true},
+		"trailing data": {body: `[] []`, bad: true},
+		"no record":     {body: one(`"subscriptionType":"contact.creation"`), bad: true},
+		"odd record": {
+			body: one(`"subscriptionType":"contact.creation","objectId":"../1"`), bad: true,
+		},
+		"negative": {
+			body: one(`"subscriptionType":"contact.creation","objectId":-1`), bad: true,
+		},
+		"fraction": {
+			body: one(`"subscriptionType":"contact.creation","objectId":1.5`), bad: true,
+		},
+		"no portal":     {body: `[{"subscriptionType":"contact.creation","objectId":1}]`, bad: true},
+		"no type":       {body: one(`"objectId":1`), bad: true},
+		"merge of whom": {body: one(`"subscriptionType":"contact.merge","objectId":1`), bad: true},
+		"too many": {
+			body: "[" + strings.Repeat(`{"portalId":33,"subscriptionType":"contact.creation","objectId":1},`, 1000) +
+				`{"portalId":33,"subscriptionType":"contact.creation","objectId":1}]`, bad: true,
+		},
+		"too many merged": {
+			body: one(`"subscriptionType":"contact.merge","newObjectId":3,"mergedObjectIds":[` + strings.Repeat("1,", 1000) +
+				`2]`), bad: true,
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +271,9 @@ func TestHearsTheFake(t *testing.T) {
 	}
 	kinds := map[string]bool{}
 	for _, out := range core.Take() {
-		req := connector.WebhookRequest{Method: out.Packed.Method, URL: out.Packed.URL, Header: out.Packed.Header, Body: out.Packed.Body}
+		req := connector.WebhookRequest{
+			Method: out.Packed.Method, URL: out.Packed.URL, Header: out.Packed.Header, Body: out.Packed.Body,
+		}
 		if err := hooks.Verify(req, trust(strconv.Itoa(hubspotfake.PortalID)), hookNow); err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +368,9 @@ func FuzzHubSpotAnswer(f *testing.F) {
 		_, err = c.BatchFind(t.Context(), "contacts", crm.Field{Name: "email"}, []string{"a@example.com"}, nil)
 		check("find", err)
 		for _, op := range []connector.Op{connector.Create, connector.Update, connector.Upsert, connector.Archive} {
-			w := connector.Write{Op: op, ID: "1", Key: connector.Key{Field: "k", Value: "v"}, Fields: crm.Fields{"city": crm.TextValue("x")}}
+			w := connector.Write{
+				Op: op, ID: "1", Key: connector.Key{Field: "k", Value: "v"}, Fields: crm.Fields{"city": crm.TextValue("x")},
+			}
 			w2 := w
 			w2.ID, w2.Key.Value = "2", "w"
 			out, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{w, w2})

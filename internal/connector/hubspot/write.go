@@ -17,7 +17,9 @@ import (
 // Every row of a create, update and upsert has an objectWriteTraceId, its
 // number in the call: without it one bad row fails a batch create as a whole.
 // Source: docs/api-reference/error-handling (multi-status errors).
-func (a *account) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
+func (a *account) BatchWrite(
+	ctx context.Context, object string, writes []connector.Write,
+) ([]connector.Written, error) {
 	op := "hubspot: write " + object
 	base, err := path(op, objectsPath, object)
 	if err != nil {
@@ -34,7 +36,10 @@ func (a *account) BatchWrite(ctx context.Context, object string, writes []connec
 		row.Body.TraceID = strconv.Itoa(row.At)
 		sent, ids = append(sent, row.Body), append(ids, idBody{row.Body.ID})
 	}
-	b.call = rest.Request{Op: b.Op, Method: http.MethodPost, Path: base + "/batch/" + string(b.Kind), Write: true, Body: batchWriteBody{sent}}
+	b.call = rest.Request{
+		Op: b.Op, Method: http.MethodPost, Path: base + "/batch/" + string(b.Kind), Write: true,
+		Body: batchWriteBody{sent},
+	}
 	if b.Kind == connector.Archive {
 		b.call.Body = archiveBody{ids}
 		return b.archive(ctx)
@@ -82,10 +87,13 @@ func (b *batch) row(op string) func(connector.Write) (writeBody, crm.RecordID, e
 			// alone. Source: api-reference/…/objects/contacts/guide.
 			k := w.Key
 			if !propertyPattern.MatchString(k.Field) || k.Field == "hs_object_id" || k.Field == emailProperty && b.contacts {
-				return row, "", fault.New(op, fault.Invalid, connector.CodeKey, "HubSpot upserts by custom properties with unique values only")
+				return row, "", fault.New(op, fault.Invalid, connector.CodeKey,
+					"HubSpot upserts by custom properties with unique values only")
 			}
 			if k.Value == "" {
-				return row, "", &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: k.Field, Message: "the key is empty"}
+				return row, "", &fault.Error{
+					Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: k.Field, Message: "the key is empty",
+				}
 			}
 			row.ID, row.IDProperty = k.Value, k.Field
 			delete(row.Properties, k.Field)
@@ -122,7 +130,9 @@ func (b *batch) refused(err error) ([]connector.Written, error) {
 	}
 	for _, row := range b.Rows {
 		if row != bad {
-			b.Settle(row, connector.Written{Err: fault.New(b.Op, fault.Unavailable, connector.CodeBatch, "HubSpot refused the batch because of another record")})
+			b.Settle(row, connector.Written{
+				Err: fault.New(b.Op, fault.Unavailable, connector.CodeBatch, "HubSpot refused the batch because of another record"),
+			})
 			continue
 		}
 		b.fail(row, e, p, b.got.Body)
@@ -138,7 +148,8 @@ func (b *batch) fail(row *batchRow, e *fault.Error, p problem, response []byte) 
 	if e.Kind == fault.Conflict {
 		w.Existing = p.existing()
 	}
-	if _, sent := row.Body.Properties[emailProperty]; sent && b.contacts && e.Code == connector.CodeExists && e.Field == "" {
+	if _, sent := row.Body.Properties[emailProperty]; sent && b.contacts && e.Code == connector.CodeExists &&
+		e.Field == "" {
 		e.Field = emailProperty
 	}
 	b.Settle(row, w)
@@ -170,7 +181,9 @@ func (b *batch) settle(ans batchAnswer) []connector.Written {
 		res := &ans.Results[i]
 		rec, ok := res.record()
 		if row := b.match(res); row != nil && ok {
-			b.Settle(row, connector.Written{ID: rec.ID, Created: b.Kind == connector.Create || b.Kind == connector.Upsert && res.New, Record: &rec})
+			b.Settle(row, connector.Written{
+				ID: rec.ID, Created: b.Kind == connector.Create || b.Kind == connector.Upsert && res.New, Record: &rec,
+			})
 		}
 	}
 	for _, raw := range ans.Errors {

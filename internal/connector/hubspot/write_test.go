@@ -42,7 +42,8 @@ func TestCreateNamesTheRecordInTheWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !fault.Is(out[0].Err, fault.Conflict) || fault.CodeOf(out[0].Err) != "already_exists" || string(out[0].Existing) != old.ID {
+	if !fault.Is(out[0].Err, fault.Conflict) || fault.CodeOf(out[0].Err) != "already_exists" ||
+		string(out[0].Existing) != old.ID {
 		t.Errorf("taken: %v, existing %q, want conflict with %q", out[0].Err, out[0].Existing, old.ID)
 	}
 	if out[1].Err != nil || !out[1].Created || out[1].Record.Fields["email"].Text() != "new@example.com" {
@@ -55,7 +56,8 @@ func TestCreateNamesTheRecordInTheWay(t *testing.T) {
 		t.Errorf("nothing needed given: %v, want invalid", out[3].Err)
 	}
 	ex := out[0].Exchange
-	if ex == nil || ex.Status != 207 || !strings.Contains(ex.Request, "Taken@Example.com") || !strings.Contains(ex.Response, "Existing ID") || strings.Contains(ex.Request, "new@") {
+	if ex == nil || ex.Status != 207 || !strings.Contains(ex.Request, "Taken@Example.com") ||
+		!strings.Contains(ex.Response, "Existing ID") || strings.Contains(ex.Request, "new@") {
 		t.Errorf("exchange %+v, want this row alone", ex)
 	}
 }
@@ -64,7 +66,8 @@ func TestTypedValuesGoAsHubSpotWantsThem(t *testing.T) {
 	t.Parallel()
 	c, core, _ := open(t)
 	out, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{{Op: connector.Create, Fields: crm.Fields{
-		"lastname": crm.TextValue("O'Brien"), "birthday": crm.TextValue("2001-02-03"), "last_visit": crm.TextValue("2026-03-01T12:00:00.000Z"),
+		"lastname": crm.TextValue("O'Brien"), "birthday": crm.TextValue("2001-02-03"),
+		"last_visit": crm.TextValue("2026-03-01T12:00:00.000Z"),
 		"newsletter": crm.BoolValue(true), "score": crm.NumberValue("12.50"), "interests": crm.ListValue("tea", "chess"),
 		"hubspot_owner_id": crm.TextValue("7002"), "city": crm.NullValue(), "state": {},
 	}}})
@@ -103,27 +106,62 @@ func TestRowsAreMatchedWhateverTheOrder(t *testing.T) {
 		answer string
 		want   []string // ID, or the kind of the error
 	}{
-		"create by trace":                    {connector.Create, `{"results":[{"id":"12","objectWriteTraceId":"1",` + at + `},{"id":"11","objectWriteTraceId":"0",` + at + `}]}`, []string{"11", "12"}},
-		"create, a row of two without trace": {connector.Create, `{"results":[{"id":"12",` + at + `}]}`, []string{"unavailable", "unavailable"}},
-		"create, one refused":                {connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"0"}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":["1"]}}]}`, []string{"11", "invalid"}},
-		"create, one unsaid":                 {connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"0"}]}`, []string{"11", "unavailable"}},
-		"create, an odd ID":                  {connector.Create, `{"results":[{"id":"x/1","objectWriteTraceId":"0"},{"id":"12","objectWriteTraceId":"1"}]}`, []string{"unavailable", "12"}},
-		"create, an unknown trace":           {connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"7"},{"id":"12","objectWriteTraceId":"1"}]}`, []string{"unavailable", "12"}},
-		"create, a trace twice":              {connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"1"},{"id":"12","objectWriteTraceId":"1"}]}`, []string{"unavailable", "11"}},
-		"update by ID":                       {connector.Update, `{"results":[{"id":"2"},{"id":"1"}]}`, []string{"1", "2"}},
-		"update, errors by ID":               {connector.Update, `{"results":[{"id":"2"}],"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["1"]}}]}`, []string{"not_found", "2"}},
-		"update, both in one error":          {connector.Update, `{"results":[],"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["1","2"]}}]}`, []string{"not_found", "not_found"}},
-		"update, an error of nobody":         {connector.Update, `{"results":[{"id":"1"}],"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["9"]}}]}`, []string{"1", "unavailable"}},
-		"update, an error that is no object": {connector.Update, `{"results":[{"id":"1"}],"errors":["no"]}`, []string{"1", "unavailable"}},
-		"upsert by key":                      {connector.Upsert, `{"results":[{"id":"12","new":true,"properties":{"lockstep_key":"K-2"}},{"id":"11","properties":{"lockstep_key":"k-1"}}]}`, []string{"11", "12"}},
+		"create by trace": {
+			connector.Create, `{"results":[{"id":"12","objectWriteTraceId":"1",` + at +
+				`},{"id":"11","objectWriteTraceId":"0",` + at + `}]}`, []string{"11", "12"},
+		},
+		"create, a row of two without trace": {
+			connector.Create, `{"results":[{"id":"12",` + at + `}]}`, []string{"unavailable", "unavailable"},
+		},
+		"create, one refused": {
+			connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"0"}],"errors":[{"category":"VALIDATION_ERROR","context":{"objectWriteTraceId":["1"]}}]}`, []string{"11", "invalid"},
+		},
+		"create, one unsaid": {
+			connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"0"}]}`, []string{"11", "unavailable"},
+		},
+		"create, an odd ID": {
+			connector.Create, `{"results":[{"id":"x/1","objectWriteTraceId":"0"},{"id":"12","objectWriteTraceId":"1"}]}`,
+			[]string{"unavailable", "12"},
+		},
+		"create, an unknown trace": {
+			connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"7"},{"id":"12","objectWriteTraceId":"1"}]}`,
+			[]string{"unavailable", "12"},
+		},
+		"create, a trace twice": {
+			connector.Create, `{"results":[{"id":"11","objectWriteTraceId":"1"},{"id":"12","objectWriteTraceId":"1"}]}`,
+			[]string{"unavailable", "11"},
+		},
+		"update by ID": {connector.Update, `{"results":[{"id":"2"},{"id":"1"}]}`, []string{"1", "2"}},
+		"update, errors by ID": {
+			connector.Update, `{"results":[{"id":"2"}],"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["1"]}}]}`,
+			[]string{"not_found", "2"},
+		},
+		"update, both in one error": {
+			connector.Update, `{"results":[],"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["1","2"]}}]}`,
+			[]string{"not_found", "not_found"},
+		},
+		"update, an error of nobody": {
+			connector.Update, `{"results":[{"id":"1"}],"errors":[{"category":"OBJECT_NOT_FOUND","context":{"ids":["9"]}}]}`,
+			[]string{"1", "unavailable"},
+		},
+		"update, an error that is no object": {
+			connector.Update, `{"results":[{"id":"1"}],"errors":["no"]}`, []string{"1", "unavailable"},
+		},
+		"upsert by key": {
+			connector.Upsert, `{"results":[{"id":"12","new":true,"properties":{"lockstep_key":"K-2"}},{"id":"11","properties":{"lockstep_key":"k-1"}}]}`, []string{"11", "12"},
+		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := script(func([]map[string]any) (int, string) { return 207, tc.answer })
 			writes := []connector.Write{
-				{Op: tc.op, ID: "1", Key: connector.Key{Field: "lockstep_key", Value: "k-1"}, Fields: crm.Fields{"city": crm.TextValue("a")}},
-				{Op: tc.op, ID: "2", Key: connector.Key{Field: "lockstep_key", Value: "k-2"}, Fields: crm.Fields{"city": crm.TextValue("b")}},
+				{Op: tc.op, ID: "1", Key: connector.Key{Field: "lockstep_key", Value: "k-1"}, Fields: crm.Fields{
+					"city": crm.TextValue("a"),
+				}},
+				{Op: tc.op, ID: "2", Key: connector.Key{Field: "lockstep_key", Value: "k-2"}, Fields: crm.Fields{
+					"city": crm.TextValue("b"),
+				}},
 			}
 			out, err := c.BatchWrite(t.Context(), "contacts", writes)
 			if err != nil {
@@ -173,11 +211,14 @@ func TestALoneRowKeepsItsConflict(t *testing.T) {
 	c := script(func([]map[string]any) (int, string) {
 		return 409, `{"category":"CONFLICT","message":"Contact already exists. Existing ID: 3401"}`
 	})
-	out, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{create(map[string]string{"email": "a@example.com"})})
+	out, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{
+		create(map[string]string{"email": "a@example.com"}),
+	})
 	if err != nil || !fault.Is(out[0].Err, fault.Conflict) || out[0].Existing != "3401" {
 		t.Errorf("%v, row %+v, want a conflict with 3401", err, out)
 	}
-	if _, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{create(nil), create(nil)}); !fault.Is(err, fault.Conflict) {
+	if _, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{create(nil), create(nil)}); !fault.Is(err,
+		fault.Conflict) {
 		t.Errorf("two rows: %v, want the call's conflict: nobody knows whose it is", err)
 	}
 }
@@ -187,7 +228,9 @@ func TestWritesThatCannotBe(t *testing.T) {
 	c, core, _ := open(t)
 	before := core.Requests().Total
 	key := func(f, v string) connector.Write {
-		return connector.Write{Op: connector.Upsert, Key: connector.Key{Field: f, Value: v}, Fields: crm.Fields{"lastname": crm.TextValue("x")}}
+		return connector.Write{
+			Op: connector.Upsert, Key: connector.Key{Field: f, Value: v}, Fields: crm.Fields{"lastname": crm.TextValue("x")},
+		}
 	}
 	out, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{
 		key("email", "a@example.com"), key("hs_object_id", "1"), key("Bad Name", "1"), key(hubspotfake.UniqueProperty, ""),
@@ -204,10 +247,13 @@ func TestWritesThatCannotBe(t *testing.T) {
 	if err != nil || !fault.Is(out[0].Err, fault.NotFound) {
 		t.Errorf("odd ID: %v %v, want not_found", err, out)
 	}
-	if _, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{create(nil), {Op: connector.Archive, ID: "1"}}); !fault.Is(err, fault.Invalid) {
+	if _, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{
+		create(nil), {Op: connector.Archive, ID: "1"},
+	}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("two kinds: %v, want invalid", err)
 	}
-	if _, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{{Op: "rename", ID: "1"}}); !fault.Is(err, fault.Unsupported) {
+	if _, err := c.BatchWrite(t.Context(), "contacts", []connector.Write{{Op: "rename", ID: "1"}}); !fault.Is(err,
+		fault.Unsupported) {
 		t.Errorf("unknown kind: %v, want unsupported", err)
 	}
 	if n := core.Requests().Total - before; n != 0 {

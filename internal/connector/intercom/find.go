@@ -16,7 +16,9 @@ import (
 // BatchFind implements connector.Connector: contacts by the search for equal values, and
 // companies by their name or their own ID, which is all that can be asked for.
 // Source: POST /contacts/search, GET /companies.
-func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(
+	ctx context.Context, name string, f crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	op := "intercom: find"
 	o, err := find(op, name, len(values), 1)
 	if err != nil {
@@ -24,7 +26,9 @@ func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, value
 	}
 	op += " " + o.id
 	if o == companies && f.Name != "name" && f.Name != "company_id" || f.Name == tagField {
-		return nil, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Intercom does not search this field"}
+		return nil, &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Intercom does not search this field",
+		}
 	}
 	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
 		return make([][]crm.Record, len(values)), ctx.Err()

@@ -47,7 +47,8 @@ func (o object) path() string { return "/" + o.id }
 func find(op, id string, n, limit int) (object, error) {
 	i := slices.IndexFunc(objects, func(o object) bool { return o.id == id })
 	if i < 0 {
-		return object{}, fault.New(op, fault.NotFound, connector.CodeObject, "Intercom has no such object, or it is not synced")
+		return object{}, fault.New(op, fault.NotFound, connector.CodeObject,
+			"Intercom has no such object, or it is not synced")
 	}
 	return objects[i], rows.Limit(op, n, limit)
 }
@@ -68,7 +69,8 @@ func app() crm.App {
 			{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "Access token", Secret: true, Required: true}}},
 		},
 		Abilities: []crm.Ability{
-			crm.AbilityWebhooks, crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityAnswerValues, crm.AbilityMerges,
+			crm.AbilityWebhooks, crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityAnswerValues,
+			crm.AbilityMerges,
 		},
 		Warnings: []string{
 			"Deletions come by webhook only, or by a full listing.",
@@ -135,7 +137,10 @@ func (*account) App() crm.App { return app() }
 // Test implements connector.Connector: it reads whom the token stands for.
 func (a *account) Test(ctx context.Context) (connector.Identity, error) {
 	me, err := a.me(ctx, "intercom: test")
-	return connector.Identity{ExternalID: me.App.ID, Name: "Intercom " + rest.Clip(me.App.Name, 60), Detail: "region " + rest.Clip(me.App.Region, 10)}, err
+	return connector.Identity{
+		ExternalID: me.App.ID, Name: "Intercom " + rest.Clip(me.App.Name, 60), Detail: "region " + rest.Clip(me.App.Region,
+			10),
+	}, err
 }
 
 type identity struct {

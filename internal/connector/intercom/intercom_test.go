@@ -80,8 +80,12 @@ func TestInTrouble(t *testing.T) {
 		"companies": connectortest.Listing("companies", "name"),
 		"read":      connectortest.Reading("contacts", id, "tags", intercomfake.Since),
 		"find":      connectortest.Finding("contacts", crm.Field{Name: "email"}, "a@example.com", "tags"),
-		"create":    connectortest.Writing("contacts", connector.Write{Op: connector.Create, Fields: crm.Fields{intercomfake.Since: crm.TextValue("2026-03-02")}}),
-		"update":    connectortest.Writing("contacts", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"tags": crm.ListValue("VIP", "Two")}}),
+		"create": connectortest.Writing("contacts", connector.Write{
+			Op: connector.Create, Fields: crm.Fields{intercomfake.Since: crm.TextValue("2026-03-02")},
+		}),
+		"update": connectortest.Writing("contacts", connector.Write{
+			Op: connector.Update, ID: id, Fields: crm.Fields{"tags": crm.ListValue("VIP", "Two")},
+		}),
 	})
 }
 

@@ -22,7 +22,9 @@ var canonical = regexp.MustCompile(`</contacts/([0-9a-f]{24})>; *rel="canonical"
 
 // BatchRead implements connector.Connector: one record a call. Of a contact that was
 // merged Intercom names the survivor. Source: GET /contacts/{id} of 2.16 and later.
-func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (a *account) BatchRead(
+	ctx context.Context, name string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	op := "intercom: read"
 	o, err := find(op, name, len(ids), 1)
 	if err != nil {
@@ -35,7 +37,9 @@ func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID
 		var w row
 		got, err := a.client.Call(ctx, r, &w)
 		if m := canonical.FindStringSubmatch(got.Header.Get("Link")); got.Status == http.StatusGone && m != nil {
-			return map[crm.RecordID]connector.Read{one: {Record: &crm.Record{ID: one, Deleted: true, MergedInto: crm.RecordID(m[1])}}}, nil
+			return map[crm.RecordID]connector.Read{
+				one: {Record: &crm.Record{ID: one, Deleted: true, MergedInto: crm.RecordID(m[1])}},
+			}, nil
 		}
 		if fault.Is(err, fault.NotFound) {
 			return nil, nil

@@ -116,7 +116,8 @@ func (s source) page(ctx context.Context, r rest.Request) (res scan.Result, next
 		return res, "", err
 	}
 	if s.object == companies && out.Count > mostCompanies {
-		return res, "", fault.New(s.op, fault.Unsupported, connector.CodeUnsupported, "Intercom lists 10,000 companies and no more, and the workspace has more")
+		return res, "", fault.New(s.op, fault.Unsupported, connector.CodeUnsupported,
+			"Intercom lists 10,000 companies and no more, and the workspace has more")
 	}
 	if next = out.next(); next != "" && (len(out.Data) == 0 || !placePattern.MatchString(next)) {
 		return res, "", rest.Malformed(r, "Intercom's page is empty and not the last, or names no next one")

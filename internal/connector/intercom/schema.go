@@ -28,13 +28,17 @@ type attribute struct {
 // types are Intercom's, by the attribute's name first; all others are texts.
 var types = wire.Types{
 	"email": crm.TypeEmail, "phone": crm.TypePhone, "owner_id": crm.TypeOwner, "website": crm.TypeURL,
-	"created_at": crm.TypeDateTime, "updated_at": crm.TypeDateTime, "signed_up_at": crm.TypeDateTime, "last_seen_at": crm.TypeDateTime,
-	"integer": crm.TypeNumber, "float": crm.TypeNumber, "boolean": crm.TypeBoolean, "date": crm.TypeDate, "datetime": crm.TypeDateTime,
+	"created_at": crm.TypeDateTime, "updated_at": crm.TypeDateTime, "signed_up_at": crm.TypeDateTime,
+	"last_seen_at": crm.TypeDateTime,
+	"integer":      crm.TypeNumber, "float": crm.TypeNumber, "boolean": crm.TypeBoolean, "date": crm.TypeDate,
+	"datetime": crm.TypeDateTime,
 }
 
 // describe lists an object's attributes as Intercom does.
 func (a *account) describe(ctx context.Context, op string, o object) ([]attribute, error) {
-	r := rest.Request{Op: op, Path: "/data_attributes", Query: url.Values{"model": {o.model}, "include_archived": {"false"}}}
+	r := rest.Request{
+		Op: op, Path: "/data_attributes", Query: url.Values{"model": {o.model}, "include_archived": {"false"}},
+	}
 	var out struct {
 		Data []attribute `json:"data"`
 	}
@@ -166,7 +170,10 @@ func (a *account) retag(ctx context.Context, op string, w row, wanted []string) 
 		if id == "" {
 			var made tag
 			a.tags.Forget() // whatever becomes of it
-			r := rest.Request{Op: op, Method: http.MethodPost, Path: "/tags", Body: map[string]string{"name": strings.TrimSpace(name)}, Write: true}
+			r := rest.Request{
+				Op: op, Method: http.MethodPost, Path: "/tags", Body: map[string]string{"name": strings.TrimSpace(name)},
+				Write: true,
+			}
 			if _, err := a.client.Call(ctx, r, &made); err != nil {
 				return err
 			}

@@ -79,25 +79,31 @@ func TestValues(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	w := s.write("contacts", connector.Create, "", crm.Fields{
-		"name": crm.TextValue("Ann Roe"), "owner_id": crm.TextValue("1002"), intercomfake.Since: crm.TextValue("2026-03-02"), intercomfake.Score: crm.NumberValue("12"),
+		"name": crm.TextValue("Ann Roe"), "owner_id": crm.TextValue("1002"), intercomfake.Since: crm.TextValue("2026-03-02"),
+		intercomfake.Score:         crm.NumberValue("12"),
 		"unsubscribed_from_emails": crm.BoolValue(true), intercomfake.Nickname: crm.TextValue("2026-03-02"),
 	})
 	want := map[string]string{
-		"name": "Ann Roe", "owner_id": "1002", "role": "lead", intercomfake.Since: "1772409600", intercomfake.Score: "12", "unsubscribed_from_emails": "true", intercomfake.Nickname: "2026-03-02",
+		"name": "Ann Roe", "owner_id": "1002", "role": "lead", intercomfake.Since: "1772409600", intercomfake.Score: "12",
+		"unsubscribed_from_emails": "true", intercomfake.Nickname: "2026-03-02",
 	}
 	if diff := cmp.Diff(want, s.fields("contacts", w.ID)); w.Err != nil || diff != "" {
 		t.Fatalf("%v (-want +got):\n%s", w.Err, diff)
 	}
 	got := map[string]string{}
-	for name, v := range s.read("contacts", w.ID, "owner_id", intercomfake.Since, intercomfake.Score, "created_at", "email", "tags").Record.Fields {
+	for name, v := range s.read("contacts", w.ID, "owner_id", intercomfake.Since, intercomfake.Score, "created_at",
+		"email", "tags").Record.Fields {
 		got[name] = fmt.Sprintf("%d %s", v.Kind(), v.Text())
 	}
 	if diff := cmp.Diff(map[string]string{
-		"owner_id": "2 1002", intercomfake.Since: "2 2026-03-02", intercomfake.Score: "3 12", "created_at": "2 2026-03-02T09:30:00Z", "email": "1 ", "tags": "1 ",
+		"owner_id": "2 1002", intercomfake.Since: "2 2026-03-02", intercomfake.Score: "3 12",
+		"created_at": "2 2026-03-02T09:30:00Z", "email": "1 ", "tags": "1 ",
 	}, got); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
-	if w := s.write("contacts", connector.Update, w.ID, crm.Fields{"owner_id": crm.NullValue(), intercomfake.Since: crm.NullValue()}); w.Err != nil {
+	if w := s.write("contacts", connector.Update, w.ID, crm.Fields{
+		"owner_id": crm.NullValue(), intercomfake.Since: crm.NullValue(),
+	}); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	if f := s.fields("contacts", w.ID); f["owner_id"]+f[intercomfake.Since] != "" {
@@ -114,7 +120,9 @@ func TestTags(t *testing.T) {
 	for i := range 12 {
 		many = append(many, fmt.Sprintf("Tag %02d", i))
 	}
-	w := s.write("contacts", connector.Create, "", crm.Fields{"email": crm.TextValue("a@example.com"), "tags": crm.ListValue(many...)})
+	w := s.write("contacts", connector.Create, "", crm.Fields{
+		"email": crm.TextValue("a@example.com"), "tags": crm.ListValue(many...),
+	})
 	if w.Err != nil || len(strings.Split(s.fields("contacts", w.ID)["tags"], ";")) != 13 {
 		t.Fatalf("%v: %v", w.Err, s.fields("contacts", w.ID))
 	}
@@ -122,7 +130,9 @@ func TestTags(t *testing.T) {
 	if got := s.read("contacts", w.ID, "tags").Record.Fields["tags"].Items(); len(got) != 13 {
 		t.Errorf("of 13 tags %v are read", got)
 	}
-	if w := s.write("contacts", connector.Update, w.ID, crm.Fields{"tags": crm.ListValue("vip", " ", "New")}); w.Err != nil {
+	if w := s.write("contacts", connector.Update, w.ID, crm.Fields{
+		"tags": crm.ListValue("vip", " ", "New"),
+	}); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	if got := s.fields("contacts", w.ID)["tags"]; got != "VIP;New" {
@@ -130,16 +140,22 @@ func TestTags(t *testing.T) {
 	}
 	s.read("contacts", w.ID, "tags") // the tags are known
 	s.clock.Advance(time.Second)
-	if _, err := s.fake.Core().UpdateRecord("contacts", string(w.ID), map[string]string{"tags": "VIP;Just made"}); err != nil {
+	if _, err := s.fake.Core().UpdateRecord("contacts", string(w.ID), map[string]string{
+		"tags": "VIP;Just made",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.read("contacts", w.ID, "tags").Record.Fields["tags"].Text(); got != "Just made;VIP" {
 		t.Errorf("with one that was made just now they are %q", got)
 	}
-	if err := s.fake.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Endpoint: "POST /tags", Status: 500}); err != nil {
+	if err := s.fake.Core().Inject(fakekit.Fault{
+		Kind: fakekit.FaultFail, Endpoint: "POST /tags", Status: 500,
+	}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.BatchWrite(t.Context(), "contacts", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"email": crm.TextValue("b@example.com"), "tags": crm.ListValue("Other")}}})
+	_, err := s.BatchWrite(t.Context(), "contacts", []connector.Write{
+		{Op: connector.Create, Fields: crm.Fields{"email": crm.TextValue("b@example.com"), "tags": crm.ListValue("Other")}},
+	})
 	if !fault.Is(err, fault.Unavailable) || !fault.MayHaveLanded(err) {
 		t.Errorf("a contact whose tags failed: %v", err)
 	}
@@ -157,12 +173,16 @@ func TestDoubles(t *testing.T) {
 	}
 	s.create("companies", map[string]string{"company_id": "acme", "name": "Acme"})
 	for own, code := range map[string]string{"acme": connector.CodeExists, "": connector.CodeRequired} {
-		w := s.write("companies", connector.Create, "", crm.Fields{"name": crm.TextValue("Other"), "company_id": crm.TextValue(own)})
+		w := s.write("companies", connector.Create, "", crm.Fields{
+			"name": crm.TextValue("Other"), "company_id": crm.TextValue(own),
+		})
 		if fault.CodeOf(w.Err) != code {
 			t.Errorf("a company with the ID %q: %v, want %s", own, w.Err, code)
 		}
 	}
-	if w := s.write("companies", connector.Create, "", crm.Fields{"name": crm.TextValue("Beta"), "company_id": crm.TextValue("beta"), "monthly_spend": crm.NumberValue("12.9")}); w.Err != nil || s.fields("companies", w.ID)["monthly_spend"] != "12" {
+	if w := s.write("companies", connector.Create, "", crm.Fields{
+		"name": crm.TextValue("Beta"), "company_id": crm.TextValue("beta"), "monthly_spend": crm.NumberValue("12.9"),
+	}); w.Err != nil || s.fields("companies", w.ID)["monthly_spend"] != "12" {
 		t.Errorf("a new company: %v, %v", w.Err, s.fields("companies", w.ID))
 	}
 }
@@ -171,7 +191,8 @@ func TestDoubles(t *testing.T) {
 func TestMerged(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	from, into := s.create("contacts", map[string]string{"role": "lead", "name": "Ann"}), s.create("contacts", map[string]string{"email": "a@example.com"})
+	from, into := s.create("contacts", map[string]string{"role": "lead", "name": "Ann"}),
+		s.create("contacts", map[string]string{"email": "a@example.com"})
 	s.fake.Core().SetWebhooks(fakekit.Webhooks{URL: "https://lockstep.example/hooks/t"})
 	if _, err := s.fake.Core().MergeRecord("contacts", string(from), string(into)); err != nil {
 		t.Fatal(err)
@@ -180,8 +201,11 @@ func TestMerged(t *testing.T) {
 		t.Errorf("read: %+v", r)
 	}
 	d := s.fake.Core().Take()[0].Packed
-	events, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{Method: d.Method, URL: d.URL, Header: d.Header, Body: d.Body})
-	if err != nil || len(events) != 1 || events[0].Kind != connector.EventMerged || events[0].ID != from || events[0].MergedInto != into {
+	events, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{
+		Method: d.Method, URL: d.URL, Header: d.Header, Body: d.Body,
+	})
+	if err != nil || len(events) != 1 || events[0].Kind != connector.EventMerged || events[0].ID != from ||
+		events[0].MergedInto != into {
 		t.Errorf("told: %+v, %v", events, err)
 	}
 }
@@ -192,7 +216,8 @@ func TestVersion(t *testing.T) {
 	s := newSpace(t)
 	search := func(version, operator string, at time.Time) (int, string) {
 		body := fmt.Sprintf(`{"query":{"field":"updated_at","operator":%q,"value":%d}}`, operator, at.Unix())
-		req, w := httptest.NewRequestWithContext(t.Context(), "POST", "/contacts/search", strings.NewReader(body)), httptest.NewRecorder()
+		req, w := httptest.NewRequestWithContext(t.Context(), "POST", "/contacts/search", strings.NewReader(body)),
+			httptest.NewRecorder()
 		req.Header.Set("Authorization", "Bearer "+intercomfake.AccessToken)
 		req.Header.Set("Intercom-Version", version)
 		s.fake.ServeHTTP(w, req)
@@ -210,7 +235,9 @@ func TestVersion(t *testing.T) {
 	if _, body := search("2.17", ">=", nine); !strings.Contains(body, string(id)) {
 		t.Errorf("2.17: %s", body)
 	}
-	page, err := s.Changes(t.Context(), connector.ChangesRequest{Object: "contacts", Cursor: "@" + fmt.Sprint(nine.UnixMilli())})
+	page, err := s.Changes(t.Context(), connector.ChangesRequest{
+		Object: "contacts", Cursor: "@" + fmt.Sprint(nine.UnixMilli()),
+	})
 	if err != nil || len(page.Records) != 1 {
 		t.Errorf("%+v, %v", page.Records, err)
 	}
@@ -222,7 +249,9 @@ func TestCompanies(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	for i := range 70 {
-		s.create("companies", map[string]string{"company_id": fmt.Sprint("c", i), "name": fmt.Sprint("Company ", i), "plan": "Pro"})
+		s.create("companies", map[string]string{
+			"company_id": fmt.Sprint("c", i), "name": fmt.Sprint("Company ", i), "plan": "Pro",
+		})
 	}
 	list := func(cursor string) (ids []crm.RecordID, next string) {
 		req := connector.ChangesRequest{Object: "companies", Fields: []string{"name", "plan"}, Cursor: cursor}
@@ -270,9 +299,13 @@ func TestConsent(t *testing.T) {
 	t.Parallel()
 	_, fake := fixture(t, connectortest.NewClock())
 	const base = "https://intercom.example.com"
-	client := connector.Client{ID: intercomfake.ClientID, Secret: secret.NewText(intercomfake.ClientSecret), RedirectURI: "https://lockstep.example/v1/oauth/callback"}
+	client := connector.Client{
+		ID: intercomfake.ClientID, Secret: secret.NewText(intercomfake.ClientSecret),
+		RedirectURI: "https://lockstep.example/v1/oauth/callback",
+	}
 	oauth, h := intercom.Driver().OAuth, fakekit.Client(fake)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, oauth.AuthorizeURL(base, client, "state", ""), http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, oauth.AuthorizeURL(base, client, "state", ""),
+		http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,10 +332,15 @@ func TestDeliveries(t *testing.T) {
 	t.Parallel()
 	const id = "6762f0dd1bb69f9f2193bb83"
 	for topic, want := range map[string]string{
-		"contact.user.updated": "changed contacts", "contact.lead.created": "changed contacts", "contact.deleted": "deleted contacts", "contact.archived": "deleted contacts",
-		"contact.unarchived": "changed contacts", "company.deleted": "deleted companies", "company.updated": "changed companies", "ping": "", "conversation.user.created": "",
+		"contact.user.updated": "changed contacts", "contact.lead.created": "changed contacts",
+		"contact.deleted": "deleted contacts", "contact.archived": "deleted contacts",
+		"contact.unarchived": "changed contacts", "company.deleted": "deleted companies",
+		"company.updated": "changed companies", "ping": "", "conversation.user.created": "",
 	} {
-		events, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{Body: []byte(`{"topic":"` + topic + `","app_id":"abc123","created_at":1772443800,"data":{"item":{"id":"` + id + `"}}}`)})
+		events, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{
+			Body: []byte(`{"topic":"` + topic + `","app_id":"abc123","created_at":1772443800,"data":{"item":{"id":"` + id +
+				`"}}}`),
+		})
 		got := ""
 		for _, e := range events {
 			if got = string(e.Kind) + " " + e.Object; e.At.Unix() != 1772443800 {
@@ -313,11 +351,16 @@ func TestDeliveries(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", topic, got, err, want)
 		}
 	}
-	tagged, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{Body: []byte(`{"topic":"contact.user.tag.deleted","data":{"item":{"type":"contact_tag","contact":{"id":"` + id + `"}}}}`)})
+	tagged, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{
+		Body: []byte(`{"topic":"contact.user.tag.deleted","data":{"item":{"type":"contact_tag","contact":{"id":"` + id +
+			`"}}}}`),
+	})
 	if err != nil || len(tagged) != 1 || tagged[0].Kind != connector.EventChanged || tagged[0].ID != id {
 		t.Errorf("a tag: %+v, %v", tagged, err)
 	}
-	if _, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{Body: []byte(`{"topic":"contact.user.updated","data":{"item":{}}}`)}); !fault.Is(err, fault.Invalid) {
+	if _, err := intercom.Driver().Webhooks.Parse(connector.WebhookRequest{
+		Body: []byte(`{"topic":"contact.user.updated","data":{"item":{}}}`),
+	}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("without a contact: %v", err)
 	}
 }

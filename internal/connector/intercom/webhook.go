@@ -75,7 +75,10 @@ func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 		return nil, hook.Malformed(op, "the delivery is not an event")
 	}
 	what, _, _ := strings.Cut(d.Topic, ".")
-	e := connector.Event{Kind: connector.EventChanged, Object: map[string]string{"contact": contacts.id, "company": companies.id}[what], ExternalID: d.App}
+	e := connector.Event{
+		Kind: connector.EventChanged, Object: map[string]string{"contact": contacts.id, "company": companies.id}[what],
+		ExternalID: d.App,
+	}
 	if e.Object == "" { // of what is not synced, or a ping
 		return nil, nil
 	}
@@ -94,7 +97,8 @@ func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 		return nil, hook.Malformed(op, "the event names no record")
 	}
 	switch {
-	case strings.HasSuffix(d.Topic, ".deleted") && !strings.Contains(d.Topic, "tag"), strings.HasSuffix(d.Topic, ".archived"):
+	case strings.HasSuffix(d.Topic, ".deleted") && !strings.Contains(d.Topic, "tag"),
+		strings.HasSuffix(d.Topic, ".archived"):
 		e.Kind = connector.EventDeleted
 	case strings.HasSuffix(d.Topic, ".merged") && d.Data.Item.From != nil:
 		from, ok := id(d.Data.Item.From.ID)

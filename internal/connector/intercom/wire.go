@@ -108,7 +108,9 @@ func (a *account) record(ctx context.Context, r rest.Request, o object, w row, f
 }
 
 // value reads one attribute. A number in a custom one may be a date: its type says.
-func (a *account) value(ctx context.Context, r rest.Request, o object, w row, f string, raw json.RawMessage) (v crm.Value, ok bool, err error) {
+func (a *account) value(
+	ctx context.Context, r rest.Request, o object, w row, f string, raw json.RawMessage,
+) (v crm.Value, ok bool, err error) {
 	switch {
 	case f == tagField && o == contacts:
 		names, err := a.tagsOf(ctx, r.Op, w)
@@ -126,7 +128,10 @@ func (a *account) value(ctx context.Context, r rest.Request, o object, w row, f 
 	if v.Kind() != crm.Number {
 		return v, true, nil
 	}
-	typ := map[string]string{"created_at": "time", "updated_at": "time", "signed_up_at": "time", "last_seen_at": "time", "remote_created_at": "time", "owner_id": "name"}[f]
+	typ := map[string]string{
+		"created_at": "time", "updated_at": "time", "signed_up_at": "time", "last_seen_at": "time",
+		"remote_created_at": "time", "owner_id": "name",
+	}[f]
 	if strings.HasPrefix(f, custom) {
 		types, err := a.typesOf(ctx, r.Op, o)
 		if err != nil {

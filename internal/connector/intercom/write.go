@@ -24,7 +24,9 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 		return nil, err
 	}
 	op += " " + o.id
-	b, err := rows.Prepare(op, writes, 1, func(w connector.Write) (rest.Request, crm.RecordID, error) { return a.request(ctx, op, o, w) })
+	b, err := rows.Prepare(op, writes, 1, func(w connector.Write) (rest.Request, crm.RecordID, error) {
+		return a.request(ctx, op, o, w)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +37,9 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 	var out row
 	got, err := a.client.Call(ctx, sent.Body, &out)
 	if e, ofRow := rows.OfRow(err, b.Kind); ofRow {
-		b.Settle(sent, connector.Written{ID: sent.ID, Existing: twin(got.Body), Err: e, Exchange: a.client.Exchange(sent.Body, got, got.Body)})
+		b.Settle(sent, connector.Written{
+			ID: sent.ID, Existing: twin(got.Body), Err: e, Exchange: a.client.Exchange(sent.Body, got, got.Body),
+		})
 		return b.Out, nil
 	}
 	if err != nil {
@@ -59,22 +63,31 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 
 // stored is the record as it is after the write, and after that of its tags. What fails on
 // the way leaves a record that was written in part.
-func (a *account) stored(ctx context.Context, op string, o object, r rest.Request, out row, fields crm.Fields) (crm.Record, error) {
-	names := slices.DeleteFunc(slices.Collect(maps.Keys(fields)), func(f string) bool { return f == tagField && o == contacts })
+func (a *account) stored(
+	ctx context.Context, op string, o object, r rest.Request, out row, fields crm.Fields,
+) (crm.Record, error) {
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(fields)), func(f string) bool {
+		return f == tagField && o == contacts
+	})
 	rec, err := a.record(ctx, r, o, out, names)
 	wanted, tagged := fields[tagField]
 	if err != nil || !tagged || wanted.Kind() == crm.Absent || o != contacts {
 		return rec, err
 	}
 	if err := a.retag(ctx, op, out, wanted.Items()); err != nil {
-		return rec, &fault.Error{Op: op, Kind: fault.Unavailable, Err: err, RetryAfter: fault.RetryAfter(err), MayHaveLanded: true, Message: "the contact was written, and its tags were not"}
+		return rec, &fault.Error{
+			Op: op, Kind: fault.Unavailable, Err: err, RetryAfter: fault.RetryAfter(err), MayHaveLanded: true,
+			Message: "the contact was written, and its tags were not",
+		}
 	}
 	rec.Fields[tagField] = wanted
 	return rec, nil
 }
 
 // request makes the call of a write. One that Intercom could only refuse is refused here.
-func (a *account) request(ctx context.Context, op string, o object, w connector.Write) (r rest.Request, one crm.RecordID, err error) {
+func (a *account) request(
+	ctx context.Context, op string, o object, w connector.Write,
+) (r rest.Request, one crm.RecordID, err error) {
 	r = rest.Request{Op: op, Method: http.MethodPost, Path: o.path(), Write: true}
 	if w.Op == connector.Upsert {
 		return r, "", fault.New(op, fault.Unsupported, connector.CodeUnsupported, "Intercom has no such write")
@@ -116,17 +129,24 @@ func (a *account) begin(ctx context.Context, op string, o object, body map[strin
 	}
 	own, ok := body["company_id"].(crm.Value)
 	if !ok || own.Blank() {
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeRequired, Field: "company_id", Message: "a company of Intercom needs an ID of its own"}
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeRequired, Field: "company_id",
+			Message: "a company of Intercom needs an ID of its own",
+		}
 	}
 	var there found
-	_, err := a.client.Call(ctx, rest.Request{Op: op, Path: o.path(), Query: url.Values{"company_id": {own.Text()}}}, &there)
+	_, err := a.client.Call(ctx, rest.Request{Op: op, Path: o.path(), Query: url.Values{"company_id": {own.Text()}}},
+		&there)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return nil
 	case err != nil:
 		return err
 	case len(there.Data) > 0:
-		return &fault.Error{Op: op, Kind: fault.Conflict, Code: connector.CodeExists, Field: "company_id", Message: "Intercom has a company of this ID"}
+		return &fault.Error{
+			Op: op, Kind: fault.Conflict, Code: connector.CodeExists, Field: "company_id",
+			Message: "Intercom has a company of this ID",
+		}
 	}
 	return nil
 }

@@ -289,12 +289,8 @@ func (c *conn) BatchRead(
 	out := make([]connector.Read, len(ids))
 	for i, id := range ids {
 		if out[i].ID = id; all[i] == nil {
-			out[i].Err = fault.New(
-				"kept: read",
-				fault.Unsupported,
-				connector.CodeNotTold,
-				c.Connector.App().Name+" cannot be asked for records, and has told nothing of this one",
-			)
+			out[i].Err = fault.New("kept: read", fault.Unsupported, connector.CodeNotTold,
+				c.Connector.App().Name+" cannot be asked for records, and has told nothing of this one")
 			continue
 		}
 		r := record(all[i], fields)

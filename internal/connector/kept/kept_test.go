@@ -87,7 +87,9 @@ func (b *bed) told(id crm.RecordID, at time.Time, pairs ...string) {
 			rec.Fields[pairs[i]] = crm.NullValue()
 		}
 	}
-	if err := b.Keep(b.t.Context(), ws, account, connector.Event{Object: object, ID: id, At: at, Record: rec}); err != nil {
+	if err := b.Keep(b.t.Context(), ws, account, connector.Event{
+		Object: object, ID: id, At: at, Record: rec,
+	}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -190,7 +192,9 @@ func TestWritesAreKept(t *testing.T) {
 		return out[0]
 	}
 	b.app.at = b.after(0)
-	if w := write(connector.Create, "", crm.Fields{"first_name": crm.TextValue("Ann"), "email": crm.TextValue("a@example.com"), "city": {}}); w.Err != nil {
+	if w := write(connector.Create, "", crm.Fields{
+		"first_name": crm.TextValue("Ann"), "email": crm.TextValue("a@example.com"), "city": {},
+	}); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	b.want(map[string]string{"first_name": "Ann", "email": "a@example.com"})
@@ -204,11 +208,9 @@ func TestWritesAreKept(t *testing.T) {
 	b.told(ann, b.after(600*time.Millisecond), "first_name", "Late")
 	b.app.during = func() { b.told(ann, b.after(5*time.Second), "first_name", "Edited", "city", "Kona") }
 	b.app.at = b.after(4 * time.Second)
-	write(
-		connector.Update,
-		ann,
-		crm.Fields{"first_name": crm.TextValue("Overtaken"), "email": crm.TextValue("b@example.com")},
-	)
+	write(connector.Update, ann, crm.Fields{
+		"first_name": crm.TextValue("Overtaken"), "email": crm.TextValue("b@example.com"),
+	})
 	b.want(map[string]string{"first_name": "Edited", "email": "b@example.com", "city": "Kona"})
 }
 
@@ -241,11 +243,9 @@ func TestWriteNotKept(t *testing.T) {
 	b := newBed(t)
 	b.told(ann, b.after(0), "city", "Hilo")
 	b.conn = kept.Wrap(b.app, kept.Keeper{Store: &broken{b.mem, true}, Now: b.Now}, ws, account)
-	out, err := b.conn.BatchWrite(
-		t.Context(),
-		object,
-		[]connector.Write{{Op: connector.Update, ID: ann, Fields: crm.Fields{"city": crm.TextValue("Kona")}}},
-	)
+	out, err := b.conn.BatchWrite(t.Context(), object, []connector.Write{
+		{Op: connector.Update, ID: ann, Fields: crm.Fields{"city": crm.TextValue("Kona")}},
+	})
 	if err != nil || !fault.Is(out[0].Err, fault.Unavailable) || !fault.MayHaveLanded(out[0].Err) ||
 		!errors.Is(out[0].Err, errDown) {
 		t.Errorf("%+v, %v", out, err)
@@ -257,18 +257,8 @@ func TestWriteNotKept(t *testing.T) {
 func TestFind(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.told(
-		ann,
-		b.after(0),
-		"first_name",
-		"Ann",
-		"email",
-		"Old@example.com",
-		"second_email",
-		"A2@Example.com",
-		"phone",
-		"(808) 555-0147",
-	)
+	b.told(ann, b.after(0), "first_name", "Ann", "email", "Old@example.com", "second_email", "A2@Example.com", "phone",
+		"(808) 555-0147")
 	b.told("bob", b.after(0), "first_name", "ann", "email", "b@example.com", "phone", "+1 808 555 0147")
 	b.told(ann, b.after(time.Second), "email", "New@example.com")
 	for _, c := range []struct {
@@ -340,7 +330,9 @@ func TestChanges(t *testing.T) {
 		all = append(all, crm.RecordID(fmt.Sprintf("p%03d", i)))
 		b.told(all[i], b.after(0), "first_name", "Ann", "email", fmt.Sprintf("p%d@example.com", i))
 	}
-	if err := b.Keep(t.Context(), ws, account, connector.Event{Object: "others", ID: "x", Record: &crm.Record{}}); err != nil {
+	if err := b.Keep(t.Context(), ws, account, connector.Event{
+		Object: "others", ID: "x", Record: &crm.Record{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	b.now = b.now.Add(time.Hour)
@@ -360,7 +352,14 @@ func TestChanges(t *testing.T) {
 	if got, _ = b.list(connector.ChangesRequest{Cursor: cursor}); got != nil {
 		t.Errorf("nothing was told since: %v", got)
 	}
-	for _, req := range []connector.ChangesRequest{{Cursor: "x"}, {Position: "0.99."}, {Position: "-1.0."}, {Position: "1.x."}, {Position: "1.1"}, {Full: true, Position: "1.16."}} {
+	for _, req := range []connector.ChangesRequest{
+		{Cursor: "x"},
+		{Position: "0.99."},
+		{Position: "-1.0."},
+		{Position: "1.x."},
+		{Position: "1.1"},
+		{Full: true, Position: "1.16."},
+	} {
 		req.Object = object
 		if _, err := b.conn.Changes(t.Context(), req); fault.CodeOf(err) != connector.CodePosition {
 			t.Errorf("%+v: %v", req, err)

@@ -26,7 +26,10 @@ var (
 var refusals = rest.Errors{
 	Name: "LeadSquared", Plain: true,
 	Statuses: map[int]rest.Meaning{
-		http.StatusUnauthorized:    {Kind: fault.Denied, Code: connector.CodeReauthorize, Text: "LeadSquared refuses the keys: enter those of an active admin user"},
+		http.StatusUnauthorized: {
+			Kind: fault.Denied, Code: connector.CodeReauthorize,
+			Text: "LeadSquared refuses the keys: enter those of an active admin user",
+		},
 		http.StatusTooManyRequests: {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 5 * time.Second},
 	},
 	Words: map[string]rest.Meaning{
@@ -47,7 +50,9 @@ var refusals = rest.Errors{
 			return nil
 		}
 		if host := hostPattern.FindString(strings.ToLower(e.Text)); host != "" && status == http.StatusUnauthorized {
-			return []rest.Problem{{Words: []string{"region@"}, Text: "the account is in another region: enter https://" + host + " as its address"}}
+			return []rest.Problem{
+				{Words: []string{"region@"}, Text: "the account is in another region: enter https://" + host + " as its address"},
+			}
 		}
 		p := rest.Problem{Words: []string{e.Kind}}
 		for _, pattern := range []*regexp.Regexp{uniquePattern, attributePattern} {

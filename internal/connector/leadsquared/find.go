@@ -15,7 +15,9 @@ import (
 // BatchFind implements connector.Connector by the search for one criterion, which ignores
 // case: for whole values, and for the digits of a phone number in their order.
 // Source: apidocs.leadsquared.com/search-by-lead-criteria.
-func (a *account) BatchFind(ctx context.Context, name string, f crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (a *account) BatchFind(
+	ctx context.Context, name string, f crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	const op = "leadsquared: find"
 	if err := check(op, name, len(values), 1); err != nil {
 		return nil, err

@@ -26,23 +26,30 @@ func answering(t testing.TB, status int, body string) connector.Connector {
 func TestX13_Answers(t *testing.T) {
 	t.Parallel()
 	list := func(body string) error {
-		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{Object: "leads", Fields: []string{"FirstName"}, Full: true})
+		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{
+			Object: "leads", Fields: []string{"FirstName"}, Full: true,
+		})
 		return err
 	}
 	since := func(body string) error {
-		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{Object: "leads", Cursor: "@1900000000000"})
+		_, err := answering(t, 200, body).Changes(t.Context(), connector.ChangesRequest{
+			Object: "leads", Cursor: "@1900000000000",
+		})
 		return err
 	}
 	if err := list(`{"RecordCount":1,"Leads":[` + ann + `]}`); err != nil {
 		t.Fatal(err)
 	}
 	write := func(body string) error {
-		_, err := answering(t, 200, body).BatchWrite(t.Context(), "leads", []connector.Write{{Op: connector.Update, ID: one, Fields: crm.Fields{"FirstName": crm.TextValue("x")}}})
+		_, err := answering(t, 200, body).BatchWrite(t.Context(), "leads", []connector.Write{
+			{Op: connector.Update, ID: one, Fields: crm.Fields{"FirstName": crm.TextValue("x")}},
+		})
 		return err
 	}
 	_, errFields := answering(t, 200, `[]`).Fields(t.Context(), "leads")
 	_, errTest := answering(t, 200, `{}`).Test(t.Context())
-	reads, errRead := answering(t, 200, `{"RecordCount":1,"Leads":[`+strings.Replace(ann, "ModifiedOn", "At", 1)+`]}`).BatchRead(t.Context(), "leads", []crm.RecordID{one}, nil)
+	reads, errRead := answering(t, 200, `{"RecordCount":1,"Leads":[`+strings.Replace(ann, "ModifiedOn", "At", 1)+
+		`]}`).BatchRead(t.Context(), "leads", []crm.RecordID{one}, nil)
 	if errRead == nil {
 		errRead = reads[0].Err
 	}
@@ -70,12 +77,16 @@ func TestX13_Answers(t *testing.T) {
 func TestFields(t *testing.T) {
 	t.Parallel()
 	described, want := []string{}, map[string]string{
-		"ProspectID": "text read-only", "ProspectAutoId": "number read-only", "ProspectStage": "option", "CreatedOn": "datetime read-only", "ModifiedOn": "datetime read-only",
-		"CreatedBy": "text read-only", "ModifiedBy": "text read-only", "ModifiedByName": "text", "OwnerId": "text", "OwnerIdName": "text read-only",
-		"EmailAddress": "email unique", "Phone": "phone unique", "mx_Locked": "text read-only", "mx_Key": "text unique", "mx_Needed": "text required", "mx_Day": "datetime",
+		"ProspectID": "text read-only", "ProspectAutoId": "number read-only", "ProspectStage": "option",
+		"CreatedOn": "datetime read-only", "ModifiedOn": "datetime read-only",
+		"CreatedBy": "text read-only", "ModifiedBy": "text read-only", "ModifiedByName": "text", "OwnerId": "text",
+		"OwnerIdName":  "text read-only",
+		"EmailAddress": "email unique", "Phone": "phone unique", "mx_Locked": "text read-only", "mx_Key": "text unique",
+		"mx_Needed": "text required", "mx_Day": "datetime",
 	}
 	kinds := map[string]string{
-		"ProspectAutoId": `"Number"`, "ProspectStage": `"Select"`, "EmailAddress": `"Email"`, "Phone": `"Phone"`, "mx_Day": `"Date"`,
+		"ProspectAutoId": `"Number"`, "ProspectStage": `"Select"`, "EmailAddress": `"Email"`, "Phone": `"Phone"`,
+		"mx_Day":    `"Date"`,
 		"mx_Locked": `"Text","IsReadOnly":true`, "mx_Key": `"Text","IsUnique":true`, "mx_Needed": `"Text","IsMandatory":true`,
 	}
 	for name := range want {
@@ -102,7 +113,8 @@ func TestFields(t *testing.T) {
 // whole result or a classified error.
 func FuzzLeadSquaredAnswer(f *testing.F) {
 	f.Add(200, `{"RecordCount":1,"Leads":[`+ann+`]}`)
-	f.Add(200, `{"Leads":[{"LeadPropertyList":[{"Attribute":"ProspectID","Value":"`+one+`"},{"Attribute":"ModifiedOn","Value":"2026-01-02 10:00:00"}]}]}`)
+	f.Add(200, `{"Leads":[{"LeadPropertyList":[{"Attribute":"ProspectID","Value":"`+one+
+		`"},{"Attribute":"ModifiedOn","Value":"2026-01-02 10:00:00"}]}]}`)
 	f.Add(200, `[`+ann+`]`)
 	f.Add(500, `{"ExceptionType":"MXDuplicateEntryException","ExceptionMessage":"for key 'UQ_Prospect_Base_Phone'"}`)
 	f.Fuzz(func(t *testing.T, status int, body string) {
@@ -111,8 +123,11 @@ func FuzzLeadSquaredAnswer(f *testing.F) {
 		}
 		c, ctx := answering(t, status, body), t.Context()
 		reads, errRead := c.BatchRead(ctx, "leads", []crm.RecordID{one}, []string{"FirstName"})
-		found, errFind := c.BatchFind(ctx, "leads", crm.Field{Name: "EmailAddress"}, []string{"a@example.com"}, []string{"FirstName"})
-		wrote, errWrite := c.BatchWrite(ctx, "leads", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"FirstName": crm.TextValue("x")}}})
+		found, errFind := c.BatchFind(ctx, "leads", crm.Field{Name: "EmailAddress"}, []string{"a@example.com"},
+			[]string{"FirstName"})
+		wrote, errWrite := c.BatchWrite(ctx, "leads", []connector.Write{
+			{Op: connector.Create, Fields: crm.Fields{"FirstName": crm.TextValue("x")}},
+		})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "leads"})
 		_, errFields := c.Fields(ctx, "leads")
 		_, errTest := c.Test(ctx)
@@ -121,8 +136,10 @@ func FuzzLeadSquaredAnswer(f *testing.F) {
 				t.Fatalf("unclassified: %v", err)
 			}
 		}
-		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 || errScan == nil && (page.Next == "") == (page.Cursor == "") {
-			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and cursor")
+		if errRead == nil && len(reads) != 1 || errFind == nil && len(found) != 1 || errWrite == nil && len(wrote) != 1 ||
+			errScan == nil && (page.Next == "") == (page.Cursor == "") {
+			t.Fatal("an answer has another number of entries than were asked for, or a page neither or both of position and " +
+				"cursor")
 		}
 	})
 }

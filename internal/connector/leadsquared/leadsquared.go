@@ -96,7 +96,8 @@ func (*account) App() crm.App { return app() }
 func (a *account) Test(ctx context.Context) (connector.Identity, error) {
 	me, err := a.me(ctx, "leadsquared: test")
 	host := rest.Clip(me.URLs.API, 60)
-	return connector.Identity{Name: strings.TrimSpace("LeadSquared " + host), Detail: "of " + rest.Clip(me.Email, 100)}, err
+	return connector.Identity{Name: strings.TrimSpace("LeadSquared " + host), Detail: "of " + rest.Clip(me.Email, 100)},
+		err
 }
 
 type user struct {

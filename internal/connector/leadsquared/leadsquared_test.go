@@ -35,7 +35,9 @@ func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.
 	t.Helper()
 	c, err := leadsquared.Open(connector.Config{
 		Kind: crm.AuthAPIKey, Now: now, BaseURL: "https://api-in21.leadsquared.com", HTTP: &http.Client{Transport: rt},
-		Credentials: map[string]secret.Text{"access_key": secret.NewText(leadsquaredfake.AccessKey), "secret_key": secret.NewText(leadsquaredfake.SecretKey)},
+		Credentials: map[string]secret.Text{
+			"access_key": secret.NewText(leadsquaredfake.AccessKey), "secret_key": secret.NewText(leadsquaredfake.SecretKey),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,8 +79,12 @@ func TestInTrouble(t *testing.T) {
 		"list":   connectortest.Listing("leads", "FirstName"),
 		"read":   connectortest.Reading("leads", id, "FirstName"),
 		"find":   connectortest.Finding("leads", crm.Field{Name: "EmailAddress"}, "a@example.com", "FirstName"),
-		"create": connectortest.Writing("leads", connector.Write{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("Roe")}}),
-		"update": connectortest.Writing("leads", connector.Write{Op: connector.Update, ID: id, Fields: crm.Fields{"LastName": crm.TextValue("Roe")}}),
+		"create": connectortest.Writing("leads", connector.Write{
+			Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("Roe")},
+		}),
+		"update": connectortest.Writing("leads", connector.Write{
+			Op: connector.Update, ID: id, Fields: crm.Fields{"LastName": crm.TextValue("Roe")},
+		}),
 	})
 }
 

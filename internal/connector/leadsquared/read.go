@@ -24,7 +24,9 @@ type list struct {
 
 // BatchRead implements connector.Connector by the bulk reading of IDs, which leaves out
 // leads that are not there. Source: apidocs.leadsquared.com/get-leads-in-bulk-by-ids.
-func (a *account) BatchRead(ctx context.Context, name string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (a *account) BatchRead(
+	ctx context.Context, name string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	const op = "leadsquared: read"
 	if err := check(op, name, len(ids), readBatch); err != nil {
 		return nil, err

@@ -20,7 +20,8 @@ func (a *account) Changes(ctx context.Context, req connector.ChangesRequest) (co
 	if err := check(op, req.Object, 0, 0); err != nil {
 		return connector.ChangesPage{}, err
 	}
-	return scan.Next(ctx, source{a, op, req.Fields}, req, scan.Options{Overlap: overlap, Uncounted: true}, a.client.Clock())
+	return scan.Next(ctx, source{a, op, req.Fields}, req, scan.Options{Overlap: overlap, Uncounted: true},
+		a.client.Clock())
 }
 
 // source lists leads.
@@ -61,7 +62,9 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 	}
 	r := rest.Request{Op: s.op, Method: http.MethodPost, Path: leads + "Leads.RecentlyModified", Body: map[string]any{
 		"Parameter": map[string]string{"FromDate": at.From.UTC().Format(layout), "ToDate": until.UTC().Format(layout)},
-		"Columns":   columns(s.fields), "Paging": paging(page, pageSize), "Sorting": map[string]string{"ColumnName": by, "Direction": "0"},
+		"Columns":   columns(s.fields), "Paging": paging(page, pageSize), "Sorting": map[string]string{
+			"ColumnName": by, "Direction": "0",
+		},
 	}}
 	var ans list
 	got, err := s.client.Call(ctx, r, &ans)
@@ -78,7 +81,8 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 		if err != nil {
 			return scan.Result{}, err
 		}
-		if rec.ModifiedAt.Before(last) && !at.Tie || rec.ModifiedAt.After(until) { // the range or the order was not understood
+		// the range or the order was not understood
+		if rec.ModifiedAt.Before(last) && !at.Tie || rec.ModifiedAt.After(until) {
 			return scan.Result{}, rest.Malformed(r, "LeadSquared lists leads that were not asked for, or out of order")
 		}
 		if last = rec.ModifiedAt; at.Tie {

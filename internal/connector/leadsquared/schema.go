@@ -43,20 +43,25 @@ func (t *text) UnmarshalJSON(b []byte) error {
 // types are LeadSquared's, by the field's name first; all others are texts.
 var types = wire.Types{
 	"CreatedOn": crm.TypeDateTime, "ModifiedOn": crm.TypeDateTime,
-	"Email": crm.TypeEmail, "Phone": crm.TypePhone, "Number": crm.TypeNumber, "Boolean": crm.TypeBoolean, "Date": crm.TypeDateTime,
-	"Website": crm.TypeURL, "Select": crm.TypeOption, "Dropdown": crm.TypeOption, "SearchableDropdown": crm.TypeOption, "MultiSelect": crm.TypeOptions,
+	"Email": crm.TypeEmail, "Phone": crm.TypePhone, "Number": crm.TypeNumber, "Boolean": crm.TypeBoolean,
+	"Date":    crm.TypeDateTime,
+	"Website": crm.TypeURL, "Select": crm.TypeOption, "Dropdown": crm.TypeOption, "SearchableDropdown": crm.TypeOption,
+	"MultiSelect": crm.TypeOptions,
 }
 
 // names are the types of new fields, and how they are shown.
 // Source: apidocs.leadsquared.com/create-custom-lead-field.
 var names = map[crm.FieldType][2]string{
-	crm.TypeText: {"Text", "Textbox"}, crm.TypeNumber: {"Number", "Textbox"}, crm.TypeEmail: {"Email", "Email"}, crm.TypePhone: {"Phone", "Textbox"},
-	crm.TypeURL: {"Website", "URL"}, crm.TypeDate: {"Date", "Date"}, crm.TypeDateTime: {"Date", "DateTime"}, crm.TypeBoolean: {"Boolean", "CheckBox"},
+	crm.TypeText: {"Text", "Textbox"}, crm.TypeNumber: {"Number", "Textbox"}, crm.TypeEmail: {"Email", "Email"},
+	crm.TypePhone: {"Phone", "Textbox"},
+	crm.TypeURL:   {"Website", "URL"}, crm.TypeDate: {"Date", "Date"}, crm.TypeDateTime: {"Date", "DateTime"},
+	crm.TypeBoolean: {"Boolean", "CheckBox"},
 }
 
 // given are the fields that LeadSquared works out; not all are marked.
 func given(name string) bool {
-	return strings.HasPrefix(name, "Prospect") && name != "ProspectStage" || name == "CreatedOn" || name == "ModifiedOn" || name == "CreatedBy" ||
+	return strings.HasPrefix(name, "Prospect") && name != "ProspectStage" || name == "CreatedOn" || name == "ModifiedOn" ||
+		name == "CreatedBy" ||
 		name == "ModifiedBy" || strings.HasSuffix(name, "Name") && strings.HasPrefix(name, "OwnerId")
 }
 
@@ -77,8 +82,9 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 			continue
 		}
 		f := crm.Field{
-			Name: d.Name, Label: d.Label, Type: types.Of(crm.TypeText, d.Name, d.Type), Required: d.Mandatory, ReadOnly: d.ReadOnly || given(d.Name),
-			Unique: d.Unique || d.Name == "EmailAddress" || d.Name == "Phone",
+			Name: d.Name, Label: d.Label, Type: types.Of(crm.TypeText, d.Name, d.Type), Required: d.Mandatory,
+			ReadOnly: d.ReadOnly || given(d.Name),
+			Unique:   d.Unique || d.Name == "EmailAddress" || d.Name == "Phone",
 		}
 		if f.Label == "" {
 			f.Label = f.Name
@@ -87,7 +93,9 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 			f.Find = crm.FindWithin
 		}
 		f.MaxLength, _ = strconv.Atoi(string(d.Length)) // what is no number is no limit
-		wire.Choice(&f, d.Options, func(o option) (crm.Option, bool) { return crm.Option{Value: o.Value, Label: o.Value}, o.Value != "" })
+		wire.Choice(&f, d.Options, func(o option) (crm.Option, bool) {
+			return crm.Option{Value: o.Value, Label: o.Value}, o.Value != ""
+		})
 		out = append(out, f)
 	}
 	if len(out) == 0 {
@@ -107,12 +115,17 @@ func (a *account) CreateField(ctx context.Context, name string, f crm.Field) (cr
 	kind, ok := names[f.Type]
 	switch {
 	case !ok:
-		return crm.Field{}, fault.New(op, fault.Unsupported, connector.CodeUnsupported, "LeadSquared makes no fields of this type through its API")
+		return crm.Field{}, fault.New(op, fault.Unsupported, connector.CodeUnsupported,
+			"LeadSquared makes no fields of this type through its API")
 	case !labelPattern.MatchString(f.Label):
-		return crm.Field{}, &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeName, Field: f.Name, Message: "a label is made of letters, digits and blanks, 60 at most"}
+		return crm.Field{}, &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeName, Field: f.Name,
+			Message: "a label is made of letters, digits and blanks, 60 at most",
+		}
 	}
 	r := rest.Request{Op: op, Method: http.MethodPost, Path: leads + "CreateLeadField", Write: true, Body: map[string]any{
-		"DisplayName": f.Label, "DataType": kind[0], "RenderTypeTextValue": kind[1], "IsMandatory": false, "ShowInImport": true, "ShowInMailMerge": true,
+		"DisplayName": f.Label, "DataType": kind[0], "RenderTypeTextValue": kind[1], "IsMandatory": false,
+		"ShowInImport": true, "ShowInMailMerge": true,
 		"LockAfterCreate": 0, "UseInLeadClone": false, "MaxLength": "200", "OptionsJson": "",
 	}}
 	if _, err := a.client.Call(ctx, r, nil); err != nil {

@@ -74,16 +74,22 @@ func TestValues(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
 	w := a.write(connector.Create, "", crm.Fields{
-		"LastName": crm.TextValue("Roe"), "mx_Age": crm.NumberValue("12.5"), "mx_Member": crm.BoolValue(true), "mx_Visited_On": crm.TextValue("2026-03-02T10:30:00+01:00"), "Source": {},
+		"LastName": crm.TextValue("Roe"), "mx_Age": crm.NumberValue("12.5"), "mx_Member": crm.BoolValue(true),
+		"mx_Visited_On": crm.TextValue("2026-03-02T10:30:00+01:00"), "Source": {},
 	})
 	if w.Err != nil || w.At.IsZero() {
 		t.Fatalf("%+v", w)
 	}
-	want := map[string]string{"LastName": "Roe", "mx_Age": "12.5", "mx_Member": "1", "mx_Visited_On": "2026-03-02 09:30:00", "ProspectStage": "Prospect", "ProspectAutoId": "1"}
+	want := map[string]string{
+		"LastName": "Roe", "mx_Age": "12.5", "mx_Member": "1", "mx_Visited_On": "2026-03-02 09:30:00",
+		"ProspectStage": "Prospect", "ProspectAutoId": "1",
+	}
 	if diff := cmp.Diff(want, a.fake.Core().Records("leads")[0].Fields); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	reads, err := a.BatchRead(t.Context(), "leads", []crm.RecordID{w.ID}, []string{"mx_Visited_On", "mx_Age", "Source", "CreatedOn"})
+	reads, err := a.BatchRead(t.Context(), "leads", []crm.RecordID{w.ID}, []string{
+		"mx_Visited_On", "mx_Age", "Source", "CreatedOn",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,10 +97,15 @@ func TestValues(t *testing.T) {
 	for name, v := range reads[0].Record.Fields {
 		got[name] = fmt.Sprintf("%d %s", v.Kind(), v.Text())
 	}
-	if diff := cmp.Diff(map[string]string{"mx_Visited_On": "2 2026-03-02T09:30:00Z", "mx_Age": "2 12.5", "Source": "1 ", "CreatedOn": "2 2026-03-02T09:30:00Z"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{
+		"mx_Visited_On": "2 2026-03-02T09:30:00Z", "mx_Age": "2 12.5", "Source": "1 ",
+		"CreatedOn": "2 2026-03-02T09:30:00Z",
+	}, got); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
-	if w := a.write(connector.Update, w.ID, crm.Fields{"mx_Member": crm.BoolValue(false), "mx_Age": crm.NullValue()}); w.Err != nil {
+	if w := a.write(connector.Update, w.ID, crm.Fields{
+		"mx_Member": crm.BoolValue(false), "mx_Age": crm.NullValue(),
+	}); w.Err != nil {
 		t.Fatal(w.Err)
 	}
 	if f := a.fake.Core().Records("leads")[0].Fields; f["mx_Member"] != "0" || f["mx_Age"] != "" {
@@ -109,27 +120,35 @@ func TestStatus500(t *testing.T) {
 	a := newAccount(t)
 	id := a.create(map[string]string{"LastName": "Roe", "EmailAddress": "a@example.com"})
 	w := a.write(connector.Create, "", crm.Fields{"EmailAddress": crm.TextValue("A@example.com")})
-	if !fault.Is(w.Err, fault.Conflict) || fault.CodeOf(w.Err) != connector.CodeExists || fault.MayHaveLanded(w.Err) || !strings.Contains(w.Err.Error(), "EmailAddress") {
+	if !fault.Is(w.Err, fault.Conflict) || fault.CodeOf(w.Err) != connector.CodeExists || fault.MayHaveLanded(w.Err) ||
+		!strings.Contains(w.Err.Error(), "EmailAddress") {
 		t.Errorf("a double: %v", w.Err)
 	}
 	if strings.Contains(strings.ToLower(w.Err.Error()), "a@example.com") || w.Exchange == nil || w.Exchange.Status != 500 {
 		t.Errorf("a double's text and exchange: %v, %+v", w.Err, w.Exchange)
 	}
 	gone := crm.RecordID(strings.ReplaceAll(string(id), "1", "7"))
-	if w := a.write(connector.Update, gone, crm.Fields{"LastName": crm.TextValue("X")}); !fault.Is(w.Err, fault.NotFound) || fault.MayHaveLanded(w.Err) {
+	if w := a.write(connector.Update, gone, crm.Fields{"LastName": crm.TextValue("X")}); !fault.Is(w.Err,
+		fault.NotFound) || fault.MayHaveLanded(w.Err) {
 		t.Errorf("a lead that is gone: %v", w.Err)
 	}
-	if w := a.write(connector.Update, id, crm.Fields{"mx_None": crm.TextValue("X")}); fault.CodeOf(w.Err) != connector.CodeField || !strings.Contains(w.Err.Error(), "mx_None") {
+	if w := a.write(connector.Update, id, crm.Fields{
+		"mx_None": crm.TextValue("X"),
+	}); fault.CodeOf(w.Err) != connector.CodeField || !strings.Contains(w.Err.Error(), "mx_None") {
 		t.Errorf("a field that is not there: %v", w.Err)
 	}
-	if w := a.write(connector.Update, id, crm.Fields{"LastName": crm.NullValue(), "EmailAddress": crm.NullValue()}); fault.CodeOf(w.Err) != connector.CodeRequired {
+	if w := a.write(connector.Update, id, crm.Fields{
+		"LastName": crm.NullValue(), "EmailAddress": crm.NullValue(),
+	}); fault.CodeOf(w.Err) != connector.CodeRequired {
 		t.Errorf("a lead without anything: %v", w.Err)
 	}
 	for _, body := range []string{`{"Status":"Error","ExceptionType":"MXException"}`, `<html>`} {
 		if err := a.fake.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: 500, Body: body}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.BatchWrite(t.Context(), "leads", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("X")}}}); !fault.Is(err, fault.Unavailable) || !fault.MayHaveLanded(err) {
+		if _, err := a.BatchWrite(t.Context(), "leads", []connector.Write{
+			{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("X")}},
+		}); !fault.Is(err, fault.Unavailable) || !fault.MayHaveLanded(err) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
@@ -140,13 +159,20 @@ func TestWrongRegion(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
 	w := httptest.NewRecorder()
-	a.fake.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "PUT", "/_fake/leadsquared/region", strings.NewReader(`{"host":"api-us11.leadsquared.com"}`)))
+	a.fake.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "PUT", "/_fake/leadsquared/region",
+		strings.NewReader(`{"host":"api-us11.leadsquared.com"}`)))
 	_, err := a.Test(t.Context())
-	if !fault.Is(err, fault.Denied) || fault.CodeOf(err) != connector.CodeReauthorize || !strings.Contains(err.Error(), "https://api-us11.leadsquared.com") {
+	if !fault.Is(err, fault.Denied) || fault.CodeOf(err) != connector.CodeReauthorize ||
+		!strings.Contains(err.Error(), "https://api-us11.leadsquared.com") {
 		t.Errorf("the wrong region: %v", err)
 	}
-	_, err = leadsquared.Open(connector.Config{Kind: crm.AuthAPIKey, HTTP: http.DefaultClient, Now: a.clock.Now, Credentials: map[string]secret.Text{"access_key": secret.NewText("a")}})
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "api-in21.leadsquared.com") || !strings.Contains(err.Error(), "secret key is required") {
+	_, err = leadsquared.Open(connector.Config{
+		Kind: crm.AuthAPIKey, HTTP: http.DefaultClient, Now: a.clock.Now, Credentials: map[string]secret.Text{
+			"access_key": secret.NewText("a"),
+		},
+	})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "api-in21.leadsquared.com") ||
+		!strings.Contains(err.Error(), "secret key is required") {
 		t.Errorf("without an address and a key: %v", err)
 	}
 }
@@ -207,14 +233,22 @@ func TestDeliveries(t *testing.T) {
 	hooks := leadsquared.Driver().Webhooks
 	one, two := "0acb9356-bcd1-4128-b63a-97f52cb8cc3c", "3aee22bd-8419-422a-8242-c510df9af021"
 	for name, c := range map[string]struct{ url, body, want string }{
-		"a lead":        {"", `{"ProspectID":"` + strings.ToUpper(one) + `","DoNotEmail":"0"}`, "changed " + one},
-		"a change":      {"?eventType=Lead_Post_Update", `{"Before":{"ProspectID":"` + one + `"},"After":{"ProspectID":"` + one + `","ModifiedOn":"2026-03-02 09:30:00"}}`, "changed " + one},
-		"several":       {"", `[{"ProspectID":"` + one + `"},{"RelatedProspectId":"` + two + `"},{"ProspectID":"` + one + `"}]`, "changed " + one + ",changed " + two},
+		"a lead": {"", `{"ProspectID":"` + strings.ToUpper(one) + `","DoNotEmail":"0"}`, "changed " + one},
+		"a change": {
+			"?eventType=Lead_Post_Update", `{"Before":{"ProspectID":"` + one + `"},"After":{"ProspectID":"` + one +
+				`","ModifiedOn":"2026-03-02 09:30:00"}}`, "changed " + one,
+		},
+		"several": {
+			"", `[{"ProspectID":"` + one + `"},{"RelatedProspectId":"` + two + `"},{"ProspectID":"` + one + `"}]`,
+			"changed " + one + ",changed " + two,
+		},
 		"a deletion":    {"?eventType=Lead_Post_Delete", `{"ProspectID":"` + one + `"}`, "deleted " + one},
 		"without an ID": {"", `{"EmailAddress":"a@example.com"}`, ""},
 		"no object":     {"", `"x"`, ""},
 	} {
-		events, err := hooks.Parse(connector.WebhookRequest{Method: "POST", URL: "https://lockstep.example/h/t" + c.url, Body: []byte(c.body)})
+		events, err := hooks.Parse(connector.WebhookRequest{
+			Method: "POST", URL: "https://lockstep.example/h/t" + c.url, Body: []byte(c.body),
+		})
 		var got []string
 		for _, e := range events {
 			got = append(got, string(e.Kind)+" "+string(e.ID))

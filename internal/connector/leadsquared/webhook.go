@@ -71,7 +71,8 @@ func (webhooks) Parse(req connector.WebhookRequest) ([]connector.Event, error) {
 		return nil, hook.Malformed(op, "the delivery is not a lead")
 	}
 	kind := connector.EventChanged
-	if u, err := url.Parse(req.URL); err == nil && strings.Contains(strings.ToLower(u.Query().Get("eventType")), "delete") {
+	if u, err := url.Parse(req.URL); err == nil && strings.Contains(strings.ToLower(u.Query().Get("eventType")),
+		"delete") {
 		kind = connector.EventDeleted
 	}
 	var hints hook.Hints

@@ -130,7 +130,9 @@ func attributes(fields crm.Fields) []pair {
 
 // columns are the fields to ask for.
 func columns(fields []string) map[string]string {
-	return map[string]string{"Include_CSV": strings.Join(append([]string{"ProspectID", "CreatedOn", "ModifiedOn"}, fields...), ",")}
+	return map[string]string{
+		"Include_CSV": strings.Join(append([]string{"ProspectID", "CreatedOn", "ModifiedOn"}, fields...), ","),
+	}
 }
 
 func paging(index, size int) map[string]int {

@@ -19,7 +19,9 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 	if err := check(op, name, 0, 0); err != nil {
 		return nil, err
 	}
-	b, err := rows.Prepare(op, writes, 1, func(w connector.Write) (rest.Request, crm.RecordID, error) { return request(op, w) })
+	b, err := rows.Prepare(op, writes, 1, func(w connector.Write) (rest.Request, crm.RecordID, error) {
+		return request(op, w)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -62,5 +64,6 @@ func request(op string, w connector.Write) (r rest.Request, one crm.RecordID, er
 		return r, one, nil
 	case connector.Upsert, connector.Archive:
 	}
-	return r, "", fault.New(op, fault.Unsupported, connector.CodeUnsupported, "LeadSquared has no such write, or none that can be taken back")
+	return r, "", fault.New(op, fault.Unsupported, connector.CodeUnsupported,
+		"LeadSquared has no such write, or none that can be taken back")
 }

@@ -340,7 +340,10 @@ func (a *App) touch(r *row) {
 	if a.Late != nil {
 		lag += a.Late()
 	}
-	r.coming = append(r.coming, view{due: now.Add(lag), fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into, absorbed: r.absorbed, known: true})
+	r.coming = append(r.coming, view{
+		due: now.Add(lag), fields: r.fields, modified: r.modified, deleted: r.deleted, into: r.into, absorbed: r.absorbed,
+		known: true,
+	})
 }
 
 // indexed returns the record as searches know it now.
@@ -386,7 +389,9 @@ func (e existsError) Error() string { return e.refusal.Error() }
 func (e existsError) Unwrap() error { return e.refusal }
 
 func (a *App) taken(by *row) error {
-	return existsError{fault.New("model: write", fault.Conflict, "already_exists", "another record has this e-mail address"), by.id}
+	return existsError{
+		fault.New("model: write", fault.Conflict, "already_exists", "another record has this e-mail address"), by.id,
+	}
 }
 
 // Row returns one record, deleted or not.

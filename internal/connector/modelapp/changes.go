@@ -25,7 +25,10 @@ type spot struct {
 }
 
 func (s spot) encode() string {
-	return strings.Join([]string{string(s.sort), strconv.FormatInt(s.from, 10), strconv.FormatInt(s.start, 10), strconv.FormatInt(s.at, 10), strconv.FormatInt(s.until, 10), string(s.id)}, "|")
+	return strings.Join([]string{
+		string(s.sort), strconv.FormatInt(s.from, 10), strconv.FormatInt(s.start, 10), strconv.FormatInt(s.at, 10),
+		strconv.FormatInt(s.until, 10), string(s.id),
+	}, "|")
 }
 
 func parseSpot(text string) (spot, error) {
@@ -160,7 +163,8 @@ func (a *App) listChanges(s spot, fields []string) connector.ChangesPage {
 	for _, r := range a.order {
 		v := a.indexed(r, now)
 		at := v.modified.UnixNano()
-		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || s.until != 0 && at >= s.until || v.deleted && (!a.opts.DeletedFeed || a.purged(v.modified, now)) {
+		if !v.known || at < s.from || at < s.at || at == s.at && r.id <= s.id || s.until != 0 && at >= s.until ||
+			v.deleted && (!a.opts.DeletedFeed || a.purged(v.modified, now)) {
 			continue
 		}
 		hits = append(hits, hit{r, *v})

@@ -42,7 +42,8 @@ func ask[T any](ctx context.Context, c *client, write bool, f func(a *App) (T, e
 			err = fault.New("model: call", fault.Denied, "reauthorization_required", "the app refuses every token")
 		}
 	}
-	if f, ok := err.(*fault.Error); ok && f.Kind == fault.Unavailable && write { //nolint:errorlint // classified one step below
+	if f, ok := err.(*fault.Error); ok && f.Kind == fault.Unavailable && //nolint:errorlint // classified one step below
+		write {
 		lost := *f
 		lost.MayHaveLanded = true
 		err = &lost
@@ -121,7 +122,9 @@ func checkObject(object string) error {
 }
 
 // BatchRead implements connector.Connector.
-func (c *client) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (c *client) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -188,7 +191,9 @@ func (a *App) show(r crm.Record) crm.Record {
 }
 
 // BatchFind implements connector.Connector.
-func (c *client) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (c *client) BatchFind(
+	ctx context.Context, object string, field crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
@@ -245,7 +250,9 @@ func (c *client) FindLag(string, crm.Field) time.Duration {
 }
 
 // History is one of connector.Extras.
-func (c *client) History(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]map[string][]crm.Value, error) {
+func (c *client) History(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]map[string][]crm.Value, error) {
 	return ask(ctx, c, false, func(a *App) ([]map[string][]crm.Value, error) {
 		out := make([]map[string][]crm.Value, len(ids))
 		for i, id := range ids {
@@ -276,7 +283,10 @@ func (r *row) record(fields []string) crm.Record {
 }
 
 func (v *view) record(r *row, fields []string) crm.Record {
-	out := crm.Record{ID: r.id, ModifiedAt: v.modified, ModifiedBy: r.by, CreatedAt: r.created, Deleted: v.deleted, MergedInto: v.into, Merged: v.absorbed, Etag: r.etag(), Fields: make(crm.Fields, len(fields))}
+	out := crm.Record{
+		ID: r.id, ModifiedAt: v.modified, ModifiedBy: r.by, CreatedAt: r.created, Deleted: v.deleted,
+		MergedInto: v.into, Merged: v.absorbed, Etag: r.etag(), Fields: make(crm.Fields, len(fields)),
+	}
 	for _, f := range fields {
 		if x, ok := v.fields[f]; ok {
 			out.Fields[f] = x

@@ -37,7 +37,9 @@ func (a *App) has(field string) bool { return slices.Contains(a.names, field) &&
 func (a *App) visible(f crm.Fields) error {
 	for k := range f {
 		if !a.has(k) {
-			return &fault.Error{Op: "model: edit", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field"}
+			return &fault.Error{
+				Op: "model: edit", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field",
+			}
 		}
 	}
 	return nil
@@ -47,7 +49,9 @@ func (a *App) visible(f crm.Fields) error {
 func (a *App) asked(what string, fields []string) error {
 	for _, f := range fields {
 		if a.opts.RefuseGone && a.archived[f] {
-			return &fault.Error{Op: "model: " + what, Kind: fault.Invalid, Code: codeMissing, Field: f, Message: "there is no such field"}
+			return &fault.Error{
+				Op: "model: " + what, Kind: fault.Invalid, Code: codeMissing, Field: f, Message: "there is no such field",
+			}
 		}
 	}
 	return nil

@@ -77,7 +77,9 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answers = append(w.answers, a)
-	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(strconv.Itoa(len(w.answers) - 1)))}, nil
+	return &http.Response{
+		StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(strconv.Itoa(len(w.answers) - 1))),
+	}, nil
 }
 
 func status(f fakekit.Fault) error {
@@ -93,7 +95,8 @@ func status(f fakekit.Fault) error {
 
 func (w *wire) via(rt http.RoundTripper) modelapp.Via {
 	return func(ctx context.Context, run func() (any, error)) (any, error) {
-		req, err := http.NewRequestWithContext(context.WithValue(ctx, runKey{}, run), http.MethodPost, "https://model.example/", nil)
+		req, err := http.NewRequestWithContext(context.WithValue(ctx, runKey{}, run), http.MethodPost,
+			"https://model.example/", nil)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +203,8 @@ func harness(o modelapp.Options) connectortest.Harness {
 			}
 		},
 		Object: modelapp.Object, Email: name(modelapp.Email), First: name(modelapp.First), Last: name(modelapp.Last),
-		Phone: name(modelapp.Phone), External: name(modelapp.Key), BadField: name(modelapp.Rank), Bad: crm.TextValue("platinum"),
+		Phone: name(modelapp.Phone), External: name(modelapp.Key), BadField: name(modelapp.Rank),
+		Bad:    crm.TextValue("platinum"),
 		Settle: time.Minute,
 	}
 }
@@ -262,7 +266,8 @@ func TestUniqueNamesTheRecordInTheWay(t *testing.T) {
 	out, err := app.Open(nil, nil).BatchWrite(t.Context(), modelapp.Object, []connector.Write{{
 		Op: connector.Create, Fields: crm.Fields{modelapp.Email: crm.TextValue("A@example.com ")},
 	}})
-	if err != nil || !fault.Is(out[0].Err, fault.Conflict) || fault.CodeOf(out[0].Err) != "already_exists" || out[0].Existing != id {
+	if err != nil || !fault.Is(out[0].Err, fault.Conflict) || fault.CodeOf(out[0].Err) != "already_exists" ||
+		out[0].Existing != id {
 		t.Errorf("the write: %v, %+v, want conflict naming %q", err, out[0], id)
 	}
 }

@@ -54,12 +54,13 @@ type Options struct {
 	Blank      crm.Blank
 	RefuseGone bool
 
-	Memory     time.Duration // how long deletions are told; 0 = for ever
-	Unique     bool          // no second record with the same e-mail
-	FindNow    bool          // looking up knows no lag
-	Literal    bool          // looking up compares letter by letter
-	Trim       bool          // texts lose surrounding blanks
-	Picky      bool          // values with a marker are refused, changed or kept out when they come through the API: see Marks
+	Memory  time.Duration // how long deletions are told; 0 = for ever
+	Unique  bool          // no second record with the same e-mail
+	FindNow bool          // looking up knows no lag
+	Literal bool          // looking up compares letter by letter
+	Trim    bool          // texts lose surrounding blanks
+	// values with a marker are refused, changed or kept out when they come through the API: see Marks
+	Picky      bool
 	Phones     bool          // phone numbers are stored in the app's own format
 	Coarse     time.Duration // granularity of modification times; 0 = a millisecond
 	Lag        time.Duration // until a change shows in searches
@@ -147,4 +148,6 @@ func (o *Options) fields() []crm.Field {
 	return out
 }
 
-var ranks = []crm.Option{{Value: "gold", Label: "Gold"}, {Value: "silver", Label: "Silver"}, {Value: "bronze", Label: "Bronze"}}
+var ranks = []crm.Option{
+	{Value: "gold", Label: "Gold"}, {Value: "silver", Label: "Silver"}, {Value: "bronze", Label: "Bronze"},
+}

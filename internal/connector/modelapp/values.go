@@ -21,7 +21,9 @@ func (a *App) stored(old, f crm.Fields, byUser bool) (crm.Fields, error) {
 	}
 	for k, v := range f {
 		if !a.has(k) && !(byUser && a.archived[k]) { // a merge carries what nobody sees
-			return nil, &fault.Error{Op: "model: write", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field"}
+			return nil, &fault.Error{
+				Op: "model: write", Kind: fault.Invalid, Code: codeMissing, Field: k, Message: "there is no such field",
+			}
 		}
 		if v.Blank() {
 			delete(out, k)
@@ -41,7 +43,9 @@ func (a *App) conduct(old, f crm.Fields, byUser bool) (crm.Fields, error) {
 	if !a.opts.Picky || byUser {
 		return f, nil
 	}
-	refusal := &fault.Error{Op: "model: write", Kind: fault.Invalid, Code: "rejected_by_rule", Message: "a rule of the app refuses the record"}
+	refusal := &fault.Error{
+		Op: "model: write", Kind: fault.Invalid, Code: "rejected_by_rule", Message: "a rule of the app refuses the record",
+	}
 	out := f.Clone()
 	for k, v := range f {
 		if v.Kind() != crm.Text {

@@ -41,7 +41,11 @@ func (c *client) BatchWrite(ctx context.Context, object string, writes []connect
 func (a *App) write(w *connector.Write) connector.Written {
 	r, created, err := a.apply(w)
 	if err != nil {
-		out := connector.Written{Err: err, Exchange: &connector.Exchange{Method: "POST", URL: "https://model.example/" + Object, Status: 400, Response: fault.CodeOf(err)}}
+		out := connector.Written{
+			Err: err, Exchange: &connector.Exchange{
+				Method: "POST", URL: "https://model.example/" + Object, Status: 400, Response: fault.CodeOf(err),
+			},
+		}
 		var exists existsError
 		if errors.As(err, &exists) {
 			out.Existing = exists.id

@@ -145,7 +145,10 @@ func throttled(b blocked) error {
 	}
 	// Full milliseconds, upwards: what reads as "over" must be over.
 	wait := (b.wait + time.Millisecond - 1).Truncate(time.Millisecond)
-	return &fault.Error{Op: "paced: take calls", Kind: fault.Throttled, Code: b.code, RetryAfter: max(wait, time.Millisecond), Guessed: b.guess, Message: message}
+	return &fault.Error{
+		Op: "paced: take calls", Kind: fault.Throttled, Code: b.code, RetryAfter: max(wait, time.Millisecond),
+		Guessed: b.guess, Message: message,
+	}
 }
 
 // notSent returns err as the failure of a call that was never made.
@@ -249,7 +252,9 @@ func (p *pacer) heeded(now time.Time) {
 }
 
 func (p *pacer) key() store.Key {
-	return store.Key{Table: store.Settings, Workspace: p.Workspace, Partition: "budget#" + string(p.Account), Sort: "budget"}
+	return store.Key{
+		Table: store.Settings, Workspace: p.Workspace, Partition: "budget#" + string(p.Account), Sort: "budget",
+	}
 }
 
 // change is a write of the item that we want to make.

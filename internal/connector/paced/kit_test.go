@@ -192,7 +192,8 @@ func budget(s store.Store, now func() time.Time) Budget {
 
 func wantThrottled(t *testing.T, err error, code string) time.Duration {
 	t.Helper()
-	if !fault.Is(err, fault.Throttled) || fault.CodeOf(err) != code || fault.RetryAfter(err) <= 0 || fault.MayHaveLanded(err) {
+	if !fault.Is(err, fault.Throttled) || fault.CodeOf(err) != code || fault.RetryAfter(err) <= 0 ||
+		fault.MayHaveLanded(err) {
 		t.Errorf("error %v, want Throttled %s with a wait, and nothing sent", err, code)
 	}
 	return fault.RetryAfter(err)

@@ -58,7 +58,9 @@ func limitsOf(l crm.Limits) limits {
 	out := limits{daily: max(0, l.DailyCalls)}
 	search := l.SearchCalls > 0 && l.SearchWindow > 0
 	if l.BurstCalls > 0 && l.BurstWindow > 0 {
-		out.windows = append(out.windows, window{l.BurstCalls, l.BurstWindow, func(x lane) bool { return x != laneSearch || !search }})
+		out.windows = append(out.windows, window{
+			l.BurstCalls, l.BurstWindow, func(x lane) bool { return x != laneSearch || !search },
+		})
 	}
 	if search {
 		out.windows = append(out.windows, window{l.SearchCalls, l.SearchWindow, func(x lane) bool { return x != laneCall }})

@@ -18,13 +18,23 @@ func TestSlicesOfEveryLimit(t *testing.T) {
 		calls int
 		in    time.Duration
 	}
-	windows := []pair{{}, {100, 0}, {0, time.Second}, {1, time.Second}, {5, time.Second}, {100, 10 * time.Second}, {3, time.Minute}, {600, time.Minute}}
+	windows := []pair{
+		{},
+		{100, 0},
+		{0, time.Second},
+		{1, time.Second},
+		{5, time.Second},
+		{100, 10 * time.Second},
+		{3, time.Minute},
+		{600, time.Minute},
+	}
 	var out strings.Builder
 	for _, burst := range windows {
 		for _, search := range windows {
 			for _, daily := range []int{-1, 0, 1, 1999, 2000, 4000, 127_999, 128_000, 250_000} {
 				l := limitsOf(crm.Limits{
-					BurstCalls: burst.calls, BurstWindow: burst.in, SearchCalls: search.calls, SearchWindow: search.in, DailyCalls: daily,
+					BurstCalls: burst.calls, BurstWindow: burst.in, SearchCalls: search.calls, SearchWindow: search.in,
+					DailyCalls: daily,
 				})
 				fmt.Fprintf(&out, "%d in %s, searches %d in %s, daily %d:", burst.calls, burst.in, search.calls, search.in, daily)
 				for _, x := range []lane{laneCall, laneSearch} {

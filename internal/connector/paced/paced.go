@@ -100,7 +100,9 @@ func (c *conn) Changes(ctx context.Context, req connector.ChangesRequest) (conne
 }
 
 // BatchRead implements connector.Connector.
-func (c *conn) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (c *conn) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	out, err := call(ctx, c, laneCall, "batch_read", func() ([]connector.Read, error) {
 		return c.inner.BatchRead(ctx, object, ids, fields)
 	})
@@ -115,7 +117,9 @@ func (c *conn) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 
 // BatchFind implements connector.Connector. A look-up without index lag does
 // not go through the search index, so it is no search.
-func (c *conn) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (c *conn) BatchFind(
+	ctx context.Context, object string, field crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	x := laneSearch
 	if connector.FindLag(c.inner, object, field) < c.inner.App().Limits.IndexLag {
 		x = laneCall

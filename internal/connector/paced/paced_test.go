@@ -24,8 +24,9 @@ func TestS18_NoWindowHoldsMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		l := crm.Limits{
-			BurstCalls: rapid.IntRange(1, 40).Draw(t, "burst"), BurstWindow: time.Duration(rapid.IntRange(200, 12000).Draw(t, "ms")) * time.Millisecond,
-			DailyCalls: rapid.SampledFrom([]int{0, 0, 50, 1000}).Draw(t, "daily"),
+			BurstCalls:  rapid.IntRange(1, 40).Draw(t, "burst"),
+			BurstWindow: time.Duration(rapid.IntRange(200, 12000).Draw(t, "ms")) * time.Millisecond,
+			DailyCalls:  rapid.SampledFrom([]int{0, 0, 50, 1000}).Draw(t, "daily"),
 		}
 		if rapid.Bool().Draw(t, "search") {
 			l.SearchCalls, l.SearchWindow = rapid.IntRange(1, 6).Draw(t, "searches"), time.Second
@@ -224,7 +225,9 @@ func TestS18_UnusedCallsComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	item, err := s.Store.Get(t.Context(), store.Key{Table: store.Settings, Workspace: "ws_1", Partition: "budget#acc_1", Sort: "budget"})
+	item, err := s.Store.Get(t.Context(), store.Key{
+		Table: store.Settings, Workspace: "ws_1", Partition: "budget#acc_1", Sort: "budget",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +247,10 @@ func TestS18_UnusedCallsComeBack(t *testing.T) {
 func TestS18_RetryAfterHoldsForAllWorkers(t *testing.T) {
 	t.Parallel()
 	limits := map[string]crm.Limits{
-		"published limits":    {BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second, DailyCalls: 10000},
+		"published limits": {
+			BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second,
+			DailyCalls: 10000,
+		},
 		"no limits published": {},
 	}
 	for name, l := range limits {
@@ -304,10 +310,15 @@ func TestS18_RetryAfterHoldsForAllWorkers(t *testing.T) {
 func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 	t.Parallel()
 	for name, l := range map[string]crm.Limits{
-		"published limits":    {BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second, DailyCalls: 10000},
+		"published limits": {
+			BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 5, SearchWindow: time.Second,
+			DailyCalls: 10000,
+		},
 		"no limits published": {},
 	} {
-		for answer, silent := range map[string]error{"refusals": nil, "then silence": &fault.Error{Op: "app", Kind: fault.Unavailable}} {
+		for answer, silent := range map[string]error{
+			"refusals": nil, "then silence": &fault.Error{Op: "app", Kind: fault.Unavailable},
+		} {
 			t.Run(name+", "+answer, func(t *testing.T) {
 				t.Parallel()
 				c := newClock()
@@ -320,7 +331,10 @@ func TestS34_AQuotaIsAskedForOnceAMinute(t *testing.T) {
 					}
 				}
 				c.Advance(2 * time.Second)
-				a.respond(&fault.Error{Op: "app", Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: time.Minute, Guessed: true})
+				a.respond(&fault.Error{
+					Op: "app", Kind: fault.Throttled, Code: connector.CodeQuota, RetryAfter: time.Minute,
+					Guessed: true,
+				})
 				before := a.count(laneCall)
 				for second := range 600 {
 					if second == 300 && silent != nil {
@@ -379,7 +393,9 @@ func TestS18_RetryAfterIsWrittenOnce(t *testing.T) {
 	}
 	// Without a Retry-After there is nothing to keep; other errors keep nothing.
 	second := Wrap(bare{app: a}, Budget{Store: s, Workspace: "ws_1", Account: "acc_2", Now: c.Now})
-	for _, err := range []error{&fault.Error{Kind: fault.Throttled}, &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Minute}, errors.New("x")} {
+	for _, err := range []error{
+		&fault.Error{Kind: fault.Throttled}, &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Minute}, errors.New("x"),
+	} {
 		a.respond(err)
 		if _, got := second.Test(t.Context()); !errors.Is(got, err) {
 			t.Errorf("%v, want %v", got, err)
@@ -441,7 +457,9 @@ func TestS18_SliceCostsOneWrite(t *testing.T) {
 func TestS22_WrongClocksCostPaceOnly(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{-24 * time.Hour, -time.Minute, time.Minute, 24 * time.Hour} {
-		for name, l := range map[string]crm.Limits{"limits": {BurstCalls: 10, BurstWindow: 10 * time.Second, DailyCalls: 100_000}, "none": {}} {
+		for name, l := range map[string]crm.Limits{
+			"limits": {BurstCalls: 10, BurstWindow: 10 * time.Second, DailyCalls: 100_000}, "none": {},
+		} {
 			t.Run(fmt.Sprint(name, skew), func(t *testing.T) {
 				t.Parallel()
 				c := newClock()
@@ -540,7 +558,9 @@ func TestStoreOutageSendsNothing(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	a := newApp(crm.Limits{BurstCalls: 10, BurstWindow: time.Second}, c.Now)
-	for name, s := range map[string]store.Store{"reads fail": down{readFails: true, Store: newStore(c.Now)}, "writes fail": down{Store: newStore(c.Now)}} {
+	for name, s := range map[string]store.Store{
+		"reads fail": down{readFails: true, Store: newStore(c.Now)}, "writes fail": down{Store: newStore(c.Now)},
+	} {
 		w := Wrap(bare{app: a}, budget(s, c.Now))
 		_, err := w.BatchWrite(t.Context(), "contacts", nil)
 		if !fault.Is(err, fault.Unavailable) || fault.MayHaveLanded(err) {
@@ -572,7 +592,9 @@ func (d down) Write(context.Context, store.Write) (int64, error) {
 func TestExtrasStayVisible(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	l := crm.Limits{IndexLag: 5 * time.Second, BurstCalls: 100, BurstWindow: time.Second, SearchCalls: 50, SearchWindow: time.Second}
+	l := crm.Limits{
+		IndexLag: 5 * time.Second, BurstCalls: 100, BurstWindow: time.Second, SearchCalls: 50, SearchWindow: time.Second,
+	}
 	ctx := t.Context()
 	calls := map[string]func(connector.Connector) error{
 		"deleted": func(x connector.Connector) error {
@@ -611,7 +633,8 @@ func TestExtrasStayVisible(t *testing.T) {
 	connectortest.Forwards(t, inner, func(in connector.Connector) connector.Connector {
 		return Wrap(in, budget(newStore(c.Now), c.Now))
 	})
-	withLag, without := Wrap(full{bare{app: newApp(l, c.Now)}}, budget(newStore(c.Now), c.Now)), Wrap(bare{app: newApp(l, c.Now)}, budget(newStore(c.Now), c.Now))
+	withLag, without := Wrap(full{bare{app: newApp(l, c.Now)}}, budget(newStore(c.Now), c.Now)),
+		Wrap(bare{app: newApp(l, c.Now)}, budget(newStore(c.Now), c.Now))
 	for _, x := range []struct {
 		c     connector.Connector
 		field string
@@ -628,7 +651,10 @@ func TestExtrasStayVisible(t *testing.T) {
 func TestLanesMatchTheApp(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	l := crm.Limits{IndexLag: 5 * time.Second, BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 2, SearchWindow: time.Second}
+	l := crm.Limits{
+		IndexLag: 5 * time.Second, BurstCalls: 100, BurstWindow: 10 * time.Second, SearchCalls: 2,
+		SearchWindow: time.Second,
+	}
 	a := newApp(l, c.Now)
 	w := Wrap(full{bare{app: a}}, budget(newStore(c.Now), c.Now))
 	find := func(field string) error {

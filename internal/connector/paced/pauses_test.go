@@ -80,7 +80,9 @@ func TestS18_EveryPairOfPauses(t *testing.T) {
 	}
 }
 
-func pairOfPauses(t *testing.T, name string, l crm.Limits, waits [2]time.Duration, gap time.Duration, troubles [2]string, same bool) {
+func pairOfPauses(
+	t *testing.T, name string, l crm.Limits, waits [2]time.Duration, gap time.Duration, troubles [2]string, same bool,
+) {
 	t.Helper()
 	c := newClock()
 	a, s := newApp(l, c.Now), &rough{counting: newStore(c.Now)}

@@ -43,7 +43,8 @@ func TestS18_TheLongestWaitOfTheRowsHolds(t *testing.T) {
 	long, short, none := throttled(7*time.Minute), throttled(time.Minute), throttled(0)
 	refused := &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Hour}
 	for name, rows := range map[string][]error{
-		"long first": {long, short, nil}, "long last": {short, nil, long}, "in the middle": {none, long, refused}, "alone": {nil, refused, long}, "twice": {long, long, short},
+		"long first": {long, short, nil}, "long last": {short, nil, long}, "in the middle": {none, long, refused},
+		"alone": {nil, refused, long}, "twice": {long, long, short},
 	} {
 		for _, op := range []string{"read", "write"} {
 			c := newClock()

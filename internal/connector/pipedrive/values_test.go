@@ -102,7 +102,8 @@ func TestValuesHaveTheTypesOfTheirFields(t *testing.T) {
 	}
 	none := crm.Fields{pipedrivefake.Tags: crm.NullValue(), pipedrivefake.Level: crm.NullValue()}
 	connectortest.Save(t, c, "persons", w.ID, none)
-	if diff := cmp.Diff(none, connectortest.Held(t, c, "persons", w.ID, pipedrivefake.Tags, pipedrivefake.Level)); diff != "" {
+	if diff := cmp.Diff(none, connectortest.Held(t, c, "persons", w.ID, pipedrivefake.Tags,
+		pipedrivefake.Level)); diff != "" {
 		t.Errorf("after clearing (-want +got):\n%s", diff)
 	}
 }

@@ -26,11 +26,9 @@ func FuzzRealGeeksAnswer(f *testing.F) {
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(body))
 		})), connectortest.NewClock().Now)
-		wrote, errWrite := c.BatchWrite(
-			t.Context(),
-			"leads",
-			[]connector.Write{{Op: connector.Create, Fields: crm.Fields{"last_name": crm.TextValue("x")}}},
-		)
+		wrote, errWrite := c.BatchWrite(t.Context(), "leads", []connector.Write{
+			{Op: connector.Create, Fields: crm.Fields{"last_name": crm.TextValue("x")}},
+		})
 		_, errFields := c.Fields(t.Context(), "leads")
 		for _, err := range []error{errWrite, errFields} {
 			if err != nil && fault.KindOf(err) == fault.Other {

@@ -68,12 +68,8 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 	}
 	one, ok := id(cfg.Credentials["site_uuid"].Reveal())
 	if !ok {
-		return nil, fault.New(
-			"realgeeks: open",
-			fault.Invalid,
-			connector.CodeConfig,
-			"the site UUID is none: it stands in the site's Lead Router settings",
-		)
+		return nil, fault.New("realgeeks: open", fault.Invalid, connector.CodeConfig,
+			"the site UUID is none: it stands in the site's Lead Router settings")
 	}
 	return &site{client: c, uuid: dashed(one)}, nil
 }
@@ -153,12 +149,8 @@ func check(op, name string, n int) error {
 
 // unasked is the answer to whoever asks for leads.
 func unasked(op string) error {
-	return fault.New(
-		op,
-		fault.Unsupported,
-		connector.CodeUnsupported,
-		"Real Geeks cannot be asked for leads: what its deliveries told is kept",
-	)
+	return fault.New(op, fault.Unsupported, connector.CodeUnsupported,
+		"Real Geeks cannot be asked for leads: what its deliveries told is kept")
 }
 
 // Changes implements connector.Connector: there is nothing to ask.

@@ -148,7 +148,9 @@ func TestWrites(t *testing.T) {
 			made.ID[20:],
 		),
 	)
-	if w := write(connector.Update, dashed, crm.Fields{"phone": crm.TextValue(" "), "city": crm.TextValue("Hilo")}); w.Err != nil ||
+	if w := write(connector.Update, dashed, crm.Fields{
+		"phone": crm.TextValue(" "), "city": crm.TextValue("Hilo"),
+	}); w.Err != nil ||
 		w.ID != made.ID ||
 		w.At.IsZero() {
 		t.Errorf("%+v", w)

@@ -82,7 +82,10 @@ func TestParse(t *testing.T) {
 		e.At.Nanosecond() != 123456789 {
 		t.Errorf("the event is %+v", e)
 	}
-	for f, want := range map[string]string{"first_name": "Ann", "phone": "+1 808-555-0147", "phone2": "+49 30 901820", "role": "Buyer", "agent_name": "Alex Agent"} {
+	for f, want := range map[string]string{
+		"first_name": "Ann", "phone": "+1 808-555-0147", "phone2": "+49 30 901820",
+		"role": "Buyer", "agent_name": "Alex Agent",
+	} {
 		if got := e.Record.Fields[f]; got.Text() != want {
 			t.Errorf("%s is %q, want %q", f, got.Text(), want)
 		}
@@ -95,7 +98,8 @@ func TestParse(t *testing.T) {
 		!e.At.Equal(time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)) {
 		t.Errorf("an empty value: %+v", e)
 	}
-	if events, err := hooks.Parse(delivered(sample, "X-Lead-Router-Action", "potential_seller_lead_created")); err != nil ||
+	if events, err := hooks.Parse(delivered(sample, "X-Lead-Router-Action",
+		"potential_seller_lead_created")); err != nil ||
 		len(events) != 0 {
 		t.Errorf("of another action: %v, %v; the header's counts first", events, err)
 	}

@@ -24,12 +24,9 @@ func (s *site) BatchWrite(ctx context.Context, name string, writes []connector.W
 	if err := check(op, name, 0); err != nil {
 		return nil, err
 	}
-	b, err := rows.Prepare(
-		op,
-		writes,
-		1,
-		func(w connector.Write) (rest.Request, crm.RecordID, error) { return s.request(op, w) },
-	)
+	b, err := rows.Prepare(op, writes, 1, func(w connector.Write) (rest.Request, crm.RecordID, error) {
+		return s.request(op, w)
+	})
 	if err != nil {
 		return nil, err
 	}

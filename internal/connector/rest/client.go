@@ -63,7 +63,9 @@ func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
 	if r.Body != nil {
 		var err error
 		if body, err = Encode(r.Body); err != nil {
-			return Answer{}, &fault.Error{Op: r.Op, Kind: fault.Invalid, Code: connector.CodeValue, Message: "a value cannot be written as JSON", Err: err}
+			return Answer{}, &fault.Error{
+				Op: r.Op, Kind: fault.Invalid, Code: connector.CodeValue, Message: "a value cannot be written as JSON", Err: err,
+			}
 		}
 	}
 	token, err := c.auth.token(ctx)
@@ -81,7 +83,8 @@ func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
 	case err != nil:
 		return a, err
 	case c.expired(a):
-		return a, fault.New(r.Op, fault.Denied, connector.CodeReauthorize, c.app.Errors.Name+" refuses the credentials; connect the account again")
+		return a, fault.New(r.Op, fault.Denied, connector.CodeReauthorize,
+			c.app.Errors.Name+" refuses the credentials; connect the account again")
 	case a.Status >= 300:
 		return a, c.app.Errors.Classify(r, a)
 	case out == nil:
@@ -177,7 +180,9 @@ const maxExchange = 64 << 10
 // Exchange is what was said about one row of a call, for the log. r has the row's
 // part alone; credentials are no part of a Request.
 func (c *Client) Exchange(r Request, a Answer, response []byte) *connector.Exchange {
-	x := &connector.Exchange{Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID, Response: bounded(response)}
+	x := &connector.Exchange{
+		Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID, Response: bounded(response),
+	}
 	if r.Body != nil {
 		sent, _ := Encode(r.Body) // it was sent: it can be written
 		x.Request = bounded(sent)

@@ -177,7 +177,9 @@ func (e Errors) meaning(words []string) (string, Meaning) {
 
 // Unreachable classifies a call without a complete answer.
 func Unreachable(ctx context.Context, r Request, name string, err error) error {
-	e := &fault.Error{Op: r.Op, Kind: fault.Unavailable, Message: "no complete answer from " + name, MayHaveLanded: r.Write}
+	e := &fault.Error{
+		Op: r.Op, Kind: fault.Unavailable, Message: "no complete answer from " + name, MayHaveLanded: r.Write,
+	}
 	// A *url.Error prints the address with its query, which may hold personal data.
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -196,7 +198,9 @@ func Unreachable(ctx context.Context, r Request, name string, err error) error {
 
 // Malformed is an answer that makes no sense.
 func Malformed(r Request, why string) error {
-	return &fault.Error{Op: r.Op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: why, MayHaveLanded: r.Write}
+	return &fault.Error{
+		Op: r.Op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: why, MayHaveLanded: r.Write,
+	}
 }
 
 // longestWait bounds what an app may ask for.

@@ -67,7 +67,8 @@ func (s *session) fresh(ctx context.Context) (secret.Text, error) {
 	case err != nil:
 		return secret.Text{}, err
 	case a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden || a.Status == http.StatusBadRequest:
-		return secret.Text{}, fault.New(r.Op, fault.Denied, connector.CodeReauthorize, name+" refuses the login; enter the credentials again")
+		return secret.Text{}, fault.New(r.Op, fault.Denied, connector.CodeReauthorize,
+			name+" refuses the login; enter the credentials again")
 	case a.Status >= 300:
 		return secret.Text{}, s.client.app.Errors.Classify(r, a)
 	}

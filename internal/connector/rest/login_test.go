@@ -58,7 +58,11 @@ func TestLogin(t *testing.T) {
 	app.Auth[crm.AuthBasic] = rest.Header("Authorization", "T ")
 	app.Logins = map[crm.AuthKind]*rest.Login{crm.AuthBasic: {
 		Request: func(v []string) rest.Request {
-			return rest.Request{Op: "acme: log in", Method: http.MethodPost, Path: "/login", Body: map[string]string{"user": v[0], "password": v[1]}}
+			return rest.Request{
+				Op: "acme: log in", Method: http.MethodPost, Path: "/login", Body: map[string]string{
+					"user": v[0], "password": v[1],
+				},
+			}
 		},
 		Token: func(body []byte) (string, time.Duration, bool) {
 			var a struct {
@@ -72,7 +76,9 @@ func TestLogin(t *testing.T) {
 	clock := testclock.New()
 	open := func(g *gate, password string) *rest.Client {
 		c, err := app.Open(connector.Config{
-			Kind: crm.AuthBasic, Credentials: map[string]secret.Text{"user": secret.NewText("ann"), "password": secret.NewText(password)},
+			Kind: crm.AuthBasic, Credentials: map[string]secret.Text{
+				"user": secret.NewText("ann"), "password": secret.NewText(password),
+			},
 			BaseURL: "https://acme.example", HTTP: &http.Client{Transport: g}, Now: clock.Now,
 		})
 		if err != nil {

@@ -32,9 +32,13 @@ func TestRefusalsMeanWhatIsWritten(t *testing.T) {
 		{"a limit", []rest.Problem{{Words: []string{"LIMIT"}}}},
 		{"taken", []rest.Problem{{Words: []string{"TAKEN"}, Fields: []string{"email"}}}},
 		{"taken, with a text", []rest.Problem{{Words: []string{"TAKEN"}, Text: "what it says"}}},
-		{"bad fields", []rest.Problem{{Words: []string{"BAD"}, Fields: []string{"a", "b"}}, {Words: []string{"TAKEN"}, Fields: []string{"c", "a"}}}},
+		{"bad fields", []rest.Problem{
+			{Words: []string{"BAD"}, Fields: []string{"a", "b"}}, {Words: []string{"TAKEN"}, Fields: []string{"c", "a"}},
+		}},
 		{"a case of bad", []rest.Problem{{Words: []string{"BAD@case", "BAD"}, Fields: []string{"a"}}}},
-		{"unknown, then bad", []rest.Problem{{Words: []string{"ODD"}, Fields: []string{"a"}}, {Words: []string{"BAD"}, Fields: []string{"b"}}}},
+		{"unknown, then bad", []rest.Problem{
+			{Words: []string{"ODD"}, Fields: []string{"a"}}, {Words: []string{"BAD"}, Fields: []string{"b"}},
+		}},
 	}
 	var out strings.Builder
 	for _, plain := range []bool{false, true} {
@@ -42,7 +46,9 @@ func TestRefusalsMeanWhatIsWritten(t *testing.T) {
 			for _, b := range bodies {
 				e := rest.Errors{
 					Name: "Acme", Words: words, Plain: plain, Read: func(int, []byte) []rest.Problem { return b.problems },
-					Statuses: map[int]rest.Meaning{418: {Kind: fault.Denied, Code: "teapot", Text: "it is a teapot", Wait: time.Minute}},
+					Statuses: map[int]rest.Meaning{
+						418: {Kind: fault.Denied, Code: "teapot", Text: "it is a teapot", Wait: time.Minute},
+					},
 				}
 				fmt.Fprintf(&out, "plain %t, write %t, %s\n", plain, write, b.name)
 				alike := map[string]string{}

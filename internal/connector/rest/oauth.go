@@ -45,7 +45,8 @@ func (o *OAuth) config(base string, c connector.Client) *oauth2.Config {
 	return &oauth2.Config{
 		ClientID: c.ID, ClientSecret: c.Secret.Reveal(), RedirectURL: c.RedirectURI, Scopes: o.Scopes,
 		Endpoint: oauth2.Endpoint{
-			AuthURL: strings.TrimRight(login, "/") + o.AuthorizePath, TokenURL: strings.TrimRight(token, "/") + o.TokenPath, AuthStyle: o.Style,
+			AuthURL: strings.TrimRight(login, "/") + o.AuthorizePath, TokenURL: strings.TrimRight(token, "/") + o.TokenPath,
+			AuthStyle: o.Style,
 		},
 	}
 }
@@ -54,13 +55,16 @@ func (o *OAuth) config(base string, c connector.Client) *oauth2.Config {
 func (o *OAuth) AuthorizeURL(base string, client connector.Client, state, challenge string) string {
 	var pkce []oauth2.AuthCodeOption
 	if challenge != "" {
-		pkce = append(pkce, oauth2.SetAuthURLParam("code_challenge", challenge), oauth2.SetAuthURLParam("code_challenge_method", "S256"))
+		pkce = append(pkce, oauth2.SetAuthURLParam("code_challenge", challenge),
+			oauth2.SetAuthURLParam("code_challenge_method", "S256"))
 	}
 	return o.config(base, client).AuthCodeURL(state, pkce...)
 }
 
 // Exchange implements connector.OAuth.
-func (o *OAuth) Exchange(ctx context.Context, h *http.Client, base string, client connector.Client, code, verifier string) (connector.Grant, error) {
+func (o *OAuth) Exchange(
+	ctx context.Context, h *http.Client, base string, client connector.Client, code, verifier string,
+) (connector.Grant, error) {
 	var pkce []oauth2.AuthCodeOption
 	if verifier != "" {
 		pkce = append(pkce, oauth2.VerifierOption(verifier))
@@ -70,7 +74,9 @@ func (o *OAuth) Exchange(ctx context.Context, h *http.Client, base string, clien
 }
 
 // Refresh implements connector.OAuth.
-func (o *OAuth) Refresh(ctx context.Context, h *http.Client, base string, client connector.Client, refresh secret.Text) (connector.Grant, error) {
+func (o *OAuth) Refresh(
+	ctx context.Context, h *http.Client, base string, client connector.Client, refresh secret.Text,
+) (connector.Grant, error) {
 	const op = "refresh token"
 	conf := o.config(base, client)
 	if !refresh.Empty() {
@@ -82,12 +88,15 @@ func (o *OAuth) Refresh(ctx context.Context, h *http.Client, base string, client
 		return g, err
 	}
 	if o.Credentials == nil {
-		return connector.Grant{}, fault.New(o.op(op), fault.Unsupported, connector.CodeUnsupported, o.Errors.Name+" needs a refresh token")
+		return connector.Grant{}, fault.New(o.op(op), fault.Unsupported, connector.CodeUnsupported,
+			o.Errors.Name+" needs a refresh token")
 	}
 	if err := o.Credentials(base); err != nil {
 		return connector.Grant{}, err
 	}
-	cc := clientcredentials.Config{ClientID: conf.ClientID, ClientSecret: conf.ClientSecret, TokenURL: conf.Endpoint.TokenURL, AuthStyle: o.Style}
+	cc := clientcredentials.Config{
+		ClientID: conf.ClientID, ClientSecret: conf.ClientSecret, TokenURL: conf.Endpoint.TokenURL, AuthStyle: o.Style,
+	}
 	t, err := cc.Token(through(ctx, h))
 	return o.grant(ctx, op, t, err)
 }
@@ -139,13 +148,20 @@ func (o *OAuth) grant(ctx context.Context, what string, t *oauth2.Token, err err
 
 // What a token endpoint's words may mean.
 var (
-	GrantGone     = Meaning{Kind: fault.Denied, Code: connector.CodeReauthorize, Text: "the app no longer accepts the authorisation; connect the account again"}
-	ClientRefused = Meaning{Kind: fault.Invalid, Code: connector.CodeClient, Text: "the app refuses our OAuth client: check its ID, secret and redirect URL"}
+	GrantGone = Meaning{
+		Kind: fault.Denied, Code: connector.CodeReauthorize,
+		Text: "the app no longer accepts the authorisation; connect the account again",
+	}
+	ClientRefused = Meaning{
+		Kind: fault.Invalid, Code: connector.CodeClient,
+		Text: "the app refuses our OAuth client: check its ID, secret and redirect URL",
+	}
 )
 
 // endpointWords are those of RFC 6749, section 5.2, and one that many servers share.
 var endpointWords = map[string]Meaning{
-	"invalid_grant": GrantGone, "invalid_client": ClientRefused, "unauthorized_client": ClientRefused, "redirect_uri_mismatch": ClientRefused,
+	"invalid_grant": GrantGone, "invalid_client": ClientRefused, "unauthorized_client": ClientRefused,
+	"redirect_uri_mismatch": ClientRefused,
 }
 
 // refused tells a grant that is gone from a client that is refused. The library's

@@ -136,7 +136,8 @@ func (a *App) credentials(app crm.App, cfg connector.Config) (c credentials, pro
 		}
 		problems = append(problems, "only "+strings.Join(kinds, " and ")+verb)
 	}
-	if wanted := cfg.Kind == crm.AuthOAuth2 || len(kinds) == 1 && kinds[0] == string(crm.AuthOAuth2); wanted && cfg.Tokens == nil {
+	if wanted := cfg.Kind == crm.AuthOAuth2 || len(kinds) == 1 && kinds[0] == string(crm.AuthOAuth2); wanted &&
+		cfg.Tokens == nil {
 		problems = append(problems, "tokens are required")
 	}
 	return c, problems

@@ -31,12 +31,15 @@ func acme() *rest.App {
 				{Kind: crm.AuthOAuth2},
 				{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "Access token", Required: true}}},
 				{Kind: crm.AuthAPIKey, Fields: []crm.AuthField{{Name: "key", Label: "Key", Required: true}}},
-				{Kind: crm.AuthBasic, Fields: []crm.AuthField{{Name: "user", Label: "User name", Required: true}, {Name: "password", Label: "Password", Required: true}}},
+				{Kind: crm.AuthBasic, Fields: []crm.AuthField{
+					{Name: "user", Label: "User name", Required: true}, {Name: "password", Label: "Password", Required: true},
+				}},
 			}}
 		},
 		Base: "https://api.acme.example",
 		Auth: map[crm.AuthKind]rest.Auth{
-			crm.AuthOAuth2: rest.Bearer, crm.AuthToken: rest.Header("X-Token", "t="), crm.AuthAPIKey: rest.Query("key"), crm.AuthBasic: rest.Basic,
+			crm.AuthOAuth2: rest.Bearer, crm.AuthToken: rest.Header("X-Token", "t="), crm.AuthAPIKey: rest.Query("key"),
+			crm.AuthBasic: rest.Basic,
 		},
 		RequestID: "X-Request", Reset: "X-Reset",
 		Errors: rest.Errors{
@@ -115,13 +118,26 @@ func TestCredentialsGoWhereTheAppWantsThem(t *testing.T) {
 		cfg  connector.Config
 		want func(r *http.Request) bool
 	}{
-		"bearer": {connector.Config{Kind: crm.AuthOAuth2, Tokens: &tokens{}}, func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer token 0" }},
-		"header": {connector.Config{Kind: crm.AuthToken, Credentials: text(map[string]string{"token": "k"})}, func(r *http.Request) bool { return r.Header.Get("X-Token") == "t=k" }},
-		"query":  {connector.Config{Kind: crm.AuthAPIKey, Credentials: text(map[string]string{"key": "a&b"})}, func(r *http.Request) bool { return r.URL.Query().Get("key") == "a&b" && r.URL.Query().Get("q") == "1" }},
-		"basic": {connector.Config{Kind: crm.AuthBasic, Credentials: text(map[string]string{"user": "u", "password": "p"})}, func(r *http.Request) bool {
-			u, p, ok := r.BasicAuth()
-			return ok && u == "u" && p == "p"
-		}},
+		"bearer": {
+			connector.Config{Kind: crm.AuthOAuth2, Tokens: &tokens{}}, func(r *http.Request) bool {
+				return r.Header.Get("Authorization") == "Bearer token 0"
+			},
+		},
+		"header": {
+			connector.Config{Kind: crm.AuthToken, Credentials: text(map[string]string{"token": "k"})},
+			func(r *http.Request) bool { return r.Header.Get("X-Token") == "t=k" },
+		},
+		"query": {
+			connector.Config{Kind: crm.AuthAPIKey, Credentials: text(map[string]string{"key": "a&b"})},
+			func(r *http.Request) bool { return r.URL.Query().Get("key") == "a&b" && r.URL.Query().Get("q") == "1" },
+		},
+		"basic": {
+			connector.Config{Kind: crm.AuthBasic, Credentials: text(map[string]string{"user": "u", "password": "p"})},
+			func(r *http.Request) bool {
+				u, p, ok := r.BasicAuth()
+				return ok && u == "u" && p == "p"
+			},
+		},
 	} {
 		rt := &answering{status: 200}
 		cl := open(t, acme(), rt, c.cfg)
@@ -139,14 +155,20 @@ func TestCredentialsGoWhereTheAppWantsThem(t *testing.T) {
 func TestOpenNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := acme().Open(connector.Config{Kind: crm.AuthBasic, BaseURL: "https://x.example/path"})
-	for _, want := range []string{"the base URL must be a host such as https://api.acme.example", "an HTTP client", "a clock", "the user name is required", "the password is required"} {
+	for _, want := range []string{
+		"the base URL must be a host such as https://api.acme.example", "an HTTP client", "a clock",
+		"the user name is required", "the password is required",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %q", err, want)
 		}
 	}
-	for kind, want := range map[crm.AuthKind]string{crm.AuthKeyPair: "only oauth2 and token and api_key and basic are supported", crm.AuthOAuth2: "tokens are required"} {
+	for kind, want := range map[crm.AuthKind]string{
+		crm.AuthKeyPair: "only oauth2 and token and api_key and basic are supported", crm.AuthOAuth2: "tokens are required",
+	} {
 		_, err := acme().Open(connector.Config{Kind: kind, HTTP: http.DefaultClient, Now: time.Now})
-		if !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != connector.CodeConfig || !strings.HasSuffix(err.Error(), want) {
+		if !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != connector.CodeConfig ||
+			!strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%s: %v, want %q alone", kind, err, want)
 		}
 	}
@@ -199,7 +221,8 @@ func TestATokenIsRenewedOnce(t *testing.T) {
 		"grant gone": {"token 1", true, 1, connector.CodeReauthorize},
 	} {
 		rt := &only{token: c.good}
-		_, err := open(t, acme(), rt, connector.Config{Kind: crm.AuthOAuth2, Tokens: &tokens{done: c.done}}).Call(t.Context(), rest.Request{Op: "acme: write", Method: "POST", Body: 1, Write: true}, nil)
+		_, err := open(t, acme(), rt, connector.Config{Kind: crm.AuthOAuth2, Tokens: &tokens{done: c.done}}).Call(t.Context(),
+			rest.Request{Op: "acme: write", Method: "POST", Body: 1, Write: true}, nil)
 		if fault.CodeOf(err) != c.code || rt.calls != c.calls || fault.MayHaveLanded(err) {
 			t.Errorf("%s: %v after %d calls, want %s after %d", name, err, rt.calls, c.code, c.calls)
 		}
@@ -211,7 +234,8 @@ func TestATokenIsRenewedOnce(t *testing.T) {
 	locked.Renewable = func(body []byte) bool { return !strings.Contains(string(body), "locked") }
 	locked.Errors.Statuses[401] = rest.Meaning{Kind: fault.Denied, Code: connector.CodePermission}
 	rt := &answering{status: 401, body: strings.NewReader("locked")}
-	if _, err := open(t, locked, rt, connector.Config{Kind: crm.AuthOAuth2, Tokens: &tokens{}}).Call(t.Context(), rest.Request{}, nil); rt.calls != 1 || fault.CodeOf(err) != connector.CodePermission {
+	if _, err := open(t, locked, rt, connector.Config{Kind: crm.AuthOAuth2, Tokens: &tokens{}}).Call(t.Context(),
+		rest.Request{}, nil); rt.calls != 1 || fault.CodeOf(err) != connector.CodePermission {
 		t.Errorf("locked out: %v after %d calls", err, rt.calls)
 	}
 }
@@ -238,32 +262,71 @@ func TestClassification(t *testing.T) {
 		header http.Header
 		want   want
 	}{
-		"status":                 {403, "<html>", nil, want{Kind: fault.Denied, Code: connector.CodePermission}},
-		"status of the app":      {423, "{}", nil, want{Kind: fault.Conflict, Code: connector.CodeLocked, Wait: time.Second}},
-		"word":                   {418, `[{"Words":["TAKEN"]}]`, nil, want{Kind: fault.Conflict, Code: connector.CodeExists}},
-		"word before status":     {500, `[{"Words":["BAD"]}]`, nil, want{Kind: fault.Invalid, Code: connector.CodeValue}},
-		"first known word":       {400, `[{"Words":["NEW","GONE","BAD"]}]`, nil, want{Kind: fault.NotFound}},
-		"first problem":          {400, `[{"Words":["BAD"],"Fields":["a"]},{"Words":["TAKEN"],"Fields":["b","a"]},{"Words":["NEW"],"Fields":["c"]}]`, nil, want{Kind: fault.Invalid, Code: connector.CodeValue, Fields: "a invalid_value,b already_exists,c invalid_value"}},
-		"unknown word":           {400, `[{"Words":["NEW"]}]`, nil, want{Kind: fault.Invalid, Code: connector.CodeRejected}},
-		"quota":                  {403, `[{"Words":["DAY"]}]`, nil, want{Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true}},
-		"quota until":            {429, `[{"Words":["DAY"]}]`, http.Header{"Retry-After": {"7"}}, want{Kind: fault.Throttled, Code: connector.CodeQuota, Wait: 7 * time.Second}},
-		"a date":                 {429, ``, with("Retry-After", "Mon, 02 Mar 2026 09:30:20 GMT"), want{Kind: fault.Throttled, Code: connector.CodeRate, Wait: 20 * time.Second}},
-		"a date that has passed": {429, ``, with("Retry-After", "Mon, 02 Mar 2026 09:20:00 GMT"), want{Kind: fault.Throttled, Code: connector.CodeRate}},
-		"a date without a clock": {429, ``, http.Header{"Retry-After": {"Mon, 02 Mar 2026 09:30:20 GMT"}}, want{Kind: fault.Throttled, Code: connector.CodeRate}},
-		"the app's header":       {429, ``, http.Header{"X-Reset": {"1.5"}}, want{Kind: fault.Throttled, Code: connector.CodeRate, Wait: 1500 * time.Millisecond}},
-		"both headers":           {429, ``, http.Header{"X-Reset": {"1"}, "Retry-After": {"2"}}, want{Kind: fault.Throttled, Code: connector.CodeRate, Wait: 2 * time.Second}},
-		"too long":               {503, ``, http.Header{"Retry-After": {"99999999999"}}, want{Kind: fault.Unavailable, Wait: 24 * time.Hour}},
-		"no number":              {503, ``, http.Header{"Retry-After": {"NaN"}}, want{Kind: fault.Unavailable}},
-		"negative":               {503, ``, http.Header{"Retry-After": {"-3"}}, want{Kind: fault.Unavailable}},
-		"redirect":               {307, ``, http.Header{"Location": {"https://elsewhere.example"}}, want{Kind: fault.Unavailable, Code: connector.CodeMalformed}},
-		"time-out of a gateway":  {408, ``, nil, want{Kind: fault.Unavailable}},
-		"retired":                {410, ``, nil, want{Kind: fault.Unsupported, Code: connector.CodeVersion}},
-		"not found":              {404, ``, nil, want{Kind: fault.NotFound}},
-		"conflict":               {409, ``, nil, want{Kind: fault.Conflict}},
+		"status":             {403, "<html>", nil, want{Kind: fault.Denied, Code: connector.CodePermission}},
+		"status of the app":  {423, "{}", nil, want{Kind: fault.Conflict, Code: connector.CodeLocked, Wait: time.Second}},
+		"word":               {418, `[{"Words":["TAKEN"]}]`, nil, want{Kind: fault.Conflict, Code: connector.CodeExists}},
+		"word before status": {500, `[{"Words":["BAD"]}]`, nil, want{Kind: fault.Invalid, Code: connector.CodeValue}},
+		"first known word":   {400, `[{"Words":["NEW","GONE","BAD"]}]`, nil, want{Kind: fault.NotFound}},
+		"first problem": {
+			400, `[{"Words":["BAD"],"Fields":["a"]},{"Words":["TAKEN"],"Fields":["b","a"]},{"Words":["NEW"],"Fields":["c"]}]`,
+			nil,
+			want{
+				Kind: fault.Invalid, Code: connector.CodeValue, Fields: "a invalid_value,b already_exists,c invalid_value",
+			},
+		},
+		"unknown word": {400, `[{"Words":["NEW"]}]`, nil, want{Kind: fault.Invalid, Code: connector.CodeRejected}},
+		"quota": {
+			403, `[{"Words":["DAY"]}]`, nil, want{
+				Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true,
+			},
+		},
+		"quota until": {
+			429, `[{"Words":["DAY"]}]`, http.Header{"Retry-After": {"7"}}, want{
+				Kind: fault.Throttled, Code: connector.CodeQuota, Wait: 7 * time.Second,
+			},
+		},
+		"a date": {
+			429, ``, with("Retry-After", "Mon, 02 Mar 2026 09:30:20 GMT"), want{
+				Kind: fault.Throttled, Code: connector.CodeRate, Wait: 20 * time.Second,
+			},
+		},
+		"a date that has passed": {
+			429, ``, with("Retry-After", "Mon, 02 Mar 2026 09:20:00 GMT"), want{Kind: fault.Throttled, Code: connector.CodeRate},
+		},
+		"a date without a clock": {
+			429, ``, http.Header{"Retry-After": {"Mon, 02 Mar 2026 09:30:20 GMT"}}, want{
+				Kind: fault.Throttled, Code: connector.CodeRate,
+			},
+		},
+		"the app's header": {
+			429, ``, http.Header{"X-Reset": {"1.5"}}, want{
+				Kind: fault.Throttled, Code: connector.CodeRate, Wait: 1500 * time.Millisecond,
+			},
+		},
+		"both headers": {
+			429, ``, http.Header{"X-Reset": {"1"}, "Retry-After": {"2"}}, want{
+				Kind: fault.Throttled, Code: connector.CodeRate, Wait: 2 * time.Second,
+			},
+		},
+		"too long": {
+			503, ``, http.Header{"Retry-After": {"99999999999"}}, want{Kind: fault.Unavailable, Wait: 24 * time.Hour},
+		},
+		"no number": {503, ``, http.Header{"Retry-After": {"NaN"}}, want{Kind: fault.Unavailable}},
+		"negative":  {503, ``, http.Header{"Retry-After": {"-3"}}, want{Kind: fault.Unavailable}},
+		"redirect": {
+			307, ``, http.Header{"Location": {"https://elsewhere.example"}}, want{
+				Kind: fault.Unavailable, Code: connector.CodeMalformed,
+			},
+		},
+		"time-out of a gateway": {408, ``, nil, want{Kind: fault.Unavailable}},
+		"retired":               {410, ``, nil, want{Kind: fault.Unsupported, Code: connector.CodeVersion}},
+		"not found":             {404, ``, nil, want{Kind: fault.NotFound}},
+		"conflict":              {409, ``, nil, want{Kind: fault.Conflict}},
 	} {
 		for _, write := range []bool{false, true} {
 			rt := &answering{status: c.status, header: c.header, body: strings.NewReader(c.body)}
-			_, err := open(t, acme(), rt, connector.Config{}).Call(t.Context(), rest.Request{Op: "acme: call", Write: write}, nil)
+			_, err := open(t, acme(), rt, connector.Config{}).Call(t.Context(), rest.Request{Op: "acme: call", Write: write},
+				nil)
 			var e *fault.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("%s: %v is not classified", name, err)
@@ -285,16 +348,20 @@ func TestClassification(t *testing.T) {
 // named comes first.
 func TestLimitsThatEndAtATime(t *testing.T) {
 	t.Parallel()
-	for at, want := range map[string]time.Duration{"1772443812": 12 * time.Second, "1772443700": 0, "soon": 0, "99999999999999": 24 * time.Hour} {
+	for at, want := range map[string]time.Duration{
+		"1772443812": 12 * time.Second, "1772443700": 0, "soon": 0, "99999999999999": 24 * time.Hour,
+	} {
 		app := acme()
 		app.Reset, app.ResetAt = "", "X-Reset-At"
 		h := http.Header{"Date": {"Mon, 02 Mar 2026 09:30:00 GMT"}, "X-Reset-At": {at}}
-		_, err := open(t, app, &answering{status: 429, header: h, body: strings.NewReader("")}, connector.Config{}).Call(t.Context(), rest.Request{}, nil)
+		_, err := open(t, app, &answering{status: 429, header: h, body: strings.NewReader("")},
+			connector.Config{}).Call(t.Context(), rest.Request{}, nil)
 		if got := fault.RetryAfter(err); got != want {
 			t.Errorf("%s: %s, want %s", at, got, want)
 		}
 		h.Set("Retry-After", "7")
-		_, err = open(t, app, &answering{status: 429, header: h, body: strings.NewReader("")}, connector.Config{}).Call(t.Context(), rest.Request{}, nil)
+		_, err = open(t, app, &answering{status: 429, header: h, body: strings.NewReader("")},
+			connector.Config{}).Call(t.Context(), rest.Request{}, nil)
 		if got := fault.RetryAfter(err); got != 7*time.Second {
 			t.Errorf("%s, and 7 named: %s", at, got)
 		}
@@ -305,7 +372,10 @@ func TestLimitsThatEndAtATime(t *testing.T) {
 // was not written; what it does not know still may have been.
 func TestPlainRefusals(t *testing.T) {
 	t.Parallel()
-	for body, kind := range map[string]fault.Kind{`[{"Words":["TAKEN"]}]`: fault.Conflict, `[{"Words":["DAY"]}]`: fault.Throttled, `[{"Words":["NEW"]}]`: fault.Unavailable} {
+	for body, kind := range map[string]fault.Kind{
+		`[{"Words":["TAKEN"]}]`: fault.Conflict, `[{"Words":["DAY"]}]`: fault.Throttled,
+		`[{"Words":["NEW"]}]`: fault.Unavailable,
+	} {
 		e := acme().Errors
 		e.Plain = true
 		f := e.Classify(rest.Request{Write: true}, rest.Answer{Status: 500, Body: []byte(body)})
@@ -328,14 +398,39 @@ func TestRowsAreClassifiedByWhatWasToBeDone(t *testing.T) {
 		code     string
 		text     string
 	}{
-		"gone":              {connector.Update, []rest.Problem{{Words: []string{"GONE"}}}, fault.NotFound, "not_found", "Acme says GONE"},
-		"gone, of a create": {connector.Create, []rest.Problem{{Words: []string{"GONE"}}}, fault.Invalid, connector.CodeValue, "Acme says GONE"},
-		"a case":            {connector.Create, []rest.Problem{{Words: []string{"BAD@field"}, Fields: []string{"f"}}}, fault.Invalid, connector.CodeOption, "Acme says BAD about f"},
-		"unknown":           {connector.Create, []rest.Problem{{Words: []string{"NEW@x", "NEW_ONE"}}}, fault.Invalid, connector.CodeRejected, "Acme refuses the record: NEW_ONE"},
-		"personal":          {connector.Create, []rest.Problem{{Words: []string{"JANE@EXAMPLE.COM"}}}, fault.Invalid, connector.CodeRejected, "Acme refuses the record"},
-		"nothing":           {connector.Create, nil, fault.Invalid, connector.CodeRejected, "Acme refuses the record"},
+		"gone": {
+			connector.Update,
+			[]rest.Problem{{Words: []string{"GONE"}}},
+			fault.NotFound, "not_found",
+			"Acme says GONE",
+		},
+		"gone, of a create": {
+			connector.Create,
+			[]rest.Problem{{Words: []string{"GONE"}}},
+			fault.Invalid, connector.CodeValue,
+			"Acme says GONE",
+		},
+		"a case": {
+			connector.Create,
+			[]rest.Problem{{Words: []string{"BAD@field"}, Fields: []string{"f"}}},
+			fault.Invalid, connector.CodeOption, "Acme says BAD about f",
+		},
+		"unknown": {
+			connector.Create,
+			[]rest.Problem{{Words: []string{"NEW@x", "NEW_ONE"}}},
+			fault.Invalid,
+			connector.CodeRejected, "Acme refuses the record: NEW_ONE",
+		},
+		"personal": {
+			connector.Create,
+			[]rest.Problem{{Words: []string{"JANE@EXAMPLE.COM"}}},
+			fault.Invalid,
+			connector.CodeRejected, "Acme refuses the record",
+		},
+		"nothing": {connector.Create, nil, fault.Invalid, connector.CodeRejected, "Acme refuses the record"},
 	} {
-		if got := e.Row("acme: write", c.op, c.problems); got.Kind != c.kind || fault.CodeOf(got) != c.code || got.Message != c.text {
+		if got := e.Row("acme: write", c.op, c.problems); got.Kind != c.kind || fault.CodeOf(got) != c.code ||
+			got.Message != c.text {
 			t.Errorf("%s: %v, want %s, %s, %q", name, got, c.kind, c.code, c.text)
 		}
 	}
@@ -357,17 +452,34 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 		code   string
 		kind   fault.Kind
 	}{
-		"cancelled before":  {over, &answering{status: 200}, 1, false, 0, "unavailable", fault.Unavailable},
-		"no connection":     {t.Context(), &answering{err: &net.OpError{Op: "dial", Err: errors.New("refused")}}, 1, false, 1, "unavailable", fault.Unavailable},
-		"cut":               {t.Context(), &answering{err: errors.New("reset")}, 1, true, 1, "unavailable", fault.Unavailable},
-		"cut in the middle": {t.Context(), &answering{status: 200, body: io.MultiReader(strings.NewReader("{"), broken{})}, 1, true, 1, "unavailable", fault.Unavailable},
-		"too large":         {t.Context(), &answering{status: 200, body: io.LimitReader(blanks{}, connector.MaxResponse+1)}, 1, true, 1, connector.CodeMalformed, fault.Unavailable},
-		"no JSON":           {t.Context(), &answering{status: 200, body: strings.NewReader("<html>canary")}, 1, true, 1, connector.CodeMalformed, fault.Unavailable},
-		"no value":          {t.Context(), &answering{status: 200}, func() {}, false, 0, connector.CodeValue, fault.Invalid},
+		"cancelled before": {over, &answering{status: 200}, 1, false, 0, "unavailable", fault.Unavailable},
+		"no connection": {
+			t.Context(), &answering{err: &net.OpError{Op: "dial", Err: errors.New("refused")}}, 1, false, 1,
+			"unavailable", fault.Unavailable,
+		},
+		"cut": {
+			t.Context(), &answering{err: errors.New("reset")}, 1, true, 1, "unavailable", fault.Unavailable,
+		},
+		"cut in the middle": {
+			t.Context(), &answering{status: 200, body: io.MultiReader(strings.NewReader("{"), broken{})}, 1,
+			true, 1, "unavailable", fault.Unavailable,
+		},
+		"too large": {
+			t.Context(), &answering{status: 200, body: io.LimitReader(blanks{}, connector.MaxResponse+1)},
+			1, true, 1, connector.CodeMalformed, fault.Unavailable,
+		},
+		"no JSON": {
+			t.Context(), &answering{status: 200, body: strings.NewReader("<html>canary")}, 1, true, 1,
+			connector.CodeMalformed, fault.Unavailable,
+		},
+		"no value": {t.Context(), &answering{status: 200}, func() {}, false, 0, connector.CodeValue, fault.Invalid},
 	} {
 		var out map[string]any
-		_, err := open(t, acme(), c.rt, connector.Config{}).Call(c.ctx, rest.Request{Op: "acme: write", Method: "POST", Path: "/p", Query: url.Values{"email": {"canary"}}, Body: c.body, Write: true}, &out)
-		if !fault.Is(err, c.kind) || fault.CodeOf(err) != c.code || fault.MayHaveLanded(err) != c.landed || c.rt.calls != c.calls {
+		_, err := open(t, acme(), c.rt, connector.Config{}).Call(c.ctx, rest.Request{
+			Op: "acme: write", Method: "POST", Path: "/p", Query: url.Values{"email": {"canary"}}, Body: c.body, Write: true,
+		}, &out)
+		if !fault.Is(err, c.kind) || fault.CodeOf(err) != c.code || fault.MayHaveLanded(err) != c.landed ||
+			c.rt.calls != c.calls {
 			t.Errorf("%s: %v, landed %t, %d calls", name, err, fault.MayHaveLanded(err), c.rt.calls)
 		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
@@ -391,12 +503,16 @@ func (blanks) Read(p []byte) (int, error) {
 
 func TestAnswersAndExchanges(t *testing.T) {
 	t.Parallel()
-	rt := &answering{status: 201, header: http.Header{"X-Request": {"id-1"}, "Date": {"Mon, 02 Mar 2026 10:00:00 GMT"}}, body: strings.NewReader(`{"a":"b"}`)}
+	rt := &answering{
+		status: 201, header: http.Header{"X-Request": {"id-1"}, "Date": {"Mon, 02 Mar 2026 10:00:00 GMT"}},
+		body: strings.NewReader(`{"a":"b"}`),
+	}
 	c := open(t, acme(), rt, connector.Config{BaseURL: "https://eu.acme.example/"})
 	var out struct{ A string }
 	r := rest.Request{Op: "acme: write", Method: "POST", Path: "/p", Body: map[string]string{"x": "<&>"}}
 	a, err := c.Call(t.Context(), r, &out)
-	if err != nil || out.A != "b" || a.ID != "id-1" || !a.Now.Equal(start.Add(30*time.Minute)) || rt.sent != `{"x":"<&>"}` {
+	if err != nil || out.A != "b" || a.ID != "id-1" || !a.Now.Equal(start.Add(30*time.Minute)) ||
+		rt.sent != `{"x":"<&>"}` {
 		t.Errorf("%+v, %+v, %v, sent %s", out, a, err, rt.sent)
 	}
 	if !c.Time().Equal(start.Add(30*time.Minute)) || !c.Clock().Equal(start) {
@@ -407,7 +523,9 @@ func TestAnswersAndExchanges(t *testing.T) {
 		t.Errorf("the response is kept as %.10q, %d bytes", got.Response, len(got.Response))
 	}
 	got.Response = ""
-	want := &connector.Exchange{Method: "POST", URL: "https://eu.acme.example/p", Status: 201, RequestID: "id-1", Request: `{"x":"<&>"}`}
+	want := &connector.Exchange{
+		Method: "POST", URL: "https://eu.acme.example/p", Status: 201, RequestID: "id-1", Request: `{"x":"<&>"}`,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -440,10 +558,12 @@ func TestAQuotaIsLeftToOthersWhenNearlySpent(t *testing.T) {
 	if err := call(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	if err := call(t.Context(), false); fault.CodeOf(err) != connector.CodeQuota || fault.RetryAfter(err) != 40*time.Second || !fault.Guessed(err) || rt.calls != 1 {
+	if err := call(t.Context(), false); fault.CodeOf(err) != connector.CodeQuota ||
+		fault.RetryAfter(err) != 40*time.Second || !fault.Guessed(err) || rt.calls != 1 {
 		t.Errorf("nine tenths used: %v, wait %s, %d calls", err, fault.RetryAfter(err), rt.calls)
 	}
-	if err := errors.Join(call(connector.Foreground(t.Context()), false), call(t.Context(), true)); err != nil || rt.calls != 3 {
+	if err := errors.Join(call(connector.Foreground(t.Context()), false), call(t.Context(), true)); err != nil ||
+		rt.calls != 3 {
 		t.Errorf("a person who waits, and a test of the account: %v, %d calls", err, rt.calls)
 	}
 	now = now.Add(40 * time.Second)

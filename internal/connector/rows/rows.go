@@ -27,7 +27,10 @@ type IDs func(text string) (crm.RecordID, bool)
 // Read answers BatchRead. What can be no ID is missing without being asked for; call
 // gets every other one once, in its one form, and answers as it finds them. What it
 // has no entry for is missing, too.
-func Read(ctx context.Context, ids []crm.RecordID, parse IDs, missing error, call func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error)) ([]connector.Read, error) {
+func Read(
+	ctx context.Context, ids []crm.RecordID, parse IDs, missing error,
+	call func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error),
+) ([]connector.Read, error) {
 	out := make([]connector.Read, len(ids))
 	asked, places := make([]crm.RecordID, 0, len(ids)), map[crm.RecordID][]int{}
 	for i, id := range ids {

@@ -37,17 +37,18 @@ func TestReadsAreOneForEachID(t *testing.T) {
 		}
 		has["X"] = connector.Read{Err: errors.New("unreadable")}
 		calls := 0
-		got, err := rows.Read(context.Background(), ids, upper, errMissing, func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
-			calls++
-			seen := map[crm.RecordID]bool{}
-			for _, id := range asked {
-				if one, ok := upper(string(id)); !ok || one != id || seen[id] {
-					t.Fatalf("%q was asked for in %q", id, asked)
+		got, err := rows.Read(context.Background(), ids, upper, errMissing,
+			func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
+				calls++
+				seen := map[crm.RecordID]bool{}
+				for _, id := range asked {
+					if one, ok := upper(string(id)); !ok || one != id || seen[id] {
+						t.Fatalf("%q was asked for in %q", id, asked)
+					}
+					seen[id] = true
 				}
-				seen[id] = true
-			}
-			return has, nil
-		})
+				return has, nil
+			})
 		if err != nil || len(got) != len(ids) || calls > 1 {
 			t.Fatalf("%d entries, %v, %d calls", len(got), err, calls)
 		}
@@ -57,7 +58,8 @@ func TestReadsAreOneForEachID(t *testing.T) {
 			if !ok || want.Record == nil && want.Err == nil {
 				want.Err = errMissing
 			}
-			if r.ID != ids[i] || !errors.Is(r.Err, want.Err) || (r.Record == nil) != (want.Record == nil) || r.Record != nil && r.Record.ID != one {
+			if r.ID != ids[i] || !errors.Is(r.Err, want.Err) || (r.Record == nil) != (want.Record == nil) ||
+				r.Record != nil && r.Record.ID != one {
 				t.Fatalf("entry %d of %q: %+v, want %+v", i, ids, r, want)
 			}
 			if r.Record != nil {
@@ -73,7 +75,11 @@ func TestReadsAreOneForEachID(t *testing.T) {
 func TestACallThatFailsFailsAllReads(t *testing.T) {
 	t.Parallel()
 	down := errors.New("down")
-	if got, err := rows.Read(t.Context(), []crm.RecordID{"a"}, upper, errMissing, func([]crm.RecordID) (map[crm.RecordID]connector.Read, error) { return nil, down }); !errors.Is(err, down) || got != nil {
+	if got, err := rows.Read(t.Context(), []crm.RecordID{
+		"a",
+	}, upper, errMissing, func([]crm.RecordID) (map[crm.RecordID]connector.Read, error) {
+		return nil, down
+	}); !errors.Is(err, down) || got != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 	over, cancel := context.WithCancel(t.Context())
@@ -81,7 +87,8 @@ func TestACallThatFailsFailsAllReads(t *testing.T) {
 	if _, err := rows.Read(over, []crm.RecordID{"1"}, upper, errMissing, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("nothing to ask for under a context that has ended: %v", err)
 	}
-	if err := rows.Limit("acme: read", 3, 2); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != connector.CodeTooLarge {
+	if err := rows.Limit("acme: read", 3, 2); !fault.Is(err, fault.Invalid) ||
+		fault.CodeOf(err) != connector.CodeTooLarge {
 		t.Errorf("over the limit: %v", err)
 	}
 }
@@ -93,7 +100,10 @@ func TestFoundRecordsGoToTheirValues(t *testing.T) {
 	}
 	gone := found("gone", "ann")
 	gone.Record.Deleted = true
-	all := []rows.Found{found("1", "Ann"), found("2", "other", "BOB"), found("1", "Ann"), gone, found("3", "nobody's"), found("4", "xbobx")}
+	all := []rows.Found{
+		found("1", "Ann"), found("2", "other", "BOB"), found("1", "Ann"), gone, found("3", "nobody's"),
+		found("4", "xbobx"),
+	}
 	values := []string{"ann", "bob", "ANN", " ", "carl"}
 	fold := func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 	within := func(value, held string) bool { return strings.Contains(held, value) }
@@ -148,10 +158,12 @@ func TestWritesAreAnsweredOneForOne(t *testing.T) {
 	b.Settle(b.Rows[0], connector.Written{Err: refused}) // said twice: the first counts
 	b.Settle(b.Rows[2], connector.Written{ID: "id d"})
 	out := b.Finish("Acme", func(r *rows.Row[string]) *connector.Exchange { return &connector.Exchange{Request: r.Body} })
-	if len(out) != 4 || out[0].Err != nil || out[0].ID != "id a" || !errors.Is(out[1].Err, refused) || out[1].ID != "id bad" || out[3].ID != "id d" {
+	if len(out) != 4 || out[0].Err != nil || out[0].ID != "id a" || !errors.Is(out[1].Err, refused) ||
+		out[1].ID != "id bad" || out[3].ID != "id d" {
 		t.Errorf("%+v", out)
 	}
-	if e := out[2]; !fault.MayHaveLanded(e.Err) || fault.CodeOf(e.Err) != connector.CodeMalformed || e.ID != "id c" || cmp.Diff(&connector.Exchange{Request: "body c"}, e.Exchange) != "" {
+	if e := out[2]; !fault.MayHaveLanded(e.Err) || fault.CodeOf(e.Err) != connector.CodeMalformed || e.ID != "id c" ||
+		cmp.Diff(&connector.Exchange{Request: "body c"}, e.Exchange) != "" {
 		t.Errorf("a row that nothing is said about: %+v", e)
 	}
 	for name, c := range map[string]struct {
@@ -181,16 +193,20 @@ func TestARefusalOfOneRecordIsItsOutcome(t *testing.T) {
 		ofRow bool
 		kind  fault.Kind
 	}{
-		"invalid":           {fault.New("x", fault.Invalid, connector.CodeValue, ""), connector.Create, true, fault.Invalid},
-		"conflict":          {fault.New("x", fault.Conflict, connector.CodeExists, ""), connector.Create, true, fault.Conflict},
+		"invalid": {fault.New("x", fault.Invalid, connector.CodeValue, ""), connector.Create, true, fault.Invalid},
+		"conflict": {
+			fault.New("x", fault.Conflict, connector.CodeExists, ""), connector.Create, true, fault.Conflict,
+		},
 		"gone":              {fault.New("x", fault.NotFound, "", ""), connector.Update, true, fault.NotFound},
 		"gone, of a create": {fault.New("x", fault.NotFound, "", ""), connector.Create, true, fault.Invalid},
 		"no such object":    {fault.New("x", fault.NotFound, connector.CodeObject, ""), connector.Update, false, fault.Other},
 		"a limit":           {fault.New("x", fault.Throttled, connector.CodeRate, ""), connector.Update, false, fault.Other},
-		"no right":          {fault.New("x", fault.Denied, connector.CodePermission, ""), connector.Update, false, fault.Other},
-		"perhaps written":   {&fault.Error{Kind: fault.Invalid, MayHaveLanded: true}, connector.Update, false, fault.Other},
-		"not classified":    {errors.New("x"), connector.Update, false, fault.Other},
-		"no error at all":   {nil, connector.Update, false, fault.Other},
+		"no right": {
+			fault.New("x", fault.Denied, connector.CodePermission, ""), connector.Update, false, fault.Other,
+		},
+		"perhaps written": {&fault.Error{Kind: fault.Invalid, MayHaveLanded: true}, connector.Update, false, fault.Other},
+		"not classified":  {errors.New("x"), connector.Update, false, fault.Other},
+		"no error at all": {nil, connector.Update, false, fault.Other},
 	} {
 		e, ofRow := rows.OfRow(c.err, c.op)
 		if ofRow != c.ofRow || ofRow && e.Kind != c.kind {

@@ -31,7 +31,9 @@ type Batch[B any] struct {
 // the ID of the record it names; a refusal is the row's outcome, and it is not sent.
 // A write that
 // the app does not have at all (Unsupported) fails the call, and so does Mixed.
-func Prepare[B any](op string, writes []connector.Write, limit int, body func(connector.Write) (B, crm.RecordID, error)) (*Batch[B], error) {
+func Prepare[B any](
+	op string, writes []connector.Write, limit int, body func(connector.Write) (B, crm.RecordID, error),
+) (*Batch[B], error) {
 	b := &Batch[B]{Op: op, Out: make([]connector.Written, len(writes))}
 	if err := Limit(op, len(writes), limit); err != nil || len(writes) == 0 {
 		return b, err
@@ -86,7 +88,10 @@ func (b *Batch[B]) Finish(name string, exchange func(*Row[B]) *connector.Exchang
 		if r.done {
 			continue
 		}
-		e := &fault.Error{Op: b.Op, Kind: fault.Unavailable, Code: connector.CodeMalformed, Message: name + "'s answer does not name the record", MayHaveLanded: true}
+		e := &fault.Error{
+			Op: b.Op, Kind: fault.Unavailable, Code: connector.CodeMalformed,
+			Message: name + "'s answer does not name the record", MayHaveLanded: true,
+		}
 		b.Settle(r, connector.Written{ID: r.ID, Err: e, Exchange: exchange(r)})
 	}
 	return b.Out

@@ -37,7 +37,9 @@ func queryAnswer(rows string) string {
 // empty page.
 func TestX13_Answers(t *testing.T) {
 	t.Parallel()
-	if _, err := openOn(t, tripper{200, queryAnswer(contactRow), nil}).Changes(t.Context(), connector.ChangesRequest{Object: "Contact", Fields: []string{"LastName"}}); err != nil {
+	if _, err := openOn(t, tripper{200, queryAnswer(contactRow), nil}).Changes(t.Context(), connector.ChangesRequest{
+		Object: "Contact", Fields: []string{"LastName"},
+	}); err != nil {
 		t.Fatalf("the right answer: %v", err)
 	}
 	replace := func(old, with string) string {
@@ -65,14 +67,20 @@ func TestX13_Answers(t *testing.T) {
 		"too many rows":         queryAnswer(strings.Repeat(contactRow+",", 2000) + contactRow),
 		"deep":                  strings.Repeat("[", 100_000),
 	} {
-		_, err := openOn(t, tripper{200, body, nil}).Changes(t.Context(), connector.ChangesRequest{Object: "Contact", Fields: []string{"LastName"}})
+		_, err := openOn(t, tripper{200, body, nil}).Changes(t.Context(), connector.ChangesRequest{
+			Object: "Contact", Fields: []string{"LastName"},
+		})
 		if !fault.Is(err, fault.Unavailable) || fault.CodeOf(err) != "malformed_answer" {
 			t.Errorf("%s: %v, want unavailable, malformed_answer", name, err)
 		}
 	}
-	for name, next := range map[string]string{"another host": "https://evil.example/x", "no path": "//evil.example/x", "another path": "/id/x", "dots": "/services/data/../../x", "query": "/services/data/v67.0/query/x?y"} {
+	for name, next := range map[string]string{
+		"another host": "https://evil.example/x", "no path": "//evil.example/x", "another path": "/id/x",
+		"dots": "/services/data/../../x", "query": "/services/data/v67.0/query/x?y",
+	} {
 		body := `{"totalSize":2,"done":false,"nextRecordsUrl":"` + next + `","records":[` + contactRow + `]}`
-		_, err := openOn(t, tripper{200, body, nil}).BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"Roe"}, nil)
+		_, err := openOn(t, tripper{200, body, nil}).BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"},
+			[]string{"Roe"}, nil)
 		if fault.CodeOf(err) != "malformed_answer" {
 			t.Errorf("next page at %s: %v, want malformed_answer", name, err)
 		}
@@ -94,7 +102,9 @@ func TestX13_RowAnswers(t *testing.T) {
 		"null altogether":  `null`,
 		"a list in a list": `[[]]`,
 	} {
-		w := connector.Write{Op: connector.Update, ID: "003Lk0000000001IAA", Fields: crm.Fields{"LastName": crm.TextValue("x")}, Ref: "r"}
+		w := connector.Write{
+			Op: connector.Update, ID: "003Lk0000000001IAA", Fields: crm.Fields{"LastName": crm.TextValue("x")}, Ref: "r",
+		}
 		out, err := openOn(t, tripper{200, body, nil}).BatchWrite(t.Context(), "Contact", []connector.Write{w})
 		if fault.CodeOf(err) != "malformed_answer" || !fault.MayHaveLanded(err) || out != nil {
 			t.Errorf("%s: %v, may have landed %v, want malformed_answer and true", name, err, fault.MayHaveLanded(err))
@@ -138,7 +148,9 @@ func TestOpen(t *testing.T) {
 func TestFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for object, want := range map[string]string{"Contact": "LastName", "Lead": "Company LastName", "Account": "Name", "Opportunity": "CloseDate Name StageName"} {
+	for object, want := range map[string]string{
+		"Contact": "LastName", "Lead": "Company LastName", "Account": "Name", "Opportunity": "CloseDate Name StageName",
+	} {
 		fields, err := w.conn.Fields(t.Context(), object)
 		if err != nil {
 			t.Fatal(err)
@@ -204,7 +216,9 @@ func FuzzSalesforceAnswer(f *testing.F) {
 		ids := []crm.RecordID{"003Lk0000000001IAA"}
 		reads, errRead := c.BatchRead(ctx, "Contact", ids, []string{"LastName"})
 		found, errFind := c.BatchFind(ctx, "Contact", crm.Field{Name: "LastName"}, []string{"Roe"}, nil)
-		wrote, errWrite := c.BatchWrite(ctx, "Contact", []connector.Write{{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("x")}, Ref: "r"}})
+		wrote, errWrite := c.BatchWrite(ctx, "Contact", []connector.Write{
+			{Op: connector.Create, Fields: crm.Fields{"LastName": crm.TextValue("x")}, Ref: "r"},
+		})
 		page, errScan := c.Changes(ctx, connector.ChangesRequest{Object: "Contact", Fields: []string{"LastName"}})
 		_, errAll := c.Changes(ctx, connector.ChangesRequest{Object: "Contact", Full: true})
 		_, errFields := c.Fields(ctx, "Contact")
@@ -212,7 +226,10 @@ func FuzzSalesforceAnswer(f *testing.F) {
 		_, errTest := c.Test(ctx)
 		_, errGone := c.Extras().Deleted(ctx, "Contact", "", "")
 		_, errOwner := c.Extras().OwnerByEmail(ctx, "a@example.com")
-		for _, err := range []error{errRead, errFind, errWrite, errScan, errAll, errFields, errObjects, errTest, errGone, errOwner} {
+		for _, err := range []error{
+			errRead, errFind, errWrite, errScan, errAll, errFields, errObjects, errTest, errGone,
+			errOwner,
+		} {
 			if err != nil && fault.KindOf(err) == fault.Other {
 				t.Fatalf("unclassified: %v", err)
 			}
@@ -241,7 +258,10 @@ func TestTheOrgIsNamed(t *testing.T) {
 			t.Errorf("%+v, %v; want %q", got, err, want)
 		}
 	}
-	for name, body := range map[string]string{"none": queryAnswer(""), "two": queryAnswer(contactRow + "," + contactRow), "no ID": queryAnswer(`{"Name":"Acme"}`)} {
+	for name, body := range map[string]string{
+		"none": queryAnswer(""), "two": queryAnswer(contactRow + "," + contactRow),
+		"no ID": queryAnswer(`{"Name":"Acme"}`),
+	} {
 		if _, err := openOn(t, tripper{200, body, nil}).Test(t.Context()); fault.CodeOf(err) != "malformed_answer" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -258,10 +278,14 @@ func TestX13_ReadsAreAnsweredInTheirOrder(t *testing.T) {
 		return openOn(t, tripper{200, body, nil}).BatchRead(t.Context(), "Contact", ids, []string{"LastName"})
 	}
 	got, err := read("[" + one + "," + two + "]")
-	if err != nil || got[0].Record == nil || got[0].Record.ID != ids[0] || got[1].Record == nil || got[1].Record.ID != ids[1] {
+	if err != nil || got[0].Record == nil || got[0].Record.ID != ids[0] || got[1].Record == nil ||
+		got[1].Record.ID != ids[1] {
 		t.Fatalf("the right answer: %+v, %v", got, err)
 	}
-	for name, body := range map[string]string{"the other way round": "[" + two + "," + one + "]", "one twice": "[" + one + "," + one + "]", "one too few": "[" + one + "]"} {
+	for name, body := range map[string]string{
+		"the other way round": "[" + two + "," + one + "]", "one twice": "[" + one + "," + one + "]",
+		"one too few": "[" + one + "]",
+	} {
 		if _, err := read(body); fault.CodeOf(err) != "malformed_answer" {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -56,9 +56,12 @@ var refusals = rest.Errors{
 		"INVALID_REPLICATION_DATE":                {Kind: fault.Invalid, Code: connector.CodeExpired},
 		"EXCEEDED_ID_LIMIT":                       {Kind: fault.Invalid, Code: connector.CodeExpired},
 		"INVALID_FIELD@quoted":                    {Kind: fault.Invalid, Code: connector.CodeQuoted},
-		"REQUEST_LIMIT_EXCEEDED":                  {Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true}, // the window rolls
-		"REQUEST_LIMIT_EXCEEDED@concurrent":       {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 30 * time.Second},
-		"INSUFFICIENT_ACCESS":                     {Kind: fault.Denied, Code: connector.CodePermission},
+		// the window rolls
+		"REQUEST_LIMIT_EXCEEDED": {
+			Kind: fault.Throttled, Code: connector.CodeQuota, Wait: time.Minute, Guessed: true,
+		},
+		"REQUEST_LIMIT_EXCEEDED@concurrent": {Kind: fault.Throttled, Code: connector.CodeRate, Wait: 30 * time.Second},
+		"INSUFFICIENT_ACCESS":               {Kind: fault.Denied, Code: connector.CodePermission},
 		// Of the record itself, unless a field is named.
 		"ENTITY_IS_DELETED":                 {Kind: fault.NotFound},
 		"INVALID_CROSS_REFERENCE_KEY":       {Kind: fault.NotFound},

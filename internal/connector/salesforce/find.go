@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	maxFindText = 255    // no field that can be filtered is longer
-	maxURL      = 12_000 // of a query, encoded; with the headers Salesforce takes 16,384 bytes, and refuses more with 414 or 431
-	maxFindMore = 10     // further pages of one find: 20,000 rows
+	maxFindText = 255 // no field that can be filtered is longer
+	// of a query, encoded; with the headers Salesforce takes 16,384 bytes, and refuses more with 414 or 431
+	maxURL      = 12_000
+	maxFindMore = 10 // further pages of one find: 20,000 rows
 )
 
 // BatchFind implements connector.Connector by SOQL, which ignores case and sees
@@ -25,7 +26,9 @@ const (
 // record that cannot be told apart by its value is handed to every value asked
 // for: callers compare again.
 // Source: soql-sosl/guide/sforce-api-calls-soql-select-comparisonoperators.
-func (o *org) BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record, error) {
+func (o *org) BatchFind(
+	ctx context.Context, object string, field crm.Field, values []string, fields []string,
+) ([][]crm.Record, error) {
 	op := "salesforce: find " + label(object)
 	holding := append([]string{field.Name}, field.Also...)
 	wanted := append(slices.Clone(holding), fields...)

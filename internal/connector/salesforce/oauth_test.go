@@ -19,7 +19,10 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
-var ours = connector.Client{ID: salesforcefake.ClientID, Secret: secret.NewText(salesforcefake.ClientSecret), RedirectURI: "https://lockstep.example/v1/oauth/callback"}
+var ours = connector.Client{
+	ID: salesforcefake.ClientID, Secret: secret.NewText(salesforcefake.ClientSecret),
+	RedirectURI: "https://lockstep.example/v1/oauth/callback",
+}
 
 // login goes through the browser's part and returns the code.
 func login(t *testing.T, h *http.Client, state, challenge string) string {
@@ -51,16 +54,19 @@ func TestX6_OAuth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if grant.BaseURL != instance || grant.ExternalID != w.ExternalID || grant.ExpiresIn != 0 || grant.RefreshToken.Empty() || len(grant.Scopes) != 2 {
+	if grant.BaseURL != instance || grant.ExternalID != w.ExternalID || grant.ExpiresIn != 0 ||
+		grant.RefreshToken.Empty() || len(grant.Scopes) != 2 {
 		t.Errorf("grant = %+v", grant)
 	}
-	if _, err := auth.Exchange(t.Context(), h, instance, ours, login(t, h, "s", challenge), "another verifier"); fault.CodeOf(err) != "reauthorization_required" {
+	if _, err := auth.Exchange(t.Context(), h, instance, ours, login(t, h, "s", challenge),
+		"another verifier"); fault.CodeOf(err) != "reauthorization_required" {
 		t.Errorf("a wrong verifier: %v, want reauthorization_required", err)
 	}
 
 	again, err := auth.Refresh(t.Context(), h, instance, ours, grant.RefreshToken)
 	if err != nil || again.AccessToken.Reveal() == grant.AccessToken.Reveal() || !again.RefreshToken.Empty() {
-		t.Errorf("refresh: new token %v, rotated %v, %v", again.AccessToken.Reveal() != grant.AccessToken.Reveal(), !again.RefreshToken.Empty(), err)
+		t.Errorf("refresh: new token %v, rotated %v, %v", again.AccessToken.Reveal() != grant.AccessToken.Reveal(),
+			!again.RefreshToken.Empty(), err)
 	}
 	w.org.Core().RotateRefresh(true)
 	rotated, err := auth.Refresh(t.Context(), h, instance, ours, grant.RefreshToken)
@@ -86,7 +92,8 @@ func TestClientCredentials(t *testing.T) {
 		t.Fatalf("grant %+v, %v", grant, err)
 	}
 	for _, base := range []string{"", "https://login.salesforce.com", "https://test.salesforce.com"} {
-		if _, err := auth.Refresh(t.Context(), h, base, ours, secret.Text{}); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "base_url_required" {
+		if _, err := auth.Refresh(t.Context(), h, base, ours, secret.Text{}); !fault.Is(err, fault.Invalid) ||
+			fault.CodeOf(err) != "base_url_required" {
 			t.Errorf("base %q: %v, want invalid, base_url_required", base, err)
 		}
 	}
@@ -94,7 +101,8 @@ func TestClientCredentials(t *testing.T) {
 		"unknown client": {ID: "x", Secret: ours.Secret},
 		"wrong secret":   {ID: ours.ID, Secret: secret.NewText("x")},
 	} {
-		if _, err := auth.Refresh(t.Context(), h, instance, c, secret.Text{}); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "invalid_client" {
+		if _, err := auth.Refresh(t.Context(), h, instance, c, secret.Text{}); !fault.Is(err, fault.Invalid) ||
+			fault.CodeOf(err) != "invalid_client" {
 			t.Errorf("%s: %v, want invalid, invalid_client", name, err)
 		}
 	}
@@ -102,13 +110,16 @@ func TestClientCredentials(t *testing.T) {
 
 func TestAuthorizeURL(t *testing.T) {
 	t.Parallel()
-	for base, host := range map[string]string{"": "login.salesforce.com", "https://acme.my.salesforce.com/": "acme.my.salesforce.com"} {
+	for base, host := range map[string]string{
+		"": "login.salesforce.com", "https://acme.my.salesforce.com/": "acme.my.salesforce.com",
+	} {
 		u, err := url.Parse(salesforce.Driver().OAuth.AuthorizeURL(base, ours, "s t", "ch"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		q := u.Query()
-		if u.Scheme != "https" || u.Host != host || u.Path != "/services/oauth2/authorize" || q.Get("response_type") != "code" ||
+		if u.Scheme != "https" || u.Host != host || u.Path != "/services/oauth2/authorize" ||
+			q.Get("response_type") != "code" ||
 			q.Get("state") != "s t" || q.Get("code_challenge") != "ch" || q.Get("code_challenge_method") != "S256" ||
 			q.Get("scope") != "api refresh_token" || q.Get("redirect_uri") != ours.RedirectURI || q.Get("client_secret") != "" {
 			t.Errorf("base %q: %s", base, u)
@@ -142,19 +153,37 @@ func TestX13_TokenEndpoint(t *testing.T) {
 		kind   fault.Kind
 		code   string
 	}{
-		"no token":           {200, `{}`, nil, fault.Unavailable, "malformed_answer"},
-		"not JSON":           {200, `<html>`, nil, fault.Unavailable, "malformed_answer"},
-		"no instance":        {200, `{"access_token":"secret-token","id":"https://login.salesforce.com/id/00Dxx0000001gPL/005xx000001Sv6A"}`, nil, fault.Unavailable, "malformed_answer"},
-		"no org":             {200, `{"access_token":"secret-token","instance_url":"https://x.my.salesforce.com","id":"https://login.salesforce.com/id/xx"}`, nil, fault.Unavailable, "malformed_answer"},
-		"odd types":          {200, `{"access_token":"secret-token","instance_url":7,"id":[1]}`, nil, fault.Unavailable, "malformed_answer"},
-		"grant gone":         {400, `{"error":"invalid_grant","error_description":"expired access/refresh token"}`, nil, fault.Denied, "reauthorization_required"},
-		"user gone":          {400, `{"error":"inactive_user"}`, nil, fault.Denied, "reauthorization_required"},
-		"client refused":     {401, `{"error":"invalid_client"}`, nil, fault.Invalid, "invalid_client"},
-		"something new":      {400, `{"error":"new_error","error_description":"jane@example.com"}`, nil, fault.Invalid, "invalid_client"},
-		"server down":        {503, `down`, nil, fault.Unavailable, "unavailable"},
-		"server error":       {500, `{"error":"unknown_error","error_description":"retry your request"}`, nil, fault.Unavailable, "unavailable"},
-		"too often":          {429, `{"error":"rate_limit_exceeded"}`, nil, fault.Throttled, "rate_limited"},
-		"login rate":         {403, `{"error":"invalid_request","error_description":"login rate exceeded"}`, nil, fault.Throttled, "rate_limited"},
+		"no token": {200, `{}`, nil, fault.Unavailable, "malformed_answer"},
+		"not JSON": {200, `<html>`, nil, fault.Unavailable, "malformed_answer"},
+		"no instance": {
+			200, `{"access_token":"secret-token","id":"https://login.salesforce.com/id/00Dxx0000001gPL/005xx000001Sv6A"}`, nil,
+			fault.Unavailable, "malformed_answer",
+		},
+		"no org": {
+			200, `{"access_token":"secret-token","instance_url":"https://x.my.salesforce.com","id":"https://login.salesforce.com/id/xx"}`, nil, fault.Unavailable, "malformed_answer",
+		},
+		"odd types": {
+			200, `{"access_token":"secret-token","instance_url":7,"id":[1]}`, nil, fault.Unavailable,
+			"malformed_answer",
+		},
+		"grant gone": {
+			400, `{"error":"invalid_grant","error_description":"expired access/refresh token"}`, nil,
+			fault.Denied, "reauthorization_required",
+		},
+		"user gone":      {400, `{"error":"inactive_user"}`, nil, fault.Denied, "reauthorization_required"},
+		"client refused": {401, `{"error":"invalid_client"}`, nil, fault.Invalid, "invalid_client"},
+		"something new": {
+			400, `{"error":"new_error","error_description":"jane@example.com"}`, nil, fault.Invalid,
+			"invalid_client",
+		},
+		"server down": {503, `down`, nil, fault.Unavailable, "unavailable"},
+		"server error": {
+			500, `{"error":"unknown_error","error_description":"retry your request"}`, nil, fault.Unavailable, "unavailable",
+		},
+		"too often": {429, `{"error":"rate_limit_exceeded"}`, nil, fault.Throttled, "rate_limited"},
+		"login rate": {
+			403, `{"error":"invalid_request","error_description":"login rate exceeded"}`, nil, fault.Throttled, "rate_limited",
+		},
 		"unreachable":        {0, ``, errors.New("connection refused"), fault.Unavailable, "unavailable"},
 		"redirected":         {302, ``, nil, fault.Unavailable, "malformed_answer"},
 		"cancelled meantime": {0, ``, context.Canceled, fault.Unavailable, "unavailable"},

@@ -20,7 +20,9 @@ func TestX13_EveryPartOfACall(t *testing.T) {
 	f, fake := fixture(t, clock)
 	var ids []crm.RecordID
 	for i := range 100 {
-		r, err := fake.Core().CreateRecord("Contact", map[string]string{"LastName": "Roe", "Department": fmt.Sprintf("D%d", i)})
+		r, err := fake.Core().CreateRecord("Contact", map[string]string{
+			"LastName": "Roe", "Department": fmt.Sprintf("D%d", i),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

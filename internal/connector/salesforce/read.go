@@ -25,7 +25,9 @@ func begin(op, object string, n, limit int, fields ...string) error {
 // record that is gone, not visible or in the recycle bin is NotFound; an ID
 // that cannot be one is so without asking.
 // Source: guide/resources-composite-sobjects-collections-retrieve-post.
-func (o *org) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (o *org) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	op := "salesforce: read " + label(object)
 	if err := begin(op, object, len(ids), readBatch, fields...); err != nil {
 		return nil, err
@@ -95,9 +97,12 @@ func (o *org) Absorbed(ctx context.Context, object string, ids []crm.RecordID) (
 }
 
 // merged asks for the losers of merges whose column is one of ids, with their survivors.
-func (o *org) merged(ctx context.Context, op, object, column string, ids []crm.RecordID) (map[crm.RecordID]crm.RecordID, error) {
+func (o *org) merged(
+	ctx context.Context, op, object, column string, ids []crm.RecordID,
+) (map[crm.RecordID]crm.RecordID, error) {
 	out := map[crm.RecordID]crm.RecordID{}
-	head := "SELECT " + colID + ", " + colMaster + " FROM " + object + " WHERE " + colDeleted + " = true AND " + colMaster + " != null AND " + column + " IN ("
+	head := "SELECT " + colID + ", " + colMaster + " FROM " + object + " WHERE " + colDeleted + " = true AND " +
+		colMaster + " != null AND " + column + " IN ("
 	texts := make([]string, len(ids))
 	for i, id := range ids {
 		texts[i] = string(id)
@@ -121,7 +126,9 @@ func (o *org) merged(ctx context.Context, op, object, column string, ids []crm.R
 }
 
 // retrieve reads one row per ID, nil for one that is not there.
-func (o *org) retrieve(ctx context.Context, op, object string, ids []crm.RecordID, fields []string) ([]row, rest.Request, error) {
+func (o *org) retrieve(
+	ctx context.Context, op, object string, ids []crm.RecordID, fields []string,
+) ([]row, rest.Request, error) {
 	r := rest.Request{
 		Op: op, Method: http.MethodPost, Path: dataPath + "/composite/sobjects/" + object,
 		Body: map[string]any{"ids": ids, "fields": columns(object, fields...)},

@@ -68,7 +68,8 @@ func app() crm.App {
 		}},
 		Abilities: []crm.Ability{
 			crm.AbilityWebhooks, crm.AbilityDeletedFeed, crm.AbilityArchiveSweep, crm.AbilityUpsert,
-			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityMerges, crm.AbilitySaveDuplicates, crm.AbilityAbsorbed,
+			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityMerges, crm.AbilitySaveDuplicates,
+			crm.AbilityAbsorbed,
 		},
 		Warnings: []string{
 			"Salesforce's daily calls are shared with every other tool of the org.",
@@ -142,7 +143,9 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 	Scopes: []string{"api", "refresh_token"},
 	Words: map[string]rest.Meaning{
 		"invalid_client_id": rest.ClientRefused, "inactive_user": rest.GrantGone, "inactive_org": rest.GrantGone,
-		"rate_limit_exceeded": {Kind: fault.Throttled, Code: connector.CodeRate, Text: "Salesforce limits how often tokens are asked for"},
+		"rate_limit_exceeded": {
+			Kind: fault.Throttled, Code: connector.CodeRate, Text: "Salesforce limits how often tokens are asked for",
+		},
 	},
 	Word: func(e *oauth2.RetrieveError) string {
 		if strings.Contains(e.ErrorDescription, "login rate exceeded") {
@@ -160,8 +163,10 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 	},
 	// Client credentials need the org's My Domain: the common hosts do not know which org is meant.
 	Credentials: func(base string) error {
-		if u, err := url.Parse(base); err != nil || u.Host == "" || u.Host == "login.salesforce.com" || u.Host == "test.salesforce.com" {
-			return fault.New("salesforce: refresh token", fault.Invalid, connector.CodeBaseURL, "client credentials need the org's My Domain address, such as https://example.my.salesforce.com")
+		if u, err := url.Parse(base); err != nil || u.Host == "" || u.Host == "login.salesforce.com" ||
+			u.Host == "test.salesforce.com" {
+			return fault.New("salesforce: refresh token", fault.Invalid, connector.CodeBaseURL,
+				"client credentials need the org's My Domain address, such as https://example.my.salesforce.com")
 		}
 		return nil
 	},

@@ -93,7 +93,9 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 }
 
 // list reads one page. Next is only a mark that there is more.
-func (s source) list(ctx context.Context, op string, where []string, order string, limited, all bool) (scan.Result, error) {
+func (s source) list(
+	ctx context.Context, op string, where []string, order string, limited, all bool,
+) (scan.Result, error) {
 	tail := " FROM " + s.object
 	if len(where) > 0 {
 		tail += " WHERE " + strings.Join(where, " AND ")
@@ -174,7 +176,9 @@ func (o *org) Deleted(ctx context.Context, object, cursor, position string) (con
 	return page, err
 }
 
-func (o *org) deleted(ctx context.Context, op, object string, start time.Time, resumed bool) (connector.DeletedPage, error) {
+func (o *org) deleted(
+	ctx context.Context, op, object string, start time.Time, resumed bool,
+) (connector.DeletedPage, error) {
 	// Seconds are ignored, so both ends are whole minutes.
 	start = start.UTC().Truncate(time.Minute)
 	end := o.client.Time().UTC().Truncate(time.Minute)
@@ -195,7 +199,8 @@ func (o *org) deleted(ctx context.Context, op, object string, start time.Time, r
 		return connector.DeletedPage{}, rest.Malformed(r, "the listing, or one of its dates, is missing or not valid")
 	}
 	if resumed && start.Before(earliest.Truncate(time.Minute)) {
-		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodeExpired, "Salesforce has purged its log of deletions since the last look; a full scan is needed")
+		return connector.DeletedPage{}, fault.New(op, fault.Invalid, connector.CodeExpired,
+			"Salesforce has purged its log of deletions since the last look; a full scan is needed")
 	}
 	page := connector.DeletedPage{Records: make([]crm.Record, 0, len(got.Records))}
 	for _, d := range got.Records {

@@ -51,7 +51,9 @@ func (w *world) person(t *testing.T, last string) crm.RecordID {
 }
 
 // scan runs a scan to its end and counts its pages.
-func (w *world) scan(t *testing.T, cursor string, full bool) (seen map[crm.RecordID]crm.Record, next string, pages int) {
+func (w *world) scan(
+	t *testing.T, cursor string, full bool,
+) (seen map[crm.RecordID]crm.Record, next string, pages int) {
 	t.Helper()
 	seen = map[crm.RecordID]crm.Record{}
 	req := connector.ChangesRequest{Object: "Contact", Fields: []string{"LastName"}, Cursor: cursor, Full: full}

@@ -18,7 +18,8 @@ func (o *org) Objects(ctx context.Context) ([]crm.Object, error) {
 	var list struct {
 		Objects []sobject `json:"sobjects"`
 	}
-	if _, err := o.client.Call(ctx, rest.Request{Op: "salesforce: list objects", Path: dataPath + "/sobjects"}, &list); err != nil {
+	if _, err := o.client.Call(ctx, rest.Request{Op: "salesforce: list objects", Path: dataPath + "/sobjects"},
+		&list); err != nil {
 		return nil, err
 	}
 	usable := map[string]sobject{}
@@ -51,7 +52,8 @@ func (o *org) Fields(ctx context.Context, object string) ([]crm.Field, error) {
 	var described sobject
 	_, err := o.client.Call(ctx, r, &described)
 	if fault.Is(err, fault.NotFound) {
-		return nil, fault.New(r.Op, fault.NotFound, connector.CodeObject, "Salesforce has no object of this name, or does not show it")
+		return nil, fault.New(r.Op, fault.NotFound, connector.CodeObject,
+			"Salesforce has no object of this name, or does not show it")
 	}
 	if err != nil {
 		return nil, err
@@ -82,7 +84,8 @@ func (f field) with(all []field) []string {
 	for _, other := range all {
 		address := f.Compound != "" && other.Name == f.Compound && other.Type == "address"
 		for _, part := range all {
-			if address && part.Compound == f.Compound && part.Name != f.Name && named(part.Name) && !slices.Contains(out, part.Name) {
+			if address && part.Compound == f.Compound && part.Name != f.Name && named(part.Name) &&
+				!slices.Contains(out, part.Name) {
 				out = append(out, part.Name)
 			}
 		}
@@ -98,9 +101,11 @@ func (f field) with(all []field) []string {
 // fields of their own or no field values at all.
 var types = wire.Types{
 	"email": crm.TypeEmail, "phone": crm.TypePhone, "url": crm.TypeURL, "boolean": crm.TypeBoolean,
-	"int": crm.TypeNumber, "long": crm.TypeNumber, "double": crm.TypeNumber, "currency": crm.TypeNumber, "percent": crm.TypeNumber,
-	"date": crm.TypeDate, "datetime": crm.TypeDateTime, "picklist": crm.TypeOption, "combobox": crm.TypeOption, "multipicklist": crm.TypeOptions,
-	"reference": crm.TypeReference, "reference:User": crm.TypeOwner,
+	"int": crm.TypeNumber, "long": crm.TypeNumber, "double": crm.TypeNumber, "currency": crm.TypeNumber,
+	"percent": crm.TypeNumber,
+	"date":    crm.TypeDate, "datetime": crm.TypeDateTime, "picklist": crm.TypeOption, "combobox": crm.TypeOption,
+	"multipicklist": crm.TypeOptions,
+	"reference":     crm.TypeReference, "reference:User": crm.TypeOwner,
 	"address": "", "location": "", "base64": "", "anyType": "", "complexvalue": "", "json": "",
 }
 
@@ -136,7 +141,9 @@ func (f field) translate(t crm.FieldType) crm.Field {
 		out.ReferenceTo = f.ReferenceTo[0]
 	}
 	out.OpenOptions = !f.Restricted && (t == crm.TypeOption || t == crm.TypeOptions)
-	wire.Choice(&out, f.Options, func(o option) (crm.Option, bool) { return crm.Option{Value: o.Value, Label: o.Label}, o.Active })
+	wire.Choice(&out, f.Options, func(o option) (crm.Option, bool) {
+		return crm.Option{Value: o.Value, Label: o.Label}, o.Active
+	})
 	return out
 }
 

@@ -57,7 +57,9 @@ func names(op, object string, fields ...string) error {
 	}
 	for _, f := range fields {
 		if !named(f) {
-			return &fault.Error{Op: op, Kind: fault.Invalid, Code: connector.CodeField, Field: f, Message: "this is not the API name of a field"}
+			return &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: connector.CodeField, Field: f, Message: "this is not the API name of a field",
+			}
 		}
 	}
 	return nil

@@ -17,8 +17,9 @@ const (
 	outboundSpace = "http://soap.sforce.com/2005/09/outbound"
 	schemaSpace   = "http://www.w3.org/2001/XMLSchema-instance"
 
-	maxDelivery      = 1 << 20 // bytes
-	maxNotifications = 100     // per envelope: atlas.en-us.246.0.api.meta/api/sforce_api_om_outboundmessaging_notifications.htm
+	maxDelivery = 1 << 20 // bytes
+	// per envelope: atlas.en-us.246.0.api.meta/api/sforce_api_om_outboundmessaging_notifications.htm
+	maxNotifications = 100
 	maxDepth         = 32
 )
 

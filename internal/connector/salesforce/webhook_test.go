@@ -31,12 +31,16 @@ func envelope(org, notifications string) string {
 }
 
 func notification(object, id string) string {
-	return `<Notification><Id>04lxx0000000001AAA</Id><sObject xsi:type="sf:` + object + `" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">` +
+	return `<Notification><Id>04lxx0000000001AAA</Id><sObject xsi:type="sf:` + object +
+		`" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">` +
 		`<sf:Id>` + id + `</sf:Id><sf:Email>a&amp;b@example.com</sf:Email><sf:SystemModstamp>2026-01-02T03:04:05.000Z</sf:SystemModstamp></sObject></Notification>`
 }
 
 func post(body string) connector.WebhookRequest {
-	return connector.WebhookRequest{Method: "POST", URL: "https://lockstep.example/hooks/t", Header: http.Header{"Content-Type": {"text/xml"}}, Body: []byte(body)}
+	return connector.WebhookRequest{
+		Method: "POST", URL: "https://lockstep.example/hooks/t", Header: http.Header{"Content-Type": {"text/xml"}},
+		Body: []byte(body),
+	}
 }
 
 func TestX1_OutboundMessage(t *testing.T) {
@@ -48,26 +52,42 @@ func TestX1_OutboundMessage(t *testing.T) {
 		trust string
 		ok    bool
 	}{
-		"genuine":            {post(good), org, true},
-		"short org ID":       {post(envelope(org[:15], notification("Contact", "003Lk0000000001"))), org, true},
-		"trusted by short":   {post(good), org[:15], true},
-		"another org":        {post(envelope(other, notification("Contact", "003Lk0000000001IAA"))), org, false},
-		"org by other case":  {post(envelope(strings.ToLower(org), notification("Contact", "003Lk0000000001IAA"))), org, false},
-		"no org to trust":    {post(good), "", false},
-		"no org in it":       {post(envelope("", notification("Contact", "003Lk0000000001IAA"))), org, false},
-		"two orgs":           {post(strings.Replace(good, "<ActionId>", "<OrganizationId>"+other+"</OrganizationId><ActionId>", 1)), org, false},
-		"org inside a field": {post(envelope(other, strings.Replace(notification("Contact", "003Lk0000000001IAA"), "<sf:Email>", "<sf:OrganizationId>"+org+"</sf:OrganizationId><sf:Email>", 1))), org, false},
-		"GET":                {connector.WebhookRequest{Method: "GET", Body: []byte(good)}, org, false},
-		"empty":              {post(""), org, false},
-		"JSON":               {post(`{"OrganizationId":"` + org + `"}`), org, false},
-		"other namespace":    {post(strings.Replace(good, "2005/09/outbound", "2005/09/other", 1)), org, false},
-		"document type":      {post(strings.Replace(good, "<soapenv:Envelope", `<!DOCTYPE x [<!ENTITY o "`+org+`">]><soapenv:Envelope`, 1)), org, false},
-		"entity":             {post(envelope("&o;", notification("Contact", "003Lk0000000001IAA"))), org, false},
-		"cut off":            {post(good[:len(good)-30]), org, false},
-		"too deep":           {post(strings.Repeat("<a>", 200) + good), org, false},
-		"too large":          {post(envelope(org, notification("Contact", "003Lk0000000001IAA")) + strings.Repeat(" ", 1<<20)), org, false},
-		"too many":           {post(envelope(org, strings.Repeat(notification("Contact", "003Lk0000000001IAA"), 101))), org, false},
-		"bad UTF-8":          {post(strings.Replace(good, "a&amp;b", "\xff\xfe", 1)), org, false},
+		"genuine":          {post(good), org, true},
+		"short org ID":     {post(envelope(org[:15], notification("Contact", "003Lk0000000001"))), org, true},
+		"trusted by short": {post(good), org[:15], true},
+		"another org":      {post(envelope(other, notification("Contact", "003Lk0000000001IAA"))), org, false},
+		"org by other case": {
+			post(envelope(strings.ToLower(org), notification("Contact", "003Lk0000000001IAA"))), org,
+			false,
+		},
+		"no org to trust": {post(good), "", false},
+		"no org in it":    {post(envelope("", notification("Contact", "003Lk0000000001IAA"))), org, false},
+		"two orgs": {
+			post(strings.Replace(good, "<ActionId>", "<OrganizationId>"+other+"</OrganizationId><ActionId>", 1)), org, false,
+		},
+		"org inside a field": {
+			post(envelope(other, strings.Replace(notification("Contact", "003Lk0000000001IAA"), "<sf:Email>",
+				"<sf:OrganizationId>"+org+"</sf:OrganizationId><sf:Email>", 1))), org, false,
+		},
+		"GET":             {connector.WebhookRequest{Method: "GET", Body: []byte(good)}, org, false},
+		"empty":           {post(""), org, false},
+		"JSON":            {post(`{"OrganizationId":"` + org + `"}`), org, false},
+		"other namespace": {post(strings.Replace(good, "2005/09/outbound", "2005/09/other", 1)), org, false},
+		"document type": {
+			post(strings.Replace(good, "<soapenv:Envelope", `<!DOCTYPE x [<!ENTITY o "`+org+`">]><soapenv:Envelope`, 1)), org,
+			false,
+		},
+		"entity":   {post(envelope("&o;", notification("Contact", "003Lk0000000001IAA"))), org, false},
+		"cut off":  {post(good[:len(good)-30]), org, false},
+		"too deep": {post(strings.Repeat("<a>", 200) + good), org, false},
+		"too large": {
+			post(envelope(org, notification("Contact", "003Lk0000000001IAA")) + strings.Repeat(" ", 1<<20)), org, false,
+		},
+		"too many": {
+			post(envelope(org, strings.Repeat(notification("Contact", "003Lk0000000001IAA"), 101))), org,
+			false,
+		},
+		"bad UTF-8": {post(strings.Replace(good, "a&amp;b", "\xff\xfe", 1)), org, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,9 +109,18 @@ func TestParseOutboundMessage(t *testing.T) {
 		body string
 		want []connector.Event
 	}{
-		"one":       {envelope(org, notification("Contact", "003Lk0000000001")), []connector.Event{event("Contact", "003Lk0000000001IAA")}},
-		"several":   {envelope(org, notification("Contact", "003Lk0000000001IAA")+notification("Own__c", "a00Lk0000000001")), []connector.Event{event("Contact", "003Lk0000000001IAA"), event("Own__c", "a00Lk0000000001IAA")}},
-		"repeated":  {envelope(org, strings.Repeat(notification("Lead", "00QLk0000000001"), 3)), []connector.Event{event("Lead", "00QLk0000000001MAA")}},
+		"one": {
+			envelope(org, notification("Contact", "003Lk0000000001")), []connector.Event{event("Contact", "003Lk0000000001IAA")},
+		},
+		"several": {
+			envelope(org, notification("Contact", "003Lk0000000001IAA")+notification("Own__c", "a00Lk0000000001")),
+			[]connector.Event{event("Contact", "003Lk0000000001IAA"), event("Own__c", "a00Lk0000000001IAA")},
+		},
+		"repeated": {
+			envelope(org, strings.Repeat(notification("Lead", "00QLk0000000001"), 3)), []connector.Event{
+				event("Lead", "00QLk0000000001MAA"),
+			},
+		},
 		"no ID":     {envelope(org, notification("Contact", "")), nil},
 		"odd ID":    {envelope(org, notification("Contact", "../../etc")), nil},
 		"no object": {envelope(org, notification("", "003Lk0000000001IAA")), nil},
@@ -177,7 +206,8 @@ func FuzzOutboundMessage(f *testing.F) {
 				t.Fatal("the org that it names is not let in")
 			}
 		}
-		if hooks.Verify(post(body), connector.WebhookTrust{ExternalID: "00Dxx000000zzzz"}, time.Now()) == nil && !strings.Contains(body, "00Dxx000000zzzz") {
+		if hooks.Verify(post(body), connector.WebhookTrust{ExternalID: "00Dxx000000zzzz"}, time.Now()) == nil &&
+			!strings.Contains(body, "00Dxx000000zzzz") {
 			t.Fatal("a foreign message was let in")
 		}
 	})

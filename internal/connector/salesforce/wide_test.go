@@ -45,7 +45,9 @@ func (o *wideOrg) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if q := r.URL.Query().Get("q"); q != "" {
 		o.queries++
 		cols, _, _ := strings.Cut(strings.TrimPrefix(q, "SELECT "), " FROM ")
-		_ = json.NewEncoder(w).Encode(map[string]any{"totalSize": 1, "done": true, "records": []any{row(strings.Split(cols, ", "), "listed")}})
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"totalSize": 1, "done": true, "records": []any{row(strings.Split(cols, ", "), "listed")},
+		})
 		return
 	}
 	var in struct {
@@ -71,7 +73,9 @@ func openWide(t *testing.T, o *wideOrg) (connector.Connector, []string) {
 	t.Helper()
 	srv := httptest.NewServer(o)
 	t.Cleanup(srv.Close)
-	c, err := Open(connector.Config{BaseURL: srv.URL, Kind: crm.AuthOAuth2, Tokens: oneToken{}, HTTP: srv.Client(), Now: time.Now})
+	c, err := Open(connector.Config{
+		BaseURL: srv.URL, Kind: crm.AuthOAuth2, Tokens: oneToken{}, HTTP: srv.Client(), Now: time.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,9 @@ func (o *org) BatchWrite(ctx context.Context, object string, writes []connector.
 		if !ok || row.ID != "" && row.ID != id {
 			return nil, rest.Malformed(r, "a row of the answer names another record than was written")
 		}
-		b.Settle(row, connector.Written{ID: id, Created: b.Kind == connector.Create || b.Kind == connector.Upsert && got.Created, At: a.Now})
+		b.Settle(row, connector.Written{
+			ID: id, Created: b.Kind == connector.Create || b.Kind == connector.Upsert && got.Created, At: a.Now,
+		})
 	}
 	return b.Out, nil
 }
@@ -111,7 +113,8 @@ func record(op, object, key string, w connector.Write) (row map[string]any, id c
 
 // methods of the collection for each write.
 var methods = map[connector.Op]string{
-	connector.Create: http.MethodPost, connector.Update: http.MethodPatch, connector.Upsert: http.MethodPatch, connector.Archive: http.MethodDelete,
+	connector.Create: http.MethodPost, connector.Update: http.MethodPatch, connector.Upsert: http.MethodPatch,
+	connector.Archive: http.MethodDelete,
 }
 
 // request is the call that writes rows.

@@ -26,7 +26,9 @@ func (w *world) write(t *testing.T, object string, writes ...connector.Write) []
 }
 
 func contact(last, email string) connector.Write {
-	return connector.Write{Op: connector.Create, Ref: last, Fields: crm.Fields{"LastName": crm.TextValue(last), "Email": crm.TextValue(email)}}
+	return connector.Write{
+		Op: connector.Create, Ref: last, Fields: crm.Fields{"LastName": crm.TextValue(last), "Email": crm.TextValue(email)},
+	}
 }
 
 func TestDuplicates(t *testing.T) {
@@ -56,15 +58,19 @@ func TestWriteKinds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	in := crm.Fields{
-		"LastName": crm.TextValue("Kinds"), "HasOptedOutOfEmail": crm.BoolValue(true), "Score__c": crm.NumberValue("12345678901234567.25"),
-		"Birthdate": crm.TextValue("1990-02-28"), "Tags__c": crm.ListValue("Customer", "Partner"), "Last_Seen__c": crm.TextValue("2026-01-02T04:04:05+01:00"),
-		"Level__c": crm.TextValue("Primary"),
+		"LastName": crm.TextValue("Kinds"), "HasOptedOutOfEmail": crm.BoolValue(true),
+		"Score__c":  crm.NumberValue("12345678901234567.25"),
+		"Birthdate": crm.TextValue("1990-02-28"), "Tags__c": crm.ListValue("Customer", "Partner"),
+		"Last_Seen__c": crm.TextValue("2026-01-02T04:04:05+01:00"),
+		"Level__c":     crm.TextValue("Primary"),
 	}
 	id := w.write(t, "Contact", connector.Write{Op: connector.Create, Fields: in, Ref: "r"})[0].ID
 	want := map[string]crm.Value{
-		"LastName": crm.TextValue("Kinds"), "HasOptedOutOfEmail": crm.BoolValue(true), "DoNotCall": crm.BoolValue(false), "Score__c": crm.NumberValue("12345678901234567.25"),
-		"Birthdate": crm.TextValue("1990-02-28"), "Tags__c": crm.TextValue("Customer;Partner"), "Last_Seen__c": crm.TextValue("2026-01-02T03:04:05.000+0000"),
-		"Level__c": crm.TextValue("Primary"), "FirstName": crm.NullValue(), "Name": crm.TextValue("Kinds"),
+		"LastName": crm.TextValue("Kinds"), "HasOptedOutOfEmail": crm.BoolValue(true), "DoNotCall": crm.BoolValue(false),
+		"Score__c":  crm.NumberValue("12345678901234567.25"),
+		"Birthdate": crm.TextValue("1990-02-28"), "Tags__c": crm.TextValue("Customer;Partner"),
+		"Last_Seen__c": crm.TextValue("2026-01-02T03:04:05.000+0000"),
+		"Level__c":     crm.TextValue("Primary"), "FirstName": crm.NullValue(), "Name": crm.TextValue("Kinds"),
 	}
 	var names []string
 	for n := range want {
@@ -124,7 +130,8 @@ func TestExchange(t *testing.T) {
 	if x.Method != "POST" || x.Status != 200 || !strings.HasSuffix(x.URL, "/services/data/v67.0/composite/sobjects") {
 		t.Errorf("%s %s -> %d", x.Method, x.URL, x.Status)
 	}
-	if !strings.Contains(x.Request, "not an address") || strings.Contains(x.Request, "Good") || !strings.Contains(x.Response, "INVALID_EMAIL_ADDRESS") {
+	if !strings.Contains(x.Request, "not an address") || strings.Contains(x.Request, "Good") ||
+		!strings.Contains(x.Response, "INVALID_EMAIL_ADDRESS") {
 		t.Errorf("request %s\nresponse %s", x.Request, x.Response)
 	}
 	if strings.Contains(x.Request+x.Response+x.URL, "!") {
@@ -150,12 +157,15 @@ func TestFindByNumber(t *testing.T) {
 			wantCalls = 2 // the org says that it is a field of numbers
 		}
 		before := w.Fake.Calls()
-		found, err := w.conn.BatchFind(t.Context(), "Contact", field, []string{"7", "x' OR", "12.50", "8", "1e9"}, []string{"LastName"})
+		found, err := w.conn.BatchFind(t.Context(), "Contact", field, []string{"7", "x' OR", "12.50", "8", "1e9"},
+			[]string{"LastName"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(found[0]) != 2 || len(found[2]) != 1 || found[2][0].ID != ids[1] || len(found[1])+len(found[3])+len(found[4]) != 0 {
-			t.Errorf("round %d found %d %d %d %d %d", round, len(found[0]), len(found[1]), len(found[2]), len(found[3]), len(found[4]))
+		if len(found[0]) != 2 || len(found[2]) != 1 || found[2][0].ID != ids[1] ||
+			len(found[1])+len(found[3])+len(found[4]) != 0 {
+			t.Errorf("round %d found %d %d %d %d %d", round, len(found[0]), len(found[1]), len(found[2]), len(found[3]),
+				len(found[4]))
 		}
 		if n := w.Fake.Calls() - before; n != wantCalls {
 			t.Errorf("round %d took %d calls, want %d", round, n, wantCalls)
@@ -183,7 +193,11 @@ func TestS38_FindPhonesAndAddresses(t *testing.T) {
 			{"5-55", "5-55"},
 			{"12 34 56", "12 34 56"},
 		},
-		"Website": {{"https://www.Acme.com/de", "acme.com"}, {"http://under_score.example", "under_score.example"}, {"100%.example/a'b", "100%.example/a'b"}},
+		"Website": {
+			{"https://www.Acme.com/de", "acme.com"},
+			{"http://under_score.example", "under_score.example"},
+			{"100%.example/a'b", "100%.example/a'b"},
+		},
 	} {
 		var asked []string
 		var want []crm.RecordID
@@ -245,12 +259,14 @@ func TestFindManyRows(t *testing.T) {
 		w.person(t, "Same")
 	}
 	w.knob(t, "PUT", "/_fake/page_rows", `{"rows":10}`)
-	found, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"same"}, []string{"LastName"})
+	found, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"same"},
+		[]string{"LastName"})
 	if err != nil || len(found[0]) != 25 {
 		t.Fatalf("%d of 25 records, %v", len(found[0]), err)
 	}
 	w.knob(t, "PUT", "/_fake/page_rows", `{"rows":1}`)
-	if _, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"same"}, nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
+	if _, err := w.conn.BatchFind(t.Context(), "Contact", crm.Field{Name: "LastName"}, []string{"same"},
+		nil); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "too_many_matches" {
 		t.Errorf("25 pages: %v, want invalid, too_many_matches", err)
 	}
 }
@@ -273,8 +289,10 @@ func TestS18_Quota(t *testing.T) {
 	}
 	before := w.Fake.Calls()
 	err := read()
-	if !fault.Is(err, fault.Throttled) || fault.CodeOf(err) != "quota_exhausted" || fault.RetryAfter(err) > time.Minute || !fault.Guessed(err) || w.Fake.Calls() != before {
-		t.Errorf("at nine tenths: %v, retry after %s, %d calls, want throttled, a guessed minute and none", err, fault.RetryAfter(err), w.Fake.Calls()-before)
+	if !fault.Is(err, fault.Throttled) || fault.CodeOf(err) != "quota_exhausted" || fault.RetryAfter(err) > time.Minute ||
+		!fault.Guessed(err) || w.Fake.Calls() != before {
+		t.Errorf("at nine tenths: %v, retry after %s, %d calls, want throttled, a guessed minute and none", err,
+			fault.RetryAfter(err), w.Fake.Calls()-before)
 	}
 	if _, err := w.conn.Test(t.Context()); err != nil {
 		t.Errorf("a test by a person must go through: %v", err)
@@ -296,8 +314,9 @@ func TestSaveDuplicates(t *testing.T) {
 	w := newWorld(t)
 	w.write(t, "Contact", contact("One", "one@example.com"))
 	conn, err := salesforce.Open(connector.Config{
-		BaseURL: instance, Kind: crm.AuthOAuth2, Tokens: connectortest.NewTokens(w.Token), Now: w.clock.Now, SaveDuplicates: true,
-		HTTP: &http.Client{Transport: fakekit.Transport(w.org)},
+		BaseURL: instance, Kind: crm.AuthOAuth2, Tokens: connectortest.NewTokens(w.Token), Now: w.clock.Now,
+		SaveDuplicates: true,
+		HTTP:           &http.Client{Transport: fakekit.Transport(w.org)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,8 @@ func TestPlacesAreTextsThatCanBeReadAgain(t *testing.T) {
 		t.Errorf("the beginning of time is %+v, %v", i, err)
 	}
 	for _, bad := range []string{"x", "17/x", "17 3"} {
-		if _, err := ParseInstant("acme", bad, at, digits); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != connector.CodePosition {
+		if _, err := ParseInstant("acme", bad, at, digits); !fault.Is(err, fault.Invalid) ||
+			fault.CodeOf(err) != connector.CodePosition {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -130,7 +131,8 @@ func TestPagesThatLeadAstrayAreRefused(t *testing.T) {
 		"the same place within a tie": {Instant{From: at, Tie: true, After: "1"}, one, true, "1"},
 		"older than asked for":        {Instant{From: at.Add(time.Minute)}, one, true, "1"},
 	} {
-		if next, err := c.at.Next("acme", c.records, c.more, c.after, time.Millisecond); !fault.Is(err, fault.Unavailable) || fault.CodeOf(err) != connector.CodeMalformed {
+		if next, err := c.at.Next("acme", c.records, c.more, c.after, time.Millisecond); !fault.Is(err, fault.Unavailable) ||
+			fault.CodeOf(err) != connector.CodeMalformed {
 			t.Errorf("%s: %q, %v", name, next, err)
 		}
 	}

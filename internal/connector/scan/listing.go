@@ -44,7 +44,9 @@ type listingPosition struct {
 // out. Fingerprints of remember records are kept (0 = 4,096); records beyond those
 // come again each time, which costs their reader work and loses nothing. Other fields
 // asked for are other fingerprints. What is gone is found by a full scan.
-func ByListing(ctx context.Context, src Lister, req connector.ChangesRequest, remember int) (connector.ChangesPage, error) {
+func ByListing(
+	ctx context.Context, src Lister, req connector.ChangesRequest, remember int,
+) (connector.ChangesPage, error) {
 	if remember <= 0 {
 		remember = defaultPrints
 	}

@@ -83,7 +83,9 @@ func TestS11_WithoutACountNothingIsAskedForInVain(t *testing.T) {
 		s.put(fmt.Sprint(i), "x", 0)
 	}
 	scan := func(cursor string) connector.ChangesPage {
-		page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Cursor: cursor}, Options{Overlap: overlap, Uncounted: true}, s.now)
+		page, err := Next(context.Background(), s, connector.ChangesRequest{
+			Object: "o", Fields: []string{"v"}, Cursor: cursor,
+		}, Options{Overlap: overlap, Uncounted: true}, s.now)
 		if err != nil || page.Cursor == "" {
 			t.Fatalf("%+v, %v", page, err)
 		}
@@ -93,7 +95,8 @@ func TestS11_WithoutACountNothingIsAskedForInVain(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	s.calls = 0
 	if page := scan(first.Cursor); s.calls != 1 || len(page.Records) != 0 {
-		t.Errorf("a scan with nothing changed made %d calls and showed %d records, want 1 and none", s.calls, len(page.Records))
+		t.Errorf("a scan with nothing changed made %d calls and showed %d records, want 1 and none", s.calls,
+			len(page.Records))
 	}
 	s.put("2", "y", 0)
 	if page := scan(first.Cursor); len(page.Records) != 1 || page.Records[0].Fields["v"].Text() != "y" {

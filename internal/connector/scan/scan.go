@@ -74,7 +74,9 @@ type seen map[uint64]uint64
 // pass is younger than the overlap, one page of the newest records and the
 // app's count can prove that nothing else is new: then the scan is one call.
 // Values are compared besides times, because apps round times to seconds.
-func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Options, now time.Time) (connector.ChangesPage, error) {
+func Next(
+	ctx context.Context, src Source, req connector.ChangesRequest, opts Options, now time.Time,
+) (connector.ChangesPage, error) {
 	if opts.Remember <= 0 {
 		opts.Remember = defaultRemember
 	}
@@ -92,9 +94,11 @@ func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 		return connector.ChangesPage{}, err
 	}
 	if opts.Memory > 0 && !pos.Last.From.IsZero() && now.Sub(pos.Last.From) > opts.Memory {
-		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, connector.CodeExpired, "the app has forgotten deletions since the last look; a full scan is needed")
+		return connector.ChangesPage{}, fault.New("scan: list changes", fault.Invalid, connector.CodeExpired,
+			"the app has forgotten deletions since the last look; a full scan is needed")
 	}
-	if age := now.Sub(pos.Last.Passed); !pos.Last.Passed.IsZero() && age >= 0 && age < opts.Overlap && !pos.Last.Overflow && !opts.Uncounted {
+	if age := now.Sub(pos.Last.Passed); !pos.Last.Passed.IsZero() && age >= 0 && age < opts.Overlap &&
+		!pos.Last.Overflow && !opts.Uncounted {
 		page, done, err := newest(ctx, src, req, opts, pos.Last)
 		if err != nil || done {
 			return page, err
@@ -105,7 +109,9 @@ func Next(ctx context.Context, src Source, req connector.ChangesRequest, opts Op
 
 // newest looks at the newest page only. done is false when that page and the
 // count do not account for every record of the window.
-func newest(ctx context.Context, src Source, req connector.ChangesRequest, opts Options, last cursor) (connector.ChangesPage, bool, error) {
+func newest(
+	ctx context.Context, src Source, req connector.ChangesRequest, opts Options, last cursor,
+) (connector.ChangesPage, bool, error) {
 	res, err := src.Since(ctx, Query{From: last.From, Newest: true})
 	if err != nil {
 		return connector.ChangesPage{}, false, err
@@ -140,7 +146,9 @@ func (p *position) between(from, until string) (err error) {
 }
 
 // step lists one page of a full or an ascending scan.
-func step(ctx context.Context, src Source, req connector.ChangesRequest, opts Options, now time.Time, pos position) (connector.ChangesPage, error) {
+func step(
+	ctx context.Context, src Source, req connector.ChangesRequest, opts Options, now time.Time, pos position,
+) (connector.ChangesPage, error) {
 	res, err := list(ctx, src, pos)
 	if err != nil {
 		return connector.ChangesPage{}, err
@@ -314,7 +322,8 @@ func mark(t time.Time) string {
 func parseMark(text string) (time.Time, error) {
 	ms, err := strconv.ParseInt(strings.TrimPrefix(text, markPrefix), 10, 64)
 	if err != nil || !strings.HasPrefix(text, markPrefix) {
-		return time.Time{}, fault.New("scan: read mark", fault.Invalid, connector.CodePosition, "the mark is not one that a scan returned")
+		return time.Time{}, fault.New("scan: read mark", fault.Invalid, connector.CodePosition,
+			"the mark is not one that a scan returned")
 	}
 	return time.UnixMilli(ms).UTC(), nil
 }
@@ -332,7 +341,8 @@ func encode(v any) (string, error) {
 }
 
 func decode(text string, v any) error {
-	bad := fault.New("scan: read position", fault.Invalid, connector.CodePosition, "the position is not one that a scan returned")
+	bad := fault.New("scan: read position", fault.Invalid, connector.CodePosition,
+		"the position is not one that a scan returned")
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) < 4 {
 		return bad

@@ -102,7 +102,9 @@ func (s *shelf) All(_ context.Context, after string) (Result, error) {
 func (s *shelf) fill(res Result, ids []string) Result {
 	for _, id := range ids {
 		r := s.records[id]
-		res.Records = append(res.Records, crm.Record{ID: crm.RecordID(id), ModifiedAt: r.modified, Fields: crm.Fields{"v": crm.TextValue(r.value)}})
+		res.Records = append(res.Records, crm.Record{
+			ID: crm.RecordID(id), ModifiedAt: r.modified, Fields: crm.Fields{"v": crm.TextValue(r.value)},
+		})
 	}
 	return res
 }
@@ -131,7 +133,10 @@ func scanAll(t interface{ Fatal(...any) }, s *shelf, cursor string, full bool) (
 }
 
 func newShelf(page int) *shelf {
-	return &shelf{now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), page: page, records: map[string]shelved{}, counts: true}
+	return &shelf{
+		now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), page: page, records: map[string]shelved{},
+		counts: true,
+	}
 }
 
 // TestS11_EveryChangeIsListed edits at random, with lag below the overlap and
@@ -190,7 +195,8 @@ func TestS11_QuietScanIsOneCallWhateverTheNumber(t *testing.T) {
 			var seen map[string]string
 			seen, cursor = scanAll(t, s, cursor, false)
 			if s.calls != 1 || len(seen) != 0 {
-				t.Errorf("%d records: a scan with nothing changed made %d calls and showed %d records, want 1 and 0", n, s.calls, len(seen))
+				t.Errorf("%d records: a scan with nothing changed made %d calls and showed %d records, want 1 and 0", n, s.calls,
+					len(seen))
 			}
 		}
 	}
@@ -243,7 +249,9 @@ func TestS11_TheMarksBoundWhatWasModifiedInBetween(t *testing.T) {
 			case 2:
 				s.now = s.now.Add(time.Duration(rapid.IntRange(0, 900_000).Draw(t, "ms")) * time.Millisecond)
 			case 3:
-				page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Cursor: cursor}, Options{Overlap: overlap}, s.now)
+				page, err := Next(context.Background(), s, connector.ChangesRequest{
+					Object: "o", Fields: []string{"v"}, Cursor: cursor,
+				}, Options{Overlap: overlap}, s.now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -253,9 +261,12 @@ func TestS11_TheMarksBoundWhatWasModifiedInBetween(t *testing.T) {
 			}
 		}
 		s.now = s.now.Add(time.Hour)
-		page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Full: true}, Options{Overlap: overlap}, s.now)
+		page, err := Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Full: true},
+			Options{Overlap: overlap}, s.now)
 		for err == nil && page.Next != "" {
-			page, err = Next(context.Background(), s, connector.ChangesRequest{Object: "o", Fields: []string{"v"}, Position: page.Next}, Options{Overlap: overlap}, s.now)
+			page, err = Next(context.Background(), s, connector.ChangesRequest{
+				Object: "o", Fields: []string{"v"}, Position: page.Next,
+			}, Options{Overlap: overlap}, s.now)
 		}
 		if err != nil || page.Mark == "" {
 			t.Fatalf("a full scan ends with the mark %q, %v", page.Mark, err)
@@ -390,9 +401,12 @@ func TestCursorsAreCheckedBeforeUse(t *testing.T) {
 	s := newShelf(3)
 	s.put("1", "x", 0)
 	_, good := scanAll(t, s, "", true)
-	for name, bad := range map[string]string{"garbage": "!!", "cut": good[:len(good)-3], "flipped": "A" + good[1:], "empty object": "e30"} {
+	for name, bad := range map[string]string{
+		"garbage": "!!", "cut": good[:len(good)-3], "flipped": "A" + good[1:], "empty object": "e30",
+	} {
 		for _, req := range []connector.ChangesRequest{{Cursor: bad}, {Position: bad}} {
-			if _, err := Next(context.Background(), s, req, Options{Overlap: overlap}, s.now); fault.KindOf(err) != fault.Invalid {
+			if _, err := Next(context.Background(), s, req, Options{Overlap: overlap},
+				s.now); fault.KindOf(err) != fault.Invalid {
 				t.Errorf("%s: got %v, want invalid", name, err)
 			}
 		}

@@ -60,7 +60,9 @@ type tokenPosition struct {
 // is our own clock; it tells when a token has outlived its life without asking.
 //
 // Errors: Invalid with code "cursor_expired" when only a full scan can tell what changed.
-func ByToken(ctx context.Context, src TokenSource, req connector.ChangesRequest, opts TokenOptions, now time.Time) (connector.ChangesPage, error) {
+func ByToken(
+	ctx context.Context, src TokenSource, req connector.ChangesRequest, opts TokenOptions, now time.Time,
+) (connector.ChangesPage, error) {
 	pos := tokenPosition{Start: now, Bound: opts.Bound}
 	var err error
 	switch {

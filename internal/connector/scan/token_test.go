@@ -28,7 +28,9 @@ type ledger struct {
 }
 
 func (l *ledger) put(id, value string, deleted bool) {
-	l.changes = append(l.changes, crm.Record{ID: crm.RecordID(id), Deleted: deleted, Fields: crm.Fields{"v": crm.TextValue(value)}})
+	l.changes = append(l.changes, crm.Record{
+		ID: crm.RecordID(id), Deleted: deleted, Fields: crm.Fields{"v": crm.TextValue(value)},
+	})
 }
 
 func (l *ledger) From(_ context.Context, token, after string) (TokenPage, error) {
@@ -116,7 +118,8 @@ func TestByToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		calls := l.calls
-		if quiet, err := ByToken(t.Context(), l, connector.ChangesRequest{Cursor: last.Cursor}, TokenOptions{}, now); err != nil || len(quiet.Records) != 0 || l.calls != calls+1 {
+		if quiet, err := ByToken(t.Context(), l, connector.ChangesRequest{Cursor: last.Cursor}, TokenOptions{},
+			now); err != nil || len(quiet.Records) != 0 || l.calls != calls+1 {
 			t.Fatalf("nothing changed: %d records in %d calls, %v", len(quiet.Records), l.calls-calls, err)
 		}
 	})
@@ -201,7 +204,10 @@ func TestByTokenHostile(t *testing.T) {
 func TestByListing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		s := &shelf{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), page: rapid.IntRange(1, 5).Draw(t, "page"), records: map[string]shelved{}}
+		s := &shelf{
+			now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), page: rapid.IntRange(1, 5).Draw(t, "page"),
+			records: map[string]shelved{},
+		}
 		room := rapid.SampledFrom([]int{0, 3}).Draw(t, "room")
 		cursor, known := "", map[string]string{}
 		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
@@ -264,7 +270,9 @@ func TestByListingCursors(t *testing.T) {
 	}
 	odd, _ := encode(map[string]string{"h": "AAA"})
 	calls := s.calls
-	for _, req := range []connector.ChangesRequest{{Cursor: "@1"}, {Until: "@1"}, {Cursor: "x"}, {Cursor: odd}, {Position: strings.Repeat("A", 99)}} {
+	for _, req := range []connector.ChangesRequest{
+		{Cursor: "@1"}, {Until: "@1"}, {Cursor: "x"}, {Cursor: odd}, {Position: strings.Repeat("A", 99)},
+	} {
 		if _, err := list(req); fault.CodeOf(err) != connector.CodePosition || s.calls != calls {
 			t.Errorf("%+v: %v", req, err)
 		}

@@ -51,7 +51,8 @@ func TestPlacesOfNoScan(t *testing.T) {
 		{"x", first, false},
 	} {
 		var p position
-		if err := p.between(c.from, c.until); (err == nil) != c.good || err != nil && fault.CodeOf(err) != "cursor_malformed" {
+		if err := p.between(c.from, c.until); (err == nil) != c.good ||
+			err != nil && fault.CodeOf(err) != "cursor_malformed" {
 			t.Errorf("from %q until %q: %v", c.from, c.until, err)
 		}
 	}

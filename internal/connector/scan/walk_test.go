@@ -44,7 +44,12 @@ func TestWalk(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		grain := rapid.SampledFrom([]time.Duration{time.Second, 24 * time.Hour}).Draw(t, "grain")
-		s := offsets{&shelf{now: time.Date(2026, 1, 1, 22, 0, 0, 0, time.UTC), page: rapid.IntRange(2, 5).Draw(t, "page"), records: map[string]shelved{}}, grain}
+		s := offsets{
+			&shelf{
+				now: time.Date(2026, 1, 1, 22, 0, 0, 0, time.UTC), page: rapid.IntRange(2, 5).Draw(t, "page"),
+				records: map[string]shelved{},
+			}, grain,
+		}
 		edit := func(most int) {
 			for range rapid.IntRange(0, most).Draw(t, "edits") {
 				s.now = s.now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "minutes")) * time.Minute)
@@ -113,7 +118,8 @@ func TestMovingPages(t *testing.T) {
 		known, calls = map[string]bool{}, s.calls
 		req := connector.ChangesRequest{Fields: []string{"v"}, Cursor: cursor}
 		for next == "" {
-			page, err := Next(t.Context(), s, req, Options{Overlap: overlap, Uncounted: true, Unordered: true, Moving: true}, s.now)
+			page, err := Next(t.Context(), s, req, Options{Overlap: overlap, Uncounted: true, Unordered: true, Moving: true},
+				s.now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +180,8 @@ func TestWalkHostile(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
 		}
-		if back, err := ParseWalk("test", got, time.Time{}, time.Second); !slices.Contains([]string{"", "malformed"}, got) && (err != nil || back.String() != got) {
+		if back, err := ParseWalk("test", got, time.Time{}, time.Second); !slices.Contains([]string{"", "malformed"}, got) &&
+			(err != nil || back.String() != got) {
 			t.Errorf("%s: %q comes back as %q, %v", name, got, back, err)
 		}
 	}
@@ -183,7 +190,8 @@ func TestWalkHostile(t *testing.T) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
-	if w, err := ParseWalk("test", "", time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), 24*time.Hour); err != nil || w.From.Format(time.DateTime) != "2026-05-04 00:00:00" {
+	if w, err := ParseWalk("test", "", time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), 24*time.Hour); err != nil ||
+		w.From.Format(time.DateTime) != "2026-05-04 00:00:00" {
 		t.Errorf("a day begins at %v, %v", w.From, err)
 	}
 }

@@ -12,7 +12,8 @@ func TestTheFirstKnownWordIsTheType(t *testing.T) {
 	t.Parallel()
 	types := wire.Types{"enum": crm.TypeOption, "enum/many": crm.TypeOptions, "blob": ""}
 	for want, words := range map[crm.FieldType][]string{
-		crm.TypeOptions: {"enum/many", "enum"}, crm.TypeOption: {"enum/one", "enum"}, crm.TypeText: {"new"}, "": {"blob", "enum"},
+		crm.TypeOptions: {"enum/many", "enum"}, crm.TypeOption: {"enum/one", "enum"}, crm.TypeText: {"new"},
+		"": {"blob", "enum"},
 	} {
 		if got := types.Of(crm.TypeText, words...); got != want {
 			t.Errorf("%q is %q, want %q", words, got, want)

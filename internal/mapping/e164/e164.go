@@ -166,7 +166,8 @@ func isPlus(r rune) bool { return r == '+' || r == '\uFF0B' }
 
 // marks are what people put between digits: dashes, spaces, brackets, dots and
 // slashes, wide ones too.
-const marks = "-.()[]/ \u2010\u2011\u2012\u2013\u2014\u2015\u2212\uFF0D\uFF0E\uFF0F\u00A0\u00AD\u200B\u2060\u3000\uFF08\uFF09\uFF3B\uFF3D"
+const marks = "-.()[]/ \u2010\u2011\u2012\u2013\u2014\u2015\u2212" +
+	"\uFF0D\uFF0E\uFF0F\u00A0\u00AD\u200B\u2060\u3000\uFF08\uFF09\uFF3B\uFF3D"
 
 // plausible reports whether a text is digits and marks, and digits enough: two
 // by themselves, or three.

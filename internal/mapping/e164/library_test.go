@@ -34,7 +34,8 @@ func row(code int, m *phonenumbers.PhoneMetadata) string {
 	}
 	g := m.GetGeneralDesc()
 	return strings.Join([]string{
-		strconv.Itoa(code), m.GetId(), m.GetInternationalPrefix(), m.GetNationalPrefixForParsing(), m.GetNationalPrefixTransformRule(),
+		strconv.Itoa(code), m.GetId(), m.GetInternationalPrefix(), m.GetNationalPrefixForParsing(),
+		m.GetNationalPrefixTransformRule(),
 		g.GetNationalNumberPattern(), list(g.GetPossibleLength()), list(g.GetPossibleLengthLocalOnly()),
 		m.GetLeadingDigits(), kinds(m),
 	}, "\t")
@@ -44,7 +45,8 @@ func row(code int, m *phonenumbers.PhoneMetadata) string {
 func kinds(m *phonenumbers.PhoneMetadata) string {
 	var out []string
 	for _, d := range []*phonenumbers.PhoneNumberDesc{
-		m.GetPremiumRate(), m.GetTollFree(), m.GetSharedCost(), m.GetVoip(), m.GetPersonalNumber(), m.GetPager(), m.GetUan(), m.GetVoicemail(),
+		m.GetPremiumRate(), m.GetTollFree(), m.GetSharedCost(), m.GetVoip(), m.GetPersonalNumber(), m.GetPager(), m.GetUan(),
+		m.GetVoicemail(),
 		m.GetFixedLine(), m.GetMobile(),
 	} {
 		if p := d.GetNationalNumberPattern(); p != "" && !slices.Contains(out, p) {
@@ -63,7 +65,9 @@ const head = `# Numbering plans of libphonenumber, Copyright The Libphonenumber 
 `
 
 // metadata are the library's plans, by region and by code of no country.
-func metadata(t testing.TB) (regions map[string]*phonenumbers.PhoneMetadata, nowhereElse map[int]*phonenumbers.PhoneMetadata) {
+func metadata(
+	t testing.TB,
+) (regions map[string]*phonenumbers.PhoneMetadata, nowhereElse map[int]*phonenumbers.PhoneMetadata) {
 	t.Helper()
 	all, err := phonenumbers.MetadataCollection()
 	if err != nil {
@@ -96,7 +100,8 @@ func TestPlansAreTheLibrarys(t *testing.T) {
 			if region == nowhere {
 				m = others[code]
 			}
-			if m == nil || int(m.GetCountryCode()) != code || len(m.GetGeneralDesc().GetPossibleLength()) == 0 || m.GetGeneralDesc().GetPossibleLength()[0] < 1 ||
+			if m == nil || int(m.GetCountryCode()) != code || len(m.GetGeneralDesc().GetPossibleLength()) == 0 ||
+				m.GetGeneralDesc().GetPossibleLength()[0] < 1 ||
 				m.GetGeneralDesc().GetNationalNumberPattern() == "" || !slices.IsSorted(m.GetGeneralDesc().GetPossibleLength()) {
 				t.Fatalf("%d %s has no plan, or one of a kind that E164 does not know: %v", code, region, m)
 			}
@@ -132,7 +137,8 @@ func samples(t testing.TB) map[string][]string {
 	out := map[string][]string{}
 	add := func(region string, code int, m *phonenumbers.PhoneMetadata) {
 		for _, d := range []*phonenumbers.PhoneNumberDesc{
-			m.GetGeneralDesc(), m.GetFixedLine(), m.GetMobile(), m.GetTollFree(), m.GetPremiumRate(), m.GetSharedCost(), m.GetPersonalNumber(), m.GetVoip(), m.GetPager(), m.GetUan(), m.GetVoicemail(),
+			m.GetGeneralDesc(), m.GetFixedLine(), m.GetMobile(), m.GetTollFree(), m.GetPremiumRate(), m.GetSharedCost(),
+			m.GetPersonalNumber(), m.GetVoip(), m.GetPager(), m.GetUan(), m.GetVoicemail(),
 		} {
 			if e := d.GetExampleNumber(); e != "" {
 				out[region] = append(out[region], spellings(e, code, m)...)
@@ -156,19 +162,26 @@ func spellings(national string, code int, m *phonenumbers.PhoneMetadata) []strin
 	for n := max(1, len(national)-5); n <= len(national); n++ {
 		lengths = append(lengths, national[:n], national[len(national)-n:])
 	}
-	lengths = append(lengths, national+"0", national+"1234", national+"12345678", "0"+national, "00"+national, "1"+national)
+	lengths = append(lengths, national+"0", national+"1234", national+"12345678", "0"+national, "00"+national,
+		"1"+national)
 	c := strconv.Itoa(code)
 	var out []string
 	for _, n := range lengths {
 		for _, front := range []string{
-			"", m.GetNationalPrefix(), "0", "1", "8", "15", "+", "+" + c, "+" + c + "0", "+" + c + m.GetNationalPrefix(), "+" + c + " (0)", "\uFF0B" + c, c, c + m.GetNationalPrefix(),
+			"", m.GetNationalPrefix(), "0", "1", "8", "15", "+", "+" + c, "+" + c + "0", "+" + c + m.GetNationalPrefix(),
+			"+" + c + " (0)", "\uFF0B" + c, c, c + m.GetNationalPrefix(),
 			"00" + c, "011" + c, "0011 " + c, "810" + c, "+00" + c, "+0", "+1", "+7", "+" + c + c, "(" + c + ") ",
 		} {
 			out = append(out, front+n)
 		}
 	}
-	for i, style := range []func(string) string{inPairs, fullWidth, bengali, func(s string) string { return "(" + s + ") " }, func(s string) string { return " . " + s + "-" }, func(s string) string { return s + "\t" }} {
-		out = append(out, style(national), style("+"+c+" "+national), style("0"+national), style(fmt.Sprintf("%d%s", i, national)))
+	for i, style := range []func(string) string{
+		inPairs, fullWidth, bengali, func(s string) string { return "(" + s + ") " }, func(s string) string {
+			return " . " + s + "-"
+		}, func(s string) string { return s + "\t" },
+	} {
+		out = append(out, style(national), style("+"+c+" "+national), style("0"+national),
+			style(fmt.Sprintf("%d%s", i, national)))
 	}
 	return out
 }
@@ -198,7 +211,10 @@ func shifted(s string, zero rune) string {
 
 // abroad are regions from which each number is dialled besides its own: of a
 // shared code, with prefixes of several kinds, with none, and not known.
-var abroad = []string{"", "ZZ", nowhere, "DE", "US", "AG", "IT", "SM", "AR", "BR", "MX", "JP", "KZ", "RU", "CN", "CC", "GG", "CI", "SG", "VA", "CL", "CO", "KR", "IL"}
+var abroad = []string{
+	"", "ZZ", nowhere, "DE", "US", "AG", "IT", "SM", "AR", "BR", "MX", "JP", "KZ", "RU", "CN", "CC",
+	"GG", "CI", "SG", "VA", "CL", "CO", "KR", "IL",
+}
 
 // TestAsTheLibrary compares answers with the library's: one spelling in ten,
 // and all 1.5 million when its plans are taken over.
@@ -269,7 +285,10 @@ func TestValidAsTheLibrary(t *testing.T) {
 	if asked < 100_000/step || valid < asked/10 || valid == asked {
 		t.Errorf("%d asked, %d are valid: too few to say anything", asked, valid)
 	}
-	for _, text := range []string{"", "+", "+0", "+999123456789", "442071838750", "+44", "+4", "+442071838750 ext. 5", "+44 20 7183 8750", "+४४२०७१८३८७५०"} {
+	for _, text := range []string{
+		"", "+", "+0", "+999123456789", "442071838750", "+44", "+4", "+442071838750 ext. 5",
+		"+44 20 7183 8750", "+४४२०७१८३८७५०",
+	} {
 		if Valid(text) {
 			t.Errorf("%q is valid", text)
 		}
@@ -278,7 +297,10 @@ func TestValidAsTheLibrary(t *testing.T) {
 
 // FuzzAsTheLibrary asks for whatever text a caller may have: see E164.
 func FuzzAsTheLibrary(f *testing.F) {
-	for _, text := range []string{"+49 30 123456", "030/123 456", "0039 06 1234567", "15 1234-5678", "１２３４５６７", "+", "00", "+0 0", "৩০১২৩৪৫", "(011) 15 1234-5678"} {
+	for _, text := range []string{
+		"+49 30 123456", "030/123 456", "0039 06 1234567", "15 1234-5678", "１２３４５６７", "+", "00",
+		"+0 0", "৩০১২৩৪৫", "(011) 15 1234-5678",
+	} {
 		for _, region := range []string{"", "DE", "IT", "AR", "US", "BR"} {
 			f.Add(text, region)
 		}
@@ -299,7 +321,8 @@ func FuzzAsTheLibrary(f *testing.F) {
 // parameters and patterns.
 func written(text string) bool {
 	rest, _ := begin(text)
-	return len(text) <= 250 && utf8.ValidString(text) && !strings.ContainsFunc(rest, isPlus) && !strings.ContainsFunc(text, unicode.IsLetter) &&
+	return len(text) <= 250 && utf8.ValidString(text) && !strings.ContainsFunc(rest, isPlus) &&
+		!strings.ContainsFunc(text, unicode.IsLetter) &&
 		!strings.ContainsAny(text, ";#\uFF03,&*~\uFF5E\u223C\u2053")
 }
 

@@ -56,8 +56,9 @@ var world = sync.OnceValue(func() *plans {
 			continue // a comment
 		}
 		p := &plan{
-			code: col[colCode], region: col[colRegion], transform: col[colTransform], lengths: readLengths(col[colLengths]), local: readLengths(col[colLocal]),
-			idd: &expression{source: col[colIDD]}, pattern: &expression{source: "^(?:" + col[colPattern] + ")$"},
+			code: col[colCode], region: col[colRegion], transform: col[colTransform], lengths: readLengths(col[colLengths]),
+			local: readLengths(col[colLocal]),
+			idd:   &expression{source: col[colIDD]}, pattern: &expression{source: "^(?:" + col[colPattern] + ")$"},
 		}
 		p.kinds = &expression{source: "^(?:" + col[colKinds] + ")$"}
 		if col[colLeading] != "" {

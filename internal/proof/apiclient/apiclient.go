@@ -69,7 +69,9 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any, heade
 }
 
 // once makes one attempt; again says that another may help.
-func (c *Client) once(ctx context.Context, method, path string, in, out any, header []string) (got http.Header, again bool, err error) {
+func (c *Client) once(
+	ctx context.Context, method, path string, in, out any, header []string,
+) (got http.Header, again bool, err error) {
 	body := io.Reader(http.NoBody)
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -101,7 +103,9 @@ func (c *Client) once(ctx context.Context, method, path string, in, out any, hea
 		return nil, true, err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return nil, resp.StatusCode >= http.StatusInternalServerError, &Refusal{method + " " + path, resp.StatusCode, string(b)}
+		return nil, resp.StatusCode >= http.StatusInternalServerError, &Refusal{
+			method + " " + path, resp.StatusCode, string(b),
+		}
 	}
 	if out != nil {
 		if err := json.Unmarshal(b, out); err != nil {

@@ -26,14 +26,18 @@ func TestCall(t *testing.T) {
 			t.Error(err)
 		}
 		w.Header().Set("ETag", `"2"`)
-		err = json.NewEncoder(w).Encode([]string{r.Method, r.URL.RequestURI(), string(b), r.Header.Get("Authorization"), r.Header.Get("Content-Type"), r.Header.Get("If-Match")})
+		err = json.NewEncoder(w).Encode([]string{
+			r.Method, r.URL.RequestURI(), string(b), r.Header.Get("Authorization"), r.Header.Get("Content-Type"),
+			r.Header.Get("If-Match"),
+		})
 		if err != nil {
 			t.Error(err)
 		}
 	})
 	var got []string
 	head, err := c.Do(t.Context(), http.MethodPatch, "/v1/x?y=1", map[string]int{"a": 1}, &got, "If-Match", `"1"`)
-	if want := []string{"PATCH", "/v1/x?y=1", `{"a":1}`, "Bearer lsk_key", "application/json", `"1"`}; err != nil || !slices.Equal(got, want) || head.Get("ETag") != `"2"` {
+	if want := []string{"PATCH", "/v1/x?y=1", `{"a":1}`, "Bearer lsk_key", "application/json", `"1"`}; err != nil ||
+		!slices.Equal(got, want) || head.Get("ETag") != `"2"` {
 		t.Errorf("got %q, %v, %v", got, head, err)
 	}
 	c.Key = ""

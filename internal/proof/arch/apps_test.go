@@ -23,7 +23,8 @@ func TestOneListOfApps(t *testing.T) {
 		}
 		var out []string
 		for _, i := range parsed.Imports {
-			below, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), "github.com/lockstep-crm/lockstep/internal/connector/")
+			below, ok := strings.CutPrefix(strings.Trim(i.Path.Value, `"`),
+				"github.com/lockstep-crm/lockstep/internal/connector/")
 			if name, isApp := app(below); ok && isApp {
 				out = append(out, name)
 			}
@@ -32,7 +33,9 @@ func TestOneListOfApps(t *testing.T) {
 		return out
 	}
 	listed := imported("apps/apps.go", func(p string) (string, bool) { return p, "internal/connector/"+p != documents })
-	faked := imported("fakes/fakes.go", func(p string) (string, bool) { return path.Dir(p), p == path.Dir(p)+"/"+path.Dir(p)+"fake" })
+	faked := imported("fakes/fakes.go", func(p string) (string, bool) {
+		return path.Dir(p), p == path.Dir(p)+"/"+path.Dir(p)+"fake"
+	})
 	if !slices.Equal(listed, apps) || !slices.Equal(faked, apps) {
 		t.Errorf("the programs know %q, the fakes are of %q, the rules are for %q", listed, faked, apps)
 	}

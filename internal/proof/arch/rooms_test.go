@@ -39,6 +39,7 @@ func TestEngineRooms(t *testing.T) {
 		}
 	}
 	if !slices.Equal(listed, files) {
-		t.Errorf("the rooms in internal/engine/doc.go name other files than the folder has:\nrooms  %q\nfolder %q", listed, files)
+		t.Errorf("the rooms in internal/engine/doc.go name other files than the folder has:\nrooms  %q\nfolder %q", listed,
+			files)
 	}
 }

@@ -20,7 +20,9 @@ var (
 
 	// kits serve every connector: what one port method promises and all apps
 	// need alike, written once.
-	kits = []string{"internal/connector/rows", "internal/connector/scan", "internal/connector/hook", "internal/connector/wire"}
+	kits = []string{
+		"internal/connector/rows", "internal/connector/scan", "internal/connector/hook", "internal/connector/wire",
+	}
 
 	// calls is the kit that speaks HTTP and OAuth for every connector.
 	calls = "internal/connector/rest"
@@ -32,7 +34,9 @@ var (
 	database = "internal/sqlitedb"
 
 	// services are the adapters of the same ports, and of schedules, to AWS.
-	services = []string{"internal/store/dynamostore", "internal/queue/sqsqueue", "internal/secret/kmskey", "internal/schedule/eventbridge"}
+	services = []string{
+		"internal/store/dynamostore", "internal/queue/sqsqueue", "internal/secret/kmskey", "internal/schedule/eventbridge",
+	}
 
 	// awsCalls is what the AWS adapters share: one way to classify and repeat calls.
 	awsCalls = "internal/awscall"
@@ -47,7 +51,9 @@ var (
 	testText = "internal/proof/written"
 
 	// decorators are adapters that wrap their own port.
-	decorators = []string{"internal/connector/kept", "internal/connector/paced", "internal/schedule/follow", "internal/store/moving"}
+	decorators = []string{
+		"internal/connector/kept", "internal/connector/paced", "internal/schedule/follow", "internal/store/moving",
+	}
 )
 
 // Standard packages that reach out of the process, or bring chance into it.
@@ -66,7 +72,8 @@ var clock = []string{
 // Functions that write to the process-wide logger.
 var processLog = []string{
 	"log/slog.Debug", "log/slog.Info", "log/slog.Warn", "log/slog.Error", "log/slog.Log", "log/slog.Default",
-	"log/slog.SetDefault", "log/slog.DebugContext", "log/slog.InfoContext", "log/slog.WarnContext", "log/slog.ErrorContext",
+	"log/slog.SetDefault", "log/slog.DebugContext", "log/slog.InfoContext", "log/slog.WarnContext",
+	"log/slog.ErrorContext",
 }
 
 // Parts of net/http that open connections; header and status names are words,
@@ -111,7 +118,8 @@ var inner = []Rule{{
 	NotStd:   reaching,
 	NotUse:   slices.Concat(clock, processLog),
 	NoGo:     true,
-	Reason:   "transforms are pure: the same input gives the same output on every machine, in the plan, the sync and the replay",
+	Reason: "transforms are pure: the same input gives the same output on every machine, in the plan, the sync and " +
+		"the replay",
 }, {
 	Kind:     "rule",
 	Packages: []string{"internal/rule/**"},
@@ -134,19 +142,23 @@ var inner = []Rule{{
 var edges = []Rule{{
 	Kind:     "conformance suite",
 	Packages: []string{"internal/connector/connectortest"},
-	May:      slices.Concat(vocabulary, []string{"internal/connector", "internal/secret", "internal/connector/fakekit", testClock}),
-	Outside:  testLibraries,
-	Reason:   "the suite knows the port and the knobs that every fake has; one that knows an app would let it off",
+	May: slices.Concat(vocabulary, []string{
+		"internal/connector", "internal/secret", "internal/connector/fakekit", testClock,
+	}),
+	Outside: testLibraries,
+	Reason:  "the suite knows the port and the knobs that every fake has; one that knows an app would let it off",
 }, {
 	Kind:     "kit of the fakes",
 	Packages: []string{"internal/connector/fakekit/**"},
 	May:      slices.Concat(vocabulary, []string{waiting, "./**"}),
-	Reason:   "what the fakes share is a server and its knobs; it must not know our connectors, or both could share a mistake",
+	Reason: "what the fakes share is a server and its knobs; it must not know our connectors, or both could share a " +
+		"mistake",
 }, {
 	Kind:     "fake",
 	Packages: []string{"internal/connector/*/*fake/**"},
 	May:      slices.Concat(vocabulary, []string{"internal/connector/fakekit/**", "./**"}),
-	Reason:   "a fake speaks the app's API from the app's documentation; knowing our connector, it would repeat its mistakes",
+	Reason: "a fake speaks the app's API from the app's documentation; knowing our connector, it would repeat its " +
+		"mistakes",
 }, {
 	Kind:     "list of fakes",
 	Packages: []string{"internal/connector/fakes"},
@@ -159,7 +171,8 @@ var edges = []Rule{{
 	NotStd:   reaching,
 	NotUse:   clock,
 	NoGo:     true,
-	Reason:   "the simulation's app and its connector in one: it answers by the port's words and replays a seed without clock or chance",
+	Reason: "the simulation's app and its connector in one: it answers by the port's words and replays a seed " +
+		"without clock or chance",
 }, {
 	Kind:     "embedded database",
 	Packages: []string{database},
@@ -216,7 +229,8 @@ var edges = []Rule{{
 	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "log"},
 	NotUse:   slices.Concat(clock, processLog, httpCalls),
 	NoGo:     true,
-	Reason:   "a kit serves every connector, so it may know none; connectors get clock and client from their configuration",
+	Reason: "a kit serves every connector, so it may know none; connectors get clock and client from their " +
+		"configuration",
 }, {
 	Kind:     "connector kit",
 	Packages: []string{calls},
@@ -233,7 +247,8 @@ var edges = []Rule{{
 	NotStd:   []string{"os/**", "database/**", "testing/**", "math/rand/**", "crypto/rand", "log"},
 	NotUse:   slices.Concat(clock, processLog, httpCalls),
 	NoGo:     true,
-	Reason:   "the port to an app carries credentials, so it knows the word for a secret in memory, and nothing else beyond layer 0",
+	Reason: "the port to an app carries credentials, so it knows the word for a secret in memory, and nothing else " +
+		"beyond layer 0",
 }, {
 	Kind:     "port",
 	Packages: []string{"internal/store", "internal/queue", "internal/secret", "internal/schedule"},
@@ -292,7 +307,8 @@ func adapters() []Rule {
 			Outside:  []string{"golang.org/x/oauth2"},
 			NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
 			NotUse:   slices.Concat(clock, processLog, ownClient),
-			Reason:   "a connector knows its port, the kits, layer 0 and the OAuth library, never another adapter nor its own fake; clock and guarded client come from connector.Config",
+			Reason: "a connector knows its port, the kits, layer 0 and the OAuth library, never another adapter nor its " +
+				"own fake; clock and guarded client come from connector.Config",
 		})
 	}
 	rules = append(rules, list)
@@ -304,7 +320,8 @@ func adapters() []Rule {
 			Outside:  []string{"modernc.org/sqlite", "github.com/klauspost/compress"},
 			NotStd:   []string{"net/http/**", "testing/**", "log"},
 			NotUse:   processLog,
-			Reason:   "a storage adapter knows its port, layer 0 and its SDK; two adapters that know each other cannot be exchanged",
+			Reason: "a storage adapter knows its port, layer 0 and its SDK; two adapters that know each other cannot be " +
+				"exchanged",
 		})
 	}
 	for _, s := range services {
@@ -315,20 +332,24 @@ func adapters() []Rule {
 			Outside:  awsSDK,
 			NotStd:   []string{"os/**", "net/http/**", "database/**", "testing/**", "log"},
 			NotUse:   processLog,
-			Reason:   "an adapter knows its port, layer 0 and its SDK; clients and names come from app, which alone reads the environment",
+			Reason: "an adapter knows its port, layer 0 and its SDK; clients and names come from app, which alone reads " +
+				"the environment",
 		})
 	}
 	return rules
 }
 
 // useCases may be imported by everything that is wired on top.
-var useCases = slices.Concat(vocabulary, pure, ports, []string{"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**", "internal/alert"})
+var useCases = slices.Concat(vocabulary, pure, ports, []string{
+	"internal/engine/**", "internal/report/**", "internal/access/**", "internal/account/**", "internal/alert",
+})
 
 // notOnTop stays out of programs: suites and references belong to tests, fakes,
 // the client of the API and the simulation to tests, functions/local and the
 // programs in scripts.
 var notOnTop = []string{
-	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes", "internal/connector/fakekit/**", "internal/connector/modelapp",
+	"internal/*/*test", "internal/*/mem*", "internal/connector/*/*fake/**", "internal/connector/fakes",
+	"internal/connector/fakekit/**", "internal/connector/modelapp",
 	"internal/proof/**",
 }
 
@@ -344,27 +365,39 @@ var outer = []Rule{{
 	Packages: []string{"internal/engine/**", "internal/report/**"},
 	May:      slices.Concat(vocabulary, pure, ports, []string{"./**"}),
 	Outside:  []string{"github.com/oklog/ulid/v2", "github.com/klauspost/compress"},
-	NotStd:   []string{"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "crypto/rand", "flag"},
-	NotUse:   slices.Concat(clock, processLog, httpCalls),
-	NoGo:     true,
-	Reason:   "use cases know ports only, take time and chance from outside and leave concurrency to their caller, so that the simulation can run them step by step",
+	NotStd: []string{
+		"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**",
+		"crypto/rand", "flag",
+	},
+	NotUse: slices.Concat(clock, processLog, httpCalls),
+	NoGo:   true,
+	Reason: "use cases know ports only, take time and chance from outside and leave concurrency to their caller, so " +
+		"that the simulation can run them step by step",
 }, {
 	Kind:     "administration",
 	Packages: []string{"internal/access/**", "internal/account/**"},
 	May:      slices.Concat(vocabulary, pure, ports, []string{"./**"}),
 	Outside:  []string{"github.com/oklog/ulid/v2"},
-	NotStd:   []string{"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "flag"},
-	NotUse:   slices.Concat(clock, processLog, httpCalls),
-	NoGo:     true,
-	Reason:   "who may do what, and with which credentials, is decided over ports like any use case; only keys and states need real chance",
+	NotStd: []string{
+		"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**",
+		"flag",
+	},
+	NotUse: slices.Concat(clock, processLog, httpCalls),
+	NoGo:   true,
+	Reason: "who may do what, and with which credentials, is decided over ports like any use case; only keys and " +
+		"states need real chance",
 }, {
 	Kind:     "alerts",
 	Packages: []string{"internal/alert"},
 	May:      slices.Concat(vocabulary, ports, []string{"internal/engine", "internal/access", "internal/account"}),
-	NotStd:   []string{"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**", "crypto/rand", "flag"},
-	NotUse:   slices.Concat(clock, processLog, ownClient),
-	NoGo:     true,
-	Reason:   "what is wrong is decided from what others say, over ports like any use case; mail goes through what it is given, webhooks through the guarded client",
+	NotStd: []string{
+		"os/**", "net", "net/rpc/**", "net/smtp", "syscall/**", "plugin", "database/**", "log", "testing/**", "math/rand/**",
+		"crypto/rand", "flag",
+	},
+	NotUse: slices.Concat(clock, processLog, ownClient),
+	NoGo:   true,
+	Reason: "what is wrong is decided from what others say, over ports like any use case; mail goes through what it is " +
+		"given, webhooks through the guarded client",
 }, {
 	Kind:     "mail",
 	Packages: []string{"internal/alert/smtpmail"},
@@ -397,13 +430,15 @@ var outer = []Rule{{
 	Outside:  []string{"github.com/aws/aws-lambda-go"},
 	NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
 	NotUse:   processLog,
-	Reason:   "what surrounds an invocation is the same for every function, so it knows none of them and nothing that they do",
+	Reason: "what surrounds an invocation is the same for every function, so it knows none of them and nothing that " +
+		"they do",
 }, {
 	Kind:     "functions on one machine",
 	Packages: []string{"internal/proof/lambdarun/**"},
 	May:      []string{"internal/**"},
 	Outside:  []string{"*"},
-	Reason:   "it runs the programs that are deployed beside stand-ins for AWS, for tests and developers; nothing deployed imports it",
+	Reason: "it runs the programs that are deployed beside stand-ins for AWS, for tests and developers; nothing " +
+		"deployed imports it",
 }, {
 	Kind:     "api",
 	Packages: []string{"internal/api/**"},

@@ -90,7 +90,8 @@ func StartSQS(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	return start(ctx, func(port string) ([]string, []string) {
-		return []string{node, "--input-type=module", "-e", fauxqs, filepath.Dir(script), port}, []string{"FAUXQS_LOGGER=false"}
+		return []string{node, "--input-type=module", "-e", fauxqs, filepath.Dir(script), port},
+			[]string{"FAUXQS_LOGGER=false"}
 	})
 }
 
@@ -139,8 +140,10 @@ func StartElasticMQ(ctx context.Context) (*Server, error) {
 	}
 	return start(ctx, func(port string) ([]string, []string) {
 		return []string{
-			java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-Drest-stats.enabled=false", "-Drest-sqs.bind-hostname=127.0.0.1", "-Drest-sqs.bind-port=" + port,
-			"-Dnode-address.host=127.0.0.1", "-Dnode-address.port=" + port, "-cp", filepath.Join(jars, "*"), "org.elasticmq.server.Main",
+			java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-Drest-stats.enabled=false", "-Drest-sqs.bind-hostname=127.0.0.1",
+			"-Drest-sqs.bind-port=" + port,
+			"-Dnode-address.host=127.0.0.1", "-Dnode-address.port=" + port, "-cp", filepath.Join(jars, "*"),
+			"org.elasticmq.server.Main",
 		}, nil
 	})
 }
@@ -163,7 +166,8 @@ func StartMinistack(ctx context.Context) (*Server, error) {
 	}
 	return start(ctx, func(port string) ([]string, []string) {
 		return []string{path}, []string{
-			"GATEWAY_PORT=" + port, "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost", "AWS_ENDPOINT_URL=http://127.0.0.1:" + port, "LOG_LEVEL=ERROR",
+			"GATEWAY_PORT=" + port, "BIND_HOST=127.0.0.1", "MINISTACK_HOST=localhost", "AWS_ENDPOINT_URL=http://127.0.0.1:" +
+				port, "LOG_LEVEL=ERROR",
 		}
 	})
 }
@@ -254,7 +258,9 @@ func freePort(ctx context.Context) (string, error) {
 
 func launch(args, env []string) (*Server, error) {
 	s := &Server{said: new(output), done: make(chan struct{})}
-	s.cmd = exec.Command("sh", append([]string{"-c", guard, "standin"}, args...)...) //nolint:gosec,noctx // our own arguments; it lives until Close
+	s.cmd = exec.Command("sh", append([]string{ //nolint:gosec,noctx // our own arguments; it lives until Close
+		"-c", guard, "standin",
+	}, args...)...)
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.said, s.said
 	s.cmd.WaitDelay = stopWait

@@ -43,8 +43,9 @@ type Account struct {
 // AccountOptions say what an Account is made of. The zero value is what
 // OpenAccount makes.
 type AccountOptions struct {
-	SQS         func(context.Context) (*awslocal.Server, error) // nil = awslocal.StartSQS
-	MaxReceives int                                             // of a message before it is a dead letter; 0 = queue.DefaultMaxReceives
+	SQS func(context.Context) (*awslocal.Server, error) // nil = awslocal.StartSQS
+	// of a message before it is a dead letter; 0 = queue.DefaultMaxReceives
+	MaxReceives int
 }
 
 const keyARN = "arn:aws:kms:" + region + ":000000000000:key/00000000-0000-4000-8000-000000000000"
@@ -78,7 +79,8 @@ func (o AccountOptions) Open(ctx context.Context) (_ *Account, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Store, err = dynamostore.New(dynamodb.NewFromConfig(db.Config()), tables, time.Now, dynamostore.Options{}); err != nil {
+	if a.Store, err = dynamostore.New(dynamodb.NewFromConfig(db.Config()), tables, time.Now,
+		dynamostore.Options{}); err != nil {
 		return nil, err
 	}
 	client := sqs.NewFromConfig(mq.Config())
@@ -103,10 +105,14 @@ func (o AccountOptions) Open(ctx context.Context) (_ *Account, err error) {
 	a.Env = []string{
 		"AWS_ENDPOINT_URL_DYNAMODB=" + db.Endpoint, "AWS_ENDPOINT_URL_SQS=" + mq.Endpoint,
 		"AWS_ENDPOINT_URL_KMS=" + services, "AWS_ENDPOINT_URL_SSM=" + services, "AWS_ENDPOINT_URL_SCHEDULER=" + clock,
-		"LOCKSTEP_SETTINGS_TABLE=" + tables[store.Settings], "LOCKSTEP_LINKS_TABLE=" + tables[store.Links], "LOCKSTEP_LOG_TABLE=" + tables[store.Log],
-		"LOCKSTEP_QUEUE_URL=" + url, "LOCKSTEP_DEAD_QUEUE_URL=" + dead, "LOCKSTEP_KEY_ID=" + keyARN, "LOCKSTEP_STAGE=local", "LOCKSTEP_ADMIN_KEY_PARAMETER=" + adminParameter,
-		"LOCKSTEP_SCHEDULE_GROUP=" + a.Schedules.Group, "LOCKSTEP_SCHEDULE_ROLE_ARN=arn:aws:iam::000000000000:role/lockstep-local-schedule",
-		"LOCKSTEP_PULL_FUNCTION_ARN=arn:aws:lambda:" + region + ":000000000000:function:lockstep-pull", "LOCKSTEP_UNDELIVERED_QUEUE_ARN=arn:aws:sqs:" + region + ":000000000000:undelivered",
+		"LOCKSTEP_SETTINGS_TABLE=" + tables[store.Settings], "LOCKSTEP_LINKS_TABLE=" + tables[store.Links],
+		"LOCKSTEP_LOG_TABLE=" + tables[store.Log],
+		"LOCKSTEP_QUEUE_URL=" + url, "LOCKSTEP_DEAD_QUEUE_URL=" + dead, "LOCKSTEP_KEY_ID=" + keyARN, "LOCKSTEP_STAGE=local",
+		"LOCKSTEP_ADMIN_KEY_PARAMETER=" + adminParameter,
+		"LOCKSTEP_SCHEDULE_GROUP=" + a.Schedules.Group,
+		"LOCKSTEP_SCHEDULE_ROLE_ARN=arn:aws:iam::000000000000:role/lockstep-local-schedule",
+		"LOCKSTEP_PULL_FUNCTION_ARN=arn:aws:lambda:" + region + ":000000000000:function:lockstep-pull",
+		"LOCKSTEP_UNDELIVERED_QUEUE_ARN=arn:aws:sqs:" + region + ":000000000000:undelivered",
 	}
 	return a, nil
 }
@@ -120,12 +126,16 @@ func (a *Account) SetMaxReceives(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	policy, err := json.Marshal(map[string]any{"deadLetterTargetArn": arn.Attributes[string(types.QueueAttributeNameQueueArn)], "maxReceiveCount": n})
+	policy, err := json.Marshal(map[string]any{
+		"deadLetterTargetArn": arn.Attributes[string(types.QueueAttributeNameQueueArn)], "maxReceiveCount": n,
+	})
 	if err != nil {
 		return err
 	}
 	_, err = a.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
-		QueueUrl: aws.String(a.QueueURL), Attributes: map[string]string{string(types.QueueAttributeNameRedrivePolicy): string(policy)},
+		QueueUrl: aws.String(a.QueueURL), Attributes: map[string]string{
+			string(types.QueueAttributeNameRedrivePolicy): string(policy),
+		},
 	})
 	return err
 }

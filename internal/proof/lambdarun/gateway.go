@@ -89,10 +89,12 @@ func refuse(w http.ResponseWriter, status int, message string) {
 func HTTPEvent(r *http.Request, body []byte) events.APIGatewayV2HTTPRequest {
 	now := time.Now().UTC()
 	e := events.APIGatewayV2HTTPRequest{
-		Version: "2.0", RouteKey: "$default", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery, Headers: map[string]string{},
+		Version: "2.0", RouteKey: "$default", RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery,
+		Headers: map[string]string{},
 		RequestContext: events.APIGatewayV2HTTPRequestContext{
-			RouteKey: "$default", AccountID: "000000000000", Stage: "$default", RequestID: newID(), APIID: "local", DomainName: r.Host,
-			Time: now.Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
+			RouteKey: "$default", AccountID: "000000000000", Stage: "$default", RequestID: newID(), APIID: "local",
+			DomainName: r.Host,
+			Time:       now.Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
 				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, UserAgent: r.UserAgent(),
 			},

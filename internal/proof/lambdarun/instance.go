@@ -68,9 +68,12 @@ func start(ctx context.Context, o *Options) (*instance, error) {
 	go func() { _ = i.http.Serve(l) }() // until close
 	i.cmd = exec.Command(o.Program)     //nolint:gosec,noctx // our own bootstrap; it lives until close
 	i.cmd.Env = append([]string{
-		"AWS_LAMBDA_RUNTIME_API=" + l.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME=" + o.Name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region,
-		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_EC2_METADATA_DISABLED=true", "TZ=:UTC", "LANG=en_US.UTF-8",
+		"AWS_LAMBDA_RUNTIME_API=" + l.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME=" + o.Name,
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_EC2_METADATA_DISABLED=true", "TZ=:UTC",
+		"LANG=en_US.UTF-8",
 	}, o.Env...)
 	i.cmd.Stdout, i.cmd.Stderr = o.Log, o.Log
 	i.cmd.WaitDelay = time.Second
@@ -174,7 +177,10 @@ func functionError(b []byte) error {
 // invoke wakes the process, hands it one event and waits for the answer and
 // for its asking for more; then the process is stopped again.
 func (i *instance) invoke(ctx context.Context, event []byte, limit time.Duration) ([]byte, error) {
-	c := call{id: newID(), trace: "Root=1-" + newID()[:8] + "-" + newID()[:24] + ";Sampled=0", event: event, deadline: time.Now().Add(limit)}
+	c := call{
+		id: newID(), trace: "Root=1-" + newID()[:8] + "-" + newID()[:24] + ";Sampled=0", event: event,
+		deadline: time.Now().Add(limit),
+	}
 	over := time.NewTimer(limit)
 	defer over.Stop()
 	end := func(err error) ([]byte, error) {

@@ -293,7 +293,9 @@ func TestGateway(t *testing.T) {
 			if err != nil {
 				return "", err
 			}
-			b, err = json.Marshal(map[string]any{"statusCode": 201, "body": string(b), "headers": map[string]string{"X-One": "1"}, "cookies": []string{"a=b", "c=d"}})
+			b, err = json.Marshal(map[string]any{
+				"statusCode": 201, "body": string(b), "headers": map[string]string{"X-One": "1"}, "cookies": []string{"a=b", "c=d"},
+			})
 			return string(b), err
 		}),
 		"/v1/": answers(func([]byte) (string, error) { return "", errors.New("down") }),
@@ -304,8 +306,15 @@ func TestGateway(t *testing.T) {
 		status         int
 		want           string
 	}{
-		"text":    {"POST", "/hooks/a%2Fb?x=1&y=%20", []byte("hé"), 201, `{"RawPath":"/hooks/a%2Fb","RawQueryString":"x=1\u0026y=%20","Body":"hé","IsBase64Encoded":false,"Cookies":["k=v"]}`},
-		"bytes":   {"POST", "/hooks/a", []byte{0xff, 0}, 201, `{"RawPath":"/hooks/a","RawQueryString":"","Body":"/wA=","IsBase64Encoded":true,"Cookies":["k=v"]}`},
+		"text": {
+			"POST", "/hooks/a%2Fb?x=1&y=%20", []byte("hé"), 201,
+			`{"RawPath":"/hooks/a%2Fb","RawQueryString":"x=1\u0026y=%20","Body":"hé","IsBase64Encoded":false,"Cookies":["k=v"]}`,
+		},
+		"bytes": {
+			"POST", "/hooks/a", []byte{
+				0xff, 0,
+			}, 201, `{"RawPath":"/hooks/a","RawQueryString":"","Body":"/wA=","IsBase64Encoded":true,"Cookies":["k=v"]}`,
+		},
 		"failure": {"GET", "/v1/x", nil, 500, `{"message":"Internal Server Error"}`},
 		"nowhere": {"GET", "/x", nil, 404, `{"message":"Not Found"}`},
 	} {
@@ -333,7 +342,9 @@ func TestPollerRemovesWhatWasWorked(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 	q := memqueue.New(func() time.Time { return now }, memqueue.Options{})
-	for _, err := range q.Send(t.Context(), []queue.Message{{Group: "a", Dedup: "1", Body: []byte("one")}, {Group: "b", Dedup: "2", Body: []byte("two")}}) {
+	for _, err := range q.Send(t.Context(), []queue.Message{
+		{Group: "a", Dedup: "1", Body: []byte("one")}, {Group: "b", Dedup: "2", Body: []byte("two")},
+	}) {
 		t.Fatal(err)
 	}
 	fail := true

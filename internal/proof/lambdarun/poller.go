@@ -225,7 +225,8 @@ func QueueEvent(ds []queue.Delivery) events.SQSEvent {
 			MessageId: d.ID, ReceiptHandle: d.Receipt, Body: string(d.Body), AWSRegion: region, EventSource: "aws:sqs",
 			EventSourceARN: "arn:aws:sqs:" + region + ":000000000000:changes.fifo",
 			Attributes: map[string]string{
-				"ApproximateReceiveCount": strconv.Itoa(d.Receives), "SentTimestamp": strconv.FormatInt(d.SentAt.UnixMilli(), 10), "MessageGroupId": d.Group,
+				"ApproximateReceiveCount": strconv.Itoa(d.Receives), "SentTimestamp": strconv.FormatInt(d.SentAt.UnixMilli(), 10),
+				"MessageGroupId": d.Group,
 			},
 		})
 	}

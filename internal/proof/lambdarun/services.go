@@ -86,7 +86,8 @@ func (s *Services) answer(target string, in *wireRequest) (map[string]any, error
 		if !ok {
 			return nil, wireError("ParameterNotFound")
 		}
-		return map[string]any{"Parameter": map[string]any{"Name": in.Name, "Type": "SecureString", "Value": v, "Version": 1}}, nil
+		return map[string]any{"Parameter": map[string]any{"Name": in.Name, "Type": "SecureString", "Value": v, "Version": 1}},
+			nil
 	}
 	if in.KeyID != "" && in.KeyID != s.KeyID {
 		return nil, wireError("NotFoundException")
@@ -101,7 +102,8 @@ func (s *Services) answer(target string, in *wireRequest) (map[string]any, error
 			plain = make([]byte, in.NumberOfBytes)
 		}
 		_, _ = rand.Read(plain) // never fails
-		return map[string]any{"KeyId": s.KeyID, "Plaintext": plain, "CiphertextBlob": s.seal(plain, in.EncryptionContext)}, nil
+		return map[string]any{"KeyId": s.KeyID, "Plaintext": plain, "CiphertextBlob": s.seal(plain, in.EncryptionContext)},
+			nil
 	case "TrentService.Encrypt":
 		return map[string]any{"KeyId": s.KeyID, "CiphertextBlob": s.seal(in.Plaintext, in.EncryptionContext)}, nil
 	case "TrentService.Decrypt":
@@ -115,7 +117,9 @@ func (s *Services) answer(target string, in *wireRequest) (map[string]any, error
 		}
 		return map[string]any{"KeyId": s.KeyID, "Plaintext": plain}, nil
 	case "TrentService.DescribeKey":
-		return map[string]any{"KeyMetadata": map[string]any{"KeyId": s.KeyID, "Arn": s.KeyID, "Enabled": true, "KeyState": "Enabled"}}, nil
+		return map[string]any{
+			"KeyMetadata": map[string]any{"KeyId": s.KeyID, "Arn": s.KeyID, "Enabled": true, "KeyState": "Enabled"},
+		}, nil
 	default:
 		return nil, wireError("UnknownOperationException")
 	}

@@ -82,14 +82,23 @@ func (c appIO) refused(write bool) error {
 	w := c.w
 	switch {
 	case w.now.Before(w.quota[c.side.Index()]):
-		return &fault.Error{Op: "sim: app", Kind: fault.Throttled, Code: "quota_exhausted", RetryAfter: w.quota[c.side.Index()].Sub(w.now)}
+		return &fault.Error{
+			Op: "sim: app", Kind: fault.Throttled, Code: "quota_exhausted", RetryAfter: w.quota[c.side.Index()].Sub(w.now),
+		}
 	case write && w.now.Before(w.denied[c.side.Index()].until):
-		return &fault.Error{Op: "sim: app", Kind: fault.Denied, Code: "missing_permission", Message: "the app wants the scope to write"}
+		return &fault.Error{
+			Op: "sim: app", Kind: fault.Denied, Code: "missing_permission", Message: "the app wants the scope to write",
+		}
 	case w.strike("app_429"):
-		return &fault.Error{Op: "sim: app", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: time.Duration(w.rng.between(1, 90)) * time.Second}
+		return &fault.Error{
+			Op: "sim: app", Kind: fault.Throttled, Code: "rate_limited",
+			RetryAfter: time.Duration(w.rng.between(1, 90)) * time.Second,
+		}
 	case w.strike("app_quota"):
 		w.quota[c.side.Index()] = w.now.Add(time.Duration(w.rng.between(2, 40)) * time.Minute)
-		return &fault.Error{Op: "sim: app", Kind: fault.Throttled, Code: "quota_exhausted", RetryAfter: w.quota[c.side.Index()].Sub(w.now)}
+		return &fault.Error{
+			Op: "sim: app", Kind: fault.Throttled, Code: "quota_exhausted", RetryAfter: w.quota[c.side.Index()].Sub(w.now),
+		}
 	case w.strike("app_5xx"):
 		return unavailable("sim: app", write)
 	case w.strike("app_timeout"):
@@ -112,7 +121,9 @@ func (c appIO) Changes(ctx context.Context, req connector.ChangesRequest) (conne
 }
 
 // BatchRead implements connector.Connector.
-func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
+func (c appIO) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
 	return call(c, opRead, false, func() ([]connector.Read, error) {
 		for _, id := range ids {
 			if c.w.poisoned[ref{c.side, id}] && c.w.cur != nil {
@@ -130,7 +141,9 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 		}
 		if err == nil && len(out) > 0 && c.w.strike("row_unreadable") {
 			i := c.w.rng.n(len(out))
-			out[i] = connector.Read{ID: ids[i], Err: fault.New("sim: read", fault.Unavailable, "", "this row cannot be read just now")}
+			out[i] = connector.Read{
+				ID: ids[i], Err: fault.New("sim: read", fault.Unavailable, "", "this row cannot be read just now"),
+			}
 		}
 		for i := range out {
 			if fault.Is(out[i].Err, fault.NotFound) {
@@ -151,7 +164,9 @@ func (c appIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID,
 }
 
 // BatchFind implements connector.Connector.
-func (c appIO) BatchFind(ctx context.Context, object string, field crm.Field, values, fields []string) ([][]crm.Record, error) {
+func (c appIO) BatchFind(
+	ctx context.Context, object string, field crm.Field, values, fields []string,
+) ([][]crm.Record, error) {
 	return call(c, opFind, false, func() ([][]crm.Record, error) {
 		out, err := c.Connector.BatchFind(ctx, object, field, values, fields)
 		if err == nil && c.w.cur != nil {
@@ -191,7 +206,9 @@ func (c appIO) BatchWrite(ctx context.Context, object string, ws []connector.Wri
 }
 
 // writeSome lets some rows fail by themselves.
-func (c appIO) writeSome(ctx context.Context, t *task, object string, ws []connector.Write) ([]connector.Written, error) {
+func (c appIO) writeSome(
+	ctx context.Context, t *task, object string, ws []connector.Write,
+) ([]connector.Written, error) {
 	var good []connector.Write
 	out := make([]connector.Written, len(ws))
 	var at []int
@@ -236,7 +253,9 @@ func (w *world) landLater(t *task, c appIO, object string, ws []connector.Write)
 }
 
 // land makes the writes and holds each against what is allowed.
-func (w *world) land(ctx context.Context, t *task, c appIO, object string, ws []connector.Write) ([]connector.Written, error) {
+func (w *world) land(
+	ctx context.Context, t *task, c appIO, object string, ws []connector.Write,
+) ([]connector.Written, error) {
 	a := w.apps[c.side.Index()]
 	before := make([]crm.Fields, len(ws))
 	for i := range ws {

@@ -73,7 +73,8 @@ func (w *world) startAgain(ctx context.Context, e *engine.Engine) {
 		w.confirmed = w.now
 		_ = e.ConfirmDeletions(ctx, workspace, connection, syncID)
 	}
-	if _, err := e.StartConnection(ctx, workspace, connection); err != nil && was && !w.cur.dead && w.status() == crm.StatusPaused {
+	if _, err := e.StartConnection(ctx, workspace, connection); err != nil && was && !w.cur.dead &&
+		w.status() == crm.StatusPaused {
 		w.after(time.Minute, func() { w.ask("resume", w.startAgain) })
 	}
 }

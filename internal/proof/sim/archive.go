@@ -91,7 +91,8 @@ func (w *world) checkGone(t *task, r ref, m crm.MappingID, written crm.Value) {
 	}
 	x, _ := w.apps[source.side.Index()].get(source.id)
 	if now := w.canonical(source.side, m, x.fields); !now.Equal(written) && !(now.Blank() && written.Blank()) {
-		w.violated("S31", fmt.Sprintf("%s of %s %s was written because the %s no longer shows its field", m, r.side, r.id, source.side))
+		w.violated("S31", fmt.Sprintf("%s of %s %s was written because the %s no longer shows its field", m, r.side, r.id,
+			source.side))
 	}
 }
 
@@ -137,7 +138,8 @@ func (w *world) checkHeldSaid(a *absence) {
 			return h.Kind == reconcile.HeldMapping && h.ID == string(a.mapping) && !h.Since.IsZero()
 		}
 		if !slices.ContainsFunc(st[0].Held, named) {
-			w.violated("S31", fmt.Sprintf("%s of the %s has been gone for %s, and the status does not say that it is held: %+v", a.mapping, a.side, w.now.Sub(a.from.at), st[0].Held))
+			w.violated("S31", fmt.Sprintf("%s of the %s has been gone for %s, and the status does not say that it is held: %+v",
+				a.mapping, a.side, w.now.Sub(a.from.at), st[0].Held))
 		}
 	})
 }

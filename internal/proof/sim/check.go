@@ -78,7 +78,9 @@ func (w *world) backlogOf(con crm.ConnectionID, sync crm.SyncID) string {
 
 // holds reports whether anything waits in a partition of the links.
 func (w *world) holds(partition string) bool {
-	page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: partition, Limit: 1})
+	page, err := w.store.Query(w.ctx, store.Query{
+		Table: store.Links, Workspace: workspace, Partition: partition, Limit: 1,
+	})
 	return err == nil && len(page.Items) > 0
 }
 
@@ -90,12 +92,16 @@ func (w *world) openRun(scan []byte) string {
 	if json.Unmarshal(scan, &st) != nil {
 		return ""
 	}
-	it, err := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runs", Sort: string(st.Open)})
+	it, err := w.store.Get(w.ctx, store.Key{
+		Table: store.Log, Workspace: workspace, Partition: "runs", Sort: string(st.Open),
+	})
 	if err != nil {
 		return ": " + err.Error()
 	}
 	raw, _ := unpacked(it.Data)
-	counts, _ := w.store.Get(w.ctx, store.Key{Table: store.Log, Workspace: workspace, Partition: "runcounts#" + string(st.Open), Sort: "counts"})
+	counts, _ := w.store.Get(w.ctx, store.Key{
+		Table: store.Log, Workspace: workspace, Partition: "runcounts#" + string(st.Open), Sort: "counts",
+	})
 	return fmt.Sprintf(" %s, counters %v", raw, counts.Counters)
 }
 
@@ -184,12 +190,14 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {
-			if _, spared := w.hands.spared[ref{other, twin.id}]; full || w.set.apps[other.Index()].DeletedFeed && !w.set.real && !spared {
+			if _, spared := w.hands.spared[ref{other, twin.id}]; full || w.set.apps[other.Index()].DeletedFeed && !w.set.real &&
+				!spared {
 				w.violated("S16", fmt.Sprintf("%s: %s %s is %s with a record that is gone", when, r.side, r.id, l.State))
 			}
 			return
 		}
-		if l.State == crm.StateFailing && (l.Code == "already_exists" || takenField(l)) && (!full || w.hasDouble(r, x) || alive && w.hasDouble(ref{other, twin.id}, twin) || w.absorbed(r, x)) {
+		if l.State == crm.StateFailing && (l.Code == "already_exists" || takenField(l)) &&
+			(!full || w.hasDouble(r, x) || alive && w.hasDouble(ref{other, twin.id}, twin) || w.absorbed(r, x)) {
 			return // the app keeps addresses unique, and a user gave one to two people, or one person two
 		}
 		if l.State == crm.StateFailing && w.refusalStands(r, x, l) {
@@ -206,7 +214,8 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 			w.checkPair(when, l, x, twin)
 		}
 	case crm.StateDuplicate:
-		if full && l.Code != "merged_twin" && !w.hasDouble(r, x) && !w.absorbed(r, x) { // a survivor of a merge is found by both addresses
+		// a survivor of a merge is found by both addresses
+		if full && l.Code != "merged_twin" && !w.hasDouble(r, x) && !w.absorbed(r, x) {
 			w.violated("S1", fmt.Sprintf("%s: %s %s is a duplicate (%s) of nobody", when, r.side, r.id, l.Code))
 		}
 	case crm.StateExcluded:
@@ -268,14 +277,18 @@ func (w *world) hasDouble(r ref, x row) bool {
 // checkPair holds a linked pair to S1: nothing is left to do, and what travels
 // both ways is equal on both sides and in the base.
 func (w *world) checkPair(when string, l linkView, left, right row) {
-	if w.set.sync.AvoidsDuplicates() && !l.ByHand && (w.keyless(crm.Left, left.fields) || w.keyless(crm.Right, right.fields)) {
+	if w.set.sync.AvoidsDuplicates() && !l.ByHand &&
+		(w.keyless(crm.Left, left.fields) || w.keyless(crm.Right, right.fields)) {
 		w.violated("S32", fmt.Sprintf("%s: the pair %s, %s has lost its key and is %s", when, left.id, right.id, l.State))
 		return
 	}
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
-	p := w.compiled.Reconcile(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
+	p := w.compiled.Reconcile(reconcile.Pair{
+		Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now,
+	})
 	if !p.Empty() {
-		w.violated("S1", fmt.Sprintf("%s: the pair %s, %s is %s and there is still something to write: %s", when, left.id, right.id, l.State, ruleNames(p)))
+		w.violated("S1", fmt.Sprintf("%s: the pair %s, %s is %s and there is still something to write: %s", when, left.id,
+			right.id, l.State, ruleNames(p)))
 		return
 	}
 	for i := range w.set.sync.Mappings {
@@ -286,8 +299,10 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 			if w.explained(d, a, b) {
 				continue
 			}
-			if l.Code == reconcile.CodeChangedByApp && w.free(m) && w.twoWay(m) && w.unsettled(m, l, a, b) != "" && !w.secondary(m, l, left, right) {
-				w.violated("S35", fmt.Sprintf("%s: %s of %s, %s differs beside a field that the app kept", when, m.ID, left.id, right.id))
+			if l.Code == reconcile.CodeChangedByApp && w.free(m) && w.twoWay(m) && w.unsettled(m, l, a, b) != "" &&
+				!w.secondary(m, l, left, right) {
+				w.violated("S35", fmt.Sprintf("%s: %s of %s, %s differs beside a field that the app kept", when, m.ID, left.id,
+					right.id))
 				return
 			}
 			if w.free(m) && w.twoWay(m) && l.State != crm.StateConflict {
@@ -305,7 +320,8 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 			w.violated("S1", fmt.Sprintf("%s: %s of %s, %s is equal and the base differs", when, m.ID, left.id, right.id))
 			return
 		}
-		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && (t.over[ref{crm.Left, left.id}] || t.over[ref{crm.Right, right.id}]) && !t.shared && !w.reprieved[tokenKey(m.ID, a)] {
+		if t := w.tokens[tokenKey(m.ID, a)]; t != nil && unique(m.ID) && (t.over[ref{crm.Left, left.id}] ||
+			t.over[ref{crm.Right, right.id}]) && !t.shared && !w.reprieved[tokenKey(m.ID, a)] {
 			w.violated("S4", fmt.Sprintf("%s: %s of %s, %s holds a value that was replaced", when, m.ID, left.id, right.id))
 			return
 		}
@@ -335,7 +351,8 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 		return "the mapping clears"
 	case m.ID == modelapp.Tags:
 		return "what is taken out of a list is taken out on both sides"
-	case strings.Contains(left.Text()+right.Text(), modelapp.MarkKept): // the app kept its blank, and a user saved the record since
+	// the app kept its blank, and a user saved the record since
+	case strings.Contains(left.Text()+right.Text(), modelapp.MarkKept):
 	case w.survivors[ref{empty, l.id(empty)}]: // a merge took what its record lacked
 	case !w.last[cellKey{ref{empty, l.id(empty)}, m.ID}].user:
 		return "its user did not empty it"
@@ -451,7 +468,8 @@ func (w *world) checkLosers(entries []engine.Entry) {
 		}
 		m := w.compiled.Mapping(l.mapping)
 		if !found[lost{l.ref, m.Names(l.side)[0], l.before.Text()}] && !w.toldAtLeast(entries, l, m.Names(l.side)[0]) {
-			w.violated("S2", fmt.Sprintf("%s of %s %s was overwritten at step %d and no conflict tells of it", l.mapping, l.side, l.id, l.step))
+			w.violated("S2", fmt.Sprintf("%s of %s %s was overwritten at step %d and no conflict tells of it", l.mapping, l.side,
+				l.id, l.step))
 			return
 		}
 	}
@@ -479,9 +497,10 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 				id = entries[i].Partner
 			}
 			won := tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.After}))
-			again := w.tokens[won] != nil && w.tokens[won].shared                          // and somebody typed it once more
-			ours := t.at.side != d.Side && !t.shared                                       // we wrote what lost
-			seen := t.instead == won && t.at.ref == ref{d.Side, id} && !t.shared && !again // a user who saw the winner there replaced it
+			again := w.tokens[won] != nil && w.tokens[won].shared // and somebody typed it once more
+			ours := t.at.side != d.Side && !t.shared              // we wrote what lost
+			// a user who saw the winner there replaced it
+			seen := t.instead == won && t.at.ref == ref{d.Side, id} && !t.shared && !again
 			if !ours && !seen {
 				continue
 			}
@@ -490,7 +509,8 @@ func (w *world) checkConflicts(entries []engine.Entry) {
 			}
 			if w.set.apps[d.Side.Index()].History && !w.set.real && !w.set.picky {
 				// An app that keeps its value and is then saved by a user shows no difference between the two.
-				w.violated("S3", fmt.Sprintf("a conflict of %s at %s is none: what lost was ours", d.Mapping, entries[i].Time.Sub(epoch)))
+				w.violated("S3", fmt.Sprintf("a conflict of %s at %s is none: what lost was ours", d.Mapping,
+					entries[i].Time.Sub(epoch)))
 				return
 			}
 			w.unprovable++
@@ -535,7 +555,9 @@ func (w *world) checkCounters() {
 		_ = r
 		w.countSettled(want, l)
 	}
-	it, err := w.store.Get(w.ctx, store.Key{Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "counts"})
+	it, err := w.store.Get(w.ctx, store.Key{
+		Table: store.Links, Workspace: workspace, Partition: "h#" + string(connection) + "#" + string(syncID), Sort: "counts",
+	})
 	if err != nil && len(want) > 0 {
 		w.violated("counters", "there are no counters")
 		return

@@ -25,7 +25,9 @@ type forgotten struct {
 }
 
 func newForgotten() forgotten {
-	return forgotten{since: map[ref]time.Time{}, emails: map[string]bool{}, bore: map[ref]bool{}, typed: map[ref][]string{}}
+	return forgotten{
+		since: map[ref]time.Time{}, emails: map[string]bool{}, bore: map[ref]bool{}, typed: map[ref][]string{},
+	}
 }
 
 // erased reports whether a record is of a person who was erased.
@@ -99,7 +101,8 @@ func (w *world) somebodyErases() {
 	r := ref{side, w.anyLive(side)}
 	l, ok := w.link(r)
 	other := ref{side.Other(), l.id(side.Other())}
-	if !ok || !l.paired() || l.State != crm.StateInSync || w.erased(r) || w.erased(other) || !w.alive(other) || w.now.Sub(w.born[r]) < 2*time.Minute || w.now.Sub(w.born[other]) < 2*time.Minute {
+	if !ok || !l.paired() || l.State != crm.StateInSync || w.erased(r) || w.erased(other) || !w.alive(other) ||
+		w.now.Sub(w.born[r]) < 2*time.Minute || w.now.Sub(w.born[other]) < 2*time.Minute {
 		return
 	}
 	email := w.row(r).fields[w.apps[side.Index()].field(modelapp.Email)]
@@ -130,7 +133,9 @@ func (w *world) somebodyErases() {
 func (w *world) adminErases(r ref, email crm.Value) {
 	request := engine.ErasureRequest{Email: email.Text()}
 	if w.user.in(300) {
-		request = engine.ErasureRequest{Record: &engine.AppRecord{Account: accounts[r.side.Index()], Object: w.apps[r.side.Index()].object(), ID: r.id}}
+		request = engine.ErasureRequest{
+			Record: &engine.AppRecord{Account: accounts[r.side.Index()], Object: w.apps[r.side.Index()].object(), ID: r.id},
+		}
 	}
 	w.mark("erased_by_an_admin")
 	w.forgotten.serial++

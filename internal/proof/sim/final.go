@@ -69,7 +69,8 @@ func (w *world) live() {
 	w.checkAll("after three rounds", false)
 	w.resync()
 	if len(w.survivors) > 0 {
-		w.resync() // the first may have learned of merges, and given records new identities; others are looked at with the next
+		// the first may have learned of merges, and given records new identities; others are looked at with the next
+		w.resync()
 	}
 	w.checkAll("after a full resync", true)
 	w.quiet()
@@ -369,7 +370,8 @@ func (w *world) pullReadsNothing() {
 	if w.set.apps[0].Memory > 0 {
 		return // the pull may list everything, and looks again at what is not settled
 	}
-	if w.failed() != "" || w.set.picky || w.set.apps[0].Trim || w.set.apps[1].Trim || w.set.apps[0].Phones || w.set.apps[1].Phones || w.set.real {
+	if w.failed() != "" || w.set.picky || w.set.apps[0].Trim || w.set.apps[1].Trim || w.set.apps[0].Phones ||
+		w.set.apps[1].Phones || w.set.real {
 		return
 	}
 	side := crm.Left

@@ -23,7 +23,14 @@ type hands struct {
 }
 
 func newHands(seed uint64) hands {
-	return hands{newChance(seed ^ 0x68616e6473), map[ref]bool{}, map[ref]bool{}, map[ref]bool{}, map[cellKey]int64{}, map[ref]moment{}}
+	return hands{
+		newChance(seed ^ 0x68616e6473),
+		map[ref]bool{},
+		map[ref]bool{},
+		map[ref]bool{},
+		map[cellKey]int64{},
+		map[ref]moment{},
+	}
 }
 
 // adminActs is one thing that an admin does to single records.
@@ -141,7 +148,9 @@ func (w *world) resolveSome(ctx context.Context, e *engine.Engine, side crm.Side
 
 // retryEntry has one of the problems in the log tried again.
 func (w *world) retryEntry(ctx context.Context, e *engine.Engine) {
-	entries, _, err := e.ListLog(ctx, workspace, engine.LogFilter{Connection: connection, Sync: syncID, Outcomes: []crm.Outcome{crm.Failed, crm.Conflict, crm.Duplicate}}, 50, "")
+	entries, _, err := e.ListLog(ctx, workspace, engine.LogFilter{
+		Connection: connection, Sync: syncID, Outcomes: []crm.Outcome{crm.Failed, crm.Conflict, crm.Duplicate},
+	}, 50, "")
 	if err != nil || len(entries) == 0 {
 		return
 	}
@@ -172,7 +181,9 @@ func (w *world) cancelAny(ctx context.Context, e *engine.Engine) {
 
 // discardDeletions keeps every pair whose records seem to be gone.
 func (w *world) discardDeletions(ctx context.Context, e *engine.Engine) {
-	page, err := w.store.Query(w.ctx, store.Query{Table: store.Links, Workspace: workspace, Partition: "x#" + string(connection) + "#" + string(syncID), Limit: 1000})
+	page, err := w.store.Query(w.ctx, store.Query{
+		Table: store.Links, Workspace: workspace, Partition: "x#" + string(connection) + "#" + string(syncID), Limit: 1000,
+	})
 	if err != nil {
 		return
 	}
@@ -192,7 +203,8 @@ func (w *world) discardDeletions(ctx context.Context, e *engine.Engine) {
 func (w *world) checkSpared(gone ref) {
 	since, ok := w.hands.spared[gone]
 	if ok && !w.confirmed.After(since.at) {
-		w.violated("S16", fmt.Sprintf("the deletion of %s %s was discarded by an admin, and applied unasked", gone.side, gone.id))
+		w.violated("S16", fmt.Sprintf("the deletion of %s %s was discarded by an admin, and applied unasked", gone.side,
+			gone.id))
 	}
 }
 
@@ -237,7 +249,8 @@ func (w *world) followApart(r ref, l linkView) {
 		delete(w.hands.apart, r)
 		w.mark("joined_again")
 	default:
-		w.violated("S16", fmt.Sprintf("%s %s was taken apart by hand, and linked to %s without being asked", r.side, r.id, l.id(r.side.Other())))
+		w.violated("S16", fmt.Sprintf("%s %s was taken apart by hand, and linked to %s without being asked", r.side, r.id,
+			l.id(r.side.Other())))
 	}
 }
 

@@ -66,7 +66,11 @@ type history struct {
 func newHistory() history {
 	return history{
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
-		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{}, retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{}, counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{}, reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{}, listed: map[crm.PlanID]listed{},
+		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{},
+		retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{},
+		counted: map[string]bool{}, restored: map[ref]moment{}, removed: map[ref]bool{}, renamed: map[ref]bool{},
+		reprieved: map[string]bool{}, survivors: map[ref]bool{}, born: map[ref]time.Time{}, left: map[ref]moment{},
+		listed:  map[crm.PlanID]listed{},
 		flooded: map[ref]moment{},
 
 		mergedAway: map[ref]moment{},
@@ -289,7 +293,9 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		}
 		if !a.Blank() {
 			key := tokenKey(m.ID, a)
-			w.tokens[key] = &token{at: k, when: w.moment(), over: map[ref]bool{}, instead: tokenKey(m.ID, b), shared: w.tokens[key] != nil}
+			w.tokens[key] = &token{
+				at: k, when: w.moment(), over: map[ref]bool{}, instead: tokenKey(m.ID, b), shared: w.tokens[key] != nil,
+			}
 		}
 	}
 }

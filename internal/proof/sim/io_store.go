@@ -188,7 +188,8 @@ func (s storeIO) BatchWrite(ctx context.Context, xs []store.Write) ([]int64, []e
 	if err := s.before(opBatchWrite); err != nil {
 		return make([]int64, len(xs)), all(err)
 	}
-	if t := s.w.cur; t != nil && len(t.rows) > 0 && len(xs) > 0 && strings.HasPrefix(xs[0].Item.Partition, "l#") && s.w.strike("stall_before_links") {
+	if t := s.w.cur; t != nil && len(t.rows) > 0 && len(xs) > 0 && strings.HasPrefix(xs[0].Item.Partition, "l#") &&
+		s.w.strike("stall_before_links") {
 		s.w.editAfterCrash(t.rowsOn, t.rows)
 		s.w.sleep(time.Duration(s.w.rng.between(100, 300)) * time.Second)
 		if t.dead {

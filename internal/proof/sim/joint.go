@@ -232,7 +232,9 @@ func (j *joint) begin() {
 
 func (j *joint) pull(s jointSync) {
 	if p := j.idle(j.pullers); p != nil {
-		j.spawn(p, "pull", func(ctx context.Context, e *engine.Engine) { _ = e.Pull(ctx, workspace, j.conns[s.conn].ID, s.id) })
+		j.spawn(p, "pull", func(ctx context.Context, e *engine.Engine) {
+			_ = e.Pull(ctx, workspace, j.conns[s.conn].ID, s.id)
+		})
 	}
 }
 

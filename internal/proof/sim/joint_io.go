@@ -29,7 +29,10 @@ func jointCall[T any](c jointIO, op uint64, write bool, do func() (T, error)) (T
 	j.calls[0]++
 	switch {
 	case j.strike("app_429"):
-		return zero, &fault.Error{Op: "sim: app", Kind: fault.Throttled, Code: "rate_limited", RetryAfter: time.Duration(j.rng.between(1, 90)) * time.Second}
+		return zero, &fault.Error{
+			Op: "sim: app", Kind: fault.Throttled, Code: "rate_limited",
+			RetryAfter: time.Duration(j.rng.between(1, 90)) * time.Second,
+		}
 	case j.strike("app_5xx"):
 		return zero, unavailable("sim: app", write)
 	}
@@ -59,12 +62,18 @@ func (c jointIO) Changes(ctx context.Context, req connector.ChangesRequest) (con
 }
 
 // BatchRead implements connector.Connector.
-func (c jointIO) BatchRead(ctx context.Context, object string, ids []crm.RecordID, fields []string) ([]connector.Read, error) {
-	return jointCall(c, opRead, false, func() ([]connector.Read, error) { return c.Connector.BatchRead(ctx, object, ids, fields) })
+func (c jointIO) BatchRead(
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
+) ([]connector.Read, error) {
+	return jointCall(c, opRead, false, func() ([]connector.Read, error) {
+		return c.Connector.BatchRead(ctx, object, ids, fields)
+	})
 }
 
 // BatchFind implements connector.Connector.
-func (c jointIO) BatchFind(ctx context.Context, object string, field crm.Field, values, fields []string) ([][]crm.Record, error) {
+func (c jointIO) BatchFind(
+	ctx context.Context, object string, field crm.Field, values, fields []string,
+) ([][]crm.Record, error) {
 	return jointCall(c, opFind, false, func() ([][]crm.Record, error) {
 		return c.Connector.BatchFind(ctx, object, field, values, fields)
 	})

@@ -35,7 +35,9 @@ func (w *world) massEdit() {
 	w.fault(name)
 	for _, r := range a.rows() {
 		if !r.deleted && w.user.in(900) {
-			w.act(side, r.id, connector.EventChanged, func(a app) error { return a.edit(r.id, crm.Fields{a.field(modelapp.Rank): v}) })
+			w.act(side, r.id, connector.EventChanged, func(a app) error {
+				return a.edit(r.id, crm.Fields{a.field(modelapp.Rank): v})
+			})
 		}
 	}
 	w.after(w.rng.upTo(20*time.Minute), func() { w.ask("decide", w.decideChanges) })
@@ -106,9 +108,12 @@ func (w *world) replaced(r ref, m *crm.Mapping, before, after crm.Value) {
 	if !after.Blank() {
 		k.value = after.Digest()
 	}
-	hour := slices.DeleteFunc(w.replacements[k], func(t time.Time) bool { return w.now.Sub(t) >= time.Hour || !t.After(w.allowed[m.ID]) })
+	hour := slices.DeleteFunc(w.replacements[k], func(t time.Time) bool {
+		return w.now.Sub(t) >= time.Hour || !t.After(w.allowed[m.ID])
+	})
 	w.replacements[k] = append(hour, w.now)
 	if n := int64(len(hour) + 1); n > w.set.tuning.ChangeFloor+massSlack {
-		w.violated("S37", fmt.Sprintf("%s: %d values of %s were replaced alike within an hour, and nobody was asked", r.side, n, m.ID))
+		w.violated("S37", fmt.Sprintf("%s: %d values of %s were replaced alike within an hour, and nobody was asked", r.side,
+			n, m.ID))
 	}
 }

@@ -47,7 +47,8 @@ func (w *world) userMerges(side crm.Side, id, into crm.RecordID) {
 	w.acted[loser], w.acted[primary], w.acted[ref{side, survivor}] = w.now, w.now, w.now
 	now, _ := a.get(survivor)
 	r := ref{side, survivor}
-	w.tell("USER merges %s %s into %s, which lives on as %s: %v and %v -> %v", side, id, into, survivor, shown(lost.fields), shown(was.fields), shown(now.fields))
+	w.tell("USER merges %s %s into %s, which lives on as %s: %v and %v -> %v", side, id, into, survivor,
+		shown(lost.fields), shown(was.fields), shown(now.fields))
 	for _, gone := range []ref{loser, primary} {
 		if gone != r {
 			w.mergedAway[gone] = w.moment()
@@ -147,12 +148,16 @@ func (w *world) expectMerge(survivor, primary, loser ref, links [2]linkView) {
 		}
 		return
 	}
-	for _, l := range links { // a twin that was merged itself, or may come back: which links there are then is decided there
-		if x, _ := w.apps[other.Index()].get(l.id(other)); l.paired() && (x.deleted || w.survivors[ref{other, x.id}]) || l.Code == "create_in_flight" {
+	// a twin that was merged itself, or may come back: which links there are then is decided there
+	for _, l := range links {
+		if x, _ := w.apps[other.Index()].get(l.id(other)); l.paired() && (x.deleted || w.survivors[ref{other, x.id}]) ||
+			l.Code == "create_in_flight" {
 			return
 		}
 	}
-	if now, _ := w.apps[survivor.side.Index()].get(survivor.id); survivor != primary && links[0].paired() && links[1].paired() && w.tells(survivor.side, now, links[0], links[1]) <= w.tells(survivor.side, now, links[1], links[0]) {
+	if now, _ := w.apps[survivor.side.Index()].get(survivor.id); survivor != primary && links[0].paired() &&
+		links[1].paired() && w.tells(survivor.side, now, links[0], links[1]) <= w.tells(survivor.side, now, links[1],
+		links[0]) {
 		return // neither its ID nor its values tell whose it is: users had emptied what the primary was known by
 	}
 	var kept *merged
@@ -228,7 +233,8 @@ func (w *world) followed(l linkView) {
 		m.moved = true
 		for id := range m.base {
 			if _, ok := l.Base[id]; !ok && l.State != crm.StateDeleted {
-				w.violated("S36", fmt.Sprintf("%s %s got the link of a merge without the base of %s", m.survivor.side, m.survivor.id, id))
+				w.violated("S36", fmt.Sprintf("%s %s got the link of a merge without the base of %s", m.survivor.side,
+					m.survivor.id, id))
 			}
 		}
 	}
@@ -237,17 +243,21 @@ func (w *world) followed(l linkView) {
 // checkMerges holds the world at rest to S36.
 func (w *world) checkMerges(when string) {
 	for _, m := range w.merges {
-		if m.over || w.failed() != "" || !w.alive(m.survivor) || !w.alive(m.kept) || w.removed[m.kept] || w.removed[m.survivor] || w.restored[m.kept].step > 0 || w.restored[m.survivor].step > 0 {
+		if m.over || w.failed() != "" || !w.alive(m.survivor) || !w.alive(m.kept) || w.removed[m.kept] ||
+			w.removed[m.survivor] || w.restored[m.kept].step > 0 || w.restored[m.survivor].step > 0 {
 			continue
 		}
 		l, _ := w.link(m.survivor)
 		if !l.paired() || l.id(m.kept.side) != m.kept.id {
-			w.violated("S36", fmt.Sprintf("%s: %s %s, the survivor of a merge, is linked to %q and not to %s", when, m.survivor.side, m.survivor.id, l.id(m.kept.side), m.kept.id))
+			w.violated("S36", fmt.Sprintf("%s: %s %s, the survivor of a merge, is linked to %q and not to %s", when,
+				m.survivor.side, m.survivor.id, l.id(m.kept.side), m.kept.id))
 		}
 	}
 	for r := range w.left {
-		if l, ok := w.link(r); ok && !w.cameUndone(r) && l.paired() && l.State != crm.StateDeleted && w.alive(r) && !w.removed[r] && w.failed() == "" && w.alive(ref{r.side.Other(), l.id(r.side.Other())}) {
-			w.violated("S36", fmt.Sprintf("%s: %s %s, whose twin was merged away, is linked to %s", when, r.side, r.id, l.id(r.side.Other())))
+		if l, ok := w.link(r); ok && !w.cameUndone(r) && l.paired() && l.State != crm.StateDeleted && w.alive(r) &&
+			!w.removed[r] && w.failed() == "" && w.alive(ref{r.side.Other(), l.id(r.side.Other())}) {
+			w.violated("S36", fmt.Sprintf("%s: %s %s, whose twin was merged away, is linked to %s", when, r.side, r.id,
+				l.id(r.side.Other())))
 		}
 	}
 }

@@ -33,7 +33,8 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 	r := ref{side, out.ID}
 	w.checkLeft(t, r)
 	w.checkPlanned(t, side, x)
-	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, shown(x.Fields), shown(before))
+	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, shown(x.Fields),
+		shown(before))
 	if out.Created {
 		w.created(t, r, x, after.fields)
 	} else {
@@ -85,14 +86,16 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		if w.removed[ref{side, l.id(side)}] || w.removed[source] {
 			id = "S16"
 		}
-		w.violated(id, fmt.Sprintf("%s %s has a twin already, %s, and got another: %s", source.side, source.id, l.id(side), r.id))
+		w.violated(id, fmt.Sprintf("%s %s has a twin already, %s, and got another: %s", source.side, source.id, l.id(side),
+			r.id))
 	}
 	for other, from := range w.madeBy(side) {
 		if from != source.id || other == r.id || w.renamed[ref{side, other}] {
 			continue // renamed: a user gave it another identity before anybody could tell where it came from
 		}
 		if w.alive(ref{side, other}) && w.set.sync.AvoidsDuplicates() && !w.doubled(ref{side, other}) {
-			w.violated("S6", fmt.Sprintf("%s %s was created twice on the other side: %s and %s", source.side, source.id, other, r.id))
+			w.violated("S6", fmt.Sprintf("%s %s was created twice on the other side: %s and %s", source.side, source.id, other,
+				r.id))
 		}
 	}
 	w.checkLonely(t, source)
@@ -148,8 +151,10 @@ func (w *world) checkLonely(t *task, source ref) {
 		}
 		seen := t.found[source.side.Index()]
 		own := w.last[cellKey{source, "email"}]
-		if seen.step > by.when.step && seen.step > own.when.step && seen.at.Sub(by.when.at) > w.lag(source.side) && w.restored[ref{source.side, o.id}].step < by.when.step {
-			w.violated("S6", fmt.Sprintf("%s %s was carried over although %s has the same identity", source.side, source.id, o.id))
+		if seen.step > by.when.step && seen.step > own.when.step && seen.at.Sub(by.when.at) > w.lag(source.side) &&
+			w.restored[ref{source.side, o.id}].step < by.when.step {
+			w.violated("S6", fmt.Sprintf("%s %s was carried over although %s has the same identity", source.side, source.id,
+				o.id))
 		}
 	}
 }
@@ -181,8 +186,10 @@ func (w *world) checkEnded(at ref, was, is linkView) {
 	if since, ok := w.flooded[gone]; ok && w.confirmed.Before(since.at) {
 		w.unasked++
 	}
-	if early := 2; w.unasked > early || w.unasked > 0 && w.set.hooks { // pulls may have noticed one or two before the others were deleted
-		w.violated("S16", fmt.Sprintf("%s %s was deleted with very many others, and its link ended before anybody was asked", gone.side, gone.id))
+	// pulls may have noticed one or two before the others were deleted
+	if early := 2; w.unasked > early || w.unasked > 0 && w.set.hooks {
+		w.violated("S16", fmt.Sprintf("%s %s was deleted with very many others, and its link ended before anybody was asked",
+			gone.side, gone.id))
 	}
 	limit := w.massLimit()
 	if !w.confirmed.IsZero() && !w.acted[gone].After(w.confirmed) {
@@ -287,7 +294,9 @@ func (w *world) checkSecondary(k cellKey, b, a crm.Value, before crm.Fields) {
 		return len(all) > 1 && all[0] == first && slices.Contains(all[1:], further)
 	}
 	other := k.side.Other()
-	if knows(k.side, before, was, is) || slices.ContainsFunc(w.apps[other.Index()].rows(), func(o row) bool { return !o.deleted && knows(other, o.fields, is, was) }) {
+	if knows(k.side, before, was, is) || slices.ContainsFunc(w.apps[other.Index()].rows(), func(o row) bool {
+		return !o.deleted && knows(other, o.fields, is, was)
+	}) {
 		w.violated("S38", fmt.Sprintf("%s %s got another first address, and one of the two records has both", k.side, k.id))
 	}
 }
@@ -307,7 +316,8 @@ func (w *world) refilled(t *task, k cellKey, m *crm.Mapping, a crm.Value) {
 		return // decided before
 	}
 	if w.twoWay(m) && !w.set.sync.FillBlanksOnly.Get(crm.WayTo(k.side)) && m.Clear == (crm.PerWay[bool]{}) {
-		w.violated("S32", fmt.Sprintf("%s of %s %s was cleared by its user and filled again with what it held", m.ID, k.side, k.id))
+		w.violated("S32", fmt.Sprintf("%s of %s %s was cleared by its user and filled again with what it held", m.ID, k.side,
+			k.id))
 	}
 }
 
@@ -325,5 +335,6 @@ func (w *world) twoWay(m *crm.Mapping) bool {
 func (w *world) free(m *crm.Mapping) bool {
 	s := &w.set.sync
 	both := func(b crm.Behavior) bool { return b.Creates() && b.Updates() }
-	return !m.WriteOnce && !s.FillBlanksOnly.ToLeft && !s.FillBlanksOnly.ToRight && both(s.Behavior.ToLeft) && both(s.Behavior.ToRight)
+	return !m.WriteOnce && !s.FillBlanksOnly.ToLeft && !s.FillBlanksOnly.ToRight && both(s.Behavior.ToLeft) &&
+		both(s.Behavior.ToRight)
 }

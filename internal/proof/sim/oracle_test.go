@@ -36,7 +36,9 @@ func TestS2_AWriteSentOnToASurvivor(t *testing.T) {
 		if !late {
 			read()
 		}
-		ws := []connector.Write{{Op: connector.Update, ID: loser.id, Fields: crm.Fields{app.field("last"): crm.TextValue("ours")}}}
+		ws := []connector.Write{
+			{Op: connector.Update, ID: loser.id, Fields: crm.Fields{app.field("last"): crm.TextValue("ours")}},
+		}
 		out, err := w.land(t.Context(), job, appIO{app.open(), w, crm.Left}, app.object(), ws)
 		if err != nil || out[0].Err != nil || out[0].ID != survivor.id {
 			t.Fatalf("%s: %+v, %v; want it sent on to %s", name, out, err, survivor.id)

@@ -35,15 +35,19 @@ func (w *world) refusalStands(r ref, x row, l linkView) bool {
 // a refusal that names none that direction.
 func (w *world) checkRefused(when string, l linkView, left, right row) {
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
-	p := w.compiled.Reconcile(reconcile.Pair{Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now})
+	p := w.compiled.Reconcile(reconcile.Pair{
+		Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now,
+	})
 	for _, side := range crm.Sides {
 		source := lr
 		if side == crm.Left {
 			source = rr
 		}
-		if wr := p.Write(side); wr != nil && w.set.sync.Conflict != crm.ConflictNewest && ( // that depends on times which are not looked at here
-		l.Code == reconcile.CodeFieldFailed || !marked(wr.Fields, modelapp.MarkRule) && !w.givenAway(side, wr.Fields)) {
-			w.violated("S33", fmt.Sprintf("%s: the pair %s, %s fails (%s) and the %s still waits for %s of %s", when, left.id, right.id, l.Code, side, ruleNames(p), source.ID))
+		// that depends on times which are not looked at here
+		if wr := p.Write(side); wr != nil && w.set.sync.Conflict != crm.ConflictNewest &&
+			(l.Code == reconcile.CodeFieldFailed || !marked(wr.Fields, modelapp.MarkRule) && !w.givenAway(side, wr.Fields)) {
+			w.violated("S33", fmt.Sprintf("%s: the pair %s, %s fails (%s) and the %s still waits for %s of %s", when, left.id,
+				right.id, l.Code, side, ruleNames(p), source.ID))
 			return
 		}
 	}
@@ -53,7 +57,8 @@ func (w *world) checkRefused(when string, l linkView, left, right row) {
 	for i := range w.set.sync.Mappings {
 		m := &w.set.sync.Mappings[i]
 		a, b := w.canonical(crm.Left, m.ID, left.fields), w.canonical(crm.Right, m.ID, right.fields)
-		if a.Equal(b) || a.Blank() && b.Blank() || !w.free(m) || !w.twoWay(m) || w.explained(l.Base[m.ID].Settled, a, b) || w.unsettled(m, l, a, b) == "" || w.secondary(m, l, left, right) {
+		if a.Equal(b) || a.Blank() && b.Blank() || !w.free(m) || !w.twoWay(m) || w.explained(l.Base[m.ID].Settled, a, b) ||
+			w.unsettled(m, l, a, b) == "" || w.secondary(m, l, left, right) {
 			continue
 		}
 		w.violated("S33", fmt.Sprintf("%s: %s of %s, %s differs beside a refused field", when, m.ID, left.id, right.id))

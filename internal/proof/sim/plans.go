@@ -126,7 +126,8 @@ func (w *world) checkPlanned(t *task, side crm.Side, x *connector.Write) {
 			return
 		}
 	}
-	w.violated("S10", fmt.Sprintf("a plan was applied, and %s %s got what it does not list: %s", side, x.ID, shown(x.Fields)))
+	w.violated("S10", fmt.Sprintf("a plan was applied, and %s %s got what it does not list: %s", side, x.ID,
+		shown(x.Fields)))
 }
 
 // lists reports whether a change of a plan has every field of a write, with its value.

@@ -14,7 +14,8 @@ import (
 func (r *Report) Print(out io.Writer) {
 	fmt.Fprintf(out, "%d seeds (%d with the real connectors), %d changes, %d steps, %d rows written in %d calls, %s\n",
 		r.Seeds, r.Real, r.Changes, r.Steps, r.Writes, r.Calls, r.Took.Round(100*time.Millisecond))
-	fmt.Fprintf(out, "edits between a read and its write on apps without conditional writes: %d; conflicts that no history can prove: %d\n", r.Races, r.Unprovable)
+	fmt.Fprintf(out, "edits between a read and its write on apps without conditional writes: %d; conflicts that no "+
+		"history can prove: %d\n", r.Races, r.Unprovable)
 	table(out, "faults", r.Faults, faultsExpected())
 	table(out, "rare states", r.Marks, marksExpected)
 	if len(r.Strays) > 0 {
@@ -25,7 +26,8 @@ func (r *Report) Print(out io.Writer) {
 	}
 	fmt.Fprintf(out, "%d violations\n", len(r.Violations))
 	for _, v := range r.Violations {
-		fmt.Fprintf(out, "seed %d, commit %s: %s is broken: %s\n  replay: bin/%s\n", v.Seed, commit(), v.ID, v.Detail, v.Replay())
+		fmt.Fprintf(out, "seed %d, commit %s: %s is broken: %s\n  replay: bin/%s\n", v.Seed, commit(), v.ID, v.Detail,
+			v.Replay())
 	}
 }
 
@@ -103,7 +105,8 @@ func (r *Report) judge() {
 func (r *Report) Good() bool { return len(r.Violations) == 0 && len(r.Unreached) == 0 }
 
 func faultsExpected() []string {
-	all := append(slices.Concat(faultNames, laterFaults), "poison", "flood_of_deletions", "token_revoked", "mass_clearing", "broken_import")
+	all := append(slices.Concat(faultNames, laterFaults), "poison", "flood_of_deletions", "token_revoked", "mass_clearing",
+		"broken_import")
 	slices.Sort(all)
 	return all
 }

@@ -42,7 +42,8 @@ func newHubSpot(w *world) (*realApp, error) {
 	fake.SetMerges(hubspotfake.Merges{KeepID: w.seed%2 == 0})
 	mint := func() secret.Text { return secret.NewText(fake.OAuthToken().Access) }
 	a := &realApp{core: fake.Core(), name: "contacts", needed: "lastname", fields: map[string]string{
-		modelapp.Email: "email", modelapp.First: "firstname", modelapp.Last: "lastname", modelapp.Phone: "phone", modelapp.City: "city",
+		modelapp.Email: "email", modelapp.First: "firstname", modelapp.Last: "lastname", modelapp.Phone: "phone",
+		modelapp.City: "city",
 	}}
 	a.hide = func(field string, away bool) error {
 		return fake.ChangeProperty(a.name, field, hubspotfake.PropertyChange{Archived: &away})
@@ -54,7 +55,8 @@ func newSalesforce(w *world) (*realApp, error) {
 	fake := salesforcefake.New(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
 	mint := func() secret.Text { access, _ := fake.Token(); return secret.NewText(access) }
 	a := &realApp{core: fake.Core(), name: "Contact", needed: "LastName", fields: map[string]string{
-		modelapp.Email: "Email", modelapp.First: "FirstName", modelapp.Last: "LastName", modelapp.Phone: "Phone", modelapp.City: "MailingCity",
+		modelapp.Email: "Email", modelapp.First: "FirstName", modelapp.Last: "LastName", modelapp.Phone: "Phone",
+		modelapp.City: "MailingCity",
 	}}
 	a.hide = func(field string, away bool) error {
 		return fake.ChangeField(a.name, field, salesforcefake.FieldChange{Hidden: &away})
@@ -62,11 +64,15 @@ func newSalesforce(w *world) (*realApp, error) {
 	return a, a.connect(w, salesforce.Driver(), fake, "https://fake.my.salesforce.com", mint)
 }
 
-func (a *realApp) connect(w *world, d connector.Driver, h http.Handler, base string, mint func() secret.Text) (err error) {
+func (a *realApp) connect(
+	w *world, d connector.Driver, h http.Handler, base string, mint func() secret.Text,
+) (err error) {
 	a.tokens = &grant{w: w, mint: mint, life: tokenLife}
 	a.tokens.renew()
 	a.conn, err = d.Open(connector.Config{
-		Kind: crm.AuthOAuth2, BaseURL: base, Tokens: a.tokens, HTTP: fakekit.Client(h), Now: func() time.Time { return w.now },
+		Kind: crm.AuthOAuth2, BaseURL: base, Tokens: a.tokens, HTTP: fakekit.Client(h), Now: func() time.Time {
+			return w.now
+		},
 	})
 	return err
 }

@@ -71,7 +71,8 @@ func (w *world) checkRights(denied crm.Side) {
 		}
 		p := w.compiled.Reconcile(pair)
 		if p.Write(other) != nil {
-			w.violated("S34", fmt.Sprintf("%s may not be written, and what comes from its record %s does not travel either: %s", denied, r.id, ruleNames(p)))
+			w.violated("S34", fmt.Sprintf("%s may not be written, and what comes from its record %s does not travel either: %s",
+				denied, r.id, ruleNames(p)))
 			return
 		}
 	}
@@ -90,12 +91,14 @@ func (w *world) checkSaid(denied crm.Side) {
 			return
 		}
 		for _, x := range st[0].Waiting {
-			if x.Direction == crm.WayTo(denied) && x.Side == denied && x.Account == accounts[denied.Index()] && x.Code == "missing_permission" && !x.Since.IsZero() && x.Records > 0 {
+			if x.Direction == crm.WayTo(denied) && x.Side == denied && x.Account == accounts[denied.Index()] &&
+				x.Code == "missing_permission" && !x.Since.IsZero() && x.Records > 0 {
 				return
 			}
 		}
 		if w.now.Before(w.denied[denied.Index()].until) && w.status() == crm.StatusActive {
-			w.violated("S34", fmt.Sprintf("records wait for the right to write to the %s side, and the status does not say so: %+v", denied, st[0].Waiting))
+			w.violated("S34", fmt.Sprintf(
+				"records wait for the right to write to the %s side, and the status does not say so: %+v", denied, st[0].Waiting))
 		}
 	})
 }

@@ -22,7 +22,8 @@ func TestX16_TheEngineStaysWithinItsRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	functions := map[string]string{"hook": "webhook", "pull": "pull", "tick": "pull", "work": "sync"} // all other tasks are an admin's
+	// all other tasks are an admin's
+	functions := map[string]string{"hook": "webhook", "pull": "pull", "tick": "pull", "work": "sync"}
 	var mu sync.Mutex
 	used, refused := map[string]bool{}, map[string]bool{}
 	sim.Run(sim.Options{Seeds: 20, Each: 1, Touched: func(task, method string, w store.Write) {

@@ -40,7 +40,8 @@ func (w *world) checkRuns(when string) {
 			sum += n
 		}
 		if sum != r.Done || r.State == engine.RunDone && r.Done != r.Total {
-			w.violated("S28", fmt.Sprintf("%s: of the %d records of a run (%s, %s) %d are done and %d have an outcome: %v", when, r.Total, r.Kind, r.State, r.Done, sum, r.Outcomes))
+			w.violated("S28", fmt.Sprintf("%s: of the %d records of a run (%s, %s) %d are done and %d have an outcome: %v", when,
+				r.Total, r.Kind, r.State, r.Done, sum, r.Outcomes))
 			return
 		}
 	}

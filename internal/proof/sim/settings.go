@@ -13,7 +13,8 @@ var faultNames = []string{
 	"kill", "kill_after", "kill_on_wire", "timeout_lands", "landed_late",
 	"store_unavailable", "store_throttled", "store_lost_reply", "store_partial_batch", "store_transaction_cancelled",
 	"send_unavailable", "send_partial", "send_lost_reply", "receive_unavailable", "delivered_twice", "delete_failed",
-	"app_429", "app_quota", "app_5xx", "app_timeout", "app_slow", "app_malformed", "app_lost_reply", "rows_fail", "row_lost_reply",
+	"app_429", "app_quota", "app_5xx", "app_timeout", "app_slow", "app_malformed", "app_lost_reply", "rows_fail",
+	"row_lost_reply",
 	"token_expired", "edit_between", "hook_lost", "hook_twice", "hook_delayed", "schedule_lost", "schedule_twice",
 	"stall", "stall_before_links", "not_found_blip", "row_unreadable", "edit_after_crash", "stale_read",
 }
@@ -25,10 +26,14 @@ var laterFaults = []string{"index_late", "index_never"}
 // seed has it at all.
 var usual = map[string]int{
 	"kill": 2, "kill_after": 4, "kill_on_wire": 60, "timeout_lands": 40,
-	"store_unavailable": 4, "store_throttled": 3, "store_lost_reply": 8, "store_partial_batch": 30, "store_transaction_cancelled": 15,
-	"send_unavailable": 30, "send_partial": 40, "send_lost_reply": 30, "receive_unavailable": 10, "delivered_twice": 60, "delete_failed": 30,
-	"app_429": 15, "app_quota": 3, "app_5xx": 20, "app_timeout": 8, "app_slow": 20, "app_malformed": 10, "app_lost_reply": 60,
-	"rows_fail": 120, "row_lost_reply": 200, "token_expired": 15, "edit_between": 60,
+	"store_unavailable": 4, "store_throttled": 3, "store_lost_reply": 8, "store_partial_batch": 30,
+	"store_transaction_cancelled": 15,
+	"send_unavailable":            30, "send_partial": 40, "send_lost_reply": 30, "receive_unavailable": 10,
+	"delivered_twice": 60,
+	"delete_failed":   30,
+	"app_429":         15, "app_quota": 3, "app_5xx": 20, "app_timeout": 8, "app_slow": 20, "app_malformed": 10,
+	"app_lost_reply": 60,
+	"rows_fail":      120, "row_lost_reply": 200, "token_expired": 15, "edit_between": 60,
 	"hook_lost": 300, "hook_twice": 200, "hook_delayed": 200, "schedule_lost": 100, "schedule_twice": 100,
 	"stall": 1, "stall_before_links": 20, "not_found_blip": 10, "row_unreadable": 10, "edit_after_crash": 500,
 	"stale_read": 300,
@@ -59,32 +64,33 @@ type settings struct {
 
 	latency [2]time.Duration // of each call to an app; 0 = short, and now and then long
 
-	emptying    bool          // users empty fields, lists and keys, and fill them again
-	slips       bool          // users mostly fill in a field and take it back
-	newcomers   bool          // users mostly make new people, on both sides and twice
-	further     bool          // users enter people under addresses that are further ones elsewhere
-	picky       bool          // users type what the other app refuses, changes or keeps out
-	mass        bool          // users clear a field of everybody, or give all one value
-	floods      bool          // users delete many records at once
-	merging     bool          // users merge records again and again
-	resyncs     bool          // an admin looks at everything again and again
-	admin       int           // thousandths of users' turns at which an admin does something
-	revokes     bool          // grants are taken away
-	archives    bool          // admins archive fields and bring them back
-	prompt      time.Duration // how long a change may take to the other app when nothing heals: it is judged then; 0 = not judged
-	hands       bool          // an admin links, unlinks, resolves, retries, cancels and discards
-	planning    bool          // an admin makes plans and applies them, fresh or stale
-	erasing     bool          // people are erased, by an admin or by a user of an app
-	clears      bool          // every mapping clears
-	rights      bool          // the right to write is taken away on one side
-	poison      bool          // some records make the app fail
-	toxic       bool          // and are edited then
-	impatient   bool          // users edit what they have just made
-	settled     bool          // everybody is linked before anything goes wrong
-	steady      bool          // nobody comes or goes
-	joint       bool          // several connections share accounts: see joint
-	parts       bool          // several syncs share people: see joint
-	generations bool          // the connection is joined to other accounts
+	emptying  bool // users empty fields, lists and keys, and fill them again
+	slips     bool // users mostly fill in a field and take it back
+	newcomers bool // users mostly make new people, on both sides and twice
+	further   bool // users enter people under addresses that are further ones elsewhere
+	picky     bool // users type what the other app refuses, changes or keeps out
+	mass      bool // users clear a field of everybody, or give all one value
+	floods    bool // users delete many records at once
+	merging   bool // users merge records again and again
+	resyncs   bool // an admin looks at everything again and again
+	admin     int  // thousandths of users' turns at which an admin does something
+	revokes   bool // grants are taken away
+	archives  bool // admins archive fields and bring them back
+	// how long a change may take to the other app when nothing heals: it is judged then; 0 = not judged
+	prompt      time.Duration
+	hands       bool // an admin links, unlinks, resolves, retries, cancels and discards
+	planning    bool // an admin makes plans and applies them, fresh or stale
+	erasing     bool // people are erased, by an admin or by a user of an app
+	clears      bool // every mapping clears
+	rights      bool // the right to write is taken away on one side
+	poison      bool // some records make the app fail
+	toxic       bool // and are edited then
+	impatient   bool // users edit what they have just made
+	settled     bool // everybody is linked before anything goes wrong
+	steady      bool // nobody comes or goes
+	joint       bool // several connections share accounts: see joint
+	parts       bool // several syncs share people: see joint
+	generations bool // the connection is joined to other accounts
 }
 
 const syncID crm.SyncID = "people"
@@ -95,8 +101,9 @@ func draw(c *chance, seed uint64, o *Options) settings {
 	s := settings{
 		real: c.in(280), calm: c.in(100), people: c.between(3, 40), changes: 114, workers: c.between(1, 4),
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
-		pause: pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second), interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
-		hooks: c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),
+		pause:    pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second),
+		interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
+		hooks:    c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),
 	}
 	if c.in(80) {
 		s.people = c.between(40, 150)
@@ -140,7 +147,8 @@ func draw(c *chance, seed uint64, o *Options) settings {
 	s.drawSizes(newChance(seed^0x73697a6573), name == "")
 	if s.real {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does
-		s.skewed = false                            // what two days between two clocks add is seen without the apps' own clocks
+		// what two days between two clocks add is seen without the apps' own clocks
+		s.skewed = false
 	}
 	return s
 }
@@ -187,8 +195,9 @@ func drawApp(c *chance, side int) modelapp.Options {
 	o := modelapp.Options{
 		ID: pick[crm.AppID](c, "model"), History: half(), Upsert: c.in(300), Conditional: c.in(300), AnswerValues: half(),
 		DeletedFeed: half(), Merges: half(), Unique: c.in(300), FindNow: c.in(300), Trim: half(), Phones: half(),
-		Coarse: pick(c, time.Millisecond, time.Second), Jitter: half(), PageSize: pick(c, 5, 20, 100), WriteBatch: pick(c, 3, 100),
-		ReadBatch: pick(c, 4, 100), FindBatch: pick(c, 4, 100), Prefix: [2]string{"l_", "r_"}[side],
+		Coarse: pick(c, time.Millisecond, time.Second), Jitter: half(), PageSize: pick(c, 5, 20, 100),
+		WriteBatch: pick(c, 3, 100),
+		ReadBatch:  pick(c, 4, 100), FindBatch: pick(c, 4, 100), Prefix: [2]string{"l_", "r_"}[side],
 	}
 	o.Sweep = !o.DeletedFeed && half()
 	if o.Merges { // told by the deletions, or by the survivor
@@ -212,8 +221,10 @@ func (s *settings) drawSync(c *chance) {
 		return
 	}
 	way := func(p *crm.PerWay[crm.Behavior]) {
-		p.ToRight = pick(c, crm.BehaviorCreateAndUpdate, crm.BehaviorCreateAndUpdate, crm.BehaviorUpdateOnly, crm.BehaviorCreateOnly, crm.BehaviorNothing)
-		p.ToLeft = pick(c, crm.BehaviorCreateAndUpdate, crm.BehaviorCreateAndUpdate, crm.BehaviorUpdateOnly, crm.BehaviorCreateOnly)
+		p.ToRight = pick(c, crm.BehaviorCreateAndUpdate, crm.BehaviorCreateAndUpdate, crm.BehaviorUpdateOnly,
+			crm.BehaviorCreateOnly, crm.BehaviorNothing)
+		p.ToLeft = pick(c, crm.BehaviorCreateAndUpdate, crm.BehaviorCreateAndUpdate, crm.BehaviorUpdateOnly,
+			crm.BehaviorCreateOnly)
 	}
 	if c.in(300) {
 		way(&s.sync.Behavior)
@@ -250,9 +261,14 @@ func (s *settings) logical() []string {
 // mappings fills in the mappings for the two apps' field names.
 func (s *settings) mappings(c *chance, left, right app) {
 	s.sync.Left.Object, s.sync.Right.Object = left.object(), right.object()
-	s.sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{left.field(modelapp.Email), right.field(modelapp.Email)}}})
+	s.sync.Match = crm.SameMatch(crm.MatchStep{
+		By: crm.MatchByAnyKey, Pairs: [][2]string{{left.field(modelapp.Email), right.field(modelapp.Email)}},
+	})
 	for _, name := range s.logical() {
-		m := crm.Mapping{ID: crm.MappingID(name), Left: []string{left.field(name)}, Right: []string{right.field(name)}, Direction: crm.DirectionBoth}
+		m := crm.Mapping{
+			ID: crm.MappingID(name), Left: []string{left.field(name)}, Right: []string{right.field(name)},
+			Direction: crm.DirectionBoth,
+		}
 		switch name {
 		case modelapp.Email:
 			m.Transform.Type = crm.TransformEmail
@@ -263,7 +279,8 @@ func (s *settings) mappings(c *chance, left, right app) {
 		case modelapp.Score:
 			m.Transform.Type = crm.TransformNumber
 		}
-		if !s.plain && name != modelapp.Email && !(s.real && name == modelapp.Last) { // without a last name Salesforce refuses
+		// without a last name Salesforce refuses
+		if !s.plain && name != modelapp.Email && !(s.real && name == modelapp.Last) {
 			drawMode(c, &m)
 		}
 		if s.clears || s.mass && name == modelapp.Rank {

@@ -89,7 +89,10 @@ func (w *world) fault(name string) {
 }
 
 func unavailable(op string, landed bool) error {
-	return &fault.Error{Op: op, Kind: fault.Unavailable, Code: "injected", Message: "the simulation made this fail", MayHaveLanded: landed}
+	return &fault.Error{
+		Op: op, Kind: fault.Unavailable, Code: "injected", Message: "the simulation made this fail",
+		MayHaveLanded: landed,
+	}
 }
 
 // latency is how long a request to an app takes.

@@ -30,7 +30,8 @@ func (w *world) value(name string) crm.Value {
 	}
 	text := fmt.Sprintf(pick(w.user, "%s %d", " %s %d", "%s %d ", "%s é %d"), name, n)
 	if w.set.picky && w.user.in(250) {
-		mark := pick(w.user, modelapp.MarkRefused, modelapp.MarkRefused, modelapp.MarkBent, modelapp.MarkBent, modelapp.MarkKept, modelapp.MarkRule)
+		mark := pick(w.user, modelapp.MarkRefused, modelapp.MarkRefused, modelapp.MarkBent, modelapp.MarkBent,
+			modelapp.MarkKept, modelapp.MarkRule)
 		w.fault("value_" + strings.Trim(mark, "~"))
 		text = mark + text
 	}

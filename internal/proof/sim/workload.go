@@ -16,7 +16,10 @@ var workloads = map[string]func(s *settings){
 		s.people, s.workers, s.receive, s.overlap, s.yields = 3, 8, 1, true, 400
 		s.hooks, s.interval, s.resyncs, s.newcomers = true, time.Minute, true, true
 		s.changes = 30
-		s.rate = map[string]int{"app_lost_reply": 200, "kill_on_wire": 80, "timeout_lands": 80, "kill_after": 10, "delivered_twice": 100, "rows_fail": 60, "row_lost_reply": 300, "hook_twice": 300}
+		s.rate = map[string]int{
+			"app_lost_reply": 200, "kill_on_wire": 80, "timeout_lands": 80, "kill_after": 10, "delivered_twice": 100,
+			"rows_fail": 60, "row_lost_reply": 300, "hook_twice": 300,
+		}
 		for i := range s.apps {
 			s.apps[i].Lag, s.apps[i].Unique, s.apps[i].FindNow, s.apps[i].Jitter = 5*time.Second, false, false, false
 		}
@@ -26,7 +29,10 @@ var workloads = map[string]func(s *settings){
 	// Processes die and calls take long; nothing else goes wrong.
 	"crash": func(s *settings) {
 		s.model()
-		s.rate = map[string]int{"kill": 5, "kill_after": 25, "kill_on_wire": 120, "timeout_lands": 60, "landed_late": 0, "edit_between": 60, "stall": 4, "stall_before_links": 60, "edit_after_crash": 700, "app_slow": 60, "delivered_twice": 60}
+		s.rate = map[string]int{
+			"kill": 5, "kill_after": 25, "kill_on_wire": 120, "timeout_lands": 60, "landed_late": 0, "edit_between": 60,
+			"stall": 4, "stall_before_links": 60, "edit_after_crash": 700, "app_slow": 60, "delivered_twice": 60,
+		}
 		s.workers, s.overlap, s.receive, s.pause = 4, true, 3, 3*time.Second
 		for i := range s.apps {
 			s.apps[i].History, s.apps[i].Conditional = true, false
@@ -67,7 +73,9 @@ var workloads = map[string]func(s *settings){
 		s.model()
 		s.edits, s.emptying, s.settled, s.people, s.changes = true, true, true, 15, 120
 		s.hooks, s.interval, s.resyncs = true, time.Minute, true
-		s.rate = map[string]int{"hook_lost": 200, "kill_after": 8, "kill_on_wire": 60, "delivered_twice": 60, "edit_between": 60}
+		s.rate = map[string]int{
+			"hook_lost": 200, "kill_after": 8, "kill_on_wire": 60, "delivered_twice": 60, "edit_between": 60,
+		}
 		s.sync.Direction, s.sync.Behavior = crm.DirectionBoth, crm.PerWay[crm.Behavior]{}
 	},
 	// Users delete a lot, at once and one by one, and take back.
@@ -110,7 +118,9 @@ var workloads = map[string]func(s *settings){
 		if s.sync.Conflict == crm.ConflictRight {
 			s.sync.Conflict = crm.ConflictReview
 		}
-		s.rate = map[string]int{"hook_lost": 200, "kill_after": 3, "delivered_twice": 60, "edit_between": 30, "app_lost_reply": 20, "rows_fail": 60}
+		s.rate = map[string]int{
+			"hook_lost": 200, "kill_after": 3, "delivered_twice": 60, "edit_between": 30, "app_lost_reply": 20, "rows_fail": 60,
+		}
 	},
 	// Only webhooks tell of changes, none is lost, and what they brought is judged
 	// before anything looks at everything.
@@ -138,7 +148,8 @@ var workloads = map[string]func(s *settings){
 	// Users of HubSpot merge contacts, which keep the addresses of both.
 	"further": func(s *settings) {
 		s.real, s.plain, s.merging, s.further, s.edits, s.settled = true, true, true, true, true, true
-		s.sync.Direction, s.sync.Behavior, s.sync.FillBlanksOnly = crm.DirectionBoth, crm.PerWay[crm.Behavior]{}, crm.PerWay[bool]{}
+		s.sync.Direction, s.sync.Behavior, s.sync.FillBlanksOnly = crm.DirectionBoth, crm.PerWay[crm.Behavior]{},
+			crm.PerWay[bool]{}
 		s.pause, s.interval, s.hooks, s.resyncs = 8*time.Second, time.Minute, true, true
 		s.rate = map[string]int{"hook_lost": 400, "edit_between": 30}
 	},
@@ -149,7 +160,10 @@ var workloads = map[string]func(s *settings){
 		s.edits, s.poison, s.revokes, s.floods, s.generations, s.mass = false, false, false, false, false, false
 		s.hooks, s.interval, s.pause, s.resyncs = true, time.Minute, 20*time.Second, true
 		s.tuning.EraseAgain = 5 * time.Minute
-		s.rate = map[string]int{"kill": 3, "kill_after": 3, "hook_lost": 200, "hook_delayed": 100, "delivered_twice": 60, "edit_between": 60, "store_unavailable": 3}
+		s.rate = map[string]int{
+			"kill": 3, "kill_after": 3, "hook_lost": 200, "hook_delayed": 100, "delivered_twice": 60,
+			"edit_between": 60, "store_unavailable": 3,
+		}
 		for i := range s.apps {
 			s.apps[i].Unique = false
 		}
@@ -158,7 +172,8 @@ var workloads = map[string]func(s *settings){
 	"archive": func(s *settings) {
 		s.model()
 		s.archives, s.steady, s.settled, s.clears, s.people, s.changes = true, true, true, true, 12, 80
-		s.edits, s.poison, s.revokes, s.floods, s.newcomers, s.generations, s.admin = false, false, false, false, false, false, 0
+		s.edits, s.poison, s.revokes, s.floods, s.newcomers, s.generations, s.admin = false, false, false, false, false,
+			false, 0
 		s.hooks, s.interval, s.pause, s.resyncs = true, time.Minute, 20*time.Second, true
 		s.rate = map[string]int{}
 		for i := range s.apps {
@@ -182,7 +197,9 @@ var workloads = map[string]func(s *settings){
 		s.model()
 		s.edits, s.merging, s.settled, s.people, s.changes = true, true, true, 20, 60
 		s.pause = 8 * time.Second
-		s.rate = map[string]int{"hook_lost": 400, "hook_delayed": 200, "kill_after": 5, "edit_between": 60, "delivered_twice": 100}
+		s.rate = map[string]int{
+			"hook_lost": 400, "hook_delayed": 200, "kill_after": 5, "edit_between": 60, "delivered_twice": 100,
+		}
 		for i := range s.apps {
 			a := &s.apps[i]
 			a.Absorbs = i == 0
@@ -202,7 +219,10 @@ var workloads = map[string]func(s *settings){
 		s.model()
 		s.sync.SecondLook, s.sync.AuditHours = ptr(0), ptr(0) // what they find would hide what is missed
 		s.hooks, s.interval, s.pause, s.people = false, time.Minute, 8*time.Second, 30
-		s.rate = map[string]int{"kill": 25, "kill_after": 25, "send_unavailable": 250, "send_partial": 200, "send_lost_reply": 50, "store_unavailable": 80, "schedule_twice": 200}
+		s.rate = map[string]int{
+			"kill": 25, "kill_after": 25, "send_unavailable": 250, "send_partial": 200, "send_lost_reply": 50,
+			"store_unavailable": 80, "schedule_twice": 200,
+		}
 		for i := range s.apps {
 			s.apps[i].PageSize = 100
 		}
@@ -212,14 +232,18 @@ var workloads = map[string]func(s *settings){
 		s.model()
 		s.poison = true
 		s.tuning.ReceiveCap = 4
-		s.rate = map[string]int{"app_429": 250, "app_quota": 20, "rows_fail": 300, "store_unavailable": 15, "store_throttled": 10, "delivered_twice": 100}
+		s.rate = map[string]int{
+			"app_429": 250, "app_quota": 20, "rows_fail": 300, "store_unavailable": 15, "store_throttled": 10,
+			"delivered_twice": 100,
+		}
 		s.pause = 8 * time.Second
 	},
 	// One app takes the right to write away for a while; nothing else goes wrong.
 	"rights": func(s *settings) {
 		s.model()
 		s.rights, s.settled, s.steady, s.sync.Conflict = true, true, true, crm.ConflictLeft
-		s.edits, s.poison, s.revokes, s.floods, s.resyncs, s.newcomers, s.generations, s.admin = false, false, false, false, false, false, false, 0
+		s.edits, s.poison, s.revokes, s.floods, s.resyncs, s.newcomers, s.generations, s.admin = false, false, false, false,
+			false, false, false, 0
 		s.hooks, s.interval, s.pause, s.people, s.changes = true, time.Minute, 15*time.Second, 12, 90
 		s.rate = map[string]int{}
 		for i := range s.apps {
@@ -264,7 +288,10 @@ var workloads = map[string]func(s *settings){
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
 		s.model()
-		s.rate = map[string]int{"delivered_twice": 700, "hook_twice": 500, "hook_delayed": 200, "delete_failed": 300, "schedule_twice": 300}
+		s.rate = map[string]int{
+			"delivered_twice": 700, "hook_twice": 500, "hook_delayed": 200, "delete_failed": 300,
+			"schedule_twice": 300,
+		}
 		s.workers, s.overlap, s.receive, s.resyncs = 4, true, 3, true
 		for i := range s.apps {
 			s.apps[i].Trim, s.apps[i].Phones = false, false
@@ -289,7 +316,8 @@ var workloads = map[string]func(s *settings){
 		s.hooks, s.interval = false, time.Minute
 		s.rate = map[string]int{"edit_between": 150, "hook_twice": 200, "delivered_twice": 60}
 		for i := range s.apps {
-			s.apps[i].Lag, s.apps[i].FindNow, s.apps[i].Jitter, s.apps[i].Conditional, s.apps[i].Unique = 10*time.Second, false, false, false, false
+			s.apps[i].Lag, s.apps[i].FindNow, s.apps[i].Jitter, s.apps[i].Conditional, s.apps[i].Unique = 10*time.Second, false,
+				false, false, false
 		}
 		s.sync.Behavior, s.sync.Direction = crm.PerWay[crm.Behavior]{}, crm.DirectionBoth
 	},
@@ -316,8 +344,11 @@ func mixed() []string {
 func (s *settings) unhealed() {
 	s.model()
 	s.prompt, s.settled, s.changes = 20*time.Minute, true, 80
-	s.admin, s.resyncs, s.floods, s.revokes, s.generations, s.poison, s.rights, s.archives, s.planning, s.hands = 0, false, false, false, false, false, false, false, false, false
-	for _, lost := range []string{"hook_lost", "hook_delayed", "schedule_lost", "app_quota", "stall", "stall_before_links"} {
+	s.admin, s.resyncs, s.floods, s.revokes, s.generations, s.poison, s.rights, s.archives, s.planning, s.hands = 0, false,
+		false, false, false, false, false, false, false, false
+	for _, lost := range []string{
+		"hook_lost", "hook_delayed", "schedule_lost", "app_quota", "stall", "stall_before_links",
+	} {
 		delete(s.rate, lost)
 	}
 }
@@ -327,7 +358,10 @@ func (s *settings) sharing() {
 	s.model()
 	s.joint, s.people, s.changes, s.interval, s.pause = true, 8, 60, time.Minute, 8*time.Second
 	s.tuning.DeleteFloor = 50
-	s.rate = map[string]int{"kill": 1, "kill_after": 2, "app_5xx": 10, "app_429": 5, "app_lost_reply": 30, "store_unavailable": 2, "hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "send_partial": 20, "schedule_lost": 60}
+	s.rate = map[string]int{
+		"kill": 1, "kill_after": 2, "app_5xx": 10, "app_429": 5, "app_lost_reply": 30, "store_unavailable": 2,
+		"hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "send_partial": 20, "schedule_lost": 60,
+	}
 }
 
 func (s *settings) asleep() {

@@ -90,8 +90,10 @@ type world struct {
 func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
-		replacements: map[massKey][]time.Time{}, acked: map[string]bool{}, allowed: map[crm.MappingID]time.Time{}, let: map[cellKey]bool{}, discarded: map[crm.MappingID]bool{},
-		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(), pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
+		replacements: map[massKey][]time.Time{}, acked: map[string]bool{}, allowed: map[crm.MappingID]time.Time{},
+		let: map[cellKey]bool{}, discarded: map[crm.MappingID]bool{},
+		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(),
+		pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
 	w.user = newChance(w.rng.next())
 	w.set = draw(w.rng, seed, o)
@@ -99,7 +101,9 @@ func newWorld(seed uint64, o *Options) *world {
 	w.store = memstore.New(func() time.Time { return w.now })
 	w.store.Lend() // no engine changes what it stored or read
 	w.decoded = engine.NewDecoded()
-	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{MaxReceives: w.receiveCap() + receiveSlack, OverlapGroups: w.set.overlap, Pick: w.rng.n})
+	w.queue = memqueue.New(func() time.Time { return w.now }, memqueue.Options{
+		MaxReceives: w.receiveCap() + receiveSlack, OverlapGroups: w.set.overlap, Pick: w.rng.n,
+	})
 	w.openApps()
 	w.openAccount = func(id crm.AccountID) connector.Connector {
 		side := sideOf(slices.Index(accounts[:], id))
@@ -164,7 +168,10 @@ func (w *world) mark(name string) {
 
 // violated notes that a promise was broken; the first ends the seed.
 func (w *world) violated(id, detail string) {
-	w.broken = append(w.broken, Violation{Seed: w.seed, Workload: w.opts.Workload, ID: id, Detail: fmt.Sprintf("%s (at %s, step %d)", detail, w.now.Sub(epoch), w.steps)})
+	w.broken = append(w.broken, Violation{
+		Seed: w.seed, Workload: w.opts.Workload, ID: id, Detail: fmt.Sprintf("%s (at %s, step %d)", detail, w.now.Sub(epoch),
+			w.steps),
+	})
 }
 
 func (w *world) failed() string {
@@ -178,7 +185,8 @@ func (w *world) failed() string {
 func (w *world) connect() {
 	c := &crm.Connection{
 		ID: connection, Name: "sim", Enabled: true, Status: crm.StatusDraft, Country: "US",
-		Left: crm.End{Account: accounts[0]}, Right: crm.End{Account: accounts[1]}, Syncs: []crm.Sync{w.set.sync}, Generation: 1, Version: 1,
+		Left: crm.End{Account: accounts[0]}, Right: crm.End{Account: accounts[1]}, Syncs: []crm.Sync{w.set.sync},
+		Generation: 1, Version: 1,
 	}
 	if _, err := store.SaveConnection(w.ctx, w.store, workspace, c, 0); err != nil {
 		panic(err)

@@ -82,7 +82,10 @@ func New(ctx context.Context, o Options, change func(*crm.Connection)) (*Bed, er
 	if o.Clock == nil {
 		o.Clock = NewClock()
 	}
-	b := &Bed{Clock: o.Clock, worked: o.Worked, Store: o.Store, Queue: o.Queue, Marks: map[string]int{}, conns: map[crm.AccountID]connector.Connector{}}
+	b := &Bed{
+		Clock: o.Clock, worked: o.Worked, Store: o.Store, Queue: o.Queue, Marks: map[string]int{},
+		conns: map[crm.AccountID]connector.Connector{},
+	}
 	if b.Store == nil {
 		b.Store = memstore.New(b.Now)
 	}
@@ -157,7 +160,9 @@ func (b *Bed) openApps(wrap func(crm.AccountID, connector.Connector) connector.C
 	}); err != nil {
 		return err
 	}
-	return open(RightAccount, salesforce.Driver(), b.Force, connector.Config{Kind: crm.AuthOAuth2, BaseURL: "https://fake.my.salesforce.com", Tokens: &grant{fake: b.Force, current: access}})
+	return open(RightAccount, salesforce.Driver(), b.Force, connector.Config{
+		Kind: crm.AuthOAuth2, BaseURL: "https://fake.my.salesforce.com", Tokens: &grant{fake: b.Force, current: access},
+	})
 }
 
 // grant is one that never ends; its tokens do.
@@ -193,11 +198,14 @@ func Document() *crm.Connection {
 		ID: Connection, Name: "bed", Enabled: true, Status: crm.StatusDraft, Country: "US", Version: 1, Generation: 1,
 		Left: crm.End{Account: LeftAccount}, Right: crm.End{Account: RightAccount},
 		Syncs: []crm.Sync{{
-			ID: Contacts, Left: crm.ObjectEnd{Object: "contacts"}, Right: crm.ObjectEnd{Object: "Contact"}, Direction: crm.DirectionBoth, Schedule: "5m",
+			ID: Contacts, Left: crm.ObjectEnd{Object: "contacts"}, Right: crm.ObjectEnd{Object: "Contact"},
+			Direction: crm.DirectionBoth, Schedule: "5m",
 			Match: crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"email", "Email"}}}),
 			Mappings: []crm.Mapping{
-				pair("email", "email", "Email", crm.TransformEmail), pair("first", "firstname", "FirstName", ""), pair("last", "lastname", "LastName", ""),
-				pair("phone", "phone", "Phone", crm.TransformPhone), pair("title", "jobtitle", "Title", ""), pair("city", "city", "MailingCity", ""),
+				pair("email", "email", "Email", crm.TransformEmail), pair("first", "firstname", "FirstName", ""),
+				pair("last", "lastname", "LastName", ""),
+				pair("phone", "phone", "Phone", crm.TransformPhone), pair("title", "jobtitle", "Title", ""),
+				pair("city", "city", "MailingCity", ""),
 			},
 		}},
 	}

@@ -36,6 +36,7 @@ func Check(t testing.TB, name, said string) {
 		t.Fatalf("nothing is written there yet, run with -update: %v", err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(said, "\n")); diff != "" {
-		t.Errorf("%s: said otherwise; if that is meant, run with -update and read the difference (-written +said):\n%s", file, diff)
+		t.Errorf("%s: said otherwise; if that is meant, run with -update and read the difference (-written +said):\n%s", file,
+			diff)
 	}
 }

@@ -240,7 +240,9 @@ func (l *lane) look(now time.Time) (inFlight, waiting bool) {
 
 // take receives from one group until out holds limit messages. What was
 // received too often becomes a dead letter.
-func (q *Queue) take(out []queue.Delivery, l *lane, limit int, now time.Time, visibility time.Duration) []queue.Delivery {
+func (q *Queue) take(
+	out []queue.Delivery, l *lane, limit int, now time.Time, visibility time.Duration,
+) []queue.Delivery {
 	for i := 0; i < len(l.messages) && len(out) < limit; i++ {
 		m := l.messages[i]
 		if m.until.After(now) {
@@ -401,7 +403,9 @@ func (q *Queue) RedriveDead(ctx context.Context, limit int) (int, error) {
 
 // bury removes dead letters that were kept long enough.
 func (q *Queue) bury(now time.Time) {
-	q.state.dead = slices.DeleteFunc(q.state.dead, func(m *message) bool { return now.Sub(m.diedAt) >= queue.DeadRetention })
+	q.state.dead = slices.DeleteFunc(q.state.dead, func(m *message) bool {
+		return now.Sub(m.diedAt) >= queue.DeadRetention
+	})
 }
 
 func (m *message) id() string { return "m" + strconv.FormatInt(m.seq, 10) }

@@ -133,7 +133,10 @@ func TestCountsAreInRequestsAndMessages(t *testing.T) {
 		q.Delete(t.Context(), []string{d.Receipt})
 	}
 	receive(t, q, 1)
-	want := queue.Counts{Sends: 3, Receives: 2, Deletes: 9, Visibilities: 1, Sent: 24, Dropped: 1, Received: 11, Deleted: 9, Died: 1}
+	want := queue.Counts{
+		Sends: 3, Receives: 2, Deletes: 9, Visibilities: 1, Sent: 24, Dropped: 1, Received: 11,
+		Deleted: 9, Died: 1,
+	}
 	if d := cmp.Diff(want, q.Counts().Since(before)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -145,7 +148,8 @@ func TestCountsAreInRequestsAndMessages(t *testing.T) {
 func state(q *memqueue.Queue) []string {
 	var out []string
 	q.Each(func(h memqueue.Held) bool {
-		out = append(out, fmt.Sprintf("%s %s receives=%d inflight=%v dead=%v", h.Group, h.Body, h.Receives, h.InFlight, h.Dead))
+		out = append(out, fmt.Sprintf("%s %s receives=%d inflight=%v dead=%v", h.Group, h.Body, h.Receives, h.InFlight,
+			h.Dead))
 		return true
 	})
 	return out

@@ -38,7 +38,9 @@ var edgeCases = []testCase{
 		k.pass(time.Second - 1)
 		k.setVisibility(time.Second, d)
 		k.pass(time.Second)
-		for _, errs := range [][]error{k.q.Delete(k.Context(), receipts(d)), k.q.SetVisibility(k.Context(), receipts(d), hide)} {
+		for _, errs := range [][]error{
+			k.q.Delete(k.Context(), receipts(d)), k.q.SetVisibility(k.Context(), receipts(d), hide),
+		} {
 			if len(errs) != 1 || !fault.Is(errs[0], fault.NotFound) {
 				k.Errorf("%v, want that the receipt is no longer valid", errs)
 			}

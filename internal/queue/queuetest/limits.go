@@ -83,7 +83,10 @@ var limitCases = []testCase{
 			"negative":            func() error { _, err := k.q.Receive(k.Context(), -1, hide); return err },
 			"eleven":              func() error { _, err := k.q.Receive(k.Context(), 11, hide); return err },
 			"negative visibility": func() error { _, err := k.q.Receive(k.Context(), 1, -time.Second); return err },
-			"visibility too long": func() error { _, err := k.q.Receive(k.Context(), 1, queue.MaxVisibility+time.Second); return err },
+			"visibility too long": func() error {
+				_, err := k.q.Receive(k.Context(), 1, queue.MaxVisibility+time.Second)
+				return err
+			},
 		} {
 			if err := call(); !fault.Is(err, fault.Invalid) {
 				k.Errorf("%s: %v, want invalid", name, err)

@@ -40,7 +40,10 @@ var sendCases = []testCase{
 		k.wantNothing()
 	}},
 	{"Send/any text", func(k *kit) {
-		texts := []string{" ", "\t\n\r", "ÿ", "日本語", "🙂\U0010FFFF", `{"a":"\u0000"}`, "\u007f\u0080", "\uE000\uFFFD", strings.Repeat("é", 1000)}
+		texts := []string{
+			" ", "\t\n\r", "ÿ", "日本語", "🙂\U0010FFFF", `{"a":"\u0000"}`, "\u007f\u0080", "\uE000\uFFFD",
+			strings.Repeat("é", 1000),
+		}
 		k.send(msgs("g", texts...)...)
 		k.wantBodies(k.drain(), texts...)
 	}},

@@ -159,7 +159,8 @@ var receiptCases = []testCase{
 	}},
 	{"Delete/a receipt nobody gave", func(k *kit) {
 		for _, r := range []string{"x", "", "m1", "m1.1/g", "1", "999999.1/g", "'; DROP TABLE message;--", "\x00"} {
-			if errs := k.q.Delete(k.Context(), []string{r}); len(errs) != 1 || !fault.Is(errs[0], fault.NotFound) && !fault.Is(errs[0], fault.Invalid) {
+			if errs := k.q.Delete(k.Context(), []string{r}); len(errs) != 1 ||
+				!fault.Is(errs[0], fault.NotFound) && !fault.Is(errs[0], fault.Invalid) {
 				k.Errorf("receipt %q: %v, want not found", r, errs)
 			}
 		}

@@ -273,7 +273,8 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sqlitequeue.Open(t.Context(), db, time.Now, sqlitequeue.Options{}); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "database_newer" {
+	if _, err := sqlitequeue.Open(t.Context(), db, time.Now, sqlitequeue.Options{}); !fault.Is(err, fault.Invalid) ||
+		fault.CodeOf(err) != "database_newer" {
 		t.Errorf("error = %v, want database_newer", err)
 	}
 }
@@ -319,7 +320,8 @@ func TestIndexesAreUsed(t *testing.T) {
 			if err := rows.Scan(&a, &b, &c, &detail); err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(detail, "SCAN") && !strings.Contains(detail, "USING INDEX lane_order") || strings.Contains(detail, "TEMP B-TREE") {
+			if strings.Contains(detail, "SCAN") && !strings.Contains(detail, "USING INDEX lane_order") ||
+				strings.Contains(detail, "TEMP B-TREE") {
 				t.Errorf("%s: %s", name, detail)
 			}
 		}

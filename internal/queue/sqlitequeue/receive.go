@@ -27,7 +27,9 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	}
 	var r receiver
 	err = q.db.Update(ctx, func(tx *sqlitedb.Tx) error {
-		r = receiver{tx: tx, now: q.now(), limit: limit, visibility: visibility, cap: q.opts.MaxReceives, touched: newGroups()}
+		r = receiver{
+			tx: tx, now: q.now(), limit: limit, visibility: visibility, cap: q.opts.MaxReceives, touched: newGroups(),
+		}
 		return r.run()
 	})
 	if err != nil {
@@ -186,7 +188,9 @@ func (q *Queue) SetVisibility(ctx context.Context, receipts []string, d time.Dur
 
 // each does something with every message that is hidden under one of the
 // receipts, and afterwards tells how many that were.
-func (q *Queue) each(ctx context.Context, op string, receipts []string, do func(*sqlitedb.Tx, int64) error, done func(int64)) []error {
+func (q *Queue) each(
+	ctx context.Context, op string, receipts []string, do func(*sqlitedb.Tx, int64) error, done func(int64),
+) []error {
 	err := live(ctx, op)
 	if err == nil {
 		err = queue.CheckReceipts(op, receipts)

@@ -57,7 +57,8 @@ func TestSameAsMemqueue(t *testing.T) {
 			"to an edge": func(t *rapid.T) {
 				if rapid.IntRange(0, 4).Draw(t, "rarely") == 0 {
 					p.clock.Advance(rapid.SampledFrom([]time.Duration{
-						queue.DedupWindow, queue.DedupWindow - 1, queue.Retention, queue.Retention - 1, queue.DeadRetention, queue.DeadRetention - 1,
+						queue.DedupWindow, queue.DedupWindow - 1, queue.Retention, queue.Retention - 1, queue.DeadRetention,
+						queue.DeadRetention - 1,
 					}).Draw(t, "by"))
 				}
 			},

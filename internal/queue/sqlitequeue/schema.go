@@ -50,7 +50,8 @@ const (
 	sqlRemove = "DELETE FROM message WHERE seq = ?"
 	sqlHead   = "SELECT min(seq) FROM message WHERE grp = ?"
 	sqlHidden = "SELECT max(until) FROM message WHERE grp = ? AND until > 0"
-	sqlLane   = "INSERT INTO lane (grp, head, until) VALUES (?, ?, ?) ON CONFLICT (grp) DO UPDATE SET head = excluded.head, until = excluded.until"
+	sqlLane   = "INSERT INTO lane (grp, head, until) VALUES (?, ?, ?) ON CONFLICT (grp) DO UPDATE SET head = " +
+		"excluded.head, until = excluded.until"
 	sqlNoLane = "DELETE FROM lane WHERE grp = ?"
 
 	sqlOldest = "SELECT sent FROM message ORDER BY seq LIMIT 1"

@@ -26,7 +26,8 @@ func TestEveryStatementMayFail(t *testing.T) {
 		for _, event := range []string{"INSERT", "UPDATE", "DELETE", "read"} {
 			b := newTroubled(t)
 			b.fill()
-			make1, undo := fmt.Sprintf("CREATE TRIGGER trouble BEFORE %s ON %s BEGIN SELECT RAISE(ABORT, 'not now'); END", event, table), "DROP TRIGGER trouble"
+			make1, undo := fmt.Sprintf("CREATE TRIGGER trouble BEFORE %s ON %s BEGIN SELECT RAISE(ABORT, 'not now'); END", event,
+				table), "DROP TRIGGER trouble"
 			if event == "read" {
 				make1, undo = "ALTER TABLE "+table+" RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO "+table
 			}
@@ -126,7 +127,9 @@ func (b *troubled) calls() string {
 	}
 	d, err := b.q.Depth(ctx)
 	tell("depth", int(d.Visible+d.InFlight), err)
-	tell("send", -1, b.q.Send(ctx, []queue.Message{{Group: "g", Dedup: "one", Body: []byte("x")}, {Group: "g", Dedup: "two", Body: []byte("y")}})...)
+	tell("send", -1, b.q.Send(ctx, []queue.Message{
+		{Group: "g", Dedup: "one", Body: []byte("x")}, {Group: "g", Dedup: "two", Body: []byte("y")},
+	})...)
 	tell("delete", -1, b.q.Delete(ctx, b.held[:1])...)
 	tell("hide", -1, b.q.SetVisibility(ctx, b.held[1:2], time.Minute)...)
 	tell("show", -1, b.q.SetVisibility(ctx, b.held[2:3], 0)...)

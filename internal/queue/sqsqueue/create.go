@@ -47,7 +47,9 @@ func Create(ctx context.Context, client *sqs.Client, name string, maxReceives in
 	}
 	all := attributes(int(queue.Retention.Seconds()))
 	all[string(types.QueueAttributeNameRedrivePolicy)] = string(policy)
-	if made, err = client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(name + ".fifo"), Attributes: all}); err != nil {
+	if made, err = client.CreateQueue(ctx, &sqs.CreateQueueInput{
+		QueueName: aws.String(name + ".fifo"), Attributes: all,
+	}); err != nil {
 		return "", "", awscall.Classify(op, err, true)
 	}
 	return aws.ToString(made.QueueUrl), dead, nil

@@ -36,7 +36,9 @@ var deviations = map[string]struct {
 			send(t, c, url, "g", "1")
 			m := receive(t, c, url)[0]
 			for _, r := range []*string{m.ReceiptHandle, m.ReceiptHandle, aws.String("nobody's")} {
-				out, err := c.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: []types.DeleteMessageBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: r}}})
+				out, err := c.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{
+					QueueUrl: &url, Entries: []types.DeleteMessageBatchRequestEntry{{Id: aws.String("0"), ReceiptHandle: r}},
+				})
 				if err != nil || len(out.Failed) > 0 {
 					return false
 				}
@@ -45,9 +47,12 @@ var deviations = map[string]struct {
 		},
 	},
 	"no message move tasks": {
-		"SQS has them; the queue copies dead letters here, which it also does without the permission. The task is tested against answers of our own and, in make verify, where a stand-in has it",
+		"SQS has them; the queue copies dead letters here, which it also does without the permission. The task is tested " +
+			"against answers of our own and, in make verify, where a stand-in has it",
 		func(t *testing.T, c *sqs.Client, _, _ string) bool {
-			_, err := c.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: aws.String("arn:aws:sqs:us-east-1:000000000000:x")})
+			_, err := c.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{
+				SourceArn: aws.String("arn:aws:sqs:us-east-1:000000000000:x"),
+			})
 			return awscall.Code(err) == "InvalidAction"
 		},
 	},
@@ -55,7 +60,9 @@ var deviations = map[string]struct {
 		"SQS keeps one per message group, as asked for when the queue is made; our IDs are fresh for every send",
 		func(t *testing.T, c *sqs.Client, url, _ string) bool {
 			for _, group := range []string{"a", "b"} {
-				_, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageGroupId: &group, MessageDeduplicationId: aws.String("same"), MessageBody: &group})
+				_, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{
+					QueueUrl: &url, MessageGroupId: &group, MessageDeduplicationId: aws.String("same"), MessageBody: &group,
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -82,7 +89,9 @@ func TestDeviationsOfTheStandIn(t *testing.T) {
 func send(t *testing.T, c *sqs.Client, url, group string, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
-		_, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageGroupId: &group, MessageDeduplicationId: &body, MessageBody: &body})
+		_, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{
+			QueueUrl: &url, MessageGroupId: &group, MessageDeduplicationId: &body, MessageBody: &body,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

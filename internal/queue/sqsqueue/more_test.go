@@ -101,7 +101,10 @@ func openFaulty(t *testing.T) (*sqsqueue.Queue, *wire) {
 	}
 	w := &wire{client: cfg.HTTPClient, raw: sqs.NewFromConfig(cfg)}
 	q, err := sqsqueue.New(sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.HTTPClient = w }), url, dead,
-		sqsqueue.Options{Trace: func(ctx context.Context) string { s, _ := ctx.Value(traceKey{}).(string); return s }, Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
+		sqsqueue.Options{
+			Trace: func(ctx context.Context) string { s, _ := ctx.Value(traceKey{}).(string); return s },
+			Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +159,8 @@ func failing(code string, fault bool, times int, bad ...string) func(string, []b
 		var failed []string
 		for _, e := range in.Entries {
 			if slices.Contains(bad, e.Body) {
-				failed = append(failed, fmt.Sprintf(`{"Id":%q,"Code":%q,"SenderFault":%v,"Message":"ada@example.com"}`, e.ID, code, fault))
+				failed = append(failed, fmt.Sprintf(`{"Id":%q,"Code":%q,"SenderFault":%v,"Message":"ada@example.com"}`, e.ID, code,
+					fault))
 			}
 		}
 		if len(failed) < len(in.Entries) || len(failed) == 0 {
@@ -189,7 +193,9 @@ func TestMessagesCarryTheTrace(t *testing.T) {
 		return nil
 	})
 	const header = "Root=1-65f1c0de-0123456789abcdef01234567;Parent=0123456789abcdef;Sampled=1"
-	if errs := q.Send(context.WithValue(t.Context(), traceKey{}, header), []queue.Message{message("g", "1"), message("h", "2")}); errs != nil {
+	if errs := q.Send(context.WithValue(t.Context(), traceKey{}, header), []queue.Message{
+		message("g", "1"), message("h", "2"),
+	}); errs != nil {
 		t.Fatal(errs)
 	}
 	if errs := q.Send(t.Context(), []queue.Message{message("g", "3")}); errs != nil {
@@ -231,8 +237,11 @@ func TestFailedEntryHoldsItsGroupBack(t *testing.T) {
 	} {
 		bad := message("g", name+"2")
 		wire.plan(failing(c.code, c.sender, -1, string(bad.Body)))
-		errs := q.Send(t.Context(), []queue.Message{message("g", name+"1"), bad, message("g", name+"3"), message("h", name+"4")})
-		if len(errs) != 4 || errs[0] != nil || errs[3] != nil || !fault.Is(errs[1], c.want) || !fault.Is(errs[2], fault.Unavailable) {
+		errs := q.Send(t.Context(), []queue.Message{
+			message("g", name+"1"), bad, message("g", name+"3"), message("h", name+"4"),
+		})
+		if len(errs) != 4 || errs[0] != nil || errs[3] != nil || !fault.Is(errs[1], c.want) ||
+			!fault.Is(errs[2], fault.Unavailable) {
 			t.Errorf("%s: %v", name, errs)
 		}
 		for _, err := range errs {
@@ -320,9 +329,12 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 		kind   fault.Kind
 		code   string
 	}{
-		"throttled":     {func() *http.Response { return refuses("RequestThrottled") }, fault.Throttled, "aws_throttled"},
-		"429":           {func() *http.Response { return says(429, `{}`) }, fault.Throttled, "aws_throttled"},
-		"500":           {func() *http.Response { return says(500, `{"__type":"InternalError"}`) }, fault.Unavailable, "unavailable"},
+		"throttled": {func() *http.Response { return refuses("RequestThrottled") }, fault.Throttled, "aws_throttled"},
+		"429":       {func() *http.Response { return says(429, `{}`) }, fault.Throttled, "aws_throttled"},
+		"500": {
+			func() *http.Response { return says(500, `{"__type":"InternalError"}`) }, fault.Unavailable,
+			"unavailable",
+		},
 		"malformed":     {func() *http.Response { return says(200, `<html>`) }, fault.Unavailable, "unavailable"},
 		"no queue":      {func() *http.Response { return refuses("QueueDoesNotExist") }, fault.Unavailable, "aws_missing"},
 		"no permission": {func() *http.Response { return refuses("AccessDeniedException") }, fault.Unavailable, "aws_denied"},
@@ -349,7 +361,9 @@ func TestNotReached(t *testing.T) {
 	q, err := sqsqueue.New(sqs.New(sqs.Options{
 		Region: "eu-central-1", HTTPClient: nobody{}, BaseEndpoint: aws.String("http://127.0.0.1:1"),
 		Credentials: aws.AnonymousCredentials{},
-	}), "http://127.0.0.1:1/1/q.fifo", "http://127.0.0.1:1/1/d.fifo", sqsqueue.Options{Retry: awscall.Policy{Tries: 2, First: time.Millisecond}})
+	}), "http://127.0.0.1:1/1/q.fifo", "http://127.0.0.1:1/1/d.fifo", sqsqueue.Options{
+		Retry: awscall.Policy{Tries: 2, First: time.Millisecond},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -500,7 +514,9 @@ func TestInterruptedCopySendsNothingTwice(t *testing.T) {
 	}
 	wire.plan(nil)
 	_, dead := q.URLs()
-	if _, err := wire.raw.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: &dead, ReceiptHandle: &in.Entries[0].ReceiptHandle}); err != nil {
+	if _, err := wire.raw.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: &dead, ReceiptHandle: &in.Entries[0].ReceiptHandle,
+	}); err != nil {
 		t.Fatal(err) // it would come back by itself a minute later
 	}
 	if _, err := q.RedriveDead(t.Context(), 10); err != nil {

@@ -69,11 +69,15 @@ func (s *script) Do(r *http.Request) (*http.Response, error) {
 		switch code, sender := s.verdict(e); code {
 		case "":
 			sum := md5.Sum([]byte(e.MessageBody)) // as SQS does
-			successful = append(successful, map[string]any{"Id": e.ID, "MessageId": "m" + e.ID, "MD5OfMessageBody": hex.EncodeToString(sum[:])})
+			successful = append(successful, map[string]any{
+				"Id": e.ID, "MessageId": "m" + e.ID, "MD5OfMessageBody": hex.EncodeToString(sum[:]),
+			})
 			s.done = append(s.done, e.what())
 		case "silent":
 		default:
-			failed = append(failed, map[string]any{"Id": e.ID, "Code": code, "SenderFault": sender, "Message": "about ada@example.com"})
+			failed = append(failed, map[string]any{
+				"Id": e.ID, "Code": code, "SenderFault": sender, "Message": "about ada@example.com",
+			})
 		}
 	}
 	body, err := json.Marshal(map[string]any{"Successful": successful, "Failed": failed})
@@ -190,7 +194,14 @@ func TestPartOfASendFails(t *testing.T) {
 		code   string
 		sender bool
 		times  int
-	}{{"InternalError", false, -1}, {"RequestThrottled", false, -1}, {"InvalidMessageContents", true, -1}, {"silent", false, -1}, {"InternalError", false, 2}, {"silent", false, 2}} {
+	}{
+		{"InternalError", false, -1},
+		{"RequestThrottled", false, -1},
+		{"InvalidMessageContents", true, -1},
+		{"silent", false, -1},
+		{"InternalError", false, 2},
+		{"silent", false, 2},
+	} {
 		for bad := range ms {
 			left := c.times
 			s := &script{}
@@ -223,7 +234,9 @@ func TestPartOfASendFails(t *testing.T) {
 				}
 				return 0, ""
 			}
-			holdsWhatItSays(t, code+" of the request with "+string(ms[bad].Body), s, ms, true, func(i int) bool { return i == bad })
+			holdsWhatItSays(t, code+" of the request with "+string(ms[bad].Body), s, ms, true, func(i int) bool {
+				return i == bad
+			})
 		}
 	}
 }

@@ -34,7 +34,9 @@ func (q *Queue) Receive(ctx context.Context, limit int, visibility time.Duration
 	return ds, nil
 }
 
-func (q *Queue) receive(ctx context.Context, op, url string, limit int, visibility int32, wait time.Duration) ([]queue.Delivery, error) {
+func (q *Queue) receive(
+	ctx context.Context, op, url string, limit int, visibility int32, wait time.Duration,
+) ([]queue.Delivery, error) {
 	in := &sqs.ReceiveMessageInput{
 		QueueUrl: aws.String(url), MaxNumberOfMessages: int32(limit), VisibilityTimeout: visibility,
 		WaitTimeSeconds: seconds(wait), ReceiveRequestAttemptId: aws.String(rand.Text()),
@@ -89,7 +91,9 @@ func (q *Queue) deleteFrom(ctx context.Context, op, url string, receipts []strin
 	return q.each(ctx, op, receipts, func(ctx context.Context, left []int) ([]types.BatchResultErrorEntry, error) {
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(url)}
 		for _, i := range left {
-			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(receipts[i])})
+			in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(receipts[i]),
+			})
 		}
 		var out *sqs.DeleteMessageBatchOutput
 		err := q.call(ctx, op, awscall.Idempotent, &q.meter.Deletes, func(ctx context.Context) error {
@@ -134,7 +138,10 @@ func (q *Queue) SetVisibility(ctx context.Context, receipts []string, d time.Dur
 
 // each asks for something to be done with every receipt, the failed ones again
 // where that may help.
-func (q *Queue) each(ctx context.Context, op string, receipts []string, ask func(ctx context.Context, left []int) ([]types.BatchResultErrorEntry, error)) []error {
+func (q *Queue) each(
+	ctx context.Context, op string, receipts []string,
+	ask func(ctx context.Context, left []int) ([]types.BatchResultErrorEntry, error),
+) []error {
 	err := fault.Wrap(op, fault.Unavailable, ctx.Err())
 	if err == nil {
 		err = queue.CheckReceipts(op, receipts)

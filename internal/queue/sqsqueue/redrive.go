@@ -66,20 +66,25 @@ func (q *Queue) moveAll(ctx context.Context, op, arn string) (moved int, started
 		case "COMPLETED":
 			return moved, true, nil
 		case "FAILED", "CANCELLED":
-			return moved, true, fault.New(op, fault.Unavailable, "redrive_stopped", "the move of dead letters ended before all were moved")
+			return moved, true, fault.New(op, fault.Unavailable, "redrive_stopped",
+				"the move of dead letters ended before all were moved")
 		}
 		if err := q.pause(ctx, taskPause); err != nil {
 			break
 		}
 	}
-	return moved, true, &fault.Error{Op: op, Kind: fault.Unavailable, Code: "redrive_running", Message: "the move of dead letters goes on by itself", MayHaveLanded: true}
+	return moved, true, &fault.Error{
+		Op: op, Kind: fault.Unavailable, Code: "redrive_running", Message: "the move of dead letters goes on by itself",
+		MayHaveLanded: true,
+	}
 }
 
 // noTasks are codes of a service without move tasks, of one where another task
 // is at work, and of a missing permission.
 var noTasks = map[string]bool{
 	"InvalidAction": true, "UnknownOperationException": true, "UnknownOperation": true, "UnsupportedOperation": true,
-	"AWS.SimpleQueueService.UnsupportedOperation": true, "NotImplemented": true, "AccessDenied": true, "AccessDeniedException": true,
+	"AWS.SimpleQueueService.UnsupportedOperation": true, "NotImplemented": true, "AccessDenied": true,
+	"AccessDeniedException": true,
 }
 
 // task is the newest move task of a dead-letter queue.
@@ -87,7 +92,9 @@ func (q *Queue) task(ctx context.Context, op, arn string) (types.ListMessageMove
 	var out *sqs.ListMessageMoveTasksOutput
 	err := q.call(ctx, op, awscall.Read, &q.meter.Others, func(ctx context.Context) error {
 		var err error
-		out, err = q.client.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{SourceArn: aws.String(arn), MaxResults: aws.Int32(1)}, once)
+		out, err = q.client.ListMessageMoveTasks(ctx, &sqs.ListMessageMoveTasksInput{
+			SourceArn: aws.String(arn), MaxResults: aws.Int32(1),
+		}, once)
 		return err
 	})
 	if err != nil {

@@ -100,13 +100,17 @@ func (q *Queue) sendWave(ctx context.Context, op string, ms []queue.Message, bat
 
 // sendBatch makes one request. It returns the messages that may go through
 // later, with their reasons in errs, and the error of the request as a whole.
-func (q *Queue) sendBatch(ctx context.Context, op string, ms []queue.Message, left []int, errs []error) (again []int, err error) {
+func (q *Queue) sendBatch(
+	ctx context.Context, op string, ms []queue.Message, left []int, errs []error,
+) (again []int, err error) {
 	in := &sqs.SendMessageBatchInput{QueueUrl: aws.String(q.url)}
 	var system map[string]types.MessageSystemAttributeValue
 	if q.opts.Trace != nil {
 		if header := q.opts.Trace(ctx); header != "" {
 			system = map[string]types.MessageSystemAttributeValue{
-				string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: aws.String(header)},
+				string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {
+					DataType: aws.String("String"), StringValue: aws.String(header),
+				},
 			}
 		}
 	}
@@ -156,10 +160,13 @@ func entryError(op string, e types.BatchResultErrorEntry, told bool) error {
 	switch {
 	case !told:
 		return fault.New(op, fault.Unavailable, "", "the service said nothing about a message")
-	case code == "RequestThrottled" || code == "ThrottlingException" || code == "OverLimit" || code == "KmsThrottled" || code == "AWS.SimpleQueueService.OverLimit":
+	case code == "RequestThrottled" || code == "ThrottlingException" || code == "OverLimit" || code == "KmsThrottled" ||
+		code == "AWS.SimpleQueueService.OverLimit":
 		return fault.New(op, fault.Throttled, "aws_throttled", "the service limits our requests")
 	case e.SenderFault:
-		return &fault.Error{Op: op, Kind: fault.Invalid, Code: "message_refused", Message: "the service refused the message: " + code}
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: "message_refused", Message: "the service refused the message: " + code,
+		}
 	}
 	return &fault.Error{Op: op, Kind: fault.Unavailable, Message: "the service did not take the message: " + code}
 }

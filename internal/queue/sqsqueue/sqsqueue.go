@@ -40,7 +40,8 @@ type Queue struct {
 // the other one. It makes no call. fault.Invalid when a URL is missing.
 func New(client *sqs.Client, url, dead string, opts Options) (*Queue, error) {
 	if url == "" || dead == "" {
-		return nil, fault.New("sqsqueue: new", fault.Invalid, "queue_unnamed", "the URL of the queue, or of its dead-letter queue, is missing")
+		return nil, fault.New("sqsqueue: new", fault.Invalid, "queue_unnamed",
+			"the URL of the queue, or of its dead-letter queue, is missing")
 	}
 	return &Queue{client: client, url: url, dead: dead, opts: opts}, nil
 }
@@ -60,7 +61,10 @@ func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
 	if err != nil {
 		return queue.Depth{}, err
 	}
-	return queue.Depth{Visible: number(main, visible), InFlight: number(main, inFlight), Dead: number(dead, visible) + number(dead, inFlight)}, nil
+	return queue.Depth{
+		Visible: number(main, visible), InFlight: number(main, inFlight),
+		Dead: number(dead, visible) + number(dead, inFlight),
+	}, nil
 }
 
 const (
@@ -73,11 +77,15 @@ func number(attributes map[string]string, name types.QueueAttributeName) int {
 	return n
 }
 
-func (q *Queue) attributes(ctx context.Context, op, url string, names ...types.QueueAttributeName) (map[string]string, error) {
+func (q *Queue) attributes(
+	ctx context.Context, op, url string, names ...types.QueueAttributeName,
+) (map[string]string, error) {
 	var out *sqs.GetQueueAttributesOutput
 	err := q.call(ctx, op, awscall.Read, &q.meter.Others, func(ctx context.Context) error {
 		var err error
-		out, err = q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(url), AttributeNames: names}, once)
+		out, err = q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: aws.String(url), AttributeNames: names,
+		}, once)
 		return err
 	})
 	if err != nil {
@@ -87,7 +95,10 @@ func (q *Queue) attributes(ctx context.Context, op, url string, names ...types.Q
 }
 
 // call makes one call and counts each of its requests.
-func (q *Queue) call(ctx context.Context, op string, nature awscall.Nature, requests interface{ Add(int64) int64 }, call func(context.Context) error) error {
+func (q *Queue) call(
+	ctx context.Context, op string, nature awscall.Nature, requests interface{ Add(int64) int64 },
+	call func(context.Context) error,
+) error {
 	return awscall.Do(ctx, op, nature, q.opts.Retry, func(ctx context.Context) error {
 		requests.Add(1)
 		return call(ctx)

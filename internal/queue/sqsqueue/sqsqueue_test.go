@@ -59,7 +59,8 @@ var opened atomic.Int64
 // open makes an empty queue.
 func open(t testing.TB, client *sqs.Client, maxReceives int) *sqsqueue.Queue {
 	t.Helper()
-	url, dead, err := sqsqueue.Create(t.Context(), client, fmt.Sprintf("lockstep-test-%d-%d", os.Getpid(), opened.Add(1)), maxReceives)
+	url, dead, err := sqsqueue.Create(t.Context(), client, fmt.Sprintf("lockstep-test-%d-%d", os.Getpid(), opened.Add(1)),
+		maxReceives)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,9 @@ func TestAWS(t *testing.T) {
 		}
 		t.Cleanup(func() {
 			for _, u := range []string{url, dead} {
-				if _, err := client.DeleteQueue(context.WithoutCancel(t.Context()), &sqs.DeleteQueueInput{QueueUrl: aws.String(u)}); err != nil {
+				if _, err := client.DeleteQueue(context.WithoutCancel(t.Context()), &sqs.DeleteQueueInput{
+					QueueUrl: aws.String(u),
+				}); err != nil {
 					t.Errorf("queue %s is left behind: %v", u, err)
 				}
 			}

@@ -48,7 +48,8 @@ type Schedules struct {
 func New(client *scheduler.Client, cfg Config) (*Schedules, error) {
 	for what, name := range map[string]string{"group": cfg.Group, "target": cfg.TargetARN, "role": cfg.RoleARN} {
 		if name == "" {
-			return nil, fault.New("eventbridge: new", fault.Invalid, "schedules_unnamed", "the "+what+" of the schedules has no name")
+			return nil, fault.New("eventbridge: new", fault.Invalid, "schedules_unnamed",
+				"the "+what+" of the schedules has no name")
 		}
 	}
 	return &Schedules{client: client, cfg: cfg}, nil
@@ -110,7 +111,9 @@ func (s *Schedules) fields(sc *schedule.Schedule) (fields, error) {
 		description: aws.String("pulls one sync"), state: types.ScheduleStateEnabled,
 		target: &types.Target{
 			Arn: aws.String(s.cfg.TargetARN), RoleArn: aws.String(s.cfg.RoleARN), Input: aws.String(string(in)),
-			RetryPolicy: &types.RetryPolicy{MaximumRetryAttempts: aws.Int32(retries), MaximumEventAgeInSeconds: aws.Int32(int32(maxAge / time.Second))},
+			RetryPolicy: &types.RetryPolicy{
+				MaximumRetryAttempts: aws.Int32(retries), MaximumEventAgeInSeconds: aws.Int32(int32(maxAge / time.Second)),
+			},
 		},
 	}
 	if sc.Paused {
@@ -130,14 +133,16 @@ var precisely = &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}
 func (f fields) update() *scheduler.UpdateScheduleInput {
 	return &scheduler.UpdateScheduleInput{
 		Name: f.name, GroupName: f.group, ScheduleExpression: f.expression, Description: f.description, KmsKeyArn: f.key,
-		State: f.state, Target: f.target, FlexibleTimeWindow: precisely, ActionAfterCompletion: types.ActionAfterCompletionNone,
+		State: f.state, Target: f.target, FlexibleTimeWindow: precisely,
+		ActionAfterCompletion: types.ActionAfterCompletionNone,
 	}
 }
 
 func (f fields) create() *scheduler.CreateScheduleInput {
 	return &scheduler.CreateScheduleInput{
 		Name: f.name, GroupName: f.group, ScheduleExpression: f.expression, Description: f.description, KmsKeyArn: f.key,
-		State: f.state, Target: f.target, FlexibleTimeWindow: precisely, ActionAfterCompletion: types.ActionAfterCompletionNone,
+		State: f.state, Target: f.target, FlexibleTimeWindow: precisely,
+		ActionAfterCompletion: types.ActionAfterCompletionNone,
 	}
 }
 
@@ -148,7 +153,9 @@ func (s *Schedules) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	err := s.call(ctx, op, awscall.Idempotent, func(ctx context.Context) error {
-		_, err := s.client.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{Name: aws.String(name), GroupName: aws.String(s.cfg.Group)}, once)
+		_, err := s.client.DeleteSchedule(ctx, &scheduler.DeleteScheduleInput{
+			Name: aws.String(name), GroupName: aws.String(s.cfg.Group),
+		}, once)
 		return err
 	})
 	if awscall.Code(err) == "ResourceNotFoundException" {
@@ -183,7 +190,9 @@ func (s *Schedules) List(ctx context.Context, cursor string) (schedule.Page, err
 
 // readAll reads the listed schedules, some at a time; those that are gone
 // meanwhile are left out.
-func (s *Schedules) readAll(ctx context.Context, op string, listed []types.ScheduleSummary) ([]schedule.Schedule, error) {
+func (s *Schedules) readAll(
+	ctx context.Context, op string, listed []types.ScheduleSummary,
+) ([]schedule.Schedule, error) {
 	found := make([]*schedule.Schedule, len(listed))
 	errs := make([]error, len(listed))
 	slots := make(chan struct{}, parallel)
@@ -213,7 +222,9 @@ func (s *Schedules) read(ctx context.Context, op, name string) (*schedule.Schedu
 	var out *scheduler.GetScheduleOutput
 	err := s.call(ctx, op, awscall.Read, func(ctx context.Context) error {
 		var err error
-		out, err = s.client.GetSchedule(ctx, &scheduler.GetScheduleInput{Name: aws.String(name), GroupName: aws.String(s.cfg.Group)}, once)
+		out, err = s.client.GetSchedule(ctx, &scheduler.GetScheduleInput{
+			Name: aws.String(name), GroupName: aws.String(s.cfg.Group),
+		}, once)
 		return err
 	})
 	if awscall.Code(err) == "ResourceNotFoundException" {
@@ -243,7 +254,8 @@ func (s *Schedules) ours(name string, out *scheduler.GetScheduleOutput) schedule
 	if t.DeadLetterConfig != nil {
 		dead = aws.ToString(t.DeadLetterConfig.Arn)
 	}
-	if !ok || dead != s.cfg.DeadARN || aws.ToString(out.KmsKeyArn) != s.cfg.KeyARN || out.EndDate != nil || out.StartDate != nil ||
+	if !ok || dead != s.cfg.DeadARN || aws.ToString(out.KmsKeyArn) != s.cfg.KeyARN || out.EndDate != nil ||
+		out.StartDate != nil ||
 		t.RetryPolicy == nil || aws.ToInt32(t.RetryPolicy.MaximumRetryAttempts) != retries {
 		return foreign
 	}
@@ -272,7 +284,9 @@ func interval(expression string) (time.Duration, bool) {
 	return time.Duration(n) * time.Minute, ok && err == nil && (unit == "minutes)" || unit == "minute)")
 }
 
-func (s *Schedules) call(ctx context.Context, op string, nature awscall.Nature, call func(context.Context) error) error {
+func (s *Schedules) call(
+	ctx context.Context, op string, nature awscall.Nature, call func(context.Context) error,
+) error {
 	return awscall.Do(ctx, op, nature, s.cfg.Retry, call)
 }
 

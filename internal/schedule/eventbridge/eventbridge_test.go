@@ -36,7 +36,9 @@ func open(t testing.TB, fake *fakeScheduler) *eventbridge.Schedules {
 	return s
 }
 
-var some = schedule.Schedule{Name: "sync-1", Workspace: "ws_1", Connection: "con_1", Sync: "people", Every: 5 * time.Minute}
+var some = schedule.Schedule{
+	Name: "sync-1", Workspace: "ws_1", Connection: "con_1", Sync: "people", Every: 5 * time.Minute,
+}
 
 // TestEveryFieldIsSentEveryTime: create and update say the same, down to the
 // fields that a service would reset.
@@ -46,7 +48,9 @@ func TestEveryFieldIsSentEveryTime(t *testing.T) {
 	s := open(t, fake)
 	want := map[string]any{
 		"Name": "sync-1", "GroupName": "syncs", "ScheduleExpression": "rate(5 minutes)", "Description": "pulls one sync",
-		"State": "ENABLED", "KmsKeyArn": cfg.KeyARN, "ActionAfterCompletion": "NONE", "FlexibleTimeWindow": map[string]any{"Mode": "OFF"},
+		"State": "ENABLED", "KmsKeyArn": cfg.KeyARN, "ActionAfterCompletion": "NONE", "FlexibleTimeWindow": map[string]any{
+			"Mode": "OFF",
+		},
 		"Target": map[string]any{
 			"Arn": cfg.TargetARN, "RoleArn": cfg.RoleARN, "Input": `{"workspace":"ws_1","connection":"con_1","sync":"people"}`,
 			"RetryPolicy":      map[string]any{"MaximumRetryAttempts": 1.0, "MaximumEventAgeInSeconds": 60.0},
@@ -188,7 +192,8 @@ func TestEveryCallUnderEveryFault(t *testing.T) {
 func TestNewWantsNames(t *testing.T) {
 	t.Parallel()
 	for _, change := range []func(c *eventbridge.Config){
-		func(c *eventbridge.Config) { c.Group = "" }, func(c *eventbridge.Config) { c.TargetARN = "" }, func(c *eventbridge.Config) { c.RoleARN = "" },
+		func(c *eventbridge.Config) { c.Group = "" }, func(c *eventbridge.Config) { c.TargetARN = "" },
+		func(c *eventbridge.Config) { c.RoleARN = "" },
 	} {
 		c := cfg
 		change(&c)

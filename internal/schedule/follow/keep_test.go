@@ -90,14 +90,22 @@ func TestSchedulesFollow(t *testing.T) {
 		{"started", func() { c.Status = crm.StatusActive }, map[string]string{"people": "5m0s"}},
 		{"renamed", func() { c.Name = "other" }, map[string]string{"people": "5m0s"}},
 		{"every minute", func() { c.Syncs[0].Schedule = "1m" }, map[string]string{"people": "1m0s"}},
-		{"another by the clock", func() { c.Syncs[1].Schedule = "60m" }, map[string]string{"people": "1m0s", "deals": "1h0m0s"}},
-		{"a third on", func() { c.Syncs[2].Direction = crm.DirectionBoth }, map[string]string{"people": "1m0s", "deals": "1h0m0s", "firms": "15m0s"}},
+		{"another by the clock", func() { c.Syncs[1].Schedule = "60m" }, map[string]string{
+			"people": "1m0s", "deals": "1h0m0s",
+		}},
+		{"a third on", func() { c.Syncs[2].Direction = crm.DirectionBoth }, map[string]string{
+			"people": "1m0s", "deals": "1h0m0s", "firms": "15m0s",
+		}},
 		{"back to two", func() { c.Syncs = c.Syncs[:2] }, map[string]string{"people": "1m0s", "deals": "1h0m0s"}},
-		{"paused", func() { c.Status = crm.StatusPaused }, map[string]string{"people": "1m0s paused", "deals": "1h0m0s paused"}},
+		{"paused", func() { c.Status = crm.StatusPaused }, map[string]string{
+			"people": "1m0s paused", "deals": "1h0m0s paused",
+		}},
 		{"resumed", func() { c.Status = crm.StatusActive }, map[string]string{"people": "1m0s", "deals": "1h0m0s"}},
 		{"switched off", func() { c.Enabled = false }, map[string]string{"people": "1m0s paused", "deals": "1h0m0s paused"}},
 		{"switched on", func() { c.Enabled = true }, map[string]string{"people": "1m0s", "deals": "1h0m0s"}},
-		{"waits for a login", func() { c.Status = crm.StatusNeedsAuth }, map[string]string{"people": "1m0s", "deals": "1h0m0s"}},
+		{"waits for a login", func() { c.Status = crm.StatusNeedsAuth }, map[string]string{
+			"people": "1m0s", "deals": "1h0m0s",
+		}},
 		{"halted", func() { c.Status = crm.StatusHalted }, map[string]string{"people": "1m0s", "deals": "1h0m0s"}},
 		{"by hand", func() { c.Syncs[0].Schedule = "manual" }, map[string]string{"deals": "1h0m0s"}},
 		{"being deleted", func() { c.Status = crm.StatusDeleting }, map[string]string{}},
@@ -117,7 +125,9 @@ func TestDeletedItem(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	save(t, w, document())
-	if _, err := w.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(ws, con)}}); err != nil {
+	if _, err := w.Write(t.Context(), store.Write{
+		Op: store.Delete, Item: store.Item{Key: store.ConnectionKey(ws, con)},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if got := shown(t, w.schedules); len(got) > 0 {
@@ -182,13 +192,19 @@ func (w *world) rebuild(t *testing.T, schedules schedule.Schedules, c *crm.Conne
 // TestRebuild mends each thing that can be wrong, and touches nothing else.
 func TestRebuild(t *testing.T) {
 	t.Parallel()
-	right := schedule.Schedule{Name: schedule.Name(ws, con, "people"), Workspace: ws, Connection: con, Sync: "people", Every: 5 * time.Minute}
+	right := schedule.Schedule{
+		Name: schedule.Name(ws, con, "people"), Workspace: ws, Connection: con, Sync: "people",
+		Every: 5 * time.Minute,
+	}
 	altered := func(change func(*schedule.Schedule)) schedule.Schedule {
 		sc := right
 		change(&sc)
 		return sc
 	}
-	gone := schedule.Schedule{Name: schedule.Name(ws, "con_gone", "people"), Workspace: ws, Connection: "con_gone", Sync: "people", Every: 5 * time.Minute}
+	gone := schedule.Schedule{
+		Name: schedule.Name(ws, "con_gone", "people"), Workspace: ws, Connection: "con_gone",
+		Sync: "people", Every: 5 * time.Minute,
+	}
 	dropped := altered(func(sc *schedule.Schedule) { sc.Name, sc.Sync = schedule.Name(ws, con, "dropped"), "dropped" })
 	for name, tt := range map[string]struct {
 		there  []schedule.Schedule
@@ -201,7 +217,9 @@ func TestRebuild(t *testing.T) {
 		"for another sync":       {[]schedule.Schedule{altered(func(sc *schedule.Schedule) { sc.Sync = "other" })}, 1},
 		"of a gone connection":   {[]schedule.Schedule{right, gone}, 1},
 		"of a sync that is gone": {[]schedule.Schedule{right, dropped}, 1},
-		"all at once":            {[]schedule.Schedule{altered(func(sc *schedule.Schedule) { sc.Every = time.Hour }), gone, dropped}, 3},
+		"all at once": {
+			[]schedule.Schedule{altered(func(sc *schedule.Schedule) { sc.Every = time.Hour }), gone, dropped}, 3,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

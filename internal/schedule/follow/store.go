@@ -50,7 +50,9 @@ func (s *Store) Write(ctx context.Context, w store.Write) (int64, error) {
 
 // follow brings the schedules from what the settings asked for before to what
 // they ask for now.
-func (s *Store) follow(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, before map[string]schedule.Schedule) error {
+func (s *Store) follow(
+	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, before map[string]schedule.Schedule,
+) error {
 	now, err := load(ctx, s.Store, ws, con)
 	if err != nil {
 		return err
@@ -71,7 +73,9 @@ func (s *Store) follow(ctx context.Context, ws crm.WorkspaceID, con crm.Connecti
 
 // load returns the schedules that a connection wants, by name; none for one
 // that is not there.
-func load(ctx context.Context, st store.Store, ws crm.WorkspaceID, con crm.ConnectionID) (map[string]schedule.Schedule, error) {
+func load(
+	ctx context.Context, st store.Store, ws crm.WorkspaceID, con crm.ConnectionID,
+) (map[string]schedule.Schedule, error) {
 	c, _, err := store.LoadConnection(ctx, st, ws, con)
 	if fault.Is(err, fault.NotFound) {
 		return map[string]schedule.Schedule{}, nil

@@ -35,7 +35,9 @@ func (s *Sealer) unwrap(ctx context.Context, op string, b secret.Binding, p part
 	var out *kms.DecryptOutput
 	err := awscall.Do(ctx, op, awscall.Read, s.retry, func(ctx context.Context) error {
 		var err error
-		out, err = s.client.Decrypt(ctx, &kms.DecryptInput{KeyId: aws.String(p.key), CiphertextBlob: p.wrapped, EncryptionContext: contextOf(b)}, once)
+		out, err = s.client.Decrypt(ctx, &kms.DecryptInput{
+			KeyId: aws.String(p.key), CiphertextBlob: p.wrapped, EncryptionContext: contextOf(b),
+		}, once)
 		return err
 	})
 	if err != nil && broken[awscall.Code(err)] {
@@ -51,7 +53,9 @@ func (s *Sealer) unwrap(ctx context.Context, op string, b secret.Binding, p part
 func newKey(op string, plain, wrapped []byte) (*dataKey, error) {
 	defer clear(plain)
 	if len(plain) != keyBytes || len(wrapped) == 0 || len(wrapped) > maxWrapped {
-		return nil, &fault.Error{Op: op, Kind: fault.Unavailable, Code: "root_key_unusable", Message: "the key service gave no data key of ours"}
+		return nil, &fault.Error{
+			Op: op, Kind: fault.Unavailable, Code: "root_key_unusable", Message: "the key service gave no data key of ours",
+		}
 	}
 	aead, err := newAEAD(plain)
 	if err != nil {
@@ -73,18 +77,24 @@ func contextOf(b secret.Binding) map[string]string {
 }
 
 // broken are codes for a wrapped key that is none, or is bound to something else.
-var broken = map[string]bool{"InvalidCiphertextException": true, "IncorrectKeyException": true, "ValidationException": true}
+var broken = map[string]bool{
+	"InvalidCiphertextException": true, "IncorrectKeyException": true, "ValidationException": true,
+}
 
 // unusable are codes for a root key that cannot be used as it is.
 var unusable = map[string]bool{
-	"DisabledException": true, "KMSInvalidStateException": true, "KeyUnavailableException": true, "InvalidKeyUsageException": true,
+	"DisabledException": true, "KMSInvalidStateException": true, "KeyUnavailableException": true,
+	"InvalidKeyUsageException": true,
 }
 
 // classify knows one kind only: without its root key nothing can be sealed or
 // opened, whatever the reason.
 func classify(op string, err error) error {
 	if unusable[awscall.Code(err)] {
-		return &fault.Error{Op: op, Kind: fault.Unavailable, Code: "root_key_unusable", Message: "the root key is disabled or on its way to deletion"}
+		return &fault.Error{
+			Op: op, Kind: fault.Unavailable, Code: "root_key_unusable",
+			Message: "the root key is disabled or on its way to deletion",
+		}
 	}
 	err = awscall.Classify(op, err, false)
 	var f *fault.Error

@@ -136,7 +136,8 @@ func TestFormerRootKeysOpen(t *testing.T) {
 	}
 	wantOpens(t, newer(rootARN), blob)
 	before := fake.count("Decrypt")
-	if _, err := newer().Open(t.Context(), home, blob); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "root_key_unknown" {
+	if _, err := newer().Open(t.Context(), home, blob); !fault.Is(err, fault.Invalid) ||
+		fault.CodeOf(err) != "root_key_unknown" {
 		t.Errorf("error = %v, want root_key_unknown", err)
 	}
 	if fake.count("Decrypt") != before {
@@ -206,18 +207,24 @@ func TestStrangeDataKeysAreRefused(t *testing.T) {
 	fake.mu.Lock()
 	fake.roots[rootARN] = shortKeys{fake.roots[rootARN]}
 	fake.mu.Unlock()
-	if _, err := open(t, fake, time.Now, kmskey.Options{}).Open(t.Context(), home, blob); !fault.Is(err, fault.Unavailable) {
+	if _, err := open(t, fake, time.Now, kmskey.Options{}).Open(t.Context(), home, blob); !fault.Is(err,
+		fault.Unavailable) {
 		t.Errorf("error = %v, want unavailable", err)
 	}
 }
 
 func TestNewWantsKeyARNs(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"", "alias/lockstep", "arn:aws:kms:eu-central-1:111122223333:alias/lockstep", "1234abcd", "arn:aws:kms:x:1:key/" + strings.Repeat("k", 255)} {
+	for _, key := range []string{
+		"", "alias/lockstep", "arn:aws:kms:eu-central-1:111122223333:alias/lockstep", "1234abcd",
+		"arn:aws:kms:x:1:key/" + strings.Repeat("k", 255),
+	} {
 		if _, err := kmskey.New(nil, key, time.Now, kmskey.Options{}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%.40q: %v, want invalid", key, err)
 		}
-		if _, err := kmskey.New(nil, rootARN, time.Now, kmskey.Options{Others: []string{key}, Retry: awscall.Policy{}}); !fault.Is(err, fault.Invalid) {
+		if _, err := kmskey.New(nil, rootARN, time.Now, kmskey.Options{
+			Others: []string{key}, Retry: awscall.Policy{},
+		}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%.40q as another: %v, want invalid", key, err)
 		}
 	}

@@ -132,5 +132,6 @@ func keyID(key []byte) string {
 
 // malformed never quotes the file.
 func malformed(op, path string) error {
-	return fault.New(op, fault.Invalid, "key_file_malformed", path+" is not a key file of Lockstep; restore it from a backup")
+	return fault.New(op, fault.Invalid, "key_file_malformed",
+		path+" is not a key file of Lockstep; restore it from a backup")
 }

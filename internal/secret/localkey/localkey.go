@@ -65,7 +65,8 @@ func (s *Sealer) Open(ctx context.Context, b secret.Binding, blob []byte) ([]byt
 	header, rest := blob[:n], blob[n:]
 	root, ok := s.keys[string(header[2:])]
 	if !ok {
-		return nil, fault.New(op, fault.Invalid, "root_key_unknown", "the root key of the sealed secret is not in the key file")
+		return nil, fault.New(op, fault.Invalid, "root_key_unknown",
+			"the root key of the sealed secret is not in the key file")
 	}
 	dataKey, ok := open(root, rest[:wrappedBytes], associated("data key", header, b))
 	if !ok {

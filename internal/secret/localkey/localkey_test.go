@@ -97,10 +97,13 @@ func TestKeyFileRefused(t *testing.T) {
 		"empty":             {"", 0o600, "key_file_malformed"},
 		"other text":        {"hello", 0o600, "key_file_malformed"},
 		"cut":               {string(line[:len(line)-5]), 0o600, "key_file_malformed"},
-		"mistyped":          {parts[0] + " " + parts[1] + " " + otherThan(parts[2][0]) + parts[2][1:] + "\n", 0o600, "key_file_malformed"},
-		"newer format":      {strings.Replace(string(line), "v1", "v2", 1), 0o600, "key_file_malformed"},
-		"short key":         {parts[0] + " lk_0 AAAA\n", 0o600, "key_file_malformed"},
-		"too large":         {strings.Repeat(string(line), 2000), 0o600, "key_file_malformed"},
+		"mistyped": {
+			parts[0] + " " + parts[1] + " " + otherThan(parts[2][0]) + parts[2][1:] + "\n", 0o600,
+			"key_file_malformed",
+		},
+		"newer format": {strings.Replace(string(line), "v1", "v2", 1), 0o600, "key_file_malformed"},
+		"short key":    {parts[0] + " lk_0 AAAA\n", 0o600, "key_file_malformed"},
+		"too large":    {strings.Repeat(string(line), 2000), 0o600, "key_file_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "root.key")
@@ -144,7 +147,8 @@ func TestFirstKeyOfTheFileSealsAndAllOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fresh.Open(t.Context(), home, blob); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "root_key_unknown" {
+	if _, err := fresh.Open(t.Context(), home, blob); !fault.Is(err, fault.Invalid) ||
+		fault.CodeOf(err) != "root_key_unknown" {
 		t.Errorf("error = %v, want root_key_unknown", err)
 	}
 	var lines []byte

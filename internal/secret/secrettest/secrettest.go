@@ -177,7 +177,9 @@ var cases = []struct {
 		}
 	}},
 	{"Garbage", func(k *kit) {
-		for _, blob := range [][]byte{nil, {}, {0}, {1}, {1, 255}, []byte(plain), bytes.Repeat([]byte{1}, 500), make([]byte, 1000)} {
+		for _, blob := range [][]byte{
+			nil, {}, {0}, {1}, {1, 255}, []byte(plain), bytes.Repeat([]byte{1}, 500), make([]byte, 1000),
+		} {
 			k.wantClosed(home, blob)
 		}
 	}},

@@ -104,7 +104,9 @@ func (s *Store) deleteSome(ctx context.Context, op string, ws []store.Write, som
 
 // deleteRounds asks until nothing is left undone, and returns what is, with
 // the reason.
-func (s *Store) deleteRounds(ctx context.Context, op string, left map[string][]types.WriteRequest) (map[string][]types.WriteRequest, error) {
+func (s *Store) deleteRounds(
+	ctx context.Context, op string, left map[string][]types.WriteRequest,
+) (map[string][]types.WriteRequest, error) {
 	pauses := s.opts.Retry.Pauses()
 	for {
 		var out *dynamodb.BatchWriteItemOutput
@@ -173,7 +175,9 @@ func (s *Store) batchGet(ctx context.Context, op string, keys []store.Key, consi
 }
 
 // getAll reads the attributes of all keys, each once.
-func (s *Store) getAll(ctx context.Context, op string, keys []store.Key, consistent bool) (map[placed]attributes, error) {
+func (s *Store) getAll(
+	ctx context.Context, op string, keys []store.Key, consistent bool,
+) (map[placed]attributes, error) {
 	var distinct []store.Key
 	seen := make(map[store.Key]bool, len(keys))
 	for _, key := range keys {
@@ -203,7 +207,9 @@ func (s *Store) getAll(ctx context.Context, op string, keys []store.Key, consist
 
 // getSome reads up to 100 keys. An answer holds at most 16 MB; what did not fit
 // is asked for at once, what was throttled after a pause.
-func (s *Store) getSome(ctx context.Context, op string, keys []store.Key, consistent bool, found func(table string, a attributes)) error {
+func (s *Store) getSome(
+	ctx context.Context, op string, keys []store.Key, consistent bool, found func(table string, a attributes),
+) error {
 	left := map[string]types.KeysAndAttributes{}
 	for _, key := range keys {
 		table := s.names[key.Table]

@@ -141,7 +141,10 @@ func malformed(err error) bool {
 var errContended = errors.New("the item changed with every attempt")
 
 func contended(op string) error {
-	return &fault.Error{Op: op, Kind: fault.Throttled, Code: "aws_throttled", Message: "too many writers want the same item", Err: errContended}
+	return &fault.Error{
+		Op: op, Kind: fault.Throttled, Code: "aws_throttled", Message: "too many writers want the same item",
+		Err: errContended,
+	}
 }
 
 var (

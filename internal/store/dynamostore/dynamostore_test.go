@@ -52,7 +52,8 @@ func TestAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := dynamodb.NewFromConfig(cfg)
-	names, err := dynamostore.CreateTables(t.Context(), client, "lockstep-test-"+strings.ToLower(time.Now().UTC().Format("20060102t150405"))+"-")
+	names, err := dynamostore.CreateTables(t.Context(), client,
+		"lockstep-test-"+strings.ToLower(time.Now().UTC().Format("20060102t150405"))+"-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,8 @@ func timeout(string, func() (*http.Response, error)) (*http.Response, error) {
 
 // says answers with a service's error.
 func says(status int, code string) trouble {
-	return answers200or(status, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+`","message":"the key ada@example.com is special"}`)
+	return answers200or(status, `{"__type":"com.amazonaws.dynamodb.v20120810#`+code+
+		`","message":"the key ada@example.com is special"}`)
 }
 
 // malformedAnswer is a 200 that is no JSON.
@@ -113,7 +114,9 @@ func openFaulty(t *testing.T) (*dynamostore.Store, *wire) {
 	}
 	w := &wire{client: cfg.HTTPClient}
 	s, err := dynamostore.New(dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.HTTPClient = w }), names, time.Now,
-		dynamostore.Options{Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
+		dynamostore.Options{
+			Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,10 @@ func TestNoTwoKeysMeet(t *testing.T) {
 
 func TestLongestKeysFit(t *testing.T) {
 	t.Parallel()
-	for _, ws := range []string{strings.Repeat("w", store.MaxWorkspaceBytes), strings.Repeat("|", store.MaxWorkspaceBytes), "~" + strings.Repeat("w", store.MaxWorkspaceBytes-1)} {
+	for _, ws := range []string{
+		strings.Repeat("w", store.MaxWorkspaceBytes), strings.Repeat("|", store.MaxWorkspaceBytes),
+		"~" + strings.Repeat("w", store.MaxWorkspaceBytes-1),
+	} {
 		if n := len(dynamostore.Prefix(crm.WorkspaceID(ws))) + store.MaxPartitionBytes; n > 2048 {
 			t.Errorf("workspace %.3q…: %d bytes, DynamoDB takes 2,048", ws, n)
 		}

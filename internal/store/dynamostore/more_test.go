@@ -31,7 +31,12 @@ func TestLostAnswerOfAGuardedWrite(t *testing.T) {
 		"add at a version":    {true, func(sort string) store.Write { return add(sort, store.IfVersion(1)) }, 2},
 		"put at version zero": {false, func(sort string) store.Write { return put(sort, store.IfVersion(0)) }, 1},
 	} {
-		for _, lose := range [][]trouble{{lost}, {lost, lost}, {says(500, "InternalServerError"), lost}, {refusedDial, lost, says(400, "ThrottlingException"), timeout}} {
+		for _, lose := range [][]trouble{
+			{lost}, {lost, lost}, {says(500, "InternalServerError"), lost}, {
+				refusedDial, lost, says(400, "ThrottlingException"),
+				timeout,
+			},
+		} {
 			sort := fmt.Sprintf("%s %d", name, len(lose))
 			if c.before {
 				wire.plan(nil)
@@ -101,7 +106,12 @@ func TestLostAnswerOfATransaction(t *testing.T) {
 	t.Parallel()
 	s, wire := openFaulty(t)
 	wire.plan(nil, lost, says(400, "TransactionInProgressException"), lost)
-	ws := []store.Write{add("n", store.Always), put("s", store.IfAbsent), {Op: store.Check, Item: store.Item{Key: key("x")}, If: store.IfAbsent}}
+	ws := []store.Write{
+		add("n", store.Always), put("s", store.IfAbsent), {
+			Op: store.Check, Item: store.Item{Key: key("x")},
+			If: store.IfAbsent,
+		},
+	}
 	if err := s.Transact(t.Context(), ws); err != nil {
 		t.Fatal(err)
 	}
@@ -284,15 +294,17 @@ func TestUnprocessed(t *testing.T) {
 func TestTransactionMeetsRivals(t *testing.T) {
 	t.Parallel()
 	s, wire := openFaulty(t)
-	cancelled := answers200or(400, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"x",`+
-		`"CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict","Message":"x"}]}`)
+	cancelled := answers200or(400,
+		`{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"x",`+
+			`"CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict","Message":"x"}]}`)
 	ws := []store.Write{put("a", store.Always), put("b", store.Always)}
 	wire.plan(nil, cancelled, cancelled)
 	if err := s.Transact(t.Context(), ws); err != nil {
 		t.Error(err)
 	}
 	wire.plan(cancelled)
-	if err := s.Transact(t.Context(), ws); !fault.Is(err, fault.Throttled) || fault.MayHaveLanded(err) || wire.count() > 8 {
+	if err := s.Transact(t.Context(), ws); !fault.Is(err, fault.Throttled) || fault.MayHaveLanded(err) ||
+		wire.count() > 8 {
 		t.Errorf("error = %v after %d requests, want throttled", err, wire.count())
 	}
 	wire.plan(nil)
@@ -354,11 +366,15 @@ func TestNewWantsAllNames(t *testing.T) {
 func TestCountsAreThoseOfMemstore(t *testing.T) {
 	t.Parallel()
 	s, _ := openFaulty(t)
-	if _, errs := s.BatchWrite(t.Context(), []store.Write{put("a", store.Always), put("b", store.Always), put("c", store.IfExists)}); errs == nil {
+	if _, errs := s.BatchWrite(t.Context(), []store.Write{
+		put("a", store.Always), put("b", store.Always), put("c", store.IfExists),
+	}); errs == nil {
 		t.Fatal("nothing refused")
 	}
 	check := store.Write{Op: store.Check, Item: store.Item{Key: key("b")}}
-	if err := s.Transact(t.Context(), []store.Write{remove("a", store.Always), check, add("d", store.Always)}); err != nil {
+	if err := s.Transact(t.Context(), []store.Write{
+		remove("a", store.Always), check, add("d", store.Always),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	check.Item.Key, check.If = key("x"), store.IfExists

@@ -45,7 +45,9 @@ type attribute struct{ S, N, B string }
 
 // jsonKey writes an attribute as DynamoDB does.
 func jsonKey(k store.Key) map[string]any {
-	return map[string]any{"p": map[string]string{"S": string(k.Workspace) + "|" + k.Partition}, "s": map[string]string{"S": k.Sort}}
+	return map[string]any{
+		"p": map[string]string{"S": string(k.Workspace) + "|" + k.Partition}, "s": map[string]string{"S": k.Sort},
+	}
 }
 
 // jsonItem is a stored item at version 1 whose data are its sort text.
@@ -94,7 +96,9 @@ func (s *script) asked() (n int) {
 }
 
 // scripted opens a store on a script; pauses take no time.
-func scripted(t *testing.T, parallel int, answer func(operation string, in request) (int, any)) (*dynamostore.Store, *script) {
+func scripted(
+	t *testing.T, parallel int, answer func(operation string, in request) (int, any),
+) (*dynamostore.Store, *script) {
 	t.Helper()
 	sc := &script{answer: answer}
 	names := map[store.Table]string{}
@@ -108,7 +112,9 @@ func scripted(t *testing.T, parallel int, answer func(operation string, in reque
 		}),
 	})
 	s, err := dynamostore.New(client, names, time.Now, dynamostore.Options{
-		Parallel: parallel, Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
+		Parallel: parallel, Retry: awscall.Policy{
+			Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +152,10 @@ func wanted(t *testing.T, in request) map[string][]store.Key {
 	for table, ask := range tables {
 		for _, k := range ask.Keys {
 			ws, partition, _ := strings.Cut(k["p"].S, "|")
-			out[table] = append(out[table], store.Key{Table: store.Table(strings.TrimPrefix(table, "test-")), Workspace: crm.WorkspaceID(ws), Partition: partition, Sort: k["s"].S})
+			out[table] = append(out[table], store.Key{
+				Table: store.Table(strings.TrimPrefix(table, "test-")), Workspace: crm.WorkspaceID(ws), Partition: partition,
+				Sort: k["s"].S,
+			})
 		}
 	}
 	return out
@@ -220,7 +229,8 @@ func TestPartOfABatchGetFails(t *testing.T) {
 				})
 				items, err := s.BatchGet(t.Context(), keys)
 				if err == nil || fault.KindOf(err) != p.kind || items != nil {
-					t.Errorf("%s, part %d, %d side by side: %d items, %v; want none and %v", name, part, parallel, len(items), err, p.kind)
+					t.Errorf("%s, part %d, %d side by side: %d items, %v; want none and %v", name, part, parallel, len(items), err,
+						p.kind)
 				}
 				if p.kind == fault.Throttled || p.kind == fault.Unavailable && name != "no permission" {
 					times = 1
@@ -287,7 +297,9 @@ func TestReadsSayHowFreshTheyAre(t *testing.T) {
 	if _, err := s.Query(t.Context(), store.Query{Table: store.Links, Workspace: "ws", Partition: "p"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Query(t.Context(), store.Query{Table: store.Links, Workspace: "ws", Partition: "p", OnIndex: true}); err != nil {
+	if _, err := s.Query(t.Context(), store.Query{
+		Table: store.Links, Workspace: "ws", Partition: "p", OnIndex: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(fresh, []bool{true, false, true, false}) {
@@ -362,7 +374,8 @@ func TestPartOfABatchWriteFails(t *testing.T) {
 		t.Fatalf("%d errors", len(errs))
 	}
 	for i, err := range errs {
-		if want := slices.Contains(never, ws[i].Item.Key.Sort); want != fault.Is(err, fault.Throttled) || !want && err != nil {
+		if want := slices.Contains(never, ws[i].Item.Key.Sort); want != fault.Is(err, fault.Throttled) ||
+			!want && err != nil {
 			t.Errorf("delete %s, which never comes = %t: %v", ws[i].Item.Key.Sort, want, err)
 		}
 	}
@@ -394,7 +407,9 @@ func TestPagesOfExpiredItemsAreReadOver(t *testing.T) {
 		for _, empty := range []int{0, 1, 3, 9, 10, 25} {
 			page := 0
 			s, sc := scripted(t, 1, func(_ string, in request) (int, any) {
-				if at := in.ExclusiveStartKey["s"].S; at != map[bool]string{true: "", false: fmt.Sprintf("k%03d", page)}[page == 0] {
+				if at := in.ExclusiveStartKey["s"].S; at != map[bool]string{
+					true: "", false: fmt.Sprintf("k%03d", page),
+				}[page == 0] {
 					t.Errorf("%s, %d empty: page %d begins after %q", name, empty, page, at)
 				}
 				page++
@@ -456,7 +471,12 @@ func TestPageFailsBehindAnEmptyOne(t *testing.T) {
 // others that say nothing.
 func TestTransactionsAreCancelledForReasons(t *testing.T) {
 	t.Parallel()
-	ws := []store.Write{put("a", store.IfAbsent), put("b", store.IfVersion(3)), {Op: store.Check, Item: store.Item{Key: key("c")}, If: store.IfExists}}
+	ws := []store.Write{
+		put("a", store.IfAbsent), put("b", store.IfVersion(3)), {
+			Op: store.Check, Item: store.Item{Key: key("c")},
+			If: store.IfExists,
+		},
+	}
 	type reason struct {
 		Code string
 		Item map[string]any `json:",omitempty"`
@@ -469,7 +489,10 @@ func TestTransactionsAreCancelledForReasons(t *testing.T) {
 		return reason{"ConditionalCheckFailed", jsonItem(ws[i].Item.Key)}
 	}
 	cancelled := func(reasons ...reason) (int, any) {
-		return 400, map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "x", "CancellationReasons": reasons}
+		return 400, map[string]any{
+			"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "x",
+			"CancellationReasons": reasons,
+		}
 	}
 	at := func(i int, r reason) []reason {
 		list := []reason{none, none, none}
@@ -481,12 +504,16 @@ func TestTransactionsAreCancelledForReasons(t *testing.T) {
 			reasons []reason
 			kind    fault.Kind
 		}{
-			"condition":            {at(i, other(i)), fault.Conflict},
-			"rival":                {at(i, reason{Code: "TransactionConflict"}), fault.Throttled},
-			"throttled":            {at(i, reason{Code: "ThrottlingError"}), fault.Throttled},
-			"capacity":             {at(i, reason{Code: "ProvisionedThroughputExceeded"}), fault.Throttled},
-			"rival, and condition": {append(at(i, other(i))[:i:i], append([]reason{other(i)}, []reason{{Code: "TransactionConflict"}, {Code: "TransactionConflict"}, {Code: "TransactionConflict"}}[:2-i]...)...), fault.Conflict},
-			"more than there are":  {append(at(i, other(i)), other(0)), fault.Conflict},
+			"condition": {at(i, other(i)), fault.Conflict},
+			"rival":     {at(i, reason{Code: "TransactionConflict"}), fault.Throttled},
+			"throttled": {at(i, reason{Code: "ThrottlingError"}), fault.Throttled},
+			"capacity":  {at(i, reason{Code: "ProvisionedThroughputExceeded"}), fault.Throttled},
+			"rival, and condition": {
+				append(at(i, other(i))[:i:i], append([]reason{other(i)}, []reason{
+					{Code: "TransactionConflict"}, {Code: "TransactionConflict"}, {Code: "TransactionConflict"},
+				}[:2-i]...)...), fault.Conflict,
+			},
+			"more than there are": {append(at(i, other(i)), other(0)), fault.Conflict},
 		} {
 			s, sc := scripted(t, 1, func(string, request) (int, any) { return cancelled(c.reasons...) })
 			err := s.Transact(t.Context(), ws)

@@ -20,13 +20,15 @@ func TestRightsAreThoseOfTheRequests(t *testing.T) {
 		for _, condition := range []store.Condition{store.Always, store.IfAbsent, store.IfExists, store.IfVersion(3)} {
 			for _, expires := range []time.Time{{}, now.Add(time.Hour)} {
 				w := store.Write{Op: op, If: condition, Item: store.Item{
-					Key: store.Key{Table: store.Log, Workspace: "w", Partition: "p", Sort: "s"}, Counters: map[string]int64{"n": 1}, Expires: expires,
+					Key: store.Key{Table: store.Log, Workspace: "w", Partition: "p", Sort: "s"}, Counters: map[string]int64{"n": 1},
+					Expires: expires,
 				}}
 				sent := map[string]bool{}
 				for _, anew := range []bool{false, true} {
 					// What is at a version or exists is never started anew; an Add without an
 					// expiry makes the item itself, and a Put, where nothing expires, too.
-					if anew && (op == store.Delete || op == store.Check || condition != store.Always || op == store.Add && expires.IsZero()) {
+					if anew && (op == store.Delete || op == store.Check || condition != store.Always ||
+						op == store.Add && expires.IsZero()) {
 						continue
 					}
 					r := build(&w, now, anew, nil)

@@ -33,7 +33,8 @@ func CreateTables(ctx context.Context, client *dynamodb.Client, prefix string) (
 	}
 	for _, t := range store.Tables {
 		name := aws.String(names[t])
-		if err := dynamodb.NewTableExistsWaiter(client, quickly).Wait(ctx, &dynamodb.DescribeTableInput{TableName: name}, tableWait); err != nil {
+		if err := dynamodb.NewTableExistsWaiter(client, quickly).Wait(ctx, &dynamodb.DescribeTableInput{TableName: name},
+			tableWait); err != nil {
 			return nil, awscall.Classify(op, err, true)
 		}
 		if err := enableTTL(ctx, client, name); err != nil {
@@ -48,12 +49,15 @@ func enableTTL(ctx context.Context, client *dynamodb.Client, table *string) erro
 	if err != nil {
 		return err
 	}
-	if d := now.TimeToLiveDescription; d != nil && d.TimeToLiveStatus != types.TimeToLiveStatusDisabled && d.TimeToLiveStatus != "" {
+	if d := now.TimeToLiveDescription; d != nil && d.TimeToLiveStatus != types.TimeToLiveStatusDisabled &&
+		d.TimeToLiveStatus != "" {
 		return nil
 	}
 	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
-		TableName:               table,
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(TTLAttribute), Enabled: aws.Bool(true)},
+		TableName: table,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{
+			AttributeName: aws.String(TTLAttribute), Enabled: aws.Bool(true),
+		},
 	})
 	return err
 }

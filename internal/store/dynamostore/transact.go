@@ -69,7 +69,10 @@ func (s *Store) transact(ctx context.Context, op string, ws []store.Write) error
 // turn looks at why a transaction was cancelled: an error when it cannot
 // succeed; else whether it was built for other items, which anew now says, or
 // just met rivals.
-func (s *Store) turn(ctx context.Context, op string, ws []store.Write, anew []bool, cancelled *types.TransactionCanceledException, cause error) (again bool, err error) {
+func (s *Store) turn(
+	ctx context.Context, op string, ws []store.Write, anew []bool, cancelled *types.TransactionCanceledException,
+	cause error,
+) (again bool, err error) {
 	for i, reason := range cancelled.CancellationReasons {
 		if i >= len(ws) {
 			break

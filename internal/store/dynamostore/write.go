@@ -147,7 +147,8 @@ func (s *Store) send(ctx context.Context, op string, w *store.Write, r *request)
 func (s *Store) deleteItem(ctx context.Context, w *store.Write, r *request) error {
 	out, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(s.names[w.Item.Table]), Key: r.key,
-		ConditionExpression: r.conditionExpression(), ExpressionAttributeNames: r.namesOrNil(), ExpressionAttributeValues: r.valuesOrNil(),
+		ConditionExpression: r.conditionExpression(), ExpressionAttributeNames: r.namesOrNil(),
+		ExpressionAttributeValues:           r.valuesOrNil(),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		ReturnConsumedCapacity:              types.ReturnConsumedCapacityIndexes,
 	}, once)
@@ -161,7 +162,8 @@ func (s *Store) deleteItem(ctx context.Context, w *store.Write, r *request) erro
 func (s *Store) putItem(ctx context.Context, w *store.Write, r *request) error {
 	out, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: aws.String(s.names[w.Item.Table]), Item: r.item,
-		ConditionExpression: r.conditionExpression(), ExpressionAttributeNames: r.namesOrNil(), ExpressionAttributeValues: r.valuesOrNil(),
+		ConditionExpression: r.conditionExpression(), ExpressionAttributeNames: r.namesOrNil(),
+		ExpressionAttributeValues:           r.valuesOrNil(),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		ReturnConsumedCapacity:              types.ReturnConsumedCapacityIndexes,
 	}, once)
@@ -181,8 +183,9 @@ func (s *Store) updateItem(ctx context.Context, w *store.Write, r *request) (int
 	}
 	out, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(s.names[w.Item.Table]), Key: r.key, UpdateExpression: r.updateExpression(),
-		ConditionExpression: r.conditionExpression(), ExpressionAttributeNames: r.namesOrNil(), ExpressionAttributeValues: r.valuesOrNil(),
-		ReturnValues: want, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		ConditionExpression: r.conditionExpression(), ExpressionAttributeNames: r.namesOrNil(),
+		ExpressionAttributeValues: r.valuesOrNil(),
+		ReturnValues:              want, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 		ReturnConsumedCapacity: types.ReturnConsumedCapacityIndexes,
 	}, once)
 	if err != nil {

@@ -71,7 +71,10 @@ func (s *Store) moveExpiry(old, fresh *row) {
 
 func expiryPlace(r *row) place {
 	// Twenty digits keep seconds in order as text.
-	return place{fmt.Sprintf("%020d", r.item.Expires.Unix()), string(r.item.Table) + "/" + string(r.item.Workspace) + "\x00" + r.item.Partition, r.item.Sort}
+	return place{
+		fmt.Sprintf("%020d", r.item.Expires.Unix()), string(r.item.Table) + "/" + string(r.item.Workspace) + "\x00" +
+			r.item.Partition, r.item.Sort,
+	}
 }
 
 // Purge removes up to limit expired items, the longest expired first, and

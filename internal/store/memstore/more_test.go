@@ -193,7 +193,9 @@ func TestCounts(t *testing.T) {
 	if _, err := s.Write(t.Context(), store.Write{Item: item("b", ""), If: store.IfAbsent}); err == nil {
 		t.Error("not refused")
 	}
-	ws := []store.Write{{Op: store.Add, Item: item("c", "")}, {Op: store.Check, Item: item("a", "")}, {Op: store.Delete, Item: item("b", "")}}
+	ws := []store.Write{
+		{Op: store.Add, Item: item("c", "")}, {Op: store.Check, Item: item("a", "")}, {Op: store.Delete, Item: item("b", "")},
+	}
 	if err := s.Transact(t.Context(), ws); err != nil {
 		t.Fatal(err)
 	}
@@ -210,12 +212,16 @@ func TestCounts(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if d.Refused[store.Links] != 1 || d.Queries[store.Links] != 1 || d.Read() != 4 {
-		t.Errorf("refused, queries, read = %d, %d, %d; want 1, 1, 4", d.Refused[store.Links], d.Queries[store.Links], d.Read())
+		t.Errorf("refused, queries, read = %d, %d, %d; want 1, 1, 4", d.Refused[store.Links], d.Queries[store.Links],
+			d.Read())
 	}
 }
 
 func item(sort, data string) store.Item {
-	return store.Item{Key: store.Key{Table: store.Links, Workspace: "ws", Partition: "p", Sort: sort}, Data: []byte(data), Index: "i"}
+	return store.Item{
+		Key: store.Key{Table: store.Links, Workspace: "ws", Partition: "p", Sort: sort}, Data: []byte(data),
+		Index: "i",
+	}
 }
 
 func put(t *testing.T, s store.Store, sort, data string) {
@@ -273,7 +279,9 @@ func BenchmarkQuery100(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if _, err := s.Query(b.Context(), store.Query{Table: store.Links, Workspace: "ws", Partition: "p", Prefix: "05"}); err != nil {
+		if _, err := s.Query(b.Context(), store.Query{
+			Table: store.Links, Workspace: "ws", Partition: "p", Prefix: "05",
+		}); err != nil {
 			b.Fatal(err)
 		}
 	}

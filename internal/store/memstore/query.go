@@ -55,7 +55,9 @@ func (s *Store) page(l *list, q *store.Query, after store.Position, resumed bool
 			continue
 		}
 		if len(page.Items) == limit || len(page.Items) > 0 && size+r.size > store.MaxPage {
-			page.Next = store.EncodeCursor(q, store.Position{Sort: last.sort, Partition: last.partition, ItemSort: last.itemSort})
+			page.Next = store.EncodeCursor(q, store.Position{
+				Sort: last.sort, Partition: last.partition, ItemSort: last.itemSort,
+			})
 			return page
 		}
 		page.Items = append(page.Items, s.own(&r.item))

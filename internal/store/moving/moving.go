@@ -128,7 +128,9 @@ func (s *Store) BatchGetStale(ctx context.Context, keys []store.Key) ([]store.It
 	return s.batchGet(ctx, keys, s.Store.BatchGetStale)
 }
 
-func (s *Store) batchGet(ctx context.Context, keys []store.Key, get func(context.Context, []store.Key) ([]store.Item, error)) ([]store.Item, error) {
+func (s *Store) batchGet(
+	ctx context.Context, keys []store.Key, get func(context.Context, []store.Key) ([]store.Item, error),
+) ([]store.Item, error) {
 	items, err := get(ctx, keys)
 	if err != nil {
 		return nil, err
@@ -159,7 +161,8 @@ func (s *Store) Write(ctx context.Context, w store.Write) (int64, error) {
 	}
 	if len(ws) > 1 {
 		err = s.Store.Transact(ctx, ws)
-	} else if _, err = s.Store.Write(ctx, ws[0]); err == nil && w.If.Version > 0 && ws[0].Op != store.Delete && ws[0].If.Version > 0 {
+	} else if _, err = s.Store.Write(ctx, ws[0]); err == nil && w.If.Version > 0 && ws[0].Op != store.Delete &&
+		ws[0].If.Version > 0 {
 		return w.If.Version + 1, nil
 	}
 	switch {

@@ -24,7 +24,10 @@ import (
 const home crm.WorkspaceID = "default"
 
 // sorts has one setting of each kind that moves.
-var sorts = []string{"client#hubspot", "credential#acc_1", "credential#acc_2", "delivery#acc_1", "erasure#key", "key#key_1", "refused#acc_1", "webhook#acc_1"}
+var sorts = []string{
+	"client#hubspot", "credential#acc_1", "credential#acc_2", "delivery#acc_1", "erasure#key",
+	"key#key_1", "refused#acc_1", "webhook#acc_1",
+}
 
 // TestConformance: a store in which nothing of the suite moves is as the one behind it.
 func TestConformance(t *testing.T) {
@@ -100,7 +103,8 @@ func TestEverythingMovesOnce(t *testing.T) {
 				t.Errorf("%s, in the former place of %s (-want +got):\n%s", when, ws, diff)
 			}
 			for _, sort := range sorts {
-				if it, err := s.Get(t.Context(), store.SettingsKey(ws, sort)); err != nil || string(it.Data) != string(ws)+" "+sort {
+				if it, err := s.Get(t.Context(), store.SettingsKey(ws, sort)); err != nil ||
+					string(it.Data) != string(ws)+" "+sort {
 					t.Errorf("%s: %s of %s is %q, %v", when, sort, ws, it.Data, err)
 				}
 			}
@@ -130,7 +134,9 @@ func TestNothingToMove(t *testing.T) {
 	s := moving.New(below, clock.Now)
 	step(t, s, true)
 	for _, sort := range sorts {
-		if _, err := s.Write(t.Context(), store.Write{Item: store.Item{Key: store.SettingsKey(home, sort)}, If: store.IfAbsent}); err != nil {
+		if _, err := s.Write(t.Context(), store.Write{
+			Item: store.Item{Key: store.SettingsKey(home, sort)}, If: store.IfAbsent,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +247,8 @@ func play(t *testing.T, seed uint64) {
 	act := func() {
 		switch n := rng.IntN(10); {
 		case n < 2 && clock.Now().Before(began.Add(moving.Wait)): // the release before
-			if sort := sorts[rng.IntN(len(sorts))]; !strings.HasPrefix(sort, "delivery") && !strings.HasPrefix(sort, "refused") { // its hooks end within seconds
+			// its hooks end within seconds
+			if sort := sorts[rng.IntN(len(sorts))]; !strings.HasPrefix(sort, "delivery") && !strings.HasPrefix(sort, "refused") {
 				change(below, sort, func(sort string) store.Key { return former(home, sort) })
 			}
 		case n < 4:
@@ -251,7 +258,9 @@ func play(t *testing.T, seed uint64) {
 		case n < 5:
 			clock.Advance(time.Duration(rng.IntN(120)) * time.Second)
 		default:
-			change(ours[rng.IntN(2)], sorts[rng.IntN(len(sorts))], func(sort string) store.Key { return store.SettingsKey(home, sort) })
+			change(ours[rng.IntN(2)], sorts[rng.IntN(len(sorts))], func(sort string) store.Key {
+				return store.SettingsKey(home, sort)
+			})
 		}
 	}
 	below.in, below.act = false, act
@@ -367,20 +376,29 @@ func TestWritesWithoutAVersion(t *testing.T) {
 				t.Errorf("after %v: former place: %v, own place: %v; want it in one of them", since, atOld, atNew)
 			}
 		}
-		if _, err := s.Write(t.Context(), store.Write{Item: store.Item{Key: key}, If: store.IfAbsent}); !fault.Is(err, fault.Conflict) {
+		if _, err := s.Write(t.Context(), store.Write{Item: store.Item{Key: key}, If: store.IfAbsent}); !fault.Is(err,
+			fault.Conflict) {
 			t.Errorf("after %v: made twice: %v", since, err)
 		}
-		versions, errs := s.BatchWrite(t.Context(), []store.Write{{Op: store.Delete, Item: store.Item{Key: key}}, {Item: store.Item{Key: store.SettingsKey(home, "account#acc_9")}}})
+		versions, errs := s.BatchWrite(t.Context(), []store.Write{
+			{Op: store.Delete, Item: store.Item{Key: key}}, {Item: store.Item{Key: store.SettingsKey(home, "account#acc_9")}},
+		})
 		if errs != nil || len(versions) != 2 {
 			t.Error(versions, errs)
 		}
-		for name, get := range map[string]func(context.Context, []store.Key) ([]store.Item, error){"BatchGet": s.BatchGet, "BatchGetStale": s.BatchGetStale} {
-			items, err := get(t.Context(), []store.Key{key, store.SettingsKey(home, "credential#acc_1"), store.SettingsKey(home, "account#acc_9")})
-			if err != nil || items[0].Version != 0 || string(items[1].Data) != "default credential#acc_1" || items[2].Version != 1 {
+		for name, get := range map[string]func(context.Context, []store.Key) ([]store.Item, error){
+			"BatchGet": s.BatchGet, "BatchGetStale": s.BatchGetStale,
+		} {
+			items, err := get(t.Context(), []store.Key{
+				key, store.SettingsKey(home, "credential#acc_1"), store.SettingsKey(home, "account#acc_9"),
+			})
+			if err != nil || items[0].Version != 0 || string(items[1].Data) != "default credential#acc_1" ||
+				items[2].Version != 1 {
 				t.Errorf("after %v: %s: %+v, %v", since, name, items, err)
 			}
 		}
-		if _, err := s.Write(t.Context(), store.Write{Item: store.Item{Key: key}, If: store.IfExists}); !fault.Is(err, fault.Conflict) {
+		if _, err := s.Write(t.Context(), store.Write{Item: store.Item{Key: key}, If: store.IfExists}); !fault.Is(err,
+			fault.Conflict) {
 			t.Errorf("after %v: what is gone was replaced: %v", since, err)
 		}
 	}

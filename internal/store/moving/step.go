@@ -69,7 +69,9 @@ func (s *Store) note(ctx context.Context, m mark) error {
 }
 
 // sweep calls f for everything that stands in its former place, and counts it.
-func (s *Store) sweep(ctx context.Context, home crm.WorkspaceID, f func(context.Context, store.Item) error) (n int, err error) {
+func (s *Store) sweep(
+	ctx context.Context, home crm.WorkspaceID, f func(context.Context, store.Item) error,
+) (n int, err error) {
 	err = s.eachWorkspace(ctx, home, func(ws crm.WorkspaceID) error {
 		for _, q := range store.Apart(ws) {
 			old, _ := store.FormerQuery(q)

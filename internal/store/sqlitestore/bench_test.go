@@ -15,7 +15,10 @@ var kilobyte = []byte(strings.Repeat("0123456789abcdef", 64))
 
 func benchItem(i int) store.Item {
 	return store.Item{
-		Key:  store.Key{Table: store.Links, Workspace: "ws_1", Partition: fmt.Sprintf("con_1/contacts/%02d", i%16), Sort: fmt.Sprintf("link/%08d", i)},
+		Key: store.Key{
+			Table: store.Links, Workspace: "ws_1", Partition: fmt.Sprintf("con_1/contacts/%02d", i%16),
+			Sort: fmt.Sprintf("link/%08d", i),
+		},
 		Data: kilobyte,
 	}
 }

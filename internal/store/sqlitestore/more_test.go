@@ -76,7 +76,8 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err = sqlitestore.Open(t.Context(), db, time.Now); !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != "database_newer" {
+	if _, err = sqlitestore.Open(t.Context(), db, time.Now); !fault.Is(err, fault.Invalid) ||
+		fault.CodeOf(err) != "database_newer" {
 		t.Errorf("error = %v, want database_newer", err)
 	}
 }
@@ -102,7 +103,9 @@ func TestPurgeDeletesExpiredItemsOnly(t *testing.T) {
 	s := open(t, dir, clock.Now)
 	var ws []store.Write
 	for i := range 450 {
-		it := store.Item{Key: store.Key{Table: store.Tables[i%3], Workspace: "ws", Partition: "p", Sort: fmt.Sprintf("%03d", i)}, Index: "i"}
+		it := store.Item{
+			Key: store.Key{Table: store.Tables[i%3], Workspace: "ws", Partition: "p", Sort: fmt.Sprintf("%03d", i)}, Index: "i",
+		}
 		if i < 300 {
 			it.Expires = clock.Now().Add(time.Duration(i+1) * time.Second)
 		}
@@ -143,13 +146,19 @@ func TestCountsAreThoseOfMemstore(t *testing.T) {
 	item := func(sort string) store.Item {
 		return store.Item{Key: store.Key{Table: store.Links, Workspace: "ws", Partition: "p", Sort: sort}}
 	}
-	if _, errs := s.BatchWrite(t.Context(), []store.Write{{Item: item("a")}, {Item: item("b")}, {Item: item("c"), If: store.IfExists}}); errs == nil {
+	if _, errs := s.BatchWrite(t.Context(), []store.Write{
+		{Item: item("a")}, {Item: item("b")}, {Item: item("c"), If: store.IfExists},
+	}); errs == nil {
 		t.Fatal("nothing refused")
 	}
-	if err := s.Transact(t.Context(), []store.Write{{Op: store.Delete, Item: item("a")}, {Op: store.Check, Item: item("b")}, {Op: store.Add, Item: item("d")}}); err != nil {
+	if err := s.Transact(t.Context(), []store.Write{
+		{Op: store.Delete, Item: item("a")}, {Op: store.Check, Item: item("b")}, {Op: store.Add, Item: item("d")},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Transact(t.Context(), []store.Write{{Op: store.Delete, Item: item("b")}, {Op: store.Check, Item: item("x"), If: store.IfExists}}); err == nil {
+	if err := s.Transact(t.Context(), []store.Write{
+		{Op: store.Delete, Item: item("b")}, {Op: store.Check, Item: item("x"), If: store.IfExists},
+	}); err == nil {
 		t.Fatal("not refused")
 	}
 	if _, err := s.Query(t.Context(), store.Query{Table: store.Links, Workspace: "ws", Partition: "p"}); err != nil {
@@ -216,7 +225,9 @@ func TestMemoryDoesNotGrowWithItems(t *testing.T) {
 			if _, errs := s.BatchWrite(t.Context(), ws); errs != nil {
 				t.Fatal(errs)
 			}
-			if _, err := s.Query(t.Context(), store.Query{Table: store.Links, Workspace: "ws_1", Partition: "con_1/contacts/03"}); err != nil {
+			if _, err := s.Query(t.Context(), store.Query{
+				Table: store.Links, Workspace: "ws_1", Partition: "con_1/contacts/03",
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -38,26 +38,27 @@ func (s *Store) Query(ctx context.Context, q store.Query) (store.Page, error) {
 func read(c *sqlitedb.Conn, q *store.Query, args []any) (store.Page, error) {
 	var page store.Page
 	size, limit := 0, store.PageLimit(q)
-	err := c.Each(sqlOf[q.Table].query[direction{q.OnIndex, q.Reverse}], args, func(scan func(...any) error) (bool, error) {
-		if len(page.Items) == limit {
-			page.Next = next(q, &page.Items[limit-1])
-			return false, nil
-		}
-		r := row{item: store.Item{Key: store.Key{Table: q.Table, Workspace: q.Workspace}}}
-		it := &r.item
-		if err := scan(&it.Partition, &it.Sort, &it.Version, &r.exp, &r.idx, &r.idxsort, &r.counters, &it.Data); err != nil {
-			return false, err
-		}
-		if err := r.finish(); err != nil {
-			return false, err
-		}
-		if size += store.ItemBytes(it); size > store.MaxPage && len(page.Items) > 0 {
-			page.Next = next(q, &page.Items[len(page.Items)-1])
-			return false, nil
-		}
-		page.Items = append(page.Items, *it)
-		return true, nil
-	})
+	err := c.Each(sqlOf[q.Table].query[direction{q.OnIndex, q.Reverse}], args,
+		func(scan func(...any) error) (bool, error) {
+			if len(page.Items) == limit {
+				page.Next = next(q, &page.Items[limit-1])
+				return false, nil
+			}
+			r := row{item: store.Item{Key: store.Key{Table: q.Table, Workspace: q.Workspace}}}
+			it := &r.item
+			if err := scan(&it.Partition, &it.Sort, &it.Version, &r.exp, &r.idx, &r.idxsort, &r.counters, &it.Data); err != nil {
+				return false, err
+			}
+			if err := r.finish(); err != nil {
+				return false, err
+			}
+			if size += store.ItemBytes(it); size > store.MaxPage && len(page.Items) > 0 {
+				page.Next = next(q, &page.Items[len(page.Items)-1])
+				return false, nil
+			}
+			page.Items = append(page.Items, *it)
+			return true, nil
+		})
 	return page, err
 }
 

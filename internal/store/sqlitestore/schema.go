@@ -64,20 +64,29 @@ var sqlOf = func() map[store.Table]statements {
 	all := map[store.Table]statements{}
 	for _, t := range store.Tables {
 		all[t] = statements{
-			head:       on(t, "SELECT id, ver, exp, idx, idxsort, counters FROM {t} WHERE ws = ? AND part = ? AND sort = ?"),
-			full:       on(t, "SELECT id, ver, exp, idx, idxsort, counters, data FROM {t} WHERE ws = ? AND part = ? AND sort = ?"),
-			insert:     on(t, "INSERT INTO {t} (ws, part, sort, ver, exp, idx, idxsort, counters, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+			head: on(t, "SELECT id, ver, exp, idx, idxsort, counters FROM {t} WHERE ws = ? AND part = ? AND sort = ?"),
+			full: on(t, "SELECT id, ver, exp, idx, idxsort, counters, data FROM {t} WHERE ws = ? AND part = ? AND sort "+
+				"= ?"),
+			insert: on(t, "INSERT INTO {t} (ws, part, sort, ver, exp, idx, idxsort, counters, data) VALUES (?, ?, ?, ?, "+
+				"?, ?, ?, ?, ?)"),
 			update:     on(t, "UPDATE {t} SET ver = ?, exp = ?, idx = ?, idxsort = ?, counters = ?, data = ? WHERE id = ?"),
 			updateBody: on(t, "UPDATE {t} SET ver = ?, counters = ?, data = ? WHERE id = ?"), // touches no index
 			bump:       on(t, "UPDATE {t} SET ver = ?, counters = ? WHERE id = ?"),
 			remove:     on(t, "DELETE FROM {t} WHERE id = ?"),
-			purge:      on(t, "DELETE FROM {t} WHERE id IN (SELECT id FROM {t} WHERE exp > 0 AND exp <= ? ORDER BY exp LIMIT ?)"),
+			purge: on(t, "DELETE FROM {t} WHERE id IN ("+
+				"SELECT id FROM {t} WHERE exp > 0 AND exp <= ? ORDER BY exp LIMIT ?)"),
 			query: map[direction]string{
-				{false, false}: on(t, "SELECT "+columns+" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND (exp = 0 OR exp > ?) ORDER BY sort"),
-				{false, true}:  on(t, "SELECT "+columns+" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND (exp = 0 OR exp > ?) ORDER BY sort DESC"),
-				{true, false}: on(t, "SELECT "+columns+" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) > (?, ?, ?) AND idxsort < ? AND (exp = 0 OR exp > ?)"+
+				{false, false}: on(t, "SELECT "+columns+
+					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND (exp = 0 OR exp > ?) ORDER BY sort"),
+				{false, true}: on(t, "SELECT "+columns+
+					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND (exp = 0 OR exp > ?) ORDER BY sort DESC"),
+				{true, false}: on(t, "SELECT "+columns+
+					" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) > (?, ?, ?) AND idxsort < ? AND (exp = 0 OR exp "+
+					"> ?)"+
 					" ORDER BY idxsort, part, sort"),
-				{true, true}: on(t, "SELECT "+columns+" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) < (?, ?, ?) AND idxsort >= ? AND (exp = 0 OR exp > ?)"+
+				{true, true}: on(t, "SELECT "+columns+
+					" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) < (?, ?, ?) AND idxsort >= ? AND (exp = 0 OR exp "+
+					"> ?)"+
 					" ORDER BY idxsort DESC, part DESC, sort DESC"),
 			},
 		}

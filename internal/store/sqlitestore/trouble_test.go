@@ -78,9 +78,16 @@ func TestEveryStatementMayFail(t *testing.T) {
 			tell("revive", int(v), err)
 			v, err = s.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: key("b")}, If: store.Always})
 			tell("delete", int(v), err)
-			vs, errs := s.BatchWrite(ctx, []store.Write{put("x", store.IfAbsent, 0), put("a", store.IfAbsent, 0), put("c", store.Always, 0)})
+			vs, errs := s.BatchWrite(ctx, []store.Write{
+				put("x", store.IfAbsent, 0), put("a", store.IfAbsent, 0), put("c", store.Always, 0),
+			})
 			tell("batch write", len(vs), errs...)
-			tell("transact", 0, s.Transact(ctx, []store.Write{put("y", store.IfAbsent, 0), put("c", store.Always, 0), {Op: store.Delete, Item: store.Item{Key: key("x")}, If: store.Always}}))
+			tell("transact", 0, s.Transact(ctx, []store.Write{
+				put("y", store.IfAbsent, 0), put("c", store.Always, 0), {
+					Op: store.Delete, Item: store.Item{Key: key("x")},
+					If: store.Always,
+				},
+			}))
 			n, err := s.Purge(ctx, 10)
 			tell("purge", n, err)
 			tell("scrub", 0, s.Scrub(ctx))
@@ -95,7 +102,8 @@ func TestEveryStatementMayFail(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		trouble, undo := "CREATE TRIGGER trouble BEFORE "+event+" ON links BEGIN SELECT RAISE(ABORT, 'not now'); END", "DROP TRIGGER trouble"
+		trouble, undo := "CREATE TRIGGER trouble BEFORE "+event+" ON links BEGIN SELECT RAISE(ABORT, 'not now'); END",
+			"DROP TRIGGER trouble"
 		if event == "read" {
 			trouble, undo = "ALTER TABLE links RENAME TO elsewhere", "ALTER TABLE elsewhere RENAME TO links"
 		}

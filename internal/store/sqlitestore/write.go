@@ -158,5 +158,6 @@ func (c *change) apply(tx *sqlitedb.Tx) error {
 
 // inPlace reports whether nothing changes that an index holds.
 func (c *change) inPlace() bool {
-	return c.old.item.Index == c.next.Index && c.old.item.IndexSort == c.next.IndexSort && c.old.item.Expires.Equal(c.next.Expires)
+	return c.old.item.Index == c.next.Index && c.old.item.IndexSort == c.next.IndexSort &&
+		c.old.item.Expires.Equal(c.next.Expires)
 }

@@ -25,7 +25,9 @@ func retried(call func() error) error {
 var contentionCases = []testCase{
 	{"Contention/one makes the item", func(k *kit) {
 		errs := k.atOnce(rivals, func(i int) error {
-			_, err := k.s.Write(k.Context(), store.Write{Op: store.Put, Item: k.item("p", "s", fmt.Sprint(i)), If: store.IfAbsent})
+			_, err := k.s.Write(k.Context(), store.Write{
+				Op: store.Put, Item: k.item("p", "s", fmt.Sprint(i)), If: store.IfAbsent,
+			})
 			return err
 		})
 		k.wantItem(store.Item{Key: k.key("p", "s"), Version: 1, Data: []byte(fmt.Sprint(k.wantOneWinner(errs)))})
@@ -33,7 +35,9 @@ var contentionCases = []testCase{
 	{"Contention/one wins at a version", func(k *kit) {
 		k.put(k.item("p", "s", ""))
 		errs := k.atOnce(rivals, func(i int) error {
-			_, err := k.s.Write(k.Context(), store.Write{Op: store.Put, Item: k.item("p", "s", fmt.Sprint(i)), If: store.IfVersion(1)})
+			_, err := k.s.Write(k.Context(), store.Write{
+				Op: store.Put, Item: k.item("p", "s", fmt.Sprint(i)), If: store.IfVersion(1),
+			})
 			return err
 		})
 		k.wantItem(store.Item{Key: k.key("p", "s"), Version: 2, Data: []byte(fmt.Sprint(k.wantOneWinner(errs)))})
@@ -144,7 +148,8 @@ var contentionCases = []testCase{
 		})
 		a, b := k.get(k.key("p", "a")), k.get(k.key("p", "b"))
 		if a.Counters["n"]+b.Counters["n"] != 2000 || a.Version != rivals*each+1 || b.Version != a.Version {
-			k.Errorf("a = %v at %d, b = %v at %d; want a sum of 2000 at version %d", a.Counters, a.Version, b.Counters, b.Version, rivals*each+1)
+			k.Errorf("a = %v at %d, b = %v at %d; want a sum of 2000 at version %d", a.Counters, a.Version, b.Counters,
+				b.Version, rivals*each+1)
 		}
 	}},
 	{"Contention/readers see whole items", func(k *kit) {
@@ -241,7 +246,9 @@ var contextCases = []testCase{
 		return err
 	}),
 	cancelledCall("Add", func(ctx context.Context, k *kit) error {
-		_, err := k.s.Write(ctx, store.Write{Op: store.Add, Item: store.Item{Key: k.key("p", "kept"), Counters: map[string]int64{"n": 1}}})
+		_, err := k.s.Write(ctx, store.Write{
+			Op: store.Add, Item: store.Item{Key: k.key("p", "kept"), Counters: map[string]int64{"n": 1}},
+		})
 		return err
 	}),
 	cancelledCall("Transact", func(ctx context.Context, k *kit) error {

@@ -112,7 +112,10 @@ var itemCases = []testCase{
 	}},
 	{"Keys/any text", func(k *kit) {
 		for _, text := range awkwardTexts {
-			it := store.Item{Key: store.Key{Table: store.Log, Workspace: k.ws, Partition: text, Sort: text}, Data: []byte(text), Index: text, IndexSort: text}
+			it := store.Item{
+				Key: store.Key{Table: store.Log, Workspace: k.ws, Partition: text, Sort: text}, Data: []byte(text),
+				Index: text, IndexSort: text,
+			}
 			it.Version = k.put(it)
 			k.wantItem(it)
 			k.wantSorts(store.Query{Table: store.Log, Partition: text}, text)
@@ -167,8 +170,12 @@ var itemCases = []testCase{
 		key := k.key(secret, secret)
 		_, err := k.s.Get(k.Context(), key)
 		errs := []error{err}
-		_, err = k.s.Write(k.Context(), store.Write{Op: store.Put, Item: store.Item{Key: key, Data: []byte(secret)}, If: store.IfExists})
-		errs = append(errs, err, k.s.Transact(k.Context(), []store.Write{{Op: store.Check, Item: store.Item{Key: key}, If: store.IfExists}}))
+		_, err = k.s.Write(k.Context(), store.Write{
+			Op: store.Put, Item: store.Item{Key: key, Data: []byte(secret)}, If: store.IfExists,
+		})
+		errs = append(errs, err, k.s.Transact(k.Context(), []store.Write{
+			{Op: store.Check, Item: store.Item{Key: key}, If: store.IfExists},
+		}))
 		_, err = k.s.Query(k.Context(), store.Query{Table: store.Links, Workspace: k.ws, Partition: secret, Cursor: secret})
 		for _, err := range append(errs, err) {
 			if err == nil || strings.Contains(err.Error(), secret) {

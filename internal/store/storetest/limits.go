@@ -126,7 +126,11 @@ var limitCases = []testCase{
 			"absent and present":          {Item: ok, If: store.Condition{Absent: true, Exists: true}},
 			"negative version":            {Item: ok, If: store.Condition{Version: -1}},
 			"counter without a name":      {Op: store.Add, Item: store.Item{Key: ok.Key, Counters: map[string]int64{"": 1}}},
-			"counter name too long":       {Op: store.Add, Item: store.Item{Key: ok.Key, Counters: map[string]int64{strings.Repeat("n", store.MaxCounterBytes+1): 1}}},
+			"counter name too long": {
+				Op: store.Add, Item: store.Item{
+					Key: ok.Key, Counters: map[string]int64{strings.Repeat("n", store.MaxCounterBytes+1): 1},
+				},
+			},
 		} {
 			_, err := k.s.Write(k.Context(), w)
 			if !fault.Is(err, fault.Invalid) {

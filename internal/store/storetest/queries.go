@@ -237,7 +237,9 @@ var queryCases = append(rangeCases("Query/", false), []testCase{
 		k.fill("a", "b", "c")
 		q := store.Query{Table: store.Links, Workspace: k.ws, Partition: "p", Limit: 1}
 		good := k.page(q).Next
-		for _, bad := range []string{"x", "a", " ", "\x00", "null", "e30", good[:len(good)-1], good + "A", "A" + good, good[:4], "é"} {
+		for _, bad := range []string{
+			"x", "a", " ", "\x00", "null", "e30", good[:len(good)-1], good + "A", "A" + good, good[:4], "é",
+		} {
 			q.Cursor = bad
 			_, err := k.s.Query(k.Context(), q)
 			if !fault.Is(err, fault.Invalid) {

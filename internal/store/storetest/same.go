@@ -73,8 +73,11 @@ func (p *pair) key(t *rapid.T) store.Key {
 
 func (p *pair) someWrite(t *rapid.T) store.Write {
 	w := store.Write{
-		Op:   store.Op(rapid.IntRange(0, int(store.Check)).Draw(t, "op")),
-		Item: store.Item{Key: p.key(t), Data: []byte(rapid.StringN(0, 3, -1).Draw(t, "data")), Index: someIndex.Draw(t, "index"), IndexSort: someIndexSort.Draw(t, "index sort")},
+		Op: store.Op(rapid.IntRange(0, int(store.Check)).Draw(t, "op")),
+		Item: store.Item{
+			Key: p.key(t), Data: []byte(rapid.StringN(0, 3, -1).Draw(t, "data")), Index: someIndex.Draw(t, "index"),
+			IndexSort: someIndexSort.Draw(t, "index sort"),
+		},
 	}
 	if rapid.Bool().Draw(t, "expires") {
 		w.Item.Expires = p.clock.Now().Add(time.Duration(rapid.IntRange(-2000, 5000).Draw(t, "in ms")) * time.Millisecond)

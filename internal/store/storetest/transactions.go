@@ -70,13 +70,16 @@ var transactionCases = []testCase{
 		k.wantVersion(k.key("p", "last"), 1)
 	}},
 	{"Transact/add refused on the last", func(k *kit) {
-		k.refusedOnLast(store.Write{Op: store.Add, Item: store.Item{Key: k.key("p", "last"), Counters: map[string]int64{"n": 1}}, If: store.IfExists})
+		k.refusedOnLast(store.Write{
+			Op: store.Add, Item: store.Item{Key: k.key("p", "last"), Counters: map[string]int64{"n": 1}}, If: store.IfExists,
+		})
 	}},
 	{"Transact/check refused on the last", func(k *kit) {
 		k.refusedOnLast(store.Write{Op: store.Check, Item: store.Item{Key: k.key("p", "last")}, If: store.IfExists})
 	}},
 	{"Transact/refused on the first", func(k *kit) {
-		ws := append([]store.Write{{Op: store.Check, Item: store.Item{Key: k.key("p", "x")}, If: store.IfExists}}, k.puts("a", "b")...)
+		ws := append([]store.Write{{Op: store.Check, Item: store.Item{Key: k.key("p", "x")}, If: store.IfExists}},
+			k.puts("a", "b")...)
 		k.wantKind(k.s.Transact(k.Context(), ws), fault.Conflict)
 		k.wantSorts(store.Query{Partition: "p"})
 	}},
@@ -92,7 +95,9 @@ var transactionCases = []testCase{
 	{"Transact/across tables and workspaces", func(k *kit) {
 		a, b, c := k.item("p", "s", "a"), k.item("p", "s", "b"), k.item(string(k.ws)+"-top", "s", "c")
 		a.Table, b.Workspace, c.Table, c.Workspace = store.Log, k.ws+"x", store.Settings, ""
-		k.transact(store.Write{Op: store.Put, Item: a}, store.Write{Op: store.Put, Item: b}, store.Write{Op: store.Put, Item: c})
+		k.transact(store.Write{Op: store.Put, Item: a}, store.Write{Op: store.Put, Item: b}, store.Write{
+			Op: store.Put, Item: c,
+		})
 		for _, it := range []store.Item{a, b, c} {
 			it.Version = 1
 			k.wantItem(it)
@@ -159,7 +164,9 @@ var transactionCases = []testCase{
 	}},
 	{"Transact/expired counts as absent", func(k *kit) {
 		k.lapse(k.item("p", "a", "old"))
-		k.wantKind(k.s.Transact(k.Context(), []store.Write{{Op: store.Check, Item: store.Item{Key: k.key("p", "a")}, If: store.IfExists}}), fault.Conflict)
+		k.wantKind(k.s.Transact(k.Context(), []store.Write{
+			{Op: store.Check, Item: store.Item{Key: k.key("p", "a")}, If: store.IfExists},
+		}), fault.Conflict)
 		k.transact(store.Write{Op: store.Put, Item: k.item("p", "a", "new"), If: store.IfAbsent})
 		k.wantItem(store.Item{Key: k.key("p", "a"), Version: 1, Data: []byte("new")})
 	}},

@@ -16,6 +16,7 @@ import (
 func New(c *cloud.Cloud) (*alert.Service, error) {
 	return alert.New(alert.Options{
 		Store: c.Store, Engine: c.Engine, Accounts: c.Accounts, Audit: access.NewAudit(c.Store, time.Now, c.NewID),
-		HTTP: c.Guard.Client, CheckURL: c.Guard.CheckURL, Sealer: c.Sealer, Rand: rand.Reader, Now: time.Now, NewID: c.NewID, Log: c.Log,
+		HTTP: c.Guard.Client, CheckURL: c.Guard.CheckURL, Sealer: c.Sealer, Rand: rand.Reader, Now: time.Now, NewID: c.NewID,
+		Log: c.Log,
 	})
 }

@@ -49,7 +49,8 @@ func (m *mover) move(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, moveFor)
 	defer cancel()
 	var err error
-	if m.done, err = m.store.Step(ctx, api.DefaultWorkspace); err != nil && ctx.Err() == nil { // out of time: the next goes on
+	// out of time: the next goes on
+	if m.done, err = m.store.Step(ctx, api.DefaultWorkspace); err != nil && ctx.Err() == nil {
 		m.log.WarnContext(ctx, "secrets not moved to partitions of their own; the next request tries again", "error", err)
 	}
 }

@@ -49,7 +49,8 @@ func TestRequestsMoveSecrets(t *testing.T) {
 	request := func(asks bool) {
 		t.Helper()
 		before := below.asked
-		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/health", http.NoBody))
+		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/health",
+			http.NoBody))
 		if asked := below.asked > before; asked != asks {
 			t.Errorf("request %d: asked for the move: %v, want %v", served, asked, asks)
 		}

@@ -98,7 +98,8 @@ func domain(region string) string {
 // code, in words of somebody between us and the service, says nothing of what
 // the service did.
 func refusal(resp *http.Response, answer []byte) error {
-	said, err := restjson.GetSmithyGenericAPIError(json.NewDecoder(bytes.NewReader(answer)), restjson.SanitizeErrorCode(resp.Header.Get("X-Amzn-Errortype")))
+	said, err := restjson.GetSmithyGenericAPIError(json.NewDecoder(bytes.NewReader(answer)),
+		restjson.SanitizeErrorCode(resp.Header.Get("X-Amzn-Errortype")))
 	if err != nil {
 		err = &smithy.DeserializationError{Err: err}
 	} else {

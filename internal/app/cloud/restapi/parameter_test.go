@@ -32,7 +32,9 @@ func config(at string) aws.Config {
 
 // bySDK is the call as the SDK makes it, which is the judge of ours.
 func bySDK(ctx context.Context, c aws.Config, name string) (string, error) {
-	out, err := ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(name), WithDecryption: aws.Bool(true)},
+	out, err := ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{
+		Name: aws.String(name), WithDecryption: aws.Bool(true),
+	},
 		func(o *ssm.Options) { o.Retryer = aws.NopRetryer{} })
 	if err != nil {
 		return "", err
@@ -54,12 +56,14 @@ type asked struct {
 	Signed                                         bool // all headers that carry meaning
 }
 
-var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=(AKID)/\d{8}/([a-z0-9/_-]+), SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}$`)
+var authorization = regexp.MustCompile(
+	`^AWS4-HMAC-SHA256 Credential=(AKID)/\d{8}/([a-z0-9/_-]+), SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}$`)
 
 func record(t *testing.T, r *http.Request) asked {
 	t.Helper()
 	a := asked{
-		Method: r.Method, Path: r.URL.RequestURI(), Host: r.Host, Target: r.Header.Get("X-Amz-Target"), Type: r.Header.Get("Content-Type"),
+		Method: r.Method, Path: r.URL.RequestURI(), Host: r.Host, Target: r.Header.Get("X-Amz-Target"),
+		Type:  r.Header.Get("Content-Type"),
 		Token: r.Header.Get("X-Amz-Security-Token"),
 	}
 	if err := json.NewDecoder(r.Body).Decode(&a.Body); err != nil {
@@ -71,7 +75,9 @@ func record(t *testing.T, r *http.Request) asked {
 		return a
 	}
 	a.Scope, a.Signed = parts[2], true
-	for _, header := range []string{"content-length", "content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target"} {
+	for _, header := range []string{
+		"content-length", "content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target",
+	} {
 		a.Signed = a.Signed && strings.Contains(";"+parts[3]+";", ";"+header+";")
 	}
 	return a
@@ -86,16 +92,21 @@ func TestParameterAsTheSDK(t *testing.T) {
 		header http.Header
 		body   string
 	}{
-		"value":               {status: 200, body: `{"Parameter":{"Name":"/a/b","Type":"SecureString","Value":"the-operator's-own-key","Version":3,"LastModifiedDate":1.7e9}}`},
-		"no value":            {status: 200, body: `{"Parameter":{"Name":"/a/b"}}`},
-		"nothing":             {status: 200, body: `{}`},
-		"null":                {status: 200, body: `{"Parameter":null}`},
-		"no JSON":             {status: 200, body: `<html>`},
-		"not there":           {status: 400, body: `{"__type":"ParameterNotFound","message":"about /a/b"}`},
-		"denied":              {status: 400, body: `{"__type":"AccessDeniedException","Message":"User is not authorized"}`},
-		"denied, qualified":   {status: 400, body: `{"__type":"com.amazonaws.ssm#AccessDeniedException"}`},
-		"throttled":           {status: 400, body: `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
-		"named by a header":   {status: 400, header: http.Header{"X-Amzn-Errortype": {"ThrottlingException:http://internal/"}}, body: `{"message":"x"}`},
+		"value": {
+			status: 200, body: `{"Parameter":{"Name":"/a/b","Type":"SecureString","Value":"the-operator's-own-key","Version":3,"LastModifiedDate":1.7e9}}`,
+		},
+		"no value":          {status: 200, body: `{"Parameter":{"Name":"/a/b"}}`},
+		"nothing":           {status: 200, body: `{}`},
+		"null":              {status: 200, body: `{"Parameter":null}`},
+		"no JSON":           {status: 200, body: `<html>`},
+		"not there":         {status: 400, body: `{"__type":"ParameterNotFound","message":"about /a/b"}`},
+		"denied":            {status: 400, body: `{"__type":"AccessDeniedException","Message":"User is not authorized"}`},
+		"denied, qualified": {status: 400, body: `{"__type":"com.amazonaws.ssm#AccessDeniedException"}`},
+		"throttled":         {status: 400, body: `{"__type":"ThrottlingException","message":"Rate exceeded"}`},
+		"named by a header": {
+			status: 400, header: http.Header{"X-Amzn-Errortype": {"ThrottlingException:http://internal/"}},
+			body: `{"message":"x"}`,
+		},
 		"too many":            {status: 429, body: `{}`},
 		"key of the value":    {status: 400, body: `{"__type":"InvalidKeyId","message":"AccessDenied"}`},
 		"token is over":       {status: 400, body: `{"__type":"ExpiredTokenException","message":"x"}`},
@@ -156,7 +167,8 @@ func TestParameterUnreachable(t *testing.T) {
 	server.Close()
 	_, wantErr := bySDK(t.Context(), config(server.URL), "/a/b")
 	_, err := byUs(t.Context(), config(server.URL), "/a/b")
-	if diff := cmp.Diff(judged(wantErr), judged(err)); diff != "" || !fault.Is(awscall.Classify("op", err, false), fault.Unavailable) {
+	if diff := cmp.Diff(judged(wantErr), judged(err)); diff != "" ||
+		!fault.Is(awscall.Classify("op", err, false), fault.Unavailable) {
 		t.Errorf("(-SDK +ours):\n%s", diff)
 	}
 }
@@ -182,7 +194,9 @@ func TestParameterEndpoints(t *testing.T) {
 				t.Fatalf("Authorization: %q", r.Header.Get("Authorization"))
 			}
 			at = append(at, r.URL.String()+" "+parts[2])
-			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"Parameter":{"Value":"v"}}`))}, nil
+			return &http.Response{
+				StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"Parameter":{"Value":"v"}}`)),
+			}, nil
 		})
 		for _, get := range []func(context.Context, aws.Config, string) (string, error){bySDK, byUs} {
 			if value, err := get(t.Context(), c, "/a"); value != "v" || err != nil {
@@ -200,14 +214,16 @@ func TestParameterEndpoints(t *testing.T) {
 func TestAdminKey(t *testing.T) {
 	t.Parallel()
 	for value, ok := range map[string]bool{
-		"": false, "short": false, strings.Repeat("k", 16): true, " " + strings.Repeat("k", 512) + "\\n": true, strings.Repeat("k", 513): false, "with a space between": false,
+		"": false, "short": false, strings.Repeat("k", 16): true, " " + strings.Repeat("k", 512) + "\\n": true,
+		strings.Repeat("k", 513): false, "with a space between": false,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"Parameter":{"Value":"`+value+`"}}`)
 		}))
 		key, err := readAdminKey(t.Context(), parameters{config(server.URL)}, "/a/b")
 		server.Close()
-		if (err == nil) != ok || err != nil && (!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), cloud.EnvAdminKey)) {
+		if (err == nil) != ok || err != nil &&
+			(!fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), cloud.EnvAdminKey)) {
 			t.Errorf("%d characters: %v", len(value), err)
 		}
 		var log bytes.Buffer

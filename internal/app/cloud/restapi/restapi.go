@@ -38,11 +38,14 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 		return nil, err
 	}
 	h, err := api.New(api.Options{
-		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Alerts: told, Store: c.Store, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
+		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Alerts: told, Store: c.Store, Drivers: c.Drivers, Now: time.Now,
+		NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
 		AdminKey: key, Version: c.Environment.Version, Auth: Users{},
-		WithoutHooks: true,                                        // another function's: this one may do far more than a delivery needs
-		Budgets:      api.NewBudgets(api.DefaultShares, time.Now), // of this instance; the gateway bounds all of them together
+		// another function's: this one may do far more than a delivery needs
+		WithoutHooks: true,
+		// of this instance; the gateway bounds all of them together
+		Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 	})
 	if err != nil || c.Moving == nil {
 		return h, err
@@ -81,7 +84,8 @@ const (
 
 func checkAdminKey(op, key string) (secret.Text, error) {
 	key = strings.TrimSpace(key)
-	if len(key) < minAdminKey || len(key) > maxAdminKey || strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
+	if len(key) < minAdminKey || len(key) > maxAdminKey ||
+		strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
 		return secret.Text{}, malformedKey(op)
 	}
 	return secret.NewText(key), nil
@@ -89,7 +93,8 @@ func checkAdminKey(op, key string) (secret.Text, error) {
 
 func malformedKey(op string) error {
 	return fault.New(op, fault.Invalid, "invalid_config",
-		fmt.Sprintf("the parameter that %s names holds no key of %d to %d printable characters", cloud.EnvAdminKey, minAdminKey, maxAdminKey))
+		fmt.Sprintf("the parameter that %s names holds no key of %d to %d printable characters", cloud.EnvAdminKey,
+			minAdminKey, maxAdminKey))
 }
 
 // logins is the account service as the surface sees it: connections that
@@ -100,7 +105,9 @@ type logins struct {
 }
 
 // Update implements api.Accounts.
-func (l logins) Update(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change) (account.Account, error) {
+func (l logins) Update(
+	ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64, change account.Change,
+) (account.Account, error) {
 	a, err := l.Service.Update(ctx, ws, id, seen, change)
 	if err == nil && change.Credentials != nil {
 		l.authorized(ctx, ws, id)

@@ -22,22 +22,32 @@ const (
 func ClientSuccess(cfg fakekit.Config) *restapp.Fake {
 	object := func(name string, fields ...restapp.Field) *restapp.Object {
 		return &restapp.Object{
-			Name: name, ID: "/uuid", NewID: uuids, Created: "/createdTime", Modified: "/modifiedTime", Stamp: stampMillis, Fields: fields,
+			Name: name, ID: "/uuid", NewID: uuids, Created: "/createdTime", Modified: "/modifiedTime", Stamp: stampMillis,
+			Fields: fields,
 		}
 	}
 	contacts := object("contacts",
-		restapp.Field{Name: "firstName"}, restapp.Field{Name: "lastName"}, restapp.Field{Name: "email"}, restapp.Field{Name: "phone"},
-		restapp.Field{Name: "mobile"}, restapp.Field{Name: "title"}, restapp.Field{Name: "client", At: "/tenantClient/uuid", To: "/clientUuid"},
-		restapp.Field{Name: "linkedinUrl"}, restapp.Field{Name: "city", Max: 100}, restapp.Field{Name: "state", Max: 100}, restapp.Field{Name: "country", Max: 100},
+		restapp.Field{Name: "firstName"}, restapp.Field{Name: "lastName"}, restapp.Field{Name: "email"},
+		restapp.Field{Name: "phone"},
+		restapp.Field{Name: "mobile"}, restapp.Field{Name: "title"}, restapp.Field{
+			Name: "client", At: "/tenantClient/uuid", To: "/clientUuid",
+		},
+		restapp.Field{Name: "linkedinUrl"}, restapp.Field{Name: "city", Max: 100}, restapp.Field{Name: "state", Max: 100},
+		restapp.Field{Name: "country", Max: 100},
 		restapp.Field{Name: "keyContact", Kind: restapp.Bool}, restapp.Field{Name: "externalId", Max: 100},
 		restapp.Field{Name: "hubspot_id", At: "/externalSystems/HUBSPOT", ReadOnly: true})
 	clients := object("clients",
-		restapp.Field{Name: "name", Required: true, Max: 255}, restapp.Field{Name: "active", Kind: restapp.Bool}, restapp.Field{Name: "status"},
-		restapp.Field{Name: "siteUrl", Max: 1024}, restapp.Field{Name: "street", Max: 100}, restapp.Field{Name: "city", Max: 100},
+		restapp.Field{Name: "name", Required: true, Max: 255}, restapp.Field{Name: "active", Kind: restapp.Bool},
+		restapp.Field{Name: "status"},
+		restapp.Field{Name: "siteUrl", Max: 1024}, restapp.Field{Name: "street", Max: 100}, restapp.Field{
+			Name: "city", Max: 100,
+		},
 		restapp.Field{Name: "state", Max: 100}, restapp.Field{Name: "zip", Max: 20}, restapp.Field{Name: "country", Max: 100},
-		restapp.Field{Name: "externalId", Max: 100}, restapp.Field{Name: "npsScore", Kind: restapp.Number}, restapp.Field{Name: "note"})
+		restapp.Field{Name: "externalId", Max: 100}, restapp.Field{Name: "npsScore", Kind: restapp.Number},
+		restapp.Field{Name: "note"})
 	return restapp.New(restapp.Spec{
-		ID: "clientsuccess", Slot: 1, Keys: []string{ClientSuccessKey}, Present: header("Authorization", ""), Objects: []*restapp.Object{contacts, clients}, Wait: waits,
+		ID: "clientsuccess", Slot: 1, Keys: []string{ClientSuccessKey}, Present: header("Authorization", ""),
+		Objects: []*restapp.Object{contacts, clients}, Wait: waits,
 		Person: func(p fakekit.Person) restapp.Values {
 			return restapp.Values{"firstName": p.First, "lastName": p.Last, "email": p.Email, "phone": p.Phone}
 		},
@@ -45,11 +55,16 @@ func ClientSuccess(cfg fakekit.Config) *restapp.Fake {
 			restapp.Write(w, x.Status, map[string]any{"error": x.Code, "message": x.Text})
 		},
 		Routes: func(f *restapp.Fake) []fakekit.Route {
-			out := []fakekit.Route{{Pattern: "POST /v1/auth", Free: true, Handler: func(w http.ResponseWriter, r *http.Request) { clientSuccessLogin(f, w, r) }}}
+			out := []fakekit.Route{
+				{Pattern: "POST /v1/auth", Free: true, Handler: func(w http.ResponseWriter, r *http.Request) {
+					clientSuccessLogin(f, w, r)
+				}},
+			}
 			for path, o := range map[string]*restapp.Object{"client": clients, "contact": contacts} {
 				out = append(out, verbs{
-					read: "GET /v2/" + path + "/{id}", create: "POST /v2/" + path, update: "PATCH /v2/" + path + "/{id}", status: http.StatusCreated,
-					wrap: func(_ string, _ *restapp.Object, _ *fakekit.Record, shown map[string]any) any { return shown },
+					read: "GET /v2/" + path + "/{id}", create: "POST /v2/" + path, update: "PATCH /v2/" + path + "/{id}",
+					status: http.StatusCreated,
+					wrap:   func(_ string, _ *restapp.Object, _ *fakekit.Record, shown map[string]any) any { return shown },
 				}.routes(f, o)...)
 				out = append(out, get(f, "/v2/"+path+"/search", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
 					return clientSuccessSearch(f, o, w, r)

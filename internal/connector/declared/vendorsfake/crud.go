@@ -51,13 +51,16 @@ func (v verbs) routes(f *restapp.Fake, o *restapp.Object) (out []fakekit.Route) 
 		}
 	}
 	if v.read != "" {
-		out = append(out, fakekit.Route{Pattern: v.read, Handler: f.Known(func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
-			rec, ok := f.Get(o, r.PathValue("id"))
-			if !ok {
-				return missing
-			}
-			return answer(w, http.StatusOK, "read", rec)
-		})})
+		out = append(out, fakekit.Route{
+			Pattern: v.read,
+			Handler: f.Known(func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+				rec, ok := f.Get(o, r.PathValue("id"))
+				if !ok {
+					return missing
+				}
+				return answer(w, http.StatusOK, "read", rec)
+			}),
+		})
 	}
 	if v.create != "" {
 		out = append(out, fakekit.Route{Pattern: v.create, Write: true, Handler: f.Known(write("create", v.status))})
@@ -66,13 +69,16 @@ func (v verbs) routes(f *restapp.Fake, o *restapp.Object) (out []fakekit.Route) 
 		out = append(out, fakekit.Route{Pattern: v.update, Write: true, Handler: f.Known(write("update", http.StatusOK))})
 	}
 	if v.remove != "" {
-		out = append(out, fakekit.Route{Pattern: v.remove, Write: true, Handler: f.Known(func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
-			rec, ok := f.Get(o, r.PathValue("id"))
-			if !ok || f.Delete(o.Name, rec.ID) != nil {
-				return missing
-			}
-			return answer(w, http.StatusOK, "delete", rec)
-		})})
+		out = append(out, fakekit.Route{
+			Pattern: v.remove, Write: true,
+			Handler: f.Known(func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+				rec, ok := f.Get(o, r.PathValue("id"))
+				if !ok || f.Delete(o.Name, rec.ID) != nil {
+					return missing
+				}
+				return answer(w, http.StatusOK, "delete", rec)
+			}),
+		})
 	}
 	return out
 }

@@ -20,24 +20,38 @@ const EspoCRMKey = "fake-espocrm-key"
 func EspoCRM(cfg fakekit.Config) *restapp.Fake {
 	entity := func(name string, fields ...restapp.Field) *restapp.Object {
 		return &restapp.Object{
-			Name: name, ID: "/id", NewID: hexes, Created: "/createdAt", Modified: "/modifiedAt", Stamp: stampSQL, Grain: time.Second, Lenient: true, Fields: fields,
+			Name: name, ID: "/id", NewID: hexes, Created: "/createdAt", Modified: "/modifiedAt", Stamp: stampSQL,
+			Grain: time.Second, Lenient: true, Fields: fields,
 		}
 	}
 	contacts := entity("Contact",
-		restapp.Field{Name: "firstName", Max: 100}, restapp.Field{Name: "lastName", Required: true, Max: 100}, restapp.Field{Name: "emailAddress"},
-		restapp.Field{Name: "phoneNumber"}, restapp.Field{Name: "accountId"}, restapp.Field{Name: "assignedUserId"}, restapp.Field{Name: "description"},
-		restapp.Field{Name: "cScore", Kind: restapp.Number}, restapp.Field{Name: "cLevel", Options: []string{"Gold", "Silver"}})
+		restapp.Field{Name: "firstName", Max: 100}, restapp.Field{Name: "lastName", Required: true, Max: 100},
+		restapp.Field{Name: "emailAddress"},
+		restapp.Field{Name: "phoneNumber"}, restapp.Field{Name: "accountId"}, restapp.Field{Name: "assignedUserId"},
+		restapp.Field{Name: "description"},
+		restapp.Field{Name: "cScore", Kind: restapp.Number}, restapp.Field{
+			Name: "cLevel", Options: []string{"Gold", "Silver"},
+		})
 	accounts := entity("Account",
-		restapp.Field{Name: "name", Required: true, Max: 249}, restapp.Field{Name: "website"}, restapp.Field{Name: "emailAddress"}, restapp.Field{Name: "phoneNumber"},
-		restapp.Field{Name: "billingAddressStreet"}, restapp.Field{Name: "billingAddressCity"}, restapp.Field{Name: "billingAddressState"},
-		restapp.Field{Name: "billingAddressPostalCode"}, restapp.Field{Name: "billingAddressCountry"}, restapp.Field{Name: "description"}, restapp.Field{Name: "assignedUserId"})
+		restapp.Field{Name: "name", Required: true, Max: 249}, restapp.Field{Name: "website"}, restapp.Field{
+			Name: "emailAddress",
+		}, restapp.Field{Name: "phoneNumber"},
+		restapp.Field{Name: "billingAddressStreet"}, restapp.Field{Name: "billingAddressCity"}, restapp.Field{
+			Name: "billingAddressState",
+		},
+		restapp.Field{Name: "billingAddressPostalCode"}, restapp.Field{Name: "billingAddressCountry"},
+		restapp.Field{Name: "description"}, restapp.Field{Name: "assignedUserId"})
 	return restapp.New(restapp.Spec{
-		ID: "espocrm", Slot: 1, Keys: []string{EspoCRMKey}, Present: header("X-Api-Key", ""), Objects: []*restapp.Object{contacts, accounts}, Wait: waits,
+		ID: "espocrm", Slot: 1, Keys: []string{EspoCRMKey}, Present: header("X-Api-Key", ""), Objects: []*restapp.Object{
+			contacts, accounts,
+		}, Wait: waits,
 		Person: func(p fakekit.Person) restapp.Values {
 			return restapp.Values{"firstName": p.First, "lastName": p.Last, "emailAddress": p.Email, "phoneNumber": p.Phone}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
-			word, ok := map[string]string{"required": "required", "too_long": "maxLength", "bad_value": "valid", "bad_option": "valid"}[x.Code]
+			word, ok := map[string]string{
+				"required": "required", "too_long": "maxLength", "bad_value": "valid", "bad_option": "valid",
+			}[x.Code]
 			w.Header().Set("X-Status-Reason", x.Code)
 			if !ok {
 				restapp.Write(w, x.Status, map[string]any{})
@@ -49,13 +63,16 @@ func EspoCRM(cfg fakekit.Config) *restapp.Fake {
 		},
 		Routes: func(f *restapp.Fake) []fakekit.Route {
 			out := []fakekit.Route{
-				get(f, "/api/v1/App/user", always(map[string]any{"user": map[string]string{"id": "64e0000000000001", "userName": "lockstep", "type": "api"}})),
+				get(f, "/api/v1/App/user", always(map[string]any{
+					"user": map[string]string{"id": "64e0000000000001", "userName": "lockstep", "type": "api"},
+				})),
 				get(f, "/api/v1/Metadata", espoMetadata),
 			}
 			for _, o := range []*restapp.Object{contacts, accounts} {
 				path := "/api/v1/" + o.Name
 				out = append(out, verbs{
-					read: "GET " + path + "/{id}", create: "POST " + path, update: "PUT " + path + "/{id}", remove: "DELETE " + path + "/{id}", status: http.StatusOK,
+					read: "GET " + path + "/{id}", create: "POST " + path, update: "PUT " + path + "/{id}", remove: "DELETE " + path +
+						"/{id}", status: http.StatusOK,
 					wrap: func(action string, _ *restapp.Object, _ *fakekit.Record, shown map[string]any) any {
 						if action == "delete" {
 							return true
@@ -63,7 +80,9 @@ func EspoCRM(cfg fakekit.Config) *restapp.Fake {
 						return shown
 					},
 				}.routes(f, o)...)
-				out = append(out, get(f, path, func(w http.ResponseWriter, r *http.Request) *restapp.Refusal { return espoList(f, o, w, r) }))
+				out = append(out, get(f, path, func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+					return espoList(f, o, w, r)
+				}))
 			}
 			return out
 		},

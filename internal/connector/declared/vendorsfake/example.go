@@ -119,15 +119,20 @@ func exampleRoutes(f *restapp.Fake, people *restapp.Object) []fakekit.Route {
 			}})
 			return nil
 		}),
-		get("/v1/people", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal { return exampleList(f, people, w, r) }),
+		get("/v1/people", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+			return exampleList(f, people, w, r)
+		}),
 		{Pattern: "POST /v1/people", Write: true, Handler: saved(http.StatusCreated)},
 		{Pattern: "PATCH /v1/people/{id}", Write: true, Handler: saved(http.StatusOK)},
-		{Pattern: "DELETE /v1/people/{id}", Write: true, Handler: f.Known(func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
-			if f.Delete("people", r.PathValue("id")) != nil {
-				return &restapp.Refusal{Status: http.StatusNotFound, Code: "not_found", Text: "no such person"}
-			}
-			return data(w, 200, map[string]any{"id": numeric(r.PathValue("id")), "deleted": true})
-		})},
+		{
+			Pattern: "DELETE /v1/people/{id}", Write: true,
+			Handler: f.Known(func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+				if f.Delete("people", r.PathValue("id")) != nil {
+					return &restapp.Refusal{Status: http.StatusNotFound, Code: "not_found", Text: "no such person"}
+				}
+				return data(w, 200, map[string]any{"id": numeric(r.PathValue("id")), "deleted": true})
+			}),
+		},
 		get("/v1/users", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
 			found := []any{}
 			for _, u := range exampleUsers {
@@ -151,7 +156,8 @@ func exampleRoutes(f *restapp.Fake, people *restapp.Object) []fakekit.Route {
 // exampleList lists people: all, by IDs, by a field, or since a time.
 func exampleList(f *restapp.Fake, people *restapp.Object, w http.ResponseWriter, r *http.Request) *restapp.Refusal {
 	searched := []string{"email", "last_name", "phone"}
-	if refused := restapp.Only(r, append([]string{"limit", "cursor", "sort", "updated_since", "ids"}, searched...)...); refused != nil {
+	if refused := restapp.Only(r, append([]string{"limit", "cursor", "sort", "updated_since", "ids"},
+		searched...)...); refused != nil {
 		return refused
 	}
 	limit, refused := restapp.Int(r, "limit", 50, 1, 100)
@@ -192,13 +198,17 @@ func exampleList(f *restapp.Fake, people *restapp.Object, w http.ResponseWriter,
 func exampleDelivery(_ *restapp.Fake, hook fakekit.Webhooks, events []fakekit.Event, now time.Time) fakekit.Packed {
 	list := make([]any, len(events))
 	for i, e := range events {
-		list[i] = map[string]any{"event": e.Kind, "object": map[string]any{"id": numeric(e.ID)}, "at": e.At.UTC().Format(time.RFC3339)}
+		list[i] = map[string]any{
+			"event": e.Kind, "object": map[string]any{"id": numeric(e.ID)}, "at": e.At.UTC().Format(time.RFC3339),
+		}
 	}
 	body, _ := json.Marshal(map[string]any{"workspace": ExampleWorkspace, "events": list}) // made of JSON's own types
 	stamp := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(hook.Secret))
 	mac.Write([]byte(stamp + "." + hook.URL + "." + string(body)))
 	return fakekit.Packed{Method: http.MethodPost, URL: hook.URL, Body: body, Header: http.Header{
-		"Content-Type": {"application/json"}, "X-Example-Time": {stamp}, "X-Example-Signature": {"v1=" + hex.EncodeToString(mac.Sum(nil))},
+		"Content-Type": {"application/json"}, "X-Example-Time": {stamp}, "X-Example-Signature": {
+			"v1=" + hex.EncodeToString(mac.Sum(nil)),
+		},
 	}}
 }

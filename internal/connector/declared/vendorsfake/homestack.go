@@ -19,11 +19,15 @@ func Homestack(cfg fakekit.Config) *restapp.Fake {
 	users := &restapp.Object{
 		Name: "users", ID: "/guid", NewID: uuids,
 		Fields: []restapp.Field{
-			{Name: "name", Required: true, Max: 255}, {Name: "email", Required: true}, {Name: "phone", Required: true}, {Name: "agent_guid", Max: 60},
+			{Name: "name", Required: true, Max: 255},
+			{Name: "email", Required: true},
+			{Name: "phone", Required: true},
+			{Name: "agent_guid", Max: 60},
 		},
 	}
 	return restapp.New(restapp.Spec{
-		ID: "homestack", Slot: 1, Keys: []string{HomestackKey}, Present: bearer, Objects: []*restapp.Object{users}, Wait: waits,
+		ID: "homestack", Slot: 1, Keys: []string{HomestackKey}, Present: bearer, Objects: []*restapp.Object{users},
+		Wait: waits,
 		Person: func(p fakekit.Person) restapp.Values {
 			return restapp.Values{"name": p.First + " " + p.Last, "email": p.Email, "phone": p.Phone}
 		},
@@ -70,5 +74,7 @@ func Homestack(cfg fakekit.Config) *restapp.Fake {
 // unsigned is a delivery without any proof.
 func unsigned(hook fakekit.Webhooks, body any) fakekit.Packed {
 	raw, _ := json.Marshal(body) // made of JSON's own types
-	return fakekit.Packed{Method: http.MethodPost, URL: hook.URL, Header: http.Header{"Content-Type": {"application/json"}}, Body: raw}
+	return fakekit.Packed{
+		Method: http.MethodPost, URL: hook.URL, Header: http.Header{"Content-Type": {"application/json"}}, Body: raw,
+	}
 }

@@ -39,7 +39,9 @@ func Mainstay(cfg fakekit.Config) *restapp.Fake {
 		},
 		Rule: func(f *restapp.Fake, before, after *fakekit.Record) *restapp.Refusal {
 			if p := after.Fields["phone"]; p != "" && (len(p) != 10 || strings.Trim(p, "0123456789") != "") {
-				return &restapp.Refusal{Status: http.StatusBadRequest, Code: "invalid-phone", Field: "phone", Text: "phone is no number of ten digits"}
+				return &restapp.Refusal{
+					Status: http.StatusBadRequest, Code: "invalid-phone", Field: "phone", Text: "phone is no number of ten digits",
+				}
 			}
 			for name, code := range map[string]string{"phone": "duplicate-contact", "crm_id": "duplicate-unique-id-crmId"} {
 				if v := after.Fields[name]; v != "" && (before == nil || before.Fields[name] != v) {
@@ -52,7 +54,8 @@ func Mainstay(cfg fakekit.Config) *restapp.Fake {
 		},
 	}
 	return restapp.New(restapp.Spec{
-		ID: "mainstay", Slot: 1, Keys: []string{MainstayKey}, Present: header("Authorization", "APIToken "), Objects: []*restapp.Object{contacts}, Wait: waits,
+		ID: "mainstay", Slot: 1, Keys: []string{MainstayKey}, Present: header("Authorization", "APIToken "),
+		Objects: []*restapp.Object{contacts}, Wait: waits,
 		Person: func(p fakekit.Person) restapp.Values {
 			digits := strings.Map(func(r rune) rune {
 				if r < '0' || r > '9' {
@@ -60,7 +63,9 @@ func Mainstay(cfg fakekit.Config) *restapp.Fake {
 				}
 				return r
 			}, p.Phone)
-			return restapp.Values{"first_name": p.First, "last_name": p.Last, "email": p.Email, "phone": digits[max(0, len(digits)-10):]}
+			return restapp.Values{
+				"first_name": p.First, "last_name": p.Last, "email": p.Email, "phone": digits[max(0, len(digits)-10):],
+			}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
 			if x.Code == "required" {
@@ -94,7 +99,8 @@ func mainstayRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 			return &restapp.Refusal{Status: http.StatusNotFound, Code: "not-found", Text: "no such contact"}
 		}),
 		get(f, "/contacts/{$}", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
-			refused := restapp.Only(r, "page", "modified_since", "modified_before", "texting_status", "can_text", "custom", "include_test_contacts", "include_nonpermitted_contacts")
+			refused := restapp.Only(r, "page", "modified_since", "modified_before", "texting_status", "can_text", "custom",
+				"include_test_contacts", "include_nonpermitted_contacts")
 			if refused != nil {
 				return refused
 			}

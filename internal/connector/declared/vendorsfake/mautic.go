@@ -31,7 +31,8 @@ func Mautic(cfg fakekit.Config) *restapp.Fake {
 	score := field("score")
 	score.Kind = restapp.Number
 	contacts := &restapp.Object{
-		Name: "contacts", ID: "/id", NewID: numbers, ShownID: numeric, Created: "/dateAdded", Modified: "/dateModified", Grain: time.Second, Lenient: true,
+		Name: "contacts", ID: "/id", NewID: numbers, ShownID: numeric, Created: "/dateAdded", Modified: "/dateModified",
+		Grain: time.Second, Lenient: true,
 		Stamp: func(t time.Time) any { return t.UTC().Format("2006-01-02T15:04:05+00:00") },
 		Fields: []restapp.Field{
 			field("email"), field("firstname"), field("lastname"), field("phone"), field("mobile"), score,
@@ -40,7 +41,8 @@ func Mautic(cfg fakekit.Config) *restapp.Fake {
 		},
 	}
 	return restapp.New(restapp.Spec{
-		ID: "mautic", Slot: 1, Keys: []string{MauticUser + ":" + MauticPassword}, Objects: []*restapp.Object{contacts}, Wait: waits,
+		ID: "mautic", Slot: 1, Keys: []string{MauticUser + ":" + MauticPassword}, Objects: []*restapp.Object{contacts},
+		Wait: waits,
 		Present: func(r *http.Request) string {
 			user, password, _ := r.BasicAuth()
 			return user + ":" + password
@@ -57,7 +59,10 @@ func Mautic(cfg fakekit.Config) *restapp.Fake {
 		Hook: &restapp.Hook{
 			Limit: 10,
 			Word: func(_, action string) string {
-				return map[string]string{"create": "mautic.lead_post_save_new", "update": "mautic.lead_post_save_update", "delete": "mautic.lead_post_delete"}[action]
+				return map[string]string{
+					"create": "mautic.lead_post_save_new", "update": "mautic.lead_post_save_update",
+					"delete": "mautic.lead_post_delete",
+				}[action]
 			},
 			Pack: mauticDelivery,
 		},
@@ -74,7 +79,8 @@ func mauticShow(rec *fakekit.Record, shown map[string]any) map[string]any {
 
 func mauticRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 	return append(verbs{
-		read: "GET /api/contacts/{id}", create: "POST /api/contacts/new", update: "PATCH /api/contacts/{id}/edit", remove: "DELETE /api/contacts/{id}/delete",
+		read: "GET /api/contacts/{id}", create: "POST /api/contacts/new", update: "PATCH /api/contacts/{id}/edit",
+		remove: "DELETE /api/contacts/{id}/delete",
 		status: http.StatusCreated,
 		body: func(_ string, body map[string]any) (map[string]any, *restapp.Refusal) {
 			if blank, _ := restapp.Take(body, "/overwriteWithBlank"); blank != true {
@@ -93,7 +99,9 @@ func mauticRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 			return map[string]any{"contact": mauticShow(rec, shown)}
 		},
 	}.routes(f, contacts),
-		get(f, "/api/users/self", always(map[string]any{"id": 1, "username": MauticUser, "firstName": "Robin", "lastName": "Sample"})),
+		get(f, "/api/users/self", always(map[string]any{
+			"id": 1, "username": MauticUser, "firstName": "Robin", "lastName": "Sample",
+		})),
 		get(f, "/api/contacts/list/fields", func(w http.ResponseWriter, _ *http.Request) *restapp.Refusal {
 			out := map[string]any{}
 			for i, d := range []struct{ alias, label, kind string }{
@@ -104,12 +112,16 @@ func mauticRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 				{"phone", "Phone", "tel"},
 				{"score", "Score", "number"},
 			} {
-				out[strconv.Itoa(i+1)] = map[string]any{"id": i + 1, "label": d.label, "alias": d.alias, "type": d.kind, "group": "core", "order": i + 1}
+				out[strconv.Itoa(i+1)] = map[string]any{
+					"id": i + 1, "label": d.label, "alias": d.alias, "type": d.kind, "group": "core", "order": i + 1,
+				}
 			}
 			restapp.Write(w, http.StatusOK, out)
 			return nil
 		}),
-		get(f, "/api/contacts", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal { return mauticList(f, contacts, w, r) }))
+		get(f, "/api/contacts", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+			return mauticList(f, contacts, w, r)
+		}))
 }
 
 func mauticList(f *restapp.Fake, contacts *restapp.Object, w http.ResponseWriter, r *http.Request) *restapp.Refusal {
@@ -126,7 +138,8 @@ func mauticList(f *restapp.Fake, contacts *restapp.Object, w http.ResponseWriter
 	switch q.Get("where[0][expr]") {
 	case "":
 	case "orX":
-		if q.Get("where[0][val][0][col]") != "dateModified" || q.Get("where[0][val][0][expr]") != "gte" || q.Get("where[0][val][1][col]") != "dateAdded" || q.Get("where[0][val][1][expr]") != "gte" {
+		if q.Get("where[0][val][0][col]") != "dateModified" || q.Get("where[0][val][0][expr]") != "gte" ||
+			q.Get("where[0][val][1][col]") != "dateAdded" || q.Get("where[0][val][1][expr]") != "gte" {
 			return &restapp.Refusal{Status: http.StatusBadRequest, Text: "a condition is not known"}
 		}
 		if ask.From, refused = since(q.Get("where[0][val][0][val]"), time.DateTime); refused != nil {

@@ -15,7 +15,9 @@ import (
 // SierraKey opens the fake.
 const SierraKey = "fake-sierra-key"
 
-var sierraStatuses = []string{"New", "Qualify", "Active", "Prime", "Pending", "Closed", "Archived", "Junk", "DoNotContact", "Watch", "Blocked"}
+var sierraStatuses = []string{
+	"New", "Qualify", "Active", "Prime", "Pending", "Closed", "Archived", "Junk", "DoNotContact", "Watch", "Blocked",
+}
 
 // Sierra returns a fake of a customer's site. Access, envelopes, errors and the creation of
 // leads are official (api.sierrainteractivedev.com); reading, finding, updating and
@@ -30,7 +32,9 @@ func Sierra(cfg fakekit.Config) *restapp.Fake {
 			{Name: "lastName", Max: 100},
 			{Name: "phone"},
 			{Name: "leadStatus", Options: sierraStatuses},
-			{Name: "emailStatus", Options: []string{"Unknown", "WrongAddress", "ReportedAsSpam", "TwoWayEmailing", "ValidAddress", "OptedOut"}},
+			{Name: "emailStatus", Options: []string{
+				"Unknown", "WrongAddress", "ReportedAsSpam", "TwoWayEmailing", "ValidAddress", "OptedOut",
+			}},
 			{Name: "phoneStatus", Options: []string{"Unknown", "TalkingToProspect", "ValidNumber", "DoNotCall", "WrongNumber"}},
 			{Name: "leadType", To: "/leadTypeName"},
 			{Name: "source"},
@@ -57,7 +61,9 @@ func Sierra(cfg fakekit.Config) *restapp.Fake {
 		},
 	}
 	return restapp.New(restapp.Spec{
-		ID: "sierra", Slot: 1, Keys: []string{SierraKey}, Present: header("Sierra-ApiKey", ""), Objects: []*restapp.Object{leads}, Wait: waits,
+		ID: "sierra", Slot: 1, Keys: []string{SierraKey}, Present: header("Sierra-ApiKey", ""), Objects: []*restapp.Object{
+			leads,
+		}, Wait: waits,
 		Person: func(p fakekit.Person) restapp.Values {
 			return restapp.Values{"firstName": p.First, "lastName": p.Last, "email": p.Email, "phone": p.Phone}
 		},
@@ -72,7 +78,9 @@ func Sierra(cfg fakekit.Config) *restapp.Fake {
 			},
 			Pack: func(_ *restapp.Fake, hook fakekit.Webhooks, events []fakekit.Event, _ time.Time) fakekit.Packed {
 				return unsigned(hook, map[string]any{
-					"eventType": events[0].Kind, "resourceList": []json.Number{json.Number(events[0].ID)}, "data": map[string]any{"changes": []any{}},
+					"eventType": events[0].Kind, "resourceList": []json.Number{json.Number(events[0].ID)}, "data": map[string]any{
+						"changes": []any{},
+					},
 				})
 			},
 		},
@@ -100,7 +108,9 @@ func sierraRoutes(f *restapp.Fake, leads *restapp.Object) []fakekit.Route {
 			return data(shown)
 		},
 	}.routes(f, leads),
-		get(f, "/users", always(data(map[string]any{"records": []any{map[string]any{"id": 234567, "name": "Robin Sample", "email": ExampleUser, "role": "Agent"}}}))),
+		get(f, "/users", always(data(map[string]any{
+			"records": []any{map[string]any{"id": 234567, "name": "Robin Sample", "email": ExampleUser, "role": "Agent"}},
+		}))),
 		get(f, "/leads/find", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
 			n, refused := restapp.Int(r, "page", 1, 1, 1_000_000)
 			if refused != nil {
@@ -120,7 +130,8 @@ func sierraRoutes(f *restapp.Fake, leads *restapp.Object) []fakekit.Route {
 			if refused != nil {
 				return refused
 			}
-			restapp.Write(w, http.StatusOK, data(map[string]any{"leads": page.Records, "totalRecords": strconv.Itoa(page.Total)}))
+			restapp.Write(w, http.StatusOK,
+				data(map[string]any{"leads": page.Records, "totalRecords": strconv.Itoa(page.Total)}))
 			return nil
 		}))
 }

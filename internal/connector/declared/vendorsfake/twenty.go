@@ -25,16 +25,24 @@ const TwentyKey = "fake-twenty-key"
 // records out of sight.
 func Twenty(cfg fakekit.Config) *restapp.Fake {
 	object := func(name string, fields ...restapp.Field) *restapp.Object {
-		return &restapp.Object{Name: name, ID: "/id", NewID: uuids, Created: "/createdAt", Modified: "/updatedAt", Stamp: stampMillis, Blank: "", Fields: fields}
+		return &restapp.Object{
+			Name: name, ID: "/id", NewID: uuids, Created: "/createdAt", Modified: "/updatedAt", Stamp: stampMillis, Blank: "",
+			Fields: fields,
+		}
 	}
 	sub := func(name string, max int) restapp.Field {
 		return restapp.Field{Name: name, At: "/" + strings.ReplaceAll(name, ".", "/"), Max: max}
 	}
-	people := object("people", sub("name.firstName", 0), sub("name.lastName", 0), sub("emails.primaryEmail", 0), sub("phones.primaryPhoneNumber", 0),
-		restapp.Field{Name: "jobTitle", Max: 300}, restapp.Field{Name: "city"}, sub("linkedinLink.primaryLinkUrl", 0), restapp.Field{Name: "companyId"})
-	companies := object("companies", restapp.Field{Name: "name"}, sub("domainName.primaryLinkUrl", 0), restapp.Field{Name: "employees", Kind: restapp.Number},
+	people := object("people", sub("name.firstName", 0), sub("name.lastName", 0), sub("emails.primaryEmail", 0),
+		sub("phones.primaryPhoneNumber", 0),
+		restapp.Field{Name: "jobTitle", Max: 300}, restapp.Field{Name: "city"}, sub("linkedinLink.primaryLinkUrl", 0),
+		restapp.Field{Name: "companyId"})
+	companies := object("companies", restapp.Field{Name: "name"}, sub("domainName.primaryLinkUrl", 0),
+		restapp.Field{Name: "employees", Kind: restapp.Number},
 		sub("address.addressCity", 0), sub("address.addressCountry", 0))
-	for o, unique := range map[*restapp.Object]string{people: "emails.primaryEmail", companies: "domainName.primaryLinkUrl"} {
+	for o, unique := range map[*restapp.Object]string{
+		people: "emails.primaryEmail", companies: "domainName.primaryLinkUrl",
+	} {
 		o.Rule = func(f *restapp.Fake, before, after *fakekit.Record) *restapp.Refusal {
 			if v := after.Fields[unique]; v != "" && (before == nil || before.Fields[unique] != v) {
 				if twins, _ := f.List(o, restapp.Asked{Match: restapp.Holds(unique, v)}); twins.Total > 0 {
@@ -45,22 +53,29 @@ func Twenty(cfg fakekit.Config) *restapp.Fake {
 		}
 	}
 	return restapp.New(restapp.Spec{
-		ID: "twenty", Slot: 1, Keys: []string{TwentyKey}, Present: bearer, Objects: []*restapp.Object{people, companies}, Wait: waits,
+		ID: "twenty", Slot: 1, Keys: []string{TwentyKey}, Present: bearer, Objects: []*restapp.Object{people, companies},
+		Wait: waits,
 		Person: func(p fakekit.Person) restapp.Values {
-			return restapp.Values{"name.firstName": p.First, "name.lastName": p.Last, "emails.primaryEmail": p.Email, "phones.primaryPhoneNumber": p.Phone}
+			return restapp.Values{
+				"name.firstName": p.First, "name.lastName": p.Last, "emails.primaryEmail": p.Email,
+				"phones.primaryPhoneNumber": p.Phone,
+			}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
 			text := x.Text
 			if x.Code == "bad_value" || x.Code == "too_long" {
 				text = "Invalid value: " + text
 			}
-			restapp.Write(w, x.Status, map[string]any{"statusCode": x.Status, "error": http.StatusText(x.Status), "messages": []string{text}})
+			restapp.Write(w, x.Status, map[string]any{
+				"statusCode": x.Status, "error": http.StatusText(x.Status), "messages": []string{text},
+			})
 		},
 		Routes: func(f *restapp.Fake) (out []fakekit.Route) {
 			for one, o := range map[string]*restapp.Object{"Person": people, "Company": companies} {
 				path := "/rest/" + o.Name
 				out = append(out, verbs{
-					create: "POST " + path, update: "PATCH " + path + "/{id}", remove: "DELETE " + path + "/{id}", status: http.StatusCreated,
+					create: "POST " + path, update: "PATCH " + path + "/{id}", remove: "DELETE " + path + "/{id}",
+					status: http.StatusCreated,
 					wrap: func(action string, _ *restapp.Object, rec *fakekit.Record, shown map[string]any) any {
 						if action == "delete" {
 							shown = map[string]any{"id": rec.ID}
@@ -68,7 +83,9 @@ func Twenty(cfg fakekit.Config) *restapp.Fake {
 						return map[string]any{"data": map[string]any{action + one: shown}}
 					},
 				}.routes(f, o)...)
-				out = append(out, get(f, path, func(w http.ResponseWriter, r *http.Request) *restapp.Refusal { return twentyList(f, o, w, r) }))
+				out = append(out, get(f, path, func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
+					return twentyList(f, o, w, r)
+				}))
 			}
 			return out
 		},
@@ -91,7 +108,9 @@ func twentyList(f *restapp.Fake, o *restapp.Object, w http.ResponseWriter, r *ht
 	if refused != nil {
 		return refused
 	}
-	ask := restapp.Asked{Limit: limit, Cursor: q.Get("starting_after"), ByTime: q.Get("order_by") == "updatedAt[AscNullsFirst]"}
+	ask := restapp.Asked{
+		Limit: limit, Cursor: q.Get("starting_after"), ByTime: q.Get("order_by") == "updatedAt[AscNullsFirst]",
+	}
 	if text := q.Get("filter"); text != "" {
 		m := twentyFilter.FindStringSubmatch(text)
 		if m == nil {
@@ -157,7 +176,8 @@ func twentyDelivery(_ *restapp.Fake, hook fakekit.Webhooks, events []fakekit.Eve
 	one, _, _ := strings.Cut(e.Kind, ".")
 	p := unsigned(hook, map[string]any{
 		"targetUrl": hook.URL, "eventName": e.Kind, "objectMetadata": map[string]string{"nameSingular": one},
-		"eventDate": e.At.UTC().Format(time.RFC3339Nano), "record": e.Data, "workspaceId": "20202020-0000-4000-8000-000000000031",
+		"eventDate": e.At.UTC().Format(time.RFC3339Nano), "record": e.Data,
+		"workspaceId": "20202020-0000-4000-8000-000000000031",
 	})
 	stamp := strconv.FormatInt(now.UnixMilli(), 10)
 	mac := hmac.New(sha256.New, []byte(hook.Secret))

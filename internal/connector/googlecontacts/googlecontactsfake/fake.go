@@ -127,7 +127,8 @@ func (f *book) Seed(people []fakekit.Person, at time.Time) {
 		c := &card{fields: map[string][]entry{}}
 		for name, v := range map[string]string{
 			"names/givenName": p.First, "names/familyName": p.Last, "emailAddresses": p.Email, "phoneNumbers": p.Phone,
-			"organizations/title": p.JobTitle, "organizations/name": p.Company, "addresses/city": p.City, "birthdays": p.Birthday,
+			"organizations/title": p.JobTitle, "organizations/name": p.Company, "addresses/city": p.City,
+			"birthdays": p.Birthday,
 		} {
 			_ = f.set(c, name, v) // made-up people are valid
 		}
@@ -298,21 +299,24 @@ type renameOut struct {
 // Knobs implements fakekit.Knobber.
 func (f *book) Knobs() []fakekit.Knob {
 	return []fakekit.Knob{
-		fakekit.NewKnob("PUT", "/_fake/google", "Set what the documents leave open.", func(_ *http.Request, in rules) (fakekit.Done, error) {
-			f.Lock()
-			defer f.Unlock()
-			f.rules = in
-			return fakekit.Done{OK: true}, nil
-		}),
-		fakekit.NewKnob("POST", "/_fake/google/rename", "Give a contact another resource name, as linking it to a profile does.", func(_ *http.Request, in renameIn) (renameOut, error) {
-			f.Lock()
-			defer f.Unlock()
-			r, err := f.rename(in.ID)
-			if err != nil {
-				return renameOut{}, err
-			}
-			return renameOut{r.ID}, nil
-		}),
+		fakekit.NewKnob("PUT", "/_fake/google", "Set what the documents leave open.",
+			func(_ *http.Request, in rules) (fakekit.Done, error) {
+				f.Lock()
+				defer f.Unlock()
+				f.rules = in
+				return fakekit.Done{OK: true}, nil
+			}),
+		fakekit.NewKnob("POST", "/_fake/google/rename",
+			"Give a contact another resource name, as linking it to a profile does.",
+			func(_ *http.Request, in renameIn) (renameOut, error) {
+				f.Lock()
+				defer f.Unlock()
+				r, err := f.rename(in.ID)
+				if err != nil {
+					return renameOut{}, err
+				}
+				return renameOut{r.ID}, nil
+			}),
 	}
 }
 

@@ -57,8 +57,10 @@ func TestReads(t *testing.T) {
 	u.wants(400, "Invalid personFields mask", "GET /v1/people/c1001?personFields=name", "")
 	u.wants(200, `"resourceName":"people/c1001"`, "GET /v1/people/c1001?personFields=names", "")
 	u.wants(404, `"status":"NOT_FOUND"`, "GET /v1/people/c9?personFields=names", "")
-	u.wants(200, `"status":{"code":5,`, "GET /v1/people:batchGet?personFields=names&resourceNames=people/c1001&resourceNames=people/c9", "")
-	u.wants(400, "between 1 and 200", "GET /v1/people:batchGet?personFields=names"+strings.Repeat("&resourceNames=people/c1", 201), "")
+	u.wants(200, `"status":{"code":5,`,
+		"GET /v1/people:batchGet?personFields=names&resourceNames=people/c1001&resourceNames=people/c9", "")
+	u.wants(400, "between 1 and 200", "GET /v1/people:batchGet?personFields=names"+
+		strings.Repeat("&resourceNames=people/c1", 201), "")
 	u.wants(200, googlecontactsfake.UserEmail, "GET /v1/people/me?personFields=emailAddresses", "")
 	u.wants(200, `"name":"VIP"`, "GET /v1/contactGroups", "")
 	u.wants(409, `"status":"ALREADY_EXISTS"`, "POST /v1/contactGroups", `{"contactGroup":{"name":"vip"}}`)
@@ -87,9 +89,11 @@ func TestWrites(t *testing.T) {
 	if n := len(u.Core().Records("contacts")); n != 0 {
 		t.Fatalf("%d contacts were made of batches that failed", n)
 	}
-	u.wants(200, `"contactGroupResourceName":"contactGroups/myContacts"`, create, made(`{"emailAddresses":[{"value":"a@example.org","type":"work"},{"value":"b@example.org"}]}`))
+	u.wants(200, `"contactGroupResourceName":"contactGroups/myContacts"`, create,
+		made(`{"emailAddresses":[{"value":"a@example.org","type":"work"},{"value":"b@example.org"}]}`))
 	change := func(mask, meta, fields string) string {
-		return fmt.Sprintf(`{"updateMask":%q,"readMask":"names,emailAddresses","contacts":{"people/c1002":{%s%s}}}`, mask, meta, fields)
+		return fmt.Sprintf(`{"updateMask":%q,"readMask":"names,emailAddresses","contacts":{"people/c1002":{%s%s}}}`, mask,
+			meta, fields)
 	}
 	meta := `"metadata":{"sources":[{"type":"CONTACT","etag":"#2"}]},`
 	u.wants(400, "metadata.sources must be specified", update, change("names", "", `"names":[]`))
@@ -97,7 +101,8 @@ func TestWrites(t *testing.T) {
 	u.wants(400, "at least one contact group", update, change("memberships", meta, `"memberships":[]`))
 	u.wants(400, "updateMask", update, change("photos", meta, `"names":[]`))
 	u.wants(200, `"emailAddresses":[{"metadata"`, update, change("names", meta, `"names":[{"familyName":"Roe"}]`))
-	u.wants(200, `"updateResult":{"people/c1002"`, update, change("emailAddresses", strings.Replace(meta, "#2", "#3", 1), `"names":[]`))
+	u.wants(200, `"updateResult":{"people/c1002"`, update, change("emailAddresses", strings.Replace(meta, "#2", "#3", 1),
+		`"names":[]`))
 	if got := u.Person("c1002")["emailAddresses"]; got != nil {
 		t.Errorf("a masked field that is left out holds %v", got)
 	}

@@ -75,7 +75,13 @@ func (f *book) connections(w http.ResponseWriter, r *http.Request) *refusal {
 			return invalid("Sync token is invalid, or the parameters are not those of the first call.")
 		}
 		if f.Now().Sub(since.Full) >= f.life() {
-			return &refusal{cmp.Or(f.rules.ExpiredStatus, 412), "Sync token is expired. Clear local cache and retry call without the sync token.", []any{errorInfo("EXPIRED_SYNC_TOKEN")}}
+			return &refusal{
+				cmp.Or(f.rules.ExpiredStatus, 412),
+				"Sync token is expired. Clear local cache and retry call without the sync token.",
+				[]any{
+					errorInfo("EXPIRED_SYNC_TOKEN"),
+				},
+			}
 		}
 		at.From, at.Full = since.Until, since.Full
 		if f.rules.RenewedTokens {
@@ -160,7 +166,11 @@ func (f *book) since(at place, size int, fields []string) (people []entry, next 
 	for _, id := range ids[:min(size, len(ids))] {
 		r, _ := f.table.Indexed().Get(id)
 		if r.Deleted {
-			people = append(people, entry{"resourceName": resource(id), "etag": "%deleted", "metadata": entry{"deleted": true, "sources": []entry{f.source(r)}}})
+			people = append(people, entry{
+				"resourceName": resource(id), "etag": "%deleted", "metadata": entry{
+					"deleted": true, "sources": []entry{f.source(r)},
+				},
+			})
 			continue
 		}
 		one := f.show(r, fields)

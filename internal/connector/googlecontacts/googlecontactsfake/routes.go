@@ -45,9 +45,14 @@ func (f *book) known(scope string, h func(w http.ResponseWriter, r *http.Request
 		var err *refusal
 		switch {
 		case state != fakekit.TokenValid:
-			err = &refusal{401, "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.", nil}
+			err = &refusal{
+				401, "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other " +
+					"valid authentication credential.", nil,
+			}
 		case !token.Can(scope) && !token.Can(ScopeContacts):
-			err = &refusal{403, "Request had insufficient authentication scopes.", []any{errorInfo("ACCESS_TOKEN_SCOPE_INSUFFICIENT")}}
+			err = &refusal{
+				403, "Request had insufficient authentication scopes.", []any{errorInfo("ACCESS_TOKEN_SCOPE_INSUFFICIENT")},
+			}
 		default:
 			err = h(w, r)
 		}
@@ -165,7 +170,10 @@ func (f *book) changed(id string, body map[string]json.RawMessage, fields []stri
 	case at < 0 || meta.Sources[at].Etag == "":
 		return nil, invalid("person.metadata.sources must be specified for the contact to be updated.")
 	case meta.Sources[at].Etag != source || etag != "" && etag != person:
-		return nil, &refusal{412, "Request person.etag is different than the current person.etag. Clear local cache and get the latest person.", nil}
+		return nil, &refusal{
+			412, "Request person.etag is different than the current person.etag. Clear local cache and get the latest person.",
+			nil,
+		}
 	}
 	taken, err := f.taken(body, fields)
 	if err != nil {
@@ -202,7 +210,9 @@ func updatable(text string) ([]string, *refusal) {
 
 // stored makes the writes of a batch: all of them or, where the knob says so, those that
 // are valid. What is wrong with a contact is said by its name [D].
-func (f *book) stored(kind string, names []string, one func(int) (*fakekit.Record, *refusal)) ([]*fakekit.Record, *refusal) {
+func (f *book) stored(
+	kind string, names []string, one func(int) (*fakekit.Record, *refusal),
+) ([]*fakekit.Record, *refusal) {
 	var valid []*fakekit.Record
 	wrong := entry{}
 	for i, name := range names {
@@ -229,7 +239,9 @@ func (f *book) stored(kind string, names []string, one func(int) (*fakekit.Recor
 // people are contacts as a batch answers with them, none without a mask.
 func (f *book) people(saved []*fakekit.Record, mask []string) (out []entry) {
 	for _, rec := range saved {
-		out = append(out, entry{"httpStatusCode": 200, "requestedResourceName": resource(rec.ID), "status": entry{}, "person": f.show(rec, mask)})
+		out = append(out, entry{
+			"httpStatusCode": 200, "requestedResourceName": resource(rec.ID), "status": entry{}, "person": f.show(rec, mask),
+		})
 	}
 	return out
 }
@@ -253,7 +265,9 @@ func (f *book) batchCreate(w http.ResponseWriter, r *http.Request) *refusal {
 	for i := range names {
 		names[i] = strconv.Itoa(i)
 	}
-	saved, err := f.stored("BatchCreateContacts", names, func(i int) (*fakekit.Record, *refusal) { return f.made(body.Contacts[i].ContactPerson) })
+	saved, err := f.stored("BatchCreateContacts", names, func(i int) (*fakekit.Record, *refusal) {
+		return f.made(body.Contacts[i].ContactPerson)
+	})
 	if err == nil {
 		write(w, 200, entry{"createdPeople": f.people(saved, fields)})
 	}
@@ -324,7 +338,10 @@ func (f *book) listGroups(w http.ResponseWriter, _ *http.Request) *refusal {
 }
 
 func (g group) show() entry {
-	return entry{"resourceName": "contactGroups/" + g.ID, "groupType": g.Type, "name": g.Name, "formattedName": g.Name, "etag": "g" + g.ID}
+	return entry{
+		"resourceName": "contactGroups/" + g.ID, "groupType": g.Type, "name": g.Name, "formattedName": g.Name,
+		"etag": "g" + g.ID,
+	}
 }
 
 func (f *book) createGroup(w http.ResponseWriter, r *http.Request) *refusal {
@@ -349,7 +366,8 @@ func (f *book) authorize(w http.ResponseWriter, r *http.Request) {
 	back, err := url.Parse(q.Get("redirect_uri"))
 	scopes := strings.Fields(q.Get("scope"))
 	known := []string{ScopeContacts, ScopeReadOnly, ScopeEmail}
-	if err != nil || back.Host == "" || q.Get("client_id") != ClientID || q.Get("response_type") != "code" || len(scopes) == 0 ||
+	if err != nil || back.Host == "" || q.Get("client_id") != ClientID || q.Get("response_type") != "code" ||
+		len(scopes) == 0 ||
 		slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(known, s) }) {
 		fail(w, invalid("Error 400: invalid_request"))
 		return
@@ -358,9 +376,11 @@ func (f *book) authorize(w http.ResponseWriter, r *http.Request) {
 		scopes = append(scopes, "offline")
 	}
 	back.RawQuery = url.Values{
-		"code": {f.Tokens().Code(ClientID, q.Get("redirect_uri"), q.Get("code_challenge"), scopes)}, "state": {q.Get("state")}, "scope": {q.Get("scope")},
+		"code":  {f.Tokens().Code(ClientID, q.Get("redirect_uri"), q.Get("code_challenge"), scopes)},
+		"state": {q.Get("state")}, "scope": {q.Get("scope")},
 	}.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // the caller names the address: that is what the endpoint is for
+	http.Redirect(w, r, back.String(), //nolint:gosec // the caller names the address
+		http.StatusFound)
 }
 
 // token gives and renews grants. The refresh token comes with the first one only [A1].
@@ -380,13 +400,16 @@ func (f *book) token(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case first:
 		var scopes []string
-		if scopes, err = f.Tokens().Redeem(v.Get("code"), ClientID, v.Get("redirect_uri"), v.Get("code_verifier")); err == nil {
+		if scopes, err = f.Tokens().Redeem(v.Get("code"), ClientID, v.Get("redirect_uri"),
+			v.Get("code_verifier")); err == nil {
 			t = f.Tokens().Issue("fake-", ClientID, tokenLife, scopes, slices.Contains(scopes, "offline"))
 		}
 	case v.Get("grant_type") == "refresh_token":
 		t, err = f.Tokens().Renew("fake-", ClientID, v.Get("refresh_token"), tokenLife)
 	default:
-		write(w, 400, entry{"error": "unsupported_grant_type", "error_description": "Invalid grant_type: " + v.Get("grant_type")})
+		write(w, 400, entry{
+			"error": "unsupported_grant_type", "error_description": "Invalid grant_type: " + v.Get("grant_type"),
+		})
 		return
 	}
 	if err != nil {

@@ -17,8 +17,10 @@ import (
 
 // allFields are the field masks of a person [D].
 var allFields = []string{
-	"addresses", "ageRanges", "biographies", "birthdays", "calendarUrls", "clientData", "coverPhotos", "emailAddresses", "events", "externalIds",
-	"genders", "imClients", "interests", "locales", "locations", "memberships", "metadata", "miscKeywords", "names", "nicknames", "occupations",
+	"addresses", "ageRanges", "biographies", "birthdays", "calendarUrls", "clientData", "coverPhotos", "emailAddresses",
+	"events", "externalIds",
+	"genders", "imClients", "interests", "locales", "locations", "memberships", "metadata", "miscKeywords", "names",
+	"nicknames", "occupations",
 	"organizations", "phoneNumbers", "photos", "relations", "sipAddresses", "skills", "urls", "userDefined",
 }
 
@@ -65,7 +67,8 @@ func (c *card) etag() (person, source string) {
 func (f *book) source(r *fakekit.Record) entry {
 	_, etag := contents(r).etag()
 	return entry{
-		"type": "CONTACT", "id": strings.TrimPrefix(r.ID, "c"), "etag": etag, "updateTime": r.Modified.UTC().Format("2006-01-02T15:04:05.000Z"),
+		"type": "CONTACT", "id": strings.TrimPrefix(r.ID, "c"), "etag": etag,
+		"updateTime": r.Modified.UTC().Format("2006-01-02T15:04:05.000Z"),
 	}
 }
 
@@ -82,7 +85,9 @@ func (f *book) show(r *fakekit.Record, fields []string) map[string]any {
 		var list []entry
 		for i, e := range c.fields[name] {
 			own := maps.Clone(e)
-			own["metadata"] = entry{"primary": i == 0, "sourcePrimary": i == 0, "source": entry{"type": "CONTACT", "id": strings.TrimPrefix(r.ID, "c")}}
+			own["metadata"] = entry{
+				"primary": i == 0, "sourcePrimary": i == 0, "source": entry{"type": "CONTACT", "id": strings.TrimPrefix(r.ID, "c")},
+			}
 			if name == "names" {
 				own["displayName"] = displayName(e)
 			}
@@ -181,7 +186,9 @@ func (f *book) set(c *card, name, v string) error {
 			if err != nil {
 				return errors.New("a birthday is a date")
 			}
-			c.fields[name] = []entry{{"date": entry{"year": float64(t.Year()), "month": float64(t.Month()), "day": float64(t.Day())}}}
+			c.fields[name] = []entry{
+				{"date": entry{"year": float64(t.Year()), "month": float64(t.Month()), "day": float64(t.Day())}},
+			}
 		}
 	case name == "memberships":
 		kept := slices.DeleteFunc(c.fields[name], func(e entry) bool {
@@ -283,8 +290,10 @@ var words = map[int]struct {
 	name string
 	code int
 }{
-	400: {"INVALID_ARGUMENT", 3}, 401: {"UNAUTHENTICATED", 16}, 403: {"PERMISSION_DENIED", 7}, 404: {"NOT_FOUND", 5}, 409: {"ALREADY_EXISTS", 6},
-	410: {"FAILED_PRECONDITION", 9}, 412: {"FAILED_PRECONDITION", 9}, 429: {"RESOURCE_EXHAUSTED", 8}, 500: {"INTERNAL", 13}, 503: {"UNAVAILABLE", 14},
+	400: {"INVALID_ARGUMENT", 3}, 401: {"UNAUTHENTICATED", 16}, 403: {"PERMISSION_DENIED", 7}, 404: {"NOT_FOUND", 5},
+	409: {"ALREADY_EXISTS", 6},
+	410: {"FAILED_PRECONDITION", 9}, 412: {"FAILED_PRECONDITION", 9}, 429: {"RESOURCE_EXHAUSTED", 8},
+	500: {"INTERNAL", 13}, 503: {"UNAVAILABLE", 14},
 }
 
 // refusal is an error of the API; status 412 stands for a precondition that failed,
@@ -327,7 +336,10 @@ func (*book) Refuse(w http.ResponseWriter, _ *http.Request, status int) {
 
 // Throttle implements fakekit.App: without Retry-After, as a rule.
 func (*book) Throttle(w http.ResponseWriter, _ *http.Request, _ fakekit.LimitKind, _ time.Duration) {
-	fail(w, &refusal{429, "Quota exceeded for quota metric 'Critical read requests (Contact and Profile Reads)' and limit 'Critical read requests per minute per user'.", nil})
+	fail(w, &refusal{
+		429, "Quota exceeded for quota metric 'Critical read requests (Contact and Profile Reads)' and limit 'Critical " +
+			"read requests per minute per user'.", nil,
+	})
 }
 
 // Unknown implements fakekit.App.

@@ -12,7 +12,9 @@ import (
 // associationRoutes are the paths of v3, v4 and 2026-03 (S: associations.json).
 func (f *account) associationRoutes(add func(r fakekit.Route, scope string, e endpoint)) {
 	const read, write = "crm.objects.{type}.read", "crm.objects.{type}.write"
-	for _, base := range []string{"/crm/v4/objects/{type}/{id}/associations", "/crm/objects/2026-03/{type}/{id}/associations"} {
+	for _, base := range []string{
+		"/crm/v4/objects/{type}/{id}/associations", "/crm/objects/2026-03/{type}/{id}/associations",
+	} {
 		add(fakekit.Route{Pattern: "GET " + base + "/{toType}"}, read, f.listAssociations)
 		add(fakekit.Route{Pattern: "PUT " + base + "/{toType}/{toID}", Write: true}, write, f.putAssociation)
 		add(fakekit.Route{Pattern: "PUT " + base + "/default/{toType}/{toID}", Write: true}, write, f.putDefault)
@@ -88,7 +90,9 @@ func (f *account) putDefault(c *call) (int, any, *apiError) {
 		return 0, nil, e
 	}
 	k := plain(c.o, to)
-	a, b, _, e := f.relate(c.o, to, pairInput{From: ref{c.PathValue("id")}, To: ref{c.PathValue("toID")}, Types: []spec{{"HUBSPOT_DEFINED", k.id}}})
+	a, b, _, e := f.relate(c.o, to, pairInput{
+		From: ref{c.PathValue("id")}, To: ref{c.PathValue("toID")}, Types: []spec{{"HUBSPOT_DEFINED", k.id}},
+	})
 	if e != nil {
 		return 0, nil, e
 	}

@@ -38,11 +38,13 @@ func TestValuesThatTheAccountChanges(t *testing.T) {
 	}
 	knob("/_fake/rewrites", `{"rules":[{"object":"contacts","field":"city","how":"upper"},{"object":"contacts","field":"score","how":"round"},`+
 		`{"object":"contacts","field":"jobtitle","how":"keep","api_only":true}]}`, 200)
-	if got := write(`"city":"Lund","score":"2.6","jobtitle":"x"`); got["city"] != "LUND" || got["score"] != "3" || got["jobtitle"] != nil {
+	if got := write(`"city":"Lund","score":"2.6","jobtitle":"x"`); got["city"] != "LUND" || got["score"] != "3" ||
+		got["jobtitle"] != nil {
 		t.Errorf("the app holds %v", got)
 	}
 	knob("/_fake/rewrites", `{"rules":[{"object":"contacts","field":"city","how":"shout"}]}`, 400)
-	knob("/_fake/validations", `{"rules":[{"object":"contacts","field":"city","contains":"Lund","names":["city","zip"]}]}`, 200)
+	knob("/_fake/validations", `{"rules":[{"object":"contacts","field":"city","contains":"Lund","names":["city","zip"]}]}`,
+		200)
 	status, out := p.do("PATCH", "/crm/v3/objects/contacts/"+id, `{"properties":{"city":"Lund"}}`)
 	if status != 200 { // the workflow comes first, and LUND does not break the rule
 		t.Errorf("%d %v", status, out)

@@ -1,6 +1,7 @@
 // Package hubspotfake is a HubSpot account that speaks HubSpot's CRM API over
 // HTTP: contacts, companies and deals, associations, properties and their
-// groups, pipelines, owners, search, batches, OAuth and signed webhooks. It refuses what HubSpot refuses, with HubSpot's
+// groups, pipelines, owners, search, batches, OAuth and signed webhooks. It refuses what HubSpot refuses, with
+// HubSpot's
 // error bodies; each rule names the page it comes from, by these marks:
 //
 //   - G1 https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide

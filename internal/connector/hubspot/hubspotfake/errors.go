@@ -67,7 +67,8 @@ func exists(o *object, property, value, id string) *apiError {
 		return e
 	}
 	e.status, e.Category = http.StatusBadRequest, catValidation
-	e.Message = fmt.Sprintf("Property values were not valid: a value for the unique property %s is in use by %s %s", property, o.singular, id)
+	e.Message = fmt.Sprintf("Property values were not valid: a value for the unique property %s is in use by %s %s",
+		property, o.singular, id)
 	e.Errors = []detail{{
 		Message: "the value is already in use", Code: "CONFLICTING_UNIQUE_VALUE", In: property,
 		Context: map[string][]string{"propertyName": {property}, "ids": {id}},

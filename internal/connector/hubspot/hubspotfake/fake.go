@@ -80,7 +80,9 @@ func New(cfg fakekit.Config) *Fake {
 	f.objects, f.edges = []*object{f.contacts(), f.companies(), f.deals()}, map[end][]edge{}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
-		o.groups = []*propertyGroup{{Name: o.props[0].Group, Label: strings.ToUpper(o.singular[:1]) + o.singular[1:] + " information"}}
+		o.groups = []*propertyGroup{
+			{Name: o.props[0].Group, Label: strings.ToUpper(o.singular[:1]) + o.singular[1:] + " information"},
+		}
 		for _, p := range o.props {
 			switch {
 			case p.Name == "hs_additional_emails":

@@ -46,7 +46,8 @@ func (f *account) authorize(w http.ResponseWriter, r *http.Request) {
 		params.Set("state", s)
 	}
 	back.RawQuery = params.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // the caller names the address: that is what the endpoint is for
+	http.Redirect(w, r, back.String(), //nolint:gosec // the caller names the address
+		http.StatusFound)
 }
 
 // form reads a form-encoded body: everything is in the body, nothing in Basic
@@ -141,7 +142,8 @@ func (f *account) tokenInfo(w http.ResponseWriter, r *http.Request) {
 	}
 	f.json(w, http.StatusOK, map[string]any{
 		"token": t.Access, "hub_id": PortalID, "hub_domain": "fake.example.com", "app_id": AppID, "user_id": 7001,
-		"scopes": t.Scopes, "expires_in": int(t.Expires.Sub(f.Now()) / time.Second), "token_type": "access", "user": "alex@example.com",
+		"scopes": t.Scopes, "expires_in": int(t.Expires.Sub(f.Now()) / time.Second), "token_type": "access",
+		"user": "alex@example.com",
 	})
 }
 

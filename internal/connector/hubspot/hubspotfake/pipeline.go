@@ -63,7 +63,8 @@ type audit struct {
 }
 
 func (f *account) pipelineRoutes(add func(r fakekit.Route, scope string, e endpoint)) {
-	const read, write = "crm.schemas.{type}.read|crm.objects.{type}.read", "crm.schemas.{type}.write|crm.objects.{type}.write"
+	const read, write = "crm.schemas.{type}.read|crm.objects.{type}.read",
+		"crm.schemas.{type}.write|crm.objects.{type}.write"
 	for _, base := range []string{"/crm/v3/pipelines/{type}", "/crm/pipelines/2026-03/{type}"} {
 		add(fakekit.Route{Pattern: "GET " + base}, read, f.listPipelines)
 		add(fakekit.Route{Pattern: "POST " + base, Write: true}, write, f.createPipeline)
@@ -88,7 +89,10 @@ func (f *account) pipelineRoutes(add func(r fakekit.Route, scope string, e endpo
 func (f *account) salesPipeline(o *object) {
 	at := f.Now().Format(stamp)
 	p := &pipeline{ID: "default", Label: "Sales Pipeline", CreatedAt: at, UpdatedAt: at}
-	chances := map[string]string{"appointmentscheduled": "0.2", "qualifiedtobuy": "0.4", "contractsent": "0.9", "closedwon": "1.0", "closedlost": "0.0"}
+	chances := map[string]string{
+		"appointmentscheduled": "0.2", "qualifiedtobuy": "0.4", "contractsent": "0.9", "closedwon": "1.0",
+		"closedlost": "0.0",
+	}
 	stages, _ := o.prop("dealstage")
 	for i, opt := range stages.Options {
 		chance := chances[opt.Value]
@@ -202,7 +206,9 @@ func (o *object) freeLabel(p *pipeline, label string) *apiError {
 	}
 	for _, q := range o.pipelines {
 		if q != p && strings.EqualFold(q.Label, label) {
-			return &apiError{status: http.StatusConflict, Category: catConflict, Message: "A pipeline with this label exists already: " + label}
+			return &apiError{
+				status: http.StatusConflict, Category: catConflict, Message: "A pipeline with this label exists already: " + label,
+			}
 		}
 	}
 	return nil
@@ -222,7 +228,9 @@ func (f *account) fillStage(others []*stage, s *stage, in stageIn) *apiError {
 	}
 	for _, q := range others {
 		if q != s && strings.EqualFold(q.Label, in.Label) {
-			return &apiError{status: http.StatusConflict, Category: catConflict, Message: "A stage with this label exists already: " + in.Label}
+			return &apiError{
+				status: http.StatusConflict, Category: catConflict, Message: "A stage with this label exists already: " + in.Label,
+			}
 		}
 	}
 	chance, err := strconv.ParseFloat(in.Metadata["probability"], 64)

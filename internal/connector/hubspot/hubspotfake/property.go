@@ -48,7 +48,9 @@ func (f *account) getProperty(c *call) (int, any, *apiError) {
 		return 0, nil, e
 	}
 	archived := c.flag("archived")
-	i := slices.IndexFunc(c.o.props, func(p *property) bool { return p.Name == c.PathValue("name") && p.Archived == archived })
+	i := slices.IndexFunc(c.o.props, func(p *property) bool {
+		return p.Name == c.PathValue("name") && p.Archived == archived
+	})
 	if i < 0 {
 		return 0, nil, notFound()
 	}
@@ -208,20 +210,23 @@ func (f *account) Knobs() []fakekit.Knob {
 				f.refuseStages = in.Refuse
 				return done{OK: true}, nil
 			}),
-		fakekit.NewKnob("PUT", "/_fake/merges", "Choose in which of its forms HubSpot merges records.", func(_ *http.Request, in Merges) (done, error) {
-			f.Lock()
-			defer f.Unlock()
-			f.merges = in
-			return done{OK: true}, nil
-		}),
-		fakekit.NewKnob("PUT", "/_fake/archive", "Set how long archived records are remembered.", func(_ *http.Request, in retentionIn) (done, error) {
-			return done{OK: true}, f.setRetention(in)
-		}),
+		fakekit.NewKnob("PUT", "/_fake/merges", "Choose in which of its forms HubSpot merges records.",
+			func(_ *http.Request, in Merges) (done, error) {
+				f.Lock()
+				defer f.Unlock()
+				f.merges = in
+				return done{OK: true}, nil
+			}),
+		fakekit.NewKnob("PUT", "/_fake/archive", "Set how long archived records are remembered.",
+			func(_ *http.Request, in retentionIn) (done, error) {
+				return done{OK: true}, f.setRetention(in)
+			}),
 		fakekit.NewKnob("PATCH", "/_fake/properties/{object}/{name}", "Change a property as an admin would.",
 			func(r *http.Request, in PropertyChange) (done, error) {
 				return done{OK: true}, f.changeProperty(r.PathValue("object"), r.PathValue("name"), in)
 			}),
-		fakekit.NewKnob("PUT", "/_fake/scopes", "Take scopes from every grant, as an admin of the portal can; an empty list gives all back.",
+		fakekit.NewKnob("PUT", "/_fake/scopes",
+			"Take scopes from every grant, as an admin of the portal can; an empty list gives all back.",
 			func(_ *http.Request, in scopesIn) (done, error) {
 				for _, s := range in.Without {
 					if !slices.Contains(Scopes, s) {

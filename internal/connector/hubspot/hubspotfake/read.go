@@ -220,7 +220,8 @@ func (f *account) getOne(c *call) (int, any, *apiError) {
 	if r.Deleted != c.flag("archived") {
 		return 0, nil, notFound()
 	}
-	shown, e := f.withAssociations(c, f.rowWithHistory(c.o, r, queryList(c, "properties"), queryList(c, "propertiesWithHistory")))
+	shown, e := f.withAssociations(c, f.rowWithHistory(c.o, r, queryList(c, "properties"),
+		queryList(c, "propertiesWithHistory")))
 	if e != nil {
 		return 0, nil, e
 	}
@@ -291,7 +292,9 @@ func (f *account) batchRead(c *call) (int, any, *apiError) {
 			continue
 		}
 		if f.BrokenRow(r.ID) {
-			errs = append(errs, &apiError{Category: "INTERNAL_ERROR", Context: map[string][]string{"ids": {i.ID}}, Message: "internal error"})
+			errs = append(errs, &apiError{
+				Category: "INTERNAL_ERROR", Context: map[string][]string{"ids": {i.ID}}, Message: "internal error",
+			})
 			continue
 		}
 		if !seen[r.ID] {
@@ -311,7 +314,8 @@ func missingRows(o *object, ids []string) []*apiError {
 	}
 	return []*apiError{{
 		Category: catNotFound, Context: map[string][]string{"ids": ids},
-		Message: fmt.Sprintf("Could not get some %s objects, they may be deleted or not exist. Check that ids are valid.", strings.ToUpper(o.singular)),
+		Message: fmt.Sprintf("Could not get some %s objects, they may be deleted or not exist. Check that ids are valid.",
+			strings.ToUpper(o.singular)),
 	}}
 }
 

@@ -136,7 +136,10 @@ func (f *account) admit(c *call, scope string) *apiError {
 	tok, state := f.Tokens().Check(access)
 	switch state {
 	case fakekit.TokenExpired:
-		return &apiError{status: http.StatusUnauthorized, Category: "EXPIRED_AUTHENTICATION", Message: "The OAuth token used to make this call has expired."}
+		return &apiError{
+			status: http.StatusUnauthorized, Category: "EXPIRED_AUTHENTICATION",
+			Message: "The OAuth token used to make this call has expired.",
+		}
 	case fakekit.TokenRevoked, fakekit.TokenUnknown:
 		return unauthenticated("The token used to make this call is not valid.")
 	case fakekit.TokenValid:

@@ -190,7 +190,8 @@ func (in *searchInput) order(o *object) (order, *apiError) {
 	} else if err := json.Unmarshal(in.Sorts[0], &rule); err != nil {
 		return order{}, invalid("invalid sort rule")
 	}
-	if _, ok := o.prop(rule.Property); !ok || rule.Direction != "ASCENDING" && rule.Direction != "DESCENDING" && rule.Direction != "" {
+	if _, ok := o.prop(rule.Property); !ok || rule.Direction != "ASCENDING" && rule.Direction != "DESCENDING" &&
+		rule.Direction != "" {
 		return order{}, invalid("invalid sort rule")
 	}
 	return order{rule.Property, rule.Direction == "DESCENDING"}, nil
@@ -397,7 +398,10 @@ func (in *searchInput) matches(o *object, r *fakekit.Record) bool {
 
 // fullText looks where HubSpot looks (G3).
 func fullText(r *fakekit.Record, query string) bool {
-	for _, p := range []string{"firstname", "lastname", "email", "phone", "hs_additional_emails", "fax", "mobilephone", "company", "name", "domain", "dealname"} {
+	for _, p := range []string{
+		"firstname", "lastname", "email", "phone", "hs_additional_emails", "fax", "mobilephone",
+		"company", "name", "domain", "dealname",
+	} {
 		if strings.Contains(strings.ToLower(r.Fields[p]), strings.ToLower(query)) {
 			return true
 		}
@@ -453,7 +457,9 @@ func (x *filter) in(v string) bool {
 
 func (x *filter) token(v string) bool {
 	want := strings.ToLower(strings.Trim(*x.Value, "*"))
-	return slices.ContainsFunc(strings.Fields(strings.ToLower(v)), func(t string) bool { return strings.Contains(t, want) })
+	return slices.ContainsFunc(strings.Fields(strings.ToLower(v)), func(t string) bool {
+		return strings.Contains(t, want)
+	})
 }
 
 // compare orders two values by the property's type. Enumeration values are

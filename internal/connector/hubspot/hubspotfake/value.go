@@ -65,7 +65,8 @@ func (f *account) value(o *object, p *property, v string, old *fakekit.Record) (
 		return f.choiceValue(o, p, v, old)
 	}
 	if p.Name == "email" && o.name == "contacts" {
-		if a, err := mail.ParseAddress(v); err != nil || a.Address != v || !strings.Contains(v[strings.LastIndex(v, "@"):], ".") {
+		if a, err := mail.ParseAddress(v); err != nil || a.Address != v ||
+			!strings.Contains(v[strings.LastIndex(v, "@"):], ".") {
 			return "", "INVALID_EMAIL", "Email address is invalid"
 		}
 		return strings.ToLower(v), "", "" // stored in lower case (O)

@@ -20,7 +20,11 @@ func (f *account) create(o *object, given map[string]string, by source) (*fakeki
 	for _, any := range o.needed { // G2
 		if !slices.ContainsFunc(any, func(n string) bool { return fields[n] != "" }) {
 			e := invalid("Error creating %s. One of these properties is required: %v", strings.ToUpper(o.singular), any)
-			e.Errors = []detail{{Message: "required", Code: "MISSING_REQUIRED_PROPERTY", In: any[0], Context: map[string][]string{"propertyName": {any[0]}}}}
+			e.Errors = []detail{
+				{Message: "required", Code: "MISSING_REQUIRED_PROPERTY", In: any[0], Context: map[string][]string{
+					"propertyName": {any[0]},
+				}},
+			}
 			return nil, e
 		}
 	}
@@ -76,7 +80,10 @@ func (f *account) broken(o *object, fields map[string]string, old *fakekit.Recor
 	}
 	var ds []detail
 	for _, name := range rule.Names {
-		ds = append(ds, detail{Message: "the value does not meet a validation rule", Code: "INVALID_VALUE", In: name, Context: map[string][]string{"propertyName": {name}}})
+		ds = append(ds, detail{
+			Message: "the value does not meet a validation rule", Code: "INVALID_VALUE", In: name,
+			Context: map[string][]string{"propertyName": {name}},
+		})
 	}
 	return invalidProperties(ds)
 }
@@ -140,7 +147,8 @@ func (f *account) update(o *object, id string, given map[string]string, by sourc
 
 // remember starts a property's history with the value it was created with.
 func (f *account) remember(o *object, old *fakekit.Record, property string) {
-	if old.Fields[property] == "" || slices.ContainsFunc(o.history[old.ID], func(c change) bool { return c.property == property }) {
+	if old.Fields[property] == "" ||
+		slices.ContainsFunc(o.history[old.ID], func(c change) bool { return c.property == property }) {
 		return
 	}
 	o.history[old.ID] = append(o.history[old.ID], change{property, old.Fields[property], old.Created, o.maker(old.ID)})
@@ -387,7 +395,9 @@ func (f *account) batchUpsert(c *call) (int, any, *apiError) {
 	return f.answer(results, errs, http.StatusOK)
 }
 
-func (f *account) upsert(o *object, in writeInput, fields map[string]string) (r *fakekit.Record, fresh bool, e *apiError) {
+func (f *account) upsert(
+	o *object, in writeInput, fields map[string]string,
+) (r *fakekit.Record, fresh bool, e *apiError) {
 	if in.ID == "" {
 		return nil, false, invalid("id must not be empty")
 	}

@@ -100,22 +100,36 @@ func New(cfg fakekit.Config) *Fake {
 	}, tags: []tag{{"tag", "501", "VIP"}, {"tag", "502", "Lead"}}}
 	f.objects = []*object{
 		{name: "contacts", model: "contact", attributes: attributesOf("contact",
-			attribute{Full: "id", Label: "ID"}, attribute{Full: "created_at", Label: "Created", Data: "date"}, attribute{Full: "updated_at", Label: "Updated", Data: "date"},
+			attribute{Full: "id", Label: "ID"}, attribute{Full: "created_at", Label: "Created", Data: "date"},
+			attribute{Full: "updated_at", Label: "Updated", Data: "date"},
 			attribute{Full: "name", Label: "Name", Writable: true}, attribute{Full: "email", Label: "Email", Writable: true},
-			attribute{Full: "phone", Label: "Phone", Writable: true}, attribute{Full: "external_id", Label: "User ID", Writable: true},
+			attribute{Full: "phone", Label: "Phone", Writable: true}, attribute{
+				Full: "external_id", Label: "User ID", Writable: true,
+			},
 			attribute{Full: "role", Label: "Role", Writable: true, Options: []string{"user", "lead"}},
 			attribute{Full: "owner_id", Label: "Owner", Data: "integer", Writable: true},
 			attribute{Full: "unsubscribed_from_emails", Label: "Unsubscribed", Data: "boolean", Writable: true},
-			attribute{Full: Nickname, Label: "Nickname", Writable: true}, attribute{Full: Score, Label: "Score", Data: "integer", Writable: true},
+			attribute{Full: Nickname, Label: "Nickname", Writable: true}, attribute{
+				Full: Score, Label: "Score", Data: "integer", Writable: true,
+			},
 			attribute{Full: Level, Label: "Level", Writable: true, Options: []string{"Gold", "Silver"}},
 			attribute{Full: Since, Label: "Since", Data: "date", Writable: true},
 			attribute{Full: "custom_attributes.old", Label: "Old", Archived: true})},
 		{name: "companies", model: "company", attributes: attributesOf("company",
-			attribute{Full: "id", Label: "ID"}, attribute{Full: "created_at", Label: "Created", Data: "date"}, attribute{Full: "updated_at", Label: "Updated", Data: "date"},
-			attribute{Full: "company_id", Label: "Company ID", Writable: true}, attribute{Full: "name", Label: "Name", Writable: true},
-			attribute{Full: "website", Label: "Website", Writable: true}, attribute{Full: "industry", Label: "Industry", Writable: true},
-			attribute{Full: "size", Label: "Size", Data: "integer", Writable: true}, attribute{Full: "monthly_spend", Label: "Spend", Data: "float", Writable: true},
-			attribute{Full: "plan", Label: "Plan", Writable: true}, attribute{Full: "custom_attributes.tier", Label: "Tier", Writable: true})},
+			attribute{Full: "id", Label: "ID"}, attribute{Full: "created_at", Label: "Created", Data: "date"},
+			attribute{Full: "updated_at", Label: "Updated", Data: "date"},
+			attribute{Full: "company_id", Label: "Company ID", Writable: true}, attribute{
+				Full: "name", Label: "Name", Writable: true,
+			},
+			attribute{Full: "website", Label: "Website", Writable: true}, attribute{
+				Full: "industry", Label: "Industry", Writable: true,
+			},
+			attribute{Full: "size", Label: "Size", Data: "integer", Writable: true}, attribute{
+				Full: "monthly_spend", Label: "Spend", Data: "float", Writable: true,
+			},
+			attribute{Full: "plan", Label: "Plan", Writable: true}, attribute{
+				Full: "custom_attributes.tier", Label: "Tier", Writable: true,
+			})},
 	}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
@@ -148,7 +162,9 @@ func (*space) Slot() int { return 1 }
 func (f *space) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
 		o := f.objects[0]
-		r := &fakekit.Record{ID: f.newID(), Fields: map[string]string{"role": "user"}, Created: at.Add(time.Duration(i) * time.Second)}
+		r := &fakekit.Record{
+			ID: f.newID(), Fields: map[string]string{"role": "user"}, Created: at.Add(time.Duration(i) * time.Second),
+		}
 		r.Modified = r.Created
 		for name, v := range map[string]string{"name": p.First + " " + p.Last, "email": p.Email, "phone": p.Phone} {
 			r.Set(name, v)
@@ -278,12 +294,15 @@ func (f *space) allowed(o *object, r, was *fakekit.Record, byUser bool) error {
 		}
 	}
 	for _, name := range unique {
-		if other := f.holder(o, name, r.Fields[name]); other != nil && other.ID != r.ID && (o.model == "company" || r.Fields["role"] == "user") {
+		if other := f.holder(o, name, r.Fields[name]); other != nil && other.ID != r.ID &&
+			(o.model == "company" || r.Fields["role"] == "user") {
 			return &refusal{409, "conflict", "A " + o.model + " matching those details already exists with id=" + other.ID, ""}
 		}
 	}
 	if rule, broken := f.Broken(o.name, r.Fields, byUser); broken {
-		return &refusal{422, "parameter_invalid", "a rule refuses " + strings.Join(rule.Names, ", "), strings.Join(rule.Names, "")}
+		return &refusal{
+			422, "parameter_invalid", "a rule refuses " + strings.Join(rule.Names, ", "), strings.Join(rule.Names, ""),
+		}
 	}
 	return nil
 }

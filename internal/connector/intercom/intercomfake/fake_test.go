@@ -52,8 +52,10 @@ func TestContacts(t *testing.T) {
 	s.wants(409, "already exists with id="+id, "POST /contacts", `{"email":"A@example.org"}`)
 	s.wants(200, `"role":"lead"`, "POST /contacts", `{"email":"a@example.org","role":"lead"}`)
 	for body, part := range map[string]string{
-		`{"custom_attributes":{"none":1}}`: "custom_attributes.none", `{"custom_attributes":{"score":"x"}}`: "custom_attributes.score", `{"name":7}`: `"field":"name"`,
-		`{"custom_attributes":{"level":"Bronze"}}`: "custom_attributes.level", `{"updated_at":1}`: "updated_at", `{"custom_attributes":{"old":"x"}}`: "custom_attributes.old",
+		`{"custom_attributes":{"none":1}}`:    "custom_attributes.none",
+		`{"custom_attributes":{"score":"x"}}`: "custom_attributes.score", `{"name":7}`: `"field":"name"`,
+		`{"custom_attributes":{"level":"Bronze"}}`: "custom_attributes.level", `{"updated_at":1}`: "updated_at",
+		`{"custom_attributes":{"old":"x"}}`: "custom_attributes.old",
 	} {
 		s.wants(400, part, "PUT /contacts/"+id, body)
 	}
@@ -100,7 +102,8 @@ func TestListings(t *testing.T) {
 	}
 	one := `{"field":"email","operator":"=","value":"x@example.org"}`
 	s.wants(200, `"total_count":0`, "POST /contacts/search", search(`{"operator":"OR","value":[`+one+`,`+one+`]}`, ""))
-	s.wants(400, "15 filters", "POST /contacts/search", search(`{"operator":"AND","value":[`+strings.Repeat(one+`,`, 15)+one+`]}`, ""))
+	s.wants(400, "15 filters", "POST /contacts/search",
+		search(`{"operator":"AND","value":[`+strings.Repeat(one+`,`, 15)+one+`]}`, ""))
 	s.wants(400, "invalid_field", "POST /contacts/search", search(strings.Replace(one, "email", "none", 1), ""))
 	s.wants(400, "invalid_operator", "POST /contacts/search", search(strings.Replace(one, `"="`, `"LIKE"`, 1), ""))
 	s.wants(400, "invalid_sort_order", "POST /contacts/search", `{"query":`+one+`,"sort":{"order":"asc"}}`)
@@ -130,7 +133,9 @@ func TestLimitsAndWebhooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := s.Core().Outbox()[0].Packed
-	if said := fmt.Sprintf("%s %s", d.Header, d.Body); !strings.Contains(said, "sha1=") || !strings.Contains(said, `"topic":"contact.deleted"`) || !strings.Contains(said, id) || strings.Contains(said, "email") {
+	if said := fmt.Sprintf("%s %s", d.Header, d.Body); !strings.Contains(said, "sha1=") ||
+		!strings.Contains(said, `"topic":"contact.deleted"`) || !strings.Contains(said, id) ||
+		strings.Contains(said, "email") {
 		t.Errorf("a deletion is told as %s", said)
 	}
 	for range 3 {

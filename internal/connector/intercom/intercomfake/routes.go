@@ -291,7 +291,9 @@ func (f *space) listCompanies(w http.ResponseWriter, r *http.Request) error {
 		slices.Reverse(all)
 	}
 	from := min((number-1)*size, len(all))
-	f.answer(w, o, all[from:min(from+size, len(all))], len(all), map[string]any{"page": number, "per_page": size, "total_pages": (len(all) + size - 1) / size})
+	f.answer(w, o, all[from:min(from+size, len(all))], len(all), map[string]any{
+		"page": number, "per_page": size, "total_pages": (len(all) + size - 1) / size,
+	})
 	return nil
 }
 
@@ -441,8 +443,11 @@ func (f *space) authorize(w http.ResponseWriter, r *http.Request) {
 		fail(w, &refusal{400, "parameter_invalid", "invalid client_id or redirect_uri", ""})
 		return
 	}
-	back.RawQuery = url.Values{"code": {f.Tokens().Code(ClientID, q.Get("redirect_uri"), "", nil)}, "state": {q.Get("state")}}.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // the caller names the address: that is what the endpoint is for
+	back.RawQuery = url.Values{
+		"code": {f.Tokens().Code(ClientID, q.Get("redirect_uri"), "", nil)}, "state": {q.Get("state")},
+	}.Encode()
+	http.Redirect(w, r, back.String(), //nolint:gosec // the caller names the address
+		http.StatusFound)
 }
 
 // token gives a token that does not end, and no refresh token [A1].
@@ -450,11 +455,15 @@ func (f *space) token(w http.ResponseWriter, r *http.Request) {
 	err := r.ParseForm()
 	v := r.PostForm
 	if err != nil || v.Get("client_id") != ClientID || v.Get("client_secret") != ClientSecret {
-		write(w, 401, map[string]any{"type": "error.list", "errors": []any{map[string]string{"code": "unauthorized", "message": "invalid client"}}})
+		write(w, 401, map[string]any{
+			"type": "error.list", "errors": []any{map[string]string{"code": "unauthorized", "message": "invalid client"}},
+		})
 		return
 	}
 	if _, err := f.Tokens().Redeem(v.Get("code"), ClientID, v.Get("redirect_uri"), ""); err != nil {
-		write(w, 400, map[string]any{"type": "error.list", "errors": []any{map[string]string{"code": "parameter_invalid", "message": "invalid code"}}})
+		write(w, 400, map[string]any{
+			"type": "error.list", "errors": []any{map[string]string{"code": "parameter_invalid", "message": "invalid code"}},
+		})
 		return
 	}
 	t := f.Tokens().Issue("fake-", ClientID, 0, nil, false)

@@ -30,7 +30,8 @@ func (f *space) tell(o *object, what string, r *fakekit.Record, more map[string]
 		item = map[string]any{"type": "contact_tag", "contact": item, "tag": map[string]string{"type": "tag"}}
 	}
 	f.Emit(fakekit.Event{Object: o.name, ID: r.ID, Kind: topic, At: r.Modified, Data: map[string]any{
-		"type": "notification_event", "id": fmt.Sprintf("notif_%08d", f.events), "topic": topic, "app_id": AppID, "created_at": r.Modified.Unix(),
+		"type": "notification_event", "id": fmt.Sprintf("notif_%08d", f.events), "topic": topic, "app_id": AppID,
+		"created_at":    r.Modified.Unix(),
 		"first_sent_at": r.Modified.Unix(), "data": map[string]any{"type": "notification_event_data", "item": item},
 	}})
 }

@@ -51,7 +51,10 @@ func (f *space) tagsOf(r *fakekit.Record, most int) map[string]any {
 		}
 		data = append(data, one)
 	}
-	return map[string]any{"type": "list", "data": data, "url": "/contacts/" + r.ID + "/tags", "total_count": len(all), "has_more": len(all) > most}
+	return map[string]any{
+		"type": "list", "data": data, "url": "/contacts/" + r.ID + "/tags", "total_count": len(all),
+		"has_more": len(all) > most,
+	}
 }
 
 // json is a value in the type that the attribute has.
@@ -145,19 +148,26 @@ func fail(w http.ResponseWriter, e *refusal) {
 	if e.field != "" {
 		one["field"] = e.field
 	}
-	write(w, e.status, map[string]any{"type": "error.list", "request_id": "b68959ea6328902209709e58c", "errors": []any{one}})
+	write(w, e.status, map[string]any{
+		"type": "error.list", "request_id": "b68959ea6328902209709e58c", "errors": []any{one},
+	})
 }
 
 // Refuse implements fakekit.App.
 func (*space) Refuse(w http.ResponseWriter, _ *http.Request, status int) {
-	codes := map[int]string{401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limit_exceeded", 500: "server_error", 503: "service_unavailable"}
+	codes := map[int]string{
+		401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limit_exceeded", 500: "server_error",
+		503: "service_unavailable",
+	}
 	fail(w, &refusal{status, codes[status], http.StatusText(status), ""})
 }
 
 // Throttle implements fakekit.App: when it is over is told as a time [L1].
 func (f *space) Throttle(w http.ResponseWriter, _ *http.Request, _ fakekit.LimitKind, wait time.Duration) {
 	f.pace(w.Header(), wait)
-	fail(w, &refusal{429, "rate_limit_exceeded", "Exceeded rate limit of " + strconv.Itoa(f.Usage().Limits.Calls) + " in 10_seconds", ""})
+	fail(w, &refusal{
+		429, "rate_limit_exceeded", "Exceeded rate limit of " + strconv.Itoa(f.Usage().Limits.Calls) + " in 10_seconds", "",
+	})
 }
 
 // pace is how every answer tells of the limit [L1].

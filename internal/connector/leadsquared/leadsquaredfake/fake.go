@@ -72,7 +72,9 @@ func New(cfg fakekit.Config) *Fake {
 		{Name: "Company", Label: "Company", Type: "Text"},
 		{Name: "JobTitle", Label: "Job Title", Type: "Text"},
 		{Name: "Source", Label: "Lead Source", Type: "Text"},
-		{Name: "ProspectStage", Label: "Lead Stage", Type: "Select", Options: []option{{"Prospect"}, {"Opportunity"}, {"Customer"}}},
+		{Name: "ProspectStage", Label: "Lead Stage", Type: "Select", Options: []option{
+			{"Prospect"}, {"Opportunity"}, {"Customer"},
+		}},
 		{Name: "mx_Street1", Label: "Street", Type: "Text"},
 		{Name: "mx_City", Label: "City", Type: "Text"},
 		{Name: "mx_State", Label: "State", Type: "Text"},
@@ -109,7 +111,8 @@ func (f *account) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
 		r := &fakekit.Record{Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
 		for name, v := range map[string]string{
-			"FirstName": p.First, "LastName": p.Last, "EmailAddress": p.Email, "Phone": p.Phone, "JobTitle": p.JobTitle, "Company": p.Company, "mx_City": p.City,
+			"FirstName": p.First, "LastName": p.Last, "EmailAddress": p.Email, "Phone": p.Phone, "JobTitle": p.JobTitle,
+			"Company": p.Company, "mx_City": p.City,
 		} {
 			if f.holder(name, v) == nil {
 				r.Set(name, v)
@@ -180,7 +183,8 @@ func (f *account) edit(object, id string, fields map[string]string) (*fakekit.Re
 
 // save makes a lead, or changes the one with the ID; empty values clear.
 func (f *account) save(id string, fields map[string]string, byUser bool) (*fakekit.Record, error) {
-	r, event := &fakekit.Record{Fields: map[string]string{"ProspectStage": "Prospect"}, Created: f.Tick()}, "Lead_Post_Create"
+	r, event := &fakekit.Record{Fields: map[string]string{"ProspectStage": "Prospect"}, Created: f.Tick()},
+		"Lead_Post_Create"
 	if id != "" {
 		old, err := f.live(id)
 		if err != nil {
@@ -205,10 +209,12 @@ func (f *account) save(id string, fields map[string]string, byUser bool) (*fakek
 		r.Set(name, f.Rewritten(Object, name, v, was.Fields[name], byUser))
 	}
 	if rule, broken := f.Broken(Object, r.Fields, byUser); broken {
-		return nil, exception("MXInvalidAttributeValueException", "Invalid value for attribute "+strings.Join(rule.Names, ", "))
+		return nil, exception("MXInvalidAttributeValueException", "Invalid value for attribute "+strings.Join(rule.Names,
+			", "))
 	}
 	if r.Fields["FirstName"]+r.Fields["LastName"]+r.Fields["EmailAddress"]+r.Fields["Phone"] == "" {
-		return nil, exception("MXMandatoryAttributeMissingException", "One of FirstName, LastName, EmailAddress, Phone is required")
+		return nil, exception("MXMandatoryAttributeMissingException",
+			"One of FirstName, LastName, EmailAddress, Phone is required")
 	}
 	if r.ID == "" {
 		f.number(r)
@@ -290,12 +296,13 @@ type regionIn struct {
 // Knobs implements fakekit.Knobber.
 func (f *account) Knobs() []fakekit.Knob {
 	return []fakekit.Knob{
-		fakekit.NewKnob("PUT", "/_fake/leadsquared/region", "Set the account's region.", func(_ *http.Request, in regionIn) (fakekit.Done, error) {
-			f.Lock()
-			defer f.Unlock()
-			f.region = in.Host
-			return fakekit.Done{OK: true}, nil
-		}),
+		fakekit.NewKnob("PUT", "/_fake/leadsquared/region", "Set the account's region.",
+			func(_ *http.Request, in regionIn) (fakekit.Done, error) {
+				f.Lock()
+				defer f.Unlock()
+				f.region = in.Host
+				return fakekit.Done{OK: true}, nil
+			}),
 	}
 }
 

@@ -33,7 +33,8 @@ func (a account) wants(status int, part, call, body string, header ...string) st
 	a.t.Helper()
 	method, path, _ := strings.Cut(call, " ")
 	req, w := httptest.NewRequestWithContext(a.t.Context(), method, path, strings.NewReader(body)), httptest.NewRecorder()
-	if header = append(header, "x-LSQ-AccessKey", leadsquaredfake.AccessKey, "x-LSQ-SecretKey", leadsquaredfake.SecretKey); header[0] == "none" {
+	if header = append(header, "x-LSQ-AccessKey", leadsquaredfake.AccessKey, "x-LSQ-SecretKey",
+		leadsquaredfake.SecretKey); header[0] == "none" {
 		header = nil
 	}
 	for i := 0; i+1 < len(header); i += 2 {
@@ -57,12 +58,14 @@ func TestCalls(t *testing.T) {
 	a.wants(401, "check your access key", "GET "+leads+"LeadsMetaData.Get", "", "none")
 	a.wants(404, `"Status":"Error"`, "GET "+leads+"Leads.None", "")
 	a.wants(200, `"Options"`, "GET "+leads+"LeadsMetaData.Get", "")
-	if said := a.wants(200, `"SchemaName"`, "GET "+leads+"LeadsMetaData.Get?excludeOptionSets=1", ""); strings.Contains(said, "Options") {
+	if said := a.wants(200, `"SchemaName"`, "GET "+leads+"LeadsMetaData.Get?excludeOptionSets=1",
+		""); strings.Contains(said, "Options") {
 		t.Errorf("options are not left out: %s", said)
 	}
 	a.Core().SetLimits(leadsquaredfake.OwnLimits)
 	for i := range 11 {
-		a.wants(200+229*(i/10), map[bool]string{true: "limit of 10 in 5 second(s)"}[i == 10], "GET "+leads+"LeadsMetaData.Get", "")
+		a.wants(200+229*(i/10), map[bool]string{true: "limit of 10 in 5 second(s)"}[i == 10],
+			"GET "+leads+"LeadsMetaData.Get", "")
 	}
 	a.Core().SetLimits(fakekit.Limits{})
 	a.wants(200, "ok", "PUT /_fake/leadsquared/region", `{"host":"api-us11.leadsquared.com"}`)
@@ -78,8 +81,11 @@ func TestLeads(t *testing.T) {
 	a.wants(200, `"AffectedRows":1`, "POST "+leads+"Lead.Create", attribute("EmailAddress", "a@example.org"))
 	id := "00000021-51aa-11e2-9e64-000000000021"
 	for body, part := range map[string]string{
-		attribute("EmailAddress", "A@example.org"): "UQ_Prospect_Base_EmailAddress", attribute("Company", "X"): "MXMandatoryAttributeMissingException",
-		attribute("mx_None", "X"): "MXInvalidAttributeException", attribute("mx_Age", "X"): "MXInvalidAttributeValueException", attribute("ProspectID", "X"): "cannot be updated",
+		attribute("EmailAddress", "A@example.org"): "UQ_Prospect_Base_EmailAddress",
+		attribute("Company", "X"):                  "MXMandatoryAttributeMissingException",
+		attribute("mx_None", "X"):                  "MXInvalidAttributeException",
+		attribute("mx_Age", "X"):                   "MXInvalidAttributeValueException",
+		attribute("ProspectID", "X"):               "cannot be updated",
 	} {
 		a.wants(500, part, "POST "+leads+"Lead.Create", body)
 	}
@@ -87,7 +93,8 @@ func TestLeads(t *testing.T) {
 	a.wants(500, "MXInvalidEntityException", "POST "+leads+"Lead.Update?leadId=1", attribute("LastName", "X"))
 	a.wants(400, "not as per API", "POST "+leads+"Lead.Create", `{"LastName":"X"}`)
 	a.wants(200, `"EmailAddress":"a@example.org"`, "POST "+leads+"Leads/Retrieve/ByIds",
-		`{"SearchParameters":{"LeadIds":["`+id+`","1"]},"Columns":{"Include_CSV":"prospectid, EmailAddress, None"},"Paging":{"PageIndex":1,"PageSize":10}}`)
+		`{"SearchParameters":{"LeadIds":["`+id+
+			`","1"]},"Columns":{"Include_CSV":"prospectid, EmailAddress, None"},"Paging":{"PageIndex":1,"PageSize":10}}`)
 	search := func(how, value string) string {
 		return fmt.Sprintf(`{"Parameter":{"LookupName":"EmailAddress","LookupValue":%q,"SqlOperator":%q},"Columns":{"Include_CSV":"ProspectID"},"Paging":{"PageIndex":1,"PageSize":10}}`, value, how)
 	}
@@ -101,18 +108,22 @@ func TestLeads(t *testing.T) {
 	list := func(from, to string, page int) string {
 		return fmt.Sprintf(`{"Parameter":{"FromDate":%q,"ToDate":%q},"Columns":{"Include_CSV":"ProspectID,ModifiedOn"},"Paging":{"PageIndex":%d,"PageSize":8},"Sorting":{"ColumnName":"ModifiedOn","Direction":"0"}}`, from, to, page)
 	}
-	a.wants(200, `{"Leads":[{"LeadPropertyList":[{"Attribute":"ModifiedOn","Value":"`+created+`.000"}`, "POST "+leads+"Leads.RecentlyModified", list(created, created, 1))
+	a.wants(200, `{"Leads":[{"LeadPropertyList":[{"Attribute":"ModifiedOn","Value":"`+created+`.000"}`,
+		"POST "+leads+"Leads.RecentlyModified", list(created, created, 1))
 	seen := 0
 	for page := range 4 {
-		seen += strings.Count(a.wants(200, `"RecordCount":21`, "POST "+leads+"Leads.RecentlyModified", list("1970-01-01 00:00:00", "2100-01-01 00:00:00", page+1)), "LeadPropertyList")
+		seen += strings.Count(a.wants(200, `"RecordCount":21`, "POST "+leads+"Leads.RecentlyModified",
+			list("1970-01-01 00:00:00", "2100-01-01 00:00:00", page+1)), "LeadPropertyList")
 	}
 	if seen != 21 {
 		t.Errorf("%d of 21 leads", seen)
 	}
 	a.wants(400, "FromDate", "POST "+leads+"Leads.RecentlyModified", list("2026-01-01T00:00:00Z", created, 1))
 	a.wants(400, "PageIndex", "POST "+leads+"Leads.RecentlyModified", list(created, created, 0))
-	a.wants(200, "mx_My_Field", "POST "+leads+"CreateLeadField", `{"DisplayName":"My Field","DataType":"Text","RenderTypeTextValue":"Textbox"}`)
-	a.wants(500, "MXDuplicateEntryException", "POST "+leads+"CreateLeadField", `{"DisplayName":"My Field","DataType":"Text","RenderTypeTextValue":"Textbox"}`)
+	a.wants(200, "mx_My_Field", "POST "+leads+"CreateLeadField",
+		`{"DisplayName":"My Field","DataType":"Text","RenderTypeTextValue":"Textbox"}`)
+	a.wants(500, "MXDuplicateEntryException", "POST "+leads+"CreateLeadField",
+		`{"DisplayName":"My Field","DataType":"Text","RenderTypeTextValue":"Textbox"}`)
 	a.wants(400, "required", "POST "+leads+"CreateLeadField", `{"DisplayName":"Other","DataType":"text"}`)
 }
 
@@ -131,7 +142,9 @@ func TestWebhooks(t *testing.T) {
 	}
 	for i, d := range a.Core().Take() {
 		said := fmt.Sprintf("%s %s %s", d.Packed.URL, d.Packed.Header, d.Packed.Body)
-		for part := range strings.SplitSeq([]string{`eventType=Lead_Post_Update "Before":{ "After":{ "Company":"Acme"`, `eventType=Lead_Post_Delete`}[i]+` X-Lockstep-Secret:[pass] "ProspectID":"`+id, " ") {
+		for part := range strings.SplitSeq([]string{
+			`eventType=Lead_Post_Update "Before":{ "After":{ "Company":"Acme"`, `eventType=Lead_Post_Delete`,
+		}[i]+` X-Lockstep-Secret:[pass] "ProspectID":"`+id, " ") {
 			if !strings.Contains(said, part) {
 				t.Errorf("%s lacks %s", said, part)
 			}

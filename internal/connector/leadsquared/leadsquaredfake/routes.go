@@ -65,9 +65,11 @@ func fail(w http.ResponseWriter, status int, kind, text string) {
 func (f *account) known(h func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		key := cmp.Or(r.Header.Get("x-LSQ-AccessKey"), q.Get("accessKey")) + "/" + cmp.Or(r.Header.Get("x-LSQ-SecretKey"), q.Get("secretKey"))
+		key := cmp.Or(r.Header.Get("x-LSQ-AccessKey"), q.Get("accessKey")) + "/" + cmp.Or(r.Header.Get("x-LSQ-SecretKey"),
+			q.Get("secretKey"))
 		if f.region != "" && r.Host != f.region {
-			fail(w, http.StatusUnauthorized, "MXAccessDeniedException", "Your account is not available in this region. Use the API host "+f.region+" instead.")
+			fail(w, http.StatusUnauthorized, "MXAccessDeniedException",
+				"Your account is not available in this region. Use the API host "+f.region+" instead.")
 			return
 		}
 		if _, state := f.Tokens().Check(key); state != fakekit.TokenValid {
@@ -83,7 +85,8 @@ func (f *account) known(h func(w http.ResponseWriter, r *http.Request) error) ht
 
 func (f *account) self(w http.ResponseWriter, r *http.Request) error {
 	write(w, 200, map[string]any{
-		"UserId": "7f0a8f1c-0000-11e2-9e64-000000000003", "EmailAddress": "alex@example.com", "FirstName": "Alex", "TimeZone": "Asia/Kolkata",
+		"UserId": "7f0a8f1c-0000-11e2-9e64-000000000003", "EmailAddress": "alex@example.com", "FirstName": "Alex",
+		"TimeZone":             "Asia/Kolkata",
 		"LSQCommonServiceURLs": map[string]string{"api": cmp.Or(f.region, r.Host), "app": "app.leadsquared.com"},
 	})
 	return nil
@@ -107,7 +110,8 @@ func (f *account) createField(w http.ResponseWriter, r *http.Request) error {
 		IsMandatory                                bool
 	}
 	types := []string{"Text", "Number", "Email", "Phone", "Website", "Date", "Time", "Select", "Boolean"}
-	if json.NewDecoder(r.Body).Decode(&in) != nil || in.DisplayName == "" || !slices.Contains(types, in.DataType) || in.RenderTypeTextValue == "" {
+	if json.NewDecoder(r.Body).Decode(&in) != nil || in.DisplayName == "" || !slices.Contains(types, in.DataType) ||
+		in.RenderTypeTextValue == "" {
 		return bad("DisplayName, DataType and RenderTypeTextValue are required")
 	}
 	name := "mx_" + strings.ReplaceAll(in.DisplayName, " ", "_")
@@ -356,7 +360,8 @@ func (*account) Refuse(w http.ResponseWriter, _ *http.Request, status int) {
 
 // Throttle implements fakekit.App: without Retry-After [L24].
 func (f *account) Throttle(w http.ResponseWriter, _ *http.Request, _ fakekit.LimitKind, _ time.Duration) {
-	fail(w, http.StatusTooManyRequests, "MXAPIRateLimitExceededException", "API calls exceeded the limit of "+strconv.Itoa(f.Usage().Limits.Calls)+" in 5 second(s)")
+	fail(w, http.StatusTooManyRequests, "MXAPIRateLimitExceededException", "API calls exceeded the limit of "+
+		strconv.Itoa(f.Usage().Limits.Calls)+" in 5 second(s)")
 }
 
 // Unknown implements fakekit.App.

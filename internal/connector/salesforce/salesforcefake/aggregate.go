@@ -100,7 +100,8 @@ func (p *parser) groups() *refusal {
 			}
 		}
 	}
-	p.query.grouped = p.query.groupBy != nil || slices.ContainsFunc(p.selected, func(s selected) bool { return s.fn != "" })
+	p.query.grouped = p.query.groupBy != nil ||
+		slices.ContainsFunc(p.selected, func(s selected) bool { return s.fn != "" })
 	if !p.query.grouped {
 		return p.plainFields()
 	}
@@ -209,7 +210,8 @@ func (f *org) summarise(w http.ResponseWriter, q query, all bool) {
 		groups = groups[:q.limit]
 	}
 	if len(groups) > maxRows {
-		f.fail(w, refuse(http.StatusBadRequest, "EXCEEDED_ID_LIMIT", "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch"))
+		f.fail(w, refuse(http.StatusBadRequest, "EXCEEDED_ID_LIMIT",
+			"Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch"))
 		return
 	}
 	rows := make([]map[string]any, 0, len(groups))

@@ -16,10 +16,12 @@ func TestTrailingSlashes(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	for _, path := range []string{
-		"/services/data", data, data + "/limits", data + "/sobjects", data + "/sobjects/Contact", data + "/sobjects/Contact/describe",
+		"/services/data", data, data + "/limits", data + "/sobjects", data + "/sobjects/Contact",
+		data + "/sobjects/Contact/describe",
 	} {
 		plain, slashed := c.call("GET", path, ""), c.call("GET", path+"/", "")
-		if plain.status != http.StatusOK || slashed.status != plain.status || (path != data+"/limits" && slashed.text != plain.text) {
+		if plain.status != http.StatusOK || slashed.status != plain.status ||
+			(path != data+"/limits" && slashed.text != plain.text) {
 			t.Errorf("%s: %d, with a slash %d %s", path, plain.status, slashed.status, slashed.text)
 		}
 	}
@@ -134,9 +136,11 @@ func TestSearches(t *testing.T) {
 		}
 	}
 	for sosl, code := range map[string]string{
-		"": "MALFORMED_SEARCH", "FIND Roe": "MALFORMED_SEARCH", "FIND {Roe": "MALFORMED_SEARCH", "FIND {a}": "MALFORMED_SEARCH", "FIND {*}": "MALFORMED_SEARCH",
-		"FIND {roe} IN BODY FIELDS": "MALFORMED_SEARCH", "FIND {roe} RETURNING Nope": "INVALID_TYPE", "FIND {roe} RETURNING Contact(Nope)": "INVALID_FIELD",
-		"FIND {roe} RETURNING Contact(Id": "MALFORMED_QUERY", "FIND {roe} ALSO": "MALFORMED_QUERY",
+		"": "MALFORMED_SEARCH", "FIND Roe": "MALFORMED_SEARCH", "FIND {Roe": "MALFORMED_SEARCH",
+		"FIND {a}": "MALFORMED_SEARCH", "FIND {*}": "MALFORMED_SEARCH",
+		"FIND {roe} IN BODY FIELDS": "MALFORMED_SEARCH", "FIND {roe} RETURNING Nope": "INVALID_TYPE",
+		"FIND {roe} RETURNING Contact(Nope)": "INVALID_FIELD",
+		"FIND {roe} RETURNING Contact(Id":    "MALFORMED_QUERY", "FIND {roe} ALSO": "MALFORMED_QUERY",
 	} {
 		if a := search(sosl); a.status != http.StatusBadRequest || a.at(0, "errorCode") != code {
 			t.Errorf("%q: %d %s, want %s", sosl, a.status, a.text, code)
@@ -158,36 +162,46 @@ func TestComposite(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	parts := `{"method":"POST","url":"` + data + `/sobjects/Account","referenceId":"acc","body":{"Name":"Acme"}},` +
-		`{"method":"POST","url":"` + data + `/sobjects/Contact/","referenceId":"con","body":{"LastName":"Roe","AccountId":"@{acc.id}"}},` +
+		`{"method":"POST","url":"` + data +
+		`/sobjects/Contact/","referenceId":"con","body":{"LastName":"Roe","AccountId":"@{acc.id}"}},` +
 		`{"method":"GET","url":"` + data + `/sobjects/Contact/@{con.id}?fields=LastName,AccountId","referenceId":"read"}`
 	a := c.call("POST", data+"/composite", `{"allOrNone":true,"compositeRequest":[`+parts+`]}`)
-	if a.at("compositeResponse", 0, "httpStatusCode") != 201.0 || a.at("compositeResponse", 2, "httpStatusCode") != 200.0 ||
-		a.at("compositeResponse", 2, "body", "AccountId") != a.at("compositeResponse", 0, "body", "id") || a.at("compositeResponse", 1, "referenceId") != "con" {
+	if a.at("compositeResponse", 0, "httpStatusCode") != 201.0 ||
+		a.at("compositeResponse", 2, "httpStatusCode") != 200.0 ||
+		a.at("compositeResponse", 2, "body", "AccountId") != a.at("compositeResponse", 0, "body", "id") ||
+		a.at("compositeResponse", 1, "referenceId") != "con" {
 		t.Fatalf("%d %s", a.status, a.text)
 	}
 	count := func() any { return c.query("SELECT COUNT() FROM Account").at("totalSize") }
-	bad := `{"method":"PATCH","url":"` + data + `/sobjects/Account/001Lk0000000099","referenceId":"bad","body":{"Name":"X"}}`
+	bad := `{"method":"PATCH","url":"` + data +
+		`/sobjects/Account/001Lk0000000099","referenceId":"bad","body":{"Name":"X"}}`
 	fresh := func(name string) string {
 		return `{"method":"POST","url":"` + data + `/sobjects/Account","referenceId":"` + name + `","body":{"Name":"Acme"}}`
 	}
-	a = c.call("POST", data+"/composite/", `{"allOrNone":true,"compositeRequest":[`+fresh("one")+`,`+bad+`,`+fresh("two")+`]}`)
-	if a.at("compositeResponse", 0, "body", 0, "errorCode") != "PROCESSING_HALTED" || a.at("compositeResponse", 1, "httpStatusCode") != 404.0 ||
+	a = c.call("POST", data+"/composite/", `{"allOrNone":true,"compositeRequest":[`+fresh("one")+`,`+bad+`,`+fresh("two")+
+		`]}`)
+	if a.at("compositeResponse", 0, "body", 0, "errorCode") != "PROCESSING_HALTED" ||
+		a.at("compositeResponse", 1, "httpStatusCode") != 404.0 ||
 		a.at("compositeResponse", 2, "body", 0, "errorCode") != "PROCESSING_HALTED" || count() != 1.0 {
 		t.Errorf("all or none: %v accounts, %s", count(), a.text)
 	}
-	a = c.call("POST", data+"/composite", `{"allOrNone":false,"compositeRequest":[`+fresh("one")+`,`+bad+`,{"method":"GET","url":"`+data+`/sobjects/Account/@{bad.id}","referenceId":"after"}]}`)
-	if a.at("compositeResponse", 0, "httpStatusCode") != 201.0 || a.at("compositeResponse", 2, "body", 0, "errorCode") != "PROCESSING_HALTED" || count() != 2.0 {
+	a = c.call("POST", data+"/composite", `{"allOrNone":false,"compositeRequest":[`+fresh("one")+`,`+bad+
+		`,{"method":"GET","url":"`+data+`/sobjects/Account/@{bad.id}","referenceId":"after"}]}`)
+	if a.at("compositeResponse", 0, "httpStatusCode") != 201.0 ||
+		a.at("compositeResponse", 2, "body", 0, "errorCode") != "PROCESSING_HALTED" || count() != 2.0 {
 		t.Errorf("some: %v accounts, %s", count(), a.text)
 	}
 	for name, body := range map[string]string{
-		"none": `{"compositeRequest":[]}`, "26": `{"compositeRequest":[` + strings.Repeat(fresh("x")+",", 25) + fresh("y") + `]}`,
+		"none": `{"compositeRequest":[]}`, "26": `{"compositeRequest":[` + strings.Repeat(fresh("x")+",", 25) + fresh("y") +
+			`]}`,
 		"name used twice": `{"compositeRequest":[` + fresh("x") + `,` + fresh("x") + `]}`,
 	} {
 		if a := c.call("POST", data+"/composite", body); a.status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", name, a.status, a.text)
 		}
 	}
-	nested := c.call("POST", data+"/composite", `{"compositeRequest":[{"method":"POST","url":"`+data+`/composite/","referenceId":"in","body":{}}]}`)
+	nested := c.call("POST", data+"/composite", `{"compositeRequest":[{"method":"POST","url":"`+data+
+		`/composite/","referenceId":"in","body":{}}]}`)
 	if nested.at("compositeResponse", 0, "body", 0, "errorCode") != "INVALID_INPUT" {
 		t.Errorf("a composite in a composite: %s", nested.text)
 	}
@@ -199,9 +213,11 @@ func TestCompositeKeepsCollectionsTogether(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	a := c.call("POST", data+"/composite", `{"allOrNone":true,"compositeRequest":[`+
-		`{"method":"POST","url":"`+data+`/composite/sobjects","referenceId":"many","body":{"allOrNone":false,"records":[{"attributes":{"type":"Contact"},"LastName":"A"},{"attributes":{"type":"Contact"},"LastName":"B"}]}},`+
+		`{"method":"POST","url":"`+data+
+		`/composite/sobjects","referenceId":"many","body":{"allOrNone":false,"records":[{"attributes":{"type":"Contact"},"LastName":"A"},{"attributes":{"type":"Contact"},"LastName":"B"}]}},`+
 		`{"method":"DELETE","url":"`+data+`/sobjects/Contact/003Lk0000000099","referenceId":"bad"}]}`)
-	if n := c.query("SELECT COUNT() FROM Contact").at("totalSize"); n != 0.0 || a.at("compositeResponse", 1, "httpStatusCode") != 404.0 {
+	if n := c.query("SELECT COUNT() FROM Contact").at("totalSize"); n != 0.0 ||
+		a.at("compositeResponse", 1, "httpStatusCode") != 404.0 {
 		t.Errorf("%v contacts, %s", n, a.text)
 	}
 }
@@ -211,14 +227,17 @@ func TestCompositeBatch(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
 	id := c.contact(`{"LastName":"Roe"}`)
-	parts := `{"method":"PATCH","url":"v67.0/sobjects/Contact/` + id + `","richInput":{"LastName":"Doe"}},{"method":"GET","url":"v67.0/sobjects/Contact/` + id + `?fields=LastName"}`
+	parts := `{"method":"PATCH","url":"v67.0/sobjects/Contact/` + id +
+		`","richInput":{"LastName":"Doe"}},{"method":"GET","url":"v67.0/sobjects/Contact/` + id + `?fields=LastName"}`
 	a := c.call("POST", data+"/composite/batch", `{"batchRequests":[`+parts+`]}`)
-	if a.at("hasErrors") != false || a.at("results", 0, "statusCode") != 204.0 || a.at("results", 0, "result") != nil || a.at("results", 1, "result", "LastName") != "Doe" {
+	if a.at("hasErrors") != false || a.at("results", 0, "statusCode") != 204.0 || a.at("results", 0, "result") != nil ||
+		a.at("results", 1, "result", "LastName") != "Doe" {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	bad := `{"method":"GET","url":"v67.0/sobjects/Contact/003Lk0000000099"}`
 	a = c.call("POST", data+"/composite/batch/", `{"haltOnError":true,"batchRequests":[`+bad+`,`+parts+`]}`)
-	if a.at("hasErrors") != true || a.at("results", 1, "statusCode") != 412.0 || a.at("results", 1, "result", 0, "errorCode") != "BATCH_PROCESSING_HALTED" {
+	if a.at("hasErrors") != true || a.at("results", 1, "statusCode") != 412.0 ||
+		a.at("results", 1, "result", 0, "errorCode") != "BATCH_PROCESSING_HALTED" {
 		t.Errorf("halted: %d %s", a.status, a.text)
 	}
 	a = c.call("POST", data+"/composite/batch", `{"batchRequests":[`+bad+`,`+parts+`]}`)
@@ -227,7 +246,8 @@ func TestCompositeBatch(t *testing.T) {
 	}
 	wrong := strings.Replace(parts, `"GET"`, `"TRACE"`, 1)
 	a = c.call("POST", data+"/composite/batch", `{"batchRequests":[`+strings.Replace(wrong, "Doe", "Poe", 1)+`]}`)
-	if name := c.call("GET", data+"/sobjects/Contact/"+id, "").at("LastName"); a.status != http.StatusBadRequest || name != "Doe" {
+	if name := c.call("GET", data+"/sobjects/Contact/"+id, "").at("LastName"); a.status != http.StatusBadRequest ||
+		name != "Doe" {
 		t.Errorf("a method that there is not: %d, and the name is %v", a.status, name)
 	}
 }

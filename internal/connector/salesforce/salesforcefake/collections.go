@@ -21,7 +21,8 @@ const (
 // decode reads a JSON body strictly: unknown keys of a struct and trailing data
 // are refused.
 func decode(r *http.Request, v any) *refusal {
-	broken := refuse(http.StatusBadRequest, "JSON_PARSER_ERROR", "The HTTP entity body is required, but this request has none or an invalid one")
+	broken := refuse(http.StatusBadRequest, "JSON_PARSER_ERROR",
+		"The HTTP entity body is required, but this request has none or an invalid one")
 	if ct := r.Header.Get("Content-Type"); ct != "" && !strings.HasPrefix(strings.ToLower(ct), "application/json") {
 		return refuse(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Content-Type not allowed: %s", ct)
 	}
@@ -65,7 +66,8 @@ func (f *org) rows(w http.ResponseWriter, r *http.Request) (collection, bool) {
 
 func tooMany(n, most int) *refusal {
 	if n > most {
-		return refuse(http.StatusBadRequest, "EXCEEDED_ID_LIMIT", "record limit reached. cannot submit more than %d records into this call", most)
+		return refuse(http.StatusBadRequest, "EXCEEDED_ID_LIMIT",
+			"record limit reached. cannot submit more than %d records into this call", most)
 	}
 	return nil
 }
@@ -129,7 +131,8 @@ func (f *org) each(w http.ResponseWriter, n int, allOrNone bool, row func(i int)
 		tx.rollBack()
 		for i, o := range out {
 			if m, _ := o.(map[string]any); m["success"] == true {
-				out[i] = refuse(http.StatusBadRequest, "ALL_OR_NONE_OPERATION_ROLLED_BACK", "Record rolled back because not all records were valid and the request was using AllOrNone header").row()
+				out[i] = refuse(http.StatusBadRequest, "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+					"Record rolled back because not all records were valid and the request was using AllOrNone header").row()
 			}
 		}
 	case outer != nil: // a composite's, which decides about all
@@ -153,7 +156,8 @@ func (f *org) createMany(w http.ResponseWriter, r *http.Request) {
 			return nil, bad
 		}
 		if idOf(in.Records[i]) != "" {
-			return nil, refuse(http.StatusBadRequest, "INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call").about("Id")
+			return nil, refuse(http.StatusBadRequest, "INVALID_FIELD_FOR_INSERT_UPDATE",
+				"cannot specify Id in an insert call").about("Id")
 		}
 		rec, bad := f.create(o, bare(in.Records[i]), f.change(r))
 		if bad != nil {
@@ -207,7 +211,8 @@ func (f *org) upsertMany(w http.ResponseWriter, r *http.Request) {
 	}
 	c, known := o.column(r.PathValue("field"))
 	if !known || !c.external && c.name != "Id" {
-		f.fail(w, refuse(http.StatusNotFound, "NOT_FOUND", "Provided external ID field does not exist or is not accessible: %s", r.PathValue("field")))
+		f.fail(w, refuse(http.StatusNotFound, "NOT_FOUND",
+			"Provided external ID field does not exist or is not accessible: %s", r.PathValue("field")))
 		return
 	}
 	seen := map[string]bool{}
@@ -271,7 +276,8 @@ func (f *org) upsertRow(o *object, c *column, value string, fields values, ch ch
 	for i, r := range found {
 		ids[i] = r.ID
 	}
-	return nil, refuse(http.StatusBadRequest, "DUPLICATE_EXTERNAL_ID", "%s: more than one record found for external id field: [%s]", c.label, strings.Join(ids, ", "))
+	return nil, refuse(http.StatusBadRequest, "DUPLICATE_EXTERNAL_ID",
+		"%s: more than one record found for external id field: [%s]", c.label, strings.Join(ids, ", "))
 }
 
 // deleteMany: guide/resources-composite-sobjects-collections-delete.

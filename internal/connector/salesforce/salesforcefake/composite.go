@@ -71,7 +71,8 @@ func callable(method, target string) (*url.URL, *refusal) {
 	if err != nil || u.Host != "" || !strings.HasPrefix(u.Path, "/services/data/v") {
 		return nil, refuse(http.StatusBadRequest, "INVALID_INPUT", "The url of a subrequest is invalid: %s", target)
 	}
-	if path := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(path, "/composite") || strings.HasSuffix(path, "/composite/batch") {
+	if path := strings.TrimSuffix(u.Path, "/"); strings.HasSuffix(path, "/composite") ||
+		strings.HasSuffix(path, "/composite/batch") {
 		return nil, refuse(http.StatusBadRequest, "INVALID_INPUT", "The url of a subrequest is invalid: %s", target)
 	}
 	switch method {
@@ -82,7 +83,9 @@ func callable(method, target string) (*url.URL, *refusal) {
 }
 
 // within makes a call of the data API on behalf of another.
-func (f *org) within(outer *http.Request, method, target string, body []byte, headers map[string]string) (*reply, *refusal) {
+func (f *org) within(
+	outer *http.Request, method, target string, body []byte, headers map[string]string,
+) (*reply, *refusal) {
 	u, bad := callable(method, target)
 	if bad != nil {
 		return nil, bad
@@ -130,7 +133,8 @@ func refer(s string, answers map[string]any, escape func(string) string) (string
 			}
 		}
 		if !ok || v == nil {
-			bad = refuse(http.StatusBadRequest, "PROCESSING_HALTED", "Invalid reference specified. No value for %s found in %s", strings.TrimSuffix(ref[2:], "}"), m[1])
+			bad = refuse(http.StatusBadRequest, "PROCESSING_HALTED", "Invalid reference specified. No value for %s found in %s",
+				strings.TrimSuffix(ref[2:], "}"), m[1])
 			return ref
 		}
 		return escape(fmt.Sprint(v))
@@ -191,7 +195,8 @@ func checkParts(parts []part) *refusal {
 	seen, queries := map[string]bool{}, 0
 	for _, p := range parts {
 		if !regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`).MatchString(p.Reference) || seen[p.Reference] {
-			return refuse(http.StatusBadRequest, "INVALID_INPUT", "The referenceId is missing, invalid or used twice: %s", p.Reference)
+			return refuse(http.StatusBadRequest, "INVALID_INPUT", "The referenceId is missing, invalid or used twice: %s",
+				p.Reference)
 		}
 		seen[p.Reference] = true
 		if strings.Contains(p.URL, "/query") || strings.Contains(p.URL, "/composite/sobjects") {
@@ -199,7 +204,8 @@ func checkParts(parts []part) *refusal {
 		}
 	}
 	if queries > maxQueries {
-		return refuse(http.StatusBadRequest, "LIMIT_EXCEEDED", "A composite holds up to %d queries and collections", maxQueries)
+		return refuse(http.StatusBadRequest, "LIMIT_EXCEEDED", "A composite holds up to %d queries and collections",
+			maxQueries)
 	}
 	return nil
 }
@@ -240,7 +246,8 @@ func halt(answers []partAnswer, parts []part, n int) {
 		}
 		answers[i] = partAnswer{
 			Headers: map[string]string{}, Status: http.StatusBadRequest, Reference: parts[i].Reference,
-			Body: refuse(http.StatusBadRequest, "PROCESSING_HALTED", "The transaction was rolled back since another operation in the same transaction failed.").call(),
+			Body: refuse(http.StatusBadRequest, "PROCESSING_HALTED",
+				"The transaction was rolled back since another operation in the same transaction failed.").call(),
 		}
 	}
 }

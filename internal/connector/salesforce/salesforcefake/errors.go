@@ -128,7 +128,10 @@ func (f *org) Refuse(w http.ResponseWriter, r *http.Request, status int) {
 	switch {
 	case ok:
 	case status >= 500:
-		c = [2]string{"UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-123456789)"}
+		c = [2]string{
+			"UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId if you contact support: " +
+				"1234567890-12345 (-123456789)",
+		}
 	default:
 		c = [2]string{"INVALID_OPERATION", "The request cannot be carried out"}
 	}

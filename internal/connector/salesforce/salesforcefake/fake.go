@@ -48,7 +48,10 @@ type org struct {
 // New returns an org with cfg.Seed people as contacts.
 func New(cfg fakekit.Config) *Fake {
 	core := fakekit.New(cfg)
-	f := &org{core: core, objects: own(), tables: map[string]*table{}, keepLog: 15 * 24 * time.Hour, session: sessionLife, pageRows: maxRows}
+	f := &org{
+		core: core, objects: own(), tables: map[string]*table{}, keepLog: 15 * 24 * time.Hour, session: sessionLife,
+		pageRows: maxRows,
+	}
 	for _, o := range f.objects {
 		if !o.readOnly {
 			f.tables[o.name] = newTable(core, o)
@@ -82,9 +85,12 @@ func (f *Fake) Token() (access, refresh string) {
 
 func users(at time.Time) []*fakekit.Record {
 	user := func(n int, name, email, active string) *fakekit.Record {
-		return &fakekit.Record{ID: newID("005", n), Created: at, Modified: at.Truncate(time.Second), Fields: map[string]string{
-			"Name": name, "Email": email, "Username": email + ".crm", "IsActive": active, "UserType": "Standard",
-		}}
+		return &fakekit.Record{
+			ID: newID("005", n), Created: at, Modified: at.Truncate(time.Second),
+			Fields: map[string]string{
+				"Name": name, "Email": email, "Username": email + ".crm", "IsActive": active, "UserType": "Standard",
+			},
+		}
 	}
 	return []*fakekit.Record{
 		user(1, "Ada Owner", "ada.owner@example.com", "true"),
@@ -144,7 +150,9 @@ func (f *org) Routes() []fakekit.Route {
 	data := func(pattern string, write bool, h http.HandlerFunc, params ...string) {
 		method, path, _ := strings.Cut(pattern, " ")
 		for _, end := range []string{"", "/{$}"} {
-			routes = append(routes, fakekit.Route{Pattern: method + " /services/data/{version}" + path + end, Handler: f.data(h, params), Write: write})
+			routes = append(routes, fakekit.Route{
+				Pattern: method + " /services/data/{version}" + path + end, Handler: f.data(h, params), Write: write,
+			})
 		}
 	}
 	data("GET ", false, f.resources)

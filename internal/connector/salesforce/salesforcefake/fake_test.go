@@ -121,43 +121,84 @@ func TestRefusals(t *testing.T) {
 	if a := c.call("DELETE", data+"/sobjects/Contact/"+gone, ""); a.status != http.StatusNoContent {
 		t.Fatal(a.status, a.text)
 	}
-	many := `{"allOrNone":false,"records":[` + strings.Repeat(`{"attributes":{"type":"Contact"},"LastName":"x"},`, 200) + `{"attributes":{"type":"Contact"},"LastName":"x"}]}`
+	many := `{"allOrNone":false,"records":[` + strings.Repeat(`{"attributes":{"type":"Contact"},"LastName":"x"},`, 200) +
+		`{"attributes":{"type":"Contact"},"LastName":"x"}]}`
 	ids := strings.TrimSuffix(strings.Repeat(`"`+id+`",`, 2001), ",")
 	now := c.clock.Now()
 	window := func(from, to time.Duration) string {
-		return "?start=" + url.QueryEscape(now.Add(from).Format(time.RFC3339)) + "&end=" + url.QueryEscape(now.Add(to).Format(time.RFC3339))
+		return "?start=" + url.QueryEscape(now.Add(from).Format(time.RFC3339)) + "&end=" +
+			url.QueryEscape(now.Add(to).Format(time.RFC3339))
 	}
 	for name, r := range map[string]struct {
 		method, path, body string
 		status             int
 		code               string
 	}{
-		"unknown path":           {"GET", data + "/sobjekts", "", 404, "NOT_FOUND"},
-		"unknown method":         {"PUT", data + "/sobjects/Contact/" + id, "{}", 405, "METHOD_NOT_ALLOWED"},
-		"unknown parameter":      {"GET", data + "/query?q=SELECT+Id+FROM+Contact&x=1", "", 400, "INVALID_INPUT"},
-		"retired version":        {"GET", "/services/data/v20.0/limits", "", 410, "UNSUPPORTED_API_VERSION"},
-		"version to come":        {"GET", "/services/data/v99.0/limits", "", 404, "NOT_FOUND"},
-		"odd version":            {"GET", "/services/data/latest/limits", "", 404, "NOT_FOUND"},
-		"unknown object":         {"GET", data + "/sobjects/Nothing/describe", "", 404, "NOT_FOUND"},
-		"unknown column":         {"POST", data + "/sobjects/Contact", `{"LastName":"x","Foo":"y"}`, 400, "INVALID_FIELD"},
-		"read-only column":       {"PATCH", data + "/sobjects/Contact/" + id, `{"Name":"y"}`, 400, "INVALID_FIELD_FOR_INSERT_UPDATE"},
-		"system column":          {"PATCH", data + "/sobjects/Contact/" + id, `{"SystemModstamp":"2026-01-01T00:00:00Z"}`, 400, "INVALID_FIELD_FOR_INSERT_UPDATE"},
-		"required":               {"POST", data + "/sobjects/Contact", `{"FirstName":"x"}`, 400, "REQUIRED_FIELD_MISSING"},
-		"required nulled":        {"PATCH", data + "/sobjects/Contact/" + id, `{"LastName":null}`, 400, "REQUIRED_FIELD_MISSING"},
-		"required on Lead":       {"POST", data + "/sobjects/Lead", `{"LastName":"x"}`, 400, "REQUIRED_FIELD_MISSING"},
-		"required on deal":       {"POST", data + "/sobjects/Opportunity", `{"Name":"x","StageName":"Prospecting"}`, 400, "REQUIRED_FIELD_MISSING"},
-		"too long":               {"POST", data + "/sobjects/Contact", `{"LastName":"` + strings.Repeat("x", 81) + `"}`, 400, "STRING_TOO_LONG"},
-		"phone too long":         {"POST", data + "/sobjects/Contact", `{"LastName":"x","Phone":"` + strings.Repeat("1", 41) + `"}`, 400, "STRING_TOO_LONG"},
-		"odd e-mail":             {"POST", data + "/sobjects/Contact", `{"LastName":"x","Email":"no address"}`, 400, "INVALID_EMAIL_ADDRESS"},
-		"odd option":             {"POST", data + "/sobjects/Contact", `{"LastName":"x","Level__c":"Nope"}`, 400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"},
-		"odd number":             {"POST", data + "/sobjects/Contact", `{"LastName":"x","Score__c":"a lot"}`, 400, "JSON_PARSER_ERROR"},
-		"odd boolean":            {"POST", data + "/sobjects/Contact", `{"LastName":"x","DoNotCall":"maybe"}`, 400, "JSON_PARSER_ERROR"},
-		"odd date":               {"POST", data + "/sobjects/Contact", `{"LastName":"x","Birthdate":"28.2.1990"}`, 400, "JSON_PARSER_ERROR"},
-		"list":                   {"POST", data + "/sobjects/Contact", `{"LastName":["x"]}`, 400, "JSON_PARSER_ERROR"},
-		"odd reference":          {"POST", data + "/sobjects/Contact", `{"LastName":"x","AccountId":"nobody"}`, 400, "MALFORMED_ID"},
-		"reference of other":     {"POST", data + "/sobjects/Contact", `{"LastName":"x","AccountId":"` + id + `"}`, 400, "MALFORMED_ID"},
-		"reference to nothing":   {"POST", data + "/sobjects/Contact", `{"LastName":"x","AccountId":"001Lk0000000099"}`, 400, "INVALID_CROSS_REFERENCE_KEY"},
-		"taken key":              {"POST", data + "/sobjects/Contact", `{"LastName":"x","Lockstep_Id__c":"TAKEN"}`, 400, "DUPLICATE_VALUE"},
+		"unknown path":      {"GET", data + "/sobjekts", "", 404, "NOT_FOUND"},
+		"unknown method":    {"PUT", data + "/sobjects/Contact/" + id, "{}", 405, "METHOD_NOT_ALLOWED"},
+		"unknown parameter": {"GET", data + "/query?q=SELECT+Id+FROM+Contact&x=1", "", 400, "INVALID_INPUT"},
+		"retired version":   {"GET", "/services/data/v20.0/limits", "", 410, "UNSUPPORTED_API_VERSION"},
+		"version to come":   {"GET", "/services/data/v99.0/limits", "", 404, "NOT_FOUND"},
+		"odd version":       {"GET", "/services/data/latest/limits", "", 404, "NOT_FOUND"},
+		"unknown object":    {"GET", data + "/sobjects/Nothing/describe", "", 404, "NOT_FOUND"},
+		"unknown column":    {"POST", data + "/sobjects/Contact", `{"LastName":"x","Foo":"y"}`, 400, "INVALID_FIELD"},
+		"read-only column": {
+			"PATCH", data + "/sobjects/Contact/" + id, `{"Name":"y"}`, 400, "INVALID_FIELD_FOR_INSERT_UPDATE",
+		},
+		"system column": {
+			"PATCH", data + "/sobjects/Contact/" + id, `{"SystemModstamp":"2026-01-01T00:00:00Z"}`,
+			400, "INVALID_FIELD_FOR_INSERT_UPDATE",
+		},
+		"required": {"POST", data + "/sobjects/Contact", `{"FirstName":"x"}`, 400, "REQUIRED_FIELD_MISSING"},
+		"required nulled": {
+			"PATCH", data + "/sobjects/Contact/" + id, `{"LastName":null}`, 400, "REQUIRED_FIELD_MISSING",
+		},
+		"required on Lead": {"POST", data + "/sobjects/Lead", `{"LastName":"x"}`, 400, "REQUIRED_FIELD_MISSING"},
+		"required on deal": {
+			"POST", data + "/sobjects/Opportunity", `{"Name":"x","StageName":"Prospecting"}`, 400,
+			"REQUIRED_FIELD_MISSING",
+		},
+		"too long": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"` + strings.Repeat("x", 81) + `"}`, 400,
+			"STRING_TOO_LONG",
+		},
+		"phone too long": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","Phone":"` + strings.Repeat("1", 41) + `"}`, 400,
+			"STRING_TOO_LONG",
+		},
+		"odd e-mail": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","Email":"no address"}`, 400, "INVALID_EMAIL_ADDRESS",
+		},
+		"odd option": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","Level__c":"Nope"}`, 400,
+			"INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+		},
+		"odd number": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","Score__c":"a lot"}`, 400, "JSON_PARSER_ERROR",
+		},
+		"odd boolean": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","DoNotCall":"maybe"}`, 400, "JSON_PARSER_ERROR",
+		},
+		"odd date": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","Birthdate":"28.2.1990"}`, 400,
+			"JSON_PARSER_ERROR",
+		},
+		"list": {"POST", data + "/sobjects/Contact", `{"LastName":["x"]}`, 400, "JSON_PARSER_ERROR"},
+		"odd reference": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","AccountId":"nobody"}`, 400, "MALFORMED_ID",
+		},
+		"reference of other": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","AccountId":"` + id + `"}`, 400,
+			"MALFORMED_ID",
+		},
+		"reference to nothing": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","AccountId":"001Lk0000000099"}`, 400,
+			"INVALID_CROSS_REFERENCE_KEY",
+		},
+		"taken key": {
+			"POST", data + "/sobjects/Contact", `{"LastName":"x","Lockstep_Id__c":"TAKEN"}`, 400,
+			"DUPLICATE_VALUE",
+		},
 		"no JSON":                {"POST", data + "/sobjects/Contact", `LastName=x`, 400, "JSON_PARSER_ERROR"},
 		"data behind":            {"POST", data + "/sobjects/Contact", `{"LastName":"x"} {}`, 400, "JSON_PARSER_ERROR"},
 		"record not there":       {"GET", data + "/sobjects/Contact/003Lk00000000zz", "", 404, "NOT_FOUND"},
@@ -167,22 +208,46 @@ func TestRefusals(t *testing.T) {
 		"record of other object": {"PATCH", data + "/sobjects/Lead/" + id, `{"LastName":"x"}`, 404, "NOT_FOUND"},
 		"external field":         {"PATCH", data + "/sobjects/Contact/Nope__c/1", `{"LastName":"x"}`, 404, "NOT_FOUND"},
 		"no external field":      {"PATCH", data + "/sobjects/Contact/Phone/1", `{"LastName":"x"}`, 404, "NOT_FOUND"},
-		"key in the body":        {"PATCH", data + "/sobjects/Contact/Lockstep_Id__c/1", `{"LastName":"x","Lockstep_Id__c":"1"}`, 400, "INVALID_FIELD"},
-		"update only":            {"PATCH", data + "/sobjects/Contact/Lockstep_Id__c/none?updateOnly=true", `{"LastName":"x"}`, 404, "NOT_FOUND"},
-		"unknown field shown":    {"GET", data + "/sobjects/Contact/" + id + "?fields=Id,Foo", "", 400, "INVALID_FIELD"},
-		"201 rows":               {"POST", data + "/composite/sobjects", many, 400, "EXCEEDED_ID_LIMIT"},
-		"unknown body key":       {"POST", data + "/composite/sobjects", `{"allOrNone":false,"rows":[]}`, 400, "JSON_PARSER_ERROR"},
-		"2001 IDs":               {"POST", data + "/composite/sobjects/Contact", `{"ids":[` + ids + `],"fields":["Id"]}`, 400, "EXCEEDED_ID_LIMIT"},
-		"retrieve bad field":     {"POST", data + "/composite/sobjects/Contact", `{"ids":["` + id + `"],"fields":["Foo"]}`, 400, "INVALID_FIELD"},
-		"retrieve nothing":       {"POST", data + "/composite/sobjects/Contact", `{"ids":[],"fields":["Id"]}`, 400, "MISSING_ARGUMENT"},
-		"delete nothing":         {"DELETE", data + "/composite/sobjects", "", 400, "MISSING_ARGUMENT"},
-		"long URL":               {"GET", data + "/query?q=" + strings.Repeat("x", 16_384), "", 414, "URI_TOO_LONG"},
-		"long URL and headers":   {"GET", data + "/query?q=" + strings.Repeat("x", 16_300), "", 431, "REQUEST_HEADER_FIELDS_TOO_LARGE"},
-		"updated, no window":     {"GET", data + "/sobjects/Contact/updated/", "", 400, "INVALID_REPLICATION_DATE"},
-		"updated, 31 days":       {"GET", data + "/sobjects/Contact/updated/" + window(-31*24*time.Hour, 0), "", 400, "INVALID_REPLICATION_DATE"},
-		"deleted, 16 days":       {"GET", data + "/sobjects/Contact/deleted/" + window(-16*24*time.Hour, 0), "", 400, "INVALID_REPLICATION_DATE"},
-		"deleted, no span":       {"GET", data + "/sobjects/Contact/deleted/" + window(0, 0), "", 400, "INVALID_REPLICATION_DATE"},
-		"odd locator":            {"GET", data + "/query/01gLk0000000001AAA-2000", "", 400, "INVALID_QUERY_LOCATOR"},
+		"key in the body": {
+			"PATCH", data + "/sobjects/Contact/Lockstep_Id__c/1", `{"LastName":"x","Lockstep_Id__c":"1"}`, 400, "INVALID_FIELD",
+		},
+		"update only": {
+			"PATCH", data + "/sobjects/Contact/Lockstep_Id__c/none?updateOnly=true", `{"LastName":"x"}`, 404, "NOT_FOUND",
+		},
+		"unknown field shown": {"GET", data + "/sobjects/Contact/" + id + "?fields=Id,Foo", "", 400, "INVALID_FIELD"},
+		"201 rows":            {"POST", data + "/composite/sobjects", many, 400, "EXCEEDED_ID_LIMIT"},
+		"unknown body key": {
+			"POST", data + "/composite/sobjects", `{"allOrNone":false,"rows":[]}`, 400, "JSON_PARSER_ERROR",
+		},
+		"2001 IDs": {
+			"POST", data + "/composite/sobjects/Contact", `{"ids":[` + ids + `],"fields":["Id"]}`, 400,
+			"EXCEEDED_ID_LIMIT",
+		},
+		"retrieve bad field": {
+			"POST", data + "/composite/sobjects/Contact", `{"ids":["` + id + `"],"fields":["Foo"]}`,
+			400, "INVALID_FIELD",
+		},
+		"retrieve nothing": {
+			"POST", data + "/composite/sobjects/Contact", `{"ids":[],"fields":["Id"]}`, 400, "MISSING_ARGUMENT",
+		},
+		"delete nothing": {"DELETE", data + "/composite/sobjects", "", 400, "MISSING_ARGUMENT"},
+		"long URL":       {"GET", data + "/query?q=" + strings.Repeat("x", 16_384), "", 414, "URI_TOO_LONG"},
+		"long URL and headers": {
+			"GET", data + "/query?q=" + strings.Repeat("x", 16_300), "", 431, "REQUEST_HEADER_FIELDS_TOO_LARGE",
+		},
+		"updated, no window": {"GET", data + "/sobjects/Contact/updated/", "", 400, "INVALID_REPLICATION_DATE"},
+		"updated, 31 days": {
+			"GET", data + "/sobjects/Contact/updated/" + window(-31*24*time.Hour, 0), "", 400,
+			"INVALID_REPLICATION_DATE",
+		},
+		"deleted, 16 days": {
+			"GET", data + "/sobjects/Contact/deleted/" + window(-16*24*time.Hour, 0), "", 400,
+			"INVALID_REPLICATION_DATE",
+		},
+		"deleted, no span": {
+			"GET", data + "/sobjects/Contact/deleted/" + window(0, 0), "", 400, "INVALID_REPLICATION_DATE",
+		},
+		"odd locator": {"GET", data + "/query/01gLk0000000001AAA-2000", "", 400, "INVALID_QUERY_LOCATOR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := c.call(r.method, r.path, r.body)
@@ -202,7 +267,9 @@ func TestRefusals(t *testing.T) {
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
-	for name, header := range map[string]string{"none": "", "unknown": "Bearer x", "basic": "Basic eDp5", "bare": c.token} {
+	for name, header := range map[string]string{
+		"none": "", "unknown": "Bearer x", "basic": "Basic eDp5", "bare": c.token,
+	} {
 		a := c.call("GET", data+"/limits", "", "Authorization", header)
 		if a.status != 401 || a.at(0, "errorCode") != "INVALID_SESSION_ID" {
 			t.Errorf("%s: %d %s", name, a.status, a.text)
@@ -243,16 +310,19 @@ func TestUpsertByKey(t *testing.T) {
 	path := data + "/sobjects/Contact/Lockstep_Id__c/k%2F1"
 	first := c.call("PATCH", path, `{"LastName":"One"}`)
 	again := c.call("PATCH", path, `{"FirstName":"Uno"}`)
-	if first.status != 201 || first.at("created") != true || again.status != 200 || again.at("created") != false || first.at("id") != again.at("id") {
+	if first.status != 201 || first.at("created") != true || again.status != 200 || again.at("created") != false ||
+		first.at("id") != again.at("id") {
 		t.Fatalf("%d %s then %d %s", first.status, first.text, again.status, again.text)
 	}
 	shown := c.call("GET", path+"?fields=Id,Name,Lockstep_Id__c", "")
-	if shown.at("Name") != "Uno One" || shown.at("Lockstep_Id__c") != "k/1" || shown.at("attributes", "type") != "Contact" {
+	if shown.at("Name") != "Uno One" || shown.at("Lockstep_Id__c") != "k/1" ||
+		shown.at("attributes", "type") != "Contact" {
 		t.Errorf("shown: %s", shown.text)
 	}
 	c.contact(`{"LastName":"A","HubSpot_Id__c":"7"}`)
 	c.contact(`{"LastName":"B","HubSpot_Id__c":"7"}`)
-	if a := c.call("PATCH", data+"/sobjects/Contact/HubSpot_Id__c/7", `{"FirstName":"x"}`); a.status != 300 || len(a.body.([]any)) != 2 {
+	if a := c.call("PATCH", data+"/sobjects/Contact/HubSpot_Id__c/7", `{"FirstName":"x"}`); a.status != 300 ||
+		len(a.body.([]any)) != 2 {
 		t.Errorf("two matches: %d %s", a.status, a.text)
 	}
 }
@@ -276,8 +346,10 @@ func TestCollections(t *testing.T) {
 		}
 		return out
 	}
-	made := send("POST", "/composite/sobjects", false, row(`"LastName":"A"`), row(`"FirstName":"x"`), row(`"Foo":1,"LastName":"B"`), row(`"LastName":"C"`))
-	if diff := cmp.Diff([]any{"ok", "REQUIRED_FIELD_MISSING", "INVALID_FIELD", "ok"}, codes(made)); made.status != 200 || diff != "" {
+	made := send("POST", "/composite/sobjects", false, row(`"LastName":"A"`), row(`"FirstName":"x"`),
+		row(`"Foo":1,"LastName":"B"`), row(`"LastName":"C"`))
+	if diff := cmp.Diff([]any{"ok", "REQUIRED_FIELD_MISSING", "INVALID_FIELD", "ok"}, codes(made)); made.status != 200 ||
+		diff != "" {
 		t.Fatalf("create (-want +got):\n%s", diff)
 	}
 	a, b := made.at(0, "id").(string), made.at(3, "id").(string)
@@ -285,20 +357,27 @@ func TestCollections(t *testing.T) {
 	if diff := cmp.Diff([]any{"ALL_OR_NONE_OPERATION_ROLLED_BACK", "REQUIRED_FIELD_MISSING"}, codes(undone)); diff != "" {
 		t.Errorf("create, all or none (-want +got):\n%s", diff)
 	}
-	upd := send("PATCH", "/composite/sobjects", true, row(`"id":"`+a+`","LastName":"A2"`), row(`"Id":"`+b[:15]+`","Email":"bad"`))
+	upd := send("PATCH", "/composite/sobjects", true, row(`"id":"`+a+`","LastName":"A2"`),
+		row(`"Id":"`+b[:15]+`","Email":"bad"`))
 	if diff := cmp.Diff([]any{"ALL_OR_NONE_OPERATION_ROLLED_BACK", "INVALID_EMAIL_ADDRESS"}, codes(upd)); diff != "" {
 		t.Errorf("update, all or none (-want +got):\n%s", diff)
 	}
-	upd = send("PATCH", "/composite/sobjects", false, row(`"id":"`+a+`","LastName":"A2"`), row(`"id":"`+a+`","LastName":"A3"`), row(`"LastName":"x"`), row(`"id":"003Lk00000000zz","LastName":"x"`))
-	if diff := cmp.Diff([]any{"ok", "DUPLICATE_VALUE", "MISSING_ARGUMENT", "INVALID_CROSS_REFERENCE_KEY"}, codes(upd)); diff != "" {
+	upd = send("PATCH", "/composite/sobjects", false, row(`"id":"`+a+`","LastName":"A2"`),
+		row(`"id":"`+a+`","LastName":"A3"`), row(`"LastName":"x"`), row(`"id":"003Lk00000000zz","LastName":"x"`))
+	if diff := cmp.Diff([]any{"ok", "DUPLICATE_VALUE", "MISSING_ARGUMENT", "INVALID_CROSS_REFERENCE_KEY"},
+		codes(upd)); diff != "" {
 		t.Errorf("update (-want +got):\n%s", diff)
 	}
-	ups := send("PATCH", "/composite/sobjects/Contact/Lockstep_Id__c", false, row(`"Lockstep_Id__c":"1","LastName":"U"`), row(`"Lockstep_Id__c":"1","LastName":"V"`), row(`"LastName":"W"`))
-	if diff := cmp.Diff([]any{"ok", "DUPLICATE_VALUE", "MISSING_ARGUMENT"}, codes(ups)); diff != "" || ups.at(0, "created") != true {
+	ups := send("PATCH", "/composite/sobjects/Contact/Lockstep_Id__c", false, row(`"Lockstep_Id__c":"1","LastName":"U"`),
+		row(`"Lockstep_Id__c":"1","LastName":"V"`), row(`"LastName":"W"`))
+	if diff := cmp.Diff([]any{"ok", "DUPLICATE_VALUE", "MISSING_ARGUMENT"}, codes(ups)); diff != "" ||
+		ups.at(0, "created") != true {
 		t.Errorf("upsert (-want +got):\n%s", diff)
 	}
-	got := c.call("POST", data+"/composite/sobjects/Contact", `{"ids":["`+b+`","003Lk00000000zz","odd","`+a[:15]+`"],"fields":["Id","LastName"]}`)
-	if got.at(0, "LastName") != "C" || got.at(1) != nil || got.at(2) != nil || got.at(3, "LastName") != "A2" || len(got.body.([]any)) != 4 {
+	got := c.call("POST", data+"/composite/sobjects/Contact", `{"ids":["`+b+`","003Lk00000000zz","odd","`+a[:15]+
+		`"],"fields":["Id","LastName"]}`)
+	if got.at(0, "LastName") != "C" || got.at(1) != nil || got.at(2) != nil || got.at(3, "LastName") != "A2" ||
+		len(got.body.([]any)) != 4 {
 		t.Errorf("retrieve: %s", got.text)
 	}
 	del := c.call("DELETE", data+"/composite/sobjects?ids="+a+","+a+",odd&allOrNone=false", "")
@@ -317,14 +396,17 @@ func TestDuplicateRule(t *testing.T) {
 	c.knob("PUT", "/_fake/duplicate_rule", `{"rule":"alert"}`)
 	body := `{"LastName":"Two","Email":"One@Example.com"}`
 	a := c.call("POST", data+"/sobjects/Contact", body)
-	if a.status != 400 || a.at(0, "errorCode") != "DUPLICATES_DETECTED" || a.at(0, "duplicateResult", "matchResults", 0, "matchRecords", 0, "record", "Id") != id {
+	if a.status != 400 || a.at(0, "errorCode") != "DUPLICATES_DETECTED" ||
+		a.at(0, "duplicateResult", "matchResults", 0, "matchRecords", 0, "record", "Id") != id {
 		t.Errorf("%d %s", a.status, a.text)
 	}
-	if a = c.call("POST", data+"/sobjects/Contact", body, "Sforce-Duplicate-Rule-Header", "allowSave=true"); a.status != 201 {
+	if a = c.call("POST", data+"/sobjects/Contact", body, "Sforce-Duplicate-Rule-Header",
+		"allowSave=true"); a.status != 201 {
 		t.Errorf("past an alert: %d %s", a.status, a.text)
 	}
 	c.knob("PUT", "/_fake/duplicate_rule", `{"rule":"block"}`)
-	if a = c.call("POST", data+"/sobjects/Contact", body, "Sforce-Duplicate-Rule-Header", "allowSave=true"); a.status != 400 {
+	if a = c.call("POST", data+"/sobjects/Contact", body, "Sforce-Duplicate-Rule-Header",
+		"allowSave=true"); a.status != 400 {
 		t.Errorf("past a block: %d %s", a.status, a.text)
 	}
 }
@@ -345,7 +427,8 @@ func TestReplication(t *testing.T) {
 	c.clock.Advance(5 * time.Minute)
 	c.call("DELETE", data+"/sobjects/Contact/"+gone, "")
 	c.clock.Advance(5 * time.Minute)
-	window := "?start=" + url.QueryEscape(start.Format(time.RFC3339)) + "&end=" + url.QueryEscape(c.clock.Now().Format(time.RFC3339))
+	window := "?start=" + url.QueryEscape(start.Format(time.RFC3339)) + "&end=" +
+		url.QueryEscape(c.clock.Now().Format(time.RFC3339))
 	up := c.call("GET", data+"/sobjects/Contact/updated/"+window, "")
 	if diff := cmp.Diff([]any{kept}, up.at("ids")); diff != "" {
 		t.Errorf("updated (-want +got):\n%s", diff)
@@ -373,7 +456,10 @@ func TestKnobsRefuseNonsense(t *testing.T) {
 		}
 	}
 	a := c.call("GET", "/_fake/openapi.json", "")
-	for _, path := range []string{"/_fake/page_rows", "/_fake/late_commit", "/_fake/duplicate_rule", "/_fake/deleted_log", "/_fake/empty_bin", "/_fake/session", "/_fake/fail"} {
+	for _, path := range []string{
+		"/_fake/page_rows", "/_fake/late_commit", "/_fake/duplicate_rule", "/_fake/deleted_log",
+		"/_fake/empty_bin", "/_fake/session", "/_fake/fail",
+	} {
 		if a.at("paths", path) == nil {
 			t.Errorf("the description lacks %s", path)
 		}
@@ -392,7 +478,8 @@ func TestSeed(t *testing.T) {
 		t.Fatalf("%d contacts, want %d", len(records), want)
 	}
 	for i, r := range records {
-		if i > 0 && r.ID <= records[i-1].ID || r.Fields["LastName"] == "" || len(r.ID) != 18 || r.Modified.After(clock.Now()) {
+		if i > 0 && r.ID <= records[i-1].ID || r.Fields["LastName"] == "" || len(r.ID) != 18 ||
+			r.Modified.After(clock.Now()) {
 			t.Fatalf("record %d: %s", i, r.ID)
 		}
 	}

@@ -46,31 +46,34 @@ func knob[In, Out any](f *org, method, path, summary string, h func(in In) (Out,
 // Knobs implements fakekit.Knobber.
 func (f *org) Knobs() []fakekit.Knob {
 	return []fakekit.Knob{
-		knob(f, "PUT", "/_fake/page_rows", "Make query pages shorter than asked for.", func(in pageRowsIn) (fakekit.Done, error) {
-			if in.Rows < 1 || in.Rows > maxRows {
-				return done, errors.New("rows must be between 1 and 2000")
-			}
-			f.pageRows = in.Rows
-			return done, nil
-		}),
-		knob(f, "PUT", "/_fake/late_commit", "Stamp user edits in the past, as transactions do that commit late.", func(in lateIn) (fakekit.Done, error) {
-			if in.By < 0 {
-				return done, errors.New("by cannot be negative")
-			}
-			f.late = time.Duration(in.By)
-			return done, nil
-		}),
-		knob(f, "PUT", "/_fake/duplicate_rule", "Refuse API writes that repeat a known e-mail.", func(in ruleIn) (fakekit.Done, error) {
-			switch in.Rule {
-			case "off":
-				f.rule = ""
-			case "alert", "block":
-				f.rule = in.Rule
-			default:
-				return done, errors.New("rule must be off, alert or block")
-			}
-			return done, nil
-		}),
+		knob(f, "PUT", "/_fake/page_rows", "Make query pages shorter than asked for.",
+			func(in pageRowsIn) (fakekit.Done, error) {
+				if in.Rows < 1 || in.Rows > maxRows {
+					return done, errors.New("rows must be between 1 and 2000")
+				}
+				f.pageRows = in.Rows
+				return done, nil
+			}),
+		knob(f, "PUT", "/_fake/late_commit", "Stamp user edits in the past, as transactions do that commit late.",
+			func(in lateIn) (fakekit.Done, error) {
+				if in.By < 0 {
+					return done, errors.New("by cannot be negative")
+				}
+				f.late = time.Duration(in.By)
+				return done, nil
+			}),
+		knob(f, "PUT", "/_fake/duplicate_rule", "Refuse API writes that repeat a known e-mail.",
+			func(in ruleIn) (fakekit.Done, error) {
+				switch in.Rule {
+				case "off":
+					f.rule = ""
+				case "alert", "block":
+					f.rule = in.Rule
+				default:
+					return done, errors.New("rule must be off, alert or block")
+				}
+				return done, nil
+			}),
 		knob(f, "PUT", "/_fake/deleted_log", "Set how long deletions are remembered.", func(in logIn) (fakekit.Done, error) {
 			if in.Keep <= 0 || time.Duration(in.Keep) > 15*24*time.Hour {
 				return done, errors.New("keep must be above 0 and at most 360h")
@@ -89,9 +92,10 @@ func (f *org) Knobs() []fakekit.Knob {
 			func(r *http.Request, in FieldChange) (fakekit.Done, error) {
 				return done, f.changeField(r.PathValue("object"), r.PathValue("name"), in)
 			}),
-		fakekit.NewKnob("PUT", "/_fake/rights", "Take rights to write from the API's user; an empty body gives them back.", func(_ *http.Request, in Rights) (fakekit.Done, error) {
-			return done, f.takeRights(in)
-		}),
+		fakekit.NewKnob("PUT", "/_fake/rights", "Take rights to write from the API's user; an empty body gives them back.",
+			func(_ *http.Request, in Rights) (fakekit.Done, error) {
+				return done, f.takeRights(in)
+			}),
 		knob(f, "PUT", "/_fake/session", "Set how long sessions live.", func(in sessionIn) (fakekit.Done, error) {
 			if in.Life <= 0 || time.Duration(in.Life) > sessionLife {
 				return done, errors.New("life must be above 0 and at most 24h")

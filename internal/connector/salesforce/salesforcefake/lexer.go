@@ -51,7 +51,8 @@ func lex(s string) ([]token, *refusal) {
 		case isDigit(c) || (c == '-' || c == '+') && i+1 < len(s) && isDigit(s[i+1]):
 			n := 1 + span(s[i+1:], func(c byte) bool { return isLetter(c) || isDigit(c) || strings.IndexByte(":.+-", c) >= 0 })
 			out, i = append(out, token{tokLiteral, s[i : i+n]}), i+n
-		case strings.HasPrefix(s[i:], "!="), strings.HasPrefix(s[i:], "<>"), strings.HasPrefix(s[i:], "<="), strings.HasPrefix(s[i:], ">="):
+		case strings.HasPrefix(s[i:], "!="), strings.HasPrefix(s[i:], "<>"), strings.HasPrefix(s[i:], "<="),
+			strings.HasPrefix(s[i:], ">="):
 			out, i = append(out, token{tokSign, s[i : i+2]}), i+2
 		case strings.IndexByte("=<>(),", c) >= 0:
 			out, i = append(out, token{tokSign, s[i : i+1]}), i+1

@@ -30,11 +30,15 @@ func (f *org) authorize(w http.ResponseWriter, r *http.Request) {
 	if q.Get("client_id") != ClientID || err != nil || !back.IsAbs() || q.Get("response_type") != "code" {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write([]byte("error=invalid_client_id&amp;error_description=client%20identifier%20invalid or response_type, redirect_uri not usable: " + html.EscapeString(q.Get("response_type"))))
+		_, _ = w.Write([]byte("error=invalid_client_id&amp;error_description=client%20identifier%20invalid or " +
+			"response_type, redirect_uri not usable: " + html.EscapeString(q.Get("response_type"))))
 		return
 	}
 	if m := q.Get("code_challenge_method"); q.Get("code_challenge") != "" && m != "S256" && m != "" {
-		f.back(w, back, url.Values{"error": {"invalid_request"}, "error_description": {"unsupported code challenge method"}, "state": {q.Get("state")}})
+		f.back(w, back, url.Values{
+			"error": {"invalid_request"}, "error_description": {"unsupported code challenge method"},
+			"state": {q.Get("state")},
+		})
 		return
 	}
 	asked := strings.Fields(q.Get("scope"))
@@ -77,7 +81,8 @@ func (f *org) token(w http.ResponseWriter, r *http.Request) {
 	tokens, prefix := f.core.Tokens(), orgID[:15]+"!"
 	switch r.PostForm.Get("grant_type") {
 	case "authorization_code":
-		granted, err := tokens.Redeem(r.PostForm.Get("code"), id, r.PostForm.Get("redirect_uri"), r.PostForm.Get("code_verifier"))
+		granted, err := tokens.Redeem(r.PostForm.Get("code"), id, r.PostForm.Get("redirect_uri"),
+			r.PostForm.Get("code_verifier"))
 		if err != nil {
 			f.oauthError(w, http.StatusBadRequest, "invalid_grant", "expired authorization code")
 			return
@@ -128,7 +133,8 @@ func (f *org) userInfo(w http.ResponseWriter, r *http.Request) {
 	u := f.virtual["User"][0]
 	f.write(w, http.StatusOK, map[string]any{
 		"id": base + "/id/" + orgID + "/" + userID, "sub": base + "/id/" + orgID + "/" + userID,
-		"user_id": userID, "organization_id": orgID, "username": u.Fields["Username"], "preferred_username": u.Fields["Username"],
-		"email": u.Fields["Email"], "name": u.Fields["Name"], "active": true,
+		"user_id": userID, "organization_id": orgID, "username": u.Fields["Username"],
+		"preferred_username": u.Fields["Username"],
+		"email":              u.Fields["Email"], "name": u.Fields["Name"], "active": true,
 	})
 }

@@ -26,7 +26,9 @@ type notification struct {
 // Source: atlas.en-us.246.0.api.meta/api/sforce_api_om_outboundmessaging_notifications.htm.
 func (f *org) notify(o *object, r *fakekit.Record) {
 	f.lastID++
-	e := fakekit.Event{Object: o.name, ID: r.ID, Kind: "changed", At: r.Modified, Data: notification{newID("04l", f.lastID), o, r}}
+	e := fakekit.Event{
+		Object: o.name, ID: r.ID, Kind: "changed", At: r.Modified, Data: notification{newID("04l", f.lastID), o, r},
+	}
 	if f.tx != nil {
 		f.tx.events = append(f.tx.events, e)
 		return
@@ -43,14 +45,17 @@ func (f *org) Pack(hook fakekit.Webhooks, events []fakekit.Event, _ int, _ time.
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 		`<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>` +
-		`<notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>` + orgID + `</OrganizationId><ActionId>` + newID("04k", 1) + `</ActionId><SessionId xsi:nil="true"/>` +
-		`<EnterpriseUrl>https://made-up.my.salesforce.com/services/Soap/c/67.0/` + orgID[:15] + `</EnterpriseUrl><PartnerUrl>https://made-up.my.salesforce.com/services/Soap/u/67.0/` + orgID[:15] + `</PartnerUrl>`)
+		`<notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>` + orgID +
+		`</OrganizationId><ActionId>` + newID("04k", 1) + `</ActionId><SessionId xsi:nil="true"/>` +
+		`<EnterpriseUrl>https://made-up.my.salesforce.com/services/Soap/c/67.0/` + orgID[:15] +
+		`</EnterpriseUrl><PartnerUrl>https://made-up.my.salesforce.com/services/Soap/u/67.0/` + orgID[:15] + `</PartnerUrl>`)
 	for _, e := range events {
 		n, ok := e.Data.(notification)
 		if !ok {
 			continue
 		}
-		b.WriteString(`<Notification><Id>` + n.id + `</Id><sObject xsi:type="sf:` + n.object.name + `" xmlns:sf="urn:sobject.enterprise.soap.sforce.com"><sf:Id>` + n.record.ID + `</sf:Id>`)
+		b.WriteString(`<Notification><Id>` + n.id + `</Id><sObject xsi:type="sf:` + n.object.name +
+			`" xmlns:sf="urn:sobject.enterprise.soap.sforce.com"><sf:Id>` + n.record.ID + `</sf:Id>`)
 		for _, name := range []string{"Email", "FirstName", "LastName", "Name", "SystemModstamp"} {
 			c, known := n.object.column(name)
 			if !known {
@@ -71,7 +76,9 @@ func (f *org) Pack(hook fakekit.Webhooks, events []fakekit.Event, _ int, _ time.
 	b.WriteString(`</notifications></soapenv:Body></soapenv:Envelope>`)
 	return fakekit.Packed{
 		Method: http.MethodPost, URL: hook.URL, Body: b.Bytes(),
-		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}, "SOAPAction": {`""`}, "User-Agent": {"Salesforce Outbound Messaging"}},
+		Header: http.Header{
+			"Content-Type": {"text/xml; charset=utf-8"}, "SOAPAction": {`""`}, "User-Agent": {"Salesforce Outbound Messaging"},
+		},
 	}
 }
 

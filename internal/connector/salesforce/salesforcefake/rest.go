@@ -65,7 +65,8 @@ func (f *org) data(h http.HandlerFunc, params []string) http.HandlerFunc {
 		case len(r.URL.RequestURI()) > maxURL:
 			f.fail(w, refuse(http.StatusRequestURITooLong, "URI_TOO_LONG", "URI Too Long"))
 		case headBytes(r) > maxURL:
-			f.fail(w, refuse(http.StatusRequestHeaderFieldsTooLarge, "REQUEST_HEADER_FIELDS_TOO_LARGE", "Request Header Fields Too Large"))
+			f.fail(w, refuse(http.StatusRequestHeaderFieldsTooLarge, "REQUEST_HEADER_FIELDS_TOO_LARGE",
+				"Request Header Fields Too Large"))
 		default:
 			h(w, r)
 		}
@@ -102,7 +103,9 @@ func (f *org) basics(w http.ResponseWriter, r *http.Request) {
 // limits: salesforce-app-limits-cheatsheet/guide/salesforce-app-limits-platform-api.
 func (f *org) limits(w http.ResponseWriter, _ *http.Request) {
 	used, limit := f.usage()
-	f.write(w, http.StatusOK, map[string]any{"DailyApiRequests": map[string]int{"Max": limit, "Remaining": max(0, limit-used)}})
+	f.write(w, http.StatusOK, map[string]any{
+		"DailyApiRequests": map[string]int{"Max": limit, "Remaining": max(0, limit-used)},
+	})
 }
 
 func (f *org) globalDescribe(w http.ResponseWriter, _ *http.Request) {
@@ -138,15 +141,18 @@ func (f *org) window(q url.Values, most time.Duration) (start, end time.Time, ba
 	}{{"start", &start}, {"end", &end}} {
 		t, err := parseDateTime(q.Get(p.name))
 		if err != nil {
-			return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE", "%s is missing or not a dateTime", p.name)
+			return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE", "%s is missing or not a dateTime",
+				p.name)
 		}
 		*p.into = t.UTC().Truncate(time.Minute)
 	}
 	switch now := f.core.Now(); {
 	case start.Before(now.Add(-most).Truncate(time.Minute)):
-		return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE", "startDate before org replication enabled date or too far in the past")
+		return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE",
+			"startDate before org replication enabled date or too far in the past")
 	case end.Sub(start) < time.Minute:
-		return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE", "endDate must be at least one minute after startDate")
+		return start, end, refuse(http.StatusBadRequest, "INVALID_REPLICATION_DATE",
+			"endDate must be at least one minute after startDate")
 	}
 	return start, end, nil
 }
@@ -252,7 +258,10 @@ func jsonValue(o *object, r *fakekit.Record, c *column) any {
 	switch {
 	case c.kind == "address":
 		p := strings.TrimSuffix(c.name, "Address")
-		return map[string]any{"street": r.Fields[p+"Street"], "city": r.Fields[p+"City"], "postalCode": r.Fields[p+"PostalCode"], "country": r.Fields[p+"Country"]}
+		return map[string]any{
+			"street": r.Fields[p+"Street"], "city": r.Fields[p+"City"], "postalCode": r.Fields[p+"PostalCode"],
+			"country": r.Fields[p+"Country"],
+		}
 	case v == "":
 		return nil
 	case c.kind == "boolean":
@@ -298,7 +307,8 @@ func (f *org) showOne(w http.ResponseWriter, r *http.Request, o *object, rec *fa
 func (f *org) byKey(o *object, field, value string) ([]*fakekit.Record, *column, *refusal) {
 	c, ok := o.column(field)
 	if !ok || !c.external && c.name != "Id" {
-		return nil, nil, refuse(http.StatusNotFound, "NOT_FOUND", "Provided external ID field does not exist or is not accessible: %s", field)
+		return nil, nil, refuse(http.StatusNotFound, "NOT_FOUND",
+			"Provided external ID field does not exist or is not accessible: %s", field)
 	}
 	if c.name == "Id" {
 		r, ok := f.tables[o.name].find(value)
@@ -353,7 +363,10 @@ func made(r *fakekit.Record, created bool) map[string]any {
 }
 
 func (f *org) change(r *http.Request) change {
-	return change{allowSave: strings.Contains(strings.ReplaceAll(r.Header.Get("Sforce-Duplicate-Rule-Header"), " ", ""), "allowSave=true")}
+	return change{
+		allowSave: strings.Contains(strings.ReplaceAll(r.Header.Get("Sforce-Duplicate-Rule-Header"), " ", ""),
+			"allowSave=true"),
+	}
 }
 
 // createOne: guide/dome-sobject-create.
@@ -430,7 +443,8 @@ func (f *org) upsertOne(w http.ResponseWriter, r *http.Request) {
 	}
 	for name := range in {
 		if strings.EqualFold(name, c.name) {
-			f.fail(w, refuse(http.StatusBadRequest, "INVALID_FIELD", "The %s field should not be specified in the sobject data.", c.name).about(c.name))
+			f.fail(w, refuse(http.StatusBadRequest, "INVALID_FIELD", "The %s field should not be specified in the sobject data.",
+				c.name).about(c.name))
 			return
 		}
 	}

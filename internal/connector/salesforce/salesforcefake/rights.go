@@ -63,14 +63,18 @@ func (f *org) takeRights(r Rights) error {
 
 // mayCreate and mayEdit answer for the API's user.
 func (f *org) mayCreate(o *object) *refusal {
-	if slices.ContainsFunc(f.rights.Objects, func(r ObjectRights) bool { return r.Create && strings.EqualFold(r.Object, o.name) }) {
+	if slices.ContainsFunc(f.rights.Objects, func(r ObjectRights) bool {
+		return r.Create && strings.EqualFold(r.Object, o.name)
+	}) {
 		return refuse(http.StatusBadRequest, noAccess, "insufficient access rights on entity: %s", o.name)
 	}
 	return nil
 }
 
 func (f *org) mayEdit(o *object, id string) *refusal {
-	if slices.ContainsFunc(f.rights.Objects, func(r ObjectRights) bool { return r.Edit && strings.EqualFold(r.Object, o.name) }) ||
+	if slices.ContainsFunc(f.rights.Objects, func(r ObjectRights) bool {
+		return r.Edit && strings.EqualFold(r.Object, o.name)
+	}) ||
 		slices.ContainsFunc(f.rights.Records, func(have string) bool { return full(have) == id }) {
 		return refuse(http.StatusBadRequest, noAccess, "insufficient access rights on object id")
 	}

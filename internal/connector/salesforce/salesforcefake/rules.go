@@ -17,7 +17,10 @@ import (
 
 // dateTimes are the forms that a dateTime may be sent in:
 // atlas.en-us.264.0.api_rest.meta/api_rest/intro_valid_date_formats.htm.
-var dateTimes = []string{"2006-01-02T15:04:05.000-0700", "2006-01-02T15:04:05.000Z07:00", "2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05-0700"}
+var dateTimes = []string{
+	"2006-01-02T15:04:05.000-0700", "2006-01-02T15:04:05.000Z07:00", "2006-01-02T15:04:05Z07:00",
+	"2006-01-02T15:04:05-0700",
+}
 
 const outLayout = "2006-01-02T15:04:05.000-0700"
 
@@ -138,7 +141,8 @@ func (f *org) apply(o *object, r *fakekit.Record, in values, ch change) *refusal
 		}
 		if c.readOnly || !ch.user && f.fixed(o, c) {
 			return refuse(http.StatusBadRequest, "INVALID_FIELD_FOR_INSERT_UPDATE",
-				"Unable to create/update fields: %s. Please check the security settings of this field and verify that it is read/write for your profile or permission set.", c.name).about(c.name)
+				"Unable to create/update fields: %s. Please check the security settings of this field and verify that it is "+
+					"read/write for your profile or permission set.", c.name).about(c.name)
 		}
 		v, bad := f.value(c, in[name])
 		if bad != nil {
@@ -156,12 +160,15 @@ func (f *org) value(c *column, raw json.RawMessage) (string, *refusal) {
 		return "", bad
 	}
 	if c.length > 0 && utf8.RuneCountInString(s) > c.length {
-		return "", refuse(http.StatusBadRequest, "STRING_TOO_LONG", "%s: data value too large: %s (max length=%d)", c.label, s, c.length).about(c.name)
+		return "", refuse(http.StatusBadRequest, "STRING_TOO_LONG", "%s: data value too large: %s (max length=%d)", c.label,
+			s, c.length).about(c.name)
 	}
 	switch c.kind {
 	case "email":
-		if a, err := mail.ParseAddress(s); err != nil || a.Address != s || !strings.Contains(s[strings.LastIndex(s, "@"):], ".") {
-			return "", refuse(http.StatusBadRequest, "INVALID_EMAIL_ADDRESS", "%s: invalid email address: %s", c.label, s).about(c.name)
+		if a, err := mail.ParseAddress(s); err != nil || a.Address != s ||
+			!strings.Contains(s[strings.LastIndex(s, "@"):], ".") {
+			return "", refuse(http.StatusBadRequest, "INVALID_EMAIL_ADDRESS", "%s: invalid email address: %s", c.label,
+				s).about(c.name)
 		}
 		return strings.ToLower(s), nil // e-mail fields are kept in lower case
 	case "date":
@@ -202,7 +209,8 @@ func scalar(c *column, raw json.RawMessage) (string, *refusal) {
 	case bool:
 		s = strconv.FormatBool(v)
 	default:
-		return "", refuse(http.StatusBadRequest, "JSON_PARSER_ERROR", "Cannot deserialize instance of %s from START_ARRAY value", c.kind).about(c.name)
+		return "", refuse(http.StatusBadRequest, "JSON_PARSER_ERROR",
+			"Cannot deserialize instance of %s from START_ARRAY value", c.kind).about(c.name)
 	}
 	ok := true
 	switch c.kind {
@@ -221,7 +229,9 @@ func scalar(c *column, raw json.RawMessage) (string, *refusal) {
 }
 
 func deserialize(c *column, s string) *refusal {
-	return refuse(http.StatusBadRequest, "JSON_PARSER_ERROR", "Cannot deserialize instance of %s from VALUE_STRING value %s or request may be missing a required field", c.kind, s).about(c.name)
+	return refuse(http.StatusBadRequest, "JSON_PARSER_ERROR",
+		"Cannot deserialize instance of %s from VALUE_STRING value %s or request may be missing a required field", c.kind,
+		s).about(c.name)
 }
 
 func parseDateTime(s string) (time.Time, error) {
@@ -241,7 +251,8 @@ func (f *org) options(c *column, s string) *refusal {
 	}
 	for _, p := range parts {
 		if c.restricted && !slices.Contains(c.options, p) {
-			return refuse(http.StatusBadRequest, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "%s: bad value for restricted picklist field: %s", c.label, p).about(c.name)
+			return refuse(http.StatusBadRequest, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+				"%s: bad value for restricted picklist field: %s", c.label, p).about(c.name)
 		}
 	}
 	return nil
@@ -252,18 +263,21 @@ func (f *org) refer(c *column, s string) (string, *refusal) {
 	id := full(s)
 	target, ok := find(f.objects, c.references)
 	if id == "" || !ok || !strings.HasPrefix(id, target.prefix) {
-		return "", refuse(http.StatusBadRequest, "MALFORMED_ID", "%s: id value of incorrect type: %s", c.label, s).about(c.name)
+		return "", refuse(http.StatusBadRequest, "MALFORMED_ID", "%s: id value of incorrect type: %s", c.label,
+			s).about(c.name)
 	}
 	if target.readOnly {
 		if !slices.ContainsFunc(f.virtual[target.name], func(r *fakekit.Record) bool { return r.ID == id }) {
-			return "", refuse(http.StatusBadRequest, "INVALID_CROSS_REFERENCE_KEY", "%s: invalid cross reference id", c.label).about(c.name)
+			return "", refuse(http.StatusBadRequest, "INVALID_CROSS_REFERENCE_KEY", "%s: invalid cross reference id",
+				c.label).about(c.name)
 		}
 		return id, nil
 	}
 	r, ok := f.tables[target.name].find(id)
 	switch {
 	case !ok:
-		return "", refuse(http.StatusBadRequest, "INVALID_CROSS_REFERENCE_KEY", "%s: invalid cross reference id", c.label).about(c.name)
+		return "", refuse(http.StatusBadRequest, "INVALID_CROSS_REFERENCE_KEY", "%s: invalid cross reference id",
+			c.label).about(c.name)
 	case r.Deleted:
 		return "", refuse(http.StatusBadRequest, "ENTITY_IS_DELETED", "%s: entity is deleted", c.label).about(c.name)
 	}
@@ -280,7 +294,8 @@ func (f *org) check(o *object, r *fakekit.Record, ch change) *refusal {
 		}
 	}
 	if missing != nil {
-		return refuse(http.StatusBadRequest, "REQUIRED_FIELD_MISSING", "Required fields are missing: [%s]", strings.Join(missing, ", ")).about(missing...)
+		return refuse(http.StatusBadRequest, "REQUIRED_FIELD_MISSING", "Required fields are missing: [%s]",
+			strings.Join(missing, ", ")).about(missing...)
 	}
 	t := f.tables[o.name]
 	for _, c := range o.columns {
@@ -290,12 +305,14 @@ func (f *org) check(o *object, r *fakekit.Record, ch change) *refusal {
 		holders, _ := t.Live.Lookup(c.name, r.Fields[c.name])
 		for _, h := range holders {
 			if h.ID != r.ID {
-				return refuse(http.StatusBadRequest, "DUPLICATE_VALUE", "duplicate value found: %s duplicates value on record with id: %s", c.name, h.ID)
+				return refuse(http.StatusBadRequest, "DUPLICATE_VALUE",
+					"duplicate value found: %s duplicates value on record with id: %s", c.name, h.ID)
 			}
 		}
 	}
 	if rule, broken := f.core.Broken(o.name, r.Fields, ch.user); broken {
-		return refuse(http.StatusBadRequest, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "The record does not meet a validation rule.").about(rule.Names...)
+		return refuse(http.StatusBadRequest, "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+			"The record does not meet a validation rule.").about(rule.Names...)
 	}
 	return f.duplicateRule(o, r, ch)
 }

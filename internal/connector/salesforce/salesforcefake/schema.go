@@ -9,7 +9,9 @@ import (
 
 // column is a field as describe tells it.
 type column struct {
-	name, label, kind string // kind: string, email, phone, url, textarea, double, currency, percent, int, boolean, date, datetime, picklist, multipicklist, reference, id, address
+	// kind: string, email, phone, url, textarea, double, currency, percent, int, boolean, date, datetime, picklist,
+	// multipicklist, reference, id, address
+	name, label, kind string
 	length            int
 	required          bool // not nillable and without default
 	defaulted         bool // not nillable, and filled by Salesforce
@@ -46,7 +48,9 @@ func text(name, label string, length int) column {
 }
 
 func typed(name, label, kind string) column {
-	lengths := map[string]int{"email": 80, "phone": 40, "url": 255, "textarea": 32000, "picklist": 255, "multipicklist": 4099, "reference": 18}
+	lengths := map[string]int{
+		"email": 80, "phone": 40, "url": 255, "textarea": 32000, "picklist": 255, "multipicklist": 4099, "reference": 18,
+	}
 	return column{name: name, label: label, kind: kind, length: lengths[kind]}
 }
 
@@ -156,17 +160,26 @@ var industries = []string{"Agriculture", "Banking", "Construction", "Education",
 // and its siblings; the fields ending in __c are this org's own.
 var objects = []*object{
 	{name: "Account", label: "Account", prefix: "001", merges: true, columns: standard(true, append(address("Billing"),
-		needed(text("Name", "Account Name", 255)), typed("Phone", "Account Phone", "phone"), typed("Fax", "Account Fax", "phone"),
+		needed(text("Name", "Account Name", 255)), typed("Phone", "Account Phone", "phone"),
+		typed("Fax", "Account Fax", "phone"),
 		typed("Website", "Website", "url"), pick("Industry", "Industry", false, industries...),
 		pick("Type", "Account Type", false, "Prospect", "Customer", "Partner"),
 		typed("NumberOfEmployees", "Employees", "int"), typed("AnnualRevenue", "Annual Revenue", "currency"),
 		typed("Description", "Account Description", "textarea"), reference("ParentId", "Parent Account ID", "Account"))...)},
-	{name: "Contact", label: "Contact", prefix: "003", merges: true, columns: standard(true, personal(append(address("Mailing"),
-		reference("AccountId", "Account ID", "Account"), text("Department", "Department", 80), typed("Birthdate", "Birthdate", "date"),
-		text("Company__c", "Company", 255), salutationLine())...)...)},
+	{
+		name: "Contact", label: "Contact", prefix: "003", merges: true,
+		columns: standard(true, personal(append(address("Mailing"),
+			reference("AccountId", "Account ID", "Account"), text("Department", "Department", 80),
+			typed("Birthdate", "Birthdate", "date"),
+			text("Company__c", "Company", 255), salutationLine())...)...),
+	},
 	{name: "Lead", label: "Lead", prefix: "00Q", merges: true, columns: standard(true, personal(append(address(""),
 		needed(text("Company", "Company", 255)), typed("Website", "Website", "url"),
-		column{name: "Status", label: "Lead Status", kind: "picklist", length: 255, defaulted: true, options: []string{"Open - Not Contacted", "Working - Contacted", "Closed - Converted"}},
+		column{
+			name: "Status", label: "Lead Status", kind: "picklist", length: 255, defaulted: true, options: []string{
+				"Open - Not Contacted", "Working - Contacted", "Closed - Converted",
+			},
+		},
 		pick("Rating", "Rating", false, "Hot", "Warm", "Cold"), pick("Industry", "Industry", false, industries...),
 		typed("AnnualRevenue", "Annual Revenue", "currency"), typed("NumberOfEmployees", "No. of Employees", "int"),
 		fixed(column{name: "IsConverted", label: "Converted", kind: "boolean", defaulted: true}),
@@ -174,19 +187,25 @@ var objects = []*object{
 		fixed(reference("ConvertedAccountId", "Converted Account ID", "Account")),
 		fixed(reference("ConvertedOpportunityId", "Converted Opportunity ID", "Opportunity")))...)...)},
 	{name: "Opportunity", label: "Opportunity", prefix: "006", columns: standard(false,
-		needed(text("Name", "Name", 120)), needed(pick("StageName", "Stage", false, "Prospecting", "Qualification", "Negotiation/Review", "Closed Won", "Closed Lost")),
-		needed(typed("CloseDate", "Close Date", "date")), typed("Amount", "Amount", "currency"), typed("Probability", "Probability (%)", "percent"),
-		reference("AccountId", "Account ID", "Account"), pick("Type", "Opportunity Type", false, "New Business", "Existing Business"),
-		pick("LeadSource", "Lead Source", false, sources...), typed("Description", "Description", "textarea"), text("NextStep", "Next Step", 255))},
+		needed(text("Name", "Name", 120)), needed(pick("StageName", "Stage", false, "Prospecting", "Qualification",
+			"Negotiation/Review", "Closed Won", "Closed Lost")),
+		needed(typed("CloseDate", "Close Date", "date")), typed("Amount", "Amount", "currency"),
+		typed("Probability", "Probability (%)", "percent"),
+		reference("AccountId", "Account ID", "Account"), pick("Type", "Opportunity Type", false, "New Business",
+			"Existing Business"),
+		pick("LeadSource", "Lead Source", false, sources...), typed("Description", "Description", "textarea"),
+		text("NextStep", "Next Step", 255))},
 	{name: "User", label: "User", prefix: "005", readOnly: true, columns: []column{
-		fixed(column{name: "Id", label: "User ID", kind: "id", length: 18}), fixed(text("Name", "Full Name", 121)), fixed(typed("Email", "Email", "email")),
+		fixed(column{name: "Id", label: "User ID", kind: "id", length: 18}), fixed(text("Name", "Full Name", 121)),
+		fixed(typed("Email", "Email", "email")),
 		fixed(text("Username", "Username", 80)), fixed(column{name: "IsActive", label: "Active", kind: "boolean"}),
 		fixed(pick("UserType", "User Type", true, "Standard")), fixed(typed("SystemModstamp", "System Modstamp", "datetime")),
 	}},
 	{name: "Organization", label: "Organization", prefix: "00D", readOnly: true, columns: []column{
 		fixed(column{name: "Id", label: "Organization ID", kind: "id", length: 18}), fixed(text("Name", "Name", 80)),
 		fixed(pick("OrganizationType", "Edition", true, "Enterprise Edition", "Developer Edition")),
-		fixed(column{name: "IsSandbox", label: "Is Sandbox", kind: "boolean"}), fixed(text("InstanceName", "Instance Name", 5)),
+		fixed(column{name: "IsSandbox", label: "Is Sandbox", kind: "boolean"}),
+		fixed(text("InstanceName", "Instance Name", 5)),
 	}},
 }
 
@@ -213,10 +232,15 @@ func find(objects []*object, name string) (*object, bool) {
 func (o *object) summary() map[string]any {
 	base := dataURL + "/sobjects/" + o.name
 	return map[string]any{
-		"name": o.name, "label": o.label, "labelPlural": o.label + "s", "keyPrefix": o.prefix, "custom": false, "customSetting": false,
-		"createable": !o.readOnly, "updateable": !o.readOnly, "deletable": !o.readOnly, "undeletable": !o.readOnly, "mergeable": o.merges,
-		"queryable": true, "retrieveable": true, "searchable": !o.readOnly, "replicateable": !o.readOnly, "deprecatedAndHidden": false,
-		"urls": map[string]string{"sobject": base, "describe": base + "/describe", "rowTemplate": base + "/{ID}"},
+		"name": o.name, "label": o.label, "labelPlural": o.label + "s", "keyPrefix": o.prefix, "custom": false,
+		"customSetting": false,
+		"createable":    !o.readOnly, "updateable": !o.readOnly, "deletable": !o.readOnly, "undeletable": !o.readOnly,
+		"mergeable": o.merges,
+		"queryable": true, "retrieveable": true, "searchable": !o.readOnly, "replicateable": !o.readOnly,
+		"deprecatedAndHidden": false,
+		"urls": map[string]string{
+			"sobject": base, "describe": base + "/describe", "rowTemplate": base + "/{ID}",
+		},
 	}
 }
 
@@ -249,10 +273,14 @@ func (c *column) describe() map[string]any {
 	}
 	return map[string]any{
 		"name": c.name, "label": c.label, "type": c.kind, "length": c.length, "byteLength": c.length * 3,
-		"nillable": !c.required && !c.defaulted, "createable": !c.readOnly, "updateable": !c.readOnly, "defaultedOnCreate": c.defaulted,
-		"calculated": c.formula != nil, "autoNumber": false, "unique": c.unique, "externalId": c.external, "idLookup": c.lookup, "caseSensitive": false,
-		"restrictedPicklist": c.restricted, "dependentPicklist": false, "controllerName": nil, "referenceTo": refs, "compoundFieldName": null(c.compound),
-		"picklistValues": values, "custom": strings.HasSuffix(c.name, "__c"), "filterable": c.kind != "textarea" && c.kind != "address",
+		"nillable": !c.required && !c.defaulted, "createable": !c.readOnly, "updateable": !c.readOnly,
+		"defaultedOnCreate": c.defaulted,
+		"calculated":        c.formula != nil, "autoNumber": false, "unique": c.unique, "externalId": c.external,
+		"idLookup": c.lookup, "caseSensitive": false,
+		"restrictedPicklist": c.restricted, "dependentPicklist": false, "controllerName": nil, "referenceTo": refs,
+		"compoundFieldName": null(c.compound),
+		"picklistValues":    values, "custom": strings.HasSuffix(c.name, "__c"), "filterable": c.kind != "textarea" &&
+			c.kind != "address",
 		"sortable": c.kind != "textarea" && c.kind != "address" && c.kind != "multipicklist", "nameField": c.name == "Name",
 	}
 }

@@ -143,7 +143,9 @@ func (p *parser) selects() *refusal {
 	}
 	o, ok := find(p.objects, t.text)
 	if !ok {
-		return refuse(http.StatusBadRequest, "INVALID_TYPE", "sObject type '%s' is not supported. If you are attempting to use a custom object, be sure to append the '__c' after the entity name.", t.text)
+		return refuse(http.StatusBadRequest, "INVALID_TYPE",
+			"sObject type '%s' is not supported. If you are attempting to use a custom object, be sure to append the '__c' "+
+				"after the entity name.", t.text)
 	}
 	p.query.object = o
 	return nil
@@ -200,7 +202,9 @@ func (p *parser) column(name string) (*column, *refusal) {
 	}
 	c, ok := p.query.object.column(name)
 	if !ok {
-		return nil, refuse(http.StatusBadRequest, "INVALID_FIELD", "No such column '%s' on entity '%s'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name.", name, p.query.object.name)
+		return nil, refuse(http.StatusBadRequest, "INVALID_FIELD",
+			"No such column '%s' on entity '%s'. If you are attempting to use a custom field, be sure to append the '__c' "+
+				"after the custom field name.", name, p.query.object.name)
 	}
 	return c, nil
 }
@@ -357,13 +361,17 @@ func (p *parser) literal(c *column) (literal, *refusal) {
 		}
 		return literal{text: strings.ToLower(t.text), null: t.text == ""}, nil
 	case t.kind == tokText:
-		return literal{}, refuse(http.StatusBadRequest, "INVALID_FIELD", "value of filter criterion for field '%s' must be of type %s and should not be enclosed in quotes", c.name, soqlType(c.kind))
+		return literal{}, refuse(http.StatusBadRequest, "INVALID_FIELD",
+			"value of filter criterion for field '%s' must be of type %s and should not be enclosed in quotes", c.name,
+			soqlType(c.kind))
 	case t.kind == tokEnd || t.kind == tokSign:
 		return literal{}, unexpected(t)
 	case quoted(c.kind):
-		return literal{}, refuse(http.StatusBadRequest, "INVALID_FIELD", "value of filter criterion for field '%s' must be of type string and should be enclosed in quotes", c.name)
+		return literal{}, refuse(http.StatusBadRequest, "INVALID_FIELD",
+			"value of filter criterion for field '%s' must be of type string and should be enclosed in quotes", c.name)
 	}
-	wrong := refuse(http.StatusBadRequest, "INVALID_FIELD", "filter value of field '%s' must be of type %s: %s", c.name, soqlType(c.kind), t.text)
+	wrong := refuse(http.StatusBadRequest, "INVALID_FIELD", "filter value of field '%s' must be of type %s: %s", c.name,
+		soqlType(c.kind), t.text)
 	switch c.kind {
 	case "boolean":
 		if t.is("true") || t.is("false") {
@@ -443,7 +451,8 @@ func (p *parser) limits() *refusal {
 			return unexpected(t)
 		}
 		if n > part.most {
-			return refuse(http.StatusBadRequest, "NUMBER_OUTSIDE_VALID_RANGE", "%s is too large: at most %d", part.word, part.most)
+			return refuse(http.StatusBadRequest, "NUMBER_OUTSIDE_VALID_RANGE", "%s is too large: at most %d", part.word,
+				part.most)
 		}
 		*part.into = n
 	}

@@ -20,7 +20,10 @@ func org9(t testing.TB) *org {
 	now := time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
 	f := New(fakekit.Config{Now: func() time.Time { return now }}).org
 	for i := range 9 {
-		fields := map[string]string{"LastName": fmt.Sprintf("Name %d", i), "Email": fmt.Sprintf("p%d@example.com", i), "Score__c": fmt.Sprint(i), "DoNotCall": fmt.Sprint(i%2 == 0), "Birthdate": fmt.Sprintf("199%d-01-01", i)}
+		fields := map[string]string{
+			"LastName": fmt.Sprintf("Name %d", i), "Email": fmt.Sprintf("p%d@example.com", i),
+			"Score__c": fmt.Sprint(i), "DoNotCall": fmt.Sprint(i%2 == 0), "Birthdate": fmt.Sprintf("199%d-01-01", i),
+		}
 		if i == 4 {
 			fields["Email"], fields["FirstName"] = "", "O'Neil \\ 50%"
 		}
@@ -62,32 +65,37 @@ func TestQueries(t *testing.T) {
 	for soql, want := range map[string]string{
 		"SELECT Id FROM Contact": "0 1 2 3 4 5 6 8",
 		"select id from contact": "0 1 2 3 4 5 6 8",
-		"SELECT Id FROM Contact ORDER BY SystemModstamp DESC, Id DESC":                                                                                                   "8 6 5 4 3 2 1 0",
-		"SELECT Id FROM Contact WHERE SystemModstamp >= " + at1 + " ORDER BY SystemModstamp, Id":                                                                         "2 3 4 5 6 8",
-		"SELECT Id FROM Contact WHERE SystemModstamp > " + at1 + " OR (SystemModstamp = " + at1 + " AND Id > " + id(2) + ") ORDER BY SystemModstamp ASC, Id ASC LIMIT 3": "3 4 5",
-		"SELECT Id FROM Contact WHERE SystemModstamp = 2026-03-02T10:30:01%2B01:00":                                                                                      "",
-		"SELECT Id FROM Contact WHERE SystemModstamp = 2026-03-02T10:30:01+01:00":                                                                                        "2 3",
-		"SELECT Id FROM Contact WHERE Id > " + id(4) + " ORDER BY Id LIMIT 2":                                                                                            "5 6",
-		"SELECT Id FROM Contact WHERE Id IN (" + id(5) + "," + id(7) + "," + id(2) + ")":                                                                                 "2 5",
-		"SELECT Id FROM Contact WHERE Id = '" + newID("003", 4)[:15] + "'":                                                                                               "3",
-		"SELECT Id FROM Contact WHERE Email IN ('P3@EXAMPLE.COM', 'p1@example.com', 'none@example.com')":                                                                 "1 3",
-		"SELECT Id FROM Contact WHERE Email = null":                                                                                                                      "4",
-		"SELECT Id FROM Contact WHERE Email = ''":                                                                                                                        "4",
-		"SELECT Id FROM Contact WHERE Email != null AND Score__c > 5":                                                                                                    "6 8",
-		"SELECT Id FROM Contact WHERE Email != 'p0@example.com' AND Score__c < 5":                                                                                        "1 2 3 4",
-		`SELECT Id FROM Contact WHERE FirstName = 'o\'neil \\ 50%'`:                                                                                                      "4",
-		`SELECT Id FROM Contact WHERE FirstName LIKE '%\\%' OR LastName LIKE 'name _'`:                                                                                   "0 1 2 3 4 5 6 8",
-		`SELECT Id FROM Contact WHERE FirstName LIKE '%50\%'`:                                                                                                            "4",
-		"SELECT Id FROM Contact WHERE DoNotCall = false":                                                                                                                 "1 3 5",
-		"SELECT Id FROM Contact WHERE NOT DoNotCall = true":                                                                                                              "1 3 5",
-		"SELECT Id FROM Contact WHERE Score__c NOT IN (1, 2, 3.0)":                                                                                                       "0 4 5 6 8",
-		"SELECT Id FROM Contact WHERE Birthdate >= 1996-01-01":                                                                                                           "6 8",
-		"SELECT Id FROM Contact WHERE LastName = 'name 3' OR LastName = 'NAME 5' ORDER BY LastName DESC":                                                                 "5 3",
-		"SELECT Id FROM Contact ORDER BY Email LIMIT 2":                                                                                                                  "4 0",
-		"SELECT Id FROM Contact ORDER BY Score__c DESC LIMIT 2 OFFSET 1":                                                                                                 "6 5",
-		"SELECT Id FROM Contact LIMIT 0":                                                                                                                                 "",
-		"SELECT Id FROM Contact WHERE IsDeleted = true":                                                                                                                  "",
-		"SELECT Id FROM Contact WHERE (Score__c < 3 AND (Score__c > 0 OR Email = null)) ORDER BY Score__c":                                                               "1 2",
+		"SELECT Id FROM Contact ORDER BY SystemModstamp DESC, Id DESC": "8 6 5 4 3 2 1 0",
+		"SELECT Id FROM Contact WHERE SystemModstamp >= " + at1 +
+			" ORDER BY SystemModstamp, Id": "2 3 4 5 6 8",
+		"SELECT Id FROM Contact WHERE SystemModstamp > " + at1 + " OR (SystemModstamp = " + at1 + " AND Id > " + id(2) +
+			") ORDER BY SystemModstamp ASC, Id ASC LIMIT 3": "3 4 5",
+		"SELECT Id FROM Contact WHERE SystemModstamp = 2026-03-02T10:30:01%2B01:00": "",
+		"SELECT Id FROM Contact WHERE SystemModstamp = 2026-03-02T10:30:01+01:00":   "2 3",
+		"SELECT Id FROM Contact WHERE Id > " + id(4) +
+			" ORDER BY Id LIMIT 2": "5 6",
+		"SELECT Id FROM Contact WHERE Id IN (" + id(5) + "," + id(7) + "," + id(2) +
+			")": "2 5",
+		"SELECT Id FROM Contact WHERE Id = '" + newID("003", 4)[:15] +
+			"'": "3",
+		"SELECT Id FROM Contact WHERE Email IN ('P3@EXAMPLE.COM', 'p1@example.com', 'none@example.com')":   "1 3",
+		"SELECT Id FROM Contact WHERE Email = null":                                                        "4",
+		"SELECT Id FROM Contact WHERE Email = ''":                                                          "4",
+		"SELECT Id FROM Contact WHERE Email != null AND Score__c > 5":                                      "6 8",
+		"SELECT Id FROM Contact WHERE Email != 'p0@example.com' AND Score__c < 5":                          "1 2 3 4",
+		`SELECT Id FROM Contact WHERE FirstName = 'o\'neil \\ 50%'`:                                        "4",
+		`SELECT Id FROM Contact WHERE FirstName LIKE '%\\%' OR LastName LIKE 'name _'`:                     "0 1 2 3 4 5 6 8",
+		`SELECT Id FROM Contact WHERE FirstName LIKE '%50\%'`:                                              "4",
+		"SELECT Id FROM Contact WHERE DoNotCall = false":                                                   "1 3 5",
+		"SELECT Id FROM Contact WHERE NOT DoNotCall = true":                                                "1 3 5",
+		"SELECT Id FROM Contact WHERE Score__c NOT IN (1, 2, 3.0)":                                         "0 4 5 6 8",
+		"SELECT Id FROM Contact WHERE Birthdate >= 1996-01-01":                                             "6 8",
+		"SELECT Id FROM Contact WHERE LastName = 'name 3' OR LastName = 'NAME 5' ORDER BY LastName DESC":   "5 3",
+		"SELECT Id FROM Contact ORDER BY Email LIMIT 2":                                                    "4 0",
+		"SELECT Id FROM Contact ORDER BY Score__c DESC LIMIT 2 OFFSET 1":                                   "6 5",
+		"SELECT Id FROM Contact LIMIT 0":                                                                   "",
+		"SELECT Id FROM Contact WHERE IsDeleted = true":                                                    "",
+		"SELECT Id FROM Contact WHERE (Score__c < 3 AND (Score__c > 0 OR Email = null)) ORDER BY Score__c": "1 2",
 	} {
 		got, bad := numbers(t, f, soql, false)
 		if strings.Contains(soql, "%2B") { // not decoded: no dateTime
@@ -217,10 +225,13 @@ func TestPlansAgree(t *testing.T) {
 		where := rapid.SampledFrom([]string{
 			"", " WHERE SystemModstamp >= " + at, " WHERE SystemModstamp > " + at, " WHERE SystemModstamp = " + at,
 			" WHERE SystemModstamp > " + at + " OR (SystemModstamp = " + at + " AND Id > '" + after + "')",
-			" WHERE SystemModstamp >= " + at + " AND (SystemModstamp > " + at + " OR (SystemModstamp = " + at + " AND Id > '" + after + "'))",
+			" WHERE SystemModstamp >= " + at + " AND (SystemModstamp > " + at + " OR (SystemModstamp = " + at + " AND Id > '" +
+				after + "'))",
 			" WHERE Id > '" + after + "'", " WHERE NOT SystemModstamp > " + at,
 		}).Draw(t, "where")
-		order := rapid.SampledFrom([]string{"SystemModstamp ASC, Id ASC", "SystemModstamp DESC, Id DESC", "Id ASC", "Id DESC"}).Draw(t, "order")
+		order := rapid.SampledFrom([]string{
+			"SystemModstamp ASC, Id ASC", "SystemModstamp DESC, Id DESC", "Id ASC", "Id DESC",
+		}).Draw(t, "order")
 		all := rapid.Bool().Draw(t, "all")
 		q, bad := parseIn(objects, "SELECT Id FROM Contact"+where+" ORDER BY "+order)
 		if bad != nil {
@@ -296,7 +307,8 @@ func TestPages(t *testing.T) {
 
 func FuzzSOQL(f *testing.F) {
 	for _, s := range []string{
-		"SELECT Id, SystemModstamp FROM Contact WHERE SystemModstamp > 2026-01-01T00:00:00Z OR (SystemModstamp = 2026-01-01T00:00:00Z AND Id > '003Lk0000000001IAA') ORDER BY SystemModstamp ASC, Id ASC LIMIT 2000",
+		"SELECT Id, SystemModstamp FROM Contact WHERE SystemModstamp > 2026-01-01T00:00:00Z OR (SystemModstamp = " +
+			"2026-01-01T00:00:00Z AND Id > '003Lk0000000001IAA') ORDER BY SystemModstamp ASC, Id ASC LIMIT 2000",
 		`SELECT Id FROM Contact WHERE Email IN ('a\'b', 'c\\d') AND NOT (Score__c >= 1.5 OR LastName LIKE '%_\%')`,
 		"SELECT COUNT() FROM Lead WHERE IsConverted = false", "SELECT Id FROM User ORDER BY Email DESC LIMIT 1 OFFSET 1",
 		"SELECT Id FROM Contact WHERE Birthdate = 1990-01-01 AND Email = null", `'\u00e9'`, "((((",
@@ -328,7 +340,8 @@ func FuzzSOQL(f *testing.F) {
 
 func BenchmarkKeyset200000(b *testing.B) {
 	f := New(fakekit.Config{Seed: 200_000}).org
-	q, bad := parseIn(objects, "SELECT Id FROM Contact WHERE SystemModstamp > 2020-01-01T00:00:00Z OR (SystemModstamp = 2020-01-01T00:00:00Z AND Id > '003Lk0000000001IAA') ORDER BY SystemModstamp ASC, Id ASC LIMIT 2000")
+	q, bad := parseIn(objects, "SELECT Id FROM Contact WHERE SystemModstamp > 2020-01-01T00:00:00Z OR (SystemModstamp "+
+		"= 2020-01-01T00:00:00Z AND Id > '003Lk0000000001IAA') ORDER BY SystemModstamp ASC, Id ASC LIMIT 2000")
 	if bad != nil {
 		b.Fatal(bad)
 	}

@@ -16,8 +16,10 @@ func TestVendorClient(t *testing.T) {
 	access, refresh := fake.Token()
 	vendorclient.Run(t, fake, "jsforce", "jsforce.test.mjs", 10, func(base string) []string {
 		return []string{
-			"LOCKSTEP_FAKE_SALESFORCE=" + base, "FAKE_TOKEN=" + access, "FAKE_REFRESH_TOKEN=" + refresh, "FAKE_ORG_ID=" + fake.OrgID(),
-			"FAKE_CLIENT_ID=" + salesforcefake.ClientID, "FAKE_CLIENT_SECRET=" + salesforcefake.ClientSecret, "FAKE_KEY_FIELD=Lockstep_Id__c",
+			"LOCKSTEP_FAKE_SALESFORCE=" + base, "FAKE_TOKEN=" + access, "FAKE_REFRESH_TOKEN=" + refresh,
+			"FAKE_ORG_ID=" + fake.OrgID(),
+			"FAKE_CLIENT_ID=" + salesforcefake.ClientID, "FAKE_CLIENT_SECRET=" + salesforcefake.ClientSecret,
+			"FAKE_KEY_FIELD=Lockstep_Id__c",
 		}
 	})
 }

@@ -117,7 +117,8 @@ func (f *Fake) put(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	target, _ := fields["Target"].(map[string]any)
 	expression, _ := fields["ScheduleExpression"].(string)
-	if fields["GroupName"] != f.Group || target == nil || target["Arn"] == nil || target["RoleArn"] == nil || fields["FlexibleTimeWindow"] == nil || !rate.MatchString(expression) {
+	if fields["GroupName"] != f.Group || target == nil || target["Arn"] == nil || target["RoleArn"] == nil ||
+		fields["FlexibleTimeWindow"] == nil || !rate.MatchString(expression) {
 		refuse(w, 400, "ValidationException")
 		return
 	}

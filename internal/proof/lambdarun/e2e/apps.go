@@ -48,10 +48,14 @@ func startApps(ctx context.Context, people int, stops *closers) (apps [2]*app, e
 	right := salesforcefake.New(fakekit.Config{Seed: people, RetryScale: hookScale})
 	apps = [2]*app{{
 		name: "hubspot", object: "contacts", core: left.Core(), fields: fields[0], hookSecret: hubspotfake.ClientSecret,
-		credentials: map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
+		credentials: map[string]string{
+			"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret,
+		},
 	}, {
 		name: "salesforce", object: "Contact", core: right.Core(), fields: fields[1],
-		credentials: map[string]string{"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret},
+		credentials: map[string]string{
+			"kind": "oauth2", "client_id": salesforcefake.ClientID, "client_secret": salesforcefake.ClientSecret,
+		},
 	}}
 	for i, h := range []http.Handler{left, right} {
 		a := apps[i]

@@ -82,7 +82,10 @@ type Running struct {
 // Open starts the stand-ins, and no function yet. The caller closes it.
 // awslocal.ErrMissing when a stand-in is not installed.
 func (o Cloud) Open(ctx context.Context) (_ *Running, err error) {
-	d := &Running{o: o, share: 1 - o.Share, functions: map[string]*lambdarun.Function{}, rng: rand.New(rand.NewPCG(o.Seed, 20))} //nolint:gosec // repeatable chance
+	d := &Running{
+		//nolint:gosec // repeatable chance
+		o: o, share: 1 - o.Share, functions: map[string]*lambdarun.Function{}, rng: rand.New(rand.NewPCG(o.Seed, 20)),
+	}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -103,11 +106,13 @@ func (o Cloud) Open(ctx context.Context) (_ *Running, err error) {
 	syncTime, pullTime, appTime := o.times()
 	d.env = append([]string{
 		cloud.EnvPublicURL + "=" + d.url, cloud.EnvAllowHosts + "=" + strings.Join(o.AllowHosts, ","),
-		cloud.EnvSyncTimeout + "=" + syncTime.String(), cloud.EnvAppTimeout + "=" + appTime.String(), cloud.EnvMaxRetry + "=" + retryTime.String(),
+		cloud.EnvSyncTimeout + "=" + syncTime.String(), cloud.EnvAppTimeout + "=" + appTime.String(),
+		cloud.EnvMaxRetry + "=" + retryTime.String(),
 	}, d.Account.Env...)
 	for name, f := range map[string]lambdarun.Options{
 		"webhook": {Timeout: 10 * time.Second, Concurrency: 3}, "api": {Timeout: 15 * time.Second, Concurrency: 2},
-		"pull": {Timeout: pullTime, Concurrency: 3}, "sync": {Timeout: syncTime, Concurrency: 3}, "keeper": {Timeout: 15 * time.Second},
+		"pull": {Timeout: pullTime, Concurrency: 3}, "sync": {Timeout: syncTime, Concurrency: 3},
+		"keeper": {Timeout: 15 * time.Second},
 	} {
 		env, err := d.guarded(ctx, name)
 		if err != nil {
@@ -117,7 +122,10 @@ func (o Cloud) Open(ctx context.Context) (_ *Running, err error) {
 	}
 	d.sync.set(d.functions["sync"])
 	gateway.Routes["/hooks/"], gateway.Routes["/v1/"] = d.functions["webhook"], d.functions["api"]
-	d.poller = &lambdarun.Poller{Queue: d.Account.Queue, Function: &d.sync, Visibility: max(visibility, syncTime), Workers: 2, Repeat: d.repeat}
+	d.poller = &lambdarun.Poller{
+		Queue: d.Account.Queue, Function: &d.sync, Visibility: max(visibility, syncTime),
+		Workers: 2, Repeat: d.repeat,
+	}
 	return d, nil
 }
 
@@ -222,7 +230,10 @@ func (d *Running) Fire(ctx context.Context, con crm.ConnectionID, sync crm.SyncI
 	d.fired.Add(1)
 	if d.chance() < d.o.Share {
 		d.doubled.Add(1)
-		wait := background(ctx, func(ctx context.Context) { _, _ = d.functions["pull"].Invoke(context.WithoutCancel(ctx), event) }) // nothing hangs on it
+		// nothing hangs on it
+		wait := background(ctx, func(ctx context.Context) {
+			_, _ = d.functions["pull"].Invoke(context.WithoutCancel(ctx), event)
+		})
 		defer wait()
 	}
 	if _, err = d.functions["pull"].Invoke(ctx, event); err == nil {

@@ -66,7 +66,9 @@ func TestEndToEnd(t *testing.T) {
 	s := e2e.Scenario{People: 100, Edits: 30, Newcomers: 5, Poisoned: 1, Share: 0.1}
 	troubled := s
 	troubled.Trouble = e2e.Trouble{Kills: 2, Syncs: 1}
-	deployed := e2e.Cloud{Programs: programs(t), Share: s.Share, Seed: 1, Rights: "../../../../infra/stack/testdata/rights.txt"}
+	deployed := e2e.Cloud{
+		Programs: programs(t), Share: s.Share, Seed: 1, Rights: "../../../../infra/stack/testdata/rights.txt",
+	}
 	people := map[string][2][]string{}
 	var mu sync.Mutex
 	t.Run("runs", func(t *testing.T) { // returns when both are done
@@ -95,7 +97,9 @@ func TestEndToEnd(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				run.Say = t.Logf
-				r, err := run.Play(t.Context(), func(ctx context.Context, hosts []string) (e2e.Deployment, error) { return run.open(t, ctx, hosts) })
+				r, err := run.Play(t.Context(), func(ctx context.Context, hosts []string) (e2e.Deployment, error) {
+					return run.open(t, ctx, hosts)
+				})
 				if errors.Is(err, awslocal.ErrMissing) && os.Getenv("CI") != "true" {
 					t.Skip(err)
 				}
@@ -159,9 +163,14 @@ func TestS34_FunctionsOnSlowApps(t *testing.T) {
 // it ends at once, and says every variable that it needs.
 func TestColdStartNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	always := []string{"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL", "LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE"}
+	always := []string{
+		"LOCKSTEP_SETTINGS_TABLE", "LOCKSTEP_LINKS_TABLE", "LOCKSTEP_LOG_TABLE", "LOCKSTEP_QUEUE_URL",
+		"LOCKSTEP_DEAD_QUEUE_URL", "LOCKSTEP_KEY_ID", "LOCKSTEP_STAGE",
+	}
 	for name, more := range map[string][]string{
-		"sync": nil, "pull": nil, "keeper": nil, "webhook": {"LOCKSTEP_PUBLIC_URL"}, "api": {"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER"},
+		"sync": nil, "pull": nil, "keeper": nil, "webhook": {"LOCKSTEP_PUBLIC_URL"}, "api": {
+			"LOCKSTEP_PUBLIC_URL", "LOCKSTEP_ADMIN_KEY_PARAMETER",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -138,9 +138,11 @@ func (r *Run) judgeDead(ctx context.Context, add func(Figure)) error {
 		}
 	}
 	delete(given, "")
-	add(figure("unreadable records that became dead items", fmt.Sprint(len(r.poisoned)), len(given), len(given) == len(r.poisoned)))
+	add(figure("unreadable records that became dead items", fmt.Sprint(len(r.poisoned)), len(given),
+		len(given) == len(r.poisoned)))
 	add(none("dead items of other records", strangers))
-	add(figure("dead items sent again by POST /v1/dead-letters/redrive", fmt.Sprint(len(r.dead)), r.redriven, r.redriven == len(r.dead)))
+	add(figure("dead items sent again by POST /v1/dead-letters/redrive", fmt.Sprint(len(r.dead)), r.redriven,
+		r.redriven == len(r.dead)))
 	left, err := apiclient.List[engine.DeadItem](ctx, &r.api, "/v1/dead-letters")
 	add(figure("dead items in the end", "0", len(left), len(left) == 0))
 	return err
@@ -181,7 +183,8 @@ func (r *Run) lost(live [2]map[string]*fakekit.Record) (lost []string, edits int
 		for side := range r.apps {
 			rec := live[side][e.who.ids[side]]
 			if rec == nil || !same(e.field, rec.Fields[fields[side][e.field]], e.value) {
-				lost = append(lost, fmt.Sprintf("%s of %s, typed on side %d, on side %d", fields[0][e.field], e.who.ids[0], e.side, side))
+				lost = append(lost, fmt.Sprintf("%s of %s, typed on side %d, on side %d", fields[0][e.field], e.who.ids[0], e.side,
+					side))
 			}
 		}
 	}
@@ -234,11 +237,13 @@ func (r *Run) happened() []string {
 		calls := a.core.Requests()
 		writes := 0
 		for at, n := range calls.ByEndpoint {
-			if !strings.HasPrefix(at, http.MethodGet) && !strings.HasSuffix(at, "/search") && !strings.HasSuffix(at, "/batch/read") {
+			if !strings.HasPrefix(at, http.MethodGet) && !strings.HasSuffix(at, "/search") &&
+				!strings.HasSuffix(at, "/batch/read") {
 				writes += n
 			}
 		}
-		out = append(out, fmt.Sprintf("%-10s %5d calls, %d of them writes, %d answered with nonsense; %d webhook events, %d twice, %d late",
+		out = append(out, fmt.Sprintf(
+			"%-10s %5d calls, %d of them writes, %d answered with nonsense; %d webhook events, %d twice, %d late",
 			a.name, calls.Total, writes, a.poison.spoiled(), events, twice, late))
 	}
 	return out

@@ -58,7 +58,10 @@ func (r *Run) verdict() string {
 	lost, _ := r.lost(live)
 	missing, doubled := r.everybody()
 	var out []string
-	for name, found := range map[string][]string{"differ": r.differences(r.pairs, live), "lost": lost, "missing": missing, "doubled": doubled} {
+	for name, found := range map[string][]string{
+		"differ": r.differences(r.pairs, live), "lost": lost, "missing": missing,
+		"doubled": doubled,
+	} {
 		if len(found) > 0 {
 			out = append(out, name)
 		}
@@ -78,7 +81,9 @@ func TestJudge(t *testing.T) {
 		},
 		"lost": func(r *Run, e edit) error { // an edit rolled back on both sides
 			for side, a := range r.apps {
-				if _, err := a.core.UpdateRecord(a.object, e.who.ids[side], map[string]string{fields[side][e.field]: "older"}); err != nil {
+				if _, err := a.core.UpdateRecord(a.object, e.who.ids[side], map[string]string{
+					fields[side][e.field]: "older",
+				}); err != nil {
 					return err
 				}
 			}
@@ -90,7 +95,9 @@ func TestJudge(t *testing.T) {
 		},
 		"differ lost missing": func(r *Run, e edit) error { return r.apps[0].core.DeleteRecord("contacts", e.who.ids[0]) },
 		"doubled": func(r *Run, e edit) error { // a twin
-			_, err := r.apps[1].core.CreateRecord("Contact", map[string]string{"Email": strings.ToUpper(e.who.mail), "LastName": "Twin"})
+			_, err := r.apps[1].core.CreateRecord("Contact", map[string]string{
+				"Email": strings.ToUpper(e.who.mail), "LastName": "Twin",
+			})
 			return err
 		},
 	} {
@@ -138,7 +145,9 @@ func TestEdits(t *testing.T) {
 // TestPoison spoils the calls that name a poisoned record, and no others.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	p := &poison{next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })}
+	p := &poison{
+		next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
+	}
 	ask := func(target, body string) int {
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, httptest.NewRequest(http.MethodPost, target, strings.NewReader(body)))

@@ -45,7 +45,9 @@ func (l Local) Open(ctx context.Context) (_ Deployment, err error) {
 	}
 	d.stops.add(func() { _ = os.RemoveAll(folder) }) // a folder for temporary files
 	d.app, err = program.Open(ctx, program.Options{
-		DataDir: folder, AllowHosts: l.AllowHosts, Log: slog.New(slog.DiscardHandler), Tuning: engine.Tuning{MaxRetry: retryTime},
+		DataDir: folder, AllowHosts: l.AllowHosts, Log: slog.New(slog.DiscardHandler), Tuning: engine.Tuning{
+			MaxRetry: retryTime,
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -100,7 +102,9 @@ func (*local) Troubled() bool { return false }
 // Report implements Deployment.
 func (d *local) Report() ([]string, []Figure) {
 	c := d.app.Queue.Counts()
-	return []string{fmt.Sprintf("%d pulls, %d of them put off by a limit; %d messages", d.pulls.Load(), d.late.Load(), c.Received)}, nil
+	return []string{
+		fmt.Sprintf("%d pulls, %d of them put off by a limit; %d messages", d.pulls.Load(), d.late.Load(), c.Received),
+	}, nil
 }
 
 // Close implements Deployment.

@@ -86,7 +86,8 @@ func (d *Running) allDead(ctx context.Context, r *Run) (int, error) {
 			return depth.Dead, nil
 		}
 		if err := pause.For(ctx, lookTime); err != nil {
-			return 0, fmt.Errorf("%d messages, %d in hand and %d dead letters after %s", depth.Visible, depth.InFlight, depth.Dead, outageTime)
+			return 0, fmt.Errorf("%d messages, %d in hand and %d dead letters after %s", depth.Visible, depth.InFlight,
+				depth.Dead, outageTime)
 		}
 	}
 }

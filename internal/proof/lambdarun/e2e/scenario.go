@@ -80,7 +80,9 @@ type Run struct {
 // Play starts two apps, has open start the deployment for them, and goes
 // through the scenario. An error is a run that could not be brought to its end;
 // what it found wrong stands in the figures.
-func (s Scenario) Play(ctx context.Context, open func(ctx context.Context, hosts []string) (Deployment, error)) (_ *Result, err error) {
+func (s Scenario) Play(
+	ctx context.Context, open func(ctx context.Context, hosts []string) (Deployment, error),
+) (_ *Result, err error) {
 	if s.Say == nil {
 		s.Say = func(string, ...any) {}
 	}
@@ -140,7 +142,9 @@ func (r *Run) connect(ctx context.Context) error {
 		var made struct {
 			ID string `json:"id"`
 		}
-		if err := r.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{"app": a.name, "name": "fake", "base_url": a.url, "credentials": a.credentials}, &made); err != nil {
+		if err := r.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+			"app": a.name, "name": "fake", "base_url": a.url, "credentials": a.credentials,
+		}, &made); err != nil {
 			return err
 		}
 		var test struct {
@@ -166,7 +170,8 @@ func (r *Run) connect(ctx context.Context) error {
 		return err
 	}
 	return r.api.Call(ctx, http.MethodPost, "/v1/connections", map[string]any{
-		"name": "end to end", "default_country": "US", "left": map[string]string{"account": ids[0]}, "right": map[string]string{"account": ids[1]}, "syncs": stated(syncs),
+		"name": "end to end", "default_country": "US", "left": map[string]string{"account": ids[0]},
+		"right": map[string]string{"account": ids[1]}, "syncs": stated(syncs),
 	}, &r.conn)
 }
 

@@ -37,7 +37,9 @@ func (r *Run) playSlowly(ctx context.Context) (*Result, error) {
 	longest := (time.Duration(calls)*r.Latency + slowSlack).Round(time.Second)
 	r.figures = append(r.figures,
 		none("people missing in an app", missing), none("people doubled", doubled),
-		none("linked pairs that differ", r.differences(r.pairs, [2]map[string]*fakekit.Record{r.apps[0].live(), r.apps[1].live()})),
+		none("linked pairs that differ", r.differences(r.pairs, [2]map[string]*fakekit.Record{
+			r.apps[0].live(), r.apps[1].live(),
+		})),
 		figure("calls to the apps", fmt.Sprintf("<= %d", most), calls, calls <= most),
 		figure("time", "<= "+longest.String(), took.Round(time.Second), took <= longest),
 	)

@@ -81,7 +81,8 @@ func (o Stack) Open(ctx context.Context) (_ Deployment, err error) {
 	if err := d.create(ctx, o); err != nil {
 		return nil, fmt.Errorf("create the stack: %w", err)
 	}
-	d.queue, err = sqsqueue.New(sqs.NewFromConfig(d.server.Config()), d.outputs["ChangeQueueUrl"], d.outputs["DeadLetterQueueUrl"], sqsqueue.Options{})
+	d.queue, err = sqsqueue.New(sqs.NewFromConfig(d.server.Config()), d.outputs["ChangeQueueUrl"],
+		d.outputs["DeadLetterQueueUrl"], sqsqueue.Options{})
 	return d, err
 }
 
@@ -91,7 +92,8 @@ func (d *deployed) call(ctx context.Context, service, method, path, kind string,
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20261121/"+awslocal.Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=none")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=local/20261121/"+awslocal.Region+"/"+service+
+		"/aws4_request, SignedHeaders=host, Signature=none")
 	r.Header.Set("Content-Type", kind)
 	resp, err := d.http.Do(r)
 	if err != nil {
@@ -170,11 +172,15 @@ func pack(path string) ([]byte, error) {
 // bootstrap, and the operator's key.
 func (d *deployed) parameters(ctx context.Context) error {
 	client := ssm.NewFromConfig(d.server.Config())
-	_, err := client.PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/cdk-bootstrap/hnb659fds/version"), Type: types.ParameterTypeString, Value: aws.String("21")})
+	_, err := client.PutParameter(ctx, &ssm.PutParameterInput{
+		Name: aws.String("/cdk-bootstrap/hnb659fds/version"), Type: types.ParameterTypeString, Value: aws.String("21"),
+	})
 	if err != nil {
 		return err
 	}
-	_, err = client.PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/lockstep/dev/admin-key"), Type: types.ParameterTypeSecureString, Value: aws.String(d.key)})
+	_, err = client.PutParameter(ctx, &ssm.PutParameterInput{
+		Name: aws.String("/lockstep/dev/admin-key"), Type: types.ParameterTypeSecureString, Value: aws.String(d.key),
+	})
 	return err
 }
 
@@ -285,7 +291,9 @@ func (d *deployed) Fire(ctx context.Context, con crm.ConnectionID, sync crm.Sync
 		return err
 	}
 	for _, s := range all.Schedules {
-		got, err := client.GetSchedule(ctx, &scheduler.GetScheduleInput{GroupName: aws.String(d.outputs["ScheduleGroup"]), Name: s.Name})
+		got, err := client.GetSchedule(ctx, &scheduler.GetScheduleInput{
+			GroupName: aws.String(d.outputs["ScheduleGroup"]), Name: s.Name,
+		})
 		if err != nil {
 			return err
 		}
@@ -302,7 +310,8 @@ func (d *deployed) Fire(ctx context.Context, con crm.ConnectionID, sync crm.Sync
 
 // invoke calls the pull function.
 func (d *deployed) invoke(ctx context.Context, event []byte) ([]byte, error) {
-	return d.call(ctx, "lambda", http.MethodPost, "/2015-03-31/functions/lockstep-dev-pull/invocations", "application/json", event)
+	return d.call(ctx, "lambda", http.MethodPost, "/2015-03-31/functions/lockstep-dev-pull/invocations",
+		"application/json", event)
 }
 
 // Depth implements Deployment.

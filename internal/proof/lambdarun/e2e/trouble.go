@@ -75,7 +75,8 @@ func (d *Running) Report() (happened []string, figures []Figure) {
 	var all struct{ kills, busy, stalls, timeouts, failed int }
 	for _, name := range Functions {
 		c := d.functions[name].Counts()
-		happened = append(happened, fmt.Sprintf("%-8s %5d invocations, %3d starts, %2d killed, %2d of them at work, %d stalled until the time limit",
+		happened = append(happened, fmt.Sprintf(
+			"%-8s %5d invocations, %3d starts, %2d killed, %2d of them at work, %d stalled until the time limit",
 			name, c.Calls, c.Starts, c.Killed, c.Lost, c.Timeout))
 		all.kills += c.Killed
 		all.busy += c.Lost
@@ -86,24 +87,31 @@ func (d *Running) Report() (happened []string, figures []Figure) {
 	p := d.poller.Counts()
 	lines, errors, leaked := d.said.counts()
 	happened = append(happened,
-		fmt.Sprintf("queue: %d batches of %d messages; %d handed in twice at once, %d again after later ones; %d invocations failed", p.Batches, p.Messages, p.Beside, p.Later, p.Failed),
-		fmt.Sprintf("schedule: %d firings, %d of them twice at once, %d again after a failure", d.fired.Load(), d.doubled.Load(), d.refired.Load()),
+		fmt.Sprintf("queue: %d batches of %d messages; %d handed in twice at once, %d again after later ones; %d "+
+			"invocations failed", p.Batches, p.Messages, p.Beside, p.Later, p.Failed),
+		fmt.Sprintf("schedule: %d firings, %d of them twice at once, %d again after a failure", d.fired.Load(),
+			d.doubled.Load(), d.refired.Load()),
 		fmt.Sprintf("log: %d lines, %d of them errors", lines, errors),
 	)
 	twice := p.Beside + p.Later
 	figures = []Figure{
-		figure("instances killed at random", fmt.Sprint(d.asked.kills.Load()), all.kills, all.kills >= int(d.asked.kills.Load())),
-		figure("stalled ones ended by the time limit", fmt.Sprint(d.asked.stalls.Load()), all.timeouts, all.timeouts == all.stalls && int64(all.stalls) >= d.asked.stalls.Load()),
-		figure("batches handed in twice or late, %", fmt.Sprintf(">= %.0f", 100*d.o.Share), 100*twice/max(p.Batches, 1), float64(twice) >= d.o.Share*float64(p.Batches)),
+		figure("instances killed at random", fmt.Sprint(d.asked.kills.Load()), all.kills,
+			all.kills >= int(d.asked.kills.Load())),
+		figure("stalled ones ended by the time limit", fmt.Sprint(d.asked.stalls.Load()), all.timeouts,
+			all.timeouts == all.stalls && int64(all.stalls) >= d.asked.stalls.Load()),
+		figure("batches handed in twice or late, %", fmt.Sprintf(">= %.0f", 100*d.o.Share), 100*twice/max(p.Batches, 1),
+			float64(twice) >= d.o.Share*float64(p.Batches)),
 		figure("answers of functions that were errors", "0", all.failed, all.failed == 0),
 		{Goal: "log lines with an address or a key", Target: "0", Measured: orNone(leaked), Pass: leaked == nil},
 	}
 	if asked := d.asked.kills.Load(); asked >= 10 { // of fewer it is chance
-		figures = append(figures, figure("killed ones that were in the middle of their work", fmt.Sprintf(">= %d", asked/2), all.busy, int64(all.busy) >= asked/2))
+		figures = append(figures, figure("killed ones that were in the middle of their work", fmt.Sprintf(">= %d", asked/2),
+			all.busy, int64(all.busy) >= asked/2))
 	}
 	if refused, used := d.rights(); d.o.Rights != "" {
 		happened = append(happened, fmt.Sprintf("roles: %d rights used", used))
-		figures = append(figures, none("requests beyond what a function's role may do", refused), figure("rights of roles that were used", ">= 60", used, used >= 60))
+		figures = append(figures, none("requests beyond what a function's role may do", refused),
+			figure("rights of roles that were used", ">= 60", used, used >= 60))
 	}
 	return happened, figures
 }

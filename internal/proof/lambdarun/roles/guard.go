@@ -58,7 +58,8 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		w.WriteHeader(http.StatusBadRequest)
 		_ = json.NewEncoder(w).Encode(map[string]string{
-			"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "User is not authorized to perform: " + refused,
+			"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "User is not authorized to perform: " +
+				refused,
 		})
 		return
 	}
@@ -133,7 +134,9 @@ func asksOf(operation string, body []byte) []asked {
 		var out []asked
 		for _, part := range in.TransactItems {
 			for name, one := range part {
-				action := map[string]string{"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}[name]
+				action := map[string]string{
+					"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem",
+				}[name]
 				out = append(out, one.ask(action))
 			}
 		}
@@ -164,7 +167,8 @@ func batchAsks(operation string, items map[string]json.RawMessage) []asked {
 		var writes []struct {
 			DeleteRequest, PutRequest struct{ Key, Item attributes }
 		}
-		if operation == "BatchGetItem" && json.Unmarshal(raw, &gets) != nil || operation == "BatchWriteItem" && json.Unmarshal(raw, &writes) != nil {
+		if operation == "BatchGetItem" && json.Unmarshal(raw, &gets) != nil ||
+			operation == "BatchWriteItem" && json.Unmarshal(raw, &writes) != nil {
 			return []asked{{action: operation}}
 		}
 		for _, k := range gets.Keys {

@@ -68,7 +68,9 @@ func TestX16_RolesSufficeWhileSecretsMove(t *testing.T) {
 	clock := testclock.New()
 	below := memstore.New(clock.Now)
 	stand := func() {
-		for _, sort := range []string{"credential#acc_1", "client#hubspot", "webhook#acc_1", "delivery#acc_1", "refused#acc_1", "key#key_1"} {
+		for _, sort := range []string{
+			"credential#acc_1", "client#hubspot", "webhook#acc_1", "delivery#acc_1", "refused#acc_1", "key#key_1",
+		} {
 			k, _ := store.Former(store.SettingsKey(home, sort))
 			if _, err := below.Write(t.Context(), store.Write{Item: store.Item{Key: k}}); err != nil {
 				t.Fatal(err)
@@ -132,7 +134,9 @@ func use(t *testing.T, function string, s store.Store) {
 	}
 	drop := func(sort string) {
 		t.Helper()
-		if _, err := s.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: store.SettingsKey(home, sort)}}); err != nil {
+		if _, err := s.Write(ctx, store.Write{
+			Op: store.Delete, Item: store.Item{Key: store.SettingsKey(home, sort)},
+		}); err != nil {
 			t.Errorf("%s, %s: %v", function, sort, err)
 		}
 	}
@@ -150,7 +154,9 @@ func use(t *testing.T, function string, s store.Store) {
 		change("credential#acc_1", false)
 		change("webhook#acc_1", false)
 		read("key#key_1")
-		if _, err := s.Query(ctx, store.Query{Table: store.Settings, Workspace: home, Partition: "key", Prefix: "key#"}); err != nil {
+		if _, err := s.Query(ctx, store.Query{
+			Table: store.Settings, Workspace: home, Partition: "key", Prefix: "key#",
+		}); err != nil {
 			t.Error(err)
 		}
 		if _, err := s.Write(ctx, store.Write{Item: store.Item{Key: store.SettingsKey(home, "client#hubspot")}}); err != nil {

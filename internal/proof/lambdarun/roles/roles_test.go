@@ -27,28 +27,69 @@ func TestGuard(t *testing.T) {
 		function, target, body string
 		pass                   bool
 	}{
-		"get":                  {"webhook", db + "GetItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"w|credential"},"s":{"S":"x"}}}`, true},
-		"put":                  {"webhook", db + "PutItem", `{"TableName":"lockstep-settings","Item":{"p":{"S":"w|delivery"},"s":{"S":"x"}}}`, true},
-		"write of settings":    {"webhook", db + "PutItem", `{"TableName":"lockstep-settings","Item":{"p":{"S":"w|workspace"},"s":{"S":"x"}}}`, false},
-		"key made":             {"webhook", db + "PutItem", `{"TableName":"lockstep-settings","Item":{"p":{"S":"|api_key"},"s":{"S":"x"}}}`, false},
-		"by another kind":      {"webhook", db + "GetItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"w|webhook#x"}}}`, false},
-		"top level":            {"webhook", db + "GetItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"|webhook#x"}}}`, true},
-		"query":                {"api", db + "Query", `{"TableName":"lockstep-settings","ExpressionAttributeValues":{":p":{"S":"w|audit"}}}`, true},
-		"query of the index":   {"keeper", db + "Query", `{"TableName":"lockstep-links","IndexName":"index","ExpressionAttributeValues":{":p":{"S":"w|x"}}}`, false},
-		"batch":                {"api", db + "BatchGetItem", `{"RequestItems":{"lockstep-log":{"Keys":[{"p":{"S":"w|runs"}}]}}}`, true},
-		"batch, one refused":   {"api", db + "BatchGetItem", `{"RequestItems":{"lockstep-log":{"Keys":[{"p":{"S":"w|runs"}},{"p":{"S":"w|g#c#d"}}]}}}`, false},
-		"batch of deletes":     {"sync", db + "BatchWriteItem", `{"RequestItems":{"lockstep-log":[{"DeleteRequest":{"Key":{"p":{"S":"w|g#c#d"}}}}]}}`, false},
-		"its right":            {"pull", db + "BatchWriteItem", `{"RequestItems":{"lockstep-log":[{"DeleteRequest":{"Key":{"p":{"S":"w|g#c#d"}}}}]}}`, true},
-		"transaction":          {"sync", db + "TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"lockstep-log","Item":{"p":{"S":"w|g#c#d"}}}},{"Update":{"TableName":"lockstep-log","Key":{"p":{"S":"w|day#c#s"}}}}]}`, true},
-		"transaction, refused": {"sync", db + "TransactWriteItems", `{"TransactItems":[{"Update":{"TableName":"lockstep-log","Key":{"p":{"S":"w|g#c#d"}}}}]}`, false},
-		"trail changed":        {"api", db + "UpdateItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"w|audit"}}}`, false},
-		"scan":                 {"api", db + "Scan", `{"TableName":"lockstep-settings"}`, false},
-		"no JSON":              {"api", db + "GetItem", `{`, false},
-		"another service":      {"api", "Other.GetItem", `{}`, false},
-		"opened":               {"webhook", kms + "Decrypt", `{"EncryptionContext":{"lockstep":"secret","purpose":"credential"}}`, true},
-		"sealed":               {"webhook", kms + "GenerateDataKey", `{"EncryptionContext":{"lockstep":"secret","purpose":"credential"}}`, false},
-		"another purpose":      {"sync", kms + "Decrypt", `{"EncryptionContext":{"lockstep":"secret","purpose":"webhook_token"}}`, false},
-		"no secret of ours":    {"api", kms + "Decrypt", `{"EncryptionContext":{"purpose":"credential"}}`, false},
+		"get": {
+			"webhook", db + "GetItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"w|credential"},"s":{"S":"x"}}}`, true,
+		},
+		"put": {
+			"webhook", db + "PutItem", `{"TableName":"lockstep-settings","Item":{"p":{"S":"w|delivery"},"s":{"S":"x"}}}`, true,
+		},
+		"write of settings": {
+			"webhook", db + "PutItem", `{"TableName":"lockstep-settings","Item":{"p":{"S":"w|workspace"},"s":{"S":"x"}}}`, false,
+		},
+		"key made": {
+			"webhook", db + "PutItem", `{"TableName":"lockstep-settings","Item":{"p":{"S":"|api_key"},"s":{"S":"x"}}}`, false,
+		},
+		"by another kind": {
+			"webhook", db + "GetItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"w|webhook#x"}}}`, false,
+		},
+		"top level": {
+			"webhook", db + "GetItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"|webhook#x"}}}`, true,
+		},
+		"query": {
+			"api", db + "Query", `{"TableName":"lockstep-settings","ExpressionAttributeValues":{":p":{"S":"w|audit"}}}`, true,
+		},
+		"query of the index": {
+			"keeper", db + "Query", `{"TableName":"lockstep-links","IndexName":"index","ExpressionAttributeValues":{":p":{"S":"w|x"}}}`, false,
+		},
+		"batch": {
+			"api", db + "BatchGetItem", `{"RequestItems":{"lockstep-log":{"Keys":[{"p":{"S":"w|runs"}}]}}}`, true,
+		},
+		"batch, one refused": {
+			"api", db + "BatchGetItem", `{"RequestItems":{"lockstep-log":{"Keys":[{"p":{"S":"w|runs"}},{"p":{"S":"w|g#c#d"}}]}}}`, false,
+		},
+		"batch of deletes": {
+			"sync", db + "BatchWriteItem", `{"RequestItems":{"lockstep-log":[{"DeleteRequest":{"Key":{"p":{"S":"w|g#c#d"}}}}]}}`,
+			false,
+		},
+		"its right": {
+			"pull", db + "BatchWriteItem", `{"RequestItems":{"lockstep-log":[{"DeleteRequest":{"Key":{"p":{"S":"w|g#c#d"}}}}]}}`,
+			true,
+		},
+		"transaction": {
+			"sync", db + "TransactWriteItems",
+			`{"TransactItems":[{"Put":{"TableName":"lockstep-log","Item":{"p":{"S":"w|g#c#d"}}}},{"Update":{"TableName":"lockstep-log","Key":{"p":{"S":"w|day#c#s"}}}}]}`, true,
+		},
+		"transaction, refused": {
+			"sync", db + "TransactWriteItems",
+			`{"TransactItems":[{"Update":{"TableName":"lockstep-log","Key":{"p":{"S":"w|g#c#d"}}}}]}`, false,
+		},
+		"trail changed": {
+			"api", db + "UpdateItem", `{"TableName":"lockstep-settings","Key":{"p":{"S":"w|audit"}}}`,
+			false,
+		},
+		"scan":            {"api", db + "Scan", `{"TableName":"lockstep-settings"}`, false},
+		"no JSON":         {"api", db + "GetItem", `{`, false},
+		"another service": {"api", "Other.GetItem", `{}`, false},
+		"opened": {
+			"webhook", kms + "Decrypt", `{"EncryptionContext":{"lockstep":"secret","purpose":"credential"}}`, true,
+		},
+		"sealed": {
+			"webhook", kms + "GenerateDataKey", `{"EncryptionContext":{"lockstep":"secret","purpose":"credential"}}`, false,
+		},
+		"another purpose": {
+			"sync", kms + "Decrypt", `{"EncryptionContext":{"lockstep":"secret","purpose":"webhook_token"}}`, false,
+		},
+		"no secret of ours": {"api", kms + "Decrypt", `{"EncryptionContext":{"purpose":"credential"}}`, false},
 	} {
 		g, err := table.NewGuard(c.function, behind.URL)
 		if err != nil {
@@ -60,7 +101,8 @@ func TestGuard(t *testing.T) {
 		g.ServeHTTP(w, r)
 		passed := w.Code == http.StatusOK && w.Body.String() == c.body
 		refused := w.Code == http.StatusBadRequest && strings.Contains(w.Body.String(), "AccessDeniedException")
-		if passed != c.pass || refused == c.pass || (len(g.Refused()) == 0) != c.pass || (g.Used() > 0) != c.pass && name[:5] != "batch" {
+		if passed != c.pass || refused == c.pass || (len(g.Refused()) == 0) != c.pass ||
+			(g.Used() > 0) != c.pass && name[:5] != "batch" {
 			t.Errorf("%s: %d %s; refused %v, used %d; want it through: %v", name, w.Code, w.Body, g.Refused(), g.Used(), c.pass)
 		}
 	}

@@ -74,7 +74,8 @@ func Start(ctx context.Context) (s Storage, stop func(), err error) {
 		return Storage{}, nil, err
 	}
 	s = Storage{Name: Dynamo, Env: append([]string{
-		cloud.EnvRegion + "=" + awslocal.Region, cloud.EnvAccessKey + "=local", cloud.EnvSecretKey + "=local", "AWS_EC2_METADATA_DISABLED=true",
+		cloud.EnvRegion + "=" + awslocal.Region, cloud.EnvAccessKey + "=local", cloud.EnvSecretKey + "=local",
+		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 	}, a.Env...)}
 	e, err := cloud.Read(s.Var, cloud.Nothing)
