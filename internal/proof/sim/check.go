@@ -187,6 +187,9 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	other := r.side.Other()
 	twin, alive := w.apps[other.Index()].get(l.id(other))
 	alive = alive && !twin.deleted && l.paired()
+	if !full && !w.rounded.IsZero() && (w.acted[r].After(w.rounded) || w.acted[ref{other, twin.id}].After(w.rounded)) {
+		return // a user came back to it after the last pull
+	}
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {

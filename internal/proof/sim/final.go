@@ -321,6 +321,7 @@ func (w *world) settle() {
 // round is one pull and all that follows from it.
 func (w *world) round() {
 	w.run(w.now.Add(time.Minute)) // the index lag is over
+	w.rounded = w.now
 	w.pull()
 	w.settle()
 }

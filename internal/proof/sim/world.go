@@ -56,6 +56,7 @@ type world struct {
 	openAccount func(crm.AccountID) connector.Connector // as a process of the world meets it
 	quota       [2]time.Time                            // an app refuses everything until then
 	denied      [2]denial                               // an app lets us read and not write
+	rounded     time.Time                               // when the last round in peace began
 	acted       map[ref]time.Time                       // when a user last did something to a record
 	workers     []*proc
 	pullers     []*proc
