@@ -321,8 +321,8 @@ func (w *world) document(name string) string {
 		"mappings":[
 			{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},
 			{"id":"last","left":["lastname"],"right":["LastName"]},
-			{"id":"score","left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,
-				"to_left":null}}
+			{"id":"score",
+				"left":["score"],"right":["Score__c"],"transform":{"type":"number"},"default":{"to_right":1.10,"to_left":null}}
 		]}]}`, name, w.left, w.right)
 }
 

@@ -281,6 +281,10 @@ func (l *live) walkConnection() {
 	l.want(200, "POST", "/v1/connections/import", string(file.body), "Content-Type", file.header.Get("Content-Type"))
 	l.refused(428, "precondition_required", "POST", "/v1/connections/import",
 		strings.Replace(string(file.body), "new", "old", 1), "Content-Type", file.header.Get("Content-Type"))
+	l.want(200, "POST", "/v1/connections/import/plan", string(file.body), "Content-Type",
+		file.header.Get("Content-Type"))
+	l.refused(400, "malformed_yaml", "POST", "/v1/connections/import/plan", "name: [", "Content-Type",
+		file.header.Get("Content-Type"))
 	l.want(201, "POST", "/v1/connections/import", `{"name":"Imported","left":{"account":"`+string(l.left)+
 		`"},"right":{"account":"`+string(l.right)+`"},"syncs":[]}`)
 	l.want(200, "GET", l.con+"/suggestions", nil)
@@ -289,6 +293,12 @@ func (l *live) walkConnection() {
 		l.t.Error("the stored document is not valid")
 	}
 	l.refused(404, "not_found", "POST", "/v1/connections/con_none/validate", nil)
+	l.want(200, "GET", l.con+"/readiness", nil)
+	l.refused(404, "not_found", "GET", "/v1/connections/con_none/readiness", nil)
+	for _, part := range []string{"/rules", "/mappings"} {
+		l.want(200, "POST", l.sync+part+"/preview", nil)
+		l.refused(404, "not_found", "POST", l.con+"/syncs/none"+part+"/preview", nil)
+	}
 	l.walkSteps()
 }
 

@@ -40,6 +40,31 @@ var (
 	filtered = [2]string{
 		"syncs.0.rules", `[{"id":"r","direction":"to_right","enabled":true,"filter":{"field":"city","op":"equals","value":"Bonn"}}]`,
 	}
+	tagging = [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"field":"jobtitle","op":"not_equals","value":"Farmer"},
+			"actions":[{"type":"add_tag","field":"Tags__c","value":"Customer"}]}]`,
+	}
+	setting = [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_right",
+			"actions":[{"type":"set_field","field":"Department","value":"Sales"}]}]`,
+	}
+	mirroring = [2]string{
+		"syncs.0.rules", `[{"id":"r","direction":"to_right","filter":{"all":[
+			{"field":"interests","op":"not_contains","value":"chess"},{"field":"interests","op":"not_contains","value":"tea"}]},
+			"actions":[{"type":"add_tag","field":"Tags__c","value":"Customer"}],
+			"other_way_around":{"enabled":true,"exclude":{"field":"interests","value":"chess"}}}]`,
+	}
+	tagGone = [2]string{
+		"syncs.0.deletes", `{"to_left":"tag","tag":"chess","field":{"left":"interests"}}`,
+	}
+	tagOpted = [2]string{
+		"syncs.0.unsubscribes", `{"to_left":"tag","tag":"chess","field":{"left":"interests"},
+			"when":{"right":"HasOptedOutOfEmail"}}`,
+	}
+	tagOptedLeft = [2]string{
+		"syncs.0.unsubscribes", `{"to_right":"tag","tag":"Customer","field":{"right":"Tags__c"},
+			"when":{"left":"newsletter"}}`,
+	}
 	byNames = [2]string{
 		"syncs.0.match", `[{"by":"all_keys","pairs":[["lastname","LastName"]],"verify":[["jobtitle","Title"]]}]`,
 	}
@@ -138,13 +163,42 @@ var settings = map[string]shown{
 	"syncs[].fill_blanks_only.to_right": differs("syncs.0.fill_blanks_only.to_right", "false", "true"),
 	"syncs[].fill_blanks_only.to_left":  differs("syncs.0.fill_blanks_only.to_left", "false", "true"),
 	"syncs[].conflict":                  differs("syncs.0.conflict", `"left"`, `"right"`),
-	"syncs[].deletes.to_right":          {at: "syncs.0.deletes.to_right", a: `"archive"`, refused: "unsupported_setting"},
-	"syncs[].deletes.to_left":           {at: "syncs.0.deletes.to_left", a: `"tag"`, refused: "unsupported_setting"},
-	"syncs[].deletes.tag":               {inert: "belongs to the policy `tag`, which is refused"},
-	"syncs[].unsubscribes.to_right":     {at: "syncs.0.unsubscribes.to_right", a: `"tag"`, refused: "unsupported_setting"},
-	"syncs[].unsubscribes.to_left":      {at: "syncs.0.unsubscribes.to_left", a: `"tag"`, refused: "unsupported_setting"},
-	"syncs[].unsubscribes.tag":          {inert: "belongs to the policy `tag`, which is refused"},
-	"syncs[].avoid_duplicates":          differs("syncs.0.avoid_duplicates", "true", "false"),
+	"syncs[].deletes.to_right":          {at: "syncs.0.deletes.to_right", a: `"ignore"`, b: `"archive"`, see: partedLeft},
+	"syncs[].deletes.to_left":           {at: "syncs.0.deletes.to_left", a: `"ignore"`, b: `"archive"`, see: partedRight},
+	"syncs[].deletes.tag": {
+		at: "syncs.0.deletes.tag", a: `"chess"`, b: `"tea"`, with: [][2]string{tagGone}, see: partedRight,
+	},
+	"syncs[].deletes.field.left": {
+		at: "syncs.0.deletes.field.left", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{tagGone}, see: saved,
+	},
+	"syncs[].deletes.field.right": {
+		at: "syncs.0.deletes.field.right", a: `"Tags__c"`, b: `"Title"`, with: [][2]string{
+			{"syncs.0.deletes", `{"to_right":"tag","tag":"Customer","field":{"right":"Tags__c"}}`},
+		}, see: saved,
+	},
+	"syncs[].unsubscribes.to_right": {
+		at: "syncs.0.unsubscribes.to_right", a: `"ignore"`, b: `"tag"`, with: [][2]string{tagOptedLeft}, see: optedOut,
+	},
+	"syncs[].unsubscribes.to_left": {
+		at: "syncs.0.unsubscribes.to_left", a: `"ignore"`, b: `"tag"`, with: [][2]string{tagOpted}, see: optedOut,
+	},
+	"syncs[].unsubscribes.tag": {
+		at: "syncs.0.unsubscribes.tag", a: `"chess"`, b: `"tea"`, with: [][2]string{tagOpted}, see: optedOut,
+	},
+	"syncs[].unsubscribes.field.left": {
+		at: "syncs.0.unsubscribes.field.left", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{tagOpted}, see: saved,
+	},
+	"syncs[].unsubscribes.field.right": {
+		at: "syncs.0.unsubscribes.field.right", a: `"Tags__c"`, b: `"Title"`, with: [][2]string{tagOptedLeft}, see: saved,
+	},
+	"syncs[].unsubscribes.when.left": {
+		at: "syncs.0.unsubscribes.when.left", a: `"newsletter"`, b: `"jobtitle"`, with: [][2]string{tagOptedLeft}, see: saved,
+	},
+	"syncs[].unsubscribes.when.right": {
+		at: "syncs.0.unsubscribes.when.right", a: `"HasOptedOutOfEmail"`, b: `"Title"`, with: [][2]string{tagOpted},
+		see: saved,
+	},
+	"syncs[].avoid_duplicates": differs("syncs.0.avoid_duplicates", "true", "false"),
 	"syncs[].match[].by": differs(step+"by", `"all_keys"`, `"any_key"`, twoKeys,
 		[2]string{step + "on_disagreement", ""}),
 	"syncs[].match[].left": {
@@ -205,27 +259,24 @@ var settings = map[string]shown{
 		`{"any":[{"field":"city","op":"is_not_empty"}]}`, filtered),
 	"syncs[].rules[].filter.not": differs(rule1+"filter", `{"not":{"field":"city","op":"is_empty"}}`,
 		`{"not":{"field":"city","op":"is_not_empty"}}`, filtered),
-	"syncs[].rules[].actions[].type": {
-		at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered},
-		refused: "unsupported_setting",
-	},
-	"syncs[].rules[].actions[].field": {
-		at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered},
-		refused: "unsupported_setting",
-	},
-	"syncs[].rules[].actions[].value": {
-		at: rule1 + "actions", a: `[{"type":"add_tag","field":"Tags__c","value":"x"}]`, with: [][2]string{filtered},
-		refused: "unsupported_setting",
-	},
-	"syncs[].rules[].undo": {
-		at: rule1 + "undo", a: "true", with: [][2]string{filtered}, refused: "unsupported_setting",
-	},
+	"syncs[].rules[].actions[].type":  differs(rule1+"actions.0.type", `"add_tag"`, `"remove_tag"`, tagging),
+	"syncs[].rules[].actions[].field": differs(rule1+"actions.0.field", `"Department"`, `"Company__c"`, setting),
+	"syncs[].rules[].actions[].value": differs(rule1+"actions.0.value", `"Sales"`, `"Service"`, setting),
+	"syncs[].rules[].undo":            differs(rule1+"undo", "false", "true", tagging),
 	"syncs[].rules[].other_way_around.enabled": {
-		at: rule1 + "other_way_around.enabled", a: "true", with: [][2]string{filtered}, refused: "unsupported_setting",
+		at: rule1 + "other_way_around.enabled", a: "true", b: "false", with: [][2]string{mirroring}, see: untagged,
 	},
-	"syncs[].rules[].other_way_around.exclude":       {inert: "belongs to `other_way_around.enabled`, which is refused"},
-	"syncs[].rules[].other_way_around.exclude.field": {inert: "belongs to `other_way_around.enabled`, which is refused"},
-	"syncs[].rules[].other_way_around.exclude.value": {inert: "belongs to `other_way_around.enabled`, which is refused"},
+	"syncs[].rules[].other_way_around.exclude": {
+		at: rule1 + "other_way_around.exclude", a: `{"field":"interests","value":"chess"}`, b: "null",
+		with: [][2]string{mirroring}, see: saved,
+	},
+	"syncs[].rules[].other_way_around.exclude.field": {
+		at: rule1 + "other_way_around.exclude.field", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{mirroring},
+		see: saved,
+	},
+	"syncs[].rules[].other_way_around.exclude.value": {
+		at: rule1 + "other_way_around.exclude.value", a: `"chess"`, b: `"tea"`, with: [][2]string{mirroring}, see: untagged,
+	},
 
 	"syncs[].mappings[].id":             {at: "syncs.0.mappings.3.id", a: `"title"`, b: `"role"`, see: mapped},
 	"syncs[].mappings[].left[]":         differs(sixth+"left", `["company","city"]`, `["city","company"]`, joined),
@@ -405,6 +456,45 @@ func clearedRight(w *shop) string {
 	w.open()
 	w.start()
 	w.change(crm.Right, "bob", "Title", "")
+	w.pulled()
+	return w.look()
+}
+
+// partedLeft is a sync of people of whom one is deleted on the left.
+func partedLeft(w *shop) string { return w.parted(crm.Left) }
+
+// partedRight deletes them on the right.
+func partedRight(w *shop) string { return w.parted(crm.Right) }
+
+func (w *shop) parted(side crm.Side) string {
+	w.open()
+	w.start()
+	core, object := w.core(side)
+	if err := core.DeleteRecord(object, w.twin(side, "bob")); err != nil {
+		w.t.Fatal(err)
+	}
+	for range 2 { // it is noticed, and confirmed
+		w.move(3 * time.Minute)
+		w.do("POST", w.sync+"/resync", nil)
+		w.drain()
+	}
+	return w.look()
+}
+
+// optedOut is a first sync of people of whom one on each side wants no mail.
+func optedOut(w *shop) string {
+	w.open()
+	w.person(crm.Right, "ned", "HasOptedOutOfEmail", "true")
+	w.person(crm.Left, "oda", "newsletter", "true")
+	w.start()
+	return w.look()
+}
+
+// untagged is a sync where a person takes the tag of a rule off.
+func untagged(w *shop) string {
+	w.open()
+	w.start()
+	w.change(crm.Right, "bob", "Tags__c", "")
 	w.pulled()
 	return w.look()
 }
