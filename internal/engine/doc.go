@@ -41,7 +41,7 @@
 //     missing, seen, plans, preview
 //   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,
 //     secondlook, audit, lease, pace
-//   - The log and what is told (entries, status, counts): log, status, figures,
+//   - The log and what is told (entries, status, counts): log, status, metrics,
 //     first_seen
 //   - What an admin asks for (of a connection, a record, a failure): admin,
 //     records, retry
