@@ -35,6 +35,9 @@ type Options struct {
 	Remote *Remote
 	// Now tells the time; nil = time.Now.
 	Now func() time.Time
+	// Sleep waits for an app's limits by the clock of Now; it may return early when ctx
+	// ends. nil = it really waits.
+	Sleep func(ctx context.Context, d time.Duration)
 	// Log gets what the program has to say; nil = nothing.
 	Log *slog.Logger
 	// AllowHosts are hosts beside the apps' own that accounts may be at; see egress.
@@ -105,6 +108,9 @@ func Open(ctx context.Context, o Options) (*App, error) {
 	if a.now == nil {
 		a.now = time.Now
 	}
+	if a.opts.Sleep == nil {
+		a.opts.Sleep = parts.Sleep
+	}
 	var err error
 	if o.Remote != nil {
 		a.kept, err = openRemote(ctx, o, a.now)
@@ -155,13 +161,13 @@ func (a *App) wire() error {
 	}
 	a.Accounts, err = account.New(account.Options{
 		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
-		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: sleep, Pace: a.pace,
+		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: a.opts.Sleep, Pace: a.pace,
 	})
 	if err != nil {
 		return err
 	}
 	a.Engine, err = engine.New(engine.Config{
-		Store: a.Store, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: sleep, Log: a.log, Mark: a.opts.Mark,
+		Store: a.Store, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: a.opts.Sleep, Log: a.log, Mark: a.opts.Mark,
 		Tuning: a.tuning,
 		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
@@ -204,7 +210,7 @@ const maxWait = time.Second
 // cannot be asked.
 func (a *App) pace(c connector.Connector, ws crm.WorkspaceID, id crm.AccountID) connector.Connector {
 	return parts.Connector(c, paced.Budget{
-		Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: sleep, MaxWait: maxWait,
+		Store: a.Store, Workspace: ws, Account: id, Now: a.now, Sleep: a.opts.Sleep, MaxWait: maxWait,
 	})
 }
 
@@ -239,9 +245,6 @@ func (a *App) AdminKey() (key secret.Text, fresh bool) { return a.kept.key, a.ke
 // Close waits for running calls to the database and gives the folder back. Call
 // it after Run has returned and the last request was answered.
 func (a *App) Close() error { return a.kept.close() }
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) { parts.Sleep(ctx, d) }
 
 // identifiers returns a maker of identifiers that sort by time.
 func identifiers(now func() time.Time) func(prefix string) string { return parts.Identifiers(now) }

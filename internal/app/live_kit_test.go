@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -86,6 +87,7 @@ func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
 	l.told.url = receiver.URL + "/lockstep"
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(receiver.URL, "http://"))
 	o.Now, o.Tuning, o.Mailer = l.now, tuning, &l.told
+	o.Sleep = func(_ context.Context, d time.Duration) { l.move(d) } // limits of the apps cost no time here
 	l.app = opened(t, o)
 	s := httptest.NewServer(l.app.Handler())
 	t.Cleanup(s.Close)
