@@ -215,15 +215,23 @@ func (f *front) knownHost(hostPort string) bool {
 }
 
 // noRoute tells a wrong method from a wrong path. Hidden are the patterns that
-// match a path only by mistake.
+// match a path only by mistake. Of patterns that match, those with the fewest names
+// to fill in are the path's own: mappings/preview is none of mappings/{mapping}.
 func noRoute(mux *listedMux, r *http.Request, hidden func(pattern string) bool) *Problem {
 	var allow []string
+	fewest := 0
 	for _, m := range []string{
 		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
 		http.MethodDelete,
 	} {
 		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
-		if _, pattern := mux.Handler(other); pattern != "" && !hidden(pattern) {
+		_, pattern := mux.Handler(other)
+		if pattern == "" || hidden(pattern) {
+			continue
+		}
+		if names := strings.Count(pattern, "{"); allow == nil || names < fewest {
+			allow, fewest = []string{m}, names
+		} else if names == fewest {
 			allow = append(allow, m)
 		}
 	}

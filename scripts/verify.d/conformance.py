@@ -105,7 +105,8 @@ def write_config(places):
     for pattern, values in places.items():
         pairs = ", ".join(f'"{name}" = {json.dumps(value)}' for name, value in values.items())
         lines += ["[[operations]]", f"include-path-regex = {json.dumps(pattern)}", f"parameters = {{ {pairs} }}"]
-    for name in ("test-account", "list-objects", "list-fields", "create-field", "get-record", "explain-record", "get-suggestions"):
+    for name in ("test-account", "list-objects", "list-fields", "create-field", "get-record", "explain-record", "get-suggestions",
+                 "preview-rules", "preview-mappings"):
         lines += ["[[operations]]", f'include-operation-id = "{name}"', f'rate-limit = "{RATE}/s"', "[operations.generation]", "max-examples = 5"]
     # 431: the whole request line was too long for the server to read.
     refusals = '["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "431", "503"]'
