@@ -26,10 +26,7 @@ type Keeper interface {
 // of an erased person nothing is kept, and one who is known by what was told alone is
 // not even named.
 func (e *Engine) keep(
-	ctx context.Context,
-	ws crm.WorkspaceID,
-	account crm.AccountID,
-	events []connector.Event,
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, events []connector.Event,
 ) (rest, kept []connector.Event, err error) {
 	if e.Keeper == nil || !slices.ContainsFunc(events, func(ev connector.Event) bool { return ev.Record != nil }) {
 		return events, nil, nil
@@ -85,9 +82,7 @@ func (e *Engine) unkeep(ctx context.Context, ws crm.WorkspaceID, account crm.Acc
 // listeners lists the objects of an account that connections sync, drafts too, with the
 // countries of their phone numbers.
 func (e *Engine) listeners(
-	ctx context.Context,
-	ws crm.WorkspaceID,
-	account crm.AccountID,
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID,
 ) (map[string][]string, error) {
 	out := map[string][]string{}
 	return out, e.eachConnection(ctx, ws, func(c *crm.Connection) error {
@@ -242,10 +237,7 @@ type Told struct {
 // ToldSince is when the first record of an object of an app that cannot be asked for it
 // was told or written; zero while nothing was.
 func (e *Engine) ToldSince(
-	ctx context.Context,
-	ws crm.WorkspaceID,
-	account crm.AccountID,
-	object string,
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string,
 ) (time.Time, error) {
 	it, err := e.Store.Get(ctx, store.KeptSinceKey(ws, account, object))
 	if fault.Is(err, fault.NotFound) {

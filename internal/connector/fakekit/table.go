@@ -40,6 +40,16 @@ func (r *Record) Set(field, value string) {
 	r.Fields[field] = value
 }
 
+// TakeLacking takes over what the record lacks and the other one has, as survivors of a
+// merge do in most apps.
+func (r *Record) TakeLacking(other *Record) {
+	for name, v := range other.Fields {
+		if r.Fields[name] == "" {
+			r.Set(name, v)
+		}
+	}
+}
+
 // View is one consistent picture of a table: the records themselves (Live), or
 // what the app's search has got to know of them (Indexed).
 type View struct {

@@ -62,10 +62,7 @@ func digits(text string) string {
 
 // BatchFind implements connector.Connector.
 func (c *conn) BatchFind(
-	ctx context.Context,
-	object string,
-	field crm.Field,
-	values, fields []string,
+	ctx context.Context, object string, field crm.Field, values, fields []string,
 ) ([][]crm.Record, error) {
 	const op = "kept: find"
 	if len(values) > findBatch {

@@ -40,11 +40,7 @@ func (k Keeper) Keep(ctx context.Context, ws crm.WorkspaceID, account crm.Accoun
 
 // Forget takes a record away.
 func (k Keeper) Forget(
-	ctx context.Context,
-	ws crm.WorkspaceID,
-	account crm.AccountID,
-	object string,
-	id crm.RecordID,
+	ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string, id crm.RecordID,
 ) error {
 	for range tries {
 		it, err := k.Store.Get(ctx, store.KeptKey(ws, account, object, id))
@@ -277,10 +273,7 @@ func (c *conn) App() crm.App {
 
 // BatchRead implements connector.Connector.
 func (c *conn) BatchRead(
-	ctx context.Context,
-	object string,
-	ids []crm.RecordID,
-	fields []string,
+	ctx context.Context, object string, ids []crm.RecordID, fields []string,
 ) ([]connector.Read, error) {
 	all, err := c.book.read(ctx, object, ids)
 	if err != nil {
@@ -372,11 +365,7 @@ func (c *conn) BatchWrite(ctx context.Context, object string, writes []connector
 
 // written keeps a write that the app took. The work is done whoever waits for it.
 func (b book) written(
-	ctx context.Context,
-	object string,
-	seen *store.Kept,
-	w *connector.Write,
-	done *connector.Written,
+	ctx context.Context, object string, seen *store.Kept, w *connector.Write, done *connector.Written,
 ) error {
 	ctx = context.WithoutCancel(ctx)
 	var err error

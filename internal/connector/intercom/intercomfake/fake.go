@@ -392,11 +392,7 @@ func (f *space) Merge(name, id, into string) (*fakekit.Record, error) {
 		return nil, err
 	}
 	r := winner.Clone()
-	for name, v := range loser.Fields {
-		if r.Fields[name] == "" {
-			r.Set(name, v)
-		}
-	}
+	r.TakeLacking(loser)
 	r.Modified = f.Tick()
 	o.table.Put(r)
 	f.tell(o, "merged", r, map[string]any{"merged_from": map[string]string{"type": "contact", "id": id}})

@@ -278,11 +278,7 @@ func (f *account) Merge(_, id, into string) (*fakekit.Record, error) {
 		return nil, err
 	}
 	r := winner.Clone()
-	for name, v := range loser.Fields {
-		if r.Fields[name] == "" {
-			r.Set(name, v)
-		}
-	}
+	r.TakeLacking(loser)
 	r.Modified = f.Tick()
 	f.table.Put(r)
 	f.tell("Lead_Post_Update", winner, r)

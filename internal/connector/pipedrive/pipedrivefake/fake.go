@@ -332,11 +332,7 @@ func (f *company) Merge(name, id, into string) (*fakekit.Record, error) {
 		return nil, err
 	}
 	r := winner.Clone()
-	for code, v := range loser.Fields {
-		if r.Fields[code] == "" {
-			r.Set(code, v)
-		}
-	}
+	r.TakeLacking(loser)
 	f.put(o, r, "change", map[string]any{"merged_from_id": id})
 	return r, nil
 }

@@ -117,11 +117,7 @@ func (f *org) Merge(object, id, into string) (*fakekit.Record, error) {
 		return nil, bad
 	}
 	r := winner.Clone()
-	for name, v := range loser.Fields {
-		if r.Fields[name] == "" {
-			r.Set(name, v)
-		}
-	}
+	r.TakeLacking(loser)
 	r.Modified, r.Extra = f.stamp(byUser, winner), byUser.who()
 	f.store(t, r)
 	f.notify(o, r)
