@@ -63,7 +63,7 @@ func bad(codes ...string) refusal { return refusal{status: []int{http.StatusBadR
 
 func (b *breaker) breakMethod(r *broken, _ route) bool {
 	path, _, _ := strings.Cut(r.target, "?")
-	allowed := methodsOf(path)
+	allowed, routed := methodsOf(path)
 	r.method = one(b, "BREW", "OPTIONS", "TRACE", "GET", "POST", "PUT", "PATCH", "DELETE")
 	var header []string
 	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
@@ -76,7 +76,7 @@ func (b *breaker) breakMethod(r *broken, _ route) bool {
 			"Allow": strings.Join(header, ", "),
 		},
 	}
-	return !slices.Contains(allowed, r.method)
+	return !slices.Contains(routed, r.method)
 }
 
 func (b *breaker) breakQuery(r *broken, of route) bool {
@@ -123,7 +123,7 @@ func (b *breaker) breakPath(r *broken, of route) bool {
 	if err != nil {
 		return false // not even a client could send it
 	}
-	others := methodsOf(u.Path)
+	_, others := methodsOf(u.Path)
 	switch {
 	case pathpkg.Clean(u.Path) != u.Path:
 		r.want = refusal{status: []int{http.StatusNotFound}, codes: []string{CodeNotFound}}

@@ -169,25 +169,26 @@ func (f *fixture) whole(r route) string {
 	return f.body(r)
 }
 
-// methodsOf are the methods that a path takes: those of the routes that write it
-// out, else of those that have a name in its place.
-func methodsOf(path string) []string {
-	literal, named := []string{}, []string{}
+// methodsOf are the methods that a path takes as its own, and those that some route
+// takes it with: mappings/preview is none of mappings/{mapping}, whose methods look
+// for a mapping of that name all the same.
+func methodsOf(path string) (own, routed []string) {
+	fewest := 0
 	parts := strings.Split(path, "/")
 	for _, r := range routes {
-		want := strings.Split(r.path, "/")
+		want, names := strings.Split(r.path, "/"), strings.Count(r.path, "{")
 		fits := len(want) == len(parts)
-		for i := range want {
-			fits = fits && (want[i] == parts[i] || strings.HasPrefix(want[i], "{"))
+		for i := 0; fits && i < len(want); i++ {
+			fits = want[i] == parts[i] || strings.HasPrefix(want[i], "{")
 		}
-		if r.path == path {
-			literal = append(literal, r.method)
-		} else if fits {
-			named = append(named, r.method)
+		if !fits {
+			continue
+		}
+		if routed = append(routed, r.method); own == nil || names < fewest {
+			own, fewest = []string{r.method}, names
+		} else if names == fewest {
+			own = append(own, r.method)
 		}
 	}
-	if len(literal) > 0 {
-		return literal
-	}
-	return named
+	return own, routed
 }
