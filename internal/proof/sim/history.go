@@ -195,6 +195,9 @@ func (w *world) storedLink(x *store.Write) {
 		w.followApart(ref{crm.Right, l.Right}, l)
 	}
 	w.links[r] = l
+	if massWaits(l) {
+		w.halted[ref{crm.Left, l.Left}] = true
+	}
 	w.followed(l)
 	w.tell("link %s %s: %s", r.side, r.id, x.Item.Data)
 }

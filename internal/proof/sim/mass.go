@@ -65,16 +65,22 @@ func (w *world) decideChanges(ctx context.Context, e *engine.Engine) {
 }
 
 // letThrough notes which records wait for the decision about a mapping: it covers
-// them however long they wait for something else then.
+// them however long they wait for something else then. One that waits because a
+// field is gone no longer says that it waits for the decision, but did before.
 func (w *world) letThrough(id crm.MappingID) {
 	for _, l := range w.links {
-		if !l.paired() || l.State != crm.StateWaiting || l.Code != "mass_change" {
+		if !l.paired() || !massWaits(l) && !w.halted[ref{crm.Left, l.Left}] {
 			continue
 		}
 		for _, side := range crm.Sides {
 			w.let[cellKey{ref{side, l.id(side)}, id}] = true
 		}
 	}
+	clear(w.halted)
+}
+
+func massWaits(l linkView) bool {
+	return l.paired() && l.State == crm.StateWaiting && l.Code == "mass_change"
 }
 
 // changesHalt reports whether a mapping waits for an admin.

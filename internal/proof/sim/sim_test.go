@@ -66,7 +66,7 @@ func TestSeedsThatBroke(t *testing.T) {
 			}
 		}
 	}
-	for _, seed := range []uint64{484, 1227, 60632} {
+	for _, seed := range []uint64{484, 1227, 60632, 5000123} {
 		for _, v := range sim.Seed(seed, &sim.Options{}).Violations {
 			t.Errorf("seed %d of the mix: %s is broken: %s", seed, v.ID, v.Detail)
 		}

@@ -79,6 +79,7 @@ type world struct {
 	trace        uint64
 	replacements map[massKey][]time.Time     // writes over values that were known
 	let          map[cellKey]bool            // what waited when an admin decided about a mass change
+	halted       map[ref]bool                // what was ever told to wait for one, until the next decision
 	allowed      map[crm.MappingID]time.Time // when an admin last decided about a mass change
 	discarded    map[crm.MappingID]bool      // mappings of which a mass change was discarded
 
@@ -92,7 +93,7 @@ func newWorld(seed uint64, o *Options) *world {
 	w := &world{
 		ctx: context.Background(), seed: seed, rng: newChance(seed), opts: o, now: epoch,
 		replacements: map[massKey][]time.Time{}, acked: map[string]bool{}, allowed: map[crm.MappingID]time.Time{},
-		let: map[cellKey]bool{}, discarded: map[crm.MappingID]bool{},
+		let: map[cellKey]bool{}, halted: map[ref]bool{}, discarded: map[crm.MappingID]bool{},
 		faults: map[string]int64{}, marks: map[string]int64{}, acted: map[ref]time.Time{}, history: newHistory(),
 		pages: map[pageKey][]engine.Entry{}, former: map[store.Key]formerItem{},
 	}
