@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
@@ -152,6 +153,33 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("%s, %s: %v, want an error: %v", name, e, err, tt.want)
 			}
 		}
+	}
+}
+
+// full is where nothing can be written.
+type full struct{}
+
+// Write implements io.Writer.
+func (full) Write([]byte) (int, error) { return 0, errors.New("full") }
+
+// TestTellsWhatWasDone by metrics; that they cannot be written is said, and no
+// failure of the firing.
+func TestTellsWhatWasDone(t *testing.T) {
+	t.Parallel()
+	var said, metrics bytes.Buffer
+	h := &handler{
+		pull: func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error { return nil },
+		now:  time.Now, log: slog.New(slog.NewTextHandler(&said, nil)), report: cloud.Report{
+			Take: func() cloud.Work { return cloud.Work{Calls: map[crm.AppID]int64{"hubspot": 3}} }, To: &metrics, Stage: "test",
+		},
+	}
+	if err := fire(t, h, event(t, "pull-sync")); err != nil || said.Len() > 0 ||
+		!strings.Contains(metrics.String(), `"AppCalls":3`) {
+		t.Errorf("%v; log %q, metrics %q", err, said.String(), metrics.String())
+	}
+	h.report.To = full{}
+	if err := fire(t, h, event(t, "pull-sync")); err != nil || !strings.Contains(said.String(), "metrics not written") {
+		t.Errorf("%v; log %q", err, said.String())
 	}
 }
 

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +20,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lockstep-crm/lockstep/internal/app/cloud"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -230,6 +234,98 @@ func TestOrderOfGroups(t *testing.T) {
 	}
 }
 
+// full is where nothing can be written.
+type full struct{}
+
+// Write implements io.Writer.
+func (full) Write([]byte) (int, error) { return 0, errors.New("full") }
+
+// TestLagIsThatOfTheOldestChange of those that were worked, and of none that
+// stays; that metrics cannot be written is said, and no failure of the batch.
+func TestLagIsThatOfTheOldestChange(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 31, 12, 0, 0, 0, time.UTC)
+	message := func(ago time.Duration) []byte {
+		since := ""
+		if ago != 0 {
+			since = fmt.Sprintf(`,"since":%q`, now.Add(-ago).Format(time.RFC3339))
+		}
+		return fmt.Appendf(nil, `{"trace":"t"%s}`, since)
+	}
+	for name, tt := range map[string]struct {
+		ago  []time.Duration
+		stay int // the message that stays; -1 = none
+		want string
+	}{
+		"the oldest":       {[]time.Duration{3 * time.Second, 9 * time.Second, 4 * time.Second}, -1, `"ChangeLag":9`},
+		"not what stays":   {[]time.Duration{3 * time.Second, 9 * time.Second, 4 * time.Second}, 1, `"ChangeLag":4`},
+		"of a fast clock":  {[]time.Duration{-3 * time.Second}, -1, `"ChangeLag":0`},
+		"nothing to tell":  {[]time.Duration{0}, -1, ""},
+		"nothing was done": {[]time.Duration{time.Second}, 0, ""},
+	} {
+		var said, metrics bytes.Buffer
+		h, _ := plain(func(_ context.Context, ds []queue.Delivery) []engine.Verdict {
+			out := make([]engine.Verdict, len(ds))
+			for i, d := range ds {
+				out[i].Ack = d.ID != strconv.Itoa(tt.stay)
+			}
+			return out
+		})
+		h.now, h.log = func() time.Time { return now }, slog.New(slog.NewTextHandler(&said, nil))
+		h.report = cloud.Report{Take: func() cloud.Work { return cloud.Work{} }, To: &metrics, Stage: "test"}
+		var ds []queue.Delivery
+		for i, ago := range tt.ago {
+			n := strconv.Itoa(i)
+			ds = append(ds, queue.Delivery{ID: n, Receipt: "r" + n, Group: "g" + n, Body: message(ago)})
+		}
+		e, err := json.Marshal(lambdarun.QueueEvent(ds))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Handle(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if got := metrics.String(); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%s: the metrics are %q, want %s", name, got, tt.want)
+		}
+		if n := strings.Count(said.String(), "message worked"); n != len(ds) {
+			t.Errorf("%s: %d lines, want one of each message", name, n)
+		}
+		h.report.To = full{}
+		_, err = h.Handle(t.Context(), e)
+		if err != nil || strings.Contains(said.String(), "not written") != (tt.want != "") {
+			t.Errorf("%s: %v; log %s", name, err, said.String())
+		}
+	}
+}
+
+// TestAttributesThatAreNoNumbers are none, and hold nothing up.
+func TestAttributesThatAreNoNumbers(t *testing.T) {
+	t.Parallel()
+	ds, err := deliveries([]byte(`{"Records":[
+		{"messageId":"1","receiptHandle":"r","body":"b","attributes":{
+			"ApproximateReceiveCount":"x","SentTimestamp":"","MessageGroupId":"g"}},
+		{"messageId":"2","receiptHandle":"s","body":"c","attributes":{
+			"ApproximateReceiveCount":"7","SentTimestamp":"1500"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]queue.Delivery{
+		{ID: "1", Receipt: "r", Body: []byte("b"), Group: "g", Receives: 1, SentAt: time.UnixMilli(0)},
+		{ID: "2", Receipt: "s", Body: []byte("c"), Receives: 7, SentAt: time.UnixMilli(1500)},
+	}, ds); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, e := range []string{
+		`{"Records":[{"messageId":"1"}]}`, `{"Records":[{"receiptHandle":"r"}]}`,
+		`{"Records":[{"messageId":"1","receiptHandle":"r"},{}]}`,
+	} {
+		if _, err := deliveries([]byte(e)); !errors.Is(err, errNotTheQueues) {
+			t.Errorf("%s: %v", e, err)
+		}
+	}
+}
+
 func TestStopsBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
 	var end time.Time
@@ -267,8 +363,13 @@ func TestHidingIsAHelp(t *testing.T) {
 			return make([]engine.Verdict, len(ds))
 		})
 		hid.err = trouble
+		var said bytes.Buffer
+		h.log = slog.New(slog.NewTextHandler(&said, nil))
 		if got, err := h.Handle(t.Context(), event(t, "sync-batch")); err != nil || len(got.BatchItemFailures) != 2 {
 			t.Errorf("%v: %+v, %v; want both failed", trouble, got, err)
+		}
+		if is := strings.Contains(said.String(), "message not hidden"); is == fault.Is(trouble, fault.NotFound) {
+			t.Errorf("%v: said %v; want only that of a queue that is down", trouble, is)
 		}
 	}
 }

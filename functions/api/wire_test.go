@@ -1,0 +1,20 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/wiretest"
+)
+
+// TestWire has every part in its place.
+func TestWire(t *testing.T) {
+	t.Parallel()
+	wiretest.Run(t, wiretest.Function[*invocation.HTTP]{
+		Wire: wire, Handle: func(h *invocation.HTTP) any { return h.Handle }, Start: []string{"GetParameter admin-key"},
+		Asks: map[string][]string{
+			"api-list-apps":         {"GetItem settings", "PutItem settings", "Query settings"},
+			"api-create-connection": {"GetItem settings", "PutItem settings", "UpdateItem settings"},
+		},
+	})
+}

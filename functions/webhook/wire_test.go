@@ -1,0 +1,17 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/invocation"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/wiretest"
+)
+
+// TestWire has every part in its place.
+func TestWire(t *testing.T) {
+	t.Parallel()
+	wiretest.Run(t, wiretest.Function[*invocation.HTTP]{
+		Wire: wire, Handle: func(h *invocation.HTTP) any { return h.Handle },
+		Asks: map[string][]string{"webhook-hubspot-propertychange": {"GetItem settings"}},
+	})
+}
