@@ -85,12 +85,15 @@ func (f *fixture) tell(r route) string {
 		"to=2026-13-01",
 	} {
 		if r.method == http.MethodGet {
-			target := f.target(r) + "?" + q
-			if strings.Contains(f.target(r), "?") {
-				target = f.target(r) + "&" + q
-			}
-			say("%s: %s", q, told(f.do(r.method, target, ""), true))
+			say("%s: %s", q, told(f.do(r.method, asking(f.target(r), q), ""), true))
 		}
+	}
+	for _, q := range f.queries(r) {
+		say("%s: %s", q, told(f.do(r.method, asking(f.target(r), q), body, ifMatch("*")), true))
+	}
+	if r.method == http.MethodGet { // and what a scanner of links sends
+		head := f.do(http.MethodHead, f.target(r), "")
+		say("HEAD: %d, allowed: %q", head.status, head.header.Get("Allow"))
 	}
 	say("asked of the engine: %s", strings.Join(f.engine.called()[asked:], "; "))
 	changes := f.audited()[len(audited):]
@@ -108,6 +111,29 @@ func (f *fixture) tell(r route) string {
 	say("%d items stored", len(after))
 	say("%s", strings.Join(after[:min(len(after), 8)], "\n"))
 	return withoutChance(strings.Join(out, "\n"))
+}
+
+// asking is a target with a query more.
+func asking(target, query string) string {
+	if strings.Contains(target, "?") {
+		return target + "&" + query
+	}
+	return target + "?" + query
+}
+
+// queries are a route's own parameters: empty, twice, and with each of the words
+// that there are for it.
+func (f *fixture) queries(r route) (out []string) {
+	for _, p := range f.server.routes[r.method+" "+r.path].op.Parameters {
+		if p.In != "query" {
+			continue
+		}
+		out = append(out, p.Name+"=", p.Name+"=a&"+p.Name+"=b")
+		for _, word := range p.Schema.Enum {
+			out = append(out, fmt.Sprintf("%s=%v", p.Name, word))
+		}
+	}
+	return out
 }
 
 // audited are the entries of the audit log, oldest first.
