@@ -11,7 +11,9 @@ import (
 func TestWire(t *testing.T) {
 	t.Parallel()
 	wiretest.Run(t, wiretest.Function[*invocation.HTTP]{
-		Wire: wire, Handle: func(h *invocation.HTTP) any { return h.Handle }, Start: []string{"GetParameter admin-key"},
+		Wire: wire, Handle: func(h *invocation.HTTP) any { return h.Handle },
+		Refuses: map[string]string{"LOCKSTEP_ADMIN_KEY_PARAMETER": "other", "LOCKSTEP_PUBLIC_URL": "ftp://api.example.com"},
+		Start:   []string{"GetParameter admin-key"},
 		Asks: map[string][]string{
 			"api-list-apps":         {"GetItem settings", "PutItem settings", "Query settings"},
 			"api-create-connection": {"GetItem settings", "PutItem settings", "UpdateItem settings"},

@@ -46,10 +46,14 @@ type told struct {
 	wrong   map[crm.ConnectionID]error
 	resumed []string
 	refuse  error
+	meant   func(context.Context) // runs in Status; or nil
 }
 
 // Status implements syncs.
-func (e *told) Status(_ context.Context, _ crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error) {
+func (e *told) Status(ctx context.Context, _ crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error) {
+	if e.meant != nil {
+		e.meant(ctx)
+	}
 	return e.status[id], e.wrong[id]
 }
 
@@ -298,10 +302,19 @@ func TestManyConnections(t *testing.T) {
 	r.store.failAt = 0
 	ctx, cancel := context.WithCancel(t.Context())
 	r.connection(home, crm.Connection{ID: "c", Status: crm.StatusActive, Enabled: true})
+	var seen context.Context
+	r.engine.meant = func(within context.Context) { seen = within }
+	if err := r.Handle(ctx, nil); err != nil || seen.Err() == nil {
+		t.Errorf("%v; what the look was given ends with it: %v", err, seen.Err())
+	}
+	r.engine.meant = func(context.Context) { cancel() }
 	r.engine.wrong["c"] = context.Canceled
-	cancel()
+	r.said.Reset()
 	if err := r.Handle(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("the time is over: %v", err)
+	}
+	if l := r.lines(); len(l) != 1 || l[0]["troubles"] != 0.0 {
+		t.Errorf("%v; want no trouble of the connection", l)
 	}
 }
 

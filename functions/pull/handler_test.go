@@ -134,23 +134,29 @@ func TestOutcomes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err  error
 		want bool // an error of the function
+		said string
 	}{
-		"throttled":   {fault.New("x", fault.Throttled, "", ""), false},
-		"unavailable": {fault.New("x", fault.Unavailable, "", ""), false},
-		"denied":      {fault.New("x", fault.Denied, "", ""), false},
-		"conflict":    {fault.New("x", fault.Conflict, "", ""), false},
-		"gone":        {fault.New("x", fault.NotFound, "", ""), false},
-		"bug":         {bug, true},
-		"fine":        {nil, false},
+		"throttled":   {fault.New("x", fault.Throttled, "", ""), false, "level=WARN msg=\"firing not finished"},
+		"unavailable": {fault.New("x", fault.Unavailable, "", ""), false, "level=WARN msg=\"firing not finished"},
+		"denied":      {fault.New("x", fault.Denied, "", ""), false, "level=WARN msg=\"firing not finished"},
+		"conflict":    {fault.New("x", fault.Conflict, "", ""), false, "level=WARN msg=\"firing not finished"},
+		"gone":        {fault.New("x", fault.NotFound, "", ""), false, "level=INFO msg=\"the schedule is of"},
+		"bug":         {bug, true, "level=ERROR msg=\"firing failed\""},
+		"fine":        {nil, false, ""},
 	} {
+		var said bytes.Buffer
 		h := &handler{
 			pull: func(context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID) error { return tt.err },
 			tick: func(context.Context, time.Duration) error { return tt.err }, now: time.Now,
-			log: slog.New(slog.DiscardHandler),
+			log: slog.New(slog.NewTextHandler(&said, nil)),
 		}
 		for _, e := range []string{"pull-sync", "pull-tick"} {
+			said.Reset()
 			if err := fire(t, h, event(t, e)); (err != nil) != tt.want {
 				t.Errorf("%s, %s: %v, want an error: %v", name, e, err, tt.want)
+			}
+			if got := said.String(); !strings.Contains(got, tt.said) || tt.said == "" && got != "" {
+				t.Errorf("%s, %s: said %q, want %q", name, e, got, tt.said)
 			}
 		}
 	}
@@ -190,8 +196,9 @@ func TestStopsBeforeTheDeadline(t *testing.T) {
 	limit, _ := ctx.Deadline()
 	var budget time.Duration
 	var end time.Time
+	var given context.Context
 	h := &handler{tick: func(ctx context.Context, b time.Duration) error {
-		budget = b
+		budget, given = b, ctx
 		end, _ = ctx.Deadline()
 		return nil
 	}, now: time.Now, log: slog.New(slog.DiscardHandler)}
@@ -200,6 +207,9 @@ func TestStopsBeforeTheDeadline(t *testing.T) {
 	}
 	if got := limit.Sub(end); got != reserve {
 		t.Errorf("the tick may go on until %s before the deadline, want %s", got, reserve)
+	}
+	if given.Err() == nil {
+		t.Error("what the tick was given goes on after it")
 	}
 	if most := time.Minute - reserve - round; budget > most || budget < most-10*time.Second {
 		t.Errorf("the tick's budget is %s, want about %s", budget, most)

@@ -329,7 +329,9 @@ func TestAttributesThatAreNoNumbers(t *testing.T) {
 func TestStopsBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
 	var end time.Time
+	var given context.Context
 	h, _ := plain(func(ctx context.Context, ds []queue.Delivery) []engine.Verdict {
+		given = ctx
 		end, _ = ctx.Deadline()
 		return make([]engine.Verdict, len(ds))
 	})
@@ -342,6 +344,9 @@ func TestStopsBeforeTheDeadline(t *testing.T) {
 	}
 	if got := limit.Sub(end); got != reserve {
 		t.Errorf("work may go on until %s before the deadline, want %s", got, reserve)
+	}
+	if given.Err() == nil {
+		t.Error("what the work was given goes on after it")
 	}
 	short, cancel := context.WithTimeout(t.Context(), least-time.Second)
 	defer cancel()

@@ -12,6 +12,7 @@ func TestWire(t *testing.T) {
 	t.Parallel()
 	wiretest.Run(t, wiretest.Function[*invocation.HTTP]{
 		Wire: wire, Handle: func(h *invocation.HTTP) any { return h.Handle },
-		Asks: map[string][]string{"webhook-hubspot-propertychange": {"GetItem settings"}},
+		Refuses: map[string]string{"LOCKSTEP_PUBLIC_URL": "ftp://api.example.com"},
+		Asks:    map[string][]string{"webhook-hubspot-propertychange": {"GetItem settings"}},
 	})
 }

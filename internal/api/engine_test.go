@@ -23,6 +23,10 @@ type fakeEngine struct {
 	w *world
 
 	toldSince time.Time
+	status    []engine.SyncStatus              // of every connection; nil = one sync
+	held      map[crm.SyncID][]engine.HeldPart // of every connection
+	changes   [][]engine.Change                // of every plan, by page; nil = one
+	asked     []string                         // cursors of its pages
 
 	mu      sync.Mutex
 	calls   []string
@@ -126,6 +130,9 @@ func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) 
 	if err := f.trouble(); err != nil {
 		return nil, err
 	}
+	if f.status != nil {
+		return slices.Clone(f.status), nil
+	}
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
@@ -135,7 +142,7 @@ func (f *fakeEngine) Held(
 	if err := f.trouble(); err != nil {
 		return nil, err
 	}
-	return map[crm.SyncID][]engine.HeldPart{}, nil
+	return f.held, nil
 }
 
 func (f *fakeEngine) AccountWaits(context.Context, crm.WorkspaceID) (map[crm.AccountID][]engine.Waiting, error) {
@@ -244,10 +251,20 @@ func (f *fakeEngine) GetPlan(_ context.Context, ws crm.WorkspaceID, plan crm.Pla
 }
 
 func (f *fakeEngine) PlanChanges(
-	context.Context, crm.WorkspaceID, crm.PlanID, int, string,
+	_ context.Context, _ crm.WorkspaceID, _ crm.PlanID, _ int, cursor string,
 ) ([]engine.Change, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, cursor)
+	if f.changes != nil {
+		n, err := strconv.Atoi("0" + cursor)
+		if err != nil || n+1 == len(f.changes) {
+			return f.changes[n], "", err
+		}
+		return f.changes[n], strconv.Itoa(n + 1), nil
 	}
 	return []engine.Change{{Action: crm.Updated, Side: crm.Left, Record: "1", Diffs: canaryDiffs(), Digest: "d"}}, "", nil
 }

@@ -28,6 +28,8 @@ type Function[H any] struct {
 	// Wire is the function's own, and Handle what its main hands to the runtime.
 	Wire   func(env func(string) string, calls *invocation.Calls, log *slog.Logger) (H, error)
 	Handle func(H) any
+	// Refuses are values of variables with which the function does not start.
+	Refuses map[string]string
 	// Start is what is asked at the cold start.
 	Start []string
 	// Asks is what is asked for a sample event of the folder events.
@@ -47,16 +49,24 @@ func Run[H any](t *testing.T, f Function[H]) {
 	env := variables(server.URL)
 	calls := new(invocation.Calls)
 	log := slog.New(slog.DiscardHandler)
-	_, err := f.Wire(func(n string) string {
-		if n == settingsTable {
-			return ""
-		}
-		return env[n]
-	}, calls, log)
-	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), settingsTable) {
+	with := func(name, value string) (H, error) {
+		return f.Wire(func(n string) string {
+			if n == name {
+				return value
+			}
+			return env[n]
+		}, calls, log)
+	}
+	if _, err := with(settingsTable, ""); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), settingsTable) {
 		t.Errorf("without %s: %v, want that named", settingsTable, err)
 	}
-	h, err := f.Wire(func(n string) string { return env[n] }, calls, log)
+	for name, value := range f.Refuses {
+		if _, err := with(name, value); !fault.Is(err, fault.Invalid) {
+			t.Errorf("with %s %q: %v, want that refused", name, value, err)
+		}
+	}
+	account.take()
+	h, err := with("", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +74,8 @@ func Run[H any](t *testing.T, f Function[H]) {
 		t.Errorf("asked at the start (-want +got):\n%s", diff)
 	}
 	for name, want := range f.Asks {
-		event, err := os.ReadFile(filepath.Join("..", "..", "events", name+".json")) //nolint:gosec // a name that a test gives
+		file := filepath.Join("..", "..", "events", name+".json")
+		event, err := os.ReadFile(file) //nolint:gosec // a name that a test gives
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +94,7 @@ func Run[H any](t *testing.T, f Function[H]) {
 
 const (
 	settingsTable = "LOCKSTEP_SETTINGS_TABLE"
+	parameter     = "admin-key" // the one that holds a key
 	key           = "key-of-the-hollow-account"
 )
 
@@ -93,7 +105,7 @@ func variables(endpoint string) map[string]string {
 		settingsTable:      "settings", "LOCKSTEP_LINKS_TABLE": "links", "LOCKSTEP_LOG_TABLE": "log",
 		"LOCKSTEP_QUEUE_URL": endpoint + "/changes", "LOCKSTEP_DEAD_QUEUE_URL": endpoint + "/dead",
 		"LOCKSTEP_KEY_ID": "arn:aws:kms:eu-central-1:000000000000:key/1", "LOCKSTEP_STAGE": "dev",
-		"LOCKSTEP_PUBLIC_URL": "https://api.example.com", "LOCKSTEP_ADMIN_KEY_PARAMETER": "admin-key",
+		"LOCKSTEP_PUBLIC_URL": "https://api.example.com", "LOCKSTEP_ADMIN_KEY_PARAMETER": parameter,
 		"LOCKSTEP_SCHEDULE_GROUP":        "syncs",
 		"LOCKSTEP_SCHEDULE_ROLE_ARN":     "arn:aws:iam::000000000000:role/schedule",
 		"LOCKSTEP_PULL_FUNCTION_ARN":     "arn:aws:lambda:eu-central-1:000000000000:function:pull",
@@ -128,8 +140,11 @@ func (h *hollow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.asked = append(h.asked, what)
 	h.mu.Unlock()
 	answer := `{}`
-	if strings.Contains(what, "GetParameter") {
+	switch {
+	case what == "GetParameter "+parameter:
 		answer = `{"Parameter":{"Value":"` + key + `"}}`
+	case strings.HasPrefix(what, "GetParameter"):
+		answer = `{"Parameter":{"Value":"short"}}`
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	_, _ = io.WriteString(w, answer) // whoever has gone asks no more
