@@ -88,6 +88,14 @@ func (b bare) Test(context.Context) (connector.Identity, error) {
 	return connector.Identity{}, b.app.note(laneCall)
 }
 
+func (b bare) Objects(context.Context) ([]crm.Object, error) {
+	return []crm.Object{{ID: "o"}}, b.app.note(laneCall)
+}
+
+func (b bare) Fields(_ context.Context, object string) ([]crm.Field, error) {
+	return []crm.Field{{Name: object}}, b.app.note(laneCall)
+}
+
 func (b bare) Changes(_ context.Context, req connector.ChangesRequest) (connector.ChangesPage, error) {
 	if req.Full {
 		return connector.ChangesPage{}, b.app.note(laneBoth)

@@ -24,7 +24,16 @@ const (
 	unavailable = "the write fails"
 	lost        = "the answer is lost"
 	raced       = "somebody writes in between"
+	unreadable  = "the next read fails"
 )
+
+func (r *rough) Get(ctx context.Context, k store.Key) (store.Item, error) {
+	if r.how == unreadable {
+		r.how = smooth
+		return store.Item{}, &fault.Error{Op: "store", Kind: fault.Unavailable}
+	}
+	return r.counting.Get(ctx, k)
+}
 
 func (r *rough) Write(ctx context.Context, w store.Write) (int64, error) {
 	how := r.how
