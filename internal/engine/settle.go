@@ -205,6 +205,11 @@ func (b *books) admits(side crm.Side, id crm.RecordID, f crm.Fields) bool {
 	return ok
 }
 
+// acted reports whether a record of these fields asks nothing more of the rules.
+func (b *books) acted(side crm.Side, f crm.Fields, base crm.Base) bool {
+	return b.s.set.Acted(side, &crm.Record{Fields: f}, base, b.s.Now())
+}
+
 // seen returns the digests of both records as they now are, as far as known.
 func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 	out := crm.PerSide[string]{Left: l.SeenL, Right: l.SeenR}
@@ -216,8 +221,8 @@ func (b *books) seen(u *unit, l *link) crm.PerSide[string] {
 		w := u.decision.Write(side)
 		if w != nil && u.fate.err == nil && !u.failed(side) {
 			f, _ = u.content(side)
-			if l.State == crm.StateExcluded && b.admits(side, u.recID(side), f) {
-				out.Set(side, "") // what we wrote lets it in: whoever hears of it looks
+			if l.State == crm.StateExcluded && b.admits(side, u.recID(side), f) || l.paired() && !b.acted(side, f, l.Base) {
+				out.Set(side, "") // what we wrote lets it in, or asks a rule to act: whoever hears of it looks
 				continue
 			}
 		}

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -203,5 +204,36 @@ func TestS13_WhatWeWriteMayLetARecordIn(t *testing.T) {
 	if city, title := b.get("contacts", hub)["city"], b.get("Contact", force)["Title"]; city != "Ghent" ||
 		title != "Miller" {
 		t.Errorf("the left lives in %q and the right is a %q, want Ghent and Miller", city, title)
+	}
+}
+
+// TestS13_WhatWeWriteMakesRulesAct: our own write brings the target over the edge of
+// the way back, into its filter or out of it. The rule of that way acts, or takes
+// back, with the next pull, although nobody edits anything.
+func TestS13_WhatWeWriteMakesRulesAct(t *testing.T) {
+	t.Parallel()
+	b := newCrashBed(t, -1, dieBefore, func(c *crm.Connection) {
+		s := &c.Syncs[0]
+		s.Mappings = s.Mappings[:4] // the tags are the rule's
+		s.Rules = []crm.Rule{{
+			ID: "back", Direction: crm.DirectionToLeft, Undo: true,
+			Filter:  &crm.Filter{Field: "r_city", Op: "equals", Value: crm.TextValue("Ghent")},
+			Actions: []crm.RuleAction{{Type: "add_tag", Field: "l_tags", Value: "ghent"}},
+		}}
+	}, nil)
+	b.begin(false)
+	left := b.byEmail(crm.Left, ann)
+	for _, step := range []struct{ city, tags string }{
+		{"Ghent", "a;b;ghent"}, {"Bruges", "a;b"}, {"Ghent", "a;b;ghent"},
+	} {
+		b.edit(crm.Left, left, "city", step.city)
+		for range 3 {
+			b.pull()
+			b.rest()
+		}
+		row, _ := b.apps[0].Row(left)
+		if got := strings.Join(row.Fields["l_tags"].Items(), ";"); got != step.tags {
+			t.Errorf("lives in %s: the tags are %q, want %q", step.city, got, step.tags)
+		}
 	}
 }

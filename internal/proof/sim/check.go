@@ -190,6 +190,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	if !full && !w.rounded.IsZero() && (w.acted[r].After(w.rounded) || w.acted[ref{other, twin.id}].After(w.rounded)) {
 		return // a user came back to it after the last pull
 	}
+	w.checkRules(when, r, x, l)
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {
@@ -248,6 +249,9 @@ func (w *world) checkExcluded(when string, r ref, x row, l linkView) {
 		w.mark("audited_apart")
 		return
 	}
+	if w.set.rules && l.Code == reconcile.CodeFiltered {
+		return // see checkRules
+	}
 	way := crm.WayTo(r.side.Other())
 	b := w.set.sync.Behavior.Get(way)
 	if has && w.set.sync.Direction.Allows(way) && b.Creates() && b.Updates() {
@@ -286,13 +290,16 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 		return
 	}
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
-	p := w.compiled.Reconcile(reconcile.Pair{
+	p := w.settingsNow().Reconcile(reconcile.Pair{
 		Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now,
 	})
 	if !p.Empty() {
 		w.violated("S1", fmt.Sprintf("%s: the pair %s, %s is %s and there is still something to write: %s", when, left.id,
 			right.id, l.State, ruleNames(p)))
 		return
+	}
+	if open := w.opened(left, right); w.set.rules && (!open[0] || !open[1]) {
+		return // what is shut keeps them apart
 	}
 	for i := range w.set.sync.Mappings {
 		m := &w.set.sync.Mappings[i]

@@ -127,6 +127,9 @@ func (w *world) upsets() {
 	if w.set.archives && w.rng.in(80) {
 		w.archiveForAWhile()
 	}
+	if w.set.rules && w.user.in(60) {
+		w.saveSettings()
+	}
 	if w.set.rights && w.rng.in(60) {
 		w.denyForAWhile()
 	}
@@ -251,6 +254,7 @@ func (w *world) calmDown() {
 	w.quota, w.denied = [2]time.Time{}, [2]denial{}
 	clear(w.poisoned)
 	w.allBack()
+	w.allOn()
 	if s := w.status(); s == crm.StatusPaused || s == crm.StatusNeedsAuth {
 		w.putRight()
 	}
@@ -417,6 +421,9 @@ func (w *world) edit() {
 	}
 	w.round()
 	w.round()
+	if w.set.rules {
+		edits *= 2 // what a filter lets through brings all that differs, and tags come and go
+	}
 	if w.set.picky {
 		edits *= 2 // what was refused with the field that is edited goes with it, in either direction
 	}

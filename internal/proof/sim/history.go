@@ -34,6 +34,10 @@ type history struct {
 	kept      map[cellKey]moment    // when an app kept a value that both sides agreed on
 	retained  map[cellKey]crm.Value // what an app kept against our last write, until a user saves the record
 
+	versions []version        // of the settings, where rules are changed
+	ranked   map[ref][]ranked // by which filters let records through
+	tagged   map[ref]tagged   // what became of the rules' tags
+
 	merges    []*merged
 	survivors map[ref]bool // of merges by users
 
@@ -73,7 +77,7 @@ func newHistory() history {
 		listed:  map[crm.PlanID]listed{},
 		flooded: map[ref]moment{},
 
-		mergedAway: map[ref]moment{},
+		mergedAway: map[ref]moment{}, ranked: map[ref][]ranked{}, tagged: map[ref]tagged{},
 
 		forgotten: newForgotten(),
 	}
@@ -270,6 +274,8 @@ func unique(id crm.MappingID) bool { return id != "rank" && id != "tags" }
 // typed enters what a user did to a record's fields.
 func (w *world) typed(r ref, before, after crm.Fields) {
 	w.hears(r, after)
+	w.ranksOf(r, after)
+	w.userTags(r, before, after)
 	for _, m := range w.set.sync.Mappings {
 		b, a := w.canonical(r.side, m.ID, before), w.canonical(r.side, m.ID, after)
 		if b.Equal(a) {

@@ -99,7 +99,7 @@ func (s storeIO) Get(ctx context.Context, key store.Key) (store.Item, error) {
 			t.checked, t.late = s.w.moment(), 0
 		case key.Sort == "lease": // work begins: whatever it writes from now on it reads anew
 			clear(t.seen)
-			t.found, t.rows = [2]moment{}, nil
+			t.found, t.rows, t.settings = [2]moment{}, nil, t.checked
 		}
 	}
 	return it, err

@@ -31,6 +31,7 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 	w.writes++
 	after, _ := w.apps[side.Index()].get(out.ID)
 	r := ref{side, out.ID}
+	var changed []*crm.Mapping
 	w.checkLeft(t, r)
 	w.checkPlanned(t, side, x)
 	w.tell("WRITE %s %s (created %v) for %s: %v, before %v", side, out.ID, out.Created, x.Ref, shown(x.Fields),
@@ -54,11 +55,16 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 			w.replaced(r, m, b, a)
 			w.checkGone(t, r, m.ID, a)
 		}
-		if w.failed() == "" && !m.Direction.Allows(crm.WayTo(side)) {
+		changed = append(changed, m)
+		w.mastered(t, m, a)
+		if w.failed() == "" && !w.set.rules && !m.Direction.Allows(crm.WayTo(side)) {
 			w.violated("S14", fmt.Sprintf("mapping %s may not write %s", m.ID, side))
 		}
 		w.last[cellKey{r, m.ID}] = author{false, w.moment()}
 	}
+	w.checkSettings(t, r, x.Ref, changed)
+	w.checkTags(t, r, x.Ref, before, after.fields)
+	w.ranksOf(r, after.fields)
 	if w.schedules >= 0 {
 		w.hook(side, connector.Event{Kind: connector.EventChanged, ID: out.ID})
 	}
@@ -66,6 +72,9 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 
 func (w *world) checkUpdateMode(side crm.Side, r ref) {
 	way := crm.WayTo(side)
+	if w.set.rules {
+		return // see checkSettings
+	}
 	if !w.set.sync.Direction.Allows(way) || !w.set.sync.Behavior.Get(way).Updates() {
 		w.violated("S14", fmt.Sprintf("a known record on the %s was changed, which the settings do not allow", side))
 	}
@@ -74,7 +83,8 @@ func (w *world) checkUpdateMode(side crm.Side, r ref) {
 // created holds a birth to S6 and S16.
 func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 	side := r.side
-	if way := crm.WayTo(side); !w.set.sync.Direction.Allows(way) || !w.set.sync.Behavior.Get(way).Creates() {
+	way := crm.WayTo(side)
+	if !w.set.rules && !w.set.sync.Direction.Allows(way) || !w.set.sync.Behavior.Get(way).Creates() {
 		w.violated("S14", fmt.Sprintf("a record was created on the %s, which the settings do not allow", side))
 	}
 	source, _ := cutRef(x.Ref)

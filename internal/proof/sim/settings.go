@@ -91,6 +91,7 @@ type settings struct {
 	joint       bool // several connections share accounts: see joint
 	parts       bool // several syncs share people: see joint
 	generations bool // the connection is joined to other accounts
+	rules       bool // users cross filters, and an admin changes rules and switches: see rules.go
 }
 
 const syncID crm.SyncID = "people"
@@ -254,6 +255,9 @@ func (s *settings) logical() []string {
 	names := []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.City}
 	if s.phones {
 		names = append(names, modelapp.Phone)
+	}
+	if s.rules { // which own the tags
+		return append(names, modelapp.Rank, modelapp.Score)
 	}
 	return append(names, modelapp.Tags, modelapp.Rank, modelapp.Score)
 }

@@ -28,15 +28,16 @@ type task struct {
 	dead bool      // its process ended: nothing it does has an effect
 	coro *coroutine
 
-	seen    map[ref]moment    // when it first read a record since it looked at the lease
-	found   [2]moment         // when it first looked records up since then, by side
-	checked moment            // when it last read the switch
-	late    int               // writes begun since a pause it has not seen
-	calls   int               // requests to apps
-	rows    []connector.Write // that it wrote last
-	rowsOn  crm.Side
-	orders  map[ref]bool // what it works is a plan's, and nothing else: these records
-	idle    bool         // it found nothing to do
+	seen     map[ref]moment    // when it first read a record since it looked at the lease
+	found    [2]moment         // when it first looked records up since then, by side
+	checked  moment            // when it last read the switch
+	settings moment            // when it had last read the settings as its work began
+	late     int               // writes begun since a pause it has not seen
+	calls    int               // requests to apps
+	rows     []connector.Write // that it wrote last
+	rowsOn   crm.Side
+	orders   map[ref]bool // what it works is a plan's, and nothing else: these records
+	idle     bool         // it found nothing to do
 }
 
 // coroutine runs one task after another: a new one for each would have to grow

@@ -159,6 +159,14 @@ func (w *world) userDoes() {
 		w.userSlips(side, id)
 		return
 	}
+	if w.set.rules && id != "" && w.user.in(500) {
+		if w.user.in(400) {
+			w.userDoesTags(side, id)
+		} else {
+			w.userEdits(side, id, modelapp.Rank)
+		}
+		return
+	}
 	n := w.user.n(100)
 	if w.set.emptying && id != "" && w.user.in(500) {
 		w.userClears(side, id)
@@ -236,6 +244,10 @@ func (w *world) userHandsOver(side crm.Side, id crm.RecordID) {
 		return
 	}
 	w.after(w.user.upTo(10*time.Second), func() { w.userCreates(side, email) })
+}
+
+func (w *world) userSets(side crm.Side, id crm.RecordID, name string, v crm.Value) {
+	w.act(side, id, connector.EventChanged, func(a app) error { return a.edit(id, crm.Fields{a.field(name): v}) })
 }
 
 func (w *world) userBlanks(side crm.Side, id crm.RecordID, name string) {

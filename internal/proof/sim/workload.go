@@ -309,6 +309,8 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].PageSize, s.apps[i].ReadBatch, s.apps[i].WriteBatch, s.apps[i].Lag = 100, 100, 100, 0
 		}
 	},
+	// Users cross filters, and an admin changes rules and switches while they do.
+	"rules": (*settings).filtering,
 	// Searches are as old as their index may be while users edit.
 	"stale": func(s *settings) {
 		s.model()
@@ -327,7 +329,9 @@ var workloads = map[string]func(s *settings){
 var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
-var apartWorkloads = []string{"asked", "blind", "erasures", "further", "hands", "newborn", "shared", "siblings", "told"}
+var apartWorkloads = []string{
+	"asked", "blind", "erasures", "further", "hands", "newborn", "rules", "shared", "siblings", "told",
+}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }

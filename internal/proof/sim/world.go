@@ -112,6 +112,9 @@ func newWorld(seed uint64, o *Options) *world {
 		return appIO{w.apps[side.Index()].open(), w, side}
 	}
 	w.set.mappings(w.rng, w.apps[0], w.apps[1])
+	if w.set.rules {
+		w.drawRules(newChance(seed ^ 0x72756c6573))
+	}
 	n := 0
 	procs := func(count int) (ps []*proc) {
 		for range count {
@@ -193,6 +196,12 @@ func (w *world) connect() {
 	if _, err := store.SaveConnection(w.ctx, w.store, workspace, c, 0); err != nil {
 		panic(err)
 	}
+	w.compiled = w.compile(c)
+	w.inForceFrom(c)
+}
+
+// compile reads settings as the engine does.
+func (w *world) compile(c *crm.Connection) *reconcile.Settings {
 	var fields [2][]crm.Field
 	for i, a := range w.apps {
 		f, err := a.open().Fields(w.ctx, a.object())
@@ -205,7 +214,7 @@ func (w *world) connect() {
 	if len(problems) > 0 {
 		panic(fmt.Sprint("the settings of the seed do not compile: ", problems))
 	}
-	w.compiled = compiled
+	return compiled
 }
 
 // shut ends every coroutine that is left.
