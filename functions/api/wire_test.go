@@ -20,3 +20,6 @@ func TestWire(t *testing.T) {
 		},
 	})
 }
+
+// TestMainStops where the environment says nothing, and says so.
+func TestMainStops(t *testing.T) { wiretest.Main(t, main) } //nolint:paralleltest // it may end the process

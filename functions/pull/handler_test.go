@@ -111,7 +111,9 @@ func TestMalformedFirings(t *testing.T) {
 	for name, payload := range map[string][]byte{
 		"foreign event": event(t, "pull-malformed"), "nothing": []byte(`{}`), "an array": []byte(`[]`),
 		"a number": []byte(`1`), "half": []byte(`{"workspace":"w"}`),
-		"both": []byte(`{"tick":true,"workspace":"w","connection":"c","sync":"s"}`),
+		"both":    []byte(`{"tick":true,"workspace":"w","connection":"c","sync":"s"}`),
+		"no sync": []byte(`{"workspace":"w","connection":"c"}`), "no connection": []byte(`{"workspace":"w","sync":"s"}`),
+		"no workspace": []byte(`{"connection":"c","sync":"s"}`), "a tick of 7": []byte(`{"tick":true,"workspace":7}`),
 	} {
 		var said bytes.Buffer
 		h := &handler{

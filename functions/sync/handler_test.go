@@ -163,9 +163,15 @@ func TestMalformedEvents(t *testing.T) {
 	for name, e := range map[string][]byte{
 		"foreign record": event(t, "sync-malformed"), "no records": []byte(`{}`), "an array": []byte(`[]`),
 		"null records": []byte(`{"Records":null}`), "a number": []byte(`1`),
+		"an odd body": []byte(`{"Records":[{"messageId":"1","receiptHandle":"r","body":7}]}`),
 	} {
+		var said bytes.Buffer
+		h.log = slog.New(slog.NewTextHandler(&said, nil))
 		if _, err := lambda.NewHandler(h.Handle).Invoke(t.Context(), e); err == nil {
 			t.Errorf("%s: no error; the queue would remove the messages", name)
+		}
+		if !strings.Contains(said.String(), "event not readable") {
+			t.Errorf("%s: the log says %q", name, said.String())
 		}
 	}
 	if got, err := h.Handle(t.Context(), []byte(`{"Records":[]}`)); err != nil || got.BatchItemFailures == nil {
@@ -357,6 +363,16 @@ func TestStopsBeforeTheDeadline(t *testing.T) {
 	got, err := h.Handle(short, e)
 	if err != nil || len(got.BatchItemFailures) != 2 {
 		t.Errorf("without time: %+v, %v; want all handed back", got, err)
+	}
+	// Just enough is enough.
+	worked := false
+	h.now = func() time.Time { return limit.Add(-least) }
+	h.work = func(_ context.Context, ds []queue.Delivery) []engine.Verdict {
+		worked = true
+		return make([]engine.Verdict, len(ds))
+	}
+	if _, err := h.Handle(ctx, e); err != nil || !worked {
+		t.Errorf("with %s left: worked %v, %v", least, worked, err)
 	}
 }
 

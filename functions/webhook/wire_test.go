@@ -16,3 +16,6 @@ func TestWire(t *testing.T) {
 		Asks:    map[string][]string{"webhook-hubspot-propertychange": {"GetItem settings"}},
 	})
 }
+
+// TestMainStops where the environment says nothing, and says so.
+func TestMainStops(t *testing.T) { wiretest.Main(t, main) } //nolint:paralleltest // it may end the process

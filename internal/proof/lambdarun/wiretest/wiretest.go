@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -166,3 +167,27 @@ func read(r *http.Request) (string, error) {
 }
 
 var _ http.Handler = (*hollow)(nil)
+
+const asMain = "WIRETEST_MAIN" // set in the process that is to be the function
+
+// Main runs a function's main in a process of its own, in which no variable of
+// its environment is set: it ends with a line that says so. It runs the test that
+// calls it once more there.
+func Main(t *testing.T, main func()) {
+	t.Helper()
+	if os.Getenv(asMain) != "" {
+		main()
+		return
+	}
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$")
+	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "AWS_") || strings.HasPrefix(v, "LOCKSTEP_")
+	})
+	c.Env = append(c.Env, asMain+"=1")
+	out, err := c.CombinedOutput()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 1 || !strings.Contains(string(out), "cold start failed") ||
+		!strings.Contains(string(out), settingsTable) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
