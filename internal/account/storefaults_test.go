@@ -1,6 +1,7 @@
 package account
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,62 +18,121 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// unsteady is a store of which one request fails.
+// unsteady is a store of which one request goes wrong.
 type unsteady struct {
 	store.Store
 	asked  []string // what the requests were
 	failAt int      // the first is 0; -1 = never
+	how    string   // what goes wrong: away, or one of mishaps
 }
 
-func (u *unsteady) trouble(what string, k store.Key) error {
+// What may go wrong with a request.
+const (
+	storeAway  = "away"   // nothing is done, and it says so
+	itemBroken = "broken" // what was read is cut off
+	itemNewer  = "newer"  // a newer version of us wrote what was read
+	itemGone   = "gone"   // what was to be read is not there
+	storeRival = "rival"  // somebody else was there first
+	answerLost = "lost"   // it is written, and the answer is lost
+)
+
+// turn notes a request and tells what goes wrong with it.
+func (u *unsteady) turn(what string, k store.Key) string {
 	kind, _ := store.KindOf(k)
 	u.asked = append(u.asked, what+" "+kind.Name)
 	if len(u.asked)-1 == u.failAt {
-		return fault.New("test: store", fault.Unavailable, "", "not now")
+		return u.how
 	}
-	return nil
+	return ""
+}
+
+func unavailable() error { return fault.New("test: store", fault.Unavailable, "", "not now") }
+
+// read is what comes of a read.
+func (u *unsteady) read(how string, items []store.Item, err error) ([]store.Item, error) {
+	switch how {
+	case storeAway:
+		return nil, unavailable()
+	case itemGone:
+		return make([]store.Item, len(items)), nil
+	case itemBroken, itemNewer:
+		items = slices.Clone(items)
+		for i := range items {
+			if data := items[i].Data; how == itemBroken && len(data) > 0 {
+				items[i].Data = data[:len(data)-1]
+			} else if how == itemNewer {
+				items[i].Data = bytes.Replace(data, []byte(`"v":1`), []byte(`"v":99`), 1)
+			}
+		}
+	}
+	return items, err
+}
+
+// written is what comes of a write.
+func (u *unsteady) written(how string, write func() error) error {
+	switch how {
+	case storeAway:
+		return unavailable()
+	case storeRival:
+		return fault.New("test: store", fault.Conflict, "", "somebody was there first")
+	case answerLost:
+		if err := write(); err != nil {
+			return err
+		}
+		return &fault.Error{Op: "test: store", Kind: fault.Unavailable, MayHaveLanded: true}
+	}
+	return write()
 }
 
 func (u *unsteady) Get(ctx context.Context, k store.Key) (store.Item, error) {
-	if err := u.trouble("get", k); err != nil {
+	how := u.turn("get", k)
+	item, err := u.Store.Get(ctx, k)
+	if how == itemGone {
+		return store.Item{}, fault.New("test: store", fault.NotFound, "", "")
+	}
+	items, err := u.read(how, []store.Item{item}, err)
+	if err != nil {
 		return store.Item{}, err
 	}
-	return u.Store.Get(ctx, k)
+	return items[0], nil
 }
 
 func (u *unsteady) BatchGet(ctx context.Context, ks []store.Key) ([]store.Item, error) {
-	if err := u.trouble("batch get", ks[0]); err != nil {
-		return nil, err
-	}
-	return u.Store.BatchGet(ctx, ks)
+	how := u.turn("batch get", ks[0])
+	items, err := u.Store.BatchGet(ctx, ks)
+	return u.read(how, items, err)
 }
 
 func (u *unsteady) Query(ctx context.Context, q store.Query) (store.Page, error) {
-	if err := u.trouble("query", store.Key{Table: q.Table, Partition: q.Partition}); err != nil {
-		return store.Page{}, err
+	how := u.turn("query", store.Key{Table: q.Table, Partition: q.Partition})
+	page, err := u.Store.Query(ctx, q)
+	if how == itemGone {
+		return store.Page{}, nil
 	}
-	return u.Store.Query(ctx, q)
+	page.Items, err = u.read(how, page.Items, err)
+	return page, err
 }
 
-func (u *unsteady) Write(ctx context.Context, w store.Write) (int64, error) {
-	if err := u.trouble("write", w.Item.Key); err != nil {
+func (u *unsteady) Write(ctx context.Context, w store.Write) (v int64, err error) {
+	err = u.written(u.turn("write", w.Item.Key), func() error {
+		v, err = u.Store.Write(ctx, w)
+		return err
+	})
+	if err != nil {
 		return 0, err
 	}
-	return u.Store.Write(ctx, w)
+	return v, nil
 }
 
 func (u *unsteady) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, []error) {
-	if err := u.trouble("batch write", ws[0].Item.Key); err != nil {
-		return make([]int64, len(ws)), slices.Repeat([]error{err}, len(ws))
+	if u.turn("batch write", ws[0].Item.Key) != "" {
+		return make([]int64, len(ws)), slices.Repeat([]error{unavailable()}, len(ws))
 	}
 	return u.Store.BatchWrite(ctx, ws)
 }
 
 func (u *unsteady) Transact(ctx context.Context, ws []store.Write) error {
-	if err := u.trouble("transact", ws[0].Item.Key); err != nil {
-		return err
-	}
-	return u.Store.Transact(ctx, ws)
+	return u.written(u.turn("transact", ws[0].Item.Key), func() error { return u.Store.Transact(ctx, ws) })
 }
 
 // deed is one call of the service, on an account that was authorised in the
@@ -242,19 +302,45 @@ func TestEveryStoreRequestMayFailOnce(t *testing.T) {
 	all := deeds()
 	var out strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		_, asked := all[name].play(t, -1)
+		_, asked := all[name].play(t, -1, "")
 		fmt.Fprintf(&out, "%s\n", name)
 		for at := range asked {
-			said, _ := all[name].play(t, at)
+			said, _ := all[name].play(t, at, storeAway)
 			fmt.Fprintf(&out, "  %s: %s\n", asked[at], said)
 		}
 	}
 	written.Check(t, "faults.txt", out.String())
 }
 
+// TestEveryItemMayBeDamaged does the same with items that are cut off, that a newer
+// version of us wrote, or that are gone, with rivals, and with lost answers.
+func TestEveryItemMayBeDamaged(t *testing.T) {
+	t.Parallel()
+	all := deeds()
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		_, asked := all[name].play(t, -1, "")
+		fmt.Fprintf(&out, "%s\n", name)
+		for at, what := range asked {
+			mishaps := []string{itemBroken, itemNewer, itemGone}
+			if strings.HasPrefix(what, "write") || strings.HasPrefix(what, "transact") {
+				mishaps = []string{storeRival, answerLost}
+			}
+			for _, how := range mishaps {
+				said, _ := all[name].play(t, at, how)
+				if how == itemGone && strings.HasPrefix(what, "query") { // there may be two of a kind then, in any order
+					said, _, _ = strings.Cut(said, "; again")
+				}
+				fmt.Fprintf(&out, "  %s %s: %s\n", what, how, said)
+			}
+		}
+	}
+	written.Check(t, "damaged.txt", out.String())
+}
+
 // play makes one call in a world of its own, in which one request fails, and a
 // second one.
-func (d deed) play(t *testing.T, at int) (said string, asked []string) {
+func (d deed) play(t *testing.T, at int, how string) (said string, asked []string) {
 	t.Helper()
 	w, clock := newManual(t)
 	s := w.worker()
@@ -265,7 +351,7 @@ func (d deed) play(t *testing.T, at int) (said string, asked []string) {
 		a = w.tokenAccount(s, "token-1")
 	}
 	clock.Advance(time.Minute)
-	u := &unsteady{Store: w.store, failAt: at}
+	u := &unsteady{Store: w.store, failAt: at, how: how}
 	tell := func() string {
 		v, err := d.do(w, w.worker(func(o *Options) { o.Store = u }), a.ID)
 		var f *fault.Error
