@@ -134,8 +134,12 @@ func (o *OAuth) grant(ctx context.Context, what string, t *oauth2.Token, err err
 		return connector.Grant{}, o.refused(ctx, r, err)
 	}
 	g := connector.Grant{AccessToken: secret.NewText(t.AccessToken), RefreshToken: secret.NewText(t.RefreshToken)}
-	if t.ExpiresIn > 0 && t.ExpiresIn <= int64(longestToken/time.Second) {
-		g.ExpiresIn = time.Duration(t.ExpiresIn) * time.Second
+	life := float64(t.ExpiresIn)
+	if said, ok := t.Extra("expires_in").(float64); ok && life == 0 { // the library keeps it so for client credentials
+		life = said
+	}
+	if life > 0 && life <= longestToken.Seconds() {
+		g.ExpiresIn = time.Duration(life) * time.Second
 	}
 	if scope, ok := t.Extra("scope").(string); ok {
 		g.Scopes = strings.Fields(scope)
