@@ -39,7 +39,8 @@ func TestHeadersOfACall(t *testing.T) {
 		}
 	}
 	rt := &answering{status: 200}
-	_, err := open(t, app, rt, connector.Config{}).Call(t.Context(), rest.Request{Op: "acme: write", Method: "NO METHOD"}, nil)
+	_, err := open(t, app, rt, connector.Config{}).Call(t.Context(),
+		rest.Request{Op: "acme: write", Method: "NO METHOD"}, nil)
 	if !fault.Is(err, fault.Invalid) || fault.CodeOf(err) != connector.CodeRequest || rt.calls != 0 {
 		t.Errorf("a request that cannot be made: %v after %d calls", err, rt.calls)
 	}
@@ -110,7 +111,8 @@ func TestClientCredentials(t *testing.T) {
 	}
 	o.Credentials = func(string) error { return nil }
 	g, err := ask(rt)
-	if err != nil || g.AccessToken.Reveal() != "a" || g.ExpiresIn != time.Minute || !g.RefreshToken.Empty() || rt.calls != 1 {
+	if err != nil || g.AccessToken.Reveal() != "a" || g.ExpiresIn != time.Minute ||
+		!g.RefreshToken.Empty() || rt.calls != 1 {
 		t.Errorf("%+v, %v after %d calls", g, err, rt.calls)
 	}
 	if rt.sent != "client_id=i&client_secret=canary&grant_type=client_credentials" {
