@@ -47,6 +47,11 @@ func Answers(t *testing.T, h Harness, folder string, check func(t testing.TB, na
 	t.Run("odd", func(t *testing.T) { //nolint:paralleltest // it takes no time
 		check(t, path.Join("answers", folder, "odd.txt"), newSuite(t, h).odd(t))
 	})
+	if h.Refusals != nil {
+		t.Run("refusals", func(t *testing.T) { //nolint:paralleltest // they share the fake
+			check(t, path.Join("answers", folder, "refusals.txt"), newSuite(t, h).refused(t))
+		})
+	}
 	if h.Driver.Webhooks != nil {
 		t.Run("webhook", func(t *testing.T) { //nolint:paralleltest // they share the fake
 			check(t, path.Join("answers", folder, "webhook.txt"), s.delivered(t))
@@ -340,13 +345,23 @@ func (k *kept) response(req *http.Request) *http.Response {
 
 // with asks again, with another answer at one place, and tells what came.
 func (r *replay) with(at int, other kept) string {
+	came, strange := r.again(at, other)
+	text := difference(r.base, came)
+	if len(strange) > 0 {
+		text += "; asked for " + strings.Join(strange, ", ")
+	}
+	return text
+}
+
+// again asks again, with another answer at one place. strange is what the app was
+// asked for besides.
+func (r *replay) again(at int, other kept) (came, strange []string) {
 	first, twice := map[string]*kept{}, 0
 	for i := range r.kept {
 		if first[r.kept[i].asked] == nil {
 			first[r.kept[i].asked] = &r.kept[i]
 		}
 	}
-	var strange []string
 	wrap := func(http.RoundTripper) http.RoundTripper {
 		return through(func(req *http.Request) (*http.Response, error) {
 			asked := r.asked(req)
@@ -368,11 +383,7 @@ func (r *replay) with(at int, other kept) string {
 	tokens := &Tokens{current: r.s.tokens.current, mint: r.s.Token}
 	tokens.End()
 	got, err := r.thing(r.t.Context(), r.s.Open(r.t, Tools{Tokens: tokens, Wrap: wrap}))
-	text := difference(r.base, r.lines(got, err))
-	if len(strange) > 0 {
-		text += "; asked for " + strings.Join(strange, ", ")
-	}
-	return text
+	return r.lines(got, err), strange
 }
 
 // spoil tells what comes of other answers to one request.
@@ -409,6 +420,52 @@ func (r *replay) spoil(out *strings.Builder, at int) {
 		}
 		say(p.at, alike)
 	}
+}
+
+// refused tells what comes of the refusals that the harness has, in the last
+// request of each call.
+func (s *suite) refused(t *testing.T) string {
+	t.Helper()
+	things := s.things(t)
+	replays := map[string]*replay{}
+	for _, name := range slices.Sorted(maps.Keys(things)) { // what one changes the next ones see
+		r := &replay{s: s, t: t, thing: things[name]}
+		got, err := r.thing(t.Context(), s.Open(t, Tools{Tokens: s.tokens, Wrap: r.record}))
+		if r.base = r.lines(got, err); len(r.kept) > 0 {
+			replays[name] = r
+		}
+	}
+	var out strings.Builder
+	for _, body := range s.Refusals {
+		alike := map[string][]string{}
+		for _, name := range slices.Sorted(maps.Keys(replays)) {
+			r, says := replays[name], map[string][]string{}
+			for _, status := range []int{200, 207, 400, 401, 403, 404, 409, 429, 500} {
+				came, strange := r.again(len(r.kept)-1, kept{
+					status: status, header: http.Header{"Content-Type": {"application/json"}}, body: []byte(body),
+				})
+				text := strings.Join(append(told(came), strange...), "; ")
+				says[text] = append(says[text], fmt.Sprint(status))
+			}
+			for text, statuses := range says {
+				alike[text] = append(alike[text], name+" "+strings.Join(statuses, " "))
+			}
+		}
+		fmt.Fprintf(&out, "%s\n", body)
+		for _, text := range slices.Sorted(maps.Keys(alike)) {
+			slices.Sort(alike[text])
+			fmt.Fprintf(&out, "  %s: %s\n", strings.Join(alike[text], ", "), cmp.Or(text, "no trouble"))
+		}
+	}
+	return out.String()
+}
+
+// told are the lines that say what went wrong, and with which record.
+func told(lines []string) []string {
+	return slices.DeleteFunc(lines, func(line string) bool {
+		return strings.Contains(line, "Exchange") || !strings.HasPrefix(line, "error: ") && !strings.Contains(line, "Err ") &&
+			!strings.Contains(line, "Existing")
+	})
 }
 
 // delivered tells what comes of a delivery, of the same with another header, and with

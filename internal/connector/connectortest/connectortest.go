@@ -37,6 +37,9 @@ type Harness struct {
 	// Bad is a value that the app refuses for BadField of a record that is fine otherwise.
 	BadField string
 	Bad      crm.Value
+	// Refusals are bodies with which the app refuses something; Answers tells what
+	// becomes of each, with every status, in every call. nil = none.
+	Refusals []string
 	// Settle is how long after a change everything shows it: index lag and overlap.
 	Settle time.Duration
 	// Ties is how many records at one instant a scan must get past; 0 = two pages and one.

@@ -49,6 +49,16 @@ func harness() connectortest.Harness {
 		Object: "contacts", Email: "emailAddresses", First: "names/givenName", Last: "names/familyName",
 		Phone:    "phoneNumbers",
 		BadField: "birthdays", Bad: crm.TextValue("2026-02-31"),
+		Refusals: []string{
+			`{"error":{"code":400,"status":"FAILED_PRECONDITION","message":"changed"}}`,
+			`{"error":{"code":400,"message":"Sync token is expired. Clear local cache and retry call without the sync token."}}`,
+			`{"error":{"code":400,"details":[{"reason":"EXPIRED_SYNC_TOKEN"}]}}`,
+			`{"error":{"code":403,"details":[{"reason":"OTHER"},{"reason":"ACCESS_TOKEN_SCOPE_INSUFFICIENT"}]}}`,
+			`{"error":{"code":400,"details":[{"contactErrors":{"0":{"code":5,"message":"gone"},"1":{"code":9}}}]}}`,
+			`{"error":{"code":400,"details":[{"contactErrors":{"0":{"code":13}}}]}}`,
+			`{"error":{"code":400,"details":[{"contactErrors":{"x":{"code":3}}}]}}`, `{"error":{}}`, `[]`, `<html>`,
+			`{"responses":[{"httpStatusCode":404,"requestedResourceName":"people/c1","status":{"code":5}}]}`,
+		},
 		Settle: 3 * time.Minute, WriteCalls: 2, WriteAt: "POST /v1/people:batch", WholeBatches: true, NoMarks: true,
 	}
 }

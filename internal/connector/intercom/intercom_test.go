@@ -54,6 +54,14 @@ func harness() connectortest.Harness {
 		},
 		Object: "contacts", Email: "email", First: intercomfake.Nickname, Last: "name", Phone: "phone",
 		BadField: intercomfake.Level, Bad: crm.TextValue("Bronze"),
+		Refusals: []string{
+			`{"errors":[{"code":"conflict","message":"A contact matching those details already exists with id=6329f0ea3cd7d8a8e1c1f2b3"}]}`,
+			`{"errors":[{"code":"conflict","message":"Multiple existing users match this email address"}]}`,
+			`{"errors":[{"code":"other","message":"id=6329f0ea3cd7d8a8e1c1f2b3"}]}`,
+			`{"errors":[{"code":"parameter_invalid","field":"custom_attributes.level"},{"code":"parameter_not_found","field":"Bad Field!"}]}`,
+			`{"errors":[{"code":"rate_limit_exceeded"}]}`, `{"errors":[{"code":"contact_merged"}]}`, `{"errors":[]}`, `[]`, `<html>`,
+			`{"errors":[{"code":"invalid_field"}]}`, `{"errors":[{"code":"not_found"}]}`,
+		},
 		Settle: 12 * time.Minute, Fixed: true, Signs: &connectortest.Signs{Account: true},
 	}
 }

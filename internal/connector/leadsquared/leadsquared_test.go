@@ -54,6 +54,14 @@ func harness() connectortest.Harness {
 		},
 		Object: "leads", Email: "EmailAddress", First: "FirstName", Last: "LastName", Phone: "Phone",
 		BadField: "mx_Age", Bad: crm.TextValue("not a number"),
+		Refusals: []string{
+			`{"Status":"Error","ExceptionType":"MXDuplicateEntryException","ExceptionMessage":"Duplicate entry 'x' for key 'UQ_Prospect_Base_EmailAddress'"}`,
+			`{"Status":"Error","ExceptionType":"MXInvalidAttributeException","ExceptionMessage":"Invalid attribute 'mx_Gone'"}`,
+			`{"Status":"Error","ExceptionType":"MXInvalidEntityException","ExceptionMessage":"no such lead"}`,
+			`{"Status":"Error","ExceptionType":"MXMandatoryAttributeMissingException","ExceptionMessage":"attribute LastName is missing"}`,
+			`{"Status":"Error","ExceptionType":"MXNewException","ExceptionMessage":"use https://API-in21.leadsquared.com"}`,
+			`{"Status":"Error"}`, `[]`, `<html>`,
+		},
 		Settle: 2 * time.Minute, Password: true, Fixed: true, Signs: &connectortest.Signs{Address: true, Time: true},
 	}
 }

@@ -49,6 +49,11 @@ func harness() connectortest.Harness {
 		},
 		Object: "persons", Email: "emails", First: pipedrivefake.Nickname, Last: "name", Phone: "phones",
 		BadField: pipedrivefake.Score, Bad: crm.TextValue("not a number"),
+		Refusals: []string{
+			`{"success":false,"error":"Scope and URL mismatch"}`, `{"success":false,"code":"feature_capping_deals_limit"}`,
+			`{"success":false,"error":"feature_capping_persons","code":"x"}`, `<html>blocked</html>`, `{}`, `7`,
+			`{"success":true,"data":null}`, `{"success":false,"data":{"id":1}}`,
+		},
 		Settle: 2 * time.Minute, Password: true, WriteCalls: 2,
 	}
 }
