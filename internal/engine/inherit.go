@@ -104,11 +104,17 @@ func (l *link) laterThan(o *link) bool {
 	return l.State != crm.StateExcluded || l.Since.After(o.Since)
 }
 
-// agreed is what a pair agreed on, in this sync or in the one that it comes from.
+// agreed is what a pair agreed on, in this sync or in the one that it comes from. Of
+// a twin's deleted pair only the tag of its deletion counts, which goes.
 func (s *session) agreed(u *unit, l *link) crm.Base {
 	var base crm.Base
-	if l.paired() {
+	switch {
+	case l.paired():
 		base = l.Base
+	case u.lapsed != nil:
+		base = s.set.DeletionTag(u.lapsed.Base, u.side.Other())
+	case u.leaves != nil:
+		base = s.set.DeletionTag(u.leaves.Base, u.side.Other())
 	}
 	if u.former == nil || u.former.id(u.side.Other()) != u.recID(u.side.Other()) {
 		return base

@@ -1,10 +1,12 @@
 package engine_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 )
@@ -227,13 +229,77 @@ func TestS13_WhatWeWriteMakesRulesAct(t *testing.T) {
 		{"Ghent", "a;b;ghent"}, {"Bruges", "a;b"}, {"Ghent", "a;b;ghent"},
 	} {
 		b.edit(crm.Left, left, "city", step.city)
-		for range 3 {
-			b.pull()
-			b.rest()
-		}
-		row, _ := b.apps[0].Row(left)
-		if got := strings.Join(row.Fields["l_tags"].Items(), ";"); got != step.tags {
+		b.settled()
+		if got := b.tags(crm.Left, left); got != step.tags {
 			t.Errorf("lives in %s: the tags are %q, want %q", step.city, got, step.tags)
 		}
+	}
+}
+
+// TestS16_TheTagOfADeletionLeavesWithAnotherTwin: a record whose twin was deleted has
+// the tag of the policy. Once it is another record's twin the tag goes, and a tag of
+// the same name that a person put there stays.
+func TestS16_TheTagOfADeletionLeavesWithAnotherTwin(t *testing.T) {
+	t.Parallel()
+	for _, side := range crm.Sides { // where the twin is deleted
+		for _, own := range []bool{false, true} {
+			t.Run(fmt.Sprint(side, own), func(t *testing.T) {
+				t.Parallel()
+				b := newCrashBed(t, -1, dieBefore, func(c *crm.Connection) {
+					s := &c.Syncs[0]
+					s.Mappings = s.Mappings[:4] // the tags are the policy's
+					s.Deletes = crm.Deletes{
+						ToRight: crm.DeleteTag, ToLeft: crm.DeleteTag, Tag: "gone",
+						Field: crm.PerSide[string]{Left: "l_tags", Right: "r_tags"},
+					}
+				}, nil)
+				b.begin(false)
+				other := side.Other()
+				kept := b.byEmail(other, bob)
+				want := "gone"
+				if own {
+					b.edit(other, kept, "tags", "gone")
+				}
+				b.now = b.now.Add(time.Second)
+				b.must(b.apps[side.Index()].Delete(b.byEmail(side, bob)))
+				b.settled()
+				if got := b.tags(other, kept); got != "gone" {
+					t.Fatalf("after the deletion the tags are %q, want gone", got)
+				}
+				b.create(side, "email", bob, "first", "Bob")
+				b.settled()
+				if !own {
+					want = ""
+				}
+				if got := b.tags(other, kept); got != want {
+					t.Errorf("with another twin the tags are %q, want %q", got, want)
+				}
+				v, err := b.eng.GetRecord(t.Context(), ws, con, testbed.Contacts, other, kept)
+				if err != nil || v.State != crm.StateInSync {
+					t.Errorf("the record is %s (%s), %v; want in_sync", v.State, v.Code, err)
+				}
+			})
+		}
+	}
+}
+
+// settled lets three pulls go by.
+func (b *crashBed) settled() {
+	for range 3 {
+		b.pull()
+		b.rest()
+	}
+}
+
+func (b *crashBed) tags(side crm.Side, id crm.RecordID) string {
+	app := b.apps[side.Index()]
+	row, _ := app.Row(id)
+	return strings.Join(row.Fields[app.Name(modelapp.Tags)].Items(), ";")
+}
+
+func (b *crashBed) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
 	}
 }

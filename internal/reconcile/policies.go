@@ -99,7 +99,7 @@ func (s *Settings) tagFields(side int) []string {
 // tag of a deletion goes, that of an unsubscribe comes. Both only while the
 // rules let the other record through.
 func (m *merger) policiesTo(side int, pass bool) (moved bool) {
-	if p := m.s.trash[side]; p != nil && m.deeds.linked {
+	if p := m.s.trash[side]; p != nil {
 		moved = m.takeBack(&p.action)
 	}
 	if p := m.s.unsubscribed[side]; p != nil && pass {
@@ -108,6 +108,17 @@ func (m *merger) policiesTo(side int, pass bool) (moved bool) {
 		}
 	}
 	return moved
+}
+
+// DeletionTag is what a base remembers of the tag that the policy of deletions left
+// on a side: all that a record takes along to another twin.
+func (s *Settings) DeletionTag(base crm.Base, side crm.Side) crm.Base {
+	if p := s.trash[side.Index()]; p != nil {
+		if e, met := base[p.id]; met {
+			return crm.Base{p.id: e}
+		}
+	}
+	return nil
 }
 
 // unsubscribes reports whether a record asks for a tag of its twin that was not

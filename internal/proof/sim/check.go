@@ -191,6 +191,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 		return // a user came back to it after the last pull
 	}
 	w.checkRules(when, r, x, l)
+	w.checkPolicy(when, r, x, l, full)
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {

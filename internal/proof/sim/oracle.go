@@ -62,11 +62,16 @@ func (w *world) wrote(t *task, side crm.Side, x *connector.Write, out *connector
 		}
 		w.last[cellKey{r, m.ID}] = author{false, w.moment()}
 	}
+	w.archived(t, r, x, before)
 	w.checkSettings(t, r, x.Ref, changed)
 	w.checkTags(t, r, x.Ref, before, after.fields)
 	w.ranksOf(r, after.fields)
 	if w.schedules >= 0 {
-		w.hook(side, connector.Event{Kind: connector.EventChanged, ID: out.ID})
+		kind := connector.EventChanged
+		if x.Op == connector.Archive {
+			kind = connector.EventDeleted
+		}
+		w.hook(side, connector.Event{Kind: kind, ID: out.ID})
 	}
 }
 

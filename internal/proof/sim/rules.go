@@ -281,7 +281,7 @@ func tagsOf(f crm.Fields, a app) []string { return f[a.field(modelapp.Tags)].Ite
 
 // userTags follows what a person does to the tags of a record.
 func (w *world) userTags(r ref, before, after crm.Fields) {
-	if !w.set.rules {
+	if !w.set.tagging() || before == nil { // a birth, or a restored record, which has the tags that it had
 		return
 	}
 	a := w.apps[r.side.Index()]
@@ -291,7 +291,7 @@ func (w *world) userTags(r ref, before, after crm.Fields) {
 	}
 	x := w.tagged[r]
 	x.edited = w.moment()
-	had, has := slices.Contains(was, ruleTag), slices.Contains(is, ruleTag)
+	had, has := slices.Contains(was, w.set.ownTag()), slices.Contains(is, w.set.ownTag())
 	switch {
 	case had && !has:
 		x.taken, x.when, x.ever, x.byRule = x.byRule, w.moment(), true, false
@@ -316,25 +316,36 @@ func (w *world) mayBeWriting() bool {
 func (w *world) checkTags(t *task, r ref, asked string, before, after crm.Fields) {
 	a := w.apps[r.side.Index()]
 	was, is := tagsOf(before, a), tagsOf(after, a)
-	if !w.set.rules || slices.Equal(was, is) || w.failed() != "" {
+	if !w.set.tagging() || slices.Equal(was, is) || w.failed() != "" {
 		return
 	}
 	x := w.tagged[r]
+	own := w.set.ownTag()
 	if read := readAt(t, r); read.step < x.edited.step {
 		w.races++
 		w.mark("race_between_read_and_write")
-		x.byRule = slices.Contains(is, ruleTag) && !slices.Contains(was, ruleTag)
+		x.byRule = slices.Contains(is, own) && !slices.Contains(was, own)
 		w.tagged[r] = x
 		return
 	}
 	others := func(all []string) []string {
-		return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == ruleTag })
+		return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == own })
 	}
 	if !slices.Equal(others(was), others(is)) {
 		w.violated("S13", fmt.Sprintf("the tags %v of %s %s became %v: no rule is about these", was, r.side, r.id, is))
 		return
 	}
 	source, met := w.sourceOf(r, asked)
+	if w.set.policies {
+		added := slices.Contains(is, own)
+		if from, ok := cutRef(asked); ok && from.side != r.side && !added {
+			source = from // the twin that it has found since
+		}
+		w.checkGoneTag(t, r, source, met, x, added)
+		x.byRule, x.early, x.taken, x.again = added, false, false, false
+		w.tagged[r] = x
+		return
+	}
 	read := readAt(t, source)
 	let, shut := !met, !met // of two that only meet, it is not known yet whose twin it is
 	for _, v := range w.under(t) {
@@ -348,8 +359,8 @@ func (w *world) checkTags(t *task, r ref, asked string, before, after crm.Fields
 		w.mark("rule_tagged")
 	} else {
 		if !x.byRule && !x.again || !shut && read.step != 0 {
-			w.violated("S13", fmt.Sprintf("the tag of %s %s was taken off; the rule had put it there: %v, and lets it through: %v",
-				r.side, r.id, x.byRule, !shut))
+			w.violated("S13", fmt.Sprintf("the tag of %s %s was taken off: put there by the rule %v, let through %v", r.side, r.id,
+				x.byRule, !shut))
 		}
 		x.byRule, x.again = false, false
 		w.mark("rule_untagged")
@@ -444,13 +455,13 @@ func (w *world) userDoesTags(side crm.Side, id crm.RecordID) {
 	a := w.apps[side.Index()]
 	x, _ := a.get(id)
 	tags := slices.Clone(tagsOf(x.fields, a))
-	switch at := slices.Index(tags, ruleTag); {
+	switch at := slices.Index(tags, w.set.ownTag()); {
 	case w.user.in(300):
-		tags = append(w.value(modelapp.Tags).Items(), pick(w.user, nil, []string{ruleTag})...)
+		tags = append(w.value(modelapp.Tags).Items(), pick(w.user, nil, []string{w.set.ownTag()})...)
 	case at >= 0:
 		tags = slices.Delete(tags, at, at+1)
 	default:
-		tags = append(tags, ruleTag)
+		tags = append(tags, w.set.ownTag())
 	}
 	w.userSets(side, id, modelapp.Tags, crm.ListValue(tags...))
 }

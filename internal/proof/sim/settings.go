@@ -91,6 +91,7 @@ type settings struct {
 	joint       bool // several connections share accounts: see joint
 	parts       bool // several syncs share people: see joint
 	generations bool // the connection is joined to other accounts
+	policies    bool // the twins of deleted records are tagged or archived: see policies.go
 	rules       bool // users cross filters, and an admin changes rules and switches: see rules.go
 }
 
@@ -256,7 +257,7 @@ func (s *settings) logical() []string {
 	if s.phones {
 		names = append(names, modelapp.Phone)
 	}
-	if s.rules { // which own the tags
+	if s.tagging() { // the tags are ours
 		return append(names, modelapp.Rank, modelapp.Score)
 	}
 	return append(names, modelapp.Tags, modelapp.Rank, modelapp.Score)

@@ -58,6 +58,7 @@ func TestSeedsThatBroke(t *testing.T) {
 	for name, seeds := range map[string][]uint64{
 		"newborn":  {272, 290, 319, 354, 422, 573, 927},
 		"erasures": {50, 93, 151, 307, 341, 1238, 1267},
+		"policies": {21, 120, 206},
 		"rules":    {143, 158, 164, 188, 222, 258},
 		"siblings": {4, 11, 26, 40, 111, 147},
 	} {

@@ -167,7 +167,17 @@ func (w *world) userDoes() {
 		}
 		return
 	}
+	if w.set.policies && id != "" && w.user.in(150) {
+		w.userDoesTags(side, id)
+		return
+	}
 	n := w.user.n(100)
+	if w.set.policies { // deletions and restores more often, and no merges: what lives on takes tags over
+		n = pick(w.user, n, 26, 30)
+		if n == 32 || n == 33 {
+			n = 26
+		}
+	}
 	if w.set.emptying && id != "" && w.user.in(500) {
 		w.userClears(side, id)
 		return

@@ -309,6 +309,8 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].PageSize, s.apps[i].ReadBatch, s.apps[i].WriteBatch, s.apps[i].Lag = 100, 100, 100, 0
 		}
 	},
+	// Users delete and restore, and what becomes of the twins is said by policies.
+	"policies": (*settings).deleting,
 	// Users cross filters, and an admin changes rules and switches while they do.
 	"rules": (*settings).filtering,
 	// Searches are as old as their index may be while users edit.
@@ -330,7 +332,7 @@ var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
 var apartWorkloads = []string{
-	"asked", "blind", "erasures", "further", "hands", "newborn", "rules", "shared", "siblings", "told",
+	"asked", "blind", "erasures", "further", "hands", "newborn", "policies", "rules", "shared", "siblings", "told",
 }
 
 // Workloads names the special workloads.

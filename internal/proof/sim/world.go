@@ -115,6 +115,9 @@ func newWorld(seed uint64, o *Options) *world {
 	if w.set.rules {
 		w.drawRules(newChance(seed ^ 0x72756c6573))
 	}
+	if w.set.policies {
+		w.drawPolicies(newChance(seed ^ 0x706f6c6963))
+	}
 	n := 0
 	procs := func(count int) (ps []*proc) {
 		for range count {
