@@ -359,8 +359,8 @@ func (w *world) checkTags(t *task, r ref, asked string, before, after crm.Fields
 		w.mark("rule_tagged")
 	} else {
 		if !x.byRule && !x.again || !shut && read.step != 0 {
-			w.violated("S13", fmt.Sprintf("the tag of %s %s was taken off: put there by the rule %v, let through %v", r.side, r.id,
-				x.byRule, !shut))
+			w.violated("S13", fmt.Sprintf("the tag of %s %s was taken off: put there by the rule %v, let through %v", r.side,
+				r.id, x.byRule, !shut))
 		}
 		x.byRule, x.again = false, false
 		w.mark("rule_untagged")
