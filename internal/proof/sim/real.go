@@ -2,17 +2,17 @@ package sim
 
 import (
 	"errors"
-	"net/http"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
-	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
-	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/secret"
@@ -26,8 +26,8 @@ type realApp struct {
 	conn   connector.Connector
 	name   string
 	fields map[string]string // the app's field by logical name
-	needed string            // the last name, which Salesforce wants: without it a record rightly fails
-	tokens *grant
+	needed []string          // fields that nobody may leave blank: one of the two apps wants them
+	tokens *grant            // nil = it is opened by credentials that do not end
 	hide   func(field string, away bool) error
 	hidden []string
 }
@@ -36,45 +36,85 @@ type realApp struct {
 // than that had expired by itself.
 const tokenLife = 25 * time.Minute
 
-// newHubSpot and newSalesforce open the two real apps.
-func newHubSpot(w *world) (*realApp, error) {
-	fake := hubspotfake.New(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
-	fake.SetMerges(hubspotfake.Merges{KeepID: w.seed%2 == 0})
-	mint := func() secret.Text { return secret.NewText(fake.OAuthToken().Access) }
-	a := &realApp{core: fake.Core(), name: "contacts", needed: "lastname", fields: map[string]string{
-		modelapp.Email: "email", modelapp.First: "firstname", modelapp.Last: "lastname", modelapp.Phone: "phone",
-		modelapp.City: "city",
+// newReal opens an app of the one list with its fake.
+func newReal(w *world, id crm.AppID) (*realApp, error) {
+	kind, driver := fakes.All()[id], apps.Drivers()[id]
+	fake := kind.Start(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
+	a := &realApp{core: fake.Core(), name: kind.Objects, fields: map[string]string{
+		modelapp.Email: kind.Person.Email, modelapp.First: kind.Person.First, modelapp.Last: kind.Person.Last,
+		modelapp.Phone: kind.Person.Phone, modelapp.City: kind.Person.City,
 	}}
-	a.hide = func(field string, away bool) error {
-		return fake.ChangeProperty(a.name, field, hubspotfake.PropertyChange{Archived: &away})
+	maps.DeleteFunc(a.fields, func(_, field string) bool { return field == "" })
+	a.knobs(w, fake)
+	cfg := connector.Config{
+		Kind: crm.AuthOAuth2, BaseURL: "https://crm.example.com", HTTP: fakekit.Client(fake),
+		Now: func() time.Time { return w.now },
 	}
-	return a, a.connect(w, hubspot.Driver(), fake, "", mint)
+	if kind.Grant != nil {
+		a.tokens = &grant{w: w, mint: func() secret.Text { return secret.NewText(kind.Grant(fake)) }, life: tokenLife}
+		a.tokens.renew()
+		cfg.Tokens = a.tokens
+	} else {
+		cfg.Kind, cfg.Credentials = crm.AuthKind(kind.Credentials["kind"]), map[string]secret.Text{}
+		for name, v := range kind.Credentials {
+			cfg.Credentials[name] = secret.NewText(v)
+		}
+	}
+	var err error
+	a.conn, err = driver.Open(cfg)
+	return a, err
 }
 
-func newSalesforce(w *world) (*realApp, error) {
-	fake := salesforcefake.New(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
-	mint := func() secret.Text { access, _ := fake.Token(); return secret.NewText(access) }
-	a := &realApp{core: fake.Core(), name: "Contact", needed: "LastName", fields: map[string]string{
-		modelapp.Email: "Email", modelapp.First: "FirstName", modelapp.Last: "LastName", modelapp.Phone: "Phone",
-		modelapp.City: "MailingCity",
-	}}
-	a.hide = func(field string, away bool) error {
-		return fake.ChangeField(a.name, field, salesforcefake.FieldChange{Hidden: &away})
+// knobs sets what one app alone has.
+func (a *realApp) knobs(w *world, fake fakekit.Fake) {
+	switch f := fake.(type) {
+	case *hubspotfake.Fake:
+		f.SetMerges(hubspotfake.Merges{KeepID: w.seed%2 == 0})
+		a.hide = func(field string, away bool) error {
+			return f.ChangeProperty(a.name, field, hubspotfake.PropertyChange{Archived: &away})
+		}
+	case *salesforcefake.Fake:
+		a.hide = func(field string, away bool) error {
+			return f.ChangeField(a.name, field, salesforcefake.FieldChange{Hidden: &away})
+		}
 	}
-	return a, a.connect(w, salesforce.Driver(), fake, "https://fake.my.salesforce.com", mint)
 }
 
-func (a *realApp) connect(
-	w *world, d connector.Driver, h http.Handler, base string, mint func() secret.Text,
-) (err error) {
-	a.tokens = &grant{w: w, mint: mint, life: tokenLife}
-	a.tokens.renew()
-	a.conn, err = d.Open(connector.Config{
-		Kind: crm.AuthOAuth2, BaseURL: base, Tokens: a.tokens, HTTP: fakekit.Client(h), Now: func() time.Time {
-			return w.now
-		},
-	})
-	return err
+// openReal opens the two apps of a seed. What is synced is what both have, and what
+// either wants of everybody is typed on both sides: without it a record rightly fails.
+func (w *world) openReal() {
+	var both [2]*realApp
+	for i, id := range w.set.pair {
+		a, err := newReal(w, id)
+		if err != nil {
+			panic(err) // their settings are complete
+		}
+		a.traits(&w.set.apps[i])
+		both[i], w.apps[i] = a, a
+	}
+	for _, name := range []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City} {
+		if both[0].fields[name] != "" && both[1].fields[name] != "" {
+			w.set.fields = append(w.set.fields, name)
+		}
+		if both[0].wants(w, name) || both[1].wants(w, name) {
+			w.set.needed = append(w.set.needed, name)
+		}
+	}
+	for _, a := range both {
+		for _, name := range w.set.needed {
+			a.needed = append(a.needed, a.fields[name])
+		}
+		maps.DeleteFunc(a.fields, func(name, _ string) bool { return !slices.Contains(w.set.fields, name) })
+	}
+}
+
+// wants reports whether the app demands a field of a new record.
+func (a *realApp) wants(w *world, logical string) bool {
+	all, err := a.conn.Fields(w.ctx, a.name)
+	if err != nil {
+		panic(err)
+	}
+	return slices.ContainsFunc(all, func(f crm.Field) bool { return f.Name == a.fields[logical] && f.Required })
 }
 
 // traits are what the judges have to know of the app.
@@ -99,7 +139,7 @@ func (a *realApp) typed(f crm.Fields) (map[string]string, error) {
 		if slices.Contains(a.hidden, k) {
 			return nil, errNeeded
 		}
-		if out[k] = v.Text(); k == a.needed && strings.TrimSpace(out[k]) == "" {
+		if out[k] = v.Text(); slices.Contains(a.needed, k) && strings.TrimSpace(out[k]) == "" {
 			return nil, errNeeded
 		}
 	}
@@ -110,6 +150,9 @@ func (a *realApp) create(f crm.Fields) (crm.RecordID, error) {
 	typed, err := a.typed(f)
 	if err != nil {
 		return "", err
+	}
+	if slices.ContainsFunc(a.needed, func(k string) bool { return typed[k] == "" && !slices.Contains(a.hidden, k) }) {
+		return "", errNeeded
 	}
 	r, err := a.core.CreateRecord(a.name, typed)
 	if err != nil {
@@ -142,10 +185,10 @@ func (a *realApp) merge(id, into crm.RecordID) (crm.RecordID, error) {
 	return crm.RecordID(r.ID), nil
 }
 
-// archive takes the right to see a field away. The last name stays: without it
-// Salesforce makes nobody.
+// archive takes the right to see a field away. What is needed stays: without a last
+// name Salesforce makes nobody.
 func (a *realApp) archive(field string, away bool) bool {
-	if field == a.needed || a.hide(field, away) != nil {
+	if a.hide == nil || slices.Contains(a.needed, field) || a.hide(field, away) != nil {
 		return false
 	}
 	if away {
@@ -195,16 +238,25 @@ func (a *realApp) row(r *fakekit.Record) row {
 	return row{crm.RecordID(r.ID), f, r.Deleted, crm.RecordID(r.MergedInto)}
 }
 
-func (a *realApp) expireToken() { a.core.ExpireTokens(); a.tokens.expired() }
+func (a *realApp) expireToken() {
+	if a.tokens != nil {
+		a.core.ExpireTokens()
+		a.tokens.expired()
+	}
+}
 
 func (a *realApp) revoke(gone bool) {
-	a.tokens.gone = gone
 	if gone {
 		a.core.RevokeTokens()
+	} else {
+		a.core.AllowTokens()
+	}
+	if a.tokens == nil {
 		return
 	}
-	a.core.AllowTokens()
-	a.tokens.renew()
+	if a.tokens.gone = gone; !gone {
+		a.tokens.renew()
+	}
 }
 
 var _ app = (*realApp)(nil)

@@ -14,14 +14,7 @@ import (
 // openApps makes the two apps of the seed.
 func (w *world) openApps() {
 	if w.set.real {
-		for i, open := range []func(*world) (*realApp, error){newHubSpot, newSalesforce} {
-			a, err := open(w)
-			if err != nil {
-				panic(err) // their settings are complete
-			}
-			a.traits(&w.set.apps[i])
-			w.apps[i] = a
-		}
+		w.openReal()
 		return
 	}
 	for i := range w.apps {

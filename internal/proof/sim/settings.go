@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
@@ -41,7 +42,7 @@ var usual = map[string]int{
 
 // settings is what a seed is about.
 type settings struct {
-	real     bool // the connectors of HubSpot and Salesforce on their fakes
+	real     bool // connectors on their apps' fakes
 	calm     bool // no faults at all
 	people   int
 	changes  int
@@ -62,6 +63,9 @@ type settings struct {
 	plain    bool // every record and field travels both ways
 	edits    bool // users delete, restore and merge too
 
+	pair    [2]crm.AppID     // of a real seed
+	fields  []string         // that both have, by logical name
+	needed  []string         // of them, those that nobody may leave blank
 	latency [2]time.Duration // of each call to an app; 0 = short, and now and then long
 
 	emptying  bool // users empty fields, lists and keys, and fill them again
@@ -151,6 +155,7 @@ func draw(c *chance, seed uint64, o *Options) settings {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does
 		// what two days between two clocks add is seen without the apps' own clocks
 		s.skewed = false
+		s.pair = [2]crm.AppID{"hubspot", "salesforce"}
 	}
 	return s
 }
@@ -251,7 +256,7 @@ func (s *settings) drawSync(c *chance) {
 // logical names the fields that are mapped, e-mail first.
 func (s *settings) logical() []string {
 	if s.real {
-		return []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City}
+		return s.fields
 	}
 	names := []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.City}
 	if s.phones {
@@ -284,8 +289,7 @@ func (s *settings) mappings(c *chance, left, right app) {
 		case modelapp.Score:
 			m.Transform.Type = crm.TransformNumber
 		}
-		// without a last name Salesforce refuses
-		if !s.plain && name != modelapp.Email && !(s.real && name == modelapp.Last) {
+		if !s.plain && name != modelapp.Email && !slices.Contains(s.needed, name) {
 			drawMode(c, &m)
 		}
 		if s.clears || s.mass && name == modelapp.Rank {

@@ -49,7 +49,7 @@ func (w *world) person(side crm.Side, email crm.Value) crm.Fields {
 			if !email.Blank() {
 				f[a.field(name)] = email
 			}
-		case name == modelapp.Last || !w.user.in(300):
+		case name == modelapp.Last || slices.Contains(w.set.needed, name) || !w.user.in(300):
 			f[a.field(name)] = w.value(name)
 		}
 	}
