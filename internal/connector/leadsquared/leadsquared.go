@@ -135,6 +135,15 @@ func check(op, name string, n, limit int) error {
 }
 
 // Extras implements connector.Connector.
-func (a *account) Extras() connector.Extras { return connector.Extras{CreateField: a.CreateField} }
+func (a *account) Extras() connector.Extras {
+	return connector.Extras{CreateField: a.CreateField, Self: a.Self}
+}
+
+// Self returns the user whom the keys belong to, as a lead's ModifiedBy names it: times
+// tell whole seconds, in which a person may type right after our write.
+func (a *account) Self(ctx context.Context) (string, error) {
+	me, err := a.me(ctx, "leadsquared: self")
+	return me.ID, err
+}
 
 var _ connector.Connector = (*account)(nil)

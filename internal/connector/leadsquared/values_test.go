@@ -82,7 +82,7 @@ func TestValues(t *testing.T) {
 	}
 	want := map[string]string{
 		"LastName": "Roe", "mx_Age": "12.5", "mx_Member": "1", "mx_Visited_On": "2026-03-02 09:30:00",
-		"ProspectStage": "Prospect", "ProspectAutoId": "1",
+		"ProspectStage": "Prospect", "ProspectAutoId": "1", "ModifiedBy": leadsquaredfake.KeysUser,
 	}
 	if diff := cmp.Diff(want, a.fake.Core().Records("leads")[0].Fields); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -260,5 +260,38 @@ func TestDeliveries(t *testing.T) {
 	r := leadsquared.Driver().Refused("forged_webhook")
 	if r.Status != 200 || r.Body != `{"Status":"Error","StatusReason":"forged_webhook"}` {
 		t.Errorf("a refusal is answered with %+v", r)
+	}
+}
+
+// TestWhoChangedIt: a lead names whoever changed it last, and we know ourselves there: an
+// edit in the second of our write is a person's.
+func TestWhoChangedIt(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t)
+	us, err := a.Extras().Self(t.Context())
+	if err != nil || us == "" {
+		t.Fatalf("we are %q, %v", us, err)
+	}
+	id := a.create(map[string]string{"FirstName": "Ann"})
+	by := func() string {
+		t.Helper()
+		got, err := a.BatchRead(t.Context(), "leads", []crm.RecordID{id}, []string{"FirstName"})
+		if err != nil || got[0].Err != nil {
+			t.Fatal(err, got)
+		}
+		return got[0].Record.ModifiedBy
+	}
+	if who := by(); who == "" || who == us {
+		t.Errorf("a person's lead was changed by %q, and we are %q", who, us)
+	}
+	a.write(connector.Update, id, crm.Fields{"FirstName": crm.TextValue("Anna")})
+	if who := by(); who != us {
+		t.Errorf("what we wrote was changed by %q, and we are %q", who, us)
+	}
+	if _, err := a.fake.Core().UpdateRecord("leads", string(id), map[string]string{"FirstName": "Anne"}); err != nil {
+		t.Fatal(err)
+	}
+	if who := by(); who == us {
+		t.Error("a person's edit in the second of our write passes for ours")
 	}
 }

@@ -131,7 +131,7 @@ func attributes(fields crm.Fields) []pair {
 // columns are the fields to ask for.
 func columns(fields []string) map[string]string {
 	return map[string]string{
-		"Include_CSV": strings.Join(append([]string{"ProspectID", "CreatedOn", "ModifiedOn"}, fields...), ","),
+		"Include_CSV": strings.Join(append([]string{"ProspectID", "CreatedOn", "ModifiedOn", "ModifiedBy"}, fields...), ","),
 	}
 }
 

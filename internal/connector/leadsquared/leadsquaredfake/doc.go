@@ -16,5 +16,6 @@
 //
 // Guesses: RecordCount counts all leads of a range; a listing can be sorted by ModifiedOn;
 // a column that is not there is left out; the payload of an update has the lead before and
-// after; a webhook of a deletion is told by its event's name.
+// after; a webhook of a deletion is told by its event's name; ModifiedBy
+// is the ID of whoever changed the lead last, the keys' own user for what is written by them.
 package leadsquaredfake

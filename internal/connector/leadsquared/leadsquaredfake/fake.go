@@ -20,6 +20,12 @@ const (
 	HookHeader = "X-Lockstep-Secret"
 )
 
+// The users whom a lead's ModifiedBy names: the one that the keys belong to, and a person.
+const (
+	KeysUser = "7f0a8f1c-0000-11e2-9e64-000000000003"
+	Person   = "7f0a8f1c-0000-11e2-9e64-000000000004"
+)
+
 // Object is the one record type.
 const Object = "leads"
 
@@ -65,6 +71,7 @@ func New(cfg fakekit.Config) *Fake {
 		{Name: "ProspectAutoId", Label: "Lead Number", Type: "Number", ReadOnly: true},
 		{Name: "CreatedOn", Label: "Created On", Type: "Date", ReadOnly: true},
 		{Name: "ModifiedOn", Label: "Modified On", Type: "Date", ReadOnly: true},
+		{Name: "ModifiedBy", Label: "Modified By", Type: "Text", ReadOnly: true},
 		{Name: "FirstName", Label: "First Name", Type: "Text", Length: "100"},
 		{Name: "LastName", Label: "Last Name", Type: "Text", Length: "100"},
 		{Name: "EmailAddress", Label: "Email", Type: "Email", Unique: true, Length: "200"},
@@ -109,7 +116,9 @@ func (*account) Slot() int { return 1 }
 // second has none.
 func (f *account) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
-		r := &fakekit.Record{Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
+		r := &fakekit.Record{
+			Fields: map[string]string{"ModifiedBy": Person}, Created: at.Add(time.Duration(i) * time.Second),
+		}
 		for name, v := range map[string]string{
 			"FirstName": p.First, "LastName": p.Last, "EmailAddress": p.Email, "Phone": p.Phone, "JobTitle": p.JobTitle,
 			"Company": p.Company, "mx_City": p.City,
@@ -218,6 +227,10 @@ func (f *account) save(id string, fields map[string]string, byUser bool) (*fakek
 	}
 	if r.ID == "" {
 		f.number(r)
+	}
+	r.Fields["ModifiedBy"] = KeysUser
+	if byUser {
+		r.Fields["ModifiedBy"] = Person
 	}
 	r.Modified = f.Tick()
 	f.table.Put(r)

@@ -85,7 +85,7 @@ func (f *account) known(h func(w http.ResponseWriter, r *http.Request) error) ht
 
 func (f *account) self(w http.ResponseWriter, r *http.Request) error {
 	write(w, 200, map[string]any{
-		"UserId": "7f0a8f1c-0000-11e2-9e64-000000000003", "EmailAddress": "alex@example.com", "FirstName": "Alex",
+		"UserId": KeysUser, "EmailAddress": "alex@example.com", "FirstName": "Alex",
 		"TimeZone":             "Asia/Kolkata",
 		"LSQCommonServiceURLs": map[string]string{"api": cmp.Or(f.region, r.Host), "app": "app.leadsquared.com"},
 	})
