@@ -63,7 +63,13 @@ func (c *simCommand) judge(s *screen, r *sim.Report) error {
 	for _, part := range []struct {
 		title  string
 		counts map[string]int64
-	}{{"fault", r.Faults}, {"rare state", r.Rare()}, {"met beside", r.Beside()}, {"seeds of a workload", r.Workloads}} {
+	}{
+		{"fault", r.Faults},
+		{"rare state", r.Rare()},
+		{"met beside", r.Beside()},
+		{"seeds of a workload", r.Workloads},
+		{"seeds with the connector of", r.Apps},
+	} {
 		if len(part.counts) == 0 {
 			continue
 		}
@@ -71,6 +77,9 @@ func (c *simCommand) judge(s *screen, r *sim.Report) error {
 		for _, name := range slices.Sorted(maps.Keys(part.counts)) {
 			s.say("  %-32s %s", name, number(part.counts[name]))
 		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(sim.Exempt())) {
+		s.say("\n%s is in no seed: %s", id, sim.Exempt()[id])
 	}
 	s.say("\n%s seeds (%s of workloads, %s with the real connectors), %s changes, %s steps, %s writes, %s calls in "+
 		"%.1f s: %d broken promises",

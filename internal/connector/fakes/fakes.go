@@ -32,11 +32,14 @@ type Kind struct {
 // Person names an app's fields of a person, as its connector does. "" = it has none, or
 // none that takes any value.
 type Person struct {
-	Email string // which the app looks people up by
+	Email string
 	First string
 	Last  string // the one name, where an app knows no other
 	Phone string
 	City  string // any text, where an app has no city
+
+	ByPhone   bool // people are looked up by their phones, and by no e-mail
+	TenDigits bool // phones are ten digits
 }
 
 // hookSecret is what the fakes of documents sign with, where they sign.
@@ -64,9 +67,10 @@ func documents() map[crm.AppID]Kind {
 			Person{Email: "emailAddress", First: "firstName", Last: "lastName", Phone: "phoneNumber", City: "description"}),
 		"homestack": table("users", "", vendorsfake.Homestack, key("token", "token", vendorsfake.HomestackKey),
 			Person{Email: "email", Last: "name", Phone: "phone", City: "agent_guid"}),
-		// Nobody is looked up by an e-mail there.
-		"mainstay": table("contacts", "", vendorsfake.Mainstay, key("token", "token", vendorsfake.MainstayKey),
-			Person{Email: "crm_id", First: "first_name", Last: "last_name", Phone: "phone", City: "preferred_name"}),
+		"mainstay": table("contacts", "", vendorsfake.Mainstay, key("token", "token", vendorsfake.MainstayKey), Person{
+			Email: "email", First: "first_name", Last: "last_name", Phone: "phone", City: "preferred_name",
+			ByPhone: true, TenDigits: true,
+		}),
 		"mautic": table("contacts", hookSecret, vendorsfake.Mautic, map[string]string{
 			"kind": "basic", "username": vendorsfake.MauticUser, "password": vendorsfake.MauticPassword,
 		}, Person{Email: "email", First: "firstname", Last: "lastname", Phone: "phone"}),

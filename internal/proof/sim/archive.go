@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -99,7 +98,7 @@ func (w *world) checkGone(t *task, r ref, m crm.MappingID, written crm.Value) {
 // checkGoneKey holds what becomes of a record to S31: nobody is made, and nobody
 // left out, because the field that tells who it is was gone.
 func (w *world) checkGoneKey(t *task, r ref, what string) {
-	if t == nil || w.missed(t, r, modelapp.Email) == nil {
+	if t == nil || w.missed(t, r, crm.MappingID(w.set.key)) == nil {
 		return
 	}
 	if x, _ := w.apps[r.side.Index()].get(r.id); !w.keyless(r.side, x.fields) {

@@ -262,7 +262,7 @@ func (w *world) checkExcluded(when string, r ref, x row, l linkView) {
 
 // keyless reports whether a record has no key at all by which it is matched.
 func (w *world) keyless(side crm.Side, f crm.Fields) bool {
-	return f[w.apps[side.Index()].field(modelapp.Email)].Blank()
+	return f[w.apps[side.Index()].field(w.set.key)].Blank()
 }
 
 // hasDouble reports whether any other record explains why this one is a
@@ -376,7 +376,7 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 // further value of the other record.
 func (w *world) secondary(m *crm.Mapping, l linkView, left, right row) bool {
 	d := l.Base[m.ID].Settled
-	if d == nil || d.Reason != crm.ReasonSecondary || m.ID != modelapp.Email {
+	if d == nil || d.Reason != crm.ReasonSecondary || string(m.ID) != w.set.key {
 		return false
 	}
 	for side, pair := range [2][2]row{{left, right}, {right, left}} {
@@ -389,15 +389,15 @@ func (w *world) secondary(m *crm.Mapping, l linkView, left, right row) bool {
 	return false
 }
 
-// addresses are all e-mails by which a record is known, the first one first.
+// addresses are all keys by which a record is known, the first one first.
 func (w *world) addresses(side crm.Side, f crm.Fields) []string {
 	var out []string
 	if email, ok := w.identity(side, f); ok {
 		out = append(out, email)
 	}
-	for part := range strings.SplitSeq(strings.ToLower(f[furtherEmails].Text()), ";") {
-		if part = strings.TrimSpace(part); part != "" {
-			out = append(out, part)
+	for part := range strings.SplitSeq(f[furtherKeys].Text(), ";") {
+		if key, ok := w.keyOf(crm.TextValue(part)); ok {
+			out = append(out, key)
 		}
 	}
 	return out

@@ -201,7 +201,7 @@ func (w *world) massLimit() int {
 
 // settler makes a person that was there before us, on either side or on both.
 func (w *world) settler() {
-	email := w.value("email")
+	email := w.value(w.set.key)
 	spelled := email // on the other side
 	if w.set.apps[0].Literal {
 		spelled = crm.TextValue(strings.ToUpper(email.Text()))
@@ -324,7 +324,7 @@ func (w *world) settle() {
 
 // round is one pull and all that follows from it.
 func (w *world) round() {
-	w.run(w.now.Add(time.Minute)) // the index lag is over
+	w.run(w.now.Add(max(time.Minute, w.set.listed))) // the index lag is over
 	w.rounded = w.now
 	w.pull()
 	w.settle()

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -127,7 +126,7 @@ func (w *world) resolveSome(ctx context.Context, e *engine.Engine, side crm.Side
 	fields := map[crm.MappingID]engine.Resolution{}
 	for i := range w.set.sync.Mappings {
 		m := &w.set.sync.Mappings[i]
-		if m.ID == modelapp.Email || !w.twoWay(m) || !w.hands.chance.in(500) {
+		if string(m.ID) == w.set.key || !w.twoWay(m) || !w.hands.chance.in(500) {
 			continue
 		}
 		fields[m.ID] = engine.Resolution{Side: sideOf(w.hands.chance.n(2))}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
@@ -284,7 +283,7 @@ func (w *world) typed(r ref, before, after crm.Fields) {
 		k := cellKey{r, m.ID}
 		w.last[k] = author{true, w.moment()}
 		w.clears(k, b, a)
-		if m.ID == modelapp.Email && w.made[r] != "" {
+		if string(m.ID) == w.set.key && w.made[r] != "" {
 			w.renamed[r] = true
 		}
 		if !unique(m.ID) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -11,10 +12,23 @@ import (
 
 // hook sends an event of an app on its way: now, late, twice or never.
 func (w *world) hook(side crm.Side, e connector.Event) {
+	if a, ok := w.apps[side.Index()].(*realApp); ok && w.set.every {
+		for _, events := range a.told(w) {
+			if w.schedules >= 0 {
+				w.send(side, events...)
+			}
+		}
+		return
+	}
 	if !w.set.hooks || w.schedules < 0 {
 		return
 	}
 	e.Object = w.apps[side.Index()].object()
+	w.send(side, e)
+}
+
+// send sends what an app tells at once.
+func (w *world) send(side crm.Side, events ...connector.Event) {
 	if w.strike("hook_lost") {
 		return
 	}
@@ -28,12 +42,13 @@ func (w *world) hook(side crm.Side, e connector.Event) {
 			wait = w.rng.upTo(pick(w.rng, time.Minute, time.Hour, 72*time.Hour))
 		}
 		w.arriving++
-		if at := w.now.Add(wait); e.Kind == connector.EventMerged && at.After(w.merging) {
+		merges := slices.ContainsFunc(events, func(e connector.Event) bool { return e.Kind == connector.EventMerged })
+		if at := w.now.Add(wait); merges && at.After(w.merging) {
 			w.merging = at
 		}
 		w.after(wait, func() {
 			w.arriving--
-			w.box[side.Index()] = append(w.box[side.Index()], e)
+			w.box[side.Index()] = append(w.box[side.Index()], events...)
 			if !w.boxed[side.Index()] {
 				w.boxed[side.Index()] = true
 				w.after(w.rng.upTo(500*time.Millisecond), func() { w.deliver(side) })

@@ -22,7 +22,7 @@ type merged struct {
 // tellsMerges reports whether an app says who lives on in whom.
 func (w *world) tellsMerges(side crm.Side) bool {
 	o := &w.set.apps[side.Index()]
-	return w.set.real || o.Merges || o.Absorbs
+	return w.set.real && !w.set.every || o.Merges || o.Absorbs
 }
 
 // userMerges merges record id into another one of its side.

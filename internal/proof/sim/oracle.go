@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
@@ -128,7 +129,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 			continue
 		}
 		who := ref{side, o.id}
-		by := w.last[cellKey{who, "email"}]
+		by := w.last[cellKey{who, crm.MappingID(w.set.key)}]
 		lag := w.lag(side)
 		switch {
 		case !by.user:
@@ -160,12 +161,12 @@ func (w *world) checkLonely(t *task, source ref) {
 	}
 	for _, o := range w.apps[source.side.Index()].rows() {
 		e, has := w.identity(source.side, o.fields)
-		by := w.last[cellKey{ref{source.side, o.id}, "email"}]
+		by := w.last[cellKey{ref{source.side, o.id}, crm.MappingID(w.set.key)}]
 		if o.id == source.id || o.deleted || !has || e != email || !by.user {
 			continue
 		}
 		seen := t.found[source.side.Index()]
-		own := w.last[cellKey{source, "email"}]
+		own := w.last[cellKey{source, crm.MappingID(w.set.key)}]
 		if seen.step > by.when.step && seen.step > own.when.step && seen.at.Sub(by.when.at) > w.lag(source.side) &&
 			w.restored[ref{source.side, o.id}].step < by.when.step {
 			w.violated("S6", fmt.Sprintf("%s %s was carried over although %s has the same identity", source.side, source.id,
@@ -247,7 +248,16 @@ func (w *world) alive(r ref) bool {
 }
 
 func (w *world) identity(side crm.Side, f crm.Fields) (string, bool) {
-	return mapping.IdentityKey(crm.TypeEmail, f[w.apps[side.Index()].field("email")], "US")
+	return w.keyOf(f[w.apps[side.Index()].field(w.set.key)])
+}
+
+// keyOf is what a value of the key's field is compared by.
+func (w *world) keyOf(v crm.Value) (string, bool) {
+	kind := crm.TypeEmail
+	if w.set.key == modelapp.Phone {
+		kind = crm.TypePhone
+	}
+	return mapping.IdentityKey(kind, v, "US")
 }
 
 // overwrote holds a write over a user's value to S2. asked is the record that the
@@ -269,7 +279,7 @@ func (w *world) overwrote(t *task, k cellKey, m *crm.Mapping, b, a crm.Value, be
 		}
 	}
 	if seen, ok := t.seen[k.ref]; ok && seen.step < by.when.step {
-		if !w.set.apps[k.side.Index()].Conditional || w.set.real {
+		if !w.set.apps[k.side.Index()].Conditional {
 			w.races++
 			w.mark("race_between_read_and_write")
 			return
@@ -300,11 +310,11 @@ func (w *world) mergedSince(t *task, r ref) bool {
 // the other's further ones is no difference, and neither is written over.
 func (w *world) checkSecondary(k cellKey, b, a crm.Value, before crm.Fields) {
 	l, ok := w.link(k.ref)
-	if k.mapping != "email" || b.Blank() || a.Blank() || ok && l.paired() && l.Base != nil {
+	if string(k.mapping) != w.set.key || b.Blank() || a.Blank() || ok && l.paired() && l.Base != nil {
 		return
 	}
 	was, _ := w.identity(k.side, before)
-	is, _ := mapping.IdentityKey(crm.TypeEmail, a, "US")
+	is, _ := w.keyOf(a)
 	knows := func(side crm.Side, f crm.Fields, first, further string) bool {
 		all := w.addresses(side, f)
 		return len(all) > 1 && all[0] == first && slices.Contains(all[1:], further)

@@ -16,6 +16,12 @@ func (r *Report) Print(out io.Writer) {
 		r.Seeds, r.Real, r.Changes, r.Steps, r.Writes, r.Calls, r.Took.Round(100*time.Millisecond))
 	fmt.Fprintf(out, "edits between a read and its write on apps without conditional writes: %d; conflicts that no "+
 		"history can prove: %d\n", r.Races, r.Unprovable)
+	for _, id := range Names(r.Apps) {
+		fmt.Fprintf(out, "app %-20s %6d seeds\n", id, r.Apps[id])
+	}
+	for _, id := range slices.Sorted(maps.Keys(exempt)) {
+		fmt.Fprintf(out, "app %-20s not driven: %s\n", id, exempt[id])
+	}
 	table(out, "faults", r.Faults, faultsExpected())
 	table(out, "rare states", r.Marks, marksExpected)
 	if len(r.Strays) > 0 {

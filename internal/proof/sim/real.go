@@ -23,13 +23,20 @@ import (
 // do through the fake's knobs.
 type realApp struct {
 	core   *fakekit.Core
+	driver connector.Driver
+	trust  connector.WebhookTrust // of its deliveries
 	conn   connector.Connector
 	name   string
 	fields map[string]string // the app's field by logical name
-	needed []string          // fields that nobody may leave blank: one of the two apps wants them
-	tokens *grant            // nil = it is opened by credentials that do not end
-	hide   func(field string, away bool) error
-	hidden []string
+	schema map[string]crm.Field
+	needed []string // fields that nobody may leave blank: one of the two apps wants them
+	// further is the key's field where the connector shows more of its entries than the
+	// first one; "" = it does not
+	further string
+	person  fakes.Person
+	tokens  *grant // nil = it is opened by credentials that do not end
+	hide    func(field string, away bool) error
+	hidden  []string
 }
 
 // tokenLife is shorter than any app's access token lives: what is renewed later
@@ -40,11 +47,9 @@ const tokenLife = 25 * time.Minute
 func newReal(w *world, id crm.AppID) (*realApp, error) {
 	kind, driver := fakes.All()[id], apps.Drivers()[id]
 	fake := kind.Start(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
-	a := &realApp{core: fake.Core(), name: kind.Objects, fields: map[string]string{
-		modelapp.Email: kind.Person.Email, modelapp.First: kind.Person.First, modelapp.Last: kind.Person.Last,
-		modelapp.Phone: kind.Person.Phone, modelapp.City: kind.Person.City,
-	}}
-	maps.DeleteFunc(a.fields, func(_, field string) bool { return field == "" })
+	a := &realApp{
+		core: fake.Core(), driver: driver, name: kind.Objects, person: kind.Person, fields: fieldsOf(kind.Person),
+	}
 	a.knobs(w, fake)
 	cfg := connector.Config{
 		Kind: crm.AuthOAuth2, BaseURL: "https://crm.example.com", HTTP: fakekit.Client(fake),
@@ -61,8 +66,22 @@ func newReal(w *world, id crm.AppID) (*realApp, error) {
 		}
 	}
 	var err error
-	a.conn, err = driver.Open(cfg)
-	return a, err
+	if a.conn, err = driver.Open(cfg); err != nil {
+		return nil, err
+	}
+	all, err := a.conn.Fields(w.ctx, a.name)
+	if err != nil {
+		return nil, err
+	}
+	a.schema = map[string]crm.Field{}
+	for _, f := range all {
+		a.schema[f.Name] = f
+	}
+	if w.set.every && w.set.hooks {
+		a.trust.Secret = secret.NewText(kind.HookSecret)
+		a.listens(w, kind.HookSecret)
+	}
+	return a, nil
 }
 
 // knobs sets what one app alone has.
@@ -89,18 +108,25 @@ func (w *world) openReal() {
 		if err != nil {
 			panic(err) // their settings are complete
 		}
-		a.traits(&w.set.apps[i])
 		both[i], w.apps[i] = a, a
 	}
-	for _, name := range []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City} {
+	names := slices.Clone(personal)
+	if w.set.key = keyOf(both[0].person, both[1].person); w.set.key == modelapp.Phone {
+		names[0], names[3] = modelapp.Phone, modelapp.Email
+	}
+	for _, name := range names {
 		if both[0].fields[name] != "" && both[1].fields[name] != "" {
 			w.set.fields = append(w.set.fields, name)
 		}
-		if both[0].wants(w, name) || both[1].wants(w, name) {
+		if both[0].wants(name) || both[1].wants(name) {
 			w.set.needed = append(w.set.needed, name)
 		}
 	}
-	for _, a := range both {
+	for i, a := range both {
+		a.traits(w, &w.set.apps[i])
+		if w.set.every {
+			a.lags(w, newChance(w.seed^uint64(0x6c616773+i)))
+		}
 		for _, name := range w.set.needed {
 			a.needed = append(a.needed, a.fields[name])
 		}
@@ -109,20 +135,32 @@ func (w *world) openReal() {
 }
 
 // wants reports whether the app demands a field of a new record.
-func (a *realApp) wants(w *world, logical string) bool {
-	all, err := a.conn.Fields(w.ctx, a.name)
-	if err != nil {
-		panic(err)
+func (a *realApp) wants(logical string) bool { return a.schema[a.fields[logical]].Required }
+
+// personal are the fields of a person in every real app, by logical name.
+var personal = []string{modelapp.Email, modelapp.First, modelapp.Last, modelapp.Phone, modelapp.City}
+
+// fieldsOf are the fields that an app has of them.
+func fieldsOf(p fakes.Person) map[string]string {
+	out := map[string]string{}
+	for i, field := range []string{p.Email, p.First, p.Last, p.Phone, p.City} {
+		if field != "" {
+			out[personal[i]] = field
+		}
 	}
-	return slices.ContainsFunc(all, func(f crm.Field) bool { return f.Name == a.fields[logical] && f.Required })
+	return out
 }
 
 // traits are what the judges have to know of the app.
-func (a *realApp) traits(o *modelapp.Options) {
-	app := a.conn.App()
-	o.History, o.Conditional, o.Unique = app.Can(crm.AbilityHistory), false, false
-	o.Trim, o.Phones = false, false
-	o.Lag = connector.FindLag(a.conn, a.name, crm.Field{Name: a.fields[modelapp.Email], Type: crm.TypeEmail})
+func (a *realApp) traits(w *world, o *modelapp.Options) {
+	app, key := a.conn.App(), a.schema[a.fields[w.set.key]]
+	if len(key.Also) > 0 {
+		a.further = key.Name
+	}
+	o.History, o.Conditional, o.Unique = app.Can(crm.AbilityHistory), app.Can(crm.AbilityConditional), false
+	o.Trim, o.Phones, o.Absorbs = false, false, false
+	o.Merges, o.DeletedFeed = app.Can(crm.AbilityMerges), app.Can(crm.AbilityDeletedFeed)
+	o.Lag = connector.FindLag(a.conn, a.name, key)
 	o.FindNow = o.Lag == 0
 }
 
@@ -132,6 +170,17 @@ func (a *realApp) field(logical string) string { return a.fields[logical] }
 
 var errNeeded = errors.New("sim: the app does not let a user type that")
 
+// tenDigits are the last ten digits of a number.
+func tenDigits(phone string) string {
+	all := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, phone)
+	return all[max(0, len(all)-10):]
+}
+
 // typed are the fields as a user types them.
 func (a *realApp) typed(f crm.Fields) (map[string]string, error) {
 	out := make(map[string]string, len(f))
@@ -139,7 +188,10 @@ func (a *realApp) typed(f crm.Fields) (map[string]string, error) {
 		if slices.Contains(a.hidden, k) {
 			return nil, errNeeded
 		}
-		if out[k] = v.Text(); slices.Contains(a.needed, k) && strings.TrimSpace(out[k]) == "" {
+		if out[k] = v.Text(); a.person.TenDigits && k == a.fields[modelapp.Phone] {
+			out[k] = tenDigits(out[k])
+		}
+		if slices.Contains(a.needed, k) && strings.TrimSpace(out[k]) == "" {
 			return nil, errNeeded
 		}
 	}
@@ -222,18 +274,22 @@ func (a *realApp) rows() []row {
 	return out
 }
 
-// furtherEmails is where HubSpot keeps the other addresses of a contact.
-const furtherEmails = "hs_additional_emails"
+// furtherKeys is where HubSpot keeps the other addresses of a contact, and where a row
+// has those of any app.
+const furtherKeys = "hs_additional_emails"
 
 func (a *realApp) row(r *fakekit.Record) row {
 	f := make(crm.Fields, len(a.fields))
 	for _, name := range a.fields {
-		if v := r.Fields[name]; v != "" {
-			f[name] = crm.TextValue(v)
+		// of several entries the first one is the value
+		if v, more, _ := strings.Cut(r.Fields[name], ";"); v != "" {
+			if f[name] = crm.TextValue(v); name == a.further && more != "" {
+				f[furtherKeys] = crm.TextValue(more)
+			}
 		}
 	}
-	if v := r.Fields[furtherEmails]; v != "" {
-		f[furtherEmails] = crm.TextValue(v)
+	if v := r.Fields[furtherKeys]; v != "" {
+		f[furtherKeys] = crm.TextValue(v)
 	}
 	return row{crm.RecordID(r.ID), f, r.Deleted, crm.RecordID(r.MergedInto)}
 }

@@ -43,6 +43,7 @@ type Report struct {
 	Races, Unprovable                 int64 // overwritten between read and write; conflicts without history
 	Faults, Marks                     map[string]int64
 	Workloads                         map[string]int64 // seeds that were asked for by name
+	Apps                              map[string]int64 // seeds with the real connector of an app
 	Violations                        []Violation
 	Trace                             uint64 // of one seed
 	Took                              time.Duration

@@ -44,7 +44,7 @@ func Seed(seed uint64, o *Options) *Report {
 		Races: w.races, Unprovable: w.unprovable, Faults: w.faults, Marks: w.marks, Trace: w.trace,
 	}
 	if w.set.real {
-		r.Real = 1
+		r.Real, r.Apps = 1, map[string]int64{string(w.set.pair[0]): 1, string(w.set.pair[1]): 1}
 	}
 	if o.Workload != "" {
 		r.Named, r.Workloads = 1, map[string]int64{o.Workload: 1}
@@ -65,7 +65,9 @@ func Run(o Options) *Report {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(3000)) // worlds are small and short-lived
 	start := time.Now()
-	total := &Report{Faults: map[string]int64{}, Marks: map[string]int64{}, Workloads: map[string]int64{}}
+	total := &Report{
+		Faults: map[string]int64{}, Marks: map[string]int64{}, Workloads: map[string]int64{}, Apps: map[string]int64{},
+	}
 	var mu sync.Mutex
 	next := uint64(0)
 	take := func() (seed uint64, of Options, ok bool) {
@@ -132,6 +134,9 @@ func (r *Report) add(x *Report) {
 	r.Unprovable += x.Unprovable
 	for k, n := range x.Workloads {
 		r.Workloads[k] += n
+	}
+	for k, n := range x.Apps {
+		r.Apps[k] += n
 	}
 	for k, n := range x.Faults {
 		r.Faults[k] += n

@@ -43,6 +43,7 @@ var usual = map[string]int{
 // settings is what a seed is about.
 type settings struct {
 	real     bool // connectors on their apps' fakes
+	every    bool // any two apps, which tell of changes as they do
 	calm     bool // no faults at all
 	people   int
 	changes  int
@@ -64,6 +65,8 @@ type settings struct {
 	edits    bool // users delete, restore and merge too
 
 	pair    [2]crm.AppID     // of a real seed
+	listed  time.Duration    // how long a change may be in no listing of a real app
+	key     string           // the field that people are matched by
 	fields  []string         // that both have, by logical name
 	needed  []string         // of them, those that nobody may leave blank
 	latency [2]time.Duration // of each call to an app; 0 = short, and now and then long
@@ -109,7 +112,7 @@ func draw(c *chance, seed uint64, o *Options) settings {
 		receive: pick(c, 1, 3, 10), overlap: c.in(400), yields: pick(c, 20, 100, 400), rate: map[string]int{},
 		pause:    pick(c, 500*time.Millisecond, time.Second, time.Second, 3*time.Second, 20*time.Second),
 		interval: pick(c, time.Minute, time.Minute, 5*time.Minute, 0),
-		hooks:    c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300),
+		hooks:    c.in(750), skewed: c.in(150), edits: c.in(600), phones: c.in(300), key: modelapp.Email,
 	}
 	if c.in(80) {
 		s.people = c.between(40, 150)
@@ -155,7 +158,9 @@ func draw(c *chance, seed uint64, o *Options) settings {
 		s.changes, s.people = 30, min(s.people, 25) // each request costs several times what a model app's does
 		// what two days between two clocks add is seen without the apps' own clocks
 		s.skewed = false
-		s.pair = [2]crm.AppID{"hubspot", "salesforce"}
+		if s.pair = [2]crm.AppID{"hubspot", "salesforce"}; s.every {
+			s.pair, s.people, s.changes = pairOf(seed), min(s.people, 15), 50
+		}
 	}
 	return s
 }
@@ -253,7 +258,7 @@ func (s *settings) drawSync(c *chance) {
 	}
 }
 
-// logical names the fields that are mapped, e-mail first.
+// logical names the fields that are mapped, the key first.
 func (s *settings) logical() []string {
 	if s.real {
 		return s.fields
@@ -272,7 +277,7 @@ func (s *settings) logical() []string {
 func (s *settings) mappings(c *chance, left, right app) {
 	s.sync.Left.Object, s.sync.Right.Object = left.object(), right.object()
 	s.sync.Match = crm.SameMatch(crm.MatchStep{
-		By: crm.MatchByAnyKey, Pairs: [][2]string{{left.field(modelapp.Email), right.field(modelapp.Email)}},
+		By: crm.MatchByAnyKey, Pairs: [][2]string{{left.field(s.key), right.field(s.key)}},
 	})
 	for _, name := range s.logical() {
 		m := crm.Mapping{
@@ -289,7 +294,7 @@ func (s *settings) mappings(c *chance, left, right app) {
 		case modelapp.Score:
 			m.Transform.Type = crm.TransformNumber
 		}
-		if !s.plain && name != modelapp.Email && !slices.Contains(s.needed, name) {
+		if !s.plain && name != s.key && !slices.Contains(s.needed, name) {
 			drawMode(c, &m)
 		}
 		if s.clears || s.mass && name == modelapp.Rank {

@@ -20,6 +20,9 @@ func (w *world) value(name string) crm.Value {
 		return crm.TextValue(fmt.Sprintf(pick(w.user, "p%d@example.com", "P%d@Example.com", "p%d@example.org"), n))
 	case modelapp.Phone:
 		format := pick(w.user, "+1415%07d", "+1 415 %07d", "(415) %07d")
+		if w.set.key == modelapp.Phone {
+			format = "+1415%07d" // most apps find a number as it is written, and by no other spelling
+		}
 		return crm.TextValue(fmt.Sprintf(format, 5000000+n%999999))
 	case modelapp.Tags:
 		return crm.ListValue(fmt.Sprintf("t%d", n), fmt.Sprintf("t%d", n%7))
@@ -45,7 +48,7 @@ func (w *world) person(side crm.Side, email crm.Value) crm.Fields {
 	for _, name := range w.set.logical() {
 		switch {
 		case w.gone(side, name): // nobody can type it
-		case name == modelapp.Email:
+		case name == w.set.key:
 			if !email.Blank() {
 				f[a.field(name)] = email
 			}
@@ -134,7 +137,7 @@ func (w *world) anyLive(side crm.Side) crm.RecordID {
 	return ids[w.user.n(len(ids))]
 }
 
-// anyField picks a field that is not the e-mail.
+// anyField picks a field that is not the key.
 func (w *world) anyField() string {
 	names := w.set.logical()
 	return names[1+w.user.n(len(names)-1)]
@@ -196,17 +199,17 @@ func (w *world) userDoes() {
 	}
 	switch {
 	case n < 10 || id == "":
-		email := w.value(modelapp.Email)
+		email := w.value(w.set.key)
 		w.userCreates(side, email)
 		if w.set.newcomers && w.user.in(300) { // a form sent twice
 			w.after(w.user.upTo(3*time.Second), func() { w.userCreates(side, email) })
 		}
 	case n < 16:
-		email := w.value(modelapp.Email)
+		email := w.value(w.set.key)
 		w.userCreates(side, email)
 		w.after(w.user.upTo(pick(w.user, 0, 5*time.Second, 5*time.Minute)), func() { w.userCreates(side.Other(), email) })
 	case n < 20:
-		w.userEdits(side, id, modelapp.Email)
+		w.userEdits(side, id, w.set.key)
 	case n < 24 && w.set.edits:
 		w.userClears(side, id)
 	case n < 29 && w.set.edits:
@@ -233,7 +236,7 @@ func (w *world) userDoes() {
 // userMakesBoth enters one person in both apps and goes on typing in both
 // while they are matched.
 func (w *world) userMakesBoth() {
-	email := w.value(modelapp.Email)
+	email := w.value(w.set.key)
 	for _, side := range crm.Sides {
 		w.after(w.user.upTo(20*time.Second), func() {
 			id := w.userCreates(side, email)
@@ -249,8 +252,8 @@ func (w *world) userMakesBoth() {
 func (w *world) userHandsOver(side crm.Side, id crm.RecordID) {
 	a := w.apps[side.Index()]
 	r, _ := a.get(id)
-	email := r.fields[a.field(modelapp.Email)]
-	if email.Blank() || !w.userEdits(side, id, modelapp.Email) {
+	email := r.fields[a.field(w.set.key)]
+	if email.Blank() || !w.userEdits(side, id, w.set.key) {
 		return
 	}
 	w.after(w.user.upTo(10*time.Second), func() { w.userCreates(side, email) })
@@ -272,7 +275,7 @@ func (w *world) userClears(side crm.Side, id crm.RecordID) {
 	name := w.anyField()
 	switch n := w.user.n(10); {
 	case n == 0:
-		name = modelapp.Email
+		name = w.set.key
 	case n < 3 && slices.Contains(w.set.logical(), modelapp.Tags):
 		name = modelapp.Tags
 	}
@@ -281,7 +284,7 @@ func (w *world) userClears(side crm.Side, id crm.RecordID) {
 	was := before.fields[a.field(name)]
 	w.userBlanks(side, id, name)
 	switch n := w.user.n(10); {
-	case name == modelapp.Email && n < 4 && !was.Blank(): // put back, after something else was typed on the other side
+	case name == w.set.key && n < 4 && !was.Blank(): // put back, after something else was typed on the other side
 		if l, ok := w.link(ref{side, id}); ok && l.paired() {
 			other := l.id(side.Other())
 			w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side.Other(), other, w.anyField()) })
@@ -289,7 +292,7 @@ func (w *world) userClears(side crm.Side, id crm.RecordID) {
 		w.after(5*time.Minute+w.user.upTo(5*time.Minute), func() {
 			w.act(side, id, connector.EventChanged, func(a app) error { return a.edit(id, crm.Fields{a.field(name): was}) })
 		})
-	case name == modelapp.Email && n < 7, n < 2: // typed anew, which for a key brings the pair back
+	case name == w.set.key && n < 7, n < 2: // typed anew, which for a key brings the pair back
 		w.after(w.user.upTo(5*time.Minute), func() { w.userEdits(side, id, name) })
 	case n < 4:
 		if l, ok := w.link(ref{side, id}); ok && l.paired() {
@@ -339,7 +342,7 @@ func (w *world) userConflict(side crm.Side, id crm.RecordID) {
 func (w *world) userCopies(side crm.Side, id crm.RecordID) {
 	a := w.apps[side.Index()]
 	r, _ := a.get(id)
-	if email := r.fields[a.field(modelapp.Email)]; !email.Blank() && w.set.edits {
+	if email := r.fields[a.field(w.set.key)]; !email.Blank() && w.set.edits {
 		w.userCreates(side, email)
 	}
 }

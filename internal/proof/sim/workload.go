@@ -145,6 +145,17 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Literal, s.apps[i].Trim, s.apps[i].Unique = true, false, false
 		}
 	},
+	// Any two apps of the list, each behind its own connector and its own fake.
+	"apps": func(s *settings) {
+		s.real, s.every, s.plain, s.settled, s.edits, s.interval = true, true, true, true, true, time.Minute
+		for _, name := range []string{
+			"kill_after", "kill_on_wire", "timeout_lands", "app_429", "app_5xx", "app_lost_reply", "app_malformed",
+			"token_expired", "edit_between", "edit_after_crash", "hook_lost", "hook_twice", "hook_delayed", "delivered_twice",
+			"not_found_blip",
+		} {
+			s.rate[name] = max(s.rate[name], usual[name])
+		}
+	},
 	// Users of HubSpot merge contacts, which keep the addresses of both.
 	"further": func(s *settings) {
 		s.real, s.plain, s.merging, s.further, s.edits, s.settled = true, true, true, true, true, true
@@ -332,7 +343,7 @@ var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
 var apartWorkloads = []string{
-	"asked", "blind", "erasures", "further", "hands", "newborn", "policies", "rules", "shared", "siblings", "told",
+	"apps", "asked", "blind", "erasures", "further", "hands", "newborn", "policies", "rules", "shared", "siblings", "told",
 }
 
 // Workloads names the special workloads.
