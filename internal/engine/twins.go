@@ -198,7 +198,10 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 		if err != nil {
 			return err
 		}
-		free, left := s.free(ctx, l, u)
+		free, left, err := s.free(ctx, l, u)
+		if err != nil {
+			return err
+		}
 		if !free {
 			s.Mark("twin_taken")
 			u.decide(crm.Duplicate, crm.StateDuplicate, codeTwinTaken, "the matching record is linked to another one")
@@ -218,17 +221,20 @@ func (s *session) loadCandidates(ctx context.Context, us []*unit) error {
 
 // free reports whether a remembered candidate may be linked to u, and which
 // deleted pair of another left record it has to leave for that.
-func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair) {
+func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair, error) {
 	var version int64
 	if l.AliasOf != "" {
 		was := l.restored(u.recID(crm.Right))
 		item, err := s.Store.Get(ctx, s.record(crm.Left, l.AliasOf))
-		if err != nil && (was == nil || !fault.Is(err, fault.NotFound)) {
-			return fault.Is(err, fault.NotFound), nil
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return false, nil, err // it says nothing of the twin
+		}
+		if err != nil && was == nil {
+			return true, nil, nil
 		}
 		if err == nil {
 			if l, err = decodeLink(item); err != nil {
-				return false, nil
+				return false, nil, nil //nolint:nilerr // what a newer release wrote is another one's
 			}
 			version = item.Version
 		}
@@ -237,16 +243,16 @@ func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair
 		}
 	}
 	if l.setAside() {
-		return u.hint.Op == opLink, nil
+		return u.hint.Op == opLink, nil, nil
 	}
 	if l.paired() && l.State == crm.StateDeleted && version != 0 && l.Left != u.id && l.Right == u.recID(crm.Right) {
-		return true, &formerPair{l, version}
+		return true, &formerPair{l, version}, nil
 	}
 	if !l.paired() || l.State == crm.StateDeleted || l.id(u.side) == u.id {
-		return true, nil
+		return true, nil, nil
 	}
 	u.rival = l.id(u.side)
-	return false, nil
+	return false, nil, nil
 }
 
 // formerPair is a deleted pair whose right record finds another twin. Its left
@@ -325,7 +331,10 @@ func (s *session) readNamedTwin(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
-	free, left := s.free(ctx, l, u)
+	free, left, err := s.free(ctx, l, u)
+	if err != nil {
+		return err
+	}
 	if !free {
 		u.refuseLink(codeTwinTaken, "the record is linked to another one")
 		return nil
