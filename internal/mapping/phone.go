@@ -188,8 +188,6 @@ func phoneDigits(s string) string {
 	var b strings.Builder
 	for _, r := range strings.TrimSpace(s) {
 		switch {
-		case r >= '0' && r <= '9':
-			b.WriteRune(r)
 		case (r == '+' || r == '\uFF0B') && b.Len() == 0:
 			b.WriteByte('+')
 		case unicode.IsDigit(r):
@@ -199,7 +197,8 @@ func phoneDigits(s string) string {
 	return b.String()
 }
 
-// digitValue relies on Unicode's decimal digits coming in runs of ten from zero.
+// digitValue relies on Unicode's decimal digits coming in runs of ten from zero,
+// those of ASCII first.
 func digitValue(r rune) rune {
 	for _, table := range unicode.Nd.R16 {
 		if lo, hi := rune(table.Lo), rune(table.Hi); r >= lo && r <= hi {
