@@ -79,8 +79,7 @@ func appendText(b []byte, s string) []byte {
 var errSeenPage = fault.New("engine: read a seen page", fault.Other, "internal_error",
 	"a page of a listing cannot be read")
 
-// eachSeen calls f for every record of a page; the ID is only good during
-// the call where keep is false.
+// eachSeen calls f for every record of a page.
 func eachSeen(b []byte, f func(*seenRecord)) error {
 	text := func() (string, bool) {
 		n, size := binary.Uvarint(b)
