@@ -329,3 +329,28 @@ func TestPoliciesAreChecked(t *testing.T) {
 	}
 	written.Check(t, "policies.txt", out.String())
 }
+
+// TestStampsOfFieldsThatAreGone: a stamp whose field the app lacks is held, a blank
+// one is none.
+func TestStampsOfFieldsThatAreGone(t *testing.T) {
+	t.Parallel()
+	sync := baseSync(one("email", "email", "Email"))
+	sync.Stamp.ToRight = crm.Fields{"Gone": crm.TextValue("x"), "Blank": crm.TextValue(""), "Source": crm.TextValue("us")}
+	s, _ := Compile(conn(), &sync, leftSchema(), rightSchema())
+	if held := s.Held(); len(held) != 1 || held[0].Kind != HeldStamp || held[0].Field != "Gone" ||
+		held[0].Side != crm.Right {
+		t.Errorf("held: %+v", held)
+	}
+}
+
+// TestDoubles: two records of one side are doubles by their keys, and nobody is a
+// double of nobody.
+func TestDoubles(t *testing.T) {
+	t.Parallel()
+	s := compile(baseSync(one("email", "email", "Email")))
+	a, b := rec("L1", "email", "a@example.com"), rec("L2", "email", "A@example.com")
+	c := rec("L3", "email", "c@example.com")
+	if !s.Double(crm.Left, &a, &b) || s.Double(crm.Left, &a, &c) || s.Double(crm.Left, &a, nil) {
+		t.Errorf("%t %t %t", s.Double(crm.Left, &a, &b), s.Double(crm.Left, &a, &c), s.Double(crm.Left, &a, nil))
+	}
+}

@@ -355,7 +355,7 @@ func (m *merger) take(c *cell, out *FieldDecision, raw [2]crm.Fields) {
 
 // flag says of a decided field that a side holds what is no valid phone number.
 func (one *spec) flag(out *FieldDecision) {
-	for side, v := range [2]crm.Value{out.Left, out.Right} {
+	for side, v := range [...]crm.Value{out.Left, out.Right} {
 		if one.m.InvalidPhone(v) {
 			out.Code = mapping.CodeInvalidPhone
 			out.Detail = one.m.PhoneRemark(crm.Sides[side])
