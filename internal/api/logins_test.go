@@ -38,3 +38,29 @@ func TestTokensRememberedAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestSourcesCountedAreBounded: so many sources that send wrong tokens are no longer
+// counted one by one, and until then each of them has to wait on its own.
+func TestSourcesCountedAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_000_000, 0)
+	l := newLogins(func() time.Time { return now })
+	for range failBurst {
+		l.was(false, "first", "wrong")
+	}
+	for i := range maxSources - 1 {
+		l.was(false, "source "+strconv.Itoa(i), "wrong")
+	}
+	if len(l.failed) != maxSources || l.wait("first", "x") <= 0 || l.wait("source 1", "x") != 0 {
+		t.Errorf("%d sources are counted; the first waits %s, the others %s", len(l.failed), l.wait("first", "x"),
+			l.wait("source 1", "x"))
+	}
+	l.was(false, "first", "wrong")
+	if len(l.failed) != maxSources {
+		t.Errorf("one that is known makes %d of %d", len(l.failed), maxSources)
+	}
+	l.was(false, "one more", "wrong")
+	if len(l.failed) != 1 || l.wait("first", "x") != 0 {
+		t.Errorf("then %d are counted, and the first waits %s", len(l.failed), l.wait("first", "x"))
+	}
+}
