@@ -23,8 +23,8 @@ const (
 	kept = 24 * time.Hour
 	// running is after how long a request without an answer counts as dead:
 	// longer than any request may take.
-	running   = 2 * time.Minute
-	maxAnswer = 256 << 10 // bytes of a remembered body
+	running  = 2 * time.Minute
+	maxClaim = store.MaxItemBytes - 4096 // bytes of a claim with its answer; the rest is the key's
 )
 
 // MaxKey is the length in bytes of the longest key accepted.
@@ -138,16 +138,15 @@ func (c *Claim) Finish(ctx context.Context, a Answer) error {
 		return err
 	}
 	done := claim{V: format, Fingerprint: hex.EncodeToString(c.req.Fingerprint), Done: true}
-	if len(a.Body) > maxAnswer {
-		done.Lost = true
-	} else {
-		sealed, err := c.req.seal(a)
-		if err != nil {
-			return fault.Wrap(op, fault.Other, err)
-		}
-		done.Sealed = sealed
+	var err error
+	if done.Sealed, err = c.req.seal(a); err != nil {
+		return fault.Wrap(op, fault.Other, err)
 	}
 	data, err := json.Marshal(done)
+	if err == nil && len(data) > maxClaim {
+		done.Sealed, done.Lost = nil, true
+		data, err = json.Marshal(done)
+	}
 	if err != nil {
 		return fault.Wrap(op, fault.Other, err)
 	}

@@ -101,7 +101,7 @@ func TestAfterACrash(t *testing.T) {
 	if err := dead.Finish(t.Context(), Answer{Status: 200}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("the dead request came back: %v", err)
 	}
-	if err := next.Finish(t.Context(), Answer{Status: 200, Body: make([]byte, maxAnswer+1)}); err != nil {
+	if err := next.Finish(t.Context(), Answer{Status: 200, Body: make([]byte, maxClaim)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := memory.Begin(t.Context(), req); fault.CodeOf(err) != CodeLost {
