@@ -106,6 +106,7 @@ type filePlan struct {
 		Sync, What, Detail string
 		Records            struct{ Left, Right int64 }
 	}
+	Draft    bool // the connection is a draft, or becomes one
 	Valid    bool
 	Problems []place
 	Warnings []place
@@ -148,6 +149,8 @@ func brief(v json.RawMessage) string {
 // print says what a plan says.
 func (p filePlan) print(screen *screen, f connectionFile) {
 	switch {
+	case !p.Valid && p.Draft:
+		screen.say("%s: %d problems; it could be saved as a draft", f.path, len(p.Problems))
 	case !p.Valid:
 		screen.say("%s: %d problems", f.path, len(p.Problems))
 	case p.Action == "create":
@@ -201,7 +204,7 @@ func (c *connectionsValidate) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	return refuseInvalid(plans)
+	return refuseInvalid(plans, false)
 }
 
 // plans looks at every file and has each told.
@@ -228,10 +231,11 @@ func (a aboutFiles) plans(
 }
 
 // refuseInvalid ends a command when a file has problems, which are told by then.
-func refuseInvalid(plans []filePlan) error {
+// With drafts, a connection that was never started may have some.
+func refuseInvalid(plans []filePlan, drafts bool) error {
 	n := 0
 	for _, p := range plans {
-		if !p.Valid {
+		if !p.Valid && (!drafts || !p.Draft) {
 			n++
 		}
 	}
@@ -242,9 +246,15 @@ func refuseInvalid(plans []filePlan) error {
 		fmt.Sprintf("%d of %d files have problems: nothing was changed", n, len(plans)))
 }
 
+// withDrafts lets commands take half-finished connections.
+type withDrafts struct {
+	Drafts bool `help:"Take half-finished connections, too: they are saved as drafts, which cannot be started before their problems are settled."`
+}
+
 // connectionsPlan is lockstep plan.
 type connectionsPlan struct {
 	aboutFiles
+	withDrafts
 	Out string `placeholder:"FILE" help:"Keep the plan in a file, for lockstep apply --plan: it then applies just this, or refuses."`
 }
 
@@ -263,7 +273,7 @@ func (c *connectionsPlan) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseInvalid(plans); err != nil {
+	if err := refuseInvalid(plans, c.Drafts); err != nil {
 		return err
 	}
 	if c.Out != "" {
@@ -288,6 +298,7 @@ func (c *connectionsPlan) Run(ctx context.Context, w *world) error {
 // connectionsApply is lockstep apply.
 type connectionsApply struct {
 	aboutFiles
+	withDrafts
 	Plan string `placeholder:"FILE" help:"Apply a plan that lockstep plan --out kept, instead of files: refused when a file or a connection is another by now."`
 }
 
@@ -316,7 +327,7 @@ func (c *connectionsApply) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseInvalid(plans); err != nil {
+	if err := refuseInvalid(plans, c.Drafts); err != nil {
 		return err
 	}
 	for i, k := range list {

@@ -48,6 +48,9 @@ func (s *Service) refusals(ctx context.Context, ws crm.WorkspaceID, id crm.Accou
 
 // Refusals lists the refused deliveries of an account, by reason.
 func (s *Service) Refusals(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) ([]Refusal, error) {
+	if len(id) > maxID { // of a draft that names none
+		return nil, nil
+	}
 	r, _, err := s.refusals(ctx, ws, id)
 	return r.Reasons, err
 }

@@ -20,9 +20,9 @@ func TestX12_ChangesAreAudited(t *testing.T) {
 	w := newWorld(t)
 	id, tag := w.connect("One")
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"description":"quiet"}`, ifMatch(tag))
+	w.must(202, "POST", "/v1/connections/"+id+"/start", "")
 	w.must(400, "PATCH", "/v1/connections/"+id,
 		`{"description":"loud","notify":{"enabled":true,"user":"anna.schmidt@example.com","webhook":"https://hooks.example.com/T0PSECRET"}}`, ifMatch("*"))
-	w.must(202, "POST", "/v1/connections/"+id+"/start", "")
 	w.must(200, "POST", "/v1/connections/"+id+"/pause", "")
 	w.must(200, "PATCH", "/v1/accounts/"+string(w.left),
 		`{"name":"Renamed","credentials":{"kind":"token","token":"N3WSECRET"}}`, ifMatch("*"))

@@ -45,7 +45,7 @@ func (s *server) readBody(
 	if rb != nil {
 		schema = rb.Content[bodyMedia(sv.method)].Schema
 	}
-	if p := checkBody(s.registry(), &s.patterns, schema, value); p != nil {
+	if p := s.unreadable(schema, value); p != nil {
 		return nil, ctx, p
 	}
 	return body, context.WithValue(ctx, bodyKey{}, body), nil

@@ -58,6 +58,8 @@ const (
 	CodeUnknownCode        = "unknown_code"
 	CodeConnectionNeeded   = "connection_required"
 	CodeDeleting           = "connection_deleting"
+	CodeIncomplete         = "connection_incomplete"
+	CodeStepMissing        = "step_missing"
 	CodeBusy               = "busy"
 	CodeForgedWebhook      = "forged_webhook"
 	CodeHooksRefused       = "webhooks_refused"

@@ -289,6 +289,14 @@ var documentCodes = []codeRow{
 	},
 	{CodeUnknownPreset, "there is no such preset", EffectDocument, "choose one of GET /v1/presets"},
 	{CodeDeleting, "the connection is being deleted", EffectRequest, "nothing can be changed any more; create a new one"},
+	{
+		CodeIncomplete, "the connection is a draft that has problems, and this needs a whole one", EffectRequest,
+		"GET the connection lists its problems: settle them, then try again",
+	},
+	{
+		CodeStepMissing, "a step of the set-up was not done yet", EffectWaits,
+		"do it before the start: errors[].pointer says where",
+	},
 	{"missing_id", "a part of the document needs an ID", EffectDocument, "give it one that is unique within its list"},
 	{"duplicate_id", "an ID is used twice", EffectDocument, "choose another"},
 	{"missing_field", "a field has to be named", EffectDocument, "name a field of the object"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -70,11 +71,11 @@ type ConnectionPath connectionPath
 type connectionOutput struct {
 	ETag     string `header:"ETag"`
 	Location string `header:"Location"`
-	Body     crm.Connection
+	Body     connection
 }
 
 func connectionAnswer(c *crm.Connection) *connectionOutput {
-	return &connectionOutput{ETag: etag(c.Version), Body: *c}
+	return &connectionOutput{ETag: etag(c.Version), Body: connection{Connection: *c}}
 }
 
 func (s *server) registerConnections() {
@@ -86,10 +87,10 @@ func (s *server) registerConnections() {
 	handle(s, "import-connection", s.importConnection, importBody, importAnswer)
 	handle(s, "plan-import", s.planImport, importBody)
 	handle(s, "get-connection", s.getConnection)
-	handle(s, "put-connection", s.putConnection, jsonBody(documentInput(), true))
+	handle(s, "put-connection", s.putConnection, jsonBody(draftInput(), true))
 	handle(s, "patch-connection", s.patchConnection, patchBody(anyObject("An RFC 7396 merge patch of the document")))
 	handle(s, "delete-connection", s.deleteConnection)
-	handle(s, "export-connection", s.exportConnection, mediaAnswer(yamlMedia, documentInput()))
+	handle(s, "export-connection", s.exportConnection, mediaAnswer(yamlMedia, draftInput()))
 	handle(s, "get-suggestions", s.getSuggestions)
 	handle(s, "validate-connection", s.validateConnection,
 		jsonBody(anyObject("A connection document; none checks the one that is stored"), false))
@@ -98,8 +99,8 @@ func (s *server) registerConnections() {
 // importBody documents the two forms that import reads.
 func importBody(op *huma.Operation) {
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		yamlMedia:          {Schema: documentInput()},
-		"application/json": {Schema: documentInput()},
+		yamlMedia:          {Schema: draftInput()},
+		"application/json": {Schema: draftInput()},
 	}}
 }
 
@@ -139,17 +140,30 @@ func (s *server) connectionFor(
 	return c, seen, nil
 }
 
-func (s *server) listConnections(ctx context.Context, in *ListInput) (*listOutput[crm.Connection], error) {
+func (s *server) listConnections(ctx context.Context, in *ListInput) (*listOutput[connection], error) {
 	who := access.From(ctx)
 	all, next, err := store.ListConnections(ctx, s.Store, who.Workspace, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	mine := all[:0]
-	for _, c := range all {
-		if who.Reads(c.Access) {
-			mine = append(mine, c)
+	var mine []connection
+	var others []crm.Connection // read once, for all drafts
+	for i := range all {
+		if !who.Reads(all[i].Access) {
+			continue
 		}
+		one := connection{Connection: all[i]}
+		if one.Status == crm.StatusDraft {
+			if others == nil {
+				if others, err = s.allConnections(ctx, who.Workspace); err != nil {
+					return nil, err
+				}
+			}
+			if one.Problems, err = s.lacks(ctx, &all[i], others, askNobody); err != nil {
+				return nil, err
+			}
+		}
+		mine = append(mine, one)
 	}
 	return listed(mine, next), nil
 }
@@ -159,7 +173,7 @@ func (s *server) getConnection(ctx context.Context, in *connectionPath) (*connec
 	if err != nil {
 		return nil, err
 	}
-	return connectionAnswer(c), nil
+	return s.shown(ctx, c)
 }
 
 func (s *server) createConnection(ctx context.Context, in *struct {
@@ -167,11 +181,6 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 },
 ) (*connectionOutput, error) {
 	c, problems := readDocument(bodyOf(ctx), nil)
-	if in.Preset == "" && !hasKey(bodyOf(ctx), "syncs") {
-		problems = append(problems, mapping.Problem{
-			Code: CodeMissingKey, Detail: "the key syncs is missing; give the syncs, or ?preset= to take those of a preset",
-		})
-	}
 	if c != nil && in.Preset != "" {
 		p, ok := s.preset(in.Preset)
 		if !ok {
@@ -187,18 +196,14 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 	return s.create(ctx, c, problems)
 }
 
-// create stores a new connection, or refuses it with all its problems.
+// create stores a new connection as a draft, whatever it lacks.
 func (s *server) create(ctx context.Context, c *crm.Connection, problems []mapping.Problem) (*connectionOutput, error) {
-	if err := s.refuseInvalid(ctx, nil, c, problems); err != nil {
-		return nil, err
+	if c == nil || len(problems) > 0 {
+		return nil, invalidDocument(problems)
 	}
 	who := access.From(ctx)
-	unlock, err := s.saveLock(ctx, who.Workspace)
+	lacks, err := s.lacks(ctx, c, nil, askIfThere)
 	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	if err := s.refuseOtherWriters(ctx, c); err != nil {
 		return nil, err
 	}
 	c.ID = crm.ConnectionID(s.NewID("con"))
@@ -212,22 +217,9 @@ func (s *server) create(ctx context.Context, c *crm.Connection, problems []mappi
 		return nil, err
 	}
 	out := connectionAnswer(c)
+	out.Body.Problems = lacks
 	out.Location = "/v1/connections/" + string(c.ID)
 	return out, nil
-}
-
-func (s *server) refuseInvalid(ctx context.Context, old, c *crm.Connection, problems []mapping.Problem) error {
-	if c != nil {
-		v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
-		if err != nil {
-			return err
-		}
-		problems = append(problems, v.problems...)
-	}
-	if len(problems) > 0 {
-		return invalidDocument(problems)
-	}
-	return nil
 }
 
 func (s *server) refuseOtherWriters(ctx context.Context, c *crm.Connection) error {
@@ -253,14 +245,8 @@ func (s *server) putConnection(ctx context.Context, in *ChangeInput) (*connectio
 
 func (s *server) patchConnection(ctx context.Context, in *ChangeInput) (*connectionOutput, error) {
 	return s.change(ctx, in, func(old *crm.Connection) ([]byte, error) {
-		merged, body, p := patchDocument(s.registry(), old, bodyOf(ctx))
-		if p == nil {
-			p = checkBody(s.registry(), &s.patterns, documentInput(), merged)
-		}
-		if p != nil {
-			return nil, p
-		}
-		return body, nil
+		body, p := patchDocument(s.registry(), old, bodyOf(ctx))
+		return body, orProblem(p, nil)
 	})
 }
 
@@ -281,8 +267,28 @@ func (s *server) change(
 	if err != nil {
 		return nil, err
 	}
+	value, p := strictJSON(document)
+	if p != nil {
+		return nil, p
+	}
+	wrong := s.wrongForm(old, documentInput(), value)
+	if wrong != nil && (wrong.long || old.Status == crm.StatusDraft) {
+		return nil, wrong
+	}
 	fresh, problems := readDocument(document, old)
-	if err := s.refuseChange(ctx, old, fresh, problems); err != nil {
+	if fresh == nil {
+		return nil, orProblem(wrong, invalidDocument(problems))
+	}
+	var lacks []ProblemItem
+	if old.Status == crm.StatusDraft {
+		if len(problems) > 0 {
+			return nil, invalidDocument(problems)
+		}
+		lacks, err = s.lacks(ctx, fresh, nil, askIfThere)
+	} else {
+		err = s.refuseChange(ctx, old, fresh, problems, wrong)
+	}
+	if err != nil {
 		return nil, err
 	}
 	unlock, err := s.saveLock(ctx, access.From(ctx).Workspace)
@@ -290,8 +296,10 @@ func (s *server) change(
 		return nil, err
 	}
 	defer unlock()
-	if err := s.refuseOtherWriters(ctx, fresh); err != nil {
-		return nil, err
+	if old.Status != crm.StatusDraft {
+		if err := s.refuseOtherWriters(ctx, fresh); err != nil {
+			return nil, err
+		}
 	}
 	for range 8 {
 		now, seen, err := s.changeable(ctx, in.ID)
@@ -301,8 +309,12 @@ func (s *server) change(
 		if p := changePrecondition(etag(old.Version), now); p != nil {
 			return nil, p
 		}
+		if now.Status != old.Status && old.Status == crm.StatusDraft {
+			return nil, problem(http.StatusConflict, CodeBusy, "the draft was started meanwhile: try again")
+		}
 		out, err := s.replace(ctx, now, fresh, seen)
 		if err == nil {
+			out.Body.Problems = lacks
 			s.caughtUp(ctx, old, fresh)
 		}
 		if !fault.Is(err, fault.Conflict) {
@@ -345,11 +357,10 @@ func changePrecondition(ifMatch string, c *crm.Connection) *Problem {
 // refuseChange checks the new document. What an app's schema says is asked
 // only when something that depends on it changed: a connection can be renamed,
 // switched off or given to others while an app is away.
-func (s *server) refuseChange(ctx context.Context, old, fresh *crm.Connection, problems []mapping.Problem) error {
-	if fresh == nil {
-		return invalidDocument(problems)
-	}
-	if sameWork(old, fresh) {
+func (s *server) refuseChange(
+	ctx context.Context, old, fresh *crm.Connection, problems []mapping.Problem, wrong *Problem,
+) error {
+	if wrong == nil && sameWork(old, fresh) {
 		v := &validation{ctx: ctx, s: s, ws: access.From(ctx).Workspace, old: old, c: fresh}
 		v.head()
 		if err := v.notify(); err != nil {
@@ -360,7 +371,39 @@ func (s *server) refuseChange(ctx context.Context, old, fresh *crm.Connection, p
 		}
 		return nil
 	}
-	return s.refuseInvalid(ctx, old, fresh, problems)
+	v, err := s.validate(ctx, access.From(ctx).Workspace, old, fresh, askOrFail)
+	if err != nil {
+		return err
+	}
+	switch problems = append(problems, v.problems...); {
+	case len(problems) == 0:
+		return orProblem(wrong, nil)
+	case wrong != nil:
+		return invalidDocument(besides(problemsOf(wrong), problems))
+	}
+	return invalidDocument(problems)
+}
+
+// orProblem is an error only where there is a problem.
+func orProblem(p, otherwise *Problem) error {
+	switch {
+	case p != nil:
+		return p
+	case otherwise != nil:
+		return otherwise
+	}
+	return nil
+}
+
+// besides joins what two looks at a document found; of one place the first word counts.
+func besides(first, second []mapping.Problem) []mapping.Problem {
+	out := slices.Clone(first)
+	for _, p := range second {
+		if !slices.ContainsFunc(first, func(f mapping.Problem) bool { return f.Pointer == p.Pointer }) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func sameWork(a, b *crm.Connection) bool {
@@ -402,7 +445,7 @@ func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen i
 
 func (s *server) deleteConnection(ctx context.Context, in *struct {
 	ChangeInput
-	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name. Deleting cannot be undone"`
+	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name; of a draft, which may have none, its ID does as well. Deleting cannot be undone"`
 },
 ) (*locationOutput, error) {
 	c, _, err := s.changeable(ctx, in.ID)
@@ -412,7 +455,8 @@ func (s *server) deleteConnection(ctx context.Context, in *struct {
 	if p := checkMatch(in.IfMatch, c.Version); p != nil {
 		return nil, p
 	}
-	if in.Confirm != c.Name {
+	byID := c.Status == crm.StatusDraft && in.Confirm == string(c.ID)
+	if (in.Confirm != c.Name || c.Name == "") && !byID {
 		return nil, problem(http.StatusBadRequest, CodeConfirmName, "", ProblemItem{
 			Parameter: "query.confirm", Detail: meaning(CodeConfirmName), Code: CodeConfirmName,
 		})

@@ -224,36 +224,35 @@ func mergePatched(doc, patch any) any {
 // patchDocument applies a merge patch to a stored document. A key that the
 // patch removes goes back to its default; one that is not known is refused, for
 // nothing would be left of it to refuse in the merged document.
-func patchDocument(schemas huma.Registry, c *crm.Connection, patch []byte) (any, []byte, *Problem) {
+func patchDocument(schemas huma.Registry, c *crm.Connection, patch []byte) ([]byte, *Problem) {
 	doc, p := strictJSON(encodeDocument(c))
 	if p != nil {
-		return nil, nil, p
+		return nil, p
 	}
 	change, p := strictJSON(patch)
 	if p != nil {
-		return nil, nil, p
+		return nil, p
 	}
 	if m, ok := change.(map[string]any); ok {
 		for _, key := range serverOwned {
 			if v, sent := m[key]; sent && v == nil {
-				return nil, nil, problem(400, CodeServerOwned, "", ProblemItem{
+				return nil, problem(400, CodeServerOwned, "", ProblemItem{
 					Pointer: "/" + key, Detail: "the server sets " + key, Code: CodeServerOwned,
 				})
 			}
 		}
 	}
 	if p := checkRemovals(schemas, documentInput(), change); p != nil {
-		return nil, nil, p
+		return nil, p
 	}
-	merged := mergePatched(doc, change)
-	b, err := json.Marshal(merged)
+	b, err := json.Marshal(mergePatched(doc, change))
 	if err != nil {
-		return nil, nil, problem(400, CodeInvalidDocument, "the merged document cannot be written")
+		return nil, problem(400, CodeInvalidDocument, "the merged document cannot be written")
 	}
 	if len(b) > maxBody {
-		return nil, nil, problem(413, CodeBodyTooLarge, "the merged document is larger than 1 MiB")
+		return nil, problem(413, CodeBodyTooLarge, "the merged document is larger than 1 MiB")
 	}
-	return merged, b, nil
+	return b, nil
 }
 
 // moved reports whether records that are known are no longer those of the

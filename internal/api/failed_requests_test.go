@@ -68,8 +68,8 @@ func TestFailedRequestsAreFoundInTheLog(t *testing.T) {
 			"GET", "/v1/log?limit=x", viewerToken, "", "", nil, 400, viewer, "GET /v1/log", CodeInvalidParameter,
 		},
 		"document": {
-			"POST", "/v1/connections", operatorKey, jsonMedia, `{"name":"x"}`, nil, 400, "operator",
-			"POST /v1/connections", CodeMissingKey,
+			"POST", "/v1/connections", operatorKey, jsonMedia, `{"name":1}`, nil, 400, "operator",
+			"POST /v1/connections", CodeWrongType,
 		},
 		"media type": {
 			"POST", "/v1/connections", operatorKey, "text/plain", `{}`, nil, 415, "operator", "POST /v1/connections",

@@ -333,6 +333,14 @@ func (w *world) connect(name string) (id, tag string) {
 	return r.json(w.t)["id"].(string), r.header.Get("ETag")
 }
 
+// started stores a connection and starts it.
+func (w *world) started(name string) string {
+	w.t.Helper()
+	id, _ := w.connect(name)
+	w.must(202, "POST", "/v1/connections/"+id+"/start", "")
+	return id
+}
+
 // key makes an API key and returns its token.
 func (w *world) key(body string, options ...option) string {
 	w.t.Helper()

@@ -25,8 +25,9 @@ type importPlan struct {
 	ETag       string           `json:"etag,omitempty" doc:"Its version: the If-Match of an import that is to find what was looked at here"`
 	Changes    []settingChange  `json:"changes" nullable:"false"`
 	Touches    []touched        `json:"touches" nullable:"false" doc:"What the changes mean for records"`
+	Draft      bool             `json:"draft" doc:"It is a draft, or becomes one: an import takes it with its problems"`
 	Valid      bool             `json:"valid"`
-	Problems   []ProblemItem    `json:"problems" nullable:"false" doc:"Why the import would be refused"`
+	Problems   []ProblemItem    `json:"problems" nullable:"false" doc:"Why the import would be refused; of a draft, why it could not be started"`
 	Warnings   []ProblemItem    `json:"warnings" nullable:"false"`
 }
 
@@ -53,6 +54,17 @@ func (s *server) planImport(ctx context.Context, _ *struct{}) (*importPlanOutput
 		if err := s.differences(ctx, &out, same, c); err != nil {
 			return nil, err
 		}
+	}
+	value, p := strictJSON(bodyOf(ctx))
+	if p != nil {
+		return nil, p
+	}
+	out.Draft = c.Status == crm.StatusDraft
+	if wrong := s.wrongForm(c, documentInput(), value); wrong != nil {
+		if wrong.long {
+			return nil, wrong
+		}
+		problems = besides(problemsOf(wrong), problems)
 	}
 	looked, err := s.looked(ctx, same, c, problems)
 	if err != nil {
@@ -87,7 +99,10 @@ func (s *server) differences(ctx context.Context, out *importPlan, old, fresh *c
 func (s *server) looked(
 	ctx context.Context, old, c *crm.Connection, problems []mapping.Problem,
 ) (*validationReport, error) {
-	v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
+	if c.Status == crm.StatusDraft {
+		return s.lookedAtDraft(ctx, c, problems)
+	}
+	v, err := s.validate(ctx, access.From(ctx).Workspace, old, c, askOrFail)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +120,27 @@ func (s *server) looked(
 	out := report(items).Body
 	out.Held = v.held
 	out.Warnings = slices.Concat(s.warnings(ctx, c), also, v.fixed)
+	return &out, nil
+}
+
+// lookedAtDraft is looked for a draft.
+func (s *server) lookedAtDraft(
+	ctx context.Context, c *crm.Connection, problems []mapping.Problem,
+) (*validationReport, error) {
+	others, err := s.allConnections(ctx, access.From(ctx).Workspace)
+	if err != nil {
+		return nil, err
+	}
+	items, fixed, err := s.lookAtDraft(ctx, c, others, askIfThere)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range problems {
+		items = append(items, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
+	}
+	_, also := otherWriters(ctx, c, others)
+	out := report(items).Body
+	out.Warnings = slices.Concat(s.warnings(ctx, c), also, fixed)
 	return &out, nil
 }
 

@@ -21,7 +21,8 @@ import (
 // another workspace that knows our identifiers. The connection, the plan, the
 // run, the entry and the accounts are of the first workspace. 422 is what the
 // apps of these tests say, which have no OAuth and make no fields; 409 an
-// account that a connection uses. An app's deliveries prove themselves by their
+// account that a connection uses. A connection of the foreign admin is one of that
+// workspace, and stays a draft for which our accounts are unknown. An app's deliveries prove themselves by their
 // signature, and no key helps: 401 is one that has none.
 const accessMatrix = `
 route                                                                none viewer denied member admin operator foreign
@@ -52,8 +53,8 @@ GET    /v1/accounts/{id}/objects/{object}/fields                     401  200   
 POST   /v1/accounts/{id}/objects/{object}/fields                     401  403    403    403    422   422      404
 
 GET    /v1/connections                                               401  200    200    200    200   200      200
-POST   /v1/connections                                               401  403    403    403    201   201      400
-POST   /v1/connections/import                                        401  403    403    403    201   201      400
+POST   /v1/connections                                               401  403    403    403    201   201      201
+POST   /v1/connections/import                                        401  403    403    403    201   201      201
 POST   /v1/connections/import/plan                                   401  403    403    403    200   200      200
 GET    /v1/connections/{id}                                          401  200    403    200    200   200      404
 PUT    /v1/connections/{id}                                          401  403    403    403    200   200      404

@@ -246,6 +246,7 @@ func TestRow8_Row9_AccessRules(t *testing.T) {
 			}
 		})
 	}
+	w.must(202, "POST", "/v1/connections/"+id+"/start", "")
 	w.must(400, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"user_attribute","attribute":null}}`, ifMatch("*"))
 	w.must(200, "PATCH", "/v1/connections/"+id, `{"access":{"mode":"user_attribute","attribute":"is_employee"}}`,
 		ifMatch("*"))

@@ -44,6 +44,13 @@ func (s *server) createPlan(ctx context.Context, in *SyncPath) (*planOutput, err
 	if err != nil {
 		return nil, err
 	}
+	c, _, err := s.changeable(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.whole(ctx, c); err != nil {
+		return nil, err
+	}
 	var want planRequest
 	if body := bodyOf(ctx); len(body) > 0 {
 		if err := json.Unmarshal(body, &want); err != nil {
@@ -107,5 +114,15 @@ func (s *server) applyPlan(ctx context.Context, in *PlanPath) (*runOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return answer(s.Engine.ApplyPlan(ctx, access.From(ctx).Workspace, p.ID))
+	c, _, err := s.changeable(ctx, p.Connection)
+	if err != nil {
+		return nil, err
+	}
+	var run engine.Run
+	err = s.asWhole(ctx, c, func() error { // it may be the start of a draft
+		var err error
+		run, err = s.Engine.ApplyPlan(ctx, access.From(ctx).Workspace, p.ID)
+		return err
+	})
+	return answer(run, err)
 }

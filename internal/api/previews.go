@@ -109,10 +109,10 @@ func (s *server) unsaved(ctx context.Context, in *StepPath, list string) (*crm.C
 		return nil, nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 	}
 	c, problems := readDocument(text, old)
-	if c == nil {
+	if c == nil { // it was read from a document
 		return nil, nil, invalidDocument(problems)
 	}
-	v, err := s.validate(ctx, access.From(ctx).Workspace, old, c)
+	v, err := s.validate(ctx, access.From(ctx).Workspace, old, c, askOrFail)
 	if err != nil {
 		return nil, nil, err
 	}

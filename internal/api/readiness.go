@@ -63,13 +63,18 @@ func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readine
 	if err != nil {
 		return nil, err
 	}
+	settled := true
 	for _, p := range looked.Problems {
+		if p.Code == CodeStepMissing {
+			continue // a need of its own
+		}
+		settled = false
 		out.add(need{
 			What: "settings", Required: true, Pointer: p.Pointer, Code: p.Code, Detail: p.Detail,
 			Remedy: meanings[p.Code].Remedy,
 		})
 	}
-	if len(looked.Problems) == 0 {
+	if settled {
 		out.add(need{What: "settings", Required: true, Met: true, Detail: "the document has no problem"})
 	}
 	if c.Enabled {
@@ -151,14 +156,14 @@ func (r *readiness) syncNeeds(s *crm.Sync, at string, plan *planFigures) {
 			"add one of GET …/suggestions"
 	}
 	r.add(match)
-	mapped := need{
+	lines := need{
 		What: "mappings", Required: true, Met: true, Sync: s.ID, Pointer: at + "/mappings", Detail: "there are mappings",
 	}
-	if !slices.ContainsFunc(s.Mappings, func(m crm.Mapping) bool { return m.On() && m.Direction != crm.DirectionOff }) {
-		mapped.Met, mapped.Detail, mapped.Remedy = false, "no mapping is on, so that no value would travel",
+	if !mapped(s) {
+		lines.Met, lines.Detail, lines.Remedy = false, "no mapping is on, so that no value would travel",
 			"add some of GET …/suggestions"
 	}
-	r.add(mapped)
+	r.add(lines)
 	looked := need{What: "plan", Met: plan != nil, Sync: s.ID, Pointer: at, Detail: "a dry run was made"}
 	if plan == nil {
 		looked.Detail, looked.Remedy = "nobody has looked at a dry run yet", "POST …/syncs/"+string(s.ID)+

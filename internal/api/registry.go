@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -57,16 +58,13 @@ func newRegistry() huma.Registry {
 	r := huma.NewMapRegistry(schemaPrefix, huma.DefaultSchemaNamer)
 	r.RegisterTypeAlias(reflect.TypeFor[crm.Value](), reflect.TypeFor[valueSchema]())
 	r.RegisterTypeAlias(reflect.TypeFor[crm.Match](), reflect.TypeFor[matchSchema]())
-	r.Schema(reflect.TypeFor[crm.Connection](), true, "")
+	r.Schema(reflect.TypeFor[connection](), true, "")
 	shapeDocument(r)
-	cloneInput(r, schemaPrefix+"Connection")
-	draft := *r.Map()["ConnectionInput"]
-	draft.Required = slices.DeleteFunc(slices.Clone(draft.Required), func(name string) bool { return name == "syncs" })
-	r.Map()["ConnectionDraft"] = &draft
+	draftForm(r, cloneInput(r, schemaPrefix+"Connection"))
 	return r
 }
 
-// draftInput is the document of a new connection: a preset may bring its syncs.
+// draftInput is the schema of a document that may be half-finished.
 func draftInput() *huma.Schema { return &huma.Schema{Ref: schemaPrefix + "ConnectionDraft"} }
 
 // documentInput is the schema of a connection document as clients send it.
@@ -208,7 +206,7 @@ func shapeDocument(r huma.Registry) {
 	orNull(schemas["Rule"], "filter")
 	orNull(schemas["OtherWayAround"], "exclude")
 	schemas["Sync"].Properties["id"].Pattern = syncIDPattern
-	for _, prop := range []string{"id", "status", "created_at", "updated_at"} {
+	for _, prop := range []string{"id", "status", "created_at", "updated_at", "problems"} {
 		schemas["Connection"].Properties[prop].ReadOnly = true
 	}
 	schemas["Connection"].Required = append(schemas["Connection"].Required, "id", "status", "created_at", "updated_at")
@@ -274,6 +272,9 @@ func cloneAll(r huma.Registry, list []*huma.Schema) []*huma.Schema {
 // finishSchemas lets maps be null in answers: a nil map of Go is null in JSON.
 func finishSchemas(r huma.Registry) {
 	for _, name := range slices.Sorted(maps.Keys(r.Map())) {
+		if strings.HasSuffix(name, draftSuffix) {
+			continue // has no bounds
+		}
 		for _, p := range r.Map()[name].Properties {
 			if _, isMap := p.AdditionalProperties.(*huma.Schema); isMap && p.Ref == "" {
 				p.Nullable = true

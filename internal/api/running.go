@@ -49,12 +49,14 @@ func (s *server) startConnection(ctx context.Context, in *connectionPath) (*star
 	}
 	who := access.From(ctx)
 	var runs []engine.Run
-	err = s.audit.Do(ctx, who, requestID(ctx), "connection.start", string(c.ID), statusJSON(c.Status),
-		statusJSON(crm.StatusActive), func() error {
-			var err error
-			runs, err = s.Engine.StartConnection(ctx, who.Workspace, c.ID)
-			return err
-		})
+	err = s.asWhole(ctx, c, func() error {
+		return s.audit.Do(ctx, who, requestID(ctx), "connection.start", string(c.ID), statusJSON(c.Status),
+			statusJSON(crm.StatusActive), func() error {
+				var err error
+				runs, err = s.Engine.StartConnection(ctx, who.Workspace, c.ID)
+				return err
+			})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (s *server) pauseConnection(ctx context.Context, in *connectionPath) (*conn
 	if c, _, err = s.connection(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	return connectionAnswer(c), nil
+	return s.shown(ctx, c)
 }
 
 // connectionStatus is where a connection and its syncs stand.
@@ -109,6 +111,7 @@ type connectionStatus struct {
 	Syncs      []engine.SyncStatus `json:"syncs" nullable:"false"`
 	Webhooks   []webhookTrouble    `json:"webhooks" nullable:"false" doc:"Sides whose app's deliveries were refused, by reason, with what to do about it"`
 	Warnings   []ProblemItem       `json:"warnings" nullable:"false" doc:"What to know of the document; pointers are into it"`
+	Problems   []ProblemItem       `json:"problems,omitzero" doc:"Of a draft: what keeps it from being started; absent once it was started"`
 }
 
 // webhookTrouble is what was refused of one side's app.
@@ -172,10 +175,14 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 		some(&syncs[i].Changes)
 		remedies(syncs[i].Waiting)
 	}
+	shown, err := s.shown(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	return &statusOutput{
 		Body: connectionStatus{
 			Connection: c.ID, Status: c.Status, Enabled: c.Enabled, Syncs: syncs, Webhooks: hooks,
-			Warnings: s.warnings(ctx, c),
+			Warnings: s.warnings(ctx, c), Problems: shown.Body.Problems,
 		},
 	}, nil
 }
@@ -228,6 +235,13 @@ func (s *server) getWebhooks(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	shown, err := s.shown(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(shown.Body.Problems) > 0 {
+		return paged(s.noWebhooks(ctx, c), in.WholeInput)
+	}
 	out, err := s.webhooks(ctx, c, s.Accounts.EnsureWebhook)
 	if err != nil {
 		return nil, err
@@ -246,6 +260,9 @@ func (s *server) rotateWebhooks(ctx context.Context, in *struct {
 	}
 	if c.Status == crm.StatusDeleting {
 		return nil, problem(http.StatusConflict, CodeDeleting, "")
+	}
+	if err := s.whole(ctx, c); err != nil {
+		return nil, err
 	}
 	var out *listOutput[webhookView]
 	err = s.audit.Do(ctx, access.From(ctx), requestID(ctx), "webhooks.rotate", string(c.ID), nil, nil, func() error {
@@ -307,6 +324,23 @@ func (s *server) webhooks(
 		views = append(views, view)
 	}
 	return listed(views, ""), nil
+}
+
+// noWebhooks are the sides of a draft that is not complete: no address is made
+// for it, so that nobody tells an app to send what nothing listens to.
+func (s *server) noWebhooks(ctx context.Context, c *crm.Connection) []webhookView {
+	views := make([]webhookView, 0, len(crm.Sides))
+	for _, side := range crm.Sides {
+		a, err := s.Accounts.Get(ctx, access.From(ctx).Workspace, c.Account(side))
+		if err != nil {
+			a.ID = c.Account(side) // said by the draft's problems
+		}
+		views = append(views, webhookView{
+			Side: side, Account: a.ID, App: a.App, Refused: []refusedHook{},
+			Problems: []ProblemItem{{Code: CodeIncomplete, Detail: "the address exists once the draft has no problem"}},
+		})
+	}
+	return views
 }
 
 // learnTime bounds the call by which we learn whose account it is.
@@ -430,5 +464,5 @@ func (s *server) decideHalt(
 	if err != nil {
 		return nil, err
 	}
-	return connectionAnswer(c), nil
+	return s.shown(ctx, c)
 }

@@ -22,13 +22,20 @@ type checker struct {
 	schemas  huma.Registry
 	patterns *sync.Map // string -> *regexp.Regexp
 	found    []ProblemItem
-	long     bool // a list or object has more than it may, and was not looked into
+	most     int    // problems that are listed; 0 = maxItems
+	long     bool   // a list or object has more than it may, and was not looked into
+	hard     string // code of the first thing that a draft does not hold either
 }
 
 // checkBody returns nil or everything that is wrong with body.
 func checkBody(schemas huma.Registry, patterns *sync.Map, s *huma.Schema, body any) *Problem {
 	c := &checker{schemas: schemas, patterns: patterns}
 	c.value(s, "", body)
+	return c.problem()
+}
+
+// problem is what was found; nil if nothing was.
+func (c *checker) problem() *Problem {
 	if len(c.found) == 0 {
 		return nil
 	}
@@ -38,9 +45,18 @@ func checkBody(schemas huma.Registry, patterns *sync.Map, s *huma.Schema, body a
 }
 
 func (c *checker) add(code, at, detail string) {
-	if len(c.found) < maxItems {
+	if len(c.found) < max(c.most, maxItems) {
 		c.found = append(c.found, ProblemItem{Pointer: at, Detail: detail, Code: code})
 	}
+}
+
+// refuse is add for what cannot be kept: keys that mean nothing, values of
+// another type, lists without end, texts that nobody types.
+func (c *checker) refuse(code, at, detail string) {
+	if c.hard == "" {
+		c.hard = code
+	}
+	c.add(code, at, detail)
 }
 
 func (c *checker) resolve(s *huma.Schema) *huma.Schema {
@@ -60,7 +76,7 @@ func (c *checker) value(s *huma.Schema, at string, v any) {
 		return
 	}
 	if s.Type != "" && !fits(s.Type, v) {
-		c.add(CodeWrongType, at, "expected "+article(s.Type)+", got "+article(kindOf(v)))
+		c.refuse(CodeWrongType, at, "expected "+article(s.Type)+", got "+article(kindOf(v)))
 		return
 	}
 	switch t := v.(type) {
@@ -93,7 +109,7 @@ func (c *checker) oneOf(alternatives []*huma.Schema, at string, v any) {
 		}
 		types = append(types, article(s.Type))
 	}
-	c.add(CodeWrongType, at, "expected "+strings.Join(types, " or ")+", got "+article(kindOf(v)))
+	c.refuse(CodeWrongType, at, "expected "+strings.Join(types, " or ")+", got "+article(kindOf(v)))
 }
 
 func fits(typ string, v any) bool {
@@ -168,7 +184,7 @@ func unfit(v string, name bool) bool {
 func (c *checker) text(s *huma.Schema, at, v string) {
 	n := utf8.RuneCountInString(v)
 	if unfit(v, s.MaxLength != nil && *s.MaxLength <= maxName) {
-		c.add(CodeUnknownValue, at, "control characters, and in names line ends and marks of direction, are not taken")
+		c.refuse(CodeUnknownValue, at, "control characters, and in names line ends and marks of direction, are not taken")
 	}
 	if s.MinLength != nil && n < *s.MinLength {
 		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d character(s)", *s.MinLength))
@@ -206,10 +222,10 @@ func (c *checker) number(s *huma.Schema, at string, v json.Number) {
 
 func (c *checker) list(s *huma.Schema, at string, v []any) {
 	if s.MinItems != nil && len(v) < *s.MinItems {
-		c.add(CodeWrongLength, at, fmt.Sprintf("expected at least %d item(s)", *s.MinItems))
+		c.refuse(CodeWrongLength, at, fmt.Sprintf("expected at least %d item(s)", *s.MinItems))
 	}
 	if s.MaxItems != nil && len(v) > *s.MaxItems {
-		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d items", *s.MaxItems))
+		c.refuse(CodeWrongLength, at, fmt.Sprintf("expected at most %d items", *s.MaxItems))
 		c.long = true
 		return
 	}
@@ -220,7 +236,7 @@ func (c *checker) list(s *huma.Schema, at string, v []any) {
 
 func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
 	if s.MaxProperties != nil && len(v) > *s.MaxProperties {
-		c.add(CodeWrongLength, at, fmt.Sprintf("expected at most %d keys", *s.MaxProperties))
+		c.refuse(CodeWrongLength, at, fmt.Sprintf("expected at most %d keys", *s.MaxProperties))
 		c.long = true
 		return
 	}
@@ -239,7 +255,7 @@ func (c *checker) object(s *huma.Schema, at string, v map[string]any) {
 			c.value(extra, at+"/"+escape(name), v[name])
 		case bool:
 			if !extra {
-				c.add(CodeUnknownKey, at+"/"+escape(name), "there is no such key here")
+				c.refuse(CodeUnknownKey, at+"/"+escape(name), "there is no such key here")
 			}
 		}
 	}

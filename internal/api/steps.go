@@ -71,7 +71,7 @@ func (s *server) registerSteps() {
 		{"match", "match", false, sync.Properties["match"]},
 	} {
 		at := func(in *StepPath) stepPlace { return stepPlace{in.Sync, one.list, "", one.schema} }
-		schema := one.schema
+		schema := loose(s.registry(), one.schema)
 		if one.element {
 			handle(s, "get-"+one.name, func(ctx context.Context, in *StepElement) (*stepOutput, error) {
 				return s.getStep(ctx, in.ID, stepPlace{in.Sync, one.list, in.Part, one.schema})
@@ -201,13 +201,10 @@ func (s *server) changeStep(
 					return nil, p
 				}
 				fresh := join(part, change)
-				if p := checkBody(s.registry(), &s.patterns, at.schema, fresh); p != nil {
-					return nil, p
+				if p := s.wrongForm(old, at.schema, fresh); p != nil {
+					return nil, p // its places are those in the part
 				}
 				put(fresh)
-				if p := checkBody(s.registry(), &s.patterns, documentInput(), doc); p != nil {
-					return nil, p
-				}
 				return json.Marshal(doc)
 			})
 		switch {
@@ -221,7 +218,7 @@ func (s *server) changeStep(
 		if one, ok := join(map[string]any{}, change).(map[string]any); ok && one["id"] != nil {
 			at = at.renamed(fmt.Sprint(one["id"]))
 		}
-		_, part, _, p := stepOf(&out.Body, at)
+		_, part, _, p := stepOf(&out.Body.Connection, at)
 		if p != nil {
 			return nil, p
 		}

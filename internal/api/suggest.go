@@ -36,6 +36,16 @@ func (s *server) getSuggestions(ctx context.Context, in *connectionPath) (*sugge
 		return nil, err
 	}
 	ws := access.From(ctx).Workspace
+	draft := c.Status == crm.StatusDraft
+	shown, err := s.shown(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if chosen := slices.DeleteFunc(slices.Clone(shown.Body.Problems), func(p ProblemItem) bool {
+		return p.Code != CodeUnknownAccount
+	}); len(chosen) > 0 {
+		return nil, incomplete(chosen)
+	}
 	var apps [2]crm.AppID
 	for i, side := range crm.Sides {
 		a, err := s.Accounts.Get(ctx, ws, c.Account(side))
@@ -46,7 +56,12 @@ func (s *server) getSuggestions(ctx context.Context, in *connectionPath) (*sugge
 	}
 	out := &suggestionsOutput{Body: page[suggestion]{Items: []suggestion{}}}
 	for i := range c.Syncs {
-		sync := &c.Syncs[i]
+		sync, at := &c.Syncs[i], "/syncs/"+strconv.Itoa(i)
+		if draft && slices.ContainsFunc(shown.Body.Problems, func(p ProblemItem) bool {
+			return p.Code == CodeUnknownObject && strings.HasPrefix(p.Pointer, at+"/")
+		}) {
+			continue // nothing is known of its records yet
+		}
 		var fields [2][]crm.Field
 		for n, side := range crm.Sides {
 			if fields[n], err = s.fields(ctx, ws, c.Account(side), sync.Object(side), false); err != nil {

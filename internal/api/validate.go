@@ -19,6 +19,10 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
+// maxObject is the length of the longest name of an object: nothing longer is
+// looked for.
+const maxObject = 200
+
 var syncIDs = regexp.MustCompile(syncIDPattern)
 
 // validation collects all problems of one document.
@@ -33,6 +37,7 @@ type validation struct {
 	held     []engine.HeldPart // what is no problem because it only rests
 	apps     [2]crm.AppID      // of the two accounts; "" = unknown
 	fixed    []ProblemItem     // warnings of settings that an app fixes
+	asks     asking
 }
 
 func (v *validation) add(pointer, code, format string, args ...any) {
@@ -43,8 +48,10 @@ func (v *validation) add(pointer, code, format string, args ...any) {
 // at other connections. Old is what is stored; nil for a new connection. The
 // error means that it could not be told, because an app or the store did not
 // answer.
-func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, old, c *crm.Connection) (*validation, error) {
-	v := &validation{ctx: ctx, s: s, ws: ws, old: old, c: c}
+func (s *server) validate(
+	ctx context.Context, ws crm.WorkspaceID, old, c *crm.Connection, asks asking,
+) (*validation, error) {
+	v := &validation{ctx: ctx, s: s, ws: ws, old: old, c: c, asks: asks}
 	if old != nil && old.Status != crm.StatusDraft {
 		var err error
 		if v.known, err = s.Engine.Held(ctx, ws, old.ID); err != nil {
@@ -66,6 +73,9 @@ func (s *server) validate(ctx context.Context, ws crm.WorkspaceID, old, c *crm.C
 		}
 	}
 	v.writers()
+	if c.Status == crm.StatusDraft {
+		v.steps()
+	}
 	return v, nil
 }
 
@@ -140,9 +150,10 @@ func (v *validation) syncs() {
 func (v *validation) sync(i int, known [2]bool) error {
 	s, at := &v.c.Syncs[i], "/syncs/"+strconv.Itoa(i)
 	var fields [2][]crm.Field
+	unread := false
 	for n, side := range crm.Sides {
 		object := s.Object(side)
-		if object == "" {
+		if object == "" || len(object) > maxObject {
 			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "name an object of the %s account", side)
 			continue
 		}
@@ -155,9 +166,16 @@ func (v *validation) sync(i int, known [2]bool) error {
 		case fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Unsupported):
 			v.add(at+"/"+string(side)+"/object", CodeUnknownObject,
 				"the %s account has no such object: choose one of GET /v1/accounts/%s/objects", side, v.c.Account(side))
-		case err != nil:
+		case err != nil && v.asks == askOrFail:
 			return fmt.Errorf("fields of the %s side: %w", side, err)
+		case err != nil:
+			unread = true
+			v.add(at+"/"+string(side)+"/object", problemOf(err).Code,
+				"the fields of the %s side cannot be read just now, so that what names them is not checked", side)
 		}
+	}
+	if unread {
+		return nil
 	}
 	set, problems := reconcile.Compile(v.c, s, fields[0], fields[1])
 	for _, p := range v.resting(i, set, problems) {
@@ -293,6 +311,9 @@ func pointerToken(key string) string { return strings.NewReplacer("~", "~0", "/"
 // fields lists the fields of a side's object. Where the engine has seen that one
 // is gone, its list is the newer one: it costs no call.
 func (v *validation) fields(s *crm.Sync, side crm.Side) ([]crm.Field, error) {
+	if v.asks == askNobody {
+		return v.s.knownFields(v.ctx, v.ws, v.c.Account(side), s.Object(side))
+	}
 	if v.savedSync(s) != nil && slices.ContainsFunc(v.known[s.ID], func(h engine.HeldPart) bool {
 		return h.Side == side
 	}) {

@@ -31,7 +31,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	if body := bodyOf(ctx); len(body) > 0 {
 		value, p := strictJSON(body)
 		if p == nil {
-			p = checkBody(s.registry(), &s.patterns, documentInput(), value)
+			p = s.wrongForm(old, documentInput(), value)
 		}
 		if p != nil && (value == nil || p.long) {
 			return report(p.Errors), nil

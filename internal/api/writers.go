@@ -76,48 +76,70 @@ func sortedNames(m map[string]bool) []string {
 func (s *server) otherWriters(
 	ctx context.Context, ws crm.WorkspaceID, c *crm.Connection,
 ) (*Problem, []ProblemItem, error) {
-	mine := cells(c)
-	var found []mapping.Problem
-	var warned []ProblemItem
-	err := s.eachConnection(ctx, ws, func(other *crm.Connection) {
-		if other.ID == c.ID || other.Status == crm.StatusDeleting {
-			return
-		}
-		for at := range cells(other) {
-			if i, both := mine[at]; both {
-				name := strconv.Quote(other.Name)
-				if !access.From(ctx).Reads(other.Access) {
-					name = "that another team keeps"
-				}
-				pointer := "/syncs/" + strconv.Itoa(i) + "/mappings"
-				detail := fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object)
-				if later(c, other).Shared {
-					warned = append(warned, ProblemItem{Pointer: pointer, Code: CodeFieldShared, Detail: detail})
-					continue
-				}
-				which := "this one"
-				if later(c, other) == other {
-					which = name
-				}
-				detail += `: set "shared": true on the later of the two, ` + which +
-					", or switch the mapping off here or there, or change a direction"
-				found = append(found, mapping.Problem{Pointer: pointer, Code: CodeFieldInUse, Detail: detail})
-			}
-		}
-	})
-	slices.SortFunc(warned, func(a, b ProblemItem) int {
-		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Detail, b.Detail))
-	})
-	if err != nil || found == nil {
-		return nil, warned, err
+	others, err := s.allConnections(ctx, ws)
+	if err != nil {
+		return nil, nil, err
 	}
-	slices.SortFunc(found, func(a, b mapping.Problem) int {
-		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Detail, b.Detail))
-	})
+	found, warned := otherWriters(ctx, c, others)
+	if found == nil {
+		return nil, warned, nil
+	}
 	p := invalidDocument(found)
 	p.Detail += `: another connection writes the same fields; set "shared": true on the later connection, or switch mappings off or change a direction in one of the two`
 	p.Status, p.Title, p.Code, p.Type = 409, "Conflict", CodeFieldInUse, docsPath+"#"+CodeFieldInUse
 	return p, warned, nil
+}
+
+// otherWriters lists the fields that another connection writes as well: what
+// refuses c, and what it is warned of. A draft writes nothing: whoever starts it
+// learns of the others.
+func otherWriters(
+	ctx context.Context, c *crm.Connection, others []crm.Connection,
+) (found []mapping.Problem, warned []ProblemItem) {
+	mine := cells(c)
+	for n := range others {
+		other := &others[n]
+		if other.ID == c.ID || other.Status == crm.StatusDeleting || other.Status == crm.StatusDraft {
+			continue
+		}
+		for at := range cells(other) {
+			i, both := mine[at]
+			if !both {
+				continue
+			}
+			name := strconv.Quote(other.Name)
+			if !access.From(ctx).Reads(other.Access) {
+				name = "that another team keeps"
+			}
+			pointer := "/syncs/" + strconv.Itoa(i) + "/mappings"
+			detail := fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object)
+			if later(c, other).Shared {
+				warned = append(warned, ProblemItem{Pointer: pointer, Code: CodeFieldShared, Detail: detail})
+				continue
+			}
+			which := "this one"
+			if later(c, other) == other {
+				which = name
+			}
+			detail += `: set "shared": true on the later of the two, ` + which +
+				", or switch the mapping off here or there, or change a direction"
+			found = append(found, mapping.Problem{Pointer: pointer, Code: CodeFieldInUse, Detail: detail})
+		}
+	}
+	slices.SortFunc(warned, func(a, b ProblemItem) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Detail, b.Detail))
+	})
+	slices.SortFunc(found, func(a, b mapping.Problem) int {
+		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Detail, b.Detail))
+	})
+	return found, warned
+}
+
+// allConnections lists the connections of a workspace; never nil without an error.
+func (s *server) allConnections(ctx context.Context, ws crm.WorkspaceID) ([]crm.Connection, error) {
+	all := []crm.Connection{}
+	err := s.eachConnection(ctx, ws, func(c *crm.Connection) { all = append(all, *c) })
+	return all, err
 }
 
 // later is the one of two connections that was made later; c may be new.

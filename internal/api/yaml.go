@@ -40,7 +40,7 @@ type importOutput struct {
 	Status   int
 	ETag     string `header:"ETag"`
 	Location string `header:"Location"`
-	Body     crm.Connection
+	Body     connection
 }
 
 // importConnection creates a connection from a file. When there is one of that
@@ -70,7 +70,11 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 		return &importOutput{http.StatusCreated, out.ETag, out.Location, out.Body}, nil
 	}
 	if bytes.Equal(exported(same), exported(c)) {
-		return &importOutput{http.StatusOK, etag(same.Version), "", *same}, nil
+		out, err := s.shown(ctx, same)
+		if err != nil {
+			return nil, err
+		}
+		return &importOutput{http.StatusOK, out.ETag, "", out.Body}, nil
 	}
 	out, err := s.change(ctx, &ChangeInput{ID: same.ID, IfMatch: in.IfMatch}, func(*crm.Connection) ([]byte, error) {
 		return bodyOf(ctx), nil
@@ -82,8 +86,12 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 }
 
 // named finds the connection that an import means: of the same name and accounts.
+// A document without a name means a new one.
 func (s *server) named(ctx context.Context, c *crm.Connection) (*crm.Connection, error) {
 	var found *crm.Connection
+	if c.Name == "" {
+		return found, nil
+	}
 	err := s.eachConnection(ctx, access.From(ctx).Workspace, func(other *crm.Connection) {
 		if other.Name == c.Name && other.Left == c.Left && other.Right == c.Right && other.Status != crm.StatusDeleting &&
 			found == nil {

@@ -12,12 +12,15 @@ import (
 )
 
 // goesRound lets a person's title go round: another connection writes the same
-// fields, and the title is changed on one side and the other until it is frozen.
+// fields, if it is paused just now, and the title is changed on one side and the
+// other until it is frozen.
 // It returns the address of the other connection.
 func (l *live) goesRound(left, right string) string {
 	l.t.Helper()
 	other := strings.Replace(l.document("Beside"), `"syncs":[`, `"shared":true,"syncs":[`, 1)
 	beside := "/v1/connections/" + l.must(201, "POST", "/v1/connections", other)["id"].(string)
+	l.want(202, "POST", beside+"/start", nil)
+	l.want(200, "POST", beside+"/pause", nil)
 	for n := range 25 {
 		if title := fmt.Sprintf("title %d", n); n%2 == 0 {
 			l.edit(crm.Left, left, "jobtitle", title)

@@ -264,9 +264,9 @@ func (l *live) walkWorkspace() {
 func (l *live) walkConnection() {
 	l.t.Helper()
 	l.connect([2]string{`"review"`, `"left"`})
-	l.refused(409, "field_written_by_other_connection", "POST", "/v1/connections", l.document("Two"))
 	l.refused(400, "unknown_preset", "POST", "/v1/connections?preset=none", `{"name":"x","left":{"account":"`+
 		string(l.left)+`"},"right":{"account":"`+string(l.right)+`"}}`)
+	l.refused(400, "wrong_type", "POST", "/v1/connections", `{"name":1}`)
 	l.want(200, "GET", "/v1/connections", nil)
 	l.refused(400, "cursor_malformed", "GET", "/v1/connections?cursor=AAAA", nil)
 	a := l.want(200, "GET", l.con, nil)

@@ -89,8 +89,8 @@ var settings = map[string]shown{
 	"name":          {at: "name", a: `"Shop"`, b: `"Store"`, see: confirmed},
 	"description":   {inert: "a note for people"},
 	"enabled":       differs("enabled", "true", "false"),
-	"left.account":  {at: "left.account", a: "LEFT", b: "BADLEFT", see: saved},
-	"right.account": {at: "right.account", a: "RIGHT", b: "BADRIGHT", see: saved},
+	"left.account":  {at: "left.account", a: "LEFT", b: "BADLEFT", see: begun},
+	"right.account": {at: "right.account", a: "RIGHT", b: "BADRIGHT", see: begun},
 	"access.mode": {
 		at: "access.mode", a: `"roles"`, b: `"user_attribute"`, with: [][2]string{
 			{"access.roles", `["team"]`}, {"access.attribute", `"is_employee"`},
@@ -147,8 +147,8 @@ var settings = map[string]shown{
 	"default_country": differs("default_country", `"US"`, `"DE"`),
 
 	"syncs[].id":           {at: "syncs.0.id", a: `"contacts"`, b: `"people"`, see: addressed},
-	"syncs[].left.object":  {at: "syncs.0.left.object", a: `"contacts"`, b: `"companies"`, see: saved},
-	"syncs[].right.object": {at: "syncs.0.right.object", a: `"Contact"`, b: `"Lead"`, see: saved},
+	"syncs[].left.object":  {at: "syncs.0.left.object", a: `"contacts"`, b: `"companies"`, see: begun},
+	"syncs[].right.object": {at: "syncs.0.right.object", a: `"Contact"`, b: `"Lead"`, see: begun},
 	"syncs[].direction":    differs("syncs.0.direction", `"both"`, `"to_left"`),
 	"syncs[].second_look": {
 		at: "syncs.0.second_look", a: "60", b: "0", with: [][2]string{{"syncs.0.audit_hours", "0"}}, see: looked,
@@ -169,12 +169,12 @@ var settings = map[string]shown{
 		at: "syncs.0.deletes.tag", a: `"chess"`, b: `"tea"`, with: [][2]string{tagGone}, see: partedRight,
 	},
 	"syncs[].deletes.field.left": {
-		at: "syncs.0.deletes.field.left", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{tagGone}, see: saved,
+		at: "syncs.0.deletes.field.left", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{tagGone}, see: begun,
 	},
 	"syncs[].deletes.field.right": {
 		at: "syncs.0.deletes.field.right", a: `"Tags__c"`, b: `"Title"`, with: [][2]string{
 			{"syncs.0.deletes", `{"to_right":"tag","tag":"Customer","field":{"right":"Tags__c"}}`},
-		}, see: saved,
+		}, see: begun,
 	},
 	"syncs[].unsubscribes.to_right": {
 		at: "syncs.0.unsubscribes.to_right", a: `"ignore"`, b: `"tag"`, with: [][2]string{tagOptedLeft}, see: optedOut,
@@ -186,17 +186,17 @@ var settings = map[string]shown{
 		at: "syncs.0.unsubscribes.tag", a: `"chess"`, b: `"tea"`, with: [][2]string{tagOpted}, see: optedOut,
 	},
 	"syncs[].unsubscribes.field.left": {
-		at: "syncs.0.unsubscribes.field.left", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{tagOpted}, see: saved,
+		at: "syncs.0.unsubscribes.field.left", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{tagOpted}, see: begun,
 	},
 	"syncs[].unsubscribes.field.right": {
-		at: "syncs.0.unsubscribes.field.right", a: `"Tags__c"`, b: `"Title"`, with: [][2]string{tagOptedLeft}, see: saved,
+		at: "syncs.0.unsubscribes.field.right", a: `"Tags__c"`, b: `"Title"`, with: [][2]string{tagOptedLeft}, see: begun,
 	},
 	"syncs[].unsubscribes.when.left": {
-		at: "syncs.0.unsubscribes.when.left", a: `"newsletter"`, b: `"jobtitle"`, with: [][2]string{tagOptedLeft}, see: saved,
+		at: "syncs.0.unsubscribes.when.left", a: `"newsletter"`, b: `"jobtitle"`, with: [][2]string{tagOptedLeft}, see: begun,
 	},
 	"syncs[].unsubscribes.when.right": {
 		at: "syncs.0.unsubscribes.when.right", a: `"HasOptedOutOfEmail"`, b: `"Title"`, with: [][2]string{tagOpted},
-		see: saved,
+		see: begun,
 	},
 	"syncs[].avoid_duplicates": differs("syncs.0.avoid_duplicates", "true", "false"),
 	"syncs[].match[].by": differs(step+"by", `"all_keys"`, `"any_key"`, twoKeys,
@@ -268,11 +268,11 @@ var settings = map[string]shown{
 	},
 	"syncs[].rules[].other_way_around.exclude": {
 		at: rule1 + "other_way_around.exclude", a: `{"field":"interests","value":"chess"}`, b: "null",
-		with: [][2]string{mirroring}, see: saved,
+		with: [][2]string{mirroring}, see: begun,
 	},
 	"syncs[].rules[].other_way_around.exclude.field": {
 		at: rule1 + "other_way_around.exclude.field", a: `"interests"`, b: `"jobtitle"`, with: [][2]string{mirroring},
-		see: saved,
+		see: begun,
 	},
 	"syncs[].rules[].other_way_around.exclude.value": {
 		at: rule1 + "other_way_around.exclude.value", a: `"chess"`, b: `"tea"`, with: [][2]string{mirroring}, see: untagged,
@@ -351,24 +351,22 @@ func addressed(w *shop) string {
 	return fmt.Sprint(w.do("GET", w.sync+"/records", nil).status)
 }
 
-// saved tells whether the document can be saved at all: the fields belong to the object.
-func saved(w *shop) string {
-	a := w.do("POST", "/v1/connections", w.doc)
-	if a.status == 201 {
-		w.con = "/v1/connections/" + a.object()["id"].(string)
-		w.sync = w.con + "/syncs/contacts"
-	}
-	return fmt.Sprint(a.status)
+// begun tells whether the document can be started at all: the fields belong to the object.
+func begun(w *shop) string {
+	w.con = "/v1/connections/" + w.must(201, "POST", "/v1/connections", w.doc)["id"].(string)
+	w.sync = w.con + "/syncs/contacts"
+	return fmt.Sprint(w.do("POST", w.con+"/start", nil).status)
 }
 
-// besideAnother saves the document when another connection writes its fields.
+// besideAnother starts the document when another connection writes its fields.
 func besideAnother(w *shop) string {
 	other := w.base()
 	put(w.t, other, "name", `"Other"`)
 	at := "/v1/connections/" + w.must(201, "POST", "/v1/connections", other)["id"].(string)
+	w.want(202, "POST", at+"/start", nil)
 	defer w.want(202, "DELETE", at+"?confirm=Other", nil, "If-Match", "*")
 	w.move(time.Minute)
-	return saved(w)
+	return begun(w)
 }
 
 // met is the first sync alone.
@@ -731,8 +729,9 @@ func (l *live) proved(s shown) {
 			l.t.Error("the document is refused without the setting, too")
 		}
 		put(l.t, w.doc, s.at, s.a)
-		a := l.do("POST", "/v1/connections", w.doc)
-		if a.status != 422 && a.status != 400 || !strings.Contains(string(a.body), s.refused) ||
+		a := l.want(201, "POST", "/v1/connections", w.doc)
+		a = l.do("POST", "/v1/connections/"+a.object()["id"].(string)+"/start", nil)
+		if a.status != 409 || !strings.Contains(string(a.body), s.refused) ||
 			!strings.Contains(string(a.body), `"/`+strings.ReplaceAll(s.at, ".", "/")) && !strings.Contains(string(a.body),
 				`"/`+strings.ReplaceAll(s.at[:max(strings.LastIndex(s.at, "."), 0)], ".", "/")) ||
 			!strings.Contains(string(a.body), "set ") && !strings.Contains(string(a.body), "leave ") {

@@ -25,6 +25,9 @@ func (s *session) shared(ctx context.Context, side crm.Side) (uint64, error) {
 	account, object := s.conn.Account(side), s.conf.Object(side)
 	fields := map[string]bool{}
 	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
+		if c.Status == crm.StatusDraft {
+			return nil // writes nothing
+		}
 		for i := range c.Syncs {
 			for _, at := range crm.Sides {
 				if c.ID == s.con && s.sameObjects(&c.Syncs[i]) || c.Account(at) != account || c.Syncs[i].Object(at) != object {

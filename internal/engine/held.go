@@ -361,6 +361,9 @@ func (s *session) goWithout(ctx context.Context) error {
 // statusHeld warns of what rests in a sync, by the schemas that are stored: the
 // status asks no app.
 func (e *Engine) statusHeld(ctx context.Context, sc scope, conn *crm.Connection, conf *crm.Sync, st *SyncStatus) error {
+	if conn.Status == crm.StatusDraft {
+		return nil // what it lacks is a problem of the draft
+	}
 	parts, err := e.heldNow(ctx, sc, conn, conf)
 	if err == nil && len(parts) > 0 {
 		st.Warnings, st.Held = append(st.Warnings, codeFieldMissing), parts

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -20,7 +22,17 @@ type scope struct {
 // shards spread one busy sync's links over partitions.
 const shards = 16
 
-func (s scope) name() string { return string(s.con) + "#" + string(s.sync) }
+func (s scope) name() string { return string(s.con) + "#" + keyed(s.sync) }
+
+// keyed is the ID of a sync as a part of keys. A draft may call its sync by what
+// is no ID: too long for a key, or with the sign that parts keys.
+func keyed(id crm.SyncID) string {
+	if len(id) <= 40 && !strings.Contains(string(id), "#") {
+		return string(id)
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "~" + hex.EncodeToString(sum[:16])
+}
 
 // key is the key of an item in the sync's own partition of a kind.
 func (s scope) key(kind, sort string) store.Key {

@@ -27,6 +27,7 @@ func TestRow120_Row209_LockedSettings(t *testing.T) {
 			w.Errorf("what is locked is not said whole: %+v", one)
 		}
 		w.valid().says(`"locked_settings"`)
+		w.start()
 		w.refused(w.tryChange("avoid_duplicates", false), 422, "setting_locked", "/syncs/0/avoid_duplicates")
 		w.refused(w.call("PATCH", w.sync, raw(`{"avoid_duplicates":false}`), "If-Match", "*"), 422, "setting_locked",
 			"/syncs/0/avoid_duplicates")
