@@ -27,10 +27,10 @@ var beside = []struct{ why, rows string }{
 // pending are the apps that a row names; where one is not there yet, the row's
 // semantics are shown with the apps that are.
 var pending = map[int][]crm.AppID{
-	10: {"real-geeks"}, 64: {"homestack", "sierra-interactive"}, 101: {"mainstay"}, 102: {"mainstay"}, 106: {"mainstay"},
-	124: {"homestack"}, 125: {"sierra-interactive"}, 126: {"mainstay"}, 133: {"homestack", "sierra-interactive"},
-	135: {"homestack"}, 137: {"clientsuccess"}, 144: {"homestack", "sierra-interactive"}, 145: {
-		"homestack", "sierra-interactive",
+	10: {"realgeeks"}, 64: {"homestack", "sierra"}, 101: {"mainstay"}, 102: {"mainstay"}, 106: {"mainstay"},
+	124: {"homestack"}, 125: {"sierra"}, 126: {"mainstay"}, 133: {"homestack", "sierra"},
+	135: {"homestack"}, 137: {"clientsuccess"}, 144: {"homestack", "sierra"}, 145: {
+		"homestack", "sierra",
 	},
 }
 
