@@ -60,27 +60,19 @@ func mapped(s *crm.Sync) bool {
 func (s *server) lacks(
 	ctx context.Context, c *crm.Connection, others []crm.Connection, asks asking,
 ) ([]ProblemItem, error) {
-	out, _, err := s.lookAtDraft(ctx, c, others, asks)
-	return out, err
-}
-
-// lookAtDraft is lacks with the warnings of settings that an app fixes.
-func (s *server) lookAtDraft(
-	ctx context.Context, c *crm.Connection, others []crm.Connection, asks asking,
-) (lacks, fixed []ProblemItem, err error) {
 	ws := access.From(ctx).Workspace
 	value, p := strictJSON(encodeDocument(c))
 	if p != nil {
-		return p.Errors, nil, nil // deeper or longer than what can be sent: nothing more is looked at
+		return p.Errors, nil // deeper or longer than what can be sent: nothing more is looked at
 	}
 	form := s.formOf(value)
 	v, err := s.validate(ctx, ws, nil, c, asks)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if others == nil {
 		if others, err = s.allConnections(ctx, ws); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	taken, _ := otherWriters(ctx, c, others)
@@ -89,7 +81,7 @@ func (s *server) lookAtDraft(
 	for _, p := range append(v.problems, taken...) {
 		out = append(out, ProblemItem{Pointer: p.Pointer, Code: p.Code, Detail: p.Detail})
 	}
-	return out, v.fixed, nil
+	return out, nil
 }
 
 // formOf holds a document against the form that a started connection has. A

@@ -119,7 +119,7 @@ func (s *server) looked(
 	}
 	out := report(items).Body
 	out.Held = v.held
-	out.Warnings = slices.Concat(s.warnings(ctx, c), also, v.fixed)
+	out.Warnings = slices.Concat(s.warnings(ctx, c), also)
 	return &out, nil
 }
 
@@ -131,7 +131,7 @@ func (s *server) lookedAtDraft(
 	if err != nil {
 		return nil, err
 	}
-	items, fixed, err := s.lookAtDraft(ctx, c, others, askIfThere)
+	items, err := s.lacks(ctx, c, others, askIfThere)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (s *server) lookedAtDraft(
 	}
 	_, also := otherWriters(ctx, c, others)
 	out := report(items).Body
-	out.Warnings = slices.Concat(s.warnings(ctx, c), also, fixed)
+	out.Warnings = slices.Concat(s.warnings(ctx, c), also)
 	return &out, nil
 }
 

@@ -63,8 +63,15 @@ func valueAt(doc any, pointer string) any {
 	return doc
 }
 
-// locked refuses settings that say something else than an app fixes, and warns
-// of those that are fixed.
+// lockedWarnings are those of settings that an app fixes.
+func lockedWarnings(sync *crm.Sync, at string, apps [2]crm.AppID) (out []ProblemItem) {
+	for _, l := range lockedIn(sync, apps) {
+		out = append(out, warning(at+l.Path, CodeLockedSettings, "this setting cannot be changed here: "+l.Reason))
+	}
+	return out
+}
+
+// locked refuses settings that say something else than an app fixes.
 func (v *validation) locked(i int) {
 	found := lockedIn(&v.c.Syncs[i], v.apps)
 	if len(found) == 0 {
@@ -81,6 +88,5 @@ func (v *validation) locked(i int) {
 				Pointer: at + l.Path, Code: CodeSettingLocked, Detail: l.Reason + "; leave it as it was",
 			})
 		}
-		v.fixed = append(v.fixed, warning(at+l.Path, CodeLockedSettings, "this setting cannot be changed here: "+l.Reason))
 	}
 }

@@ -36,7 +36,6 @@ type validation struct {
 	problems []mapping.Problem
 	held     []engine.HeldPart // what is no problem because it only rests
 	apps     [2]crm.AppID      // of the two accounts; "" = unknown
-	fixed    []ProblemItem     // warnings of settings that an app fixes
 	asks     asking
 }
 

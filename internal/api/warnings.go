@@ -40,6 +40,12 @@ func (s *server) warnings(ctx context.Context, c *crm.Connection) []ProblemItem 
 			"a start writes to both apps: look at a plan first, keep a copy of both, and begin in a quiet hour with one "+
 				"direction or few records"))
 	}
+	var apps [2]crm.AppID
+	for n, side := range crm.Sides {
+		if a, err := s.Accounts.Get(ctx, access.From(ctx).Workspace, c.Account(side)); err == nil {
+			apps[n] = a.App
+		}
+	}
 	for i := range c.Syncs {
 		var fields [2][]crm.Field
 		for n, side := range crm.Sides {
@@ -53,6 +59,7 @@ func (s *server) warnings(ctx context.Context, c *crm.Connection) []ProblemItem 
 			fields[n] = found
 		}
 		at := "/syncs/" + strconv.Itoa(i)
+		out = append(out, lockedWarnings(&c.Syncs[i], at, apps)...)
 		out = append(out, syncWarnings(&c.Syncs[i], at, fields)...)
 		out = append(out, weakKeys(&c.Syncs[i], at, fields)...)
 	}

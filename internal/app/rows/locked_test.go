@@ -27,7 +27,12 @@ func TestRow120_Row209_LockedSettings(t *testing.T) {
 			w.Errorf("what is locked is not said whole: %+v", one)
 		}
 		w.valid().says(`"locked_settings"`)
+		w.want(200, "GET", w.con+"/status", nil).says(`"locked_settings"`, `"/syncs/0/avoid_duplicates"`)
+		w.want(200, "PATCH", w.sync, raw(`{"avoid_duplicates":false}`), "If-Match", "*") // a draft holds it
+		w.refused(w.call("POST", w.con+"/start", nil), 409, "setting_locked", "/syncs/0/avoid_duplicates")
+		w.want(200, "PATCH", w.sync, raw(`{"avoid_duplicates":true}`), "If-Match", "*")
 		w.start()
+		w.want(200, "GET", w.con+"/status", nil).says(`"locked_settings"`)
 		w.refused(w.tryChange("avoid_duplicates", false), 422, "setting_locked", "/syncs/0/avoid_duplicates")
 		w.refused(w.call("PATCH", w.sync, raw(`{"avoid_duplicates":false}`), "If-Match", "*"), 422, "setting_locked",
 			"/syncs/0/avoid_duplicates")
