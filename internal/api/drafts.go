@@ -24,13 +24,13 @@ type connection struct {
 	Problems []ProblemItem `json:"problems,omitzero" readOnly:"true" doc:"Of a draft: everything that keeps it from being started, as far as is known without asking the apps; absent once it was started. The server says it: sent back it is not looked at"`
 }
 
-// asking says what a look at a document may ask the apps.
-type asking int
+// whomToAsk says what a look at a document may ask the apps.
+type whomToAsk int
 
 const (
-	askOrFail  asking = iota // they are asked, and without an answer there is no result
-	askIfThere               // they are asked; that one does not answer is a problem of its own
-	askNobody                // what was last read has to do
+	askOrFail  whomToAsk = iota // they are asked, and without an answer there is no result
+	askIfThere                  // they are asked; that one does not answer is a problem of its own
+	askNobody                   // what was last read has to do
 )
 
 // steps asks that every step of the set-up was gone through: without one of them
@@ -58,7 +58,7 @@ func mapped(s *crm.Sync) bool {
 // lacks lists what keeps a draft from being started; others are all connections
 // of the workspace, nil = not read yet. Never nil without an error.
 func (s *server) lacks(
-	ctx context.Context, c *crm.Connection, others []crm.Connection, asks asking,
+	ctx context.Context, c *crm.Connection, others []crm.Connection, asks whomToAsk,
 ) ([]ProblemItem, error) {
 	ws := access.From(ctx).Workspace
 	value, p := strictJSON(encodeDocument(c))

@@ -36,7 +36,7 @@ type validation struct {
 	problems []mapping.Problem
 	held     []engine.HeldPart // what is no problem because it only rests
 	apps     [2]crm.AppID      // of the two accounts; "" = unknown
-	asks     asking
+	asks     whomToAsk
 }
 
 func (v *validation) add(pointer, code, format string, args ...any) {
@@ -48,7 +48,7 @@ func (v *validation) add(pointer, code, format string, args ...any) {
 // error means that it could not be told, because an app or the store did not
 // answer.
 func (s *server) validate(
-	ctx context.Context, ws crm.WorkspaceID, old, c *crm.Connection, asks asking,
+	ctx context.Context, ws crm.WorkspaceID, old, c *crm.Connection, asks whomToAsk,
 ) (*validation, error) {
 	v := &validation{ctx: ctx, s: s, ws: ws, old: old, c: c, asks: asks}
 	if old != nil && old.Status != crm.StatusDraft {
