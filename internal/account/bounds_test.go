@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -11,6 +12,40 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
+
+// TestDeliveriesAreNotedOnceAMinute by each process, and at once when its clock was
+// set back; so many accounts are not kept in mind for ever.
+func TestDeliveriesAreNotedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	w, clock := newManual(t)
+	s, now := w.worker(), clock.Now()
+	for _, c := range []struct {
+		id    crm.AccountID
+		after time.Duration
+		want  bool
+	}{
+		{"a", 0, true},
+		{"a", 0, false},
+		{"b", 0, true},
+		{"a", deliveryEvery - 1, false},
+		{"a", deliveryEvery, true},
+		{"a", deliveryEvery - 1, true},
+		{"a", deliveryEvery, false},
+	} {
+		if got := s.noteDelivery(place{ws, c.id}, now.Add(c.after)); got != c.want {
+			t.Errorf("%s after %s: %t, want %t", c.id, c.after, got, c.want)
+		}
+	}
+	for i := len(s.delivered); i < maxOpened; i++ {
+		s.noteDelivery(place{ws, crm.AccountID(fmt.Sprint(i))}, now)
+	}
+	if len(s.delivered) != maxOpened {
+		t.Errorf("%d accounts are kept in mind, want %d", len(s.delivered), maxOpened)
+	}
+	if !s.noteDelivery(place{ws, "more"}, now) || len(s.delivered) != 1 {
+		t.Errorf("then %d, want the last one", len(s.delivered))
+	}
+}
 
 // TestBoundsAreAsWritten: which names, clients and credentials are just taken, and
 // which are not any more, with what is said of them.

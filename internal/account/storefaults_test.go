@@ -210,6 +210,16 @@ func deeds() map[string]deed {
 			return d.Account == id, err
 		}},
 		"delivered": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delivered(ctx, ws, id) }},
+		"delivered before": {do: func(w *world, s *Service, id crm.AccountID) (any, error) {
+			if err := w.worker().Delivered(ctx, ws, id); err != nil {
+				return nil, err
+			}
+			if err := s.Delivered(ctx, ws, id); err != nil {
+				return nil, err
+			}
+			h, err := s.EnsureWebhook(ctx, ws, id)
+			return !h.LastDelivery.IsZero(), err
+		}},
 		"refused delivery": {do: func(_ *world, s *Service, id crm.AccountID) (any, error) {
 			return nil, s.RefusedDelivery(ctx, ws, id, "bad_signature")
 		}},
