@@ -225,14 +225,14 @@ func (c *compiler) targets(out *clause, f *crm.Filter, at string) {
 		if f.Value.Kind() == crm.List {
 			pointer += "/" + strconv.Itoa(i)
 		}
-		if t := newTarget(v, c.loc); c.checkTarget(out, v, t, pointer) {
-			out.targets = append(out.targets, t)
-		}
+		t := newTarget(v, c.loc)
+		c.checkTarget(out, v, t, pointer)
+		out.targets = append(out.targets, t)
 	}
 }
 
 // checkTarget refuses a value that could never be compared with the field.
-func (c *compiler) checkTarget(out *clause, v crm.Value, t target, at string) bool {
+func (c *compiler) checkTarget(out *clause, v crm.Value, t target, at string) {
 	ordered, whole := out.row.reads == asOrder, out.row.reads == asWhole
 	dated := out.row.reads == asDate || ordered && out.kind == asMoment
 	switch {
@@ -248,10 +248,7 @@ func (c *compiler) checkTarget(out *clause, v crm.Value, t target, at string) bo
 			"give it with a point for decimals", out.op, out.field)
 	case whole && out.kind == asBool && !t.isBool:
 		c.add(at, CodeWrongValue, "the field %q is true or false: give one of them, or use is_true", out.field)
-	default:
-		return true
 	}
-	return false
 }
 
 // days reads a whole number of days.
