@@ -354,3 +354,88 @@ func TestDoubles(t *testing.T) {
 		t.Errorf("%t %t %t", s.Double(crm.Left, &a, &b), s.Double(crm.Left, &a, &c), s.Double(crm.Left, &a, nil))
 	}
 }
+
+// TestKeysAreAskedForAsWritten: how apps are asked for what a record holds, by the
+// kind of key and the way in which the app compares.
+func TestKeysAreAskedForAsWritten(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	held := map[crm.FieldType][]string{
+		crm.TypeEmail: {"Ann@Example.com", "no address"},
+		crm.TypePhone: {"(415) 555-0132", "+36 1 234 5678", "123", "call me"},
+		crm.TypeURL:   {"https://www.Example.com/about", "facebook.com/ann", "localhost"}, crm.TypeText: {" Ann  Lee ", ""},
+	}
+	for _, typ := range []crm.FieldType{crm.TypeEmail, crm.TypePhone, crm.TypeURL, crm.TypeText} {
+		for _, find := range []crm.Find{crm.FindText, crm.FindDigits, crm.FindWithin, crm.FindPart} {
+			sync := baseSync(one("m", "f", "F"))
+			if typ == crm.TypeURL {
+				sync.Mappings[0].Transform.Type = crm.TransformDomain
+			}
+			sync.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByAnyKey, Pairs: [][2]string{{"f", "F"}}})
+			s, problems := Compile(conn(), &sync, []crm.Field{{Name: "f", Type: typ, Find: find}}, []crm.Field{
+				{Name: "F", Type: typ, Find: find},
+			})
+			for _, text := range held[typ] {
+				r := rec("L1", "f", text)
+				fmt.Fprintf(&out, "%s %v %q: %v", typ, find, text, problems)
+				for _, k := range s.IdentityKeys(crm.Left, &r) {
+					fmt.Fprintf(&out, " own %q as %q", k.Canonical, k.Spellings)
+				}
+				for _, l := range s.Lookups(crm.Left, &r) {
+					for _, k := range l.Keys {
+						fmt.Fprintf(&out, " theirs %q as %q", k.Canonical, k.Spellings)
+					}
+				}
+				fmt.Fprintln(&out)
+			}
+		}
+	}
+	written.Check(t, "asked.txt", out.String())
+}
+
+// TestABrokenMappingFailsAlone: a mapping with a problem fails by itself, the others
+// go on; one that is off is none. What is read of the apps is what they need.
+func TestABrokenMappingFailsAlone(t *testing.T) {
+	t.Parallel()
+	off := false
+	sync := baseSync(one("email", "email", "Email"), one("title", "title", "Title"), one("born", "born", "OptIn"),
+		one("off", "note", "Note"))
+	sync.Mappings[3].Enabled = &off
+	sync.Stamp.ToRight = crm.Fields{"Source": crm.TextValue("us")}
+	sync.Rules = []crm.Rule{vipRule(false, crm.RuleAction{Type: rule.ActionAddTag, Field: "Tags", Value: "x"})}
+	s, problems := Compile(conn(), &sync, leftSchema(), rightSchema())
+	left, right := rec("L1", "email", "a@example.com", "title", "CEO"), rec("R1", "Email", "a@example.com")
+	plan := s.Reconcile(Pair{Left: &left, Right: &right, Linked: true, Origin: crm.Left, Now: noon})
+	var out strings.Builder
+	fmt.Fprintf(&out, "%v\n%s %s %s\n", problems, plan.Outcome, plan.State, plan.Code)
+	for _, f := range plan.Fields {
+		fmt.Fprintf(&out, "%s by %s: %q %q\n", f.Mapping, f.Rule, f.Code, f.Detail)
+	}
+	bare, _ := Compile(conn(), &sync, nil, nil)
+	for _, side := range crm.Sides {
+		fmt.Fprintf(&out, "reads %s: %q, without a schema %q\n", side, s.reads[side.Index()], bare.reads[side.Index()])
+	}
+	for _, c := range doing {
+		sync, schemas := baseSync(one("email", "email", "Email")), [2][]crm.Field{leftSchema(), rightSchema()}
+		c.change(&sync, &schemas)
+		s, _ := Compile(conn(), &sync, schemas[0], schemas[1])
+		fmt.Fprintf(&out, "%s reads %q and %q\n", c.name, s.ReadFields(crm.Left), s.ReadFields(crm.Right))
+	}
+	for _, step := range []crm.MatchStep{
+		{By: crm.MatchByID, Left: "twin", Right: "$id", WriteBack: true},
+		{By: crm.MatchByID, Left: "$id", Right: "Origin", WriteBack: true},
+	} {
+		sync := baseSync(one("email", "email", "Email"))
+		sync.Match = crm.SameMatch(step, sync.Match.ToRight[0])
+		s, problems := Compile(conn(), &sync, leftSchema(), rightSchema())
+		fmt.Fprintf(&out, "%v, reads %q and %q, writes back %t %t\n", problems, s.ReadFields(crm.Left),
+			s.ReadFields(crm.Right), s.WritesBack(crm.Left), s.WritesBack(crm.Right))
+		left, right := rec("L1", "email", "a@example.com"), rec("R1", "Email", "a@example.com")
+		plan := s.Reconcile(Pair{Left: &left, Right: &right, Linked: true, Origin: crm.Left, Now: noon})
+		for _, f := range plan.Fields {
+			fmt.Fprintf(&out, "  %s by %s: %v and %v, after %v\n", f.Mapping, f.Rule, f.Left.Items(), f.Right.Items(),
+				f.After.Items())
+		}
+	}
+	written.Check(t, "broken.txt", out.String())
+}

@@ -236,8 +236,8 @@ func (j *judged) contradicted(st *step, c *crm.Record) bool {
 		})
 }
 
-// candidates compares the app's answer with the step's keys. Crowded says that
-// a single key is shared by several candidates.
+// candidates compares the app's answer with the step's keys. Crowded says, of a
+// step by any key, that a single one is shared by several candidates.
 func (j *judged) candidates(st *step, q *Lookup, answer []*crm.Record) (hits []*crm.Record, crowded bool) {
 	by := func(keep func(c *crm.Record) bool) []*crm.Record {
 		return slices.DeleteFunc(slices.Clone(answer), func(c *crm.Record) bool { return !keep(c) })
@@ -252,10 +252,9 @@ func (j *judged) candidates(st *step, q *Lookup, answer []*crm.Record) (hits []*
 		if exact := by(func(c *crm.Record) bool { return c.ID == q.ByID }); len(exact) == 1 {
 			return exact, false
 		}
-		return answer, len(answer) > 1
+		return answer, false
 	case st.spec.By == crm.MatchByID && st.idSide >= 0:
-		hits = by(func(c *crm.Record) bool { return heldID(c, st.idField) == j.r.ID })
-		return hits, len(hits) > 1
+		return by(func(c *crm.Record) bool { return heldID(c, st.idField) == j.r.ID }), false
 	case st.spec.By == crm.MatchByAnyKey:
 		return j.anyKey(st, answer)
 	default:
@@ -264,7 +263,7 @@ func (j *judged) candidates(st *step, q *Lookup, answer []*crm.Record) (hits []*
 			same := agreed(p)
 			hits = slices.DeleteFunc(slices.Clone(hits), func(c *crm.Record) bool { return !slices.Contains(same, c) })
 		}
-		return hits, len(hits) > 1
+		return hits, false
 	}
 }
 

@@ -1,12 +1,14 @@
 package rule_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
@@ -287,6 +289,39 @@ func TestRules_FieldsOfTheSourceSide(t *testing.T) {
 	for _, side := range crm.Sides {
 		if diff := cmp.Diff([]string{"source"}, rules.Fields(side)); diff != "" {
 			t.Errorf("%s fields (-want +got):\n%s", side, diff)
+		}
+	}
+}
+
+// TestTagsAreOffered: a tag goes into a field of several values that offers it.
+func TestTagsAreOffered(t *testing.T) {
+	t.Parallel()
+	env := rule.Env{Right: map[string]crm.Field{
+		"Open":   {Name: "Open", Type: crm.TypeList, Multiple: true, OpenOptions: true, Options: []crm.Option{{Value: "a"}}},
+		"Closed": {Name: "Closed", Type: crm.TypeList, Multiple: true, Options: []crm.Option{{Value: "a"}}},
+		"Any":    {Name: "Any", Type: crm.TypeList, Multiple: true},
+		"One":    {Name: "One", Type: crm.TypeText},
+	}}
+	for _, c := range []struct{ field, tag, want string }{
+		{"Open", "b", ""},
+		{"Closed", "a", ""},
+		{"Closed", " a ", ""},
+		{"Closed", "b", "/tag " + mapping.CodeUnknownOption},
+		{"Closed", " ", ""},
+		{"Any", "b", ""},
+		{"One", "a", " " + mapping.CodeIncompatible},
+	} {
+		got := ""
+		for _, p := range rule.CheckTag(c.field, c.tag, crm.Right, env) {
+			got = p.Pointer + " " + p.Code
+		}
+		if got != c.want {
+			t.Errorf("%q in %s: %q, want %q", c.tag, c.field, got, c.want)
+		}
+	}
+	for range 20 { // names of a map come in any order
+		if p := rule.CheckTag("One", "a", crm.Right, env); !strings.Contains(p[0].Detail, "choose Any, Closed, Open") {
+			t.Fatalf("what to choose: %s", p[0].Detail)
 		}
 	}
 }
