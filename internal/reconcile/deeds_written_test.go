@@ -305,7 +305,7 @@ func TestWhatTheSettingsSay(t *testing.T) {
 func TestPoliciesAreChecked(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	for _, field := range []string{"Tags", "Title", "Email", "Source", "Nowhere", "OK", ""} {
+	for _, field := range []string{"Tags", "Title", "Email", "Phone", "Source", "Nowhere", "OK", ""} {
 		for _, tag := range []string{"x", " "} {
 			for _, when := range []string{"vip", "optin", "stage", "title", "nowhere", ""} {
 				for _, policy := range []string{"deletes", "unsubscribes"} {
