@@ -114,6 +114,24 @@ func TestListApps(t *testing.T) {
 	}
 }
 
+// TestDraft: a connection whose accounts are not there yet is kept, with what it lacks.
+func TestDraft(t *testing.T) {
+	t.Parallel()
+	r := send(t, newFunction(t), "api-create-connection")
+	var draft struct {
+		Status   string `json:"status"`
+		Problems []struct {
+			Pointer string `json:"pointer"`
+			Code    string `json:"code"`
+		} `json:"problems"`
+	}
+	if err := json.Unmarshal([]byte(r.Body), &draft); err != nil || r.StatusCode != http.StatusCreated ||
+		draft.Status != "draft" || len(draft.Problems) == 0 || draft.Problems[0].Pointer != "/left/account" ||
+		draft.Problems[0].Code != "unknown_account" {
+		t.Errorf("answer %+v, %v; want a draft that says what it lacks", r, err)
+	}
+}
+
 // TestRefusals are problems with a code, as on one machine.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -123,7 +141,6 @@ func TestRefusals(t *testing.T) {
 		code   string
 	}{
 		"api-unauthorized":               {http.StatusUnauthorized, "unauthorized"},
-		"api-create-connection":          {http.StatusBadRequest, "invalid_document"},
 		"api-malformed":                  {http.StatusBadRequest, "malformed_request"},
 		"webhook-hubspot-propertychange": {http.StatusNotFound, "not_found"}, // another function's
 	} {

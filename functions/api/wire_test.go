@@ -15,8 +15,8 @@ func TestWire(t *testing.T) {
 		Refuses: map[string]string{"LOCKSTEP_ADMIN_KEY_PARAMETER": "other", "LOCKSTEP_PUBLIC_URL": "ftp://api.example.com"},
 		Start:   []string{"GetParameter admin-key"},
 		Asks: map[string][]string{
-			"api-list-apps":         {"GetItem settings", "PutItem settings", "Query settings"},
-			"api-create-connection": {"GetItem settings", "PutItem settings", "UpdateItem settings"},
+			"api-list-apps":         nil,
+			"api-create-connection": {"GetItem settings", "PutItem settings", "Query settings", "UpdateItem settings"},
 		},
 	})
 }

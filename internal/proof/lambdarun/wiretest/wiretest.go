@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -33,7 +34,8 @@ type Function[H any] struct {
 	Refuses map[string]string
 	// Start is what is asked at the cold start.
 	Start []string
-	// Asks is what is asked for a sample event of the folder events.
+	// Asks is what is asked for a sample event of the folder events, in the order of
+	// their names.
 	Asks map[string][]string
 	// More looks at the handler, where that says more than its requests do, and at
 	// what was asked since; or nil.
@@ -74,7 +76,8 @@ func Run[H any](t *testing.T, f Function[H]) {
 	if diff := cmp.Diff(f.Start, account.take()); diff != "" {
 		t.Errorf("asked at the start (-want +got):\n%s", diff)
 	}
-	for name, want := range f.Asks {
+	for _, name := range slices.Sorted(maps.Keys(f.Asks)) { // what one has read the next need not read
+		want := f.Asks[name]
 		file := filepath.Join("..", "..", "events", name+".json")
 		event, err := os.ReadFile(file) //nolint:gosec // a name that a test gives
 		if err != nil {
