@@ -41,19 +41,23 @@ func (r *Record) LogValue() slog.Value {
 // the order of names does not matter. Absent and null fields count alike,
 // because apps differ in which one they send for the same empty field.
 func (f Fields) Digest(names []string) string {
-	h := sha256.New()
-	sorted := slices.Clone(names)
-	slices.Sort(sorted)
-	for _, n := range slices.Compact(sorted) {
+	if !slices.IsSorted(names) {
+		names = slices.Sorted(slices.Values(names))
+	}
+	var room [1024]byte
+	b := room[:0]
+	for i, n := range names {
+		if i > 0 && n == names[i-1] {
+			continue
+		}
 		v := f[n]
 		if v.kind == Absent {
 			v = NullValue()
 		}
-		h.Write([]byte(n))
-		h.Write([]byte{0})
-		h.Write([]byte(v.Digest()))
+		b = v.appendDigest(append(append(b, n...), 0))
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Clone returns an own copy.

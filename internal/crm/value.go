@@ -112,14 +112,23 @@ func (v Value) Equal(w Value) bool {
 
 // Digest returns a short, stable, one-way fingerprint of kind and content.
 func (v Value) Digest() string {
-	h := sha256.New()
-	h.Write([]byte{byte(v.kind)})
-	h.Write([]byte(v.text))
+	var room [2 * digestBytes]byte
+	return string(v.appendDigest(room[:0]))
+}
+
+// digestBytes is how much of the hash a digest keeps.
+const digestBytes = 12
+
+// appendDigest appends Digest. Every record that is listed or read is digested:
+// what is short is put together, and hashed, without asking for memory.
+func (v Value) appendDigest(to []byte) []byte {
+	var room [256]byte
+	b := append(append(room[:0], byte(v.kind)), v.text...)
 	for _, s := range v.items {
-		h.Write([]byte{0})
-		h.Write([]byte(s))
+		b = append(append(b, 0), s...)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	sum := sha256.Sum256(b)
+	return hex.AppendEncode(to, sum[:digestBytes])
 }
 
 // LogValue keeps field values, which are personal data, out of logs.

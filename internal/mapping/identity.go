@@ -40,7 +40,9 @@ func CanonicalEmail(s string) (string, bool) {
 	if !found || local == "" || strings.ContainsFunc(local, notInLocalPart) {
 		return "", false
 	}
-	if !plainDomain(domain) {
+	if lower := lowerASCII(domain); plainDomain(lower) {
+		domain = lower
+	} else {
 		once, err := domains.ToASCII(domain)
 		if err != nil || strings.HasSuffix(once, ".") {
 			return "", false
@@ -53,8 +55,9 @@ func CanonicalEmail(s string) (string, bool) {
 	return lowerASCII(local) + "@" + domain, true
 }
 
-// plainDomain reports a domain that IDNA would leave as it is: nearly all are,
-// and the way through its tables costs more than all else about an address.
+// plainDomain reports a domain in lower case that IDNA would leave as it is:
+// nearly all are, and the way through its tables costs more than all else about
+// an address. Of one that was not in lower case IDNA makes that first.
 func plainDomain(s string) bool {
 	if len(s) > 253 {
 		return false

@@ -17,8 +17,11 @@ func CanonicalText(s string) string {
 		s = strings.ReplaceAll(s, "\r\n", "\n")
 		s = strings.ReplaceAll(s, "\r", "\n")
 	}
+	if s = strings.TrimSpace(s); isASCII(s) {
+		return s
+	}
 	// Trimmed on both sides of NFC: composing may turn one space into another.
-	return strings.TrimSpace(norm.NFC.String(strings.TrimSpace(s)))
+	return strings.TrimSpace(norm.NFC.String(s))
 }
 
 // Fold returns the form under which two texts are equal when they differ only
@@ -26,17 +29,19 @@ func CanonicalText(s string) string {
 // option names and filters; never identities, where look-alikes must not match.
 func Fold(s string) string {
 	s = CanonicalText(s)
-	ascii := true
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			ascii = false
-			break
-		}
-	}
-	if ascii {
+	if isASCII(s) {
 		return strings.ToLower(s)
 	}
 	return strings.Map(foldRune, s)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // foldRune returns the smallest rune of r's folding orbit, in lower case where
