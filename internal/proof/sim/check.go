@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -107,11 +108,19 @@ func (w *world) openRun(scan []byte) string {
 
 // unpacked is what the engine packed, or left as the JSON it is.
 func unpacked(b []byte) ([]byte, error) {
-	if json.Valid(b) {
+	if len(b) > 0 && (b[0] == '{' || b[0] == '[') {
 		return b, nil
 	}
-	return io.ReadAll(flate.NewReader(bytes.NewReader(b)))
+	r := unpackers.Get().(io.ReadCloser)
+	defer unpackers.Put(r)
+	if err := r.(flate.Resetter).Reset(bytes.NewReader(b), nil); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
+
+// unpackers are at rest: making one costs more than what it unpacks.
+var unpackers = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
 var kinds = map[string]string{
 	"p": "parked chunks", "n": "hints in the inbox", "x": "deletions noticed", "i": "open intents", "y": "open plans",

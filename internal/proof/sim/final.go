@@ -9,7 +9,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // aside runs something as a call of the admin's process and waits for it.
@@ -278,8 +277,8 @@ func (w *world) calmDown() {
 // putRight lets the connection run again whatever stopped it, and redrives.
 func (w *world) putRight() {
 	w.aside(func(ctx context.Context, e *engine.Engine) {
-		c, _, err := store.LoadConnection(ctx, w.store, workspace, connection)
-		if err != nil {
+		c := w.connection()
+		if c == nil {
 			w.violated("S28", "the connection is gone")
 			return
 		}

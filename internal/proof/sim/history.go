@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -13,10 +14,13 @@ import (
 // history is what the audit knows of the past of a world.
 type history struct {
 	compiled *reconcile.Settings
-	changes  int64 // what users did
-	typing   int   // values typed so far
-	reads    int64 // calls that read records by ID
-	writes   int64 // rows written by us
+	mapped   map[mappedOn][]string // fields of a side of a mapping
+	readings map[reading]crm.Value // canonical values of texts
+	persons  map[string]string     // identities of texts; "" = none
+	changes  int64                 // what users did
+	typing   int                   // values typed so far
+	reads    int64                 // calls that read records by ID
+	writes   int64                 // rows written by us
 
 	queued    map[ref]moment     // last asked for by a message on the queue
 	inboxed   map[ref]moment     // last put into the inbox
@@ -68,6 +72,7 @@ type history struct {
 
 func newHistory() history {
 	return history{
+		mapped: map[mappedOn][]string{}, readings: map[reading]crm.Value{}, persons: map[string]string{},
 		queued: map[ref]moment{}, inboxed: map[ref]moment{}, links: map[ref]linkView{}, tokens: map[string]*token{},
 		last: map[cellKey]author{}, touched: map[ref]moment{}, emptied: map[cellKey]emptied{}, kept: map[cellKey]moment{},
 		retained: map[cellKey]crm.Value{}, made: map[ref]crm.RecordID{}, poisoned: map[ref]bool{}, blipped: map[ref]bool{},
@@ -258,11 +263,43 @@ func (w *world) canonical(side crm.Side, id crm.MappingID, f crm.Fields) crm.Val
 	if m == nil {
 		return crm.NullValue()
 	}
+	cell := mappedOn{id, side}
+	fields, known := w.mapped[cell]
+	if !known {
+		fields = m.Names(side)
+		w.mapped[cell] = fields
+	}
+	if len(fields) != 1 || f[fields[0]].Kind() != crm.Text {
+		return canonicalOf(m, side, f)
+	}
+	// The same texts are looked at after every write and at every rest.
+	k := reading{cell, f[fields[0]].Text()}
+	v, known := w.readings[k]
+	if !known {
+		v = canonicalOf(m, side, f)
+		w.readings[k] = v
+	}
+	return v
+}
+
+func canonicalOf(m *mapping.Compiled, side crm.Side, f crm.Fields) crm.Value {
 	v, err := m.Canonical(side, f)
 	if err != nil {
 		return crm.NullValue()
 	}
 	return v
+}
+
+// mappedOn is one side of a mapping.
+type mappedOn struct {
+	mapping crm.MappingID
+	side    crm.Side
+}
+
+// reading is a text that a side of a mapping may hold.
+type reading struct {
+	mappedOn
+	text string
 }
 
 func tokenKey(id crm.MappingID, v crm.Value) string { return string(id) + "\x00" + v.Text() }

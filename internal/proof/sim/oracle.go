@@ -257,7 +257,15 @@ func (w *world) keyOf(v crm.Value) (string, bool) {
 	if w.set.key == modelapp.Phone {
 		kind = crm.TypePhone
 	}
-	return mapping.IdentityKey(kind, v, "US")
+	if v.Kind() != crm.Text {
+		return mapping.IdentityKey(kind, v, "US")
+	}
+	key, known := w.persons[v.Text()]
+	if !known {
+		key, _ = mapping.IdentityKey(kind, v, "US")
+		w.persons[v.Text()] = key
+	}
+	return key, key != ""
 }
 
 // overwrote holds a write over a user's value to S2. asked is the record that the
