@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 func TestUnknownPathsAndMethods(t *testing.T) {
@@ -21,8 +23,8 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	d := newDiary(Config{Now: c.now})
+	c := testclock.New()
+	d := newDiary(Config{Now: c.Now})
 	d.SetLimits(Limits{Calls: 2, Window: 10 * time.Second, SearchCalls: 1, SearchWindow: time.Second, Daily: 5})
 	steps := []struct {
 		path string
@@ -40,7 +42,7 @@ func TestLimits(t *testing.T) {
 		{path: "/notes/1", wait: 24 * time.Hour, want: ""},
 	}
 	for i, s := range steps {
-		c.t = c.t.Add(s.wait)
+		c.Advance(s.wait)
 		if _, got, _ := call(t, d, "GET", s.path, ""); got != s.want {
 			t.Errorf("step %d: %q, want %q", i, got, s.want)
 		}
@@ -52,8 +54,8 @@ func TestLimits(t *testing.T) {
 
 func TestIndexLag(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	d := newDiary(Config{Now: c.now, Lag: 5 * time.Second})
+	c := testclock.New()
+	d := newDiary(Config{Now: c.Now, Lag: 5 * time.Second})
 	if _, err := d.CreateRecord("notes", map[string]string{"word": "Tree"}); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func TestIndexLag(t *testing.T) {
 	if got := find(); got != "0" {
 		t.Errorf("found %s at once, want 0", got)
 	}
-	c.t = c.t.Add(5 * time.Second)
+	c.Advance(5 * time.Second)
 	if got := find(); got != "1" {
 		t.Errorf("found %s after the lag, want 1", got)
 	}
@@ -71,7 +73,7 @@ func TestIndexLag(t *testing.T) {
 	if got := find(); got != "1" {
 		t.Errorf("found %s right after the deletion, want 1 still", got)
 	}
-	c.t = c.t.Add(5 * time.Second)
+	c.Advance(5 * time.Second)
 	if got := find(); got != "0" {
 		t.Errorf("found %s at last, want 0", got)
 	}

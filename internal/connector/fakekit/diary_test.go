@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 // diary is the smallest app there is: notes that can be written and read.
@@ -132,16 +134,12 @@ func (d *diary) PackLimit() int                        { return 3 }
 func (d *diary) Accepted(status int, body []byte) bool { return status == 200 }
 func (d *diary) RetryIn(n int) (time.Duration, bool)   { return time.Minute, n < 3 }
 
-// clock is time that stands still until it is moved.
-type clock struct{ t time.Time }
-
-func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
-
-func (c *clock) now() time.Time { return c.t }
-
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	c.t = c.t.Add(d)
-	return ctx.Err()
+// asleep waits by moving the clock on.
+func asleep(c *testclock.Clock) func(context.Context, time.Duration) error {
+	return func(ctx context.Context, d time.Duration) error {
+		c.Advance(d)
+		return ctx.Err()
+	}
 }
 
 func call(t *testing.T, h http.Handler, method, path, body string) (int, string, error) {

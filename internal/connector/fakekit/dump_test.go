@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 func TestDumpPagesCountsAndDigests(t *testing.T) {
 	t.Parallel()
-	d := newDiary(Config{Now: newClock().now, Seed: 2500})
+	d := newDiary(Config{Now: testclock.New().Now, Seed: 2500})
 	if err := d.DeleteRecord("notes", "7"); err != nil {
 		t.Fatal(err)
 	}

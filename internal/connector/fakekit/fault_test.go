@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 func TestFaultsSpoilCallsInOrder(t *testing.T) {
@@ -49,8 +51,8 @@ func TestFaultsSpoilCallsInOrder(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newClock()
-			d := newDiary(Config{Now: c.now, Sleep: c.sleep})
+			c := testclock.New()
+			d := newDiary(Config{Now: c.Now, Sleep: asleep(c)})
 			if err := d.Inject(tc.fault); err != nil {
 				t.Fatal(err)
 			}

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	d := newDiary(Config{Now: c.now})
+	c := testclock.New()
+	d := newDiary(Config{Now: c.Now})
 	d.Lock()
 	defer d.Unlock()
 	code := d.tokens.Code("app", "https://us.example.com/cb", "", []string{"read"})
@@ -23,7 +25,7 @@ func TestTokens(t *testing.T) {
 	if _, s := d.tokens.Check(tok.Access); s != TokenValid {
 		t.Errorf("fresh token is %s", s)
 	}
-	c.t = c.t.Add(time.Minute)
+	c.Advance(time.Minute)
 	if _, s := d.tokens.Check(tok.Access); s != TokenExpired {
 		t.Errorf("old token is %s", s)
 	}

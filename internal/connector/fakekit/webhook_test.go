@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 )
 
 func TestWebhooksAreDeliveredAndRetried(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	d := newDiary(Config{Now: c.now})
+	c := testclock.New()
+	d := newDiary(Config{Now: c.Now})
 	d.SetWebhooks(Webhooks{URL: "http://receiver.example.com/hook"})
 	var got []string
 	status := 500
@@ -36,7 +38,7 @@ func TestWebhooksAreDeliveredAndRetried(t *testing.T) {
 		}
 	}
 	status = 200
-	c.t = c.t.Add(time.Minute)
+	c.Advance(time.Minute)
 	if n, err := d.Deliver(t.Context(), receiver); n != 2 || err != nil {
 		t.Fatalf("delivered %d, %v", n, err)
 	}
@@ -47,7 +49,7 @@ func TestWebhooksAreDeliveredAndRetried(t *testing.T) {
 	_, _ = d.CreateRecord("notes", nil)
 	for range 4 {
 		_, _ = d.Deliver(t.Context(), receiver)
-		c.t = c.t.Add(time.Minute)
+		c.Advance(time.Minute)
 	}
 	all, _ := d.Deliveries()
 	if last := all[len(all)-1]; last.Status != DeliveryGivenUp || last.Attempt != 3 {
@@ -58,7 +60,7 @@ func TestWebhooksAreDeliveredAndRetried(t *testing.T) {
 func TestWebhookRatesAreRepeatable(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) string {
-		d := newDiary(Config{Now: newClock().now, Rand: seed})
+		d := newDiary(Config{Now: testclock.New().Now, Rand: seed})
 		d.SetWebhooks(Webhooks{URL: "http://r", Drop: 0.3, Duplicate: 0.3, Reorder: 0.3})
 		for range 100 {
 			_, _ = d.CreateRecord("notes", nil)
@@ -120,8 +122,8 @@ func TestEvenRatesHitFewEvents(t *testing.T) {
 	first := map[int64]bool{}
 	for seed := range uint64(50) {
 		for _, n := range []int{7, 40, 100} {
-			c := newClock()
-			d := newDiary(Config{Now: c.now, Rand: seed})
+			c := testclock.New()
+			d := newDiary(Config{Now: c.Now, Rand: seed})
 			d.SetWebhooks(Webhooks{
 				URL: "http://r", Drop: rate, Duplicate: rate, Reorder: rate, Even: true, Delay: 100 * time.Millisecond,
 			})
@@ -147,10 +149,10 @@ func TestEvenRatesHitFewEvents(t *testing.T) {
 				if _, err := d.CreateRecord("notes", nil); err != nil {
 					t.Fatal(err)
 				}
-				c.t = c.t.Add(200 * time.Millisecond) // longer than the delay
+				c.Advance(200 * time.Millisecond) // longer than the delay
 				look()
 			}
-			c.t = c.t.Add(behindAtMost)
+			c.Advance(behindAtMost)
 			look()
 			_, dropped := d.Deliveries()
 			told := len(seen)
