@@ -28,6 +28,7 @@ package connector
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -207,6 +208,7 @@ type Config struct {
 	Tokens Tokens           // for oauth2, and for token kinds that a driver exchanges
 	HTTP   *http.Client     // guarded, no redirects, time-outs set; required
 	Now    func() time.Time // required
+	Rand   io.Reader        // of IDs that are made here; nil = crypto/rand
 }
 
 // Driver is one app: its description and how to open, authorise and hear it.

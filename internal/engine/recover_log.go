@@ -43,9 +43,11 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 			if e == nil {
 				continue
 			}
-			// Of a record that is gone since nobody can tell; better one entry too many.
+			// Of a record that is gone since nobody can tell, nor of one whose app only pushes: it
+			// may have been written and not told yet. Better one entry too many.
+			shown := r != nil && !s.end(side).app.Can(crm.AbilityPush)
 			diffs := slices.DeleteFunc(slices.Clone(e.Lost), func(d Diff) bool {
-				return r != nil && r.Fields[d.Field].Equal(d.Before)
+				return shown && r.Fields[d.Field].Equal(d.Before)
 			})
 			if len(diffs) == 0 {
 				continue

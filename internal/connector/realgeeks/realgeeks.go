@@ -2,7 +2,9 @@ package realgeeks
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -71,13 +73,18 @@ func Open(cfg connector.Config) (connector.Connector, error) {
 		return nil, fault.New("realgeeks: open", fault.Invalid, connector.CodeConfig,
 			"the site UUID is none: it stands in the site's Lead Router settings")
 	}
-	return &site{client: c, uuid: dashed(one)}, nil
+	chance := cfg.Rand
+	if chance == nil {
+		chance = rand.Reader
+	}
+	return &site{client: c, uuid: dashed(one), chance: chance}, nil
 }
 
 // site is one site.
 type site struct {
 	client *rest.Client
 	uuid   string
+	chance io.Reader // of new leads' IDs
 }
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{32}$`)

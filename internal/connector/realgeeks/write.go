@@ -2,8 +2,8 @@ package realgeeks
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
+	"io"
 	"net/http"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -62,7 +62,9 @@ func (s *site) request(op string, w connector.Write) (r rest.Request, one crm.Re
 	r = rest.Request{Op: op, Method: http.MethodPost, Path: "/rest/sites/" + s.uuid + "/leads", Write: true, Body: body}
 	switch w.Op {
 	case connector.Create:
-		one = fresh()
+		if one, err = s.fresh(); err != nil {
+			return r, "", err
+		}
 		for f, v := range body {
 			if v == "" {
 				delete(body, f)
@@ -86,9 +88,11 @@ func (s *site) request(op string, w connector.Write) (r rest.Request, one crm.Re
 }
 
 // fresh is a new UUID of chance (RFC 9562, version 4).
-func fresh() crm.RecordID {
+func (s *site) fresh() (crm.RecordID, error) {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand crashes the program instead
+	if _, err := io.ReadFull(s.chance, b[:]); err != nil {
+		return "", fault.New("realgeeks: write", fault.Unavailable, "", "no ID can be made: "+err.Error())
+	}
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return crm.RecordID(hex.EncodeToString(b[:]))
+	return crm.RecordID(hex.EncodeToString(b[:])), nil
 }
