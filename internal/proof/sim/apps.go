@@ -19,9 +19,7 @@ import (
 )
 
 // exempt are the apps that no seed drives, with the reason that every report prints.
-var exempt = map[crm.AppID]string{
-	"realgeeks": "it only pushes, and a record that nobody has told of cannot be judged yet",
-}
+var exempt = map[crm.AppID]string{}
 
 // Exempt tells of each app that no seed drives why that is so.
 func Exempt() map[crm.AppID]string { return maps.Clone(exempt) }

@@ -15,6 +15,14 @@ func (c *chance) next() uint64 {
 	return z ^ z>>31
 }
 
+// Read implements io.Reader.
+func (c *chance) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(c.next() >> 11)
+	}
+	return len(b), nil
+}
+
 // n returns a number from 0 to n-1.
 func (c *chance) n(n int) int { return int(c.next() >> 11 % uint64(n)) }
 

@@ -478,7 +478,7 @@ func (w *world) checkLosers(entries []engine.Entry) {
 			if d.Side != e.Side {
 				id = e.Partner
 			}
-			found[lost{ref{d.Side, id}, d.Field, d.Before.Text()}] = true
+			found[lost{ref{d.Side, id}, d.Field, w.spelled(d.Side, d.Mapping, d.Field, d.Before)}] = true
 			w.reprieved[tokenKey(d.Mapping, w.canonical(d.Side, d.Mapping, crm.Fields{d.Field: d.After}))] = true
 		}
 	}
@@ -487,12 +487,22 @@ func (w *world) checkLosers(entries []engine.Entry) {
 			continue // the log tells of them no more
 		}
 		m := w.compiled.Mapping(l.mapping)
-		if !found[lost{l.ref, m.Names(l.side)[0], l.before.Text()}] && !w.toldAtLeast(entries, l, m.Names(l.side)[0]) {
+		field := m.Names(l.side)[0]
+		if !found[lost{l.ref, field, w.spelled(l.side, l.mapping, field, l.before)}] && !w.toldAtLeast(entries, l, field) {
 			w.violated("S2", fmt.Sprintf("%s of %s %s was overwritten at step %d and no conflict tells of it", l.mapping, l.side,
 				l.id, l.step))
 			return
 		}
 	}
+}
+
+// spelled is a value as everybody spells it: a connector may show a phone otherwise than
+// its app keeps it.
+func (w *world) spelled(side crm.Side, m crm.MappingID, field string, v crm.Value) string {
+	if c := w.canonical(side, m, crm.Fields{field: v}); !c.Blank() {
+		return c.Text()
+	}
+	return v.Text()
 }
 
 // checkConflicts holds every conflict in the log to S3: what lost was typed by

@@ -31,7 +31,10 @@ func (w *world) live() {
 	for range w.set.people {
 		w.settler()
 	}
-	w.now = w.now.Add(time.Minute)
+	if w.pushed() { // what was there before us is told before we start: nobody could ask for it later
+		w.run(w.now.Add(time.Minute))
+	}
+	w.now = epoch.Add(time.Minute)
 	w.schedules = 0
 	w.hostile = !w.set.calm && !w.set.settled
 	for n := 0; n < 50; n++ { // an admin presses the button until it works

@@ -52,6 +52,7 @@ type history struct {
 	listed   map[crm.PlanID]listed
 	left     map[ref]moment // twins of records that were merged into another linked one
 
+	hearsay    hearsay
 	forgotten  forgotten
 	hands      hands
 	poisoned   map[ref]bool
@@ -83,7 +84,7 @@ func newHistory() history {
 
 		mergedAway: map[ref]moment{}, ranked: map[ref][]ranked{}, tagged: map[ref]tagged{},
 
-		forgotten: newForgotten(),
+		hearsay: newHearsay(), forgotten: newForgotten(),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func (w *world) hook(side crm.Side, e connector.Event) {
 	if a, ok := w.apps[side.Index()].(*realApp); ok && w.set.every {
 		for _, events := range a.told(w) {
-			if w.schedules >= 0 {
+			if w.utters(side, events); w.schedules >= 0 || a.push {
 				w.send(side, events...)
 			}
 		}
@@ -29,7 +29,7 @@ func (w *world) hook(side crm.Side, e connector.Event) {
 
 // send sends what an app tells at once.
 func (w *world) send(side crm.Side, events ...connector.Event) {
-	if w.strike("hook_lost") {
+	if !w.pushes(side) && w.strike("hook_lost") { // of one that only pushes nothing would heal it
 		return
 	}
 	times := 1
@@ -40,6 +40,9 @@ func (w *world) send(side crm.Side, events ...connector.Event) {
 		wait := time.Duration(w.rng.between(100, 4000)) * time.Millisecond
 		if w.strike("hook_delayed") {
 			wait = w.rng.upTo(pick(w.rng, time.Minute, time.Hour, 72*time.Hour))
+			if w.pushes(side) {
+				wait = w.rng.upTo(30 * time.Second)
+			}
 		}
 		w.arriving++
 		merges := slices.ContainsFunc(events, func(e connector.Event) bool { return e.Kind == connector.EventMerged })
@@ -67,8 +70,8 @@ func (w *world) deliver(side crm.Side) {
 // post makes one delivery; an app tries again for a while when it is refused.
 func (w *world) post(side crm.Side, events []connector.Event, tries int) {
 	again := func() {
-		if tries < 8 {
-			w.after(5*time.Second<<tries, func() { w.post(side, events, tries+1) })
+		if tries < 8 || w.pushes(side) {
+			w.after(5*time.Second<<min(tries, 8), func() { w.post(side, events, tries+1) })
 		} else {
 			w.mark("hook_given_up")
 		}
@@ -79,11 +82,14 @@ func (w *world) post(side crm.Side, events []connector.Event, tries int) {
 		return
 	}
 	w.spawn(p, "hook", func(ctx context.Context, e *engine.Engine) {
-		t, start := w.cur, w.moment().step
+		t, start, draft := w.cur, w.moment().step, w.status() == crm.StatusDraft
 		err := e.Webhook(ctx, workspace, accounts[side.Index()], events)
 		if t.dead || err != nil {
 			again()
 			return
+		}
+		if w.hear(side, events); draft {
+			return // it is kept, and looked at when the connection starts
 		}
 		for _, ev := range events {
 			r := ref{side, ev.ID}

@@ -132,6 +132,7 @@ func (w *world) created(t *task, r ref, x *connector.Write, f crm.Fields) {
 		by := w.last[cellKey{who, crm.MappingID(w.set.key)}]
 		lag := w.lag(side)
 		switch {
+		case w.untold(who, by.when, t.found[side.Index()]):
 		case !by.user:
 			w.violated("S6", fmt.Sprintf("%s was created beside %s, which we gave the same identity", r.id, o.id))
 		case t.found[side.Index()].at.Sub(by.when.at) > lag && t.found[side.Index()].step > by.when.step:
@@ -167,6 +168,9 @@ func (w *world) checkLonely(t *task, source ref) {
 		}
 		seen := t.found[source.side.Index()]
 		own := w.last[cellKey{source, crm.MappingID(w.set.key)}]
+		if w.untold(ref{source.side, o.id}, by.when, seen) {
+			continue
+		}
 		if seen.step > by.when.step && seen.step > own.when.step && seen.at.Sub(by.when.at) > w.lag(source.side) &&
 			w.restored[ref{source.side, o.id}].step < by.when.step {
 			w.violated("S6", fmt.Sprintf("%s %s was carried over although %s has the same identity", source.side, source.id,

@@ -37,6 +37,7 @@ type realApp struct {
 	tokens  *grant // nil = it is opened by credentials that do not end
 	hide    func(field string, away bool) error
 	hidden  []string
+	push    bool // nobody can ask for its records
 }
 
 // tokenLife is shorter than any app's access token lives: what is renewed later
@@ -48,12 +49,13 @@ func newReal(w *world, id crm.AppID) (*realApp, error) {
 	kind, driver := fakes.All()[id], apps.Drivers()[id]
 	fake := kind.Start(fakekit.Config{Now: func() time.Time { return w.now }, Rand: w.seed})
 	a := &realApp{
-		core: fake.Core(), driver: driver, name: kind.Objects, person: kind.Person, fields: fieldsOf(kind.Person),
+		core: fake.Core(), driver: driver, push: driver.App.Can(crm.AbilityPush), name: kind.Objects,
+		person: kind.Person, fields: fieldsOf(kind.Person),
 	}
 	a.knobs(w, fake)
 	cfg := connector.Config{
 		Kind: crm.AuthOAuth2, BaseURL: "https://crm.example.com", HTTP: fakekit.Client(fake),
-		Now: func() time.Time { return w.now },
+		Now: func() time.Time { return w.now }, Rand: newChance(w.seed ^ 0x72616e64),
 	}
 	if kind.Grant != nil {
 		a.tokens = &grant{w: w, mint: func() secret.Text { return secret.NewText(kind.Grant(fake)) }, life: tokenLife}
@@ -77,7 +79,7 @@ func newReal(w *world, id crm.AppID) (*realApp, error) {
 	for _, f := range all {
 		a.schema[f.Name] = f
 	}
-	if w.set.every && w.set.hooks {
+	if w.set.every && (w.set.hooks || a.push) {
 		a.trust.Secret = secret.NewText(kind.HookSecret)
 		a.listens(w, kind.HookSecret)
 	}
@@ -170,6 +172,8 @@ func (a *realApp) field(logical string) string { return a.fields[logical] }
 
 var errNeeded = errors.New("sim: the app does not let a user type that")
 
+var errUntold = errors.New("sim: the app would tell nobody of that")
+
 // tenDigits are the last ten digits of a number.
 func tenDigits(phone string) string {
 	all := strings.Map(func(r rune) rune {
@@ -222,7 +226,13 @@ func (a *realApp) edit(id crm.RecordID, f crm.Fields) error {
 	return err
 }
 
-func (a *realApp) delete(id crm.RecordID) error { return a.core.DeleteRecord(a.name, string(id)) }
+// delete does not happen where an app only pushes: it tells nobody, and nobody can ask.
+func (a *realApp) delete(id crm.RecordID) error {
+	if a.push {
+		return errUntold
+	}
+	return a.core.DeleteRecord(a.name, string(id))
+}
 
 func (a *realApp) restore(id crm.RecordID) error {
 	_, err := a.core.RestoreRecord(a.name, string(id))
@@ -230,6 +240,9 @@ func (a *realApp) restore(id crm.RecordID) error {
 }
 
 func (a *realApp) merge(id, into crm.RecordID) (crm.RecordID, error) {
+	if a.push {
+		return "", errUntold // it would delete one of them
+	}
 	r, err := a.core.MergeRecord(a.name, string(id), string(into))
 	if err != nil {
 		return "", err

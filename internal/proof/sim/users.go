@@ -207,6 +207,9 @@ func (w *world) userDoes() {
 	case n < 16:
 		email := w.value(w.set.key)
 		w.userCreates(side, email)
+		if w.pushed() {
+			return // what is made where it is known already, and not told of, becomes that one in silence
+		}
 		w.after(w.user.upTo(pick(w.user, 0, 5*time.Second, 5*time.Minute)), func() { w.userCreates(side.Other(), email) })
 	case n < 20:
 		w.userEdits(side, id, w.set.key)

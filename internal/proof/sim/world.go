@@ -109,7 +109,11 @@ func newWorld(seed uint64, o *Options) *world {
 	w.openApps()
 	w.openAccount = func(id crm.AccountID) connector.Connector {
 		side := sideOf(slices.Index(accounts[:], id))
-		return appIO{w.apps[side.Index()].open(), w, side}
+		io := appIO{w.apps[side.Index()].open(), w, side}
+		if w.pushes(side) {
+			return w.toldBy(io)
+		}
+		return io
 	}
 	w.set.mappings(w.rng, w.apps[0], w.apps[1])
 	if w.set.rules {
@@ -141,8 +145,13 @@ func (w *world) engineOf(p *proc) *engine.Engine {
 		return p.eng
 	}
 	life := p.life
+	var keeper engine.Keeper
+	if w.pushed() {
+		keeper = w.keeper()
+	}
 	e, err := engine.New(engine.Config{
-		Store: storeIO{w}, Queue: queueIO{w}, Tuning: w.set.tuning, Log: slog.New(witness{w: w}),
+		Keeper: keeper,
+		Store:  storeIO{w}, Queue: queueIO{w}, Tuning: w.set.tuning, Log: slog.New(witness{w: w}),
 		Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			return w.openAccount(id), nil
 		},
