@@ -30,8 +30,8 @@ func (s *server) registerAlerts() {
 func (s *server) listAlerts(ctx context.Context, in *struct {
 	ListInput
 	State      alert.State      `query:"state" enum:"open,resolved" doc:"Only these"`
-	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
-	Kind       alert.Kind       `query:"kind" maxLength:"100" doc:"Only alerts of this kind"`
+	Connection crm.ConnectionID `query:"connection" minLength:"1" maxLength:"200"`
+	Kind       alert.Kind       `query:"kind" minLength:"1" maxLength:"100" doc:"Only alerts of this kind"`
 },
 ) (*listOutput[alert.Alert], error) {
 	mine, err := s.visible(ctx, in.Connection)

@@ -105,7 +105,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *
 }
 
 // checkQuery refuses parameters that are there and empty where nothing is no
-// value: a filter that is ignored in silence would let everything through.
+// value: a filter that is ignored in silence would let everything through, and an
+// action that it bounds would be done to all.
 func checkQuery(r *http.Request, sv *served) *Problem {
 	if sv.op.SkipValidateParams {
 		return nil
@@ -116,7 +117,7 @@ func checkQuery(r *http.Request, sv *served) *Problem {
 		if p.In != "query" || !sent || values[0] != "" {
 			continue
 		}
-		if p.Schema.Type != huma.TypeString || len(p.Schema.Enum) > 0 || p.Schema.Format != "" {
+		if x := p.Schema; x.Type != huma.TypeString || len(x.Enum) > 0 || x.Format != "" || x.MinLength != nil {
 			return parameter("query."+p.Name, "the parameter "+p.Name+" is empty: leave it out")
 		}
 	}

@@ -177,7 +177,7 @@ func (s *server) getConnection(ctx context.Context, in *connectionPath) (*connec
 }
 
 func (s *server) createConnection(ctx context.Context, in *struct {
-	Preset string `query:"preset" maxLength:"100" doc:"A preset whose syncs stand in for those of the document"`
+	Preset string `query:"preset" minLength:"1" maxLength:"100" doc:"A preset whose syncs stand in for those of the document"`
 },
 ) (*connectionOutput, error) {
 	c, problems := readDocument(bodyOf(ctx), nil)

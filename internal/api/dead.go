@@ -12,7 +12,7 @@ import (
 // listDead lists one connection after the other.
 func (s *server) listDead(ctx context.Context, in *struct {
 	ListInput
-	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
+	Connection crm.ConnectionID `query:"connection" minLength:"1" maxLength:"200"`
 },
 ) (*listOutput[engine.DeadItem], error) {
 	among, err := s.among(ctx, in.Connection, access.Principal.Reads)
@@ -54,7 +54,7 @@ type redrivenOutput struct {
 }
 
 func (s *server) redriveDead(ctx context.Context, in *struct {
-	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
+	Connection crm.ConnectionID `query:"connection" minLength:"1" maxLength:"200"`
 },
 ) (*redrivenOutput, error) {
 	who := access.From(ctx)

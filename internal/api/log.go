@@ -34,8 +34,8 @@ func (s *server) registerLog() {
 
 // LogQuery are the filters of the log (FEATURES rows 175-180).
 type LogQuery struct {
-	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
-	Sync       crm.SyncID       `query:"sync" maxLength:"40"`
+	Connection crm.ConnectionID `query:"connection" minLength:"1" maxLength:"200"`
+	Sync       crm.SyncID       `query:"sync" minLength:"1" maxLength:"40"`
 	Range      string           `query:"range" enum:"today,last_7_days,this_month,last_month" doc:"In the workspace's time zone, half-open"`
 	From       time.Time        `query:"from" doc:"First instant"`
 	To         time.Time        `query:"to" doc:"First instant no longer wanted"`
@@ -43,10 +43,10 @@ type LogQuery struct {
 	JobStatus  string           `query:"job_status" enum:"all,success,failure" doc:"How the run ended"`
 	SyncStatus string           `query:"sync_status" enum:"all,success,error" doc:"What became of the record"`
 	Side       crm.Side         `query:"side" enum:"left,right"`
-	Record     crm.RecordID     `query:"record" maxLength:"500"`
-	Run        crm.RunID        `query:"run" maxLength:"200"`
-	Code       string           `query:"code" maxLength:"100"`
-	Mapping    crm.MappingID    `query:"mapping" maxLength:"100" doc:"Entries that tell of a field of this mapping"`
+	Record     crm.RecordID     `query:"record" minLength:"1" maxLength:"500"`
+	Run        crm.RunID        `query:"run" minLength:"1" maxLength:"200"`
+	Code       string           `query:"code" minLength:"1" maxLength:"100"`
+	Mapping    crm.MappingID    `query:"mapping" minLength:"1" maxLength:"100" doc:"Entries that tell of a field of this mapping"`
 }
 
 // The groups of outcomes behind the filters.

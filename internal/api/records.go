@@ -37,7 +37,7 @@ func (s *server) listRecords(ctx context.Context, in *struct {
 	SyncPath
 	ListInput
 	State crm.State `query:"state" enum:"in_sync,excluded,duplicate,conflict,failing,waiting,deleted"`
-	Q     string    `query:"q" maxLength:"500" doc:"An exact ID or identity key"`
+	Q     string    `query:"q" minLength:"1" maxLength:"500" doc:"An exact ID or identity key"`
 },
 ) (*listOutput[engine.RecordView], error) {
 	ws, err := s.syncOf(ctx, in.SyncPath, access.Principal.Reads)

@@ -30,7 +30,7 @@ type runPath struct {
 
 func (s *server) listRuns(ctx context.Context, in *struct {
 	ListInput
-	Connection crm.ConnectionID `query:"connection" maxLength:"200"`
+	Connection crm.ConnectionID `query:"connection" minLength:"1" maxLength:"200"`
 },
 ) (*listOutput[engine.Run], error) {
 	who := access.From(ctx)
