@@ -523,6 +523,11 @@ var recordCodes = []codeRow{
 	{"invalid_phone", "the value is no valid phone number; it stays the text that it is, is compared by its digits and " +
 		"identifies nobody", EffectNone, "correct the value, with country code, or set the connection's default country"},
 	{
+		"unknown_owner", "the app has no active user with the owner's e-mail address: nobody is assigned there, and " +
+			"everything else of the record is synced", EffectNone,
+		"add the user in the app, or change the owner; it is assigned when either changes, by a resync, or within a day",
+	},
+	{
 		"unknown_option", "the field has no such option", EffectField,
 		"add the option in the app or correct the value; the entry lists the options",
 	},

@@ -115,7 +115,7 @@ func TestFieldTypesInTheDocs(t *testing.T) {
 		}
 	}
 	for _, none := range [][2]crm.FieldType{
-		{crm.TypeText, crm.TypeEmail}, {crm.TypeOwner, crm.TypeOwner}, {crm.TypeReference, crm.TypeReference},
+		{crm.TypeText, crm.TypeEmail}, {crm.TypeOwner, crm.TypeReference}, {crm.TypeReference, crm.TypeReference},
 	} {
 		if f := mapping.FitOf(none[0], none[1]); len(f.OneWay) > 0 {
 			t.Errorf("%v fits: %+v", none, f)

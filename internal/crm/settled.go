@@ -19,13 +19,15 @@ const (
 	ReasonProtected    Reason = "protected"      // the match step protects the field
 	// one side's value is another one of the other record's, such as a secondary e-mail
 	ReasonSecondary  Reason = "secondary"
-	ReasonRestrained Reason = "restrained" // fill blanks only, write once or a behaviour forbids to write
+	// the other app has no active user with the owner's e-mail address
+	ReasonUnknownOwner Reason = "unknown_owner"
+	ReasonRestrained   Reason = "restrained" // fill blanks only, write once or a behaviour forbids to write
 )
 
 // Reasons lists all, in the order of tables shown to people.
 var Reasons = []Reason{
 	ReasonCleared, ReasonDefault, ReasonRefused, ReasonChangedByApp, ReasonUndone, ReasonFromNowOn,
-	ReasonInvalidPhone, ReasonNotClearable, ReasonProtected, ReasonSecondary, ReasonRestrained,
+	ReasonInvalidPhone, ReasonNotClearable, ReasonProtected, ReasonSecondary, ReasonUnknownOwner, ReasonRestrained,
 }
 
 // Difference is what a link keeps of a field whose two sides differ and are
@@ -38,7 +40,7 @@ type Difference struct {
 	Held   [2]string `json:"h"`           // by side, of the canonical value under the entry's revision; "" for a blank
 	Raw    [2]string `json:"w"`           // by side, of the fields as the app holds them: these outlive a revision
 
-	Side  Side      `json:"s,omitempty"`  // refused, changed_by_app: the app whose word it was
+	Side  Side      `json:"s,omitempty"`  // refused, changed_by_app, unknown_owner: the app whose word it was
 	Code  string    `json:"e,omitempty"`  // refused: the code of the error dictionary
 	Since time.Time `json:"t,omitzero"`   // refused, changed_by_app: when first
 	Again time.Time `json:"a,omitzero"`   // refused: when it is tried again; zero = not by itself

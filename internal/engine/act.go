@@ -88,8 +88,11 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 		return atSide(side, "write records", err)
 	}
 	back, took := false, false
+	var unknown error
 	for i, r := range rows {
-		s.landed(side, r, &got[i])
+		if err := s.answered(ctx, side, r, &got[i]); err != nil {
+			unknown = err
+		}
 		took = took || got[i].Err == nil
 		back = back || r.u.hint.Barred == side && got[i].Err == nil
 	}
@@ -99,15 +102,14 @@ func (s *session) write(ctx context.Context, side crm.Side, rows []row) error {
 	if back {
 		s.unbar(ctx, side)
 	}
-	return nil
+	return unknown
 }
 
 // writeApart narrows down which row an app refuses that refuses whole calls: it
 // halves them, so that one bad record never fails its batch mates.
 func (s *session) writeApart(ctx context.Context, side crm.Side, rows []row, err error) error {
 	if len(rows) == 1 {
-		s.landed(side, rows[0], &connector.Written{Err: err})
-		return nil
+		return s.answered(ctx, side, rows[0], &connector.Written{Err: err})
 	}
 	s.Mark("batch_halved")
 	half := len(rows) / 2
@@ -115,6 +117,19 @@ func (s *session) writeApart(ctx context.Context, side crm.Side, rows []row, err
 		return err
 	}
 	return s.write(ctx, side, rows[half:])
+}
+
+// answered takes a row's answer, once the apps were asked what there is to know
+// about it.
+func (s *session) answered(ctx context.Context, side crm.Side, r row, w *connector.Written) error {
+	var unknown error
+	if w.Err == nil {
+		unknown = s.meet(ctx, side, w.Record)
+	} else {
+		unknown = s.refusedUsers(ctx, side, r, w)
+	}
+	s.landed(side, r, w) // whatever else: it has been written, or it has not
+	return unknown
 }
 
 // landed takes a row's answer. What is refused for good is so for this

@@ -122,6 +122,7 @@ type Engine struct {
 	days     memo[crm.WorkspaceID, keptDays]
 	tombs    memo[crm.WorkspaceID, *tombs]
 	selves   memo[crm.AccountID, string] // our own users, as the apps name them
+	users    memo[userKey, knownUser]    // of the apps
 	hookRuns memo[crm.RunID, bool]
 	depth    memo[struct{}, queueDepth]
 

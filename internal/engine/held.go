@@ -86,9 +86,21 @@ func heldNames(set *reconcile.Settings) []string {
 // looked for a while, asks the app whether the field is back.
 func (s *session) useSchemas(ctx context.Context, schemas [2]cachedSchema) {
 	s.schemas, s.late = schemas, [2][]string{}
-	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
+	s.use(schemas)
 	s.askForHeld(ctx, heldFor, fromApp)
 	s.listFields()
+}
+
+// use compiles the sync's settings of these schemas.
+func (s *session) use(schemas [2]cachedSchema) {
+	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
+	if !s.set.Assigns() {
+		return
+	}
+	if s.people == nil {
+		s.people = newPeople()
+	}
+	s.set = s.set.WithUsers(s.people)
 }
 
 // askForHeld asks the apps for the fields of what is held, where that was not
@@ -112,7 +124,7 @@ func (s *session) askForHeld(ctx context.Context, age time.Duration, from schema
 	}
 	if asked {
 		s.rememberSchemas(s.scope, s.conn, s.schemas)
-		s.set = s.compile(s.scope, s.conn, s.conf, s.schemas)
+		s.use(s.schemas)
 		s.listFields()
 	}
 }
@@ -201,7 +213,7 @@ func (s *session) without(ctx context.Context, side crm.Side, names []string) er
 	s.putOff(i, &cs)
 	s.schemas[i] = cs
 	s.rememberSchemas(s.scope, s.conn, s.schemas)
-	s.set = s.compile(s.scope, s.conn, s.conf, [2]cachedSchema{s.schemas[0].but(s.late[0]), s.schemas[1].but(s.late[1])})
+	s.use([2]cachedSchema{s.schemas[0].but(s.late[0]), s.schemas[1].but(s.late[1])})
 	s.listFields()
 	s.Log.Warn("the app no longer shows fields: what uses them is held", "connection", s.con, "sync", s.sync, "side", side,
 		"fields", names)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
@@ -175,6 +176,12 @@ func (s *session) sumUp(u *unit) {
 		if !u.changed() {
 			p.Outcome = crm.Failed
 		}
+	case p.Code == "" && s.set.Unassigned(p.Base) != "":
+		s.Mark("owner_refused")
+		p.Code, p.Detail = mapping.CodeUnknownOwner, s.set.Unassigned(p.Base)
+		if !u.changed() {
+			p.Outcome = crm.Skipped
+		}
 	}
 }
 
@@ -229,8 +236,9 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 	}
 	for _, side := range crm.Sides {
 		for _, f := range u.refused.Get(side) {
-			if f.code == codeFieldMissing {
-				continue // it is held: said in the status, once
+			switch f.code {
+			case codeFieldMissing, mapping.CodeUnknownOwner:
+				continue // said in the status, once, and of the record
 			}
 			one(side, Diff{Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused},
 				f.code,

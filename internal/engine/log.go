@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -71,8 +72,18 @@ func (s *session) diffs(u *unit) []Diff {
 				After: fp.Right, Rule: string(fp.Rule),
 			})
 		}
+		if fp.Code == mapping.CodeUnknownOwner && u.decision.Rebase {
+			out = append(out, unassigned(fp, m, u.decision.Base[fp.Mapping].Settled))
+		}
 	}
 	for _, side := range crm.Sides {
+		for _, f := range u.refused.Get(side) {
+			if f.code == mapping.CodeUnknownOwner {
+				out = append(out, Diff{
+					Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused, Code: f.code,
+				})
+			}
+		}
 		w := u.decision.Write(side)
 		if w == nil {
 			continue
@@ -96,6 +107,18 @@ func (s *session) diffs(u *unit) []Diff {
 			out = append(out, d)
 		}
 	}
+	return out
+}
+
+// unassigned tells whom the app that lacks the user should have got.
+func unassigned(fp *reconcile.FieldDecision, m *mapping.Compiled, d *crm.Difference) Diff {
+	out := Diff{
+		Mapping: fp.Mapping, Side: crm.Right, Before: fp.Right, After: fp.Left, Rule: string(fp.Rule), Code: fp.Code,
+	}
+	if d != nil && d.Side == crm.Left {
+		out.Side, out.Before, out.After = crm.Left, fp.Left, fp.Right
+	}
+	out.Field = strings.Join(m.Names(out.Side), "+")
 	return out
 }
 

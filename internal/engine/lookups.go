@@ -110,6 +110,9 @@ func (s *session) batchFind(parent context.Context, k questionKey, values []stri
 			if gone := s.lacking(k.side, asked, &got[i][n]); len(gone) > 0 {
 				return got, s.without(parent, k.side, gone)
 			}
+			if err := s.meet(parent, k.side, &got[i][n]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return got, nil

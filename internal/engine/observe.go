@@ -42,6 +42,9 @@ func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
 	if err := s.recall(ctx, look); err != nil {
 		return nil, err
 	}
+	if err := s.meetNamed(ctx, look); err != nil {
+		return nil, err
+	}
 	return look, s.attribute(ctx, look)
 }
 
@@ -179,6 +182,11 @@ func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.Record
 	for i := range reads {
 		if gone := s.lacking(side, asked, reads[i].Record); len(gone) > 0 {
 			return reads, s.without(ctx, side, gone)
+		}
+	}
+	for i := range reads {
+		if err := s.meet(ctx, side, reads[i].Record); err != nil {
+			return nil, err
 		}
 	}
 	return reads, nil

@@ -178,6 +178,9 @@ func (s *session) askChanges(
 		if gone := s.lacking(side, req.Fields, &page.Records[i]); len(gone) > 0 {
 			return page, s.without(ctx, side, gone)
 		}
+		if err := s.meet(ctx, side, &page.Records[i]); err != nil {
+			return page, err
+		}
 	}
 	return page, nil
 }

@@ -302,6 +302,9 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 			if gone := s.lacking(e.Side, req.Fields, r); len(gone) > 0 {
 				return nil, s.without(ctx, e.Side, gone)
 			}
+			if err := s.meet(ctx, e.Side, r); err != nil {
+				return nil, err
+			}
 			if r.Deleted || !s.holdsAll(e, r) {
 				continue
 			}

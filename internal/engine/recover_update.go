@@ -117,6 +117,9 @@ func (s *session) history(
 		if err != nil {
 			return nil, atSide(side, "read history", err)
 		}
+		if err := s.meetPast(ctx, side, got); err != nil {
+			return nil, err
+		}
 		for i := range min(len(got), len(part)) {
 			past[part[i]] = got[i]
 		}

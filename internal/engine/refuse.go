@@ -7,6 +7,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
@@ -74,6 +75,9 @@ func (s *session) narrow(side crm.Side, r row, answer *connector.Written) bool {
 		return false
 	}
 	codes := s.named(side, w.Fields, fault.FieldFaults(answer.Err))
+	for _, field := range u.unassigned.Get(side) {
+		codes[field] = mapping.CodeUnknownOwner
+	}
 	drop := s.together(side, w.Fields, codes)
 	if len(drop) == 0 {
 		return false

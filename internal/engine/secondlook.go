@@ -156,6 +156,9 @@ func (s *session) differs(l *link, side crm.Side, rec *crm.Record) bool {
 		// Other fields may have been read then: what counts is what was agreed on.
 		return l.State != crm.StateInSync || s.set.Strays(side, rec, l.Base)
 	}
+	if s.set.Assignable(side, rec, l.Base) {
+		return true
+	}
 	if rec.Fields.Digest(s.end(side).fields) == l.seen(side) {
 		return false
 	}

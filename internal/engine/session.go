@@ -46,6 +46,8 @@ type session struct {
 
 	elsewhere [2]*uint64 // see shared
 
+	people *people // users of the apps; nil = no mapping is about users
+
 	supposed supposed // of merges, where nothing may be stored
 }
 

@@ -192,7 +192,7 @@ func (c *compiler) fits(out *Compiled, s crm.Side, raw crm.Value, at, code strin
 	} else {
 		v, err = out.read(e, raw)
 	}
-	if err == nil {
+	if err == nil && !out.Assigns() { // who is a user there is asked when it is written
 		_, err = out.Render(s, v, nil)
 	}
 	if err == nil {

@@ -338,6 +338,9 @@ func (c *compiler) chooseDomain() domain {
 	case t == crm.TransformDateTime && (left.typ == crm.TypeDate || right.typ == crm.TypeDate):
 		d = domainDate // the coarser form: a time of day has no place in a date
 	}
+	if left.typ == crm.TypeOwner || right.typ == crm.TypeOwner {
+		return domainOwner // whatever else: an ID means nothing in the other app
+	}
 	return c.narrow(d)
 }
 

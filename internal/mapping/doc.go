@@ -33,6 +33,8 @@
 //     fractions they keep.
 //   - option: the exact value of the right side's option.
 //   - list: items trimmed, NFC, unique, sorted by bytes.
+//   - owner: the e-mail address of the user, canonical as above; who has none is a
+//     text that names the side and the ID. See Users.
 //
 // Blank (absent, null, only white space, a list of nothing) is null in
 // canonical form, whatever the type.

@@ -55,6 +55,12 @@ func (f *Fit) reason(lossy bool) string {
 	switch {
 	case len(f.OneWay) == 0:
 		return remedy(f.From, f.To)
+	case f.From == crm.TypeOwner && f.To == crm.TypeOwner:
+		return "the user of the other app with the same e-mail address; unknown there, nobody is assigned"
+	case f.From == crm.TypeOwner:
+		return "the user's e-mail address"
+	case f.To == crm.TypeOwner:
+		return "the user with this e-mail address; unknown, nobody is assigned"
 	case f.From == f.To && asIs:
 		return "the same type"
 	case severalItems(f.From) && severalItems(f.To):

@@ -75,6 +75,7 @@ type Compiled struct {
 	defaults crm.PerWay[crm.Value]
 	country  string
 	revision string
+	users    Users // of a mapping of users; nil = nobody is known
 
 	unlessBlank bool
 }

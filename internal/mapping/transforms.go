@@ -23,6 +23,7 @@ const (
 	domainOption // one of a set
 	domainSet    // several, as a set
 	domainHost   // a web address, compared by its domain
+	domainOwner  // a user, as the e-mail address
 )
 
 // codec reads and writes the values of a domain.
@@ -90,6 +91,10 @@ var codecs = [...]codec{
 	domainHost: {parse: func(_ *Compiled, _ *end, raw crm.Value) (crm.Value, bool) {
 		return textOrNull(addressOf(raw.Text())), true
 	}},
+	domainOwner: {
+		code: CodeUnknownOwner, parse: (*Compiled).parseOwner, render: (*Compiled).rawOwner,
+		normal: func(_ *Compiled, _ *end, v crm.Value) (crm.Value, bool) { return addressOrText(v.Text()), true },
+	},
 }
 
 // transform is a row of the table: all there is to know of one. Whoever adds one
@@ -111,7 +116,7 @@ type transform struct {
 var transforms = []transform{
 	{
 		word: crm.TransformNone, means: "as it is, between types that fit; one way, several texts joined by spaces",
-		domain: domainText, natural: crm.TypeText, same: []crm.FieldType{crm.TypeText, crm.TypeURL},
+		domain: domainText, natural: crm.TypeText, same: []crm.FieldType{crm.TypeText, crm.TypeURL, crm.TypeOwner},
 	},
 	{
 		word: crm.TransformFullName, means: "first and last name on one side, the full name on the other",
@@ -123,8 +128,8 @@ var transforms = []transform{
 		form: FormPhone, same: []crm.FieldType{crm.TypePhone},
 	},
 	{
-		word: crm.TransformEmail, means: "an e-mail address, compared without case",
-		domain: domainEmail, natural: crm.TypeEmail, fits: []crm.FieldType{crm.TypeEmail, crm.TypeText},
+		word: crm.TransformEmail, means: "an e-mail address, compared without case; of a user the user's",
+		domain: domainEmail, natural: crm.TypeEmail, fits: []crm.FieldType{crm.TypeEmail, crm.TypeText, crm.TypeOwner},
 		form: FormEmail, same: []crm.FieldType{crm.TypeEmail},
 	},
 	{

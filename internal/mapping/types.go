@@ -33,8 +33,8 @@ func naturalDomain(t crm.FieldType) domain {
 func severalItems(t crm.FieldType) bool { return t == crm.TypeOptions || t == crm.TypeList }
 
 // takesText reports types that any text of another app may be tried in. An
-// e-mail field wants the e-mail field of the other app (feature row 127), and a
-// text never names a record or a user.
+// e-mail field wants the e-mail field of the other app (feature row 127), a text
+// never names a record, and a user only under the transform of addresses.
 func takesText(t crm.FieldType) bool {
 	switch t {
 	case crm.TypeText, crm.TypeURL, crm.TypePhone, crm.TypeOption:
@@ -50,8 +50,10 @@ func takesText(t crm.FieldType) bool {
 func movesAsIs(from, to crm.FieldType) bool {
 	switch {
 	case from == to:
-		// A record ID or a user of one app means nothing in another.
-		return from != crm.TypeReference && from != crm.TypeOwner
+		// A record ID of one app means nothing in another.
+		return from != crm.TypeReference
+	case from == crm.TypeOwner && to == crm.TypeEmail, from == crm.TypeEmail && to == crm.TypeOwner:
+		return true // a user is known by the address
 	case to == crm.TypeText:
 		return true
 	case from == crm.TypeText:
@@ -66,7 +68,7 @@ func movesAsIs(from, to crm.FieldType) bool {
 
 // remedy says which transform would join two types, if one does.
 func remedy(a, b crm.FieldType) string {
-	if a != b && (a == crm.TypeEmail || b == crm.TypeEmail) {
+	if a != b && (a == crm.TypeEmail || b == crm.TypeEmail) && a != crm.TypeOwner && b != crm.TypeOwner {
 		return "map an e-mail field on both sides, built-in or custom"
 	}
 	for _, r := range transforms {
@@ -74,7 +76,10 @@ func remedy(a, b crm.FieldType) string {
 			return `set the transform "` + string(r.word) + `" or map a field of the same type`
 		}
 	}
-	if a == crm.TypeReference || a == crm.TypeOwner || b == crm.TypeReference || b == crm.TypeOwner {
+	if a == crm.TypeOwner || b == crm.TypeOwner {
+		return "a user is known in the other app by the e-mail address: map a field of users or addresses"
+	}
+	if a == crm.TypeReference || b == crm.TypeReference {
 		return "the IDs of one app mean nothing in another; references to records travel as associations"
 	}
 	return "map a field of the same type"

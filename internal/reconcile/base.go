@@ -89,7 +89,7 @@ func (one *spec) stands(d *crm.Difference, stale bool, at occasion) bool {
 	case crm.ReasonInvalidPhone:
 		return !stale
 	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonChangedByApp, crm.ReasonUndone, crm.ReasonFromNowOn,
-		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonSecondary:
+		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonSecondary, crm.ReasonUnknownOwner:
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
@@ -170,6 +171,10 @@ func (m *merger) forwardField(one *spec, out *FieldDecision, source int) {
 		}
 		out.Rule, out.After = RuleDefault, v
 	}
+	if !one.m.Knows(crm.Sides[target], v) { // settled with the pair that is to be
+		out.Rule, out.Winner, out.After = RuleSettled, "", crm.Value{}
+		return
+	}
 	raw, err := one.m.RenderFrom(crm.Sides[target], v, m.records[target].Fields, m.records[source].Fields)
 	if err != nil {
 		out.Winner, out.After = "", crm.Value{}
@@ -254,7 +259,10 @@ func (m *merger) concludeCreate(target int, stuck []string) {
 	}
 	p.Outcome, p.State, p.Link = crm.Created, crm.StateInSync, true
 	p.Left, p.Right, p.Base, p.Rebase = m.writes[0], m.writes[1], m.base, true
-	if len(m.failed) > 0 {
+	switch {
+	case len(m.failed) > 0:
 		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, list(m.failed)
+	case len(m.unknown) > 0:
+		p.Code, p.Detail = mapping.CodeUnknownOwner, list(m.unknown)
 	}
 }

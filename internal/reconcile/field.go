@@ -41,6 +41,7 @@ type cell struct {
 	keep     bool         // the old base entry stays
 	settled  crm.Reason   // the sides are left different: why
 	differs  bool         // and that is new
+	lacks    crm.Side     // of an unknown owner: the app that has no such user
 	rest     [2]crm.Value // what they then hold
 	before   memory       // and the agreement that stays known beside it
 	review   bool
@@ -100,6 +101,10 @@ func (c *cell) bothBlank() bool {
 		c.agree(c.v[0])
 		return true
 	}
+	if !c.m.Knows(crm.Sides[target], d) { // it is met when the user is there
+		c.stay(RuleSettled)
+		return true
+	}
 	c.rule, c.winner, c.after = RuleDefault, 1-target, d
 	c.write[target] = true
 	c.differ(crm.ReasonDefault, pairOf(target, d, c.v[1-target]))
@@ -119,9 +124,12 @@ func (c *cell) equal() bool {
 // the mapping it is remembered anew, for canonical values may be others now.
 func (c *cell) stillSettled() bool {
 	if c.base.kind != settled || c.moved(0) || c.moved(1) {
-		return false
+		return c.filledInstead()
 	}
 	d := c.base.diff
+	if d.Reason == crm.ReasonUnknownOwner && c.m.Knows(d.Side, c.v[1-d.Side.Index()]) {
+		return c.tryAgain(1 - d.Side.Index())
+	}
 	if c.base.again {
 		return c.tryAgain(1 - d.Side.Index())
 	}
@@ -130,6 +138,22 @@ func (c *cell) stillSettled() bool {
 	if c.base.stale {
 		c.remember, c.keep = c.settle(c.base, *d, c.v, c.raw), false
 	}
+	return true
+}
+
+// filledInstead: where nobody could be assigned and the app lets no field of
+// users be blank, it has put somebody there by itself, who is nobody's choice.
+func (c *cell) filledInstead() bool {
+	if c.base.kind != settled || c.base.diff.Reason != crm.ReasonUnknownOwner || c.base.stale {
+		return false
+	}
+	d, side := c.base.diff, c.base.diff.Side.Index()
+	if d.Held[side] != "" || !c.demanded[side] || c.blank[side] || c.moved(1-side) ||
+		c.m.Knows(d.Side, c.v[1-side]) {
+		return false
+	}
+	c.rule, c.settled = RuleSettled, d.Reason
+	c.remember = c.settle(c.base, crm.Difference{Reason: d.Reason, Side: d.Side}, c.v, c.raw)
 	return true
 }
 
@@ -185,7 +209,8 @@ func (c *cell) settledRule(why crm.Reason) FieldRule {
 	case crm.ReasonCleared:
 		return RuleBlankKept
 	case crm.ReasonDefault, crm.ReasonRefused, crm.ReasonChangedByApp, crm.ReasonUndone,
-		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable, crm.ReasonSecondary:
+		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable, crm.ReasonSecondary,
+		crm.ReasonUnknownOwner:
 	}
 	return RuleSettled
 }
@@ -496,6 +521,11 @@ func (c *cell) hold(winner int, v crm.Value, rule FieldRule) {
 			return
 		}
 		c.differ(crm.ReasonRestrained, c.v)
+		return
+	}
+	if to := crm.Sides[loser]; !same(v, c.v[loser]) && !c.m.Knows(to, v) {
+		c.rule, c.lacks = RuleSettled, to
+		c.differ(crm.ReasonUnknownOwner, c.v)
 		return
 	}
 	c.rule = rule

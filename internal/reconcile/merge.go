@@ -61,6 +61,7 @@ type merger struct {
 	asked    []string // labels of fields that wait for a person
 	failed   []string // labels of fields that failed
 	stopped  []string // labels of fields that wait for a person because of a mass change
+	unknown  []string // labels of fields whose owner the other app does not have
 	rounds   []string // labels of fields that wait for a person because they went round in a circle
 	deeds    deeds
 	base     crm.Base // copied on first change
@@ -330,6 +331,14 @@ func (m *merger) take(c *cell, out *FieldDecision, raw [2]crm.Fields) {
 		out.Winner = crm.Sides[c.winner]
 	}
 	c.flag(out)
+	if c.settled == crm.ReasonUnknownOwner {
+		lacks := c.lacks
+		if lacks == "" {
+			lacks = c.base.diff.Side
+		}
+		out.Code, out.Detail = mapping.CodeUnknownOwner, c.m.UserRemark(lacks)
+		m.unknown = append(m.unknown, c.label)
+	}
 	for side := range raw {
 		if len(raw[side]) == 0 {
 			continue
@@ -346,7 +355,7 @@ func (m *merger) take(c *cell, out *FieldDecision, raw [2]crm.Fields) {
 	}
 	m.hidden = m.hidden || c.filtered
 	if c.differs {
-		c.remember = c.settle(c.before, crm.Difference{Reason: c.settled}, c.rest, overlaid(c.raw, raw))
+		c.remember = c.settle(c.before, crm.Difference{Reason: c.settled, Side: c.lacks}, c.rest, overlaid(c.raw, raw))
 	}
 	if !c.keep {
 		m.settle(c.id, c.remember)
@@ -499,6 +508,11 @@ func (m *merger) conclude(linked bool) {
 		p.State, p.Code = crm.StateExcluded, CodeFiltered
 		if p.Outcome == crm.Unchanged {
 			p.Outcome = crm.Excluded
+		}
+	case len(m.unknown) > 0:
+		p.Code, p.Detail = mapping.CodeUnknownOwner, list(m.unknown)
+		if p.Outcome == crm.Unchanged && m.changed {
+			p.Outcome = crm.Skipped
 		}
 	}
 }

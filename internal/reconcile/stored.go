@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // Result is what became of one side when a decision was carried out.
@@ -56,6 +57,10 @@ func (m *merger) settleField(
 		if code, refused := r.Refused[one.id]; refused {
 			if code == CodeFieldMissing { // held: as if it had not been tried
 				failed = true
+				continue
+			}
+			if code == mapping.CodeUnknownOwner {
+				why = &crm.Difference{Reason: crm.ReasonUnknownOwner, Side: side}
 				continue
 			}
 			why = &crm.Difference{Reason: crm.ReasonRefused, Side: side, Code: code, Since: p.Now, Tries: 1}
@@ -213,6 +218,18 @@ func (s *Settings) Troubles(fields []FieldDecision, base crm.Base) string {
 		}
 	}
 	return list(append(out, s.refusedActs(base)...))
+}
+
+// Unassigned lists the fields of users whom the other app does not have.
+func (s *Settings) Unassigned(base crm.Base) string {
+	var out []string
+	for i := range s.specs {
+		d := base[s.specs[i].id].Settled
+		if s.specs[i].m != nil && d != nil && d.Reason == crm.ReasonUnknownOwner {
+			out = append(out, s.specs[i].label)
+		}
+	}
+	return list(out)
 }
 
 // Kept lists the fields of which an app kept its own value although it said yes

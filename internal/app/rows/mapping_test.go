@@ -240,7 +240,7 @@ func TestRow154_CompatibleTypes(t *testing.T) {
 			`{"id":"x","left":["birthday"],"right":["HasOptedOutOfEmail"]}`,
 			`{"id":"x","left":["company"],"right":["OwnerId"],"direction":"to_right"}`,
 			`{"id":"x","left":["company"],"right":["AccountId"],"direction":"to_right"}`,
-			`{"id":"x","left":["hubspot_owner_id"],"right":["OwnerId"]}`,
+			`{"id":"x","left":["hubspot_owner_id"],"right":["AccountId"],"direction":"to_right"}`,
 			`{"id":"x","left":["birthday"],"right":["Score__c"],"transform":{"type":"number"}}`,
 		} {
 			w.invalid("incompatible_types", "/syncs/0/mappings/6/transform/type", "mappings.+", raw(mapping))

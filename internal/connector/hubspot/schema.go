@@ -244,15 +244,20 @@ func (a *account) OwnerByEmail(ctx context.Context, email string) (string, error
 	return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
 }
 
-// OwnerEmail is one of connector.Extras.
+// OwnerEmail is one of connector.Extras, for archived users too.
 func (a *account) OwnerEmail(ctx context.Context, id string) (string, error) {
 	op := "hubspot: read owner"
 	if !recordID(id) {
 		return "", fault.New(op, fault.NotFound, "", "HubSpot has no such user")
 	}
 	var out ownerRow
-	if _, err := a.client.Call(ctx, rest.Request{Op: op, Method: http.MethodGet, Path: ownersPath + "/" + id},
-		&out); err != nil {
+	r := rest.Request{Op: op, Method: http.MethodGet, Path: ownersPath + "/" + id}
+	_, err := a.client.Call(ctx, r, &out)
+	if fault.Is(err, fault.NotFound) { // who was deactivated is among the archived
+		r.Query = url.Values{"archived": {"true"}}
+		_, err = a.client.Call(ctx, r, &out)
+	}
+	if err != nil {
 		return "", err
 	}
 	if out.Email == "" {

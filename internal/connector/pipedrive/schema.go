@@ -104,6 +104,7 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		f := crm.Field{
 			Name: d.Code, Label: d.Name, Type: types.Of(crm.TypeText, d.Code, d.Type), Required: d.Code == o.required,
 			ReadOnly: !d.Custom && given(d.Code), With: together.With(o.id, d.Code),
+			NeverBlank: d.Code == "owner_id", // a new record is its maker's
 		}
 		wire.Choice(&f, d.Options, func(o option) (crm.Option, bool) {
 			return crm.Option{Value: strconv.FormatInt(o.ID, 10), Label: o.Label}, true

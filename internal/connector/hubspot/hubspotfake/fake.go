@@ -66,6 +66,7 @@ type owner struct {
 	Email     string
 	FirstName string
 	LastName  string
+	archived  bool
 }
 
 // New returns an account, with cfg.Seed contacts of slot 0. It starts without
@@ -73,9 +74,9 @@ type owner struct {
 func New(cfg fakekit.Config) *Fake {
 	f := &account{Core: fakekit.New(cfg), lastID: 1_000_000}
 	f.owners = []owner{
-		{"7001", "alex@example.com", "Alex", "Example"},
-		{"7002", "robin@example.com", "Robin", "Sample"},
-		{"7003", "kim@example.org", "Kim", "Muster"},
+		{"7001", "alex@example.com", "Alex", "Example", false},
+		{"7002", "robin@example.com", "Robin", "Sample", false},
+		{"7003", "kim@example.org", "Kim", "Muster", false},
 	}
 	f.objects, f.edges = []*object{f.contacts(), f.companies(), f.deals()}, map[end][]edge{}
 	for _, o := range f.objects {

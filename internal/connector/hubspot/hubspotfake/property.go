@@ -225,6 +225,10 @@ func (f *account) Knobs() []fakekit.Knob {
 			func(r *http.Request, in PropertyChange) (done, error) {
 				return done{OK: true}, f.changeProperty(r.PathValue("object"), r.PathValue("name"), in)
 			}),
+		fakekit.NewKnob("PUT", "/_fake/users/{id}", "Add an owner, change the address, or deactivate one.",
+			func(r *http.Request, in fakekit.UserChange) (fakekit.Done, error) {
+				return fakekit.Done{OK: true}, f.changeOwner(r.PathValue("id"), in)
+			}),
 		fakekit.NewKnob("PUT", "/_fake/scopes",
 			"Take scopes from every grant, as an admin of the portal can; an empty list gives all back.",
 			func(_ *http.Request, in scopesIn) (done, error) {

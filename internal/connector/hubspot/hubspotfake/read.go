@@ -344,7 +344,7 @@ type ownerRow struct {
 func (f *account) ownerRow(w owner) ownerRow {
 	at := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).Format(stamp)
 	n, _ := strconv.Atoi(w.ID)
-	return ownerRow{w.ID, w.Email, "PERSON", w.FirstName, w.LastName, n, at, at, false}
+	return ownerRow{w.ID, w.Email, "PERSON", w.FirstName, w.LastName, n, at, at, w.archived}
 }
 
 func (f *account) listOwners(c *call) (int, any, *apiError) {
@@ -364,9 +364,9 @@ func (f *account) listOwners(c *call) (int, any, *apiError) {
 		Results []ownerRow `json:"results"`
 		Paging  *paging    `json:"paging,omitempty"`
 	}{Results: []ownerRow{}}
-	for _, w := range f.owners { // by ID; none of them is archived
+	for _, w := range f.owners { // by ID
 		switch {
-		case c.flag("archived"), mail != "" && !strings.EqualFold(mail, w.Email), w.ID <= after:
+		case c.flag("archived") != w.archived, mail != "" && !strings.EqualFold(mail, w.Email), w.ID <= after:
 			continue
 		case len(out.Results) == limit:
 			out.Paging = &paging{next{After: out.Results[limit-1].ID}}
@@ -382,7 +382,7 @@ func (f *account) getOwner(c *call) (int, any, *apiError) {
 		return 0, nil, e
 	}
 	for _, w := range f.owners {
-		if w.ID == c.PathValue("id") {
+		if w.ID == c.PathValue("id") && w.archived == c.flag("archived") {
 			return http.StatusOK, f.ownerRow(w), nil
 		}
 	}

@@ -145,7 +145,9 @@ func (f *account) choiceValue(o *object, p *property, v string, old *fakekit.Rec
 	}
 	if p.Reference == "OWNER" {
 		for _, w := range f.owners {
-			allowed = append(allowed, w.ID)
+			if !w.archived {
+				allowed = append(allowed, w.ID)
+			}
 		}
 	}
 	for _, part := range parts {

@@ -218,7 +218,7 @@ func (f *company) save(name, id string, fields map[string]string) (*fakekit.Reco
 		switch {
 		case !ok || d.fixed:
 			return nil, fmt.Errorf("parameter '%s' is not allowed", code)
-		case !d.takes(v):
+		case !d.takes(v), d.Type == "user" && v != "" && v != was.Fields[code] && !f.assignable(v):
 			return nil, fmt.Errorf("parameter '%s' has a wrong value", code)
 		}
 		r.Set(code, f.Rewritten(o.name, code, v, was.Fields[code], f.source == "app"))

@@ -271,6 +271,10 @@ func (f *org) refer(c *column, s string) (string, *refusal) {
 			return "", refuse(http.StatusBadRequest, "INVALID_CROSS_REFERENCE_KEY", "%s: invalid cross reference id",
 				c.label).about(c.name)
 		}
+		if c.name == "OwnerId" && f.inactive(id) {
+			return "", refuse(http.StatusBadRequest, "INACTIVE_OWNER_OR_USER",
+				"operation performed with inactive user [%s] as owner", id).about(c.name)
+		}
 		return id, nil
 	}
 	r, ok := f.tables[target.name].find(id)
