@@ -19,6 +19,7 @@ func TestCandidates(t *testing.T) {
 		{Name: "mobilephone", Label: "Mobile", Type: crm.TypePhone},
 		{Name: "budget", Label: "Budget", Type: crm.TypeNumber},
 		{Name: "owner", Label: "Owner", Type: crm.TypeOwner},
+		{Name: "parent", Label: "Parent", Type: crm.TypeReference},
 		{Name: "created", Label: "Created", Type: crm.TypeDateTime, ReadOnly: true},
 		{Name: "town", Label: "Town", Type: crm.TypeText},
 	}
@@ -28,6 +29,7 @@ func TestCandidates(t *testing.T) {
 		{Name: "cell", Label: "Cell", Type: crm.TypePhone},
 		{Name: "Budget", Label: "Budget", Type: crm.TypeText},
 		{Name: "owner", Label: "Owner", Type: crm.TypeOwner},
+		{Name: "parent", Label: "Parent", Type: crm.TypeReference},
 		{Name: "created", Label: "Created", Type: crm.TypeDateTime, ReadOnly: true},
 	}
 	got := map[string]string{}
@@ -46,7 +48,7 @@ func TestCandidates(t *testing.T) {
 	}
 	want := map[string]string{
 		"city": "City__c none both", "x1": "Colour none both", "mobilephone": "cell phone both",
-		"budget": "Budget number both",
+		"budget": "Budget number both", "owner": "owner none both",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
