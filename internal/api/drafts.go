@@ -197,12 +197,8 @@ func loose(r huma.Registry, s *huma.Schema) *huma.Schema {
 		return out
 	}
 	c := *s
-	c.Required, c.Pattern, c.Format = nil, "", ""
-	c.MinLength, c.MaxLength, c.Minimum, c.Maximum, c.MinProperties = nil, nil, nil, nil, nil
-	if words := slices.DeleteFunc(slices.Clone(s.Enum), func(w any) bool { return w == nil }); len(words) > 0 {
-		c.Enum = nil
-		c.Description = "Before a start: one of " + joined(words)
-	}
+	c.Required = nil
+	unbind(&c)
 	c.Items = loose(r, s.Items)
 	c.AnyOf = nil
 	for _, one := range s.AnyOf {
@@ -218,6 +214,40 @@ func loose(r huma.Registry, s *huma.Schema) *huma.Schema {
 		}
 	}
 	return &c
+}
+
+// unbind takes the words and the bounds of texts and numbers off a schema.
+func unbind(s *huma.Schema) {
+	s.Pattern, s.Format = "", ""
+	s.MinLength, s.MaxLength, s.Minimum, s.Maximum, s.MinProperties = nil, nil, nil, nil, nil
+	if words := slices.DeleteFunc(slices.Clone(s.Enum), func(w any) bool { return w == nil }); len(words) > 0 {
+		s.Enum = nil
+		s.Description = "Before a start: one of " + joined(words)
+	}
+}
+
+// loosen changes the schemas of an answer to what a draft may have in it. What the
+// server says by itself is always one of its words.
+func loosen(r huma.Registry, s *huma.Schema, seen map[string]bool) {
+	switch {
+	case s == nil || s.ReadOnly || seen[s.Ref]:
+		return
+	case s.Ref != "":
+		seen[s.Ref] = true
+		loosen(r, r.SchemaFromRef(s.Ref), seen)
+		return
+	}
+	unbind(s)
+	loosen(r, s.Items, seen)
+	for _, one := range s.AnyOf {
+		loosen(r, one, seen)
+	}
+	for _, p := range s.Properties {
+		loosen(r, p, seen)
+	}
+	if extra, ok := s.AdditionalProperties.(*huma.Schema); ok {
+		loosen(r, extra, seen)
+	}
 }
 
 // wrongForm is everything that is wrong with the form of a document, or of a part

@@ -61,6 +61,7 @@ func newRegistry() huma.Registry {
 	r.Schema(reflect.TypeFor[connection](), true, "")
 	shapeDocument(r)
 	draftForm(r, cloneInput(r, schemaPrefix+"Connection"))
+	loosen(r, &huma.Schema{Ref: schemaPrefix + "Connection"}, map[string]bool{})
 	return r
 }
 

@@ -86,6 +86,7 @@ var (
 // settings is the whole document, key by key.
 var settings = map[string]shown{
 	"id": {owned: true}, "status": {owned: true}, "created_at": {owned: true}, "updated_at": {owned: true},
+	"problems[].":   {owned: true},
 	"name":          {at: "name", a: `"Shop"`, b: `"Store"`, see: confirmed},
 	"description":   {inert: "a note for people"},
 	"enabled":       differs("enabled", "true", "false"),
