@@ -18,7 +18,7 @@ const (
 	ReasonNotClearable Reason = "not_clearable"  // the app demands a value, so a blank cannot travel there
 	ReasonProtected    Reason = "protected"      // the match step protects the field
 	// one side's value is another one of the other record's, such as a secondary e-mail
-	ReasonSecondary  Reason = "secondary"
+	ReasonSecondary Reason = "secondary"
 	// the other app has no active user with the owner's e-mail address
 	ReasonUnknownOwner Reason = "unknown_owner"
 	ReasonRestrained   Reason = "restrained" // fill blanks only, write once or a behaviour forbids to write
