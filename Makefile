@@ -20,7 +20,7 @@ MAKEFLAGS += --no-print-directory
 GO ?= go
 FUZZTIME ?= 5s
 TEST ?= ./...
-TESTFLAGS ?= -timeout=20m
+TESTFLAGS ?= -timeout=30m
 export CGO_ENABLED ?= 0
 # The same flags for build, test, vet and lint: packages compile once for all.
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
@@ -182,7 +182,7 @@ vet:
 # The race detector needs cgo. What runs on either storage runs on one here; the
 # adapters of the other have suites of their own.
 race: clients standins
-	STORE=embedded CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout=15m $$($(GO) list ./internal/... $(if $(wildcard functions),./functions/...) | grep -vE '$(RACE_SKIPS)')
+	STORE=embedded CGO_ENABLED=1 $(GO) test -race -short -shuffle=on -timeout=30m $$($(GO) list ./internal/... $(if $(wildcard functions),./functions/...) | grep -vE '$(RACE_SKIPS)')
 
 # ---- functions ------------------------------------------------------------
 
