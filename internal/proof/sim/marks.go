@@ -2,6 +2,7 @@ package sim
 
 // marksExpected are the rare states that a run of full length must reach.
 var marksExpected = []string{
+	"action_landed",
 	"any_run_cancelled",
 	"archive_sweep",
 	"audit_found",
@@ -34,6 +35,7 @@ var marksExpected = []string{
 	"dead_item",
 	"deleted_pair_restored",
 	"deletion_applied",
+	"deletion_kept",
 	"deletion_noticed",
 	"deletions_discarded",
 	"direction_denied",
@@ -159,9 +161,11 @@ var marksExpected = []string{
 	"time_used_up",
 	"token_renewed",
 	"tombstone_kept",
+	"twin_archived",
 	"twin_free_again",
 	"twin_known_by_listing",
 	"twin_put_off_too",
+	"twin_tagged",
 	"twin_taken",
 	"twin_vanished",
 	"twins_met",
