@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,85 +15,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
-	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/storetest"
 )
-
-// unsteady is a store of which one request goes wrong.
-type unsteady struct {
-	store.Store
-	asked  []string // what the requests were
-	failAt int      // the first is 0; -1 = never
-	how    string
-}
-
-// turn notes a request and tells what goes wrong with it.
-func (u *unsteady) turn(what, partition string) string {
-	u.asked = append(u.asked, what+" "+partition)
-	if len(u.asked)-1 == u.failAt {
-		return u.how
-	}
-	return ""
-}
-
-// spoilt is an item as a mishap leaves it.
-func spoilt(how string, item store.Item) store.Item {
-	switch {
-	case how == "broken" && len(item.Data) > 0:
-		item.Data = item.Data[:len(item.Data)-1]
-	case how == "newer":
-		item.Data = bytes.Replace(item.Data, []byte(`"v":1`), []byte(`"v":99`), 1)
-	}
-	return item
-}
-
-func (u *unsteady) Get(ctx context.Context, k store.Key) (store.Item, error) {
-	how := u.turn("get", k.Partition)
-	item, err := u.Store.Get(ctx, k)
-	switch how {
-	case "away":
-		return store.Item{}, fault.New("test: store", fault.Unavailable, "", "not now")
-	case "gone":
-		return store.Item{}, fault.New("test: store", fault.NotFound, "", "")
-	}
-	return spoilt(how, item), err
-}
-
-func (u *unsteady) Query(ctx context.Context, q store.Query) (store.Page, error) {
-	how := u.turn("query", q.Partition)
-	if how == "away" {
-		return store.Page{}, fault.New("test: store", fault.Unavailable, "", "not now")
-	}
-	page, err := u.Store.Query(ctx, q)
-	page.Items = slices.Clone(page.Items)
-	for i := range page.Items {
-		page.Items[i] = spoilt(how, page.Items[i])
-	}
-	return page, err
-}
-
-func (u *unsteady) wrong(how string) error {
-	switch how {
-	case "away":
-		return fault.New("test: store", fault.Unavailable, "", "not now")
-	case "rival":
-		return fault.New("test: store", fault.Conflict, "", "somebody was there first")
-	}
-	return nil
-}
-
-func (u *unsteady) Write(ctx context.Context, w store.Write) (int64, error) {
-	if err := u.wrong(u.turn("write", w.Item.Key.Partition)); err != nil {
-		return 0, err
-	}
-	return u.Store.Write(ctx, w)
-}
-
-func (u *unsteady) Transact(ctx context.Context, ws []store.Write) error {
-	if err := u.wrong(u.turn("transact", ws[0].Item.Key.Partition)); err != nil {
-		return err
-	}
-	return u.Store.Transact(ctx, ws)
-}
 
 // TestEveryStoreRequestMayGoWrong lets each request to the store go wrong, one at a
 // time: the store is away, what was read is cut off, of a newer version or gone, or
@@ -174,7 +96,7 @@ func TestEveryStoreRequestMayGoWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		u := &unsteady{Store: p.store, failAt: at, how: how}
+		u := &storetest.Unsteady{Store: p.store, FailAt: at, How: how}
 		keys.store, audit.store = u, u
 		tell := func() string {
 			v, err := deeds[name](t.Context(), keys, audit, key.ID, token.Reveal(), session.Reveal())
@@ -185,8 +107,8 @@ func TestEveryStoreRequestMayGoWrong(t *testing.T) {
 			return fmt.Sprint(v, err)
 		}
 		said = tell()
-		asked = slices.Clone(u.asked)
-		u.failAt = -1
+		asked = slices.Clone(u.Asked)
+		u.FailAt = -1
 		return said + "; again " + tell(), asked
 	}
 	var out strings.Builder
@@ -199,11 +121,7 @@ func TestEveryStoreRequestMayGoWrong(t *testing.T) {
 		fine, asked := play(name, -1, "")
 		fmt.Fprintf(&out, "%s: %s\n", name, fine)
 		for at, what := range asked {
-			mishaps := []string{"away", "broken", "newer", "gone"}
-			if strings.HasPrefix(what, "write") || strings.HasPrefix(what, "transact") {
-				mishaps = []string{"away", "rival"}
-			}
-			for _, how := range mishaps {
+			for _, how := range append([]string{storetest.Away}, storetest.Mishaps(what)...) {
 				said, _ := play(name, at, how)
 				fmt.Fprintf(&out, "  %s %s: %s\n", what, how, said)
 			}

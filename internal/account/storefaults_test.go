@@ -1,7 +1,6 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,125 +14,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
-	"github.com/lockstep-crm/lockstep/internal/store"
+	"github.com/lockstep-crm/lockstep/internal/store/storetest"
 )
-
-// unsteady is a store of which one request goes wrong.
-type unsteady struct {
-	store.Store
-	asked  []string // what the requests were
-	failAt int      // the first is 0; -1 = never
-	how    string   // what goes wrong: away, or one of mishaps
-}
-
-// What may go wrong with a request.
-const (
-	storeAway  = "away"   // nothing is done, and it says so
-	itemBroken = "broken" // what was read is cut off
-	itemNewer  = "newer"  // a newer version of us wrote what was read
-	itemGone   = "gone"   // what was to be read is not there
-	storeRival = "rival"  // somebody else was there first
-	answerLost = "lost"   // it is written, and the answer is lost
-)
-
-// turn notes a request and tells what goes wrong with it.
-func (u *unsteady) turn(what string, k store.Key) string {
-	kind, _ := store.KindOf(k)
-	u.asked = append(u.asked, what+" "+kind.Name)
-	if len(u.asked)-1 == u.failAt {
-		return u.how
-	}
-	return ""
-}
-
-func unavailable() error { return fault.New("test: store", fault.Unavailable, "", "not now") }
-
-// read is what comes of a read.
-func (u *unsteady) read(how string, items []store.Item, err error) ([]store.Item, error) {
-	switch how {
-	case storeAway:
-		return nil, unavailable()
-	case itemGone:
-		return make([]store.Item, len(items)), nil
-	case itemBroken, itemNewer:
-		items = slices.Clone(items)
-		for i := range items {
-			if data := items[i].Data; how == itemBroken && len(data) > 0 {
-				items[i].Data = data[:len(data)-1]
-			} else if how == itemNewer {
-				items[i].Data = bytes.Replace(data, []byte(`"v":1`), []byte(`"v":99`), 1)
-			}
-		}
-	}
-	return items, err
-}
-
-// written is what comes of a write.
-func (u *unsteady) written(how string, write func() error) error {
-	switch how {
-	case storeAway:
-		return unavailable()
-	case storeRival:
-		return fault.New("test: store", fault.Conflict, "", "somebody was there first")
-	case answerLost:
-		if err := write(); err != nil {
-			return err
-		}
-		return &fault.Error{Op: "test: store", Kind: fault.Unavailable, MayHaveLanded: true}
-	}
-	return write()
-}
-
-func (u *unsteady) Get(ctx context.Context, k store.Key) (store.Item, error) {
-	how := u.turn("get", k)
-	item, err := u.Store.Get(ctx, k)
-	if how == itemGone {
-		return store.Item{}, fault.New("test: store", fault.NotFound, "", "")
-	}
-	items, err := u.read(how, []store.Item{item}, err)
-	if err != nil {
-		return store.Item{}, err
-	}
-	return items[0], nil
-}
-
-func (u *unsteady) BatchGet(ctx context.Context, ks []store.Key) ([]store.Item, error) {
-	how := u.turn("batch get", ks[0])
-	items, err := u.Store.BatchGet(ctx, ks)
-	return u.read(how, items, err)
-}
-
-func (u *unsteady) Query(ctx context.Context, q store.Query) (store.Page, error) {
-	how := u.turn("query", store.Key{Table: q.Table, Partition: q.Partition})
-	page, err := u.Store.Query(ctx, q)
-	if how == itemGone {
-		return store.Page{}, nil
-	}
-	page.Items, err = u.read(how, page.Items, err)
-	return page, err
-}
-
-func (u *unsteady) Write(ctx context.Context, w store.Write) (v int64, err error) {
-	err = u.written(u.turn("write", w.Item.Key), func() error {
-		v, err = u.Store.Write(ctx, w)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return v, nil
-}
-
-func (u *unsteady) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, []error) {
-	if u.turn("batch write", ws[0].Item.Key) != "" {
-		return make([]int64, len(ws)), slices.Repeat([]error{unavailable()}, len(ws))
-	}
-	return u.Store.BatchWrite(ctx, ws)
-}
-
-func (u *unsteady) Transact(ctx context.Context, ws []store.Write) error {
-	return u.written(u.turn("transact", ws[0].Item.Key), func() error { return u.Store.Transact(ctx, ws) })
-}
 
 // deed is one call of the service, on an account that was authorised in the
 // browser or was given a token.
@@ -315,7 +197,7 @@ func TestEveryStoreRequestMayFailOnce(t *testing.T) {
 		_, asked := all[name].play(t, -1, "")
 		fmt.Fprintf(&out, "%s\n", name)
 		for at := range asked {
-			said, _ := all[name].play(t, at, storeAway)
+			said, _ := all[name].play(t, at, storetest.Away)
 			fmt.Fprintf(&out, "  %s: %s\n", asked[at], said)
 		}
 	}
@@ -332,13 +214,9 @@ func TestEveryItemMayBeDamaged(t *testing.T) {
 		_, asked := all[name].play(t, -1, "")
 		fmt.Fprintf(&out, "%s\n", name)
 		for at, what := range asked {
-			mishaps := []string{itemBroken, itemNewer, itemGone}
-			if strings.HasPrefix(what, "write") || strings.HasPrefix(what, "transact") {
-				mishaps = []string{storeRival, answerLost}
-			}
-			for _, how := range mishaps {
+			for _, how := range storetest.Mishaps(what) {
 				said, _ := all[name].play(t, at, how)
-				if how == itemGone && strings.HasPrefix(what, "query") { // there may be two of a kind then, in any order
+				if how == storetest.Gone && strings.HasPrefix(what, "query") { // there may be two of a kind then, in any order
 					said, _, _ = strings.Cut(said, "; again")
 				}
 				fmt.Fprintf(&out, "  %s %s: %s\n", what, how, said)
@@ -361,7 +239,7 @@ func (d deed) play(t *testing.T, at int, how string) (said string, asked []strin
 		a = w.tokenAccount(s, "token-1")
 	}
 	clock.Advance(time.Minute)
-	u := &unsteady{Store: w.store, failAt: at, how: how}
+	u := &storetest.Unsteady{Store: w.store, FailAt: at, How: how}
 	tell := func() string {
 		v, err := d.do(w, w.worker(func(o *Options) { o.Store = u }), a.ID)
 		var f *fault.Error
@@ -371,8 +249,8 @@ func (d deed) play(t *testing.T, at int, how string) (said string, asked []strin
 		return fmt.Sprint(v, err)
 	}
 	said = tell()
-	asked = slices.Clone(u.asked)
-	u.failAt = -1
+	asked = slices.Clone(u.Asked)
+	u.FailAt = -1
 	return said + "; again " + tell(), asked
 }
 
