@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
+	"github.com/lockstep-crm/lockstep/internal/proof/freeport"
 	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
@@ -146,12 +146,12 @@ func readyServed(t *testing.T, people int, on storages.Storage) *served {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	p, err := freeport.Take(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }() // its number is all we want
-	return l.Addr().String()
+	t.Cleanup(p.Release)
+	return p.Address()
 }
 
 func (s *served) args() []string {

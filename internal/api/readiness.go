@@ -183,7 +183,7 @@ func (s *server) latestPlans(ctx context.Context, c *crm.Connection) (map[crm.Sy
 	out := map[crm.SyncID]*planFigures{}
 	for i := range runs {
 		r := &runs[i]
-		if r.Kind != engine.RunPlan || r.State != engine.RunDone || out[r.Sync] != nil || r.Plan == "" {
+		if r.Kind != engine.RunPlan || out[r.Sync] != nil || r.Plan == "" {
 			continue
 		}
 		p, err := s.Engine.GetPlan(ctx, ws, r.Plan)
@@ -192,6 +192,9 @@ func (s *server) latestPlans(ctx context.Context, c *crm.Connection) (map[crm.Sy
 		}
 		if err != nil {
 			return nil, err
+		}
+		if p.State != engine.RunDone {
+			continue // its run ends a moment after it
 		}
 		figures := &planFigures{Sync: r.Sync, Plan: p.ID, MadeAt: p.CreatedAt, Totals: p.Totals, Codes: map[string]int64{}}
 		if err := s.countCodes(ctx, ws, figures); err != nil {

@@ -50,6 +50,9 @@ var (
 	// testText is what tests have written down.
 	testText = "internal/proof/written"
 
+	// freePorts is for programs that tests start on a port.
+	freePorts = "internal/proof/freeport"
+
 	// decorators are adapters that wrap their own port.
 	decorators = []string{
 		"internal/connector/kept", "internal/connector/paced", "internal/schedule/follow", "internal/store/moving",
@@ -213,9 +216,15 @@ var edges = []Rule{{
 }, {
 	Kind:     "stand-ins for AWS",
 	Packages: []string{"internal/proof/awslocal/**"},
+	May:      []string{freePorts},
 	Outside:  awsSDK,
 	NotUse:   processLog,
 	Reason:   "it starts programs that others wrote; what is kept in them is the business of whoever asked",
+}, {
+	Kind:     "ports for programs",
+	Packages: []string{freePorts},
+	NotUse:   processLog,
+	Reason:   "it finds a port for a program under test, whichever that is",
 }, {
 	Kind:     "decorator",
 	Packages: decorators,

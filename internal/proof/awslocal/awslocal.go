@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/lockstep-crm/lockstep/internal/proof/freeport"
 )
 
 // ErrMissing says that a stand-in is not installed.
@@ -28,7 +29,6 @@ const (
 	// Region is the region that the stand-ins pretend to be in.
 	Region = "us-east-1"
 
-	tries     = 3                // starts, should another program take the free port first
 	startWait = 30 * time.Second // on a busy machine; a second is usual
 	stopWait  = 5 * time.Second
 )
@@ -59,6 +59,7 @@ await buildApp({ logger: false }).listen({ port: +port, host: "127.0.0.1" });
 type Server struct {
 	Endpoint string // "http://127.0.0.1:<port>"
 
+	port  *freeport.Port
 	cmd   *exec.Cmd
 	input io.Closer
 	said  *output
@@ -222,38 +223,24 @@ func module() (string, error) {
 	}
 }
 
-// start tries a few free ports.
+// start starts the command on a port that is nobody else's.
 func start(ctx context.Context, command func(port string) (args, env []string)) (*Server, error) {
-	var last error
-	for range tries {
-		port, err := freePort(ctx)
-		if err != nil {
-			return nil, err
-		}
-		args, env := command(port)
-		s, err := launch(args, env)
-		if err != nil {
-			return nil, err
-		}
-		s.Endpoint = "http://127.0.0.1:" + port
-		if last = s.await(ctx); last == nil {
-			return s, nil
-		}
-		s.Close()
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, last
-}
-
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	port, err := freeport.Take(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return strconv.Itoa(port), l.Close()
+	args, env := command(strconv.Itoa(port.Number))
+	s, err := launch(args, env)
+	if err != nil {
+		port.Release()
+		return nil, err
+	}
+	s.port, s.Endpoint = port, "http://"+port.Address()
+	if err := s.await(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 func launch(args, env []string) (*Server, error) {
@@ -309,6 +296,7 @@ func (s *Server) Close() {
 	s.once.Do(func() {
 		_ = s.input.Close()
 		<-s.done
+		s.port.Release()
 	})
 }
 
