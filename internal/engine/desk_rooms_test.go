@@ -216,6 +216,11 @@ func TestRecoveryLogsWhatLost(t *testing.T) {
 	}{
 		{"written", both("Rome")},
 		{"one of them still stands", both("Lund")},
+		{"one of them still stands, as far as an app has told that only pushes", func(d *desk) *intent {
+			d.lays = func(d *desk) { d.s.ends[1].app.Abilities = append(d.s.ends[1].app.Abilities, crm.AbilityPush) }
+			d.lays(d)
+			return both("Lund")(d)
+		}},
 		{"records that are gone", func(d *desk) *intent {
 			in := both("Rome")(d)
 			d.apps[0].rows, d.apps[1].rows = nil, nil
