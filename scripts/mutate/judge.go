@@ -34,11 +34,11 @@ const (
 type judge struct {
 	name  string // "tests of ./internal/api", "simulation"
 	path  string
-	dir   string // where it runs
-	seeds int    // of the simulation; 0 = it is a program of tests
+	dir   string   // where it runs
+	sim   []string // what the simulation is called with; nil = it is a program of tests
+	wants string   // what the simulation says when it noticed nothing; "" = its exit code tells
 	flags []string
 	parts []part
-	all   []part // with those that come by no mutant
 }
 
 // part is one test of a judge, or the whole simulation.
@@ -48,9 +48,12 @@ type part struct {
 	reached map[int]bool  // the mutants that it comes by
 }
 
-// batches are how much of a mutant's tests run at a time, the quick ones first:
-// most mutants are caught by those.
-var batches = []time.Duration{2 * time.Second, 15 * time.Second, time.Hour}
+// rounds are how much of a mutant's tests each judge runs at a time, the quick ones
+// first: most mutants are caught by those.
+var rounds = []time.Duration{2 * time.Second, 15 * time.Second, time.Hour}
+
+// simulates is the round before which the simulation's first seeds are asked.
+const simulates = 2
 
 // newTests returns the tests of a package as they were built, and what each
 // reaches, some tests at a time.
@@ -79,7 +82,11 @@ func newTests(ctx context.Context, pkg, program, scratch string, jobs int) (*jud
 		wg.Go(func() {
 			for i := range next {
 				all[i].name = names[i]
-				wrong[i] = j.record(ctx, &all[i], scratch, j.tests(all[i:i+1], 10*time.Minute))
+				for range 2 { // a busy machine makes one fail now and then
+					if wrong[i] = j.record(ctx, &all[i], scratch, j.tests(all[i:i+1], 10*time.Minute)); wrong[i] == nil {
+						break
+					}
+				}
 			}
 		})
 	}
@@ -96,23 +103,25 @@ func newTests(ctx context.Context, pkg, program, scratch string, jobs int) (*jud
 			fmt.Printf("%s fails without a mutant and judges none\n", p.name)
 			continue
 		}
-		j.all = append(j.all, p)
 		if len(p.reached) > 0 {
 			j.parts = append(j.parts, p)
 		}
 	}
-	quick := func(a, b part) int { return cmp.Compare(a.took, b.took) }
-	slices.SortStableFunc(j.parts, quick)
-	slices.SortStableFunc(j.all, quick)
+	slices.SortStableFunc(j.parts, func(a, b part) int { return cmp.Compare(a.took, b.took) })
 	return j, nil
 }
 
-// newSimulation returns the simulation as it was built.
+// newSimulation returns the simulation as it was built, of some seeds; 0 is the short
+// one as "make sim" runs it.
 func newSimulation(ctx context.Context, program, scratch string, seeds int) (*judge, error) {
-	j := &judge{name: "the simulation", path: program, dir: ".", seeds: seeds}
+	j := &judge{name: "the short simulation", path: program, dir: ".", sim: []string{"sim"}}
+	if seeds > 0 { // so few do not reach every rare state, and the exit code says so
+		j.name, j.wants = "the simulation's first seeds", ": 0 broken promises"
+		j.sim = append(j.sim, "--seeds", strconv.Itoa(seeds))
+	}
 	p := part{name: "sim"}
-	if err := j.record(ctx, &p, scratch, j.simulation()); err != nil {
-		return nil, fmt.Errorf("the simulation without a mutant: %w", err)
+	if err := j.record(ctx, &p, scratch, j.sim); err != nil {
+		return nil, fmt.Errorf("%s without a mutant: %w", j.name, err)
 	}
 	j.parts = []part{p}
 	return j, nil
@@ -129,19 +138,17 @@ func (j *judge) tests(parts []part, limit time.Duration) []string {
 	}, j.flags...)
 }
 
-func (j *judge) simulation() []string { return []string{"sim", "--seeds", strconv.Itoa(j.seeds)} }
-
 // record runs a part without a mutant and notes what it reaches.
 func (j *judge) record(ctx context.Context, p *part, scratch string, args []string) error {
 	file := filepath.Join(scratch, "reached-"+p.name)
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	noticed, took := j.run(ctx, 10*time.Minute, "MUTANT_REACHED="+file, args)
-	if noticed {
+	r := j.run(ctx, 10*time.Minute, "MUTANT_REACHED="+file, args)
+	if r.failed {
 		return errors.New("it fails")
 	}
-	p.took = took
+	p.took = r.used
 	p.reached = map[int]bool{}
 	text, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -157,55 +164,123 @@ func (j *judge) record(ctx context.Context, p *part, scratch string, args []stri
 	return nil
 }
 
-// notices runs what reaches a mutant with the mutant in place.
-func (j *judge) notices(ctx context.Context, number int, most time.Duration) (noticed, asked bool) {
-	parts := slices.DeleteFunc(slices.Clone(j.parts), func(p part) bool { return !p.reached[number] })
-	asked = len(parts) > 0
-	for _, size := range batches {
-		size = min(size, most)
-		var batch []part
-		var sum time.Duration
-		for len(parts) > 0 && (len(batch) == 0 || sum+parts[0].took <= size) {
-			sum += parts[0].took
-			batch, parts = append(batch, parts[0]), parts[1:]
-		}
-		if len(batch) == 0 {
-			break
-		}
-		limit := 2*time.Minute + 20*sum // one that hangs is noticed, one that waits for a processor is not
-		args := j.tests(batch, limit)
-		if j.seeds > 0 {
-			args = j.simulation()
-		}
-		if noticed, _ := j.run(ctx, limit+10*time.Second, "MUTANT="+strconv.Itoa(number), args); noticed {
-			return true, true
-		}
-		if size == most {
-			break
-		}
+// court is a judge that looks at one mutant.
+type court struct {
+	*judge
+	number int    // by which its program has the mutant
+	left   []part // what comes by the mutant and was not asked
+	asked  bool
+	build  func(ctx context.Context) error // of a program with this mutant alone; nil = there is one
+	plain  *judge                          // the same without it; nil = its program has that, too
+}
+
+// sit asks the quickest of what is left, as much as takes this long together, and
+// says which test noticed the mutant. One that fails has to fail again, and one that
+// hangs must not hang without the mutant: a busy machine does either to a test.
+func (c *court) sit(ctx context.Context, size time.Duration) (noticed bool, by string, err error) {
+	var batch []part
+	var sum time.Duration
+	for len(c.left) > 0 && (len(batch) == 0 || sum+c.left[0].took <= size) {
+		sum += c.left[0].took
+		batch, c.left = append(batch, c.left[0]), c.left[1:]
 	}
-	return false, asked
+	if len(batch) > 0 && c.build != nil {
+		if err := c.build(ctx); err != nil {
+			return false, "", err
+		}
+		c.build = nil
+	}
+	for len(batch) > 0 && ctx.Err() == nil {
+		c.asked = true
+		r := c.ask(ctx, c.number, batch)
+		if !r.failed {
+			break
+		}
+		if c.sure(ctx, batch, r) {
+			return true, r.told(), nil
+		}
+		at := max(0, slices.IndexFunc(batch, func(p part) bool { return p.name == r.test }))
+		fmt.Printf("%s failed, and not again: it is not counted\n", batch[at].name)
+		batch = slices.Delete(batch, at, at+1)
+	}
+	return false, "", nil
+}
+
+// sure asks once more.
+func (c *court) sure(ctx context.Context, batch []part, r result) bool {
+	if r.late {
+		return !c.without(ctx, batch).failed
+	}
+	if c.sim != nil { // a seed does the same each time
+		return true
+	}
+	if at := slices.IndexFunc(batch, func(p part) bool { return p.name == r.test }); at >= 0 {
+		batch = batch[at : at+1]
+	}
+	return c.ask(ctx, c.number, batch).failed
+}
+
+// without asks the same without the mutant.
+func (c *court) without(ctx context.Context, batch []part) result {
+	if c.plain == nil {
+		return c.ask(ctx, 0, batch)
+	}
+	return c.plain.ask(ctx, 0, batch)
+}
+
+// ask runs parts of a judge with a mutant in place; 0 is none.
+func (j *judge) ask(ctx context.Context, number int, batch []part) result {
+	var sum time.Duration
+	for _, p := range batch {
+		sum += p.took
+	}
+	limit := 2*time.Minute + 20*sum // one that hangs is noticed, one that waits for a processor is not
+	args := j.sim
+	if args == nil {
+		args = j.tests(batch, limit)
+	}
+	return j.run(ctx, limit+10*time.Second, "MUTANT="+strconv.Itoa(number), args)
 }
 
 // crashStride is how many requests the crash test of the engine leaves out.
 const crashStride = "CRASH_STRIDE=23"
 
-// run reports whether the program fails, or breaks a promise, and how much of a
-// processor it used. Tests are stopped at the first line that says so.
-func (j *judge) run(
-	ctx context.Context, limit time.Duration, env string, args []string,
-) (failed bool, used time.Duration) {
+// result is what came of a run.
+type result struct {
+	failed bool          // or a promise was broken
+	late   bool          // its time was over
+	test   string        // which of the tests; "" = it is not told
+	used   time.Duration // of a processor
+}
+
+// told says it in the list of mutants.
+func (r result) told() string {
+	if r.late {
+		return "it hangs"
+	}
+	return r.test
+}
+
+// run runs the program. Tests are stopped at the first line that says that one
+// failed.
+func (j *judge) run(ctx context.Context, limit time.Duration, env string, args []string) result {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, j.path, args...)
 	c.Dir, c.Env, c.WaitDelay = j.dir, append(os.Environ(), env, "STORE=embedded", crashStride), time.Second
-	if j.seeds > 0 { // so few seeds do not reach every rare state, and the exit code says so
-		out, _ := c.Output() // a failure lacks the line
-		return !strings.Contains(string(out), ": 0 broken promises"), cpu(c)
+	if j.sim != nil {
+		out, err := c.Output()
+		failed := err != nil
+		if j.wants != "" { // a failure lacks the line
+			failed = !strings.Contains(string(out), j.wants)
+		}
+		return result{failed: failed, late: errors.Is(ctx.Err(), context.DeadlineExceeded), used: cpu(c)}
 	}
 	w := &watch{stop: cancel}
-	c.Stdout = w
-	return c.Run() != nil || w.failed, cpu(c)
+	c.Stdout, c.Stderr = w, w
+	failed := c.Run() != nil || w.failed
+	late := w.late || errors.Is(ctx.Err(), context.DeadlineExceeded)
+	return result{failed: failed, late: late && !w.failed, test: w.test, used: cpu(c)}
 }
 
 // cpu is what a program that has ended used of the processors.
@@ -221,6 +296,8 @@ type watch struct {
 	stop   func()
 	line   []byte
 	failed bool
+	late   bool
+	test   string
 }
 
 func (w *watch) Write(p []byte) (int, error) {
@@ -229,13 +306,21 @@ func (w *watch) Write(p []byte) (int, error) {
 			w.line = append(w.line, b)
 			continue
 		}
-		if !w.failed && bytes.HasPrefix(bytes.TrimSpace(w.line), []byte("--- FAIL: ")) {
-			w.failed = true
-			w.stop()
-		}
+		w.read(string(bytes.TrimSpace(w.line)))
 		w.line = w.line[:0]
 	}
 	return len(p), nil
+}
+
+func (w *watch) read(line string) {
+	if strings.HasPrefix(line, "panic: test timed out") {
+		w.late = true
+	}
+	if name, found := strings.CutPrefix(line, "--- FAIL: "); found && !w.failed && !w.late {
+		w.failed = true
+		w.test, _, _ = strings.Cut(strings.Fields(name + " ")[0], "/")
+		w.stop()
+	}
 }
 
 // builder compiles woven mutants, and sorts out those that cannot be woven.
@@ -249,13 +334,18 @@ type builder struct {
 func (b *builder) overlay() (string, error) {
 	byFile := map[string]map[int][]weave.Place{}
 	for n, m := range b.mutants {
-		if b.alone[n] {
-			continue
+		place := m.weave
+		if b.alone[n] { // who comes into its function is told
+			if m.body == 0 {
+				continue
+			}
+			at := &[2]int{m.body, m.body}
+			place = weave.Place{From: m.body, To: m.body, Ends: at, Before: " " + weave.Is + "(%d); "}
 		}
 		if byFile[m.file] == nil {
 			byFile[m.file] = map[int][]weave.Place{}
 		}
-		byFile[m.file][n] = []weave.Place{m.weave}
+		byFile[m.file][n] = []weave.Place{place}
 	}
 	return weave.Overlay(b.dir, byFile)
 }
@@ -374,7 +464,7 @@ type bench struct {
 	builder
 	beside map[string][]string // the packages whose tests judge, by package
 	tests  map[string]*judge
-	sim    *judge
+	sims   []*judge // the first seeds, then the short simulation
 	seeds  int
 	jobs   int
 	most   time.Duration // of a judge's tests that are asked
@@ -457,88 +547,114 @@ func (b *bench) open(ctx context.Context) error {
 		fmt.Printf("%s: %d of them come by a mutant, %.0f s\n", b.tests[by].name, len(b.tests[by].parts),
 			time.Since(began).Seconds())
 	}
-	if programs[""] != "" {
-		b.sim, err = newSimulation(ctx, programs[""], b.dir, b.seeds)
+	if programs[""] == "" {
+		return nil
 	}
-	return err
+	for _, seeds := range []int{b.seeds, 0} {
+		began := time.Now()
+		sim, err := newSimulation(ctx, programs[""], b.dir, seeds)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: %.0f s\n", sim.name, time.Since(began).Seconds())
+		b.sims = append(b.sims, sim)
+	}
+	return nil
 }
 
-// try asks who notices a mutant.
-func (b *bench) try(ctx context.Context, number int) (v verdict, by string) {
+// courts are those that look at a mutant: tests, then what simulates.
+func (b *bench) courts(ctx context.Context, number int) (tests, sims []*court, err error) {
 	m := b.mutants[number]
-	if b.alone[number] {
-		return b.trySingle(ctx, number)
+	open := func(j *judge) *court {
+		c := &court{judge: j, number: number}
+		for _, p := range j.parts {
+			if p.reached[number] {
+				c.left = append(c.left, p)
+			}
+		}
+		return c
 	}
-	judges := make([]*judge, 0, 4)
 	for _, name := range b.beside[m.pkg] {
-		judges = append(judges, b.tests[name])
+		tests = append(tests, open(b.tests[name]))
 	}
-	if b.sim != nil {
-		judges = append(judges, b.sim)
+	for _, j := range b.sims {
+		sims = append(sims, open(j))
+	}
+	if !b.alone[number] {
+		return tests, sims, nil
+	}
+	overlay, err := b.single(number)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, c := range slices.Concat(tests, sims) {
+		own := *c.judge
+		own.path = filepath.Join(b.dir, fmt.Sprintf("single%d_%d", number, i))
+		c.plain, c.judge, c.number = c.judge, &own, 0
+		if m.body == 0 && c.sim == nil { // what comes by is not known
+			c.left = slices.Clone(own.parts)
+		}
+		args := []string{"build", "-overlay", overlay, "-o", own.path, "./functions/local"}
+		if c.sim == nil {
+			args = []string{"test", "-overlay", overlay, "-c", "-vet=off", "-o", own.path, b.beside[m.pkg][i]}
+		}
+		c.build = func(ctx context.Context) error { return exec.CommandContext(ctx, "go", args...).Run() }
+	}
+	return tests, sims, exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", os.DevNull, m.pkg).Run()
+}
+
+// try asks who notices a mutant: the quick tests of each judge first.
+func (b *bench) try(ctx context.Context, number int) (v verdict, by string) {
+	tests, sims, err := b.courts(ctx, number)
+	all := slices.Concat(tests, sims)
+	defer func() {
+		for _, c := range all {
+			if c.plain != nil {
+				_ = os.Remove(c.path) // it may not have been built
+			}
+		}
+	}()
+	if err != nil {
+		return unbuildable, "the compiler"
+	}
+	sit := func(c *court, size time.Duration) bool {
+		noticed, test, err := c.sit(ctx, size)
+		switch {
+		case err != nil:
+			v, by = unbuildable, "the compiler"
+		case noticed:
+			v, by = caught, strings.TrimSuffix(c.name+": "+test, ": ")
+		}
+		return err != nil || noticed
+	}
+	for i, size := range rounds {
+		if i == simulates && len(sims) > 0 && sit(sims[0], size) {
+			return v, by
+		}
+		for _, c := range tests {
+			if sit(c, min(size, b.most)) {
+				return v, by
+			}
+		}
+		if size >= b.most {
+			break
+		}
+	}
+	for _, c := range sims {
+		if sit(c, time.Hour) {
+			return v, by
+		}
 	}
 	var looked []string
-	for _, j := range judges {
-		noticed, asked := j.notices(ctx, number, b.most)
-		if noticed {
-			return caught, j.name
-		}
-		if asked {
-			looked = append(looked, j.name)
+	for _, c := range all {
+		if c.asked {
+			looked = append(looked, c.name)
 		}
 	}
 	if looked == nil {
 		return survived, "nobody comes by"
 	}
 	return survived, "not by " + strings.Join(looked, ", ")
-}
-
-// trySingle compiles a mutant by itself.
-func (b *bench) trySingle(ctx context.Context, number int) (v verdict, by string) {
-	m := b.mutants[number]
-	overlay, err := b.single(number)
-	if err != nil {
-		return unbuildable, err.Error()
-	}
-	if err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", os.DevNull, m.pkg).Run(); err != nil {
-		return unbuildable, "the compiler"
-	}
-	for _, p := range b.beside[m.pkg] {
-		program := filepath.Join(b.dir, fmt.Sprintf("single%d.test", number))
-		if err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-c", "-vet=off", "-o", program,
-			p).Run(); err != nil {
-			return unbuildable, "the compiler"
-		}
-		j := &judge{path: program, dir: p, flags: b.tests[p].flags}
-		var quick []part
-		var sum time.Duration
-		for _, one := range b.tests[p].all { // what comes by is not known here
-			if sum += one.took; sum > b.most {
-				break
-			}
-			quick = append(quick, one)
-		}
-		noticed, _ := j.run(ctx, 10*time.Minute, "MUTANT=0", j.tests(quick, 10*time.Minute))
-		if err := os.Remove(program); err != nil {
-			return unbuildable, err.Error()
-		}
-		if noticed {
-			return caught, b.tests[p].name
-		}
-	}
-	if b.seeds == 0 {
-		return survived, "nobody"
-	}
-	program := filepath.Join(b.dir, fmt.Sprintf("single%d", number))
-	defer func() { _ = os.Remove(program) }()
-	if err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program,
-		"./functions/local").Run(); err != nil {
-		return unbuildable, "the linker"
-	}
-	j := &judge{path: program, dir: ".", seeds: b.seeds}
-	if noticed, _ := j.run(ctx, 10*time.Minute, "MUTANT=0", j.simulation()); noticed {
-		return caught, "the simulation"
-	}
-	return survived, "nobody"
 }
 
 // readEquivalent reads the mutants that change nothing: "key # argument" a line.

@@ -5,9 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/proof/weave"
 )
@@ -255,6 +257,117 @@ func TestPlantedBugsAreWoven(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(b.dir, weave.Name(m.file)))
 		if want := fmt.Sprintf("%s(%d)", weave.Is, n); !b.alone[n] && (err != nil || !strings.Contains(string(text), want)) {
 			t.Errorf("%s is not in %s: %v", m.function, m.file, err)
+		}
+	}
+}
+
+// TestWatch: which test failed is read from what tests print, and whether it was late.
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		printed string
+		want    watch
+	}{
+		{"=== RUN   TestA\n--- PASS: TestA (0.01s)\nPASS\n", watch{}},
+		{"--- PASS: TestA (0.01s)\n--- FAIL: TestB (0.20s)\n--- FAIL: TestC (0.20s)\n", watch{failed: true, test: "TestB"}},
+		{"    --- FAIL: TestB/of_two (0.20s)\n", watch{failed: true, test: "TestB"}},
+		{"panic: test timed out after 2m0s\n--- FAIL: TestB (120s)\n", watch{late: true}},
+	} {
+		stops := 0
+		w := watch{stop: func() { stops++ }}
+		for _, piece := range []string{c.printed[:7], c.printed[7:]} {
+			if n, err := w.Write([]byte(piece)); n != len(piece) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if w.failed != c.want.failed || w.late != c.want.late || w.test != c.want.test || (stops == 1) != c.want.failed {
+			t.Errorf("%q: failed %t, late %t, test %q, stopped %d times", c.printed, w.failed, w.late, w.test, stops)
+		}
+	}
+}
+
+// TestCourt: a test has to fail twice, and one that hangs must not do so without the
+// mutant; then the others are asked.
+func TestCourt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, does string
+		noticed    bool
+		by         string
+		asked      []string
+	}{
+		{"quiet", `echo "--- PASS: TestA (0s)"`, false, "", []string{"1 ^(TestA|TestB)$"}},
+		{
+			"fails", `echo "--- FAIL: TestB (0s)"; exit 1`, true, "TestB",
+			[]string{"1 ^(TestA|TestB)$", "1 ^(TestB)$"},
+		},
+		{
+			"fails once", `[ $(wc -l <asked) -gt 1 ] || { echo "--- FAIL: TestB (0s)"; exit 1; }`, false, "",
+			[]string{"1 ^(TestA|TestB)$", "1 ^(TestB)$", "1 ^(TestA)$"},
+		},
+		{
+			"hangs", `[ $MUTANT = 0 ] || { echo "panic: test timed out after 2m0s"; exit 2; }`, true, "it hangs",
+			[]string{"1 ^(TestA|TestB)$", "0 ^(TestA|TestB)$"},
+		},
+		{
+			"hangs without it, too", `echo "panic: test timed out after 2m0s"; exit 2`, false, "", []string{
+				"1 ^(TestA|TestB)$", "0 ^(TestA|TestB)$", "1 ^(TestB)$", "0 ^(TestB)$",
+			},
+		},
+		{"breaks down", `echo panic; exit 2`, true, "", []string{"1 ^(TestA|TestB)$", "1 ^(TestA|TestB)$"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			program := filepath.Join(dir, "program")
+			// Tests are named by the seventh argument.
+			script := "#!/bin/sh\necho \"$MUTANT $7\" >>asked\n" + c.does + "\n"
+			if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			left := []part{{name: "TestA"}, {name: "TestB"}}
+			at := court{judge: &judge{name: "tests", path: program, dir: dir}, number: 1, left: left}
+			noticed, by, err := at.sit(t.Context(), time.Hour)
+			if noticed != c.noticed || by != c.by || err != nil || !at.asked || len(at.left) > 0 {
+				t.Errorf("noticed %t by %q, %v; %d left", noticed, by, err, len(at.left))
+			}
+			asked, err := os.ReadFile(filepath.Join(dir, "asked"))
+			if got := strings.Split(strings.TrimSpace(string(asked)), "\n"); err != nil || !slices.Equal(got, c.asked) {
+				t.Errorf("asked %q, want %q, %v", got, c.asked, err)
+			}
+		})
+	}
+}
+
+// TestAlone: of a mutant that cannot be woven the program tells who comes into its function.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "p.go")
+	if err := os.WriteFile(file, []byte("package p\n\nfunc f() (n int) {\n\tfor i := 1; i < 3; i++ {\n\t\tn += i\n\t}\n"+
+		"\treturn n\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err := sites(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := builder{dir: t.TempDir(), mutants: map[int]mutant{}, alone: map[int]bool{}}
+	for i, m := range found {
+		b.mutants[i+1] = m
+	}
+	b.keepApart()
+	if _, err := b.overlay(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(b.dir, weave.Name(file)))
+	if err != nil || len(b.alone) == 0 {
+		t.Fatalf("%d alone, %v", len(b.alone), err)
+	}
+	_, inside, _ := strings.Cut(string(text), "{")
+	for n := range b.alone {
+		if want := fmt.Sprintf("%s(%d);", weave.Is, n); !strings.Contains(strings.Split(inside, "\n")[0], want) {
+			t.Errorf("no %s at the head of\n%s", want, text)
 		}
 	}
 }

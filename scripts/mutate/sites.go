@@ -25,6 +25,7 @@ type mutant struct {
 	after     string      // and behind
 	again     int         // 2 for the second mutant of a function that reads alike
 	from, to  int         // byte offsets
+	body      int         // where its function's statements begin; 0 = that is not known
 	weave     weave.Place // how to have it beside the original in one program
 }
 
@@ -94,7 +95,7 @@ func sites(pkg string) ([]mutant, error) {
 			}
 			p := planter{
 				pkg: pkg, file: filepath.ToSlash(name), function: weave.Function(fn), src: src, fset: fset,
-				alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{},
+				alone: map[ast.Stmt]bool{}, sure: map[*ast.IfStmt]bool{}, body: fset.Position(fn.Body.Lbrace).Offset + 1,
 			}
 			ast.Inspect(fn.Body, p.visit)
 			out = append(out, p.found...)
@@ -117,6 +118,7 @@ type planter struct {
 	pkg, file, function string
 	src                 []byte
 	fset                *token.FileSet
+	body                int                  // where the function's statements begin
 	alone               map[ast.Stmt]bool    // statements of a list: each may become a block
 	sure                map[*ast.IfStmt]bool // they ask for an error that cannot be
 	found               []mutant
@@ -134,7 +136,7 @@ func (p *planter) replace(from, to token.Pos, is string, w weave.Place) {
 	p.found = append(p.found, mutant{
 		pkg: p.pkg, file: p.file, line: a.Line, end: b.Line, function: p.function,
 		was: string(p.src[a.Offset:b.Offset]), is: is, before: string(before), after: string(after),
-		from: a.Offset, to: b.Offset, weave: w,
+		from: a.Offset, to: b.Offset, body: p.body, weave: w,
 	})
 }
 
