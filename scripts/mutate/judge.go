@@ -144,7 +144,7 @@ func (j *judge) record(ctx context.Context, p *part, scratch string, args []stri
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	r := j.run(ctx, 10*time.Minute, "MUTANT_REACHED="+file, args)
+	r := j.run(ctx, 30*time.Minute, "MUTANT_REACHED="+file, args)
 	if r.failed {
 		return errors.New("it fails")
 	}
@@ -553,6 +553,10 @@ func (b *bench) open(ctx context.Context) error {
 	for _, seeds := range []int{b.seeds, 0} {
 		began := time.Now()
 		sim, err := newSimulation(ctx, programs[""], b.dir, seeds)
+		if err != nil && ctx.Err() == nil {
+			fmt.Printf("%v: it judges none\n", err)
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -628,7 +632,7 @@ func (b *bench) try(ctx context.Context, number int) (v verdict, by string) {
 		return err != nil || noticed
 	}
 	for i, size := range rounds {
-		if i == simulates && len(sims) > 0 && sit(sims[0], size) {
+		if i == simulates && len(sims) > 1 && sit(sims[0], size) {
 			return v, by
 		}
 		for _, c := range tests {
