@@ -39,10 +39,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, pattern string) *
 	}
 	sv, isRoute := s.routes[pattern]
 	if pattern == "" || isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] {
-		return noRoute(s.mux, r, func(pattern string) bool {
+		return s.insteadOfMerging(r, noRoute(s.mux, r, func(pattern string) bool {
 			sv, isRoute := s.routes[pattern]
 			return isRoute && sv.path != r.URL.Path && s.literal[r.URL.Path] // /v1/connections/import is no connection
-		})
+		}))
 	}
 	if p := checkAddress(r); p != nil {
 		return p

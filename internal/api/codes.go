@@ -60,6 +60,7 @@ const (
 	CodeDeleting           = "connection_deleting"
 	CodeIncomplete         = "connection_incomplete"
 	CodeStepMissing        = "step_missing"
+	CodeDoesNothing        = "does_nothing"
 	CodeBusy               = "busy"
 	CodeForgedWebhook      = "forged_webhook"
 	CodeHooksRefused       = "webhooks_refused"

@@ -297,6 +297,10 @@ var documentCodes = []codeRow{
 		CodeStepMissing, "a step of the set-up was not done yet", EffectWaits,
 		"do it before the start: errors[].pointer says where",
 	},
+	{
+		CodeDoesNothing, "a connection that was started would do nothing any more", EffectDocument,
+		"switch it off (enabled: false), pause it or delete it; of a sync, set its direction to off",
+	},
 	{"missing_id", "a part of the document needs an ID", EffectDocument, "give it one that is unique within its list"},
 	{"duplicate_id", "an ID is used twice", EffectDocument, "choose another"},
 	{"missing_field", "a field has to be named", EffectDocument, "name a field of the object"},

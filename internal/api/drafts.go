@@ -51,6 +51,22 @@ func (v *validation) steps() {
 	}
 }
 
+// works asks that a connection that was started goes on doing something: to empty
+// it is no way to stop it, for there are ways that say what they do.
+func (v *validation) works() {
+	if len(v.c.Syncs) == 0 {
+		v.add("/syncs", CodeDoesNothing, "without a sync it would do nothing: to stop it for a while set enabled to false "+
+			"or pause it, to be rid of it DELETE the connection")
+	}
+	for i := range v.c.Syncs {
+		if s := &v.c.Syncs[i]; s.Direction != crm.DirectionOff && !mapped(s) {
+			v.add("/syncs/"+strconv.Itoa(i)+"/mappings", CodeDoesNothing,
+				"no mapping is on, so that no value would travel: to stop the sync set its direction to off, to be rid of it "+
+					"DELETE …/syncs/%s", s.ID)
+		}
+	}
+}
+
 func mapped(s *crm.Sync) bool {
 	return slices.ContainsFunc(s.Mappings, func(m crm.Mapping) bool { return m.On() && m.Direction != crm.DirectionOff })
 }

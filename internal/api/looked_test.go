@@ -276,7 +276,11 @@ func TestReadinessCountsPlans(t *testing.T) {
 	run("run_5", engine.RunPlan, engine.RunDone, "")
 	run("run_6", engine.RunPlan, engine.RunDone, "pln_expired")
 	for _, id := range []crm.PlanID{"pln_old", "pln_new", "pln_unfinished", "pln_applied"} {
-		f.engine.plans[id] = engine.PlanView{ID: id, Totals: map[crm.Outcome]int64{crm.Created: 7}}
+		state := engine.RunDone
+		if id == "pln_unfinished" {
+			state = engine.RunRunning
+		}
+		f.engine.plans[id] = engine.PlanView{ID: id, State: state, Totals: map[crm.Outcome]int64{crm.Created: 7}}
 	}
 	pages := func(n, each int, code string) (out [][]engine.Change) {
 		for range n {

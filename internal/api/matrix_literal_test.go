@@ -66,6 +66,7 @@ POST   /v1/connections/{id}/validate                                 401  403   
 POST   /v1/connections/{id}/start                                    401  403    403    403    202   202      404
 POST   /v1/connections/{id}/pause                                    401  403    403    403    200   200      404
 GET    /v1/connections/{id}/readiness                                401  403    403    200    200   200      404
+GET    /v1/connections/{id}/readiness.csv                            401  403    403    200    200   200      404
 GET    /v1/connections/{id}/status                                   401  200    403    200    200   200      404
 GET    /v1/connections/{id}/webhooks                                 401  403    403    403    200   200      404
 POST   /v1/connections/{id}/webhooks/rotate                          401  403    403    403    200   200      404
@@ -74,21 +75,30 @@ POST   /v1/connections/{id}/syncs/{sync}/pull                        401  403   
 POST   /v1/connections/{id}/syncs/{sync}/resync                      401  403    403    202    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/deletions/confirm           401  403    403    403    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/deletions/discard           401  403    403    403    200   200      404
+GET    /v1/connections/{id}/syncs                                    401  200    403    200    200   200      404
+PUT    /v1/connections/{id}/syncs                                    401  403    403    403    200   200      404
+POST   /v1/connections/{id}/syncs                                    401  403    403    403    201   201      404
 GET    /v1/connections/{id}/syncs/{sync}                             401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}                             401  403    403    403    200   200      404
 PATCH  /v1/connections/{id}/syncs/{sync}                             401  403    403    403    200   200      404
+DELETE /v1/connections/{id}/syncs/{sync}                             401  403    403    403    204   204      404
 GET    /v1/connections/{id}/syncs/{sync}/rules                       401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}/rules                       401  403    403    403    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/rules                       401  403    403    403    201   201      404
 GET    /v1/connections/{id}/syncs/{sync}/rules/{part}                401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}/rules/{part}                401  403    403    403    200   200      404
 PATCH  /v1/connections/{id}/syncs/{sync}/rules/{part}                401  403    403    403    200   200      404
+DELETE /v1/connections/{id}/syncs/{sync}/rules/{part}                401  403    403    403    204   204      404
 GET    /v1/connections/{id}/syncs/{sync}/mappings                    401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}/mappings                    401  403    403    403    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/mappings                    401  403    403    403    201   201      404
 GET    /v1/connections/{id}/syncs/{sync}/mappings/{part}             401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}/mappings/{part}             401  403    403    403    200   200      404
 PATCH  /v1/connections/{id}/syncs/{sync}/mappings/{part}             401  403    403    403    200   200      404
+DELETE /v1/connections/{id}/syncs/{sync}/mappings/{part}             401  403    403    403    204   204      404
 GET    /v1/connections/{id}/syncs/{sync}/match                       401  200    403    200    200   200      404
 PUT    /v1/connections/{id}/syncs/{sync}/match                       401  403    403    403    200   200      404
+PATCH  /v1/connections/{id}/syncs/{sync}/match                       401  403    403    403    200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/confirm 401  403    403    403    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/mappings/{mapping}/changes/discard 401  403    403    403    200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/rules/preview               401  403    403    200    200   200      404
@@ -176,7 +186,9 @@ func readMatrix(t *testing.T) map[string]map[string]int {
 }
 
 // lasting are the routes after which the fixture is not what it was.
-var lasting = []string{"create-connection", "import-connection", "delete-connection", "delete-account"}
+var lasting = []string{
+	"create-connection", "import-connection", "delete-connection", "delete-account", "delete-sync", "delete-mapping",
+}
 
 // everything is what a surface serves: the calls of the table, and what stands
 // beside them.
@@ -248,6 +260,10 @@ func (f *fixture) ready(r route) {
 	switch r.id {
 	case "delete-key":
 		f.keyID = f.must(201, "POST", "/v1/keys", `{"name":"victim","role":"viewer"}`).json(f.t)["id"].(string)
+	case "create-rule", "create-mapping", "create-sync": // each caller adds one of that name
+		f.do(http.MethodDelete, f.target(r)+"/fresh", "", ifMatch("*"))
+	case "delete-rule":
+		f.ruled = false
 	case "run-events": // a stream ends with its run
 		f.engine.mu.Lock()
 		defer f.engine.mu.Unlock()

@@ -130,6 +130,16 @@ func (f *fixture) body(r route) string {
 		return `{"description":"changed"}`
 	case "put-sync":
 		return `{"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"match":[{"by":"any_key","pairs":[["email","Email"]]}],"mappings":` + twoMappings + `}`
+	case "put-syncs":
+		return "[" + f.body(route{id: "put-sync"}) + "]"
+	case "create-sync":
+		return `{"id":"fresh","left":{"object":"contacts"},"right":{"object":"Contact"},"direction":"off"}`
+	case "create-rule":
+		return `{"id":"fresh","direction":"to_right"}`
+	case "create-mapping":
+		return `{"id":"fresh","left":["firstname"],"right":["FirstName"]}`
+	case "patch-match":
+		return `{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}]}`
 	case "put-mappings":
 		return twoMappings
 	case "put-mapping":
@@ -171,7 +181,9 @@ func emptyDocument(w *world, name string) string {
 
 // last puts what deletes behind what needs the deleted.
 func last(r route) string {
-	return map[string]string{"delete-connection": "1", "delete-account": "2"}[r.id]
+	return map[string]string{
+		"delete-rule": "0", "delete-mapping": "0", "delete-sync": "01", "delete-connection": "1", "delete-account": "2",
+	}[r.id]
 }
 
 // TestX3_ServerOwnedFieldsCannotBeSet tries each of them in each way to write.

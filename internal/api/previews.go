@@ -86,7 +86,11 @@ func (s *server) unsaved(ctx context.Context, in *StepPath, list string) (*crm.C
 	if err != nil {
 		return nil, nil, err
 	}
-	doc, sync, _, p := stepOf(old, stepPlace{sync: in.Sync})
+	doc, p := strictJSON(encodeDocument(old))
+	if p != nil {
+		return nil, nil, p
+	}
+	sync, _, p := locate(old, doc, stepPlace{sync: in.Sync})
 	if p != nil {
 		return nil, nil, p
 	}

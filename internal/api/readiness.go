@@ -55,6 +55,15 @@ func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readine
 	if err != nil {
 		return nil, err
 	}
+	out, err := s.readinessOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &readinessOutput{Body: *out}, nil
+}
+
+// readinessOf looks at everything that a start needs.
+func (s *server) readinessOf(ctx context.Context, c *crm.Connection) (*readiness, error) {
 	out := readiness{Needs: []need{}, Records: []planFigures{}}
 	if err := s.accountNeeds(ctx, &out, c); err != nil {
 		return nil, err
@@ -104,7 +113,7 @@ func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readine
 		}
 	}
 	out.Ready = !slices.ContainsFunc(out.Needs, func(n need) bool { return n.Required && !n.Met })
-	return &readinessOutput{Body: out}, nil
+	return &out, nil
 }
 
 func (r *readiness) add(n need) { r.Needs = append(r.Needs, n) }

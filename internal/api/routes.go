@@ -179,6 +179,11 @@ var routes = []route{
 		summary: "What a start needs, and which of it is there", scoped: true,
 	},
 	{
+		id: "export-readiness", method: http.MethodGet, path: "/v1/connections/{id}/readiness.csv", level: works,
+		tag: "connections", summary: "What a start needs, and what the latest dry runs found of which records, as CSV",
+		scoped: true,
+	},
+	{
 		id: "start-connection", method: http.MethodPost, path: "/v1/connections/{id}/start", level: admins,
 		tag: "connections", summary: "Start or resume", status: 202, scoped: true,
 	},
@@ -200,6 +205,18 @@ var routes = []route{
 	},
 
 	{
+		id: "get-syncs", method: http.MethodGet, path: "/v1/connections/{id}/syncs", level: reads, tag: "connections",
+		summary: "Read the syncs of a connection", scoped: true,
+	},
+	{
+		id: "put-syncs", method: http.MethodPut, path: "/v1/connections/{id}/syncs", level: admins, tag: "connections",
+		summary: "Replace the syncs of a connection", scoped: true,
+	},
+	{
+		id: "create-sync", method: http.MethodPost, path: "/v1/connections/{id}/syncs", level: admins, tag: "connections",
+		summary: "Add a sync, behind the others", status: 201, scoped: true,
+	},
+	{
 		id: "get-sync", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}", level: reads, tag: "connections",
 		summary: "Read one sync", scoped: true,
 	},
@@ -212,12 +229,20 @@ var routes = []route{
 		tag: "connections", summary: "Change one sync (merge patch)", scoped: true,
 	},
 	{
+		id: "delete-sync", method: http.MethodDelete, path: "/v1/connections/{id}/syncs/{sync}", level: admins,
+		tag: "connections", summary: "Remove one sync; records in both apps stay", status: 204, scoped: true,
+	},
+	{
 		id: "get-rules", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/rules", level: reads,
 		tag: "connections", summary: "Read the rules of a sync", scoped: true,
 	},
 	{
 		id: "put-rules", method: http.MethodPut, path: "/v1/connections/{id}/syncs/{sync}/rules", level: admins,
 		tag: "connections", summary: "Replace the rules of a sync", scoped: true,
+	},
+	{
+		id: "create-rule", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/rules", level: admins,
+		tag: "connections", summary: "Add a rule, behind the others", status: 201, scoped: true,
 	},
 	{
 		id: "get-rule", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/rules/{part}", level: reads,
@@ -232,12 +257,20 @@ var routes = []route{
 		tag: "connections", summary: "Change one rule (merge patch)", scoped: true,
 	},
 	{
+		id: "delete-rule", method: http.MethodDelete, path: "/v1/connections/{id}/syncs/{sync}/rules/{part}",
+		level: admins, tag: "connections", summary: "Remove one rule", status: 204, scoped: true,
+	},
+	{
 		id: "get-mappings", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/mappings", level: reads,
 		tag: "connections", summary: "Read the mappings of a sync", scoped: true,
 	},
 	{
 		id: "put-mappings", method: http.MethodPut, path: "/v1/connections/{id}/syncs/{sync}/mappings", level: admins,
 		tag: "connections", summary: "Replace the mappings of a sync", scoped: true,
+	},
+	{
+		id: "create-mapping", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/mappings", level: admins,
+		tag: "connections", summary: "Add a mapping, behind the others", status: 201, scoped: true,
 	},
 	{
 		id: "get-mapping", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/mappings/{part}", level: reads,
@@ -252,12 +285,20 @@ var routes = []route{
 		level: admins, tag: "connections", summary: "Change one mapping (merge patch)", scoped: true,
 	},
 	{
+		id: "delete-mapping", method: http.MethodDelete, path: "/v1/connections/{id}/syncs/{sync}/mappings/{part}",
+		level: admins, tag: "connections", summary: "Remove one mapping", status: 204, scoped: true,
+	},
+	{
 		id: "get-match", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/match", level: reads,
 		tag: "connections", summary: "Read the match steps of a sync", scoped: true,
 	},
 	{
 		id: "put-match", method: http.MethodPut, path: "/v1/connections/{id}/syncs/{sync}/match", level: admins,
 		tag: "connections", summary: "Replace the match steps of a sync", scoped: true,
+	},
+	{
+		id: "patch-match", method: http.MethodPatch, path: "/v1/connections/{id}/syncs/{sync}/match", level: admins,
+		tag: "connections", summary: "Change the match steps of one way (merge patch)", scoped: true,
 	},
 
 	{

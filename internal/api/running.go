@@ -17,6 +17,7 @@ func (s *server) registerRunning() {
 	handle(s, "pause-connection", s.pauseConnection)
 	handle(s, "get-status", s.getStatus)
 	handle(s, "get-readiness", s.getReadiness)
+	handle(s, "export-readiness", s.exportReadiness, csvAnswer)
 	handle(s, "get-webhooks", s.getWebhooks)
 	handle(s, "rotate-webhooks", s.rotateWebhooks)
 	handle(s, "pull-sync", s.startRun(engine.RunPull))

@@ -74,6 +74,8 @@ func (s *server) validate(
 	v.writers()
 	if c.Status == crm.StatusDraft {
 		v.steps()
+	} else {
+		v.works()
 	}
 	return v, nil
 }

@@ -295,6 +295,8 @@ func (l *live) walkConnection() {
 	l.refused(404, "not_found", "POST", "/v1/connections/con_none/validate", nil)
 	l.want(200, "GET", l.con+"/readiness", nil)
 	l.refused(404, "not_found", "GET", "/v1/connections/con_none/readiness", nil)
+	l.want(200, "GET", l.con+"/readiness.csv", nil)
+	l.refused(404, "not_found", "GET", "/v1/connections/con_none/readiness.csv", nil)
 	for _, part := range []string{"/rules", "/mappings"} {
 		l.want(200, "POST", l.sync+part+"/preview", nil)
 		l.refused(404, "not_found", "POST", l.con+"/syncs/none"+part+"/preview", nil)
@@ -311,12 +313,34 @@ func (l *live) walkSteps() {
 		l.want(200, "PUT", l.sync+part, string(a.body), "If-Match", a.header.Get("ETag"))
 		l.refused(412, "stale_version", "PUT", l.sync+part, string(a.body), "If-Match", `"99"`)
 		l.refused(404, "not_found", "GET", l.con+"/syncs/none"+part, nil)
-		if strings.Count(part, "/") != 1 {
+		if strings.Count(part, "/") != 1 || part == "/match" {
 			l.want(200, "PATCH", l.sync+part, `{}`, "If-Match", "*", "Content-Type", mergePatch)
 			l.refused(428, "precondition_required", "PATCH", l.sync+part, `{}`, "Content-Type", mergePatch)
 		}
 	}
 	l.want(200, "PUT", l.sync+"/rules", `[]`, "If-Match", "*")
+	l.walkLines()
+}
+
+// walkLines adds syncs, rules and mappings, and takes them away again.
+func (l *live) walkLines() {
+	l.t.Helper()
+	list := l.want(200, "GET", l.con+"/syncs", nil)
+	l.want(200, "PUT", l.con+"/syncs", string(list.body), "If-Match", list.header.Get("ETag"))
+	l.refused(404, "not_found", "GET", "/v1/connections/con_none/syncs", nil)
+	l.refused(412, "stale_version", "PUT", l.con+"/syncs", string(list.body), "If-Match", `"99"`)
+	for at, line := range map[string]string{
+		l.con + "/syncs":     `{"left":{"object":"companies"},"right":{"object":"Account"},"direction":"off"}`,
+		l.sync + "/rules":    `{"direction":"to_right"}`,
+		l.sync + "/mappings": `{"left":["country"],"right":["MailingCountry"]}`,
+	} {
+		added := l.want(201, "POST", at, line)
+		l.refused(400, "wrong_type", "POST", at, `{"id":7}`)
+		where := added.header.Get("Location")
+		l.refused(412, "stale_version", "DELETE", where, nil, "If-Match", `"99"`)
+		l.want(204, "DELETE", where, nil, "If-Match", added.header.Get("ETag"))
+		l.refused(404, "not_found", "DELETE", where, nil, "If-Match", "*")
+	}
 }
 
 // walkRunning goes through what works: runs, plans, records and the log.

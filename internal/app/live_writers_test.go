@@ -70,9 +70,25 @@ func everyWriter() map[string][]writer {
 		// An element of a list is named in the path.
 		operation := "/v1/connections/{id}/syncs/{sync}" + strings.NewReplacer("/in", "/{part}", "/title",
 			"/{part}").Replace(path)
+		if kind == "syncs" {
+			operation = "/v1/connections/{id}/syncs"
+		}
 		all[kind] = append(all[kind], writer{"PUT " + operation, "put", func(l *live, at resource, tag, mark string) answer {
 			return l.do("PUT", at.url, stepWith(kind, mark), "If-Match", tag)
 		}})
+		if slices.Contains([]string{"sync", "rule", "mapping"}, kind) {
+			all[kind] = append(all[kind], writer{"DELETE " + operation, "", func(l *live, at resource, tag, _ string) answer {
+				return l.do("DELETE", at.url, nil, "If-Match", tag)
+			}})
+		}
+		if kind == "match" {
+			all[kind] = append(all[kind], writer{
+				"PATCH " + operation, "patch", func(l *live, at resource, tag, mark string) answer {
+					body := `{"to_right":` + stepWith(kind, mark) + `}`
+					return l.do("PATCH", at.url, body, "If-Match", tag, "Content-Type", mergePatch)
+				},
+			})
+		}
 		if patch := patches[kind]; patch != "" {
 			all[kind] = append(all[kind], writer{
 				"PATCH " + operation, "patch",
@@ -87,7 +103,7 @@ func everyWriter() map[string][]writer {
 
 // steps are the parts of a sync that have an address: what follows the sync's own.
 var steps = map[string]string{
-	"sync": "", "rules": "/rules", "rule": "/rules/in", "mappings": "/mappings", "mapping": "/mappings/title",
+	"syncs": "", "sync": "", "rules": "/rules", "rule": "/rules/in", "mappings": "/mappings", "mapping": "/mappings/title",
 	"match": "/match",
 }
 
@@ -125,8 +141,12 @@ func stepWith(kind, mark string) string {
 	case "match":
 		return match
 	}
-	return fmt.Sprintf(`{"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"schedule":"manual","match":%s,"rules":[%s],"mappings":[%s]}`,
+	sync := fmt.Sprintf(`{"id":"contacts","left":{"object":"contacts"},"right":{"object":"Contact"},"schedule":"manual","match":%s,"rules":[%s],"mappings":[%s]}`,
 		match, rule, needed+mapping)
+	if kind == "syncs" {
+		return "[" + sync + "]"
+	}
+	return sync
 }
 
 // bare is a connection that syncs nothing.
@@ -153,6 +173,9 @@ func (l *live) fresh(kind, name string) resource {
 		doc := fmt.Sprintf(`{"name":%q,"shared":true,"left":{"account":%q},"right":{"account":%q},"default_country":"US","syncs":[%s]}`,
 			name, l.left, l.right, stepWith("sync", "first 4"))
 		con := "/v1/connections/" + l.must(201, "POST", "/v1/connections", doc)["id"].(string)
+		if kind == "syncs" {
+			return resource{name, con + "/syncs", ""}
+		}
 		return resource{name, con + "/syncs/contacts" + path, ""}
 	}
 	l.want(200, "PATCH", "/v1/workspace", map[string]string{"name": name}, "If-Match", "*", "Content-Type", mergePatch)

@@ -172,6 +172,55 @@ func TestRow26_SaveAndNext(t *testing.T) {
 	})
 }
 
+// TestRow26_AStartedOneIsNotEmptied: a draft may lack everything, but what was
+// started is not stopped by taking away what it does. The refusal says how it is.
+func TestRow26_AStartedOneIsNotEmptied(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann", "city", "Ghent")
+		w.connect()
+		tag := func(path string) []string {
+			w.Helper()
+			return []string{"If-Match", w.want(200, "GET", path, nil).header.Get("ETag")}
+		}
+		w.want(200, "PATCH", w.con, raw(`{"syncs":[]}`), tag(w.con)...)
+		w.lacks("/syncs step_missing")
+		w.want(200, "PUT", w.con, w.document(), tag(w.con)...)
+		w.start()
+		before := w.want(200, "GET", w.con, nil)
+		var doc map[string]any
+		before.into(&doc)
+		empty := func(a answer) {
+			w.Helper()
+			w.refused(a, 400, "does_nothing", "/syncs").says("enabled", "pause", "DELETE")
+		}
+		for _, status := range []string{"active", "paused"} {
+			empty(w.call("PATCH", w.con, raw(`{"syncs":[]}`), tag(w.con)...))
+			empty(w.call("PATCH", w.con, raw(`{"syncs":null}`), tag(w.con)...))
+			w.put(doc, "/syncs", raw(`[]`))
+			empty(w.call("PUT", w.con, doc, tag(w.con)...))
+			empty(w.call("PUT", w.con+"/syncs", raw(`[]`), tag(w.con+"/syncs")...))
+			empty(w.call("DELETE", w.sync, nil, tag(w.sync)...))
+			w.invalid("does_nothing", "/syncs", "/syncs", raw(`[]`))
+			off := []any{}
+			for _, id := range []string{"last", "first", "city", "title", "phone"} {
+				off = append(off, "mappings."+id+".enabled", false)
+			}
+			w.invalid("does_nothing", "/syncs/0/mappings", append(off, "match", by(`{"by":"any_key","pairs":[["mobilephone",
+				"MobilePhone"]]}`), "mappings.email.enabled", false, "behavior", raw(`{"to_right":"update_only",
+				"to_left":"update_only"}`))...).says("direction to off")
+			w.refused(w.call("PUT", w.sync+"/mappings", raw(`[]`), "If-Match", "*"), 400, "does_nothing", "/syncs/0/mappings")
+			after := w.want(200, "GET", w.con, nil)
+			equal(w, "the version while "+status, after.header.Get("ETag"), before.header.Get("ETag"))
+			if status == "active" {
+				w.want(200, "POST", w.con+"/pause", nil)
+				before = after
+			}
+		}
+		w.want(200, "PATCH", w.sync, raw(`{"direction":"off"}`), tag(w.sync)...) // that is how
+		w.want(200, "PUT", w.sync+"/mappings", raw(`[]`), "If-Match", "*")
+	})
+}
+
 // TestRow26_WhatADraftRefuses: only what cannot be read. The rest is found as it
 // was left, goes to a file and back, and is deleted by its name or its ID.
 func TestRow26_WhatADraftRefuses(t *testing.T) {

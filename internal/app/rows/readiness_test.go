@@ -1,6 +1,11 @@
 package rows
 
-import "testing"
+import (
+	"encoding/csv"
+	"slices"
+	"strings"
+	"testing"
+)
 
 // TestRow32_Readiness: before a start, everything that it needs is listed with
 // where it stands in the document and what to do, and with what a dry run found.
@@ -58,5 +63,57 @@ func TestRow32_Readiness(t *testing.T) {
 		needs(r, "switch", false, "/enabled")
 		needs(r, "direction", false, "/syncs/0/direction")
 		equal(w, "writes", w.left.written()+w.right.written(), 0)
+	})
+}
+
+// TestRow32_ReadinessAsCSV: the same as a table, with each record of which the dry
+// run had something to say, and no cell that a spreadsheet would run.
+func TestRow32_ReadinessAsCSV(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann")
+		nobody := w.left.make("contacts", map[string]string{"lastname": "Nobody"})
+		w.connect()
+		w.plan()
+		read := func(path string) (rows []map[string]string) {
+			w.Helper()
+			a := w.want(200, "GET", path, nil)
+			equal(w, "media type", a.header.Get("Content-Type"), "text/csv; charset=utf-8")
+			equal(w, "lines", strings.Count(string(a.body), "\r\n"), strings.Count(string(a.body), "\n"))
+			all, err := csv.NewReader(strings.NewReader(string(a.body))).ReadAll()
+			if err != nil {
+				w.Fatalf("%s: %v: %s", a.call, err, a.body)
+			}
+			for _, cells := range all[1:] {
+				one := map[string]string{}
+				for i, cell := range cells {
+					one[all[0][i]] = cell
+				}
+				rows = append(rows, one)
+			}
+			return rows
+		}
+		rows := read(w.con + "/readiness.csv")
+		has := func(want ...string) {
+			w.Helper()
+			if !slices.ContainsFunc(rows, func(one map[string]string) bool {
+				for i := 0; i < len(want); i += 2 {
+					if one[want[i]] != want[i+1] {
+						return false
+					}
+				}
+				return true
+			}) {
+				w.Errorf("no row %v: %v", want, rows)
+			}
+		}
+		has("kind", "need", "what", "match", "met", "true", "sync", "people", "pointer", "/syncs/0/match")
+		has("kind", "count", "sync", "people", "what", "created", "count", "1")
+		has("kind", "count", "sync", "people", "code", "no_identity_key", "count", "1")
+		has("kind", "record", "sync", "people", "side", "left", "record", nobody, "code", "no_identity_key")
+		w.refused(w.call("GET", w.con+"/readiness.csv?cursor=AAAA", nil), 400, "cursor_malformed")
+
+		draft := w.document("id", "=1+1")
+		rows = read(w.save(draft) + "/readiness.csv")
+		has("kind", "need", "sync", "'=1+1", "what", "match")
 	})
 }

@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -47,6 +48,89 @@ func TestRow24_StepsAreRevisited(t *testing.T) {
 		w.refused(w.call("PUT", w.sync+"/rules/r", raw(`{"id":"r","filter":{"field":"city","op":"resembles","value":"x"}}`),
 			"If-Match", "*"), 400, "unknown_value")
 		w.want(200, "GET", w.sync+"/rules/r", nil).says(`"Lund"`)
+	})
+}
+
+// TestRow24_LinesComeAndGo: a sync, a rule and a mapping are added and taken away
+// alone, in a draft that lacks nearly everything and in a connection that runs;
+// there what does not fit is refused as it is in the whole document.
+func TestRow24_LinesComeAndGo(t *testing.T) {
+	row(t, func(w *world) {
+		w.con = w.save(raw(fmt.Sprintf(`{"name":%q,"left":{"account":%q},"right":{"account":%q}}`, w.Name(), w.left.account,
+			w.right.account)))
+		add := func(at, body string) (where, tag string) {
+			w.Helper()
+			a := w.want(201, "POST", at, raw(body))
+			where = a.header.Get("Location")
+			b := w.want(200, "GET", where, nil)
+			equal(w, "what "+where+" says", string(b.body), string(a.body))
+			equal(w, "the version of "+where, b.header.Get("ETag"), a.header.Get("ETag"))
+			return where, a.header.Get("ETag")
+		}
+		w.sync, _ = add(w.con+"/syncs", `{"id":"people","left":{"object":"contacts"},"right":{"object":"Contact"},
+			"schedule":"manual"}`)
+		equal(w, "the address of the sync", w.sync, w.con+"/syncs/people")
+		w.lacks("/syncs/0/mappings required_field_unmapped", "/syncs/0/mappings step_missing",
+			"/syncs/0/match missing_match_step")
+		w.want(200, "PATCH", w.sync+"/match", raw(`{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}]}`), "If-Match", "*")
+		w.want(200, "PATCH", w.sync+"/match", raw(`{"to_left":[{"by":"any_key","pairs":[["phone","Phone"]]}]}`), "If-Match", "*")
+		w.want(200, "GET", w.sync+"/match", nil).says(`"to_right":[{"by":"any_key","pairs":[["email"`,
+			`"to_left":[{"by":"any_key","pairs":[["phone"`)
+		w.want(200, "PUT", w.sync+"/match", by(byEmail), "If-Match", "*")
+		for _, m := range []string{
+			`{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}}`,
+			`{"id":"last","left":["lastname"],"right":["LastName"]}`,
+			`{"id":"city","left":["city"],"right":["MailingCity"]}`,
+		} {
+			add(w.sync+"/mappings", m)
+		}
+		half, tag := add(w.sync+"/mappings", `{"left":["jobtitle"]}`) // half-finished, and without a name
+		w.lacks("/syncs/0/mappings/3/right missing_field")
+		w.refused(w.call("DELETE", half, nil), 428, "precondition_required")
+		w.refused(w.call("DELETE", half, nil, "If-Match", `"0"`), 412, "stale_version")
+		w.want(204, "DELETE", half, nil, "If-Match", tag)
+		w.lacks()
+		w.refused(w.call("GET", half, nil), 404, "not_found")
+		w.refused(w.call("POST", w.sync+"/mappings", raw(`{"id":"city","left":["zip"]}`)), 400, "duplicate_id", "/id")
+		w.refused(w.call("PUT", w.sync+"/mappings/city", raw(`{"id":"last","left":["city"],"right":["MailingCity"]}`),
+			"If-Match", "*"), 400, "duplicate_id", "/id")
+		w.want(200, "PUT", w.sync+"/mappings/city", raw(`{"left":["city"],"right":["MailingCity"]}`), "If-Match",
+			"*").says(`"id":"city"`)
+		for _, list := range []string{w.con + "/syncs", w.sync + "/rules", w.sync + "/mappings"} {
+			w.refused(w.call("PATCH", list, raw(`{}`), "If-Match", "*"), 405, "method_not_allowed").says("PUT the whole list")
+		}
+
+		w.left.add("ann", "city", "Ghent", "jobtitle", "Judge")
+		w.left.add("bob", "city", "Lund")
+		w.start()
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "")
+		w.refused(w.call("POST", w.sync+"/mappings", raw(`{"left":["jobtitle"],"right":["Titel"]}`)), 400, "unknown_field",
+			"/syncs/0/mappings/3/right/0")
+		w.refused(w.call("POST", w.sync+"/rules", raw(`{"filter":{"field":"city","op":"resembles","value":"x"}}`)), 400,
+			"unknown_value")
+		w.refused(w.call("DELETE", w.sync+"/mappings/last", nil, "If-Match", "*"), 400, "required_field_unmapped",
+			"/syncs/0/mappings")
+		var one struct{ ID string }
+		key := []string{"Idempotency-Key", w.Name()}
+		w.want(201, "POST", w.sync+"/mappings", raw(`{"left":["jobtitle"],"right":["Title"]}`), key...).into(&one)
+		again := w.want(201, "POST", w.sync+"/mappings", raw(`{"left":["jobtitle"],"right":["Title"]}`), key...)
+		equal(w, "the same request once more", again.header.Get("Idempotent-Replayed"), "true")
+		rule, tag := add(w.sync+"/rules", `{"direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}`)
+		w.left.edit(w.left.id("ann"), "jobtitle", "Sheriff")
+		w.left.edit(w.left.id("bob"), "city", "Oslo")
+		w.pull()
+		w.right.has("ann", "Title", "Sheriff")
+		w.right.has("bob", "MailingCity", "Lund")
+		w.want(204, "DELETE", rule, nil, "If-Match", tag)
+		w.want(204, "DELETE", w.sync+"/mappings/"+one.ID, nil, "If-Match", "*")
+		w.left.edit(w.left.id("ann"), "jobtitle", "Mayor")
+		w.left.edit(w.left.id("bob"), "city", "Bergen")
+		w.pull()
+		w.right.has("ann", "Title", "Sheriff")
+		w.right.has("bob", "MailingCity", "Bergen")
+		add(w.con+"/syncs", string(companies))
+		w.want(204, "DELETE", w.con+"/syncs/companies", nil, "If-Match", "*")
+		w.want(200, "GET", w.con+"/syncs", nil).says(`"people"`)
 	})
 }
 
