@@ -14,13 +14,13 @@ import (
 
 // The sizes of docs/invariants.md.
 const (
-	shortSeeds, shortEach = 2_000, 30 // of the mix, and of each workload
+	shortSeeds, shortEach = 100, 100 // of the mix, and of each workload
 	fullSeeds, fullEach   = 10_000, 500
 )
 
 type simCommand struct {
-	Seeds int     `default:"0" placeholder:"N" help:"How many seeds of the mix; 2,000 without it, 10,000 with --full."`
-	Each  int     `default:"0" placeholder:"N" help:"How many seeds of each workload after the mix; without it 30, with --full 500; none when --seeds says how many."`
+	Seeds int     `default:"0" placeholder:"N" help:"How many seeds of the mix; 100 without it, 10,000 with --full."`
+	Each  int     `default:"0" placeholder:"N" help:"How many seeds of each workload after the mix; without it 100, with --full 500; none when --seeds says how many."`
 	From  uint64  `default:"1" placeholder:"SEED" help:"The first of them (${default})."`
 	Seed  *uint64 `placeholder:"SEED" help:"Replay this one seed, telling every step."`
 	Full  bool    `help:"The long run of a release."`

@@ -174,6 +174,7 @@ var marksExpected = []string{
 	"unchanged_by_digest",
 	"unknown_record_missing",
 	"unlinked_by_hand",
+	"user_goes_by_further",
 	"user_knows_as_further",
 	"user_refused",
 	"waiting_noted",

@@ -158,6 +158,9 @@ func (w *world) userDoes() {
 	if w.set.further && w.user.in(300) && w.userKnowsAsFurther() {
 		return
 	}
+	if w.set.further && w.user.in(150) && w.userGoesByFurther() {
+		return
+	}
 	if w.set.slips && id != "" && w.user.in(900) {
 		w.userSlips(side, id)
 		return
@@ -391,6 +394,28 @@ func (w *world) userKnowsAsFurther() bool {
 	}
 	w.mark("user_knows_as_further")
 	return w.userCreates(crm.Right, crm.TextValue(all[w.user.n(len(all))])) != ""
+}
+
+// userGoesByFurther lets a person of the right have an address that its twin has as
+// a further one: by an edit, or made anew under it.
+func (w *world) userGoesByFurther() bool {
+	for _, r := range w.apps[crm.Left.Index()].rows() {
+		further := w.addresses(crm.Left, r.fields)
+		l, ok := w.link(ref{crm.Left, r.id})
+		if r.deleted || len(further) < 2 || !ok || !l.paired() {
+			continue
+		}
+		w.mark("user_goes_by_further")
+		id, email := l.id(crm.Right), crm.TextValue(further[1])
+		if w.user.in(500) {
+			return w.act(crm.Right, id, connector.EventChanged, func(a app) error {
+				return a.edit(id, crm.Fields{a.field(modelapp.Email): email})
+			})
+		}
+		return w.act(crm.Right, id, connector.EventDeleted, func(a app) error { return a.delete(id) }) &&
+			w.userCreates(crm.Right, email) != ""
+	}
+	return false
 }
 
 // meddle lets a user edit a record that a worker has just read.

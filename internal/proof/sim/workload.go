@@ -145,6 +145,8 @@ var workloads = map[string]func(s *settings){
 			s.apps[i].Literal, s.apps[i].Trim, s.apps[i].Unique = true, false, false
 		}
 	},
+	// The mix between HubSpot and Salesforce.
+	"pair": func(s *settings) { s.real = true },
 	// Any two apps of the list, each behind its own connector and its own fake.
 	"apps": func(s *settings) {
 		s.real, s.every, s.plain, s.settled, s.edits, s.interval = true, true, true, true, true, time.Minute
@@ -158,7 +160,8 @@ var workloads = map[string]func(s *settings){
 	},
 	// Users of HubSpot merge contacts, which keep the addresses of both.
 	"further": func(s *settings) {
-		s.real, s.plain, s.merging, s.further, s.edits, s.settled = true, true, true, true, true, true
+		s.real, s.plain, s.merging, s.further, s.edits = true, true, true, true, true
+		s.settled = s.apps[0].History // or they merge whom nothing has joined yet
 		s.sync.Direction, s.sync.Behavior, s.sync.FillBlanksOnly = crm.DirectionBoth, crm.PerWay[crm.Behavior]{},
 			crm.PerWay[bool]{}
 		s.pause, s.interval, s.hooks, s.resyncs = 8*time.Second, time.Minute, true, true
@@ -343,8 +346,12 @@ var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
 var apartWorkloads = []string{
-	"apps", "asked", "blind", "erasures", "further", "hands", "newborn", "policies", "rules", "shared", "siblings", "told",
+	"apps", "asked", "blind", "erasures", "further", "hands", "newborn", "pair", "policies",
+	"rules", "shared", "siblings", "told",
 }
+
+// longWorkloads need all of a seed's changes until what they are about is reached.
+var longWorkloads = []string{"deletions", "hands", "pair", "plans"}
 
 // Workloads names the special workloads.
 func Workloads() []string { return sortedKeys(workloads) }
