@@ -61,6 +61,7 @@ const (
 	CodeIncomplete         = "connection_incomplete"
 	CodeStepMissing        = "step_missing"
 	CodeDoesNothing        = "does_nothing"
+	CodeNotSearched        = "key_not_searched"
 	CodeBusy               = "busy"
 	CodeForgedWebhook      = "forged_webhook"
 	CodeHooksRefused       = "webhooks_refused"

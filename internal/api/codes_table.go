@@ -301,6 +301,10 @@ var documentCodes = []codeRow{
 		CodeDoesNothing, "a connection that was started would do nothing any more", EffectDocument,
 		"switch it off (enabled: false), pause it or delete it; of a sync, set its direction to off",
 	},
+	{
+		CodeNotSearched, "a match step goes by a field by which the app cannot be asked for records", EffectDocument,
+		"match by a field that it searches: errors[].detail names them",
+	},
 	{"missing_id", "a part of the document needs an ID", EffectDocument, "give it one that is unique within its list"},
 	{"duplicate_id", "an ID is used twice", EffectDocument, "choose another"},
 	{"missing_field", "a field has to be named", EffectDocument, "name a field of the object"},

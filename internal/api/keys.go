@@ -24,16 +24,17 @@ func weakKeys(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemItem {
 
 type matchList struct {
 	at    string
+	way   crm.Way // "" = of both
 	steps []crm.MatchStep
 }
 
 // matchLists are the steps as the document has them: one list for both ways, or two.
 func matchLists(m crm.Match, at string) []matchList {
 	if !m.Split() {
-		return []matchList{{at, m.ToRight}}
+		return []matchList{{at, "", m.ToRight}}
 	}
 	return []matchList{
-		{at + "/" + string(crm.ToRight), m.ToRight}, {at + "/" + string(crm.ToLeft), m.ToLeft},
+		{at + "/" + string(crm.ToRight), crm.ToRight, m.ToRight}, {at + "/" + string(crm.ToLeft), crm.ToLeft, m.ToLeft},
 	}
 }
 

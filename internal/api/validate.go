@@ -190,6 +190,7 @@ func (v *validation) sync(i int, known [2]bool) error {
 		v.stamps(s, at, side, fields[n])
 	}
 	v.identities(s, at)
+	v.searchable(s, at, fields)
 	v.locked(i)
 	return v.archives(s, at)
 }

@@ -62,7 +62,8 @@ type Connector interface {
 	// be looser than ours: callers compare again. Order as given. What the field
 	// can do is what the schema handed in says, never what was asked before. May
 	// lag behind writes by Limits.IndexLag, unless FindLag says less of the field.
-	// Invalid with code "too_many_matches" when more records hold the values
+	// Invalid with code "invalid_key" for a field that the app does not search, which
+	// its schema says (crm.FindNone), and with code "too_many_matches" when more records hold the values
 	// than anybody can be told by.
 	BatchFind(ctx context.Context, object string, field crm.Field, values []string, fields []string) ([][]crm.Record,
 		error)

@@ -64,6 +64,7 @@ const (
 	FindDigits Find = "digits" // the digits of a phone number, all of them, as FindBy holds them
 	FindWithin Find = "within" // digits in this order, whatever stands before, between and after them
 	FindPart   Find = "part"   // texts that hold the value
+	FindNone   Find = "none"   // not at all: nobody can be looked up by it
 )
 
 // Object is one record type of an app.

@@ -137,7 +137,7 @@ func (p *identity) wanted(x spelled, how crm.Find) []string {
 		return slices.DeleteFunc(p.form.Spellings(key), func(sp string) bool {
 			return sp != key && (strings.Contains(sp, key) || strings.HasPrefix(sp, "www.") || strings.Contains(sp, "/"))
 		})
-	case crm.FindText:
+	case crm.FindText, crm.FindNone:
 	}
 	return p.spellings(x.key, x.text)
 }

@@ -149,6 +149,38 @@ func TestRow97_OneUniqueField(t *testing.T) {
 	})
 }
 
+// TestRow97_OnlyByWhatIsSearched: a step by a field that the app cannot be asked by
+// is refused where it would be asked, with the fields that it can be; where nobody
+// is looked for by it, it is let pass.
+func TestRow97_OnlyByWhatIsSearched(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		const step = `{"by":"any_key","pairs":[["email","Email"],["city","Description"]]}`
+		const all = `{"by":"all_keys","pairs":[["city","Description"]]}`
+		ladders := func(right, left string) raw { return raw(`{"to_right":[` + right + `],"to_left":[` + left + `]}`) }
+		w.invalid("key_not_searched", "/syncs/0/match/0/pairs/1", "match", by(step)).says("right app", `\"Description\"`,
+			`\"Email\"`, "leave the step out")
+		w.valid("match", by(`{"by":"all_keys","pairs":[["email","Email"]],"verify":[["city","Description"]]}`))
+		w.invalid("key_not_searched", "/syncs/0/match/to_right/0/pairs/0", "match", ladders(all, byEmail))
+		w.valid("match", ladders(all, byEmail), "direction", "to_left")
+		w.valid("match", ladders(all, byEmail), "behavior.to_right", "nothing")
+		w.valid("match", ladders(byEmail, all)) // HubSpot is asked, by its city
+		w.invalid("key_not_searched", "/syncs/0/match/to_right/0/pairs/1", "match", ladders(step, byEmail),
+			"direction", "to_left") // for doubles
+		w.invalid("key_not_searched", "/syncs/0/match/0/right", "match", by(`{"by":"id","left":"$id","right":"Description"}`))
+		w.left.add("ann")
+		w.start()
+		w.refused(w.call("PUT", w.sync+"/match", by(step), "If-Match", "*"), 400, "key_not_searched",
+			"/syncs/0/match/0/pairs/1")
+
+		other := *w
+		other.right = w.app("mautic")
+		other.con = other.save(other.document("/shared", true, "match", raw(`[{"by":"any_key","pairs":[["firstname","firstname"]]}]`), "mappings",
+			raw(`[{"id":"email","left":["email"],"right":["email"]},{"id":"first","left":["firstname"],"right":["firstname"]}]`)))
+		other.lacks("/syncs/0/match/0/pairs/0 key_not_searched")
+	})
+}
+
 // TestRow98_SecondarySearch: tried only when the primary finds nothing; if both
 // find somebody, the first one wins.
 func TestRow98_SecondarySearch(t *testing.T) {

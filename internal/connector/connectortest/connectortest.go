@@ -145,6 +145,7 @@ func Run(t *testing.T, h Harness) {
 		{"ReadBrokenRow", asking(testReadBroken)},
 		{"Blank", asking(testBlank)},
 		{"Find", asking(testFind)},
+		{"FindByEveryField", asking(testFindByEveryField)},
 		{"FindHostileText", asking(testFindHostile)},
 		{"Limits", testLimits},
 		{"Create", testCreate},

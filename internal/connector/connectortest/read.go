@@ -248,3 +248,36 @@ func testConcurrent(t *testing.T, s *suite) {
 	}
 	wg.Wait()
 }
+
+// testFindByEveryField looks records up by each field that they can be matched by.
+// What the schema says of it is what the app does: records are looked up by it, or
+// the look-up is refused as one by no key.
+func testFindByEveryField(t *testing.T, s *suite) {
+	values := map[crm.FieldType]string{
+		crm.TypeText: "nobody", crm.TypeEmail: "nobody@example.com", crm.TypePhone: "+14155550199",
+		crm.TypeURL: "https://nobody.example.com",
+	}
+	objects, err := s.conn.Objects(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		fields, err := s.conn.Fields(t.Context(), o.ID)
+		if err != nil {
+			t.Fatalf("fields of %s: %v", o.ID, err)
+		}
+		for _, f := range fields {
+			value, text := values[f.Type]
+			if !text {
+				continue
+			}
+			_, err := s.conn.BatchFind(t.Context(), o.ID, f, []string{value}, []string{f.Name})
+			switch is := fault.CodeOf(err) == connector.CodeKey; {
+			case f.Find == crm.FindNone && !is:
+				t.Errorf("%s %s is said not to be searched, and a look-up answers %v", o.ID, f.Name, err)
+			case f.Find != crm.FindNone && err != nil:
+				t.Errorf("%s %s (%s) is said to be searched, and a look-up answers %v", o.ID, f.Name, f.Type, err)
+			}
+		}
+	}
+}

@@ -122,7 +122,7 @@ func (o *object) searched(name string) crm.Find {
 	if p := o.finder(name); p != nil {
 		return finds[p.As]
 	}
-	return crm.FindText
+	return crm.FindNone
 }
 
 // finds are the ways that an app compares, as documents name them.

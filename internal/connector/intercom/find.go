@@ -25,7 +25,7 @@ func (a *account) BatchFind(
 		return nil, err
 	}
 	op += " " + o.id
-	if o == companies && f.Name != "name" && f.Name != "company_id" || f.Name == tagField {
+	if !searches(o, f.Name) {
 		return nil, &fault.Error{
 			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Intercom does not search this field",
 		}
@@ -58,6 +58,11 @@ func (a *account) BatchFind(
 	}
 	// One value was asked for, and callers compare again.
 	return rows.Match{Fold: func(s string) string { return s }, Stray: true}.Hand(values, all), nil
+}
+
+// searches reports whether records can be asked for by a field.
+func searches(o object, field string) bool {
+	return o == companies && (field == "name" || field == "company_id") || o == contacts && field != tagField
 }
 
 // found is a page of records, or one record.

@@ -75,11 +75,16 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		if f.Type == crm.TypeText && len(d.Options) > 0 {
 			f.Type = crm.TypeOption
 		}
+		if !searches(o, f.Name) {
+			f.Find = crm.FindNone
+		}
 		wire.Choice(&f, d.Options, func(s string) (crm.Option, bool) { return crm.Option{Value: s, Label: s}, s != "" })
 		out = append(out, f)
 	}
 	if o == contacts {
-		out = append(out, crm.Field{Name: tagField, Label: "Tags", Type: crm.TypeList, Multiple: true})
+		out = append(out, crm.Field{
+			Name: tagField, Label: "Tags", Type: crm.TypeList, Multiple: true, Find: crm.FindNone,
+		})
 	}
 	return out, nil
 }

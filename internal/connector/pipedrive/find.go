@@ -27,10 +27,7 @@ func (a *account) BatchFind(
 		return nil, err
 	}
 	op += " " + o.id
-	in := searched[f.Name]
-	if isHash(f.Name) {
-		in = "custom_fields"
-	}
+	in := searchedIn(f.Name)
 	if in == "" {
 		return nil, &fault.Error{
 			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Pipedrive does not search this field",
@@ -64,6 +61,15 @@ func (a *account) BatchFind(
 		}
 	}
 	return rows.Match{Fold: fold}.Hand(values, found), nil
+}
+
+// searchedIn is what a search calls the field that it is to look into; "" = it
+// looks into no such field.
+func searchedIn(name string) string {
+	if isHash(name) {
+		return "custom_fields"
+	}
+	return searched[name]
 }
 
 // fold is Pipedrive's comparison of texts, near enough: callers compare again.

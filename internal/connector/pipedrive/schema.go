@@ -96,7 +96,9 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		}
 		for _, p := range d.Parts {
 			t := types.Of(crm.TypeText, p.Type)
-			out = append(out, crm.Field{Name: d.Code + "/" + p.Code, Label: d.Name + ": " + p.Name, Type: t, ReadOnly: true})
+			out = append(out, crm.Field{
+				Name: d.Code + "/" + p.Code, Label: d.Name + ": " + p.Name, Type: t, ReadOnly: true, Find: crm.FindNone,
+			})
 		}
 		if len(d.Parts) > 0 {
 			continue
@@ -105,6 +107,9 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 			Name: d.Code, Label: d.Name, Type: types.Of(crm.TypeText, d.Code, d.Type), Required: d.Code == o.required,
 			ReadOnly: !d.Custom && given(d.Code), With: together.With(o.id, d.Code),
 			NeverBlank: d.Code == "owner_id", // a new record is its maker's
+		}
+		if searchedIn(f.Name) == "" {
+			f.Find = crm.FindNone
 		}
 		wire.Choice(&f, d.Options, func(o option) (crm.Option, bool) {
 			return crm.Option{Value: strconv.FormatInt(o.ID, 10), Label: o.Label}, true

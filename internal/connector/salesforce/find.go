@@ -35,6 +35,12 @@ func (o *org) BatchFind(
 	if err := begin(op, object, len(values), findBatch, wanted...); err != nil {
 		return nil, err
 	}
+	if field.Find == crm.FindNone {
+		return nil, &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: field.Name,
+			Message: "Salesforce does not search this field",
+		}
+	}
 	asked := slices.DeleteFunc(slices.Clone(values), func(v string) bool {
 		return strings.TrimSpace(v) == "" || len([]rune(v)) > maxFindText
 	})
@@ -164,7 +170,7 @@ func pattern(find crm.Find, v string) string {
 		return "'%" + strings.Join(strings.Split(v, ""), "%") + "%'"
 	case crm.FindPart:
 		return "'%" + liker.Replace(quoter.Replace(v)) + "%'"
-	case crm.FindText, crm.FindDigits:
+	case crm.FindText, crm.FindDigits, crm.FindNone:
 	}
 	return ""
 }

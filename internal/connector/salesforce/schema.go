@@ -132,6 +132,8 @@ func (f field) translate(t crm.FieldType) crm.Field {
 		External:   f.ExternalID,
 	}
 	switch { // phones and web addresses are kept as they were typed
+	case f.Filterable != nil && !*f.Filterable, f.Type == "id": // what is no ID is refused there; reads go by ID
+		out.Find = crm.FindNone
 	case t == crm.TypePhone:
 		out.Find = crm.FindWithin
 	case t == crm.TypeURL:

@@ -43,6 +43,7 @@ type field struct {
 	DefaultedOnCreate bool     `json:"defaultedOnCreate"`
 	Unique            bool     `json:"unique"`
 	ExternalID        bool     `json:"externalId"`
+	Filterable        *bool    `json:"filterable"` // may stand in a WHERE; absent = it may
 	Restricted        bool     `json:"restrictedPicklist"`
 	ReferenceTo       []string `json:"referenceTo"`
 	Compound          string   `json:"compoundFieldName"`
