@@ -55,6 +55,7 @@ type account struct {
 	audits  []audit // of pipelines and stages, oldest first
 
 	refuseStages bool     // knob: a lifecycle stage that moves backwards is 400, not kept in silence
+	portal       int      // knob: the ID of the account
 	without      []string // knob: scopes that an admin has taken from every grant
 	merges       Merges
 	domains      string        // knob: what is kept of companies' domains
@@ -72,7 +73,7 @@ type owner struct {
 // New returns an account, with cfg.Seed contacts of slot 0. It starts without
 // limits; SetLimits(OwnLimits) gives it HubSpot's.
 func New(cfg fakekit.Config) *Fake {
-	f := &account{Core: fakekit.New(cfg), lastID: 1_000_000}
+	f := &account{Core: fakekit.New(cfg), lastID: 1_000_000, portal: PortalID}
 	f.owners = []owner{
 		{"7001", "alex@example.com", "Alex", "Example", false},
 		{"7002", "robin@example.com", "Robin", "Sample", false},

@@ -104,7 +104,7 @@ func (f *account) token(w http.ResponseWriter, r *http.Request) {
 func (f *account) grant(w http.ResponseWriter, t fakekit.Token) {
 	f.json(w, http.StatusOK, map[string]any{
 		"access_token": t.Access, "refresh_token": t.Refresh, "expires_in": int(tokenLife / time.Second),
-		"token_type": "bearer", "token_use": "access_token", "hub_id": PortalID, "user_id": 7001, "scopes": t.Scopes,
+		"token_type": "bearer", "token_use": "access_token", "hub_id": f.portal, "user_id": 7001, "scopes": t.Scopes,
 	})
 }
 
@@ -119,7 +119,7 @@ func (f *account) introspect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.json(w, http.StatusOK, map[string]any{
-		"active": true, "hub_id": PortalID, "hub_domain": "fake.example.com", "app_id": AppID, "scopes": t.Scopes,
+		"active": true, "hub_id": f.portal, "hub_domain": "fake.example.com", "app_id": AppID, "scopes": t.Scopes,
 		"user": "alex@example.com", "token_type": "bearer", "token_use": "access_token",
 	})
 }
@@ -141,7 +141,7 @@ func (f *account) tokenInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.json(w, http.StatusOK, map[string]any{
-		"token": t.Access, "hub_id": PortalID, "hub_domain": "fake.example.com", "app_id": AppID, "user_id": 7001,
+		"token": t.Access, "hub_id": f.portal, "hub_domain": "fake.example.com", "app_id": AppID, "user_id": 7001,
 		"scopes": t.Scopes, "expires_in": int(t.Expires.Sub(f.Now()) / time.Second), "token_type": "access",
 		"user": "alex@example.com",
 	})
@@ -155,7 +155,7 @@ func (f *account) refreshInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.json(w, http.StatusOK, map[string]any{
-		"token": t.Refresh, "hub_id": PortalID, "hub_domain": "fake.example.com", "client_id": ClientID, "user_id": 7001,
+		"token": t.Refresh, "hub_id": f.portal, "hub_domain": "fake.example.com", "client_id": ClientID, "user_id": 7001,
 		"scopes": t.Scopes, "token_type": "refresh", "user": "alex@example.com",
 	})
 }

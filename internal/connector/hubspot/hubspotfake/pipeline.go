@@ -130,7 +130,7 @@ func (f *account) onStage(h func(c *call, p *pipeline, s *stage) (int, any, *api
 // audited notes what was done, and gives the properties the options that the
 // pipelines now have.
 func (f *account) audited(o *object, action, id string, raw any) {
-	f.audits = append(f.audits, audit{PortalID, id, action, f.Now().Format(stamp), 7001, raw})
+	f.audits = append(f.audits, audit{f.portal, id, action, f.Now().Format(stamp), 7001, raw})
 	var lines, stages []option
 	for i, p := range o.pipelines {
 		lines = append(lines, option{Label: p.Label, Value: p.ID, Order: i})

@@ -229,6 +229,16 @@ func (f *account) Knobs() []fakekit.Knob {
 			func(r *http.Request, in fakekit.UserChange) (fakekit.Done, error) {
 				return fakekit.Done{OK: true}, f.changeOwner(r.PathValue("id"), in)
 			}),
+		fakekit.NewKnob("PUT", "/_fake/portal", "Be another account of the same login, from the next call on.",
+			func(_ *http.Request, in portalIn) (done, error) {
+				if in.ID <= 0 {
+					return done{}, errors.New("a portal has a positive ID")
+				}
+				f.Lock()
+				defer f.Unlock()
+				f.portal = in.ID
+				return done{OK: true}, nil
+			}),
 		fakekit.NewKnob("PUT", "/_fake/scopes",
 			"Take scopes from every grant, as an admin of the portal can; an empty list gives all back.",
 			func(_ *http.Request, in scopesIn) (done, error) {
@@ -257,6 +267,11 @@ func (f *account) Knobs() []fakekit.Knob {
 				return done{OK: true}, nil
 			}),
 	}
+}
+
+// portalIn is the account that the fake is.
+type portalIn struct {
+	ID int `json:"id" doc:"the account's own ID, a portal's"`
 }
 
 // scopesIn names the scopes that no grant has any more.

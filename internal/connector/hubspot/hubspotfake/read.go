@@ -395,7 +395,7 @@ func (f *account) account(c *call) (int, any, *apiError) {
 		return 0, nil, e
 	}
 	return http.StatusOK, map[string]any{
-		"portalId": PortalID, "accountType": "DEVELOPER_TEST", "timeZone": "UTC", "companyCurrency": "USD",
+		"portalId": f.portal, "accountType": "DEVELOPER_TEST", "timeZone": "UTC", "companyCurrency": "USD",
 		"additionalCurrencies": []string{}, "utcOffset": "+00:00", "utcOffsetMilliseconds": 0,
 		"uiDomain": "app.hubspot.example.com", "dataHostingLocation": "na1",
 	}, nil

@@ -27,7 +27,7 @@ func (f *account) event(o *object, verb, id string, by source, extra map[string]
 	f.eventID++
 	data := map[string]any{
 		"eventId":        f.eventID % 1000, // not unique (W1)
-		"subscriptionId": 100, "portalId": PortalID, "appId": AppID, "objectId": number(id),
+		"subscriptionId": 100, "portalId": f.portal, "appId": AppID, "objectId": number(id),
 		"subscriptionType": o.singular + "." + verb, "changeSource": by.kind, "sourceId": by.id,
 	}
 	now := f.Tick()
