@@ -51,8 +51,11 @@ func (s *server) planImport(ctx context.Context, _ *struct{}) (*importPlanOutput
 			return nil, invalidDocument(problems)
 		}
 		out.Action, out.Connection, out.ETag = importChanges, same.ID, etag(same.Version)
-		if err := s.differences(ctx, &out, same, c); err != nil {
+		if out.Changes, out.Touches, err = s.differences(ctx, same, c); err != nil {
 			return nil, err
+		}
+		if len(out.Changes) == 0 {
+			out.Action = importNothing
 		}
 	}
 	value, p := strictJSON(bodyOf(ctx))
@@ -74,25 +77,22 @@ func (s *server) planImport(ctx context.Context, _ *struct{}) (*importPlanOutput
 	return &importPlanOutput{Body: out}, nil
 }
 
-// differences fills in what changes of a stored document, and what that touches.
-func (s *server) differences(ctx context.Context, out *importPlan, old, fresh *crm.Connection) error {
+// differences are what changes of a stored document, and what that touches.
+func (s *server) differences(ctx context.Context, old, fresh *crm.Connection) ([]settingChange, []touched, error) {
 	before, after := exported(old), exported(fresh)
 	if bytes.Equal(before, after) {
-		out.Action = importNothing
-		return nil
+		return []settingChange{}, []touched{}, nil
 	}
 	was, p := strictJSON(before)
 	if p != nil {
-		return p
+		return nil, nil, p
 	}
 	is, p := strictJSON(after)
 	if p != nil {
-		return p
+		return nil, nil, p
 	}
-	out.Changes = settingChanges(was, is)
-	var err error
-	out.Touches, err = s.touches(ctx, old, fresh)
-	return err
+	touches, err := s.touches(ctx, old, fresh)
+	return settingChanges(was, is), touches, err
 }
 
 // looked is everything that there is to say of a document before it is saved.

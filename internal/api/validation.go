@@ -9,9 +9,11 @@ import (
 
 // validationReport is the answer of validate.
 type validationReport struct {
-	Valid    bool          `json:"valid"`
-	Problems []ProblemItem `json:"problems" nullable:"false"`
-	Warnings []ProblemItem `json:"warnings" nullable:"false" doc:"What is saved all the same, and worth a look"`
+	Valid    bool            `json:"valid"`
+	Problems []ProblemItem   `json:"problems" nullable:"false"`
+	Warnings []ProblemItem   `json:"warnings" nullable:"false" doc:"What is saved all the same, and worth a look"`
+	Changes  []settingChange `json:"changes" nullable:"false" doc:"What saving would change of what is stored"`
+	Touches  []touched       `json:"touches" nullable:"false" doc:"What the changes mean for records that are known"`
 	// Held is no problem: saving goes on, and so does everything else.
 	Held []engine.HeldPart `json:"held,omitempty" doc:"What rests because a field is gone; see the code field_missing"`
 }
@@ -51,6 +53,9 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	if err != nil {
 		return nil, err
 	}
+	if out.Changes, out.Touches, err = s.differences(ctx, old, c); err != nil {
+		return nil, err
+	}
 	out.Problems = append(items, out.Problems...)
 	some(&out.Problems)
 	out.Valid = len(out.Problems) == 0
@@ -59,5 +64,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 
 func report(items []ProblemItem) *validationOutput {
 	some(&items)
-	return &validationOutput{Body: validationReport{Valid: len(items) == 0, Problems: items, Warnings: []ProblemItem{}}}
+	return &validationOutput{Body: validationReport{
+		Valid: len(items) == 0, Problems: items, Warnings: []ProblemItem{}, Changes: []settingChange{}, Touches: []touched{},
+	}}
 }

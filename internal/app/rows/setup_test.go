@@ -134,6 +134,75 @@ func TestRow24_LinesComeAndGo(t *testing.T) {
 	})
 }
 
+// TestRow35_Row158_WhenAChangeApplies: before it is saved, a change of a connection
+// that runs says what it is and what it means for how many records, and what the
+// app would refuse. Saved, it holds for each pair when one of the two changes next,
+// and for all with a resync, of which a dry run says beforehand what it would do.
+func TestRow35_Row158_WhenAChangeApplies(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "Judge")
+		w.left.add("bob", "city", "Lund", "jobtitle", "Clerk")
+		w.connect("mappings.title", nil)
+		w.start()
+		w.right.has("ann", "Title", "")
+		var doc map[string]any
+		stored := w.want(200, "GET", w.con, nil)
+		stored.into(&doc)
+		type said struct {
+			Valid   bool
+			Changes []struct{ Pointer, Change string }
+			Touches []struct {
+				Sync, What, Detail string
+				Records            struct{ Left, Right int }
+			}
+		}
+		look := func(settings ...any) (s said) {
+			w.Helper()
+			var doc map[string]any
+			w.get(w.con, &doc)
+			w.put(doc, settings...)
+			w.want(200, "POST", w.con+"/validate", doc).into(&s)
+			return s
+		}
+		touch := func(s said, what string) {
+			w.Helper()
+			if len(s.Touches) != 1 || s.Touches[0].What != what || s.Touches[0].Sync != "people" ||
+				s.Touches[0].Records.Left != 2 || s.Touches[0].Records.Right != 2 || s.Touches[0].Detail == "" {
+				w.Errorf("it touches %+v, want %s of two records on either side", s.Touches, what)
+			}
+		}
+		none := look()
+		equal(w, "what nothing changes", len(none.Changes)+len(none.Touches), 0)
+		title := raw(`{"id":"title","left":["jobtitle"],"right":["Title"]}`)
+		s := look("mappings.+", title)
+		touch(s, "mappings")
+		if len(s.Changes) != 1 || s.Changes[0].Pointer != "/syncs/0/mappings/5" || s.Changes[0].Change != "added" ||
+			!s.Valid {
+			w.Errorf("a mapping added is told as %+v", s)
+		}
+		touch(look("rules.+", raw(`{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}`)),
+			"rules")
+		touch(look("match", by(`{"by":"any_key","pairs":[["phone","Phone"]]}`)), "match")
+		equal(w, "a mapping that cannot be saved is valid", look("mappings.+", raw(`{"id":"x","left":["x"],"right":["Title"]}`)).Valid,
+			false)
+		w.want(200, "GET", w.con, nil).says(string(stored.body)) // nothing of it was stored
+		w.rest()
+		w.right.has("ann", "Title", "")
+
+		w.want(201, "POST", w.sync+"/mappings", title)
+		w.rest()
+		w.right.has("ann", "Title", "")
+		w.begin(w.sync + "/records/left/" + ann + "/sync") // as when it changed
+		w.right.has("ann", "Title", "Judge")
+		w.right.has("bob", "Title", "")
+		p := w.plan()
+		equal(w, "pairs that a resync would write", p.Totals["updated"], 1)
+		w.right.has("bob", "Title", "")
+		w.resync()
+		w.right.has("bob", "Title", "Clerk")
+	})
+}
+
 // TestRow32_StartWithAConfirmation: before a start the warnings and a plan are
 // shown; who does not start after all has lost no edit.
 func TestRow32_StartWithAConfirmation(t *testing.T) {
