@@ -167,6 +167,43 @@ func TestRow146_DefaultInTheMapping(t *testing.T) {
 	})
 }
 
+// TestRow148_FieldsMadeFromHere: a field is made in an app that lets us, and is
+// synced once it is mapped, not before; another app says that it does not let us.
+func TestRow148_FieldsMadeFromHere(t *testing.T) {
+	row(t, func(w *world) {
+		at := "/v1/accounts/" + w.left.account + "/objects/contacts/fields"
+		names := func() (out []string) {
+			w.Helper()
+			for _, f := range list[struct{ Name string }](w, at) {
+				out = append(out, f.Name)
+			}
+			return out
+		}
+		w.connect()
+		equal(w, "the field is there before", slices.Contains(names(), "shoe_size"), false)
+		w.invalid("unknown_field", "/syncs/0/mappings/6/left/0", "mappings.+",
+			raw(`{"id":"shoes","left":["shoe_size"],"right":["Description"]}`))
+		w.want(201, "POST", at, raw(`{"name":"shoe_size","label":"Shoe size","type":"text"}`)).says(`"shoe_size"`)
+		equal(w, "the field is offered at once", slices.Contains(names(), "shoe_size"), true)
+		if again := w.call("POST", at, raw(`{"name":"shoe_size","label":"Shoe size","type":"text"}`)); again.status/100 != 4 {
+			w.Errorf("the same field once more: %d: %s", again.status, again.body)
+		}
+		w.refused(w.call("POST", at, raw(`{"name":"x","label":"X","type":"magic"}`)), 400, "unknown_value", "/type")
+		w.refused(w.call("POST", "/v1/accounts/"+w.right.account+"/objects/Contact/fields",
+			raw(`{"name":"x","label":"X","type":"text"}`)), 422, "unsupported").says("create it in the app")
+
+		w.left.add("ann", "shoe_size", "42")
+		w.start()
+		w.right.has("ann", "Description", "")
+		w.want(201, "POST", w.sync+"/mappings", raw(`{"left":["shoe_size"],"right":["Description"]}`))
+		w.resync()
+		w.right.has("ann", "Description", "42")
+		w.right.edit(w.right.id("ann"), "Description", "43")
+		w.pull()
+		w.left.has("ann", "shoe_size", "43")
+	})
+}
+
 // TestRow150_AllFieldsOnOffer: every field of the app, custom ones too, read
 // from the app.
 func TestRow150_AllFieldsOnOffer(t *testing.T) {
