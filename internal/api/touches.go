@@ -73,6 +73,12 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 			What: "switch", Records: all, Detail: "everything goes on, and what was missed is caught up",
 		})
 	}
+	if old.Left != fresh.Left || old.Right != fresh.Right {
+		out = append(out, touched{
+			What: "objects", Records: all,
+			Detail: "the records are those of another account: what is known of those before is left behind",
+		})
+	}
 	if old.TimeZone != fresh.TimeZone || old.Country != fresh.Country {
 		out = append(out, touched{
 			What: "mappings", Records: all,

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
@@ -12,7 +13,7 @@ type validationReport struct {
 	Valid    bool            `json:"valid"`
 	Problems []ProblemItem   `json:"problems" nullable:"false"`
 	Warnings []ProblemItem   `json:"warnings" nullable:"false" doc:"What is saved all the same, and worth a look"`
-	Changes  []settingChange `json:"changes" nullable:"false" doc:"What saving would change of what is stored"`
+	Changes  []settingChange `json:"changes" nullable:"false" doc:"What saving would change of what is stored: the first 1,000 places, with values up to 256 KiB in all; none for a document that does not fit its form"`
 	Touches  []touched       `json:"touches" nullable:"false" doc:"What the changes mean for records that are known"`
 	// Held is no problem: saving goes on, and so does everything else.
 	Held []engine.HeldPart `json:"held,omitempty" doc:"What rests because a field is gone; see the code field_missing"`
@@ -53,13 +54,35 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 	if err != nil {
 		return nil, err
 	}
-	if out.Changes, out.Touches, err = s.differences(ctx, old, c); err != nil {
-		return nil, err
+	out.Changes, out.Touches = []settingChange{}, []touched{}
+	if items == nil { // what does not fit the form changes nothing
+		if out.Changes, out.Touches, err = s.differences(ctx, old, c); err != nil {
+			return nil, err
+		}
+		out.Changes = brief(out.Changes)
 	}
 	out.Problems = append(items, out.Problems...)
 	some(&out.Problems)
 	out.Valid = len(out.Problems) == 0
 	return &validationOutput{Body: *out}, nil
+}
+
+const (
+	maxChanges      = 1000
+	maxChangeValues = 256 << 10 // bytes
+)
+
+// brief bounds what an answer repeats of a document.
+func brief(all []settingChange) []settingChange {
+	all = all[:min(len(all), maxChanges)]
+	size := 0
+	for i := range all {
+		text, err := json.Marshal(all[i])
+		if size += len(text); err != nil || size > maxChangeValues {
+			all[i].Before, all[i].After = nil, nil
+		}
+	}
+	return all
 }
 
 func report(items []ProblemItem) *validationOutput {
