@@ -172,6 +172,8 @@ func TestRow185_Retry(t *testing.T) {
 	w.must(400, "POST", "/v1/log/log_failed/retry", `{"values":{"a":{"b":1}}}`)
 	w.must(202, "POST", "/v1/log/retry?connection="+id+"&range=today", "")
 	w.must(202, "POST", "/v1/log/retry?event=failed", "")
+	w.must(202, "POST", "/v1/log/retry?connection="+id+"&sync=contacts", "")
+	w.must(404, "POST", "/v1/log/retry?connection="+id+"&sync=companies", "")
 	w.must(400, "POST", "/v1/log/retry?event=new", "")
 	w.must(400, "POST", "/v1/log/retry?job_status=failure", "")
 	w.must(400, "POST", "/v1/log/retry?colour="+id, "")
@@ -179,7 +181,7 @@ func TestRow185_Retry(t *testing.T) {
 	w.must(400, "POST", "/v1/log/retry", "", member)
 	w.must(400, "POST", "/v1/dead-letters/redrive", "", member)
 	calls := strings.Join(w.engine.called(), "\n")
-	if strings.Count(calls, "retry all [failed conflict duplicate]") != 2 ||
+	if strings.Count(calls, "retry all [failed conflict duplicate]") != 3 ||
 		strings.Count(calls, "retry log_failed") != 2 {
 		t.Errorf("calls:\n%s", calls)
 	}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/queue"
+	"github.com/lockstep-crm/lockstep/internal/store"
+)
+
+// failsWhole lets f do its work on a desk that lay has laid, and then once for each of its
+// requests, which fails: f has to say so. It returns what was asked for.
+func failsWhole(t *testing.T, lay func() *desk, f func(d *desk) error) []string {
+	t.Helper()
+	d := lay()
+	d.asked = nil
+	if err := f(d); err != nil {
+		t.Fatal(err)
+	}
+	requests := d.asked
+	for at, what := range requests {
+		d := lay()
+		d.asked, d.at = nil, at
+		if err := f(d); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s fails, and it says %v", what, err)
+		}
+	}
+	return requests
+}
+
+// TestWhatIsKeptAsideIsKeptOrRefused: hints of a sync that is off go to its inbox, or
+// the message stays: none is taken for kept because one of the requests failed.
+func TestWhatIsKeptAsideIsKeptOrRefused(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []RunKind{RunPull, RunResync} {
+		for _, counted := range []bool{false, true} {
+			lay := func() *desk {
+				d := newDesk(t)
+				d.conn.Status = crm.StatusPaused
+				return d
+			}
+			of := func(d *desk) *chunk {
+				c := d.newChunk(d.sc, d.conn, kind, "run", crm.Left, []hint{{ID: annLeft}, {ID: bobLeft}})
+				c.ID, c.Counted = "chk", counted
+				return c
+			}
+			admits := failsWhole(t, lay, func(d *desk) error {
+				verdict := Verdict{Receipt: "r"}
+				j := &job{chunk: of(d), verdict: &verdict, Delivery: queue.Delivery{Receipt: "r"}}
+				open, err := d.admit(t.Context(), d.sc, d.conn, []*job{j})
+				if len(open) > 0 || verdict.Ack != (err == nil) {
+					t.Errorf("counted %t: %d go on, the message may be removed: %t, %v", counted, len(open), verdict.Ack, err)
+				}
+				return err
+			})
+			keeps := failsWhole(t, lay, func(d *desk) error {
+				err := d.toInbox(t.Context(), of(d), "paused")
+				if err == nil && (d.get(d.sc.inbox(crm.Left, annLeft)) == nil || d.get(d.sc.inbox(crm.Left, bobLeft)) == nil) {
+					t.Error("a hint is not in the inbox")
+				}
+				return err
+			})
+			if len(admits) == 0 || len(keeps) < 2 || counted && len(keeps) < 4 {
+				t.Errorf("counted %t: asked for %q and %q only", counted, admits, keeps)
+			}
+		}
+	}
+}
+
+// TestToldSinceIsReadOrRefused: what cannot be read is no time at which nothing was told.
+func TestToldSinceIsReadOrRefused(t *testing.T) {
+	t.Parallel()
+	b := newStillBed(t, nil)
+	b.put(store.KeptSinceKey(b.sc.ws, "acc_left", "person"), []byte("yesterday"), nil)
+	if at, err := b.ToldSince(t.Context(), b.sc.ws, "acc_left", "person"); err == nil || fault.KindOf(err) != fault.Other {
+		t.Errorf("told since %v, %v", at, err)
+	}
+}
