@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -75,5 +78,42 @@ func TestToldSinceIsReadOrRefused(t *testing.T) {
 	b.put(store.KeptSinceKey(b.sc.ws, "acc_left", "person"), []byte("yesterday"), nil)
 	if at, err := b.ToldSince(t.Context(), b.sc.ws, "acc_left", "person"); err == nil || fault.KindOf(err) != fault.Other {
 		t.Errorf("told since %v, %v", at, err)
+	}
+}
+
+// TestAPlanTooLongForItsTimeIsCutAndNoMore: of slow apps nothing is asked for a piece of
+// a plan that is cut. Its parts ask in their turn; both together would take twice as long.
+func TestAPlanTooLongForItsTimeIsCutAndNoMore(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.opens()
+	d.must(d.savePlan(t.Context(), d.sc.ws, &storedPlan{V: 1, Plan: PlanView{ID: "pln", Run: "run"}}, 0))
+	d.Tuning.GroupFor = time.Second
+	var hints []hint
+	for i := range 6 {
+		id := crm.RecordID(fmt.Sprintf("l_%d", i))
+		d.person(crm.Left, id, "Rome", fmt.Sprintf("person%d@example.com", i))
+		hints = append(hints, hint{ID: id})
+	}
+	for _, side := range crm.Sides {
+		d.took(d.s.paceKey(side), askOne, 10*time.Second)
+	}
+	c := d.newChunk(d.sc, d.conn, RunPlan, "run", crm.Left, hints)
+	c.ID, c.Counted, c.Plan = "chk", true, "pln"
+	verdict := Verdict{Receipt: "r"}
+	d.asked = nil
+	d.must(d.s.planLots(t.Context(), []*job{{chunk: c, verdict: &verdict, Delivery: queue.Delivery{Receipt: "r"}}}))
+	if !verdict.Ack || d.marks["chunk_split"] != 1 {
+		t.Errorf("the message may be removed: %t; came by %v", verdict.Ack, d.marks)
+	}
+	for _, what := range d.asked {
+		for _, side := range crm.Sides {
+			if strings.HasPrefix(what, string(side)+" ") {
+				t.Errorf("an app was asked: %s", what)
+			}
+		}
+	}
+	if kept := d.remembers(); strings.Count(kept, `"l_5"`) != 1 || !strings.Contains(kept, "parked") {
+		t.Errorf("remembered:\n%s", kept)
 	}
 }
