@@ -286,6 +286,13 @@ func TestUnfinishedUpdates(t *testing.T) {
 		{"landed on the right", pair(rome, rome, update(crm.Right, 1))},
 		{"landed on the left", pair(rome, rome, update(crm.Left, 1))},
 		{"landed on the right, and the left was edited since", pair(lund, rome, update(crm.Right, 1))},
+		{"landed on the right as something else, by the app", func(d *desk) {
+			pair(rome, crm.TextValue("ROME"), update(crm.Right, 1))(d)
+			r := d.apps[1].rows[bobRight]
+			r.ModifiedBy = ourUser
+			d.apps[1].rows[bobRight] = r
+			d.selves.put(recoverAcc, ourUser)
+		}},
 		{"did not land", pair(rome, oslo, update(crm.Right, 1))},
 		{"both were to be written, and both were", pair(rome, rome, update(crm.Left, 1, "city"), update(crm.Right, 1, "city"))},
 		{"both were to be written, and one was", pair(oslo, rome, update(crm.Left, 1, "city"), update(crm.Right, 1, "city"))},

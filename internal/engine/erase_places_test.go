@@ -272,6 +272,98 @@ var erasedPlaces = map[string]erasedPlace{
 			}
 		},
 	},
+	"runs and what they listed": {
+		func(b *stillBed) {
+			for id, rest := range map[crm.RunID][]hint{"run_mixed": bothHints(), "run_bobs": {{ID: bobLeft, Digest: bobsDigest}}} {
+				r := &storedRun{V: 1, Phase: phaseLeft, Salt: "salt", RestSide: crm.Left, Rest: rest, Run: Run{
+					ID: id, Connection: b.sc.con, Sync: b.sc.sync, State: RunRunning, CreatedAt: b.now,
+				}}
+				b.must(b.saveRun(b.t.Context(), b.sc.ws, r))
+			}
+			for side, ids := range map[crm.Side][3]crm.RecordID{
+				crm.Left: {annLeft, bobLeft, "l_else"}, crm.Right: {annRight, bobRight, "r_else"},
+			} {
+				page := (&seenRecord{id: ids[0], gone: true, digest: "0123456789abcdef"}).append(nil)
+				page = (&seenRecord{id: ids[1]}).append(page)
+				page = (&seenRecord{id: ids[2], into: ids[0]}).append(page)
+				b.put(b.sc.seenPage("run_mixed", side, 1), page, nil)
+				b.put(b.sc.seenPage("run_bobs", side, 1), (&seenRecord{id: ids[1]}).append(nil), nil)
+			}
+		},
+		func(b *stillBed) {
+			r, err := b.loadRun(b.t.Context(), b.sc.ws, "run_mixed")
+			b.must(err)
+			b.cleanHints(r.Rest)
+			r, err = b.loadRun(b.t.Context(), b.sc.ws, "run_bobs")
+			b.must(err)
+			if len(r.Rest) != 1 || r.Rest[0].ID != bobLeft || r.version != 1 {
+				b.t.Errorf("the run of Bob alone, in version %d: %+v", r.version, r.Rest)
+			}
+			for side, bob := range map[crm.Side]crm.RecordID{crm.Left: bobLeft, crm.Right: bobRight} {
+				var of []seenRecord
+				b.must(eachSeen(b.get(b.sc.seenPage("run_mixed", side, 1)), func(x *seenRecord) { of = append(of, *x) }))
+				if len(of) != 3 || !of[0].erased || of[0].gone || of[0].digest != "" || of[1].erased || of[1].id != bob ||
+					!of[2].erased || of[2].into != "" || of[0].id == of[2].id {
+					b.t.Errorf("the %s listed %+v", side, of)
+				}
+				it, err := b.mem.Get(b.t.Context(), b.sc.seenPage("run_bobs", side, 1))
+				if err != nil || it.Version != 1 {
+					b.t.Errorf("the page of Bob alone is stored anew: version %d, %v", it.Version, err)
+				}
+			}
+		},
+	},
+	"the log": {
+		func(b *stillBed) {
+			entries := []Entry{
+				{Record: annLeft, Partner: annRight, Side: crm.Left, Outcome: crm.Updated, URL: "https://example.com/ann"},
+				{Record: annRight, Side: crm.Right, Outcome: crm.Created},
+				{Record: bobLeft, Side: crm.Left, Outcome: crm.Updated, Diffs: []Diff{{
+					Field: "mail", Before: crm.TextValue("bob@example.com"), After: crm.TextValue("ann@example.com"),
+				}}},
+				{
+					Record: bobLeft, Partner: bobRight, Side: crm.Left, Outcome: crm.Failed, Code: "duplicate",
+					Message: `the address "ann@example.com" is taken`, URL: "https://example.com/" + string(annRight),
+					Request: "POST", Response: "409 " + string(annLeft),
+				},
+				{Record: bobRight, Side: crm.Right, Outcome: crm.Failed, Message: "bob@example.com is taken", Request: "PUT"},
+			}
+			for i := range entries {
+				entries[i].Connection, entries[i].Sync, entries[i].Time = b.sc.con, b.sc.sync, b.now.Add(-time.Hour)
+			}
+			for page, some := range map[string][]Entry{"pg_mixed": entries, "pg_bobs": slices.Clone(entries[4:])} {
+				ws, err := b.session(0).logPages(page, some, 30)
+				b.must(err)
+				b.must(b.mem.Transact(b.t.Context(), ws))
+			}
+		},
+		func(b *stillBed) {
+			pages := map[string][]Entry{}
+			b.mem.Each(store.Log, func(it store.Item) bool {
+				entries, err := decodePage(it)
+				b.must(err)
+				pages[fmt.Sprintf("%s %d", it.Sort, it.Version)] = entries
+				return true
+			})
+			mixed, bobs := pages["pg_mixed.00 2"], pages["pg_bobs.00 1"]
+			if len(mixed) != 5 || len(bobs) != 1 || bobs[0].Record != bobRight {
+				b.t.Fatalf("pages %+v", pages)
+			}
+			for i, en := range mixed[:3] {
+				if en.Outcome != crm.Excluded || en.Code != CodeErased || en.Record != "" || en.Partner != "" || en.URL != "" ||
+					len(en.Diffs) > 0 || en.ID == "" || en.Time.IsZero() || en.Sync != b.sc.sync {
+					b.t.Errorf("entry %d: %+v", i, en)
+				}
+			}
+			if en := mixed[3]; en.Outcome != crm.Failed || en.Record != bobLeft || en.Message != "" || en.URL != "" ||
+				en.Response != "" || en.Request != "POST" {
+				b.t.Errorf("of Bob, naming Ann: %+v", en)
+			}
+			if en := mixed[4]; en.Message != "bob@example.com is taken" || en.Request != "PUT" {
+				b.t.Errorf("of Bob: %+v", en)
+			}
+		},
+	},
 	"what an app told": {
 		func(b *stillBed) {
 			b.tell(annLeft, map[string]string{"name": "Ann"})
@@ -336,6 +428,59 @@ func TestX11_OnlyTheErasedPersonIsTakenOut(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})
+	}
+}
+
+// TestX11_AnErasureOutlivesEveryFailure: whichever request fails while it goes on, it
+// is not said to be done before nothing of the person is left, and others keep theirs.
+func TestX11_AnErasureOutlivesEveryFailure(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"runs and what they listed", "the log"} {
+		lay := func() *desk {
+			d := &desk{stillBed: newStillBed(t, aKey), at: -1}
+			d.Store = deskStore{d.mem, d}
+			erasedPlaces[name].put(d.stillBed)
+			d.eraseAnn("ers_1")
+			d.asked = nil
+			return d
+		}
+		d := lay()
+		if x := d.work("ers_1"); x.State != ErasureDone {
+			t.Fatalf("the erasure is %s", x.State)
+		}
+		requests := d.asked
+		if len(requests) < 20 {
+			t.Errorf("%s: asked for %q only", name, requests)
+		}
+		met := map[string]bool{}
+		for at, what := range requests {
+			if met[what] {
+				continue
+			}
+			met[what] = true
+			d := lay()
+			d.at = at
+			var x Erasure
+			for range 20 { // what fails is tried again after a while
+				if _, err := d.attendErasures(t.Context()); err != nil && !fault.Is(err, fault.Unavailable) {
+					t.Errorf("%s: %s fails with %v", name, what, err)
+				}
+				d.now = d.now.Add(11 * time.Minute)
+				if len(d.asked) <= at {
+					continue
+				}
+				if x = d.work("ers_1"); x.State == ErasureDone {
+					break
+				}
+			}
+			if x.State != ErasureDone {
+				t.Fatalf("%s: %s fails, and the erasure is %s", name, what, x.State)
+			}
+			erasedPlaces[name].want(d.stillBed)
+			if left := d.left("ann@example.com", string(annLeft), string(annRight)); len(left) > 0 {
+				t.Errorf("%s: %s fails, and left is %v", name, what, left)
+			}
+		}
 	}
 }
 
