@@ -274,7 +274,8 @@ var erasedPlaces = map[string]erasedPlace{
 	},
 	"runs and what they listed": {
 		func(b *stillBed) {
-			for id, rest := range map[crm.RunID][]hint{"run_mixed": bothHints(), "run_bobs": {{ID: bobLeft, Digest: bobsDigest}}} {
+			bobs := []hint{{ID: bobLeft, Digest: bobsDigest}}
+			for id, rest := range map[crm.RunID][]hint{"run_mixed": bothHints(), "run_bobs": bobs} {
 				r := &storedRun{V: 1, Phase: phaseLeft, Salt: "salt", RestSide: crm.Left, Rest: rest, Run: Run{
 					ID: id, Connection: b.sc.con, Sync: b.sc.sync, State: RunRunning, CreatedAt: b.now,
 				}}

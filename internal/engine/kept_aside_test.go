@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -115,5 +116,23 @@ func TestAPlanTooLongForItsTimeIsCutAndNoMore(t *testing.T) {
 	}
 	if kept := d.remembers(); strings.Count(kept, `"l_5"`) != 1 || !strings.Contains(kept, "parked") {
 		t.Errorf("remembered:\n%s", kept)
+	}
+}
+
+// TestAUserWhoIsNotThereIsNobody, whatever an app says beside.
+func TestAUserWhoIsNotThereIsNobody(t *testing.T) {
+	t.Parallel()
+	for kind, known := range map[fault.Kind]bool{
+		fault.NotFound: true, fault.Invalid: true, fault.Unsupported: true, fault.Unavailable: false,
+	} {
+		d := newDesk(t)
+		d.opens()
+		said, err := d.s.askUser(t.Context(), crm.Left, userKey{d.conn.Left.Account, false, "7"},
+			func(context.Context, string) (string, error) {
+				return "ann@example.com", fault.New("test: user", kind, "", "no")
+			})
+		if said != "" || (err == nil) != known {
+			t.Errorf("%v: said %q, %v", kind, said, err)
+		}
 	}
 }

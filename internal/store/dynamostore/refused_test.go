@@ -52,3 +52,26 @@ func TestARefusedWriteIsLookedInto(t *testing.T) {
 		}
 	}
 }
+
+// TestARefusedTransactionIsLookedInto: of the writes that DynamoDB refuses as a whole the
+// one that would be too large, or leave a counter's range, is told.
+func TestARefusedTransactionIsLookedInto(t *testing.T) {
+	t.Parallel()
+	for n, code := range map[string]string{"1": "aws_refused", "9223372036854775807": "counter_overflow"} {
+		s, _ := scripted(t, 1, func(operation string, _ request) (int, any) {
+			if operation != "GetItem" {
+				return refusal("ValidationException")
+			}
+			it := jsonKey(key("b"))
+			it["v"], it["c_n"] = map[string]string{"N": "3"}, map[string]string{"N": n}
+			return 200, map[string]any{"Item": it}
+		})
+		err := s.Transact(t.Context(), []store.Write{
+			{Op: store.Check, Item: store.Item{Key: key("c")}, If: store.IfExists}, remove("d", store.Always),
+			put("a", store.Always), sized(store.Add, "b", 0, "", store.Always),
+		})
+		if err == nil || fault.CodeOf(err) != code {
+			t.Errorf("a counter at %s: %v, want %s", n, err, code)
+		}
+	}
+}
