@@ -254,6 +254,10 @@ var documentCodes = []codeRow{
 		"a warning: switch activities on, or leave system_notes off",
 	},
 	{
+		CodeOneWayOnly, "an app does not let the reference of an association be written", EffectNone,
+		"nothing, if that direction is enough; else give the account's user the right to write the field",
+	},
+	{
 		CodeNewestGuess, "the conflict policy newest is a heuristic", EffectNone,
 		"a warning: it goes by the time of the whole record; choose a side or review where it matters",
 	},
@@ -325,6 +329,18 @@ var documentCodes = []codeRow{
 	{
 		"incompatible_types", "the two fields' types do not fit", EffectDocument,
 		"map a field of a fitting type or choose a transform",
+	},
+	{
+		"not_a_reference", "the field of an association names no record", EffectDocument,
+		"choose a field of the type reference, or map the field",
+	},
+	{
+		"reference_to_other_object", "the field of an association names records of another object than its sync is about",
+		EffectDocument, "choose another field, or the sync of that object",
+	},
+	{
+		"unknown_sync", "the sync of an association is none of this connection", EffectDocument,
+		"name the sync whose records the two fields name; it may be the same one",
 	},
 	{
 		"not_round_trip", "the transform cannot be reversed, so it cannot travel both ways", EffectDocument,
@@ -534,6 +550,11 @@ var recordCodes = []codeRow{
 		"unknown_owner", "the app has no active user with the owner's e-mail address: nobody is assigned there, and " +
 			"everything else of the record is synced", EffectNone,
 		"add the user in the app, or change the owner; it is assigned when either changes, by a resync, or within a day",
+	},
+	{
+		"partner_not_linked", "the record that the field names has no linked twin in the other app: the field is left as it " +
+			"is there, and everything else of the record is synced", EffectNone,
+		"it is written by itself when that record is linked; look there why it is not, or choose another",
 	},
 	{
 		"unknown_option", "the field has no such option", EffectField,

@@ -86,8 +86,8 @@ func TestDocumentsRefused(t *testing.T) {
 			sync, sync + `"stamp":{"to_right":{"Colour":"red"}},`, 400, "unknown_field", "/syncs/0/stamp/to_right/Colour",
 		},
 		"associations": {
-			sync, sync + `"associations":[{"left":"company","right":"AccountId","sync":"companies"}],`, 422,
-			CodeUnsupportedSetting, "/syncs/0/associations",
+			sync, sync + `"associations":[{"left":"company","right":"AccountId","sync":"companies"}],`, 400,
+			"unknown_field", "/syncs/0/associations/0/left",
 		},
 		"activities": {
 			sync, sync + `"activities":{"enabled":true},`, 422, CodeUnsupportedSetting, "/syncs/0/activities/enabled",

@@ -233,8 +233,9 @@ func mappingsOf(s *crm.Sync, side crm.Side, name string) []crm.MappingID {
 		return nil
 	}
 	var out []crm.MappingID
-	for i := range s.Mappings {
-		if m := &s.Mappings[i]; slices.Contains(m.Names(side), name) {
+	lines := s.Lines()
+	for i := range lines {
+		if m := &lines[i]; slices.Contains(m.Names(side), name) {
 			out = append(out, m.ID)
 		}
 	}
@@ -245,12 +246,7 @@ func hasMapping(s *crm.Sync, id crm.MappingID) bool {
 	if s == nil {
 		return false
 	}
-	for i := range s.Mappings {
-		if s.Mappings[i].ID == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Lines(), func(m crm.Mapping) bool { return m.ID == id })
 }
 
 var _ json.Unmarshaler = (*resolution)(nil)

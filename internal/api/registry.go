@@ -152,6 +152,8 @@ var bounds = map[string]map[string]int{
 	"Transform":  {"options": 1000},
 	"Deletes":    {"tag": 200},
 
+	"Association": {"left": 200, "right": 200, "sync": 40},
+
 	"Unsubscribes": {"tag": 200},
 }
 

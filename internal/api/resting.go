@@ -80,7 +80,7 @@ func partOf(pointer string) string {
 func samePart(was, now *crm.Sync, h *reconcile.Held) bool {
 	switch h.Kind {
 	case reconcile.HeldMapping:
-		return sameIn(was.Mappings, now.Mappings, func(m *crm.Mapping) bool { return string(m.ID) == h.ID })
+		return sameIn(was.Lines(), now.Lines(), func(m *crm.Mapping) bool { return string(m.ID) == h.ID })
 	case reconcile.HeldRule, reconcile.HeldAction:
 		return sameIn(was.Rules, now.Rules, func(r *crm.Rule) bool { return r.ID == h.ID })
 	case reconcile.HeldStamp:

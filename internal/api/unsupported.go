@@ -14,10 +14,6 @@ var unsupported = []struct {
 	say  string
 }{
 	{
-		"associations", func(s *crm.Sync) (string, bool) { return "/associations", len(s.Associations) > 0 },
-		"associations are not carried out yet: leave the list empty",
-	},
-	{
 		"activities", func(s *crm.Sync) (string, bool) { return "/activities/enabled", s.Activities.Enabled },
 		"activities are not synced yet: set enabled to false",
 	},

@@ -22,6 +22,7 @@ const (
 	CodeRequired      = "required_fields"
 	CodeMayNotFit     = "values_may_not_fit"
 	CodeNewestGuess   = "newest_is_a_guess"
+	CodeOneWayOnly    = "one_way_only"
 )
 
 func warning(pointer, code, detail string) ProblemItem {
@@ -84,6 +85,7 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 	for i := range sync.Mappings {
 		out = append(out, mappingWarnings(&sync.Mappings[i], at+"/mappings/"+strconv.Itoa(i), fields)...)
 	}
+	out = append(out, associationWarnings(sync, at, fields)...)
 	if sync.Activities.SystemNotes && !sync.Activities.Enabled {
 		out = append(out, warning(at+"/activities/system_notes", CodeInertNotes,
 			"it has no effect while notes do not sync: switch activities on, or leave it off"))
@@ -92,6 +94,22 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 		out = append(out, warning(at+"/conflict", CodeNewestGuess,
 			"newest goes by the time of the whole record, not of the field, and by clocks that differ: choose a side or "+
 				"review where it matters"))
+	}
+	return out
+}
+
+// associationWarnings says which references an app does not let us write: they are
+// only read there.
+func associationWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemItem {
+	var out []ProblemItem
+	for i := range sync.Associations {
+		a := &sync.Associations[i]
+		for n, side := range crm.Sides {
+			if f := byName(fields[n])[[2]string{a.Left, a.Right}[n]]; f.ReadOnly {
+				out = append(out, warning(at+"/associations/"+strconv.Itoa(i)+"/"+string(side), CodeOneWayOnly, fmt.Sprintf(
+					"%q is read-only in the %s app: what it names travels, and nothing is written to it", f.Name, side)))
+			}
+		}
 	}
 	return out
 }

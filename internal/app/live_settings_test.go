@@ -309,15 +309,19 @@ var settings = map[string]shown{
 
 	"syncs[].associations[].left": {
 		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`,
-		refused: "unsupported_setting",
+		refused: "not_a_reference",
 	},
 	"syncs[].associations[].right": {
 		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`,
-		refused: "unsupported_setting",
+		refused: "reference_to_other_object",
 	},
 	"syncs[].associations[].sync": {
-		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"contacts"}]`,
-		refused: "unsupported_setting",
+		at: "syncs.0.associations", a: `[{"left":"company","right":"AccountId","sync":"nowhere"}]`,
+		refused: "unknown_sync",
+	},
+	"syncs[].associations[].clear.": {
+		at: "syncs.0.associations", a: `[{"left":"company","right":"LastName","sync":"contacts","clear":{"to_right":true,"to_left":true}}]`,
+		refused: "not_a_reference",
 	},
 	"syncs[].activities.enabled":      {at: "syncs.0.activities.enabled", a: "true", refused: "unsupported_setting"},
 	"syncs[].activities.behavior.":    {inert: "belongs to `activities.enabled`, which is refused"},

@@ -507,6 +507,7 @@ type Mapping struct {
 	Clear     PerWay[bool]    `json:"clear"` // may a blank erase a value
 	WriteOnce bool            `json:"write_once"`
 	Policy    *MappingPolicy  `json:"policy"` // shorthand for direction, conflict and clear
+	Joins     SyncID          `json:"-"`      // of an association's line: the sync whose links join what the fields name
 }
 
 // On reports whether the mapping is switched on; the default is yes.
@@ -538,11 +539,39 @@ var MappingPolicies = []MappingPolicy{
 	PolicyTwoWay, PolicyPreferRightUnless, PolicyPreferLeftUnless, PolicyAlwaysRight, PolicyAlwaysLeft, PolicyNone,
 }
 
-// Association carries a reference to a record of another sync.
+// Association carries a reference to a record of another sync of the connection,
+// or of the same one: what a field of one side names is, on the other, the twin
+// that the links of that sync give it.
 type Association struct {
-	Left  string `json:"left"`
-	Right string `json:"right"`
-	Sync  SyncID `json:"sync"`
+	Left  string       `json:"left"`  // field that names a record of the left account
+	Right string       `json:"right"` // field that names a record of the right account
+	Sync  SyncID       `json:"sync"`
+	Clear PerWay[bool] `json:"clear"` // may a reference that was emptied erase the other
+}
+
+// associationID begins the IDs of lines that stand for associations.
+const associationID = "$association."
+
+// Line is the mapping that an association is: it is worked like any other.
+func (a *Association) Line() Mapping {
+	return Mapping{
+		ID: MappingID(associationID + a.Left + "." + a.Right), Left: []string{a.Left}, Right: []string{a.Right},
+		Direction: DirectionBoth, Transform: Transform{Type: TransformNone}, Clear: a.Clear, Joins: a.Sync,
+	}
+}
+
+// Lines are all that joins fields of the two objects: the mappings, and after
+// them one line for each association.
+func (s *Sync) Lines() []Mapping {
+	if len(s.Associations) == 0 {
+		return s.Mappings
+	}
+	out := make([]Mapping, 0, len(s.Mappings)+len(s.Associations))
+	out = append(out, s.Mappings...)
+	for i := range s.Associations {
+		out = append(out, s.Associations[i].Line())
+	}
+	return out
 }
 
 // Activities configures notes and tasks of a sync's records.

@@ -21,13 +21,20 @@ const (
 	ReasonSecondary Reason = "secondary"
 	// the other app has no active user with the owner's e-mail address
 	ReasonUnknownOwner Reason = "unknown_owner"
-	ReasonRestrained   Reason = "restrained" // fill blanks only, write once or a behaviour forbids to write
+	// the record that a reference names has no twin in the other app
+	ReasonNotLinked  Reason = "partner_not_linked"
+	ReasonRestrained Reason = "restrained" // fill blanks only, write once or a behaviour forbids to write
 )
+
+// Lacks reports whether a reason is that the other app does not have what a value
+// names.
+func (r Reason) Lacks() bool { return r == ReasonUnknownOwner || r == ReasonNotLinked }
 
 // Reasons lists all, in the order of tables shown to people.
 var Reasons = []Reason{
 	ReasonCleared, ReasonDefault, ReasonRefused, ReasonChangedByApp, ReasonUndone, ReasonFromNowOn,
-	ReasonInvalidPhone, ReasonNotClearable, ReasonProtected, ReasonSecondary, ReasonUnknownOwner, ReasonRestrained,
+	ReasonInvalidPhone, ReasonNotClearable, ReasonProtected, ReasonSecondary, ReasonUnknownOwner, ReasonNotLinked,
+	ReasonRestrained,
 }
 
 // Difference is what a link keeps of a field whose two sides differ and are
@@ -40,7 +47,7 @@ type Difference struct {
 	Held   [2]string `json:"h"`           // by side, of the canonical value under the entry's revision; "" for a blank
 	Raw    [2]string `json:"w"`           // by side, of the fields as the app holds them: these outlive a revision
 
-	Side  Side      `json:"s,omitempty"`  // refused, changed_by_app, unknown_owner: the app whose word it was
+	Side  Side      `json:"s,omitempty"`  // refused, changed_by_app, unknown_owner, partner_not_linked: the app whose word it was
 	Code  string    `json:"e,omitempty"`  // refused: the code of the error dictionary
 	Since time.Time `json:"t,omitzero"`   // refused, changed_by_app: when first
 	Again time.Time `json:"a,omitzero"`   // refused: when it is tried again; zero = not by itself

@@ -18,15 +18,16 @@ func (m *Mapping) Way() Direction {
 	return m.Direction
 }
 
-// Fills names the fields that the mappings of a sync write on a side.
+// Fills names the fields that the mappings and associations of a sync write on a side.
 func (s *Sync) Fills(side Side) map[string]bool {
 	way := WayTo(side)
 	out := map[string]bool{}
 	if !s.Direction.Allows(way) || s.Behavior.Get(way) == BehaviorNothing {
 		return out
 	}
-	for i := range s.Mappings {
-		m := &s.Mappings[i]
+	lines := s.Lines()
+	for i := range lines {
+		m := &lines[i]
 		if !m.On() || !m.Way().Allows(way) {
 			continue
 		}

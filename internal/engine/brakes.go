@@ -316,7 +316,7 @@ func (e *Engine) decideChanges(ctx context.Context, sc scope, mapping crm.Mappin
 }
 
 func mapped(conf *crm.Sync, id crm.MappingID) bool {
-	return slices.ContainsFunc(conf.Mappings, func(m crm.Mapping) bool { return m.ID == id })
+	return slices.ContainsFunc(conf.Lines(), func(m crm.Mapping) bool { return m.ID == id })
 }
 
 // decidedFor is how long a decision is kept, for changes that were made before
@@ -372,14 +372,15 @@ func (e *Engine) statusChanges(ctx context.Context, sc scope, conf *crm.Sync, st
 	st.Changes = []ChangeHalt{}
 	for i := range known.List {
 		b := &known.List[i]
-		at := slices.IndexFunc(conf.Mappings, func(m crm.Mapping) bool { return m.ID == b.Mapping })
+		lines := conf.Lines()
+		at := slices.IndexFunc(lines, func(m crm.Mapping) bool { return m.ID == b.Mapping })
 		if b.Decision != "" || at < 0 {
 			continue
 		}
 		h := ChangeHalt{
 			Mapping: b.Mapping, Since: b.Since, From: b.From, Count: b.Count, Links: b.Links, Side: b.Side, Kind: changeBlank,
 			Value:  b.Value,
-			Field:  strings.Join(conf.Mappings[at].Names(b.Side), "+"),
+			Field:  strings.Join(lines[at].Names(b.Side), "+"),
 			Remedy: "look at the field in both apps, then confirm or discard the changes of the mapping",
 		}
 		if b.Value != "" {

@@ -24,7 +24,7 @@
 //
 //   - The writer (one lot through its five steps): writer, unit, fate, act,
 //     decide, intent, observe, settle, settle_close, settle_counts, settle_links,
-//     judge, users
+//     judge, users, partners
 //   - Deliveries (what the queue hands over, sorts, parks and sends again):
 //     deliver, chunk, intake, kept, triage, causes, backoff, park, told
 //   - Records and links (what is remembered of a pair, and who holds it): link,

@@ -44,8 +44,9 @@ func (s *session) shared(ctx context.Context, side crm.Side) (uint64, error) {
 		return 0, err
 	}
 	found := map[crm.MappingID]crm.Value{}
-	for i := range s.conf.Mappings {
-		m := &s.conf.Mappings[i]
+	lines := s.conf.Lines()
+	for i := range lines {
+		m := &lines[i]
 		if slices.ContainsFunc(m.Names(side), func(name string) bool { return fields[name] }) {
 			found[m.ID] = crm.Value{}
 		}

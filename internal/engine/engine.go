@@ -123,6 +123,7 @@ type Engine struct {
 	tombs    memo[crm.WorkspaceID, *tombs]
 	selves   memo[crm.AccountID, string] // our own users, as the apps name them
 	users    memo[userKey, knownUser]    // of the apps
+	awaiting memo[scope, string]         // how far the tick has come through those that wait for a partner
 	hookRuns memo[crm.RunID, bool]
 	depth    memo[struct{}, queueDepth]
 

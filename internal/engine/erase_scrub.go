@@ -151,7 +151,7 @@ func (w *eraser) syncStations(
 		"intent":       func(ctx context.Context, it store.Item) error { return w.intent(ctx, ends, it) },
 		"parked":       func(ctx context.Context, it store.Item) error { return w.parked(ctx, ends, it) },
 		"told":         func(ctx context.Context, it store.Item) error { return w.told(ctx, ends, it) },
-		"decided":      w.decided(ends),
+		"decided":      w.awaitedOr(c, ends, w.decided(ends)), // they share a partition
 		"inbox":        w.waitingRecord("inbox", ends),
 		"gone":         w.waitingRecord("gone", ends),
 		"barred_left":  w.waitingRecord("barred", ends),

@@ -177,6 +177,7 @@ func TestX11_EveryKindIsLookedThrough(t *testing.T) {
 	}
 	elsewhere := map[string]string{
 		"lease": "when the sync is made to know the tombstones", "seen": "with the run that listed",
+		"awaited": "with what was decided, in whose partition it is",
 		"erasing": "ends with the erasure", "erasure": "is the receipt: clear text goes once it has been looked up",
 	}
 	for _, kind := range store.Kinds {

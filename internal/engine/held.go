@@ -94,13 +94,18 @@ func (s *session) useSchemas(ctx context.Context, schemas [2]cachedSchema) {
 // use compiles the sync's settings of these schemas.
 func (s *session) use(schemas [2]cachedSchema) {
 	s.set = s.compile(s.scope, s.conn, s.conf, schemas)
-	if !s.set.Assigns() {
-		return
+	if s.set.Assigns() {
+		if s.people == nil {
+			s.people = newPeople()
+		}
+		s.set = s.set.WithUsers(s.people)
 	}
-	if s.people == nil {
-		s.people = newPeople()
+	if s.set.Refers() {
+		if s.partners == nil {
+			s.partners = newPartners()
+		}
+		s.set = s.set.WithPartners(s.partners)
 	}
-	s.set = s.set.WithUsers(s.people)
 }
 
 // askForHeld asks the apps for the fields of what is held, where that was not

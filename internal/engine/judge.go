@@ -164,6 +164,7 @@ func (s *session) sumUp(u *unit) {
 		}
 	}
 	kept, troubles := s.set.Kept(p.Base), s.set.Troubles(p.Fields, p.Base)
+	lacking, code := s.set.Lacking(p.Base)
 	switch {
 	case p.State == crm.StateConflict && p.Code == reconcile.CodeConflict: // a person is asked already
 	case kept != "":
@@ -176,9 +177,9 @@ func (s *session) sumUp(u *unit) {
 		if !u.changed() {
 			p.Outcome = crm.Failed
 		}
-	case p.Code == "" && s.set.Unassigned(p.Base) != "":
+	case p.Code == "" && lacking != "":
 		s.Mark("owner_refused")
-		p.Code, p.Detail = mapping.CodeUnknownOwner, s.set.Unassigned(p.Base)
+		p.Code, p.Detail = code, lacking
 		if !u.changed() {
 			p.Outcome = crm.Skipped
 		}

@@ -72,7 +72,7 @@ func (s *session) diffs(u *unit) []Diff {
 				After: fp.Right, Rule: string(fp.Rule),
 			})
 		}
-		if fp.Code == mapping.CodeUnknownOwner && u.decision.Rebase {
+		if fp.Lacks != "" && u.decision.Rebase {
 			out = append(out, unassigned(fp, m, u.decision.Base[fp.Mapping].Settled))
 		}
 	}

@@ -105,15 +105,17 @@ func (s *session) batchFind(parent context.Context, k questionKey, values []stri
 		return nil, fault.New("engine: find records", fault.Unavailable, codeMalformed,
 			"the app answered for other values than were asked")
 	}
+	var all []*crm.Record
 	for i := range got {
 		for n := range got[i] {
 			if gone := s.lacking(k.side, asked, &got[i][n]); len(gone) > 0 {
 				return got, s.without(parent, k.side, gone)
 			}
-			if err := s.meet(parent, k.side, &got[i][n]); err != nil {
-				return nil, err
-			}
+			all = append(all, &got[i][n])
 		}
+	}
+	if err := s.meet(parent, k.side, all...); err != nil {
+		return nil, err
 	}
 	return got, nil
 }

@@ -184,10 +184,9 @@ func (s *session) batchRead(ctx context.Context, side crm.Side, ids []crm.Record
 			return reads, s.without(ctx, side, gone)
 		}
 	}
+	records := make([]*crm.Record, len(reads))
 	for i := range reads {
-		if err := s.meet(ctx, side, reads[i].Record); err != nil {
-			return nil, err
-		}
+		records[i] = reads[i].Record
 	}
-	return reads, nil
+	return reads, s.meet(ctx, side, records...)
 }

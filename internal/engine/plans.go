@@ -335,7 +335,7 @@ func (s *session) changeOf(u *unit) Change {
 	case u.fate.wait > 0:
 		c.Action, c.Code, c.Digest = crm.Skipped, u.fate.why, ""
 	default:
-		c.Settled = settledFields(s.set.Sync().Mappings, u.plannedBase())
+		c.Settled = settledFields(linesOf(s.set), u.plannedBase())
 	}
 	if c.Action == crm.Unchanged {
 		c.Digest = "" // there is nothing to apply

@@ -174,15 +174,14 @@ func (s *session) askChanges(
 	if err != nil {
 		return page, atSide(side, "list changes", err)
 	}
+	records := make([]*crm.Record, len(page.Records))
 	for i := range page.Records {
-		if gone := s.lacking(side, req.Fields, &page.Records[i]); len(gone) > 0 {
+		records[i] = &page.Records[i]
+		if gone := s.lacking(side, req.Fields, records[i]); len(gone) > 0 {
 			return page, s.without(ctx, side, gone)
 		}
-		if err := s.meet(ctx, side, &page.Records[i]); err != nil {
-			return page, err
-		}
 	}
-	return page, nil
+	return page, s.meet(ctx, side, records...)
 }
 
 // listedPage moves the run past one page: its hints wait in the run to be sent.

@@ -344,12 +344,17 @@ func (e *Engine) GetRecord(
 		}
 	}
 	v.Actions = s.set.Done(u.link.Base)
-	v.Settled, v.Frozen = settledFields(s.set.Sync().Mappings, u.link.Base), u.link.Loop.fields()
+	v.Settled, v.Frozen = settledFields(linesOf(s.set), u.link.Base), u.link.Loop.fields()
 	v.History, err = e.recordHistory(ctx, ws, u)
 	return v, err
 }
 
 // settledFields lists what is settled in a base.
+func linesOf(set *reconcile.Settings) []crm.Mapping {
+	conf := set.Sync()
+	return conf.Lines()
+}
+
 func settledFields(mappings []crm.Mapping, base crm.Base) []SettledField {
 	var out []SettledField
 	for i := range mappings {

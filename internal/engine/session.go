@@ -46,7 +46,8 @@ type session struct {
 
 	elsewhere [2]*uint64 // see shared
 
-	people *people // users of the apps; nil = no mapping is about users
+	people   *people   // users of the apps; nil = no mapping is about users
+	partners *partners // what references name; nil = there are no associations
 
 	supposed supposed // of merges, where nothing may be stored
 }

@@ -28,6 +28,8 @@ type books struct {
 	barred   []store.Write          // records that wait for a right
 	stopped  []store.Write          // records that wait for a decision about a mass change
 	noticed  bool                   // a deletion was noticed: the tick has to look
+	waiting  []awaitedItem          // records that name what is not linked
+	joined   []crm.RecordRef        // records of new pairs
 }
 
 func (s *session) openBooks(l *lot) *books {
@@ -134,6 +136,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	if u.quiet || u.decision.Outcome == crm.Dropped {
 		return
 	}
+	b.awaits(u)
 	if u.decision.Code == codeDeletionNoticed {
 		b.noticeGone(u)
 		return

@@ -43,6 +43,9 @@ func (b *books) close(ctx context.Context) error {
 	if err := b.rehintWaiting(ctx); err != nil {
 		return err
 	}
+	if err := b.rousePartners(ctx); err != nil {
+		return err
+	}
 	return s.sendRehints(ctx, b.rehint)
 }
 

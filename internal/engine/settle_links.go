@@ -38,6 +38,9 @@ func (b *books) keep(u *unit, old, l *link) {
 	b.links = append(b.links, linkWrite{
 		Write: store.Write{Item: item, If: store.IfVersion(version)}, from: from, to: l.counted(),
 	})
+	if l.paired() && (!old.paired() || old.State == crm.StateDeleted && l.State != crm.StateDeleted) {
+		b.joined = append(b.joined, crm.RecordRef{Side: crm.Left, ID: l.Left}, crm.RecordRef{Side: crm.Right, ID: l.Right})
+	}
 	if l.paired() && (!old.paired() || old.Left != l.Left || old.Right != l.Right) {
 		aside := u.aside
 		if u.side == crm.Right && old.setAside() {
@@ -64,6 +67,9 @@ func (b *books) keep(u *unit, old, l *link) {
 // be taken for one: a worker that lost its lease while it slept must not get
 // that far.
 func (b *books) storeLinks(ctx context.Context) error {
+	if err := b.storeAwaited(ctx); err != nil {
+		return err
+	}
 	if len(b.links) == 0 {
 		return nil
 	}

@@ -155,6 +155,10 @@ func (e *Engine) attendRunning(
 	if err != nil {
 		return false, err
 	}
+	awaits, err := e.attendAwaited(ctx, sc, conn, ok)
+	if err != nil {
+		return false, err
+	}
 	replayed, err := e.attendBarred(ctx, sc, conn, ok)
 	if err != nil {
 		return false, err
@@ -173,6 +177,9 @@ func (e *Engine) attendRunning(
 		if len(st.Held) > 0 {
 			return false, e.releaseHeld(ctx, sc, conn)
 		}
+	}
+	if awaits {
+		return false, nil
 	}
 	if waiting, err := e.waiting(ctx, sc); err != nil || waiting {
 		return false, err

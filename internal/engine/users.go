@@ -64,8 +64,12 @@ func (p *people) ID(side crm.Side, email string) (string, bool) {
 
 // meet asks the apps about the users that records of a side name, and about
 // those of the other app with the same addresses. It is called with whatever was
-// read, before anything is made of it.
+// read, before anything is made of it. So it is with the links of the records that
+// they name.
 func (s *session) meet(ctx context.Context, side crm.Side, records ...*crm.Record) error {
+	if err := s.meetPartners(ctx, side, records...); err != nil {
+		return err
+	}
 	if s.people == nil {
 		return nil
 	}
@@ -84,6 +88,9 @@ func (s *session) meet(ctx context.Context, side crm.Side, records ...*crm.Recor
 
 // meetPast is meet for the past values of records.
 func (s *session) meetPast(ctx context.Context, side crm.Side, past []map[string][]crm.Value) error {
+	if err := s.meetPastPartners(ctx, side, past); err != nil {
+		return err
+	}
 	if s.people == nil {
 		return nil
 	}
@@ -102,6 +109,9 @@ func (s *session) meetPast(ctx context.Context, side crm.Side, past []map[string
 // meetNamed is meet for users whom nobody's record names: those of default values,
 // and those whom a person chose.
 func (s *session) meetNamed(ctx context.Context, us []*unit) error {
+	if err := s.meetChosen(ctx, us); err != nil {
+		return err
+	}
 	if s.people == nil {
 		return nil
 	}

@@ -19,6 +19,10 @@ func (c *compiler) checkTypes() {
 	if t == crm.TransformStatic || c.m.Direction == crm.DirectionOff {
 		return
 	}
+	if c.m.Joins != "" {
+		c.checkReferences()
+		return
+	}
 	if len(left.names) > 1 || len(right.names) > 1 {
 		c.checkJoin()
 		return

@@ -31,6 +31,7 @@ const (
 	CodeUnknownCountry   = "unknown_country"
 	CodeBadOptions       = "transform_options"
 	CodeBadDefault       = "default_does_not_fit"
+	CodeNotReference     = "not_a_reference"
 )
 
 // compiler collects every problem of one mapping, so that an admin sees all at once.
@@ -296,7 +297,7 @@ func (c *compiler) build() *Compiled {
 		spec: c.m, country: strings.ToUpper(c.env.Country), constant: crm.NullValue(), unlessBlank: c.unlessBlank,
 	}
 	out.domain = c.chooseDomain()
-	out.lenient = c.m.Transform.Type == crm.TransformNone
+	out.lenient = c.m.Transform.Type == crm.TransformNone && c.m.Joins == ""
 	c.chooseZones(out.domain)
 	c.checkTypes()
 	if len(c.problems) > 0 {
@@ -325,6 +326,10 @@ func (c *compiler) chooseDomain() domain {
 	if len(left.names) > 1 || len(right.names) > 1 {
 		left.typ, right.typ = orType(left.typ, crm.TypeText), orType(right.typ, crm.TypeText)
 		return c.row().domain
+	}
+	if c.m.Joins != "" {
+		left.typ, right.typ = orType(left.typ, crm.TypeReference), orType(right.typ, crm.TypeReference)
+		return domainReference
 	}
 	natural := c.row().natural
 	if c.m.Transform.Type == crm.TransformNone {
@@ -429,7 +434,11 @@ func (c *compiler) revision(out *Compiled) string {
 		Options map[string]string
 		Country string
 		Sides   [2]side
-	}{Domain: out.domain, Lenient: out.lenient, Type: c.m.Transform.Type, Options: c.m.Transform.Options}
+		Joins   crm.SyncID `json:",omitempty"`
+	}{
+		Domain: out.domain, Lenient: out.lenient, Type: c.m.Transform.Type, Options: c.m.Transform.Options,
+		Joins: c.m.Joins,
+	}
 	if out.domain == domainPhone {
 		desc.Country = out.country
 	}

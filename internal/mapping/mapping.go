@@ -75,7 +75,8 @@ type Compiled struct {
 	defaults crm.PerWay[crm.Value]
 	country  string
 	revision string
-	users    Users // of a mapping of users; nil = nobody is known
+	users    Users    // of a mapping of users; nil = nobody is known
+	partners Partners // of an association; nil = nothing is linked
 
 	unlessBlank bool
 }

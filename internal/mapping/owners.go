@@ -38,9 +38,18 @@ func (c *Compiled) NamesUsers(side crm.Side) bool {
 }
 
 // Knows reports whether a side can hold a canonical value: a mapping of users
-// needs an active user of that address there, all others can.
+// needs an active user of that address there, an association a twin of what is
+// named, all others can.
 func (c *Compiled) Knows(side crm.Side, v crm.Value) bool {
-	if c.domain != domainOwner || v.Blank() {
+	if v.Blank() {
+		return true
+	}
+	switch c.domain {
+	case domainReference:
+		_, ok := c.partnerOf(side, v.Text())
+		return ok
+	case domainOwner:
+	default:
 		return true
 	}
 	if c.end(side).typ != crm.TypeOwner {

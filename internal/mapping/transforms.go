@@ -20,10 +20,11 @@ const (
 	domainBool
 	domainDate
 	domainDateTime
-	domainOption // one of a set
-	domainSet    // several, as a set
-	domainHost   // a web address, compared by its domain
-	domainOwner  // a user, as the e-mail address
+	domainOption    // one of a set
+	domainSet       // several, as a set
+	domainHost      // a web address, compared by its domain
+	domainOwner     // a user, as the e-mail address
+	domainReference // a record of another sync, as the left one of its pair
 )
 
 // codec reads and writes the values of a domain.
@@ -94,6 +95,10 @@ var codecs = [...]codec{
 	domainOwner: {
 		code: CodeUnknownOwner, parse: (*Compiled).parseOwner, render: (*Compiled).rawOwner,
 		normal: func(_ *Compiled, _ *end, v crm.Value) (crm.Value, bool) { return addressOrText(v.Text()), true },
+	},
+	domainReference: {
+		code: CodePartnerNotLinked, parse: (*Compiled).parseReference, render: (*Compiled).rawReference,
+		normal: func(_ *Compiled, _ *end, v crm.Value) (crm.Value, bool) { return textOrNull(plainText(v)), true },
 	},
 }
 

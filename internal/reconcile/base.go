@@ -23,7 +23,8 @@ type memory struct {
 	diff  *crm.Difference // settled
 	again bool            // refused, and to be tried again if nobody moved
 	stale bool            // settled under another revision of the mapping: raw values are compared
-	raw   [2]string       // fingerprints of the sides as they are, if stale
+	byRaw bool            // settled, and what the fields hold counts, not what it stands for
+	raw   [2]string       // fingerprints of the sides as they are, if stale or byRaw
 }
 
 type memoryKind uint8
@@ -64,8 +65,10 @@ func (one *spec) recall(base crm.Base, raw [2]crm.Fields, at occasion) memory {
 		m.kind, m.diff = settled, d
 		m.again = d.Reason == crm.ReasonRefused &&
 			(at.retry || !d.Again.IsZero() && !at.now.IsZero() && !at.now.Before(d.Again))
+		// What a reference stands for changes with the links, and nobody edited it.
+		m.byRaw = one.m != nil && one.m.Joins() != ""
 		for side := range m.raw {
-			if m.stale {
+			if m.stale || m.byRaw {
 				m.raw[side] = one.rawPrint(side, raw[side])
 			}
 		}
@@ -89,7 +92,8 @@ func (one *spec) stands(d *crm.Difference, stale bool, at occasion) bool {
 	case crm.ReasonInvalidPhone:
 		return !stale
 	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonChangedByApp, crm.ReasonUndone, crm.ReasonFromNowOn,
-		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonSecondary, crm.ReasonUnknownOwner:
+		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonSecondary, crm.ReasonUnknownOwner,
+		crm.ReasonNotLinked:
 	}
 	return true
 }
@@ -114,7 +118,7 @@ func (m memory) moved(side int, v crm.Value) bool {
 	switch {
 	case m.kind == agreed:
 		return !m.entry.Is(v)
-	case m.kind == settled && m.stale:
+	case m.kind == settled && (m.stale || m.byRaw):
 		return m.diff.Raw[side] != m.raw[side]
 	case m.kind == settled:
 		return m.diff.Held[side] != crm.Fingerprint(v)

@@ -26,6 +26,8 @@ const (
 	CodeUnknownChoice   = "unknown_choice"
 	CodeFieldTaken      = "field_is_mapped" // a stamp or written-back ID where a mapping writes too
 	CodeMappingCycle    = "mapping_cycle"
+	CodeUnknownSync     = "unknown_sync"              // an association's sync is none of the connection
+	CodeOtherObject     = "reference_to_other_object" // an association names records that its sync is not about
 )
 
 // check collects every problem of one sync.
@@ -104,7 +106,8 @@ func (k *check) cycles() {
 			return
 		}
 		one := &k.s.specs[n]
-		k.add("/mappings/"+strconv.Itoa(n), CodeMappingCycle, "the mapping %q and others write what each of them reads, "+
+		at := k.s.pointer("/mappings/" + strconv.Itoa(n))
+		k.add(at, CodeMappingCycle, "the mapping %q and others write what each of them reads, "+
 			"so values would go round for ever: use one mapping with the direction both", one.id)
 		problem := k.problems[len(k.problems)-1]
 		one.m, one.problem = nil, &problem

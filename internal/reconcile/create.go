@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/rule"
 )
 
@@ -263,6 +262,6 @@ func (m *merger) concludeCreate(target int, stuck []string) {
 	case len(m.failed) > 0:
 		p.State, p.Code, p.Detail = crm.StateFailing, CodeFieldFailed, list(m.failed)
 	case len(m.unknown) > 0:
-		p.Code, p.Detail = mapping.CodeUnknownOwner, list(m.unknown)
+		p.Code, p.Detail = m.lack, list(m.unknown)
 	}
 }

@@ -116,6 +116,7 @@ type FieldDecision struct {
 	// counted by.
 	Replaces [2]bool
 	Reason   crm.Reason // the two sides differ and are left so: why
+	Lacks    crm.Side   // the side whose app has no such user, or no twin of the record named
 	Code     string     // for Failed: the error code
 	Detail   string     // for Failed: field, remedy, valid options; no values
 	Act      *ActPlan   // an action of a rule, no mapping

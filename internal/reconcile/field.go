@@ -41,7 +41,7 @@ type cell struct {
 	keep     bool         // the old base entry stays
 	settled  crm.Reason   // the sides are left different: why
 	differs  bool         // and that is new
-	lacks    crm.Side     // of an unknown owner: the app that has no such user
+	lacks    crm.Side     // of an unknown owner or a partner without a link: the app that has none
 	rest     [2]crm.Value // what they then hold
 	before   memory       // and the agreement that stays known beside it
 	review   bool
@@ -127,7 +127,7 @@ func (c *cell) stillSettled() bool {
 		return c.filledInstead()
 	}
 	d := c.base.diff
-	if d.Reason == crm.ReasonUnknownOwner && c.m.Knows(d.Side, c.v[1-d.Side.Index()]) {
+	if d.Reason.Lacks() && c.m.Knows(d.Side, c.v[1-d.Side.Index()]) {
 		return c.tryAgain(1 - d.Side.Index())
 	}
 	if c.base.again {
@@ -210,7 +210,7 @@ func (c *cell) settledRule(why crm.Reason) FieldRule {
 		return RuleBlankKept
 	case crm.ReasonDefault, crm.ReasonRefused, crm.ReasonChangedByApp, crm.ReasonUndone,
 		crm.ReasonFromNowOn, crm.ReasonInvalidPhone, crm.ReasonNotClearable, crm.ReasonSecondary,
-		crm.ReasonUnknownOwner:
+		crm.ReasonUnknownOwner, crm.ReasonNotLinked:
 	}
 	return RuleSettled
 }
@@ -446,6 +446,9 @@ func (c *cell) oneMoved() bool {
 
 func (c *cell) bothMoved() bool {
 	winner, rule := c.byPolicy()
+	if only, ok := c.linked(); ok && winner != only {
+		winner, rule = only, [2]FieldRule{RuleConflictLeft, RuleConflictRight}[only]
+	}
 	if winner < 0 {
 		c.stay(RuleConflictReview)
 		c.review = true
@@ -453,6 +456,20 @@ func (c *cell) bothMoved() bool {
 	}
 	c.assign(winner, rule)
 	return true
+}
+
+// linked is the only side of an association whose record has a twin, if there is
+// one: a merge or a deletion can end the pair of what the other side still names,
+// and that is nobody's edit.
+func (c *cell) linked() (side int, ok bool) {
+	if c.m.Joins() == "" || c.blank[0] || c.blank[1] {
+		return 0, false
+	}
+	left, right := c.m.Knows(crm.Right, c.v[0]), c.m.Knows(crm.Left, c.v[1])
+	if right {
+		side = 1
+	}
+	return side, left != right
 }
 
 // byPolicy returns the winner of a difference, -1 for a person to decide.
@@ -525,7 +542,8 @@ func (c *cell) hold(winner int, v crm.Value, rule FieldRule) {
 	}
 	if to := crm.Sides[loser]; !same(v, c.v[loser]) && !c.m.Knows(to, v) {
 		c.rule, c.lacks = RuleSettled, to
-		c.differ(crm.ReasonUnknownOwner, c.v)
+		why, _ := c.m.Lack()
+		c.differ(why, c.v)
 		return
 	}
 	c.rule = rule

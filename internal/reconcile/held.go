@@ -66,7 +66,8 @@ func (s *Settings) holdMapping(index int, m *crm.Mapping, one *spec) bool {
 				continue
 			}
 			one.held = append(one.held, string(side)+" "+name)
-			s.hold(HeldMapping, string(m.ID), "/mappings/"+strconv.Itoa(index)+"/"+string(side)+"/"+strconv.Itoa(n), i, name)
+			at := "/mappings/" + strconv.Itoa(index) + "/" + string(side) + "/" + strconv.Itoa(n)
+			s.hold(HeldMapping, string(m.ID), s.pointer(at), i, name)
 		}
 		for _, name := range one.names[i] {
 			one.required[i] = one.required[i] || s.schema[i][name].Required

@@ -61,7 +61,8 @@ type merger struct {
 	asked    []string // labels of fields that wait for a person
 	failed   []string // labels of fields that failed
 	stopped  []string // labels of fields that wait for a person because of a mass change
-	unknown  []string // labels of fields whose owner the other app does not have
+	unknown  []string // labels of fields that name an owner or a record that the other app does not have
+	lack     string   // the code of the first of them
 	rounds   []string // labels of fields that wait for a person because they went round in a circle
 	deeds    deeds
 	base     crm.Base // copied on first change
@@ -331,13 +332,17 @@ func (m *merger) take(c *cell, out *FieldDecision, raw [2]crm.Fields) {
 		out.Winner = crm.Sides[c.winner]
 	}
 	c.flag(out)
-	if c.settled == crm.ReasonUnknownOwner {
-		lacks := c.lacks
-		if lacks == "" {
-			lacks = c.base.diff.Side
+	if c.settled.Lacks() {
+		out.Lacks = c.lacks
+		if out.Lacks == "" {
+			out.Lacks = c.base.diff.Side
 		}
-		out.Code, out.Detail = mapping.CodeUnknownOwner, c.m.UserRemark(lacks)
+		_, out.Code = c.m.Lack()
+		out.Detail = c.m.LackRemark(out.Lacks)
 		m.unknown = append(m.unknown, c.label)
+		if m.lack == "" {
+			m.lack = out.Code
+		}
 	}
 	for side := range raw {
 		if len(raw[side]) == 0 {
@@ -510,7 +515,7 @@ func (m *merger) conclude(linked bool) {
 			p.Outcome = crm.Excluded
 		}
 	case len(m.unknown) > 0:
-		p.Code, p.Detail = mapping.CodeUnknownOwner, list(m.unknown)
+		p.Code, p.Detail = m.lack, list(m.unknown)
 		if p.Outcome == crm.Unchanged && m.changed {
 			p.Outcome = crm.Skipped
 		}

@@ -64,13 +64,13 @@ func (s *Settings) DefaultUsers(side crm.Side) []string {
 	return out
 }
 
-// Assignable reports whether somebody whom the other app did not have when the
-// pair was looked at is there by now.
+// Assignable reports whether a user or the twin of a record that the other app did
+// not have when the pair was looked at is there by now.
 func (s *Settings) Assignable(side crm.Side, r *crm.Record, base crm.Base) bool {
 	for i := range s.specs {
 		one := &s.specs[i]
 		d := base[one.id].Settled
-		if one.m == nil || d == nil || d.Reason != crm.ReasonUnknownOwner || d.Side != side.Other() {
+		if one.m == nil || d == nil || !d.Reason.Lacks() || d.Side != side.Other() {
 			continue
 		}
 		if v, err := one.m.Canonical(side, r.Fields); err == nil && !v.Blank() && one.m.Knows(d.Side, v) {

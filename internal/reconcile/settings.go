@@ -30,6 +30,7 @@ const plannerVersion = 2
 // The global toggle is not in here; whoever executes decisions asks it.
 type Settings struct {
 	sync         crm.Sync
+	joined       map[crm.SyncID]*crm.Sync // that associations name; nil = the connection is unknown
 	country      string
 	schema       [2]map[string]crm.Field // by side; nil = unknown
 	specs        []spec                  // one per mapping, in the order of the document
@@ -125,6 +126,7 @@ func compileAlone(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*
 	s, zone := &Settings{sync: *sync}, zones(c)
 	if c != nil {
 		s.country = c.Country
+		s.joined = syncsOf(c)
 	}
 	s.schema = [2]map[string]crm.Field{byName(left), byName(right)}
 	k := &check{s: s}
@@ -163,8 +165,9 @@ func byName(fields []crm.Field) map[string]crm.Field {
 // compileMappings makes a spec of every mapping. One that has a problem is
 // kept as broken, so that its field fails visibly and the others go on.
 func (s *Settings) compileMappings(k *check, env mapping.Env) {
-	_, problems := mapping.CompileAll(s.sync.Mappings, env)
-	k.problems = append(k.problems, problems...)
+	lines := s.lines()
+	_, problems := mapping.CompileAll(lines, env)
+	problems = append(problems, s.checkAssociations()...)
 	broken := map[string]*mapping.Problem{}
 	for i := range problems {
 		at := strings.Split(problems[i].Pointer, "/") // "", "mappings", index, …
@@ -172,8 +175,13 @@ func (s *Settings) compileMappings(k *check, env mapping.Env) {
 			broken[at[2]] = &problems[i]
 		}
 	}
-	s.specs = make([]spec, 0, len(s.sync.Mappings))
-	for i, m := range s.sync.Mappings {
+	for i := range problems {
+		p := problems[i]
+		p.Pointer = s.pointer(p.Pointer)
+		k.problems = append(k.problems, p)
+	}
+	s.specs = make([]spec, 0, len(lines))
+	for i, m := range lines {
 		one := spec{bit: place(i), id: m.ID, names: [2][]string{m.Left, m.Right}}
 		one.label = strings.Join(m.Left, "+") + " ↔ " + strings.Join(m.Right, "+")
 		if s.holdMapping(i, &m, &one) {
@@ -330,7 +338,10 @@ func anyTimed(rules []crm.Rule) bool {
 func (s *Settings) fingerprint(zone [2]string) string {
 	decides := s.sync
 	decides.ID, decides.Schedule, decides.Initial, decides.SecondLook, decides.AuditHours = "", "", "", nil, nil
-	decides.Associations, decides.Activities = nil, crm.Activities{}
+	decides.Activities = crm.Activities{}
+	if len(decides.Associations) == 0 {
+		decides.Associations = nil
+	}
 	fields := [2][]crm.Field{}
 	for i := range s.schema {
 		for _, f := range s.schema[i] {

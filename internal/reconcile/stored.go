@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
-	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // Result is what became of one side when a decision was carried out.
@@ -59,8 +58,8 @@ func (m *merger) settleField(
 				failed = true
 				continue
 			}
-			if code == mapping.CodeUnknownOwner {
-				why = &crm.Difference{Reason: crm.ReasonUnknownOwner, Side: side}
+			if reason, lack := one.m.Lack(); code == lack {
+				why = &crm.Difference{Reason: reason, Side: side}
 				continue
 			}
 			why = &crm.Difference{Reason: crm.ReasonRefused, Side: side, Code: code, Since: p.Now, Tries: 1}
@@ -220,16 +219,20 @@ func (s *Settings) Troubles(fields []FieldDecision, base crm.Base) string {
 	return list(append(out, s.refusedActs(base)...))
 }
 
-// Unassigned lists the fields of users whom the other app does not have.
-func (s *Settings) Unassigned(base crm.Base) string {
+// Lacking lists the fields that name users or records which the other app does
+// not have, and the code of the first.
+func (s *Settings) Lacking(base crm.Base) (fields, code string) {
 	var out []string
 	for i := range s.specs {
 		d := base[s.specs[i].id].Settled
-		if s.specs[i].m != nil && d != nil && d.Reason == crm.ReasonUnknownOwner {
+		if s.specs[i].m != nil && d != nil && d.Reason.Lacks() {
 			out = append(out, s.specs[i].label)
+			if code == "" {
+				_, code = s.specs[i].m.Lack()
+			}
 		}
 	}
-	return list(out)
+	return list(out), code
 }
 
 // Kept lists the fields of which an app kept its own value although it said yes

@@ -115,6 +115,10 @@ var Kinds = []Kind{
 		"records that wait for a decision about a mass change",
 	},
 	{
+		"awaited", Links, "u#", "awaited#", OfSync, Whole, Sleeps, "", EraseItems,
+		"records that name another one which is not linked yet, under that one: IDs",
+	},
+	{
 		"decided", Links, "u#", "", OfSync, Whole, Sleeps, "", EraseItems,
 		"values that a person decided on, until they are carried out",
 	},

@@ -45,6 +45,9 @@ var types = wire.Types{
 	"won_time": crm.TypeDateTime, "lost_time": crm.TypeDateTime, "close_time": crm.TypeDateTime,
 }
 
+// named are the objects that references name, by their types.
+var named = map[string]string{"org": "organizations", "people": "persons", "deal": "deals"}
+
 var together = wire.Groups{"deals": {{"pipeline_id", "stage_id"}, {"value", "currency"}}}
 
 // given are the fields that Pipedrive works out, which it does not mark: IDs, times,
@@ -106,7 +109,8 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		f := crm.Field{
 			Name: d.Code, Label: d.Name, Type: types.Of(crm.TypeText, d.Code, d.Type), Required: d.Code == o.required,
 			ReadOnly: !d.Custom && given(d.Code), With: together.With(o.id, d.Code),
-			NeverBlank: d.Code == "owner_id", // a new record is its maker's
+			NeverBlank:  d.Code == "owner_id", // a new record is its maker's
+			ReferenceTo: named[d.Type],
 		}
 		if searchedIn(f.Name) == "" {
 			f.Find = crm.FindNone

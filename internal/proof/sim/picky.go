@@ -92,7 +92,8 @@ func (w *world) explained(d *crm.Difference, left, right crm.Value) bool {
 		bent := strings.Contains(sent, modelapp.MarkBent) && held == strings.ToUpper(sent)
 		return bent || strings.Contains(sent, modelapp.MarkKept)
 	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonUndone, crm.ReasonFromNowOn, crm.ReasonInvalidPhone,
-		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonRestrained, crm.ReasonSecondary, crm.ReasonUnknownOwner:
+		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonRestrained, crm.ReasonSecondary, crm.ReasonUnknownOwner,
+		crm.ReasonNotLinked:
 	}
 	return false
 }
