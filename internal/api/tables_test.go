@@ -74,7 +74,8 @@ func TestTablesInTheDocs(t *testing.T) {
 			t.Errorf("%s.%s (-table +schema)\n%s", name, c.prop, diff)
 		}
 		// An answer shows a draft as it was sent, so that its words are said and not required.
-		if shown := schemas[name].Properties[c.prop]; shown.Enum != nil || !strings.Contains(shown.Description, joined(c.want)) {
+		shown := schemas[name].Properties[c.prop]
+		if shown.Enum != nil || !strings.Contains(shown.Description, joined(c.want)) {
 			t.Errorf("%s.%s in an answer: %v, %s", name, c.prop, shown.Enum, shown.Description)
 		}
 	}

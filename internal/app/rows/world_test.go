@@ -500,7 +500,7 @@ func (w *world) rest() {
 
 // patience is how long a test waits for something. Under a patch that takes it
 // away the test fails for that, so that it is not long.
-const patience = 12 * time.Second
+const patience = 40 * time.Second
 
 // until waits for something that the program does by itself. Where nothing comes
 // for a while and the test has the program for itself, the clock moves on.
