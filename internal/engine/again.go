@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,8 +82,8 @@ func (s *session) tryAgain(ctx context.Context, st *scanState) error {
 			return err // a conflict: another pull is at it
 		}
 	}
-	for _, key := range freed {
-		if _, err := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: key}}); err != nil {
+	for _, reason := range slices.Sorted(maps.Keys(freed)) {
+		if _, err := s.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: freed[reason]}}); err != nil {
 			return err
 		}
 	}
@@ -187,7 +188,10 @@ func (s *session) noteFreed(ctx context.Context, u *unit, l *link) {
 		return
 	}
 	now := l.failures()
-	for f := range u.link.failures() {
+	failed := slices.SortedFunc(maps.Keys(u.link.failures()), func(a, b failedAs) int {
+		return strings.Compare(a.text(), b.text())
+	})
+	for _, f := range failed {
 		if _, still := now[f]; still {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -135,7 +136,8 @@ func (p *partners) meet(ctx context.Context, s *session, asked []namedRecord) er
 			bySync[n.sync] = append(bySync[n.sync], n)
 		}
 	}
-	for sync, ns := range bySync {
+	for _, sync := range slices.Sorted(maps.Keys(bySync)) {
+		ns := bySync[sync]
 		found, err := s.linked(ctx, scope{s.ws, s.con, sync}, ns)
 		if err != nil {
 			return err
@@ -263,7 +265,8 @@ func (e *Engine) nowLinked(ctx context.Context, sc scope, all []awaitedItem) ([]
 		}
 	}
 	live := map[namedRecord]bool{}
-	for sync, ns := range bySync {
+	for _, sync := range slices.Sorted(maps.Keys(bySync)) {
+		ns := bySync[sync]
 		found, err := e.linked(ctx, scope{sc.ws, sc.con, sync}, ns)
 		if err != nil {
 			return nil, err
