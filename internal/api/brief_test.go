@@ -15,7 +15,8 @@ func TestChangesAreBrief(t *testing.T) {
 	}
 	all[1].After = strings.Repeat("x", maxChangeValues)
 	got := brief(all)
-	if len(got) != maxChanges || got[0].After != "b" || got[1].After != nil || got[1].Pointer == "" || got[2].Before != nil {
+	if len(got) != maxChanges || got[0].After != "b" || got[1].After != nil || got[1].Pointer == "" ||
+		got[2].Before != nil {
 		t.Errorf("%d changes, the first %+v", len(got), got[0])
 	}
 }

@@ -3,7 +3,6 @@ package rows
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +184,8 @@ func TestRow35_Row158_WhenAChangeApplies(t *testing.T) {
 			"rules")
 		touch(look("match", by(`{"by":"any_key","pairs":[["phone","Phone"]]}`)), "match")
 		moved := look("/left.account", w.app("hubspot").account)
-		equal(w, "what another account touches", moved.Touches[0].What+strconv.Itoa(moved.Touches[0].Records.Left), "objects2")
+		equal(w, "what another account touches", moved.Touches[0].What, "objects")
+		equal(w, "how many records another account touches", moved.Touches[0].Records.Left, 2)
 		equal(w, "a mapping that cannot be saved is valid", look("mappings.+", raw(`{"id":"x","left":["x"],"right":["Title"]}`)).Valid,
 			false)
 		w.want(200, "GET", w.con, nil).says(string(stored.body)) // nothing of it was stored

@@ -48,7 +48,8 @@ func Take(ctx context.Context) (*Port, error) {
 
 // take returns nil when the port is somebody's.
 func take(ctx context.Context, dir string, number int) (*Port, error) {
-	f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(number)), os.O_CREATE|os.O_RDWR, 0o600)
+	name := filepath.Join(dir, strconv.Itoa(number))
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // a number in a folder of ours
 	if err != nil {
 		return nil, fmt.Errorf("freeport: %w", err)
 	}

@@ -67,7 +67,8 @@ func TestARefusedTransactionIsLookedInto(t *testing.T) {
 			return 200, map[string]any{"Item": it}
 		})
 		err := s.Transact(t.Context(), []store.Write{
-			{Op: store.Check, Item: store.Item{Key: key("c")}, If: store.IfExists}, remove("d", store.Always),
+			{Op: store.Check, Item: store.Item{Key: key("c")}, If: store.IfExists},
+			remove("d", store.Always),
 			put("a", store.Always), sized(store.Add, "b", 0, "", store.Always),
 		})
 		if err == nil || fault.CodeOf(err) != code {
