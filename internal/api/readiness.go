@@ -51,11 +51,7 @@ type readinessOutput struct {
 }
 
 func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readinessOutput, error) {
-	c, _, err := s.changeable(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out, err := s.readinessOf(ctx, c)
+	out, err := s.readinessOf(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +59,11 @@ func (s *server) getReadiness(ctx context.Context, in *connectionPath) (*readine
 }
 
 // readinessOf looks at everything that a start needs.
-func (s *server) readinessOf(ctx context.Context, c *crm.Connection) (*readiness, error) {
+func (s *server) readinessOf(ctx context.Context, id crm.ConnectionID) (*readiness, error) {
+	c, _, err := s.changeable(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	out := readiness{Needs: []need{}, Records: []planFigures{}}
 	if err := s.accountNeeds(ctx, &out, c); err != nil {
 		return nil, err

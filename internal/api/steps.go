@@ -127,14 +127,11 @@ func (s *server) registerSteps() {
 // registerElement serves one sync, rule or mapping.
 func (s *server) registerElement(name, list string, schema *huma.Schema, merge func(*huma.Operation)) {
 	at := func(in *StepElement) stepPlace { return stepPlace{in.Sync, list, in.Part, schema} }
-	get := func(ctx context.Context, id crm.ConnectionID, at stepPlace) (*stepOutput, error) {
-		return s.getStep(ctx, id, at)
-	}
 	body := jsonBody(loose(s.registry(), schema), true)
 	if list == "" { // whose path has a name less
 		at := func(in *StepPath) stepPlace { return stepPlace{in.Sync, "", "", schema} }
 		handle(s, "get-"+name, func(ctx context.Context, in *StepPath) (*stepOutput, error) {
-			return get(ctx, in.ID, at(in))
+			return s.getStep(ctx, in.ID, at(in))
 		})
 		handle(s, "put-"+name, func(ctx context.Context, in *stepChange) (*stepOutput, error) {
 			return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, replacePart)
@@ -148,7 +145,7 @@ func (s *server) registerElement(name, list string, schema *huma.Schema, merge f
 		return
 	}
 	handle(s, "get-"+name, func(ctx context.Context, in *StepElement) (*stepOutput, error) {
-		return get(ctx, in.ID, at(in))
+		return s.getStep(ctx, in.ID, at(in))
 	})
 	handle(s, "put-"+name, func(ctx context.Context, in *stepElementChange) (*stepOutput, error) {
 		return s.rewriteStep(ctx, in.ID, at(&in.StepElement), in.IfMatch, replacePart)
@@ -333,8 +330,8 @@ func freeName(doc any, at stepPlace, was, is string) *Problem {
 	all, _ := list.([]any)
 	code, detail := "", ""
 	switch {
-	case is == "":
-		code, detail = mapping.CodeMissingID, "a "+at.word()+" is addressed by its ID: give it one"
+	case !mapping.Addressable(is):
+		code, detail = mapping.CodeMissingID, "a "+at.word()+" is addressed by its ID: give it one that is neither . nor .."
 	case is != was && indexOf(all, is) >= 0:
 		code, detail = mapping.CodeDuplicateID, "another "+at.word()+" has this ID: choose another, or change that one"
 	default:

@@ -166,9 +166,13 @@ func (c *compiler) expand(m crm.Mapping) crm.Mapping {
 	return m
 }
 
+// Addressable reports whether a part of a document can be asked for alone by its
+// ID, which is the end of its address: dots would be a step in the path.
+func Addressable(id string) bool { return id != "" && id != "." && id != ".." }
+
 func (c *compiler) checkEnums() {
-	if c.m.ID == "" {
-		c.add("/id", CodeMissingID, "a mapping needs an ID that is unique in its sync")
+	if !Addressable(string(c.m.ID)) {
+		c.add("/id", CodeMissingID, "a mapping needs an ID that is unique in its sync, and neither . nor ..")
 	}
 	switch c.m.Direction {
 	case crm.DirectionBoth, crm.DirectionToRight, crm.DirectionToLeft, crm.DirectionOff:

@@ -105,8 +105,8 @@ func (c *ruleCompiler) add(pointer, code, detail string) {
 
 func (c *ruleCompiler) rule(r *crm.Rule, at string) {
 	switch {
-	case r.ID == "":
-		c.add(at+"/id", mapping.CodeMissingID, "a rule needs an ID that is unique in its sync")
+	case !mapping.Addressable(r.ID):
+		c.add(at+"/id", mapping.CodeMissingID, "a rule needs an ID that is unique in its sync, and neither . nor ..")
 	case c.ids[r.ID]:
 		c.add(at+"/id", mapping.CodeDuplicateID, "the ID "+strconv.Quote(r.ID)+
 			" is used by an earlier rule of this sync: choose another")

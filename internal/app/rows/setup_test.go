@@ -92,6 +92,12 @@ func TestRow24_LinesComeAndGo(t *testing.T) {
 		w.lacks()
 		w.refused(w.call("GET", half, nil), 404, "not_found")
 		w.refused(w.call("POST", w.sync+"/mappings", raw(`{"id":"city","left":["zip"]}`)), 400, "duplicate_id", "/id")
+		for _, step := range []string{".", ".."} { // of a path: nobody could ask for it alone
+			w.refused(w.call("POST", w.sync+"/mappings", raw(`{"id":"`+step+`","left":["zip"]}`)), 400, "missing_id", "/id")
+			w.refused(w.call("POST", w.sync+"/rules", raw(`{"id":"`+step+`"}`)), 400, "missing_id", "/id")
+		}
+		odd, tag := add(w.sync+"/rules", `{"id":"a/b ü","direction":"to_right"}`)
+		w.want(204, "DELETE", odd, nil, "If-Match", tag)
 		w.refused(w.call("PUT", w.sync+"/mappings/city", raw(`{"id":"last","left":["city"],"right":["MailingCity"]}`),
 			"If-Match", "*"), 400, "duplicate_id", "/id")
 		w.want(200, "PUT", w.sync+"/mappings/city", raw(`{"left":["city"],"right":["MailingCity"]}`), "If-Match",
