@@ -130,41 +130,44 @@ func named1(sync crm.SyncID, side crm.Side, v crm.Value) []namedRecord {
 
 // meet asks the store about those that are not known yet.
 func (p *partners) meet(ctx context.Context, s *session, asked []namedRecord) error {
-	bySync := map[crm.SyncID][]namedRecord{}
-	for _, n := range asked {
-		if _, known := p.known[n]; !known && !slices.Contains(bySync[n.sync], n) {
-			bySync[n.sync] = append(bySync[n.sync], n)
-		}
+	asked = slices.DeleteFunc(asked, func(n namedRecord) bool { _, known := p.known[n]; return known })
+	found, err := s.linked(ctx, s.scope, asked)
+	if err != nil {
+		return err
 	}
-	for _, sync := range slices.Sorted(maps.Keys(bySync)) {
-		ns := bySync[sync]
-		found, err := s.linked(ctx, scope{s.ws, s.con, sync}, ns)
-		if err != nil {
-			return err
-		}
-		for i, n := range ns {
-			p.add(n, found[i])
-		}
+	for _, n := range asked {
+		p.add(n, found[n])
 	}
 	return nil
 }
 
-// linked reads how records of a sync are linked.
-func (e *Engine) linked(ctx context.Context, sc scope, ns []namedRecord) ([]partner, error) {
-	us := make([]*unit, len(ns))
-	for i, n := range ns {
-		us[i] = &unit{side: n.side, id: n.id, hint: hint{ID: n.id}}
+// linked reads how records of syncs of a connection are linked, in one read of the
+// store for each sync.
+func (e *Engine) linked(ctx context.Context, sc scope, asked []namedRecord) (map[namedRecord]partner, error) {
+	bySync, out := map[crm.SyncID][]*unit{}, make(map[namedRecord]partner, len(asked))
+	for _, n := range asked {
+		if _, twice := out[n]; !twice {
+			out[n] = partner{id: n.id}
+			bySync[n.sync] = append(bySync[n.sync], &unit{side: n.side, id: n.id, hint: hint{ID: n.id}})
+		}
 	}
-	s := &session{Engine: e, scope: sc}
-	if err := s.loadLinks(ctx, us); err != nil {
-		return nil, err
-	}
-	out := make([]partner, len(ns))
-	for i, u := range us {
-		out[i].id = u.id
-		if u.link.paired() {
-			out[i].ids = crm.PerSide[crm.RecordID]{Left: u.link.Left, Right: u.link.Right}
-			out[i].live = u.link.State != crm.StateDeleted
+	for _, sync := range slices.Sorted(maps.Keys(bySync)) {
+		us := bySync[sync]
+		names := make([]namedRecord, len(us)) // a unit's own ID follows merges
+		for i, u := range us {
+			names[i] = namedRecord{sync, u.side, u.id}
+		}
+		s := &session{Engine: e, scope: scope{sc.ws, sc.con, sync}}
+		if err := s.loadLinks(ctx, us); err != nil {
+			return nil, err
+		}
+		for i, u := range us {
+			found := partner{id: u.id}
+			if u.link.paired() {
+				found.ids = crm.PerSide[crm.RecordID]{Left: u.link.Left, Right: u.link.Right}
+				found.live = u.link.State != crm.StateDeleted
+			}
+			out[names[i]] = found
 		}
 	}
 	return out, nil
@@ -257,25 +260,18 @@ func (b *books) storeAwaited(ctx context.Context) error {
 
 // nowLinked picks those whose partner is linked by now.
 func (e *Engine) nowLinked(ctx context.Context, sc scope, all []awaitedItem) ([]awaitedItem, error) {
-	bySync := map[crm.SyncID][]namedRecord{}
+	names := make([]namedRecord, len(all))
 	for i := range all {
-		n := all[i].named()
-		if !slices.Contains(bySync[n.sync], n) {
-			bySync[n.sync] = append(bySync[n.sync], n)
-		}
+		names[i] = all[i].named()
 	}
-	live := map[namedRecord]bool{}
-	for _, sync := range slices.Sorted(maps.Keys(bySync)) {
-		ns := bySync[sync]
-		found, err := e.linked(ctx, scope{sc.ws, sc.con, sync}, ns)
-		if err != nil {
-			return nil, err
-		}
-		for i, n := range ns {
-			live[n] = found[i].paired() && found[i].live
-		}
+	found, err := e.linked(ctx, sc, names)
+	if err != nil {
+		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(a awaitedItem) bool { return !live[a.named()] }), nil
+	return slices.DeleteFunc(slices.Clone(all), func(a awaitedItem) bool {
+		p := found[a.named()]
+		return !p.paired() || !p.live
+	}), nil
 }
 
 // awaitedPage is how many records that wait for a partner are looked through at once.

@@ -41,21 +41,16 @@ func (c *Compiled) NamesUsers(side crm.Side) bool {
 // needs an active user of that address there, an association a twin of what is
 // named, all others can.
 func (c *Compiled) Knows(side crm.Side, v crm.Value) bool {
-	if v.Blank() {
-		return true
+	ok := true
+	switch {
+	case v.Blank():
+	case c.domain == domainReference:
+		_, ok = c.partnerOf(side, v.Text())
+	case c.NamesUsers(side):
+		_, ok = c.userOf(side, v.Text())
+	case c.domain == domainOwner:
+		ok = isAddress(v.Text())
 	}
-	switch c.domain {
-	case domainReference:
-		_, ok := c.partnerOf(side, v.Text())
-		return ok
-	case domainOwner:
-	default:
-		return true
-	}
-	if c.end(side).typ != crm.TypeOwner {
-		return isAddress(v.Text())
-	}
-	_, ok := c.userOf(side, v.Text())
 	return ok
 }
 

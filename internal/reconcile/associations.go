@@ -40,13 +40,13 @@ func syncsOf(c *crm.Connection) map[crm.SyncID]*crm.Sync {
 // checkAssociations holds the associations against the connection. Its pointers
 // count them as lines, see pointer.
 func (s *Settings) checkAssociations() []mapping.Problem {
+	if s.joined == nil {
+		return nil
+	}
 	var problems []mapping.Problem
 	for i := range s.sync.Associations {
 		a := &s.sync.Associations[i]
 		at := "/mappings/" + strconv.Itoa(len(s.sync.Mappings)+i)
-		if s.joined == nil {
-			continue
-		}
 		parent := s.joined[a.Sync]
 		if parent == nil {
 			problems = append(problems, mapping.Problem{

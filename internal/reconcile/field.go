@@ -178,6 +178,8 @@ func (c *cell) changedByApp() bool {
 		switch {
 		case !c.byApp[side] || c.base.kind != agreed || c.set || !c.moved(side):
 			continue
+		case c.m.Joins() != "" && !c.m.Knows(crm.Sides[1-side], c.v[side]): // what it names has lost its twin
+			continue
 		case c.moved(1 - side): // only there did somebody type
 			c.assign(1-side, changed(1-side))
 			return true

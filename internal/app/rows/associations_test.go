@@ -187,6 +187,39 @@ func TestRow52_CompanyMergedAndDeleted(t *testing.T) {
 	})
 }
 
+// TestRow52_CompanyUnlinked: a company that a person unlinks leaves what names it as
+// it is on both sides, and says that, whoever wrote there last; linked again, all is
+// as before.
+func TestRow52_CompanyUnlinked(t *testing.T) {
+	row(t, func(w *world) {
+		w.employed()
+		acme := w.left.make("organizations", map[string]string{"name": "Acme"})
+		ann := w.left.add("ann", "org_id", acme)
+		w.start()
+		w.settles(ann)
+		there := w.right.company("Acme")
+		company := w.con + "/syncs/companies/records/left/" + acme
+		w.begin(company + "/unlink")
+		w.left.edit(ann, "name", "Ann Roe")
+		w.pull()
+		w.right.has("ann", "AccountId", there, "LastName", "Ann Roe")
+		w.left.has("ann", "org_id", acme)
+		v := w.stands(w.left, ann, "in_sync", "partner_not_linked")
+		if len(v.Settled) != 1 || v.Settled[0].Reason != "partner_not_linked" {
+			w.Errorf("what is settled of ann: %+v", v.Settled)
+		}
+		w.want(200, "GET", w.record(w.left, ann)+"/explain", nil).says("no linked twin")
+		w.still()
+
+		w.run("POST", company+"/link", raw(`{"partner":"`+there+`"}`))
+		w.settles(ann)
+		w.right.has("ann", "AccountId", there)
+		w.left.has("ann", "org_id", acme)
+		w.still()
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
 // TestRow52_AssociationsAreChecked: what cannot be carried out is refused, with
 // the place and what to do.
 func TestRow52_AssociationsAreChecked(t *testing.T) {
