@@ -1,7 +1,6 @@
 package sqsqueue_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,15 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-
-	"github.com/lockstep-crm/lockstep/internal/awscall"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
-	"github.com/lockstep-crm/lockstep/internal/queue/sqsqueue"
 )
 
 // attributes is an SQS that tells the attributes of two queues, or refuses to.
@@ -66,18 +59,7 @@ func TestDepthIsOfBothQueues(t *testing.T) {
 		{refused: "q.fifo", code: "aws_denied"},
 		{refused: "dead.fifo", code: "aws_denied"},
 	} {
-		client := sqs.New(sqs.Options{
-			Region: "eu-central-1", HTTPClient: attributes{both, c.refused}, BaseEndpoint: aws.String("http://sqs.invalid"),
-			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s"}, nil
-			}),
-		})
-		q, err := sqsqueue.New(client, "http://sqs.invalid/1/q.fifo", "http://sqs.invalid/1/dead.fifo",
-			sqsqueue.Options{Retry: awscall.Policy{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := q.Depth(t.Context())
+		got, err := scripted(t, attributes{both, c.refused}).Depth(t.Context())
 		if got != c.want || (err != nil) != (c.refused != "") || err != nil && fault.CodeOf(err) != c.code {
 			t.Errorf("refused %q: %+v, %v, want %+v", c.refused, got, err, c.want)
 		}

@@ -89,7 +89,7 @@ func (s *script) Do(r *http.Request) (*http.Response, error) {
 	return a, nil
 }
 
-func scripted(t *testing.T, s *script) *sqsqueue.Queue {
+func scripted(t *testing.T, s sqs.HTTPClient) *sqsqueue.Queue {
 	t.Helper()
 	client := sqs.New(sqs.Options{
 		Region: "eu-central-1", HTTPClient: s, BaseEndpoint: aws.String("http://sqs.invalid"),
