@@ -18,7 +18,8 @@
 // small and fixed, nothing is mapped into memory and temporary tables go to
 // files, so that memory does not grow with the number of records. The log does
 // not either: each commit beyond 4 MB of it moves into the file what no reader
-// needs any more, and readers last for one page or one batch.
+// needs any more, at 16 MB it is begun anew between the readers, and readers last
+// for one page or one batch.
 //
 // # Schema
 //

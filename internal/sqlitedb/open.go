@@ -28,6 +28,7 @@ const (
 	applicationID = 0x4c4b5350 // "LKSP" in the header of the file
 	fileFormat    = 1          // user_version: what all components share
 	readers       = 3
+	logLength     = 16 << 20 // bytes of the log at which writers begin it anew, see shorten
 )
 
 // pragmas of every connection, in this order: people may look at the file with
@@ -57,6 +58,7 @@ type DB struct {
 	idle   chan *Conn // readers
 
 	turn    chan struct{} // held by the one who writes
+	longest int64         // bytes of the log at which it is begun anew; of whoever has the turn
 	gone    chan struct{} // closed by Close
 	mu      sync.Mutex
 	pending []*request
@@ -97,7 +99,7 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 		path: filepath.Join(dir, FileName),
 		lock: lock,
 		idle: make(chan *Conn, readers),
-		turn: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), longest: logLength,
 		gone: make(chan struct{}),
 	}
 	if err := db.open(ctx, op); err != nil {

@@ -420,7 +420,7 @@ func TestLogStaysBounded(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	t.Logf("largest log: %d KB", largest>>10)
-	if largest > 40<<20 {
+	if largest > 24<<20 {
 		t.Errorf("the log grew to %d bytes", largest)
 	}
 }

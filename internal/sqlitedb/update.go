@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -128,6 +129,26 @@ func (db *DB) work(group []*request) {
 	}
 	for _, r := range group {
 		close(r.done)
+	}
+	db.shorten()
+}
+
+// shorten has the log begun anew once it is long. Readers who follow each other
+// without a gap keep SQLite from that for as long as they do. Here nobody writes, so
+// that it is enough when those have read who began before; whoever reads for long is
+// not waited for until the log has grown by as much again.
+func (db *DB) shorten() {
+	info, err := os.Stat(db.path + "-wal")
+	if err != nil || info.Size() < db.longest {
+		return
+	}
+	db.longest = logLength
+	var busy, frames, moved int64
+	_ = db.writer.exec("PRAGMA busy_timeout = 200")
+	_, err = db.writer.Row("PRAGMA wal_checkpoint(RESTART)", nil, &busy, &frames, &moved)
+	_ = db.writer.exec("PRAGMA busy_timeout = 5000")
+	if err != nil || busy != 0 {
+		db.longest += info.Size()
 	}
 }
 
