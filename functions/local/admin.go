@@ -15,9 +15,10 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
 )
 
-// adminCommand is what an operator does to a program's data folder, or to a
-// deployment's queue.
+// adminCommand is what an operator does to a program's data folder, to a
+// deployment's queue, or with a server's audit trail.
 type adminCommand struct {
+	Audit      auditCommand      `cmd:"" help:"The trail of who changed which setting."`
 	Backup     backupCommand     `cmd:"" help:"Copy a data folder, keys included, into a new folder, also while the program runs; the copy is checked, and can be started on."`
 	Redrive    redriveCommand    `cmd:"" help:"Send dead letters again: messages that died without a word. Of a data folder, whose program must be stopped, or of a queue in AWS."`
 	NewRootKey newRootKeyCommand `cmd:"" name:"new-root-key" help:"Make a new root key in place of one that is lost. Credentials have to be entered again."`

@@ -175,3 +175,28 @@ func (f filed) refused(first string) {
 		f.t.Errorf("something was changed: %+v, %v", c, err)
 	}
 }
+
+// TestAuditVerify: the trail of a running program is whole, what was printed before
+// still holds after more was written, and another past is noticed.
+func TestAuditVerify(t *testing.T) {
+	t.Parallel()
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
+		f := filed{companyApps{newServed(t, 0, on), t, titledObjects}, t.TempDir()}
+		f.connectPreset("hubspot-salesforce-contacts")
+		first := f.lockstep(exitNothing, "admin", "audit", "verify")
+		kept := f.write("audit.txt", first)
+		f.describe("another")
+		second := f.lockstep(exitNothing, "admin", "audit", "verify", "--known", kept)
+		if len(strings.Fields(first)) != 3 || first == second {
+			t.Errorf("it says\n%sand then\n%s", first, second)
+		}
+		hash := strings.Fields(second)[2]
+		f.write("audit.txt", second, hash, strings.Repeat("0", len(hash)))
+		f.says(f.lockstep(exitFailed, "admin", "audit", "verify", "--known", kept), "another end", "not as it was written")
+		f.write("audit.txt", "2026-01-02 7 "+hash+"\n"+second)
+		f.says(f.lockstep(exitFailed, "admin", "audit", "verify", "--known", kept), "2026-01-02: gone; there were 7 entries")
+		f.write("audit.txt", "2026-01-02 7 me\n")
+		f.says(f.lockstep(2, "admin", "audit", "verify", "--known", kept), "no day, number of entries and hash")
+		f.stop(t)
+	})
+}

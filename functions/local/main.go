@@ -40,7 +40,7 @@ type commands struct {
 	Apply    connectionsApply    `cmd:"" help:"Make the connections of a server like their files. Exit code 0: nothing to do, 2: changed, 1: failed."`
 	Export   connectionsExport   `cmd:"" help:"Write connections of a server as files."`
 
-	Admin adminCommand `cmd:"" help:"What is done to the data folder of a stopped program, or to the queue of a deployment."`
+	Admin adminCommand `cmd:"" help:"What an operator does: to a data folder, to the queue of a deployment, with the audit trail of a server."`
 	Sim   simCommand   `cmd:"" help:"Prove it: the engine in a world of faults, crashes and users, seed by seed."`
 
 	Version kong.VersionFlag `help:"Print the version."`

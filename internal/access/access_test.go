@@ -121,7 +121,7 @@ func TestX12_AuditIsAppendOnly(t *testing.T) {
 	if _, err := audit.Record(t.Context(), who, AuditEntry{Action: "first"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := audit.Record(t.Context(), who, AuditEntry{Action: "second"}); !fault.Is(err, fault.Conflict) {
+	if _, err := audit.Record(t.Context(), who, AuditEntry{Action: "second"}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("an entry was written over: %v", err)
 	}
 	done := false

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"time"
@@ -17,6 +19,7 @@ const (
 	auditPartition  = "audit"
 	maxAuditChanges = 500      // of one entry; the rest is counted
 	maxAuditBytes   = 64 << 20 // unpacked, against a damaged item
+	appendTries     = 20       // of one entry, while others append
 )
 
 // AuditEntry is one line of the audit trail.
@@ -32,6 +35,9 @@ type AuditEntry struct {
 	Failed  bool          `json:"failed,omitempty"`  // the change announced by Refers did not happen
 	Refers  string        `json:"refers,omitempty"`  // entry that this one is about
 	Comment string        `json:"comment,omitempty"` // what a change list cannot say
+	Day     string        `json:"day,omitempty"`     // of the chain, in UTC; "" = written before there was one
+	Seq     int64         `json:"seq,omitempty"`     // number in the chain of its day, from 1
+	Prev    string        `json:"prev,omitempty"`    // hash of the entry before it; "" = the first of all
 }
 
 // Actor is who did it.
@@ -89,28 +95,50 @@ func (a *Audit) Do(
 	return failed
 }
 
-// Record appends one entry and returns its ID. Time, ID and Actor are set here.
+// Record appends one entry and returns its ID. Time, ID, Actor and the place in the
+// chain are set here. Unavailable when others append so fast that there is no getting in.
 func (a *Audit) Record(ctx context.Context, p Principal, e AuditEntry) (string, error) {
 	const op = "access: audit"
-	e.ID, e.Time = a.newID("aud"), a.now().UTC()
 	e.Actor = Actor{Key: p.Key, Name: p.Name, Email: MaskEmail(p.User.Email), Role: p.Role}
 	if e.Changes == nil {
 		e.Changes = []AuditChange{}
 	}
-	data, err := pack(e)
-	if err != nil {
-		return "", fault.Wrap(op, fault.Other, err)
-	}
-	if len(data) > store.MaxItemBytes-4096 { // incompressible beyond reason: keep who, when and how much
-		e.More += len(e.Changes)
-		e.Changes = []AuditChange{}
-		if data, err = pack(e); err != nil {
+	for range appendTries {
+		head, version, err := a.latest(ctx, p.Workspace)
+		if err != nil {
+			return "", err
+		}
+		e.ID, e.Time = a.newID("aud"), a.now().UTC()
+		data, hash, err := e.chained(head)
+		if err != nil {
 			return "", fault.Wrap(op, fault.Other, err)
 		}
+		key := store.Key{Table: store.Settings, Workspace: p.Workspace, Partition: auditPartition, Sort: e.ID}
+		heads, err := head.after(&e, hash).writes(p.Workspace, version)
+		if err != nil {
+			return "", fault.Wrap(op, fault.Other, err)
+		}
+		err = a.store.Transact(ctx, append(heads, store.Write{Item: store.Item{Key: key, Data: data}, If: store.IfAbsent}))
+		if !fault.Is(err, fault.Conflict) {
+			return e.ID, err
+		}
 	}
-	key := store.Key{Table: store.Settings, Workspace: p.Workspace, Partition: auditPartition, Sort: e.ID}
-	_, err = a.store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: data}, If: store.IfAbsent})
-	return e.ID, err
+	return "", fault.New(op, fault.Unavailable, "busy", "others are changing settings right now; try again")
+}
+
+// chained gives an entry its place after the head and returns it packed, with its hash.
+func (e *AuditEntry) chained(head auditHead) (data []byte, hash string, err error) {
+	e.Day, e.Seq, e.Prev = e.Time.Format(time.DateOnly), 1, head.Hash
+	if e.Day <= head.Day { // also when another machine's clock is ahead of ours
+		e.Day, e.Seq = head.Day, head.Seq+1
+	}
+	data, hash, err = pack(e)
+	if err == nil && len(data) > store.MaxItemBytes-4096 { // incompressible beyond reason: keep who, when and how much
+		e.More += len(e.Changes)
+		e.Changes = []AuditChange{}
+		data, hash, err = pack(e)
+	}
+	return data, hash, err
 }
 
 // List returns one page, newest first.
@@ -123,29 +151,44 @@ func (a *Audit) List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor 
 	}
 	out := make([]AuditEntry, len(page.Items))
 	for i, item := range page.Items {
-		if err := unpack(item.Data, &out[i]); err != nil {
+		if _, err := unpack(item.Data, &out[i]); err != nil {
 			return nil, "", fault.Wrap("access: read audit entry", fault.Other, err)
 		}
 	}
 	return out, page.Next, nil
 }
 
-func pack(v any) ([]byte, error) {
+// pack returns an entry as it is stored, and its hash.
+func pack(e *AuditEntry) (data []byte, hash string, err error) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, "", err
+	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	if err := json.NewEncoder(z).Encode(v); err != nil {
-		return nil, err
+	if _, err := z.Write(text); err != nil {
+		return nil, "", err
 	}
 	if err := z.Close(); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return b.Bytes(), nil
+	return b.Bytes(), hashOf(text), nil
 }
 
-func unpack(data []byte, into any) error {
+// unpack reads a stored entry and returns its hash.
+func unpack(data []byte, into *AuditEntry) (hash string, err error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return err
+		return "", err
 	}
-	return json.NewDecoder(io.LimitReader(z, maxAuditBytes)).Decode(into)
+	text, err := io.ReadAll(io.LimitReader(z, maxAuditBytes))
+	if err != nil {
+		return "", err
+	}
+	return hashOf(text), json.Unmarshal(text, into)
+}
+
+func hashOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }

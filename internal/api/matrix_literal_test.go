@@ -148,6 +148,7 @@ GET    /v1/session                                                   401  200   
 DELETE /v1/session                                                   401  204    204    204    204   204      204
 DELETE /v1/keys/{id}                                                 401  403    403    403    204   204      404
 GET    /v1/audit                                                     401  403    403    403    200   200      200
+GET    /v1/audit/days                                                401  403    403    403    200   200      200
 GET    /v1/workspaces                                                401  403    403    403    403   200      403
 POST   /v1/workspaces                                                401  403    403    403    403   201      403
 `

@@ -504,6 +504,10 @@ var routes = []route{
 		summary: "Who changed what, newest first",
 	},
 	{
+		id: "check-audit", method: http.MethodGet, path: "/v1/audit/days", level: admins, tag: "workspace",
+		summary: "The audit trail day by day, newest first, each checked: whether an entry was changed, removed or put in",
+	},
+	{
 		id: "list-workspaces", method: http.MethodGet, path: "/v1/workspaces", level: operates, tag: "workspace",
 		summary: "All workspaces",
 	},

@@ -25,6 +25,7 @@ func (s *server) registerWorkspace() {
 	handle(s, "create-key", s.createKey)
 	handle(s, "delete-key", s.deleteKey)
 	handle(s, "list-audit", s.listAudit)
+	handle(s, "check-audit", s.checkAudit)
 	handle(s, "list-workspaces", s.listWorkspaces)
 	handle(s, "create-workspace", s.createWorkspace)
 }
@@ -292,4 +293,15 @@ func (s *server) listAudit(ctx context.Context, in *ListInput) (*listOutput[acce
 		return nil, err
 	}
 	return listed(entries, next), nil
+}
+
+// auditDays are the days that one call checks.
+const auditDays = 31
+
+func (s *server) checkAudit(ctx context.Context, in *ListInput) (*listOutput[access.AuditDay], error) {
+	days, next, err := s.audit.Days(ctx, access.From(ctx).Workspace, min(in.Limit, auditDays), in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	return listed(days, next), nil
 }

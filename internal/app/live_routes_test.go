@@ -258,6 +258,11 @@ func (l *live) walkWorkspace() {
 	l.want(204, "DELETE", erasure+"/block", nil)
 	l.want(200, "GET", "/v1/audit", nil)
 	l.refused(400, "cursor_malformed", "GET", "/v1/audit?cursor=AAAA", nil)
+	if days := string(l.want(200, "GET", "/v1/audit/days", nil).body); !strings.Contains(days, `"intact":true`) ||
+		strings.Contains(days, `"intact":false`) {
+		l.t.Errorf("the audit trail is %s", days)
+	}
+	l.refused(400, "cursor_malformed", "GET", "/v1/audit/days?cursor=AAAA", nil)
 }
 
 // walkConnection goes through the connection's document.

@@ -278,6 +278,10 @@ var Kinds = []Kind{
 		"audit", Settings, "audit", "", OfItself, Whole, Sleeps, "", EraseNothing,
 		"what admins did, with values masked",
 	},
+	{
+		"audit_head", Settings, "audit_head", "", OfItself, Whole, Sleeps, "", EraseNothing,
+		"where the chain of the audit trail ends, of each day: numbers, hashes and IDs of entries",
+	},
 }
 
 // named are the kinds by their names.
