@@ -40,10 +40,12 @@ STANDINS := $(if $(wildcard scripts/standins/package-lock.json),scripts/standins
 VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.installed)
 
 # Packages without goroutines gain nothing from the race detector; the
-# simulation runs single-file by design and is long. The tests of the feature
-# table drive the program that internal/app drives, too: with WHOLE=1, as in
-# verify-full, the detector watches them as well.
-RACE_SKIPS := /internal/(crm|fault|mapping|rule|reconcile|proof/(arch|guards|sim|weave)$(if $(WHOLE),,|app/rows))$$
+# simulation runs single-file by design and is long. The engine starts none, and
+# its own tests run one worker at a time; what shares it among several is raced in
+# internal/app and functions. The tests of the feature table drive the program that
+# internal/app drives, too. With WHOLE=1, as in verify-full, the detector watches
+# both as well.
+RACE_SKIPS := /internal/(crm|fault|mapping|rule|reconcile|proof/(arch|guards|sim|weave)$(if $(WHOLE),,|app/rows|engine))$$
 
 .PHONY: help run demo test check verify verify-full rows rows-patched sim bench mutate fmt fmt-check lint lint-own lint-console vet arch docs-names docs-status lines tidy-check licences race build fuzz clients console standins test-aws e2e e2e-stack tools clean lambda invoke
 
