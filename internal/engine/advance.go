@@ -44,7 +44,7 @@ func (r *storedRun) after(p phase) phase {
 		return phaseDrain
 	case phaseSweepLeft:
 		return phaseSweepRight
-	case phaseSweepRight, phaseApply:
+	case phaseSweepRight, phaseApply, phaseUndo:
 		return phaseDrain
 	case phaseDrain:
 		if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
@@ -107,7 +107,7 @@ func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err er
 func chunkID(r *storedRun, hints []hint) string {
 	f := crm.Fields{}
 	for _, h := range hints {
-		f[string(h.ID)] = crm.TextValue(fmt.Sprint(h.Digest, h.Expect, h.Gone, h.Into, len(h.Merged)))
+		f[string(h.ID)] = crm.TextValue(fmt.Sprint(h.Digest, h.Expect, h.Gone, h.Into, len(h.Merged), h.Entry))
 	}
 	names := make([]string, 0, len(f))
 	for n := range f {
@@ -199,6 +199,8 @@ func (s *session) step(ctx context.Context, r *storedRun) (moved bool, err error
 		return true, s.stepSweep(ctx, r)
 	case phaseApply:
 		return true, s.stepApply(ctx, r)
+	case phaseUndo:
+		return true, s.stepUndo(ctx, r)
 	case phaseDrain, phaseConfirm:
 		counters, err := s.counters(ctx, s.scope, r.Run.ID)
 		if err != nil {

@@ -11,12 +11,14 @@ const (
 	opUnlink   = "unlink"
 	opResolve  = "resolve"
 	opUnfreeze = "unfreeze"
+	opRestore  = "restore"
 )
 
 // outlived reports whether a person decided about another pair than the one
 // that the record is in by now.
 func (u *unit) outlived() bool {
-	decided := u.hint.Op == opUnlink || u.hint.Op == opResolve || u.hint.Op == opUnfreeze
+	decided := u.hint.Op == opUnlink || u.hint.Op == opResolve || u.hint.Op == opUnfreeze ||
+		u.hint.Op == opRestore
 	return decided && u.hint.Partner != "" && u.link.paired() && u.link.id(u.side.Other()) != u.hint.Partner
 }
 

@@ -28,8 +28,11 @@ func (b *batch) decideOne(u *unit) {
 	if u.outlived() {
 		b.Mark("decision_outlived")
 		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.resolutions = "", "", nil, nil, nil
+		u.hint.Fields, u.back = nil, nil
 	}
 	switch {
+	case u.back != nil:
+		b.decideTakeBack(u)
 	case u.hint.Op == opUnlink:
 		b.decideUnlink(u)
 	case u.own() == nil:
@@ -403,7 +406,8 @@ func outcomeOf(st crm.State) crm.Outcome {
 
 // checkExpected holds a planned change against what an earlier plan listed.
 func (s *session) checkExpected(u *unit) {
-	if u.hint.Expect == "" || !u.decided || u.fate.wait > 0 || u.into != nil {
+	if u.hint.Expect == "" || !u.decided || u.fate.wait > 0 || u.into != nil ||
+		u.back != nil && u.decision.Outcome == crm.Stale {
 		return
 	}
 	if u.hint.Expect != u.digest() {
@@ -414,11 +418,17 @@ func (s *session) checkExpected(u *unit) {
 		}
 		u.decide(crm.Stale, state, "plan_stale", "the records changed since the plan was made")
 		u.quiet = true
+		if u.back != nil {
+			u.back.ends, u.back.joins, u.back.buries = false, false, ""
+		}
 	}
 }
 
 // digest is a fingerprint of all that the decision would do.
 func (u *unit) digest() string {
+	if u.back != nil {
+		return u.back.digest(u)
+	}
 	h := sha256.New()
 	fmt.Fprintln(h, u.decision.Outcome, u.decision.Code, u.decision.Link, u.leftID(), u.rightID())
 	for _, side := range crm.Sides {

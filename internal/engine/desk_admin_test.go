@@ -266,7 +266,7 @@ func TestMalformedQuestions(t *testing.T) {
 		fmt.Fprintf(&out, "%q is %+v, %q\n", id, ref, fault.CodeOf(err))
 	}
 	con, d.s.con = "con_con", "con_con" // as such names are
-	pages, err := d.s.logPages("pg_1", []Entry{{Record: "a"}, {Record: "b"}}, 7)
+	pages, err := d.s.logPages("pg_1", following(nil, Entry{Record: "a"}, Entry{Record: "b"}), 7)
 	d.must(err)
 	d.must(d.mem.Transact(ctx, pages))
 	for i := range 3 {

@@ -26,6 +26,8 @@ func (h *hint) filled(field, n int) {
 		*p = text
 	case *crm.RecordID:
 		*p = crm.RecordID(text)
+	case *crm.RunID:
+		*p = crm.RunID(text)
 	case *crm.MappingID:
 		*p = crm.MappingID(text)
 	case *crm.Side:

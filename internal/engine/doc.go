@@ -39,6 +39,8 @@
 //     again, held, barred, brakes, mass, loop, unlistable, outage, waiting
 //   - Runs (asked-for work from start to end, plans included): runs, advance,
 //     missing, seen, plans, preview
+//   - Undo (what a run or an entry of the log changed, put back): undo, takeback,
+//     provenance
 //   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,
 //     secondlook, audit, lease, pace
 //   - The log and what is told (entries, status, counts): log, status, metrics,

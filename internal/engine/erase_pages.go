@@ -16,16 +16,17 @@ import (
 // of somebody else may name the person, too.
 func (w *eraser) logPage(c *crm.Connection) func(context.Context, store.Item) error {
 	return func(ctx context.Context, it store.Item) error {
-		entries, err := decodePage(it)
+		entries, err := decodeLogPage(it)
 		if err != nil {
 			return err
 		}
 		changed := false
 		for i := range entries {
-			if err := w.renamed(ctx, &entries[i]); err != nil {
+			en := &entries[i].Entry
+			if err := w.renamed(ctx, en); err != nil {
 				return err
 			}
-			changed = w.cleanEntry(w.endsOf(c.ID, entries[i].Sync), &entries[i]) || changed
+			changed = w.cleanEntry(w.endsOf(c.ID, en.Sync), en) || changed
 		}
 		if !changed {
 			return nil
@@ -126,6 +127,9 @@ func (w *eraser) run(ctx context.Context, it store.Item) error {
 	changed := false
 	for i := range r.Rest {
 		changed = w.cleanHint(r.RestSide, ends, &r.Rest[i]) || changed
+	}
+	for i := range r.Then {
+		changed = w.cleanHint(r.RestSide.Other(), ends, &r.Then[i]) || changed
 	}
 	if changed {
 		write, err := w.runWrite(w.ws, r)

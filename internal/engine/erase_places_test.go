@@ -333,7 +333,7 @@ var erasedPlaces = map[string]erasedPlace{
 				entries[i].Connection, entries[i].Sync, entries[i].Time = b.sc.con, b.sc.sync, b.now.Add(-time.Hour)
 			}
 			for page, some := range map[string][]Entry{"pg_mixed": entries, "pg_bobs": slices.Clone(entries[4:])} {
-				ws, err := b.session(0).logPages(page, some, 30)
+				ws, err := b.session(0).logPages(page, following(nil, some...), 30)
 				b.must(err)
 				b.must(b.mem.Transact(b.t.Context(), ws))
 			}

@@ -79,8 +79,12 @@ func (u *unit) absorb(h hint, j *job) {
 	if h.Primary != "" {
 		u.hint.Primary = h.Primary
 	}
+	u.beside = u.beside || h.undoes() != u.hint.undoes()
 	if h.Op != "" {
 		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.hint.Kept = h.Op, h.Partner, h.Resolve, h.Thaw, h.Kept
+	}
+	if h.undoes() {
+		u.hint.Undo, u.hint.Entry, u.hint.Fields = h.Undo, h.Entry, h.Fields
 	}
 	u.beside = u.beside || (h.Expect == "") != (u.hint.Expect == "")
 	if h.Expect != "" {
@@ -133,7 +137,8 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		s.Mark("ends_merged")
 		first.both = first.both || !s.same(u)
 		first.hears(u)
-		first.beside = first.beside || u.beside || (u.hint.Expect == "") != (first.hint.Expect == "")
+		first.beside = first.beside || u.beside || (u.hint.Expect == "") != (first.hint.Expect == "") ||
+			u.undoes() != first.undoes()
 		first.hint.Force = first.hint.Force || u.hint.Force
 		first.hint.Again = first.hint.Again || u.hint.Again
 		first.hint.Audit = first.hint.Audit || u.hint.Audit
@@ -146,7 +151,8 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 				first.jobs = append(first.jobs, j)
 			}
 		}
-		if u.hint.Gone || u.hint.Confirm || u.hint.Op != "" || len(u.hint.Merged) > 0 && first.hint.Op == "" &&
+		asked := u.hint.Op != "" || u.hint.Undo != ""
+		if u.hint.Gone || u.hint.Confirm || asked || len(u.hint.Merged) > 0 && first.hint.Op == "" && !first.undoes() &&
 			!first.hint.Gone && !first.hint.Confirm {
 			// A deletion, a merge or a person's wish keeps its own side: it goes first, the other end is looked at with it.
 			first.side, first.id, first.hint, first.told = u.side, u.id, u.hint, u.told

@@ -30,7 +30,7 @@ func (s *session) siblings() []crm.SyncID {
 func (s *session) inherit(ctx context.Context, us []*unit) error {
 	var mine []*unit
 	for _, u := range us {
-		if !u.decided && u.own() != nil && u.hint.Op == "" && !u.link.setAside() &&
+		if !u.decided && u.own() != nil && u.hint.Op == "" && !u.undoes() && !u.link.setAside() &&
 			(!u.link.paired() || u.link.State == crm.StateExcluded) {
 			mine = append(mine, u)
 		}

@@ -41,11 +41,14 @@ type intentEntry struct {
 	Version  int64                        `json:"n,omitempty"` // of the link when it was decided
 	Intended map[crm.MappingID]string     `json:"i,omitempty"` // digest of each canonical value about to be written
 	Acts     map[crm.MappingID]crm.Agreed `json:"d,omitempty"` // of rules' actions: what is remembered once they landed
-	Claims   []string                     `json:"k,omitempty"`
-	Look     []reconcile.Key              `json:"q,omitempty"` // how to find such a create by its identity
-	Cursor   string                       `json:"u,omitempty"` // where to look for a create without identity
-	Lost     []Diff                       `json:"x,omitempty"` // users' values that a conflict takes the place of
-	Lag      time.Duration                `json:"w,omitempty"` // until a create that landed can be found by its identity
+	// of an undo: what is remembered of mappings once their values landed
+	Settles map[crm.MappingID]crm.Agreed `json:"z,omitempty"`
+	Buries  bool                         `json:"y,omitempty"` // an undo archives the record
+	Claims  []string                     `json:"k,omitempty"`
+	Look    []reconcile.Key              `json:"q,omitempty"` // how to find such a create by its identity
+	Cursor  string                       `json:"u,omitempty"` // where to look for a create without identity
+	Lost    []Diff                       `json:"x,omitempty"` // users' values that a conflict takes the place of
+	Lag     time.Duration                `json:"w,omitempty"` // until a create that landed can be found by its identity
 	// mappings that were to be written to the other side, too, whatever became of that
 	Both []crm.MappingID `json:"b,omitempty"`
 }
@@ -152,6 +155,15 @@ func (s *session) entryFor(ctx context.Context, u *unit, side crm.Side, w *recon
 	}
 	slices.Sort(e.Both)
 	e.Acts = w.Acts
+	if u.back != nil {
+		e.Buries = w.Archive
+		for id := range w.Intended {
+			if e.Settles == nil {
+				e.Settles = map[crm.MappingID]crm.Agreed{}
+			}
+			e.Settles[id] = u.decision.Base[id]
+		}
+	}
 	if u.link.paired() {
 		e.Version = u.versions.Left
 	}

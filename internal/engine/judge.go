@@ -30,6 +30,7 @@ func (s *session) judge(u *unit) {
 	}
 	if u.decision.Outcome == crm.Deleted {
 		s.judgeDeletion(u)
+		u.judgeBurial()
 		return
 	}
 	if len(u.decision.Fields) == 0 || !u.asked() {
@@ -227,7 +228,7 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 	var out []Entry
 	one := func(side crm.Side, d Diff, code, detail string) {
 		e := b.entry(u, 0)
-		e.Way, e.Outcome, e.Code, e.Message, e.Diffs = crm.WayTo(side), crm.Failed, code, detail, []Diff{d}
+		e.Way, e.Outcome, e.Code, e.Message, e.Diffs = crm.WayTo(side), crm.Failed, code, detail, b.s.shown([]Diff{d})
 		e.Behavior = b.s.conf.Behavior.Get(e.Way)
 		if e.Behavior == "" {
 			e.Behavior = crm.BehaviorCreateAndUpdate

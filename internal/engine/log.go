@@ -22,13 +22,38 @@ const maxPageBytes = 300 << 10
 // logDays is how long log pages are kept when the workspace does not say.
 const logDays = 90
 
+// logEntry is an entry as a page of the log holds it.
+type logEntry struct {
+	Entry
+	// Earlier is the log page that the link of its record stopped naming because of
+	// this one, so that a record's history can be followed to the end of the log.
+	Earlier string `json:"earlier,omitempty"`
+}
+
+// following makes entries name the page that leaves the pages of their record's link.
+func following(pages []string, entries ...Entry) []logEntry {
+	out := make([]logEntry, len(entries))
+	for i, e := range entries {
+		out[i].Entry = e
+		if len(pages) >= maxPages {
+			out[i].Earlier = pages[maxPages-1]
+		}
+	}
+	return out
+}
+
+// withPage puts a page before those that a link names.
+func withPage(page string, pages []string) []string {
+	return append([]string{page}, pages[:min(len(pages), maxPages-1)]...)
+}
+
 // entry makes the log entry of one unit.
 func (b *books) entry(u *unit, index int) Entry {
 	s := b.s
 	e := Entry{
 		ID: strconv.Itoa(index), Time: s.Now(), Run: u.jobs[0].chunk.Run, Connection: s.con, Sync: s.sync, Side: u.side,
 		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.decision.Outcome, Code: u.decision.Code,
-		Message: u.decision.Detail,
+		Message: u.decision.Detail, Settings: s.conn.Version,
 	}
 	way := crm.WayTo(u.side.Other())
 	if u.decision.Write(u.side.Other()) == nil && u.decision.Write(u.side) != nil {
@@ -38,7 +63,7 @@ func (b *books) entry(u *unit, index int) Entry {
 	if e.Behavior == "" {
 		e.Behavior = crm.BehaviorCreateAndUpdate
 	}
-	e.Diffs = append(s.diffs(u), u.storedDiffs(s)...)
+	e.Diffs = s.shown(append(s.diffs(u), u.storedDiffs(s)...))
 	if len(u.stored) > 0 && e.Code == "" {
 		e.Code = reconcile.CodeChangedByApp
 	}
@@ -110,6 +135,22 @@ func (s *session) diffs(u *unit) []Diff {
 	return out
 }
 
+// shown takes out of diffs what nobody is to see: see hidden.
+func (s *session) shown(diffs []Diff) []Diff {
+	if s.secretsOf != s.set {
+		s.secretsOf, s.secrets = s.set, [2]map[string]bool{s.hidden(crm.Left), s.hidden(crm.Right)}
+	}
+	for i := range diffs {
+		d := &diffs[i]
+		for name := range strings.SplitSeq(d.Field, "+") {
+			if s.secrets[d.Side.Index()][name] {
+				d.Before, d.After = hide(d.Before, true), hide(d.After, true)
+			}
+		}
+	}
+	return diffs
+}
+
 // unassigned tells whom the app that lacks the user should have got.
 func unassigned(fp *reconcile.FieldDecision, m *mapping.Compiled, d *crm.Difference) Diff {
 	out := Diff{
@@ -124,7 +165,7 @@ func unassigned(fp *reconcile.FieldDecision, m *mapping.Compiled, d *crm.Differe
 
 // logPages packs entries into compressed pages. Entry IDs name connection, day,
 // page and place. A page is made once: nobody but an erasure changes it.
-func (s *session) logPages(page string, entries []Entry, days int) ([]store.Write, error) {
+func (s *session) logPages(page string, entries []logEntry, days int) ([]store.Write, error) {
 	now := s.Now()
 	key := s.logPage(page, now)
 	var ws []store.Write
@@ -190,11 +231,21 @@ func parseEntryID(id string) (entryRef, error) {
 }
 
 func decodePage(it store.Item) ([]Entry, error) {
+	page, err := decodeLogPage(it)
+	out := make([]Entry, len(page))
+	for i := range page {
+		out[i] = page[i].Entry
+	}
+	return out, err
+}
+
+// decodeLogPage is decodePage for whoever follows the history of a record.
+func decodeLogPage(it store.Item) ([]logEntry, error) {
 	b, err := unpack(it.Data)
 	if err != nil {
 		return nil, fault.Wrap("engine: decode log", fault.Other, err)
 	}
-	var out []Entry
+	var out []logEntry
 	err = json.Unmarshal(b, &out)
 	return out, fault.Wrap("engine: decode log", fault.Other, err)
 }

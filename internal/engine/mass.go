@@ -163,7 +163,7 @@ func (s *session) tellMass(l *lease) {
 // confirmed in a plan, asked for or decided is none.
 func (s *session) replaced(u *unit) []massKind {
 	if !u.decided || !u.link.paired() || u.fate.stopped() || u.fate.weighed || u.into != nil || u.hint.Expect != "" ||
-		u.hint.Op != "" {
+		u.hint.Op != "" || u.undoes() {
 		return nil
 	}
 	var out []massKind

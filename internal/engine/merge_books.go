@@ -17,7 +17,7 @@ type mergeBooks struct {
 	kept    crm.RecordID // the partner that stays
 	page    string
 	ws      []store.Write
-	entries []Entry
+	entries []logEntry
 	states  map[string]int64
 }
 
@@ -58,7 +58,7 @@ func (b *mergeBooks) setAside(u *unit) error {
 	b.ws = append(b.ws, w)
 	b.count(l.counted(), 1)
 	if l.Code == codeMergedTwin {
-		b.log(Entry{
+		b.log(u.link.Pages, Entry{
 			Side: u.side.Other(), Record: u.link.id(u.side.Other()), Partner: u.id, Outcome: crm.Duplicate,
 			Code: codeMergedTwin, Message: l.Detail,
 		})
@@ -79,7 +79,7 @@ func (b *mergeBooks) leftOver(u *unit) *link {
 		l.State, l.Code, l.Detail, l.Others = crm.StateDeleted, u.link.Code, u.link.Detail, nil
 	}
 	l.setID(other, u.link.id(other))
-	l.Pages = append([]string{pageRef(b.con, now, b.page)}, u.link.Pages[:min(len(u.link.Pages), maxPages-1)]...)
+	l.Pages = withPage(pageRef(b.con, now, b.page), u.link.Pages)
 	return l
 }
 
@@ -91,7 +91,7 @@ func (b *mergeBooks) follow(u *unit) error {
 	l := u.link.clone()
 	l.setID(u.side, s.id)
 	l.setSeen(u.side, "")
-	l.Pages = append([]string{pageRef(b.con, b.Now(), b.page)}, l.Pages[:min(len(l.Pages), maxPages-1)]...)
+	l.Pages = withPage(pageRef(b.con, b.Now(), b.page), l.Pages)
 	item, err := l.item(b.scope)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (b *mergeBooks) follow(u *unit) error {
 			Item: alias, If: store.IfVersion(s.versions.Right),
 		})
 	}
-	b.log(Entry{
+	b.log(u.link.Pages, Entry{
 		Side: u.side, Record: s.id, Partner: b.kept, Outcome: crm.Linked, Code: codeMergeFollowed,
 		Message: "the link followed a merge of " + string(u.id),
 	})
@@ -123,11 +123,13 @@ func (b *mergeBooks) follow(u *unit) error {
 	return b.setAside(s)
 }
 
-func (b *mergeBooks) log(e Entry) {
+// log tells of a merge. Pages are those of the link that follows it.
+func (b *mergeBooks) log(pages []string, e Entry) {
 	e.Time, e.Connection, e.Sync, e.Run = b.Now(), b.con, b.sync, b.g.job.chunk.Run
 	e.Way = crm.WayTo(e.Side.Other())
 	e.Behavior = b.conf.Behavior.Get(e.Way)
-	b.entries = append(b.entries, e)
+	e.Settings = b.conn.Version
+	b.entries = append(b.entries, following(pages, e)...)
 }
 
 func (b *mergeBooks) commit(ctx context.Context) error {

@@ -26,6 +26,8 @@ type storedPlan struct {
 	Config int64               `json:"cfg"` // connection version it was made under
 	Full   bool                `json:"full"`
 	Cursor crm.PerSide[string] `json:"cursor"`
+
+	Generation int64 `json:"gen,omitempty"` // of an undo: the accounts that it is about
 }
 
 // CreatePlan works out what a sync would do, for everything or for the named
@@ -45,7 +47,7 @@ func (e *Engine) CreatePlan(
 	r.Full = len(records) == 0
 	r.Run.Plan = crm.PlanID(e.NewID("pln"))
 	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{
-		ID: r.Run.Plan, Kind: "dry_run", Run: r.Run.ID, Connection: id, Sync: sync,
+		ID: r.Run.Plan, Kind: planDryRun, Run: r.Run.ID, Connection: id, Sync: sync,
 		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}, Settled: SettledCounts{
 			Reasons: map[crm.Reason]int64{},
 		},
@@ -220,6 +222,9 @@ func (s *session) planLots(ctx context.Context, jobs []*job) (err error) {
 		if us, err = s.observe(ctx, us); err != nil {
 			return fmt.Errorf("observe: %w", err)
 		}
+		if err := s.loadTakeBacks(ctx, us); err != nil {
+			return err
+		}
 		s.decide(us)
 		if err := s.storePlanned(ctx, j, us); err != nil {
 			return err
@@ -245,6 +250,9 @@ func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
 		if p.Full && s.listedFromLeft(u) {
 			continue
 		}
+		if u.back != nil && u.back.second {
+			continue
+		}
 		c := s.changeOf(u)
 		if p.Full && u.side == crm.Right && s.passedFromLeft(u) {
 			counts["p:"+string(crm.Unchanged)]-- // what the left side's listing says of the pair
@@ -256,7 +264,8 @@ func (s *session) storePlanned(ctx context.Context, j *job, us []*unit) error {
 				counts[planSettled+string(why)]++
 			}
 		}
-		if !u.erased() && (c.Action != crm.Unchanged && c.Action != crm.Dropped || !p.Full && len(c.Settled) > 0) {
+		tells := c.Action != crm.Unchanged && c.Action != crm.Dropped || len(c.Kept) > 0
+		if !u.erased() && (tells || !p.Full && len(c.Settled) > 0) {
 			page.Changes = append(page.Changes, c)
 		}
 	}
@@ -329,13 +338,22 @@ func (s *session) passedFromLeft(u *unit) bool {
 func (s *session) changeOf(u *unit) Change {
 	c := Change{
 		Action: u.decision.Outcome, Side: u.side, Record: u.id, Partner: u.recID(u.side.Other()), Code: u.decision.Code,
-		Reason: u.decision.Detail, Diffs: s.diffs(u), Digest: u.digest(),
+		Reason: u.decision.Detail, Diffs: s.shown(s.diffs(u)), Digest: u.digest(),
 	}
 	switch {
 	case u.fate.wait > 0:
 		c.Action, c.Code, c.Digest = crm.Skipped, u.fate.why, ""
 	default:
 		c.Settled = settledFields(linesOf(s.set), u.plannedBase())
+	}
+	if u.undoes() {
+		c.Entry = u.hint.Entry
+	}
+	if u.back != nil {
+		c.Kept = u.back.kept
+	}
+	if u.undoes() && (u.back == nil || !u.back.wants()) {
+		c.Digest = ""
 	}
 	if c.Action == crm.Unchanged {
 		c.Digest = "" // there is nothing to apply
@@ -416,7 +434,16 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 		return Run{}, fault.New("engine: apply plan", fault.Conflict, code,
 			"the sync is not running; start the connection first")
 	}
-	return e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) { r.Phase, r.Run.Plan = phaseApply, id })
+	if p.Plan.Kind == planUndo && p.Generation != conn.Generation {
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, "connection_changed",
+			"the connection was joined to other accounts since")
+	}
+	return e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) {
+		r.Phase, r.Run.Plan = phaseApply, id
+		if p.Plan.Kind == planUndo {
+			r.Undo = &undoneRun{Run: p.Plan.Undoes}
+		}
+	})
 }
 
 // adopt makes a draft active with the plan's listing as its first one.
@@ -464,6 +491,12 @@ func (s *session) stepApply(ctx context.Context, r *storedRun) error {
 			h := hint{ID: c.Record, Expect: c.Digest}
 			if c.Partner != "" {
 				h.Twins = []crm.RecordID{c.Partner} // the plan's listing may have found it where the app's search does not
+			}
+			if r.Undo != nil {
+				h.Twins, h.Undo, h.Entry = nil, r.Undo.Run, c.Entry
+				if c.Action == crm.Linked {
+					h.Op, h.Partner = opLink, c.Partner
+				}
 			}
 			r.Rest = append(r.Rest, h)
 			r.Listed++

@@ -275,7 +275,7 @@ func (s *session) moveCursors(ctx context.Context, r *storedRun) error {
 	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight, phaseAgainLeft, phaseAgainRight, phaseAudit,
 		phaseAuditRight:
 		return nil
-	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
+	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseUndo, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
 	}
 	if r.Moved {
 		return nil

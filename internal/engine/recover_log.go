@@ -36,7 +36,7 @@ func (s *session) lost(u *unit, side crm.Side) []Diff {
 // still holds such a value was not written, and has lost nothing. The page is
 // named after the intent: told twice, it is there once.
 func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) error {
-	var entries []Entry
+	var entries []logEntry
 	for _, p := range pairs {
 		for _, side := range crm.Sides {
 			e, r := p.entries.Get(side), p.rec.Get(side)
@@ -54,10 +54,11 @@ func (s *session) logLost(ctx context.Context, in *intent, pairs []*openPair) er
 			}
 			s.Mark("loser_logged_by_recovery")
 			way := crm.WayTo(side)
-			entries = append(entries, Entry{
+			entries = append(entries, logEntry{Entry: Entry{
 				Time: s.Now(), Connection: s.con, Sync: s.sync, Side: side, Way: way, Record: p.hint.on(side),
-				Partner: p.hint.on(side.Other()), Outcome: crm.Updated, Behavior: s.conf.Behavior.Get(way), Diffs: diffs,
-			})
+				Partner: p.hint.on(side.Other()), Outcome: crm.Updated, Behavior: s.conf.Behavior.Get(way), Diffs: s.shown(diffs),
+				Settings: s.conn.Version,
+			}})
 		}
 	}
 	if len(entries) == 0 {

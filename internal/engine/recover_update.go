@@ -148,6 +148,13 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 				continue
 			}
 			v, ok := values.Get(side)[id]
+			if entry, undone := e.Settles[id]; undone {
+				_, there := values.Get(side.Other())[id]
+				if ok {
+					l.Base[id], landed = s.undoLanded(p, id, entry, there || e.alone(id)), true
+				}
+				continue
+			}
 			if !ok {
 				entry, otherwise, err := s.landedOtherwise(ctx, p, side, id, want)
 				if err != nil {
@@ -172,6 +179,13 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 			landed = s.actsLanded(e, p.rec.Get(side), l.Base) || landed
 		}
 	}
+	for _, side := range crm.Sides {
+		e := p.entries.Get(side)
+		if e != nil && e.Buries && !p.outlived(e) && p.rec.Get(side) == nil && l.State != crm.StateDeleted {
+			s.Mark("burial_landed")
+			l.State, l.Code, l.Detail, l.Since, landed = crm.StateDeleted, codeCreateUndone, "", s.Now(), true
+		}
+	}
 	// Stored once more even if nothing landed: its writer may wake up and store what it agreed on.
 	s.markIf(!landed, "intended_write_lost")
 	l.SeenL, l.SeenR = "", ""
@@ -181,6 +195,20 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 	}
 	_, err = s.Store.Write(ctx, store.Write{Item: item, If: store.IfVersion(p.versions.Left)})
 	return err
+}
+
+// undoLanded is what to remember of a mapping that an undo put back: what was to
+// be, or where only one of its sides was reached, that they are left as they are.
+func (s *session) undoLanded(p *openPair, id crm.MappingID, entry crm.Agreed, whole bool) crm.Agreed {
+	s.Mark("undo_landed")
+	if whole {
+		return entry
+	}
+	now, ok := s.set.Settled(id, p.link.Base, p.rec.Left, p.rec.Right, crm.Difference{Reason: crm.ReasonUndone})
+	if !ok {
+		return entry
+	}
+	return now
 }
 
 // actsLanded notes in a base which actions of rules a write has carried out.

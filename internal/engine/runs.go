@@ -32,6 +32,7 @@ const (
 	phaseSweepLeft  phase = "sweep_left"  // list the left side's deletions
 	phaseSweepRight phase = "sweep_right" // list the right side's deletions
 	phaseApply      phase = "apply"       // go through a plan's pages
+	phaseUndo       phase = "undo"        // go through the log for what is to be undone
 	phaseDrain      phase = "drain"       // wait for the chunks sent so far
 	phaseMissing    phase = "missing"     // look for links whose record was not listed
 	phaseConfirm    phase = "confirm"     // wait for the chunks about missing records
@@ -65,7 +66,8 @@ type storedRun struct {
 	Audit *auditing           `json:"audit,omitempty"` // what it reads to see whether it is as known; nil = nothing
 	Told  crm.PerSide[bool]   `json:"told,omitzero"`   // sides of which a listing of everything is of what is kept
 	// where the listing began; nil = it lists nothing, or is of an older release
-	From    *listedTo `json:"from,omitempty"`
+	From    *listedTo  `json:"from,omitempty"`
+	Undo    *undoneRun `json:"undo,omitempty"` // what it takes back, or plans to; nil = nothing
 	version int64
 	unsaved bool // something was sent since it was stored
 }
@@ -243,7 +245,7 @@ func prefixed(counters map[string]int64, prefix string) map[string]int64 {
 func (r *storedRun) view(counters map[string]int64) Run {
 	v := r.Run
 	v.Done, v.Total = counters["done"], r.Listed
-	v.TotalKnown = r.Phase != phaseLeft && r.Phase != phaseRight
+	v.TotalKnown = r.Phase != phaseLeft && r.Phase != phaseRight && r.Phase != phaseUndo
 	v.Outcomes = map[crm.Outcome]int64{}
 	for k, n := range counters {
 		if o, ok := strings.CutPrefix(k, "o:"); ok {

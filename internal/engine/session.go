@@ -49,6 +49,11 @@ type session struct {
 	people   *people   // users of the apps; nil = no mapping is about users
 	partners *partners // what references name; nil = there are no associations
 
+	secrets   [2]map[string]bool  // fields of each side whose values nobody sees
+	secretsOf *reconcile.Settings // that they were found in
+
+	undone *storedRun // the run that was last asked for as one to be undone
+
 	supposed supposed // of merges, where nothing may be stored
 }
 

@@ -15,7 +15,7 @@ type books struct {
 	page     string
 	aliases  []linkWrite // of new pairs: stored before links
 	links    []linkWrite
-	entries  []Entry
+	entries  []logEntry
 	states   map[string]int64
 	day      map[string]int64
 	runs     map[crm.RunID]map[string]int64
@@ -95,7 +95,8 @@ func (b *books) waits(u *unit) {
 
 // done judges what came of a unit that nothing came in the way of.
 func (b *books) done(u *unit) error {
-	if u.beside && u.decision.Outcome == crm.Stale { // the plan leaves it alone, what else was heard of it does not
+	// The plan leaves it alone, what else was heard of it does not.
+	if u.beside && (u.decision.Outcome == crm.Stale || u.back != nil && u.quiet) {
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
 	}
 	b.s.judge(u)
@@ -126,7 +127,7 @@ func (b *books) entryOf(e intentEntry, u *unit) bool {
 // remember makes the link that follows from the unit's result, if it differs.
 func (b *books) remember(ctx context.Context, u *unit) {
 	if u.decision.Outcome == crm.Stale { // nothing is remembered; who applied the plan is told
-		b.entries = append(b.entries, b.entry(u, len(b.entries)))
+		b.entries = append(b.entries, following(nil, b.entry(u, len(b.entries)))...)
 		return
 	}
 	if u.erased() {
@@ -141,7 +142,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 		b.noticeGone(u)
 		return
 	}
-	if u.hint.Op == opUnlink && u.link.paired() {
+	if (u.hint.Op == opUnlink || u.back != nil && u.back.ends && u.decision.Outcome != crm.Failed) && u.link.paired() {
 		b.unlink(u)
 		return
 	}
@@ -166,6 +167,9 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 	l.Code, l.Detail, l.Others, l.Settings = u.decision.Code, u.decision.Detail, u.others, s.set.Digest()
 	l.Once = u.final()
+	if u.back != nil && wasPaired && l.State == old.State { // nothing else of it was decided
+		l.Settings, l.Once = old.Settings, old.Once
+	}
 	if u.keeps {
 		b.s.Mark("link_refused")
 		l.State, l.Since, l.Code, l.Detail, l.Others, l.Once = old.State, old.Since, old.Code, old.Detail, old.Others,
@@ -179,6 +183,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 	thaw(u, l)
 	seen := b.seen(u, l)
+	b.looksAgain(u, old, l, &seen)
 	if old != nil && wasPaired == l.paired() && sameLink(old, l) {
 		if !u.changed() && !u.keeps && !(u.hint.Audit && (seen.Left != old.SeenL || seen.Right != old.SeenR)) {
 			return // nothing that matters differs: no write, no log entry
@@ -186,8 +191,8 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	}
 	b.countRounds(ctx, u, old, l)
 	if entries := b.tell(u, old, l); len(entries) > 0 {
-		l.Pages = append([]string{pageRef(s.con, now, b.page)}, l.Pages[:min(len(l.Pages), maxPages-1)]...)
-		b.entries = append(b.entries, entries...)
+		b.entries = append(b.entries, following(l.Pages, entries...)...)
+		l.Pages = withPage(pageRef(s.con, now, b.page), l.Pages)
 	}
 	l.SeenL, l.SeenR = seen.Left, seen.Right
 	l.WroteL, l.WasL = s.wrote(u, crm.Left, l.WroteL, l.WasL)

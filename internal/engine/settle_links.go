@@ -254,12 +254,12 @@ func (b *books) leave(u *unit) bool {
 // unlink makes two records of a pair, each under its own key.
 func (b *books) unlink(u *unit) {
 	s, now := b.s, b.s.Now()
-	page := pageRef(s.con, now, b.page)
-	b.entries = append(b.entries, b.entry(u, len(b.entries)))
+	pages := withPage(pageRef(s.con, now, b.page), u.link.Pages)
+	b.entries = append(b.entries, following(u.link.Pages, b.entry(u, len(b.entries)))...)
 	for _, side := range crm.Sides {
 		l := &link{
 			State: crm.StateExcluded, Code: codeUnlinked, Settings: s.set.Digest(), Made: now, Since: now,
-			Pages: []string{page},
+			Pages: pages,
 		}
 		l.setID(side, u.link.id(side))
 		item, err := l.item(s.scope)

@@ -19,7 +19,8 @@ func (s *session) findTwins(ctx context.Context, us []*unit) error {
 	ask := questions{}
 	var open []*unit
 	for _, u := range us {
-		if u.decided || u.link.paired() || u.own() == nil || u.hint.Op == opUnlink {
+		if u.decided || u.link.paired() || u.own() == nil || u.hint.Op == opUnlink ||
+			u.undoes() && u.hint.Op != opLink {
 			continue
 		}
 		if u.hint.Op == opLink {

@@ -50,6 +50,7 @@ type Run struct {
 	Outcomes   map[crm.Outcome]int64 `json:"outcomes"`
 	Calls      crm.PerSide[int64]    `json:"calls"` // API calls used on each side
 	Plan       crm.PlanID            `json:"plan,omitempty"`
+	UndoUntil  time.Time             `json:"undo_until,omitzero" doc:"Until then the log holds all that the run changed, and it can be undone; absent for a run that changes nothing"`
 	Code       string                `json:"code,omitempty"`   // why it failed
 	Detail     string                `json:"detail,omitempty"` // safe to show
 	Remedy     string                `json:"remedy,omitempty" doc:"What a person can do about a run that failed"`
@@ -89,6 +90,7 @@ type Entry struct {
 	Request    string           `json:"request,omitempty"`  // problem entries only
 	Response   string           `json:"response,omitempty"` // problem entries only
 	Resolved   bool             `json:"resolved,omitempty"`
+	Settings   int64            `json:"settings_version,omitempty" doc:"Of the connection's document that it was decided under"`
 }
 
 // Problem reports whether a person may act on the entry.
@@ -181,7 +183,8 @@ type FieldVerdict struct {
 // PlanView is a stored plan.
 type PlanView struct {
 	ID         crm.PlanID            `json:"id"`
-	Kind       string                `json:"kind"` // dry_run
+	Kind       string                `json:"kind" enum:"dry_run,undo"`
+	Undoes     crm.RunID             `json:"undoes,omitempty" doc:"The run that an undo takes back"`
 	Run        crm.RunID             `json:"run"`
 	Connection crm.ConnectionID      `json:"connection"`
 	Sync       crm.SyncID            `json:"sync"`
@@ -203,7 +206,18 @@ type Change struct {
 	Reason  string         `json:"reason,omitempty"`
 	Diffs   []Diff         `json:"diffs,omitempty"`
 	Settled []SettledField `json:"settled,omitempty"` // fields that would differ and be left so
-	Digest  string         `json:"digest"`            // of what would be done; apply re-checks it
+	Kept    []KeptField    `json:"kept,omitempty" doc:"Of an undo: fields that are not put back, each with the reason"`
+	Entry   string         `json:"entry,omitempty" doc:"Of an undo: the log entry of what is taken back, the first of several"`
+	Digest  string         `json:"digest"` // of what would be done; apply re-checks it
+}
+
+// KeptField is a field that an undo leaves as it is.
+type KeptField struct {
+	Mapping crm.MappingID `json:"mapping,omitempty"`
+	Side    crm.Side      `json:"side"`
+	Field   string        `json:"field"`
+	Code    string        `json:"code"`
+	Reason  string        `json:"reason,omitempty"`
 }
 
 // SyncStatus is where one sync stands.

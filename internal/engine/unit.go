@@ -25,6 +25,8 @@ type unit struct {
 	took   []*unit      // those merged into this one: found to be its twin
 	link   *link        // nil = never seen
 
+	back *takeBack // what is to be taken back; nil = nothing
+
 	remembered
 	answered
 	verdict

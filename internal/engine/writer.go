@@ -105,6 +105,9 @@ func (s *session) workTogether(ctx context.Context, jobs []*job, us []*unit) (er
 	if err := s.heedDiscard(ctx, us); err != nil {
 		return err
 	}
+	if err := s.loadTakeBacks(ctx, us); err != nil {
+		return err
+	}
 	s.decide(us)
 	if err := s.weigh(ctx, jobs, us); err != nil {
 		return fmt.Errorf("weigh changes: %w", err)

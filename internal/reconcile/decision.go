@@ -156,6 +156,7 @@ const (
 	// the field went round in a circle of connections: a person decides
 	RuleFrozen  FieldRule = "frozen"
 	RuleSettled FieldRule = "settled" // the sides differ and are left so; Reason says why
+	RuleUndone  FieldRule = "undone"  // put back to what it held before
 	RuleHeld    FieldRule = "held"    // a field is gone: left alone until it is back
 	RuleFailed  FieldRule = "failed"  // the value does not fit
 )
