@@ -505,6 +505,71 @@ var recordCodes = []codeRow{
 		"plan_stale", "the record changed since the dry run; it was left as it is", EffectRecord,
 		"make a new plan, or let the sync go on",
 	},
+	{
+		"connection_changed", "the connection was deleted, or joined to other accounts, since", EffectRequest,
+		"nothing; what was asked about the accounts before cannot be done with others",
+	},
+	{
+		"run_not_over", "the run is not over yet", EffectRequest, "wait for its end, or cancel it, then undo what it did",
+	},
+	{
+		"undo_expired", "the log does not hold all of what the run changed any more", EffectRequest,
+		"put single values back by hand; log_days of the workspace says how long the log is kept, undo_until of a run until " +
+			"when it can be undone",
+	},
+	{
+		"not_undoable", "the run wrote nothing to either app: it only made a plan", EffectRequest,
+		"undo the run that applied the plan",
+	},
+	{
+		"nothing_to_restore", "the log entry tells of no such field as written", EffectRequest,
+		"take the entry and the field from GET …/records/{side}/{id}/history",
+	},
+	{
+		"edited_since", "what the run wrote was edited since, in an app or by a later run, and is kept", EffectField,
+		"nothing, if the edit is right; else put the field back with …/records/{side}/{id}/restore",
+	},
+	{
+		"mapping_gone", "the sync does not map the field any more, so it is not put back", EffectField,
+		"map it again and make a new plan, or edit the field in its app",
+	},
+	{"undo_write_once", "the field is written once and never again, so it is not put back", EffectField, "edit it in its app"},
+	{
+		"undo_not_clearable", "the field was blank before, and its app demands a value", EffectField,
+		"nothing; give it another value in its app",
+	},
+	{
+		"undo_secret", "the value is in no log, as those of passwords, so it is not put back", EffectField,
+		"set it in its app",
+	},
+	{
+		"undo_rule_action", "an action of a rule wrote the field; it follows the rule's filter and is not put back", EffectField,
+		"change the rule, or let it take its actions back with undo",
+	},
+	{
+		"undo_merge", "the record was merged with another one, which cannot be undone", EffectRecord,
+		"nothing; what the survivor holds can be edited in its app",
+	},
+	{
+		"undo_deletion", "what is deleted or archived is not made again", EffectRecord,
+		"restore the record in its app: it is then in step with its twin again",
+	},
+	{
+		"undo_pair_gone", "the two records are no pair any more, or the record is not linked", EffectRecord,
+		"link them again, then undo, or edit the fields in their apps",
+	},
+	{
+		"undo_log_gone", "the log does not hold the change any more", EffectRecord,
+		"edit the fields in their apps",
+	},
+	{
+		"undo_no_archive", "the run made the record, and its app has no way to archive one", EffectRecord,
+		"delete it in its app if it is not wanted",
+	},
+	{
+		"create_undone", "a run made the twin, and an undo of that run archived it; nobody is made in its place", EffectNone,
+		"nothing; restore the twin in its app, or link the record to another one, to have it synced again",
+	},
 	{"partner_not_found", "the record that was named as the twin does not exist", EffectRecord, "name one that does"},
 	{
 		"record_deleted", "the record was deleted, and it had no twin", EffectRecord,

@@ -277,6 +277,61 @@ func (f *fakeEngine) ApplyPlan(_ context.Context, ws crm.WorkspaceID, plan crm.P
 	return f.run(ws, f.plans[plan].Connection, "contacts", engine.RunApply), nil
 }
 
+func (f *fakeEngine) UndoUntil(_ context.Context, _ crm.WorkspaceID, runs ...*engine.Run) error {
+	for _, r := range runs {
+		r.UndoUntil = r.CreatedAt.AddDate(0, 0, 90)
+	}
+	return f.trouble()
+}
+
+func (f *fakeEngine) UndoRun(_ context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.PlanView, error) {
+	if err := f.trouble(); err != nil {
+		return engine.PlanView{}, err
+	}
+	f.note("undo %s", run)
+	of := f.runs[run]
+	r := f.run(ws, of.Connection, of.Sync, engine.RunPlan)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := engine.PlanView{
+		ID: crm.PlanID(f.w.newID("pln")), Kind: "undo", Undoes: run, Run: r.ID, Connection: of.Connection, Sync: of.Sync,
+		State: engine.RunQueued, CreatedAt: f.w.now(),
+	}
+	f.plans[p.ID] = p
+	return p, nil
+}
+
+func (f *fakeEngine) FieldHistory(
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, side crm.Side, rec crm.RecordID,
+	fields []crm.MappingID, _ int, cursor string,
+) ([]engine.FieldChange, string, error) {
+	if err := f.trouble(); err != nil {
+		return nil, "", err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, cursor)
+	if rec == "missing" {
+		return nil, "", fault.New("test: history", fault.NotFound, "", "there is no such record")
+	}
+	d := canaryDiffs()[0]
+	return []engine.FieldChange{{
+		Entry: "log_1", Time: f.w.now(), Run: "run_1", Side: side.Other(), Source: side, Field: d.Field, Before: d.Before,
+		After: d.After, Rule: "left_changed", Settings: 1, Mapping: crm.MappingID(fmt.Sprint(len(fields))),
+	}}, "", nil
+}
+
+func (f *fakeEngine) RestoreRecord(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID,
+	fields []crm.MappingID, entry string,
+) (engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Run{}, err
+	}
+	f.note("restore %s %s %s", rec, fields, entry)
+	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
 func (f *fakeEngine) ListRecords(
 	context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string,
 ) ([]engine.RecordView, string, error) {

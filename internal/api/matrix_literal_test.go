@@ -111,6 +111,7 @@ GET    /v1/runs                                                      401  200   
 GET    /v1/runs/{id}                                                 401  200    403    200    200   200      404
 GET    /v1/runs/{id}/events                                          401  200    403    200    200   200      404
 POST   /v1/runs/{id}/cancel                                          401  403    403    200    200   200      404
+POST   /v1/runs/{id}/undo                                            401  403    403    202    202   202      404
 
 GET    /v1/connections/{id}/syncs/{sync}/records                     401  200    403    200    200   200      404
 GET    /v1/connections/{id}/syncs/{sync}/records/{side}/{record}     401  200    403    200    200   200      404
@@ -120,6 +121,8 @@ POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/link     401  4
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unlink   401  403  403  202   202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/resolve  401  403  403  202   202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unfreeze 401  403  403  202   202   202      404
+GET    /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/history  401  200  403  200   200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/restore  401  403  403  202   202   202      404
 
 GET    /v1/log                                                       401  200    200    200    200   200      200
 GET    /v1/log/{id}                                                  401  200    403    200    200   200      404

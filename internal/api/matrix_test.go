@@ -160,6 +160,8 @@ func (f *fixture) body(r route) string {
 		return `{"fields":{"last":"left"}}`
 	case "unfreeze-record":
 		return `{"field":"last"}`
+	case "restore-record":
+		return `{"field":"last","entry":"log_1"}`
 	case "create-erasure":
 		return `{"email":"erased@example.com"}`
 	case "update-workspace":

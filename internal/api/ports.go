@@ -34,6 +34,10 @@ type Engine interface {
 	ListRuns(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, limit int, cursor string) ([]engine.Run,
 		string, error)
 	CancelRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.Run, error)
+	// UndoUntil says of runs until when they can be undone.
+	UndoUntil(ctx context.Context, ws crm.WorkspaceID, runs ...*engine.Run) error
+	// UndoRun plans to take back what a run changed.
+	UndoRun(ctx context.Context, ws crm.WorkspaceID, run crm.RunID) (engine.PlanView, error)
 
 	// CreatePlan plans the records, or everything when there are none.
 	CreatePlan(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
@@ -66,6 +70,13 @@ type Engine interface {
 		rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
 	UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
 		rec crm.RecordID, fields []crm.MappingID) (engine.Run, error)
+
+	// FieldHistory lists what was written to a record and its twin, newest first;
+	// RestoreRecord puts back what fields held before an entry of it.
+	FieldHistory(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID, fields []crm.MappingID, limit int, cursor string) ([]engine.FieldChange, string, error)
+	RestoreRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
+		rec crm.RecordID, fields []crm.MappingID, entry string) (engine.Run, error)
 
 	// ListLog lists one connection's log, newest first; it looks at a bounded
 	// number of pages a call.

@@ -24,6 +24,8 @@ func (s *server) registerRecords() {
 	resolve := s.registry().Schema(reflect.TypeFor[resolveRequest](), true, "")
 	handle(s, "resolve-record", s.resolveRecord, jsonBody(resolve, true))
 	handle(s, "unfreeze-record", s.unfreezeRecord)
+	handle(s, "record-history", s.recordHistory)
+	handle(s, "restore-record", s.restoreRecord)
 }
 
 // RecordPath names a record of a sync.
@@ -208,11 +210,20 @@ func (s *server) unfreezeRecord(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	fields, err := s.mappingsNamed(ctx, in.RecordPath, in.Body.Field)
+	if err != nil {
+		return nil, err
+	}
+	return answer(s.Engine.UnfreezeRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields))
+}
+
+// mappingsNamed are the mappings that a body means by a field.
+func (s *server) mappingsNamed(ctx context.Context, in RecordPath, name string) ([]crm.MappingID, error) {
 	c, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	fields := mappingsOf(c.Sync(in.Sync), in.Side, in.Body.Field)
+	fields := mappingsOf(c.Sync(in.Sync), in.Side, name)
 	if len(fields) == 0 {
 		return nil, problem(http.StatusBadRequest, CodeUnknownKey, "the sync has no such mapping",
 			ProblemItem{
@@ -220,7 +231,60 @@ func (s *server) unfreezeRecord(ctx context.Context, in *struct {
 					string(in.Side) + " side", Code: CodeUnknownKey,
 			})
 	}
-	return answer(s.Engine.UnfreezeRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields))
+	return fields, nil
+}
+
+func (s *server) recordHistory(ctx context.Context, in *struct {
+	RecordPath
+	ListInput
+	Field string `query:"field" minLength:"1" maxLength:"200" doc:"ID of a mapping, or the name of a mapped field of the record"`
+},
+) (*listOutput[engine.FieldChange], error) {
+	ws, err := s.syncOf(ctx, in.SyncPath, access.Principal.Reads)
+	if err != nil {
+		return nil, err
+	}
+	var fields []crm.MappingID
+	if in.Field != "" {
+		c, _, err := s.connection(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if fields = mappingsOf(c.Sync(in.Sync), in.Side, in.Field); len(fields) == 0 {
+			fields = []crm.MappingID{crm.MappingID(in.Field)} // one that the sync had is still in the log
+		}
+	}
+	changes, next, err := s.Engine.FieldHistory(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields, in.Limit, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if access.From(ctx).Masked() {
+		for i := range changes {
+			changes[i].Before, changes[i].After = maskValue(changes[i].Before), maskValue(changes[i].After)
+		}
+	}
+	return listed(changes, next), nil
+}
+
+func (s *server) restoreRecord(ctx context.Context, in *struct {
+	RecordPath
+	Body struct {
+		Entry string `json:"entry" minLength:"1" maxLength:"300" doc:"The log entry that wrote what is to be put back"`
+		Field string `json:"field,omitempty" minLength:"1" maxLength:"200" doc:"ID of a mapping, or the name of a mapped field of the record; absent = all that the entry wrote"`
+	} `nameHint:"RestoreRequest"`
+},
+) (*runOutput, error) {
+	ws, err := s.recordOf(ctx, in.RecordPath)
+	if err != nil {
+		return nil, err
+	}
+	var fields []crm.MappingID
+	if in.Body.Field != "" {
+		if fields, err = s.mappingsNamed(ctx, in.RecordPath, in.Body.Field); err != nil {
+			return nil, err
+		}
+	}
+	return answer(s.Engine.RestoreRecord(ctx, ws, in.ID, in.Sync, in.Side, in.Record, fields, in.Body.Entry))
 }
 
 // mappingsOf are the mapping that has the name as its ID, else those that map a

@@ -351,6 +351,10 @@ var routes = []route{
 		summary: "Cancel a run", scoped: true,
 	},
 	{
+		id: "undo-run", method: http.MethodPost, path: "/v1/runs/{id}/undo", level: works, tag: "runs",
+		summary: "Plan to take back what a run changed", status: 202, scoped: true,
+	},
+	{
 		id: "confirm-deletions", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/deletions/confirm",
 		level: admins, tag: "runs", summary: "Let a halted sync's deletions through", status: 202, scoped: true,
 	},
@@ -381,6 +385,16 @@ var routes = []route{
 		id: "explain-record", method: http.MethodGet,
 		path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/explain", level: reads, tag: "records",
 		summary: "Why a record is where it is", scoped: true,
+	},
+	{
+		id: "record-history", method: http.MethodGet,
+		path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/history", level: reads, tag: "records",
+		summary: "What was written to a record and its twin, newest first, back to the log's end", scoped: true,
+	},
+	{
+		id: "restore-record", method: http.MethodPost,
+		path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/restore", level: works, tag: "records",
+		summary: "Put back what fields held before a log entry", status: 202, scoped: true,
 	},
 	{
 		id: "sync-record", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/sync",

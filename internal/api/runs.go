@@ -21,6 +21,7 @@ func (s *server) registerRuns() {
 	handle(s, "list-runs", s.listRuns)
 	handle(s, "get-run", s.getRun)
 	handle(s, "cancel-run", s.cancelRun)
+	handle(s, "undo-run", s.undoRun)
 	handle(s, "run-events", s.runEvents, mediaAnswer("text/event-stream", runEvent))
 }
 
@@ -42,9 +43,14 @@ func (s *server) listRuns(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	until := make([]*engine.Run, len(runs))
 	for i := range runs {
+		until[i] = &runs[i]
 		remedies(runs[i].Waiting)
 		runs[i].Remedy = meanings[runs[i].Code].Remedy
+	}
+	if err := s.Engine.UndoUntil(ctx, who.Workspace, until...); err != nil {
+		return nil, err
 	}
 	return listed(filter(runs, func(r engine.Run) bool { return mine(r.Connection) }), next), nil
 }
@@ -107,6 +113,9 @@ func (s *server) getRun(ctx context.Context, in *runPath) (*runOutput, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.Engine.UndoUntil(ctx, access.From(ctx).Workspace, &r); err != nil {
+		return nil, err
+	}
 	return &runOutput{Body: r}, nil
 }
 
@@ -116,6 +125,18 @@ func (s *server) cancelRun(ctx context.Context, in *runPath) (*runOutput, error)
 		return nil, err
 	}
 	return answer(s.Engine.CancelRun(ctx, access.From(ctx).Workspace, r.ID))
+}
+
+func (s *server) undoRun(ctx context.Context, in *runPath) (*planOutput, error) {
+	r, err := s.run(ctx, in.ID, access.Principal.Changes)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.Engine.UndoRun(ctx, access.From(ctx).Workspace, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &planOutput{Location: "/v1/plans/" + string(p.ID), Body: p}, nil
 }
 
 // runEvent is one event of a stream.

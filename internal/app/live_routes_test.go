@@ -376,6 +376,8 @@ func (l *live) walkRunning() {
 	l.refused(404, "not_found", "GET", "/v1/runs/run_none/events", nil)
 	l.want(200, "POST", "/v1/runs/"+string(run.ID)+"/cancel", nil)
 	l.refused(404, "not_found", "POST", "/v1/runs/run_none/cancel", nil)
+	l.undo(run.ID)
+	l.refused(404, "not_found", "POST", "/v1/runs/run_none/undo", nil)
 
 	l.want(200, "GET", l.sync+"/records", nil)
 	l.refused(404, "not_found", "GET", l.con+"/syncs/none/records", nil)
@@ -383,6 +385,10 @@ func (l *live) walkRunning() {
 	l.want(200, "GET", own, nil)
 	l.refused(404, "record_unknown", "GET", none, nil)
 	l.want(200, "GET", own+"/explain", nil)
+	past := each[engine.FieldChange](l, own+"/history")
+	l.refused(404, "record_unknown", "GET", none+"/history", nil)
+	l.run("POST", own+"/restore", map[string]string{"field": string(past[0].Mapping), "entry": past[0].Entry})
+	l.refused(404, "not_found", "POST", own+"/restore", map[string]string{"entry": "log_none"})
 	l.refused(404, "record_unknown", "GET", none+"/explain", nil)
 	twin := map[string]string{"partner": l.twin(crm.Right, "a")}
 	beside := l.goesRound(a, twin["partner"])
