@@ -49,10 +49,12 @@ type Field struct {
 	NeverBlank  bool      `json:"never_blank,omitempty"`  // the app refuses to empty it, and fills a new record's
 	External    bool      `json:"external,omitempty"`     // may hold our own key: keyed upsert works on it
 	ReferenceTo string    `json:"reference_to,omitempty"` // object that a reference points to
-	With        []string  `json:"with,omitempty"`         // fields that this one means something only together with
-	Also        []string  `json:"also,omitempty"`         // fields with more of it, such as further e-mails, by semicolons
-	Find        Find      `json:"find,omitempty"`         // how the app compares when records are looked up by it
-	FindBy      string    `json:"find_by,omitempty"`      // the field that the app searches in this one's place
+	// Refers says of a reference to records of several objects how the IDs of each begin.
+	Refers map[string]string `json:"refers,omitempty"`
+	With   []string          `json:"with,omitempty"`    // fields that this one means something only together with
+	Also   []string          `json:"also,omitempty"`    // fields with more of it, such as further e-mails, by semicolons
+	Find   Find              `json:"find,omitempty"`    // how the app compares when records are looked up by it
+	FindBy string            `json:"find_by,omitempty"` // the field that the app searches in this one's place
 }
 
 // Find is how an app compares a field's values with those it is asked for.
@@ -71,6 +73,35 @@ const (
 type Object struct {
 	ID    string `json:"id"`
 	Label string `json:"label"`
+	// Activity is set where its records are notes, tasks, calls or meetings, which are
+	// about records of other objects.
+	Activity *ActivityObject `json:"activity,omitempty"`
+}
+
+// ActivityObject says what the records of an activity object are about.
+type ActivityObject struct {
+	Parents []ActivityParent `json:"parents"`
+}
+
+// ActivityParent is an object that activities are about, and the field of the
+// activity that names its record.
+type ActivityParent struct {
+	Object string `json:"object"`
+	Field  string `json:"field"`
+}
+
+// Parent is the field that names the record of an object that an activity is about;
+// "" = it can be about none.
+func (a *ActivityObject) Parent(object string) string {
+	if a == nil {
+		return ""
+	}
+	for _, p := range a.Parents {
+		if p.Object == object {
+			return p.Field
+		}
+	}
+	return ""
 }
 
 // AuthKind is a way to prove who we are to an app.
@@ -174,6 +205,16 @@ func (a App) BlankOf(object string) Blank {
 		return b
 	}
 	return a.Blank
+}
+
+// Object describes one of the app's well-known objects; nil = it is none of them.
+func (a App) Object(id string) *Object {
+	for i := range a.Objects {
+		if a.Objects[i].ID == id {
+			return &a.Objects[i]
+		}
+	}
+	return nil
 }
 
 // Can reports whether the app claims ability a.

@@ -74,6 +74,7 @@ func (a *account) BatchFind(
 	if field.FindBy != "" {
 		holding = append(holding, field.FindBy)
 	}
+	fields, about := apart(object, fields)
 	asked := append(slices.Clone(holding), fields...)
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
@@ -99,6 +100,13 @@ func (a *account) BatchFind(
 				delete(rec.Fields, name)
 			}
 		}
+	}
+	records := make([]*crm.Record, len(found))
+	for i := range found {
+		records[i] = &found[i].Record
+	}
+	if err := a.tellAbout(ctx, op, object, records, about); err != nil {
+		return nil, err
 	}
 	return rows.Match{Fold: fold}.Hand(values, found), nil
 }

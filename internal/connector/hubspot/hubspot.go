@@ -50,11 +50,11 @@ func app() crm.App {
 		// A property that was asked for by name is in the answer, null where it
 		// is blank; one that is archived, or never was, is left out in silence.
 		Blank: crm.BlankNull,
-		Objects: []crm.Object{
+		Objects: append([]crm.Object{
 			{ID: "contacts", Label: "Contacts"},
 			{ID: "companies", Label: "Companies"},
 			{ID: "deals", Label: "Deals"},
-		},
+		}, activities()...),
 		Auth: []crm.AuthMethod{
 			{Kind: crm.AuthOAuth2},
 			{Kind: crm.AuthToken, Fields: []crm.AuthField{
@@ -70,6 +70,7 @@ func app() crm.App {
 			"Two contacts of one account cannot have the same e-mail; two companies can have the same domain.",
 			"The lifecycle stage only moves forward, until it is cleared.",
 			"Deletions come by webhook, or by a sweep through the archived records once a day.",
+			"Notes, tasks, calls and meetings come by pull: HubSpot has no webhooks for them.",
 		},
 		Limits: crm.Limits{
 			ReadBatch:  batchSize,

@@ -29,6 +29,7 @@ func (a *account) BatchRead(
 	if err != nil {
 		return nil, err
 	}
+	fields, about := apart(object, fields)
 	missing := fault.New(op, fault.NotFound, "", "HubSpot has no such record")
 	return rows.Read(ctx, ids, id, missing, func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
 		found, strange, bad, err := a.readRows(ctx, op, base, asked, batchReadBody{Properties: withMerged(fields)})
@@ -36,14 +37,19 @@ func (a *account) BatchRead(
 			return nil, err
 		}
 		out := make(map[crm.RecordID]connector.Read, len(asked))
+		var live []*crm.Record
 		for _, id := range asked {
 			if r, ok := found[id]; ok && !r.Archived {
 				rec, _ := r.record()
 				takeMerged(&rec, fields)
 				out[id] = connector.Read{Record: &rec}
+				live = append(live, &rec)
 			} else if bad[id] != nil {
 				out[id] = connector.Read{Err: bad[id]}
 			}
+		}
+		if err := a.tellAbout(ctx, op, object, live, about); err != nil {
+			return nil, err
 		}
 		for i := range strange { // records that were asked for and live on in others
 			for _, id := range mergedIn(strange[i].merged(), crm.RecordID(strange[i].ID)) {
@@ -220,6 +226,7 @@ func (a *account) History(
 	if err != nil {
 		return nil, err
 	}
+	fields, _ = apart(object, fields)
 	rows, _, bad, err := a.readRows(ctx, op, base, ids, batchReadBody{WithHistory: fields})
 	for _, e := range bad {
 		err = cmp.Or(err, e)

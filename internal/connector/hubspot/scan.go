@@ -30,13 +30,15 @@ type source struct {
 	*account
 
 	op, object, base string
-	fields           []string
+	fields           []string // properties
+	about            []string // objects with which associations are asked for
 }
 
 func (a *account) source(object string, fields []string) (source, error) {
 	op := "hubspot: list " + object
 	base, err := path(op, objectsPath, object)
-	return source{account: a, op: op, object: object, base: base, fields: fields}, err
+	fields, about := apart(object, fields)
+	return source{account: a, op: op, object: object, base: base, fields: fields, about: about}, err
 }
 
 // Since implements scan.Source. Offsets end at 10,000 results, so each page is
@@ -82,6 +84,9 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 	}
 	if wide {
 		err = s.fill(ctx, res.Records)
+	}
+	if err == nil {
+		err = s.tellAbout(ctx, s.op, s.object, pointers(res.Records), s.about)
 	}
 	return res, err
 }
@@ -149,6 +154,9 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 	records, err := s.records(rest.Request{Op: s.op}, out.Results)
 	if err == nil && wide {
 		err = s.fill(ctx, records)
+	}
+	if err == nil {
+		err = s.tellAbout(ctx, s.op, s.object, pointers(records), s.about)
 	}
 	return scan.Result{Records: records, Next: out.Paging.Next.After, Total: -1, Now: a.Now}, err
 }

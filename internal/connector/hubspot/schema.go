@@ -58,7 +58,10 @@ var groups = map[string]string{
 // needed lists the properties a create must give. Contacts need one of e-mail,
 // first and last name, companies one of name and domain: that is no single one.
 // Source: https://developers.hubspot.com/docs/guides/crm/using-object-apis
-var needed = map[string][]string{"deals": {"dealname", "dealstage"}}
+var needed = map[string][]string{
+	"deals": {"dealname", "dealstage"},
+	"notes": {"hs_timestamp"}, "tasks": {"hs_timestamp"}, "calls": {"hs_timestamp"}, "meetings": {"hs_timestamp"},
+}
 
 // together lists properties that mean something only with each other: an
 // address, a stage in its pipeline, an amount in its currency.
@@ -100,7 +103,7 @@ func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error
 	if len(fields) == 0 {
 		return nil, rest.Malformed(r, "HubSpot lists no properties")
 	}
-	return fields, nil
+	return append(fields, aboutFields(object)...), nil
 }
 
 // searchable names the property that HubSpot calculates of a phone number for
@@ -123,7 +126,7 @@ func relate(object string, f *crm.Field, known map[string]bool) {
 func (p property) field(object string) crm.Field {
 	f := crm.Field{
 		Name: p.Name, Label: p.Label, Type: p.fieldType(object), ReadOnly: p.Metadata.ReadOnlyValue ||
-			p.Calculated, Unique: p.Unique,
+			p.Calculated || slices.Contains(reminding, p.Name), Unique: p.Unique,
 		With: together.With(object, p.Name), Required: slices.Contains(needed[object], p.Name),
 	}
 	if f.Label == "" {

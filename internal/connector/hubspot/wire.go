@@ -77,6 +77,10 @@ type writeBody struct {
 	IDProperty string            `json:"idProperty,omitempty"`
 	Properties map[string]string `json:"properties"`
 	TraceID    string            `json:"objectWriteTraceId"`
+
+	Associations []newAssociation `json:"associations,omitempty"` // of a create
+
+	about map[string]string // by object, the record that an activity is to be about; "" = none
 }
 
 type searchBody struct {

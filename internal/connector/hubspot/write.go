@@ -26,15 +26,29 @@ func (a *account) BatchWrite(
 		return nil, err
 	}
 	b := batch{client: a.client, contacts: object == contacts || object == "0-1"}
-	b.Batch, err = rows.Prepare(op, writes, batchSize, b.row(op))
+	b.Batch, err = rows.Prepare(op, writes, batchSize, b.row(op, object))
 	if err != nil || len(b.Rows) == 0 {
 		return b.outcome(err)
+	}
+	if b.Kind == connector.Update && activityTypes[object] != nil {
+		if err := b.relate(ctx, a, object); err != nil {
+			return nil, err
+		}
+		if err := b.related(ctx, a, object); err != nil {
+			return nil, err
+		}
 	}
 	var ids []idBody
 	var sent []writeBody
 	for _, row := range b.Rows {
+		if row.Done() {
+			continue
+		}
 		row.Body.TraceID = strconv.Itoa(row.At)
 		sent, ids = append(sent, row.Body), append(ids, idBody{row.Body.ID})
+	}
+	if len(sent) == 0 {
+		return b.Out, nil
 	}
 	b.call = rest.Request{
 		Op: b.Op, Method: http.MethodPost, Path: base + "/batch/" + string(b.Kind), Write: true,
@@ -72,9 +86,12 @@ func (b *batch) outcome(err error) ([]connector.Written, error) {
 
 // row makes what is sent for a write. One that HubSpot could only refuse for the
 // whole batch gets its answer here.
-func (b *batch) row(op string) func(connector.Write) (writeBody, crm.RecordID, error) {
+func (b *batch) row(op, object string) func(connector.Write) (writeBody, crm.RecordID, error) {
 	return func(w connector.Write) (writeBody, crm.RecordID, error) {
 		row := writeBody{Properties: texts(w.Fields)}
+		if err := takeAbout(op, object, w, &row); err != nil {
+			return row, w.ID, err
+		}
 		switch w.Op {
 		case connector.Create:
 		case connector.Update, connector.Archive:
@@ -181,9 +198,11 @@ func (b *batch) settle(ans batchAnswer) []connector.Written {
 		res := &ans.Results[i]
 		rec, ok := res.record()
 		if row := b.match(res); row != nil && ok {
-			b.Settle(row, connector.Written{
+			w := connector.Written{
 				ID: rec.ID, Created: b.Kind == connector.Create || b.Kind == connector.Upsert && res.New, Record: &rec,
-			})
+			}
+			row.Body.stored(&w)
+			b.Settle(row, w)
 		}
 	}
 	for _, raw := range ans.Errors {

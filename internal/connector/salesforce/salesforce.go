@@ -39,7 +39,23 @@ var objects = []crm.Object{
 	{ID: "Lead", Label: "Lead"},
 	{ID: "Account", Label: "Account"},
 	{ID: "Opportunity", Label: "Opportunity"},
+	{ID: "Task", Label: "Task", Activity: activity},
+	{ID: "Event", Label: "Event", Activity: activity},
 }
+
+// activity says which fields of tasks and events name what they are about: a person,
+// or something else.
+// Source: atlas…/object_reference/sforce_api_objects_task.htm, WhoId and WhatId.
+var activity = &crm.ActivityObject{Parents: []crm.ActivityParent{
+	{Object: "Contact", Field: "WhoId"},
+	{Object: "Lead", Field: "WhoId"},
+	{Object: "Account", Field: "WhatId"},
+	{Object: "Opportunity", Field: "WhatId"},
+}}
+
+// prefixes are how IDs of the well-known objects begin, in every org.
+// Source: help.salesforce.com, standard field record ID prefix decoder.
+var prefixes = map[string]string{"Contact": "003", "Lead": "00Q", "Account": "001", "Opportunity": "006"}
 
 // mergeable objects keep the survivor of a merge in MasterRecordId.
 var mergeable = map[string]bool{"Contact": true, "Lead": true, "Account": true}
@@ -75,6 +91,7 @@ func app() crm.App {
 			"Salesforce's daily calls are shared with every other tool of the org.",
 			"Fields that the connected user may not see are missing without an error.",
 			"Custom fields are made in Salesforce's Setup, not from here.",
+			"Tasks and events that Salesforce has archived are not listed.",
 		},
 		Limits: crm.Limits{
 			ReadBatch:  readBatch,

@@ -36,7 +36,7 @@ func (o *org) Objects(ctx context.Context) ([]crm.Object, error) {
 	out := make([]crm.Object, 0, len(objects)+len(own))
 	for _, known := range objects {
 		if s, ok := usable[known.ID]; ok {
-			out = append(out, crm.Object{ID: s.Name, Label: s.Label})
+			out = append(out, crm.Object{ID: s.Name, Label: s.Label, Activity: known.Activity})
 		}
 	}
 	return append(out, own...), nil
@@ -63,6 +63,8 @@ func (o *org) Fields(ctx context.Context, object string) ([]crm.Field, error) {
 		if t := f.fieldType(); t != "" && named(f.Name) {
 			one := f.translate(t)
 			one.With = f.with(described.Fields)
+			one.Required = one.Required || slices.Contains(needed[object], f.Name)
+			one.ReadOnly = one.ReadOnly || slices.Contains(reminding, f.Name)
 			out = append(out, one)
 		}
 	}
@@ -71,6 +73,14 @@ func (o *org) Fields(ctx context.Context, object string) ([]crm.Field, error) {
 	}
 	return out, nil
 }
+
+// needed lists fields that a create must give although their description says that
+// they may be blank: an all-day event has no other beginning, and every event an end.
+// Source: atlas…/object_reference/sforce_api_objects_event.htm.
+var needed = map[string][]string{"Event": {"StartDateTime", "EndDateTime"}}
+
+// reminding are fields that make Salesforce remind people, which no sync does.
+var reminding = []string{"IsReminderSet", "ReminderDateTime"}
 
 // with names the fields that f means something only together with: the field
 // that its options depend on, the other parts of an address (a name's parts
@@ -139,13 +149,31 @@ func (f field) translate(t crm.FieldType) crm.Field {
 	case t == crm.TypeURL:
 		out.Find = crm.FindPart
 	}
-	if t == crm.TypeReference && len(f.ReferenceTo) > 0 {
+	switch {
+	case t != crm.TypeReference:
+	case len(f.ReferenceTo) == 1:
 		out.ReferenceTo = f.ReferenceTo[0]
+	default:
+		out.Refers = refers(f.ReferenceTo)
 	}
 	out.OpenOptions = !f.Restricted && (t == crm.TypeOption || t == crm.TypeOptions)
 	wire.Choice(&out, f.Options, func(o option) (crm.Option, bool) {
 		return crm.Option{Value: o.Value, Label: o.Label}, o.Active
 	})
+	return out
+}
+
+// refers tells the objects that a reference may name apart, as far as they are known.
+func refers(to []string) map[string]string {
+	var out map[string]string
+	for _, object := range to {
+		if prefix := prefixes[object]; prefix != "" {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[object] = prefix
+		}
+	}
 	return out
 }
 

@@ -25,7 +25,7 @@ type kind struct {
 }
 
 // kinds are HubSpot's own (G4).
-var kinds = []kind{
+var kinds = append([]kind{
 	{"contacts", "companies", 279, 280, "", "contact_to_company_unlabeled"},
 	{"contacts", "companies", 1, 2, "Primary", "contact_to_company"},
 	{"companies", "contacts", 280, 279, "", "company_to_contact_unlabeled"},
@@ -39,7 +39,7 @@ var kinds = []kind{
 	{"contacts", "contacts", 449, 449, "", "contact_to_contact"},
 	{"companies", "companies", 450, 450, "", "company_to_company"},
 	{"deals", "deals", 451, 451, "", "deal_to_deal"},
-}
+}, activityKinds()...)
 
 func between(from, to *object) []kind {
 	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return k.from != from.name || k.to != to.name })

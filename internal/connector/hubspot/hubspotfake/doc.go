@@ -1,8 +1,8 @@
 // Package hubspotfake is a HubSpot account that speaks HubSpot's CRM API over
-// HTTP: contacts, companies and deals, associations, properties and their
-// groups, pipelines, owners, search, batches, OAuth and signed webhooks. It refuses what HubSpot refuses, with
-// HubSpot's
-// error bodies; each rule names the page it comes from, by these marks:
+// HTTP: contacts, companies and deals, notes, tasks, calls and meetings, associations,
+// properties and their groups, pipelines, owners, search, batches, OAuth and signed
+// webhooks. It refuses what HubSpot refuses, with HubSpot's error bodies; each rule
+// names the page it comes from, by these marks:
 //
 //   - G1 https://developers.hubspot.com/docs/api-reference/latest/crm/objects/contacts/guide
 //   - G2 https://developers.hubspot.com/docs/guides/crm/using-object-apis
@@ -10,6 +10,10 @@
 //   - G4 https://developers.hubspot.com/docs/api-reference/latest/crm/associations/associate-records/guide
 //   - E1 https://developers.hubspot.com/docs/api-reference/error-handling
 //   - E2 https://developers.hubspot.com/changelog/simplifying-batch-update-response-codes-for-crm-v3-apis
+//   - N1 https://developers.hubspot.com/docs/api-reference/crm-notes-v3/guide
+//   - N2 https://developers.hubspot.com/docs/api/crm/tasks
+//   - N3 https://developers.hubspot.com/docs/api/crm/calls
+//   - N4 https://developers.hubspot.com/docs/api/crm/meetings
 //   - A1 https://developers.hubspot.com/docs/api-reference/2026-03/authentication/manage-oauth-tokens
 //   - U1 https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 //   - U2 https://community.hubspot.com/t5/APIs-Integrations/Hubspot-User-experience/m-p/511719

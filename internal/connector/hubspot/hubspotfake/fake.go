@@ -79,7 +79,8 @@ func New(cfg fakekit.Config) *Fake {
 		{"7002", "robin@example.com", "Robin", "Sample", false},
 		{"7003", "kim@example.org", "Kim", "Muster", false},
 	}
-	f.objects, f.edges = []*object{f.contacts(), f.companies(), f.deals()}, map[end][]edge{}
+	f.objects = append([]*object{f.contacts(), f.companies(), f.deals()}, f.activities()...)
+	f.edges = map[end][]edge{}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
 		o.groups = []*propertyGroup{
@@ -164,20 +165,16 @@ func (f *account) object(name string) (*object, bool) {
 
 // Create implements fakekit.App.
 func (f *account) Create(name string, fields map[string]string) (*fakekit.Record, error) {
-	o, ok := f.object(name)
-	if !ok {
-		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
-	}
-	return userEdit(f.create(o, fields, sourceUser))
+	return f.edit(name, fields, func(o *object, rest map[string]string) (*fakekit.Record, *apiError) {
+		return f.create(o, rest, sourceUser)
+	})
 }
 
 // Update implements fakekit.App.
 func (f *account) Update(name, id string, fields map[string]string) (*fakekit.Record, error) {
-	o, ok := f.object(name)
-	if !ok {
-		return nil, fmt.Errorf("object %q: %w", name, fakekit.ErrNotFound)
-	}
-	return userEdit(f.update(o, id, fields, sourceUser))
+	return f.edit(name, fields, func(o *object, rest map[string]string) (*fakekit.Record, *apiError) {
+		return f.update(o, id, rest, sourceUser)
+	})
 }
 
 func userEdit(r *fakekit.Record, e *apiError) (*fakekit.Record, error) {

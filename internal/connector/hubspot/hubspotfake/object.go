@@ -18,6 +18,8 @@ type object struct {
 	groups                 []*propertyGroup
 	pipelines              []*pipeline
 	table                  *fakekit.Table
+	scope                  string // whose scopes let callers in; "" = its own
+	silent                 bool   // no webhook tells of it
 	// history holds what changed since creation, by record, oldest first; a
 	// property that never changed has none. makers says who created a record,
 	// where it was no user.
@@ -46,6 +48,7 @@ type property struct {
 	Metadata   metadata `json:"modificationMetadata"`
 
 	unique bool // indexed: Unique, at the time the object was made
+	max    int  // characters; 0 = no limit
 }
 
 type metadata struct {

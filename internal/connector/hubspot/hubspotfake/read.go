@@ -62,7 +62,7 @@ func (o *object) show(r *fakekit.Record, names []string) row {
 	if r.Deleted {
 		out.ArchivedAt = r.DeletedAt.Format(stamp)
 	}
-	for _, n := range append([]string{"createdate", "hs_object_id", o.modified}, names...) {
+	for _, n := range append([]string{"createdate", "hs_createdate", "hs_object_id", o.modified}, names...) {
 		if _, ok := o.prop(n); !ok {
 			continue
 		}

@@ -2,6 +2,7 @@ package hubspotfake
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -148,7 +149,7 @@ func (f *account) admit(c *call, scope string) *apiError {
 		if c.o, ok = f.object(name); !ok {
 			return invalid("Unable to infer object type from: %s", name) // O
 		}
-		scope = strings.ReplaceAll(scope, "{type}", c.o.name)
+		scope = strings.ReplaceAll(scope, "{type}", cmp.Or(c.o.scope, c.o.name))
 	}
 	either := scopeAlternatives(scope)
 	if !slices.ContainsFunc(either, func(s string) bool { return tok.Can(s) && !slices.Contains(f.without, s) }) {

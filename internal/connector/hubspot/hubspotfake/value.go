@@ -64,6 +64,9 @@ func (f *account) value(o *object, p *property, v string, old *fakekit.Record) (
 	case "enumeration":
 		return f.choiceValue(o, p, v, old)
 	}
+	if p.tooLong(v) {
+		return "", "INVALID_LENGTH", fmt.Sprintf("the value is longer than %d characters", p.max)
+	}
 	if p.Name == "email" && o.name == "contacts" {
 		if a, err := mail.ParseAddress(v); err != nil || a.Address != v ||
 			!strings.Contains(v[strings.LastIndex(v, "@"):], ".") {
@@ -196,7 +199,7 @@ func (o *object) stored(r *fakekit.Record, name string) (string, bool) {
 	switch name {
 	case "hs_object_id":
 		return r.ID, true
-	case "createdate":
+	case "createdate", "hs_createdate":
 		return r.Created.Format(stamp), true
 	case o.modified:
 		return r.Modified.Format(stamp), true

@@ -24,6 +24,9 @@ const (
 // event queues what subscriptions tell of (W1). The kind is the object's
 // singular and the verb: "contact.creation".
 func (f *account) event(o *object, verb, id string, by source, extra map[string]any) {
+	if o.silent {
+		return
+	}
 	f.eventID++
 	data := map[string]any{
 		"eventId":        f.eventID % 1000, // not unique (W1)

@@ -262,6 +262,11 @@ func (f *org) options(c *column, s string) *refusal {
 func (f *org) refer(c *column, s string) (string, *refusal) {
 	id := full(s)
 	target, ok := find(f.objects, c.references)
+	for _, name := range c.or {
+		if other, is := find(f.objects, name); is && id != "" && strings.HasPrefix(id, other.prefix) {
+			target, ok = other, true
+		}
+	}
 	if id == "" || !ok || !strings.HasPrefix(id, target.prefix) {
 		return "", refuse(http.StatusBadRequest, "MALFORMED_ID", "%s: id value of incorrect type: %s", c.label,
 			s).about(c.name)
@@ -291,6 +296,9 @@ func (f *org) refer(c *column, s string) (string, *refusal) {
 // check applies the rules about a whole record: required fields, unique ones,
 // and the org's duplicate rule.
 func (f *org) check(o *object, r *fakekit.Record, ch change) *refusal {
+	if bad := checkActivity(o, r); bad != nil {
+		return bad
+	}
 	var missing []string
 	for _, c := range o.columns {
 		if c.required && strings.TrimSpace(r.Fields[c.name]) == "" {

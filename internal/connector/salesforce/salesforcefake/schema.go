@@ -21,6 +21,7 @@ type column struct {
 	restricted        bool
 	options           []string
 	references        string
+	or                []string                       // further objects that a reference may name
 	compound          string                         // the field that it is a part of
 	formula           func(r *fakekit.Record) string // computed, never stored
 }
@@ -153,6 +154,26 @@ func salutationLine() column {
 	return c
 }
 
+// activity are the columns that tasks and events share. WhoId names a person, WhatId
+// what else the activity is about:
+// atlas.en-us.260.0.object_reference.meta/object_reference/sforce_api_objects_task.htm
+// and sforce_api_objects_event.htm.
+func activity(own ...column) []column {
+	who, what := reference("WhoId", "Name ID", "Contact"), reference("WhatId", "Related To ID", "Account")
+	who.or, what.or = []string{"Lead"}, []string{"Opportunity"}
+	return append([]column{
+		{name: "Subject", label: "Subject", kind: "combobox", length: 255, options: []string{"Call", "Email", "Send Letter"}},
+		typed("Description", "Comments", "textarea"), who, what,
+	}, own...)
+}
+
+// assumed is a picklist that is never blank: Salesforce fills it with its first option.
+func assumed(name, label string, options ...string) column {
+	c := pick(name, label, false, options...)
+	c.defaulted = true
+	return c
+}
+
 var industries = []string{"Agriculture", "Banking", "Construction", "Education", "Retail", "Technology"}
 
 // objects is the org's schema. Required fields, lengths and types as in
@@ -195,6 +216,22 @@ var objects = []*object{
 			"Existing Business"),
 		pick("LeadSource", "Lead Source", false, sources...), typed("Description", "Description", "textarea"),
 		text("NextStep", "Next Step", 255))},
+	{name: "Task", label: "Task", prefix: "00T", columns: standard(false, activity(
+		typed("ActivityDate", "Due Date Only", "date"),
+		assumed("Status", "Status", "Not Started", "In Progress", "Completed", "Waiting on someone else", "Deferred"),
+		assumed("Priority", "Priority", "Normal", "High", "Low"),
+		pick("CallType", "Call Type", true, "Internal", "Inbound", "Outbound"),
+		typed("CallDurationInSeconds", "Call Duration", "int"), text("CallDisposition", "Call Result", 255),
+		fixed(column{name: "IsClosed", label: "Closed", kind: "boolean", defaulted: true}),
+		typed("ReminderDateTime", "Reminder Date/Time", "datetime"),
+		column{name: "IsReminderSet", label: "Reminder Set", kind: "boolean", defaulted: true})...)},
+	{name: "Event", label: "Event", prefix: "00U", columns: standard(false, activity(
+		typed("StartDateTime", "Start Date Time", "datetime"), typed("EndDateTime", "End Date Time", "datetime"),
+		typed("DurationInMinutes", "Duration", "int"), text("Location", "Location", 255),
+		column{name: "IsAllDayEvent", label: "All-Day Event", kind: "boolean", defaulted: true},
+		pick("ShowAs", "Show Time As", true, "Busy", "OutOfOffice", "Free"),
+		typed("ReminderDateTime", "Reminder Date/Time", "datetime"),
+		column{name: "IsReminderSet", label: "Reminder Set", kind: "boolean", defaulted: true})...)},
 	{name: "User", label: "User", prefix: "005", readOnly: true, columns: []column{
 		fixed(column{name: "Id", label: "User ID", kind: "id", length: 18}), fixed(text("Name", "Full Name", 121)),
 		fixed(typed("Email", "Email", "email")),
@@ -269,7 +306,7 @@ func (c *column) describe() map[string]any {
 	}
 	refs := []string{}
 	if c.references != "" {
-		refs = append(refs, c.references)
+		refs = append(append(refs, c.references), c.or...)
 	}
 	return map[string]any{
 		"name": c.name, "label": c.label, "type": c.kind, "length": c.length, "byteLength": c.length * 3,

@@ -1,0 +1,382 @@
+package hubspot
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/rest"
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
+)
+
+// Notes, tasks, calls and meetings are objects like others, but that what they are
+// about stands in no property: it is an association. Here each object that they may
+// be about is a field of theirs, which names one record. HubSpot keeps any number;
+// the field names the one with the lowest ID, always the same, and a write takes the
+// place of that one and leaves the others.
+//
+// Sources: docs/api-reference/crm-notes-v3/guide and its siblings of tasks, calls and
+// meetings; …/associations/associate-records/guide for the types.
+
+// associationsPath is the batch of associations between two objects.
+const associationsPath = "/crm/associations/2026-03/"
+
+// associationField begins the names of these fields: a property's name has no dot.
+const associationField = "associations."
+
+// activityTypes is the type of the association from an activity to a record.
+var activityTypes = map[string]map[string]int{
+	"notes":    {"contacts": 202, "companies": 190, "deals": 214},
+	"tasks":    {"contacts": 204, "companies": 192, "deals": 216},
+	"calls":    {"contacts": 194, "companies": 182, "deals": 206},
+	"meetings": {"contacts": 200, "companies": 188, "deals": 212},
+}
+
+var activityLabels = map[string]string{"notes": "Notes", "tasks": "Tasks", "calls": "Calls", "meetings": "Meetings"}
+
+// activities are the activity objects, in the order shown to admins.
+func activities() []crm.Object {
+	of := &crm.ActivityObject{}
+	for _, o := range []string{contacts, "companies", "deals"} {
+		of.Parents = append(of.Parents, crm.ActivityParent{Object: o, Field: associationField + o})
+	}
+	var out []crm.Object
+	for _, id := range []string{"notes", "tasks", "calls", "meetings"} {
+		out = append(out, crm.Object{ID: id, Label: activityLabels[id], Activity: of})
+	}
+	return out
+}
+
+// reminding are properties that make HubSpot remind people, which no sync does.
+var reminding = []string{"hs_task_reminders"}
+
+// aboutFields are the fields of an activity object that are associations.
+func aboutFields(object string) []crm.Field {
+	var out []crm.Field
+	if activityTypes[object] == nil {
+		return nil
+	}
+	labels := map[string]string{contacts: "Contact", "companies": "Company", "deals": "Deal"}
+	for _, to := range []string{contacts, "companies", "deals"} {
+		out = append(out, crm.Field{
+			Name: associationField + to, Label: labels[to], Type: crm.TypeReference, ReferenceTo: to, Find: crm.FindNone,
+		})
+	}
+	return out
+}
+
+// apart takes the fields that are associations out of those wanted of an object, and
+// returns the objects at their far ends.
+func apart(object string, fields []string) (properties, about []string) {
+	for _, f := range fields {
+		to, is := strings.CutPrefix(f, associationField)
+		if is && activityTypes[object][to] != 0 {
+			about = append(about, to)
+		} else {
+			properties = append(properties, f)
+		}
+	}
+	return properties, about
+}
+
+// endID is an ID of v4 and later, which some answers write as a number.
+type endID string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (id *endID) UnmarshalJSON(b []byte) error {
+	*id = endID(strings.Trim(string(b), `"`))
+	return nil
+}
+
+type associatedRow struct {
+	From struct {
+		ID endID `json:"id"`
+	} `json:"from"`
+	To []struct {
+		ID endID `json:"toObjectId"`
+	} `json:"to"`
+}
+
+type associatedAnswer struct {
+	Results []associatedRow   `json:"results"`
+	Errors  []json.RawMessage `json:"errors"`
+}
+
+// about reads with which record of an object each activity is associated; one that is
+// associated with none is not in the answer.
+func (a *account) about(
+	ctx context.Context, op, object, to string, ids []crm.RecordID,
+) (map[crm.RecordID]crm.RecordID, error) {
+	out := make(map[crm.RecordID]crm.RecordID, len(ids))
+	for part := range slices.Chunk(ids, batchSize) {
+		r := rest.Request{Op: op, Method: http.MethodPost, Path: associationsPath + object + "/" + to + "/batch/read"}
+		in := archiveBody{}
+		for _, id := range part {
+			in.Inputs = append(in.Inputs, idBody{string(id)})
+		}
+		r.Body = in
+		var got associatedAnswer
+		if _, err := a.client.Call(ctx, r, &got); err != nil {
+			return nil, err
+		}
+		for _, raw := range got.Errors { // of an activity without such an association there is one
+			p := problemOf(raw)
+			if known := refusals.Known(op, p.problems()); known == nil || known.Kind != fault.NotFound {
+				return nil, rest.Malformed(r, "HubSpot reports an error of an association")
+			}
+		}
+		for _, row := range got.Results {
+			id := crm.RecordID(row.From.ID)
+			for _, far := range row.To {
+				if !recordID(string(far.ID)) {
+					return nil, rest.Malformed(r, "an association names no record")
+				}
+				if held, known := out[id]; !known || lower(crm.RecordID(far.ID), held) {
+					out[id] = crm.RecordID(far.ID)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// lower compares two IDs as the numbers that they are.
+func lower(a, b crm.RecordID) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
+
+// tellAbout gives records the fields that are associations.
+func (a *account) tellAbout(ctx context.Context, op, object string, records []*crm.Record, about []string) error {
+	records = slices.DeleteFunc(records, func(r *crm.Record) bool { return r.Deleted })
+	if len(records) == 0 {
+		return nil
+	}
+	ids := make([]crm.RecordID, len(records))
+	for i, r := range records {
+		ids[i] = r.ID
+	}
+	for _, to := range about {
+		found, err := a.about(ctx, op, object, to, ids)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			r.Fields[associationField+to] = crm.NullValue()
+			if id, ok := found[r.ID]; ok {
+				r.Fields[associationField+to] = crm.TextValue(string(id))
+			}
+		}
+	}
+	return nil
+}
+
+// pointers are records in place.
+func pointers(records []crm.Record) []*crm.Record {
+	out := make([]*crm.Record, len(records))
+	for i := range records {
+		out[i] = &records[i]
+	}
+	return out
+}
+
+// newAssociation is one that a create makes.
+type newAssociation struct {
+	To    idBody     `json:"to"`
+	Types []typeBody `json:"types"`
+}
+
+type typeBody struct {
+	Category string `json:"associationCategory"`
+	Type     int    `json:"associationTypeId"`
+}
+
+// takeAbout moves the fields that are associations out of a write.
+func takeAbout(op, object string, w connector.Write, row *writeBody) error {
+	_, about := apart(object, names(w.Fields))
+	for _, to := range about {
+		name := associationField + to
+		v := w.Fields[name]
+		delete(row.Properties, name)
+		if v.Kind() == crm.Absent {
+			continue
+		}
+		id := v.Text()
+		if id != "" && !recordID(id) {
+			return &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: name, Message: "this is no ID of a record",
+			}
+		}
+		if w.Op == connector.Upsert {
+			return &fault.Error{
+				Op: op, Kind: fault.Unsupported, Code: connector.CodeUnsupported, Field: name,
+				Message: "HubSpot associates nothing with an upsert",
+			}
+		}
+		if row.about == nil {
+			row.about = map[string]string{}
+		}
+		row.about[to] = id
+		if w.Op == connector.Create && id != "" {
+			row.Associations = append(row.Associations, newAssociation{
+				idBody{id}, []typeBody{{"HUBSPOT_DEFINED", activityTypes[object][to]}},
+			})
+		}
+	}
+	return nil
+}
+
+func names(f crm.Fields) []string {
+	out := make([]string, 0, len(f))
+	for name := range f {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// pairBody is an association to make or to end.
+type pairBody struct {
+	From idBody `json:"from"`
+	To   any    `json:"to"` // idBody, or a list of them
+}
+
+// relate makes and ends associations of activities that are updated, before their
+// properties are written. A row whose association is refused fails with that field,
+// and nothing of it is written.
+func (b *batch) relate(ctx context.Context, a *account, object string) error {
+	for _, to := range []string{contacts, "companies", "deals"} {
+		var ids []crm.RecordID
+		for _, row := range b.Rows {
+			if _, set := row.Body.about[to]; set && !row.Done() {
+				ids = append(ids, crm.RecordID(row.Body.ID))
+			}
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		held, err := a.about(ctx, b.Op, object, to, ids)
+		if err != nil {
+			return err
+		}
+		if err := b.move(ctx, object, to, held); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// move brings the associations with one object from what is held to what is wanted:
+// the new ones first, so that an end in between leaves an activity about two records
+// and not about none.
+func (b *batch) move(ctx context.Context, object, to string, held map[crm.RecordID]crm.RecordID) error {
+	var fresh, gone []any
+	at := map[string]*batchRow{}
+	for _, row := range b.Rows {
+		want, set := row.Body.about[to]
+		has := string(held[crm.RecordID(row.Body.ID)])
+		if !set || row.Done() || want == has {
+			continue
+		}
+		at[row.Body.ID] = row
+		if want != "" {
+			fresh = append(fresh, pairBody{idBody{row.Body.ID}, idBody{want}})
+		}
+		if has != "" {
+			gone = append(gone, pairBody{idBody{row.Body.ID}, []idBody{{has}}})
+		}
+	}
+	base := associationsPath + object + "/" + to + "/batch/"
+	if len(fresh) > 0 {
+		r := rest.Request{
+			Op: b.Op, Method: http.MethodPost, Path: base + "associate/default", Write: true,
+			Body: map[string]any{"inputs": fresh},
+		}
+		var got struct {
+			Errors []json.RawMessage `json:"errors"`
+		}
+		ans, err := b.client.Call(ctx, r, &got)
+		if err != nil {
+			return err
+		}
+		for _, raw := range got.Errors {
+			b.refuse(r, ans, raw, to, at)
+		}
+	}
+	gone = slices.DeleteFunc(gone, func(p any) bool {
+		pair, is := p.(pairBody)
+		return is && at[pair.From.ID].Done()
+	})
+	if len(gone) == 0 {
+		return nil
+	}
+	_, err := b.client.Call(ctx, rest.Request{
+		Op: b.Op, Method: http.MethodPost, Path: base + "archive", Write: true, Body: map[string]any{"inputs": gone},
+	}, nil)
+	return err
+}
+
+// refuse fails the rows that an error of a batch of associations is about: by the
+// record that it names, at either end; all of the batch where it names none.
+func (b *batch) refuse(r rest.Request, ans rest.Answer, raw json.RawMessage, to string, at map[string]*batchRow) {
+	p := problemOf(raw)
+	named := slices.Concat(p.Context["objectId"], p.Context["fromObjectId"], p.Context["toObjectId"], p.Context["ids"])
+	about := func(row *batchRow) bool {
+		return slices.Contains(named, row.Body.ID) || slices.Contains(named, row.Body.about[to])
+	}
+	some := false
+	for _, row := range at {
+		some = some || about(row)
+	}
+	for _, row := range at {
+		if row.Done() || some && !about(row) {
+			continue
+		}
+		b.Settle(row, connector.Written{ID: row.ID, Err: &fault.Error{
+			Op: b.Op, Kind: fault.Invalid, Code: connector.CodeValue, Field: associationField + to,
+			Message: "HubSpot does not associate the activity with this record",
+		}, Exchange: b.client.Exchange(r, ans, raw)})
+	}
+}
+
+// related answers the rows of which nothing but associations was to be written, as
+// HubSpot shows the records now.
+func (b *batch) related(ctx context.Context, a *account, object string) error {
+	var ids []crm.RecordID
+	for _, row := range b.Rows {
+		if !row.Done() && len(row.Body.Properties) == 0 && row.Body.about != nil {
+			ids = append(ids, crm.RecordID(row.Body.ID))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	reads, err := a.BatchRead(ctx, object, ids, nil)
+	if err != nil {
+		return err
+	}
+	for i := range reads {
+		for _, row := range b.Rows {
+			if !row.Done() && row.Body.ID == string(ids[i]) {
+				w := connector.Written{ID: row.ID, Record: reads[i].Record, Err: reads[i].Err}
+				row.Body.stored(&w)
+				b.Settle(row, w)
+			}
+		}
+	}
+	return nil
+}
+
+// stored adds to an answer the associations that were written with it.
+func (row *writeBody) stored(w *connector.Written) {
+	for to, id := range row.about {
+		v := crm.NullValue()
+		if id != "" {
+			v = crm.TextValue(id)
+		}
+		if w.Record != nil {
+			w.Record.Fields[associationField+to] = v
+		}
+	}
+}
