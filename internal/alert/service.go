@@ -154,6 +154,7 @@ func (s *Service) Look(ctx context.Context, ws crm.WorkspaceID, c *crm.Connectio
 	if c.Status == crm.StatusDraft {
 		return nil // nothing has begun
 	}
+	c = c.Unfolded()
 	m, item, err := s.load(ctx, ws, c.ID)
 	if err != nil {
 		return err

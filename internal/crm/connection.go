@@ -61,11 +61,18 @@ func (c *Connection) Account(s Side) AccountID {
 	return c.Right.Account
 }
 
-// Sync returns the sync with that ID, or nil.
+// Sync returns the sync with that ID, that of activities too, or nil.
 func (c *Connection) Sync(id SyncID) *Sync {
 	for i := range c.Syncs {
 		if c.Syncs[i].ID == id {
 			return &c.Syncs[i]
+		}
+	}
+	if parent, ok := id.Parent(); ok {
+		for i := range c.Syncs {
+			if one, chosen := c.Syncs[i].OfActivities(); chosen && c.Syncs[i].ID == parent {
+				return &one
+			}
 		}
 	}
 	return nil
@@ -255,6 +262,8 @@ type Sync struct {
 	Associations    []Association    `json:"associations"`
 	Activities      Activities       `json:"activities"`
 	Stamp           PerWay[Fields]   `json:"stamp"` // fixed values written on create only
+
+	About *About `json:"-"` // set in a sync of activities, which no document has: see OfActivities
 }
 
 // ObjectEnd names the object type on one side of a sync.
@@ -572,12 +581,4 @@ func (s *Sync) Lines() []Mapping {
 		out = append(out, s.Associations[i].Line())
 	}
 	return out
-}
-
-// Activities configures notes and tasks of a sync's records.
-type Activities struct {
-	Enabled     bool             `json:"enabled"`
-	Behavior    PerWay[Behavior] `json:"behavior"`
-	Mappings    []Mapping        `json:"mappings"`
-	SystemNotes bool             `json:"system_notes"`
 }

@@ -29,7 +29,7 @@ func (e *Engine) change(
 		}
 		_, err = store.SaveConnection(ctx, e.Store, ws, conn, version)
 		if err == nil {
-			return conn, nil
+			return conn.Unfolded(), nil
 		}
 		if !fault.Is(err, fault.Conflict) {
 			return nil, err
@@ -68,6 +68,9 @@ func (e *Engine) startConnection(
 		case crm.StatusHalted:
 			return fault.New("engine: start", fault.Conflict, "connection_halted", "confirm or discard the deletions first")
 		case crm.StatusDraft, crm.StatusPaused, crm.StatusNeedsAuth, crm.StatusActive, "":
+		}
+		if was == crm.StatusDraft {
+			c.Begin(nil, e.Now())
 		}
 		c.Status = crm.StatusActive
 		return nil
@@ -118,10 +121,13 @@ func (st *scanState) fresh() bool {
 	return st.OpenRun == "" && st.LatestPull.IsZero() && st.Cursor == crm.PerSide[string]{}
 }
 
-// startOrder puts companies before people before deals, so that references
-// find their targets.
+// startOrder puts companies before people before deals before activities, so that
+// references find their targets.
 func startOrder(conn *crm.Connection) []int {
 	rank := func(s crm.Sync) int {
+		if s.About != nil {
+			return 3
+		}
 		switch o := strings.ToLower(s.Left.Object + " " + s.Right.Object); {
 		case strings.Contains(o, "compan"), strings.Contains(o, "account"):
 			return 0
@@ -220,7 +226,7 @@ func (e *Engine) tryRights(ctx context.Context, ws crm.WorkspaceID, c *crm.Conne
 // CatchUp lets the syncs named look at once what they missed: they were switched
 // on again. Those that may not run are left alone.
 func (e *Engine) CatchUp(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, syncs []crm.SyncID) error {
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
+	conn, _, err := e.loadConnection(ctx, ws, id)
 	if err != nil {
 		return err
 	}
@@ -258,7 +264,7 @@ func (e *Engine) noneHalted(ctx context.Context, sc scope, conn *crm.Connection)
 }
 
 func (e *Engine) decideHalt(ctx context.Context, sc scope, apply bool) error {
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
 	if err != nil {
 		return err
 	}

@@ -289,7 +289,7 @@ func (e *Engine) DiscardChanges(
 }
 
 func (e *Engine) decideChanges(ctx context.Context, sc scope, mapping crm.MappingID, decision string) error {
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
-// connection reads a connection for somebody who does not change it. The switch
+// connection reads a connection for somebody who does not change it. Wherever the
+// engine reads one, the syncs of its activities are among its syncs. The switch
 // is looked at before every write to an app; the document is decoded only when
 // its bytes differ from those read last.
 func (e *Engine) connection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) (*crm.Connection, error) {
@@ -39,5 +40,23 @@ func (e *Engine) eachConnection(ctx context.Context, ws crm.WorkspaceID, f func(
 }
 
 func (e *Engine) decodeConnection(item store.Item) (*crm.Connection, error) {
-	return recall(&e.Decoded.conns, item, store.DecodeConnection)
+	return recall(&e.Decoded.conns, item, func(it store.Item) (*crm.Connection, error) {
+		conn, err := store.DecodeConnection(it)
+		if err != nil {
+			return nil, err
+		}
+		return conn.Unfolded(), nil
+	})
+}
+
+// loadConnection reads a connection as it stands now, whatever was read last, for
+// somebody who does not store it.
+func (e *Engine) loadConnection(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID,
+) (*crm.Connection, int64, error) {
+	conn, version, err := store.LoadConnection(ctx, e.Store, ws, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	return conn.Unfolded(), version, nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,8 @@ type namedRecord struct {
 type partner struct {
 	id   crm.RecordID // the record itself: what lost a merge is its survivor
 	ids  crm.PerSide[crm.RecordID]
-	live bool // both records of its pair are there
+	live bool   // both records of its pair are there
+	out  string // why it is to have no twin: a code; "" = it may get one
 }
 
 func (p *partner) paired() bool { return p.ids.Left != "" && p.ids.Right != "" }
@@ -57,6 +59,12 @@ func (p *partners) Key(sync crm.SyncID, side crm.Side, id string) (key string, o
 func (p *partners) Record(sync crm.SyncID, side crm.Side, key string) (id string, ok bool) {
 	found := p.known[namedRecord{sync, crm.Left, crm.RecordID(key)}]
 	return string(found.ids.Get(side)), found.paired() && found.live
+}
+
+// Out implements mapping.Partners.
+func (p *partners) Out(sync crm.SyncID, side crm.Side, id string) (code string, ok bool) {
+	found := p.known[namedRecord{sync, side, crm.RecordID(id)}]
+	return found.out, found.out != ""
 }
 
 // add notes how a record is linked, and its twin with it.
@@ -167,6 +175,9 @@ func (e *Engine) linked(ctx context.Context, sc scope, asked []namedRecord) (map
 				found.ids = crm.PerSide[crm.RecordID]{Left: u.link.Left, Right: u.link.Right}
 				found.live = u.link.State != crm.StateDeleted
 			}
+			if l := u.link; l != nil && (l.State == crm.StateDeleted || !l.paired() && l.State == crm.StateExcluded) {
+				found.out = cmp.Or(l.Code, string(l.State))
+			}
 			out[names[i]] = found
 		}
 	}
@@ -210,7 +221,8 @@ func (b *books) awaits(u *unit) {
 		if r == nil {
 			continue
 		}
-		if u.link != nil && !u.hint.Force && u.decision.Base[f.Mapping].Same(u.link.Base[f.Mapping]) {
+		held := u.decision.State == crm.StateWaiting || u.decision.State == crm.StateExcluded
+		if u.link != nil && !held && !u.hint.Force && u.decision.Base[f.Mapping].Same(u.link.Base[f.Mapping]) {
 			continue
 		}
 		for _, n := range named1(m.Joins(), side, r.Fields[m.Names(side)[0]]) {

@@ -36,7 +36,7 @@ func (e *Engine) CreatePlan(
 	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, records []crm.RecordRef,
 ) (PlanView, error) {
 	sc := scope{ws, id, sync}
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
+	conn, _, err := e.loadConnection(ctx, ws, id)
 	if err != nil {
 		return PlanView{}, err
 	}
@@ -421,7 +421,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 			"the plan is still being worked out, or failed")
 	}
 	sc := scope{ws, p.Plan.Connection, p.Plan.Sync}
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, ws, sc.con)
 	if err != nil {
 		return Run{}, err
 	}

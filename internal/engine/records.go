@@ -131,7 +131,7 @@ func (e *Engine) decideByHand(ctx context.Context, sc scope, side crm.Side, h hi
 func (e *Engine) recordRun(
 	ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint, with ...store.Write,
 ) (Run, error) {
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
 	if err != nil {
 		return Run{}, err
 	}
@@ -394,7 +394,7 @@ func (e *Engine) recordHistory(ctx context.Context, ws crm.WorkspaceID, u *unit)
 
 // look opens a session and loads what is remembered of one record.
 func (e *Engine) look(ctx context.Context, sc scope, side crm.Side, rec crm.RecordID) (*session, *unit, error) {
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
 	if err != nil {
 		return nil, nil, err
 	}

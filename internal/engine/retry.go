@@ -49,7 +49,7 @@ func (e *Engine) RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.Co
 		if err := json.Unmarshal(it.Data, &d); err != nil {
 			return fault.Wrap("engine: decode dead item", fault.Other, err)
 		}
-		conn, _, err := store.LoadConnection(ctx, e.Store, ws, con)
+		conn, _, err := e.loadConnection(ctx, ws, con)
 		if err != nil {
 			return err
 		}

@@ -371,7 +371,7 @@ func (e *Engine) StartRun(
 	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID, kind RunKind,
 ) (Run, error) {
 	sc := scope{ws, con, sync}
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, con)
+	conn, _, err := e.loadConnection(ctx, ws, con)
 	if err != nil {
 		return Run{}, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // Status says where every sync of a connection stands.
 func (e *Engine) Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]SyncStatus, error) {
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, id)
+	conn, _, err := e.loadConnection(ctx, ws, id)
 	if err != nil {
 		return nil, err
 	}

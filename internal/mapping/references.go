@@ -16,6 +16,9 @@ type Partners interface {
 	// Record returns the record of a side that a key stands for, if both records of
 	// the pair are there.
 	Record(sync crm.SyncID, side crm.Side, key string) (id string, ok bool)
+	// Out says why a record that a field of a side names has no twin and is to have
+	// none: its sync leaves it out, or it was deleted.
+	Out(sync crm.SyncID, side crm.Side, id string) (code string, ok bool)
 }
 
 // WithPartners returns the mapping with somebody to ask about links. Without,
@@ -42,6 +45,15 @@ func (c *Compiled) Lack() (crm.Reason, string) {
 		return crm.ReasonNotLinked, CodePartnerNotLinked
 	}
 	return crm.ReasonUnknownOwner, CodeUnknownOwner
+}
+
+// Out says why what a raw reference of a side names is to have no twin, if that is so.
+func (c *Compiled) Out(side crm.Side, raw crm.Value) (code string, ok bool) {
+	id := RecordNamed(raw)
+	if c.partners == nil || id == "" || c.domain != domainReference {
+		return "", false
+	}
+	return c.partners.Out(c.spec.Joins, side, id)
 }
 
 // LackRemark says of a side's field that nothing could be written to it.

@@ -33,6 +33,10 @@ func (s *Settings) Admit(side crm.Side, r *crm.Record, now time.Time) (Decision,
 		p.Outcome, p.Code = crm.Skipped, CodeNothing
 		return p, false
 	}
+	if code, left := s.leavesActivity(side, r); left {
+		p.Code = code
+		return p, false
+	}
 	d := s.decide(way, r.Fields, now)
 	p.note(way, d)
 	switch {
@@ -98,6 +102,9 @@ func (s *Settings) decideCreate(p Pair, source int) Decision {
 	w := m.writing(target)
 	w.Create = true
 	stuck := m.forward(source)
+	if waits, orphan := s.orphan(m, source); orphan {
+		return waits
+	}
 	m.stamp(target)
 	back := crm.WayTo(crm.Sides[source])
 	m.runActs(pairOf(target, true, s.Open(back) && s.sync.Behavior.Get(back).Updates()), false, p.Now)

@@ -368,12 +368,14 @@ func (s *Settings) fingerprint(zone [2]string) string {
 		Fields    [2][]crm.Field
 		Known     [2]bool
 		Revisions []string
-		Takers    []string `json:",omitempty"`
+		Takers    []string   `json:",omitempty"`
+		About     *crm.About `json:",omitempty"`
 	}{
 		plannerVersion, decides, s.country, zone, fields,
 		[2]bool{s.schema[0] != nil, s.schema[1] != nil},
 		revisions,
 		takers,
+		s.sync.About,
 	})
 	if err != nil { // a Value of an unknown kind: no two such settings are the same
 		b = []byte(err.Error())

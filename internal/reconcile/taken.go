@@ -59,7 +59,9 @@ func (s *Settings) compileTakers(c *crm.Connection, left, right []crm.Field) {
 
 // takes names all that decides what a sync takes of a side's records.
 func takes(sync *crm.Sync, at crm.Side) string {
-	b, err := json.Marshal([]any{sync.ID, at, sync.Direction, sync.Behavior, sync.Rules, sync.Match, sync.AvoidDuplicates})
+	b, err := json.Marshal([]any{
+		sync.ID, at, sync.Direction, sync.Behavior, sync.Rules, sync.Match, sync.AvoidDuplicates, sync.About,
+	})
 	if err != nil { // a Value of an unknown kind: no two such settings are the same
 		return err.Error()
 	}
@@ -69,6 +71,9 @@ func takes(sync *crm.Sync, at crm.Side) string {
 // reads are the fields by which a taker tells what it takes.
 func (t *taker) reads() []string {
 	names := t.set.rules.Fields(t.at)
+	if name := t.set.about(t.at); name != "" {
+		names = append(names, name)
+	}
 	for _, steps := range t.set.steps {
 		for n := range steps {
 			names = append(names, steps[n].fields(t.at.Index())...)

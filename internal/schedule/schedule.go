@@ -118,8 +118,9 @@ func Wanted(ws crm.WorkspaceID, c *crm.Connection) []Schedule {
 	if c.Status == crm.StatusDraft || c.Status == crm.StatusDeleting {
 		return nil
 	}
-	for i := range c.Syncs {
-		s := &c.Syncs[i]
+	syncs := c.Worked()
+	for i := range syncs {
+		s := &syncs[i]
 		every := s.Interval()
 		if every <= 0 || s.Direction == crm.DirectionOff {
 			continue

@@ -19,6 +19,8 @@ type storedConnection struct {
 	Version    int64          `json:"version"`
 	StatusAt   time.Time      `json:"status_at,omitzero"`
 	Document   crm.Connection `json:"document"`
+	// Since is when the activities of a sync were switched on.
+	Since map[crm.SyncID]time.Time `json:"activities_since,omitempty"`
 }
 
 // ConnectionKey names a connection's item.
@@ -44,9 +46,18 @@ func LoadConnection(
 // SaveConnection stores c if the item is still at version seen (0 = new) and
 // returns the new item version. Conflict when somebody else was faster.
 func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Connection, seen int64) (int64, error) {
-	b, err := json.Marshal(storedConnection{
+	sc := storedConnection{
 		V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c,
-	})
+	}
+	for i := range c.Syncs {
+		if at := c.Syncs[i].Activities.Since; !at.IsZero() {
+			if sc.Since == nil {
+				sc.Since = map[crm.SyncID]time.Time{}
+			}
+			sc.Since[c.Syncs[i].ID] = at
+		}
+	}
+	b, err := json.Marshal(sc)
 	if err != nil {
 		return 0, fault.Wrap("store: encode connection", fault.Invalid, err)
 	}
@@ -91,6 +102,9 @@ func DecodeConnection(item Item) (*crm.Connection, error) {
 	}
 	c := sc.Document
 	c.Generation, c.Version, c.StatusAt = sc.Generation, sc.Version, sc.StatusAt
+	for i := range c.Syncs {
+		c.Syncs[i].Activities.Since = sc.Since[c.Syncs[i].ID]
+	}
 	return &c, nil
 }
 
