@@ -622,6 +622,26 @@ var recordCodes = []codeRow{
 		"it is written by itself when that record is linked; look there why it is not, or choose another",
 	},
 	{
+		CodeNotActivity, "the object holds no notes, tasks, calls or meetings, or the app has none that are synced",
+		EffectDocument, "choose an object of GET /v1/accounts/{id}/objects that has activity",
+	},
+	{
+		CodeNotAbout, "the activities are not about records of the sync's object, or name them in another field",
+		EffectDocument, "leave parent out, or choose activities that are about the object",
+	},
+	{
+		"activity_without_parent", "the activity is about no record of the sync", EffectRecord,
+		"associate it in its app with a record that is synced",
+	},
+	{
+		"activity_made_before", "the activity was made before activities were switched on, and only new ones are synced",
+		EffectRecord, "set activities.existing to true and start a resync, to sync the older ones too",
+	},
+	{
+		"parent_excluded", "the record that the activity is about is left out of its sync, or was deleted", EffectRecord,
+		"see why that record is left out; the activity is synced by itself once the record is linked",
+	},
+	{
 		"unknown_option", "the field has no such option", EffectField,
 		"add the option in the app or correct the value; the entry lists the options",
 	},

@@ -180,7 +180,7 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 	Preset string `query:"preset" minLength:"1" maxLength:"100" doc:"A preset whose syncs stand in for those of the document"`
 },
 ) (*connectionOutput, error) {
-	c, problems := readDocument(bodyOf(ctx), nil)
+	c, problems := s.readFilled(ctx, bodyOf(ctx), nil)
 	if c != nil && in.Preset != "" {
 		p, ok := s.preset(in.Preset)
 		if !ok {
@@ -275,7 +275,7 @@ func (s *server) change(
 	if wrong != nil && (wrong.long || old.Status == crm.StatusDraft) {
 		return nil, wrong
 	}
-	fresh, problems := readDocument(document, old)
+	fresh, problems := s.readFilled(ctx, document, old)
 	if fresh == nil {
 		return nil, orProblem(wrong, invalidDocument(problems))
 	}
@@ -328,9 +328,9 @@ func (s *server) change(
 // The change is stored whatever comes of it: the next pull looks as well.
 func (s *server) caughtUp(ctx context.Context, old, fresh *crm.Connection) {
 	var on []crm.SyncID
-	for i := range fresh.Syncs {
-		was := old.Sync(fresh.Syncs[i].ID)
-		if was != nil && fresh.Enabled && fresh.Syncs[i].Direction != crm.DirectionOff &&
+	for _, is := range fresh.Worked() {
+		was := old.Sync(is.ID)
+		if was != nil && fresh.Enabled && is.Direction != crm.DirectionOff &&
 			(!old.Enabled || was.Direction == crm.DirectionOff) {
 			on = append(on, was.ID)
 		}
@@ -429,6 +429,9 @@ func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen i
 	}
 	next.Version++
 	next.UpdatedAt = s.Now().UTC()
+	if next.Status != crm.StatusDraft {
+		next.Begin(now, next.UpdatedAt)
+	}
 	if moved(now, &next) {
 		next.Generation++
 	}

@@ -90,7 +90,7 @@ func TestDocumentsRefused(t *testing.T) {
 			"unknown_field", "/syncs/0/associations/0/left",
 		},
 		"activities": {
-			sync, sync + `"activities":{"enabled":true},`, 422, CodeUnsupportedSetting, "/syncs/0/activities/enabled",
+			sync, sync + `"activities":{"enabled":true},`, 400, CodeMissingKey, "/syncs/0/activities/left/object",
 		},
 		"delete policy": {
 			sync, sync + `"deletes":{"to_right":"tag"},`, 400, "missing_tag", "/syncs/0/deletes/tag",

@@ -262,7 +262,7 @@ func moved(old, fresh *crm.Connection) bool {
 	if old.Left != fresh.Left || old.Right != fresh.Right {
 		return true
 	}
-	return slices.ContainsFunc(old.Syncs, func(o crm.Sync) bool {
+	return slices.ContainsFunc(old.Worked(), func(o crm.Sync) bool {
 		n := fresh.Sync(o.ID)
 		return n == nil || n.Left != o.Left || n.Right != o.Right
 	})

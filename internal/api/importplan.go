@@ -37,7 +37,7 @@ type importPlanOutput struct {
 
 // planImport answers what importConnection would do with the same body.
 func (s *server) planImport(ctx context.Context, _ *struct{}) (*importPlanOutput, error) {
-	c, problems := readDocument(bodyOf(ctx), nil)
+	c, problems := s.readFilled(ctx, bodyOf(ctx), nil)
 	if c == nil || len(problems) > 0 {
 		return nil, invalidDocument(problems)
 	}
@@ -47,7 +47,7 @@ func (s *server) planImport(ctx context.Context, _ *struct{}) (*importPlanOutput
 	}
 	out := importPlan{Action: importCreates, Changes: []settingChange{}, Touches: []touched{}}
 	if same != nil {
-		if c, problems = readDocument(bodyOf(ctx), same); c == nil {
+		if c, problems = s.readFilled(ctx, bodyOf(ctx), same); c == nil {
 			return nil, invalidDocument(problems)
 		}
 		out.Action, out.Connection, out.ETag = importChanges, same.ID, etag(same.Version)

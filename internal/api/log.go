@@ -35,7 +35,7 @@ func (s *server) registerLog() {
 // LogQuery are the filters of the log (FEATURES rows 175-180).
 type LogQuery struct {
 	Connection crm.ConnectionID `query:"connection" minLength:"1" maxLength:"200"`
-	Sync       crm.SyncID       `query:"sync" minLength:"1" maxLength:"40"`
+	Sync       crm.SyncID       `query:"sync" minLength:"1" maxLength:"51"`
 	Range      string           `query:"range" enum:"today,last_7_days,this_month,last_month" doc:"In the workspace's time zone, half-open"`
 	From       time.Time        `query:"from" doc:"First instant"`
 	To         time.Time        `query:"to" doc:"First instant no longer wanted"`
@@ -346,12 +346,12 @@ func (s *server) retryEach(ctx context.Context, f engine.LogFilter, among []crm.
 		if err != nil {
 			return nil, err
 		}
-		for i := range c.Syncs {
-			if f.Sync != "" && f.Sync != c.Syncs[i].ID || c.Status == crm.StatusDeleting {
+		for _, sync := range c.Worked() {
+			if f.Sync != "" && f.Sync != sync.ID || c.Status == crm.StatusDeleting {
 				continue
 			}
 			one := f
-			one.Connection, one.Sync = id, c.Syncs[i].ID
+			one.Connection, one.Sync = id, sync.ID
 			r, err := s.Engine.RetryFailed(ctx, access.From(ctx).Workspace, one)
 			if err != nil {
 				return nil, err

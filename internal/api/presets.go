@@ -36,6 +36,7 @@ type objectPair struct {
 	sync        crm.SyncID
 	pairs       []pairOf
 	match       []crm.MatchStep
+	once        string // ID of the pair whose field is written when it is made, and never again
 }
 
 // objectPairs are the pairs that presets and suggestions are made from. Field
@@ -210,6 +211,53 @@ var objectPairs = []objectPair{
 	},
 }
 
+// activityPairs are pairs of activity objects, which no preset has and which nothing
+// matches but a link. When an activity took place or is due is the time of the other
+// one, or the day, where it has a field for that, and else when it was made.
+var activityPairs = []objectPair{
+	{
+		left: "hubspot", right: "salesforce", leftObject: "notes", rightObject: "Task",
+		pairs: []pairOf{
+			{"body", []string{"hs_note_body"}, []string{"Description"}, crm.TransformNone, "default"},
+			{"time", []string{"hs_timestamp"}, []string{"CreatedDate"}, crm.TransformDateTime, "required"},
+			{"owner", []string{"hubspot_owner_id"}, []string{"OwnerId"}, crm.TransformNone, "default"},
+		},
+		once: "time",
+	},
+	{
+		left: "hubspot", right: "salesforce", leftObject: "tasks", rightObject: "Task",
+		pairs: []pairOf{
+			{"subject", []string{"hs_task_subject"}, []string{"Subject"}, crm.TransformNone, "default"},
+			{"body", []string{"hs_task_body"}, []string{"Description"}, crm.TransformNone, "default"},
+			{"time", []string{"hs_timestamp"}, []string{"ActivityDate"}, crm.TransformDate, "required"},
+			{"status", []string{"hs_task_status"}, []string{"Status"}, crm.TransformOptions, "default"},
+			{"owner", []string{"hubspot_owner_id"}, []string{"OwnerId"}, crm.TransformNone, "default"},
+		},
+	},
+	{
+		left: "hubspot", right: "salesforce", leftObject: "calls", rightObject: "Task",
+		pairs: []pairOf{
+			{"subject", []string{"hs_call_title"}, []string{"Subject"}, crm.TransformNone, "default"},
+			{"body", []string{"hs_call_body"}, []string{"Description"}, crm.TransformNone, "default"},
+			{"time", []string{"hs_timestamp"}, []string{"ActivityDate"}, crm.TransformDate, "required"},
+			{"owner", []string{"hubspot_owner_id"}, []string{"OwnerId"}, crm.TransformNone, "default"},
+		},
+	},
+	{
+		left: "hubspot", right: "salesforce", leftObject: "meetings", rightObject: "Event",
+		pairs: []pairOf{
+			{"subject", []string{"hs_meeting_title"}, []string{"Subject"}, crm.TransformNone, "default"},
+			{"body", []string{"hs_meeting_body"}, []string{"Description"}, crm.TransformNone, "default"},
+			{"start", []string{"hs_meeting_start_time"}, []string{"StartDateTime"}, crm.TransformDateTime, "required"},
+			{"end", []string{"hs_meeting_end_time"}, []string{"EndDateTime"}, crm.TransformDateTime, "required"},
+			{"time", []string{"hs_timestamp"}, []string{"CreatedDate"}, crm.TransformDateTime, "required"},
+			{"place", []string{"hs_meeting_location"}, []string{"Location"}, crm.TransformNone, "default"},
+			{"owner", []string{"hubspot_owner_id"}, []string{"OwnerId"}, crm.TransformNone, "default"},
+		},
+		once: "time",
+	},
+}
+
 func byEmail(left, right string) []crm.MatchStep {
 	return []crm.MatchStep{{By: crm.MatchByAnyKey, Pairs: [][2]string{{left, right}}, OnDisagreement: "error"}}
 }
@@ -235,7 +283,7 @@ func (p objectPair) mappings(swapped bool) []crm.Mapping {
 	for i, x := range p.pairs {
 		out[i] = crm.Mapping{
 			ID: crm.MappingID(x.id), Left: slices.Clone(x.left), Right: slices.Clone(x.right), Origin: x.origin,
-			Transform: crm.Transform{Type: x.transform},
+			Transform: crm.Transform{Type: x.transform}, WriteOnce: p.once == x.id,
 		}
 		if swapped {
 			out[i].Left, out[i].Right = out[i].Right, out[i].Left

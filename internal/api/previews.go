@@ -112,7 +112,7 @@ func (s *server) unsaved(ctx context.Context, in *StepPath, list string) (*crm.C
 	if err != nil {
 		return nil, nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 	}
-	c, problems := readDocument(text, old)
+	c, problems := s.readFilled(ctx, text, old)
 	if c == nil { // it was read from a document
 		return nil, nil, invalidDocument(problems)
 	}

@@ -227,16 +227,6 @@ func parameter(name, detail string) *Problem {
 	})
 }
 
-// prefixed puts list's pointers under a place of the document.
-func prefixed(at string, list []mapping.Problem) []mapping.Problem {
-	out := make([]mapping.Problem, len(list))
-	for i, p := range list {
-		p.Pointer = at + p.Pointer
-		out[i] = p
-	}
-	return out
-}
-
 type requestIDKey struct{}
 
 func withRequestID(ctx context.Context, id string) context.Context {

@@ -133,6 +133,7 @@ var required = map[string][]string{
 	"Transform":   {"type"},
 	"MatchStep":   {"by"},
 	"Association": {"left", "right", "sync"},
+	"ActivityEnd": {"object"},
 	"QuietHours":  {"from", "to"},
 }
 
@@ -153,6 +154,8 @@ var bounds = map[string]map[string]int{
 	"Deletes":    {"tag": 200},
 
 	"Association": {"left": 200, "right": 200, "sync": 40},
+	"ActivityEnd": {"object": 200, "parent": 200},
+	"Activities":  {"mappings": maxMappings},
 
 	"Unsubscribes": {"tag": 200},
 }

@@ -365,7 +365,7 @@ func (s *server) learn(ctx context.Context, ws crm.WorkspaceID, a account.Accoun
 // SyncPath names a sync of a connection.
 type SyncPath struct {
 	ID   crm.ConnectionID `path:"id" maxLength:"200"`
-	Sync crm.SyncID       `path:"sync" maxLength:"40"`
+	Sync crm.SyncID       `path:"sync" maxLength:"51" doc:"A sync of the document, or <sync>.activities"`
 }
 
 // MappingPath names a mapping of a sync.

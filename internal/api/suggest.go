@@ -55,8 +55,9 @@ func (s *server) getSuggestions(ctx context.Context, in *connectionPath) (*sugge
 		apps[i] = a.App
 	}
 	out := &suggestionsOutput{Body: page[suggestion]{Items: []suggestion{}}}
-	for i := range c.Syncs {
-		sync, at := &c.Syncs[i], "/syncs/"+strconv.Itoa(i)
+	all := c.Worked()
+	for i := range all {
+		sync, at := &all[i], syncPointer(c, all, i)
 		if draft && slices.ContainsFunc(shown.Body.Problems, func(p ProblemItem) bool {
 			return p.Code == CodeUnknownObject && strings.HasPrefix(p.Pointer, at+"/")
 		}) {
@@ -126,7 +127,7 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 
 // knownPair finds the two objects in the table, in either order.
 func knownPair(apps [2]crm.AppID, sync *crm.Sync) (objectPair, bool) {
-	for _, p := range slices.Concat(objectPairs, documentPairs) {
+	for _, p := range slices.Concat(objectPairs, documentPairs, activityPairs) {
 		if p.left == apps[0] && p.right == apps[1] && p.leftObject == sync.Left.Object && p.rightObject == sync.Right.Object {
 			return p, false
 		}

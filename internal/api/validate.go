@@ -70,6 +70,9 @@ func (s *server) validate(
 		if err := v.sync(i, known); err != nil {
 			return nil, err
 		}
+		if err := v.activities(i, known); err != nil {
+			return nil, err
+		}
 	}
 	v.writers()
 	if c.Status == crm.StatusDraft {
@@ -143,7 +146,6 @@ func (v *validation) syncs() {
 						"false")
 			}
 		}
-		v.problems = append(v.problems, prefixed(at, unsupportedIn(s))...)
 	}
 }
 

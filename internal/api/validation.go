@@ -43,7 +43,7 @@ func (s *server) validateConnection(ctx context.Context, in *connectionPath) (*v
 			items = p.Errors
 		}
 		// What can be read of the document is looked at all the same.
-		if c, problems = readDocument(body, old); p != nil {
+		if c, problems = s.readFilled(ctx, body, old); p != nil {
 			problems = nil
 		}
 	}

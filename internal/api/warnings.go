@@ -63,6 +63,7 @@ func (s *server) warnings(ctx context.Context, c *crm.Connection) []ProblemItem 
 		out = append(out, lockedWarnings(&c.Syncs[i], at, apps)...)
 		out = append(out, syncWarnings(&c.Syncs[i], at, fields)...)
 		out = append(out, weakKeys(&c.Syncs[i], at, fields)...)
+		out = append(out, s.activityWarnings(ctx, c, &c.Syncs[i], at+"/activities")...)
 	}
 	return append(out, leftOvers(c)...)
 }
@@ -86,9 +87,12 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 		out = append(out, mappingWarnings(&sync.Mappings[i], at+"/mappings/"+strconv.Itoa(i), fields)...)
 	}
 	out = append(out, associationWarnings(sync, at, fields)...)
-	if sync.Activities.SystemNotes && !sync.Activities.Enabled {
-		out = append(out, warning(at+"/activities/system_notes", CodeInertNotes,
-			"it has no effect while notes do not sync: switch activities on, or leave it off"))
+	if sync.Activities.SystemNotes {
+		say := "it has no effect while notes do not sync: switch activities on, or leave it off"
+		if sync.Activities.Enabled {
+			say = "it has no effect: neither app has notes that the system itself makes"
+		}
+		out = append(out, warning(at+"/activities/system_notes", CodeInertNotes, say))
 	}
 	if sync.Conflict == crm.ConflictNewest {
 		out = append(out, warning(at+"/conflict", CodeNewestGuess,
@@ -96,6 +100,25 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 				"review where it matters"))
 	}
 	return out
+}
+
+// activityWarnings are those of the activities of a sync, while they are on.
+func (s *server) activityWarnings(ctx context.Context, c *crm.Connection, sync *crm.Sync, at string) []ProblemItem {
+	one, chosen := sync.OfActivities()
+	if !chosen || !sync.Activities.Enabled {
+		return nil
+	}
+	var fields [2][]crm.Field
+	for n, side := range crm.Sides {
+		if c.Account(side) == "" {
+			continue
+		}
+		if found, err := s.knownFields(ctx, access.From(ctx).Workspace, c.Account(side), one.Object(side)); err == nil {
+			fields[n] = found
+		}
+	}
+	one.Conflict, one.Associations = crm.ConflictLeft, nil // said of the sync itself
+	return syncWarnings(&one, at, fields)
 }
 
 // associationWarnings says which references an app does not let us write: they are

@@ -27,10 +27,10 @@ type cell struct {
 // cells lists what a connection writes, with the sync that does.
 func cells(c *crm.Connection) map[cell]int {
 	out := map[cell]int{}
-	for i := range c.Syncs {
+	for i, s := range c.Worked() {
 		for _, side := range crm.Sides {
-			for field := range c.Syncs[i].Writes(side) {
-				at := cell{c.Account(side), c.Syncs[i].Object(side), field}
+			for field := range s.Writes(side) {
+				at := cell{c.Account(side), s.Object(side), field}
 				if _, taken := out[at]; !taken {
 					out[at] = i
 				}
@@ -44,22 +44,33 @@ func cells(c *crm.Connection) map[cell]int {
 // object, unless they join the same two objects: then no record is of both.
 func (v *validation) writers() {
 	taken := map[cell]int{}
-	for i := range v.c.Syncs {
-		s := &v.c.Syncs[i]
+	all := v.c.Worked()
+	for i := range all {
+		s := &all[i]
 		for _, side := range crm.Sides {
 			for _, field := range sortedNames(s.Writes(side)) {
 				at := cell{v.c.Account(side), s.Object(side), field}
 				first, is := taken[at]
-				if is && first != i && !v.c.Syncs[first].Joins(s.Left.Object, s.Right.Object) {
-					v.add("/syncs/"+strconv.Itoa(i)+"/mappings", CodeFieldTwice,
+				if is && first != i && !all[first].Joins(s.Left.Object, s.Right.Object) {
+					v.add(syncPointer(v.c, all, i)+"/mappings", CodeFieldTwice,
 						"the sync %q writes the %s field %q too: switch one of the mappings off or change its direction",
-						v.c.Syncs[first].ID, side, field)
+						all[first].ID, side, field)
 					continue
 				}
 				taken[at] = i
 			}
 		}
 	}
+}
+
+// syncPointer is where a sync of those worked stands in the document.
+func syncPointer(c *crm.Connection, all []crm.Sync, i int) string {
+	parent, of := all[i].ID.Parent()
+	if !of || i < len(c.Syncs) {
+		return "/syncs/" + strconv.Itoa(i)
+	}
+	n := slices.IndexFunc(c.Syncs, func(s crm.Sync) bool { return s.ID == parent })
+	return "/syncs/" + strconv.Itoa(n) + "/activities"
 }
 
 func sortedNames(m map[string]bool) []string {
@@ -111,7 +122,7 @@ func otherWriters(
 			if !access.From(ctx).Reads(other.Access) {
 				name = "that another team keeps"
 			}
-			pointer := "/syncs/" + strconv.Itoa(i) + "/mappings"
+			pointer := syncPointer(c, c.Worked(), i) + "/mappings"
 			detail := fmt.Sprintf("the connection %s writes the field %q of %s too", name, at.field, at.object)
 			if later(c, other).Shared {
 				warned = append(warned, ProblemItem{Pointer: pointer, Code: CodeFieldShared, Detail: detail})

@@ -51,7 +51,7 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 	IfMatch string `header:"If-Match" doc:"ETag of the connection of that name, when it is to be replaced"`
 },
 ) (*importOutput, error) {
-	c, problems := readDocument(bodyOf(ctx), nil)
+	c, problems := s.readFilled(ctx, bodyOf(ctx), nil)
 	if c == nil || len(problems) > 0 {
 		return nil, invalidDocument(problems)
 	}

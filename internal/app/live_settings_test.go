@@ -323,10 +323,76 @@ var settings = map[string]shown{
 		at: "syncs.0.associations", a: `[{"left":"company","right":"LastName","sync":"contacts","clear":{"to_right":true,"to_left":true}}]`,
 		refused: "not_a_reference",
 	},
-	"syncs[].activities.enabled":      {at: "syncs.0.activities.enabled", a: "true", refused: "unsupported_setting"},
-	"syncs[].activities.behavior.":    {inert: "belongs to `activities.enabled`, which is refused"},
-	"syncs[].activities.mappings[].":  {inert: "belongs to `activities.enabled`, which is refused"},
-	"syncs[].activities.system_notes": {inert: "belongs to `activities.enabled`, which is refused"},
+	"syncs[].activities.enabled": {
+		at: "syncs.0.activities.enabled", a: "true", b: "false", with: [][2]string{noted}, see: noting,
+	},
+	"syncs[].activities.left.object": {
+		at: "syncs.0.activities.left.object", a: `"contacts"`, with: [][2]string{noted}, refused: "not_an_activity",
+	},
+	"syncs[].activities.right.object": {
+		at: "syncs.0.activities.right.object", a: `"Contact"`, with: [][2]string{noted}, refused: "not_an_activity",
+	},
+	"syncs[].activities.left.parent": {
+		at: "syncs.0.activities.left.parent", a: `"associations.deals"`, with: [][2]string{noted}, refused: "activity_about_other",
+	},
+	"syncs[].activities.right.parent": {
+		at: "syncs.0.activities.right.parent", a: `"WhatId"`, with: [][2]string{noted}, refused: "activity_about_other",
+	},
+	"syncs[].activities.behavior.": {
+		at: "syncs.0.activities.behavior", a: `{"to_right":"create_only"}`, b: `{"to_right":"create_and_update"}`,
+		with: [][2]string{noted}, see: noting,
+	},
+	"syncs[].activities.mappings[].": {
+		at: "syncs.0.activities.mappings.0.direction", a: `"both"`, b: `"to_left"`, with: [][2]string{noted}, see: noting,
+	},
+	"syncs[].activities.existing": {
+		at: "syncs.0.activities.existing", a: "true", b: "false", with: [][2]string{noted}, see: noting,
+	},
+	"syncs[].activities.system_notes": {inert: "no app tells notes that the system makes from those of people"},
+}
+
+// noted lets the notes of people be tasks of their twins.
+var noted = [2]string{"syncs.0.activities", `{"enabled":true,"left":{"object":"notes"},"right":{"object":"Task"},"mappings":[
+	{"id":"body","left":["hs_note_body"],"right":["Description"]},
+	{"id":"time","left":["hs_timestamp"],"right":["CreatedDate"],"direction":"to_left","write_once":true,
+		"transform":{"type":"datetime"}}]}`}
+
+// noting is a note from before the start, one from after it that is edited later, and
+// a task, and what becomes of them.
+func noting(w *shop) string {
+	w.open()
+	hub, force := w.hub.Core(), w.force.Core()
+	note := func(text string) string {
+		r, err := hub.CreateRecord("notes", map[string]string{
+			"hs_timestamp": "2026-03-01T10:00:00Z", "hs_note_body": text, "associations.contacts": w.twin(crm.Left, "ann"),
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return r.ID
+	}
+	pull := func() {
+		w.move(3 * time.Minute)
+		w.do("POST", w.sync+".activities/pull", nil)
+		w.drain()
+	}
+	before := len(force.Records("Task"))
+	note("old")
+	w.move(time.Minute)
+	w.start()
+	w.move(time.Minute)
+	fresh := note("fresh")
+	pull()
+	if _, err := hub.UpdateRecord("notes", fresh, map[string]string{"hs_note_body": "edited"}); err != nil {
+		w.t.Fatal(err)
+	}
+	pull()
+	var texts []string
+	for _, r := range force.Records("Task")[before:] {
+		texts = append(texts, r.Fields["Description"]+" about somebody: "+strconv.FormatBool(r.Fields["WhoId"] != ""))
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\n")
 }
 
 // confirmed deletes the connection under a name.

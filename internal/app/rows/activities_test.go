@@ -1,0 +1,298 @@
+package rows
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+)
+
+// noted is the setting of notes and tasks, as most tests have it.
+const noted = `{"enabled":true,"left":{"object":"notes"},"right":{"object":"Task"},"mappings":[
+	{"id":"body","left":["hs_note_body"],"right":["Description"]},
+	{"id":"time","left":["hs_timestamp"],"right":["CreatedDate"],"direction":"to_left","write_once":true,
+	"transform":{"type":"datetime"}}]}`
+
+// noting starts a connection of people and their notes, with ann on both sides.
+func (w *world) noting(settings ...any) (ann, twin string) {
+	w.Helper()
+	ann = w.left.add("ann")
+	w.connect(append([]any{"activities", raw(noted)}, settings...)...)
+	w.start()
+	return ann, w.right.id("ann")
+}
+
+// note makes a note about a contact.
+func (w *world) note(about, body string) string {
+	w.Helper()
+	return w.left.make("notes", map[string]string{
+		"hs_timestamp": "2026-03-01T10:00:00Z", "hs_note_body": body, "associations.contacts": about,
+	})
+}
+
+// pullNotes looks for new notes and tasks.
+func (w *world) pullNotes() { w.Helper(); w.begin(w.sync + ".activities/pull") }
+
+// rewrite changes a record of another object than the usual one.
+func (f *fake) rewrite(object, id string, fields ...string) {
+	f.w.Helper()
+	f.knob("PATCH", "records/"+object+"/"+id, map[string]any{"fields": pairs(fields)})
+}
+
+// task demands the one task with a text, and returns it.
+func (w *world) task(body string) record {
+	w.Helper()
+	var found []record
+	for _, r := range w.right.of("Task") {
+		if r.Fields["Description"] == body {
+			found = append(found, r)
+		}
+	}
+	if len(found) != 1 {
+		w.Fatalf("%d tasks %q, want one: %v", len(found), body, w.right.of("Task"))
+	}
+	return found[0]
+}
+
+// tasks demands how many tasks there are.
+func (w *world) tasks(want int) {
+	w.Helper()
+	if all := w.right.of("Task"); len(all) != want {
+		w.Errorf("%d tasks, want %d: %v", len(all), want, all)
+	}
+}
+
+// about is the contact that a note is associated with.
+func (w *world) about(note string) string {
+	w.Helper()
+	var found struct {
+		Results []struct {
+			ID string `json:"toObjectId"`
+		}
+	}
+	path := "/crm/v4/objects/notes/" + note + "/associations/contacts"
+	a := w.send(w.left.url, "pat-fake-private-app", http.MethodGet, path, nil)
+	a.into(&found)
+	if len(found.Results) > 1 {
+		w.Errorf("note %s is about several contacts: %s", note, a.body)
+	}
+	if len(found.Results) == 0 {
+		return ""
+	}
+	return found.Results[0].ID
+}
+
+// activity reads a note or task as the API shows it.
+func (w *world) activity(side, id string) view {
+	w.Helper()
+	var v view
+	w.get(w.sync+".activities/records/"+side+"/"+id, &v)
+	return v
+}
+
+// TestRow54_ActivitiesHaveASwitch: people are synced in any case, notes while the
+// switch is on; off, nothing of them moves, and on again nothing comes twice.
+func TestRow54_ActivitiesHaveASwitch(t *testing.T) {
+	row(t, func(w *world) {
+		ann, twin := w.noting("activities.enabled", false)
+		w.note(ann, "while off")
+		w.refused(w.call("POST", w.sync+".activities/pull", nil), 409, "switched_off")
+		w.right.has("ann", "LastName", "Of ann")
+		w.tasks(0)
+
+		w.change("activities.enabled", true)
+		first := w.note(ann, "hello")
+		w.pullNotes()
+		task := w.task("hello")
+		equal(w, "the contact of the task", task.Fields["WhoId"], twin)
+		made := w.right.make("Task", map[string]string{"Description": "from there", "WhoId": twin})
+		w.pullNotes()
+		partner := w.activity("right", made).Partner
+		if equal(w, "the contact of the note", w.about(partner), ann); partner == "" {
+			w.Fatal("the task has no note")
+		}
+
+		w.change("activities.enabled", false)
+		w.left.rewrite("notes", first, "hs_note_body", "edited")
+		w.refused(w.call("POST", w.sync+".activities/pull", nil), 409, "switched_off")
+		w.task("hello")
+		w.change("activities.enabled", true)
+		w.pullNotes()
+		w.task("edited")
+		if n := len(w.right.of("Task")); n > 3 { // what was made while it was off in that very second is new
+			w.Errorf("%d tasks: something came twice", n)
+		}
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow54_ActivitiesFollowTheirParent: a note waits for the link of its contact,
+// visibly and without failing, and is made by itself when that is there; moved to
+// another contact on either side, it is moved on the other, too.
+func TestRow54_ActivitiesFollowTheirParent(t *testing.T) {
+	row(t, func(w *world) {
+		ann, _ := w.noting("rules", raw(`[{"id":"known","direction":"to_right",
+			"filter":{"not":{"field":"city","op":"equals","value":"Later"}}},{"id":"all","direction":"to_left"}]`))
+		nobody := w.left.make("notes", map[string]string{"hs_timestamp": "2026-03-01T10:00:00Z", "hs_note_body": "of nobody"})
+		bob := w.left.add("bob")
+		waiting := w.note(bob, "waiting")
+		w.pullNotes()
+		w.tasks(0)
+		v := w.activity("left", waiting)
+		equal(w, "state of a note whose contact is not linked", v.State+" "+v.Code, "waiting partner_not_linked")
+		v = w.activity("left", nobody)
+		equal(w, "state of a note of nobody", v.State+" "+v.Code, "excluded activity_without_parent")
+
+		w.pull()
+		w.until("the task of the contact that is linked now", func() bool { return len(w.right.of("Task")) == 1 })
+		w.rest()
+		equal(w, "its contact", w.task("waiting").Fields["WhoId"], w.right.id("bob"))
+
+		w.left.rewrite("notes", waiting, "associations.contacts", ann, "hs_note_body", "moved here")
+		w.pullNotes()
+		equal(w, "the contact of the task", w.task("moved here").Fields["WhoId"], w.right.id("ann"))
+		w.right.rewrite("Task", w.task("moved here").ID, "WhoId", w.right.id("bob"))
+		w.pullNotes()
+		equal(w, "the contact of the note", w.about(waiting), bob)
+
+		out := w.left.add("out", "city", "Later")
+		w.pull()
+		excluded := w.note(out, "of somebody left out")
+		w.pullNotes()
+		v = w.activity("left", excluded)
+		equal(w, "state of a note of somebody left out", v.State+" "+v.Code, "excluded parent_excluded")
+		w.left.edit(out, "city", "Now")
+		w.pull()
+		w.until("the task of who is let in", func() bool { return len(w.right.of("Task")) == 2 })
+		w.rest()
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+		before := w.left.written() + w.right.written()
+		w.begin(w.sync + ".activities/resync")
+		equal(w, "writes of a resync", w.left.written()+w.right.written(), before)
+	})
+}
+
+// TestRow100_NewOrExistingByTheLink: nothing but the link tells a new activity from
+// one that is known. Notes with one text are two; the text of one may change.
+func TestRow100_NewOrExistingByTheLink(t *testing.T) {
+	row(t, func(w *world) {
+		ann, twin := w.noting()
+		w.right.make("Task", map[string]string{"Description": "same", "WhoId": twin})
+		first := w.note(ann, "same")
+		w.note(ann, "same")
+		w.pullNotes()
+		w.tasks(3)
+		equal(w, "notes", len(w.left.of("notes")), 3)
+		task := w.activity("left", first).Partner
+		w.left.rewrite("notes", first, "hs_note_body", "other")
+		w.pullNotes()
+		w.tasks(3)
+		equal(w, "the task of the edited note", w.task("other").ID, task)
+		w.begin(w.sync + ".activities/resync")
+		w.tasks(3)
+		equal(w, "notes after a resync", len(w.left.of("notes")), 3)
+	})
+}
+
+// TestRow116_BehavioursOfActivities: capture, create only, update only, each with
+// its outcome and the behaviour in force; the switch needs a mapping.
+func TestRow116_BehavioursOfActivities(t *testing.T) {
+	row(t, func(w *world) {
+		ann, _ := w.noting("direction", "to_right", "activities.behavior", raw(`{"to_right":"create_only"}`))
+		known := w.note(ann, "one")
+		w.pullNotes()
+		w.left.rewrite("notes", known, "hs_note_body", "one edited")
+		w.pullNotes()
+		w.task("one")
+		skipped := func(record, behavior, code string) {
+			w.Helper()
+			all := w.log("sync=people.activities", "record="+record)
+			if !slices.ContainsFunc(all, func(e entry) bool {
+				return e.Outcome == "skipped" && e.Behavior == behavior && e.Code == code
+			}) {
+				w.Errorf("nothing is logged as skipped under %s with %s: %+v", behavior, code, all)
+			}
+		}
+		skipped(known, "create_only", "behavior_create_only")
+
+		w.change("activities.behavior.to_right", "update_only")
+		fresh := w.note(ann, "two")
+		w.left.rewrite("notes", known, "hs_note_body", "one again")
+		w.pullNotes()
+		w.task("one again")
+		w.tasks(1)
+		skipped(fresh, "update_only", "behavior_update_only")
+
+		w.change("activities.behavior.to_right", "create_and_update")
+		w.left.rewrite("notes", fresh, "hs_note_body", "two again")
+		w.pullNotes()
+		w.task("two again")
+		w.tasks(2)
+
+		w.refused(w.tryChange("activities.mappings", []any{}), 400, "does_nothing", "/syncs/0/activities/mappings")
+		w.refused(w.tryChange("activities.behavior.to_right", "nothing"), 400, "unknown_value")
+	})
+}
+
+// TestRow136_OnlyNewNotes: what was there when the switch went on is left alone, and
+// said so; with existing it comes as well, once.
+func TestRow136_OnlyNewNotes(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann")
+		old := w.note(ann, "old")
+		w.pass(time.Minute)
+		w.connect("activities", raw(noted))
+		w.start()
+		w.pass(time.Minute)
+		fresh := w.note(ann, "fresh")
+		w.pullNotes()
+		w.task("fresh")
+		w.tasks(1)
+		w.begin(w.sync + ".activities/resync")
+		w.tasks(1)
+		v := w.activity("left", old)
+		equal(w, "state of the old note", v.State+" "+v.Code, "excluded activity_made_before")
+
+		w.pass(time.Minute)
+		w.change("activities.enabled", false)
+		w.note(ann, "while off")
+		w.pass(time.Minute)
+		w.change("activities.enabled", true)
+		w.left.rewrite("notes", fresh, "hs_note_body", "fresh edited")
+		w.pullNotes()
+		w.task("fresh edited")
+		w.tasks(1)
+
+		w.change("activities.existing", true)
+		w.begin(w.sync + ".activities/resync")
+		w.task("old")
+		w.task("while off")
+		w.tasks(3)
+		w.begin(w.sync + ".activities/resync")
+		w.tasks(3)
+		equal(w, "notes", len(w.left.of("notes")), 3)
+	})
+}
+
+// TestRow149_MappingsOfActivities: the rules of all mappings hold for those of
+// activities while the switch is on: each problem by its place.
+func TestRow149_MappingsOfActivities(t *testing.T) {
+	row(t, func(w *world) {
+		ann, _ := w.noting()
+		wrong := raw(`[{"id":"body","left":["hs_note_text"],"right":["Description"]}]`)
+		w.invalid("unknown_field", "/syncs/0/activities/mappings/0/left/0", "activities.mappings", wrong)
+		w.invalid("required_field_unmapped", "/syncs/0/activities/mappings", "activities.mappings.time", nil)
+		w.invalid("read_only_field", "/syncs/0/activities/mappings/1/right/0", "activities.mappings.time.direction", "both")
+		w.invalid("not_an_activity", "/syncs/0/activities/right/object", "activities.right", raw(`{"object":"Lead"}`))
+		w.invalid("activity_about_other", "/syncs/0/activities/right/parent", "activities.right.parent", "WhatId")
+		w.invalid("missing_key", "/syncs/0/activities/left/object", "activities.left", nil)
+		w.refused(w.tryChange("activities.mappings", wrong), 400, "unknown_field", "/syncs/0/activities/mappings/0/left/0")
+		w.valid("activities.enabled", false, "activities.mappings", wrong)
+		w.want(200, "GET", w.con+"/suggestions", nil).says(`"people.activities"`, `"hs_note_body"`)
+
+		w.change("activities.mappings.body.default", raw(`{"to_right":"no words"}`))
+		w.note(ann, "")
+		w.pullNotes()
+		w.task("no words")
+	})
+}
