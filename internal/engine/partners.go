@@ -221,8 +221,8 @@ func (b *books) awaits(u *unit) {
 		if r == nil {
 			continue
 		}
-		held := u.decision.State == crm.StateWaiting || u.decision.State == crm.StateExcluded
-		if u.link != nil && !held && !u.hint.Force && u.decision.Base[f.Mapping].Same(u.link.Base[f.Mapping]) {
+		orphan := s.conf.About != nil && !u.link.paired() // what it is about may be another one by now
+		if u.link != nil && !orphan && !u.hint.Force && u.decision.Base[f.Mapping].Same(u.link.Base[f.Mapping]) {
 			continue
 		}
 		for _, n := range named1(m.Joins(), side, r.Fields[m.Names(side)[0]]) {
