@@ -16,7 +16,9 @@ func TestWire(t *testing.T) {
 		Start:   []string{"GetParameter admin-key"},
 		Asks: map[string][]string{
 			"api-list-apps":         nil,
-			"api-create-connection": {"GetItem settings", "PutItem settings", "Query settings", "UpdateItem settings"},
+			"api-create-connection": {
+				"GetItem settings", "PutItem settings", "Query settings", "TransactWriteItems", "UpdateItem settings",
+			},
 		},
 	})
 }
