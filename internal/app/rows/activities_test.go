@@ -101,6 +101,7 @@ func TestRow54_ActivitiesHaveASwitch(t *testing.T) {
 		w.tasks(0)
 
 		w.change("activities.enabled", true)
+		w.rest() // what it begins by itself is over
 		first := w.note(ann, "hello")
 		w.pullNotes()
 		task := w.task("hello")
@@ -117,6 +118,7 @@ func TestRow54_ActivitiesHaveASwitch(t *testing.T) {
 		w.refused(w.call("POST", w.sync+".activities/pull", nil), 409, "switched_off")
 		w.task("hello")
 		w.change("activities.enabled", true)
+		w.rest() // what it begins by itself is over
 		w.pullNotes()
 		w.task("edited")
 		if n := len(w.right.of("Task")); n > 3 { // what was made while it was off in that very second is new
@@ -258,6 +260,7 @@ func TestRow136_OnlyNewNotes(t *testing.T) {
 		w.note(ann, "while off")
 		w.pass(time.Minute)
 		w.change("activities.enabled", true)
+		w.rest() // what it begins by itself is over
 		w.left.rewrite("notes", fresh, "hs_note_body", "fresh edited")
 		w.pullNotes()
 		w.task("fresh edited")
