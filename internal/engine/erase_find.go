@@ -165,7 +165,7 @@ func (w *eraser) findLinks(ctx context.Context) error {
 					if err != nil || l.AliasOf != "" {
 						return err
 					}
-					if keys := baseKeys(set, l); w.ofPerson(ends, l.Left, l.Right, keys) {
+					if keys := baseKeys(set, l); w.ofPerson(ends, l.Left, l.Right, keys) || w.about(c, &c.Syncs[i], l) {
 						w.learn(keys, ends[0].record(l.Left), ends[1].record(l.Right))
 					}
 					return nil
@@ -174,9 +174,46 @@ func (w *eraser) findLinks(ctx context.Context) error {
 					return err
 				}
 			}
+			if err := w.findWaiting(ctx, sc, c, &c.Syncs[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// about reports whether a pair are activities about the person: what is said in them
+// is said of nobody else.
+func (w *eraser) about(c *crm.Connection, conf *crm.Sync, l *link) bool {
+	if conf.About == nil {
+		return false
+	}
+	parent := w.endsOf(c.ID, conf.About.Sync)[0] // a reference is agreed on as the left record
+	return slices.ContainsFunc(conf.Associations, func(a crm.Association) bool {
+		return w.t.record(parent.account, parent.object, crm.RecordID(l.Base[a.Line().ID].Text))
+	})
+}
+
+// findWaiting looks for activities about the person that are not linked yet.
+func (w *eraser) findWaiting(ctx context.Context, sc scope, c *crm.Connection, conf *crm.Sync) error {
+	if conf.About == nil {
+		return nil
+	}
+	own, parents := ends(c, conf), w.endsOf(c.ID, conf.About.Sync)
+	q := store.Query{
+		Table: store.Links, Workspace: w.ws, Partition: sc.awaited("", "", "", "").Partition, Prefix: awaitedSort, Limit: 500,
+	}
+	return w.eachItem(ctx, q, func(it store.Item) error {
+		var a awaitedItem
+		if err := json.Unmarshal(it.Data, &a); err != nil {
+			return fault.Wrap("engine: decode who waits", fault.Other, err)
+		}
+		parent := parents[a.Side.Index()]
+		if a.Sync == conf.About.Sync && w.t.record(parent.account, parent.object, a.Partner) {
+			w.learn(nil, own[a.Side.Index()].record(a.Record))
+		}
+		return nil
+	})
 }
 
 func (o appObject) record(id crm.RecordID) AppRecord { return AppRecord{o.account, o.object, id} }
