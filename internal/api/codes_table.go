@@ -734,6 +734,10 @@ var recordCodes = []codeRow{
 		"correct the value in the app or resolve the record, then retry without values",
 	},
 	{"plan_not_ready", "the plan is still being worked out, or failed", EffectRequest, "wait until its state is done"},
+	{
+		"other_run_open", "another run of the sync is not over yet, and one goes on at a time", EffectRequest,
+		"wait for its end, or cancel it, and ask again",
+	},
 	{"record_unknown", "the record is not known here", EffectRequest, "check side and ID; sync it once to make it known"},
 	{
 		"partner_unknown", "the record to link with is not in the other app", EffectRequest,

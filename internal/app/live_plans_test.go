@@ -98,7 +98,8 @@ func TestLive_PlansAreAppliedAsTheyAreOrNotAtAll(t *testing.T) {
 
 // TestLive_PlansOfSomeRecords: a plan of named records lists those; one that is
 // not worked out yet cannot be applied; a change of the document after a plan
-// makes what it changes stale; a paused connection applies nothing.
+// makes what it changes stale; a paused connection applies nothing, and one that is
+// at work on something else says so.
 func TestLive_PlansOfSomeRecords(t *testing.T) {
 	t.Parallel()
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
@@ -143,5 +144,9 @@ func TestLive_PlansOfSomeRecords(t *testing.T) {
 		if run.Outcomes[crm.Updated] != 0 || l.held(crm.Right, ra)["MailingCity"] != "Antwerp" {
 			t.Errorf("a plan made under other settings was applied: %v, %v", run.Outcomes, l.held(crm.Right, ra))
 		}
+
+		l.want(202, "POST", l.sync+"/resync", nil)
+		l.refused(409, "other_run_open", "POST", "/v1/plans/"+string(p.ID)+"/apply", nil)
+		l.drain()
 	})
 }

@@ -410,7 +410,8 @@ func (s *session) finishPlan(ctx context.Context, r *storedRun) error {
 
 // ApplyPlan does what a finished plan lists, and nothing else: each change is
 // worked out again, and one that would differ from the plan is left as stale.
-// Applying a full plan of a draft is its initial sync.
+// Applying a full plan of a draft is its initial sync. Conflict while another run of
+// the sync is open.
 func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID) (Run, error) {
 	p, _, err := e.loadPlan(ctx, ws, id)
 	if err != nil {
@@ -438,13 +439,21 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 		return Run{}, fault.New("engine: apply plan", fault.Conflict, "connection_changed",
 			"the connection was joined to other accounts since")
 	}
-	return e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) {
+	run, err := e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) {
 		r.Phase, r.Run.Plan = phaseApply, id
 		if p.Plan.Kind == planUndo {
 			r.Undo = &undoneRun{Run: p.Plan.Undoes}
 		}
 	})
+	if err == nil && run.Plan != id {
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, codeOtherRun, fmt.Sprintf(
+			"the %s run %s of the sync is not over yet, and one goes on at a time", run.Kind, run.ID))
+	}
+	return run, err
 }
+
+// codeOtherRun answers what cannot begin because another run of the sync is open.
+const codeOtherRun = "other_run_open"
 
 // adopt makes a draft active with the plan's listing as its first one.
 func (e *Engine) adopt(ctx context.Context, sc scope, p *storedPlan) (*crm.Connection, error) {
