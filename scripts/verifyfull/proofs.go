@@ -234,6 +234,7 @@ var proofs = []proof{
 	}},
 	{
 		command: []string{"bash", "-c", `make "$PWD/.tools/venv/.installed" && scripts/verify.d/10-conformance.sh`},
+		env:     []string{"CONFORMANCE_EXAMPLES=30"},
 		figures: []figure{
 			{
 				goal: "API conformance from the OpenAPI document", target: ">= 5,000 cases, 0 failures",
