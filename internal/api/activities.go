@@ -18,6 +18,7 @@ import (
 const (
 	CodeNotActivity = "not_an_activity"
 	CodeNotAbout    = "activity_about_other"
+	CodeOfItsOwn    = "activity_on_its_own"
 )
 
 // readFilled reads a document, with what an app says of its activities filled in: which
@@ -65,7 +66,13 @@ func (s *server) activityObject(ctx context.Context, id crm.AccountID, object st
 // activities holds the activities of a sync against the two apps: their objects
 // whenever they are named, all else while they are switched on.
 func (v *validation) activities(i int, known [2]bool) error {
-	s, at := &v.c.Syncs[i], "/syncs/"+strconv.Itoa(i)+"/activities"
+	s, at := &v.c.Syncs[i], "/syncs/"+strconv.Itoa(i)
+	for n, side := range crm.Sides {
+		if known[n] {
+			v.ownActivity(s.Object(side), at+"/"+string(side)+"/object", side)
+		}
+	}
+	at += "/activities"
 	a := &s.Activities
 	if !a.Enabled && a.Left.Object == "" && a.Right.Object == "" {
 		return nil
@@ -108,6 +115,16 @@ func (v *validation) activities(i int, known [2]bool) error {
 	}
 	v.activityMappings(&one, i, fields)
 	return nil
+}
+
+// ownActivity refuses activities as the records of a sync: its steps would tell two of
+// them to be one by what they say.
+func (v *validation) ownActivity(object, at string, side crm.Side) {
+	app := v.s.Drivers[v.apps[side.Index()]].App
+	if o := app.Object(object); o != nil && o.Activity != nil {
+		v.add(at, CodeOfItsOwn, "%s of %s are synced with the records that they are about: name them in activities of the "+
+			"sync of those", object, app.Name)
+	}
 }
 
 // activityEnd asks for an activity object that is about the sync's records.

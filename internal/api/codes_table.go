@@ -622,6 +622,10 @@ var recordCodes = []codeRow{
 		"it is written by itself when that record is linked; look there why it is not, or choose another",
 	},
 	{
+		CodeOfItsOwn, "notes, tasks, calls and meetings are synced with the records that they are about", EffectDocument,
+		"name them in activities of the sync of those records",
+	},
+	{
 		CodeNotActivity, "the object holds no notes, tasks, calls or meetings, or the app has none that are synced",
 		EffectDocument, "choose an object of GET /v1/accounts/{id}/objects that has activity",
 	},

@@ -56,7 +56,7 @@ type ledger struct {
 	*memstore.Store
 	writes   atomic.Int64
 	gets     atomic.Int64
-	before   atomic.Value // func(store.Write), called before each lone write
+	before   atomic.Value // func(store.Write), called before each write and the first of a transaction
 	requests atomic.Int64
 	failAt   atomic.Int64 // the number of the request that fails; 0 = none
 }
@@ -111,6 +111,9 @@ func (l *ledger) BatchWrite(ctx context.Context, ws []store.Write) ([]int64, []e
 }
 
 func (l *ledger) Transact(ctx context.Context, ws []store.Write) error {
+	if f, ok := l.before.Load().(func(store.Write)); ok {
+		f(ws[0])
+	}
 	l.writes.Add(int64(len(ws)))
 	if err := l.trouble(); err != nil {
 		return err

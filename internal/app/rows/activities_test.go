@@ -287,6 +287,7 @@ func TestRow149_MappingsOfActivities(t *testing.T) {
 		w.invalid("unknown_field", "/syncs/0/activities/mappings/0/left/0", "activities.mappings", wrong)
 		w.invalid("required_field_unmapped", "/syncs/0/activities/mappings", "activities.mappings.time", nil)
 		w.invalid("read_only_field", "/syncs/0/activities/mappings/1/right/0", "activities.mappings.time.direction", "both")
+		w.invalid("activity_on_its_own", "/syncs/0/right/object", "right.object", "Task")
 		w.invalid("not_an_activity", "/syncs/0/activities/right/object", "activities.right", raw(`{"object":"Lead"}`))
 		w.invalid("activity_about_other", "/syncs/0/activities/right/parent", "activities.right.parent", "WhatId")
 		w.invalid("missing_key", "/syncs/0/activities/left/object", "activities.left", nil)

@@ -537,20 +537,22 @@ function ObjectStep({ connection, sync, change, ends, doc }: Editing & { doc: Do
               <Failure error={objects[side].error} again={() => void objects[side].refetch()} />
             ) : (
               <div className="cards" role="radiogroup" aria-label={`Record type of ${ends[side].name}`}>
-                {objects[side].items.map((o) => (
-                  // biome-ignore lint/a11y/useSemanticElements: a card that is a radio
-                  <button
-                    key={o.id}
-                    type="button"
-                    role="radio"
-                    aria-checked={sync[side].object === o.id}
-                    className="card"
-                    onClick={() => set(side, o.id)}
-                  >
-                    <b>{o.label}</b>
-                    <span className="mono">{o.id}</span>
-                  </button>
-                ))}
+                {objects[side].items
+                  .filter((o) => !o.activity)
+                  .map((o) => (
+                    // biome-ignore lint/a11y/useSemanticElements: a card that is a radio
+                    <button
+                      key={o.id}
+                      type="button"
+                      role="radio"
+                      aria-checked={sync[side].object === o.id}
+                      className="card"
+                      onClick={() => set(side, o.id)}
+                    >
+                      <b>{o.label}</b>
+                      <span className="mono">{o.id}</span>
+                    </button>
+                  ))}
               </div>
             )}
           </Panel>
