@@ -45,7 +45,7 @@ var settingsRights = map[string][]itemRight{
 		{"ErasureKey", "GetItem PutItem ConditionCheckItem", "erasure_key"},
 		{"Apps", putAndRead, "schema budget#"},
 		{"Audit", "PutItem", "audit"}, // an erasure that an app asked for
-		{"AuditChain", "GetItem PutItem", "audit_head"},
+		{"AuditChain", "PutItem Query", "audit_head"},
 	},
 	sync: {
 		{"Settings", "GetItem Query PutItem UpdateItem ConditionCheckItem", "workspace"},
@@ -64,7 +64,7 @@ var settingsRights = map[string][]itemRight{
 		{"Tokens", "GetItem PutItem UpdateItem DeleteItem", "/webhook# /oauth_state# idempotency alert_secret"},
 		{"ErasureKey", "GetItem PutItem ConditionCheckItem", "erasure_key"},
 		{"Apps", putAndRead, "schema budget# /moves"},
-		{"Audit", "GetItem PutItem Query", "audit audit_head"},
+		{"Audit", "PutItem Query", "audit audit_head"},
 		{"Alerts", "Query", "alert"},
 	},
 	keeper: {

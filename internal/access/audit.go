@@ -104,7 +104,7 @@ func (a *Audit) Record(ctx context.Context, p Principal, e AuditEntry) (string, 
 		e.Changes = []AuditChange{}
 	}
 	for range appendTries {
-		head, version, err := a.latest(ctx, p.Workspace)
+		head, err := a.latest(ctx, p.Workspace)
 		if err != nil {
 			return "", err
 		}
@@ -114,11 +114,11 @@ func (a *Audit) Record(ctx context.Context, p Principal, e AuditEntry) (string, 
 			return "", fault.Wrap(op, fault.Other, err)
 		}
 		key := store.Key{Table: store.Settings, Workspace: p.Workspace, Partition: auditPartition, Sort: e.ID}
-		heads, err := head.after(&e, hash).writes(p.Workspace, version)
+		end, err := head.after(&e, hash).write(p.Workspace)
 		if err != nil {
 			return "", fault.Wrap(op, fault.Other, err)
 		}
-		err = a.store.Transact(ctx, append(heads, store.Write{Item: store.Item{Key: key, Data: data}, If: store.IfAbsent}))
+		err = a.store.Transact(ctx, []store.Write{{Item: store.Item{Key: key, Data: data}, If: store.IfAbsent}, end})
 		if !fault.Is(err, fault.Conflict) {
 			return e.ID, err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -14,44 +15,50 @@ import (
 
 const (
 	chainPartition = "audit_head"
-	latestHead     = "latest"
 	chainFormat    = 1
 	maxProblems    = 50 // told of one day
 )
 
-// auditHead is where the chain ends: of a workspace, under the name latest, and of
-// each of its days, under the day. Every entry names the hash of the one before it,
-// also over midnight, so that nothing before a head can be changed, removed or put
-// in between without another hash of that head.
+// auditHead is the end of a workspace's chain as it was after one entry. Every entry
+// names the hash of the one before it, also over midnight, so that nothing before a
+// head can be changed, removed or put in between without another hash of that head.
+// Heads are numbered through and put only where there is none of the number: whoever
+// appends at the same time takes another one.
 type auditHead struct {
 	V     int    `json:"v"`
+	N     int64  `json:"n"` // number of the entry, from 1
 	Day   string `json:"day"`
-	Seq   int64  `json:"seq"`   // entries of the day
+	Seq   int64  `json:"seq"`   // entries of the day so far
 	Hash  string `json:"hash"`  // of the last of them
 	First string `json:"first"` // the smallest ID among the day's entries
 	Last  string `json:"last"`  // the greatest
 }
 
-func headKey(ws crm.WorkspaceID, sort string) store.Key {
-	return store.Key{Table: store.Settings, Workspace: ws, Partition: chainPartition, Sort: sort}
+func headKey(ws crm.WorkspaceID, n int64) store.Key {
+	return store.Key{Table: store.Settings, Workspace: ws, Partition: chainPartition, Sort: fmt.Sprintf("%012d", n)}
 }
 
-// latest returns the end of a workspace's chain; empty, at version 0, before the first entry.
-func (a *Audit) latest(ctx context.Context, ws crm.WorkspaceID) (auditHead, int64, error) {
-	item, err := a.store.Get(ctx, headKey(ws, latestHead))
-	if fault.Is(err, fault.NotFound) {
-		return auditHead{}, 0, nil
-	}
-	if err != nil {
-		return auditHead{}, 0, err
-	}
-	h, err := decodeHead(item)
-	return h, item.Version, err
+// latest returns the end of a workspace's chain; empty before the first entry.
+func (a *Audit) latest(ctx context.Context, ws crm.WorkspaceID) (auditHead, error) {
+	return a.head(ctx, store.Query{
+		Table: store.Settings, Workspace: ws, Partition: chainPartition, Reverse: true, Limit: 1,
+	})
 }
 
-func decodeHead(item store.Item) (h auditHead, err error) {
+// headAt returns the end of the chain after an entry; empty when it is not there.
+func (a *Audit) headAt(ctx context.Context, ws crm.WorkspaceID, n int64) (auditHead, error) {
+	return a.head(ctx, store.Query{
+		Table: store.Settings, Workspace: ws, Partition: chainPartition, Limit: 1, Prefix: headKey(ws, n).Sort,
+	})
+}
+
+func (a *Audit) head(ctx context.Context, q store.Query) (h auditHead, err error) {
 	const op = "access: read the end of the audit trail"
-	if err := json.Unmarshal(item.Data, &h); err != nil {
+	page, err := a.store.Query(ctx, q)
+	if err != nil || len(page.Items) == 0 {
+		return h, err
+	}
+	if err := json.Unmarshal(page.Items[0].Data, &h); err != nil {
 		return h, fault.Wrap(op, fault.Other, err)
 	}
 	if h.V != chainFormat {
@@ -66,20 +73,14 @@ func (h auditHead) after(e *AuditEntry, hash string) auditHead {
 		h.First, h.Last = e.ID, e.ID
 	}
 	return auditHead{
-		V: chainFormat, Day: e.Day, Seq: e.Seq, Hash: hash, First: min(h.First, e.ID), Last: max(h.Last, e.ID),
+		V: chainFormat, N: h.N + 1, Day: e.Day, Seq: e.Seq, Hash: hash, First: min(h.First, e.ID), Last: max(h.Last, e.ID),
 	}
 }
 
-// writes stores the head as the latest, where it is still at the version, and as its day's.
-func (h auditHead) writes(ws crm.WorkspaceID, version int64) ([]store.Write, error) {
+// write stores the head, where nobody else has appended.
+func (h auditHead) write(ws crm.WorkspaceID) (store.Write, error) {
 	data, err := json.Marshal(h)
-	if err != nil {
-		return nil, err
-	}
-	return []store.Write{
-		{Item: store.Item{Key: headKey(ws, latestHead), Data: data}, If: store.IfVersion(version)},
-		{Item: store.Item{Key: headKey(ws, h.Day), Data: data}},
-	}, nil
+	return store.Write{Item: store.Item{Key: headKey(ws, h.N), Data: data}, If: store.IfAbsent}, err
 }
 
 // AuditDay is what a look at the chain of one day found.
@@ -92,59 +93,45 @@ type AuditDay struct {
 }
 
 // Days checks the chain of each day of a page, newest first: every entry is read, and
-// its hash held against what the next one and the day's head say.
+// its hash held against what the next one and the day's head say. Invalid for a cursor
+// that is none of this list's.
 func (a *Audit) Days(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]AuditDay, string, error) {
-	before, _, err := a.latest(ctx, ws)
-	if err != nil {
-		return nil, "", err
-	}
-	days := store.Query{
-		Table: store.Settings, Workspace: ws, Partition: chainPartition, To: latestHead, Reverse: true, Limit: limit,
-		Cursor: cursor,
-	}
-	heads, next, err := a.heads(ctx, days)
-	if err != nil || len(heads) == 0 {
-		return nil, next, err
-	}
-	days.To, days.Limit, days.Cursor = heads[len(heads)-1].Day, 1, ""
-	older, _, err := a.heads(ctx, days)
-	if err != nil {
-		return nil, "", err
-	}
-	out := make([]AuditDay, len(heads))
-	heads = append(heads, append(older, auditHead{})[0])
-	for i := range out {
-		if out[i], err = a.day(ctx, ws, heads[i], heads[i+1].Hash); err != nil {
-			return nil, "", err
+	head, err := a.latest(ctx, ws)
+	if cursor != "" && err == nil {
+		n, bad := strconv.ParseInt(cursor, 10, 64)
+		if bad != nil || n < 1 || n >= head.N {
+			return nil, "", fault.New("access: check the audit trail", fault.Invalid, "cursor_malformed",
+				"the cursor is not one that this list returned")
 		}
+		head, err = a.gone(ctx, ws, n)
 	}
-	after, _, err := a.latest(ctx, ws)
-	// The trail may have grown while we looked.
-	if newest := heads[0]; cursor == "" && (newest.compare(before) < 0 || newest.compare(after) > 0 ||
-		newest.compare(after) == 0 && newest != after) {
-		out[0].find("the whole trail ends at entry %d of %s, which is another place", after.Seq, after.Day)
+	var out []AuditDay
+	for err == nil && head.N > 0 && len(out) < limit {
+		var before auditHead
+		if n := head.N - head.Seq; n > 0 {
+			before, err = a.gone(ctx, ws, n)
+		}
+		if err == nil {
+			var d AuditDay
+			d, err = a.day(ctx, ws, head, before.Hash, cursor == "" && len(out) == 0)
+			out = append(out, d)
+		}
+		head = before
 	}
-	return out, next, err
+	if err != nil || head.N == 0 {
+		return out, "", err
+	}
+	return out, strconv.FormatInt(head.N, 10), nil
 }
 
-// heads are the days' heads that a query finds.
-func (a *Audit) heads(ctx context.Context, q store.Query) ([]auditHead, string, error) {
-	page, err := a.store.Query(ctx, q)
-	if err != nil {
-		return nil, "", err
+// gone is headAt for a head that must be there. In the place of one that is not stands
+// one that fits nothing.
+func (a *Audit) gone(ctx context.Context, ws crm.WorkspaceID, n int64) (auditHead, error) {
+	h, err := a.headAt(ctx, ws, n)
+	if err == nil && h.N != n {
+		h = auditHead{N: n, Seq: n}
 	}
-	out := make([]auditHead, len(page.Items))
-	for i, item := range page.Items {
-		if out[i], err = decodeHead(item); err != nil {
-			return nil, "", err
-		}
-	}
-	return out, page.Next, nil
-}
-
-// compare says which of two heads is further on.
-func (h auditHead) compare(o auditHead) int {
-	return cmp.Or(cmp.Compare(h.Day, o.Day), cmp.Compare(h.Seq, o.Seq))
+	return h, err
 }
 
 // place is where an entry stands in its chain.
@@ -153,13 +140,24 @@ type place struct {
 	seq            int64
 }
 
-// day checks the chain of one day; before is the hash that its first entry names.
-func (a *Audit) day(ctx context.Context, ws crm.WorkspaceID, head auditHead, before string) (AuditDay, error) {
+// day checks the chain of one day, the newest or another one; before is the hash that
+// its first entry names.
+func (a *Audit) day(
+	ctx context.Context, ws crm.WorkspaceID, head auditHead, before string, newest bool,
+) (AuditDay, error) {
 	d := AuditDay{Day: head.Day, Entries: head.Seq, Hash: head.Hash, Intact: true, Problems: []string{}}
+	if head.Day == "" {
+		d.find("the end of the chain after entry %d is gone, so that nothing up to it can be checked", head.N)
+		return d, nil
+	}
 	var chain []place
+	beyond := ""
 	q := store.Query{
 		Table: store.Settings, Workspace: ws, Partition: auditPartition, Limit: 1000,
 		From: head.First, To: head.Last + "\x00",
+	}
+	if newest {
+		q.To = ""
 	}
 	for {
 		page, err := a.store.Query(ctx, q)
@@ -174,7 +172,9 @@ func (a *Audit) day(ctx context.Context, ws crm.WorkspaceID, head auditHead, bef
 				d.find("entry %s cannot be read as what was written", item.Key.Sort)
 			case e.Day == "":
 				d.find("entry %s is in no chain", e.ID)
-			case e.Day == head.Day && e.Seq <= head.Seq: // what came while we looked is left for the next look
+			case e.Day > head.Day, e.Day == head.Day && e.Seq > head.Seq:
+				beyond = e.ID
+			case e.Day == head.Day:
 				chain = append(chain, place{e.ID, e.Prev, hash, e.Seq})
 			}
 		}
@@ -184,7 +184,14 @@ func (a *Audit) day(ctx context.Context, ws crm.WorkspaceID, head auditHead, bef
 	}
 	slices.SortStableFunc(chain, func(x, y place) int { return cmp.Compare(x.seq, y.seq) })
 	d.follow(chain, before)
-	return d, nil
+	if beyond == "" {
+		return d, nil
+	}
+	next, err := a.headAt(ctx, ws, head.N+1)
+	if err == nil && next.N == 0 { // else it came while we looked
+		d.find("entry %s is behind the end of the chain", beyond)
+	}
+	return d, err
 }
 
 // follow goes along a day's chain.

@@ -280,7 +280,7 @@ var Kinds = []Kind{
 	},
 	{
 		"audit_head", Settings, "audit_head", "", OfItself, Whole, Sleeps, "", EraseNothing,
-		"where the chain of the audit trail ends, of each day: numbers, hashes and IDs of entries",
+		"where the chain of the audit trail ended, after each entry: numbers, hashes and IDs of entries",
 	},
 }
 
