@@ -247,6 +247,58 @@ func TestX11_ErasureOverHTTP(t *testing.T) {
 	})
 }
 
+// TestX11_ActivitiesOfErasedPeople: with a person go the notes and tasks about them,
+// those that wait for their link, too, whatever says so in them; those of others stay.
+func TestX11_ActivitiesOfErasedPeople(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		ann, bob := l.person(crm.Left, "ann"), l.person(crm.Left, "bob")
+		l.connect([2]string{`"schedule":"manual"`, `"schedule":"manual","activities":` + noted[1]})
+		l.want(202, "POST", l.con+"/start", nil)
+		l.drain()
+		l.move(time.Minute)
+		dee := l.person(crm.Left, "dee")
+		note := func(about, text string) string {
+			r, err := l.hub.Core().CreateRecord("notes", map[string]string{
+				"hs_timestamp": "2026-03-01T10:00:00Z", "hs_note_body": text, "associations.contacts": about,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r.ID
+		}
+		pull := func() {
+			l.move(3 * time.Minute)
+			l.run("POST", l.sync+".activities/pull", nil)
+		}
+		notes := []string{note(ann, "secret of ann"), note(dee, "secret of dee")}
+		note(bob, "said of bob")
+		task, err := l.force.Core().CreateRecord("Task", map[string]string{
+			"Description": "secret from there", "WhoId": l.twin(crm.Right, "ann"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pull()
+		who := append([]string{"secret of", "secret from there", task.ID}, notes...)
+		for _, text := range []string{"secret of ann", "secret from there", notes[1]} {
+			if len(l.traces(text)) == 0 {
+				t.Fatalf("before, nothing is kept of %q", text)
+			}
+		}
+		for _, name := range []string{"ann", "dee"} {
+			l.erased(l.must(202, "POST", "/v1/erasures", `{"email":"`+name+`@example.com"}`)["id"].(string))
+		}
+		pull()
+		if kinds := l.traces(who...); len(kinds) > 0 {
+			t.Errorf("after, what was said of the person is in %v", kinds)
+		}
+		if len(l.traces("said of bob")) == 0 {
+			t.Error("what was said of somebody else is gone")
+		}
+	})
+}
+
 // comesLate lets everything come that may come of an erased person.
 func (l *live) comesLate(left, right string, who []string) {
 	l.t.Helper()

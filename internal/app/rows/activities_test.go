@@ -3,7 +3,6 @@ package rows
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -299,41 +298,5 @@ func TestRow149_MappingsOfActivities(t *testing.T) {
 		w.note(ann, "")
 		w.pullNotes()
 		w.task("no words")
-	})
-}
-
-// TestX11_ActivitiesOfErasedPeople: with a person, what notes and tasks say about them
-// leaves the log and the links, linked or waiting; those of others stay.
-func TestX11_ActivitiesOfErasedPeople(t *testing.T) {
-	rowAlone(t, func(w *world) {
-		ann, twin := w.noting("rules", raw(`[{"id":"known","direction":"to_right",
-			"filter":{"not":{"field":"city","op":"equals","value":"Later"}}},{"id":"all","direction":"to_left"}]`))
-		bob := w.left.add("bob")
-		w.pull()
-		w.note(ann, "secret of ann")
-		w.note(bob, "said of bob")
-		w.right.make("Task", map[string]string{"Description": "secret from there", "WhoId": twin})
-		w.pullNotes()
-		w.task("secret of ann")
-		told := func() string { return string(w.want(200, "GET", "/v1/log?limit=200", nil).body) }
-		if log := told(); !strings.Contains(log, "secret of ann") || !strings.Contains(log, "secret from there") {
-			w.Fatalf("the log tells nothing of notes: %s", log)
-		}
-		var receipt struct{ ID, State string }
-		w.want(202, "POST", "/v1/erasures", raw(`{"email":"ann@example.com"}`)).into(&receipt)
-		w.until("the erasure is done", func() bool {
-			w.pass(time.Minute)
-			w.get("/v1/erasures/"+receipt.ID, &receipt)
-			return receipt.State == "done"
-		})
-		if log := told(); strings.Contains(log, "secret") || !strings.Contains(log, "said of bob") {
-			w.Errorf("after the erasure the log is %s", log)
-		}
-		w.left.rewrite("notes", w.left.of("notes")[0].ID, "hs_note_body", "more secrets")
-		w.note(ann, "new secrets")
-		w.pullNotes()
-		if log := told(); strings.Contains(log, "secrets") {
-			w.Errorf("what is said of an erased person comes back: %s", log)
-		}
 	})
 }
