@@ -279,7 +279,7 @@ func TestNoChangeHidesWhatFailed(t *testing.T) {
 	for name, call := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, a := bitOfEverything(t)
+			b, a := bitFor(t, name)
 			n, err := b.strike(-1, call, a)
 			if err != nil || n == 0 {
 				t.Fatalf("%d requests: %v", n, err)
@@ -290,7 +290,7 @@ func TestNoChangeHidesWhatFailed(t *testing.T) {
 				stride = max(1, n/10)
 			}
 			for at := 0; at < n; at += stride {
-				b, a := bitOfEverything(t)
+				b, a := bitFor(t, name)
 				_, err := b.strike(at, call, a)
 				if err != nil && !fault.Is(err, fault.Unavailable) {
 					t.Errorf("request %d of %d failed, and the call says %v", at, n, err)
@@ -307,6 +307,17 @@ func TestNoChangeHidesWhatFailed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bitFor is a bit of everything as a change needs it: a plan is applied while no other
+// run is open.
+func bitFor(t *testing.T, change string) (*crashBed, asked) {
+	t.Helper()
+	b, a := bitOfEverything(t)
+	if change == "ApplyPlan" {
+		b.rest()
+	}
+	return b, a
 }
 
 // ended is what there is once everything has come to rest.
