@@ -112,6 +112,8 @@ def write_config(places):
         if STORE == "dynamo" and name.startswith("preview"):
             lines += ["phases.coverage.enabled = false"]  # they store nothing, and every form of a body is tried on the other storage
         lines += ["[operations.generation]", "max-examples = 5"]
+    if STORE == "dynamo":  # it stores nothing, as the previews
+        lines += ["[[operations]]", 'include-operation-id = "plan-import"', "phases.coverage.enabled = false"]
     # 431: the whole request line was too long for the server to read.
     refusals = '["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "431", "503"]'
     lines += ["[checks.negative_data_rejection]", f"expected-statuses = {refusals}"]
