@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
@@ -48,8 +50,8 @@ func (c *auditVerify) Run(ctx context.Context, w *world) error {
 		}
 		wrong += len(d.Problems)
 	}
-	for day, was := range known {
-		screen.say("%s: gone; there were %d entries", day, was.entries)
+	for _, day := range slices.Sorted(maps.Keys(known)) {
+		screen.say("%s: gone; there were %d entries", day, known[day].entries)
 		wrong++
 	}
 	if wrong > 0 {
@@ -76,7 +78,8 @@ func (c *auditVerify) known() (map[string]knownDay, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
 		var day string
 		var was knownDay
 		if n, err := fmt.Sscan(lines.Text(), &day, &was.entries, &was.hash); n != 3 || err != nil || len(was.hash) != 64 {
@@ -88,5 +91,5 @@ func (c *auditVerify) known() (map[string]knownDay, error) {
 		}
 		out[day] = was
 	}
-	return out, nil
+	return out, lines.Err()
 }

@@ -137,18 +137,23 @@ func (s *session) diffs(u *unit) []Diff {
 
 // shown takes out of diffs what nobody is to see: see hidden.
 func (s *session) shown(diffs []Diff) []Diff {
-	if s.secretsOf != s.set {
-		s.secretsOf, s.secrets = s.set, [2]map[string]bool{s.hidden(crm.Left), s.hidden(crm.Right)}
-	}
 	for i := range diffs {
 		d := &diffs[i]
 		for name := range strings.SplitSeq(d.Field, "+") {
-			if s.secrets[d.Side.Index()][name] {
+			if s.secretFields()[d.Side.Index()][name] {
 				d.Before, d.After = hide(d.Before, true), hide(d.After, true)
 			}
 		}
 	}
 	return diffs
+}
+
+// secretFields are the hidden fields of both sides.
+func (s *session) secretFields() [2]map[string]bool {
+	if s.secretsOf != s.set {
+		s.secretsOf, s.secrets = s.set, [2]map[string]bool{s.hidden(crm.Left), s.hidden(crm.Right)}
+	}
+	return s.secrets
 }
 
 // unassigned tells whom the app that lacks the user should have got.
@@ -471,4 +476,27 @@ func (e *Engine) logDaysOf(ctx context.Context, ws crm.WorkspaceID) (int, error)
 	}
 	e.days.put(ws, known)
 	return known.days, nil
+}
+
+// pageName is how a link names the page that an entry is on.
+func pageName(ref entryRef) string {
+	page, _, _ := strings.Cut(ref.page, ".")
+	return fmt.Sprintf("%s/%s/%s", ref.day, ref.con, page)
+}
+
+// logPageNamed reads all parts of a page as a link names it.
+func (e *Engine) logPageNamed(ctx context.Context, ws crm.WorkspaceID, name string) (out []logEntry, err error) {
+	day, page, ok := strings.Cut(name, "/")
+	if !ok {
+		return nil, nil
+	}
+	con, page, _ := strings.Cut(page, "/")
+	err = e.eachItem(ctx, store.Query{
+		Table: store.Log, Workspace: ws, Partition: logPartition(crm.ConnectionID(con), day), Prefix: page + ".",
+	}, func(it store.Item) error {
+		entries, err := decodeLogPage(it)
+		out = append(out, entries...)
+		return err
+	})
+	return out, err
 }

@@ -128,6 +128,18 @@ func (e *Engine) GetPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanID)
 	return p.Plan, err
 }
 
+// fillPage adds items to a page of a list, from the place skip on, and moves that. It
+// is full when the page holds as many as it may and there are more.
+func fillPage[T any](page, items []T, skip *int, limit int) (filled []T, full bool) {
+	for ; *skip < len(items); *skip++ {
+		if len(page) == limit {
+			return page, true
+		}
+		page = append(page, items[*skip])
+	}
+	return page, false
+}
+
 // PlanChanges returns one page of a plan's changes.
 func (e *Engine) PlanChanges(
 	ctx context.Context, ws crm.WorkspaceID, id crm.PlanID, limit int, cursor string,
@@ -162,13 +174,10 @@ func (e *Engine) PlanChanges(
 			if err != nil {
 				return nil, "", err
 			}
-			for at.Skip < len(changes) {
-				if len(out) == limit {
-					b, err := json.Marshal(at)
-					return out, encodeText(b), err
-				}
-				out = append(out, changes[at.Skip])
-				at.Skip++
+			full := false
+			if out, full = fillPage(out, changes, &at.Skip, limit); full {
+				b, err := json.Marshal(at)
+				return out, encodeText(b), err
 			}
 		}
 		at.Skip, at.Next = 0, page.Next

@@ -8,7 +8,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // FieldChange is one write of a field, as the log tells of it.
@@ -72,13 +71,10 @@ func (e *Engine) FieldHistory(
 			return nil, "", err
 		}
 		changes, earlier := s.changesOf(page, u, rec, fields)
-		for at.Skip < len(changes) {
-			if len(out) == limit {
-				b, err := json.Marshal(at)
-				return out, encodeText(b), err
-			}
-			out = append(out, changes[at.Skip])
-			at.Skip++
+		full := false
+		if out, full = fillPage(out, changes, &at.Skip, limit); full {
+			b, err := json.Marshal(at)
+			return out, encodeText(b), err
 		}
 		at.Skip, at.Pages = 0, at.Pages[1:]
 		if earlier != "" && !slices.Contains(at.Pages, earlier) {
@@ -132,7 +128,7 @@ func (s *session) changesOf(
 
 // recalled is look for whoever asks no app.
 func (e *Engine) recalled(ctx context.Context, sc scope, side crm.Side, rec crm.RecordID) (*session, *unit, error) {
-	conn, _, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
 	if err != nil {
 		return nil, nil, err
 	}

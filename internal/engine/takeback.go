@@ -6,13 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
-	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // takeBack is what a unit is to take back, and what that comes to.
@@ -70,7 +68,6 @@ func (s *session) loadTakeBack(ctx context.Context, u *unit, known map[string][]
 	if u.hint.Undo != "" {
 		since = s.undoneSince(ctx, u.hint.Undo)
 	}
-	first := ""
 	err = s.eachLogPage(ctx, s.ws, pages, since, known, func(page []logEntry) (earlier []string, over bool) {
 		for i := range page {
 			en := &page[i].Entry
@@ -101,10 +98,8 @@ func (s *session) loadTakeBack(ctx context.Context, u *unit, known map[string][]
 	if len(t.entries) == 0 {
 		return t, nil
 	}
-	if ref, err := parseEntryID(t.entries[0].ID); err == nil {
-		first = pageName(ref)
-	}
-	t.second = u.hint.Undo != "" && first != named
+	first, err := parseEntryID(t.entries[0].ID)
+	t.second = u.hint.Undo != "" && (err != nil || pageName(first) != named)
 	last := t.entries[len(t.entries)-1].Time
 	t.later = slices.DeleteFunc(t.later, func(e Entry) bool { return !e.Time.After(last) })
 	return t, nil
@@ -124,12 +119,6 @@ func (s *session) undoneSince(ctx context.Context, id crm.RunID) time.Time {
 
 // tells reports whether an entry is about a record.
 func (e *Entry) tells(side crm.Side, id crm.RecordID) bool { return id != "" && e.on(side) == id }
-
-// pageName is how a link names the page that an entry is on.
-func pageName(ref entryRef) string {
-	page, _, _ := strings.Cut(ref.page, ".")
-	return fmt.Sprintf("%s/%s/%s", ref.day, ref.con, page)
-}
 
 // eachLogPage goes through pages of the log, newest first, and those that f names
 // as earlier ones, until f says that it is over, or they are older than a day. What
@@ -160,23 +149,6 @@ func (e *Engine) eachLogPage(
 		queue = append(queue, earlier...)
 	}
 	return nil
-}
-
-// logPageNamed reads all parts of a page as a link names it.
-func (e *Engine) logPageNamed(ctx context.Context, ws crm.WorkspaceID, name string) (out []logEntry, err error) {
-	day, page, ok := strings.Cut(name, "/")
-	if !ok {
-		return nil, nil
-	}
-	con, page, _ := strings.Cut(page, "/")
-	err = e.eachItem(ctx, store.Query{
-		Table: store.Log, Workspace: ws, Partition: logPartition(crm.ConnectionID(con), day), Prefix: page + ".",
-	}, func(it store.Item) error {
-		entries, err := decodeLogPage(it)
-		out = append(out, entries...)
-		return err
-	})
-	return out, err
 }
 
 // ourGrace is how long after our own last write a record may say that it was
@@ -267,14 +239,13 @@ func (s *session) past(entries []Entry) (out []reconcile.Past, kept []KeptField)
 			rules[name(&d)] = d.Rule
 		}
 	}
-	hidden := [2]map[string]bool{s.hidden(crm.Left), s.hidden(crm.Right)}
 	keep := func(p *reconcile.Past, code string) {
 		kept = append(kept, KeptField{p.Mapping, p.Side, p.Field, code, keptBecause[code]})
 	}
 	out = slices.DeleteFunc(out, func(p reconcile.Past) bool {
 		rule := rules[string(p.Side)+" "+p.Field]
 		switch {
-		case hidden[p.Side.Index()][p.Field], p.Before.Equal(crm.TextValue(notShown)), p.After.Equal(crm.TextValue(notShown)):
+		case s.secretFields()[p.Side.Index()][p.Field], p.Before.Equal(crm.TextValue(notShown)), p.After.Equal(crm.TextValue(notShown)):
 			code := codeUndoSecret
 			if m := s.set.Mapping(p.Mapping); m != nil && m.Spec().WriteOnce {
 				code = reconcile.KeptOnce

@@ -113,7 +113,7 @@ func (e *Engine) UndoRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID) 
 			"the log does not hold all of what the run changed any more")
 	}
 	sc := scope{ws, run.Connection, run.Sync}
-	conn, _, err := store.LoadConnection(ctx, e.Store, ws, sc.con)
+	conn, _, err := e.loadConnection(ctx, ws, sc.con)
 	if err != nil {
 		return PlanView{}, err
 	}

@@ -48,7 +48,7 @@ func Backup(ctx context.Context, from, to string) error {
 func one(ctx context.Context, path, query string, into *string, args ...any) (err error) {
 	u := url.URL{
 		Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{
-			"mode": {"rw"}, "_pragma": {"busy_timeout(5000)", "trusted_schema(OFF)"},
+			"mode": {"rw"}, "_pragma": {waitForOthers, "trusted_schema(OFF)"},
 		}.Encode(),
 	}
 	pool, err := sql.Open("sqlite", u.String())

@@ -31,6 +31,9 @@ const (
 	logLength     = 16 << 20 // bytes of the log at which writers begin it anew, see shorten
 )
 
+// waitForOthers is how many milliseconds a connection waits for a lock.
+const waitForOthers = "busy_timeout(5000)"
+
 // pragmas of every connection, in this order: people may look at the file with
 // other tools; see the package comment for synchronous; mapped pages and
 // sorting would count as our memory; damage is noticed before it spreads; what
@@ -38,7 +41,7 @@ const (
 // on in free space; the log is moved into the file at 4 MB and cut to 8 MB when
 // it was larger. WAL is set apart, once the file is known to be ours.
 var pragmas = []string{
-	"busy_timeout(5000)",
+	waitForOthers,
 	"synchronous(FULL)",
 	"mmap_size(0)",
 	"temp_store(FILE)",

@@ -144,9 +144,9 @@ func (db *DB) shorten() {
 	}
 	db.longest = logLength
 	var busy, frames, moved int64
-	_ = db.writer.exec("PRAGMA busy_timeout = 200")
+	_ = db.writer.exec("PRAGMA busy_timeout(200)")
 	_, err = db.writer.Row("PRAGMA wal_checkpoint(RESTART)", nil, &busy, &frames, &moved)
-	_ = db.writer.exec("PRAGMA busy_timeout = 5000")
+	_ = db.writer.exec("PRAGMA " + waitForOthers)
 	if err != nil || busy != 0 {
 		db.longest += info.Size()
 	}

@@ -28,6 +28,11 @@ const associationsPath = "/crm/associations/2026-03/"
 // associationField begins the names of these fields: a property's name has no dot.
 const associationField = "associations."
 
+// aboutObjects are the objects that activities may be about, in the order shown to admins.
+var aboutObjects = []crm.Object{
+	{ID: contacts, Label: "Contact"}, {ID: "companies", Label: "Company"}, {ID: "deals", Label: "Deal"},
+}
+
 // activityTypes is the type of the association from an activity to a record.
 var activityTypes = map[string]map[string]int{
 	"notes":    {"contacts": 202, "companies": 190, "deals": 214},
@@ -41,8 +46,8 @@ var activityLabels = map[string]string{"notes": "Notes", "tasks": "Tasks", "call
 // activities are the activity objects, in the order shown to admins.
 func activities() []crm.Object {
 	of := &crm.ActivityObject{}
-	for _, o := range []string{contacts, "companies", "deals"} {
-		of.Parents = append(of.Parents, crm.ActivityParent{Object: o, Field: associationField + o})
+	for _, to := range aboutObjects {
+		of.Parents = append(of.Parents, crm.ActivityParent{Object: to.ID, Field: associationField + to.ID})
 	}
 	var out []crm.Object
 	for _, id := range []string{"notes", "tasks", "calls", "meetings"} {
@@ -56,14 +61,13 @@ var reminding = []string{"hs_task_reminders"}
 
 // aboutFields are the fields of an activity object that are associations.
 func aboutFields(object string) []crm.Field {
-	var out []crm.Field
 	if activityTypes[object] == nil {
 		return nil
 	}
-	labels := map[string]string{contacts: "Contact", "companies": "Company", "deals": "Deal"}
-	for _, to := range []string{contacts, "companies", "deals"} {
+	var out []crm.Field
+	for _, to := range aboutObjects {
 		out = append(out, crm.Field{
-			Name: associationField + to, Label: labels[to], Type: crm.TypeReference, ReferenceTo: to, Find: crm.FindNone,
+			Name: associationField + to.ID, Label: to.Label, Type: crm.TypeReference, ReferenceTo: to.ID, Find: crm.FindNone,
 		})
 	}
 	return out
@@ -246,7 +250,8 @@ type pairBody struct {
 // properties are written. A row whose association is refused fails with that field,
 // and nothing of it is written.
 func (b *batch) relate(ctx context.Context, a *account, object string) error {
-	for _, to := range []string{contacts, "companies", "deals"} {
+	for i := range aboutObjects {
+		to := aboutObjects[i].ID
 		var ids []crm.RecordID
 		for _, row := range b.Rows {
 			if _, set := row.Body.about[to]; set && !row.Done() {
