@@ -36,7 +36,8 @@ type objectPair struct {
 	sync        crm.SyncID
 	pairs       []pairOf
 	match       []crm.MatchStep
-	once        string // ID of the pair whose field is written when it is made, and never again
+	once        string                   // ID of the pair whose field is written when it is made, and never again
+	ways        map[string]crm.Direction // of pairs that go one way, by ID
 }
 
 // objectPairs are the pairs that presets and suggestions are made from. Field
@@ -211,9 +212,13 @@ var objectPairs = []objectPair{
 	},
 }
 
+// dayOfTime is the way of a time in HubSpot to a day in Salesforce: there is no way back
+// from a day to its time.
+var dayOfTime = map[string]crm.Direction{"due": crm.DirectionToRight}
+
 // activityPairs are pairs of activity objects, which no preset has and which nothing
-// matches but a link. When an activity took place or is due is the time of the other
-// one, or the day, where it has a field for that, and else when it was made.
+// matches but a link. HubSpot demands to know when an activity takes place: of one that
+// comes from Salesforce that is when it was made there, which every one has.
 var activityPairs = []objectPair{
 	{
 		left: "hubspot", right: "salesforce", leftObject: "notes", rightObject: "Task",
@@ -229,19 +234,23 @@ var activityPairs = []objectPair{
 		pairs: []pairOf{
 			{"subject", []string{"hs_task_subject"}, []string{"Subject"}, crm.TransformNone, "default"},
 			{"body", []string{"hs_task_body"}, []string{"Description"}, crm.TransformNone, "default"},
-			{"time", []string{"hs_timestamp"}, []string{"ActivityDate"}, crm.TransformDate, "required"},
+			{"time", []string{"hs_timestamp"}, []string{"CreatedDate"}, crm.TransformDateTime, "required"},
+			{"due", []string{"hs_timestamp"}, []string{"ActivityDate"}, crm.TransformDate, "default"},
 			{"status", []string{"hs_task_status"}, []string{"Status"}, crm.TransformOptions, "default"},
 			{"owner", []string{"hubspot_owner_id"}, []string{"OwnerId"}, crm.TransformNone, "default"},
 		},
+		once: "time", ways: dayOfTime,
 	},
 	{
 		left: "hubspot", right: "salesforce", leftObject: "calls", rightObject: "Task",
 		pairs: []pairOf{
 			{"subject", []string{"hs_call_title"}, []string{"Subject"}, crm.TransformNone, "default"},
 			{"body", []string{"hs_call_body"}, []string{"Description"}, crm.TransformNone, "default"},
-			{"time", []string{"hs_timestamp"}, []string{"ActivityDate"}, crm.TransformDate, "required"},
+			{"time", []string{"hs_timestamp"}, []string{"CreatedDate"}, crm.TransformDateTime, "required"},
+			{"due", []string{"hs_timestamp"}, []string{"ActivityDate"}, crm.TransformDate, "default"},
 			{"owner", []string{"hubspot_owner_id"}, []string{"OwnerId"}, crm.TransformNone, "default"},
 		},
+		once: "time", ways: dayOfTime,
 	},
 	{
 		left: "hubspot", right: "salesforce", leftObject: "meetings", rightObject: "Event",
@@ -283,14 +292,27 @@ func (p objectPair) mappings(swapped bool) []crm.Mapping {
 	for i, x := range p.pairs {
 		out[i] = crm.Mapping{
 			ID: crm.MappingID(x.id), Left: slices.Clone(x.left), Right: slices.Clone(x.right), Origin: x.origin,
-			Transform: crm.Transform{Type: x.transform}, WriteOnce: p.once == x.id,
+			Transform: crm.Transform{Type: x.transform}, WriteOnce: p.once == x.id, Direction: p.ways[x.id],
 		}
 		if swapped {
 			out[i].Left, out[i].Right = out[i].Right, out[i].Left
+			out[i].Direction = turned(out[i].Direction)
 		}
 		normalizeMapping(&out[i])
 	}
 	return out
+}
+
+// turned is a direction between two sides that changed places.
+func turned(d crm.Direction) crm.Direction {
+	switch d {
+	case crm.DirectionToRight:
+		return crm.DirectionToLeft
+	case crm.DirectionToLeft:
+		return crm.DirectionToRight
+	case crm.DirectionBoth, crm.DirectionOff:
+	}
+	return d
 }
 
 // presets lists those whose apps are both here.

@@ -75,7 +75,8 @@ func (s *server) getSuggestions(ctx context.Context, in *connectionPath) (*sugge
 }
 
 // suggest takes the well-known pairs of the two objects first and then fields
-// of the same name, each field once, and only what both sides really have.
+// of the same name, each field once, and only what both sides really have. Two
+// well-known pairs may share fields where each is written by one of them alone.
 func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestion {
 	left, right := byName(fields[0]), byName(fields[1])
 	known, swapped := knownPair(apps, sync)
@@ -83,17 +84,22 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 		Sync: sync.ID, Mappings: []crm.Mapping{}, Match: []crm.MatchStep{},
 		Locked: lockedIn(sync, apps), Reasons: []suggestedFor{}, Candidates: []candidate{}, Options: []optionFit{},
 	}
-	used := [2]map[string]bool{{}, {}}
+	used, written := [2]map[string]bool{{}, {}}, [2]map[string]bool{{}, {}}
 	take := func(m crm.Mapping, confidence float64, reason string) {
-		if !have(left, m.Left) || !have(right, m.Right) || anyUsed(used[0], m.Left) || anyUsed(used[1], m.Right) {
+		if !have(left, m.Left) || !have(right, m.Right) || !restrict(&m, left[m.Left[0]], right[m.Right[0]]) {
 			return
 		}
-		if !restrict(&m, left[m.Left[0]], right[m.Right[0]]) {
-			return
+		ends := [2][]string{m.Left, m.Right}
+		for n, side := range crm.Sides {
+			if confidence < 1 && anyUsed(used[n], ends[n]) ||
+				m.Direction.Allows(crm.WayTo(side)) && anyUsed(written[n], ends[n]) {
+				return
+			}
 		}
-		for i, names := range [][]string{m.Left, m.Right} {
-			for _, n := range names {
-				used[i][n] = true
+		for n, side := range crm.Sides {
+			for _, name := range ends[n] {
+				used[n][name] = true
+				written[n][name] = written[n][name] || m.Direction.Allows(crm.WayTo(side))
 			}
 		}
 		if confidence < sureEnough {
@@ -141,7 +147,8 @@ func knownPair(apps [2]crm.AppID, sync *crm.Sync) (objectPair, bool) {
 // restrict gives a mapping the widest direction that both fields allow.
 func restrict(m *crm.Mapping, left, right crm.Field) bool {
 	switch {
-	case left.ReadOnly && right.ReadOnly:
+	case left.ReadOnly && !m.Direction.Allows(crm.ToRight), right.ReadOnly && !m.Direction.Allows(crm.ToLeft),
+		left.ReadOnly && right.ReadOnly:
 		return false
 	case left.ReadOnly:
 		m.Direction = crm.DirectionToRight

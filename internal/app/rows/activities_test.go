@@ -2,6 +2,7 @@ package rows
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -298,5 +299,51 @@ func TestRow149_MappingsOfActivities(t *testing.T) {
 		w.note(ann, "")
 		w.pullNotes()
 		w.task("no words")
+	})
+}
+
+// TestRow149_SuggestionsOfActivities: what is suggested for activities can be saved and
+// started as it is, whichever app stands on the left.
+func TestRow149_SuggestionsOfActivities(t *testing.T) {
+	row(t, func(w *world) {
+		for _, pair := range [][2]string{{"notes", "Task"}, {"tasks", "Task"}, {"calls", "Task"}, {"meetings", "Event"}} {
+			for _, ends := range [][2]int{{0, 1}, {1, 0}} {
+				objects, accounts := [2]string{"contacts", "Contact"}, [2]string{w.left.account, w.right.account}
+				keys := [2]string{"email", "Email"}
+				l, r := ends[0], ends[1]
+				doc := func(mappings raw) map[string]any {
+					return map[string]any{
+						"name": pair[l] + " and " + pair[r], "left": map[string]any{"account": accounts[l]},
+						"right": map[string]any{"account": accounts[r]}, "shared": true, "syncs": []any{map[string]any{
+							"id": "people", "left": map[string]any{"object": objects[l]}, "right": map[string]any{"object": objects[r]},
+							"schedule": "manual", "match": []any{map[string]any{"by": "any_key", "pairs": [][2]string{{keys[l], keys[r]}}}},
+							"mappings": []any{map[string]any{
+								"id": "email", "left": []string{keys[l]}, "right": []string{keys[r]}, "transform": map[string]string{"type": "email"},
+							}},
+							"behavior": map[string]string{"to_right": "update_only", "to_left": "update_only"},
+							"activities": map[string]any{
+								"enabled": true, "left": map[string]any{"object": pair[l]}, "right": map[string]any{"object": pair[r]},
+								"mappings": mappings,
+							},
+						}},
+					}
+				}
+				var made struct{ ID string }
+				w.want(201, "POST", "/v1/connections", doc(raw(`[]`))).into(&made)
+				var s struct {
+					Items []struct {
+						Sync     string
+						Mappings raw
+					}
+				}
+				w.get("/v1/connections/"+made.ID+"/suggestions", &s)
+				if len(s.Items) != 2 || s.Items[1].Sync != "people.activities" {
+					w.Fatalf("suggested: %+v", s.Items)
+				}
+				w.want(200, "PUT", "/v1/connections/"+made.ID, doc(s.Items[1].Mappings), "If-Match", "*").says(`"problems":[]`)
+				w.want(202, "POST", "/v1/connections/"+made.ID+"/start", nil)
+				w.want(202, "DELETE", "/v1/connections/"+made.ID+"?confirm="+url.QueryEscape(pair[l]+" and "+pair[r]), nil, "If-Match", "*")
+			}
+		}
 	})
 }
