@@ -74,6 +74,8 @@ func resemblance(l, r crm.Field) (float64, string) {
 		return 0.95, "the same name"
 	case same(labels[0], names[1]) || same(names[0], labels[1]):
 		return 0.9, "the name of one is the label of the other"
+	case same(labels[0], labels[1]) && l.Type == crm.TypeNumber && r.Type == crm.TypeNumber:
+		return 0.7, "the same label: look whether both count in the same unit" // such as seconds
 	case same(labels[0], labels[1]):
 		return 0.85, "the same label"
 	case related(names[0], names[1]):

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -339,6 +340,9 @@ func TestRow149_SuggestionsOfActivities(t *testing.T) {
 				w.get("/v1/connections/"+made.ID+"/suggestions", &s)
 				if len(s.Items) != 2 || s.Items[1].Sync != "people.activities" {
 					w.Fatalf("suggested: %+v", s.Items)
+				}
+				if strings.Contains(string(s.Items[1].Mappings), "CallDurationInSeconds") {
+					w.Errorf("seconds are suggested for milliseconds: %s", s.Items[1].Mappings)
 				}
 				w.want(200, "PUT", "/v1/connections/"+made.ID, doc(s.Items[1].Mappings), "If-Match", "*").says(`"problems":[]`)
 				w.want(202, "POST", "/v1/connections/"+made.ID+"/start", nil)
