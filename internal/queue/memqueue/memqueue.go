@@ -327,7 +327,8 @@ func (q *Queue) each(ctx context.Context, op string, receipts []string, do func(
 	return errs
 }
 
-// inFlight finds the message that is hidden under this very receipt.
+// inFlight finds the message that is hidden under this very receipt. One beyond
+// the retention is gone, whether or not a receive has removed it yet.
 func (q *Queue) inFlight(receipt string, now time.Time) (*lane, int) {
 	id, _, _ := strings.Cut(strings.TrimPrefix(receipt, "m"), ".")
 	seq, err := strconv.ParseInt(id, 10, 64)
@@ -340,7 +341,11 @@ func (q *Queue) inFlight(receipt string, now time.Time) (*lane, int) {
 		return nil, 0
 	}
 	i, ok := slices.BinarySearchFunc(l.messages, seq, func(m *message, seq int64) int { return cmp.Compare(m.seq, seq) })
-	if !ok || !l.messages[i].until.After(now) || l.messages[i].receipt() != receipt {
+	if !ok {
+		return nil, 0
+	}
+	m := l.messages[i]
+	if !m.until.After(now) || now.Sub(m.sentAt) >= queue.Retention || m.receipt() != receipt {
 		return nil, 0
 	}
 	return l, i

@@ -71,6 +71,25 @@ var edgeCases = []testCase{
 		k.send(msgs("waits", "3")...)
 		k.wantBodies(k.drain(), "3")
 	}),
+	edge("of a receipt whose message is beyond the retention", func(k *kit) {
+		k.send(msg("a", "1"), msg("b", "2"))
+		k.pass(queue.Retention - 2)
+		ds := k.once(2, hide)
+		k.pass(1)
+		k.setVisibility(hide, ds...)
+		k.pass(1)
+		wantStale := func(what string, errs []error) {
+			for _, err := range append(errs, nil)[:len(ds)] {
+				if !fault.Is(err, fault.NotFound) {
+					k.Errorf("%s: %v, want that the receipt is no longer valid", what, err)
+				}
+			}
+		}
+		wantStale("before anything was received", k.q.SetVisibility(k.Context(), receipts(ds...), 0))
+		k.wantNothing() // queues may remove here what is too old
+		wantStale("visibility", k.q.SetVisibility(k.Context(), receipts(ds...), hide))
+		wantStale("delete", k.q.Delete(k.Context(), receipts(ds...)))
+	}),
 	edge("of the retention of what was sent later", func(k *kit) {
 		k.send(msg("g", "1"))
 		k.pass(time.Second)

@@ -204,7 +204,7 @@ func (q *Queue) each(
 		clear(errs)
 		worked = 0
 		touched := newGroups()
-		now := q.now().UnixNano()
+		now := q.now()
 		for i, r := range receipts {
 			seq, group, err := find(tx, r, now)
 			if err != nil {
@@ -235,8 +235,9 @@ func (q *Queue) each(
 	return errs
 }
 
-// find returns the message that is hidden under this very receipt, or zero.
-func find(tx *sqlitedb.Tx, text string, now int64) (seq int64, group string, err error) {
+// find returns the message that is hidden under this very receipt, or zero. One
+// beyond the retention is gone, whether or not a call has removed it yet.
+func find(tx *sqlitedb.Tx, text string, now time.Time) (seq int64, group string, err error) {
 	number, _, _ := strings.Cut(text, ".")
 	seq, bad := strconv.ParseInt(number, 10, 64)
 	if bad != nil {
@@ -244,8 +245,8 @@ func find(tx *sqlitedb.Tx, text string, now int64) (seq int64, group string, err
 	}
 	var until int64
 	var receives int
-	found, err := tx.Row(sqlFind, []any{seq}, &group, &until, &receives)
-	if err != nil || !found || until <= now || receipt(seq, receives) != text {
+	found, err := tx.Row(sqlFind, []any{seq, now.Add(-queue.Retention).UnixNano()}, &group, &until, &receives)
+	if err != nil || !found || until <= now.UnixNano() || receipt(seq, receives) != text {
 		return 0, "", err
 	}
 	return seq, group, nil

@@ -45,7 +45,7 @@ const (
 	sqlReady  = "SELECT 1 FROM lane WHERE until <= ? LIMIT 1"
 	sqlTake   = "SELECT seq, sent, receives, body FROM message WHERE grp = ? AND seq > ? ORDER BY seq LIMIT ?"
 	sqlHide   = "UPDATE message SET until = ?, receives = receives + 1 WHERE seq = ?"
-	sqlFind   = "SELECT grp, until, receives FROM message WHERE seq = ?"
+	sqlFind   = "SELECT grp, until, receives FROM message WHERE seq = ? AND sent > ?"
 	sqlUntil  = "UPDATE message SET until = ? WHERE seq = ?"
 	sqlRemove = "DELETE FROM message WHERE seq = ?"
 	sqlHead   = "SELECT min(seq) FROM message WHERE grp = ?"
