@@ -60,6 +60,11 @@ type direction struct{ onIndex, reverse bool }
 
 const columns = "part, sort, ver, exp, idx, idxsort, counters, data"
 
+// live leaves out what has expired by a second. It is no comparison with ">":
+// SQLite would ask whether the index of what expires covers it, which hangs on
+// the second, and so plan the statement anew each time that it runs.
+const live = "exp NOT BETWEEN 1 AND ?"
+
 var sqlOf = func() map[store.Table]statements {
 	all := map[store.Table]statements{}
 	for _, t := range store.Tables {
@@ -77,16 +82,14 @@ var sqlOf = func() map[store.Table]statements {
 				"SELECT id FROM {t} WHERE exp > 0 AND exp <= ? ORDER BY exp LIMIT ?)"),
 			query: map[direction]string{
 				{false, false}: on(t, "SELECT "+columns+
-					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND (exp = 0 OR exp > ?) ORDER BY sort"),
+					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND "+live+" ORDER BY sort"),
 				{false, true}: on(t, "SELECT "+columns+
-					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND (exp = 0 OR exp > ?) ORDER BY sort DESC"),
+					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND "+live+" ORDER BY sort DESC"),
 				{true, false}: on(t, "SELECT "+columns+
-					" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) > (?, ?, ?) AND idxsort < ? AND (exp = 0 OR exp "+
-					"> ?)"+
+					" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) > (?, ?, ?) AND idxsort < ? AND "+live+
 					" ORDER BY idxsort, part, sort"),
 				{true, true}: on(t, "SELECT "+columns+
-					" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) < (?, ?, ?) AND idxsort >= ? AND (exp = 0 OR exp "+
-					"> ?)"+
+					" FROM {t} WHERE ws = ? AND idx = ? AND (idxsort, part, sort) < (?, ?, ?) AND idxsort >= ? AND "+live+
 					" ORDER BY idxsort DESC, part DESC, sort DESC"),
 			},
 		}
