@@ -244,8 +244,9 @@ func (s *session) past(entries []Entry) (out []reconcile.Past, kept []KeptField)
 	}
 	out = slices.DeleteFunc(out, func(p reconcile.Past) bool {
 		rule := rules[string(p.Side)+" "+p.Field]
+		secret, veiled := s.secretFields()[p.Side.Index()][p.Field], crm.TextValue(notShown)
 		switch {
-		case s.secretFields()[p.Side.Index()][p.Field], p.Before.Equal(crm.TextValue(notShown)), p.After.Equal(crm.TextValue(notShown)):
+		case secret, p.Before.Equal(veiled), p.After.Equal(veiled):
 			code := codeUndoSecret
 			if m := s.set.Mapping(p.Mapping); m != nil && m.Spec().WriteOnce {
 				code = reconcile.KeptOnce

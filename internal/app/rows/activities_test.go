@@ -346,7 +346,8 @@ func TestRow149_SuggestionsOfActivities(t *testing.T) {
 				}
 				w.want(200, "PUT", "/v1/connections/"+made.ID, doc(s.Items[1].Mappings), "If-Match", "*").says(`"problems":[]`)
 				w.want(202, "POST", "/v1/connections/"+made.ID+"/start", nil)
-				w.want(202, "DELETE", "/v1/connections/"+made.ID+"?confirm="+url.QueryEscape(pair[l]+" and "+pair[r]), nil, "If-Match", "*")
+				confirm := url.QueryEscape(pair[l] + " and " + pair[r])
+				w.want(202, "DELETE", "/v1/connections/"+made.ID+"?confirm="+confirm, nil, "If-Match", "*")
 			}
 		}
 	})
