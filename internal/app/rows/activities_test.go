@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -126,6 +127,55 @@ func TestRow54_ActivitiesHaveASwitch(t *testing.T) {
 		if n := len(w.right.of("Task")); n > 3 { // what was made while it was off in that very second is new
 			w.Errorf("%d tasks: something came twice", n)
 		}
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow54_RunsOfActivitiesAreUndone: what a run of activities wrote is put back
+// and what it made is archived, by a plan that belongs to the same activities; the
+// people stay as they are.
+func TestRow54_RunsOfActivitiesAreUndone(t *testing.T) {
+	row(t, func(w *world) {
+		ann, twin := w.noting()
+		first := w.note(ann, "first")
+		w.pullNotes()
+		task := w.task("first")
+		w.left.edit(ann, "city", "Ghent")
+		w.pull()
+
+		w.left.rewrite("notes", first, "hs_note_body", "second")
+		made := w.note(ann, "made")
+		from := w.right.make("Task", map[string]string{"Description": "from there", "WhoId": twin})
+		ran := w.begin(w.sync + ".activities/pull")
+		w.task("second")
+		note := w.activity("right", from).Partner
+		texts := func(id string) (all []string) {
+			for _, r := range w.left.of("notes") {
+				if r.ID == id {
+					all = append(all, r.Fields["hs_note_body"])
+				}
+			}
+			return all
+		}
+		equal(w, "the note of the task", fmt.Sprint(texts(note)), "[from there]")
+
+		var p plan
+		w.want(202, "POST", "/v1/runs/"+ran.ID+"/undo", nil).into(&p)
+		w.until("the plan", func() bool { w.get("/v1/plans/"+p.ID, &p); return p.State == "done" })
+		equal(w, "its totals", fmt.Sprint(p.Totals), "map[deleted:2 updated:1]")
+		undo := w.begin("/v1/plans/" + p.ID + "/apply")
+		equal(w, "the sync of its run", undo.Sync, "people.activities")
+		equal(w, "the text of the task", w.task("first").ID, task.ID)
+		w.tasks(2) // that one and the one that was made there
+		equal(w, "the note that was made of the task", len(texts(note)), 0)
+		equal(w, "the text of the note", fmt.Sprint(texts(first)), "[second]")
+		equal(w, "why the other note stands alone", w.activity("left", made).Code, "create_undone")
+		w.right.has("ann", "MailingCity", "Ghent")
+
+		w.pullNotes()
+		w.begin(w.sync + ".activities/resync")
+		w.task("first")
+		w.tasks(2)
 		equal(w, "failed entries", len(w.log("event=failed")), 0)
 	})
 }
