@@ -140,11 +140,7 @@ func (c *Core) serveKnob(w http.ResponseWriter, r *http.Request) {
 }
 
 func writeKnob(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v)
+	writeJSON(w, "", status, v)
 }
 
 type seedIn struct {

@@ -1,6 +1,8 @@
 package fakekit
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -29,6 +31,12 @@ func (r *Record) Clone() *Record {
 		c.Fields = map[string]string{}
 	}
 	return &c
+}
+
+// NewRecord makes a record as it was made at a time, of the fields that are not blank.
+func NewRecord(id string, at time.Time, fields map[string]string) *Record {
+	maps.DeleteFunc(fields, func(_, v string) bool { return v == "" })
+	return &Record{ID: id, Fields: fields, Created: at, Modified: at}
 }
 
 // Set sets a field, or removes it when the value is empty.
@@ -255,6 +263,30 @@ func (t *Table) Indexed() *View {
 
 // Get returns a record as it is, deleted or not.
 func (t *Table) Get(id string) (*Record, bool) { return t.Live.Get(id) }
+
+// Restored is a copy of a deleted record that lives again, for the app to put.
+func (t *Table) Restored(id string) (*Record, error) {
+	old, ok := t.Get(id)
+	if !ok || !old.Deleted || old.MergedInto != "" {
+		return nil, errors.New("the record is not among the deleted ones")
+	}
+	r := old.Clone()
+	r.Deleted, r.DeletedAt = false, time.Time{}
+	return r, nil
+}
+
+// Merging is the two live records of a merge: the one that goes, and the survivor.
+func (t *Table) Merging(id, into string) (loser, survivor *Record, err error) {
+	loser, ok := t.Get(id)
+	survivor, there := t.Get(into)
+	if !ok || !there || loser.Deleted || survivor.Deleted {
+		return nil, nil, fmt.Errorf("two live records to merge: %w", ErrNotFound)
+	}
+	if id == into {
+		return nil, nil, errors.New("a record is not merged with itself")
+	}
+	return loser, survivor, nil
+}
 
 // Purge removes a record for good, as an app does with what it must forget.
 func (t *Table) Purge(id string) {

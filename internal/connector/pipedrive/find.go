@@ -2,7 +2,6 @@ package pipedrive
 
 import (
 	"context"
-	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
@@ -40,11 +39,7 @@ func (a *account) BatchFind(
 	if err != nil || len(ids) == 0 {
 		return make([][]crm.Record, len(values)), err
 	}
-	got, r, err := a.rows(ctx, op, o, ids)
-	if err != nil {
-		return nil, err
-	}
-	types, err := a.typesFor(ctx, op, o, got, append([]string{f.Name}, fields...))
+	got, types, r, err := a.rows(ctx, op, o, ids, append([]string{f.Name}, fields...))
 	if err != nil {
 		return nil, err
 	}
@@ -78,9 +73,7 @@ func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
 // hits is what a search finds.
 type hits struct {
 	Items []struct {
-		Item struct {
-			ID json.Number `json:"id"`
-		} `json:"item"`
+		Item row `json:"item"`
 	} `json:"items"`
 }
 
@@ -98,7 +91,7 @@ func (a *account) search(ctx context.Context, op string, o object, in, value str
 	}
 	var ids []crm.RecordID
 	for _, i := range out.Data.Items {
-		one, ok := id(i.Item.ID.String())
+		one, ok := id(string(i.Item["id"]))
 		if !ok {
 			return nil, rest.Malformed(r, "a record found has no valid ID")
 		}

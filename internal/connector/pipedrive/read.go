@@ -26,11 +26,7 @@ func (a *account) BatchRead(
 	op += " " + o.id
 	missing := fault.New(op, fault.NotFound, "", "Pipedrive has no such record")
 	return rows.Read(ctx, ids, id, missing, func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
-		found, r, err := a.rows(ctx, op, o, asked)
-		if err != nil {
-			return nil, err
-		}
-		types, err := a.typesFor(ctx, op, o, found, fields)
+		found, types, r, err := a.rows(ctx, op, o, asked, fields)
 		if err != nil {
 			return nil, err
 		}
@@ -51,14 +47,19 @@ func (a *account) BatchRead(
 	})
 }
 
-// rows lists records by their IDs.
-func (a *account) rows(ctx context.Context, op string, o object, ids []crm.RecordID) ([]row, rest.Request, error) {
+// rows lists records by their IDs, with the types of those wanted fields that need one.
+func (a *account) rows(
+	ctx context.Context, op string, o object, ids []crm.RecordID, fields []string,
+) (found []row, types map[string]string, r rest.Request, err error) {
 	texts := make([]string, len(ids))
 	for i, id := range ids {
 		texts[i] = string(id)
 	}
 	q := url.Values{"ids": {strings.Join(texts, ",")}, "limit": {strconv.Itoa(readBatch)}}
-	r := rest.Request{Op: op, Path: o.path(), Query: q}
+	r = rest.Request{Op: op, Path: o.path(), Query: q}
 	out, _, err := call[[]row](ctx, a, r)
-	return out.Data, r, err
+	if err == nil {
+		types, err = a.typesFor(ctx, op, o, out.Data, fields)
+	}
+	return out.Data, types, r, err
 }

@@ -20,18 +20,12 @@ type field struct {
 	Type    string   `json:"field_type"`
 	Custom  bool     `json:"is_custom_field"`
 	Options []option `json:"options"`
-	Parts   []part   `json:"subfields"`
+	Parts   []field  `json:"subfields"`
 }
 
 type option struct {
 	ID    int64  `json:"id"`
 	Label string `json:"label"`
-}
-
-type part struct {
-	Name string `json:"field_name"`
-	Code string `json:"field_code"`
-	Type string `json:"field_type"`
 }
 
 // types are Pipedrive's, by the field's name first; all others are texts.

@@ -52,7 +52,7 @@ func ClientSuccess(cfg fakekit.Config) *restapp.Fake {
 			return restapp.Values{"firstName": p.First, "lastName": p.Last, "email": p.Email, "phone": p.Phone}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
-			restapp.Write(w, x.Status, map[string]any{"error": x.Code, "message": x.Text})
+			fakekit.WriteJSON(w, x.Status, map[string]any{"error": x.Code, "message": x.Text})
 		},
 		Routes: func(f *restapp.Fake) []fakekit.Route {
 			out := []fakekit.Route{
@@ -79,11 +79,13 @@ func ClientSuccess(cfg fakekit.Config) *restapp.Fake {
 func clientSuccessLogin(f *restapp.Fake, w http.ResponseWriter, r *http.Request) {
 	body, refused := f.Body(r)
 	if refused != nil || body["username"] != ClientSuccessUser || body["password"] != ClientSuccessPassword {
-		restapp.Write(w, http.StatusUnauthorized, map[string]any{"error": "unauthorized"})
+		fakekit.WriteJSON(w, http.StatusUnauthorized, map[string]any{"error": "unauthorized"})
 		return
 	}
 	t := f.Tokens().Issue("fake-cs-", "", 12*time.Hour, nil, false)
-	restapp.Write(w, http.StatusOK, map[string]any{"access_token": t.Access, "token_type": "Bearer", "expires_in": 43200})
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{
+		"access_token": t.Access, "token_type": "Bearer", "expires_in": 43200,
+	})
 }
 
 func clientSuccessSearch(f *restapp.Fake, o *restapp.Object, w http.ResponseWriter, r *http.Request) *restapp.Refusal {
@@ -111,6 +113,6 @@ func clientSuccessSearch(f *restapp.Fake, o *restapp.Object, w http.ResponseWrit
 	if refused != nil {
 		return refused
 	}
-	restapp.Write(w, http.StatusOK, map[string]any{"data": page.Records, "page": n, "last": (n+1)*size >= page.Total})
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{"data": page.Records, "page": n, "last": (n+1)*size >= page.Total})
 	return nil
 }

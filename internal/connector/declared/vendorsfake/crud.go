@@ -26,7 +26,7 @@ type verbs struct {
 // routes makes the endpoints of an object.
 func (v verbs) routes(f *restapp.Fake, o *restapp.Object) (out []fakekit.Route) {
 	answer := func(w http.ResponseWriter, status int, action string, rec *fakekit.Record) *restapp.Refusal {
-		restapp.Write(w, status, v.wrap(action, o, rec, f.Show(o, rec)))
+		fakekit.WriteJSON(w, status, v.wrap(action, o, rec, f.Show(o, rec)))
 		return nil
 	}
 	missing := &restapp.Refusal{Status: http.StatusNotFound, Code: "not_found", Text: "no such record"}
@@ -91,7 +91,7 @@ func get(f *restapp.Fake, path string, h handler) fakekit.Route {
 // always answers with the same.
 func always(body any) handler {
 	return func(w http.ResponseWriter, _ *http.Request) *restapp.Refusal {
-		restapp.Write(w, http.StatusOK, body)
+		fakekit.WriteJSON(w, http.StatusOK, body)
 		return nil
 	}
 }

@@ -54,10 +54,10 @@ func EspoCRM(cfg fakekit.Config) *restapp.Fake {
 			}[x.Code]
 			w.Header().Set("X-Status-Reason", x.Code)
 			if !ok {
-				restapp.Write(w, x.Status, map[string]any{})
+				fakekit.WriteJSON(w, x.Status, map[string]any{})
 				return
 			}
-			restapp.Write(w, x.Status, map[string]any{"messageTranslation": map[string]any{
+			fakekit.WriteJSON(w, x.Status, map[string]any{"messageTranslation": map[string]any{
 				"label": "validationFailure", "data": map[string]string{"field": x.Field, "type": word},
 			}})
 		},
@@ -94,7 +94,7 @@ func espoMetadata(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
 	if r.URL.Query().Get("key") != "entityDefs.Contact.fields" {
 		return &restapp.Refusal{Status: http.StatusNotFound, Code: "not_found", Text: "no such key"}
 	}
-	restapp.Write(w, http.StatusOK, map[string]any{
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{
 		"name":         map[string]any{"type": "personName"},
 		"firstName":    map[string]any{"type": "varchar", "maxLength": 100},
 		"lastName":     map[string]any{"type": "varchar", "maxLength": 100, "required": true},
@@ -131,7 +131,7 @@ func espoList(f *restapp.Fake, o *restapp.Object, w http.ResponseWriter, r *http
 	if refused != nil {
 		return refused
 	}
-	restapp.Write(w, http.StatusOK, map[string]any{"total": page.Total, "list": page.Records})
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{"total": page.Total, "list": page.Records})
 	return nil
 }
 

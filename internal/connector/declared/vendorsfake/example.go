@@ -61,7 +61,7 @@ func example() restapp.Spec {
 			if x.Field != "" {
 				body["field"] = x.Field
 			}
-			restapp.Write(w, x.Status, map[string]any{"error": body})
+			fakekit.WriteJSON(w, x.Status, map[string]any{"error": body})
 		},
 		Wait: func(h http.Header, wait time.Duration) {
 			h.Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
@@ -82,7 +82,7 @@ func exampleRoutes(f *restapp.Fake, people *restapp.Object) []fakekit.Route {
 		return fakekit.Route{Pattern: "GET " + path, Handler: f.Known(h)}
 	}
 	data := func(w http.ResponseWriter, status int, v any) *restapp.Refusal {
-		restapp.Write(w, status, map[string]any{"data": v})
+		fakekit.WriteJSON(w, status, map[string]any{"data": v})
 		return nil
 	}
 	saved := func(status int) http.HandlerFunc {
@@ -105,11 +105,11 @@ func exampleRoutes(f *restapp.Fake, people *restapp.Object) []fakekit.Route {
 	}
 	return []fakekit.Route{
 		get("/v1/me", func(w http.ResponseWriter, _ *http.Request) *restapp.Refusal {
-			restapp.Write(w, 200, map[string]any{"workspace": map[string]string{"id": ExampleWorkspace, "name": "Sample"}})
+			fakekit.WriteJSON(w, 200, map[string]any{"workspace": map[string]string{"id": ExampleWorkspace, "name": "Sample"}})
 			return nil
 		}),
 		get("/v1/fields/people", func(w http.ResponseWriter, _ *http.Request) *restapp.Refusal {
-			restapp.Write(w, 200, map[string]any{"fields": []any{
+			fakekit.WriteJSON(w, 200, map[string]any{"fields": []any{
 				map[string]any{"key": "score", "label": "Score", "kind": "int"},
 				map[string]any{"key": "level", "label": "Level", "kind": "choice", "choices": []any{
 					map[string]string{"id": "gold", "label": "Gold"}, map[string]string{"id": "silver", "label": "Silver"},
@@ -190,7 +190,7 @@ func exampleList(f *restapp.Fake, people *restapp.Object, w http.ResponseWriter,
 	if page.Next != "" {
 		next = page.Next
 	}
-	restapp.Write(w, 200, map[string]any{"data": page.Records, "total": page.Total, "next": next})
+	fakekit.WriteJSON(w, 200, map[string]any{"data": page.Records, "total": page.Total, "next": next})
 	return nil
 }
 

@@ -32,7 +32,7 @@ func Homestack(cfg fakekit.Config) *restapp.Fake {
 			return restapp.Values{"name": p.First + " " + p.Last, "email": p.Email, "phone": p.Phone}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
-			restapp.Write(w, x.Status, map[string]any{"error": x.Text})
+			fakekit.WriteJSON(w, x.Status, map[string]any{"error": x.Text})
 		},
 		Routes: func(f *restapp.Fake) []fakekit.Route {
 			return append(verbs{
@@ -55,7 +55,7 @@ func Homestack(cfg fakekit.Config) *restapp.Fake {
 				if refused != nil {
 					return refused
 				}
-				restapp.Write(w, http.StatusOK, map[string]any{"users": page.Records})
+				fakekit.WriteJSON(w, http.StatusOK, map[string]any{"users": page.Records})
 				return nil
 			}))
 		},

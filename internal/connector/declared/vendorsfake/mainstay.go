@@ -71,7 +71,7 @@ func Mainstay(cfg fakekit.Config) *restapp.Fake {
 			if x.Code == "required" {
 				x.Code = "blank-required-data-in-record"
 			}
-			restapp.Write(w, x.Status, map[string]any{"code": x.Code, "field": x.Field, "message": x.Text})
+			fakekit.WriteJSON(w, x.Status, map[string]any{"code": x.Code, "field": x.Field, "message": x.Text})
 		},
 		Routes: func(f *restapp.Fake) []fakekit.Route { return mainstayRoutes(f, contacts) },
 	}, cfg)
@@ -87,12 +87,12 @@ func mainstayRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 			id := r.PathValue("id")
 			rec, ok := f.Get(contacts, id)
 			if ok {
-				restapp.Write(w, http.StatusOK, f.Show(contacts, rec))
+				fakekit.WriteJSON(w, http.StatusOK, f.Show(contacts, rec))
 				return nil
 			}
 			for _, name := range []string{"crm_id", "phone"} {
 				if page, _ := f.List(contacts, restapp.Asked{Match: restapp.Holds(name, id), Limit: 1}); page.Total > 0 {
-					restapp.Write(w, http.StatusOK, page.Records[0])
+					fakekit.WriteJSON(w, http.StatusOK, page.Records[0])
 					return nil
 				}
 			}
@@ -122,7 +122,7 @@ func mainstayRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 			if n*mainstayPage < page.Total {
 				next = f.BaseURL(r) + "/contacts/?page=" + strconv.Itoa(n+1)
 			}
-			restapp.Write(w, http.StatusOK, map[string]any{"count": page.Total, "next": next, "results": page.Records})
+			fakekit.WriteJSON(w, http.StatusOK, map[string]any{"count": page.Total, "next": next, "results": page.Records})
 			return nil
 		}))
 }

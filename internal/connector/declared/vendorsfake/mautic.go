@@ -51,7 +51,7 @@ func Mautic(cfg fakekit.Config) *restapp.Fake {
 			return restapp.Values{"firstname": p.First, "lastname": p.Last, "email": p.Email, "phone": p.Phone}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
-			restapp.Write(w, x.Status, map[string]any{"errors": []any{map[string]any{
+			fakekit.WriteJSON(w, x.Status, map[string]any{"errors": []any{map[string]any{
 				"code": x.Status, "message": x.Text, "type": nil, "details": map[string][]string{x.Field: {x.Text}},
 			}}})
 		},
@@ -116,7 +116,7 @@ func mauticRoutes(f *restapp.Fake, contacts *restapp.Object) []fakekit.Route {
 					"id": i + 1, "label": d.label, "alias": d.alias, "type": d.kind, "group": "core", "order": i + 1,
 				}
 			}
-			restapp.Write(w, http.StatusOK, out)
+			fakekit.WriteJSON(w, http.StatusOK, out)
 			return nil
 		}),
 		get(f, "/api/contacts", func(w http.ResponseWriter, r *http.Request) *restapp.Refusal {
@@ -165,7 +165,7 @@ func mauticList(f *restapp.Fake, contacts *restapp.Object, w http.ResponseWriter
 		}
 		list = keyed
 	}
-	restapp.Write(w, http.StatusOK, map[string]any{"total": strconv.Itoa(page.Total), "contacts": list})
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{"total": strconv.Itoa(page.Total), "contacts": list})
 	return nil
 }
 

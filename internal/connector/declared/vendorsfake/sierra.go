@@ -68,7 +68,7 @@ func Sierra(cfg fakekit.Config) *restapp.Fake {
 			return restapp.Values{"firstName": p.First, "lastName": p.Last, "email": p.Email, "phone": p.Phone}
 		},
 		Refuse: func(w http.ResponseWriter, x restapp.Refusal) {
-			restapp.Write(w, x.Status, map[string]any{"success": false, "errorMessage": x.Text})
+			fakekit.WriteJSON(w, x.Status, map[string]any{"success": false, "errorMessage": x.Text})
 		},
 		Routes: func(f *restapp.Fake) []fakekit.Route { return sierraRoutes(f, leads) },
 		Hook: &restapp.Hook{
@@ -130,7 +130,7 @@ func sierraRoutes(f *restapp.Fake, leads *restapp.Object) []fakekit.Route {
 			if refused != nil {
 				return refused
 			}
-			restapp.Write(w, http.StatusOK,
+			fakekit.WriteJSON(w, http.StatusOK,
 				data(map[string]any{"leads": page.Records, "totalRecords": strconv.Itoa(page.Total)}))
 			return nil
 		}))

@@ -66,7 +66,7 @@ func Twenty(cfg fakekit.Config) *restapp.Fake {
 			if x.Code == "bad_value" || x.Code == "too_long" {
 				text = "Invalid value: " + text
 			}
-			restapp.Write(w, x.Status, map[string]any{
+			fakekit.WriteJSON(w, x.Status, map[string]any{
 				"statusCode": x.Status, "error": http.StatusText(x.Status), "messages": []string{text},
 			})
 		},
@@ -128,7 +128,7 @@ func twentyList(f *restapp.Fake, o *restapp.Object, w http.ResponseWriter, r *ht
 	if len(page.Records) > 0 {
 		end = page.Next
 	}
-	restapp.Write(w, http.StatusOK, map[string]any{
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{
 		"data": map[string]any{o.Name: page.Records}, "totalCount": page.Total,
 		"pageInfo": map[string]any{"hasNextPage": page.Next != "", "endCursor": end},
 	})

@@ -147,12 +147,7 @@ func (f *Fake) Routes() []fakekit.Route { return f.spec.Routes(f) }
 func (f *Fake) Seed(people []fakekit.Person, at time.Time) {
 	o := f.spec.Objects[0]
 	for i, p := range people {
-		r := &fakekit.Record{ID: f.newID(o), Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
-		r.Modified = r.Created
-		for name, v := range f.spec.Person(p) {
-			r.Set(name, v)
-		}
-		o.table.Put(r)
+		o.table.Put(fakekit.NewRecord(f.newID(o), at.Add(time.Duration(i)*time.Second), f.spec.Person(p)))
 	}
 }
 

@@ -13,15 +13,6 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 )
 
-// Write writes an answer.
-func Write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body)
-}
-
 // Show writes a record as the app does. One that the knob has broken has values of no
 // type that any field has.
 func (f *Fake) Show(o *Object, r *fakekit.Record) map[string]any {

@@ -1,7 +1,6 @@
 package googlecontactsfake
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -237,12 +236,11 @@ func (f *book) Delete(_, id string) error {
 
 // Restore implements fakekit.App: by hand, from the bin.
 func (f *book) Restore(_, id string) (*fakekit.Record, error) {
-	old, ok := f.table.Get(id)
-	if !ok || !old.Deleted || old.MergedInto != "" {
-		return nil, errors.New("the contact is not in the bin")
+	r, err := f.table.Restored(id)
+	if err != nil {
+		return nil, err
 	}
-	r := old.Clone()
-	r.Deleted, r.DeletedAt, r.Extra = false, time.Time{}, contents(old).draft()
+	r.Extra = contents(r).draft()
 	f.store(r, f.Tick())
 	return r, nil
 }
@@ -250,13 +248,9 @@ func (f *book) Restore(_, id string) (*fakekit.Record, error) {
 // Merge implements fakekit.App: one contact is deleted and the other changes; the API
 // does not tell that they belong together.
 func (f *book) Merge(object, id, into string) (*fakekit.Record, error) {
-	loser, err := f.live(id)
+	loser, winner, err := f.table.Merging(id, into)
 	if err != nil {
 		return nil, err
-	}
-	winner, err := f.live(into)
-	if err != nil || id == into {
-		return nil, errors.Join(errors.New("two live contacts to merge"), err)
 	}
 	if err := f.Delete(object, id); err != nil {
 		return nil, err

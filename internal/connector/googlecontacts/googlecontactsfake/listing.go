@@ -108,7 +108,7 @@ func (f *book) connections(w http.ResponseWriter, r *http.Request) *refusal {
 	} else if q.Get("requestSyncToken") == "true" || q.Get("syncToken") != "" {
 		out["nextSyncToken"] = place{Params: at.Params, Until: at.Until, Full: at.Full}.String()
 	}
-	write(w, 200, out)
+	fakekit.WriteJSON(w, 200, out)
 	return nil
 }
 

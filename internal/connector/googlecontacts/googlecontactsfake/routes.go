@@ -83,14 +83,14 @@ func (f *book) get(w http.ResponseWriter, r *http.Request) *refusal {
 		if token, _ := f.Tokens().Check(access); slices.Contains(fields, "emailAddresses") && token.Can(ScopeEmail) {
 			out["emailAddresses"] = []entry{{"metadata": entry{"primary": true, "verified": true}, "value": UserEmail}}
 		}
-		write(w, 200, out)
+		fakekit.WriteJSON(w, 200, out)
 		return nil
 	}
 	rec, err := f.live(r.PathValue("id"))
 	if err != nil {
 		return notFound
 	}
-	write(w, 200, f.show(rec, fields))
+	fakekit.WriteJSON(w, 200, f.show(rec, fields))
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (f *book) batchGet(w http.ResponseWriter, r *http.Request) *refusal {
 		}
 		out = append(out, one)
 	}
-	write(w, 200, entry{"responses": out})
+	fakekit.WriteJSON(w, 200, entry{"responses": out})
 	return nil
 }
 
@@ -269,7 +269,7 @@ func (f *book) batchCreate(w http.ResponseWriter, r *http.Request) *refusal {
 		return f.made(body.Contacts[i].ContactPerson)
 	})
 	if err == nil {
-		write(w, 200, entry{"createdPeople": f.people(saved, fields)})
+		fakekit.WriteJSON(w, 200, entry{"createdPeople": f.people(saved, fields)})
 	}
 	return err
 }
@@ -303,7 +303,7 @@ func (f *book) batchUpdate(w http.ResponseWriter, r *http.Request) *refusal {
 	for i, one := range f.people(saved, shown) {
 		result[names[i]] = one
 	}
-	write(w, 200, entry{"updateResult": result})
+	fakekit.WriteJSON(w, 200, entry{"updateResult": result})
 	return nil
 }
 
@@ -324,7 +324,7 @@ func (f *book) batchDelete(w http.ResponseWriter, r *http.Request) *refusal {
 	for _, name := range body.ResourceNames {
 		_ = f.Delete(Object, strings.TrimPrefix(name, "people/")) // it is there, or was named twice
 	}
-	write(w, 200, entry{})
+	fakekit.WriteJSON(w, 200, entry{})
 	return nil
 }
 
@@ -333,7 +333,7 @@ func (f *book) listGroups(w http.ResponseWriter, _ *http.Request) *refusal {
 	for _, g := range f.groups {
 		out = append(out, g.show())
 	}
-	write(w, 200, entry{"contactGroups": out, "totalItems": len(out)})
+	fakekit.WriteJSON(w, 200, entry{"contactGroups": out, "totalItems": len(out)})
 	return nil
 }
 
@@ -356,7 +356,7 @@ func (f *book) createGroup(w http.ResponseWriter, r *http.Request) *refusal {
 	case slices.ContainsFunc(f.groups, func(g group) bool { return strings.EqualFold(g.Name, name) }):
 		return &refusal{409, "Contact group name already exists.", nil}
 	}
-	write(w, 200, f.named(name).show())
+	fakekit.WriteJSON(w, 200, f.named(name).show())
 	return nil
 }
 
@@ -386,12 +386,12 @@ func (f *book) authorize(w http.ResponseWriter, r *http.Request) {
 // token gives and renews grants. The refresh token comes with the first one only [A1].
 func (f *book) token(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		write(w, 400, entry{"error": "invalid_request"})
+		fakekit.WriteJSON(w, 400, entry{"error": "invalid_request"})
 		return
 	}
 	v := r.PostForm
 	if v.Get("client_id") != ClientID || v.Get("client_secret") != ClientSecret {
-		write(w, 401, entry{"error": "invalid_client", "error_description": "The OAuth client was not found."})
+		fakekit.WriteJSON(w, 401, entry{"error": "invalid_client", "error_description": "The OAuth client was not found."})
 		return
 	}
 	var t fakekit.Token
@@ -407,13 +407,13 @@ func (f *book) token(w http.ResponseWriter, r *http.Request) {
 	case v.Get("grant_type") == "refresh_token":
 		t, err = f.Tokens().Renew("fake-", ClientID, v.Get("refresh_token"), tokenLife)
 	default:
-		write(w, 400, entry{
+		fakekit.WriteJSON(w, 400, entry{
 			"error": "unsupported_grant_type", "error_description": "Invalid grant_type: " + v.Get("grant_type"),
 		})
 		return
 	}
 	if err != nil {
-		write(w, 400, entry{"error": "invalid_grant", "error_description": "Token has been expired or revoked."})
+		fakekit.WriteJSON(w, 400, entry{"error": "invalid_grant", "error_description": "Token has been expired or revoked."})
 		return
 	}
 	out := entry{
@@ -423,5 +423,5 @@ func (f *book) token(w http.ResponseWriter, r *http.Request) {
 	if first && t.Refresh != "" {
 		out["refresh_token"] = t.Refresh
 	}
-	write(w, 200, out)
+	fakekit.WriteJSON(w, 200, out)
 }

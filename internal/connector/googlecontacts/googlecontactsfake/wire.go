@@ -277,14 +277,6 @@ func (f *book) taken(body map[string]json.RawMessage, fields []string) (map[stri
 	return out, nil
 }
 
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body)
-}
-
 // words are the names and numbers of google.rpc's codes for statuses [E].
 var words = map[int]struct {
 	name string
@@ -322,7 +314,7 @@ func fail(w http.ResponseWriter, e *refusal) {
 	if e.details != nil {
 		body["details"] = e.details
 	}
-	write(w, status, entry{"error": body})
+	fakekit.WriteJSON(w, status, entry{"error": body})
 }
 
 func errorInfo(reason string) entry {

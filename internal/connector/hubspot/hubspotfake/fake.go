@@ -129,21 +129,14 @@ func (*account) Slot() int { return 0 }
 func (f *account) Seed(people []fakekit.Person, at time.Time) {
 	o := f.objects[0]
 	for i, p := range people {
-		fields := map[string]string{
+		r := fakekit.NewRecord(f.newID(), at.Add(time.Duration(i)*time.Second), map[string]string{
 			"firstname": p.First, "lastname": p.Last, "email": strings.ToLower(p.Email), "phone": p.Phone,
 			"jobtitle": p.JobTitle, "company": p.Company, "city": p.City, "birthday": p.Birthday,
 			"lifecyclestage": "lead",
+		})
+		if r.Fields["email"] == "" || len(f.holders(o, "email", r.Fields["email"])) == 0 { // they are unique (G1)
+			o.table.Put(r)
 		}
-		for k, v := range fields {
-			if v == "" {
-				delete(fields, k)
-			}
-		}
-		if fields["email"] != "" && len(f.holders(o, "email", fields["email"])) > 0 {
-			continue // contact e-mails are unique (G1)
-		}
-		when := at.Add(time.Duration(i) * time.Second)
-		o.table.Put(&fakekit.Record{ID: f.newID(), Fields: fields, Created: when, Modified: when})
 	}
 }
 

@@ -32,22 +32,12 @@ func (f *account) oauthRoutes() []fakekit.Route {
 // browser back with a code (A1).
 func (f *account) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	back, err := url.Parse(q.Get("redirect_uri"))
 	scopes := strings.Fields(q.Get("scope"))
 	unknown := slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(Scopes, s) })
-	if err != nil || back.Host == "" || q.Get("client_id") != ClientID || len(scopes) == 0 || unknown ||
-		q.Get("code_challenge") != "" && q.Get("code_challenge_method") != "S256" {
+	if len(scopes) == 0 || unknown || q.Get("code_challenge") != "" && q.Get("code_challenge_method") != "S256" ||
+		!f.Tokens().Consent(w, r, ClientID, scopes) {
 		f.fail(w, invalid("Authorization failed because of a mismatch of client, redirect URL or scopes."))
-		return
 	}
-	params := back.Query()
-	params.Set("code", f.Tokens().Code(ClientID, q.Get("redirect_uri"), q.Get("code_challenge"), scopes))
-	if s := q.Get("state"); s != "" {
-		params.Set("state", s)
-	}
-	back.RawQuery = params.Encode()
-	http.Redirect(w, r, back.String(), //nolint:gosec // the caller names the address
-		http.StatusFound)
 }
 
 // form reads a form-encoded body: everything is in the body, nothing in Basic

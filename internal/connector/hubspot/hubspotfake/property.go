@@ -225,10 +225,7 @@ func (f *account) Knobs() []fakekit.Knob {
 			func(r *http.Request, in PropertyChange) (done, error) {
 				return done{OK: true}, f.changeProperty(r.PathValue("object"), r.PathValue("name"), in)
 			}),
-		fakekit.NewKnob("PUT", "/_fake/users/{id}", "Add an owner, change the address, or deactivate one.",
-			func(r *http.Request, in fakekit.UserChange) (fakekit.Done, error) {
-				return fakekit.Done{OK: true}, f.changeOwner(r.PathValue("id"), in)
-			}),
+		fakekit.UserKnob(f.changeOwner),
 		fakekit.NewKnob("PUT", "/_fake/portal", "Be another account of the same login, from the next call on.",
 			func(_ *http.Request, in portalIn) (done, error) {
 				if in.ID <= 0 {

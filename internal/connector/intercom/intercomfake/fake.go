@@ -363,12 +363,11 @@ func (f *space) Restore(name, id string) (*fakekit.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, ok := o.table.Get(id)
-	if !ok || !old.Deleted || old.MergedInto != "" {
-		return nil, errors.New("the record is not archived")
+	r, err := o.table.Restored(id)
+	if err != nil {
+		return nil, err
 	}
-	r := old.Clone()
-	r.Deleted, r.DeletedAt, r.Modified = false, time.Time{}, f.Tick()
+	r.Modified = f.Tick()
 	o.table.Put(r)
 	f.tell(o, "unarchived", r, nil)
 	return r, nil
@@ -380,13 +379,9 @@ func (f *space) Merge(name, id, into string) (*fakekit.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	loser, err := o.live(id)
-	if err != nil {
-		return nil, err
-	}
-	winner, err := o.live(into)
-	if err != nil || id == into || o.model != "contact" {
-		return nil, errors.Join(errors.New("two live contacts to merge"), err)
+	loser, winner, err := o.table.Merging(id, into)
+	if err != nil || o.model != "contact" {
+		return nil, errors.Join(errors.New("two contacts to merge"), err)
 	}
 	if err := f.remove(o, id, into, ""); err != nil {
 		return nil, err

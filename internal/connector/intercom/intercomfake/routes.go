@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,13 +31,13 @@ func (f *space) Routes() []fakekit.Route {
 		{Pattern: "POST /auth/eagle/token", Handler: f.token, Write: true, Free: true},
 		{Pattern: "GET /me", Handler: f.known(f.me)},
 		{Pattern: "GET /admins", Handler: f.known(func(w http.ResponseWriter, _ *http.Request) error {
-			write(w, 200, map[string]any{"type": "admin.list", "admins": f.admins})
+			fakekit.WriteJSON(w, 200, map[string]any{"type": "admin.list", "admins": f.admins})
 			return nil
 		})},
 		{Pattern: "GET /admins/{id}", Handler: f.known(f.admin)},
 		{Pattern: "GET /data_attributes", Handler: f.known(f.described)},
 		{Pattern: "GET /tags", Handler: f.known(func(w http.ResponseWriter, _ *http.Request) error {
-			write(w, 200, map[string]any{"type": "list", "data": f.tags})
+			fakekit.WriteJSON(w, 200, map[string]any{"type": "list", "data": f.tags})
 			return nil
 		})},
 		{Pattern: "POST /tags", Write: true, Handler: f.known(f.makeTag)},
@@ -88,16 +87,19 @@ func version(r *http.Request) float64 {
 
 func (f *space) me(w http.ResponseWriter, _ *http.Request) error {
 	a := f.admins[0]
-	write(w, 200, map[string]any{"type": "admin", "id": a.ID, "email": a.Email, "name": a.Name, "app": map[string]string{
-		"type": "app", "id_code": AppID, "name": "Made-up workspace", "region": "US", "timezone": "America/Los_Angeles",
-	}})
+	fakekit.WriteJSON(w, 200, map[string]any{
+		"type": "admin", "id": a.ID, "email": a.Email, "name": a.Name,
+		"app": map[string]string{
+			"type": "app", "id_code": AppID, "name": "Made-up workspace", "region": "US", "timezone": "America/Los_Angeles",
+		},
+	})
 	return nil
 }
 
 func (f *space) admin(w http.ResponseWriter, r *http.Request) error {
 	for _, a := range f.admins {
 		if a.ID == r.PathValue("id") {
-			write(w, 200, a)
+			fakekit.WriteJSON(w, 200, a)
 			return nil
 		}
 	}
@@ -115,7 +117,7 @@ func (f *space) described(w http.ResponseWriter, r *http.Request) error {
 			out = append(out, a)
 		}
 	}
-	write(w, 200, map[string]any{"type": "list", "data": out})
+	fakekit.WriteJSON(w, 200, map[string]any{"type": "list", "data": out})
 	return nil
 }
 
@@ -124,7 +126,7 @@ func (f *space) makeTag(w http.ResponseWriter, r *http.Request) error {
 	if json.NewDecoder(r.Body).Decode(&in) != nil || in.Name == "" {
 		return &refusal{400, "parameter_not_found", "Name not specified", "name"}
 	}
-	write(w, 200, f.tag(in.Name))
+	fakekit.WriteJSON(w, 200, f.tag(in.Name))
 	return nil
 }
 
@@ -138,7 +140,7 @@ func (f *space) get(w http.ResponseWriter, r *http.Request, o *object) error {
 	case !ok || rec.Deleted:
 		return &refusal{404, "not_found", capital(o.model) + " Not Found", ""}
 	}
-	write(w, 200, f.show(o, rec))
+	fakekit.WriteJSON(w, 200, f.show(o, rec))
 	return nil
 }
 
@@ -152,7 +154,7 @@ func (f *space) saved(w http.ResponseWriter, r *http.Request, o *object) error {
 		return err
 	}
 	rec, _ := o.live(id)
-	write(w, 200, f.show(o, rec))
+	fakekit.WriteJSON(w, 200, f.show(o, rec))
 	return nil
 }
 
@@ -170,7 +172,7 @@ func (f *space) upsert(w http.ResponseWriter, r *http.Request, o *object) error 
 		return err
 	}
 	rec, _ := o.live(id)
-	write(w, 200, f.show(o, rec))
+	fakekit.WriteJSON(w, 200, f.show(o, rec))
 	return nil
 }
 
@@ -180,7 +182,7 @@ func (f *space) archive(w http.ResponseWriter, r *http.Request, o *object) error
 	if f.remove(o, id, "", what) != nil {
 		return &refusal{404, "not_found", capital(o.model) + " Not Found", ""}
 	}
-	write(w, 200, map[string]any{"type": o.model, "id": id, what: true})
+	fakekit.WriteJSON(w, 200, map[string]any{"type": o.model, "id": id, what: true})
 	return nil
 }
 
@@ -195,7 +197,7 @@ func (f *space) contact(r *http.Request) (*fakekit.Record, error) {
 func (f *space) tagged(w http.ResponseWriter, r *http.Request) error {
 	rec, err := f.contact(r)
 	if err == nil {
-		write(w, 200, f.tagsOf(rec, len(f.tags)+shownTags+1))
+		fakekit.WriteJSON(w, 200, f.tagsOf(rec, len(f.tags)+shownTags+1))
 	}
 	return err
 }
@@ -215,7 +217,7 @@ func (f *space) retag(w http.ResponseWriter, r *http.Request, id string, change 
 	own.Modified = f.Tick()
 	f.objects[0].table.Put(own)
 	f.tell(f.objects[0], "tag.created", own, nil)
-	write(w, 200, f.tags[i])
+	fakekit.WriteJSON(w, 200, f.tags[i])
 	return nil
 }
 
@@ -242,7 +244,7 @@ func (f *space) answer(w http.ResponseWriter, o *object, list []*fakekit.Record,
 		data = append(data, f.show(o, rec))
 	}
 	pages["type"] = "pages"
-	write(w, 200, map[string]any{"type": "list", "data": data, "total_count": total, "pages": pages})
+	fakekit.WriteJSON(w, 200, map[string]any{"type": "list", "data": data, "total_count": total, "pages": pages})
 }
 
 // list lists contacts in the order of their making [S].
@@ -305,7 +307,7 @@ func (f *space) findCompany(w http.ResponseWriter, r *http.Request) error {
 		if rec == nil {
 			return &refusal{404, "company_not_found", "Company Not Found", ""}
 		}
-		write(w, 200, f.show(o, rec))
+		fakekit.WriteJSON(w, 200, f.show(o, rec))
 		return nil
 	}
 	var found []*fakekit.Record
@@ -437,17 +439,9 @@ func (f *space) search(w http.ResponseWriter, r *http.Request) error {
 
 // authorize stands for the consent page: the user always agrees [A1].
 func (f *space) authorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	back, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil || back.Host == "" || q.Get("client_id") != ClientID {
+	if !f.Tokens().Consent(w, r, ClientID, nil) {
 		fail(w, &refusal{400, "parameter_invalid", "invalid client_id or redirect_uri", ""})
-		return
 	}
-	back.RawQuery = url.Values{
-		"code": {f.Tokens().Code(ClientID, q.Get("redirect_uri"), "", nil)}, "state": {q.Get("state")},
-	}.Encode()
-	http.Redirect(w, r, back.String(), //nolint:gosec // the caller names the address
-		http.StatusFound)
 }
 
 // token gives a token that does not end, and no refresh token [A1].
@@ -455,17 +449,17 @@ func (f *space) token(w http.ResponseWriter, r *http.Request) {
 	err := r.ParseForm()
 	v := r.PostForm
 	if err != nil || v.Get("client_id") != ClientID || v.Get("client_secret") != ClientSecret {
-		write(w, 401, map[string]any{
+		fakekit.WriteJSON(w, 401, map[string]any{
 			"type": "error.list", "errors": []any{map[string]string{"code": "unauthorized", "message": "invalid client"}},
 		})
 		return
 	}
 	if _, err := f.Tokens().Redeem(v.Get("code"), ClientID, v.Get("redirect_uri"), ""); err != nil {
-		write(w, 400, map[string]any{
+		fakekit.WriteJSON(w, 400, map[string]any{
 			"type": "error.list", "errors": []any{map[string]string{"code": "parameter_invalid", "message": "invalid code"}},
 		})
 		return
 	}
 	t := f.Tokens().Issue("fake-", ClientID, 0, nil, false)
-	write(w, 200, map[string]string{"token_type": "Bearer", "token": t.Access, "access_token": t.Access})
+	fakekit.WriteJSON(w, 200, map[string]string{"token_type": "Bearer", "token": t.Access, "access_token": t.Access})
 }

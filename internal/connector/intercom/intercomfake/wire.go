@@ -126,14 +126,6 @@ func split(v string) []string {
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body)
-}
-
 // refusal is an error of the API.
 type refusal struct {
 	status            int
@@ -148,7 +140,7 @@ func fail(w http.ResponseWriter, e *refusal) {
 	if e.field != "" {
 		one["field"] = e.field
 	}
-	write(w, e.status, map[string]any{
+	fakekit.WriteJSON(w, e.status, map[string]any{
 		"type": "error.list", "request_id": "b68959ea6328902209709e58c", "errors": []any{one},
 	})
 }

@@ -279,13 +279,9 @@ func (*account) Restore(string, string) (*fakekit.Record, error) {
 
 // Merge implements fakekit.App: the survivor takes what it lacks, the other one is deleted.
 func (f *account) Merge(_, id, into string) (*fakekit.Record, error) {
-	loser, err := f.live(id)
+	loser, winner, err := f.table.Merging(id, into)
 	if err != nil {
 		return nil, err
-	}
-	winner, err := f.live(into)
-	if err != nil || id == into {
-		return nil, errors.Join(errors.New("two live leads to merge"), err)
 	}
 	if err := f.Delete(Object, id); err != nil {
 		return nil, err

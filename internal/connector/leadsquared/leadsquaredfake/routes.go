@@ -48,17 +48,9 @@ func bad(text string) error {
 	return &wrong{http.StatusBadRequest, "MXInvalidInputException", text}
 }
 
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body)
-}
-
 // fail is the error body of every call.
 func fail(w http.ResponseWriter, status int, kind, text string) {
-	write(w, status, map[string]string{"Status": "Error", "ExceptionType": kind, "ExceptionMessage": text})
+	fakekit.WriteJSON(w, status, map[string]string{"Status": "Error", "ExceptionType": kind, "ExceptionMessage": text})
 }
 
 // known lets calls with good keys through, at the account's own host only [L2][L3].
@@ -84,7 +76,7 @@ func (f *account) known(h func(w http.ResponseWriter, r *http.Request) error) ht
 }
 
 func (f *account) self(w http.ResponseWriter, r *http.Request) error {
-	write(w, 200, map[string]any{
+	fakekit.WriteJSON(w, 200, map[string]any{
 		"UserId": KeysUser, "EmailAddress": "alex@example.com", "FirstName": "Alex",
 		"TimeZone":             "Asia/Kolkata",
 		"LSQCommonServiceURLs": map[string]string{"api": cmp.Or(f.region, r.Host), "app": "app.leadsquared.com"},
@@ -99,7 +91,7 @@ func (f *account) metadata(w http.ResponseWriter, r *http.Request) error {
 			out[i].Options = nil
 		}
 	}
-	write(w, 200, out)
+	fakekit.WriteJSON(w, 200, out)
 	return nil
 }
 
@@ -119,7 +111,7 @@ func (f *account) createField(w http.ResponseWriter, r *http.Request) error {
 		return exception("MXDuplicateEntryException", "Lead field "+name+" already exists")
 	}
 	f.fields = append(f.fields, field{Name: name, Label: in.DisplayName, Type: in.DataType, Mandatory: in.IsMandatory})
-	write(w, 200, map[string]any{"Status": "Success", "Message": map[string]string{"Id": name}})
+	fakekit.WriteJSON(w, 200, map[string]any{"Status": "Success", "Message": map[string]string{"Id": name}})
 	return nil
 }
 
@@ -242,7 +234,7 @@ func (f *account) recent(w http.ResponseWriter, r *http.Request) error {
 		return true
 	})
 	n := len(found)
-	write(w, 200, map[string]any{"RecordCount": n, "Leads": page(f, in, found, listed)})
+	fakekit.WriteJSON(w, 200, map[string]any{"RecordCount": n, "Leads": page(f, in, found, listed)})
 	return nil
 }
 
@@ -271,7 +263,7 @@ func (f *account) search(w http.ResponseWriter, r *http.Request) error {
 		}
 		return true
 	})
-	write(w, 200, page(f, in, found, flat))
+	fakekit.WriteJSON(w, 200, page(f, in, found, flat))
 	return nil
 }
 
@@ -302,7 +294,7 @@ func (f *account) byIDs(w http.ResponseWriter, r *http.Request) error {
 			found = append(found, rec)
 		}
 	}
-	write(w, 200, map[string]any{"RecordCount": len(found), "Leads": page(f, in, found, flat)})
+	fakekit.WriteJSON(w, 200, map[string]any{"RecordCount": len(found), "Leads": page(f, in, found, flat)})
 	return nil
 }
 
@@ -326,7 +318,8 @@ func attributes(r *http.Request) (map[string]string, error) {
 
 func saved(w http.ResponseWriter, rec *fakekit.Record, err error) error {
 	if err == nil {
-		write(w, 200, map[string]any{"Status": "Success", "Message": map[string]any{"Id": rec.ID, "AffectedRows": 1}})
+		said := map[string]any{"Id": rec.ID, "AffectedRows": 1}
+		fakekit.WriteJSON(w, 200, map[string]any{"Status": "Success", "Message": said})
 	}
 	return err
 }

@@ -1,7 +1,6 @@
 package pipedrivefake
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -154,14 +153,10 @@ func (*company) Slot() int { return 1 }
 // Seed implements fakekit.App: each person is a person.
 func (f *company) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
-		at := at.Add(time.Duration(i) * time.Second)
-		r := &fakekit.Record{ID: f.newID(), Fields: map[string]string{"owner_id": "3"}, Created: at, Modified: at}
-		for code, v := range map[string]string{
+		f.objects[0].table.Put(fakekit.NewRecord(f.newID(), at.Add(time.Duration(i)*time.Second), map[string]string{
 			"name": p.First + " " + p.Last, "first_name": p.First, "last_name": p.Last, "emails": p.Email, "phones": p.Phone,
-		} {
-			r.Set(code, v)
-		}
-		f.objects[0].table.Put(r)
+			"owner_id": "3",
+		}))
 	}
 }
 
@@ -237,8 +232,7 @@ func (f *company) save(name, id string, fields map[string]string) (*fakekit.Reco
 		r.Set("first_name", first)
 		r.Set("last_name", last)
 	}
-	f.put(o, r, action, nil)
-	return r, nil
+	return f.put(o, r, action, "", ""), nil
 }
 
 func (o *object) field(code string) (field, bool) {
@@ -268,12 +262,13 @@ func (d field) number() bool {
 	return slices.Contains([]string{"int", "double", "enum", "set", "user", "org", "people"}, d.Type)
 }
 
-// put stores a version and tells of it.
-func (f *company) put(o *object, r *fakekit.Record, action string, meta map[string]any) {
+// put stores and returns a version and tells of it, of a merge with the other record's ID.
+func (f *company) put(o *object, r *fakekit.Record, action, merged, other string) *fakekit.Record {
 	old, _ := o.table.Get(r.ID)
 	r.Modified = f.Tick()
 	o.table.Put(r)
-	f.tell(o, old, r, action, meta)
+	f.tell(o, old, r, action, merged, other)
+	return r
 }
 
 // Delete implements fakekit.App.
@@ -290,11 +285,7 @@ func (f *company) remove(name, id, into string) error {
 	}
 	r := old.Clone()
 	r.Deleted, r.DeletedAt, r.MergedInto = true, f.Tick(), into
-	var meta map[string]any
-	if into != "" {
-		meta = map[string]any{"merged_to_id": into}
-	}
-	f.put(o, r, "delete", meta)
+	f.put(o, r, "delete", "merged_to_id", into)
 	return nil
 }
 
@@ -304,14 +295,11 @@ func (f *company) Restore(name, id string) (*fakekit.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, ok := o.table.Get(id)
-	if !ok || !old.Deleted || old.MergedInto != "" {
-		return nil, errors.New("the record is not among the deleted ones")
+	r, err := o.table.Restored(id)
+	if err != nil {
+		return nil, err
 	}
-	r := old.Clone()
-	r.Deleted, r.DeletedAt = false, time.Time{}
-	f.put(o, r, "change", nil)
-	return r, nil
+	return f.put(o, r, "change", "", ""), nil
 }
 
 // Merge implements fakekit.App: the survivor's data win, and it takes what it lacks [S1].
@@ -320,19 +308,14 @@ func (f *company) Merge(name, id, into string) (*fakekit.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	loser, err := o.live(id)
+	loser, winner, err := o.table.Merging(id, into)
 	if err != nil {
 		return nil, err
-	}
-	winner, err := o.live(into)
-	if err != nil || id == into {
-		return nil, errors.Join(errors.New("two live records to merge"), err)
 	}
 	if err := f.remove(name, id, into); err != nil {
 		return nil, err
 	}
 	r := winner.Clone()
 	r.TakeLacking(loser)
-	f.put(o, r, "change", map[string]any{"merged_from_id": id})
-	return r, nil
+	return f.put(o, r, "change", "merged_from_id", id), nil
 }

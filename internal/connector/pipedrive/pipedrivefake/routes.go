@@ -3,6 +3,7 @@ package pipedrivefake
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,8 +52,7 @@ func (f *company) Routes() []fakekit.Route {
 				f.shown(w, o, nil, err)
 				return
 			}
-			n, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-			answer(w, 200, map[string]int64{"id": n}, "")
+			answer(w, 200, map[string]json.Number{"id": json.Number(r.PathValue("id"))}, "")
 		})
 	}
 	return out
@@ -254,34 +254,24 @@ func (f *company) user(w http.ResponseWriter, r *http.Request) {
 
 // authorize stands for the consent page: the user always agrees [A1].
 func (f *company) authorize(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	back, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil || back.Host == "" || q.Get("client_id") != ClientID {
+	if !f.Tokens().Consent(w, r, ClientID, nil) {
 		fail(w, http.StatusBadRequest, "invalid client or redirect_uri")
-		return
 	}
-	code := f.Tokens().Code(ClientID, back.String(), "", nil)
-	back.RawQuery = url.Values{"code": {code}, "state": {q.Get("state")}}.Encode()
-	http.Redirect(w, r, back.String(), http.StatusFound) //nolint:gosec // where the caller says: what this is for
 }
 
 // token gives and renews grants, to a client that names itself by Basic [A1].
 func (f *company) token(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, word string) {
-		write(w, status, map[string]any{"success": false, "error": word, "message": word})
+		fakekit.WriteJSON(w, status, map[string]any{"success": false, "error": word, "message": word})
 	}
 	id, secret, ok := r.BasicAuth()
 	if !ok || id != ClientID || secret != ClientSecret {
 		refuse(http.StatusUnauthorized, "invalid_client")
 		return
 	}
-	if err := r.ParseForm(); err != nil {
-		refuse(http.StatusBadRequest, "invalid_request")
-		return
-	}
 	var t fakekit.Token
 	var err error
-	switch r.PostForm.Get("grant_type") {
+	switch r.PostFormValue("grant_type") {
 	case "authorization_code":
 		if _, err = f.Tokens().Redeem(r.PostForm.Get("code"), ClientID, r.PostForm.Get("redirect_uri"), ""); err == nil {
 			t = f.Tokens().Issue("fake-", ClientID, tokenLife, nil, true)
@@ -296,7 +286,7 @@ func (f *company) token(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, "invalid_grant")
 		return
 	}
-	write(w, http.StatusOK, map[string]any{
+	fakekit.WriteJSON(w, http.StatusOK, map[string]any{
 		"access_token": t.Access, "token_type": "Bearer", "refresh_token": t.Refresh, "api_domain": f.BaseURL(r),
 		"scope": "base contacts:full deals:full", "expires_in": int(tokenLife/time.Second) - 1,
 	})

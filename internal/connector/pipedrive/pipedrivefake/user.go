@@ -3,7 +3,6 @@ package pipedrivefake
 import (
 	"cmp"
 	"errors"
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -17,12 +16,7 @@ func (f *company) assignable(id string) bool {
 
 // Knobs implements fakekit.Knobber.
 func (f *company) Knobs() []fakekit.Knob {
-	return []fakekit.Knob{
-		fakekit.NewKnob("PUT", "/_fake/users/{id}", "Add a user, change the address, or deactivate one.",
-			func(r *http.Request, in fakekit.UserChange) (fakekit.Done, error) {
-				return fakekit.Done{OK: true}, f.changeUser(r.PathValue("id"), in)
-			}),
-	}
+	return []fakekit.Knob{fakekit.UserKnob(f.changeUser)}
 }
 
 // changeUser adds a user or changes one, as an admin of the company would.

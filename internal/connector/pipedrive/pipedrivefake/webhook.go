@@ -16,7 +16,7 @@ import (
 const banAfter, banFor = 10, 30 * time.Minute
 
 // tell queues the event of a change; while the receiver is banned it is lost [W1].
-func (f *company) tell(o *object, old, r *fakekit.Record, action string, more map[string]any) {
+func (f *company) tell(o *object, old, r *fakekit.Record, action, merged, other string) {
 	if f.Now().Before(f.banned) {
 		return
 	}
@@ -27,7 +27,9 @@ func (f *company) tell(o *object, old, r *fakekit.Record, action string, more ma
 		"timestamp": r.Modified.UTC().Format("2006-01-02T15:04:05.000Z"), "change_source": f.source,
 		"is_bulk_edit": false, "permitted_user_ids": []string{"3"},
 	}
-	maps.Copy(meta, more)
+	if other != "" {
+		meta[merged] = other
+	}
 	data := map[string]any{"meta": meta, "data": f.show(o, r)}
 	switch action {
 	case "change":

@@ -156,14 +156,6 @@ func (o *object) fieldsIn(r *http.Request) (map[string]string, error) {
 	return out, read(body, false)
 }
 
-func write(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(body)
-}
-
 // fail is the error body of both versions [E1].
 func fail(w http.ResponseWriter, status int, text string) {
 	body := map[string]any{
@@ -173,7 +165,7 @@ func fail(w http.ResponseWriter, status int, text string) {
 	if status == http.StatusUnauthorized {
 		body["errorCode"] = status
 	}
-	write(w, status, body)
+	fakekit.WriteJSON(w, status, body)
 }
 
 // answer is a success, with the cursor of the next page where there is one.
@@ -182,7 +174,7 @@ func answer(w http.ResponseWriter, status int, data any, next string) {
 	if next != "" {
 		more["next_cursor"] = next
 	}
-	write(w, status, map[string]any{"success": true, "data": data, "additional_data": more})
+	fakekit.WriteJSON(w, status, map[string]any{"success": true, "data": data, "additional_data": more})
 }
 
 // Refuse implements fakekit.App.

@@ -79,14 +79,9 @@ func (f *site) number() string {
 // Seed implements fakekit.App.
 func (f *site) Seed(people []fakekit.Person, at time.Time) {
 	for i, p := range people {
-		r := &fakekit.Record{ID: f.number(), Fields: map[string]string{}, Created: at.Add(time.Duration(i) * time.Second)}
-		for name, v := range map[string]string{
+		f.table.Put(fakekit.NewRecord(f.number(), at.Add(time.Duration(i)*time.Second), map[string]string{
 			"first_name": p.First, "last_name": p.Last, "email": p.Email, "phone": p.Phone, "city": p.City, "source": "Website",
-		} {
-			r.Set(name, v)
-		}
-		r.Modified = r.Created
-		f.table.Put(r)
+		}))
 	}
 }
 

@@ -122,14 +122,10 @@ func (f *org) Seed(people []fakekit.Person, at time.Time) {
 			when = now
 		}
 		when = when.Truncate(time.Second)
-		r := &fakekit.Record{ID: t.nextID(), Fields: map[string]string{}, Created: when, Modified: when}
-		for name, v := range map[string]string{
+		t.put(fakekit.NewRecord(t.nextID(), when, map[string]string{
 			"FirstName": p.First, "LastName": p.Last, "Email": strings.ToLower(p.Email), "Phone": p.Phone, "Title": p.JobTitle,
 			"MailingCity": p.City, "Birthdate": p.Birthday, "Company__c": p.Company, "OwnerId": userID,
-		} {
-			r.Set(name, v)
-		}
-		t.put(r)
+		}))
 	}
 }
 

@@ -92,10 +92,7 @@ func (f *org) Knobs() []fakekit.Knob {
 			func(r *http.Request, in FieldChange) (fakekit.Done, error) {
 				return done, f.changeField(r.PathValue("object"), r.PathValue("name"), in)
 			}),
-		fakekit.NewKnob("PUT", "/_fake/users/{id}", "Add a user, change the address, or deactivate one.",
-			func(r *http.Request, in fakekit.UserChange) (fakekit.Done, error) {
-				return done, f.changeUser(r.PathValue("id"), in)
-			}),
+		fakekit.UserKnob(f.changeUser),
 		fakekit.NewKnob("PUT", "/_fake/rights", "Take rights to write from the API's user; an empty body gives them back.",
 			func(_ *http.Request, in Rights) (fakekit.Done, error) {
 				return done, f.takeRights(in)
