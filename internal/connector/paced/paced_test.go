@@ -244,6 +244,28 @@ func TestS18_UnusedCallsComeBack(t *testing.T) {
 	}
 }
 
+// TestS18_ACallThatWasNotMadeIsNotCounted: the answer to the write that took a day's only
+// call is lost. The call is found in the item and given back, and then it is made.
+func TestS18_ACallThatWasNotMadeIsNotCounted(t *testing.T) {
+	t.Parallel()
+	for _, daily := range []int{1, 2} {
+		c := newClock()
+		a, s := newApp(crm.Limits{DailyCalls: daily}, c.Now), &rough{counting: newStore(c.Now), how: smooth}
+		w, ctx := Wrap(bare{app: a}, budget(s, c.Now)), connector.Foreground(t.Context())
+		for n := range daily {
+			s.how = lost
+			if _, err := w.Test(ctx); err != nil {
+				t.Errorf("call %d of %d: %v", n+1, daily, err)
+			}
+		}
+		if _, err := w.Test(ctx); a.count(laneCall) != daily {
+			t.Errorf("%d calls of %d, then %v", a.count(laneCall), daily, err)
+		} else {
+			wantThrottled(t, err, connector.CodeQuota)
+		}
+	}
+}
+
 func TestS18_RetryAfterHoldsForAllWorkers(t *testing.T) {
 	t.Parallel()
 	limits := map[string]crm.Limits{
