@@ -46,6 +46,8 @@ type Connection struct {
 	CreatedAt  time.Time `json:"created_at,omitzero"` // server-owned
 	UpdatedAt  time.Time `json:"updated_at,omitzero"` // server-owned
 	StatusAt   time.Time `json:"-"`                   // since when it has its status; zero = unknown
+
+	Changes map[SyncID]Changes `json:"-"` // to whom changed settings apply; server-owned
 }
 
 // End is one end of a connection.

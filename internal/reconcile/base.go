@@ -91,8 +91,10 @@ func (one *spec) stands(d *crm.Difference, stale bool, at occasion) bool {
 		return !stale
 	case crm.ReasonInvalidPhone:
 		return !stale
-	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonChangedByApp, crm.ReasonUndone, crm.ReasonFromNowOn,
-		crm.ReasonNotClearable, crm.ReasonProtected, crm.ReasonSecondary, crm.ReasonUnknownOwner,
+	case crm.ReasonFromNowOn:
+		return one.lastsOn(d)
+	case crm.ReasonCleared, crm.ReasonDefault, crm.ReasonChangedByApp, crm.ReasonUndone, crm.ReasonNotClearable,
+		crm.ReasonProtected, crm.ReasonSecondary, crm.ReasonUnknownOwner,
 		crm.ReasonNotLinked:
 	}
 	return true
@@ -142,8 +144,11 @@ func (m memory) saidYes(side int) bool {
 // held since the last agreement.
 func (one *spec) settle(base memory, d crm.Difference, v [2]crm.Value, raw [2]crm.Fields) crm.Agreed {
 	d.Fields = one.fields
-	if d.Reason == crm.ReasonRestrained {
+	switch {
+	case d.Reason == crm.ReasonRestrained:
 		d.Terms = one.terms
+	case d.Reason == crm.ReasonFromNowOn && d.Terms == "" && one.later > 0:
+		d.Terms = one.since()
 	}
 	for side := range v {
 		d.Held[side], d.Raw[side] = crm.Fingerprint(v[side]), one.rawPrint(side, raw[side])
@@ -292,11 +297,12 @@ func (s *Settings) Inherit(base, from crm.Base) crm.Base {
 	}
 	by := make(map[string]crm.Agreed, len(from))
 	for _, e := range from {
-		by[e.Revision] = e
+		by[meaning(e.Revision)] = e
 	}
 	for i := range s.specs {
 		one := &s.specs[i]
-		if e, ok := by[one.revision]; ok && one.m != nil {
+		if e, ok := by[meaning(one.revision)]; ok && one.m != nil {
+			e.Revision = one.revision
 			out[one.id] = e
 		}
 	}

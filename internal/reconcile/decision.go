@@ -20,6 +20,7 @@ type Pair struct {
 	Left, Right *crm.Record    // nil = no such record (known to be absent, not merely unread)
 	Linked      bool           // a link joins them already
 	ByHand      bool           // a person joined them
+	Joined      int64          // version of the connection when they were linked; 0 = not known, long ago
 	Base        crm.Base       // the link's agreement; nil on first meeting
 	Origin      crm.Side       // the side whose record asked to be worked; decides what "create" means
 	MatchedBy   *crm.MatchStep // on first meeting: the step that found the twin

@@ -26,6 +26,7 @@ type cell struct {
 	v         [2]crm.Value // canonical, as observed
 	blank     [2]bool
 	protected bool
+	old       bool                        // the pair is older than a change of the mapping from now on
 	byApp     [2]bool                     // nobody edited the side since we wrote it
 	was       [2]map[crm.MappingID]string // what the mappings held before that
 	now       time.Time
@@ -54,6 +55,7 @@ type cell struct {
 //	bothBlank        a default value on first meeting, else agreed
 //	equal            agreed in silence
 //	stillSettled     left apart for a reason, and nobody has moved since
+//	fromNowOn        the mapping was changed from now on, and the pair is older
 //	changedByApp     the app stored something else than was written, and nobody moved
 //	secondary        one side's value is another one that the other record holds
 //	protect          the match step forbids the field on first meeting
@@ -66,8 +68,8 @@ type cell struct {
 //	oneMoved         the side that moved since the last agreement
 //	bothMoved        a conflict of edits: the policy
 var table = [...]func(*cell) bool{
-	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).changedByApp, (*cell).secondary,
-	(*cell).protect, (*cell).shortened, (*cell).unticked, (*cell).oneWay,
+	(*cell).closed, (*cell).bothBlank, (*cell).equal, (*cell).stillSettled, (*cell).fromNowOn, (*cell).changedByApp,
+	(*cell).secondary, (*cell).protect, (*cell).shortened, (*cell).unticked, (*cell).oneWay,
 	(*cell).setMerge, (*cell).oneBlank, (*cell).firstDifference, (*cell).oneMoved, (*cell).bothMoved,
 }
 
@@ -97,7 +99,7 @@ func (c *cell) bothBlank() bool {
 		return false
 	}
 	d, target := c.defaultValue()
-	if c.base.met || target < 0 {
+	if c.base.met || target < 0 || c.old {
 		c.agree(c.v[0])
 		return true
 	}

@@ -45,6 +45,8 @@ func (s *Settings) Reconcile(p Pair) Decision {
 // merger is one pair while it is decided.
 type merger struct {
 	s        *Settings
+	linked   bool  // before
+	joined   int64 // Pair.Joined
 	records  [2]*crm.Record
 	gates    [2]gate
 	later    int
@@ -72,8 +74,9 @@ type merger struct {
 
 func (s *Settings) decidePair(p Pair) Decision {
 	m := &merger{
-		s: s, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base, later: s.later(p.Left, p.Right),
-		at: p.occasion(),
+		s: s, linked: p.Linked, joined: p.Joined, records: [2]*crm.Record{p.Left, p.Right}, base: p.Base,
+		later: s.later(p.Left, p.Right),
+		at:    p.occasion(),
 	}
 	m.decision = Decision{Link: p.Linked, Base: p.Base, Timed: s.timed}
 	closed := m.openGates(p.Now, p.Linked)
@@ -245,7 +248,8 @@ func (m *merger) field(one *spec, out *FieldDecision, base crm.Base, protected, 
 	}
 	c := &m.cell
 	*c = cell{
-		spec: one, gates: m.gates, protected: protected, forced: forced, later: m.later, byApp: [2]bool{
+		spec: one, gates: m.gates, protected: protected, old: one.older(m.linked, m.joined), forced: forced,
+		later: m.later, byApp: [2]bool{
 			m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0,
 		}, was: m.was, now: m.at.now,
 	}

@@ -30,7 +30,8 @@ const plannerVersion = 2
 // The global toggle is not in here; whoever executes decisions asks it.
 type Settings struct {
 	sync         crm.Sync
-	joined       map[crm.SyncID]*crm.Sync // that associations name; nil = the connection is unknown
+	lasting      map[crm.MappingID]crm.ChangedLine // to whom changed lines apply
+	joined       map[crm.SyncID]*crm.Sync          // that associations name; nil = the connection is unknown
 	country      string
 	schema       [2]map[string]crm.Field // by side; nil = unknown
 	specs        []spec                  // one per mapping, in the order of the document
@@ -64,6 +65,8 @@ type spec struct {
 	label    string            // the field names of both sides, for Decision.Detail
 	names    [2][]string       // by side
 	revision string            // of an agreement
+	later    int64             // pairs of older versions keep what differed then; 0 = it holds for all
+	all      int64             // what was left apart before this version is in force no longer
 	fields   string            // fingerprint of the fields of both sides
 	terms    string            // the settings on which a restrained difference rests
 	bit      uint64            // its place in Pair.ByApp; zero for those beyond the 64th
@@ -127,6 +130,7 @@ func compileAlone(c *crm.Connection, sync *crm.Sync, left, right []crm.Field) (*
 	if c != nil {
 		s.country = c.Country
 		s.joined = syncsOf(c)
+		s.lasting = c.Changes[sync.ID].Lines
 	}
 	s.schema = [2]map[string]crm.Field{byName(left), byName(right)}
 	k := &check{s: s}
@@ -200,6 +204,9 @@ func (s *Settings) compileMappings(k *check, env mapping.Env) {
 func (s *Settings) fill(one *spec, m *mapping.Compiled) {
 	doc := m.Spec()
 	one.m, one.set, one.revision = m, m.IsSet(), m.Revision()
+	if line := s.lasting[one.id]; line != (crm.ChangedLine{}) {
+		one.holds(line)
+	}
 	one.checkbox, one.unlessBlank = m.IsCheckbox(), m.UnlessBlank()
 	if len(one.names[0]) == 1 && len(one.names[1]) == 1 {
 		if p := s.identity(one.names[0][0], one.names[1][0]); len(p.also[0])+len(p.also[1]) > 0 {
@@ -370,12 +377,14 @@ func (s *Settings) fingerprint(zone [2]string) string {
 		Revisions []string
 		Takers    []string   `json:",omitempty"`
 		About     *crm.About `json:",omitempty"`
+		Lasting   []string   `json:",omitempty"`
 	}{
 		plannerVersion, decides, s.country, zone, fields,
 		[2]bool{s.schema[0] != nil, s.schema[1] != nil},
 		revisions,
 		takers,
 		s.sync.About,
+		s.lastingFor(),
 	})
 	if err != nil { // a Value of an unknown kind: no two such settings are the same
 		b = []byte(err.Error())

@@ -21,6 +21,8 @@ type storedConnection struct {
 	Document   crm.Connection `json:"document"`
 	// Since is when the activities of a sync were switched on.
 	Since map[crm.SyncID]time.Time `json:"activities_since,omitempty"`
+
+	Changes map[crm.SyncID]crm.Changes `json:"changes,omitempty"`
 }
 
 // ConnectionKey names a connection's item.
@@ -48,6 +50,7 @@ func LoadConnection(
 func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Connection, seen int64) (int64, error) {
 	sc := storedConnection{
 		V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c,
+		Changes: c.Changes,
 	}
 	for i := range c.Syncs {
 		if at := c.Syncs[i].Activities.Since; !at.IsZero() {
@@ -101,7 +104,7 @@ func DecodeConnection(item Item) (*crm.Connection, error) {
 			"the connection was written by a newer version of Lockstep")
 	}
 	c := sc.Document
-	c.Generation, c.Version, c.StatusAt = sc.Generation, sc.Version, sc.StatusAt
+	c.Generation, c.Version, c.StatusAt, c.Changes = sc.Generation, sc.Version, sc.StatusAt, sc.Changes
 	for i := range c.Syncs {
 		c.Syncs[i].Activities.Since = sc.Since[c.Syncs[i].ID]
 	}
