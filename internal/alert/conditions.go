@@ -143,7 +143,7 @@ const (
 
 func groupOf(k engine.RunKind) string {
 	switch k {
-	case engine.RunInitial, engine.RunPull, engine.RunResync, engine.RunCatchUp:
+	case engine.RunInitial, engine.RunPull, engine.RunResync, engine.RunCatchUp, engine.RunChange:
 		return groupListing
 	case engine.RunPlan:
 		return groupPlan

@@ -44,7 +44,7 @@ func (r *storedRun) after(p phase) phase {
 		return phaseDrain
 	case phaseSweepLeft:
 		return phaseSweepRight
-	case phaseSweepRight, phaseApply, phaseUndo:
+	case phaseSweepRight, phaseApply, phaseUndo, phaseKnown:
 		return phaseDrain
 	case phaseDrain:
 		if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
@@ -201,6 +201,8 @@ func (s *session) step(ctx context.Context, r *storedRun) (moved bool, err error
 		return true, s.stepApply(ctx, r)
 	case phaseUndo:
 		return true, s.stepUndo(ctx, r)
+	case phaseKnown:
+		return true, s.stepKnown(ctx, r)
 	case phaseDrain, phaseConfirm:
 		counters, err := s.counters(ctx, s.scope, r.Run.ID)
 		if err != nil {

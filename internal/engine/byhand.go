@@ -102,7 +102,7 @@ func (b *batch) resolve(u *unit, p *reconcile.Pair) {
 		if err != nil {
 			continue
 		}
-		base[id] = crm.Agree(m.Revision(), held)
+		base[id] = crm.Agree(b.set.Revision(id), held)
 		p.Decided[id] = true
 		delete(p.Frozen, id)
 	}

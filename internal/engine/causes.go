@@ -32,7 +32,8 @@ const (
 // causesByCode and causesByKind tell the cause of an error: its code comes first.
 var (
 	causesByCode = map[string]cause{
-		codeLeased: causeLeased, codePaused: causeStopped, codeLeaseEnding: causeStopped, codeMalformed: causeBroken,
+		codeLeased: causeLeased, codeOutdated: causeLeased, codePaused: causeStopped, codeLeaseEnding: causeStopped,
+		codeMalformed: causeBroken,
 	}
 	causesByKind = map[fault.Kind]cause{
 		fault.Throttled: causeLimit, fault.Denied: causeDenied, fault.Other: causeBroken,

@@ -69,7 +69,9 @@ type hint struct {
 	Twins   []crm.RecordID `json:"w,omitempty"`
 	Doubles []crm.RecordID `json:"u,omitempty"` // of its own side, likewise
 	// it was not as it was last seen: remember how it is, whatever comes of it
-	Audit  bool `json:"y,omitempty"`
+	Audit bool `json:"y,omitempty"`
+	// a mapping holds from now on: note what differs, and do nothing else
+	Later  bool `json:"lt,omitempty"`
 	Erased bool `json:"er,omitempty"` // it was about an erased person: the ID is nobody's
 }
 

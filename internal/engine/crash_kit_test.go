@@ -53,28 +53,30 @@ type crashBed struct {
 	apps  [2]*modelapp.App
 	eng   *engine.Engine
 
-	live    bool // count and strike
-	count   int
-	at      int            // -1 = never
-	seen    map[string]int // requests by what they are
-	what    string         // strike at a request that is this; "" = never
-	nth     int            // of those, the first is 0
-	later   map[string]int // requests after the process died
-	then    string         // one of them fails, too
-	thenNth int
-	rule    func(side crm.Side, call string) error // what an app says instead of an answer; nil = nothing
-	trailed bool                                   // keep where each request came from
-	hooked  bool                                   // what the engine asks of its surroundings may fail, too
-	trail   []request
-	mode    crashMode
-	dead    bool
-	died    bool     // once
-	lot     int      // records planned together; 0 = as it comes
-	gone    []string // texts that an erasure must leave nothing of
-	notes   []string // what calls answered, for the story
-	mu      sync.Mutex
-	marks   map[string]bool // rare states that were reached
-	said    map[string]int  // what was logged, how often
+	meanwhile func(at int)      // before each request; nil = nothing
+	before    func(what string) // the same, by what it is
+	live      bool              // count and strike
+	count     int
+	at        int            // -1 = never
+	seen      map[string]int // requests by what they are
+	what      string         // strike at a request that is this; "" = never
+	nth       int            // of those, the first is 0
+	later     map[string]int // requests after the process died
+	then      string         // one of them fails, too
+	thenNth   int
+	rule      func(side crm.Side, call string) error // what an app says instead of an answer; nil = nothing
+	trailed   bool                                   // keep where each request came from
+	hooked    bool                                   // what the engine asks of its surroundings may fail, too
+	trail     []request
+	mode      crashMode
+	dead      bool
+	died      bool     // once
+	lot       int      // records planned together; 0 = as it comes
+	gone      []string // texts that an erasure must leave nothing of
+	notes     []string // what calls answered, for the story
+	mu        sync.Mutex
+	marks     map[string]bool // rare states that were reached
+	said      map[string]int  // what was logged, how often
 }
 
 func newCrashBed(
@@ -194,6 +196,12 @@ func (b *crashBed) io(what string, run func()) error {
 		strike = b.count == b.at || what == b.what && b.seen[what] == b.nth
 		if b.trailed {
 			b.trail = append(b.trail, request{what, b.seen[what], engineFrames()})
+		}
+		if b.meanwhile != nil {
+			b.meanwhile(b.count)
+		}
+		if b.before != nil {
+			b.before(what)
 		}
 		b.count++
 		b.seen[what]++

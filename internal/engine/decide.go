@@ -33,6 +33,8 @@ func (b *batch) decideOne(u *unit) {
 	switch {
 	case u.back != nil:
 		b.decideTakeBack(u)
+	case u.hint.Later:
+		b.decideLater(u)
 	case u.hint.Op == opUnlink:
 		b.decideUnlink(u)
 	case u.own() == nil:
@@ -167,7 +169,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 			}
 			p.Discard[id] = true
 		}
-		p.Linked, p.ByHand = true, l.ByHand
+		p.Linked, p.ByHand, p.Joined = true, l.ByHand, l.Joined
 		p.Frozen = l.Loop.frozen()
 		for _, id := range u.hint.Thaw {
 			delete(p.Frozen, id)

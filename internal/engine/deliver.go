@@ -157,7 +157,7 @@ func (e *Engine) together(jobs []*job) []*job {
 
 // workBatch works jobs of one sync and gives each a verdict.
 func (e *Engine) workBatch(ctx context.Context, jobs []*job) {
-	err := e.guarded(func() error { return e.process(ctx, jobs) })
+	err := e.guarded(func() error { return e.underLatest(ctx, jobs) })
 	for _, j := range jobs {
 		if j.done {
 			continue

@@ -38,7 +38,7 @@
 //   - Refusals and brakes (what does not go on, since when and why): refuse,
 //     again, held, barred, brakes, mass, loop, unlistable, outage, waiting
 //   - Runs (asked-for work from start to end, plans included): runs, advance,
-//     missing, seen, plans, preview
+//     missing, seen, plans, preview, changes
 //   - Undo (what a run or an entry of the log changed, put back): undo, takeback,
 //     provenance
 //   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,

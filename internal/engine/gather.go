@@ -60,6 +60,7 @@ func (u *unit) absorb(h hint, j *job) {
 	u.hint.Gone = u.hint.Gone || h.Gone
 	u.hint.Confirm = u.hint.Confirm || h.Confirm
 	u.hint.Force = u.hint.Force || h.Force
+	u.hint.Later = u.hint.Later && h.Later
 	u.hint.Again = u.hint.Again || h.Again
 	u.hint.Audit = u.hint.Audit || h.Audit
 	u.hint.Weighed = u.hint.Weighed || h.Weighed
@@ -140,6 +141,7 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 		first.beside = first.beside || u.beside || (u.hint.Expect == "") != (first.hint.Expect == "") ||
 			u.undoes() != first.undoes()
 		first.hint.Force = first.hint.Force || u.hint.Force
+		first.hint.Later = first.hint.Later && u.hint.Later
 		first.hint.Again = first.hint.Again || u.hint.Again
 		first.hint.Audit = first.hint.Audit || u.hint.Audit
 		first.hint.Weighed = first.hint.Weighed || u.hint.Weighed
@@ -156,7 +158,7 @@ func (s *session) mergeEnds(us []*unit) []*unit {
 			!first.hint.Gone && !first.hint.Confirm {
 			// A deletion, a merge or a person's wish keeps its own side: it goes first, the other end is looked at with it.
 			first.side, first.id, first.hint, first.told = u.side, u.id, u.hint, u.told
-			first.both = true
+			first.both, first.hint.Later = true, false
 		}
 	}
 	return out

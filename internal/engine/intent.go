@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -30,6 +31,8 @@ type intent struct {
 	ID      string        `json:"id"`
 	At      time.Time     `json:"at"`
 	Entries []intentEntry `json:"e"`
+	// of the mappings intended: what is meant by their digests. Nil: a release before told none
+	Revisions map[crm.MappingID]string `json:"rv,omitempty"`
 }
 
 // intentEntry is one write of one record.
@@ -51,6 +54,8 @@ type intentEntry struct {
 	Lag     time.Duration                `json:"w,omitempty"` // until a create that landed can be found by its identity
 	// mappings that were to be written to the other side, too, whatever became of that
 	Both []crm.MappingID `json:"b,omitempty"`
+
+	revisions map[crm.MappingID]string // of the intent
 }
 
 // alone reports whether only the entry's side had to be written to bring the
@@ -92,7 +97,24 @@ func decodeIntent(data []byte) (*intent, error) {
 		return nil, fault.New("engine: decode intent", fault.Invalid, "unknown_format",
 			"the intent was written by a newer version of Lockstep")
 	}
+	for i := range in.Entries {
+		in.Entries[i].revisions = in.Revisions
+	}
 	return &in, nil
+}
+
+// means reports whether a mapping reads values as it did when an entry was
+// decided. Where it was changed since, what the digest stands for is not known.
+func (s *session) means(e *intentEntry, id crm.MappingID) bool {
+	return e.revisions == nil || e.revisions[id] == shortRevision(s.set.Revision(id))
+}
+
+// shortRevision is enough of a revision to tell it from the one before: every lone
+// change carries it. What stands behind the mark of a change says since when it
+// holds, and is not about values.
+func shortRevision(revision string) string {
+	of, _, _ := strings.Cut(revision, "@")
+	return of[:min(len(of), 6)]
 }
 
 // parts encodes an intent in pieces that fit into an item each: many fields of
@@ -130,10 +152,21 @@ func (s *session) intentOf(ctx context.Context, l *lot) *intent {
 		for _, side := range crm.Sides {
 			if w := u.decision.Write(side); w != nil && !u.rests(side) {
 				in.Entries = append(in.Entries, s.entryFor(ctx, u, side, w))
+				in.note(s, w)
 			}
 		}
 	}
 	return in
+}
+
+// note keeps how the values of a write are meant.
+func (in *intent) note(s *session, w *reconcile.Write) {
+	if in.Revisions == nil {
+		in.Revisions = make(map[crm.MappingID]string, len(w.Intended))
+	}
+	for id := range w.Intended {
+		in.Revisions[id] = shortRevision(s.set.Revision(id))
+	}
 }
 
 // entryFor is the write of one unit to one side.

@@ -21,6 +21,7 @@ type lease struct {
 	Pace    []int64     `json:"pace,omitempty"`   // of both apps as the last holder met it, see tellPace
 	Mass    *massCounts `json:"mass,omitempty"`   // replaced values of the hour
 	Brakes  bool        `json:"brakes,omitempty"` // mass changes wait, or were decided lately
+	Config  int64       `json:"cfg,omitempty"`    // the newest version of the connection that the sync was worked under
 	Erased  int64       `json:"erased,omitempty"` // version of the tombstones that whoever comes next must know
 	version int64
 }
@@ -74,6 +75,9 @@ func (s *session) acquire(ctx context.Context) error {
 	if err := s.learnErased(ctx, held); err != nil {
 		return err
 	}
+	if s.outdated(held) {
+		return errOutdated
+	}
 	if held.Owner != "" {
 		if left := s.heldFor(s.scope, held.version, s.Now()); left > 0 {
 			s.Mark("lease_held")
@@ -94,6 +98,9 @@ func (s *session) findVacant(ctx context.Context) (bool, error) {
 	l, err := s.loadLease(ctx, s.scope)
 	if err != nil || l.Owner != "" || len(l.Intent) > 0 {
 		return false, err
+	}
+	if s.outdated(l) {
+		return false, errOutdated
 	}
 	open, err := s.intentStored(ctx, s.scope)
 	if err != nil || open {
@@ -121,6 +128,7 @@ func (s *session) acquireFrom(ctx context.Context, held *lease, intent []byte) e
 	mine := &lease{
 		Owner: s.NewID("own"), Epoch: held.Epoch + 1, Until: s.Now().Add(s.Tuning.Lease), Since: s.Now(),
 		Intent: intent, Wrote: held.wrote(), Pace: held.Pace, Erased: held.Erased, version: held.version,
+		Config: max(held.Config, s.conn.Version),
 	}
 	s.tellMass(mine)
 	w, err := mine.write(s.scope)
@@ -199,7 +207,7 @@ func (s *session) dropIntent(ctx context.Context) error {
 func (l *lease) freed() *lease {
 	return &lease{
 		Epoch: l.Epoch, Intent: l.Intent, Wrote: l.Wrote, Pace: l.Pace, Mass: l.Mass, Brakes: l.Brakes,
-		Erased: l.Erased, version: l.version,
+		Erased: l.Erased, Config: l.Config, version: l.version,
 	}
 }
 

@@ -36,6 +36,7 @@ type link struct {
 	Claimed  crm.Side       `json:"ks,omitempty"`   // the side those claims are on
 	Made     time.Time      `json:"m"`              // when the pair, or the record's item, came to be
 	By       crm.RunID      `json:"by,omitempty"`   // the run that made it
+	Joined   int64          `json:"jv,omitempty"`   // version of the connection when the two were paired
 	Since    time.Time      `json:"t"`              // when the state last changed
 	Pages    []string       `json:"p,omitempty"`    // the last log pages that mention it, newest first
 	ByHand   bool           `json:"hand,omitempty"` // a person joined the two
@@ -81,7 +82,7 @@ func (l *link) clone() *link {
 // seen, which costs a read at most, and what follows from the base.
 func sameLink(a, b *link) bool {
 	return a.Left == b.Left && a.Right == b.Right && a.State == b.State && a.Code == b.Code && a.Detail == b.Detail &&
-		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.ByHand == b.ByHand &&
+		a.Settings == b.Settings && a.Claimed == b.Claimed && a.By == b.By && a.Joined == b.Joined && a.ByHand == b.ByHand &&
 		a.AliasOf == b.AliasOf && a.Merged == b.Merged && a.Once == b.Once &&
 		a.Made.Equal(b.Made) && a.Since.Equal(b.Since) && slices.Equal(a.Others, b.Others) &&
 		slices.Equal(a.Claims, b.Claims) &&

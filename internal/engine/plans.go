@@ -23,7 +23,8 @@ const planSettled = "s:"
 type storedPlan struct {
 	V      int                 `json:"v"`
 	Plan   PlanView            `json:"plan"`
-	Config int64               `json:"cfg"` // connection version it was made under
+	Config int64               `json:"cfg"`            // connection version it was made under
+	Work   string              `json:"work,omitempty"` // what of the settings decides; "" = a release before told none
 	Full   bool                `json:"full"`
 	Cursor crm.PerSide[string] `json:"cursor"`
 
@@ -46,7 +47,7 @@ func (e *Engine) CreatePlan(
 	r := e.newRun(sc, conn, RunPlan)
 	r.Full = len(records) == 0
 	r.Run.Plan = crm.PlanID(e.NewID("pln"))
-	p := storedPlan{V: 1, Config: conn.Version, Full: r.Full, Plan: PlanView{
+	p := storedPlan{V: 1, Config: conn.Version, Work: workOf(conn, sync), Full: r.Full, Plan: PlanView{
 		ID: r.Run.Plan, Kind: planDryRun, Run: r.Run.ID, Connection: id, Sync: sync,
 		State: RunRunning, CreatedAt: e.Now(), Totals: map[crm.Outcome]int64{}, Settled: SettledCounts{
 			Reasons: map[crm.Reason]int64{},
@@ -435,6 +436,10 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 	if err != nil {
 		return Run{}, err
 	}
+	if p.outdated(conn) {
+		return Run{}, fault.New("engine: apply plan", fault.Conflict, codePlanOutdated,
+			"the settings of the sync were changed since the plan was made: make a new one")
+	}
 	if conn.Status == crm.StatusDraft && p.Full {
 		if conn, err = e.adopt(ctx, sc, p); err != nil {
 			return Run{}, err
@@ -463,6 +468,21 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 
 // codeOtherRun answers what cannot begin because another run of the sync is open.
 const codeOtherRun = "other_run_open"
+
+// codePlanOutdated refuses a plan of other settings than there are now.
+const codePlanOutdated = "plan_outdated"
+
+// outdated reports whether what decides about the sync's records was changed
+// since the plan was made. Names, schedules and who may see it are none of it.
+func (p *storedPlan) outdated(conn *crm.Connection) bool {
+	if p.Plan.Kind == planUndo { // it is about what was written, whatever is mapped by now
+		return false
+	}
+	if p.Work == "" {
+		return p.Config != conn.Version
+	}
+	return p.Work != workOf(conn, p.Plan.Sync)
+}
 
 // adopt makes a draft active with the plan's listing as its first one.
 func (e *Engine) adopt(ctx context.Context, sc scope, p *storedPlan) (*crm.Connection, error) {

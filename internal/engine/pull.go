@@ -40,6 +40,9 @@ func (e *Engine) Pull(ctx context.Context, ws crm.WorkspaceID, con crm.Connectio
 		_, err := e.startInitial(ctx, sc, conn)
 		return err
 	}
+	if begun, err := e.attendOwed(ctx, sc, conn, st); begun || err != nil {
+		return err
+	}
 	s, err := e.open(ctx, sc, conn)
 	if err == nil {
 		err = s.pullOrRelease(ctx, st)
@@ -275,7 +278,8 @@ func (s *session) moveCursors(ctx context.Context, r *storedRun) error {
 	case phaseLeft, phaseRight, phaseSendLeft, phaseSendRight, phaseAgainLeft, phaseAgainRight, phaseAudit,
 		phaseAuditRight:
 		return nil
-	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseUndo, phaseDrain, phaseMissing, phaseConfirm, phaseOver:
+	case phaseSweepLeft, phaseSweepRight, phaseApply, phaseUndo, phaseKnown, phaseDrain, phaseMissing, phaseConfirm,
+		phaseOver:
 	}
 	if r.Moved {
 		return nil

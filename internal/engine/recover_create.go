@@ -206,14 +206,14 @@ func (s *session) tie(ctx context.Context, e *intentEntry, created *crm.Record) 
 	l.setID(u.side, u.id)
 	l.setID(e.Side, created.ID)
 	l.State, l.Code, l.Detail, l.Others = crm.StateInSync, "", "", nil
-	l.Made, l.Since, l.Settings = s.Now(), s.Now(), ""
+	l.Made, l.Since, l.Settings, l.Joined = s.Now(), s.Now(), "", s.conn.Version
 	l.SeenL, l.SeenR = "", ""
 	l.Base = crm.Base{}
 	for id, want := range e.Intended {
 		if s.set.Rests(id) {
 			l.await(id, e.Side, want)
 		}
-		if m := s.set.Mapping(id); m != nil {
+		if m := s.set.Mapping(id); m != nil && s.means(e, id) {
 			if v, err := m.Canonical(e.Side, created.Fields); err == nil && v.Digest() == want {
 				if entry, ok := s.set.Born(id, e.Side, v); ok {
 					l.Base[id] = entry
@@ -344,7 +344,7 @@ func (s *session) bygone(
 func (s *session) heldAll(e *intentEntry, r *crm.Record, past map[crm.RecordID]map[string][]crm.Value) bool {
 	compared := 0
 	for id, want := range e.Intended {
-		if s.set.Mapping(id) == nil {
+		if s.set.Mapping(id) == nil || !s.means(e, id) {
 			continue
 		}
 		if _, landed := s.landedValue(id, e.Side, r.Fields, past[r.ID], crm.Agreed{}, want); !landed {
@@ -356,12 +356,12 @@ func (s *session) heldAll(e *intentEntry, r *crm.Record, past map[crm.RecordID]m
 }
 
 // holdsAll reports whether a record holds every value intended, in canonical
-// form. Those of mappings that are held or gone by now cannot be compared.
+// form. Those of mappings that are held, gone or changed by now cannot be compared.
 func (s *session) holdsAll(e *intentEntry, r *crm.Record) bool {
 	compared := 0
 	for id, want := range e.Intended {
 		m := s.set.Mapping(id)
-		if m == nil {
+		if m == nil || !s.means(e, id) {
 			continue
 		}
 		if v, err := m.Canonical(e.Side, r.Fields); err != nil || v.Digest() != want {

@@ -141,6 +141,10 @@ func (s *session) agreeLanded(ctx context.Context, p *openPair) error {
 			continue
 		}
 		for id, want := range e.Intended {
+			if !s.means(e, id) {
+				s.Mark("intended_under_other_settings")
+				continue
+			}
 			if r == nil || s.set.Rests(id) {
 				if e.alone(id) { // else what the other side was to get is unknown
 					l.await(id, side, want)
@@ -245,6 +249,9 @@ func (s *session) landedValues(p *openPair) (out crm.PerSide[map[crm.MappingID]c
 		}
 		found := map[crm.MappingID]crm.Value{}
 		for id, want := range e.Intended {
+			if !s.means(e, id) {
+				continue
+			}
 			if v, ok := s.landedValue(id, side, r.Fields, p.past.Get(side), p.link.Base[id], want); ok {
 				found[id] = v
 			}

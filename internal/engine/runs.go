@@ -33,6 +33,7 @@ const (
 	phaseSweepRight phase = "sweep_right" // list the right side's deletions
 	phaseApply      phase = "apply"       // go through a plan's pages
 	phaseUndo       phase = "undo"        // go through the log for what is to be undone
+	phaseKnown      phase = "known"       // go through what is known
 	phaseDrain      phase = "drain"       // wait for the chunks sent so far
 	phaseMissing    phase = "missing"     // look for links whose record was not listed
 	phaseConfirm    phase = "confirm"     // wait for the chunks about missing records
@@ -44,6 +45,8 @@ type storedRun struct {
 	V          int                 `json:"v"`
 	Run        Run                 `json:"run"` // without counters
 	Generation int64               `json:"gen"`
+	Config     int64               `json:"cfg,omitempty"`   // version of the connection that it began under
+	Later      bool                `json:"later,omitempty"` // it notes what differs, and writes nothing
 	Phase      phase               `json:"phase"`
 	Because    string              `json:"because,omitempty"` // why everything is listed although nobody asked: a code
 	Full       bool                `json:"full,omitempty"`    // every record, not only changes
@@ -86,8 +89,13 @@ type scanState struct {
 	AgainAt    time.Time           `json:"again_at,omitzero"`   // when refused fields were last tried again
 	AgainSet   string              `json:"again_set,omitempty"` // digest of the settings then
 	// oldest first: what was modified after the first one is looked at once more
-	Marks   []lookMark  `json:"marks,omitempty"`
-	Audit   *auditState `json:"audit,omitempty"`
+	Marks []lookMark  `json:"marks,omitempty"`
+	Audit *auditState `json:"audit,omitempty"`
+	// versions of the connection whose changes have been applied to all, and noted
+	All     int64     `json:"all,omitempty"`
+	Later   int64     `json:"later,omitempty"`
+	Owed    int64     `json:"owed,omitempty"`   // the version for which the last run of that kind began
+	OwedAt  time.Time `json:"owed_at,omitzero"` // and when
 	version int64
 }
 
@@ -245,7 +253,7 @@ func prefixed(counters map[string]int64, prefix string) map[string]int64 {
 func (r *storedRun) view(counters map[string]int64) Run {
 	v := r.Run
 	v.Done, v.Total = counters["done"], r.Listed
-	v.TotalKnown = r.Phase != phaseLeft && r.Phase != phaseRight && r.Phase != phaseUndo
+	v.TotalKnown = !slices.Contains([]phase{phaseLeft, phaseRight, phaseUndo, phaseKnown}, r.Phase)
 	v.Outcomes = map[crm.Outcome]int64{}
 	for k, n := range counters {
 		if o, ok := strings.CutPrefix(k, "o:"); ok {
@@ -412,6 +420,9 @@ func (e *Engine) startRun(
 			r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
 		}
 		st.OpenRun = r.Run.ID
+		if kind, _ := st.owes(conn, sc.sync); kind != "" {
+			st.Owed, st.OwedAt = conn.Version, e.Now()
+		}
 		open, err := e.scanWrite(sc, st)
 		if err != nil {
 			return Run{}, err
@@ -430,7 +441,7 @@ func (e *Engine) startRun(
 
 func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun {
 	return &storedRun{
-		V: 1, Generation: conn.Generation, Phase: phaseLeft,
+		V: 1, Generation: conn.Generation, Config: conn.Version, Phase: phaseLeft,
 		Run: Run{
 			ID: crm.RunID(e.NewID("run")), Kind: kind, Connection: sc.con, Sync: sc.sync, State: RunRunning,
 			CreatedAt: e.Now(),
@@ -464,6 +475,9 @@ func (e *Engine) letGo(ctx context.Context, sc scope, id crm.RunID, ended *store
 			}
 		}
 		st.OpenRun = ""
+		if ended != nil {
+			ended.settles(st)
+		}
 		if ended != nil && ended.From != nil {
 			e.Mark("listing_taken_back")
 			st.Cursor, st.Sweep, st.SweptAt = ended.From.Cursor, ended.From.Sweep, time.Time{}

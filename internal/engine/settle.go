@@ -137,6 +137,10 @@ func (b *books) remember(ctx context.Context, u *unit) {
 	if u.quiet || u.decision.Outcome == crm.Dropped {
 		return
 	}
+	if u.hint.Later {
+		b.rememberLater(u)
+		return
+	}
 	b.awaits(u)
 	if u.decision.Code == codeDeletionNoticed {
 		b.noticeGone(u)
@@ -159,7 +163,7 @@ func (b *books) remember(ctx context.Context, u *unit) {
 			l.setID(side, u.recID(side))
 		}
 		if !wasPaired {
-			l.Made, l.By, l.ByHand = now, u.jobs[0].chunk.Run, u.hint.Op == opLink
+			l.Made, l.By, l.ByHand, l.Joined = now, u.jobs[0].chunk.Run, u.hint.Op == opLink, s.conn.Version
 		}
 	}
 	if l.State != u.decision.State {

@@ -131,7 +131,15 @@ func (e *Engine) attendRunning(
 			return false, err
 		}
 		listing = err == nil && !over
-		busy = busy || !over && ok
+		owed, _ := st.owes(conn, sc.sync) // after this one
+		busy = busy || ok && (!over || owed != "")
+	}
+	if ok {
+		begun, err := e.attendOwed(ctx, sc, conn, st)
+		if err != nil {
+			return false, err
+		}
+		busy = busy || begun
 	}
 	open, err := e.advanceOpen(ctx, sc)
 	if err != nil {

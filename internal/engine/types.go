@@ -21,6 +21,7 @@ const (
 	RunPlan    RunKind = "plan"
 	RunApply   RunKind = "apply"
 	RunCatchUp RunKind = "catch_up" // what waited while the sync was off
+	RunChange  RunKind = "change"   // what is known, after its settings were changed
 )
 
 // RunState is where a run stands.

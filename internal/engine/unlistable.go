@@ -30,8 +30,8 @@ func refusedForGood(err error) bool {
 func (s *session) refused(ctx context.Context, r *storedRun, err error) error {
 	switch r.Phase {
 	case phaseLeft, phaseRight, phaseAgainLeft, phaseAgainRight, phaseSweepLeft, phaseSweepRight:
-	case phaseAudit, phaseAuditRight, phaseSendLeft, phaseSendRight, phaseApply, phaseUndo, phaseDrain, phaseMissing,
-		phaseConfirm, phaseOver:
+	case phaseAudit, phaseAuditRight, phaseSendLeft, phaseSendRight, phaseApply, phaseUndo, phaseKnown, phaseDrain,
+		phaseMissing, phaseConfirm, phaseOver:
 		return err
 	}
 	if !refusedForGood(err) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,19 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
+
+// underLatest works jobs under the settings as they are when the lease is taken:
+// whoever worked the sync under newer ones meanwhile is not followed by older ones.
+func (e *Engine) underLatest(ctx context.Context, jobs []*job) error {
+	for range 3 {
+		if err := e.process(ctx, jobs); !errors.Is(err, errOutdated) {
+			return err
+		}
+		e.Mark("settings_outdated")
+		jobs = slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.done })
+	}
+	return errLeased // they change faster than work begins
+}
 
 // process loads the connection, sorts out what may not run now, takes the
 // lease, finishes what an earlier worker left, and runs the five steps.
