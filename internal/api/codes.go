@@ -63,6 +63,7 @@ const (
 	CodeDoesNothing        = "does_nothing"
 	CodeNotSearched        = "key_not_searched"
 	CodeBusy               = "busy"
+	CodeNotStarted         = "not_started"
 	CodeForgedWebhook      = "forged_webhook"
 	CodeHooksRefused       = "webhooks_refused"
 	CodeTooManyEvents      = "too_many_events"

@@ -737,6 +737,14 @@ var recordCodes = []codeRow{
 		"values_unsupported", "values cannot be given with a retry", EffectRequest,
 		"correct the value in the app or resolve the record, then retry without values",
 	},
+	{
+		"plan_outdated", "what decides about the sync's records was changed since the plan was made", EffectRequest,
+		"make a new plan: it shows what would be done under the settings as they are now",
+	},
+	{
+		CodeNotStarted, "to whom a change applies was said of a connection that was never started", EffectRequest,
+		"leave apply out: the first run of a draft goes by initial",
+	},
 	{"plan_not_ready", "the plan is still being worked out, or failed", EffectRequest, "wait until its state is done"},
 	{
 		"other_run_open", "another run of the sync is not over yet, and one goes on at a time", EffectRequest,
@@ -987,6 +995,10 @@ var innerCodes = []codeRow{
 	{"lease_ending", "the time for a piece of work is used up", EffectWaits, "nothing: it goes on in the next round"},
 	{"unfinished", "a piece of work did not come to its end in time", EffectWaits, "nothing: it is tried again"},
 	{"leased", "another worker is at this sync", EffectWaits, "nothing"},
+	{
+		"settings_outdated", "the settings were changed while the work began, and others work under the new ones", EffectWaits,
+		"nothing: it begins anew under the settings as they are now",
+	},
 	{"create_in_flight", "the record may have been created in the other app already; what came of it is looked at as " +
 		"soon as the app can be asked", EffectWaits, "nothing"},
 	{"receipt_stale", "a message was given to another worker meanwhile", EffectWaits, "nothing"},

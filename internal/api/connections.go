@@ -239,12 +239,20 @@ type ChangeInput struct {
 	IfMatch string           `header:"If-Match" doc:"ETag of the version that the change is based on; required"`
 }
 
-func (s *server) putConnection(ctx context.Context, in *ChangeInput) (*connectionOutput, error) {
-	return s.change(ctx, in, func(*crm.Connection) ([]byte, error) { return bodyOf(ctx), nil })
+// SaveInput is a change that says to whom it applies.
+type SaveInput struct {
+	ChangeInput
+	ApplyInput
 }
 
-func (s *server) patchConnection(ctx context.Context, in *ChangeInput) (*connectionOutput, error) {
-	return s.change(ctx, in, func(old *crm.Connection) ([]byte, error) {
+func (s *server) putConnection(ctx context.Context, in *SaveInput) (*connectionOutput, error) {
+	return s.change(ctx, &in.ChangeInput, applying{word: in.Apply}, func(*crm.Connection) ([]byte, error) {
+		return bodyOf(ctx), nil
+	})
+}
+
+func (s *server) patchConnection(ctx context.Context, in *SaveInput) (*connectionOutput, error) {
+	return s.change(ctx, &in.ChangeInput, applying{word: in.Apply}, func(old *crm.Connection) ([]byte, error) {
 		body, p := patchDocument(s.registry(), old, bodyOf(ctx))
 		return body, orProblem(p, nil)
 	})
@@ -254,13 +262,16 @@ func (s *server) patchConnection(ctx context.Context, in *ChangeInput) (*connect
 // item for what it owns, so a lost race is repeated while the client's version
 // still holds.
 func (s *server) change(
-	ctx context.Context, in *ChangeInput, body func(old *crm.Connection) ([]byte, error),
+	ctx context.Context, in *ChangeInput, to applying, body func(old *crm.Connection) ([]byte, error),
 ) (*connectionOutput, error) {
 	old, _, err := s.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	if p := changePrecondition(in.IfMatch, old); p != nil {
+		return nil, p
+	}
+	if p := to.refuse(old); p != nil {
 		return nil, p
 	}
 	document, err := body(old)
@@ -312,9 +323,12 @@ func (s *server) change(
 		if now.Status != old.Status && old.Status == crm.StatusDraft {
 			return nil, problem(http.StatusConflict, CodeBusy, "the draft was started meanwhile: try again")
 		}
-		out, err := s.replace(ctx, now, fresh, seen)
+		out, err := s.replace(ctx, now, fresh, seen, to)
 		if err == nil {
 			out.Body.Problems = lacks
+			if old.Status != crm.StatusDraft {
+				s.tell(ctx, now, out, to)
+			}
 			s.caughtUp(ctx, old, fresh)
 		}
 		if !fault.Is(err, fault.Conflict) {
@@ -418,13 +432,19 @@ func sameJSON(a, b any) bool {
 }
 
 // replace writes fresh over now, keeping what the server owns. A document that
-// says the same is no change.
-func (s *server) replace(ctx context.Context, now, fresh *crm.Connection, seen int64) (*connectionOutput, error) {
+// says the same is no change, unless it is to apply to all what did not before.
+func (s *server) replace(
+	ctx context.Context, now, fresh *crm.Connection, seen int64, to applying,
+) (*connectionOutput, error) {
 	next := *fresh
 	next.Status, next.Version, next.Generation, next.CreatedAt, next.UpdatedAt = now.Status, now.Version, now.Generation,
 		now.CreatedAt, now.UpdatedAt
 	before, after := encodeDocument(now), encodeDocument(&next)
-	if string(before) == string(after) {
+	asked := false
+	if now.Status != crm.StatusDraft {
+		next.Changes, asked = to.follow(now, &next, now.Version+1)
+	}
+	if string(before) == string(after) && !asked {
 		return connectionAnswer(now), nil
 	}
 	next.Version++

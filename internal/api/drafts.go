@@ -22,6 +22,9 @@ import (
 type connection struct {
 	crm.Connection
 	Problems []ProblemItem `json:"problems,omitzero" readOnly:"true" doc:"Of a draft: everything that keeps it from being started, as far as is known without asking the apps; absent once it was started. The server says it: sent back it is not looked at"`
+
+	Touches []touched `json:"touches,omitzero" readOnly:"true" doc:"In the answer of a save, once the connection was started: what was changed means for the records of each sync. Sent back it is not looked at"`
+	Applied *applied  `json:"applied,omitempty" readOnly:"true" doc:"In that answer: to whom it applies, and the runs that see to it. Sent back it is not looked at"`
 }
 
 // whomToAsk says what a look at a document may ask the apps.

@@ -136,6 +136,10 @@ func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) 
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
+func (f *fakeEngine) SettingsChanged(context.Context, crm.WorkspaceID, crm.ConnectionID) ([]engine.Run, error) {
+	return nil, f.trouble()
+}
+
 func (f *fakeEngine) Held(
 	context.Context, crm.WorkspaceID, crm.ConnectionID,
 ) (map[crm.SyncID][]engine.HeldPart, error) {

@@ -212,7 +212,7 @@ func shapeDocument(r huma.Registry) {
 	orNull(schemas["Rule"], "filter")
 	orNull(schemas["OtherWayAround"], "exclude")
 	schemas["Sync"].Properties["id"].Pattern = syncIDPattern
-	for _, prop := range []string{"id", "status", "created_at", "updated_at", "problems"} {
+	for _, prop := range []string{"id", "status", "created_at", "updated_at", "problems", "touches", "applied"} {
 		schemas["Connection"].Properties[prop].ReadOnly = true
 	}
 	schemas["Connection"].Required = append(schemas["Connection"].Required, "id", "status", "created_at", "updated_at")

@@ -103,8 +103,12 @@ func (s *server) registerSteps() {
 
 	all := func(*StepPath) stepPlace { return stepPlace{schema: syncs} }
 	s.registerList("syncs", syncs, all)
-	handle(s, "create-sync", func(ctx context.Context, in *connectionPath) (*stepOutput, error) {
-		return s.addStep(ctx, in.ID, stepPlace{schema: part("SyncInput")})
+	handle(s, "create-sync", func(ctx context.Context, in *struct {
+		ConnectionPath
+		ApplyInput
+	},
+	) (*stepOutput, error) {
+		return s.addStep(ctx, in.ID, stepPlace{schema: part("SyncInput")}, in.Apply)
 	}, jsonBody(loose(s.registry(), part("SyncInput")), true))
 	for _, one := range []struct {
 		name, list string
@@ -112,15 +116,19 @@ func (s *server) registerSteps() {
 	}{{"rule", "rules", part("RuleInput")}, {"mapping", "mappings", part("MappingInput")}} {
 		whole := sync.Properties[one.list]
 		s.registerList(one.list, whole, func(in *StepPath) stepPlace { return stepPlace{in.Sync, one.list, "", whole} })
-		handle(s, "create-"+one.name, func(ctx context.Context, in *StepPath) (*stepOutput, error) {
-			return s.addStep(ctx, in.ID, stepPlace{in.Sync, one.list, "", one.schema})
+		handle(s, "create-"+one.name, func(ctx context.Context, in *struct {
+			StepPath
+			ApplyInput
+		},
+		) (*stepOutput, error) {
+			return s.addStep(ctx, in.ID, stepPlace{in.Sync, one.list, "", one.schema}, in.Apply)
 		}, jsonBody(loose(s.registry(), one.schema), true))
 	}
 	match := sync.Properties["match"]
 	at := func(in *StepPath) stepPlace { return stepPlace{in.Sync, "match", "", match} }
 	s.registerList("match", match, at)
 	handle(s, "patch-match", func(ctx context.Context, in *stepChange) (*stepOutput, error) {
-		return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, mergeMatch)
+		return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, in.Apply, mergeMatch)
 	}, patchBody(anyObject("An RFC 7396 merge patch: the steps of to_right, to_left or both")))
 }
 
@@ -134,13 +142,13 @@ func (s *server) registerElement(name, list string, schema *huma.Schema, merge f
 			return s.getStep(ctx, in.ID, at(in))
 		})
 		handle(s, "put-"+name, func(ctx context.Context, in *stepChange) (*stepOutput, error) {
-			return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, replacePart)
+			return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, in.Apply, replacePart)
 		}, body)
 		handle(s, "patch-"+name, func(ctx context.Context, in *stepChange) (*stepOutput, error) {
-			return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, mergePatched)
+			return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, in.Apply, mergePatched)
 		}, merge)
 		handle(s, "delete-"+name, func(ctx context.Context, in *stepChange) (*struct{}, error) {
-			return nil, s.removeStep(ctx, in.ID, at(&in.StepPath), in.IfMatch)
+			return nil, s.removeStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, in.Apply)
 		})
 		return
 	}
@@ -148,13 +156,13 @@ func (s *server) registerElement(name, list string, schema *huma.Schema, merge f
 		return s.getStep(ctx, in.ID, at(in))
 	})
 	handle(s, "put-"+name, func(ctx context.Context, in *stepElementChange) (*stepOutput, error) {
-		return s.rewriteStep(ctx, in.ID, at(&in.StepElement), in.IfMatch, replacePart)
+		return s.rewriteStep(ctx, in.ID, at(&in.StepElement), in.IfMatch, in.Apply, replacePart)
 	}, body)
 	handle(s, "patch-"+name, func(ctx context.Context, in *stepElementChange) (*stepOutput, error) {
-		return s.rewriteStep(ctx, in.ID, at(&in.StepElement), in.IfMatch, mergePatched)
+		return s.rewriteStep(ctx, in.ID, at(&in.StepElement), in.IfMatch, in.Apply, mergePatched)
 	}, merge)
 	handle(s, "delete-"+name, func(ctx context.Context, in *stepElementChange) (*struct{}, error) {
-		return nil, s.removeStep(ctx, in.ID, at(&in.StepElement), in.IfMatch)
+		return nil, s.removeStep(ctx, in.ID, at(&in.StepElement), in.IfMatch, in.Apply)
 	})
 }
 
@@ -166,8 +174,8 @@ func (s *server) registerList(name string, schema *huma.Schema, at func(*StepPat
 		handle(s, "get-syncs", func(ctx context.Context, in *connectionPath) (*stepOutput, error) {
 			return s.getStep(ctx, in.ID, at(nil))
 		})
-		handle(s, "put-syncs", func(ctx context.Context, in *ChangeInput) (*stepOutput, error) {
-			return s.rewriteStep(ctx, in.ID, at(nil), in.IfMatch, replacePart)
+		handle(s, "put-syncs", func(ctx context.Context, in *SaveInput) (*stepOutput, error) {
+			return s.rewriteStep(ctx, in.ID, at(nil), in.IfMatch, in.Apply, replacePart)
 		}, body)
 		return
 	}
@@ -175,7 +183,7 @@ func (s *server) registerList(name string, schema *huma.Schema, at func(*StepPat
 		return s.getStep(ctx, in.ID, at(in))
 	})
 	handle(s, "put-"+name, func(ctx context.Context, in *stepChange) (*stepOutput, error) {
-		return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, replacePart)
+		return s.rewriteStep(ctx, in.ID, at(&in.StepPath), in.IfMatch, in.Apply, replacePart)
 	}, body)
 }
 
@@ -205,17 +213,20 @@ type StepElement struct {
 
 type stepChange struct {
 	StepPath
+	ApplyInput
 	IfMatch string `header:"If-Match" doc:"ETag of the part that the change is based on; required"`
 }
 
 type stepElementChange struct {
 	StepElement
+	ApplyInput
 	IfMatch string `header:"If-Match" doc:"ETag of the part that the change is based on; required"`
 }
 
 type stepOutput struct {
 	ETag     string `header:"ETag"`
 	Location string `header:"Location"`
+	Applied  string `header:"Lockstep-Applied" doc:"Of a save, once the connection was started: as JSON what the answer for the whole connection says under applied, with its touches, without their details"`
 	Body     json.RawMessage
 }
 
@@ -285,7 +296,7 @@ func (s *server) getStep(ctx context.Context, id crm.ConnectionID, at stepPlace)
 
 // rewriteStep puts what join makes of a part and the body in the part's place.
 func (s *server) rewriteStep(
-	ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch string, join func(part, body any) any,
+	ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch, apply string, join func(part, body any) any,
 ) (*stepOutput, error) {
 	change, p := strictJSON(bodyOf(ctx))
 	if p == nil {
@@ -313,7 +324,7 @@ func (s *server) rewriteStep(
 		put(fresh)
 		return at, nil
 	}
-	return s.changeStep(ctx, id, at, &ifMatch, edit)
+	return s.changeStep(ctx, id, at, &ifMatch, apply, edit)
 }
 
 // keepsName gives a part that names itself no longer the name that its address has.
@@ -341,14 +352,14 @@ func freeName(doc any, at stepPlace, was, is string) *Problem {
 }
 
 // addStep puts the body at the end of a list. Without an ID it gets a free one.
-func (s *server) addStep(ctx context.Context, id crm.ConnectionID, at stepPlace) (*stepOutput, error) {
+func (s *server) addStep(ctx context.Context, id crm.ConnectionID, at stepPlace, apply string) (*stepOutput, error) {
 	fresh, p := strictJSON(bodyOf(ctx))
 	if p != nil {
 		return nil, p
 	}
 	line, _ := fresh.(map[string]any)
 	anonymous := line["id"] == nil
-	out, err := s.changeStep(ctx, id, at, nil, func(of *crm.Connection, doc any, at stepPlace) (stepPlace, *Problem) {
+	edit := func(of *crm.Connection, doc any, at stepPlace) (stepPlace, *Problem) {
 		list, put, p := locate(of, doc, at.around())
 		if p != nil {
 			return at, p
@@ -365,7 +376,8 @@ func (s *server) addStep(ctx context.Context, id crm.ConnectionID, at stepPlace)
 		}
 		put(append(slices.Clone(all), fresh))
 		return at.named(idOf(fresh)), nil
-	})
+	}
+	out, err := s.changeStep(ctx, id, at, nil, apply, edit)
 	if err != nil {
 		return nil, err
 	}
@@ -387,8 +399,8 @@ func unusedID(all []any, word string) string {
 }
 
 // removeStep takes an element out of its list.
-func (s *server) removeStep(ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch string) error {
-	_, err := s.changeStep(ctx, id, at, &ifMatch, func(of *crm.Connection, doc any, at stepPlace) (stepPlace, *Problem) {
+func (s *server) removeStep(ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch, apply string) error {
+	edit := func(of *crm.Connection, doc any, at stepPlace) (stepPlace, *Problem) {
 		part, _, p := locate(of, doc, at)
 		if p != nil {
 			return at, p
@@ -401,7 +413,8 @@ func (s *server) removeStep(ctx context.Context, id crm.ConnectionID, at stepPla
 		i := indexOf(all, idOf(part))
 		put(slices.Delete(slices.Clone(all), i, i+1))
 		return at.around(), nil
-	})
+	}
+	_, err := s.changeStep(ctx, id, at, &ifMatch, apply, edit)
 	return err
 }
 
@@ -409,7 +422,7 @@ func (s *server) removeStep(ctx context.Context, id crm.ConnectionID, at stepPla
 // changes another part meanwhile is no hindrance. ifMatch is nil where something
 // is added: there is nothing yet that a change could be based on.
 func (s *server) changeStep(
-	ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch *string, edit stepEdit,
+	ctx context.Context, id crm.ConnectionID, at stepPlace, ifMatch *string, apply string, edit stepEdit,
 ) (*stepOutput, error) {
 	for range 8 {
 		old, _, err := s.changeable(ctx, id)
@@ -422,7 +435,11 @@ func (s *server) changeStep(
 			}
 		}
 		then := at
-		out, err := s.change(ctx, &ChangeInput{ID: id, IfMatch: etag(old.Version)},
+		to := applying{word: apply, sync: at.sync, part: at.list, line: crm.MappingID(at.id)}
+		if ifMatch == nil { // what is added says nothing of what stands beside it
+			to.part = "added"
+		}
+		out, err := s.change(ctx, &ChangeInput{ID: id, IfMatch: etag(old.Version)}, to,
 			func(old *crm.Connection) ([]byte, error) {
 				doc, p := strictJSON(encodeDocument(old))
 				if p == nil {
@@ -443,7 +460,11 @@ func (s *server) changeStep(
 		if p != nil {
 			return nil, p
 		}
-		return stepAnswer(part)
+		said, err := stepAnswer(part)
+		if err == nil {
+			said.Applied = saidOf(&out.Body)
+		}
+		return said, err
 	}
 	return nil, problem(http.StatusConflict, CodeBusy, "")
 }

@@ -15,6 +15,9 @@ type touched struct {
 	What    string             `json:"what" enum:"sync_added,sync_removed,switch,objects,direction,match,rules,mappings,writing,timing,people"`
 	Records crm.PerSide[int64] `json:"records" doc:"Records known on either side that it is about"`
 	Detail  string             `json:"detail"`
+	// of mappings
+	Mappings []crm.MappingID `json:"mappings,omitempty" doc:"Of a sync's mappings: those that are new or changed, and on"`
+	Follows  engine.RunKind  `json:"follows,omitempty" enum:"resync,change" doc:"The run by which all of the records are looked at, unless the save says apply=from_now_on; absent = none is needed. resync lists both apps whole, change goes through what is known"`
 }
 
 // syncParts are the parts of a sync by what changing them means. What none of
@@ -30,28 +33,36 @@ var syncParts = []struct {
 	},
 	{
 		"direction", func(s *crm.Sync) any { return s.Direction },
-		"the direction holds for each record when it changes next, and for all with a resync",
+		"each record is looked at under the new direction",
 	},
 	{
 		"match", func(s *crm.Sync) any { return []any{s.Match, s.AvoidDuplicates} },
-		"pairs that are linked stay linked; who is not is matched anew when it changes next, and all with a resync",
+		"pairs that are linked stay linked; who is not is matched anew",
 	},
 	{
 		"rules", func(s *crm.Sync) any { return s.Rules },
-		"each record is judged anew when it changes next, and all with a resync; nothing is deleted",
+		"each record is judged anew; nothing is deleted",
 	},
 	{
 		"mappings", func(s *crm.Sync) any { return []any{s.Mappings, s.Associations} },
-		"each linked pair is compared under the new mappings when one of the two changes next, and all with a resync",
+		"each linked pair is compared under the new mappings",
 	},
 	{"writing", func(s *crm.Sync) any {
-		return []any{s.Behavior, s.FillBlanksOnly, s.Conflict, s.Deletes, s.Unsubscribes, s.Stamp, s.Activities}
-	}, "it holds for whatever is written from then on"},
+		return []any{s.Behavior, s.FillBlanksOnly, s.Conflict, s.Deletes, s.Unsubscribes, s.Stamp, existing(s)}
+	}, "it holds for whatever is written from then on, and what was kept back before is looked at anew"},
 	{
-		"timing", func(s *crm.Sync) any { return []any{s.Schedule, s.Initial, s.SecondLook, s.AuditHours} },
+		"timing", func(s *crm.Sync) any {
+			if s.About != nil { // whom a sync of activities begins with is what existing says
+				return []any{s.Schedule, s.SecondLook, s.AuditHours}
+			}
+			return []any{s.Schedule, s.Initial, s.SecondLook, s.AuditHours}
+		},
 		"no record is written for it",
 	},
 }
+
+// existing reports whether a sync of activities takes those that are older, too.
+func existing(s *crm.Sync) bool { return s.About != nil && s.About.Existing }
 
 // touches says what a changed document means for the records of each sync.
 func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]touched, error) {
@@ -82,7 +93,7 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 	if old.TimeZone != fresh.TimeZone || old.Country != fresh.Country {
 		out = append(out, touched{
 			What: "mappings", Records: all,
-			Detail: "times and phone numbers are read anew when a record changes next, and all with a resync",
+			Detail: "times and phone numbers are read anew",
 		})
 	}
 	if !sameJSON([]any{old.Description, old.Access, old.Notify, old.Shared}, []any{
@@ -90,8 +101,9 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 	}) {
 		out = append(out, touched{What: "people", Detail: "no record is written for it"})
 	}
-	for i := range old.Syncs {
-		was := &old.Syncs[i]
+	before := old.Worked() // activities are a sync of their own here
+	for i := range before {
+		was := &before[i]
 		n := known(status, was.ID)
 		is := fresh.Sync(was.ID)
 		if is == nil {
@@ -102,22 +114,35 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 			continue
 		}
 		for _, part := range syncParts {
-			if !sameJSON(part.of(was), part.of(is)) {
-				one := touched{Sync: was.ID, What: part.what, Detail: part.say, Records: n}
-				if part.what == "timing" {
-					one.Records = crm.PerSide[int64]{}
-				}
-				out = append(out, one)
+			if sameJSON(part.of(was), part.of(is)) {
+				continue
 			}
+			one := touched{Sync: was.ID, What: part.what, Detail: part.say, Records: n}
+			switch part.what {
+			case "timing":
+				one.Records = crm.PerSide[int64]{}
+			case "mappings":
+				one.Mappings = is.ChangedLines(was, false)
+			}
+			about := part.what != "timing" && (part.what != "mappings" || len(one.Mappings) > 0)
+			if about && old.DecidesOtherwise(fresh, was.ID) {
+				one.Follows = following(is)
+			}
+			out = append(out, one)
 		}
 	}
-	for i := range fresh.Syncs {
-		if old.Sync(fresh.Syncs[i].ID) == nil {
-			out = append(out, touched{
-				Sync: fresh.Syncs[i].ID, What: "sync_added",
-				Detail: "both sides are read whole once the connection runs, as initial says",
-			})
+	for _, is := range fresh.Worked() {
+		if old.Sync(is.ID) != nil {
+			continue
 		}
+		one := touched{
+			Sync: is.ID, What: "sync_added",
+			Detail: "both sides are read whole once the connection runs, as initial says",
+		}
+		if is.About != nil {
+			one.Detail = "activities that are made once they are on are synced, and older ones as existing says"
+		}
+		out = append(out, one)
 	}
 	return out, nil
 }

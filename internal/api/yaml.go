@@ -49,6 +49,7 @@ type importOutput struct {
 // change by accident.
 func (s *server) importConnection(ctx context.Context, in *struct {
 	IfMatch string `header:"If-Match" doc:"ETag of the connection of that name, when it is to be replaced"`
+	ApplyInput
 },
 ) (*importOutput, error) {
 	c, problems := s.readFilled(ctx, bodyOf(ctx), nil)
@@ -69,14 +70,15 @@ func (s *server) importConnection(ctx context.Context, in *struct {
 		}
 		return &importOutput{http.StatusCreated, out.ETag, out.Location, out.Body}, nil
 	}
-	if bytes.Equal(exported(same), exported(c)) {
+	if bytes.Equal(exported(same), exported(c)) && in.Apply != applyAll {
 		out, err := s.shown(ctx, same)
 		if err != nil {
 			return nil, err
 		}
 		return &importOutput{http.StatusOK, out.ETag, "", out.Body}, nil
 	}
-	out, err := s.change(ctx, &ChangeInput{ID: same.ID, IfMatch: in.IfMatch}, func(*crm.Connection) ([]byte, error) {
+	change := &ChangeInput{ID: same.ID, IfMatch: in.IfMatch}
+	out, err := s.change(ctx, change, applying{word: in.Apply}, func(*crm.Connection) ([]byte, error) {
 		return bodyOf(ctx), nil
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func (c *Connection) ground(s *Sync) any {
 func (c *Connection) decides(s *Sync) any {
 	return []any{
 		c.ground(s), c.Left, c.Right, s.Left, s.Right, s.Match, s.AvoidsDuplicates(), s.Rules, s.Deletes, s.Unsubscribes,
-		s.Stamp, s.About,
+		s.Stamp, s.About != nil && s.About.Existing,
 	}
 }
 
