@@ -301,7 +301,7 @@ func (w *world) checkPair(when string, l linkView, left, right row) {
 	}
 	lr, rr := crm.Record{ID: left.id, Fields: left.fields}, crm.Record{ID: right.id, Fields: right.fields}
 	p := w.settingsNow().Reconcile(reconcile.Pair{
-		Left: &lr, Right: &rr, Linked: true, Base: l.Base, Origin: crm.Left, Now: w.now,
+		Left: &lr, Right: &rr, Linked: true, Joined: l.Joined, Base: l.Base, Origin: crm.Left, Now: w.now,
 	})
 	if !p.Empty() {
 		w.violated("S1", fmt.Sprintf("%s: the pair %s, %s is %s and there is still something to write: %s", when, left.id,
@@ -362,6 +362,9 @@ func (w *world) unsettled(m *crm.Mapping, l linkView, left, right crm.Value) str
 	switch {
 	case d.Reason == crm.ReasonUndone && w.discarded[m.ID]: // an admin did not want it
 		w.mark("audited_discarded")
+		return ""
+	case d.Reason == crm.ReasonFromNowOn && w.lasting[m.ID].FromNowOn() && l.Joined < w.lasting[m.ID].Later:
+		w.mark("audited_from_now_on") // an admin wanted the pair left as it was
 		return ""
 	case d.Reason != crm.ReasonCleared:
 		return "it is settled as " + string(d.Reason)

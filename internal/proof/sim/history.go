@@ -37,9 +37,10 @@ type history struct {
 	kept      map[cellKey]moment    // when an app kept a value that both sides agreed on
 	retained  map[cellKey]crm.Value // what an app kept against our last write, until a user saves the record
 
-	versions []version        // of the settings, where rules are changed
-	ranked   map[ref][]ranked // by which filters let records through
-	tagged   map[ref]tagged   // what became of the rules' tags
+	versions []version                         // of the settings, where rules are changed
+	lasting  map[crm.MappingID]crm.ChangedLine // to whom changed mappings apply
+	ranked   map[ref][]ranked                  // by which filters let records through
+	tagged   map[ref]tagged                    // what became of the rules' tags
 
 	merges    []*merged
 	survivors map[ref]bool // of merges by users
@@ -136,6 +137,7 @@ type linkView struct {
 	To     crm.RecordID   `json:"to"`
 	Merged bool           `json:"mg"`
 	ByHand bool           `json:"hand"`
+	Joined int64          `json:"jv"`
 }
 
 func (l linkView) paired() bool { return l.Left != "" && l.Right != "" && l.To == "" }

@@ -156,6 +156,7 @@ var marksExpected = []string{
 	"set_aside_restored",
 	"settings_obeyed",
 	"settings_saved",
+	"settings_saved_from_now_on", "audited_from_now_on", "left_apart_from_now_on", "change_followed_up",
 	"single_deleted",
 	"stale_alias",
 	"time_used_up",

@@ -121,7 +121,7 @@ func (w *world) saveSettings() {
 		}
 		r.Filter = w.rankFilter(w.user, source)
 	}
-	w.save(c, at)
+	w.save(c, at, w.user.in(400))
 }
 
 // allOn puts every switch on for the end; the filters stay as they are.
@@ -135,18 +135,28 @@ func (w *world) allOn() {
 	for i := range s.Mappings {
 		s.Mappings[i].Enabled = nil
 	}
-	w.save(c, at)
+	w.save(c, at, w.user.in(300))
 }
 
-func (w *world) save(c *crm.Connection, at int64) {
+// save saves settings for all, or from now on.
+func (w *world) save(c *crm.Connection, at int64, fromNowOn bool) {
+	was, _, err := store.LoadConnection(w.ctx, w.store, workspace, connection)
+	if err != nil {
+		return
+	}
 	c.Version++
+	c.Changes, _ = was.Apply(c, c.Version, crm.Applying{FromNowOn: fromNowOn})
 	if _, err := store.SaveConnection(w.ctx, w.store, workspace, c, at); err != nil {
 		return
 	}
 	w.mark("settings_saved")
+	if fromNowOn {
+		w.mark("settings_saved_from_now_on")
+	}
 	s := &c.Syncs[0]
-	w.tell("ADMIN saves direction %s, mappings off %v, rules %+v", s.Direction, switchesOf(s), s.Rules)
-	w.set.sync = *s
+	w.tell("ADMIN saves direction %s, mappings off %v, rules %+v, from now on %t", s.Direction, switchesOf(s), s.Rules,
+		fromNowOn)
+	w.set.sync, w.lasting = *s, c.Changes[syncID].Lines
 	w.inForceFrom(c)
 	w.rejoined = true
 }
