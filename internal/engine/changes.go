@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -72,15 +73,18 @@ func (st *scanState) owes(conn *crm.Connection, id crm.SyncID) (kind RunKind, la
 	return "", false
 }
 
+// owedRun names a run that settings ask for.
+func owedRun(kind RunKind, later bool, version int64) string { return fmt.Sprint(kind, later, version) }
+
 // attendOwed begins the run that a sync's settings ask for, if nothing else is open.
 func (e *Engine) attendOwed(
 	ctx context.Context, sc scope, conn *crm.Connection, st *scanState,
 ) (begun bool, err error) {
-	kind, _ := st.owes(conn, sc.sync)
+	kind, later := st.owes(conn, sc.sync)
 	if kind == "" || st.OpenRun != "" {
 		return false, nil
 	}
-	if age := e.Now().Sub(st.OwedAt); st.Owed == conn.Version && age >= 0 && age < triedEvery {
+	if age := e.Now().Sub(st.OwedAt); st.Owed == owedRun(kind, later, conn.Version) && age >= 0 && age < triedEvery {
 		return false, nil
 	}
 	e.Mark("change_followed_up")

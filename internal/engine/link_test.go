@@ -17,7 +17,7 @@ func filledLink() *link {
 			"m": crm.Agreed{Revision: "1", Items: []string{"i"}},
 		},
 		Reasons: []crm.Reason{"y"}, SeenL: "a", SeenR: "b", WroteL: "1.1", WroteR: "2.1", WasL: "-", WasR: "-", Settings: "s",
-		Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run",
+		Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run", Joined: 6,
 		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true, ByHand: true,
 		Awaits: map[crm.MappingID]awaited{"m": {crm.Left, "d"}},
 		Loop:   &loop{At: 3, N: 4, Fields: map[crm.MappingID]int{"m": 5}, Frozen: []crm.MappingID{"m"}},

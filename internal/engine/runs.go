@@ -94,7 +94,7 @@ type scanState struct {
 	// versions of the connection whose changes have been applied to all, and noted
 	All     int64     `json:"all,omitempty"`
 	Later   int64     `json:"later,omitempty"`
-	Owed    int64     `json:"owed,omitempty"`   // the version for which the last run of that kind began
+	Owed    string    `json:"owed,omitempty"`   // the last run that began for them: see owedRun
 	OwedAt  time.Time `json:"owed_at,omitzero"` // and when
 	version int64
 }
@@ -420,8 +420,8 @@ func (e *Engine) startRun(
 			r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
 		}
 		st.OpenRun = r.Run.ID
-		if kind, _ := st.owes(conn, sc.sync); kind != "" {
-			st.Owed, st.OwedAt = conn.Version, e.Now()
+		if owed, later := st.owes(conn, sc.sync); owed == kind && later == r.Later {
+			st.Owed, st.OwedAt = owedRun(kind, later, conn.Version), e.Now()
 		}
 		open, err := e.scanWrite(sc, st)
 		if err != nil {
