@@ -2,6 +2,9 @@ package rows
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -71,7 +74,7 @@ func (w *world) add(apply, mapping string) said {
 }
 
 // leftApart is how many pairs the status counts as left apart from now on.
-func (w *world) leftApart() int {
+func (w *world) leftApart() (n int) {
 	w.Helper()
 	var st struct {
 		Syncs []struct {
@@ -79,7 +82,10 @@ func (w *world) leftApart() int {
 		}
 	}
 	w.get(w.con+"/status", &st)
-	return st.Syncs[0].Settled.Reasons["from_now_on"]
+	for _, s := range st.Syncs {
+		n += s.Settled.Reasons["from_now_on"]
+	}
+	return n
 }
 
 const companyLine = `{"id":"company","left":["company"],"right":["Company__c"],"conflict":"left"}`
@@ -209,10 +215,12 @@ func TestRow35_RulesAndMatchSteps(t *testing.T) {
 		w.right.has("bob", "Title", "Clerk")
 		w.left.add("cid", "city", "Oslo", "phone", "+1 212 555 0101")
 		w.patch(w.sync+"/rules/r", "", raw(`{"filter":{"field":"city","op":"equals","value":"Ghent"}}`))
+		w.rest()
 		got = w.patch(w.sync+"/rules/r", "", raw(`{"filter":null}`))
 		if len(got.Runs) != 1 || got.Touches[0].What != "rules" || got.Touches[0].Follows != "resync" {
 			w.Errorf("a filter for all says %+v", got)
 		}
+		w.rest()
 		w.stands(w.left, bob, "in_sync", "")
 		w.right.has("cid", "MailingCity", "Oslo")
 		got = w.patch(w.sync+"/match", "", raw(`{"to_right":[{"by":"any_key","pairs":[["email","Email"],["phone","Phone"]]}]}`))
@@ -242,5 +250,41 @@ func TestRow35_APlanIsOfItsSettings(t *testing.T) {
 		w.want(200, "PATCH", w.con, raw(`{"description":"another one"}`), "If-Match", "*")
 		w.begin("/v1/plans/" + p.ID + "/apply")
 		w.right.has("bob", "Company__c", "")
+	})
+}
+
+// TestRow35_MappingsOfActivities: activities are a sync of their own here as well: a
+// mapping of theirs can be changed from now on, and be applied to all with its parent.
+func TestRow35_MappingsOfActivities(t *testing.T) {
+	row(t, func(w *world) {
+		ann, _ := w.noting()
+		one := w.note(ann, "one")
+		w.note(ann, "two")
+		w.pullNotes()
+		w.task("one")
+		subject := func(body string) string { w.Helper(); return w.task(body).Fields["Subject"] }
+		with := raw(`{"activities":` + strings.Replace(noted, `"mappings":[`,
+			`"mappings":[{"id":"subject","left":["hs_note_body"],"right":["Subject"],"direction":"to_right"},`, 1) + `}`)
+		got := w.patch(w.sync, "from_now_on", with)
+		equal(w, "what a mapping of activities touches", fmt.Sprint(got.Touches[0].Sync, " ", got.Touches[0].What, " ",
+			got.Touches[0].Mappings, " ", got.Touches[0].Follows, " ", len(got.Touches)),
+			"people.activities mappings [subject] change 1")
+		equal(w, "runs that it begins", fmt.Sprint(got.Runs[0].Sync, " ", got.Runs[0].Kind, " ", len(got.Runs)),
+			"people.activities change 1")
+		equal(w, "pairs left apart", w.leftApart(), 2)
+		equal(w, "subject of who was there", subject("one"), "")
+
+		w.left.rewrite("notes", one, "hs_note_body", "one edited")
+		w.pullNotes()
+		equal(w, "subject of who was edited since", subject("one edited"), "one edited")
+		equal(w, "subject of who was not", subject("two"), "")
+		got = w.patch(w.sync, "all", raw(`{}`))
+		if !slices.ContainsFunc(got.Runs, func(r struct{ Sync, Run, Kind string }) bool {
+			return r.Sync == "people.activities" && r.Kind == "change"
+		}) {
+			w.Errorf("the settings of a sync for all begin none of its activities: %+v", got)
+		}
+		equal(w, "subject of all", subject("two"), "two")
+		equal(w, "pairs left apart still", w.leftApart(), 0)
 	})
 }

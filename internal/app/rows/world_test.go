@@ -441,9 +441,16 @@ func (w *world) pull() run { w.Helper(); return w.begin(w.sync + "/pull") }
 // resync compares everything again.
 func (w *world) resync() run { w.Helper(); return w.begin(w.sync + "/resync") }
 
-// begin begins a run by a call and waits for its end.
+// begin begins a run by a call and waits for its end. A run that a change began is
+// waited for first: while it goes on, it would be the one that the call answers.
 func (w *world) begin(path string) run {
 	w.Helper()
+	w.until("the end of the run before", func() bool {
+		_, syncs := w.status()
+		return !slices.ContainsFunc(syncs, func(s standing) bool {
+			return s.OpenRun != "" && strings.HasPrefix(path, w.con+"/syncs/"+s.Sync+"/")
+		})
+	})
 	var r run
 	w.want(202, "POST", path, nil).into(&r)
 	r = w.finished(r)
