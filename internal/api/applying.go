@@ -131,6 +131,6 @@ const maxTold = 20
 
 // notDone logs what a save could not do beside saving.
 func (s *server) notDone(ctx context.Context, what string, id crm.ConnectionID, err error) {
-	s.Logger.ErrorContext(ctx, "not done with a save", "what", what, "request_id", requestID(ctx), "connection", string(id),
-		"error", err.Error())
+	s.Logger.ErrorContext(ctx, "not done with a save", "what", what, "request_id", requestID(ctx),
+		"connection", string(id), "error", err.Error())
 }

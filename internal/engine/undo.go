@@ -54,7 +54,7 @@ var keptBecause = map[string]string{
 // Undoable reports whether runs of a kind change anything in the apps.
 func (k RunKind) Undoable() bool {
 	switch k {
-	case RunInitial, RunPull, RunResync, RunWebhook, RunRetry, RunRecord, RunApply, RunCatchUp:
+	case RunInitial, RunPull, RunResync, RunWebhook, RunRetry, RunRecord, RunApply, RunCatchUp, RunChange:
 		return true
 	case RunPlan:
 	}
