@@ -74,7 +74,14 @@ func NewAudit(s store.Store, now func() time.Time, newID func(prefix string) str
 func (a *Audit) Do(
 	ctx context.Context, p Principal, request, action, target string, before, after []byte, change func() error,
 ) error {
-	e := AuditEntry{Action: action, Target: target, Request: request}
+	return a.DoSaying(ctx, p, AuditEntry{Action: action, Target: target, Request: request}, before, after, change)
+}
+
+// DoSaying is Do of an entry that says more than what was there before and after: its
+// Action, Target, Request and Comment are kept as they are.
+func (a *Audit) DoSaying(
+	ctx context.Context, p Principal, e AuditEntry, before, after []byte, change func() error,
+) error {
 	e.Changes, e.More = Diff(before, after, maxAuditChanges)
 	id, err := a.Record(ctx, p, e)
 	if err != nil {
@@ -87,7 +94,7 @@ func (a *Audit) Do(
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	_, err = a.Record(ctx, p, AuditEntry{
-		Action: action, Target: target, Request: request, Failed: true, Refers: id, Comment: fault.CodeOf(failed),
+		Action: e.Action, Target: e.Target, Request: e.Request, Failed: true, Refers: id, Comment: fault.CodeOf(failed),
 	})
 	if err != nil {
 		return fault.Wrap("access: audit a failed change", fault.KindOf(failed), failed)

@@ -456,7 +456,11 @@ func (s *server) replace(
 		next.Generation++
 	}
 	who := access.From(ctx)
-	err := s.audit.Do(ctx, who, requestID(ctx), "connection.update", string(next.ID), before, after, func() error {
+	entry := access.AuditEntry{Action: "connection.update", Target: string(next.ID), Request: requestID(ctx)}
+	if to.word != "" {
+		entry.Comment = "apply=" + to.word
+	}
+	err := s.audit.DoSaying(ctx, who, entry, before, after, func() error {
 		_, err := store.SaveConnection(ctx, s.Store, who.Workspace, &next, seen)
 		return err
 	})

@@ -253,6 +253,30 @@ func TestRow35_APlanIsOfItsSettings(t *testing.T) {
 	})
 }
 
+// TestRow35_TheAuditSaysToWhom: the trail says of a save to whom it was to apply,
+// where that was said, of one that changes nothing in the document as well.
+func TestRow35_TheAuditSaysToWhom(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		w.start()
+		w.add("from_now_on", companyLine)
+		w.patch(w.sync+"/mappings/company", "all", raw(`{}`))
+		w.want(200, "PATCH", w.con, raw(`{"description":"unsaid"}`), "If-Match", "*")
+		var trail struct {
+			Items []struct{ Action, Target, Comment string }
+		}
+		w.get("/v1/audit?limit=200", &trail)
+		var said []string
+		for _, e := range trail.Items { // the newest first
+			if e.Action == "connection.update" && strings.HasSuffix(w.con, "/"+e.Target) {
+				said = append(said, e.Comment)
+			}
+		}
+		equal(w, "what the trail says of the last saves", fmt.Sprintf("%q", said[:min(len(said), 3)]),
+			`["" "apply=all" "apply=from_now_on"]`)
+	})
+}
+
 // TestRow35_MappingsOfActivities: activities are a sync of their own here as well: a
 // mapping of theirs can be changed from now on, and be applied to all with its parent.
 func TestRow35_MappingsOfActivities(t *testing.T) {
