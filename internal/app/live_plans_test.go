@@ -145,6 +145,7 @@ func TestLive_PlansOfSomeRecords(t *testing.T) {
 			t.Errorf("a plan made under other settings was applied: %v", l.held(crm.Right, ra))
 		}
 
+		p = l.planned(some)
 		l.want(202, "POST", l.sync+"/resync", nil)
 		l.refused(409, "other_run_open", "POST", "/v1/plans/"+string(p.ID)+"/apply", nil)
 		l.drain()

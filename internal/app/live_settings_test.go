@@ -87,6 +87,8 @@ var (
 var settings = map[string]shown{
 	"id": {owned: true}, "status": {owned: true}, "created_at": {owned: true}, "updated_at": {owned: true},
 	"problems[].":   {owned: true},
+	"touches[].":    {owned: true},
+	"applied.":      {owned: true},
 	"name":          {at: "name", a: `"Shop"`, b: `"Store"`, see: confirmed},
 	"description":   {inert: "a note for people"},
 	"enabled":       differs("enabled", "true", "false"),

@@ -188,7 +188,11 @@ func TestRow158_WhilePaused(t *testing.T) {
 		w.want(202, "POST", w.con+"/start", nil)
 		w.until("both changes are followed up", func() bool {
 			r, _ := w.right.find("ann")
-			return w.leftApart() == 1 && r.Fields["MailingCity"] == "Ghent"
+			done := map[string]bool{}
+			for _, one := range list[run](w, "/v1/runs?connection="+strings.TrimPrefix(w.con, "/v1/connections/")) {
+				done[one.Kind] = done[one.Kind] || one.State == "done"
+			}
+			return w.leftApart() == 1 && r.Fields["MailingCity"] == "Ghent" && done["change"] && done["resync"]
 		})
 		w.right.has("ann", "Company__c", "")
 		w.rest()
