@@ -244,6 +244,8 @@ var marksElsewhere = map[string]string{
 	"twin_taken_in_batch": "needs three records of one person in one batch; counted when it happens",
 	"unreadable_message":  "messages are ours; the engine has a test with others",
 	"refusal_ended":       "nothing in a picky app changes its mind; TestS33_RefusedFieldsAreTriedDaily does",
+	"intended_under_other_settings": "a mapping changed between an intent and the look at what landed of it: " +
+		"counted when it happens; TestS26_WhatWasMadeUnderOtherSettingsIsFound has it",
 	"landed_otherwise": "a crash between a changed value and its link; counted when it happens, and at every " +
 		"point of TestS8",
 	"discarded_on_its_way": "a discard between the counting of a deletion and its confirmation: seeds of the " +
