@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
@@ -24,6 +26,9 @@ func failsWhole(t *testing.T, lay func() *desk, f func(d *desk) error) []string 
 	}
 	requests := d.asked
 	for at, what := range requests {
+		if what == "each of " { // a batch of nothing is no request
+			continue
+		}
 		d := lay()
 		d.asked, d.at = nil, at
 		if err := f(d); !fault.Is(err, fault.Unavailable) {
@@ -79,6 +84,110 @@ func TestToldSinceIsReadOrRefused(t *testing.T) {
 	b.put(store.KeptSinceKey(b.sc.ws, "acc_left", "person"), []byte("yesterday"), nil)
 	if at, err := b.ToldSince(t.Context(), b.sc.ws, "acc_left", "person"); err == nil || fault.KindOf(err) != fault.Other {
 		t.Errorf("told since %v, %v", at, err)
+	}
+}
+
+// TestWhatIsToldIsKeptOrRefused: a delivery of which a request failed is not taken for
+// kept, and what is to be forgotten is not taken for gone.
+func TestWhatIsToldIsKeptOrRefused(t *testing.T) {
+	t.Parallel()
+	events := []connector.Event{
+		said(bobLeft, map[string]string{"email": "bob@example.com"}),
+		said("l_ann2", map[string]string{"email": annMail[len("email:"):]}), // an erased person's
+	}
+	lay := func() *desk {
+		d := newDesk(t)
+		d.ErasureKey = aKey
+		_, err := d.erasePerson(t.Context(), d.sc.ws, "ers_1", "request", []string{annMail}, nil)
+		d.must(err)
+		d.now = d.now.Add(2 * tombsFor) // so that it is read again who was erased
+		d.keeps()
+		return d
+	}
+	leaving := func() *desk { // with something told, and the connection on its way out
+		d := lay()
+		d.tell(bobLeft, nil)
+		d.change(func(c *crm.Connection) { c.Status = crm.StatusDeleting })
+		return d
+	}
+	for name, c := range map[string]struct {
+		lay func() *desk
+		f   func(d *desk) error
+		min int // requests
+	}{
+		"keep": {lay, func(d *desk) error {
+			rest, kept, err := d.keep(t.Context(), d.sc.ws, "acc_left", events)
+			if err == nil && (len(rest) != 1 || len(kept) != 1 || !d.isKept("person", bobLeft)) {
+				t.Errorf("%d events go on, %d are kept", len(rest), len(kept))
+			}
+			return err
+		}, 4},
+		"unkeep": {leaving, func(d *desk) error {
+			err := d.unkeep(t.Context(), d.sc.ws, "acc_left", events[:1])
+			if err == nil && d.isKept("person", bobLeft) {
+				t.Error("it is kept after the connection is gone")
+			}
+			return err
+		}, 2},
+		"forget": {leaving, func(d *desk) error {
+			more, err := d.forgetTold(t.Context(), d.sc.ws, d.conn)
+			if err == nil && d.isKept("person", bobLeft) || err != nil && !more {
+				t.Errorf("it is kept, or nothing is left to be done: %t, %v", more, err)
+			}
+			return err
+		}, 3},
+		"told since": {leaving, func(d *desk) error {
+			at, err := d.ToldSince(t.Context(), d.sc.ws, "acc_left", "person")
+			if err == nil && !at.Equal(d.now) {
+				t.Errorf("told since %v", at)
+			}
+			return err
+		}, 1},
+	} {
+		if asked := failsWhole(t, c.lay, c.f); len(asked) < c.min {
+			t.Errorf("%s asks for %q only", name, asked)
+		}
+	}
+}
+
+// TestAWaitingRecordThatCannotBeReadIsSaid: when a pair ends, whoever waits for one of its
+// records is looked for; one that cannot be read may be it.
+func TestAWaitingRecordThatCannotBeReadIsSaid(t *testing.T) {
+	t.Parallel()
+	for data, kind := range map[string]fault.Kind{"{": fault.Other, `{"v":99}`: fault.KindOf(errNewerLink)} {
+		lay := func() *desk {
+			d := newDesk(t)
+			l := link{
+				V: linkFormat, Left: bobLeft, State: crm.StateDuplicate, Code: codeTwinTaken,
+				Others: []crm.RecordID{"R_ann"},
+			}
+			it, err := l.item(d.sc)
+			d.must(err)
+			_, err = d.mem.Write(t.Context(), store.Write{Item: it})
+			d.must(err)
+			return d
+		}
+		look := func(d *desk) error {
+			b := d.s.openBooks(&lot{})
+			b.freed = map[crm.RecordRef]bool{{Side: crm.Right, ID: "R_ann"}: true}
+			err := b.rehintWaiting(t.Context())
+			if err == nil && !slices.Equal(b.rehint, []crm.RecordRef{{Side: crm.Left, ID: bobLeft}}) {
+				t.Errorf("looked at again: %v", b.rehint)
+			}
+			return err
+		}
+		if asked := failsWhole(t, lay, look); len(asked) == 0 {
+			t.Error("nobody was looked for")
+		}
+		d := lay()
+		it, err := (&link{V: linkFormat, Left: annLeft, State: crm.StateDuplicate}).item(d.sc)
+		d.must(err)
+		it.Data = []byte(data)
+		_, err = d.mem.Write(t.Context(), store.Write{Item: it})
+		d.must(err)
+		if err := look(d); err == nil || fault.KindOf(err) != kind {
+			t.Errorf("%s: %v", data, err)
+		}
 	}
 }
 
