@@ -52,6 +52,7 @@ export const runWords: Record<string, string> = {
   plan: 'Plan',
   apply: 'Plan applied',
   catch_up: 'Catching up',
+  change: 'Changed settings',
 };
 
 export const runStateWords: Record<string, { word: string; color: string }> = {
