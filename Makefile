@@ -66,13 +66,10 @@ test-aws: ## the suites of the adapters on real tables and queues, which it make
 
 check: fmt-check arch docs-names tidy-check licences build lint-own lint-console race ## format, borders, docs, licences, build, lint with vet, race: what a change must pass
 
-# The conformance run waits for the apps' limits half of its time, so the rest goes
-# on beside it; fuzzing, which takes all that it gets, only when nobody else wants to.
-verify: build $(VENV) ## conformance and other outside judges, 5 s of every fuzz target
+verify: build $(VENV) fuzz ## conformance and other outside judges, then 5 s of every fuzz target
 	@export PATH="$(TOOLS)/venv/bin:$$PATH"; \
 	out=$$(mktemp); trap 'rm -f "$$out"' EXIT; failed=0; \
 	scripts/verify.d/10-conformance.sh >"$$out" 2>&1 & beside=$$!; \
-	nice -n 10 $(MAKE) fuzz || failed=1; \
 	for s in scripts/verify.d/[2-9]*.sh; do echo "== $$s"; "$$s" || failed=1; done; \
 	wait $$beside || failed=1; \
 	echo "== scripts/verify.d/10-conformance.sh, beside these"; cat "$$out"; \
