@@ -206,6 +206,13 @@ var edges = []Rule{{
 	NoGo:     true,
 	Reason:   "what is written in testdata is the same at every time",
 }, {
+	Kind:     "plans of SQLite",
+	Packages: []string{database + "/sqlitedbtest"},
+	Outside:  []string{"modernc.org/libc", "modernc.org/sqlite/lib"},
+	NotUse:   slices.Concat(clock, processLog),
+	NoGo:     true,
+	Reason:   "what SQLite counts of a query is asked of SQLite alone",
+}, {
 	Kind:     "calls to AWS",
 	Packages: []string{awsCalls},
 	May:      slices.Concat(vocabulary, []string{waiting}),

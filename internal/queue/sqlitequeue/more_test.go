@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/queue/sqlitequeue"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/sqlitedb/sqlitedbtest"
 )
 
 func send(t *testing.T, q queue.Queue, group string, bodies ...string) {
@@ -330,6 +331,16 @@ func TestIndexesAreUsed(t *testing.T) {
 		}
 		_ = rows.Close()
 	}
+}
+
+// TestQueriesArePlannedOnce keeps what a query is run with out of how it is planned.
+func TestQueriesArePlannedOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir, time.Now, 10)
+	file := filepath.Join(dir, sqlitedb.FileName)
+	sqlitedbtest.PlannedOnce(t, file, sqlitequeue.Queries)
+	sqlitedbtest.PlannedOnce(t, file, sqlitequeue.Rare)
 }
 
 func number(t *testing.T, dir, query string) (n int) {

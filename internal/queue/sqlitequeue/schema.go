@@ -38,12 +38,14 @@ CREATE TABLE dedup (
 CREATE INDEX dedup_at ON dedup (at);
 `}
 
+// Limits are "+?": a bare one would have SQLite plan the statement anew for each
+// value that it is run with.
 const (
 	sqlSend   = "INSERT INTO message (grp, sent, until, receives, body) VALUES (?, ?, 0, 0, ?) RETURNING seq"
 	sqlNewest = "INSERT INTO lane (grp, head, until) VALUES (?, ?, 0) ON CONFLICT (grp) DO NOTHING"
-	sqlLanes  = "SELECT grp, head FROM lane WHERE head > ? AND until <= ? ORDER BY head LIMIT ?"
+	sqlLanes  = "SELECT grp, head FROM lane WHERE head > ? AND until <= ? ORDER BY head LIMIT +?"
 	sqlReady  = "SELECT 1 FROM lane WHERE until <= ? LIMIT 1"
-	sqlTake   = "SELECT seq, sent, receives, body FROM message WHERE grp = ? AND seq > ? ORDER BY seq LIMIT ?"
+	sqlTake   = "SELECT seq, sent, receives, body FROM message WHERE grp = ? AND seq > ? ORDER BY seq LIMIT +?"
 	sqlHide   = "UPDATE message SET until = ?, receives = receives + 1 WHERE seq = ?"
 	sqlFind   = "SELECT grp, until, receives FROM message WHERE seq = ? AND sent > ?"
 	sqlUntil  = "UPDATE message SET until = ? WHERE seq = ?"
@@ -55,15 +57,15 @@ const (
 	sqlNoLane = "DELETE FROM lane WHERE grp = ?"
 
 	sqlOldest = "SELECT sent FROM message ORDER BY seq LIMIT 1"
-	sqlOld    = "SELECT seq, grp, sent FROM message ORDER BY seq LIMIT ?"
+	sqlOld    = "SELECT seq, grp, sent FROM message ORDER BY seq LIMIT +?"
 
 	sqlRepeat  = "SELECT at FROM dedup WHERE grp = ? AND id = ?"
 	sqlNote    = "INSERT INTO dedup (grp, id, at) VALUES (?, ?, ?) ON CONFLICT (grp, id) DO UPDATE SET at = excluded.at"
-	sqlForget  = "DELETE FROM dedup WHERE (grp, id) IN (SELECT grp, id FROM dedup WHERE at <= ? ORDER BY at LIMIT ?)"
+	sqlForget  = "DELETE FROM dedup WHERE (grp, id) IN (SELECT grp, id FROM dedup WHERE at <= ? ORDER BY at LIMIT +?)"
 	sqlBury    = "INSERT INTO letter (grp, died, body) VALUES (?, ?, ?)"
-	sqlLetters = "SELECT seq, grp, body FROM letter WHERE died > ? ORDER BY seq LIMIT ?"
+	sqlLetters = "SELECT seq, grp, body FROM letter WHERE died > ? ORDER BY seq LIMIT +?"
 	sqlDug     = "DELETE FROM letter WHERE seq = ?"
-	sqlRotten  = "DELETE FROM letter WHERE seq IN (SELECT seq FROM letter WHERE died <= ? ORDER BY died LIMIT ?)"
+	sqlRotten  = "DELETE FROM letter WHERE seq IN (SELECT seq FROM letter WHERE died <= ? ORDER BY died LIMIT +?)"
 
 	sqlCount   = "SELECT count(*) FROM message"
 	sqlFlight  = "SELECT count(*) FROM message WHERE until > 0 AND until > ?"

@@ -18,6 +18,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
 	"github.com/lockstep-crm/lockstep/internal/sqlitedb"
+	"github.com/lockstep-crm/lockstep/internal/sqlitedb/sqlitedbtest"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/sqlitestore"
 )
@@ -204,6 +205,14 @@ func TestIndexesAreUsed(t *testing.T) {
 		}
 		_ = rows.Close()
 	}
+}
+
+// TestQueriesArePlannedOnce keeps what a query is run with out of how it is planned.
+func TestQueriesArePlannedOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir, time.Now)
+	sqlitedbtest.PlannedOnce(t, filepath.Join(dir, sqlitedb.FileName), sqlitestore.Queries(store.Links))
 }
 
 // TestMemoryDoesNotGrowWithItems compares what the process holds after many

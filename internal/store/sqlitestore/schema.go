@@ -78,8 +78,9 @@ var sqlOf = func() map[store.Table]statements {
 			updateBody: on(t, "UPDATE {t} SET ver = ?, counters = ?, data = ? WHERE id = ?"), // touches no index
 			bump:       on(t, "UPDATE {t} SET ver = ?, counters = ? WHERE id = ?"),
 			remove:     on(t, "DELETE FROM {t} WHERE id = ?"),
+			// "+?", as a bare limit is part of the plan, which would be made anew each time
 			purge: on(t, "DELETE FROM {t} WHERE id IN ("+
-				"SELECT id FROM {t} WHERE exp > 0 AND exp <= ? ORDER BY exp LIMIT ?)"),
+				"SELECT id FROM {t} WHERE exp > 0 AND exp <= ? ORDER BY exp LIMIT +?)"),
 			query: map[direction]string{
 				{false, false}: on(t, "SELECT "+columns+
 					" FROM {t} WHERE ws = ? AND part = ? AND sort >= ? AND sort < ? AND "+live+" ORDER BY sort"),
