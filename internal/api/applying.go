@@ -61,14 +61,6 @@ type appRun struct {
 	Kind engine.RunKind `json:"kind" enum:"resync,change"`
 }
 
-// following is the run that applies settings of a sync to all.
-func following(s *crm.Sync) engine.RunKind {
-	if s.Initial == "changes_only" {
-		return engine.RunChange
-	}
-	return engine.RunResync
-}
-
 // refuse refuses to say of a draft to whom it applies: nobody is linked yet.
 func (a applying) refuse(old *crm.Connection) *Problem {
 	if a.word == "" || old.Status != crm.StatusDraft {
@@ -89,6 +81,11 @@ func (s *server) tell(ctx context.Context, old *crm.Connection, out *connectionO
 	touches, err := s.touches(ctx, old, fresh)
 	if err != nil {
 		s.notDone(ctx, "tell what a change touches", old.ID, err)
+	}
+	if a.word == applyFromNowOn { // it is only noted what differs
+		for i := range touches {
+			touches[i].Follows = ""
+		}
 	}
 	out.Body.Touches = touches
 	said := &applied{To: a.word, Runs: []appRun{}}

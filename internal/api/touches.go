@@ -126,7 +126,7 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 			}
 			about := part.what != "timing" && (part.what != "mappings" || len(one.Mappings) > 0)
 			if about && old.DecidesOtherwise(fresh, was.ID) {
-				one.Follows = following(is)
+				one.Follows = engine.Following(is)
 			}
 			out = append(out, one)
 		}

@@ -65,12 +65,20 @@ func (st *scanState) owes(conn *crm.Connection, id crm.SyncID) (kind RunKind, la
 		return "", false
 	case c.Later > st.Later:
 		return RunChange, true
-	case c.All > st.All && conf.Initial == "changes_only":
-		return RunChange, false // who was there before stays unknown until something changes
 	case c.All > st.All:
-		return RunResync, false
+		return Following(conf), false
 	}
 	return "", false
+}
+
+// Following is the kind of the run that applies changed settings of a sync to all.
+// Where the first run left those out who were there before, they stay unknown until
+// something of them changes.
+func Following(s *crm.Sync) RunKind {
+	if s.Initial == "changes_only" {
+		return RunChange
+	}
+	return RunResync
 }
 
 // owedRun names a run that settings ask for.

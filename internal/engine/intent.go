@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -110,10 +109,9 @@ func (s *session) means(e *intentEntry, id crm.MappingID) bool {
 }
 
 // shortRevision is enough of a revision to tell it from the one before: every lone
-// change carries it. What stands behind the mark of a change says since when it
-// holds, and is not about values.
+// change carries it. Since when it holds is not about values.
 func shortRevision(revision string) string {
-	of, _, _ := strings.Cut(revision, "@")
+	of := reconcile.Meaning(revision)
 	return of[:min(len(of), 6)]
 }
 

@@ -297,11 +297,11 @@ func (s *Settings) Inherit(base, from crm.Base) crm.Base {
 	}
 	by := make(map[string]crm.Agreed, len(from))
 	for _, e := range from {
-		by[meaning(e.Revision)] = e
+		by[Meaning(e.Revision)] = e
 	}
 	for i := range s.specs {
 		one := &s.specs[i]
-		if e, ok := by[meaning(one.revision)]; ok && one.m != nil {
+		if e, ok := by[Meaning(one.revision)]; ok && one.m != nil {
 			e.Revision = one.revision
 			out[one.id] = e
 		}

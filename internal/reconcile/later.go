@@ -27,8 +27,8 @@ func (one *spec) holds(line crm.ChangedLine) {
 // sinceMark separates a mapping's own revision from the change that it holds since.
 const sinceMark = "@"
 
-// meaning is a revision without the change that it holds since.
-func meaning(revision string) string {
+// Meaning is a revision without the change that it holds since.
+func Meaning(revision string) string {
 	of, _, _ := strings.Cut(revision, sinceMark)
 	return of
 }

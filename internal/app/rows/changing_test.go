@@ -45,6 +45,11 @@ func (w *world) saved(a answer) said {
 		out = *c.Applied
 		out.Touches = c.Touches
 	}
+	for _, touch := range out.Touches {
+		if out.To == "from_now_on" && touch.Follows != "" {
+			w.Errorf("%s: from now on, and a %s follows that applies %s to all", a.call, touch.Follows, touch.What)
+		}
+	}
 	for _, r := range out.Runs {
 		var one run
 		w.get("/v1/runs/"+r.Run, &one)
