@@ -82,10 +82,8 @@ func (s *server) tell(ctx context.Context, old *crm.Connection, out *connectionO
 	if err != nil {
 		s.notDone(ctx, "tell what a change touches", old.ID, err)
 	}
-	if a.word == applyFromNowOn { // it is only noted what differs
-		for i := range touches {
-			touches[i].Follows = ""
-		}
+	if a.word == applyFromNowOn {
+		noting(fresh, touches)
 	}
 	out.Body.Touches = touches
 	said := &applied{To: a.word, Runs: []appRun{}}
@@ -100,6 +98,20 @@ func (s *server) tell(ctx context.Context, old *crm.Connection, out *connectionO
 		said.Runs = append(said.Runs, appRun{runs[i].Sync, runs[i].ID, runs[i].Kind})
 	}
 	out.Body.Applied = said
+}
+
+// noting says of what a save touches from now on which run follows: one that notes
+// what differs under mappings, and none for what holds when a record changes next.
+func noting(fresh *crm.Connection, touches []touched) {
+	for i := range touches {
+		one := &touches[i]
+		notes := one.What != "rules" && one.What != "match" && fresh.Changes[one.Sync].Later == fresh.Version
+		if one.Follows != "" && notes {
+			one.Follows = engine.RunChange
+			continue
+		}
+		one.Follows = ""
+	}
 }
 
 // saidOf is what the answer of a part says of it, in a header: the answer itself

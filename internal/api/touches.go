@@ -17,7 +17,7 @@ type touched struct {
 	Detail  string             `json:"detail"`
 	// of mappings
 	Mappings []crm.MappingID `json:"mappings,omitempty" doc:"Of a sync's mappings: those that are new or changed, and on"`
-	Follows  engine.RunKind  `json:"follows,omitempty" enum:"resync,change" doc:"The run by which all of the records are looked at, unless the save says apply=from_now_on; absent = none is needed. resync lists both apps whole, change goes through what is known"`
+	Follows  engine.RunKind  `json:"follows,omitempty" enum:"resync,change" doc:"The run by which all of the records are looked at; of a save with apply=from_now_on the one that notes what differs. Absent = none is needed. resync lists both apps whole, change goes through what is known"`
 }
 
 // syncParts are the parts of a sync by what changing them means. What none of

@@ -26,6 +26,7 @@ const knownPage = 500
 
 // SettingsChanged begins the runs that a connection's saved settings ask for, as
 // far as nothing is in the way: what it does not come to, the tick and the pulls do.
+// It returns those that were begun for these settings, by whomever.
 func (e *Engine) SettingsChanged(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]Run, error) {
 	conn, err := e.connection(ctx, ws, id)
 	if err != nil {
@@ -38,7 +39,16 @@ func (e *Engine) SettingsChanged(ctx context.Context, ws crm.WorkspaceID, id crm
 		if err != nil {
 			return out, err
 		}
-		if kind, _ := st.owes(conn, sc.sync); kind == "" {
+		if st.OwedBy != "" && st.Owed == askedRun(conn, sc.sync) { // the tick was faster
+			run, err := e.GetRun(ctx, ws, st.OwedBy)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, run)
+			continue
+		}
+		kind, _ := st.owes(conn, sc.sync)
+		if kind == "" {
 			continue
 		}
 		if err := e.touchAgenda(ctx, sc); err != nil {
@@ -51,7 +61,9 @@ func (e *Engine) SettingsChanged(ctx context.Context, ws crm.WorkspaceID, id crm
 		if err != nil {
 			return out, err
 		}
-		out = append(out, run)
+		if run.Kind == kind { // else another one came between
+			out = append(out, run)
+		}
 	}
 	return out, nil
 }
@@ -83,6 +95,19 @@ func Following(s *crm.Sync) RunKind {
 
 // owedRun names a run that settings ask for.
 func owedRun(kind RunKind, later bool, version int64) string { return fmt.Sprint(kind, later, version) }
+
+// askedRun names the run that the newest version of the settings itself asks for;
+// "" = none.
+func askedRun(conn *crm.Connection, id crm.SyncID) string {
+	switch c, conf := conn.Changes[id], conn.Sync(id); {
+	case conf == nil:
+	case c.Later == conn.Version:
+		return owedRun(RunChange, true, conn.Version)
+	case c.All == conn.Version:
+		return owedRun(Following(conf), false, conn.Version)
+	}
+	return ""
+}
 
 // attendOwed begins the run that a sync's settings ask for, if nothing else is open.
 func (e *Engine) attendOwed(

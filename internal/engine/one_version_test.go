@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -248,5 +249,43 @@ func TestS26_NobodyWorksUnderOlderSettingsAfterNewer(t *testing.T) {
 	}
 	if got := b.names(crm.Right, twin); len(wrong) > 0 || got != "Loe Nan" {
 		t.Errorf("it was written under the older settings: %v, %q", wrong, got)
+	}
+}
+
+// TestASaveNamesTheRunsOfItsSettings: whoever was faster, and whether the run is
+// over by then; never one of another kind.
+func TestASaveNamesTheRunsOfItsSettings(t *testing.T) {
+	t.Parallel()
+	for _, fromNowOn := range []bool{false, true} {
+		want := map[bool]engine.RunKind{false: engine.RunResync, true: engine.RunChange}[fromNowOn]
+		for _, before := range []string{"nothing", "the tick", "the run", "a pull"} {
+			b := newCrashBed(t, -1, dieAfter, func(c *crm.Connection) { c.Syncs[0].Direction = crm.DirectionToRight }, nil)
+			b.begin(false)
+			if before == "a pull" {
+				if _, err := b.eng.StartRun(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+					engine.RunPull); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.saves(fromNowOn, swapped)
+			switch before {
+			case "the tick":
+				if err := b.eng.Tick(t.Context(), 0); err != nil {
+					t.Fatal(err)
+				}
+			case "the run":
+				b.rest()
+			}
+			runs, err := b.eng.SettingsChanged(t.Context(), testbed.Workspace, testbed.Connection)
+			if before == "a pull" {
+				if err != nil || len(runs) != 0 {
+					t.Errorf("%t, after %s: named %+v, %v, want none: it begins after that", fromNowOn, before, runs, err)
+				}
+				continue
+			}
+			if err != nil || len(runs) != 1 || runs[0].Kind != want {
+				t.Errorf("%t, after %s: named %+v, %v, want a %s", fromNowOn, before, runs, err, want)
+			}
+		}
 	}
 }

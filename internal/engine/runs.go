@@ -96,6 +96,7 @@ type scanState struct {
 	Later   int64     `json:"later,omitempty"`
 	Owed    string    `json:"owed,omitempty"`   // the last run that began for them: see owedRun
 	OwedAt  time.Time `json:"owed_at,omitzero"` // and when
+	OwedBy  crm.RunID `json:"owed_by,omitempty"`
 	version int64
 }
 
@@ -421,7 +422,7 @@ func (e *Engine) startRun(
 		}
 		st.OpenRun = r.Run.ID
 		if owed, later := st.owes(conn, sc.sync); owed == kind && later == r.Later {
-			st.Owed, st.OwedAt = owedRun(kind, later, conn.Version), e.Now()
+			st.Owed, st.OwedAt, st.OwedBy = owedRun(kind, later, conn.Version), e.Now(), r.Run.ID
 		}
 		open, err := e.scanWrite(sc, st)
 		if err != nil {

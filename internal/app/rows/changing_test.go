@@ -46,8 +46,8 @@ func (w *world) saved(a answer) said {
 		out.Touches = c.Touches
 	}
 	for _, touch := range out.Touches {
-		if out.To == "from_now_on" && touch.Follows != "" {
-			w.Errorf("%s: from now on, and a %s follows that applies %s to all", a.call, touch.Follows, touch.What)
+		if out.To == "from_now_on" && touch.Follows == "resync" {
+			w.Errorf("%s: from now on, and a run follows that applies %s to all", a.call, touch.What)
 		}
 	}
 	for _, r := range out.Runs {
