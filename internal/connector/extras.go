@@ -32,6 +32,11 @@ type Extras struct {
 	// CreateField makes a custom field.
 	CreateField func(ctx context.Context, object string, f crm.Field) (crm.Field, error) `ability:"create_field"`
 
+	// DeleteField deletes a custom field with what records hold in it, or archives
+	// it where the app does that. NotFound when there is none; Invalid for a field
+	// of the app's own, and for one that the app itself still uses.
+	DeleteField func(ctx context.Context, object, field string) error `ability:"delete_field"`
+
 	// OwnerByEmail returns the app's user ID. NotFound when there is none.
 	OwnerByEmail func(ctx context.Context, email string) (string, error) `ability:"owners"`
 	// OwnerEmail returns a user's e-mail. NotFound when there is none.
@@ -79,6 +84,11 @@ func (x Extras) Around(do func(ctx context.Context, method string, call func() e
 	if f := x.CreateField; f != nil {
 		x.CreateField = func(ctx context.Context, object string, field crm.Field) (crm.Field, error) {
 			return around(ctx, do, "create_field", func() (crm.Field, error) { return f(ctx, object, field) })
+		}
+	}
+	if f := x.DeleteField; f != nil {
+		x.DeleteField = func(ctx context.Context, object, field string) error {
+			return do(ctx, "delete_field", func() error { return f(ctx, object, field) })
 		}
 	}
 	if f := x.OwnerByEmail; f != nil {

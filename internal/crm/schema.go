@@ -137,6 +137,7 @@ type Ability string
 const (
 	AbilityWebhooks     Ability = "webhooks"      // the app calls us
 	AbilityCreateField  Ability = "create_field"  // custom fields can be made
+	AbilityDeleteField  Ability = "delete_field"  // and be deleted
 	AbilityDeletedFeed  Ability = "deleted_feed"  // deletions come with Changes
 	AbilityArchiveSweep Ability = "archive_sweep" // deletions can be listed, at a price
 	AbilityHistory      Ability = "history"       // past values of a field can be read

@@ -191,6 +191,15 @@ func (s *suite) extras(t *testing.T, out map[string]Thing, ids []crm.RecordID) {
 			return c.Extras().CreateField(ctx, s.Object, f)
 		}
 	}
+	if can.DeleteField != nil {
+		old, err := can.CreateField(t.Context(), s.Object, crm.Field{Name: "lockstep_old", Label: "Old", Type: crm.TypeText})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out["delete-field"] = func(ctx context.Context, c connector.Connector) (any, error) {
+			return nil, c.Extras().DeleteField(ctx, s.Object, old.Name)
+		}
+	}
 	if can.History != nil {
 		out["history"] = func(ctx context.Context, c connector.Connector) (any, error) {
 			return c.Extras().History(ctx, s.Object, ids, []string{s.First, s.Last})

@@ -171,6 +171,7 @@ func Run(t *testing.T, h Harness) {
 		{"TokenAlwaysRefused", testTokenRefused},
 		{"Owners", testOwners},
 		{"CreateField", testCreateField},
+		{"DeleteField", testDeleteField},
 		{"Activities", asking(testActivities)},
 		{"History", testHistory},
 		{"Webhooks", testWebhooks},

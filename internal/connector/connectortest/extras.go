@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -65,6 +66,37 @@ func testCreateField(t *testing.T, s *suite) {
 	})
 	if out[0].Err != nil || s.Fake.Live(s.Object)[id][made.Name] != "kept" {
 		t.Errorf("the new field does not take a value: %v", out[0].Err)
+	}
+}
+
+func testDeleteField(t *testing.T, s *suite) {
+	remove := s.conn.Extras().DeleteField
+	if remove == nil {
+		t.Skip("fields cannot be deleted through the app's API; that it does not claim them is checked under Abilities")
+	}
+	create := s.conn.Extras().CreateField
+	if create == nil {
+		t.Fatal("fields can be deleted but none be made: there is none to delete here")
+	}
+	want := crm.Field{Name: "lockstep_gone", Label: "Lockstep gone", Type: crm.TypeText}
+	made, err := create(t.Context(), s.Object, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(t.Context(), s.Object, made.Name); err != nil {
+		t.Fatalf("DeleteField: %v", err)
+	}
+	fields, err := s.conn.Fields(t.Context(), s.Object)
+	if err != nil || slices.ContainsFunc(fields, func(f crm.Field) bool { return f.Name == made.Name }) {
+		t.Errorf("the field %q is still among the object's fields, %v", made.Name, err)
+	}
+	for _, name := range []string{made.Name, "../" + made.Name, "no_such_field"} {
+		if err := remove(t.Context(), s.Object, name); !fault.Is(err, fault.NotFound) {
+			t.Errorf("deleting %q: %v, want not_found", name, err)
+		}
+	}
+	if err := remove(t.Context(), s.Object, s.First); !fault.Is(err, fault.Invalid) {
+		t.Errorf("deleting %q, which is the app's own: %v, want invalid", s.First, err)
 	}
 }
 

@@ -62,6 +62,11 @@ func (s *suite) odd(t *testing.T) string {
 				return c.Extras().CreateField(ctx, object, crm.Field{Name: "x", Label: "X", Type: crm.TypeText})
 			}
 		}
+		if extra.DeleteField != nil {
+			things["delete field of "+object] = func(ctx context.Context, c connector.Connector) (any, error) {
+				return nil, c.Extras().DeleteField(ctx, object, "x")
+			}
+		}
 	}
 	for name, req := range map[string]connector.ChangesRequest{
 		"cursor":        {Cursor: "x"},

@@ -48,6 +48,9 @@ func outbounds(id crm.RecordID, code string, refresh secret.Text) map[string]out
 			_, err := c.Extras().CreateField(ctx, "contacts", crm.Field{Label: "Made", Type: crm.TypeText})
 			return err
 		}},
+		"delete field": {write: true, do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
+			return c.Extras().DeleteField(ctx, "contacts", "interests")
+		}},
 		"owner's e-mail": {do: func(ctx context.Context, c connector.Connector, _ *http.Client) error {
 			_, err := c.Extras().OwnerEmail(ctx, "7001")
 			return err

@@ -62,7 +62,8 @@ func app() crm.App {
 			}},
 		},
 		Abilities: []crm.Ability{
-			crm.AbilityWebhooks, crm.AbilityCreateField, crm.AbilityArchiveSweep, crm.AbilityHistory, crm.AbilityUpsert,
+			crm.AbilityWebhooks, crm.AbilityCreateField, crm.AbilityDeleteField, crm.AbilityArchiveSweep, crm.AbilityHistory,
+			crm.AbilityUpsert,
 			crm.AbilityOwners, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityAnswerValues, crm.AbilityMerges,
 		},
 		Warnings: []string{
@@ -211,7 +212,7 @@ func records(op, object string, n int) (string, error) {
 // Extras implements connector.Connector.
 func (a *account) Extras() connector.Extras {
 	return connector.Extras{
-		Deleted: a.Deleted, History: a.History, CreateField: a.CreateField,
+		Deleted: a.Deleted, History: a.History, CreateField: a.CreateField, DeleteField: a.DeleteField,
 		OwnerByEmail: a.OwnerByEmail, OwnerEmail: a.OwnerEmail, FindLag: a.FindLag,
 	}
 }

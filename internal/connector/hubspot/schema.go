@@ -204,6 +204,36 @@ func (a *account) CreateField(ctx context.Context, object string, f crm.Field) (
 	return made.field(object), nil
 }
 
+// DeleteField is one of connector.Extras. HubSpot archives the property: its people
+// can restore it for 90 days.
+// Sources: DELETE /crm/v3/properties/{objectType}/{propertyName}, to the recycling
+// bin; knowledge.hubspot.com/properties/edit-properties.
+func (a *account) DeleteField(ctx context.Context, object, field string) error {
+	op := "hubspot: delete field of " + object
+	p, err := path("hubspot: delete field", propertiesPath, object)
+	if err != nil {
+		return err
+	}
+	if !propertyPattern.MatchString(field) {
+		return fault.New(op, fault.NotFound, "", "HubSpot has no such property")
+	}
+	r := rest.Request{Op: op, Method: http.MethodDelete, Path: p + "/" + field, Write: true}
+	answer, err := a.client.Call(ctx, r, nil)
+	if err == nil && answer.Status != http.StatusNoContent { // something on the way says so, not HubSpot
+		return rest.Malformed(r, "the answer is not what HubSpot documents")
+	}
+	switch { // what HubSpot says there is about records
+	case fault.Is(err, fault.Invalid):
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeRejected, Err: err,
+			Message: "HubSpot does not let this property be deleted: it is one of its own, or in use there",
+		}
+	case fault.Is(err, fault.NotFound) && fault.CodeOf(err) != connector.CodeObject:
+		return &fault.Error{Op: op, Kind: fault.NotFound, Message: "HubSpot has no such property", Err: err}
+	}
+	return err
+}
+
 var newTypes = map[crm.FieldType][2]string{
 	crm.TypeText: {"string", "text"}, crm.TypeEmail: {"string", "text"}, crm.TypeURL: {"string", "text"},
 	crm.TypePhone: {"string", "phonenumber"}, crm.TypeNumber: {"number", "number"}, crm.TypeBoolean: {

@@ -138,6 +138,7 @@ func (f full) Extras() connector.Extras {
 		CreateField: func(_ context.Context, _ string, x crm.Field) (crm.Field, error) {
 			return x, f.app.note(laneCall)
 		},
+		DeleteField:  func(context.Context, string, string) error { return f.app.note(laneCall) },
 		OwnerByEmail: func(context.Context, string) (string, error) { return "u1", f.app.note(laneCall) },
 		OwnerEmail:   func(context.Context, string) (string, error) { return "a@example.com", f.app.note(laneCall) },
 		FindLag: func(_ string, field crm.Field) time.Duration {

@@ -631,6 +631,9 @@ func TestExtrasStayVisible(t *testing.T) {
 			_, err := x.Extras().CreateField(ctx, "o", crm.Field{})
 			return err
 		},
+		"delete_field": func(x connector.Connector) error {
+			return x.Extras().DeleteField(ctx, "o", "f")
+		},
 		"owner_by_email": func(x connector.Connector) error {
 			_, err := x.Extras().OwnerByEmail(ctx, "e")
 			return err

@@ -290,7 +290,8 @@ func (w *world) lastOf(a app, id crm.RecordID) (row, bool) {
 // extraOps are the marks of the extras' calls.
 var extraOps = map[string]uint64{
 	"history": opHistory, "absorbed": opAbsorbed, "deleted": opDeleted, "self": opSelf,
-	"create_field": opCreateField, "owner_by_email": opOwnerByEmail, "owner_email": opOwnerEmail,
+	"create_field": opCreateField, "delete_field": opDeleteField,
+	"owner_by_email": opOwnerByEmail, "owner_email": opOwnerEmail,
 }
 
 // Extras implements connector.Connector.

@@ -34,6 +34,7 @@ const (
 	opCreateField
 	opOwnerByEmail
 	opOwnerEmail
+	opDeleteField
 )
 
 // storeIO is the store as a process of the world meets it.
