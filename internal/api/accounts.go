@@ -32,6 +32,7 @@ func (s *server) registerAccounts() {
 	handle(s, "list-fields", s.listFields)
 	field := s.registry().Schema(reflect.TypeFor[newField](), true, "")
 	handle(s, "create-field", s.createField, jsonBody(field, true))
+	handle(s, "delete-field", s.deleteField)
 	handle(s, "start-authorization", s.startAuthorization)
 	// Apps add parameters of their own, which must not break the return.
 	handle(s, "begin-authorization", s.beginAuthorization)

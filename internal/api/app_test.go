@@ -85,8 +85,13 @@ type tableConnector struct {
 
 func (c *tableConnector) App() crm.App { return c.app }
 
-// Extras are none.
-func (c *tableConnector) Extras() connector.Extras { return connector.Extras{} }
+// Extras are none, unless the world says how fields are deleted.
+func (c *tableConnector) Extras() (x connector.Extras) {
+	if c.w.removes != nil {
+		x.DeleteField = func(_ context.Context, object, field string) error { return c.w.removes(object, field) }
+	}
+	return x
+}
 
 func (c *tableConnector) reach() error {
 	if c.w.down.Load() {

@@ -42,6 +42,7 @@ const (
 	CodePrecondition       = "precondition_required"
 	CodeStaleVersion       = "stale_version"
 	CodeConfirmName        = "confirmation_required"
+	CodeFieldMapped        = "field_mapped"
 	CodeFieldInUse         = "field_written_by_other_connection"
 	CodeFieldShared        = "field_shared"
 	CodeFieldTwice         = "field_written_by_other_sync"

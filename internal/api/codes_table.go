@@ -113,8 +113,9 @@ var requestCodes = []codeRow{
 		"set notify.enabled to true, with a user or a webhook",
 	},
 	{
-		CodeConfirmName, "deleting needs the connection's name", EffectRequest,
-		"add ?confirm= with the exact name; it cannot be undone, records in both apps stay",
+		CodeConfirmName, "deleting needs the exact name of what is deleted", EffectRequest,
+		"add ?confirm= with the exact name; it cannot be undone. Records in both apps stay, but with a field what they hold " +
+			"in it goes",
 	},
 	{
 		engine.CodeIdentityRequired, "an erasure has to say who is to be erased", EffectRequest,
@@ -144,6 +145,10 @@ var requestCodes = []codeRow{
 	},
 	{"invalid", "the request can never succeed as it is", EffectRequest, "see the detail"},
 	{"invalid_request", "the request can never succeed as it is", EffectRequest, "see the detail"},
+	{
+		CodeFieldMapped, "connections name the field that is to be deleted", EffectRequest,
+		"take it out of them first: errors[].detail says of which, and where it stands",
+	},
 	{"unsupported", "the app cannot do this", EffectRequest, "see the app's abilities in GET /v1/apps"},
 	{"throttled", "a limit of the app or of our storage is reached", EffectWaits, "wait as long as Retry-After says"},
 	{"unavailable", "the app or our storage cannot be reached", EffectWaits, "try again later"},

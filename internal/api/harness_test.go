@@ -45,7 +45,8 @@ type world struct {
 	server  *server
 	log     *syncBuffer
 	ids     atomic.Int64
-	down    atomic.Bool // the apps do not answer
+	down    atomic.Bool                      // the apps do not answer
+	removes func(object, field string) error // of the app that deletes fields; nil = none does
 	left    crm.AccountID
 	right   crm.AccountID
 }

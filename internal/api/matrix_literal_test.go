@@ -51,6 +51,7 @@ POST   /v1/accounts/{id}/test                                        401  403   
 GET    /v1/accounts/{id}/objects                                     401  200    200    200    200   200      404
 GET    /v1/accounts/{id}/objects/{object}/fields                     401  200    200    200    200   200      404
 POST   /v1/accounts/{id}/objects/{object}/fields                     401  403    403    403    422   422      404
+DELETE /v1/accounts/{id}/objects/{object}/fields/{field}             401  403    403    403    422   422      404
 
 GET    /v1/connections                                               401  200    200    200    200   200      200
 POST   /v1/connections                                               401  403    403    403    201   201      201

@@ -114,6 +114,10 @@ var routes = []route{
 		tag: "accounts", summary: "Create a custom field", status: 201,
 	},
 	{
+		id: "delete-field", method: http.MethodDelete, path: "/v1/accounts/{id}/objects/{object}/fields/{field}",
+		level: admins, tag: "accounts", summary: "Delete a custom field in the app", status: 204,
+	},
+	{
 		id: "start-authorization", method: http.MethodPost, path: "/v1/oauth/{app}/authorizations", level: admins,
 		tag: "accounts", summary: "Begin an authorisation in the browser", status: 201,
 	},

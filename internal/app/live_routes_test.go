@@ -151,6 +151,10 @@ func (l *live) walkApps() {
 	l.refused(400, "unknown_value", "POST", fields, `{"name":"x","label":"X","type":"magic"}`)
 	l.refused(422, "unsupported", "POST", "/v1/accounts/"+string(l.right)+"/objects/Contact/fields",
 		`{"name":"x","label":"X","type":"text"}`)
+	l.refused(400, "confirmation_required", "DELETE", fields+"/shoe_size", nil)
+	l.refused(400, "rejected", "DELETE", fields+"/firstname?confirm=firstname", nil)
+	l.want(204, "DELETE", fields+"/shoe_size?confirm=shoe_size", nil)
+	l.refused(404, "not_found", "DELETE", fields+"/shoe_size?confirm=shoe_size", nil)
 	l.walkOAuth()
 }
 

@@ -106,8 +106,8 @@ def write_config(places):
     for pattern, values in places.items():
         pairs = ", ".join(f'"{name}" = {json.dumps(value)}' for name, value in values.items())
         lines += ["[[operations]]", f"include-path-regex = {json.dumps(pattern)}", f"parameters = {{ {pairs} }}"]
-    for name in ("test-account", "list-objects", "list-fields", "create-field", "get-record", "explain-record", "get-suggestions",
-                 "preview-rules", "preview-mappings"):
+    for name in ("test-account", "list-objects", "list-fields", "create-field", "delete-field", "get-record",
+                 "explain-record", "get-suggestions", "preview-rules", "preview-mappings"):
         lines += ["[[operations]]", f'include-operation-id = "{name}"', f'rate-limit = "{RATE}/s"']
         if STORE == "dynamo" and name.startswith("preview"):
             lines += ["phases.coverage.enabled = false"]  # they store nothing, and every form of a body is tried on the other storage

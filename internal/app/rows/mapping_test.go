@@ -195,12 +195,31 @@ func TestRow148_FieldsMadeFromHere(t *testing.T) {
 		w.left.add("ann", "shoe_size", "42")
 		w.start()
 		w.right.has("ann", "Description", "")
-		w.want(201, "POST", w.sync+"/mappings", raw(`{"left":["shoe_size"],"right":["Description"]}`))
+		w.want(201, "POST", w.sync+"/mappings", raw(`{"id":"shoes","left":["shoe_size"],"right":["Description"]}`))
 		w.resync()
 		w.right.has("ann", "Description", "42")
 		w.right.edit(w.right.id("ann"), "Description", "43")
 		w.pull()
 		w.left.has("ann", "shoe_size", "43")
+
+		// Nothing that is mapped is deleted, nothing without its name, nothing of the app's own.
+		gone := at + "/shoe_size?confirm=shoe_size"
+		w.refused(w.call("DELETE", gone, nil), 409, "field_mapped").says("/syncs/0/mappings/")
+		w.change("mappings.shoes.enabled", raw("false"))
+		w.refused(w.call("DELETE", gone, nil), 409, "field_mapped").says("/syncs/0/mappings/")
+		w.change("mappings.shoes", nil)
+		w.refused(w.call("DELETE", at+"/shoe_size", nil), 400, "confirmation_required")
+		w.refused(w.call("DELETE", at+"/none_such?confirm=none_such", nil), 404, "not_found")
+		w.refused(w.call("DELETE", at+"/firstname?confirm=firstname", nil), 409, "field_mapped")
+		w.refused(w.call("DELETE", at+"/website?confirm=website", nil), 400, "rejected").says("one of its own")
+		w.refused(w.call("DELETE", "/v1/accounts/"+w.right.account+"/objects/Contact/fields/Level__c?confirm=Level__c", nil),
+			422, "unsupported").says("delete it in the app")
+		w.want(204, "DELETE", gone, nil)
+		equal(w, "the field is offered still", slices.Contains(names(), "shoe_size"), false)
+		w.refused(w.call("DELETE", gone, nil), 404, "not_found")
+		w.right.edit(w.right.id("ann"), "MailingCity", "Ghent")
+		w.pull() // the rest goes on
+		w.left.has("ann", "city", "Ghent")
 	})
 }
 
