@@ -44,7 +44,7 @@ func place(problem string) string {
 
 func collect(fsys fs.FS, files []string) (*collected, error) {
 	c := &collected{
-		names: names{rows: map[int]string{}}, known: map[string]bool{}, pages: map[string][]byte{},
+		names: newNames(), known: map[string]bool{}, pages: map[string][]byte{},
 		sources: map[string][]byte{},
 	}
 	for _, name := range files {
@@ -59,6 +59,10 @@ func collect(fsys fs.FS, files []string) (*collected, error) {
 		switch {
 		case strings.HasSuffix(name, ".md"):
 			c.pages[name] = src
+		case strings.HasPrefix(name, rowPatches):
+			for _, row := range patchedRows(src) {
+				c.names.patched[row] = true
+			}
 		case strings.HasSuffix(name, ".go") && !strings.Contains(name, "testdata/"):
 			if err := c.names.source(name, src); err != nil {
 				return nil, err
@@ -105,19 +109,27 @@ func pageExists(files []string, dir, name string) bool {
 	})
 }
 
-// status holds the status column against the tests.
+// status holds the status column against the tests and the patches.
 func (c *collected) status() []string {
 	var problems []string
 	for row, r := range c.features.rows {
-		test := c.names.rows[row]
-		switch {
-		case test == "" && r.status != planned:
-			problems = append(problems, fmt.Sprintf("%s:%d: row %d is %s, but no test named TestRow%d_… shows it", featuresPage,
-				r.line+1, row, r.status, row))
-		case test != "" && r.status == planned:
-			problems = append(problems, fmt.Sprintf("%s:%d: row %d is planned, but tested by %s (make docs-status)",
-				featuresPage, r.line+1, row, test))
+		test, earned := c.names.rows[row], c.names.earned(row)
+		if stands(r.status, earned) || !slices.Contains(statuses, r.status) { // of which was told
+			continue
 		}
+		var why string
+		switch {
+		case test == "":
+			why = fmt.Sprintf("but no test named TestRow%d_… shows it", row)
+		case r.status == planned:
+			why = "but tested by " + test
+		case earned == shown:
+			why = "but a test of " + rowTests + " and a patch of " + rowPatches + " show it"
+		default:
+			why = "which takes a test of " + rowTests + " and a patch of " + rowPatches
+		}
+		problems = append(problems, fmt.Sprintf("%s:%d: row %d is %s, %s (make docs-status)",
+			featuresPage, r.line+1, row, r.status, why))
 	}
 	return problems
 }

@@ -28,6 +28,16 @@ func docs(status map[int]string) map[string]string {
 	}
 }
 
+const (
+	rowTest  = "package rows\nfunc TestRow119_X() {}\n"
+	rowPatch = "# Rows.\n\nrow 118 119: it is gone\n"
+)
+
+// through are the files that show a row through the public API.
+func through(test, patch string) map[string]string {
+	return map[string]string{rowTests + "a_test.go": test, rowPatches + "1.txt": patch}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const reg = "https://registry." + "npmjs.org/x"
@@ -102,10 +112,22 @@ func FuzzX8_Key() {}
 		"a partly done row with a test": {
 			status: map[int]string{119: partly}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"},
 		},
-		"a done row with a test": {
-			status: map[int]string{119: done}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"},
+		"a shown row": {status: map[int]string{119: shown}, files: through(rowTest, rowPatch)},
+		"a done row":  {status: map[int]string{119: done}, files: through(rowTest, rowPatch)},
+		"a shown row that is called partly done": {
+			status: map[int]string{119: partly}, files: through(rowTest, rowPatch),
+			want: "row 119 is partly, but a test of internal/app/rows/",
 		},
-		"a done row without a test": {status: map[int]string{119: done}, want: "row 119 is done, but no test"},
+		"a shown row without a patch": {
+			status: map[int]string{119: shown}, files: through(rowTest, "row 11 19: x\nrow 1: 119\n"),
+			want: "row 119 is shown, which takes",
+		},
+		"a done row whose test is elsewhere": {
+			status: map[int]string{119: done}, want: "row 119 is done, which takes",
+			files: map[string]string{"a/a_test.go": rowTest, rowPatches + "1.txt": rowPatch},
+		},
+		"a patch of a row without a test": {files: map[string]string{rowPatches + "1.txt": rowPatch}},
+		"a done row without a test":       {status: map[int]string{119: done}, want: "row 119 is done, but no test"},
 		"an unknown status": {
 			status: map[int]string{5: "perhaps"}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow5_X() {}\n"},
 			want: `unknown status "perhaps"`,
@@ -172,9 +194,22 @@ func TestMissingAndDoubleRows(t *testing.T) {
 
 func TestWithStatus(t *testing.T) {
 	t.Parallel()
-	f := readFeatures([]byte(docs(map[int]string{1: done, 2: done, 3: partly, 4: partly})[featuresPage]))
-	got := readFeatures(f.withStatus(names{rows: map[int]string{1: "t", 3: "t", 5: "t"}}))
-	want := map[int]string{1: done, 2: planned, 3: partly, 4: planned, 5: partly, 6: planned}
+	f := readFeatures([]byte(docs(map[int]string{
+		1: done, 2: done, 3: partly, 4: partly, 7: done, 8: partly, 9: shown, 10: shown, 12: shown,
+	})[featuresPage]))
+	n := newNames()
+	for _, row := range []int{1, 3, 5, 7, 8, 9, 10, 11} {
+		n.rows[row] = "t"
+	}
+	for _, row := range []int{1, 8, 9, 11} {
+		n.public[row], n.patched[row] = true, true
+	}
+	n.public[7], n.patched[10], n.patched[6] = true, true, true
+	got := readFeatures(f.withStatus(n))
+	want := map[int]string{
+		1: done, 2: planned, 3: partly, 4: planned, 5: partly, 6: planned, 7: partly, 8: shown, 9: shown, 10: partly,
+		11: shown, 12: planned,
+	}
 	for row, status := range want {
 		if got.rows[row].status != status {
 			t.Errorf("row %d: got %s, want %s", row, got.rows[row].status, status)

@@ -9,8 +9,10 @@
 //     ("(S11)", "INVARIANTS S11", "INVARIANTS 1.7", "DESIGN 3.4", "FEATURES row 119") names
 //     something that docs/invariants.md, docs/design.md or docs/features.md
 //     do not hold;
-//   - docs/features.md counts a row as tested that no TestRow… names, or as
-//     planned although one does, or a number is missing or there twice;
+//   - docs/features.md says of a row another status than it has earned: planned
+//     (no TestRow… names it), partly (one does), shown (one of internal/app/rows
+//     does, and a patch of scripts/rows/patches takes the row away), or a number is
+//     missing or there twice;
 //   - the last column of docs/glossary.md names a path or a word in it that is
 //     not there;
 //   - a comment names a Markdown page that does not exist, or a link in a page
@@ -18,9 +20,9 @@
 //   - a file holds text that belongs to one machine only: paths of a working
 //     place, hosts of package registries, resolved addresses in a lock file.
 //
-// With -write a planned row that a test names becomes partly, and a tested row
-// that no test names becomes planned. Whether a row is done is for a person to
-// say: its whole text must be shown, edge cases included.
+// With -write every row gets the status that it has earned. Whether a row that is
+// shown is done is for a person to say, who has read its whole text against the
+// tests, edge cases included; that stays for as long as the row is shown.
 package main
 
 import (

@@ -20,6 +20,13 @@ type use struct {
 type names struct {
 	uses []use
 	rows map[int]string // row -> the first test that carries its number
+
+	public  map[int]bool // rows that a test shows through the public API
+	patched map[int]bool // rows that a patch takes away
+}
+
+func newNames() names {
+	return names{rows: map[int]string{}, public: map[int]bool{}, patched: map[int]bool{}}
 }
 
 var (
@@ -72,9 +79,14 @@ func (n *names) test(pos, name string) {
 			continue
 		}
 		n.add(pos, "row "+p[2])
-		if row, err := strconv.Atoi(p[2]); err == nil && n.rows[row] == "" {
+		row, err := strconv.Atoi(p[2])
+		if err != nil {
+			continue
+		}
+		if n.rows[row] == "" {
 			n.rows[row] = pos + " " + name
 		}
+		n.public[row] = n.public[row] || strings.HasPrefix(pos, rowTests)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,9 +19,47 @@ const (
 // The words of the status column.
 const (
 	planned = "planned" // no test names the row
-	partly  = "partly"  // a test names it; its text is not yet shown whole
-	done    = "done"    // tests show its whole text through the public API
+	partly  = "partly"  // a test names it, but not through the public API, or nothing shows that the test can fail
+	shown   = "shown"   // a test shows it through the public API, and fails under a patch that takes it away
+	done    = "done"    // shown, and somebody read its whole text against the tests
 )
+
+var statuses = []string{planned, partly, shown, done}
+
+// Where the tests of rows through the public API are, and the patches.
+const (
+	rowTests   = "internal/app/rows/"
+	rowPatches = "scripts/rows/patches/"
+)
+
+// patchHeading is the first line of a patch, see scripts/rows.
+var patchHeading = regexp.MustCompile(`(?m)^row (\d+(?: \d+)*):`)
+
+// patchedRows are the rows that a file of patches takes away.
+func patchedRows(src []byte) (rows []int) {
+	for _, m := range patchHeading.FindAllSubmatch(src, -1) {
+		for word := range strings.FieldsSeq(string(m[1])) {
+			row, _ := strconv.Atoi(word) // digits by the expression
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// earned is the most that can be said of a row without reading it.
+func (n *names) earned(row int) string {
+	switch {
+	case n.rows[row] == "":
+		return planned
+	case n.public[row] && n.patched[row]:
+		return shown
+	}
+	return partly
+}
+
+// stands reports whether a row's status is what it has earned. A person makes done
+// of shown.
+func stands(status, earned string) bool { return status == earned || status == done && earned == shown }
 
 var (
 	featureRow   = regexp.MustCompile(`^\| (\d+) \|.*\| (\w+) \|$`)
@@ -53,7 +92,7 @@ func readFeatures(src []byte) features {
 		if _, twice := f.rows[row]; twice {
 			f.problems = append(f.problems, fmt.Sprintf("%s:%d: row %d is there twice", featuresPage, i+1, row))
 		}
-		if status != planned && status != partly && status != done {
+		if !slices.Contains(statuses, status) {
 			f.problems = append(f.problems, fmt.Sprintf("%s:%d: row %d: unknown status %q", featuresPage, i+1, row, status))
 		}
 		f.rows[row] = feature{i, status}
@@ -71,14 +110,7 @@ func (f features) withStatus(n names) []byte {
 	lines := make([][]byte, len(f.lines))
 	copy(lines, f.lines)
 	for row, r := range f.rows {
-		want := r.status
-		switch tested := n.rows[row] != ""; {
-		case tested && r.status == planned:
-			want = partly
-		case !tested:
-			want = planned
-		}
-		if want != r.status {
+		if want := n.earned(row); !stands(r.status, want) {
 			body, _ := bytes.CutSuffix(lines[r.line], []byte("| "+r.status+" |"))
 			lines[r.line] = append(bytes.Clone(body), "| "+want+" |"...)
 		}
