@@ -208,6 +208,11 @@ func TestRow148_FieldsMadeFromHere(t *testing.T) {
 		w.change("mappings.shoes.enabled", raw("false"))
 		w.refused(w.call("DELETE", gone, nil), 409, "field_mapped").says("/syncs/0/mappings/")
 		w.change("mappings.shoes", nil)
+		var other struct{ ID string }
+		w.want(201, "POST", "/v1/connections", raw(`{"name":"Later","left":{"account":"`+w.left.account+
+			`"},"syncs":[{"id":"s","left":{"object":"contacts"},"rules":[{"id":"r","filter":{"field":"shoe_size"}}]}]}`)).into(&other)
+		w.refused(w.call("DELETE", gone, nil), 409, "field_mapped").says(other.ID, "/syncs/0/rules/0/filter/field")
+		w.want(202, "DELETE", "/v1/connections/"+other.ID+"?confirm=Later", nil, "If-Match", "*")
 		w.refused(w.call("DELETE", at+"/shoe_size", nil), 400, "confirmation_required")
 		w.refused(w.call("DELETE", at+"/none_such?confirm=none_such", nil), 404, "not_found")
 		w.refused(w.call("DELETE", at+"/firstname?confirm=firstname", nil), 409, "field_mapped")
