@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
@@ -98,7 +100,8 @@ func (f *org) Restore(object, id string) (*fakekit.Record, error) {
 }
 
 // Merge implements fakekit.App: the survivor keeps its ID and its values, and
-// takes what it lacks from the loser. atlas…/sforce_api_objects_lead.htm, MasterRecordId.
+// takes what it lacks from the loser, and whatever names that one.
+// atlas…/sforce_api_objects_lead.htm, MasterRecordId; …/sforce_api_calls_merge.htm.
 func (f *org) Merge(object, id, into string) (*fakekit.Record, error) {
 	o, err := f.editable(object)
 	if err != nil {
@@ -120,6 +123,34 @@ func (f *org) Merge(object, id, into string) (*fakekit.Record, error) {
 	r.TakeLacking(loser)
 	r.Modified, r.Extra = f.stamp(byUser, winner), byUser.who()
 	f.store(t, r)
+	f.reparent(loser.ID, winner.ID)
 	f.notify(o, r)
 	return r, nil
+}
+
+// reparent lets whatever names the loser of a merge name the survivor. That those
+// records count as changed by it is said nowhere, so their times stay.
+func (f *org) reparent(loser, winner string) {
+	for _, name := range slices.Sorted(maps.Keys(f.tables)) {
+		t := f.tables[name]
+		var moved []*fakekit.Record
+		t.Each("", func(r *fakekit.Record) bool {
+			for _, c := range t.object.columns {
+				if !r.Deleted && c.kind == "reference" && r.Fields[c.name] == loser {
+					moved = append(moved, r)
+					break
+				}
+			}
+			return true
+		})
+		for _, old := range moved {
+			r := old.Clone()
+			for _, c := range t.object.columns {
+				if c.kind == "reference" && r.Fields[c.name] == loser {
+					r.Set(c.name, winner)
+				}
+			}
+			f.store(t, r)
+		}
+	}
 }
