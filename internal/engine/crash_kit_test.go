@@ -52,6 +52,7 @@ type crashBed struct {
 	queue *memqueue.Queue
 	apps  [2]*modelapp.App
 	eng   *engine.Engine
+	open  func(crm.AccountID) (connector.Connector, error) // other apps than these; nil = these
 
 	meanwhile func(at int)      // before each request; nil = nothing
 	before    func(what string) // the same, by what it is
@@ -153,6 +154,9 @@ func (b *crashBed) process() *engine.Engine {
 		},
 		Sleep: func(_ context.Context, d time.Duration) { b.now = b.now.Add(d) },
 		Open: func(_ context.Context, _ crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
+			if b.open != nil {
+				return b.open(id)
+			}
 			return b.apps[accounts[id]].Open(nil, b.via(crm.Sides[accounts[id]])), b.around("open")
 		},
 	})
@@ -377,7 +381,8 @@ func (b *crashBed) idle() bool {
 		return true
 	})
 	st, err := b.eng.Status(b.t.Context(), testbed.Workspace, testbed.Connection)
-	return d.Visible+d.InFlight+waiting == 0 && (fault.Is(err, fault.NotFound) || err == nil && st[0].OpenRun == "")
+	open := slices.ContainsFunc(st, func(s engine.SyncStatus) bool { return s.OpenRun != "" })
+	return d.Visible+d.InFlight+waiting == 0 && (fault.Is(err, fault.NotFound) || err == nil && !open)
 }
 
 // pull makes the schedule fire.

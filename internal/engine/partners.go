@@ -192,6 +192,8 @@ type awaitedItem struct {
 	Partner crm.RecordID `json:"partner"`
 	Record  crm.RecordID `json:"record"`
 	At      time.Time    `json:"at"`
+
+	Refused crm.RecordID `json:"refused,omitempty"` // the partner's twin, of which the app would not know; another one is awaited
 }
 
 // awaitedSort begins the keys of those who wait for a partner, in a partition that
@@ -210,6 +212,7 @@ func (a *awaitedItem) named() namedRecord { return namedRecord{a.Sync, a.Side, a
 // already and was not looked at for their sake is not noted again.
 func (b *books) awaits(u *unit) {
 	s := b.s
+	b.awaitsAnother(u)
 	for i := range u.decision.Fields {
 		f := &u.decision.Fields[i]
 		m := s.set.Mapping(f.Mapping)
@@ -228,6 +231,31 @@ func (b *books) awaits(u *unit) {
 		for _, n := range named1(m.Joins(), side, r.Fields[m.Names(side)[0]]) {
 			b.waiting = append(b.waiting, awaitedItem{
 				V: 1, Sync: n.sync, Side: side, Partner: n.id, Record: r.ID, At: s.Now(),
+			})
+		}
+	}
+}
+
+// awaitsAnother notes an activity under what it is about, if an app would not make it
+// about the twin of that: a merge took the twin away, and the link follows as soon as
+// it is heard of. Until then the activity fails.
+func (b *books) awaitsAnother(u *unit) {
+	for _, target := range crm.Sides {
+		w, side := u.decision.Write(target), target.Other()
+		r := u.rec.Get(side)
+		if b.s.conf.About == nil || w == nil || r == nil || !u.failed(target) {
+			continue
+		}
+		field := b.s.set.About(target)
+		refused := func(f fault.FieldFault) bool { return strings.EqualFold(f.Field, field) }
+		if field == "" || !slices.ContainsFunc(fault.FieldFaults(u.failures.Get(target)), refused) {
+			continue
+		}
+		b.s.Mark("parent_refused")
+		for _, n := range named1(b.s.conf.About.Sync, side, r.Fields[b.s.set.About(side)]) {
+			b.waiting = append(b.waiting, awaitedItem{
+				V: 1, Sync: n.sync, Side: side, Partner: n.id, Record: r.ID, At: b.s.Now(),
+				Refused: crm.RecordID(w.Fields[field].Text()),
 			})
 		}
 	}
@@ -270,7 +298,7 @@ func (b *books) storeAwaited(ctx context.Context) error {
 	return err
 }
 
-// nowLinked picks those whose partner is linked by now.
+// nowLinked picks those whose partner is linked by now, and not to a twin that was refused.
 func (e *Engine) nowLinked(ctx context.Context, sc scope, all []awaitedItem) ([]awaitedItem, error) {
 	names := make([]namedRecord, len(all))
 	for i := range all {
@@ -282,7 +310,7 @@ func (e *Engine) nowLinked(ctx context.Context, sc scope, all []awaitedItem) ([]
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(a awaitedItem) bool {
 		p := found[a.named()]
-		return !p.paired() || !p.live
+		return !p.paired() || !p.live || a.Refused != "" && p.ids.Get(a.Side.Other()) == a.Refused
 	}), nil
 }
 

@@ -205,10 +205,10 @@ func (s *session) listedPage(r *storedRun, side crm.Side, page connector.Changes
 		if !rec.Deleted {
 			h.Merged = rec.Merged
 		}
-		if !r.NoHints {
-			r.Listed++
+		if r.NoHints && !s.set.MadeSince(rec) { // an activity of a moment ago is new, however long the run took to begin
+			continue
 		}
-		if !r.NoHints && r.Salt == "" {
+		if r.Listed++; r.Salt == "" {
 			r.Rest = append(r.Rest, h)
 		}
 	}

@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -305,18 +307,27 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 			if err := s.meet(ctx, e.Side, r); err != nil {
 				return nil, err
 			}
-			if r.Deleted || !s.holdsAll(e, r) {
+			all := s.holdsAll(e, r)
+			if r.Deleted || !all && !s.holdsAllElse(e, r) {
 				continue
 			}
 			u := &unit{side: e.Side, id: r.ID}
 			if err := s.loadLinks(ctx, []*unit{u}); err != nil {
 				return nil, err
 			}
-			if !u.link.paired() {
-				return r, nil
+			if u.link.paired() {
+				if u.link.id(e.Side.Other()) == e.source() {
+					return r, nil // joined already
+				}
+				continue
 			}
-			if u.link.id(e.Side.Other()) == e.source() {
-				return r, nil // joined already
+			if !all {
+				if all, err = s.aboutSurvivor(ctx, e, r); err != nil {
+					return nil, err
+				}
+			}
+			if all {
+				return r, nil
 			}
 		}
 		if page.Next == "" {
@@ -324,6 +335,60 @@ func (s *session) lookForEqual(ctx context.Context, e *intentEntry) (*crm.Record
 		}
 		req.Position = page.Next
 	}
+}
+
+// holdsAllElse reports whether an activity holds every value intended but that which
+// names what it is about.
+func (s *session) holdsAllElse(e *intentEntry, r *crm.Record) bool {
+	if s.conf.About == nil {
+		return false
+	}
+	rest := *e
+	rest.Intended = maps.Clone(e.Intended)
+	maps.DeleteFunc(rest.Intended, func(id crm.MappingID, _ string) bool {
+		m := s.set.Mapping(id)
+		return m != nil && m.Joins() == s.conf.About.Sync
+	})
+	return len(rest.Intended) < len(e.Intended) && s.holdsAll(&rest, r)
+}
+
+// aboutSurvivor reports whether an activity is about the record that the twin of what
+// its source is about was merged into: an app makes it so when it is told to make it
+// about the one merged away. The link need not know of the merge yet, so the app is asked.
+func (s *session) aboutSurvivor(ctx context.Context, e *intentEntry, r *crm.Record) (bool, error) {
+	from, about := e.Side.Other(), s.conf.About.Sync
+	u := &unit{side: from, id: e.source()}
+	if err := s.readAll(ctx, from, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
+		return false, err
+	}
+	source, parents := u.rec.Get(from), s.conn.Sync(about)
+	held := crm.RecordID(mapping.RecordNamed(r.Get(s.set.About(e.Side))))
+	if source == nil || parents == nil || held == "" {
+		return false, nil
+	}
+	named := named1(about, from, source.Get(s.set.About(from)))
+	found, err := s.linked(ctx, s.scope, named)
+	if err != nil || len(named) == 0 {
+		return false, err
+	}
+	twin := found[named[0]].ids.Get(e.Side)
+	if twin == "" || twin == held {
+		return twin == held, nil
+	}
+	cctx, done, err := s.ask(ctx, e.Side, askOne)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	reads, err := s.end(e.Side).BatchRead(cctx, parents.Object(e.Side), []crm.RecordID{twin}, nil)
+	if err != nil {
+		return false, atSide(e.Side, "look for what an activity is about", err)
+	}
+	merged := reads[0].Record != nil && reads[0].Record.MergedInto == held
+	if merged {
+		s.Mark("made_about_survivor")
+	}
+	return merged, nil
 }
 
 // bygone are the past values, where an app keeps them, of those records that may

@@ -162,10 +162,11 @@ func (s *session) together(side crm.Side, written crm.Fields, named map[string]s
 }
 
 // indispensable reports whether a record cannot be created without the fields:
-// the app demands one of them, or its twin is found by it.
+// the app demands one of them, its twin is found by it, or it says what an activity is
+// about.
 func (s *session) indispensable(side crm.Side, u *unit, fields map[string]string) bool {
 	for name := range fields {
-		if s.set.Required(side, name) || s.set.IsKey(side, name) {
+		if s.set.Required(side, name) || s.set.IsKey(side, name) || s.set.About(side) == name {
 			return true
 		}
 	}

@@ -59,7 +59,7 @@ type storedRun struct {
 	Rest       []hint              `json:"rest,omitempty"` // listed, not sent yet
 	RestSide   crm.Side            `json:"rest_side,omitempty"`
 	Then       []hint              `json:"then,omitempty"`     // of the other side, to be sent after them
-	NoHints    bool                `json:"no_hints,omitempty"` // only find out where changes start
+	NoHints    bool                `json:"no_hints,omitempty"` // find out where changes start, and what activities are new
 	// of the keys that a full listing saw; "" = its records are worked as they are listed
 	Salt  string              `json:"salt,omitempty"`
 	Swept bool                `json:"swept,omitempty"`

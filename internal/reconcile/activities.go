@@ -19,8 +19,9 @@ const (
 	CodeParentOut = "parent_excluded"         // the record that it is about is left out of the sync, or deleted
 )
 
-// about is the field that names the record which an activity of a side is about.
-func (s *Settings) about(side crm.Side) string {
+// About is the field that names the record which an activity of a side is about; "" in
+// every other sync.
+func (s *Settings) About(side crm.Side) string {
 	if s.sync.About == nil || len(s.sync.Associations) == 0 {
 		return ""
 	}
@@ -30,8 +31,14 @@ func (s *Settings) about(side crm.Side) string {
 	return s.sync.Associations[0].Right
 }
 
-// leavesActivity says why an activity without a link is left alone, if it is. Apps
-// tell when it was made in seconds; what was made in that of the switch is new.
+// MadeSince reports whether a record is an activity that was made since activities were
+// switched on. Apps tell that in seconds; what was made in that of the switch is new.
+func (s *Settings) MadeSince(r *crm.Record) bool {
+	a := s.sync.About
+	return a != nil && !a.Since.IsZero() && !r.CreatedAt.Before(a.Since.Truncate(time.Second))
+}
+
+// leavesActivity says why an activity without a link is left alone, if it is.
 func (s *Settings) leavesActivity(side crm.Side, r *crm.Record) (code string, left bool) {
 	a := s.sync.About
 	switch {
@@ -39,7 +46,7 @@ func (s *Settings) leavesActivity(side crm.Side, r *crm.Record) (code string, le
 		return "", false
 	case !s.namesParent(side, r):
 		return CodeNoParent, true
-	case !a.Existing && (a.Since.IsZero() || r.CreatedAt.Before(a.Since.Truncate(time.Second))):
+	case !a.Existing && !s.MadeSince(r):
 		return CodeOlder, true
 	}
 	return "", false
@@ -48,7 +55,7 @@ func (s *Settings) leavesActivity(side crm.Side, r *crm.Record) (code string, le
 // namesParent reports whether an activity is about a record of the object that its
 // sync is about: a field may name records of others, too.
 func (s *Settings) namesParent(side crm.Side, r *crm.Record) bool {
-	name := s.about(side)
+	name := s.About(side)
 	id := mapping.RecordNamed(r.Get(name))
 	parent := s.joined[s.sync.About.Sync]
 	if id == "" || parent == nil {

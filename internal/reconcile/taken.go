@@ -71,7 +71,7 @@ func takes(sync *crm.Sync, at crm.Side) string {
 // reads are the fields by which a taker tells what it takes.
 func (t *taker) reads() []string {
 	names := t.set.rules.Fields(t.at)
-	if name := t.set.about(t.at); name != "" {
+	if name := t.set.About(t.at); name != "" {
 		names = append(names, name)
 	}
 	for _, steps := range t.set.steps {
