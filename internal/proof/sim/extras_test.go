@@ -14,9 +14,7 @@ func TestAppsKeepTheirExtras(t *testing.T) {
 	t.Parallel()
 	for _, wrap := range []func(connector.Connector) connector.Connector{
 		func(c connector.Connector) connector.Connector { return appIO{Connector: c, w: &world{}} },
-		func(c connector.Connector) connector.Connector {
-			return jointIO{Connector: c, j: &joint{world: &world{}}}
-		},
+		func(c connector.Connector) connector.Connector { return jointIO{Connector: c, w: &world{}} },
 		func(c connector.Connector) connector.Connector { return opMarked{c, t} },
 	} {
 		connectortest.Forwards(t, nil, wrap)

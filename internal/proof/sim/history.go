@@ -152,6 +152,9 @@ func (l linkView) id(s crm.Side) crm.RecordID {
 // stored follows what the engine remembers as it is stored.
 func (w *world) stored(x *store.Write) {
 	if w.set.joint {
+		if w.follow != nil {
+			w.follow(x)
+		}
 		w.tell("stored %s %s: %s", x.Item.Partition, x.Item.Sort, x.Item.Data)
 		return
 	}

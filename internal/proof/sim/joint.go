@@ -88,7 +88,9 @@ func newJoint(w *world) *joint {
 	w.openAccount = func(id crm.AccountID) connector.Connector {
 		for i := range j.apps {
 			if account(i) == id {
-				return jointIO{j.apps[i].open(), j, i}
+				return jointIO{j.apps[i].open(), w, func(_ string, _ *connector.Write, out *connector.Written) {
+					j.hook(i, connector.EventChanged, out.ID) // the app tells of our own writes, too
+				}}
 			}
 		}
 		return nil

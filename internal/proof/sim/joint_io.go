@@ -9,17 +9,17 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
-// jointIO is the connector of one account of a joint world as a process meets it.
+// jointIO is the connector of one account of a small world as a process meets it.
 type jointIO struct {
 	connector.Connector
-	j  *joint
-	at int
+	w     *world
+	wrote func(object string, w *connector.Write, out *connector.Written) // each row that landed
 }
 
 // jointCall is one request to the app: faults before, the request, faults after.
 func jointCall[T any](c jointIO, op uint64, write bool, do func() (T, error)) (T, error) {
 	var zero T
-	j := c.j
+	j := c.w
 	if err := j.enter(op); err != nil {
 		return zero, err
 	}
@@ -79,15 +79,15 @@ func (c jointIO) BatchFind(
 	})
 }
 
-// BatchWrite implements connector.Connector. The app tells of our own writes, too.
+// BatchWrite implements connector.Connector.
 func (c jointIO) BatchWrite(ctx context.Context, object string, ws []connector.Write) ([]connector.Written, error) {
 	return jointCall(c, opAppWrite, true, func() ([]connector.Written, error) {
 		out, err := c.Connector.BatchWrite(ctx, object, ws)
 		for i := range out {
 			if err == nil && out[i].Err == nil {
-				c.j.writes++
-				c.j.tell("WRITE %s (created %v): %v", out[i].ID, out[i].Created, shown(ws[i].Fields))
-				c.j.hook(c.at, connector.EventChanged, out[i].ID)
+				c.w.writes++
+				c.w.tell("WRITE %s (created %v): %v", out[i].ID, out[i].Created, shown(ws[i].Fields))
+				c.wrote(object, &ws[i], &out[i])
 			}
 		}
 		return out, err

@@ -109,6 +109,8 @@ var marksExpected = []string{
 	"merged_twin_left",
 	"missing_from_listing",
 	"needs_authorization",
+	"note_about_twins", "note_deleted", "note_moved", "note_not_updated", "note_restored", "note_stays", "note_written",
+	"noted_about_merged", "noted_audited", "notes_switched_off",
 	"own_duplicate",
 	"own_duplicate_in_batch",
 	"page_listed_again",
@@ -119,7 +121,8 @@ var marksExpected = []string{
 	"parked_sent",
 	"parked_throttled",
 	"parked_while_off",
-	"partner_gone_noticed",
+	"parent_linked_again", "parent_refused", "parent_unlinked",
+	"partner_awaited", "partner_found_linked", "partner_gone_noticed", "partner_linked",
 	"paused_by_admin",
 	"plan_applied",
 	"plan_by_admin",
@@ -228,6 +231,12 @@ var marksElsewhere = map[string]string{
 	"decision_outlived": "a merge between a person's decision and its being carried out: seeds of the workload " +
 		"hands; counted when it happens",
 	"link_refused": "likewise",
+	"made_about_survivor": "a lost answer to the create of a note about somebody who was merged a moment before: " +
+		"counted when it happens; TestS6_ALostAnswerAboutAMergedContactDoublesNothing has it",
+	"note_about_unlinked": "a note that both sides have, about a person whom nothing links any more: seeds of the " +
+		"workload notes; counted when it happens",
+	"partner_linked_meanwhile": "a person who is linked between the decision about a note and its being stored: " +
+		"counted when it happens",
 	"joint_parted": "a person whose rank differs at the end: seeds of the workload siblings; counted when " +
 		"it happens",
 	"joint_stopped": "a field that stayed frozen after a circle: counted when it happens",

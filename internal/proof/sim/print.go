@@ -100,6 +100,10 @@ func (r *Report) judge() {
 			r.Unreached = append(r.Unreached, n)
 		}
 	}
+}
+
+// name lists the marks that no table names, of the run of one workload too.
+func (r *Report) name() {
 	for _, n := range Names(r.Marks) {
 		if _, known := marksElsewhere[n]; !known && !slices.Contains(marksExpected, n) {
 			r.Strays = append(r.Strays, n)

@@ -33,6 +33,10 @@ func Seed(seed uint64, o *Options) *Report {
 				w.violated("panic", fmt.Sprintf("%v\n%s", r, debug.Stack()))
 			}
 		}()
+		if w.set.noting {
+			newNoted(w).live()
+			return
+		}
 		if w.set.joint {
 			newJoint(w).live()
 			return
@@ -43,7 +47,7 @@ func Seed(seed uint64, o *Options) *Report {
 		Seeds: 1, Changes: w.changes, Steps: w.steps, Writes: w.writes, Calls: w.calls[0] + w.calls[1],
 		Races: w.races, Unprovable: w.unprovable, Faults: w.faults, Marks: w.marks, Trace: w.trace,
 	}
-	if w.set.real {
+	if w.set.real || w.set.noting {
 		r.Real, r.Apps = 1, map[string]int64{string(w.set.pair[0]): 1, string(w.set.pair[1]): 1}
 	}
 	if o.Workload != "" {
@@ -99,7 +103,7 @@ func Run(o Options) *Report {
 	}
 	wg.Wait()
 	total.Took = time.Since(start)
-	if o.Workload == "" {
+	if total.name(); o.Workload == "" {
 		total.judge()
 	}
 	slices.SortFunc(total.Violations, func(a, b Violation) int {

@@ -97,6 +97,7 @@ type settings struct {
 	steady      bool // nobody comes or goes
 	joint       bool // several connections share accounts: see joint
 	parts       bool // several syncs share people: see joint
+	noting      bool // users note things about people: see noted
 	generations bool // the connection is joined to other accounts
 	policies    bool // the twins of deleted records are tagged or archived: see policies.go
 	rules       bool // users cross filters, and an admin changes rules and switches: see rules.go

@@ -68,6 +68,7 @@ func TestSeedsThatBroke(t *testing.T) {
 	t.Parallel()
 	for name, seeds := range map[string][]uint64{
 		"apps":     {10, 24, 397, 773, 780, 934},
+		"notes":    {36, 91, 120, 136, 155, 483, 890, 978},
 		"newborn":  {272, 290, 319, 354, 422, 573, 927},
 		"erasures": {50, 93, 151, 307, 341, 1238, 1267},
 		"policies": {21, 120, 206},

@@ -299,6 +299,9 @@ var workloads = map[string]func(s *settings){
 		s.sharing()
 		s.parts, s.resyncs = true, true
 	},
+	// Users of HubSpot and Salesforce note things about people, who are merged and taken
+	// apart meanwhile.
+	"notes": (*settings).taking,
 	// Every message comes several times, and nothing else goes wrong.
 	"twice": func(s *settings) {
 		s.model()
@@ -346,7 +349,7 @@ var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
 var apartWorkloads = []string{
-	"apps", "asked", "blind", "erasures", "further", "hands", "newborn", "pair", "policies",
+	"apps", "asked", "blind", "erasures", "further", "hands", "newborn", "notes", "pair", "policies",
 	"rules", "shared", "siblings", "told",
 }
 
@@ -385,6 +388,17 @@ func (s *settings) sharing() {
 	s.rate = map[string]int{
 		"kill": 1, "kill_after": 2, "app_5xx": 10, "app_429": 5, "app_lost_reply": 30, "store_unavailable": 2,
 		"hook_lost": 200, "hook_twice": 100, "delivered_twice": 60, "send_partial": 20, "schedule_lost": 60,
+	}
+}
+
+// taking is a small world of HubSpot and Salesforce in which notes are taken.
+func (s *settings) taking() {
+	s.sharing()
+	s.noting, s.pair, s.people, s.changes, s.hooks = true, [2]crm.AppID{"hubspot", "salesforce"}, 5, 60, false
+	s.workers, s.pause = min(s.workers, 2), 20*time.Second
+	s.rate = map[string]int{
+		"kill": 1, "kill_after": 3, "app_5xx": 10, "app_429": 5, "app_lost_reply": 40, "store_unavailable": 2,
+		"delivered_twice": 60, "send_partial": 20, "schedule_lost": 60,
 	}
 }
 

@@ -53,6 +53,7 @@ type world struct {
 	decoded     *engine.Decoded // of all processes: it tells nothing that their store does not
 	queue       *memqueue.Queue
 	apps        [2]app
+	follow      func(*store.Write)                      // is told what is stored; nil = nobody is
 	openAccount func(crm.AccountID) connector.Connector // as a process of the world meets it
 	quota       [2]time.Time                            // an app refuses everything until then
 	denied      [2]denial                               // an app lets us read and not write
