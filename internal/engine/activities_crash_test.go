@@ -285,6 +285,7 @@ type noteScenario struct {
 	name   string
 	change func(*crm.Sync)
 	act    func(n *noteBed)
+	always bool     // stopped at every request, of the two that make an activity; of the others at one in five
 	ends   []string // what the end has, besides being the same wherever something broke
 }
 
@@ -297,11 +298,11 @@ func noteScenarios() []noteScenario {
 		}
 	}
 	return []noteScenario{
-		{name: "noted in HubSpot", ends: linked("hello"), act: func(n *noteBed) {
+		{name: "noted in HubSpot", always: true, ends: linked("hello"), act: func(n *noteBed) {
 			n.note(crm.Left, "hello", ann)
 			n.pullAll()
 		}},
-		{name: "noted in Salesforce", ends: linked("hello"), act: func(n *noteBed) {
+		{name: "noted in Salesforce", always: true, ends: linked("hello"), act: func(n *noteBed) {
 			n.note(crm.Right, "hello", ann)
 			n.pullAll()
 		}},
@@ -411,6 +412,10 @@ func TestS8_ActivitiesStopAnywhereAndResume(t *testing.T) {
 	for _, sc := range noteScenarios() {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
+			stride := stride
+			if !sc.always {
+				stride = max(stride, 5)
+			}
 			want, requests := sc.play(t, -1, dieBefore)
 			for _, line := range sc.ends {
 				if !strings.Contains(want, line) {
@@ -427,7 +432,7 @@ func TestS8_ActivitiesStopAnywhereAndResume(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d of %d crash points survived", points-bad, points)
+			t.Logf("%d of %d stops survived", points-bad, points)
 		})
 	}
 }

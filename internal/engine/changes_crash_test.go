@@ -198,7 +198,7 @@ func TestS8_ARunOfChangedSettingsStopsAnywhereAndResumes(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d of %d crash points survived", points-bad, points)
+			t.Logf("%d of %d stops survived", points-bad, points)
 		})
 	}
 }
