@@ -46,6 +46,31 @@ func TestRow7_OnlyAdminsConfigure(t *testing.T) {
 				{"DELETE", "/v1/accounts/" + w.left.account, nil},
 				{"POST", "/v1/keys", raw(`{"name":"x","role":"admin"}`)},
 				{"POST", w.con + "/webhooks/rotate", nil},
+				{"GET", w.con + "/webhooks", nil},
+				{"POST", w.con + "/notify/test", nil},
+				{"POST", "/v1/connections/import", raw(`{"name":"x"}`)},
+				{"PUT", w.con + "/syncs", raw(`[]`)},
+				{"POST", w.con + "/syncs", raw(`{"id":"x"}`)},
+				{"PUT", w.sync, raw(`{}`)},
+				{"PATCH", w.sync, raw(`{"direction":"off"}`)},
+				{"DELETE", w.sync, nil},
+				{"PUT", w.sync + "/rules", raw(`[]`)},
+				{"POST", w.sync + "/rules", raw(`{"direction":"to_right"}`)},
+				{"PUT", w.sync + "/mappings", raw(`[]`)},
+				{"POST", w.sync + "/mappings", raw(`{"left":["zip"],"right":["MailingPostalCode"]}`)},
+				{"PUT", w.sync + "/mappings/city", raw(`{}`)},
+				{"PATCH", w.sync + "/mappings/city", raw(`{"enabled":false}`)},
+				{"DELETE", w.sync + "/mappings/city", nil},
+				{"PUT", w.sync + "/match", raw(`[]`)},
+				{"PATCH", w.sync + "/match", raw(`{"to_right":[]}`)},
+				{"PUT", "/v1/apps/hubspot/client", raw(`{"client_id":"x","client_secret":"x","redirect_uri":"http://127.0.0.1/"}`)},
+				{"POST", "/v1/oauth/hubspot/authorizations", raw(`{"name":"x"}`)},
+				{"PATCH", "/v1/accounts/" + w.left.account, raw(`{"name":"x"}`)},
+				{"POST", "/v1/accounts/" + w.left.account + "/objects/contacts/fields", raw(`{"name":"x","label":"X","type":"text"}`)},
+				{"PATCH", "/v1/workspace", raw(`{"name":"x"}`)},
+				{"GET", "/v1/keys", nil},
+				{"GET", "/v1/users", nil},
+				{"GET", "/v1/audit", nil},
 			} {
 				if a := user.call(c.method, c.path, c.body, "If-Match", "*"); a.status != 403 {
 					w.Errorf("%s as %s: %d, want 403", a.call, role, a.status)
@@ -73,6 +98,22 @@ func TestRow8_AccessByRole(t *testing.T) {
 		w.change("/access.roles", []string{"team"})
 		w.refused(inside.call("GET", w.con, nil), 403, "access_denied")
 		equal(w, "who lost the role sees it in the list", inside.sees(w.con), false)
+
+		var made struct{ ID, Key string } // somebody who loses the role themselves, with a page open
+		w.want(201, "POST", "/v1/keys",
+			raw(`{"name":"leaver","role":"member","user":{"email":"leaver@example.com","roles":["team"]}}`)).into(&made)
+		leaver := *w
+		leaver.token = made.Key
+		opened := leaver.call("POST", "/v1/session", nil)
+		cookie, _, _ := strings.Cut(opened.header.Get("Set-Cookie"), ";")
+		equal(w, "who has the role gets in", leaver.call("GET", w.con, nil).status, 200)
+		equal(w, "and by the page", w.send(w.p.url, "", "GET", w.con, nil, "Cookie", cookie).status, 200)
+		w.want(204, "DELETE", "/v1/keys/"+made.ID, nil)
+		equal(w, "the key with the role", leaver.call("GET", w.con, nil).status, 401)
+		equal(w, "the page of that key", w.send(w.p.url, "", "GET", w.con, nil, "Cookie", cookie).status, 401)
+		now := w.as("member", `{"email":"leaver@example.com","roles":["others"]}`)
+		w.refused(now.call("GET", w.con, nil), 403, "access_denied")
+		equal(w, "who has another role sees it in the list", now.sees(w.con), false)
 	})
 }
 
@@ -84,6 +125,9 @@ func TestRow9_AccessByAttribute(t *testing.T) {
 			`{"email":"a@example.com","attributes":{"is_employee":true}}`:                    true,
 			`{"email":"b@example.com","attributes":{"is_employee":false}}`:                   false,
 			`{"email":"c@example.com"}`:                                                      false,
+			`{"email":"f@example.com","attributes":{"is_employee":null}}`:                    false,
+			`{"email":"g@example.com","attributes":{"is_employee":""}}`:                      false,
+			`{"email":"h@example.com","attributes":{"is_employee":"true"}}`:                  false,
 			`{"email":"d@example.com","roles":["team"],"attributes":{"is_guest":true}}`:      false,
 			`{"email":"e@example.com","roles":["others"],"attributes":{"is_employee":true}}`: true,
 		} {
@@ -159,6 +203,16 @@ func TestRow11_SecondListDependsOnTheFirst(t *testing.T) {
 				}
 			}
 		}
+		for _, a := range list[struct {
+			ID      string
+			Objects []struct{}
+		}](w, "/v1/apps") {
+			if _, there := of[a.ID]; there != (len(a.Objects) > 0) {
+				w.Errorf("%s with %d record types is offered: %v", a.ID, len(a.Objects), there)
+			}
+			delete(of, a.ID)
+		}
+		equal(w, "partners that are no apps", len(of), 0)
 		w.refused(w.call("GET", "/v1/apps/nosuch/partners", nil), 404, "unknown_app")
 	})
 }
@@ -168,6 +222,11 @@ func TestRow11_SecondListDependsOnTheFirst(t *testing.T) {
 func TestRow13_AccountsAreReusedAndStayApart(t *testing.T) {
 	row(t, func(w *world) {
 		other := w.app("hubspot")
+		of := map[string]string{}
+		for _, a := range list[struct{ ID, App string }](w, "/v1/accounts") {
+			of[a.ID] = a.App
+		}
+		equal(w, "the app of either account", of[w.left.account]+" "+of[other.account], "hubspot hubspot")
 		w.left.add("ann", "city", "Ghent")
 		other.add("bob", "city", "Lund")
 		w.connect("direction", "to_right")
@@ -232,8 +291,29 @@ func TestRow16_RecordTypes(t *testing.T) {
 func TestRow17_OptionalKeysStayEmpty(t *testing.T) {
 	row(t, func(w *world) {
 		token := kinds["hubspot"].credentials["token"]
+		var app struct {
+			Auth []struct {
+				Kind   string
+				Fields []struct {
+					Name     string
+					Required bool
+				}
+			}
+		}
+		w.get("/v1/apps/hubspot", &app)
+		all := map[string]string{"kind": "token", "token": token}
+		for _, way := range app.Auth {
+			for _, f := range way.Fields {
+				if way.Kind == "token" && !f.Required {
+					all[f.Name] = ""
+				}
+			}
+		}
+		if len(all) < 3 {
+			w.Errorf("nothing is optional: %+v", app)
+		}
 		for _, c := range []map[string]string{
-			{"kind": "token", "token": token}, {"kind": "token", "token": token, "webhook_secret": ""},
+			{"kind": "token", "token": token}, {"kind": "token", "token": token, "webhook_secret": ""}, all,
 		} {
 			at := "/v1/accounts/" + w.accountAt(w.left, c)
 			var test struct{ OK bool }
@@ -315,6 +395,9 @@ func TestRow22_EachPageSaysWhatItBelongsTo(t *testing.T) {
 				w.Errorf("%s of the other connection shows the first one's: %v", path, theirs)
 			}
 		}
+		p := w.plan()
+		w.want(200, "GET", "/v1/plans/"+p.ID, nil).says(`"connection":"` + id + `"`)
+		w.want(200, "GET", "/v1/runs/"+p.Run, nil).says(`"connection":"` + id + `"`)
 		equal(w, "records of the other connection", len(list[view](w, second.sync+"/records")), 0)
 	})
 }

@@ -97,7 +97,7 @@ func (w *world) activity(side, id string) view {
 // switch is on; off, nothing of them moves, and on again nothing comes twice.
 func TestRow54_ActivitiesHaveASwitch(t *testing.T) {
 	row(t, func(w *world) {
-		ann, twin := w.noting("activities.enabled", false)
+		ann, twin := w.noting("activities.enabled", nil) // which is off
 		w.note(ann, "while off")
 		w.refused(w.call("POST", w.sync+".activities/pull", nil), 409, "switched_off")
 		w.right.has("ann", "LastName", "Of ann")

@@ -236,6 +236,8 @@ func TestRow35_RulesAndMatchSteps(t *testing.T) {
 		if len(got.Runs) != 1 || got.Touches[0].What != "match" {
 			w.Errorf("match steps for all say %+v", got)
 		}
+		got = w.patch(w.sync+"/match", "from_now_on", raw(`{"to_right":[{"by":"any_key","pairs":[["email","Email"]]}]}`))
+		equal(w, "what match steps from now on begin", fmt.Sprint(got.To, " ", len(got.Runs)), "from_now_on 0")
 		w.refused(w.call("PATCH", w.sync+"?apply=some", raw(`{}`), "If-Match", "*"), 400, "invalid_parameter")
 	})
 }

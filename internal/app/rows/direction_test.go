@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,51 @@ func TestRow44_OneWay(t *testing.T) {
 	})
 }
 
+// unmarked shows that neither tags of rules and deletions nor IDs get to the side
+// that is only read.
+func unmarked(w *world, direction, match, rules, deletes string) {
+	w.Helper()
+	w.left.add("ann", "city", "Ghent")
+	w.right.add("ann", "Title", "Judge")
+	w.left.add("bob", "city", "Lund")
+	w.right.add("cyd", "Title", "Smith")
+	w.connect("direction", direction, "match", by(match+","+byEmail), "rules", raw(rules), "deletes", raw(deletes),
+		"stamp", raw(`{"to_left":{"state":"Stamped"},"to_right":{"MailingState":"Stamped"}}`))
+	w.start()
+	from, to := w.left, w.right
+	if direction == "to_left" {
+		from, to = w.right, w.left
+	}
+	from.count(2)
+	to.count(3)
+	before := fmt.Sprint(from.dump())
+	w.resync()
+	to.edit(to.id("ann"), to.name, "Changed")
+	to.remove(to.id("ann"))
+	w.pull()
+	w.resync()
+	equal(w, "what the side holds that is read", fmt.Sprint(from.dump()), before)
+	equal(w, "writes to it", from.written(), 0)
+}
+
+// TestRow44_NoMarkOnTheLeft: the left side is only read.
+func TestRow44_NoMarkOnTheLeft(t *testing.T) {
+	row(t, func(w *world) {
+		unmarked(w, "to_right", `{"by":"id","left":"company","right":"$id","write_back":true}`,
+			`[{"id":"r","direction":"to_left","actions":[{"type":"add_tag","field":"interests","value":"tea"}]}]`,
+			`{"to_left":"tag","tag":"tea","field":{"left":"interests"}}`)
+	})
+}
+
+// TestRow44_NoMarkOnTheRight is the mirror.
+func TestRow44_NoMarkOnTheRight(t *testing.T) {
+	row(t, func(w *world) {
+		unmarked(w, "to_left", `{"by":"id","left":"$id","right":"Department","write_back":true}`,
+			`[{"id":"r","direction":"to_right","actions":[{"type":"add_tag","field":"Tags__c","value":"Partner"}]}]`,
+			`{"to_right":"tag","tag":"Partner","field":{"right":"Tags__c"}}`)
+	})
+}
+
 // TestRow45_EachDirectionHasItsOwn: filter, behaviour, defaults and blanks rule
 // go by direction, and no echo runs between them.
 func TestRow45_EachDirectionHasItsOwn(t *testing.T) {
@@ -81,6 +127,16 @@ func TestRow45_EachDirectionHasItsOwn(t *testing.T) {
 		w.pull()
 		w.resync()
 		equal(w, "echoes", w.left.written()+w.right.written(), before)
+		w.hear(w.left)
+		w.right.edit(w.right.id("ann"), "MailingCity", "Oslo")
+		w.left.edit(w.left.id("cyd"), "firstname", "Cyd")
+		w.pull()
+		w.heard(w.left)
+		w.rest()
+		w.left.has("ann", "city", "Oslo")
+		w.right.has("cyd", "FirstName", "Cyd")
+		w.calm(w.left, "what our own write tells of")
+		w.calm(w.right, "what our own write tells of")
 	})
 }
 
@@ -154,6 +210,31 @@ func TestRow49_ObjectOff(t *testing.T) {
 			}
 		}
 		equal(w, "companies on the right", len(w.right.of("Account")), 1)
+
+		w.change("direction", "both") // and of one that was on
+		w.rest()
+		w.resync()
+		w.right.has("ann", "LastName", "Of ann")
+		w.change("direction", "off")
+		w.rest()
+		w.hear(w.left)
+		ann := w.left.id("ann")
+		wrote := w.left.written()
+		w.left.edit(ann, "city", "Ghent")
+		w.right.edit(w.right.id("ann"), "Title", "Judge")
+		w.heard(w.left)
+		w.refused(w.call("POST", w.sync+"/pull", nil), 409, "switched_off")
+		w.left.make("companies", map[string]string{"name": "Beta", "domain": "beta.example"})
+		w.finished(w.run("POST", w.con+"/syncs/companies/pull", nil)) // what waits for people goes on waiting
+		w.until("the other object's record", func() bool { return len(w.right.of("Account")) == 2 })
+		w.calm(w.right, "an object that is off")
+		w.right.has("ann", "MailingCity", "")
+		equal(w, "writes to the left", w.left.written(), wrote)
+		w.change("direction", "both")
+		w.rest()
+		w.pull()
+		w.right.has("ann", "MailingCity", "Ghent")
+		w.left.has("ann", "jobtitle", "Judge")
 	})
 }
 
@@ -215,27 +296,88 @@ func TestRow53_TwoAccountsOfOneApp(t *testing.T) {
 	})
 }
 
+// TestRow53_ThereAndBack: two accounts of one app, a connection from the first to
+// the second and one the other way round; what is changed comes to rest on either.
+func TestRow53_ThereAndBack(t *testing.T) {
+	row(t, func(w *world) {
+		w.right = w.app("hubspot")
+		back := *w
+		back.left, back.right = w.right, w.left
+		w.left.add("ann", "city", "Ghent")
+		w.right.add("bob", "city", "Oslo")
+		both := []*world{w, &back}
+		for i, c := range both {
+			c.connect("/name", string(rune('A'+i)), "/shared", true, "direction", "to_right", "conflict", "left",
+				"match", raw(`[{"by":"any_key","pairs":[["email","email"]]}]`), "mappings", raw(`[
+				{"id":"email","left":["email"],"right":["email"],"transform":{"type":"email"}},
+				{"id":"last","left":["lastname"],"right":["lastname"]},{"id":"city","left":["city"],"right":["city"]}]`))
+			c.start()
+		}
+		w.right.has("ann", "city", "Ghent")
+		w.left.has("bob", "city", "Oslo")
+		for _, c := range both {
+			c.hear(c.left)
+		}
+		w.left.edit(w.left.id("ann"), "city", "Lund")
+		w.right.edit(w.right.id("bob"), "city", "Bergen")
+		w.until("both edits", func() bool {
+			return w.right.get(w.right.id("ann")).Fields["city"] == "Lund" &&
+				w.left.get(w.left.id("bob")).Fields["city"] == "Bergen"
+		})
+		for _, c := range both {
+			c.heard(c.left)
+			c.rest()
+		}
+		for range 2 {
+			for _, c := range both {
+				c.pull()
+			}
+		}
+		wrote := w.left.written() + w.right.written()
+		for _, c := range both {
+			c.pull()
+			c.resync()
+		}
+		w.calm(w.left, "it rests")
+		w.calm(w.right, "it rests")
+		equal(w, "writes once it rests", w.left.written()+w.right.written(), wrote)
+		for _, f := range []*fake{w.left, w.right} {
+			f.count(2)
+			f.has("ann", "city", "Lund")
+			f.has("bob", "city", "Bergen")
+		}
+	})
+}
+
 // TestRow55_Row56_Row57_Schedule: a schedule pulls by itself, manual never does;
 // latest and next pull are told, and changing the schedule moves the next one.
 func TestRow55_Row56_Row57_Schedule(t *testing.T) {
 	rowAlone(t, func(w *world) {
 		ann := w.left.add("ann", "city", "A")
-		w.connect()
+		w.connect("schedule", nil)
+		w.want(200, "GET", w.sync, nil).says(`"schedule":"5m"`) // unless something else is said
+		w.change("schedule", "manual")
 		_, s := w.status()
 		equal(w, "latest pull before the first", s[0].LatestPull.IsZero(), true)
 		w.start()
 		_, s = w.status()
 		equal(w, "next pull of manual", s[0].NextPull.IsZero(), true)
+		latest, wrote := s[0].LatestPull, w.right.written()
+		w.left.edit(ann, "city", "By hand")
+		w.pass(3 * time.Hour)
+		w.scheduled()
+		_, s = w.status()
+		equal(w, "latest pull of manual, hours later", s[0].LatestPull.Equal(latest), true)
+		equal(w, "writes of manual", w.right.written(), wrote)
 		w.left.edit(ann, "city", "B")
 		w.pull()
 		w.right.has("ann", "MailingCity", "B")
 		for _, every := range []string{"1m", "5m", "10m", "15m", "30m", "60m"} {
-			before := w.p.now()
 			w.change("schedule", every)
 			d, _ := time.ParseDuration(every)
 			_, s = w.status()
-			if next := s[0].NextPull; next.Before(s[0].LatestPull) || next.After(before.Add(d+time.Minute)) {
-				w.Errorf("%s: the next pull is at %s, now is %s", every, next, before)
+			if next := s[0].NextPull; !next.Equal(s[0].LatestPull.Add(d)) {
+				w.Errorf("%s: the next pull is at %s, the latest was at %s", every, next, s[0].LatestPull)
 			}
 		}
 		w.invalid("unknown_schedule", "/syncs/0/schedule", "schedule", "2m")
@@ -251,6 +393,13 @@ func TestRow55_Row56_Row57_Schedule(t *testing.T) {
 			w.Errorf("latest pull %s after %s, next %s", s[0].LatestPull, first, s[0].NextPull)
 		}
 		w.want(200, "GET", w.con+"/status", nil).says(`Z","next_pull"`)
+		w.want(200, "POST", w.con+"/pause", nil)
+		_, s = w.status()
+		equal(w, "next pull while it is paused", s[0].NextPull.IsZero(), true)
+		w.want(202, "POST", w.con+"/start", nil)
+		w.rest()
+		_, s = w.status()
+		equal(w, "next pull once it goes on", s[0].NextPull.IsZero(), false)
 		w.change("/enabled", false)
 		_, s = w.status()
 		equal(w, "next pull while it is off", s[0].NextPull.IsZero(), true)

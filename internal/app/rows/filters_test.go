@@ -85,10 +85,15 @@ func TestRow73_AnyRuleSuffices(t *testing.T) {
 		w.left.add("cyd", "jobtitle", "Judge")
 		w.left.add("dan")
 		w.connect("direction", "to_right", "rules", raw(`[
-			{"id":"a","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}},
-			{"id":"b","direction":"to_right","filter":{"field":"jobtitle","op":"equals","value":"Judge"}}]`))
+			{"id":"a","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"},
+				"actions":[{"type":"add_tag","field":"Tags__c","value":"Partner"}]},
+			{"id":"b","direction":"to_right","filter":{"field":"jobtitle","op":"equals","value":"Judge"},
+				"actions":[{"type":"add_tag","field":"Tags__c","value":"Customer"}]}]`))
 		w.start()
 		w.right.count(3)
+		w.tagged(w.right, w.right.id("ann"), "Tags__c", "Customer", "Partner")
+		w.tagged(w.right, w.right.id("bob"), "Tags__c", "Partner")
+		w.tagged(w.right, w.right.id("cyd"), "Tags__c", "Customer")
 		w.right.lacks("dan")
 		w.want(200, "GET", w.record(w.left, w.left.id("ann"))+"/explain", nil).says(`"a"`, `"b"`)
 	})
@@ -100,6 +105,8 @@ func TestRow74_FilterOnALabel(t *testing.T) {
 		w.judged(
 			is("interests", "not_contains", "TEA", values("", "chess", "chess;music"), values("tea", "chess;tea")),
 			is("interests", "contains", "tea", values("tea", "chess;tea"), values("", "chess", "chess;music")),
+			is("interests", "equals", "TEA", values("tea", "chess;tea"), values("", "chess", "chess;music")),
+			is("interests", "not_equals", "TEA", values("", "chess", "chess;music"), values("tea", "chess;tea")),
 			is("city", "equals", "no_crm", values("No_CRM", " NO_CRM "), values("", "No_CRM x", "CRM")),
 			is("city", "not_equals", "No_CRM", values("", "CRM"), values("no_crm")),
 		)
@@ -155,7 +162,13 @@ func TestRow77_Equals(t *testing.T) {
 			is("score", "equals", 10, values("10", "10.0", "1e1"), values("100", "")),
 			is("score", "not_equals", "10", values("100", ""), values("10.00")),
 			is("birthday", "equals", "2001-02-03", values("2001-02-03"), values("2001-02-04", "")),
+			is("city", "equals", "10", values("10", " 10 "), values("10.0", "010", "")), // a text is no number
+			is("city", "equals", 10, values("10", "10.0"), values("ten", "")),           // unless it is asked for one
 		)
+		for _, value := range []string{`""`, `"  "`, `null`} { // it looks for no blank, and says what does
+			w.invalid("wrong_value", "/syncs/0/rules/0/filter/value", "rules", raw(
+				`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":`+value+`}}]`)).says("is_empty")
+		}
 	})
 }
 
@@ -215,6 +228,13 @@ func TestRow81_OtherOperators(t *testing.T) {
 			clause{"newsletter", `{"field":"newsletter","op":"is_true"}`, values("true"), values("false", "")},
 			clause{"newsletter", `{"field":"newsletter","op":"is_false"}`, values("false"), values("true", "")},
 		)
+		for _, f := range []string{
+			`{"field":"interests","op":"greater_than","value":1}`, `{"field":"score","op":"before","value":"2001-02-03"}`,
+			`{"field":"newsletter","op":"less_than","value":1}`, `{"field":"birthday","op":"is_true"}`,
+		} {
+			w.invalid("operator_does_not_fit", "/syncs/0/rules/0/filter/op", "rules",
+				raw(`[{"id":"r","direction":"to_right","filter":`+f+`}]`))
+		}
 	})
 }
 

@@ -13,8 +13,10 @@ import (
 func TestRow27_GlobalToggle(t *testing.T) {
 	row(t, func(w *world) {
 		ann := w.left.add("ann", "city", "Ghent")
-		w.connect("direction", "to_right", "mappings.title.direction", "to_right")
+		w.connect("direction", "to_right", "mappings.title.direction", "to_right", "mappings.first.enabled", false,
+			"/syncs.+", companies, "/syncs.1.direction", "to_left")
 		w.start()
+		w.hear(w.left)
 		other := *w
 		other.left, other.right = w.app("hubspot"), w.app("salesforce")
 		other.connect("/name", "Other")
@@ -24,18 +26,30 @@ func TestRow27_GlobalToggle(t *testing.T) {
 			w.get(w.con, &d)
 			return string(d.Syncs)
 		}
-		before, wrote := document(), w.right.written()
+		before, wrote := document(), w.left.written()+w.right.written()
 		w.change("/enabled", false)
 		w.left.edit(ann, "city", "Lund")
+		w.right.make("Account", map[string]string{"Name": "Umbrella", "Website": "umbrella.example"})
 		w.refused(w.call("POST", w.sync+"/pull", nil), 409, "switched_off")
+		w.refused(w.call("POST", w.con+"/syncs/companies/pull", nil), 409, "switched_off")
+		w.refused(w.call("POST", w.con+"/syncs/companies/resync", nil), 409, "switched_off")
+		w.heard(w.left)
+		w.calm(w.right, "while it is off")
 		other.left.add("bob")
 		other.pull()
 		other.right.has("bob", "LastName", "Of bob")
-		equal(w, "writes while it is off", w.right.written(), wrote)
+		equal(w, "writes while it is off", w.left.written()+w.right.written(), wrote)
 		w.change("/enabled", true)
 		equal(w, "the directions afterwards", document(), before)
 		w.pull()
 		w.right.has("ann", "MailingCity", "Lund")
+		w.begin(w.con + "/syncs/companies/pull")
+		equal(w, "the other object's record", len(w.left.of("companies")), 1)
+		w.left.edit(ann, "firstname", "Ann")
+		w.right.edit(w.right.id("ann"), "MailingCity", "Oslo")
+		w.pull()
+		w.right.has("ann", "FirstName", "")
+		w.left.has("ann", "city", "Lund")
 	})
 }
 
@@ -150,7 +164,7 @@ func TestRow28_Hierarchy(t *testing.T) {
 // TestRow30_EnabledSeparately: a configured connection does nothing until it is
 // started; webhooks that come before are accepted, and nothing is written.
 func TestRow30_EnabledSeparately(t *testing.T) {
-	row(t, func(w *world) {
+	rowAlone(t, func(w *world) {
 		ann := w.left.add("ann", "city", "Ghent")
 		w.connect("direction", "to_right")
 		w.hear(w.left)
@@ -170,6 +184,23 @@ func TestRow30_EnabledSeparately(t *testing.T) {
 		w.want(202, "POST", w.con+"/start", nil)
 		w.until("what came while it was paused", func() bool {
 			return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "Oslo"
+		})
+		w.rest()
+		w.change("/enabled", false)
+		w.left.edit(ann, "city", "Bergen")
+		w.heard(w.left)
+		w.calm(w.right, "while it is off")
+		w.right.has("ann", "MailingCity", "Oslo")
+		parked := func() int { w.Helper(); _, now := w.status(); return now[0].Inbox }
+		w.until("the delivery that waits", func() bool { return parked() > 0 })
+		w.pass(13 * 24 * time.Hour)
+		w.scheduled()
+		if parked() == 0 {
+			w.Error("a delivery was not kept for 14 days")
+		}
+		w.change("/enabled", true)
+		w.until("what came while it was off", func() bool {
+			return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "Bergen"
 		})
 	})
 }
@@ -214,7 +245,19 @@ func (w *world) heard(f *fake) {
 func TestRow31_SaveForLater(t *testing.T) {
 	rowAlone(t, func(w *world) {
 		w.left.add("ann")
+		w.left.knob("POST", "requests/reset", nil)
+		w.right.knob("POST", "requests/reset", nil)
 		w.connect("schedule", "1m", "mappings.title.enabled", false)
+		w.change("mappings.city.right", []string{"MailingTown"}) // nor with a mistake in it
+		w.change("mappings.city.right", []string{"MailingCity"})
+		for _, f := range []*fake{w.left, w.right} { // fields are looked up, and no record
+			for name := range f.calls() {
+				if !strings.Contains(name, "/properties/") && !strings.HasSuffix(name, "/describe") {
+					w.Errorf("saving reads more than fields: %s", name)
+				}
+			}
+			equal(w, "writes of saving to "+f.kind, f.written(), 0)
+		}
 		w.left.knob("POST", "requests/reset", nil)
 		w.right.knob("POST", "requests/reset", nil)
 		w.pass(10 * time.Minute)
@@ -308,11 +351,16 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 				w.Errorf("DELETE %q: %d, want it refused", wrong, a.status)
 			}
 		}
+		w.refused(w.call("DELETE", w.con, nil, "If-Match", tag), 400, "confirmation_required").says("cannot be undone")
 		w.want(202, "DELETE", w.con+"?confirm=To%20go", nil, "If-Match", tag)
 		w.until("the end of the connection", func() bool { return w.call("GET", w.con, nil).status == 404 })
 		wrote := w.right.written()
 		w.left.edit(ann, "city", "Lund")
 		w.right.edit(w.right.id("ann"), "Title", "Judge")
+		w.refused(w.call("POST", w.sync+"/pull", nil), 404, "not_found")
+		w.refused(w.call("GET", w.record(w.left, ann), nil), 404, "not_found")
+		w.refused(w.call("GET", w.sync+"/mappings", nil), 404, "not_found")
+		w.calm(w.right, "after it was deleted")
 		equal(w, "writes after it was deleted", w.right.written()+w.left.written(), wrote)
 		w.left.count(1)
 		w.right.count(1)

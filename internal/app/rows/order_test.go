@@ -1,6 +1,9 @@
 package rows
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestRow52_CompaniesBeforePeople: each pair of objects has its own direction,
 // and a start begins with companies, wherever they stand in the document.
@@ -29,5 +32,28 @@ func TestRow52_CompaniesBeforePeople(t *testing.T) {
 				w.Error("a company travels against the direction of its sync")
 			}
 		}
+	})
+}
+
+// TestRow52_DealsLast: whatever the order of the document, companies come before
+// people, and people before deals.
+func TestRow52_DealsLast(t *testing.T) {
+	row(t, func(w *world) {
+		doc := w.document("/syncs.+", raw(`{"id":"deals","left":{"object":"deals"},"right":{"object":"Opportunity"},
+			"schedule":"manual","conflict":"left","behavior":{"to_right":"update_only","to_left":"update_only"},
+			"match":[{"by":"any_key","pairs":[["dealname","Name"]]}],"mappings":[{"id":"name","left":["dealname"],"right":["Name"]}]}`),
+			"/syncs.+", companies)
+		all, _ := doc["syncs"].([]any)
+		doc["syncs"] = []any{all[1], all[0], all[2]}
+		w.con = w.save(doc)
+		w.sync = w.con + "/syncs/people"
+		var begun struct{ Runs []run }
+		w.want(202, "POST", w.con+"/start", nil).into(&begun)
+		var order []string
+		for _, r := range begun.Runs {
+			order = append(order, r.Sync)
+		}
+		equal(w, "order of the first syncs", strings.Join(order, " "), "companies people deals")
+		w.rest()
 	})
 }

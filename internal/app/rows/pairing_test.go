@@ -36,3 +36,33 @@ func TestRow51_ARecordPairsOnce(t *testing.T) {
 			"both")
 	})
 }
+
+// TestRow51_ATargetPairsOnce: a record that one sync has paired is no twin for the
+// records of another object, whichever way they would find it.
+func TestRow51_ATargetPairsOnce(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.make("companies", map[string]string{"name": "Acme", "domain": "acme.example"})
+		deal := w.left.make("deals", map[string]string{
+			"dealname": "Acme", "dealstage": "appointmentscheduled", "description": "A deal",
+		})
+		w.right.make("Account", map[string]string{"Name": "Acme", "Website": "acme.example"})
+		doc := w.document("direction", "off", "/syncs.+", companies, "/syncs.+", raw(`{"id":"deals","left":{"object":"deals"},
+			"right":{"object":"Account"},"direction":"to_right","schedule":"manual","behavior":{"to_right":"update_only"},
+			"match":[{"by":"any_key","pairs":[["dealname","Name"]]}],
+			"mappings":[{"id":"text","left":["description"],"right":["Description"]}]}`))
+		w.con = w.save(doc)
+		w.sync = w.con + "/syncs/companies"
+		w.start()
+		w.sync = w.con + "/syncs/deals"
+		for range 2 {
+			var v view
+			w.get(w.sync+"/records/left/"+deal, &v)
+			equal(w, "the deal", v.State+" "+v.Code, "excluded taken_by_other_sync")
+			all := w.right.of("Account")
+			if len(all) != 1 || all[0].Fields["Description"] != "" {
+				w.Errorf("accounts: %+v, want the company's alone, without a word of the deal", all)
+			}
+			w.resync()
+		}
+	})
+}

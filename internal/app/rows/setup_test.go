@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 )
 
 // TestRow24_StepsAreRevisited: every step is a part of the document with an
@@ -39,6 +41,13 @@ func TestRow24_StepsAreRevisited(t *testing.T) {
 		w.want(200, "PATCH", w.sync, raw(`{"schedule":"10m"}`), "If-Match", tag(""))
 		w.want(200, "PATCH", w.con, raw(`{"name":"Steps"}`), "If-Match", "*")
 		w.forget(w.con, "Steps")
+		other := w.app("hubspot").account
+		w.want(200, "PATCH", w.con, raw(fmt.Sprintf(`{"left":{"account":%q}}`, other)), "If-Match", "*")
+		w.want(200, "PATCH", w.sync, raw(`{"right":{"object":"Lead"}}`), "If-Match", "*")
+		w.want(200, "GET", w.con, nil).says(other, `"Lead"`, `"10m"`, `"Lund"`, `["phone","Phone"]`, `"MailingCity"`,
+			w.right.account)
+		w.want(200, "PATCH", w.con, raw(fmt.Sprintf(`{"left":{"account":%q}}`, w.left.account)), "If-Match", "*")
+		w.want(200, "PATCH", w.sync, raw(`{"right":{"object":"Contact"}}`), "If-Match", "*")
 		w.want(200, "GET", w.con, nil).says(`"Steps"`, `"10m"`, `"Lund"`, `["phone","Phone"]`, `"MailingCity"`)
 		w.want(200, "GET", w.sync+"/mappings/city", nil).says(`"enabled":false`)
 		w.refused(w.call("PATCH", w.sync+"/mappings/city", raw(`{"nosuch":1}`), "If-Match", "*"), 400, "unknown_key")
@@ -228,9 +237,10 @@ func TestRow34_Pause(t *testing.T) {
 	rowAlone(t, func(w *world) {
 		ann := w.left.add("ann", "city", "A")
 		bob := w.left.add("bob", "city", "A")
+		gone := w.left.add("gone", "city", "A")
 		w.connect()
 		w.start()
-		twin := w.view(w.left, ann).Partner
+		twin, alone := w.view(w.left, ann).Partner, w.view(w.left, gone).Partner
 		before := string(w.want(200, "GET", w.sync, nil).body)
 		w.want(200, "POST", w.con+"/pause", nil)
 		w.left.knob("POST", "requests/reset", nil)
@@ -238,6 +248,7 @@ func TestRow34_Pause(t *testing.T) {
 		w.left.edit(ann, "city", "B")
 		w.right.edit(w.right.id("bob"), "Title", "Judge")
 		w.left.add("cyd")
+		w.left.remove(gone)
 		w.pass(3 * time.Hour)
 		w.refused(w.call("POST", w.sync+"/pull", nil), 409, "connection_paused")
 		equal(w, "calls while it is paused", len(w.left.calls())+len(w.right.calls()), 0)
@@ -249,7 +260,8 @@ func TestRow34_Pause(t *testing.T) {
 		w.rest()
 		equal(w, "the link", w.view(w.left, ann).Partner, twin)
 		equal(w, "the settings", string(w.want(200, "GET", w.sync, nil).body), before)
-		w.right.count(3)
+		w.until("what was deleted meanwhile", func() bool { return w.view(w.right, alone).State == "deleted" })
+		w.right.count(4)
 		status, _ := w.status()
 		equal(w, "status", status, "active")
 	})
@@ -260,7 +272,7 @@ func TestRow34_Pause(t *testing.T) {
 func TestRow12_Authorise(t *testing.T) {
 	row(t, func(w *world) {
 		w.want(204, "PUT", "/v1/apps/hubspot/client", map[string]string{
-			"client_id": "an-app", "client_secret": "its-secret", "redirect_uri": w.p.url + "/v1/oauth/callback",
+			"client_id": hubspotfake.ClientID, "client_secret": hubspotfake.ClientSecret, "redirect_uri": w.p.url + "/v1/oauth/callback",
 		})
 		name := "By consent of " + w.Name()
 		var begun struct{ URL string }
@@ -285,6 +297,11 @@ func TestRow12_Authorise(t *testing.T) {
 				w.Errorf("a refusal: %d %s", refused.status, refused.body)
 			}
 		}
+		for _, granted := range []string{"crm.objects.contacts.read", "crm.objects.contacts.write"} {
+			if !strings.Contains(consent.Query().Get("scope"), granted) {
+				w.Errorf("the consent is not asked for %s: %s", granted, at)
+			}
+		}
 		stolen := w.send(w.p.url, "", "GET", "/v1/oauth/callback?code=x&state=nobody", nil)
 		equal(w, "a state that nobody was given", stolen.status/100, 4)
 		for _, a := range list[struct{ ID, Name string }](w, "/v1/accounts") {
@@ -292,5 +309,9 @@ func TestRow12_Authorise(t *testing.T) {
 				w.Errorf("a refusal leaves the account %s", a.ID)
 			}
 		}
+		allowed := w.consents(w.left)
+		w.get(allowed, &struct{}{})
+		w.want(200, "POST", allowed+"/test", nil).says(`"ok":true`)
+		w.want(204, "DELETE", allowed, nil, "If-Match", "*")
 	})
 }
