@@ -315,6 +315,24 @@ func TestRow36_RuleSwitch(t *testing.T) {
 	})
 }
 
+// TestRow36_AllOff: with every rule of both directions off nothing matches.
+func TestRow36_AllOff(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann")
+		w.right.add("bob")
+		w.connect("rules", raw(`[{"id":"out","direction":"to_right","enabled":false},
+			{"id":"in","direction":"to_left","enabled":false}]`))
+		w.start()
+		w.stands(w.left, w.left.id("ann"), "excluded", "filtered_out")
+		w.stands(w.right, w.right.id("bob"), "excluded", "filtered_out")
+		equal(w, "writes", w.left.written()+w.right.written(), 0)
+		w.change("rules.in.enabled", true)
+		w.rest()
+		w.left.has("bob", "lastname", "Of bob")
+		w.right.lacks("ann")
+	})
+}
+
 // TestRow37_RuleDeleted: for good, and what it linked stays.
 func TestRow37_RuleDeleted(t *testing.T) {
 	row(t, func(w *world) {
