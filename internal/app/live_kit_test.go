@@ -412,7 +412,8 @@ func each[T any](l *live, path string) []T {
 	}
 }
 
-// work takes one batch from the queue and works it; false when there was none.
+// work takes one batch from the queue and works it; false when nothing of it was
+// done: there was none, or all of it waits for a time.
 func (l *live) work() bool {
 	l.t.Helper()
 	ctx := l.t.Context()
@@ -429,11 +430,13 @@ func (l *live) work() bool {
 		return false
 	}
 	verdicts := l.app.Engine.Work(ctx, ds)
-	for i := range verdicts {
+	done := false
+	for i, v := range verdicts {
 		verdicts[i].Retry = 0 // the test does not wait
+		done = done || v.Ack
 	}
 	l.app.settle(ctx, verdicts)
-	return true
+	return done
 }
 
 // drain works until nothing moves any more. The clock moves only while work
@@ -454,7 +457,8 @@ func (l *live) drain() {
 		}
 		l.move(time.Second)
 	}
-	l.t.Fatal("the program does not come to rest")
+	d, err := l.app.Queue.Depth(l.t.Context())
+	l.t.Fatalf("the program does not come to rest: %+v in the queue (%v), status: %s", d, err, l.do("GET", l.con+"/status", nil).body)
 }
 
 // idle reports whether nothing is queued, parked or open.
