@@ -21,13 +21,14 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
+	goleak.VerifyTestMain(storages.Main{M: m}, goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"),
 		// Connections to AWS are kept for the next call.
 		goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
@@ -42,7 +43,7 @@ func opened(t *testing.T, o Options) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	storages.AtEnd(t, func() {
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 // third is a fake of a further app and where it listens. Its clock is the program's
@@ -35,7 +36,7 @@ func thirdOf(t *testing.T, app crm.AppID, start func(fakekit.Config) fakekit.Fak
 		return x.l.now()
 	}})
 	s := httptest.NewServer(x.Fake)
-	t.Cleanup(s.Close)
+	storages.AtEnd(t, s.Close)
 	x.url = s.URL
 	return x
 }

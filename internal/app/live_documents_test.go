@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 )
 
 // withExample is the whole program with the model document in its folder of documents,
@@ -37,7 +38,7 @@ func withExample(t *testing.T, o Options) (*live, *fakekit.Core, crm.AccountID) 
 		return l.now()
 	}})
 	s := httptest.NewServer(fake)
-	t.Cleanup(s.Close)
+	storages.AtEnd(t, s.Close)
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
 	l = launched(t, o, engine.Tuning{})
 	return l, fake.Core(), l.account("example", s.URL, map[string]string{

@@ -19,6 +19,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 
@@ -78,19 +79,19 @@ func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
 			}
 			h.ServeHTTP(w, r)
 		}))
-		t.Cleanup(s.Close)
+		storages.AtEnd(t, s.Close)
 		base[i] = s.URL
 		o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(s.URL, "http://"))
 	}
 	receiver := httptest.NewServer(&l.told)
-	t.Cleanup(receiver.Close)
+	storages.AtEnd(t, receiver.Close)
 	l.told.url = receiver.URL + "/lockstep"
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(receiver.URL, "http://"))
 	o.Now, o.Tuning, o.Mailer = l.now, tuning, &l.told
 	o.Sleep = func(_ context.Context, d time.Duration) { l.move(d) } // limits of the apps cost no time here
 	l.app = opened(t, o)
 	s := httptest.NewServer(l.app.Handler())
-	t.Cleanup(s.Close)
+	storages.AtEnd(t, s.Close)
 	key, _ := l.app.AdminKey()
 	l.url, l.token = s.URL, key.Reveal()
 	l.left = l.account("hubspot", base[0], map[string]string{
@@ -458,7 +459,8 @@ func (l *live) drain() {
 		l.move(time.Second)
 	}
 	d, err := l.app.Queue.Depth(l.t.Context())
-	l.t.Fatalf("the program does not come to rest: %+v in the queue (%v), status: %s", d, err, l.do("GET", l.con+"/status", nil).body)
+	status := l.do("GET", l.con+"/status", nil).body
+	l.t.Fatalf("the program does not come to rest: %+v in the queue (%v), status: %s", d, err, status)
 }
 
 // idle reports whether nothing is queued, parked or open.

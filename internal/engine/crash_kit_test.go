@@ -371,18 +371,21 @@ func (b *crashBed) idle() bool {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	waiting := 0
+	if d.Visible+d.InFlight > 0 {
+		return false
+	}
+	waiting := false
 	b.store.Each(store.Links, func(it store.Item) bool {
 		for _, kind := range []string{"p#", "n#", "x#", "i#", "y#", "erasing"} {
-			if strings.HasPrefix(it.Partition, kind) {
-				waiting++
-			}
+			waiting = waiting || strings.HasPrefix(it.Partition, kind)
 		}
-		return true
+		return !waiting
 	})
-	st, err := b.eng.Status(b.t.Context(), testbed.Workspace, testbed.Connection)
-	open := slices.ContainsFunc(st, func(s engine.SyncStatus) bool { return s.OpenRun != "" })
-	return d.Visible+d.InFlight+waiting == 0 && (fault.Is(err, fault.NotFound) || err == nil && !open)
+	if waiting {
+		return false
+	}
+	open, err := engine.RunIsOpen(b.t.Context(), b.eng, testbed.Workspace, testbed.Connection)
+	return err == nil && !open
 }
 
 // pull makes the schedule fire.

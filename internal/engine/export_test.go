@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -23,4 +24,29 @@ func ErasedPlaces(ctx context.Context, e *Engine, ws crm.WorkspaceID) ([]store.K
 		out = append(out, store.Key{Table: st.query.Table, Workspace: ws, Partition: st.query.Partition, Sort: "x"})
 	}
 	return out, err
+}
+
+// RunIsOpen reports whether a run of any sync is open, as Status does, without the rest of it.
+func RunIsOpen(ctx context.Context, e *Engine, ws crm.WorkspaceID, con crm.ConnectionID) (bool, error) {
+	conn, _, err := e.loadConnection(ctx, ws, con)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, conf := range conn.Syncs {
+		st, err := e.loadScan(ctx, scope{ws, con, conf.ID})
+		if err != nil {
+			return false, err
+		}
+		if st.OpenRun == "" {
+			continue
+		}
+		r, err := e.loadRun(ctx, ws, st.OpenRun)
+		if err != nil && !fault.Is(err, fault.NotFound) || err == nil && r.open() {
+			return true, err
+		}
+	}
+	return false, nil
 }

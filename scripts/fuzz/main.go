@@ -16,7 +16,12 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -47,6 +52,15 @@ func run(ctx context.Context, each time.Duration, only string, least int, list b
 	if len(targets) < least {
 		return fmt.Errorf("%d targets found, at least %d expected", len(targets), least)
 	}
+	binaries := map[string]binary{}
+	if !list {
+		dir, err := os.MkdirTemp("", "fuzz")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		binaries = build(ctx, dir, targets)
+	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "package\ttarget\tinputs tried\tnew paths\ttime\tresult")
 	failed := 0
@@ -55,7 +69,7 @@ func run(ctx context.Context, each time.Duration, only string, least int, list b
 			_, _ = fmt.Fprintf(table, "%s\t%s\n", t.Package, t.Name)
 			continue
 		}
-		r := fuzz(ctx, t, each)
+		r := fuzz(ctx, binaries[t.Package], t, each)
 		if !r.ok {
 			failed++
 			fmt.Printf("--- FAIL  %s %s\n%s\n", t.Package, t.Name, r.output)
@@ -88,11 +102,53 @@ type result struct {
 	output             string
 }
 
-func fuzz(ctx context.Context, t target, each time.Duration) result {
+// binary is the tests of a package, built to be fuzzed.
+type binary struct {
+	path, cache string
+	err         error // why it could not be built
+}
+
+// build builds the tests of every package that has targets, several at once.
+// "go test -fuzz" would link them anew for each target, on one core.
+func build(ctx context.Context, dir string, targets []target) map[string]binary {
+	cache, err := exec.CommandContext(ctx, "go", "env", "GOCACHE").Output()
+	seen := filepath.Join(strings.TrimSpace(string(cache)), "fuzz") // where "go test" keeps what it found
+	out := map[string]binary{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	turn := make(chan struct{}, runtime.NumCPU())
+	for i, t := range targets {
+		if i > 0 && targets[i-1].Package == t.Package {
+			continue // sorted by package
+		}
+		all.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			b := binary{filepath.Join(dir, strconv.Itoa(i)+".test"), filepath.Join(seen, t.Package), err}
+			if b.err == nil {
+				// The packages and names come from the module's own source.
+				said, err := exec.CommandContext(ctx, "go", "test", "-c", "-fuzz=.", "-o", b.path, "./"+t.Package).CombinedOutput()
+				if err != nil {
+					b.err = fmt.Errorf("%w: %s", err, said)
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[t.Package] = b
+		})
+	}
+	all.Wait()
+	return out
+}
+
+func fuzz(ctx context.Context, b binary, t target, each time.Duration) result {
 	start := time.Now()
-	// The packages and names come from the module's own source.
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+t.Name+"$", "-fuzztime="+each.String(),
-		"./"+t.Package)
+	if b.err != nil {
+		return result{output: b.err.Error()}
+	}
+	cmd := exec.CommandContext(ctx, b.path, "-test.run=^$", "-test.fuzz=^"+t.Name+"$", "-test.fuzztime="+each.String(),
+		"-test.fuzzcachedir="+b.cache)
+	cmd.Dir = filepath.FromSlash(t.Package) // where its seeds are, and what breaks it is left
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.CombinedOutput()

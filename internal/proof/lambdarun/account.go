@@ -44,6 +44,9 @@ type Account struct {
 // OpenAccount makes.
 type AccountOptions struct {
 	SQS func(context.Context) (*awslocal.Server, error) // nil = awslocal.StartSQS
+	// SQS returns a server that other accounts use, too: the account has queues of its
+	// own there, and deletes them at its end.
+	SharedSQS bool
 	// of a message before it is a dead letter; 0 = queue.DefaultMaxReceives
 	MaxReceives int
 }
@@ -74,7 +77,9 @@ func (o AccountOptions) Open(ctx context.Context) (_ *Account, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, mq.Close)
+	if !o.SharedSQS {
+		a.closers = append(a.closers, mq.Close)
+	}
 	tables, err := dynamostore.CreateTables(ctx, dynamodb.NewFromConfig(db.Config()), "lockstep-")
 	if err != nil {
 		return nil, err
@@ -84,9 +89,16 @@ func (o AccountOptions) Open(ctx context.Context) (_ *Account, err error) {
 		return nil, err
 	}
 	client := sqs.NewFromConfig(mq.Config())
-	url, dead, err := sqsqueue.Create(ctx, client, "changes", o.MaxReceives)
+	url, dead, err := sqsqueue.Create(ctx, client, "changes-"+newID(), o.MaxReceives)
 	if err != nil {
 		return nil, err
+	}
+	if o.SharedSQS {
+		a.closers = append(a.closers, func() {
+			for _, u := range []string{url, dead} { // what is left of them dies with the server
+				_, _ = client.DeleteQueue(context.WithoutCancel(ctx), &sqs.DeleteQueueInput{QueueUrl: &u})
+			}
+		})
 	}
 	if a.Queue, err = sqsqueue.New(client, url, dead, sqsqueue.Options{}); err != nil {
 		return nil, err

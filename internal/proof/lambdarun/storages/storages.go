@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
@@ -62,14 +64,51 @@ func StandIns(t *testing.T) Storage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stop)
+	AtEnd(t, stop)
 	return s
+}
+
+// AtEnd is t.Cleanup for what holds much, such as a whole program: the testing
+// package keeps what was called at the end of a parallel test, and all that it
+// holds, until the last of its siblings has ended.
+func AtEnd(t *testing.T, end func()) {
+	t.Helper()
+	t.Cleanup(func() {
+		f := end
+		end = nil
+		f()
+	})
+}
+
+// queues is the one SQS of all tests of a program, each with queues of its own:
+// Node takes longer to start than most of them take. Main stops it.
+var (
+	startedQueues atomic.Pointer[awslocal.Server]
+	queues        = sync.OnceValues(func() (*awslocal.Server, error) {
+		s, err := awslocal.StartSQS(context.Background())
+		startedQueues.Store(s)
+		return s, err
+	})
+)
+
+// Main is the tests of a program that stops at the end what its tests share.
+type Main struct{ *testing.M }
+
+// Run runs the tests and returns the exit code.
+func (m Main) Run() int {
+	code := m.M.Run()
+	if s := startedQueues.Load(); s != nil {
+		s.Close()
+	}
+	return code
 }
 
 // Start is StandIns for more than one test: the caller stops it.
 // awslocal.ErrMissing when the stand-ins are not installed.
 func Start(ctx context.Context) (s Storage, stop func(), err error) {
-	a, err := lambdarun.OpenAccount(ctx)
+	a, err := lambdarun.AccountOptions{
+		SQS: func(context.Context) (*awslocal.Server, error) { return queues() }, SharedSQS: true,
+	}.Open(ctx)
 	if err != nil {
 		return Storage{}, nil, err
 	}
