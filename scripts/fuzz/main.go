@@ -119,10 +119,10 @@ func build(ctx context.Context, dir string, targets []target) map[string]binary 
 	turn := make(chan struct{}, runtime.NumCPU())
 	for i, t := range targets {
 		if i > 0 && targets[i-1].Package == t.Package {
-			continue // sorted by package
+			continue // they come in the order of their packages
 		}
+		turn <- struct{}{}
 		all.Go(func() {
-			turn <- struct{}{}
 			defer func() { <-turn }()
 			b := binary{filepath.Join(dir, strconv.Itoa(i)+".test"), filepath.Join(seen, t.Package), err}
 			if b.err == nil {
