@@ -71,18 +71,7 @@ test-aws: ## the suites of the adapters on real tables and queues, which it make
 check: fmt-check arch docs-names tidy-check licences build lint-own lint-console race ## format, borders, docs, licences, build, lint with vet, race: what a change must pass
 
 verify: build $(VENV) fuzz ## conformance and other outside judges, then 5 s of every fuzz target
-	@export PATH="$(TOOLS)/venv/bin:$$PATH"; \
-	out=$$(mktemp); trap 'rm -f "$$out"' EXIT; failed=; \
-	conformance=scripts/verify.d/10-conformance.sh; \
-	$$conformance >"$$out" 2>&1 & beside=$$!; \
-	for s in scripts/verify.d/[2-9]*.sh; do \
-		echo "== $$s"; began=$$(date +%s); \
-		"$$s" || failed="$$failed $$s"; \
-		echo "-- $$s took $$(($$(date +%s) - began)) s"; \
-	done; \
-	wait $$beside || failed="$$failed $$conformance"; \
-	echo "== $$conformance, beside these"; cat "$$out"; \
-	[ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
+	PATH="$(TOOLS)/venv/bin:$$PATH" scripts/verify.sh
 
 e2e: standins ## the functions as they are deployed, killed at random, on stand-ins for AWS: 2,000 people a side, nothing lost (3 minutes)
 	@for fn in $(FUNCTIONS); do \
