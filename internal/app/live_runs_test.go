@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -162,6 +163,57 @@ func TestLive_OneRunAtATime(t *testing.T) {
 		}
 		l.refused(404, "not_found", "GET", "/v1/runs?connection=con_none", nil)
 		l.refused(404, "not_found", "GET", "/v1/runs/run_none", nil)
+	})
+}
+
+// TestLive_AResyncFollowsALesserRun: who asks for a resync gets one, even while a run
+// is open that looks at less; asked for twice, it is one.
+func TestLive_AResyncFollowsALesserRun(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		l.person(crm.Left, "a")
+		l.connect()
+		l.start()
+		status := func() (s engine.SyncStatus) {
+			var st struct {
+				Syncs []engine.SyncStatus `json:"syncs"`
+			}
+			l.want(200, "GET", l.con+"/status", nil).into(&st)
+			return st.Syncs[0]
+		}
+		if next := status().NextRun; next != "" {
+			t.Fatalf("%q follows at rest", next)
+		}
+		l.move(3 * time.Minute)
+		pull := l.begin("POST", l.sync+"/pull", nil)
+		for range 2 {
+			if r := l.begin("POST", l.sync+"/resync", nil); r.ID != pull.ID {
+				t.Fatalf("run %s of kind %s was begun beside %s", r.ID, r.Kind, pull.ID)
+			}
+			if s := status(); s.OpenRun != pull.ID || s.NextRun != engine.RunResync {
+				t.Fatalf("open is %q, next is %q, want a resync after %q", s.OpenRun, s.NextRun, pull.ID)
+			}
+		}
+		l.drain()
+		if s := status(); s.OpenRun != "" || s.NextRun != "" {
+			t.Errorf("at the end %q is open, and %q follows", s.OpenRun, s.NextRun)
+		}
+		kinds := map[engine.RunKind]int{}
+		for _, r := range each[engine.Run](l, "/v1/runs?connection="+l.id()) {
+			kinds[r.Kind]++
+			if r.State != engine.RunDone {
+				t.Errorf("run %s of kind %s is %s", r.ID, r.Kind, r.State)
+			}
+		}
+		want := map[engine.RunKind]int{engine.RunInitial: 1, engine.RunPull: 1, engine.RunResync: 1}
+		if !maps.Equal(kinds, want) {
+			t.Errorf("runs by kind: %v, want %v", kinds, want)
+		}
+		one := l.begin("POST", l.sync+"/resync", nil)
+		if two := l.begin("POST", l.sync+"/resync", nil); one.ID != two.ID || status().NextRun != "" {
+			t.Errorf("pressed twice: %s, %s, and %q follows", one.ID, two.ID, status().NextRun)
+		}
+		l.finished(one)
 	})
 }
 

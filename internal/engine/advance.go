@@ -47,7 +47,7 @@ func (r *storedRun) after(p phase) phase {
 	case phaseSweepRight, phaseApply, phaseUndo, phaseKnown:
 		return phaseDrain
 	case phaseDrain:
-		if r.Full && !r.NoHints && r.Run.Kind != RunPlan {
+		if r.wholly() && r.Run.Kind != RunPlan {
 			return phaseMissing
 		}
 		return phaseOver

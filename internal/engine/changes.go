@@ -68,13 +68,15 @@ func (e *Engine) SettingsChanged(ctx context.Context, ws crm.WorkspaceID, id crm
 	return out, nil
 }
 
-// owes says which run the settings of a sync ask for that has not been made;
-// "" = none.
+// owes says which run the settings of a sync, or a person, ask for that has not been
+// made; "" = none.
 func (st *scanState) owes(conn *crm.Connection, id crm.SyncID) (kind RunKind, later bool) {
 	conf, c := conn.Sync(id), conn.Changes[id]
 	switch {
 	case conf == nil || st.fresh(): // the first run looks at everything
 		return "", false
+	case st.Asked != "":
+		return RunResync, false
 	case c.Later > st.Later:
 		return RunChange, true
 	case c.All > st.All:
@@ -117,7 +119,8 @@ func (e *Engine) attendOwed(
 	if kind == "" || st.OpenRun != "" {
 		return false, nil
 	}
-	if age := e.Now().Sub(st.OwedAt); st.Owed == owedRun(kind, later, conn.Version) && age >= 0 && age < triedEvery {
+	tried := st.Asked == "" && st.Owed == owedRun(kind, later, conn.Version)
+	if age := e.Now().Sub(st.OwedAt); tried && age >= 0 && age < triedEvery {
 		return false, nil
 	}
 	e.Mark("change_followed_up")
@@ -147,7 +150,7 @@ func (r *storedRun) settles(st *scanState) {
 	case r.Run.Kind == RunPlan:
 	case r.Later:
 		st.Later = max(st.Later, r.Config)
-	case r.Run.Kind == RunChange, r.Full && !r.NoHints:
+	case r.Run.Kind == RunChange, r.wholly():
 		st.All = max(st.All, r.Config)
 	}
 }

@@ -28,7 +28,7 @@ func ErasedPlaces(ctx context.Context, e *Engine, ws crm.WorkspaceID) ([]store.K
 
 // RunIsOpen reports whether a run of any sync is open, as Status does, without the rest of it.
 func RunIsOpen(ctx context.Context, e *Engine, ws crm.WorkspaceID, con crm.ConnectionID) (bool, error) {
-	conn, _, err := e.loadConnection(ctx, ws, con)
+	conn, err := e.connection(ctx, ws, con)
 	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}

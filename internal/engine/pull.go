@@ -251,7 +251,7 @@ func (s *session) stepList(ctx context.Context, r *storedRun) error {
 		return err
 	}
 	var again []store.Write
-	if r.Full && !r.NoHints {
+	if r.wholly() {
 		if r.Seq == 0 && r.Salt == "" {
 			r.Salt = s.NewID("slt")
 		}

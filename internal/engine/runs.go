@@ -92,11 +92,13 @@ type scanState struct {
 	Marks []lookMark  `json:"marks,omitempty"`
 	Audit *auditState `json:"audit,omitempty"`
 	// versions of the connection whose changes have been applied to all, and noted
-	All     int64     `json:"all,omitempty"`
-	Later   int64     `json:"later,omitempty"`
-	Owed    string    `json:"owed,omitempty"`   // the last run that began for them: see owedRun
-	OwedAt  time.Time `json:"owed_at,omitzero"` // and when
-	OwedBy  crm.RunID `json:"owed_by,omitempty"`
+	All    int64     `json:"all,omitempty"`
+	Later  int64     `json:"later,omitempty"`
+	Owed   string    `json:"owed,omitempty"`   // the last run that began for them: see owedRun
+	OwedAt time.Time `json:"owed_at,omitzero"` // and when
+	OwedBy crm.RunID `json:"owed_by,omitempty"`
+	// the run that was open when somebody asked for a resync; one follows it
+	Asked   crm.RunID `json:"asked,omitempty"`
 	version int64
 }
 
@@ -375,7 +377,7 @@ func (e *Engine) CancelRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID
 }
 
 // StartRun starts a pull or a resync of one sync, or returns the one that is
-// open already. Conflict when the sync is off.
+// open already; a resync follows one that does less. Conflict when the sync is off.
 func (e *Engine) StartRun(
 	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID, kind RunKind,
 ) (Run, error) {
@@ -391,10 +393,46 @@ func (e *Engine) StartRun(
 		return Run{}, fault.New("engine: start run", fault.Conflict, code,
 			"the sync is not running; start the connection first")
 	}
-	return e.startRun(ctx, sc, conn, kind, func(r *storedRun) {
-		r.Full = kind != RunPull
-	})
+	for range 5 {
+		run, err := e.startRun(ctx, sc, conn, kind, func(r *storedRun) { r.Full = kind != RunPull })
+		if err != nil || run.Kind == kind || kind != RunResync {
+			return run, err
+		}
+		if noted, err := e.askResync(ctx, sc, run.ID); noted || err != nil {
+			return run, err
+		}
+	}
+	return Run{}, fault.New("engine: start run", fault.Unavailable, "busy", "the sync is busy; try again")
 }
+
+// askResync notes that a resync was asked for while a run was open that does not
+// compare everything; false = the run has ended meanwhile, or the state was moving.
+func (e *Engine) askResync(ctx context.Context, sc scope, open crm.RunID) (noted bool, err error) {
+	st, err := e.loadScan(ctx, sc)
+	if err != nil || st.OpenRun != open {
+		return false, err
+	}
+	r, err := e.loadRun(ctx, sc.ws, open)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !r.open():
+		return false, nil
+	case r.wholly(), st.Asked == open:
+		return true, nil
+	}
+	st.Asked = open
+	err = e.saveScan(ctx, sc, st)
+	if fault.Is(err, fault.Conflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// wholly reports whether a run compares everything.
+func (r *storedRun) wholly() bool { return r.Full && !r.NoHints }
 
 // startRun stores a new run and makes it the sync's open one, unless one is open already.
 func (e *Engine) startRun(
@@ -421,6 +459,9 @@ func (e *Engine) startRun(
 			r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
 		}
 		st.OpenRun = r.Run.ID
+		if r.wholly() {
+			st.Asked = ""
+		}
 		if owed, later := st.owes(conn, sc.sync); owed == kind && later == r.Later {
 			st.Owed, st.OwedAt, st.OwedBy = owedRun(kind, later, conn.Version), e.Now(), r.Run.ID
 		}

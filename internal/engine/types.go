@@ -243,6 +243,7 @@ type SyncStatus struct {
 	Equality   *Equality                        `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
 	Told       []Told                           `json:"told,omitempty" doc:"With the warning told_only: sides whose app cannot be asked for its records, so that only what it told is known"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
+	NextRun    RunKind                          `json:"next_run,omitempty" doc:"The run that begins by itself when no other one is open: a resync that was asked for while a lesser run was open, or what changed settings ask for"`
 }
 
 // Equality is what the audit found. It reads all known records again, a few at

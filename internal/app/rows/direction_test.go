@@ -544,11 +544,29 @@ func TestRow64_ResyncAll(t *testing.T) {
 			w.rest()
 			equal(w, "kind", r.Kind, "resync")
 		}
+		var pull, asked run // which may be the pull, if that is open still: then the resync follows it
+		w.want(202, "POST", w.sync+"/pull", nil).into(&pull)
+		w.want(202, "POST", w.sync+"/resync", nil).into(&asked)
+		w.finished(pull)
+		w.until("the third resync", func() bool { return w.resyncs() == 3 })
+		w.rest()
+		equal(w, "resyncs", w.resyncs(), 3)
 		equal(w, "writes of resyncs", w.right.written(), wrote)
 		w.right.count(1)
 		w.right.has("ann", "MailingCity", "Ghent", "Title", "Chief")
 		w.right.lacks("bob")
 	})
+}
+
+// resyncs counts those of the connection that have ended.
+func (w *world) resyncs() (n int) {
+	w.Helper()
+	for _, r := range list[run](w, "/v1/runs?connection="+strings.TrimPrefix(w.con, "/v1/connections/")) {
+		if r.Kind == "resync" && r.State == "done" {
+			n++
+		}
+	}
+	return n
 }
 
 // TestRow65_EverythingOrFromNowOn: changes_only links nobody until they change.
