@@ -121,7 +121,7 @@ func (c *tableConnector) Fields(_ context.Context, object string) ([]crm.Field, 
 	if !ok {
 		return nil, fault.New("test: fields", fault.NotFound, "unknown_object", "there is no such object")
 	}
-	return slices.Clone(fields), nil
+	return slices.DeleteFunc(slices.Clone(fields), func(f crm.Field) bool { return f.Name == c.w.gone }), nil
 }
 
 // testHooks checks an HMAC over address, time and body.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 // deleteField deletes a custom field in the app, unless a connection names it: what
@@ -17,8 +18,9 @@ import (
 // the very moment of the deletion finds the mapping held, as after a deletion in the
 // app; saves of others are not made to wait for an app to prevent that.
 //
-// The app says which fields are its own. An answer that was lost is told by asking
-// again: 404 then means that the field is gone.
+// The app says which fields are its own. Where its answer is lost we look whether the
+// field is gone, and ask once more if it is not. Should both be lost, the caller is told
+// by asking again: 404 then means that it is gone.
 func (s *server) deleteField(ctx context.Context, in *struct {
 	ObjectPath
 	Field   string `path:"field" maxLength:"200"`
@@ -45,7 +47,8 @@ func (s *server) deleteField(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(fields, func(f crm.Field) bool { return f.Name == in.Field })
+	named := func(f crm.Field) bool { return f.Name == in.Field }
+	at := slices.IndexFunc(fields, named)
 	if at < 0 {
 		return nil, problem(http.StatusNotFound, CodeNotFound, "the object has no such field")
 	}
@@ -61,7 +64,20 @@ func (s *server) deleteField(ctx context.Context, in *struct {
 		return nil, err
 	}
 	err = s.audit.Do(ctx, who, requestID(ctx), "field.delete", string(in.ID)+"/"+in.Object+"/"+in.Field, before, nil,
-		func() error { return remove(ctx, in.Object, in.Field) })
+		func() error {
+			err := remove(ctx, in.Object, in.Field)
+			if !fault.MayHaveLanded(err) {
+				return err
+			}
+			left, lookErr := s.fields(ctx, who.Workspace, in.ID, in.Object, true)
+			switch {
+			case lookErr != nil:
+				return err
+			case !slices.ContainsFunc(left, named):
+				return nil
+			}
+			return remove(ctx, in.Object, in.Field)
+		})
 	s.schemas.forget(who.Workspace, in.ID, in.Object) // it may be gone, whatever came back
 	return nil, err
 }

@@ -47,6 +47,7 @@ type world struct {
 	ids     atomic.Int64
 	down    atomic.Bool                      // the apps do not answer
 	removes func(object, field string) error // of the app that deletes fields; nil = none does
+	gone    string                           // a field that apps do not have any more
 	left    crm.AccountID
 	right   crm.AccountID
 }

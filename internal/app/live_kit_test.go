@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -41,11 +42,31 @@ type live struct {
 	before atomic.Pointer[func()] // runs before HubSpot answers anything
 
 	told told // about alerts
+	said said // by the program, from warnings up
 
 	left, right crm.AccountID
 	objects     [2]string // that the test is about; none = people
 	con         string    // address of the connection
 	sync        string    // address of its sync
+}
+
+// said keeps what a program logs.
+type said struct {
+	mu  sync.Mutex
+	all []byte
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, p...)
+	return len(p), nil
+}
+
+func (s *said) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return string(s.all)
 }
 
 // called is one call and what it was answered.
@@ -88,6 +109,7 @@ func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
 	l.told.url = receiver.URL + "/lockstep"
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(receiver.URL, "http://"))
 	o.Now, o.Tuning, o.Mailer = l.now, tuning, &l.told
+	o.Log = slog.New(slog.NewTextHandler(&l.said, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	o.Sleep = func(_ context.Context, d time.Duration) { l.move(d) } // limits of the apps cost no time here
 	l.app = opened(t, o)
 	s := httptest.NewServer(l.app.Handler())
@@ -195,7 +217,7 @@ func (l *live) want(status int, method, path string, body any, header ...string)
 	l.t.Helper()
 	a := l.do(method, path, body, header...)
 	if a.status != status {
-		l.t.Fatalf("%s: got %d, want %d: %s", a.call, a.status, status, a.body)
+		l.t.Fatalf("%s: got %d, want %d: %s\nthe program's log:\n%s", a.call, a.status, status, a.body, l.said.text())
 	}
 	return a
 }
