@@ -76,7 +76,10 @@ func (s *server) deleteField(ctx context.Context, in *struct {
 			case !slices.ContainsFunc(left, named):
 				return nil
 			}
-			return remove(ctx, in.Object, in.Field)
+			if err = remove(ctx, in.Object, in.Field); fault.Is(err, fault.NotFound) {
+				return nil // it was on its way
+			}
+			return err
 		})
 	s.schemas.forget(who.Workspace, in.ID, in.Object) // it may be gone, whatever came back
 	return nil, err

@@ -208,23 +208,31 @@ func TestRow148_DeletingAField(t *testing.T) {
 // not is asked for once more.
 func TestRow148_AnAnswerThatWasLost(t *testing.T) {
 	t.Parallel()
-	for name, landed := range map[string]bool{"after it was deleted": true, "on its way there": false} {
+	for name, tt := range map[string]struct {
+		landed bool  // before the answer was lost
+		second error // what the app says when it is asked once more
+		asked  int
+	}{
+		"after it was deleted": {landed: true, asked: 1},
+		"on its way there":     {asked: 2},
+		"and it lands late":    {asked: 2, second: fault.New("app", fault.NotFound, "", "no such property")},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _, _ := deleting(t)
 			calls := 0
 			w.removes = func(_, field string) error {
 				if calls++; calls == 2 {
-					return nil
+					return tt.second
 				}
-				if landed {
+				if tt.landed {
 					w.gone = field
 				}
 				return &fault.Error{Kind: fault.Unavailable, MayHaveLanded: true}
 			}
 			w.must(204, "DELETE", w.fieldAt(w.left, "contacts", "score"), "")
-			if want := map[bool]int{true: 1, false: 2}[landed]; calls != want {
-				t.Errorf("asked %d times, want %d", calls, want)
+			if calls != tt.asked {
+				t.Errorf("asked %d times, want %d", calls, tt.asked)
 			}
 		})
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -188,17 +186,11 @@ func TestS8_ARunOfChangedSettingsStopsAnywhereAndResumes(t *testing.T) {
 					t.Errorf("ends with:\n%s\nwant %s", want, end)
 				}
 			}
-			points, bad := 0, 0
-			for at := 0; at < requests && bad < 3; at += stride {
-				for mode := range crashModes {
-					points++
-					if got, _ := play(at, mode); got != want {
-						bad++
-						t.Errorf("%s at request %d of %d ends otherwise (-want +got):\n%s", mode, at, requests, cmp.Diff(want, got))
-					}
-				}
-			}
-			t.Logf("%d of %d stops survived", points-bad, points)
+			points, survived := everywhere(t, want, requests, stride, func(at int, mode crashMode) string {
+				got, _ := play(at, mode)
+				return got
+			})
+			t.Logf("%d of %d stops survived", survived, points)
 		})
 	}
 }

@@ -421,18 +421,29 @@ func (sc *scenario) playOn(b *crashBed) (requests int) {
 }
 
 func crashScenario(t *testing.T, sc scenario, stride int) (points, survived int) {
+	t.Helper()
 	want, requests := sc.play(t, -1, dieBefore)
-	for at := 0; at < requests; at += stride * max(sc.stride, 1) {
+	return everywhere(t, want, requests, stride*max(sc.stride, 1), func(at int, mode crashMode) string {
+		got, _ := sc.play(t, at, mode)
+		return got
+	})
+}
+
+// everywhere plays something with each kind of strike at every so many of its
+// requests, and demands the end that it has without. It gives up after three others.
+func everywhere(
+	t *testing.T, want string, requests, stride int, play func(at int, mode crashMode) string,
+) (points, survived int) {
+	t.Helper()
+	for at := 0; at < requests && points-survived < 3; at += stride {
 		for mode := range crashModes {
 			points++
-			got, _ := sc.play(t, at, mode)
+			got := play(at, mode)
 			if got == want {
 				survived++
 				continue
 			}
-			if points-survived < 3 {
-				t.Errorf("%s at request %d of %d ends otherwise (-want +got):\n%s", mode, at, requests, cmp.Diff(want, got))
-			}
+			t.Errorf("%s at request %d of %d ends otherwise (-want +got):\n%s", mode, at, requests, cmp.Diff(want, got))
 		}
 	}
 	return points, survived

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
@@ -178,15 +176,10 @@ func TestS8_AnUndoStopsAnywhereAndResumes(t *testing.T) {
 					}
 				}
 			}
-			bad := 0
-			for at := 0; at < requests && bad < 3; at += stride {
-				for mode := range crashModes {
-					if got, _ := play(at, mode); got != want {
-						bad++
-						t.Errorf("%s at request %d of %d ends otherwise (-want +got):\n%s", mode, at, requests, cmp.Diff(want, got))
-					}
-				}
-			}
+			everywhere(t, want, requests, stride, func(at int, mode crashMode) string {
+				got, _ := play(at, mode)
+				return got
+			})
 		})
 	}
 }

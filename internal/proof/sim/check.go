@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -46,8 +47,8 @@ func (w *world) connection() *crm.Connection {
 
 // backlog names what is left to do; "" = nothing.
 func (w *world) backlog() string {
-	if d, err := w.queue.Depth(w.ctx); err == nil && d.Visible+d.InFlight > 0 {
-		return "messages on the queue"
+	if what := w.inQueue(); what != "" {
+		return what
 	}
 	if w.set.erasing && w.erasing() {
 		return "an open erasure"
@@ -56,6 +57,46 @@ func (w *world) backlog() string {
 		return "" // only an admin can go on
 	}
 	return w.backlogOf(connection, syncID)
+}
+
+// inQueue says that messages are on the queue, if that is so.
+func (w *world) inQueue() string {
+	if d, err := w.queue.Depth(w.ctx); err == nil && d.Visible+d.InFlight > 0 {
+		return "messages on the queue"
+	}
+	return ""
+}
+
+// drains lets time pass, with ticks, until nothing waits anywhere: left names what
+// does. Meanwhile, if there is one, is called in each turn.
+func (w *world) drains(left func() string, meanwhile func(turn int)) {
+	for turn := 0; turn < 200 && w.failed() == ""; turn++ {
+		w.tick()
+		w.run(w.now.Add(time.Minute))
+		if meanwhile != nil {
+			meanwhile(turn)
+		}
+		if len(w.tasks) == 0 && left() == "" {
+			return
+		}
+	}
+	if w.failed() == "" {
+		w.violated("S30", "without faults the backlog does not drain: "+left())
+	}
+}
+
+// stays runs two rounds in which nothing happens and nothing may be written.
+func (w *world) stays(round func()) {
+	if w.failed() != "" {
+		return
+	}
+	before := w.writes
+	round()
+	w.run(w.now.Add(time.Hour))
+	round()
+	if n := w.writes - before; n > 0 && w.failed() == "" {
+		w.violated("S5", fmt.Sprintf("quiet rounds wrote to the apps %d times", n))
+	}
 }
 
 // backlogOf names what is left to do for a sync of a connection.

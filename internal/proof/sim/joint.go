@@ -277,21 +277,12 @@ func (j *joint) comesToRest() {
 
 // settle lets time pass, with ticks, until nothing waits anywhere.
 func (j *joint) settle() {
-	for n := 0; n < 200 && j.failed() == ""; n++ {
-		j.tick()
-		j.run(j.now.Add(time.Minute))
-		if len(j.tasks) == 0 && j.backlog() == "" {
-			return
-		}
-	}
-	if j.failed() == "" {
-		j.violated("S30", "without faults the backlog does not drain: "+j.backlog())
-	}
+	j.drains(j.backlog, nil)
 }
 
 func (j *joint) backlog() string {
-	if d, err := j.queue.Depth(j.ctx); err == nil && d.Visible+d.InFlight > 0 {
-		return "messages on the queue"
+	if what := j.inQueue(); what != "" {
+		return what
 	}
 	for _, s := range j.syncs {
 		if what := j.backlogOf(j.conns[s.conn].ID, s.id); what != "" {
@@ -303,13 +294,7 @@ func (j *joint) backlog() string {
 
 // quiet runs two rounds in which nothing happens and nothing may be written.
 func (j *joint) quiet() {
-	before := j.writes
-	j.round()
-	j.run(j.now.Add(time.Hour))
-	j.round()
-	if n := j.writes - before; n > 0 && j.failed() == "" {
-		j.violated("S5", fmt.Sprintf("quiet rounds wrote to the apps %d times", n))
-	}
+	j.stays(j.round)
 }
 
 // peace lets a user change a field in each app in turn: it arrives everywhere,

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -263,25 +262,17 @@ func (n *noted) round() {
 
 // settle lets time pass, with ticks, until nothing waits anywhere.
 func (n *noted) settle() {
-	for k := 0; k < 200 && n.failed() == ""; k++ {
-		n.tick()
-		n.run(n.now.Add(time.Minute))
-		if k%20 == 10 { // what was given up after many deaths waits for an admin
+	n.drains(n.openWork, func(turn int) {
+		if turn%20 == 10 { // what was given up after many deaths waits for an admin
 			n.aside(func(ctx context.Context, e *engine.Engine) { _, _ = e.RedriveDead(ctx, workspace, connection) })
 		}
-		if len(n.tasks) == 0 && n.openWork() == "" {
-			return
-		}
-	}
-	if n.failed() == "" {
-		n.violated("S30", "without faults the backlog does not drain: "+n.openWork())
-	}
+	})
 }
 
 // openWork names what is left to do.
 func (n *noted) openWork() string {
-	if d, err := n.queue.Depth(n.ctx); err == nil && d.Visible+d.InFlight > 0 {
-		return "messages on the queue"
+	if what := n.inQueue(); what != "" {
+		return what
 	}
 	for _, s := range []crm.SyncID{syncID, notedSync} {
 		if what := n.backlogOf(connection, s); what != "" {
@@ -293,16 +284,7 @@ func (n *noted) openWork() string {
 
 // quiet runs two rounds in which nothing happens and nothing may be written.
 func (n *noted) quiet() {
-	if n.failed() != "" {
-		return
-	}
-	before := n.writes
-	n.round()
-	n.run(n.now.Add(time.Hour))
-	n.round()
-	if k := n.writes - before; k > 0 && n.failed() == "" {
-		n.violated("S5", fmt.Sprintf("quiet rounds wrote to the apps %d times", k))
-	}
+	n.stays(n.round)
 }
 
 // save changes the settings of the activities, for all.
