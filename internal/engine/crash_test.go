@@ -35,6 +35,7 @@ type scenario struct {
 const (
 	ann = "ann@example.com"
 	bob = "bob@example.com"
+	eve = "eve@example.com"
 )
 
 // begin puts the people into the apps and brings them into step.

@@ -88,7 +88,9 @@ func (s *session) meetPartners(ctx context.Context, side crm.Side, records ...*c
 	for _, f := range s.set.References(side) {
 		for _, r := range records {
 			if r != nil {
-				asked = append(asked, named1(f.Sync, side, r.Fields[f.Name])...)
+				for _, id := range mapping.RecordsNamed(r.Fields[f.Name]) {
+					asked = append(asked, namedRecord{f.Sync, side, crm.RecordID(id)})
+				}
 			}
 		}
 	}
@@ -127,7 +129,7 @@ func (s *session) meetChosen(ctx context.Context, us []*unit) error {
 	return s.partners.meet(ctx, s, asked)
 }
 
-// named1 is the record that a value names, as a list.
+// named1 is the record that a value names, the first of several, as a list.
 func named1(sync crm.SyncID, side crm.Side, v crm.Value) []namedRecord {
 	id := mapping.RecordNamed(v)
 	if id == "" {

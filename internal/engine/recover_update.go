@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -268,7 +269,7 @@ func (s *session) landedOtherwise(
 	ctx context.Context, p *openPair, side crm.Side, id crm.MappingID, want string,
 ) (entry crm.Agreed, ok bool, err error) {
 	m, r, source := s.set.Mapping(id), p.rec.Get(side), p.rec.Get(side.Other())
-	if m == nil || source == nil || r.ModifiedBy == "" {
+	if m == nil || source == nil || r.ModifiedBy == "" || halfMoved(m, side, r.Fields) {
 		return crm.Agreed{}, false, nil
 	}
 	sent, unfit := m.Canonical(side.Other(), source.Fields)
@@ -291,6 +292,13 @@ func (s *session) landedOtherwise(
 	return entry, ok, nil
 }
 
+// halfMoved reports whether a reference names several records: then nothing tells
+// whether the one that was to go is there still because the app stopped between the
+// two steps of a move. The next look makes it so, or finds that it is.
+func halfMoved(m *mapping.Compiled, side crm.Side, f crm.Fields) bool {
+	return m.Joins() != "" && len(mapping.RecordsNamed(f[m.Names(side)[0]])) > 1
+}
+
 // stands reports whether a record still holds the user's value that this write
 // was to take the place of: the app refused that field, and took the others.
 func (e *intentEntry) stands(id crm.MappingID, now crm.Fields) bool {
@@ -306,7 +314,7 @@ func (s *session) landedValue(
 	id crm.MappingID, side crm.Side, now crm.Fields, past map[string][]crm.Value, agreed crm.Agreed, want string,
 ) (crm.Value, bool) {
 	m := s.set.Mapping(id)
-	if m == nil {
+	if m == nil || halfMoved(m, side, now) {
 		return crm.Value{}, false
 	}
 	if v, err := m.Canonical(side, now); err == nil && v.Digest() == want {

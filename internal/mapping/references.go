@@ -65,12 +65,24 @@ func (c *Compiled) LackRemark(side crm.Side) string {
 		"the sync " + string(c.spec.Joins) + ", so that the field was left as it is; it is written when the twin is linked"
 }
 
-// RecordNamed is the ID that a raw reference holds; "" = none.
+// RecordNamed is the ID that a raw reference holds, the first of several; "" = none.
 func RecordNamed(raw crm.Value) string {
-	if raw.Blank() {
-		return ""
+	if all := RecordsNamed(raw); len(all) > 0 {
+		return all[0]
 	}
-	return plainText(raw)
+	return ""
+}
+
+// RecordsNamed are the IDs that a raw reference holds: where an app keeps several, a
+// list of them.
+func RecordsNamed(raw crm.Value) []string {
+	if raw.Kind() == crm.List {
+		return raw.Items()
+	}
+	if raw.Blank() {
+		return nil
+	}
+	return []string{plainText(raw)}
 }
 
 func (c *Compiled) partnerOf(side crm.Side, key string) (string, bool) {
@@ -83,7 +95,7 @@ func (c *Compiled) partnerOf(side crm.Side, key string) (string, bool) {
 // parseReference reads a record's ID as the left one of its pair, and who has no
 // twin as a text that is no ID of the left side.
 func (c *Compiled) parseReference(e *end, raw crm.Value) (crm.Value, bool) {
-	id := plainText(raw)
+	id := RecordNamed(raw)
 	if id == "" {
 		return crm.NullValue(), true
 	}

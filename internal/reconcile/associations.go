@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,82 @@ func (s *Settings) WithPartners(p mapping.Partners) *Settings {
 // Refers reports whether there is an association that works.
 func (s *Settings) Refers() bool {
 	return slices.ContainsFunc(s.specs, func(one spec) bool { return one.m != nil && one.m.Joins() != "" })
+}
+
+// chooseOne lets a reference that names several records name the one of them that was
+// agreed on, so that one that was added beside it moves nobody, and a move that stopped
+// half-way is seen as one that has not been made; or else one that the other side names
+// as well, or the first.
+func (c *cell) chooseOne() {
+	for side, word := range crm.Sides {
+		there := namedThere(c.m, crm.Sides[1-side], c.raw[1-side])
+		c.shown[side], c.others[side] = oneNamed(c.m, word, c.raw[side],
+			func(v crm.Value) bool { return c.base.kind == agreed && !c.base.moved(side, v) },
+			func(v crm.Value) bool { return slices.ContainsFunc(there, v.Equal) })
+	}
+}
+
+// namedThere are the records that a reference of a side names, in canonical form.
+func namedThere(m *mapping.Compiled, side crm.Side, raw crm.Fields) (out []crm.Value) {
+	if m.Joins() == "" {
+		return nil
+	}
+	name := m.Names(side)[0]
+	for _, id := range mapping.RecordsNamed(raw[name]) {
+		v, err := m.Canonical(side, crm.Fields{name: crm.TextValue(id)})
+		if err != nil {
+			v = crm.NullValue() // which is nobody
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// oneNamed are the fields of a side as a mapping reads them: where a reference names
+// several records one of them, and the others beside. It is the first that the first of
+// the wishes is true of that is true of any, or the first of all.
+func oneNamed(
+	m *mapping.Compiled, side crm.Side, raw crm.Fields, wishes ...func(crm.Value) bool,
+) (crm.Fields, []string) {
+	if m.Joins() == "" {
+		return raw, nil
+	}
+	name := m.Names(side)[0]
+	all := mapping.RecordsNamed(raw[name])
+	if len(all) < 2 {
+		return raw, nil
+	}
+	chosen := -1
+	for _, is := range wishes {
+		if chosen < 0 {
+			chosen = slices.IndexFunc(namedThere(m, side, raw), is)
+		}
+	}
+	chosen = max(0, chosen)
+	out := maps.Clone(raw)
+	out[name] = crm.TextValue(all[chosen])
+	return out, slices.Delete(all, chosen, chosen+1)
+}
+
+// besides adds to what is written of a reference the other records that it names, which
+// stay.
+func (c *cell) besides(raw crm.Fields, side int) {
+	all := c.others[side]
+	if len(all) == 0 {
+		return
+	}
+	name := c.names[side][0]
+	v, written := raw[name]
+	if !written {
+		return
+	}
+	if id := v.Text(); id != "" && !slices.Contains(all, id) {
+		all = append([]string{id}, all...)
+	}
+	raw[name] = crm.ListValue(all...)
+	if len(all) == 1 {
+		raw[name] = crm.TextValue(all[0])
+	}
 }
 
 // Reference is a field of a side that an association reads.

@@ -23,7 +23,9 @@ type cell struct {
 	gates     [2]gate
 	base      memory
 	raw       [2]crm.Fields
-	v         [2]crm.Value // canonical, as observed
+	shown     [2]crm.Fields // raw, but that of several records that a reference names it has one: see chooseOne
+	others    [2][]string   // the other ones
+	v         [2]crm.Value  // canonical, as observed
 	blank     [2]bool
 	protected bool
 	old       bool                        // the pair is older than a change of the mapping from now on

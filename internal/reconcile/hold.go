@@ -19,14 +19,8 @@ func (s *Settings) Agrees(side crm.Side, r *crm.Record, base crm.Base) bool {
 		if one.m == nil {
 			continue
 		}
-		v, err := one.m.Canonical(side, r.Fields)
-		if err != nil {
-			return false
-		}
-		var raw [2]crm.Fields
-		raw[side.Index()] = r.Fields
-		m := one.recall(base, raw, occasion{})
-		if m.kind == unknown || m.moved(side.Index(), v) {
+		m, v, err := one.remembered(side, r, base)
+		if err != nil || m.kind == unknown || m.moved(side.Index(), v) {
 			return false
 		}
 	}
@@ -42,17 +36,23 @@ func (s *Settings) Strays(side crm.Side, r *crm.Record, base crm.Base) bool {
 		if one.problem != nil || one.m == nil {
 			continue
 		}
-		v, err := one.m.Canonical(side, r.Fields)
-		if err != nil {
-			continue
-		}
-		var raw [2]crm.Fields
-		raw[side.Index()] = r.Fields
-		if one.recall(base, raw, occasion{}).moved(side.Index(), v) {
+		if m, v, err := one.remembered(side, r, base); err == nil && m.moved(side.Index(), v) {
 			return true
 		}
 	}
 	return false
+}
+
+// remembered is what the base says of a mapping, and what a side's record holds.
+func (one *spec) remembered(side crm.Side, r *crm.Record, base crm.Base) (m memory, v crm.Value, err error) {
+	var raw [2]crm.Fields
+	raw[side.Index()] = r.Fields
+	m = one.recall(base, raw, occasion{})
+	shown, _ := oneNamed(one.m, side, r.Fields, func(v crm.Value) bool {
+		return m.kind == agreed && !m.moved(side.Index(), v)
+	})
+	v, err = one.m.Canonical(side, shown)
+	return m, v, err
 }
 
 // Holds reports whether fields, as an app answered a write, hold the canonical
@@ -64,7 +64,8 @@ func (s *Settings) Holds(side crm.Side, fields crm.Fields, intended map[crm.Mapp
 		if m == nil {
 			return false
 		}
-		got, err := m.Canonical(side, fields)
+		shown, _ := oneNamed(m, side, fields, want.Equal)
+		got, err := m.Canonical(side, shown)
 		if err != nil || !(got.Equal(want) || got.Blank() && want.Blank()) {
 			return false
 		}

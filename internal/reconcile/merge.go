@@ -270,6 +270,9 @@ func (m *merger) field(one *spec, out *FieldDecision, base crm.Base, protected, 
 		m.failBy(one, out, err)
 		return
 	}
+	for side := range raw {
+		c.besides(raw[side], side)
+	}
 	m.take(c, out, raw)
 }
 
@@ -305,9 +308,10 @@ func (one *spec) rest(out *FieldDecision) {
 }
 
 func (m *merger) observe(c *cell) error {
+	c.chooseOne()
 	var failed error
 	for side, word := range crm.Sides {
-		v, err := c.m.Canonical(word, m.records[side].Fields)
+		v, err := c.m.Canonical(word, c.shown[side])
 		if err != nil {
 			failed = err
 			continue
@@ -322,7 +326,7 @@ func (m *merger) render(c *cell) (raw [2]crm.Fields, err error) {
 		if !c.write[side] {
 			continue
 		}
-		if raw[side], err = c.m.RenderFrom(word, c.after, m.records[side].Fields, m.records[1-side].Fields); err != nil {
+		if raw[side], err = c.m.RenderFrom(word, c.after, c.shown[side], c.shown[1-side]); err != nil {
 			return raw, err
 		}
 	}

@@ -65,8 +65,22 @@ func (w *world) tasks(want int) {
 	}
 }
 
-// about is the contact that a note is associated with.
+// about is the one contact that a note is associated with.
 func (w *world) about(note string) string {
+	w.Helper()
+	switch all := w.abouts(note); len(all) {
+	case 0:
+		return ""
+	case 1:
+		return all[0]
+	default:
+		w.Errorf("note %s is about several contacts: %v", note, all)
+		return all[0]
+	}
+}
+
+// abouts are the contacts that a note is associated with, in order.
+func (w *world) abouts(note string) []string {
 	w.Helper()
 	var found struct {
 		Results []struct {
@@ -74,15 +88,25 @@ func (w *world) about(note string) string {
 		}
 	}
 	path := "/crm/v4/objects/notes/" + note + "/associations/contacts"
-	a := w.send(w.left.url, "pat-fake-private-app", http.MethodGet, path, nil)
-	a.into(&found)
-	if len(found.Results) > 1 {
-		w.Errorf("note %s is about several contacts: %s", note, a.body)
+	w.send(w.left.url, "pat-fake-private-app", http.MethodGet, path, nil).into(&found)
+	var out []string
+	for _, r := range found.Results {
+		out = append(out, r.ID)
 	}
-	if len(found.Results) == 0 {
-		return ""
+	slices.Sort(out)
+	return out
+}
+
+// beside associates a note with a further contact, as a person in HubSpot does, or ends that.
+func (w *world) beside(note, contact string, is bool) {
+	w.Helper()
+	method, path := http.MethodPut, "/crm/v4/objects/notes/"+note+"/associations/default/contacts/"+contact
+	if !is {
+		method, path = http.MethodDelete, "/crm/v4/objects/notes/"+note+"/associations/contacts/"+contact
 	}
-	return found.Results[0].ID
+	if a := w.send(w.left.url, "pat-fake-private-app", method, path, nil); a.status/100 != 2 {
+		w.Fatalf("%s: %d: %s", a.call, a.status, a.body)
+	}
 }
 
 // activity reads a note or task as the API shows it.
@@ -223,6 +247,48 @@ func TestRow54_ActivitiesFollowTheirParent(t *testing.T) {
 		before := w.left.written() + w.right.written()
 		w.begin(w.sync + ".activities/resync")
 		equal(w, "writes of a resync", w.left.written()+w.right.written(), before)
+	})
+}
+
+// TestRow54_NotesAboutSeveral: a task is about one contact, a note about any number. The
+// one that both agreed on counts; who is added beside it, with a lower ID or a higher
+// one, moves nothing and stays when it is moved.
+func TestRow54_NotesAboutSeveral(t *testing.T) {
+	row(t, func(w *world) {
+		ann, _ := w.noting()
+		bob, cyd := w.left.add("bob"), w.left.add("cyd")
+		w.pull()
+		note := w.note(bob, "first")
+		w.pullNotes()
+		w.beside(note, cyd, true)
+		w.left.rewrite("notes", note, "hs_note_body", "second")
+		w.pullNotes()
+		equal(w, "the task's contact, one with a higher ID beside it", w.task("second").Fields["WhoId"], w.right.id("bob"))
+		w.beside(note, ann, true)
+		w.left.rewrite("notes", note, "hs_note_body", "third")
+		w.pullNotes()
+		equal(w, "the task's contact, one with a lower ID beside it", w.task("third").Fields["WhoId"], w.right.id("bob"))
+		w.beside(note, ann, false)
+
+		dan := w.left.add("dan")
+		w.pull()
+		w.right.rewrite("Task", w.task("third").ID, "WhoId", w.right.id("dan"))
+		w.pullNotes()
+		want := []string{cyd, dan}
+		slices.Sort(want)
+		equal(w, "the note's contacts", strings.Join(w.abouts(note), " "), strings.Join(want, " "))
+		w.left.rewrite("notes", note, "hs_note_body", "fourth")
+		w.pullNotes()
+		equal(w, "the task's contact after a further pull", w.task("fourth").Fields["WhoId"], w.right.id("dan"))
+		before := w.left.written() + w.right.written()
+		w.begin(w.sync + ".activities/resync")
+		equal(w, "writes of a resync", w.left.written()+w.right.written(), before)
+
+		w.beside(note, dan, false)
+		w.left.rewrite("notes", note, "hs_note_body", "fifth")
+		w.pullNotes()
+		equal(w, "the task's contact when its own is taken out", w.task("fifth").Fields["WhoId"], w.right.id("cyd"))
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
 	})
 }
 

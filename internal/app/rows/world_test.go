@@ -521,7 +521,8 @@ func (w *world) until(what string, holds func() bool) {
 	limit := time.Now().Add(patience)
 	for n := 0; !holds(); n++ {
 		if time.Now().After(limit) {
-			w.Fatalf("%s does not come within %s", what, patience)
+			w.Fatalf("%s does not come within %s; the status of the connection: %s", what, patience,
+				w.call("GET", w.con+"/status", nil).body)
 		}
 		if w.alone && n > 10 {
 			w.pass(time.Second)

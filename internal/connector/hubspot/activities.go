@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -15,9 +16,8 @@ import (
 
 // Notes, tasks, calls and meetings are objects like others, but that what they are
 // about stands in no property: it is an association. Here each object that they may
-// be about is a field of theirs, which names one record. HubSpot keeps any number;
-// the field names the one with the lowest ID, always the same, and a write takes the
-// place of that one and leaves the others.
+// be about is a field of theirs, which names one record, or lists several by their
+// IDs, the lowest first. A write says all that are to be left.
 //
 // Sources: docs/api-reference/crm-notes-v3/guide and its siblings of tasks, calls and
 // meetings; …/associations/associate-records/guide for the types.
@@ -110,12 +110,12 @@ type associatedAnswer struct {
 	Errors  []json.RawMessage `json:"errors"`
 }
 
-// about reads with which record of an object each activity is associated; one that is
-// associated with none is not in the answer.
+// about reads with which records of an object each activity is associated, the lowest
+// ID first; one that is associated with none is not in the answer.
 func (a *account) about(
 	ctx context.Context, op, object, to string, ids []crm.RecordID,
-) (map[crm.RecordID]crm.RecordID, error) {
-	out := make(map[crm.RecordID]crm.RecordID, len(ids))
+) (map[crm.RecordID][]string, error) {
+	out := make(map[crm.RecordID][]string, len(ids))
 	for part := range slices.Chunk(ids, batchSize) {
 		r := rest.Request{Op: op, Method: http.MethodPost, Path: associationsPath + object + "/" + to + "/batch/read"}
 		in := archiveBody{}
@@ -139,17 +139,17 @@ func (a *account) about(
 				if !recordID(string(far.ID)) {
 					return nil, rest.Malformed(r, "an association names no record")
 				}
-				if held, known := out[id]; !known || lower(crm.RecordID(far.ID), held) {
-					out[id] = crm.RecordID(far.ID)
-				}
+				out[id] = append(out[id], string(far.ID))
 			}
+			slices.SortFunc(out[id], asNumbers)
+			out[id] = slices.Compact(out[id])
 		}
 	}
 	return out, nil
 }
 
-// lower compares two IDs as the numbers that they are.
-func lower(a, b crm.RecordID) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
+// asNumbers compares two IDs as the numbers that they are.
+func asNumbers(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
 
 // tellAbout gives records the fields that are associations.
 func (a *account) tellAbout(ctx context.Context, op, object string, records []*crm.Record, about []string) error {
@@ -167,13 +167,21 @@ func (a *account) tellAbout(ctx context.Context, op, object string, records []*c
 			return err
 		}
 		for _, r := range records {
-			r.Fields[associationField+to] = crm.NullValue()
-			if id, ok := found[r.ID]; ok {
-				r.Fields[associationField+to] = crm.TextValue(string(id))
-			}
+			r.Fields[associationField+to] = aboutValue(found[r.ID])
 		}
 	}
 	return nil
+}
+
+// aboutValue is what a field says of the records that an activity is about.
+func aboutValue(all []string) crm.Value {
+	switch len(all) {
+	case 0:
+		return crm.NullValue()
+	case 1:
+		return crm.TextValue(all[0])
+	}
+	return crm.ListValue(slices.SortedFunc(slices.Values(all), asNumbers)...)
 }
 
 // pointers are records in place.
@@ -206,8 +214,8 @@ func takeAbout(op, object string, w connector.Write, row *writeBody) error {
 		if v.Kind() == crm.Absent {
 			continue
 		}
-		id := v.Text()
-		if id != "" && !recordID(id) {
+		all := v.Items()
+		if slices.ContainsFunc(all, func(id string) bool { return !recordID(id) }) {
 			return &fault.Error{
 				Op: op, Kind: fault.Invalid, Code: connector.CodeValue, Field: name, Message: "this is no ID of a record",
 			}
@@ -219,10 +227,13 @@ func takeAbout(op, object string, w connector.Write, row *writeBody) error {
 			}
 		}
 		if row.about == nil {
-			row.about = map[string]string{}
+			row.about = map[string][]string{}
 		}
-		row.about[to] = id
-		if w.Op == connector.Create && id != "" {
+		row.about[to] = all
+		for _, id := range all {
+			if w.Op != connector.Create {
+				break
+			}
 			row.Associations = append(row.Associations, newAssociation{
 				idBody{id}, []typeBody{{"HUBSPOT_DEFINED", activityTypes[object][to]}},
 			})
@@ -273,23 +284,31 @@ func (b *batch) relate(ctx context.Context, a *account, object string) error {
 }
 
 // move brings the associations with one object from what is held to what is wanted:
-// the new ones first, so that an end in between leaves an activity about two records
+// the new ones first, so that an end in between leaves an activity about more records
 // and not about none.
-func (b *batch) move(ctx context.Context, object, to string, held map[crm.RecordID]crm.RecordID) error {
+func (b *batch) move(ctx context.Context, object, to string, held map[crm.RecordID][]string) error {
 	var fresh, gone []any
 	at := map[string]*batchRow{}
 	for _, row := range b.Rows {
 		want, set := row.Body.about[to]
-		has := string(held[crm.RecordID(row.Body.ID)])
-		if !set || row.Done() || want == has {
+		if !set || row.Done() {
 			continue
 		}
-		at[row.Body.ID] = row
-		if want != "" {
-			fresh = append(fresh, pairBody{idBody{row.Body.ID}, idBody{want}})
+		has := held[crm.RecordID(row.Body.ID)]
+		for _, id := range want {
+			if !slices.Contains(has, id) {
+				at[row.Body.ID] = row
+				fresh = append(fresh, pairBody{idBody{row.Body.ID}, idBody{id}})
+			}
 		}
-		if has != "" {
-			gone = append(gone, pairBody{idBody{row.Body.ID}, []idBody{{has}}})
+		ended := slices.DeleteFunc(slices.Clone(has), func(id string) bool { return slices.Contains(want, id) })
+		if len(ended) > 0 {
+			at[row.Body.ID] = row
+			var ids []idBody
+			for _, id := range ended {
+				ids = append(ids, idBody{id})
+			}
+			gone = append(gone, pairBody{idBody{row.Body.ID}, ids})
 		}
 	}
 	base := associationsPath + object + "/" + to + "/batch/"
@@ -328,7 +347,9 @@ func (b *batch) refuse(r rest.Request, ans rest.Answer, raw json.RawMessage, to 
 	p := problemOf(raw)
 	named := slices.Concat(p.Context["objectId"], p.Context["fromObjectId"], p.Context["toObjectId"], p.Context["ids"])
 	about := func(row *batchRow) bool {
-		return slices.Contains(named, row.Body.ID) || slices.Contains(named, row.Body.about[to])
+		return slices.Contains(named, row.Body.ID) || slices.ContainsFunc(row.Body.about[to], func(id string) bool {
+			return slices.Contains(named, id)
+		})
 	}
 	some := false
 	for _, row := range at {
@@ -375,13 +396,9 @@ func (b *batch) related(ctx context.Context, a *account, object string) error {
 
 // stored adds to an answer the associations that were written with it.
 func (row *writeBody) stored(w *connector.Written) {
-	for to, id := range row.about {
-		v := crm.NullValue()
-		if id != "" {
-			v = crm.TextValue(id)
-		}
+	for to, all := range row.about {
 		if w.Record != nil {
-			w.Record.Fields[associationField+to] = v
+			w.Record.Fields[associationField+to] = aboutValue(all)
 		}
 	}
 }

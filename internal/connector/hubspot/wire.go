@@ -80,7 +80,7 @@ type writeBody struct {
 
 	Associations []newAssociation `json:"associations,omitempty"` // of a create
 
-	about map[string]string // by object, the record that an activity is to be about; "" = none
+	about map[string][]string // by object, the records that an activity is to be about
 }
 
 type searchBody struct {
