@@ -136,28 +136,34 @@ func (t *takeBack) mapping(one *spec, out *FieldDecision, base crm.Base) {
 		if one.held != nil {
 			code = CodeFieldMissing
 		}
-		t.keepAll(mine, code)
+		t.tell(mine, [2]string{code, code})
 		return
 	}
 	raw := [2]crm.Fields{t.records[0].Fields, t.records[1].Fields}
 	now, err := one.canonical(raw)
 	out.Left, out.Right = now[0], now[1]
 	if err != nil {
-		t.keepAll(mine, KeptUnfit)
+		t.tell(mine, [2]string{KeptUnfit, KeptUnfit})
 		return
 	}
 	known := one.recall(base, raw, occasion{})
 	var write [2]crm.Fields
+	var code [2]string
 	for side := range mine {
-		write[side] = t.side(one, side, mine[side], raw[side], now, known)
+		write[side], code[side] = t.side(one, side, mine[side], raw[side], now, known)
 	}
 	after := overlaid(raw, write)
 	v, err := one.canonical(after)
-	switch {
-	case len(write[0])+len(write[1]) == 0 && !t.Anew:
-		return
-	case err != nil:
-		t.keepAll(mine, KeptUnfit)
+	if err != nil {
+		for side := range write {
+			if len(write[side]) > 0 {
+				write[side], code[side] = nil, KeptUnfit
+			}
+		}
+		after, v = raw, now
+	}
+	t.tell(mine, code)
+	if len(write[0])+len(write[1]) == 0 && !t.Anew {
 		return
 	}
 	for side, fields := range write {
@@ -188,10 +194,16 @@ func (t *takeBack) mapping(one *spec, out *FieldDecision, base crm.Base) {
 	t.settle(one.id, one.settle(known, crm.Difference{Reason: crm.ReasonUndone}, v, after))
 }
 
-func (t *takeBack) keepAll(mine [2][]Past, code string) {
-	for _, list := range mine {
+// tell says of each change whether its value from before is to be held, or with
+// its side's code why not.
+func (t *takeBack) tell(mine [2][]Past, code [2]string) {
+	for side, list := range mine {
 		for _, c := range list {
-			t.keep(c, code)
+			if code[side] != "" {
+				t.keep(c, code[side])
+			} else {
+				t.aim(c)
+			}
 		}
 	}
 }
@@ -207,14 +219,13 @@ func (one *spec) canonical(raw [2]crm.Fields) (v [2]crm.Value, err error) {
 }
 
 // side decides on the fields of a mapping on one side, which are put back together
-// or not at all.
+// or, with a code, not at all.
 func (t *takeBack) side(
 	one *spec, side int, mine []Past, raw crm.Fields, now [2]crm.Value, known memory,
-) (write crm.Fields) {
+) (write crm.Fields, code string) {
 	if len(mine) == 0 {
-		return nil
+		return nil, ""
 	}
-	code := ""
 	before := crm.Fields{}
 	for _, c := range mine {
 		before[c.Field] = nullOr(c.Before)
@@ -237,14 +248,7 @@ func (t *takeBack) side(
 	default:
 		write = before
 	}
-	for _, c := range mine {
-		if code != "" {
-			t.keep(c, code)
-		} else {
-			t.aim(c)
-		}
-	}
-	return write
+	return write, code
 }
 
 // writes reports whether a mapping has all the fields on a side.
