@@ -372,7 +372,8 @@ func (b book) written(
 	if w.Op == connector.Archive {
 		err = b.Forget(ctx, b.ws, b.account, object, done.ID)
 	} else {
-		fields := maps.Clone(w.Fields)
+		fields := make(crm.Fields, len(w.Fields))
+		maps.Copy(fields, w.Fields)
 		if done.Record != nil {
 			maps.Copy(fields, done.Record.Fields)
 		}

@@ -35,6 +35,7 @@ type app struct {
 	pushes bool
 	during func() // while a write is on its way
 	at     time.Time
+	holds  crm.Fields // what it tells of a record that it wrote; nil = nothing
 }
 
 func (a *app) App() crm.App {
@@ -53,7 +54,11 @@ func (a *app) BatchWrite(_ context.Context, _ string, writes []connector.Write) 
 	if id == "" {
 		id = ann
 	}
-	return []connector.Written{{ID: id, Created: writes[0].Op == connector.Create, At: a.at}}, nil
+	out := connector.Written{ID: id, Created: writes[0].Op == connector.Create, At: a.at}
+	if a.holds != nil {
+		out.Record = &crm.Record{ID: id, Fields: a.holds}
+	}
+	return []connector.Written{out}, nil
 }
 
 // bed is a store with a connector on it.
@@ -212,6 +217,33 @@ func TestWritesAreKept(t *testing.T) {
 		"first_name": crm.TextValue("Overtaken"), "email": crm.TextValue("b@example.com"),
 	})
 	b.want(map[string]string{"first_name": "Edited", "email": "b@example.com", "city": "Kona"})
+}
+
+// TestTheAppsWordOfAWriteIsKept: an app that says what it made of a write is believed,
+// and what it says nothing of is as it was written.
+func TestTheAppsWordOfAWriteIsKept(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		written, holds crm.Fields
+		want           map[string]string
+	}{
+		"nothing told":  {written: crm.Fields{"city": crm.TextValue("Kona")}, want: map[string]string{"city": "Kona"}},
+		"nothing asked": {holds: crm.Fields{"city": crm.TextValue("Hilo")}, want: map[string]string{"city": "Hilo"}},
+		"both": {
+			written: crm.Fields{"city": crm.TextValue("kona"), "phone": crm.TextValue("1")},
+			holds:   crm.Fields{"city": crm.TextValue("Kona")}, want: map[string]string{"city": "Kona", "phone": "1"},
+		},
+	} {
+		b := newBed(t)
+		b.app.holds = c.holds
+		out, err := b.conn.BatchWrite(t.Context(), object, []connector.Write{{Op: connector.Create, Fields: c.written}})
+		if err != nil || out[0].Err != nil {
+			t.Fatal(name, out, err)
+		}
+		if d := cmp.Diff(c.want, b.read(ann)); d != "" {
+			t.Errorf("%s: kept (-want +got):\n%s", name, d)
+		}
+	}
 }
 
 // broken fails writes of the store.
