@@ -77,7 +77,7 @@ func ByListing(
 		page.Cursor, err = encode(listingCursor{Prints: pos.Now})
 		return page, err
 	}
-	if err := pos.Ring.pass(pos.After, res.Next); err != nil {
+	if err := pos.Ring.pass(res.Next); err != nil {
 		return connector.ChangesPage{}, err
 	}
 	pos.After = res.Next

@@ -27,12 +27,12 @@ const ringSize = 8
 // ring holds the latest page positions of a scan, hashed.
 type ring []uint64
 
-// pass takes the step from one page position to the next.
+// pass takes the step to the next page position.
 //
 // Errors: Unavailable when the scan has been there.
-func (r *ring) pass(from, next string) error {
+func (r *ring) pass(next string) error {
 	h := hash(next)
-	if next == from || slices.Contains(*r, h) {
+	if slices.Contains(*r, h) {
 		return malformed("scan: list page", "the app repeated a page position")
 	}
 	if *r = append(*r, h); len(*r) > ringSize {
@@ -121,7 +121,7 @@ func newest(
 		known[id] = d
 	}
 	fresh := known.add(res.Records, req.Fields, last.Seen)
-	if res.Total < 0 || res.Total != len(known) || len(known) > opts.Remember {
+	if res.Total != len(known) || len(known) > opts.Remember {
 		return connector.ChangesPage{}, false, nil
 	}
 	end, err := encode(cursor{From: last.From, Passed: last.Passed, Seen: known})
@@ -175,7 +175,7 @@ func step(
 		page.Cursor, err = encode(end)
 		return page, err
 	}
-	if err := pos.Ring.pass(pos.After, res.Next); err != nil {
+	if err := pos.Ring.pass(res.Next); err != nil {
 		return connector.ChangesPage{}, err
 	}
 	pos.After = res.Next
@@ -221,9 +221,7 @@ func (p *position) note(records []crm.Record, fields []string, opts Options) []c
 		}
 	}
 	p.Seen.add(window, fields, nil)
-	if len(p.Seen) > opts.Remember {
-		p.Over, p.Seen = true, seen{}
-	}
+	p.Over = p.Over || len(p.Seen) > opts.Remember
 	if p.Over {
 		p.Seen = seen{}
 	}

@@ -97,7 +97,7 @@ func ByToken(
 		page.Cursor, err = encode(tokenCursor{Token: got.Token, Given: pos.Start, Bound: pos.Bound})
 		return page, err
 	}
-	if err := pos.Ring.pass(pos.After, got.Next); err != nil {
+	if err := pos.Ring.pass(got.Next); err != nil {
 		return connector.ChangesPage{}, err
 	}
 	pos.After = got.Next
