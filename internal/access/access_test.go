@@ -18,6 +18,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/secret"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
+	"github.com/lockstep-crm/lockstep/internal/store/storetest"
 )
 
 const home crm.WorkspaceID = "home"
@@ -233,6 +234,38 @@ func TestRow8_Row9_LettingIn(t *testing.T) {
 	} {
 		if r, ch := c.who.Reads(c.rule), c.who.Changes(c.rule); r != c.reads || ch != c.changes {
 			t.Errorf("%s: reads %t, changes %t", name, r, ch)
+		}
+	}
+}
+
+// TestTokensThatCanBeNoneAreNotLookedUp: who tries texts at random, however long,
+// costs no request to the store.
+func TestTokensThatCanBeNoneAreNotLookedUp(t *testing.T) {
+	t.Parallel()
+	p := newParts()
+	u := &storetest.Unsteady{Store: p.store, FailAt: -1}
+	keys := NewKeys(u, p.Now, p.newID, secret.Text{}, home)
+	long := func(prefix string, n int) string { return prefix + strings.Repeat("x", n-len(prefix)) }
+	for token, asked := range map[string]int{
+		"": 0, "x": 0, long(tokenPrefix, 512): 1, long(tokenPrefix, 513): 0, long(sessionPrefix, 512): 0,
+	} {
+		u.Asked = nil
+		if _, err := keys.Authenticate(t.Context(), token); fault.CodeOf(err) != CodeUnauthorized ||
+			!fault.Is(err, fault.Denied) || len(u.Asked) != asked {
+			t.Errorf("a token of %d characters: %v after %q", len(token), err, u.Asked)
+		}
+	}
+	for token, asked := range map[string]int{
+		"": 0, long(tokenPrefix, 50): 0, long(sessionPrefix, 512): 1, long(sessionPrefix, 513): 0,
+	} {
+		u.Asked = nil
+		if _, err := keys.Resume(t.Context(), token); fault.CodeOf(err) != CodeUnauthorized ||
+			!fault.Is(err, fault.Denied) || len(u.Asked) != asked {
+			t.Errorf("a session of %d characters: %v after %q", len(token), err, u.Asked)
+		}
+		u.Asked = nil
+		if err := keys.End(t.Context(), token); err != nil || len(u.Asked) != asked {
+			t.Errorf("the end of a session of %d characters: %v after %q", len(token), err, u.Asked)
 		}
 	}
 }

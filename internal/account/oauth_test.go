@@ -212,6 +212,8 @@ func TestX6_AuthorizeURLBindsPKCEAndRedirect(t *testing.T) {
 	a := w.tokenAccount(w.worker(), "12345-canary")
 	_, err = s.Authorize(t.Context(), other, AuthorizeRequest{App: appID, Account: a.ID})
 	wantKind(t, err, fault.NotFound, "")
+	_, err = s.Authorize(t.Context(), ws, AuthorizeRequest{App: appID, Account: mustPlain(t, w, w.worker()).ID})
+	wantKind(t, err, fault.NotFound, "")
 	// The client of one workspace is not another's.
 	_, err = s.Authorize(t.Context(), other, AuthorizeRequest{App: appID, Name: "x"})
 	wantKind(t, err, fault.Invalid, codeNoClient)

@@ -170,6 +170,16 @@ func TestRulesDecideAsWritten(t *testing.T) {
 			Filter:         &crm.Filter{Field: "tags", Op: "not_contains", Value: text("No_CRM")},
 			OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No_CRM"}},
 		}},
+		{disabled(undone(named("a", crm.DirectionToRight, "web", "x"))), named("b", crm.DirectionToRight, "fair")},
+		{{
+			ID: "a", Direction: crm.DirectionToRight, Undo: true, Actions: named("", "", "", "x").Actions,
+			Filter: &crm.Filter{Field: "gone", Op: "is_empty"},
+		}},
+		{disabled(crm.Rule{
+			ID: "a", Direction: crm.DirectionToRight, Actions: named("", "", "", "x").Actions,
+			Filter:         &crm.Filter{Field: "tags", Op: "not_contains", Value: text("No_CRM")},
+			OtherWayAround: crm.OtherWayAround{Enabled: true, Exclude: &crm.Exclude{Field: "tags", Value: "No_CRM"}},
+		})},
 	}
 	fields := map[string]crm.Field{
 		"source": {Name: "source", Type: crm.TypeText}, "tags": {Name: "tags", Type: crm.TypeList},

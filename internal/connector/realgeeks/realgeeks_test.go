@@ -2,6 +2,7 @@ package realgeeks_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -170,6 +171,58 @@ func TestWrites(t *testing.T) {
 	}
 	if w := write(connector.Update, made.ID, crm.Fields{"city": crm.TextValue("Kona")}); !fault.Is(w.Err, fault.NotFound) {
 		t.Errorf("a lead that is gone: %v", w.Err)
+	}
+}
+
+// noChance is a source of chance that has run dry.
+type noChance struct{}
+
+func (noChance) Read([]byte) (int, error) { return 0, errors.New("dry") }
+
+// silent is an app that must not be called.
+type silent struct{ testing.TB }
+
+func (s silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.Errorf("%s %s is sent", r.Method, r.URL)
+	return nil, errors.New("not now")
+}
+
+// TestWritesThatAreNotSent: what can be no lead, no object, or has no ID is told
+// without a call.
+func TestWritesThatAreNotSent(t *testing.T) {
+	t.Parallel()
+	cfg := config(silent{t}, connectortest.NewClock().Now, site)
+	cfg.Rand = noChance{}
+	c, err := realgeeks.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	city := crm.Fields{"city": crm.TextValue("Hilo")}
+	for name, w := range map[string]struct {
+		object string
+		write  connector.Write
+		kind   fault.Kind
+		whole  bool // the call fails, and not the write
+	}{
+		"another object":   {"deals", connector.Write{Op: connector.Create, Fields: city}, fault.NotFound, true},
+		"an ID that isn't": {"leads", connector.Write{Op: connector.Update, ID: "7", Fields: city}, fault.NotFound, false},
+		"no chance":        {"leads", connector.Write{Op: connector.Create, Fields: city}, fault.Unavailable, false},
+		"a deletion":       {"leads", connector.Write{Op: connector.Archive, ID: "7"}, fault.Unsupported, true},
+	} {
+		out, err := c.BatchWrite(t.Context(), w.object, []connector.Write{w.write})
+		if w.whole != (err != nil) {
+			t.Errorf("%s: %+v, %v", name, out, err)
+			continue
+		}
+		if !w.whole {
+			err = out[0].Err
+		}
+		if !fault.Is(err, w.kind) || !w.whole && out[0].ID != w.write.ID {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+	if out, err := c.BatchWrite(t.Context(), "leads", nil); err != nil || len(out) != 0 {
+		t.Errorf("no writes: %+v, %v", out, err)
 	}
 }
 
