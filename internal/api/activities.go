@@ -1,16 +1,13 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
-	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 )
 
@@ -20,48 +17,6 @@ const (
 	CodeNotAbout    = "activity_about_other"
 	CodeOfItsOwn    = "activity_on_its_own"
 )
-
-// readFilled reads a document, with what an app says of its activities filled in: which
-// field of an activity names the record that it is about.
-func (s *server) readFilled(
-	ctx context.Context, body []byte, old *crm.Connection,
-) (*crm.Connection, []mapping.Problem) {
-	c, problems := readDocument(body, old)
-	if c == nil {
-		return nil, problems
-	}
-	for i := range c.Syncs {
-		a := &c.Syncs[i].Activities
-		for _, end := range []struct {
-			side crm.Side
-			at   *crm.ActivityEnd
-		}{{crm.Left, &a.Left}, {crm.Right, &a.Right}} {
-			if end.at.Object == "" || end.at.Parent != "" {
-				continue
-			}
-			if o := s.activityObject(ctx, c.Account(end.side), end.at.Object); o != nil {
-				end.at.Parent = o.Activity.Parent(c.Syncs[i].Object(end.side))
-			}
-		}
-	}
-	return c, problems
-}
-
-// activityObject describes an activity object of an account's app; nil = it has none
-// of that name.
-func (s *server) activityObject(ctx context.Context, id crm.AccountID, object string) *crm.Object {
-	if id == "" {
-		return nil
-	}
-	a, err := s.Accounts.Get(ctx, access.From(ctx).Workspace, id)
-	if err != nil {
-		return nil // what is unknown is said of the account
-	}
-	if o := s.Drivers[a.App].App.Object(object); o != nil && o.Activity != nil {
-		return o
-	}
-	return nil
-}
 
 // activities holds the activities of a sync against the two apps: their objects
 // whenever they are named, all else while they are switched on.

@@ -124,8 +124,7 @@ func without(list []string, word string) []string {
 var required = map[string][]string{
 	"Connection":  {"name", "left", "right", "syncs"},
 	"End":         {"account"},
-	"ObjectEnd":   {"object"},
-	"Sync":        {"id", "left", "right"},
+	"Sync":        {"id"}, // the objects too have a default, where an app has but one
 	"Rule":        {"id"},
 	"RuleAction":  {"type", "field", "value"},
 	"Exclude":     {"field", "value"},

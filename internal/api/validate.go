@@ -157,7 +157,7 @@ func (v *validation) sync(i int, known [2]bool) error {
 	for n, side := range crm.Sides {
 		object := s.Object(side)
 		if object == "" || len(object) > maxObject {
-			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "name an object of the %s account", side)
+			v.add(at+"/"+string(side)+"/object", CodeUnknownObject, "name an object of the %s account%s", side, v.choice(side))
 			continue
 		}
 		if !known[n] {
@@ -168,7 +168,7 @@ func (v *validation) sync(i int, known [2]bool) error {
 		switch {
 		case fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) || fault.Is(err, fault.Unsupported):
 			v.add(at+"/"+string(side)+"/object", CodeUnknownObject,
-				"the %s account has no such object: choose one of GET /v1/accounts/%s/objects", side, v.c.Account(side))
+				"the %s account has no such object%s", side, v.choice(side))
 		case err != nil && v.asks == askOrFail:
 			return fmt.Errorf("fields of the %s side: %w", side, err)
 		case err != nil:
@@ -195,6 +195,20 @@ func (v *validation) sync(i int, known [2]bool) error {
 	v.searchable(s, at, fields)
 	v.locked(i)
 	return v.archives(s, at)
+}
+
+// choice says where the objects of a side are listed, and those that every account has;
+// nothing while its account is unknown, which is said of that.
+func (v *validation) choice(side crm.Side) string {
+	app := v.apps[side.Index()]
+	if app == "" {
+		return ""
+	}
+	say := fmt.Sprintf(": choose one of GET /v1/accounts/%s/objects", v.c.Account(side))
+	if all := syncable(v.s.Drivers[app].App); len(all) > 0 {
+		say += ", such as " + strings.Join(all, ", ")
+	}
+	return say
 }
 
 // archives refuses to archive records in an app that has no way to.

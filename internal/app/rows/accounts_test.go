@@ -249,43 +249,6 @@ func TestRow13_AccountsAreReusedAndStayApart(t *testing.T) {
 	})
 }
 
-// TestRow16_RecordTypes: where an app has several, the admin chooses, and what
-// the app does not have is refused with where to look.
-func TestRow16_RecordTypes(t *testing.T) {
-	row(t, func(w *world) {
-		for f, want := range map[*fake]string{
-			w.left:  "[companies contacts deals], about them [calls meetings notes tasks]",
-			w.right: "[Account Contact Lead Opportunity], about them [Event Task]",
-		} {
-			var ids, activities []string
-			for _, o := range list[struct {
-				ID, Label string
-				Activity  *struct{}
-			}](w, "/v1/accounts/"+f.account+"/objects") {
-				if o.Activity == nil {
-					ids = append(ids, o.ID)
-				} else {
-					activities = append(activities, o.ID)
-				}
-				if o.Label == "" {
-					w.Errorf("%s has no label", o.ID)
-				}
-			}
-			slices.Sort(ids)
-			slices.Sort(activities)
-			equal(w, "record types of "+f.kind, fmt.Sprintf("%v, about them %v", ids, activities), want)
-		}
-		w.right.object = "Lead"
-		w.left.add("ann", "company", "Acme")
-		w.connect("mappings.city.right", []string{
-			"City",
-		}, "mappings.+", raw(`{"id":"company","left":["company"],"right":["Company"]}`))
-		w.invalid("unknown_object", "/syncs/0/left/object", "left.object", "tickets").says("/objects")
-		w.start()
-		w.right.has("ann", "Company", "Acme")
-	})
-}
-
 // TestRow17_OptionalKeysStayEmpty: saving works with leftovers of an app's
 // credentials left out, and left empty.
 func TestRow17_OptionalKeysStayEmpty(t *testing.T) {

@@ -326,10 +326,13 @@ func (w *world) connect(settings ...any) {
 }
 
 // save makes a connection of a document, for the length of the test, and returns its address.
-func (w *world) save(doc any) string {
+func (w *world) save(doc any) string { w.Helper(); return w.saveAs("", doc) }
+
+// saveAs is save with a query.
+func (w *world) saveAs(query string, doc any) string {
 	w.Helper()
 	var c struct{ ID, Name string }
-	w.want(201, "POST", "/v1/connections", doc).into(&c)
+	w.want(201, "POST", "/v1/connections"+query, doc).into(&c)
 	at := "/v1/connections/" + c.ID
 	w.forget(at, c.Name)
 	return at
