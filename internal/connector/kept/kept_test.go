@@ -35,6 +35,7 @@ type app struct {
 	pushes bool
 	during func() // while a write is on its way
 	at     time.Time
+	fails  error      // of a whole call
 	holds  crm.Fields // what it tells of a record that it wrote; nil = nothing
 }
 
@@ -49,6 +50,9 @@ func (a *app) App() crm.App {
 func (a *app) BatchWrite(_ context.Context, _ string, writes []connector.Write) ([]connector.Written, error) {
 	if a.during != nil {
 		a.during()
+	}
+	if a.fails != nil {
+		return nil, a.fails
 	}
 	id := writes[0].ID
 	if id == "" {
@@ -244,6 +248,21 @@ func TestTheAppsWordOfAWriteIsKept(t *testing.T) {
 			t.Errorf("%s: kept (-want +got):\n%s", name, d)
 		}
 	}
+}
+
+// TestACallThatFailsKeepsNothing: it is told as it is.
+func TestACallThatFailsKeepsNothing(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.told(ann, b.after(0), "city", "Hilo")
+	b.app.fails = errors.New("no answer")
+	out, err := b.conn.BatchWrite(t.Context(), object, []connector.Write{
+		{Op: connector.Update, ID: ann, Fields: crm.Fields{"city": crm.TextValue("Kona")}},
+	})
+	if !errors.Is(err, b.app.fails) || len(out) != 0 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	b.want(map[string]string{"city": "Hilo"})
 }
 
 // broken fails writes of the store.

@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/realgeeks/realgeeksfake"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/proof/written"
 	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
@@ -54,9 +55,8 @@ func opened(t testing.TB, rt http.RoundTripper, now func() time.Time) connector.
 	return c
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	connectortest.Run(t, connectortest.Harness{
+func harness() connectortest.Harness {
+	return connectortest.Harness{
 		Driver: realgeeks.Driver(),
 		New: func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
 			f, _ := fixture(t, clock)
@@ -66,7 +66,45 @@ func TestConformance(t *testing.T) {
 		PhoneOf:  func(i int) string { return fmt.Sprintf("808-555-%04d", i) },
 		BadField: "role", Bad: crm.TextValue("Astronaut"),
 		Fixed: true, Signs: &connectortest.Signs{Account: true},
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, harness())
+}
+
+// TestAnswersAreAsWritten: what is made of each answer, as it is meant to be and
+// otherwise, is in testdata.
+func TestAnswersAreAsWritten(t *testing.T) {
+	t.Parallel()
+	h := harness()
+	h.New = func(t testing.TB, clock *connectortest.Clock) connectortest.Fixture {
+		f, fake := fixture(t, clock)
+		f.Open = func(t testing.TB, tools connectortest.Tools) connector.Connector {
+			t.Helper()
+			cfg := config(tools.Transport(fakekit.Transport(fake)), clock.Now, site)
+			cfg.Rand = &counting{}
+			c, err := realgeeks.Open(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		return f
+	}
+	connectortest.Answers(t, h, "", written.Check)
+}
+
+// counting is a source of chance that can be told beforehand.
+type counting struct{ n byte }
+
+func (c *counting) Read(b []byte) (int, error) {
+	c.n++
+	for i := range b {
+		b[i] = c.n
+	}
+	return len(b), nil
 }
 
 // TestInTrouble: whatever call fails, it shows.
