@@ -482,6 +482,9 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 			c.rt.calls != c.calls {
 			t.Errorf("%s: %v, landed %t, %d calls", name, err, fault.MayHaveLanded(err), c.rt.calls)
 		}
+		if cause := c.ctx.Err(); cause != nil && !errors.Is(err, cause) || c.rt.err != nil && !errors.Is(err, c.rt.err) {
+			t.Errorf("%s: %v does not say what went wrong", name, err)
+		}
 		if err != nil && strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: the text %q holds personal data", name, err)
 		}

@@ -351,3 +351,17 @@ func TestFillTakesWhatCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestAPlaceThatCannotBeWrittenIsNone: a mark after the year 9999, which no text of a
+// time can tell, ends in an error, at the end of a scan and between two pages.
+func TestAPlaceThatCannotBeWrittenIsNone(t *testing.T) {
+	t.Parallel()
+	late := mark(time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC))
+	for name, next := range map[string]string{"at the end": "", "between two pages": "2"} {
+		s := &told{since: func(Query) (Result, error) { return Result{Next: next, Now: morning}, nil }}
+		req := connector.ChangesRequest{Object: "o", Cursor: late}
+		if page, err := Next(t.Context(), s, req, Options{Overlap: overlap}, morning); err == nil {
+			t.Errorf("%s: %+v", name, page)
+		}
+	}
+}
