@@ -142,7 +142,7 @@ func (c *ruleCompiler) settable(a crm.RuleAction, side crm.Side, at string) {
 	case !ok || fits || strings.TrimSpace(a.Value) == "":
 	case Several(field):
 		c.add(at+"/field", mapping.CodeIncompatible, quoted+" holds several values: use add_tag or remove_tag")
-	case field.Type == crm.TypeOption:
+	case slices.Contains([]crm.FieldType{crm.TypeOption, crm.TypeText, crm.TypeURL, ""}, field.Type):
 		c.add(at+"/value", mapping.CodeUnknownOption, quoted+" has no option "+strconv.Quote(a.Value)+
 			": choose one of its options")
 	case field.Type == crm.TypeNumber, field.Type == crm.TypeBoolean:

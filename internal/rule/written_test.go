@@ -142,6 +142,55 @@ func TestTreesAreCheckedAsWritten(t *testing.T) {
 	written.Check(t, "trees.txt", out.String())
 }
 
+// TestActionsAreCheckedAsWritten has actions write values of every kind to fields of
+// every kind; beside it what a field is to hold that is set.
+func TestActionsAreCheckedAsWritten(t *testing.T) {
+	t.Parallel()
+	fields := map[string]crm.Field{"Id": {Name: "Id", Type: crm.TypeText, ReadOnly: true}}
+	for _, typ := range append(slices.Clone(crm.FieldTypes), "") {
+		one := "one " + string(typ)
+		fields[one] = crm.Field{Name: one, Type: typ}
+	}
+	fields["several texts"] = crm.Field{Name: "several texts", Type: crm.TypeText, Multiple: true}
+	for _, typ := range []crm.FieldType{crm.TypeOption, crm.TypeOptions, crm.TypeText} {
+		for name, open := range map[string]bool{"closed": false, "open": true} {
+			name += " " + string(typ)
+			fields[name] = crm.Field{Name: name, Type: typ, OpenOptions: open, Options: []crm.Option{{Value: "a"}}}
+		}
+	}
+	var out strings.Builder
+	for _, name := range append(slices.Sorted(maps.Keys(fields)), "gone", "") {
+		fmt.Fprintf(&out, "%s\n", name)
+		for _, action := range []string{rule.ActionAddTag, rule.ActionSetField, "dance"} {
+			alike := map[string]string{}
+			var order []string
+			for _, value := range []string{" ", "a", " a ", "b", " 7.50 ", "true"} {
+				rules := []crm.Rule{{ID: "r", Direction: crm.DirectionToRight, Actions: []crm.RuleAction{
+					{Type: action, Field: name, Value: value},
+				}}}
+				_, problems := rule.CompileRules(rules, rule.Env{Right: fields})
+				said := told(problems)
+				if action == rule.ActionSetField {
+					v, ok := rule.ActionValue(fields[name], value)
+					said += fmt.Sprintf(" %d %q %t", v.Kind(), v.Text(), ok)
+				}
+				said = strings.ReplaceAll(said, fmt.Sprintf("%q", fmt.Sprintf("%q", value)), "…")
+				if alike[said] == "" {
+					order = append(order, said)
+				}
+				alike[said] += fmt.Sprintf(" %q", value)
+			}
+			for _, said := range order {
+				fmt.Fprintf(&out, "  %s%s: %s\n", action, alike[said], said)
+			}
+		}
+		for _, p := range rule.CheckTag(name, "b", crm.Right, rule.Env{Right: fields}) {
+			fmt.Fprintf(&out, "  tag: %s %s %s\n", p.Pointer, p.Code, p.Detail)
+		}
+	}
+	written.Check(t, "actions.txt", out.String())
+}
+
 // TestRulesDecideAsWritten lets sets of rules decide about records, both ways,
 // with fields that are there, gone and unknown.
 func TestRulesDecideAsWritten(t *testing.T) {
