@@ -194,8 +194,8 @@ func fitOptions(m *crm.Mapping, l, r crm.Field) optionFit {
 			out.Suggested[from], taken[to] = to, true
 		}
 	}
-	for from, to := range m.Transform.Options { // what the document says comes first
-		pair(from, to)
+	for from, to := range m.Transform.Options { // what the document says stays, though several become one
+		out.Suggested[from], taken[to] = to, true
 	}
 	for _, like := range []func(a, b crm.Option) bool{
 		func(a, b crm.Option) bool { return a.Value == b.Value },
