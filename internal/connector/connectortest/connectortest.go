@@ -170,6 +170,7 @@ func Run(t *testing.T, h Harness) {
 		{"TokenRevoked", testTokenRevoked},
 		{"TokenAlwaysRefused", testTokenRefused},
 		{"Owners", testOwners},
+		{"Nobody", testNobody},
 		{"CreateField", testCreateField},
 		{"DeleteField", testDeleteField},
 		{"Activities", asking(testActivities)},

@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"slices"
+	"net/http"
 	"testing"
 	"time"
 
@@ -30,6 +31,28 @@ func testOwners(t *testing.T, s *suite) {
 	for _, who := range []string{string(missingLike(crm.RecordID(id))), "", "no such"} {
 		if _, err := finder.OwnerEmail(t.Context(), who); !fault.Is(err, fault.NotFound) {
 			t.Errorf("OwnerEmail(%q): %v, want not_found", who, err)
+		}
+	}
+}
+
+// testNobody asks for the user of no address and of no ID: the app is not asked.
+func testNobody(t *testing.T, s *suite) {
+	calls := 0
+	x := s.Open(t, Tools{Tokens: s.tokens, Wrap: func(rt http.RoundTripper) http.RoundTripper {
+		return through(func(r *http.Request) (*http.Response, error) {
+			calls++
+			return rt.RoundTrip(r)
+		})
+	}}).Extras()
+	if x.OwnerByEmail == nil {
+		t.Skip("the app has no users to look up; that it does not claim them is checked under Abilities")
+	}
+	for _, who := range []string{"", " "} {
+		if _, err := x.OwnerByEmail(t.Context(), who); !fault.Is(err, fault.NotFound) || calls != 0 {
+			t.Errorf("OwnerByEmail(%q): %v after %d calls, want not_found after none", who, err, calls)
+		}
+		if _, err := x.OwnerEmail(t.Context(), who); !fault.Is(err, fault.NotFound) || calls != 0 {
+			t.Errorf("OwnerEmail(%q): %v after %d calls, want not_found after none", who, err, calls)
 		}
 	}
 }
