@@ -322,6 +322,9 @@ func typed(field, what string, was crm.Value) crm.Value {
 func TestRow94_LostKeys(t *testing.T) {
 	t.Parallel()
 	gone, none := crm.NullValue(), (func(*crm.Sync))(nil)
+	foreign := func(s *crm.Sync) {
+		s.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "origin", Right: "Origin"}, byEmail().ToRight[0])
+	}
 	for i, c := range []struct {
 		title    string
 		sync     func(*crm.Sync)
@@ -355,6 +358,14 @@ func TestRow94_LostKeys(t *testing.T) {
 			s.Match = crm.SameMatch(crm.MatchStep{By: crm.MatchByID, Left: "twin", Right: "$id"}, byEmail().ToRight[0])
 		}, func(p *Pair) {
 			p.Left.Fields["twin"], p.Left.Fields["email"], p.Left.Fields["phone"] = crm.TextValue("R2"), gone, gone
+		}, true},
+		{"a foreign ID that both hold", foreign, func(p *Pair) {
+			p.Left.Fields["email"], p.Left.Fields["phone"] = gone, gone
+			p.Left.Fields["origin"], p.Right.Fields["Origin"] = crm.TextValue("E-7"), crm.TextValue("e-7")
+		}, false},
+		{"another foreign ID each", foreign, func(p *Pair) {
+			p.Left.Fields["email"], p.Left.Fields["phone"] = gone, gone
+			p.Left.Fields["origin"], p.Right.Fields["Origin"] = crm.TextValue("E-7"), crm.TextValue("E-8")
 		}, true},
 	} {
 		t.Run(fmt.Sprintf("%d %s", i+1, c.title), func(t *testing.T) {
