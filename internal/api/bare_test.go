@@ -1,0 +1,32 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
+
+// TestAnObjectWithoutFields: that an object has no fields is known of it, and not
+// that nothing is known: a mapping of one is told.
+func TestAnObjectWithoutFields(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.accounts()
+	w.server.Drivers["bare"] = w.driver(appTable{
+		id: "bare", host: "api.bare.example.com", objects: map[string][]crm.Field{"things": nil},
+	})
+	bare := w.must(201, "POST", "/v1/accounts",
+		`{"app":"bare","name":"Bare","credentials":{"kind":"token","token":"pat-9"}}`).json(t)["id"].(string)
+	got := string(w.must(200, "GET", "/v1/accounts/"+bare+"/objects/things/fields", "").body)
+	if !strings.Contains(got, `"items":[]`) {
+		t.Errorf("its fields are %s", got)
+	}
+	got = string(w.must(201, "POST", "/v1/connections", fmt.Sprintf(`{"name":"N","left":{"account":%q},"right":{"account":%q},
+		"syncs":[{"id":"s","left":{"object":"things"},"right":{"object":"Contact"},
+		"mappings":[{"id":"m","left":["ghost"],"right":["LastName"]}]}]}`, bare, w.right)).body)
+	if !strings.Contains(got, "/syncs/0/mappings/0/left/0") || !strings.Contains(got, "unknown_field") {
+		t.Errorf("a mapping of a field that it has not: %s", got)
+	}
+}
