@@ -66,8 +66,9 @@ func TestLostAnswerThenARival(t *testing.T) {
 	}
 	wire.plan(nil, rival)
 	_, err := s.Write(t.Context(), put("s", store.IfVersion(1)))
-	if !fault.Is(err, fault.Unavailable) || !fault.MayHaveLanded(err) {
-		t.Errorf("error = %v, want unavailable, may have landed", err)
+	if !fault.Is(err, fault.Unavailable) || !fault.MayHaveLanded(err) ||
+		!strings.HasSuffix(err.Error(), ": the answer to the write was lost and the item has changed since") {
+		t.Errorf("error = %v, want unavailable, may have landed, with the reason", err)
 	}
 	wantVersion(t, s, key("s"), 3)
 }

@@ -39,6 +39,12 @@ type request struct {
 	ExclusiveStartKey map[string]attribute
 	RequestItems      json.RawMessage
 	TransactItems     []json.RawMessage
+	TableName         string
+
+	TimeToLiveSpecification struct {
+		AttributeName string
+		Enabled       bool
+	}
 }
 
 type attribute struct{ S, N, B string }
