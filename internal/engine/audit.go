@@ -63,7 +63,7 @@ func (e *Engine) auditDue(conf *crm.Sync, st *scanState) *auditing {
 	if age < 0 {
 		return nil
 	}
-	n := int64(float64(max(st.Audit.Known, 1))*float64(age)/(auditPace*float64(round))) + st.Audit.Owed
+	n := int64(float64(st.Audit.Known)*float64(age)/(auditPace*float64(round))) + st.Audit.Owed
 	if n < auditSlice && age < min(auditWait, round) {
 		return nil
 	}

@@ -205,7 +205,7 @@ func (b *batch) decideLater(u *unit) {
 // rememberLater stores what differs, and nothing else of the pair: it has not been
 // decided under the settings yet.
 func (b *books) rememberLater(u *unit) {
-	if !u.link.paired() || u.decision.Base == nil {
+	if u.decision.Base == nil { // it could not be found out
 		return
 	}
 	l := u.link.clone()

@@ -345,7 +345,7 @@ func (b *books) rouseIn(ctx context.Context, sc scope) error {
 		Table: store.Links, Workspace: sc.ws, Partition: partition, Prefix: prefix, Limit: awaitedPage,
 	}
 	page, err := b.s.Store.Query(ctx, q)
-	if err != nil || len(page.Items) == 0 && page.Next == "" {
+	if err != nil {
 		return err
 	}
 	items := page.Items
@@ -437,18 +437,19 @@ func (e *Engine) attendAwaited(
 		Limit: awaitedPage, Cursor: at,
 	})
 	if err != nil {
-		return true, err
+		return waits, err
 	}
 	e.awaiting.put(sc, page.Next)
+	waits = len(page.Items) > 0 || at != ""
 	all := make([]awaitedItem, len(page.Items))
 	for i, it := range page.Items {
 		if all[i], err = decodeAwaited(it); err != nil {
-			return true, err
+			return waits, err
 		}
 	}
 	live, err := e.nowLinked(ctx, sc, all)
 	if err != nil || len(live) == 0 {
-		return len(page.Items) > 0 || at != "", err
+		return waits, err
 	}
 	var due []store.Item
 	for i, it := range page.Items {
@@ -457,7 +458,7 @@ func (e *Engine) attendAwaited(
 		}
 	}
 	e.Mark("partner_found_linked")
-	return true, e.rouse(ctx, sc, conn, due)
+	return waits, e.rouse(ctx, sc, conn, due)
 }
 
 // awaitedOr takes records that wait for a partner away, of a person or for one. What
