@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -434,6 +435,31 @@ func TestATextIsFoundInEveryForm(t *testing.T) {
 	}
 	if Trace(item("nothing"), []string{""}) != "" || Trace(item("nothing"), []string{"some"}) != "" {
 		t.Error("a text is found that is not there")
+	}
+	if Trace(item("of ann"), []string{"", "ann"}) != "ann" {
+		t.Error("a text is not found beside an empty one")
+	}
+	intended, err := (&intent{ID: "int", Entries: []intentEntry{{Left: "l_ann"}}}).encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := packOver(0, []byte("of ann"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write([]byte("of ann")); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	for name, it := range map[string]store.Item{
+		"a partition": {Key: store.Key{Partition: "of ann"}}, "a sort": {Key: store.Key{Sort: "of ann"}},
+		"an index": {Index: "of ann"}, "an index sort": {IndexSort: "of ann"}, "packed": {Data: packed},
+		"zipped": {Data: zipped.Bytes()}, "a lease": {Data: []byte(compact(lease{Intent: intended}))},
+	} {
+		if Trace(it, []string{"bob", "ann"}) != "ann" {
+			t.Errorf("a text is not found in %s", name)
+		}
 	}
 	for length := 9; length < 24; length++ {
 		text := strings.Repeat("ann@example.com~", 2)[:length]
