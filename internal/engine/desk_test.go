@@ -234,6 +234,7 @@ type sayer struct {
 	odd   bool              // it answers for another value than it was asked
 	users map[string]string // with their addresses; nil = it cannot be asked for any
 	hides map[string]error  // why it says nothing of a user
+	self  func(context.Context) (string, error) // nil = it cannot say who we are
 }
 
 func (a *sayer) App() crm.App {
@@ -244,7 +245,7 @@ func (a *sayer) App() crm.App {
 }
 
 func (a *sayer) Extras() connector.Extras {
-	x := connector.Extras{History: a.history}
+	x := connector.Extras{History: a.history, Self: a.self}
 	if a.users != nil {
 		x.OwnerEmail, x.OwnerByEmail = a.ownerEmail, a.ownerByEmail
 	}

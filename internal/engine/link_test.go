@@ -20,7 +20,10 @@ func filledLink() *link {
 		Others: []crm.RecordID{"o"}, Claims: []string{"k"}, Claimed: crm.Left, Made: time.Unix(1, 0), By: "run", Joined: 6,
 		Since: time.Unix(2, 0), Pages: []string{"p"}, AliasOf: "x", Merged: true, Once: true, ByHand: true,
 		Awaits: map[crm.MappingID]awaited{"m": {crm.Left, "d"}},
-		Loop:   &loop{At: 3, N: 4, Fields: map[crm.MappingID]int{"m": 5}, Frozen: []crm.MappingID{"m"}},
+		Loop: &loop{
+			At: 3, N: 4, Fields: map[crm.MappingID]int{"m": 5}, Frozen: []crm.MappingID{"m"},
+			Since: map[crm.MappingID]int64{"m": 6},
+		},
 	}
 }
 
@@ -47,7 +50,7 @@ func TestLinkComparesAndClonesWhole(t *testing.T) {
 	c := full.clone()
 	c.Base["m"], c.Others[0], c.Claims[0], c.Pages[0] = crm.Agreed{}, "", "", ""
 	c.await("m", crm.Right, "e")
-	c.Loop.N, c.Loop.Fields["m"], c.Loop.Frozen[0] = 0, 0, ""
+	c.Loop.N, c.Loop.Fields["m"], c.Loop.Frozen[0], c.Loop.Since["m"] = 0, 0, "", 0
 	if d := cmp.Diff(full, filledLink()); d != "" {
 		t.Errorf("a change of the clone shows in the original: %s", d)
 	}
