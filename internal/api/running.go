@@ -160,7 +160,6 @@ func (s *server) getStatus(ctx context.Context, in *connectionPath) (*statusOutp
 	if err != nil {
 		return nil, err
 	}
-	some(&syncs)
 	hooks, lately, err := s.webhookTroubles(ctx, c)
 	if err != nil {
 		return nil, err
