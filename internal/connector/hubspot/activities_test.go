@@ -159,10 +159,6 @@ func TestActivitiesInTrouble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bob, err := fake.Core().CreateRecord("contacts", map[string]string{"email": "b@example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	note, err := fake.Core().CreateRecord("notes", map[string]string{
 		"hs_note_body": "hello", "hs_timestamp": "2026-03-02T09:00:00Z", aboutContacts: ann.ID,
 	})
@@ -171,12 +167,16 @@ func TestActivitiesInTrouble(t *testing.T) {
 	}
 	clock.Advance(lag)
 	fields := []string{"hs_note_body", aboutContacts}
-	// Each time another one, so that there is something to write whichever call fails.
+	// Each time somebody new, so that there is something to write whichever call fails.
+	n := 0
 	flip := func(fields crm.Fields) func(context.Context, connector.Connector) error {
-		n := 0
 		return func(ctx context.Context, c connector.Connector) error {
 			n++
-			fields[aboutContacts] = crm.TextValue([]string{ann.ID, bob.ID}[n%2])
+			one, err := fake.Core().CreateRecord("contacts", map[string]string{"email": fmt.Sprintf("n%d@example.com", n)})
+			if err != nil {
+				return err
+			}
+			fields[aboutContacts] = crm.TextValue(one.ID)
 			return connectortest.Writing("notes", connector.Write{
 				Op: connector.Update, ID: crm.RecordID(note.ID), Fields: fields,
 			})(ctx, c)

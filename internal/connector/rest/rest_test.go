@@ -491,6 +491,49 @@ func TestCallsWithoutAnAnswer(t *testing.T) {
 	}
 }
 
+// closing tells whether an answer's body was closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+// TestBodiesAreClosed: whatever an answer is, its connection is given back.
+func TestBodiesAreClosed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   io.Reader
+	}{
+		"fine":   {200, strings.NewReader("{}")},
+		"failed": {500, strings.NewReader("oops")},
+		"cut":    {200, broken{}},
+		"large":  {200, io.LimitReader(blanks{}, connector.MaxResponse+1)},
+	} {
+		body := &closing{Reader: c.body}
+		_, _ = open(t, acme(), answer{c.status, body}, connector.Config{}).Call(t.Context(), rest.Request{
+			Op: "acme: read", Path: "/p",
+		}, nil) // what comes of it is asserted elsewhere
+		if !body.closed {
+			t.Errorf("%s: it is left open", name)
+		}
+	}
+}
+
+// answer answers with a body as it is.
+type answer struct {
+	status int
+	body   io.ReadCloser
+}
+
+func (a answer) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: a.body, Request: req}, nil
+}
+
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("reset") }
