@@ -8,6 +8,22 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
+// TestASyncThatIsOffLacksNoStep: of a draft's sync without a mapping it is told that
+// nothing would travel, unless it is off.
+func TestASyncThatIsOffLacksNoStep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.accounts()
+	for direction, lacks := range map[string]bool{"both": true, "to_left": true, "off": false} {
+		got := string(w.must(201, "POST", "/v1/connections", fmt.Sprintf(`{"name":"N","left":{"account":%q},"right":{"account":%q},
+			"syncs":[{"id":"s","direction":%q,"left":{"object":"contacts"},"right":{"object":"Contact"}}]}`,
+			w.left, w.right, direction)).body)
+		if strings.Contains(got, `"/syncs/0/mappings"`) != lacks {
+			t.Errorf("%s: %s", direction, got)
+		}
+	}
+}
+
 // TestAnObjectWithoutFields: that an object has no fields is known of it, and not
 // that nothing is known: a mapping of one is told.
 func TestAnObjectWithoutFields(t *testing.T) {

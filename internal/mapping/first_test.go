@@ -8,6 +8,31 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
+// TestAFieldThatHoldsLittle: a text is counted in characters, and is refused where it
+// is longer than the field; a field that says nothing takes any.
+func TestAFieldThatHoldsLittle(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		most int
+		text string
+		fits bool
+	}{
+		{0, "abc", true}, {1, "a", true}, {1, "é", true}, {1, "ab", false}, {2, "日本", true}, {2, "abc", false},
+	} {
+		m, problems := mapping.Compile(crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"r"}}, mapping.Env{
+			Left:  map[string]crm.Field{"l": {Name: "l", Type: crm.TypeText}},
+			Right: map[string]crm.Field{"r": {Name: "r", Type: crm.TypeText, MaxLength: c.most}},
+		})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		_, err := m.Render(crm.Right, crm.TextValue(c.text), crm.Fields{})
+		if (err == nil) != c.fits || !c.fits && fault.CodeOf(err) != mapping.CodeTooLong {
+			t.Errorf("%q into %d characters: %v", c.text, c.most, err)
+		}
+	}
+}
+
 // TestTheFirstOfAListIsWhatItsTargetTakes: the first item of several goes into a text
 // as a text, letter for letter, and into a choice as one of its options.
 func TestTheFirstOfAListIsWhatItsTargetTakes(t *testing.T) {

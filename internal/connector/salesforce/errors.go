@@ -112,7 +112,7 @@ func neutral(problems []problem) []rest.Problem {
 			words = []string{"INSUFFICIENT_ACCESS"}
 		}
 		fields := slices.DeleteFunc(slices.Clone(p.Fields), func(f string) bool { return !named(f) })
-		if f := p.mentioned(); f != "" && !slices.Contains(fields, f) {
+		if f := p.mentioned(); f != "" { // one that is among them counts once
 			fields = append(fields, f)
 		}
 		out = append(out, rest.Problem{Words: words, Fields: fields})

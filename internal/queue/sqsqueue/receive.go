@@ -161,9 +161,8 @@ func (q *Queue) each(
 	pauses := q.opts.Retry.Pauses()
 	for len(left) > 0 {
 		failed, err := ask(ctx, left)
-		if err != nil {
+		if err != nil { // then none failed by itself
 			q.whole(op, left, err, errs)
-			break
 		}
 		if left = sort(op, failed, errs); len(left) > 0 && pauses.Next(ctx) != nil {
 			break
