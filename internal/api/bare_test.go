@@ -24,6 +24,22 @@ func TestASyncThatIsOffLacksNoStep(t *testing.T) {
 	}
 }
 
+// TestAPlanOfADraftTellsItsForm: what of a document is not of its form is told of one
+// that is a draft as well, beside the steps that it lacks.
+func TestAPlanOfADraftTellsItsForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.accounts()
+	got := string(w.must(200, "POST", "/v1/connections/import/plan", fmt.Sprintf(`{"name":"N","left":{"account":%q},
+		"right":{"account":%q},"syncs":[{"id":"s","conflict":"sometimes","left":{"object":"contacts"},
+		"right":{"object":"Contact"}}]}`, w.left, w.right)).body)
+	for _, want := range []string{`"draft":true`, `"valid":false`, `"/syncs/0/conflict"`, `"/syncs/0/mappings"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not said: %s", want, got)
+		}
+	}
+}
+
 // TestAnObjectWithoutFields: that an object has no fields is known of it, and not
 // that nothing is known: a mapping of one is told.
 func TestAnObjectWithoutFields(t *testing.T) {
