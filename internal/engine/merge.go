@@ -76,6 +76,9 @@ func (s *session) followMerges(ctx context.Context, us []*unit) (again bool, err
 	return again, nil
 }
 
+// keeperRanks is by how many things the keeper is told from others.
+const keeperRanks = 6
+
 // keeper is the one whose link the survivor has from now on: the link of the
 // primary record, which is the survivor itself where it kept its ID. Where the
 // app does not say which one that was, it is the one whose agreed values the
@@ -90,8 +93,7 @@ func (s *session) keeper(g *merging) *unit {
 	if len(linked) == 0 {
 		return nil
 	}
-	rank := func(u *unit) []int {
-		n := []int{0, 0, 0, 0, 0, 0}
+	rank := func(u *unit) (n [keeperRanks]int) {
 		if u.partnerAlive() {
 			n[0] = 1
 		}
@@ -108,7 +110,8 @@ func (s *session) keeper(g *merging) *unit {
 		return n
 	}
 	return slices.MaxFunc(linked, func(a, b *unit) int {
-		if c := slices.Compare(rank(a), rank(b)); c != 0 {
+		mine, theirs := rank(a), rank(b)
+		if c := slices.Compare(mine[:], theirs[:]); c != 0 {
 			return c
 		}
 		return compareIDs(b.id, a.id) // the older one
