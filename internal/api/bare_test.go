@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 // TestASyncThatIsOffLacksNoStep: of a draft's sync without a mapping it is told that
@@ -36,6 +37,33 @@ func TestAPlanOfADraftTellsItsForm(t *testing.T) {
 	for _, want := range []string{`"draft":true`, `"valid":false`, `"/syncs/0/conflict"`, `"/syncs/0/mappings"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not said: %s", want, got)
+		}
+	}
+}
+
+// TestWhatIsAskedForMoreCloselyMayFail: where a list is narrowed, each request to the
+// engine that this takes may fail, and the list is none then.
+func TestWhatIsAskedForMoreCloselyMayFail(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	record := "/v1/connections/" + f.connection + "/syncs/contacts/records/left/1/history?field="
+	for _, path := range []string{"/v1/log?job_status=failure", "/v1/log?job_status=success", record + "email", record + "old"} {
+		f.server.jobs.ended = nil // how a run ended is remembered
+		f.engine.requests.Store(0)
+		f.must(200, "GET", path, "")
+		requests := f.engine.requests.Load()
+		if requests == 0 {
+			t.Errorf("%s asks the engine for nothing", path)
+		}
+		for n := int64(1); n <= requests; n++ {
+			f.server.jobs.ended = nil
+			f.engine.requests.Store(0)
+			f.engine.failAt = n
+			f.engine.fails = fault.New("test: engine", fault.Unavailable, "", "the engine does not answer")
+			if r := f.do("GET", path, ""); r.status != 503 {
+				t.Errorf("%s: request %d fails, and the answer is %d: %s", path, n, r.status, r.body)
+			}
+			f.engine.failAt = 0
 		}
 	}
 }
