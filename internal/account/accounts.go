@@ -242,7 +242,7 @@ func (s *Service) withCredentials(
 	case change.BaseURL != nil || a.LoginURL == "":
 		a.LoginURL = a.BaseURL
 	}
-	a.Kind, a.Status = change.Credentials.Kind, StatusOK
+	a.Kind, a.Status, a.Scopes = change.Credentials.Kind, StatusOK, nil
 	if err := s.samePortal(ctx, d, a, fields); err != nil {
 		return a, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -304,7 +305,7 @@ func TestUpdate(t *testing.T) {
 	if err != nil || got.Name != "Marketing" || got.Version != a.Version+1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if read, err := s.Get(ctx, ws, a.ID); err != nil || read != got {
+	if read, err := s.Get(ctx, ws, a.ID); err != nil || !reflect.DeepEqual(read, got) {
 		t.Errorf("read %+v, %v; want what Update answered: %+v", read, err, got)
 	}
 	_, err = s.Update(ctx, ws, a.ID, a.Version, Change{Name: &name})

@@ -421,6 +421,7 @@ func (s *Service) storeGrant(ctx context.Context, f flow, g connector.Grant, a A
 	if g.ExternalID != "" {
 		a.ExternalID = g.ExternalID
 	}
+	a.Scopes = scopesOf(g)
 	c.Serial++
 	var err error
 	c.Grant, err = s.sealGrant(ctx, f.WS, a.ID, grant{

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -156,7 +157,7 @@ func (s *Service) Test(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID
 			a.ExternalID = identity.ExternalID
 		}
 		a.Status = StatusOK
-		return *a != before
+		return !reflect.DeepEqual(*a, before)
 	})
 	if err == nil {
 		err = portal

@@ -108,6 +108,7 @@ type Account struct {
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	Scopes    []string  `json:"-"` // what the app said it granted, sorted, when it last gave a token; empty = it did not say
 	Version   int64     `json:"-"` // grows with every write of the item
 	Revision  int64     `json:"-"` // grows with every change of what clients own; the ETag
 }
@@ -147,8 +148,9 @@ func credentialKey(ws crm.WorkspaceID, id crm.AccountID) store.Key {
 
 // storedAccount is an account with the version of its form.
 type storedAccount struct {
-	V        int   `json:"v"`
-	Revision int64 `json:"rev,omitempty"`
+	V        int      `json:"v"`
+	Revision int64    `json:"rev,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
 	Account
 }
 
@@ -202,14 +204,16 @@ func decodeAccount(item store.Item) (Account, error) {
 	if err := checkFormat(op, a.V); err != nil {
 		return Account{}, err
 	}
-	a.Account.Version, a.Account.Revision = item.Version, a.Revision+1
+	a.Account.Version, a.Account.Revision, a.Account.Scopes = item.Version, a.Revision+1, a.Scopes
 	return a.Account, nil
 }
 
 // accountWrite is the change that stores a if it is still at version a.Version.
 func (s *Service) accountWrite(ws crm.WorkspaceID, a *Account) (store.Write, error) {
 	a.UpdatedAt = s.o.Now().UTC()
-	b, err := encode(storedAccount{V: formatVersion, Revision: max(a.Revision-1, 0), Account: *a})
+	b, err := encode(storedAccount{
+		V: formatVersion, Revision: max(a.Revision-1, 0), Scopes: a.Scopes, Account: *a,
+	})
 	return store.Write{Item: store.Item{Key: accountKey(ws, a.ID), Data: b}, If: store.IfVersion(a.Version)}, err
 }
 

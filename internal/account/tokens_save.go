@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -52,6 +57,25 @@ func (t *tokens) saved() {
 	t.pending = nil
 }
 
+// What is kept of what an app says that it granted.
+const (
+	maxScopes = 200
+	maxScope  = 200 // bytes
+)
+
+// scopesOf lists what was granted, sorted.
+func scopesOf(g connector.Grant) []string {
+	var out []string
+	for _, scope := range g.Scopes[:min(len(g.Scopes), maxScopes)] {
+		if n := len(scope); n > 0 && n <= maxScope && !strings.ContainsFunc(scope, unicode.IsControl) &&
+			utf8.ValidString(scope) {
+			out = append(out, scope)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // putGrant writes the credential, and with it what the grant says about the account.
 func (a *attempt) putGrant(ctx context.Context, g connector.Grant) error {
 	acc, err := a.s.load(ctx, a.at.ws, a.at.id)
@@ -66,7 +90,11 @@ func (a *attempt) putGrant(ctx context.Context, g connector.Grant) error {
 	if acc.ExternalID == "" {
 		acc.ExternalID = g.ExternalID
 	}
-	if acc == before {
+	// An answer without scopes is one that says that they are as before: RFC 6749, section 5.1.
+	if scopes := scopesOf(g); len(scopes) > 0 {
+		acc.Scopes = scopes
+	}
+	if reflect.DeepEqual(acc, before) {
 		return a.put(ctx)
 	}
 	_, err = a.s.storeBoth(ctx, a.at.ws, acc, a.c)

@@ -83,6 +83,7 @@ type accountOutput struct {
 type accountView struct {
 	account.Account
 	Problems []engine.Waiting `json:"problems" nullable:"false" doc:"What waits for this account: a right, a grant, a limit, an app that is silent"`
+	Granted  granted          `json:"granted" readOnly:"true"`
 }
 
 // AccountPath names an account.
@@ -99,8 +100,10 @@ type accountPatch struct {
 	SaveDuplicates *bool `json:"save_duplicates,omitempty" doc:"Write past the app's duplicate rules; Salesforce lets alert rules be passed, not block rules"`
 }
 
-func accountAnswer(a account.Account) *accountOutput {
-	return &accountOutput{ETag: etag(a.Revision), Body: accountView{Account: a, Problems: []engine.Waiting{}}}
+// accountAnswer shows an account that nothing is known to wait for.
+func (s *server) accountAnswer(ctx context.Context, who access.Principal, a account.Account) *accountOutput {
+	view := accountView{Account: a, Problems: []engine.Waiting{}, Granted: s.granted(ctx, who, a, nil)}
+	return &accountOutput{ETag: etag(a.Revision), Body: view}
 }
 
 func (s *server) listAccounts(ctx context.Context, in *ListInput) (*listOutput[accountView], error) {
@@ -113,9 +116,10 @@ func (s *server) listAccounts(ctx context.Context, in *ListInput) (*listOutput[a
 	if err != nil {
 		return nil, err
 	}
+	var read []crm.Connection // once, for all that told
 	views := make([]accountView, len(all))
 	for i, a := range all {
-		views[i] = accountView{Account: a, Problems: waits[a.ID]}
+		views[i] = accountView{Account: a, Problems: waits[a.ID], Granted: s.granted(ctx, access.From(ctx), a, &read)}
 		some(&views[i].Problems)
 		remedies(views[i].Problems)
 	}
@@ -128,7 +132,7 @@ func (s *server) getAccount(ctx context.Context, in *AccountPath) (*accountOutpu
 	if err != nil {
 		return nil, err
 	}
-	out := accountAnswer(a)
+	out := s.accountAnswer(ctx, access.From(ctx), a)
 	waits, err := s.Engine.AccountWaits(ctx, ws)
 	if err != nil {
 		return nil, err
@@ -159,7 +163,7 @@ func (s *server) createAccount(ctx context.Context, in *accountInput) (*accountO
 	if err != nil {
 		return nil, accountRefusal(err)
 	}
-	out := accountAnswer(s.learn(ctx, who.Workspace, a))
+	out := s.accountAnswer(ctx, who, s.learn(ctx, who.Workspace, a))
 	out.Location = "/v1/accounts/" + string(a.ID)
 	return out, nil
 }
@@ -222,7 +226,7 @@ func (s *server) updateAccount(ctx context.Context, in *struct {
 	if change.Credentials != nil {
 		s.resume(ctx, who.Workspace, a.ID)
 	}
-	return accountAnswer(a), nil
+	return s.accountAnswer(ctx, who, a), nil
 }
 
 // resume lets connections go on that waited for an account. The account is
@@ -529,7 +533,7 @@ func (s *server) oauthCallback(ctx context.Context, in *callbackInput) (*account
 	}
 	s.schemas.forget(done.Workspace, done.ID, "")
 	s.resume(context.WithoutCancel(ctx), done.Workspace, done.ID)
-	return accountAnswer(done.Account), nil
+	return s.accountAnswer(ctx, who, done.Account), nil
 }
 
 // cookie is the value of one of the cookies in a header; "" = it has none of that name.

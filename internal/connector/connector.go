@@ -218,6 +218,10 @@ type Driver struct {
 	Open func(Config) (Connector, error)
 	// OAuth is nil for apps without it.
 	OAuth OAuth
+	// Needs lists what a grant has to have (Grant.Scopes) for an object's records to be
+	// read, or also written: of each entry one scope, the narrowest first. Empty for an
+	// object of which it is not known; nil where grants say nothing.
+	Needs func(object string, write bool) [][]string
 	// Webhooks is nil for apps that do not call us.
 	Webhooks Webhooks
 	// Refused is the answer to a delivery that was refused for good, for a reason, a
@@ -241,7 +245,7 @@ type Grant struct {
 	ExpiresIn    time.Duration // zero = unknown: use until refused
 	BaseURL      string        // host for data calls, when the app says; re-checked by the caller
 	ExternalID   string        // portal or org ID
-	Scopes       []string
+	Scopes       []string      // what was granted, in the app's words; empty = it does not say
 }
 
 // OAuth authorises accounts of one app. base is the login host, "" for the app's own.

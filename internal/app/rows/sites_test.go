@@ -2,6 +2,7 @@ package rows
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 
 // consents authorises an app in the browser, as an admin does, and returns the
 // address of the account that it makes or means.
-func (w *world) consents(f *fake) string {
+func (w *world) consents(f *fake, but ...string) string {
 	w.Helper()
 	var begun struct{ URL string }
 	w.want(201, "POST", "/v1/oauth/hubspot/authorizations", map[string]string{
@@ -22,7 +23,11 @@ func (w *world) consents(f *fake) string {
 		w.Fatal(err)
 	}
 	cookie, _, _ := strings.Cut(first.header.Get("Set-Cookie"), ";")
-	consent := w.send(f.url, "", "GET", "/oauth/authorize?"+at.RawQuery, nil) // its page is at its own host
+	asked := at.Query()
+	asked.Set("scope", strings.Join(slices.DeleteFunc(strings.Fields(asked.Get("scope")), func(scope string) bool {
+		return slices.Contains(but, scope)
+	}), " "))
+	consent := w.send(f.url, "", "GET", "/oauth/authorize?"+asked.Encode(), nil) // its page is at its own host
 	back, err := url.Parse(consent.header.Get("Location"))
 	if err != nil {
 		w.Fatal(err)

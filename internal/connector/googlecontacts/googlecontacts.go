@@ -32,7 +32,7 @@ const (
 
 // Driver returns the Google Contacts driver.
 func Driver() connector.Driver {
-	return connector.Driver{App: app(), Open: Open, OAuth: oauth}
+	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Needs: needs}
 }
 
 func app() crm.App {
@@ -80,6 +80,16 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 	Scopes: []string{"https://www.googleapis.com/auth/contacts", "https://www.googleapis.com/auth/userinfo.email"},
 	Style:  oauth2.AuthStyleInParams,
 	Words:  map[string]rest.Meaning{"admin_policy_enforced": rest.GrantGone},
+}
+
+// needs are the scopes of contacts; the user can untick each of those that are asked for.
+// Source: developers.google.com/people/api/rest/v1/people.connections/list and its siblings.
+func needs(_ string, write bool) [][]string {
+	const contacts = "https://www.googleapis.com/auth/contacts"
+	if write {
+		return [][]string{{contacts}}
+	}
+	return [][]string{{contacts + ".readonly", contacts}}
 }
 
 // Open returns a connector to one user's contacts.

@@ -3,6 +3,7 @@ package hubspot
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ const (
 
 // Driver returns the HubSpot driver.
 func Driver() connector.Driver {
-	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Webhooks: webhooks{}}
+	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Needs: needs, Webhooks: webhooks{}}
 }
 
 func app() crm.App {
@@ -145,6 +146,22 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 		}
 		return true
 	},
+}
+
+// needs are the scopes of an object. Those of contacts are those of activities, too.
+// Source: docs/api-reference/2026-03, the scopes of each call.
+func needs(object string, write bool) [][]string {
+	if _, about := activityTypes[object]; about {
+		object = contacts
+	}
+	if !slices.ContainsFunc(aboutObjects, func(o crm.Object) bool { return o.ID == object }) {
+		return nil
+	}
+	out := [][]string{{"crm.objects." + object + ".read"}}
+	if write {
+		out = append(out, []string{"crm.objects." + object + ".write"})
+	}
+	return out
 }
 
 // Open returns a connector to one account. Kind token uses the private app's

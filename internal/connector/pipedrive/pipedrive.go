@@ -59,7 +59,7 @@ func find(op, id string, n, limit int) (object, error) {
 
 // Driver returns the Pipedrive driver.
 func Driver() connector.Driver {
-	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Webhooks: webhooks{}}
+	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Needs: needs, Webhooks: webhooks{}}
 }
 
 func app() crm.App {
@@ -123,6 +123,19 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 		g.BaseURL = strings.TrimRight(domain, "/")
 		return err == nil && u.Host != ""
 	},
+}
+
+// needs are the scopes of an object: of two names, the one that only reads and the one
+// that does all. Source: pipedrive.readme.io/docs/marketplace-scopes-and-permissions-explanations.
+func needs(object string, write bool) [][]string {
+	scope, known := map[string]string{"persons": "contacts", "organizations": "contacts", "deals": "deals"}[object]
+	switch {
+	case !known:
+		return nil
+	case write:
+		return [][]string{{scope + ":full"}}
+	}
+	return [][]string{{scope + ":read", scope + ":full"}}
 }
 
 // Open returns a connector to one company. Kind token uses a user's API token as it

@@ -62,7 +62,7 @@ var mergeable = map[string]bool{"Contact": true, "Lead": true, "Account": true}
 
 // Driver returns the Salesforce driver.
 func Driver() connector.Driver {
-	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Webhooks: webhooks{}}
+	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Needs: needs, Webhooks: webhooks{}}
 }
 
 func app() crm.App {
@@ -146,6 +146,11 @@ func apiUsage(info string) (used, limit int, ok bool) {
 	}
 	return 0, 0, false
 }
+
+// needs says that the API is one right: what may be done with an object is a matter of
+// the user's profile, which no grant tells.
+// Source: help.salesforce.com, "OAuth Tokens and Scopes".
+func needs(string, bool) [][]string { return [][]string{{"api", "full"}} }
 
 // oauth authorises orgs. Production orgs log in at the common host, sandboxes at
 // test.salesforce.com, and every org at its own My Domain. There is no expires_in: a
