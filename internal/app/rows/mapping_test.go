@@ -2,6 +2,7 @@ package rows
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -318,6 +319,12 @@ func TestRow154_CompatibleTypes(t *testing.T) {
 		w.pull()
 		w.right.has("ann", "Score__c", "7.5")
 		w.stands(w.left, ann, "in_sync", "")
+
+		// A required field takes its record with it.
+		long := w.left.add("bob", "lastname", strings.Repeat("x", 200), "city", "Lund")
+		w.pull()
+		equal(w, "whose required field does not fit", w.view(w.left, long).State, "failing")
+		w.right.lacks("bob")
 	})
 }
 

@@ -415,6 +415,21 @@ func TestRow107_NameCheckedByPhone(t *testing.T) {
 	})
 }
 
+// TestRow107_TheIDIsWrittenBack: who was found by name and phone is found by the ID the
+// next time.
+func TestRow107_TheIDIsWrittenBack(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.make("contacts", map[string]string{"firstname": "Ann", "lastname": "Roe", "phone": "(212) 555-0101"})
+		twin := w.right.make("Contact", map[string]string{"FirstName": "Ann", "LastName": "Roe", "Phone": "+12125550101"})
+		w.connect("match", by(`{"by":"id","left":"company","right":"$id","on_missing":"error","write_back":true},`+byTheirName))
+		w.start()
+		equal(w, "the partner", w.stands(w.left, ann, "in_sync", "").Partner, twin)
+		w.left.holds(w.left.get(ann), "company", twin)
+		w.left.count(1)
+		w.right.count(1)
+	})
+}
+
 // TestRow111_DuplicatesInOneApp: two records with one identity are both left
 // alone and listed, until a person links or merges.
 func TestRow111_DuplicatesInOneApp(t *testing.T) {
@@ -443,6 +458,26 @@ func TestRow111_DuplicatesInOneApp(t *testing.T) {
 		equal(w, "partner after a person linked", w.stands(w.left, ann, "in_sync", "").Partner, one)
 		w.right.holds(w.right.get(one), "Title", "Judge")
 		w.right.holds(w.right.get(two), "Title", "")
+	})
+}
+
+// TestRow111_MergedIntoOne: once a person merged them in their app there is one, and it
+// is synced.
+func TestRow111_MergedIntoOne(t *testing.T) {
+	row(t, func(w *world) {
+		one := w.right.add("ann", "MailingCity", "One")
+		two := w.right.add("ann", "MailingCity", "Two")
+		ann := w.left.add("ann", "jobtitle", "Judge")
+		w.connect()
+		w.start()
+		w.stands(w.right, one, "duplicate", w.view(w.right, one).Code)
+		w.right.holds(w.right.get(one), "Title", "")
+		w.right.knob("POST", "records/Contact/"+two+"/merge", map[string]string{"into": one})
+		w.pull()
+		w.pull()
+		equal(w, "the partner after the merge", w.stands(w.left, ann, "in_sync", "").Partner, one)
+		w.right.holds(w.right.get(one), "Title", "Judge")
+		w.right.count(1)
 	})
 }
 
