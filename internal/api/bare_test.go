@@ -47,7 +47,9 @@ func TestWhatIsAskedForMoreCloselyMayFail(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	record := "/v1/connections/" + f.connection + "/syncs/contacts/records/left/1/history?field="
-	for _, path := range []string{"/v1/log?job_status=failure", "/v1/log?job_status=success", record + "email", record + "old"} {
+	for _, path := range []string{
+		"/v1/log?job_status=failure", "/v1/log?job_status=success", record + "email", record + "old",
+	} {
 		f.server.jobs.ended = nil // how a run ended is remembered
 		f.engine.requests.Store(0)
 		f.must(200, "GET", path, "")
