@@ -92,7 +92,7 @@ var linksRights = map[string][]itemRight{
 	},
 	sync: {
 		{"Links", everyAction, "l# i# h# n# x# p# k# o# wleft# wright# v# u# d# c#"},
-		{"Erased", "GetItem Query", "erased erasures"},
+		{"Erased", "GetItem Query", "erased erasures /erasing"},
 		{"Agenda", "PutItem UpdateItem", "/agenda"},
 	},
 	api: {
@@ -100,8 +100,8 @@ var linksRights = map[string][]itemRight{
 		{"Waiting", "Query", "n# p# wleft# wright# v#"},
 		{"GivenUp", "Query DeleteItem", "x# d# o#"}, // o#: of a draft that is deleted
 		{"Syncs", putAndRead, "h#"},
-		{"Orders", "PutItem UpdateItem", "y# u# /agenda /erasing"},
-		{"Erased", "GetItem Query PutItem UpdateItem", "erased erasures"},
+		{"Orders", "PutItem UpdateItem", "y# u# /agenda"},
+		{"Erased", "GetItem Query PutItem UpdateItem", "erased erasures /erasing"},
 	},
 	keeper: {
 		{"Waiting", "Query", "n# p# wleft# wright# v# d#"},

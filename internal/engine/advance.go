@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -85,21 +86,50 @@ func (s *session) sendRest(ctx context.Context, r *storedRun) (full bool, err er
 		if room <= 0 {
 			return true, nil
 		}
-		n := min(room*s.Tuning.ChunkSize, len(r.Rest))
 		var cs []*chunk
-		for hints := range slices.Chunk(r.Rest[:n], s.Tuning.ChunkSize) {
-			c := s.newChunk(s.scope, s.conn, r.Run.Kind, r.Run.ID, r.RestSide, slices.Clone(hints))
+		rest := r.Rest
+		for _, p := range r.parts(s.Tuning.ChunkSize, room) {
+			c := s.newChunk(s.scope, s.conn, r.Run.Kind, r.Run.ID, r.RestSide, slices.Clone(rest[:p.Hints]))
 			c.Generation, c.Counted, c.Plan = r.Generation, true, r.Run.Plan
-			c.ID = chunkID(r, hints)
-			cs = append(cs, c)
+			c.ID = p.ID
+			cs, rest = append(cs, c), rest[p.Hints:]
 		}
 		if err := s.send(ctx, cs); err != nil {
 			return false, err
 		}
 		r.Sent += int64(len(cs))
-		r.Rest, r.unsaved = slices.Clone(r.Rest[n:]), true
+		r.Rest, r.Named, r.unsaved = slices.Clone(rest), r.Named[min(len(cs), len(r.Named)):], true
 	}
 	return false, nil
+}
+
+// namedPart is a part of what a run has listed, as it is sent: its name, and how
+// many hints it has.
+type namedPart struct {
+	ID    string `json:"id"`
+	Hints int    `json:"n"`
+}
+
+// parts divides what waits into what is sent as one, most of them at most. Those
+// that had a name before somebody was taken out of them keep it: they may have been
+// sent, and not noted.
+func (r *storedRun) parts(size, most int) (ps []namedPart) {
+	for rest := r.Rest; len(rest) > 0 && len(ps) < most; rest = rest[ps[len(ps)-1].Hints:] {
+		if len(ps) < len(r.Named) {
+			ps = append(ps, r.Named[len(ps)])
+			continue
+		}
+		n := min(size, len(rest))
+		ps = append(ps, namedPart{chunkID(r, rest[:n]), n})
+	}
+	return ps
+}
+
+// names are those of all that waits, of both sides.
+func (r *storedRun) names(size int) []namedPart {
+	own, then := r.parts(size, math.MaxInt), *r
+	then.Rest, then.RestSide, then.Named = r.Then, r.RestSide.Other(), r.Named[min(len(own), len(r.Named)):]
+	return append(own, then.parts(size, math.MaxInt)...)
 }
 
 // chunkID names a chunk by its page and content, so that sending it once more

@@ -343,8 +343,15 @@ func (b *crashBed) rest() {
 // turn lets the system do what it can now, and five seconds pass. It reports
 // whether there was something to do.
 func (b *crashBed) turn() bool {
+	worked, busy := b.works(), false
+	b.run(func(e *engine.Engine) { busy, _ = e.Round(b.t.Context()) })
+	b.now = b.now.Add(5 * time.Second)
+	return worked > 0 || busy
+}
+
+// works lets the writer alone take what is on the queue, and counts it.
+func (b *crashBed) works() (worked int) {
 	ctx := b.t.Context()
-	worked, busy := 0, false
 	b.run(func(e *engine.Engine) {
 		ds, err := crashQueue{b.queue, b}.Receive(ctx, 10, 2*time.Minute)
 		if err != nil {
@@ -359,9 +366,7 @@ func (b *crashBed) turn() bool {
 			}
 		}
 	})
-	b.run(func(e *engine.Engine) { busy, _ = e.Round(ctx) })
-	b.now = b.now.Add(5 * time.Second)
-	return worked > 0 || busy
+	return worked
 }
 
 func (b *crashBed) idle() bool {

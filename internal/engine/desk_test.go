@@ -229,11 +229,11 @@ type sayer struct {
 	order []crm.RecordID // of its listing
 	page  int            // records of it at a time; 0 = 1
 	past  map[crm.RecordID]map[string][]crm.Value
-	old   bool              // it has forgotten the cursor
-	crowd string            // more hold this value than it lists
-	odd   bool              // it answers for another value than it was asked
-	users map[string]string // with their addresses; nil = it cannot be asked for any
-	hides map[string]error  // why it says nothing of a user
+	old   bool                                  // it has forgotten the cursor
+	crowd string                                // more hold this value than it lists
+	odd   bool                                  // it answers for another value than it was asked
+	users map[string]string                     // with their addresses; nil = it cannot be asked for any
+	hides map[string]error                      // why it says nothing of a user
 	self  func(context.Context) (string, error) // nil = it cannot say who we are
 }
 

@@ -44,11 +44,7 @@ func (e *Engine) workErasure(ctx context.Context, ws crm.WorkspaceID, x *storedE
 	if err != nil {
 		return false, err
 	}
-	w := &eraser{Engine: e, ws: ws, x: x, t: t.only(x.Erasure.ID), started: e.Now()}
-	err = e.eachConnection(ctx, ws, func(c *crm.Connection) error {
-		w.conns = append(w.conns, c)
-		return nil
-	})
+	w, err := e.eraser(ctx, ws, x, t)
 	if err != nil {
 		return false, err
 	}
@@ -67,6 +63,53 @@ func (e *Engine) workErasure(ctx context.Context, ws crm.WorkspaceID, x *storedE
 		return false, err
 	}
 	return true, w.conclude(ctx)
+}
+
+// eraser is ready to work an erasure.
+func (e *Engine) eraser(ctx context.Context, ws crm.WorkspaceID, x *storedErasure, t *tombs) (*eraser, error) {
+	w := &eraser{Engine: e, ws: ws, x: x, t: t.only(x.Erasure.ID), started: e.Now()}
+	return w, e.eachConnection(ctx, ws, func(c *crm.Connection) error {
+		w.conns = append(w.conns, c)
+		return nil
+	})
+}
+
+// pairsOf adds to an erasure that is not stored yet what the records that it names
+// are paired with, and what the pairs agreed on. The tick looks for it again, and in
+// more places; but until then somebody may link one of the records anew, and what was
+// agreed on would be gone.
+func (e *Engine) pairsOf(
+	ctx context.Context, ws crm.WorkspaceID, x *storedErasure, key []byte, records []AppRecord,
+) error {
+	if len(records) == 0 {
+		return nil
+	}
+	w, err := e.eraser(ctx, ws, x, &tombs{key: key})
+	if err != nil {
+		return err
+	}
+	for _, c := range w.conns {
+		for i := range c.Syncs {
+			s, ends := &session{Engine: e, scope: scope{ws, c.ID, c.Syncs[i].ID}}, ends(c, &c.Syncs[i])
+			var us []*unit
+			for _, r := range records {
+				for _, side := range crm.Sides {
+					if end := ends[side.Index()]; end.record(r.ID) == r {
+						us = append(us, &unit{side: side, id: r.ID, hint: hint{ID: r.ID}})
+					}
+				}
+			}
+			if err := s.loadLinks(ctx, us); err != nil {
+				return err
+			}
+			for _, u := range us {
+				if l := u.link; l != nil {
+					w.learn(baseKeys(w.settings(ctx, s.scope, c, &c.Syncs[i]), l), ends[0].record(l.Left), ends[1].record(l.Right))
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // find looks for everything by which the person is known: in the links, and in

@@ -124,14 +124,20 @@ func (w *eraser) run(ctx context.Context, it store.Item) error {
 		return err
 	}
 	ends := w.endsOf(r.Run.Connection, r.Run.Sync)
-	changed := false
+	changed, names := false, r.names(w.Tuning.ChunkSize)
 	for i := range r.Rest {
 		changed = w.cleanHint(r.RestSide, ends, &r.Rest[i]) || changed
 	}
 	for i := range r.Then {
 		changed = w.cleanHint(r.RestSide.Other(), ends, &r.Then[i]) || changed
 	}
+	if r.Audit != nil {
+		for i := range r.Audit.Right {
+			changed = w.cleanHint(crm.Right, ends, &r.Audit.Right[i]) || changed
+		}
+	}
 	if changed {
+		r.Named = names // what was sent and not noted is sent under the same name again
 		write, err := w.runWrite(w.ws, r)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
@@ -84,6 +85,10 @@ func (b *stillBed) gone(keys ...store.Key) {
 
 func bothHints() []hint {
 	return []hint{{ID: annLeft, Gone: true, Told: true}, {ID: bobLeft, Digest: bobsDigest}}
+}
+
+func rightHints() []hint {
+	return []hint{{ID: annRight, Gone: true}, {ID: bobRight, Digest: bobsDigest}}
 }
 
 // cleanHints demands that Ann's hint is about nobody and Bob's as it was.
@@ -279,6 +284,9 @@ var erasedPlaces = map[string]erasedPlace{
 				r := &storedRun{V: 1, Phase: phaseLeft, Salt: "salt", RestSide: crm.Left, Rest: rest, Run: Run{
 					ID: id, Connection: b.sc.con, Sync: b.sc.sync, State: RunRunning, CreatedAt: b.now,
 				}}
+				if id == "run_mixed" {
+					r.Then, r.Audit = rightHints(), &auditing{Right: rightHints()}
+				}
 				b.must(b.saveRun(b.t.Context(), b.sc.ws, r))
 			}
 			for side, ids := range map[crm.Side][3]crm.RecordID{
@@ -295,6 +303,11 @@ var erasedPlaces = map[string]erasedPlace{
 			r, err := b.loadRun(b.t.Context(), b.sc.ws, "run_mixed")
 			b.must(err)
 			b.cleanHints(r.Rest)
+			for _, right := range [][]hint{r.Then, r.Audit.Right} {
+				if len(right) != 2 || !right[0].Erased || right[0].Gone || right[1].ID != bobRight || right[1].Erased {
+					b.t.Errorf("of the right side: %+v", right)
+				}
+			}
 			r, err = b.loadRun(b.t.Context(), b.sc.ws, "run_bobs")
 			b.must(err)
 			if len(r.Rest) != 1 || r.Rest[0].ID != bobLeft || r.version != 1 {
@@ -432,6 +445,49 @@ func TestX11_OnlyTheErasedPersonIsTakenOut(t *testing.T) {
 	}
 }
 
+// TestX11_WhatWaitsKeepsItsName: a run may have sent what it listed without noting it
+// when somebody is taken out of that. It sends it once more, divided and named as it
+// was, so that nothing is worked, and counted, twice; and so after a second erasure.
+func TestX11_WhatWaitsKeepsItsName(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 2, 3, 100} {
+		b := newStillBed(t, aKey)
+		b.Tuning.ChunkSize = size
+		more := []hint{{ID: "l_3"}, {ID: "l_4", Gone: true}, {ID: "l_5"}}
+		r := &storedRun{
+			V: 1, Phase: phaseDrain, RestSide: crm.Left, Rest: append(bothHints(), more...), Then: rightHints(),
+			Run: Run{ID: "run", Connection: b.sc.con, Sync: b.sc.sync, State: RunRunning, CreatedAt: b.now},
+		}
+		want := r.names(size)
+		b.must(b.saveRun(t.Context(), b.sc.ws, r))
+		b.eraseAnn("ers_1")
+		b.work("ers_1")
+		_, err := b.Erase(t.Context(), b.sc.ws, "ers_2", ErasureRequest{
+			Record: &AppRecord{Account: "acc_left", Object: "person", ID: "l_4"},
+		})
+		b.must(err)
+		b.work("ers_2")
+		r, err = b.loadRun(t.Context(), b.sc.ws, "run")
+		b.must(err)
+		if !r.Rest[0].Erased || !r.Rest[3].Erased || !r.Then[0].Erased {
+			t.Fatalf("somebody is left in %+v, %+v", r.Rest, r.Then)
+		}
+		// One after the other, and what is listed later has its own name.
+		var got []namedPart
+		for r.turn(); len(r.Rest) > 0; r.turn() {
+			p := r.parts(size, 1)[0]
+			got, r.Rest, r.Named = append(got, p), r.Rest[p.Hints:], r.Named[1:]
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("in parts of %d: %+v, want %+v", size, got, want)
+		}
+		r.Rest, r.Seq = more, 7
+		if p := r.parts(size, 1)[0]; p.ID != chunkID(r, more[:p.Hints]) || p.Hints != min(size, 3) {
+			t.Errorf("the next page is sent as %+v", p)
+		}
+	}
+}
+
 // TestX11_AnErasureOutlivesEveryFailure: whichever request fails while it goes on, it
 // is not said to be done before nothing of the person is left, and others keep theirs.
 func TestX11_AnErasureOutlivesEveryFailure(t *testing.T) {
@@ -534,6 +590,43 @@ func TestX11_APairMadeMeanwhile(t *testing.T) {
 					t.Errorf("the second record is not known to be hers: %v", err)
 				}
 			})
+		}
+	}
+}
+
+// TestX11_AnAwaitedErasureKeepsItsPair: a deleted pair whose twin a newcomer matches is
+// theirs, but not while an app's telling of the deleted one's erasure is waiting: only
+// the pair tells whose records those are.
+func TestX11_AnAwaitedErasureKeepsItsPair(t *testing.T) {
+	t.Parallel()
+	for _, side := range crm.Sides {
+		b := newStillBed(t, aKey)
+		gone := &link{Left: annLeft, Right: annRight, State: crm.StateDeleted, Code: deletedOn + string(side)}
+		b.putLink(gone)
+		free := func() bool {
+			u := &unit{side: side, id: "newcomer"}
+			u.rec.Set(side.Other(), &crm.Record{ID: gone.id(side.Other())})
+			ok, _, err := b.session(0).free(t.Context(), gone, u)
+			b.must(err)
+			return ok
+		}
+		if !free() {
+			t.Errorf("gone on the %s: the twin is not free", side)
+		}
+		end := ends(b.conn, &b.conn.Syncs[0])[side.Index()]
+		tell := func(id crm.RecordID) {
+			b.must(b.askErasures(t.Context(), b.sc.ws, end.account, []connector.Event{
+				{Kind: connector.EventErased, Object: end.object, ID: id},
+			}))
+		}
+		if tell("somebody"); !free() {
+			t.Errorf("gone on the %s: another one's erasure keeps the pair", side)
+		}
+		if tell(gone.id(side)); free() {
+			t.Errorf("gone on the %s: while the erasure is waited for, the twin is free", side)
+		}
+		if b.ErasureKey = nil; !free() {
+			t.Errorf("gone on the %s: where nobody is erased, the twin is not free", side)
 		}
 	}
 }

@@ -108,6 +108,11 @@ func erasingKey(ws crm.WorkspaceID, sort string) store.Key {
 	return store.Key{Table: store.Links, Partition: erasingPartition, Sort: string(ws) + "#" + sort}
 }
 
+// askedKey names an app's telling of a privacy deletion that has not begun.
+func askedKey(ws crm.WorkspaceID, r AppRecord) store.Key {
+	return erasingKey(ws, string(r.Account)+"#"+r.Object+"#"+string(r.ID))
+}
+
 // The codes of refused erasures.
 const (
 	CodeIdentityRequired = "identity_required"
@@ -228,6 +233,9 @@ func (e *Engine) erasePerson(
 			return nil, err
 		}
 		x.bury(key, keys, records)
+		if err := e.pairsOf(ctx, ws, x, key, records); err != nil {
+			return nil, err
+		}
 		if err := e.listErasing(ctx, erasingItem{Workspace: ws, Erasure: id}); err != nil {
 			return nil, err
 		}
@@ -267,15 +275,15 @@ func (x *storedErasure) bury(key []byte, keys []string, records []AppRecord) (ne
 // listErasing puts something on the tick's list.
 func (e *Engine) listErasing(ctx context.Context, in erasingItem) error {
 	in.V = 1
-	sort := "~" + in.Erasure
+	key := erasingKey(in.Workspace, "~"+in.Erasure)
 	if in.Record != nil {
-		sort = string(in.Record.Account) + "#" + in.Record.Object + "#" + string(in.Record.ID)
+		key = askedKey(in.Workspace, *in.Record)
 	}
 	body, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
-	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: erasingKey(in.Workspace, sort), Data: body}})
+	_, err = e.Store.Write(ctx, store.Write{Item: store.Item{Key: key, Data: body}})
 	return err
 }
 
@@ -420,6 +428,41 @@ func (e *Engine) askErasures(
 		e.Mark("erasure_asked_by_app")
 		if err := e.listErasing(ctx, erasingItem{Workspace: ws, Record: &AppRecord{account, ev.Object, ev.ID}}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// erasureAsked reports whether an app told that a record is erased for privacy, and
+// the tick has not begun with it.
+func (s *session) erasureAsked(ctx context.Context, side crm.Side, id crm.RecordID) (bool, error) {
+	if s.ErasureKey == nil {
+		return false, nil
+	}
+	_, err := s.Store.Get(ctx, askedKey(s.ws, ends(s.conn, s.conf)[side.Index()].record(id)))
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	s.markIf(err == nil, "erasure_waited_for")
+	return err == nil, err
+}
+
+// awaitErasures puts off what would take a pair apart while a telling of the erasure
+// of one of its records waits: the pair alone says whose the other one is.
+func (s *session) awaitErasures(ctx context.Context, us []*unit) error {
+	for _, u := range us {
+		if !u.link.paired() || u.hint.Op != opUnlink && !u.undoes() {
+			continue
+		}
+		for _, side := range crm.Sides {
+			asked, err := s.erasureAsked(ctx, side, u.link.id(side))
+			if err != nil {
+				return err
+			}
+			if asked {
+				u.fate.blameless = true
+				u.deferFor(erasureRest, CodeErasureRunning)
+			}
 		}
 	}
 	return nil

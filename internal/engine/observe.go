@@ -38,11 +38,17 @@ func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
 	if err := s.readPartners(ctx, look); err != nil {
 		return nil, err
 	}
-	look = s.sparesRead(look)
+	look, err := s.sparesRenamed(ctx, s.sparesRead(look))
+	if err != nil {
+		return nil, err
+	}
 	if err := s.recall(ctx, look); err != nil {
 		return nil, err
 	}
 	if err := s.meetNamed(ctx, look); err != nil {
+		return nil, err
+	}
+	if err := s.awaitErasures(ctx, look); err != nil {
 		return nil, err
 	}
 	return look, s.attribute(ctx, look)

@@ -58,8 +58,10 @@ type storedRun struct {
 	Cursor     crm.PerSide[string] `json:"cursor"`         // found at the end of each side's listing
 	Rest       []hint              `json:"rest,omitempty"` // listed, not sent yet
 	RestSide   crm.Side            `json:"rest_side,omitempty"`
-	Then       []hint              `json:"then,omitempty"`     // of the other side, to be sent after them
-	NoHints    bool                `json:"no_hints,omitempty"` // find out where changes start, and what activities are new
+	Then       []hint              `json:"then,omitempty"` // of the other side, to be sent after them
+	// how what waits was named and divided when somebody was taken out of it; none = as chunkID says
+	Named   []namedPart `json:"named,omitempty"`
+	NoHints bool        `json:"no_hints,omitempty"` // find out where changes start, and what activities are new
 	// of the keys that a full listing saw; "" = its records are worked as they are listed
 	Salt  string              `json:"salt,omitempty"`
 	Swept bool                `json:"swept,omitempty"`

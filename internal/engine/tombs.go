@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -303,6 +304,38 @@ func (s *session) sparesNamed(us []*unit) {
 			s.leaveErased(u)
 		}
 	}
+}
+
+// sparesRenamed leaves alone whoever was erased under an address that both sides agreed
+// on and a record has no longer, and returns the rest. Once the new one is stored,
+// nothing but the log would tell whose it is; that is why the tombstones are asked for
+// as they are now.
+func (s *session) sparesRenamed(ctx context.Context, us []*unit) ([]*unit, error) {
+	if s.ErasureKey == nil {
+		return us, nil
+	}
+	was := map[*unit][]string{}
+	for _, u := range us {
+		if u.decided || u.own() == nil || !u.link.paired() {
+			continue
+		}
+		now, agreed := canonicals(s.set.IdentityKeys(u.side, u.own())), baseKeys(s.set, u.link)
+		if slices.ContainsFunc(agreed, func(k string) bool { return personal(k) && !slices.Contains(now, k) }) {
+			was[u] = agreed
+		}
+	}
+	if len(was) == 0 {
+		return us, nil
+	}
+	if err := s.learnErasedNow(ctx); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(us, func(u *unit) bool {
+		if s.tombs.keys(was[u]) {
+			s.leaveErased(u)
+		}
+		return u.erased()
+	}), nil
 }
 
 // sparesRead leaves alone what is an erased person's by what was read, and

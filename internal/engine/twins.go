@@ -246,6 +246,11 @@ func (s *session) free(ctx context.Context, l *link, u *unit) (bool, *formerPair
 	if l.setAside() {
 		return u.hint.Op == opLink, nil, nil
 	}
+	if former := l.id(u.side); l.paired() && l.State == crm.StateDeleted && former != u.id {
+		if asked, err := s.erasureAsked(ctx, u.side, former); asked || err != nil {
+			return false, nil, err // what the pair agreed on tells the erasure whose records there are
+		}
+	}
 	if l.paired() && l.State == crm.StateDeleted && version != 0 && l.Left != u.id && l.Right == u.recID(crm.Right) {
 		return true, &formerPair{l, version}, nil
 	}

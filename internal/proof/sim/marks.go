@@ -195,6 +195,8 @@ var marksElsewhere = map[string]string{
 		"happens, and TestS6_TheFirstSyncTakesTheRecord has two",
 	"erasure_aliases_again": "another name of an erased person that shows while the rest is looked through; " +
 		"counted when it happens, and TestX11_ErasedPeopleLeaveNothing has one",
+	"erasure_waited_for": "an address that comes again between an app's telling and the tick that begins; counted when " +
+		"it happens, and TestX11_AnAwaitedErasureKeepsItsPair has one, on either side",
 	"match_held": "a key's field that vanishes before a new person comes; counted when it happens, and " +
 		"TestS31_MatchFieldsVanishOverTheAPI has it with both apps",
 	"erased_under_another_name": "an address that its user changes while an erasure is about to begin: seeds of the " +
