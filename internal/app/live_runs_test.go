@@ -217,6 +217,55 @@ func TestLive_AResyncFollowsALesserRun(t *testing.T) {
 	})
 }
 
+// TestLive_APullFollowsAnOpenRun: a pull that is asked for while a run is open begins when
+// that has ended, once however often it is asked for; a resync asked for as well lists
+// what it would, and stands for it.
+func TestLive_APullFollowsAnOpenRun(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		l.person(crm.Left, "a")
+		l.connect()
+		l.want(202, "POST", l.con+"/start", nil)
+		ask := func(kind string, open crm.RunID, next engine.RunKind) engine.Run {
+			t.Helper()
+			r := l.begin("POST", l.sync+"/"+kind, nil)
+			if open != "" && r.ID != open || r.NextRun != next {
+				t.Fatalf("%s: run %s is answered, and %q follows, want %s and %q", kind, r.ID, r.NextRun, open, next)
+			}
+			return r
+		}
+		made := func(want map[engine.RunKind]int) {
+			t.Helper()
+			l.drain()
+			kinds := map[engine.RunKind]int{}
+			for _, r := range each[engine.Run](l, "/v1/runs?connection="+l.id()) {
+				if kinds[r.Kind]++; r.State != engine.RunDone || r.NextRun != "" {
+					t.Errorf("run %s of kind %s is %s, and %q follows", r.ID, r.Kind, r.State, r.NextRun)
+				}
+			}
+			if !maps.Equal(kinds, want) {
+				t.Errorf("runs by kind: %v, want %v", kinds, want)
+			}
+		}
+		open := ask("pull", "", engine.RunPull) // after the first run
+		for range 9 {
+			ask("pull", open.ID, engine.RunPull)
+		}
+		made(map[engine.RunKind]int{engine.RunInitial: 1, engine.RunPull: 1})
+		l.move(3 * time.Minute)
+		open = ask("pull", "", "")
+		ask("pull", open.ID, engine.RunPull)
+		ask("resync", open.ID, engine.RunResync)
+		ask("pull", open.ID, engine.RunResync)
+		made(map[engine.RunKind]int{engine.RunInitial: 1, engine.RunPull: 2, engine.RunResync: 1})
+		open = ask("resync", "", "")
+		ask("resync", open.ID, "")
+		ask("pull", open.ID, engine.RunPull)
+		ask("resync", open.ID, engine.RunPull) // everything is being compared already
+		made(map[engine.RunKind]int{engine.RunInitial: 1, engine.RunPull: 3, engine.RunResync: 2})
+	})
+}
+
 func runIDs(runs []engine.Run) (out []crm.RunID) {
 	for _, r := range runs {
 		out = append(out, r.ID)

@@ -82,7 +82,7 @@ func (st *scanState) owes(conn *crm.Connection, id crm.SyncID) (kind RunKind, la
 	case c.All > st.All:
 		return Following(conf), false
 	}
-	return "", false
+	return st.asked(), false
 }
 
 // Following is the kind of the run that applies changed settings of a sync to all.

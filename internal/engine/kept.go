@@ -158,6 +158,9 @@ func (e *Engine) forgetPage(ctx context.Context, q store.Query) (more bool, err 
 	if err != nil {
 		return true, err
 	}
+	if len(page.Items) == 0 {
+		return page.Next != "", nil
+	}
 	ws := make([]store.Write, len(page.Items))
 	for i, it := range page.Items {
 		ws[i] = store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)}

@@ -99,9 +99,10 @@ type scanState struct {
 	Owed   string    `json:"owed,omitempty"`   // the last run that began for them: see owedRun
 	OwedAt time.Time `json:"owed_at,omitzero"` // and when
 	OwedBy crm.RunID `json:"owed_by,omitempty"`
-	// the run that was open when somebody asked for a resync; one follows it
-	Asked   crm.RunID `json:"asked,omitempty"`
-	version int64
+	// the run that was open when somebody asked for a resync, or for a pull; one follows it
+	Asked     crm.RunID `json:"asked,omitempty"`
+	AskedPull crm.RunID `json:"asked_pull,omitempty"`
+	version   int64
 }
 
 // listedTo is how far a sync's changes and deletions have been listed.
@@ -378,8 +379,10 @@ func (e *Engine) CancelRun(ctx context.Context, ws crm.WorkspaceID, id crm.RunID
 	return Run{}, fault.New("engine: cancel run", fault.Conflict, "busy", "the run is moving; try again")
 }
 
-// StartRun starts a pull or a resync of one sync, or returns the one that is
-// open already; a resync follows one that does less. Conflict when the sync is off.
+// StartRun starts a pull or a resync of one sync, or returns the one that is open
+// already, with what follows it: a pull, because it may have listed already what was
+// edited since, and a resync unless everything is being compared. However often it is
+// asked for, one follows. Conflict when the sync is off.
 func (e *Engine) StartRun(
 	ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID, sync crm.SyncID, kind RunKind,
 ) (Run, error) {
@@ -396,41 +399,63 @@ func (e *Engine) StartRun(
 			"the sync is not running; start the connection first")
 	}
 	for range 5 {
-		run, err := e.startRun(ctx, sc, conn, kind, func(r *storedRun) { r.Full = kind != RunPull })
-		if err != nil || run.Kind == kind || kind != RunResync {
+		var begun crm.RunID
+		run, err := e.startRun(ctx, sc, conn, kind, func(r *storedRun) { r.Full, begun = kind != RunPull, r.Run.ID })
+		if err != nil || run.ID == begun {
 			return run, err
 		}
-		if noted, err := e.askResync(ctx, sc, run.ID); noted || err != nil {
+		next, noted, err := e.askAfter(ctx, sc, run.ID, kind)
+		if noted || err != nil {
+			run.NextRun = next
 			return run, err
 		}
 	}
 	return Run{}, fault.New("engine: start run", fault.Unavailable, "busy", "the sync is busy; try again")
 }
 
-// askResync notes that a resync was asked for while a run was open that does not
-// compare everything; false = the run has ended meanwhile, or the state was moving.
-func (e *Engine) askResync(ctx context.Context, sc scope, open crm.RunID) (noted bool, err error) {
+// askAfter notes that a run of a kind was asked for while another was open, and returns
+// what follows that; noted is false where the run has ended meanwhile, or the state was
+// moving.
+func (e *Engine) askAfter(
+	ctx context.Context, sc scope, open crm.RunID, kind RunKind,
+) (next RunKind, noted bool, err error) {
 	st, err := e.loadScan(ctx, sc)
 	if err != nil || st.OpenRun != open {
-		return false, err
+		return "", false, err
 	}
 	r, err := e.loadRun(ctx, sc.ws, open)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return false, nil
+		return "", false, nil
 	case err != nil:
-		return false, err
+		return "", false, err
 	case !r.open():
-		return false, nil
-	case r.wholly(), st.Asked == open:
-		return true, nil
+		return "", false, nil
+	case st.asked() == kind, st.Asked != "": // a resync lists what a pull would
+		return st.asked(), true, nil
+	case kind == RunPull:
+		st.AskedPull = open
+	case r.wholly():
+		return st.asked(), true, nil
+	default:
+		st.Asked = open
 	}
-	st.Asked = open
 	err = e.saveScan(ctx, sc, st)
 	if fault.Is(err, fault.Conflict) {
-		return false, nil
+		return "", false, nil
 	}
-	return err == nil, err
+	return kind, err == nil, err
+}
+
+// asked is the run that somebody asked for while another was open; "" = none.
+func (st *scanState) asked() RunKind {
+	switch {
+	case st.Asked != "":
+		return RunResync
+	case st.AskedPull != "":
+		return RunPull
+	}
+	return ""
 }
 
 // wholly reports whether a run compares everything.
@@ -463,6 +488,9 @@ func (e *Engine) startRun(
 		st.OpenRun = r.Run.ID
 		if r.wholly() {
 			st.Asked = ""
+		}
+		if r.wholly() || r.Run.Kind == RunPull {
+			st.AskedPull = ""
 		}
 		if owed, later := st.owes(conn, sc.sync); owed == kind && later == r.Later {
 			st.Owed, st.OwedAt, st.OwedBy = owedRun(kind, later, conn.Version), e.Now(), r.Run.ID

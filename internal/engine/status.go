@@ -35,7 +35,9 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 		return st, err
 	}
 	st.LatestPull, st.OpenRun, st.Equality = scan.LatestPull, scan.OpenRun, scan.Audit.equality()
-	st.NextRun, _ = scan.owes(conn, sc.sync)
+	if st.NextRun, _ = scan.owes(conn, sc.sync); st.NextRun == "" && scan.OpenRun != "" {
+		st.NextRun = scan.asked() // even after a first run
+	}
 	ok, code := runnable(conn, sc.sync)
 	if every := conf.Interval(); ok && every > 0 {
 		st.NextPull = e.Now()

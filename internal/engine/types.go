@@ -57,6 +57,7 @@ type Run struct {
 	Remedy     string                `json:"remedy,omitempty" doc:"What a person can do about a run that failed"`
 	Waiting    []Waiting             `json:"waiting,omitempty" doc:"What an open run waits for, with since and until"`
 	Held       []HeldPart            `json:"held,omitempty" doc:"What rested while it ran because a field is gone"`
+	NextRun    RunKind               `json:"next_run,omitempty" doc:"In the answer of pull and resync, where it is a run that was open already: the one that follows it because of the request"`
 }
 
 // Diff is one field of a log entry or of a planned change.
@@ -243,7 +244,7 @@ type SyncStatus struct {
 	Equality   *Equality                        `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
 	Told       []Told                           `json:"told,omitempty" doc:"With the warning told_only: sides whose app cannot be asked for its records, so that only what it told is known"`
 	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
-	NextRun    RunKind                          `json:"next_run,omitempty" doc:"The run that begins by itself when no other one is open: a resync that was asked for while a lesser run was open, or what changed settings ask for"`
+	NextRun    RunKind                          `json:"next_run,omitempty" doc:"The run that begins by itself when no other one is open: a pull that was asked for while a run was open, a resync that was asked for while a lesser one was, or what changed settings ask for"`
 }
 
 // Equality is what the audit found. It reads all known records again, a few at

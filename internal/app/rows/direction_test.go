@@ -524,6 +524,51 @@ func TestRow63_SyncAgainNow(t *testing.T) {
 	})
 }
 
+// TestRow63_APullFollowsAnOpenRun: who asks for a pull while one is open that has listed
+// already gets another after it, one however often it is asked for, and is told so.
+func TestRow63_APullFollowsAnOpenRun(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A")
+		w.connect()
+		w.start()
+		pulls := func() (n int) {
+			w.Helper()
+			for _, r := range list[run](w, "/v1/runs?connection="+strings.TrimPrefix(w.con, "/v1/connections/")) {
+				if r.Kind == "pull" {
+					n++
+				}
+			}
+			return n
+		}
+		// The left side is listed, and the right one keeps the run open.
+		w.right.knob("POST", "delay", raw(`{"endpoint":"GET /services/data","delay":"3s","times":1}`))
+		var open run
+		w.want(202, "POST", w.sync+"/pull", nil).into(&open)
+		equal(w, "what follows a pull that begins", open.NextRun, "")
+		w.until("the listing of the right side", func() bool {
+			var waiting []struct{ Endpoint string }
+			w.right.knob("GET", "faults", nil).into(&waiting)
+			return len(waiting) == 0
+		})
+		w.left.edit(ann, "city", "B")
+		for range 10 {
+			var again run
+			w.want(202, "POST", w.sync+"/pull", nil).into(&again)
+			equal(w, "the run that is answered", again.ID, open.ID)
+			equal(w, "what follows it", again.NextRun, "pull")
+		}
+		_, syncs := w.status()
+		equal(w, "what is open", syncs[0].OpenRun, open.ID)
+		equal(w, "what follows, in the status", syncs[0].NextRun, "pull")
+		w.finished(open)
+		w.until("what was edited after the listing", func() bool {
+			return w.right.get(w.right.id("ann")).Fields["MailingCity"] == "B"
+		})
+		w.until("rest", func() bool { _, syncs := w.status(); return syncs[0].OpenRun+syncs[0].NextRun == "" })
+		equal(w, "pulls that were made of eleven", pulls(), 2)
+	})
+}
+
 // TestRow64_ResyncAll: filters and fill-blanks-only hold, nobody is doubled, and
 // pressing twice gives one run.
 func TestRow64_ResyncAll(t *testing.T) {

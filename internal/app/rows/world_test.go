@@ -421,6 +421,7 @@ type run struct {
 	CreatedAt                           time.Time `json:"created_at"`
 	EndedAt                             time.Time `json:"ended_at"`
 	Calls                               struct{ Left, Right int }
+	NextRun                             string `json:"next_run"`
 }
 
 // start starts the connection and waits for its first syncs.
@@ -490,6 +491,7 @@ type standing struct {
 	LatestPull             time.Time `json:"latest_pull"`
 	NextPull               time.Time `json:"next_pull"`
 	OpenRun                string    `json:"open_run"`
+	NextRun                string    `json:"next_run"`
 	Halted                 *struct{ Deletions int }
 }
 

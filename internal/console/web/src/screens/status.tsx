@@ -252,7 +252,7 @@ function SyncPanel({ connection, status: s }: { connection: Connection; status: 
     >
       <Stack gap="md">
         {(pull.error ?? (asking ? null : resync.error)) != null && <Failure error={pull.error ?? resync.error} />}
-        {s.open_run && <LiveRun id={s.open_run} connection={connection} />}
+        {s.open_run && <LiveRun id={s.open_run} next={s.next_run} connection={connection} />}
         <div className="columns">
           <div>
             <Text size="xs" fw={600} c="var(--soft)" mb={6}>
@@ -389,7 +389,7 @@ function SyncPanel({ connection, status: s }: { connection: Connection; status: 
 }
 
 /** LiveRun follows a run by its events, and by asking where those do not come through. */
-function LiveRun({ id, connection }: { id: string; connection: Connection }) {
+function LiveRun({ id, next, connection }: { id: string; next?: string; connection: Connection }) {
   const client = useQueryClient();
   const [live, setLive] = useState<Run>();
   const run = useGet('/v1/runs/{id}', { path: { id } }, { every: 3_000 });
@@ -420,6 +420,7 @@ function LiveRun({ id, connection }: { id: string; connection: Connection }) {
           {share === undefined
             ? `scanning: ${number(now.done)} records so far`
             : `${number(now.done)} of ${number(now.total)} records`}
+          {next && `; then: ${runWords[next] ?? next}`}
         </Text>
         <RunStateBadge state={now.state} />
       </Group>
