@@ -13,9 +13,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 func (s *server) registerLog() {
@@ -58,7 +60,7 @@ var (
 	}
 	byEvent = map[string][]crm.Outcome{
 		"new":     {crm.Created},
-		"updated": {crm.Updated, crm.Linked},
+		"updated": {crm.Updated, crm.Linked, crm.Created}, // of those that were made, the ones that had failed before
 		"failed":  problemOutcomes,
 	}
 )
@@ -90,6 +92,9 @@ func (s *server) search(ctx context.Context, q LogQuery) (*logSearch, error) {
 	out.keep = func(ctx context.Context, e engine.Entry) (bool, error) {
 		if q.Event == "failed" && e.Resolved {
 			return false, nil // what was repaired since stands among the updates
+		}
+		if q.Event == "updated" && e.Outcome == crm.Created && !e.Repaired {
+			return false, nil
 		}
 		return s.jobIs(ctx, e.Run, q.JobStatus)
 	}
@@ -224,7 +229,7 @@ func (s *server) listLog(ctx context.Context, in *struct {
 	ListInput
 	LogQuery
 },
-) (*listOutput[engine.Entry], error) {
+) (*listOutput[logEntry], error) {
 	q, err := s.search(ctx, in.LogQuery)
 	if err != nil {
 		return nil, err
@@ -236,7 +241,11 @@ func (s *server) listLog(ctx context.Context, in *struct {
 	for i := range entries { // the single view has them
 		entries[i].Request, entries[i].Response = "", ""
 	}
-	return listed(entries, next), nil
+	named, err := s.withNames(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	return listed(named, next), nil
 }
 
 type entryPath struct {
@@ -244,7 +253,84 @@ type entryPath struct {
 }
 
 type entryOutput struct {
-	Body engine.Entry
+	Body logEntry
+}
+
+// logEntry is an entry with what its IDs are called.
+type logEntry struct {
+	engine.Entry
+	Meaning     string              `json:"meaning,omitempty" doc:"What the code means; message says of what"`
+	Effect      Effect              `json:"effect,omitempty" doc:"What the code costs: the record, or one field of it"`
+	Remedy      string              `json:"remedy,omitempty" doc:"What a person can do about it"`
+	Integration integration         `json:"integration"`
+	Links       crm.PerSide[string] `json:"links" doc:"Where people see the records in their apps; empty where there is none, or the app has no such pages"`
+}
+
+// integration names a connection and its apps.
+type integration struct {
+	Name  string `json:"name" doc:"The connection's; empty when it is gone"`
+	Left  string `json:"left" doc:"The app on the left"`
+	Right string `json:"right"`
+}
+
+// withNames adds to entries what their IDs are called, and where records are seen.
+func (s *server) withNames(ctx context.Context, entries []engine.Entry) ([]logEntry, error) {
+	who := access.From(ctx)
+	out := make([]logEntry, len(entries))
+	conns := map[crm.ConnectionID]*crm.Connection{} // nil = gone
+	accounts := map[crm.AccountID]account.Account{}
+	for i := range entries {
+		e := &entries[i]
+		out[i].Entry = *e
+		if m, ok := meanings[e.Code]; ok {
+			out[i].Meaning, out[i].Effect, out[i].Remedy = m.Meaning, m.Effect, m.Remedy
+		}
+		c, known := conns[e.Connection]
+		if !known {
+			var err error
+			c, _, err = store.LoadConnection(ctx, s.Store, who.Workspace, e.Connection)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return nil, err
+			}
+			conns[e.Connection] = c
+		}
+		if c == nil {
+			continue
+		}
+		out[i].Integration.Name = c.Name
+		for _, side := range crm.Sides {
+			id := c.Account(side)
+			a, known := accounts[id]
+			if !known {
+				var err error
+				a, err = s.Accounts.Get(ctx, who.Workspace, id)
+				if err != nil && !fault.Is(err, fault.NotFound) {
+					return nil, err
+				}
+				accounts[id] = a
+			}
+			out[i].tell(c, side, a, s.Drivers[a.App].App)
+		}
+	}
+	return out, nil
+}
+
+// tell names the app of a side, and where its record is seen.
+func (e *logEntry) tell(c *crm.Connection, side crm.Side, a account.Account, app crm.App) {
+	name, record := &e.Integration.Left, e.Record
+	if side == crm.Right {
+		name = &e.Integration.Right
+	}
+	if side != e.Side {
+		record = e.Partner
+	}
+	*name = app.Name
+	worked := c.Worked()
+	at := slices.IndexFunc(worked, func(one crm.Sync) bool { return one.ID == e.Sync })
+	if at < 0 || record == "" {
+		return
+	}
+	e.Links.Set(side, app.PageOf(a.BaseURL, a.ExternalID, worked[at].Object(side), string(record)))
 }
 
 func (s *server) entry(
@@ -265,7 +351,11 @@ func (s *server) getEntry(ctx context.Context, in *entryPath) (*entryOutput, err
 	if access.From(ctx).Masked() {
 		e = maskEntry(e)
 	}
-	return &entryOutput{Body: e}, nil
+	named, err := s.withNames(ctx, []engine.Entry{e})
+	if err != nil {
+		return nil, err
+	}
+	return &entryOutput{Body: named[0]}, nil
 }
 
 // retryRequest may correct values before the record is worked again.

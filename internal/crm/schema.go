@@ -1,6 +1,10 @@
 package crm
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+)
 
 // FieldType is the type of a field across apps; it decides which mappings and transforms fit.
 type FieldType string
@@ -76,6 +80,7 @@ type Object struct {
 	// Activity is set where its records are notes, tasks, calls or meetings, which are
 	// about records of other objects.
 	Activity *ActivityObject `json:"activity,omitempty"`
+	Page     string          `json:"-"` // where people see a record of it: see App.PageOf
 }
 
 // ActivityObject says what the records of an activity object are about.
@@ -185,6 +190,33 @@ type App struct {
 	// objects where it does so otherwise.
 	Blank  Blank            `json:"-"`
 	Blanks map[string]Blank `json:"-"`
+	Page   string           `json:"-"` // of objects that have none of their own
+}
+
+// PageOf is the address at which people see a record in the app: its object's Page, or
+// the app's, in which {base} is where data calls go, {account} the portal or org,
+// {object} the object, and {id} the record, of an ID that is a path its last part. ""
+// where the app has no such pages, or something of that is not known.
+func (a App) PageOf(base, account, object, id string) string {
+	page := a.Page
+	if o := a.Object(object); o != nil && o.Page != "" {
+		page = o.Page
+	}
+	for name, value := range map[string]string{
+		"{account}": account, "{object}": object, "{id}": id[strings.LastIndexByte(id, '/')+1:],
+	} {
+		if strings.Contains(page, name) && value == "" {
+			return ""
+		}
+		page = strings.ReplaceAll(page, name, url.PathEscape(value))
+	}
+	if rest, ok := strings.CutPrefix(page, "{base}"); ok {
+		if base == "" {
+			return ""
+		}
+		page = strings.TrimRight(base, "/") + rest
+	}
+	return page
 }
 
 // Blank is how a complete read of a record (by ID, by look-up or in a listing,

@@ -213,7 +213,9 @@ func (b *books) tell(u *unit, old, l *link) []Entry {
 	fields := b.fieldEntries(u, old)
 	alone := u.decision.Outcome == crm.Failed && u.decision.Code == reconcile.CodeFieldFailed && len(fields) > 0
 	if (u.logged(old, l) || len(u.stored) > 0) && !alone {
-		out = append(out, b.entry(u, len(b.entries)))
+		e := b.entry(u, len(b.entries))
+		e.Repaired = old != nil && old.State == crm.StateFailing && mended(u.decision.Outcome)
+		out = append(out, e)
 	}
 	for _, e := range fields {
 		e.ID = strconv.Itoa(len(b.entries) + len(out))
@@ -221,6 +223,9 @@ func (b *books) tell(u *unit, old, l *link) []Entry {
 	}
 	return out
 }
+
+// mended reports whether an outcome gets a record in step.
+func mended(o crm.Outcome) bool { return o == crm.Created || o == crm.Updated || o == crm.Linked }
 
 // fieldEntries tells of each field that failed by itself: refused by an app
 // just now, or not fit to be written, which is told once.

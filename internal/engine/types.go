@@ -92,6 +92,7 @@ type Entry struct {
 	Request    string           `json:"request,omitempty"`  // problem entries only
 	Response   string           `json:"response,omitempty"` // problem entries only
 	Resolved   bool             `json:"resolved,omitempty"`
+	Repaired   bool             `json:"repaired,omitempty" doc:"The record had failed before, and this got it in step"`
 	Settings   int64            `json:"settings_version,omitempty" doc:"Of the connection's document that it was decided under"`
 }
 

@@ -41,7 +41,7 @@ func app() crm.App {
 		Name: "Google Contacts",
 		// Fields without entries are left out.
 		Blank:   crm.BlankOmitted,
-		Objects: []crm.Object{{ID: object, Label: "Contacts"}},
+		Objects: []crm.Object{{ID: object, Label: "Contacts", Page: "https://contacts.google.com/person/{id}"}},
 		Auth:    []crm.AuthMethod{{Kind: crm.AuthOAuth2}},
 		Abilities: []crm.Ability{
 			crm.AbilityDeletedFeed, crm.AbilityArchive, crm.AbilityRecordTimes, crm.AbilityAnswerValues, crm.AbilityConditional,

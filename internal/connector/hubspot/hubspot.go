@@ -44,6 +44,10 @@ func Driver() connector.Driver {
 	return connector.Driver{App: app(), Open: Open, OAuth: oauth, Needs: needs, Webhooks: webhooks{}}
 }
 
+// recordPage is where people see records, of a type by its number.
+// Source: guides/crm/understanding-the-crm, object type IDs.
+const recordPage = "https://app.hubspot.com/contacts/{account}/record/"
+
 func app() crm.App {
 	return crm.App{
 		ID:   ID,
@@ -52,9 +56,9 @@ func app() crm.App {
 		// is blank; one that is archived, or never was, is left out in silence.
 		Blank: crm.BlankNull,
 		Objects: append([]crm.Object{
-			{ID: "contacts", Label: "Contacts"},
-			{ID: "companies", Label: "Companies"},
-			{ID: "deals", Label: "Deals"},
+			{ID: "contacts", Label: "Contacts", Page: recordPage + "0-1/{id}"},
+			{ID: "companies", Label: "Companies", Page: recordPage + "0-2/{id}"},
+			{ID: "deals", Label: "Deals", Page: recordPage + "0-3/{id}"},
 		}, activities()...),
 		Auth: []crm.AuthMethod{
 			{Kind: crm.AuthOAuth2},

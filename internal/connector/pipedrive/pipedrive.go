@@ -95,7 +95,8 @@ func app() crm.App {
 		Hosts:         []string{"pipedrive.com"},
 	}
 	for _, o := range objects {
-		a.Objects = append(a.Objects, crm.Object{ID: o.id, Label: o.label})
+		one := strings.TrimSuffix(o.id, "s")
+		a.Objects = append(a.Objects, crm.Object{ID: o.id, Label: o.label, Page: "{base}/" + one + "/{id}"})
 	}
 	return a
 }

@@ -73,6 +73,7 @@ func app() crm.App {
 		// one that is gone, or hidden by field-level security, fails the call.
 		Blank:   crm.BlankNull,
 		Objects: append([]crm.Object(nil), objects...),
+		Page:    "{base}/lightning/r/{object}/{id}/view",
 		Auth: []crm.AuthMethod{{
 			// Both blank: the browser flow with the workspace's OAuth client.
 			// Both given: client credentials of the org's own External Client App.

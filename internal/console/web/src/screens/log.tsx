@@ -475,12 +475,14 @@ function Details({ id, close }: { id: string; close: () => void }) {
             {entry.record}
           </Link>{' '}
           in {entry.side === 'left' ? ends.left.name : ends.right.name}
+          <InApp page={entry.links[entry.side as Side]} />
         </dd>
         {entry.partner && (
           <>
             <dt>Linked to</dt>
             <dd className="mono">
               {entry.partner} in {other(entry.side as Side) === 'left' ? ends.left.name : ends.right.name}
+              <InApp page={entry.links[other(entry.side as Side)]} />
             </dd>
           </>
         )}
@@ -529,6 +531,19 @@ function Details({ id, close }: { id: string; close: () => void }) {
       <Payload name="Request" text={entry.request} />
       <Payload name="Response" text={entry.response} />
     </Stack>
+  );
+}
+
+/** InApp leads to a record where people see it in its app. */
+function InApp({ page }: { page: string }) {
+  if (!page) return null;
+  return (
+    <>
+      {', '}
+      <a className="link" href={page} target="_blank" rel="noreferrer">
+        open it there
+      </a>
+    </>
   );
 }
 

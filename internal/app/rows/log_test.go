@@ -1,0 +1,309 @@
+package rows
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// people are one for each outcome of a first sync to the right.
+type people struct{ made, changed, nobody, twice, bare string }
+
+// outcomes lets a first sync come to each outcome.
+func (w *world) outcomes() (p people, first run) {
+	w.Helper()
+	p.made = w.left.add("made", "city", "A")
+	p.changed = w.left.add("changed", "city", "Ghent")
+	w.right.add("changed", "LastName", "Of changed")
+	p.nobody = w.left.make("contacts", map[string]string{"lastname": "Nobody"})
+	p.twice = w.left.add("twice", "city", "C")
+	w.right.add("twice", "MailingCity", "One")
+	w.right.add("twice", "MailingCity", "Two")
+	p.bare = w.left.make("contacts", map[string]string{"email": "bare@example.com"})
+	w.connect("/name", "Outcomes", "direction", "to_right")
+	return p, w.start()[0]
+}
+
+// told is an entry of the log with what its IDs are called.
+type told struct {
+	entry
+	Repaired                bool
+	Meaning, Effect, Remedy string
+	Connection, Sync        string
+	Time                    time.Time
+	Integration             struct{ Name, Left, Right string }
+	Links                   struct{ Left, Right string }
+}
+
+// tells lists the connection's log, newest first; filter as in "event=failed".
+func (w *world) tells(filter ...string) []told {
+	w.Helper()
+	id := strings.TrimPrefix(w.con, "/v1/connections/")
+	return list[told](w, "/v1/log?connection="+strings.Join(append([]string{id}, filter...), "&"))
+}
+
+// of returns the newest entry about a record.
+func (w *world) of(entries []told, id string) told {
+	w.Helper()
+	at := slices.IndexFunc(entries, func(e told) bool { return e.Record == id })
+	if at < 0 {
+		w.Fatalf("no entry is about %s: %+v", id, entries)
+	}
+	return entries[at]
+}
+
+// records are those that entries are about, sorted.
+func records(entries []told) string {
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Record)
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// TestRow165_Row166_Row167_Row168_Row169_Row170_Row171_Counts: what became of everybody
+// is counted, and each count opens its records, with the reason.
+func TestRow165_Row166_Row167_Row168_Row169_Row170_Row171_Counts(t *testing.T) {
+	row(t, func(w *world) {
+		p, first := w.outcomes()
+		_, s := w.status()
+		for _, span := range []string{"today", "last_7_days", "last_30_days"} {
+			for outcome, n := range map[string]int{"created": 1, "updated": 1, "duplicate": 1, "failed": 1} {
+				equal(w, outcome+" "+span, s[0].Outcomes[span][outcome], n)
+			}
+			if n := s[0].Outcomes[span]["excluded"]; n < 3 { // with those of the right side, which may not travel
+				w.Errorf("excluded %s: %d", span, n)
+			}
+		}
+		equal(w, "outcomes of the run", first.Outcomes["created"]+first.Outcomes["updated"]+first.Outcomes["failed"], 3)
+		for state, want := range map[string]string{
+			"in_sync": p.made + " " + p.changed, "excluded": p.nobody, "duplicate": p.twice, "failing": p.bare,
+		} {
+			var ids []string
+			for _, v := range list[struct{ Side, ID, State, Code string }](w, w.sync+"/records?state="+state) {
+				if v.Side == "left" {
+					ids = append(ids, v.ID)
+					equal(w, "the state of "+v.ID, w.view(w.left, v.ID).State, state)
+				}
+			}
+			slices.Sort(ids)
+			equal(w, "records behind "+state, strings.Join(ids, " "), want)
+			equal(w, "count of "+state, s[0].States.Left[state], len(ids))
+		}
+		w.stands(w.left, p.nobody, "excluded", "no_identity_key")
+		w.stands(w.left, p.twice, "duplicate", "ambiguous_match")
+		w.stands(w.left, p.bare, "failing", "required_field_missing")
+	})
+}
+
+// TestRow176_Row177_Row178_Row179_Row180_Row187_Row197_Tabs: a job that succeeded holds
+// a record that failed. Repaired at its source it is synced by the next pull, without
+// a button, and stands among what is new and what was updated, no longer among what
+// failed.
+func TestRow176_Row177_Row178_Row179_Row180_Row187_Row197_Tabs(t *testing.T) {
+	row(t, func(w *world) {
+		p, _ := w.outcomes()
+		equal(w, "new", records(w.tells("event=new")), p.made)
+		equal(w, "updated", records(w.tells("event=updated")), p.changed)
+		equal(w, "failed", records(w.tells("event=failed")), p.twice+" "+p.bare)
+		errors := records(w.tells("job_status=success", "sync_status=error"))
+		equal(w, "errors of jobs that succeeded", errors, p.twice+" "+p.bare)
+		equal(w, "of jobs that failed", records(w.tells("job_status=failure")), "")
+		equal(w, "new, and an error", records(w.tells("event=new", "sync_status=error")), "")
+		if all := w.tells("job_status=all", "sync_status=all"); len(all) < 7 {
+			w.Errorf("of all statuses: %d entries", len(all))
+		}
+		w.left.edit(p.bare, "lastname", "Bare")
+		w.pull()
+		w.right.has("bare", "LastName", "Bare")
+		equal(w, "new, once it is repaired", records(w.tells("event=new")), p.made+" "+p.bare)
+		equal(w, "updated, once it is repaired", records(w.tells("event=updated")), p.changed+" "+p.bare)
+		equal(w, "failed, once it is repaired", records(w.tells("event=failed")), p.twice)
+		entries := w.tells("record=" + p.bare)
+		equal(w, "its entries", len(entries), 2)
+		equal(w, "the newer one is a repair", entries[0].Repaired, true)
+		equal(w, "the older one is resolved", entries[1].Resolved, true)
+		equal(w, "who never failed is no repair", w.of(w.tells("event=new"), p.made).Repaired, false)
+	})
+}
+
+// TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_Entry: an
+// entry says when, of which run and connection, by name, which way, about whom, with a
+// way to the records in their apps, and why, in words, with what it costs and what helps.
+func TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_Entry(t *testing.T) {
+	row(t, func(w *world) {
+		p, first := w.outcomes()
+		made := w.of(w.tells(), p.made)
+		twin := w.right.id("made")
+		equal(w, "integration", made.Integration.Name, "Outcomes")
+		equal(w, "the left app", made.Integration.Left, "HubSpot")
+		equal(w, "the right app", made.Integration.Right, "Salesforce")
+		equal(w, "direction", made.Way, "to_right")
+		equal(w, "run", made.Run, first.ID)
+		w.want(200, "GET", "/v1/runs/"+made.Run, nil)
+		if made.Time.Before(first.CreatedAt) || made.Time.After(first.EndedAt) { // by the program's clock
+			w.Errorf("it happened at %s, and the run from %s to %s", made.Time, first.CreatedAt, first.EndedAt)
+		}
+		equal(w, "the record in its app", made.Links.Left, "https://app.hubspot.com/contacts/44332211/record/0-1/"+p.made)
+		equal(w, "its twin", made.Links.Right, w.right.url+"/lightning/r/Contact/"+twin+"/view")
+		equal(w, "meaning where there is no code", made.Meaning, "")
+		var one told
+		w.get("/v1/log/"+url.PathEscape(made.ID), &one)
+		equal(w, "the entry by itself", one.Links.Right+one.Integration.Name, made.Links.Right+"Outcomes")
+		var codes = map[string]struct{ Code, Meaning, Effect, Remedy string }{}
+		for _, c := range list[struct{ Code, Meaning, Effect, Remedy string }](w, "/v1/codes") {
+			codes[c.Code] = c
+		}
+		bare := w.of(w.tells(), p.bare)
+		equal(w, "a page of nobody", bare.Links.Right, "")
+		for id, code := range map[string]string{
+			p.bare: "required_field_missing", p.nobody: "no_identity_key", p.twice: "ambiguous_match",
+		} {
+			e, c := w.of(w.tells(), id), codes[code]
+			if e.Code != code || c.Meaning == "" || e.Meaning != c.Meaning || e.Remedy != c.Remedy || e.Effect != c.Effect {
+				w.Errorf("of %s is told %+v, and %s means %+v", id, e, code, c)
+			}
+		}
+		equal(w, "the field at fault", bare.Message, "LastName")
+		equal(w, "what it costs", bare.Effect, "record_skipped")
+		equal(w, "what a field that is refused costs", codes["field_missing"].Effect, "field_skipped")
+	})
+}
+
+// TestRow175_Row195_Spans: the log of a span, half-open, in the words of the workspace's
+// zone or any from and to; the same as CSV, with its header where there is nothing.
+func TestRow175_Row195_Spans(t *testing.T) {
+	row(t, func(w *world) {
+		p, _ := w.outcomes()
+		at := w.of(w.tells(), p.made).Time
+		stamp := func(t time.Time) string { return url.QueryEscape(t.UTC().Format(time.RFC3339Nano)) }
+		equal(w, "from its own instant", strings.Contains(records(w.tells("from="+stamp(at))), p.made), true)
+		equal(w, "until its own instant", strings.Contains(records(w.tells("to="+stamp(at))), p.made), false)
+		equal(w, "today", strings.Contains(records(w.tells("range=today")), p.made), true)
+		equal(w, "last month", len(w.tells("range=last_month")), 0)
+		id := strings.TrimPrefix(w.con, "/v1/connections/")
+		backwards := "from=" + stamp(at.Add(time.Hour)) + "&to=" + stamp(at)
+		for _, path := range []string{"/v1/log?", "/v1/log.csv?"} {
+			w.refused(w.call("GET", path+"connection="+id+"&"+backwards, nil), 400, "invalid_parameter")
+		}
+		all := w.want(200, "GET", "/v1/log.csv?connection="+id, nil)
+		equal(w, "type", strings.HasPrefix(all.header.Get("Content-Type"), "text/csv"), true)
+		lines := strings.Split(strings.TrimSuffix(string(all.body), "\r\n"), "\r\n")
+		equal(w, "lines", len(lines), 1+len(w.tells()))
+		empty := w.want(200, "GET", "/v1/log.csv?range=last_month&connection="+id, nil)
+		equal(w, "of an empty span", string(empty.body), lines[0]+"\r\n")
+		if !strings.HasPrefix(lines[0], "time,id,run,connection,sync,direction,side,record,") {
+			w.Errorf("the header is %s", lines[0])
+		}
+	})
+}
+
+// TestRow185_Row186_RetryByHand: after a repair at the source a retry syncs at once, under
+// the settings of now; a second one makes nobody twice, and a success has nothing to
+// retry. Entries keep the behaviour that was in force.
+func TestRow185_Row186_RetryByHand(t *testing.T) {
+	row(t, func(w *world) {
+		p, _ := w.outcomes()
+		failed := w.of(w.tells("event=failed"), p.bare)
+		equal(w, "behaviour then", failed.Behavior, "create_and_update")
+		w.refused(w.call("POST", "/v1/log/"+url.PathEscape(w.of(w.tells(), p.made).ID)+"/retry", nil), 409, "conflict")
+		w.left.edit(p.bare, "lastname", "Bare", "city", "Lund")
+		w.change("mappings.city.enabled", false, "behavior.to_right", "create_only")
+		for range 2 {
+			w.finished(w.run("POST", "/v1/log/"+url.PathEscape(failed.ID)+"/retry", nil))
+			w.rest()
+		}
+		w.right.has("bare", "LastName", "Bare", "MailingCity", "")
+		made := w.of(w.tells("event=updated"), p.bare)
+		equal(w, "behaviour now", made.Behavior, "create_only")
+		var one told
+		w.get("/v1/log/"+url.PathEscape(failed.ID), &one)
+		equal(w, "the entry is resolved", one.Resolved, true)
+		equal(w, "behaviour of then, asked for now", one.Behavior, "create_and_update")
+	})
+}
+
+// TestRow182_Row183_Details: a failure keeps what was asked and what the app answered,
+// with status and address, and no secret, in the view of the entry alone; of who was
+// written in the same call it is told what was written.
+func TestRow182_Row183_Details(t *testing.T) {
+	row(t, func(w *world) {
+		w.right.knob("PUT", "validations", raw(`{"rules":[{"object":"Contact","field":"Title","contains":"Judge"}]}`))
+		ann := w.left.add("ann", "jobtitle", "Judge", "city", "Ghent")
+		bob := w.left.add("bob", "city", "Oslo")
+		w.connect("direction", "to_right")
+		w.start()
+		w.right.lacks("ann")
+		failed := w.of(w.tells("event=failed"), ann)
+		equal(w, "request and response in the list", failed.Request+failed.Response, "")
+		var one told
+		w.get("/v1/log/"+url.PathEscape(failed.ID), &one)
+		equal(w, "status", one.Status, 200) // a batch: each of its rows has an answer of its own
+		if !strings.Contains(one.URL, "/services/data/") || !strings.Contains(one.Request, "Judge") ||
+			!strings.Contains(one.Response, "FIELD_CUSTOM_VALIDATION_EXCEPTION") {
+			w.Errorf("%s was asked %s and answered %s", one.URL, one.Request, one.Response)
+		}
+		for _, secret := range []string{"Bearer", "client_secret", "access_token"} {
+			if strings.Contains(one.Request+one.Response+one.URL, secret) {
+				w.Errorf("%s is told", secret)
+			}
+		}
+		made := w.of(w.tells(), bob)
+		equal(w, "bob", made.Outcome, "created")
+		fields := map[string]any{}
+		for _, d := range made.Diffs {
+			fields[d.Field] = d.After
+		}
+		equal(w, "written of bob", fields["Email"] == "bob@example.com" && fields["MailingCity"] == "Oslo", true)
+	})
+}
+
+// TestRow164_Row172_Progress: from the start on the status names the run that scans, and
+// that tells how many of how many it has done, and in the end counts everybody.
+func TestRow164_Row172_Progress(t *testing.T) {
+	row(t, func(w *world) {
+		const people = 240
+		w.left.knob("POST", "seed", raw(`{"people":240,"slot":0}`))
+		w.right.knob("POST", "delay", raw(`{"endpoint":"POST /services/data","delay":"1s","times":2}`))
+		w.connect("direction", "to_right")
+		w.want(202, "POST", w.con+"/start", nil)
+		type progress struct {
+			State, Kind string
+			Done, Total int
+			Known       bool `json:"total_known"`
+			Outcomes    map[string]int
+		}
+		var open string
+		var r progress
+		w.until("a run that has begun to write", func() bool {
+			_, s := w.status()
+			if s[0].OpenRun != "" {
+				open = s[0].OpenRun
+			}
+			return open != "" && w.right.written() > 0
+		})
+		w.get("/v1/runs/"+open, &r)
+		equal(w, "kind", r.Kind, "initial")
+		if r.State == "done" || r.Done >= people || r.Known && r.Total < people {
+			w.Errorf("while it writes: %+v", r)
+		}
+		w.until("the end of the run", func() bool {
+			w.get("/v1/runs/"+open, &r)
+			return r.State == "done"
+		})
+		equal(w, "done", r.Done, people)
+		equal(w, "of", r.Total, people)
+		equal(w, "and the total is known", r.Known, true)
+		met := 0
+		for _, n := range r.Outcomes {
+			met += n
+		}
+		equal(w, "everybody met", met, people)
+		_, s := w.status()
+		equal(w, "nothing is open", s[0].OpenRun, "")
+		equal(w, "in step", s[0].States.Left["in_sync"], r.Outcomes["created"])
+	})
+}
