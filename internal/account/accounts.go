@@ -280,7 +280,7 @@ func checkPortal(a Account, externalID string) error {
 // version that the caller saw; 0 = whatever there is.
 //
 // Errors: NotFound; Conflict with code "account_in_use" while a connection
-// names it, with "stale_version" when it was changed since.
+// names it that is not being deleted, with "stale_version" when it was changed since.
 func (s *Service) Delete(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID, seen int64) error {
 	for range maxTries {
 		a, err := s.load(ctx, ws, id)
@@ -325,7 +325,7 @@ func (s *Service) erase(ctx context.Context, ws crm.WorkspaceID, a Account) erro
 	return s.o.Store.Transact(ctx, writes)
 }
 
-// unused refuses an account that a connection names.
+// unused refuses an account that a connection names, unless that is being deleted.
 func (s *Service) unused(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) error {
 	for cursor := ""; ; {
 		page, next, err := store.ListConnections(ctx, s.o.Store, ws, store.MaxLimit, cursor)
@@ -333,7 +333,8 @@ func (s *Service) unused(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 			return fmt.Errorf("account: look for connections: %w", err)
 		}
 		for i := range page {
-			if page[i].Left.Account == id || page[i].Right.Account == id {
+			names := page[i].Left.Account == id || page[i].Right.Account == id
+			if names && page[i].Status != crm.StatusDeleting {
 				return fault.New("account: delete", fault.Conflict, "account_in_use",
 					"a connection uses the account; delete the connection first")
 			}

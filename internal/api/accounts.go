@@ -279,15 +279,19 @@ func (s *server) deleteAccount(ctx context.Context, in *struct {
 		return nil, err
 	}
 	defer unlock()
-	err = s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil,
-		func() error {
-			return s.Accounts.Delete(ctx, who.Workspace, in.ID, a.Version)
-		})
-	s.schemas.forget(who.Workspace, a.ID, "")
+	err = s.removeAccount(ctx, who, a, a.Version)
 	if fault.CodeOf(err) == CodeStaleVersion {
 		return nil, problem(http.StatusPreconditionFailed, CodeStaleVersion, "")
 	}
 	return nil, err
+}
+
+// removeAccount deletes an account that nothing uses; seen = 0 for whatever version there is.
+func (s *server) removeAccount(ctx context.Context, who access.Principal, a account.Account, seen int64) error {
+	err := s.audit.Do(ctx, who, requestID(ctx), "account.delete", string(a.ID), accountAudit(a, accountPatch{}), nil,
+		func() error { return s.Accounts.Delete(ctx, who.Workspace, a.ID, seen) })
+	s.schemas.forget(who.Workspace, a.ID, "")
+	return err
 }
 
 type testResult struct {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
@@ -472,7 +474,8 @@ func (s *server) replace(
 
 func (s *server) deleteConnection(ctx context.Context, in *struct {
 	ChangeInput
-	Confirm string `query:"confirm" maxLength:"200" doc:"The connection's exact name; of a draft, which may have none, its ID does as well. Deleting cannot be undone"`
+	Confirm  string `query:"confirm" maxLength:"200" doc:"The connection's exact name; of a draft, which may have none, its ID does as well. Deleting cannot be undone"`
+	Accounts string `query:"accounts" enum:"keep,unused" doc:"unused: its accounts go with it, with their credentials and their addresses for webhooks, as far as no other connection, draft or not, names them"`
 },
 ) (*locationOutput, error) {
 	c, _, err := s.changeable(ctx, in.ID)
@@ -507,7 +510,38 @@ func (s *server) deleteConnection(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if in.Accounts == "unused" {
+		if err := s.deleteAccountsOf(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	return &locationOutput{Location: "/v1/connections/" + string(c.ID)}, nil
+}
+
+// deleteAccountsOf deletes the accounts of a connection that is being deleted, as far
+// as no other one names them: with the credentials go the addresses for webhooks.
+func (s *server) deleteAccountsOf(ctx context.Context, c *crm.Connection) error {
+	who := access.From(ctx)
+	unused := map[crm.AccountID]bool{c.Left.Account: true, c.Right.Account: true}
+	err := s.eachConnection(ctx, who.Workspace, func(other *crm.Connection) {
+		if other.ID != c.ID && other.Status != crm.StatusDeleting {
+			delete(unused, other.Left.Account)
+			delete(unused, other.Right.Account)
+		}
+	})
+	for _, id := range slices.Sorted(maps.Keys(unused)) {
+		if err != nil {
+			break
+		}
+		var a account.Account
+		if a, err = s.Accounts.Get(ctx, who.Workspace, id); err == nil {
+			err = s.removeAccount(ctx, who, a, 0)
+		}
+		if fault.Is(err, fault.NotFound) { // of a draft that has none yet, or gone since
+			err = nil
+		}
+	}
+	return err
 }
 
 // locationOutput is an answer without a body that says where to look.

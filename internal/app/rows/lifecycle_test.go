@@ -363,6 +363,7 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 		w.connect("/name", "To go")
 		w.start()
 		w.hear(w.left)
+		hook := list[struct{ URL string }](w, w.con+"/webhooks")[0].URL
 		tag := w.want(200, "GET", w.con, nil).header.Get("ETag")
 		for _, wrong := range []string{"", "?confirm=", "?confirm=to%20go", "?confirm=Another"} {
 			if a := w.call("DELETE", w.con+wrong, nil, "If-Match", tag); a.status != 400 && a.status != 422 && a.status != 409 {
@@ -370,7 +371,8 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 			}
 		}
 		w.refused(w.call("DELETE", w.con, nil, "If-Match", tag), 400, "confirmation_required").says("cannot be undone")
-		w.want(202, "DELETE", w.con+"?confirm=To%20go", nil, "If-Match", tag)
+		w.refused(w.call("DELETE", w.con+"?confirm=To%20go&accounts=all", nil, "If-Match", tag), 400, "invalid_parameter")
+		w.want(202, "DELETE", w.con+"?confirm=To%20go&accounts=unused", nil, "If-Match", tag)
 		w.until("the end of the connection", func() bool { return w.call("GET", w.con, nil).status == 404 })
 		wrote := w.right.written()
 		w.left.edit(ann, "city", "Lund")
@@ -387,7 +389,30 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 		w.refused(w.call("GET", "/v1/log?connection="+id, nil), 404, "not_found")
 		equal(w, "log entries", len(slices.DeleteFunc(list[struct{ Connection string }](w, "/v1/log"),
 			func(e struct{ Connection string }) bool { return e.Connection != id })), 0)
-		w.want(204, "DELETE", "/v1/accounts/"+w.left.account, nil, "If-Match", "*")
+		for _, f := range []*fake{w.left, w.right} { // with their credentials: nobody else names them
+			w.refused(w.call("GET", "/v1/accounts/"+f.account, nil), 404, "not_found")
+		}
+		equal(w, "its webhook address answers", w.send(hook, "", "HEAD", "", nil).status, 404)
+	})
+}
+
+// TestRow38_AccountsOfOthersStay: what another connection works with stays, be that a
+// draft; and all of them, unless it is said that they go.
+func TestRow38_AccountsOfOthersStay(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect("/name", "First")
+		first := w.con
+		w.want(201, "POST", "/v1/connections", map[string]any{
+			"name": "Second", "left": map[string]any{"account": w.left.account},
+		})
+		w.want(202, "DELETE", first+"?confirm=First", nil, "If-Match", "*")
+		w.until("the end of the connection", func() bool { return w.call("GET", first, nil).status == 404 })
+		w.want(200, "GET", "/v1/accounts/"+w.left.account, nil)
+		w.want(200, "GET", "/v1/accounts/"+w.right.account, nil)
+		w.connect("/name", "Third") // with both of them again
+		w.want(202, "DELETE", w.con+"?confirm=Third&accounts=unused", nil, "If-Match", "*")
+		w.want(200, "GET", "/v1/accounts/"+w.left.account, nil)
+		w.refused(w.call("GET", "/v1/accounts/"+w.right.account, nil), 404, "not_found")
 	})
 }
 

@@ -1,4 +1,4 @@
-import { Button, Group, SegmentedControl, Stack, Text } from '@mantine/core';
+import { Button, Checkbox, Group, SegmentedControl, Stack, Text } from '@mantine/core';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { call } from '../api/client';
@@ -20,12 +20,13 @@ export function Danger() {
   const connection = query.data?.data;
   const ends = useEnds(connection);
   const [asking, setAsking] = useState(false);
+  const [accounts, setAccounts] = useState(false);
   const remove = useAction(
     async () => {
       const now = await call('get', '/v1/connections/{id}', { path: { id } });
       return call('delete', '/v1/connections/{id}', {
         path: { id },
-        query: { confirm: now.data.name } as never,
+        query: { confirm: now.data.name, accounts: accounts ? 'unused' : 'keep' } as never,
         ifMatch: now.etag,
       });
     },
@@ -46,10 +47,8 @@ export function Danger() {
           <Note tone="red" title="Permanent. It cannot be undone, and is not a way to pause">
             <ul className="problem-items">
               <li>
-                {number(links)} linked pairs, {number(mappings)} mappings, all rules, the log, the schedule and both
-                webhook addresses go.
+                {number(links)} linked pairs, {number(mappings)} mappings, all rules, the log and the schedule go.
               </li>
-              <li>Credentials go that no other connection uses.</li>
               <li>
                 Records stay: none is deleted in {ends.left.name} and none in {ends.right.name}.
               </li>
@@ -84,7 +83,15 @@ export function Danger() {
         pending={remove.isPending}
         error={remove.error}
       >
-        All its mappings are deleted too. It cannot be undone. Records in both apps stay.
+        <Stack gap="sm">
+          <span>All its mappings are deleted too. It cannot be undone. Records in both apps stay.</span>
+          <Checkbox
+            label="Delete the accounts, too, that no other connection uses"
+            description="Their credentials go, and their addresses for webhooks"
+            checked={accounts}
+            onChange={(e) => setAccounts(e.currentTarget.checked)}
+          />
+        </Stack>
       </Confirm>
     </Page>
   );
