@@ -153,7 +153,7 @@ func TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_E
 		var one told
 		w.get("/v1/log/"+url.PathEscape(made.ID), &one)
 		equal(w, "the entry by itself", one.Links.Right+one.Integration.Name, made.Links.Right+"Outcomes")
-		var codes = map[string]struct{ Code, Meaning, Effect, Remedy string }{}
+		codes := map[string]struct{ Code, Meaning, Effect, Remedy string }{}
 		for _, c := range list[struct{ Code, Meaning, Effect, Remedy string }](w, "/v1/codes") {
 			codes[c.Code] = c
 		}

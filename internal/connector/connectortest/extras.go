@@ -1,8 +1,8 @@
 package connectortest
 
 import (
-	"slices"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 

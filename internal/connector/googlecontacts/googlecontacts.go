@@ -84,23 +84,13 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 
 // needs are the scopes of contacts; the user can untick each of those that are asked for.
 // Source: developers.google.com/people/api/rest/v1/people.connections/list and its siblings.
-func needs(_ string, write bool) [][]string {
-	const contacts = "https://www.googleapis.com/auth/contacts"
-	if write {
-		return [][]string{{contacts}}
-	}
-	return [][]string{{contacts + ".readonly", contacts}}
-}
+var needs = rest.ReadOrAll(".readonly", "", map[string]string{object: "https://www.googleapis.com/auth/contacts"})
 
 // Open returns a connector to one user's contacts.
 //
 // Errors: Invalid, naming every problem.
 func Open(cfg connector.Config) (connector.Connector, error) {
-	c, err := api.Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &account{client: c}, nil
+	return api.Connect(cfg, func(c *rest.Client) connector.Connector { return &account{client: c} })
 }
 
 // account is one user's contacts.

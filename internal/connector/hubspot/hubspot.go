@@ -173,11 +173,7 @@ func needs(object string, write bool) [][]string {
 //
 // Errors: Invalid, naming every problem.
 func Open(cfg connector.Config) (connector.Connector, error) {
-	c, err := api.Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &account{c}, nil
+	return api.Connect(cfg, func(c *rest.Client) connector.Connector { return &account{c} })
 }
 
 // account is one HubSpot account.

@@ -117,11 +117,7 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 //
 // Errors: Invalid, naming every problem.
 func Open(cfg connector.Config) (connector.Connector, error) {
-	c, err := api.Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &account{client: c}, nil
+	return api.Connect(cfg, func(c *rest.Client) connector.Connector { return &account{client: c} })
 }
 
 // account is one workspace.

@@ -78,11 +78,7 @@ var api = &rest.App{
 //
 // Errors: Invalid, naming every problem.
 func Open(cfg connector.Config) (connector.Connector, error) {
-	c, err := api.Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &account{c}, nil
+	return api.Connect(cfg, func(c *rest.Client) connector.Connector { return &account{c} })
 }
 
 // account is one LeadSquared account, as one of its users sees it.

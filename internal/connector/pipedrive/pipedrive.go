@@ -128,27 +128,16 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 
 // needs are the scopes of an object: of two names, the one that only reads and the one
 // that does all. Source: pipedrive.readme.io/docs/marketplace-scopes-and-permissions-explanations.
-func needs(object string, write bool) [][]string {
-	scope, known := map[string]string{"persons": "contacts", "organizations": "contacts", "deals": "deals"}[object]
-	switch {
-	case !known:
-		return nil
-	case write:
-		return [][]string{{scope + ":full"}}
-	}
-	return [][]string{{scope + ":read", scope + ":full"}}
-}
+var needs = rest.ReadOrAll(":read", ":full", map[string]string{
+	"persons": "contacts", "organizations": "contacts", "deals": "deals",
+})
 
 // Open returns a connector to one company. Kind token uses a user's API token as it
 // is; kind oauth2 asks cfg.Tokens.
 //
 // Errors: Invalid, naming every problem.
 func Open(cfg connector.Config) (connector.Connector, error) {
-	c, err := api.Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &account{client: c}, nil
+	return api.Connect(cfg, func(c *rest.Client) connector.Connector { return &account{client: c} })
 }
 
 // account is one company, as one of its users sees it.

@@ -75,6 +75,32 @@ func (c credentials) renew(ctx context.Context, stale []string) ([]string, error
 	return []string{t.Reveal()}, err
 }
 
+// Connect opens an account and makes its connector of the client. Errors as Open.
+func (a *App) Connect(
+	cfg connector.Config, of func(*Client) connector.Connector,
+) (connector.Connector, error) {
+	c, err := a.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return of(c), nil
+}
+
+// ReadOrAll makes Driver.Needs of an app that grants each of its parts to be read, or
+// all: parts are those of the objects, and how the two names of a part end.
+func ReadOrAll(read, all string, parts map[string]string) func(object string, write bool) [][]string {
+	return func(object string, write bool) [][]string {
+		part, known := parts[object]
+		switch {
+		case !known:
+			return nil
+		case write:
+			return [][]string{{part + all}}
+		}
+		return [][]string{{part + read, part + all}}
+	}
+}
+
 // Open returns a client of one account. Kind oauth2 asks cfg.Tokens, the others use
 // the credentials as they are.
 //
