@@ -68,7 +68,7 @@ type form struct {
 var forms = map[Form]form{
 	FormEmail: {
 		canonical: func(s, _ string) (string, bool) { return CanonicalEmail(s) },
-		widest:    SearchExact, tail: itself, spellings: none, shared: true,
+		widest:    SearchExact, tail: itself, spellings: emailSpellings, shared: true,
 	},
 	FormPhone: {
 		canonical: func(s, country string) (string, bool) {

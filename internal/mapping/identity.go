@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 )
 
 // domains maps a domain as UTS 46 does for lookup (case, width) and refuses
@@ -53,6 +54,20 @@ func CanonicalEmail(s string) (string, bool) {
 		domain = once
 	}
 	return lowerASCII(local) + "@" + domain, true
+}
+
+// emailSpellings writes an address as apps keep it that do not bring its domain
+// into ASCII, and those that keep letters and their accents apart. Most
+// addresses have no other spelling.
+func emailSpellings(address string) []string {
+	local, domain, _ := strings.Cut(address, "@")
+	if strings.Contains(domain, "xn--") {
+		if spoken, err := idna.Display.ToUnicode(domain); err == nil {
+			domain = spoken
+		}
+	}
+	shown := local + "@" + domain
+	return []string{shown, norm.NFD.String(address), norm.NFD.String(shown)}
 }
 
 // plainDomain reports a domain in lower case that IDNA would leave as it is:

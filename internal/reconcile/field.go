@@ -429,7 +429,8 @@ func (c *cell) firstDifference() bool {
 
 // oneMoved: the side that moved wins. If the other side's value was never agreed
 // on (the two were settled), replacing it counts as a conflict, and a person is
-// asked where the policy says so.
+// asked where the policy says so. A further value of one side that is the first
+// one of the other was known to both.
 func (c *cell) oneMoved() bool {
 	if c.moved(0) == c.moved(1) {
 		return false
@@ -439,7 +440,7 @@ func (c *cell) oneMoved() bool {
 		winner = 1
 	}
 	switch {
-	case c.base.had && c.base.entry.Is(c.v[1-winner]):
+	case c.base.had && c.base.entry.Is(c.v[1-winner]), c.base.kind == settled && c.base.diff.Reason == crm.ReasonSecondary:
 		c.assign(winner, changed(winner))
 	case c.policy == crm.ConflictReview:
 		c.stay(RuleConflictReview)
