@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -186,32 +187,116 @@ func TestRow95_AvoidDuplicates(t *testing.T) {
 	})
 }
 
-// TestRow96_Companies: by domain, name or e-mail in the order of the steps; a
-// domain is one however it is spelled, and of several nobody is guessed.
+// Steps and a mapping of companies. No company has an e-mail field in either app:
+// the mapping makes one of a text.
+const (
+	byDomain      = `{"by":"any_key","pairs":[["domain","Website"]]}`
+	byCompanyName = `{"by":"any_key","pairs":[["name","Name"]]}`
+	byCompanyMail = `{"by":"any_key","pairs":[["state","BillingState"]]}`
+	companyMail   = `{"id":"mail","left":["state"],"right":["BillingState"],"transform":{"type":"email"}}`
+)
+
+// firms connects companies with accounts.
+func (w *world) firms(steps string, settings ...any) {
+	w.Helper()
+	w.left.object, w.left.name, w.right.object, w.right.name = "companies", "name", "Account", "Name"
+	w.connect(append([]any{
+		"/syncs", []any{companies}, "match", by(steps), "mappings.+", raw(companyMail),
+	}, settings...)...)
+}
+
+// firm adds a company with a town, and account an account without one.
+func (w *world) firm(name, domain, mail string) string {
+	w.Helper()
+	return w.left.make("companies", map[string]string{"name": name, "domain": domain, "state": mail, "city": "Ghent"})
+}
+
+func (w *world) account(name, website, mail string) string {
+	w.Helper()
+	return w.right.make("Account", map[string]string{"Name": name, "Website": website, "BillingState": mail})
+}
+
+// TestRow96_Companies: by domain, name or e-mail; a domain is one however it is
+// spelled, where all are listed and where the app is asked.
 func TestRow96_Companies(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		t.Run(fmt.Sprint("asked ", asked), func(t *testing.T) {
+			row(t, func(w *world) {
+				w.firms(byDomain+","+byCompanyMail+","+byCompanyName, "direction", "to_right")
+				if asked {
+					w.start()
+				}
+				var met []string
+				for i, spelled := range [][2]string{
+					{"one.example", "https://www.One.example/about?x=1#y"},
+					{"two.example", "http://two.example:8080"},
+					{"three.example", "THREE.example."},
+					{"four.example", "www.four.example/"},
+					{"m\u00fcller.example", "https://xn--mller-kva.example"},
+					{"xn--bcher-kva.example", "https://b\u00fccher.example/de"},
+				} {
+					w.firm(fmt.Sprint("One ", i), spelled[0], "")
+					met = append(met, w.account(fmt.Sprint("Other ", i), spelled[1], ""))
+				}
+				w.firm("By mail", "", "Office@Mail.example")
+				w.firm("Bolt  ", "bolt.example", "")
+				met = append(met, w.account("Mailed", "", "office@mail.example"), w.account("bolt", "", ""))
+				w.firm("Sub", "shop.sub.example", "")
+				w.firm("Free", "gmail.com", "")
+				apart := []string{w.account("Main", "sub.example", ""), w.account("Freer", "gmail.com", "")}
+				if asked {
+					w.pull()
+				} else {
+					w.start()
+				}
+				for _, id := range met {
+					w.right.holds(w.right.get(id), "BillingCity", "Ghent")
+				}
+				for _, id := range apart {
+					w.right.holds(w.right.get(id), "BillingCity", "")
+				}
+				w.right.count(len(met) + 2*len(apart))
+			})
+		})
+	}
+}
+
+// TestRow96_StepsInOrder: the first step that finds somebody decides, whichever it is.
+func TestRow96_StepsInOrder(t *testing.T) {
 	row(t, func(w *world) {
-		company := func(name, domain, city string) {
-			w.left.make("companies", map[string]string{"name": name, "domain": domain, "city": city})
-		}
-		account := func(name, website string) string {
-			return w.right.make("Account", map[string]string{"Name": name, "Website": website})
-		}
-		company("Acme", "acme.example", "Ghent")
-		acme := account("ACME Inc.", "https://www.Acme.example/about")
-		company("Bolt", "bolt.example", "Lund")
-		bolt := account("bolt", "")
-		company("Twin", "twin.example", "Oslo")
-		twins := []string{account("Twin", "twin.example"), account("TWIN", "http://twin.example")}
-		w.connect("/syncs", []any{companies})
-		w.sync = w.con + "/syncs/companies"
-		w.change("match", by(`{"by":"any_key","pairs":[["domain","Website"]]},{"by":"any_key","pairs":[["name","Name"]]}`))
+		w.firm("Acme", "acme.example", "")
+		domain, name := w.account("Acme Inc.", "acme.example", ""), w.account("Acme", "", "")
+		w.firm("Bolt", "", "bolt@mail.example")
+		mail, named := w.account("Bolt Ltd.", "", "bolt@mail.example"), w.account("Bolt", "", "")
+		w.firms(byDomain+","+byCompanyName+","+byCompanyMail, "direction", "to_right")
 		w.start()
-		w.right.object = "Account"
-		w.right.holds(w.right.get(acme), "BillingCity", "Ghent")
-		w.right.holds(w.right.get(bolt), "BillingCity", "Lund")
+		for id, city := range map[string]string{domain: "Ghent", name: "", named: "Ghent", mail: ""} {
+			w.right.holds(w.right.get(id), "BillingCity", city)
+		}
+		w.right.count(4)
+	})
+}
+
+// TestRow96_NobodyIsGuessed: of several candidates none is written and the company is a
+// duplicate; who shares a domain goes by name.
+func TestRow96_NobodyIsGuessed(t *testing.T) {
+	row(t, func(w *world) {
+		twin := w.firm("Twin", "twin.example", "")
+		twins := []string{w.account("Twin", "twin.example", ""), w.account("TWIN", "http://twin.example", "")}
+		w.firm("North", "shared.example", "")
+		w.firm("South", "shared.example", "")
+		north, south := w.account("North", "shared.example", ""), w.account("South", "www.shared.example", "")
+		w.firms(byDomain + "," + byCompanyName)
+		w.start()
+		w.stands(w.left, twin, "duplicate", "ambiguous_match")
 		for _, id := range twins {
 			w.right.holds(w.right.get(id), "BillingCity", "")
+			w.stands(w.right, id, "duplicate", "duplicate_in_app")
 		}
+		for name, id := range map[string]string{"North": north, "South": south} {
+			w.right.holds(w.right.get(id), "BillingCity", "Ghent", "Name", name)
+		}
+		w.left.count(3)
 		w.right.count(4)
 	})
 }
