@@ -64,7 +64,7 @@ func (w *world) driver(a appTable) connector.Driver {
 			{Kind: crm.AuthToken, Fields: []crm.AuthField{{Name: "token", Label: "Token", Secret: true, Required: true}}},
 			{Kind: crm.AuthOAuth2},
 		},
-		Abilities: []crm.Ability{crm.AbilityWebhooks},
+		Abilities: []crm.Ability{crm.AbilityWebhooks, crm.AbilityRecordTimes},
 	}
 	return connector.Driver{
 		App: app,

@@ -267,6 +267,10 @@ var documentCodes = []codeRow{
 		"a warning: it goes by the time of the whole record; choose a side or review where it matters",
 	},
 	{
+		CodeNoTimes, "an app does not say when a record was changed, and the conflict policy newest goes by that",
+		EffectDocument, "use left, right or review",
+	},
+	{
 		CodeKeyOff, "the mapping of a match step's fields is switched off", EffectDocument,
 		"switch it on, or take the step away first",
 	},

@@ -194,6 +194,7 @@ func (v *validation) sync(i int, known [2]bool) error {
 	v.identities(s, at)
 	v.searchable(s, at, fields)
 	v.locked(i)
+	v.newest(s, at)
 	return v.archives(s, at)
 }
 

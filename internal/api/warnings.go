@@ -95,9 +95,7 @@ func syncWarnings(sync *crm.Sync, at string, fields [2][]crm.Field) []ProblemIte
 		out = append(out, warning(at+"/activities/system_notes", CodeInertNotes, say))
 	}
 	if sync.Conflict == crm.ConflictNewest {
-		out = append(out, warning(at+"/conflict", CodeNewestGuess,
-			"newest goes by the time of the whole record, not of the field, and by clocks that differ: choose a side or "+
-				"review where it matters"))
+		out = append(out, newestWarning(at+"/conflict"))
 	}
 	return out
 }
@@ -156,6 +154,9 @@ func mappingWarnings(m *crm.Mapping, at string, fields [2][]crm.Field) []Problem
 		return nil
 	}
 	var out []ProblemItem
+	if byTimes(m) {
+		out = append(out, newestWarning(at+"/conflict"))
+	}
 	var single [2]crm.Field
 	known := true
 	for i, names := range [][]string{m.Left, m.Right} {

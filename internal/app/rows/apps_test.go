@@ -41,6 +41,11 @@ var kinds = map[string]struct {
 		map[string]string{"kind": "basic", "username": vendorsfake.MauticUser, "password": vendorsfake.MauticPassword},
 		"contacts", "email", "lastname",
 	},
+	"homestack": {
+		func(c fakekit.Config) fakekit.Fake { return vendorsfake.Homestack(c) },
+		map[string]string{"kind": "token", "token": vendorsfake.HomestackKey},
+		"users", "email", "name",
+	},
 	"pipedrive": {
 		func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
 		map[string]string{"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword},

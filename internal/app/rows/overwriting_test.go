@@ -95,6 +95,54 @@ func TestRow117_FillBlanksOnly(t *testing.T) {
 	})
 }
 
+// TestRow117_BothWays: the setting is one of each way. Where it is on, what is cleared is
+// filled again from the other side, empty, null and blanks alike; where it is off, what a
+// person clears stays cleared.
+func TestRow117_BothWays(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent", "jobtitle", "  ", "firstname", "")
+		w.right.add("ann", "LastName", "Of ann", "MailingCity", "Lund", "Title", "Judge", "FirstName", "Ann")
+		w.connect("fill_blanks_only", raw(`{"to_right":true,"to_left":true}`))
+		w.start()
+		twin := w.right.id("ann")
+		both := func(left, right string) {
+			w.Helper()
+			w.left.holds(w.left.get(ann), "city", left, "jobtitle", "Judge", "firstname", "Ann", "lastname", "Of ann")
+			w.right.holds(w.right.get(twin), "MailingCity", right, "Title", "Judge", "FirstName", "Ann", "LastName", "Of ann")
+		}
+		both("Ghent", "Lund")
+		w.right.edit(twin, "MailingCity", "Oslo", "Title", "   ")
+		w.pull()
+		both("Ghent", "Oslo")
+		w.left.edit(ann, "city", "", "jobtitle", "", "firstname", "   ")
+		w.pull()
+		both("Oslo", "Oslo")
+
+		w.change("fill_blanks_only", raw(`{"to_right":true,"to_left":false}`))
+		w.left.edit(ann, "city", "")
+		w.right.edit(twin, "Title", "")
+		w.pull()
+		w.resync()
+		both("", "Oslo")
+	})
+}
+
+// TestRow117_IDsAreOutside: the ID of a pair is written over another one, and kept in a
+// field that was emptied.
+func TestRow117_IDsAreOutside(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "Ghent")
+		twin := w.right.add("ann", "LastName", "Of ann", "MailingCity", "Lund", "HubSpot_Id__c", "4711")
+		w.connect("fill_blanks_only", raw(`{"to_right":true,"to_left":true}`), "match",
+			by(`{"by":"id","left":"$id","right":"HubSpot_Id__c","on_missing":"next","write_back":true},`+byEmail))
+		w.start()
+		w.right.holds(w.right.get(twin), "HubSpot_Id__c", ann, "MailingCity", "Lund")
+		w.right.edit(twin, "HubSpot_Id__c", "")
+		w.pull()
+		w.right.holds(w.right.get(twin), "HubSpot_Id__c", ann, "MailingCity", "Lund")
+	})
+}
+
 var tagMapping = raw(`{"id":"tags","left":["interests"],"right":["Tags__c"],"transform":{"type":"list"}}`)
 
 // TestRow118_WriteModes: per field: only blanks, once, one way, or not at all.
@@ -146,15 +194,16 @@ func TestRow119_Conflict(t *testing.T) {
 	})
 }
 
-// TestRow119_Newest takes the later record where both apps give times.
+// TestRow119_Newest takes the later record, unless the mapping says otherwise, and is
+// called a guess wherever it is set.
 func TestRow119_Newest(t *testing.T) {
 	rowAlone(t, func(w *world) {
-		ann := w.left.add("ann", "city", "Base")
-		w.connect("conflict", "newest")
+		ann := w.left.add("ann", "city", "Base", "jobtitle", "Base")
+		w.connect("conflict", "newest", "mappings.title.conflict", "left")
 		w.start()
 		for _, last := range []string{"left", "right"} {
-			first, second := func() { w.right.edit(w.right.id("ann"), "MailingCity", "R "+last) },
-				func() { w.left.edit(ann, "city", "L "+last) }
+			first := func() { w.right.edit(w.right.id("ann"), "MailingCity", "R "+last, "Title", "R "+last) }
+			second := func() { w.left.edit(ann, "city", "L "+last, "jobtitle", "L "+last) }
 			want := "L " + last
 			if last == "right" {
 				first, second, want = second, first, "R "+last
@@ -163,29 +212,63 @@ func TestRow119_Newest(t *testing.T) {
 			w.pass(3 * 60e9)
 			second()
 			w.pull()
-			w.left.has("ann", "city", want)
-			w.right.has("ann", "MailingCity", want)
+			w.left.has("ann", "city", want, "jobtitle", "L "+last)
+			w.right.has("ann", "MailingCity", want, "Title", "L "+last)
 		}
+		w.valid().says(`"newest_is_a_guess"`, `"/syncs/0/conflict"`)
+		w.valid("conflict", "left", "mappings.city.conflict", "newest").says(`"newest_is_a_guess"`,
+			`"/syncs/0/mappings/3/conflict"`)
 	})
 }
 
-// TestRow119_Clearing is an edit: with clear it travels, without it both sides
-// stay as their users left them.
-func TestRow119_Clearing(t *testing.T) {
+// TestRow119_NewestNeedsTimes: where an app does not say when a record was changed,
+// newest is refused, and no side is chosen in silence.
+func TestRow119_NewestNeedsTimes(t *testing.T) {
 	row(t, func(w *world) {
-		ann := w.left.add("ann", "city", "A", "jobtitle", "A")
-		w.connect("mappings.city.clear", raw(`{"to_right":true,"to_left":true}`))
+		w.right = w.app("homestack")
+		w.connect("match", raw(`[{"by":"any_key","pairs":[["email","email"]]}]`), "mappings", raw(users), "conflict", "left")
+		w.valid()
+		w.invalid("no_record_times", "/syncs/0/conflict", "conflict", "newest").says("Homestack", "left, right or review")
+		w.invalid("no_record_times", "/syncs/0/mappings/1/conflict", "mappings.name.conflict", "newest")
 		w.start()
-		w.left.edit(ann, "city", "", "jobtitle", "")
-		w.pull()
-		w.right.has("ann", "MailingCity", "", "Title", "A")
-		w.resync()
-		w.left.has("ann", "jobtitle", "")
-		w.right.edit(w.right.id("ann"), "Title", "B")
-		w.pull()
-		w.left.has("ann", "jobtitle", "B")
+		w.refused(w.tryChange("conflict", "newest"), 400, "no_record_times", "/syncs/0/conflict")
 	})
 }
+
+// TestRow119_Clearing is an edit: with clear it travels, without it both sides stay as
+// their users left them, until either is changed. A clearing that wins over an edit
+// erases it where the mapping clears, and nowhere else.
+func TestRow119_Clearing(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "city", "A", "jobtitle", "A", "firstname", "A")
+		bob := w.left.add("bob", "city", "B", "jobtitle", "B")
+		w.connect("mappings.city.clear", raw(`{"to_right":true,"to_left":true}`), "conflict", "left")
+		w.start()
+		w.left.edit(ann, "city", "", "jobtitle", "", "firstname", "")
+		w.left.edit(bob, "city", "", "jobtitle", "")
+		w.right.edit(w.right.id("bob"), "MailingCity", "Edited", "Title", "Edited")
+		w.pull()
+		w.right.has("ann", "MailingCity", "", "Title", "A", "FirstName", "A")
+		w.right.has("bob", "MailingCity", "", "Title", "Edited")
+		w.resync()
+		w.left.has("ann", "city", "", "jobtitle", "", "firstname", "")
+		w.left.has("bob", "city", "", "jobtitle", "")
+		w.right.edit(w.right.id("ann"), "Title", "B")
+		w.left.edit(ann, "firstname", "C")
+		w.pull()
+		w.left.has("ann", "jobtitle", "B", "firstname", "C")
+		w.right.has("ann", "Title", "B", "FirstName", "C")
+		w.right.edit(w.right.id("ann"), "Title", "")
+		w.pull()
+		w.left.has("ann", "jobtitle", "B")
+		w.right.has("ann", "Title", "")
+	})
+}
+
+// users are mappings of people to users of Homestack, which demands all of them.
+const users = `[{"id":"email","left":["email"],"right":["email"],"transform":{"type":"email"}},
+	{"id":"name","left":["firstname","lastname"],"right":["name"],"transform":{"type":"full_name"}},
+	{"id":"phone","left":["phone"],"right":["phone"],"transform":{"type":"phone"}}]`
 
 // TestRow123_Merge: the only link follows the survivor; nothing is made.
 func TestRow123_Merge(t *testing.T) {
