@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -260,7 +261,7 @@ type entryOutput struct {
 type logEntry struct {
 	engine.Entry
 	Meaning     string              `json:"meaning,omitempty" doc:"What the code means; message says of what"`
-	Effect      Effect              `json:"effect,omitempty" doc:"What the code costs: the record, or one field of it"`
+	Effect      Effect              `json:"effect,omitempty" doc:"What it cost: the record, or one field of it"`
 	Remedy      string              `json:"remedy,omitempty" doc:"What a person can do about it"`
 	Integration integration         `json:"integration"`
 	Links       crm.PerSide[string] `json:"links" doc:"Where people see the records in their apps; empty where there is none, or the app has no such pages"`
@@ -283,7 +284,7 @@ func (s *server) withNames(ctx context.Context, entries []engine.Entry) ([]logEn
 		e := &entries[i]
 		out[i].Entry = *e
 		if m, ok := meanings[e.Code]; ok {
-			out[i].Meaning, out[i].Effect, out[i].Remedy = m.Meaning, m.Effect, m.Remedy
+			out[i].Meaning, out[i].Effect, out[i].Remedy = m.Meaning, effectOf(e, m.Effect), m.Remedy
 		}
 		c, known := conns[e.Connection]
 		if !known {
@@ -313,6 +314,18 @@ func (s *server) withNames(ctx context.Context, entries []engine.Entry) ([]logEn
 		}
 	}
 	return out, nil
+}
+
+// effectOf is what a code cost this entry's record. The same code may stand for one
+// field of a record that is linked and for the whole of one that was to be made.
+func effectOf(e *engine.Entry, meant Effect) Effect {
+	switch {
+	case e.OfField():
+		return EffectField
+	case e.Outcome == crm.Failed && e.Code != reconcile.CodeFieldFailed && meant == EffectField:
+		return EffectRecord
+	}
+	return meant
 }
 
 // tell names the app of a side, and where its record is seen.

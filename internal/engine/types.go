@@ -101,6 +101,13 @@ func (e *Entry) Problem() bool {
 	return e.Outcome == crm.Failed || e.Outcome == crm.Conflict || e.Outcome == crm.Duplicate
 }
 
+// OfField reports whether the entry is about one field that failed by itself, while
+// the record's others were synced.
+func (e *Entry) OfField() bool {
+	return e.Outcome == crm.Failed && e.Partner != "" && len(e.Diffs) == 1 &&
+		(e.Diffs[0].Rule == ruleRefused || e.Diffs[0].Rule == string(reconcile.RuleFailed))
+}
+
 // LogFilter narrows the log. Zero fields do not filter.
 type LogFilter struct {
 	Connection crm.ConnectionID

@@ -170,6 +170,17 @@ func TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_E
 		equal(w, "the field at fault", bare.Message, "LastName")
 		equal(w, "what it costs", bare.Effect, "record_skipped")
 		equal(w, "what a field that is refused costs", codes["field_missing"].Effect, "field_skipped")
+
+		// The same code costs one field where that field fails by itself, and the record
+		// where the app demands the field.
+		field := w.left.add("field", "city", strings.Repeat("x", 200))
+		whole := w.left.add("whole", "lastname", strings.Repeat("x", 200))
+		w.pull()
+		for id, effect := range map[string]string{field: "field_skipped", whole: "record_skipped"} {
+			e := w.of(w.tells("event=failed"), id)
+			equal(w, "code", e.Code, "value_too_long")
+			equal(w, "what it cost", e.Effect, effect)
+		}
 	})
 }
 

@@ -510,8 +510,11 @@ func (w *world) status() (status string, syncs []standing) {
 func (w *world) rest() {
 	w.Helper()
 	w.until("rest", func() bool {
-		_, syncs := w.status()
-		return !slices.ContainsFunc(syncs, func(s standing) bool { return s.OpenRun != "" || s.Backlog+s.Parked+s.Inbox > 0 })
+		state, syncs := w.status()
+		return !slices.ContainsFunc(syncs, func(s standing) bool {
+			follows := s.NextRun != "" && state == "active" && !slices.Contains(s.Warnings, "switched_off")
+			return follows || s.OpenRun != "" || s.Backlog+s.Parked+s.Inbox > 0
+		})
 	})
 }
 
