@@ -184,11 +184,13 @@ func (o *OAuth) refused(ctx context.Context, r Request, err error) error {
 			word = w
 		}
 	}
+	status := e.Response.StatusCode
 	m, ok := o.Words[word]
-	if !ok {
+	// An endpoint in trouble, or one that is asked too often, refuses nothing, whatever its
+	// answer says: a grant that is called gone makes a person authorise the account again.
+	if !ok && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
 		m, ok = endpointWords[word]
 	}
-	status := e.Response.StatusCode
 	if !ok {
 		m = usual(status)
 		if m.Kind == fault.Denied || m.Kind == fault.Invalid && word != "" {
