@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -324,6 +325,7 @@ func (b *batch) move(ctx context.Context, object, to string, held map[crm.Record
 		if err != nil {
 			return err
 		}
+		b.moved = true
 		for _, raw := range got.Errors {
 			b.refuse(r, ans, raw, to, at)
 		}
@@ -338,7 +340,20 @@ func (b *batch) move(ctx context.Context, object, to string, held map[crm.Record
 	_, err := b.client.Call(ctx, rest.Request{
 		Op: b.Op, Method: http.MethodPost, Path: base + "archive", Write: true, Body: map[string]any{"inputs": gone},
 	}, nil)
+	b.moved = b.moved || err == nil
 	return err
+}
+
+// inPart is the error of a call that came behind others of the same batch: what they
+// wrote has landed, however surely this one was refused.
+func (b *batch) inPart(err error) error {
+	var e *fault.Error
+	if !b.moved || !errors.As(err, &e) {
+		return err
+	}
+	part := *e
+	part.MayHaveLanded = true
+	return &part
 }
 
 // refuse fails the rows that an error of a batch of associations is about: by the

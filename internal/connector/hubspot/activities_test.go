@@ -196,6 +196,53 @@ func TestActivitiesInTrouble(t *testing.T) {
 	})
 }
 
+// TestMovesInPart: what comes behind a write that landed says so, however surely it
+// was refused itself; what comes before it does not.
+func TestMovesInPart(t *testing.T) {
+	t.Parallel()
+	clock := connectortest.NewClock()
+	f, fake := fixture(t, clock)
+	people := map[string]string{}
+	for _, name := range []string{"old", "new"} {
+		r, err := fake.Core().CreateRecord("contacts", map[string]string{"email": name + "@example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		people[name] = r.ID
+	}
+	for refused, landed := range map[string]bool{
+		"notes/contacts/batch/read": false, "batch/associate/default": false, "contacts/batch/archive": true,
+		"notes/batch/update": true,
+	} {
+		note, err := fake.Core().CreateRecord("notes", map[string]string{
+			"hs_note_body": "hello", "hs_timestamp": "2026-03-02T09:00:00Z", aboutContacts: people["old"],
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := f.Open(t, connectortest.Tools{
+			Tokens: connectortest.NewTokens(f.Token), Wrap: func(rt http.RoundTripper) http.RoundTripper {
+				return trip(func(r *http.Request) (*http.Response, error) {
+					if !strings.HasSuffix(r.URL.Path, refused) {
+						return rt.RoundTrip(r)
+					}
+					return &http.Response{
+						StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+						Body: io.NopCloser(strings.NewReader(`{"status":"error","message":"no"}`)),
+					}, nil
+				})
+			},
+		})
+		_, err = c.BatchWrite(t.Context(), "notes", []connector.Write{{
+			Op: connector.Update, ID: crm.RecordID(note.ID),
+			Fields: crm.Fields{"hs_note_body": crm.TextValue("bye"), aboutContacts: crm.TextValue(people["new"])},
+		}})
+		if !fault.Is(err, fault.Denied) || fault.MayHaveLanded(err) != landed {
+			t.Errorf("%s: %v, landed %t, want %t", refused, err, fault.MayHaveLanded(err), landed)
+		}
+	}
+}
+
 // TestWritesOfAssociationsThatCannotBe are told without a call.
 func TestWritesOfAssociationsThatCannotBe(t *testing.T) {
 	t.Parallel()

@@ -32,10 +32,10 @@ func (a *account) BatchWrite(
 	}
 	if b.Kind == connector.Update && activityTypes[object] != nil {
 		if err := b.relate(ctx, a, object); err != nil {
-			return nil, err
+			return nil, b.inPart(err)
 		}
 		if err := b.related(ctx, a, object); err != nil {
-			return nil, err
+			return nil, b.inPart(err)
 		}
 	}
 	var ids []idBody
@@ -71,6 +71,7 @@ type batch struct {
 
 	client   *rest.Client
 	contacts bool // they have a unique e-mail
+	moved    bool // associations of the batch were written
 	call     rest.Request
 	got      rest.Answer
 }
@@ -143,7 +144,7 @@ func (b *batch) refused(err error) ([]connector.Written, error) {
 	p := problemOf(b.got.Body)
 	bad := b.about(p)
 	if !ofRow || bad == nil {
-		return nil, err
+		return nil, b.inPart(err)
 	}
 	for _, row := range b.Rows {
 		if row != bad {
