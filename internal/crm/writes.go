@@ -27,15 +27,23 @@ func (s *Sync) Fills(side Side) map[string]bool {
 	}
 	lines := s.Lines()
 	for i := range lines {
-		m := &lines[i]
-		if !m.On() || !m.Way().Allows(way) {
+		if !lines[i].Travels(way) {
 			continue
 		}
-		for _, name := range m.Names(side) {
+		for _, name := range lines[i].Names(side) {
 			out[name] = true
 		}
 	}
 	return out
+}
+
+// Travels reports whether values of a mapping go a way, as far as the mapping says.
+func (m *Mapping) Travels(way Way) bool { return m.On() && m.Way().Allows(way) }
+
+// Carries reports whether a sync brings edits a way to records that exist.
+func (s *Sync) Carries(way Way) bool {
+	b := s.Behavior.Get(way)
+	return s.Direction.Allows(way) && b != BehaviorNothing && b != BehaviorCreateOnly
 }
 
 // Writes names all fields that a sync may write on a side: those of mappings, and

@@ -174,7 +174,7 @@ func (b *batch) pair(u *unit, l *link) reconcile.Pair {
 		for _, id := range u.hint.Thaw {
 			delete(p.Frozen, id)
 		}
-		p.ByApp, p.Was = u.byApp, u.was
+		p.ByApp, p.Was, p.Returns = u.byApp, u.was, b.returning
 		p.Retry = u.hint.Again || u.asks() || l.Settings != b.set.Digest()
 	}
 	return p

@@ -55,3 +55,124 @@ func (s *session) shared(ctx context.Context, side crm.Side) (uint64, error) {
 	s.elsewhere[side.Index()] = &places
 	return places, nil
 }
+
+// fieldAt is a field of an object in an account.
+type fieldAt struct {
+	account       crm.AccountID
+	object, field string
+}
+
+// seeReturns looks whether other connections carry edits of one-way targets back,
+// once there is such an edit.
+func (s *session) seeReturns(ctx context.Context, us []*unit) error {
+	var targets [2]bool
+	lines := s.conf.Lines()
+	for i := range lines {
+		if to, ok := s.oneWay(&lines[i]); ok {
+			targets[to.Index()] = true
+		}
+	}
+	for _, u := range us {
+		if u.decided || !u.link.paired() {
+			continue
+		}
+		for _, side := range crm.Sides {
+			if r := u.rec.Get(side); targets[side.Index()] && r != nil && s.set.Strays(side, r, u.link.Base) {
+				_, err := s.returns(ctx)
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// oneWay returns the only side that a mapping writes.
+func (s *session) oneWay(m *crm.Mapping) (to crm.Side, ok bool) {
+	right := s.conf.Direction.Allows(crm.WayTo(crm.Right)) && m.Travels(crm.WayTo(crm.Right))
+	left := s.conf.Direction.Allows(crm.WayTo(crm.Left)) && m.Travels(crm.WayTo(crm.Left))
+	if right {
+		to = crm.Right
+	} else {
+		to = crm.Left
+	}
+	return to, left != right
+}
+
+// returns are the mappings of one way whose target other connections carry back to
+// the source, on whatever path: two connections that join the same accounts the
+// other way round, or a circle. The source is not the only master then. Put back,
+// an edit of the target would be lost before they brought it.
+func (s *session) returns(ctx context.Context) (map[crm.MappingID]bool, error) {
+	if s.returning != nil {
+		return s.returning, nil
+	}
+	leads := map[fieldAt][]fieldAt{}
+	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
+		if c.Status == crm.StatusDraft {
+			return nil
+		}
+		for i := range c.Syncs {
+			if c.ID != s.con || !s.sameObjects(&c.Syncs[i]) {
+				addLeads(leads, c, &c.Syncs[i])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.returning = map[crm.MappingID]bool{}
+	lines := s.conf.Lines()
+	for i := range lines {
+		if to, ok := s.oneWay(&lines[i]); ok && reaches(leads, fieldsAt(s.conn, s.conf, &lines[i], to),
+			fieldsAt(s.conn, s.conf, &lines[i], to.Other())) {
+			s.returning[lines[i].ID] = true
+		}
+	}
+	return s.returning, nil
+}
+
+// addLeads notes where a sync brings the edits of each field.
+func addLeads(leads map[fieldAt][]fieldAt, c *crm.Connection, conf *crm.Sync) {
+	lines := conf.Lines()
+	for _, side := range crm.Sides {
+		if !conf.Carries(crm.WayTo(side)) {
+			continue
+		}
+		for i := range lines {
+			if !lines[i].Travels(crm.WayTo(side)) {
+				continue
+			}
+			for _, from := range fieldsAt(c, conf, &lines[i], side.Other()) {
+				leads[from] = append(leads[from], fieldsAt(c, conf, &lines[i], side)...)
+			}
+		}
+	}
+}
+
+// fieldsAt are the fields of a mapping on a side.
+func fieldsAt(c *crm.Connection, conf *crm.Sync, m *crm.Mapping, side crm.Side) []fieldAt {
+	names := m.Names(side)
+	out := make([]fieldAt, len(names))
+	for i, name := range names {
+		out[i] = fieldAt{c.Account(side), conf.Object(side), name}
+	}
+	return out
+}
+
+// reaches reports whether something leads from one of the places to one of the ends.
+func reaches(leads map[fieldAt][]fieldAt, from, ends []fieldAt) bool {
+	seen := map[fieldAt]bool{}
+	for open := from; len(open) > 0; open = open[1:] {
+		for _, next := range leads[open[0]] {
+			if slices.Contains(ends, next) {
+				return true
+			}
+			if !seen[next] {
+				seen[next] = true
+				open = append(open, next)
+			}
+		}
+	}
+	return false
+}

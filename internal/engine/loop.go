@@ -186,7 +186,7 @@ func thaw(u *unit, l *link) {
 }
 
 // rounds are the mappings that a unit wrote and that may go round: other syncs
-// write both of their fields.
+// write both of their fields, or bring what it writes back to where it comes from.
 func (b *books) rounds(ctx context.Context, u *unit) map[crm.MappingID]bool {
 	both := ^uint64(0)
 	for _, side := range crm.Sides {
@@ -196,10 +196,21 @@ func (b *books) rounds(ctx context.Context, u *unit) map[crm.MappingID]bool {
 		}
 		both &= shared
 	}
+	returning, err := b.s.returns(ctx)
+	if err != nil {
+		return nil
+	}
 	out := map[crm.MappingID]bool{}
 	for _, side := range crm.Sides {
-		if w := u.decision.Write(side); w != nil && u.written.Get(side) != nil {
-			for _, id := range b.s.set.Placed(b.s.set.Places(w.Intended) & both) {
+		w := u.decision.Write(side)
+		if w == nil || u.written.Get(side) == nil {
+			continue
+		}
+		for _, id := range b.s.set.Placed(b.s.set.Places(w.Intended) & both) {
+			out[id] = true
+		}
+		for id := range w.Intended {
+			if returning[id] {
 				out[id] = true
 			}
 		}

@@ -51,7 +51,10 @@ func (s *session) readPairs(ctx context.Context, us []*unit) ([]*unit, error) {
 	if err := s.awaitErasures(ctx, look); err != nil {
 		return nil, err
 	}
-	return look, s.attribute(ctx, look)
+	if err := s.attribute(ctx, look); err != nil {
+		return nil, err
+	}
+	return look, s.seeReturns(ctx, look)
 }
 
 // readOwn reads the record that each hint names.

@@ -44,7 +44,8 @@ type session struct {
 	beside  coming      // those that are open in other syncs of the connection
 	tombs   *tombs      // erased people; nil = none
 
-	elsewhere [2]*uint64 // see shared
+	elsewhere [2]*uint64             // see shared
+	returning map[crm.MappingID]bool // see returns; nil = not looked for
 
 	people   *people   // users of the apps; nil = no mapping is about users
 	partners *partners // what references name; nil = there are no associations

@@ -36,6 +36,9 @@ type Pair struct {
 	// written over and over in a circle: neither side is written until both are alike, or a person decides
 	Frozen  map[crm.MappingID]bool
 	Discard map[crm.MappingID]bool // a person does not want the change: the sides are left apart
+	// of one way here, and other connections carry the target's field back to the source: an edit of the target
+	// alone is theirs to bring, and is not put back
+	Returns map[crm.MappingID]bool
 }
 
 func (p *Pair) occasion() occasion { return occasion{now: p.Now, retry: p.Retry} }
@@ -142,7 +145,9 @@ const (
 	RuleBlankKept       FieldRule = "blank_kept"              // a blank never erases unless the mapping says so
 	RuleBlankErased     FieldRule = "blank_erased"            // the mapping lets a blank erase
 	// the mapping (or the sync) travels one way: the target follows the source
-	RuleOneWay    FieldRule = "one_way"
+	RuleOneWay FieldRule = "one_way"
+	// one way, but the edit of the target comes to the source by other connections
+	RuleReturns   FieldRule = "returns"
 	RuleFillOnly  FieldRule = "fill_blanks_only" // the target has a value already
 	RuleClosed    FieldRule = "closed"           // direction, behaviour or filter closes the way: left alone
 	RuleDefault   FieldRule = "default"          // source and target blank: the default value

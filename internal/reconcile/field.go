@@ -34,6 +34,7 @@ type cell struct {
 	now       time.Time
 	forced    bool // a person decided: what moved travels, a blank too
 	later     int  // side of the later record, for policy newest
+	returns   bool // see Pair.Returns
 
 	rule     FieldRule
 	winner   int // -1 = neither
@@ -176,8 +177,11 @@ func (c *cell) tryAgain(source int) bool {
 }
 
 // changedByApp leaves alone what an app made of our own write: nobody typed it,
-// so it neither travels back nor is written over again.
+// so it neither travels back nor is written over again, unless a person chose it.
 func (c *cell) changedByApp() bool {
+	if c.forced {
+		return false
+	}
 	for side := range c.v {
 		switch {
 		case !c.byApp[side] || c.base.kind != agreed || c.set || !c.moved(side):
@@ -285,7 +289,8 @@ func (c *cell) unticked() bool {
 	return true
 }
 
-// oneWay lets the target follow the source, whoever moved. What a person
+// oneWay lets the target follow the source, whoever moved, unless other
+// connections bring an edit of the target to the source. What a person
 // cleared at the source stays on the target, unless the mapping clears; on
 // first meeting a blank never erases.
 func (c *cell) oneWay() bool {
@@ -298,6 +303,8 @@ func (c *cell) oneWay() bool {
 	}
 	source := 1 - target
 	switch {
+	case c.returns && !c.forced && c.base.kind != unknown && c.moved(target) && !c.moved(source):
+		c.stay(RuleReturns)
 	case c.blank[source]:
 		c.follow(source)
 	case c.blank[target]:

@@ -17,6 +17,9 @@ type fieldCase struct {
 	mapping     func(*crm.Mapping)
 	newer       crm.Side // has the later record time
 	first       bool     // not linked yet
+	returns     bool     // other connections bring the target's edits to the source
+	byApp       crm.Side // nobody edited the side since we wrote it
+	decided     bool     // a person chose the side that moved
 
 	rule      FieldRule
 	wantLeft  string // after the decision
@@ -72,7 +75,7 @@ func (f fieldCase) run(t *testing.T) {
 	p := Pair{
 		Left:   &crm.Record{ID: "L1", ModifiedAt: noon, Fields: crm.Fields{"email": mail, "note": crm.TextValue(f.left)}},
 		Right:  &crm.Record{ID: "R1", ModifiedAt: noon, Fields: crm.Fields{"Email": mail, "Note": crm.TextValue(f.right)}},
-		Linked: !f.first, Now: noon,
+		Linked: !f.first, Now: noon, Returns: map[crm.MappingID]bool{"note": f.returns},
 	}
 	if f.newer == crm.Left {
 		p.Left.ModifiedAt = noon.Add(time.Second)
@@ -83,8 +86,13 @@ func (f fieldCase) run(t *testing.T) {
 	if f.was != "-" {
 		p.Base = crm.Base{"note": crm.Agree(s.specs[0].revision, crm.TextValue(f.was))}
 	}
+	if f.byApp != "" {
+		p.ByApp.Set(f.byApp, ^uint64(0))
+	}
+	p.Decided = map[crm.MappingID]bool{"note": f.decided}
 	decision := s.Reconcile(p)
 	after := apply(p, decision)
+	after.ByApp, after.Decided = crm.PerSide[uint64]{}, nil
 	got := []string{
 		string(ruleOf(&decision, "note").Rule), after.Left.Fields["note"].Text(), after.Right.Fields["Note"].Text(),
 	}
@@ -262,6 +270,61 @@ func TestRow44_OneWay(t *testing.T) {
 		"a one-way sync": {
 			was: "a", left: "a", right: "b", sync: func(s *crm.Sync) { s.Direction = crm.DirectionToRight },
 			rule: RuleOneWay, wantLeft: "a", wantRight: "a",
+		},
+	})
+}
+
+// TestRow53_ThereAndBack: where the edits of a one-way target come to the source by
+// other connections, they are not put back.
+func TestRow53_ThereAndBack(t *testing.T) {
+	runFields(t, map[string]fieldCase{
+		"target edited": {
+			was: "a", left: "a", right: "b", returns: true, mapping: toRight, rule: RuleReturns, wantLeft: "a", wantRight: "b",
+		},
+		"target edited, to the left": {
+			was: "a", left: "b", right: "a", returns: true, mapping: toLeft, rule: RuleReturns, wantLeft: "b", wantRight: "a",
+		},
+		"target cleared": {
+			was: "a", left: "a", right: "", returns: true, mapping: toRight, rule: RuleReturns, wantLeft: "a",
+		},
+		"target typed": {
+			was: "", left: "", right: "b", returns: true, mapping: both(toRight, clears), rule: RuleReturns, wantRight: "b",
+		},
+		"source edited": {
+			was: "a", left: "b", right: "a", returns: true, mapping: toRight, rule: RuleLeftChanged,
+			wantLeft: "b", wantRight: "b",
+		},
+		"both edited": {
+			was: "a", left: "b", right: "c", returns: true, mapping: toRight, rule: RuleOneWay, wantLeft: "b", wantRight: "b",
+		},
+		"first meeting": {
+			was: "-", left: "b", right: "c", first: true, returns: true, mapping: toRight, rule: RuleOneWay,
+			wantLeft: "b", wantRight: "b",
+		},
+		"both ways": {
+			was: "a", left: "a", right: "b", returns: true, rule: RuleRightChanged, wantLeft: "b", wantRight: "b",
+		},
+	})
+}
+
+// TestS35_ChosenIsWritten: what an app made of our write stays where it is, until a
+// person chooses it.
+func TestS35_ChosenIsWritten(t *testing.T) {
+	runFields(t, map[string]fieldCase{
+		"of the app": {
+			was: "a", left: "a", right: "b", byApp: crm.Right, rule: RuleSettled, wantLeft: "a", wantRight: "b",
+		},
+		"chosen": {
+			was: "a", left: "a", right: "b", byApp: crm.Right, decided: true, rule: RuleRightChanged,
+			wantLeft: "b", wantRight: "b",
+		},
+		"chosen, on the left": {
+			was: "a", left: "b", right: "a", byApp: crm.Left, decided: true, rule: RuleLeftChanged,
+			wantLeft: "b", wantRight: "b",
+		},
+		"the other side chosen": {
+			was: "a", left: "b", right: "a", byApp: crm.Right, decided: true, rule: RuleLeftChanged,
+			wantLeft: "b", wantRight: "b",
 		},
 	})
 }

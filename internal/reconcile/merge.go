@@ -55,6 +55,7 @@ type merger struct {
 	was      [2]map[crm.MappingID]string
 	halted   map[crm.MappingID]bool
 	frozen   map[crm.MappingID]bool
+	returns  map[crm.MappingID]bool
 	discard  map[crm.MappingID]bool
 	roused   map[crm.MappingID]bool // refused fields that are tried again with another one
 	cell     cell
@@ -103,7 +104,7 @@ func (s *Settings) decidePair(p Pair) Decision {
 	m.byApp, m.was, m.halted, m.discard = [2]uint64{p.ByApp.Left, p.ByApp.Right}, [2]map[crm.MappingID]string{
 		p.Was.Left, p.Was.Right,
 	}, p.Halted, p.Discard
-	m.frozen = p.Frozen
+	m.frozen, m.returns = p.Frozen, p.Returns
 	m.decision.Fields = make([]FieldDecision, len(s.specs), len(s.specs)+len(s.backs))
 	for i := range s.specs {
 		protected := !p.Linked && p.MatchedBy != nil && overlap(p.MatchedBy.Protect, s.specs[i].names[0])
@@ -249,7 +250,7 @@ func (m *merger) field(one *spec, out *FieldDecision, base crm.Base, protected, 
 	c := &m.cell
 	*c = cell{
 		spec: one, gates: m.gates, protected: protected, old: one.older(m.linked, m.joined), forced: forced,
-		later: m.later, byApp: [2]bool{
+		later: m.later, returns: m.returns[one.id], byApp: [2]bool{
 			m.byApp[0]&one.bit != 0, m.byApp[1]&one.bit != 0,
 		}, was: m.was, now: m.at.now,
 	}

@@ -315,7 +315,11 @@ func TestRow53_ThereAndBack(t *testing.T) {
 		}
 		w.right.has("ann", "city", "Ghent")
 		w.left.has("bob", "city", "Oslo")
+		// What a connection finds different at its first look is no edit to it: its policy
+		// decides. Each has to have seen whom the other made.
 		for _, c := range both {
+			c.pull()
+			c.rest()
 			c.hear(c.left)
 		}
 		w.left.edit(w.left.id("ann"), "city", "Lund")
@@ -346,6 +350,25 @@ func TestRow53_ThereAndBack(t *testing.T) {
 			f.has("ann", "city", "Lund")
 			f.has("bob", "city", "Bergen")
 		}
+
+		// While the one stands still, the other does not put back what it will bring.
+		w.want(200, "POST", w.con+"/pause", nil)
+		w.left.edit(w.left.id("ann"), "city", "Turku")
+		back.resync()
+		w.left.has("ann", "city", "Turku")
+		w.right.has("ann", "city", "Lund")
+		w.want(202, "POST", w.con+"/start", nil)
+		w.until("the edit", func() bool { return w.right.get(w.right.id("ann")).Fields["city"] == "Turku" })
+		for _, c := range both {
+			c.rest()
+		}
+		w.left.has("ann", "city", "Turku")
+
+		// What nothing brings back follows its source again.
+		back.change("mappings.city.enabled", false)
+		w.right.edit(w.right.id("ann"), "city", "Oulu")
+		w.until("its source again", func() bool { return w.right.get(w.right.id("ann")).Fields["city"] == "Turku" })
+		w.left.has("ann", "city", "Turku")
 	})
 }
 

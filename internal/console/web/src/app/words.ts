@@ -79,6 +79,7 @@ export const ruleWords: Record<string, string> = {
   blank_kept: 'a blank does not erase the other side’s value',
   blank_erased: 'the mapping lets a blank erase the value',
   one_way: 'this mapping travels one way: the target follows the source',
+  returns: 'this mapping travels one way, and other connections bring the edit of the target to the source',
   fill_blanks_only: 'the target has a value already, and only blanks are filled',
   closed: 'direction, behaviour or filter closes this way: left alone',
   default: 'both sides were blank: the default value',
