@@ -743,10 +743,6 @@ var recordCodes = []codeRow{
 		"use …/records/{side}/{id}/sync for other records",
 	},
 	{
-		"values_unsupported", "values cannot be given with a retry", EffectRequest,
-		"correct the value in the app or resolve the record, then retry without values",
-	},
-	{
 		"plan_outdated", "what decides about the sync's records was changed since the plan was made", EffectRequest,
 		"make a new plan: it shows what would be done under the settings as they are now",
 	},

@@ -204,7 +204,7 @@ func TestLive_RetryWorksTheRecordAgain(t *testing.T) {
 			t.Errorf("the entry alone: %+v", e)
 		}
 		retry := "/v1/log/" + e.ID + "/retry"
-		l.refused(422, "values_unsupported", "POST", retry, map[string]any{"values": map[string]string{"lastname": "X"}})
+		l.refused(400, "unknown_field", "POST", retry, map[string]any{"values": map[string]string{"nonsense": "X"}})
 		l.refused(404, "not_found", "POST", "/v1/log/log_none/retry", nil)
 		if r := l.run("POST", retry, nil); r.Kind != engine.RunRetry || r.Outcomes[crm.Failed] != 1 || r.Done != 1 {
 			t.Errorf("retried too early: %+v", r)

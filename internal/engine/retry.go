@@ -3,9 +3,12 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
@@ -67,7 +70,12 @@ func (e *Engine) RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.Co
 	return n, err
 }
 
-// RetryEntry works one problem entry's record again under the present settings.
+// RetryEntry works one problem entry's record again under the present settings,
+// once values were written to it in its own app, by the app's fields, as if a person
+// had corrected them there. Errors besides those of the app: Invalid
+// (unknown_field, read_only_field) names the field; Unsupported (direction_closed)
+// when the sync does not write that app; NotFound (record_gone). Where an error may
+// have landed, asking again does no harm.
 func (e *Engine) RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (Run, error) {
 	en, err := e.GetEntry(ctx, ws, id)
 	if err != nil {
@@ -77,12 +85,76 @@ func (e *Engine) RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, 
 		return Run{}, fault.New("engine: retry", fault.Invalid, "not_retryable",
 			"only failed, conflicting and duplicate entries can be retried")
 	}
+	sc := scope{ws, en.Connection, en.Sync}
 	if len(values) > 0 {
-		return Run{}, fault.New("engine: retry", fault.Unsupported, "values_unsupported",
-			"correct the value in the app, or resolve the record's fields, then retry without values")
+		if err := e.amend(ctx, sc, en.Side, en.Record, values); err != nil {
+			return Run{}, err
+		}
 	}
-	return e.recordRun(ctx, scope{ws, en.Connection, en.Sync}, RunRetry, []crm.RecordRef{{Side: en.Side, ID: en.Record}},
-		hint{Force: true})
+	return e.recordRun(ctx, sc, RunRetry, []crm.RecordRef{{Side: en.Side, ID: en.Record}}, hint{Force: true})
+}
+
+// amend writes values to a record that a sync has seen.
+func (e *Engine) amend(ctx context.Context, sc scope, side crm.Side, rec crm.RecordID, values crm.Fields) error {
+	const op = "engine: correct record"
+	ctx = connector.Foreground(ctx)
+	s, u, err := e.look(ctx, sc, side, rec)
+	if err != nil {
+		return err
+	}
+	if ok, code := runnable(s.conn, s.sync); !ok {
+		return fault.New(op, fault.Conflict, code, "the sync is not running; start the connection first")
+	}
+	if !s.conf.Direction.Allows(crm.WayTo(side)) {
+		return fault.New(op, fault.Unsupported, reconcile.CodeDirection,
+			"the sync does not write this app: correct the value there, then retry without values")
+	}
+	for name := range values {
+		if err := s.mayAmend(op, side, name); err != nil {
+			return err
+		}
+	}
+	if err := s.readAll(ctx, side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
+		return err
+	}
+	now := u.rec.Get(side)
+	if now == nil || s.buried(side, u.id) {
+		return fault.New(op, fault.NotFound, codeRecordGone, "the record is no longer in the app")
+	}
+	w := connector.Write{Op: connector.Update, ID: u.id, Fields: values}
+	if s.end(side).app.Can(crm.AbilityConditional) {
+		w.Etag = now.Etag
+	}
+	if err := s.mayWrite(ctx); err != nil {
+		return err
+	}
+	cctx, done := s.timed(ctx, side, askOne, s.Tuning.HTTPDeadline)
+	defer done()
+	got, err := s.end(side).BatchWrite(cctx, s.end(side).object, []connector.Write{w})
+	switch {
+	case err != nil:
+		return atSide(side, "correct record", err)
+	case len(got) != 1:
+		return &fault.Error{Op: op, Kind: fault.Unavailable, Code: codeMalformed, MayHaveLanded: true}
+	}
+	return got[0].Err
+}
+
+// mayAmend refuses a field that no value can be given for.
+func (s *session) mayAmend(op string, side crm.Side, name string) error {
+	fields := s.schemas[side.Index()].Fields
+	i := slices.IndexFunc(fields, func(f crm.Field) bool { return f.Name == name })
+	switch {
+	case i < 0:
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: "unknown_field", Field: name, Message: "the object has no such field",
+		}
+	case fields[i].ReadOnly:
+		return &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: "read_only_field", Field: name, Message: "the app refuses to write the field",
+		}
+	}
+	return nil
 }
 
 // maxRetried bounds the records of one retry by filter.

@@ -237,6 +237,33 @@ func TestRow185_Row186_RetryByHand(t *testing.T) {
 	})
 }
 
+// TestRow185_EditAndRetry: the values that are given with a retry are written to the
+// record in its app, and then it is worked: for as long as the sync writes that app.
+func TestRow185_EditAndRetry(t *testing.T) {
+	row(t, func(w *world) {
+		p, _ := w.outcomes()
+		again := "/v1/log/" + url.PathEscape(w.of(w.tells("event=failed"), p.bare).ID) + "/retry"
+		values := func(pairs string) any { return map[string]any{"values": raw(pairs)} }
+		wrote := w.left.written()
+		w.refused(w.call("POST", again, values(`{"lastname":"Given"}`)), 422, "direction_closed")
+		w.change("direction", "both")
+		w.rest()
+		w.refused(w.call("POST", again, values(`{"lastname":"Given","nonsense":"x"}`)), 400, "unknown_field")
+		w.refused(w.call("POST", again, values(`{"lastname":"Given","hs_object_id":"7"}`)), 400, "read_only_field")
+		w.refused(w.call("POST", again, values(`{"lastname":{"a":1}}`)), 400, "wrong_type")
+		equal(w, "writes so far", w.left.written(), wrote)
+		w.finished(w.run("POST", again, values(`{"lastname":"Given","city":"Lund"}`)))
+		w.rest()
+		for f, name := range map[*fake]string{w.left: "lastname", w.right: "LastName"} {
+			f.has("bare", name, "Given")
+		}
+		w.right.has("bare", "MailingCity", "Lund")
+		var one told
+		w.get(strings.TrimSuffix(again, "/retry"), &one)
+		equal(w, "the entry is resolved", one.Resolved, true)
+	})
+}
+
 // TestRow182_Row183_Details: a failure keeps what was asked and what the app answered,
 // with status and address, and no secret, in the view of the entry alone; of who was
 // written in the same call it is told what was written.

@@ -590,8 +590,8 @@ function EditRetry({
     <Panel title="Values for this try">
       <Stack gap="xs">
         <Text size="sm" c="var(--soft)">
-          They stand in for what the source record {entry.record} holds, for this try; the next sync looks at the source
-          again.
+          They are written to the record {entry.record} in its app, as if somebody had corrected them there; then it is
+          worked again.
         </Text>
         {names.map((name) => (
           <TextInput
