@@ -46,6 +46,11 @@ var kinds = map[string]struct {
 		map[string]string{"kind": "token", "token": vendorsfake.HomestackKey},
 		"users", "email", "name",
 	},
+	"mainstay": {
+		func(c fakekit.Config) fakekit.Fake { return vendorsfake.Mainstay(c) },
+		map[string]string{"kind": "token", "token": vendorsfake.MainstayKey},
+		"contacts", "email", "last_name",
+	},
 	"pipedrive": {
 		func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) },
 		map[string]string{"kind": "token", "token": pipedrivefake.APIToken, "webhook_secret": pipedrivefake.HookPassword},

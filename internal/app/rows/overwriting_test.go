@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -270,22 +271,76 @@ const users = `[{"id":"email","left":["email"],"right":["email"],"transform":{"t
 	{"id":"name","left":["firstname","lastname"],"right":["name"],"transform":{"type":"full_name"}},
 	{"id":"phone","left":["phone"],"right":["phone"],"transform":{"type":"phone"}}]`
 
-// TestRow123_Merge: the only link follows the survivor; nothing is made.
-func TestRow123_Merge(t *testing.T) {
-	row(t, func(w *world) {
-		ann := w.left.add("ann", "city", "A")
+// merge merges a record of an app into another one, as a user does, and returns who is left.
+func (f *fake) merge(loser, into string) string {
+	f.w.Helper()
+	var r record
+	f.knob("POST", "records/"+f.object+"/"+loser+"/merge", map[string]string{"into": into}).into(&r)
+	return r.ID
+}
+
+// TestRow123_OneLinked: the only link follows the survivor with its base, whichever of
+// the two had it: what the merge brought travels as an edit, and asks nobody.
+func TestRow123_OneLinked(t *testing.T) {
+	eachMerging(t, func(w *world, app, other *fake, city, title, their, theirs string) {
+		ann, bob := app.add("ann", city, "Ghent"), app.add("bob", city, "Lund")
+		w.connect() // under which every conflict waits for a person
+		w.start()
+		annTwin, bobTwin := other.id("ann"), other.id("bob")
+		fresh, master := app.add("ann.two", title, "Judge"), app.add("bob.two", title, "Chief", city, "Oslo")
+		first, second := app.merge(fresh, ann), app.merge(bob, master)
+		w.pull()
+		w.pull()
+		app.count(2)
+		other.count(2)
+		equal(w, "who ann's twin is with", w.stands(other, annTwin, "in_sync", "").Partner, first)
+		equal(w, "who bob's twin is with", w.stands(other, bobTwin, "in_sync", "").Partner, second)
+		other.holds(other.get(annTwin), their, "Ghent", theirs, app.get(first).Fields[title])
+		other.holds(other.get(bobTwin), their, "Oslo", theirs, "Chief")
+		other.edit(bobTwin, their, "Rome")
+		w.pull()
+		app.holds(app.get(second), city, "Rome")
+	})
+}
+
+// TestRow123_SeveralLinked: the primary's link stays with its base; the others' partners
+// are left as they are and listed, whatever is typed, and nobody is made.
+func TestRow123_SeveralLinked(t *testing.T) {
+	eachMerging(t, func(w *world, app, other *fake, city, title, their, theirs string) {
+		primary, loser := app.add("ann", city, "Ghent"), app.add("ann.two", city, "Lund", title, "Judge")
 		w.connect()
 		w.start()
-		twin := w.right.id("ann")
-		other := w.left.add("ann.two", "jobtitle", "Judge")
-		w.left.knob("POST", "records/contacts/"+ann+"/merge", map[string]string{"into": other})
+		twin, lost := other.id("ann"), other.id("ann.two")
+		before := other.get(lost)
+		survivor := app.merge(loser, primary)
 		w.pull()
 		w.pull()
-		survivor := w.left.dump()
-		equal(w, "living on the left", len(survivor), 1)
-		v := w.view(w.right, twin)
-		equal(w, "partner", v.Partner, survivor[0].ID)
-		w.right.count(1)
+		equal(w, "whose partner the survivor is", w.stands(app, survivor, "in_sync", "").Partner, twin)
+		v := w.stands(other, lost, "duplicate", "merged_twin")
+		equal(w, "of whom it is a duplicate", strings.Join(v.Others, " "), twin)
+		equal(w, "the lost partner's values", fmt.Sprint(other.get(lost).Fields), fmt.Sprint(before.Fields))
+		app.edit(survivor, city, "Oslo")
+		other.edit(lost, their, "Rome", theirs, "Clerk")
+		w.pull()
+		w.resync()
+		other.holds(other.get(twin), their, "Oslo")
+		other.holds(other.get(lost), their, "Rome", theirs, "Clerk")
+		app.holds(app.get(survivor), city, "Oslo")
+		w.stands(other, lost, "duplicate", "merged_twin")
+		app.count(1)
+		other.count(2)
+	})
+}
+
+// eachMerging runs a test with either app as the one that merges: its fields of city
+// and title come first, those of the other app after them.
+func eachMerging(t *testing.T, test func(w *world, app, other *fake, city, title, their, theirs string)) {
+	t.Helper()
+	t.Run("hubspot", func(t *testing.T) {
+		row(t, func(w *world) { test(w, w.left, w.right, "city", "jobtitle", "MailingCity", "Title") })
+	})
+	t.Run("salesforce", func(t *testing.T) {
+		row(t, func(w *world) { test(w, w.right, w.left, "MailingCity", "Title", "city", "jobtitle") })
 	})
 }
 
@@ -311,6 +366,61 @@ func TestRow124_RequiredToCreate(t *testing.T) {
 	})
 }
 
+// TestRow124_User: a user of Homestack needs a name, whole or of its parts, an e-mail and a
+// phone. Who lacks one is not made and says which, until it is there; who is known is
+// updated all the same.
+func TestRow124_User(t *testing.T) {
+	for name, mapping := range map[string]string{
+		"whole": `{"id":"name","left":["company"],"right":["name"]}`,
+		"parts": `{"id":"name","left":["firstname","lastname"],"right":["name"],"transform":{"type":"full_name"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			row(t, func(w *world) {
+				w.right = w.app("homestack")
+				person := func(lacks ...string) string {
+					all := map[string]string{
+						"firstname": "Ann", "lastname": "Doe", "company": "Ann Doe", "email": strings.Join(lacks, "") + "ann@example.com",
+						"phone": "+1 212 555 0100", "jobtitle": "New",
+					}
+					for _, field := range lacks {
+						delete(all, field)
+					}
+					return w.left.make("contacts", all)
+				}
+				person()
+				lacking := map[string]string{"phone": person("phone"), "email": person("email")}
+				lacking["name"] = person("company", "firstname", "lastname")
+				known := w.right.make("users", map[string]string{
+					"name": "Bob", "email": "phonebobann@example.com", "phone": "1", "agent_guid": "Old",
+				})
+				w.left.make("contacts", map[string]string{"email": "phonebobann@example.com", "jobtitle": "New"})
+				w.connect("direction", "to_right", "avoid_duplicates", false,
+					"match", raw(`[{"by":"any_key","pairs":[["email","email"]]}]`), "mappings", raw(`[
+					{"id":"email","left":["email"],"right":["email"],"transform":{"type":"email"}},`+mapping+`,
+					{"id":"phone","left":["phone"],"right":["phone"],"transform":{"type":"phone"}},
+					{"id":"agent","left":["jobtitle"],"right":["agent_guid"]}]`))
+				w.start()
+				w.right.has("ann", "name", "Ann Doe", "phone", "+12125550100")
+				w.right.holds(w.right.get(known), "name", "Bob", "phone", "1", "agent_guid", "New")
+				for field, id := range lacking {
+					if v := w.stands(w.left, id, "failing", "required_field_missing"); !strings.Contains(v.Detail, field) {
+						w.Errorf("who lacks %s: %q", field, v.Detail)
+					}
+				}
+				w.right.count(2)
+				w.left.edit(lacking["phone"], "phone", "+1 212 555 0101")
+				w.left.edit(lacking["email"], "email", "late@example.com")
+				w.left.edit(lacking["name"], "firstname", "Cyd", "lastname", "Roe", "company", "Cyd Roe")
+				w.pull()
+				w.right.has("phoneann", "name", "Ann Doe", "phone", "+12125550101")
+				w.right.has("late", "name", "Ann Doe")
+				w.right.has("companyfirstnamelastnameann", "name", "Cyd Roe")
+				w.right.count(5)
+			})
+		})
+	}
+}
+
 // TestRow125_WrittenOnce: such a field is written at the create and never again.
 func TestRow125_WrittenOnce(t *testing.T) {
 	row(t, func(w *world) {
@@ -328,20 +438,69 @@ func TestRow125_WrittenOnce(t *testing.T) {
 	})
 }
 
-// TestRow126_Row128_RequiredMappings: a mapping that leaves a required field
-// open is not started and says which; an empty value fails its record by name.
+// TestRow126_Row128_RequiredMappings: a mapping that leaves a required field open is
+// saved, and neither started nor made of one that was; an empty value fails its
+// record by name.
 func TestRow126_Row128_RequiredMappings(t *testing.T) {
 	row(t, func(w *world) {
-		w.connect()
-		w.invalid("required_field_unmapped", "/syncs/0/mappings", "mappings.last", nil).says("LastName")
-		w.valid("mappings.last", nil, "stamp", raw(`{"to_right":{"LastName":"Unknown"}}`))
-		w.valid("mappings.last", nil, "behavior.to_right", "update_only")
+		w.connect("mappings.last", nil)
+		w.invalid("required_field_unmapped", "/syncs/0/mappings").says("LastName")
+		w.refused(w.call("POST", w.con+"/start", nil), 409, "required_field_unmapped", "/syncs/0/mappings").says("LastName")
+		w.valid("stamp", raw(`{"to_right":{"LastName":"Unknown"}}`))
+		w.valid("behavior.to_right", "update_only")
+		w.valid("direction", "to_left")
+		last := raw(`{"id":"last","left":["lastname"],"right":["LastName"]}`)
+		w.invalid("required_field_unmapped", "/syncs/0/mappings", "mappings.+", last, "mappings.last.direction", "to_left")
+		w.invalid("required_field_unmapped", "/syncs/0/mappings", "mappings.+", last, "mappings.last.enabled", false)
+		w.change("mappings.+", last)
 		empty := w.left.make("contacts", map[string]string{"email": "empty@example.com", "lastname": "  "})
 		w.start()
 		v := w.stands(w.left, empty, "failing", "required_field_missing")
 		if !strings.Contains(v.Detail, "LastName") {
 			w.Errorf("the detail does not name the field: %q", v.Detail)
 		}
+		w.refused(w.tryChange("mappings.last", nil), 400, "required_field_unmapped", "/syncs/0/mappings")
+	})
+}
+
+// TestRow126_Mainstay: first name, last name and phone are mapped, each of them, and
+// each is named where it is empty; nothing is sent without it.
+func TestRow126_Mainstay(t *testing.T) {
+	row(t, func(w *world) {
+		w.right = w.app("mainstay")
+		required := map[string]string{
+			"first_name": `{"id":"first","left":["firstname"],"right":["first_name"]}`,
+			"last_name":  `{"id":"last","left":["lastname"],"right":["last_name"]}`,
+			"phone":      `{"id":"phone","left":["phone"],"right":["phone"],"transform":{"type":"phone"}}`,
+		}
+		but := func(one string) raw {
+			all := []string{`{"id":"email","left":["email"],"right":["email"],"transform":{"type":"email"}}`}
+			for name, m := range required {
+				if name != one {
+					all = append(all, m)
+				}
+			}
+			return raw("[" + strings.Join(all, ",") + "]")
+		}
+		w.connect("direction", "to_right", "mappings", raw("[]"), "conflict", "left",
+			"match", raw(`[{"by":"any_key","pairs":[["phone","phone"]]}]`), "avoid_duplicates", false)
+		empty := map[string]string{}
+		for name := range required {
+			w.invalid("required_field_unmapped", "/syncs/0/mappings", "mappings", but(name)).says(`\"` + name + `\"`)
+			fields := map[string]string{
+				"firstname": "Ann", "lastname": "Doe", "phone": fmt.Sprint("212555010", len(empty)), "email": name + "@example.com",
+			}
+			fields[strings.ReplaceAll(name, "_", "")] = " "
+			empty[name] = w.left.make("contacts", fields)
+		}
+		w.change("mappings", but(""))
+		w.start()
+		for name, id := range empty {
+			if v := w.stands(w.left, id, "failing", "required_field_missing"); !strings.Contains(v.Detail, name) {
+				w.Errorf("who has no %s: %q", name, v.Detail)
+			}
+		}
+		equal(w, "writes", w.right.written(), 0)
 	})
 }
 
