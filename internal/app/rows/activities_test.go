@@ -293,9 +293,10 @@ func TestRow54_NotesAboutSeveral(t *testing.T) {
 }
 
 // TestRow100_NewOrExistingByTheLink: nothing but the link tells a new activity from
-// one that is known. Notes with one text are two; the text of one may change.
+// one that is known. Notes with one text are two; the text of one may change. Whose
+// it is says the link of its contact, and not who has their address by now.
 func TestRow100_NewOrExistingByTheLink(t *testing.T) {
-	row(t, func(w *world) {
+	rowAlone(t, func(w *world) { // an address that is given up is free after a while
 		ann, twin := w.noting()
 		w.right.make("Task", map[string]string{"Description": "same", "WhoId": twin})
 		first := w.note(ann, "same")
@@ -303,14 +304,30 @@ func TestRow100_NewOrExistingByTheLink(t *testing.T) {
 		w.pullNotes()
 		w.tasks(3)
 		equal(w, "notes", len(w.left.of("notes")), 3)
+		for _, task := range w.right.of("Task") {
+			equal(w, "whose task it is", task.Fields["WhoId"], twin)
+		}
+		for _, note := range w.left.of("notes") {
+			equal(w, "whose note it is", w.about(note.ID), ann)
+		}
 		task := w.activity("left", first).Partner
 		w.left.rewrite("notes", first, "hs_note_body", "other")
 		w.pullNotes()
 		w.tasks(3)
 		equal(w, "the task of the edited note", w.task("other").ID, task)
+
+		w.left.edit(ann, "email", "ann.new@example.com")
+		w.pull()
+		next := w.left.add("ann", "lastname", "Somebody else")
+		w.pull()
+		w.note(ann, "of the first")
+		w.note(next, "of the next")
+		w.pullNotes()
+		equal(w, "whose the first one's is", w.task("of the first").Fields["WhoId"], twin)
+		equal(w, "whose the next one's is", w.task("of the next").Fields["WhoId"], w.right.id("ann"))
 		w.begin(w.sync + ".activities/resync")
-		w.tasks(3)
-		equal(w, "notes after a resync", len(w.left.of("notes")), 3)
+		w.tasks(5)
+		equal(w, "notes after a resync", len(w.left.of("notes")), 5)
 	})
 }
 
@@ -349,8 +366,75 @@ func TestRow116_BehavioursOfActivities(t *testing.T) {
 		w.task("two again")
 		w.tasks(2)
 
+		w.change("activities.enabled", false)
+		w.left.rewrite("notes", fresh, "hs_note_body", "two while off")
+		w.refused(w.call("POST", w.sync+".activities/pull", nil), 409, "switched_off")
+		w.task("two again")
+		w.change("activities.enabled", true)
+		w.rest() // what it begins by itself is over
 		w.refused(w.tryChange("activities.mappings", []any{}), 400, "does_nothing", "/syncs/0/activities/mappings")
 		w.refused(w.tryChange("activities.behavior.to_right", "nothing"), 400, "unknown_value")
+	})
+}
+
+// TestRow116_EachWay: a behaviour is one of a way.
+func TestRow116_EachWay(t *testing.T) {
+	row(t, func(w *world) {
+		ann, twin := w.noting("activities.behavior", raw(`{"to_right":"update_only","to_left":"create_only"}`))
+		w.note(ann, "from here")
+		made := w.right.make("Task", map[string]string{"Description": "from there", "WhoId": twin})
+		w.pullNotes()
+		w.tasks(1)
+		note := w.activity("right", made).Partner
+		w.left.rewrite("notes", note, "hs_note_body", "edited here")
+		w.pullNotes()
+		w.task("edited here")
+		w.right.rewrite("Task", made, "Description", "edited there")
+		w.pullNotes()
+		for _, r := range w.left.of("notes") {
+			if r.ID == note {
+				equal(w, "the note after an edit of the task", r.Fields["hs_note_body"], "edited here")
+			}
+		}
+		w.tasks(1)
+	})
+}
+
+// TestRow136_OldTasks: the tasks of before are left alone like the notes, and come when
+// they are asked for, once.
+func TestRow136_OldTasks(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		ann := w.left.add("ann")
+		twin := w.right.add("ann", "LastName", "Of ann")
+		old := w.right.make("Task", map[string]string{"Description": "old", "WhoId": twin})
+		w.pass(time.Minute)
+		w.connect("activities", raw(noted))
+		w.start()
+		w.pass(time.Minute)
+		fresh := w.right.make("Task", map[string]string{"Description": "fresh", "WhoId": twin})
+		w.pullNotes()
+		w.begin(w.sync + ".activities/resync")
+		notes := func(want string) {
+			w.Helper()
+			var all []string
+			for _, r := range w.left.of("notes") {
+				equal(w, "whose note it is", w.about(r.ID), ann)
+				all = append(all, r.Fields["hs_note_body"])
+			}
+			slices.Sort(all)
+			equal(w, "notes", strings.Join(all, " "), want)
+		}
+		notes("fresh")
+		v := w.activity("right", old)
+		equal(w, "state of the old task", v.State+" "+v.Code, "excluded activity_made_before")
+		w.change("activities.existing", true)
+		w.begin(w.sync + ".activities/resync")
+		notes("fresh old")
+		w.right.rewrite("Task", fresh, "Description", "fresher")
+		w.pullNotes()
+		w.begin(w.sync + ".activities/resync")
+		notes("fresher old")
+		w.tasks(2)
 	})
 }
 

@@ -36,8 +36,27 @@ func TestRow120_Row209_LockedSettings(t *testing.T) {
 		w.refused(w.tryChange("avoid_duplicates", false), 422, "setting_locked", "/syncs/0/avoid_duplicates")
 		w.refused(w.call("PATCH", w.sync, raw(`{"avoid_duplicates":false}`), "If-Match", "*"), 422, "setting_locked",
 			"/syncs/0/avoid_duplicates")
+		doc := w.document("match", raw(`[{"by":"any_key","pairs":[["email","email"]]}]`), "mappings", mappings, "avoid_duplicates", false)
+		w.refused(w.call("PUT", w.con, doc, "If-Match", "*"), 422, "setting_locked", "/syncs/0/avoid_duplicates")
+		w.refused(w.call("PUT", w.sync, doc["syncs"].([]any)[0], "If-Match", "*"), 422, "setting_locked",
+			"/syncs/0/avoid_duplicates")
 		w.invalid("setting_locked", "/syncs/0/avoid_duplicates", "avoid_duplicates", false)
 		w.want(200, "GET", w.sync, nil).says(`"avoid_duplicates":true`)
 		w.change("avoid_duplicates", true, "schedule", "10m") // said as it is, it is no change
+	})
+}
+
+// TestRow120_OtherPairs: what one pair of apps fixes is free between others.
+func TestRow120_OtherPairs(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect()
+		var s struct{ Items []struct{ Locked []any } }
+		w.get(w.con+"/suggestions", &s)
+		for _, one := range s.Items {
+			equal(w, "what is locked", len(one.Locked), 0)
+		}
+		w.start()
+		w.change("avoid_duplicates", false)
+		w.want(200, "GET", w.sync, nil).says(`"avoid_duplicates":false`)
 	})
 }
