@@ -302,9 +302,10 @@ func TestCreateFieldsOfEveryType(t *testing.T) {
 		fault.Invalid) {
 		t.Errorf("a label without letters: %v, want invalid", err)
 	}
-	if _, err := creator.CreateField(t.Context(), "contacts", crm.Field{
-		Label: "Ref", Type: crm.TypeReference,
-	}); !fault.Is(err, fault.Unsupported) {
-		t.Errorf("a reference: %v, want unsupported", err)
+	for _, typ := range []crm.FieldType{crm.TypeReference, crm.TypeEmail, crm.TypeURL} {
+		if _, err := creator.CreateField(t.Context(), "contacts", crm.Field{Label: "x", Type: typ}); !fault.Is(err,
+			fault.Unsupported) {
+			t.Errorf("%s: %v, want unsupported", typ, err)
+		}
 	}
 }

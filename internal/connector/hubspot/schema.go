@@ -234,8 +234,10 @@ func (a *account) DeleteField(ctx context.Context, object, field string) error {
 	return err
 }
 
+// newTypes are the types that a property can be made with. Of e-mails and web addresses
+// HubSpot has only its own: one that was made would be read as a text.
 var newTypes = map[crm.FieldType][2]string{
-	crm.TypeText: {"string", "text"}, crm.TypeEmail: {"string", "text"}, crm.TypeURL: {"string", "text"},
+	crm.TypeText:  {"string", "text"},
 	crm.TypePhone: {"string", "phonenumber"}, crm.TypeNumber: {"number", "number"}, crm.TypeBoolean: {
 		"bool", "booleancheckbox",
 	},
