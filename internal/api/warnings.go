@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 )
 
 // Codes of warnings: what is saved all the same, and worth knowing.
@@ -162,7 +163,7 @@ func mappingWarnings(m *crm.Mapping, at string, fields [2][]crm.Field) []Problem
 	for i, names := range [][]string{m.Left, m.Right} {
 		for _, name := range names {
 			f, ok := byName(fields[i])[name]
-			if ok && holdsPassword(f) {
+			if ok && engine.IsPassword(f) {
 				out = append(out, warning(at, CodePasswordField, fmt.Sprintf(
 					"%q is the person's own login password: map it one way with write_once, so that it is never overwritten", name)))
 			}
@@ -201,8 +202,4 @@ func narrower(t crm.FieldType) bool {
 	case crm.TypeText, crm.TypePhone, crm.TypeList, crm.TypeReference, crm.TypeOwner:
 	}
 	return false
-}
-
-func holdsPassword(f crm.Field) bool {
-	return strings.Contains(folded(f.Name), "password") || strings.Contains(folded(f.Label), "password")
 }

@@ -140,6 +140,7 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 		u.written.Set(side, w)
 		return
 	}
+	s.veil(side, r, w)
 	u.request = w.Exchange
 	if fault.MayHaveLanded(w.Err) {
 		u.fate.unknown = true

@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
@@ -147,6 +149,47 @@ func (s *session) shown(diffs []Diff) []Diff {
 	}
 	return diffs
 }
+
+// veil takes the values of hidden fields out of a refusal, before anything is made of
+// it: the request says them, and apps quote what they refuse.
+func (s *session) veil(side crm.Side, r row, w *connector.Written) {
+	var values []string
+	for name, v := range r.Fields {
+		if s.secretFields()[side.Index()][name] && !v.Blank() {
+			values = append(append(values, v.Items()...), v.Text())
+		}
+	}
+	if values == nil {
+		return
+	}
+	if w.Exchange != nil {
+		x := *w.Exchange
+		x.Request, x.Response = veiled(x.Request, values), veiled(x.Response, values)
+		w.Exchange = &x
+	}
+	if e, ok := errors.AsType[*fault.Error](w.Err); ok {
+		said := *e
+		said.Message = veiled(e.Message, values)
+		w.Err = &said
+	}
+}
+
+// veiled is a text without values, as they are and as JSON writes them. What is too
+// short to be told from anything else goes where it is a whole JSON value.
+func veiled(text string, values []string) string {
+	for _, v := range values {
+		quoted, _ := json.Marshal(v) // a text can be written
+		text = strings.ReplaceAll(text, string(quoted), `"`+notShown+`"`)
+		if len(v) >= shortSecret {
+			text = strings.ReplaceAll(text, v, notShown)
+			text = strings.ReplaceAll(text, strings.Trim(string(quoted), `"`), notShown)
+		}
+	}
+	return text
+}
+
+// shortSecret is how long a value is that is not found by chance.
+const shortSecret = 4
 
 // secretFields are the hidden fields of both sides.
 func (s *session) secretFields() [2]map[string]bool {

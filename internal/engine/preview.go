@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -246,11 +247,15 @@ func (s *session) hidden(side crm.Side) map[string]bool {
 }
 
 // IsPassword reports whether a field holds a person's own password, by what the
-// app calls it.
+// app calls it, however that is spelled.
 func IsPassword(f crm.Field) bool {
 	word := func(s string) bool {
-		s = strings.ToLower(s)
-		return strings.Contains(s, "password") || strings.Contains(s, "pass word") || strings.Contains(s, "pass_word")
+		return strings.Contains(strings.ToLower(strings.Map(func(r rune) rune {
+			if unicode.IsLetter(r) {
+				return r
+			}
+			return -1
+		}, s)), "password")
 	}
 	return word(f.Name) || word(f.Label)
 }
@@ -316,25 +321,33 @@ func (s *session) previewPair(ctx context.Context, u *unit) (PreviewedPair, erro
 	if u.erased() {
 		return out, nil
 	}
-	hidden := crm.PerSide[map[string]bool]{Left: s.hidden(crm.Left), Right: s.hidden(crm.Right)}
 	for i := range u.decision.Fields {
-		out.Fields = append(out.Fields, s.hiddenVerdict(&u.decision.Fields[i], hidden))
+		out.Fields = append(out.Fields, s.hiddenVerdict(&u.decision.Fields[i]))
 	}
-	for _, d := range s.diffs(u) {
-		secret := hidden.Get(d.Side)[d.Field]
-		d.Before, d.After = hide(d.Before, secret), hide(d.After, secret)
-		out.Writes = append(out.Writes, d)
-	}
+	out.Writes = append(out.Writes, s.shown(s.diffs(u))...)
 	return out, nil
 }
 
-func (s *session) hiddenVerdict(f *reconcile.FieldDecision, hidden crm.PerSide[map[string]bool]) FieldVerdict {
-	secret := false
-	if m := s.set.Mapping(f.Mapping); m != nil {
-		for _, side := range crm.Sides {
-			secret = secret || slices.ContainsFunc(m.Names(side), func(name string) bool { return hidden.Get(side)[name] })
-		}
+// secretMapping reports whether a mapping has a hidden field.
+func (s *session) secretMapping(id crm.MappingID) bool {
+	m := s.set.Mapping(id)
+	return m != nil && slices.ContainsFunc(crm.Sides[:], func(side crm.Side) bool {
+		return slices.ContainsFunc(m.Names(side), func(name string) bool { return s.secretFields()[side.Index()][name] })
+	})
+}
+
+// veiledFields are a record's fields without the values that nobody sees.
+func (s *session) veiledFields(side crm.Side, fields crm.Fields) crm.Fields {
+	out := make(crm.Fields, len(fields))
+	for name, v := range fields {
+		out[name] = hide(v, s.secretFields()[side.Index()][name])
 	}
+	return out
+}
+
+// hiddenVerdict is the decision on a mapping, as it may be seen.
+func (s *session) hiddenVerdict(f *reconcile.FieldDecision) FieldVerdict {
+	secret := s.secretMapping(f.Mapping)
 	return FieldVerdict{
 		Mapping: f.Mapping, Left: hide(f.Left, secret), Right: hide(f.Right, secret), Winner: f.Winner,
 		After: hide(f.After, secret),

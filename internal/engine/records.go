@@ -334,12 +334,16 @@ func (e *Engine) GetRecord(
 	}
 	for _, sd := range crm.Sides {
 		if r := u.rec.Get(sd); r != nil {
-			v.Values.Set(sd, r.Fields)
+			v.Values.Set(sd, s.veiledFields(sd, r.Fields))
 		}
 	}
 	v.Base = map[crm.MappingID]any{}
 	for m, a := range u.link.Base {
-		if !reconcile.IsAct(m) {
+		switch {
+		case reconcile.IsAct(m):
+		case s.secretMapping(m):
+			v.Base[m] = notShown
+		default:
 			v.Base[m] = a
 		}
 	}
@@ -459,29 +463,27 @@ func (e *Engine) Explain(
 	if u.link.paired() {
 		x.Frozen = u.link.Loop.fields()
 	}
-	x.Filters = filterClauses(s.set, u, s.Now())
-	for _, f := range u.decision.Fields {
-		x.Fields = append(x.Fields, FieldVerdict{
-			Mapping: f.Mapping, Left: f.Left, Right: f.Right, Winner: f.Winner, After: f.After, Rule: string(f.Rule),
-			Reason: f.Reason, Code: f.Code, Detail: f.Detail,
-		})
+	x.Filters = s.filterClauses(u)
+	for i := range u.decision.Fields {
+		x.Fields = append(x.Fields, s.hiddenVerdict(&u.decision.Fields[i]))
 	}
 	return x, nil
 }
 
 // filterClauses lists the rules' clauses for each record that is there.
-func filterClauses(set *reconcile.Settings, u *unit, now time.Time) []FilterClause {
+func (s *session) filterClauses(u *unit) []FilterClause {
 	out := []FilterClause{}
 	for _, side := range crm.Sides {
 		r := u.rec.Get(side)
 		if r == nil {
 			continue
 		}
-		way := crm.WayTo(side.Other())
-		for _, t := range set.FilterTraces(way, r, now) {
+		way, secrets := crm.WayTo(side.Other()), s.secretFields()[side.Index()]
+		for _, t := range s.set.FilterTraces(way, r, s.Now()) {
 			for _, c := range t.Clauses {
 				out = append(out, FilterClause{
-					Rule: t.Rule, Way: way, Field: c.Field, Op: string(c.Op), Wanted: c.Wanted, Value: c.Value, Holds: c.Result,
+					Rule: t.Rule, Way: way, Field: c.Field, Op: string(c.Op), Wanted: hide(c.Wanted, secrets[c.Field]),
+					Value: hide(c.Value, secrets[c.Field]), Holds: c.Result,
 				})
 			}
 		}

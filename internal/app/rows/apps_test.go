@@ -11,19 +11,23 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
+	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive/pipedrivefake"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce/salesforcefake"
+	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
-// kinds are the apps that tests can have: how one is made, how an account of it
-// is let in, and where it keeps people.
-var kinds = map[string]struct {
+// kind is how an app is made, how an account of it is let in, and where it keeps people.
+type kind struct {
 	fake        func(fakekit.Config) fakekit.Fake
 	credentials map[string]string
 	object      string
 	email, name string
-}{
+}
+
+// kinds are the apps that many tests have; see kindOf.
+var kinds = map[string]kind{
 	"hubspot": {
 		func(c fakekit.Config) fakekit.Fake { return hubspotfake.New(c) },
 		map[string]string{"kind": "token", "token": hubspotfake.PrivateToken, "webhook_secret": hubspotfake.ClientSecret},
@@ -58,6 +62,15 @@ var kinds = map[string]struct {
 	},
 }
 
+// kindOf is one of kinds, or any other app, opened with its key.
+func kindOf(name string) kind {
+	if k, ok := kinds[name]; ok {
+		return k
+	}
+	f := fakes.All()[crm.AppID(name)]
+	return kind{f.Start, f.Credentials, f.Objects, f.Person.Email, f.Person.Last}
+}
+
 // fake is an app with an account. Its methods are what users of the app do and
 // see, through the fake's knobs.
 type fake struct {
@@ -73,7 +86,7 @@ type fake struct {
 // app starts an app of a kind for the length of the test and adds an account of it.
 func (w *world) app(kind string) *fake {
 	w.Helper()
-	k := kinds[kind]
+	k := kindOf(kind)
 	s := <-w.p.free
 	var h http.Handler
 	made := k.fake(fakekit.Config{Now: w.p.now})

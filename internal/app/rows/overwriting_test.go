@@ -2,6 +2,7 @@ package rows
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -421,21 +422,108 @@ func TestRow124_User(t *testing.T) {
 	}
 }
 
-// TestRow125_WrittenOnce: such a field is written at the create and never again.
+// TestRow125_WrittenOnce: such a field is written at the create and never again, and
+// what is written is told nowhere.
 func TestRow125_WrittenOnce(t *testing.T) {
 	row(t, func(w *world) {
 		ann := w.left.add("ann", "company", "first secret")
 		w.connect("mappings.+", raw(`{"id":"secret","left":["company"],"right":["Company__c"],"direction":"to_right","write_once":true}`))
 		w.start()
 		w.right.has("ann", "Company__c", "first secret")
-		w.left.edit(ann, "company", "second", "city", "Ghent")
+		w.left.edit(ann, "company", "second secret", "city", "Ghent")
 		w.pull()
 		w.right.has("ann", "Company__c", "first secret", "MailingCity", "Ghent")
-		w.right.edit(w.right.id("ann"), "Company__c", "theirs")
+		w.right.edit(w.right.id("ann"), "Company__c", "their secret")
 		w.resync()
-		w.right.has("ann", "Company__c", "theirs")
-		w.left.has("ann", "company", "second")
+		w.right.has("ann", "Company__c", "their secret")
+		w.left.has("ann", "company", "second secret")
+		w.tellsNowhere(w.left, ann, "first secret", "second secret", "their secret")
 	})
+}
+
+// TestRow125_NeverLogged: a password is told nowhere: not of one who is made, and not
+// of one whom the app refuses with the password in its very words.
+func TestRow125_NeverLogged(t *testing.T) {
+	row(t, func(w *world) {
+		w.want(201, "POST", "/v1/accounts/"+w.left.account+"/objects/contacts/fields",
+			raw(`{"name":"login","label":"Password","type":"text"}`))
+		made := w.left.add("made", "login", "sesame 1")
+		refused := w.left.add("refused", "login", `open "sesame" 2`)
+		w.right.knob("PUT", "validations", raw(`{"rules":[{"object":"Contact","field":"Company__c","contains":"open"}]}`))
+		w.connect("mappings.+", raw(`{"id":"secret","left":["login"],"right":["Company__c"],"direction":"to_right"}`))
+		p := w.plan()
+		a := w.want(200, "GET", "/v1/plans/"+p.ID+"/changes", nil)
+		a.says("(not shown)")
+		w.silent(a, "sesame")
+		w.start()
+		w.right.has("made", "Company__c", "sesame 1")
+		w.right.lacks("refused")
+		failed := w.of(w.tells("event=failed"), refused)
+		w.want(200, "GET", "/v1/log/"+url.PathEscape(failed.ID), nil).says("FIELD_CUSTOM_VALIDATION_EXCEPTION", "(not shown)")
+		w.tellsNowhere(w.left, made, "sesame")
+		w.tellsNowhere(w.left, refused, "sesame")
+	})
+}
+
+// TestRow125_LeadWithPassword: a lead is made with an e-mail and a password that nobody
+// knows, and without a mail about it; one without an e-mail fails by name. Later changes
+// leave the password alone: the app would refuse them.
+func TestRow125_LeadWithPassword(t *testing.T) {
+	row(t, func(w *world) {
+		w.right = w.app("sierra")
+		ann := w.left.add("ann", "city", "Ghent")
+		bare := w.left.make("contacts", map[string]string{"lastname": "Bare"})
+		refused := w.left.add("refused", "city", "Nowhere")
+		w.right.knob("PUT", "validations", raw(`{"rules":[{"object":"leads","field":"city","contains":"Nowhere"}]}`))
+		w.connect("direction", "to_right", "avoid_duplicates", false, "match",
+			by(`{"by":"any_key","pairs":[["email","email"]]}`), "mappings", raw(`[
+			{"id":"email","left":["email"],"right":["email"],"transform":{"type":"email"}},
+			{"id":"last","left":["lastname"],"right":["lastName"]},{"id":"city","left":["city"],"right":["city"]}]`))
+		w.start()
+		w.right.has("ann", "lastName", "Of ann", "city", "Ghent")
+		v := w.stands(w.left, bare, "failing", "required_field_missing")
+		if !strings.Contains(v.Detail, "email") {
+			w.Errorf("the detail does not name the field: %q", v.Detail)
+		}
+		var one told
+		w.get("/v1/log/"+url.PathEscape(w.of(w.tells("event=failed"), refused).ID), &one)
+		if !strings.Contains(one.Request, `"password":"(not shown)"`) ||
+			!strings.Contains(one.Request, `"sendRegistrationEmail":false`) {
+			w.Errorf("the app was asked %s", one.Request)
+		}
+		w.left.edit(ann, "city", "Lund")
+		w.left.edit(bare, "email", "bare@example.com")
+		w.pull()
+		w.right.has("ann", "city", "Lund")
+		w.right.has("bare", "lastName", "Bare")
+		w.right.count(2)
+	})
+}
+
+// silent demands that an answer does not tell something.
+func (w *world) silent(a answer, secrets ...string) {
+	w.Helper()
+	for _, secret := range secrets {
+		if strings.Contains(string(a.body), secret) {
+			w.Errorf("%s tells %q: %s", a.call, secret, a.body)
+		}
+	}
+}
+
+// tellsNowhere demands that nothing that is shown of a record tells something.
+func (w *world) tellsNowhere(f *fake, id string, secrets ...string) {
+	w.Helper()
+	at := "connection=" + strings.TrimPrefix(w.con, "/v1/connections/")
+	for _, path := range []string{
+		w.record(f, id), w.record(f, id) + "/explain", w.con + "/status", "/v1/log?" + at, "/v1/log.csv?" + at,
+		"/v1/audit?limit=50",
+	} {
+		w.silent(w.want(200, "GET", path, nil), secrets...)
+	}
+	for _, e := range w.log() {
+		w.silent(w.want(200, "GET", "/v1/log/"+url.PathEscape(e.ID), nil), secrets...)
+	}
+	w.silent(w.want(200, "POST", w.sync+"/mappings/preview", nil), secrets...)
 }
 
 // TestRow126_Row128_RequiredMappings: a mapping that leaves a required field open is
@@ -454,7 +542,12 @@ func TestRow126_Row128_RequiredMappings(t *testing.T) {
 		w.invalid("required_field_unmapped", "/syncs/0/mappings", "mappings.+", last, "mappings.last.enabled", false)
 		w.change("mappings.+", last)
 		empty := w.left.make("contacts", map[string]string{"email": "empty@example.com", "lastname": "  "})
+		status, _ := w.status()
+		equal(w, "status of what was not started", status, "draft")
+		equal(w, "writes of it", w.left.written()+w.right.written(), 0)
 		w.start()
+		w.invalid("required_field_unmapped", "/syncs/0/mappings", "right.object", "Lead", "mappings.last", nil,
+			"mappings.city", nil).says("LastName", "Company")
 		v := w.stands(w.left, empty, "failing", "required_field_missing")
 		if !strings.Contains(v.Detail, "LastName") {
 			w.Errorf("the detail does not name the field: %q", v.Detail)
@@ -504,12 +597,48 @@ func TestRow126_Mainstay(t *testing.T) {
 	})
 }
 
-// TestRow127_EmailField: one is written from another one alone.
+// TestRow127_EmailField: one is written from another one alone, built-in or custom;
+// into a text an address may go.
 func TestRow127_EmailField(t *testing.T) {
 	row(t, func(w *world) {
 		w.connect()
-		w.invalid("incompatible_types", "/syncs/0/mappings/0/transform/type", "mappings.email.left", []string{"jobtitle"},
-			"mappings.title.left", []string{"email"}, "mappings.title.direction", "to_right")
+		moved := []any{
+			"mappings.email.left",
+			[]string{"jobtitle"},
+			"mappings.title.left",
+			[]string{"email"},
+			"mappings.title.direction",
+			"to_right",
+		}
+		w.invalid("incompatible_types", "/syncs/0/mappings/0/transform/type", moved...).says("e-mail field")
+		w.valid(append(moved, "mappings.email.direction", "to_left")...)
+		w.start()
+		w.refused(w.tryChange(moved...), 400, "incompatible_types", "/syncs/0/mappings/0/transform/type")
+		w.want(200, "GET", w.sync+"/mappings/email", nil).says(`"left":["email"]`)
+	})
+}
+
+// TestRow127_CustomEmailField: one that the admins made is an e-mail field like the
+// built-in one, where the app has such; another app refuses to make what would be a text.
+func TestRow127_CustomEmailField(t *testing.T) {
+	row(t, func(w *world) {
+		field := raw(`{"name":"second_email","label":"Second email","type":"email"}`)
+		w.refused(w.call("POST", "/v1/accounts/"+w.left.account+"/objects/contacts/fields", field), 422, "unsupported")
+		w.right = w.app("leadsquared")
+		var made struct{ Name, Type string }
+		w.want(201, "POST", "/v1/accounts/"+w.right.account+"/objects/leads/fields", field).into(&made)
+		equal(w, "its type", made.Type, "email")
+		custom := func(left string) raw {
+			return raw(`{"id":"second","left":["` + left + `"],"right":["` + made.Name + `"],"direction":"to_right","transform":{"type":"email"}}`)
+		}
+		w.left.add("ann")
+		w.connect("match", by(`{"by":"any_key","pairs":[["email","EmailAddress"]]}`), "mappings",
+			raw(`[{"id":"email","left":["email"],"right":["EmailAddress"],"transform":{"type":"email"}},{"id":"last","left":["lastname"],"right":["LastName"]}]`))
+		w.invalid("incompatible_types", "/syncs/0/mappings/2/transform/type", "mappings.+",
+			custom("jobtitle")).says("built-in or custom")
+		w.change("mappings.+", custom("email"))
+		w.start()
+		w.right.has("ann", made.Name, "ann@example.com")
 	})
 }
 

@@ -121,20 +121,21 @@ func (a *account) request(op string, o *object, w connector.Write) (r rest.Reque
 	if !ok {
 		return r, "", fault.New(op, fault.Unsupported, connector.CodeUnsupported, a.desc.Name+" has no such write")
 	}
-	v := a.settings
+	v, random := a.settings, ""
 	if w.Op != connector.Create {
 		if one, ok = o.ID.parse(string(w.ID)); !ok {
 			return r, "", fault.New(op, fault.NotFound, "", a.desc.Name+" has no such record")
 		}
 		v = v.with("id", string(one))
 	} else {
-		v = v.with("random", rand.Text())
+		random = rand.Text()
+		v = v.with("random", random)
 		if err := o.demanded(op, w.Fields); err != nil {
 			return r, "", err
 		}
 	}
 	r = p.request(op, v)
-	r.Write = true
+	r.Write, r.Secret = true, random
 	if w.Op == connector.Archive {
 		return r, one, nil
 	}

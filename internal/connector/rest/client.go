@@ -22,9 +22,10 @@ type Request struct {
 	Method string // "" = GET
 	Path   string // absolute on the account's host
 	Query  url.Values
-	Body   any  // written as JSON; nil = none
-	Write  bool // changes something: a lost answer leaves the effect unknown
-	Urgent bool // goes out even when the quota is nearly spent
+	Body   any    // written as JSON; nil = none
+	Write  bool   // changes something: a lost answer leaves the effect unknown
+	Urgent bool   // goes out even when the quota is nearly spent
+	Secret string // that the body holds and nobody is to read; "" = nothing
 }
 
 // Answer is what came back, apart from what Call decoded.
@@ -181,16 +182,20 @@ const maxExchange = 64 << 10
 // part alone; credentials are no part of a Request.
 func (c *Client) Exchange(r Request, a Answer, response []byte) *connector.Exchange {
 	x := &connector.Exchange{
-		Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID, Response: bounded(response),
+		Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID, Response: r.shown(response),
 	}
 	if r.Body != nil {
 		sent, _ := Encode(r.Body) // it was sent: it can be written
-		x.Request = bounded(sent)
+		x.Request = r.shown(sent)
 	}
 	return x
 }
 
-func bounded(b []byte) string {
+// shown is a body as it may be read, bounded.
+func (r *Request) shown(b []byte) string {
+	if r.Secret != "" {
+		b = bytes.ReplaceAll(b, []byte(r.Secret), []byte("(not shown)"))
+	}
 	return string(bytes.ToValidUTF8(b[:min(len(b), maxExchange)], nil))
 }
 

@@ -21,7 +21,8 @@ var sierraStatuses = []string{
 
 // Sierra returns a fake of a customer's site. Access, envelopes, errors and the creation of
 // leads are official (api.sierrainteractivedev.com); reading, finding, updating and
-// webhooks are as public code has them: docs/apps/sierra.md.
+// webhooks are as public code has them: docs/apps/sierra.md. It also refuses what nobody
+// is to do: to change a password, and to let Sierra write to people.
 func Sierra(cfg fakekit.Config) *restapp.Fake {
 	leads := &restapp.Object{
 		Name: "leads", ID: "/id", NewID: numbers, ShownID: numeric, Lenient: true,
@@ -92,9 +93,20 @@ func sierraRoutes(f *restapp.Fake, leads *restapp.Object) []fakekit.Route {
 	return append(verbs{
 		read: "GET /leads/get/{id}", create: "POST /leads", update: "PUT /leads/{id}", status: http.StatusOK,
 		body: func(action string, body map[string]any) (map[string]any, *restapp.Refusal) {
-			password, _ := restapp.Take(body, "/password")
-			if text, ok := password.(string); action == "create" && (!ok || text == "" || len(text) > 30) {
-				return nil, &restapp.Refusal{Status: http.StatusBadRequest, Text: "Password is required"}
+			password, given := restapp.Take(body, "/password")
+			mail, told := restapp.Take(body, "/sendRegistrationEmail")
+			text, ok := password.(string)
+			wrong := ""
+			switch {
+			case action == "create" && (!ok || text == "" || len(text) > 30):
+				wrong = "Password is required"
+			case action == "update" && given:
+				wrong = "somebody's own password is not changed"
+			case action == "create" && mail != false || action == "update" && told:
+				wrong = "nobody is to be written to"
+			}
+			if wrong != "" {
+				return nil, &restapp.Refusal{Status: http.StatusBadRequest, Text: wrong}
 			}
 			return body, nil
 		},

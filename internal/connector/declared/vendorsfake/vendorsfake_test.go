@@ -68,12 +68,14 @@ func TestStrict(t *testing.T) {
 		"sierra": {vendorsfake.Sierra, [2]string{"Sierra-ApiKey", vendorsfake.SierraKey}, [2]string{
 			"Authorization", "Bearer " + vendorsfake.SierraKey,
 		}, calls{
-			"GET /leads/find?pageSize=101":                           `400 {"errorMessage":"pageSize is out of range","success":false}`,
-			"GET /leads/get/1":                                       `404 {"errorMessage"`,
-			`POST /leads {"email":"a@example.com"}`:                  `400 {"errorMessage":"Password is required","success":false}`,
-			`POST /leads {"password":"p"}`:                           `400 {"errorMessage":"email is required","success":false}`,
-			`POST /leads {"email":"nobody","password":"p"}`:          `400 {"errorMessage":"Invalid email address format","success":false}`,
-			`POST /leads {"email":"new@example.com","password":"p"}`: `200 {"data":{"agentUserId":234567,"leadId":1004},"success":true}`,
+			"GET /leads/find?pageSize=101":                                                         `400 {"errorMessage":"pageSize is out of range","success":false}`,
+			"GET /leads/get/1":                                                                     `404 {"errorMessage"`,
+			`POST /leads {"email":"a@example.com","password":"p"}`:                                 `400 {"errorMessage":"nobody is to be written to","success":false}`,
+			`PUT /leads/1001 {"password":"p"}`:                                                     `400 {"errorMessage":"somebody's own password is not changed","success":false}`,
+			`POST /leads {"email":"a@example.com"}`:                                                `400 {"errorMessage":"Password is required","success":false}`,
+			`POST /leads {"password":"p","sendRegistrationEmail":false}`:                           `400 {"errorMessage":"email is required","success":false}`,
+			`POST /leads {"email":"nobody","password":"p","sendRegistrationEmail":false}`:          `400 {"errorMessage":"Invalid email address format","success":false}`,
+			`POST /leads {"email":"new@example.com","password":"p","sendRegistrationEmail":false}`: `200 {"data":{"agentUserId":234567,"leadId":1004},"success":true}`,
 			`POST /leads {"email":"long@example.com","password":"` + strings.Repeat("p", 31) +
 				`"}`: `400 {"errorMessage":"Password is required"`,
 		}},
