@@ -216,11 +216,7 @@ func (f *front) seenURL(r *http.Request) string {
 	if f.public != nil {
 		return f.public.Scheme + "://" + f.public.Host + r.URL.RequestURI()
 	}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + r.Host + r.URL.RequestURI()
+	return scheme(r.TLS != nil) + "://" + r.Host + r.URL.RequestURI()
 }
 
 // publicBase is where browsers and apps reach us: as configured, else as the
@@ -230,7 +226,15 @@ func (f *front) publicBase(ctx context.Context) string {
 		return f.public.Scheme + "://" + f.public.Host
 	}
 	host, _ := ctx.Value(hostKey{}).(string)
-	return "http://" + host
+	secure, _ := ctx.Value(secureKey{}).(bool)
+	return scheme(secure) + "://" + host
+}
+
+func scheme(secure bool) string {
+	if secure {
+		return "https"
+	}
+	return "http"
 }
 
 type hostKey struct{}

@@ -601,7 +601,7 @@ func TestRow64_ResyncAll(t *testing.T) {
 		w.right.add("ann", "LastName", "Of ann", "Title", "Chief")
 		w.connect("direction", "to_right", "fill_blanks_only.to_right", true,
 			"rules", raw(`[{"id":"r","direction":"to_right","filter":{"field":"city","op":"equals","value":"Ghent"}}]`))
-		w.start()
+		initial := w.start()[0]
 		wrote := w.right.written()
 		for range 2 {
 			var first, second run
@@ -611,6 +611,7 @@ func TestRow64_ResyncAll(t *testing.T) {
 			r := w.finished(first)
 			w.rest()
 			equal(w, "kind", r.Kind, "resync")
+			equal(w, "records that it looked at, as the first sync did", r.Total, initial.Total)
 		}
 		var pull, asked run // which may be the pull, if that is open still: then the resync follows it
 		w.want(202, "POST", w.sync+"/pull", nil).into(&pull)
@@ -623,6 +624,9 @@ func TestRow64_ResyncAll(t *testing.T) {
 		w.right.count(1)
 		w.right.has("ann", "MailingCity", "Ghent", "Title", "Chief")
 		w.right.lacks("bob")
+		w.right.edit(w.right.id("ann"), "MailingCity", "") // nothing on the left has changed since
+		w.resync()
+		w.right.has("ann", "MailingCity", "Ghent", "Title", "Chief")
 	})
 }
 
@@ -664,19 +668,36 @@ func TestRow65_EverythingOrFromNowOn(t *testing.T) {
 	})
 }
 
-// TestRow67_WebhookAddress is unguessable, stays through edits, and is replaced
-// by rotation with an overlap of a day.
+// TestRow67_WebhookAddress is of TLS for who reaches us so, unguessable, stays through
+// edits, and is replaced by rotation alone, with an overlap of a day.
 func TestRow67_WebhookAddress(t *testing.T) {
 	rowAlone(t, func(w *world) {
 		w.connect()
-		address := func() string { return list[struct{ URL string }](w, w.con+"/webhooks")[0].URL }
+		addresses := func() (out []string) {
+			for _, h := range list[struct{ URL string }](w, w.con+"/webhooks") {
+				out = append(out, h.URL)
+			}
+			return out
+		}
+		address := func() string { return addresses()[0] }
 		first := address()
 		if token := first[len(w.p.url+"/hooks/"):]; len(token) < 40 {
 			w.Errorf("%s can be guessed", first)
 		}
+		if all := addresses(); len(all) != 2 || all[0] == all[1] {
+			w.Errorf("the sides have the addresses %v", all)
+		}
+		var secure struct{ Items []struct{ URL string } }
+		w.send(w.p.tls.URL, w.p.key, "GET", w.con+"/webhooks", nil).into(&secure)
+		equal(w, "the address for who comes by TLS", secure.Items[0].URL, w.p.tls.URL+strings.TrimPrefix(first, w.p.url))
+		equal(w, "HEAD of it", w.send(secure.Items[0].URL, "", "HEAD", "", nil).status, 200)
 		w.change("/name", "Edited", "direction", "to_right")
 		w.forget(w.con, "Edited")
 		equal(w, "the address after an edit", address(), first)
+		w.start()
+		w.want(200, "POST", w.con+"/pause", nil)
+		w.want(200, "PATCH", "/v1/accounts/"+w.left.account, raw(`{"name":"renamed"}`), "If-Match", "*")
+		equal(w, "the address after a pause and with a new name of the account", address(), first)
 		w.want(200, "POST", w.con+"/webhooks/rotate", nil)
 		second := address()
 		if second == first {
@@ -685,7 +706,9 @@ func TestRow67_WebhookAddress(t *testing.T) {
 		for url, want := range map[string]int{first: 200, second: 200, first + "x": 404} {
 			equal(w, "HEAD "+url, w.send(url, "", "HEAD", "", nil).status, want)
 		}
-		w.pass(25 * time.Hour)
+		w.pass(23 * time.Hour)
+		equal(w, "the old address after 23 hours", w.send(first, "", "HEAD", "", nil).status, 200)
+		w.pass(2 * time.Hour)
 		equal(w, "the old address a day later", w.send(first, "", "HEAD", "", nil).status, 404)
 		equal(w, "the new one", w.send(second, "", "HEAD", "", nil).status, 200)
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -52,6 +53,8 @@ type program struct {
 	failed error
 
 	url, key string
+	tls      *httptest.Server // the same by TLS
+	dropped  dropped
 	ahead    atomic.Int64 // nanoseconds that the clock is ahead
 	free     chan *socket
 	alone    sync.RWMutex // held for writing by tests that move the clock
@@ -73,6 +76,33 @@ func (s *socket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "nobody is here", http.StatusServiceUnavailable)
 }
 
+// dropped is what the program's log says of work that nobody does any more: the
+// reasons, by connection.
+type dropped struct{ why sync.Map }
+
+// Enabled implements slog.Handler.
+func (d *dropped) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (d *dropped) Handle(_ context.Context, r slog.Record) error { //nolint:gocritic // the interface passes it so
+	if r.Message != "chunk dropped" {
+		return nil
+	}
+	said := map[string]string{}
+	r.Attrs(func(a slog.Attr) bool {
+		said[a.Key] = a.Value.String()
+		return true
+	})
+	d.why.Store(said["connection"], said["code"])
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (d *dropped) WithAttrs([]slog.Attr) slog.Handler { return d }
+
+// WithGroup implements slog.Handler.
+func (d *dropped) WithGroup(string) slog.Handler { return d }
+
 func (p *program) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) }
 
 // start starts it on a storage, once.
@@ -88,7 +118,7 @@ func (p *program) start(on string) error {
 const adminKey = "the-operator's-own-key"
 
 func (p *program) open(ctx context.Context, on string) error {
-	o := app.Options{Now: p.now, AdminKey: secret.NewText(adminKey), Version: "rows"}
+	o := app.Options{Now: p.now, AdminKey: secret.NewText(adminKey), Version: "rows", Log: slog.New(&p.dropped)}
 	p.free = make(chan *socket, sockets)
 	for range sockets {
 		s := new(socket)
@@ -121,10 +151,13 @@ func (p *program) open(ctx context.Context, on string) error {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	server := httptest.NewServer(a.Handler())
+	p.tls = httptest.NewTLSServer(a.Handler())
 	p.url, p.key = server.URL, adminKey
 	p.closers = append(p.closers, func() {
-		server.CloseClientConnections()
-		server.Close()
+		for _, s := range []*httptest.Server{server, p.tls} {
+			s.CloseClientConnections()
+			s.Close()
+		}
 		cancel()
 		if err := errors.Join(<-ended, a.Close()); err != nil {
 			fmt.Fprintln(os.Stderr, "the program did not end well:", err)

@@ -106,6 +106,9 @@ func (w *world) send(base, token, method, path string, body any, header ...strin
 		req.Header.Set(header[i], header[i+1])
 	}
 	stay := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if req.URL.Scheme == "https" {
+		stay.Transport = w.p.tls.Client().Transport // which knows the certificate
+	}
 	resp, err := stay.Do(req)
 	if err != nil {
 		w.Fatal(err)
@@ -418,6 +421,7 @@ func (w *world) valid(settings ...any) answer {
 type run struct {
 	ID, Kind, Sync, State, Code, Detail string
 	Outcomes                            map[string]int
+	Total                               int
 	CreatedAt                           time.Time `json:"created_at"`
 	EndedAt                             time.Time `json:"ended_at"`
 	Calls                               struct{ Left, Right int }
