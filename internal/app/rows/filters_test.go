@@ -333,13 +333,14 @@ func TestRow85_JudgedAnew(t *testing.T) {
 	})
 }
 
-// TestRow92_FiltersNeverDelete: excluding removes nothing on either side.
+// TestRow92_FiltersNeverDelete: excluding removes nothing on either side, also where
+// deletions are carried over.
 func TestRow92_FiltersNeverDelete(t *testing.T) {
 	row(t, func(w *world) {
 		for _, who := range []string{"ann", "bob", "cyd"} {
 			w.left.add(who, "city", "Ghent")
 		}
-		w.connect()
+		w.connect("deletes", raw(`{"to_right":"archive","to_left":"archive"}`))
 		w.start()
 		out := `{"id":"out","direction":"to_right","filter":{"field":"city","op":"equals","value":"Nowhere"}}`
 		in := `{"id":"in","direction":"to_left","filter":{"field":"MailingCity","op":"equals","value":"Nowhere"}}`
@@ -351,6 +352,7 @@ func TestRow92_FiltersNeverDelete(t *testing.T) {
 			w.left.count(3)
 			w.right.count(3)
 		}
+		w.stands(w.left, w.left.id("bob"), "excluded", "filtered_out")
 		w.right.has("ann", "MailingCity", "Ghent")
 	})
 }

@@ -372,8 +372,15 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 		}
 		w.refused(w.call("DELETE", w.con, nil, "If-Match", tag), 400, "confirmation_required").says("cannot be undone")
 		w.refused(w.call("DELETE", w.con+"?confirm=To%20go&accounts=all", nil, "If-Match", tag), 400, "invalid_parameter")
+		run := w.resync().ID
+		planned := w.plan().ID
 		w.want(202, "DELETE", w.con+"?confirm=To%20go&accounts=unused", nil, "If-Match", tag)
 		w.until("the end of the connection", func() bool { return w.call("GET", w.con, nil).status == 404 })
+		w.refused(w.call("GET", w.con+"/status", nil), 404, "not_found")
+		w.refused(w.call("GET", w.con+"/webhooks", nil), 404, "not_found")
+		for _, again := range []string{"/v1/runs/" + run + "/undo", "/v1/plans/" + planned + "/apply", w.con + "/start"} {
+			w.refused(w.call("POST", again, nil), 404, "not_found")
+		}
 		wrote := w.right.written()
 		w.left.edit(ann, "city", "Lund")
 		w.right.edit(w.right.id("ann"), "Title", "Judge")
@@ -393,6 +400,69 @@ func TestRow38_Row39_Row212_Deleting(t *testing.T) {
 			w.refused(w.call("GET", "/v1/accounts/"+f.account, nil), 404, "not_found")
 		}
 		equal(w, "its webhook address answers", w.send(hook, "", "HEAD", "", nil).status, 404)
+	})
+}
+
+// TestRow39_AnyConnectionOfTheList: a draft that has nothing yet, one that runs and one
+// that is paused go alike, by the name that the list shows; the others stay in it.
+func TestRow39_AnyConnectionOfTheList(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann")
+		w.connect("/name", "Stays")
+		w.start()
+		stays := w.con
+		names := func() (out []string) {
+			w.Helper()
+			for _, c := range list[struct{ ID, Name string }](w, "/v1/connections") {
+				if strings.Contains(c.Name, "of the list") {
+					out = append(out, c.Name)
+				}
+			}
+			slices.Sort(out)
+			return out
+		}
+		bare := w.save(map[string]any{"name": "Bare of the list"})
+		draft := w.save(map[string]any{"name": "Draft of the list", "left": map[string]any{"account": w.left.account}})
+		other := w.app("hubspot")
+		w.connect("/name", "Paused of the list", "/left.account", other.account, "/shared", true)
+		w.start()
+		w.want(200, "POST", w.con+"/pause", nil)
+		equal(w, "the list", strings.Join(names(), ", "), "Bare of the list, Draft of the list, Paused of the list")
+		for at, name := range map[string]string{bare: "Bare", draft: "Draft", w.con: "Paused"} {
+			w.refused(w.call("DELETE", at+"?confirm=Stays", nil, "If-Match", "*"), 400, "confirmation_required")
+			w.want(202, "DELETE", at+"?confirm="+name+"%20of%20the%20list", nil, "If-Match", "*")
+			w.until("its end", func() bool { return w.call("GET", at, nil).status == 404 })
+		}
+		equal(w, "the list", len(names()), 0)
+		w.con, w.sync = stays, stays+"/syncs/people"
+		w.left.edit(w.left.id("ann"), "city", "Ghent")
+		w.pull()
+		w.right.has("ann", "MailingCity", "Ghent")
+		w.right.count(1)
+	})
+}
+
+// TestRow212_WhatIsQueued: what a first sync still has to do when its connection is
+// deleted is done by nobody; the program's log says why.
+func TestRow212_WhatIsQueued(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.knob("POST", "seed", map[string]any{"people": 400})
+		w.right.knob("PUT", "latency", map[string]any{"latency": "300ms"})
+		w.connect("/name", "Queued")
+		w.want(202, "POST", w.con+"/start", nil)
+		w.until("the first write", func() bool { return w.right.written() > 0 })
+		w.want(202, "DELETE", w.con+"?confirm=Queued", nil, "If-Match", "*")
+		w.until("the end of the connection", func() bool { return w.call("GET", w.con, nil).status == 404 })
+		w.until("what was queued", func() bool {
+			why, _ := w.p.dropped.why.Load(strings.TrimPrefix(w.con, "/v1/connections/"))
+			return why == "connection_deleted"
+		})
+		w.right.knob("PUT", "latency", map[string]any{"latency": "0s"})
+		w.calm(w.right, "after it was deleted")
+		if made := len(w.right.dump()); made == 0 || made >= 400 {
+			w.Errorf("%d of 400 were made", made)
+		}
+		w.left.count(400)
 	})
 }
 

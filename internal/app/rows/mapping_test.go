@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
 )
 
 // line is a mapping as the API shows it.
@@ -230,7 +232,7 @@ func TestRow148_FieldsMadeFromHere(t *testing.T) {
 }
 
 // TestRow150_AllFieldsOnOffer: every field of the app, custom ones too, read
-// from the app.
+// from the app: as many as it itself lists, and one that is made there later.
 func TestRow150_AllFieldsOnOffer(t *testing.T) {
 	row(t, func(w *world) {
 		type field struct{ Name, Label, Type string }
@@ -246,12 +248,35 @@ func TestRow150_AllFieldsOnOffer(t *testing.T) {
 				}
 			}
 		}
+		var theirs struct{ Results []struct{ Name string } }
+		w.send(w.left.url, hubspotfake.PrivateToken, "GET", "/crm/v3/properties/contacts", nil).into(&theirs)
+		at := "/v1/accounts/" + w.left.account + "/objects/contacts/fields"
+		names := func(query string) (out []string) {
+			w.Helper()
+			for _, f := range list[field](w, at+query) {
+				out = append(out, f.Name)
+			}
+			return out
+		}
+		offered := names("")
+		for _, p := range theirs.Results {
+			if !slices.Contains(offered, p.Name) {
+				w.Errorf("%s is not on offer", p.Name)
+			}
+		}
+		if len(theirs.Results) < 20 {
+			w.Errorf("the app lists %v", theirs.Results)
+		}
 		w.left.knob("PATCH", "properties/contacts/company", raw(`{"label":"Employer"}`))
-		w.want(200, "GET", "/v1/accounts/"+w.left.account+"/objects/contacts/fields?refresh=true", nil).says("Employer")
+		equal(w, "status of a field that is made in the app", w.send(w.left.url, hubspotfake.PrivateToken, "POST",
+			"/crm/v3/properties/contacts", raw(`{"name":"made_there","label":"Made there","groupName":"contactinformation",
+				"type":"string","fieldType":"text"}`)).status, 201)
+		w.want(200, "GET", at+"?refresh=true", nil).says("Employer", "made_there")
 	})
 }
 
-// TestRow151_RemoveAMapping: any but the required ones.
+// TestRow151_RemoveAMapping: any but the required ones and those of the IDs by which
+// records are matched; values that are there stay.
 func TestRow151_RemoveAMapping(t *testing.T) {
 	row(t, func(w *world) {
 		ann := w.left.add("ann", "city", "A")
@@ -262,7 +287,16 @@ func TestRow151_RemoveAMapping(t *testing.T) {
 		w.pull()
 		w.right.has("ann", "MailingCity", "A")
 		w.refused(w.tryChange("mappings.last", nil), 400, "required_field_unmapped", "/syncs/0/mappings")
+		w.refused(w.call("DELETE", w.sync+"/mappings/last", nil, "If-Match", "*"), 400, "required_field_unmapped",
+			"/syncs/0/mappings")
 		w.want(200, "GET", w.con, nil).says(`"id":"last"`)
+		w.want(204, "DELETE", w.sync+"/mappings/title", nil, "If-Match", "*")
+		w.refused(w.call("GET", w.sync+"/mappings/title", nil), 404, "not_found")
+		w.change("mappings.+", raw(`{"id":"key","left":["lockstep_key"],"right":["Lockstep_Id__c"]}`),
+			"match", by(`{"by":"id","left":"lockstep_key","right":"Lockstep_Id__c"},`+byEmail))
+		w.refused(w.call("DELETE", w.sync+"/mappings/key", nil, "If-Match", "*"), 400, "id_not_mapped", "/syncs/0/match/0")
+		w.refused(w.tryChange("mappings.key", nil), 400, "id_not_mapped", "/syncs/0/match/0")
+		w.want(200, "GET", w.sync+"/mappings/key", nil)
 	})
 }
 
