@@ -126,6 +126,19 @@ func (f *fakeEngine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, i
 	return f.setStatus(ctx, ws, id, crm.StatusDeleting)
 }
 
+func (f *fakeEngine) Usage(
+	_ context.Context, _ crm.WorkspaceID, id crm.ConnectionID, in time.Time,
+) (engine.Usage, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Usage{}, err
+	}
+	return engine.Usage{
+		Connection: id, Month: in.Format("2006-01"), Actions: 3,
+		Outcomes: map[crm.Outcome]int64{crm.Created: 1, crm.Updated: 2, crm.Failed: 4},
+		Records:  crm.PerSide[int64]{Left: 5, Right: 6},
+	}, nil
+}
+
 func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) ([]engine.SyncStatus, error) {
 	if err := f.trouble(); err != nil {
 		return nil, err

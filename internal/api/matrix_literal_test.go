@@ -143,6 +143,7 @@ POST   /v1/connections/{id}/notify/test                              401  403   
 POST   /v1/connections/{id}/notify/secret                            401  403    403    403    201   201      404
 GET    /v1/users                                                     401  403    403    403    200   200      200
 
+GET    /v1/usage                                                     401  200    200    200    200   200      200
 GET    /v1/workspace                                                 401  200    200    200    200   200      200
 PATCH  /v1/workspace                                                 401  403    403    403    200   200      200
 GET    /v1/keys                                                      401  403    403    403    200   200      200

@@ -24,6 +24,8 @@ type Engine interface {
 	// DeleteConnection stops the connection at once; erasing goes on by itself.
 	DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) error
 	Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error)
+	// Usage tells of the month that an instant is in.
+	Usage(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, in time.Time) (engine.Usage, error)
 	// SettingsChanged begins the runs that saved settings ask for.
 	SettingsChanged(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.Run, error)
 	ToldSince(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string) (time.Time, error)

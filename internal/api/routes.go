@@ -526,6 +526,10 @@ var routes = []route{
 		summary: "The audit trail day by day, newest first, each checked: whether an entry was changed, removed or put in",
 	},
 	{
+		id: "list-usage", method: http.MethodGet, path: "/v1/usage", level: reads, tag: "workspace",
+		summary: "What each connection did in a month, and how many records it has", scoped: true,
+	},
+	{
 		id: "list-workspaces", method: http.MethodGet, path: "/v1/workspaces", level: operates, tag: "workspace",
 		summary: "All workspaces",
 	},

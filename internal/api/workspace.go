@@ -25,6 +25,7 @@ func (s *server) registerWorkspace() {
 	handle(s, "create-key", s.createKey)
 	handle(s, "delete-key", s.deleteKey)
 	handle(s, "list-audit", s.listAudit)
+	handle(s, "list-usage", s.listUsage)
 	handle(s, "check-audit", s.checkAudit)
 	handle(s, "list-workspaces", s.listWorkspaces)
 	handle(s, "create-workspace", s.createWorkspace)

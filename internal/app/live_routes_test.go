@@ -260,6 +260,8 @@ func (l *live) walkWorkspace() {
 	l.refused(409, "erasure_running", "DELETE", erasure+"/block", nil)
 	l.drain()
 	l.want(204, "DELETE", erasure+"/block", nil)
+	l.want(200, "GET", "/v1/usage", nil)
+	l.refused(404, "not_found", "GET", "/v1/usage?connection=con_none", nil)
 	l.want(200, "GET", "/v1/audit", nil)
 	l.refused(400, "cursor_malformed", "GET", "/v1/audit?cursor=AAAA", nil)
 	if days := string(l.want(200, "GET", "/v1/audit/days", nil).body); !strings.Contains(days, `"intact":true`) ||

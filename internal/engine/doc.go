@@ -44,7 +44,7 @@
 //   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,
 //     secondlook, audit, lease, pace
 //   - The log and what is told (entries, status, counts): log, status, metrics,
-//     first_seen
+//     usage, first_seen
 //   - What an admin asks for (of a connection, a record, a failure): admin,
 //     records, retry
 //   - Privacy (a person's data leaves every place): erasure, erase_find,

@@ -51,7 +51,7 @@ func (b *books) calls() {
 
 // counterWrites are the additions to the counters of runs, day and states.
 func (b *books) counterWrites() []store.Write {
-	expires := b.s.Now().Add(runRetention)
+	expires, dayExpires := b.s.Now().Add(runRetention), b.s.Now().Add(daysKept)
 	today := b.s.day(b.s.Now())
 	day := b.day
 	var ws []store.Write
@@ -65,9 +65,13 @@ func (b *books) counterWrites() []store.Write {
 			maps.Copy(day, adds)
 			continue
 		}
+		if prefix != "" { // of another day
+			ws = addWrite(ws, key, adds, dayExpires)
+			continue
+		}
 		ws = addWrite(ws, key, adds, expires)
 	}
-	ws = addWrite(ws, today, day, expires)
+	ws = addWrite(ws, today, day, dayExpires)
 	return addWrite(ws, b.s.counts(), b.states, time.Time{})
 }
 

@@ -345,3 +345,57 @@ func TestRow164_Row172_Progress(t *testing.T) {
 		equal(w, "in step", s[0].States.Left["in_sync"], r.Outcomes["created"])
 	})
 }
+
+// month is what a connection did in one.
+type month struct {
+	Name, Month string
+	Actions     int64
+	Outcomes    map[string]int64
+	Records     struct{ Left, Right int64 }
+}
+
+// month is that of an instant.
+func (w *world) month(in time.Time) month {
+	w.Helper()
+	id := strings.TrimPrefix(w.con, "/v1/connections/")
+	all := list[month](w, "/v1/usage?connection="+id+"&month="+in.UTC().Format("2006-01"))
+	equal(w, "connections", len(all), 1)
+	return all[0]
+}
+
+// TestRow198_Row199_Usage: what was made or changed counts, and what failed, was left
+// out or was alike does not; a person counts in each connection.
+func TestRow198_Row199_Usage(t *testing.T) {
+	row(t, func(w *world) {
+		p, first := w.outcomes()
+		u := w.month(first.EndedAt)
+		equal(w, "name", u.Name, "Outcomes")
+		equal(w, "month", u.Month, first.EndedAt.UTC().Format("2006-01"))
+		equal(w, "made", u.Outcomes["created"], 1)
+		equal(w, "changed", u.Outcomes["updated"], 1)
+		equal(w, "failed", u.Outcomes["failed"], 1)
+		equal(w, "actions", u.Actions, 2)
+		equal(w, "the year before", w.month(first.EndedAt.AddDate(-1, 0, 0)).Actions, 0)
+
+		second := *w
+		second.connect("/name", "Second", "/shared", true, "direction", "to_right")
+		begun := second.start()[0]
+		mine, theirs := w.month(first.EndedAt), second.month(begun.EndedAt)
+		equal(w, "people of the first", mine.Records.Left, int64(len(w.left.of("contacts"))))
+		equal(w, "people of the second", theirs.Records.Left, mine.Records.Left)
+		equal(w, "actions of the second, which found pairs", theirs.Actions, theirs.Outcomes["linked"])
+		equal(w, "pairs that it found", theirs.Actions, 2)
+		equal(w, "actions of the first", mine.Actions, 2)
+
+		w.left.edit(p.made, "city", "Lund")
+		w.finished(w.run("POST", w.sync+"/pull", nil))
+		edited := w.tells("event=updated")[0].Time
+		if n := w.month(edited).Outcomes["updated"]; n < 1 {
+			w.Errorf("changed since: %d", n)
+		}
+		for _, path := range []string{"month=2026", "month=2026-13", "month=", "connection="} {
+			w.refused(w.call("GET", "/v1/usage?"+path, nil), 400, "invalid_parameter")
+		}
+		w.refused(w.call("GET", "/v1/usage?connection=con_none", nil), 404, "not_found")
+	})
+}
