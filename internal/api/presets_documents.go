@@ -2,7 +2,8 @@ package api
 
 import "github.com/lockstep-crm/lockstep/internal/crm"
 
-// documentPairs are those of HubSpot and the apps that are documents.
+// documentPairs are those of HubSpot and the apps that are documents, and of Sierra and
+// Homestack, which both are.
 var documentPairs = []objectPair{
 	withHubSpot("clientsuccess", "HubSpot contacts and ClientSuccess contacts", "contacts", byEmail("email", "email"),
 		alike("email", "email", "email", "default"), alike("first_name", "firstname", "firstName", "default"),
@@ -36,6 +37,22 @@ var documentPairs = []objectPair{
 		alike("last_name", "lastname", "name.lastName", "default"), alike("phone", "phone", "phones.primaryPhoneNumber",
 			"default"),
 		alike("title", "jobtitle", "jobTitle", "default"), alike("city", "city", "city", "default")),
+	{
+		preset: "sierra-homestack-leads", name: "Sierra Interactive leads and Homestack users", sync: "leads",
+		left: "sierra", right: "homestack", leftObject: "leads", rightObject: "users",
+		pairs: []pairOf{
+			alike("email", "email", "email", "required"),
+			{"name", []string{"firstName", "lastName"}, []string{"name"}, crm.TransformFullName, "required"},
+			alike("phone", "phone", "phone", "required"),
+			{"tags", []string{"tags"}, []string{"tags"}, crm.TransformList, "default"},
+			alike("summary", "shortSummary", "agent_notes", "default"),
+			{"assignee", []string{"assignee"}, []string{"agent_email"}, crm.TransformEmail, "default"},
+			{"agent", []string{"assigneeFirst", "assigneeLast"}, []string{"agent_name"}, crm.TransformFullName, "default"},
+		},
+		// Sierra knows the name of an agent by the address, and lets nobody write it.
+		ways:  map[string]crm.Direction{"agent": crm.DirectionToRight},
+		match: byEmail("email", "email"),
+	},
 }
 
 // withHubSpot pairs HubSpot's contacts with the people of an app.

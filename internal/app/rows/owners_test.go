@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -156,6 +158,82 @@ func TestRow133_OwnersComeAndGo(t *testing.T) {
 		w.right.has("bob", "OwnerId", sfAlex)
 		w.right.has("dora", "OwnerId", sfAlex)
 		w.stands(w.left, bob, "in_sync", "")
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// brokers makes a connection of the preset of Sierra and Homestack: what it says of
+// itself is there, and so are the lines that rows 144 and 145 name.
+func (w *world) brokers(settings ...any) {
+	w.Helper()
+	const id = "sierra-homestack-leads"
+	w.left, w.right = w.app("sierra"), w.app("homestack")
+	type preset struct {
+		ID, Left, Right string
+		Warnings        []warned
+	}
+	at := slices.IndexFunc(list[preset](w, "/v1/presets"), func(p preset) bool {
+		says := func(one warned) bool {
+			return one.Code == "preset_mappings" && strings.Contains(one.Detail, "leave them as they are unless you need to")
+		}
+		return p.ID == id && p.Left == "sierra" && p.Right == "homestack" && slices.ContainsFunc(p.Warnings, says)
+	})
+	if at < 0 {
+		w.Fatalf("there is no preset %s that says to leave its mappings", id)
+	}
+	w.con = w.saveAs("?preset="+id, map[string]any{
+		"name": w.Name(), "default_country": "US", "left": map[string]any{"account": w.left.account},
+		"right": map[string]any{"account": w.right.account},
+	})
+	w.sync = w.con + "/syncs/leads"
+	w.warns("preset_mappings", "/syncs/0/mappings", "leave them as they are")
+	w.change(append(settings, "schedule", "manual")...)
+}
+
+// TestRow144_HomestackToSierra: a user becomes a lead with a password that nobody knows,
+// which the app demands; with the names, phone, tags, summary and assignee that the preset
+// has lines for. Later changes follow.
+func TestRow144_HomestackToSierra(t *testing.T) {
+	row(t, func(w *world) {
+		w.brokers("direction", "to_left")
+		ann := w.right.make("users", map[string]string{
+			"name": "Ann van Doe", "email": "ann@example.com", "phone": "+1 212 555 0100", "tags": "buyer;vip",
+			"agent_notes": "likes lofts", "agent_email": "robin@example.com",
+		})
+		w.start()
+		w.left.has("ann", "firstName", "Ann van", "lastName", "Doe", "phone", "+12125550100", "tags", "buyer;vip",
+			"shortSummary", "likes lofts", "assignee", "robin@example.com")
+		w.right.edit(ann, "tags", "buyer", "agent_email", "alex@example.com", "agent_notes", "likes barns")
+		w.pull()
+		w.left.has("ann", "tags", "buyer", "assignee", "alex@example.com", "shortSummary", "likes barns", "lastName", "Doe")
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow145_SierraToHomestack: a lead becomes a user with its agent's name and e-mail,
+// names, phone, tags and agent notes. Another agent brings both; back there goes the
+// address, by which Sierra knows who that is.
+func TestRow145_SierraToHomestack(t *testing.T) {
+	row(t, func(w *world) {
+		w.brokers()
+		ann := w.left.make("leads", map[string]string{
+			"firstName": "Ann", "lastName": "Doe", "email": "ann@example.com", "phone": "+1 212 555 0100", "tags": "buyer;vip",
+			"shortSummary": "likes lofts", "assignee": "robin@example.com", "assigneeFirst": "Robin", "assigneeLast": "Sample",
+		})
+		w.start()
+		w.right.has("ann", "name", "Ann Doe", "phone", "+12125550100", "tags", "buyer;vip", "agent_notes", "likes lofts",
+			"agent_email", "robin@example.com", "agent_name", "Robin Sample")
+		w.left.edit(ann, "assignee", "alex@example.com", "assigneeFirst", "Alex", "assigneeLast", "Roe",
+			"tags", "buyer;vip;loft")
+		w.right.edit(w.right.id("ann"), "tags", "vip")
+		w.pull()
+		w.right.has("ann", "agent_email", "alex@example.com", "agent_name", "Alex Roe", "tags", "loft;vip")
+		w.left.has("ann", "tags", "loft;vip")
+		w.right.edit(w.right.id("ann"), "agent_email", "robin@example.com", "agent_name", "whoever")
+		w.pull()
+		w.left.has("ann", "assignee", "robin@example.com", "assigneeFirst", "Alex") // which the fake does not look up
+		w.right.count(1)
+		w.left.count(1)
 		equal(w, "failed entries", len(w.log("event=failed")), 0)
 	})
 }

@@ -23,6 +23,10 @@ func Homestack(cfg fakekit.Config) *restapp.Fake {
 			{Name: "email", Required: true},
 			{Name: "phone", Required: true},
 			{Name: "agent_guid", Max: 60},
+			{Name: "agent_name"},
+			{Name: "agent_email"},
+			{Name: "agent_notes"},
+			{Name: "tags", Kind: restapp.List},
 		},
 	}
 	return restapp.New(restapp.Spec{

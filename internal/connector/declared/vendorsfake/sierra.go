@@ -46,6 +46,8 @@ func Sierra(cfg fakekit.Config) *restapp.Fake {
 			{Name: "zip"},
 			{Name: "tags", Kind: restapp.List},
 			{Name: "assignee", At: "/assignedTo/agentUserEmail"},
+			{Name: "assigneeFirst", At: "/assignedTo/agentUserFirstName", ReadOnly: true},
+			{Name: "assigneeLast", At: "/assignedTo/agentUserLastName", ReadOnly: true},
 			{Name: "marketingEmailOptOut", Kind: restapp.Bool, ReadOnly: true},
 		},
 		Rule: func(f *restapp.Fake, before, after *fakekit.Record) *restapp.Refusal {

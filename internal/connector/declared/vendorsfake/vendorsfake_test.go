@@ -29,11 +29,11 @@ func TestStrict(t *testing.T) {
 			[2]string{"Authorization", "Bearer " + vendorsfake.HomestackKey},
 			[2]string{"Authorization", vendorsfake.HomestackKey},
 			calls{
-				"GET /api/users":                             `200 {"users":[{"agent_guid"…`,
+				"GET /api/users":                             `200 {"users":[{"agent_email":null,"agent_guid"…`,
 				"GET /api/leads":                             `404 {"error"`,
 				"GET /api/users?limit=0":                     `400 {"error":"limit is out of range"}`,
 				`POST /api/users {"name":"A","email":"a@b"}`: `400 {"error":"phone is required"}`,
-				`POST /api/users {"name":"A","email":"a@b","phone":"1","tags":["x"]}`: `400 {"error":"tags is no field"}`,
+				`POST /api/users {"name":"A","email":"a@b","phone":"1","labels":["x"]}`: `400 {"error":"labels is no field"}`,
 			},
 		},
 		"mainstay": {
