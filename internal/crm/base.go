@@ -10,7 +10,7 @@ type Agreed struct {
 	Kind     Kind     `json:"k,omitempty"` // Null for "both blank"
 	Text     string   `json:"t,omitempty"` // the value, unless Digest is set
 	Digest   string   `json:"d,omitempty"` // Value.Digest of a long text
-	Items    []string `json:"i,omitempty"` // ItemDigest of each list item, in canonical order
+	Items    []string `json:"i,omitempty"` // ItemDigest of each list item's key, in canonical order
 
 	// Settled is set when the two sides differ and are left so. The rest is then
 	// the agreement before, and Kind Absent says that there was none. A
@@ -30,7 +30,11 @@ func Agree(revision string, v Value) Agreed {
 	switch {
 	case v.kind == List:
 		a.Items = make([]string, len(v.items))
-		for i, s := range v.items {
+		items := v.items
+		if v.fold {
+			items = v.folded()
+		}
+		for i, s := range items {
 			a.Items[i] = ItemDigest(s)
 		}
 	case len(v.text) > AgreedTextLimit:
@@ -58,7 +62,7 @@ func (a Agreed) Is(v Value) bool {
 			return false
 		}
 		for i, s := range v.items {
-			if a.Items[i] != ItemDigest(s) {
+			if a.Items[i] != ItemDigest(s) && !(v.fold && a.HasItem(v, s)) {
 				return false
 			}
 		}
@@ -76,8 +80,11 @@ func (a Agreed) Same(b Agreed) bool {
 		slices.Equal(a.Items, b.Items) && a.Settled.same(b.Settled)
 }
 
-// HasItem reports whether the agreed list held item s.
-func (a Agreed) HasItem(s string) bool { return slices.Contains(a.Items, ItemDigest(s)) }
+// HasItem reports whether the agreed list held an item of list v. Releases before
+// items were compared without case kept them as they were spelled.
+func (a Agreed) HasItem(v Value, item string) bool {
+	return slices.Contains(a.Items, ItemDigest(item)) || v.fold && slices.Contains(a.Items, ItemDigest(v.ItemKey(item)))
+}
 
 // Base is the agreement of one link, per mapping.
 type Base map[MappingID]Agreed

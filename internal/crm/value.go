@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,6 +32,7 @@ const (
 // value is Absent. Values are immutable; Items returns a copy.
 type Value struct {
 	kind  Kind
+	fold  bool // of a list: items that differ in case alone are one
 	text  string
 	items []string
 }
@@ -54,6 +56,13 @@ func BoolValue(b bool) Value {
 
 // ListValue returns a list of texts; the caller keeps its slice.
 func ListValue(items ...string) Value { return Value{kind: List, items: slices.Clone(items)} }
+
+// TagsValue returns a list whose items are compared without case, as people's
+// tags are. Items that are one are given once.
+func TagsValue(items ...string) Value { v := ListValue(items...); v.fold = true; return v }
+
+// Folds reports whether the items of a list are compared without case.
+func (v Value) Folds() bool { return v.fold }
 
 // Kind returns the shape.
 func (v Value) Kind() Kind { return v.kind }
@@ -105,9 +114,53 @@ func (v Value) Blank() bool {
 	return true
 }
 
-// Equal reports whether two values have the same kind and content; lists keep their order.
+// Equal reports whether two values have the same kind and content; lists keep their
+// order, but for those that are compared without case.
 func (v Value) Equal(w Value) bool {
+	if v.fold || w.fold {
+		return v.kind == w.kind && slices.Equal(v.folded(), w.folded())
+	}
 	return v.kind == w.kind && v.text == w.text && slices.Equal(v.items, w.items)
+}
+
+// folded are the items without case, in order.
+func (v Value) folded() []string {
+	out := make([]string, len(v.items))
+	for i, s := range v.items {
+		out[i] = FoldCase(s)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// ItemKey is what tells an item of the list from others.
+func (v Value) ItemKey(item string) string {
+	if v.fold {
+		return FoldCase(item)
+	}
+	return item
+}
+
+// FoldCase returns the form under which two texts are equal when they differ only
+// in case (Unicode simple folding). The texts are in NFC.
+func FoldCase(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return strings.ToLower(s)
+	}
+	return strings.Map(foldRune, s)
+}
+
+// foldRune returns the smallest rune of r's folding orbit, in lower case where
+// that is ASCII, so that the Kelvin sign folds as strings.EqualFold sees it.
+func foldRune(r rune) rune {
+	least := r
+	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+		least = min(least, f)
+	}
+	if least >= 'A' && least <= 'Z' {
+		least += 'a' - 'A'
+	}
+	return least
 }
 
 // Digest returns a short, stable, one-way fingerprint of kind and content.

@@ -125,6 +125,15 @@ func orSame(found string, ok bool) func(string) string {
 	}
 }
 
+// setOf is the canonical list of items. They are one where they differ in case
+// alone, unless options of an app differ in nothing else.
+func (m *optionMap) setOf(items []string) crm.Value {
+	if len(m.twins) > 0 {
+		return setOf(items)
+	}
+	return tagsOf(items)
+}
+
 // oneToOne reports whether every right value stands for one left value.
 func (m *optionMap) oneToOne() bool { return len(m.right) == len(m.left) }
 

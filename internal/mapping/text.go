@@ -3,7 +3,6 @@ package mapping
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -28,11 +27,7 @@ func CanonicalText(s string) string {
 // in case and surrounding white space (Unicode simple folding). It serves
 // option names and filters; never identities, where look-alikes must not match.
 func Fold(s string) string {
-	s = CanonicalText(s)
-	if isASCII(s) {
-		return strings.ToLower(s)
-	}
-	return strings.Map(foldRune, s)
+	return crm.FoldCase(CanonicalText(s))
 }
 
 func isASCII(s string) bool {
@@ -42,19 +37,6 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// foldRune returns the smallest rune of r's folding orbit, in lower case where
-// that is ASCII, so that the Kelvin sign folds as strings.EqualFold sees it.
-func foldRune(r rune) rune {
-	least := r
-	for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-		least = min(least, f)
-	}
-	if least >= 'A' && least <= 'Z' {
-		least += 'a' - 'A'
-	}
-	return least
 }
 
 // lowerASCII lowers A to Z and nothing else.
@@ -93,6 +75,24 @@ func setOf(items []string) crm.Value {
 		return crm.NullValue()
 	}
 	return crm.ListValue(items...)
+}
+
+// tagsOf is setOf for items that are one where they differ in case alone: of several
+// spellings the first in order is kept.
+func tagsOf(items []string) crm.Value {
+	items = slices.Clone(items)
+	slices.Sort(items)
+	seen := map[string]bool{}
+	items = slices.DeleteFunc(items, func(s string) bool {
+		key := Fold(s)
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
+	if len(items) == 0 {
+		return crm.NullValue()
+	}
+	return crm.TagsValue(items...)
 }
 
 // plainText returns any raw value as canonical text.

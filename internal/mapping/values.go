@@ -94,7 +94,7 @@ func (c *Compiled) parseSet(e *end, raw crm.Value) (crm.Value, bool) {
 		}
 		items[i] = canonical
 	}
-	return setOf(items), true
+	return c.options.setOf(items), true
 }
 
 // normal returns v in canonical form, so that a value typed by a person may be
@@ -123,7 +123,7 @@ func normalSet(c *Compiled, _ *end, v crm.Value) (crm.Value, bool) {
 	for i := range items {
 		items[i] = c.options.canonical(items[i])
 	}
-	return setOf(items), true
+	return c.options.setOf(items), true
 }
 
 // write returns the raw values of all fields of a side for canonical v, which
@@ -209,13 +209,23 @@ func (c *Compiled) rawBool(e *end, v, _ crm.Value) (crm.Value, error) {
 	return crm.Value{}, c.unknownOption(e, set)
 }
 
-// rawOptions translates each item to the side's exact option.
+// rawOptions translates each item to the side's exact option. What is none of the
+// side's options keeps the spelling that it has there.
 func (c *Compiled) rawOptions(e *end, v, current crm.Value) (crm.Value, error) {
 	items := v.Items()
+	there := map[string]string{}
+	if v.Folds() {
+		for _, s := range slices.Backward(Items(current)) { // of several the first counts
+			there[Fold(s)] = s
+		}
+	}
 	for i, s := range items {
 		option, ok := c.options.write(e.side, s)
 		if !ok {
 			return crm.Value{}, c.unknownOption(e, c.options.sets[e.side.Index()])
+		}
+		if held, ok := there[Fold(option)]; ok && !c.options.sets[e.side.Index()].exact[option] {
+			option = held
 		}
 		items[i] = option
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -235,29 +236,41 @@ func (s *Settings) spec(id crm.MappingID) *spec {
 // sides: those on both, and those on one side that are new there. Items of one
 // side that the base held were removed on the other.
 func mergeSets(base memory, v [2]crm.Value) crm.Value {
-	left, right := v[0].Items(), v[1].Items()
 	var out []string
-	for len(left) > 0 || len(right) > 0 {
-		switch {
-		case len(left) > 0 && len(right) > 0 && left[0] == right[0]:
-			out = append(out, left[0])
-			left, right = left[1:], right[1:]
-		case len(right) == 0 || len(left) > 0 && left[0] < right[0]:
-			out = keepNew(out, base, left[0])
-			left = left[1:]
-		default:
-			out = keepNew(out, base, right[0])
-			right = right[1:]
+	left, right := itemsByKey(v[0]), itemsByKey(v[1])
+	for key, item := range left {
+		if _, both := right[key]; both {
+			out = append(out, item)
+		} else {
+			out = keepNew(out, base, v[0], item)
+		}
+	}
+	for key, item := range right {
+		if _, both := left[key]; !both {
+			out = keepNew(out, base, v[1], item)
 		}
 	}
 	if len(out) == 0 {
 		return crm.NullValue()
 	}
+	slices.Sort(out)
+	if v[0].Folds() || v[1].Folds() {
+		return crm.TagsValue(out...)
+	}
 	return crm.ListValue(out...)
 }
 
-func keepNew(out []string, base memory, item string) []string {
-	if base.had && base.entry.HasItem(item) {
+// itemsByKey are the items of a list by what tells them apart.
+func itemsByKey(v crm.Value) map[string]string {
+	out := map[string]string{}
+	for _, item := range v.Items() {
+		out[v.ItemKey(item)] = item
+	}
+	return out
+}
+
+func keepNew(out []string, base memory, of crm.Value, item string) []string {
+	if base.had && base.entry.HasItem(of, item) {
 		return out
 	}
 	return append(out, item)
@@ -272,14 +285,15 @@ func (one *spec) setBase(base memory, v [2]crm.Value) crm.Agreed {
 	}
 	keep := map[string]int{}
 	for _, side := range v {
-		for _, item := range side.Items() {
-			keep[item]++
+		for key := range itemsByKey(side) {
+			keep[key]++
 		}
 	}
 	entry := crm.Agreed{Revision: one.revision, Kind: crm.List, Items: []string{}}
-	for _, item := range mergeSets(memory{}, v).Items() { // all of them, in canonical order
-		if keep[item] == 2 || base.had && base.entry.HasItem(item) {
-			entry.Items = append(entry.Items, crm.ItemDigest(item))
+	all := mergeSets(memory{}, v)
+	for _, item := range all.Items() { // all of them, in canonical order
+		if key := all.ItemKey(item); keep[key] == 2 || base.had && base.entry.HasItem(all, item) {
+			entry.Items = append(entry.Items, crm.ItemDigest(key))
 		}
 	}
 	return entry

@@ -656,6 +656,22 @@ func TestRow134_ListsAreMerged(t *testing.T) {
 		"union at first": {
 			first: true, left: list("a"), right: list("b"), rule: RuleSetMerge, want: [2][]string{{"a", "b"}, {"a", "b"}},
 		},
+		"case says nothing": {
+			was: list("A", "Ö"), left: list("A", "Ö"), right: list("a", "ö"), rule: RuleAgreed,
+			want: [2][]string{{"A", "Ö"}, {"a", "ö"}},
+		},
+		"removed in another spelling": {
+			was: list("a", "b"), left: list("B"), right: list("A", "b"), rule: RuleLeftChanged,
+			want: [2][]string{{"B"}, {"b"}},
+		},
+		"each keeps its spelling": {
+			was: list("a"), left: list("A", "New"), right: list("a"), rule: RuleLeftChanged,
+			want: [2][]string{{"A", "New"}, {"New", "a"}},
+		},
+		"doubles of one side": {
+			first: true, left: list("A", "a"), right: list("b"), rule: RuleSetMerge,
+			want: [2][]string{{"A", "b"}, {"A", "b"}},
+		},
 		"order says nothing": {
 			was: list("a", "b"), left: list("b", "a"), right: list("a", "b", "a"), rule: RuleAgreed, want: [2][]string{
 				{"b", "a"}, {"a", "b", "a"},

@@ -773,6 +773,46 @@ func TestRow134_Tags(t *testing.T) {
 	})
 }
 
+// TestRow134_Spellings: a tag that differs in case alone is the same one, on each side as
+// it is spelled there, with nothing written because of it; commas are part of a tag.
+func TestRow134_Spellings(t *testing.T) {
+	row(t, func(w *world) {
+		ann := w.left.add("ann", "notes_text", "VIP;Paris, France;lead")
+		twin := w.right.add("ann", "LastName", "Of ann", "Description", "vip;Lead;LEAD;paris, france")
+		bob := w.left.add("bob", "notes_text", "Gold, Silver;gold")
+		w.connect("mappings.+", raw(`{"id":"free","left":["notes_text"],"right":["Description"],"transform":{"type":"list"}}`))
+		w.start()
+		tags := func(left, right string) {
+			w.Helper()
+			equal(w, "tags on the left", sorted(w.left.get(ann).Fields["notes_text"]), left)
+			equal(w, "tags on the right", sorted(w.right.get(twin).Fields["Description"]), right)
+		}
+		tags("Paris, France;VIP;lead", "LEAD;Lead;paris, france;vip")
+		w.right.has("bob", "Description", "Gold, Silver;gold")
+		before := w.left.written() + w.right.written()
+		w.left.edit(ann, "notes_text", "vip;Paris, France;LEAD")
+		w.pull()
+		w.resync()
+		equal(w, "writes of another spelling", w.left.written()+w.right.written(), before)
+
+		w.left.edit(ann, "notes_text", "Vip;Paris, France;LEAD;New, too")
+		w.pull()
+		tags("LEAD;New, too;Paris, France;Vip", "Lead;New, too;paris, france;vip")
+		w.right.edit(twin, "Description", "vip;New, Too")
+		w.pull()
+		tags("New, too;Vip", "New, Too;vip")
+		w.left.edit(ann, "notes_text", "new, TOO")
+		w.pull()
+		tags("new, TOO", "New, Too")
+		w.left.edit(ann, "notes_text", "")
+		w.pull()
+		tags("", "")
+		w.resync()
+		tags("", "")
+		equal(w, "tags of bob", w.left.get(bob).Fields["notes_text"], "Gold, Silver;gold")
+	})
+}
+
 // sorted puts the items of a list in order.
 func sorted(list string) string {
 	if list == "" {
