@@ -16,7 +16,6 @@ var marksExpected = []string{
 	"audited_policy",
 	"audited_secondary",
 	"audited_tag",
-	"back_for_the_next",
 	"birth_called_off",
 	"catches_up",
 	"chain_of_merges",
