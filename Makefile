@@ -51,7 +51,7 @@ VENV := $(if $(wildcard scripts/verify.d/requirements.txt),$(TOOLS)/venv/.instal
 # both as well.
 RACE_SKIPS := /internal/(crm|fault|mapping|rule|reconcile|proof/(arch|guards|sim|weave)$(if $(WHOLE),,|app/rows|engine))$$
 
-.PHONY: help run demo test check verify verify-full rows rows-patched sim bench mutate fmt fmt-check lint lint-own lint-console vet arch docs-names docs-status lines tidy-check licences race build fuzz clients console standins test-aws e2e e2e-stack tools clean lambda invoke
+.PHONY: help run demo test check verify verify-full rows rows-patched apps sim bench mutate fmt fmt-check lint lint-own lint-console vet arch docs-names docs-status lines tidy-check licences race build fuzz clients console standins test-aws e2e e2e-stack tools clean lambda invoke
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -94,6 +94,9 @@ rows: standins ## the feature table: each row with its tests, pass or fail; fail
 
 rows-patched: ## take the behaviour of each row away, one at a time: its test must fail
 	$(GO) run ./scripts/rows -patched
+
+apps: $(SCC) ## each app: what it can, whether the suite of all connectors passes with it, its lines
+	$(GO) run ./scripts/apps
 
 sim: build ## the short simulation: faults, crashes and users, 0 violations
 	bin/lockstep sim
