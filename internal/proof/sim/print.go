@@ -100,6 +100,11 @@ func (r *Report) judge() {
 			r.Unreached = append(r.Unreached, n)
 		}
 	}
+	for _, id := range driven() {
+		if n := r.Apps[string(id)]; n*appsShare < r.Seeds {
+			r.Unreached = append(r.Unreached, fmt.Sprintf("two seeds of a hundred with %s: %d", id, n))
+		}
+	}
 }
 
 // name lists the marks that no table names, of the run of one workload too.

@@ -118,12 +118,23 @@ func (o Options) at(n uint64) (seed uint64, of Options, ok bool) {
 	if o.Seeds == 0 || n < uint64(o.Seeds) {
 		return o.From + n, o, true
 	}
-	names := Workloads()
-	if n -= uint64(o.Seeds); o.Workload != "" || n >= uint64(o.Each*len(names)) {
+	n -= uint64(o.Seeds)
+	if o.Workload != "" {
 		return 0, o, false
 	}
-	o.Workload = names[n/uint64(o.Each)]
-	return o.From + n%uint64(o.Each), o, true
+	names := Workloads()
+	for _, name := range names {
+		times := uint64(o.Each)
+		if name == appsWorkload {
+			times = uint64(o.Seeds+o.Each*len(names)) * appsOf / 100
+		}
+		if n < times {
+			o.Workload = name
+			return o.From + n, o, true
+		}
+		n -= times
+	}
+	return 0, o, false
 }
 
 func (r *Report) add(x *Report) {

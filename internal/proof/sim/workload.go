@@ -148,7 +148,7 @@ var workloads = map[string]func(s *settings){
 	// The mix between HubSpot and Salesforce.
 	"pair": func(s *settings) { s.real = true },
 	// Any two apps of the list, each behind its own connector and its own fake.
-	"apps": func(s *settings) {
+	appsWorkload: func(s *settings) {
 		s.real, s.every, s.plain, s.settled, s.edits, s.interval = true, true, true, true, true, time.Minute
 		for _, name := range []string{
 			"kill_after", "kill_on_wire", "timeout_lands", "app_429", "app_5xx", "app_lost_reply", "app_malformed",
@@ -349,9 +349,17 @@ var laterWorkloads = []string{"archive", "late", "plans", "unlisted"}
 
 // apartWorkloads have a run of their own, and are not drawn.
 var apartWorkloads = []string{
-	"apps", "asked", "blind", "erasures", "further", "hands", "newborn", "notes", "pair", "policies",
+	appsWorkload, "asked", "blind", "erasures", "further", "hands", "newborn", "notes", "pair", "policies",
 	"rules", "shared", "siblings", "told",
 }
+
+// appsWorkload draws two of all apps: it has as many seeds as it takes to have each app
+// in two of a hundred of a run's seeds.
+const (
+	appsWorkload = "apps"
+	appsOf       = 21 // per cent of the other seeds
+	appsShare    = 50 // one seed of so many, at least
+)
 
 // longWorkloads need all of a seed's changes until what they are about is reached.
 var longWorkloads = []string{"deletions", "hands", "pair", "plans"}
