@@ -24,6 +24,7 @@ export const places = (connection, sync = 'contacts') => {
     { name: 'apps', path: '/apps', list: '**/v1/apps?*' },
     { name: 'keys', path: '/keys', list: '**/v1/keys?*', admin: true },
     { name: 'audit', path: '/audit', list: '**/v1/audit?*', admin: true },
+    { name: 'usage', path: '/usage', list: '**/v1/usage?*' },
     { name: 'codes', path: '/codes', list: '**/v1/codes?*' },
     { name: 'workspace', path: '/workspace', list: '**/v1/workspace' },
     { name: 'erasures', path: '/erasures', list: '**/v1/erasures?*', admin: true },

@@ -194,6 +194,12 @@ const audit = createRoute({
   path: '/audit',
   component: lazyRouteComponent(() => import('../screens/audit'), 'Audit'),
 });
+const usage = createRoute({
+  getParentRoute: () => root,
+  path: '/usage',
+  validateSearch: (s: Search) => clean({ month: text(s.month) }),
+  component: lazyRouteComponent(() => import('../screens/usage'), 'Usage'),
+});
 const codes = createRoute({
   getParentRoute: () => root,
   path: '/codes',
@@ -246,6 +252,7 @@ const tree = root.addChildren([
   appsPage,
   keys,
   audit,
+  usage,
   codes,
   workspace,
   erasures,

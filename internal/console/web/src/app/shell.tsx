@@ -30,6 +30,7 @@ const groups: { name: string; items: { to: string; label: string; icon: IconName
     name: 'Workspace',
     items: [
       { to: '/workspace', label: 'Settings', icon: 'settings', right: 'reads' },
+      { to: '/usage', label: 'Usage', icon: 'runs', right: 'reads' },
       { to: '/keys', label: 'Keys', icon: 'keys', right: 'admins' },
       { to: '/audit', label: 'Audit', icon: 'audit', right: 'admins' },
       { to: '/erasures', label: 'Erasures', icon: 'erase', right: 'admins' },
