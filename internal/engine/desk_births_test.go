@@ -97,6 +97,16 @@ var verdictsOn = []struct {
 			d.meets(d.newcomer(crm.Right, annRight, "ann@example.com"), "l_third", "ann@example.com"),
 		}
 	}},
+	{"one twin that two are joined with by hand", func(d *desk) []*unit {
+		first := d.meets(d.newcomer(crm.Left, annLeft, "ann@example.com"), bobRight, "bob@example.com")
+		second := d.meets(d.newcomer(crm.Left, bobLeft, "bob@example.com"), bobRight, "bob@example.com")
+		back := d.meets(d.newcomer(crm.Right, annRight, "ann@example.com"), annLeft, "ann@example.com")
+		apart := d.meets(d.newcomer(crm.Left, "l_x", "x@example.com"), "r_x", "x@example.com")
+		for _, u := range []*unit{first, second, back, apart} {
+			u.hint.Op, u.hint.Partner = opLink, u.partner().ID
+		}
+		return []*unit{first, second, back, apart}
+	}},
 	{"a twin that is not there any more", func(d *desk) []*unit {
 		gone := d.meets(d.newcomer(crm.Left, bobLeft, "bob@example.com"), bobRight, "bob@example.com")
 		gone.absent.Set(crm.Right, true)
