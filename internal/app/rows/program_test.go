@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/alert"
+	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app"
 	"github.com/lockstep-crm/lockstep/internal/proof/awslocal"
 	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
@@ -55,7 +57,9 @@ type program struct {
 	url, key string
 	tls      *httptest.Server // the same by TLS
 	dropped  dropped
-	ahead    atomic.Int64 // nanoseconds that the clock is ahead
+	mails    mails
+	look     func(ctx context.Context) error // for what is wrong, and tell, as the program does every minute
+	ahead    atomic.Int64                    // nanoseconds that the clock is ahead
 	free     chan *socket
 	alone    sync.RWMutex // held for writing by tests that move the clock
 
@@ -74,6 +78,32 @@ func (s *socket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Error(w, "nobody is here", http.StatusServiceUnavailable)
+}
+
+// mails is a mail server that keeps what it is sent.
+type mails struct {
+	mu  sync.Mutex
+	all []alert.Mail
+}
+
+// Send implements alert.Mailer.
+func (x *mails) Send(_ context.Context, m alert.Mail) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.all = append(x.all, m)
+	return nil
+}
+
+// about answers the mails so far that hold a text, in their order.
+func (x *mails) about(text string) (out []alert.Mail) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, m := range x.all {
+		if strings.Contains(m.Text, text) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // dropped is what the program's log says of work that nobody does any more: the
@@ -118,7 +148,9 @@ func (p *program) start(on string) error {
 const adminKey = "the-operator's-own-key"
 
 func (p *program) open(ctx context.Context, on string) error {
-	o := app.Options{Now: p.now, AdminKey: secret.NewText(adminKey), Version: "rows", Log: slog.New(&p.dropped)}
+	o := app.Options{
+		Now: p.now, AdminKey: secret.NewText(adminKey), Version: "rows", Log: slog.New(&p.dropped), Mailer: &p.mails,
+	}
 	p.free = make(chan *socket, sockets)
 	for range sockets {
 		s := new(socket)
@@ -147,6 +179,7 @@ func (p *program) open(ctx context.Context, on string) error {
 	if err != nil {
 		return err
 	}
+	p.look = func(ctx context.Context) error { return a.Alerts.Round(ctx, api.DefaultWorkspace) }
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()

@@ -27,6 +27,7 @@ type world struct {
 	con         string // address of the connection
 	sync        string // address of its first sync
 	token       string // of the calls; "" = the operator's
+	readMails   int    // mails about the connection that the test has read
 }
 
 func (w *world) open() {
