@@ -3,6 +3,7 @@ package rows
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,87 @@ func TestRow165_Row166_Row167_Row168_Row169_Row170_Row171_Counts(t *testing.T) {
 	})
 }
 
+// TestRow165_Row166_Row167_Row168_Row171_Row179_BySpanAndSync: each sync has its own
+// counts, and a span those of its days. Whom no rule wants is excluded, not failed, and
+// not in step, linked or not. Who was alike on both sides counts as updated.
+func TestRow165_Row166_Row167_Row168_Row171_Row179_BySpanAndSync(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		made := w.left.add("made", "city", "Ghent")
+		alike := w.left.add("alike")
+		w.right.add("alike")
+		w.left.add("changed", "city", "Ghent")
+		w.right.add("changed")
+		w.left.add("twice", "city", "Ghent")
+		w.right.add("twice")
+		w.right.add("twice", "MailingCity", "Two")
+		unwanted := w.left.add("unwanted", "jobtitle", "Spam")
+		w.left.make("companies", map[string]string{"name": "Acme", "domain": "acme.example.com"})
+		w.connect("direction", "to_right", "rules.+", raw(`{"id":"wanted","direction":"to_right",
+			"filter":{"field":"jobtitle","op":"not_equals","value":"Spam"}}`), "/syncs.+", companies)
+		w.start()
+		counts := func(what string, sync int, span string, want map[string]int) {
+			w.Helper()
+			_, all := w.status()
+			for outcome, n := range want {
+				equal(w, what+": "+outcome+" "+span, all[sync].Outcomes[span][outcome], n)
+			}
+		}
+		people := map[string]int{"created": 1, "updated": 1, "linked": 1, "duplicate": 1, "failed": 0}
+		none := map[string]int{"created": 0, "updated": 0, "linked": 0, "duplicate": 0, "failed": 0, "excluded": 0}
+		for _, span := range []string{"today", "last_7_days", "last_30_days"} {
+			counts("people", 0, span, people)
+			counts("companies", 1, span, map[string]int{"created": 1, "updated": 0, "duplicate": 0, "failed": 0})
+		}
+		w.stands(w.left, unwanted, "excluded", "filtered_out")
+		equal(w, "failed", records(w.tells("event=failed", "record="+unwanted)), "")
+		equal(w, "alike counts as updated", strings.Contains(records(w.tells("event=updated")), alike), true)
+		w.left.edit(made, "jobtitle", "Spam")
+		w.pull()
+		equal(w, "linked, and no rule wants it any more", w.view(w.left, made).State, "excluded")
+		delete(people, "duplicate") // met again by the pull
+		w.pass(48 * time.Hour)
+		counts("two days later", 0, "today", none)
+		counts("two days later", 0, "last_7_days", people)
+		w.pass(6 * 24 * time.Hour)
+		counts("eight days later", 0, "last_7_days", none)
+		counts("eight days later", 0, "last_30_days", people)
+	})
+}
+
+// TestRow175_Row178_Row188_Zone: the words for spans are days and months of the
+// workspace's zone.
+func TestRow175_Row178_Row188_Zone(t *testing.T) {
+	rowAlone(t, func(w *world) {
+		now := w.p.now().UTC()
+		next := time.Date(now.Year(), now.Month()+1, 1, -9, -10, 0, 0, time.UTC) // ten minutes before it begins in Tokyo
+		if next.Before(now) {
+			next = time.Date(now.Year(), now.Month()+2, 1, -9, -10, 0, 0, time.UTC)
+		}
+		w.pass(next.Sub(now))
+		made := w.left.add("made")
+		w.connect("direction", "to_right")
+		w.start()
+		w.pass(20 * time.Minute)
+		zone := func(name string) {
+			w.Helper()
+			w.want(200, "PATCH", "/v1/workspace", map[string]string{"time_zone": name}, "If-Match", "*")
+		}
+		defer zone("UTC") // of everybody
+		for name, days := range map[string]string{
+			"Asia/Tokyo": "false true false true", "UTC": "true true true false",
+		} {
+			zone(name)
+			var got []string
+			for _, span := range []string{"today", "last_7_days", "this_month", "last_month"} {
+				got = append(got, strconv.FormatBool(records(w.tells("event=new", "range="+span)) == made))
+			}
+			equal(w, "in "+name+" it was today, in 7 days, this month, last month", strings.Join(got, " "), days)
+		}
+		w.pass(7 * 24 * time.Hour)
+		equal(w, "in the last 7 days, 7 days later", records(w.tells("event=new", "range=last_7_days")), "")
+	})
+}
+
 // TestRow176_Row177_Row178_Row179_Row180_Row187_Row197_Tabs: a job that succeeded holds
 // a record that failed. Repaired at its source it is synced by the next pull, without
 // a button, and stands among what is new and what was updated, no longer among what
@@ -112,6 +194,10 @@ func TestRow176_Row177_Row178_Row179_Row180_Row187_Row197_Tabs(t *testing.T) {
 		errors := records(w.tells("job_status=success", "sync_status=error"))
 		equal(w, "errors of jobs that succeeded", errors, p.twice+" "+p.bare)
 		equal(w, "of jobs that failed", records(w.tells("job_status=failure")), "")
+		fine := records(w.tells("sync_status=success"))
+		for id, want := range map[string]bool{p.made: true, p.changed: true, p.nobody: true, p.twice: false, p.bare: false} {
+			equal(w, "successes hold "+id, strings.Contains(fine, id), want)
+		}
 		equal(w, "new, and an error", records(w.tells("event=new", "sync_status=error")), "")
 		if all := w.tells("job_status=all", "sync_status=all"); len(all) < 7 {
 			w.Errorf("of all statuses: %d entries", len(all))
@@ -153,9 +239,13 @@ func TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_E
 		var one told
 		w.get("/v1/log/"+url.PathEscape(made.ID), &one)
 		equal(w, "the entry by itself", one.Links.Right+one.Integration.Name, made.Links.Right+"Outcomes")
+		w.want(200, "GET", "/v1/log/"+url.PathEscape(made.ID), nil).says(`"time":"` + made.Time.UTC().Format(time.RFC3339Nano))
 		codes := map[string]struct{ Code, Meaning, Effect, Remedy string }{}
 		for _, c := range list[struct{ Code, Meaning, Effect, Remedy string }](w, "/v1/codes") {
 			codes[c.Code] = c
+			if c.Meaning == "" || c.Effect == "" || c.Remedy == "" {
+				w.Errorf("the dictionary says of a code only %+v", c)
+			}
 		}
 		bare := w.of(w.tells(), p.bare)
 		equal(w, "a page of nobody", bare.Links.Right, "")
@@ -180,6 +270,19 @@ func TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_E
 			e := w.of(w.tells("event=failed"), id)
 			equal(w, "code", e.Code, "value_too_long")
 			equal(w, "what it cost", e.Effect, effect)
+		}
+		w.change("direction", "both")
+		w.rest()
+		w.right.edit(twin, "MailingCity", "Oslo")
+		w.pull()
+		back := w.tells("event=updated")[0]
+		equal(w, "the way back", back.Way+" "+back.Side, "to_left right")
+		var ids []string
+		for _, e := range w.tells() {
+			ids = append(ids, e.ID)
+		}
+		if slices.Reverse(ids); !slices.IsSorted(ids) {
+			w.Errorf("from the oldest on the IDs are %v", ids)
 		}
 	})
 }
@@ -228,6 +331,7 @@ func TestRow185_Row186_RetryByHand(t *testing.T) {
 			w.rest()
 		}
 		w.right.has("bare", "LastName", "Bare", "MailingCity", "")
+		w.right.count(5) // nobody is there twice but who was
 		made := w.of(w.tells("event=updated"), p.bare)
 		equal(w, "behaviour now", made.Behavior, "create_only")
 		var one told
@@ -264,10 +368,10 @@ func TestRow185_EditAndRetry(t *testing.T) {
 	})
 }
 
-// TestRow182_Row183_Details: a failure keeps what was asked and what the app answered,
+// TestRow182_Row183_Row184_Details: a failure keeps what was asked and what the app answered,
 // with status and address, and no secret, in the view of the entry alone; of who was
 // written in the same call it is told what was written.
-func TestRow182_Row183_Details(t *testing.T) {
+func TestRow182_Row183_Row184_Details(t *testing.T) {
 	row(t, func(w *world) {
 		w.right.knob("PUT", "validations", raw(`{"rules":[{"object":"Contact","field":"Title","contains":"Judge"}]}`))
 		ann := w.left.add("ann", "jobtitle", "Judge", "city", "Ghent")
@@ -283,6 +387,10 @@ func TestRow182_Row183_Details(t *testing.T) {
 		if !strings.Contains(one.URL, "/services/data/") || !strings.Contains(one.Request, "Judge") ||
 			!strings.Contains(one.Response, "FIELD_CUSTOM_VALIDATION_EXCEPTION") {
 			w.Errorf("%s was asked %s and answered %s", one.URL, one.Request, one.Response)
+		}
+		if !strings.Contains(failed.Message, "FIELD_CUSTOM_VALIDATION_EXCEPTION") ||
+			!strings.Contains(one.Response, "The record does not meet a validation rule.") {
+			w.Errorf("the reason is not in the app's words: %s, %s", failed.Message, one.Response)
 		}
 		for _, secret := range []string{"Bearer", "client_secret", "access_token"} {
 			if strings.Contains(one.Request+one.Response+one.URL, secret) {
