@@ -275,8 +275,7 @@ func TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_E
 		w.rest()
 		w.right.edit(twin, "MailingCity", "Oslo")
 		w.pull()
-		back := w.tells("event=updated")[0]
-		equal(w, "the way back", back.Way+" "+back.Side, "to_left right")
+		equal(w, "the way back", w.tells("event=updated")[0].Way, "to_left")
 		var ids []string
 		for _, e := range w.tells() {
 			ids = append(ids, e.ID)
