@@ -373,7 +373,7 @@ func (s *server) getEntry(ctx context.Context, in *entryPath) (*entryOutput, err
 
 // retryRequest may correct values before the record is worked again.
 type retryRequest struct {
-	Values crm.Fields `json:"values,omitempty" maxProperties:"500" doc:"Values by field of the record in its own app, written there before it is worked again"`
+	Values crm.Fields `json:"values,omitempty" maxProperties:"500" doc:"Values by field of the record in its own app, or of the other one that they go to; the record gets them before it is worked again"`
 }
 
 func (s *server) retryEntry(ctx context.Context, in *entryPath) (*runOutput, error) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
@@ -71,11 +72,12 @@ func (e *Engine) RedriveDead(ctx context.Context, ws crm.WorkspaceID, con crm.Co
 }
 
 // RetryEntry works one problem entry's record again under the present settings,
-// once values were written to it in its own app, by the app's fields, as if a person
-// had corrected them there. Errors besides those of the app: Invalid
-// (unknown_field, read_only_field) names the field; Unsupported (direction_closed)
-// when the sync does not write that app; NotFound (record_gone). Where an error may
-// have landed, asking again does no harm.
+// once values were written to it in its own app, as if a person had corrected them
+// there. They are named by that app's fields, or by those of the other app that are
+// to be written. Errors besides those of the app: Invalid (unknown_field,
+// read_only_field, or why a value does not fit) names the field; Unsupported
+// (direction_closed) when the sync does not write that app; NotFound (record_gone).
+// Where an error may have landed, asking again does no harm.
 func (e *Engine) RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, values crm.Fields) (Run, error) {
 	en, err := e.GetEntry(ctx, ws, id)
 	if err != nil {
@@ -109,11 +111,6 @@ func (e *Engine) amend(ctx context.Context, sc scope, side crm.Side, rec crm.Rec
 		return fault.New(op, fault.Unsupported, reconcile.CodeDirection,
 			"the sync does not write this app: correct the value there, then retry without values")
 	}
-	for name := range values {
-		if err := s.mayAmend(op, side, name); err != nil {
-			return err
-		}
-	}
 	if err := s.readAll(ctx, side, []*unit{u}, func(u *unit) crm.RecordID { return u.id }); err != nil {
 		return err
 	}
@@ -121,7 +118,10 @@ func (e *Engine) amend(ctx context.Context, sc scope, side crm.Side, rec crm.Rec
 	if now == nil || s.buried(side, u.id) {
 		return fault.New(op, fault.NotFound, codeRecordGone, "the record is no longer in the app")
 	}
-	w := connector.Write{Op: connector.Update, ID: u.id, Fields: values}
+	w := connector.Write{Op: connector.Update, ID: u.id}
+	if w.Fields, err = s.corrections(op, side, now.Fields, values); err != nil {
+		return err
+	}
 	if s.end(side).app.Can(crm.AbilityConditional) {
 		w.Etag = now.Etag
 	}
@@ -140,21 +140,62 @@ func (e *Engine) amend(ctx context.Context, sc scope, side crm.Side, rec crm.Rec
 	return got[0].Err
 }
 
-// mayAmend refuses a field that no value can be given for.
-func (s *session) mayAmend(op string, side crm.Side, name string) error {
-	fields := s.schemas[side.Index()].Fields
-	i := slices.IndexFunc(fields, func(f crm.Field) bool { return f.Name == name })
-	switch {
-	case i < 0:
-		return &fault.Error{
-			Op: op, Kind: fault.Invalid, Code: "unknown_field", Field: name, Message: "the object has no such field",
+// corrections are the fields of a record that make it hold the values: its own, and
+// those that the other app's fields come from. Of a mapping of several fields those
+// that are not named stay what they would be written as.
+func (s *session) corrections(op string, side crm.Side, now, values crm.Fields) (crm.Fields, error) {
+	out := crm.Fields{}
+	there := map[crm.MappingID]crm.Fields{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
+		if s.schemas[side.Index()].has(name) {
+			out[name] = v
+			continue
 		}
-	case fields[i].ReadOnly:
-		return &fault.Error{
-			Op: op, Kind: fault.Invalid, Code: "read_only_field", Field: name, Message: "the app refuses to write the field",
+		lines := s.conf.Lines()
+		i := slices.IndexFunc(lines, func(m crm.Mapping) bool {
+			return m.On() && slices.Contains(m.Names(side.Other()), name) && s.set.Mapping(m.ID) != nil
+		})
+		if i < 0 {
+			return nil, &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: "unknown_field", Field: name,
+				Message: "the object has no such field, and no mapping writes one of that name to the other app",
+			}
+		}
+		if there[lines[i].ID] == nil {
+			there[lines[i].ID] = crm.Fields{}
+		}
+		there[lines[i].ID][name] = v
+	}
+	for _, id := range slices.Sorted(maps.Keys(there)) {
+		given := there[id]
+		m := s.set.Mapping(id)
+		written := crm.Fields{}
+		if v, err := m.Canonical(side, now); err == nil { // else nothing of it is fit to be written
+			if raw, err := m.Render(side.Other(), v, nil); err == nil {
+				written = raw
+			}
+		}
+		maps.Copy(written, given)
+		v, err := m.Canonical(side.Other(), written)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := m.Render(side, v, now)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, raw)
+	}
+	fields := s.schemas[side.Index()].Fields
+	for _, name := range slices.Sorted(maps.Keys(out)) {
+		if slices.ContainsFunc(fields, func(f crm.Field) bool { return f.Name == name && f.ReadOnly }) {
+			return nil, &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: "read_only_field", Field: name, Message: "the app refuses to write the field",
+			}
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // maxRetried bounds the records of one retry by filter.

@@ -355,7 +355,8 @@ func TestRow185_EditAndRetry(t *testing.T) {
 		w.refused(w.call("POST", again, values(`{"lastname":"Given","hs_object_id":"7"}`)), 400, "read_only_field")
 		w.refused(w.call("POST", again, values(`{"lastname":{"a":1}}`)), 400, "wrong_type")
 		equal(w, "writes so far", w.left.written(), wrote)
-		w.finished(w.run("POST", again, values(`{"lastname":"Given","city":"Lund"}`)))
+		w.refused(w.call("POST", again, values(`{"Email":"no address"}`)), 400, "not_an_email")
+		w.finished(w.run("POST", again, values(`{"LastName":"Given","city":"Lund"}`))) // of either app
 		w.rest()
 		for f, name := range map[*fake]string{w.left: "lastname", w.right: "LastName"} {
 			f.has("bare", name, "Given")
