@@ -199,18 +199,7 @@ func (a companyApps) settled() [2]map[string]map[string]string {
 // connectPreset makes the accounts and the connection of a preset.
 func (a companyApps) connectPreset(preset string) {
 	a.t.Helper()
-	ctx := a.t.Context()
-	var accounts [2]crm.AccountID
-	for i, f := range a.fakes {
-		var made struct {
-			ID crm.AccountID `json:"id"`
-		}
-		in := map[string]any{"app": demoApps[i], "name": f.kind.name, "base_url": f.url, "credentials": f.kind.Credentials}
-		if err := a.api.Call(ctx, http.MethodPost, "/v1/accounts", in, &made); err != nil {
-			a.t.Fatal(err)
-		}
-		accounts[i] = made.ID
-	}
+	ctx, accounts := a.t.Context(), a.accounts()
 	in := map[string]any{
 		"name": preset, "default_country": "US", "left": map[string]any{"account": accounts[0]}, "right": map[string]any{
 			"account": accounts[1],
@@ -223,4 +212,20 @@ func (a companyApps) connectPreset(preset string) {
 		a.t.Fatalf("the preset has %d syncs", len(a.conn.Syncs))
 	}
 	a.sync = a.conn.Syncs[0]
+}
+
+// accounts adds one of each app, called as the app is.
+func (a companyApps) accounts() (accounts [2]crm.AccountID) {
+	a.t.Helper()
+	for i, f := range a.fakes {
+		var made struct {
+			ID crm.AccountID `json:"id"`
+		}
+		in := map[string]any{"app": demoApps[i], "name": f.kind.name, "base_url": f.url, "credentials": f.kind.Credentials}
+		if err := a.api.Call(a.t.Context(), http.MethodPost, "/v1/accounts", in, &made); err != nil {
+			a.t.Fatal(err)
+		}
+		accounts[i] = made.ID
+	}
+	return accounts
 }

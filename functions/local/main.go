@@ -35,6 +35,8 @@ type commands struct {
 	Fake  fakeCommand  `cmd:"" help:"Run one fake CRM."`
 	App   appCommand   `cmd:"" help:"Documents of apps."`
 
+	Connect connectCommand `cmd:"" help:"Make a connection of a preset between two accounts of a server."`
+
 	Validate connectionsValidate `cmd:"" help:"Check connections in files against a server: every problem with its place."`
 	Plan     connectionsPlan     `cmd:"" help:"Say what applying files would change on a server, and what that touches. Exit code 0: nothing, 2: changes, 1: failed."`
 	Apply    connectionsApply    `cmd:"" help:"Make the connections of a server like their files. Exit code 0: nothing to do, 2: changed, 1: failed."`

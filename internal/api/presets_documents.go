@@ -2,8 +2,8 @@ package api
 
 import "github.com/lockstep-crm/lockstep/internal/crm"
 
-// documentPairs are those of HubSpot and the apps that are documents, and of Sierra and
-// Homestack, which both are.
+// documentPairs are those of the apps that are documents: with HubSpot, of ClientSuccess
+// with Salesforce, too, and of Sierra and Homestack, which both are.
 var documentPairs = []objectPair{
 	withHubSpot("clientsuccess", "HubSpot contacts and ClientSuccess contacts", "contacts", byEmail("email", "email"),
 		alike("email", "email", "email", "default"), alike("first_name", "firstname", "firstName", "default"),
@@ -37,6 +37,16 @@ var documentPairs = []objectPair{
 		alike("last_name", "lastname", "name.lastName", "default"), alike("phone", "phone", "phones.primaryPhoneNumber",
 			"default"),
 		alike("title", "jobtitle", "jobTitle", "default"), alike("city", "city", "city", "default")),
+	{
+		preset: "salesforce-clientsuccess-contacts", name: "Salesforce contacts and ClientSuccess contacts", sync: "contacts",
+		left: "salesforce", right: "clientsuccess", leftObject: "Contact", rightObject: "contacts",
+		pairs: []pairOf{
+			alike("email", "Email", "email", "default"), alike("first_name", "FirstName", "firstName", "default"),
+			alike("last_name", "LastName", "lastName", "required"), alike("phone", "Phone", "phone", "default"),
+			alike("title", "Title", "title", "default"),
+		},
+		match: byEmail("Email", "email"),
+	},
 	{
 		preset: "sierra-homestack-leads", name: "Sierra Interactive leads and Homestack users", sync: "leads",
 		left: "sierra", right: "homestack", leftObject: "leads", rightObject: "users",

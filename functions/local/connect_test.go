@@ -1,0 +1,49 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/proof/lambdarun/storages"
+)
+
+// TestConnectByPreset: a connection of a preset is saved as a draft, or started, by one
+// command; what cannot be is said with what there is.
+func TestConnectByPreset(t *testing.T) {
+	t.Parallel()
+	storages.Each(t, func(t *testing.T, on storages.Storage) {
+		f := filed{companyApps{newServed(t, 0, on), t, titledObjects}, t.TempDir()}
+		accounts := f.accounts()
+		names := [2]string{f.fakes[0].kind.name, f.fakes[1].kind.name}
+		connect := func(want int, preset, left, right string, more ...string) string {
+			t.Helper()
+			return f.lockstep(want, append([]string{
+				"connect", "--preset", preset, "--left", left, "--right", right,
+			}, more...)...)
+		}
+		const people = "hubspot-salesforce-contacts"
+		f.says(connect(2, "nonsense", names[0], names[1]), `"nonsense"`, people, "hubspot-googlecontacts-contacts")
+		f.says(connect(2, people, "nobody", names[1]), `--left: 0 accounts are called "nobody"`)
+		f.says(connect(2, people, names[1], names[0]), "--left", "is an account of salesforce", "one of hubspot")
+		f.says(f.lockstep(2, "connect"), "--preset")
+
+		said := connect(exitNothing, people, string(accounts[0]), names[1], "--name", "Later", "--country", "DE")
+		f.says(said, "a draft between "+names[0]+" and "+names[1], "/start")
+		draft, _, _ := strings.Cut(said, ":")
+		var c crm.Connection
+		if err := f.api.Call(t.Context(), http.MethodGet, "/v1/connections/"+draft, nil, &c); err != nil {
+			t.Fatal(err)
+		}
+		if c.Status != crm.StatusDraft || c.Name != "Later" || c.Country != "DE" || c.Left.Account != accounts[0] {
+			t.Errorf("the draft: %+v", c)
+		}
+		if _, err := f.api.Do(t.Context(), http.MethodDelete, "/v1/connections/"+draft+"?confirm=Later", nil, nil,
+			"If-Match", "*"); err != nil {
+			t.Fatal(err)
+		}
+		f.says(connect(exitNothing, people, names[0], names[1], "--start"), "started contacts: run run_")
+		f.stop(t)
+	})
+}
