@@ -178,6 +178,7 @@ type linkHead struct {
 	Left    crm.RecordID `json:"l"`
 	Right   crm.RecordID `json:"r"`
 	State   crm.State    `json:"s"`
+	Code    string       `json:"c"`
 	By      crm.RunID    `json:"by"`
 	Reasons []crm.Reason `json:"z"`
 	AliasOf crm.RecordID `json:"to"`
@@ -194,8 +195,8 @@ func decodeHead(it store.Item) (*link, error) {
 		return nil, errNewerLink
 	}
 	return &link{
-		V: h.V, Left: h.Left, Right: h.Right, State: h.State, By: h.By, Reasons: h.Reasons, AliasOf: h.AliasOf,
-		Loop: h.Loop,
+		V: h.V, Left: h.Left, Right: h.Right, State: h.State, Code: h.Code, By: h.By, Reasons: h.Reasons,
+		AliasOf: h.AliasOf, Loop: h.Loop,
 	}, nil
 }
 
@@ -233,13 +234,14 @@ func (l *link) restored(id crm.RecordID) *link {
 }
 
 // counted is the name of a counter that a link adds one to: of one record in
-// one state, of pairs with settled fields, of those by reason, of pairs with
-// frozen fields.
+// one state, of those by code, of pairs with settled fields, of those by reason, of
+// pairs with frozen fields.
 type counted string
 
-// The names of counters begin with the side, or with countSettled
+// The names of counters begin with the side, or with countReason, countSettled
 // or countFrozen.
 const (
+	countReason  = "why:" // then side, state and code
 	countSettled = "settled:"
 	countFrozen  = "frozen:"
 	countLinks   = "links" // however many fields and reasons
@@ -249,8 +251,13 @@ const (
 func (l *link) counted() []counted {
 	var out []counted
 	for _, side := range crm.Sides {
-		if l.id(side) != "" {
-			out = append(out, counted(string(side)+":"+string(l.State)))
+		if l.id(side) == "" {
+			continue
+		}
+		name := string(side) + ":" + string(l.State)
+		out = append(out, counted(name))
+		if l.Code != "" && l.State != crm.StateInSync {
+			out = append(out, counted(countReason+name+":"+l.Code))
 		}
 	}
 	told := l.State == crm.StateInSync || l.State == crm.StateConflict || l.State == crm.StateFailing

@@ -190,6 +190,7 @@ func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) err
 			m[s] = item.Counters[string(side)+":"+string(s)]
 		}
 		st.States.Set(side, m)
+		st.Reasons.Set(side, reasonsOf(item.Counters, side))
 	}
 	if n := item.Counters[countFrozen+countLinks]; n > 0 {
 		st.Frozen = &Frozen{Links: n, Records: []FrozenRecord{}}
@@ -221,6 +222,23 @@ func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) err
 		st.Outcomes[name] = m
 	}
 	return nil
+}
+
+// reasonsOf groups the records of a side by state and code.
+func reasonsOf(counters map[string]int64, side crm.Side) map[crm.State]map[string]int64 {
+	out := map[crm.State]map[string]int64{}
+	for name, n := range counters {
+		of, ok := strings.CutPrefix(name, countReason+string(side)+":")
+		state, code, named := strings.Cut(of, ":")
+		if !ok || !named || n <= 0 {
+			continue
+		}
+		if out[crm.State(state)] == nil {
+			out[crm.State(state)] = map[string]int64{}
+		}
+		out[crm.State(state)][code] = n
+	}
+	return out
 }
 
 // countSome counts the items of a partition, up to 10,000.

@@ -232,27 +232,28 @@ type KeptField struct {
 
 // SyncStatus is where one sync stands.
 type SyncStatus struct {
-	Sync       crm.SyncID                       `json:"sync"`
-	LatestPull time.Time                        `json:"latest_pull,omitzero"`
-	NextPull   time.Time                        `json:"next_pull,omitzero"`
-	Backlog    int64                            `json:"backlog"` // records in open runs, parked chunks and inboxes
-	Parked     int64                            `json:"parked"`
-	Inbox      int64                            `json:"inbox"`
-	Dead       int64                            `json:"dead"`
-	States     crm.PerSide[map[crm.State]int64] `json:"states"`
-	Settled    SettledCounts                    `json:"settled"`
-	Outcomes   map[string]map[crm.Outcome]int64 `json:"outcomes"` // today, last_7_days, last_30_days
-	Halted     *Halt                            `json:"halted,omitempty"`
-	Changes    []ChangeHalt                     `json:"changes" nullable:"false" doc:"Mappings that a mass change halted"`
-	Warnings   []string                         `json:"warnings"`              // codes of the error dictionary
-	Outages    []Outage                         `json:"unreachable,omitempty"` // with the warning app_unreachable
-	Waiting    []Waiting                        `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
-	Held       []HeldPart                       `json:"held,omitempty"` // with the warning field_missing
-	Frozen     *Frozen                          `json:"frozen,omitempty" doc:"With the warning write_loop: fields that went round in a circle of connections, and are written on neither side"`
-	Equality   *Equality                        `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
-	Told       []Told                           `json:"told,omitempty" doc:"With the warning told_only: sides whose app cannot be asked for its records, so that only what it told is known"`
-	OpenRun    crm.RunID                        `json:"open_run,omitempty"`
-	NextRun    RunKind                          `json:"next_run,omitempty" doc:"The run that begins by itself when no other one is open: a pull that was asked for while a run was open, a resync that was asked for while a lesser one was, or what changed settings ask for"`
+	Sync       crm.SyncID                                  `json:"sync"`
+	LatestPull time.Time                                   `json:"latest_pull,omitzero"`
+	NextPull   time.Time                                   `json:"next_pull,omitzero"`
+	Backlog    int64                                       `json:"backlog"` // records in open runs, parked chunks and inboxes
+	Parked     int64                                       `json:"parked"`
+	Inbox      int64                                       `json:"inbox"`
+	Dead       int64                                       `json:"dead"`
+	States     crm.PerSide[map[crm.State]int64]            `json:"states"`
+	Reasons    crm.PerSide[map[crm.State]map[string]int64] `json:"reasons" doc:"Records by state and code of the error dictionary, where they have one. What stood before these were counted is among them after the next resync"`
+	Settled    SettledCounts                               `json:"settled"`
+	Outcomes   map[string]map[crm.Outcome]int64            `json:"outcomes"` // today, last_7_days, last_30_days
+	Halted     *Halt                                       `json:"halted,omitempty"`
+	Changes    []ChangeHalt                                `json:"changes" nullable:"false" doc:"Mappings that a mass change halted"`
+	Warnings   []string                                    `json:"warnings"`              // codes of the error dictionary
+	Outages    []Outage                                    `json:"unreachable,omitempty"` // with the warning app_unreachable
+	Waiting    []Waiting                                   `json:"waiting" nullable:"false" doc:"Everything that stands still, and why"`
+	Held       []HeldPart                                  `json:"held,omitempty"` // with the warning field_missing
+	Frozen     *Frozen                                     `json:"frozen,omitempty" doc:"With the warning write_loop: fields that went round in a circle of connections, and are written on neither side"`
+	Equality   *Equality                                   `json:"equality,omitempty" doc:"What rereading the linked pairs found; absent where none were read yet"`
+	Told       []Told                                      `json:"told,omitempty" doc:"With the warning told_only: sides whose app cannot be asked for its records, so that only what it told is known"`
+	OpenRun    crm.RunID                                   `json:"open_run,omitempty"`
+	NextRun    RunKind                                     `json:"next_run,omitempty" doc:"The run that begins by itself when no other one is open: a pull that was asked for while a run was open, a resync that was asked for while a lesser one was, or what changed settings ask for"`
 }
 
 // Equality is what the audit found. It reads all known records again, a few at

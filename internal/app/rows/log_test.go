@@ -97,6 +97,19 @@ func TestRow165_Row166_Row167_Row168_Row169_Row170_Row171_Counts(t *testing.T) {
 		w.stands(w.left, p.nobody, "excluded", "no_identity_key")
 		w.stands(w.left, p.twice, "duplicate", "ambiguous_match")
 		w.stands(w.left, p.bare, "failing", "required_field_missing")
+		for state, code := range map[string]string{
+			"excluded": "no_identity_key", "duplicate": "ambiguous_match", "failing": "required_field_missing",
+		} {
+			equal(w, state+" because of "+code, s[0].Reasons.Left[state][code], 1)
+			equal(w, "reasons of "+state, len(s[0].Reasons.Left[state]), 1)
+		}
+		equal(w, "reasons of those in step", len(s[0].Reasons.Left["in_sync"]), 0)
+		w.left.edit(p.bare, "lastname", "Bare")
+		w.left.edit(p.nobody, "email", "nobody@example.com")
+		w.resync()
+		_, s = w.status()
+		equal(w, "reasons that are gone", len(s[0].Reasons.Left["failing"])+len(s[0].Reasons.Left["excluded"]), 0)
+		equal(w, "one that stays", s[0].Reasons.Left["duplicate"]["ambiguous_match"], 1)
 	})
 }
 

@@ -490,6 +490,7 @@ type standing struct {
 	Sync                   string
 	Backlog, Parked, Inbox int
 	States                 struct{ Left, Right map[string]int }
+	Reasons                struct{ Left, Right map[string]map[string]int }
 	Settled                struct{ Links int }
 	Outcomes               map[string]map[string]int
 	Warnings               []string

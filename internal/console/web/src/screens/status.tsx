@@ -1,7 +1,7 @@
 import { Button, Group, Progress, SegmentedControl, Stack, Text } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+import { Fragment, useEffect, useState } from 'react';
 import { call } from '../api/client';
 import { useConnection, useGet } from '../api/queries';
 import type { Connection, Run, SyncStatus } from '../api/types';
@@ -10,7 +10,7 @@ import { number, percent, plural } from '../app/format';
 import { useMay } from '../app/session';
 import { outcomeWords, runWords, settledWords, states, stateWords } from '../app/words';
 import { useAction } from '../ui/action';
-import { Empty, Failure, Loading, Moment, Note, Remedy, RunStateBadge } from '../ui/basics';
+import { CodeLink, Empty, Failure, Loading, Moment, Note, Remedy, RunStateBadge } from '../ui/basics';
 import { Confirm } from '../ui/dialogs';
 import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
@@ -209,6 +209,18 @@ function TroubleCard({ trouble: t, connection }: { trouble: Trouble; connection:
   );
 }
 
+/** reasonsOf groups the records of both sides that are not in step by state and code, the most frequent first. */
+function reasonsOf(s: SyncStatus): [string, [string, number][]][] {
+  return states.flatMap((state): [string, [string, number][]][] => {
+    const all = new Map<string, number>();
+    for (const side of sides) {
+      for (const [code, n] of Object.entries(s.reasons[side]?.[state] ?? {})) all.set(code, (all.get(code) ?? 0) + n);
+    }
+    const codes = [...all].sort((a, b) => b[1] - a[1]);
+    return codes.length > 0 ? [[(stateWords[state]?.word ?? state).toLowerCase(), codes]] : [];
+  });
+}
+
 function SyncPanel({ connection, status: s }: { connection: Connection; status: SyncStatus }) {
   const works = useMay('works');
   const ends = useEnds(connection);
@@ -286,6 +298,18 @@ function SyncPanel({ connection, status: s }: { connection: Connection; status: 
                   <span className="blank">not looked at yet</span>
                 )}
               </dd>
+              {reasonsOf(s).map(([state, codes]) => (
+                <Fragment key={state}>
+                  <dt>Why {state}</dt>
+                  <dd>
+                    {codes.map(([code, n]) => (
+                      <div key={code}>
+                        {plural(n, 'record')}: <CodeLink code={code} />
+                      </div>
+                    ))}
+                  </dd>
+                </Fragment>
+              ))}
               {s.settled.links > 0 && (
                 <>
                   <dt>Left different</dt>
