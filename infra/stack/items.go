@@ -99,7 +99,7 @@ var linksRights = map[string][]itemRight{
 		{"Links", "GetItem BatchGetItem Query", "l# o#"},
 		{"Waiting", "Query", "n# p# wleft# wright# v#"},
 		{"GivenUp", "Query DeleteItem", "x# d# o#"}, // o#: of a draft that is deleted
-		{"Syncs", putAndRead, "h#"},
+		{"Syncs", putAndRead + " DeleteItem", "h#"}, // what a sync waited for, when a person ends it
 		{"Orders", "PutItem UpdateItem", "y# u# /agenda"},
 		{"Erased", "GetItem Query PutItem UpdateItem", "erased erasures /erasing"},
 	},

@@ -512,15 +512,24 @@ func (w *world) status() (status string, syncs []standing) {
 	return s.Status, s.Syncs
 }
 
-// rest waits until the connection has nothing more to do.
+// rest waits until the connection has nothing more to do. What was kept for a while
+// (a change that is weighed, say) goes through the queue in the end, where nobody
+// counts it: after that, nothing may be to do for several looks.
 func (w *world) rest() {
 	w.Helper()
+	kept, calm := false, 0
 	w.until("rest", func() bool {
 		state, syncs := w.status()
-		return !slices.ContainsFunc(syncs, func(s standing) bool {
+		if slices.ContainsFunc(syncs, func(s standing) bool {
+			kept = kept || s.OpenRun == "" && s.Backlog+s.Parked+s.Inbox > 0
 			follows := s.NextRun != "" && state == "active" && !slices.Contains(s.Warnings, "switched_off")
 			return follows || s.OpenRun != "" || s.Backlog+s.Parked+s.Inbox > 0
-		})
+		}) {
+			calm = 0
+			return false
+		}
+		calm++
+		return !kept || calm > 5
 	})
 }
 
