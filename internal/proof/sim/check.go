@@ -621,8 +621,12 @@ func (w *world) checkCounters() {
 	for r, l := range w.links {
 		if l.To == "" {
 			for _, side := range crm.Sides {
-				if l.id(side) != "" {
-					want[string(side)+":"+string(l.State)]++
+				if l.id(side) == "" {
+					continue
+				}
+				want[string(side)+":"+string(l.State)]++
+				if l.Code != "" && l.State != crm.StateInSync {
+					want["why:"+string(side)+":"+string(l.State)+":"+l.Code]++
 				}
 			}
 		}
