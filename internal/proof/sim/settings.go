@@ -164,7 +164,7 @@ func draw(c *chance, seed uint64, o *Options) settings {
 		// what two days between two clocks add is seen without the apps' own clocks
 		s.skewed = false
 		if s.pair = [2]crm.AppID{"hubspot", "salesforce"}; s.every {
-			s.pair, s.people, s.changes = pairOf(seed), min(s.people, 10), 20
+			s.pair, s.people, s.changes = pairOf(seed), min(s.people, 10), 12
 		}
 	}
 	return s
