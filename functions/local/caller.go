@@ -140,3 +140,19 @@ func listed[T any](ctx context.Context, c *caller, path string) (all []T, err er
 		cursor = page.Next
 	}
 }
+
+// only is the one that an argument means, by its ID or its exact name. kind is what such
+// things are called in the address of their list.
+func only(argument, kind, want string, all []named) (named, error) {
+	var found []named
+	for _, one := range all {
+		if one.ID == want || one.Name == want {
+			found = append(found, one)
+		}
+	}
+	if len(found) != 1 {
+		return named{}, fault.New("client: find", fault.Invalid, "invalid_config",
+			fmt.Sprintf("%s: %d %s are called %q: name one of GET /v1/%s by its ID", argument, len(found), kind, want, kind))
+	}
+	return found[0], nil
+}

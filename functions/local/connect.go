@@ -25,9 +25,6 @@ type connectCommand struct {
 // presetOf is a preset as far as connect looks at it.
 type presetOf struct{ ID, Name, Left, Right string }
 
-// accountOf is an account as far as connect looks at it.
-type accountOf struct{ ID, Name, App string }
-
 // Run makes a connection of a preset between two accounts of a server. What is wrong
 // with it is said; nothing is started that has a problem.
 func (c *connectCommand) Run(ctx context.Context, w *world) error {
@@ -43,7 +40,7 @@ func (c *connectCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	accounts, err := listed[accountOf](ctx, server, "/v1/accounts")
+	accounts, err := listed[named](ctx, server, "/v1/accounts")
 	if err != nil {
 		return err
 	}
@@ -111,20 +108,14 @@ func (c *connectCommand) preset(all []presetOf) (presetOf, error) {
 }
 
 // accountFor is the account of an app that was named.
-func accountFor(flag, want, app string, all []accountOf) (accountOf, error) {
-	var found []accountOf
-	for _, a := range all {
-		if a.ID == want || a.Name == want {
-			found = append(found, a)
-		}
+func accountFor(flag, want, app string, all []named) (named, error) {
+	a, err := only(flag, "accounts", want, all)
+	if err != nil {
+		return a, err
 	}
-	switch {
-	case len(found) != 1:
-		return accountOf{}, fault.New("client: connect", fault.Invalid, "invalid_config",
-			fmt.Sprintf("%s: %d accounts are called %q: name one of GET /v1/accounts by its ID", flag, len(found), want))
-	case found[0].App != app:
-		return accountOf{}, fault.New("client: connect", fault.Invalid, "invalid_config",
-			fmt.Sprintf("%s: %q is an account of %s, and the preset wants one of %s", flag, want, found[0].App, app))
+	if a.App != app {
+		return a, fault.New("client: connect", fault.Invalid, "invalid_config",
+			fmt.Sprintf("%s: %q is an account of %s, and the preset wants one of %s", flag, want, a.App, app))
 	}
-	return found[0], nil
+	return a, nil
 }

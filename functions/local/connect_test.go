@@ -25,7 +25,7 @@ func TestConnectByPreset(t *testing.T) {
 		}
 		const people = "hubspot-salesforce-contacts"
 		f.says(connect(2, "nonsense", names[0], names[1]), `"nonsense"`, people, "hubspot-googlecontacts-contacts")
-		f.says(connect(2, people, "nobody", names[1]), `--left: 0 accounts are called "nobody"`)
+		f.says(connect(2, people, "nobody", names[1]), `--left: 0 accounts are called "nobody"`, "GET /v1/accounts")
 		f.says(connect(2, people, names[1], names[0]), "--left", "is an account of salesforce", "one of hubspot")
 		f.says(f.lockstep(2, "connect"), "--preset")
 

@@ -21,8 +21,8 @@ type connectionsExport struct {
 	To          string   `placeholder:"FOLDER" help:"Write one file each, named after the connection; made when missing. Without it a single connection goes to standard output."`
 }
 
-// named is a connection in a list.
-type named struct{ ID, Name, Status string }
+// named is a connection or an account in a list; Status is of the one, App of the other.
+type named struct{ ID, Name, Status, App string }
 
 // Run writes connections as files. A file that says the same already is left as it is.
 func (c *connectionsExport) Run(ctx context.Context, w *world) error {
@@ -78,17 +78,11 @@ func (c *connectionsExport) chosen(all []named) (out []named, err error) {
 		}
 	}
 	for _, want := range c.Connections {
-		var found []named
-		for _, one := range all {
-			if one.ID == want || one.Name == want {
-				found = append(found, one)
-			}
+		one, err := only("CONNECTION", "connections", want, all)
+		if err != nil {
+			return nil, err
 		}
-		if len(found) != 1 {
-			return nil, fault.New("client: export", fault.Invalid, "invalid_config",
-				fmt.Sprintf("%d connections are called %q: name one of GET /v1/connections by its ID", len(found), want))
-		}
-		out = append(out, found[0])
+		out = append(out, one)
 	}
 	return out, nil
 }

@@ -136,7 +136,7 @@ func (v *validation) notify() error {
 			v.add("/notify/quiet_hours/time_zone", reconcile.CodeUnknownZone, "use an IANA name such as \"America/New_York\"")
 		}
 	}
-	if n.User == "" || n.User == was.User {
+	if n.User == "" || strings.EqualFold(n.User, was.User) {
 		return nil
 	}
 	if !v.s.Alerts.Mails() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -390,7 +391,22 @@ func (s *server) retryEntry(ctx context.Context, in *entryPath) (*runOutput, err
 			return nil, problem(http.StatusBadRequest, CodeInvalidDocument, "")
 		}
 	}
-	return answer(s.Engine.RetryEntry(ctx, access.From(ctx).Workspace, in.ID, want.Values))
+	run, err := s.Engine.RetryEntry(ctx, access.From(ctx).Workspace, in.ID, want.Values)
+	return answer(run, atValue(err, want.Values))
+}
+
+// atValue points at the value that an error names by its field.
+func atValue(err error, values crm.Fields) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	if _, given := values[f.Field]; !given {
+		return err
+	}
+	p := problemOf(err)
+	p.Errors = []ProblemItem{{Pointer: "/values/" + escape(f.Field), Detail: p.Detail, Code: p.Code}}
+	return p
 }
 
 // retriedRuns is the first run of a retry, and all of them: one per sync.

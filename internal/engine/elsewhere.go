@@ -13,6 +13,37 @@ func (s *session) sameObjects(other *crm.Sync) bool {
 	return other.Joins(s.conf.Left.Object, s.conf.Right.Object)
 }
 
+// neighbour is another sync of the workspace that may write, with its connection.
+type neighbour struct {
+	conn *crm.Connection
+	conf *crm.Sync
+}
+
+// neighbours are all of them, but for those that share no record with this one: read
+// once in a piece of work, and only when something hangs on it.
+func (s *session) neighbours(ctx context.Context) ([]neighbour, error) {
+	if s.beyond != nil {
+		return s.beyond, nil
+	}
+	out := []neighbour{}
+	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
+		if c.Status == crm.StatusDraft {
+			return nil // writes nothing
+		}
+		for i := range c.Syncs {
+			if c.ID != s.con || !s.sameObjects(&c.Syncs[i]) {
+				out = append(out, neighbour{c, &c.Syncs[i]})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.beyond = out
+	return out, nil
+}
+
 // shared returns the mappings, by place, whose fields on a side are written by
 // another sync of the workspace as well. Our own user wrote there for both, so
 // that nobody can tell what an app made of our write from what the other sync
@@ -22,26 +53,21 @@ func (s *session) shared(ctx context.Context, side crm.Side) (uint64, error) {
 	if known := s.elsewhere[side.Index()]; known != nil {
 		return *known, nil
 	}
-	account, object := s.conn.Account(side), s.conf.Object(side)
-	fields := map[string]bool{}
-	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
-		if c.Status == crm.StatusDraft {
-			return nil // writes nothing
-		}
-		for i := range c.Syncs {
-			for _, at := range crm.Sides {
-				if c.ID == s.con && s.sameObjects(&c.Syncs[i]) || c.Account(at) != account || c.Syncs[i].Object(at) != object {
-					continue
-				}
-				for name := range c.Syncs[i].Writes(at) {
-					fields[name] = true
-				}
-			}
-		}
-		return nil
-	})
+	others, err := s.neighbours(ctx)
 	if err != nil {
 		return 0, err
+	}
+	account, object := s.conn.Account(side), s.conf.Object(side)
+	fields := map[string]bool{}
+	for _, other := range others {
+		for _, at := range crm.Sides {
+			if other.conn.Account(at) != account || other.conf.Object(at) != object {
+				continue
+			}
+			for name := range other.conf.Writes(at) {
+				fields[name] = true
+			}
+		}
 	}
 	found := map[crm.MappingID]crm.Value{}
 	lines := s.conf.Lines()
@@ -68,7 +94,7 @@ func (s *session) seeReturns(ctx context.Context, us []*unit) error {
 	var targets [2]bool
 	lines := s.conf.Lines()
 	for i := range lines {
-		if to, ok := s.oneWay(&lines[i]); ok {
+		if to, ok := s.set.OneWay(lines[i].ID); ok {
 			targets[to.Index()] = true
 		}
 	}
@@ -86,18 +112,6 @@ func (s *session) seeReturns(ctx context.Context, us []*unit) error {
 	return nil
 }
 
-// oneWay returns the only side that a mapping writes.
-func (s *session) oneWay(m *crm.Mapping) (to crm.Side, ok bool) {
-	right := s.conf.Direction.Allows(crm.WayTo(crm.Right)) && m.Travels(crm.WayTo(crm.Right))
-	left := s.conf.Direction.Allows(crm.WayTo(crm.Left)) && m.Travels(crm.WayTo(crm.Left))
-	if right {
-		to = crm.Right
-	} else {
-		to = crm.Left
-	}
-	return to, left != right
-}
-
 // returns are the mappings of one way whose target other connections carry back to
 // the source, on whatever path: two connections that join the same accounts the
 // other way round, or a circle. The source is not the only master then. Put back,
@@ -106,25 +120,18 @@ func (s *session) returns(ctx context.Context) (map[crm.MappingID]bool, error) {
 	if s.returning != nil {
 		return s.returning, nil
 	}
-	leads := map[fieldAt][]fieldAt{}
-	err := s.eachConnection(ctx, s.ws, func(c *crm.Connection) error {
-		if c.Status == crm.StatusDraft {
-			return nil
-		}
-		for i := range c.Syncs {
-			if c.ID != s.con || !s.sameObjects(&c.Syncs[i]) {
-				addLeads(leads, c, &c.Syncs[i])
-			}
-		}
-		return nil
-	})
+	others, err := s.neighbours(ctx)
 	if err != nil {
 		return nil, err
+	}
+	leads := map[fieldAt][]fieldAt{}
+	for _, other := range others {
+		addLeads(leads, other.conn, other.conf)
 	}
 	s.returning = map[crm.MappingID]bool{}
 	lines := s.conf.Lines()
 	for i := range lines {
-		if to, ok := s.oneWay(&lines[i]); ok && reaches(leads, fieldsAt(s.conn, s.conf, &lines[i], to),
+		if to, ok := s.set.OneWay(lines[i].ID); ok && reaches(leads, fieldsAt(s.conn, s.conf, &lines[i], to),
 			fieldsAt(s.conn, s.conf, &lines[i], to.Other())) {
 			s.returning[lines[i].ID] = true
 		}

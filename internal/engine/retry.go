@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 )
@@ -187,11 +188,17 @@ func (s *session) corrections(op string, side crm.Side, now, values crm.Fields) 
 		}
 		maps.Copy(out, raw)
 	}
-	fields := s.schemas[side.Index()].Fields
-	for _, name := range slices.Sorted(maps.Keys(out)) {
-		if slices.ContainsFunc(fields, func(f crm.Field) bool { return f.Name == name && f.ReadOnly }) {
+	for i := range s.schemas[side.Index()].Fields {
+		f := &s.schemas[side.Index()].Fields[i]
+		switch v, written := out[f.Name]; {
+		case !written:
+		case f.ReadOnly:
 			return nil, &fault.Error{
-				Op: op, Kind: fault.Invalid, Code: "read_only_field", Field: name, Message: "the app refuses to write the field",
+				Op: op, Kind: fault.Invalid, Code: "read_only_field", Field: f.Name, Message: "the app refuses to write the field",
+			}
+		case v.Kind() == crm.List && !f.Multiple && f.Type != crm.TypeList && f.Type != crm.TypeOptions:
+			return nil, &fault.Error{
+				Op: op, Kind: fault.Invalid, Code: mapping.CodeDoesNotFit, Field: f.Name, Message: "the field holds one value",
 			}
 		}
 	}

@@ -44,6 +44,7 @@ type session struct {
 	beside  coming      // those that are open in other syncs of the connection
 	tombs   *tombs      // erased people; nil = none
 
+	beyond    []neighbour            // see neighbours; nil = not looked for
 	elsewhere [2]*uint64             // see shared
 	returning map[crm.MappingID]bool // see returns; nil = not looked for
 

@@ -192,15 +192,24 @@ func (s *Settings) Label(id crm.MappingID) string {
 // Target returns the side that a mapping writes, seen from the side whose
 // record asked.
 func (s *Settings) Target(id crm.MappingID, from crm.Side) crm.Side {
-	for i := range s.specs {
-		if one := &s.specs[i]; one.id == id && one.open[0] != one.open[1] {
-			if one.open[0] {
-				return crm.Left
-			}
-			return crm.Right
-		}
+	if to, ok := s.OneWay(id); ok {
+		return to
 	}
 	return from.Other()
+}
+
+// OneWay returns the only side that a mapping writes; ok is false where it writes both
+// or none.
+func (s *Settings) OneWay(id crm.MappingID) (to crm.Side, ok bool) {
+	for i := range s.specs {
+		if one := &s.specs[i]; one.id == id && one.m != nil && one.open[0] != one.open[1] {
+			if one.open[0] {
+				return crm.Left, true
+			}
+			return crm.Right, true
+		}
+	}
+	return "", false
 }
 
 // Troubles lists the fields that do not get across, for Decision.Detail: those

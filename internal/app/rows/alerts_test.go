@@ -160,6 +160,7 @@ func TestRow160_Row161_WhoHears(t *testing.T) {
 
 		w.want(204, "DELETE", "/v1/keys/"+id, nil)
 		w.change("/description", "saved although the user is gone")
+		w.change("/notify.user", strings.ToUpper(ops)) // the same one
 		on()
 		m := w.mailed("over, and the user is gone", 1)[0]
 		if !slices.Contains(m.To, boss) || slices.Contains(m.To, ops) {

@@ -364,11 +364,13 @@ func TestRow185_EditAndRetry(t *testing.T) {
 		w.refused(w.call("POST", again, values(`{"lastname":"Given"}`)), 422, "direction_closed")
 		w.change("direction", "both")
 		w.rest()
-		w.refused(w.call("POST", again, values(`{"lastname":"Given","nonsense":"x"}`)), 400, "unknown_field")
-		w.refused(w.call("POST", again, values(`{"lastname":"Given","hs_object_id":"7"}`)), 400, "read_only_field")
+		w.refused(w.call("POST", again, values(`{"lastname":"Given","nonsense":"x"}`)), 400, "unknown_field", "/values/nonsense")
+		w.refused(w.call("POST", again, values(`{"lastname":"Given","hs_object_id":"7"}`)), 400, "read_only_field",
+			"/values/hs_object_id")
+		w.refused(w.call("POST", again, values(`{"lastname":["Given","Twice"]}`)), 400, "value_does_not_fit", "/values/lastname")
 		w.refused(w.call("POST", again, values(`{"lastname":{"a":1}}`)), 400, "wrong_type")
 		equal(w, "writes so far", w.left.written(), wrote)
-		w.refused(w.call("POST", again, values(`{"Email":"no address"}`)), 400, "not_an_email")
+		w.refused(w.call("POST", again, values(`{"Email":"no address"}`)), 400, "not_an_email", "/values/Email")
 		w.finished(w.run("POST", again, values(`{"LastName":"Given","city":"Lund"}`))) // of either app
 		w.rest()
 		for f, name := range map[*fake]string{w.left: "lastname", w.right: "LastName"} {
