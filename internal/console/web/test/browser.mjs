@@ -115,3 +115,49 @@ export async function settled(page) {
   // What was drawn last is there when two frames have passed.
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
+
+/** until asks again and again, for a minute, whether something is so. */
+export async function until(what, look) {
+  const end = Date.now() + 60_000;
+  for (;;) {
+    const got = await look().catch(() => undefined);
+    if (got) return got;
+    if (Date.now() > end) throw new Error(`not in a minute: ${what}`);
+    await new Promise((done) => setTimeout(done, 200));
+  }
+}
+
+/** fakeOf drives a fake app as its users would; it is at an address such as "http://127.0.0.1:1". */
+export const fakeOf =
+  (address) =>
+  async (path, method = 'GET', body = undefined) => {
+    const response = await fetch(`${address}/_fake${path}`, {
+      method,
+      ...(body ? { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } } : {}),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response;
+  };
+
+/** pressed uses a button or link by the keyboard alone. */
+export async function pressed(locator) {
+  await locator.focus();
+  await locator.page().keyboard.press('Enter');
+}
+
+/**
+ * seen looks at a screen in light and in dark: nothing of it violates WCAG 2.2 A
+ * and AA. With SHOTS set to a folder it keeps a picture of each.
+ */
+export async function seen(page, name) {
+  const { axe } = await import('./axe.mjs');
+  const found = [];
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme });
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    for (const v of await axe(page)) found.push(`${name}, ${colorScheme}: ${v}`);
+    if (process.env.SHOTS)
+      await page.screenshot({ path: join(process.env.SHOTS, `${name}-${colorScheme}.png`), fullPage: true });
+  }
+  return found;
+}

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { axe } from './axe.mjs';
-import { api, browser, program, settled, watched } from './browser.mjs';
+import { api, browser, pressed as enter, fakeOf, program, settled, until, watched } from './browser.mjs';
 
 const people = 20;
 let chrome;
@@ -19,16 +19,6 @@ let url;
 let key;
 let context;
 let tab;
-
-const until = async (what, look) => {
-  const end = Date.now() + 60_000;
-  for (;;) {
-    const got = await look().catch(() => undefined);
-    if (got) return got;
-    if (Date.now() > end) throw new Error(`not in a minute: ${what}`);
-    await new Promise((done) => setTimeout(done, 200));
-  }
-};
 
 before(async () => {
   const fake = (app) =>
@@ -63,17 +53,7 @@ after(async () => {
 });
 
 const button = (name) => tab.page.getByRole('button', { name, exact: true });
-const fake = (which, path, method = 'GET', body = undefined) =>
-  fetch(`http://${which.match[1]}/_fake${path}`, {
-    method,
-    ...(body ? { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } } : {}),
-  });
-
-/** enter chooses by keyboard alone: the arrow keys are not needed where a button is in reach of Tab. */
-const enter = async (locator) => {
-  await locator.focus();
-  await tab.page.keyboard.press('Enter');
-};
+const fake = (which, ...rest) => fakeOf(`http://${which.match[1]}`)(...rest);
 
 let connection;
 

@@ -33,6 +33,14 @@ export const outcomeWords: Record<string, { word: string; color: string }> = {
 };
 export const outcomes = Object.keys(outcomeWords);
 
+/** What the outcomes are in the plan of an undo: the same deeds, seen backwards. */
+export const undoWords: Record<string, string> = {
+  updated: 'Put back',
+  deleted: 'Archived',
+  excluded: 'Taken apart',
+  stale: 'Stays as it is',
+};
+
 export const statusWords: Record<string, { word: string; color: string; means: string }> = {
   draft: { word: 'Draft', color: 'gray', means: 'saved, and nothing is read or written yet' },
   active: { word: 'Active', color: 'teal', means: 'keeps both apps in step' },

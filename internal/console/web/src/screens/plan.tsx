@@ -6,7 +6,7 @@ import { useConnection, useGet, useList } from '../api/queries';
 import type { Change, Connection, PlanView, Run } from '../api/types';
 import { number, plural } from '../app/format';
 import { useMay } from '../app/session';
-import { outcomeWords, ruleWords, sentence, words } from '../app/words';
+import { outcomeWords, ruleWords, sentence, undoWords, words } from '../app/words';
 import { useAction } from '../ui/action';
 import { CodeLink, Empty, Failure, Loading, Moment, Note, OutcomeBadge, RunStateBadge } from '../ui/basics';
 import { Confirm, Dialog } from '../ui/dialogs';
@@ -14,8 +14,11 @@ import { type Column, Grid } from '../ui/grid';
 import { Page, Panel } from '../ui/page';
 import { type Ends, SyncPick, useEnds, useSyncChoice } from './connection';
 import { Diffs } from './diffs';
+import { useUndo } from './runs';
 
 const writing = ['created', 'updated', 'linked', 'deleted'];
+// An undo takes links apart, too, which then are excluded.
+const undoing = [...writing, 'excluded'];
 
 export function Plan() {
   const { connection: id } = useParams({ from: '/connections/$connection' });
@@ -128,6 +131,10 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
   const [asking, setAsking] = useState(false);
   const [looked, setLooked] = useState<Change>();
   const make = useMakePlan(connection);
+  const undoes = view?.undoes;
+  const undo = useUndo((plan) =>
+    go({ to: '/connections/$connection/plan', params: { connection: connection.id }, search: { plan: plan.id } }),
+  );
   const apply = useAction((_: undefined, key) => call('post', '/v1/plans/{id}/apply', { path: { id }, key }), {
     say: 'What the plan lists is being done, and nothing else',
     done: ({ data }) => void go({ to: '/runs/$run', params: { run: (data as Run).id } }),
@@ -147,7 +154,9 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
     );
   }
   const totals = view?.totals ?? {};
-  const work = writing.reduce((n, a) => n + (totals[a] ?? 0), 0);
+  const deeds = undoes ? undoing : writing;
+  const wordOf = (o: string) => (undoes && undoWords[o]) || (outcomeWords[o]?.word ?? words(o));
+  const work = deeds.reduce((n, a) => n + (totals[a] ?? 0), 0);
   const rows = changes.items.filter(
     (c) =>
       (!search.action || c.action === search.action) &&
@@ -159,7 +168,7 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
     ...new Set(changes.items.flatMap((c) => [...(c.diffs ?? []).map((d) => d.rule), ...(c.code ? [c.code] : [])])),
   ].sort();
   const columns: Column<Change>[] = [
-    { id: 'action', header: 'Action', width: '96px', cell: (c) => <OutcomeBadge outcome={c.action} /> },
+    { id: 'action', header: 'Action', width: '96px', cell: (c) => <OutcomeBadge outcome={c.action} undo={!!undoes} /> },
     {
       id: 'record',
       header: 'Record',
@@ -191,11 +200,20 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
   const waiting = run.data?.data as Run | undefined;
   return (
     <Page
-      title="Plan"
+      title={undoes ? 'Plan of an undo' : 'Plan'}
       name="Plan"
       sub={
         view ? (
           <>
+            {undoes && (
+              <>
+                Takes back{' '}
+                <Link className="link" to="/runs/$run" params={{ run: undoes }}>
+                  what one run did
+                </Link>
+                ,{' '}
+              </>
+            )}
             made <Moment at={view.created_at} />; it writes nothing to either app
           </>
         ) : undefined
@@ -204,7 +222,11 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
       actions={
         works && (
           <>
-            <Button variant="default" loading={make.isPending} onClick={() => view && make.mutate(view.sync)}>
+            <Button
+              variant="default"
+              loading={make.isPending || undo.isPending}
+              onClick={() => view && (undoes ? undo.mutate(undoes) : make.mutate(view.sync))}
+            >
               Make it again
             </Button>
             <Button disabled={making || work === 0} onClick={() => setAsking(true)}>
@@ -214,6 +236,7 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
         )
       }
     >
+      {(make.error ?? undo.error) != null && <Failure error={make.error ?? undo.error} />}
       {making ? (
         <Loading what={`the plan: ${number(waiting?.done)} records looked at so far; both apps are read`} />
       ) : (
@@ -236,7 +259,7 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
                   onClick={() => set({ action: search.action === o ? '' : o })}
                 >
                   <b>{number(totals[o])}</b>
-                  <span>{outcomeWords[o]?.word}</span>
+                  <span>{wordOf(o)}</span>
                 </button>
               ))}
             <span className="figure">
@@ -245,7 +268,11 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
             </span>
           </div>
           {work === 0 && view.state === 'done' && (
-            <Note tone="blue">Nothing would be written: both apps are in step under the present settings.</Note>
+            <Note tone="blue">
+              {undoes
+                ? 'Nothing would be put back: the run changed nothing, or all of it was changed again since.'
+                : 'Nothing would be written: both apps are in step under the present settings.'}
+            </Note>
           )}
           {(view.held ?? []).length > 0 && (
             <Note tone="yellow" title="Held parts take no part in it">
@@ -257,7 +284,7 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
               aria-label="Action"
               data={[
                 { value: '', label: 'Every action' },
-                ...Object.keys(totals).map((o) => ({ value: o, label: outcomeWords[o]?.word ?? o })),
+                ...Object.keys(totals).map((o) => ({ value: o, label: wordOf(o) })),
               ]}
               value={search.action ?? ''}
               onChange={(v) => set({ action: v ?? '' })}
@@ -323,7 +350,9 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
         </>
       )}
       <Dialog opened={!!looked} close={() => setLooked(undefined)} title="What would happen" size="lg">
-        {looked && <ChangeDetails change={looked} ends={ends} connection={connection} sync={view?.sync ?? ''} />}
+        {looked && (
+          <ChangeDetails change={looked} ends={ends} connection={connection} sync={view?.sync ?? ''} undo={!!undoes} />
+        )}
       </Dialog>
       <Confirm
         opened={asking}
@@ -337,9 +366,11 @@ function OnePlan({ id, connection }: { id: string; connection: Connection }) {
         <Stack gap="xs">
           <span>
             {sentence(
-              writing
+              deeds
                 .filter((a) => totals[a])
-                .map((a) => plural(totals[a] ?? 0, `record ${a}`, `records ${a}`))
+                .map((a) =>
+                  plural(totals[a] ?? 0, `record ${wordOf(a).toLowerCase()}`, `records ${wordOf(a).toLowerCase()}`),
+                )
                 .join(', '),
             )}
             : that is done and nothing else.
@@ -362,16 +393,18 @@ function ChangeDetails({
   ends,
   connection,
   sync,
+  undo,
 }: {
   change: Change;
   ends: Ends;
   connection: Connection;
   sync: string;
+  undo: boolean;
 }) {
   return (
     <Stack gap="sm">
       <Group gap="xs">
-        <OutcomeBadge outcome={change.action} />
+        <OutcomeBadge outcome={change.action} undo={undo} />
         <CodeLink code={change.code} />
         {change.reason && <Text size="sm">{sentence(change.reason)}</Text>}
       </Group>
@@ -395,6 +428,21 @@ function ChangeDetails({
         )}
       </dl>
       <Diffs diffs={change.diffs} ends={ends} />
+      {(change.kept ?? []).length > 0 && (
+        <>
+          <Text size="sm">Stays as it is:</Text>
+          <ul className="problem-items">
+            {(change.kept ?? []).map((k) => (
+              <li key={`${k.side} ${k.field}`}>
+                <span className={k.side === 'left' ? 'side-left' : 'side-right'}>
+                  {k.side === 'left' ? ends.left.name : ends.right.name} · {k.field}
+                </span>
+                : {k.reason}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
       {(change.settled ?? []).length > 0 && (
         <Text size="sm">Left different: {(change.settled ?? []).map((s) => s.mapping).join(', ')}</Text>
       )}

@@ -1,8 +1,8 @@
 import { Button, Group, Radio, Select, Stack, Text, TextInput } from '@mantine/core';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
-import { call } from '../api/client';
-import { useConnection, useGet } from '../api/queries';
+import { call, type Schema } from '../api/client';
+import { useConnection, useGet, useList } from '../api/queries';
 import {
   type Connection,
   type Explanation,
@@ -21,7 +21,6 @@ import { Confirm, Dialog } from '../ui/dialogs';
 import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
 import { type Ends, useEnds } from './connection';
-import { Diffs } from './diffs';
 
 export function RecordPage() {
   const params = useParams({ from: '/connections/$connection/records/$sync/$side/$record' });
@@ -98,8 +97,8 @@ export function RecordPage() {
                       <OutcomeBadge outcome={e.outcome} />
                     </td>
                     <td>
-                      {e.code && <CodeLink code={e.code} />} {e.message}
-                      <Diffs diffs={e.diffs} ends={ends} />
+                      {e.code && <CodeLink code={e.code} />}{' '}
+                      {e.message || (e.diffs ?? []).map((d) => d.field).join(', ')}
                     </td>
                   </tr>
                 ))}
@@ -112,7 +111,154 @@ export function RecordPage() {
           )}
         </Panel>
       </div>
+      <Written record={record} connection={connection} sync={sync} ends={ends} />
     </Page>
+  );
+}
+
+/** Written lists what each field was given, newest first; a value of before can be put back. */
+function Written({
+  record,
+  connection,
+  sync,
+  ends,
+}: {
+  record: RecordView;
+  connection: Connection;
+  sync: Sync | undefined;
+  ends: Ends;
+}) {
+  const works = useMay('works');
+  const [field, setField] = useState('');
+  const [asked, setAsked] = useState<Schema<'FieldChange'>>();
+  const path = { id: connection.id, sync: sync?.id ?? '', side: record.side, record: record.id } as never;
+  const list = useList(
+    '/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/history',
+    { path, query: { field } as never },
+    { enabled: !!sync, limit: 50 },
+  );
+  const restore = useAction(
+    ({ entry, field }: { entry: string; field: string }, key) =>
+      call('post', '/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/restore', {
+        path,
+        key,
+        body: { entry, field },
+      }),
+    { say: 'It is being put back', done: () => setAsked(undefined) },
+  );
+  const mappings = sync?.mappings ?? [];
+  return (
+    <Panel
+      title="Values written"
+      actions={
+        <Select
+          aria-label="Field"
+          searchable
+          data={[
+            { value: '', label: 'Every field' },
+            ...mappings.map((m) => ({
+              value: m.id,
+              label: `${(m.left ?? []).join(' + ')} ↔ ${(m.right ?? []).join(' + ')}`,
+            })),
+          ]}
+          value={field}
+          onChange={(v) => setField(v ?? '')}
+          w={230}
+        />
+      }
+    >
+      {list.isPending ? (
+        <Loading what="values" />
+      ) : list.isError ? (
+        <Failure error={list.error} again={() => void list.refetch()} />
+      ) : list.items.length === 0 ? (
+        <Text size="sm" c="var(--soft)">
+          Nothing was written to it within the days that the log keeps.
+        </Text>
+      ) : (
+        <div className="scroll-x">
+          <table className="plain">
+            <thead>
+              <tr>
+                <th scope="col">When</th>
+                <th scope="col">Field</th>
+                <th scope="col">Before</th>
+                <th scope="col">After</th>
+                <th scope="col">Why</th>
+                {works && <th scope="col">Put back</th>}
+              </tr>
+            </thead>
+            <tbody>
+              {list.items.map((c) => (
+                <tr key={`${c.entry} ${c.side} ${c.field}`}>
+                  <td>
+                    <Link
+                      className="link"
+                      to="/connections/$connection/log"
+                      params={{ connection: connection.id }}
+                      search={{ entry: c.entry }}
+                    >
+                      <Moment at={c.time} />
+                    </Link>
+                  </td>
+                  <td className={c.side === 'left' ? 'side-left' : 'side-right'}>
+                    {ends[c.side as Side].name} · {c.field}
+                  </td>
+                  <td className="before">
+                    <Shown value={c.before as Value} />
+                  </td>
+                  <td className="after">
+                    <Shown value={c.after as Value} />
+                  </td>
+                  <td>{ruleWords[c.rule] ?? words(c.rule)}</td>
+                  {works && (
+                    <td>
+                      {c.mapping && record.partner && (
+                        <Button
+                          size="compact-xs"
+                          variant="default"
+                          aria-label={`Put back ${c.field} of ${ends[c.side as Side].name}`}
+                          onClick={() => setAsked(c)}
+                        >
+                          Put back
+                        </Button>
+                      )}
+                    </td>
+                  )}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          {list.hasNextPage && (
+            <Button
+              variant="default"
+              mt="xs"
+              loading={list.isFetchingNextPage}
+              onClick={() => void list.fetchNextPage()}
+            >
+              Older ones
+            </Button>
+          )}
+        </div>
+      )}
+      <Confirm
+        opened={!!asked}
+        close={() => setAsked(undefined)}
+        title="Put this value back?"
+        action="Put it back"
+        run={() => asked && restore.mutate({ entry: asked.entry, field: asked.mapping ?? asked.field })}
+        pending={restore.isPending}
+        error={restore.error}
+      >
+        {asked && (
+          <>
+            <b>{asked.field}</b> of {ends[asked.side as Side].name} gets <Shown value={asked.before as Value} /> again,
+            whatever it holds by now. The other app keeps its value, and the two stay different until somebody edits one
+            of them.
+          </>
+        )}
+      </Confirm>
+    </Panel>
   );
 }
 

@@ -3,7 +3,7 @@ import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { call } from '../api/client';
 import { useAll, useConnection, useGet, useList } from '../api/queries';
-import type { Run } from '../api/types';
+import type { PlanView, Run } from '../api/types';
 import { number } from '../app/format';
 import { useMay } from '../app/session';
 import { outcomeWords, runWords } from '../app/words';
@@ -11,6 +11,7 @@ import { useAction } from '../ui/action';
 import { CodeLink, Empty, Failure, Loading, Moment, Note, Remedy, RunStateBadge } from '../ui/basics';
 import { Confirm } from '../ui/dialogs';
 import { type Column, Grid } from '../ui/grid';
+import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
 import { useEnds } from './connection';
 
@@ -104,6 +105,16 @@ function Runs({ only }: { only?: string }) {
   );
 }
 
+const canBeUndone = (run: Run) =>
+  run.state !== 'queued' && run.state !== 'running' && !!run.undo_until && Date.parse(run.undo_until) > Date.now();
+
+/** useUndo has a plan made of what takes back what a run changed. */
+export function useUndo(done: (plan: PlanView) => unknown) {
+  return useAction((run: string, key) => call('post', '/v1/runs/{id}/undo', { path: { id: run }, key }), {
+    done: ({ data }) => void done(data),
+  });
+}
+
 export function RunPage() {
   const { run: id } = useParams({ from: '/runs/$run' });
   const works = useMay('works');
@@ -111,11 +122,15 @@ export function RunPage() {
   const run = query.data?.data;
   const connection = useConnection(run?.connection ?? '').data?.data;
   const ends = useEnds(connection);
-  const [asking, setAsking] = useState(false);
+  const go = useNavigate();
+  const [asking, setAsking] = useState<'cancel' | 'undo'>();
   const cancel = useAction((_: undefined, key) => call('post', '/v1/runs/{id}/cancel', { path: { id }, key }), {
     say: 'Cancelled',
-    done: () => setAsking(false),
+    done: () => setAsking(undefined),
   });
+  const undo = useUndo((plan) =>
+    go({ to: '/connections/$connection/plan', params: { connection: plan.connection }, search: { plan: plan.id } }),
+  );
   if (query.isPending) return <Loading what="the run" />;
   if (query.isError || !run) {
     return (
@@ -153,8 +168,13 @@ export function RunPage() {
             </Button>
           )}
           {works && open && run.kind !== 'webhook' && (
-            <Button variant="default" onClick={() => setAsking(true)}>
+            <Button variant="default" onClick={() => setAsking('cancel')}>
               Cancel the run
+            </Button>
+          )}
+          {works && canBeUndone(run) && (
+            <Button variant="default" leftSection={<Icon name="undo" size={14} />} onClick={() => setAsking('undo')}>
+              Undo the run
             </Button>
           )}
         </>
@@ -225,6 +245,15 @@ export function RunPage() {
           <dd>
             {ends.left.name}: {number(run.calls.left)}, {ends.right.name}: {number(run.calls.right)}
           </dd>
+          {run.undo_until && (
+            <>
+              <dt>Can be undone until</dt>
+              <dd>
+                <Moment at={run.undo_until} />
+                {!open && !canBeUndone(run) && ': the log does not hold all of it any more'}
+              </dd>
+            </>
+          )}
           <dt>Run</dt>
           <dd className="mono">{run.id}</dd>
         </dl>
@@ -235,8 +264,8 @@ export function RunPage() {
         </Group>
       </Panel>
       <Confirm
-        opened={asking}
-        close={() => setAsking(false)}
+        opened={asking === 'cancel'}
+        close={() => setAsking(undefined)}
         title="Cancel the run?"
         action="Cancel the run"
         danger
@@ -245,6 +274,18 @@ export function RunPage() {
         error={cancel.error}
       >
         What it has written stays. What it had not come to is left for the next pull or resync.
+      </Confirm>
+      <Confirm
+        opened={asking === 'undo'}
+        close={() => setAsking(undefined)}
+        title="Undo what this run did?"
+        action="Make the plan"
+        run={() => undo.mutate(id)}
+        pending={undo.isPending}
+        error={undo.error}
+      >
+        Nothing is written yet. A plan lists what would be put back, record by record and field by field, and what stays
+        because somebody edited it since. You look at it, and apply exactly that or leave it.
       </Confirm>
     </Page>
   );

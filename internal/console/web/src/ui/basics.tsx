@@ -5,7 +5,7 @@ import { problemOf } from '../api/client';
 import { useApps, useCodeBook } from '../api/queries';
 import type { Value } from '../api/types';
 import { ago, useTime } from '../app/format';
-import { outcomeWords, runStateWords, sentence, stateWords, statusWords, words } from '../app/words';
+import { outcomeWords, runStateWords, sentence, stateWords, statusWords, undoWords, words } from '../app/words';
 import { Icon, type IconName } from './icons';
 
 /** The four states of a list or page: each says what it is, and what next. */
@@ -130,9 +130,9 @@ export function StateBadge({ state }: { state: string }) {
   );
 }
 
-export function OutcomeBadge({ outcome }: { outcome: string }) {
+export function OutcomeBadge({ outcome, undo }: { outcome: string; undo?: boolean }) {
   const w = outcomeWords[outcome];
-  return <Badge color={w?.color ?? 'gray'}>{w?.word ?? words(outcome)}</Badge>;
+  return <Badge color={w?.color ?? 'gray'}>{(undo && undoWords[outcome]) || (w?.word ?? words(outcome))}</Badge>;
 }
 
 export function StatusBadge({ status, enabled = true }: { status: string; enabled?: boolean }) {
