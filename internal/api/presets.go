@@ -212,13 +212,13 @@ var objectPairs = []objectPair{
 	},
 }
 
-// dayOfTime is the way of a time in HubSpot to a day in Salesforce: there is no way back
+// dayOfTime is the way of a time in HubSpot to a day elsewhere: there is no way back
 // from a day to its time.
 var dayOfTime = map[string]crm.Direction{"due": crm.DirectionToRight}
 
 // activityPairs are pairs of activity objects, which no preset has and which nothing
 // matches but a link. HubSpot demands to know when an activity takes place: of one that
-// comes from Salesforce that is when it was made there, which every one has.
+// comes from elsewhere that is when it was made there, which every one has.
 var activityPairs = []objectPair{
 	{
 		left: "hubspot", right: "salesforce", leftObject: "notes", rightObject: "Task",
@@ -265,6 +265,31 @@ var activityPairs = []objectPair{
 		},
 		once: "time",
 	},
+	withPipedrive("notes", "", "hs_note_body"),
+	withPipedrive("tasks", "hs_task_subject", "hs_task_body"),
+	withPipedrive("calls", "hs_call_title", "hs_call_body"),
+	withPipedrive("meetings", "hs_meeting_title", "hs_meeting_body"),
+}
+
+// withPipedrive pairs an activity object of HubSpot with Pipedrive's one object, which a
+// type in it tells apart.
+func withPipedrive(object, subject, body string) objectPair {
+	out := objectPair{
+		left: "hubspot", right: "pipedrive", leftObject: object, rightObject: "activities",
+		pairs: []pairOf{
+			{"body", []string{body}, []string{"note"}, crm.TransformNone, "default"},
+			{"time", []string{"hs_timestamp"}, []string{"add_time"}, crm.TransformDateTime, "required"},
+			{"due", []string{"hs_timestamp"}, []string{"due_date"}, crm.TransformDate, "default"},
+			{"owner", []string{"hubspot_owner_id"}, []string{"owner_id"}, crm.TransformNone, "default"},
+		},
+		once: "time", ways: dayOfTime,
+	}
+	if subject != "" {
+		out.pairs = append(out.pairs, pairOf{
+			"subject", []string{subject}, []string{"subject"}, crm.TransformNone, "default",
+		})
+	}
+	return out
 }
 
 func byEmail(left, right string) []crm.MatchStep {

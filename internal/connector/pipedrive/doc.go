@@ -11,6 +11,8 @@
 //     everything. What is listed is held against what was asked for.
 //   - E-mails and phones are lists that a write replaces whole. Before one is changed
 //     the record is read, and the other entries are kept.
+//   - The person of an activity is the primary one of its participants, and written
+//     among them only.
 //   - Values are typed strictly, and options are named by numbers. Where a value does
 //     not say what it is, the type of its field is looked up, once for each instance.
 //   - There are no batches of writes, no upserts and no fields with unique values.

@@ -26,7 +26,7 @@ func (a *account) BatchFind(
 		return nil, err
 	}
 	op += " " + o.id
-	in := searchedIn(f.Name)
+	in := o.searchedIn(f.Name)
 	if in == "" {
 		return nil, &fault.Error{
 			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "Pipedrive does not search this field",
@@ -59,8 +59,11 @@ func (a *account) BatchFind(
 }
 
 // searchedIn is what a search calls the field that it is to look into; "" = it
-// looks into no such field.
-func searchedIn(name string) string {
+// looks into no such field. Activities are not searched.
+func (o object) searchedIn(name string) string {
+	if o.about != nil {
+		return ""
+	}
 	if isHash(name) {
 		return "custom_fields"
 	}

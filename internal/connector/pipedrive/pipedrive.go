@@ -33,17 +33,20 @@ const (
 type object struct {
 	id, label string
 	fields    string // path of their description
-	required  string // the one field that a create must have
+	required  string // the one field that a create must have; "" = none
+	// about is set for activities: what they may be about.
+	about *crm.ActivityObject
 }
 
 // searched is what a search calls the fields that it looks into.
 var searched = map[string]string{"name": "name", "title": "title", "emails": "email", "phones": "phone"}
 
-// The record types. Leads, activities and notes are not synced.
+// The record types. Leads and notes are not synced.
 var objects = []object{
-	{"persons", "Persons", "/api/v2/personFields", "name"},
-	{"organizations", "Organizations", "/api/v2/organizationFields", "name"},
-	{"deals", "Deals", "/api/v2/dealFields", "title"},
+	{id: "persons", label: "Persons", fields: "/api/v2/personFields", required: "name"},
+	{id: "organizations", label: "Organizations", fields: "/api/v2/organizationFields", required: "name"},
+	{id: "deals", label: "Deals", fields: "/api/v2/dealFields", required: "title"},
+	{id: activities, label: "Activities", fields: "/api/v2/activityFields", about: parents},
 }
 
 func (o object) path() string { return "/api/v2/" + o.id }
@@ -95,8 +98,11 @@ func app() crm.App {
 		Hosts:         []string{"pipedrive.com"},
 	}
 	for _, o := range objects {
-		one := strings.TrimSuffix(o.id, "s")
-		a.Objects = append(a.Objects, crm.Object{ID: o.id, Label: o.label, Page: "{base}/" + one + "/{id}"})
+		one := crm.Object{ID: o.id, Label: o.label, Activity: o.about}
+		if o.about == nil { // activities have no page of their own
+			one.Page = "{base}/" + strings.TrimSuffix(o.id, "s") + "/{id}"
+		}
+		a.Objects = append(a.Objects, one)
 	}
 	return a
 }
@@ -126,11 +132,21 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 	},
 }
 
-// needs are the scopes of an object: of two names, the one that only reads and the one
-// that does all. Source: pipedrive.readme.io/docs/marketplace-scopes-and-permissions-explanations.
-var needs = rest.ReadOrAll(":read", ":full", map[string]string{
-	"persons": "contacts", "organizations": "contacts", "deals": "deals",
+// scopes are those of an object's records: of two names, the one that only reads and the
+// one that does all. Source: pipedrive.readme.io/docs/marketplace-scopes-and-permissions-explanations.
+var scopes = rest.ReadOrAll(":read", ":full", map[string]string{
+	"persons": "contacts", "organizations": "contacts", "deals": "deals", activities: "activities",
 })
+
+// needs are the scopes of an object. The fields of activities are shown to admins only.
+// Source: openapi v2, getActivityFields.
+func needs(object string, write bool) [][]string {
+	out := scopes(object, write)
+	if object == activities {
+		out = append(out, []string{"admin"})
+	}
+	return out
+}
 
 // Open returns a connector to one company. Kind token uses a user's API token as it
 // is; kind oauth2 asks cfg.Tokens.

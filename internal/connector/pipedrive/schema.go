@@ -24,8 +24,17 @@ type field struct {
 }
 
 type option struct {
-	ID    int64  `json:"id"`
-	Label string `json:"label"`
+	ID    optionID `json:"id"`
+	Label string   `json:"label"`
+}
+
+// optionID is a number in custom fields and a word in Pipedrive's own.
+type optionID string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (id *optionID) UnmarshalJSON(b []byte) error {
+	*id = optionID(strings.Trim(string(b), `"`))
+	return nil
 }
 
 // types are Pipedrive's, by the field's name first; all others are texts.
@@ -36,6 +45,7 @@ var types = wire.Types{
 	"status": crm.TypeOption, "visible_to": crm.TypeOption, "set": crm.TypeOptions, "label_ids": crm.TypeOptions,
 	"org": crm.TypeReference, "people": crm.TypeReference, "deal": crm.TypeReference, "stage": crm.TypeReference,
 	"pipeline": crm.TypeReference, "add_time": crm.TypeDateTime, "update_time": crm.TypeDateTime,
+	"type":     crm.TypeOption, // of an activity
 	"won_time": crm.TypeDateTime, "lost_time": crm.TypeDateTime, "close_time": crm.TypeDateTime,
 }
 
@@ -47,6 +57,9 @@ var together = wire.Groups{"deals": {{"pipeline_id", "stage_id"}, {"value", "cur
 // given are the fields that Pipedrive works out, which it does not mark: IDs, times,
 // counts, and what belongs to something else. A person's names are parts of name.
 func given(code string) bool {
+	if code == "due_time" { // of an activity
+		return false
+	}
 	return slices.Contains([]string{"id", "is_deleted", "first_name", "last_name", "creator_user_id"}, code) ||
 		strings.HasSuffix(code, "_time") || strings.HasSuffix(code, "_count") || strings.HasSuffix(code, "_name")
 }
@@ -88,7 +101,7 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 	}
 	out := make([]crm.Field, 0, len(described))
 	for _, d := range described {
-		if d.Code == "" || d.Name == "" || d.Code == "custom_fields" {
+		if d.Code == "" || d.Name == "" || d.Code == "custom_fields" || d.Type == "json" || o.names(d.Code) {
 			continue
 		}
 		for _, p := range d.Parts {
@@ -103,18 +116,18 @@ func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) 
 		f := crm.Field{
 			Name: d.Code, Label: d.Name, Type: types.Of(crm.TypeText, d.Code, d.Type), Required: d.Code == o.required,
 			ReadOnly: !d.Custom && given(d.Code), With: together.With(o.id, d.Code),
-			NeverBlank:  d.Code == "owner_id", // a new record is its maker's
+			NeverBlank:  o.fills(d.Code),
 			ReferenceTo: named[d.Type],
 		}
-		if searchedIn(f.Name) == "" {
+		if o.searchedIn(f.Name) == "" {
 			f.Find = crm.FindNone
 		}
 		wire.Choice(&f, d.Options, func(o option) (crm.Option, bool) {
-			return crm.Option{Value: strconv.FormatInt(o.ID, 10), Label: o.Label}, true
+			return crm.Option{Value: string(o.ID), Label: o.Label}, o.ID != ""
 		})
 		out = append(out, f)
 	}
-	return out, nil
+	return append(out, o.parents()...), nil
 }
 
 // typesOf is the types of an object's fields, asked for once: a field keeps its type.

@@ -47,7 +47,9 @@ func (webhooks) Verify(req connector.WebhookRequest, trust connector.WebhookTrus
 }
 
 // hookObjects are Pipedrive's words for our objects.
-var hookObjects = map[string]string{"person": "persons", "organization": "organizations", "deal": "deals"}
+var hookObjects = map[string]string{
+	"person": "persons", "organization": "organizations", "deal": "deals", "activity": activities,
+}
 
 // hookKinds are Pipedrive's words for what happened.
 var hookKinds = map[string]connector.EventKind{

@@ -84,7 +84,7 @@ var lists = []string{"emails", "phones"}
 // references are the fields, and the types of fields, whose numbers name something:
 // they are words to us. Source: openapi v2, field_type.
 var references = []string{
-	"owner_id", "org_id", "person_id", "pipeline_id", "stage_id", "label_ids", "visible_to", "creator_user_id",
+	"owner_id", "org_id", "person_id", "deal_id", "pipeline_id", "priority", "outcome", "stage_id", "label_ids", "visible_to", "creator_user_id",
 	"enum", "set", "user", "org", "people", "deal", "lead", "stage", "visible_to",
 }
 
@@ -171,6 +171,13 @@ func (a *account) body(ctx context.Context, op string, o object, fields crm.Fiel
 		case slices.Contains(lists, f):
 			entries, _ := entriesOf(was[f]) // what is no list is replaced
 			out[f] = replaced(entries, v)
+			continue
+		case o.about != nil && f == person:
+			list, err := participants(op, was["participants"], v)
+			if err != nil {
+				return nil, err
+			}
+			out["participants"] = list
 			continue
 		}
 		into, typ := out, f

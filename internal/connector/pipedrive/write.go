@@ -14,7 +14,8 @@ import (
 )
 
 // BatchWrite implements connector.Connector: one record a call, which is all that
-// Pipedrive takes. A change of e-mails or phones reads the record before.
+// Pipedrive takes. A change of e-mails, phones or participants reads the record
+// before.
 // Source: openapi v2, addPerson, updatePerson, deletePerson.
 func (a *account) BatchWrite(ctx context.Context, name string, writes []connector.Write) ([]connector.Written, error) {
 	op := "pipedrive: write"
@@ -84,7 +85,11 @@ func (a *account) request(
 		return r, one, nil
 	}
 	var was answer[row]
-	if one != "" && slices.ContainsFunc(lists, func(f string) bool { return w.Fields[f].Kind() != crm.Absent }) {
+	kept := lists // what a write replaces whole
+	if o.about != nil {
+		kept = []string{person}
+	}
+	if one != "" && slices.ContainsFunc(kept, func(f string) bool { return w.Fields[f].Kind() != crm.Absent }) {
 		if was, _, err = call[row](ctx, a, rest.Request{Op: op, Path: r.Path}); err != nil {
 			return r, one, err
 		}

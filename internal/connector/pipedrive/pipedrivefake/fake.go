@@ -63,7 +63,7 @@ type user struct {
 // object is a record type with its fields.
 type object struct {
 	name, singular string
-	title          string // the field that a create must have
+	title          string // the field that a create must have; "" = none, and nothing is searched
 	fields         []field
 	table          *fakekit.Table
 }
@@ -77,10 +77,11 @@ type field struct {
 	Options []option `json:"options"`
 	Parts   []field  `json:"subfields,omitempty"`
 	fixed   bool     // worked out by Pipedrive
+	words   bool     // of an enum: its options are words
 }
 
 type option struct {
-	ID    int64  `json:"id"`
+	ID    any    `json:"id"` // a number, of the company's own fields a word
 	Label string `json:"label"`
 }
 
@@ -121,6 +122,7 @@ func New(cfg fakekit.Config) *Fake {
 		{name: "deals", singular: "deal", title: "title", fields: fieldsOf(
 			text("Title", "title"), field{Name: "Value", Code: "value", Type: "double"}, text("Currency", "currency"),
 			field{Name: "Person", Code: "person_id", Type: "people"})},
+		{name: "activities", singular: "activity", fields: activityFields},
 	}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
@@ -207,6 +209,9 @@ func (f *company) save(name, id string, fields map[string]string) (*fakekit.Reco
 		}
 		r, action = old.Clone(), "change"
 	}
+	if id == "" && o.singular == "activity" {
+		r.Fields["subject"], r.Fields["type"], r.Fields["done"] = "Call", "call", "false" // [S1] addActivity
+	}
 	was := r.Clone()
 	for code, v := range fields {
 		d, ok := o.field(code)
@@ -215,10 +220,14 @@ func (f *company) save(name, id string, fields map[string]string) (*fakekit.Reco
 			return nil, fmt.Errorf("parameter '%s' is not allowed", code)
 		case !d.takes(v), d.Type == "user" && v != "" && v != was.Fields[code] && !f.assignable(v):
 			return nil, fmt.Errorf("parameter '%s' has a wrong value", code)
+		case o.singular == "activity" && !f.there(d, v):
+			return nil, fmt.Errorf("parameter '%s' names a record that is not there", code)
+		case o.singular == "activity" && v == "" && (code == "subject" || code == "type"):
+			return nil, fmt.Errorf("parameter '%s' is required", code)
 		}
 		r.Set(code, f.Rewritten(o.name, code, v, was.Fields[code], f.source == "app"))
 	}
-	if r.Fields[o.title] == "" {
+	if o.title != "" && r.Fields[o.title] == "" {
 		return nil, fmt.Errorf("parameter '%s' is required", o.title)
 	}
 	if rule, broken := f.Broken(o.name, r.Fields, f.source == "app"); broken {
@@ -231,6 +240,10 @@ func (f *company) save(name, id string, fields map[string]string) (*fakekit.Reco
 		first, last, _ := strings.Cut(name, " ")
 		r.Set("first_name", first)
 		r.Set("last_name", last)
+	}
+	if o.singular == "activity" {
+		primary, _, _ := strings.Cut(r.Fields["participants"], ";")
+		r.Set("person_id", primary)
 	}
 	return f.put(o, r, action, "", ""), nil
 }
@@ -246,7 +259,7 @@ func (o *object) field(code string) (field, bool) {
 // takes reports whether a field can hold a value.
 func (d field) takes(v string) bool {
 	for part := range strings.SplitSeq(v, ";") {
-		known := slices.ContainsFunc(d.Options, func(o option) bool { return strconv.FormatInt(o.ID, 10) == part })
+		known := slices.ContainsFunc(d.Options, func(o option) bool { return fmt.Sprint(o.ID) == part })
 		_, err := strconv.ParseFloat(part, 64)
 		switch {
 		case v == "":
@@ -259,7 +272,7 @@ func (d field) takes(v string) bool {
 
 // number reports whether a field's values are numbers on the wire, one or several.
 func (d field) number() bool {
-	return slices.Contains([]string{"int", "double", "enum", "set", "user", "org", "people"}, d.Type)
+	return !d.words && slices.Contains([]string{"int", "double", "enum", "set", "user", "org", "people", "deal"}, d.Type)
 }
 
 // put stores and returns a version and tells of it, of a merge with the other record's ID.

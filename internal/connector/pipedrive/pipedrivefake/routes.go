@@ -40,7 +40,9 @@ func (f *company) Routes() []fakekit.Route {
 		path, described := "/api/v2/"+o.name, "/api/v2/"+o.singular+"Fields"
 		on("GET "+described, 10, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, o.fields, "") })
 		on("GET "+path, 10, func(w http.ResponseWriter, r *http.Request) { f.list(w, r, o) })
-		on("GET "+path+"/search", 20, func(w http.ResponseWriter, r *http.Request) { f.search(w, r, o) })
+		if o.title != "" {
+			on("GET "+path+"/search", 20, func(w http.ResponseWriter, r *http.Request) { f.search(w, r, o) })
+		}
 		on("GET "+path+"/{id}", 0, func(w http.ResponseWriter, r *http.Request) {
 			rec, err := o.live(r.PathValue("id"))
 			f.shown(w, o, rec, err)
@@ -288,6 +290,6 @@ func (f *company) token(w http.ResponseWriter, r *http.Request) {
 	}
 	fakekit.WriteJSON(w, http.StatusOK, map[string]any{
 		"access_token": t.Access, "token_type": "Bearer", "refresh_token": t.Refresh, "api_domain": f.BaseURL(r),
-		"scope": "base contacts:full deals:full", "expires_in": int(tokenLife/time.Second) - 1,
+		"scope": "base contacts:full deals:full activities:full admin", "expires_in": int(tokenLife/time.Second) - 1,
 	})
 }

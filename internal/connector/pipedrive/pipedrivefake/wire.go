@@ -26,7 +26,10 @@ type entry struct {
 // its times.
 func (f *company) show(o *object, r *fakekit.Record) map[string]any {
 	custom := map[string]any{}
-	out := map[string]any{"custom_fields": custom, "is_deleted": r.Deleted}
+	out := map[string]any{"is_deleted": r.Deleted}
+	if o.singular != "activity" { // which has none
+		out["custom_fields"] = custom
+	}
 	for _, d := range o.fields {
 		into := out
 		if d.Custom {
@@ -51,6 +54,8 @@ func (d field) json(v string) any {
 			list = append(list, entry{part, i == 0, "work"})
 		}
 		return list
+	case d.Type == "json":
+		return participants(v)
 	case d.Type == "set":
 		list := []json.Number{}
 		for _, part := range split(v) {
@@ -62,6 +67,8 @@ func (d field) json(v string) any {
 		return list
 	case v == "":
 		return nil
+	case d.Type == "boolean":
+		return v == "true"
 	case d.Type == "monetary":
 		amount, currency, _ := strings.Cut(v, " ")
 		return map[string]any{"value": json.Number(amount), "currency": currency}
@@ -99,6 +106,14 @@ func (d field) text(raw json.RawMessage) (string, error) {
 			}
 		}
 		return strings.Join(append(first, rest...), ";"), nil
+	case d.Type == "json":
+		return participantsIn(raw, wrong)
+	case d.Type == "boolean":
+		var b bool
+		if json.Unmarshal(raw, &b) != nil {
+			return "", wrong
+		}
+		return strconv.FormatBool(b), nil
 	case d.Type == "set":
 		var list []int64
 		if json.Unmarshal(raw, &list) != nil || len(list) == 0 && d.Custom { // [] is refused, null clears
