@@ -37,6 +37,26 @@ export function useGet<P extends GetPath>(
   return query;
 }
 
+type PostPath = {
+  [P in keyof paths]: NonNullable<paths[P]['post']> extends { responses: unknown } ? P : never;
+}[keyof paths];
+
+/** useAsk asks what is a POST for its body alone and changes nothing, such as a preview. */
+export function useAsk<P extends PostPath>(
+  path: P,
+  options: Options<P, 'post'>,
+  more: { enabled?: boolean; fresh?: number } = {},
+) {
+  return useQuery({
+    queryKey: ['ask', ...keyOf(path, options), options.body],
+    queryFn: ({ signal }) => call('post', path, { ...options, signal }),
+    enabled: more.enabled ?? true,
+    retry,
+    placeholderData: keepPreviousData,
+    staleTime: more.fresh ?? 60_000,
+  });
+}
+
 interface PageOf<T> {
   items: T[];
   next?: string;

@@ -20,6 +20,9 @@ export interface Editing {
   may: boolean;
 }
 
+/** savedSync is a sync as it was saved last. */
+export const savedSync = (doc: Document, sync: Sync) => doc.seen?.document.syncs?.find((s) => s.id === sync.id);
+
 export function useBothFields(connection: Connection | undefined, sync: Sync | undefined) {
   const left = useFields(connection?.left.account, sync?.left.object);
   const right = useFields(connection?.right.account, sync?.right.object);

@@ -12,20 +12,15 @@ import { type Column, Grid } from '../ui/grid';
 import { Icon } from '../ui/icons';
 import { Panel } from '../ui/page';
 import { CustomField } from './custom_field';
-import { type Editing, EditPage } from './editing';
+import { type Editing, EditPage, savedSync } from './editing';
 import { type By, MappingForm, shownValue } from './mapping_form';
+import { MappingsPreview } from './previews';
 
 export function MappingsPage() {
   const { connection } = useParams({ from: '/connections/$connection' });
   return (
     <EditPage title="Mappings" sub="Which field becomes which, and how. The fields of both apps are read live">
-      {(editing, doc) => (
-        <MappingsEditor
-          {...editing}
-          id={connection}
-          saved={doc.seen?.document.syncs?.find((s) => s.id === editing.sync.id)}
-        />
-      )}
+      {(editing, doc) => <MappingsEditor {...editing} id={connection} saved={savedSync(doc, editing.sync)} />}
     </EditPage>
   );
 }
@@ -239,6 +234,7 @@ export function MappingsEditor(props: Editing & { id: string; saved: Sync | unde
         </Chip.Group>
         <Group gap={6} ml="auto">
           <PinInput pinned={pinned} />
+          {saved && <MappingsPreview connection={props.connection} sync={sync} ends={ends} record={pinned.wish} />}
           <Button variant="default" leftSection={<Icon name="refresh" size={13} />} loading={busy} onClick={refresh}>
             Refresh fields
           </Button>

@@ -4,6 +4,7 @@ import { Note } from '../ui/basics';
 import { Icon } from '../ui/icons';
 import { Panel } from '../ui/page';
 import { type Editing, EditPage } from './editing';
+import { MatchPreview } from './previews';
 
 export function MatchPage() {
   return (
@@ -11,7 +12,12 @@ export function MatchPage() {
       title="Match"
       sub="How a record finds its twin in the other app: step by step, the first that finds exactly one counts"
     >
-      {(editing) => <MatchEditor {...editing} />}
+      {(editing, doc) => (
+        <>
+          <MatchEditor {...editing} />
+          <MatchPreview connection={editing.connection} sync={editing.sync} dirty={doc.dirty} />
+        </>
+      )}
     </EditPage>
   );
 }

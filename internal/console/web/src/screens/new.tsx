@@ -14,7 +14,7 @@ import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
 import { AccountFacts, NewAccount } from './accounts';
 import { StartDialog, SyncPick, useEnds, useSyncChoice } from './connection';
-import { type Editing, useBothFields } from './editing';
+import { type Editing, savedSync, useBothFields } from './editing';
 import { MappingsEditor } from './mappings';
 import { MatchEditor } from './match';
 import { RulesEditor } from './rules';
@@ -457,7 +457,7 @@ export function DraftConnection() {
             {both.error != null && <Failure error={both.error} again={both.refresh} />}
             {step === 'object' && <ObjectStep {...editing} doc={doc} />}
             {step === 'direction' && <DirectionPick {...editing} />}
-            {step === 'rules' && <RulesEditor {...editing} />}
+            {step === 'rules' && <RulesEditor {...editing} saved={savedSync(doc, editing.sync)} />}
             {step === 'settings' && (
               <>
                 <Panel title="Connection">
@@ -469,9 +469,7 @@ export function DraftConnection() {
                 </Panel>
               </>
             )}
-            {step === 'mappings' && (
-              <MappingsEditor {...editing} id={id} saved={doc.seen?.document.syncs?.find((s) => s.id === chosen)} />
-            )}
+            {step === 'mappings' && <MappingsEditor {...editing} id={id} saved={savedSync(doc, editing.sync)} />}
             {step === 'review' && <Review {...editing} doc={doc} />}
             {step !== 'review' && (
               <Group justify="space-between">

@@ -631,27 +631,34 @@ export function useResolve(connection: string, sync: string, side: Side, record:
   );
 }
 
+/** MatchTried says what each match step found for one record. */
+export function MatchTried({ match }: { match: NonNullable<Explanation['match']> }) {
+  if (match.length === 0) {
+    return (
+      <Text size="sm" c="var(--soft)">
+        No match step was tried: the record is linked by its IDs, or is kept out before.
+      </Text>
+    );
+  }
+  return (
+    <ol className="problem-items">
+      {match.map((m) => (
+        <li key={`${m.step} ${m.by}`}>
+          <b>{words(m.by)}</b> {(m.fields ?? []).join(', ')}: {words(m.result)},{' '}
+          {m.candidates === 1 ? 'one candidate' : `${m.candidates} candidates`}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
 function Steps({ why }: { why: Explanation | undefined }) {
   if (!why) return null;
-  const match = why.match ?? [];
   const filters = why.filters ?? [];
   return (
     <Panel title="Match and rules">
       <Stack gap="sm">
-        {match.length === 0 ? (
-          <Text size="sm" c="var(--soft)">
-            No match step was tried: the record is linked by its IDs, or is kept out before.
-          </Text>
-        ) : (
-          <ol className="problem-items">
-            {match.map((m) => (
-              <li key={`${m.step} ${m.by}`}>
-                <b>{words(m.by)}</b> {(m.fields ?? []).join(', ')}: {words(m.result)},{' '}
-                {m.candidates === 1 ? 'one candidate' : `${m.candidates} candidates`}
-              </li>
-            ))}
-          </ol>
-        )}
+        <MatchTried match={why.match ?? []} />
         {filters.length > 0 && (
           <table className="plain">
             <thead>

@@ -1,12 +1,13 @@
 import { ActionIcon, Button, Group, Select, Stack, Switch, Text, TextInput } from '@mantine/core';
-import { type Rule, sourceOf, type Value, type Way, ways } from '../api/types';
+import { type Rule, type Sync, sourceOf, type Value, type Way, ways } from '../api/types';
 import { asGroup, inWords, type Node, readValue, showValue, toFilter } from '../app/filters';
 import { freshId } from '../app/fit';
 import { operatorsFor, operatorWords, withList, withoutValue } from '../app/words';
 import { Note } from '../ui/basics';
 import { Icon } from '../ui/icons';
 import { Panel } from '../ui/page';
-import { type Editing, EditPage } from './editing';
+import { type Editing, EditPage, savedSync } from './editing';
+import { LetThrough, useRulesPreview } from './previews';
 
 export function RulesPage() {
   return (
@@ -14,14 +15,23 @@ export function RulesPage() {
       title="Rules"
       sub="Who is synced, which way, and what is added to them. Several rules of one way: whoever fits any of them is synced, once"
     >
-      {(editing) => <RulesEditor {...editing} />}
+      {(editing, doc) => <RulesEditor {...editing} saved={savedSync(doc, editing.sync)} />}
     </EditPage>
   );
 }
 
 /** RulesEditor shows the rules of each way as sentences that can be edited. */
-export function RulesEditor({ sync, change, ends, fields, may }: Editing) {
+export function RulesEditor({
+  connection,
+  sync,
+  saved,
+  change,
+  ends,
+  fields,
+  may,
+}: Editing & { saved: Sync | undefined }) {
   const rules = sync.rules ?? [];
+  const preview = useRulesPreview(connection, sync, saved);
   return (
     <Stack gap="md">
       {ways.map((way) => {
@@ -88,6 +98,7 @@ export function RulesEditor({ sync, change, ends, fields, may }: Editing) {
                   remove={() => change((s) => ({ ...s, rules: (s.rules ?? []).filter((r) => r.id !== rule.id) }))}
                 />
               ))}
+              <LetThrough asked={preview} way={way} ends={ends} />
             </Stack>
           </Panel>
         );
