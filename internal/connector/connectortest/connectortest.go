@@ -66,6 +66,8 @@ type Harness struct {
 	// WriteAt is where the write itself goes among them, as a fault's endpoint, "" = it is
 	// the first request.
 	WriteAt string
+	// ArchiveAt is where a deletion goes, "" = WriteAt.
+	ArchiveAt string
 	// WholeBatches says that a batch with a bad row is refused, and that its other rows are
 	// to be sent again.
 	WholeBatches bool

@@ -150,6 +150,9 @@ func testFaults(t *testing.T, s *suite) {
 				if c.write {
 					at, most = s.WriteAt, s.callsOf(c)
 				}
+				if op == "archive" {
+					at = cmp.Or(s.ArchiveAt, at)
+				}
 				conn := s.Open(t, Tools{Tokens: s.tokens, Wrap: func(rt http.RoundTripper) http.RoundTripper {
 					return impatient{rt, f.patience, stop, s.Fake.Calls, at}
 				}})

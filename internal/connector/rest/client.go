@@ -2,9 +2,11 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -22,10 +24,27 @@ type Request struct {
 	Method string // "" = GET
 	Path   string // absolute on the account's host
 	Query  url.Values
-	Body   any    // written as JSON; nil = none
-	Write  bool   // changes something: a lost answer leaves the effect unknown
-	Urgent bool   // goes out even when the quota is nearly spent
-	Secret string // that the body holds and nobody is to read; "" = nothing
+	Header http.Header // besides the app's own, or in place of them
+	Body   any         // written as JSON, but for Raw; nil = none
+	Write  bool        // changes something: a lost answer leaves the effect unknown
+	Urgent bool        // goes out even when the quota is nearly spent
+	Secret string      // that the body holds and nobody is to read; "" = nothing
+	Base   string      // of another host of the app's; "" = the account's
+}
+
+// Raw is a body that is sent as it is.
+type Raw struct{ Type, Text string }
+
+// encoded is the body and its type.
+func (r *Request) encoded() (body []byte, contentType string, err error) {
+	switch b := r.Body.(type) {
+	case nil:
+		return nil, "", nil
+	case Raw:
+		return []byte(b.Text), b.Type, nil
+	}
+	body, err = Encode(r.Body)
+	return body, "application/json; charset=utf-8", err
 }
 
 // Answer is what came back, apart from what Call decoded.
@@ -60,25 +79,22 @@ func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
 	if err := c.rested(ctx, r); err != nil {
 		return Answer{}, err
 	}
-	var body []byte
-	if r.Body != nil {
-		var err error
-		if body, err = Encode(r.Body); err != nil {
-			return Answer{}, &fault.Error{
-				Op: r.Op, Kind: fault.Invalid, Code: connector.CodeValue, Message: "a value cannot be written as JSON", Err: err,
-			}
+	body, contentType, err := r.encoded()
+	if err != nil {
+		return Answer{}, &fault.Error{
+			Op: r.Op, Kind: fault.Invalid, Code: connector.CodeValue, Message: "a value cannot be written as JSON", Err: err,
 		}
 	}
 	token, err := c.auth.token(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
-	a, err := c.once(ctx, r, body, token)
+	a, err := c.once(ctx, r, body, contentType, token)
 	if err == nil && c.expired(a) && c.auth.tokens != nil {
 		if token, err = c.auth.renew(ctx, token); err != nil {
 			return a, err
 		}
-		a, err = c.once(ctx, r, body, token)
+		a, err = c.once(ctx, r, body, contentType, token)
 	}
 	switch {
 	case err != nil:
@@ -102,7 +118,9 @@ func (c *Client) expired(a Answer) bool {
 	return a.Status == http.StatusUnauthorized && (c.app.Renewable == nil || c.app.Renewable(a.Body))
 }
 
-func (c *Client) once(ctx context.Context, r Request, body []byte, token []string) (Answer, error) {
+func (c *Client) once(
+	ctx context.Context, r Request, body []byte, contentType string, token []string,
+) (Answer, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
@@ -113,11 +131,12 @@ func (c *Client) once(ctx context.Context, r Request, body []byte, token []strin
 	}
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json; charset=utf-8")
+		req.Header.Set("Content-Type", contentType)
 	}
 	if c.app.Prepare != nil {
 		c.app.Prepare(r, req.Header)
 	}
+	maps.Copy(req.Header, r.Header)
 	if token != nil {
 		c.auth.put(req, token)
 	}
@@ -150,10 +169,11 @@ func (c *Client) once(ctx context.Context, r Request, body []byte, token []strin
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 
 func (c *Client) url(r Request) string {
+	address := cmp.Or(r.Base, c.base) + r.Path
 	if len(r.Query) == 0 {
-		return c.base + r.Path
+		return address
 	}
-	return c.base + r.Path + "?" + r.Query.Encode()
+	return address + "?" + r.Query.Encode()
 }
 
 // Clock is our own clock, as the account was opened with it.
@@ -184,10 +204,8 @@ func (c *Client) Exchange(r Request, a Answer, response []byte) *connector.Excha
 	x := &connector.Exchange{
 		Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID, Response: r.shown(response),
 	}
-	if r.Body != nil {
-		sent, _ := Encode(r.Body) // it was sent: it can be written
-		x.Request = r.shown(sent)
-	}
+	sent, _, _ := r.encoded() // it was sent: it can be written
+	x.Request = r.shown(sent)
 	return x
 }
 

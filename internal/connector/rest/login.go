@@ -57,12 +57,12 @@ const loginMargin = time.Minute
 
 func (s *session) fresh(ctx context.Context) (secret.Text, error) {
 	r := s.login.Request(s.values)
-	body, err := Encode(r.Body)
+	body, contentType, err := r.encoded()
 	if err != nil {
 		return secret.Text{}, Malformed(r, "the login cannot be written as JSON")
 	}
 	name := s.client.app.Errors.Name
-	a, err := s.client.once(ctx, r, body, nil)
+	a, err := s.client.once(ctx, r, body, contentType, nil)
 	switch {
 	case err != nil:
 		return secret.Text{}, err
