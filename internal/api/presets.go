@@ -130,6 +130,24 @@ var objectPairs = []objectPair{
 		match: byEmail("email", "emailAddresses"),
 	},
 	{
+		preset: "hubspot-carddav-contacts", name: "HubSpot contacts and an address book", sync: "contacts",
+		left: "hubspot", right: "carddav", leftObject: "contacts", rightObject: "contacts",
+		pairs: []pairOf{
+			{"email", []string{"email"}, []string{"EMAIL"}, crm.TransformEmail, "default"},
+			{"first_name", []string{"firstname"}, []string{"N/given"}, crm.TransformNone, "default"},
+			{"last_name", []string{"lastname"}, []string{"N/family"}, crm.TransformNone, "default"},
+			{"phone", []string{"phone"}, []string{"TEL"}, crm.TransformPhone, "default"},
+			{"company", []string{"company"}, []string{"ORG/name"}, crm.TransformNone, "default"},
+			{"title", []string{"jobtitle"}, []string{"TITLE"}, crm.TransformNone, "default"},
+			{"street", []string{"address"}, []string{"ADR/street"}, crm.TransformNone, "default"},
+			{"city", []string{"city"}, []string{"ADR/locality"}, crm.TransformNone, "default"},
+			{"state", []string{"state"}, []string{"ADR/region"}, crm.TransformNone, "default"},
+			{"postal_code", []string{"zip"}, []string{"ADR/code"}, crm.TransformNone, "default"},
+			{"country", []string{"country"}, []string{"ADR/country"}, crm.TransformNone, "default"},
+		},
+		match: byEmail("email", "EMAIL"),
+	},
+	{
 		preset: "hubspot-intercom-contacts", name: "HubSpot contacts and Intercom contacts", sync: "contacts",
 		left: "hubspot", right: "intercom", leftObject: "contacts", rightObject: "contacts",
 		pairs: []pairOf{

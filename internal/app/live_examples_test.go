@@ -21,6 +21,7 @@ import (
 type naming struct{ object, email, first, last, phone string }
 
 var namings = map[crm.AppID]naming{
+	"carddav":        {"contacts", "EMAIL", "N/given", "N/family", "TEL"},
 	"clientsuccess":  {"contacts", "email", "firstName", "lastName", "phone"},
 	"googlecontacts": {"contacts", "emailAddresses", "names/givenName", "names/familyName", "phoneNumbers"},
 	"homestack":      {"users", "email", "name", "", "phone"},

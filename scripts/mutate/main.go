@@ -56,6 +56,7 @@ var packages = map[string][]string{
 	"./internal/queue/sqlitequeue":        {"./internal/queue/sqlitequeue", "./internal/app"},
 	"./internal/queue/sqsqueue":           {"./internal/queue/sqsqueue"},
 	"./internal/connector/declared":       {"./internal/connector/declared", "./internal/connector/fakes"},
+	"./internal/connector/carddav":        {"./internal/connector/carddav", "./internal/app"},
 	"./internal/connector/googlecontacts": {"./internal/connector/googlecontacts", "./internal/app"},
 	"./internal/connector/hubspot":        {"./internal/connector/hubspot", "./internal/app"},
 	"./internal/connector/intercom":       {"./internal/connector/intercom", "./internal/app"},

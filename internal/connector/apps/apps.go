@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/carddav"
 	"github.com/lockstep-crm/lockstep/internal/connector/googlecontacts"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/intercom"
@@ -20,6 +21,7 @@ import (
 // for its fake in package fakes; a document is a file in the folder beside.
 func written() map[crm.AppID]connector.Driver {
 	return map[crm.AppID]connector.Driver{
+		carddav.ID:        carddav.Driver(),
 		googlecontacts.ID: googlecontacts.Driver(),
 		hubspot.ID:        hubspot.Driver(),
 		intercom.ID:       intercom.Driver(),

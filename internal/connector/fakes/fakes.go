@@ -4,6 +4,7 @@ package fakes
 import (
 	"maps"
 
+	"github.com/lockstep-crm/lockstep/internal/connector/carddav/carddavfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/declared/vendorsfake"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit/restapp"
@@ -93,6 +94,14 @@ func All() map[crm.AppID]Kind {
 // written are the fakes of the apps that are connectors in Go.
 func written() map[crm.AppID]Kind {
 	return map[crm.AppID]Kind{
+		"carddav": {
+			Objects: carddavfake.Object,
+			Person:  Person{Email: "EMAIL", First: "N/given", Last: "N/family", Phone: "TEL", City: "ADR/locality"},
+			Credentials: map[string]string{
+				"kind": "basic", "username": carddavfake.Username, "password": carddavfake.Password,
+			},
+			Start: func(c fakekit.Config) fakekit.Fake { return carddavfake.New(c) },
+		},
 		"googlecontacts": {
 			Objects: googlecontactsfake.Object,
 			Person: Person{

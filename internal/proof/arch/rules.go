@@ -13,7 +13,9 @@ var (
 
 	// apps are the CRMs we speak to: one folder, one fake and one page in
 	// docs/apps each. A test holds them against the two lists of the code.
-	apps = []string{"googlecontacts", "hubspot", "intercom", "leadsquared", "pipedrive", "realgeeks", "salesforce"}
+	apps = []string{
+		"carddav", "googlecontacts", "hubspot", "intercom", "leadsquared", "pipedrive", "realgeeks", "salesforce",
+	}
 
 	// documents is the package that makes apps of documents; their fakes are below it.
 	documents = "internal/connector/declared"
@@ -313,6 +315,8 @@ func adapters() []Rule {
 		NoGo:     true,
 		Reason:   "a document is carried out by the kits that every connector stands on; who reads files hands it the text",
 	})
+	// parsers are of the formats that single apps speak.
+	parsers := map[string][]string{"carddav": {"github.com/emersion/go-vcard"}}
 	for _, app := range apps {
 		list.May = append(list.May, "internal/connector/"+app)
 		rules = append(rules, Rule{
@@ -320,11 +324,11 @@ func adapters() []Rule {
 			Packages: []string{"internal/connector/" + app + "/**"},
 			May:      slices.Concat(vocabulary, kits, []string{calls, "internal/connector", "internal/secret", "./**"}),
 			MayNot:   []string{"internal/connector/*/*fake/**"},
-			Outside:  []string{"golang.org/x/oauth2"},
+			Outside:  append([]string{"golang.org/x/oauth2"}, parsers[app]...),
 			NotStd:   []string{"os/**", "database/**", "testing/**", "log"},
 			NotUse:   slices.Concat(clock, processLog, ownClient),
-			Reason: "a connector knows its port, the kits, layer 0 and the OAuth library, never another adapter nor its " +
-				"own fake; clock and guarded client come from connector.Config",
+			Reason: "a connector knows its port, the kits, layer 0, the OAuth library and what reads its app's format, never " +
+				"another adapter nor its own fake; clock and guarded client come from connector.Config",
 		})
 	}
 	rules = append(rules, list)
