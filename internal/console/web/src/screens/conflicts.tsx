@@ -1,15 +1,17 @@
-import { Button, Group, Kbd, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Kbd, Group as Row, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { call } from '../api/client';
 import { useConnection, useGet, useList } from '../api/queries';
-import { type Connection, other, type RecordView, type Side, type Sync } from '../api/types';
+import { type Connection, type RecordView, type Side, type Sync, sides, type Value } from '../api/types';
+import { type Group, groupsOf, ownValue } from '../app/groups';
 import { useMay } from '../app/session';
 import { useAction } from '../ui/action';
 import { Empty, Failure, Loading, Moment, Note, Shown } from '../ui/basics';
 import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
 import { SyncPick, useEnds } from './connection';
+import { useBothFields } from './editing';
 import { baseValue, MappingName, useResolve } from './record';
 
 /** Conflicts is a work list: one at a time, by keyboard, until none is left. */
@@ -24,14 +26,16 @@ export function Conflicts() {
   const list = useList(
     '/v1/connections/{id}/syncs/{sync}/records',
     { path: { id, sync: sync?.id ?? '' }, query: { state: kind } as never },
-    { enabled: !!sync },
+    { enabled: !!sync, every: 5_000 },
   );
-  const items = groupsOf(list.items, kind);
+  const [decided, decide] = useDecided();
+  const items = groupsOf(list.items).filter((g) => !decided.has(g.key));
   const at = Math.max(
     0,
-    items.findIndex((r) => keyOf(r) === search.at),
+    items.findIndex((r) => r.key === search.at),
   );
-  const record = items[at];
+  const group = items[at];
+  const ahead = items[at + 1];
   const set = (next: Partial<typeof search>) =>
     void go({
       to: '/connections/$connection/conflicts',
@@ -41,7 +45,13 @@ export function Conflicts() {
     });
   const move = (by: number) => {
     const next = items[Math.max(0, Math.min(items.length - 1, at + by))];
-    if (next) set({ at: keyOf(next) });
+    if (at + by >= items.length - 5 && list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
+    if (next) set({ at: next.key });
+  };
+  const next = () => {
+    if (!group) return;
+    move(1);
+    decide(group.key);
   };
   return (
     <Page
@@ -74,7 +84,7 @@ export function Conflicts() {
         <Loading what={kind === 'conflict' ? 'conflicts' : 'duplicates'} />
       ) : list.isError ? (
         <Failure error={list.error} again={() => void list.refetch()} />
-      ) : !record || !sync ? (
+      ) : !group || !sync ? (
         <Empty title={kind === 'conflict' ? 'No conflict is open' : 'There are no duplicates'} icon="check">
           {kind === 'conflict'
             ? 'A conflict arises when both sides change one field and the setting says “review”.'
@@ -82,15 +92,19 @@ export function Conflicts() {
         </Empty>
       ) : (
         <>
-          <Group justify="space-between">
+          <Row justify="space-between">
             <Text size="sm" role="status">
               {at + 1} of {items.length}
               {list.hasNextPage ? ' or more' : ''}
             </Text>
-            <Group gap="xs">
+            <Row gap="xs">
               <Text size="xs" c="var(--soft)" visibleFrom="sm">
                 <Kbd size="xs">J</Kbd> next <Kbd size="xs">K</Kbd> previous{' '}
-                {kind === 'conflict' && (
+                {group.kind === 'twins' ? (
+                  <>
+                    <Kbd size="xs">1</Kbd> … <Kbd size="xs">9</Kbd> choose <Kbd size="xs">Ctrl+Enter</Kbd> link
+                  </>
+                ) : (
                   <>
                     <Kbd size="xs">1</Kbd> left <Kbd size="xs">2</Kbd> right <Kbd size="xs">3</Kbd> own{' '}
                     <Kbd size="xs">Ctrl+Enter</Kbd> decide
@@ -107,40 +121,66 @@ export function Conflicts() {
               </Button>
               <Button
                 variant="default"
-                onClick={() => {
-                  if (at >= items.length - 5 && list.hasNextPage) void list.fetchNextPage();
-                  move(1);
-                }}
+                onClick={() => move(1)}
                 disabled={at >= items.length - 1 && !list.hasNextPage}
                 rightSection={<Icon name="right" size={12} />}
               >
                 Next
               </Button>
-            </Group>
-          </Group>
-          {kind === 'conflict' ? (
-            <Conflict key={keyOf(record)} record={record} connection={connection} sync={sync} move={move} />
+            </Row>
+          </Row>
+          {group.kind === 'pair' ? (
+            <Conflict
+              key={group.key}
+              record={group.record}
+              connection={connection}
+              sync={sync}
+              move={move}
+              next={next}
+            />
           ) : (
-            <Duplicate key={keyOf(record)} record={record} connection={connection} sync={sync} move={move} />
+            <Twins key={group.key} group={group} connection={connection} sync={sync} move={move} next={next} />
           )}
+          {ahead?.kind === 'pair' && <Ahead key={ahead.key} record={ahead.record} connection={id} sync={sync.id} />}
         </>
       )}
     </Page>
   );
 }
 
-const keyOf = (r: RecordView) => `${r.side}.${r.id}`;
+/** How long what was decided is not offered again: it is being written meanwhile. */
+const written = 15_000;
 
-/** groupsOf shows a pair, and a group of duplicates, once. */
-function groupsOf(items: RecordView[], kind: string) {
-  const seen = new Set<string>();
-  return items.filter((r) => {
-    if (seen.has(keyOf(r))) return false;
-    seen.add(keyOf(r));
-    if (kind === 'conflict' && r.partner) seen.add(`${other(r.side as Side)}.${r.partner}`);
-    if (kind === 'duplicate') for (const o of r.others ?? []) seen.add(`${r.side}.${o}`);
-    return true;
-  });
+/** useDecided remembers what was just decided, which the list still tells of until it is written. */
+function useDecided() {
+  const [decided, setDecided] = useState<ReadonlySet<string>>(new Set());
+  const decide = (key: string) => {
+    setDecided((now) => new Set(now).add(key));
+    setTimeout(
+      () =>
+        setDecided((now) => {
+          const rest = new Set(now);
+          rest.delete(key);
+          return rest;
+        }),
+      written,
+    );
+  };
+  return [decided, decide] as const;
+}
+
+/** useBoth reads both sides of a record, and why each field is as it is. */
+function useBoth(connection: string, sync: string, record: RecordView) {
+  const path = { id: connection, sync, side: record.side, record: record.id } as never;
+  const view = useGet('/v1/connections/{id}/syncs/{sync}/records/{side}/{record}', { path });
+  const why = useGet('/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/explain', { path });
+  return { view, why };
+}
+
+/** Ahead reads the next one while a person looks at this one. */
+function Ahead({ record, connection, sync }: { record: RecordView; connection: string; sync: string }) {
+  useBoth(connection, sync, record);
+  return null;
 }
 
 type Choice = 'left' | 'right' | 'own';
@@ -166,18 +206,24 @@ function Conflict({
   connection,
   sync,
   move,
+  next,
 }: {
   record: RecordView;
   connection: Connection;
   sync: Sync;
   move: (by: number) => void;
+  /** Of what is decided. */
+  next: () => void;
 }) {
   const works = useMay('works');
   const ends = useEnds(connection);
   const side = record.side as Side;
-  const path = { id: connection.id, sync: sync.id, side, record: record.id } as never;
-  const view = useGet('/v1/connections/{id}/syncs/{sync}/records/{side}/{record}', { path });
-  const why = useGet('/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/explain', { path });
+  const { view, why } = useBoth(connection.id, sync.id, record);
+  const { fields } = useBothFields(connection, sync);
+  const typeOf = (mapping: string) => {
+    const names = sync.mappings?.find((m) => m.id === mapping)?.left ?? [];
+    return names.length === 1 ? fields.left.find((f) => f.name === names[0])?.type : undefined;
+  };
   const [choices, setChoices] = useState<Record<string, Choice>>({});
   const [own, setOwn] = useState<Record<string, string>>({});
   const [focus, setFocus] = useState(0);
@@ -205,11 +251,15 @@ function Conflict({
           const choice = choices[f.mapping];
           return [
             f.mapping,
-            choice === 'own' ? { value: own[f.mapping] ?? '' } : choice === 'right' ? 'right' : 'left',
+            choice === 'own'
+              ? { value: ownValue(own[f.mapping] ?? '', typeOf(f.mapping)) }
+              : choice === 'right'
+                ? 'right'
+                : 'left',
           ];
         }),
       ),
-      { onSuccess: () => move(1) },
+      { onSuccess: next },
     );
   };
   useKeys((key, event) => {
@@ -317,128 +367,181 @@ function Conflict({
         })}
         {run.error != null && <Failure error={run.error} />}
         {works && (
-          <Group justify="flex-end">
+          <Row justify="flex-end">
             <Button disabled={!ready} loading={run.isPending} onClick={decide}>
               Write this to both, and next
             </Button>
-          </Group>
+          </Row>
         )}
       </Stack>
     </Panel>
   );
 }
 
-function Duplicate({
-  record,
+/** The most records of one group that are shown side by side: what the digits reach. */
+const most = 9;
+
+/** Twins are records that may be one: one of each app is linked, or they are left as they are. */
+function Twins({
+  group,
   connection,
   sync,
   move,
+  next,
 }: {
-  record: RecordView;
+  group: Group;
   connection: Connection;
   sync: Sync;
   move: (by: number) => void;
+  next: () => void;
 }) {
   const works = useMay('works');
   const ends = useEnds(connection);
-  const side = record.side as Side;
-  const ids = [record.id, ...(record.others ?? [])].slice(0, 6);
-  useKeys((key) => {
+  const [chosen, setChosen] = useState<Record<Side, string>>({ left: '', right: '' });
+  const cards = sides.flatMap((side) => group[side].map((id) => ({ side, id }))).slice(0, most);
+  // With one on a side there is nothing to choose.
+  const pick = (side: Side) => chosen[side] || (group[side].length === 1 ? (group[side][0] ?? '') : '');
+  const [left, right] = [pick('left').trim(), pick('right').trim()];
+  const link = useAction(
+    (_: undefined, key) =>
+      call('post', '/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/link', {
+        path: { id: connection.id, sync: sync.id, side: 'left', record: left } as never,
+        key,
+        body: { partner: right } as never,
+      }),
+    { say: 'Linked; what differs is being worked out', done: next },
+  );
+  const decide = () => {
+    if (left && right && !link.isPending) link.mutate(undefined);
+  };
+  useKeys((key, event) => {
+    const card = /^[1-9]$/.test(key) ? cards[Number(key) - 1] : undefined;
     if (key === 'j') move(1);
     else if (key === 'k') move(-1);
+    else if (works && card) setChosen((c) => ({ ...c, [card.side]: card.id }));
+    else if (works && key === 'Enter' && event.ctrlKey) decide();
     else return false;
     return true;
   });
   return (
     <Stack gap="sm">
-      <Note tone="yellow" title={`${ids.length} records of ${ends[side].name} have the same identity`}>
-        None of them is written until one is linked or they are merged in {ends[side].name}. Merging there is best: the
-        link follows the one that stays.
+      <Note tone="yellow" title={`${group.left.length + group.right.length} records may be one`}>
+        None of them is written until one of each app is linked, or they are merged in their app. Merging there is best:
+        the link follows the one that stays. Whoever is to stay apart is left as they are: go on to the next.
       </Note>
       <div className="columns">
-        {ids.map((id) => (
-          <Twin key={id} id={id} side={side} connection={connection} sync={sync} works={works} />
+        {sides.map((side) => (
+          <Panel key={side} title={<span className={`side-${side}`}>{ends[side].name}</span>}>
+            <Stack gap="sm">
+              {group[side].length === 0 ? (
+                <TextInput
+                  label={`ID of the one in ${ends[side].name}`}
+                  description="None was found: name it, if there is one"
+                  value={chosen[side]}
+                  disabled={!works}
+                  onChange={(e) => {
+                    const id = e.currentTarget.value;
+                    setChosen((c) => ({ ...c, [side]: id }));
+                  }}
+                />
+              ) : (
+                <div className="cards" role="radiogroup" aria-label={`The one of ${ends[side].name}`}>
+                  {cards
+                    .map((card, i) => ({ ...card, no: i + 1 }))
+                    .filter((card) => card.side === side)
+                    .map((card) => (
+                      <Twin
+                        key={card.id}
+                        {...card}
+                        connection={connection}
+                        sync={sync}
+                        works={works}
+                        chosen={pick(side) === card.id}
+                        choose={() => setChosen((c) => ({ ...c, [side]: card.id }))}
+                      />
+                    ))}
+                </div>
+              )}
+            </Stack>
+          </Panel>
         ))}
       </div>
+      {group.left.length + group.right.length > most && (
+        <Text size="sm">
+          {group.left.length + group.right.length - most} more are not shown: merge some in their app.
+        </Text>
+      )}
+      {link.error != null && <Failure error={link.error} />}
+      {works && (
+        <Row justify="flex-end">
+          <Button variant="default" onClick={() => move(1)}>
+            Leave them, and next
+          </Button>
+          <Button disabled={!left || !right} loading={link.isPending} onClick={decide}>
+            Link these two, and next
+          </Button>
+        </Row>
+      )}
     </Stack>
   );
 }
 
 function Twin({
+  no,
   id,
   side,
   connection,
   sync,
   works,
+  chosen,
+  choose,
 }: {
+  no: number;
   id: string;
   side: Side;
   connection: Connection;
   sync: Sync;
   works: boolean;
+  chosen: boolean;
+  choose: () => void;
 }) {
-  const ends = useEnds(connection);
   const path = { id: connection.id, sync: sync.id, side, record: id } as never;
   const view = useGet('/v1/connections/{id}/syncs/{sync}/records/{side}/{record}', { path });
-  const [partner, setPartner] = useState('');
-  const link = useAction(
-    (to: string, key) =>
-      call('post', '/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/link', {
-        path,
-        key,
-        body: { partner: to } as never,
-      }),
-    { say: 'Linked' },
-  );
-  if (view.isPending) return <Loading what="the record" />;
-  if (view.isError) return <Failure error={view.error} again={() => void view.refetch()} />;
-  const record = view.data.data;
-  const values = (record.values[side] ?? {}) as Record<string, never>;
+  const values = (view.data?.data.values[side] ?? {}) as Record<string, Value>;
   const names = [...new Set((sync.mappings ?? []).flatMap((m) => m[side] ?? []))];
   return (
-    <Panel
-      title={<span className="mono">{id}</span>}
-      actions={
-        <Link
-          className="link"
-          to="/connections/$connection/records/$sync/$side/$record"
-          params={{ connection: connection.id, sync: sync.id, side, record: id }}
-        >
-          Open
-        </Link>
-      }
-    >
-      <Stack gap="sm">
-        <dl className="facts">
-          {names.map((n) => (
-            <div key={n} style={{ display: 'contents' }}>
-              <dt>{n}</dt>
-              <dd>
-                <Shown value={values[n]} />
-              </dd>
-            </div>
-          ))}
-        </dl>
-        {works && (
-          <Group gap="xs" align="flex-end">
-            <TextInput
-              label={`This is the one: link with ID of ${ends[other(side)].name}`}
-              value={partner}
-              onChange={(e) => setPartner(e.currentTarget.value)}
-              style={{ flex: 1 }}
-            />
-            <Button
-              variant="default"
-              disabled={!partner.trim()}
-              loading={link.isPending}
-              onClick={() => link.mutate(partner.trim())}
-            >
-              Link
-            </Button>
-          </Group>
-        )}
-        {link.error != null && <Failure error={link.error} />}
-      </Stack>
-    </Panel>
+    <div>
+      {/* biome-ignore lint/a11y/useSemanticElements: a card that is a radio */}
+      <button
+        type="button"
+        role="radio"
+        aria-checked={chosen}
+        aria-label={`${no}: ${id}`}
+        className="card"
+        disabled={!works}
+        onClick={choose}
+      >
+        <span className={`side-${side} mono`}>
+          {no} · {id}
+        </span>
+        {view.isSuccess &&
+          names
+            .filter((n) => values[n] !== undefined && values[n] !== null)
+            .map((n) => (
+              <span key={n}>
+                <span className="blank">{n}</span> <Shown value={values[n]} />
+              </span>
+            ))}
+      </button>
+      {view.isPending && <Loading what="the record" />}
+      {view.isError && <Failure error={view.error} again={() => void view.refetch()} />}
+      <Link
+        className="link link-alone"
+        to="/connections/$connection/records/$sync/$side/$record"
+        params={{ connection: connection.id, sync: sync.id, side, record: id }}
+      >
+        Open {id}
+      </Link>
+    </div>
   );
 }

@@ -13,6 +13,7 @@ import {
   type Sync,
   type Value,
 } from '../api/types';
+import { othersSide } from '../app/groups';
 import { useMay } from '../app/session';
 import { ruleWords, sentence, settledWords, stateWords, words } from '../app/words';
 import { useAction } from '../ui/action';
@@ -321,14 +322,16 @@ function Answer({
       )}
       {(record.others ?? []).length > 0 && (
         <div>
-          The others of {ends[record.side as Side].name} with the same identity:{' '}
+          {othersSide(record) === record.side
+            ? `The others of ${ends[record.side as Side].name} with the same identity: `
+            : `Those of ${ends[to].name} that fit it: `}
           {(record.others ?? []).map((o) => (
             <Link
               key={o}
               className="link mono"
               style={{ marginRight: 8 }}
               to="/connections/$connection/records/$sync/$side/$record"
-              params={{ connection: connection.id, sync, side: record.side, record: o }}
+              params={{ connection: connection.id, sync, side: othersSide(record), record: o }}
             >
               {o}
             </Link>
@@ -763,15 +766,17 @@ function Actions({
           />
           {candidates.length > 0 && (
             <Select
-              label="Or look first at one of the others"
+              label={othersSide(record) === side ? 'Or look first at one of the others' : 'Or one of those that fit'}
               data={candidates}
               value={null}
               onChange={(v) =>
                 v &&
-                void go({
-                  to: '/connections/$connection/records/$sync/$side/$record',
-                  params: { connection: connection.id, sync, side, record: v },
-                })
+                (othersSide(record) !== side
+                  ? setPartner(v)
+                  : void go({
+                      to: '/connections/$connection/records/$sync/$side/$record',
+                      params: { connection: connection.id, sync, side, record: v },
+                    }))
               }
             />
           )}
