@@ -89,7 +89,7 @@ e2e-stack: synth standins $(VENV) ## the synthesised stack, created by ministack
 verify-full: build lambda ## every figure of docs/invariants.md: target, measured, pass (long)
 	$(GO) run ./scripts/verifyfull
 
-rows: standins ## the feature table: each row with its tests, pass or fail; fails when a row in scope has none
+rows: standins console ## the feature table: each row with its tests, pass or fail; fails when a row in scope has none
 	$(GO) run ./scripts/rows
 
 rows-patched: ## take the behaviour of each row away, one at a time: its test must fail

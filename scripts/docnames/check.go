@@ -63,6 +63,8 @@ func collect(fsys fs.FS, files []string) (*collected, error) {
 			for _, row := range patchedRows(src) {
 				c.names.patched[row] = true
 			}
+		case name == rowScreens:
+			c.names.screens(name, src)
 		case strings.HasSuffix(name, ".go") && !strings.Contains(name, "testdata/"):
 			if err := c.names.source(name, src); err != nil {
 				return nil, err

@@ -112,6 +112,13 @@ func FuzzX8_Key() {}
 		"a partly done row with a test": {
 			status: map[int]string{119: partly}, files: map[string]string{"a/a_test.go": "package a\nfunc TestRow119_X() {}\n"},
 		},
+		"a row with a test in a browser": {
+			status: map[int]string{15: partly}, files: map[string]string{rowScreens: "\ntest('row 15: x', () => {});\n"},
+		},
+		"a planned row with a test in a browser": {
+			files: map[string]string{rowScreens: "\ntest('row 15: x', () => {});\n"},
+			want:  "row 15 is planned, but tested by " + rowScreens + ":2",
+		},
 		"a shown row": {status: map[int]string{119: shown}, files: through(rowTest, rowPatch)},
 		"a done row":  {status: map[int]string{119: done}, files: through(rowTest, rowPatch)},
 		"a shown row that is called partly done": {

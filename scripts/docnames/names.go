@@ -90,6 +90,21 @@ func (n *names) test(pos, name string) {
 	}
 }
 
+// screens adds the rows that tests of the console name. They go through a browser,
+// which no patch is woven into, so that they show a row partly.
+func (n *names) screens(name string, src []byte) {
+	for _, at := range screenTest.FindAllSubmatchIndex(src, -1) {
+		pos := name + ":" + strconv.Itoa(1+strings.Count(string(src[:at[0]]), "\n"))
+		for word := range strings.FieldsSeq(string(src[at[2]:at[3]])) {
+			row, _ := strconv.Atoi(word) // digits by the expression
+			n.add(pos, "row "+word)
+			if n.rows[row] == "" {
+				n.rows[row] = pos
+			}
+		}
+	}
+}
+
 func (n *names) comment(pos, text string) {
 	text = strings.Join(strings.Fields(address.ReplaceAllString(text, "")), " ")
 	for _, re := range []*regexp.Regexp{inBrackets, afterWord} {

@@ -30,7 +30,11 @@ var statuses = []string{planned, partly, shown, done}
 const (
 	rowTests   = "internal/app/rows/"
 	rowPatches = "scripts/rows/patches/"
+	rowScreens = "internal/console/web/test/rows.test.mjs" // of rows that are screens
 )
+
+// screenTest is a test of the console that names rows.
+var screenTest = regexp.MustCompile(`(?m)^test\('row ((?:\d+ )*\d+): `)
 
 // patchHeading is the first line of a patch, see scripts/rows.
 var patchHeading = regexp.MustCompile(`(?m)^row (\d+(?: \d+)*):`)

@@ -5,7 +5,9 @@
 //
 // Titles stand in docs/features.md, what is asked of a row in scope.go. A row's
 // tests are those of internal/app/rows whose name begins with its number:
-// TestRow119_…, TestRow8_Row9_…. A row in scope without a test fails.
+// TestRow119_…, TestRow8_Row9_…. A row in scope without a test fails. Rows that are
+// screens are shown by tests of the console, "row 15: …", in a browser; where there
+// is none the row says so.
 //
 // patches holds, for every row, a bug that takes its behaviour away, as
 // internal/proof/weave reads them, under a heading "row 119: what goes wrong", or
@@ -18,8 +20,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 )
 
 // tests is the package whose tests show the rows.
@@ -55,5 +59,11 @@ func run(ctx context.Context, patched bool, only string, jobs int) error {
 	if results == nil {
 		return broken
 	}
-	return errors.Join(report(rows, results), broken)
+	untried := noBrowser()
+	if untried == "" && slices.ContainsFunc(rows, func(l line) bool { return l.screen }) {
+		screens, failed := runScreens(ctx, wanted)
+		maps.Copy(results, screens)
+		broken = errors.Join(broken, failed)
+	}
+	return errors.Join(report(rows, results, untried), broken)
 }

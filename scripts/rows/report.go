@@ -19,13 +19,14 @@ type line struct {
 	number int
 	title  string
 	why    string // no test is asked for
+	screen bool   // shown in a browser
 	waits  []string
 }
 
 func table(titles map[int]string, wanted []int) (out []line) {
 	for _, n := range slices.Sorted(maps.Keys(titles)) {
 		if wanted == nil || slices.Contains(wanted, n) {
-			out = append(out, line{n, titles[n], why(n), waitsFor(n)})
+			out = append(out, line{n, titles[n], why(n), isScreen(n), waitsFor(n)})
 		}
 	}
 	return out
@@ -95,15 +96,22 @@ func read(r io.Reader) (results map[string]*result, said map[string]string) {
 	return results, said
 }
 
-// report prints the table. The error says what is missing.
-func report(rows []line, results map[string]*result) error {
-	missing, bad, good := 0, 0, 0
+// report prints the table; untried says why no screen was tried, "" = they were.
+// The error says what is missing.
+func report(rows []line, results map[string]*result, untried string) error {
+	missing, bad, good, unseen := 0, 0, 0, 0
 	for _, row := range rows {
 		var names []string
 		var sum result
+		seen := false // in a browser
 		for _, name := range slices.Sorted(maps.Keys(results)) {
 			if slices.Contains(rowsOf(name), row.number) {
-				names = append(names, name)
+				if screenRows(name) != nil {
+					seen = true
+					names = append(names, webFolder+"/"+screenTests)
+				} else {
+					names = append(names, name)
+				}
 				sum.passed += results[name].passed
 				sum.failed += results[name].failed
 				sum.skipped += results[name].skipped
@@ -113,7 +121,10 @@ func report(rows []line, results map[string]*result) error {
 		switch {
 		case len(names) == 0 && row.why != "":
 			verdict = row.why
-		case len(names) == 0:
+		case row.screen && !seen && untried != "":
+			verdict = "screen, not tried: " + untried
+			unseen++
+		case len(names) == 0 || row.screen && !seen:
 			verdict = "NO TEST"
 			missing++
 		case sum.failed > 0 || sum.passed == 0:
@@ -121,6 +132,9 @@ func report(rows []line, results map[string]*result) error {
 			bad++
 		default:
 			good++
+			if row.screen {
+				verdict = "pass (screen)"
+			}
 			if sum.skipped > 0 {
 				verdict = "pass (skipped where stand-ins are missing: make standins)"
 			}
@@ -130,7 +144,7 @@ func report(rows []line, results map[string]*result) error {
 		}
 		fmt.Printf("%4d  %-44s  %-60s  %s\n", row.number, row.title, strings.Join(names, " "), verdict)
 	}
-	fmt.Printf("%d rows pass, %d fail, %d in scope have no test\n", good, bad, missing)
+	fmt.Printf("%d rows pass, %d fail, %d in scope have no test, %d screens were not tried\n", good, bad, missing, unseen)
 	if missing+bad > 0 {
 		return fmt.Errorf("%d rows fail and %d have no test", bad, missing)
 	}

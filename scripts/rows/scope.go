@@ -16,9 +16,11 @@ import (
 // inScope are the rows that work through the REST API and have a test.
 const inScope = "7-20, 22-24, 26-41, 43-159, 164-172, 175-197, 200-209, 212"
 
+// screens are the rows that are shown in a browser.
+const screens = "15, 18, 21, 25, 29, 33, 87, 152, 173, 174, 211"
+
 // The rows that need none. The lists are closed: nothing is added to them.
 var beside = []struct{ why, rows string }{
-	{"screen only", "15, 18, 21, 25, 29, 33, 87, 152, 173, 174, 211"},
 	{"documented, not built", "4, 5, 58, 70, 91"},
 	{"later: operate", "42, 160-163"},
 	{"later: apps", "210, 213"},
@@ -74,6 +76,12 @@ func chosen(only string) ([]int, error) {
 	return numbers(only)
 }
 
+// isScreen reports whether a row is shown in a browser.
+func isScreen(row int) bool {
+	list, err := numbers(screens)
+	return err == nil && slices.Contains(list, row)
+}
+
 // why says why a row needs no test; "" = it does.
 func why(row int) string {
 	for _, list := range beside {
@@ -81,7 +89,7 @@ func why(row int) string {
 			return list.why
 		}
 	}
-	if n, err := numbers(inScope); err == nil && slices.Contains(n, row) {
+	if n, err := numbers(inScope); err == nil && slices.Contains(n, row) || isScreen(row) {
 		return ""
 	}
 	return "not asked for here"
@@ -127,6 +135,9 @@ var rowName = regexp.MustCompile(`Row(\d+)_`)
 
 // rowsOf reads the numbers in the name of a test.
 func rowsOf(test string) (out []int) {
+	if rows := screenRows(test); rows != nil {
+		return rows
+	}
 	rest, ok := strings.CutPrefix(test, "Test")
 	for ok {
 		at := rowName.FindStringSubmatchIndex(rest)

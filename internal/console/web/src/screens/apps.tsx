@@ -1,9 +1,13 @@
-import { Badge, Group, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Text, TextInput } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
+import type { Schema } from '../api/client';
 import { useAll, useApps } from '../api/queries';
 import { number } from '../app/format';
+import { readyMade } from '../app/presets';
+import { useMay } from '../app/session';
 import { words } from '../app/words';
-import { AppMark, Empty, Failure, Loading } from '../ui/basics';
+import { AppMark, Empty, Failure, Loading, useAppName } from '../ui/basics';
 import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
 
@@ -16,6 +20,7 @@ export const authWords: Record<string, string> = {
 };
 
 export function Apps() {
+  const admin = useMay('admins');
   const apps = useApps();
   const presets = useAll('/v1/presets', {}, { fresh: 600_000 });
   const [text, setText] = useState('');
@@ -52,6 +57,19 @@ export function Apps() {
                   <AppMark app={a.id} /> {a.name}
                 </Group>
               }
+              actions={
+                admin && (
+                  <Button
+                    variant="default"
+                    component={Link}
+                    to="/new"
+                    search={{ left: a.id } as never}
+                    aria-label={`Set up a connection of ${a.name}`}
+                  >
+                    Set up
+                  </Button>
+                )
+              }
             >
               <dl className="facts">
                 <dt>Record types</dt>
@@ -60,10 +78,7 @@ export function Apps() {
                 <dd>{(a.auth ?? []).map((m) => authWords[m.kind] ?? m.kind).join(', ')}</dd>
                 <dt>Ready-made with</dt>
                 <dd>
-                  {(presets.data ?? [])
-                    .filter((p) => p.left === a.id || p.right === a.id)
-                    .map((p) => p.name)
-                    .join('; ') || <span className="blank">nothing yet; any pair can be set up</span>}
+                  <ReadyMade app={a.id} presets={presets.data ?? []} />
                 </dd>
                 <dt>Limits</dt>
                 <dd>
@@ -101,4 +116,33 @@ export function Apps() {
       )}
     </Page>
   );
+}
+
+/** ReadyMade lists the apps that an app is ready-made with; each opens to what travels, direction by direction. */
+function ReadyMade({ app, presets }: { app: string; presets: Schema<'Preset'>[] }) {
+  const admin = useMay('admins');
+  const nameOf = useAppName();
+  const mine = presets.filter((p) => p.left === app || p.right === app);
+  if (mine.length === 0) return <span className="blank">nothing yet; any pair can be set up</span>;
+  return mine.map((p) => (
+    <details key={p.id}>
+      <summary>{nameOf(p.left === app ? p.right : p.left)}: learn more</summary>
+      {p.description}.
+      <ul className="problem-items">
+        {readyMade(p).map((r) => (
+          <li key={r.way}>
+            <b>
+              {nameOf(r.from)} <Icon name="toRight" size={12} /> {nameOf(r.to)}
+            </b>
+            : {r.what.join('; ')}
+          </li>
+        ))}
+      </ul>
+      {admin && (
+        <Link className="link link-alone" to="/new" search={{ left: p.left, right: p.right }}>
+          Set up {nameOf(p.left)} and {nameOf(p.right)}
+        </Link>
+      )}
+    </details>
+  ));
 }
