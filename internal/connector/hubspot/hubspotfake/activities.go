@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -102,52 +103,69 @@ func (f *account) activities() []*object {
 // tooLong refuses a text that is longer than its property.
 func (p *property) tooLong(v string) bool { return p.max > 0 && utf8.RuneCountInString(v) > p.max }
 
-// abouts begins the names by which the knobs say, among the fields of an activity,
-// which records a user associates it with: "associations.contacts".
+// abouts begins the names by which the knobs say, among the fields of a record, with
+// which others a user associates it: "associations.companies", and with a label
+// "associations.companies.user_1". Several IDs stand between semicolons.
 const abouts = "associations."
 
-// about takes what a user's edit associates out of its fields. A blank ends all
-// associations with that object; a record takes their place.
+// about takes what a user's edit associates out of its fields. What is named takes the
+// place of all associations with that object, or of all with that label.
 func (f *account) about(o *object, fields map[string]string) (
 	rest map[string]string, relate func(id string), bad *apiError,
 ) {
 	rest = maps.Clone(fields)
 	var todo []func(id string)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		object, is := strings.CutPrefix(name, abouts)
+		word, is := strings.CutPrefix(name, abouts)
 		if !is {
 			continue
 		}
 		delete(rest, name)
+		object, label, _ := strings.Cut(word, ".")
 		to, ok := f.object(object)
-		if !ok || len(between(o, to)) == 0 {
+		if !ok || len(f.between(o, to)) == 0 {
 			return nil, nil, invalid("there is no association from %s to %s", o.name, object)
 		}
-		var far *end
-		if v := fields[name]; v != "" {
-			b, e := f.live(to, v)
+		k := plain(o, to)
+		if label != "" {
+			category, id, _ := strings.Cut(label, "_")
+			n, _ := strconv.Atoi(id)
+			if k, ok = f.kindOf(spec{strings.ToUpper(category) + "_DEFINED", n}); !ok || k.from != o.name || k.to != to.name {
+				return nil, nil, invalid("there is no label %s from %s to %s", label, o.name, object)
+			}
+		}
+		var far []end
+		for id := range strings.SplitSeq(fields[name], ";") {
+			if id == "" {
+				continue
+			}
+			b, e := f.live(to, id)
 			if e != nil {
 				return nil, nil, e
 			}
-			far = &b
+			far = append(far, b)
 		}
-		todo = append(todo, func(id string) {
-			a := end{o.name, id}
-			for _, e := range slices.Clone(f.edges[a]) {
-				if e.to.object == to.name {
-					f.part(a, e.to)
-				}
-			}
-			if far != nil {
-				f.associate(a, *far, plain(o, to))
-			}
-		})
+		todo = append(todo, func(id string) { f.reassociate(end{o.name, id}, to, k, far) })
 	}
 	return rest, func(id string) {
 		for _, do := range todo {
 			do(id)
 		}
 	}, nil
+}
+
+// reassociate leaves a record with exactly these associations of a kind.
+func (f *account) reassociate(a end, to *object, k kind, far []end) {
+	for _, e := range slices.Clone(f.edges[a]) {
+		if e.to.object == to.name && slices.Contains(e.kinds, k.id) && !slices.Contains(far, e.to) {
+			f.unlabel(a, e.to, k, sourceUser)
+		}
+	}
+	for _, b := range far {
+		if !slices.Contains(f.kindsOf(a, b), k.id) {
+			f.associate(a, b, k, sourceUser)
+		}
+	}
 }
 
 // edit is a user's create or update, with what it associates.

@@ -41,12 +41,33 @@ var kinds = append([]kind{
 	{"deals", "deals", 451, 451, "", "deal_to_deal"},
 }, activityKinds()...)
 
-func between(from, to *object) []kind {
-	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return k.from != from.name || k.to != to.name })
+// userDefined begins our numbers of the kinds that a portal's admins make: HubSpot
+// counts the types of each category by themselves, so that both have a type 1.
+const userDefined = 1 << 20
+
+// category is who made a kind, and shownID its number there.
+func (k kind) category() string {
+	if k.id > userDefined {
+		return "USER_DEFINED"
+	}
+	return "HUBSPOT_DEFINED"
+}
+
+func (k kind) shownID() int { return k.id % userDefined }
+
+// all are HubSpot's own kinds and the portal's.
+func (f *account) all() []kind { return append(slices.Clone(kinds), f.own...) }
+
+// between are the kinds from one object to another, the plain one first.
+func (f *account) between(from, to *object) []kind {
+	return slices.DeleteFunc(f.all(), func(k kind) bool { return k.from != from.name || k.to != to.name })
 }
 
 // plain is the association without a label, which each pair of objects has.
-func plain(from, to *object) kind { return between(from, to)[0] }
+func plain(from, to *object) kind {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.from == from.name && k.to == to.name })
+	return kinds[i]
+}
 
 // end is one side of an association.
 type end struct{ object, id string }
@@ -57,14 +78,65 @@ type edge struct {
 	kinds []int
 }
 
-// associate makes an association; a labelled one brings the plain one along (G4).
-func (f *account) associate(a, b end, k kind) {
+// associate makes an association; a labelled one brings the plain one along (G4), and
+// a new primary company takes the place of the one before (G5).
+func (f *account) associate(a, b end, k kind, by source) {
+	fresh := f.kindsOf(a, b) == nil
+	if k.label == primary && !slices.Contains(f.kindsOf(a, b), k.id) {
+		one, id := a, k.id
+		if a.object == "companies" {
+			one, id = b, k.back
+		}
+		for i, e := range f.edges[one] {
+			if slices.Contains(e.kinds, id) {
+				f.dropKind(e.to, one, f.inverse(id))
+				f.edges[one][i].kinds = slices.DeleteFunc(e.kinds, func(held int) bool { return held == id })
+			}
+		}
+	}
 	f.join(a, b, k.id)
 	f.join(b, a, k.back)
 	if k.label != "" {
 		from, _ := f.object(a.object)
 		to, _ := f.object(b.object)
-		f.associate(a, b, plain(from, to))
+		k := plain(from, to)
+		f.join(a, b, k.id)
+		f.join(b, a, k.back)
+	}
+	if fresh || k.label == primary {
+		f.tellEdge(a, b, k.label == primary, false, by)
+	}
+}
+
+// primary is the label of a record's main company.
+const primary = "Primary"
+
+func (f *account) inverse(id int) int {
+	all := f.all()
+	return all[slices.IndexFunc(all, func(k kind) bool { return k.id == id })].back
+}
+
+func (f *account) dropKind(a, b end, id int) {
+	for i, e := range f.edges[a] {
+		if e.to == b {
+			f.edges[a][i].kinds = slices.DeleteFunc(e.kinds, func(held int) bool { return held == id })
+		}
+	}
+}
+
+// tellEdge tells subscriptions of either end that an association was made or ended, or
+// became the primary one (W1). Nothing tells of other labels.
+func (f *account) tellEdge(a, b end, isPrimary, removed bool, by source) {
+	for _, pair := range [][2]end{{a, b}, {b, a}} {
+		from, _ := f.object(pair[0].object)
+		to, _ := f.object(pair[1].object)
+		if from.silent || to.silent {
+			continue
+		}
+		f.event(from, "associationChange", pair[0].id, by, map[string]any{
+			"associationType": strings.ToUpper(from.singular + "_to_" + to.singular), "fromObjectId": number(pair[0].id),
+			"toObjectId": number(pair[1].id), "associationRemoved": removed, "isPrimaryAssociation": isPrimary,
+		})
 	}
 }
 
@@ -81,6 +153,14 @@ func (f *account) join(a, b end, id int) {
 	}
 }
 
+// end ends an association, and tells of it.
+func (f *account) end(a, b end, by source) {
+	if f.kindsOf(a, b) != nil {
+		f.part(a, b)
+		f.tellEdge(a, b, false, true, by)
+	}
+}
+
 // part ends an association altogether.
 func (f *account) part(a, b end) {
 	for _, pair := range [][2]end{{a, b}, {b, a}} {
@@ -90,21 +170,13 @@ func (f *account) part(a, b end) {
 
 // unlabel ends one kind of an association; the plain one takes the labelled
 // ones with it (G4).
-func (f *account) unlabel(a, b end, k kind) {
+func (f *account) unlabel(a, b end, k kind, by source) {
 	if k.label == "" {
-		f.part(a, b)
+		f.end(a, b, by)
 		return
 	}
-	for _, side := range []struct {
-		a, b end
-		id   int
-	}{{a, b, k.id}, {b, a, k.back}} {
-		for i, e := range f.edges[side.a] {
-			if e.to == side.b {
-				f.edges[side.a][i].kinds = slices.DeleteFunc(e.kinds, func(id int) bool { return id == side.id })
-			}
-		}
-	}
+	f.dropKind(a, b, k.id)
+	f.dropKind(b, a, k.back)
 }
 
 // moveEdges gives a survivor the associations of the records merged into it.
@@ -180,7 +252,7 @@ type label struct {
 }
 
 func (k kind) shown() label {
-	l := label{Category: "HUBSPOT_DEFINED", Type: k.id}
+	l := label{Category: k.category(), Type: k.shownID()}
 	if k.label != "" {
 		l.Label = &k.label
 	}
@@ -219,6 +291,15 @@ func badAssociation(o *object, id string) *apiError {
 	return e
 }
 
+func (f *account) kindOf(s spec) (kind, bool) {
+	all := f.all()
+	i := slices.IndexFunc(all, func(k kind) bool { return k.category() == s.Category && k.shownID() == s.Type })
+	if i < 0 {
+		return kind{}, false
+	}
+	return all[i], true
+}
+
 // pick checks the kinds that a caller names.
 func (f *account) pick(from, to *object, fromID string, specs []spec) ([]kind, *apiError) {
 	if len(specs) == 0 {
@@ -226,18 +307,15 @@ func (f *account) pick(from, to *object, fromID string, specs []spec) ([]kind, *
 	}
 	var out []kind
 	for _, s := range specs {
-		if s.Category != "HUBSPOT_DEFINED" {
+		k, ok := f.kindOf(s)
+		if !ok {
 			return nil, invalid("there is no association type %d of the category %q", s.Type, s.Category)
 		}
-		i := slices.IndexFunc(kinds, func(k kind) bool { return k.id == s.Type })
-		if i < 0 {
-			return nil, invalid("there is no association type %d", s.Type)
-		}
-		if k := kinds[i]; k.from != from.name || k.to != to.name {
+		if k.from != from.name || k.to != to.name {
 			wrong, _ := f.object(k.from)
 			return nil, badAssociation(wrong, fromID)
 		}
-		out = append(out, kinds[i])
+		out = append(out, k)
 	}
 	return out, nil
 }
@@ -254,7 +332,12 @@ func (f *account) relate(from, to *object, in pairInput) (a, b end, made []kind,
 		return a, b, nil, bad
 	}
 	for _, k := range made {
-		f.associate(a, b, k)
+		if bad = f.tooMany(a, b, k); bad != nil {
+			return a, b, nil, bad
+		}
+	}
+	for _, k := range made {
+		f.associate(a, b, k, sourceAPI)
 	}
 	return a, b, made, nil
 }
@@ -276,11 +359,11 @@ func (f *account) checked(o *object, in []newAssociation) (func(id string), *api
 		if len(a.Types) == 0 {
 			return nil, invalid("an association needs types")
 		}
-		i := slices.IndexFunc(kinds, func(k kind) bool { return k.id == a.Types[0].Type && k.from == o.name })
-		if i < 0 {
+		first, ok := f.kindOf(a.Types[0])
+		if !ok || first.from != o.name {
 			return nil, invalid("there is no association type %d from %s", a.Types[0].Type, o.name)
 		}
-		to, _ := f.object(kinds[i].to)
+		to, _ := f.object(first.to)
 		b, bad := f.live(to, a.To.ID)
 		if bad != nil {
 			return nil, bad
@@ -291,11 +374,23 @@ func (f *account) checked(o *object, in []newAssociation) (func(id string), *api
 		}
 		for _, k := range ks {
 			links = append(links, link{b, k})
+			same := 0
+			for _, l := range links {
+				if l.k.id == k.id {
+					same++
+				}
+			}
+			if most := f.limits[k.id]; most > 0 && same > most {
+				return nil, overLimit(k, "", b.id, most)
+			}
+			if bad := f.tooMany(end{o.name, ""}, b, k); bad != nil {
+				return nil, bad
+			}
 		}
 	}
 	return func(id string) {
 		for _, l := range links {
-			f.associate(end{o.name, id}, l.to, l.k)
+			f.associate(end{o.name, id}, l.to, l.k, sourceAPI)
 		}
 	}, nil
 }
@@ -330,7 +425,7 @@ func (f *account) withAssociations(c *call, shown row) (row, *apiError) {
 func (f *account) named(o *object, id string, to *object) []namedEnd {
 	var out []namedEnd
 	for _, e := range f.edgesTo(o, id, to) {
-		for _, k := range between(o, to) {
+		for _, k := range f.between(o, to) {
 			if slices.Contains(e.kinds, k.id) {
 				out = append(out, namedEnd{e.to.id, k.name})
 			}
@@ -364,7 +459,7 @@ func (f *account) far(o *object, id string, to *object, after string, limit int)
 			return out, &paging{nextPage(out[limit-1].ID)}
 		}
 		types := []label{}
-		for _, k := range between(o, to) {
+		for _, k := range f.between(o, to) {
 			if slices.Contains(e.kinds, k.id) {
 				types = append(types, k.shown())
 			}

@@ -28,6 +28,7 @@ func (f *account) associationRoutes(add func(r fakekit.Route, scope string, e en
 		add(fakekit.Route{Pattern: "POST " + base + "/batch/archive", Write: true}, write, f.dropMany)
 		add(fakekit.Route{Pattern: "POST " + base + "/batch/labels/archive", Write: true}, write, f.unlabelMany)
 	}
+	f.labelRoutes(add)
 	const v3 = "/crm/v3/associations/{type}/{toType}"
 	add(fakekit.Route{Pattern: "GET " + v3 + "/types"}, read, f.types)
 	add(fakekit.Route{Pattern: "POST " + v3 + "/batch/read"}, read, f.readNamed)
@@ -137,7 +138,7 @@ func (f *account) dropAssociation(c *call) (int, any, *apiError) {
 	if e != nil {
 		return 0, nil, e
 	}
-	f.part(f.known(c.o, c.PathValue("id")), f.known(to, c.PathValue("toID")))
+	f.end(f.known(c.o, c.PathValue("id")), f.known(to, c.PathValue("toID")), sourceAPI)
 	return http.StatusNoContent, nil, nil
 }
 
@@ -147,7 +148,7 @@ func (f *account) labels(c *call) (int, any, *apiError) {
 		return 0, nil, e
 	}
 	out := []label{}
-	for _, k := range between(c.o, to) {
+	for _, k := range f.between(c.o, to) {
 		out = append(out, k.shown())
 	}
 	return http.StatusOK, map[string]any{"results": out}, nil
@@ -163,8 +164,8 @@ func (f *account) types(c *call) (int, any, *apiError) {
 		Name string `json:"name"`
 	}
 	out := []typeRow{}
-	for _, k := range between(c.o, to) {
-		out = append(out, typeRow{fmt.Sprint(k.id), k.name})
+	for _, k := range f.between(c.o, to) {
+		out = append(out, typeRow{fmt.Sprint(k.shownID()), k.name})
 	}
 	return http.StatusOK, map[string]any{"results": out}, nil
 }
@@ -280,7 +281,7 @@ func (f *account) dropMany(c *call) (int, any, *apiError) {
 	}
 	for _, i := range in.Inputs {
 		for _, far := range i.To {
-			f.part(f.known(c.o, i.From.ID), f.known(to, far.ID))
+			f.end(f.known(c.o, i.From.ID), f.known(to, far.ID), sourceAPI)
 		}
 	}
 	return http.StatusNoContent, nil, nil
@@ -297,7 +298,7 @@ func (f *account) unlabelMany(c *call) (int, any, *apiError) {
 			return 0, nil, e
 		}
 		for _, k := range ks {
-			f.unlabel(f.known(c.o, in.From.ID), f.known(to, in.To.ID), k)
+			f.unlabel(f.known(c.o, in.From.ID), f.known(to, in.To.ID), k, sourceAPI)
 		}
 	}
 	return http.StatusNoContent, nil, nil

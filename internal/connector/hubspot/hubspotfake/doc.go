@@ -8,6 +8,7 @@
 //   - G2 https://developers.hubspot.com/docs/guides/crm/using-object-apis
 //   - G3 https://developers.hubspot.com/docs/api-reference/search/guide.md
 //   - G4 https://developers.hubspot.com/docs/api-reference/latest/crm/associations/associate-records/guide
+//   - G5 https://developers.hubspot.com/docs/api-reference/latest/crm/associations/associations-schema/guide
 //   - E1 https://developers.hubspot.com/docs/api-reference/error-handling
 //   - E2 https://developers.hubspot.com/changelog/simplifying-batch-update-response-codes-for-crm-v3-apis
 //   - N1 https://developers.hubspot.com/docs/api-reference/crm-notes-v3/guide

@@ -46,13 +46,16 @@ type Fake struct{ account *account }
 // account is what the handlers work on, with the core's lock held.
 type account struct {
 	*fakekit.Core
-	objects []*object
-	owners  []owner
-	calls   int
-	lastID  int64
-	eventID int64
-	edges   map[end][]edge
-	audits  []audit // of pipelines and stages, oldest first
+	objects   []*object
+	owners    []owner
+	calls     int
+	lastID    int64
+	eventID   int64
+	edges     map[end][]edge
+	own       []kind // that admins of the portal made
+	lastLabel int
+	limits    map[int]int // of a kind, with how many records one may be associated by it
+	audits    []audit     // of pipelines and stages, oldest first
 
 	refuseStages bool     // knob: a lifecycle stage that moves backwards is 400, not kept in silence
 	portal       int      // knob: the ID of the account
@@ -80,7 +83,7 @@ func New(cfg fakekit.Config) *Fake {
 		{"7003", "kim@example.org", "Kim", "Muster", false},
 	}
 	f.objects = append([]*object{f.contacts(), f.companies(), f.deals()}, f.activities()...)
-	f.edges = map[end][]edge{}
+	f.edges, f.limits = map[end][]edge{}, map[int]int{}
 	for _, o := range f.objects {
 		o.table = f.NewTable(o.name)
 		o.groups = []*propertyGroup{

@@ -41,6 +41,9 @@ func (f *account) event(o *object, verb, id string, by source, extra map[string]
 	case "deletion":
 		data["changeFlag"] = "DELETED"
 	}
+	if verb == "associationChange" {
+		delete(data, "objectId") // it names both ends
+	}
 	for k, v := range extra {
 		data[k] = v
 	}
