@@ -41,6 +41,12 @@ type partners struct {
 
 func newPartners() *partners { return &partners{known: map[namedRecord]partner{}} }
 
+// Asked implements mapping.Partners.
+func (p *partners) Asked(sync crm.SyncID, side crm.Side, id string) bool {
+	_, asked := p.known[namedRecord{sync, side, crm.RecordID(id)}]
+	return asked
+}
+
 // Key implements mapping.Partners.
 func (p *partners) Key(sync crm.SyncID, side crm.Side, id string) (key string, ok bool) {
 	found, asked := p.known[namedRecord{sync, side, crm.RecordID(id)}]
@@ -88,9 +94,7 @@ func (s *session) meetPartners(ctx context.Context, side crm.Side, records ...*c
 	for _, f := range s.set.References(side) {
 		for _, r := range records {
 			if r != nil {
-				for _, id := range mapping.RecordsNamed(r.Fields[f.Name]) {
-					asked = append(asked, namedRecord{f.Sync, side, crm.RecordID(id)})
-				}
+				asked = append(asked, allNamed(f.Sync, side, r.Fields[f.Name])...)
 			}
 		}
 	}
@@ -106,7 +110,7 @@ func (s *session) meetPastPartners(ctx context.Context, side crm.Side, past []ma
 	for _, f := range s.set.References(side) {
 		for i := range past {
 			for _, v := range past[i][f.Name] {
-				asked = append(asked, named1(f.Sync, side, v)...)
+				asked = append(asked, allNamed(f.Sync, side, v)...)
 			}
 		}
 	}
@@ -122,11 +126,20 @@ func (s *session) meetChosen(ctx context.Context, us []*unit) error {
 	for _, f := range s.set.References(crm.Left) {
 		for _, u := range us {
 			if r, chosen := u.resolutions[f.Mapping]; chosen && r.Value != nil {
-				asked = append(asked, named1(f.Sync, crm.Left, *r.Value)...)
+				asked = append(asked, allNamed(f.Sync, crm.Left, *r.Value)...)
 			}
 		}
 	}
 	return s.partners.meet(ctx, s, asked)
+}
+
+// allNamed are the records that a value names.
+func allNamed(sync crm.SyncID, side crm.Side, v crm.Value) []namedRecord {
+	var out []namedRecord
+	for _, id := range mapping.RecordsNamed(v) {
+		out = append(out, namedRecord{sync, side, crm.RecordID(id)})
+	}
+	return out
 }
 
 // named1 is the record that a value names, the first of several, as a list.
@@ -230,9 +243,28 @@ func (b *books) awaits(u *unit) {
 		if u.link != nil && !orphan && !u.hint.Force && u.decision.Base[f.Mapping].Same(u.link.Base[f.Mapping]) {
 			continue
 		}
+		if m.JoinsSeveral() {
+			b.awaitsSome(u, m)
+			continue
+		}
 		for _, n := range named1(m.Joins(), side, r.Fields[m.Names(side)[0]]) {
 			b.waiting = append(b.waiting, awaitedItem{
 				V: 1, Sync: n.sync, Side: side, Partner: n.id, Record: r.ID, At: s.Now(),
+			})
+		}
+	}
+}
+
+// awaitsSome is awaits for a field of several references: of either side, those without a twin.
+func (b *books) awaitsSome(u *unit, m *mapping.Compiled) {
+	for _, side := range crm.Sides {
+		r := u.rec.Get(side)
+		if r == nil || !m.Allows(crm.WayTo(side.Other())) {
+			continue
+		}
+		for _, id := range m.Unlinked(side, r.Fields[m.Names(side)[0]]) {
+			b.waiting = append(b.waiting, awaitedItem{
+				V: 1, Sync: m.Joins(), Side: side, Partner: crm.RecordID(id), Record: r.ID, At: b.s.Now(),
 			})
 		}
 	}

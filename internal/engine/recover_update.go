@@ -292,11 +292,11 @@ func (s *session) landedOtherwise(
 	return entry, ok, nil
 }
 
-// halfMoved reports whether a reference names several records: then nothing tells
+// halfMoved reports whether a reference that stands for one record names several: then nothing tells
 // whether the one that was to go is there still because the app stopped between the
 // two steps of a move. The next look makes it so, or finds that it is.
 func halfMoved(m *mapping.Compiled, side crm.Side, f crm.Fields) bool {
-	return m.Joins() != "" && len(mapping.RecordsNamed(f[m.Names(side)[0]])) > 1
+	return m.Joins() != "" && !m.JoinsSeveral() && len(mapping.RecordsNamed(f[m.Names(side)[0]])) > 1
 }
 
 // stands reports whether a record still holds the user's value that this write

@@ -333,6 +333,9 @@ func (c *compiler) chooseDomain() domain {
 	}
 	if c.m.Joins != "" {
 		left.typ, right.typ = orType(left.typ, crm.TypeReference), orType(right.typ, crm.TypeReference)
+		if left.several() && right.several() {
+			return domainReferences
+		}
 		return domainReference
 	}
 	natural := c.row().natural

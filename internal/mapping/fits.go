@@ -79,6 +79,42 @@ func (f *Fit) reason(lossy bool) string {
 	return "a text is tried as it is; a value that does not fit fails its field"
 }
 
+// Joint says what becomes of references that an association joins, of which either
+// side's field may name one record or any number.
+type Joint struct {
+	Left, Right string // "one" or "several"
+	Means       string
+}
+
+// Joints is the table of associations, made by compiling one of each kind.
+func Joints() []Joint {
+	var out []Joint
+	kinds := []string{"one", "several"}
+	for l, left := range kinds {
+		for r, right := range kinds {
+			field := func(name string, several bool) map[string]crm.Field {
+				return map[string]crm.Field{name: {Name: name, Type: crm.TypeReference, Multiple: several}}
+			}
+			c, problems := Compile(crm.Mapping{ID: "m", Left: []string{"l"}, Right: []string{"r"}, Joins: "s"}, Env{
+				Left: field("l", l == 1), Right: field("r", r == 1),
+			})
+			means := "the twin of the record that the other side names"
+			switch {
+			case len(problems) > 0:
+				means = problems[0].Detail
+			case c.JoinsSeveral():
+				means = "the twins of all records that the other side names, merged as a set: what either side added or took " +
+					"away since the last agreement travels, the last one too; what has no twin waits and stays where it is"
+			case l != r:
+				means = "of several the one that both sides agreed on counts, or else one that the other side names too, or the " +
+					"one with the lowest ID; a write takes its place, and what stands beside it stays"
+			}
+			out = append(out, Joint{left, right, means})
+		}
+	}
+	return out
+}
+
 // compiles answers the code of what is wrong with a mapping of two types; "" =
 // nothing.
 func compiles(from, to crm.FieldType, word crm.TransformType, way crm.Direction) string {

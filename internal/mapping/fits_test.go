@@ -22,6 +22,9 @@ func TestFitsAreAsWritten(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s\n", text)
 	}
+	for _, j := range Joints() {
+		fmt.Fprintf(&out, "%+v\n", j)
+	}
 	for _, tr := range Transforms() {
 		fmt.Fprintf(&out, "%+v\n", tr)
 	}

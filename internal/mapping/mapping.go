@@ -100,7 +100,7 @@ func (c *Compiled) Names(side crm.Side) []string { return slices.Clone(c.end(sid
 func (c *Compiled) Allows(w crm.Way) bool { return c.spec.On() && c.spec.Direction.Allows(w) }
 
 // IsSet reports whether values are lists to be merged as sets.
-func (c *Compiled) IsSet() bool { return c.domain == domainSet }
+func (c *Compiled) IsSet() bool { return c.domain == domainSet || c.domain == domainReferences }
 
 // IsCheckbox reports whether values are yes or no.
 func (c *Compiled) IsCheckbox() bool { return c.domain == domainBool }
@@ -168,7 +168,7 @@ func (c *Compiled) RenderFrom(side crm.Side, v crm.Value, current, source crm.Fi
 	if c.isConstant(side) || (len(e.names) > 1 && c.domain != domainName) {
 		return nil, c.fail(e, CodeOneWay, "this mapping only reads the field")
 	}
-	if v.Blank() {
+	if v.Blank() && c.domain != domainReferences { // of which some may have to stay
 		return emptied(e, current), nil
 	}
 	want, err := c.write(e, v, current, source)

@@ -44,8 +44,11 @@ func (c *Compiled) Knows(side crm.Side, v crm.Value) bool {
 	ok := true
 	switch {
 	case v.Blank():
-	case c.domain == domainReference:
-		_, ok = c.partnerOf(side, v.Text())
+	case c.domain == domainReference, c.domain == domainReferences:
+		for _, key := range RecordsNamed(v) {
+			_, live := c.partnerOf(side, key)
+			ok = ok && live
+		}
 	case c.NamesUsers(side):
 		_, ok = c.userOf(side, v.Text())
 	case c.domain == domainOwner:

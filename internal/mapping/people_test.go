@@ -33,6 +33,8 @@ func (staff) ID(side crm.Side, email string) (string, bool) {
 // links are of one sync: a pair, and a left record that lost a merge.
 type links struct{}
 
+func (links) Asked(sync crm.SyncID, _ crm.Side, _ string) bool { return sync == "firms" }
+
 func (links) Key(sync crm.SyncID, side crm.Side, id string) (string, bool) {
 	if sync != "firms" {
 		return "", false

@@ -1,6 +1,10 @@
 package mapping
 
-import "github.com/lockstep-crm/lockstep/internal/crm"
+import (
+	"slices"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+)
 
 // CodePartnerNotLinked says of a reference that the record it names has no twin
 // in the other app: nothing is written there. It fails nothing.
@@ -9,6 +13,8 @@ const CodePartnerNotLinked = "partner_not_linked"
 // Partners tells which records the links of a sync join. It only knows what was
 // asked for before.
 type Partners interface {
+	// Asked reports whether it was asked for the record.
+	Asked(sync crm.SyncID, side crm.Side, id string) bool
 	// Key returns the canonical form of a record that a field of a side names: the
 	// ID of the left record of its pair. What lost a merge is its survivor. ok is
 	// false where the record has no twin; of a left one the key is the same then.
@@ -32,16 +38,21 @@ func (c *Compiled) WithPartners(p Partners) *Compiled {
 // Joins returns the sync whose links join what the fields of an association name;
 // "" for every other mapping.
 func (c *Compiled) Joins() crm.SyncID {
-	if c.domain != domainReference {
+	if c.domain != domainReference && c.domain != domainReferences {
 		return ""
 	}
 	return c.spec.Joins
 }
 
+// JoinsSeveral reports whether both fields of an association name any number of
+// records. Then its values are the sets of those that have a twin; the others stay
+// where they are, and are added on the other side when they have one.
+func (c *Compiled) JoinsSeveral() bool { return c.domain == domainReferences }
+
 // Lack is why a field is left apart whose value the other app does not have, and
 // the code that says so.
 func (c *Compiled) Lack() (crm.Reason, string) {
-	if c.domain == domainReference {
+	if c.Joins() != "" {
 		return crm.ReasonNotLinked, CodePartnerNotLinked
 	}
 	return crm.ReasonUnknownOwner, CodeUnknownOwner
@@ -58,7 +69,12 @@ func (c *Compiled) Out(side crm.Side, raw crm.Value) (code string, ok bool) {
 
 // LackRemark says of a side's field that nothing could be written to it.
 func (c *Compiled) LackRemark(side crm.Side) string {
-	if c.domain != domainReference {
+	switch c.domain {
+	case domainReferences:
+		return string(side) + " field " + c.end(side).names[0] + ": some of the records that the other side names have no " +
+			"linked twin here in the sync " + string(c.spec.Joins) + "; each is added when its twin is linked"
+	case domainReference:
+	default:
 		return c.UserRemark(side)
 	}
 	return string(side) + " field " + c.end(side).names[0] + ": what the other side names has no linked twin here in " +
@@ -118,6 +134,60 @@ func (c *Compiled) rawReference(e *end, v, _ crm.Value) (crm.Value, error) {
 	}
 	return crm.TextValue(id), nil
 }
+
+// Unlinked are the records that a raw field of a side of several references names and
+// that have no twin to be named on the other.
+func (c *Compiled) Unlinked(side crm.Side, raw crm.Value) []string {
+	if !c.JoinsSeveral() {
+		return nil
+	}
+	return slices.DeleteFunc(RecordsNamed(raw), func(id string) bool { _, ok := c.keyOf(side, id); return ok })
+}
+
+// keyOf is what a record stands for whose pair is whole.
+func (c *Compiled) keyOf(side crm.Side, id string) (key string, ok bool) {
+	if c.partners == nil {
+		return "", false
+	}
+	if key, ok = c.partners.Key(c.spec.Joins, side, id); !ok {
+		return "", false
+	}
+	_, ok = c.partnerOf(side, key)
+	return key, ok
+}
+
+// parseReferences reads the records that have a twin. One that nobody asked for cannot
+// be told from one that has none, and would look as if it had been taken out: then the
+// field cannot be read.
+func (c *Compiled) parseReferences(e *end, raw crm.Value) (crm.Value, bool) {
+	var keys []string
+	for _, id := range RecordsNamed(raw) {
+		if c.partners == nil || !c.partners.Asked(c.spec.Joins, e.side, id) {
+			return crm.Value{}, false
+		}
+		if key, ok := c.keyOf(e.side, id); ok {
+			keys = append(keys, key)
+		}
+	}
+	return setOf(keys), true
+}
+
+// rawReferences writes the records of the side that keys stand for, beside those that
+// are named there and have no twin.
+func (c *Compiled) rawReferences(e *end, v, current crm.Value) (crm.Value, error) {
+	ids := c.Unlinked(e.side, current)
+	for _, key := range RecordsNamed(v) {
+		id, ok := c.partnerOf(e.side, key)
+		if !ok {
+			return crm.Value{}, c.fail(e, CodePartnerNotLinked, "a record has no linked twin here")
+		}
+		ids = append(ids, id)
+	}
+	return setOf(ids), nil
+}
+
+// several reports whether a side's field holds any number of values.
+func (e *end) several() bool { return e.known && len(e.fields) == 1 && e.fields[0].Multiple }
 
 // checkReferences refuses an association of fields that name no records.
 func (c *compiler) checkReferences() {

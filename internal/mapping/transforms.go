@@ -20,11 +20,12 @@ const (
 	domainBool
 	domainDate
 	domainDateTime
-	domainOption    // one of a set
-	domainSet       // several, as a set
-	domainHost      // a web address, compared by its domain
-	domainOwner     // a user, as the e-mail address
-	domainReference // a record of another sync, as the left one of its pair
+	domainOption     // one of a set
+	domainSet        // several, as a set
+	domainHost       // a web address, compared by its domain
+	domainOwner      // a user, as the e-mail address
+	domainReference  // a record of another sync, as the left one of its pair
+	domainReferences // several of them that have a twin, as a set
 )
 
 // codec reads and writes the values of a domain.
@@ -99,6 +100,10 @@ var codecs = [...]codec{
 	domainReference: {
 		code: CodePartnerNotLinked, parse: (*Compiled).parseReference, render: (*Compiled).rawReference,
 		normal: func(_ *Compiled, _ *end, v crm.Value) (crm.Value, bool) { return textOrNull(plainText(v)), true },
+	},
+	domainReferences: {
+		code: CodePartnerNotLinked, parse: (*Compiled).parseReferences, render: (*Compiled).rawReferences,
+		normal: func(_ *Compiled, _ *end, v crm.Value) (crm.Value, bool) { return setOf(RecordsNamed(v)), true },
 	},
 }
 

@@ -50,12 +50,13 @@ func (c *Compiled) asItIs(e *end, raw crm.Value) crm.Value {
 
 // misfits are what an admin reads; they never quote the value.
 var misfits = map[string]string{
-	CodeNotANumber:   "the value is not a plain number; use digits with a point for decimals",
-	CodeNotABoolean:  "the value is neither true nor false",
-	CodeNotADate:     "the value is not a date of the form 2026-01-31",
-	CodeNotADateTime: "the value is not a date and time of the form 2026-01-31T13:45:00Z",
-	CodeNotAnEmail:   "the value is not an e-mail address",
-	CodeUnmapped:     "the option map gives this option's name to another option; add the option to the map",
+	CodeNotANumber:       "the value is not a plain number; use digits with a point for decimals",
+	CodeNotABoolean:      "the value is neither true nor false",
+	CodeNotADate:         "the value is not a date of the form 2026-01-31",
+	CodeNotADateTime:     "the value is not a date and time of the form 2026-01-31T13:45:00Z",
+	CodeNotAnEmail:       "the value is not an e-mail address",
+	CodePartnerNotLinked: "which of the records are linked is not known yet",
+	CodeUnmapped:         "the option map gives this option's name to another option; add the option to the map",
 }
 
 // parse returns the canonical form of a raw value that is not blank, or a code.

@@ -117,6 +117,10 @@ func (s *Settings) Refers() bool {
 // half-way is seen as one that has not been made; or else one that the other side names
 // as well, or the first.
 func (c *cell) chooseOne() {
+	if c.m.JoinsSeveral() {
+		c.shown = c.raw
+		return
+	}
 	for side, word := range crm.Sides {
 		there := namedThere(c.m, crm.Sides[1-side], c.raw[1-side])
 		c.shown[side], c.others[side] = oneNamed(c.m, word, c.raw[side],
@@ -147,7 +151,7 @@ func namedThere(m *mapping.Compiled, side crm.Side, raw crm.Fields) (out []crm.V
 func oneNamed(
 	m *mapping.Compiled, side crm.Side, raw crm.Fields, wishes ...func(crm.Value) bool,
 ) (crm.Fields, []string) {
-	if m.Joins() == "" {
+	if m.Joins() == "" || m.JoinsSeveral() {
 		return raw, nil
 	}
 	name := m.Names(side)[0]
@@ -165,6 +169,42 @@ func oneNamed(
 	out := maps.Clone(raw)
 	out[name] = crm.TextValue(all[chosen])
 	return out, slices.Delete(all, chosen, chosen+1)
+}
+
+// unlinked are the records that a reference of a side names, to any number, and that
+// wait for a twin before the other side can name it.
+func (one *spec) unlinked(side int, f crm.Fields) []string {
+	if !one.open[1-side] || !one.m.JoinsSeveral() {
+		return nil
+	}
+	return one.m.Unlinked(crm.Sides[side], f[one.names[side][0]])
+}
+
+// await remembers beside what both sides name that one of them names records without a
+// twin, so that the record is looked at again when there is one. It changes nothing of
+// what was decided: what has no twin stays where it is.
+func (c *cell) await() {
+	if c.keep || c.differs || c.filtered || !c.m.JoinsSeveral() {
+		return
+	}
+	for side := range c.raw {
+		if len(c.unlinked(side, c.raw[side])) == 0 {
+			continue
+		}
+		rest := c.v
+		for i := range rest {
+			if c.write[i] {
+				rest[i] = c.after
+			}
+		}
+		if !c.write[0] && !c.write[1] {
+			c.rule = RuleSettled
+		}
+		c.lacks = crm.Sides[1-side]
+		why, _ := c.m.Lack()
+		c.differ(why, rest)
+		return
+	}
 }
 
 // besides adds to what is written of a reference the other records that it names, which

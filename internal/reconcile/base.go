@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
 // memory is what is known of the past of one mapping of one pair.
@@ -166,7 +167,11 @@ func (one *spec) rawPrint(side int, f crm.Fields) string {
 	var b strings.Builder
 	blank := true
 	for _, name := range one.names[side] {
-		print := crm.Fingerprint(f[name])
+		v := f[name]
+		if one.m != nil && one.m.JoinsSeveral() { // in no order
+			v = crm.ListValue(slices.Sorted(slices.Values(mapping.RecordsNamed(v)))...)
+		}
+		print := crm.Fingerprint(v)
 		blank = blank && print == ""
 		b.WriteString(print)
 		b.WriteByte('.')

@@ -239,6 +239,10 @@ func (m *merger) backward(source int, now time.Time) {
 		}
 		var again FieldDecision
 		m.field(one, &again, nil, false, false)
+		if again.Reason == crm.ReasonNotLinked && out.Rule == RuleFillBlank { // of several some are written
+			out.Reason, out.Lacks, out.Code, out.Detail = again.Reason, again.Lacks, again.Code, again.Detail
+			continue
+		}
 		if again.Rule != RuleAgreed && again.Rule != RuleClosed || out.Rule == RuleClosed {
 			*out = again
 		}

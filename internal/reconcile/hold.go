@@ -19,8 +19,8 @@ func (s *Settings) Agrees(side crm.Side, r *crm.Record, base crm.Base) bool {
 		if one.m == nil {
 			continue
 		}
-		m, v, err := one.remembered(side, r, base)
-		if err != nil || m.kind == unknown || m.moved(side.Index(), v) {
+		m, strays, err := one.remembered(side, r, base)
+		if err != nil || m.kind == unknown || strays {
 			return false
 		}
 	}
@@ -36,23 +36,25 @@ func (s *Settings) Strays(side crm.Side, r *crm.Record, base crm.Base) bool {
 		if one.problem != nil || one.m == nil {
 			continue
 		}
-		if m, v, err := one.remembered(side, r, base); err == nil && m.moved(side.Index(), v) {
+		if _, strays, err := one.remembered(side, r, base); err == nil && strays {
 			return true
 		}
 	}
 	return false
 }
 
-// remembered is what the base says of a mapping, and what a side's record holds.
-func (one *spec) remembered(side crm.Side, r *crm.Record, base crm.Base) (m memory, v crm.Value, err error) {
+// remembered is what the base says of a mapping, and whether a side's record holds
+// something else: records without a twin, too, that are not known to be waited for.
+func (one *spec) remembered(side crm.Side, r *crm.Record, base crm.Base) (m memory, strays bool, err error) {
 	var raw [2]crm.Fields
 	raw[side.Index()] = r.Fields
 	m = one.recall(base, raw, occasion{})
 	shown, _ := oneNamed(one.m, side, r.Fields, func(v crm.Value) bool {
 		return m.kind == agreed && !m.moved(side.Index(), v)
 	})
-	v, err = one.m.Canonical(side, shown)
-	return m, v, err
+	v, err := one.m.Canonical(side, shown)
+	strays = m.moved(side.Index(), v) || m.kind == agreed && len(one.unlinked(side.Index(), r.Fields)) > 0
+	return m, strays, err
 }
 
 // Holds reports whether fields, as an app answered a write, hold the canonical

@@ -266,6 +266,7 @@ func (m *merger) field(one *spec, out *FieldDecision, base crm.Base, protected, 
 	}
 	c.decide()
 	m.brake(c, out)
+	c.await()
 	raw, err := m.render(c)
 	if err != nil {
 		m.failBy(one, out, err)

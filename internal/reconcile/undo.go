@@ -247,6 +247,15 @@ func (t *takeBack) side(
 		code = KeptNotClearable
 	default:
 		write = before
+		if one.m.JoinsSeveral() { // who has no twin was not our doing, and stays
+			v, err := one.m.Canonical(crm.Sides[side], before)
+			if err == nil {
+				write, err = one.m.Render(crm.Sides[side], v, raw)
+			}
+			if err != nil {
+				return nil, KeptUnfit
+			}
+		}
 	}
 	return write, code
 }
