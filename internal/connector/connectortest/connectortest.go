@@ -63,6 +63,9 @@ type Harness struct {
 	// WriteCalls is how many requests one call of BatchWrite may take, where an app's
 	// writes need to know what they replace; 0 = one.
 	WriteCalls int
+	// FieldCalls is how many requests a list of fields takes, where an app describes them
+	// in several places; 0 = one.
+	FieldCalls int
 	// WriteAt is where the write itself goes among them, as a fault's endpoint, "" = it is
 	// the first request.
 	WriteAt string

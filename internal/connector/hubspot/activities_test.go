@@ -259,9 +259,6 @@ func TestWritesOfAssociationsThatCannotBe(t *testing.T) {
 		"one of two is no": {
 			connector.Write{Op: connector.Update, ID: "1", Fields: abouts(aboutContacts, "7 ../8")}, fault.Invalid,
 		},
-		"with an upsert": {connector.Write{
-			Op: connector.Upsert, Key: connector.Key{Field: "ext", Value: "1"}, Fields: abouts(aboutContacts, "7"),
-		}, fault.Unsupported},
 	} {
 		out, err := c.BatchWrite(t.Context(), "notes", []connector.Write{w.Write})
 		if err == nil {

@@ -74,7 +74,7 @@ func (a *account) BatchFind(
 	if field.FindBy != "" {
 		holding = append(holding, field.FindBy)
 	}
-	fields, about := apart(object, fields)
+	fields, edges := apart(object, fields)
 	asked := append(slices.Clone(holding), fields...)
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
@@ -105,7 +105,7 @@ func (a *account) BatchFind(
 	for i := range found {
 		records[i] = &found[i].Record
 	}
-	if err := a.tellAbout(ctx, op, object, records, about); err != nil {
+	if err := a.tellEnds(ctx, op, object, records, edges); err != nil {
 		return nil, err
 	}
 	return rows.Match{Fold: fold}.Hand(values, found), nil

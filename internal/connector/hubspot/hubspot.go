@@ -155,7 +155,7 @@ var oauth = &rest.OAuth{ //nolint:gosec // addresses, and no credentials
 // needs are the scopes of an object. Those of contacts are those of activities, too.
 // Source: docs/api-reference/2026-03, the scopes of each call.
 func needs(object string, write bool) [][]string {
-	if _, about := activityTypes[object]; about {
+	if activityLabels[object] != "" {
 		object = contacts
 	}
 	if !slices.ContainsFunc(aboutObjects, func(o crm.Object) bool { return o.ID == object }) {

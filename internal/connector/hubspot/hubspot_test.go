@@ -73,7 +73,7 @@ func harness() connectortest.Harness {
 			`{"status":"COMPLETE","results":[],"errors":[{"category":"VALIDATION_ERROR"}]}`,
 			`{"status":"COMPLETE","results":[],"errors":[{"message":"what"}]}`, `{"status":"COMPLETE","results":[],"errors":[7]}`,
 		},
-		Settle: 2 * time.Minute,
+		Settle: 2 * time.Minute, FieldCalls: 3,
 	}
 }
 

@@ -29,7 +29,7 @@ func (a *account) BatchRead(
 	if err != nil {
 		return nil, err
 	}
-	fields, about := apart(object, fields)
+	fields, edges := apart(object, fields)
 	missing := fault.New(op, fault.NotFound, "", "HubSpot has no such record")
 	return rows.Read(ctx, ids, id, missing, func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
 		found, strange, bad, err := a.readRows(ctx, op, base, asked, batchReadBody{Properties: withMerged(fields)})
@@ -48,7 +48,7 @@ func (a *account) BatchRead(
 				out[id] = connector.Read{Err: bad[id]}
 			}
 		}
-		if err := a.tellAbout(ctx, op, object, live, about); err != nil {
+		if err := a.tellEnds(ctx, op, object, live, edges); err != nil {
 			return nil, err
 		}
 		for i := range strange { // records that were asked for and live on in others

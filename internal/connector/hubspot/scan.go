@@ -31,14 +31,14 @@ type source struct {
 
 	op, object, base string
 	fields           []string // properties
-	about            []string // objects with which associations are asked for
+	edges            []edge   // associations
 }
 
 func (a *account) source(object string, fields []string) (source, error) {
 	op := "hubspot: list " + object
 	base, err := path(op, objectsPath, object)
-	fields, about := apart(object, fields)
-	return source{account: a, op: op, object: object, base: base, fields: fields, about: about}, err
+	fields, edges := apart(object, fields)
+	return source{account: a, op: op, object: object, base: base, fields: fields, edges: edges}, err
 }
 
 // Since implements scan.Source. Offsets end at 10,000 results, so each page is
@@ -86,7 +86,7 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 		err = s.fill(ctx, res.Records)
 	}
 	if err == nil {
-		err = s.tellAbout(ctx, s.op, s.object, pointers(res.Records), s.about)
+		err = s.tellEnds(ctx, s.op, s.object, pointers(res.Records), s.edges)
 	}
 	return res, err
 }
@@ -156,7 +156,7 @@ func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 		err = s.fill(ctx, records)
 	}
 	if err == nil {
-		err = s.tellAbout(ctx, s.op, s.object, pointers(records), s.about)
+		err = s.tellEnds(ctx, s.op, s.object, pointers(records), s.edges)
 	}
 	return scan.Result{Records: records, Next: out.Paging.Next.After, Total: -1, Now: a.Now}, err
 }

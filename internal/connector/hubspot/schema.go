@@ -103,7 +103,8 @@ func (a *account) Fields(ctx context.Context, object string) ([]crm.Field, error
 	if len(fields) == 0 {
 		return nil, rest.Malformed(r, "HubSpot lists no properties")
 	}
-	return append(fields, aboutFields(object)...), nil
+	edges, err := a.edgeFields(ctx, object)
+	return append(fields, edges...), err
 }
 
 // searchable names the property that HubSpot calculates of a phone number for

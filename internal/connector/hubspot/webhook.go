@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -59,6 +60,7 @@ type hookEvent struct {
 	OccurredAt json.Number   `json:"occurredAt"`
 	ObjectID   json.Number   `json:"objectId"`
 	From       json.Number   `json:"fromObjectId"`
+	FromType   string        `json:"fromObjectTypeId"`
 	Primary    json.Number   `json:"primaryObjectId"`
 	Merged     []json.Number `json:"mergedObjectIds"`
 	New        json.Number   `json:"newObjectId"`
@@ -110,7 +112,7 @@ func (e *hookEvent) events() ([]connector.Event, bool) {
 		return nil, false
 	}
 	if noun == "object" {
-		noun = e.ObjectType
+		noun = cmp.Or(e.ObjectType, e.FromType)
 	}
 	out := connector.Event{
 		Kind: hookKinds[verb], Object: hookObjects[noun], ID: crm.RecordID(e.ObjectID), ExternalID: e.PortalID.String(),

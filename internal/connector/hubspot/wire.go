@@ -80,7 +80,8 @@ type writeBody struct {
 
 	Associations []newAssociation `json:"associations,omitempty"` // of a create
 
-	about map[string][]string // by object, the records that an activity is to be about
+	ends     map[edge][]string // the records that it is to be associated with
+	upserted string            // the record that an upsert made or found
 }
 
 type searchBody struct {

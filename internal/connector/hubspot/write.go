@@ -30,7 +30,7 @@ func (a *account) BatchWrite(
 	if err != nil || len(b.Rows) == 0 {
 		return b.outcome(err)
 	}
-	if b.Kind == connector.Update && activityTypes[object] != nil {
+	if b.Kind == connector.Update {
 		if err := b.relate(ctx, a, object); err != nil {
 			return nil, b.inPart(err)
 		}
@@ -62,6 +62,17 @@ func (a *account) BatchWrite(
 	if b.got, err = a.client.Call(ctx, b.call, &ans); err != nil {
 		return b.refused(err)
 	}
+	if b.Kind == connector.Upsert { // which associates nothing by itself
+		b.moved = true
+		for i := range ans.Results {
+			if row := b.match(&ans.Results[i]); row != nil && recordID(ans.Results[i].ID) {
+				row.Body.upserted = ans.Results[i].ID
+			}
+		}
+		if err := b.relate(ctx, a, object); err != nil {
+			return nil, b.inPart(err)
+		}
+	}
 	return b.settle(ans), nil
 }
 
@@ -90,7 +101,7 @@ func (b *batch) outcome(err error) ([]connector.Written, error) {
 func (b *batch) row(op, object string) func(connector.Write) (writeBody, crm.RecordID, error) {
 	return func(w connector.Write) (writeBody, crm.RecordID, error) {
 		row := writeBody{Properties: texts(w.Fields)}
-		if err := takeAbout(op, object, w, &row); err != nil {
+		if err := takeEdges(op, object, w, &row); err != nil {
 			return row, w.ID, err
 		}
 		switch w.Op {
@@ -169,6 +180,9 @@ func (b *batch) fail(row *batchRow, e *fault.Error, p problem, response []byte) 
 	if _, sent := row.Body.Properties[emailProperty]; sent && b.contacts && e.Code == connector.CodeExists &&
 		e.Field == "" {
 		e.Field = emailProperty
+	}
+	if e.Field == "" && b.Kind == connector.Create {
+		e.Field = row.Body.refusedEdge(p)
 	}
 	b.Settle(row, w)
 }
