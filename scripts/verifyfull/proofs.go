@@ -246,6 +246,14 @@ var proofs = []proof{
 			},
 		},
 	},
+	{
+		command: []string{"scripts/verify.d/56-carddav.sh"}, env: []string{"CARDDAV_CARDS=1000"},
+		figures: []figure{{
+			goal:   "1,000 cards a side on real CardDAV servers, and with HubSpot's fake",
+			target: "nothing lost, nothing touched besides",
+			find:   `PASS: TestCardDAVServers \(([\d.]+)s\)`,
+		}},
+	},
 	{command: []string{"go", "run", "./scripts/fuzz", "-time", "30s"}, figures: []figure{
 		{
 			goal: "fuzzing", target: ">= 12 targets, 30 s each, 0 crashes", find: `(\d+) targets, (\d+) failed`,
