@@ -98,7 +98,10 @@ func (v *validation) activityEnd(s *crm.Sync, at string, side crm.Side, known bo
 	if o == nil || o.Activity == nil {
 		names := []string{}
 		for _, other := range app.Objects {
-			if other.Activity != nil {
+			switch {
+			case other.Activity != nil && other.Family:
+				names = append(names, other.ID+".…")
+			case other.Activity != nil:
 				names = append(names, other.ID)
 			}
 		}

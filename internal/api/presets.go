@@ -40,6 +40,11 @@ type objectPair struct {
 	ways        map[string]crm.Direction // of pairs that go one way, by ID
 }
 
+// ends are the two objects, which may stand for families.
+func (p objectPair) ends() (left, right crm.Object) {
+	return crm.Object{ID: p.leftObject, Family: true}, crm.Object{ID: p.rightObject, Family: true}
+}
+
 // objectPairs are the pairs that presets and suggestions are made from. Field
 // names are the apps' own: docs/apps has the sources.
 var objectPairs = []objectPair{
@@ -287,6 +292,28 @@ var activityPairs = []objectPair{
 	withPipedrive("tasks", "hs_task_subject", "hs_task_body"),
 	withPipedrive("calls", "hs_call_title", "hs_call_body"),
 	withPipedrive("meetings", "hs_meeting_title", "hs_meeting_body"),
+	{
+		left: "leadsquared", right: "leadsquared", leftObject: "activities", rightObject: "activities",
+		pairs: []pairOf{
+			{"note", []string{"ActivityEvent_Note"}, []string{"ActivityEvent_Note"}, crm.TransformNone, "default"},
+			{"time", []string{"CreatedOn"}, []string{"CreatedOn"}, crm.TransformDateTime, "default"},
+		},
+		once: "time",
+	},
+	withLeadSquared("notes", "hs_note_body"), withLeadSquared("tasks", "hs_task_body"),
+	withLeadSquared("calls", "hs_call_body"), withLeadSquared("meetings", "hs_meeting_body"),
+}
+
+// withLeadSquared pairs an activity object of HubSpot with activities of any one type.
+func withLeadSquared(object, body string) objectPair {
+	return objectPair{
+		left: "hubspot", right: "leadsquared", leftObject: object, rightObject: "activities",
+		pairs: []pairOf{
+			{"body", []string{body}, []string{"ActivityEvent_Note"}, crm.TransformNone, "default"},
+			{"time", []string{"hs_timestamp"}, []string{"CreatedOn"}, crm.TransformDateTime, "required"},
+		},
+		once: "time",
+	}
 }
 
 // withPipedrive pairs an activity object of HubSpot with Pipedrive's one object, which a

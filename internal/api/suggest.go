@@ -134,10 +134,11 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 // knownPair finds the two objects in the table, in either order.
 func knownPair(apps [2]crm.AppID, sync *crm.Sync) (objectPair, bool) {
 	for _, p := range slices.Concat(objectPairs, documentPairs, activityPairs) {
-		if p.left == apps[0] && p.right == apps[1] && p.leftObject == sync.Left.Object && p.rightObject == sync.Right.Object {
+		left, right := p.ends()
+		if p.left == apps[0] && p.right == apps[1] && left.Is(sync.Left.Object) && right.Is(sync.Right.Object) {
 			return p, false
 		}
-		if p.left == apps[1] && p.right == apps[0] && p.leftObject == sync.Right.Object && p.rightObject == sync.Left.Object {
+		if p.left == apps[1] && p.right == apps[0] && left.Is(sync.Right.Object) && right.Is(sync.Left.Object) {
 			return p, true
 		}
 	}

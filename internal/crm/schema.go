@@ -81,11 +81,24 @@ type Object struct {
 	// about records of other objects.
 	Activity *ActivityObject `json:"activity,omitempty"`
 	Page     string          `json:"-"` // where people see a record of it: see App.PageOf
+	// Family is set where it stands for objects that each account has of its own, whose
+	// IDs are its own, a dot and a name. It is described with the app, they are listed by
+	// the account.
+	Family    bool `json:"-"`
+	ReadBatch int  `json:"-"` // records per BatchRead call, where they are fewer than the app's Limits say
+}
+
+// Is reports whether an object is o, or one of its family.
+func (o *Object) Is(id string) bool {
+	return o.ID == id || o.Family && strings.HasPrefix(id, o.ID+".")
 }
 
 // ActivityObject says what the records of an activity object are about.
 type ActivityObject struct {
 	Parents []ActivityParent `json:"parents"`
+	// Fixed says that what an activity is about is said when it is made, and stays: a
+	// write of it later is refused.
+	Fixed bool `json:"-"`
 }
 
 // ActivityParent is an object that activities are about, and the field of the
@@ -243,11 +256,19 @@ func (a App) BlankOf(object string) Blank {
 // Object describes one of the app's well-known objects; nil = it is none of them.
 func (a App) Object(id string) *Object {
 	for i := range a.Objects {
-		if a.Objects[i].ID == id {
+		if a.Objects[i].Is(id) {
 			return &a.Objects[i]
 		}
 	}
 	return nil
+}
+
+// For is the app as far as an object is concerned: how many of its records are read at once.
+func (a App) For(object string) App {
+	if o := a.Object(object); o != nil && o.ReadBatch > 0 {
+		a.Limits.ReadBatch = o.ReadBatch
+	}
+	return a
 }
 
 // Can reports whether the app claims ability a.

@@ -84,7 +84,7 @@ func (e *Engine) open(ctx context.Context, sc scope, conn *crm.Connection) (*ses
 		if err != nil {
 			return nil, fmt.Errorf("%s: open account: %w", side, err)
 		}
-		s.ends[side.Index()] = end{Connector: c, app: c.App(), object: conf.Object(side)}
+		s.ends[side.Index()] = end{Connector: c, app: c.App().For(conf.Object(side)), object: conf.Object(side)}
 		if known {
 			continue
 		}

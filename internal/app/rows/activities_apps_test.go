@@ -6,20 +6,27 @@ import (
 	"testing"
 )
 
-// suggestedActivities are the mappings that are suggested for the activities of the
-// first sync.
-func (w *world) suggestedActivities() []any {
+// presetWith makes a connection of a preset with one sync, and switches on activities of
+// two objects with what is suggested for them.
+func (w *world) presetWith(preset, sync, left, right string) {
 	w.Helper()
+	w.con = w.saveAs("?preset="+preset, map[string]any{
+		"name": w.Name(), "left": map[string]any{"account": w.left.account}, "right": map[string]any{"account": w.right.account},
+	})
+	w.sync = w.con + "/syncs/" + sync
+	w.change("schedule", "manual", "activities", map[string]any{
+		"enabled": false, "left": map[string]any{"object": left}, "right": map[string]any{"object": right},
+	})
 	for _, s := range list[struct {
 		Sync     string
 		Mappings []any
 	}](w, w.con+"/suggestions") {
 		if strings.HasSuffix(s.Sync, ".activities") {
-			return s.Mappings
+			w.change("activities.mappings", s.Mappings, "activities.enabled", true)
+			return
 		}
 	}
 	w.Fatal("nothing is suggested for the activities")
-	return nil
 }
 
 // only demands one record of an object, and returns it.
@@ -38,15 +45,7 @@ func (f *fake) only(object string) record {
 func TestRow54_ActivitiesOfPipedrive(t *testing.T) {
 	row(t, func(w *world) {
 		w.right = w.app("pipedrive")
-		w.con = w.saveAs("?preset=hubspot-pipedrive-contacts", map[string]any{
-			"name": w.Name(), "left": map[string]any{"account": w.left.account},
-			"right": map[string]any{"account": w.right.account},
-		})
-		w.sync = w.con + "/syncs/contacts"
-		w.change("schedule", "manual", "activities", map[string]any{
-			"enabled": false, "left": map[string]any{"object": "tasks"}, "right": map[string]any{"object": "activities"},
-		})
-		w.change("activities.mappings", w.suggestedActivities(), "activities.enabled", true)
+		w.presetWith("hubspot-pipedrive-contacts", "contacts", "tasks", "activities")
 		ann := w.left.make("contacts", map[string]string{
 			"email": "ann@example.com", "firstname": "Ann", "lastname": "Doe",
 		})
@@ -85,5 +84,87 @@ func TestRow54_ActivitiesOfPipedrive(t *testing.T) {
 		w.begin(w.sync + ".activities/resync")
 		equal(w, "writes of a resync", w.left.written()+w.right.written(), before)
 		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow54_ActivitiesOfLeadSquared: leads of two accounts, and the calls about them, each
+// account with a type of its own. A call is made about the twin of its lead, with its time
+// and its fields, and stays there; edits travel both ways, and nothing comes twice.
+func TestRow54_ActivitiesOfLeadSquared(t *testing.T) {
+	row(t, func(w *world) {
+		const calls = "activities.201"
+		w.left, w.right = w.app("leadsquared"), w.app("leadsquared")
+		w.presetWith("leadsquared-leadsquared-leads", "leads", calls, calls)
+		w.change("activities.mappings.+", raw(`{"id":"outcome","left":["mx_Custom_1"],"right":["mx_Custom_1"]}`))
+		ann := w.left.make("leads", map[string]string{"EmailAddress": "ann@example.com", "LastName": "Doe"})
+		w.right.make("leads", map[string]string{"EmailAddress": "bob@example.com", "LastName": "Roe"})
+		w.start()
+		twin, bob := w.right.id("ann"), w.left.id("bob")
+
+		call := w.left.make(calls, map[string]string{
+			"RelatedProspectId": ann, "ActivityEvent_Note": "about the roof", "mx_Custom_1": "No answer", "mx_Custom_2": "3",
+		})
+		pull := func() { w.Helper(); w.begin(w.sync + ".activities/pull") }
+		pull()
+		there := w.right.only(calls)
+		for name, want := range map[string]string{
+			"RelatedProspectId": twin, "ActivityEvent_Note": "about the roof", "mx_Custom_1": "No answer", "mx_Custom_2": "3",
+		} {
+			equal(w, name+" there", there.Fields[name], want)
+		}
+		equal(w, "the calls' partners", w.activity("left", call).Partner, there.ID)
+
+		w.left.rewrite(calls, call, "ActivityEvent_Note", "about the cellar")
+		w.right.rewrite(calls, there.ID, "mx_Custom_1", "Reached")
+		pull()
+		equal(w, "the text there", w.right.only(calls).Fields["ActivityEvent_Note"], "about the cellar")
+		equal(w, "the outcome here", w.left.only(calls).Fields["mx_Custom_1"], "Reached")
+
+		w.right.make(calls, map[string]string{"RelatedProspectId": w.right.id("bob"), "ActivityEvent_Note": "from there"})
+		pull()
+		all := w.left.of(calls)
+		at := slices.IndexFunc(all, func(r record) bool { return r.Fields["ActivityEvent_Note"] == "from there" })
+		if len(all) != 2 || at < 0 || all[at].Fields["RelatedProspectId"] != bob {
+			w.Errorf("the calls here after one was made there: %v", all)
+		}
+		w.left.make("activities.202", map[string]string{"RelatedProspectId": ann, "mx_Custom_1": "Ghent"})
+		before := w.left.written() + w.right.written()
+		pull()
+		w.begin(w.sync + ".activities/resync")
+		equal(w, "writes of a resync", w.left.written()+w.right.written(), before)
+		equal(w, "calls there", len(w.right.of(calls)), 2)
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow54_ActivitiesThatStay: a note that is moved to another contact is said to be
+// refused where the app leaves it with whom it was made for; the rest of it goes on.
+func TestRow54_ActivitiesThatStay(t *testing.T) {
+	row(t, func(w *world) {
+		const calls = "activities.201"
+		w.right = w.app("leadsquared")
+		w.presetWith("hubspot-leadsquared-contacts", "contacts", "notes", calls)
+		ann, bob := w.left.add("ann"), w.left.add("bob")
+		w.start()
+		note := w.note(ann, "first")
+		pull := func() { w.Helper(); w.begin(w.sync + ".activities/pull") }
+		pull()
+		equal(w, "whose it is", w.right.only(calls).Fields["RelatedProspectId"], w.right.id("ann"))
+
+		w.left.rewrite("notes", note, "associations.contacts", bob, "hs_note_body", "second")
+		pull()
+		there := w.right.only(calls)
+		equal(w, "its text", there.Fields["ActivityEvent_Note"], "second")
+		equal(w, "whose it is after it was moved", there.Fields["RelatedProspectId"], w.right.id("ann"))
+		if !slices.ContainsFunc(w.log("record="+note), func(e entry) bool {
+			return e.Outcome == "failed" && strings.Contains(e.Message, "the app refused RelatedProspectId")
+		}) {
+			w.Errorf("nothing is said of what was refused: %+v", w.log("record="+note))
+		}
+		equal(w, "the note's contact", w.about(note), bob)
+		before := w.left.written() + w.right.written()
+		pull()
+		w.begin(w.sync + ".activities/resync")
+		equal(w, "writes afterwards", w.left.written()+w.right.written(), before)
 	})
 }

@@ -272,6 +272,7 @@ func (f *fake) written() (n int) {
 	for name, calls := range f.calls() {
 		reads := []string{
 			"GET ", "HEAD ", "oauth", "/search", "/batch/read", "POST /services/data/{version}/composite/sobjects/{object}",
+			"/Leads", "/RetrieveByActivityEvent", // LeadSquared lists by POST
 		}
 		if !slices.ContainsFunc(reads, func(part string) bool { return strings.Contains(name, part) }) {
 			n += calls

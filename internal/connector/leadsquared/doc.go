@@ -1,5 +1,5 @@
-// Package leadsquared connects to the leads of one LeadSquared account through version 2
-// of its API.
+// Package leadsquared connects to the leads of one LeadSquared account, and the activities
+// about them, through version 2 of its API.
 //
 // The traps of the API, and what this package does about each:
 //
@@ -15,6 +15,8 @@
 //   - A lead that is captured under its ID with another e-mail becomes a second lead. Leads
 //     are created and updated, and never captured.
 //   - Bulk calls do not name the rows they answer for, so leads are written one by one.
+//   - Activities are listed by their type, read by an ID one by one, and stay with the lead
+//     that they were posted on. One posted with an e-mail may make a lead: that is never done.
 //   - Whoever does not answer a webhook with 200 may lose it: a delivery that is refused is
 //     answered with 200 and an error in the body.
 //   - Deletions come by webhook only, and deleting is for good: this package never does.

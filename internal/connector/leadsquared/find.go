@@ -19,8 +19,14 @@ func (a *account) BatchFind(
 	ctx context.Context, name string, f crm.Field, values []string, fields []string,
 ) ([][]crm.Record, error) {
 	const op = "leadsquared: find"
-	if err := check(op, name, len(values), 1); err != nil {
+	of, err := check(op, name, len(values), 1)
+	if err != nil {
 		return nil, err
+	}
+	if of != "" {
+		return nil, &fault.Error{
+			Op: op, Kind: fault.Invalid, Code: connector.CodeKey, Field: f.Name, Message: "LeadSquared searches no activities",
+		}
 	}
 	if len(values) == 0 || strings.TrimSpace(values[0]) == "" {
 		return make([][]crm.Record, len(values)), ctx.Err()

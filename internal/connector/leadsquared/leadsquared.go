@@ -37,8 +37,11 @@ func app() crm.App {
 		ID:   ID,
 		Name: "LeadSquared",
 		// Columns that were asked for are listed, null where they are blank.
-		Blank:   crm.BlankNull,
-		Objects: []crm.Object{{ID: object, Label: "Leads"}},
+		Blank: crm.BlankNull,
+		Objects: []crm.Object{
+			{ID: object, Label: "Leads"},
+			{ID: family, Label: "Activities of one type", Activity: parents, Family: true, ReadBatch: 1},
+		},
 		Auth: []crm.AuthMethod{{Kind: crm.AuthAPIKey, Fields: []crm.AuthField{
 			{Name: "access_key", Label: "Access key", Secret: true, Required: true},
 			{Name: "secret_key", Label: "Secret key", Secret: true, Required: true},
@@ -113,21 +116,30 @@ func (a *account) me(ctx context.Context, op string) (out user, err error) {
 	return out, err
 }
 
-// Objects implements connector.Connector; the one call makes sure that the keys open
-// anything at all.
+// Objects implements connector.Connector: leads, and each custom type of activities.
 func (a *account) Objects(ctx context.Context) ([]crm.Object, error) {
-	if _, err := a.me(ctx, "leadsquared: list objects"); err != nil {
+	types, err := a.activityTypes(ctx, "leadsquared: list objects")
+	if err != nil {
 		return nil, err
 	}
-	return app().Objects, nil
+	return append([]crm.Object{{ID: object, Label: "Leads"}}, types...), nil
 }
 
-// check refuses unknown objects, and calls about more than one takes.
-func check(op, name string, n, limit int) error {
-	if name != object {
-		return fault.New(op, fault.NotFound, connector.CodeObject, "LeadSquared has no such object, or it is not synced")
+// check refuses unknown objects, and calls about more than one takes. It returns the code
+// of a type of activities, "" for leads.
+func check(op, name string, n, limit int) (string, error) {
+	of, ok := code(name)
+	if name != object && !ok {
+		return "", noObject(op)
 	}
-	return rows.Limit(op, n, limit)
+	if name == object {
+		of = ""
+	}
+	return of, rows.Limit(op, n, limit)
+}
+
+func noObject(op string) error {
+	return fault.New(op, fault.NotFound, connector.CodeObject, "LeadSquared has no such object, or it is not synced")
 }
 
 // Extras implements connector.Connector.

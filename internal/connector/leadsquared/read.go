@@ -20,6 +20,14 @@ func gone(op string) error {
 type list struct {
 	Count int    `json:"RecordCount"`
 	Leads []lead `json:"Leads"`
+	List  []lead `json:"List"` // of activities
+}
+
+func (l *list) rows() []lead {
+	if l.List != nil {
+		return l.List
+	}
+	return l.Leads
 }
 
 // BatchRead implements connector.Connector by the bulk reading of IDs, which leaves out
@@ -28,8 +36,22 @@ func (a *account) BatchRead(
 	ctx context.Context, name string, ids []crm.RecordID, fields []string,
 ) ([]connector.Read, error) {
 	const op = "leadsquared: read"
-	if err := check(op, name, len(ids), readBatch); err != nil {
+	most := readBatch
+	if name != object {
+		most = 1
+	}
+	of, err := check(op, name, len(ids), most)
+	if err != nil {
 		return nil, err
+	}
+	if of != "" {
+		return rows.Read(ctx, ids, id, gone(op), func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
+			read, err := a.readActivity(ctx, op, asked[0], fields)
+			if fault.Is(err, fault.NotFound) {
+				return nil, nil
+			}
+			return map[crm.RecordID]connector.Read{asked[0]: read}, err
+		})
 	}
 	return rows.Read(ctx, ids, id, gone(op), func(asked []crm.RecordID) (map[crm.RecordID]connector.Read, error) {
 		r := rest.Request{Op: op, Method: http.MethodPost, Path: leads + "Leads/Retrieve/ByIds", Body: map[string]any{

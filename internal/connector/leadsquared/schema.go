@@ -44,7 +44,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 var types = wire.Types{
 	"CreatedOn": crm.TypeDateTime, "ModifiedOn": crm.TypeDateTime,
 	"Email": crm.TypeEmail, "Phone": crm.TypePhone, "Number": crm.TypeNumber, "Boolean": crm.TypeBoolean,
-	"Date":    crm.TypeDateTime,
+	"Date": crm.TypeDateTime, "DateTime": crm.TypeDateTime,
 	"Website": crm.TypeURL, "Select": crm.TypeOption, "Dropdown": crm.TypeOption, "SearchableDropdown": crm.TypeOption,
 	"MultiSelect": crm.TypeOptions,
 }
@@ -68,8 +68,12 @@ func given(name string) bool {
 // Fields implements connector.Connector.
 func (a *account) Fields(ctx context.Context, name string) ([]crm.Field, error) {
 	const op = "leadsquared: fields"
-	if err := check(op, name, 0, 0); err != nil {
+	of, err := check(op, name, 0, 0)
+	if err != nil {
 		return nil, err
+	}
+	if of != "" {
+		return a.activityFields(ctx, op, of)
 	}
 	var described []field
 	r := rest.Request{Op: op, Path: leads + "LeadsMetaData.Get"}
@@ -109,11 +113,15 @@ var labelPattern = regexp.MustCompile(`^[A-Za-z0-9 _]{1,60}$`)
 // CreateField is one of connector.Extras. The name comes from the label.
 func (a *account) CreateField(ctx context.Context, name string, f crm.Field) (crm.Field, error) {
 	const op = "leadsquared: create field"
-	if err := check(op, name, 0, 0); err != nil {
+	of, err := check(op, name, 0, 0)
+	if err != nil {
 		return crm.Field{}, err
 	}
 	kind, ok := names[f.Type]
 	switch {
+	case of != "":
+		return crm.Field{}, fault.New(op, fault.Unsupported, connector.CodeUnsupported,
+			"fields of activities are made with their type, in LeadSquared")
 	case !ok:
 		return crm.Field{}, fault.New(op, fault.Unsupported, connector.CodeUnsupported,
 			"LeadSquared makes no fields of this type through its API")

@@ -84,6 +84,11 @@ func (l lead) record(r rest.Request, fields []string) (crm.Record, error) {
 		return bad("a lead has no valid ModifiedOn")
 	}
 	rec.CreatedAt, _ = moment(l.text("CreatedOn")) // it is no more than a help
+	return rec, l.values(r, &rec, fields)
+}
+
+// values gives a record the wanted fields.
+func (l lead) values(r rest.Request, rec *crm.Record, fields []string) error {
 	for _, name := range fields {
 		raw, ok := l[name]
 		if !ok {
@@ -91,7 +96,7 @@ func (l lead) record(r rest.Request, fields []string) (crm.Record, error) {
 		}
 		var v crm.Value
 		if v.UnmarshalJSON(raw) != nil {
-			return bad("the value of " + name + " is not what LeadSquared documents")
+			return rest.Malformed(r, "the value of "+name+" is not what LeadSquared documents")
 		}
 		if v.Blank() {
 			v = crm.NullValue()
@@ -100,7 +105,7 @@ func (l lead) record(r rest.Request, fields []string) (crm.Record, error) {
 		}
 		rec.Fields[name] = v
 	}
-	return rec, nil
+	return nil
 }
 
 // attributes makes what is sent of the fields: texts all of them, and empty to clear.

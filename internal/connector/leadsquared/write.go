@@ -16,10 +16,14 @@ import (
 // Source: apidocs.leadsquared.com/create-a-lead, apidocs.leadsquared.com/update-a-lead.
 func (a *account) BatchWrite(ctx context.Context, name string, writes []connector.Write) ([]connector.Written, error) {
 	const op = "leadsquared: write"
-	if err := check(op, name, 0, 0); err != nil {
+	of, err := check(op, name, 0, 0)
+	if err != nil {
 		return nil, err
 	}
 	b, err := rows.Prepare(op, writes, 1, func(w connector.Write) (rest.Request, crm.RecordID, error) {
+		if of != "" {
+			return activityRequest(op, of, w)
+		}
 		return request(op, w)
 	})
 	if err != nil {
@@ -42,8 +46,11 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 		return nil, err
 	}
 	one, ok := id(ans.Message.ID)
+	if of != "" && sent.ID != "" && ans.Message.ID == "" { // nobody documents that an update tells it
+		one, ok = sent.ID, true
+	}
 	if ans.Status != "Success" || !ok || sent.ID != "" && sent.ID != one {
-		return nil, rest.Malformed(sent.Body, "the answer is no success, or names another lead than was written")
+		return nil, rest.Malformed(sent.Body, "the answer is no success, or names another record than was written")
 	}
 	b.Settle(sent, connector.Written{ID: one, Created: b.Kind == connector.Create, At: got.Now})
 	return b.Out, nil

@@ -40,6 +40,7 @@ type account struct {
 	*fakekit.Core
 
 	table  *fakekit.Table
+	acts   []*activityType
 	fields []field
 	lastID int
 	events int64
@@ -66,7 +67,7 @@ type option struct {
 // New returns an account, with cfg.Seed leads. It starts without limits;
 // SetLimits(OwnLimits) gives it LeadSquared's.
 func New(cfg fakekit.Config) *Fake {
-	f := &account{Core: fakekit.New(cfg), fields: []field{
+	f := &account{Core: fakekit.New(cfg), acts: activityTypes(), fields: []field{
 		{Name: "ProspectID", Label: "Lead ID", Type: "Text", ReadOnly: true},
 		{Name: "ProspectAutoId", Label: "Lead Number", Type: "Number", ReadOnly: true},
 		{Name: "CreatedOn", Label: "Created On", Type: "Date", ReadOnly: true},
@@ -94,6 +95,11 @@ func New(cfg fakekit.Config) *Fake {
 	f.table = f.NewTable(Object)
 	for _, name := range unique {
 		f.table.IndexOn(name, fold)
+	}
+	for _, t := range f.acts {
+		if t.kind == 2 {
+			t.table = f.NewTable(t.object())
+		}
 	}
 	f.Tokens().Add(fakekit.Token{Access: AccessKey + "/" + SecretKey})
 	f.Start(f)
@@ -180,6 +186,13 @@ func (f *account) Update(object, id string, fields map[string]string) (*fakekit.
 }
 
 func (f *account) edit(object, id string, fields map[string]string) (*fakekit.Record, error) {
+	if t := f.typeOf(object); t != nil {
+		r, err := f.post(t, id, fields, true)
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
 	if object != Object {
 		return nil, fmt.Errorf("object %q: %w", object, fakekit.ErrNotFound)
 	}
@@ -260,7 +273,10 @@ func (d field) takes(v string) bool {
 }
 
 // Delete implements fakekit.App: for good.
-func (f *account) Delete(_, id string) error {
+func (f *account) Delete(object, id string) error {
+	if t := f.typeOf(object); t != nil {
+		return f.deleteActivity(t, id)
+	}
 	old, err := f.live(id)
 	if err != nil {
 		return err
@@ -286,6 +302,7 @@ func (f *account) Merge(_, id, into string) (*fakekit.Record, error) {
 	if err := f.Delete(Object, id); err != nil {
 		return nil, err
 	}
+	f.follow(id, into)
 	r := winner.Clone()
 	r.TakeLacking(loser)
 	r.Modified = f.Tick()

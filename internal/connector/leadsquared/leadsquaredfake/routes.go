@@ -31,6 +31,12 @@ func (f *account) Routes() []fakekit.Route {
 		{Pattern: "POST " + leads + "Leads/Retrieve/ByIds", Handler: f.known(f.byIDs)},
 		{Pattern: "POST " + leads + "Lead.Create", Write: true, Handler: f.known(f.create)},
 		{Pattern: "POST " + leads + "Lead.Update", Write: true, Handler: f.known(f.update)},
+		{Pattern: "GET " + activities + "ActivityTypes.Get", Handler: f.known(f.types)},
+		{Pattern: "GET " + activities + "CustomActivity/GetActivitySetting", Handler: f.known(f.setting)},
+		{Pattern: "POST " + activities + "CustomActivity/RetrieveByActivityEvent", Handler: f.known(f.byEvent)},
+		{Pattern: "GET " + activities + "GetActivityDetails", Handler: f.known(f.details)},
+		{Pattern: "POST " + activities + "Create", Write: true, Handler: f.known(f.postActivity)},
+		{Pattern: "POST " + activities + "CustomActivity/Update", Write: true, Handler: f.known(f.updateActivity)},
 	}
 }
 
