@@ -24,6 +24,7 @@ import (
 type demoCommand struct {
 	settings
 	Data   string `env:"LOCKSTEP_DEMO_DATA" placeholder:"FOLDER" help:"Keep the data in this folder, which must be new; without it a temporary one is used and removed."`
+	Preset string `placeholder:"PRESET" help:"Show what one preset does instead, one of GET /v1/presets: a first sync of three records, an edit in either app, and what the log says; then exit."`
 	People int    `default:"1000" placeholder:"N" help:"People in each app (${default}); 60 % of them are in both."`
 	Once   bool   `help:"Exit after the checks: 0 when everything holds, 1 otherwise."`
 }
@@ -47,7 +48,14 @@ func (c *demoCommand) Run(ctx context.Context, w *world) (err error) {
 	}
 	d := &demo{screen: newScreen(w), people: c.People, schedule: "1m"}
 	defer func() { err = errors.Join(err, d.stopFakes()) }()
-	if err := d.startFakes(ctx); err != nil {
+	if c.Preset != "" {
+		s, err := storyOf(d, c.Preset)
+		if err != nil {
+			return err
+		}
+		return s.tell(ctx, conf)
+	}
+	if err := d.startFakes(ctx, demoApps, d.people); err != nil {
 		return err
 	}
 	for _, f := range d.fakes {
@@ -89,9 +97,9 @@ type demo struct {
 // apps of the demo, left and right.
 var demoApps = [2]string{"hubspot", "salesforce"}
 
-func (d *demo) startFakes(ctx context.Context) (err error) {
-	for i, name := range demoApps {
-		if d.fakes[i], err = startFake(ctx, name, "127.0.0.1:0", fakekit.Config{Seed: d.people}); err != nil {
+func (d *demo) startFakes(ctx context.Context, apps [2]string, people int) (err error) {
+	for i, name := range apps {
+		if d.fakes[i], err = startFake(ctx, name, "127.0.0.1:0", fakekit.Config{Seed: people}); err != nil {
 			return err
 		}
 	}
@@ -207,28 +215,9 @@ func (d *demo) steps(ctx context.Context) error {
 // connect makes both accounts and the connection between them, with what the
 // program suggests for the two objects and one mapping of the user's own.
 func (d *demo) connect(ctx context.Context) error {
-	var accounts [2]crm.AccountID
-	for i, f := range d.fakes {
-		var made struct {
-			ID crm.AccountID `json:"id"`
-		}
-		err := d.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
-			"app": demoApps[i], "name": f.kind.name + " (fake)", "base_url": f.url, "credentials": f.kind.Credentials,
-		}, &made)
-		if err != nil {
-			return err
-		}
-		var test struct {
-			OK     bool   `json:"ok"`
-			Detail string `json:"detail"`
-		}
-		if err := d.api.Call(ctx, http.MethodPost, "/v1/accounts/"+string(made.ID)+"/test", nil, &test); err != nil {
-			return err
-		}
-		if !test.OK {
-			return fmt.Errorf("the account at %s does not work: %s", f.kind.name, test.Detail)
-		}
-		accounts[i] = made.ID
+	accounts, err := d.accounts(ctx, demoApps)
+	if err != nil {
+		return err
 	}
 	head, err := d.api.Do(ctx, http.MethodPost, "/v1/connections?preset=hubspot-salesforce-contacts", map[string]any{
 		"name": "HubSpot <-> Salesforce", "default_country": "US",
@@ -238,6 +227,40 @@ func (d *demo) connect(ctx context.Context) error {
 		return err
 	}
 	return d.suggested(ctx, head.Get("ETag"))
+}
+
+// accounts makes an account of either fake, and tries it.
+func (d *demo) accounts(ctx context.Context, apps [2]string) (made [2]crm.AccountID, err error) {
+	for i, f := range d.fakes {
+		if made[i], err = d.account(ctx, apps[i], f); err != nil {
+			return made, err
+		}
+		var test struct {
+			OK     bool   `json:"ok"`
+			Detail string `json:"detail"`
+		}
+		if err := d.api.Call(ctx, http.MethodPost, "/v1/accounts/"+string(made[i])+"/test", nil, &test); err != nil {
+			return made, err
+		}
+		if !test.OK {
+			return made, fmt.Errorf("the account at %s does not work: %s", f.kind.name, test.Detail)
+		}
+	}
+	return made, nil
+}
+
+// account makes an account of a fake, through its consent page where there is no other way.
+func (d *demo) account(ctx context.Context, app string, f *fakeServer) (crm.AccountID, error) {
+	if f.consents() {
+		return d.consented(ctx, app, f)
+	}
+	var made struct {
+		ID crm.AccountID `json:"id"`
+	}
+	err := d.api.Call(ctx, http.MethodPost, "/v1/accounts", map[string]any{
+		"app": app, "name": f.kind.name + " (fake)", "base_url": f.url, "credentials": f.kind.Credentials,
+	}, &made)
+	return made.ID, err
 }
 
 // suggested puts the suggested mappings into the connection.
@@ -280,17 +303,16 @@ func (d *demo) syncPath(rest string) string {
 func (d *demo) hear(ctx context.Context) error {
 	var hooks struct {
 		Items []struct {
-			URL string `json:"url"`
+			Side crm.Side `json:"side"`
+			URL  string   `json:"url"`
 		} `json:"items"`
 	}
 	if err := d.api.Call(ctx, http.MethodGet, d.path("/webhooks"), nil, &hooks); err != nil {
 		return err
 	}
-	if len(hooks.Items) != len(d.fakes) {
-		return errors.New("there is not one webhook address a side")
-	}
-	for i, f := range d.fakes {
-		knob := map[string]any{"url": hooks.Items[i].URL, "secret": f.kind.HookSecret}
+	for _, h := range hooks.Items {
+		f := d.fakes[h.Side.Index()]
+		knob := map[string]any{"url": h.URL, "secret": f.kind.HookSecret}
 		if err := apiclient.New(f.url, "").Call(ctx, http.MethodPut, "/_fake/webhooks", knob, nil); err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func newShow(t *testing.T, n int, on storages.Storage) *show {
 			t.Errorf("stopping the fakes: %v", err)
 		}
 	})
-	if err := s.startFakes(t.Context()); err != nil {
+	if err := s.startFakes(t.Context(), demoApps, n); err != nil {
 		t.Fatal(err)
 	}
 	conf := config.Checked{

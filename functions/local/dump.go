@@ -78,6 +78,8 @@ func read(t crm.TransformType, country, v string) string {
 		if n, err := phonenumbers.Parse(v, country); err == nil {
 			return phonenumbers.Format(n, phonenumbers.E164)
 		}
+	case crm.TransformFullName: // one field, or two
+		return strings.TrimSpace(strings.ReplaceAll(v, "\x00", " "))
 	}
 	return v
 }
