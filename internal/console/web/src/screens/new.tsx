@@ -17,6 +17,7 @@ import { StartDialog, SyncPick, useEnds, useSyncChoice } from './connection';
 import { type Editing, savedSync, useBothFields } from './editing';
 import { MappingsEditor } from './mappings';
 import { MatchEditor } from './match';
+import { Readiness } from './readiness';
 import { RulesEditor } from './rules';
 import { About, DirectionPick, SyncSettings } from './settings';
 
@@ -60,7 +61,7 @@ function Steps({
                   to="/new/$connection/$step"
                   params={{ connection, step: s.id }}
                   className={name}
-                  {...(i === at ? { 'aria-current': 'step' as const } : {})}
+                  activeProps={{ 'aria-current': 'step' }}
                 >
                   {inner}
                 </Link>
@@ -69,7 +70,7 @@ function Steps({
                   to="/new"
                   search={{ ...search, step: s.id as 'apps' }}
                   className={name}
-                  {...(i === at ? { 'aria-current': 'step' as const } : {})}
+                  activeProps={{ 'aria-current': 'step' }}
                 >
                   {inner}
                 </Link>
@@ -641,6 +642,7 @@ function Review({ connection, sync, ends, doc }: Editing & { doc: Document }) {
           )}
         </Panel>
       </div>
+      <Readiness connection={connection} />
       {doc.report && <ReportNote report={doc.report} />}
       {(doc.check.error ?? plan.error) != null && <Failure error={doc.check.error ?? plan.error} />}
       <Group justify="space-between">

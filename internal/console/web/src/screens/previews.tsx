@@ -9,12 +9,13 @@ import { number } from '../app/figures';
 import { same } from '../app/merge';
 import { difference, letThrough } from '../app/preview';
 import { useMay } from '../app/session';
-import { operatorWords, outcomeWords, ruleWords, words } from '../app/words';
-import { CodeLink, Failure, Loading, Moment, OutcomeBadge, Remedy, Shown } from '../ui/basics';
+import { operatorWords, ruleWords, words } from '../app/words';
+import { CodeLink, Failure, Loading, OutcomeBadge, Remedy, Shown } from '../ui/basics';
 import { Dialog } from '../ui/dialogs';
 import { Icon } from '../ui/icons';
 import { Panel } from '../ui/page';
 import type { Ends } from './connection';
+import { PlanFigures, useReadiness } from './readiness';
 import { MappingName, MatchTried } from './record';
 
 // What rules, mappings and match steps would do with records that are really
@@ -251,10 +252,9 @@ function Previewed({
 export function MatchPreview({ connection, sync, dirty }: { connection: Connection; sync: Sync; dirty: boolean }) {
   const [text, setText] = useState('');
   const [wanted, setWanted] = useState('');
-  const ready = useGet('/v1/connections/{id}/readiness', { path: { id: connection.id } });
+  const ready = useReadiness(connection.id);
   const works = useMay('works');
   const figures = ready.data?.data.records.find((r) => r.sync === sync.id);
-  const counted = ['linked', 'created', 'duplicate', 'conflict', 'excluded'].filter((o) => figures?.totals?.[o]);
   return (
     <Panel title="What the steps find">
       <Stack gap="sm">
@@ -269,24 +269,7 @@ export function MatchPreview({ connection, sync, dirty }: { connection: Connecti
           <Failure error={ready.error} again={() => void ready.refetch()} />
         ) : figures ? (
           <Text size="sm" component="div">
-            The plan of <Moment at={figures.made_at} relative />:{' '}
-            {counted
-              .map((o) => `${number(figures.totals?.[o])} ${(outcomeWords[o]?.word ?? o).toLowerCase()}`)
-              .join(', ') || 'nothing to do'}
-            .{' '}
-            {Object.entries(figures.codes ?? {}).map(([code, n]) => (
-              <span key={code}>
-                {number(n)} <CodeLink code={code} />{' '}
-              </span>
-            ))}
-            <Link
-              className="link"
-              to="/connections/$connection/plan"
-              params={{ connection: connection.id }}
-              search={{ plan: figures.plan }}
-            >
-              Open it
-            </Link>
+            <PlanFigures figures={figures} connection={connection} />
           </Text>
         ) : (
           <Text size="sm" c="var(--soft)">

@@ -17,6 +17,7 @@ import { Icon } from '../ui/icons';
 import { Panel } from '../ui/page';
 import type { Ends } from './connection';
 import { type Editing, EditPage } from './editing';
+import { NotifyPick } from './notify';
 
 export function SettingsPage() {
   return (
@@ -30,6 +31,15 @@ export function SettingsPage() {
             <DirectionPick {...editing} />
           </Panel>
           <SyncSettings {...editing} />
+          <Panel title="Who hears of alerts">
+            <NotifyPick
+              connection={editing.connection}
+              zones={zones}
+              may={editing.may}
+              dirty={doc.dirty}
+              change={doc.change}
+            />
+          </Panel>
           <Panel title="Who may see it">
             <AccessRule connection={editing.connection} may={editing.may} change={doc.change} />
           </Panel>

@@ -4,18 +4,19 @@ import { Link, useParams } from '@tanstack/react-router';
 import { Fragment, useEffect, useState } from 'react';
 import { call } from '../api/client';
 import { useConnection, useGet } from '../api/queries';
-import type { Connection, Run, SyncStatus } from '../api/types';
+import type { Connection, Run, Sync, SyncStatus } from '../api/types';
 import { sides } from '../api/types';
 import { number, percent, plural } from '../app/format';
 import { useMay } from '../app/session';
-import { outcomeWords, runWords, settledWords, states, stateWords } from '../app/words';
+import { outcomeWords, runWords, sentence, settledWords, states, stateWords } from '../app/words';
 import { useAction } from '../ui/action';
 import { CodeLink, Empty, Failure, Loading, Moment, Note, Remedy, RunStateBadge } from '../ui/basics';
 import { Confirm } from '../ui/dialogs';
 import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
 import { useEnds, useStatus } from './connection';
-import { type Trouble, troublesOf } from './trouble';
+import { Repair } from './held';
+import { type Halt, haltWords, type Trouble, troublesOf } from './trouble';
 
 type Span = 'today' | 'last_7_days' | 'last_30_days';
 const spans: { value: Span; label: string }[] = [
@@ -121,6 +122,7 @@ function TroubleCard({ trouble: t, connection }: { trouble: Trouble; connection:
   const admin = useMay('admins');
   const [asking, setAsking] = useState<'confirm' | 'discard'>();
   const path = { id: connection.id, sync: t.sync };
+  const sync = connection.syncs?.find((s) => s.id === t.sync);
   const decide = useAction(
     async (verdict: 'confirm' | 'discard', key) => {
       if (t.halt?.kind === 'changes') {
@@ -178,18 +180,8 @@ function TroubleCard({ trouble: t, connection }: { trouble: Trouble; connection:
             Open the account
           </Button>
         )}
-        {t.code === 'field_missing' && (
-          <Button
-            size="compact-xs"
-            variant="default"
-            component={Link}
-            to="/connections/$connection/mappings"
-            params={{ connection: connection.id } as never}
-          >
-            Open mappings
-          </Button>
-        )}
       </Group>
+      {t.held && <Repair held={t.held} connection={connection} sync={sync} />}
       <Confirm
         opened={!!asking}
         close={() => setAsking(undefined)}
@@ -200,12 +192,40 @@ function TroubleCard({ trouble: t, connection }: { trouble: Trouble; connection:
         pending={decide.isPending}
         error={decide.error}
       >
-        {t.title}.{' '}
-        {asking === 'confirm'
-          ? 'This very change is carried out on the other side; a later one halts again.'
-          : 'This very change is not carried out; the other side keeps what it has.'}
+        {t.halt && <HaltText halt={t.halt} verdict={asking ?? 'confirm'} connection={connection} sync={sync} />}
       </Confirm>
     </Note>
+  );
+}
+
+/** HaltText says what either answer to a guard's question would do, and to how many. */
+function HaltText({
+  halt,
+  verdict,
+  connection,
+  sync,
+}: {
+  halt: Halt;
+  verdict: 'confirm' | 'discard';
+  connection: Connection;
+  sync: Sync | undefined;
+}) {
+  const ends = useEnds(connection);
+  const open = (
+    <Link
+      className="link"
+      to="/connections/$connection/records"
+      params={{ connection: connection.id }}
+      search={{ ...(sync ? { sync: sync.id } : {}), state: 'waiting' }}
+    >
+      Open the records that wait
+    </Link>
+  );
+  return (
+    <Stack gap="xs">
+      <span>{sentence(haltWords(halt, verdict, sync, { left: ends.left.name, right: ends.right.name }))}.</span>
+      {halt.kind === 'changes' && <span>{open}.</span>}
+    </Stack>
   );
 }
 

@@ -1,5 +1,13 @@
 import type { Schema } from '../api/client';
+import { other, type Side, type Sync, wayFrom } from '../api/types';
+import { plural } from '../app/figures';
 import { words } from '../app/words';
+import type { HeldPart } from './held';
+
+/** What a guard halted: deletions on a side, or changes of a field that a side would get. */
+export type Halt =
+  | { kind: 'deletions'; side: string; count: number }
+  | { kind: 'changes'; mapping: string; side: string; field: string; blank: boolean; count: number };
 
 export interface Trouble {
   key: string;
@@ -14,7 +22,9 @@ export interface Trouble {
   sync: string;
   account?: string;
   /** A guard's question, which a person answers. */
-  halt?: { kind: 'deletions' } | { kind: 'changes'; mapping: string };
+  halt?: Halt;
+  /** A part of the settings that rests. */
+  held?: HeldPart;
 }
 
 const side = (s: string | undefined, direction?: string) =>
@@ -32,7 +42,7 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
         code: 'mass_deletion',
         since: s.halted.since,
         sync: s.sync,
-        halt: { kind: 'deletions' },
+        halt: { kind: 'deletions', side: s.halted.side, count: s.halted.deletions },
       });
     }
     for (const c of s.changes ?? []) {
@@ -45,7 +55,14 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
         since: c.since,
         records: c.waiting,
         sync: s.sync,
-        halt: { kind: 'changes', mapping: c.mapping },
+        halt: {
+          kind: 'changes',
+          mapping: c.mapping,
+          side: c.side,
+          field: c.field,
+          blank: c.kind === 'blank',
+          count: c.waiting || c.count,
+        },
       });
     }
     for (const u of s.unreachable ?? []) {
@@ -61,6 +78,7 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
       });
     }
     for (const w of s.waiting) {
+      if (w.code === 'field_missing' && (s.held ?? []).some((h) => h.side === w.side)) continue; // told by each part
       out.push({
         key: `${s.sync} ${w.code} ${w.side} ${w.direction}`,
         tone: 'yellow',
@@ -82,6 +100,7 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
         title: `Held: the ${h.kind} ${h.id} rests, because the ${h.side} app no longer shows ${h.field}`,
         code: 'field_missing',
         remedy: h.remedy,
+        held: h,
         ...(h.since ? { since: h.since } : {}),
         sync: s.sync,
       });
@@ -102,4 +121,33 @@ export function troublesOf(status: Schema<'ConnectionStatus'> | undefined): Trou
     }
   }
   return out;
+}
+
+/** haltWords says what an answer to a guard's question would do. */
+export function haltWords(
+  halt: Halt,
+  verdict: 'confirm' | 'discard',
+  sync: Pick<Sync, 'deletes'> | undefined,
+  names: Record<Side, string>,
+): string {
+  const side = halt.side as Side;
+  const from = names[side];
+  if (halt.kind === 'deletions') {
+    const to = names[other(side)];
+    if (verdict === 'discard') {
+      return `all pairs stay linked, and nothing is deleted in ${to}; a record that is really gone is found again when it is looked at`;
+    }
+    const does = sync?.deletes[wayFrom(side)];
+    const what =
+      does === 'archive'
+        ? `their twins in ${to} are archived`
+        : does === 'tag'
+          ? `their twins in ${to} get the tag “${sync?.deletes.tag}”`
+          : `their twins stay in ${to} and are no longer kept in step`;
+    return `${plural(halt.count, 'record is', 'records are')} gone in ${from}: ${what}; a later deletion of many halts again`;
+  }
+  const to = halt.blank ? 'is blanked' : 'gets the one same value';
+  return verdict === 'confirm'
+    ? `${halt.field} of ${plural(halt.count, 'record')} in ${from} ${to}, and what is there now is lost; a later change of many halts again`
+    : `${halt.field} stays as it is in ${from}, and the two apps are left different until somebody edits one of them`;
 }
