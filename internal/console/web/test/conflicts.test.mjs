@@ -2,7 +2,7 @@
 // minutes, with a value of one's own, linked or left, and nothing lost by a refusal.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { api, browser, demo, fakeOf, seen, until, watched } from './browser.mjs';
+import { api, browser, demo, fakeOf, pressed, seen, until, watched } from './browser.mjs';
 
 const hundred = 100;
 let world;
@@ -17,6 +17,23 @@ let tab;
 const records = async (state, limit = 200) =>
   (await call('GET', `/v1/connections/${connection}/syncs/contacts/records?state=${state}&limit=${limit}`)).data.items;
 
+/** disagree has both apps edit one field of some pairs, each in its own way. */
+async function disagree(some, mine, theirs) {
+  await call('POST', `/v1/connections/${connection}/pause`);
+  await Promise.all(
+    some.map(async (r, i) => {
+      await left(`/records/contacts/${r.id}`, 'PATCH', { fields: { [mine]: `Left ${i}` } });
+      await right(`/records/Contact/${r.partner}`, 'PATCH', { fields: { [theirs]: `Right ${i}` } });
+    }),
+  );
+  await call('POST', `/v1/connections/${connection}/start`);
+  await until(`${some.length} conflicts`, async () => {
+    if ((await records('conflict')).filter((r) => r.side === 'left').length === some.length) return true;
+    await call('POST', `/v1/connections/${connection}/syncs/contacts/pull`).catch(() => undefined);
+    return false;
+  });
+}
+
 before(async () => {
   world = await demo(150);
   chrome = await browser();
@@ -29,19 +46,7 @@ before(async () => {
   await call('PATCH', `/v1/connections/${connection}`, { syncs: data.syncs }, { 'If-Match': etag });
   pairs = (await records('in_sync')).filter((r) => r.side === 'left').slice(0, hundred);
   assert.equal(pairs.length, hundred);
-  await call('POST', `/v1/connections/${connection}/pause`);
-  await Promise.all(
-    pairs.map(async (r, i) => {
-      await left(`/records/contacts/${r.id}`, 'PATCH', { fields: { city: `Left ${i}` } });
-      await right(`/records/Contact/${r.partner}`, 'PATCH', { fields: { MailingCity: `Right ${i}` } });
-    }),
-  );
-  await call('POST', `/v1/connections/${connection}/start`);
-  await until('a hundred conflicts', async () => {
-    if ((await records('conflict')).filter((r) => r.side === 'left').length === hundred) return true;
-    await call('POST', `/v1/connections/${connection}/syncs/contacts/pull`);
-    return false;
-  });
+  await disagree(pairs, 'city', 'MailingCity');
   tab = await watched(await chrome.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' }));
   await tab.page.goto(`${world.url}/#key=${encodeURIComponent(world.key)}`);
   await tab.page.getByRole('heading', { name: 'Connections' }).waitFor();
@@ -125,6 +130,31 @@ test('a hundred conflicts are decided by keyboard, one key and Ctrl+Enter each',
       cities.filter(([l]) => l.startsWith('Left ')).length === hundred / 2 &&
       cities.filter(([l]) => l.startsWith('Right ')).length === hundred / 2 - 1
     );
+  });
+});
+
+test('one choice is made for all that wait for the same fields, after a look at them', async () => {
+  const { page } = tab;
+  const some = pairs.slice(0, 6);
+  await disagree(some, 'jobtitle', 'Title');
+  await open();
+  await page.getByText('1 of 6').waitFor();
+  await page.getByRole('radiogroup', { name: 'title' }).waitFor();
+  const same = page.getByRole('button', { name: 'The same for others like it …' });
+  assert.ok(await same.isDisabled(), 'nothing was chosen yet');
+  await page.keyboard.press('2');
+  await pressed(same);
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('5 of 5 others that are listed wait for the same fields').waitFor();
+  assert.equal(await dialog.locator('.after').count(), 3, 'three are shown');
+  assert.deepEqual(await seen(page, 'alike'), []);
+  await pressed(dialog.getByRole('button', { name: 'Write these 5' }));
+  await page.getByText('No conflict is open').waitFor();
+  await until('the right values in both apps', async () => {
+    const titles = await Promise.all(
+      some.map(async (r) => (await (await left(`/records/contacts/${r.id}`)).json()).fields.jobtitle),
+    );
+    return titles.every((t, i) => t === `Right ${i}`);
   });
 });
 

@@ -117,7 +117,7 @@ test('mappings show what real records would become, saved or not', async () => {
 test('match steps say what they found of all records, and of one', async () => {
   const { page } = tab;
   await page.goto(`${world.url}/connections/${connection}/match`);
-  await page.getByText(/The plan of/).waitFor();
+  await page.getByText(/the plan of/i).waitFor();
   await page
     .getByText(/linked/)
     .first()

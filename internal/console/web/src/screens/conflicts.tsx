@@ -10,9 +10,10 @@ import { useAction } from '../ui/action';
 import { Empty, Failure, Loading, Moment, Note, Shown } from '../ui/basics';
 import { Icon } from '../ui/icons';
 import { Page, Panel } from '../ui/page';
+import { Alike } from './alike';
 import { SyncPick, useEnds } from './connection';
 import { useBothFields } from './editing';
-import { baseValue, MappingName, useResolve } from './record';
+import { baseValue, MappingName, openFields, useResolve } from './record';
 
 /** Conflicts is a work list: one at a time, by keyboard, until none is left. */
 export function Conflicts() {
@@ -48,10 +49,11 @@ export function Conflicts() {
     if (at + by >= items.length - 5 && list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
     if (next) set({ at: next.key });
   };
-  const next = () => {
+  const next = (also: string[] = []) => {
     if (!group) return;
-    move(1);
-    decide(group.key);
+    const rest = items.find((g, i) => i > at && !also.includes(g.key));
+    if (rest) set({ at: rest.key });
+    for (const key of [group.key, ...also]) decide(key);
   };
   return (
     <Page
@@ -137,6 +139,7 @@ export function Conflicts() {
               sync={sync}
               move={move}
               next={next}
+              others={items.filter((g) => g.kind === 'pair' && g !== group)}
             />
           ) : (
             <Twins key={group.key} group={group} connection={connection} sync={sync} move={move} next={next} />
@@ -207,13 +210,15 @@ function Conflict({
   sync,
   move,
   next,
+  others,
 }: {
   record: RecordView;
   connection: Connection;
   sync: Sync;
   move: (by: number) => void;
-  /** Of what is decided. */
-  next: () => void;
+  /** Of what is decided, and of others that were decided with it. */
+  next: (also?: string[]) => void;
+  others: Group[];
 }) {
   const works = useMay('works');
   const ends = useEnds(connection);
@@ -229,12 +234,13 @@ function Conflict({
   const [focus, setFocus] = useState(0);
   const box = useRef<HTMLDivElement>(null);
   const run = useResolve(connection.id, sync.id, side, record.id, () => undefined);
-  const open = (why.data?.data.fields ?? []).filter(
-    (f) => f.rule === 'conflict_review' || f.rule === 'first_difference_review',
-  );
+  const open = openFields(why.data?.data);
   const ready =
     open.length > 0 &&
     open.every((f) => choices[f.mapping] && (choices[f.mapping] !== 'own' || own[f.mapping] !== undefined));
+  // A value of one's own is for one record.
+  const sided = open.every((f) => choices[f.mapping] !== 'own');
+  const [alike, setAlike] = useState(false);
   const choose = (mapping: string, choice: Choice) => {
     setChoices((c) => ({ ...c, [mapping]: choice }));
     if (choice !== 'own') setFocus((f) => Math.min(f + 1, Math.max(0, open.length - 1)));
@@ -243,7 +249,7 @@ function Conflict({
         box.current?.querySelector<HTMLInputElement>(`input[data-own="${CSS.escape(mapping)}"]`)?.focus(),
       );
   };
-  const decide = () => {
+  const decide = (also: string[] = []) => {
     if (!ready || run.isPending) return;
     run.mutate(
       Object.fromEntries(
@@ -259,11 +265,12 @@ function Conflict({
           ];
         }),
       ),
-      { onSuccess: next },
+      { onSuccess: () => next(also) },
     );
   };
   useKeys((key, event) => {
     const field = open[Math.min(focus, open.length - 1)];
+    if (alike) return false;
     if (key === 'j') move(1);
     else if (key === 'k') move(-1);
     else if (works && field && key === '1') choose(field.mapping, 'left');
@@ -368,12 +375,30 @@ function Conflict({
         {run.error != null && <Failure error={run.error} />}
         {works && (
           <Row justify="flex-end">
-            <Button disabled={!ready} loading={run.isPending} onClick={decide}>
+            {others.length > 0 && (
+              <Button variant="default" disabled={!ready || !sided || run.isPending} onClick={() => setAlike(true)}>
+                The same for others like it …
+              </Button>
+            )}
+            <Button disabled={!ready} loading={run.isPending} onClick={() => decide()}>
               Write this to both, and next
             </Button>
           </Row>
         )}
       </Stack>
+      {alike && (
+        <Alike
+          connection={connection.id}
+          sync={sync.id}
+          choices={Object.fromEntries(open.map((f) => [f.mapping, choices[f.mapping] === 'right' ? 'right' : 'left']))}
+          others={others}
+          close={() => setAlike(false)}
+          done={(keys) => {
+            setAlike(false);
+            decide(keys);
+          }}
+        />
+      )}
     </Panel>
   );
 }
@@ -409,7 +434,7 @@ function Twins({
         key,
         body: { partner: right } as never,
       }),
-    { say: 'Linked; what differs is being worked out', done: next },
+    { say: 'Linked; what differs is being worked out', done: () => next() },
   );
   const decide = () => {
     if (left && right && !link.isPending) link.mutate(undefined);

@@ -342,6 +342,10 @@ function Answer({
   );
 }
 
+/** openFields are those that wait for a person. */
+export const openFields = (why: Explanation | undefined) =>
+  (why?.fields ?? []).filter((f) => f.rule === 'conflict_review' || f.rule === 'first_difference_review');
+
 /** baseValue reads what was agreed on, whose stored form is the engine's own. */
 export function baseValue(stored: unknown): { known: boolean; value: Value } {
   if (stored === undefined) return { known: false, value: null };
@@ -384,7 +388,7 @@ function Fields({
   const mappings = sync?.mappings ?? [];
   const verdicts = new Map((why?.fields ?? []).map((f) => [f.mapping, f]));
   const settled = new Map((record.settled ?? []).map((s) => [s.mapping, s]));
-  const open = (why?.fields ?? []).filter((f) => f.rule === 'conflict_review' || f.rule === 'first_difference_review');
+  const open = openFields(why);
   const [resolving, setResolving] = useState(false);
   return (
     <Panel
@@ -534,7 +538,7 @@ function Resolve({
   ends: Ends;
   connection: Connection;
 }) {
-  const open = (why?.fields ?? []).filter((f) => f.rule === 'conflict_review' || f.rule === 'first_difference_review');
+  const open = openFields(why);
   const [choices, setChoices] = useState<Record<string, Choice>>({});
   const [own, setOwn] = useState<Record<string, string>>({});
   const run = useResolve(connection.id, sync?.id ?? '', record.side as Side, record.id, close);
