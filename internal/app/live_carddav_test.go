@@ -67,6 +67,23 @@ func TestLive_CardDAVStaysInStep(t *testing.T) {
 			"FN:Photo Roe\r\nN:Roe;Photo;;;\r\n"+foreign+"EMAIL;PREF=1;X-OWN=y:photo@example.com\r\nTEL;VALUE=uri:tel:+1-202-555-0170\r\nEND:VCARD\r\n")
 		call("PUT", carddavfake.Book+"group.vcf",
 			"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:group\r\nKIND:group\r\nFN:Everybody\r\nEMAIL:all@example.com\r\nEND:VCARD\r\n")
+		call("PUT", "/_fake/carddav", `{"books":2}`)
+		account := map[string]any{
+			"app": "carddav", "name": "Second", "base_url": l.must(200, "GET", "/v1/accounts/"+string(book), nil)["base_url"],
+			"credentials": map[string]string{
+				"kind": "basic", "username": carddavfake.Username, "password": carddavfake.Password,
+			},
+		}
+		for chosen, want := range map[string]string{
+			"": "choose one: Contacts, Contacts 2", "contacts 2": "Address book Contacts 2", "Work": "but: Contacts, Contacts 2",
+		} {
+			account["credentials"].(map[string]string)["address_book"] = chosen
+			id := l.must(201, "POST", "/v1/accounts", account)["id"].(string)
+			if said := l.want(200, "POST", "/v1/accounts/"+id+"/test", nil); !strings.Contains(string(said.body), want) {
+				t.Errorf("address book %q of two: %s, want %q", chosen, said.body, want)
+			}
+		}
+		call("PUT", "/_fake/carddav", `{}`)
 		l.move(time.Hour)
 		l.right = book
 		l.preset("hubspot-carddav-contacts")

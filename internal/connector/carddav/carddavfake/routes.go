@@ -60,6 +60,14 @@ func (f *server) bookNames() []string {
 	return out
 }
 
+// label is what people call an address book.
+func label(name string) string {
+	if number, further := strings.CutPrefix(name, "book"); further {
+		return BookName + " " + number
+	}
+	return BookName
+}
+
 func (f *server) hasBook(name string) bool {
 	for _, one := range f.bookNames() {
 		if one == name {
@@ -117,12 +125,9 @@ func (f *server) books(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := []string{response(home, props, f.collection("", "Address books"))}
-	for i, name := range f.bookNames() {
-		if label := BookName; deep {
-			if i > 0 {
-				label += " " + strconv.Itoa(i+1)
-			}
-			out = append(out, response(home+name+"/", props, f.collection("addressbook", label)))
+	for _, name := range f.bookNames() {
+		if deep {
+			out = append(out, response(home+name+"/", props, f.collection("addressbook", label(name))))
 		}
 	}
 	multistatus(w, out, "")
@@ -134,7 +139,7 @@ func (f *server) members(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	out := []string{response(r.URL.Path, props, f.collection("addressbook", BookName))}
+	out := []string{response(r.URL.Path, props, f.collection("addressbook", label(r.PathValue("book"))))}
 	if deep && r.URL.Path == Book {
 		f.table.Each("", func(rec *fakekit.Record) bool {
 			if !rec.Deleted {
