@@ -109,6 +109,7 @@ var marksExpected = []string{
 	"needs_authorization",
 	"note_about_twins", "note_deleted", "note_moved", "note_not_updated", "note_restored", "note_stays", "note_written",
 	"noted_about_merged", "noted_audited", "notes_switched_off",
+	"owner_assigned", "owner_left", "owner_unknown", "owners_audited",
 	"own_duplicate",
 	"own_duplicate_in_batch",
 	"page_listed_again",
@@ -177,8 +178,10 @@ var marksExpected = []string{
 	"unknown_record_missing",
 	"unlinked_by_hand",
 	"user_goes_by_further",
+	"user_gone",
 	"user_knows_as_further",
 	"user_refused",
+	"user_unknown",
 	"waiting_noted",
 	"worked_alone",
 	"write_not_tried",
@@ -198,6 +201,8 @@ var marksElsewhere = map[string]string{
 		"counted when it happens, and TestX11_ErasedPeopleLeaveNothing has one",
 	"erasure_waited_for": "an address that comes again between an app's telling and the tick that begins; counted when " +
 		"it happens, and TestX11_AnAwaitedErasureKeepsItsPair has one, on either side",
+	"owner_refused": "a user who is deactivated between the question and the write: seeds of the workload notes; counted " +
+		"when it happens, and TestRow133_OwnersComeAndGo has one",
 	"match_held": "a key's field that vanishes before a new person comes; counted when it happens, and " +
 		"TestS31_MatchFieldsVanishOverTheAPI has it with both apps",
 	"erased_under_another_name": "an address that its user changes while an erasure is about to begin: seeds of the " +

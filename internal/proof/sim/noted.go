@@ -33,6 +33,7 @@ type noted struct {
 	off      time.Time                     // since when activities are switched off; zero = they are on
 	older    bool                          // those that were there before are synced, too
 	peopleOf [2]map[crm.RecordID]bool      // live contacts
+	staff    *staff                        // nil = nobody is anybody's
 }
 
 // activityKind is an activity object of an app, and its fields.
@@ -83,6 +84,7 @@ func newNoted(w *world) *noted {
 		return nil
 	}
 	w.follow = n.follows
+	n.staff = n.hire()
 	n.sync = n.draw()
 	return n
 }
@@ -106,6 +108,9 @@ func (n *noted) draw() crm.Sync {
 		s.Mappings = append(s.Mappings, pair(name, l.field(name), r.field(name)))
 	}
 	s.Mappings[0].Transform.Type = crm.TransformEmail
+	if n.staff != nil {
+		s.Mappings = append(s.Mappings, pair(string(ownerMapping), ownerFields[0], ownerFields[1]))
+	}
 	made := pair("time", "hs_timestamp", "CreatedDate")
 	made.Direction, made.WriteOnce, made.Transform.Type = crm.DirectionToLeft, true, crm.TransformDateTime
 	a := crm.Activities{
@@ -154,6 +159,9 @@ func (n *noted) live() {
 	n.hostile = !n.set.calm
 	for n.changes < int64(n.set.changes) && n.failed() == "" {
 		n.userDoes()
+		if n.staff != nil {
+			n.staff.does()
+		}
 		n.run(n.now.Add(time.Second + n.user.upTo(2*n.set.pause)))
 	}
 	n.run(n.now.Add(10 * time.Minute)) // users finish what they began

@@ -19,6 +19,9 @@ func (n *noted) wrote(side crm.Side, object string, w *connector.Write, out *con
 		if w.Op == connector.Create {
 			n.peopleOf[side.Index()][out.ID] = true
 		}
+		if n.staff != nil {
+			n.staff.wrote(side, w, out)
+		}
 		return
 	}
 	if w.Op == connector.Archive {
@@ -204,6 +207,9 @@ func (n *noted) checkAll(when string, all bool) {
 		}
 	}
 	n.mark("noted_audited")
+	if n.staff != nil && all {
+		n.staff.check(when)
+	}
 }
 
 // together holds a pair to what travels between its two records.
