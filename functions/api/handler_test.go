@@ -21,6 +21,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/cloud/restapi"
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/salesforce"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -46,7 +47,8 @@ func newFunction(t *testing.T) *invocation.HTTP {
 	newID := func(prefix string) string { return fmt.Sprintf("%s_%012d", prefix, ids.Add(1)) }
 	drivers := map[crm.AppID]connector.Driver{hubspot.ID: hubspot.Driver(), salesforce.ID: salesforce.Driver()}
 	accounts, err := account.New(account.Options{
-		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: newID, Rand: rand.Reader,
+		Store: b.Store, Sealer: sealer, Drivers: drivers, Documents: apps.Reader{}, Now: b.Now, NewID: newID,
+		Rand: rand.Reader,
 		HTTP: func(crm.App, string) *http.Client { return &http.Client{} }, CheckURL: func(crm.App, string) error {
 			return nil
 		},
@@ -65,7 +67,7 @@ func newFunction(t *testing.T) *invocation.HTTP {
 		t.Fatal(err)
 	}
 	rest, err := api.New(api.Options{
-		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
+		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Now: b.Now, NewID: newID,
 		Logger: slog.New(slog.DiscardHandler), PublicURL: "https://api.example.com", AllowHosts: []string{"*"},
 		AdminKey: secret.NewText(operatorKey), Auth: restapi.Users{},
 		WithoutHooks: true,

@@ -23,6 +23,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
@@ -94,14 +95,15 @@ func (c *clocked) surface(b *testbed.Bed, log *slog.Logger) http.Handler {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	apps := map[crm.AppID]http.Handler{hubspot.ID: b.Hub, salesforce.ID: b.Force}
+	fakes := map[crm.AppID]http.Handler{hubspot.ID: b.Hub, salesforce.ID: b.Force}
 	drivers := map[crm.AppID]connector.Driver{hubspot.ID: hubspot.Driver(), salesforce.ID: salesforce.Driver()}
 	next := ""
 	ids := 0
 	accounts, err := account.New(account.Options{
-		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: func(string) string { return next },
+		Store: b.Store, Sealer: sealer, Drivers: drivers, Documents: apps.Reader{}, Now: b.Now,
+		NewID:    func(string) string { return next },
 		Rand:     rand.Reader,
-		HTTP:     func(app crm.App, _ string) *http.Client { return fakekit.Client(apps[app.ID]) },
+		HTTP:     func(app crm.App, _ string) *http.Client { return fakekit.Client(fakes[app.ID]) },
 		CheckURL: func(crm.App, string) error { return nil },
 	})
 	if err != nil {
@@ -138,7 +140,7 @@ func (c *clocked) surface(b *testbed.Bed, log *slog.Logger) http.Handler {
 		c.t.Fatal(err)
 	}
 	surface, err := api.New(api.Options{
-		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Drivers: drivers, Now: b.Now, NewID: newID,
+		Engine: b.Engine, Accounts: accounts, Alerts: alerts, Store: b.Store, Now: b.Now, NewID: newID,
 		Logger: log, PublicURL: "https://api.example.com", AllowHosts: []string{"*"}, AdminKey: secret.NewText(operatorKey),
 		Home: testbed.Workspace,
 	})

@@ -15,7 +15,7 @@ func TestWire(t *testing.T) {
 		Refuses: map[string]string{"LOCKSTEP_ADMIN_KEY_PARAMETER": "other", "LOCKSTEP_PUBLIC_URL": "ftp://api.example.com"},
 		Start:   []string{"GetParameter admin-key"},
 		Asks: map[string][]string{
-			"api-list-apps": nil,
+			"api-list-apps": {"Query settings"}, // the documents of the workspace
 			"api-create-connection": {
 				"GetItem settings", "PutItem settings", "Query settings", "TransactWriteItems", "UpdateItem settings",
 			},

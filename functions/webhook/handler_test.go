@@ -21,6 +21,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot"
 	"github.com/lockstep-crm/lockstep/internal/connector/hubspot/hubspotfake"
@@ -63,11 +64,12 @@ func newWorld(t *testing.T) *world {
 	}
 	next := testbed.LeftAccount
 	drivers := map[crm.AppID]connector.Driver{hubspot.ID: hubspot.Driver(), salesforce.ID: salesforce.Driver()}
-	apps := map[crm.AppID]http.Handler{hubspot.ID: b.Hub, salesforce.ID: b.Force}
+	fakes := map[crm.AppID]http.Handler{hubspot.ID: b.Hub, salesforce.ID: b.Force}
 	accounts, err := account.New(account.Options{
-		Store: b.Store, Sealer: sealer, Drivers: drivers, Now: b.Now, NewID: func(string) string { return string(next) },
+		Store: b.Store, Sealer: sealer, Drivers: drivers, Documents: apps.Reader{}, Now: b.Now,
+		NewID:    func(string) string { return string(next) },
 		Rand:     rand.Reader,
-		HTTP:     func(app crm.App, _ string) *http.Client { return fakekit.Client(apps[app.ID]) },
+		HTTP:     func(app crm.App, _ string) *http.Client { return fakekit.Client(fakes[app.ID]) },
 		CheckURL: func(crm.App, string) error { return nil },
 	})
 	if err != nil {
@@ -102,7 +104,7 @@ func newWorld(t *testing.T) *world {
 		w.tokens[id] = hook.Token.Reveal()
 	}
 	surface, err := api.NewHooks(api.HookOptions{
-		Engine: b.Engine, Accounts: accounts, Drivers: drivers, Now: b.Now, NewID: func(p string) string { return p + "_1" },
+		Engine: b.Engine, Accounts: accounts, Now: b.Now, NewID: func(p string) string { return p + "_1" },
 		Logger: slog.New(slog.DiscardHandler), PublicURL: publicURL, AllowHosts: []string{"*"},
 	})
 	if err != nil {

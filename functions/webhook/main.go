@@ -23,7 +23,7 @@ func wire(env func(string) string, calls *invocation.Calls, log *slog.Logger) (*
 	// The surface for deliveries alone: without the REST surface the program is a
 	// third smaller. It calls nobody.
 	h, err := api.NewHooks(api.HookOptions{
-		Engine: c.Engine, Accounts: c.Accounts, Drivers: c.Drivers, Now: time.Now, NewID: c.NewID, Logger: c.Log,
+		Engine: c.Engine, Accounts: c.Accounts, Now: time.Now, NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
 	})
 	if err != nil {

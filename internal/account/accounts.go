@@ -28,7 +28,17 @@ type Draft struct {
 // Errors: NotFound for an unknown app; Invalid with Field for a bad name,
 // address or credential.
 func (s *Service) Create(ctx context.Context, ws crm.WorkspaceID, draft Draft) (Account, error) {
-	d, err := s.driver(draft.App)
+	for range maxTries {
+		a, err := s.create(ctx, ws, draft)
+		if !fault.Is(err, fault.Conflict) { // else the app's document was changed meanwhile
+			return a, err
+		}
+	}
+	return Account{}, contended("account: create")
+}
+
+func (s *Service) create(ctx context.Context, ws crm.WorkspaceID, draft Draft) (Account, error) {
+	d, document, err := s.driverFor(ctx, ws, draft.App)
 	if err != nil {
 		return Account{}, err
 	}
@@ -45,7 +55,7 @@ func (s *Service) Create(ctx context.Context, ws crm.WorkspaceID, draft Draft) (
 	now := s.o.Now().UTC()
 	a := Account{
 		ID: crm.AccountID(s.o.NewID("acc")), App: draft.App, Name: strings.TrimSpace(draft.Name), BaseURL: draft.BaseURL,
-		Kind: draft.Credentials.Kind, Status: StatusOK, CreatedAt: now, UpdatedAt: now,
+		Kind: draft.Credentials.Kind, Status: StatusOK, CreatedAt: now, UpdatedAt: now, Document: document,
 	}
 	if a.Kind == crm.AuthOAuth2 {
 		a.LoginURL = a.BaseURL
@@ -54,11 +64,16 @@ func (s *Service) Create(ctx context.Context, ws crm.WorkspaceID, draft Draft) (
 	if c.Fields, err = s.sealFields(ctx, ws, a.ID, fields); err != nil {
 		return Account{}, err
 	}
-	return s.storeBoth(ctx, ws, a, c)
+	return s.storeBoth(ctx, ws, a, c, store.Write{
+		Op: store.Check, Item: store.Item{Key: documentKey(ws, draft.App)}, If: store.IfVersion(document),
+	})
 }
 
-// storeBoth writes account and credential, each if still at its version.
-func (s *Service) storeBoth(ctx context.Context, ws crm.WorkspaceID, a Account, c storedCredential) (Account, error) {
+// storeBoth writes account and credential, each if still at its version, and if what else
+// is asked for holds.
+func (s *Service) storeBoth(
+	ctx context.Context, ws crm.WorkspaceID, a Account, c storedCredential, also ...store.Write,
+) (Account, error) {
 	aw, err := s.accountWrite(ws, &a)
 	if err != nil {
 		return a, err
@@ -67,7 +82,7 @@ func (s *Service) storeBoth(ctx context.Context, ws crm.WorkspaceID, a Account, 
 	if err != nil {
 		return a, err
 	}
-	if err := s.o.Store.Transact(ctx, []store.Write{aw, cw}); err != nil {
+	if err := s.o.Store.Transact(ctx, append([]store.Write{aw, cw}, also...)); err != nil {
 		return a, fmt.Errorf("account: write: %w", err)
 	}
 	a.Version++ // versions grow by one with every write
@@ -182,7 +197,7 @@ func (s *Service) storeChange(
 func (s *Service) changed(
 	ctx context.Context, ws crm.WorkspaceID, a Account, change Change,
 ) (Account, *storedCredential, error) {
-	d, err := s.driver(a.App)
+	d, err := s.Driver(ctx, ws, a)
 	if err != nil {
 		return a, nil, err
 	}

@@ -37,7 +37,7 @@ func clientBinding(ws crm.WorkspaceID, app crm.AppID) secret.Binding {
 // Errors: NotFound for an unknown app; Unsupported for one without OAuth;
 // Invalid with Field.
 func (s *Service) SetClient(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, c connector.Client) error {
-	d, err := s.driver(app)
+	d, _, err := s.driverFor(ctx, ws, app)
 	if err != nil {
 		return err
 	}

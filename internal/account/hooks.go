@@ -135,7 +135,7 @@ func (s *Service) hookOf(ctx context.Context, ws crm.WorkspaceID, id crm.Account
 	if err != nil {
 		return storedHook{}, err
 	}
-	d, err := s.driver(a.App)
+	d, err := s.Driver(ctx, ws, a)
 	if err != nil {
 		return storedHook{}, err
 	}
@@ -231,7 +231,7 @@ func (s *Service) showHook(ctx context.Context, ws crm.WorkspaceID, id crm.Accou
 type Delivery struct {
 	Workspace crm.WorkspaceID
 	Account   crm.AccountID
-	App       crm.AppID
+	Driver    connector.Driver
 	Trust     connector.WebhookTrust
 }
 
@@ -271,8 +271,12 @@ func (s *Service) LookupWebhook(ctx context.Context, token string) (Delivery, er
 	if err != nil {
 		return Delivery{}, noTrust(err)
 	}
+	driver, err := s.Driver(ctx, at.WS, a)
+	if err != nil {
+		return Delivery{}, noTrust(err)
+	}
 	return Delivery{
-		Workspace: at.WS, Account: a.ID, App: a.App,
+		Workspace: at.WS, Account: a.ID, Driver: driver,
 		Trust: connector.WebhookTrust{Secret: key, ExternalID: a.ExternalID},
 	}, nil
 }

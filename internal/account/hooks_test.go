@@ -36,7 +36,7 @@ func TestX2_TokensAreLongAndStoredHashed(t *testing.T) {
 			t.Errorf("asked again, got another token: %v", err)
 		}
 		got, err := s.LookupWebhook(t.Context(), h.Token.Reveal())
-		if err != nil || got.Workspace != ws || got.Account != a.ID || got.App != appID {
+		if err != nil || got.Workspace != ws || got.Account != a.ID || got.Driver.App.ID != appID {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}

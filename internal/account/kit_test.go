@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/testclock"
@@ -70,7 +71,7 @@ func newManual(t *testing.T) (*world, *testclock.Clock) {
 func (w *world) worker(change ...func(*Options)) *Service {
 	w.t.Helper()
 	o := Options{
-		Store: w.store, Sealer: w.sealer, Now: w.now, Rand: rand.Reader, Drivers: w.drivers(),
+		Store: w.store, Sealer: w.sealer, Now: w.now, Rand: rand.Reader, Drivers: w.drivers(), Documents: apps.Reader{},
 		HTTP: func(crm.App, string) *http.Client { return &http.Client{} },
 		CheckURL: func(_ crm.App, raw string) error {
 			for _, h := range w.hosts {

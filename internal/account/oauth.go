@@ -82,7 +82,7 @@ type Authorization struct {
 func (s *Service) Authorize(ctx context.Context, ws crm.WorkspaceID, req AuthorizeRequest) (Authorization, error) {
 	const op = "account: authorize"
 	var none Authorization
-	d, err := s.driver(req.App)
+	d, _, err := s.driverFor(ctx, ws, req.App)
 	if err != nil {
 		return none, err
 	}

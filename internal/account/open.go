@@ -38,7 +38,7 @@ func (s *Service) Open(
 	if o := s.cached(at, a.Version); o != nil {
 		return o.conn, o.app, nil
 	}
-	d, err := s.driver(a.App)
+	d, err := s.Driver(ctx, ws, a)
 	if err != nil {
 		return nil, crm.App{}, err
 	}

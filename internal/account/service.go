@@ -24,6 +24,8 @@ type Options struct {
 	Store   store.Store
 	Sealer  secret.Sealer
 	Drivers map[crm.AppID]connector.Driver
+	// Documents reads apps that workspaces describe for themselves.
+	Documents DocumentReader
 	// HTTP returns the client for calls to an app's host; base is "" for the app's own.
 	HTTP func(app crm.App, base string) *http.Client
 	// CheckURL says whether an address that came from outside may be called.
@@ -48,6 +50,7 @@ type Service struct {
 	opened    map[place]*opened
 	uses      int64               // grows with every Open; orders the cache
 	delivered map[place]time.Time // last delivery written by this process
+	documents map[appPlace]described
 
 	erasureKeys map[crm.WorkspaceID][]byte
 }
@@ -68,6 +71,7 @@ func New(o Options) (*Service, error) {
 		{"Store", o.Store == nil},
 		{"Sealer", o.Sealer == nil},
 		{"Drivers", len(o.Drivers) == 0},
+		{"Documents", o.Documents == nil},
 		{"HTTP", o.HTTP == nil},
 		{"CheckURL", o.CheckURL == nil},
 		{"Now", o.Now == nil},
@@ -81,7 +85,9 @@ func New(o Options) (*Service, error) {
 	if missing != nil {
 		return nil, fault.New("account: new", fault.Invalid, "invalid_config", "missing: "+strings.Join(missing, ", "))
 	}
-	return &Service{o: o, opened: map[place]*opened{}, delivered: map[place]time.Time{}}, nil
+	return &Service{
+		o: o, opened: map[place]*opened{}, delivered: map[place]time.Time{}, documents: map[appPlace]described{},
+	}, nil
 }
 
 // Status says whether an account can be used.
@@ -108,6 +114,7 @@ type Account struct {
 
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	Document  int64     `json:"-"` // the version of the workspace's document that its app is made of; 0 = the program's
 	Scopes    []string  `json:"-"` // what the app said it granted, sorted, when it last gave a token; empty = it did not say
 	Version   int64     `json:"-"` // grows with every write of the item
 	Revision  int64     `json:"-"` // grows with every change of what clients own; the ETag
@@ -151,6 +158,7 @@ type storedAccount struct {
 	V        int      `json:"v"`
 	Revision int64    `json:"rev,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
+	Document int64    `json:"document,omitempty"`
 	Account
 }
 
@@ -205,6 +213,7 @@ func decodeAccount(item store.Item) (Account, error) {
 		return Account{}, err
 	}
 	a.Account.Version, a.Account.Revision, a.Account.Scopes = item.Version, a.Revision+1, a.Scopes
+	a.Account.Document = a.Document
 	return a.Account, nil
 }
 
@@ -212,7 +221,7 @@ func decodeAccount(item store.Item) (Account, error) {
 func (s *Service) accountWrite(ws crm.WorkspaceID, a *Account) (store.Write, error) {
 	a.UpdatedAt = s.o.Now().UTC()
 	b, err := encode(storedAccount{
-		V: formatVersion, Revision: max(a.Revision-1, 0), Scopes: a.Scopes, Account: *a,
+		V: formatVersion, Revision: max(a.Revision-1, 0), Scopes: a.Scopes, Document: a.Document, Account: *a,
 	})
 	return store.Write{Item: store.Item{Key: accountKey(ws, a.ID), Data: b}, If: store.IfVersion(a.Version)}, err
 }
@@ -257,7 +266,7 @@ func (s *Service) random(n int) ([]byte, error) {
 	return b, nil
 }
 
-// driver returns the driver of an app. UnknownApp for another.
+// driver returns the driver of an app of the program. UnknownApp for another.
 func (s *Service) driver(id crm.AppID) (connector.Driver, error) {
 	d, ok := s.o.Drivers[id]
 	if !ok {

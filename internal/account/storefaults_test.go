@@ -59,6 +59,59 @@ func deeds() map[string]deed {
 		"delete, oauth": {
 			true, func(_ *world, s *Service, id crm.AccountID) (any, error) { return nil, s.Delete(ctx, ws, id, 0) },
 		},
+		"put document": {do: func(_ *world, s *Service, _ crm.AccountID) (any, error) {
+			d, err := s.PutDocument(ctx, ws, smallApp, 0, smallDocument)
+			return d.Version, err
+		}},
+		"put document over accounts": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			a, err := w.described()
+			if err != nil {
+				return nil, err
+			}
+			seen, err := w.document()
+			if err != nil {
+				return nil, err
+			}
+			if _, err := s.PutDocument(ctx, ws, smallApp, seen, smallDocument+"# changed\n"); err != nil {
+				return nil, err
+			}
+			a, err = w.worker().Get(ctx, ws, a.ID)
+			return fmt.Sprint("later by ", a.Document-seen), err
+		}},
+		"delete document": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			if _, err := w.document(); err != nil {
+				return nil, err
+			}
+			return nil, s.DeleteDocument(ctx, ws, smallApp, 0)
+		}},
+		"delete document of accounts": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			if _, err := w.described(); err != nil {
+				return nil, err
+			}
+			return nil, s.DeleteDocument(ctx, ws, smallApp, 1)
+		}},
+		"apps": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			if _, err := w.document(); err != nil {
+				return nil, err
+			}
+			all, err := s.Apps(ctx, ws)
+			return all[smallApp].App.Name, err
+		}},
+		"open described": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			a, err := w.described()
+			if err != nil {
+				return nil, err
+			}
+			_, app, err := s.Open(ctx, ws, a.ID)
+			return app.Name, err
+		}},
+		"create described": {do: func(w *world, s *Service, _ crm.AccountID) (any, error) {
+			if _, err := w.document(); err != nil {
+				return nil, err
+			}
+			a, err := s.Create(ctx, ws, smallDraft)
+			return a.Document, err
+		}},
 		"client": {true, func(_ *world, s *Service, _ crm.AccountID) (any, error) {
 			c, err := s.Client(ctx, ws, appID)
 			return c.ID, err

@@ -75,7 +75,7 @@ func (v *validation) activities(i int, known [2]bool) error {
 // ownActivity refuses activities as the records of a sync: its steps would tell two of
 // them to be one by what they say.
 func (v *validation) ownActivity(object, at string, side crm.Side) {
-	app := v.s.Drivers[v.apps[side.Index()]].App
+	app := v.apps[side.Index()]
 	if o := app.Object(object); o != nil && o.Activity != nil {
 		v.add(at, CodeOfItsOwn, "%s of %s are synced with the records that they are about: name them in activities of the "+
 			"sync of those", object, app.Name)
@@ -93,7 +93,7 @@ func (v *validation) activityEnd(s *crm.Sync, at string, side crm.Side, known bo
 	if !known {
 		return
 	}
-	app := v.s.Drivers[v.apps[side.Index()]].App
+	app := v.apps[side.Index()]
 	o := app.Object(end.Object)
 	if o == nil || o.Activity == nil {
 		names := []string{}

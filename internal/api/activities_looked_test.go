@@ -30,7 +30,7 @@ func (w *world) withActivities() {
 			}
 			return c, err
 		}
-		w.server.Drivers[a.id] = d
+		w.drivers[a.id] = d
 	}
 	about := func(pairs ...string) (of *crm.ActivityObject) {
 		of = new(crm.ActivityObject)

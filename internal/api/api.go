@@ -16,7 +16,6 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/api/idempotency"
-	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/secret"
@@ -32,7 +31,6 @@ type Options struct {
 	Accounts Accounts
 	Alerts   Alerts
 	Store    store.Store
-	Drivers  map[crm.AppID]connector.Driver
 	Now      func() time.Time
 	// NewID makes an identifier that sorts by time: NewID("con") is "con_…".
 	NewID  func(prefix string) string
@@ -97,8 +95,7 @@ func New(o Options) (http.Handler, error) {
 	var wrong []string
 	for name, missing := range map[string]bool{
 		"Engine": o.Engine == nil, "Accounts": o.Accounts == nil, "Alerts": o.Alerts == nil, "Store": o.Store == nil,
-		"Drivers": len(o.Drivers) == 0,
-		"Now":     o.Now == nil, "NewID": o.NewID == nil, "Logger": o.Logger == nil,
+		"Now": o.Now == nil, "NewID": o.NewID == nil, "Logger": o.Logger == nil,
 	} {
 		if missing {
 			wrong = append(wrong, name+" is missing")
@@ -174,7 +171,7 @@ func (s *server) build() error {
 	s.mux.HandleFunc("GET "+openAPIPath, s.serveDocument)
 	s.mux.HandleFunc("GET "+docsPath, s.serveErrorPage)
 	if !s.WithoutHooks {
-		hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts, drivers: s.Drivers}
+		hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts}
 		hooks.register(s.mux)
 	}
 	return nil

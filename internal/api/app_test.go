@@ -87,7 +87,7 @@ func (c *tableConnector) App() crm.App { return c.app }
 
 // Extras are none, unless the world says how fields are deleted.
 func (c *tableConnector) Extras() (x connector.Extras) {
-	if c.w.removes != nil && c.w.server.Drivers[c.app.ID].App.Can(crm.AbilityDeleteField) {
+	if c.w.removes != nil && c.w.drivers[c.app.ID].App.Can(crm.AbilityDeleteField) {
 		x.DeleteField = func(_ context.Context, object, field string) error { return c.w.removes(object, field) }
 	}
 	return x

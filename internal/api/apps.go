@@ -18,6 +18,14 @@ func (s *server) registerApps() {
 	handle(s, "get-app", s.getApp)
 	handle(s, "list-partners", s.listPartners)
 	handle(s, "set-client", s.setClient)
+
+	handle(s, "list-app-documents", s.listAppDocuments)
+	handle(s, "get-app-document", s.getAppDocument)
+	handle(s, "put-app-document", s.putAppDocument)
+	handle(s, "delete-app-document", s.deleteAppDocument)
+	handle(s, "validate-app-document", s.validateAppDocument)
+	handle(s, "get-app-document-schema", s.getAppDocumentSchema,
+		mediaAnswer("application/schema+json", anyObject("A JSON Schema")))
 }
 
 type appPath struct {
@@ -53,23 +61,32 @@ type appOutput struct {
 	Body App
 }
 
-func (s *server) listApps(_ context.Context, in *struct {
+func (s *server) listApps(ctx context.Context, in *struct {
 	WholeInput
 	Query string `query:"q" maxLength:"100" doc:"A part of the name or the ID, whatever its case"`
 },
 ) (*listOutput[App], error) {
-	apps := slices.DeleteFunc(s.apps(), func(a App) bool {
+	drivers, err := s.drivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	apps := slices.DeleteFunc(shownAll(drivers), func(a App) bool {
 		wanted := strings.ToLower(strings.TrimSpace(in.Query))
 		return !strings.Contains(strings.ToLower(a.Name), wanted) && !strings.Contains(string(a.ID), wanted)
 	})
 	return paged(apps, in.WholeInput)
 }
 
-// apps are all, by name.
-func (s *server) apps() []App {
+// drivers are those of the apps of the caller's workspace.
+func (s *server) drivers(ctx context.Context) (map[crm.AppID]connector.Driver, error) {
+	return s.Accounts.Apps(ctx, access.From(ctx).Workspace)
+}
+
+// shownAll are the apps by name.
+func shownAll(drivers map[crm.AppID]connector.Driver) []App {
 	apps := []App{}
-	for _, id := range slices.Sorted(maps.Keys(s.Drivers)) {
-		apps = append(apps, shown(s.Drivers[id].App))
+	for _, id := range slices.Sorted(maps.Keys(drivers)) {
+		apps = append(apps, shown(drivers[id].App))
 	}
 	slices.SortStableFunc(apps, func(a, b App) int {
 		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
@@ -87,22 +104,27 @@ type Partner struct {
 // listPartners lists what goes with a first app: an app goes with every app
 // whose records of some kind it can read or write, itself in another account
 // included.
-func (s *server) listPartners(_ context.Context, in *struct {
+func (s *server) listPartners(ctx context.Context, in *struct {
 	App crm.AppID `path:"app" maxLength:"100"`
 	WholeInput
 },
 ) (*listOutput[Partner], error) {
-	first, ok := s.Drivers[in.App]
-	if !ok {
-		return nil, account.UnknownApp(s.Drivers)
+	drivers, err := s.drivers(ctx)
+	if err != nil {
+		return nil, err
 	}
+	first, ok := drivers[in.App]
+	if !ok {
+		return nil, account.UnknownApp(drivers)
+	}
+	presets := presetsOf(drivers)
 	out := []Partner{}
-	for _, a := range s.apps() {
+	for _, a := range shownAll(drivers) {
 		if len(first.App.Objects) == 0 || len(a.Objects) == 0 {
 			continue // nothing of it can be synced
 		}
 		p := Partner{App: a.ID, Name: a.Name, Presets: []string{}}
-		for _, known := range s.presets() {
+		for _, known := range presets {
 			if known.Left == in.App && known.Right == a.ID || known.Left == a.ID && known.Right == in.App {
 				p.Presets = append(p.Presets, known.ID)
 			}
@@ -112,10 +134,14 @@ func (s *server) listPartners(_ context.Context, in *struct {
 	return paged(out, in.WholeInput)
 }
 
-func (s *server) getApp(_ context.Context, in *appPath) (*appOutput, error) {
-	d, ok := s.Drivers[in.App]
+func (s *server) getApp(ctx context.Context, in *appPath) (*appOutput, error) {
+	drivers, err := s.drivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := drivers[in.App]
 	if !ok {
-		return nil, account.UnknownApp(s.Drivers)
+		return nil, account.UnknownApp(drivers)
 	}
 	return &appOutput{Body: shown(d.App)}, nil
 }

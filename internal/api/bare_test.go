@@ -76,7 +76,7 @@ func TestAnObjectWithoutFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.accounts()
-	w.server.Drivers["bare"] = w.driver(appTable{
+	w.drivers["bare"] = w.driver(appTable{
 		id: "bare", host: "api.bare.example.com", objects: map[string][]crm.Field{"things": nil},
 	})
 	bare := w.must(201, "POST", "/v1/accounts",

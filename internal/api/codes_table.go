@@ -796,6 +796,22 @@ var recordCodes = []codeRow{
 var accountCodes = []codeRow{
 	{"account_in_use", "a connection uses the account", EffectRequest, "delete the connection first"},
 	{
+		account.CodeBadDocument, "the document does not describe an app", EffectRequest,
+		"mend each line that is named; GET /v1/app-document-schema tells an editor the grammar",
+	},
+	{
+		account.CodeAppInUse, "accounts use the app, and nothing else describes it", EffectRequest,
+		"delete the accounts first",
+	},
+	{
+		account.CodeHostAdded, "by this document, secrets could go to a host that they were not entered for", EffectRequest,
+		"delete the app's accounts first, or give the app of the document another id",
+	},
+	{
+		account.CodeTooManyDocuments, "the workspace has as many documents as it may", EffectRequest,
+		"delete one that no account uses",
+	},
+	{
 		"base_url_fixed", "the address of this account cannot be changed like this", EffectRequest,
 		"send the credentials with the new address; the app names the address of accounts authorised in the browser",
 	},

@@ -81,8 +81,12 @@ func connectionAnswer(c *crm.Connection) *connectionOutput {
 }
 
 func (s *server) registerConnections() {
-	handle(s, "list-presets", func(_ context.Context, in *WholeInput) (*listOutput[preset], error) {
-		return paged(s.presets(), *in)
+	handle(s, "list-presets", func(ctx context.Context, in *WholeInput) (*listOutput[preset], error) {
+		drivers, err := s.drivers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return paged(presetsOf(drivers), *in)
 	})
 	handle(s, "list-connections", s.listConnections)
 	handle(s, "create-connection", s.createConnection, jsonBody(draftInput(), true))
@@ -184,8 +188,11 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 ) (*connectionOutput, error) {
 	c, problems := s.readFilled(ctx, bodyOf(ctx), nil)
 	if c != nil && in.Preset != "" {
-		p, ok := s.preset(in.Preset)
-		if !ok {
+		p, err := s.preset(ctx, in.Preset)
+		if err != nil {
+			return nil, err
+		}
+		if p == nil {
 			return nil, problem(http.StatusBadRequest, CodeUnknownPreset, "", ProblemItem{
 				Parameter: "query.preset", Detail: meaning(CodeUnknownPreset), Code: CodeUnknownPreset,
 			})

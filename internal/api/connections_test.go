@@ -469,7 +469,7 @@ func TestPresets(t *testing.T) {
 			t.Errorf("with a preset it lacks %v", got)
 		}
 	}
-	for _, x := range w.server.presets() {
+	for _, x := range presetsOf(w.drivers) {
 		for i := range x.Syncs {
 			if _, problems := compiled(&x.Syncs[i]); len(problems) > 0 {
 				t.Errorf("preset %s: %+v", x.ID, problems)

@@ -21,9 +21,9 @@ import (
 func deleting(t *testing.T) (w *world, asked *[]string, answer *error) {
 	t.Helper()
 	w, asked, answer = newWorld(t), new([]string), new(error)
-	d := w.server.Drivers["hubspot"]
+	d := w.drivers["hubspot"]
 	d.App.Abilities = append(slices.Clone(d.App.Abilities), crm.AbilityDeleteField)
-	w.server.Drivers["hubspot"] = d
+	w.drivers["hubspot"] = d
 	w.removes = func(object, field string) error {
 		*asked = append(*asked, object+"."+field)
 		return *answer

@@ -4,7 +4,10 @@ import (
 	"context"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
+	"github.com/lockstep-crm/lockstep/internal/account"
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/mapping"
 )
 
@@ -73,7 +76,21 @@ func (s *server) appOf(ctx context.Context, id crm.AccountID) crm.App {
 	if err != nil {
 		return crm.App{}
 	}
-	return s.Drivers[a.App].App
+	d, err := s.driverOf(ctx, access.From(ctx).Workspace, a)
+	if err != nil {
+		return crm.App{}
+	}
+	return d.App
+}
+
+// driverOf is what an account's app is made by; the zero Driver where nothing describes
+// the app any more, which is said where the account is used.
+func (s *server) driverOf(ctx context.Context, ws crm.WorkspaceID, a account.Account) (connector.Driver, error) {
+	d, err := s.Accounts.Driver(ctx, ws, a)
+	if fault.Is(err, fault.NotFound) || fault.CodeOf(err) == account.CodeBadDocument {
+		return connector.Driver{}, nil
+	}
+	return d, err
 }
 
 // syncable lists the well-known objects of an app that a sync can join. Activities are

@@ -33,9 +33,14 @@ type missingRights struct {
 func (s *server) granted(
 	ctx context.Context, who access.Principal, a account.Account, read *[]crm.Connection,
 ) granted {
-	d := s.Drivers[a.App]
 	out := granted{Scopes: a.Scopes, Missing: []missingRights{}}
 	some(&out.Scopes)
+	d, err := s.driverOf(ctx, who.Workspace, a)
+	if err != nil {
+		s.Logger.WarnContext(ctx, "app not read", "request_id", requestID(ctx), "error", err.Error())
+		out.Detail = "what the app may do could not be looked up just now"
+		return out
+	}
 	switch {
 	case a.Kind != crm.AuthOAuth2:
 		out.Detail = d.App.Name + " does not tell what a key or token may do: a right that is missing shows when it is " +

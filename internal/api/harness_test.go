@@ -22,6 +22,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/account"
 	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/connector"
+	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/egress"
 	"github.com/lockstep-crm/lockstep/internal/fault"
@@ -43,6 +44,7 @@ type world struct {
 	engine  *fakeEngine
 	handler http.Handler
 	server  *server
+	drivers map[crm.AppID]connector.Driver
 	log     *syncBuffer
 	ids     atomic.Int64
 	down    atomic.Bool                      // the apps do not answer
@@ -153,13 +155,14 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	drivers := map[crm.AppID]connector.Driver{"hubspot": w.driver(hubspotLike), "salesforce": w.driver(salesforceLike)}
+	w.drivers = map[crm.AppID]connector.Driver{"hubspot": w.driver(hubspotLike), "salesforce": w.driver(salesforceLike)}
 	guard, err := egress.New(egress.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	accounts, err := account.New(account.Options{
-		Store: w.store, Sealer: sealer, Drivers: drivers, Now: w.now, NewID: w.newID, Rand: rand.Reader,
+		Store: w.store, Sealer: sealer, Drivers: w.drivers, Documents: apps.Reader{}, Now: w.now, NewID: w.newID,
+		Rand:     rand.Reader,
 		HTTP:     func(crm.App, string) *http.Client { return &http.Client{Transport: noNetwork{t}} },
 		CheckURL: guard.CheckURL,
 	})
@@ -177,7 +180,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	o := Options{
-		Engine: w.engine, Accounts: accounts, Alerts: alerts, Store: w.store, Drivers: drivers, Now: w.now, NewID: w.newID,
+		Engine: w.engine, Accounts: accounts, Alerts: alerts, Store: w.store, Now: w.now, NewID: w.newID,
 		Logger:   slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		AdminKey: secret.NewText(operatorKey),
 	}

@@ -34,7 +34,6 @@ type HookAccounts interface {
 type HookOptions struct {
 	Engine     HookEngine
 	Accounts   HookAccounts
-	Drivers    map[crm.AppID]connector.Driver
 	Now        func() time.Time
 	NewID      func(prefix string) string
 	Logger     *slog.Logger
@@ -47,7 +46,6 @@ type hookServer struct {
 	front
 	engine   HookEngine
 	accounts HookAccounts
-	drivers  map[crm.AppID]connector.Driver
 	mux      *listedMux // only where it serves by itself
 }
 
@@ -57,11 +55,11 @@ type hookServer struct {
 func NewHooks(o HookOptions) (http.Handler, error) {
 	s := &hookServer{
 		front:  front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts},
-		engine: o.Engine, accounts: o.Accounts, drivers: o.Drivers, mux: newListedMux(),
+		engine: o.Engine, accounts: o.Accounts, mux: newListedMux(),
 	}
 	var wrong []string
-	if o.Engine == nil || o.Accounts == nil || len(o.Drivers) == 0 || o.Now == nil || o.NewID == nil || o.Logger == nil {
-		wrong = append(wrong, "Engine, Accounts, Drivers, Now, NewID and Logger are all needed")
+	if o.Engine == nil || o.Accounts == nil || o.Now == nil || o.NewID == nil || o.Logger == nil {
+		wrong = append(wrong, "Engine, Accounts, Now, NewID and Logger are all needed")
 	}
 	if text := s.address(o.PublicURL); text != "" {
 		wrong = append(wrong, text)
@@ -127,7 +125,7 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		return connector.Reply{}, ourTrouble(err)
 	}
-	app := s.drivers[d.App]
+	app := d.Driver
 	hooks := app.Webhooks
 	if hooks == nil {
 		return connector.Reply{}, problem(http.StatusNotFound, CodeNotFound, "there is no such address")

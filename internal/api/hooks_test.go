@@ -37,7 +37,7 @@ func (w *world) alone() {
 	o := w.server.Options
 	var err error
 	w.handler, err = NewHooks(HookOptions{
-		Engine: o.Engine, Accounts: o.Accounts, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
+		Engine: o.Engine, Accounts: o.Accounts, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
 		PublicURL: o.PublicURL, AllowHosts: o.AllowHosts,
 	})
 	if err != nil {
@@ -126,9 +126,9 @@ func TestHooksThatAreAlwaysAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, publicURL)
 	path, key := hook(w)
-	d := w.server.Drivers["hubspot"]
+	d := w.drivers["hubspot"]
 	d.Refused = acked
-	w.server.Drivers["hubspot"] = d
+	w.drivers["hubspot"] = d
 	w.alone()
 	signed := func(body string) option {
 		return header("X-Signature", signHook(secret.NewText(key), "https://sync.example.com"+path, w.now(), []byte(body)))

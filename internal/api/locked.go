@@ -73,7 +73,7 @@ func lockedWarnings(sync *crm.Sync, at string, apps [2]crm.AppID) (out []Problem
 
 // locked refuses settings that say something else than an app fixes.
 func (v *validation) locked(i int) {
-	found := lockedIn(&v.c.Syncs[i], v.apps)
+	found := lockedIn(&v.c.Syncs[i], [2]crm.AppID{v.apps[0].ID, v.apps[1].ID})
 	if len(found) == 0 {
 		return
 	}

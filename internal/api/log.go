@@ -311,7 +311,11 @@ func (s *server) withNames(ctx context.Context, entries []engine.Entry) ([]logEn
 				}
 				accounts[id] = a
 			}
-			out[i].tell(c, side, a, s.Drivers[a.App].App)
+			d, err := s.driverOf(ctx, who.Workspace, a)
+			if err != nil {
+				return nil, err
+			}
+			out[i].tell(c, side, a, d.App)
 		}
 	}
 	return out, nil

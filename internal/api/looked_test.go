@@ -155,7 +155,7 @@ func TestDocumentsAreLookedAtAsWritten(t *testing.T) {
 	left.objects["contacts"] = append(slices.Clone(left.objects["contacts"]),
 		crm.Field{Name: "tier", Label: "Tier", Type: crm.TypeOption, Options: []crm.Option{{Value: "gold"}, {Value: "tin"}}},
 		crm.Field{Name: "a/b~c", Label: "Odd", Type: crm.TypeOption, Options: []crm.Option{{Value: "y"}}})
-	f.server.Drivers["hubspot"] = f.driver(left)
+	f.drivers["hubspot"] = f.driver(left)
 	f.clock.Advance(time.Hour)
 	f.engine.status = []engine.SyncStatus{
 		{Sync: "contacts", States: states(70, 40)}, {Sync: "gone", States: states(5, 6)},
@@ -206,7 +206,7 @@ func TestDocumentsAreLookedAtAsWritten(t *testing.T) {
 	left.objects["contacts"] = slices.DeleteFunc(slices.Clone(left.objects["contacts"]), func(x crm.Field) bool {
 		return x.Name == "vip" || x.Name == "phone" || x.Name == "lastname"
 	})
-	f.server.Drivers["hubspot"] = f.driver(left)
+	f.drivers["hubspot"] = f.driver(left)
 	f.clock.Advance(24 * time.Hour)
 	f.engine.held = map[crm.SyncID][]engine.HeldPart{"contacts": {
 		{Side: crm.Left, Field: "phone", Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)},
@@ -331,9 +331,9 @@ func TestAppsThatTellOnly(t *testing.T) {
 	w := newWorld(t)
 	id, _ := w.connect("One")
 	push := func(app crm.AppID) {
-		d := w.server.Drivers[app]
+		d := w.drivers[app]
 		d.App.Abilities = append(slices.Clone(d.App.Abilities), crm.AbilityPush)
-		w.server.Drivers[app] = d
+		w.drivers[app] = d
 	}
 	since := time.Date(2026, 3, 30, 0, 0, 0, 0, time.UTC)
 	var out []string

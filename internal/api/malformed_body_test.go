@@ -219,7 +219,7 @@ func (b *breaker) doubleKey(r *broken, of route) bool {
 
 // needed are the keys that bodies cannot do without.
 var needed = map[string][]string{
-	"create-account": {"app", "name", "credentials"}, "set-client": {"client_id"}, "create-field": {
+	"create-account": {"app", "name", "credentials"}, "set-client": {"client_id"}, "put-app-document": {"document"}, "validate-app-document": {"document"}, "create-field": {
 		"name", "label", "type",
 	},
 	"link-records": {"partner"}, "resolve-record": {"fields"}, "unfreeze-record": {"field"}, "restore-record": {"entry"}, "create-key": {

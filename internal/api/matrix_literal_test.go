@@ -41,6 +41,12 @@ GET    /v1/oauth/begin                                               400  400   
 GET    /v1/oauth/callback                                            400  400    400    400    400   400      400
 
 PUT    /v1/apps/{app}/client                                         401  403    403    403    422   422      422
+GET    /v1/app-documents                                             401  200    200    200    200   200      200
+GET    /v1/app-documents/{id}                                        401  200    200    200    200   200      404
+PUT    /v1/app-documents/{id}                                        401  403    403    403    200   200      201
+DELETE /v1/app-documents/{id}                                        401  403    403    403    204   204      404
+POST   /v1/app-documents/validate                                    401  403    403    403    200   200      200
+GET    /v1/app-document-schema                                       200  200    200    200    200   200      200
 POST   /v1/oauth/{app}/authorizations                                401  403    403    403    422   422      422
 GET    /v1/accounts                                                  401  200    200    200    200   200      200
 POST   /v1/accounts                                                  401  403    403    403    201   201      201
@@ -193,7 +199,7 @@ func readMatrix(t *testing.T) map[string]map[string]int {
 
 // lasting are the routes after which the fixture is not what it was.
 var lasting = []string{
-	"create-connection", "import-connection", "delete-connection", "delete-account", "delete-sync", "delete-mapping",
+	"create-connection", "import-connection", "delete-connection", "delete-account", "delete-app-document", "delete-sync", "delete-mapping",
 }
 
 // everything is what a surface serves: the calls of the table, and what stands

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,9 +72,26 @@ func newFixture(t *testing.T) *fixture {
 		{"operator", operatorKey, "operator"},
 		{"other tenant", f.key(`{"name":"o","role":"admin","workspace":"` + other + `"}`), "foreign"},
 	}
+	f.must(201, "PUT", "/v1/app-documents/small", f.body(route{id: "validate-app-document"}))
 	f.clock.Advance(2 * time.Minute)
 	return f
 }
+
+// smallDocument describes an app that the program does not know.
+const smallDocument = `app: {id: small, name: Small CRM, base: "https://api.small.example", hosts: [small.example], blank: "null"}
+auth: [{kind: token, send: bearer, fields: [{name: token, label: Token, secret: true}]}]
+account: {get: /me, id: /id, label: /name}
+limits: {calls: 10, per: 1s}
+objects:
+  people:
+    label: People
+    id: {at: /id, form: number}
+    fields: {email: {label: E-mail, type: email}}
+    list: {get: /people, query: {page: "{page}"}, items: /items, page: {kind: number, first: 1}}
+    read: {get: "/people/{id}", record: ""}
+    create: {post: /people, record: ""}
+    update: {put: "/people/{id}", record: ""}
+`
 
 // target fills the path of a route with things that exist.
 func (f *fixture) target(r route) string {
@@ -83,6 +101,8 @@ func (f *fixture) target(r route) string {
 		return f.hook
 	case strings.HasPrefix(r.path, "/v1/accounts/"):
 		id = string(f.left)
+	case strings.HasPrefix(r.path, "/v1/app-documents/"):
+		id = "small"
 	case strings.HasPrefix(r.path, "/v1/runs/"):
 		id = string(f.run)
 	case strings.HasPrefix(r.path, "/v1/plans/"):
@@ -101,6 +121,8 @@ func (f *fixture) target(r route) string {
 		f.must(200, "PUT", strings.TrimSuffix(target, "/email"), `[{"id":"email","direction":"to_right"}]`, ifMatch("*"))
 	}
 	switch r.id {
+	case "validate-app-document":
+		target += "?app=small"
 	case "delete-connection":
 		target += "?confirm=Shared"
 	case "retry-log", "redrive-dead":
@@ -120,6 +142,10 @@ func (f *fixture) body(r route) string {
 		return `{"client_id":"i","client_secret":"s","redirect_uri":"https://app.example.com/v1/oauth/callback"}`
 	case "start-authorization":
 		return `{"name":"New"}`
+	case "put-app-document":
+		return `{"document":` + strconv.Quote(smallDocument+"# again\n") + `}`
+	case "validate-app-document":
+		return `{"document":` + strconv.Quote(smallDocument) + `}`
 	case "create-field":
 		return `{"name":"x","label":"X","type":"text"}`
 	case "create-connection", "import-connection", "plan-import":

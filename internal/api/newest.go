@@ -20,9 +20,8 @@ func (v *validation) newest(s *crm.Sync, at string) {
 	if s.Activities.Enabled {
 		places = append(places, newestOf(s.Activities.Mappings, at+"/activities/mappings")...)
 	}
-	for _, id := range v.apps {
-		app := v.s.Drivers[id].App
-		if id == "" || app.Can(crm.AbilityRecordTimes) {
+	for _, app := range v.apps {
+		if app.ID == "" || app.Can(crm.AbilityRecordTimes) {
 			continue
 		}
 		for _, place := range places {

@@ -40,7 +40,11 @@ func TestNonsenseIDs(t *testing.T) {
 				if query != "" {
 					target += "?" + query
 				}
-				if got := f.do(r.method, target, f.whole(r), ifMatch("*")); got.status != http.StatusNotFound {
+				got := f.do(r.method, target, f.whole(r), ifMatch("*"))
+				if r.id == "put-app-document" && got.status == http.StatusBadRequest {
+					continue // it would make what it names, and the document is of another app
+				}
+				if got.status != http.StatusNotFound {
 					t.Errorf("%s with %q as %s: got %d: %s", r.id, id, place, got.status, got.body)
 				}
 			}

@@ -133,6 +133,17 @@ type Engine interface {
 
 // Accounts is what the surface asks of account.Service.
 type Accounts interface {
+	// Apps are those that a workspace can connect, with those of its own documents.
+	Apps(ctx context.Context, ws crm.WorkspaceID) (map[crm.AppID]connector.Driver, error)
+	// Driver is what an account's app is made by.
+	Driver(ctx context.Context, ws crm.WorkspaceID, a account.Account) (connector.Driver, error)
+	Documents(ctx context.Context, ws crm.WorkspaceID) ([]account.Document, error)
+	Document(ctx context.Context, ws crm.WorkspaceID, app crm.AppID) (account.Document, error)
+	CheckDocument(app crm.AppID, text string) (connector.Driver, []string)
+	DocumentSchema() ([]byte, error)
+	PutDocument(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, seen int64, text string) (account.Document, error)
+	DeleteDocument(ctx context.Context, ws crm.WorkspaceID, app crm.AppID, seen int64) error
+
 	Create(ctx context.Context, ws crm.WorkspaceID, draft account.Draft) (account.Account, error)
 	Get(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (account.Account, error)
 	List(ctx context.Context, ws crm.WorkspaceID, limit int, cursor string) ([]account.Account, string, error)

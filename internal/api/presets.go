@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"slices"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 )
 
@@ -385,14 +387,14 @@ func turned(d crm.Direction) crm.Direction {
 	return d
 }
 
-// presets lists those whose apps are both here.
-func (s *server) presets() []preset {
+// presetsOf lists those whose apps are both here.
+func presetsOf(drivers map[crm.AppID]connector.Driver) []preset {
 	var out []preset
 	for _, p := range slices.Concat(objectPairs, documentPairs) {
-		if _, ok := s.Drivers[p.left]; !ok {
+		if _, ok := drivers[p.left]; !ok {
 			continue
 		}
-		if _, ok := s.Drivers[p.right]; !ok {
+		if _, ok := drivers[p.right]; !ok {
 			continue
 		}
 		one := crm.Sync{
@@ -409,11 +411,17 @@ func (s *server) presets() []preset {
 	return out
 }
 
-func (s *server) preset(id string) (preset, bool) {
-	for _, p := range s.presets() {
-		if p.ID == id {
-			return p, true
+// preset is one of them; nil where there is none of that ID.
+func (s *server) preset(ctx context.Context, id string) (*preset, error) {
+	drivers, err := s.drivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := presetsOf(drivers)
+	for i := range all {
+		if all[i].ID == id {
+			return &all[i], nil
 		}
 	}
-	return preset{}, false
+	return nil, nil
 }

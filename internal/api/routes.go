@@ -78,6 +78,30 @@ var routes = []route{
 		summary: "Store our OAuth client at an app", status: 204,
 	},
 	{
+		id: "list-app-documents", method: http.MethodGet, path: "/v1/app-documents", level: reads, tag: "apps",
+		summary: "Apps that the workspace has described for itself",
+	},
+	{
+		id: "get-app-document", method: http.MethodGet, path: "/v1/app-documents/{id}", level: reads, tag: "apps",
+		summary: "The document of an app",
+	},
+	{
+		id: "put-app-document", method: http.MethodPut, path: "/v1/app-documents/{id}", level: admins, tag: "apps",
+		summary: "Describe an app, or describe it anew",
+	},
+	{
+		id: "delete-app-document", method: http.MethodDelete, path: "/v1/app-documents/{id}", level: admins, tag: "apps",
+		summary: "Remove the document of an app", status: 204,
+	},
+	{
+		id: "validate-app-document", method: http.MethodPost, path: "/v1/app-documents/validate", level: admins, tag: "apps",
+		summary: "Check the document of an app; stores nothing",
+	},
+	{
+		id: "get-app-document-schema", method: http.MethodGet, path: "/v1/app-document-schema", level: public, tag: "apps",
+		summary: "The grammar of documents as a JSON Schema, for editors",
+	},
+	{
 		id: "list-accounts", method: http.MethodGet, path: "/v1/accounts", level: reads, tag: "accounts",
 		summary: "Accounts",
 	},

@@ -302,7 +302,11 @@ func (s *server) webhooks(
 			if a.ExternalID == "" {
 				a = s.learn(ctx, ws, a)
 			}
-			signed := s.Drivers[a.App].App.SignsWebhooks
+			d, err := s.driverOf(ctx, ws, a)
+			if err != nil {
+				return nil, err
+			}
+			signed := d.App.SignsWebhooks
 			if signed && !h.Secret {
 				view.Problems = append(view.Problems, ProblemItem{
 					Code: "no_secret", Detail: meanings["no_secret"].Meaning + ": " + meanings["no_secret"].Remedy,

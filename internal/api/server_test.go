@@ -20,7 +20,7 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	if !fault.Is(err, fault.Invalid) {
 		t.Fatalf("got %v", err)
 	}
-	for _, name := range []string{"Engine", "Accounts", "Store", "Drivers", "Now", "NewID", "Logger", "PublicURL"} {
+	for _, name := range []string{"Engine", "Accounts", "Store", "Now", "NewID", "Logger", "PublicURL"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)
 		}

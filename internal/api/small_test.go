@@ -111,7 +111,7 @@ func TestARefusalThatCannotBeCountedIsOne(t *testing.T) {
 	o := w.server.Options
 	var err error
 	w.handler, err = NewHooks(HookOptions{
-		Engine: o.Engine, Accounts: uncounted{o.Accounts}, Drivers: o.Drivers, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
+		Engine: o.Engine, Accounts: uncounted{o.Accounts}, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
 		PublicURL: o.PublicURL,
 	})
 	if err != nil {

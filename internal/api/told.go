@@ -30,7 +30,11 @@ func (s *server) toldOnly(ctx context.Context, c *crm.Connection, st *engine.Syn
 		if err != nil {
 			return err
 		}
-		if !s.Drivers[a.App].App.Can(crm.AbilityPush) {
+		d, err := s.driverOf(ctx, ws, a)
+		if err != nil {
+			return err
+		}
+		if !d.App.Can(crm.AbilityPush) {
 			continue
 		}
 		since, err := s.Engine.ToldSince(ctx, ws, a.ID, conf.Object(side))

@@ -35,7 +35,7 @@ type validation struct {
 	known    map[crm.SyncID][]engine.HeldPart // what rests in the stored one
 	problems []mapping.Problem
 	held     []engine.HeldPart // what is no problem because it only rests
-	apps     [2]crm.AppID      // of the two accounts; "" = unknown
+	apps     [2]crm.App        // of the two accounts; without an ID = unknown
 	asks     whomToAsk
 }
 
@@ -110,8 +110,13 @@ func (v *validation) accounts() (known [2]bool, err error) {
 			if err != nil && !fault.Is(err, fault.NotFound) {
 				return known, err
 			}
-			known[i] = err == nil
-			v.apps[i] = a.App
+			if known[i] = err == nil; known[i] {
+				d, err := v.s.driverOf(v.ctx, v.ws, a)
+				if err != nil {
+					return known, err
+				}
+				v.apps[i] = d.App
+			}
 		}
 		if !known[i] {
 			v.add("/"+string(side)+"/account", CodeUnknownAccount,
@@ -202,11 +207,11 @@ func (v *validation) sync(i int, known [2]bool) error {
 // nothing while its account is unknown, which is said of that.
 func (v *validation) choice(side crm.Side) string {
 	app := v.apps[side.Index()]
-	if app == "" {
+	if app.ID == "" {
 		return ""
 	}
 	say := fmt.Sprintf(": choose one of GET /v1/accounts/%s/objects", v.c.Account(side))
-	if all := syncable(v.s.Drivers[app].App); len(all) > 0 {
+	if all := syncable(app); len(all) > 0 {
 		say += ", such as " + strings.Join(all, ", ")
 	}
 	return say
@@ -219,14 +224,7 @@ func (v *validation) archives(s *crm.Sync, at string) error {
 		if s.Deletes.Get(way) != crm.DeleteArchive {
 			continue
 		}
-		a, err := v.s.Accounts.Get(v.ctx, v.ws, v.c.Account(side))
-		if fault.Is(err, fault.NotFound) {
-			continue // said of the account
-		}
-		if err != nil {
-			return fmt.Errorf("account of the %s side: %w", side, err)
-		}
-		if app := v.s.Drivers[a.App].App; !app.Can(crm.AbilityArchive) {
+		if app := v.apps[side.Index()]; app.ID != "" && !app.Can(crm.AbilityArchive) { // no account is said of it
 			v.add(at+"/deletes/"+string(way), "unsupported", "%s has no way to archive a record: use tag or ignore", app.Name)
 		}
 	}

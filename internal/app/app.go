@@ -160,8 +160,9 @@ func (a *App) wire() error {
 		return err
 	}
 	a.Accounts, err = account.New(account.Options{
-		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, HTTP: guard.Client, CheckURL: guard.CheckURL,
-		Now: a.now, NewID: newID, Rand: rand.Reader, Sleep: a.opts.Sleep, Pace: a.pace,
+		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, Documents: parts.Documents{}, HTTP: guard.Client,
+		CheckURL: guard.CheckURL,
+		Now:      a.now, NewID: newID, Rand: rand.Reader, Sleep: a.opts.Sleep, Pace: a.pace,
 	})
 	if err != nil {
 		return err
@@ -190,8 +191,7 @@ func (a *App) wire() error {
 	}
 	rest, err := api.New(api.Options{
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Alerts: a.Alerts, Store: a.Store,
-		Drivers: drivers,
-		Now:     a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
+		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
 		Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 		AdminKey: a.kept.key, Version: a.opts.Version,
 	})

@@ -99,6 +99,24 @@ func TestLive_EveryOperation(t *testing.T) {
 	})
 }
 
+// walkAppDocuments goes through the documents of apps.
+func (l *live) walkAppDocuments() {
+	l.t.Helper()
+	document := map[string]any{"document": modelDocument(l.t)}
+	l.want(200, "GET", "/v1/app-documents", nil)
+	l.refused(400, "invalid_parameter", "GET", "/v1/app-documents?q=x", nil)
+	l.want(200, "GET", "/v1/app-document-schema", nil)
+	l.refused(400, "invalid_parameter", "GET", "/v1/app-document-schema?q=x", nil)
+	l.want(200, "POST", "/v1/app-documents/validate?app=example", document)
+	l.refused(400, "missing_key", "POST", "/v1/app-documents/validate?app=example", map[string]any{})
+	l.refused(404, "not_found", "GET", "/v1/app-documents/example", nil)
+	l.refused(400, "invalid_app_document", "PUT", "/v1/app-documents/other", document)
+	l.want(201, "PUT", "/v1/app-documents/example", document)
+	l.want(200, "GET", "/v1/app-documents/example", nil)
+	l.refused(412, "stale_version", "DELETE", "/v1/app-documents/example", nil, "If-Match", `"77"`)
+	l.want(204, "DELETE", "/v1/app-documents/example", nil, "If-Match", "*")
+}
+
 // walkApps goes through apps and accounts.
 func (l *live) walkApps() {
 	l.t.Helper()
@@ -111,6 +129,7 @@ func (l *live) walkApps() {
 	l.refused(404, "unknown_app", "GET", "/v1/apps/none", nil)
 	l.want(200, "GET", "/v1/apps/hubspot/partners", nil)
 	l.refused(404, "unknown_app", "GET", "/v1/apps/none/partners", nil)
+	l.walkAppDocuments()
 	l.want(200, "GET", "/v1/presets", nil)
 	l.refused(400, "invalid_parameter", "GET", "/v1/presets?q=x", nil)
 

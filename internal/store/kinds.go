@@ -219,6 +219,10 @@ var Kinds = []Kind{
 		"API keys of our own users",
 	},
 	{
+		"app_document", Settings, "workspace", "app_document#", OfItself, Whole, Sleeps, "", EraseNothing,
+		"apps that a workspace describes for itself: how an API is called",
+	},
+	{
 		"lock", Settings, "workspace", "lock#", OfItself, Whole, Sleeps, "", EraseNothing,
 		"a mark that one writer is at work",
 	},

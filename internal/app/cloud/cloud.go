@@ -98,7 +98,8 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 	}
 	c.Sealer = sealer
 	c.Accounts, err = account.New(account.Options{
-		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, HTTP: c.Meter.Client(c.Guard.Client), CheckURL: c.Guard.CheckURL,
+		Store: c.Store, Sealer: sealer, Drivers: c.Drivers, Documents: parts.Documents{},
+		HTTP: c.Meter.Client(c.Guard.Client), CheckURL: c.Guard.CheckURL,
 		Now: time.Now, NewID: c.NewID, Rand: rand.Reader, Sleep: parts.Sleep, Pace: c.pace,
 	})
 	if err != nil {
@@ -119,8 +120,11 @@ func (c *Cloud) assemble(sealer secret.Sealer) error {
 
 // BudgetUsed is the part of its daily calls that an account has used.
 func (c *Cloud) BudgetUsed(ctx context.Context, ws crm.WorkspaceID, a account.Account) (float64, error) {
-	return paced.Used(ctx, paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now},
-		c.Drivers[a.App].App.Limits)
+	d, err := c.Accounts.Driver(ctx, ws, a)
+	if err != nil {
+		return 0, err
+	}
+	return paced.Used(ctx, paced.Budget{Store: c.Store, Workspace: ws, Account: a.ID, Now: time.Now}, d.App.Limits)
 }
 
 // messageTrace names the invocation that queues a message, so that the log of

@@ -24,3 +24,6 @@ func Drivers(folder string) (map[crm.AppID]connector.Driver, error) {
 	}
 	return apps.With(os.DirFS(folder))
 }
+
+// Documents reads what workspaces describe for themselves.
+type Documents = apps.Reader

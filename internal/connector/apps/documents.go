@@ -43,12 +43,44 @@ func With(folder fs.FS) (map[crm.AppID]connector.Driver, error) {
 	out, program := Drivers(), written()
 	for id, d := range own {
 		if _, ok := program[id]; ok {
-			return nil, fault.New("read app documents", fault.Invalid, connector.CodeConfig, string(id)+".yaml: "+string(id)+
-				" is a connector of the program, and no document can take its place; give the app another id")
+			return nil, fault.New("read app documents", fault.Invalid, connector.CodeConfig, string(id)+".yaml: "+taken(id))
 		}
 		out[id] = d
 	}
 	return out, nil
+}
+
+// taken refuses the ID of an app that no document describes.
+func taken(id crm.AppID) string {
+	return string(id) + " is a connector of the program, and no document can take its place; give the app another id"
+}
+
+// Reader reads documents that are no files of the program.
+type Reader struct{}
+
+// Schema is the grammar of documents as a JSON Schema.
+func (Reader) Schema() ([]byte, error) { return declared.JSONSchema() }
+
+// Read makes the driver of one document, which has to be of the given app, or answers all
+// that is wrong with it: "12: objects.people.id: …", by line.
+func (Reader) Read(app crm.AppID, text []byte) (connector.Driver, []string) {
+	d, found := declared.Check(text)
+	var problems []string
+	for _, p := range found {
+		problems = append(problems, p.String())
+	}
+	if problems != nil {
+		return connector.Driver{}, problems
+	}
+	if d.App.ID != string(app) {
+		return connector.Driver{}, []string{
+			"1: app.id: the document is of the app " + d.App.ID + ", and not of " + string(app),
+		}
+	}
+	if _, ok := written()[app]; ok {
+		return connector.Driver{}, []string{"1: app.id: " + taken(app)}
+	}
+	return d.Driver(), nil
 }
 
 // read reads the documents of a folder.

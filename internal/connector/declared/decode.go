@@ -59,22 +59,28 @@ var yamlLine = regexp.MustCompile(`^line (\d{1,6}): (.*)$`)
 //
 // Errors: Invalid with code "invalid_config", naming every problem with its line.
 func Parse(file string, text []byte) (*Document, error) {
-	d := &Document{place: place{lines: map[string]int{}}}
-	if d.read(text) {
-		d.check()
-	}
-	problems := d.place.problems
-	if len(problems) == 0 {
+	d, problems := Check(text)
+	if problems == nil {
 		return d, nil
 	}
-	slices.SortFunc(problems, func(a, b Problem) int { // the same document is told the same
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.String(), b.String()))
-	})
 	lines := make([]string, len(problems))
 	for i, p := range problems {
 		lines[i] = file + ":" + p.String()
 	}
 	return nil, fault.New("read app document", fault.Invalid, connector.CodeConfig, strings.Join(lines, "\n"))
+}
+
+// Check reads a document and answers all that is wrong with it, by line; nil = nothing.
+func Check(text []byte) (*Document, []Problem) {
+	d := &Document{place: place{lines: map[string]int{}}}
+	if d.read(text) {
+		d.check()
+	}
+	problems := d.place.problems
+	slices.SortFunc(problems, func(a, b Problem) int { // the same document is told the same
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.String(), b.String()))
+	})
+	return d, problems
 }
 
 // read decodes the text; false when it is no document at all.

@@ -38,7 +38,7 @@ func New(ctx context.Context, c *cloud.Cloud) (http.Handler, error) {
 		return nil, err
 	}
 	h, err := api.New(api.Options{
-		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Alerts: told, Store: c.Store, Drivers: c.Drivers, Now: time.Now,
+		Engine: c.Engine, Accounts: logins{c.Accounts, c}, Alerts: told, Store: c.Store, Now: time.Now,
 		NewID: c.NewID, Logger: c.Log,
 		PublicURL: c.Environment.PublicURL, AllowHosts: []string{"*"}, // API Gateway lets its own names in only
 		AdminKey: key, Version: c.Environment.Version, Auth: Users{},
