@@ -14,12 +14,17 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakes"
 	"github.com/lockstep-crm/lockstep/internal/connector/modelapp"
+	"github.com/lockstep-crm/lockstep/internal/connector/pipedrive"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 )
 
 // exempt are the apps that no seed drives, with the reason that every report prints.
 var exempt = map[crm.AppID]string{}
+
+// mergedByHook are the apps that name the survivor of a merge in a delivery and nowhere
+// else: to whoever missed that one, the loser is deleted.
+var mergedByHook = map[crm.AppID]bool{pipedrive.ID: true}
 
 // Exempt tells of each app that no seed drives why that is so.
 func Exempt() map[crm.AppID]string { return maps.Clone(exempt) }

@@ -161,7 +161,7 @@ func (a *realApp) traits(w *world, o *modelapp.Options) {
 	}
 	o.History, o.Conditional, o.Unique = app.Can(crm.AbilityHistory), app.Can(crm.AbilityConditional), false
 	o.Trim, o.Phones, o.Absorbs = false, false, false
-	o.Merges, o.DeletedFeed = app.Can(crm.AbilityMerges), app.Can(crm.AbilityDeletedFeed)
+	o.Merges, o.DeletedFeed = app.Can(crm.AbilityMerges) && !mergedByHook[app.ID], app.Can(crm.AbilityDeletedFeed)
 	o.Lag = connector.FindLag(a.conn, a.name, key)
 	o.FindNow = o.Lag == 0
 }
