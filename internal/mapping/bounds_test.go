@@ -147,7 +147,7 @@ func TestDaysBeginWhereTheZoneSays(t *testing.T) {
 			t.Fatalf("%s is no day", c.day)
 		}
 		at, ok := m.Instant(zone(t, c.zone))
-		if ok != (c.want != "") || ok && at.Format(time.RFC3339) != c.want {
+		if ok != (c.want != "") || ok && at.Format(time.RFC3339Nano) != c.want {
 			t.Errorf("%s in %s begins at %s, %t", c.day, c.zone, at, ok)
 		}
 	}

@@ -41,6 +41,34 @@ func scanAll(t *testing.T, c connector.Connector, req connector.ChangesRequest) 
 	}
 }
 
+// TestWideListings: more fields than an address or a search can name are read all the same,
+// by a listing of what changed and by a full one.
+func TestWideListings(t *testing.T) {
+	t.Parallel()
+	c, core, clock := open(t)
+	r, err := core.CreateRecord("contacts", map[string]string{"email": "ann@example.com", "lastname": "Roe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(lag)
+	fields := []string{"email"}
+	for i := range 300 {
+		fields = append(fields, fmt.Sprintf("a_property_with_a_name_of_some_length_%d", i))
+	}
+	fields = append(fields, "lastname")
+	for _, full := range []bool{false, true} {
+		page, err := c.Changes(t.Context(), connector.ChangesRequest{Object: "contacts", Fields: fields, Full: full})
+		if err != nil || len(page.Records) != 1 {
+			t.Fatalf("full %t: %+v, %v", full, page, err)
+		}
+		got := page.Records[0]
+		if string(got.ID) != r.ID || got.Fields["email"].Text() != "ann@example.com" ||
+			got.Fields["lastname"].Text() != "Roe" {
+			t.Errorf("full %t: %+v", full, got)
+		}
+	}
+}
+
 // TestS11_EqualTimestampsBeyondSearchCap has more records of one instant than a
 // search shows: those of a bulk edit, with others before and after. It is 12,000
 // of 12,301, and with LOCKSTEP_LONG=1 10,000 of 100,000.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,22 @@ func TestOpenNamesEveryProblem(t *testing.T) {
 			!strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%s: %v, want %q alone", kind, err, want)
 		}
+	}
+}
+
+// TestOpenNamesTheOneWay: an app with a single way to authorise is said to have it.
+func TestOpenNamesTheOneWay(t *testing.T) {
+	t.Parallel()
+	a := acme()
+	whole := a.Describe()
+	a.Describe = func() crm.App {
+		one := whole
+		one.Auth = slices.DeleteFunc(slices.Clone(whole.Auth), func(m crm.AuthMethod) bool { return m.Kind != crm.AuthToken })
+		return one
+	}
+	_, err := a.Open(connector.Config{Kind: crm.AuthKeyPair, HTTP: http.DefaultClient, Now: time.Now})
+	if err == nil || !strings.HasSuffix(err.Error(), "only token is supported") {
+		t.Errorf("%v", err)
 	}
 }
 
