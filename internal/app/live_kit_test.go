@@ -41,8 +41,9 @@ type live struct {
 
 	before atomic.Pointer[func()] // runs before HubSpot answers anything
 
-	told told // about alerts
-	said said // by the program, from warnings up
+	told  told // about alerts
+	said  said // by the program, from warnings up
+	heard said // all that it says
 
 	left, right crm.AccountID
 	objects     [2]string // that the test is about; none = people
@@ -109,7 +110,10 @@ func launched(t *testing.T, o Options, tuning engine.Tuning) *live {
 	l.told.url = receiver.URL + "/lockstep"
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(receiver.URL, "http://"))
 	o.Now, o.Tuning, o.Mailer = l.now, tuning, &l.told
-	o.Log = slog.New(slog.NewTextHandler(&l.said, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.Log = slog.New(slog.NewMultiHandler(
+		slog.NewTextHandler(&l.said, &slog.HandlerOptions{Level: slog.LevelWarn}),
+		slog.NewTextHandler(&l.heard, &slog.HandlerOptions{Level: slog.LevelDebug}),
+	))
 	o.Sleep = func(_ context.Context, d time.Duration) { l.move(d) } // limits of the apps cost no time here
 	l.app = opened(t, o)
 	s := httptest.NewServer(l.app.Handler())
