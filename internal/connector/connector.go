@@ -166,7 +166,7 @@ type Written struct {
 	// is nil: what changed the record up to then was part of the write.
 	At       time.Time
 	Err      error
-	Exchange *Exchange // of a failed row: what was said, for the log
+	Exchange *Exchange // what was said, for the log; of a row that was written, the call without its bodies
 }
 
 // Exchange is a request and its answer as the log keeps them: secrets

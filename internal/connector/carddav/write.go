@@ -67,6 +67,7 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 		b.Settle(row, connector.Written{ID: row.Body.ID, Err: e, Exchange: a.client.Exchange(r, got, got.Body)})
 		return b.Out, nil
 	}
+	b.Receipt = a.client.Receipt(r, got)
 	b.Settle(row, connector.Written{ID: row.ID, Created: b.Kind == connector.Create})
 	return b.Out, nil
 }

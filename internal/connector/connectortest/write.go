@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -61,6 +62,10 @@ func (s *suite) writeOnce(t *testing.T, writes []connector.Write) []connector.Wr
 		if w.Err != nil && w.Exchange != nil && (len(w.Exchange.Request) > 64<<10 || len(w.Exchange.Response) > 64<<10 ||
 			w.Exchange.Status == 0) {
 			t.Errorf("entry %d: the exchange is too large or has no status", i)
+		}
+		if x := w.Exchange; w.Err == nil && (x == nil || x.Method == "" || x.Status < 200 || x.Status > 299 ||
+			x.Request != "" || x.Response != "" || !strings.Contains(x.URL, "://") || strings.ContainsAny(x.URL, "?#@ ")) {
+			t.Errorf("entry %d: of a write that was made the call is to be told, without bodies and query: %+v", i, x)
 		}
 		if w.Err == nil && s.app.Can(crm.AbilityAnswerValues) && w.Record == nil && writes[i].Op != connector.Archive {
 			t.Errorf("entry %d: answer_values is claimed and no record came back", i)

@@ -49,6 +49,7 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 		return nil, err
 	}
 	w.At = got.Now
+	b.Receipt = a.client.Receipt(sent.Body, got)
 	b.Settle(sent, w)
 	return b.Out, nil
 }

@@ -242,6 +242,7 @@ func (b *batch) send(ctx context.Context) ([]connector.Written, error) {
 	if b.got, err = b.client.Call(ctx, b.call, &ans); err != nil {
 		return b.refused(err)
 	}
+	b.Receipt = b.client.Receipt(b.call, b.got)
 	at := 0
 	for _, r := range b.Rows {
 		if r.Done() {

@@ -552,7 +552,7 @@ func (b *batch) makeAll(ctx context.Context, path string, e edge, all []pairBody
 		if err != nil {
 			return err
 		}
-		b.moved = true
+		b.moved, b.Receipt = true, b.client.Receipt(r, ans)
 		for _, raw := range got.Errors {
 			b.refuse(r, ans, raw, e, at)
 		}
@@ -567,10 +567,11 @@ func (b *batch) endAll(ctx context.Context, path string, all []pairBody, at map[
 		r := rest.Request{
 			Op: b.Op, Method: http.MethodPost, Path: path, Write: true, Body: map[string]any{"inputs": part},
 		}
-		if _, err := b.client.Call(ctx, r, nil); err != nil {
+		ans, err := b.client.Call(ctx, r, nil)
+		if err != nil {
 			return err
 		}
-		b.moved = true
+		b.moved, b.Receipt = true, b.client.Receipt(r, ans)
 	}
 	return nil
 }

@@ -141,6 +141,7 @@ func (b *batch) archive(ctx context.Context) (_ []connector.Written, err error) 
 	if b.got.Status != http.StatusNoContent {
 		return nil, rest.Malformed(b.call, "HubSpot's answer is not what its documents say")
 	}
+	b.Receipt = b.client.Receipt(b.call, b.got)
 	for _, row := range b.Rows {
 		b.Settle(row, connector.Written{ID: row.ID})
 	}
@@ -209,6 +210,7 @@ func (b *batch) about(p problem) *batchRow {
 // settle gives every row its answer: results and errors are matched by trace
 // ID, else by record ID or key.
 func (b *batch) settle(ans batchAnswer) []connector.Written {
+	b.Receipt = b.client.Receipt(b.call, b.got)
 	for i := range ans.Results {
 		res := &ans.Results[i]
 		rec, ok := res.record()

@@ -52,6 +52,7 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 	if ans.Status != "Success" || !ok || sent.ID != "" && sent.ID != one {
 		return nil, rest.Malformed(sent.Body, "the answer is no success, or names another record than was written")
 	}
+	b.Receipt = a.client.Receipt(sent.Body, got)
 	b.Settle(sent, connector.Written{ID: one, Created: b.Kind == connector.Create, At: got.Now})
 	return b.Out, nil
 }

@@ -13,6 +13,12 @@ import (
 
 func (r *row) etag() string { return strconv.Itoa(r.version) }
 
+// address is where the app says that it takes writes.
+const address = "https://model.example/" + Object
+
+// receipt is what the log keeps of every write that was made.
+var receipt = &connector.Exchange{Method: "POST", URL: address, Status: 200}
+
 // BatchWrite implements connector.Connector.
 func (c *client) BatchWrite(ctx context.Context, object string, writes []connector.Write) ([]connector.Written, error) {
 	if len(writes) == 0 {
@@ -43,7 +49,7 @@ func (a *App) write(w *connector.Write) connector.Written {
 	if err != nil {
 		out := connector.Written{
 			Err: err, Exchange: &connector.Exchange{
-				Method: "POST", URL: "https://model.example/" + Object, Status: 400, Response: fault.CodeOf(err),
+				Method: "POST", URL: address, Status: 400, Response: fault.CodeOf(err),
 			},
 		}
 		var exists existsError
@@ -52,7 +58,7 @@ func (a *App) write(w *connector.Write) connector.Written {
 		}
 		return out
 	}
-	out := connector.Written{ID: r.id, Created: created}
+	out := connector.Written{ID: r.id, Created: created, Exchange: receipt}
 	if a.opts.AnswerValues && w.Op != connector.Archive {
 		rec := r.record(slices.DeleteFunc(slices.Clone(a.names), func(f string) bool { return a.archived[f] }))
 		out.Record = &rec

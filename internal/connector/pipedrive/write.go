@@ -57,6 +57,7 @@ func (a *account) BatchWrite(ctx context.Context, name string, writes []connecto
 		}
 		w.Record = &rec
 	}
+	b.Receipt = a.client.Receipt(sent.Body, got)
 	b.Settle(sent, w)
 	return b.Out, nil
 }

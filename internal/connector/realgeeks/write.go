@@ -42,6 +42,7 @@ func (s *site) BatchWrite(ctx context.Context, name string, writes []connector.W
 	if err != nil {
 		return nil, err
 	}
+	b.Receipt = s.client.Receipt(sent.Body, got)
 	b.Settle(sent, connector.Written{ID: sent.ID, Created: b.Kind == connector.Create, At: got.Now})
 	return b.Out, nil
 }

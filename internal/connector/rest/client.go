@@ -209,6 +209,13 @@ func (c *Client) Exchange(r Request, a Answer, response []byte) *connector.Excha
 	return x
 }
 
+// Receipt is what the log keeps of a call that did what it was to do: no bodies, and
+// no query, in which values may stand. The rows of a batch share it.
+func (c *Client) Receipt(r Request, a Answer) *connector.Exchange {
+	r.Query = nil
+	return &connector.Exchange{Method: r.Method, URL: c.url(r), Status: a.Status, RequestID: a.ID}
+}
+
 // shown is a body as it may be read, bounded.
 func (r *Request) shown(b []byte) string {
 	if r.Secret != "" {

@@ -25,6 +25,8 @@ type Batch[B any] struct {
 	Kind connector.Op
 	Rows []*Row[B]
 	Out  []connector.Written
+
+	Receipt *connector.Exchange // of the call, once it is answered: every row that was written has it
 }
 
 // Prepare makes the rows of a call. body answers with what is sent for a write and
@@ -77,9 +79,13 @@ func Mixed(op string) error {
 
 // Settle gives a row its answer; the first one counts.
 func (b *Batch[B]) Settle(r *Row[B], w connector.Written) {
-	if !r.done {
-		r.done, b.Out[r.At] = true, w
+	if r.done {
+		return
 	}
+	if w.Err == nil {
+		w.Exchange = b.Receipt
+	}
+	r.done, b.Out[r.At] = true, w
 }
 
 // Finish ends the call: a row that the app said nothing about may have been written.

@@ -44,6 +44,7 @@ func (o *org) BatchWrite(ctx context.Context, object string, writes []connector.
 	if len(answers) != len(b.Rows) {
 		return nil, rest.Malformed(r, "the answer has another number of rows than were written")
 	}
+	b.Receipt = o.client.Receipt(r, a)
 	for i, raw := range answers {
 		row := b.Rows[i]
 		var got written

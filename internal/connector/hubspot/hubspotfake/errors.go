@@ -77,14 +77,25 @@ func exists(o *object, property, value, id string) *apiError {
 }
 
 func (f *account) fail(w http.ResponseWriter, e *apiError) {
-	f.calls++
 	e.Status = "error"
-	e.Correlation = fmt.Sprintf("00000000-0000-4000-8000-%012d", f.calls)
-	w.Header().Set("X-HubSpot-Correlation-Id", e.Correlation)
+	e.Correlation = f.correlate(w)
 	f.json(w, e.status, e)
 }
 
+// correlate gives an answer an ID.
+func (f *account) correlate(w http.ResponseWriter) string {
+	f.calls++
+	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", f.calls)
+	w.Header().Set(correlation, id)
+	return id
+}
+
+const correlation = "X-HubSpot-Correlation-Id"
+
 func (f *account) json(w http.ResponseWriter, status int, v any) {
+	if w.Header().Get(correlation) == "" {
+		f.correlate(w)
+	}
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
