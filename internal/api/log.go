@@ -261,6 +261,7 @@ type entryOutput struct {
 // logEntry is an entry with what its IDs are called.
 type logEntry struct {
 	engine.Entry
+	Rebuilt     bool                `json:"reconstructed,omitempty" doc:"Request and response are not the app's words: they are put together from what was written"`
 	Meaning     string              `json:"meaning,omitempty" doc:"What the code means; message says of what"`
 	Effect      Effect              `json:"effect,omitempty" doc:"What it cost: the record, or one field of it"`
 	Remedy      string              `json:"remedy,omitempty" doc:"What a person can do about it"`
@@ -369,10 +370,12 @@ func (s *server) getEntry(ctx context.Context, in *entryPath) (*entryOutput, err
 	if access.From(ctx).Masked() {
 		e = maskEntry(e)
 	}
+	rebuilt := rebuild(&e)
 	named, err := s.withNames(ctx, []engine.Entry{e})
 	if err != nil {
 		return nil, err
 	}
+	named[0].Rebuilt = rebuilt
 	return &entryOutput{Body: named[0]}, nil
 }
 

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"slices"
+
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 )
@@ -41,6 +43,10 @@ func maskDiffs(diffs []engine.Diff) []engine.Diff {
 func maskEntry(e engine.Entry) engine.Entry {
 	e.Diffs = maskDiffs(e.Diffs)
 	e.URL = maskText(e.URL)
+	e.Calls = slices.Clone(e.Calls)
+	for i := range e.Calls {
+		e.Calls[i].URL = maskText(e.Calls[i].URL)
+	}
 	e.Request, e.Response = maskText(e.Request), maskText(e.Response)
 	return e
 }

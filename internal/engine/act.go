@@ -138,10 +138,11 @@ func (s *session) landed(side crm.Side, r row, w *connector.Written) {
 	u := r.u
 	if w.Err == nil {
 		u.written.Set(side, w)
+		u.said.Set(side, w.Exchange)
 		return
 	}
 	s.veil(side, r, w)
-	u.request = w.Exchange
+	u.said.Set(side, w.Exchange)
 	if fault.MayHaveLanded(w.Err) {
 		u.fate.unknown = true
 		return

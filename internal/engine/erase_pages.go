@@ -79,7 +79,11 @@ func (w *eraser) cleanEntry(ends [2]appObject, en *Entry) (changed bool) {
 		}
 		return true
 	}
-	for _, text := range []*string{&en.Message, &en.URL, &en.Request, &en.Response} {
+	texts := []*string{&en.Message, &en.URL, &en.Request, &en.Response}
+	for i := range en.Calls {
+		texts = append(texts, &en.Calls[i].URL)
+	}
+	for _, text := range texts {
 		if w.t.within(*text, ends) {
 			*text, changed = "", true
 		}

@@ -238,7 +238,7 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 		if e.Behavior == "" {
 			e.Behavior = crm.BehaviorCreateAndUpdate
 		}
-		e.Status, e.URL, e.Request, e.Response = 0, "", "", ""
+		e.Status, e.URL, e.Request, e.Response, e.Calls = 0, "", "", "", nil
 		out = append(out, e)
 	}
 	for _, side := range crm.Sides {
@@ -250,9 +250,7 @@ func (b *books) fieldEntries(u *unit, old *link) []Entry {
 			one(side, Diff{Mapping: f.mapping, Side: side, Field: f.field, Before: f.before, After: f.value, Rule: ruleRefused},
 				f.code,
 				"the app refused "+f.field+"; the record's other fields are synced")
-			if x, e := f.request, &out[len(out)-1]; x != nil {
-				e.Status, e.URL, e.Request, e.Response = x.Status, x.URL, x.Request, x.Response
-			}
+			out[len(out)-1].tellCall(side, f.request)
 		}
 	}
 	for i := range u.decision.Fields {

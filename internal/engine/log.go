@@ -57,11 +57,11 @@ func (b *books) entry(u *unit, index int) Entry {
 		Record: u.id, Partner: u.recID(u.side.Other()), Outcome: u.decision.Outcome, Code: u.decision.Code,
 		Message: u.decision.Detail, Settings: s.conn.Version,
 	}
-	way := crm.WayTo(u.side.Other())
-	if u.decision.Write(u.side.Other()) == nil && u.decision.Write(u.side) != nil {
-		way = crm.WayTo(u.side)
+	to := u.side.Other()
+	if u.decision.Write(to) == nil && u.decision.Write(u.side) != nil {
+		to = u.side
 	}
-	e.Way, e.Behavior = way, s.conf.Behavior.Get(way)
+	e.Way, e.Behavior = crm.WayTo(to), s.conf.Behavior.Get(crm.WayTo(to))
 	if e.Behavior == "" {
 		e.Behavior = crm.BehaviorCreateAndUpdate
 	}
@@ -69,10 +69,34 @@ func (b *books) entry(u *unit, index int) Entry {
 	if len(u.stored) > 0 && e.Code == "" {
 		e.Code = reconcile.CodeChangedByApp
 	}
-	if x := u.request; x != nil && e.Problem() {
-		e.Status, e.URL, e.Request, e.Response = x.Status, x.URL, x.Request, x.Response
-	}
+	u.tellCalls(&e, to)
 	return e
+}
+
+// tellCalls says what the apps were asked: of a refusal first, else of what went to
+// the side that the entry is about.
+func (u *unit) tellCalls(e *Entry, to crm.Side) {
+	for _, side := range crm.Sides {
+		if u.failed(side) && u.said.Get(side) != nil {
+			to = side
+		}
+	}
+	e.tellCall(to, u.said.Get(to))
+	e.tellCall(to.Other(), u.said.Get(to.Other()))
+}
+
+// tellCall adds a call. The first one is the entry's own.
+func (e *Entry) tellCall(side crm.Side, x *connector.Exchange) {
+	if x == nil {
+		return
+	}
+	if e.Calls == nil {
+		e.Status, e.URL = x.Status, x.URL
+		if e.Problem() {
+			e.Request, e.Response = x.Request, x.Response
+		}
+	}
+	e.Calls = append(e.Calls, Call{Side: side, Method: x.Method, URL: x.URL, Status: x.Status, RequestID: x.RequestID})
 }
 
 // diffs lists what a unit's decision changes, field by field, with the rule that decided.

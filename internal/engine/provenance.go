@@ -112,7 +112,7 @@ func (s *session) changesOf(
 		if page[i].Earlier != "" {
 			earlier = page[i].Earlier
 		}
-		for _, d := range en.writes() {
+		for _, d := range en.Writes() {
 			if len(fields) > 0 && !slices.Contains(fields, d.Mapping) {
 				continue
 			}
@@ -179,7 +179,7 @@ func (e *Engine) RestoreRecord(
 	if !u.link.paired() {
 		return Run{}, fault.New(op, fault.Conflict, codeUndoPair, "the record is not linked")
 	}
-	writes := slices.DeleteFunc(en.writes(), func(d Diff) bool {
+	writes := slices.DeleteFunc(en.Writes(), func(d Diff) bool {
 		return d.Mapping == "" || len(fields) > 0 && !slices.Contains(fields, d.Mapping)
 	})
 	if len(writes) == 0 {

@@ -170,7 +170,7 @@ func (s *session) touched(ctx context.Context, u *unit) (bool, error) {
 	}
 	last := u.back.entries[len(u.back.entries)-1].Time
 	for _, e := range u.back.later {
-		for _, d := range e.writes() {
+		for _, d := range e.Writes() {
 			if d.Rule == string(reconcile.RuleWriteBack) {
 				continue
 			}
@@ -212,7 +212,7 @@ func (s *session) past(entries []Entry) (out []reconcile.Past, kept []KeptField)
 	at := map[string]int{}
 	name := func(d *Diff) string { return string(d.Side) + " " + d.Field }
 	for i := range entries {
-		for _, d := range entries[i].writes() {
+		for _, d := range entries[i].Writes() {
 			if n, again := at[name(&d)]; again {
 				out[n].After, out[n].Held = d.After, nil
 				continue
@@ -235,7 +235,7 @@ func (s *session) past(entries []Entry) (out []reconcile.Past, kept []KeptField)
 	}
 	rules := map[string]string{}
 	for i := range entries {
-		for _, d := range entries[i].writes() {
+		for _, d := range entries[i].Writes() {
 			rules[name(&d)] = d.Rule
 		}
 	}

@@ -89,11 +89,22 @@ type Entry struct {
 	Diffs      []Diff           `json:"diffs,omitempty"`
 	Status     int              `json:"response_status,omitempty"`
 	URL        string           `json:"api_url,omitempty"`
-	Request    string           `json:"request,omitempty"`  // problem entries only
-	Response   string           `json:"response,omitempty"` // problem entries only
+	Calls      []Call           `json:"calls,omitempty" doc:"What the apps were asked for this; none where the answer was lost, or nothing was written"`
+	Request    string           `json:"request,omitempty" doc:"Of an entry with a problem, as it was sent; of one that was written, from its diffs and with the single view alone"`
+	Response   string           `json:"response,omitempty"`
 	Resolved   bool             `json:"resolved,omitempty"`
 	Repaired   bool             `json:"repaired,omitempty" doc:"The record had failed before, and this got it in step"`
 	Settings   int64            `json:"settings_version,omitempty" doc:"Of the connection's document that it was decided under"`
+}
+
+// Call is what is kept of a request to an app, and its answer: one that wrote a record,
+// with others of the same batch, or was refused.
+type Call struct {
+	Side      crm.Side `json:"side"` // whose app
+	Method    string   `json:"method"`
+	URL       string   `json:"api_url"`
+	Status    int      `json:"response_status"`
+	RequestID string   `json:"request_id,omitempty" doc:"The app's own, for its support; where it tells one"`
 }
 
 // Problem reports whether a person may act on the entry.

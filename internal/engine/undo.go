@@ -242,11 +242,11 @@ func (e *Entry) changes() bool {
 	case crm.Updated, crm.Unchanged, crm.Excluded, crm.Skipped, crm.Duplicate, crm.Conflict, crm.Failed, crm.Stale,
 		crm.Dropped, crm.Waiting:
 	}
-	return e.Code == codeUnlinked || e.merges() || len(e.writes()) > 0
+	return e.Code == codeUnlinked || e.merges() || len(e.Writes()) > 0
 }
 
-// writes are the fields that an entry tells as written.
-func (e *Entry) writes() []Diff {
+// Writes are the fields that an entry tells as written.
+func (e *Entry) Writes() []Diff {
 	if e.Outcome == crm.Stale {
 		return nil
 	}

@@ -82,13 +82,13 @@ type verdict struct {
 // deed is what came of the writes.
 type deed struct {
 	written    crm.PerSide[*connector.Written]
-	request    *connector.Exchange
-	failures   crm.PerSide[error]          // of its write on a side, for good
-	unassigned crm.PerSide[[]string]       // fields to which a side's app has no such user any more
-	refused    crm.PerSide[[]refusedField] // fields that a side's app refused, by themselves
-	narrowed   crm.PerSide[int]            // how often the write was narrowed; negative: it is to be repeated
-	more       bool                        // narrowed as often as it may be: what is left of the write was not tried
-	stored     []reconcile.Stored          // what an app stored otherwise than it was sent
+	said       crm.PerSide[*connector.Exchange] // the last call about it, answered for good
+	failures   crm.PerSide[error]               // of its write on a side, for good
+	unassigned crm.PerSide[[]string]            // fields to which a side's app has no such user any more
+	refused    crm.PerSide[[]refusedField]      // fields that a side's app refused, by themselves
+	narrowed   crm.PerSide[int]                 // how often the write was narrowed; negative: it is to be repeated
+	more       bool                             // narrowed as often as it may be: what is left of the write was not tried
+	stored     []reconcile.Stored               // what an app stored otherwise than it was sent
 }
 
 func (u *unit) own() *crm.Record { return u.rec.Get(u.side) }

@@ -229,6 +229,47 @@ func TestRow176_Row177_Row178_Row179_Row180_Row187_Row197_Tabs(t *testing.T) {
 	})
 }
 
+// TestRow176_FailedJobs: what a run did before it failed stands under the failed jobs, and
+// what others did does not.
+func TestRow176_FailedJobs(t *testing.T) {
+	row(t, func(w *world) {
+		w.connect("direction", "to_right")
+		w.start()
+		const people = 420 // more than two pages
+		for i := range people {
+			w.left.add("p" + strconv.Itoa(i))
+		}
+		// The second page of what changed takes long enough for the first to be worked, and
+		// the third never comes.
+		fault := func(kind, more string) {
+			w.left.knob("POST", kind, raw(`{"endpoint":"POST /crm/v3/objects/contacts/search",`+more+`}`))
+		}
+		fault("delay", `"delay":"1ms","times":1`)
+		fault("delay", `"delay":"3s","times":1`)
+		fault("fail", `"status":400,"times":100000`)
+		var r run
+		w.want(202, "POST", w.sync+"/pull", nil).into(&r)
+		w.until("the failure of the run", func() bool {
+			w.get("/v1/runs/"+r.ID, &r)
+			return r.State == "failed"
+		})
+		w.left.knob("DELETE", "faults", nil)
+		w.pull()
+		failed, fine := w.tells("job_status=failure"), w.tells("job_status=success")
+		for _, e := range failed {
+			equal(w, "the job that failed", e.Run, r.ID)
+		}
+		for _, e := range fine {
+			equal(w, "a job that did not", e.Run != r.ID, true)
+		}
+		if len(failed) < 50 || len(fine) < 20 || len(failed)+len(fine) != people {
+			w.Errorf("%d entries of the job that failed, and %d of others, of %d people", len(failed), len(fine), people)
+		}
+		equal(w, "of jobs of either kind", len(w.tells("job_status=all")), people)
+		equal(w, "errors of the job that failed", len(w.tells("job_status=failure", "sync_status=error")), 0)
+	})
+}
+
 // TestRow181_Row184_Row188_Row189_Row190_Row191_Row192_Row193_Row194_Row196_Entry: an
 // entry says when, of which run and connection, by name, which way, about whom, with a
 // way to the records in their apps, and why, in words, with what it costs and what helps.
@@ -419,6 +460,87 @@ func TestRow182_Row183_Row184_Details(t *testing.T) {
 			fields[d.Field] = d.After
 		}
 		equal(w, "written of bob", fields["Email"] == "bob@example.com" && fields["MailingCity"] == "Oslo", true)
+	})
+}
+
+// TestRow182_Row183_Success: of a write that was made the status, the address and the app's
+// own ID of the request are kept, without what was sent; request and answer are put
+// together from what was written, and say so. A viewer sees no value of them.
+func TestRow182_Row183_Success(t *testing.T) {
+	row(t, func(w *world) {
+		ann, bob := w.left.add("ann", "city", "Ghent"), w.right.add("bob", "MailingCity", "Oslo")
+		w.right.add("cyd")
+		cyd := w.left.add("cyd", "city", "Lund")
+		w.connect()
+		w.start()
+		for id, want := range map[string]struct{ side, method, path, record, field string }{
+			ann: {"right", "POST", "/services/data/v67.0/composite/sobjects", w.right.id("ann"), `"MailingCity":"Ghent"`},
+			bob: {"left", "POST", "/crm/v3/objects/contacts/batch/create", w.left.id("bob"), `"city":"Oslo"`},
+			cyd: {"right", "PATCH", "/services/data/v67.0/composite/sobjects", w.right.id("cyd"), `"MailingCity":"Lund"`},
+		} {
+			e := w.of(w.tells(), id)
+			equal(w, "request and answer in the list", e.Request+e.Response, "")
+			var one told
+			w.get("/v1/log/"+url.PathEscape(e.ID), &one)
+			if len(one.Calls) != 1 {
+				w.Fatalf("the calls for %s: %+v", id, one.Calls)
+			}
+			c := one.Calls[0]
+			equal(w, "side", c.Side, want.side)
+			equal(w, "method", c.Method, want.method)
+			equal(w, "path", c.URL[strings.Index(c.URL, "/"+strings.Split(want.path, "/")[1]):], want.path)
+			equal(w, "status", one.Status == c.Status && c.Status >= 200 && c.Status < 300, true)
+			equal(w, "address", one.URL, c.URL)
+			equal(w, "the app's own ID of the request", c.RequestID != "", want.side == "left") // HubSpot tells one
+			equal(w, "put together", one.Rebuilt, true)
+			equal(w, "what was sent", strings.Contains(one.Request, want.field), true)
+			equal(w, "the record that was written", one.Response, `{"`+want.side+`":{"id":"`+want.record+`"}}`)
+		}
+		viewer := w.as("viewer", `{"email":"viewer182@example.com"}`)
+		for _, e := range w.tells() {
+			a := viewer.want(200, "GET", "/v1/log/"+url.PathEscape(e.ID), nil)
+			for _, value := range []string{"Ghent", "Oslo", "Lund", "@example.com", "/crm/", "/services/"} {
+				equal(w, "a viewer sees "+value, strings.Contains(string(a.body), value), false)
+			}
+			a.says(`"reconstructed":true`)
+		}
+	})
+}
+
+// TestRow183_Sections: of one run it is told what the app answered, what was written and
+// what failed, each with its own part of the answer.
+func TestRow183_Sections(t *testing.T) {
+	row(t, func(w *world) {
+		w.right.knob("PUT", "validations", raw(`{"rules":[{"object":"Contact","field":"Title","contains":"Judge"}]}`))
+		judge := w.left.add("judge", "jobtitle", "Judge")
+		p, first := w.outcomes()
+		of := "run=" + first.ID
+		equal(w, "written", records(slices.Concat(w.tells(of, "event=new"), w.tells(of, "event=updated"))), p.made+" "+p.changed)
+		equal(w, "failed", records(w.tells(of, "event=failed")), judge+" "+p.twice+" "+p.bare)
+		for _, id := range []string{p.made, p.changed} {
+			equal(w, "the app's answer to "+id, w.of(w.tells(of), id).Status, 200)
+		}
+		var failed told
+		w.get("/v1/log/"+url.PathEscape(w.of(w.tells(of), judge).ID), &failed)
+		equal(w, "the answer to who failed is put together", failed.Rebuilt, false)
+		if !strings.Contains(failed.Response, "FIELD_CUSTOM_VALIDATION_EXCEPTION") {
+			w.Errorf("the answer to who failed is %q", failed.Response)
+		}
+		twice := w.of(w.tells(of), p.twice)
+		equal(w, "of whom nobody asked an app for", len(twice.Calls)+twice.Status, 0)
+	})
+}
+
+// TestRow195_Formulas: a cell that a spreadsheet would run begins with an apostrophe. Of all
+// that stands in the log a sync's ID alone is anybody's to begin so.
+func TestRow195_Formulas(t *testing.T) {
+	row(t, func(w *world) {
+		w.left.add("ann")
+		w.connect("id", "-1-1", "direction", "to_right")
+		w.start()
+		a := w.want(200, "GET", "/v1/log.csv?connection="+strings.TrimPrefix(w.con, "/v1/connections/"), nil)
+		lines := strings.Split(string(a.body), "\r\n")
+		equal(w, "a cell", strings.Contains(lines[1], ",'-1-1,"), true)
 	})
 }
 

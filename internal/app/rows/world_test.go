@@ -597,7 +597,14 @@ type entry struct {
 	Status                                                                int    `json:"response_status"`
 	URL                                                                   string `json:"api_url"`
 	Request, Response                                                     string
-	Diffs                                                                 []struct {
+	Rebuilt                                                               bool `json:"reconstructed"`
+	Calls                                                                 []struct {
+		Side, Method string
+		URL          string `json:"api_url"`
+		Status       int    `json:"response_status"`
+		RequestID    string `json:"request_id"`
+	}
+	Diffs []struct {
 		Mapping, Side, Field, Rule, Code string
 		Before, After                    any
 	}

@@ -1,6 +1,6 @@
 import { Button, Drawer, Group, Select, Stack, Text, TextInput } from '@mantine/core';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useState } from 'react';
+import { Fragment, useState } from 'react';
 import { call, fill } from '../api/client';
 import { useConnection, useFields, useGet, useList } from '../api/queries';
 import { type Entry, type Field, other, type Side, sourceOf, type Way } from '../api/types';
@@ -522,14 +522,23 @@ function Details({ id, close }: { id: string; close: () => void }) {
             <dd className="mono">{entry.api_url}</dd>
           </>
         )}
+        {entry.calls?.map(
+          (c) =>
+            c.request_id && (
+              <Fragment key={c.side}>
+                <dt>Request ID in {ends[c.side as Side].name}</dt>
+                <dd className="mono">{c.request_id}</dd>
+              </Fragment>
+            ),
+        )}
       </dl>
       {!!entry.diffs?.length && (
         <Panel title="Fields">
           <Diffs diffs={entry.diffs} ends={ends} />
         </Panel>
       )}
-      <Payload name="Request" text={entry.request} />
-      <Payload name="Response" text={entry.response} />
+      <Payload name="Request" text={entry.request} rebuilt={entry.reconstructed} />
+      <Payload name="Response" text={entry.response} rebuilt={entry.reconstructed} />
     </Stack>
   );
 }
@@ -547,7 +556,7 @@ function InApp({ page }: { page: string }) {
   );
 }
 
-function Payload({ name, text }: { name: string; text: string | undefined }) {
+function Payload({ name, text, rebuilt }: { name: string; text?: string; rebuilt?: boolean }) {
   if (!text) return null;
   let shown = text;
   try {
@@ -558,7 +567,7 @@ function Payload({ name, text }: { name: string; text: string | undefined }) {
   return (
     <div>
       <Text size="xs" fw={600} c="var(--soft)" mb={4}>
-        {name}, secrets left out
+        {name}, {rebuilt ? 'put together from what was written' : 'secrets left out'}
       </Text>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
       <pre className="payload" tabIndex={0}>
