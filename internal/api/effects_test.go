@@ -123,8 +123,8 @@ func effectOn(t *testing.T, b *testbed.Bed, app *refusing, say *fault.Error, pas
 	_, err := b.Engine.StartConnection(ctx, testbed.Workspace, testbed.Connection)
 	must(err)
 	must(b.Drain(ctx))
-	linked, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync,
-		"", 10, "")
+	linked, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RecordFilter{State: crm.StateInSync}, 10, "")
 	must(err)
 	hub, force := string(linked[0].ID), string(linked[0].Partner)
 	app.say = say

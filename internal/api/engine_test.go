@@ -350,7 +350,7 @@ func (f *fakeEngine) RestoreRecord(
 }
 
 func (f *fakeEngine) ListRecords(
-	context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, crm.State, string, int, string,
+	context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, engine.RecordFilter, int, string,
 ) ([]engine.RecordView, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err

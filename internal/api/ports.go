@@ -58,8 +58,8 @@ type Engine interface {
 	PreviewMappings(ctx context.Context, ws crm.WorkspaceID, unsaved *crm.Connection, sync crm.SyncID,
 		records []crm.RecordRef) (engine.MappingsPreview, error)
 
-	ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string,
-		limit int, cursor string) ([]engine.RecordView, string, error)
+	ListRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
+		f engine.RecordFilter, limit int, cursor string) ([]engine.RecordView, string, error)
 	GetRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
 		rec crm.RecordID) (engine.RecordView, error)
 	Explain(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,

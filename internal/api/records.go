@@ -39,6 +39,7 @@ func (s *server) listRecords(ctx context.Context, in *struct {
 	SyncPath
 	ListInput
 	State crm.State `query:"state" enum:"in_sync,excluded,duplicate,conflict,failing,waiting,deleted"`
+	Code  string    `query:"code" minLength:"1" maxLength:"100" doc:"Why they are in their state: what the status counts as reasons"`
 	Q     string    `query:"q" minLength:"1" maxLength:"500" doc:"An exact ID or identity key"`
 },
 ) (*listOutput[engine.RecordView], error) {
@@ -46,7 +47,8 @@ func (s *server) listRecords(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	records, next, err := s.Engine.ListRecords(ctx, ws, in.ID, in.Sync, in.State, in.Q, in.Limit, in.Cursor)
+	records, next, err := s.Engine.ListRecords(ctx, ws, in.ID, in.Sync,
+		engine.RecordFilter{State: in.State, Code: in.Code, Q: in.Q}, in.Limit, in.Cursor)
 	if err != nil {
 		return nil, err
 	}

@@ -281,7 +281,8 @@ func (n *noteBed) end() string {
 			lines = append(lines, fmt.Sprintf("%s note %q about %s deleted=%v", side, texts[id], n.about(side, id), r.Deleted))
 		}
 	}
-	rs, _, err := n.eng.ListRecords(n.t.Context(), testbed.Workspace, testbed.Connection, notes, "", "", 200, "")
+	rs, _, err := n.eng.ListRecords(n.t.Context(), testbed.Workspace, testbed.Connection, notes,
+		engine.RecordFilter{}, 200, "")
 	if err != nil {
 		lines = append(lines, "records: "+fault.CodeOf(err))
 	}

@@ -137,8 +137,8 @@ func TestRow111_DuplicatesAreFreedWhenTheirDoubleGoes(t *testing.T) {
 	b := newBed(t, 200, nil)
 	b.start()
 	ctx := t.Context()
-	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateDuplicate,
-		"", 50, "")
+	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RecordFilter{State: crm.StateDuplicate}, 50, "")
 	b.must(err)
 	if len(rs) == 0 {
 		t.Fatal("no duplicates to begin with")
@@ -167,8 +167,8 @@ func TestS17_LinksFollowTheSurvivorOfAMerge(t *testing.T) {
 	b.start()
 	ctx := t.Context()
 	var pairs []engine.RecordView
-	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "",
-		200, "")
+	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RecordFilter{State: crm.StateInSync}, 200, "")
 	b.must(err)
 	for _, r := range rs {
 		if r.Partner != "" && r.Side == crm.Left {

@@ -494,7 +494,8 @@ func (b *crashBed) final() string {
 		}
 	}
 	for cursor := ""; ; {
-		rs, next, err := b.eng.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, "", "", 200, cursor)
+		rs, next, err := b.eng.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+			engine.RecordFilter{}, 200, cursor)
 		if err != nil {
 			lines = append(lines, "records: "+fault.CodeOf(err))
 			break

@@ -260,7 +260,8 @@ func (b *crashBed) narrowed() {
 		for _, q := range []string{"", string(id), "r_p", "nobody"} {
 			var whose []string
 			for _, r := range paged(b, func(cursor string) ([]engine.RecordView, string, error) {
-				return b.eng.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, state, q, 1, cursor)
+				return b.eng.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+					engine.RecordFilter{State: state, Q: q}, 1, cursor)
 			}) {
 				whose = append(whose, string(r.ID))
 			}

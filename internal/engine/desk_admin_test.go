@@ -149,7 +149,7 @@ func deskCalls(ctx context.Context, d *desk, sync crm.SyncID) map[string]func() 
 		"redrive": func() error { _, err := d.RedriveDead(ctx, ws, con); return err },
 		"held":    func() error { _, err := d.Held(ctx, ws, con); return err },
 		"status":  func() error { _, err := d.Status(ctx, ws, con); return err },
-		"records": func() error { _, _, err := d.ListRecords(ctx, ws, con, sync, "", "", 10, ""); return err },
+		"records": func() error { _, _, err := d.ListRecords(ctx, ws, con, sync, RecordFilter{}, 10, ""); return err },
 		"record":  func() error { _, err := d.GetRecord(ctx, ws, con, sync, crm.Left, bobLeft); return err },
 		"explain": func() error { _, err := d.Explain(ctx, ws, con, sync, crm.Left, bobLeft); return err },
 		"stranger": func() error {
@@ -246,7 +246,7 @@ func TestMalformedQuestions(t *testing.T) {
 		encodeText([]byte(`{"s":16}`)), encodeText([]byte(`{"h":99}`)), encodeText([]byte("[]")),
 	} {
 		_, _, log := d.ListLog(ctx, ws, LogFilter{Connection: con}, 5, cursor)
-		_, _, records := d.ListRecords(ctx, ws, con, "people", "", "", 5, cursor)
+		_, _, records := d.ListRecords(ctx, ws, con, "people", RecordFilter{}, 5, cursor)
 		_, _, changes := d.PlanChanges(ctx, ws, "pln", 5, cursor)
 		_, _, dead := d.ListDead(ctx, ws, con, 5, cursor)
 		_, _, runs := d.ListRuns(ctx, ws, "", 5, cursor)

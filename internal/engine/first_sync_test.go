@@ -300,8 +300,8 @@ func (b bed) drainPlan(id crm.PlanID) {
 // twins returns the IDs of one linked pair.
 func (b bed) twins(ctx context.Context) (hub, force string) {
 	b.t.Helper()
-	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "",
-		50, "")
+	rs, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RecordFilter{State: crm.StateInSync}, 50, "")
 	b.must(err)
 	for _, r := range rs {
 		if r.Partner != "" {

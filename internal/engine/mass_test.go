@@ -46,7 +46,7 @@ func (b bed) pairs() [][2]string {
 	cursor := ""
 	for {
 		rs, next, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-			crm.StateInSync, "", 100, cursor)
+			engine.RecordFilter{State: crm.StateInSync}, 100, cursor)
 		b.must(err)
 		for _, r := range rs {
 			if r.Side == crm.Left && r.Partner != "" {

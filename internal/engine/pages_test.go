@@ -55,8 +55,8 @@ func TestPagesOfTheStoreMayBeTiny(t *testing.T) {
 	records := func(state crm.State) (all []engine.RecordView) {
 		t.Helper()
 		for cursor := ""; ; {
-			page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, state, "", 50,
-				cursor)
+			page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+				engine.RecordFilter{State: state}, 50, cursor)
 			b.must(err)
 			all = append(all, page...)
 			if cursor = next; cursor == "" {

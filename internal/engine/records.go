@@ -209,40 +209,42 @@ func (e *Engine) sendEntered(ctx context.Context, sc scope, conn *crm.Connection
 // ListRecords returns one page of the sync's records, or the one that q names
 // by ID on either side.
 func (e *Engine) ListRecords(
-	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, state crm.State, q string, limit int,
-	cursor string,
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, f RecordFilter, limit int, cursor string,
 ) ([]RecordView, string, error) {
 	sc := scope{ws, id, sync}
 	s := &session{Engine: e, scope: sc}
-	if q != "" {
+	if f.Q != "" {
 		out := []RecordView{}
 		for _, side := range crm.Sides {
-			u := &unit{side: side, id: crm.RecordID(q)}
+			u := &unit{side: side, id: crm.RecordID(f.Q)}
 			if err := s.loadLinks(ctx, []*unit{u}); err != nil {
 				return nil, "", err
 			}
-			if u.link != nil && (state == "" || u.link.State == state) {
+			if u.link != nil && f.fits(u.link) {
 				out = append(out, viewOf(side, u.id, u.link))
 			}
 		}
 		return out, "", nil
 	}
-	if state != "" && rare(state) {
+	if f.State != "" && rare(f.State) {
 		page, err := e.Store.Query(ctx, store.Query{
-			Table: store.Links, Workspace: ws, OnIndex: true, Partition: rareStates(sc, state), Limit: limit, Cursor: cursor,
+			Table: store.Links, Workspace: ws, OnIndex: true, Partition: rareStates(sc, f.State), Limit: limit, Cursor: cursor,
 		})
 		if err != nil {
 			return nil, "", err
 		}
-		out, err := viewsOf(page.Items, state)
+		out, err := viewsOf(page.Items, f)
 		return out, page.Next, err
 	}
-	return e.listShards(ctx, sc, state, limit, cursor)
+	return e.listShards(ctx, sc, f, limit, cursor)
 }
+
+// maxRecordPages bounds how many pages of records one call looks at.
+const maxRecordPages = 200
 
 // listShards walks the sync's partitions one after the other.
 func (e *Engine) listShards(
-	ctx context.Context, sc scope, state crm.State, limit int, cursor string,
+	ctx context.Context, sc scope, f RecordFilter, limit int, cursor string,
 ) ([]RecordView, string, error) {
 	at := struct {
 		Shard uint32 `json:"s"`
@@ -259,7 +261,7 @@ func (e *Engine) listShards(
 		}
 	}
 	out := []RecordView{}
-	for len(out) < limit {
+	for looked := 0; len(out) < limit && looked < maxRecordPages; looked++ {
 		page, err := e.Store.Query(ctx, store.Query{
 			Table: store.Links, Workspace: sc.ws, Partition: sc.shardPartition(at.Shard), Limit: limit - len(out),
 			Cursor: at.Next,
@@ -267,7 +269,7 @@ func (e *Engine) listShards(
 		if err != nil {
 			return nil, "", err
 		}
-		views, err := viewsOf(page.Items, state)
+		views, err := viewsOf(page.Items, f)
 		if err != nil {
 			return nil, "", err
 		}
@@ -282,14 +284,14 @@ func (e *Engine) listShards(
 	return out, encodeText(b), err
 }
 
-func viewsOf(items []store.Item, state crm.State) ([]RecordView, error) {
+func viewsOf(items []store.Item, f RecordFilter) ([]RecordView, error) {
 	out := []RecordView{}
 	for _, it := range items {
 		l, err := decodeLink(it)
 		if err != nil {
 			return nil, err
 		}
-		if l.AliasOf != "" || state != "" && l.State != state {
+		if l.AliasOf != "" || !f.fits(l) {
 			continue
 		}
 		side := crm.Left

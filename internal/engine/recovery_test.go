@@ -178,7 +178,7 @@ func tell(t *testing.T, bed *testbed.Bed, edited, created int) (edits []told) {
 	var events [2][]connector.Event
 	for cursor := ""; len(edits) < edited; {
 		page, next, err := bed.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-			crm.StateInSync, "", 200, cursor)
+			engine.RecordFilter{State: crm.StateInSync}, 200, cursor)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -210,7 +210,7 @@ func TestS33_ExchangedAddressesFreezeNothing(t *testing.T) {
 			b := newBed(t, 30, nil)
 			b.start()
 			pairs, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-				crm.StateInSync, "", 200, "")
+				engine.RecordFilter{State: crm.StateInSync}, 200, "")
 			b.must(err)
 			pairs = slices.DeleteFunc(pairs, func(v engine.RecordView) bool { return v.Partner == "" })
 			x, y := string(pairs[0].Partner), string(pairs[1].Partner)
@@ -312,7 +312,7 @@ func TestS33_ManyRefusedRowsShareTheirRepeat(t *testing.T) {
 		t.Errorf("%d calls to create 60 people of whom 40 have a refused title", n)
 	}
 	failing, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-		crm.StateFailing, "", 200, "")
+		engine.RecordFilter{State: crm.StateFailing}, 200, "")
 	b.must(err)
 	unnamed := slices.DeleteFunc(failing, func(v engine.RecordView) bool { return v.Code == "field_failed" })
 	if len(unnamed) != 1 || unnamed[0].Code != "required_field_missing" ||
@@ -448,7 +448,7 @@ func TestS35_ASilentRefusalIsShown(t *testing.T) {
 func (b bed) failingLeft() []engine.RecordView {
 	b.t.Helper()
 	vs, _, err := b.Engine.ListRecords(b.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-		crm.StateFailing, "", 500, "")
+		engine.RecordFilter{State: crm.StateFailing}, 500, "")
 	b.must(err)
 	return vs
 }

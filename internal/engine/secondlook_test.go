@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
@@ -64,8 +65,8 @@ func TestS11_ALateCommitArrivesByTheSecondLook(t *testing.T) {
 	must(err)
 	must(b.Drain(ctx))
 	must(b.Quiet(ctx))
-	records, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync,
-		"", 200, "")
+	records, _, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RecordFilter{State: crm.StateInSync}, 200, "")
 	must(err)
 	var pairs [][2]crm.RecordID
 	for _, r := range records {

@@ -90,7 +90,7 @@ func (b *crashBed) story() string {
 	dead, _, err := b.eng.ListDead(ctx, ws, testbed.Connection, 10, "")
 	say("dead", dead, err)
 	known := paged(b, func(cursor string) ([]engine.RecordView, string, error) {
-		return b.eng.ListRecords(ctx, ws, testbed.Connection, testbed.Contacts, "", "", 2, cursor)
+		return b.eng.ListRecords(ctx, ws, testbed.Connection, testbed.Contacts, engine.RecordFilter{}, 2, cursor)
 	})
 	for _, r := range known {
 		if len(b.apps[0].Rows()) > 20 { // a crowd's are alike

@@ -134,11 +134,11 @@ func TestEveryLookMayFail(t *testing.T) {
 			return two(a, n, err)
 		},
 		"records": func(e *engine.Engine) (any, error) {
-			a, n, err := e.ListRecords(ctx, ws, con, sync, "", "", 2, "")
+			a, n, err := e.ListRecords(ctx, ws, con, sync, engine.RecordFilter{}, 2, "")
 			return two(a, n, err)
 		},
 		"records by ID": func(e *engine.Engine) (any, error) {
-			a, n, err := e.ListRecords(ctx, ws, con, sync, "", string(id), 2, "")
+			a, n, err := e.ListRecords(ctx, ws, con, sync, engine.RecordFilter{Q: string(id)}, 2, "")
 			return two(a, n, err)
 		},
 		"changes": func(e *engine.Engine) (any, error) {

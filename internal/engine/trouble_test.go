@@ -151,11 +151,12 @@ var reads = map[string]func(ctx context.Context, e *engine.Engine, a asked) erro
 		return err
 	},
 	"ListRecords": func(ctx context.Context, e *engine.Engine, _ asked) error {
-		_, _, err := e.ListRecords(ctx, ws, con, testbed.Contacts, "", "", 50, "")
+		_, _, err := e.ListRecords(ctx, ws, con, testbed.Contacts, engine.RecordFilter{}, 50, "")
 		return err
 	},
 	"ListRecords of a state": func(ctx context.Context, e *engine.Engine, _ asked) error {
-		_, _, err := e.ListRecords(ctx, ws, con, testbed.Contacts, crm.StateFailing, "", 50, "")
+		_, _, err := e.ListRecords(ctx, ws, con, testbed.Contacts,
+			engine.RecordFilter{State: crm.StateFailing}, 50, "")
 		return err
 	},
 	"ListLog": func(ctx context.Context, e *engine.Engine, _ asked) error {

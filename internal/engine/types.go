@@ -132,6 +132,17 @@ type LogFilter struct {
 	Mapping    crm.MappingID // that wrote or would have written
 }
 
+// RecordFilter narrows the records of a sync. Zero fields do not filter.
+type RecordFilter struct {
+	State crm.State
+	Code  string // why they are in it
+	Q     string // an exact ID or identity key
+}
+
+func (f *RecordFilter) fits(l *link) bool {
+	return (f.State == "" || l.State == f.State) && (f.Code == "" || l.Code == f.Code)
+}
+
 // RecordView is all that is known of one record.
 type RecordView struct {
 	Side    crm.Side                `json:"side"`

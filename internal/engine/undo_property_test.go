@@ -69,8 +69,8 @@ func (w *undoWorld) edits(n int) map[string]string {
 // twinOf is the other end of a pair, by what is linked now.
 func (w *undoWorld) twinOf() map[string]string {
 	out := map[string]string{}
-	records, _, err := w.eng.ListRecords(w.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, "", "",
-		200, "")
+	records, _, err := w.eng.ListRecords(w.t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
+		engine.RecordFilter{}, 200, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -286,7 +286,7 @@ func TestRecordsAreShownWhileAnAppIsDown(t *testing.T) {
 	b := newBed(t, 20, nil)
 	b.start()
 	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-		crm.StateInSync, "", 1, "")
+		engine.RecordFilter{State: crm.StateInSync}, 1, "")
 	b.must(err)
 	b.must(b.Hub.Core().Inject(fakekit.Fault{Kind: fakekit.FaultFail, Status: http.StatusServiceUnavailable, Times: 10}))
 	v, err := b.Engine.GetRecord(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left,
@@ -303,7 +303,7 @@ func TestLinkIsRefusedAtOnce(t *testing.T) {
 	b := newBed(t, 20, nil)
 	b.start()
 	views, _, err := b.Engine.ListRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts,
-		crm.StateInSync, "", 2, "")
+		engine.RecordFilter{State: crm.StateInSync}, 2, "")
 	b.must(err)
 	link := func(rec, partner crm.RecordID) string {
 		_, err := b.Engine.LinkRecords(t.Context(), testbed.Workspace, testbed.Connection, testbed.Contacts, crm.Left, rec,

@@ -85,8 +85,8 @@ func (b *bench) pairs(ctx context.Context, n int) ([]engine.RecordView, error) {
 func linked(ctx context.Context, e *engine.Engine, n int) ([]engine.RecordView, error) {
 	var out []engine.RecordView
 	for cursor := ""; len(out) < n; {
-		page, next, err := e.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync, "",
-			200, cursor)
+		page, next, err := e.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+			engine.RecordFilter{State: crm.StateInSync}, 200, cursor)
 		if err != nil {
 			return nil, err
 		}

@@ -87,8 +87,8 @@ func (b *bench) firstSync(ctx context.Context) error {
 func (b *bench) edit(ctx context.Context, side crm.Side, n int, job string) ([]crm.RecordID, error) {
 	var ids []crm.RecordID
 	for cursor := ""; len(ids) < n; {
-		page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, crm.StateInSync,
-			"", 200, cursor)
+		page, next, err := b.Engine.ListRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts,
+			engine.RecordFilter{State: crm.StateInSync}, 200, cursor)
 		if err != nil {
 			return nil, err
 		}

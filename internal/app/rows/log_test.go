@@ -101,6 +101,17 @@ func TestRow165_Row166_Row167_Row168_Row169_Row170_Row171_Counts(t *testing.T) {
 			"excluded": "no_identity_key", "duplicate": "ambiguous_match", "failing": "required_field_missing",
 		} {
 			equal(w, state+" because of "+code, s[0].Reasons.Left[state][code], 1)
+			for _, filter := range []string{"code=" + code, "code=" + code + "&state=" + state} {
+				var ids []string
+				for _, v := range list[struct{ Side, ID, State, Code string }](w, w.sync+"/records?"+filter) {
+					equal(w, "state and code behind "+filter, v.State+" "+v.Code, state+" "+code)
+					if v.Side == "left" {
+						ids = append(ids, v.ID)
+					}
+				}
+				equal(w, "records behind "+filter, len(ids), 1)
+			}
+			equal(w, "those in step for "+code, len(list[struct{ ID string }](w, w.sync+"/records?state=in_sync&code="+code)), 0)
 			equal(w, "reasons of "+state, len(s[0].Reasons.Left[state]), 1)
 		}
 		equal(w, "reasons of those in step", len(s[0].Reasons.Left["in_sync"]), 0)

@@ -147,7 +147,8 @@ func (j *joint) pairOf(n int, v engine.RecordView, who string) bool {
 // records are those of a sync that stand in a state.
 func (j *joint) records(s jointSync, state crm.State) (out []engine.RecordView) {
 	for cursor := ""; ; {
-		rs, next, err := j.engineOf(j.admin).ListRecords(j.ctx, workspace, j.conns[s.conn].ID, s.id, state, "", 200, cursor)
+		rs, next, err := j.engineOf(j.admin).ListRecords(j.ctx, workspace, j.conns[s.conn].ID, s.id,
+			engine.RecordFilter{State: state}, 200, cursor)
 		if out = append(out, rs...); err != nil || next == "" {
 			return out
 		}

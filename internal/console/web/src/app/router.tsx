@@ -71,7 +71,7 @@ const status = createRoute({
 const records = createRoute({
   getParentRoute: () => connection,
   path: '/records',
-  validateSearch: (s: Search) => clean({ sync: text(s.sync), state: text(s.state) }),
+  validateSearch: (s: Search) => clean({ sync: text(s.sync), state: text(s.state), code: text(s.code) }),
   component: lazyRouteComponent(() => import('../screens/records'), 'Records'),
 });
 const record = createRoute({

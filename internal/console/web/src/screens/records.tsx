@@ -22,12 +22,16 @@ export function Records() {
   const syncs = connection?.syncs ?? [];
   const sync = search.sync ?? syncs[0]?.id ?? '';
   const state = (states as readonly string[]).includes(search.state ?? '') ? search.state : undefined;
+  const code = search.code;
   const list = useList(
     '/v1/connections/{id}/syncs/{sync}/records',
-    { path: { id, sync }, query: { ...(state ? { state } : {}), ...(q ? { q } : {}) } as never },
+    {
+      path: { id, sync },
+      query: { ...(state ? { state } : {}), ...(code ? { code } : {}), ...(q ? { q } : {}) } as never,
+    },
     { enabled: !!sync, every: 20_000 },
   );
-  const set = (next: { sync?: string; state?: string }) =>
+  const set = (next: { sync?: string; state?: string; code?: string }) =>
     void go({ to: '/connections/$connection/records', params: { connection: id }, search: { ...search, ...next } });
   const columns: Column<RecordView>[] = [
     { id: 'state', header: 'State', width: '108px', cell: (r) => <StateBadge state={r.state} /> },
@@ -73,9 +77,19 @@ export function Records() {
             ...states.map((s) => ({ value: s, label: stateWords[s]?.word ?? s })),
           ]}
           value={state ?? ''}
-          onChange={(v) => set({ state: v || undefined } as { state?: string })}
+          onChange={(v) => set({ state: v || undefined, code: undefined } as { state?: string })}
           w={150}
         />
+        {code && (
+          <Button
+            variant="light"
+            size="xs"
+            rightSection={<Icon name="close" size={12} />}
+            onClick={() => set({ code: undefined } as { code?: string })}
+          >
+            {code.replaceAll('_', ' ')}
+          </Button>
+        )}
         <TextInput
           aria-label="Search records"
           placeholder="Exact ID, e-mail or phone"
@@ -108,7 +122,7 @@ export function Records() {
       ) : list.isError ? (
         <Failure error={list.error} again={() => void list.refetch()} />
       ) : list.items.length === 0 && !list.hasNextPage ? (
-        q || state ? (
+        q || state || code ? (
           <Empty
             title="No record fits"
             action={
@@ -117,7 +131,7 @@ export function Records() {
                 onClick={() => {
                   setText('');
                   setQ('');
-                  set({ state: undefined } as { state?: string });
+                  set({ state: undefined, code: undefined } as { state?: string });
                 }}
               >
                 Show all
@@ -126,7 +140,7 @@ export function Records() {
           >
             {q
               ? 'A search finds a record by its exact ID in either app, or by an identity key such as its e-mail.'
-              : 'No record is in this state.'}
+              : 'No record is in this state, or none for this reason.'}
           </Empty>
         ) : (
           <Empty title="No record is known yet">They appear with the first sync or plan.</Empty>

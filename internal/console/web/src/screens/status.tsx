@@ -230,14 +230,14 @@ function HaltText({
 }
 
 /** reasonsOf groups the records of both sides that are not in step by state and code, the most frequent first. */
-function reasonsOf(s: SyncStatus): [string, [string, number][]][] {
-  return states.flatMap((state): [string, [string, number][]][] => {
+function reasonsOf(s: SyncStatus): [(typeof states)[number], [string, number][]][] {
+  return states.flatMap((state): [(typeof states)[number], [string, number][]][] => {
     const all = new Map<string, number>();
     for (const side of sides) {
       for (const [code, n] of Object.entries(s.reasons[side]?.[state] ?? {})) all.set(code, (all.get(code) ?? 0) + n);
     }
     const codes = [...all].sort((a, b) => b[1] - a[1]);
-    return codes.length > 0 ? [[(stateWords[state]?.word ?? state).toLowerCase(), codes]] : [];
+    return codes.length > 0 ? [[state, codes]] : [];
   });
 }
 
@@ -320,11 +320,19 @@ function SyncPanel({ connection, status: s }: { connection: Connection; status: 
               </dd>
               {reasonsOf(s).map(([state, codes]) => (
                 <Fragment key={state}>
-                  <dt>Why {state}</dt>
+                  <dt>Why {(stateWords[state]?.word ?? state).toLowerCase()}</dt>
                   <dd>
                     {codes.map(([code, n]) => (
                       <div key={code}>
-                        {plural(n, 'record')}: <CodeLink code={code} />
+                        <Link
+                          className="link"
+                          to="/connections/$connection/records"
+                          params={{ connection: connection.id }}
+                          search={{ sync: s.sync, state, code }}
+                        >
+                          {plural(n, 'record')}
+                        </Link>
+                        : <CodeLink code={code} />
                       </div>
                     ))}
                   </dd>
