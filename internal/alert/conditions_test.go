@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -290,5 +291,39 @@ func TestWordsOfEveryKind(t *testing.T) {
 		if a.Summary == "" || a.Consequence == "" || a.Action == "" || strings.Contains(a.Summary, "%!") {
 			t.Errorf("%s: %q, %q, %q", k, a.Summary, a.Consequence, a.Action)
 		}
+	}
+}
+
+// TestEveryKindIsInTheRunbook: the page for whoever runs the program says of each kind
+// when it begins, what to do and when it is over, and of no kind that there is not.
+func TestEveryKindIsInTheRunbook(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Alerts\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var told []string
+	for line := range strings.Lines(section) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		if len(cells) != 4 || slices.ContainsFunc(cells, func(c string) bool { return strings.TrimSpace(c) == "" }) {
+			t.Errorf("the line has not four cells: %s", line)
+		}
+		for kind := range strings.SplitSeq(cells[0], ",") {
+			told = append(told, strings.Trim(kind, " `"))
+		}
+	}
+	var want []string
+	for _, k := range Kinds {
+		want = append(want, string(k))
+	}
+	slices.Sort(told)
+	slices.Sort(want)
+	if !slices.Equal(told, want) {
+		t.Errorf("the runbook tells of %v, and the kinds are %v", told, want)
 	}
 }
