@@ -209,7 +209,8 @@ func (e *Engine) sendEntered(ctx context.Context, sc scope, conn *crm.Connection
 // ListRecords returns one page of the sync's records, or the one that q names
 // by ID on either side.
 func (e *Engine) ListRecords(
-	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, f RecordFilter, limit int, cursor string,
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, f RecordFilter, limit int,
+	cursor string,
 ) ([]RecordView, string, error) {
 	sc := scope{ws, id, sync}
 	s := &session{Engine: e, scope: sc}

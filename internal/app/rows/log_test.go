@@ -526,7 +526,8 @@ func TestRow183_Sections(t *testing.T) {
 		judge := w.left.add("judge", "jobtitle", "Judge")
 		p, first := w.outcomes()
 		of := "run=" + first.ID
-		equal(w, "written", records(slices.Concat(w.tells(of, "event=new"), w.tells(of, "event=updated"))), p.made+" "+p.changed)
+		written := slices.Concat(w.tells(of, "event=new"), w.tells(of, "event=updated"))
+		equal(w, "written", records(written), p.made+" "+p.changed)
 		equal(w, "failed", records(w.tells(of, "event=failed")), judge+" "+p.twice+" "+p.bare)
 		for _, id := range []string{p.made, p.changed} {
 			equal(w, "the app's answer to "+id, w.of(w.tells(of), id).Status, 200)
