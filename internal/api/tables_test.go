@@ -128,7 +128,8 @@ func TestFieldTypesInTheDocs(t *testing.T) {
 	if f := mapping.FitOf(crm.TypeDateTime, crm.TypeDate); len(f.OneWay) == 0 || len(f.BothWays) > 0 {
 		t.Errorf("a moment and a day: %+v", f)
 	}
-	b.WriteString("\n## References as associations\n\nA field that names records of its app is joined with one of the other " +
+	b.WriteString("\n## References as associations\n\n" +
+		"A field that names records of its app is joined with one of the other " +
 		"app by an association, and to no field of another type.\n\n| left | right | what travels |\n|---|---|---|\n")
 	for _, j := range mapping.Joints() {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", j.Left, j.Right, j.Means)
