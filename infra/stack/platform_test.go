@@ -317,7 +317,8 @@ func TestRoutesAskForALogin(t *testing.T) {
 	}
 	open := []string{
 		"POST /hooks/{token}", "GET /hooks/{token}", "HEAD /hooks/{token}", "GET /", "GET /docs/{page+}",
-		"GET /v1/health", "GET /v1/openapi.json", "GET /v1/oauth/begin", "GET /v1/oauth/callback",
+		"GET /v1/health", "GET /v1/openapi.json", "GET /v1/app-document-schema", "GET /v1/oauth/begin",
+		"GET /v1/oauth/callback",
 	}
 	for name, tc := range map[string]struct {
 		tm    template

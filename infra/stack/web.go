@@ -44,6 +44,7 @@ func webRoutes() []httpRoute {
 		{get, "/docs/{page+}", api, publicThrottle, false},
 		{get, "/v1/health", api, publicThrottle, false},
 		{get, "/v1/openapi.json", api, publicThrottle, false},
+		{get, "/v1/app-document-schema", api, publicThrottle, false},
 		{get, "/v1/oauth/begin", api, publicThrottle, false},
 		{get, "/v1/oauth/callback", api, publicThrottle, false},
 		{awsapigatewayv2.HttpMethod_ANY, "/v1/{call+}", api, apiThrottle, true},
