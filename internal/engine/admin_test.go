@@ -299,12 +299,18 @@ func TestS25_DeletedConnectionWritesNothingAndLeavesNothing(t *testing.T) {
 	b.start()
 	ctx := t.Context()
 	hub, force := b.twins(ctx)
+	_, err := b.Engine.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	b.must(err)
+	b.drain()
 	b.editHub(hub, "jobtitle", "Cooper")
 	b.must(b.Engine.Webhook(ctx, testbed.Workspace, testbed.LeftAccount, []connector.Event{
 		{Kind: connector.EventChanged, Object: "contacts", ID: crm.RecordID(hub)},
 	}))
+	if left := b.leftovers(); left["log plans"] == 0 || len(left) < 10 {
+		t.Fatalf("there is less to go than there should be: %v", left)
+	}
 	b.must(b.Engine.DeleteConnection(ctx, testbed.Workspace, testbed.Connection))
-	_, err := b.Work(ctx)
+	_, err = b.Work(ctx)
 	b.must(err)
 	if b.get("Contact", force)["Title"] == "Cooper" {
 		t.Error("a deleted connection wrote")

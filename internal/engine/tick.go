@@ -321,8 +321,8 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 		}
 		busy = busy || more
 	}
-	if busy {
-		return true, nil
+	if more, err := e.erasePlans(ctx, sc); err != nil || more || busy {
+		return true, err
 	}
 	if more, err := e.forgetTold(ctx, sc.ws, conn); err != nil || more {
 		return true, err
@@ -334,6 +334,28 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 	}
 	_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: agendaKey(sc)}})
 	return false, err
+}
+
+// erasePlans removes the plans of a sync, whose pages hold values of records, and reports
+// whether there may be more of them. A plan goes after its pages.
+func (e *Engine) erasePlans(ctx context.Context, sc scope) (more bool, err error) {
+	q := store.Query{Table: store.Log, Workspace: sc.ws, Partition: planKey(sc.ws, "").Partition, Limit: 500}
+	err = e.eachItem(ctx, q, func(it store.Item) error {
+		var p storedPlan
+		if json.Unmarshal(it.Data, &p) != nil || p.Plan.Connection != sc.con || p.Plan.Sync != sc.sync {
+			return nil // another one's, or nothing that can be read: that ends by itself
+		}
+		pages := store.Query{
+			Table: store.Log, Workspace: sc.ws, Partition: planPage(sc.ws, p.Plan.ID, "").Partition, Limit: 200,
+		}
+		left, err := e.erasePages(ctx, pages)
+		if more = more || left; err != nil || left {
+			return err
+		}
+		_, err = e.Store.Write(ctx, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}})
+		return err
+	})
+	return more, err
 }
 
 // eraseDocument removes a connection once no other sync of it is on the agenda any
