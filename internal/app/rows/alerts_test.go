@@ -385,8 +385,10 @@ func TestRow163_BrokenCredentialsAreVisible(t *testing.T) {
 			Status   string
 			Problems waits
 		}
-		w.get("/v1/accounts/"+w.left.account, &ofAccount)
-		equal(w, "the account", ofAccount.Status, "needs_authorization")
+		w.until("what the account says", func() bool { // it is told after the connection
+			w.get("/v1/accounts/"+w.left.account, &ofAccount)
+			return ofAccount.Status == "needs_authorization"
+		})
 		for what, of := range map[string]waits{
 			"status": status.Syncs[0].Waiting, "run": ofRun.Waiting, "account": ofAccount.Problems,
 		} {
