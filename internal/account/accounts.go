@@ -64,9 +64,13 @@ func (s *Service) create(ctx context.Context, ws crm.WorkspaceID, draft Draft) (
 	if c.Fields, err = s.sealFields(ctx, ws, a.ID, fields); err != nil {
 		return Account{}, err
 	}
-	return s.storeBoth(ctx, ws, a, c, store.Write{
-		Op: store.Check, Item: store.Item{Key: documentKey(ws, draft.App)}, If: store.IfVersion(document),
-	})
+	var same []store.Write
+	if s.o.Documents.May(draft.App) {
+		same = append(same, store.Write{
+			Op: store.Check, Item: store.Item{Key: documentKey(ws, draft.App)}, If: store.IfVersion(document),
+		})
+	}
+	return s.storeBoth(ctx, ws, a, c, same...)
 }
 
 // storeBoth writes account and credential, each if still at its version, and if what else

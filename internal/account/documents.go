@@ -28,6 +28,8 @@ type DocumentReader interface {
 	// Read makes the driver of an app's document, or answers all that is wrong with it, each
 	// problem with its line.
 	Read(app crm.AppID, text []byte) (connector.Driver, []string)
+	// May reports whether an app can be described by a document: a connector in Go cannot.
+	May(app crm.AppID) bool
 	// Schema is the grammar as a JSON Schema, for editors.
 	Schema() ([]byte, error)
 }
@@ -350,6 +352,9 @@ func (s *Service) Driver(ctx context.Context, ws crm.WorkspaceID, a Account) (co
 func (s *Service) driverFor(
 	ctx context.Context, ws crm.WorkspaceID, app crm.AppID,
 ) (connector.Driver, int64, error) {
+	if driver, ok := s.o.Drivers[app]; ok && !s.o.Documents.May(app) {
+		return driver, 0, nil
+	}
 	d, err := s.Document(ctx, ws, app)
 	switch {
 	case err == nil:

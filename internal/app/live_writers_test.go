@@ -55,6 +55,14 @@ var writers = map[string][]writer{
 			return l.do("DELETE", at.url, nil, "If-Match", tag)
 		}},
 	},
+	"app_document": {
+		{"PUT /v1/app-documents/{id}", "put", func(l *live, at resource, tag, mark string) answer {
+			return l.do("PUT", at.url, l.described(at, mark), "If-Match", tag)
+		}},
+		{"DELETE /v1/app-documents/{id}", "", func(l *live, at resource, tag, _ string) answer {
+			return l.do("DELETE", at.url, nil, "If-Match", tag)
+		}},
+	},
 	"workspace": {
 		{"PATCH /v1/workspace", "patch", func(l *live, at resource, tag, mark string) answer {
 			return l.do("PATCH", at.url, map[string]string{at.mark: mark}, "If-Match", tag, "Content-Type", mergePatch)
@@ -155,6 +163,14 @@ func (l *live) bare(name, description string) string {
 		description, l.left, l.right)
 }
 
+// described is the model document as that of another app, which is called by its mark.
+func (l *live) described(at resource, mark string) map[string]string {
+	l.t.Helper()
+	id := at.url[strings.LastIndex(at.url, "/")+1:]
+	return map[string]string{"document": strings.NewReplacer("id: example", "id: "+id, "Example CRM", mark).Replace(
+		modelDocument(l.t))}
+}
+
 // fresh makes a resource of a kind.
 func (l *live) fresh(kind, name string) resource {
 	l.t.Helper()
@@ -164,6 +180,10 @@ func (l *live) fresh(kind, name string) resource {
 			name, "/v1/connections/" + l.must(201, "POST", "/v1/connections", l.bare(name, "first"))["id"].(string),
 			"description",
 		}
+	case "app_document":
+		at := resource{name, "/v1/app-documents/" + strings.NewReplacer("_", "", " ", "").Replace(name), "name"}
+		l.want(201, "PUT", at.url, l.described(at, "first"))
+		return at
 	case "account":
 		base := l.must(200, "GET", "/v1/accounts/"+string(l.left), nil)["base_url"].(string)
 		id := l.account("hubspot", base, map[string]string{"kind": "token", "token": hubspotfake.PrivateToken})

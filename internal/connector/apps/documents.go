@@ -58,6 +58,12 @@ func taken(id crm.AppID) string {
 // Reader reads documents that are no files of the program.
 type Reader struct{}
 
+// May reports whether an app can be described by a document: a connector in Go cannot.
+func (Reader) May(app crm.AppID) bool {
+	_, ok := written()[app]
+	return !ok
+}
+
 // Schema is the grammar of documents as a JSON Schema.
 func (Reader) Schema() ([]byte, error) { return declared.JSONSchema() }
 
@@ -77,7 +83,7 @@ func (Reader) Read(app crm.AppID, text []byte) (connector.Driver, []string) {
 			"1: app.id: the document is of the app " + d.App.ID + ", and not of " + string(app),
 		}
 	}
-	if _, ok := written()[app]; ok {
+	if !(Reader{}).May(app) {
 		return connector.Driver{}, []string{"1: app.id: " + taken(app)}
 	}
 	return d.Driver(), nil
