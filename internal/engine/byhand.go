@@ -36,6 +36,7 @@ func (b *batch) decideLink(u *unit) {
 			return
 		}
 	}
+	b.nobodyIsMadeFor(twin, u)
 	b.pairs[own], b.pairs[twin] = u, u
 	u.decision, u.decided = b.set.Reconcile(b.pair(u, nil)), true
 	u.decision.Link = true

@@ -1,9 +1,11 @@
 package engine_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
@@ -45,6 +47,58 @@ func TestUnlinkedPairsStayApartWhenALinkIsRefused(t *testing.T) {
 	b.must(err)
 	if len(entries) != 1 || entries[0].Code != "partner_not_found" {
 		t.Errorf("the log tells of %+v, want one failure: partner_not_found", entries)
+	}
+}
+
+// TestALinkByHandMeetsTheBirthOfItsTwin: of two records that a person links, one may be
+// about to be made in the other app, in the same piece of work and in whatever order:
+// nobody is made.
+func TestALinkByHandMeetsTheBirthOfItsTwin(t *testing.T) {
+	t.Parallel()
+	for _, from := range crm.Sides {
+		for _, linkFirst := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, link first %t", from, linkFirst), func(t *testing.T) {
+				t.Parallel()
+				b := newBed(t, 30, nil)
+				b.start()
+				ctx := t.Context()
+				hub, err := b.Hub.Core().CreateRecord("contacts", map[string]string{
+					"email": "new.here@example.org", "firstname": "Ann", "lastname": "Here",
+				})
+				b.must(err)
+				force, err := b.Force.Core().CreateRecord("Contact", map[string]string{
+					"Email": "new.there@example.org", "FirstName": "Ann", "LastName": "There",
+				})
+				b.must(err)
+				contacts, people := len(b.live("contacts")), len(b.live("Contact"))
+				ids := crm.PerSide[crm.RecordID]{Left: crm.RecordID(hub.ID), Right: crm.RecordID(force.ID)}
+				account, object := testbed.RightAccount, "Contact"
+				if from == crm.Right { // the link is asked for on one side, the other one's record is told of
+					account, object = testbed.LeftAccount, "contacts"
+				}
+				tell := func() {
+					b.must(b.Engine.Webhook(ctx, testbed.Workspace, account, []connector.Event{
+						{Kind: connector.EventChanged, Object: object, ID: ids.Get(from.Other())},
+					}))
+				}
+				if !linkFirst {
+					tell()
+				}
+				run, err := b.Engine.LinkRecords(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, from,
+					ids.Get(from), ids.Get(from.Other()))
+				b.must(err)
+				if linkFirst {
+					tell()
+				}
+				b.finished(run, nil)
+				if c, p := len(b.live("contacts")), len(b.live("Contact")); c != contacts || p != people {
+					t.Errorf("HubSpot holds %d of %d people and Salesforce %d of %d: somebody was made", c, contacts, p, people)
+				}
+				if v := b.record(crm.Left, hub.ID); v.State != crm.StateInSync || v.Partner != ids.Right {
+					t.Errorf("the record is %s (%s) with %q", v.State, v.Code, v.Partner)
+				}
+			})
+		}
 	}
 }
 

@@ -257,11 +257,7 @@ func (b *batch) decideFound(u *unit) {
 		u.others = []crm.RecordID{twin.id}
 		return
 	}
-	if born := b.births[twin]; born != nil {
-		// Its twin was looked for before the index knew u: no birth after all.
-		b.Mark("birth_called_off")
-		b.callOff(born, u)
-	}
+	b.nobodyIsMadeFor(twin, u)
 	b.pairs[twin], b.pairs[unitKey{u.side, u.id}] = u, u
 	p := b.pair(u, nil)
 	p.MatchedBy = u.match.Step
@@ -292,6 +288,15 @@ const besideWait = 10 * time.Second
 func (u *unit) standsFor(twin *unit) {
 	twin.into = u
 	u.took = append(u.took, twin)
+}
+
+// nobodyIsMadeFor calls off the birth that was decided for a record which turns out to
+// be u's twin: the index did not know u when it was looked for, or a person says so.
+func (b *batch) nobodyIsMadeFor(twin unitKey, u *unit) {
+	if born := b.births[twin]; born != nil {
+		b.Mark("birth_called_off")
+		b.callOff(born, u)
+	}
 }
 
 // callOff lets u do the work of another unit that was to be created.

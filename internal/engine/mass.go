@@ -278,6 +278,9 @@ func (s *session) massLimit(k massKind, links int64) int64 {
 // mayGrow reports whether more changes of the kind may be on their way. A record
 // waits for them once: see attendWeighed.
 func (s *session) mayGrow(ctx context.Context, k massKind, jobs []*job, fresh, among int64) (bool, error) {
+	if fresh == 0 || k.Value != "" && fresh < massAlike {
+		return false, nil // all of them have waited, or too few are alike; nothing is read for these, who are the most
+	}
 	r, err := s.listing(ctx, jobs)
 	if err != nil {
 		return false, err
@@ -286,14 +289,10 @@ func (s *session) mayGrow(ctx context.Context, k massKind, jobs []*job, fresh, a
 		return false, nil // all of it together is not many, nor with what the hour brought before
 	}
 	switch {
-	case fresh == 0: // all of them have waited
-		return false, nil
 	case k.Value == "" && r != nil:
 		return r.Listed > among || r.Phase == phaseLeft || r.Phase == phaseRight, nil
 	case k.Value == "":
 		return fresh > 1 || s.backlog(ctx) >= massQueued, nil
-	case fresh < massAlike:
-		return false, nil
 	case r == nil:
 		return true, nil
 	}

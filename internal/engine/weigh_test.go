@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -97,6 +98,14 @@ func TestS37_WhatMayBePartOfMoreIsWeighed(t *testing.T) {
 			got, err := s.mayGrow(t.Context(), k, jobs, g.fresh, g.among)
 			if err != nil || got != g.want {
 				t.Errorf("waits %t, %v; want %t", got, err, g.want)
+			}
+			if g.value == "" || g.fresh >= massAlike {
+				return
+			}
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := s.mayGrow(gone, k, jobs, g.fresh, g.among); err != nil {
+				t.Errorf("values of their own, of which there may be as many as records, have the store read: %v", err)
 			}
 		})
 	}

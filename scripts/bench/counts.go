@@ -159,7 +159,7 @@ func measureChanges(ctx context.Context) ([]figure, error) {
 		}
 		first := b.calls()
 		requests := b.queue.Counts().Since(queued).Requests()
-		rows, writes := b.rows, float64(b.tally.total())/changed
+		rows, writes, gets := b.rows, float64(b.tally.total())/changed, float64(b.tally.gets)/changed
 		b.Move(testbed.Overlap)
 		if err := b.Pull(ctx); err != nil {
 			return nil, err
@@ -170,6 +170,7 @@ func measureChanges(ctx context.Context) ([]figure, error) {
 			exactly("records written per true change, "+way, 1, float64(rows)/changed, "%.2f"),
 			exactly("echoes after a further pull, "+way, 0, float64(b.rows-rows), "%.0f"),
 			atMost("store writes per changed record, "+way, 1.5, writes, "%.3f"),
+			atMost("reads of single items per changed record, "+way, 0.2, gets, "%.3f"),
 			atMost("queue requests per changed record, "+way, 0.035, float64(requests)/changed, "%.4f"))
 	}
 	return out, nil

@@ -8,13 +8,15 @@ import (
 )
 
 // tally counts the items written to a store by kind of partition: what stands
-// before the first "#", "l" for links, "i" for intents and so on.
+// before the first "#", "l" for links, "i" for intents and so on. It also counts the reads
+// of one item each, which a batch of records does not need.
 type tally struct {
 	store.Store
 	writes map[string]int
+	gets   int
 }
 
-func newTally(s store.Store) *tally { return &tally{s, map[string]int{}} }
+func newTally(s store.Store) *tally { return &tally{Store: s, writes: map[string]int{}} }
 
 func (t *tally) count(ws ...store.Write) {
 	for _, w := range ws {
@@ -24,6 +26,11 @@ func (t *tally) count(ws ...store.Write) {
 		kind, _, _ := strings.Cut(w.Item.Partition, "#")
 		t.writes[string(w.Item.Table)+"/"+kind]++
 	}
+}
+
+func (t *tally) Get(ctx context.Context, key store.Key) (store.Item, error) {
+	t.gets++
+	return t.Store.Get(ctx, key)
 }
 
 func (t *tally) Write(ctx context.Context, w store.Write) (int64, error) {
@@ -56,4 +63,7 @@ func (t *tally) total(kinds ...string) (n int) {
 	return n
 }
 
-func (t *tally) reset() { clear(t.writes) }
+func (t *tally) reset() {
+	clear(t.writes)
+	t.gets = 0
+}
