@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
-	"github.com/lockstep-crm/lockstep/internal/connector/apps"
 	"github.com/lockstep-crm/lockstep/internal/connector/fakekit"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/proof/apiclient"
 )
 
-// consents reports whether the fake lets nobody in but through its consent page: it
-// wants an OAuth client, which opens no account by itself.
-func (f *fakeServer) consents() bool {
-	return f.kind.Credentials["kind"] == string(crm.AuthOAuth2) && f.kind.name != apps.Drivers()["salesforce"].App.Name
-}
+// consents reports whether the fake lets nobody in but through its consent page.
+func (f *fakeServer) consents() bool { return f.kind.Consent }
 
 // consented makes an account as an admin's browser would: over the fake's consent page,
 // where everybody agrees.
@@ -57,7 +54,7 @@ func (d *demo) consented(ctx context.Context, app string, f *fakeServer) (crm.Ac
 	if err != nil {
 		return "", err
 	}
-	for _, a := range accounts {
+	for _, a := range slices.Backward(accounts) { // they are listed as they were made
 		if a.App == app {
 			return crm.AccountID(a.ID), nil
 		}

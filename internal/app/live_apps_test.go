@@ -47,7 +47,7 @@ func (x *third) account(l *live) crm.AccountID {
 	x.l = l
 	kind := fakes.All()[x.app]
 	driver := apps.Drivers()[x.app]
-	if kind.Credentials["kind"] != string(crm.AuthOAuth2) || x.app == "salesforce" {
+	if !kind.Consent {
 		return l.account(string(x.app), x.url, kind.Credentials)
 	}
 	client := map[string]string{
@@ -94,6 +94,17 @@ func with(
 	o.AllowHosts = append(o.AllowHosts, strings.TrimPrefix(x.url, "http://"))
 	l := launched(t, o, engine.Tuning{})
 	return l, x.Core(), x.account(l)
+}
+
+// byMail finds the living records of an app by their first e-mail address, in lower case.
+func byMail(core *fakekit.Core, object, field string) map[string]*fakekit.Record {
+	out := map[string]*fakekit.Record{}
+	for _, r := range core.Records(object) {
+		if first, _, _ := strings.Cut(r.Fields[field], ";"); !r.Deleted {
+			out[strings.ToLower(first)] = r
+		}
+	}
+	return out
 }
 
 // TestRow18_EveryPresetIsTaken makes a connection of each preset that is listed: its

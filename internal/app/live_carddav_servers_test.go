@@ -126,8 +126,8 @@ func (s davServer) filled(people []fakekit.Person) (names int) {
 	return names
 }
 
-// byMail are the cards by the first e-mail.
-func byMail(cards map[string]string) map[string]string {
+// cardsByMail are the cards by the first e-mail.
+func cardsByMail(cards map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, card := range cards {
 		out[strings.ToLower(holds(card, "EMAIL"))] = name
@@ -184,8 +184,8 @@ func TestCardDAVServers(t *testing.T) {
 		})
 	}
 	group.Wait()
-	everybody := byMail(before[0])
-	for mail := range byMail(before[1]) {
+	everybody := cardsByMail(before[0])
+	for mail := range cardsByMail(before[1]) {
 		everybody[mail] = ""
 	}
 	said := func(what string, began time.Time) {
@@ -198,7 +198,7 @@ func TestCardDAVServers(t *testing.T) {
 				t.Errorf("%s: %s has %d cards, want %d", when, s.name, len(now[i]), len(everybody))
 			}
 		}
-		left, right := byMail(now[0]), byMail(now[1])
+		left, right := cardsByMail(now[0]), cardsByMail(now[1])
 		for mail, name := range left {
 			for _, field := range []string{"N", "TITLE"} {
 				if a, b := holds(now[0][name], field), holds(now[1][right[mail]], field); a != b {
@@ -251,7 +251,7 @@ func TestCardDAVServers(t *testing.T) {
 	l.pull()
 	l.drain()
 	said("edits on both", began)
-	twins := byMail(servers[1].cards())
+	twins := cardsByMail(servers[1].cards())
 	lost := strings.ToLower(holds(now[0][gone], "EMAIL"))
 	if name := twins[lost]; name != "" { // deletions do not travel by themselves
 		if status, text := servers[1].call("DELETE", servers[1].book+name, ""); status >= 300 {

@@ -38,16 +38,7 @@ func TestLive_CardDAVStaysInStep(t *testing.T) {
 				t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
 			}
 		}
-		// by finds the living contacts by e-mail.
-		by := func() map[string]*fakekit.Record {
-			out := map[string]*fakekit.Record{}
-			for _, r := range core.Records("contacts") {
-				if !r.Deleted {
-					out[strings.ToLower(strings.Split(r.Fields["EMAIL"], ";")[0])] = r
-				}
-			}
-			return out
-		}
+		by := func() map[string]*fakekit.Record { return byMail(core, "contacts", "EMAIL") }
 		for i := range 12 {
 			who := fmt.Sprintf("p%d", i)
 			if i < 8 {

@@ -73,15 +73,7 @@ func TestLive_DocumentStaysInStep(t *testing.T) {
 func staysInStep(t *testing.T, o Options, put bool) {
 	t.Helper()
 	l, core, example := withExample(t, o, put)
-	by := func() map[string]*fakekit.Record {
-		out := map[string]*fakekit.Record{}
-		for _, r := range core.Records("people") {
-			if !r.Deleted {
-				out[strings.ToLower(r.Fields["email"])] = r
-			}
-		}
-		return out
-	}
+	by := func() map[string]*fakekit.Record { return byMail(core, "people", "email") }
 	for i := range 12 {
 		who := fmt.Sprintf("p%d", i)
 		if i < 8 {
@@ -270,15 +262,7 @@ func TestLive_EveryDocumentStaysInStep(t *testing.T) {
 		t.Run(string(app), func(t *testing.T) {
 			t.Parallel()
 			l, core, account := with(t, Options{DataDir: t.TempDir()}, app, fakes.All()[app].Start)
-			by := func() map[string]*fakekit.Record {
-				out := map[string]*fakekit.Record{}
-				for _, r := range core.Records(x.object) {
-					if !r.Deleted {
-						out[strings.ToLower(r.Fields[x.email])] = r
-					}
-				}
-				return out
-			}
+			by := func() map[string]*fakekit.Record { return byMail(core, x.object, x.email) }
 			for i := range 4 {
 				who := fmt.Sprintf("p%d", i)
 				phone := fmt.Sprintf("202555010%d", i)

@@ -22,16 +22,7 @@ func TestLive_GoogleContactsStaysInStep(t *testing.T) {
 			c.Lag = time.Minute
 			return googlecontactsfake.New(c)
 		})
-		// by finds the living contacts by e-mail.
-		by := func() map[string]*fakekit.Record {
-			out := map[string]*fakekit.Record{}
-			for _, r := range core.Records("contacts") {
-				if !r.Deleted {
-					out[strings.ToLower(strings.Split(r.Fields["emailAddresses"], ";")[0])] = r
-				}
-			}
-			return out
-		}
+		by := func() map[string]*fakekit.Record { return byMail(core, "contacts", "emailAddresses") }
 		for i := range 12 {
 			who := fmt.Sprintf("p%d", i)
 			if i < 8 {

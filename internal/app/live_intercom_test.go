@@ -19,16 +19,7 @@ func TestLive_IntercomStaysInStep(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, o Options) {
 		l, core, inter := with(t, o, "intercom", func(c fakekit.Config) fakekit.Fake { return intercomfake.New(c) })
-		// by finds the living contacts by e-mail.
-		by := func() map[string]*fakekit.Record {
-			out := map[string]*fakekit.Record{}
-			for _, r := range core.Records("contacts") {
-				if !r.Deleted {
-					out[strings.ToLower(r.Fields["email"])] = r
-				}
-			}
-			return out
-		}
+		by := func() map[string]*fakekit.Record { return byMail(core, "contacts", "email") }
 		for i := range 8 {
 			who := fmt.Sprintf("p%d", i)
 			if i < 5 {

@@ -15,13 +15,7 @@ import (
 
 // leadsOf finds the living leads of a fake by e-mail.
 func leadsOf(core *fakekit.Core) map[string]*fakekit.Record {
-	out := map[string]*fakekit.Record{}
-	for _, r := range core.Records("leads") {
-		if !r.Deleted {
-			out[strings.ToLower(r.Fields["EmailAddress"])] = r
-		}
-	}
-	return out
+	return byMail(core, "leads", "EmailAddress")
 }
 
 // TestLive_LeadSquaredStaysInStep: contacts of HubSpot and leads of LeadSquared through

@@ -19,16 +19,7 @@ func TestLive_PipedriveStaysInStep(t *testing.T) {
 	t.Parallel()
 	onEachStore(t, func(t *testing.T, o Options) {
 		l, core, pipe := with(t, o, "pipedrive", func(c fakekit.Config) fakekit.Fake { return pipedrivefake.New(c) })
-		// by finds the living persons by e-mail.
-		by := func() map[string]*fakekit.Record {
-			out := map[string]*fakekit.Record{}
-			for _, r := range core.Records("persons") {
-				if !r.Deleted {
-					out[strings.ToLower(strings.Split(r.Fields["emails"], ";")[0])] = r
-				}
-			}
-			return out
-		}
+		by := func() map[string]*fakekit.Record { return byMail(core, "persons", "emails") }
 		for i := range 12 {
 			who := fmt.Sprintf("p%d", i)
 			if i < 8 {

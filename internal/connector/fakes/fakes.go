@@ -23,6 +23,7 @@ type Kind struct {
 	Objects     string            // of the seeded people
 	Person      Person            // what they are made of
 	Credentials map[string]string // as POST /v1/accounts takes them, or of the client that the app's consent page knows
+	Consent     bool              // nobody opens an account by Credentials: it is made by agreeing on that page
 	HookSecret  string            // that webhooks are signed with, or carry; "" = neither
 	Start       func(fakekit.Config) fakekit.Fake
 	// Grant makes an access token as if somebody had just agreed, for whoever does not
@@ -111,8 +112,9 @@ func written() map[crm.AppID]Kind {
 			Credentials: map[string]string{
 				"kind": "oauth2", "client_id": googlecontactsfake.ClientID, "client_secret": googlecontactsfake.ClientSecret,
 			},
-			Start: func(c fakekit.Config) fakekit.Fake { return googlecontactsfake.New(c) },
-			Grant: grant(func(f *googlecontactsfake.Fake) string { return f.OAuthToken().Access }),
+			Start:   func(c fakekit.Config) fakekit.Fake { return googlecontactsfake.New(c) },
+			Consent: true,
+			Grant:   grant(func(f *googlecontactsfake.Fake) string { return f.OAuthToken().Access }),
 		},
 		"hubspot": {
 			Objects: "contacts", HookSecret: hubspotfake.ClientSecret,

@@ -28,6 +28,7 @@ type Fake struct{ server *server }
 
 // server is what the handlers work on, with the core's lock held.
 type server struct {
+	fakekit.Silent
 	*fakekit.Core
 
 	table  *fakekit.Table
@@ -236,22 +237,6 @@ func (f *server) Knobs() []fakekit.Knob {
 			}),
 	}
 }
-
-// The server calls nobody.
-
-// PackLimit implements fakekit.App.
-func (*server) PackLimit() int { return 1 }
-
-// Pack implements fakekit.App.
-func (*server) Pack(fakekit.Webhooks, []fakekit.Event, int, time.Time) fakekit.Packed {
-	return fakekit.Packed{}
-}
-
-// Accepted implements fakekit.App.
-func (*server) Accepted(int, []byte) bool { return true }
-
-// RetryIn implements fakekit.App.
-func (*server) RetryIn(int) (time.Duration, bool) { return 0, false }
 
 var (
 	_ fakekit.App     = (*server)(nil)

@@ -38,6 +38,7 @@ type Fake struct{ book *book }
 
 // book is what the handlers work on, with the core's lock held.
 type book struct {
+	fakekit.Silent
 	*fakekit.Core
 
 	table  *fakekit.Table
@@ -313,22 +314,6 @@ func (f *book) Knobs() []fakekit.Knob {
 			}),
 	}
 }
-
-// The API calls nobody.
-
-// PackLimit implements fakekit.App.
-func (*book) PackLimit() int { return 1 }
-
-// Pack implements fakekit.App.
-func (*book) Pack(fakekit.Webhooks, []fakekit.Event, int, time.Time) fakekit.Packed {
-	return fakekit.Packed{}
-}
-
-// Accepted implements fakekit.App.
-func (*book) Accepted(int, []byte) bool { return true }
-
-// RetryIn implements fakekit.App.
-func (*book) RetryIn(int) (time.Duration, bool) { return 0, false }
 
 var (
 	_ fakekit.App     = (*book)(nil)

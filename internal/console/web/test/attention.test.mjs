@@ -3,7 +3,7 @@
 // would do; who hears of it; what a start needs.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { api, browser, demo, fakeOf, pressed, seen, settled, until, watched } from './browser.mjs';
+import { fakeOf, pressed, seen, settled, signedIn, until } from './browser.mjs';
 
 let world;
 let chrome;
@@ -15,13 +15,7 @@ const at = () => `/v1/connections/${connection}`;
 const status = async () => (await call('GET', `${at()}/status`)).data.syncs[0];
 
 before(async () => {
-  world = await demo(120);
-  chrome = await browser();
-  call = api(world.url, world.key);
-  connection = (await call('GET', '/v1/connections')).data.items[0].id;
-  tab = await watched(await chrome.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' }));
-  await tab.page.goto(`${world.url}/#key=${encodeURIComponent(world.key)}`);
-  await tab.page.getByRole('heading', { name: 'Connections' }).waitFor();
+  ({ world, chrome, call, connection, tab } = await signedIn(120));
 });
 
 after(async () => {

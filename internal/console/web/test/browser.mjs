@@ -86,6 +86,20 @@ export async function watched(context) {
   return { page, wrong, violations };
 }
 
+/** signedIn runs the demo, and opens its console on the list of connections. */
+export async function signedIn(people) {
+  const world = await demo(people);
+  const chrome = await browser();
+  const call = api(world.url, world.key);
+  const connection = (await call('GET', '/v1/connections')).data.items[0].id;
+  const tab = await watched(
+    await chrome.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' }),
+  );
+  await tab.page.goto(`${world.url}/#key=${encodeURIComponent(world.key)}`);
+  await tab.page.getByRole('heading', { name: 'Connections' }).waitFor();
+  return { world, chrome, call, connection, tab };
+}
+
 /** api calls the API beside the browser. */
 export function api(url, key) {
   return async (method, path, body, headers = {}) => {

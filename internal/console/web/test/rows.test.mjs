@@ -2,7 +2,7 @@
 // numbers of its rows; make rows prints them beside those shown through HTTP.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { api, browser, demo, fakeOf, pressed, seen, settled, until, watched } from './browser.mjs';
+import { fakeOf, pressed, seen, settled, signedIn, until } from './browser.mjs';
 
 let world;
 let chrome;
@@ -11,13 +11,7 @@ let connection;
 let tab;
 
 before(async () => {
-  world = await demo(60);
-  chrome = await browser();
-  call = api(world.url, world.key);
-  connection = (await call('GET', '/v1/connections')).data.items[0].id;
-  tab = await watched(await chrome.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' }));
-  await tab.page.goto(`${world.url}/#key=${encodeURIComponent(world.key)}`);
-  await tab.page.getByRole('heading', { name: 'Connections' }).waitFor();
+  ({ world, chrome, call, connection, tab } = await signedIn(60));
 });
 
 after(async () => {

@@ -2,7 +2,7 @@
 // at before it is applied, and one value from the history of its record.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { api, browser, demo, fakeOf, pressed, seen, settled, until, watched } from './browser.mjs';
+import { fakeOf, pressed, seen, settled, signedIn, until, watched } from './browser.mjs';
 
 let world;
 let chrome;
@@ -12,15 +12,9 @@ let record;
 let tab;
 
 before(async () => {
-  world = await demo(40);
-  chrome = await browser();
-  call = api(world.url, world.key);
-  connection = (await call('GET', '/v1/connections')).data.items[0].id;
+  ({ world, chrome, call, connection, tab } = await signedIn(40));
   const { data } = await call('GET', `/v1/connections/${connection}/syncs/contacts/records?state=in_sync&limit=1`);
   record = data.items[0];
-  tab = await watched(await chrome.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' }));
-  await tab.page.goto(`${world.url}/#key=${encodeURIComponent(world.key)}`);
-  await tab.page.getByRole('heading', { name: 'Connections' }).waitFor();
 });
 
 after(async () => {
