@@ -1,9 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import type { RecordView } from '../api/types';
-import { groupsOf, othersSide, ownValue } from './groups';
+import { groupsOf, holds, othersSide, ownValue } from './groups';
 
 const record = (side: string, id: string, more: Partial<RecordView> = {}) =>
   ({ side, id, values: {}, ...more }) as RecordView;
+
+describe('holds', () => {
+  it('finds a group by each of its records, whichever the list tells first', () => {
+    const all = [
+      record('left', '1', { code: 'duplicate', others: ['2', '3'] }),
+      record('right', '2', { code: 'duplicate_in_app', others: ['3'] }),
+    ];
+    for (const items of [all, [...all].reverse()])
+      for (const key of ['left.1', 'right.2', 'right.3'])
+        expect(groupsOf(items).filter((g) => holds(g, key))).toHaveLength(1);
+    for (const key of ['left.2', 'right.1', 'left.', '', 'right.33'])
+      expect(groupsOf(all).some((g) => holds(g, key))).toBe(false);
+  });
+});
 
 describe('groupsOf', () => {
   it('lists a pair once', () => {

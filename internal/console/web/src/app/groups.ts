@@ -1,4 +1,4 @@
-import { other, type RecordView, type Side, type Value } from '../api/types';
+import { other, type RecordView, type Side, sides, type Value } from '../api/types';
 
 /** A group is one decision of a person: a pair whose fields are in conflict, or records that may be one. */
 export interface Group {
@@ -22,13 +22,17 @@ const idsOf = (r: RecordView): Record<Side, string[]> => {
   return ids;
 };
 
+/** holds says whether a record, as in a group's key, is of a group. */
+export const holds = (group: Group, key: string): boolean =>
+  sides.some((side) => key.startsWith(`${side}.`) && group[side].includes(key.slice(side.length + 1)));
+
 /** groupsOf puts records together that are one decision: a pair is listed for both sides, and twins for each of them. */
 export function groupsOf(items: RecordView[]): Group[] {
   const groups: Group[] = [];
   const at = new Map<string, Group>();
   for (const record of items) {
     const ids = idsOf(record);
-    const names = (['left', 'right'] as const).flatMap((side) => ids[side].map((id) => `${side}.${id}`));
+    const names = sides.flatMap((side) => ids[side].map((id) => `${side}.${id}`));
     const known = [...new Set(names.flatMap((n) => at.get(n) ?? []))];
     const [
       group = {
@@ -45,7 +49,7 @@ export function groupsOf(items: RecordView[]): Group[] {
       ids.left.push(...rest.left);
       ids.right.push(...rest.right);
     }
-    for (const side of ['left', 'right'] as const) {
+    for (const side of sides) {
       group[side] = [...new Set([...group[side], ...ids[side]])];
       for (const id of group[side]) at.set(`${side}.${id}`, group);
     }

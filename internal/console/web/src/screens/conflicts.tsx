@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import { call } from '../api/client';
 import { useConnection, useGet, useList } from '../api/queries';
 import { type Connection, type RecordView, type Side, type Sync, sides, type Value } from '../api/types';
-import { type Group, groupsOf, ownValue } from '../app/groups';
+import { type Group, groupsOf, holds, ownValue } from '../app/groups';
 import { useMay } from '../app/session';
 import { useAction } from '../ui/action';
 import { Empty, Failure, Loading, Moment, Note, Shown } from '../ui/basics';
@@ -30,12 +30,15 @@ export function Conflicts() {
     { enabled: !!sync, every: 5_000 },
   );
   const [decided, decide] = useDecided();
-  const items = groupsOf(list.items).filter((g) => !decided.has(g.key));
+  const items = groupsOf(list.items).filter((g) => ![...decided].some((key) => holds(g, key)));
+  const here = search.at ?? '';
   const at = Math.max(
     0,
-    items.findIndex((r) => r.key === search.at),
+    items.findIndex((g) => holds(g, here)),
   );
   const group = items[at];
+  // Who is looked at stays, with what was chosen, when the list tells of others before them.
+  const shown = group && (holds(group, here) ? here : group.key);
   const ahead = items[at + 1];
   const set = (next: Partial<typeof search>) =>
     void go({
@@ -44,6 +47,9 @@ export function Conflicts() {
       search: { ...search, ...next },
       replace: true,
     });
+  useEffect(() => {
+    if (shown && shown !== search.at) set({ at: shown });
+  });
   const move = (by: number) => {
     const next = items[Math.max(0, Math.min(items.length - 1, at + by))];
     if (at + by >= items.length - 5 && list.hasNextPage && !list.isFetchingNextPage) void list.fetchNextPage();
@@ -133,7 +139,7 @@ export function Conflicts() {
           </Row>
           {group.kind === 'pair' ? (
             <Conflict
-              key={group.key}
+              key={shown}
               record={group.record}
               connection={connection}
               sync={sync}
@@ -142,7 +148,7 @@ export function Conflicts() {
               others={items.filter((g) => g.kind === 'pair' && g !== group)}
             />
           ) : (
-            <Twins key={group.key} group={group} connection={connection} sync={sync} move={move} next={next} />
+            <Twins key={shown} group={group} connection={connection} sync={sync} move={move} next={next} />
           )}
           {ahead?.kind === 'pair' && <Ahead key={ahead.key} record={ahead.record} connection={id} sync={sync.id} />}
         </>
