@@ -66,10 +66,7 @@ func newNoteBed(t *testing.T, at int, mode crashMode, change func(*crm.Sync)) *n
 // connect opens an account's connector, whose requests pass the boundary.
 func (n *noteBed) connect(id crm.AccountID) (connector.Connector, error) {
 	if id == testbed.LeftAccount {
-		return hubspot.Driver().Open(connector.Config{
-			Kind: crm.AuthToken, Now: n.clock, HTTP: &http.Client{Transport: n.through(n.hub)},
-			Credentials: map[string]secret.Text{"token": secret.NewText(hubspotfake.PrivateToken)},
-		})
+		return n.hubspot(n.hub)
 	}
 	access, _ := n.force.Token()
 	return salesforce.Driver().Open(connector.Config{
@@ -78,11 +75,19 @@ func (n *noteBed) connect(id crm.AccountID) (connector.Connector, error) {
 	})
 }
 
+// hubspot opens a portal's connector, whose requests pass the boundary.
+func (b *crashBed) hubspot(portal *hubspotfake.Fake) (connector.Connector, error) {
+	return hubspot.Driver().Open(connector.Config{
+		Kind: crm.AuthToken, Now: b.clock, HTTP: &http.Client{Transport: b.through(portal)},
+		Credentials: map[string]secret.Text{"token": secret.NewText(hubspotfake.PrivateToken)},
+	})
+}
+
 // through lets each request to an app pass the boundary.
-func (n *noteBed) through(h http.Handler) http.RoundTripper {
+func (b *crashBed) through(h http.Handler) http.RoundTripper {
 	app := fakekit.Transport(h)
 	return roundTrip(func(r *http.Request) (res *http.Response, err error) {
-		if e := n.io("app "+r.Method+" "+r.URL.Path, func() { res, err = app.RoundTrip(r) }); e != nil {
+		if e := b.io("app "+r.Method+" "+r.URL.Path, func() { res, err = app.RoundTrip(r) }); e != nil {
 			return nil, e
 		}
 		return res, err
@@ -218,47 +223,50 @@ func (n *noteBed) about(side crm.Side, id crm.RecordID) string {
 	return strings.Join(out, " and ")
 }
 
+// association is a record that another one is associated with in HubSpot, and as what.
+type association struct {
+	ID    json.Number            `json:"toObjectId"`
+	Types []struct{ TypeID int } `json:"associationTypes"`
+}
+
+// portal makes a call of HubSpot's API about the associations of a record.
+func portal(t *testing.T, hub *hubspotfake.Fake, method, path string) (out []association) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "https://api.hubapi.com/crm/v4/objects/"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+hubspotfake.PrivateToken)
+	res, err := fakekit.Transport(hub).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var found struct {
+		Results []association `json:"results"`
+	}
+	switch {
+	case res.StatusCode == http.StatusNotFound:
+	case res.StatusCode != http.StatusOK:
+		t.Fatalf("HubSpot answers %s", res.Status)
+	case method == http.MethodGet:
+		if err := json.NewDecoder(res.Body).Decode(&found); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found.Results
+}
+
 // beside associates a note in HubSpot with a further contact.
 func (n *noteBed) beside(note, contact crm.RecordID) {
 	n.t.Helper()
-	r, err := http.NewRequestWithContext(n.t.Context(), http.MethodPut, "https://api.hubapi.com/crm/v4/objects/notes/"+
-		string(note)+"/associations/default/contacts/"+string(contact), nil)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+hubspotfake.PrivateToken)
-	res, err := fakekit.Transport(n.hub).RoundTrip(r)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	if res.Body.Close(); res.StatusCode != http.StatusOK {
-		n.t.Fatalf("HubSpot answers %s", res.Status)
-	}
+	portal(n.t, n.hub, http.MethodPut, fmt.Sprintf("notes/%s/associations/default/contacts/%s", note, contact))
 }
 
 // associated asks HubSpot for all contacts that a note is about.
 func (n *noteBed) associated(id crm.RecordID) (ids []crm.RecordID) {
 	n.t.Helper()
-	r, err := http.NewRequestWithContext(n.t.Context(), http.MethodGet,
-		"https://api.hubapi.com/crm/v4/objects/notes/"+string(id)+"/associations/contacts", nil)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+hubspotfake.PrivateToken)
-	res, err := fakekit.Transport(n.hub).RoundTrip(r)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var found struct {
-		Results []struct {
-			ID json.Number `json:"toObjectId"`
-		} `json:"results"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&found); err != nil && res.StatusCode != http.StatusNotFound {
-		n.t.Fatal(err)
-	}
-	for _, one := range found.Results {
+	for _, one := range portal(n.t, n.hub, http.MethodGet, fmt.Sprintf("notes/%s/associations/contacts", id)) {
 		ids = append(ids, crm.RecordID(one.ID))
 	}
 	return ids
