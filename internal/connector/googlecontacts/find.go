@@ -35,7 +35,7 @@ func (a *account) BatchFind(
 		return nil, err
 	}
 	var found []rows.Found
-	for after, page := "", 0; ; page++ {
+	for after, page := "", 1; ; page++ {
 		list, r, err := a.list(ctx, op, url.Values{"sortOrder": {"LAST_MODIFIED_DESCENDING"}}, after)
 		if err != nil {
 			return nil, err
@@ -55,7 +55,7 @@ func (a *account) BatchFind(
 		if list.Next == "" {
 			return match.Hand(values, found), nil
 		}
-		if list.Next == after || page > maxPages {
+		if list.Next == after || page == maxPages {
 			return nil, rest.Malformed(r, "Google repeats a page")
 		}
 		after = list.Next

@@ -1,6 +1,7 @@
 package googlecontacts_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -88,6 +89,50 @@ func TestX13_Answers(t *testing.T) {
 	} {
 		if fault.CodeOf(err) != connector.CodeMalformed {
 			t.Errorf("%s: %v, want malformed_answer", name, err)
+		}
+	}
+}
+
+// TestX13_PagesWithoutEnd: an address book, or its labels, may have thirty pages. One more,
+// and Google is not asked on and on, though each page names another one.
+func TestX13_PagesWithoutEnd(t *testing.T) {
+	t.Parallel()
+	const most = 30
+	pages := func(n int, more, last string) []string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = fmt.Sprintf(`{"nextPageToken":"%d"%s}`, i, more)
+		}
+		return append(out, `{`+last+`}`)
+	}
+	label := func(i int) string {
+		return fmt.Sprintf(`"contactGroups":[{"resourceName":"contactGroups/%d","groupType":"USER_CONTACT_GROUP","name":"L%d"}]`,
+			i, i)
+	}
+	find := func(bodies []string) error {
+		_, err := answering(t, 200, bodies...).BatchFind(t.Context(), "contacts", crm.Field{Name: "emailAddresses"},
+			[]string{"a@example.com"}, nil)
+		return err
+	}
+	row := `{"responses":[{"requestedResourceName":"people/c7","person":` + strings.Replace(ann, `"names"`,
+		`"memberships":[{"contactGroupMembership":{"contactGroupResourceName":"contactGroups/9"}}],"names"`, 1) + `}]}`
+	read := func(bodies []string) error {
+		out, err := answering(t, 200, append([]string{row}, bodies...)...).BatchRead(t.Context(), "contacts",
+			[]crm.RecordID{"c7"}, []string{"memberships"})
+		if err == nil && out[0].Record.Fields["memberships"].Text() != "L9" {
+			t.Errorf("the label on the last page is not read: %v", out[0].Record.Fields)
+		}
+		return err
+	}
+	people := `,"connections":[` + ann + `]`
+	for name, pair := range map[string][2]error{
+		"people": {
+			find(pages(most-1, people, people[1:]+`,"nextSyncToken":"x"`)), find(pages(most, people, people[1:])),
+		},
+		"labels": {read(pages(most-1, ","+label(1), label(9))), read(pages(most, ","+label(1), label(9)))},
+	} {
+		if pair[0] != nil || fault.CodeOf(pair[1]) != connector.CodeMalformed {
+			t.Errorf("%d pages of %s: %v; one more: %v, want malformed_answer", most, name, pair[0], pair[1])
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (a *account) labelled(
 		return &wire.Labels{}, nil
 	}
 	return a.groups.Get(a.client.Clock(), groupsOf(memberships), func(add func(id, name string)) error {
-		for after, seen := "", 0; ; seen++ {
+		for after, page := "", 1; ; page++ {
 			r := rest.Request{Op: op, Path: "/v1/contactGroups", Query: url.Values{"pageSize": {strconv.Itoa(pageSize)}}}
 			if after != "" {
 				r.Query.Set("pageToken", after)
@@ -153,7 +153,7 @@ func (a *account) labelled(
 			if out.Next == "" {
 				return nil
 			}
-			if after = out.Next; seen > maxPages {
+			if after = out.Next; page == maxPages {
 				return rest.Malformed(r, "Google's list of labels does not end")
 			}
 		}
