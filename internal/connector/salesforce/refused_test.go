@@ -96,6 +96,10 @@ func TestWhatCannotBeAskedForIsNotSent(t *testing.T) {
 			_, err := c.Changes(ctx, connector.ChangesRequest{Object: "Contact", Position: "x"})
 			return err
 		}, connector.CodePosition},
+		"a place of a whole listing that is none": {func(ctx context.Context, c connector.Connector) error {
+			_, err := c.Changes(ctx, connector.ChangesRequest{Object: "Contact", Full: true, Position: "x"})
+			return err
+		}, connector.CodePosition},
 		"fields of no object": {func(ctx context.Context, c connector.Connector) error {
 			_, err := c.Fields(ctx, "a b")
 			return err

@@ -73,12 +73,8 @@ func (s source) Since(ctx context.Context, q scan.Query) (scan.Result, error) {
 func (s source) All(ctx context.Context, after string) (scan.Result, error) {
 	op := "salesforce: list all of " + s.object
 	var where []string
-	if after != "" {
-		id, ok := long(after)
-		if !ok {
-			return scan.Result{}, scan.BadPosition(op)
-		}
-		where = []string{colID + " > " + quote(string(id))}
+	if after != "" { // the ID of a record that was listed
+		where = []string{colID + " > " + quote(after)}
 	}
 	res, err := s.list(ctx, op, where, "Id ASC", after != "", false)
 	if err != nil || res.Next == "" {
