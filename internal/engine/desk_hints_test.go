@@ -139,7 +139,7 @@ func TestLooksAtLinks(t *testing.T) {
 			return jobs
 		}},
 		{"a merge was followed", func(d *desk) []*job {
-			d.merged("l_lost", annLeft)
+			d.merged(crm.Left, "l_lost", annLeft)
 			jobs := d.resynced(crm.Left, "l_lost", bobLeft)
 			jobs[0].chunk.Hints[0].Digest = "seen left"
 			return jobs
@@ -277,7 +277,7 @@ func TestWhatASecondLookSends(t *testing.T) {
 		{"gone", (*desk).known, func(*desk) crm.Record { return gone(bobLeft) }},
 		{"merged", (*desk).known, func(*desk) crm.Record { return crm.Record{ID: bobLeft, MergedInto: annLeft} }},
 		{"merged, as is known", (*desk).known, func(d *desk) crm.Record {
-			d.merged("l_lost", bobLeft)
+			d.merged(crm.Left, "l_lost", bobLeft)
 			return crm.Record{ID: "l_lost", MergedInto: bobLeft}
 		}},
 		{"gone, as is known", func(d *desk) *link {

@@ -478,7 +478,7 @@ func TestMergesAreFollowed(t *testing.T) {
 		}},
 		{"followed before", func(d *desk) []*job {
 			link2(d, "l_b", "r_a", "Rome")
-			d.merged("l_a", "l_b")
+			d.merged(crm.Left, "l_a", "l_b")
 			lost(d, "l_a", "l_b")
 			d.person(crm.Left, "l_b", "Rome", "b@example.com")
 			return told(hint{ID: "l_b", Merged: []crm.RecordID{"l_a"}})

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -461,7 +462,15 @@ func TestATextIsFoundInEveryForm(t *testing.T) {
 			t.Errorf("a text is not found in %s", name)
 		}
 	}
-	for length := 9; length < 24; length++ {
+	for _, other := range []string{`{"n":"P\"Neil & sons"}`, `{"n":"O\"Neim"}`} {
+		if Trace(item(other), []string{`O"Neil`}) != "" {
+			t.Errorf("another text is found in %s", other)
+		}
+	}
+	if Trace(item(base64.StdEncoding.EncodeToString([]byte("xxanna at home"))), []string{"anna"}) != "" {
+		t.Error("a text is found that may stand there by chance")
+	}
+	for length := 7; length < 24; length++ {
 		text := strings.Repeat("ann@example.com~", 2)[:length]
 		for before := range 6 {
 			for after := range 6 {
@@ -469,6 +478,14 @@ func TestATextIsFoundInEveryForm(t *testing.T) {
 					whole := append(bytes.Repeat([]byte{fill}, before), text...)
 					whole = append(whole, bytes.Repeat([]byte{^fill}, after)...)
 					for name, enc := range map[string]*base64.Encoding{"standard": base64.StdEncoding, "URL": base64.RawURLEncoding} {
+						first, last := slices.Clone(whole), slices.Clone(whole)
+						first[before] ^= 1
+						last[before+length-1] ^= 0x80
+						if Trace(item(enc.EncodeToString(first)), []string{text}) != "" ||
+							Trace(item(enc.EncodeToString(last)), []string{text}) != "" {
+							t.Errorf("another text of %d bytes between %d and %d of %x is found in %s base64", length, before, after, fill,
+								name)
+						}
 						if Trace(item(enc.EncodeToString(whole)), []string{text}) == "" {
 							t.Errorf("%d bytes between %d and %d of %x are not found in %s base64", length, before, after, fill, name)
 						}

@@ -440,7 +440,7 @@ func (w *eraser) fence(ctx context.Context, sc scope, ends [2]appObject) error {
 	held.Wrote = held.wrote()
 	next := held.freed()
 	next.Epoch, next.Erased = held.Epoch+1, w.t.version
-	if len(next.Intent) > 0 {
+	if next.Intent != nil {
 		in, err := decodeIntent(next.Intent)
 		if err != nil {
 			return err
@@ -455,7 +455,7 @@ func (w *eraser) fence(ctx context.Context, sc scope, ends [2]appObject) error {
 			}
 		}
 	}
-	write, err := next.write(sc)
+	write, err := next.asWrite(sc)
 	if err != nil {
 		return err
 	}

@@ -127,11 +127,11 @@ var erasedPlaces = map[string]erasedPlace{
 	"a chain of merges": {
 		func(b *stillBed) {
 			b.putLink(&link{Left: annLeft, Right: annRight, State: crm.StateInSync})
-			b.merged("l_maiden", annLeft)
+			b.merged(crm.Left, "l_maiden", annLeft)
 			for i := range 40 { // in every shard, so that some are passed before what they lead to is known
-				b.merged(crm.RecordID(fmt.Sprintf("l_older%02d", i)), "l_maiden")
+				b.merged(crm.Left, crm.RecordID(fmt.Sprintf("l_older%02d", i)), "l_maiden")
 			}
-			b.merged("l_bobby", bobLeft)
+			b.merged(crm.Left, "l_bobby", bobLeft)
 		},
 		func(b *stillBed) {
 			for i := range 40 {
@@ -143,6 +143,41 @@ var erasedPlaces = map[string]erasedPlace{
 			b.must(err)
 			if !t.record("acc_left", "person", "l_older07") || t.record("acc_left", "person", "l_bobby") {
 				b.t.Error("what comes late of a merged record is not known to be hers")
+			}
+		},
+	},
+	"a chain of merges in the other app": {
+		func(b *stillBed) {
+			b.putLink(&link{Left: annLeft, Right: annRight, State: crm.StateInSync})
+			b.putLink(&link{Left: bobLeft, Right: bobRight, State: crm.StateInSync})
+			b.merged(crm.Right, "r_maiden", annRight)
+			b.merged(crm.Right, "r_older", "r_maiden")
+			b.merged(crm.Right, "r_bobby", bobRight)
+		},
+		func(b *stillBed) {
+			b.gone(b.sc.record(crm.Right, "r_maiden"), b.sc.record(crm.Right, "r_older"))
+			remains(b, b.sc.record(crm.Right, "r_bobby"), fromJSON[link])
+			t, err := b.tombsOf(b.t.Context(), b.sc.ws, 0, true)
+			b.must(err)
+			if !t.record("acc_right", "Person", "r_older") || t.record("acc_right", "Person", "r_bobby") {
+				b.t.Error("what comes late of a merged record is not known to be hers")
+			}
+		},
+	},
+	"an alias whose pair was never stored": {
+		func(b *stillBed) {
+			for second, of := range map[crm.RecordID]crm.RecordID{"r_second": annLeft, "r_bobs": bobLeft} {
+				it, err := aliasItem(b.sc, crm.Right, second, of, false)
+				b.put(it.Key, it.Data, err)
+			}
+		},
+		func(b *stillBed) {
+			b.gone(b.sc.record(crm.Right, "r_second"))
+			remains(b, b.sc.record(crm.Right, "r_bobs"), fromJSON[link])
+			t, err := b.tombsOf(b.t.Context(), b.sc.ws, 0, true)
+			b.must(err)
+			if !t.record("acc_right", "Person", "r_second") || t.record("acc_right", "Person", "r_bobs") {
+				b.t.Error("what comes late of the record is not known to be hers")
 			}
 		},
 	},
@@ -170,6 +205,20 @@ var erasedPlaces = map[string]erasedPlace{
 			l := remains(b, b.sc.record(crm.Left, bobLeft), fromJSON[link])
 			if l.Detail != "" || l.Code != "duplicate" || !slices.Equal(l.Others, []crm.RecordID{bobRight}) {
 				b.t.Errorf("Bob's item is %+v", l)
+			}
+		},
+	},
+	"a lease": {
+		func(b *stillBed) {
+			data, err := (&intent{ID: "lone", Entries: []intentEntry{{Side: crm.Left, Left: annLeft}}}).encode()
+			b.must(err)
+			b.putJSON(b.sc.lease(), lease{Epoch: 7, Intent: data})
+		},
+		func(b *stillBed) {
+			head, err := b.mem.Get(b.t.Context(), erasedHead(b.sc.ws))
+			b.must(err)
+			if l := remains(b, b.sc.lease(), fromJSON[lease]); l.Erased == 0 || l.Erased > head.Version || l.Intent != nil {
+				b.t.Errorf("the lease is %+v", l)
 			}
 		},
 	},
@@ -445,6 +494,158 @@ func TestX11_OnlyTheErasedPersonIsTakenOut(t *testing.T) {
 	}
 }
 
+// TestX11_TheReceiptTellsOfItsOwnPerson: two are erased at the same time. The receipt of
+// each counts what was of that one, and what is nobody's of them is not stored anew.
+func TestX11_TheReceiptTellsOfItsOwnPerson(t *testing.T) {
+	t.Parallel()
+	b := newStillBed(t, aKey)
+	b.putLink(&link{Left: annLeft, Right: annRight, State: crm.StateInSync})
+	b.putLink(&link{Left: bobLeft, State: crm.StateExcluded})
+	b.putLink(&link{Left: "l_carl", Right: "r_carl", State: crm.StateInSync, Detail: "as it was"})
+	b.putLink(&link{Left: "l_dora", State: crm.StateDuplicate, Others: []crm.RecordID{annRight, "r_carl"}})
+	carl, err := b.mem.Get(t.Context(), b.sc.record(crm.Left, "l_carl"))
+	b.must(err)
+	b.eraseAnn("ers_1")
+	_, err = b.Erase(t.Context(), b.sc.ws, "ers_2", ErasureRequest{
+		Record: &AppRecord{Account: "acc_left", Object: "person", ID: bobLeft},
+	})
+	b.must(err)
+	for id, want := range map[string]int64{"ers_1": 3, "ers_2": 1} { // a pair has two items, and Dora names one of hers
+		if x := b.work(id); x.State != ErasureDone || x.Removed["link"] != want {
+			t.Errorf("%s is %s, removed %v, want %d links", id, x.State, x.Removed, want)
+		}
+	}
+	b.gone(b.sc.record(crm.Left, annLeft), b.sc.record(crm.Right, annRight), b.sc.record(crm.Left, bobLeft))
+	if it, err := b.mem.Get(t.Context(), carl.Key); err != nil || it.Version != carl.Version {
+		t.Errorf("what is neither's was stored anew: version %d after %d, %v", it.Version, carl.Version, err)
+	}
+}
+
+// TestX11_ALeaseIsFencedWithWhatItCarries: of what somebody was about to write when their
+// process ended nothing about the erased person is left, and the rest is as it was; whoever
+// takes the lease next has to know the tombstones.
+func TestX11_ALeaseIsFencedWithWhatItCarries(t *testing.T) {
+	t.Parallel()
+	hers := intentEntry{Side: crm.Right, Left: annLeft, Right: annRight}
+	bobs := intentEntry{Side: crm.Left, Left: bobLeft, Right: bobRight, Version: 7}
+	for name, c := range map[string]struct {
+		entries []intentEntry
+		left    int
+		removed int64
+	}{
+		"nothing":            {nil, 0, 0},
+		"hers":               {[]intentEntry{hers}, 0, 1},
+		"hers and another's": {[]intentEntry{hers, bobs}, 1, 1},
+		"another's":          {[]intentEntry{bobs}, 1, 0},
+	} {
+		b := newStillBed(t, aKey)
+		was := &lease{Epoch: 7, Wrote: 3, Config: 1, Pace: []int64{1, 2}, Brakes: true}
+		if c.entries != nil {
+			var err error
+			was.Intent, err = (&intent{ID: "lone", Entries: c.entries}).encode()
+			b.must(err)
+		}
+		b.putJSON(b.sc.lease(), was)
+		b.eraseAnn("ers_1")
+		if x := b.work("ers_1"); x.State != ErasureDone || x.Removed["lease"] != c.removed {
+			t.Errorf("%s: the erasure is %s, removed %v, want %d of leases", name, x.State, x.Removed, c.removed)
+		}
+		head, err := b.mem.Get(t.Context(), erasedHead(b.sc.ws))
+		b.must(err)
+		got := remains(b, b.sc.lease(), fromJSON[lease])
+		if c.left > 0 {
+			in, err := decodeIntent(got.Intent)
+			b.must(err)
+			if len(in.Entries) != c.left || in.Entries[0].Left != bobLeft || in.Entries[0].Version != 7 {
+				t.Errorf("%s: the intent is %+v", name, in)
+			}
+			got.Intent = nil
+		}
+		want := *was
+		want.Epoch, want.Erased, want.Intent = 8, head.Version, nil
+		if d := cmp.Diff(want, got, cmp.AllowUnexported(lease{})); d != "" {
+			t.Errorf("%s: the lease (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// TestX11_AnErasureWaitsForALease: whoever holds it may have the person in hand. Once the
+// lease stood for its whole time, nobody does; what they wrote last is not known then. A
+// sync that knows already is not told again.
+func TestX11_AnErasureWaitsForALease(t *testing.T) {
+	t.Parallel()
+	b := newStillBed(t, aKey)
+	b.conn.Syncs = append(b.conn.Syncs, b.conn.Syncs[0])
+	b.conn.Syncs[1].ID = "others"
+	_, err := store.SaveConnection(t.Context(), b.mem, b.sc.ws, b.conn, 1)
+	b.must(err)
+	held := scope{b.sc.ws, b.sc.con, "others"}
+	b.putJSON(held.lease(), lease{Owner: "own_1", Epoch: 4, Wrote: 2, Until: b.now})
+	b.eraseAnn("ers_1")
+	round := func() ErasureState {
+		t.Helper()
+		_, err := b.attendErasures(t.Context())
+		b.must(err)
+		x, err := b.GetErasure(t.Context(), b.sc.ws, "ers_1")
+		b.must(err)
+		return x.State
+	}
+	for _, wait := range []time.Duration{0, b.Tuning.Lease - 1} {
+		if b.now = b.now.Add(wait); round() != ErasureRunning {
+			t.Fatal("nobody waits for the lease")
+		}
+		if l := remains(b, held.lease(), fromJSON[lease]); l.Owner != "own_1" || l.Epoch != 4 {
+			t.Errorf("the lease that somebody holds is %+v", l)
+		}
+	}
+	if b.marks["erasure_waits_for_lease"] != 2 {
+		t.Errorf("waited for the lease %d times, want twice", b.marks["erasure_waits_for_lease"])
+	}
+	if b.now = b.now.Add(1); round() != ErasureDone {
+		t.Error("a lease that stood for its whole time is waited for")
+	}
+	l := remains(b, held.lease(), fromJSON[lease])
+	if l.Owner != "" || l.Epoch != 5 || l.Wrote != 4 || l.Erased == 0 {
+		t.Errorf("the lease that nobody holds any more is %+v", l)
+	}
+	if l := remains(b, b.sc.lease(), fromJSON[lease]); l.Epoch != 1 {
+		t.Errorf("a sync that knew was told again: %+v", l)
+	}
+}
+
+// TestX11_WhatCannotBeReadEndsNoErasure: of a link or an intent that cannot be read nobody
+// knows whose it is. The erasure is not done as long as it is there.
+func TestX11_WhatCannotBeReadEndsNoErasure(t *testing.T) {
+	t.Parallel()
+	b := newStillBed(t, aKey)
+	b.putLink(&link{Left: annLeft, Right: annRight, State: crm.StateInSync})
+	b.eraseAnn("ers_1")
+	x, err := b.loadErasure(t.Context(), b.sc.ws, "ers_1")
+	b.must(err)
+	x.Work.Keys, x.Work.Records = nil, nil // it has been looked for
+	b.must(b.storeErasure(t.Context(), b.sc.ws, x))
+	intent, err := json.Marshal(lease{Intent: []byte("no intent")})
+	b.must(err)
+	for _, odd := range []store.Key{b.sc.lease(), b.sc.record(crm.Left, "l_odd")} { // in the order of the work
+		data := []byte("no link")
+		if odd == b.sc.lease() {
+			data = intent
+		}
+		b.put(odd, data, nil)
+		for range 2 {
+			if x := b.work("ers_1"); x.State != ErasureRunning {
+				t.Errorf("with %s, which cannot be read, it is %s", odd.Partition, x.State)
+			}
+			b.now = b.now.Add(time.Hour)
+		}
+		_, err = b.mem.Write(t.Context(), store.Write{Op: store.Delete, Item: store.Item{Key: odd}})
+		b.must(err)
+	}
+	if x := b.work("ers_1"); x.State != ErasureDone || x.Removed["link"] != 2 {
+		t.Errorf("without it the erasure is %s, removed %v", x.State, x.Removed)
+	}
+}
+
 // TestX11_WhatWaitsKeepsItsName: a run may have sent what it listed without noting it
 // when somebody is taken out of that. It sends it once more, divided and named as it
 // was, so that nothing is worked, and counted, twice; and so after a second erasure.
@@ -492,7 +693,9 @@ func TestX11_WhatWaitsKeepsItsName(t *testing.T) {
 // is not said to be done before nothing of the person is left, and others keep theirs.
 func TestX11_AnErasureOutlivesEveryFailure(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"runs and what they listed", "the log"} {
+	for _, name := range []string{
+		"runs and what they listed", "the log", "a chain of merges in the other app", "a lease",
+	} {
 		lay := func() *desk {
 			d := &desk{stillBed: newStillBed(t, aKey), at: -1}
 			d.Store = deskStore{d.mem, d}

@@ -54,25 +54,23 @@ func plainly(it store.Item) [][]byte {
 	return out
 }
 
+// minForm is how long a text in base64 has to be; shorter ones stand anywhere by chance.
+const minForm = 8
+
 // formsOf are the ways in which a text may stand in bytes: as it is, as JSON
 // writes it, or in base64 at any offset.
 func formsOf(text string) (forms [][]byte) {
 	if text == "" {
 		return nil
 	}
-	forms = append(forms, []byte(text))
-	if quoted, err := json.Marshal(text); err == nil && string(quoted[1:len(quoted)-1]) != text {
-		forms = append(forms, quoted[1:len(quoted)-1])
-	}
+	quoted, _ := json.Marshal(text) // which any text can be
+	forms = append(forms, []byte(text), quoted[1:len(quoted)-1])
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for offset := range 3 {
-			code := enc.EncodeToString(append(make([]byte, offset), text...))
+		for _, before := range []string{"", "x", "xx"} {
+			code := enc.EncodeToString([]byte(before + text))
 			// The first and last characters depend on what stands around the text.
-			from, to := (offset*8+5)/6, len(code)-1
-			if (offset+len(text))%3 == 0 {
-				to = len(code)
-			}
-			if form := []byte(code[from:to]); to-from >= 8 &&
+			from, to := enc.EncodedLen(len(before)), len(before+text)*8/6
+			if form := []byte(code[from:to]); len(form) >= minForm &&
 				!slices.ContainsFunc(forms, func(f []byte) bool { return bytes.Equal(f, form) }) {
 				forms = append(forms, form)
 			}

@@ -290,7 +290,7 @@ func (e *Engine) listErasing(ctx context.Context, in erasingItem) error {
 // saveErasure stores an erasure whose tombstones changed, and says so to
 // whoever keeps them; t is what was known before.
 func (e *Engine) saveErasure(ctx context.Context, ws crm.WorkspaceID, x *storedErasure, t *tombs) error {
-	w, err := x.write(ws)
+	w, err := x.asWrite(ws)
 	if err != nil {
 		return err
 	}
@@ -305,17 +305,21 @@ func (e *Engine) saveErasure(ctx context.Context, ws crm.WorkspaceID, x *storedE
 
 // storeErasure stores an erasure whose tombstones are as before.
 func (e *Engine) storeErasure(ctx context.Context, ws crm.WorkspaceID, x *storedErasure) error {
-	w, err := x.write(ws)
+	w, err := x.asWrite(ws)
 	if err == nil {
 		x.version, err = e.Store.Write(ctx, w)
 	}
 	return err
 }
 
-func (x *storedErasure) write(ws crm.WorkspaceID) (store.Write, error) {
+func (x *storedErasure) asWrite(ws crm.WorkspaceID) (store.Write, error) {
 	body, err := json.Marshal(x)
-	return store.Write{Item: store.Item{Key: erasureKey(ws, x.Erasure.ID), Data: body}, If: store.IfVersion(x.version)},
-		err
+	if err != nil {
+		return store.Write{}, err
+	}
+	return store.Write{
+		Item: store.Item{Key: erasureKey(ws, x.Erasure.ID), Data: body}, If: store.IfVersion(x.version),
+	}, nil
 }
 
 func (e *Engine) forgetTombs(ws crm.WorkspaceID) { e.tombs.drop(ws) }

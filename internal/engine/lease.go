@@ -55,10 +55,13 @@ func decodeLease(item store.Item) (*lease, error) {
 	return &l, nil
 }
 
-// write is the write that stores the lease over the version it has.
-func (l *lease) write(sc scope) (store.Write, error) {
+// asWrite is the write that stores the lease over the version it has.
+func (l *lease) asWrite(sc scope) (store.Write, error) {
 	b, err := json.Marshal(l)
-	return store.Write{Item: store.Item{Key: sc.lease(), Data: b}, If: store.IfVersion(l.version)}, err
+	if err != nil {
+		return store.Write{}, err
+	}
+	return store.Write{Item: store.Item{Key: sc.lease(), Data: b}, If: store.IfVersion(l.version)}, nil
 }
 
 // acquire takes the sync's lease from nobody, or from one whose time is up, or
@@ -131,7 +134,7 @@ func (s *session) acquireFrom(ctx context.Context, held *lease, intent []byte) e
 		Config: max(held.Config, s.conn.Version),
 	}
 	s.tellMass(mine)
-	w, err := mine.write(s.scope)
+	w, err := mine.asWrite(s.scope)
 	if err != nil {
 		return err
 	}
@@ -155,7 +158,7 @@ func (s *session) renew(ctx context.Context) error {
 	next := *s.lease
 	next.Until = s.Now().Add(s.Tuning.Lease)
 	s.tellMass(&next)
-	w, err := next.write(s.scope)
+	w, err := next.asWrite(s.scope)
 	if err != nil {
 		return err
 	}
@@ -192,7 +195,7 @@ func (s *session) mayReadStale() bool {
 func (s *session) dropIntent(ctx context.Context) error {
 	next := *s.lease
 	next.Intent = nil
-	w, err := next.write(s.scope)
+	w, err := next.asWrite(s.scope)
 	if err != nil {
 		return err
 	}
@@ -235,7 +238,7 @@ func (s *session) release(ctx context.Context) {
 	if s.lease == nil {
 		return
 	}
-	w, err := s.freed().write(s.scope)
+	w, err := s.freed().asWrite(s.scope)
 	if err == nil {
 		_, err = s.Store.Write(ctx, w)
 	}

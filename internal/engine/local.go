@@ -56,7 +56,7 @@ func (e *Engine) ForgetLeases(ctx context.Context, ws crm.WorkspaceID) error {
 			return err
 		}
 		held.Wrote = held.wrote()
-		w, err := held.freed().write(sc)
+		w, err := held.freed().asWrite(sc)
 		if err != nil {
 			return err
 		}

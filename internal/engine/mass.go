@@ -352,7 +352,7 @@ func (s *session) keepMass(ctx context.Context) error {
 	}
 	next := *s.lease
 	s.tellMass(&next)
-	w, err := next.write(s.scope)
+	w, err := next.asWrite(s.scope)
 	if err != nil {
 		return err
 	}

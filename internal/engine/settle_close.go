@@ -91,7 +91,7 @@ func (b *books) intentWrites() ([]store.Write, error) {
 	if b.lot.inLease {
 		free := b.s.freed()
 		free.Intent = bytes.Join(open, nil) // it is small: one part or none
-		w, err := free.write(b.s.scope)
+		w, err := free.asWrite(b.s.scope)
 		return []store.Write{w}, err
 	}
 	var ws []store.Write

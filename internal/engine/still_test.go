@@ -102,9 +102,9 @@ func (b *stillBed) putLink(l *link) {
 	b.must(b.mem.Transact(b.t.Context(), addWrite(nil, b.sc.counts(), counts, time.Time{})))
 }
 
-func (b *stillBed) merged(loser, survivor crm.RecordID) {
+func (b *stillBed) merged(side crm.Side, loser, survivor crm.RecordID) {
 	b.t.Helper()
-	it, err := aliasItem(b.sc, crm.Left, loser, survivor, true)
+	it, err := aliasItem(b.sc, side, loser, survivor, true)
 	b.put(it.Key, it.Data, err)
 }
 

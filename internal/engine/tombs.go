@@ -54,9 +54,6 @@ func (t *tombs) none() bool { return t == nil || len(t.of) == 0 }
 
 // only are the tombstones of one erasure.
 func (t *tombs) only(id string) *tombs {
-	if t == nil {
-		return nil
-	}
 	one := *t
 	one.of = map[tombHash]grave{}
 	for h, g := range t.of {

@@ -218,7 +218,9 @@ func (p *planter) list(stmts []ast.Stmt) {
 
 // encoders write our own types, which cannot fail: that their errors are looked
 // at is good manners, and no test can tell.
-var encoders = map[string]bool{"Marshal": true, "encode": true, "pack": true, "item": true, "aliasItem": true}
+var encoders = map[string]bool{
+	"Marshal": true, "encode": true, "pack": true, "item": true, "aliasItem": true, "asWrite": true,
+}
 
 func encodes(s ast.Stmt) bool {
 	assign, ok := s.(*ast.AssignStmt)
