@@ -130,7 +130,7 @@ func (s *session) heldBefore(l *link, side crm.Side, fields uint64) map[crm.Mapp
 		text = l.WasR
 	}
 	traces, ids := strings.Split(text, "."), s.set.Placed(fields)
-	if text == "" || len(traces) != len(ids) {
+	if len(traces) != len(ids) { // the release before noted none
 		return nil
 	}
 	out := make(map[crm.MappingID]string, len(ids))

@@ -170,4 +170,7 @@ func TestS35_LastWriteOutlivesOtherSettings(t *testing.T) {
 	if l.Settings = s.set.Digest(); !s.sameLayout(l, got) {
 		t.Error("an older link of the same settings is not known")
 	}
+	if was := s.heldBefore(l, crm.Right, got.fields); len(was) != 0 { // nor did that one note what there was before
+		t.Errorf("an older link is said to have held %v", was)
+	}
 }

@@ -444,6 +444,87 @@ func TestS35_ASilentRefusalIsShown(t *testing.T) {
 	}
 }
 
+// TestS35_AKeptValueIsShown: an app says yes to a value and keeps what it had, whether
+// its answer says so or, as Salesforce's, the next listing. What the user typed on the
+// other side is not reverted; a person decides.
+func TestS35_AKeptValueIsShown(t *testing.T) {
+	t.Parallel()
+	for name := range directions("", "") {
+		b := newBed(t, 30, nil)
+		b.start()
+		hub, force := b.twins(t.Context())
+		d := directions(hub, force)[name]
+		id := map[crm.Side]string{crm.Left: hub, crm.Right: force}
+		from := map[string]string{"Contact": "contacts", "contacts": "Contact"}[d.object]
+		d.edit(b, d.from["title"], "Weaver")
+		b.pullLate()
+		b.must(b.core(d.object).SetRewrites([]fakekit.Rewrite{
+			{Object: d.object, Field: d.title, How: "keep", APIOnly: true},
+		}))
+		d.edit(b, d.from["title"], "Master cooper")
+		d.edit(b, d.from["city"], "Ghent")
+		for range 3 {
+			b.pullLate()
+		}
+		source, target := b.get(from, id[d.source])[d.from["title"]], b.get(d.object, id[d.target])
+		if source != "Master cooper" || target[d.title] != "Weaver" || target[d.city] != "Ghent" {
+			t.Errorf("%s: source %q, target %q in %q; want each side's own title", name, source, target[d.title], target[d.city])
+		}
+		if v := b.record(d.source, id[d.source]); v.State != crm.StateConflict || v.Code != "changed_by_app" ||
+			!strings.Contains(v.Detail, d.title) {
+			t.Errorf("%s: the record is %s, %s, %q; want a conflict to be seen", name, v.State, v.Code, v.Detail)
+		}
+		if len(b.problems(crm.Right, force))+len(b.problems(crm.Left, hub)) == 0 {
+			t.Errorf("%s: the log does not tell", name)
+		}
+	}
+}
+
+// TestS33_FieldsRefusedInTurns: an app that names one field at a time is asked again twice.
+// What is left is written when the record comes again, which it does by itself; and each
+// refused field has its own outcome.
+func TestS33_FieldsRefusedInTurns(t *testing.T) {
+	t.Parallel()
+	for refused, want := range map[int]int{1: 2, 2: 3, 3: 4, 4: 5} { // writes until the last name gets across
+		b := newBed(t, 30, nil)
+		b.start()
+		hub, force := b.twins(t.Context())
+		fields := [][2]string{
+			{"firstname", "FirstName"}, {"jobtitle", "Title"}, {"city", "MailingCity"}, {"email", "Email"},
+		}[:refused]
+		var rules []fakekit.Validation
+		for _, f := range fields {
+			rules = append(rules, fakekit.Validation{Object: "Contact", Field: f[1], Contains: "nope", Names: []string{f[1]}})
+			b.editHub(hub, f[0], "nope@example.com")
+		}
+		b.must(b.Force.Core().SetValidations(rules))
+		b.editHub(hub, "lastname", "Loe")
+		before := b.writesTo(b.Force.Core())
+		b.pullLate()
+		got := b.get("Contact", force)
+		if n := b.writesTo(b.Force.Core()) - before; n != want || got["LastName"] != "Loe" {
+			t.Errorf("%d fields are refused: %d writes, want %d; the last name is %q", refused, n, want, got["LastName"])
+		}
+		if came := b.Marks["refused_in_turns"]; came != refused/3 {
+			t.Errorf("%d fields are refused: it came again %d times", refused, came)
+		}
+		v := b.record(crm.Left, hub)
+		for _, f := range fields {
+			if strings.Contains(got[f[1]], "nope") || !strings.Contains(v.Detail, f[1]) {
+				t.Errorf("%d fields are refused: %s holds %q, told %q", refused, f[1], got[f[1]], v.Detail)
+			}
+		}
+		if v.State != crm.StateFailing || v.Code != "field_failed" {
+			t.Errorf("%d fields are refused: the record is %s, %s", refused, v.State, v.Code)
+		}
+		before = b.writesTo(b.Force.Core())
+		b.pullLate()
+		if n := b.writesTo(b.Force.Core()) - before; n != 0 {
+			t.Errorf("%d fields are refused: %d more writes in quiet", refused, n)
+		}
+	}
+}
+
 // failingLeft lists the HubSpot contacts whose title Salesforce refused.
 func (b bed) failingLeft() []engine.RecordView {
 	b.t.Helper()

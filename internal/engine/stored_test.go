@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -151,6 +152,75 @@ func TestS34_ARightIsMissingForTheObjectOrForARecord(t *testing.T) {
 		}
 		if err := refusedWhole(crm.Right, rows, got); (err != nil) != c.want {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestS34_ALoneRefusalIsItsRecordsOwn: a single record that is refused for want of a right
+// fails by itself, however often, until another one is refused or the direction waits
+// already. One that is sent to find out goes on waiting, and nobody else because of it; one
+// that was freed says nothing about others.
+func TestS34_ALoneRefusalIsItsRecordsOwn(t *testing.T) {
+	t.Parallel()
+	denied := &fault.Error{Kind: fault.Denied, Code: codePermission}
+	type try struct {
+		ref  string
+		hint hint
+		errs []error
+		want bool // it waits
+		bars bool // so does everybody
+	}
+	lone := func(ref string, want bool) try { return try{ref, hint{}, []error{denied}, want, want} }
+	freed := try{"f", hint{Freed: crm.Right}, []error{denied}, false, false}
+	probe := try{"p", hint{Barred: crm.Right}, []error{denied}, true, false}
+	for name, tries := range map[string][]try{
+		"one, again and again":         {lone("a", false), lone("a", false)},
+		"another one":                  {lone("a", false), lone("b", true), lone("c", true)},
+		"the first again, meanwhile":   {lone("a", false), lone("b", true), lone("b", true)},
+		"to find out":                  {probe},
+		"to find out, then another":    {probe, lone("a", true)},
+		"to find out of the other":     {{"a", hint{Barred: crm.Left}, []error{denied}, false, false}},
+		"freed, then another":          {freed, lone("a", false), freed, lone("a", false)},
+		"freed while others wait":      {lone("a", false), lone("b", true), freed},
+		"freed of the other direction": {lone("a", false), {"b", hint{Freed: crm.Left}, []error{denied}, true, true}},
+		"two rows":                     {lone("a", false), {"b", hint{}, []error{denied, denied}, false, false}},
+		"it names a field": {lone("a", false), {
+			"b", hint{}, []error{&fault.Error{Kind: fault.Denied, Code: codePermission, Field: "City"}}, false, false,
+		}},
+		"it may have landed": {lone("a", false), {
+			"b", hint{}, []error{&fault.Error{Kind: fault.Denied, Code: codePermission, MayHaveLanded: true}}, false, false,
+		}},
+		"another reason": {lone("a", false), {"b", hint{}, []error{&fault.Error{Kind: fault.Invalid}}, false, false}},
+	} {
+		d := newDesk(t)
+		for i, c := range tries {
+			d.now = d.now.Add(time.Second)
+			d.s.bars[1] = false
+			d.s.note(waitKey{d.s.scope, crm.Right, "barred"}, time.Time{})
+			var rows []row
+			var got []connector.Written
+			for _, err := range c.errs {
+				rows = append(rows, row{u: &unit{hint: c.hint}, Write: connector.Write{Ref: c.ref}})
+				got = append(got, connector.Written{Err: err})
+			}
+			done, err := d.s.refusedOne(t.Context(), crm.Right, rows, got)
+			d.must(err)
+			barred := d.s.notedAt(waitKey{d.s.scope, crm.Right, "barred"}).Equal(d.now)
+			if done != c.want || rows[0].u.fate.barred.Right != c.want || d.s.bars[1] != c.bars || barred != c.bars {
+				t.Errorf("%s, %d: dealt with %t, the record waits %t, everybody %t, %t; want %t, %t", name, i+1, done,
+					rows[0].u.fate.barred.Right, d.s.bars[1], barred, c.want, c.bars)
+			}
+			waits := d.s.notedAt(waitKey{d.s.scope, crm.Right, "waits"})
+			if c.want && !waits.Equal(d.now) {
+				t.Errorf("%s, %d: the wait is noted at %s", name, i+1, waits)
+			}
+			if known, _, err := d.loadOutages(t.Context(), d.sc); c.want && (err != nil || len(known.Waits) != 1 ||
+				known.Waits[0].Direction != crm.ToRight || known.Waits[0].Code != codePermission) {
+				t.Errorf("%s, %d: the wait is told as %+v, %v", name, i+1, known, err)
+			}
+		}
+		if want := name == "to find out" || name == "to find out, then another"; d.marks["refused_again"] > 0 != want {
+			t.Errorf("%s: came by %s", name, d.met())
 		}
 	}
 }
