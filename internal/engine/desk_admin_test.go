@@ -106,6 +106,39 @@ func TestPreviewsAreAsWritten(t *testing.T) {
 	written.Check(t, "desk/previews.txt", s.out.String())
 }
 
+// TestX11_APreviewShowsNothingOfTheErased: whoever was erased is left alone, known by an ID
+// or by what their record holds, and nothing of them is shown; others are as ever.
+func TestX11_APreviewShowsNothingOfTheErased(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.opens()
+	d.ErasureKey = aKey
+	for _, id := range []crm.RecordID{"l_ann", "l_bob", "l_cyd"} {
+		d.person(crm.Left, id, "Rome", string(id[2:])+"@example.com")
+	}
+	for id, r := range map[string]ErasureRequest{
+		"ers_1": {Email: "ann@example.com"},
+		"ers_2": {Record: &AppRecord{d.conn.Left.Account, "person", "l_bob"}},
+	} {
+		_, err := d.Erase(t.Context(), d.sc.ws, id, r)
+		d.must(err)
+	}
+	p, err := d.PreviewMappings(t.Context(), d.sc.ws, d.conn, d.sc.sync, []crm.RecordRef{
+		{Side: crm.Left, ID: "l_ann"}, {Side: crm.Left, ID: "l_bob"}, {Side: crm.Left, ID: "l_cyd"},
+	})
+	d.must(err)
+	for i, one := range p.Records {
+		erased := i < 2
+		if (one.Code == CodeErased) != erased || (one.Outcome == crm.Excluded) != erased ||
+			(len(one.Fields)+len(one.Writes) == 0) != erased {
+			t.Errorf("%s: %s", one.ID, compact(one))
+		}
+	}
+	if len(p.Records) != 3 {
+		t.Errorf("%d of 3 are shown", len(p.Records))
+	}
+}
+
 // TestPasswordsAreKnownByName: whatever the case, by name or label.
 func TestPasswordsAreKnownByName(t *testing.T) {
 	t.Parallel()

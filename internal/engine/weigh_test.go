@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/queue"
 )
 
@@ -236,5 +237,60 @@ func TestS31_ReleasedOnlyWhenItIsLookedAt(t *testing.T) {
 				t.Errorf("the open run is %+v, %v; want one that looks at everything", r, err)
 			}
 		})
+	}
+}
+
+// TestS37_WhatWasCountedIsKeptAtOnce: the next worker knows it, whatever becomes of this one;
+// who has no lease and took none over keeps nothing, and who lost theirs says so.
+func TestS37_WhatWasCountedIsKeptAtOnce(t *testing.T) {
+	t.Parallel()
+	kind := massKind{Mapping: "city", Side: crm.Right}
+	begun := func() *desk {
+		d := newDesk(t)
+		d.s.vacant = &lease{}
+		d.must(d.s.learnMass(t.Context(), d.s.vacant))
+		d.s.mass.add(kind, 7)
+		d.asked = nil
+		return d
+	}
+	d := begun()
+	for range 2 { // the second time over what the first one wrote
+		d.must(d.s.keepMass(t.Context()))
+		d.s.mass.add(kind, 5)
+	}
+	d.must(d.s.keepMass(t.Context()))
+	requests := len(d.asked)
+	l, err := d.loadLease(t.Context(), d.sc)
+	d.must(err)
+	d.sit()
+	d.must(d.s.learnMass(t.Context(), l))
+	if got := d.s.mass.of(kind); got != 17 || l.Owner == "" {
+		t.Errorf("%d changes are known to the next worker, want 17; the lease is %+v", got, l)
+	}
+	for at := range requests {
+		d, failed := begun(), 0
+		d.at = at
+		for range 3 {
+			if err := d.s.keepMass(t.Context()); fault.Is(err, fault.Unavailable) {
+				failed++
+			} else {
+				d.must(err)
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%s fails, and is said %d times", d.asked[at], failed)
+		}
+	}
+	d = begun()
+	d.must(d.s.keepMass(t.Context()))
+	d.putJSON(d.sc.lease(), lease{Owner: "own_other"})
+	if err := d.s.keepMass(t.Context()); !fault.Is(err, fault.Conflict) {
+		t.Errorf("the lease is lost, and what is said is %v", err)
+	}
+	d = begun()
+	d.s.vacant = nil
+	d.must(d.s.keepMass(t.Context()))
+	if len(d.asked) > 0 {
+		t.Errorf("without a lease it asks for %q", d.asked)
 	}
 }
