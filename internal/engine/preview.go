@@ -318,9 +318,6 @@ func (s *session) previewPair(ctx context.Context, u *unit) (PreviewedPair, erro
 	s.decide([]*unit{u})
 	out.Partner, out.Outcome, out.Code, out.Detail = u.recID(u.side.Other()), u.decision.Outcome, u.decision.Code,
 		u.decision.Detail
-	if u.erased() {
-		return out, nil
-	}
 	for i := range u.decision.Fields {
 		out.Fields = append(out.Fields, s.hiddenVerdict(&u.decision.Fields[i]))
 	}
