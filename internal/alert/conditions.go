@@ -302,14 +302,13 @@ func (s *syncMemory) ended(r *engine.Run) {
 	case engine.RunQueued, engine.RunRunning, engine.RunCancelled: // says nothing of what works
 	}
 	if sized(r) {
-		failed := r.Outcomes[crm.Failed]
 		switch {
-		case !tooMany(failed, r.Done):
+		case !tooMany(r.InError, r.Records):
 			s.Share = nil
 		case s.Share == nil:
-			s.Share = &share{r.ID, failed, r.Done, r.EndedAt}
+			s.Share = &share{r.ID, r.InError, r.Records, r.EndedAt}
 		default:
-			s.Share = &share{r.ID, failed, r.Done, s.Share.Since}
+			s.Share = &share{r.ID, r.InError, r.Records, s.Share.Since}
 		}
 	}
 }
@@ -317,7 +316,7 @@ func (s *syncMemory) ended(r *engine.Run) {
 // sized reports whether a run is judged by itself; smaller ones, and the day of
 // webhooks, are counted by the hour. A plan writes nothing.
 func sized(r *engine.Run) bool {
-	return r.Done >= shareRecords && r.Kind != engine.RunWebhook && r.Kind != engine.RunPlan
+	return r.Records >= shareRecords && r.Kind != engine.RunWebhook && r.Kind != engine.RunPlan
 }
 
 // runs says what is wrong with the runs of a sync.

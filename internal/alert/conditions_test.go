@@ -49,8 +49,8 @@ func short(all []Condition) string {
 
 func run(id string, kind engine.RunKind, state engine.RunState, failed, done int64) engine.Run {
 	return engine.Run{
-		ID: crm.RunID(id), Kind: kind, Sync: "people", State: state, EndedAt: noon, Done: done,
-		Outcomes: map[crm.Outcome]int64{crm.Failed: failed}, Code: "listing_refused",
+		ID: crm.RunID(id), Kind: kind, Sync: "people", State: state, EndedAt: noon, Records: done, InError: failed,
+		Code: "listing_refused",
 	}
 }
 

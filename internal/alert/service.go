@@ -257,7 +257,7 @@ func (s *Service) runs(ctx context.Context, ws crm.WorkspaceID, con crm.Connecti
 	for i := range all {
 		r := &all[i]
 		over := r.State != engine.RunQueued && r.State != engine.RunRunning
-		failed, done := r.Outcomes[crm.Failed], r.Done
+		failed, done := r.InError, r.Records
 		seen := was[r.ID]
 		if r.Kind == engine.RunWebhook || over && !sized(r) && r.Kind != engine.RunPlan {
 			if !first || over && f.now.Sub(r.EndedAt) < rolling && r.Kind != engine.RunWebhook { // what was before is no news

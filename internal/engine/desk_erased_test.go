@@ -137,12 +137,12 @@ func TestWhoIsCounted(t *testing.T) {
 	if got, want := compact(b.day), `{"o:created":1,"o:updated":2}`; got != want {
 		t.Errorf("the day counts %s, want %s", got, want)
 	}
-	if got, want := compact(b.runs), `{"`+string(hooks)+`":{"o:updated":1}}`; got != want {
+	if got, want := compact(b.runs), `{"`+string(hooks)+`":{"o:updated":1,"records":1}}`; got != want {
 		t.Errorf("the runs count %s, want %s", got, want)
 	}
 	d.s.ends[0].calls = 3
 	b.calls()
-	if b.runs[hooks]["calls:left"] != 3 || len(b.runs[hooks]) != 2 || d.s.ends[0].calls != 0 {
+	if b.runs[hooks]["calls:left"] != 3 || len(b.runs[hooks]) != 3 || d.s.ends[0].calls != 0 {
 		t.Errorf("calls are charged as %v, and %d are left", b.runs[hooks], d.s.ends[0].calls)
 	}
 	d.now = d.now.Add(time.Hour)

@@ -128,11 +128,13 @@ func (e *Engine) leftRun(ctx context.Context, c *chunk, o crm.Outcome) ([]store.
 		return nil, err
 	}
 	n, expires := int64(len(c.Hints)-len(counted.ids)), e.Now().Add(runRetention)
+	counts := map[string]int64{"chunks": 1, "done": n, "o:" + string(o): n}
+	if o == crm.Failed && n > 0 {
+		counts[countRecords], counts[countInError] = n, n
+	}
 	return []store.Write{
 		{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: expires}, If: store.IfAbsent},
-		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: expires, Counters: map[string]int64{
-			"chunks": 1, "done": n, "o:" + string(o): n,
-		}}},
+		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: expires, Counters: counts}},
 	}, nil
 }
 

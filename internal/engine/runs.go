@@ -259,6 +259,7 @@ func prefixed(counters map[string]int64, prefix string) map[string]int64 {
 func (r *storedRun) view(counters map[string]int64) Run {
 	v := r.Run
 	v.Done, v.Total = counters["done"], r.Listed
+	v.Records, v.InError = counters[countRecords], counters[countInError]
 	v.TotalKnown = !slices.Contains([]phase{phaseLeft, phaseRight, phaseUndo, phaseKnown}, r.Phase)
 	v.Outcomes = map[crm.Outcome]int64{}
 	for k, n := range counters {

@@ -32,7 +32,62 @@ func (b *books) count(u *unit) {
 	b.day[name]++
 	if c := u.jobs[0].chunk; !c.Counted && strings.HasPrefix(string(c.Run), hooksRun) {
 		b.run(c.Run)[name]++
+		b.weigh(u)
 	}
+}
+
+// The counters of a run that its share of records in error is made of.
+const (
+	countRecords = "records"
+	countInError = "in_error"
+)
+
+// weigh counts a unit for the share of its run's records that are in error. A pair is
+// one record there: a run that looks at everything meets both of its records, and what
+// was said of the left one stands, unless the right one fails where that did not.
+func (b *books) weigh(u *unit) {
+	o := b.outcomes[u]
+	run := b.run(u.jobs[0].chunk.Run)
+	switch {
+	case u.nothingNew(o), o == crm.Dropped:
+		return
+	case !u.secondOfPair():
+		run[countRecords]++
+	case u.link.State == crm.StateFailing:
+		return // its other record was counted as one in error
+	}
+	if o == crm.Failed {
+		run[countInError]++
+	}
+}
+
+// nothingNew reports whether a run of what changed met a record that has not: mostly it
+// shows what we wrote ourselves, or is one that the audit looked at. However many there
+// are of these, they say nothing of how the others fare.
+func (u *unit) nothingNew(o crm.Outcome) bool {
+	if u.hint.Later {
+		return true // what holds from now on tries nothing of what is there
+	}
+	switch u.jobs[0].chunk.Kind {
+	case RunPull, RunWebhook, RunCatchUp:
+		return u.idle || o == crm.Unchanged
+	case RunRetry:
+		return o == crm.Unchanged && u.side == crm.Right && u.link.paired() // its other record was tried, too
+	case RunInitial, RunResync, RunChange, RunRecord, RunPlan, RunApply:
+	}
+	return false
+}
+
+// secondOfPair reports whether a run that looks at both sides, the left one first, met
+// the unit's pair before.
+func (u *unit) secondOfPair() bool {
+	switch u.jobs[0].chunk.Kind {
+	case RunInitial, RunResync:
+		return u.side == crm.Right && u.link.paired() && u.link.State != crm.StateDeleted &&
+			!slices.ContainsFunc(u.jobs, func(j *job) bool { return j.chunk.Side == crm.Left })
+	case RunPull, RunWebhook, RunCatchUp, RunChange, RunRetry, RunRecord, RunPlan, RunApply:
+	}
+	return false
 }
 
 // calls charges the API calls made so far to the first run of the lot.

@@ -98,6 +98,7 @@ func (b *books) tellJob(j *job) ([]store.Write, error) {
 		if o, ok := b.outcomes[u]; ok {
 			r["o:"+string(o)]++
 			r["done"]++
+			b.weigh(u)
 		} // else it was put off, and the chunk that it went to counts it
 		rest--
 	}
@@ -117,6 +118,7 @@ func (b *books) tellSome(j *job) ([]store.Write, error) {
 			in.IDs = append(in.IDs, u.named)
 			b.run(j.chunk.Run)["o:"+string(o)]++
 			b.run(j.chunk.Run)["done"]++
+			b.weigh(u)
 		}
 	}
 	if len(in.IDs) == len(j.told.ids) {

@@ -49,6 +49,8 @@ type Run struct {
 	Total      int64                 `json:"total,omitempty"` // records found so far; final once the listing is complete
 	TotalKnown bool                  `json:"total_known"`
 	Outcomes   map[crm.Outcome]int64 `json:"outcomes"`
+	Records    int64                 `json:"-"`     // of Done, what a share of records in error is of: a pair is one
+	InError    int64                 `json:"-"`     // of Records
 	Calls      crm.PerSide[int64]    `json:"calls"` // API calls used on each side
 	Plan       crm.PlanID            `json:"plan,omitempty"`
 	UndoUntil  time.Time             `json:"undo_until,omitzero" doc:"Until then the log holds all that the run changed, and it can be undone; absent for a run that changes nothing"`
