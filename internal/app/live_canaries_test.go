@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func traceable(i int) []string {
 // refused: no value of theirs is in the program's log at any level, which holds its
 // figures, too, nor in a message or an answer that tells of an error; and no secret is
 // in any of them, nor in anything that the API answers. Those who are erased are then in
-// no item and no file.
+// no item and no file, and once the connection is deleted nobody is in any item.
 func TestX10_CanariesStayWhereTheyBelong(t *testing.T) {
 	t.Parallel()
 	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
@@ -89,8 +90,20 @@ func TestX10_CanariesStayWhereTheyBelong(t *testing.T) {
 		l.nowhere(gone)
 		l.hidden(ids, people)
 
-		if left := l.traces(traceable(people - 1)...); len(left) == 0 {
-			t.Error("who was not erased is gone, too")
+		var everybody []string
+		for i := range people {
+			everybody = append(everybody, traceable(i)...)
+		}
+		if left := l.traces(everybody...); !slices.Contains(left, "claim") || !slices.Contains(left, "link") {
+			t.Errorf("who was not erased is in %v alone", left)
+		}
+		l.want(202, "DELETE", l.con+"?confirm=One", nil, "If-Match", "*")
+		for range 20 {
+			l.round()
+		}
+		l.refused(404, "not_found", "GET", l.con, nil)
+		if left := l.traces(everybody...); len(left) > 0 {
+			t.Errorf("with the connection deleted, values are in items of %v", left)
 		}
 	})
 }

@@ -339,9 +339,6 @@ func (b bed) leftovers() map[string]int {
 					return true // runs and what an app's fields were are history, kept for their time
 				}
 			}
-			if strings.HasPrefix(it.Partition, "c#") {
-				return true // claims on identities belong to the account; without a live link anybody may take them over
-			}
 			out[string(table)+" "+it.Partition]++
 			return true
 		})

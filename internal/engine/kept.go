@@ -127,12 +127,7 @@ func (e *Engine) forgetTold(ctx context.Context, ws crm.WorkspaceID, conn *crm.C
 	}
 	for _, side := range crm.Sides {
 		account := conn.Account(side)
-		others := false
-		err := e.eachConnection(ctx, ws, func(c *crm.Connection) error {
-			others = others ||
-				c.ID != conn.ID && c.Status != crm.StatusDeleting && (c.Left.Account == account || c.Right.Account == account)
-			return nil
-		})
+		others, err := e.usedByOthers(ctx, ws, conn.ID, account)
 		if err != nil {
 			return true, err
 		}
@@ -148,6 +143,17 @@ func (e *Engine) forgetTold(ctx context.Context, ws crm.WorkspaceID, conn *crm.C
 		}
 	}
 	return more, nil
+}
+
+// usedByOthers reports whether another connection uses an account.
+func (e *Engine) usedByOthers(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, account crm.AccountID,
+) (others bool, err error) {
+	return others, e.eachConnection(ctx, ws, func(c *crm.Connection) error {
+		others = others ||
+			c.ID != id && c.Status != crm.StatusDeleting && (c.Left.Account == account || c.Right.Account == account)
+		return nil
+	})
 }
 
 // forgetPage deletes some of what a query finds, each by itself: whoever deletes drafts

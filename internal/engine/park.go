@@ -38,6 +38,7 @@ type agendaItem struct {
 	Connection crm.ConnectionID `json:"con"`
 	Sync       crm.SyncID       `json:"sync"`
 	Touched    time.Time        `json:"at"`
+	Claims     string           `json:"claims,omitempty"` // how far the claims of a deleted connection were looked for
 }
 
 // touchAgenda makes the tick look at the sync. It is stored before whatever

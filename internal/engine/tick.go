@@ -89,7 +89,7 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 	}
 	conn, began, err := e.connectionAt(ctx, sc.ws, sc.con)
 	if fault.Is(err, fault.NotFound) || err == nil && conn.Status == crm.StatusDeleting {
-		if busy, err = e.erase(ctx, sc, conn); err == nil {
+		if busy, err = e.erase(ctx, sc, conn, a, version); err == nil {
 			e.backoffOver(ctx, sc)
 			return busy, nil
 		}
@@ -309,7 +309,9 @@ func (e *Engine) drainInbox(ctx context.Context, sc scope, conn *crm.Connection,
 
 // erase removes what a deleted connection left, a page at a time; the agenda
 // entry goes last, so that the next tick goes on where this one stopped.
-func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (busy bool, err error) {
+func (e *Engine) erase(
+	ctx context.Context, sc scope, conn *crm.Connection, a agendaItem, version int64,
+) (busy bool, err error) {
 	days, err := e.logDaysOf(ctx, sc.ws)
 	if err != nil {
 		return true, err
@@ -326,6 +328,9 @@ func (e *Engine) erase(ctx context.Context, sc scope, conn *crm.Connection) (bus
 	}
 	if more, err := e.forgetTold(ctx, sc.ws, conn); err != nil || more {
 		return true, err
+	}
+	if over, busy, err := e.eraseClaims(ctx, sc, conn, a, version); err != nil || !over {
+		return busy, err
 	}
 	if conn != nil && conn.Status == crm.StatusDeleting {
 		if stays, err := e.eraseDocument(ctx, sc); err != nil || stays {
