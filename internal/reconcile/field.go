@@ -196,7 +196,10 @@ func (c *cell) changedByApp() bool {
 		if was, known := c.was[side][c.id]; known && was == Trace(c.v[side]) {
 			d.Note = NoteKept
 		}
-		c.rule, c.settled = RuleSettled, crm.ReasonChangedByApp
+		if c.uncovers(c.v[1-side], c.v[side]) && d.Note != NoteKept {
+			d = crm.Difference{Reason: crm.ReasonCleared}
+		}
+		c.settled, c.rule = d.Reason, c.settledRule(d.Reason)
 		c.remember = c.settle(c.base, d, c.v, c.raw)
 		return true
 	}

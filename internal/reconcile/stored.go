@@ -77,8 +77,13 @@ func (m *merger) settleField(
 		if failed = failed || written && r.Failed; !written || r.Failed || !r.Answered {
 			continue
 		}
-		held, err := one.m.Canonical(side, r.Fields)
+		shown, _ := oneNamed(one.m, side, r.Fields, func(v crm.Value) bool { return same(v, sent) })
+		held, err := one.m.Canonical(side, shown)
 		if err != nil || same(held, sent) {
+			continue
+		}
+		if one.uncovers(sent, held) && !same(held, observed[i]) {
+			why = &crm.Difference{Reason: crm.ReasonCleared}
 			continue
 		}
 		found = &Stored{Mapping: one.id, Side: side, Sent: sent, Held: held, Kept: same(held, observed[i])}
@@ -103,6 +108,13 @@ func (m *merger) settleField(
 	}
 	m.settle(one.id, entry)
 	return found
+}
+
+// uncovers reports whether a reference that we emptied shows the next of several records
+// that its field names: the one that both sides knew is gone, the others are nobody's
+// business over there. The app stored what was written.
+func (one *spec) uncovers(sent, held crm.Value) bool {
+	return one.m.Joins() != "" && !one.m.JoinsSeveral() && sent.Blank() && !held.Blank()
 }
 
 // NoteKept marks a difference whose app answered success and kept its old value.

@@ -232,19 +232,26 @@ func TestRow52_CompaniesAreHeardOf(t *testing.T) {
 	})
 }
 
+// lookedUp connects a portal with an org, where a field of a contact's companies is one
+// account.
+func (w *world) lookedUp(field string) {
+	w.Helper()
+	w.connect("match", raw(`[{"by":"any_key","pairs":[["email","Email"]]}]`), "conflict", "left",
+		"mappings", raw(`[{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},
+			{"id":"name","left":["lastname"],"right":["LastName"]}]`),
+		"/syncs.+", raw(`{"id":"companies","left":{"object":"companies"},"right":{"object":"Account"},"schedule":"manual",
+			"conflict":"left","match":[{"by":"any_key","pairs":[["name","Name"]]}],
+			"mappings":[{"id":"name","left":["name"],"right":["Name"]}]}`),
+		"associations", raw(`[{"left":"`+field+`","right":"AccountId","sync":"companies",
+			"clear":{"to_left":true,"to_right":true}}]`))
+}
+
 // TestRow52_LabelToALookup: of several companies the one counts that both sides agreed
 // on, where the other app has room for one; what stands beside it stays.
 func TestRow52_LabelToALookup(t *testing.T) {
 	row(t, func(w *world) {
 		label := w.left.label("Decision maker")
-		w.connect("match", raw(`[{"by":"any_key","pairs":[["email","Email"]]}]`), "conflict", "left",
-			"mappings", raw(`[{"id":"email","left":["email"],"right":["Email"],"transform":{"type":"email"}},
-				{"id":"name","left":["lastname"],"right":["LastName"]}]`),
-			"/syncs.+", raw(`{"id":"companies","left":{"object":"companies"},"right":{"object":"Account"},"schedule":"manual",
-				"conflict":"left","match":[{"by":"any_key","pairs":[["name","Name"]]}],
-				"mappings":[{"id":"name","left":["name"],"right":["Name"]}]}`),
-			"associations", raw(`[{"left":"`+label+`","right":"AccountId","sync":"companies",
-				"clear":{"to_left":true,"to_right":true}}]`))
+		w.lookedUp(label)
 		ann := w.left.add("ann", label, w.left.firms("Acme"), theirCompanies, w.left.firms("Acme", "Globex"))
 		w.start()
 		w.settles(ann)
@@ -259,6 +266,51 @@ func TestRow52_LabelToALookup(t *testing.T) {
 		w.left.associate("ann", label, "")
 		w.pull()
 		w.right.has("ann", "AccountId", "")
+		w.still()
+		equal(w, "failed entries", len(w.log("event=failed")), 0)
+	})
+}
+
+// TestRow52_OneOfSeveralGoes: where one app names one company and the other lists several,
+// the one that both knew is replaced in the list, or goes from it. The others stay, and
+// nobody says that the app had changed what was written; an edit of theirs travels.
+func TestRow52_OneOfSeveralGoes(t *testing.T) {
+	row(t, func(w *world) {
+		w.lookedUp(theirCompanies)
+		w.left.add("ann", theirCompanies, w.left.firms("Acme"))
+		w.start()
+		w.settles(w.left.id("ann"))
+		w.right.has("ann", "AccountId", w.right.company("Acme"))
+		w.left.associate("ann", theirCompanies, w.left.firms("Acme", "Globex"))
+		w.pullCompanies()
+		w.pull()
+		w.right.has("ann", "AccountId", w.right.company("Acme"))
+
+		late := w.right.make("Account", map[string]string{"Name": "Late"}) // its ID over there is the highest
+		w.pullCompanies()
+		w.right.edit(w.right.id("ann"), "AccountId", late)
+		w.pull()
+		w.left.lists("ann", theirCompanies, "Globex Late")
+		w.stands(w.left, w.left.id("ann"), "in_sync", "")
+		if v := w.view(w.left, w.left.id("ann")); len(v.Settled) > 0 {
+			w.Errorf("ann is with another one, settled %+v", v.Settled)
+		}
+
+		w.right.edit(w.right.id("ann"), "AccountId", "")
+		w.pull()
+		w.left.lists("ann", theirCompanies, "Globex")
+		w.right.has("ann", "AccountId", "")
+		v := w.view(w.left, w.left.id("ann"))
+		if v.State != "in_sync" || v.Code != "" || len(v.Settled) != 1 || v.Settled[0].Reason != "cleared" {
+			w.Errorf("ann stands %s %q, settled %+v", v.State, v.Code, v.Settled)
+		}
+		w.still()
+
+		w.left.associate("ann", theirCompanies, w.left.firms("Initech"))
+		w.pullCompanies()
+		w.pull()
+		w.settles(w.left.id("ann"))
+		w.right.has("ann", "AccountId", w.right.company("Initech"))
 		w.still()
 		equal(w, "failed entries", len(w.log("event=failed")), 0)
 	})

@@ -54,6 +54,7 @@ var marksExpected = []string{
 	"erasure_waits_for_lease",
 	"fenced",
 	"field_missed",
+	"firm_chosen", "firm_cleared", "firm_closed", "firm_written", "firms_audited",
 	"former_pair_left",
 	"generation_raised",
 	"group_cut_to_the_pace",
@@ -203,6 +204,8 @@ var marksElsewhere = map[string]string{
 		"it happens, and TestX11_AnAwaitedErasureKeepsItsPair has one, on either side",
 	"owner_refused": "a user who is deactivated between the question and the write: seeds of the workload notes; counted " +
 		"when it happens, and TestRow133_OwnersComeAndGo has one",
+	"firm_partner_not_linked": "a company that loses its twin while people are with it: seeds of the workload notes; " +
+		"counted when it happens, and TestRow52_CompanyComesLater has one",
 	"match_held": "a key's field that vanishes before a new person comes; counted when it happens, and " +
 		"TestS31_MatchFieldsVanishOverTheAPI has it with both apps",
 	"erased_under_another_name": "an address that its user changes while an erasure is about to begin: seeds of the " +

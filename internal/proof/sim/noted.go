@@ -34,6 +34,7 @@ type noted struct {
 	older    bool                          // those that were there before are synced, too
 	peopleOf [2]map[crm.RecordID]bool      // live contacts
 	staff    *staff                        // nil = nobody is anybody's
+	firms    *employers                    // nil = nobody is with any company
 }
 
 // activityKind is an activity object of an app, and its fields.
@@ -84,7 +85,7 @@ func newNoted(w *world) *noted {
 		return nil
 	}
 	w.follow = n.follows
-	n.staff = n.hire()
+	n.staff, n.firms = n.hire(), n.found()
 	n.sync = n.draw()
 	return n
 }
@@ -111,6 +112,9 @@ func (n *noted) draw() crm.Sync {
 	if n.staff != nil {
 		s.Mappings = append(s.Mappings, pair(string(ownerMapping), ownerFields[0], ownerFields[1]))
 	}
+	if n.firms != nil {
+		s.Associations = []crm.Association{n.firms.association()}
+	}
 	made := pair("time", "hs_timestamp", "CreatedDate")
 	made.Direction, made.WriteOnce, made.Transform.Type = crm.DirectionToLeft, true, crm.TransformDateTime
 	a := crm.Activities{
@@ -136,12 +140,19 @@ func (n *noted) live() {
 		Left: crm.End{Account: accounts[0]}, Right: crm.End{Account: accounts[1]}, Syncs: []crm.Sync{n.sync},
 		Generation: 1, Version: 1,
 	}
+	if n.firms != nil {
+		c.Syncs = append(c.Syncs, n.firms.document())
+	}
 	if _, err := store.SaveConnection(n.ctx, n.store, workspace, c, 0); err != nil {
 		panic(err)
 	}
 	n.schedules = -1
 	for range n.set.people {
 		n.settler()
+		if n.firms != nil {
+			n.firms.settler()
+			n.firms.moves(n.firms.by.n(2), false)
+		}
 	}
 	for range 4 {
 		n.userNotes(sideOf(n.user.n(2)))
@@ -162,6 +173,9 @@ func (n *noted) live() {
 		if n.staff != nil {
 			n.staff.does()
 		}
+		if n.firms != nil {
+			n.firms.does()
+		}
 		n.run(n.now.Add(time.Second + n.user.upTo(2*n.set.pause)))
 	}
 	n.run(n.now.Add(10 * time.Minute)) // users finish what they began
@@ -173,7 +187,7 @@ func (n *noted) live() {
 		n.round()
 	}
 	n.checkAll("after three rounds", false)
-	for _, s := range []crm.SyncID{syncID, notedSync, notedSync} {
+	for _, s := range append(n.syncs(), notedSync) {
 		n.resync(s)
 		n.settle()
 	}
@@ -228,6 +242,14 @@ func (n *noted) pairOf(sync crm.SyncID, r ref) (linkView, bool) {
 	return l, l.paired() && l.id(r.side) == r.id && l.State != crm.StateDeleted
 }
 
+// syncs are the syncs of a seed, in the order in which what one needs of another comes.
+func (n *noted) syncs() []crm.SyncID {
+	if n.firms != nil {
+		return []crm.SyncID{firmsSync, syncID, notedSync}
+	}
+	return []crm.SyncID{syncID, notedSync}
+}
+
 // begin sets the schedules going.
 func (n *noted) begin() {
 	n.schedules++
@@ -236,7 +258,7 @@ func (n *noted) begin() {
 			n.tick()
 		}
 	})
-	for _, s := range []crm.SyncID{syncID, notedSync} {
+	for _, s := range n.syncs() {
 		n.every(n.set.interval, func() {
 			if !n.strike("schedule_lost") {
 				n.pull(s)
@@ -261,7 +283,7 @@ func (n *noted) resync(s crm.SyncID) {
 
 // round is one pull of people and one of what is noted about them.
 func (n *noted) round() {
-	for _, s := range []crm.SyncID{syncID, notedSync} {
+	for _, s := range n.syncs() {
 		n.run(n.now.Add(2 * time.Minute)) // the index lag is over
 		n.pull(s)
 		n.settle()
@@ -282,7 +304,7 @@ func (n *noted) openWork() string {
 	if what := n.inQueue(); what != "" {
 		return what
 	}
-	for _, s := range []crm.SyncID{syncID, notedSync} {
+	for _, s := range n.syncs() {
 		if what := n.backlogOf(connection, s); what != "" {
 			return what + " of " + string(s)
 		}

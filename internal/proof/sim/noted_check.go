@@ -16,8 +16,11 @@ const switchedOffFor = 5 * time.Minute
 func (n *noted) wrote(side crm.Side, object string, w *connector.Write, out *connector.Written) {
 	kind := n.kinds[side.Index()]
 	if object != kind.object {
-		if w.Op == connector.Create {
+		if w.Op == connector.Create && object == n.apps[side.Index()].object() {
 			n.peopleOf[side.Index()][out.ID] = true
+		}
+		if n.firms != nil {
+			n.firms.wrote(side, object, w, out)
 		}
 		if n.staff != nil {
 			n.staff.wrote(side, w, out)
@@ -137,14 +140,23 @@ func (n *noted) told(x *thing) bool {
 // abouts reads whom the live activities of a side are about.
 func (n *noted) abouts(side crm.Side) map[crm.RecordID]crm.RecordID {
 	kind, out := n.kinds[side.Index()], map[crm.RecordID]crm.RecordID{}
-	req := connector.ChangesRequest{Object: kind.object, Fields: []string{kind.about}, Full: true}
+	for id, v := range n.listed(side, kind.object, kind.about) {
+		out[id] = crm.RecordID(v.Text())
+	}
+	return out
+}
+
+// listed reads a field of all live records of an object.
+func (n *noted) listed(side crm.Side, object, field string) map[crm.RecordID]crm.Value {
+	out := map[crm.RecordID]crm.Value{}
+	req := connector.ChangesRequest{Object: object, Fields: []string{field}, Full: true}
 	for {
 		page, err := n.apps[side.Index()].open().Changes(n.ctx, req)
 		if err != nil {
 			panic(err) // the apps are at peace
 		}
 		for i := range page.Records {
-			out[page.Records[i].ID] = crm.RecordID(page.Records[i].Fields[kind.about].Text())
+			out[page.Records[i].ID] = page.Records[i].Fields[field]
 		}
 		if req.Position = page.Next; page.Next == "" {
 			return out
@@ -209,6 +221,9 @@ func (n *noted) checkAll(when string, all bool) {
 	n.mark("noted_audited")
 	if n.staff != nil && all {
 		n.staff.check(when)
+	}
+	if n.firms != nil {
+		n.firms.check(when, all)
 	}
 }
 

@@ -235,6 +235,9 @@ func (n *noted) userMergesPeople(side crm.Side) {
 		}
 		delete(n.peopleOf[side.Index()], id)
 		n.into[ref{side, id}] = into
+		if n.firms != nil {
+			n.firms.merged(side, id, into)
+		}
 		for _, x := range n.things {
 			if x.about[side.Index()][id] {
 				x.about[side.Index()][into], x.moved = true, true
