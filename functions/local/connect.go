@@ -14,7 +14,7 @@ import (
 // connectCommand is lockstep connect.
 type connectCommand struct {
 	remoteServer
-	Preset  string `required:"" placeholder:"PRESET" help:"What is mapped and matched: one of GET /v1/presets."`
+	Preset  string `required:"" placeholder:"PRESET" help:"What is mapped and matched: one of GET /v1/presets, or two apps, such as hubspot-carddav, that have one only."`
 	Left    string `required:"" placeholder:"ACCOUNT" help:"ID or exact name of the account on the left."`
 	Right   string `required:"" placeholder:"ACCOUNT" help:"ID or exact name of the account on the right."`
 	Name    string `placeholder:"NAME" help:"What the connection is called; without it, what the preset is called."`
@@ -23,7 +23,10 @@ type connectCommand struct {
 }
 
 // presetOf is a preset as far as connect looks at it.
-type presetOf struct{ ID, Name, Left, Right string }
+type presetOf struct {
+	ID, Name, Left, Right string
+	Derived               bool
+}
 
 // Run makes a connection of a preset between two accounts of a server. What is wrong
 // with it is said; nothing is started that has a problem.
@@ -44,11 +47,14 @@ func (c *connectCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	left, err := accountFor("--left", c.Left, preset.Left, accounts)
+	left, err := accountFor("--left", c.Left, preset.Left, preset.Right, accounts)
 	if err != nil {
 		return err
 	}
-	right, err := accountFor("--right", c.Right, preset.Right, accounts)
+	if left.App == preset.Right { // its apps may stand in either order
+		preset.Left, preset.Right = preset.Right, preset.Left
+	}
+	right, err := accountFor("--right", c.Right, preset.Right, preset.Right, accounts)
 	if err != nil {
 		return err
 	}
@@ -94,28 +100,50 @@ func (c *connectCommand) Run(ctx context.Context, w *world) error {
 	return nil
 }
 
-// preset is the one that was named.
+// preset is the one that was named, by its ID or by its two apps in either order.
 func (c *connectCommand) preset(all []presetOf) (presetOf, error) {
 	names := make([]string, len(all))
+	var apart []presetOf
 	for i, p := range all {
 		if p.ID == c.Preset {
 			return p, nil
 		}
+		if c.Preset == p.Left+"-"+p.Right || c.Preset == p.Right+"-"+p.Left {
+			apart = append(apart, p)
+		}
 		names[i] = p.ID
 	}
-	return presetOf{}, fault.New("client: connect", fault.Invalid, "invalid_config",
-		fmt.Sprintf("--preset: there is no preset %q; there are %s", c.Preset, strings.Join(names, ", ")))
+	if len(apart) == 1 {
+		return apart[0], nil
+	}
+	said := fmt.Sprintf("--preset: there is no preset %q; there are %s", c.Preset, strings.Join(names, ", "))
+	if len(apart) > 1 {
+		said = fmt.Sprintf("--preset: there are several presets for %s: name one of %s", c.Preset, idsOf(apart))
+	}
+	return presetOf{}, fault.New("client: connect", fault.Invalid, "invalid_config", said)
 }
 
-// accountFor is the account of an app that was named.
-func accountFor(flag, want, app string, all []named) (named, error) {
+func idsOf(presets []presetOf) string {
+	ids := make([]string, len(presets))
+	for i, p := range presets {
+		ids[i] = p.ID
+	}
+	return strings.Join(ids, ", ")
+}
+
+// accountFor is the account that was named, of one of two apps.
+func accountFor(flag, want, app, other string, all []named) (named, error) {
 	a, err := only(flag, "accounts", want, all)
 	if err != nil {
 		return a, err
 	}
-	if a.App != app {
+	if a.App != app && a.App != other {
+		wanted := app
+		if other != app {
+			wanted += " or " + other
+		}
 		return a, fault.New("client: connect", fault.Invalid, "invalid_config",
-			fmt.Sprintf("%s: %q is an account of %s, and the preset wants one of %s", flag, want, a.App, app))
+			fmt.Sprintf("%s: %q is an account of %s, and the preset wants one of %s", flag, want, a.App, wanted))
 	}
 	return a, nil
 }

@@ -26,22 +26,28 @@ func TestConnectByPreset(t *testing.T) {
 		const people = "hubspot-salesforce-contacts"
 		f.says(connect(2, "nonsense", names[0], names[1]), `"nonsense"`, people, "hubspot-googlecontacts-contacts")
 		f.says(connect(2, people, "nobody", names[1]), `--left: 0 accounts are called "nobody"`, "GET /v1/accounts")
-		f.says(connect(2, people, names[1], names[0]), "--left", "is an account of salesforce", "one of hubspot")
+		f.says(connect(2, people, names[0], names[0]), "--right", "is an account of hubspot", "one of salesforce")
+		f.says(connect(2, "hubspot-pipedrive", names[1], names[1]), "--left", "is an account of salesforce",
+			"one of hubspot or pipedrive") // its one preset
+		f.says(connect(2, "salesforce-hubspot", names[0], names[1]), "several presets", people, "hubspot-salesforce-leads")
 		f.says(f.lockstep(2, "connect"), "--preset")
 
-		said := connect(exitNothing, people, string(accounts[0]), names[1], "--name", "Later", "--country", "DE")
-		f.says(said, "a draft between "+names[0]+" and "+names[1], "/start")
-		draft, _, _ := strings.Cut(said, ":")
-		var c crm.Connection
-		if err := f.api.Call(t.Context(), http.MethodGet, "/v1/connections/"+draft, nil, &c); err != nil {
-			t.Fatal(err)
-		}
-		if c.Status != crm.StatusDraft || c.Name != "Later" || c.Country != "DE" || c.Left.Account != accounts[0] {
-			t.Errorf("the draft: %+v", c)
-		}
-		if _, err := f.api.Do(t.Context(), http.MethodDelete, "/v1/connections/"+draft+"?confirm=Later", nil, nil,
-			"If-Match", "*"); err != nil {
-			t.Fatal(err)
+		for i, left := range accounts { // its apps in either order
+			said := connect(exitNothing, people, string(left), names[1-i], "--name", "Later", "--country", "DE")
+			f.says(said, "a draft between "+names[i]+" and "+names[1-i], "/start")
+			draft, _, _ := strings.Cut(said, ":")
+			var c crm.Connection
+			if err := f.api.Call(t.Context(), http.MethodGet, "/v1/connections/"+draft, nil, &c); err != nil {
+				t.Fatal(err)
+			}
+			if c.Status != crm.StatusDraft || c.Name != "Later" || c.Country != "DE" || c.Left.Account != left ||
+				c.Syncs[0].Mappings[0].Left[0] != [2]string{"email", "Email"}[i] {
+				t.Errorf("the draft: %+v", c)
+			}
+			if _, err := f.api.Do(t.Context(), http.MethodDelete, "/v1/connections/"+draft+"?confirm=Later", nil, nil,
+				"If-Match", "*"); err != nil {
+				t.Fatal(err)
+			}
 		}
 		f.says(connect(exitNothing, people, names[0], names[1], "--start"), "started contacts: run run_")
 		f.stop(t)

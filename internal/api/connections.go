@@ -183,7 +183,7 @@ func (s *server) getConnection(ctx context.Context, in *connectionPath) (*connec
 }
 
 func (s *server) createConnection(ctx context.Context, in *struct {
-	Preset string `query:"preset" minLength:"1" maxLength:"100" doc:"A preset whose syncs stand in for those of the document"`
+	Preset string `query:"preset" minLength:"1" maxLength:"100" doc:"A preset whose syncs stand in for those of the document, for its apps in either order"`
 },
 ) (*connectionOutput, error) {
 	c, problems := s.readFilled(ctx, bodyOf(ctx), nil)
@@ -198,7 +198,7 @@ func (s *server) createConnection(ctx context.Context, in *struct {
 			})
 		}
 		if len(c.Syncs) == 0 {
-			c.Syncs = p.Syncs
+			c.Syncs = p.syncs(s.appOf(ctx, c.Left.Account).ID, s.appOf(ctx, c.Right.Account).ID)
 			normalize(c)
 		}
 	}

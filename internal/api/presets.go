@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -16,8 +17,19 @@ type preset struct {
 	Left        crm.AppID  `json:"left"`
 	Right       crm.AppID  `json:"right"`
 	Syncs       []crm.Sync `json:"syncs" nullable:"false"`
+	Derived     bool       `json:"derived" doc:"Nobody has made it for these two apps: it joins what both are known to have"`
 
 	Warnings []ProblemItem `json:"warnings" nullable:"false" doc:"What to know of the syncs; pointers are into the preset"`
+
+	pair objectPair
+}
+
+// syncs are the syncs of the preset for accounts of two apps, in either order.
+func (p *preset) syncs(left, right crm.AppID) []crm.Sync {
+	if p.Left == p.Right || left != p.Right || right != p.Left {
+		return p.Syncs
+	}
+	return []crm.Sync{p.pair.document(true)}
 }
 
 // pairOf is one well-known pair of fields of two objects.
@@ -36,6 +48,7 @@ type objectPair struct {
 	leftObject  string
 	rightObject string
 	sync        crm.SyncID
+	derived     bool
 	pairs       []pairOf
 	match       []crm.MatchStep
 	once        string                   // ID of the pair whose field is written when it is made, and never again
@@ -387,25 +400,44 @@ func turned(d crm.Direction) crm.Direction {
 	return d
 }
 
-// presetsOf lists those whose apps are both here.
+// document is a sync of the two objects.
+func (p objectPair) document(swapped bool) crm.Sync {
+	one := crm.Sync{
+		ID: p.sync, Left: crm.ObjectEnd{Object: p.leftObject}, Right: crm.ObjectEnd{Object: p.rightObject},
+		Match: crm.SameMatch(p.steps(swapped)...), Mappings: p.mappings(swapped),
+	}
+	if swapped {
+		one.Left, one.Right = one.Right, one.Left
+	}
+	normalizeSync(&one)
+	return one
+}
+
+// pairsOfObjects are all that presets are made from: those that somebody wrote, and a
+// default for every other two apps.
+var pairsOfObjects = sync.OnceValue(func() []objectPair {
+	return slices.Concat(objectPairs, documentPairs, derivedPairs())
+})
+
+// presetsOf lists those whose apps are both here, the written ones first.
 func presetsOf(drivers map[crm.AppID]connector.Driver) []preset {
 	var out []preset
-	for _, p := range slices.Concat(objectPairs, documentPairs) {
+	for _, p := range pairsOfObjects() {
 		if _, ok := drivers[p.left]; !ok {
 			continue
 		}
 		if _, ok := drivers[p.right]; !ok {
 			continue
 		}
-		one := crm.Sync{
-			ID: p.sync, Left: crm.ObjectEnd{Object: p.leftObject}, Right: crm.ObjectEnd{Object: p.rightObject},
-			Match: crm.SameMatch(p.steps(false)...), Mappings: p.mappings(false),
+		one := p.document(false)
+		said := "The fields that both apps have by default, matched by what identifies a record"
+		if p.derived {
+			said += "; derived from what is known of either app, so look through it before the start"
 		}
-		normalizeSync(&one)
 		out = append(out, preset{
-			ID: p.preset, Name: p.name, Description: "The fields that both apps have by default, matched by what identifies " +
-				"a record",
-			Left: p.left, Right: p.right, Syncs: []crm.Sync{one}, Warnings: syncWarnings(&one, "/syncs/0", [2][]crm.Field{}),
+			ID: p.preset, Name: p.name, Description: said, Derived: p.derived,
+			Left: p.left, Right: p.right, pair: p, Syncs: []crm.Sync{one},
+			Warnings: syncWarnings(&one, "/syncs/0", [2][]crm.Field{}),
 		})
 	}
 	return out

@@ -133,7 +133,7 @@ func suggest(sync *crm.Sync, apps [2]crm.AppID, fields [2][]crm.Field) suggestio
 
 // knownPair finds the two objects in the table, in either order.
 func knownPair(apps [2]crm.AppID, sync *crm.Sync) (objectPair, bool) {
-	for _, p := range slices.Concat(objectPairs, documentPairs, activityPairs) {
+	for _, p := range slices.Concat(pairsOfObjects(), activityPairs) {
 		left, right := p.ends()
 		if p.left == apps[0] && p.right == apps[1] && left.Is(sync.Left.Object) && right.Is(sync.Right.Object) {
 			return p, false

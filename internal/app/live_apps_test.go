@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,16 +74,28 @@ func (x *third) account(l *live) crm.AccountID {
 	if err != nil || resp.StatusCode != http.StatusFound {
 		l.t.Fatalf("the consent page answers %d, %v", resp.StatusCode, err)
 	}
+	before := accountsOf(l, x.app)
 	l.want(200, "GET", "/v1/oauth/callback?"+back.RawQuery, nil, "Cookie", cookie)
+	for _, id := range accountsOf(l, x.app) {
+		if !slices.Contains(before, id) {
+			return id
+		}
+	}
+	l.t.Fatalf("nothing came of the consent, beside %v", before)
+	return ""
+}
+
+// accountsOf are the accounts of an app.
+func accountsOf(l *live, app crm.AppID) (ids []crm.AccountID) {
+	l.t.Helper()
 	var list struct{ Items []struct{ ID, App string } }
 	l.want(200, "GET", "/v1/accounts", nil).into(&list)
 	for _, a := range list.Items {
-		if a.App == string(x.app) {
-			return crm.AccountID(a.ID)
+		if a.App == string(app) {
+			ids = append(ids, crm.AccountID(a.ID))
 		}
 	}
-	l.t.Fatalf("nothing came of the consent: %+v", list)
-	return ""
+	return ids
 }
 
 // with is the whole program with a third app and an account of it.

@@ -5,6 +5,10 @@ import { behaviorWords } from './words';
 
 type Preset = Pick<Schema<'Preset'>, 'left' | 'right' | 'syncs'>;
 
+/** joins says whether a preset is for two apps, in either order. */
+export const joins = (preset: Pick<Preset, 'left' | 'right'>, a: string, b: string): boolean =>
+  (preset.left === a && preset.right === b) || (preset.left === b && preset.right === a);
+
 /** One direction of what is ready-made: each is of use without the other. */
 export interface Ready {
   way: Way;

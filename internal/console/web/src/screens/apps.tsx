@@ -122,8 +122,9 @@ export function Apps() {
 function ReadyMade({ app, presets }: { app: string; presets: Schema<'Preset'>[] }) {
   const admin = useMay('admins');
   const nameOf = useAppName();
-  const mine = presets.filter((p) => p.left === app || p.right === app);
-  if (mine.length === 0) return <span className="blank">nothing yet; any pair can be set up</span>;
+  // What is derived from the two apps alone goes without saying.
+  const mine = presets.filter((p) => !p.derived && (p.left === app || p.right === app));
+  if (mine.length === 0) return <span className="blank">nothing of its own; with every app by a default</span>;
   return mine.map((p) => (
     <details key={p.id}>
       <summary>{nameOf(p.left === app ? p.right : p.left)}: learn more</summary>

@@ -5,6 +5,7 @@ import { call } from '../api/client';
 import { useAccounts, useAll, useApps, useGet, useList } from '../api/queries';
 import type { Account, App, Connection, Side } from '../api/types';
 import { type Document, ReportNote, SaveBar, useDocument } from '../app/document';
+import { joins } from '../app/presets';
 import { useMay } from '../app/session';
 import { directionWords, scheduleWords } from '../app/words';
 import { useAction } from '../ui/action';
@@ -123,7 +124,8 @@ function ChooseApps({ apps, left, right }: { apps: App[]; left: string | undefin
     { path: { app: left ?? '' } },
     { enabled: !!left, fresh: 600_000 },
   );
-  const ready = (id: string) => (partners.data?.find((p) => p.app === id)?.presets ?? []).length > 0;
+  const presets = useAll('/v1/presets', {}, { fresh: 600_000 });
+  const ready = (id: string) => (presets.data ?? []).some((p) => !p.derived && joins(p, left ?? '', id));
   // Ready-made ones stand first; the order is the apps' own within.
   const others = apps
     .filter((a) => partners.data?.some((p) => p.app === a.id))
@@ -239,7 +241,7 @@ function ChooseAccounts({ apps, left, right }: { apps: App[]; left: string; righ
   const make = useAction(
     async (_: undefined, key) => {
       const ends = { left: { account: pick('left') ?? '' }, right: { account: pick('right') ?? '' } };
-      const preset = (presets.data ?? []).find((p) => p.left === left && p.right === right);
+      const preset = (presets.data ?? []).find((p) => joins(p, left, right));
       if (preset)
         return call('post', '/v1/connections', {
           key,
