@@ -124,7 +124,7 @@ function ReadyMade({ app, presets }: { app: string; presets: Schema<'Preset'>[] 
   const nameOf = useAppName();
   // What is derived from the two apps alone goes without saying.
   const mine = presets.filter((p) => !p.derived && (p.left === app || p.right === app));
-  if (mine.length === 0) return <span className="blank">nothing of its own; with every app by a default</span>;
+  if (mine.length === 0) return <span className="blank">nothing of its own; any pair can be set up</span>;
   return mine.map((p) => (
     <details key={p.id}>
       <summary>{nameOf(p.left === app ? p.right : p.left)}: learn more</summary>
