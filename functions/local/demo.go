@@ -138,11 +138,12 @@ func (d *demo) run(ctx context.Context, conf config.Checked, once bool) error {
 
 // program is Lockstep as the demo runs it.
 type program struct {
-	app    *app.App
-	server *server
-	cancel context.CancelFunc
-	ended  chan struct{} // closed when the server has stopped
-	err    error         // why, once ended is closed
+	app     *app.App
+	server  *server
+	cancel  context.CancelFunc
+	ended   chan struct{} // closed when the server has stopped
+	err     error         // why, once ended is closed
+	unwatch func()        // ends the watch over its runs
 }
 
 // start opens the data folder and serves.
@@ -164,7 +165,7 @@ func (d *demo) start(ctx context.Context, conf config.Checked) (*program, error)
 		defer close(p.ended)
 		p.err = s.run(ctx)
 	}()
-	go d.progress.watch(ctx)
+	p.unwatch = d.progress.start(ctx)
 	return p, nil
 }
 
@@ -172,6 +173,7 @@ func (d *demo) start(ctx context.Context, conf config.Checked) (*program, error)
 func (p *program) stop() error {
 	p.cancel()
 	<-p.ended
+	p.unwatch()
 	return errors.Join(p.err, p.app.Close())
 }
 

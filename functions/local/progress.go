@@ -39,12 +39,24 @@ func newProgress(s *screen, runs func(context.Context, time.Time) ([]engine.Run,
 	}
 }
 
+// start watches until stop is called, which returns once nothing is looked at or
+// shown any more: whoever closes the program or reads the screen calls it before.
+func (p *progress) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { p.watch(ctx) })
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
 // watch looks until ctx ends.
 func (p *progress) watch(ctx context.Context) {
 	tick := time.NewTicker(p.every)
 	defer tick.Stop()
 	defer p.screen.draw(nil)
-	for {
+	for ctx.Err() == nil { // a tick that came meanwhile may be chosen below
 		select {
 		case <-ctx.Done():
 			return

@@ -138,11 +138,9 @@ func (c *serveCommand) Run(ctx context.Context, w *world) error {
 	}
 	sayKey(screen, a, conf)
 	sayConsole(screen, a, s.browserURL(conf))
-	watching, watched := context.WithCancel(ctx)
-	defer watched()
-	go p.watch(watching)
+	stop := p.start(ctx)
 	err = s.run(ctx)
-	watched()
+	stop()
 	if err == nil {
 		screen.say("stopped; the next start goes on from here")
 	}
