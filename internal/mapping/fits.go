@@ -107,7 +107,7 @@ func Joints() []Joint {
 					"away since the last agreement travels, the last one too; what has no twin waits and stays where it is"
 			case l != r:
 				means = "of several the one that both sides agreed on counts, or else one that the other side names too, or the " +
-					"one with the lowest ID; a write takes its place, and what stands beside it stays"
+					"one with the lowest ID; a write takes the place of the one agreed on, and the others stay"
 			}
 			out = append(out, Joint{left, right, means})
 		}

@@ -49,6 +49,12 @@ func (c *Compiled) Joins() crm.SyncID {
 // where they are, and are added on the other side when they have one.
 func (c *Compiled) JoinsSeveral() bool { return c.domain == domainReferences }
 
+// HoldsSeveral reports whether a side's field of an association names any number of
+// records where the other side names one.
+func (c *Compiled) HoldsSeveral(side crm.Side) bool {
+	return c.domain == domainReference && c.Joins() != "" && c.end(side).several()
+}
+
 // Lack is why a field is left apart whose value the other app does not have, and
 // the code that says so.
 func (c *Compiled) Lack() (crm.Reason, string) {

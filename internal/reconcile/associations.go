@@ -124,7 +124,7 @@ func (c *cell) chooseOne() {
 	for side, word := range crm.Sides {
 		there := namedThere(c.m, crm.Sides[1-side], c.raw[1-side])
 		c.shown[side], c.others[side] = oneNamed(c.m, word, c.raw[side],
-			func(v crm.Value) bool { return c.base.kind == agreed && !c.base.moved(side, v) },
+			func(v crm.Value) bool { return c.base.had && c.base.entry.Is(v) },
 			func(v crm.Value) bool { return slices.ContainsFunc(there, v.Equal) })
 	}
 }
@@ -210,7 +210,7 @@ func (c *cell) await() {
 // besides adds to what is written of a reference the other records that it names, which
 // stay.
 func (c *cell) besides(raw crm.Fields, side int) {
-	all := c.others[side]
+	all := slices.Concat(c.uncovered(side), c.others[side])
 	if len(all) == 0 {
 		return
 	}
@@ -226,6 +226,17 @@ func (c *cell) besides(raw crm.Fields, side int) {
 	if len(all) == 1 {
 		raw[name] = crm.TextValue(all[0])
 	}
+}
+
+// uncovered is the record that a reference to one of several shows although it was never
+// agreed on: the one that was is gone, and this stood beside it. A record that the other
+// side names now is written beside it, too, and takes nobody's place.
+func (c *cell) uncovered(side int) []string {
+	if !c.write[side] || c.after.Blank() || c.blank[side] || !c.m.HoldsSeveral(crm.Sides[side]) ||
+		c.base.had && c.base.entry.Is(c.v[side]) {
+		return nil
+	}
+	return mapping.RecordsNamed(c.shown[side][c.names[side][0]])
 }
 
 // Reference is a field of a side that an association reads.

@@ -306,6 +306,13 @@ func TestRow52_OneOfSeveralGoes(t *testing.T) {
 		}
 		w.still()
 
+		w.right.edit(w.right.id("ann"), "AccountId", w.right.company("Acme")) // and nobody took Globex away
+		w.pull()
+		w.left.lists("ann", theirCompanies, "Acme Globex")
+		w.right.has("ann", "AccountId", w.right.company("Acme"))
+		w.stands(w.left, w.left.id("ann"), "in_sync", "")
+		w.still()
+
 		w.left.associate("ann", theirCompanies, w.left.firms("Initech"))
 		w.pullCompanies()
 		w.pull()
