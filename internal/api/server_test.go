@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/access"
 	"github.com/lockstep-crm/lockstep/internal/crm"
@@ -133,4 +135,40 @@ func TestHeadersForBrowsers(t *testing.T) {
 			t.Errorf("%s has no request ID", target)
 		}
 	}
+}
+
+// TestAQuietStreamSaysThatItLives: where nothing changes, and where a look fails for a
+// moment, a line that is no event comes every ten seconds; at last the client is to
+// connect again.
+func TestAQuietStreamSaysThatItLives(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, _ := w.connect("One")
+	run := w.engine.run(DefaultWorkspace, crm.ConnectionID(id), "contacts", engine.RunPull)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(access.With(t.Context(), access.Principal{
+			Workspace: DefaultWorkspace, Role: access.Admin,
+		}))
+		defer cancel()
+		time.AfterFunc(65*eventEvery+eventEvery/2, cancel)
+		got := httptest.NewRecorder()
+		w.server.stream(ctx, got, run)
+		said := got.Body.String()
+		events, signs := strings.Count(said, "event: run\n"), strings.Count(said, ": waiting\n")
+		if events != 1 || signs != 3 {
+			t.Errorf("%d events and %d signs of life in 33 s:\n%s", events, signs, said)
+		}
+	})
+	began := w.server.Now()
+	w.server.Now = func() time.Time {
+		defer func() { began = began.Add(eventsFor/2 + time.Second) }()
+		return began
+	}
+	synctest.Test(t, func(t *testing.T) {
+		got := httptest.NewRecorder()
+		w.server.stream(access.With(t.Context(), access.Principal{Workspace: DefaultWorkspace, Role: access.Admin}), got, run)
+		if events := strings.Count(got.Body.String(), "event: run\n"); events != 1 {
+			t.Errorf("%d events until the time is over", events)
+		}
+	})
 }

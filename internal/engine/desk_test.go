@@ -229,6 +229,7 @@ type sayer struct {
 	order []crm.RecordID // of its listing
 	page  int            // records of it at a time; 0 = 1
 	past  map[crm.RecordID]map[string][]crm.Value
+	ill   map[crm.RecordID]error                // why it does not show a record
 	old   bool                                  // it has forgotten the cursor
 	crowd string                                // more hold this value than it lists
 	odd   bool                                  // it answers for another value than it was asked
@@ -293,7 +294,9 @@ func (a *sayer) BatchRead(
 	out := make([]connector.Read, len(ids))
 	for i, id := range ids {
 		out[i].ID = id
-		if r, ok := a.rows[id]; ok {
+		if why := a.ill[id]; why != nil {
+			out[i].Err = why
+		} else if r, ok := a.rows[id]; ok {
 			out[i].Record = &r
 		} else {
 			out[i].Err = fault.New("desk: read", fault.NotFound, "not_found", "nobody")
