@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -21,7 +22,8 @@ func (s *server) registerApps() {
 
 	handle(s, "list-app-documents", s.listAppDocuments)
 	handle(s, "get-app-document", s.getAppDocument)
-	handle(s, "put-app-document", s.putAppDocument)
+	handle(s, "put-app-document", s.putAppDocument,
+		orAnswers(http.StatusCreated, "AppDocumentText", "The app was not described before"))
 	handle(s, "delete-app-document", s.deleteAppDocument)
 	handle(s, "validate-app-document", s.validateAppDocument)
 	handle(s, "get-app-document-schema", s.getAppDocumentSchema,

@@ -10,6 +10,7 @@ const (
 	CodeInternal           = "internal"
 	CodeInvalidParameter   = "invalid_parameter"
 	CodeInvalidDocument    = "invalid_document"
+	CodeChoiceUnfit        = "choice_unfit"
 	CodeUnsupportedSetting = "unsupported_setting"
 	CodeSettingLocked      = "setting_locked"
 	CodeLockedSettings     = "locked_settings"

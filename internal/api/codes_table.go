@@ -735,6 +735,10 @@ var recordCodes = []codeRow{
 		"look at the status and at the field in both apps, then confirm or discard the changes of the mapping",
 	},
 	{
+		CodeChoiceUnfit, "a decision about many records does not go with those that the filter names", EffectRequest,
+		"decide conflicts by left or right, and what may be one record by link or apart",
+	},
+	{
 		"not_frozen", "the field of the record does not rest because it went round in a circle of connections", EffectRequest,
 		"nothing is to be let go; GET …/records/{side}/{id} lists as frozen what is",
 	},

@@ -90,7 +90,8 @@ func (s *server) registerConnections() {
 	})
 	handle(s, "list-connections", s.listConnections)
 	handle(s, "create-connection", s.createConnection, jsonBody(draftInput(), true))
-	handle(s, "import-connection", s.importConnection, importBody, importAnswer)
+	handle(s, "import-connection", s.importConnection, importBody, orAnswers(http.StatusOK, "Connection",
+		"The connection of that name was like that already, or was changed as If-Match allowed"))
 	handle(s, "plan-import", s.planImport, importBody)
 	handle(s, "get-connection", s.getConnection)
 	handle(s, "put-connection", s.putConnection, jsonBody(draftInput(), true))
@@ -110,12 +111,14 @@ func importBody(op *huma.Operation) {
 	}}
 }
 
-// importAnswer documents the other success of an import.
-func importAnswer(op *huma.Operation) {
-	op.Responses = map[string]*huma.Response{"200": {
-		Description: "The connection of that name was like that already, or was changed as If-Match allowed",
-		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + "Connection"}}},
-	}}
+// orAnswers documents the other success of a call, and what its body is then.
+func orAnswers(status int, schema, meaning string) func(*huma.Operation) {
+	return func(op *huma.Operation) {
+		op.Responses = map[string]*huma.Response{strconv.Itoa(status): {
+			Description: meaning,
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: schemaPrefix + schema}}},
+		}}
+	}
 }
 
 // connection loads a connection that the caller may read. NotFound for one of

@@ -452,6 +452,22 @@ func (f *fakeEngine) ResolveRecord(
 	return f.run(ws, id, sync, engine.RunRecord), nil
 }
 
+func (f *fakeEngine) ResolveRecords(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, filter engine.ResolveFilter,
+	choice engine.Choice, dry bool,
+) (engine.Resolved, error) {
+	if err := f.trouble(); err != nil {
+		return engine.Resolved{}, err
+	}
+	f.note("resolve all %+v %s %t", filter, choice, dry)
+	out := engine.Resolved{Decided: 1, Sample: []engine.ChosenRecord{{Side: crm.Left, ID: "1", Partner: "2"}}}
+	if !dry {
+		r := f.run(ws, id, sync, engine.RunRecord)
+		out.Run = &r
+	}
+	return out, nil
+}
+
 func (f *fakeEngine) UnfreezeRecord(
 	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, _ crm.Side, rec crm.RecordID,
 	fields []crm.MappingID,

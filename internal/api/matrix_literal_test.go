@@ -127,6 +127,7 @@ POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/sync     401  4
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/link     401  403  403  202   202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unlink   401  403  403  202   202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/resolve  401  403  403  202   202   202      404
+POST   /v1/connections/{id}/syncs/{sync}/records/resolve             401  403    403    202    202   202      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/unfreeze 401  403  403  202   202   202      404
 GET    /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/history  401  200  403  200   200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/restore  401  403  403  202   202   202      404

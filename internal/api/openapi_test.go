@@ -282,3 +282,33 @@ func errorsMarkdown() string {
 }
 
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// TestOtherSuccessesAreInTheDocument: calls that succeed in two ways say so, and with what.
+func TestOtherSuccessesAreInTheDocument(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	target := "/v1/connections/" + f.connection + "/syncs/contacts/records/resolve"
+	for _, try := range []struct {
+		status             int
+		method, path, body string
+		route              string
+	}{
+		{200, "POST", target, `{"filter":{"state":"conflict"},"choice":"left","dry_run":true}`, "POST /v1/connections/{id}/syncs/{sync}/records/resolve"},
+		{202, "POST", target, `{"filter":{"state":"duplicate"},"choice":"apart"}`, "POST /v1/connections/{id}/syncs/{sync}/records/resolve"},
+	} {
+		got := f.do(try.method, try.path, try.body)
+		response := f.server.routes[try.route].op.Responses[strconv.Itoa(got.status)]
+		if got.status != try.status || response == nil {
+			t.Errorf("%s answers %d, in the document: %t; %s", try.route, got.status, response != nil, got.body)
+			continue
+		}
+		value, p := strictJSON(got.body)
+		if p != nil {
+			t.Fatal(p)
+		}
+		schema := response.Content["application/json"].Schema
+		if p := checkBody(f.server.registry(), &f.server.patterns, schema, value); p != nil {
+			t.Errorf("%s %d: %+v\n%s", try.route, got.status, p.Errors, got.body)
+		}
+	}
+}

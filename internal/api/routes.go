@@ -443,6 +443,11 @@ var routes = []route{
 		summary: "Let a field go that went round in a circle of connections", status: 202, scoped: true,
 	},
 	{
+		id: "resolve-records", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/resolve",
+		level: works, tag: "records", summary: "Decide many conflicts or duplicates at once, or see what that would come to", status: 202,
+		scoped: true,
+	},
+	{
 		id: "resolve-record", method: http.MethodPost,
 		path: "/v1/connections/{id}/syncs/{sync}/records/{side}/{record}/resolve", level: works, tag: "records",
 		summary: "Decide a record's conflicts", status: 202, scoped: true,

@@ -432,6 +432,9 @@ func (l *live) walkRunning() {
 		l.run("POST", own+"/"+call.name, call.body)
 		l.refused(404, "not_found", "POST", l.con+"/syncs/none/records/left/"+a+"/"+call.name, call.body)
 	}
+	all := map[string]any{"filter": map[string]string{"state": "conflict"}, "choice": "left"}
+	l.run("POST", l.sync+"/records/resolve", all)
+	l.refused(404, "not_found", "POST", l.con+"/syncs/none/records/resolve", all)
 	l.walkLog(bad)
 }
 

@@ -51,9 +51,10 @@ func (u *unit) refuseLink(code, detail string) {
 }
 
 // decideUnlink takes a pair apart because a person says so; both records stay,
-// and neither is matched by itself any more.
+// and neither is matched by itself any more. A record of which it is not clear who its
+// twin is is left alone likewise.
 func (b *batch) decideUnlink(u *unit) {
-	if !u.link.paired() {
+	if !u.link.paired() && (u.link == nil || u.link.State != crm.StateDuplicate && u.link.State != crm.StateConflict) {
 		u.decide(crm.Unchanged, "", "", "")
 		u.quiet = true
 		return

@@ -49,11 +49,12 @@ type hint struct {
 	Op      string                       `json:"o,omitempty"`  // link, unlink, resolve, unfreeze, restore
 	Partner crm.RecordID                 `json:"p,omitempty"`
 	Resolve map[crm.MappingID]Resolution `json:"r,omitempty"`
+	Wins    crm.Side                     `json:"wi,omitempty"` // resolve: this side, wherever a person is to decide
 	Kept    string                       `json:"kp,omitempty"` // resolve: where the values lie, see decided
 	Thaw    []crm.MappingID              `json:"th,omitempty"` // fields that are to be let go
 	Undo    crm.RunID                    `json:"un,omitempty"` // what this run changed is to be taken back
 	Entry   string                       `json:"en,omitempty"` // the log entry of that, the first of several; restore: the only one
-	Fields  []crm.MappingID              `json:"fl,omitempty"` // restore: these alone; none = all that the entry tells of
+	Fields  []crm.MappingID              `json:"fl,omitempty"` // restore, resolve: these alone; none = all that the entry tells of, or wait
 	Tries   int                          `json:"t,omitempty"`
 	Again   bool                         `json:"g,omitempty"`  // try again what an app refused
 	Missed  bool                         `json:"z,omitempty"`  // the app denied it when last asked

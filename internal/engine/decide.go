@@ -28,7 +28,7 @@ func (b *batch) decideOne(u *unit) {
 	if u.outlived() {
 		b.Mark("decision_outlived")
 		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.resolutions = "", "", nil, nil, nil
-		u.hint.Fields, u.back = nil, nil
+		u.hint.Wins, u.hint.Fields, u.back = "", nil, nil
 	}
 	switch {
 	case u.back != nil:
@@ -45,6 +45,9 @@ func (b *batch) decideOne(u *unit) {
 		b.decideSingle(u)
 	}
 }
+
+// codeDuplicateInApp marks records of one app that share an identity.
+const codeDuplicateInApp = "duplicate_in_app"
 
 // decideGone is for a hint whose record is not there.
 func (b *batch) decideGone(u *unit) {
@@ -128,7 +131,11 @@ func (b *batch) decidePair(u *unit) {
 	}
 	b.markIf(u.link.State == crm.StateDeleted, "deleted_pair_restored")
 	p := b.pair(u, u.link)
-	if u.hint.Op == opResolve {
+	switch {
+	case u.hint.Op == opResolve && u.hint.Wins != "":
+		b.resolveWaiting(u, &p)
+		return
+	case u.hint.Op == opResolve:
 		b.resolve(u, &p)
 		return
 	}
@@ -188,7 +195,7 @@ func (b *batch) decideSingle(u *unit) {
 	}
 	if len(u.twins) > 0 {
 		b.Mark("own_duplicate")
-		u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app",
+		u.decide(crm.Duplicate, crm.StateDuplicate, codeDuplicateInApp,
 			"other records of the same app have the same identity")
 		u.others = u.twins
 		return
@@ -351,10 +358,10 @@ func (b *batch) decideCreate(u *unit) {
 	for _, k := range u.keys {
 		if first := b.creating(k, u); first != nil {
 			b.Mark("own_duplicate_in_batch")
-			u.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app",
+			u.decide(crm.Duplicate, crm.StateDuplicate, codeDuplicateInApp,
 				"other records of the same app have the same identity")
 			u.others = []crm.RecordID{first.id}
-			first.decide(crm.Duplicate, crm.StateDuplicate, "duplicate_in_app",
+			first.decide(crm.Duplicate, crm.StateDuplicate, codeDuplicateInApp,
 				"other records of the same app have the same identity")
 			first.others = append(first.others, u.id)
 			first.claims = nil

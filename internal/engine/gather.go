@@ -83,6 +83,7 @@ func (u *unit) absorb(h hint, j *job) {
 	u.beside = u.beside || h.undoes() != u.hint.undoes()
 	if h.Op != "" {
 		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.hint.Kept = h.Op, h.Partner, h.Resolve, h.Thaw, h.Kept
+		u.hint.Wins, u.hint.Fields = h.Wins, h.Fields
 	}
 	if h.undoes() {
 		u.hint.Undo, u.hint.Entry, u.hint.Fields = h.Undo, h.Entry, h.Fields

@@ -117,7 +117,7 @@ func (s *session) diffs(u *unit) []Diff {
 				rules[side][n] = fp
 			}
 		}
-		if fp.Rule == reconcile.RuleConflictReview || fp.Rule == reconcile.RuleFirstReview {
+		if fp.Waits() {
 			out = append(out, Diff{
 				Mapping: fp.Mapping, Side: crm.Right, Field: strings.Join(m.Names(crm.Right), "+"), Before: fp.Left,
 				After: fp.Right, Rule: string(fp.Rule),

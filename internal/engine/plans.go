@@ -54,7 +54,7 @@ func (e *Engine) CreatePlan(
 		},
 	}}
 	if !r.Full {
-		r.enter(records, hint{Force: true})
+		r.enter(alike(records, hint{Force: true}))
 	}
 	plan, err := e.planWrite(ws, &p, 0)
 	if err != nil {

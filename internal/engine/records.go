@@ -125,11 +125,29 @@ func (e *Engine) decideByHand(ctx context.Context, sc scope, side crm.Side, h hi
 	return e.recordRun(ctx, sc, RunRecord, []crm.RecordRef{{Side: side, ID: h.ID}}, h, with...)
 }
 
-// recordRun sends hints through the sync's group as a run of their own. It
-// does not stand in the way of a listing. What it is about is stored with the
-// run before any of it is sent: the tick sends what this process did not.
+// recordRun looks at records that somebody named, all alike, as a run of their own.
 func (e *Engine) recordRun(
 	ctx context.Context, sc scope, kind RunKind, refs []crm.RecordRef, like hint, with ...store.Write,
+) (Run, error) {
+	return e.handRun(ctx, sc, kind, alike(refs, like), with...)
+}
+
+// alike are hints of records that only differ in what they name.
+func alike(refs []crm.RecordRef, like hint) crm.PerSide[[]hint] {
+	var hints crm.PerSide[[]hint]
+	for _, ref := range refs {
+		h := like
+		h.ID = ref.ID
+		hints.Set(ref.Side, append(hints.Get(ref.Side), h))
+	}
+	return hints
+}
+
+// handRun sends hints through the sync's group as a run of their own. It
+// does not stand in the way of a listing. What it is about is stored with the
+// run before any of it is sent: the tick sends what this process did not.
+func (e *Engine) handRun(
+	ctx context.Context, sc scope, kind RunKind, hints crm.PerSide[[]hint], with ...store.Write,
 ) (Run, error) {
 	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
 	if err != nil {
@@ -143,8 +161,8 @@ func (e *Engine) recordRun(
 			"the sync is not running; start the connection first")
 	}
 	r := e.newRun(sc, conn, kind)
-	r.enter(refs, like)
-	if len(refs) == 0 {
+	r.enter(hints)
+	if r.Listed == 0 {
 		r.Run.State, r.Phase, r.Run.EndedAt = RunDone, phaseOver, e.Now()
 		return r.view(nil), e.saveRun(ctx, sc.ws, r)
 	}
@@ -156,14 +174,8 @@ func (e *Engine) recordRun(
 }
 
 // enter makes records that somebody named what a run is about.
-func (r *storedRun) enter(refs []crm.RecordRef, like hint) {
-	var hints crm.PerSide[[]hint]
-	for _, ref := range refs {
-		h := like
-		h.ID = ref.ID
-		hints.Set(ref.Side, append(hints.Get(ref.Side), h))
-	}
-	r.Phase, r.Listed = phaseDrain, int64(len(refs))
+func (r *storedRun) enter(hints crm.PerSide[[]hint]) {
+	r.Phase, r.Listed = phaseDrain, int64(len(hints.Left)+len(hints.Right))
 	r.Rest, r.RestSide, r.Then = hints.Left, crm.Left, hints.Right
 	r.turn()
 }

@@ -228,6 +228,11 @@ var changes = map[string]func(ctx context.Context, e *engine.Engine, a asked) er
 		})
 		return err
 	},
+	"ResolveRecords": func(ctx context.Context, e *engine.Engine, _ asked) error {
+		_, err := e.ResolveRecords(ctx, ws, con, testbed.Contacts, engine.ResolveFilter{State: crm.StateConflict},
+			engine.ChoiceLeft, false)
+		return err
+	},
 	"Webhook": func(ctx context.Context, e *engine.Engine, a asked) error {
 		return e.Webhook(ctx, ws, testbed.LeftAccount, []connector.Event{
 			{Kind: connector.EventChanged, Object: modelapp.Object, ID: a.left},

@@ -106,6 +106,11 @@ type Write struct {
 	Acts map[crm.MappingID]crm.Agreed
 }
 
+// Waits reports whether a person is to decide about the field.
+func (d *FieldDecision) Waits() bool {
+	return d.Rule == RuleConflictReview || d.Rule == RuleFirstReview
+}
+
 // FieldDecision is the decision on one mapping.
 type FieldDecision struct {
 	Mapping crm.MappingID

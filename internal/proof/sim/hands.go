@@ -36,14 +36,16 @@ func newHands(seed uint64) hands {
 func (w *world) adminActs() {
 	c := w.hands.chance
 	side := sideOf(c.n(2))
-	switch n := c.n(12); {
+	switch n := c.n(13); {
 	case n < 2:
 		w.ask("unlink", func(ctx context.Context, e *engine.Engine) { w.unlinkSome(ctx, e, side) })
 	case n < 5:
 		w.ask("link", func(ctx context.Context, e *engine.Engine) { w.linkSome(ctx, e, side) })
 	case n < 8:
 		w.ask("resolve", func(ctx context.Context, e *engine.Engine) { w.resolveSome(ctx, e, side) })
-	case n < 10:
+	case n < 9:
+		w.ask("resolve all", func(ctx context.Context, e *engine.Engine) { w.resolveAll(ctx, e, side) })
+	case n < 11:
 		w.ask("retry", w.retryEntry)
 	default:
 		w.ask("cancel", w.cancelAny)
@@ -130,18 +132,49 @@ func (w *world) resolveSome(ctx context.Context, e *engine.Engine, side crm.Side
 			continue
 		}
 		fields[m.ID] = engine.Resolution{Side: sideOf(w.hands.chance.n(2))}
-		for _, s := range crm.Sides {
-			k := cellKey{ref{s, l.id(s)}, m.ID}
-			w.hands.chosen[k] = w.moment().step
-			x, _ := w.apps[s.Index()].get(k.id)
-			w.reprieved[tokenKey(m.ID, w.canonical(s, m.ID, x.fields))] = true
-		}
+		w.choose(l, m.ID)
 	}
 	if len(fields) == 0 {
 		return
 	}
 	if _, err := e.ResolveRecord(ctx, workspace, connection, syncID, r.side, r.id, fields); err == nil {
 		w.mark("resolved_by_hand")
+	}
+}
+
+// resolveAll decides about all pairs in conflict at once, in the fields that wait.
+func (w *world) resolveAll(ctx context.Context, e *engine.Engine, side crm.Side) {
+	asked := false
+	for _, x := range w.apps[side.Index()].rows() {
+		l, ok := w.link(ref{side, x.id})
+		if !ok || x.deleted || !l.paired() || l.State != crm.StateConflict {
+			continue
+		}
+		asked = true
+		for i := range w.set.sync.Mappings {
+			if m := &w.set.sync.Mappings[i]; w.twoWay(m) {
+				w.choose(l, m.ID)
+			}
+		}
+	}
+	if !asked {
+		return
+	}
+	choice := [2]engine.Choice{engine.ChoiceLeft, engine.ChoiceRight}[w.hands.chance.n(2)]
+	f := engine.ResolveFilter{State: crm.StateConflict}
+	if got, err := e.ResolveRecords(ctx, workspace, connection, syncID, f, choice, false); err == nil && got.Decided > 0 {
+		w.mark("resolved_in_bulk")
+	}
+}
+
+// choose notes, before the call whose answer may be lost, that a person decides about a
+// field of a pair: what its sides hold may be overwritten.
+func (w *world) choose(l linkView, m crm.MappingID) {
+	for _, s := range crm.Sides {
+		k := cellKey{ref{s, l.id(s)}, m}
+		w.hands.chosen[k] = w.moment().step
+		x, _ := w.apps[s.Index()].get(k.id)
+		w.reprieved[tokenKey(m, w.canonical(s, m, x.fields))] = true
 	}
 }
 
@@ -217,6 +250,15 @@ func cutGone(sort string) (ref, bool) {
 // it: then what was typed may be written over.
 func (w *world) decided(k cellKey, typed moment) bool {
 	return w.hands.chosen[k] > typed.step
+}
+
+// inherit lets what an admin decided about a record hold for the one that it has become.
+func (h *hands) inherit(survivor ref, of ...ref) {
+	for k, step := range h.chosen {
+		if heir := (cellKey{survivor, k.mapping}); slices.Contains(of, k.ref) && step > h.chosen[heir] {
+			h.chosen[heir] = step
+		}
+	}
 }
 
 // toldAtLeast reports whether the log tells of a value that was written over

@@ -140,6 +140,8 @@ var marksExpected = []string{
 	"recovered_alone",
 	"redriven",
 	"resolved_by_hand",
+	"resolved_in_bulk",
+	"resolved_meanwhile",
 	"resync_by_admin",
 	"retried_by_admin",
 	"right_is_back",

@@ -115,6 +115,7 @@ func (w *world) userMergesAChain(side crm.Side, id crm.RecordID) {
 // expectMerge notes whose link has to follow, and who must not be written (S36).
 func (w *world) expectMerge(survivor, primary, loser ref, links [2]linkView) {
 	other := survivor.side.Other()
+	w.hands.inherit(survivor, primary, loser)
 	again := w.survivors[primary] || w.survivors[loser]
 	for _, m := range w.merges {
 		if m.survivor == primary || m.survivor == loser || m.kept == primary || m.kept == loser {

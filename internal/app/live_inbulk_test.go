@@ -1,0 +1,211 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/lockstep-crm/lockstep/internal/crm"
+	"github.com/lockstep-crm/lockstep/internal/engine"
+)
+
+// resolvedRecords is what a decision about many records comes to, as it is answered.
+type resolvedRecords struct {
+	DryRun    bool `json:"dry_run"`
+	Decided   int
+	Undecided int
+	More      bool
+	Sample    []engine.ChosenRecord
+	Run       *engine.Run
+}
+
+// decide makes one choice for all records that a filter names, if not dry, and waits for
+// what comes of it.
+func (l *live) decide(choice string, filter map[string]string, dry bool) (r resolvedRecords) {
+	l.t.Helper()
+	status := 202
+	if dry {
+		status = 200
+	}
+	a := l.want(status, "POST", l.sync+"/records/resolve", map[string]any{
+		"filter": filter, "choice": choice, "dry_run": dry,
+	})
+	a.into(&r)
+	if r.DryRun != dry || (r.Run == nil) != dry {
+		l.t.Errorf("%s: %s", choice, a.body)
+	}
+	if r.Run != nil {
+		l.finished(*r.Run)
+	}
+	return r
+}
+
+// TestLive_ConflictsAreDecidedInBulk: one choice for all pairs that wait, of one field or
+// of all: what was agreed on, was decided meanwhile or is of another field stays.
+func TestLive_ConflictsAreDecidedInBulk(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		const people = 12
+		var ids [people][2]string
+		for i := range people {
+			ids[i][0] = l.person(crm.Left, fmt.Sprint("p", i), "city", "Ghent", "jobtitle", "Cook")
+		}
+		l.connect()
+		l.start()
+		for i := range people {
+			ids[i][1] = l.twin(crm.Right, fmt.Sprint("p", i))
+			l.edit(crm.Left, ids[i][0], "city", "Antwerp")
+			l.edit(crm.Right, ids[i][1], "MailingCity", "Liège")
+			if i%2 == 0 {
+				l.edit(crm.Left, ids[i][0], "jobtitle", "Baker")
+				l.edit(crm.Right, ids[i][1], "Title", "Miller")
+			}
+		}
+		l.pull()
+		holds := func(i int, city, title string) {
+			t.Helper()
+			left, right := l.held(crm.Left, ids[i][0]), l.held(crm.Right, ids[i][1])
+			if left["city"] != city || right["MailingCity"] != city || left["jobtitle"] != title || right["Title"] != title {
+				t.Errorf("p%d: %s %s and %s %s, want %s %s", i, left["city"], left["jobtitle"], right["MailingCity"],
+					right["Title"], city, title)
+			}
+		}
+		conflict := map[string]string{"state": "conflict"}
+		l.refused(422, "choice_unfit", "POST", l.sync+"/records/resolve", map[string]any{
+			"filter": map[string]string{"state": "duplicate"}, "choice": "left",
+		})
+		l.refused(422, "choice_unfit", "POST", l.sync+"/records/resolve", map[string]any{
+			"filter": map[string]string{"state": "conflict", "field": "city"}, "choice": "apart",
+		})
+		l.refused(400, "unknown_key", "POST", l.sync+"/records/resolve", map[string]any{
+			"filter": map[string]string{"state": "conflict", "field": "shoe_size"}, "choice": "left",
+		})
+		l.refused(400, "unknown_value", "POST", l.sync+"/records/resolve", map[string]any{
+			"filter": map[string]string{"state": "in_sync"}, "choice": "left",
+		})
+
+		before := l.writes(crm.Left) + l.writes(crm.Right)
+		if r := l.decide("right", conflict, true); r.Decided != people || r.Undecided != 0 || r.More || len(r.Sample) != 10 {
+			t.Errorf("a dry run: %+v", r)
+		}
+		if r := l.decide("link", conflict, true); r.Decided != 0 || r.Undecided != people {
+			t.Errorf("pairs are linked: %+v", r)
+		}
+		if n := l.writes(crm.Left) + l.writes(crm.Right); n != before {
+			t.Errorf("dry runs wrote %d times", n-before)
+		}
+
+		l.run("POST", l.record(crm.Left, ids[0][0])+"/resolve", map[string]any{"fields": map[string]string{"city": "left"}})
+		l.edit(crm.Right, ids[1][1], "Title", "Pilot") // which is no conflict, and travels as ever
+		cities := map[string]string{"state": "conflict", "field": "MailingCity"}
+		if r := l.decide("right", cities, false); r.Decided != people { // of the first one only the title waits
+			t.Errorf("cities: %+v", r)
+		}
+		for i := range people {
+			if i%2 == 0 {
+				if left := l.held(crm.Left, ids[i][0]); left["jobtitle"] != "Baker" {
+					t.Errorf("p%d: the title was decided, too: %v", i, left)
+				}
+				continue
+			}
+			holds(i, "Liège", map[bool]string{true: "Pilot", false: "Cook"}[i == 1])
+		}
+		if got := l.held(crm.Right, ids[0][1])["MailingCity"]; got != "Antwerp" {
+			t.Errorf("what was decided by hand is %q", got)
+		}
+		if r := l.decide("left", conflict, false); r.Decided != people/2 {
+			t.Errorf("titles: %+v", r)
+		}
+		holds(0, "Antwerp", "Baker")
+		for i := 2; i < people; i += 2 {
+			holds(i, "Liège", "Baker")
+		}
+		for i := range people {
+			if v := l.view(crm.Left, ids[i][0]); v.State != crm.StateInSync {
+				t.Errorf("p%d stands %s %s", i, v.State, v.Code)
+			}
+		}
+		if r := l.decide("left", conflict, false); r.Decided != 0 || r.Run.State != engine.RunDone {
+			t.Errorf("nothing is left: %+v", r)
+		}
+		l.want(200, "POST", l.con+"/pause", nil)
+		l.refused(409, "connection_paused", "POST", l.sync+"/records/resolve", map[string]any{
+			"filter": conflict, "choice": "left",
+		})
+	})
+}
+
+// TestLive_DuplicatesAreDecidedInBulk: each is linked where there is one that it fits, and
+// left for a person where there are several; or all are left alone from then on.
+func TestLive_DuplicatesAreDecidedInBulk(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		for _, who := range []string{"ann", "bob", "cyd"} {
+			l.person(crm.Left, who)
+			l.person(crm.Right, who)
+			l.person(crm.Right, who)
+		}
+		l.connect()
+		l.start()
+		duplicate := map[string]string{"state": "duplicate"}
+		listed := func() (states map[crm.RecordID]string) {
+			states = map[crm.RecordID]string{}
+			for _, v := range each[engine.RecordView](l, l.sync+"/records") {
+				states[v.ID] = fmt.Sprint(v.State, " ", v.Code)
+			}
+			return states
+		}
+		before := listed()
+		if len(each[engine.RecordView](l, l.sync+"/records?state=duplicate")) < 6 {
+			t.Fatalf("duplicates: %v", before)
+		}
+		if r := l.decide("link", duplicate, false); r.Decided != 0 || r.Undecided < 6 {
+			t.Errorf("two fit each: %+v", r)
+		}
+		if after := listed(); !maps.Equal(before, after) {
+			t.Errorf("they stand otherwise: %v, then %v", before, after)
+		}
+
+		// One of Ann's two is taken apart: the other is the only one that fits.
+		var anns []crm.RecordID
+		ann := l.twin(crm.Left, "ann")
+		for _, v := range each[engine.RecordView](l, l.sync+"/records?state=duplicate") {
+			if v.Side == crm.Right && l.held(crm.Right, string(v.ID))["Email"] == l.held(crm.Left, ann)["email"] {
+				anns = append(anns, v.ID)
+			}
+		}
+		slices.Sort(anns)
+		if len(anns) != 2 {
+			t.Fatalf("ann's: %v", anns)
+		}
+		l.run("POST", l.record(crm.Right, string(anns[0]))+"/unlink", nil)
+		if v := l.view(crm.Right, string(anns[0])); v.State != crm.StateExcluded || v.Code != "unlinked" {
+			t.Errorf("taken apart: %s %s", v.State, v.Code)
+		}
+		if r := l.decide("link", duplicate, false); r.Decided != 1 {
+			t.Errorf("one fits ann: %+v", r)
+		}
+		if v := l.view(crm.Right, string(anns[1])); v.State != crm.StateInSync || string(v.Partner) != ann {
+			t.Errorf("ann: %+v", v)
+		}
+
+		if r := l.decide("apart", duplicate, false); r.Decided < 4 || r.Undecided != 0 {
+			t.Errorf("apart: %+v", r)
+		}
+		if left := each[engine.RecordView](l, l.sync+"/records?state=duplicate"); len(left) != 0 {
+			t.Errorf("still duplicates: %+v", left)
+		}
+		l.run("POST", l.sync+"/resync", nil)
+		l.edit(crm.Left, l.twin(crm.Left, "bob"), "city", "Oslo")
+		l.pull()
+		left := each[engine.RecordView](l, l.sync+"/records?state=duplicate")
+		if len(left) != 0 || l.living(crm.Left) != 3 || l.living(crm.Right) != 6 {
+			t.Errorf("after a resync: %+v, %d and %d people", left, l.living(crm.Left), l.living(crm.Right))
+		}
+		bobs := l.twin(crm.Left, "bob")
+		if v := l.view(crm.Left, bobs); v.State != crm.StateExcluded || v.Code != "unlinked" || v.Partner != "" {
+			t.Errorf("bob: %+v", v)
+		}
+	})
+}
