@@ -433,7 +433,7 @@ func (l *live) walkRunning() {
 		l.refused(404, "not_found", "POST", l.con+"/syncs/none/records/left/"+a+"/"+call.name, call.body)
 	}
 	all := map[string]any{"filter": map[string]string{"state": "conflict"}, "choice": "left"}
-	l.run("POST", l.sync+"/records/resolve", all)
+	l.want(202, "POST", l.sync+"/records/resolve", all)
 	l.refused(404, "not_found", "POST", l.con+"/syncs/none/records/resolve", all)
 	l.walkLog(bad)
 }
