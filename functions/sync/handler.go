@@ -120,9 +120,8 @@ func (h *handler) tell(ctx context.Context, ds []queue.Delivery, verdicts []engi
 		h.log.InfoContext(ctx, "message worked", "message_id", ds[i].ID, "chunk", from.Chunk, "origin", from.Trace,
 			"connection", from.Connection, "sync", from.Sync,
 			"receives", ds[i].Receives, "done", verdicts[i].Ack, "retry_s", verdicts[i].Retry.Seconds())
-		if lag := h.now().Sub(from.Since).Seconds(); verdicts[i].Ack && !from.Since.IsZero() &&
-			(more == nil || lag > more[0].Value) {
-			more = []telemetry.Metric{{Name: telemetry.MetricLag, Unit: telemetry.Seconds, Value: max(lag, 0)}}
+		if lag, known := from.Lag(h.now()); verdicts[i].Ack && known && (more == nil || lag.Seconds() > more[0].Value) {
+			more = []telemetry.Metric{{Name: telemetry.MetricLag, Unit: telemetry.Seconds, Value: lag.Seconds()}}
 		}
 	}
 	if err := h.report.Tell(h.now(), more...); err != nil {

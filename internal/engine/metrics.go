@@ -14,6 +14,7 @@ type Origin struct {
 	Chunk      string           `json:"id"`
 	Connection crm.ConnectionID `json:"con"`
 	Sync       crm.SyncID       `json:"sync"`
+	Side       crm.Side         `json:"side"`  // whose records are to be looked at
 	Trace      string           `json:"trace"` // as Config.Trace named it; the same when the work was parked or sent again
 	Since      time.Time        `json:"since"` // when the change was heard of
 }
@@ -27,20 +28,35 @@ func OriginOf(body []byte) Origin {
 	return o
 }
 
-// DayOutcomes returns the outcomes that a write to the store books: each record
-// that was not left as it was, once. nil for any other write.
-func DayOutcomes(w *store.Write) map[crm.Outcome]int64 {
-	if w.Op != store.Add || w.Item.Key.Table != store.Log || !strings.HasPrefix(w.Item.Key.Partition, "day#") {
-		return nil
+// Lag is the time from hearing of a change to now, when its work has ended; false
+// for a message that does not say.
+func (o Origin) Lag(now time.Time) (time.Duration, bool) {
+	return max(now.Sub(o.Since), 0), !o.Since.IsZero()
+}
+
+// Booked are the outcomes that a write to the store books of a sync: each record
+// that was not left as it was, once.
+type Booked struct {
+	Connection crm.ConnectionID
+	Sync       crm.SyncID
+	Outcomes   map[crm.Outcome]int64
+}
+
+// BookedBy reads what a write books; false for any other write.
+func BookedBy(w *store.Write) (Booked, bool) {
+	of, ok := strings.CutPrefix(w.Item.Key.Partition, "day#")
+	if !ok || w.Op != store.Add || w.Item.Key.Table != store.Log {
+		return Booked{}, false
 	}
-	var out map[crm.Outcome]int64
+	con, sync, _ := strings.Cut(of, "#")
+	b := Booked{Connection: crm.ConnectionID(con), Sync: crm.SyncID(sync)}
 	for name, n := range w.Item.Counters {
 		if o, ok := strings.CutPrefix(name, "o:"); ok {
-			if out == nil {
-				out = map[crm.Outcome]int64{}
+			if b.Outcomes == nil {
+				b.Outcomes = map[crm.Outcome]int64{}
 			}
-			out[crm.Outcome(o)] += n
+			b.Outcomes[crm.Outcome(o)] += n
 		}
 	}
-	return out
+	return b, b.Outcomes != nil
 }

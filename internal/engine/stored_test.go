@@ -79,8 +79,8 @@ func TestCompaniesStartBeforePeopleBeforeDeals(t *testing.T) {
 // and writes.
 func TestOriginsAndOutcomesAreRead(t *testing.T) {
 	t.Parallel()
-	if o := OriginOf([]byte(`{"id":"chk_1","con":"con_1","sync":"contacts","trace":"t"}`)); o.Chunk != "chk_1" ||
-		o.Connection != "con_1" || o.Sync != "contacts" || o.Trace != "t" {
+	if o := OriginOf([]byte(`{"id":"chk_1","con":"con_1","sync":"contacts","side":"left","trace":"t"}`)); o.Chunk != "chk_1" ||
+		o.Connection != "con_1" || o.Sync != "contacts" || o.Side != crm.Left || o.Trace != "t" {
 		t.Errorf("%+v", o)
 	}
 	if o := OriginOf([]byte(`{"id":7}`)); o != (Origin{}) {
@@ -88,13 +88,17 @@ func TestOriginsAndOutcomesAreRead(t *testing.T) {
 	}
 	day := store.Write{
 		Op: store.Add, Item: store.Item{
-			Key: store.Key{Table: store.Log, Partition: "day#2026-03-01"}, Counters: map[string]int64{
+			Key: store.Key{Table: store.Log, Partition: "day#con_1#contacts"}, Counters: map[string]int64{
 				"o:created": 2, "o:failed": 1, "n": 9,
 			},
 		},
 	}
-	if got := DayOutcomes(&day); fmt.Sprint(got) != "map[created:2 failed:1]" {
+	if got, ok := BookedBy(&day); !ok || fmt.Sprint(got) != "{con_1 contacts map[created:2 failed:1]}" {
 		t.Errorf("%v", got)
+	}
+	of := scope{"ws", "con_1", "contacts"}.day(time.Unix(0, 0))
+	if of.Table != store.Log || of.Partition != day.Item.Partition {
+		t.Errorf("days are kept in %s %s: what they book is read elsewhere", of.Table, of.Partition)
 	}
 	for _, change := range []func(*store.Write){
 		func(w *store.Write) { w.Op = store.Put },
@@ -104,7 +108,7 @@ func TestOriginsAndOutcomesAreRead(t *testing.T) {
 	} {
 		w := day
 		change(&w)
-		if got := DayOutcomes(&w); got != nil {
+		if got, ok := BookedBy(&w); ok {
 			t.Errorf("%+v books %v", w.Item.Key, got)
 		}
 	}

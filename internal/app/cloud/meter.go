@@ -66,10 +66,41 @@ func count(name string, n int64) telemetry.Metric {
 	return telemetry.Metric{Name: name, Unit: telemetry.Count, Value: float64(n)}
 }
 
+// Result is what came of a request to an app.
+type Result string
+
+// The results.
+const (
+	OK         Result = "ok"
+	Throttled  Result = "throttled" // refused for being one too many
+	Refused    Result = "refused"   // for any other reason of the request
+	Failed     Result = "failed"    // by the app's own fault
+	Unanswered Result = "unanswered"
+)
+
+// resultOf reads a status; 0 = there was no answer.
+func resultOf(status int) Result {
+	switch {
+	case status == 0:
+		return Unanswered
+	case status == http.StatusTooManyRequests:
+		return Throttled
+	case status >= http.StatusInternalServerError:
+		return Failed
+	case status >= http.StatusBadRequest:
+		return Refused
+	}
+	return OK
+}
+
 // Meter counts what goes by, and logs each request to an app without its
 // address, which may hold values. The zero Meter is ready, but for its Log.
 type Meter struct {
 	Log *slog.Logger
+	// Called and Booked are told of each request, and of each write that books
+	// outcomes, in place of the sums that Take gives. Optional, both or none.
+	Called func(app crm.AppID, r Result)
+	Booked func(b engine.Booked)
 
 	mu  sync.Mutex
 	sum Work
@@ -82,6 +113,26 @@ func (m *Meter) Take() Work {
 	out := m.sum
 	m.sum = Work{}
 	return out
+}
+
+func (m *Meter) called(app crm.AppID, r Result) {
+	if m.Called != nil {
+		m.Called(app, r)
+		return
+	}
+	f := Work{Calls: map[crm.AppID]int64{app: 1}}
+	if r == Throttled {
+		f.Throttled = 1
+	}
+	m.add(f)
+}
+
+func (m *Meter) booked(b engine.Booked) {
+	if m.Booked != nil {
+		m.Booked(b)
+		return
+	}
+	m.add(Work{Outcomes: b.Outcomes})
 }
 
 func (m *Meter) add(f Work) {
@@ -119,14 +170,11 @@ type counted struct {
 func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
 	resp, err := c.next.RoundTrip(r)
-	f := Work{Calls: map[crm.AppID]int64{c.app: 1}}
 	status := 0
 	if err == nil {
-		if status = resp.StatusCode; status == http.StatusTooManyRequests {
-			f.Throttled = 1
-		}
+		status = resp.StatusCode
 	}
-	c.meter.add(f)
+	c.meter.called(c.app, resultOf(status))
 	c.meter.Log.InfoContext(r.Context(), "app called", "app", c.app, "method", r.Method, "status", status, "duration_ms",
 		time.Since(began).Milliseconds())
 	return resp, err
@@ -143,6 +191,26 @@ type bookkeeper struct {
 // Unwrap implements store.Wrapped.
 func (b *bookkeeper) Unwrap() store.Store { return b.Store }
 
+// Write implements store.Store. The counters of a lone change are written alone.
+func (b *bookkeeper) Write(ctx context.Context, w store.Write) (int64, error) {
+	version, err := b.Store.Write(ctx, w)
+	if err == nil {
+		b.count(&w)
+	}
+	return version, err
+}
+
+// BatchWrite implements store.Store.
+func (b *bookkeeper) BatchWrite(ctx context.Context, ws []store.Write) (versions []int64, errs []error) {
+	versions, errs = b.Store.BatchWrite(ctx, ws)
+	for i := range ws {
+		if errs == nil || errs[i] == nil {
+			b.count(&ws[i])
+		}
+	}
+	return versions, errs
+}
+
 // Transact implements store.Store.
 func (b *bookkeeper) Transact(ctx context.Context, ws []store.Write) error {
 	err := b.Store.Transact(ctx, ws)
@@ -150,11 +218,16 @@ func (b *bookkeeper) Transact(ctx context.Context, ws []store.Write) error {
 		return err
 	}
 	for i := range ws {
-		if outcomes := engine.DayOutcomes(&ws[i]); outcomes != nil {
-			b.meter.add(Work{Outcomes: outcomes})
-		}
+		b.count(&ws[i])
 	}
 	return nil
+}
+
+// count counts what a write that was made books.
+func (b *bookkeeper) count(w *store.Write) {
+	if booked, ok := engine.BookedBy(w); ok {
+		b.meter.booked(booked)
+	}
 }
 
 var (

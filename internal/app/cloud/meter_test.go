@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-crm/lockstep/internal/app/cloud"
+	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
 	"github.com/lockstep-crm/lockstep/internal/telemetry"
@@ -83,13 +84,30 @@ func TestOutcomesAreCounted(t *testing.T) {
 	if err := b.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// A change that comes alone is booked in another way.
+	before := m.Take().Outcomes
+	id := b.Hub.Core().Records("contacts")[0].ID
+	if _, err := b.Hub.Core().UpdateRecord("contacts", id, map[string]string{"lastname": "Changed"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Engine.Webhook(t.Context(), testbed.Workspace, testbed.LeftAccount, []connector.Event{
+		{Object: "contacts", ID: crm.RecordID(id), Kind: connector.EventChanged},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	st, err := b.Engine.Status(t.Context(), testbed.Workspace, "con_two")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := m.Take().Outcomes
-	if len(got) == 0 {
-		t.Fatal("nothing was counted")
+	if len(before) == 0 || len(got) == 0 {
+		t.Fatalf("%v and then %v were counted", before, got)
+	}
+	for o, n := range before {
+		got[o] += n
 	}
 	if diff := cmp.Diff(st[0].Outcomes["today"], got); diff != "" {
 		t.Errorf("outcomes (-status +counted):\n%s", diff)
