@@ -25,8 +25,6 @@ const (
 	reserve = 5 * time.Second
 	// home is the workspace that exists without an item.
 	home = crm.WorkspaceID("default")
-	// late is after how many intervals without a pull a sync is overdue.
-	late = 3
 	page = 100
 )
 
@@ -167,8 +165,7 @@ func (h *handler) connection(ctx context.Context, ws crm.WorkspaceID, c *crm.Con
 	}
 }
 
-// overdue counts the syncs whose schedule has not fired, or whose pulls fail,
-// for some intervals. A sync with a run under way is not late: that goes first.
+// overdue counts the syncs that are.
 func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connection, f *findings) error {
 	if !c.Enabled {
 		return nil
@@ -179,15 +176,13 @@ func (h *handler) overdue(ctx context.Context, ws crm.WorkspaceID, c *crm.Connec
 	}
 	h.calls(ctx, ws, c, f)
 	for i := range all {
-		conf := c.Sync(all[i].Sync)
-		if conf == nil || conf.Interval() <= 0 || all[i].OpenRun != "" || all[i].LatestPull.IsZero() {
+		st := &all[i]
+		if !engine.Overdue(c, st.Sync, st.LatestPull, st.OpenRun != "", h.now()) {
 			continue
 		}
-		if age := h.now().Sub(all[i].LatestPull); age > late*conf.Interval() {
-			f.overdue++
-			h.log.WarnContext(ctx, "sync overdue", "workspace", ws, "connection", c.ID, "sync", conf.ID, "age",
-				age.Round(time.Second).String(), "interval", conf.Interval().String())
-		}
+		f.overdue++
+		h.log.WarnContext(ctx, "sync overdue", "workspace", ws, "connection", c.ID, "sync", st.Sync, "age",
+			h.now().Sub(st.LatestPull).Round(time.Second).String(), "interval", c.Sync(st.Sync).Interval().String())
 	}
 	return nil
 }

@@ -133,6 +133,21 @@ func (s *Service) load(ctx context.Context, ws crm.WorkspaceID, con crm.Connecti
 	return m, item, nil
 }
 
+// OpenKinds counts the open alerts of a connection by kind, as the last look left
+// them. It reads one item.
+func (s *Service) OpenKinds(ctx context.Context, ws crm.WorkspaceID, con crm.ConnectionID) (map[Kind]int, error) {
+	m, _, err := s.load(ctx, ws, con)
+	if err != nil {
+		return nil, err
+	}
+	out := map[Kind]int{}
+	for _, a := range m.Alerts {
+		kind, _, _ := strings.Cut(a.Key, "|") // see Condition.key
+		out[Kind(kind)]++
+	}
+	return out, nil
+}
+
 func (m *memory) write(ws crm.WorkspaceID, con crm.ConnectionID, seen int64) (store.Write, error) {
 	data, err := json.Marshal(m)
 	return store.Write{Item: store.Item{Key: key(ws, prefixState+string(con)), Data: data}, If: store.IfVersion(seen)}, err

@@ -389,7 +389,7 @@ func (e *Engine) statusChanges(ctx context.Context, sc scope, conf *crm.Sync, st
 		page := store.Query{
 			Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(b.Mapping) + "#",
 		}
-		if h.Waiting, err = e.countQuery(ctx, page); err != nil {
+		if h.Waiting, err = e.countQuery(ctx, page, statusMost, nil); err != nil {
 			return err
 		}
 		st.Changes = append(st.Changes, h)

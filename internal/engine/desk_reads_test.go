@@ -189,6 +189,12 @@ func (d *desk) stuck() {
 	}, time.Time{})))
 }
 
+// glanced glances at the desk's connection; whatever waits is on the agenda.
+func (d *desk) glanced(ctx context.Context) (Glance, error) {
+	d.putJSON(agendaKey(d.sc), agendaItem{V: 1, Workspace: d.sc.ws, Connection: d.sc.con, Sync: d.sc.sync, Touched: d.now})
+	return d.Glance(ctx, d.sc.ws, d.conn)
+}
+
 // halted is a desk whose admin has to decide about deletions.
 func (d *desk) halted() {
 	d.runs(crm.StatusHalted)
@@ -337,6 +343,7 @@ func deskReads(ctx context.Context, d *desk) map[string]func() (any, error) {
 		}),
 		"redrive":                 func() (any, error) { return d.RedriveDead(ctx, ws, con) },
 		"status":                  func() (any, error) { return d.Status(ctx, ws, con) },
+		"glance":                  func() (any, error) { return d.glanced(ctx) },
 		"waits of accounts":       func() (any, error) { return d.AccountWaits(ctx, ws) },
 		"due":                     func() (any, error) { return d.DuePulls(ctx, ws, d.now) },
 		"due later":               func() (any, error) { return d.DuePulls(ctx, ws, d.now.Add(24*time.Hour)) },

@@ -43,7 +43,7 @@
 //     provenance
 //   - Pulls (what changed in the apps, without a webhook): pull, sweep, expired,
 //     secondlook, audit, lease, pace
-//   - The log and what is told (entries, status, counts): log, status, metrics,
+//   - The log and what is told (entries, status, counts): log, status, glance, metrics,
 //     usage, first_seen
 //   - What an admin asks for (of a connection, a record, a failure): admin,
 //     records, retry

@@ -54,9 +54,7 @@ func (e *Engine) syncStatus(ctx context.Context, sc scope, conn *crm.Connection,
 	if err := e.statusWaiting(ctx, sc, &st); err != nil {
 		return st, err
 	}
-	weighed, err := e.countQuery(ctx, store.Query{
-		Table: store.Links, Workspace: sc.ws, Partition: sc.stopped("", "", "").Partition, Prefix: string(weighing) + "#",
-	})
+	weighed, err := e.countQuery(ctx, sc.weighed(), statusMost, nil)
 	if err != nil {
 		return st, err
 	}
@@ -184,12 +182,8 @@ func (e *Engine) statusCounts(ctx context.Context, sc scope, st *SyncStatus) err
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	st.States = statesOf(item.Counters)
 	for _, side := range crm.Sides {
-		m := map[crm.State]int64{}
-		for _, s := range crm.States {
-			m[s] = item.Counters[string(side)+":"+string(s)]
-		}
-		st.States.Set(side, m)
 		st.Reasons.Set(side, reasonsOf(item.Counters, side))
 	}
 	if n := item.Counters[countFrozen+countLinks]; n > 0 {
@@ -241,19 +235,51 @@ func reasonsOf(counters map[string]int64, side crm.Side) map[crm.State]map[strin
 	return out
 }
 
-// countSome counts the items of a partition, up to 10,000.
-func (e *Engine) countSome(ctx context.Context, ws crm.WorkspaceID, partition string) (int64, error) {
-	return e.countQuery(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: partition})
+// statesOf are the records of each side by state, of a sync's counters.
+func statesOf(counters map[string]int64) crm.PerSide[map[crm.State]int64] {
+	var out crm.PerSide[map[crm.State]int64]
+	for _, side := range crm.Sides {
+		m := map[crm.State]int64{}
+		for _, s := range crm.States {
+			m[s] = counters[string(side)+":"+string(s)]
+		}
+		out.Set(side, m)
+	}
+	return out
 }
 
-// countQuery counts the items that a query finds, up to 10,000.
-func (e *Engine) countQuery(ctx context.Context, q store.Query) (int64, error) {
+// weighed asks for the records that wait until what came with them is counted.
+func (s scope) weighed() store.Query {
+	q := partitionOf(s.stopped("", "", ""))
+	q.Prefix = string(weighing) + "#"
+	return q
+}
+
+// statusMost is how many items of one kind the status counts.
+const statusMost = 10_000
+
+// countSome counts the items of a partition, up to statusMost.
+func (e *Engine) countSome(ctx context.Context, ws crm.WorkspaceID, partition string) (int64, error) {
+	return e.countQuery(ctx, store.Query{Table: store.Links, Workspace: ws, Partition: partition}, statusMost, nil)
+}
+
+// countQuery counts the items that a query finds, most at most, and shows each to see;
+// nil = nobody looks at them.
+func (e *Engine) countQuery(ctx context.Context, q store.Query, most int64, see func(store.Item) error) (int64, error) {
 	var n int64
-	q.Limit = 1000
-	for n < 10000 {
+	for n < most {
+		q.Limit = int(min(most-n, 1000))
 		page, err := e.Store.Query(ctx, q)
 		if err != nil {
 			return n, err
+		}
+		for _, it := range page.Items {
+			if see == nil {
+				break
+			}
+			if err := see(it); err != nil {
+				return n, err
+			}
 		}
 		n += int64(len(page.Items))
 		if q.Cursor = page.Next; q.Cursor == "" {

@@ -48,6 +48,12 @@ func (w *Waiting) over(now time.Time) bool {
 	return !w.Until.IsZero() && now.Sub(w.Until) > waitGrace
 }
 
+// holds reports whether a stored wait is one of the connection as it is now; ok says
+// that the sync may run.
+func (w *Waiting) holds(conn *crm.Connection, ok bool, now time.Time) bool {
+	return w.Account == conn.Account(w.Side) && w.Code != codeReauthorize && (ok || w.denied()) && !w.over(now)
+}
+
 type waitKey struct {
 	scope
 	side crm.Side
@@ -359,7 +365,7 @@ func (e *Engine) waitings(ctx context.Context, sc scope, conn *crm.Connection) (
 	}
 	now := e.Now()
 	for _, w := range known.Waits {
-		if w.Account != conn.Account(w.Side) || w.Code == codeReauthorize || !ok && !w.denied() || w.over(now) {
+		if !w.holds(conn, ok, now) {
 			continue // said already, or over
 		}
 		if w.Direction != "" {
