@@ -36,6 +36,7 @@ type settings struct {
 	Proxies    []string `name:"trusted-proxy" env:"LOCKSTEP_TRUSTED_PROXIES" placeholder:"ADDRESS|CIDR" help:"Proxy whose X-Forwarded-For says who calls; repeatable, or separated by commas."`
 	TLSCert    string   `name:"tls-cert" env:"LOCKSTEP_TLS_CERT" placeholder:"FILE" help:"Certificate with its chain, PEM; read again when the file changes. Without it the listener is plain HTTP: keep it on loopback, behind a proxy that ends TLS."`
 	TLSKey     string   `name:"tls-key" env:"LOCKSTEP_TLS_KEY" placeholder:"FILE" help:"The certificate's private key, PEM."`
+	Metrics    string   `name:"metrics-token" env:"LOCKSTEP_METRICS_TOKEN" placeholder:"TOKEN" help:"What opens GET /metrics for Prometheus, as bearer token, and nothing else; without it there is no such path. Others on this machine can read a program's flags: the variable is the safer place."`
 	SMTPServer string   `name:"smtp-server" env:"LOCKSTEP_SMTP_SERVER" placeholder:"HOST:PORT" help:"Mail server for alerts. Without it no user can be chosen to hear of them; webhooks go all the same."`
 	SMTPFrom   string   `name:"smtp-from" env:"LOCKSTEP_SMTP_FROM" placeholder:"ADDRESS" help:"Sender of mails about alerts."`
 	SMTPUser   string   `name:"smtp-user" env:"LOCKSTEP_SMTP_USER" placeholder:"NAME" help:"Login at the mail server; its password comes from LOCKSTEP_SMTP_PASSWORD."`
@@ -62,6 +63,7 @@ func (s settings) check(w *world, data, level string) (config.Checked, error) {
 	c, err := config.Serve{
 		Addr: s.Addr, DataDir: data, AllowHosts: s.AllowHosts, Documents: s.Documents, PublicURL: s.PublicURL,
 		AdminKey:   w.env(config.AdminKeyVariable),
+		Metrics:    s.Metrics,
 		AppTimeout: s.AppTimeout, LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
 		Proxies: s.Proxies,
 		SMTP: config.SMTP{
@@ -164,7 +166,7 @@ func open(
 		DataDir: c.DataDir, Remote: rem, Now: now, Log: log, Proxies: c.Proxies, AllowHosts: c.AllowHosts,
 		ServeHosts: c.Names(),
 		PublicURL:  c.PublicURL, AppDocuments: c.Documents,
-		AdminKey: secret.NewText(c.AdminKey), Version: version, TLS: c.TLSCert != "",
+		AdminKey: secret.NewText(c.AdminKey), MetricsToken: secret.NewText(c.Metrics), Version: version, TLS: c.TLSCert != "",
 		Tuning: engine.Tuning{HTTPDeadline: c.AppTimeout, Lease: lease},
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -182,6 +183,50 @@ func TestGivenKey(t *testing.T) {
 			t.Errorf("a key file: %v", err)
 		}
 	})
+}
+
+// TestServeTellsMetrics: the token comes by flag or from the environment, is shown
+// nowhere, and opens what Prometheus reads; without it there is nothing to open.
+func TestServeTellsMetrics(t *testing.T) {
+	t.Parallel()
+	const token = "token-of-a-collector"
+	for name, give := range map[string]func(*served){
+		"nothing":         func(*served) {},
+		"flag":            func(s *served) { s.more = []string{"--metrics-token", token} },
+		"the environment": func(s *served) { s.on.Env = append(slices.Clone(s.on.Env), "LOCKSTEP_METRICS_TOKEN="+token) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := readyServed(t, 1, storages.Storage{Name: storages.Embedded})
+			give(s)
+			s.start(t)
+			want := map[string]int{token: http.StatusOK, testKey: http.StatusUnauthorized}
+			if name == "nothing" {
+				want = map[string]int{token: http.StatusNotFound, testKey: http.StatusNotFound}
+			}
+			for key, status := range want {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/metrics", http.NoBody)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Authorization", "Bearer "+key)
+				answer, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, err := io.ReadAll(answer.Body)
+				_ = answer.Body.Close() // read to its end
+				if tells := strings.Contains(string(text), `lockstep_build_info{version="`+version+`"} 1`); err != nil ||
+					answer.StatusCode != status || tells != (status == http.StatusOK) {
+					t.Errorf("with %s: %d, %v: %s", key, answer.StatusCode, err, text)
+				}
+			}
+			s.stop(t)
+			if said := s.child.out.String() + s.child.errs.String(); strings.Contains(said, token) {
+				t.Errorf("the token is shown: %s", said)
+			}
+		})
+	}
 }
 
 // TestServeWithoutStorage: a storage in AWS that is named and not there is told

@@ -59,6 +59,12 @@ type Options struct {
 	// Budgets are what each caller may spend, and each source fail; nil = nothing
 	// is refused.
 	Budgets *Budgets
+	// Metrics answers GET metricsPath for whoever shows MetricsToken, which opens nothing
+	// else. Optional, both or none: without them there is no such path.
+	Metrics      http.Handler
+	MetricsToken secret.Text
+	// Delivered is told of each delivery of a webhook. Optional; see HookOptions.
+	Delivered func(app crm.AppID, result, code string)
 	// Version is shown in the OpenAPI document. Optional.
 	Version string
 }
@@ -113,6 +119,12 @@ func New(o Options) (http.Handler, error) {
 	}
 	if text := s.address(o.PublicURL); text != "" {
 		wrong = append(wrong, text)
+	}
+	switch {
+	case (o.Metrics == nil) != o.MetricsToken.Empty():
+		wrong = append(wrong, "Metrics and MetricsToken go together")
+	case !o.MetricsToken.Empty() && o.MetricsToken.Reveal() == o.AdminKey.Reveal():
+		wrong = append(wrong, "MetricsToken is the admin key")
 	}
 	if wrong != nil {
 		return nil, fault.New(op, fault.Invalid, "invalid_config", strings.Join(wrong, "; "))
@@ -171,8 +183,11 @@ func (s *server) build() error {
 	s.mux.HandleFunc("GET "+openAPIPath, s.serveDocument)
 	s.mux.HandleFunc("GET "+docsPath, s.serveErrorPage)
 	if !s.WithoutHooks {
-		hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts}
+		hooks := &hookServer{front: s.front, engine: s.Engine, accounts: s.Accounts, delivered: s.Delivered}
 		hooks.register(s.mux)
+	}
+	if s.Metrics != nil {
+		s.mux.HandleFunc("GET "+metricsPath, s.serveMetrics)
 	}
 	return nil
 }
@@ -182,6 +197,7 @@ const (
 	openAPIPath = "/v1/openapi.json"
 	docsPath    = "/docs/errors"
 	hooksPath   = "/hooks/"
+	metricsPath = "/metrics"
 )
 
 func (s *server) registry() huma.Registry { return s.huma.OpenAPI().Components.Schemas }

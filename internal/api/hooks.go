@@ -39,14 +39,27 @@ type HookOptions struct {
 	Logger     *slog.Logger
 	PublicURL  string
 	AllowHosts []string
+	// Delivered is told what became of each delivery: Accepted, Refused with a code,
+	// Troubled, or Unknown, for which there is no app. Optional.
+	Delivered func(app crm.AppID, result, code string)
 }
+
+// What becomes of a delivery.
+const (
+	Accepted = "accepted"
+	Refused  = "refused"
+	Troubled = "failed"  // for a reason of our own: it is sent again
+	Unknown  = "unknown" // nobody has the address
+)
 
 // hookServer takes deliveries in.
 type hookServer struct {
 	front
 	engine   HookEngine
 	accounts HookAccounts
-	mux      *listedMux // only where it serves by itself
+	// delivered is told what became of each delivery; nil = nobody asks
+	delivered func(app crm.AppID, result, code string)
+	mux       *listedMux // only where it serves by itself
 }
 
 // NewHooks returns the surface for deliveries of apps alone: for a program that
@@ -55,7 +68,7 @@ type hookServer struct {
 func NewHooks(o HookOptions) (http.Handler, error) {
 	s := &hookServer{
 		front:  front{now: o.Now, newID: o.NewID, log: o.Logger, allow: o.AllowHosts},
-		engine: o.Engine, accounts: o.Accounts, mux: newListedMux(),
+		engine: o.Engine, accounts: o.Accounts, delivered: o.Delivered, mux: newListedMux(),
 	}
 	var wrong []string
 	if o.Engine == nil || o.Accounts == nil || o.Now == nil || o.NewID == nil || o.Logger == nil {
@@ -100,7 +113,9 @@ func (s *hookServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *hookServer) serveHook(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), requestTime)
 	defer cancel()
-	reply, p := s.takeIn(ctx, w, r)
+	var came delivery
+	reply, p := s.takeIn(ctx, w, r, &came)
+	s.tell(r, came, p)
 	if p != nil {
 		s.write(ctx, w, p)
 		return
@@ -117,7 +132,30 @@ func (s *hookServer) serveHook(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.Request) (connector.Reply, *Problem) {
+// delivery is what is told of one.
+type delivery struct {
+	app  crm.AppID // "" = nobody has the address
+	code string    // why it was refused; "" = it was not
+}
+
+// tell tells what became of a delivery.
+func (s *hookServer) tell(r *http.Request, came delivery, p *Problem) {
+	switch {
+	case s.delivered == nil || r.Method != http.MethodPost:
+	case came.code != "":
+		s.delivered(came.app, Refused, came.code)
+	case p == nil:
+		s.delivered(came.app, Accepted, "")
+	case p.Status == http.StatusNotFound:
+		s.delivered("", Unknown, "")
+	default:
+		s.delivered(came.app, Troubled, "")
+	}
+}
+
+func (s *hookServer) takeIn(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, came *delivery,
+) (connector.Reply, *Problem) {
 	d, err := s.accounts.LookupWebhook(ctx, r.PathValue("token"))
 	if fault.Is(err, fault.NotFound) {
 		return connector.Reply{}, problem(http.StatusNotFound, CodeNotFound, "there is no such address")
@@ -130,17 +168,19 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	if hooks == nil {
 		return connector.Reply{}, problem(http.StatusNotFound, CodeNotFound, "there is no such address")
 	}
+	came.app = app.App.ID
 	if r.Method != http.MethodPost { // the app's check that somebody is there
 		return connector.Reply{Status: http.StatusOK, ContentType: "text/plain; charset=utf-8", Body: "ok\n"}, nil
 	}
 	body, p := limitedBody(w, r)
 	if p != nil {
+		came.code = p.Code
 		return refusedBy(&app, p)
 	}
 	req := connector.WebhookRequest{Method: r.Method, URL: s.seenURL(r), Header: r.Header, Body: body}
 	if err := hooks.Verify(req, d.Trust, s.now()); err != nil {
 		if fault.Is(err, fault.Denied) || fault.Is(err, fault.Invalid) {
-			s.refuse(ctx, d, fault.CodeOf(err))
+			s.refuse(ctx, d, came, fault.CodeOf(err))
 			return refusedBy(&app, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
 		}
 		return connector.Reply{}, ourTrouble(err)
@@ -149,16 +189,16 @@ func (s *hookServer) takeIn(ctx context.Context, w http.ResponseWriter, r *http.
 	if err != nil {
 		p := problemOf(err)
 		if fault.Is(err, fault.Invalid) {
-			s.refuse(ctx, d, fault.CodeOf(err))
+			s.refuse(ctx, d, came, fault.CodeOf(err))
 			return refusedBy(&app, p)
 		}
 		return connector.Reply{}, ourTrouble(err)
 	}
 	if len(events) > maxEvents {
-		s.refuse(ctx, d, CodeTooManyEvents)
+		s.refuse(ctx, d, came, CodeTooManyEvents)
 		return refusedBy(&app, problem(http.StatusBadRequest, CodeTooManyEvents, ""))
 	}
-	return s.queue(ctx, d, &app, events)
+	return s.queue(ctx, d, &app, events, came)
 }
 
 // refusedBy is the answer to a delivery that is refused for good, in the app's own way where
@@ -171,7 +211,8 @@ func refusedBy(app *connector.Driver, p *Problem) (connector.Reply, *Problem) {
 }
 
 // refuse counts a delivery that was refused, by its reason, for the admin to see.
-func (s *hookServer) refuse(ctx context.Context, d account.Delivery, code string) {
+func (s *hookServer) refuse(ctx context.Context, d account.Delivery, came *delivery, code string) {
+	came.code = code
 	if err := s.accounts.RefusedDelivery(ctx, d.Workspace, d.Account, code); err != nil {
 		s.log.WarnContext(ctx, "refused delivery not counted", "request_id", requestID(ctx), "account", string(d.Account),
 			"code", code, "error", err.Error())
@@ -181,13 +222,13 @@ func (s *hookServer) refuse(ctx context.Context, d account.Delivery, code string
 // queue hands the account's own events over. A delivery that holds only events
 // of other portals was not meant for this account.
 func (s *hookServer) queue(
-	ctx context.Context, d account.Delivery, app *connector.Driver, events []connector.Event,
+	ctx context.Context, d account.Delivery, app *connector.Driver, events []connector.Event, came *delivery,
 ) (connector.Reply, *Problem) {
 	own := filter(events, func(e connector.Event) bool {
 		return e.ExternalID == "" || d.Trust.ExternalID == "" || e.ExternalID == d.Trust.ExternalID
 	})
 	if len(own) == 0 && len(events) > 0 {
-		s.refuse(ctx, d, "foreign_delivery")
+		s.refuse(ctx, d, came, "foreign_delivery")
 		return refusedBy(app, problem(http.StatusUnauthorized, CodeForgedWebhook, ""))
 	}
 	if len(own) > 0 {

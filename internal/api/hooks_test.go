@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func (w *world) alone() {
 	var err error
 	w.handler, err = NewHooks(HookOptions{
 		Engine: o.Engine, Accounts: o.Accounts, Now: o.Now, NewID: o.NewID, Logger: o.Logger,
-		PublicURL: o.PublicURL, AllowHosts: o.AllowHosts,
+		PublicURL: o.PublicURL, AllowHosts: o.AllowHosts, Delivered: o.Delivered,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -59,7 +60,12 @@ func TestX1_Webhooks(t *testing.T) {
 
 func testX1(t *testing.T, with func(*world)) {
 	t.Helper()
-	w := newWorld(t, publicURL)
+	var told []string // of each delivery
+	w := newWorld(t, publicURL, func(o *Options) {
+		o.Delivered = func(app crm.AppID, result, code string) {
+			told = append(told, strings.TrimSpace(string(app)+" "+result+" "+code))
+		}
+	})
 	path, key := hook(w)
 	with(w)
 	url := "https://sync.example.com" + path
@@ -73,22 +79,26 @@ func testX1(t *testing.T, with func(*world)) {
 		sign   option
 		status int
 		queued int
+		told   string
 	}{
-		"authentic":       {body, signed(key, url, w.now(), body), 204, 2},
-		"empty":           {`[]`, signed(key, url, w.now(), `[]`), 204, 0},
-		"no signature":    {body, header("X-Other", "x"), 401, 0},
-		"another key":     {body, signed("x", url, w.now(), body), 401, 0},
-		"another body":    {body, signed(key, url, w.now(), body+" "), 401, 0},
-		"another address": {body, signed(key, url+"?x", w.now(), body), 401, 0},
-		"too old":         {body, signed(key, url, w.now().Add(-6*time.Minute), body), 401, 0},
-		"from the future": {body, signed(key, url, w.now().Add(6*time.Minute), body), 401, 0},
-		"malformed":       {`{}`, signed(key, url, w.now(), `{}`), 400, 0},
-		"too many events": {string(many), signed(key, url, w.now(), string(many)), 400, 0},
-		"too large":       {strings.Repeat("x", 1<<20+1), signed(key, url, w.now(), "x"), 413, 0},
+		"authentic":       {body, signed(key, url, w.now(), body), 204, 2, Accepted},
+		"empty":           {`[]`, signed(key, url, w.now(), `[]`), 204, 0, Accepted},
+		"no signature":    {body, header("X-Other", "x"), 401, 0, "refused forged_webhook"},
+		"another key":     {body, signed("x", url, w.now(), body), 401, 0, "refused forged_webhook"},
+		"another body":    {body, signed(key, url, w.now(), body+" "), 401, 0, "refused forged_webhook"},
+		"another address": {body, signed(key, url+"?x", w.now(), body), 401, 0, "refused forged_webhook"},
+		"too old":         {body, signed(key, url, w.now().Add(-6*time.Minute), body), 401, 0, "refused forged_webhook"},
+		"from the future": {body, signed(key, url, w.now().Add(6*time.Minute), body), 401, 0, "refused forged_webhook"},
+		"malformed":       {`{}`, signed(key, url, w.now(), `{}`), 400, 0, "refused malformed_webhook"},
+		"too many events": {string(many), signed(key, url, w.now(), string(many)), 400, 0, "refused too_many_events"},
+		"too large":       {strings.Repeat("x", 1<<20+1), signed(key, url, w.now(), "x"), 413, 0, "refused body_too_large"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.engine.events = nil
+			w.engine.events, told = nil, nil
 			r := w.do("POST", path, c.body, c.sign, header("Authorization", ""))
+			if want := []string{"hubspot " + c.told}; !slices.Equal(told, want) {
+				t.Errorf("told %q, want %q", told, want)
+			}
 			if r.status != c.status || len(w.engine.events) != c.queued {
 				t.Errorf("got %d with %d events queued, want %d with %d: %s", r.status, len(w.engine.events), c.status, c.queued,
 					r.body)
@@ -102,16 +112,23 @@ func testX1(t *testing.T, with func(*world)) {
 		fault.Throttled, fault.Unavailable, fault.Invalid, fault.NotFound, fault.Denied,
 		fault.Conflict, fault.Other,
 	} {
-		w.engine.hookErr = fault.New("test: queue", kind, "", "")
+		w.engine.hookErr, told = fault.New("test: queue", kind, "", ""), nil
 		r := w.must(503, "POST", path, body, signed(key, url, w.now(), body))
+		if want := []string{"hubspot failed"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
 		if r.header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
 	}
-	w.engine.hookErr = nil
+	w.engine.hookErr, told = nil, nil
 	w.must(200, "GET", path, "")
 	if r := w.must(200, "HEAD", path, ""); len(r.body) > 0 {
 		t.Errorf("HEAD has a body: %s", r.body)
+	}
+	w.must(404, "POST", path+"x", body, signed(key, url+"x", w.now(), body))
+	if want := []string{Unknown}; !slices.Equal(told, want) {
+		t.Errorf("told %q of looks and a strange address, want %q", told, want)
 	}
 }
 

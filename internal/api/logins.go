@@ -81,6 +81,21 @@ func (l *logins) was(good bool, source, token string) {
 		return
 	}
 	remember(l.wrong, token, now)
+	l.fail(source, now)
+}
+
+// strange notes that a source showed a token that is wrong where it was shown, and may
+// be good elsewhere.
+func (l *logins) strange(source string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail(source, l.now())
+}
+
+func (l *logins) fail(source string, now time.Time) {
 	limit := l.failed[source]
 	if limit == nil {
 		if len(l.failed) >= maxSources {

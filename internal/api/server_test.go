@@ -14,15 +14,16 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
+	"github.com/lockstep-crm/lockstep/internal/secret"
 )
 
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	_, err := New(Options{PublicURL: "ftp://x/y"})
+	_, err := New(Options{PublicURL: "ftp://x/y", MetricsToken: secret.NewText("a token without metrics")})
 	if !fault.Is(err, fault.Invalid) {
 		t.Fatalf("got %v", err)
 	}
-	for _, name := range []string{"Engine", "Accounts", "Store", "Now", "NewID", "Logger", "PublicURL"} {
+	for _, name := range []string{"Engine", "Accounts", "Store", "Now", "NewID", "Logger", "PublicURL", "MetricsToken"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named: %v", name, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/alert"
 	"github.com/lockstep-crm/lockstep/internal/api"
 	"github.com/lockstep-crm/lockstep/internal/app/parts"
+	"github.com/lockstep-crm/lockstep/internal/app/scrape"
 	"github.com/lockstep-crm/lockstep/internal/connector"
 	"github.com/lockstep-crm/lockstep/internal/connector/paced"
 	"github.com/lockstep-crm/lockstep/internal/console"
@@ -57,6 +58,8 @@ type Options struct {
 	// AdminKey is the operator's key; empty = the one kept in the data folder,
 	// which Remote has none of.
 	AdminKey secret.Text
+	// MetricsToken opens GET /metrics; empty = there is no such path.
+	MetricsToken secret.Text
 	// Tuning overrides LocalTuning field by field.
 	Tuning engine.Tuning
 	// Mailer sends mail about alerts; nil = none is sent, and no user can be chosen.
@@ -91,6 +94,7 @@ type App struct {
 	kept    kept
 	handler http.Handler
 	tick    *bell
+	metrics *scrape.Metrics // nil = nobody collects any
 }
 
 // Open opens the storage, wires the parts and frees what a process of the data
@@ -121,6 +125,9 @@ func Open(ctx context.Context, o Options) (*App, error) {
 		return nil, err
 	}
 	a.Store, a.Queue = a.kept.store, a.kept.queue
+	if !o.MetricsToken.Empty() {
+		a.metrics = scrape.New(o.Version)
+	}
 	if err := a.wire(); err != nil {
 		return nil, errors.Join(err, a.kept.close())
 	}
@@ -154,13 +161,18 @@ func (a *App) wire() error {
 	if err != nil {
 		return err
 	}
+	client, counted := guard.Client, a.Store
+	if a.metrics != nil {
+		m := a.metrics.Meter()
+		client, counted = m.Client(client), m.Store(counted)
+	}
 	newID := identifiers(a.now)
 	drivers, err := parts.Drivers(a.opts.AppDocuments)
 	if err != nil {
 		return err
 	}
 	a.Accounts, err = account.New(account.Options{
-		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, Documents: parts.Documents{}, HTTP: guard.Client,
+		Store: a.Store, Sealer: a.kept.sealer, Drivers: drivers, Documents: parts.Documents{}, HTTP: client,
 		CheckURL: guard.CheckURL,
 		Now:      a.now, NewID: newID, Rand: rand.Reader, Sleep: a.opts.Sleep, Pace: a.pace,
 	})
@@ -168,7 +180,7 @@ func (a *App) wire() error {
 		return err
 	}
 	a.Engine, err = engine.New(engine.Config{
-		Store: a.Store, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: a.opts.Sleep, Log: a.log, Mark: a.opts.Mark,
+		Store: counted, Queue: a.Queue, Now: a.now, NewID: newID, Sleep: a.opts.Sleep, Log: a.log, Mark: a.opts.Mark,
 		Tuning: a.tuning,
 		Open: func(ctx context.Context, ws crm.WorkspaceID, id crm.AccountID) (connector.Connector, error) {
 			c, _, err := a.Accounts.Open(ctx, ws, id)
@@ -189,17 +201,37 @@ func (a *App) wire() error {
 	if err != nil {
 		return err
 	}
-	rest, err := api.New(api.Options{
+	options := api.Options{
 		Engine: surface{a.Engine, a.tick}, Accounts: logins{a.Accounts, a}, Alerts: a.Alerts, Store: a.Store,
 		Now: a.now, NewID: newID, Logger: a.log, PublicURL: a.opts.PublicURL, AllowHosts: a.opts.ServeHosts,
 		Proxies: a.opts.Proxies, Budgets: api.NewBudgets(api.DefaultShares, time.Now),
 		AdminKey: a.kept.key, Version: a.opts.Version,
-	})
+	}
+	if a.metrics != nil {
+		options.MetricsToken, options.Metrics = a.opts.MetricsToken, a.metrics.Handler(a.sources())
+		options.Delivered = a.metrics.Delivered
+	}
+	rest, err := api.New(options)
 	if err != nil {
 		return err
 	}
 	a.handler = console.Over(rest, console.Built(), a.opts.TLS || strings.HasPrefix(a.opts.PublicURL, "https://"))
 	return nil
+}
+
+// sources are what metrics are read by.
+func (a *App) sources() scrape.Sources {
+	return scrape.Sources{
+		Store: a.Store, Glance: a.Engine.Glance, Alerts: a.Alerts.OpenKinds, Account: a.Accounts.Get, Depth: a.Queue.Depth,
+		Home: api.DefaultWorkspace, Now: a.now, Log: a.log,
+		Calls: func(ctx context.Context, ws crm.WorkspaceID, acc account.Account) (used, daily int, err error) {
+			d, err := a.Accounts.Driver(ctx, ws, acc)
+			if err != nil {
+				return 0, 0, err
+			}
+			return paced.Calls(ctx, paced.Budget{Store: a.Store, Workspace: ws, Account: acc.ID, Now: a.now}, d.App.Limits)
+		},
+	}
 }
 
 // maxWait is how long one call may wait for its turn in an account's budget;

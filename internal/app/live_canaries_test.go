@@ -31,12 +31,12 @@ func traceable(i int) []string {
 // TestX10_CanariesStayWhereTheyBelong sends people with values of their own through a
 // first sync with failures, conflicts, an undo, its undo, alerts and requests that are
 // refused: no value of theirs is in the program's log at any level, which holds its
-// figures, too, nor in a message or an answer that tells of an error; and no secret is
+// figures, too, nor in its metrics, nor in a message or an answer that tells of an error; and no secret is
 // in any of them, nor in anything that the API answers. Those who are erased are then in
 // no item and no file, and once the connection is deleted nobody is in any item.
 func TestX10_CanariesStayWhereTheyBelong(t *testing.T) {
 	t.Parallel()
-	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+	onMetered(t, func(t *testing.T, l *live) {
 		people, erased := 250, 40 // 1,000 values
 		if l.app.opts.Remote != nil {
 			people, erased = 60, 8 // the stand-in is slow
@@ -132,6 +132,7 @@ func (l *live) hidden(ids []string, people int) {
 	said := map[string]string{"the log": l.heard.text()}
 	mails, hooks := l.told.take()
 	said["mails"], said["webhooks"] = fmt.Sprint(mails), strings.Join(hooks, "\n")
+	said["the metrics"] = string(l.want(200, "GET", "/metrics", nil, "Authorization", "Bearer "+metricsToken).body)
 	said["alerts"] = string(l.want(200, "GET", "/v1/alerts", nil).body)
 	record := l.record(crm.Left, ids[1])
 	for _, refused := range []answer{

@@ -87,8 +87,22 @@ func (a *App) work(ctx, hand context.Context) {
 			pause(ctx, a.kept.news, lookQueue)
 		case len(ds) == 0: // it has waited at the queue
 		default:
-			a.settle(hand, a.Engine.Work(hand, ds))
+			verdicts := a.Engine.Work(hand, ds)
+			a.measure(ds, verdicts)
+			a.settle(hand, verdicts)
 			a.tick.ring()
+		}
+	}
+}
+
+// measure tells the metrics of work that has ended.
+func (a *App) measure(ds []queue.Delivery, verdicts []engine.Verdict) {
+	if a.metrics == nil {
+		return
+	}
+	for i := range verdicts {
+		if verdicts[i].Ack {
+			a.metrics.Worked(ds[i].Body, a.now())
 		}
 	}
 }

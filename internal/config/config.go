@@ -27,7 +27,7 @@ const SMTPPasswordVariable = "LOCKSTEP_SMTP_PASSWORD" //nolint:gosec // the name
 
 // Bounds of settings.
 const (
-	MinAdminKey   = 16
+	MinAdminKey   = 16 // the token of metrics, too
 	MaxAdminKey   = 512
 	MinAppTimeout = time.Second
 	MaxAppTimeout = time.Minute
@@ -41,6 +41,7 @@ type Serve struct {
 	Documents  string   // folder with documents of apps; "" = the program's own only
 	PublicURL  string   // scheme://host[:port]; "" = as requests say
 	AdminKey   string   // "" = the generated one
+	Metrics    string   // the token that opens /metrics; "" = there is no such path
 	AppTimeout string   // longest call to an app, such as "6s"
 	LogLevel   string
 	LogFormat  string
@@ -75,6 +76,7 @@ type Checked struct {
 	Documents  string
 	PublicURL  string
 	AdminKey   string
+	Metrics    string
 	AppTimeout time.Duration
 	LogLevel   string
 	LogFormat  string
@@ -110,6 +112,7 @@ func (s Serve) Check(levels, formats []string) (Checked, error) {
 	p := problems{}
 	c := Checked{
 		DataDir: s.DataDir, Documents: s.Documents, PublicURL: strings.TrimSuffix(s.PublicURL, "/"), AdminKey: s.AdminKey,
+		Metrics:  s.Metrics,
 		LogLevel: s.LogLevel, LogFormat: s.LogFormat, TLSCert: s.TLSCert, TLSKey: s.TLSKey,
 	}
 	c.Host, c.Port = p.addr(s.Addr)
@@ -124,7 +127,11 @@ func (s Serve) Check(levels, formats []string) (Checked, error) {
 		}
 	}
 	p.publicURL(c.PublicURL)
-	p.adminKey(s.AdminKey)
+	p.key(AdminKeyVariable, s.AdminKey)
+	p.key("--metrics-token", s.Metrics)
+	if s.Metrics != "" && s.Metrics == s.AdminKey {
+		p.add("--metrics-token: use another one than the admin key: whoever collects metrics would be let in everywhere")
+	}
 	c.AppTimeout = p.timeout(s.AppTimeout)
 	if !slices.Contains(levels, s.LogLevel) {
 		p.add("--log-level: %q is none of %s", s.LogLevel, strings.Join(levels, ", "))
@@ -227,15 +234,16 @@ func (p *problems) publicURL(raw string) {
 	}
 }
 
-func (p *problems) adminKey(key string) {
+// key checks a key that an operator chose.
+func (p *problems) key(name, key string) {
 	if key == "" {
 		return
 	}
 	switch odd := strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }); {
 	case odd:
-		p.add("%s: use printable ASCII characters without blanks", AdminKeyVariable)
+		p.add("%s: use printable ASCII characters without blanks", name)
 	case len(key) < MinAdminKey || len(key) > MaxAdminKey:
-		p.add("%s: use %d to %d characters", AdminKeyVariable, MinAdminKey, MaxAdminKey)
+		p.add("%s: use %d to %d characters", name, MinAdminKey, MaxAdminKey)
 	}
 }
 

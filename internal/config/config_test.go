@@ -26,6 +26,7 @@ func TestCheck(t *testing.T) {
 	s.AllowHosts = []string{"127.0.0.1:9001, 127.0.0.1:9002", "crm.example.com", ""}
 	s.PublicURL = "https://sync.example.com/"
 	s.AdminKey = "a-key-of-enough-length"
+	s.Metrics = "a-token-of-enough-length"
 	got, err := s.Check(levels, formats)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +34,7 @@ func TestCheck(t *testing.T) {
 	want := config.Checked{
 		Host: "127.0.0.1", Port: 8080, DataDir: "./data", PublicURL: "https://sync.example.com",
 		AdminKey:   "a-key-of-enough-length",
+		Metrics:    "a-token-of-enough-length",
 		AllowHosts: []string{"127.0.0.1:9001", "127.0.0.1:9002", "crm.example.com"}, AppTimeout: 6 * time.Second,
 		LogLevel: "info", LogFormat: "plain",
 	}
@@ -48,15 +50,15 @@ func TestCheck(t *testing.T) {
 func TestCheckReportsEverything(t *testing.T) {
 	t.Parallel()
 	s := config.Serve{
-		Addr: "8080", PublicURL: "sync.example.com/path", AdminKey: "short", AppTimeout: "soon", LogLevel: "loud",
-		LogFormat: "xml",
+		Addr: "8080", PublicURL: "sync.example.com/path", AdminKey: "short", Metrics: "shorter", AppTimeout: "soon",
+		LogLevel: "loud", LogFormat: "xml",
 	}
 	_, err := s.Check(levels, formats)
 	if !fault.Is(err, fault.Invalid) {
 		t.Fatalf("got %v, want an invalid configuration", err)
 	}
 	for _, want := range []string{
-		"--addr", "--data", "--public-url", config.AdminKeyVariable, "--app-timeout", "--log-level", "--log-format",
+		"--addr", "--data", "--public-url", config.AdminKeyVariable, "--metrics-token: use 16 to", "--app-timeout", "--log-level", "--log-format",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
@@ -64,6 +66,20 @@ func TestCheckReportsEverything(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "short") {
 		t.Errorf("the error quotes the key: %v", err)
+	}
+}
+
+// TestMetricsTokenIsNoKey: who collects metrics gets nothing else.
+func TestMetricsTokenIsNoKey(t *testing.T) {
+	t.Parallel()
+	s := valid()
+	s.AdminKey, s.Metrics = "one-and-the-same", "one-and-the-same"
+	if _, err := s.Check(levels, formats); err == nil || !strings.Contains(err.Error(), "--metrics-token: use another") {
+		t.Errorf("the same text is taken twice: %v", err)
+	}
+	s.AdminKey, s.Metrics = "", "a token with blanks"
+	if _, err := s.Check(levels, formats); err == nil || !strings.Contains(err.Error(), "--metrics-token: use printable") {
+		t.Errorf("a token that no header can hold is taken: %v", err)
 	}
 }
 

@@ -68,7 +68,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // others are the beginnings of paths that are not the console's.
-var others = []string{"/v1/", "/hooks/", "/docs/"}
+var others = []string{"/v1/", "/hooks/", "/docs/", "/metrics/"}
 
 // isPage tells a browser that wants to show a page from whoever asks the API
 // for a path that it does not have.
