@@ -245,7 +245,7 @@ func (w *world) checkRecord(when string, r ref, x row, full bool) {
 	switch l.State {
 	case crm.StateInSync, crm.StateConflict, crm.StateFailing:
 		if l.paired() && !alive {
-			if _, spared := w.hands.spared[ref{other, twin.id}]; full || w.set.apps[other.Index()].DeletedFeed && !w.set.real &&
+			if spared := w.hands.unsure[ref{other, twin.id}]; full || w.set.apps[other.Index()].DeletedFeed && !w.set.real &&
 				!spared {
 				w.violated("S16", fmt.Sprintf("%s: %s %s is %s with a record that is gone", when, r.side, r.id, l.State))
 			}

@@ -19,6 +19,7 @@ type hands struct {
 	joined map[ref]bool      // was asked to be joined with another one, whatever its key
 	chosen map[cellKey]int64 // when an admin last decided about a field, which may be carried out any time later
 	spared map[ref]moment    // its deletion was discarded
+	unsure map[ref]bool      // it may have been: nobody heard the answer
 }
 
 func newHands(seed uint64) hands {
@@ -29,6 +30,7 @@ func newHands(seed uint64) hands {
 		map[ref]bool{},
 		map[cellKey]int64{},
 		map[ref]moment{},
+		map[ref]bool{},
 	}
 }
 
@@ -219,14 +221,18 @@ func (w *world) discardDeletions(ctx context.Context, e *engine.Engine) {
 	if err != nil {
 		return
 	}
+	var noticed []ref
+	for _, it := range page.Items {
+		if r, ok := cutGone(it.Sort); ok {
+			noticed, w.hands.unsure[r] = append(noticed, r), true // before the call, whose answer may be lost
+		}
+	}
 	if e.DiscardDeletions(ctx, workspace, connection, syncID) != nil {
 		return
 	}
 	w.mark("deletions_discarded")
-	for _, it := range page.Items {
-		if r, ok := cutGone(it.Sort); ok {
-			w.hands.spared[r] = w.moment()
-		}
+	for _, r := range noticed {
+		w.hands.spared[r] = w.moment()
 	}
 }
 

@@ -69,6 +69,7 @@ func (w *world) act(side crm.Side, id crm.RecordID, kind connector.EventKind, do
 	}
 	w.changes++
 	delete(w.hands.spared, ref{side, id})
+	delete(w.hands.unsure, ref{side, id})
 	if _, ok := w.flooded[ref{side, id}]; ok && kind == connector.EventChanged {
 		clear(w.flooded)
 		w.unasked = 0 // fewer of them are gone now: they may be no mass deletion any more
