@@ -83,7 +83,8 @@ var settingsRights = map[string][]itemRight{
 // look at what waits, and order.
 var linksRights = map[string][]itemRight{
 	webhook: {
-		{"Hints", "PutItem UpdateItem", "n# /agenda /erasing"},
+		{"Hints", "BatchGetItem PutItem UpdateItem", "n#"}, // one that waits already is added to
+		{"Orders", "PutItem UpdateItem", "/agenda /erasing"},
 		{"Kept", "GetItem PutItem UpdateItem DeleteItem", "o#"}, // what apps tell that cannot be asked
 		{"Erased", "GetItem Query", "erased erasures"},
 	},

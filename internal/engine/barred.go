@@ -165,43 +165,33 @@ func (s *session) unbar(ctx context.Context, side crm.Side) {
 // keepBarred stores the lot's records that wait for a right or a decision, before the chunks
 // that brought them count as done.
 func (b *books) keepBarred(ctx context.Context) error {
-	ws := slices.Concat(b.barred, b.stopped)
-	if len(ws) == 0 {
+	if len(b.waitingHints) == 0 {
 		return nil
 	}
 	if err := b.s.touchAgenda(ctx, b.s.scope); err != nil {
 		return err
 	}
-	_, errs := b.s.Store.BatchWrite(ctx, ws)
-	return errors.Join(errs...)
+	return b.s.keepHints(ctx, b.waitingHints)
 }
 
 // letWait enters a unit that waits for a right: its record, and those found to
 // be its twin, are kept by name and looked at anew when the right is back.
-func (b *books) letWait(u *unit) error {
+func (b *books) letWait(u *unit) {
 	b.s.Mark("record_barred")
 	h := u.hint
 	h.Digest, h.Expect, h.Tries, h.Freed = "", "", 0, ""
-	add := func(side crm.Side, h hint) error {
+	add := func(side crm.Side, h hint) {
 		for _, to := range crm.Sides {
-			if !u.fate.barred.Get(to) {
-				continue
+			if u.fate.barred.Get(to) {
+				h.Barred, h.Force = to, true
+				b.waitingHints = append(b.waitingHints, placedHint{b.s.scope.barred(to, side, h.ID), h})
 			}
-			h.Barred, h.Force = to, true
-			body, err := json.Marshal(barredItem{V: 1, Hint: h, At: b.s.Now()})
-			if err != nil {
-				return err
-			}
-			b.barred = append(b.barred, store.Write{Item: store.Item{Key: b.s.scope.barred(to, side, h.ID), Data: body}})
 		}
-		return nil
 	}
 	for _, t := range u.took {
-		if err := add(t.side, hint{ID: t.id}); err != nil {
-			return err
-		}
+		add(t.side, hint{ID: t.id})
 	}
-	return add(u.side, h)
+	add(u.side, h)
 }
 
 // probeSample is how many of the records that wait for a right are tried at a

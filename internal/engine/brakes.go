@@ -180,40 +180,27 @@ func (u *unit) decidesAbout(id crm.MappingID) bool {
 }
 
 // letStop enters the mappings of a unit that wait for a person.
-func (b *books) letStop(u *unit) error {
+func (b *books) letStop(u *unit) {
 	left := u.leftID() // of two that have just met, nothing is remembered yet
 	for _, id := range u.stopped() {
 		b.s.Mark("record_stopped")
-		body, err := json.Marshal(barredItem{V: 1, Hint: hint{ID: left, Force: true}, At: b.s.Now()})
-		if err != nil {
-			return err
-		}
-		b.stopped = append(b.stopped, store.Write{Item: store.Item{Key: b.s.scope.stopped(id, crm.Left, left), Data: body}})
+		b.waitingHints = append(b.waitingHints, placedHint{
+			b.s.scope.stopped(id, crm.Left, left), hint{ID: left, Force: true},
+		})
 	}
-	return nil
 }
 
 // letWeigh enters a unit whose change waits until what was queued with it is
 // counted. Nothing of it was tried.
-func (b *books) letWeigh(u *unit) error {
+func (b *books) letWeigh(u *unit) {
 	h := u.hint
 	h.Digest, h.Force, h.Weighed = "", h.Force || u.both, true
-	body, err := json.Marshal(barredItem{V: 1, Hint: h, At: b.s.Now()})
-	if err != nil {
-		return err
-	}
-	b.stopped = append(b.stopped, store.Write{
-		Item: store.Item{Key: b.s.scope.stopped(weighing, u.side, u.id), Data: body},
-	})
+	b.waitingHints = append(b.waitingHints, placedHint{b.s.scope.stopped(weighing, u.side, u.id), h})
 	for _, t := range u.took {
-		if body, err = json.Marshal(barredItem{V: 1, Hint: hint{ID: t.id, Force: true}, At: b.s.Now()}); err != nil {
-			return err
-		}
-		b.stopped = append(b.stopped, store.Write{
-			Item: store.Item{Key: b.s.scope.stopped(weighing, t.side, t.id), Data: body},
+		b.waitingHints = append(b.waitingHints, placedHint{
+			b.s.scope.stopped(weighing, t.side, t.id), hint{ID: t.id, Force: true},
 		})
 	}
-	return nil
 }
 
 // attendWeighed sends the records whose change was weighed once nothing more is

@@ -54,43 +54,47 @@ func (u *unit) absorb(h hint, j *job) {
 	if !slices.Contains(u.jobs, j) {
 		u.jobs = append(u.jobs, j)
 	}
-	if h.Digest != u.hint.Digest {
-		u.hint.Digest = ""
+	u.beside = u.beside || h.undoes() != u.hint.undoes() || (h.Expect == "") != (u.hint.Expect == "")
+	u.hint.add(h)
+}
+
+// add lets a hint ask for what a later one of the same record asks for as well.
+func (h *hint) add(more hint) {
+	if more.Digest != h.Digest {
+		h.Digest = ""
 	}
-	u.hint.Gone = u.hint.Gone || h.Gone
-	u.hint.Confirm = u.hint.Confirm || h.Confirm
-	u.hint.Force = u.hint.Force || h.Force
-	u.hint.Later = u.hint.Later && h.Later
-	u.hint.Again = u.hint.Again || h.Again
-	u.hint.Audit = u.hint.Audit || h.Audit
-	u.hint.Weighed = u.hint.Weighed || h.Weighed
-	if h.Decided != "" {
-		u.hint.Decided = h.Decided
+	h.Gone = h.Gone || more.Gone
+	h.Confirm = h.Confirm || more.Confirm
+	h.Force = h.Force || more.Force
+	h.Later = h.Later && more.Later
+	h.Again = h.Again || more.Again
+	h.Audit = h.Audit || more.Audit
+	h.Weighed = h.Weighed || more.Weighed
+	if more.Decided != "" {
+		h.Decided = more.Decided
 	}
-	u.hint.Tries = max(u.hint.Tries, h.Tries)
-	if h.Holder != "" {
-		u.hint.Holder = h.Holder
+	h.Tries = max(h.Tries, more.Tries)
+	if more.Holder != "" {
+		h.Holder = more.Holder
 	}
-	u.hint.Twins, u.hint.Doubles = join(u.hint.Twins, h.Twins), join(u.hint.Doubles, h.Doubles)
-	for _, id := range h.Merged {
-		if !slices.Contains(u.hint.Merged, id) {
-			u.hint.Merged = append(slices.Clone(u.hint.Merged), id)
+	h.Twins, h.Doubles = join(h.Twins, more.Twins), join(h.Doubles, more.Doubles)
+	for _, id := range more.Merged {
+		if !slices.Contains(h.Merged, id) {
+			h.Merged = append(slices.Clone(h.Merged), id)
 		}
 	}
-	if h.Primary != "" {
-		u.hint.Primary = h.Primary
+	if more.Primary != "" {
+		h.Primary = more.Primary
 	}
-	u.beside = u.beside || h.undoes() != u.hint.undoes()
-	if h.Op != "" {
-		u.hint.Op, u.hint.Partner, u.hint.Resolve, u.hint.Thaw, u.hint.Kept = h.Op, h.Partner, h.Resolve, h.Thaw, h.Kept
-		u.hint.Wins, u.hint.Fields = h.Wins, h.Fields
+	if more.Op != "" {
+		h.Op, h.Partner, h.Resolve, h.Thaw, h.Kept = more.Op, more.Partner, more.Resolve, more.Thaw, more.Kept
+		h.Wins, h.Fields = more.Wins, more.Fields
 	}
-	if h.undoes() {
-		u.hint.Undo, u.hint.Entry, u.hint.Fields = h.Undo, h.Entry, h.Fields
+	if more.undoes() {
+		h.Undo, h.Entry, h.Fields = more.Undo, more.Entry, more.Fields
 	}
-	u.beside = u.beside || (h.Expect == "") != (u.hint.Expect == "")
-	if h.Expect != "" {
-		u.hint.Expect = h.Expect
+	if more.Expect != "" {
+		h.Expect = more.Expect
 	}
 }
 

@@ -92,18 +92,14 @@ func (e *Engine) toInbox(ctx context.Context, c *chunk, why string) error {
 	if err := e.touchAgenda(ctx, sc); err != nil {
 		return err
 	}
-	ws := make([]store.Write, 0, len(c.Hints)+2)
+	hs := make([]placedHint, 0, len(c.Hints))
 	for _, h := range c.Hints {
 		h.Digest, h.Expect = "", ""
 		h.Confirm = false // an admin may decide about deletions meanwhile: this one is counted anew
-		b, err := json.Marshal(inboxItem{V: 1, Hint: h, At: e.Now()})
-		if err != nil {
-			return err
-		}
-		ws = append(ws, store.Write{Item: store.Item{Key: sc.inbox(c.Side, h.ID), Data: b}})
+		hs = append(hs, placedHint{sc.inbox(c.Side, h.ID), h})
 	}
-	if _, errs := e.Store.BatchWrite(ctx, ws); errs != nil {
-		return errors.Join(errs...)
+	if err := e.keepHints(ctx, hs); err != nil {
+		return err
 	}
 	if !c.Counted {
 		return nil
@@ -137,6 +133,82 @@ func (e *Engine) leftRun(ctx context.Context, c *chunk, o crm.Outcome) ([]store.
 		{Item: store.Item{Key: c.scope().chunkDone(c.ID), Expires: expires}, If: store.IfAbsent},
 		{Op: store.Add, Item: store.Item{Key: runCounts(c.Workspace, c.Run), Expires: expires, Counters: counts}},
 	}, nil
+}
+
+// placedHint is a hint with the place in the store where it waits.
+type placedHint struct {
+	key  store.Key
+	hint hint
+}
+
+// keepTries is how often hints are tried to be kept while others write them.
+const keepTries = 5
+
+// keepHints stores hints until something sends them again. What waits in the place of one
+// already is asked for still: that another event came takes nothing of it away.
+func (e *Engine) keepHints(ctx context.Context, hs []placedHint) (err error) {
+	for range keepTries {
+		if hs, err = e.tryToKeep(ctx, hs); err != nil || len(hs) == 0 {
+			return err
+		}
+		e.Mark("kept_hint_raced")
+	}
+	return fault.New("engine: keep hints", fault.Unavailable, "busy", "others write what is to be kept; try again")
+}
+
+// tryToKeep returns those that somebody else wrote meanwhile.
+func (e *Engine) tryToKeep(ctx context.Context, hs []placedHint) (rest []placedHint, err error) {
+	var keys []store.Key
+	at := map[store.Key]int{}
+	hints := hs[:0:0]
+	for _, h := range hs {
+		if i, twice := at[h.key]; twice {
+			hints[i].hint.addLater(h.hint)
+			continue
+		}
+		at[h.key] = len(keys)
+		keys, hints = append(keys, h.key), append(hints, h)
+	}
+	items, err := batchGet(e.Store.BatchGet).inParts(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	ws := make([]store.Write, len(hints))
+	for i, h := range hints {
+		w := store.Write{Item: store.Item{Key: h.key}, If: store.IfAbsent}
+		kept := inboxItem{V: 1, Hint: h.hint, At: e.Now()}
+		if items[i].Version != 0 {
+			var old inboxItem
+			if err := json.Unmarshal(items[i].Data, &old); err != nil {
+				return nil, fault.Wrap("engine: decode kept hint", fault.Other, err)
+			}
+			e.Mark("kept_hint_joined")
+			old.Hint.addLater(h.hint)
+			kept.Hint, w.If = old.Hint, store.IfVersion(items[i].Version)
+		}
+		if w.Item.Data, err = json.Marshal(kept); err != nil {
+			return nil, fault.Wrap("engine: encode kept hint", fault.Other, err)
+		}
+		ws[i] = w
+	}
+	_, errs := e.Store.BatchWrite(ctx, ws)
+	for i, failed := range errs {
+		if fault.Is(failed, fault.Conflict) {
+			rest = append(rest, hints[i])
+		} else {
+			err = errors.Join(err, failed)
+		}
+	}
+	return rest, err
+}
+
+// addLater adds a hint that came later, and says for what the record waits now.
+func (h *hint) addLater(later hint) {
+	h.add(later)
+	h.Barred, h.Freed, h.Missed, h.Told, h.Erased = later.Barred, later.Freed, later.Missed, later.Told, later.Erased
+	if later.Into != "" {
+		h.Into = later.Into
+	}
 }
 
 // inboxItem is a hint that came while its sync was off or busy.

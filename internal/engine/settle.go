@@ -25,11 +25,11 @@ type books struct {
 	rehint   []crm.RecordRef
 	freed    map[crm.RecordRef]bool // what is left of pairs that ended
 	pairs    map[store.Key]bool     // keys of new pairs
-	barred   []store.Write          // records that wait for a right
-	stopped  []store.Write          // records that wait for a decision about a mass change
-	noticed  bool                   // a deletion was noticed: the tick has to look
-	waiting  []awaitedItem          // records that name what is not linked
-	joined   []crm.RecordRef        // records of new pairs
+	// records that wait for a right, a decision about a mass change, or to be weighed
+	waitingHints []placedHint
+	noticed      bool            // a deletion was noticed: the tick has to look
+	waiting      []awaitedItem   // records that name what is not linked
+	joined       []crm.RecordRef // records of new pairs
 }
 
 func (s *session) openBooks(l *lot) *books {
@@ -40,7 +40,7 @@ func (s *session) openBooks(l *lot) *books {
 }
 
 // unit enters one unit's result.
-func (b *books) unit(ctx context.Context, u *unit) error {
+func (b *books) unit(ctx context.Context, u *unit) {
 	if u.fate.wait > 0 && u.hint.Tries >= maxTries && !u.fate.blameless {
 		u.fate.fail(fault.New("engine: work record", fault.Invalid, u.fate.why,
 			"the record could not be worked although it was tried again and again"))
@@ -59,24 +59,24 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	switch end {
 	case endsOpen:
 		b.lot.unfinished = true
-		return nil
+		return
 	case endsLater:
 		b.putOff(u)
-		return nil
+		return
 	case endsWeighed:
 		b.waits(u)
-		return b.letWeigh(u)
+		b.letWeigh(u)
+		return
 	case endsBarred:
 		b.waits(u)
-		return b.letWait(u)
+		b.letWait(u)
+		return
 	case endsFailed:
 		b.s.Mark("record_failed")
 		u.decision.Outcome, u.decision.State = crm.Failed, crm.StateFailing
 		u.decision.Code, u.decision.Detail = fault.CodeOf(u.fate.err), safeText(u.fate.err)
 	case endsDone:
-		if err := b.done(u); err != nil {
-			return err
-		}
+		b.done(u)
 	}
 	b.remember(ctx, u)
 	b.count(u)
@@ -84,7 +84,6 @@ func (b *books) unit(ctx context.Context, u *unit) error {
 	if u.more || u.decision.Outcome == crm.Created && b.s.set.WritesBack(u.side) {
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
 	}
-	return nil
 }
 
 // waits counts a unit whose work waits in the store.
@@ -94,14 +93,14 @@ func (b *books) waits(u *unit) {
 }
 
 // done judges what came of a unit that nothing came in the way of.
-func (b *books) done(u *unit) error {
+func (b *books) done(u *unit) {
 	// The plan leaves it alone, what else was heard of it does not.
 	if u.beside && (u.decision.Outcome == crm.Stale || u.back != nil && u.quiet) {
 		b.rehint = append(b.rehint, crm.RecordRef{Side: u.side, ID: u.id})
 	}
 	b.s.judge(u)
 	b.s.countMass(u)
-	return b.letStop(u)
+	b.letStop(u)
 }
 
 // keepOpen keeps the intent's entries that may have landed, and those that did

@@ -123,13 +123,10 @@ func TestS37_WhatIsWeighedComesAgainWhole(t *testing.T) {
 		fate: fate{weighed: true},
 	}
 	u.standsFor(&unit{side: crm.Left, id: bobLeft})
-	b.must(books.letWeigh(u))
-	for _, w := range books.stopped {
-		_, err := b.mem.Write(t.Context(), w)
-		b.must(err)
-	}
-	if len(books.stopped) != 2 {
-		t.Fatalf("%d records wait, want both", len(books.stopped))
+	books.letWeigh(u)
+	b.must(books.keepBarred(t.Context()))
+	if len(books.waitingHints) != 2 {
+		t.Fatalf("%d records wait, want both", len(books.waitingHints))
 	}
 	own := remains(b, b.sc.stopped(weighing, crm.Right, bobRight), fromJSON[barredItem])
 	if h := own.Hint; h.ID != bobRight || h.Digest != "" || !h.Weighed || h.Force || h.Tries != 3 || !own.At.Equal(b.now) {

