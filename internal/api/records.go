@@ -23,7 +23,8 @@ func (s *server) registerRecords() {
 	handle(s, "unlink-record", s.unlinkRecord)
 	resolve := s.registry().Schema(reflect.TypeFor[resolveRequest](), true, "")
 	handle(s, "resolve-record", s.resolveRecord, jsonBody(resolve, true))
-	handle(s, "resolve-records", s.resolveRecords, orAnswers(http.StatusOK, "ResolvedRecords", "A dry run: nothing was decided"))
+	handle(s, "resolve-records", s.resolveRecords,
+		orAnswers(http.StatusOK, "ResolvedRecords", "A dry run: nothing was decided"))
 	handle(s, "unfreeze-record", s.unfreezeRecord)
 	handle(s, "record-history", s.recordHistory)
 	handle(s, "restore-record", s.restoreRecord)
