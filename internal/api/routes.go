@@ -446,7 +446,7 @@ var routes = []route{
 		id: "resolve-records", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/resolve",
 		level: works, tag: "records", status: 202,
 		summary: "Decide many conflicts or duplicates at once, or see what that would come to",
-		scoped: true,
+		scoped:  true,
 	},
 	{
 		id: "resolve-record", method: http.MethodPost,
