@@ -49,7 +49,7 @@ var readings = map[string]bool{"create-plan": true, "pull-sync": true, "resync-s
 // share takes what a call of its kind needs beside the request itself; release
 // gives back what is held while it goes on.
 func (s *server) share(who access.Principal, sv *served) (release func(), p *Problem) {
-	held, bounded := map[string]Spending{"run-events": Streams, "export-log": Exports}[sv.id]
+	held, bounded := map[string]Spending{"run-events": Streams, "export-log": Exports, "export-links": Exports}[sv.id]
 	if readings[sv.id] {
 		return func() {}, s.spend(who, Readings)
 	}

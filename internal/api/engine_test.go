@@ -20,7 +20,8 @@ import (
 
 // fakeEngine remembers calls and answers from maps.
 type fakeEngine struct {
-	w *world
+	records []engine.RecordView // that are listed; none = one
+	w       *world
 
 	toldSince time.Time
 	status    []engine.SyncStatus              // of every connection; nil = one sync
@@ -350,10 +351,18 @@ func (f *fakeEngine) RestoreRecord(
 }
 
 func (f *fakeEngine) ListRecords(
-	context.Context, crm.WorkspaceID, crm.ConnectionID, crm.SyncID, engine.RecordFilter, int, string,
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, _ engine.RecordFilter, limit int, cursor string,
 ) ([]engine.RecordView, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
+	}
+	if len(f.records) > 0 {
+		at, _ := strconv.Atoi(cursor)
+		end := min(at+limit, len(f.records))
+		if end == len(f.records) {
+			return f.records[at:], "", nil
+		}
+		return f.records[at:end], strconv.Itoa(end), nil
 	}
 	return []engine.RecordView{{Side: crm.Left, ID: "1", State: crm.StateInSync, Values: canaryFields()}}, "", nil
 }

@@ -16,6 +16,7 @@ import (
 
 func (s *server) registerRecords() {
 	handle(s, "list-records", s.listRecords)
+	handle(s, "export-links", s.exportLinks, csvAnswer)
 	handle(s, "get-record", s.getRecord)
 	handle(s, "explain-record", s.explainRecord)
 	handle(s, "sync-record", s.syncRecord)

@@ -443,6 +443,10 @@ var routes = []route{
 		summary: "Let a field go that went round in a circle of connections", status: 202, scoped: true,
 	},
 	{
+		id: "export-links", method: http.MethodGet, path: "/v1/connections/{id}/syncs/{sync}/links.csv", level: reads,
+		tag: "records", summary: "The linked pairs of a sync as CSV", scoped: true,
+	},
+	{
 		id: "resolve-records", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/resolve",
 		level: works, tag: "records", status: 202,
 		summary: "Decide many conflicts or duplicates at once, or see what that would come to",

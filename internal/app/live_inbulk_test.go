@@ -1,10 +1,14 @@
 package app
 
 import (
+	"bytes"
+	"encoding/csv"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/engine"
@@ -207,5 +211,48 @@ func TestLive_DuplicatesAreDecidedInBulk(t *testing.T) {
 		if v := l.view(crm.Left, bobs); v.State != crm.StateExcluded || v.Code != "unlinked" || v.Partner != "" {
 			t.Errorf("bob: %+v", v)
 		}
+	})
+}
+
+// TestLive_PairsAreTakenAlong: whoever leaves takes the pairs along, each once, in as many
+// parts as it takes; who has no partner, or lost theirs, is not among them.
+func TestLive_PairsAreTakenAlong(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		const people = 30
+		for i := range people {
+			l.person(crm.Left, fmt.Sprint("p", i))
+		}
+		if _, err := l.hub.Core().CreateRecord("contacts", map[string]string{"lastname": "No Address"}); err != nil {
+			t.Fatal(err)
+		}
+		l.connect()
+		l.start()
+		l.run("POST", l.record(crm.Left, l.twin(crm.Left, "p7"))+"/unlink", nil)
+		want := map[string]string{}
+		for i := range people {
+			if i != 7 {
+				want[l.twin(crm.Left, fmt.Sprint("p", i))] = l.twin(crm.Right, fmt.Sprint("p", i))
+			}
+		}
+		got := map[string]string{}
+		for target := l.sync + "/links.csv"; target != ""; {
+			a := l.want(200, "GET", target, nil)
+			rows, err := csv.NewReader(bytes.NewReader(a.body)).ReadAll()
+			if err != nil || fmt.Sprint(rows[0]) != "[left right state code since]" {
+				t.Fatalf("%v: %s", err, a.body)
+			}
+			for _, row := range rows[1:] {
+				if _, err := time.Parse(time.RFC3339Nano, row[4]); got[row[0]] != "" || row[2] != "in_sync" || err != nil {
+					t.Errorf("%v", row)
+				}
+				got[row[0]] = row[1]
+			}
+			target, _, _ = strings.Cut(strings.TrimPrefix(a.header.Get("Link"), "<"), ">")
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d pairs, want %d: %v", len(got), len(want), got)
+		}
+		l.refused(400, "cursor_malformed", "GET", l.sync+"/links.csv?cursor=AAAA", nil)
 	})
 }

@@ -406,6 +406,8 @@ func (l *live) walkRunning() {
 
 	l.want(200, "GET", l.sync+"/records", nil)
 	l.refused(404, "not_found", "GET", l.con+"/syncs/none/records", nil)
+	l.want(200, "GET", l.sync+"/links.csv", nil)
+	l.refused(404, "not_found", "GET", l.con+"/syncs/none/links.csv", nil)
 	own, none := l.record(crm.Left, a), l.record(crm.Left, "999999")
 	l.want(200, "GET", own, nil)
 	l.refused(404, "record_unknown", "GET", none, nil)
