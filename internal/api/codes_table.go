@@ -739,6 +739,10 @@ var recordCodes = []codeRow{
 		"decide conflicts by left or right, and what may be one record by link or apart",
 	},
 	{
+		"pair_twice", "a record stands in more than one of the pairs that are to be linked", EffectRecord,
+		"leave one of the pairs out: a record has one partner",
+	},
+	{
 		"not_frozen", "the field of the record does not rest because it went round in a circle of connections", EffectRequest,
 		"nothing is to be let go; GET …/records/{side}/{id} lists as frozen what is",
 	},

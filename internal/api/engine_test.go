@@ -351,7 +351,8 @@ func (f *fakeEngine) RestoreRecord(
 }
 
 func (f *fakeEngine) ListRecords(
-	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, _ engine.RecordFilter, limit int, cursor string,
+	_ context.Context, _ crm.WorkspaceID, _ crm.ConnectionID, _ crm.SyncID, _ engine.RecordFilter, limit int,
+	cursor string,
 ) ([]engine.RecordView, string, error) {
 	if err := f.trouble(); err != nil {
 		return nil, "", err
@@ -459,6 +460,24 @@ func (f *fakeEngine) ResolveRecord(
 	f.note("resolve %s", rec)
 	f.resolve = fields
 	return f.run(ws, id, sync, engine.RunRecord), nil
+}
+
+func (f *fakeEngine) LinkPairs(
+	_ context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, pairs []engine.PairOfIDs, dry bool,
+) ([]engine.PairVerdict, *engine.Run, error) {
+	if err := f.trouble(); err != nil {
+		return nil, nil, err
+	}
+	f.note("pairs %v %t", pairs, dry)
+	var out []engine.PairVerdict
+	for _, p := range pairs {
+		out = append(out, engine.PairVerdict{PairOfIDs: p, Result: engine.PairLinks})
+	}
+	if dry {
+		return out, nil, nil
+	}
+	r := f.run(ws, id, sync, engine.RunRecord)
+	return out, &r, nil
 }
 
 func (f *fakeEngine) ResolveRecords(

@@ -222,7 +222,7 @@ var needed = map[string][]string{
 	"create-account": {"app", "name", "credentials"}, "set-client": {"client_id"}, "put-app-document": {"document"}, "validate-app-document": {"document"}, "create-field": {
 		"name", "label", "type",
 	},
-	"link-records": {"partner"}, "resolve-record": {"fields"}, "resolve-records": {"filter", "choice"}, "unfreeze-record": {"field"}, "restore-record": {"entry"}, "create-key": {
+	"link-records": {"partner"}, "resolve-record": {"fields"}, "resolve-records": {"filter", "choice"}, "import-links": {"pairs"}, "unfreeze-record": {"field"}, "restore-record": {"entry"}, "create-key": {
 		"name", "role",
 	}, "create-workspace": {"name"},
 }

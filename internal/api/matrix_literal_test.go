@@ -122,6 +122,7 @@ POST   /v1/runs/{id}/undo                                            401  403   
 
 GET    /v1/connections/{id}/syncs/{sync}/records                     401  200    403    200    200   200      404
 GET    /v1/connections/{id}/syncs/{sync}/links.csv                   401  200    403    200    200   200      404
+POST   /v1/connections/{id}/syncs/{sync}/links                       401  403    403    202    202   202      404
 GET    /v1/connections/{id}/syncs/{sync}/records/{side}/{record}     401  200    403    200    200   200      404
 GET    /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/explain  401  200  403  200   200   200      404
 POST   /v1/connections/{id}/syncs/{sync}/records/{side}/{record}/sync     401  403  403  202   202   202      404

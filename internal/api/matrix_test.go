@@ -182,6 +182,8 @@ func (f *fixture) body(r route) string {
 		return `{"enabled":true}`
 	case "link-records":
 		return `{"partner":"2"}`
+	case "import-links":
+		return `{"pairs":[{"left":"1","right":"2"}]}`
 	case "resolve-records":
 		return `{"filter":{"state":"conflict"},"choice":"left"}`
 	case "resolve-record":

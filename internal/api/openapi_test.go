@@ -288,12 +288,15 @@ func TestOtherSuccessesAreInTheDocument(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	target := "/v1/connections/" + f.connection + "/syncs/contacts/records/resolve"
+	links := "/v1/connections/" + f.connection + "/syncs/contacts/links"
 	for _, try := range []struct {
 		status             int
 		method, path, body string
 		route              string
 	}{
 		{200, "POST", target, `{"filter":{"state":"conflict"},"choice":"left","dry_run":true}`, "POST /v1/connections/{id}/syncs/{sync}/records/resolve"},
+		{200, "POST", links, `{"pairs":[{"left":"1","right":"2"}],"dry_run":true}`, "POST /v1/connections/{id}/syncs/{sync}/links"},
+		{202, "POST", links, `{"pairs":[{"left":"1","right":"2"}]}`, "POST /v1/connections/{id}/syncs/{sync}/links"},
 		{202, "POST", target, `{"filter":{"state":"duplicate"},"choice":"apart"}`, "POST /v1/connections/{id}/syncs/{sync}/records/resolve"},
 	} {
 		got := f.do(try.method, try.path, try.body)

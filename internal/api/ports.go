@@ -72,6 +72,8 @@ type Engine interface {
 		rec crm.RecordID) (engine.Run, error)
 	ResolveRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,
 		rec crm.RecordID, fields map[crm.MappingID]engine.Resolution) (engine.Run, error)
+	LinkPairs(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, pairs []engine.PairOfIDs,
+		dry bool) ([]engine.PairVerdict, *engine.Run, error)
 	ResolveRecords(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID,
 		f engine.ResolveFilter, choice engine.Choice, dry bool) (engine.Resolved, error)
 	UnfreezeRecord(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, sync crm.SyncID, side crm.Side,

@@ -17,6 +17,7 @@ import (
 func (s *server) registerRecords() {
 	handle(s, "list-records", s.listRecords)
 	handle(s, "export-links", s.exportLinks, csvAnswer)
+	handle(s, "import-links", s.importLinks, orAnswers(http.StatusOK, "LinkedPairs", "A dry run: nothing was linked"))
 	handle(s, "get-record", s.getRecord)
 	handle(s, "explain-record", s.explainRecord)
 	handle(s, "sync-record", s.syncRecord)

@@ -447,6 +447,11 @@ var routes = []route{
 		tag: "records", summary: "The linked pairs of a sync as CSV", scoped: true,
 	},
 	{
+		id: "import-links", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/links", level: works,
+		tag: "records", summary: "Link pairs of records by their IDs, or see what would become of each", status: 202,
+		scoped: true,
+	},
+	{
 		id: "resolve-records", method: http.MethodPost, path: "/v1/connections/{id}/syncs/{sync}/records/resolve",
 		level: works, tag: "records", status: 202,
 		summary: "Decide many conflicts or duplicates at once, or see what that would come to",

@@ -256,3 +256,95 @@ func TestLive_PairsAreTakenAlong(t *testing.T) {
 		l.refused(400, "cursor_malformed", "GET", l.sync+"/links.csv?cursor=AAAA", nil)
 	})
 }
+
+// TestLive_SomebodyArrives: people whom no key joins are linked by the IDs that another
+// product had for them, before anybody is made: nobody is doubled, edits travel, and what
+// cannot be linked is named pair by pair.
+func TestLive_SomebodyArrives(t *testing.T) {
+	t.Parallel()
+	onLive(t, engine.Tuning{}, func(t *testing.T, l *live) {
+		const people = 12
+		var pairs []map[string]string
+		pair := func(left, right string) { pairs = append(pairs, map[string]string{"left": left, "right": right}) }
+		for i := range people {
+			pair(l.person(crm.Left, fmt.Sprint("l", i), "city", "Ghent"), l.person(crm.Right, fmt.Sprint("r", i)))
+		}
+		lonely := l.person(crm.Left, "lonely")
+		l.person(crm.Left, "both")
+		l.person(crm.Right, "both")
+		type linked struct {
+			DryRun bool `json:"dry_run"`
+			Items  []engine.PairVerdict
+			Run    *engine.Run
+		}
+		bring := func(dry bool) (out linked) {
+			t.Helper()
+			l.want(map[bool]int{true: 200, false: 202}[dry], "POST", l.sync+"/links", map[string]any{
+				"pairs": pairs, "dry_run": dry,
+			}).into(&out)
+			if len(out.Items) != len(pairs) || out.DryRun != dry || (out.Run == nil) != dry {
+				t.Fatalf("%+v", out)
+			}
+			return out
+		}
+		results := func(out linked) (said string) {
+			for _, one := range out.Items[people:] {
+				said += fmt.Sprintf("%s %s %s; ", one.Result, one.Code, one.Side)
+			}
+			return said
+		}
+		l.connect([2]string{`"schedule"`, `"behavior":{"to_right":"update_only","to_left":"update_only"},"schedule"`})
+		l.refused(409, "connection_draft", "POST", l.sync+"/links", map[string]any{"pairs": pairs})
+		l.start()
+		pair(l.twin(crm.Left, "both"), l.twin(crm.Right, "both"))
+		pair(lonely, "003000000000000AAA")
+		pair("999999", l.twin(crm.Right, "r0"))
+		pair(lonely, l.twin(crm.Right, "both"))
+		want := "linked  ; refused pair_twice left; refused pair_twice right; refused pair_twice left; "
+		for _, one := range bring(true).Items[1:people] {
+			if one.Result != engine.PairLinks || one.Code != "" {
+				t.Errorf("would be: %+v", one)
+			}
+		}
+		if got := results(bring(true)); got != want {
+			t.Errorf("the others: %s\nwant: %s", got, want)
+		}
+		if v := l.view(crm.Left, pairs[1]["left"]); v.Partner != "" {
+			t.Errorf("a dry run linked: %+v", v)
+		}
+		pairs = append(pairs[:people+1], map[string]string{"left": lonely, "right": "003000000000000AAA"},
+			map[string]string{"left": "999999", "right": "003000000000000AAB"})
+		out := bring(false)
+		if got := results(out); got != "linked  ; refused record_unknown right; refused record_unknown left; " {
+			t.Errorf("the others: %s", got)
+		}
+		l.finished(*out.Run)
+		l.patch(l.sync, `{"behavior":{"to_right":"create_and_update","to_left":"create_and_update"}}`)
+		l.run("POST", l.sync+"/resync", nil)
+		if left, right := l.living(crm.Left), l.living(crm.Right); left != people+2 || right != people+2 {
+			t.Errorf("%d and %d people, want %d", left, right, people+2) // lonely is made, nobody else
+		}
+		for _, p := range pairs[:people] {
+			if v := l.view(crm.Left, p["left"]); string(v.Partner) != p["right"] {
+				t.Errorf("%v: %+v", p, v)
+			}
+			if got := l.held(crm.Right, p["right"])["MailingCity"]; got != "Ghent" {
+				t.Errorf("%v: a blank is filled with %q", p, got)
+			}
+		}
+		l.edit(crm.Right, pairs[3]["right"], "Title", "Pilot")
+		l.pull()
+		if got := l.held(crm.Left, pairs[3]["left"])["jobtitle"]; got != "Pilot" {
+			t.Errorf("an edit: %q", got)
+		}
+		for _, one := range bring(false).Items[:people] { // once more changes nothing
+			if one.Result != engine.PairLinked {
+				t.Errorf("again: %+v", one)
+			}
+		}
+		pairs = []map[string]string{{"left": lonely, "right": pairs[0]["right"]}}
+		if one := bring(true).Items[0]; one.Result != engine.PairRefused || one.Code != "twin_taken" || one.Side != crm.Left {
+			t.Errorf("of two pairs: %+v", one)
+		}
+	})
+}

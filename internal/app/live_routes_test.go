@@ -406,6 +406,9 @@ func (l *live) walkRunning() {
 
 	l.want(200, "GET", l.sync+"/records", nil)
 	l.refused(404, "not_found", "GET", l.con+"/syncs/none/records", nil)
+	pairs := map[string]any{"pairs": []map[string]string{{"left": a, "right": l.twin(crm.Right, "a")}}}
+	l.want(202, "POST", l.sync+"/links", pairs)
+	l.refused(404, "not_found", "POST", l.con+"/syncs/none/links", pairs)
 	l.want(200, "GET", l.sync+"/links.csv", nil)
 	l.refused(404, "not_found", "GET", l.con+"/syncs/none/links.csv", nil)
 	own, none := l.record(crm.Left, a), l.record(crm.Left, "999999")

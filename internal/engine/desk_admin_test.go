@@ -182,6 +182,10 @@ func deskCalls(ctx context.Context, d *desk, sync crm.SyncID) map[string]func() 
 			_, err := d.ResolveRecords(ctx, ws, con, sync, ResolveFilter{State: crm.StateConflict}, ChoiceLeft, false)
 			return err
 		},
+		"pairs": func() error {
+			_, _, err := d.LinkPairs(ctx, ws, con, sync, []PairOfIDs{{bobLeft, bobRight}, {annLeft, "r_ann"}}, false)
+			return err
+		},
 		"retry":   func() error { _, err := d.RetryFailed(ctx, ws, LogFilter{Connection: con, Sync: sync}); return err },
 		"redrive": func() error { _, err := d.RedriveDead(ctx, ws, con); return err },
 		"held":    func() error { _, err := d.Held(ctx, ws, con); return err },

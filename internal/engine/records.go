@@ -413,22 +413,28 @@ func (e *Engine) recordHistory(ctx context.Context, ws crm.WorkspaceID, u *unit)
 
 // look opens a session and loads what is remembered of one record.
 func (e *Engine) look(ctx context.Context, sc scope, side crm.Side, rec crm.RecordID) (*session, *unit, error) {
-	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
+	s, err := e.inspect(ctx, sc)
 	if err != nil {
-		return nil, nil, err
-	}
-	s, err := e.open(ctx, sc, conn)
-	if err != nil {
-		return nil, nil, err
-	}
-	if s.brakes, err = s.loadBrakes(ctx, sc); err != nil {
-		return nil, nil, err
-	}
-	if err := s.learnErasedNow(ctx); err != nil {
 		return nil, nil, err
 	}
 	u := &unit{side: side, id: rec, hint: hint{ID: rec, Force: true}, jobs: []*job{{chunk: &chunk{}}}}
 	return s, u, s.loadLinks(ctx, []*unit{u})
+}
+
+// inspect begins a look at records of a sync that writes nothing.
+func (e *Engine) inspect(ctx context.Context, sc scope) (*session, error) {
+	conn, _, err := e.loadConnection(ctx, sc.ws, sc.con)
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.open(ctx, sc, conn)
+	if err != nil {
+		return nil, err
+	}
+	if s.brakes, err = s.loadBrakes(ctx, sc); err != nil {
+		return nil, err
+	}
+	return s, s.learnErasedNow(ctx)
 }
 
 // readBoth reads the record and, if it has one, its partner.

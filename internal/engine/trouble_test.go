@@ -228,6 +228,10 @@ var changes = map[string]func(ctx context.Context, e *engine.Engine, a asked) er
 		})
 		return err
 	},
+	"LinkPairs": func(ctx context.Context, e *engine.Engine, a asked) error {
+		_, _, err := e.LinkPairs(ctx, ws, con, testbed.Contacts, []engine.PairOfIDs{{Left: a.left, Right: "r_none"}}, false)
+		return err
+	},
 	"ResolveRecords": func(ctx context.Context, e *engine.Engine, _ asked) error {
 		_, err := e.ResolveRecords(ctx, ws, con, testbed.Contacts, engine.ResolveFilter{State: crm.StateConflict},
 			engine.ChoiceLeft, false)
