@@ -121,9 +121,7 @@ func TestX13_EveryOtherCallTimesEveryFault(t *testing.T) {
 				}
 				ctx := t.Context()
 				if f.hang {
-					var cancel context.CancelFunc
-					ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
-					defer cancel()
+					ctx = untilHeard(ctx, core)
 				}
 				err = out.do(ctx, c, fakekit.Client(fake))
 				if !fault.Is(err, f.kind) {
@@ -139,4 +137,18 @@ func TestX13_EveryOtherCallTimesEveryFault(t *testing.T) {
 			})
 		}
 	}
+}
+
+// untilHeard is a context that ends once a fake has heard a call and kept it waiting: a
+// time of its own could be over before the call is made.
+func untilHeard(ctx context.Context, core *fakekit.Core) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		for core.Requests().Total == 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}()
+	return ctx
 }
