@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -102,7 +103,7 @@ func TestX13_EveryOtherCallTimesEveryFault(t *testing.T) {
 			t.Run(name+"/"+op, func(t *testing.T) {
 				t.Parallel()
 				clock := connectortest.NewClock()
-				fix, fake := fixture(t, clock)
+				fix, fake, heard := stalling(clock)
 				core := fake.Core()
 				r, err := core.CreateRecord("contacts", map[string]string{"lastname": "x"})
 				if err != nil {
@@ -121,7 +122,7 @@ func TestX13_EveryOtherCallTimesEveryFault(t *testing.T) {
 				}
 				ctx := t.Context()
 				if f.hang {
-					ctx = untilHeard(ctx, core)
+					ctx = endingWith(ctx, heard)
 				}
 				err = out.do(ctx, c, fakekit.Client(fake))
 				if !fault.Is(err, f.kind) {
@@ -139,16 +140,32 @@ func TestX13_EveryOtherCallTimesEveryFault(t *testing.T) {
 	}
 }
 
-// untilHeard is a context that ends once a fake has heard a call and kept it waiting: a
-// time of its own could be over before the call is made.
-func untilHeard(ctx context.Context, core *fakekit.Core) context.Context {
+// stalling is a fixture whose fake never comes to the end of a wait; heard ends once it
+// waits: a time of the test's own could be over before the call is made.
+func stalling(clock *connectortest.Clock) (fix connectortest.Fixture, fake *hubspotfake.Fake, heard <-chan struct{}) {
+	waits := make(chan struct{})
+	once := sync.OnceFunc(func() { close(waits) })
+	fix, fake = fixtureOf(clock, fakekit.Config{
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			if d > 0 {
+				once()
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		},
+	})
+	return fix, fake, waits
+}
+
+// endingWith is a context that ends with what heard tells.
+func endingWith(ctx context.Context, heard <-chan struct{}) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		defer cancel()
-		for core.Requests().Total == 0 && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
+		select {
+		case <-heard:
+		case <-ctx.Done():
 		}
-		time.Sleep(10 * time.Millisecond)
 	}()
 	return ctx
 }

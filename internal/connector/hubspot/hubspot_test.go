@@ -20,7 +20,13 @@ import (
 const lag = 20 * time.Second
 
 func fixture(_ testing.TB, clock *connectortest.Clock) (connectortest.Fixture, *hubspotfake.Fake) {
-	fake := hubspotfake.New(fakekit.Config{Now: clock.Now, Lag: lag})
+	return fixtureOf(clock, fakekit.Config{})
+}
+
+// fixtureOf is a fixture whose fake is set up so, with the clock and the lag of all.
+func fixtureOf(clock *connectortest.Clock, cfg fakekit.Config) (connectortest.Fixture, *hubspotfake.Fake) {
+	cfg.Now, cfg.Lag = clock.Now, lag
+	fake := hubspotfake.New(cfg)
 	return connectortest.Fixture{
 		Fake:       connectortest.Kit(fake.Core()),
 		ExternalID: strconv.Itoa(hubspotfake.PortalID),
