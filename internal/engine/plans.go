@@ -432,38 +432,76 @@ func (e *Engine) ApplyPlan(ctx context.Context, ws crm.WorkspaceID, id crm.PlanI
 			"the plan is still being worked out, or failed")
 	}
 	sc := scope{ws, p.Plan.Connection, p.Plan.Sync}
-	conn, _, err := e.loadConnection(ctx, ws, sc.con)
-	if err != nil {
-		return Run{}, err
-	}
-	if p.outdated(conn) {
-		return Run{}, fault.New("engine: apply plan", fault.Conflict, codePlanOutdated,
-			"the settings of the sync were changed since the plan was made: make a new one")
-	}
-	if conn.Status == crm.StatusDraft && p.Full {
-		if conn, err = e.adopt(ctx, sc, p); err != nil {
+	for range 5 {
+		conn, with, err := e.readyFor(ctx, sc, p)
+		if err != nil {
 			return Run{}, err
 		}
+		run, err := e.tryRun(ctx, sc, conn, RunApply, func(r *storedRun, st *scanState) {
+			r.Phase, r.Run.Plan = phaseApply, id
+			if p.Plan.Kind == planUndo {
+				r.Undo = &undoneRun{Run: p.Plan.Undoes}
+			}
+			if len(with) > 0 { // the plan's listing is the sync's first one
+				st.Cursor, st.LatestPull = p.Cursor, p.Plan.CreatedAt
+			}
+		}, with...)
+		switch {
+		case fault.Is(err, fault.Conflict):
+			continue
+		case err == nil && run.Plan != id:
+			return Run{}, fault.New("engine: apply plan", fault.Conflict, codeOtherRun, fmt.Sprintf(
+				"the %s run %s of the sync is not over yet, and one goes on at a time", run.Kind, run.ID))
+		}
+		return run, err
 	}
-	if ok, code := runnable(conn, sc.sync); !ok {
-		return Run{}, fault.New("engine: apply plan", fault.Conflict, code,
+	return Run{}, fault.New("engine: apply plan", fault.Unavailable, "busy", "the sync is busy; try again")
+}
+
+// readyFor reads the connection that a plan can be applied to. With it, for the full plan
+// of a draft, comes the write that makes it active. It goes in one step with the run: a
+// tick that found the sync active without a run would begin to list everything, and the
+// plan would be of no use.
+func (e *Engine) readyFor(
+	ctx context.Context, sc scope, p *storedPlan,
+) (conn *crm.Connection, with []store.Write, err error) {
+	conn, version, err := store.LoadConnection(ctx, e.Store, sc.ws, sc.con)
+	if err != nil {
+		return nil, nil, err
+	}
+	if conn.Status == crm.StatusDraft && p.Full {
+		conn.Begin(nil, e.Now())
+		conn.Status, conn.StatusAt = crm.StatusActive, e.Now()
+		w, err := store.ConnectionWrite(sc.ws, conn, version)
+		if err != nil {
+			return nil, nil, err
+		}
+		with = append(with, w)
+	}
+	conn = conn.Unfolded()
+	return conn, with, p.mayApply(conn)
+}
+
+// mayApply says why a plan cannot be applied to a connection as it is; nil = it can.
+func (p *storedPlan) mayApply(conn *crm.Connection) error {
+	if p.outdated(conn) {
+		return fault.New("engine: apply plan", fault.Conflict, codePlanOutdated,
+			"the settings of the sync were changed since the plan was made: make a new one")
+	}
+	switch ok, code := runnable(conn, p.Plan.Sync); {
+	case ok:
+	case code == reconcile.CodeSwitchedOff:
+		return fault.New("engine: apply plan", fault.Conflict, code,
+			"the connection or the sync is switched off: switch it on first")
+	default:
+		return fault.New("engine: apply plan", fault.Conflict, code,
 			"the sync is not running; start the connection first")
 	}
 	if p.Plan.Kind == planUndo && p.Generation != conn.Generation {
-		return Run{}, fault.New("engine: apply plan", fault.Conflict, "connection_changed",
+		return fault.New("engine: apply plan", fault.Conflict, "connection_changed",
 			"the connection was joined to other accounts since")
 	}
-	run, err := e.startRun(ctx, sc, conn, RunApply, func(r *storedRun) {
-		r.Phase, r.Run.Plan = phaseApply, id
-		if p.Plan.Kind == planUndo {
-			r.Undo = &undoneRun{Run: p.Plan.Undoes}
-		}
-	})
-	if err == nil && run.Plan != id {
-		return Run{}, fault.New("engine: apply plan", fault.Conflict, codeOtherRun, fmt.Sprintf(
-			"the %s run %s of the sync is not over yet, and one goes on at a time", run.Kind, run.ID))
-	}
-	return run, err
+	return nil
 }
 
 // codeOtherRun answers what cannot begin because another run of the sync is open.
@@ -482,30 +520,6 @@ func (p *storedPlan) outdated(conn *crm.Connection) bool {
 		return p.Config != conn.Version
 	}
 	return p.Work != workOf(conn, p.Plan.Sync)
-}
-
-// adopt makes a draft active with the plan's listing as its first one.
-func (e *Engine) adopt(ctx context.Context, sc scope, p *storedPlan) (*crm.Connection, error) {
-	conn, err := e.change(ctx, sc.ws, sc.con, func(c *crm.Connection) error {
-		if c.Status == crm.StatusDraft {
-			c.Status = crm.StatusActive
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for range 5 {
-		st, err := e.loadScan(ctx, sc)
-		if err != nil {
-			return nil, err
-		}
-		st.Cursor, st.LatestPull = p.Cursor, p.Plan.CreatedAt
-		if err = e.saveScan(ctx, sc, st); !fault.Is(err, fault.Conflict) {
-			return conn, err
-		}
-	}
-	return nil, fault.New("engine: apply plan", fault.Unavailable, "busy", "the sync is busy; try again")
 }
 
 // stepApply reads one page of the plan.

@@ -467,49 +467,58 @@ func (e *Engine) startRun(
 	ctx context.Context, sc scope, conn *crm.Connection, kind RunKind, set func(*storedRun),
 ) (Run, error) {
 	for range 5 {
-		st, err := e.loadScan(ctx, sc)
-		if err != nil {
-			return Run{}, err
-		}
-		if st.OpenRun != "" {
-			r, err := e.loadRun(ctx, sc.ws, st.OpenRun)
-			if err == nil && r.open() && r.Generation == conn.Generation {
-				return e.GetRun(ctx, sc.ws, st.OpenRun)
-			}
-			if err != nil && !fault.Is(err, fault.NotFound) {
-				return Run{}, err
-			}
-		}
-		r := e.newRun(sc, conn, kind)
-		r.From = &listedTo{st.Cursor, st.Sweep, st.Marks}
-		set(r)
-		if r.Run.Kind == RunPull && !r.Full {
-			r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
-		}
-		st.OpenRun = r.Run.ID
-		if r.wholly() {
-			st.Asked = ""
-		}
-		if r.wholly() || r.Run.Kind == RunPull {
-			st.AskedPull = ""
-		}
-		if owed, later := st.owes(conn, sc.sync); owed == kind && later == r.Later {
-			st.Owed, st.OwedAt, st.OwedBy = owedRun(kind, later, conn.Version), e.Now(), r.Run.ID
-		}
-		open, err := e.scanWrite(sc, st)
-		if err != nil {
-			return Run{}, err
-		}
-		err = e.launch(ctx, sc, r, open)
-		if err == nil {
-			e.Log.Info("run started", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "kind", kind)
-			return r.view(nil), nil
-		}
+		run, err := e.tryRun(ctx, sc, conn, kind, func(r *storedRun, _ *scanState) { set(r) })
 		if !fault.Is(err, fault.Conflict) {
-			return Run{}, err
+			return run, err
 		}
 	}
 	return Run{}, fault.New("engine: start run", fault.Unavailable, "busy", "the sync is busy; try again")
+}
+
+// tryRun is startRun once: a Conflict while what it read was moving. What else is to be
+// stored goes with the run or not at all, and not where another one is open.
+func (e *Engine) tryRun(
+	ctx context.Context, sc scope, conn *crm.Connection, kind RunKind, set func(*storedRun, *scanState),
+	with ...store.Write,
+) (Run, error) {
+	st, err := e.loadScan(ctx, sc)
+	if err != nil {
+		return Run{}, err
+	}
+	if st.OpenRun != "" {
+		r, err := e.loadRun(ctx, sc.ws, st.OpenRun)
+		if err == nil && r.open() && r.Generation == conn.Generation {
+			return e.GetRun(ctx, sc.ws, st.OpenRun)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return Run{}, err
+		}
+	}
+	r := e.newRun(sc, conn, kind)
+	r.From = &listedTo{st.Cursor, st.Sweep, st.Marks}
+	set(r, st)
+	if r.Run.Kind == RunPull && !r.Full {
+		r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
+	}
+	st.OpenRun = r.Run.ID
+	if r.wholly() {
+		st.Asked = ""
+	}
+	if r.wholly() || r.Run.Kind == RunPull {
+		st.AskedPull = ""
+	}
+	if owed, later := st.owes(conn, sc.sync); owed == kind && later == r.Later {
+		st.Owed, st.OwedAt, st.OwedBy = owedRun(kind, later, conn.Version), e.Now(), r.Run.ID
+	}
+	open, err := e.scanWrite(sc, st)
+	if err != nil {
+		return Run{}, err
+	}
+	if err := e.launch(ctx, sc, r, append(with, open)...); err != nil {
+		return Run{}, err
+	}
+	e.Log.Info("run started", "connection", sc.con, "sync", sc.sync, "run", r.Run.ID, "kind", kind)
+	return r.view(nil), nil
 }
 
 func (e *Engine) newRun(sc scope, conn *crm.Connection, kind RunKind) *storedRun {

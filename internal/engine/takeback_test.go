@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/engine"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/proof/testbed"
+	"github.com/lockstep-crm/lockstep/internal/reconcile"
 	"github.com/lockstep-crm/lockstep/internal/store"
 	"github.com/lockstep-crm/lockstep/internal/store/memstore"
 )
@@ -156,6 +157,91 @@ func TestS24_ADraftsPlanIsItsFirstListing(t *testing.T) {
 	if i := slices.IndexFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunPull }); i < 0 ||
 		runs[i].Total > run.Outcomes[crm.Created]+run.Outcomes[crm.Updated]+1 {
 		t.Errorf("the first pull is %+v after %v, want one that looks at what is new", runs[max(i, 0)], run.Outcomes)
+	}
+}
+
+// ticking is a store whose user's tick comes right after each write of a kind.
+type ticking struct {
+	store.Store
+	after func(ws []store.Write) bool
+	tick  func()
+}
+
+func (s *ticking) Write(ctx context.Context, w store.Write) (int64, error) {
+	v, err := s.Store.Write(ctx, w)
+	s.came(err, []store.Write{w})
+	return v, err
+}
+
+func (s *ticking) Transact(ctx context.Context, ws []store.Write) error {
+	err := s.Store.Transact(ctx, ws)
+	s.came(err, ws)
+	return err
+}
+
+func (s *ticking) came(err error, ws []store.Write) {
+	if err == nil && s.tick != nil && s.after(ws) {
+		tick := s.tick
+		s.tick = nil
+		tick()
+	}
+}
+
+// TestS24_NoTickComesBetweenADraftAndItsPlan: a sync that a tick finds active and never
+// listed begins to list everything; the plan that was to be its beginning is applied
+// all the same, whenever the tick comes.
+func TestS24_NoTickComesBetweenADraftAndItsPlan(t *testing.T) {
+	t.Parallel()
+	clock := testbed.NewClock()
+	s := &ticking{Store: memstore.New(clock.Now), after: func(ws []store.Write) bool {
+		return slices.ContainsFunc(ws, func(w store.Write) bool {
+			return w.Item.Key == store.ConnectionKey(testbed.Workspace, testbed.Connection)
+		})
+	}}
+	bd, err := testbed.New(t.Context(), testbed.Options{People: 30, Clock: clock, Store: s}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, ctx := bed{bd, t}, t.Context()
+	plan, err := b.Engine.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	b.must(err)
+	b.drainPlan(plan.ID)
+	b.Move(time.Minute)
+	ticked := false
+	s.tick = func() {
+		ticked = true
+		b.must(b.Engine.Pull(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts))
+	}
+	run, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID)
+	b.must(err)
+	b.drain()
+	if run, err = b.Engine.GetRun(ctx, testbed.Workspace, run.ID); err != nil || run.Kind != engine.RunApply ||
+		run.State != engine.RunDone || !ticked {
+		t.Fatalf("the %s is %s, %v; a tick came: %t", run.Kind, run.State, err, ticked)
+	}
+	runs, _, err := b.Engine.ListRuns(ctx, testbed.Workspace, testbed.Connection, 20, "")
+	b.must(err)
+	if slices.ContainsFunc(runs, func(r engine.Run) bool { return r.Kind == engine.RunInitial }) {
+		t.Error("everything was listed a second time")
+	}
+}
+
+// TestRow35_ADraftThatIsOffStaysOne: the plan of a draft that is switched off begins
+// nothing, and the draft is one afterwards.
+func TestRow35_ADraftThatIsOffStaysOne(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBed(t, 10, nil), t.Context()
+	plan, err := b.Engine.CreatePlan(ctx, testbed.Workspace, testbed.Connection, testbed.Contacts, nil)
+	b.must(err)
+	b.drainPlan(plan.ID)
+	b.change(func(c *crm.Connection) { c.Enabled = false })
+	if _, err := b.Engine.ApplyPlan(ctx, testbed.Workspace, plan.ID); fault.CodeOf(err) != reconcile.CodeSwitchedOff {
+		t.Errorf("a plan of what is switched off: %v", err)
+	}
+	c, _, err := store.LoadConnection(ctx, b.Store, testbed.Workspace, testbed.Connection)
+	b.must(err)
+	if c.Status != crm.StatusDraft {
+		t.Errorf("the draft is %s", c.Status)
 	}
 }
 

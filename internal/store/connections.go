@@ -48,6 +48,15 @@ func LoadConnection(
 // SaveConnection stores c if the item is still at version seen (0 = new) and
 // returns the new item version. Conflict when somebody else was faster.
 func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Connection, seen int64) (int64, error) {
+	w, err := ConnectionWrite(ws, c, seen)
+	if err != nil {
+		return 0, err
+	}
+	return s.Write(ctx, w)
+}
+
+// ConnectionWrite is the write of [SaveConnection], for a transaction with others.
+func ConnectionWrite(ws crm.WorkspaceID, c *crm.Connection, seen int64) (Write, error) {
 	sc := storedConnection{
 		V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c,
 		Changes: c.Changes,
@@ -62,9 +71,9 @@ func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Con
 	}
 	b, err := json.Marshal(sc)
 	if err != nil {
-		return 0, fault.Wrap("store: encode connection", fault.Invalid, err)
+		return Write{}, fault.Wrap("store: encode connection", fault.Invalid, err)
 	}
-	return s.Write(ctx, Write{Item: Item{Key: ConnectionKey(ws, c.ID), Data: b}, If: IfVersion(seen)})
+	return Write{Item: Item{Key: ConnectionKey(ws, c.ID), Data: b}, If: IfVersion(seen)}, nil
 }
 
 // ConnectionsQuery asks for a workspace's connections, by ID, still encoded.

@@ -130,13 +130,16 @@ export async function settled(page) {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
-/** until asks again and again, for a minute, whether something is so. */
+/** until asks again and again, for a minute, whether something is so; it tells what last kept it from being so. */
 export async function until(what, look) {
   const end = Date.now() + 60_000;
+  let why;
   for (;;) {
-    const got = await look().catch(() => undefined);
+    const got = await look().catch((error) => {
+      why = error;
+    });
     if (got) return got;
-    if (Date.now() > end) throw new Error(`not in a minute: ${what}`);
+    if (Date.now() > end) throw new Error(`not in a minute: ${what}`, { cause: why });
     await new Promise((done) => setTimeout(done, 200));
   }
 }
@@ -152,6 +155,17 @@ export const fakeOf =
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
     return response;
   };
+
+/** opened uses a row by the keyboard until its dialog is there: the row may be drawn anew between the focus and the key. */
+export async function opened(row) {
+  const dialog = row.page().getByRole('dialog');
+  await until('the dialog of a row', async () => {
+    if (!(await dialog.isVisible())) await pressed(row);
+    await dialog.waitFor({ timeout: 5_000 });
+    return true;
+  });
+  return dialog;
+}
 
 /** pressed uses a button or link by the keyboard alone. */
 export async function pressed(locator) {
