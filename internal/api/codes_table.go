@@ -456,6 +456,10 @@ var recordCodes = []codeRow{
 		"switch it on; what changed meanwhile is caught up",
 	},
 	{
+		"ends_changed", "the sync was joined to other accounts or objects: what was known of the records of before is being forgotten",
+		EffectWaits, "nothing; it goes on by itself within minutes, with a first run over everything",
+	},
+	{
 		"ambiguous_match", "more than one record could be the twin", EffectRecord,
 		"link the right one or merge them in the app",
 	},

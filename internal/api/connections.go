@@ -464,10 +464,17 @@ func (s *server) replace(
 	if next.Status != crm.StatusDraft {
 		next.Begin(now, next.UpdatedAt)
 	}
+	who := access.From(ctx)
+	next.Former = now.Former
 	if moved(now, &next) {
 		next.Generation++
+		if next.Status != crm.StatusDraft { // of which nothing is known
+			now.Leave(&next, next.UpdatedAt)
+		}
+		if err := s.Engine.Leaves(ctx, who.Workspace, &next); err != nil {
+			return nil, err
+		}
 	}
-	who := access.From(ctx)
 	entry := access.AuditEntry{Action: "connection.update", Target: string(next.ID), Request: requestID(ctx)}
 	if to.word != "" {
 		entry.Comment = "apply=" + to.word

@@ -150,6 +150,8 @@ func (f *fakeEngine) Status(context.Context, crm.WorkspaceID, crm.ConnectionID) 
 	return []engine.SyncStatus{{Sync: "contacts"}}, nil
 }
 
+func (f *fakeEngine) Leaves(context.Context, crm.WorkspaceID, *crm.Connection) error { return nil }
+
 func (f *fakeEngine) SettingsChanged(context.Context, crm.WorkspaceID, crm.ConnectionID) ([]engine.Run, error) {
 	return nil, f.trouble()
 }

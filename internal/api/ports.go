@@ -26,6 +26,9 @@ type Engine interface {
 	Status(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.SyncStatus, error)
 	// Usage tells of the month that an instant is in.
 	Usage(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, in time.Time) (engine.Usage, error)
+	// Leaves is told before a document is saved that takes syncs out, or joins them
+	// to other records.
+	Leaves(ctx context.Context, ws crm.WorkspaceID, next *crm.Connection) error
 	// SettingsChanged begins the runs that saved settings ask for.
 	SettingsChanged(ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID) ([]engine.Run, error)
 	ToldSince(ctx context.Context, ws crm.WorkspaceID, account crm.AccountID, object string) (time.Time, error)

@@ -109,7 +109,8 @@ func (s *server) touches(ctx context.Context, old, fresh *crm.Connection) ([]tou
 		if is == nil {
 			out = append(out, touched{
 				Sync: was.ID, What: "sync_removed", Records: n,
-				Detail: "it syncs nothing any more; records in both apps stay as they are",
+				Detail: "it syncs nothing any more, and what is known of its pairs is forgotten; " +
+					"records in both apps stay as they are",
 			})
 			continue
 		}

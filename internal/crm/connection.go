@@ -48,6 +48,7 @@ type Connection struct {
 	StatusAt   time.Time `json:"-"`                   // since when it has its status; zero = unknown
 
 	Changes map[SyncID]Changes `json:"-"` // to whom changed settings apply; server-owned
+	Former  []Former           `json:"-"` // what its syncs joined before; server-owned
 }
 
 // End is one end of a connection.

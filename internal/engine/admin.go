@@ -183,6 +183,14 @@ func (e *Engine) DeleteConnection(ctx context.Context, ws crm.WorkspaceID, id cr
 			return err
 		}
 	}
+	for _, f := range conn.Former { // of which something may still be known
+		if f.Erased {
+			continue
+		}
+		if err := e.touchAgenda(ctx, scope{ws, id, f.Sync}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

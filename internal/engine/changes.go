@@ -115,6 +115,10 @@ func askedRun(conn *crm.Connection, id crm.SyncID) string {
 func (e *Engine) attendOwed(
 	ctx context.Context, sc scope, conn *crm.Connection, st *scanState,
 ) (begun bool, err error) {
+	if st.Anew && st.OpenRun == "" {
+		_, err := e.startInitial(ctx, sc, conn)
+		return err == nil, err
+	}
 	kind, later := st.owes(conn, sc.sync)
 	if kind == "" || st.OpenRun != "" {
 		return false, nil

@@ -220,7 +220,7 @@ func (e *Engine) admit(ctx context.Context, sc scope, conn *crm.Connection, jobs
 		case conn.Sync(sc.sync) == nil:
 			e.drop(j, "sync_not_found")
 		default:
-			if ok, code := runnable(conn, sc.sync); !ok && j.chunk.Kind != RunPlan {
+			if ok, code := runnable(conn, sc.sync); !ok && (j.chunk.Kind != RunPlan || code == codeEndsChanged) {
 				if j.chunk.Counted { // its run goes on when the sync is on again
 					j.chunk.Why = code
 					if err := e.park(ctx, j.chunk, 0); err != nil {

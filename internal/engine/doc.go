@@ -48,7 +48,7 @@
 //   - What an admin asks for (of a connection, a record, a failure): admin,
 //     records, retry
 //   - Privacy (a person's data leaves every place): erasure, erase_find,
-//     erase_pages, erase_scrub, erase_trace, claims_erase
+//     erase_pages, erase_scrub, erase_trace, claims_erase, former
 //   - Ground (what all rooms stand on): engine, session, connection, schemas,
 //     keys, tick, local, types, memo, decoded, pack
 package engine

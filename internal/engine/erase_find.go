@@ -62,6 +62,10 @@ func (e *Engine) workErasure(ctx context.Context, ws crm.WorkspaceID, x *storedE
 	if err != nil || !over {
 		return false, err
 	}
+	if w.leaving() {
+		w.Mark("erasure_awaits_leaving")
+		return false, nil // what syncs knew of other records before goes whole, but it is there still
+	}
 	return true, w.conclude(ctx)
 }
 
@@ -472,6 +476,13 @@ func (w *eraser) cleanIntent(in *intent, ends [2]appObject) (changed bool) {
 		return w.ofPerson(ends, e.Left, e.Right, keys) || w.inDiffs(e.Lost)
 	})
 	return len(in.Entries) < before
+}
+
+// leaving reports whether a sync has yet to forget what it knew of other records.
+func (w *eraser) leaving() bool {
+	return slices.ContainsFunc(w.conns, func(c *crm.Connection) bool {
+		return slices.ContainsFunc(c.Former, func(f crm.Former) bool { return !f.Erased })
+	})
 }
 
 func (w *eraser) count(kind string) { w.x.Erasure.Removed[kind]++ }

@@ -26,7 +26,9 @@ func (w *eraser) logPage(c *crm.Connection) func(context.Context, store.Item) er
 			if err := w.renamed(ctx, en); err != nil {
 				return err
 			}
-			changed = w.cleanEntry(w.endsOf(c.ID, en.Sync), en) || changed
+			for _, ends := range w.endsEver(c.ID, en.Sync) {
+				changed = w.cleanEntry(ends, en) || changed
+			}
 		}
 		if !changed {
 			return nil
@@ -92,7 +94,7 @@ func (w *eraser) cleanEntry(ends [2]appObject, en *Entry) (changed bool) {
 }
 
 // planPage takes the person out of a page of a plan.
-func (w *eraser) planPage(ends [2]appObject) func(context.Context, store.Item) error {
+func (w *eraser) planPage(ever [][2]appObject) func(context.Context, store.Item) error {
 	return func(ctx context.Context, it store.Item) error {
 		changes, side, err := decodeChanges(it)
 		if err != nil {
@@ -104,7 +106,9 @@ func (w *eraser) planPage(ends [2]appObject) func(context.Context, store.Item) e
 			if c.Side == crm.Right {
 				left, right = right, left
 			}
-			return w.ofPerson(ends, left, right, nil) || w.inDiffs(c.Diffs)
+			return w.inDiffs(c.Diffs) || slices.ContainsFunc(ever, func(ends [2]appObject) bool {
+				return w.ofPerson(ends, left, right, nil)
+			})
 		})
 		if len(changes) == before {
 			return nil
@@ -127,15 +131,18 @@ func (w *eraser) run(ctx context.Context, it store.Item) error {
 	if err != nil {
 		return err
 	}
-	ends := w.endsOf(r.Run.Connection, r.Run.Sync)
+	ever := w.endsEver(r.Run.Connection, r.Run.Sync)
 	changed, names := false, r.names(w.Tuning.ChunkSize)
-	for i := range r.Rest {
-		changed = w.cleanHint(r.RestSide, ends, &r.Rest[i]) || changed
-	}
-	for i := range r.Then {
-		changed = w.cleanHint(r.RestSide.Other(), ends, &r.Then[i]) || changed
-	}
-	if r.Audit != nil {
+	for _, ends := range ever {
+		for i := range r.Rest {
+			changed = w.cleanHint(r.RestSide, ends, &r.Rest[i]) || changed
+		}
+		for i := range r.Then {
+			changed = w.cleanHint(r.RestSide.Other(), ends, &r.Then[i]) || changed
+		}
+		if r.Audit == nil {
+			continue
+		}
 		for i := range r.Audit.Right {
 			changed = w.cleanHint(crm.Right, ends, &r.Audit.Right[i]) || changed
 		}
@@ -156,7 +163,14 @@ func (w *eraser) run(ctx context.Context, it store.Item) error {
 	sc := scope{w.ws, r.Run.Connection, r.Run.Sync}
 	for _, side := range crm.Sides {
 		q := store.Query{Table: store.Links, Workspace: w.ws, Partition: sc.seenPage(r.Run.ID, side, 0).Partition, Limit: 5}
-		if err := w.eachItem(ctx, q, func(it store.Item) error { return w.seen(ctx, ends[side.Index()], it) }); err != nil {
+		err := w.eachItem(ctx, q, func(it store.Item) error {
+			var of []appObject
+			for _, ends := range ever {
+				of = append(of, ends[side.Index()])
+			}
+			return w.seen(ctx, of, it)
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -165,13 +179,16 @@ func (w *eraser) run(ctx context.Context, it store.Item) error {
 
 // seen takes the person out of a page of a listing: what stands there in place
 // of the person's record is nobody's, and gets its outcome.
-func (w *eraser) seen(ctx context.Context, o appObject, it store.Item) error {
+func (w *eraser) seen(ctx context.Context, of []appObject, it store.Item) error {
 	var page []byte
 	changed := false
 	err := eachSeen(it.Data, func(x *seenRecord) {
-		if w.t.record(o.account, o.object, x.id) || w.t.record(o.account, o.object, x.into) {
-			changed = true
-			x = &seenRecord{id: w.nobody(o, x.id), erased: true}
+		for _, o := range of {
+			if w.t.record(o.account, o.object, x.id) || w.t.record(o.account, o.object, x.into) {
+				changed = true
+				x = &seenRecord{id: w.nobody(o, x.id), erased: true}
+				break
+			}
 		}
 		page = x.append(page)
 	})

@@ -130,7 +130,7 @@ func (w *eraser) stations(ctx context.Context) ([]station, error) {
 				return fault.Wrap("engine: decode plan", fault.Other, err)
 			}
 			add("2 plan#"+it.Sort, store.Query{Table: store.Log, Partition: planPage(w.ws, p.Plan.ID, "x").Partition, Limit: 5},
-				w.planPage(w.endsOf(p.Plan.Connection, p.Plan.Sync)))
+				w.planPage(w.endsEver(p.Plan.Connection, p.Plan.Sync)))
 			return nil
 		})
 	slices.SortFunc(out, func(a, b station) int { return strings.Compare(a.name, b.name) })
@@ -193,6 +193,21 @@ func (w *eraser) endsOf(con crm.ConnectionID, sync crm.SyncID) [2]appObject {
 		}
 	}
 	return [2]appObject{}
+}
+
+// endsEver names what a sync pairs and has paired, for what is history; one that is
+// nothing when nobody knows.
+func (w *eraser) endsEver(con crm.ConnectionID, sync crm.SyncID) [][2]appObject {
+	out := [][2]appObject{w.endsOf(con, sync)}
+	for _, c := range w.conns {
+		for _, f := range c.Former {
+			both := [2]appObject{{f.Account.Left, f.Object.Left}, {f.Account.Right, f.Object.Right}}
+			if c.ID == con && f.Sync == sync && !slices.Contains(out, both) {
+				out = append(out, both)
+			}
+		}
+	}
+	return out
 }
 
 // replace stores an item with other data over the version that was read, or
@@ -439,7 +454,11 @@ func (w *eraser) dead(c *crm.Connection) func(context.Context, store.Item) error
 		if err := json.Unmarshal(it.Data, &d); err != nil {
 			return fault.Wrap("engine: decode dead item", fault.Other, err)
 		}
-		if !w.cleanChunk(w.endsOf(c.ID, d.Chunk.Sync), &d.Chunk) {
+		changed := false
+		for _, ends := range w.endsEver(c.ID, d.Chunk.Sync) {
+			changed = w.cleanChunk(ends, &d.Chunk) || changed
+		}
+		if !changed {
 			return nil
 		}
 		d.Chunk.Hints = slices.DeleteFunc(d.Chunk.Hints, func(h hint) bool { return h.Erased })
@@ -461,11 +480,12 @@ func (w *eraser) claim(ctx context.Context, it store.Item) error {
 		return fault.Wrap("engine: decode claim", fault.Other, err)
 	}
 	con, sync, _ := strings.Cut(c.Scope, "#")
-	own := appObject{}
-	if c.Side.Valid() {
-		own = w.endsOf(crm.ConnectionID(con), crm.SyncID(sync))[c.Side.Index()]
-	}
-	if !w.t.keys([]string{it.Sort}) && !w.t.record(own.account, own.object, c.Source) {
+	known := c.Side.Valid() && slices.ContainsFunc(w.endsEver(crm.ConnectionID(con), crm.SyncID(sync)),
+		func(ends [2]appObject) bool {
+			own := ends[c.Side.Index()]
+			return w.t.record(own.account, own.object, c.Source)
+		})
+	if !known && !w.t.keys([]string{it.Sort}) {
 		return nil
 	}
 	return w.replace(ctx, "claim", it, nil)

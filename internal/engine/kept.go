@@ -122,12 +122,26 @@ func toldKeys(fields crm.Fields, countries []string) (out []string) {
 // forgetTold takes away what is kept of the accounts of a deleted connection that no
 // other one uses.
 func (e *Engine) forgetTold(ctx context.Context, ws crm.WorkspaceID, conn *crm.Connection) (more bool, err error) {
-	if e.Keeper == nil || conn == nil {
+	if conn == nil {
 		return false, nil
 	}
-	for _, side := range crm.Sides {
-		account := conn.Account(side)
-		others, err := e.usedByOthers(ctx, ws, conn.ID, account)
+	accounts := []crm.AccountID{conn.Left.Account, conn.Right.Account}
+	for _, f := range conn.Former {
+		accounts = append(accounts, f.Account.Left, f.Account.Right)
+	}
+	slices.Sort(accounts)
+	return e.forgetToldOf(ctx, ws, conn.ID, slices.Compact(accounts))
+}
+
+// forgetToldOf takes away what is kept of accounts that none but one connection used.
+func (e *Engine) forgetToldOf(
+	ctx context.Context, ws crm.WorkspaceID, id crm.ConnectionID, accounts []crm.AccountID,
+) (more bool, err error) {
+	if e.Keeper == nil {
+		return false, nil
+	}
+	for _, account := range accounts {
+		others, err := e.usedByOthers(ctx, ws, id, account)
 		if err != nil {
 			return true, err
 		}

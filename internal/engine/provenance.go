@@ -176,6 +176,9 @@ func (e *Engine) RestoreRecord(
 	if en.Connection != id || en.Sync != sync || !en.tells(side, rec) && !en.tells(side, u.id) {
 		return Run{}, fault.New(op, fault.NotFound, "not_found", "there is no such log entry of this record")
 	}
+	if err := en.aboutNow(op, s.conn); err != nil {
+		return Run{}, err
+	}
 	if !u.link.paired() {
 		return Run{}, fault.New(op, fault.Conflict, codeUndoPair, "the record is not linked")
 	}

@@ -89,6 +89,13 @@ func (e *Engine) RetryEntry(ctx context.Context, ws crm.WorkspaceID, id string, 
 			"only failed, conflicting and duplicate entries can be retried")
 	}
 	sc := scope{ws, en.Connection, en.Sync}
+	conn, _, err := e.loadConnection(ctx, ws, sc.con)
+	if err != nil {
+		return Run{}, err
+	}
+	if err := en.aboutNow("engine: retry", conn); err != nil {
+		return Run{}, err
+	}
 	if len(values) > 0 {
 		if err := e.amend(ctx, sc, en.Side, en.Record, values); err != nil {
 			return Run{}, err

@@ -102,6 +102,7 @@ type scanState struct {
 	// the run that was open when somebody asked for a resync, or for a pull; one follows it
 	Asked     crm.RunID `json:"asked,omitempty"`
 	AskedPull crm.RunID `json:"asked_pull,omitempty"`
+	Anew      bool      `json:"anew,omitempty"` // it was joined to other records, and its first run has not begun
 	version   int64
 }
 
@@ -500,7 +501,7 @@ func (e *Engine) tryRun(
 	if r.Run.Kind == RunPull && !r.Full {
 		r.Again, r.Audit = e.lookAgain(conn.Sync(sc.sync), st), e.auditDue(conn.Sync(sc.sync), st)
 	}
-	st.OpenRun = r.Run.ID
+	st.OpenRun, st.Anew = r.Run.ID, false
 	if r.wholly() {
 		st.Asked = ""
 	}

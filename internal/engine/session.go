@@ -122,6 +122,8 @@ func runnable(conn *crm.Connection, id crm.SyncID) (ok bool, code string) {
 	switch {
 	case conf == nil:
 		return false, "sync_not_found"
+	case len(conn.Leaving(id)) > 0:
+		return false, codeEndsChanged
 	case !conn.Enabled || conf.Direction == crm.DirectionOff:
 		return false, reconcile.CodeSwitchedOff
 	case conn.Status == crm.StatusActive:

@@ -94,6 +94,12 @@ func (e *Engine) attend(ctx context.Context, sc scope, a agendaItem, version int
 			return busy, nil
 		}
 	}
+	if err == nil && len(conn.Leaving(sc.sync)) > 0 {
+		if busy, err = e.leave(ctx, sc, conn, a, version); err == nil {
+			e.backoffOver(ctx, sc)
+			return busy, nil
+		}
+	}
 	var parked bool
 	if err == nil {
 		parked, err = e.sendParked(ctx, sc, conn)
@@ -329,7 +335,7 @@ func (e *Engine) erase(
 	if more, err := e.forgetTold(ctx, sc.ws, conn); err != nil || more {
 		return true, err
 	}
-	if over, busy, err := e.eraseClaims(ctx, sc, conn, a, version); err != nil || !over {
+	if over, busy, err := e.eraseClaims(ctx, sc, conn, claimsOf(sc, conn), a, version); err != nil || !over {
 		return busy, err
 	}
 	if conn != nil && conn.Status == crm.StatusDeleting {

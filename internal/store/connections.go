@@ -23,6 +23,7 @@ type storedConnection struct {
 	Since map[crm.SyncID]time.Time `json:"activities_since,omitempty"`
 
 	Changes map[crm.SyncID]crm.Changes `json:"changes,omitempty"`
+	Former  []crm.Former               `json:"former,omitempty"`
 }
 
 // ConnectionKey names a connection's item.
@@ -59,7 +60,7 @@ func SaveConnection(ctx context.Context, s Store, ws crm.WorkspaceID, c *crm.Con
 func ConnectionWrite(ws crm.WorkspaceID, c *crm.Connection, seen int64) (Write, error) {
 	sc := storedConnection{
 		V: connectionFormat, Generation: c.Generation, Version: c.Version, StatusAt: c.StatusAt, Document: *c,
-		Changes: c.Changes,
+		Changes: c.Changes, Former: c.Former,
 	}
 	for i := range c.Syncs {
 		if at := c.Syncs[i].Activities.Since; !at.IsZero() {
@@ -114,6 +115,7 @@ func DecodeConnection(item Item) (*crm.Connection, error) {
 	}
 	c := sc.Document
 	c.Generation, c.Version, c.StatusAt, c.Changes = sc.Generation, sc.Version, sc.StatusAt, sc.Changes
+	c.Former = sc.Former
 	for i := range c.Syncs {
 		c.Syncs[i].Activities.Since = sc.Since[c.Syncs[i].ID]
 	}
