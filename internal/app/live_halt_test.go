@@ -213,3 +213,42 @@ func TestLive_S37_MassChangeHalts(t *testing.T) {
 		}
 	})
 }
+
+// TestLive_GuardsCountLinks: what may change or be gone is a share of the linked pairs.
+// People who are known and linked with nobody allow for no more.
+func TestLive_GuardsCountLinks(t *testing.T) {
+	t.Parallel()
+	const linked, alone, some = 12, 60, 5
+	tuning := engine.Tuning{ChangeFloor: 2, ChangeShare: 0.3, DeleteFloor: 2, DeleteShare: 0.3}
+	onLive(t, tuning, func(t *testing.T, l *live) {
+		var names []string
+		for i := range linked {
+			names = append(names, fmt.Sprintf("p%d", i))
+			l.person(crm.Left, names[i])
+		}
+		for i := range alone {
+			l.person(crm.Left, fmt.Sprintf("alone%d", i), "email", "")
+		}
+		l.connect()
+		l.start()
+		_, st := l.standing()
+		if st.States.Left[crm.StateInSync] != linked || st.States.Left[crm.StateExcluded] != alone {
+			t.Fatalf("known on the left: %+v", st.States.Left)
+		}
+		l.titled(names[:3], "Title of ") // of their own: these are fills
+		for _, who := range names[3:some] {
+			l.titled([]string{who}, "Title of ")
+		}
+		l.titled(names[:some], "")
+		if _, st = l.standing(); len(st.Changes) != 1 || st.Changes[0].Count != some || st.Changes[0].Links != linked {
+			t.Errorf("with %d titles of %d pairs replaced by one, it stands for %+v", some, linked, st.Changes)
+		}
+		l.vanish(names[:some]...)
+		l.begin("POST", l.sync+"/resync", nil)
+		l.drain()
+		status, st := l.standing()
+		if status != crm.StatusHalted || st.Halted.Deletions != some || st.Halted.Links != linked {
+			t.Errorf("with %d of %d pairs gone it is %s: %+v", some, linked, status, st.Halted)
+		}
+	})
+}

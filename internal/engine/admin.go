@@ -300,7 +300,7 @@ func (e *Engine) decideHalt(ctx context.Context, sc scope, apply bool) error {
 	if apply {
 		h.Left, h.Discarded = found.all(), nil
 	} else {
-		h.Left, h.Discarded, h.DiscardedAt = 0, append(h.Discarded, found.marks...), e.Now()
+		h.Left, h.Discarded, h.DiscardedAt = 0, append(h.Discarded, found.marks()...), e.Now()
 		if len(h.Discarded) > maxDiscarded {
 			h.Discarded = h.Discarded[len(h.Discarded)-maxDiscarded:]
 		}

@@ -101,7 +101,7 @@ func (s *session) audit(ctx context.Context, r *storedRun, st *scanState) (err e
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	after.Known = -counts.Counters[string(crm.Left)+":"+string(crm.StateInSync)] // these are counted on both sides
+	after.Known = -linkedPairs(counts.Counters) // these are counted on both sides
 	for _, side := range crm.Sides {
 		for _, state := range crm.States {
 			after.Known += counts.Counters[string(side)+":"+string(state)]

@@ -102,7 +102,7 @@ func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection,
 		h.Halt = Halt{Since: now, Deletions: found.all(), Links: links, Side: side}
 		return false, e.halt(ctx, sc, h, version)
 	}
-	items := found.first
+	items := found.first()
 	h.Applied += int64(len(items))
 	for _, it := range items {
 		on, _, _ := strings.Cut(it.Sort, "#")
@@ -119,26 +119,91 @@ func (e *Engine) attendGone(ctx context.Context, sc scope, conn *crm.Connection,
 
 // goneCount are the deletions that wait to be applied.
 type goneCount struct {
-	first []store.Item       // a page of them
+	items []store.Item       // all of them, without data
 	on    crm.PerSide[int64] // by the side whose records are gone
-	marks []uint64           // fingerprints of all
 }
 
 func (g *goneCount) all() int64 { return g.on.Left + g.on.Right }
+
+// goneAtOnce is how many deletions are sent to be applied at a time.
+const goneAtOnce = 1000
+
+func (g *goneCount) first() []store.Item { return g.items[:min(len(g.items), goneAtOnce)] }
+
+// marks are fingerprints of all.
+func (g *goneCount) marks() []uint64 {
+	out := make([]uint64, len(g.items))
+	for i, it := range g.items {
+		out[i] = hash64(crm.RecordID(it.Sort))
+	}
+	return out
+}
+
+func (g *goneCount) add(it store.Item, n int64) {
+	side, _, _ := strings.Cut(it.Sort, "#")
+	g.on.Set(crm.Side(side), g.on.Get(crm.Side(side))+n)
+}
 
 func (e *Engine) countGone(ctx context.Context, sc scope) (goneCount, error) {
 	var g goneCount
 	q := store.Query{Table: store.Links, Workspace: sc.ws, Partition: sc.gone(crm.Left, "x").Partition, Limit: 1000}
 	err := e.eachItem(ctx, q, func(it store.Item) error {
-		if len(g.first) < q.Limit {
-			g.first = append(g.first, it)
-		}
-		side, _, _ := strings.Cut(it.Sort, "#")
-		g.on.Set(crm.Side(side), g.on.Get(crm.Side(side))+1)
-		g.marks = append(g.marks, hash64(crm.RecordID(it.Sort)))
+		it.Data = nil
+		g.items = append(g.items, it)
+		g.add(it, 1)
 		return nil
 	})
+	if err == nil {
+		err = e.dropTwice(ctx, sc, &g)
+	}
 	return g, err
+}
+
+// dropTwice forgets that the right record of a pair is gone whose left one is gone, too:
+// the pair is one deletion, and whoever confirms or applies it looks at both.
+func (e *Engine) dropTwice(ctx context.Context, sc scope, g *goneCount) error {
+	if g.on.Left == 0 || g.on.Right == 0 {
+		return nil
+	}
+	left := map[crm.RecordID]bool{}
+	var us []*unit
+	for _, it := range g.items {
+		switch side, id, _ := strings.Cut(it.Sort, "#"); crm.Side(side) {
+		case crm.Left:
+			left[crm.RecordID(id)] = true
+		case crm.Right:
+			us = append(us, &unit{side: crm.Right, id: crm.RecordID(id)})
+		}
+	}
+	if err := (&session{Engine: e, scope: sc}).loadLinks(ctx, us); err != nil {
+		return err
+	}
+	twice := map[string]bool{}
+	for _, u := range us {
+		if u.link.paired() && left[u.link.Left] {
+			twice[sc.gone(crm.Right, u.id).Sort] = true
+		}
+	}
+	var ws []store.Write
+	g.items = slices.DeleteFunc(g.items, func(it store.Item) bool {
+		if !twice[it.Sort] {
+			return false
+		}
+		g.add(it, -1)
+		ws = append(ws, store.Write{Op: store.Delete, Item: store.Item{Key: it.Key}, If: store.IfVersion(it.Version)})
+		return true
+	})
+	if len(ws) == 0 {
+		return nil
+	}
+	e.Mark("pair_gone_twice")
+	_, errs := e.Store.BatchWrite(ctx, ws)
+	for _, err := range errs {
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
 }
 
 // allGone is how many records a side must have had for its emptiness to halt.
@@ -152,17 +217,16 @@ const allGone = 5
 func (e *Engine) massDeletion(
 	ctx context.Context, sc scope, h *haltItem, g goneCount,
 ) (side crm.Side, links int64, halts bool, err error) {
-	alive, err := e.liveCounts(ctx, sc)
+	alive, links, err := e.liveCounts(ctx, sc)
 	if err != nil {
 		return "", 0, false, err
 	}
-	links = alive.Left
 	side = crm.Left
 	if g.on.Right > g.on.Left {
 		side = crm.Right
 	}
 	pending := g.all()
-	again := overlap(h.Discarded, g.marks)
+	again := overlap(h.Discarded, g.marks())
 	if again > 0 {
 		pending += int64(len(h.Discarded)) - again
 	}
@@ -276,13 +340,12 @@ func (e *Engine) halt(ctx context.Context, sc scope, h haltItem, version int64) 
 	return nil
 }
 
-// liveCounts are the known records of each side that are not deleted, by the
-// state counters.
-func (e *Engine) liveCounts(ctx context.Context, sc scope) (crm.PerSide[int64], error) {
-	var out crm.PerSide[int64]
+// liveCounts are the known records of each side that are not deleted, and the linked
+// pairs, by the state counters.
+func (e *Engine) liveCounts(ctx context.Context, sc scope) (out crm.PerSide[int64], links int64, err error) {
 	item, err := e.Store.Get(ctx, sc.counts())
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return out, err
+		return out, 0, err
 	}
 	for k, v := range item.Counters {
 		side, state, _ := strings.Cut(k, ":")
@@ -290,5 +353,13 @@ func (e *Engine) liveCounts(ctx context.Context, sc scope) (crm.PerSide[int64], 
 			out.Set(s, out.Get(s)+v)
 		}
 	}
-	return out, nil
+	return out, linkedPairs(item.Counters), nil
+}
+
+// linkedPairs are the pairs that are linked, by a sync's state counters. Those that were
+// there before pairs were counted are among these two states at least, until a full run
+// counts them all.
+func linkedPairs(counters map[string]int64) int64 {
+	left := string(crm.Left) + ":"
+	return max(counters[countPairs], counters[left+string(crm.StateInSync)]+counters[left+string(crm.StateConflict)])
 }

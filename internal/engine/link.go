@@ -239,12 +239,13 @@ func (l *link) restored(id crm.RecordID) *link {
 type counted string
 
 // The names of counters begin with the side, or with countReason, countSettled
-// or countFrozen.
+// or countFrozen; countPairs is one by itself.
 const (
 	countReason  = "why:" // then side, state and code
 	countSettled = "settled:"
 	countFrozen  = "frozen:"
 	countLinks   = "links" // however many fields and reasons
+	countPairs   = "pairs" // that are linked, whatever their state
 )
 
 // counted says where the link and its records are counted.
@@ -259,6 +260,9 @@ func (l *link) counted() []counted {
 		if l.Code != "" && l.State != crm.StateInSync {
 			out = append(out, counted(countReason+name+":"+l.Code))
 		}
+	}
+	if l.paired() && l.State != crm.StateDeleted {
+		out = append(out, countPairs)
 	}
 	told := l.State == crm.StateInSync || l.State == crm.StateConflict || l.State == crm.StateFailing
 	if l.Loop != nil && len(l.Loop.Frozen) > 0 && told {

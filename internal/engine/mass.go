@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/lockstep-crm/lockstep/internal/crm"
 	"github.com/lockstep-crm/lockstep/internal/fault"
 	"github.com/lockstep-crm/lockstep/internal/reconcile"
+	"github.com/lockstep-crm/lockstep/internal/store"
 )
 
 // A mass change replaces very many values of one field by a blank or by one and
@@ -230,20 +233,22 @@ func (s *session) weigh(ctx context.Context, jobs []*job, us []*unit) error {
 
 // weighKind decides about one kind of change in one piece of work.
 func (s *session) weighKind(ctx context.Context, k massKind, jobs []*job, us, all []*unit) error {
-	fresh := int64(0)
-	for _, u := range us {
-		if !u.hint.Weighed {
-			fresh++
-		}
-	}
+	fresh := k.fresh(us)
 	total, limit := s.mass.of(k)+fresh, s.Tuning.ChangeFloor
 	if total > limit {
-		alive, err := s.liveCounts(ctx, s.scope)
+		if err := s.learnCounted(ctx, us); err != nil {
+			return err
+		}
+		fresh = k.fresh(us)
+		total = s.mass.of(k) + fresh
+	}
+	if total > limit {
+		_, links, err := s.liveCounts(ctx, s.scope)
 		if err != nil {
 			return err
 		}
-		if limit = s.massLimit(k, alive.Left); total > limit {
-			return s.brake(ctx, k, all, total, alive.Left)
+		if limit = s.massLimit(k, links); total > limit {
+			return s.brake(ctx, k, all, total, links)
 		}
 	}
 	wait, err := s.mayGrow(ctx, k, jobs, fresh, int64(len(all)))
@@ -251,19 +256,78 @@ func (s *session) weighKind(ctx context.Context, k massKind, jobs []*job, us, al
 		return err
 	}
 	s.Mark("mass_change_weighed")
+	if err := s.learnCounted(ctx, us); err != nil {
+		return err
+	}
+	var marks []store.Write
 	for _, u := range us {
 		if u.fate.weighed {
 			continue
 		}
-		if !u.hint.Weighed {
-			for _, each := range u.mass {
-				s.mass.add(each, 1)
+		for _, each := range u.mass {
+			if u.hint.Weighed || slices.Contains(u.counted, each) {
+				continue
 			}
-			u.hint.Weighed = true
+			s.mass.add(each, 1)
+			u.counted = append(u.counted, each)
+			marks = append(marks, store.Write{Item: store.Item{
+				Key: s.countedKey(u, each), Expires: s.Now().Add(massSlots * massSlot),
+			}})
 		}
-		u.fate.weighed = true
+		u.hint.Weighed, u.fate.weighed = true, true
 	}
-	return s.keepMass(ctx)
+	if err := s.keepMass(ctx); err != nil || len(marks) == 0 {
+		return err
+	}
+	_, errs := s.Store.BatchWrite(ctx, marks)
+	return errors.Join(errs...)
+}
+
+// fresh is how many units have not been counted for a kind of change.
+func (k massKind) fresh(us []*unit) (n int64) {
+	for _, u := range us {
+		if !u.hint.Weighed && !slices.Contains(u.counted, k) {
+			n++
+		}
+	}
+	return n
+}
+
+// countedKey says that a pair was counted for a kind of change before it was written: an
+// app may tell of it several times until then, and of both its records.
+func (s *session) countedKey(u *unit, k massKind) store.Key {
+	return s.key("sync", fmt.Sprintf("counted#%s#%016x", k.name(), hash64(u.leftID())))
+}
+
+// learnCounted finds out which of the units that were not asked about yet were counted.
+func (s *session) learnCounted(ctx context.Context, us []*unit) error {
+	type asked struct {
+		u *unit
+		k massKind
+	}
+	var of []asked
+	var keys []store.Key
+	for _, u := range us {
+		if u.hint.Weighed {
+			continue
+		}
+		for _, k := range u.mass {
+			if !slices.Contains(u.counted, k) {
+				of, keys = append(of, asked{u, k}), append(keys, s.countedKey(u, k))
+			}
+		}
+	}
+	items, err := batchGet(s.Store.BatchGet).inParts(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		if it.Version != 0 {
+			s.Mark("mass_change_heard_of_again")
+			of[i].u.counted = append(of[i].u.counted, of[i].k)
+		}
+	}
+	return nil
 }
 
 // massLimit is how many changes of a kind an hour may bring.
@@ -296,12 +360,12 @@ func (s *session) mayGrow(ctx context.Context, k massKind, jobs []*job, fresh, a
 	case r == nil:
 		return true, nil
 	}
-	alive, err := s.liveCounts(ctx, s.scope)
+	_, links, err := s.liveCounts(ctx, s.scope)
 	if err != nil {
 		return false, err
 	}
 	listed := max(r.Listed, among)
-	return s.mass.of(k)+2*fresh*listed/max(among, 1) > s.massLimit(k, alive.Left), nil
+	return s.mass.of(k)+2*fresh*listed/max(among, 1) > s.massLimit(k, links), nil
 }
 
 // listing returns the open run that the first of the jobs belongs to; nil when
@@ -339,7 +403,7 @@ func (s *session) countMass(u *unit) {
 		return
 	}
 	for _, k := range u.mass {
-		if u.written.Get(k.Side) != nil && !u.failed(k.Side) {
+		if u.written.Get(k.Side) != nil && !u.failed(k.Side) && !slices.Contains(u.counted, k) {
 			s.mass.add(k, 1)
 		}
 	}

@@ -76,6 +76,7 @@ type verdict struct {
 	others   []crm.RecordID  // records that the decision is about, beside its own
 	claims   []string        // identity keys to claim before the create
 	mass     []massKind      // what its decision replaces
+	counted  []massKind      // of that what was counted when it was heard of before
 	discard  []crm.MappingID // mappings whose change a person does not want
 }
 
